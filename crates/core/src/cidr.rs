@@ -1,0 +1,148 @@
+//! Lists of address ranges, and which client a chain of proxies speaks for.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::client_key::{key_of, parse_address, unmap};
+use crate::{Error, Result};
+
+/// Ranges of addresses, IPv4 and IPv6.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CidrList {
+    ranges: Vec<IpNet>,
+}
+
+impl CidrList {
+    /// Reads ranges as `10.0.0.0/8`, `2001:db8::/32` or single addresses. `option` names the list in errors.
+    pub fn parse<'a>(option: &str, texts: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let ranges = texts.into_iter().map(|text| parse_range(option, text)).collect::<Result<_>>()?;
+        Ok(Self { ranges })
+    }
+
+    /// Whether some range contains the address. IPv4 inside IPv6 counts as that IPv4.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = unmap(address);
+        self.ranges.iter().any(|range| range.contains(&address))
+    }
+}
+
+fn parse_range(option: &str, text: &str) -> Result<IpNet> {
+    let invalid = |reason| Error::InvalidCidr { option: option.to_owned(), given: text.to_owned(), reason };
+    let Some((address, prefix)) = text.split_once('/') else {
+        let address = text.parse().map_err(|_| invalid("no address"))?;
+        return Ok(IpNet::from(unmap(address)));
+    };
+    let address: IpAddr = address.parse().map_err(|_| invalid("no address before the slash"))?;
+    let digits_only = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_digit());
+    let prefix = prefix.parse().ok().filter(|_| digits_only).ok_or_else(|| invalid("no prefix length"))?;
+    let too_long = "the prefix is longer than the address";
+    let range = IpNet::new(address, prefix).map_err(|_| invalid(too_long))?;
+    if range.trunc() != range {
+        return Err(invalid("bits are set behind the prefix"));
+    }
+    // A range inside ::ffff:0:0/96 means IPv4 clients, which are looked up as IPv4.
+    match (unmap(address), prefix.checked_sub(96)) {
+        (IpAddr::V4(v4), Some(prefix)) if address.is_ipv6() => {
+            IpNet::new(IpAddr::V4(v4), prefix).map_err(|_| invalid(too_long))
+        }
+        _ => Ok(range),
+    }
+}
+
+/// Which client a request comes from, when proxies in front of the server are known.
+#[derive(Clone, Debug)]
+pub struct ClientAddress {
+    trusted: CidrList,
+    ipv6_prefix: u8,
+}
+
+impl ClientAddress {
+    /// Trusts what proxies in `trusted` say about who connected to them.
+    #[must_use]
+    pub fn new(trusted: CidrList, ipv6_prefix: u8) -> Self {
+        Self { trusted, ipv6_prefix }
+    }
+
+    /// Whether the peer is a trusted proxy.
+    #[must_use]
+    pub fn is_trusted(&self, peer: &str) -> bool {
+        parse_address(peer).is_ok_and(|address| self.trusted.contains(address))
+    }
+
+    /// The client's key: the peer, or, behind trusted proxies, the first hop of `X-Forwarded-For` from
+    /// the right that is not trusted. A hop that is no address ends the chain: what stands left of it
+    /// could be anybody's invention.
+    pub fn resolve(&self, peer: &str, forwarded_for: Option<&str>) -> Result<String> {
+        let mut client = parse_address(peer)?;
+        for hop in forwarded_for.into_iter().flat_map(|hops| hops.rsplit(',')) {
+            if !self.trusted.contains(client) {
+                break;
+            }
+            let Ok(address) = parse_address(hop.trim()) else { break };
+            client = address;
+        }
+        Ok(key_of(client, self.ipv6_prefix))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(texts: &[&str]) -> Result<CidrList> {
+        CidrList::parse("trustedProxies", texts.iter().copied())
+    }
+
+    fn contains(range: &str, address: &str) -> bool {
+        list(&[range]).expect(range).contains(address.parse().expect(address))
+    }
+
+    #[test]
+    fn contains_its_ranges_and_nothing_else() {
+        assert!(contains("10.0.0.0/8", "10.255.255.255"));
+        assert!(contains("10.0.0.0/8", "::ffff:10.1.2.3"));
+        assert!(!contains("10.0.0.0/8", "11.0.0.0"));
+        assert!(contains("0.0.0.0/0", "203.0.113.7"));
+        assert!(!contains("0.0.0.0/0", "2001:db8::1"));
+        assert!(contains("2001:db8::/32", "2001:db8:ffff::1"));
+        assert!(contains("127.0.0.1", "127.0.0.1"));
+        assert!(contains("::ffff:10.0.0.0/104", "10.9.9.9"));
+        assert!(contains("::ffff:10.0.0.1", "10.0.0.1"));
+    }
+
+    #[test]
+    fn refuses_nonsense() {
+        for text in [
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0.1/8",
+            "10.0.0.0/",
+            "10.0.0.0/+8",
+            "/8",
+            "",
+            "a/8",
+            "10.0.0.0/8/8",
+            "2001:db8::1/32",
+        ] {
+            let error = list(&[text]).expect_err(text);
+            assert_eq!(error.code(), "INVALID_ADDRESS");
+            assert!(error.to_string().contains("trustedProxies"), "{error}");
+        }
+    }
+
+    #[test]
+    fn reads_hops_from_the_right_as_far_as_it_trusts() {
+        let behind = ClientAddress::new(list(&["10.0.0.0/8"]).expect("valid"), 64);
+        let client = |peer, hops| behind.resolve(peer, hops).expect("an address");
+        assert_eq!(client("203.0.113.7", Some("1.1.1.1")), "203.0.113.7");
+        assert_eq!(client("10.0.0.1", None), "10.0.0.1");
+        assert_eq!(client("10.0.0.1", Some("6.6.6.6, 198.51.100.1, 10.0.0.2")), "198.51.100.1");
+        assert_eq!(client("10.0.0.1", Some("10.0.0.3,10.0.0.2")), "10.0.0.3");
+        assert_eq!(client("10.0.0.1", Some("6.6.6.6, unknown, 10.0.0.2")), "10.0.0.2");
+        assert_eq!(client("::ffff:10.0.0.1", Some("[2001:db8:1:2::9]:4711")), "2001:db8:1:2::");
+        assert_eq!(client("10.0.0.1", Some("")), "10.0.0.1");
+        assert!(behind.resolve("nobody", Some("1.1.1.1")).is_err());
+    }
+}

@@ -1,0 +1,117 @@
+//! One clock for decisions, and the only place that reads it.
+//!
+//! Decisions use monotonic nanoseconds: setting the system's date moves no limit. They start from the
+//! date at load, so windows that are aligned are aligned to UTC. Reports use UTC milliseconds.
+//!
+//! The counter of the processor is read where it is reliable (about 10 ns here, where the operating
+//! system's clock costs 27), and stays within about 100 ppm of the system's clock.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Nanoseconds in a millisecond.
+pub const MS: u64 = 1_000_000;
+
+static MONOTONIC: LazyLock<Monotonic> = LazyLock::new(Monotonic::new);
+static MANUAL: AtomicBool = AtomicBool::new(false);
+static MANUAL_NOW: AtomicU64 = AtomicU64::new(0);
+
+struct Monotonic {
+    counter: quanta::Clock,
+    started: u64,
+    /// Date at load, the value of the clock at `started`.
+    origin: u64,
+}
+
+impl Monotonic {
+    fn new() -> Self {
+        let counter = quanta::Clock::new();
+        let started = counter.raw();
+        Self { counter, started, origin: system_time() }
+    }
+
+    fn now(&self) -> u64 {
+        self.origin + self.counter.delta_as_nanos(self.started, self.counter.raw())
+    }
+}
+
+fn system_time() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX / 2)
+}
+
+/// The clock of decisions, in nanoseconds. Never goes back, except by hand in a test.
+#[must_use]
+pub fn now() -> u64 {
+    // Relaxed: a test that sets the clock orders its own calls, and no data is published by the flag.
+    if MANUAL.load(Ordering::Relaxed) {
+        // Acquire: pairs with `set`, so a thread that sees the new time sees what was done before it.
+        return MANUAL_NOW.load(Ordering::Acquire);
+    }
+    MONOTONIC.now()
+}
+
+/// The date of reports, in UTC milliseconds.
+#[must_use]
+pub fn utc_ms() -> u64 {
+    if is_manual() { now() / MS } else { system_time() / MS }
+}
+
+/// Milliseconds from nanoseconds, rounded up: a reported wait is never too short.
+#[must_use]
+pub const fn ceil_ms(nanos: u64) -> u64 {
+    nanos.div_ceil(MS)
+}
+
+/// Whether the clock is set by hand.
+#[must_use]
+pub fn is_manual() -> bool {
+    MANUAL.load(Ordering::Relaxed)
+}
+
+/// Stops the clock of the whole process at `nanos`: decisions and reports. For tests.
+pub fn set_manual(nanos: u64) {
+    MANUAL_NOW.store(nanos, Ordering::Release);
+    MANUAL.store(true, Ordering::Release);
+}
+
+/// Moves the manual clock on and returns its new time; stops the clock first where it still runs.
+pub fn advance_manual(nanos: u64) -> u64 {
+    if !is_manual() {
+        set_manual(now());
+    }
+    MANUAL_NOW.fetch_add(nanos, Ordering::AcqRel) + nanos
+}
+
+/// Lets the clock run again.
+pub fn restore() {
+    MANUAL.store(false, Ordering::Release);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_waits_up() {
+        assert_eq!([ceil_ms(0), ceil_ms(1), ceil_ms(MS), ceil_ms(MS + 1)], [0, 1, 1, 2]);
+    }
+
+    /// One test, as the manual clock is one for the process.
+    #[test]
+    fn stands_still_by_hand_and_runs_again() {
+        let before = now();
+        assert!(now() >= before);
+        assert!(now().abs_diff(system_time()) < 60_000 * MS);
+
+        set_manual(5 * MS);
+        assert_eq!((now(), utc_ms()), (5 * MS, 5));
+        assert_eq!(advance_manual(2 * MS), 7 * MS);
+        assert_eq!(now(), 7 * MS);
+
+        restore();
+        assert!(!is_manual());
+        assert!(now() >= before);
+    }
+}

@@ -1,0 +1,129 @@
+//! One connection, as all threads see it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::Owner;
+use super::options::ConnectionTrackerConfig;
+use crate::mailbox::{Item, Mailbox, SubscriptionId};
+
+/// What is given with a connection.
+#[derive(Clone, Debug)]
+pub struct ConnectionOptions<'a> {
+    /// The thread that holds it.
+    pub owner: Owner,
+    /// Its name, or `None` for one of the tracker's.
+    pub id: Option<&'a str>,
+    /// What the user wants to find with it, encoded by whoever reads it.
+    pub detail: Option<Box<[u8]>>,
+    /// Where its owner, who serves a socket for it, is asked to close that.
+    pub socket: Option<(Arc<Mailbox>, SubscriptionId)>,
+    /// Whether limits per client apply; they do not for a proxy that speaks for many.
+    pub check_client: bool,
+}
+
+impl ConnectionOptions<'_> {
+    /// A session without a socket of ours, under all limits.
+    #[must_use]
+    pub fn session(owner: Owner) -> Self {
+        Self { owner, id: None, detail: None, socket: None, check_client: true }
+    }
+}
+
+/// A connection that was opened. It counts until it is closed, by anybody, or its owner ends.
+#[derive(Debug)]
+pub struct Connection {
+    /// Its number; numbers are not used twice.
+    pub serial: u64,
+    /// Its id, unique among the open connections of its tracker.
+    pub id: Arc<str>,
+    /// Who opened it, as counted; `None` for a socket without an address.
+    pub client: Option<Arc<str>>,
+    /// Date of opening, UTC milliseconds.
+    pub opened_at: u64,
+    /// The thread that holds it.
+    pub owner: Owner,
+    /// What the user gave with it.
+    pub detail: Option<Box<[u8]>>,
+    pub(super) counts_for_client: bool,
+    socket: Option<(Arc<Mailbox>, SubscriptionId)>,
+    last_active: AtomicU64,
+    usage: Mutex<Usage>,
+    closed: AtomicBool,
+}
+
+/// Theoretical arrival times of messages and bytes; behind one lock, so both are charged or neither.
+#[derive(Debug, Default)]
+struct Usage {
+    messages: u64,
+    bytes: u64,
+}
+
+impl Connection {
+    pub(super) fn new(
+        serial: u64,
+        id: Arc<str>,
+        client: Option<Arc<str>>,
+        options: ConnectionOptions<'_>,
+        (now, utc_ms): (u64, u64),
+    ) -> Self {
+        Self {
+            serial,
+            id,
+            client,
+            opened_at: utc_ms,
+            owner: options.owner,
+            socket: options.socket,
+            detail: options.detail,
+            counts_for_client: options.check_client,
+            last_active: AtomicU64::new(now),
+            usage: Mutex::default(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Says that something was transferred.
+    pub fn touch(&self, now: u64) {
+        // Relaxed: a time that is compared, nothing more.
+        self.last_active.fetch_max(now, Ordering::Relaxed);
+    }
+
+    /// Nanoseconds since something was last transferred.
+    pub fn idle_for(&self, now: u64) -> u64 {
+        now.saturating_sub(self.last_active.load(Ordering::Relaxed))
+    }
+
+    /// Whether it still counts.
+    pub fn is_open(&self) -> bool {
+        !self.closed.load(Ordering::Acquire)
+    }
+
+    /// True for the one caller that closes it.
+    pub(super) fn close(&self) -> bool {
+        !self.closed.swap(true, Ordering::AcqRel)
+    }
+
+    /// Asks the owner to close the socket; false when there is none, or the owner has ended.
+    pub(super) fn ask_owner(&self, if_idle_ms: Option<u64>) -> bool {
+        let Some((mailbox, subscription)) = &self.socket else { return false };
+        mailbox.push(*subscription, Item::CloseConnection { id: Arc::clone(&self.id), if_idle_ms })
+    }
+
+    /// Charges one message of so many bytes, if both quotas have room.
+    pub(super) fn try_message(&self, config: &ConnectionTrackerConfig, bytes: u64, now: u64) -> bool {
+        let mut usage = self.usage.lock();
+        let messages = match &config.messages {
+            Some(quota) => quota.decide(usage.messages, now, 1).ok(),
+            None => Some(usage.messages),
+        };
+        let bytes = match &config.bytes {
+            Some(quota) if bytes > 0 => quota.decide(usage.bytes, now, bytes).ok(),
+            _ => Some(usage.bytes),
+        };
+        let (Some(messages), Some(bytes)) = (messages, bytes) else { return false };
+        *usage = Usage { messages, bytes };
+        true
+    }
+}

@@ -1,0 +1,413 @@
+//! The tracker: counts, connections and who holds them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use parking_lot::Mutex;
+
+use super::Owner;
+use super::connection::{Connection, ConnectionOptions};
+use super::gauge::Gauge;
+use super::options::ConnectionTrackerConfig;
+use crate::clock::MS;
+use crate::instances::{Instance, OptionList};
+use crate::key_hash::hash_str;
+use crate::mailbox::{Item, Mailbox, SubscriptionId};
+use crate::tally::Tally;
+use crate::{Error, RateLimiter, Result};
+
+/// Why a connection was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// As many as are allowed at once are open.
+    Max,
+    /// As many of this client as are allowed at once are open.
+    MaxPerClient,
+    /// The client opens too often; it may again after so many nanoseconds.
+    Opens {
+        /// The wait in nanoseconds.
+        retry_after: u64,
+    },
+}
+
+/// The answer to an attempt to open.
+#[derive(Clone, Debug)]
+pub enum Opened {
+    /// It counts.
+    Yes(Arc<Connection>),
+    /// It does not.
+    No(Refusal),
+}
+
+/// Counts over all threads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionTrackerStats {
+    /// Open now.
+    pub count: u64,
+    /// Opened since creation.
+    pub opened: u64,
+    /// Closed since creation.
+    pub closed: u64,
+    /// Refused because of `max`.
+    pub refused_max: u64,
+    /// Refused because of `maxPerClient`.
+    pub refused_max_per_client: u64,
+    /// Refused because of `opens`.
+    pub refused_opens: u64,
+    /// Messages and their bytes that had room.
+    pub messages_allowed: u64,
+    /// Messages without room in one of the two quotas.
+    pub messages_refused: u64,
+    /// Bytes of the messages that had room.
+    pub bytes_allowed: u64,
+    /// Bytes of the messages that had none.
+    pub bytes_refused: u64,
+    /// Open now, by thread.
+    pub per_owner: BTreeMap<Owner, u64>,
+}
+
+/// Connections of all threads: never more than `max`, nor than `maxPerClient` of one client.
+pub struct ConnectionTracker {
+    name: String,
+    created_with: OptionList,
+    config: ConnectionTrackerConfig,
+    opens: Option<RateLimiter>,
+    total: Gauge,
+    /// Open connections of each client that has any. Its shard's lock makes check and count one step.
+    clients: DashMap<Arc<str>, u64>,
+    connections: DashMap<u64, Arc<Connection>>,
+    ids: DashMap<Arc<str>, u64>,
+    next_serial: AtomicU64,
+    /// Threads that wait for the last connection to close.
+    draining: Mutex<Vec<(Arc<Mailbox>, SubscriptionId)>>,
+    tally: Tally<9>,
+    closed: AtomicBool,
+}
+
+const OPENED: usize = 0;
+const CLOSED: usize = 1;
+const REFUSED_MAX: usize = 2;
+const REFUSED_MAX_PER_CLIENT: usize = 3;
+const REFUSED_OPENS: usize = 4;
+const MESSAGES_ALLOWED: usize = 5;
+const MESSAGES_REFUSED: usize = 6;
+const BYTES_ALLOWED: usize = 7;
+const BYTES_REFUSED: usize = 8;
+
+impl ConnectionTracker {
+    /// A tracker with nobody connected.
+    #[must_use]
+    pub fn new(name: &str, config: ConnectionTrackerConfig) -> Self {
+        Self {
+            name: name.to_owned(),
+            created_with: config.list(),
+            opens: config.opens.clone().map(|opens| RateLimiter::new(name, opens)),
+            config,
+            total: Gauge::new(),
+            clients: DashMap::new(),
+            connections: DashMap::new(),
+            ids: DashMap::new(),
+            next_serial: AtomicU64::new(1),
+            draining: Mutex::new(Vec::new()),
+            tally: Tally::new(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Opens a connection of `client`, or says why not. `client` is `None` for a socket without an
+    /// address, which counts towards `max` only. `at` is the clock and the date in UTC milliseconds.
+    pub fn open(
+        &self,
+        client: Option<&str>,
+        options: ConnectionOptions<'_>,
+        at: (u64, u64),
+    ) -> Result<Opened> {
+        self.check_open()?;
+        let client: Option<Arc<str>> =
+            client.map(|text| self.config.client(text)).transpose()?.map(Arc::from);
+        if let Some(id) = options.id.filter(|id| self.ids.contains_key(*id)) {
+            return Err(Error::DuplicateId { id: id.to_owned() });
+        }
+        let counted = client.as_ref().filter(|_| options.check_client);
+        if let Err(refusal) = self.admit(counted, at.0) {
+            self.tally.add(refusal.counter(), 1);
+            return Ok(Opened::No(refusal));
+        }
+        let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
+        let Some(id) = self.claim_id(options.id, serial) else {
+            self.release(counted);
+            return Err(Error::DuplicateId { id: options.id.unwrap_or_default().to_owned() });
+        };
+        let connection = Arc::new(Connection::new(serial, id, client, options, at));
+        self.connections.insert(serial, Arc::clone(&connection));
+        self.tally.add(OPENED, 1);
+        Ok(Opened::Yes(connection))
+    }
+
+    /// Open connections over all threads.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.total.get()
+    }
+
+    /// Open connections of one client over all threads.
+    pub fn count_for(&self, client: &str) -> Result<u64> {
+        self.check_open()?;
+        let client = self.config.client(client)?;
+        Ok(self.clients.get(client.as_str()).map_or(0, |count| *count))
+    }
+
+    /// The open connection with this number.
+    #[must_use]
+    pub fn by_serial(&self, serial: u64) -> Option<Arc<Connection>> {
+        self.connections.get(&serial).map(|connection| Arc::clone(connection.value()))
+    }
+
+    /// The open connection with this id.
+    pub fn by_id(&self, id: &str) -> Result<Option<Arc<Connection>>> {
+        self.check_open()?;
+        let serial = self.ids.get(id).map(|serial| *serial);
+        Ok(serial.and_then(|serial| self.by_serial(serial)))
+    }
+
+    /// Closes a connection: it no longer counts, and its owner closes the socket it serves. False when it
+    /// was closed already.
+    pub fn close(&self, connection: &Connection) -> bool {
+        let closed = self.forget(connection);
+        if closed {
+            connection.ask_owner(None);
+        }
+        closed
+    }
+
+    /// As [`close`](Self::close), when the socket is closed already.
+    pub fn forget(&self, connection: &Connection) -> bool {
+        if !connection.close() {
+            return false;
+        }
+        self.connections.remove(&connection.serial);
+        self.ids.remove(&connection.id);
+        self.tally.add(CLOSED, 1);
+        self.release(connection.client.as_ref().filter(|_| connection.counts_for_client));
+        true
+    }
+
+    /// Closes everything that a thread held when it ended, and asks it nothing more.
+    pub fn release_owner(&self, owner: Owner) {
+        self.draining.lock().retain(|(mailbox, _)| mailbox.owner() != owner);
+        for connection in self.select(|connection| connection.owner == owner) {
+            self.forget(&connection);
+        }
+    }
+
+    /// Open connections, oldest first.
+    pub fn list(&self, most: usize, client: Option<&str>) -> Result<Vec<Arc<Connection>>> {
+        self.check_open()?;
+        let client = client.map(|text| self.config.client(text)).transpose()?;
+        let mut connections = self.select(|c| client.is_none() || c.client.as_deref() == client.as_deref());
+        connections.sort_unstable_by_key(|connection| connection.serial);
+        connections.truncate(most);
+        Ok(connections)
+    }
+
+    /// Closes connections on which nothing was transferred for this long. Sockets are closed by their
+    /// owners, who look again before they do; returns how many were closed or asked for.
+    pub fn close_idle(&self, older_than_ms: Option<u64>, now: u64) -> Result<u64> {
+        self.check_open()?;
+        let idle_ms = older_than_ms.or(self.config.options.idle_timeout_ms).unwrap_or(0);
+        let idle = self.select(|connection| connection.idle_for(now) >= idle_ms * MS);
+        for connection in &idle {
+            if !connection.ask_owner(Some(idle_ms)) {
+                self.forget(connection);
+            }
+        }
+        Ok(idle.len() as u64)
+    }
+
+    /// Charges one message of so many bytes to a connection; false when it has no room, or is closed.
+    pub fn try_message(&self, serial: u64, bytes: u64, now: u64) -> Result<bool> {
+        self.check_open()?;
+        let Some(connection) = self.by_serial(serial) else { return Ok(false) };
+        connection.touch(now);
+        let allowed = connection.try_message(&self.config, bytes, now);
+        let (messages, byte_count) =
+            if allowed { (MESSAGES_ALLOWED, BYTES_ALLOWED) } else { (MESSAGES_REFUSED, BYTES_REFUSED) };
+        self.tally.add(messages, 1);
+        self.tally.add(byte_count, bytes);
+        Ok(allowed)
+    }
+
+    /// The thread is told when no connection is left, once, however often it asked before.
+    pub fn notify_drained(&self, mailbox: Arc<Mailbox>, subscription: SubscriptionId) {
+        let mut draining = self.draining.lock();
+        let is_known =
+            |(known, number): &(Arc<Mailbox>, _)| Arc::ptr_eq(known, &mailbox) && *number == subscription;
+        if !draining.iter().any(is_known) {
+            draining.push((mailbox, subscription));
+        }
+    }
+
+    /// What counts as idle by default, in milliseconds.
+    #[must_use]
+    pub fn idle_timeout_ms(&self) -> Option<u64> {
+        self.config.options.idle_timeout_ms
+    }
+
+    /// Sums over all threads, and one pass over the connections.
+    pub fn stats(&self) -> Result<ConnectionTrackerStats> {
+        self.check_open()?;
+        let mut per_owner = BTreeMap::new();
+        for connection in &self.connections {
+            *per_owner.entry(connection.owner).or_default() += 1;
+        }
+        Ok(ConnectionTrackerStats {
+            count: self.count(),
+            opened: self.tally.sum(OPENED),
+            closed: self.tally.sum(CLOSED),
+            refused_max: self.tally.sum(REFUSED_MAX),
+            refused_max_per_client: self.tally.sum(REFUSED_MAX_PER_CLIENT),
+            refused_opens: self.tally.sum(REFUSED_OPENS),
+            messages_allowed: self.tally.sum(MESSAGES_ALLOWED),
+            messages_refused: self.tally.sum(MESSAGES_REFUSED),
+            bytes_allowed: self.tally.sum(BYTES_ALLOWED),
+            bytes_refused: self.tally.sum(BYTES_REFUSED),
+            per_owner,
+        })
+    }
+
+    /// Whether the tracker still takes calls.
+    pub fn check_open(&self) -> Result<()> {
+        // Relaxed: a call that races with `destroy` may still be answered.
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Error::Closed { name: self.name.clone() });
+        }
+        Ok(())
+    }
+
+    /// Takes a place for one connection: all limits or none are charged.
+    fn admit(&self, client: Option<&Arc<str>>, now: u64) -> std::result::Result<(), Refusal> {
+        let Some(client) = client else {
+            return if self.raise_total() { Ok(()) } else { Err(Refusal::Max) };
+        };
+        self.charge_opens(client, now)?;
+        let admitted = self.raise_client_and_total(client);
+        if let (Err(_), Some(opens)) = (admitted, &self.opens) {
+            // Cannot fail: the cost is 1, and the limiter is ours alone.
+            let _ = opens.refund(hash_str(client), 1, now);
+        }
+        admitted
+    }
+
+    fn charge_opens(&self, client: &str, now: u64) -> std::result::Result<(), Refusal> {
+        let Some(opens) = &self.opens else { return Ok(()) };
+        match opens.consume(hash_str(client), 1, now) {
+            Ok(decision) if !decision.allowed => {
+                Err(Refusal::Opens { retry_after: decision.retry_after.unwrap_or(u64::MAX) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn raise_client_and_total(&self, client: &Arc<str>) -> std::result::Result<(), Refusal> {
+        let max_per_client = self.config.options.max_per_client.unwrap_or(u64::MAX);
+        match self.clients.entry(Arc::clone(client)) {
+            Entry::Occupied(count) if *count.get() >= max_per_client => Err(Refusal::MaxPerClient),
+            _ if !self.raise_total() => Err(Refusal::Max),
+            Entry::Occupied(mut count) => {
+                *count.get_mut() += 1;
+                Ok(())
+            }
+            Entry::Vacant(place) => {
+                place.insert(1);
+                Ok(())
+            }
+        }
+    }
+
+    fn raise_total(&self) -> bool {
+        self.total.try_raise(self.config.options.max.unwrap_or(u64::MAX))
+    }
+
+    /// Gives back what [`admit`](Self::admit) took, except a charge for opening.
+    fn release(&self, client: Option<&Arc<str>>) {
+        if let Some(client) = client
+            && let Entry::Occupied(mut count) = self.clients.entry(Arc::clone(client))
+        {
+            match *count.get() {
+                1 => drop(count.remove()),
+                more => *count.get_mut() = more - 1,
+            }
+        }
+        if self.total.lower() == 0 {
+            for (mailbox, subscription) in self.draining.lock().drain(..) {
+                mailbox.push(subscription, Item::Drained);
+            }
+        }
+    }
+
+    /// Makes an id lead to this connection; `None` when another has it.
+    fn claim_id(&self, id: Option<&str>, serial: u64) -> Option<Arc<str>> {
+        if let Some(id) = id {
+            return self.insert_id(Arc::from(id), serial);
+        }
+        let candidates = std::iter::once(format!("c{serial}"));
+        let mut candidates = candidates.chain((2_u64..).map(|n| format!("c{serial}-{n}")));
+        candidates.find_map(|id| self.insert_id(Arc::from(id), serial))
+    }
+
+    fn insert_id(&self, id: Arc<str>, serial: u64) -> Option<Arc<str>> {
+        match self.ids.entry(Arc::clone(&id)) {
+            Entry::Occupied(_) => None,
+            Entry::Vacant(place) => {
+                place.insert(serial);
+                Some(id)
+            }
+        }
+    }
+
+    fn select(&self, wanted: impl Fn(&Connection) -> bool) -> Vec<Arc<Connection>> {
+        let wanted = self.connections.iter().filter(|connection| wanted(connection));
+        wanted.map(|connection| Arc::clone(connection.value())).collect()
+    }
+}
+
+impl Refusal {
+    const fn counter(self) -> usize {
+        match self {
+            Self::Max => REFUSED_MAX,
+            Self::MaxPerClient => REFUSED_MAX_PER_CLIENT,
+            Self::Opens { .. } => REFUSED_OPENS,
+        }
+    }
+}
+
+impl Instance for ConnectionTracker {
+    const KIND: &'static str = "ConnectionTracker";
+    type Config = ConnectionTrackerConfig;
+
+    fn create(name: &str, config: ConnectionTrackerConfig) -> Self {
+        Self::new(name, config)
+    }
+
+    fn created_with(&self) -> &OptionList {
+        &self.created_with
+    }
+
+    fn list_options(config: &ConnectionTrackerConfig) -> OptionList {
+        config.list()
+    }
+
+    fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for ConnectionTracker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionTracker").field("name", &self.name).finish_non_exhaustive()
+    }
+}

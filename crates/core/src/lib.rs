@@ -1,0 +1,45 @@
+//! The engine of sluice: what one process decides for all of its threads.
+//!
+//! Nothing here knows Node.js, does I/O or sleeps. Time is an argument, in nanoseconds of the caller's
+//! [`clock`], so every rule can be tested at any moment of any year.
+//!
+//! ```
+//! use sluice_core::{RateLimiter, RateLimiterOptions, key_hash::hash_str};
+//!
+//! let limiter = RateLimiter::new("api", RateLimiterOptions::new(2, 1_000).try_into()?);
+//! let (client, now) = (hash_str("203.0.113.7"), 0);
+//! assert!(limiter.try_consume(client, 1, now)?);
+//! assert!(limiter.try_consume(client, 1, now)?);
+//!
+//! let refused = limiter.consume(client, 1, now)?;
+//! assert!(!refused.allowed);
+//! assert_eq!(refused.retry_after, Some(500_000_000)); // half a second: one of two per second
+//! # Ok::<(), sluice_core::Error>(())
+//! ```
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod cidr;
+pub mod client_key;
+pub mod clock;
+mod connection_tracker;
+mod error;
+mod instances;
+pub mod key_hash;
+pub mod mailbox;
+mod rate_limiter;
+mod registry;
+mod sync;
+mod tally;
+
+pub use connection_tracker::{
+    Connection, ConnectionOptions, ConnectionTracker, ConnectionTrackerConfig, ConnectionTrackerOptions,
+    ConnectionTrackerStats, Opened, Owner, Refusal,
+};
+pub use error::{Error, Result};
+pub use instances::{Instance, Instances, OptionList};
+pub use rate_limiter::{
+    Decision, Overflow, Quota, RateLimiter, RateLimiterConfig, RateLimiterOptions, RateLimiterStats,
+};
+pub use registry::{Change, Entry, Registry, Snapshot};

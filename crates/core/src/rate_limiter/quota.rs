@@ -1,0 +1,211 @@
+//! Options of a limiter, and what of them is valid.
+
+use std::fmt;
+
+use super::gcra::Gcra;
+use crate::clock::MS;
+use crate::instances::OptionList;
+use crate::{Error, Result};
+
+/// The longest time an option may name: a hundred years. Sums of dates and waits then fit 63 bits.
+pub(crate) const MAX_DURATION_MS: u64 = 36_525 * 24 * 60 * 60 * 1_000;
+
+/// The largest cost, limit or burst: what a JavaScript number counts exactly.
+pub(crate) const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+
+/// So many units per so much time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Units per window.
+    pub limit: u64,
+    /// Length of the window in milliseconds.
+    pub window_ms: u64,
+    /// Units that may come at once; `limit` where it is left out.
+    pub burst: Option<u64>,
+}
+
+impl Quota {
+    /// The rate in the terms of the algorithm, or what is wrong with it. `owner` names the option in the
+    /// message: `RateLimiter`, `ConnectionTracker opens`.
+    pub(crate) fn to_gcra(self, owner: &str) -> Result<Gcra> {
+        let Self { limit, window_ms, burst } = self;
+        let burst = burst.unwrap_or(limit);
+        check_range(owner, "limit", limit, MAX_SAFE_INTEGER)?;
+        check_range(owner, "burst", burst, MAX_SAFE_INTEGER)?;
+        check_range(owner, "window", window_ms, MAX_DURATION_MS)?;
+
+        let window = u128::from(window_ms * MS);
+        // Rounded up, never down: the rate may come out a trifle low, never high.
+        let interval = window.div_ceil(u128::from(limit));
+        let excess = interval * u128::from(limit) - window;
+        if excess * 1_000 > window {
+            let accepted = "a limit whose share of the window is a whole number of nanoseconds, within 0.1 %";
+            return Err(Error::invalid_option(
+                &format!("{owner} limit"),
+                format!("{limit} per {window_ms} ms, {:.3} ns a unit", window as f64 / limit as f64),
+                accepted,
+            ));
+        }
+        if interval * u128::from(burst) > 1 << 60 {
+            let given = format!("{burst} at {limit} per {window_ms} ms");
+            let accepted = "a burst that takes at most 36 years to refill";
+            return Err(Error::invalid_option(&format!("{owner} burst"), given, accepted));
+        }
+        Ok(Gcra { emission_interval: interval as u64, burst })
+    }
+}
+
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { limit, window_ms, burst } = self;
+        write!(f, "{limit} per {window_ms} ms, burst {}", burst.unwrap_or(*limit))
+    }
+}
+
+fn check_range(owner: &str, option: &str, given: u64, most: u64) -> Result<()> {
+    if (1..=most).contains(&given) {
+        return Ok(());
+    }
+    Err(Error::invalid_option(&format!("{owner} {option}"), given, format!("an integer from 1 to {most}")))
+}
+
+/// What a new client gets when the table is full and holds nobody whose state has expired.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overflow {
+    /// The place of the client closest to a full bucket. Blocked clients are never evicted.
+    #[default]
+    Evict,
+    /// A refusal.
+    Deny,
+    /// Passage, uncounted.
+    Allow,
+}
+
+impl fmt::Display for Overflow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Evict => "\"evict\"",
+            Self::Deny => "\"deny\"",
+            Self::Allow => "\"allow\"",
+        })
+    }
+}
+
+/// Options as a user gives them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimiterOptions {
+    /// How much per how long.
+    pub quota: Quota,
+    /// Most clients held at once.
+    pub max_keys: u64,
+    /// What happens beyond.
+    pub overflow: Overflow,
+    /// Decide and charge, but refuse nobody.
+    pub dry_run: bool,
+}
+
+impl RateLimiterOptions {
+    /// `limit` per `window_ms`, everything else by default.
+    #[must_use]
+    pub fn new(limit: u64, window_ms: u64) -> Self {
+        Self {
+            quota: Quota { limit, window_ms, burst: None },
+            max_keys: 1_000_000,
+            overflow: Overflow::default(),
+            dry_run: false,
+        }
+    }
+}
+
+/// Valid options: nothing in it can overflow or divide by zero.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimiterConfig {
+    pub(crate) options: RateLimiterOptions,
+    pub(crate) gcra: Gcra,
+    /// How often the limiter was reconfigured before these came into force.
+    pub(crate) generation: u64,
+}
+
+impl TryFrom<RateLimiterOptions> for RateLimiterConfig {
+    type Error = Error;
+
+    fn try_from(options: RateLimiterOptions) -> Result<Self> {
+        check_range("RateLimiter", "maxKeys", options.max_keys, 1 << 32)?;
+        let gcra = options.quota.to_gcra("RateLimiter")?;
+        Ok(Self { options, gcra, generation: 0 })
+    }
+}
+
+impl RateLimiterConfig {
+    /// The options as they were given.
+    #[must_use]
+    pub fn options(&self) -> &RateLimiterOptions {
+        &self.options
+    }
+
+    /// As the user would read them.
+    pub(crate) fn list(&self) -> OptionList {
+        let RateLimiterOptions { quota, max_keys, overflow, dry_run } = &self.options;
+        vec![
+            ("limit", quota.limit.to_string()),
+            ("window", format!("{} ms", quota.window_ms)),
+            ("burst", self.gcra.burst.to_string()),
+            ("maxKeys", max_keys.to_string()),
+            ("overflow", overflow.to_string()),
+            ("dryRun", dry_run.to_string()),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gcra(limit: u64, window_ms: u64, burst: Option<u64>) -> Result<Gcra> {
+        Quota { limit, window_ms, burst }.to_gcra("RateLimiter")
+    }
+
+    #[test]
+    fn rounds_the_interval_up() {
+        assert_eq!(gcra(3, 1_000, None), Ok(Gcra { emission_interval: 333_333_334, burst: 3 }));
+        assert_eq!(gcra(5, 10, Some(1)), Ok(Gcra { emission_interval: 2_000_000, burst: 1 }));
+    }
+
+    #[test]
+    fn takes_thirty_days() {
+        let month = 30 * 24 * 60 * 60 * 1_000;
+        assert_eq!(gcra(100_000, month, None).expect("valid").emission_interval, 25_920_000_000);
+    }
+
+    #[test]
+    fn refuses_a_rate_that_rounding_would_change() {
+        // 333.3 ns become 334: 0.2 % too slow.
+        let error = gcra(3_000_000, 1_000, None).expect_err("too fine");
+        assert_eq!(error.code(), "INVALID_OPTION");
+        assert!(error.to_string().contains("RateLimiter limit is 3000000 per 1000 ms"), "{error}");
+        // One unit a nanosecond is what the clock can tell apart.
+        assert!(gcra(1_000_000_000, 1_000, None).is_ok());
+        assert!(gcra(1_500_000_000, 1_000, None).is_err());
+    }
+
+    #[test]
+    fn refuses_what_would_overflow() {
+        assert!(gcra(1, MAX_DURATION_MS, None).is_err());
+        assert!(gcra(1, 24 * 3_600_000, Some(13_343)).is_ok());
+        assert!(gcra(1, 24 * 3_600_000, Some(13_344)).is_err());
+        assert!(gcra(1, 1, Some(MAX_SAFE_INTEGER)).is_err());
+    }
+
+    #[test]
+    fn refuses_nothing_and_too_much() {
+        for (limit, window_ms, burst) in [
+            (0, 1, None),
+            (1, 0, None),
+            (1, 1, Some(0)),
+            (MAX_SAFE_INTEGER + 1, 1, None),
+            (1, MAX_DURATION_MS + 1, None),
+        ] {
+            assert_eq!(gcra(limit, window_ms, burst).expect_err("out of range").code(), "INVALID_OPTION");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Counters that many threads raise and few read.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crossbeam_utils::CachePadded;
+
+const STRIPES: usize = 32;
+
+/// `N` counters, striped so that threads seldom write the same cache line. Sums are exact once the
+/// counting threads have been synchronised with; while they run, a sum may be a moment old.
+#[derive(Debug)]
+pub(crate) struct Tally<const N: usize> {
+    stripes: Box<[CachePadded<[AtomicU64; N]>]>,
+}
+
+impl<const N: usize> Tally<N> {
+    pub(crate) fn new() -> Self {
+        let stripe = || CachePadded::new(std::array::from_fn(|_| AtomicU64::new(0)));
+        Self { stripes: (0..STRIPES).map(|_| stripe()).collect() }
+    }
+
+    pub(crate) fn add(&self, counter: usize, n: u64) {
+        // Relaxed: statistics only, publishes nothing.
+        self.stripes[stripe_of_this_thread()][counter].fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sum(&self, counter: usize) -> u64 {
+        self.stripes.iter().map(|stripe| stripe[counter].load(Ordering::Relaxed)).sum()
+    }
+}
+
+fn stripe_of_this_thread() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static STRIPE: usize = NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES;
+    }
+    // A thread past its destructors still counts, in the first stripe.
+    STRIPE.try_with(|stripe| *stripe).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_every_addition_of_every_thread() {
+        let tally = Tally::<2>::new();
+        std::thread::scope(|scope| {
+            for _ in 0..40 {
+                scope.spawn(|| (0..1_000).for_each(|_| tally.add(1, 1)));
+            }
+        });
+        assert_eq!((tally.sum(0), tally.sum(1)), (0, 40_000));
+    }
+}

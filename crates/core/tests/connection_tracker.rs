@@ -1,0 +1,208 @@
+//! What a tracker promises, read from outside.
+
+use std::sync::Arc;
+
+use sluice_core::mailbox::{Item, Mailbox};
+use sluice_core::{
+    Connection, ConnectionOptions, ConnectionTracker, ConnectionTrackerOptions, Opened, Owner, Quota, Refusal,
+};
+
+const SECOND: u64 = 1_000_000_000;
+const ME: Owner = Owner(1);
+
+fn tracker(options: ConnectionTrackerOptions) -> ConnectionTracker {
+    ConnectionTracker::new("test", options.try_into().expect("valid"))
+}
+
+fn open_as(tracker: &ConnectionTracker, client: &str, options: ConnectionOptions<'_>, now: u64) -> Opened {
+    tracker.open(Some(client), options, (now, now / 1_000_000)).expect("open")
+}
+
+fn open(tracker: &ConnectionTracker, client: &str, owner: Owner) -> Option<Arc<Connection>> {
+    match open_as(tracker, client, ConnectionOptions::session(owner), 0) {
+        Opened::Yes(connection) => Some(connection),
+        Opened::No(_) => None,
+    }
+}
+
+fn refusal(tracker: &ConnectionTracker, client: &str, now: u64) -> Option<Refusal> {
+    match open_as(tracker, client, ConnectionOptions::session(ME), now) {
+        Opened::Yes(_) => None,
+        Opened::No(refusal) => Some(refusal),
+    }
+}
+
+fn per_second(limit: u64) -> Option<Quota> {
+    Some(Quota { limit, window_ms: 1_000, burst: None })
+}
+
+/// With the compare-and-swap of the gauge replaced by load, compare, store this fails, as it does with
+/// the client's count read before its lock is taken.
+#[test]
+fn eight_threads_never_exceed_max_nor_max_per_client() {
+    for (max, max_per_client, most) in
+        [(Some(1_000), None, 1_000), (None, Some(500), 500), (Some(300), Some(500), 300)]
+    {
+        let tracker = tracker(ConnectionTrackerOptions { max, max_per_client, ..Default::default() });
+        let gate = std::sync::Barrier::new(8);
+        let opened: usize = std::thread::scope(|scope| {
+            let call = |owner| {
+                gate.wait();
+                (0..2_000).filter(|_| open(&tracker, "203.0.113.7", Owner(owner)).is_some()).count()
+            };
+            let threads: Vec<_> = (0..8).map(|owner| scope.spawn(move || call(owner))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+        });
+        assert_eq!((opened, tracker.count()), (most, most as u64));
+        assert_eq!(tracker.count_for("::ffff:203.0.113.7"), Ok(most as u64));
+
+        for owner in 0..8 {
+            tracker.release_owner(Owner(owner));
+        }
+        assert_eq!((tracker.count(), tracker.count_for("203.0.113.7")), (0, Ok(0)));
+        let stats = tracker.stats().expect("open");
+        assert_eq!((stats.opened, stats.closed), (most as u64, most as u64));
+        assert_eq!(stats.refused_max + stats.refused_max_per_client, 16_000 - most as u64);
+    }
+}
+
+#[test]
+fn counts_by_client_as_client_key_names_it() {
+    let tracker = tracker(ConnectionTrackerOptions { max_per_client: Some(1), ..Default::default() });
+    let connection = open(&tracker, "2001:db8:1:2::9", ME).expect("first");
+    assert_eq!(connection.client.as_deref(), Some("2001:db8:1:2::"));
+    assert_eq!(refusal(&tracker, "2001:db8:1:2::8", 0), Some(Refusal::MaxPerClient));
+    assert!(open(&tracker, "2001:db8:1:3::8", ME).is_some());
+    let options = ConnectionOptions::session(ME);
+    assert_eq!(
+        tracker.open(Some("nobody"), options, (0, 0)).expect_err("no address").code(),
+        "INVALID_ADDRESS"
+    );
+}
+
+#[test]
+fn closing_twice_counts_once() {
+    let tracker = tracker(ConnectionTrackerOptions { max: Some(1), ..Default::default() });
+    let connection = open(&tracker, "203.0.113.7", ME).expect("first");
+    assert_eq!(refusal(&tracker, "203.0.113.8", 0), Some(Refusal::Max));
+    assert!(tracker.close(&connection) && !tracker.close(&connection));
+    assert_eq!(tracker.count(), 0);
+    assert!(!connection.is_open() && tracker.by_serial(connection.serial).is_none());
+    assert!(open(&tracker, "203.0.113.8", ME).is_some());
+}
+
+#[test]
+fn a_socket_without_an_address_counts_towards_max_only() {
+    let tracker =
+        tracker(ConnectionTrackerOptions { max: Some(2), max_per_client: Some(1), ..Default::default() });
+    for _ in 0..2 {
+        assert!(matches!(tracker.open(None, ConnectionOptions::session(ME), (0, 0)), Ok(Opened::Yes(_))));
+    }
+    assert!(matches!(
+        tracker.open(None, ConnectionOptions::session(ME), (0, 0)),
+        Ok(Opened::No(Refusal::Max))
+    ));
+}
+
+#[test]
+fn a_proxy_is_exempt_from_what_counts_per_client() {
+    let tracker = tracker(ConnectionTrackerOptions { max_per_client: Some(1), ..Default::default() });
+    for _ in 0..3 {
+        let proxy = ConnectionOptions { check_client: false, ..ConnectionOptions::session(ME) };
+        assert!(matches!(open_as(&tracker, "10.0.0.1", proxy, 0), Opened::Yes(_)));
+    }
+    assert_eq!((tracker.count(), tracker.count_for("10.0.0.1")), (3, Ok(0)));
+    tracker.release_owner(ME);
+    assert_eq!(tracker.count(), 0);
+}
+
+#[test]
+fn ids_are_unique_while_open() {
+    let tracker = tracker(ConnectionTrackerOptions::default());
+    let with_id = || ConnectionOptions { id: Some("room-1"), ..ConnectionOptions::session(ME) };
+    let Opened::Yes(connection) = open_as(&tracker, "203.0.113.7", with_id(), 0) else { panic!("refused") };
+    let error = tracker.open(Some("203.0.113.8"), with_id(), (0, 0)).expect_err("in use");
+    assert_eq!((error.code(), tracker.count()), ("DUPLICATE_ID", 1));
+    assert_eq!(tracker.by_id("room-1").expect("open").expect("found").serial, connection.serial);
+    tracker.close(&connection);
+    assert!(tracker.by_id("room-1").expect("open").is_none());
+    assert!(matches!(open_as(&tracker, "203.0.113.8", with_id(), 0), Opened::Yes(_)));
+    // An id of ours gives way to one that a user took.
+    let mine = ConnectionOptions { id: Some("c3"), ..ConnectionOptions::session(ME) };
+    assert!(matches!(open_as(&tracker, "203.0.113.9", mine, 0), Opened::Yes(_)));
+    for _ in 0..3 {
+        assert!(open(&tracker, "203.0.113.9", ME).is_some());
+    }
+}
+
+#[test]
+fn limits_how_often_a_client_opens() {
+    let tracker =
+        tracker(ConnectionTrackerOptions { opens: per_second(2), max: Some(3), ..Default::default() });
+    for _ in 0..2 {
+        tracker.close(&open(&tracker, "203.0.113.7", ME).expect("within the rate"));
+    }
+    assert_eq!(refusal(&tracker, "203.0.113.7", 0), Some(Refusal::Opens { retry_after: SECOND / 2 }));
+    assert_eq!(refusal(&tracker, "203.0.113.7", SECOND / 2), None);
+    // A refusal by `max` charges nothing.
+    open(&tracker, "203.0.113.8", ME).expect("room");
+    open(&tracker, "203.0.113.8", ME).expect("room");
+    for _ in 0..5 {
+        assert_eq!(refusal(&tracker, "203.0.113.9", 0), Some(Refusal::Max));
+    }
+    tracker.release_owner(ME);
+    assert!(open(&tracker, "203.0.113.9", ME).is_some() && open(&tracker, "203.0.113.9", ME).is_some());
+}
+
+#[test]
+fn messages_and_bytes_are_charged_both_or_neither() {
+    let options =
+        ConnectionTrackerOptions { messages: per_second(2), bytes: per_second(100), ..Default::default() };
+    let tracker = tracker(options);
+    let serial = open(&tracker, "203.0.113.7", ME).expect("open").serial;
+    let message = |bytes| tracker.try_message(serial, bytes, 0).expect("open");
+    assert!(!message(101), "more than the burst");
+    assert!(message(100));
+    assert!(!message(1), "no bytes left");
+    assert!(message(0), "but a message was");
+    assert!(!message(0));
+    let stats = tracker.stats().expect("open");
+    assert_eq!((stats.messages_allowed, stats.messages_refused), (2, 3));
+    assert_eq!((stats.bytes_allowed, stats.bytes_refused), (100, 102));
+    assert!(!tracker.try_message(9_999, 0, 0).expect("open"), "a closed connection sends nothing");
+}
+
+#[test]
+fn idle_sockets_are_closed_by_their_owner_and_sessions_at_once() {
+    let tracker = tracker(ConnectionTrackerOptions { idle_timeout_ms: Some(1_000), ..Default::default() });
+    let mailbox = Arc::new(Mailbox::new(Owner(2), Box::new(|| ())));
+    let served =
+        ConnectionOptions { socket: Some((Arc::clone(&mailbox), 5)), ..ConnectionOptions::session(Owner(2)) };
+    let Opened::Yes(socket) = open_as(&tracker, "203.0.113.7", served, 0) else { panic!("refused") };
+    let session = open(&tracker, "203.0.113.7", ME).expect("open");
+    let busy = open(&tracker, "203.0.113.7", ME).expect("open");
+    busy.touch(SECOND / 2);
+
+    assert_eq!(tracker.close_idle(None, SECOND), Ok(2));
+    assert!(!session.is_open() && busy.is_open());
+    assert!(socket.is_open(), "only its owner knows whether it is idle still");
+    let asked = mailbox.take().remove(0);
+    let expected = Item::CloseConnection { id: Arc::clone(&socket.id), if_idle_ms: Some(1_000) };
+    assert_eq!((asked.subscription, asked.item), (5, expected));
+
+    assert!(tracker.close(&socket), "a close from another thread");
+    assert_eq!(mailbox.take().len(), 1, "asks the owner too");
+}
+
+#[test]
+fn whoever_waits_is_told_when_the_last_connection_closes() {
+    let tracker = tracker(ConnectionTrackerOptions::default());
+    let mailbox = Arc::new(Mailbox::new(ME, Box::new(|| ())));
+    let (a, b) =
+        (open(&tracker, "203.0.113.7", ME).expect("open"), open(&tracker, "203.0.113.7", ME).expect("open"));
+    tracker.notify_drained(Arc::clone(&mailbox), 3);
+    tracker.close(&a);
+    assert_eq!(mailbox.take().len(), 0);
+    tracker.close(&b);
+    assert_eq!(mailbox.take().remove(0).item, Item::Drained);
+}

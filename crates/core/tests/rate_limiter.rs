@@ -1,0 +1,207 @@
+//! What a limiter promises, read from outside.
+
+use sluice_core::key_hash::{KeyHash, hash_str};
+use sluice_core::{Instances, Overflow, RateLimiter, RateLimiterOptions};
+
+const SECOND: u64 = 1_000_000_000;
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+fn limiter(limit: u64, window_ms: u64) -> RateLimiter {
+    RateLimiter::new("test", RateLimiterOptions::new(limit, window_ms).try_into().expect("valid"))
+}
+
+fn client(name: &str) -> KeyHash {
+    hash_str(name)
+}
+
+fn admitted(limiter: &RateLimiter, key: KeyHash, calls: usize, now: u64) -> usize {
+    (0..calls).filter(|_| limiter.try_consume(key, 1, now).expect("open")).count()
+}
+
+#[test]
+fn eight_threads_admit_the_quota_and_not_one_unit_more() {
+    let limiter = limiter(100_000, 30 * DAY_MS);
+    let gate = std::sync::Barrier::new(8);
+    let total: usize = std::thread::scope(|scope| {
+        let call = || {
+            gate.wait();
+            admitted(&limiter, client("one"), 50_000, 77)
+        };
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(call)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+    });
+    assert_eq!(total, 100_000);
+    let stats = limiter.stats(77).expect("open");
+    assert_eq!((stats.allowed, stats.refused, stats.size), (100_000, 300_000, 1));
+}
+
+#[test]
+fn a_window_of_any_length_refills_by_its_end() {
+    for window_ms in [10, 1_000, 30 * DAY_MS] {
+        let limiter = limiter(5, window_ms);
+        let start = 1_800_000_000 * SECOND;
+        assert_eq!(admitted(&limiter, client("a"), 9, start), 5);
+        let decision = limiter.consume(client("a"), 1, start).expect("open");
+        let share = window_ms * 1_000_000 / 5;
+        assert_eq!((decision.allowed, decision.retry_after), (false, Some(share)));
+        assert!(!limiter.try_consume(client("a"), 1, start + share - 1).expect("open"));
+        assert!(limiter.try_consume(client("a"), 1, start + share).expect("open"));
+        assert_eq!(admitted(&limiter, client("a"), 9, start + share + window_ms * 1_000_000), 5);
+    }
+}
+
+#[test]
+fn the_first_window_sees_up_to_twice_the_limit() {
+    let limiter = limiter(10, 1_000);
+    let mut total = admitted(&limiter, client("a"), 20, 0);
+    for step in 1..=10 {
+        total += admitted(&limiter, client("a"), 20, step * SECOND / 10);
+    }
+    assert_eq!(total, 20);
+}
+
+#[test]
+fn cost_is_charged_whole_or_not_at_all() {
+    let limiter = limiter(10, 1_000);
+    let first = limiter.consume(client("a"), 7, 0).expect("open");
+    assert_eq!((first.allowed, first.remaining, first.reset_after), (true, 3, 7 * SECOND / 10));
+    let refused = limiter.consume(client("a"), 4, 0).expect("open");
+    assert_eq!((refused.allowed, refused.remaining, refused.retry_after), (false, 3, Some(SECOND / 10)));
+    assert!(limiter.try_consume(client("a"), 3, 0).expect("open"));
+}
+
+#[test]
+fn a_cost_above_the_burst_is_refused_for_ever_and_tells_the_truth() {
+    let limiter = limiter(10, 1_000);
+    let refused = limiter.consume(client("a"), 11, 0).expect("open");
+    assert_eq!((refused.allowed, refused.remaining, refused.retry_after), (false, 10, None));
+    assert_eq!(limiter.stats(0).expect("open").size, 0, "it takes no place");
+    limiter.consume(client("a"), 4, 0).expect("open");
+    assert_eq!(limiter.consume(client("a"), 11, 0).expect("open").remaining, 6);
+    assert_eq!(limiter.try_consume(client("a"), 0, 0).expect_err("no cost").code(), "INVALID_COST");
+}
+
+#[test]
+fn peek_changes_nothing() {
+    let limiter = limiter(1, 1_000);
+    for _ in 0..3 {
+        let decision = limiter.peek(client("a"), 0).expect("open");
+        assert_eq!((decision.allowed, decision.remaining, decision.more_after), (true, 1, 0));
+    }
+    assert!(limiter.try_consume(client("a"), 1, 0).expect("open"));
+    let decision = limiter.peek(client("a"), 0).expect("open");
+    assert_eq!((decision.allowed, decision.retry_after), (false, Some(SECOND)));
+    assert_eq!(limiter.stats(0).expect("open").allowed, 1);
+}
+
+#[test]
+fn refund_never_lifts_above_the_burst() {
+    let limiter = limiter(10, 1_000);
+    limiter.refund(client("a"), 5, 0).expect("open");
+    assert_eq!(limiter.peek(client("a"), 0).expect("open").remaining, 10);
+    limiter.try_consume(client("a"), 4, 0).expect("open");
+    limiter.refund(client("a"), 100, 0).expect("open");
+    assert_eq!(admitted(&limiter, client("a"), 20, 0), 10);
+}
+
+#[test]
+fn penalize_stops_at_an_empty_bucket() {
+    let limiter = limiter(10, 1_000);
+    limiter.penalize(client("a"), 1_000_000, 0).expect("open");
+    let decision = limiter.peek(client("a"), 0).expect("open");
+    assert_eq!((decision.remaining, decision.retry_after), (0, Some(SECOND / 10)));
+}
+
+#[test]
+fn a_short_block_is_no_amnesty() {
+    let limiter = limiter(10, 1_000);
+    admitted(&limiter, client("a"), 10, 0);
+    assert!(limiter.block(client("a"), SECOND / 5, 0).expect("open"));
+    let decision = limiter.consume(client("a"), 1, SECOND / 10).expect("open");
+    assert_eq!((decision.allowed, decision.remaining, decision.retry_after), (false, 0, Some(SECOND / 10)));
+    let after = limiter.peek(client("a"), SECOND / 5).expect("open");
+    assert_eq!((after.allowed, after.remaining), (true, 2), "what was owed is still owed");
+}
+
+#[test]
+fn the_later_end_of_two_blocks_wins_and_reset_ends_it() {
+    let limiter = limiter(10, 1_000);
+    limiter.block(client("a"), 9 * SECOND, 0).expect("open");
+    limiter.block(client("a"), SECOND, 0).expect("open");
+    limiter.refund(client("a"), 5, 0).expect("open");
+    limiter.penalize(client("a"), 1, 0).expect("open");
+    limiter.reconfigure(RateLimiterOptions::new(1_000, 1_000).try_into().expect("valid")).expect("open");
+    assert!(!limiter.try_consume(client("a"), 1, 9 * SECOND - 1).expect("open"));
+    assert_eq!(limiter.stats(0).expect("open").blocked, 1);
+    assert!(limiter.reset(client("a"), 0).expect("open"));
+    assert!(!limiter.reset(client("a"), 0).expect("open"), "there was nothing left to forget");
+    assert!(limiter.try_consume(client("a"), 1, 0).expect("open"));
+}
+
+#[test]
+fn reconfigure_keeps_what_was_used_and_locks_nobody_out() {
+    let limiter = limiter(10, 100_000);
+    admitted(&limiter, client("a"), 10, 0);
+    limiter.reconfigure(RateLimiterOptions::new(5, 1_000).try_into().expect("valid")).expect("open");
+    let decision = limiter.peek(client("a"), 0).expect("open");
+    assert_eq!((decision.limit, decision.remaining, decision.retry_after), (5, 0, Some(SECOND / 5)));
+    let other_table = RateLimiterOptions { max_keys: 7, ..RateLimiterOptions::new(5, 1_000) };
+    let error = limiter.reconfigure(other_table.try_into().expect("valid")).expect_err("fixed");
+    assert!(error.to_string().contains("reconfigure maxKeys is 7"), "{error}");
+}
+
+#[test]
+fn dry_run_decides_as_if_live_and_refuses_nobody() {
+    let options = RateLimiterOptions { dry_run: true, ..RateLimiterOptions::new(2, 1_000) };
+    let limiter = RateLimiter::new("dry", options.try_into().expect("valid"));
+    assert_eq!(admitted(&limiter, client("a"), 5, 0), 5);
+    let decision = limiter.consume(client("a"), 1, 0).expect("open");
+    assert_eq!((decision.allowed, decision.would_refuse), (true, Some(true)));
+    assert_eq!(limiter.peek(client("b"), 0).expect("open").would_refuse, Some(false));
+    assert_eq!((decision.remaining, decision.retry_after), (0, Some(0)));
+    let stats = limiter.stats(0).expect("open");
+    assert_eq!((stats.allowed, stats.refused, stats.dry_refused), (2, 0, 4));
+}
+
+#[test]
+fn overflow_denies_or_lets_pass_as_told() {
+    for (overflow, passes) in [(Overflow::Deny, false), (Overflow::Allow, true)] {
+        let options = RateLimiterOptions { max_keys: 1, overflow, ..RateLimiterOptions::new(1, 1_000) };
+        let limiter = RateLimiter::new("small", options.try_into().expect("valid"));
+        assert!(limiter.try_consume(client("a"), 1, 0).expect("open"));
+        let decision = limiter.consume(client("b"), 1, 1).expect("open");
+        assert_eq!(decision.allowed, passes);
+        assert_eq!(limiter.stats(1).expect("open").untracked, 1);
+        assert!(limiter.try_consume(client("b"), 1, SECOND).expect("open"), "the place is free again");
+    }
+}
+
+#[test]
+fn a_block_that_finds_no_place_is_refused_and_counted() {
+    let options = RateLimiterOptions { max_keys: 1, ..RateLimiterOptions::new(1, 1_000) };
+    let limiter = RateLimiter::new("small", options.try_into().expect("valid"));
+    assert!(limiter.block(client("a"), SECOND, 0).expect("open"));
+    assert!(!limiter.block(client("b"), SECOND, 0).expect("open"));
+    assert!(limiter.try_consume(client("c"), 1, 0).expect("open"), "under evict a newcomer passes");
+    assert_eq!(limiter.stats(0).expect("open").untracked, 2);
+}
+
+#[test]
+fn names_attach_with_the_same_options_only() {
+    let instances = Instances::<RateLimiter>::new();
+    let config =
+        |limit, window_ms| Some(RateLimiterOptions::new(limit, window_ms).try_into().expect("valid"));
+    assert_eq!(instances.open("api", None).expect_err("absent").code(), "NOT_FOUND");
+    let created = instances.open("api", config(10, 1_000)).expect("creates");
+    assert!(std::sync::Arc::ptr_eq(&created, &instances.open("api", None).expect("attaches")));
+    let error = instances.open("api", config(10, 2_000)).expect_err("differs");
+    assert_eq!(error.code(), "CONFIG_MISMATCH");
+    assert!(error.to_string().contains("window = 1000 ms; given: 2000 ms"), "{error}");
+
+    created.reconfigure(config(99, 1_000).expect("given")).expect("open");
+    instances.open("api", config(10, 1_000)).expect("the creation options still attach");
+    assert_eq!(created.peek(client("a"), 0).expect("open").limit, 99, "and the new ones stay");
+
+    assert!(instances.destroy("api") && !instances.destroy("api"));
+    assert_eq!(created.try_consume(client("a"), 1, 0).expect_err("closed").code(), "CLOSED");
+}

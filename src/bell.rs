@@ -1,0 +1,78 @@
+//! How any thread wakes the JavaScript of another: one weak thread-safe function per loaded copy.
+//!
+//! Node aborts when a thread-safe function is called after its environment has ended. So the pointer is
+//! read and called under one lock, and taken away under the same lock by the environment's own hook,
+//! which runs before Node deletes the function.
+
+use std::ptr;
+
+use napi::bindgen_prelude::{Env, Result};
+use napi::{check_status, sys};
+use parking_lot::Mutex;
+
+/// The bell of one environment; silent before it is hung and after it is taken down.
+#[derive(Debug, Default)]
+pub(crate) struct Bell(Mutex<Option<Function>>);
+
+#[derive(Debug)]
+struct Function(sys::napi_threadsafe_function);
+
+// SAFETY: Node-API allows a thread-safe function to be called from any thread while its environment
+// lives, which the lock around it ensures.
+unsafe impl Send for Function {}
+
+impl Bell {
+    /// Rings with `on_ring`, a JavaScript function without arguments. It does not keep the thread alive.
+    pub(crate) fn hang(&self, env: &Env, on_ring: sys::napi_value) -> Result<()> {
+        let name = env.create_string("sluice")?;
+        let mut function = ptr::null_mut();
+        // SAFETY: `env` is the current environment, `on_ring` a function of it; no data or callbacks of
+        // ours are attached, so nothing of ours is reached when Node deletes it.
+        check_status!(unsafe {
+            sys::napi_create_threadsafe_function(
+                env.raw(),
+                on_ring,
+                ptr::null_mut(),
+                napi::JsValue::raw(&name),
+                0,
+                1,
+                ptr::null_mut(),
+                None,
+                ptr::null_mut(),
+                None,
+                &mut function,
+            )
+        })?;
+        // SAFETY: just created, in this thread.
+        check_status!(unsafe { sys::napi_unref_threadsafe_function(env.raw(), function) })?;
+        *self.0.lock() = Some(Function(function));
+        Ok(())
+    }
+
+    /// Wakes the thread. Never blocks on it.
+    pub(crate) fn ring(&self) {
+        if let Some(Function(function)) = &*self.0.lock() {
+            // SAFETY: its environment lives: `take_down` waits for this lock before Node may delete it.
+            // A full queue cannot be (it is unbounded), and a closing environment needs no news.
+            unsafe {
+                sys::napi_call_threadsafe_function(
+                    *function,
+                    ptr::null_mut(),
+                    sys::ThreadsafeFunctionCallMode::nonblocking,
+                )
+            };
+        }
+    }
+
+    /// Silences the bell for good. From the environment's own thread when it ends (`release` is true), or
+    /// from another one that has seen it end.
+    pub(crate) fn take_down(&self, release: bool) {
+        let taken = self.0.lock().take();
+        if let (Some(Function(function)), true) = (taken, release) {
+            // SAFETY: nobody else has the pointer any more, and Node has not deleted it yet.
+            unsafe {
+                sys::napi_release_threadsafe_function(function, sys::ThreadsafeFunctionReleaseMode::abort)
+            };
+        }
+    }
+}

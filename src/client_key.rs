@@ -1,0 +1,71 @@
+//! `clientKey` and the address behind trusted proxies.
+
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{Env, Result};
+use napi::{Error, Status, sys};
+use napi_derive::napi;
+use sluice_core::cidr::{CidrList, ClientAddress};
+use sluice_core::client_key;
+
+use crate::error;
+use crate::raw::{Call, Exports};
+use crate::thread;
+
+pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("clientKey", canonical)?;
+    exports.function("resolveClient", resolve_client)?;
+    exports.function("isTrustedProxy", is_trusted_proxy)
+}
+
+/// `clientKey(address, ipv6Prefix)`.
+unsafe extern "C" fn canonical(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<2>::answer(env, info, |call| {
+        let address = call.text(0).ok_or_else(|| error::invalid_address(call.env, call.args[0]))?;
+        let prefix = u8::try_from(call.u32(1)?).unwrap_or(128);
+        let key = call.check(client_key::client_key(&address, prefix))?;
+        call.string(&key)
+    })
+}
+
+/// Reads a list of trusted proxies; the handle is this thread's.
+#[napi]
+pub fn open_client_address(env: Env, trusted_proxies: Vec<String>, ipv6_prefix: u32) -> Result<u32> {
+    let trusted = CidrList::parse("trustedProxies", trusted_proxies.iter().map(String::as_str));
+    let trusted = error::check(&env, trusted)?;
+    let address = ClientAddress::new(trusted, u8::try_from(ipv6_prefix).unwrap_or(128));
+    Ok(thread::current()?.client_addresses.borrow_mut().hold(Arc::new(address)))
+}
+
+/// One JavaScript object less that stands for the list.
+#[napi]
+pub fn release_client_address(handle: u32) -> Result<()> {
+    thread::current()?.client_addresses.borrow_mut().release(handle);
+    Ok(())
+}
+
+fn with_address<const N: usize, R>(call: &Call<'_, N>, body: impl FnOnce(&ClientAddress) -> R) -> Result<R> {
+    let handle = call.u32(0)?;
+    let addresses = call.port.thread().client_addresses.borrow();
+    let no_such_handle = || Error::new(Status::InvalidArg, "sluice: no such handle in this thread");
+    addresses.get(handle).map(|address| body(address)).ok_or_else(no_such_handle)
+}
+
+/// `resolveClient(handle, peer, xForwardedFor | undefined)`.
+unsafe extern "C" fn resolve_client(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<3>::answer(env, info, |call| {
+        let peer = call.text(1).ok_or_else(|| error::invalid_address(call.env, call.args[1]))?;
+        let hops = call.text(2);
+        let key = with_address(call, |address| address.resolve(&peer, hops.as_deref()))?;
+        call.string(&call.check(key)?)
+    })
+}
+
+/// `isTrustedProxy(handle, peer)`: 1 when it is.
+unsafe extern "C" fn is_trusted_proxy(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<2>::answer(env, info, |call| {
+        let peer = call.text(1);
+        let trusted = with_address(call, |address| peer.is_some_and(|peer| address.is_trusted(&peer)))?;
+        call.int(i32::from(trusted))
+    })
+}

@@ -1,0 +1,46 @@
+//! The clock as JavaScript sees it, and the hand that tests set it with.
+
+use napi::bindgen_prelude::Result;
+use napi::sys;
+use napi_derive::napi;
+use sluice_core::clock::{self, MS};
+use sluice_core::mailbox::Item;
+
+use crate::raw::{Call, Exports};
+use crate::thread;
+
+pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("clockNow", clock_now)
+}
+
+/// `clockNow()`: the clock of decisions in milliseconds, with fractions.
+unsafe extern "C" fn clock_now(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<0>::answer(env, info, |call| call.number(clock::now() as f64 / MS as f64))
+}
+
+/// Whether a test has stopped the clock.
+#[napi]
+pub fn is_clock_manual() -> bool {
+    clock::is_manual()
+}
+
+/// Stops the clock of the process at this many milliseconds.
+#[napi]
+pub fn set_clock(ms: f64) {
+    clock::set_manual(ms as u64 * MS);
+    thread::tell_all(&Item::ClockMoved);
+}
+
+/// Moves the stopped clock on.
+#[napi]
+pub fn advance_clock(ms: f64) {
+    clock::advance_manual(ms as u64 * MS);
+    thread::tell_all(&Item::ClockMoved);
+}
+
+/// Lets the clock run again.
+#[napi]
+pub fn restore_clock() {
+    clock::restore();
+    thread::tell_all(&Item::ClockMoved);
+}

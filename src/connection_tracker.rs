@@ -1,0 +1,307 @@
+//! `ConnectionTracker`.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use napi::bindgen_prelude::{BufferSlice, Env, Result, Uint8Array};
+use napi::{Error, Status, sys};
+use napi_derive::napi;
+use sluice_core::clock;
+use sluice_core::{
+    Connection, ConnectionOptions, ConnectionTracker, ConnectionTrackerConfig, ConnectionTrackerOptions,
+    Instances, Opened, Owner, Refusal,
+};
+
+use crate::error;
+use crate::rate_limiter::NativeQuota;
+use crate::raw::{Call, Exports};
+use crate::thread;
+
+static TRACKERS: LazyLock<Instances<ConnectionTracker>> = LazyLock::new(Instances::new);
+
+/// Closes what a thread that ended held in every tracker.
+pub(crate) fn release_owner(owner: Owner) {
+    for tracker in TRACKERS.all() {
+        tracker.release_owner(owner);
+    }
+}
+
+/// Options as `lib/connection-tracker.js` normalises them.
+#[napi(object)]
+pub struct NativeConnectionTrackerOptions {
+    pub max: Option<f64>,
+    pub max_per_client: Option<f64>,
+    pub opaque_clients: bool,
+    pub ipv6_prefix: u32,
+    pub opens: Option<NativeQuota>,
+    pub messages: Option<NativeQuota>,
+    pub bytes: Option<NativeQuota>,
+    pub idle_timeout_ms: Option<f64>,
+}
+
+impl TryFrom<NativeConnectionTrackerOptions> for ConnectionTrackerConfig {
+    type Error = sluice_core::Error;
+
+    fn try_from(options: NativeConnectionTrackerOptions) -> sluice_core::Result<Self> {
+        let integer = |number: Option<f64>| number.map(|number| number as u64);
+        ConnectionTrackerOptions {
+            max: integer(options.max),
+            max_per_client: integer(options.max_per_client),
+            opaque_clients: options.opaque_clients,
+            ipv6_prefix: u8::try_from(options.ipv6_prefix).unwrap_or(u8::MAX),
+            opens: options.opens.map(Into::into),
+            messages: options.messages.map(Into::into),
+            bytes: options.bytes.map(Into::into),
+            idle_timeout_ms: integer(options.idle_timeout_ms),
+        }
+        .try_into()
+    }
+}
+
+/// How a connection is to be opened.
+#[napi(object)]
+pub struct NativeConnectionRequest {
+    pub id: Option<String>,
+    pub detail: Option<Uint8Array>,
+    /// The subscription through which this thread closes the socket it serves.
+    pub subscription: Option<u32>,
+    pub check_client: bool,
+}
+
+/// A connection, or the reason why there is none.
+#[napi(object)]
+pub struct NativeOpened<'env> {
+    pub connection: Option<NativeConnection<'env>>,
+    pub refusal: Option<String>,
+    pub retry_after_ms: Option<f64>,
+}
+
+#[napi(object)]
+pub struct NativeConnection<'env> {
+    pub serial: f64,
+    pub id: String,
+    pub client: Option<String>,
+    pub opened_at: f64,
+    pub detail: Option<BufferSlice<'env>>,
+}
+
+/// Counts over all threads; open connections by Node's thread id.
+#[napi(object)]
+pub struct NativeConnectionTrackerStats {
+    pub count: f64,
+    pub opened: f64,
+    pub closed: f64,
+    pub refused_max: f64,
+    pub refused_max_per_client: f64,
+    pub refused_opens: f64,
+    pub messages_allowed: f64,
+    pub messages_refused: f64,
+    pub bytes_allowed: f64,
+    pub bytes_refused: f64,
+    pub per_thread: HashMap<String, f64>,
+}
+
+/// Attaches to a tracker or creates it; the handle is this thread's.
+#[napi]
+pub fn open_connection_tracker(
+    env: Env,
+    name: String,
+    options: Option<NativeConnectionTrackerOptions>,
+) -> Result<u32> {
+    let config = error::check(&env, options.map(ConnectionTrackerConfig::try_from).transpose())?;
+    let tracker = error::check(&env, TRACKERS.open(&name, config))?;
+    Ok(thread::current()?.trackers.borrow_mut().hold(tracker))
+}
+
+/// One JavaScript object less that stands for the tracker.
+#[napi]
+pub fn release_connection_tracker(handle: u32) -> Result<()> {
+    thread::current()?.trackers.borrow_mut().release(handle);
+    Ok(())
+}
+
+#[napi]
+pub fn destroy_connection_tracker(name: String) -> bool {
+    TRACKERS.destroy(&name)
+}
+
+#[napi]
+pub fn open_connection(
+    env: Env,
+    handle: u32,
+    client: Option<String>,
+    request: NativeConnectionRequest,
+) -> Result<NativeOpened<'static>> {
+    let port = thread::port_of(&env)?;
+    let options = ConnectionOptions {
+        owner: port.thread().owner,
+        id: request.id.as_deref(),
+        detail: request.detail.map(|detail| detail.as_ref().into()),
+        socket: request.subscription.map(|subscription| (Arc::clone(&port.mailbox), subscription)),
+        check_client: request.check_client,
+    };
+    let at = (clock::now(), clock::utc_ms());
+    let opened = error::check(&env, tracker(handle)?.open(client.as_deref(), options, at))?;
+    Ok(match opened {
+        // What was just given need not be given back.
+        Opened::Yes(connection) => NativeOpened {
+            connection: Some(describe(&connection, None)),
+            refusal: None,
+            retry_after_ms: None,
+        },
+        Opened::No(refusal) => {
+            let (reason, retry_after) = match refusal {
+                Refusal::Max => ("max", None),
+                Refusal::MaxPerClient => ("maxPerClient", None),
+                Refusal::Opens { retry_after } => ("opens", Some(clock::ceil_ms(retry_after) as f64)),
+            };
+            NativeOpened { connection: None, refusal: Some(reason.to_owned()), retry_after_ms: retry_after }
+        }
+    })
+}
+
+/// Closes a connection of any thread; `socket_is_closed` when nobody need be asked to close it.
+#[napi]
+pub fn close_connection(handle: u32, serial: f64, socket_is_closed: bool) -> Result<bool> {
+    let tracker = tracker(handle)?;
+    let connection = tracker.by_serial(serial as u64);
+    Ok(connection.is_some_and(|connection| {
+        if socket_is_closed { tracker.forget(&connection) } else { tracker.close(&connection) }
+    }))
+}
+
+#[napi]
+pub fn connection_by_id(env: &Env, handle: u32, id: String) -> Result<Option<NativeConnection<'_>>> {
+    let connection = error::check(env, tracker(handle)?.by_id(&id))?;
+    connection.map(|connection| describe_whole(env, &connection)).transpose()
+}
+
+#[napi]
+pub fn list_connections(
+    env: &Env,
+    handle: u32,
+    limit: f64,
+    client: Option<String>,
+) -> Result<Vec<NativeConnection<'_>>> {
+    let connections = error::check(env, tracker(handle)?.list(limit as usize, client.as_deref()))?;
+    connections.iter().map(|connection| describe_whole(env, connection)).collect()
+}
+
+#[napi]
+pub fn count_connections_for(env: Env, handle: u32, client: String) -> Result<f64> {
+    Ok(error::check(&env, tracker(handle)?.count_for(&client))? as f64)
+}
+
+#[napi]
+pub fn close_idle_connections(env: Env, handle: u32, older_than_ms: Option<f64>) -> Result<f64> {
+    let older_than_ms = older_than_ms.map(|ms| ms as u64);
+    Ok(error::check(&env, tracker(handle)?.close_idle(older_than_ms, clock::now()))? as f64)
+}
+
+/// What counts as idle by default; none where the option was left out.
+#[napi]
+pub fn connection_tracker_idle_timeout(handle: u32) -> Result<Option<f64>> {
+    Ok(tracker(handle)?.idle_timeout_ms().map(|ms| ms as f64))
+}
+
+/// A `drained` delivery follows once no connection is left.
+#[napi]
+pub fn notify_drained(env: Env, handle: u32, subscription: u32) -> Result<()> {
+    let tracker = tracker(handle)?;
+    error::check(&env, tracker.check_open())?;
+    tracker.notify_drained(Arc::clone(&thread::port_of(&env)?.mailbox), subscription);
+    Ok(())
+}
+
+#[napi]
+pub fn connection_tracker_stats(env: Env, handle: u32) -> Result<NativeConnectionTrackerStats> {
+    let stats = error::check(&env, tracker(handle)?.stats())?;
+    let by_thread =
+        |(owner, count): (&Owner, &u64)| Some((thread::thread_id_of(*owner)?.to_string(), *count as f64));
+    Ok(NativeConnectionTrackerStats {
+        count: stats.count as f64,
+        opened: stats.opened as f64,
+        closed: stats.closed as f64,
+        refused_max: stats.refused_max as f64,
+        refused_max_per_client: stats.refused_max_per_client as f64,
+        refused_opens: stats.refused_opens as f64,
+        messages_allowed: stats.messages_allowed as f64,
+        messages_refused: stats.messages_refused as f64,
+        bytes_allowed: stats.bytes_allowed as f64,
+        bytes_refused: stats.bytes_refused as f64,
+        per_thread: stats.per_owner.iter().filter_map(by_thread).collect(),
+    })
+}
+
+fn describe<'env>(connection: &Connection, detail: Option<BufferSlice<'env>>) -> NativeConnection<'env> {
+    NativeConnection {
+        serial: connection.serial as f64,
+        id: connection.id.to_string(),
+        client: connection.client.as_deref().map(str::to_owned),
+        opened_at: connection.opened_at as f64,
+        detail,
+    }
+}
+
+fn describe_whole<'env>(env: &'env Env, connection: &Connection) -> Result<NativeConnection<'env>> {
+    let detail =
+        connection.detail.as_deref().map(|detail| BufferSlice::copy_from(env, detail)).transpose()?;
+    Ok(describe(connection, detail))
+}
+
+fn tracker(handle: u32) -> Result<Arc<ConnectionTracker>> {
+    thread::current()?.trackers.borrow().get(handle).cloned().ok_or_else(no_such_handle)
+}
+
+fn no_such_handle() -> Error {
+    Error::new(Status::InvalidArg, "sluice: no such handle in this thread")
+}
+
+pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("countConnections", count)?;
+    exports.function("touchConnection", touch)?;
+    exports.function("tryMessage", try_message)
+}
+
+/// Runs `body` on the tracker of argument 0. The borrow ends before JavaScript runs again.
+fn with_tracker<const N: usize, R>(
+    call: &Call<'_, N>,
+    body: impl FnOnce(&ConnectionTracker) -> sluice_core::Result<R>,
+) -> Result<R> {
+    let handle = call.u32(0)?;
+    let trackers = call.port.thread().trackers.borrow();
+    let result = body(trackers.get(handle).ok_or_else(no_such_handle)?);
+    drop(trackers);
+    call.check(result)
+}
+
+/// `countConnections(handle)`.
+unsafe extern "C" fn count(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let count = with_tracker(call, |tracker| tracker.check_open().map(|()| tracker.count()))?;
+        call.number(count as f64)
+    })
+}
+
+/// `touchConnection(handle, serial)`: something was transferred.
+unsafe extern "C" fn touch(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<2>::answer(env, info, |call| {
+        let serial = call.f64(1)? as u64;
+        with_tracker(call, |tracker| {
+            if let Some(connection) = tracker.by_serial(serial) {
+                connection.touch(clock::now());
+            }
+            Ok(())
+        })?;
+        call.undefined()
+    })
+}
+
+/// `tryMessage(handle, serial, bytes)`: 1 when the connection may send it.
+unsafe extern "C" fn try_message(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<3>::answer(env, info, |call| {
+        let (serial, bytes) = (call.f64(1)? as u64, call.f64(2)? as u64);
+        let allowed = with_tracker(call, |tracker| tracker.try_message(serial, bytes, clock::now()))?;
+        call.int(i32::from(allowed))
+    })
+}

@@ -1,0 +1,293 @@
+//! `RateLimiter`: raw calls for requests, `#[napi]` for the rest.
+
+use std::sync::LazyLock;
+
+use napi::bindgen_prelude::{Env, Result};
+use napi::{Error, Status, sys};
+use napi_derive::napi;
+use sluice_core::clock::{self, MS};
+use sluice_core::key_hash::KeyHash;
+use sluice_core::{Decision, Instances, Overflow, Quota, RateLimiter, RateLimiterConfig, RateLimiterOptions};
+
+use crate::error;
+use crate::raw::{Call, Exports};
+use crate::thread;
+
+static LIMITERS: LazyLock<Instances<RateLimiter>> = LazyLock::new(Instances::new);
+
+/// So many units per so much time; checked to be integers by JavaScript.
+#[napi(object)]
+pub struct NativeQuota {
+    pub limit: f64,
+    pub window_ms: f64,
+    pub burst: Option<f64>,
+}
+
+impl From<NativeQuota> for Quota {
+    fn from(quota: NativeQuota) -> Self {
+        let burst = quota.burst.map(|burst| burst as u64);
+        Self { limit: quota.limit as u64, window_ms: quota.window_ms as u64, burst }
+    }
+}
+
+/// Options as `lib/rate-limiter.js` normalises them.
+#[napi(object)]
+pub struct NativeRateLimiterOptions {
+    pub quota: NativeQuota,
+    pub max_keys: f64,
+    pub overflow: String,
+    pub dry_run: bool,
+}
+
+impl TryFrom<NativeRateLimiterOptions> for RateLimiterConfig {
+    type Error = sluice_core::Error;
+
+    fn try_from(options: NativeRateLimiterOptions) -> sluice_core::Result<Self> {
+        let overflow = match options.overflow.as_str() {
+            "deny" => Overflow::Deny,
+            "allow" => Overflow::Allow,
+            _ => Overflow::Evict,
+        };
+        RateLimiterOptions {
+            quota: options.quota.into(),
+            max_keys: options.max_keys as u64,
+            overflow,
+            dry_run: options.dry_run,
+        }
+        .try_into()
+    }
+}
+
+/// Sums over all threads.
+#[napi(object)]
+pub struct NativeRateLimiterStats {
+    pub allowed: f64,
+    pub refused: f64,
+    pub dry_refused: f64,
+    pub untracked: f64,
+    pub live_evictions: f64,
+    pub blocked: f64,
+    pub size: f64,
+    pub capacity: f64,
+}
+
+/// Attaches to a limiter or creates it; the handle is this thread's.
+#[napi]
+pub fn open_rate_limiter(env: Env, name: String, options: Option<NativeRateLimiterOptions>) -> Result<u32> {
+    let config = error::check(&env, options.map(RateLimiterConfig::try_from).transpose())?;
+    let limiter = error::check(&env, LIMITERS.open(&name, config))?;
+    Ok(thread::current()?.limiters.borrow_mut().hold(limiter))
+}
+
+/// One JavaScript object less that stands for the limiter.
+#[napi]
+pub fn release_rate_limiter(handle: u32) -> Result<()> {
+    thread::current()?.limiters.borrow_mut().release(handle);
+    Ok(())
+}
+
+#[napi]
+pub fn destroy_rate_limiter(name: String) -> bool {
+    LIMITERS.destroy(&name)
+}
+
+#[napi]
+pub fn reconfigure_rate_limiter(env: Env, handle: u32, options: NativeRateLimiterOptions) -> Result<()> {
+    let config = error::check(&env, RateLimiterConfig::try_from(options))?;
+    error::check(&env, limiter(handle)?.reconfigure(config))
+}
+
+#[napi]
+pub fn clear_rate_limiter(env: Env, handle: u32) -> Result<()> {
+    error::check(&env, limiter(handle)?.clear())
+}
+
+#[napi]
+pub fn rate_limiter_stats(env: Env, handle: u32) -> Result<NativeRateLimiterStats> {
+    let stats = error::check(&env, limiter(handle)?.stats(clock::now()))?;
+    Ok(NativeRateLimiterStats {
+        allowed: stats.allowed as f64,
+        refused: stats.refused as f64,
+        dry_refused: stats.dry_refused as f64,
+        untracked: stats.untracked as f64,
+        live_evictions: stats.live_evictions as f64,
+        blocked: stats.blocked as f64,
+        size: stats.size as f64,
+        capacity: stats.capacity as f64,
+    })
+}
+
+/// The options in force, which another thread may have changed.
+#[napi]
+pub fn rate_limiter_options(handle: u32) -> Result<NativeRateLimiterOptions> {
+    let config = limiter(handle)?.config();
+    let RateLimiterOptions { quota, max_keys, overflow, dry_run } = config.options();
+    let overflow = match overflow {
+        Overflow::Evict => "evict",
+        Overflow::Deny => "deny",
+        Overflow::Allow => "allow",
+    };
+    Ok(NativeRateLimiterOptions {
+        quota: NativeQuota {
+            limit: quota.limit as f64,
+            window_ms: quota.window_ms as f64,
+            burst: quota.burst.map(|burst| burst as f64),
+        },
+        max_keys: *max_keys as f64,
+        overflow: overflow.to_owned(),
+        dry_run: *dry_run,
+    })
+}
+
+fn limiter(handle: u32) -> Result<std::sync::Arc<RateLimiter>> {
+    thread::current()?.limiters.borrow().get(handle).cloned().ok_or_else(no_such_handle)
+}
+
+fn no_such_handle() -> Error {
+    Error::new(Status::InvalidArg, "sluice: no such handle in this thread")
+}
+
+pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("tryConsume", try_consume)?;
+    exports.function("consume", consume)?;
+    exports.function("peek", peek)?;
+    exports.function("hashKey", hash_key)?;
+    exports.function("tryConsumeHashed", try_consume_hashed)?;
+    exports.function("consumeHashed", consume_hashed)?;
+    exports.function("peekHashed", peek_hashed)?;
+    exports.function("refund", refund)?;
+    exports.function("penalize", penalize)?;
+    exports.function("block", block)?;
+    exports.function("reset", reset)
+}
+
+/// Runs `body` on the limiter of argument 0. The borrow ends before JavaScript runs again.
+fn with_limiter<const N: usize, R>(
+    call: &Call<'_, N>,
+    body: impl FnOnce(&RateLimiter) -> sluice_core::Result<R>,
+) -> Result<R> {
+    let handle = call.u32(0)?;
+    let limiters = call.port.thread().limiters.borrow();
+    let result = body(limiters.get(handle).ok_or_else(no_such_handle)?);
+    drop(limiters);
+    call.check(result)
+}
+
+/// Leaves the decision in the results array; answers 1 when allowed.
+fn tell<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<sys::napi_value> {
+    let ms = |nanos| clock::ceil_ms(nanos) as f64;
+    call.port.leave([
+        decision.limit as f64,
+        decision.remaining as f64,
+        ms(decision.reset_after),
+        decision.retry_after.map_or(f64::INFINITY, ms),
+        ms(decision.more_after),
+        decision.would_refuse.map_or(-1.0, |refused| f64::from(u8::from(refused))),
+        decision.generation as f64,
+        0.0,
+    ]);
+    call.int(i32::from(decision.allowed))
+}
+
+/// `tryConsume(handle, key, cost)`: 1 when the call may pass, 0 when not.
+unsafe extern "C" fn try_consume(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<3>::answer(env, info, |call| {
+        let (key, cost) = (call.key(1)?, call.cost(2)?);
+        let allowed = with_limiter(call, |limiter| limiter.try_consume(key, cost, clock::now()))?;
+        call.int(i32::from(allowed))
+    })
+}
+
+/// `consume(handle, key, cost)`: as above, and the decision in the results array.
+unsafe extern "C" fn consume(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<3>::answer(env, info, |call| {
+        let (key, cost) = (call.key(1)?, call.cost(2)?);
+        let decision = with_limiter(call, |limiter| limiter.consume(key, cost, clock::now()))?;
+        tell(call, &decision)
+    })
+}
+
+/// `peek(handle, key)`: as `consume` of cost 1, without charging.
+unsafe extern "C" fn peek(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<2>::answer(env, info, |call| {
+        let key = call.key(1)?;
+        let decision = with_limiter(call, |limiter| limiter.peek(key, clock::now()))?;
+        tell(call, &decision)
+    })
+}
+
+/// `hashKey(key)`: leaves the two halves of the key's hash in the results array.
+unsafe extern "C" fn hash_key(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let (high, low) = KeyHash::halves(call.key(0)?);
+        call.port.leave([high as f64, low as f64, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        call.undefined()
+    })
+}
+
+/// `tryConsumeHashed(handle, high, low, cost)`.
+unsafe extern "C" fn try_consume_hashed(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    Call::<4>::answer(env, info, |call| {
+        let (key, cost) = (call.key_halves(1)?, call.cost(3)?);
+        let allowed = with_limiter(call, |limiter| limiter.try_consume(key, cost, clock::now()))?;
+        call.int(i32::from(allowed))
+    })
+}
+
+/// `consumeHashed(handle, high, low, cost)`.
+unsafe extern "C" fn consume_hashed(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<4>::answer(env, info, |call| {
+        let (key, cost) = (call.key_halves(1)?, call.cost(3)?);
+        let decision = with_limiter(call, |limiter| limiter.consume(key, cost, clock::now()))?;
+        tell(call, &decision)
+    })
+}
+
+/// `peekHashed(handle, high, low)`.
+unsafe extern "C" fn peek_hashed(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<3>::answer(env, info, |call| {
+        let key = call.key_halves(1)?;
+        let decision = with_limiter(call, |limiter| limiter.peek(key, clock::now()))?;
+        tell(call, &decision)
+    })
+}
+
+/// `refund(handle, key, cost)`.
+unsafe extern "C" fn refund(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<3>::answer(env, info, |call| {
+        let (key, cost) = (call.key(1)?, call.cost(2)?);
+        with_limiter(call, |limiter| limiter.refund(key, cost, clock::now()))?;
+        call.undefined()
+    })
+}
+
+/// `penalize(handle, key, cost)`.
+unsafe extern "C" fn penalize(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<3>::answer(env, info, |call| {
+        let (key, cost) = (call.key(1)?, call.cost(2)?);
+        with_limiter(call, |limiter| limiter.penalize(key, cost, clock::now()))?;
+        call.undefined()
+    })
+}
+
+/// `block(handle, key, durationMs)`: 1 when it is kept.
+unsafe extern "C" fn block(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<3>::answer(env, info, |call| {
+        let (key, duration_ms) = (call.key(1)?, call.f64(2)?);
+        let duration = duration_ms as u64 * MS;
+        let kept = with_limiter(call, |limiter| limiter.block(key, duration, clock::now()))?;
+        call.int(i32::from(kept))
+    })
+}
+
+/// `reset(handle, key)`: 1 when there was anything to forget.
+unsafe extern "C" fn reset(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<2>::answer(env, info, |call| {
+        let key = call.key(1)?;
+        let mattered = with_limiter(call, |limiter| limiter.reset(key, clock::now()))?;
+        call.int(i32::from(mattered))
+    })
+}

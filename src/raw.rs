@@ -1,0 +1,257 @@
+//! Raw Node-API callbacks: arguments in, a number or text out, nothing allocated on the way.
+
+use std::ffi::{CString, c_void};
+use std::mem::MaybeUninit;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+use napi::bindgen_prelude::{Env, Object, Result};
+use napi::{Error, Status, check_status, sys};
+use sluice_core::key_hash::{self, KeyHash};
+
+use crate::error;
+use crate::thread::Port;
+
+/// Code units of a key that are read without asking for its length first.
+const SHORT_KEY: usize = 256;
+
+/// The largest integer a JavaScript number counts exactly.
+const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
+
+type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
+
+/// The exports of the module that is being loaded.
+pub(crate) struct Exports<'a> {
+    env: sys::napi_env,
+    object: sys::napi_value,
+    port: &'a Port,
+}
+
+impl<'a> Exports<'a> {
+    pub(crate) fn new(env: &Env, object: &Object<'_>, port: &'a Port) -> Self {
+        Self { env: env.raw(), object: napi::JsValue::raw(object), port }
+    }
+
+    /// Adds a function whose calls reach `callback` with this port.
+    pub(crate) fn function(&self, name: &str, callback: Callback) -> Result<()> {
+        let c_name = CString::new(name).map_err(|_| Error::from_status(Status::InvalidArg))?;
+        let mut function = ptr::null_mut();
+        let port = (&raw const *self.port).cast_mut().cast::<c_void>();
+        // SAFETY: the environment is loading us; the port outlives every JavaScript call of its thread.
+        check_status!(unsafe {
+            sys::napi_create_function(
+                self.env,
+                c_name.as_ptr(),
+                name.len() as isize,
+                Some(callback),
+                port,
+                &mut function,
+            )
+        })?;
+        // SAFETY: both values belong to this environment and live in its current scope.
+        check_status!(unsafe {
+            sys::napi_set_named_property(self.env, self.object, c_name.as_ptr(), function)
+        })
+    }
+}
+
+/// One call with `N` arguments; missing ones are `undefined`.
+pub(crate) struct Call<'a, const N: usize> {
+    pub(crate) env: sys::napi_env,
+    pub(crate) args: [sys::napi_value; N],
+    pub(crate) port: &'a Port,
+}
+
+impl<const N: usize> Call<'_, N> {
+    /// Runs `body` and gives its value to JavaScript: errors are thrown, a panic becomes an error.
+    ///
+    /// Only for use inside a callback that [`Exports::function`] registered.
+    pub(crate) fn answer(
+        env: sys::napi_env,
+        info: sys::napi_callback_info,
+        body: impl FnOnce(&Call<'_, N>) -> Result<sys::napi_value>,
+    ) -> sys::napi_value {
+        let mut args = [ptr::null_mut(); N];
+        let mut count = N;
+        let mut data = ptr::null_mut();
+        // SAFETY: Node passes `env` and `info` of the running callback; `args` has room for `count`.
+        let status = unsafe {
+            sys::napi_get_cb_info(env, info, &mut count, args.as_mut_ptr(), ptr::null_mut(), &mut data)
+        };
+        if status != sys::Status::napi_ok || data.is_null() {
+            return ptr::null_mut();
+        }
+        // SAFETY: `Exports::function` passed a port, which lives as long as its thread runs JavaScript.
+        let port = unsafe { &*data.cast::<Port>() };
+        let call = Call { env, args, port };
+        match catch_unwind(AssertUnwindSafe(|| body(&call))) {
+            Ok(Ok(value)) => value,
+            Ok(Err(error)) => error::throw_napi(env, &error),
+            Err(_) => error::throw_fault(env),
+        }
+    }
+
+    pub(crate) fn u32(&self, index: usize) -> Result<u32> {
+        let mut value = 0;
+        // SAFETY: an argument of the running callback.
+        check_status!(unsafe { sys::napi_get_value_uint32(self.env, self.args[index], &mut value) })?;
+        Ok(value)
+    }
+
+    pub(crate) fn f64(&self, index: usize) -> Result<f64> {
+        let mut value = 0.0;
+        // SAFETY: an argument of the running callback.
+        check_status!(unsafe { sys::napi_get_value_double(self.env, self.args[index], &mut value) })?;
+        Ok(value)
+    }
+
+    /// A cost: an integer from 1 to 2^53 - 1.
+    pub(crate) fn cost(&self, index: usize) -> Result<u64> {
+        match self.f64(index) {
+            Ok(cost) if (1.0..=MAX_SAFE_INTEGER).contains(&cost) && cost.fract() == 0.0 => Ok(cost as u64),
+            _ => Err(error::invalid_cost(self.env, self.args[index])),
+        }
+    }
+
+    /// A key, exactly: any non-empty string of any code units.
+    pub(crate) fn key(&self, index: usize) -> Result<KeyHash> {
+        let mut units = [const { MaybeUninit::<u16>::uninit() }; SHORT_KEY];
+        let mut length = 0;
+        // SAFETY: an argument of the running callback; Node writes at most `SHORT_KEY` units.
+        let status = unsafe {
+            sys::napi_get_value_string_utf16(
+                self.env,
+                self.args[index],
+                units.as_mut_ptr().cast(),
+                SHORT_KEY,
+                &mut length,
+            )
+        };
+        if status != sys::Status::napi_ok || length == 0 {
+            return Err(error::invalid_key(self.env, self.args[index]));
+        }
+        if length == SHORT_KEY - 1 {
+            // It may go on: Node cuts what does not fit.
+            return Ok(key_hash::hash_utf16(&self.long_text(index)?));
+        }
+        // SAFETY: Node wrote the first `length` units.
+        Ok(key_hash::hash_utf16(unsafe { &*(&raw const units[..length] as *const [u16]) }))
+    }
+
+    /// The key behind a handle: the halves of its hash.
+    pub(crate) fn key_halves(&self, index: usize) -> Result<KeyHash> {
+        Ok(KeyHash::from_halves(self.f64(index)? as u64, self.f64(index + 1)? as u64))
+    }
+
+    fn long_text(&self, index: usize) -> Result<Vec<u16>> {
+        let mut length = 0;
+        // SAFETY: a string argument of the running callback; without a buffer Node tells its length.
+        check_status!(unsafe {
+            sys::napi_get_value_string_utf16(self.env, self.args[index], ptr::null_mut(), 0, &mut length)
+        })?;
+        let mut units = vec![0_u16; length + 1];
+        // SAFETY: the buffer has room for the text and the terminator Node appends.
+        check_status!(unsafe {
+            sys::napi_get_value_string_utf16(
+                self.env,
+                self.args[index],
+                units.as_mut_ptr(),
+                units.len(),
+                &mut length,
+            )
+        })?;
+        units.truncate(length);
+        Ok(units)
+    }
+
+    /// A text argument; `None` for `undefined` and anything else that is no string.
+    pub(crate) fn text(&self, index: usize) -> Option<String> {
+        let mut bytes = [const { MaybeUninit::<u8>::uninit() }; SHORT_KEY];
+        let mut length = 0;
+        // SAFETY: an argument of the running callback; Node writes at most `SHORT_KEY` bytes.
+        let status = unsafe {
+            sys::napi_get_value_string_utf8(
+                self.env,
+                self.args[index],
+                bytes.as_mut_ptr().cast(),
+                SHORT_KEY,
+                &mut length,
+            )
+        };
+        if status != sys::Status::napi_ok {
+            return None;
+        }
+        // Node stops before a character that does not fit: the last three bytes may be missing.
+        if length + 4 >= SHORT_KEY {
+            return self.long_text(index).ok().map(|units| String::from_utf16_lossy(&units));
+        }
+        // SAFETY: Node wrote the first `length` bytes.
+        let bytes = unsafe { &*(&raw const bytes[..length] as *const [u8]) };
+        Some(String::from_utf8_lossy(bytes).into_owned())
+    }
+
+    /// The memory of a `Float64Array` of at least `length` numbers, kept for the life of the environment.
+    pub(crate) fn pinned_floats(&self, index: usize, length: usize) -> Result<*mut f64> {
+        let (mut kind, mut found, mut data) = (0, 0, ptr::null_mut());
+        // SAFETY: an argument of the running callback.
+        check_status!(unsafe {
+            sys::napi_get_typedarray_info(
+                self.env,
+                self.args[index],
+                &mut kind,
+                &mut found,
+                &mut data,
+                ptr::null_mut(),
+                ptr::null_mut(),
+            )
+        })?;
+        if kind != sys::TypedarrayType::float64_array || found < length {
+            return Err(Error::new(Status::InvalidArg, "sluice: a Float64Array of results is needed"));
+        }
+        self.reference(index)?;
+        Ok(data.cast())
+    }
+
+    /// A strong reference to an argument, which ends with the environment.
+    pub(crate) fn reference(&self, index: usize) -> Result<sys::napi_ref> {
+        let mut reference = ptr::null_mut();
+        // SAFETY: an argument of the running callback.
+        check_status!(unsafe { sys::napi_create_reference(self.env, self.args[index], 1, &mut reference) })?;
+        Ok(reference)
+    }
+
+    pub(crate) fn int(&self, value: i32) -> Result<sys::napi_value> {
+        let mut result = ptr::null_mut();
+        // SAFETY: the environment runs this callback.
+        check_status!(unsafe { sys::napi_create_int32(self.env, value, &mut result) })?;
+        Ok(result)
+    }
+
+    pub(crate) fn number(&self, value: f64) -> Result<sys::napi_value> {
+        let mut result = ptr::null_mut();
+        // SAFETY: the environment runs this callback.
+        check_status!(unsafe { sys::napi_create_double(self.env, value, &mut result) })?;
+        Ok(result)
+    }
+
+    pub(crate) fn string(&self, text: &str) -> Result<sys::napi_value> {
+        let mut result = ptr::null_mut();
+        // SAFETY: the environment runs this callback; the text is valid UTF-8 of this length.
+        check_status!(unsafe {
+            sys::napi_create_string_utf8(self.env, text.as_ptr().cast(), text.len() as isize, &mut result)
+        })?;
+        Ok(result)
+    }
+
+    pub(crate) fn undefined(&self) -> Result<sys::napi_value> {
+        let mut result = ptr::null_mut();
+        // SAFETY: the environment runs this callback.
+        check_status!(unsafe { sys::napi_get_undefined(self.env, &mut result) })?;
+        Ok(result)
+    }
+
+    /// A core error, to be thrown.
+    pub(crate) fn check<T>(&self, result: sluice_core::Result<T>) -> Result<T> {
+        result.map_err(|core| error::throw_core(self.env, self.port, &core))
+    }
+}

@@ -1,0 +1,196 @@
+//! `Registry`. Values cross as bytes; `lib/value.js` knows what they mean.
+
+use std::sync::{Arc, LazyLock};
+
+use napi::bindgen_prelude::{BufferSlice, Env, Result, Uint8Array};
+use napi::{Error, Status, sys};
+use napi_derive::napi;
+use sluice_core::{Change, Instances, Owner, Registry};
+
+use crate::error;
+use crate::raw::{Call, Exports};
+use crate::thread;
+
+static REGISTRIES: LazyLock<Instances<Registry>> = LazyLock::new(Instances::new);
+
+/// Ends every subscription of a thread that ended.
+pub(crate) fn release_owner(owner: Owner) {
+    for registry in REGISTRIES.all() {
+        registry.release_owner(owner);
+    }
+}
+
+#[napi(object)]
+pub struct NativeEntry<'env> {
+    pub version: f64,
+    pub value: BufferSlice<'env>,
+}
+
+#[napi(object)]
+pub struct NativeChange {
+    pub done: bool,
+    pub version: f64,
+}
+
+/// Everything at one moment; the lists have one order.
+#[napi(object)]
+pub struct NativeSnapshot<'env> {
+    pub version: f64,
+    pub keys: Vec<String>,
+    pub versions: Vec<f64>,
+    pub values: Vec<BufferSlice<'env>>,
+}
+
+/// Attaches to a registry or creates it; the handle is this thread's.
+#[napi]
+pub fn open_registry(env: Env, name: String) -> Result<u32> {
+    let registry = error::check(&env, REGISTRIES.open(&name, Some(())))?;
+    Ok(thread::current()?.registries.borrow_mut().hold(registry))
+}
+
+/// One JavaScript object less that stands for the registry.
+#[napi]
+pub fn release_registry(handle: u32) -> Result<()> {
+    thread::current()?.registries.borrow_mut().release(handle);
+    Ok(())
+}
+
+#[napi]
+pub fn destroy_registry(name: String) -> bool {
+    REGISTRIES.destroy(&name)
+}
+
+#[napi]
+pub fn registry_get(env: &Env, handle: u32, key: String) -> Result<Option<NativeEntry<'_>>> {
+    let entry = error::check(env, registry(handle)?.get(&key))?;
+    let entry = entry.map(|entry| {
+        let value = BufferSlice::copy_from(env, &entry.value)?;
+        Ok(NativeEntry { version: entry.version as f64, value })
+    });
+    entry.transpose()
+}
+
+#[napi]
+pub fn registry_set(env: Env, handle: u32, key: String, value: Uint8Array) -> Result<NativeChange> {
+    let change = registry(handle)?.set(&key, value.as_ref().into());
+    error::check(&env, change).map(Into::into)
+}
+
+#[napi]
+pub fn registry_set_if_absent(env: Env, handle: u32, key: String, value: Uint8Array) -> Result<NativeChange> {
+    let change = registry(handle)?.set_if_absent(&key, value.as_ref().into());
+    error::check(&env, change).map(Into::into)
+}
+
+/// Sets a value if the entry still has the version `expected`; none expects no entry.
+#[napi]
+pub fn registry_compare_and_set(
+    env: Env,
+    handle: u32,
+    key: String,
+    expected: Option<f64>,
+    value: Uint8Array,
+) -> Result<NativeChange> {
+    let expected = expected.map(|version| version as u64);
+    let change = registry(handle)?.compare_and_set(&key, expected, value.as_ref().into());
+    error::check(&env, change).map(Into::into)
+}
+
+#[napi]
+pub fn registry_delete(env: Env, handle: u32, key: String) -> Result<NativeChange> {
+    let change = registry(handle)?.delete(&key);
+    error::check(&env, change).map(Into::into)
+}
+
+#[napi]
+pub fn registry_replace_all(
+    env: Env,
+    handle: u32,
+    keys: Vec<String>,
+    values: Vec<Uint8Array>,
+) -> Result<f64> {
+    let values = keys.into_iter().zip(values.iter().map(|value| value.as_ref().into())).collect();
+    Ok(error::check(&env, registry(handle)?.replace_all(values))? as f64)
+}
+
+#[napi]
+pub fn registry_keys(env: Env, handle: u32) -> Result<Vec<String>> {
+    let snapshot = error::check(&env, registry(handle)?.snapshot())?;
+    Ok(snapshot.entries.keys().map(|key| key.to_string()).collect())
+}
+
+#[napi]
+pub fn registry_snapshot(env: &Env, handle: u32) -> Result<NativeSnapshot<'_>> {
+    let snapshot = error::check(env, registry(handle)?.snapshot())?;
+    let entries: Vec<_> = snapshot.entries.iter().collect();
+    Ok(NativeSnapshot {
+        version: snapshot.version as f64,
+        keys: entries.iter().map(|(key, _)| key.to_string()).collect(),
+        versions: entries.iter().map(|(_, entry)| entry.version as f64).collect(),
+        values: entries
+            .iter()
+            .map(|(_, entry)| BufferSlice::copy_from(env, &entry.value))
+            .collect::<Result<_>>()?,
+    })
+}
+
+/// Tells this thread of every change from now on, under this number.
+#[napi]
+pub fn registry_subscribe(env: Env, handle: u32, subscription: u32) -> Result<()> {
+    let mailbox = Arc::clone(&thread::port_of(&env)?.mailbox);
+    error::check(&env, registry(handle)?.subscribe(mailbox, subscription))
+}
+
+#[napi]
+pub fn registry_unsubscribe(handle: u32, subscription: u32) -> Result<()> {
+    registry(handle)?.unsubscribe(thread::current()?.owner, subscription);
+    Ok(())
+}
+
+impl From<Change> for NativeChange {
+    fn from(change: Change) -> Self {
+        Self { done: change.done, version: change.version as f64 }
+    }
+}
+
+fn registry(handle: u32) -> Result<Arc<Registry>> {
+    thread::current()?.registries.borrow().get(handle).cloned().ok_or_else(no_such_handle)
+}
+
+fn no_such_handle() -> Error {
+    Error::new(Status::InvalidArg, "sluice: no such handle in this thread")
+}
+
+pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("registryVersion", version)?;
+    exports.function("registryEntryVersion", entry_version)
+}
+
+/// Runs `body` on the registry of argument 0. The borrow ends before JavaScript runs again.
+fn with_registry<const N: usize, R>(
+    call: &Call<'_, N>,
+    body: impl FnOnce(&Registry) -> sluice_core::Result<R>,
+) -> Result<R> {
+    let handle = call.u32(0)?;
+    let registries = call.port.thread().registries.borrow();
+    let result = body(registries.get(handle).ok_or_else(no_such_handle)?);
+    drop(registries);
+    call.check(result)
+}
+
+/// `registryVersion(handle)`: what a reader compares before it uses a decoded value again.
+unsafe extern "C" fn version(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let version = with_registry(call, Registry::version)?;
+        call.number(version as f64)
+    })
+}
+
+/// `registryEntryVersion(handle, key)`: to see whether a decoded value is current; -1 without a value.
+unsafe extern "C" fn entry_version(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<2>::answer(env, info, |call| {
+        let key = call.text(1).unwrap_or_default();
+        let entry = with_registry(call, |registry| registry.get(&key))?;
+        call.number(entry.map_or(-1.0, |entry| entry.version as f64))
+    })
+}

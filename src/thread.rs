@@ -1,0 +1,209 @@
+//! What one thread holds, and its end.
+//!
+//! A thread enters when it first loads the addon and leaves by the clean-up hook of its environment:
+//! after `return`, `terminate()`, `process.exit()`, an uncaught error or the end of its heap. Whatever it
+//! held is released there, in its own thread. Loading the addon again in the same thread (a test runner
+//! that resets modules) adds a port, not a second thread.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use dashmap::DashMap;
+use napi::bindgen_prelude::{Env, Error, Result, Status};
+use napi::{check_status, sys};
+use sluice_core::cidr::ClientAddress;
+use sluice_core::mailbox::{Item, Mailbox};
+use sluice_core::{ConnectionTracker, Owner, RateLimiter, Registry};
+
+use crate::bell::Bell;
+use crate::raw::{Call, Exports};
+use crate::slab::Slab;
+use crate::{connection_tracker, listener, registry};
+
+/// One thread's handles.
+pub(crate) struct Thread {
+    pub(crate) owner: Owner,
+    pub(crate) limiters: RefCell<Slab<RateLimiter>>,
+    pub(crate) trackers: RefCell<Slab<ConnectionTracker>>,
+    pub(crate) registries: RefCell<Slab<Registry>>,
+    pub(crate) client_addresses: RefCell<Slab<ClientAddress>>,
+    #[expect(clippy::vec_box, reason = "callbacks keep the addresses of ports")]
+    ports: RefCell<Vec<Box<Port>>>,
+}
+
+/// One loaded copy of our JavaScript in a thread: where it is reached, and where it reads results.
+pub(crate) struct Port {
+    thread: *const Thread,
+    env: sys::napi_env,
+    pub(crate) mailbox: Arc<Mailbox>,
+    bell: Arc<Bell>,
+    results: Cell<*mut f64>,
+    error_class: Cell<sys::napi_ref>,
+}
+
+/// How many numbers a call can leave in the results array.
+pub(crate) const RESULTS: usize = 8;
+
+/// What other threads know of a thread.
+struct Presence {
+    /// Node's `threadId`.
+    thread_id: u32,
+    ports: Vec<(Arc<Mailbox>, Arc<Bell>)>,
+}
+
+static PRESENT: LazyLock<DashMap<Owner, Presence>> = LazyLock::new(DashMap::new);
+
+thread_local! {
+    static CURRENT: Cell<*const Thread> = const { Cell::new(std::ptr::null()) };
+}
+
+impl Port {
+    pub(crate) fn thread(&self) -> &Thread {
+        // SAFETY: a thread's ports are freed with it, by its clean-up hook, after its last JavaScript ran.
+        unsafe { &*self.thread }
+    }
+
+    /// Leaves numbers where the JavaScript of this port reads them after the call.
+    pub(crate) fn leave(&self, numbers: [f64; RESULTS]) {
+        let results = self.results.get();
+        if !results.is_null() {
+            // SAFETY: `attach` checked the array's length, and a reference keeps it in place.
+            unsafe { results.cast::<[f64; RESULTS]>().write(numbers) };
+        }
+    }
+
+    /// The class of errors, or null before `attach`.
+    pub(crate) fn error_class(&self) -> sys::napi_ref {
+        self.error_class.get()
+    }
+}
+
+/// The current thread, if it has loaded the addon and not ended.
+pub(crate) fn current() -> Result<&'static Thread> {
+    let thread = CURRENT.get();
+    // SAFETY: set while the thread's environment lives; callers run in it and return before it ends.
+    unsafe { thread.as_ref() }
+        .ok_or_else(|| Error::new(Status::GenericFailure, "sluice: this thread has ended"))
+}
+
+/// The port of the copy that calls.
+pub(crate) fn port_of(env: &Env) -> Result<&'static Port> {
+    let ports = current()?.ports.borrow();
+    let port = ports.iter().find(|port| port.env == env.raw()).map(|port| &raw const **port);
+    // SAFETY: ports are boxed and freed only with their thread.
+    port.map(|port| unsafe { &*port })
+        .ok_or_else(|| Error::new(Status::GenericFailure, "sluice: loaded by another environment"))
+}
+
+/// Node's id of the thread behind an owner; none once it has ended.
+pub(crate) fn thread_id_of(owner: Owner) -> Option<u32> {
+    PRESENT.get(&owner).map(|presence| presence.thread_id)
+}
+
+/// Leaves an item for every thread.
+pub(crate) fn tell_all(item: &Item) {
+    let ports: Vec<_> = PRESENT.iter().flat_map(|presence| presence.ports.clone()).collect();
+    for (mailbox, _) in ports {
+        mailbox.push(0, item.clone());
+    }
+}
+
+/// Registers the loading environment; the thread's clean-up hook with its first.
+pub(crate) fn enter(env: &Env) -> Result<&'static Port> {
+    if CURRENT.get().is_null() {
+        start_thread(env)?;
+    }
+    let thread = current()?;
+    let bell = Arc::new(Bell::default());
+    let ringing = Arc::clone(&bell);
+    let mailbox = Arc::new(Mailbox::new(thread.owner, Box::new(move || ringing.ring())));
+    if let Some(mut presence) = PRESENT.get_mut(&thread.owner) {
+        presence.ports.push((Arc::clone(&mailbox), Arc::clone(&bell)));
+    }
+    let port = Port {
+        thread,
+        env: env.raw(),
+        mailbox,
+        bell,
+        results: Cell::new(std::ptr::null_mut()),
+        error_class: Cell::new(std::ptr::null_mut()),
+    };
+    thread.ports.borrow_mut().push(Box::new(port));
+    port_of(env)
+}
+
+fn start_thread(env: &Env) -> Result<()> {
+    static NEXT_OWNER: AtomicU64 = AtomicU64::new(1);
+    let owner = Owner(NEXT_OWNER.fetch_add(1, Ordering::Relaxed));
+    let thread = Box::into_raw(Box::new(Thread {
+        owner,
+        limiters: RefCell::new(Slab::new()),
+        trackers: RefCell::new(Slab::new()),
+        registries: RefCell::new(Slab::new()),
+        client_addresses: RefCell::new(Slab::new()),
+        ports: RefCell::new(Vec::new()),
+    }));
+    CURRENT.set(thread);
+    PRESENT.insert(owner, Presence { thread_id: 0, ports: Vec::new() });
+    // SAFETY: the hook runs once, in this thread, and is the only one to free `thread`.
+    check_status!(unsafe { sys::napi_add_env_cleanup_hook(env.raw(), Some(leave), thread.cast()) })
+}
+
+/// The environment ends: no JavaScript of it runs any more.
+unsafe extern "C" fn leave(thread: *mut c_void) {
+    // A panic must not cross into Node; what is left undone then is the rest of this function.
+    let _ = std::panic::catch_unwind(|| {
+        CURRENT.set(std::ptr::null());
+        // SAFETY: `thread` comes from `Box::into_raw` in `start_thread`, and this hook runs once.
+        let thread = unsafe { Box::from_raw(thread.cast::<Thread>()) };
+        release(thread.owner, true);
+    });
+}
+
+/// Gives back everything a thread held. Doing it twice does it once.
+fn release(owner: Owner, in_its_own_thread: bool) {
+    let Some((_, presence)) = PRESENT.remove(&owner) else { return };
+    for (mailbox, bell) in presence.ports {
+        mailbox.close();
+        bell.take_down(in_its_own_thread);
+    }
+    connection_tracker::release_owner(owner);
+    registry::release_owner(owner);
+    listener::release_owner(owner);
+}
+
+pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("attachThread", attach_thread)?;
+    exports.function("reapThread", reap_thread)
+}
+
+/// `attachThread(onRing, results: Float64Array, SluiceError, threadId)`: completes the port.
+unsafe extern "C" fn attach_thread(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<4>::answer(env, info, |call| {
+        let env = Env::from_raw(call.env);
+        let port = call.port;
+        port.bell.hang(&env, call.args[0])?;
+        port.results.set(call.pinned_floats(1, RESULTS)?);
+        port.error_class.set(call.reference(2)?);
+        let thread_id = call.u32(3)?;
+        if let Some(mut presence) = PRESENT.get_mut(&port.thread().owner) {
+            presence.thread_id = thread_id;
+        }
+        call.undefined()
+    })
+}
+
+/// `reapThread(threadId)`: the second line, for runtimes that skip the hook of a terminated worker.
+unsafe extern "C" fn reap_thread(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let thread_id = call.u32(0)?;
+        let gone =
+            PRESENT.iter().find(|presence| presence.thread_id == thread_id).map(|presence| *presence.key());
+        if let Some(owner) = gone {
+            release(owner, false);
+        }
+        call.undefined()
+    })
+}
