@@ -1,0 +1,18 @@
+'use strict';
+
+/*
+ * One state for all worker threads of this process.
+ *
+ *   const { RateLimiter } = require('sluice');
+ *   const limiter = new RateLimiter('api', { limit: 100, window: '1m' }); // the same state in every thread
+ *   if (!limiter.tryConsume(clientKey)) refuse();
+ */
+
+const { clientKey } = require('./lib/client-key');
+const { ConnectionTracker } = require('./lib/connection-tracker');
+const { SluiceError } = require('./lib/errors');
+const { listen } = require('./lib/listen');
+const { RateLimiter } = require('./lib/rate-limiter');
+const { Registry } = require('./lib/registry');
+
+module.exports = { ConnectionTracker, RateLimiter, Registry, SluiceError, clientKey, listen };

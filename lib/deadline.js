@@ -1,0 +1,49 @@
+'use strict';
+
+const { handlers, native } = require('./native');
+
+/** What Node's timers take at most; they fire at once beyond it. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** Deadlines of this thread, by the clock of decisions: a test that moves that clock moves these. */
+const pending = new Set();
+
+/** Subscription 0 of every thread: the test clock was moved, stopped or started. */
+handlers.set(0, () => {
+  for (const deadline of [...pending]) deadline.look();
+});
+
+/** Calls `onTime` once `ms` milliseconds have passed. It keeps the thread alive until then. */
+class Deadline {
+  #due;
+  #onTime;
+  #timer;
+
+  constructor(ms, onTime) {
+    this.#due = native.clockNow() + ms;
+    this.#onTime = onTime;
+    pending.add(this);
+    this.look();
+  }
+
+  /** Fires if it is time, else waits for the rest of it. */
+  look() {
+    clearTimeout(this.#timer);
+    const rest = this.#due - native.clockNow();
+    if (rest <= 0) {
+      pending.delete(this);
+      this.#onTime();
+      return;
+    }
+    // Under a stopped clock the timer only keeps the thread alive: time passes by hand.
+    const wait = native.isClockManual() ? MAX_TIMER_MS : Math.min(Math.ceil(rest), MAX_TIMER_MS);
+    this.#timer = setTimeout(() => this.look(), wait);
+  }
+
+  cancel() {
+    clearTimeout(this.#timer);
+    pending.delete(this);
+  }
+}
+
+module.exports = { Deadline, MAX_TIMER_MS };

@@ -1,0 +1,94 @@
+'use strict';
+
+const { lookup } = require('node:dns/promises');
+const { isIP } = require('node:net');
+const { getSystemErrorMap } = require('node:util');
+const { closeSync } = require('node:fs');
+const { invalidOption, SluiceError } = require('./errors');
+const { native } = require('./native');
+const { checkOptions, integer, requireOptions } = require('./options');
+
+const DEFAULT_BACKLOG = 511;
+const checkHost = (value, option) => {
+  if (typeof value === 'string' && value !== '') return value;
+  throw invalidOption(option, value, 'an address or a host name');
+};
+const SCHEMA = { port: integer(0, 65_535), host: checkHost, backlog: integer(1, 2 ** 31 - 1) };
+
+/**
+ * Listens on a port together with all threads that ask for it. They accept from one queue, so what waits
+ * when a thread ends is served by another; the port closes with the last server.
+ */
+async function listen(server, options) {
+  const { port, host, backlog = DEFAULT_BACKLOG } = checkListenOptions(server, options);
+  const listener = await acquire(host, port, backlog);
+  try {
+    await listenOn(server, listener);
+  } catch (error) {
+    native.releaseListener(listener.lease);
+    throw error;
+  }
+  server.once('close', () => native.releaseListener(listener.lease));
+  return { port: listener.port };
+}
+
+function checkListenOptions(server, options) {
+  if (typeof server?.listen !== 'function' || typeof server.once !== 'function') {
+    throw invalidOption('listen server', server, 'a server of net, tls, http, https or http2');
+  }
+  const checked = checkOptions('listen', options, SCHEMA);
+  requireOptions('listen', checked, ['port']);
+  if (process.platform === 'win32') {
+    throw new SluiceError('UNSUPPORTED', 'listen: Node cannot share a listening socket on Windows; accepted: Linux, macOS, BSD');
+  }
+  return checked;
+}
+
+async function acquire(host, port, backlog) {
+  for (const address of await addressesOf(host)) {
+    const listener = native.acquireListener(address, port, backlog);
+    if (listener.errno === undefined || listener.errno === null) return listener;
+    const error = systemError(listener.errno, address, port);
+    // Without a host the wildcard of IPv6 is tried first, which a system may not have.
+    if (host !== undefined || !['EAFNOSUPPORT', 'EADDRNOTAVAIL'].includes(error.code)) throw error;
+  }
+  throw systemError(97, '::', port);
+}
+
+async function addressesOf(host) {
+  if (host === undefined) return ['::', '0.0.0.0'];
+  return [isIP(host) ? host : (await lookup(host)).address];
+}
+
+/** As `server.listen` itself would report it. */
+function systemError(errno, address, port) {
+  const [code, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error'];
+  const error = new Error(`listen ${code}: ${text} ${address}:${port}`);
+  return Object.assign(error, { errno: -errno, code, syscall: 'listen', address, port });
+}
+
+function listenOn(server, { fd }) {
+  return new Promise((resolve, reject) => {
+    const onError = (error) => {
+      server.off('listening', onListening);
+      reject(error);
+    };
+    const onListening = () => {
+      server.off('error', onError);
+      resolve();
+    };
+    server.once('error', onError);
+    server.once('listening', onListening);
+    try {
+      server.listen({ fd, exclusive: true });
+    } catch (error) {
+      // The server did not take the descriptor: it listens already, or was given nonsense.
+      server.off('listening', onListening);
+      server.off('error', onError);
+      closeSync(fd);
+      reject(error);
+    }
+  });
+}
+
+module.exports = { listen };

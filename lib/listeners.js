@@ -1,0 +1,60 @@
+'use strict';
+
+const { AsyncResource } = require('node:async_hooks');
+const { invalid } = require('./errors');
+
+/**
+ * Listeners of one object for the events it has. Each runs in the asynchronous context in which it was
+ * added, so AsyncLocalStorage holds; one that throws does not keep the others from being called.
+ */
+class Listeners {
+  #owner;
+  #byEvent;
+
+  constructor(owner, events) {
+    this.#owner = owner;
+    this.#byEvent = new Map(events.map((event) => [event, []]));
+  }
+
+  add(event, listener, { once = false } = {}) {
+    const listeners = this.#listenersOf(event);
+    if (typeof listener !== 'function') {
+      throw invalid('INVALID_OPTION', `${this.#owner} listener`, listener, 'a function');
+    }
+    const run = AsyncResource.bind(listener, `sluice:${this.#owner}:${event}`);
+    listeners.push({ listener, run, once });
+  }
+
+  remove(event, listener) {
+    const listeners = this.#listenersOf(event);
+    const index = listeners.findLastIndex((entry) => entry.listener === listener);
+    if (index >= 0) listeners.splice(index, 1);
+  }
+
+  count(event) {
+    return this.#listenersOf(event).length;
+  }
+
+  emit(event, ...args) {
+    const listeners = this.#listenersOf(event);
+    for (const { listener, run, once } of [...listeners]) {
+      if (once) this.remove(event, listener);
+      try {
+        run(...args);
+      } catch (error) {
+        process.nextTick(() => {
+          throw error;
+        });
+      }
+    }
+  }
+
+  #listenersOf(event) {
+    const listeners = this.#byEvent.get(event);
+    if (listeners !== undefined) return listeners;
+    const accepted = [...this.#byEvent.keys()].map((name) => `"${name}"`).join(', ');
+    throw invalid('INVALID_OPTION', `${this.#owner} event`, event, accepted);
+  }
+}
+
+module.exports = { Listeners };

@@ -1,0 +1,74 @@
+'use strict';
+
+const { threadId } = require('node:worker_threads');
+const { SluiceError } = require('./errors');
+
+const native = loadBinding();
+
+/** Where native code leaves the numbers of a rich result; read before the next call. */
+const results = new Float64Array(8);
+
+/** What this thread is told by others: subscription number to handler. */
+const handlers = new Map();
+let nextSubscription = 1;
+
+native.attachThread(deliver, results, SluiceError, threadId);
+reapWorkersThatSkipTheirHook();
+warnOfOtherCopies();
+
+function loadBinding() {
+  try {
+    return require('../binding.cjs');
+  } catch (cause) {
+    const platform = `${process.platform}-${process.arch}`;
+    const message = `sluice has no binary for ${platform} here; with Rust installed, "npm run build" in the folder of sluice makes one`;
+    throw new Error(message, { cause });
+  }
+}
+
+/** Runs `handler(delivery)` for what is left under the returned number. */
+function subscribe(handler) {
+  const subscription = nextSubscription++;
+  handlers.set(subscription, handler);
+  return subscription;
+}
+
+function unsubscribe(subscription) {
+  handlers.delete(subscription);
+}
+
+/** The bell rang. A handler that throws must not keep the others from what they were told. */
+function deliver() {
+  for (const delivery of native.takeDeliveries()) {
+    try {
+      handlers.get(delivery.subscription)?.(delivery);
+    } catch (error) {
+      process.nextTick(() => {
+        throw error;
+      });
+    }
+  }
+}
+
+/**
+ * A thread's own hook gives back what it held. Where a runtime skips the hook of a terminated worker
+ * (Deno does), the thread that started it sees its end; elsewhere there is nothing left to do then.
+ */
+function reapWorkersThatSkipTheirHook() {
+  process.on('worker', (worker) => {
+    const { threadId: workerId } = worker;
+    worker.once('exit', () => native.reapThread(workerId));
+  });
+}
+
+function warnOfOtherCopies() {
+  const copies = native.otherCopiesOnce();
+  if (copies.length === 0) return;
+  process.emitWarning(`several copies are loaded and share nothing: ${copies.join(', ')}`, {
+    type: 'SluiceWarning',
+    code: 'SLUICE_SEVERAL_COPIES',
+    detail: 'Make all dependants resolve one version of sluice, for example with "npm dedupe".',
+  });
+}
+
+module.exports = { handlers, native, results, subscribe, unsubscribe };

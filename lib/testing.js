@@ -1,0 +1,38 @@
+'use strict';
+
+const { invalidOption } = require('./errors');
+const { native } = require('./native');
+const { parseDuration } = require('./options');
+
+/** The year 2500: later dates, with a wait added, would leave the range of the clock. */
+const LATEST_MS = 16_725_225_600_000;
+
+/**
+ * Stops the clock of the whole process, for decisions, deadlines and reports, in every thread. It stands
+ * where it was until it is set or advanced; `restore` lets it run again.
+ */
+function manualClock() {
+  if (!native.isClockManual()) native.setClock(Math.floor(native.clockNow()));
+  return {
+    set(ms) {
+      if (!Number.isInteger(ms) || ms < 0 || ms > LATEST_MS) {
+        throw invalidOption('clock time', ms, `milliseconds as an integer from 0 to ${LATEST_MS}`);
+      }
+      native.setClock(ms);
+    },
+    advance(duration) {
+      native.advanceClock(parseDuration(duration, 'clock duration', { least: 0 }));
+    },
+    restore() {
+      native.restoreClock();
+    },
+    get now() {
+      return native.clockNow();
+    },
+    [Symbol.dispose]() {
+      native.restoreClock();
+    },
+  };
+}
+
+module.exports = { manualClock };
