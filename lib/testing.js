@@ -4,8 +4,8 @@ const { invalidOption } = require('./errors');
 const { native } = require('./native');
 const { parseDuration } = require('./options');
 
-/** The year 2500: later dates, with a wait added, would leave the range of the clock. */
-const LATEST_MS = 16_725_225_600_000;
+/** The year 2100: a later date with a century's wait added would leave the range of the clock. */
+const LATEST_MS = 4_102_444_800_000;
 
 /**
  * Stops the clock of the whole process, for decisions, deadlines and reports, in every thread. It stands
@@ -21,7 +21,10 @@ function manualClock() {
       native.setClock(ms);
     },
     advance(duration) {
-      native.advanceClock(parseDuration(duration, 'clock duration', { least: 0 }));
+      const ms = parseDuration(duration, 'clock duration', { least: 0 });
+      const rest = Math.floor(LATEST_MS - native.clockNow());
+      if (ms > rest) throw invalidOption('clock duration', duration, `at most ${rest} ms: the clock ends in the year 2100`);
+      native.advanceClock(ms);
     },
     restore() {
       native.restoreClock();

@@ -1,0 +1,55 @@
+// Real HTTP from several client addresses, and who was told what by which worker.
+
+import http from 'node:http';
+
+/** Requests of one client at once, each over a connection of its own: so every worker serves every client. */
+const CONCURRENCY = 12;
+
+/**
+ * Sends `requests` requests from each of `clients`. Returns, by client and by worker, how many were answered with
+ * 200, with 429 and with anything else.
+ */
+export async function sendLoad({ host, port, clients, requests, onProgress }) {
+  const tally = { byClient: new Map(), byWorker: new Map(), sent: 0 };
+  const total = clients.length * requests;
+  const startedAt = performance.now();
+  await Promise.all(
+    clients.map(async (client) => {
+      const agent = new http.Agent({ localAddress: client });
+      let left = requests;
+      const sendRest = async () => {
+        while (left > 0) {
+          left -= 1;
+          count(tally, client, await get({ host, port, path: '/', agent }));
+          tally.sent += 1;
+          onProgress?.(tally.sent, total);
+        }
+      };
+      await Promise.all(Array.from({ length: CONCURRENCY }, sendRest));
+      agent.destroy();
+    }),
+  );
+  return { ...tally, elapsedMs: performance.now() - startedAt };
+}
+
+function get(options) {
+  return new Promise((resolve, reject) => {
+    const request = http.get(options, (response) => {
+      response.resume();
+      response.once('end', () => resolve({ status: response.statusCode, worker: response.headers['x-worker'] }));
+    });
+    request.once('error', reject);
+  });
+}
+
+function count({ byClient, byWorker }, client, { status, worker }) {
+  for (const [map, key] of [
+    [byClient, client],
+    [byWorker, worker],
+  ]) {
+    if (!map.has(key)) map.set(key, { requests: 0, ok: 0, refused: 0, other: 0 });
+    const row = map.get(key);
+    row.requests += 1;
+    row[status === 200 ? 'ok' : status === 429 ? 'refused' : 'other'] += 1;
+  }
+}

@@ -1,0 +1,29 @@
+// One worker thread of the demo: a Fastify server on the port all workers share.
+
+import { createRequire } from 'node:module';
+import { parentPort, threadId, workerData } from 'node:worker_threads';
+import Fastify from 'fastify';
+
+const require = createRequire(import.meta.url);
+const { listen } = require('../../index.js');
+const { limiter, limit, window, host } = workerData;
+
+const app = Fastify();
+if (limiter === 'sluice') {
+  // All workers name the same limiter and the same tracker, so all have the same counts.
+  await app.register(require('../../lib/fastify.js'), {
+    name: 'demo',
+    rateLimit: { limit, window },
+    connections: { max: 10_000 },
+  });
+} else {
+  await app.register(import('@fastify/rate-limit'), { max: limit, timeWindow: window });
+}
+
+app.addHook('onSend', async (_request, reply) => {
+  reply.header('x-worker', threadId);
+});
+app.get('/', async () => ({ hello: 'world' }));
+
+await app.ready();
+parentPort.postMessage(await listen(app.server, { port: 0, host }));
