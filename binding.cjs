@@ -849,6 +849,7 @@ module.exports.destroyRateLimiter = nativeBinding.destroyRateLimiter
 module.exports.destroyRegistry = nativeBinding.destroyRegistry
 module.exports.isClockManual = nativeBinding.isClockManual
 module.exports.listConnections = nativeBinding.listConnections
+module.exports.listenerIsTaken = nativeBinding.listenerIsTaken
 module.exports.notifyDrained = nativeBinding.notifyDrained
 module.exports.openClientAddress = nativeBinding.openClientAddress
 module.exports.openConnection = nativeBinding.openConnection

@@ -45,6 +45,9 @@ export declare function isClockManual(): boolean
 
 export declare function listConnections(handle: number, limit: number, client?: string | undefined | null): Array<NativeConnection>
 
+/** The server listens: from now on the descriptor is closed with it. */
+export declare function listenerIsTaken(lease: number): void
+
 export interface NativeChange {
   done: boolean
   version: number

@@ -53,6 +53,8 @@ class ConnectionTracker {
     const checked = options === undefined ? undefined : toNative(options);
     this.#handle = native.openConnectionTracker(name, checked);
     collected.register(this, this.#handle);
+    // Whoever may open connections closes those that are idle.
+    if (typeof native.connectionTrackerIdleTimeout(this.#handle) === 'number') this.#socketTable();
   }
 
   static destroy(name) {
@@ -106,13 +108,16 @@ class ConnectionTracker {
   }
 
   closeIdle(olderThan) {
-    const ms = olderThan === undefined ? undefined : parseDuration(olderThan, 'closeIdle olderThan', { least: 0 });
+    const ms =
+      olderThan === undefined ? undefined : parseDuration(olderThan, 'closeIdle olderThan', { least: 0 });
     return native.closeIdleConnections(this.#handle, ms);
   }
 
   /** True once no connection of any thread is left; false when some are after `timeout`. */
   async drain(options = {}) {
-    const checked = checkOptions('drain', options, { timeout: (value, name) => parseDuration(value, name, { least: 0 }) });
+    const checked = checkOptions('drain', options, {
+      timeout: (value, name) => parseDuration(value, name, { least: 0 }),
+    });
     const timeout = checked.timeout ?? parseDuration(DEFAULT_DRAIN_TIMEOUT);
     for (const due = native.clockNow() + timeout; this.count > 0; ) {
       const rest = due - native.clockNow();
@@ -140,8 +145,9 @@ class ConnectionTracker {
     };
   }
 
+  /** `{ connection }`, or `{ refusal: { reason, client, retryAfterMs } }`. */
   [kAdmitSocket](socket, options) {
-    return this.#socketTable().admit(socket, options).connection === undefined ? 'refused' : 'held';
+    return this.#socketTable().admit(socket, options);
   }
 
   #socketTable() {

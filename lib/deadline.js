@@ -13,15 +13,17 @@ handlers.set(0, () => {
   for (const deadline of [...pending]) deadline.look();
 });
 
-/** Calls `onTime` once `ms` milliseconds have passed. It keeps the thread alive until then. */
+/** Calls `onTime` once `ms` milliseconds have passed. With `ref` it keeps the thread alive until then. */
 class Deadline {
   #due;
   #onTime;
+  #ref;
   #timer;
 
-  constructor(ms, onTime) {
+  constructor(ms, onTime, { ref = true } = {}) {
     this.#due = native.clockNow() + ms;
     this.#onTime = onTime;
+    this.#ref = ref;
     pending.add(this);
     this.look();
   }
@@ -38,6 +40,7 @@ class Deadline {
     // Under a stopped clock the timer only keeps the thread alive: time passes by hand.
     const wait = native.isClockManual() ? MAX_TIMER_MS : Math.min(Math.ceil(rest), MAX_TIMER_MS);
     this.#timer = setTimeout(() => this.look(), wait);
+    if (!this.#ref) this.#timer.unref();
   }
 
   cancel() {

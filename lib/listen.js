@@ -3,7 +3,6 @@
 const { lookup } = require('node:dns/promises');
 const { isIP } = require('node:net');
 const { getSystemErrorMap } = require('node:util');
-const { closeSync } = require('node:fs');
 const { invalidOption, SluiceError } = require('./errors');
 const { native } = require('./native');
 const { checkOptions, integer, requireOptions } = require('./options');
@@ -14,6 +13,9 @@ const checkHost = (value, option) => {
   throw invalidOption(option, value, 'an address or a host name');
 };
 const SCHEMA = { port: integer(0, 65_535), host: checkHost, backlog: integer(1, 2 ** 31 - 1) };
+
+/** The leases of servers that listen, to be given back when they stop. */
+const leases = new WeakMap();
 
 /**
  * Listens on a port together with all threads that ask for it. They accept from one queue, so what waits
@@ -28,8 +30,34 @@ async function listen(server, options) {
     native.releaseListener(listener.lease);
     throw error;
   }
-  server.once('close', () => native.releaseListener(listener.lease));
+  native.listenerIsTaken(listener.lease);
+  giveBackWithClose(server, listener.lease);
   return { port: listener.port };
+}
+
+/**
+ * A server that closes accepts no more, though its last connection may end much later. The port must close
+ * then, or clients would connect to it and wait for nobody.
+ */
+function giveBackWithClose(server, lease) {
+  const isKnown = leases.has(server);
+  leases.set(server, lease);
+  // Closed by another hand in the turn between listening and here.
+  if (!server.listening) giveBack(server);
+  if (isKnown) return;
+  const { close } = server;
+  server.close = function (...args) {
+    const result = close.apply(this, args);
+    giveBack(server);
+    return result;
+  };
+  server.on('close', () => giveBack(server));
+}
+
+function giveBack(server) {
+  const lease = leases.get(server);
+  if (lease !== undefined) native.releaseListener(lease);
+  leases.set(server, undefined);
 }
 
 function checkListenOptions(server, options) {
@@ -39,7 +67,10 @@ function checkListenOptions(server, options) {
   const checked = checkOptions('listen', options, SCHEMA);
   requireOptions('listen', checked, ['port']);
   if (process.platform === 'win32') {
-    throw new SluiceError('UNSUPPORTED', 'listen: Node cannot share a listening socket on Windows; accepted: Linux, macOS, BSD');
+    throw new SluiceError(
+      'UNSUPPORTED',
+      'listen: Node cannot share a listening socket on Windows; accepted: Linux, macOS, BSD',
+    );
   }
   return checked;
 }
@@ -85,7 +116,6 @@ function listenOn(server, { fd }) {
       // The server did not take the descriptor: it listens already, or was given nonsense.
       server.off('listening', onListening);
       server.off('error', onError);
-      closeSync(fd);
       reject(error);
     }
   });

@@ -1,5 +1,6 @@
 'use strict';
 
+const path = require('node:path');
 const { threadId } = require('node:worker_threads');
 const { SluiceError } = require('./errors');
 
@@ -12,8 +13,8 @@ const results = new Float64Array(8);
 const handlers = new Map();
 let nextSubscription = 1;
 
-native.attachThread(deliver, results, SluiceError, threadId);
-reapWorkersThatSkipTheirHook();
+const isFirstLoad = native.attachThread(deliver, results, SluiceError, threadId) === 1;
+if (isFirstLoad) reapWorkersThatSkipTheirHook();
 warnOfOtherCopies();
 
 function loadBinding() {
@@ -21,7 +22,8 @@ function loadBinding() {
     return require('../binding.cjs');
   } catch (cause) {
     const platform = `${process.platform}-${process.arch}`;
-    const message = `sluice has no binary for ${platform} here; with Rust installed, "npm run build" in the folder of sluice makes one`;
+    const build = path.join(__dirname, '..', 'scripts', 'build.mjs');
+    const message = `sluice has no binary for ${platform} here; with Rust installed (https://rustup.rs), this makes one: node "${build}"`;
     throw new Error(message, { cause });
   }
 }

@@ -71,11 +71,13 @@ class RateLimiter {
   /** All keys are looked at before the first is charged, so an error charges nobody. */
   consumeMany(keys, cost = 1) {
     if (!Array.isArray(keys)) throw invalid('INVALID_KEY', 'keys', keys, 'an array of non-empty strings');
-    keys.forEach((key, index) => {
+    // A copy has no holes, and nobody changes it between the look and the charge.
+    const given = Array.from(keys);
+    given.forEach((key, index) => {
       if (typeof key === 'string' && key !== '') return;
       throw invalid('INVALID_KEY', `keys[${index}]`, key, 'a non-empty string');
     });
-    return keys.map((key) => this.tryConsume(key, cost));
+    return given.map((key) => this.tryConsume(key, cost));
   }
 
   peek(key) {
@@ -204,7 +206,8 @@ function merge(current, given) {
 function supported(...choices) {
   return (value, option) => {
     if (choices.includes(value)) return value;
-    const accepted = choices.length > 0 ? `only ${choices.map((c) => JSON.stringify(c)).join(', ')}` : 'no value';
+    const accepted =
+      choices.length > 0 ? `only ${choices.map((c) => JSON.stringify(c)).join(', ')}` : 'no value';
     throw new SluiceError('UNSUPPORTED', `${option}: this version supports ${accepted}`);
   };
 }

@@ -1,16 +1,11 @@
 'use strict';
 
 const http = require('node:http');
+const { PROBLEM_MEDIA_TYPE, connectionProblem, seconds } = require('./problem');
 
 /** How long a refused client may take to read why, and how many may do so at once. */
 const LINGER_MS = 1000;
 const MOST_LINGERING = 256;
-
-const DETAILS = {
-  max: 'The server has as many connections as it takes.',
-  maxPerClient: 'This client has as many connections as it may.',
-  opens: 'This client opens connections too often.',
-};
 
 let lingering = 0;
 
@@ -20,7 +15,14 @@ let lingering = 0;
  */
 function refuseSocket(server, socket, refusal, onRefused) {
   socket.on('error', () => {});
-  onRefused?.(socket, refusal);
+  try {
+    onRefused?.(socket, refusal);
+  } catch (error) {
+    // The user's mistake, told as an event's listener would tell it; the socket stays refused.
+    process.nextTick(() => {
+      throw error;
+    });
+  }
   const isAnswered = socket.writableEnded || socket.destroyed;
   const speaksHttp = server instanceof http.Server && !socket.encrypted && !isTls(server);
   if (isAnswered || !speaksHttp || lingering >= MOST_LINGERING) {
@@ -52,21 +54,14 @@ function linger(socket) {
   socket.once('end', () => socket.destroy());
 }
 
-function response({ reason, retryAfterMs }) {
-  const body = JSON.stringify({
-    type: 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity',
-    title: 'Temporary Reduced Capacity',
-    status: 503,
-    detail: DETAILS[reason],
-    retryAfterMs,
-    'violated-policies': [reason],
-  });
-  const retryAfter = retryAfterMs > 0 ? [`Retry-After: ${Math.ceil(retryAfterMs / 1000)}`] : [];
+function response(refusal) {
+  const problem = connectionProblem(refusal);
+  const body = JSON.stringify(problem);
   return [
     'HTTP/1.1 503 Service Unavailable',
-    'Content-Type: application/problem+json',
+    `Content-Type: ${PROBLEM_MEDIA_TYPE}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
-    ...retryAfter,
+    `Retry-After: ${seconds(problem.retryAfterMs)}`,
     'Connection: close',
     '',
     body,

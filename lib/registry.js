@@ -63,7 +63,8 @@ class Registry {
 
   /** Repeats with the newer value until no other thread wrote between reading and writing. */
   update(key, change) {
-    if (typeof change !== 'function') throw invalid('INVALID_OPTION', 'update', change, 'a function of the old value');
+    if (typeof change !== 'function')
+      throw invalid('INVALID_OPTION', 'update', change, 'a function of the old value');
     for (;;) {
       const entry = this.#read(key);
       const bytes = encode(change(entry?.value), 'value');
@@ -231,7 +232,7 @@ class RegistrySnapshot {
   }
 
   forEach(visit, thisArg) {
-    this.#map.forEach((value, key) => visit.call(thisArg, value, key, this));
+    for (const [key, value] of this.#map) visit.call(thisArg, value, key, this);
   }
 
   [Symbol.iterator]() {

@@ -1,6 +1,7 @@
 'use strict';
 
 const { ClientAddress } = require('./client-key');
+const { Deadline } = require('./deadline');
 const { invalidOption } = require('./errors');
 const { native, subscribe } = require('./native');
 const { checkOptions, func, strings } = require('./options');
@@ -8,26 +9,29 @@ const { refuseSocket } = require('./refuse-socket');
 
 const ATTACH_SCHEMA = { onRefused: func, trustedProxies: strings };
 
-/** The shortest pause between two looks for idle sockets, and the longest that a Node timer takes. */
+/** The shortest pause between two looks for idle connections. */
 const LEAST_SWEEP_MS = 10;
-const MOST_SWEEP_MS = 2 ** 31 - 1;
 
 /** One table per tracker and thread, whichever objects stand for the tracker. */
 const tables = new Map();
 
 function socketTableOf(tracker, handle, idleTimeoutMs) {
   let table = tables.get(handle);
-  if (table === undefined) tables.set(handle, (table = new SocketTable(tracker, handle, idleTimeoutMs)));
+  if (table === undefined) {
+    table = new SocketTable(tracker, handle, idleTimeoutMs);
+    tables.set(handle, table);
+  }
   return table;
 }
 
 /** The sockets of this thread that are connections of one tracker, and the servers they come from. */
 class SocketTable {
-  /** Kept so that its handle stays in use. */
+  // biome-ignore lint/correctness/noUnusedPrivateClassMembers: kept so that its handle stays in use
   #tracker;
   #handle;
   #servers = new WeakSet();
-  #entries = new WeakMap();
+  /** Where a socket has its entry: http2 shows sockets through proxies, which have other identities. */
+  #entry = Symbol('sluice.connection');
   #byId = new Map();
   #subscription;
 
@@ -47,18 +51,17 @@ class SocketTable {
     const proxies = trustedProxies?.length > 0 ? new ClientAddress({ trustedProxies }) : undefined;
     if (this.#servers.has(server)) return;
     this.#servers.add(server);
-    this.#refuseAtAccept(server, (socket) => {
+    this.#watch(server, (socket) => {
       const checkClient = !proxies?.isTrusted(socket.remoteAddress);
       const { connection, refusal } = this.admit(socket, { checkClient });
       if (connection === undefined) refuseSocket(server, socket, refusal, onRefused);
       return connection !== undefined;
     });
-    server.on('request', (request, response) => this.#entries.get(request.socket)?.serve(response));
   }
 
   /** The connection of a socket, opened at most once, or why there is none. */
   admit(socket, { checkClient = true } = {}) {
-    const known = this.#entries.get(socket);
+    const known = socket[this.#entry];
     if (known !== undefined) return { connection: known.serial };
     const client = socket.remoteAddress;
     const request = { subscription: this.#subscription, checkClient };
@@ -69,20 +72,25 @@ class SocketTable {
   }
 
   /**
-   * A listener cannot keep the server's own listener from a refused socket, which would parse requests
-   * from it; so what emits the event asks first. Errors of ours let the socket pass.
+   * A listener cannot keep the server's own listener from a refused socket, which would parse requests from
+   * it, and one for upgrades would change what the server does with them; so we hear of these events before
+   * they are emitted. Errors of ours let the socket pass.
    */
-  #refuseAtAccept(server, admits) {
-    const emit = server.emit;
+  #watch(server, admits) {
+    const { emit } = server;
+    const entryOf = (socket) => acceptedSocket(socket)?.[this.#entry];
     server.emit = function (event, ...args) {
       if (event === 'connection' && !passes(admits, args[0])) return true;
+      if (event === 'request') entryOf(args[0].socket)?.serve(args[1]);
+      else if (event === 'stream') entryOf(args[0].session?.socket)?.serve(args[0]);
+      else if (event === 'upgrade' || event === 'connect') entryOf(args[1])?.upgrade();
       return emit.call(this, event, ...args);
     };
   }
 
   #hold(socket, { serial, id }) {
     const entry = new Entry(this.#handle, serial, socket);
-    this.#entries.set(socket, entry);
+    socket[this.#entry] = entry;
     this.#byId.set(id, entry);
     const release = () => {
       this.#byId.delete(id);
@@ -94,26 +102,41 @@ class SocketTable {
 
   #closeWhenAsked(id, ifIdleMs) {
     const entry = this.#byId.get(id);
-    if (entry === undefined || (ifIdleMs !== undefined && ifIdleMs !== null && entry.idleMs() < ifIdleMs)) return;
-    entry.socket.destroy();
+    if (entry === undefined) return;
+    if (typeof ifIdleMs !== 'number' || entry.isIdleFor(ifIdleMs)) entry.socket.destroy();
   }
 
+  /** Closes idle connections of all threads, as long as the tracker is not destroyed. */
   #sweep(idleTimeoutMs) {
-    const pause = Math.min(Math.max(Math.ceil(idleTimeoutMs / 4), LEAST_SWEEP_MS), MOST_SWEEP_MS);
-    setInterval(() => {
-      for (const entry of this.#byId.values()) {
-        if (entry.idleMs() >= idleTimeoutMs) entry.socket.destroy();
+    const pause = Math.max(Math.ceil(idleTimeoutMs / 4), LEAST_SWEEP_MS);
+    const look = () => {
+      try {
+        native.closeIdleConnections(this.#handle, idleTimeoutMs);
+      } catch {
+        return;
       }
-    }, pause).unref();
+      new Deadline(pause, look, { ref: false });
+    };
+    new Deadline(pause, look, { ref: false });
   }
+}
+
+/**
+ * The socket that was accepted: below TLS it is another one than that of the request. Node has no public
+ * name for it; where the private one should go, such sockets are idle as their bytes tell.
+ */
+function acceptedSocket(socket) {
+  return socket?._parent ?? socket;
 }
 
 /** One socket: when something was last transferred, as far as this thread can see. */
 class Entry {
   #handle;
-  #bytes = 0;
   #activeAt = native.clockNow();
+  /** HTTP is told by its requests and responses, everything else by the bytes that moved. */
+  #speaksHttp = false;
   #responses = 0;
+  #bytes = 0;
   #onResponseClosed = () => {
     this.#responses -= 1;
     this.#touch();
@@ -127,20 +150,31 @@ class Entry {
 
   /** A request came: until its response has ended, the socket is busy. */
   serve(response) {
+    this.#speaksHttp = true;
     this.#responses += 1;
     this.#touch();
     response.once('close', this.#onResponseClosed);
   }
 
-  /** Bytes that moved since the last look, outside requests, count as moved now. */
-  idleMs() {
-    const bytes = this.socket.bytesRead + this.socket.bytesWritten;
-    if (this.#responses > 0 || bytes !== this.#bytes) this.#touch();
-    return native.clockNow() - this.#activeAt;
+  /** The socket changes to another protocol. */
+  upgrade() {
+    this.#speaksHttp = false;
+  }
+
+  /** Bytes that moved since the last look count as moved now. Who is being served is never idle. */
+  isIdleFor(ms) {
+    const isBusy = this.#responses > 0;
+    if (isBusy || (!this.#speaksHttp && this.#bytesMoved())) this.#touch();
+    return !isBusy && native.clockNow() - this.#activeAt >= ms;
+  }
+
+  #bytesMoved() {
+    const before = this.#bytes;
+    this.#bytes = this.socket.bytesRead + this.socket.bytesWritten;
+    return this.#bytes !== before;
   }
 
   #touch() {
-    this.#bytes = this.socket.bytesRead + this.socket.bytesWritten;
     this.#activeAt = native.clockNow();
     native.touchConnection(this.#handle, this.serial);
   }
@@ -155,4 +189,4 @@ function passes(admits, socket) {
   }
 }
 
-module.exports = { socketTableOf };
+module.exports = { acceptedSocket, socketTableOf };

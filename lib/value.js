@@ -44,14 +44,22 @@ function checkObject(object, path, ancestors) {
   if (prototype !== null && !Object.hasOwn(prototype, 'hasOwnProperty')) throw invalidValue(object, path);
   if (Object.getOwnPropertySymbols(object).length > 0) throw invalidValue('an object with symbols', path);
   for (const key of Object.keys(object)) {
-    check(object[key], /^[\w$]+$/.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`, ancestors);
+    check(
+      object[key],
+      /^[\w$]+$/.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`,
+      ancestors,
+    );
   }
 }
 
 function invalidValue(given, path) {
   const className = given?.constructor?.name;
   const what =
-    typeof given === 'string' ? given : className && className !== 'Function' ? `a ${className}` : describe(given);
+    typeof given === 'string'
+      ? given
+      : className && className !== 'Function'
+        ? `a ${className}`
+        : describe(given);
   return new SluiceError('INVALID_VALUE', `${path} is ${what}; accepted: ${ACCEPTED}`);
 }
 

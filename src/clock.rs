@@ -15,7 +15,12 @@ pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
 
 /// `clockNow()`: the clock of decisions in milliseconds, with fractions.
 unsafe extern "C" fn clock_now(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Call::<0>::answer(env, info, |call| call.number(clock::now() as f64 / MS as f64))
+    Call::<0>::answer(env, info, |call| {
+        let now = clock::now();
+        // Nanoseconds since 1970 are more than a double counts: in one division, whole milliseconds would not
+        // come out whole, and what is due at one of them would be early or late.
+        call.number((now / MS) as f64 + (now % MS) as f64 / MS as f64)
+    })
 }
 
 /// Whether a test has stopped the clock.

@@ -3,6 +3,9 @@
 //! Each thread gets a duplicate of one descriptor: the threads accept from one queue, so a connection
 //! that waits when a thread ends is served by another, and the port belongs to this process alone. The
 //! socket closes when the last thread has given it back, or ended.
+//!
+//! A thread can end between the call that gave it a duplicate and the one that takes it. Until a server
+//! has taken it the duplicate is ours to close, or the port would stay open with nobody who accepts.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -32,7 +35,16 @@ struct Shared {
     /// As asked for: 0 lets the system choose.
     requested_port: u16,
     port: u16,
-    holders: Vec<(Owner, u32)>,
+    holders: Vec<Holder>,
+}
+
+/// A thread's part in a socket.
+struct Holder {
+    owner: Owner,
+    lease: u32,
+    /// The duplicate, which is ours to close until a server has taken it.
+    fd: i32,
+    is_taken: bool,
 }
 
 static LISTENERS: Mutex<Vec<Shared>> = Mutex::new(Vec::new());
@@ -48,21 +60,38 @@ pub fn acquire_listener(address: String, port: u32, backlog: u32) -> Result<Nati
     Ok(acquire(owner, address, port, backlog).unwrap_or_else(|error| failed(&error)))
 }
 
+/// The server listens: from now on the descriptor is closed with it.
+#[napi]
+pub fn listener_is_taken(lease: u32) {
+    let mut listeners = LISTENERS.lock();
+    let mut holders = listeners.iter_mut().flat_map(|shared| &mut shared.holders);
+    if let Some(holder) = holders.find(|holder| holder.lease == lease) {
+        holder.is_taken = true;
+    }
+}
+
 /// Gives a lease back; the last one closes the socket.
 #[napi]
 pub fn release_listener(lease: u32) {
-    release(|(_, held)| *held == lease);
+    release(|holder| holder.lease == lease);
 }
 
 /// Gives back what a thread that ended held.
 pub(crate) fn release_owner(owner: Owner) {
-    release(|(holder, _)| *holder == owner);
+    release(|holder| holder.owner == owner);
 }
 
-fn release(given_back: impl Fn(&(Owner, u32)) -> bool) {
+fn release(is_given_back: impl Fn(&Holder) -> bool) {
     let mut listeners = LISTENERS.lock();
     for shared in listeners.iter_mut() {
-        shared.holders.retain(|holder| !given_back(holder));
+        let given_back: Vec<_> = shared.holders.extract_if(.., |holder| is_given_back(holder)).collect();
+        for Holder { fd, .. } in given_back.into_iter().filter(|holder| !holder.is_taken) {
+            // A server may have taken and closed it without saying so; the number is then free, or leads
+            // to the duplicate of another thread.
+            if !shared.holders.iter().any(|holder| holder.fd == fd) {
+                shared.socket.close_duplicate(fd);
+            }
+        }
     }
     listeners.retain(|shared| !shared.holders.is_empty());
 }
@@ -70,7 +99,7 @@ fn release(given_back: impl Fn(&(Owner, u32)) -> bool) {
 fn acquire(owner: Owner, address: IpAddr, port: u16, backlog: u32) -> std::io::Result<NativeListener> {
     static NEXT_LEASE: AtomicU32 = AtomicU32::new(1);
     let mut listeners = LISTENERS.lock();
-    let held = |shared: &Shared| shared.holders.iter().any(|(holder, _)| *holder == owner);
+    let held = |shared: &Shared| shared.holders.iter().any(|holder| holder.owner == owner);
     let index = listeners.iter().position(|shared| {
         shared.address == address
             && if port == 0 { shared.requested_port == 0 && !held(shared) } else { shared.port == port }
@@ -95,7 +124,7 @@ fn acquire(owner: Owner, address: IpAddr, port: u16, backlog: u32) -> std::io::R
     let duplicate = shared.socket.duplicate();
     let lease = NEXT_LEASE.fetch_add(1, Ordering::Relaxed);
     if let Ok(fd) = duplicate {
-        shared.holders.push((owner, lease));
+        shared.holders.push(Holder { owner, lease, fd, is_taken: false });
         return Ok(NativeListener {
             fd: Some(fd),
             port: Some(shared.port.into()),
@@ -149,6 +178,26 @@ impl Socket {
         use std::os::fd::IntoRawFd;
         Ok(self.0.try_clone()?.into_raw_fd())
     }
+
+    /// Closes a duplicate, if the number still is one of this socket.
+    fn close_duplicate(&self, fd: i32) {
+        use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+        if inode(fd).is_some() && inode(fd) == inode(self.0.as_raw_fd()) {
+            // SAFETY: it is open and of this socket; whoever was given it has ended or given it back.
+            drop(unsafe { OwnedFd::from_raw_fd(fd) });
+        }
+    }
+}
+
+/// What a descriptor leads to; none where it is closed.
+#[cfg(unix)]
+fn inode(fd: i32) -> Option<(libc::dev_t, libc::ino_t)> {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: any number will do; the system fills `stat` when it answers 0.
+    let found = unsafe { libc::fstat(fd, stat.as_mut_ptr()) } == 0;
+    // SAFETY: zeroed is a valid `stat`, and the system may have filled it.
+    let stat = unsafe { stat.assume_init() };
+    found.then_some((stat.st_dev, stat.st_ino))
 }
 
 /// Node cannot listen on a descriptor here; `lib/listen.js` says so before it comes to this.
@@ -168,4 +217,6 @@ impl Socket {
     fn duplicate(&self) -> std::io::Result<i32> {
         Err(std::io::Error::from(std::io::ErrorKind::Unsupported))
     }
+
+    fn close_duplicate(&self, _: i32) {}
 }

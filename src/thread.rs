@@ -179,7 +179,8 @@ pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("reapThread", reap_thread)
 }
 
-/// `attachThread(onRing, results: Float64Array, SluiceError, threadId)`: completes the port.
+/// `attachThread(onRing, results: Float64Array, SluiceError, threadId)`: completes the port; 1 when it is
+/// the first of its thread.
 unsafe extern "C" fn attach_thread(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<4>::answer(env, info, |call| {
         let env = Env::from_raw(call.env);
@@ -191,7 +192,7 @@ unsafe extern "C" fn attach_thread(env: sys::napi_env, info: sys::napi_callback_
         if let Some(mut presence) = PRESENT.get_mut(&port.thread().owner) {
             presence.thread_id = thread_id;
         }
-        call.undefined()
+        call.int(i32::from(port.thread().ports.borrow().len() == 1))
     })
 }
 

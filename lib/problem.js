@@ -1,0 +1,57 @@
+'use strict';
+
+/** Bodies of refusals: RFC 9457, with the types of draft-ietf-httpapi-ratelimit-headers. */
+
+const PROBLEM_TYPES = 'https://iana.org/assignments/http-problem-types#';
+const PROBLEM_MEDIA_TYPE = 'application/problem+json';
+
+const QUOTA_EXCEEDED = { status: 429, type: 'quota-exceeded', title: 'Quota Exceeded' };
+const REDUCED_CAPACITY = {
+  status: 503,
+  type: 'temporary-reduced-capacity',
+  title: 'Temporary Reduced Capacity',
+};
+
+/** Nobody knows when a connection ends; a second keeps honest clients from coming back at once. */
+const CONNECTION_RETRY_MS = 1000;
+
+const CONNECTION_DETAILS = {
+  max: 'The server has as many connections as it takes.',
+  maxPerClient: 'This client has as many connections as it may.',
+  opens: 'This client opens connections too often.',
+};
+
+/** `retryAfterMs` may be Infinity: such a wait is null in the body. */
+function problem({ status, type, title }, { detail, retryAfterMs, policies }) {
+  return {
+    type: PROBLEM_TYPES + type,
+    title,
+    status,
+    detail,
+    retryAfterMs: Number.isFinite(retryAfterMs) ? retryAfterMs : null,
+    'violated-policies': policies,
+  };
+}
+
+function quotaProblem({ retryAfterMs, policy }) {
+  const detail = Number.isFinite(retryAfterMs)
+    ? `The quota is used up. Try again in ${seconds(retryAfterMs)} s.`
+    : 'The request costs more than its quota can ever hold.';
+  return problem(QUOTA_EXCEEDED, { detail, retryAfterMs, policies: [policy] });
+}
+
+/** For a connection that a tracker refused, for its `reason`. */
+function connectionProblem({ reason, retryAfterMs }) {
+  return problem(REDUCED_CAPACITY, {
+    detail: CONNECTION_DETAILS[reason],
+    retryAfterMs: Math.max(retryAfterMs, CONNECTION_RETRY_MS),
+    policies: [reason],
+  });
+}
+
+/** Header fields count whole seconds; rounded up, nobody is told to come back too early. */
+function seconds(ms) {
+  return Math.ceil(ms / 1000);
+}
+
+module.exports = { PROBLEM_MEDIA_TYPE, connectionProblem, quotaProblem, seconds };
