@@ -1,0 +1,27 @@
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import type * as guard from './lib/guard/guard';
+
+/** Middleware for Express 4 and 5 that limits rates and caps connections over all threads. */
+declare function sluice(options?: sluice.Options): sluice.Middleware;
+
+declare namespace sluice {
+  type Handler = (req: Request, res: Response, next: NextFunction, refusal: Refusal) => unknown;
+  type Options = guard.GuardOptions<Request, Handler>;
+  type Middleware = RequestHandler & { readonly guard: Guard };
+  type Guard = guard.Guard;
+  type GuardDecision = guard.GuardDecision;
+  type GuardStats = guard.GuardStats;
+  type Problem = guard.Problem;
+  type Refusal = guard.Refusal;
+}
+
+declare global {
+  namespace Express {
+    interface Request {
+      /** What the guard decided; of several guards, the latest. */
+      sluice?: guard.GuardDecision;
+    }
+  }
+}
+
+export = sluice;

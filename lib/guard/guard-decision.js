@@ -1,0 +1,34 @@
+'use strict';
+
+/**
+ * What a guard decided about one request; applications find it at `req.sluice` (Express) and `request.sluice`
+ * (Fastify). `outcome` is 'allowed', 'refused', 'skipped' or 'fault'; `decision` is the limiter's, null where
+ * none was asked.
+ */
+class GuardDecision {
+  #rule;
+
+  constructor(outcome, { rule = null, decision = null, refusal = null } = {}) {
+    this.outcome = outcome;
+    this.decision = decision;
+    this.refusal = refusal;
+    this.#rule = rule;
+  }
+
+  /** Whether the request goes on: what was skipped, or met a fault of ours, does. */
+  get allowed() {
+    return this.outcome !== 'refused';
+  }
+
+  /** The user's own answer to a refused request, if there is one. */
+  get handler() {
+    return this.#rule?.handler;
+  }
+
+  writeHeaders(response, follows) {
+    if (this.decision !== null) this.#rule.headers.write(response, this.decision, follows);
+    this.refusal?.writeHeaders(response);
+  }
+}
+
+module.exports = { GuardDecision };

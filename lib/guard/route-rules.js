@@ -1,0 +1,55 @@
+'use strict';
+
+const { createHash } = require('node:crypto');
+
+/** What a name may have at most. */
+const NAME_LENGTH = 128;
+
+/** A pattern too long for a name keeps its beginning, and a digest that tells it from others. */
+function fitted(name) {
+  if (name.length <= NAME_LENGTH) return name;
+  const digest = `#${createHash('sha256').update(name).digest('hex').slice(0, 16)}`;
+  return name.slice(0, NAME_LENGTH - digest.length) + digest;
+}
+
+/**
+ * The rules of Fastify's routes, from their `config.sluice`. A route's limiter is named after the request's
+ * method and the route's pattern, nothing else: the same in every thread and in every order of loading. Each
+ * method of a route has a limiter of its own, as if declared alone; HEAD has GET's, being a way to ask for
+ * the same work.
+ */
+class RouteRules {
+  #guard;
+  #ofConfig = new WeakMap();
+
+  constructor(guard) {
+    this.#guard = guard;
+  }
+
+  /** Makes a declared route's limiters, so that a bad option fails the start of the server. */
+  declare({ method, url, config }) {
+    if (config?.sluice === undefined) return;
+    for (const one of [method].flat()) this.#make(one, url, config.sluice);
+  }
+
+  /** Routes declared before the plugin was loaded are met here, with their first request. */
+  of({ method, routeOptions: { url, config } }) {
+    if (config?.sluice === undefined || url === undefined) return this.#guard.rule;
+    const rules = this.#ofMethods(config);
+    if (!rules.has(method)) rules.set(method, this.#make(method, url, config.sluice));
+    return rules.get(method);
+  }
+
+  /** Fastify keeps one `config` object per route. */
+  #ofMethods(config) {
+    if (!this.#ofConfig.has(config)) this.#ofConfig.set(config, new Map());
+    return this.#ofConfig.get(config);
+  }
+
+  #make(method, url, options) {
+    const counted = method === 'HEAD' ? 'GET' : method;
+    return this.#guard.routeRule(fitted(`${this.#guard.name}:${counted} ${url}`), options);
+  }
+}
+
+module.exports = { RouteRules };

@@ -1,0 +1,12 @@
+'use strict';
+
+const warned = new Set();
+
+/** A process warning, once per thread and code: what is wrong is the server's set-up, not one request. */
+function warnOnce(code, message, detail) {
+  if (warned.has(code)) return;
+  warned.add(code);
+  process.emitWarning(message, { type: 'SluiceWarning', code, detail });
+}
+
+module.exports = { warnOnce };
