@@ -1,0 +1,75 @@
+'use strict';
+
+// Starts many threads that end in one way, and prints what is left of them. It ends by itself.
+
+const { once } = require('node:events');
+const net = require('node:net');
+const { setTimeout: pause } = require('node:timers/promises');
+const { Worker } = require('node:worker_threads');
+const { random } = require('./random.cjs');
+const { ConnectionTracker, RateLimiter, Registry } = require('../..');
+
+const FILE = require.resolve('./ending-worker.cjs');
+const TOGETHER = 8;
+
+const [way, count, seed] = JSON.parse(process.argv[2]);
+const next = random(seed);
+const name = 'threads that end';
+const tracker = new ConnectionTracker(name, { max: 1000, maxPerClient: 500, clients: 'opaque' });
+const limiter = new RateLimiter(name, { limit: 1000, window: '1s', maxKeys: 50 });
+const registry = new Registry(name);
+let told = 0;
+registry.on('change', () => told++);
+
+async function startAndEnd(port) {
+  const workerData = { name, way, port, seed: Math.floor(next() * 2 ** 32) };
+  const resourceLimits = way === 'memory' ? { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 2 } : {};
+  const worker = new Worker(FILE, { workerData, resourceLimits, stdout: true, stderr: true });
+  const exited = new Promise((resolve) => worker.once('exit', resolve));
+  let error;
+  worker.once('error', (thrown) => (error = thrown));
+  if (way === 'terminate') {
+    // Sometimes before it has loaded anything, sometimes in the middle of its work.
+    if (next() < 0.7) await once(worker, 'message');
+    await pause(next() * 30);
+    worker.terminate();
+  }
+  const code = await exited;
+  return `${code} ${error?.code ?? error?.message ?? ''}`.trim();
+}
+
+async function freePort() {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function main() {
+  const port = await freePort();
+  const ends = {};
+  let started = 0;
+  const lane = async () => {
+    while (started++ < count) {
+      const end = await startAndEnd(port);
+      ends[end] = (ends[end] ?? 0) + 1;
+    }
+  };
+  await Promise.all(Array.from({ length: TOGETHER }, lane));
+  // Nobody is left to be told of this, and nobody has the port.
+  for (let i = 0; i < 10; i++) registry.set('last', i);
+  const server = net.createServer().listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  server.close();
+  const { count: open, opened, closed, perThread } = tracker.stats();
+  const clients = [0, 1, 2, 3, 4].map((n) => tracker.countFor(`client ${n}`));
+  const drained = await tracker.drain({ timeout: 0 });
+  const worked = limiter.stats().allowed > 0 && registry.get('count') > 0 && told > 0;
+  console.log(
+    JSON.stringify({ ends, open, perThread, clients, drained, left: opened - closed, opened, worked }),
+  );
+}
+
+main();

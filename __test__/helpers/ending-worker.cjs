@@ -1,0 +1,61 @@
+'use strict';
+
+// A thread that holds what can be held, uses the limiter and ends, at a moment and in a way that it is given.
+
+const http = require('node:http');
+const { parentPort, workerData } = require('node:worker_threads');
+const { random } = require('./random.cjs');
+const { ConnectionTracker, RateLimiter, Registry, listen } = require('../..');
+
+const { name, way, seed, port } = workerData;
+const next = random(seed);
+const tracker = new ConnectionTracker(name, { max: 1000, maxPerClient: 500, clients: 'opaque' });
+const limiter = new RateLimiter(name, { limit: 1000, window: '1s', maxKeys: 50 });
+const registry = new Registry(name);
+const held = [];
+
+const steps = [
+  () => held.push(tracker.tryOpen(`client ${Math.floor(next() * 5)}`, { detail: { seed } })),
+  () => held.at(-1)?.tryMessage(100),
+  () => limiter.consume(`client ${Math.floor(next() * 100)}`),
+  () => limiter.block(`client ${Math.floor(next() * 100)}`, '10ms'),
+  () => registry.on('change', () => limiter.tryConsume('told of a change')),
+  () => registry.update('count', (count = 0) => count + 1),
+  () => listenWithoutStaying(),
+  // What is awaited keeps a thread alive, so one that returns has nothing to wait for.
+  () => way !== 'return' && tracker.drain({ timeout: '1h' }),
+];
+
+const ends = {
+  return: () => {},
+  exit: () => process.exit(0),
+  error: () => {
+    throw new Error('the thread ends with this');
+  },
+  memory: () => {
+    for (const kept = []; ; ) kept.push(new Array(10_000).fill(next()));
+  },
+  // The starter ends it, whatever it does.
+  terminate: () => setImmediate(work),
+};
+
+let rest = way === 'terminate' ? Infinity : Math.floor(next() * 12);
+
+function listenWithoutStaying() {
+  const server = http.createServer((_req, res) => res.end());
+  tracker.attach(server);
+  const listening = listen(server, { port, host: '127.0.0.1' });
+  // A thread that listens already is told so.
+  listening.then(() => next() < 0.5 && server.close()).catch(() => {});
+  server.unref();
+}
+
+/** A handful of steps, each time, until it is time. */
+function work() {
+  for (let i = 0; i < 5; i++) steps[Math.floor(next() * steps.length)]();
+  if (rest-- > 0) setImmediate(work);
+  else ends[way]();
+}
+
+work();
+parentPort.postMessage('working');

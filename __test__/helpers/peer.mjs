@@ -1,0 +1,68 @@
+// Threads that a test commands, and the gate through which they start together.
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+
+const FILE = new URL('peer-worker.cjs', import.meta.url);
+
+/**
+ * A worker thread in which `run(body, data)` runs functions. They travel as text: what they use comes in their two
+ * arguments, `{ load, meet, require, state }` and `data`. `load()` gives sluice, `meet` waits at a gate, `state` is kept
+ * between calls.
+ */
+export class Peer {
+  #worker;
+  #pending = new Map();
+  #nextId = 1;
+
+  constructor(options) {
+    this.#worker = new Worker(FILE, options);
+    this.#worker.on('message', ({ id, value, error }) => {
+      const { resolve, reject } = this.#pending.get(id);
+      this.#pending.delete(id);
+      if (error === undefined) resolve(value);
+      else reject(Object.assign(new Error(error.message), error));
+    });
+    this.exited = once(this.#worker, 'exit');
+  }
+
+  get threadId() {
+    return this.#worker.threadId;
+  }
+
+  /** The result of `body(local, data)` in the thread; its errors arrive with name, code and message. */
+  run(body, data) {
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject });
+      this.#worker.postMessage({ id, body: String(body), data });
+    });
+  }
+
+  async end() {
+    await this.#worker.terminate();
+  }
+}
+
+/** So many peers, ended with the test. */
+export function startPeers(t, count, options) {
+  const peers = Array.from({ length: count }, () => new Peer(options));
+  t.after(() => Promise.all(peers.map((peer) => peer.end())));
+  return peers;
+}
+
+/** Runs the same in every peer; the results in their order. */
+export function runInAll(peers, body, data) {
+  return Promise.all(peers.map((peer) => peer.run(body, data)));
+}
+
+/** A place for so many threads to `meet`. */
+export function gate(count) {
+  const words = new Int32Array(new SharedArrayBuffer(8));
+  return { words, count };
+}
+
+/** A name that no other test has. */
+export function freshName() {
+  return `test-${randomUUID()}`;
+}
