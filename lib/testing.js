@@ -23,7 +23,12 @@ function manualClock() {
     advance(duration) {
       const ms = parseDuration(duration, 'clock duration', { least: 0 });
       const rest = Math.floor(LATEST_MS - native.clockNow());
-      if (ms > rest) throw invalidOption('clock duration', duration, `at most ${rest} ms: the clock ends in the year 2100`);
+      if (ms > rest)
+        throw invalidOption(
+          'clock duration',
+          duration,
+          `at most ${rest} ms: the clock ends in the year 2100`,
+        );
       native.advanceClock(ms);
     },
     restore() {

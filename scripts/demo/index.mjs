@@ -3,8 +3,8 @@
 //   npm run demo             runs, prints its tables, and ends with 1 if a total is wrong
 //   npm run demo -- --keep   leaves the server running to be tried with curl
 
-import net from 'node:net';
 import { createRequire } from 'node:module';
+import net from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { sendLoad } from './load.mjs';
 import { printTable, progressLine } from './screen.mjs';
@@ -43,7 +43,13 @@ async function startWorkers(limiter, host) {
 }
 
 async function measure({ host, port }, label) {
-  const load = await sendLoad({ host, port, clients: CLIENTS, requests: REQUESTS, onProgress: progressLine(label) });
+  const load = await sendLoad({
+    host,
+    port,
+    clients: CLIENTS,
+    requests: REQUESTS,
+    onProgress: progressLine(label),
+  });
   console.log();
   printTable(
     ['client', 'requests', '200', '429', 'limit', 'admitted'],
@@ -88,7 +94,11 @@ async function endOneWorker(workers, port) {
   printTable(
     ['worker thread', 'open before', 'open after'],
     [
-      ...Object.keys(before).map((id) => [id, before[id], id === String(doomedId) ? 'terminated' : (after[id] ?? 0)]),
+      ...Object.keys(before).map((id) => [
+        id,
+        before[id],
+        id === String(doomedId) ? 'terminated' : (after[id] ?? 0),
+      ]),
       ['all', IDLE_CONNECTIONS, tracker.count],
     ],
   );
@@ -148,7 +158,9 @@ const shared = await startWorkers('sluice', '127.0.0.1');
 const exact = await measure(shared, 'with sluice');
 checkTotals(exact);
 
-console.log('2. The same load with @fastify/rate-limit, whose memory store counts in each thread for itself\n');
+console.log(
+  '2. The same load with @fastify/rate-limit, whose memory store counts in each thread for itself\n',
+);
 const separate = await startWorkers('@fastify/rate-limit', '127.0.0.2');
 const inflated = await measure(separate, 'with @fastify/rate-limit');
 await Promise.all(separate.workers.map((worker) => worker.terminate()));

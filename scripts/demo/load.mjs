@@ -36,7 +36,9 @@ function get(options) {
   return new Promise((resolve, reject) => {
     const request = http.get(options, (response) => {
       response.resume();
-      response.once('end', () => resolve({ status: response.statusCode, worker: response.headers['x-worker'] }));
+      response.once('end', () =>
+        resolve({ status: response.statusCode, worker: response.headers['x-worker'] }),
+      );
     });
     request.once('error', reject);
   });

@@ -7,7 +7,9 @@ export function printTable(headings, rows) {
   const lines = [headings, ...rows].map((row) => row.map(String));
   const widths = headings.map((_, column) => Math.max(...lines.map((line) => line[column].length)));
   const format = (line) =>
-    line.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join('   ');
+    line
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column])))
+      .join('   ');
   const [first, ...rest] = lines.map(format);
   console.log(`  ${first}\n  ${widths.map((width) => '-'.repeat(width)).join('   ')}`);
   for (const line of rest) console.log(`  ${line}`);
@@ -25,7 +27,9 @@ export function progressLine(label) {
       console.log(`  ${label}: ${done} of ${total} requests`);
       return;
     }
-    process.stdout.write(`\r  ${label} [${'#'.repeat(step)}${' '.repeat(40 - step)}] ${done} of ${total} requests`);
+    process.stdout.write(
+      `\r  ${label} [${'#'.repeat(step)}${' '.repeat(40 - step)}] ${done} of ${total} requests`,
+    );
     if (done === total) process.stdout.write('\n');
   };
 }

@@ -1,0 +1,5 @@
+/** Exactly the same type, `any` included: neither is merely assignable to the other. */
+export type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+
+/** Does not compile unless its type argument is `true`. */
+export function expect<_True extends true>(..._values: unknown[]): void {}

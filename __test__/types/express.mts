@@ -1,0 +1,53 @@
+// sluice/express: its functions are given Express's requests, and requests carry the decision.
+import express, { type Request } from 'express';
+import type { RateLimiter } from 'sluice';
+import sluice, {
+  type GuardDecision,
+  type Handler,
+  type Options,
+  type Problem,
+  type Refusal,
+} from 'sluice/express';
+import { type Equal, expect } from './equal.mjs';
+
+const handler: Handler = (req, res, _next, refusal) => {
+  expect<Equal<typeof refusal, Refusal>>();
+  expect<Equal<typeof refusal.problem, Problem>>();
+  res.status(refusal.status).json({ path: req.path, wait: refusal.problem.retryAfterMs });
+};
+
+const options: Options = {
+  name: 'api',
+  rateLimit: { limit: 100, window: '1m' },
+  connections: { max: 1_000, maxPerClient: 20 },
+  trustedProxies: ['10.0.0.0/8'],
+  key: (req) => {
+    expect<Equal<typeof req, Request>>();
+    return req.header('x-api-key') ?? '';
+  },
+  cost: async (req) => (req.method === 'POST' ? 5 : 1),
+  skip: (req) => req.path === '/health',
+  handler,
+  headers: 'legacy',
+  dryRun: true,
+};
+
+const app = express();
+const middleware = sluice(options);
+expect<Equal<typeof middleware.guard.limiter, RateLimiter | null>>();
+app.use(sluice());
+app.use(middleware);
+app.get('/login', sluice({ name: 'login', rateLimit: { limit: 5, window: '1m' } }), (req, res) => {
+  expect<Equal<typeof req.sluice, GuardDecision | undefined>>();
+  res.json(req.sluice?.decision?.remaining);
+});
+expect<Equal<ReturnType<typeof middleware.guard.stats>['faults'], number>>();
+
+// @ts-expect-error no such format
+sluice({ headers: 'draft-6' });
+// @ts-expect-error a key is a text
+sluice({ key: () => 7 });
+// @ts-expect-error one middleware is one guard: its options come at once
+sluice('api', {});
+// @ts-expect-error a quota needs its window
+sluice({ rateLimit: { limit: 5 } });

@@ -1,0 +1,32 @@
+// sluice/fastify: its functions are given Fastify's requests; instance, request and route config know it.
+import fastify, { type FastifyRequest } from 'fastify';
+import sluice, { type Guard, type GuardDecision, type Options, type RouteOptions } from 'sluice/fastify';
+import { type Equal, expect } from './equal.mjs';
+
+const options: Options = {
+  name: 'api',
+  rateLimit: { limit: 100, window: '1m' },
+  key: (request) => {
+    expect<Equal<typeof request, FastifyRequest>>();
+    return request.ip;
+  },
+  handler: (_request, reply, refusal) => reply.send({ wait: refusal.retryAfterMs }),
+};
+
+const app = fastify();
+await app.register(sluice, options);
+await app.register(sluice);
+expect<Equal<typeof app.sluice, Guard>>();
+
+const strict: RouteOptions = { rateLimit: { limit: 5, window: '1m' }, cost: 2, skip: async () => false };
+app.get('/login', { config: { sluice: strict } }, async (request) => {
+  expect<Equal<typeof request.sluice, GuardDecision | null>>();
+  return request.sluice?.decision?.remaining;
+});
+app.get('/health', { config: { sluice: { rateLimit: false } } }, async () => 'ok');
+// @ts-expect-error true is no quota
+app.get('/none', { config: { sluice: { rateLimit: true } } }, async () => 'ok');
+// @ts-expect-error no such option
+app.register(sluice, { limit: 5 });
+// @ts-expect-error a cost is a number
+app.register(sluice, { cost: '2' });

@@ -1,0 +1,210 @@
+// What users of the types may write, and what they may not: each line under @ts-expect-error must not compile.
+import { createServer as createHttp } from 'node:http';
+import { createSecureServer } from 'node:http2';
+import { createServer as createTcp } from 'node:net';
+import {
+  type Connection,
+  type ConnectionRefusal,
+  ConnectionTracker,
+  type ConnectionTrackerOptions,
+  type ConnectionTrackerStats,
+  clientKey,
+  type Decision,
+  type Duration,
+  type KeyHandle,
+  listen,
+  RateLimiter,
+  type RateLimiterOptions,
+  type RateLimiterStats,
+  Registry,
+  type RegistryValue,
+  SluiceError,
+  type SluiceErrorCode,
+} from 'sluice';
+import { type ManualClock, manualClock } from 'sluice/testing';
+import { type Equal, expect } from './equal.mjs';
+
+// Durations
+const durations: Duration[] = [0, 250, '250ms', '10s', '5m', '1h', '30d'];
+// @ts-expect-error a unit is missing
+durations.push('10');
+// @ts-expect-error no such unit
+durations.push('2w');
+// @ts-expect-error not an integer
+durations.push('1.5s');
+
+// RateLimiter
+const options: RateLimiterOptions = {
+  limit: 100,
+  window: '1m',
+  burst: 20,
+  maxKeys: 1_000,
+  overflow: 'deny',
+  dryRun: true,
+};
+const limiter = new RateLimiter('api', options);
+new RateLimiter('api');
+new RateLimiter('api', { limit: 1, window: 1_000, algorithm: 'gcra', scope: 'process' });
+expect<Equal<ReturnType<typeof limiter.tryConsume>, boolean>>();
+expect<Equal<ReturnType<typeof limiter.consume>, Decision>>();
+expect<Equal<ReturnType<typeof limiter.consumeAsync>, Promise<Decision>>>();
+expect<Equal<ReturnType<typeof limiter.consumeMany>, boolean[]>>();
+expect<Equal<ReturnType<typeof limiter.handle>, KeyHandle>>();
+expect<Equal<ReturnType<typeof limiter.stats>, RateLimiterStats>>();
+expect<Equal<Decision['wouldRefuse'], boolean | undefined>>();
+limiter.consumeMany(['a', 'b'] as const, 2);
+limiter.handle('a').tryConsume(2);
+limiter.refund('a');
+limiter.penalize('a', 3);
+limiter.reconfigure({ limit: 200 });
+expect<Equal<ReturnType<typeof limiter.block>, boolean>>();
+limiter.block('a', '1h');
+expect<Equal<ReturnType<typeof RateLimiter.destroy>, boolean>>();
+// @ts-expect-error a name is needed
+new RateLimiter({ limit: 1, window: '1s' });
+// @ts-expect-error a window is needed
+new RateLimiter('api', { limit: 1 });
+// @ts-expect-error misspelt
+new RateLimiter('api', { limit: 1, window: '1s', brust: 2 });
+// @ts-expect-error no such policy
+new RateLimiter('api', { limit: 1, window: '1s', overflow: 'drop' });
+// @ts-expect-error of a later version
+new RateLimiter('api', { limit: 1, window: '1s', algorithm: 'sliding-window' });
+// @ts-expect-error of a later version
+new RateLimiter('api', { limits: [{ limit: 1, window: '1s' }] });
+// @ts-expect-error of a later version
+new RateLimiter('api', { limit: 1, window: '1s', scope: { shared: '/run/api' } });
+// @ts-expect-error keys are texts
+limiter.tryConsume(1);
+// @ts-expect-error its size cannot be set
+limiter.size = 0;
+// @ts-expect-error a block has an end
+limiter.block('a');
+
+// clientKey
+expect<Equal<ReturnType<typeof clientKey>, string>>();
+clientKey('2001:db8::1', { ipv6Prefix: 56 });
+// @ts-expect-error an address may be missing on a socket, and must be looked at first
+clientKey(undefined as string | undefined);
+
+// ConnectionTracker
+const caps: ConnectionTrackerOptions = {
+  max: 1_000,
+  maxPerClient: 10,
+  opens: { limit: 60, window: '1m' },
+  messages: { limit: 10, window: '1s' },
+  bytes: { limit: 65_536, window: '1s', burst: 131_072 },
+  idleTimeout: '5m',
+};
+const tracker = new ConnectionTracker('sessions', caps);
+new ConnectionTracker('unlimited', {});
+new ConnectionTracker('tokens', { clients: 'opaque', max: 5 });
+const connection = tracker.tryOpen('192.0.2.1', { id: 'one', detail: { user: 7, roles: ['admin'] } });
+expect<Equal<typeof connection, Connection | null>>();
+if (connection?.tryMessage(512)) connection.touch();
+expect<Equal<Connection['client'], string | null>>();
+expect<Equal<Connection['detail'], RegistryValue>>();
+expect<Equal<ReturnType<typeof tracker.get>, Connection | undefined>>();
+expect<Equal<ReturnType<typeof tracker.close>, boolean>>();
+expect<Equal<ReturnType<typeof tracker.drain>, Promise<boolean>>>();
+expect<Equal<ReturnType<typeof tracker.stats>, ConnectionTrackerStats>>();
+expect<Equal<ReturnType<typeof tracker.closeIdle>, number>>();
+tracker.list({ limit: 10, client: '192.0.2.1' }).map(({ id, openedAt }) => [id, openedAt]);
+for (const server of [createTcp(), createHttp(), createSecureServer()]) {
+  tracker.attach(server, {
+    trustedProxies: ['10.0.0.0/8'],
+    onRefused(socket, refusal) {
+      expect<Equal<typeof refusal, ConnectionRefusal>>();
+      socket.end(refusal.reason);
+    },
+  });
+}
+// @ts-expect-error a type only: trackers make them
+new Connection();
+// @ts-expect-error functions are no data
+tracker.tryOpen('192.0.2.1', { detail: () => {} });
+// @ts-expect-error no such option
+new ConnectionTracker('sessions', { maximum: 5 });
+// @ts-expect-error a quota needs its window
+new ConnectionTracker('sessions', { opens: { limit: 60 } });
+
+// Registry
+const registry = new Registry('config');
+expect<Equal<ReturnType<typeof registry.set>, number>>();
+registry.set('flags', { beta: true, cohorts: [1, 2n, null, undefined] });
+const copied: RegistryValue = registry.get('flags');
+registry.set('copy', copied);
+registry.replaceAll({ a: 1 });
+registry.replaceAll(new Map([['a', 1]]));
+registry.replaceAll(registry.snapshot());
+registry
+  .on('change', ({ key, version, missed = 0 }) => [key.length, version, missed])
+  .off('change', () => {});
+for (const [key, value] of registry) expect<Equal<typeof key, string>>(value);
+// @ts-expect-error dates are no data
+registry.set('since', new Date());
+// @ts-expect-error functions are no data
+registry.set('now', Date.now);
+// @ts-expect-error nor are maps
+registry.set('map', new Map());
+// @ts-expect-error no such event
+registry.on('changed', () => {});
+// @ts-expect-error it has no options
+new Registry('config', { maxKeys: 3 });
+
+interface Upstream {
+  url: string;
+  weights: number[];
+}
+const upstreams = new Registry<Upstream>('upstreams');
+upstreams.set('eu', { url: 'https://eu.example', weights: [1] });
+const upstream = upstreams.getOrThrow('eu');
+expect<Equal<typeof upstream.url, string>>();
+expect<Equal<typeof upstream.weights, readonly number[]>>();
+upstreams.update('eu', (old) => ({ url: '', ...old, weights: [...(old?.weights ?? []), 2] }));
+upstreams.set('us', upstream);
+// @ts-expect-error what is read is frozen
+upstream.weights.push(2);
+// @ts-expect-error there may be no value
+upstreams.get('eu').url;
+// @ts-expect-error not an Upstream
+upstreams.set('eu', { url: 'https://eu.example' });
+
+const snapshot = upstreams.snapshot();
+expect<Equal<typeof snapshot.version, number>>();
+expect<Equal<ReturnType<typeof snapshot.get>, typeof upstream | undefined>>();
+const readable: ReadonlyMap<string, unknown> = snapshot;
+readable.forEach((value, key) => {
+  expect<Equal<typeof key, string>>(value);
+});
+// @ts-expect-error a snapshot cannot be changed
+snapshot.set('eu', upstream);
+
+// Errors
+try {
+  limiter.tryConsume('');
+} catch (error) {
+  if (error instanceof SluiceError) {
+    expect<Equal<typeof error.code, SluiceErrorCode>>();
+    if (error.code === 'ERR_SLUICE_INVALID_KEY') console.error(error.name, error.message, error.cause);
+    // @ts-expect-error no such code
+    if (error.code === 'ERR_SLUICE_OOPS') throw error;
+  }
+}
+
+// listen
+const { port } = await listen(createHttp(), { port: 0, host: '127.0.0.1', backlog: 64 });
+expect<Equal<typeof port, number>>();
+// @ts-expect-error a port is needed
+await listen(createTcp(), {});
+
+// The test clock
+{
+  using clock = manualClock();
+  expect<Equal<typeof clock, ManualClock>>();
+  clock.set(1_000);
+  clock.advance('1m');
+  expect<Equal<typeof clock.now, number>>();
+  // @ts-expect-error no such duration
+  clock.advance('soon');
+}

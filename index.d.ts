@@ -1,0 +1,521 @@
+/// <reference types="node" />
+
+import type { Server, Socket } from 'node:net';
+
+/**
+ * A time: milliseconds as an integer, or a text of an integer and a unit, such as `'250ms'`, `'10s'`, `'5m'`,
+ * `'1h'`, `'30d'`. At most 100 years.
+ */
+export type Duration = number | `${bigint}${'ms' | 's' | 'm' | 'h' | 'd'}`;
+
+/** What {@link clientKey} takes. */
+export interface ClientKeyOptions {
+  /**
+   * Leading bits of an IPv6 address that stand for one client, 1 to 128.
+   * @default 64
+   */
+  ipv6Prefix?: number;
+}
+
+/**
+ * The canonical text of the client behind an address, to be used as a key. IPv4 stays; IPv4 inside
+ * `::ffff:0:0/96` or `64:ff9b::/96` becomes that IPv4; any other IPv6 address is cut to its prefix. Zone id,
+ * brackets and port go. A result is its own client key.
+ *
+ * @throws {SluiceError} `INVALID_ADDRESS` for what is no address, `INVALID_OPTION` for the prefix.
+ */
+export function clientKey(ip: string, options?: ClientKeyOptions): string;
+
+/** What went wrong, without the prefix: stable between versions, where the text of an error is not. */
+type ErrorKind =
+  | 'INVALID_OPTION'
+  | 'INVALID_NAME'
+  | 'INVALID_KEY'
+  | 'INVALID_COST'
+  | 'INVALID_ADDRESS'
+  | 'INVALID_VALUE'
+  | 'NOT_FOUND'
+  | 'CONFIG_MISMATCH'
+  | 'CLOSED'
+  | 'TIMEOUT'
+  | 'PEER_GONE'
+  | 'NO_ENDPOINT'
+  | 'DUPLICATE_ID'
+  | 'BACKPRESSURE'
+  | 'BREAKER_OPEN'
+  | 'SHUTTING_DOWN'
+  | 'SPAWN_FAILED'
+  | 'CORRUPT_FILE'
+  | 'UNSUPPORTED_VERSION'
+  | 'SCOPE_UNAVAILABLE'
+  | 'UNSUPPORTED';
+
+export type SluiceErrorCode = `ERR_SLUICE_${ErrorKind}`;
+
+/**
+ * A mistake of the caller, or a fault; a refusal is no error. The message names what was given and what is
+ * accepted. After an error the state is as it was before the call.
+ */
+export class SluiceError extends Error {
+  private constructor();
+  readonly name: 'SluiceError';
+  readonly code: SluiceErrorCode;
+}
+
+/** So many units per so much time. */
+export interface QuotaOptions {
+  /** Units per window, an integer from 1. Its share of the window must be exact to 0.1 % in nanoseconds. */
+  limit: number;
+  /** Over how long `limit` holds, more than 0. */
+  window: Duration;
+  /**
+   * Units that may come at once, an integer from 1. In any time t at most `burst + t · limit / window` units
+   * pass, so that the first window of an idle client sees up to `burst + limit`.
+   * @default limit
+   */
+  burst?: number;
+}
+
+/** What {@link RateLimiter} takes. */
+export interface RateLimiterOptions extends QuotaOptions {
+  /**
+   * GCRA: a bucket that refills evenly, without the edges of windows.
+   * @default 'gcra'
+   */
+  algorithm?: 'gcra';
+  /**
+   * Most clients remembered at once, an integer from 1. A client that has its whole burst again needs no place.
+   * @default 1_000_000
+   */
+  maxKeys?: number;
+  /**
+   * What a newcomer gets when there is no place: that of the client nearest to a full bucket (`'evict'`), a
+   * refusal (`'deny'`), or passage without being counted (`'allow'`). Only `'deny'` keeps every quota exactly
+   * even then. Blocked clients are never evicted.
+   * @default 'evict'
+   */
+  overflow?: 'evict' | 'deny' | 'allow';
+  /**
+   * Decides, charges and counts as if live, but refuses nobody; decisions say `wouldRefuse`.
+   * @default false
+   */
+  dryRun?: boolean;
+  /**
+   * Which threads share the limiter: all of this process.
+   * @default 'process'
+   */
+  scope?: 'process';
+}
+
+/** The answer to one call. Times are milliseconds, rounded up to integers. */
+export interface Decision {
+  /** Whether the call may pass. */
+  allowed: boolean;
+  /** Units per window. */
+  limit: number;
+  /** Units that would still be admitted now. */
+  remaining: number;
+  /** Until the client has its whole burst again. */
+  resetAfterMs: number;
+  /**
+   * Until the same call is admitted, if the client does nothing else; 0 when it was. `Infinity` for a cost
+   * above the burst, which no waiting helps.
+   */
+  retryAfterMs: number;
+  /** The name of the limit that decided; a limiter's only limit has the limiter's name. */
+  policy: string;
+  /** With `dryRun` only: whether a live limiter would have refused. */
+  wouldRefuse?: boolean;
+}
+
+/** Sums over all threads since creation, and the state now. */
+export interface RateLimiterStats {
+  /** Calls that passed. */
+  allowed: number;
+  /** Calls that were refused. */
+  refused: number;
+  /** Calls that `dryRun` let pass. */
+  dryRefused: number;
+  /** Calls that found no place: answered as `overflow` says, and blocks that were not kept. */
+  untracked: number;
+  /** Clients forgotten while they still owed something: the only ones to whom more than the quota was given. */
+  liveEvictions: number;
+  /** Clients blocked now. */
+  blocked: number;
+  /** Clients that have less than their whole burst, or are blocked, now. */
+  size: number;
+  /** `maxKeys`. */
+  capacity: number;
+}
+
+/** A key of one limiter, hashed once: for a client that is asked about often. It owns nothing. */
+export interface KeyHandle {
+  /** As {@link RateLimiter.tryConsume}. */
+  tryConsume(cost?: number): boolean;
+  /** As {@link RateLimiter.consume}. */
+  consume(cost?: number): Decision;
+  /** As {@link RateLimiter.peek}. */
+  peek(): Decision;
+}
+
+/**
+ * A rate limit per client that all threads share: together they admit the quota, and not one unit more.
+ *
+ * A key is any non-empty string of any length; keys that differ in one code unit are different clients. Every
+ * method throws `INVALID_KEY` for what is no key, `INVALID_COST` for a cost that is no positive integer, and
+ * `CLOSED` after `RateLimiter.destroy`.
+ */
+export class RateLimiter {
+  /**
+   * Creates the limiter of this name, or attaches to it. With options that differ from those at creation this
+   * is an error; without options it attaches only.
+   *
+   * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`, `CONFIG_MISMATCH`, `NOT_FOUND`.
+   */
+  constructor(name: string, options?: RateLimiterOptions);
+
+  /** Ends the limiter in all threads; false when there was none. Its name is free again. */
+  static destroy(name: string): boolean;
+
+  readonly name: string;
+
+  /** Takes `cost` units (default 1) if they are there: true when the call may pass. The cheapest question. */
+  tryConsume(key: string, cost?: number): boolean;
+
+  /** As `tryConsume`, with all there is to tell. A refused call takes nothing. */
+  consume(key: string, cost?: number): Decision;
+
+  /** As `consume`, but mistakes reject. */
+  consumeAsync(key: string, cost?: number): Promise<Decision>;
+
+  /** `tryConsume` for each key in turn. One invalid key among them is an error that charges nobody. */
+  consumeMany(keys: readonly string[], cost?: number): boolean[];
+
+  /** What `consume(key)` would answer; takes and counts nothing. */
+  peek(key: string): Decision;
+
+  /** The key, hashed once, for calls that save reading it. */
+  handle(key: string): KeyHandle;
+
+  /** Gives units back (default 1), up to the burst. */
+  refund(key: string, cost?: number): void;
+
+  /** Takes units (default 1) without asking, down to an empty bucket. */
+  penalize(key: string, cost?: number): void;
+
+  /**
+   * Refuses the client for so long; of several blocks the one that ends last holds. What the client owed before
+   * it still owes afterwards. False, and counted in `stats().untracked`, when the limiter is full.
+   *
+   * @throws {SluiceError} `INVALID_OPTION` for the duration.
+   */
+  block(key: string, duration: Duration): boolean;
+
+  /** Forgets what the client did, and its block; true when there was anything to forget. */
+  reset(key: string): boolean;
+
+  /**
+   * Changes these options for all threads at once. What clients have used stays used, and blocks stay. `maxKeys`
+   * and `overflow` are fixed at creation. The options of the creation still attach.
+   *
+   * @throws {SluiceError} `INVALID_OPTION`.
+   */
+  reconfigure(options: Partial<RateLimiterOptions>): void;
+
+  /** Forgets all clients and blocks. */
+  clear(): void;
+
+  /** `stats().size`, at the same cost. */
+  readonly size: number;
+
+  /** Costs one pass over the table: for a metrics endpoint, not for every request. */
+  stats(): RateLimiterStats;
+}
+
+/** What {@link ConnectionTracker} takes. What is left out is not limited. */
+export interface ConnectionTrackerOptions {
+  /** Most connections at once, over all threads. */
+  max?: number;
+  /** Most connections of one client at once, over all threads. */
+  maxPerClient?: number;
+  /**
+   * What clients are: addresses, counted as {@link clientKey} names them, or any texts.
+   * @default 'ip'
+   */
+  clients?: 'ip' | 'opaque';
+  /**
+   * Leading bits of an IPv6 address that stand for one client, 1 to 128. Not with `clients: 'opaque'`.
+   * @default 64
+   */
+  ipv6Prefix?: number;
+  /** How often one client may open. */
+  opens?: QuotaOptions;
+  /** How many messages one connection may send. */
+  messages?: QuotaOptions;
+  /** How many bytes one connection may send, in messages. */
+  bytes?: QuotaOptions;
+  /** Sockets on which nothing was transferred for so long are closed. Sessions are not. */
+  idleTimeout?: Duration;
+}
+
+/** Counts over all threads since creation; `count` and `perThread` of now. */
+export interface ConnectionTrackerStats {
+  count: number;
+  opened: number;
+  closed: number;
+  /** By the option that refused. `banned` is 0 in this version. */
+  refused: { max: number; maxPerClient: number; opens: number; banned: number };
+  messages: { allowed: number; refused: number };
+  bytes: { allowed: number; refused: number };
+  /** Open connections by the `threadId` of the thread that holds them. */
+  perThread: Record<string, number>;
+}
+
+/** Why a socket was refused at accept. */
+export interface ConnectionRefusal {
+  reason: 'max' | 'maxPerClient' | 'opens';
+  /** The peer's address; `undefined` for a socket that has none. */
+  client: string | undefined;
+  /** Until the client may open again, in milliseconds; 0 where that depends on others closing. */
+  retryAfterMs: number;
+}
+
+export interface AttachOptions {
+  /**
+   * Answers a refused socket in the server's protocol, by ending or destroying it. Otherwise plain HTTP clients
+   * get a 503 and all others are closed without a word.
+   */
+  onRefused?: (socket: Socket, refusal: ConnectionRefusal) => void;
+  /** Addresses and ranges of proxies: their sockets count towards `max` only. */
+  trustedProxies?: readonly string[];
+}
+
+/**
+ * Connections counted over all threads: never more than `max`, nor than `maxPerClient` of one client.
+ *
+ * A connection is a session, with or without a socket. What a thread holds it gives back when it ends, however it
+ * ends. Every method throws `CLOSED` after `ConnectionTracker.destroy`; those that take a client throw
+ * `INVALID_KEY`, and `INVALID_ADDRESS` where clients are addresses.
+ */
+export class ConnectionTracker {
+  /**
+   * Creates the tracker of this name, or attaches to it. With options that differ from those at creation this is
+   * an error; without options it attaches only.
+   *
+   * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`, `CONFIG_MISMATCH`, `NOT_FOUND`.
+   */
+  constructor(name: string, options?: ConnectionTrackerOptions);
+
+  /** Ends the tracker in all threads; false when there was none. Its name is free again. */
+  static destroy(name: string): boolean;
+
+  readonly name: string;
+
+  /**
+   * Opens a connection of the client, or answers null when there is no room. It counts until it is closed.
+   *
+   * @throws {SluiceError} `DUPLICATE_ID` when a connection of this id is open, `INVALID_VALUE` for the detail.
+   */
+  tryOpen(client: string, options?: { id?: string; detail?: RegistryValue }): Connection | null;
+
+  /**
+   * From now on each socket of the server is a connection, or is refused before a byte of it is read. For servers
+   * of net, tls, http, https and http2; to attach one again changes nothing.
+   */
+  attach(server: Server, options?: AttachOptions): this;
+
+  /** Open connections over all threads. */
+  readonly count: number;
+
+  /** Open connections of one client over all threads. */
+  countFor(client: string): number;
+
+  /** The open connection of this id, in whatever thread it was opened. */
+  get(id: string): Connection | undefined;
+
+  /** Closes the connection of this id, and its socket; false when there is none. */
+  close(id: string): boolean;
+
+  /** Open connections, oldest first, at most `limit` (default 1000). Costs one pass over all of them. */
+  list(options?: { limit?: number; client?: string }): Connection[];
+
+  /**
+   * Closes the connections of all threads on which nothing was transferred for so long (default `idleTimeout`, or
+   * any time). Each socket is closed by its thread, which looks again before. Returns how many were asked.
+   */
+  closeIdle(olderThan?: Duration): number;
+
+  /**
+   * Waits until no connection of any thread is left: true. False when some are after `timeout` (default `'10s'`).
+   * It closes none.
+   */
+  drain(options?: { timeout?: Duration }): Promise<boolean>;
+
+  /** Costs one pass over all connections. */
+  stats(): ConnectionTrackerStats;
+}
+
+/** A connection that was opened, as one thread sees it. Made by a {@link ConnectionTracker} only. */
+export interface Connection {
+  /** The id it was opened with, or its own. */
+  readonly id: string;
+  /** As the tracker counts it; null for a socket without an address. */
+  readonly client: string | null;
+  /** When it was opened, UTC in milliseconds. */
+  readonly openedAt: number;
+  /** What it was opened with. */
+  readonly detail: RegistryValue;
+  /** The name of its tracker. */
+  readonly tracker: string;
+
+  /** Says that the connection is in use, so that it is not idle. */
+  touch(): void;
+
+  /**
+   * Charges one message of so many bytes (default 0) to the quotas of this connection; false, and nothing is
+   * charged, when one of them has no room or the connection is closed. Touches it.
+   */
+  tryMessage(bytes?: number): boolean;
+
+  /** Closes the connection, and its socket in the socket's thread; false when it was closed before. */
+  close(): boolean;
+
+  [Symbol.dispose](): void;
+}
+
+/** What a {@link Registry} holds: plain data. */
+export type RegistryValue =
+  | null
+  | undefined
+  | boolean
+  | number
+  | bigint
+  | string
+  | readonly RegistryValue[]
+  | { readonly [key: string]: RegistryValue };
+
+/** A value as it is read: deeply frozen. */
+export type Frozen<Value> = RegistryValue extends Value
+  ? Value
+  : { readonly [Key in keyof Value]: Frozen<Value[Key]> };
+
+/** A key got another value, or none. */
+export interface RegistryChange {
+  key: string;
+  /** The registry's version after the change. */
+  version: number;
+  /** Changes just before this one that were dropped, as more than 1024 waited. */
+  missed?: number;
+}
+
+/** All values of a {@link Registry} at one moment. */
+export interface RegistrySnapshot<Value = RegistryValue> extends ReadonlyMap<string, Frozen<Value>> {
+  readonly version: number;
+}
+
+/**
+ * A map of plain data that all threads share. A thread that reads a key gets the same frozen object until the key
+ * is written again. Reads take no lock; each write copies the table of keys (not the values), so that a large
+ * registry is filled with `replaceAll`.
+ *
+ * `Value` is what you put in; it says nothing at run time. Keys are non-empty strings without lone surrogates, else
+ * `INVALID_KEY`; values that are no plain data are `INVALID_VALUE`, with the path to the part at fault. Every method
+ * throws `CLOSED` after `Registry.destroy`.
+ */
+export class Registry<Value = RegistryValue> {
+  /**
+   * Creates the registry of this name, or attaches to it.
+   *
+   * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`.
+   */
+  constructor(name: string, options?: Record<string, never>);
+
+  /** Ends the registry in all threads; false when there was none. Its name is free again. */
+  static destroy(name: string): boolean;
+
+  readonly name: string;
+
+  /** The value, or `undefined` without one: a native number and a look-up while nothing is written. */
+  get(key: string): Frozen<Value> | undefined;
+
+  /**
+   * As `get`, where a value must be there.
+   *
+   * @throws {SluiceError} `NOT_FOUND`.
+   */
+  getOrThrow(key: string): Frozen<Value>;
+
+  has(key: string): boolean;
+
+  /** Sets a value, whatever was there; returns the registry's version after it. */
+  set(key: string, value: Value | Frozen<Value>): number;
+
+  /** Sets a value where there is none; true when it did. Of many threads exactly one is told so. */
+  setIfAbsent(key: string, value: Value | Frozen<Value>): boolean;
+
+  /**
+   * Sets what `change` makes of the value, and returns it. `change` is called again when another thread wrote
+   * in between, so it should only compute.
+   */
+  update(key: string, change: (value: Frozen<Value> | undefined) => Value | Frozen<Value>): Frozen<Value>;
+
+  /** True when there was a value. */
+  delete(key: string): boolean;
+
+  keys(): IterableIterator<string>;
+
+  /** Of one moment, as of `snapshot`. */
+  entries(): IterableIterator<[string, Frozen<Value>]>;
+
+  [Symbol.iterator](): IterableIterator<[string, Frozen<Value>]>;
+
+  readonly size: number;
+
+  /** Raised by every change of any key. */
+  readonly version: number;
+
+  /** All values at one moment, as a map that cannot be changed. */
+  snapshot(): RegistrySnapshot<Value>;
+
+  /**
+   * Makes these the only values, in one moment; returns the version after it. Keys whose value stays the same
+   * keep their object, and nobody is told of them.
+   */
+  replaceAll(
+    entries:
+      | Iterable<readonly [string, Value | Frozen<Value>]>
+      | Readonly<Record<string, Value | Frozen<Value>>>,
+  ): number;
+
+  /** Calls the listener for each change of any thread from now on, in order. It keeps no thread alive. */
+  on(event: 'change', listener: (change: RegistryChange) => void): this;
+  once(event: 'change', listener: (change: RegistryChange) => void): this;
+  off(event: 'change', listener: (change: RegistryChange) => void): this;
+}
+
+export interface ListenOptions {
+  /** 0 for a free one: the n-th server that each thread opens so is on the same port. */
+  port: number;
+  /**
+   * An address, or a name of one.
+   * @default all addresses, IPv6 and IPv4
+   */
+  host?: string;
+  /**
+   * Connections that may wait to be accepted.
+   * @default 511
+   */
+  backlog?: number;
+}
+
+/**
+ * Listens on a port together with all threads of this process that ask for it. They accept from one queue, so
+ * that what waits when a thread ends is served by another; the port closes with the last server.
+ *
+ * Rejects as `server.listen` fails, with `EADDRINUSE` where another process or this thread itself has the port,
+ * and with `UNSUPPORTED` on Windows.
+ */
+export function listen(server: Server, options: ListenOptions): Promise<{ port: number }>;
+
+// biome-ignore lint/complexity/noUselessEmptyExport: without it, what is not marked above is exported as well
+export {};

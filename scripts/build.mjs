@@ -1,0 +1,78 @@
+/*
+ * Builds the addon and puts its binary beside index.js.
+ *
+ *   node scripts/build.mjs            also writes binding.cjs and binding.d.cts anew
+ *     --debug                         without optimisation, in seconds
+ *     --binary-only                   leaves binding.cjs and binding.d.cts as they are
+ *     --check                         fails when those two are not what a build would write
+ *
+ * Without the npm packages of development, as in an installed copy, cargo alone makes the binary.
+ */
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { binaryPath, isMusl, root, whyStale } from './addon.mjs';
+import { fail, requireRust } from './requirements.mjs';
+
+const GENERATED = ['binding.cjs', 'binding.d.cts'];
+const LIBRARY = { win32: 'sluice.dll', darwin: 'libsluice.dylib' }[process.platform] ?? 'libsluice.so';
+
+const flag = { type: 'boolean', default: false };
+const { values: options } = parseArgs({ options: { debug: flag, 'binary-only': flag, check: flag } });
+const profile = options.debug ? [] : ['--release'];
+const output = path.join(root, 'target', 'addon');
+
+requireRust();
+const cli = napiCli();
+if (options.check) check();
+else install(cli === undefined ? buildWithCargo() : buildWithCli());
+
+function napiCli() {
+  const manifest = path.join(root, 'node_modules', '@napi-rs', 'cli', 'package.json');
+  if (!existsSync(manifest)) return undefined;
+  return path.join(path.dirname(manifest), createRequire(manifest)(manifest).bin.napi);
+}
+
+function buildWithCli() {
+  mkdirSync(output, { recursive: true });
+  const [js, dts] = GENERATED;
+  const files = ['--output-dir', output, '--js', js, '--dts', dts];
+  run(process.execPath, [cli, 'build', '--platform', ...profile, ...files]);
+  return path.join(output, path.basename(binaryPath));
+}
+
+function buildWithCargo() {
+  const target = path.join(root, 'target');
+  // Rust links musl statically unless told otherwise, and then there is no library to load.
+  if (isMusl()) process.env.RUSTFLAGS ??= '-C target-feature=-crt-static';
+  run('cargo', ['build', '--locked', '--package', 'sluice', ...profile, '--target-dir', target]);
+  return path.join(target, options.debug ? 'debug' : 'release', LIBRARY);
+}
+
+function install(built) {
+  // Renamed into place: a process that has the old binary loaded keeps it whole.
+  copyFileSync(built, `${binaryPath}.new`);
+  renameSync(`${binaryPath}.new`, binaryPath);
+  if (cli !== undefined && !options['binary-only']) {
+    for (const name of GENERATED) copyFileSync(path.join(output, name), path.join(root, name));
+  }
+  console.log(`sluice: built ${path.basename(binaryPath)}`);
+}
+
+function check() {
+  if (cli === undefined) fail('--check needs the npm packages of development: run "npm ci" first.');
+  if (GENERATED.some((name) => whyStale(path.join(output, name)))) buildWithCli();
+  const read = (folder, name) => readFileSync(path.join(folder, name), 'utf8').replaceAll('\r\n', '\n');
+  const stale = GENERATED.filter((name) => read(output, name) !== read(root, name));
+  if (stale.length > 0)
+    fail(`${stale.join(' and ')} must be generated anew: run "npm run build" and commit the result.`);
+  console.log(`sluice: ${GENERATED.join(' and ')} are current`);
+}
+
+function run(program, args) {
+  const { status, error } = spawnSync(program, args, { cwd: root, stdio: 'inherit' });
+  if (status !== 0)
+    fail(`the build failed${error ? ` (${error.message})` : ''}; what the compiler said stands above.`);
+}

@@ -1,0 +1,33 @@
+// Makes a clean clone ready: npm packages and the built addon. Does only what is missing, and says so.
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { modifiedAt, root, whyStale } from './addon.mjs';
+import { npm } from './npm.mjs';
+import { fail, requireNode, requireRust } from './requirements.mjs';
+
+requireNode();
+const whyBuild = whyStale();
+// Before anything is downloaded: without Rust it would be in vain.
+if (whyBuild !== undefined) requireRust();
+installPackages();
+if (whyBuild !== undefined) buildAddon(whyBuild);
+
+function installPackages() {
+  const installedAt = modifiedAt(path.join(root, 'node_modules', '.package-lock.json'));
+  if (installedAt >= modifiedAt(path.join(root, 'package-lock.json'))) return;
+  step('installing npm packages (npm ci)', () => npm(['ci', '--no-audit', '--no-fund', '--loglevel=error']));
+}
+
+/** Only the binary: files that are committed are never changed behind the back of a test. */
+function buildAddon(why) {
+  const build = [path.join(root, 'scripts', 'build.mjs'), '--binary-only'];
+  step(`building the addon, as ${why} (cargo; about a minute the first time)`, () =>
+    spawnSync(process.execPath, build, { cwd: root, stdio: 'inherit' }),
+  );
+}
+
+function step(what, run) {
+  console.log(`sluice: ${what}`);
+  const { status } = run();
+  if (status !== 0) fail(`stopped while ${what.split(/[,(]/)[0].trim()}.`);
+}

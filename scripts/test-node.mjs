@@ -1,0 +1,27 @@
+/*
+ * The tests that run in Node.js. Files are named one by one: what a glob or a folder means to `node --test`
+ * differs between versions.
+ *
+ *   npm run test:node                                            all
+ *   npm run test:node -- registry --test-name-pattern=update     of files named so, with flags of Node
+ */
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { root } from './addon.mjs';
+import { fail } from './requirements.mjs';
+
+const TIMEOUT_MS = 120_000;
+
+const flags = process.argv.slice(2).filter((argument) => argument.startsWith('-'));
+const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
+const files = readdirSync(path.join(root, '__test__'))
+  .filter((name) => name.endsWith('.test.mjs'))
+  .filter((name) => wanted.length === 0 || wanted.some((part) => name.includes(part)))
+  .map((name) => path.join('__test__', name));
+
+if (files.length === 0) fail(`no test file is named ${wanted.join(', ') || '*.test.mjs'}.`);
+console.log(`Node.js ${process.versions.node}, ${files.length} files`);
+const args = ['--test', '--test-reporter=spec', `--test-timeout=${TIMEOUT_MS}`, ...flags, ...files];
+const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
+process.exitCode = status ?? 1;

@@ -1,0 +1,29 @@
+// All tests, cheapest first, each an npm script of its own; then what came of them.
+import { npm } from './npm.mjs';
+import { requireRust } from './requirements.mjs';
+
+const SUITES = {
+  'test:generated': 'generated files are current',
+  'test:types': 'types, as TypeScript sees them',
+  'test:rust': 'engine',
+  'test:models': 'engine under every interleaving (loom)',
+  'test:node': 'the addon in Node.js',
+};
+
+requireRust();
+const ended = Object.entries(SUITES).map(([script, what]) => {
+  console.log(`\n── ${script}: ${what}`);
+  const startedAt = performance.now();
+  const { status } = npm(['run', '--silent', script]);
+  return { script, passed: status === 0, seconds: (performance.now() - startedAt) / 1000 };
+});
+
+console.log('\n── npm test');
+for (const { script, passed, seconds } of ended) {
+  console.log(`${passed ? 'passed' : 'FAILED'}  ${script.padEnd(16)}${seconds.toFixed(1).padStart(6)} s`);
+}
+const failed = ended.filter(({ passed }) => !passed);
+console.log(
+  failed.length === 0 ? 'All tests passed.' : `Failed: ${failed.map(({ script }) => script).join(', ')}.`,
+);
+process.exitCode = failed.length === 0 ? 0 : 1;

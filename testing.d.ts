@@ -1,0 +1,23 @@
+/// <reference types="node" />
+
+import type { Duration } from './index';
+
+/** Control over the clock of the whole process. */
+export interface ManualClock {
+  /** Sets it to this time: UTC in milliseconds, an integer from 0 to the year 2100. */
+  set(ms: number): void;
+  /** Moves it on, to the year 2100 at most. */
+  advance(duration: Duration): void;
+  /** Lets it run again, as it would without having been stopped. */
+  restore(): void;
+  /** Where it stands, in milliseconds. */
+  readonly now: number;
+  /** As `restore`. */
+  [Symbol.dispose](): void;
+}
+
+/**
+ * Stops the clock of decisions, deadlines and reports, in every thread of this process, until `restore`. Stopped
+ * before, it stays where it is: all that are returned control the one clock.
+ */
+export function manualClock(): ManualClock;
