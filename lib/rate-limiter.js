@@ -1,31 +1,12 @@
 'use strict';
 
-const { invalid, SluiceError } = require('./errors');
+const { invalid } = require('./errors');
 const { native, results } = require('./native');
-const {
-  QUOTA,
-  boolean,
-  checkName,
-  checkOptions,
-  integer,
-  nativeQuota,
-  oneOf,
-  parseDuration,
-  requireOptions,
-} = require('./options');
-
-const SCHEMA = {
-  ...QUOTA,
-  algorithm: supported('gcra'),
-  limits: supported(),
-  maxKeys: integer(1, 2 ** 32),
-  overflow: oneOf('evict', 'deny', 'allow'),
-  dryRun: boolean,
-  scope: supported('process'),
-};
+const { checkName, parseDuration } = require('./options');
+const { nativeOptions, replacementOptions } = require('./rate-limiter-options');
 
 // Where native code leaves a decision.
-const [LIMIT, REMAINING, RESET_AFTER, RETRY_AFTER, MORE_AFTER, WOULD_REFUSE, GENERATION] = results.keys();
+const [LIMIT, REMAINING, RESET_AFTER, RETRY_AFTER, MORE_AFTER, WOULD_REFUSE, GENERATION, POLICY] = results.keys();
 
 /** For the middleware: `consume` with what its headers need, and the policies in force. */
 const kDecide = Symbol('sluice.decide');
@@ -37,14 +18,17 @@ const collected = new FinalizationRegistry((handle) => native.releaseRateLimiter
 class RateLimiter {
   #name;
   #handle;
-  #generation = -1;
+  /** Names of the limits, in order; fixed at creation. */
+  #policyNames;
   #policies;
+  #generation;
 
   constructor(name, options) {
     checkName('RateLimiter', name);
     this.#name = name;
-    this.#handle = native.openRateLimiter(name, options === undefined ? undefined : toNative(options));
+    this.#handle = native.openRateLimiter(name, options === undefined ? undefined : nativeOptions(name, options));
     collected.register(this, this.#handle);
+    this.#policyNames = native.rateLimiterOptions(this.#handle).limits.map((limit) => limit.name);
   }
 
   static destroy(name) {
@@ -61,7 +45,7 @@ class RateLimiter {
   }
 
   consume(key, cost = 1) {
-    return decision(this.#name, native.consume(this.#handle, key, cost) === 1);
+    return decision(this.#policyNames, native.consume(this.#handle, key, cost) === 1);
   }
 
   async consumeAsync(key, cost = 1) {
@@ -81,13 +65,13 @@ class RateLimiter {
   }
 
   peek(key) {
-    return decision(this.#name, native.peek(this.#handle, key) === 1);
+    return decision(this.#policyNames, native.peek(this.#handle, key) === 1);
   }
 
   /** The key's hash, for calls that need not read the key again. It owns nothing. */
   handle(key) {
     native.hashKey(key);
-    return new KeyHandle(this.#name, this.#handle, results[0], results[1], this);
+    return new KeyHandle(this, this.#handle, this.#policyNames, results[0], results[1]);
   }
 
   refund(key, cost = 1) {
@@ -107,8 +91,8 @@ class RateLimiter {
   }
 
   reconfigure(options) {
-    const given = checkOptions('reconfigure', options, SCHEMA);
-    native.reconfigureRateLimiter(this.#handle, merge(native.rateLimiterOptions(this.#handle), given));
+    const current = native.rateLimiterOptions(this.#handle);
+    native.reconfigureRateLimiter(this.#handle, replacementOptions(this.#name, current, options));
   }
 
   clear() {
@@ -123,38 +107,47 @@ class RateLimiter {
     return native.rateLimiterStats(this.#handle);
   }
 
-  [kDecide](key, cost = 1) {
-    const told = decision(this.#name, native.consume(this.#handle, key, cost) === 1);
+  /** `limit` stands in for the configured one in this call. */
+  [kDecide](key, cost = 1, limit = undefined) {
+    const allowed =
+      limit === undefined
+        ? native.consume(this.#handle, key, cost)
+        : native.consumeWithLimit(this.#handle, key, cost, limit);
+    const told = decision(this.#policyNames, allowed === 1);
     told.moreAfterMs = results[MORE_AFTER];
     if (results[GENERATION] !== this.#generation) this.#policies = undefined;
+    this.#generation = results[GENERATION];
     return told;
   }
 
+  /** The policies that the last `kDecide` was decided by; the same array while they stay in force. */
   [kPolicies]() {
-    if (this.#policies === undefined) {
-      const { quota } = native.rateLimiterOptions(this.#handle);
-      this.#policies = [{ name: this.#name, limit: quota.limit, windowMs: quota.windowMs }];
-      this.#generation = results[GENERATION];
-    }
+    this.#policies ??= native
+      .rateLimiterOptions(this.#handle)
+      .limits.map(({ name, quota }) => ({ name, limit: quota.limit, windowMs: quota.windowMs }));
     return this.#policies;
   }
 }
 
 /** A key of a limiter, hashed once. */
 class KeyHandle {
-  #name;
+  /** Kept so that its handle stays in use. */
+  #limiter;
   #handle;
+  #policyNames;
   #high;
   #low;
-  /** Keeps the limiter's handle in use. */
-  #limiter;
 
-  constructor(name, handle, high, low, limiter) {
-    this.#name = name;
+  constructor(limiter, handle, policyNames, high, low) {
+    this.#limiter = limiter;
     this.#handle = handle;
+    this.#policyNames = policyNames;
     this.#high = high;
     this.#low = low;
-    this.#limiter = limiter;
+  }
+
+  get limiter() {
+    return this.#limiter;
   }
 
   tryConsume(cost = 1) {
@@ -162,54 +155,27 @@ class KeyHandle {
   }
 
   consume(cost = 1) {
-    return decision(this.#name, native.consumeHashed(this.#handle, this.#high, this.#low, cost) === 1);
+    const allowed = native.consumeHashed(this.#handle, this.#high, this.#low, cost) === 1;
+    return decision(this.#policyNames, allowed);
   }
 
   peek() {
-    return decision(this.#limiter.name, native.peekHashed(this.#handle, this.#high, this.#low) === 1);
+    return decision(this.#policyNames, native.peekHashed(this.#handle, this.#high, this.#low) === 1);
   }
 }
 
-/** The decision that native code has just left. A limiter's only policy has its name. */
-function decision(policy, allowed) {
+/** The decision that native code has just left. */
+function decision(policyNames, allowed) {
   const told = {
     allowed,
     limit: results[LIMIT],
     remaining: results[REMAINING],
     resetAfterMs: results[RESET_AFTER],
     retryAfterMs: results[RETRY_AFTER],
-    policy,
+    policy: policyNames[results[POLICY]],
   };
   if (results[WOULD_REFUSE] >= 0) told.wouldRefuse = results[WOULD_REFUSE] === 1;
   return told;
-}
-
-function toNative(options) {
-  const checked = checkOptions('RateLimiter', options, SCHEMA);
-  requireOptions('RateLimiter', checked, ['limit', 'window']);
-  const { maxKeys = 1_000_000, overflow = 'evict', dryRun = false } = checked;
-  return { quota: nativeQuota(checked), maxKeys, overflow, dryRun };
-}
-
-/** The options in force, with those that were given in their place. */
-function merge(current, given) {
-  const { limit, windowMs: window, burst } = current.quota;
-  return {
-    quota: nativeQuota({ limit, window, burst, ...given }),
-    maxKeys: given.maxKeys ?? current.maxKeys,
-    overflow: given.overflow ?? current.overflow,
-    dryRun: given.dryRun ?? current.dryRun,
-  };
-}
-
-/** An option whose other values are for later versions. */
-function supported(...choices) {
-  return (value, option) => {
-    if (choices.includes(value)) return value;
-    const accepted =
-      choices.length > 0 ? `only ${choices.map((c) => JSON.stringify(c)).join(', ')}` : 'no value';
-    throw new SluiceError('UNSUPPORTED', `${option}: this version supports ${accepted}`);
-  };
 }
 
 module.exports = { RateLimiter, kDecide, kPolicies };

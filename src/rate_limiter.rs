@@ -7,7 +7,10 @@ use napi::{Error, Status, sys};
 use napi_derive::napi;
 use sluice_core::clock::{self, MS};
 use sluice_core::key_hash::KeyHash;
-use sluice_core::{Decision, Instances, Overflow, Quota, RateLimiter, RateLimiterConfig, RateLimiterOptions};
+use sluice_core::{
+    AlgorithmKind, Decision, Instances, LimitOptions, Overflow, Quota, RateLimiter, RateLimiterConfig,
+    RateLimiterOptions,
+};
 
 use crate::error;
 use crate::raw::{Call, Exports};
@@ -30,31 +33,79 @@ impl From<NativeQuota> for Quota {
     }
 }
 
+/// One of the limits of a limiter.
+#[napi(object)]
+pub struct NativeLimit {
+    pub name: String,
+    pub quota: NativeQuota,
+    pub algorithm: String,
+}
+
 /// Options as `lib/rate-limiter.js` normalises them.
 #[napi(object)]
 pub struct NativeRateLimiterOptions {
-    pub quota: NativeQuota,
+    pub limits: Vec<NativeLimit>,
     pub max_keys: f64,
     pub overflow: String,
     pub dry_run: bool,
 }
 
-impl TryFrom<NativeRateLimiterOptions> for RateLimiterConfig {
-    type Error = sluice_core::Error;
+impl From<NativeLimit> for LimitOptions {
+    fn from(NativeLimit { name, quota, algorithm }: NativeLimit) -> Self {
+        let algorithm = match algorithm.as_str() {
+            "fixed-window" => AlgorithmKind::FixedWindow,
+            "sliding-window" => AlgorithmKind::SlidingWindow,
+            _ => AlgorithmKind::Gcra,
+        };
+        Self { name, quota: quota.into(), algorithm }
+    }
+}
 
-    fn try_from(options: NativeRateLimiterOptions) -> sluice_core::Result<Self> {
+impl From<NativeRateLimiterOptions> for RateLimiterOptions {
+    fn from(options: NativeRateLimiterOptions) -> Self {
         let overflow = match options.overflow.as_str() {
             "deny" => Overflow::Deny,
             "allow" => Overflow::Allow,
             _ => Overflow::Evict,
         };
-        RateLimiterOptions {
-            quota: options.quota.into(),
+        Self {
+            limits: options.limits.into_iter().map(Into::into).collect(),
             max_keys: options.max_keys as u64,
             overflow,
             dry_run: options.dry_run,
         }
-        .try_into()
+    }
+}
+
+impl From<&RateLimiterOptions> for NativeRateLimiterOptions {
+    fn from(options: &RateLimiterOptions) -> Self {
+        let overflow = match options.overflow {
+            Overflow::Evict => "evict",
+            Overflow::Deny => "deny",
+            Overflow::Allow => "allow",
+        };
+        Self {
+            limits: options.limits.iter().map(Into::into).collect(),
+            max_keys: options.max_keys as f64,
+            overflow: overflow.to_owned(),
+            dry_run: options.dry_run,
+        }
+    }
+}
+
+impl From<&LimitOptions> for NativeLimit {
+    fn from(LimitOptions { name, quota, algorithm }: &LimitOptions) -> Self {
+        let algorithm = match algorithm {
+            AlgorithmKind::Gcra => "gcra",
+            AlgorithmKind::FixedWindow => "fixed-window",
+            AlgorithmKind::SlidingWindow => "sliding-window",
+        };
+        let quota = NativeQuota {
+            limit: quota.limit as f64,
+            window_ms: quota.window_ms as f64,
+            burst: quota.burst.map(|burst| burst as f64),
+        };
+        Self { name: name.clone(), quota, algorithm: algorithm.to_owned() }
     }
 }
 
@@ -74,7 +125,8 @@ pub struct NativeRateLimiterStats {
 /// Attaches to a limiter or creates it; the handle is this thread's.
 #[napi]
 pub fn open_rate_limiter(env: Env, name: String, options: Option<NativeRateLimiterOptions>) -> Result<u32> {
-    let config = error::check(&env, options.map(RateLimiterConfig::try_from).transpose())?;
+    let config = options.map(RateLimiterOptions::from).map(RateLimiterConfig::try_from);
+    let config = error::check(&env, config.transpose())?;
     let limiter = error::check(&env, LIMITERS.open(&name, config))?;
     Ok(thread::current()?.limiters.borrow_mut().hold(limiter))
 }
@@ -93,8 +145,7 @@ pub fn destroy_rate_limiter(name: String) -> bool {
 
 #[napi]
 pub fn reconfigure_rate_limiter(env: Env, handle: u32, options: NativeRateLimiterOptions) -> Result<()> {
-    let config = error::check(&env, RateLimiterConfig::try_from(options))?;
-    error::check(&env, limiter(handle)?.reconfigure(config))
+    error::check(&env, limiter(handle)?.reconfigure(options.into(), clock::now()))
 }
 
 #[napi]
@@ -120,23 +171,7 @@ pub fn rate_limiter_stats(env: Env, handle: u32) -> Result<NativeRateLimiterStat
 /// The options in force, which another thread may have changed.
 #[napi]
 pub fn rate_limiter_options(handle: u32) -> Result<NativeRateLimiterOptions> {
-    let config = limiter(handle)?.config();
-    let RateLimiterOptions { quota, max_keys, overflow, dry_run } = config.options();
-    let overflow = match overflow {
-        Overflow::Evict => "evict",
-        Overflow::Deny => "deny",
-        Overflow::Allow => "allow",
-    };
-    Ok(NativeRateLimiterOptions {
-        quota: NativeQuota {
-            limit: quota.limit as f64,
-            window_ms: quota.window_ms as f64,
-            burst: quota.burst.map(|burst| burst as f64),
-        },
-        max_keys: *max_keys as f64,
-        overflow: overflow.to_owned(),
-        dry_run: *dry_run,
-    })
+    Ok(limiter(handle)?.config().options().into())
 }
 
 fn limiter(handle: u32) -> Result<std::sync::Arc<RateLimiter>> {
@@ -150,6 +185,7 @@ fn no_such_handle() -> Error {
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("tryConsume", try_consume)?;
     exports.function("consume", consume)?;
+    exports.function("consumeWithLimit", consume_with_limit)?;
     exports.function("peek", peek)?;
     exports.function("hashKey", hash_key)?;
     exports.function("tryConsumeHashed", try_consume_hashed)?;
@@ -184,7 +220,7 @@ fn tell<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<sys::
         ms(decision.more_after),
         decision.would_refuse.map_or(-1.0, |refused| f64::from(u8::from(refused))),
         decision.generation as f64,
-        0.0,
+        decision.policy as f64,
     ]);
     call.int(i32::from(decision.allowed))
 }
@@ -195,6 +231,19 @@ unsafe extern "C" fn try_consume(env: sys::napi_env, info: sys::napi_callback_in
         let (key, cost) = (call.key(1)?, call.cost(2)?);
         let allowed = with_limiter(call, |limiter| limiter.try_consume(key, cost, clock::now()))?;
         call.int(i32::from(allowed))
+    })
+}
+
+/// `consumeWithLimit(handle, key, cost, limit)`: as `consume`, by another limit for this call.
+unsafe extern "C" fn consume_with_limit(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    Call::<4>::answer(env, info, |call| {
+        let (key, cost, limit) = (call.key(1)?, call.cost(2)?, call.f64(3)? as u64);
+        let decide = |limiter: &RateLimiter| limiter.consume_with_limit(key, cost, limit, clock::now());
+        let decision = with_limiter(call, decide)?;
+        tell(call, &decision)
     })
 }
 

@@ -40,6 +40,7 @@ pub use connection_tracker::{
 pub use error::{Error, Result};
 pub use instances::{Instance, Instances, OptionList};
 pub use rate_limiter::{
-    Decision, Overflow, Quota, RateLimiter, RateLimiterConfig, RateLimiterOptions, RateLimiterStats,
+    AlgorithmKind, Decision, LimitOptions, MAX_LIMITS, Overflow, Quota, RateLimiter, RateLimiterConfig,
+    RateLimiterOptions, RateLimiterStats,
 };
 pub use registry::{Change, Entry, Registry, Snapshot};

@@ -1,11 +1,18 @@
-//! Limits per client: how much, decided how, kept where. Four things in four files.
+//! Limits per client: how much, decided how, kept where. Each in a file of its own.
 
-pub(crate) mod cell;
+pub(crate) mod algorithm;
+mod cell;
+mod decision;
+mod fixed_window;
 pub(crate) mod gcra;
 mod limiter;
+mod options;
 mod quota;
+mod sliding_window;
 mod table;
 
-pub use limiter::{Decision, RateLimiter, RateLimiterStats};
+pub use decision::Decision;
+pub use limiter::{RateLimiter, RateLimiterStats};
+pub use options::{AlgorithmKind, LimitOptions, MAX_LIMITS, Overflow, RateLimiterConfig, RateLimiterOptions};
+pub use quota::Quota;
 pub(crate) use quota::{MAX_DURATION_MS, MAX_SAFE_INTEGER};
-pub use quota::{Overflow, Quota, RateLimiterConfig, RateLimiterOptions};

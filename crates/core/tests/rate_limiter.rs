@@ -1,13 +1,24 @@
 //! What a limiter promises, read from outside.
 
 use sluice_core::key_hash::{KeyHash, hash_str};
-use sluice_core::{Instances, Overflow, RateLimiter, RateLimiterOptions};
+use sluice_core::{AlgorithmKind, Instances, LimitOptions, Overflow, Quota, RateLimiter, RateLimiterOptions};
 
 const SECOND: u64 = 1_000_000_000;
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 fn limiter(limit: u64, window_ms: u64) -> RateLimiter {
     RateLimiter::new("test", RateLimiterOptions::new(limit, window_ms).try_into().expect("valid"))
+}
+
+fn several(limits: &[(AlgorithmKind, u64)]) -> RateLimiter {
+    let limit = |(index, (algorithm, limit)): (usize, &(AlgorithmKind, u64))| LimitOptions {
+        name: format!("limit {index}"),
+        quota: Quota { limit: *limit, window_ms: 30 * DAY_MS, burst: None },
+        algorithm: *algorithm,
+    };
+    let limits = limits.iter().enumerate().map(limit).collect();
+    let options = RateLimiterOptions { limits, ..RateLimiterOptions::new(1, 1) };
+    RateLimiter::new("several", options.try_into().expect("valid"))
 }
 
 fn client(name: &str) -> KeyHash {
@@ -18,21 +29,78 @@ fn admitted(limiter: &RateLimiter, key: KeyHash, calls: usize, now: u64) -> usiz
     (0..calls).filter(|_| limiter.try_consume(key, 1, now).expect("open")).count()
 }
 
-#[test]
-fn eight_threads_admit_the_quota_and_not_one_unit_more() {
-    let limiter = limiter(100_000, 30 * DAY_MS);
+/// How many of eight threads' calls of one client were admitted, made all at once.
+fn admitted_to_eight_threads(limiter: &RateLimiter, calls: usize) -> usize {
     let gate = std::sync::Barrier::new(8);
-    let total: usize = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let call = || {
             gate.wait();
-            admitted(&limiter, client("one"), 50_000, 77)
+            admitted(limiter, client("one"), calls, 77)
         };
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(call)).collect();
         threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
-    });
-    assert_eq!(total, 100_000);
-    let stats = limiter.stats(77).expect("open");
-    assert_eq!((stats.allowed, stats.refused, stats.size), (100_000, 300_000, 1));
+    })
+}
+
+#[test]
+fn eight_threads_admit_the_quota_and_not_one_unit_more() {
+    for algorithm in [AlgorithmKind::Gcra, AlgorithmKind::FixedWindow, AlgorithmKind::SlidingWindow] {
+        let options = RateLimiterOptions::by(algorithm, 100_000, 30 * DAY_MS);
+        let limiter = RateLimiter::new("test", options.try_into().expect("valid"));
+        assert_eq!(admitted_to_eight_threads(&limiter, 50_000), 100_000, "{algorithm}");
+        let stats = limiter.stats(77).expect("open");
+        assert_eq!((stats.allowed, stats.refused, stats.size), (100_000, 300_000, 1));
+    }
+}
+
+#[test]
+fn eight_threads_charge_several_limits_as_one() {
+    let limiter = several(&[
+        (AlgorithmKind::Gcra, 30_000),
+        (AlgorithmKind::FixedWindow, 20_000),
+        (AlgorithmKind::SlidingWindow, 40_000),
+    ]);
+    assert_eq!(admitted_to_eight_threads(&limiter, 10_000), 20_000);
+    let decision = limiter.peek(client("one"), 77).expect("open");
+    assert_eq!((decision.policy, decision.limit, decision.remaining), (1, 20_000, 0));
+}
+
+#[test]
+fn what_one_limit_refuses_is_charged_to_none() {
+    let limiter = several(&[(AlgorithmKind::Gcra, 10), (AlgorithmKind::FixedWindow, 4)]);
+    assert!(limiter.try_consume(client("a"), 3, 0).expect("open"));
+    for _ in 0..5 {
+        assert!(!limiter.try_consume(client("a"), 2, 0).expect("open"));
+    }
+    let told = limiter.consume(client("a"), 1, 0).expect("open");
+    assert_eq!((told.allowed, told.policy, told.remaining), (true, 1, 0), "the tightest is told");
+    let refused = limiter.consume(client("a"), 11, 0).expect("open");
+    assert_eq!((refused.retry_after, refused.policy), (None, 0), "both never: the first");
+}
+
+#[test]
+fn reconfigured_under_load_no_client_gets_more_than_the_larger_limit() {
+    for algorithm in [AlgorithmKind::Gcra, AlgorithmKind::FixedWindow, AlgorithmKind::SlidingWindow] {
+        let options = |limit| RateLimiterOptions::by(algorithm, limit, 30 * DAY_MS);
+        let limiter = RateLimiter::new("test", options(20_000).try_into().expect("valid"));
+        let total = std::thread::scope(|scope| {
+            let swaps = scope.spawn(|| {
+                for swap in 0..200 {
+                    limiter
+                        .reconfigure(options(if swap % 2 == 0 { 10_000 } else { 20_000 }), 77)
+                        .expect("valid");
+                }
+            });
+            let total = admitted_to_eight_threads(&limiter, 5_000);
+            swaps.join().expect("no panic");
+            total
+        });
+        limiter.reconfigure(options(20_000), 77).expect("valid");
+        let all = total + admitted(&limiter, client("one"), 20_000, 77);
+        // Under GCRA a smaller limit cuts the debt to what it could have left itself.
+        let exact = algorithm != AlgorithmKind::Gcra;
+        assert!(if exact { all == 20_000 } else { (10_000..=40_000).contains(&all) }, "{algorithm}: {all}");
+    }
 }
 
 #[test]
@@ -130,7 +198,7 @@ fn the_later_end_of_two_blocks_wins_and_reset_ends_it() {
     limiter.block(client("a"), SECOND, 0).expect("open");
     limiter.refund(client("a"), 5, 0).expect("open");
     limiter.penalize(client("a"), 1, 0).expect("open");
-    limiter.reconfigure(RateLimiterOptions::new(1_000, 1_000).try_into().expect("valid")).expect("open");
+    limiter.reconfigure(RateLimiterOptions::new(1_000, 1_000), 0).expect("open");
     assert!(!limiter.try_consume(client("a"), 1, 9 * SECOND - 1).expect("open"));
     assert_eq!(limiter.stats(0).expect("open").blocked, 1);
     assert!(limiter.reset(client("a"), 0).expect("open"));
@@ -142,12 +210,33 @@ fn the_later_end_of_two_blocks_wins_and_reset_ends_it() {
 fn reconfigure_keeps_what_was_used_and_locks_nobody_out() {
     let limiter = limiter(10, 100_000);
     admitted(&limiter, client("a"), 10, 0);
-    limiter.reconfigure(RateLimiterOptions::new(5, 1_000).try_into().expect("valid")).expect("open");
+    limiter.reconfigure(RateLimiterOptions::new(5, 1_000), 0).expect("open");
     let decision = limiter.peek(client("a"), 0).expect("open");
     assert_eq!((decision.limit, decision.remaining, decision.retry_after), (5, 0, Some(SECOND / 5)));
+    assert!(!limiter.try_consume(client("a"), 1, SECOND / 5 - 1).expect("open"));
+    assert!(limiter.try_consume(client("a"), 1, SECOND / 5).expect("open"), "not after 90 seconds");
     let other_table = RateLimiterOptions { max_keys: 7, ..RateLimiterOptions::new(5, 1_000) };
-    let error = limiter.reconfigure(other_table.try_into().expect("valid")).expect_err("fixed");
+    let error = limiter.reconfigure(other_table, 0).expect_err("fixed");
     assert!(error.to_string().contains("reconfigure maxKeys is 7"), "{error}");
+}
+
+#[test]
+fn a_limit_for_one_call_keeps_what_was_used() {
+    for algorithm in [AlgorithmKind::FixedWindow, AlgorithmKind::SlidingWindow] {
+        let options = RateLimiterOptions::by(algorithm, 1, 1_000);
+        let limiter = RateLimiter::new("plans", options.try_into().expect("valid"));
+        let call = |limit| limiter.consume_with_limit(client("a"), 1, limit, 0).expect("open");
+        for remaining in [2, 1, 0] {
+            assert_eq!(call(3).remaining, remaining);
+        }
+        assert!(!call(3).allowed);
+        let upgraded = call(10);
+        assert_eq!((upgraded.allowed, upgraded.limit, upgraded.remaining), (true, 10, 6));
+    }
+    let limiter = limiter(1, 1_000);
+    let decision = limiter.consume_with_limit(client("a"), 5, 10, 0).expect("open");
+    assert_eq!((decision.allowed, decision.remaining, decision.reset_after), (true, 5, SECOND / 2));
+    assert_eq!(limiter.consume_with_limit(client("a"), 1, 0, 0).expect_err("none").code(), "INVALID_OPTION");
 }
 
 #[test]
@@ -198,7 +287,7 @@ fn names_attach_with_the_same_options_only() {
     assert_eq!(error.code(), "CONFIG_MISMATCH");
     assert!(error.to_string().contains("window = 1000 ms; given: 2000 ms"), "{error}");
 
-    created.reconfigure(config(99, 1_000).expect("given")).expect("open");
+    created.reconfigure(RateLimiterOptions::new(99, 1_000), 0).expect("open");
     instances.open("api", config(10, 1_000)).expect("the creation options still attach");
     assert_eq!(created.peek(client("a"), 0).expect("open").limit, 99, "and the new ones stay");
 

@@ -119,6 +119,7 @@ impl Connection {
             None => Some(usage.messages),
         };
         let bytes = match &config.bytes {
+            Some(quota) if bytes > quota.capacity() => None,
             Some(quota) if bytes > 0 => quota.decide(usage.bytes, now, bytes).ok(),
             _ => Some(usage.bytes),
         };

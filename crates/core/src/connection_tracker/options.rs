@@ -4,7 +4,7 @@ use crate::client_key::client_key;
 use crate::instances::{OptionList, or_none};
 use crate::rate_limiter::gcra::Gcra;
 use crate::rate_limiter::{MAX_DURATION_MS, MAX_SAFE_INTEGER};
-use crate::{Error, Quota, RateLimiterConfig, RateLimiterOptions, Result};
+use crate::{AlgorithmKind, Error, LimitOptions, Quota, RateLimiterConfig, RateLimiterOptions, Result};
 
 /// Clients of which the rate of opening is remembered. As many as a limiter holds by default.
 const MAX_OPENING_CLIENTS: u64 = 1_000_000;
@@ -65,10 +65,10 @@ impl TryFrom<ConnectionTrackerOptions> for ConnectionTrackerConfig {
         check_range("idleTimeout", options.idle_timeout_ms, MAX_DURATION_MS)?;
         let gcra = |quota: Option<Quota>, owner| quota.map(|quota| quota.to_gcra(owner)).transpose();
         gcra(options.opens, "ConnectionTracker opens")?;
-        let opens = options.opens.map(|quota| RateLimiterOptions {
-            quota,
-            max_keys: MAX_OPENING_CLIENTS,
-            ..RateLimiterOptions::new(quota.limit, quota.window_ms)
+        let opens = options.opens.map(|quota| {
+            let limit = LimitOptions { name: "opens".to_owned(), quota, algorithm: AlgorithmKind::Gcra };
+            let by_default = RateLimiterOptions::new(quota.limit, quota.window_ms);
+            RateLimiterOptions { limits: vec![limit], max_keys: MAX_OPENING_CLIENTS, ..by_default }
         });
         Ok(Self {
             opens: opens.map(RateLimiterConfig::try_from).transpose()?,

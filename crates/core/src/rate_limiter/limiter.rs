@@ -1,40 +1,21 @@
 //! The limiter: options, table and algorithm put together.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::cell::{Cell, Step};
-use super::gcra::{Gcra, Refused};
-use super::quota::{MAX_SAFE_INTEGER, Overflow, RateLimiterConfig};
+use super::cell::{Cell, Step, Words};
+use super::decision::{self, Charge, Decision};
+use super::options::{Overflow, RateLimiterConfig, RateLimiterOptions, Rule};
+use super::quota::MAX_SAFE_INTEGER;
 use super::table::{Full, Table};
 use crate::instances::{Instance, OptionList};
 use crate::key_hash::KeyHash;
 use crate::tally::Tally;
 use crate::{Error, Result};
-
-/// What is to be told about one call. Times are nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// The call may pass.
-    pub allowed: bool,
-    /// Units per window.
-    pub limit: u64,
-    /// Units that would still be admitted at once.
-    pub remaining: u64,
-    /// Until the client is as if never seen.
-    pub reset_after: u64,
-    /// Until the same call is admitted if nothing else comes; 0 when allowed, `None` when never.
-    pub retry_after: Option<u64>,
-    /// Until at least one unit more is available; 0 when none is missing.
-    pub more_after: u64,
-    /// Under `dryRun`: whether the call would have been refused. `None` when the limiter is live.
-    pub would_refuse: Option<bool>,
-    /// Which options it was decided by: raised by every `reconfigure`.
-    pub generation: u64,
-}
 
 /// Counts over all threads since creation, and the state of the table now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,19 +53,13 @@ pub struct RateLimiter {
     closed: AtomicBool,
 }
 
+/// The options in force at one moment.
+type Config = arc_swap::Guard<Arc<RateLimiterConfig>>;
+
 const ALLOWED: usize = 0;
 const REFUSED: usize = 1;
 const DRY_REFUSED: usize = 2;
 const UNTRACKED: usize = 3;
-
-/// The outcome of one charge, before it is told to anybody.
-struct Charge {
-    outcome: std::result::Result<(), Refused>,
-    /// The client's state after the call, the end of its block and the time it was judged by.
-    state: u64,
-    blocked_until: u64,
-    now: u64,
-}
 
 impl RateLimiter {
     /// A limiter with nobody in it.
@@ -96,7 +71,7 @@ impl RateLimiter {
         Self {
             name: name.to_owned(),
             created_with: config.list(),
-            table: Table::new(capacity, options.overflow),
+            table: Table::new(capacity, options.overflow, config.rules.len()),
             config: ArcSwap::from_pointee(config),
             reconfiguring: Mutex::new(()),
             tally: Tally::new(),
@@ -113,58 +88,69 @@ impl RateLimiter {
     /// Charges `cost` units if they are there; true when the call may pass.
     pub fn try_consume(&self, key: KeyHash, cost: u64, now: u64) -> Result<bool> {
         self.check_call(cost)?;
-        let config = self.config.load();
-        let refused = match self.charge(&config.gcra, key, cost, now) {
-            Ok(charge) => charge.outcome.is_err(),
-            Err(_) => self.overflow_refuses(&config),
-        };
-        Ok(self.count(refused, &config))
+        Ok(match self.charge(key, cost, now) {
+            Ok((config, charge)) => self.count(charge.refused.is_some(), &config),
+            Err(_) => self.count(self.overflow_refuses(), &self.config.load()),
+        })
     }
 
     /// As [`try_consume`](Self::try_consume), with everything that can be told about it.
     pub fn consume(&self, key: KeyHash, cost: u64, now: u64) -> Result<Decision> {
         self.check_call(cost)?;
-        let config = self.config.load();
-        let mut decision = match self.charge(&config.gcra, key, cost, now) {
-            Ok(charge) => charge.describe(&config),
-            Err(full) => self.describe_overflow(&full, &config, now),
+        let (config, decision) = match self.charge(key, cost, now) {
+            Ok((config, charge)) => {
+                let decision = charge.describe(&config);
+                (config, decision)
+            }
+            Err(full) => (self.config.load(), self.describe_overflow(&full, now)),
         };
         self.count(!decision.allowed, &config);
-        decision.pass_if_dry(&config);
-        Ok(decision)
+        Ok(decision.pass_if_dry(&config))
+    }
+
+    /// As [`consume`](Self::consume), with `limit` in place of the configured one for this call: what the
+    /// client has used stays used. For a limiter of one limit.
+    pub fn consume_with_limit(&self, key: KeyHash, cost: u64, limit: u64, now: u64) -> Result<Decision> {
+        self.check_call(cost)?;
+        let config = self.config.load().with_limit(limit)?;
+        let charged = self.table.with(
+            key,
+            now,
+            |cell, now| lifetime(&config.rules, cell, now),
+            |cell, now| decision::charge(&config.rules, cell, cost, now),
+        );
+        let decision = match charged {
+            Ok(charge) => charge.describe(&config),
+            Err(full) => self.describe_overflow(&full, now),
+        };
+        self.count(!decision.allowed, &config);
+        Ok(decision.pass_if_dry(&config))
     }
 
     /// What a call of cost 1 would be told; charges nothing and counts nothing.
     pub fn peek(&self, key: KeyHash, now: u64) -> Result<Decision> {
         self.check_open()?;
-        let config = self.config.load();
-        let (state, blocked_until) =
-            self.table.existing(key, |cell| (cell.state(), cell.blocked_until())).unwrap_or_default();
-        let outcome = judge(&config.gcra, state, blocked_until, now, 1).map(|_| ());
-        let mut decision = Charge { outcome, state, blocked_until, now }.describe(&config);
-        decision.pass_if_dry(&config);
-        Ok(decision)
+        let (config, charge) = self.foresee(key, 1, now);
+        Ok(charge.describe(&config).pass_if_dry(&config))
     }
 
-    /// Gives units back, up to a full bucket. A client never seen stays so.
+    /// Gives units back, up to a full quota. A client never seen stays so.
     pub fn refund(&self, key: KeyHash, cost: u64, now: u64) -> Result<()> {
         self.check_call(cost)?;
-        let gcra = self.config.load().gcra;
         self.table.existing(key, |cell| {
-            cell.update(|tat| match gcra.refund(tat, now, cost) {
-                _ if tat <= now => Step::Keep(()),
-                next => Step::Write(next, ()),
-            });
+            let config = self.config.load();
+            let refund = |rule: &Rule, word| rule.algorithm.refund(word, now, cost);
+            cell.update(|words| Step::Write(each(&config.rules, words, refund), ()));
         });
         Ok(())
     }
 
-    /// Charges without asking; stops at an empty bucket.
+    /// Charges without asking; stops where nothing is left.
     pub fn penalize(&self, key: KeyHash, cost: u64, now: u64) -> Result<()> {
         self.check_call(cost)?;
-        let gcra = self.config.load().gcra;
-        let penalized = self.table.with(key, now, |cell, now| {
-            cell.update(|tat| Step::Write(gcra.penalize(tat, now, cost), ()));
+        let penalized = self.with_cell(key, now, |config, cell, now| {
+            let penalize = |rule: &Rule, word| rule.algorithm.penalize(word, now, cost);
+            cell.update(|words| Step::Write(each(&config.rules, words, penalize), ()));
         });
         if penalized.is_err() {
             self.tally.add(UNTRACKED, 1);
@@ -177,7 +163,7 @@ impl RateLimiter {
     pub fn block(&self, key: KeyHash, duration: u64, now: u64) -> Result<bool> {
         self.check_open()?;
         let until = now + duration;
-        let blocked = self.table.with(key, now, |cell, _| cell.block(until)).is_ok();
+        let blocked = self.with_cell(key, now, |_, cell, _| cell.block(until)).is_ok();
         if !blocked {
             self.tally.add(UNTRACKED, 1);
         }
@@ -188,7 +174,7 @@ impl RateLimiter {
     pub fn reset(&self, key: KeyHash, now: u64) -> Result<bool> {
         self.check_open()?;
         let mattered = self.table.existing(key, |cell| {
-            let mattered = cell.state() > now || cell.blocked_until() > now;
+            let mattered = lifetime(&self.config.load().rules, cell, now) > 0;
             cell.reset();
             mattered
         });
@@ -202,35 +188,33 @@ impl RateLimiter {
         Ok(())
     }
 
-    /// Changes the options for all threads at once. What clients have used stays used.
-    pub fn reconfigure(&self, mut config: RateLimiterConfig) -> Result<()> {
+    /// Changes the options for all threads at once. What clients have used stays used, as far as the new
+    /// limits could have left it. One pass over the table.
+    pub fn reconfigure(&self, options: RateLimiterOptions, now: u64) -> Result<()> {
         self.check_open()?;
         let _one_at_a_time = self.reconfiguring.lock();
-        let current = self.config.load();
-        for (option, fixed, given) in [
-            ("maxKeys", current.options.max_keys.to_string(), config.options.max_keys.to_string()),
-            ("overflow", current.options.overflow.to_string(), config.options.overflow.to_string()),
-        ] {
-            if fixed != given {
-                let accepted = format!("{fixed}: it is fixed at creation");
-                return Err(Error::invalid_option(&format!("reconfigure {option}"), given, accepted));
-            }
-        }
-        config.generation = current.generation + 1;
-        self.config.store(config.into());
+        let config = Arc::new(self.config.load().replaced_by(options)?);
+        self.config.store(Arc::clone(&config));
+        // Decisions load the options under the locks that `adapt` takes: those made before it are adapted,
+        // those made after it know the new options.
+        self.table.adapt(|cell| {
+            let adopt = |rule: &Rule, word| rule.algorithm.adopt(word, now);
+            cell.update(|words| Step::Write(each(&config.rules, words, adopt), ()));
+        });
         Ok(())
     }
 
     /// The options in force.
     #[must_use]
-    pub fn config(&self) -> std::sync::Arc<RateLimiterConfig> {
+    pub fn config(&self) -> Arc<RateLimiterConfig> {
         self.config.load_full()
     }
 
     /// Sums over all threads, and one pass over the table.
     pub fn stats(&self, now: u64) -> Result<RateLimiterStats> {
         self.check_open()?;
-        let (size, blocked) = self.table.count(now);
+        let config = self.config.load();
+        let (size, blocked) = self.table.count(now, |cell| lifetime(&config.rules, cell, now));
         Ok(RateLimiterStats {
             allowed: self.tally.sum(ALLOWED),
             refused: self.tally.sum(REFUSED),
@@ -239,7 +223,7 @@ impl RateLimiter {
             live_evictions: self.table.live_evictions(),
             blocked,
             size,
-            capacity: self.config.load().options.max_keys,
+            capacity: config.options.max_keys,
         })
     }
 
@@ -259,31 +243,49 @@ impl RateLimiter {
         Ok(())
     }
 
-    fn charge(&self, gcra: &Gcra, key: KeyHash, cost: u64, now: u64) -> std::result::Result<Charge, Full> {
-        // What asks for more than the burst takes no place in the table.
-        if cost > gcra.burst {
-            let (state, blocked_until) =
-                self.table.existing(key, |cell| (cell.state(), cell.blocked_until())).unwrap_or_default();
-            return Ok(Charge { outcome: Err(Refused::Ever), state, blocked_until, now });
-        }
-        self.table.with(key, now, |cell, now| charge_cell(gcra, cell, cost, now))
+    fn charge(&self, key: KeyHash, cost: u64, now: u64) -> std::result::Result<(Config, Charge), Full> {
+        self.with_cell(key, now, |config, cell, now| {
+            let charge = decision::charge(&config.rules, cell, cost, now);
+            (config, charge)
+        })
     }
 
-    fn overflow_refuses(&self, config: &RateLimiterConfig) -> bool {
+    fn foresee(&self, key: KeyHash, cost: u64, now: u64) -> (Config, Charge) {
+        let state = self.table.existing(key, |cell| (self.config.load(), cell.words(), cell.blocked_until()));
+        let (config, words, blocked_until) =
+            state.unwrap_or_else(|| (self.config.load(), Words::default(), 0));
+        let charge = decision::foresee(&config.rules, words, blocked_until, now, cost);
+        (config, charge)
+    }
+
+    /// Runs `call` on the client's cell with the options in force, which are loaded under its lock.
+    fn with_cell<R>(
+        &self,
+        key: KeyHash,
+        now: u64,
+        call: impl Fn(Config, &Cell, u64) -> R,
+    ) -> std::result::Result<R, Full> {
+        let lifetime = |cell: &Cell, now| lifetime(&self.config.load().rules, cell, now);
+        self.table.with(key, now, lifetime, |cell, now| call(self.config.load(), cell, now))
+    }
+
+    fn overflow_refuses(&self) -> bool {
         self.tally.add(UNTRACKED, 1);
-        config.options.overflow == Overflow::Deny
+        self.config.load().options.overflow == Overflow::Deny
     }
 
-    fn describe_overflow(&self, full: &Full, config: &RateLimiterConfig, now: u64) -> Decision {
-        let refused = self.overflow_refuses(config);
-        let wait = full.earliest_expiry.saturating_sub(now);
+    fn describe_overflow(&self, full: &Full, now: u64) -> Decision {
+        let (refused, config) = (self.overflow_refuses(), self.config.load());
+        let wait = if refused { full.earliest_vacancy.saturating_sub(now) } else { 0 };
+        let Rule { limit, algorithm, .. } = &config.rules[0];
         Decision {
             allowed: !refused,
-            limit: config.options.quota.limit,
-            remaining: if refused { 0 } else { config.gcra.burst },
-            reset_after: if refused { wait } else { 0 },
-            retry_after: Some(if refused { wait } else { 0 }),
-            more_after: if refused { wait } else { 0 },
+            policy: 0,
+            limit: *limit,
+            remaining: if refused { 0 } else { algorithm.capacity() },
+            reset_after: wait,
+            retry_after: Some(wait),
+            more_after: wait,
             would_refuse: None,
             generation: config.generation,
         }
@@ -301,66 +303,20 @@ impl RateLimiter {
     }
 }
 
-/// Judges a client by its block first, then by its rate: the TAT after the call, or what it waits for.
-fn judge(
-    gcra: &Gcra,
-    tat: u64,
-    blocked_until: u64,
-    now: u64,
-    cost: u64,
-) -> std::result::Result<u64, Refused> {
-    let verdict = gcra.decide(tat, now, cost);
-    match blocked_until.checked_sub(now) {
-        None | Some(0) => verdict,
-        Some(block) => Err(match verdict {
-            Ok(_) => Refused::For(block),
-            Err(Refused::For(wait)) => Refused::For(wait.max(block)),
-            Err(Refused::Ever) => Refused::Ever,
-        }),
-    }
+/// Nanoseconds until the client is as if never seen, by its limits and its block.
+fn lifetime(rules: &[Rule], cell: &Cell, now: u64) -> u64 {
+    let words = cell.words();
+    let resets = rules.iter().zip(words).map(|(rule, word)| rule.algorithm.reset_after(word, now));
+    resets.fold(cell.blocked_until().saturating_sub(now), u64::max)
 }
 
-fn charge_cell(gcra: &Gcra, cell: &Cell, cost: u64, now: u64) -> Charge {
-    let blocked_until = cell.blocked_until();
-    cell.update(|tat| match judge(gcra, tat, blocked_until, now, cost) {
-        Ok(next) => Step::Write(next, Charge { outcome: Ok(()), state: next, blocked_until, now }),
-        Err(refused) => Step::Keep(Charge { outcome: Err(refused), state: tat, blocked_until, now }),
-    })
-}
-
-impl Decision {
-    /// Under `dryRun` nobody is refused, and what would have been is told.
-    fn pass_if_dry(&mut self, config: &RateLimiterConfig) {
-        if config.options.dry_run {
-            self.would_refuse = Some(!self.allowed);
-            (self.allowed, self.retry_after) = (true, Some(0));
-        }
+/// The words after the same operation on each limit.
+fn each(rules: &[Rule], words: &Words, operation: impl Fn(&Rule, u64) -> u64) -> Words {
+    let mut next = *words;
+    for (rule, word) in rules.iter().zip(&mut next) {
+        *word = operation(rule, *word);
     }
-}
-
-impl Charge {
-    fn describe(&self, config: &RateLimiterConfig) -> Decision {
-        let Self { outcome, state, blocked_until, now } = *self;
-        let gcra = &config.gcra;
-        let block = blocked_until.saturating_sub(now);
-        Decision {
-            allowed: outcome.is_ok(),
-            limit: config.options.quota.limit,
-            remaining: if block > 0 { 0 } else { gcra.remaining(state, now) },
-            reset_after: gcra.debt(state, now).max(block),
-            retry_after: match outcome {
-                Ok(()) => Some(0),
-                Err(Refused::For(wait)) => Some(wait),
-                Err(Refused::Ever) => None,
-            },
-            more_after: match judge(gcra, state, blocked_until, now, 1) {
-                Err(Refused::For(wait)) => wait,
-                _ => gcra.until_more(state, now),
-            },
-            would_refuse: None,
-            generation: config.generation,
-        }
-    }
+    next
 }
 
 impl Instance for RateLimiter {

@@ -1,10 +1,13 @@
-//! Options of a limiter, and what of them is valid.
+//! So many units per so much time, and what of it is valid.
 
 use std::fmt;
 
+use super::algorithm::Algorithm;
+use super::fixed_window::FixedWindow;
 use super::gcra::Gcra;
+use super::options::AlgorithmKind;
+use super::sliding_window::SlidingWindow;
 use crate::clock::MS;
-use crate::instances::OptionList;
 use crate::{Error, Result};
 
 /// The longest time an option may name: a hundred years. Sums of dates and waits then fit 63 bits.
@@ -30,10 +33,7 @@ impl Quota {
     pub(crate) fn to_gcra(self, owner: &str) -> Result<Gcra> {
         let Self { limit, window_ms, burst } = self;
         let burst = burst.unwrap_or(limit);
-        check_range(owner, "limit", limit, MAX_SAFE_INTEGER)?;
-        check_range(owner, "burst", burst, MAX_SAFE_INTEGER)?;
-        check_range(owner, "window", window_ms, MAX_DURATION_MS)?;
-
+        self.check(owner)?;
         let window = u128::from(window_ms * MS);
         // Rounded up, never down: the rate may come out a trifle low, never high.
         let interval = window.div_ceil(u128::from(limit));
@@ -53,6 +53,48 @@ impl Quota {
         }
         Ok(Gcra { emission_interval: interval as u64, burst })
     }
+
+    /// The rate by any algorithm. `existing` is the one it replaces, whose words it must be able to read.
+    pub(crate) fn to_algorithm(
+        self,
+        owner: &str,
+        kind: AlgorithmKind,
+        existing: Option<&Algorithm>,
+    ) -> Result<Algorithm> {
+        if kind == AlgorithmKind::Gcra {
+            return self.to_gcra(owner).map(Algorithm::Gcra);
+        }
+        if let Some(burst) = self.burst {
+            let accepted = "nothing: a window has no burst; it goes with \"gcra\"";
+            return Err(Error::invalid_option(&format!("{owner} burst"), burst, accepted));
+        }
+        self.check(owner)?;
+        let (option, window) = (format!("{owner} limit"), self.window_ms * MS);
+        match (kind, existing) {
+            (_, Some(Algorithm::SlidingWindow(rate))) => {
+                if window != rate.window() {
+                    let accepted = format!("{} ms: a sliding window keeps its length", rate.window() / MS);
+                    let given = format!("{} ms", self.window_ms);
+                    return Err(Error::invalid_option(&format!("{owner} window"), given, accepted));
+                }
+                SlidingWindow::new(&option, self.limit, window, Some(rate.count_bits()))
+                    .map(Algorithm::SlidingWindow)
+            }
+            (AlgorithmKind::SlidingWindow, _) => {
+                SlidingWindow::new(&option, self.limit, window, None).map(Algorithm::SlidingWindow)
+            }
+            (_, Some(Algorithm::FixedWindow(rate))) => {
+                FixedWindow::new(&option, self.limit, window, Some(rate.layout())).map(Algorithm::FixedWindow)
+            }
+            _ => FixedWindow::new(&option, self.limit, window, None).map(Algorithm::FixedWindow),
+        }
+    }
+
+    fn check(self, owner: &str) -> Result<()> {
+        check_range(owner, "limit", self.limit, MAX_SAFE_INTEGER)?;
+        check_range(owner, "burst", self.burst.unwrap_or(self.limit), MAX_SAFE_INTEGER)?;
+        check_range(owner, "window", self.window_ms, MAX_DURATION_MS)
+    }
 }
 
 impl fmt::Display for Quota {
@@ -62,99 +104,11 @@ impl fmt::Display for Quota {
     }
 }
 
-fn check_range(owner: &str, option: &str, given: u64, most: u64) -> Result<()> {
+pub(super) fn check_range(owner: &str, option: &str, given: u64, most: u64) -> Result<()> {
     if (1..=most).contains(&given) {
         return Ok(());
     }
     Err(Error::invalid_option(&format!("{owner} {option}"), given, format!("an integer from 1 to {most}")))
-}
-
-/// What a new client gets when the table is full and holds nobody whose state has expired.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Overflow {
-    /// The place of the client closest to a full bucket. Blocked clients are never evicted.
-    #[default]
-    Evict,
-    /// A refusal.
-    Deny,
-    /// Passage, uncounted.
-    Allow,
-}
-
-impl fmt::Display for Overflow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Evict => "\"evict\"",
-            Self::Deny => "\"deny\"",
-            Self::Allow => "\"allow\"",
-        })
-    }
-}
-
-/// Options as a user gives them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RateLimiterOptions {
-    /// How much per how long.
-    pub quota: Quota,
-    /// Most clients held at once.
-    pub max_keys: u64,
-    /// What happens beyond.
-    pub overflow: Overflow,
-    /// Decide and charge, but refuse nobody.
-    pub dry_run: bool,
-}
-
-impl RateLimiterOptions {
-    /// `limit` per `window_ms`, everything else by default.
-    #[must_use]
-    pub fn new(limit: u64, window_ms: u64) -> Self {
-        Self {
-            quota: Quota { limit, window_ms, burst: None },
-            max_keys: 1_000_000,
-            overflow: Overflow::default(),
-            dry_run: false,
-        }
-    }
-}
-
-/// Valid options: nothing in it can overflow or divide by zero.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RateLimiterConfig {
-    pub(crate) options: RateLimiterOptions,
-    pub(crate) gcra: Gcra,
-    /// How often the limiter was reconfigured before these came into force.
-    pub(crate) generation: u64,
-}
-
-impl TryFrom<RateLimiterOptions> for RateLimiterConfig {
-    type Error = Error;
-
-    fn try_from(options: RateLimiterOptions) -> Result<Self> {
-        check_range("RateLimiter", "maxKeys", options.max_keys, 1 << 32)?;
-        let gcra = options.quota.to_gcra("RateLimiter")?;
-        Ok(Self { options, gcra, generation: 0 })
-    }
-}
-
-impl RateLimiterConfig {
-    /// The options as they were given.
-    #[must_use]
-    pub fn options(&self) -> &RateLimiterOptions {
-        &self.options
-    }
-
-    /// As the user would read them.
-    pub(crate) fn list(&self) -> OptionList {
-        let RateLimiterOptions { quota, max_keys, overflow, dry_run } = &self.options;
-        vec![
-            ("limit", quota.limit.to_string()),
-            ("window", format!("{} ms", quota.window_ms)),
-            ("burst", self.gcra.burst.to_string()),
-            ("maxKeys", max_keys.to_string()),
-            ("overflow", overflow.to_string()),
-            ("dryRun", dry_run.to_string()),
-        ]
-    }
 }
 
 #[cfg(test)]

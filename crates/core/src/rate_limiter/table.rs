@@ -8,7 +8,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 
 use super::cell::Cell;
-use super::quota::Overflow;
+use super::options::Overflow;
 use crate::key_hash::{AlreadyHashed, KeyHash};
 
 /// Places looked at for a newcomer when the table is full: bounds the cost of a flood of new keys.
@@ -19,6 +19,7 @@ pub(crate) struct Table {
     places: Mutex<Places>,
     capacity: usize,
     overflow: Overflow,
+    limits: usize,
 }
 
 /// Who holds a place, in order of arrival.
@@ -27,8 +28,8 @@ struct Places {
     keys: Vec<KeyHash>,
     /// Where the next search for a place begins.
     hand: usize,
-    /// The latest expiry that made somebody be forgotten. Who comes after counts from here: a thread
-    /// that read its clock earlier would otherwise find its client absent when it was not yet.
+    /// The latest time at which somebody was forgotten as expired. Who comes after counts from here: a
+    /// thread that read its clock earlier would otherwise find its client absent when it was not yet.
     watermark: u64,
     live_evictions: u64,
 }
@@ -37,22 +38,24 @@ struct Places {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Full {
     /// When the first of the clients looked at will have expired.
-    pub(crate) earliest_expiry: u64,
+    pub(crate) earliest_vacancy: u64,
 }
 
 /// A client as a candidate to give up its place.
 struct Candidate {
     place: usize,
-    expiry: u64,
+    lifetime: u64,
 }
 
 impl Table {
-    pub(crate) fn new(capacity: usize, overflow: Overflow) -> Self {
+    /// A table of clients with so many limits each.
+    pub(crate) fn new(capacity: usize, overflow: Overflow, limits: usize) -> Self {
         Self {
             cells: DashMap::with_hasher(AlreadyHashed::default()),
             places: Mutex::new(Places { keys: Vec::new(), hand: 0, watermark: 0, live_evictions: 0 }),
             capacity,
             overflow,
+            limits,
         }
     }
 
@@ -62,8 +65,15 @@ impl Table {
     }
 
     /// Runs `call` on the client's cell, which is made where there is none. `call` is given the time to
-    /// decide by: `now`, or a little later for a newcomer. It may only touch the cell.
-    pub(crate) fn with<R>(&self, key: KeyHash, now: u64, call: impl Fn(&Cell, u64) -> R) -> Result<R, Full> {
+    /// decide by: `now`, or a little later for a newcomer. `lifetime` tells for how long a cell matters, at
+    /// a given time. Both may only touch the cell.
+    pub(crate) fn with<R>(
+        &self,
+        key: KeyHash,
+        now: u64,
+        lifetime: impl Fn(&Cell, u64) -> u64,
+        call: impl Fn(&Cell, u64) -> R,
+    ) -> Result<R, Full> {
         if let Some(result) = self.existing(key, |cell| call(cell, now)) {
             return Ok(result);
         }
@@ -71,9 +81,14 @@ impl Table {
         if let Some(result) = self.existing(key, |cell| call(cell, now)) {
             return Ok(result);
         }
-        let vacancy = self.find_vacancy(&mut places, now)?;
-        let cell = Cell::new();
-        let result = call(&cell, now.max(places.watermark));
+        let now = now.max(places.watermark);
+        let cell = Cell::new(self.limits);
+        let result = call(&cell, now);
+        if lifetime(&cell, now) == 0 {
+            // As if never seen still: there is nothing to keep.
+            return Ok(result);
+        }
+        let vacancy = self.find_vacancy(&mut places, now, |cell| lifetime(cell, now))?;
         self.cells.insert(key, cell);
         match vacancy {
             Some(place) => places.keys[place] = key,
@@ -83,36 +98,38 @@ impl Table {
     }
 
     /// A place for one newcomer: none needs to be freed while there is room.
-    fn find_vacancy(&self, places: &mut Places, now: u64) -> Result<Option<usize>, Full> {
+    fn find_vacancy(
+        &self,
+        places: &mut Places,
+        now: u64,
+        lifetime: impl Fn(&Cell) -> u64,
+    ) -> Result<Option<usize>, Full> {
         if places.keys.len() < self.capacity {
             return Ok(None);
         }
         let mut closest_to_fresh: Option<Candidate> = None;
-        let mut earliest_expiry = u64::MAX;
-        let now = now.max(places.watermark);
+        let mut earliest_vacancy = u64::MAX;
         for _ in 0..PROBES.min(places.keys.len()) {
             let place = places.hand;
             places.hand = (place + 1) % places.keys.len();
             let key = places.keys[place];
-            let Some((expiry, blocked)) = self.existing(key, |cell| (expiry(cell), is_blocked(cell, now)))
-            else {
-                continue;
-            };
-            if expiry <= now && self.forget(key, |cell| self::expiry(cell) <= now) {
-                places.watermark = places.watermark.max(expiry);
+            let looked_at = self.existing(key, |cell| (lifetime(cell), is_blocked(cell, now)));
+            let Some((lifetime_now, blocked)) = looked_at else { continue };
+            if lifetime_now == 0 && self.forget(key, |cell| lifetime(cell) == 0) {
+                places.watermark = now;
                 return Ok(Some(place));
             }
-            earliest_expiry = earliest_expiry.min(expiry);
-            if !blocked && closest_to_fresh.as_ref().is_none_or(|best| expiry < best.expiry) {
-                closest_to_fresh = Some(Candidate { place, expiry });
+            earliest_vacancy = earliest_vacancy.min(now + lifetime_now);
+            if !blocked && closest_to_fresh.as_ref().is_none_or(|best| lifetime_now < best.lifetime) {
+                closest_to_fresh = Some(Candidate { place, lifetime: lifetime_now });
             }
         }
         let Some(Candidate { place, .. }) = closest_to_fresh.filter(|_| self.overflow == Overflow::Evict)
         else {
-            return Err(Full { earliest_expiry });
+            return Err(Full { earliest_vacancy });
         };
         if !self.forget(places.keys[place], |cell| !is_blocked(cell, now)) {
-            return Err(Full { earliest_expiry });
+            return Err(Full { earliest_vacancy });
         }
         places.live_evictions += 1;
         Ok(Some(place))
@@ -131,21 +148,25 @@ impl Table {
         places.hand = 0;
     }
 
+    /// Changes every cell, while no decision is made on it. A decision that is made later sees what was
+    /// written before this call, a newcomer's too: this takes every lock under which they are made.
+    pub(crate) fn adapt(&self, change: impl Fn(&Cell)) {
+        let _no_newcomers = self.places.lock();
+        for cell in self.cells.iter_mut() {
+            change(&cell);
+        }
+    }
+
     /// How many clients are not as if never seen, and how many of them are blocked. One pass over all.
-    pub(crate) fn count(&self, now: u64) -> (u64, u64) {
+    pub(crate) fn count(&self, now: u64, lifetime: impl Fn(&Cell) -> u64) -> (u64, u64) {
         self.cells.iter().fold((0, 0), |(live, blocked), cell| {
-            (live + u64::from(expiry(&cell) > now), blocked + u64::from(is_blocked(&cell, now)))
+            (live + u64::from(lifetime(&cell) > 0), blocked + u64::from(is_blocked(&cell, now)))
         })
     }
 
     pub(crate) fn live_evictions(&self) -> u64 {
         self.places.lock().live_evictions
     }
-}
-
-/// When the client becomes as if never seen.
-fn expiry(cell: &Cell) -> u64 {
-    cell.state().max(cell.blocked_until())
 }
 
 fn is_blocked(cell: &Cell, now: u64) -> bool {
@@ -158,8 +179,18 @@ mod tests {
     use super::*;
     use crate::key_hash::hash_str;
 
+    /// In these tests a word is the time at which it expires.
+    fn lifetime(cell: &Cell, now: u64) -> u64 {
+        cell.words()[0].max(cell.blocked_until()).saturating_sub(now)
+    }
+
     fn set(table: &Table, key: &str, now: u64, expiry: u64) -> Result<(), Full> {
-        table.with(hash_str(key), now, |cell, _| cell.update(|_| Step::Write(expiry, ())))
+        let words = [expiry, 0, 0, 0, 0, 0];
+        table.with(hash_str(key), now, lifetime, |cell, _| cell.update(|_| Step::Write(words, ())))
+    }
+
+    fn count(table: &Table, now: u64) -> (u64, u64) {
+        table.count(now, |cell| lifetime(cell, now))
     }
 
     fn holds(table: &Table, key: &str) -> bool {
@@ -168,7 +199,7 @@ mod tests {
 
     #[test]
     fn gives_an_expired_place_away_before_a_live_one() {
-        let table = Table::new(3, Overflow::Evict);
+        let table = Table::new(3, Overflow::Evict, 1);
         for (key, expiry) in [("a", 500), ("b", 100), ("c", 300)] {
             set(&table, key, 0, expiry).expect("room");
         }
@@ -179,42 +210,42 @@ mod tests {
         set(&table, "e", 100, 900).expect("evicts");
         assert!(!holds(&table, "c"), "the client closest to fresh goes");
         assert_eq!(table.live_evictions(), 1);
-        assert_eq!(table.count(100), (3, 0));
+        assert_eq!(count(&table, 100), (3, 0));
     }
 
     #[test]
     fn never_evicts_the_blocked() {
-        let table = Table::new(2, Overflow::Evict);
+        let table = Table::new(2, Overflow::Evict, 1);
         for key in ["a", "b"] {
-            table.with(hash_str(key), 0, |cell, _| cell.block(1_000)).expect("room");
+            table.with(hash_str(key), 0, lifetime, |cell, _| cell.block(1_000)).expect("room");
         }
-        assert_eq!(set(&table, "c", 10, 50), Err(Full { earliest_expiry: 1_000 }));
-        assert_eq!(table.count(10), (2, 2));
+        assert_eq!(set(&table, "c", 10, 50), Err(Full { earliest_vacancy: 1_000 }));
+        assert_eq!(count(&table, 10), (2, 2));
         set(&table, "c", 1_000, 2_000).expect("a block has ended");
     }
 
     #[test]
     fn denies_when_full_and_told_to() {
-        let table = Table::new(1, Overflow::Deny);
+        let table = Table::new(1, Overflow::Deny, 1);
         set(&table, "a", 0, 100).expect("room");
-        assert_eq!(set(&table, "b", 99, 100), Err(Full { earliest_expiry: 100 }));
+        assert_eq!(set(&table, "b", 99, 100), Err(Full { earliest_vacancy: 100 }));
         set(&table, "b", 100, 200).expect("a has expired");
     }
 
     /// Without the watermark, the thread with the old clock finds its client absent and admits it twice.
     #[test]
     fn a_newcomer_counts_from_what_was_forgotten() {
-        let table = Table::new(1, Overflow::Evict);
+        let table = Table::new(1, Overflow::Evict, 1);
         set(&table, "a", 1_000, 1_100).expect("room");
-        set(&table, "b", 1_150, 1_150).expect("a has expired");
+        set(&table, "b", 1_150, 1_151).expect("a has expired");
         let decided_by =
-            table.with(hash_str("a"), 1_001, |_, now| now).expect("b has expired by the watermark");
-        assert_eq!(decided_by, 1_100);
+            table.with(hash_str("a"), 1_001, lifetime, |_, now| now).expect("b has expired by then");
+        assert_eq!(decided_by, 1_150);
     }
 
     #[test]
     fn stays_within_its_capacity_under_contention() {
-        let table = Table::new(50, Overflow::Evict);
+        let table = Table::new(50, Overflow::Evict, 1);
         std::thread::scope(|scope| {
             for thread in 0..4 {
                 let table = &table;

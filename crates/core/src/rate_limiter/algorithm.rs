@@ -1,0 +1,90 @@
+//! The algorithms a limit can be decided by, behind one set of pure functions.
+//!
+//! Each keeps a client in one 64-bit word. What the functions of this file have in common:
+//!
+//! - 0 is a client never seen, and a word whose [`reset_after`](Algorithm::reset_after) is 0 is the same as 0.
+//! - `now` may be older than the word: a thread may stand still between reading the clock and deciding.
+//!   That never admits more.
+//! - Nothing is admitted that would not be by the same calls one after the other.
+
+use super::fixed_window::FixedWindow;
+use super::gcra::Gcra;
+use super::sliding_window::SlidingWindow;
+
+/// Why a call was refused: what it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Refused {
+    /// It conforms after this many nanoseconds, if nothing else comes.
+    For(u64),
+    /// It asks for more than can be there at once and never conforms.
+    Ever,
+}
+
+/// A rate, and the rule it is decided by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    Gcra(Gcra),
+    FixedWindow(FixedWindow),
+    SlidingWindow(SlidingWindow),
+}
+
+macro_rules! by_algorithm {
+    ($self:expr, $rate:ident => $call:expr) => {
+        match $self {
+            Algorithm::Gcra($rate) => $call,
+            Algorithm::FixedWindow($rate) => $call,
+            Algorithm::SlidingWindow($rate) => $call,
+        }
+    };
+}
+
+impl Algorithm {
+    /// Most units that can be there at once.
+    pub(crate) fn capacity(&self) -> u64 {
+        by_algorithm!(self, rate => rate.capacity())
+    }
+
+    /// The state after admitting `cost` units, or why not. A refusal changes nothing.
+    pub(crate) fn decide(&self, state: u64, now: u64, cost: u64) -> Result<u64, Refused> {
+        if cost > self.capacity() {
+            return Err(Refused::Ever);
+        }
+        by_algorithm!(self, rate => rate.decide(state, now, cost).map_err(Refused::For))
+    }
+
+    /// The state after charging without asking; stops where nothing is left.
+    pub(crate) fn penalize(&self, state: u64, now: u64, cost: u64) -> u64 {
+        by_algorithm!(self, rate => rate.penalize(state, now, cost.min(rate.capacity())))
+    }
+
+    /// The state after giving units back; never above the capacity.
+    pub(crate) fn refund(&self, state: u64, now: u64, cost: u64) -> u64 {
+        by_algorithm!(self, rate => rate.refund(state, now, cost.min(rate.capacity())))
+    }
+
+    /// The state for these parameters that others have left: what was used stays used, as far as these
+    /// could have left it. A rate made smaller must not lock anybody out for as long as the old one would.
+    pub(crate) fn adopt(&self, state: u64, now: u64) -> u64 {
+        match self {
+            Self::Gcra(rate) => rate.adopt(state, now),
+            Self::FixedWindow(rate) => rate.adopt(state, now),
+            // Its windows keep their length, and counts are counts under any limit.
+            Self::SlidingWindow(_) => state,
+        }
+    }
+
+    /// Units that would be admitted at once.
+    pub(crate) fn remaining(&self, state: u64, now: u64) -> u64 {
+        by_algorithm!(self, rate => rate.remaining(state, now))
+    }
+
+    /// Nanoseconds until the client is as if never seen.
+    pub(crate) fn reset_after(&self, state: u64, now: u64) -> u64 {
+        by_algorithm!(self, rate => rate.reset_after(state, now))
+    }
+
+    /// Nanoseconds until at least one unit more is available; 0 when none is missing.
+    pub(crate) fn until_more(&self, state: u64, now: u64) -> u64 {
+        by_algorithm!(self, rate => rate.until_more(state, now))
+    }
+}

@@ -1,0 +1,308 @@
+//! Every algorithm against a naive one: the same rules written as slowly and plainly as possible, with
+//! wide numbers and no packing, over random operations, costs, times and reconfigurations.
+
+use proptest::prelude::*;
+use sluice_core::key_hash::hash_str;
+use sluice_core::{AlgorithmKind, Decision, LimitOptions, Quota, RateLimiter, RateLimiterOptions};
+
+const MS: u128 = 1_000_000;
+
+/// What one limit knows of its only client.
+#[derive(Clone, Debug)]
+struct Naive {
+    kind: AlgorithmKind,
+    limit: u128,
+    window: u128,
+    burst: u128,
+    /// GCRA: nanoseconds of debt at `seen`. Fixed window: its end, and the count. Sliding window: its
+    /// number, the count before and the count in it.
+    debt: u128,
+    seen: u128,
+    end: u128,
+    index: u128,
+    prev: u128,
+    curr: u128,
+}
+
+impl Naive {
+    fn new(limit: &LimitOptions) -> Self {
+        let Quota { limit: units, window_ms, burst } = limit.quota;
+        let (limit_units, window) = (u128::from(units), u128::from(window_ms) * MS);
+        let burst = u128::from(burst.unwrap_or(units));
+        Self {
+            kind: limit.algorithm,
+            limit: limit_units,
+            window,
+            burst,
+            debt: 0,
+            seen: 0,
+            end: 0,
+            index: 0,
+            prev: 0,
+            curr: 0,
+        }
+    }
+
+    fn reconfigure(&mut self, limit: &LimitOptions) {
+        let Self { debt, seen, end, index, prev, curr, .. } = *self;
+        *self = Self { debt, seen, end, index, prev, curr, ..Self::new(limit) };
+        self.debt = self.debt.min(self.burst * self.interval());
+    }
+
+    fn interval(&self) -> u128 {
+        self.window.div_ceil(self.limit)
+    }
+
+    fn capacity(&self) -> u128 {
+        if self.kind == AlgorithmKind::Gcra { self.burst } else { self.limit }
+    }
+
+    /// Lets time pass.
+    fn at(&mut self, now: u128) {
+        self.debt = self.debt.saturating_sub(now - self.seen);
+        self.seen = now;
+        if self.kind == AlgorithmKind::FixedWindow && now >= self.end {
+            (self.curr, self.end) = (0, 0);
+        }
+        let index = now / self.window;
+        if self.kind == AlgorithmKind::SlidingWindow && index != self.index {
+            self.prev = if index == self.index + 1 { self.curr } else { 0 };
+            (self.index, self.curr) = (index, 0);
+        }
+    }
+
+    fn admits(&self, cost: u128) -> bool {
+        match self.kind {
+            AlgorithmKind::Gcra => self.debt + cost * self.interval() <= self.burst * self.interval(),
+            AlgorithmKind::FixedWindow => self.curr + cost <= self.limit,
+            // prev * (1 - f) + curr + cost <= limit, times the window.
+            AlgorithmKind::SlidingWindow => {
+                let left = self.window - self.seen % self.window;
+                self.prev * left + (self.curr + cost) * self.window <= self.limit * self.window
+            }
+        }
+    }
+
+    fn charge(&mut self, cost: u128) {
+        self.debt += cost * self.interval();
+        if self.kind == AlgorithmKind::FixedWindow && self.curr == 0 {
+            self.end = self.seen + self.window;
+        }
+        self.curr += cost;
+    }
+
+    fn penalize(&mut self, cost: u128) {
+        let most = self.remaining();
+        if self.kind == AlgorithmKind::Gcra {
+            self.debt = (self.debt + cost * self.interval()).min(self.burst * self.interval());
+        } else if most > 0 {
+            self.charge(cost.min(most));
+        }
+    }
+
+    fn refund(&mut self, cost: u128) {
+        let cost = cost.min(self.capacity());
+        self.debt = self.debt.saturating_sub(cost * self.interval());
+        if self.kind == AlgorithmKind::FixedWindow {
+            self.curr = self.curr.min(self.limit);
+        }
+        let rest = cost.saturating_sub(self.curr);
+        self.curr = self.curr.saturating_sub(cost);
+        if self.kind == AlgorithmKind::SlidingWindow {
+            self.prev = self.prev.saturating_sub(rest);
+        }
+    }
+
+    fn reset(&mut self) {
+        (self.debt, self.end, self.prev, self.curr) = (0, 0, 0, 0);
+    }
+
+    /// The largest cost that is admitted, found by trying.
+    fn remaining(&self) -> u128 {
+        (1..=self.capacity()).take_while(|cost| self.admits(*cost)).last().unwrap_or(0)
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Operation {
+    Consume(u64),
+    Peek,
+    Refund(u64),
+    Penalize(u64),
+    Block(u64),
+    Reset,
+    SetLimit(u64),
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    prop_oneof![
+        8 => (1_u64..14).prop_map(Operation::Consume),
+        2 => Just(Operation::Peek),
+        2 => (1_u64..14).prop_map(Operation::Refund),
+        2 => (1_u64..14).prop_map(Operation::Penalize),
+        1 => (1_u64..400).prop_map(Operation::Block),
+        1 => Just(Operation::Reset),
+        1 => (1_u64..12).prop_map(Operation::SetLimit),
+    ]
+}
+
+/// Times of all sizes: within a window, at its edge, over many, over years.
+fn pause() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        4 => Just(0),
+        8 => 1_u64..300,
+        2 => Just(100),
+        1 => 300_u64..5_000,
+        1 => Just(31 * 86_400_000),
+    ]
+}
+
+fn limit(kind: AlgorithmKind) -> impl Strategy<Value = LimitOptions> {
+    let window_ms = prop_oneof![Just(10_u64), Just(100), Just(100), Just(257)];
+    (1_u64..12, window_ms, prop::option::of(1_u64..15)).prop_map(move |(limit, window_ms, burst)| {
+        let burst = burst.filter(|_| kind == AlgorithmKind::Gcra);
+        LimitOptions { name: String::new(), quota: Quota { limit, window_ms, burst }, algorithm: kind }
+    })
+}
+
+fn any_limit() -> impl Strategy<Value = LimitOptions> {
+    prop_oneof![
+        limit(AlgorithmKind::Gcra),
+        limit(AlgorithmKind::FixedWindow),
+        limit(AlgorithmKind::SlidingWindow)
+    ]
+}
+
+fn compare(
+    mut limits: Vec<LimitOptions>,
+    start_ms: u64,
+    steps: Vec<(u64, Operation)>,
+) -> Result<(), TestCaseError> {
+    for (index, limit) in limits.iter_mut().enumerate() {
+        limit.name = format!("limit {index}");
+    }
+    let mut options = RateLimiterOptions { limits, ..RateLimiterOptions::new(1, 1) };
+    let limiter = RateLimiter::new("test", options.clone().try_into().expect("valid"));
+    let mut naive: Vec<Naive> = options.limits.iter().map(Naive::new).collect();
+    let (key, mut now, mut blocked_until) = (hash_str("client"), u128::from(start_ms) * MS, 0);
+    for (pause, operation) in steps {
+        now += u128::from(pause) * MS;
+        let at = now as u64;
+        naive.iter_mut().for_each(|limit| limit.at(now));
+        match operation {
+            Operation::Consume(cost) => {
+                let wanted = blocked_until <= now && naive.iter().all(|limit| limit.admits(cost.into()));
+                let decision = limiter.consume(key, cost, at).expect("open");
+                prop_assert_eq!(decision.allowed, wanted);
+                if wanted {
+                    naive.iter_mut().for_each(|limit| limit.charge(cost.into()));
+                }
+                check_told(&decision, &naive, cost, now, blocked_until)?;
+                check_retry(&limiter, &naive, &decision, cost, now, blocked_until)?;
+            }
+            Operation::Peek => {
+                let decision = limiter.peek(key, at).expect("open");
+                let wanted = blocked_until <= now && naive.iter().all(|limit| limit.admits(1));
+                prop_assert_eq!(decision.allowed, wanted);
+                check_told(&decision, &naive, 1, now, blocked_until)?;
+            }
+            Operation::Refund(cost) => {
+                limiter.refund(key, cost, at).expect("open");
+                naive.iter_mut().for_each(|limit| limit.refund(cost.into()));
+            }
+            Operation::Penalize(cost) => {
+                limiter.penalize(key, cost, at).expect("open");
+                naive.iter_mut().for_each(|limit| limit.penalize(cost.into()));
+            }
+            Operation::Block(ms) => {
+                prop_assert!(limiter.block(key, ms * 1_000_000, at).expect("open"));
+                blocked_until = blocked_until.max(now + u128::from(ms) * MS);
+            }
+            Operation::Reset => {
+                limiter.reset(key, at).expect("open");
+                naive.iter_mut().for_each(Naive::reset);
+                blocked_until = 0;
+            }
+            Operation::SetLimit(units) => {
+                options.limits[0].quota.limit = units;
+                limiter.reconfigure(options.clone(), at).expect("valid");
+                naive[0].reconfigure(&options.limits[0]);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The decision describes one of the limits, and tells the truth of it.
+fn check_told(
+    decision: &Decision,
+    naive: &[Naive],
+    cost: u64,
+    now: u128,
+    blocked_until: u128,
+) -> Result<(), TestCaseError> {
+    let described = &naive[decision.policy];
+    prop_assert_eq!(u128::from(decision.limit), described.limit);
+    let remaining = if blocked_until > now { 0 } else { described.remaining() };
+    prop_assert_eq!(u128::from(decision.remaining), remaining);
+    if !decision.allowed && blocked_until <= now {
+        prop_assert!(!described.admits(cost.into()), "a limit that refuses is described");
+    } else if blocked_until <= now {
+        let share = |limit: &Naive| (limit.remaining(), limit.capacity());
+        let (least, of) = share(described);
+        let is_least =
+            naive.iter().map(share).all(|(remaining, capacity)| least * capacity <= remaining * of);
+        prop_assert!(is_least, "the least share is described");
+    }
+    Ok(())
+}
+
+/// Nothing is admitted before the time told, and the call is at it.
+fn check_retry(
+    limiter: &RateLimiter,
+    naive: &[Naive],
+    decision: &Decision,
+    cost: u64,
+    now: u128,
+    blocked_until: u128,
+) -> Result<(), TestCaseError> {
+    let admitted_at = |then: u128| {
+        let mut later = naive.to_vec();
+        later.iter_mut().for_each(|limit| limit.at(then));
+        blocked_until <= then && later.iter().all(|limit| limit.admits(cost.into()))
+    };
+    match decision.retry_after {
+        Some(0) => prop_assert!(decision.allowed),
+        Some(wait) => {
+            let then = now + u128::from(wait);
+            prop_assert!(!admitted_at(then - 1), "one nanosecond earlier");
+            // Each limit waits for itself; what others charge meanwhile is nothing, so the longest decides.
+            prop_assert!(admitted_at(then), "then");
+            prop_assert_eq!(limiter.peek(hash_str("client"), then as u64).expect("open").remaining > 0, true);
+        }
+        None => prop_assert!(naive.iter().any(|limit| u128::from(cost) > limit.capacity())),
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn one_limit(
+        limit in any_limit(),
+        start_ms in prop_oneof![Just(0_u64), 1_700_000_000_000_u64..1_700_000_001_000],
+        steps in prop::collection::vec((pause(), operation()), 1..60),
+    ) {
+        compare(vec![limit], start_ms, steps)?;
+    }
+
+    #[test]
+    fn several_limits(
+        limits in prop::collection::vec(any_limit(), 2..=4),
+        start_ms in prop_oneof![Just(0_u64), 1_700_000_000_000_u64..1_700_000_001_000],
+        steps in prop::collection::vec((pause(), operation()), 1..60),
+    ) {
+        compare(limits, start_ms, steps)?;
+    }
+}
