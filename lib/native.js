@@ -7,7 +7,7 @@ const { SluiceError } = require('./errors');
 const native = loadBinding();
 
 /** Where native code leaves the numbers of a rich result; read before the next call. */
-const results = new Float64Array(8);
+const results = new Float64Array(16);
 
 /** What this thread is told by others: subscription number to handler. */
 const handlers = new Map();

@@ -6,11 +6,15 @@ const { checkName, parseDuration } = require('./options');
 const { nativeOptions, replacementOptions } = require('./rate-limiter-options');
 
 // Where native code leaves a decision.
-const [LIMIT, REMAINING, RESET_AFTER, RETRY_AFTER, MORE_AFTER, WOULD_REFUSE, GENERATION, POLICY] = results.keys();
+const [LIMIT, REMAINING, RESET_AFTER, RETRY_AFTER, MORE_AFTER, WOULD_REFUSE, GENERATION, POLICY, RECEIPT] =
+  results.keys();
 
 /** For the middleware: `consume` with what its headers need, and the policies in force. */
 const kDecide = Symbol('sluice.decide');
 const kPolicies = Symbol('sluice.policies');
+/** For charges that are taken back when the answer is known. */
+const kReceipt = Symbol('sluice.receipt');
+const kUndo = Symbol('sluice.undo');
 
 /** A handle is free again when the last object of this thread that stands for it was collected. */
 const collected = new FinalizationRegistry((handle) => native.releaseRateLimiter(handle));
@@ -120,6 +124,17 @@ class RateLimiter {
     return told;
   }
 
+  /** What `kUndo` needs of the decision that was just made. */
+  [kReceipt](key, cost) {
+    return { key, cost, numbers: results.slice(RECEIPT) };
+  }
+
+  /** What time has given back since is not given a second time. */
+  [kUndo]({ key, cost, numbers }) {
+    results.set(numbers, RECEIPT);
+    native.undoCharge(this.#handle, key, cost);
+  }
+
   /** The policies that the last `kDecide` was decided by; the same array while they stay in force. */
   [kPolicies]() {
     this.#policies ??= native
@@ -178,4 +193,4 @@ function decision(policyNames, allowed) {
   return told;
 }
 
-module.exports = { RateLimiter, kDecide, kPolicies };
+module.exports = { RateLimiter, kDecide, kPolicies, kReceipt, kUndo };

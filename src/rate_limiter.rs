@@ -9,12 +9,12 @@ use sluice_core::clock::{self, MS};
 use sluice_core::key_hash::KeyHash;
 use sluice_core::{
     AlgorithmKind, Decision, Instances, LimitOptions, Overflow, Quota, RateLimiter, RateLimiterConfig,
-    RateLimiterOptions,
+    RateLimiterOptions, Receipt,
 };
 
 use crate::error;
 use crate::raw::{Call, Exports};
-use crate::thread;
+use crate::thread::{self, RESULTS};
 
 static LIMITERS: LazyLock<Instances<RateLimiter>> = LazyLock::new(Instances::new);
 
@@ -192,6 +192,7 @@ pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("consumeHashed", consume_hashed)?;
     exports.function("peekHashed", peek_hashed)?;
     exports.function("refund", refund)?;
+    exports.function("undoCharge", undo_charge)?;
     exports.function("penalize", penalize)?;
     exports.function("block", block)?;
     exports.function("reset", reset)
@@ -209,10 +210,15 @@ fn with_limiter<const N: usize, R>(
     call.check(result)
 }
 
+// Where a decision lies in the results array; `lib/rate-limiter.js` reads them in this order.
+const RECEIPT_AT: usize = 8;
+const RECEIPT_SETTLES: usize = 9;
+
 /// Leaves the decision in the results array; answers 1 when allowed.
 fn tell<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<sys::napi_value> {
     let ms = |nanos| clock::ceil_ms(nanos) as f64;
-    call.port.leave([
+    let mut numbers = [0.0; RESULTS];
+    numbers[..RECEIPT_AT].copy_from_slice(&[
         decision.limit as f64,
         decision.remaining as f64,
         ms(decision.reset_after),
@@ -222,7 +228,23 @@ fn tell<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<sys::
         decision.generation as f64,
         decision.policy as f64,
     ]);
+    numbers[RECEIPT_AT] = decision.receipt.at as f64;
+    for (number, settles) in numbers[RECEIPT_SETTLES..].iter_mut().zip(decision.receipt.settles) {
+        *number = settles as f64;
+    }
+    call.port.leave(numbers);
     call.int(i32::from(decision.allowed))
+}
+
+/// The receipt that JavaScript left in the results array. Doubles count today's nanoseconds in steps of
+/// 256, which is the error of what is given back.
+fn receipt<const N: usize>(call: &Call<'_, N>) -> Receipt {
+    let numbers = call.port.left();
+    let mut receipt = Receipt { at: numbers[RECEIPT_AT] as u64, ..Receipt::default() };
+    for (settles, number) in receipt.settles.iter_mut().zip(&numbers[RECEIPT_SETTLES..]) {
+        *settles = *number as u64;
+    }
+    receipt
 }
 
 /// `tryConsume(handle, key, cost)`: 1 when the call may pass, 0 when not.
@@ -269,7 +291,9 @@ unsafe extern "C" fn peek(env: sys::napi_env, info: sys::napi_callback_info) -> 
 unsafe extern "C" fn hash_key(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let (high, low) = KeyHash::halves(call.key(0)?);
-        call.port.leave([high as f64, low as f64, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        let mut numbers = [0.0; RESULTS];
+        (numbers[0], numbers[1]) = (high as f64, low as f64);
+        call.port.leave(numbers);
         call.undefined()
     })
 }
@@ -309,6 +333,15 @@ unsafe extern "C" fn refund(env: sys::napi_env, info: sys::napi_callback_info) -
     Call::<3>::answer(env, info, |call| {
         let (key, cost) = (call.key(1)?, call.cost(2)?);
         with_limiter(call, |limiter| limiter.refund(key, cost, clock::now()))?;
+        call.undefined()
+    })
+}
+
+/// `undoCharge(handle, key, cost)`: takes back the charge whose receipt lies in the results array.
+unsafe extern "C" fn undo_charge(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<3>::answer(env, info, |call| {
+        let (key, cost, receipt) = (call.key(1)?, call.cost(2)?, receipt(call));
+        with_limiter(call, |limiter| limiter.undo(key, cost, &receipt, clock::now()))?;
         call.undefined()
     })
 }

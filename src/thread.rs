@@ -44,7 +44,7 @@ pub(crate) struct Port {
 }
 
 /// How many numbers a call can leave in the results array.
-pub(crate) const RESULTS: usize = 8;
+pub(crate) const RESULTS: usize = 16;
 
 /// What other threads know of a thread.
 struct Presence {
@@ -72,6 +72,16 @@ impl Port {
             // SAFETY: `attach` checked the array's length, and a reference keeps it in place.
             unsafe { results.cast::<[f64; RESULTS]>().write(numbers) };
         }
+    }
+
+    /// What JavaScript left in the results array before the call.
+    pub(crate) fn left(&self) -> [f64; RESULTS] {
+        let results = self.results.get();
+        if results.is_null() {
+            return [0.0; RESULTS];
+        }
+        // SAFETY: as in `leave`.
+        unsafe { results.cast::<[f64; RESULTS]>().read() }
     }
 
     /// The class of errors, or null before `attach`.

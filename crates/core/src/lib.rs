@@ -41,6 +41,6 @@ pub use error::{Error, Result};
 pub use instances::{Instance, Instances, OptionList};
 pub use rate_limiter::{
     AlgorithmKind, Decision, LimitOptions, MAX_LIMITS, Overflow, Quota, RateLimiter, RateLimiterConfig,
-    RateLimiterOptions, RateLimiterStats,
+    RateLimiterOptions, RateLimiterStats, Receipt,
 };
 pub use registry::{Change, Entry, Registry, Snapshot};

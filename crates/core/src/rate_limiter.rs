@@ -11,7 +11,7 @@ mod quota;
 mod sliding_window;
 mod table;
 
-pub use decision::Decision;
+pub use decision::{Decision, Receipt};
 pub use limiter::{RateLimiter, RateLimiterStats};
 pub use options::{AlgorithmKind, LimitOptions, MAX_LIMITS, Overflow, RateLimiterConfig, RateLimiterOptions};
 pub use quota::Quota;

@@ -173,6 +173,26 @@ fn refund_never_lifts_above_the_burst() {
 }
 
 #[test]
+fn a_charge_taken_back_late_gives_nothing_twice() {
+    for algorithm in [AlgorithmKind::Gcra, AlgorithmKind::FixedWindow, AlgorithmKind::SlidingWindow] {
+        let options = RateLimiterOptions::by(algorithm, 10, 1_000);
+        let limiter = RateLimiter::new("test", options.try_into().expect("valid"));
+        let first = limiter.consume(client("a"), 4, 0).expect("open");
+        limiter.undo(client("a"), 4, &first.receipt, 0).expect("open");
+        assert_eq!(limiter.peek(client("a"), 0).expect("open").remaining, 10, "{algorithm}: at once");
+
+        let second = limiter.consume(client("a"), 4, 0).expect("open");
+        limiter.consume(client("a"), 10, 3 * SECOND).expect("open");
+        limiter.undo(client("a"), 4, &second.receipt, 3 * SECOND).expect("open");
+        assert_eq!(
+            limiter.peek(client("a"), 3 * SECOND).expect("open").remaining,
+            0,
+            "{algorithm}: too late"
+        );
+    }
+}
+
+#[test]
 fn penalize_stops_at_an_empty_bucket() {
     let limiter = limiter(10, 1_000);
     limiter.penalize(client("a"), 1_000_000, 0).expect("open");

@@ -20,6 +20,13 @@ pub(crate) enum Refused {
     Ever,
 }
 
+/// When a charge was made, and when its client will have been as if never seen had nothing else come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ChargedAt {
+    pub(crate) at: u64,
+    pub(crate) settles: u64,
+}
+
 /// A rate, and the rule it is decided by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Algorithm {
@@ -60,6 +67,17 @@ impl Algorithm {
     /// The state after giving units back; never above the capacity.
     pub(crate) fn refund(&self, state: u64, now: u64, cost: u64) -> u64 {
         by_algorithm!(self, rate => rate.refund(state, now, cost.min(rate.capacity())))
+    }
+
+    /// The state after taking back a charge of `cost` that was made at `charge.at`. What time or a new
+    /// window has given back since is not given a second time.
+    pub(crate) fn undo(&self, state: u64, now: u64, cost: u64, charge: ChargedAt) -> u64 {
+        let cost = cost.min(self.capacity());
+        match self {
+            Self::Gcra(rate) => rate.undo(state, now, cost, charge.settles),
+            Self::FixedWindow(rate) => rate.undo(state, now, cost, charge.settles),
+            Self::SlidingWindow(rate) => rate.undo(state, now, cost, charge.at),
+        }
     }
 
     /// The state for these parameters that others have left: what was used stays used, as far as these

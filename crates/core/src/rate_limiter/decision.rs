@@ -2,7 +2,7 @@
 
 use super::algorithm::Refused;
 use super::cell::{Cell, Step, Words};
-use super::options::{RateLimiterConfig, Rule};
+use super::options::{MAX_LIMITS, RateLimiterConfig, Rule};
 
 /// What is to be told about one call. Times are nanoseconds.
 ///
@@ -27,6 +27,17 @@ pub struct Decision {
     pub would_refuse: Option<bool>,
     /// Which options it was decided by: raised by every `reconfigure`.
     pub generation: u64,
+    /// When it was decided, and when each limit will have forgotten it: what undoing the charge takes.
+    pub receipt: Receipt,
+}
+
+/// What is needed to take a charge back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// The time at which the call was judged.
+    pub at: u64,
+    /// For each limit, when it will have forgotten the charge.
+    pub settles: [u64; MAX_LIMITS],
 }
 
 /// The outcome of one charge, before it is told to anybody.
@@ -116,7 +127,16 @@ impl Charge {
             },
             would_refuse: None,
             generation: config.generation,
+            receipt: self.receipt(rules),
         }
+    }
+
+    fn receipt(&self, rules: &[Rule]) -> Receipt {
+        let mut receipt = Receipt { at: self.now, ..Receipt::default() };
+        for ((rule, word), settles) in rules.iter().zip(self.words).zip(&mut receipt.settles) {
+            *settles = self.now + rule.algorithm.reset_after(word, self.now);
+        }
+        receipt
     }
 }
 

@@ -110,6 +110,11 @@ impl FixedWindow {
         }
     }
 
+    /// `settles_at` is the end of the window that was charged.
+    pub(crate) fn undo(&self, state: u64, now: u64, cost: u64, settles_at: u64) -> u64 {
+        if now < settles_at { self.refund(state, now, cost) } else { state }
+    }
+
     pub(crate) fn remaining(&self, state: u64, now: u64) -> u64 {
         self.running(state, now).map_or(self.limit, |running| self.limit.saturating_sub(running.count))
     }

@@ -42,6 +42,13 @@ impl Gcra {
         tat.saturating_sub(cost * self.emission_interval).max(now)
     }
 
+    /// `settles_at` is when the charge, and what was owed before it, has drained: what drained already is
+    /// not given back a second time.
+    pub(crate) fn undo(&self, tat: u64, now: u64, cost: u64, settles_at: u64) -> u64 {
+        let credit = (cost * self.emission_interval).min(settles_at.saturating_sub(now));
+        tat.saturating_sub(credit).max(now)
+    }
+
     pub(crate) fn remaining(&self, tat: u64, now: u64) -> u64 {
         self.tolerance().saturating_sub(self.reset_after(tat, now)) / self.emission_interval
     }
@@ -93,6 +100,14 @@ mod tests {
         let tat = TEN_PER_SECOND.adopt(3_600_000, 1_000);
         assert_eq!(TEN_PER_SECOND.decide(tat, 1_000, 1), Err(100));
         assert!(TEN_PER_SECOND.decide(tat, 1_100, 1).is_ok());
+    }
+
+    #[test]
+    fn gives_back_only_what_has_not_drained() {
+        let one = TEN_PER_SECOND.decide(0, 0, 1).expect("first");
+        let two = TEN_PER_SECOND.decide(one, 150, 1).expect("after the first has drained");
+        assert_eq!(TEN_PER_SECOND.undo(two, 160, 1, one), two, "the first left nothing");
+        assert_eq!(TEN_PER_SECOND.undo(two, 160, 1, two), 160);
     }
 
     #[test]

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use super::algorithm::ChargedAt;
 use super::cell::{Cell, Step, Words};
-use super::decision::{self, Charge, Decision};
+use super::decision::{self, Charge, Decision, Receipt};
 use super::options::{Overflow, RateLimiterConfig, RateLimiterOptions, Rule};
 use super::quota::MAX_SAFE_INTEGER;
 use super::table::{Full, Table};
@@ -141,6 +142,23 @@ impl RateLimiter {
             let config = self.config.load();
             let refund = |rule: &Rule, word| rule.algorithm.refund(word, now, cost);
             cell.update(|words| Step::Write(each(&config.rules, words, refund), ()));
+        });
+        Ok(())
+    }
+
+    /// Takes the charge of a call back, by what its decision said. What time has given back since is not
+    /// given a second time, nor to another window than was charged.
+    pub fn undo(&self, key: KeyHash, cost: u64, receipt: &Receipt, now: u64) -> Result<()> {
+        self.check_call(cost)?;
+        self.table.existing(key, |cell| {
+            let config = self.config.load();
+            cell.update(|words| {
+                let mut next = *words;
+                for ((rule, word), settles) in config.rules.iter().zip(&mut next).zip(receipt.settles) {
+                    *word = rule.algorithm.undo(*word, now, cost, ChargedAt { at: receipt.at, settles });
+                }
+                Step::Write(next, ())
+            });
         });
         Ok(())
     }
@@ -288,6 +306,7 @@ impl RateLimiter {
             more_after: wait,
             would_refuse: None,
             generation: config.generation,
+            receipt: Receipt::default(),
         }
     }
 

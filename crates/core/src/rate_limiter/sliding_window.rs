@@ -82,6 +82,17 @@ impl SlidingWindow {
         if curr == 0 && prev == 0 { 0 } else { self.word(Counts { prev, curr, ..counts }) }
     }
 
+    /// Gives back to the window that was charged at `charged_at`.
+    pub(crate) fn undo(&self, state: u64, now: u64, cost: u64, charged_at: u64) -> u64 {
+        let counts = self.counts(state, now);
+        let undone = match counts.index.wrapping_sub(charged_at / self.window) & self.index_mask() {
+            0 => Counts { curr: counts.curr.saturating_sub(cost), ..counts },
+            1 => Counts { prev: counts.prev.saturating_sub(cost), ..counts },
+            _ => return state,
+        };
+        if undone.curr == 0 && undone.prev == 0 { 0 } else { self.word(undone) }
+    }
+
     pub(crate) fn remaining(&self, state: u64, now: u64) -> u64 {
         self.room(self.counts(state, now))
     }
@@ -216,6 +227,16 @@ mod tests {
         assert_eq!(second.remaining(second.refund(state, 1_000 * MS, 3), 1_000 * MS), 6);
         assert_eq!(second.remaining(second.refund(state, 1_000 * MS, 5), 1_000 * MS), 8);
         assert_eq!(second.refund(state, 1_000 * MS, 10), 0);
+    }
+
+    #[test]
+    fn gives_back_to_the_window_that_was_charged() {
+        let second = window(10, 1_000);
+        let state =
+            second.decide(0, 0, 4).and_then(|state| second.decide(state, 1_000 * MS, 3)).expect("room");
+        let undone = second.undo(state, 1_000 * MS, 4, 0);
+        assert_eq!(second.remaining(undone, 1_000 * MS), 7);
+        assert_eq!(second.undo(state, 2_000 * MS, 4, 0), state, "it weighs nothing any more");
     }
 
     #[test]
