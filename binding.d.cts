@@ -115,6 +115,13 @@ export interface NativeEntry {
   value: Buffer
 }
 
+/** One of the limits of a limiter. */
+export interface NativeLimit {
+  name: string
+  quota: NativeQuota
+  algorithm: string
+}
+
 /** A duplicate of the socket, or the system's error. */
 export interface NativeListener {
   fd?: number
@@ -141,7 +148,7 @@ export interface NativeQuota {
 
 /** Options as `lib/rate-limiter.js` normalises them. */
 export interface NativeRateLimiterOptions {
-  quota: NativeQuota
+  limits: Array<NativeLimit>
   maxKeys: number
   overflow: string
   dryRun: boolean
