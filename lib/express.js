@@ -1,5 +1,6 @@
 'use strict';
 
+const { tellAnswer } = require('./guard/answer');
 const { Guard } = require('./guard/guard');
 const { PROBLEM_MEDIA_TYPE } = require('./guard/refusal');
 const { settle } = require('./guard/user-function');
@@ -35,6 +36,7 @@ function conclude(guard, decision, { req, res, next }) {
   req.sluice = decision;
   const answered = res.headersSent;
   if (!answered) guard.writeHeaders(decision, res, { follows });
+  tellAnswer(res, decision);
   if (decision.allowed) next();
   else if (!answered) refuse(decision, { req, res, next });
 }

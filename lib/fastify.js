@@ -2,6 +2,7 @@
 
 const fp = require('fastify-plugin');
 const { invalidOption } = require('./errors');
+const { tellAnswer } = require('./guard/answer');
 const { Guard } = require('./guard/guard');
 const { PROBLEM_MEDIA_TYPE } = require('./guard/refusal');
 const { RouteRules } = require('./guard/route-rules');
@@ -43,6 +44,7 @@ function conclude(guard, decision, { request, reply, next }) {
   request.sluice = decision;
   if (reply.sent) return next();
   guard.writeHeaders(decision, reply, { follows });
+  tellAnswer(reply.raw, decision);
   if (decision.allowed) next();
   else refuse(decision, { request, reply, next });
 }

@@ -30,7 +30,9 @@ function replacementOptions(name, current, options) {
   const given = checkOptions('reconfigure', options, SCHEMA);
   const [single, ...others] = current.limits;
   const isSingle = others.length === 0;
-  const changesSingle = ['limit', 'window', 'burst', 'algorithm'].some((option) => given[option] !== undefined);
+  const changesSingle = ['limit', 'window', 'burst', 'algorithm'].some(
+    (option) => given[option] !== undefined,
+  );
   let { limits } = current;
   if (given.limits !== undefined) {
     limits = limitsOf(name, 'reconfigure', given);
@@ -55,7 +57,11 @@ function limitsOf(name, owner, checked) {
   }
   for (const option of ['limit', 'window', 'burst', 'algorithm']) {
     if (checked[option] === undefined) continue;
-    throw invalidOption(`${owner} ${option}`, checked[option], `nothing beside limits: it belongs in one of them`);
+    throw invalidOption(
+      `${owner} ${option}`,
+      checked[option],
+      `nothing beside limits: it belongs in one of them`,
+    );
   }
   return checked.limits.map((limit) => nativeLimit(limit.name ?? defaultPolicyName(limit), limit));
 }

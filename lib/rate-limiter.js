@@ -30,7 +30,10 @@ class RateLimiter {
   constructor(name, options) {
     checkName('RateLimiter', name);
     this.#name = name;
-    this.#handle = native.openRateLimiter(name, options === undefined ? undefined : nativeOptions(name, options));
+    this.#handle = native.openRateLimiter(
+      name,
+      options === undefined ? undefined : nativeOptions(name, options),
+    );
     collected.register(this, this.#handle);
     this.#policyNames = native.rateLimiterOptions(this.#handle).limits.map((limit) => limit.name);
   }

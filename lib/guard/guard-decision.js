@@ -7,12 +7,25 @@
  */
 class GuardDecision {
   #rule;
+  #undo;
 
-  constructor(outcome, { rule = null, decision = null, refusal = null } = {}) {
+  /** `undo` takes the charge back. */
+  constructor(outcome, { rule = null, decision = null, refusal = null, undo = null } = {}) {
     this.outcome = outcome;
     this.decision = decision;
     this.refusal = refusal;
     this.#rule = rule;
+    this.#undo = undo;
+  }
+
+  /** Whether `answered` has to be told what became of the request. */
+  get awaitsAnswer() {
+    return this.#undo !== null;
+  }
+
+  /** Takes the charge back if such requests do not count. */
+  answered(succeeded) {
+    if (succeeded === (this.#rule.countOnly === 'failures')) this.#undo();
   }
 
   /** Whether the request goes on: what was skipped, or met a fault of ours, does. */

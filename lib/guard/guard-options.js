@@ -24,6 +24,7 @@ const ROUTE = {
   cost: functionOrInteger,
   skip: func,
   handler: func,
+  countOnly: oneOf('failures', 'successes'),
 };
 
 const GUARD = {

@@ -3,20 +3,35 @@ import type {
   ConnectionTracker,
   ConnectionTrackerOptions,
   Decision,
+  Duration,
   RateLimiter,
   RateLimiterOptions,
 } from '../../index';
 
+/** A limit that is a function of the request, by plan for instance. What the client used stays used. */
+export type DynamicRateLimit<Request> = Omit<RateLimiterOptions, 'limit' | 'burst' | 'limits'> & {
+  /** Units per window, an integer from 1; the burst is the same. */
+  limit: (request: Request) => number | Promise<number>;
+  window: Duration;
+  algorithm?: 'gcra' | 'fixed-window' | 'sliding-window';
+};
+
 /** What a route, or a whole guard, says about its limit. `Request` is what the user's functions are given. */
 export interface RuleOptions<Request, Handler> {
   /** Quota per key; `false` for none. Default of a guard: 100 requests per minute. */
-  rateLimit?: RateLimiterOptions | false;
+  rateLimit?: RateLimiterOptions | DynamicRateLimit<Request> | false;
   /** Whose quota a request is charged to: a non-empty string. Default: the client's address. */
   key?: (request: Request) => string | Promise<string>;
   /** How many units a request costs, a positive integer. Default: 1. */
   cost?: number | ((request: Request) => number | Promise<number>);
   /** Requests it answers true for are neither charged nor refused. */
   skip?: (request: Request) => boolean | Promise<boolean>;
+  /**
+   * Only requests that fail (or succeed) are charged in the end: the others' charge is taken back when they
+   * have been answered. A request fails with a status from 400, or when its client goes away before the
+   * answer. Default: all count.
+   */
+  countOnly?: 'failures' | 'successes';
   /** Answers refused requests in the guard's stead. Status and headers are set when it is called. */
   handler?: Handler;
 }
@@ -74,6 +89,8 @@ export interface GuardStats {
   refused: number;
   dryRefused: number;
   skipped: number;
+  /** Charges taken back, with `countOnly`. */
+  refunded: number;
   /** Faults of ours in this thread; each let its request pass. */
   faults: number;
   /** Of all threads; null without `rateLimit`. */

@@ -1,6 +1,7 @@
 'use strict';
 
-const { RateLimiter, kDecide } = require('../rate-limiter');
+const { invalidOption } = require('../errors');
+const { RateLimiter, kDecide, kReceipt, kUndo } = require('../rate-limiter');
 const { ConnectionGate } = require('./connection-gate');
 const { GuardDecision } = require('./guard-decision');
 const { guardOptions, routeOptions } = require('./guard-options');
@@ -13,8 +14,8 @@ const PASSED = Object.freeze(new GuardDecision('allowed'));
 const SKIPPED = Object.freeze(new GuardDecision('skipped'));
 const FAULT = Object.freeze(new GuardDecision('fault'));
 
-/** What a limiter throws for a key or a cost that a user's function made. */
-const MISTAKES = new Set(['ERR_SLUICE_INVALID_KEY', 'ERR_SLUICE_INVALID_COST']);
+/** What a limiter throws for a key, a cost or a limit that a user's function made. */
+const MISTAKES = new Set(['ERR_SLUICE_INVALID_KEY', 'ERR_SLUICE_INVALID_COST', 'ERR_SLUICE_INVALID_OPTION']);
 
 /**
  * What stands before a server: it decides on requests and says what to send; sending is the adapter's part.
@@ -28,9 +29,10 @@ class Guard {
   #options;
   #client;
   #gate;
+  #limited;
   #rule;
   #limiters = new Map();
-  #counts = { allowed: 0, refused: 0, dryRefused: 0, skipped: 0, faults: 0 };
+  #counts = { allowed: 0, refused: 0, dryRefused: 0, skipped: 0, refunded: 0, faults: 0 };
 
   /** `owner` is how error messages call the caller: the adapter's name. */
   constructor(owner, options) {
@@ -41,7 +43,8 @@ class Guard {
     this.#gate = connections
       ? new ConnectionGate(name, connections, { trustedProxies, observes: dryRun })
       : null;
-    this.#rule = new Rule(this.#limiter(name, rateLimit), this.#options);
+    this.#limited = this.#limiter(name, rateLimit);
+    this.#rule = new Rule(this.#limited, this.#options);
   }
 
   get name() {
@@ -66,8 +69,8 @@ class Guard {
   /** A route's own rule. What `options` leave out is the guard's, its limiter included. */
   routeRule(limiterName, options) {
     const own = routeOptions(this.#owner, options);
-    const limiter = own.rateLimit === undefined ? this.limiter : this.#limiter(limiterName, own.rateLimit);
-    return new Rule(limiter, { ...this.#options, ...own });
+    const limited = own.rateLimit === undefined ? this.#limited : this.#limiter(limiterName, own.rateLimit);
+    return new Rule(limited, { ...this.#options, ...own });
   }
 
   /** Caps the connections of `server` from their accept on. */
@@ -108,12 +111,22 @@ class Guard {
     return stats;
   }
 
+  /** A limiter, and the function that gives its limit for each request where it has one. */
   #limiter(name, rateLimit) {
-    if (rateLimit === false) return null;
-    const options = this.#options.dryRun ? { ...rateLimit, dryRun: true } : rateLimit;
-    const limiter = new RateLimiter(name, options);
+    if (rateLimit === false) return { limiter: null };
+    const { options, limit } = this.#split(rateLimit);
+    const limiter = new RateLimiter(name, this.#options.dryRun ? { ...options, dryRun: true } : options);
     this.#limiters.set(name, limiter);
-    return limiter;
+    return { limiter, limit };
+  }
+
+  /** Where the limit is a function, the limiter is created with the least, and told another by each call. */
+  #split(rateLimit) {
+    const { limit, burst } = rateLimit;
+    if (typeof limit !== 'function') return { options: rateLimit };
+    if (burst === undefined) return { options: { ...rateLimit, limit: 1 }, limit };
+    const accepted = 'nothing, where limit is a function: the burst is that limit';
+    throw invalidOption(`${this.#owner} rateLimit burst`, burst, accepted);
   }
 
   /** Why the tracker refuses the request's connection, or null. */
@@ -135,7 +148,7 @@ class Guard {
     if (!rule.asksUser) return this.#decide(rule, client, rule.cost);
     return rule.ask(request, client, {
       skip: () => this.#skipped(),
-      decide: (key, cost) => this.#decide(rule, key, cost),
+      decide: (key, cost, limit) => this.#decide(rule, key, cost, limit),
     });
   }
 
@@ -148,26 +161,41 @@ class Guard {
     }
   }
 
-  #decide(rule, key, cost) {
-    const decision = this.#charge(rule, key, cost);
+  #decide(rule, key, cost, limit) {
+    const decision = this.#charge(rule, key, cost, limit);
     if (decision === null) return FAULT;
+    const undo = rule.countOnly === undefined ? null : this.#undoFor(rule.limiter, key, cost);
     if (decision.wouldRefuse) this.#counts.dryRefused += 1;
-    return decision.allowed ? this.#passed(decision, rule) : this.#refused(quotaExceeded(decision), rule);
+    if (!decision.allowed) return this.#refused(quotaExceeded(decision), rule);
+    return this.#passed(decision, rule, decision.wouldRefuse ? null : undo);
   }
 
   /** null after a fault. */
-  #charge(rule, key, cost) {
+  #charge(rule, key, cost, limit) {
     try {
-      return rule.limiter[kDecide](key, cost);
+      return rule.limiter[kDecide](key, cost, limit);
     } catch (error) {
       if (MISTAKES.has(error?.code)) throw error;
       return this.#fault(error);
     }
   }
 
-  #passed(decision, rule) {
+  /** Takes the charge that was just made back, when it turns out not to count. */
+  #undoFor(limiter, key, cost) {
+    const receipt = limiter[kReceipt](key, cost);
+    return () => {
+      try {
+        limiter[kUndo](receipt);
+        this.#counts.refunded += 1;
+      } catch (error) {
+        this.#fault(error);
+      }
+    };
+  }
+
+  #passed(decision, rule, undo) {
     this.#counts.allowed += 1;
-    return decision === undefined ? PASSED : new GuardDecision('allowed', { rule, decision });
+    return decision === undefined ? PASSED : new GuardDecision('allowed', { rule, decision, undo });
   }
 
   #refused(refusal, rule) {

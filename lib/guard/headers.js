@@ -30,8 +30,15 @@ class Draft8Headers {
     this.#refresh();
     const add = follows ? append : set;
     const name = this.#quotedNames.get(decision.policy) ?? quoted(decision.policy);
-    add(response, 'RateLimit-Policy', this.#policyList);
+    add(response, 'RateLimit-Policy', this.#listFor(decision));
     add(response, 'RateLimit', `${name};r=${decision.remaining};t=${seconds(decision.moreAfterMs)}`);
+  }
+
+  /** The quota told is the one decided by, also where it is a function of the request. */
+  #listFor({ limit }) {
+    const [policy, ...others] = this.#policies;
+    if (others.length > 0 || policy.limit === limit) return this.#policyList;
+    return policyItem({ ...policy, limit });
   }
 
   #refresh() {

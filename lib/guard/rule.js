@@ -1,7 +1,10 @@
 'use strict';
 
+const { integer } = require('../options');
 const { headersFor } = require('./headers');
 const { after } = require('./user-function');
+
+const checkLimit = integer(1);
 
 /**
  * How requests of one route are limited: which limiter, whose key, what price. `limiter` is null where
@@ -12,16 +15,21 @@ class Rule {
   #key;
   #cost;
   #skip;
+  #limit;
 
-  constructor(limiter, { key, cost = 1, skip, handler, headers }) {
+  /** `limit` is a function, or undefined where the limiter's own holds. */
+  constructor({ limiter, limit }, { key, cost = 1, skip, handler, headers, countOnly }) {
     this.limiter = limiter;
     this.headers = limiter === null ? null : headersFor(headers, limiter);
     this.handler = handler;
     this.cost = cost;
-    this.asksUser = [key, cost, skip].some((option) => typeof option === 'function');
+    /** 'failures' or 'successes' where the others' charges are taken back; else undefined. */
+    this.countOnly = countOnly;
+    this.asksUser = [key, cost, skip, limit].some((option) => typeof option === 'function');
     this.#key = key;
     this.#cost = typeof cost === 'function' ? cost : () => cost;
     this.#skip = skip ?? (() => false);
+    this.#limit = limit;
   }
 
   get needsClient() {
@@ -29,16 +37,23 @@ class Rule {
   }
 
   /**
-   * Asks `skip`, then `key`, then `cost`, each only when the one before has answered, and hands key and cost
-   * to `decide`. Without a promise among the answers there is none in the result.
+   * Asks `skip`, then `key`, `cost` and the limit, each only when the one before has answered, and hands the
+   * last three to `decide`. Without a promise among the answers there is none in the result.
    */
   ask(request, client, { skip, decide }) {
     return after(this.#skip(request), (skipped) => {
       if (skipped) return skip();
       return after(this.needsClient ? client : this.#key(request), (key) =>
-        after(this.#cost(request), (cost) => decide(key, cost)),
+        after(this.#cost(request), (cost) =>
+          after(this.#limitOf(request), (limit) => decide(key, cost, limit)),
+        ),
       );
     });
+  }
+
+  #limitOf(request) {
+    if (this.#limit === undefined) return undefined;
+    return after(this.#limit(request), (limit) => checkLimit(limit, 'what rateLimit.limit returned'));
   }
 }
 

@@ -1,0 +1,21 @@
+'use strict';
+
+/** From here on an answer says that the request failed. */
+const FIRST_FAILURE = 400;
+
+/**
+ * Tells `decision` what became of its request, once: it succeeded when an answer below 400 went out whole. A
+ * client that goes away before has no answer, which counts as a failure: hanging up must not hide one.
+ */
+function tellAnswer(response, decision) {
+  if (!decision.awaitsAnswer) return;
+  let isTold = false;
+  const tell = (succeeded) => {
+    if (!isTold) decision.answered(succeeded);
+    isTold = true;
+  };
+  response.once('finish', () => tell(response.statusCode < FIRST_FAILURE));
+  response.once('close', () => tell(false));
+}
+
+module.exports = { tellAnswer };
