@@ -2,6 +2,7 @@
 
 const { lookup } = require('node:dns/promises');
 const { isIP } = require('node:net');
+const { constants } = require('node:os');
 const { getSystemErrorMap } = require('node:util');
 const { invalidOption, SluiceError } = require('./errors');
 const { native } = require('./native');
@@ -83,7 +84,7 @@ async function acquire(host, port, backlog) {
     // Without a host the wildcard of IPv6 is tried first, which a system may not have.
     if (host !== undefined || !['EAFNOSUPPORT', 'EADDRNOTAVAIL'].includes(error.code)) throw error;
   }
-  throw systemError(97, '::', port);
+  throw systemError(constants.errno.EAFNOSUPPORT, '::', port);
 }
 
 async function addressesOf(host) {

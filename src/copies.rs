@@ -4,13 +4,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use napi_derive::napi;
 
-/// The files of all copies of the addon this process has loaded, this one first; empty where the
-/// system cannot tell, or once this copy has been told.
+/// The files of all copies of the addon this process has loaded, in that order, to be warned of. Empty
+/// where there is one or the system cannot tell; for the first of them, as the others speak; and the
+/// second time.
 #[napi]
 pub fn other_copies_once() -> Vec<String> {
     static TOLD: AtomicBool = AtomicBool::new(false);
     let copies = loaded_copies();
-    if copies.len() < 2 || TOLD.swap(true, Ordering::Relaxed) {
+    let is_first = own_file().is_none_or(|own| copies.first() == Some(&own));
+    if is_first || TOLD.swap(true, Ordering::Relaxed) {
         return Vec::new();
     }
     copies
@@ -33,13 +35,11 @@ fn loaded_copies() -> Vec<String> {
     let mut files: Vec<String> = Vec::new();
     // SAFETY: `collect` matches the signature and `files` outlives the call.
     unsafe { libc::dl_iterate_phdr(Some(collect), (&raw mut files).cast()) };
-    let own = own_file();
-    let is_copy = |file: &String| {
+    files.retain(|file| {
         let name = file.rsplit('/').next().unwrap_or_default();
-        name.starts_with("sluice.") && name.ends_with(".node") && Some(file) != own.as_ref()
-    };
-    let others = files.into_iter().filter(is_copy);
-    own.clone().into_iter().chain(others).collect()
+        name.starts_with("sluice.") && name.ends_with(".node")
+    });
+    files
 }
 
 #[cfg(target_os = "linux")]
@@ -58,4 +58,9 @@ fn own_file() -> Option<String> {
 #[cfg(not(target_os = "linux"))]
 fn loaded_copies() -> Vec<String> {
     Vec::new()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn own_file() -> Option<String> {
+    None
 }
