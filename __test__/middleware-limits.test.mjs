@@ -109,6 +109,23 @@ for (const [framework, start] of Object.entries(FRAMEWORKS)) {
       });
     }
 
+    test('who has gone before an async decision has failed as well', async (t) => {
+      let decide;
+      const key = () =>
+        new Promise((resolve) => {
+          decide = () => resolve('k');
+        });
+      const { port, guard } = await start(t, { rateLimit: FIVE, countOnly: 'successes', key });
+      const request = http.get({ port, host: '127.0.0.1', path: '/200', agent: false });
+      request.on('error', () => {});
+      await until(() => decide !== undefined);
+      request.destroy();
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      decide();
+      await until(() => guard.stats().refunded === 1);
+      assert.equal(guard.limiter.peek('k').remaining, 5);
+    });
+
     test('a charge of a window that has ended is not given to the next', async (t) => {
       const waiting = [];
       const { port, guard } = await start(t, { rateLimit: FIVE, countOnly: 'failures' }, (res) =>

@@ -42,9 +42,9 @@ function nameTaken(name) {
 function conclude(guard, decision, { request, reply, next }) {
   const follows = request.sluice !== null;
   request.sluice = decision;
+  tellAnswer(reply.raw, decision);
   if (reply.sent) return next();
   guard.writeHeaders(decision, reply, { follows });
-  tellAnswer(reply.raw, decision);
   if (decision.allowed) next();
   else refuse(decision, { request, reply, next });
 }

@@ -3,11 +3,13 @@ import { npm } from './npm.mjs';
 import { requireRust } from './requirements.mjs';
 
 const SUITES = {
+  lint: 'Biome, rustfmt and clippy',
   'test:generated': 'generated files are current',
   'test:types': 'types, as TypeScript sees them',
   'test:rust': 'engine',
   'test:models': 'engine under every interleaving (loom)',
   'test:node': 'the addon in Node.js',
+  examples: 'the examples, and their totals',
 };
 
 requireRust();

@@ -9,6 +9,11 @@ const FIRST_FAILURE = 400;
  */
 function tellAnswer(response, decision) {
   if (!decision.awaitsAnswer) return;
+  // A decision that took its time may come after the answer, or after the client has gone.
+  if (response.writableFinished || response.destroyed) {
+    decision.answered(response.writableFinished && response.statusCode < FIRST_FAILURE);
+    return;
+  }
   let isTold = false;
   const tell = (succeeded) => {
     if (!isTold) decision.answered(succeeded);
