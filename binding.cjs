@@ -857,6 +857,7 @@ module.exports.openConnectionTracker = nativeBinding.openConnectionTracker
 module.exports.openRateLimiter = nativeBinding.openRateLimiter
 module.exports.openRegistry = nativeBinding.openRegistry
 module.exports.otherCopiesOnce = nativeBinding.otherCopiesOnce
+module.exports.rateLimiterGeneration = nativeBinding.rateLimiterGeneration
 module.exports.rateLimiterOptions = nativeBinding.rateLimiterOptions
 module.exports.rateLimiterStats = nativeBinding.rateLimiterStats
 module.exports.reconfigureRateLimiter = nativeBinding.reconfigureRateLimiter

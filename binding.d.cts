@@ -192,17 +192,22 @@ export declare function openRateLimiter(name: string, options?: NativeRateLimite
 export declare function openRegistry(name: string): number
 
 /**
- * The files of all copies of the addon this process has loaded, this one first; empty where the
- * system cannot tell, or once this copy has been told.
+ * The files of all copies of the addon this process has loaded, in that order, to be warned of. Empty
+ * where there is one or the system cannot tell; for the first of them, as the others speak; and the
+ * second time.
  */
 export declare function otherCopiesOnce(): Array<string>
+
+/** Which options are in force: raised by every `reconfigure`. */
+export declare function rateLimiterGeneration(handle: number): number
 
 /** The options in force, which another thread may have changed. */
 export declare function rateLimiterOptions(handle: number): NativeRateLimiterOptions
 
 export declare function rateLimiterStats(handle: number): NativeRateLimiterStats
 
-export declare function reconfigureRateLimiter(handle: number, options: NativeRateLimiterOptions): void
+/** False when the options in force are no longer those of `generation`; nothing was changed then. */
+export declare function reconfigureRateLimiter(handle: number, generation: number, options: NativeRateLimiterOptions): boolean
 
 /** Sets a value if the entry still has the version `expected`; none expects no entry. */
 export declare function registryCompareAndSet(handle: number, key: string, expected: number | undefined | null, value: Uint8Array): NativeChange

@@ -76,20 +76,69 @@ export interface QuotaOptions {
   burst?: number;
 }
 
-/** What {@link RateLimiter} takes. */
-export interface RateLimiterOptions extends QuotaOptions {
-  /**
-   * GCRA: a bucket that refills evenly, without the edges of windows.
-   * @default 'gcra'
-   */
+/** How a limit counts. {@link GcraLimit} and {@link WindowLimit} say what each admits. */
+export type Algorithm = 'gcra' | 'fixed-window' | 'sliding-window';
+
+/** A bucket that refills evenly: no edges of windows, and a burst of its own. */
+export interface GcraLimit extends QuotaOptions {
+  /** @default 'gcra' */
   algorithm?: 'gcra';
+}
+
+/**
+ * A count per window.
+ *
+ * - `'fixed-window'`: at most `limit` per window, which starts at the client's first hit. Around its end up to twice
+ *   that.
+ * - `'sliding-window'`: while `previous × (1 − f) + current ≤ limit`, with windows aligned to multiples of their length
+ *   (UTC), and f the share of the current one that has passed.
+ */
+export interface WindowLimit {
+  algorithm: 'fixed-window' | 'sliding-window';
+  /** Units per window, an integer from 1; at most 2³² − 1 in a fixed, 2²³ − 1 in a sliding window. */
+  limit: number;
+  /** Its length; a fixed window lasts 10 ms at least. */
+  window: Duration;
+  /** Windows have none: `INVALID_OPTION`. */
+  burst?: never;
+}
+
+/** One of several limits. */
+export type LimitOptions = (GcraLimit | WindowLimit) & {
   /**
-   * Most clients remembered at once, an integer from 1. A client that has its whole burst again needs no place.
+   * What decisions and headers call it, at most 128 characters; no two limits of one limiter have the same. Give one
+   * to a limit that is to be reconfigured: names are fixed.
+   * @default what it says, such as `'10-per-1s'`
+   */
+  name?: string;
+};
+
+/** One limit, which decisions call by the limiter's name. */
+export type SingleLimitOptions = (GcraLimit | WindowLimit) & { limits?: never };
+
+/** Several limits. */
+export interface SeveralLimitsOptions {
+  /**
+   * One to six, decided as one: a call is charged to all of them or to none. Decisions describe the one that refuses
+   * longest, or else the one with the least remaining share.
+   */
+  limits: readonly LimitOptions[];
+  /** Belongs in one of the limits, as do the next three: `INVALID_OPTION`. */
+  limit?: never;
+  window?: never;
+  burst?: never;
+  algorithm?: never;
+}
+
+/** What {@link RateLimiter} takes: one limit, or several; and how many clients are held. */
+export type RateLimiterOptions = (SingleLimitOptions | SeveralLimitsOptions) & {
+  /**
+   * Most clients remembered at once, an integer from 1 to 2³². A client that has its whole quota again needs no place.
    * @default 1_000_000
    */
   maxKeys?: number;
   /**
-   * What a newcomer gets when there is no place: that of the client nearest to a full bucket (`'evict'`), a
+   * What a newcomer gets when there is no place: that of the client nearest to a full quota (`'evict'`), a
    * refusal (`'deny'`), or passage without being counted (`'allow'`). Only `'deny'` keeps every quota exactly
    * even then. Blocked clients are never evicted.
    * @default 'evict'
@@ -101,13 +150,13 @@ export interface RateLimiterOptions extends QuotaOptions {
    */
   dryRun?: boolean;
   /**
-   * Which threads share the limiter: all of this process.
+   * Which threads share the limiter: all of this process. Anything else is `UNSUPPORTED` in this version.
    * @default 'process'
    */
   scope?: 'process';
-}
+};
 
-/** The answer to one call. Times are milliseconds, rounded up to integers. */
+/** The answer to one call, by one of its limits. Times are milliseconds, rounded up to integers. */
 export interface Decision {
   /** Whether the call may pass. */
   allowed: boolean;
@@ -115,14 +164,17 @@ export interface Decision {
   limit: number;
   /** Units that would still be admitted now. */
   remaining: number;
-  /** Until the client has its whole burst again. */
+  /** Until the client is as if never seen, with its whole quota. */
   resetAfterMs: number;
   /**
-   * Until the same call is admitted, if the client does nothing else; 0 when it was. `Infinity` for a cost
-   * above the burst, which no waiting helps.
+   * Until the same call is admitted, if the client does nothing else: exactly then, and not a millisecond before; 0
+   * when it was. `Infinity` for a cost above the burst, or a window's limit, which no waiting helps.
    */
   retryAfterMs: number;
-  /** The name of the limit that decided; a limiter's only limit has the limiter's name. */
+  /**
+   * The name of the limit that is described: of several the one that refuses longest, or else the one with the least
+   * remaining share. A single limit has the limiter's name.
+   */
   policy: string;
   /** With `dryRun` only: whether a live limiter would have refused. */
   wouldRefuse?: boolean;
@@ -142,7 +194,7 @@ export interface RateLimiterStats {
   liveEvictions: number;
   /** Clients blocked now. */
   blocked: number;
-  /** Clients that have less than their whole burst, or are blocked, now. */
+  /** Clients that have less than their whole quota, or are blocked, now. */
   size: number;
   /** `maxKeys`. */
   capacity: number;
@@ -170,7 +222,7 @@ export class RateLimiter {
    * Creates the limiter of this name, or attaches to it. With options that differ from those at creation this
    * is an error; without options it attaches only.
    *
-   * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`, `CONFIG_MISMATCH`, `NOT_FOUND`.
+   * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`, `CONFIG_MISMATCH`, `NOT_FOUND`, `UNSUPPORTED`.
    */
   constructor(name: string, options?: RateLimiterOptions);
 
@@ -197,10 +249,10 @@ export class RateLimiter {
   /** The key, hashed once, for calls that save reading it. */
   handle(key: string): KeyHandle;
 
-  /** Gives units back (default 1), up to the burst. */
+  /** Gives units back (default 1) to every limit, up to its burst, or a window's limit. */
   refund(key: string, cost?: number): void;
 
-  /** Takes units (default 1) without asking, down to an empty bucket. */
+  /** Takes units (default 1) of every limit without asking, down to none. */
   penalize(key: string, cost?: number): void;
 
   /**
@@ -215,10 +267,15 @@ export class RateLimiter {
   reset(key: string): boolean;
 
   /**
-   * Changes these options for all threads at once. What clients have used stays used, and blocks stay. `maxKeys`
-   * and `overflow` are fixed at creation. The options of the creation still attach.
+   * The options given replace those in force, for all threads at once. What clients have used stays used, as far as the
+   * new options could have left it: a bucket is at most empty, a fixed window ends no later than one that starts now.
+   * Blocks stay. The options of the creation still attach.
    *
-   * @throws {SluiceError} `INVALID_OPTION`.
+   * Fixed are `maxKeys`, `overflow`, the names, number and algorithms of the limits, and the length of a sliding
+   * window; the limit of a window fits the count chosen at creation: at most 2²⁰ − 1, or where it was larger, the
+   * next 2ⁿ − 1. `limits` are given all or not at all.
+   *
+   * @throws {SluiceError} `INVALID_OPTION`, and nothing is changed.
    */
   reconfigure(options: Partial<RateLimiterOptions>): void;
 

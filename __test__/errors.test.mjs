@@ -31,7 +31,7 @@ const MISTAKES = {
   CONFIG_MISMATCH: [() => new RateLimiter(limiter.name, { limit: 2, window: '1s' })],
   CLOSED: [() => destroyed.version, () => destroyed.snapshot()],
   DUPLICATE_ID: [() => tracker.tryOpen('192.0.2.1', { id: 'one' })],
-  UNSUPPORTED: [() => new RateLimiter('x', { limit: 1, window: 1, algorithm: 'fixed-window' })],
+  UNSUPPORTED: [() => new RateLimiter('x', { limit: 1, window: 1, scope: { shared: '/run/api' } })],
 };
 
 for (const [code, calls] of Object.entries(MISTAKES)) {

@@ -30,14 +30,15 @@ function replacementOptions(name, current, options) {
   const given = checkOptions('reconfigure', options, SCHEMA);
   const [single, ...others] = current.limits;
   const isSingle = others.length === 0;
-  const changesSingle = ['limit', 'window', 'burst', 'algorithm'].some(
-    (option) => given[option] !== undefined,
-  );
+  const ofSingle = ['limit', 'window', 'burst', 'algorithm'].find((option) => given[option] !== undefined);
   let { limits } = current;
   if (given.limits !== undefined) {
     limits = limitsOf(name, 'reconfigure', given);
-  } else if (changesSingle) {
-    if (!isSingle) throw invalidOption('reconfigure limit', given.limit, 'limits: this limiter has several');
+  } else if (ofSingle !== undefined) {
+    if (!isSingle) {
+      const accepted = 'nothing: this limiter has several limits, which change by limits';
+      throw invalidOption(`reconfigure ${ofSingle}`, given[ofSingle], accepted);
+    }
     const { limit, windowMs: window, burst } = single.quota;
     limits = [nativeLimit(single.name, { limit, window, burst, algorithm: single.algorithm, ...given })];
   }
@@ -77,10 +78,11 @@ function defaultPolicyName({ limit, window }) {
 }
 
 function listOfLimits(value, option) {
-  if (!Array.isArray(value) || value.length === 0) {
+  if (!Array.isArray(value)) {
     throw invalidOption(option, value, 'an array of { name?, limit, window, burst?, algorithm? }');
   }
-  return value.map((limit, index) => {
+  // A copy has no holes.
+  return Array.from(value).map((limit, index) => {
     const checked = checkOptions(`${option}[${index}]`, limit, LIMIT);
     requireOptions(`${option}[${index}]`, checked, ['limit', 'window']);
     return checked;

@@ -97,9 +97,15 @@ class RateLimiter {
     return native.reset(this.#handle, key) === 1;
   }
 
+  /** Made of the options in force, so it is made anew where another thread has changed them meanwhile. */
   reconfigure(options) {
-    const current = native.rateLimiterOptions(this.#handle);
-    native.reconfigureRateLimiter(this.#handle, replacementOptions(this.#name, current, options));
+    let generation;
+    let replacement;
+    do {
+      generation = native.rateLimiterGeneration(this.#handle);
+      const current = native.rateLimiterOptions(this.#handle);
+      replacement = replacementOptions(this.#name, current, options);
+    } while (!native.reconfigureRateLimiter(this.#handle, generation, replacement));
   }
 
   clear() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use napi::bindgen_prelude::{Env, Result};
-use napi::{Error, Status, sys};
+use napi::sys;
 use napi_derive::napi;
 use sluice_core::cidr::{CidrList, ClientAddress};
 use sluice_core::client_key;
@@ -44,19 +44,13 @@ pub fn release_client_address(handle: u32) -> Result<()> {
     Ok(())
 }
 
-fn with_address<const N: usize, R>(call: &Call<'_, N>, body: impl FnOnce(&ClientAddress) -> R) -> Result<R> {
-    let handle = call.u32(0)?;
-    let addresses = call.port.thread().client_addresses.borrow();
-    let no_such_handle = || Error::new(Status::InvalidArg, "sluice: no such handle in this thread");
-    addresses.get(handle).map(|address| body(address)).ok_or_else(no_such_handle)
-}
-
 /// `resolveClient(handle, peer, xForwardedFor | undefined)`.
 unsafe extern "C" fn resolve_client(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
         let peer = call.text(1).ok_or_else(|| error::invalid_address(call.env, call.args[1]))?;
         let hops = call.text(2);
-        let key = with_address(call, |address| address.resolve(&peer, hops.as_deref()))?;
+        let key =
+            call.on(&call.port.thread().client_addresses, |address| address.resolve(&peer, hops.as_deref()))?;
         call.string(&call.check(key)?)
     })
 }
@@ -65,7 +59,9 @@ unsafe extern "C" fn resolve_client(env: sys::napi_env, info: sys::napi_callback
 unsafe extern "C" fn is_trusted_proxy(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
         let peer = call.text(1);
-        let trusted = with_address(call, |address| peer.is_some_and(|peer| address.is_trusted(&peer)))?;
+        let trusted = call.on(&call.port.thread().client_addresses, |address| {
+            peer.is_some_and(|peer| address.is_trusted(&peer))
+        })?;
         call.int(i32::from(trusted))
     })
 }

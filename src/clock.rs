@@ -7,7 +7,7 @@ use sluice_core::clock::{self, MS};
 use sluice_core::mailbox::Item;
 
 use crate::raw::{Call, Exports};
-use crate::thread;
+use crate::{connection_tracker, rate_limiter, thread};
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("clockNow", clock_now)
@@ -32,20 +32,30 @@ pub fn is_clock_manual() -> bool {
 /// Stops the clock of the process at this many milliseconds.
 #[napi]
 pub fn set_clock(ms: f64) {
-    clock::set_manual(ms as u64 * MS);
-    thread::tell_all(&Item::ClockMoved);
+    move_clock(|| clock::set_manual(ms as u64 * MS));
 }
 
 /// Moves the stopped clock on.
 #[napi]
 pub fn advance_clock(ms: f64) {
-    clock::advance_manual(ms as u64 * MS);
-    thread::tell_all(&Item::ClockMoved);
+    move_clock(|| {
+        clock::advance_manual(ms as u64 * MS);
+    });
 }
 
 /// Lets the clock run again.
 #[napi]
 pub fn restore_clock() {
-    clock::restore();
+    move_clock(clock::restore);
+}
+
+fn move_clock(by_hand: impl FnOnce()) {
+    let before = clock::now();
+    by_hand();
+    let now = clock::now();
+    if now < before {
+        rate_limiter::clock_was_set_back(now);
+        connection_tracker::clock_was_set_back(now);
+    }
     thread::tell_all(&Item::ClockMoved);
 }

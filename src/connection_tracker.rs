@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use napi::bindgen_prelude::{BufferSlice, Env, Result, Uint8Array};
-use napi::{Error, Status, sys};
+use napi::sys;
 use napi_derive::napi;
 use sluice_core::clock;
 use sluice_core::{
@@ -23,6 +23,13 @@ static TRACKERS: LazyLock<Instances<ConnectionTracker>> = LazyLock::new(Instance
 pub(crate) fn release_owner(owner: Owner) {
     for tracker in TRACKERS.all() {
         tracker.release_owner(owner);
+    }
+}
+
+/// A test set the clock back.
+pub(crate) fn clock_was_set_back(now: u64) {
+    for tracker in TRACKERS.all() {
+        tracker.clock_was_set_back(now);
     }
 }
 
@@ -250,11 +257,7 @@ fn describe_whole<'env>(env: &'env Env, connection: &Connection) -> Result<Nativ
 }
 
 fn tracker(handle: u32) -> Result<Arc<ConnectionTracker>> {
-    thread::current()?.trackers.borrow().get(handle).cloned().ok_or_else(no_such_handle)
-}
-
-fn no_such_handle() -> Error {
-    Error::new(Status::InvalidArg, "sluice: no such handle in this thread")
+    thread::current()?.trackers.borrow().get(handle).cloned()
 }
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
@@ -263,16 +266,12 @@ pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("tryMessage", try_message)
 }
 
-/// Runs `body` on the tracker of argument 0. The borrow ends before JavaScript runs again.
+/// Runs `body` on the tracker of argument 0.
 fn with_tracker<const N: usize, R>(
     call: &Call<'_, N>,
     body: impl FnOnce(&ConnectionTracker) -> sluice_core::Result<R>,
 ) -> Result<R> {
-    let handle = call.u32(0)?;
-    let trackers = call.port.thread().trackers.borrow();
-    let result = body(trackers.get(handle).ok_or_else(no_such_handle)?);
-    drop(trackers);
-    call.check(result)
+    call.check(call.on(&call.port.thread().trackers, body)?)
 }
 
 /// `countConnections(handle)`.

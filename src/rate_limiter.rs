@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use napi::bindgen_prelude::{Env, Result};
-use napi::{Error, Status, sys};
+use napi::sys;
 use napi_derive::napi;
 use sluice_core::clock::{self, MS};
 use sluice_core::key_hash::KeyHash;
@@ -17,6 +17,13 @@ use crate::raw::{Call, Exports};
 use crate::thread::{self, RESULTS};
 
 static LIMITERS: LazyLock<Instances<RateLimiter>> = LazyLock::new(Instances::new);
+
+/// A test set the clock back.
+pub(crate) fn clock_was_set_back(now: u64) {
+    for limiter in LIMITERS.all() {
+        limiter.clock_was_set_back(now);
+    }
+}
 
 /// So many units per so much time; checked to be integers by JavaScript.
 #[napi(object)]
@@ -143,9 +150,16 @@ pub fn destroy_rate_limiter(name: String) -> bool {
     LIMITERS.destroy(&name)
 }
 
+/// False when the options in force are no longer those of `generation`; nothing was changed then.
 #[napi]
-pub fn reconfigure_rate_limiter(env: Env, handle: u32, options: NativeRateLimiterOptions) -> Result<()> {
-    error::check(&env, limiter(handle)?.reconfigure(options.into(), clock::now()))
+pub fn reconfigure_rate_limiter(
+    env: Env,
+    handle: u32,
+    generation: f64,
+    options: NativeRateLimiterOptions,
+) -> Result<bool> {
+    let limiter = limiter(handle)?;
+    error::check(&env, limiter.reconfigure_since(generation as u64, options.into(), clock::now()))
 }
 
 #[napi]
@@ -174,12 +188,14 @@ pub fn rate_limiter_options(handle: u32) -> Result<NativeRateLimiterOptions> {
     Ok(limiter(handle)?.config().options().into())
 }
 
-fn limiter(handle: u32) -> Result<std::sync::Arc<RateLimiter>> {
-    thread::current()?.limiters.borrow().get(handle).cloned().ok_or_else(no_such_handle)
+/// Which options are in force: raised by every `reconfigure`.
+#[napi]
+pub fn rate_limiter_generation(handle: u32) -> Result<f64> {
+    Ok(limiter(handle)?.config().generation() as f64)
 }
 
-fn no_such_handle() -> Error {
-    Error::new(Status::InvalidArg, "sluice: no such handle in this thread")
+fn limiter(handle: u32) -> Result<std::sync::Arc<RateLimiter>> {
+    thread::current()?.limiters.borrow().get(handle).cloned()
 }
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
@@ -198,21 +214,18 @@ pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("reset", reset)
 }
 
-/// Runs `body` on the limiter of argument 0. The borrow ends before JavaScript runs again.
+/// Runs `body` on the limiter of argument 0.
 fn with_limiter<const N: usize, R>(
     call: &Call<'_, N>,
     body: impl FnOnce(&RateLimiter) -> sluice_core::Result<R>,
 ) -> Result<R> {
-    let handle = call.u32(0)?;
-    let limiters = call.port.thread().limiters.borrow();
-    let result = body(limiters.get(handle).ok_or_else(no_such_handle)?);
-    drop(limiters);
-    call.check(result)
+    call.check(call.on(&call.port.thread().limiters, body)?)
 }
 
 // Where a decision lies in the results array; `lib/rate-limiter.js` reads them in this order.
 const RECEIPT_AT: usize = 8;
-const RECEIPT_SETTLES: usize = 9;
+const RECEIPT_LIMIT: usize = 9;
+const RECEIPT_SETTLES: usize = 10;
 
 /// Leaves the decision in the results array; answers 1 when allowed.
 fn tell<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<sys::napi_value> {
@@ -229,6 +242,7 @@ fn tell<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<sys::
         decision.policy as f64,
     ]);
     numbers[RECEIPT_AT] = decision.receipt.at as f64;
+    numbers[RECEIPT_LIMIT] = decision.receipt.limit as f64;
     for (number, settles) in numbers[RECEIPT_SETTLES..].iter_mut().zip(decision.receipt.settles) {
         *number = settles as f64;
     }
@@ -240,7 +254,8 @@ fn tell<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<sys::
 /// 256, which is the error of what is given back.
 fn receipt<const N: usize>(call: &Call<'_, N>) -> Receipt {
     let numbers = call.port.left();
-    let mut receipt = Receipt { at: numbers[RECEIPT_AT] as u64, ..Receipt::default() };
+    let (at, limit) = (numbers[RECEIPT_AT] as u64, numbers[RECEIPT_LIMIT] as u64);
+    let mut receipt = Receipt { at, limit, ..Receipt::default() };
     for (settles, number) in receipt.settles.iter_mut().zip(&numbers[RECEIPT_SETTLES..]) {
         *settles = *number as u64;
     }

@@ -1,5 +1,6 @@
 //! Raw Node-API callbacks: arguments in, a number or text out, nothing allocated on the way.
 
+use std::cell::RefCell;
 use std::ffi::{CString, c_void};
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,6 +11,7 @@ use napi::{Error, Status, check_status, sys};
 use sluice_core::key_hash::{self, KeyHash};
 
 use crate::error;
+use crate::slab::Slab;
 use crate::thread::Port;
 
 /// Code units of a key that are read without asking for its length first.
@@ -248,6 +250,13 @@ impl<const N: usize> Call<'_, N> {
         // SAFETY: the environment runs this callback.
         check_status!(unsafe { sys::napi_get_undefined(self.env, &mut result) })?;
         Ok(result)
+    }
+
+    /// Runs `body` on an instance of this thread, by the handle of argument 0. The borrow of the thread's
+    /// handles ends before JavaScript runs again.
+    pub(crate) fn on<T, R>(&self, slab: &RefCell<Slab<T>>, body: impl FnOnce(&T) -> R) -> Result<R> {
+        let handle = self.u32(0)?;
+        Ok(body(slab.borrow().get(handle)?))
     }
 
     /// A core error, to be thrown.

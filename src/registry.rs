@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use napi::bindgen_prelude::{BufferSlice, Env, Result, Uint8Array};
-use napi::{Error, Status, sys};
+use napi::sys;
 use napi_derive::napi;
 use sluice_core::{Change, Instances, Owner, Registry};
 
@@ -154,11 +154,7 @@ impl From<Change> for NativeChange {
 }
 
 fn registry(handle: u32) -> Result<Arc<Registry>> {
-    thread::current()?.registries.borrow().get(handle).cloned().ok_or_else(no_such_handle)
-}
-
-fn no_such_handle() -> Error {
-    Error::new(Status::InvalidArg, "sluice: no such handle in this thread")
+    thread::current()?.registries.borrow().get(handle).cloned()
 }
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
@@ -166,16 +162,12 @@ pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("registryEntryVersion", entry_version)
 }
 
-/// Runs `body` on the registry of argument 0. The borrow ends before JavaScript runs again.
+/// Runs `body` on the registry of argument 0.
 fn with_registry<const N: usize, R>(
     call: &Call<'_, N>,
     body: impl FnOnce(&Registry) -> sluice_core::Result<R>,
 ) -> Result<R> {
-    let handle = call.u32(0)?;
-    let registries = call.port.thread().registries.borrow();
-    let result = body(registries.get(handle).ok_or_else(no_such_handle)?);
-    drop(registries);
-    call.check(result)
+    call.check(call.on(&call.port.thread().registries, body)?)
 }
 
 /// `registryVersion(handle)`: what a reader compares before it uses a decoded value again.

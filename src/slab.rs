@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use napi::bindgen_prelude::{Error, Result, Status};
+
 /// Handles of one kind of instance in one thread. A handle is shared by all JavaScript objects of the
 /// thread that stand for the instance, and free again when the last of them was collected.
 #[derive(Debug)]
@@ -20,8 +22,10 @@ impl<T> Slab<T> {
         Self { slots: Vec::new() }
     }
 
-    pub(crate) fn get(&self, handle: u32) -> Option<&Arc<T>> {
-        Some(&self.slots.get(handle as usize)?.as_ref()?.instance)
+    pub(crate) fn get(&self, handle: u32) -> Result<&Arc<T>> {
+        let slot = self.slots.get(handle as usize).and_then(Option::as_ref);
+        let no_such_handle = || Error::new(Status::InvalidArg, "sluice: no such handle in this thread");
+        slot.map(|slot| &slot.instance).ok_or_else(no_such_handle)
     }
 
     /// The handle of an instance, for one more holder.

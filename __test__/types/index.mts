@@ -3,6 +3,7 @@ import { createServer as createHttp } from 'node:http';
 import { createSecureServer } from 'node:http2';
 import { createServer as createTcp } from 'node:net';
 import {
+  type Algorithm,
   type Connection,
   type ConnectionRefusal,
   ConnectionTracker,
@@ -12,6 +13,7 @@ import {
   type Decision,
   type Duration,
   type KeyHandle,
+  type LimitOptions,
   listen,
   RateLimiter,
   type RateLimiterOptions,
@@ -69,10 +71,6 @@ new RateLimiter('api', { limit: 1, window: '1s', brust: 2 });
 // @ts-expect-error no such policy
 new RateLimiter('api', { limit: 1, window: '1s', overflow: 'drop' });
 // @ts-expect-error of a later version
-new RateLimiter('api', { limit: 1, window: '1s', algorithm: 'sliding-window' });
-// @ts-expect-error of a later version
-new RateLimiter('api', { limits: [{ limit: 1, window: '1s' }] });
-// @ts-expect-error of a later version
 new RateLimiter('api', { limit: 1, window: '1s', scope: { shared: '/run/api' } });
 // @ts-expect-error keys are texts
 limiter.tryConsume(1);
@@ -80,6 +78,45 @@ limiter.tryConsume(1);
 limiter.size = 0;
 // @ts-expect-error a block has an end
 limiter.block('a');
+
+// Algorithms and several limits
+const algorithm = 'gcra' as Algorithm;
+const limits: LimitOptions[] = [
+  { limit: 10, window: '1s', burst: 20 },
+  { name: 'daily', limit: 1000, window: '1d', algorithm: 'fixed-window' },
+  { limit: 1, window: 1_000, algorithm },
+];
+new RateLimiter('windows', { limit: 1, window: '1s', algorithm: 'sliding-window', maxKeys: 5, dryRun: true });
+new RateLimiter('any', { limit: 1, window: '1s', algorithm });
+new RateLimiter('several', { limits, overflow: 'deny', scope: 'process' });
+new RateLimiter('several', { limits: [{ limit: 1, window: '1s' }] as const });
+limiter.reconfigure({ limits });
+limiter.reconfigure({ burst: 5 });
+limiter.reconfigure({ dryRun: true });
+// @ts-expect-error a window has no burst
+new RateLimiter('windows', { limit: 1, window: '1s', burst: 1, algorithm: 'fixed-window' });
+// @ts-expect-error nor has this one
+limits.push({ limit: 1, window: '1s', burst: 1, algorithm: 'sliding-window' });
+// @ts-expect-error one or several
+new RateLimiter('both', { limit: 1, window: '1s', limits });
+// @ts-expect-error it belongs in one of the limits
+new RateLimiter('both', { limits, algorithm: 'gcra' });
+// @ts-expect-error neither one nor several
+new RateLimiter('none', { maxKeys: 5 });
+// @ts-expect-error no such algorithm
+new RateLimiter('none', { limit: 1, window: '1s', algorithm: 'leaky-bucket' });
+// @ts-expect-error a window is needed
+limits.push({ limit: 1 });
+// @ts-expect-error misspelt
+limits.push({ limit: 1, window: '1s', brust: 2 });
+// @ts-expect-error clients are held by the limiter, not by a limit
+limits.push({ limit: 1, window: '1s', maxKeys: 2 });
+// @ts-expect-error a single limit has the limiter's name
+new RateLimiter('api', { name: 'api', limit: 1, window: '1s' });
+// @ts-expect-error one or several
+limiter.reconfigure({ limit: 5, limits });
+// @ts-expect-error a window has no burst
+limiter.reconfigure({ burst: 5, algorithm: 'fixed-window' });
 
 // clientKey
 expect<Equal<ReturnType<typeof clientKey>, string>>();

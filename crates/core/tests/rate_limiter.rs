@@ -193,6 +193,19 @@ fn a_charge_taken_back_late_gives_nothing_twice() {
 }
 
 #[test]
+fn a_charge_by_a_limit_for_one_call_is_taken_back_by_that_limit() {
+    for algorithm in [AlgorithmKind::Gcra, AlgorithmKind::FixedWindow, AlgorithmKind::SlidingWindow] {
+        let options = RateLimiterOptions::by(algorithm, 1, 1_000);
+        let limiter = RateLimiter::new("plans", options.try_into().expect("valid"));
+        let call = |cost| limiter.consume_with_limit(client("a"), cost, 10, 0).expect("open");
+        call(5);
+        let decision = call(2);
+        limiter.undo(client("a"), 2, &decision.receipt, 0).expect("open");
+        assert_eq!(call(1).remaining, 4, "{algorithm}: five stay charged");
+    }
+}
+
+#[test]
 fn penalize_stops_at_an_empty_bucket() {
     let limiter = limiter(10, 1_000);
     limiter.penalize(client("a"), 1_000_000, 0).expect("open");
@@ -257,6 +270,22 @@ fn a_limit_for_one_call_keeps_what_was_used() {
     let decision = limiter.consume_with_limit(client("a"), 5, 10, 0).expect("open");
     assert_eq!((decision.allowed, decision.remaining, decision.reset_after), (true, 5, SECOND / 2));
     assert_eq!(limiter.consume_with_limit(client("a"), 1, 0, 0).expect_err("none").code(), "INVALID_OPTION");
+}
+
+#[test]
+fn a_clock_set_back_makes_nobody_wait_for_the_time_it_showed() {
+    for algorithm in [AlgorithmKind::Gcra, AlgorithmKind::FixedWindow, AlgorithmKind::SlidingWindow] {
+        let options = RateLimiterOptions { max_keys: 1, ..RateLimiterOptions::by(algorithm, 2, 60_000) };
+        let limiter = RateLimiter::new("test", options.try_into().expect("valid"));
+        let (later, earlier) = (2_500_000_000 * SECOND, 1_500_000_000 * SECOND);
+        admitted(&limiter, client("a"), 2, later);
+        admitted(&limiter, client("b"), 2, later + 600 * SECOND);
+        limiter.clock_was_set_back(earlier);
+        assert_eq!(admitted(&limiter, client("b"), 2, earlier + 60 * SECOND), 2, "{algorithm}");
+        assert_eq!(admitted(&limiter, client("c"), 2, earlier + 300 * SECOND), 2, "{algorithm}: a newcomer");
+        let told = limiter.consume(client("c"), 1, earlier + 300 * SECOND).expect("open");
+        assert!(told.retry_after.expect("some") <= 120 * SECOND, "{algorithm}");
+    }
 }
 
 #[test]

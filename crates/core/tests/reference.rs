@@ -47,6 +47,7 @@ impl Naive {
         let Self { debt, seen, end, index, prev, curr, .. } = *self;
         *self = Self { debt, seen, end, index, prev, curr, ..Self::new(limit) };
         self.debt = self.debt.min(self.burst * self.interval());
+        self.end = self.end.min(self.seen + self.window);
     }
 
     fn interval(&self) -> u128 {
@@ -132,6 +133,8 @@ enum Operation {
     Block(u64),
     Reset,
     SetLimit(u64),
+    /// Of a limit whose window may change.
+    SetWindow(u64),
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
@@ -143,6 +146,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => (1_u64..400).prop_map(Operation::Block),
         1 => Just(Operation::Reset),
         1 => (1_u64..12).prop_map(Operation::SetLimit),
+        1 => prop_oneof![Just(10_u64), Just(100), Just(600_000), Just(30 * 86_400_000)].prop_map(Operation::SetWindow),
     ]
 }
 
@@ -225,6 +229,12 @@ fn compare(
             }
             Operation::SetLimit(units) => {
                 options.limits[0].quota.limit = units;
+                limiter.reconfigure(options.clone(), at).expect("valid");
+                naive[0].reconfigure(&options.limits[0]);
+            }
+            Operation::SetWindow(_) if options.limits[0].algorithm == AlgorithmKind::SlidingWindow => {}
+            Operation::SetWindow(ms) => {
+                options.limits[0].quota.window_ms = ms;
                 limiter.reconfigure(options.clone(), at).expect("valid");
                 naive[0].reconfigure(&options.limits[0]);
             }

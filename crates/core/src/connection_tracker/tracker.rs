@@ -251,6 +251,13 @@ impl ConnectionTracker {
         }
     }
 
+    /// The clock was set back, by hand, in a test.
+    pub fn clock_was_set_back(&self, now: u64) {
+        if let Some(opens) = &self.opens {
+            opens.clock_was_set_back(now);
+        }
+    }
+
     /// What counts as idle by default, in milliseconds.
     #[must_use]
     pub fn idle_timeout_ms(&self) -> Option<u64> {

@@ -11,6 +11,10 @@ use super::fixed_window::FixedWindow;
 use super::gcra::Gcra;
 use super::sliding_window::SlidingWindow;
 
+/// How late a thread may be between reading its clock and deciding, an hour in nanoseconds. What a word of
+/// windows says of the time ahead is believed no further, as it may be of a time long gone.
+pub(super) const LATE: u64 = 3_600_000_000_000;
+
 /// Why a call was refused: what it waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Refused {
@@ -72,7 +76,6 @@ impl Algorithm {
     /// The state after taking back a charge of `cost` that was made at `charge.at`. What time or a new
     /// window has given back since is not given a second time.
     pub(crate) fn undo(&self, state: u64, now: u64, cost: u64, charge: ChargedAt) -> u64 {
-        let cost = cost.min(self.capacity());
         match self {
             Self::Gcra(rate) => rate.undo(state, now, cost, charge.settles),
             Self::FixedWindow(rate) => rate.undo(state, now, cost, charge.settles),

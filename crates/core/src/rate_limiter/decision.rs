@@ -36,6 +36,8 @@ pub struct Decision {
 pub struct Receipt {
     /// The time at which the call was judged.
     pub at: u64,
+    /// The limit it was judged by, which may have been one for this call; of several limits, the first.
+    pub limit: u64,
     /// For each limit, when it will have forgotten the charge.
     pub settles: [u64; MAX_LIMITS],
 }
@@ -132,7 +134,7 @@ impl Charge {
     }
 
     fn receipt(&self, rules: &[Rule]) -> Receipt {
-        let mut receipt = Receipt { at: self.now, ..Receipt::default() };
+        let mut receipt = Receipt { at: self.now, limit: rules[0].limit, ..Receipt::default() };
         for ((rule, word), settles) in rules.iter().zip(self.words).zip(&mut receipt.settles) {
             *settles = self.now + rule.algorithm.reset_after(word, self.now);
         }

@@ -3,9 +3,12 @@
 //! The word is `end : 62 - c | count : c`. `c` is the width of the limit at creation and 20 at least; `end`
 //! is the end of the window in units of a sixteenth of a millisecond or coarser, rounded up, modulo its
 //! field. A window is told from an old one by its distance from now, so no epoch is needed: an end is
-//! ahead if it lies within [`REACH`] windows ahead. (A client that comes back after the field went round,
-//! which takes years for common limits, may for once find an old window running.)
+//! ahead if it lies within [`REACH`] of the longest window that the limiter has had. (A client that comes
+//! back just before the field has gone round, which takes a year for a limit of five million a day and nine
+//! years for common limits, may for once find an old window running.)
 
+use super::algorithm::LATE;
+use crate::clock::MS;
 use crate::{Error, Result};
 
 /// The finest unit of time: 1/16 ms. Whole milliseconds are whole units, and windows end on them exactly.
@@ -17,7 +20,12 @@ const LEAST_COUNT_BITS: u32 = 20;
 /// The end needs this many: a window is then 1000 units at least, and the field goes round rarely.
 const LEAST_END_BITS: u32 = 30;
 
-/// A thread may be so many windows late: what then seems far ahead is still a window that runs.
+/// A window has so many units at least: 10 ms of the finest, else enough for an end that is true to 0.1 %.
+const LEAST_UNITS_OF_FINEST: u64 = 160;
+const LEAST_UNITS: u64 = 1_000;
+
+/// A thread may be so many windows late, or [`LATE`] where that is less: what then seems far ahead is still a
+/// window that runs.
 const REACH: u64 = 1_024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +33,9 @@ pub(crate) struct FixedWindow {
     limit: u64,
     window: u64,
     layout: Layout,
+    /// How many units ahead an end may lie. It never shrinks: the words of a longer window that this one
+    /// replaces stay readable.
+    reach: u64,
 }
 
 /// How the word is divided; fixed at creation.
@@ -52,31 +63,42 @@ impl Layout {
         let unit = (0..32).map(|doublings| FINEST_UNIT << doublings).find(|unit| fits(*unit));
         Self { count_bits, unit: unit.unwrap_or(u64::MAX) }
     }
+
+    /// What is too short would not end true to 0.1 %; what is too long would go round the field.
+    fn check_window(self, option: &str, window: u64) -> Result<()> {
+        let units = if self.unit == FINEST_UNIT { LEAST_UNITS_OF_FINEST } else { LEAST_UNITS };
+        let (least, most) = (self.unit * units, self.unit.saturating_mul(self.end_mask() / 4));
+        let accepted = if window < least {
+            format!("a window of at least {} ms", least.div_ceil(MS))
+        } else if window > most {
+            format!("a window of at most {} ms", most / MS)
+        } else {
+            return Ok(());
+        };
+        let given = format!("{} ms", window / MS);
+        Err(Error::invalid_option(&format!("{option}, window"), given, accepted))
+    }
+
+    fn end_mask(self) -> u64 {
+        (1 << (BITS - self.count_bits)) - 1
+    }
 }
 
 impl FixedWindow {
-    /// `layout` is that of creation, where the limit is changed later. `option` names the limit in errors.
-    pub(crate) fn new(option: &str, limit: u64, window: u64, layout: Option<Layout>) -> Result<Self> {
-        let layout = layout.unwrap_or_else(|| Layout::new(limit, window));
+    /// `existing` is the one it replaces, whose words it reads. `option` names the limit in errors.
+    pub(crate) fn new(option: &str, limit: u64, window: u64, existing: Option<&Self>) -> Result<Self> {
+        let layout = existing.map_or_else(|| Layout::new(limit, window), |existing| existing.layout);
         let most = (1 << layout.count_bits) - 1;
         if limit > most || layout.count_bits > BITS - LEAST_END_BITS {
             let most = most.min((1 << (BITS - LEAST_END_BITS)) - 1);
             let accepted = format!("at most {most} for a fixed window of this limiter");
             return Err(Error::invalid_option(option, limit, accepted));
         }
-        if window < layout.unit * 160 {
-            let accepted = format!("a window of at least {} ms", (layout.unit * 160).div_ceil(1_000_000));
-            return Err(Error::invalid_option(
-                &format!("{option}, window"),
-                format!("{} ms", window / 1_000_000),
-                accepted,
-            ));
-        }
-        Ok(Self { limit, window, layout })
-    }
-
-    pub(crate) const fn layout(&self) -> Layout {
-        self.layout
+        layout.check_window(option, window)?;
+        let reach = window + window.saturating_mul(REACH).min(LATE);
+        let reach = (reach.div_ceil(layout.unit) + 1).min(layout.end_mask() / 2);
+        let reach = existing.map_or(reach, |existing| existing.reach.max(reach));
+        Ok(Self { limit, window, layout, reach })
     }
 
     pub(crate) const fn capacity(&self) -> u64 {
@@ -110,9 +132,14 @@ impl FixedWindow {
         }
     }
 
-    /// `settles_at` is the end of the window that was charged.
+    /// `settles_at` is the end of the window that was charged. What it counts beyond the limit stays counted:
+    /// some calls have a limit of their own.
     pub(crate) fn undo(&self, state: u64, now: u64, cost: u64, settles_at: u64) -> u64 {
-        if now < settles_at { self.refund(state, now, cost) } else { state }
+        match self.running(state, now) {
+            Some(_) if now >= settles_at => state,
+            Some(Running { end, count, .. }) if count > cost => self.word(end, count - cost),
+            _ => 0,
+        }
     }
 
     pub(crate) fn remaining(&self, state: u64, now: u64) -> u64 {
@@ -138,9 +165,8 @@ impl FixedWindow {
     fn running(&self, state: u64, now: u64) -> Option<Running> {
         let Layout { count_bits, unit } = self.layout;
         let (end, count) = (state >> count_bits, state & ((1 << count_bits) - 1));
-        let ahead = end.wrapping_sub(now / unit) & self.end_mask();
-        let reach = (self.window.div_ceil(unit) + 1).saturating_mul(REACH).min(self.end_mask() / 2);
-        (count > 0 && (1..=reach).contains(&ahead)).then(|| Running {
+        let ahead = end.wrapping_sub(now / unit) & self.layout.end_mask();
+        (count > 0 && (1..=self.reach).contains(&ahead)).then(|| Running {
             end,
             count,
             left: ahead * unit - now % unit,
@@ -148,11 +174,7 @@ impl FixedWindow {
     }
 
     fn end_of_new(&self, now: u64) -> u64 {
-        (now + self.window).div_ceil(self.layout.unit) & self.end_mask()
-    }
-
-    fn end_mask(&self) -> u64 {
-        (1 << (BITS - self.layout.count_bits)) - 1
+        (now + self.window).div_ceil(self.layout.unit) & self.layout.end_mask()
     }
 
     fn word(&self, end: u64, count: u64) -> u64 {
@@ -163,8 +185,6 @@ impl FixedWindow {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const MS: u64 = 1_000_000;
 
     fn window(limit: u64, window_ms: u64) -> FixedWindow {
         FixedWindow::new("limit", limit, window_ms * MS, None).expect("valid")
@@ -199,6 +219,17 @@ mod tests {
         }
     }
 
+    /// Its end is as far behind as it seems ahead.
+    #[test]
+    fn a_client_that_was_long_away_finds_no_old_window() {
+        let day = 86_400_000;
+        let daily = window(5_000_000, day);
+        let spent = daily.decide(0, 0, 5_000_000).expect("first");
+        for days in 1..390 {
+            assert_eq!(daily.remaining(spent, days * day * MS), 5_000_000, "after {days} days");
+        }
+    }
+
     #[test]
     fn giving_everything_back_forgets_the_window() {
         let minute = window(3, 60_000);
@@ -212,7 +243,7 @@ mod tests {
     fn adopts_no_window_longer_than_its_own() {
         let hour = window(5, 3_600_000);
         let used = hour.decide(0, 0, 5).expect("first");
-        let minute = FixedWindow::new("limit", 5, 60_000 * MS, Some(hour.layout())).expect("valid");
+        let minute = FixedWindow::new("limit", 5, 60_000 * MS, Some(&hour)).expect("valid");
         let adopted = minute.adopt(used, 1_000 * MS);
         assert_eq!(minute.decide(adopted, 1_000 * MS, 1), Err(60_000 * MS));
         assert_eq!(minute.adopt(adopted, 2_000 * MS), adopted);
@@ -225,11 +256,41 @@ mod tests {
         let error = FixedWindow::new("limit", 1 << 32, month, None).expect_err("too wide");
         assert!(error.to_string().contains("limit is 4294967296; accepted: at most 4294967295"), "{error}");
         assert!(FixedWindow::new("limit", 1, 10 * MS, None).is_ok());
+        let century = 36_525 * 86_400_000 * MS;
+        assert!(FixedWindow::new("limit", (1 << 32) - 1, century, None).is_ok());
         assert!(FixedWindow::new("limit", 1, 9 * MS, None).is_err());
         let created = window(100, 1_000);
         assert!(
-            FixedWindow::new("limit", 1 << 21, 1_000 * MS, Some(created.layout())).is_err(),
+            FixedWindow::new("limit", 1 << 21, 1_000 * MS, Some(&created)).is_err(),
             "the cell is narrower"
         );
+    }
+
+    /// What a thousand windows of its own do not span is still read, and cut.
+    #[test]
+    fn adopts_what_a_much_longer_window_has_left() {
+        let month = window(5, 30 * 86_400_000);
+        let used = month.decide(0, 0, 5).expect("first");
+        let second = FixedWindow::new("limit", 5, 1_000 * MS, Some(&month)).expect("valid");
+        let adopted = second.adopt(used, 400 * MS);
+        assert_eq!(second.decide(adopted, 400 * MS, 1), Err(1_000 * MS));
+        assert_eq!(second.remaining(adopted, 1_400 * MS), 5);
+        // Before the cut it is refused, not forgotten.
+        assert!(second.decide(used, 400 * MS, 1).is_err());
+    }
+
+    #[test]
+    fn no_window_is_replaced_by_one_that_its_word_cannot_hold() {
+        let wide = window(1 << 31, 1_000);
+        let hour = FixedWindow::new("limit", 1, 3_600_000 * MS, Some(&wide)).expect("fits");
+        assert_eq!(hour.decide(hour.decide(0, 0, 1).expect("first"), 0, 1), Err(3_600_000 * MS));
+        let error = FixedWindow::new("limit", 1, 86_400_000 * MS, Some(&wide)).expect_err("too long");
+        assert!(
+            error.to_string().contains("window is 86400000 ms; accepted: a window of at most"),
+            "{error}"
+        );
+        let coarse = window((1 << 32) - 1, 30 * 86_400_000);
+        assert!(FixedWindow::new("limit", 1, 60_000 * MS, Some(&coarse)).is_err(), "500 units are too few");
+        assert!(FixedWindow::new("limit", 1, 600_000 * MS, Some(&coarse)).is_ok());
     }
 }

@@ -45,7 +45,7 @@ impl Gcra {
     /// `settles_at` is when the charge, and what was owed before it, has drained: what drained already is
     /// not given back a second time.
     pub(crate) fn undo(&self, tat: u64, now: u64, cost: u64, settles_at: u64) -> u64 {
-        let credit = (cost * self.emission_interval).min(settles_at.saturating_sub(now));
+        let credit = cost.saturating_mul(self.emission_interval).min(settles_at.saturating_sub(now));
         tat.saturating_sub(credit).max(now)
     }
 

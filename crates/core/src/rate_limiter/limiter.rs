@@ -151,7 +151,7 @@ impl RateLimiter {
     pub fn undo(&self, key: KeyHash, cost: u64, receipt: &Receipt, now: u64) -> Result<()> {
         self.check_call(cost)?;
         self.table.existing(key, |cell| {
-            let config = self.config.load();
+            let config = self.config.load().judging_by(receipt.limit);
             cell.update(|words| {
                 let mut next = *words;
                 for ((rule, word), settles) in config.rules.iter().zip(&mut next).zip(receipt.settles) {
@@ -209,17 +209,44 @@ impl RateLimiter {
     /// Changes the options for all threads at once. What clients have used stays used, as far as the new
     /// limits could have left it. One pass over the table.
     pub fn reconfigure(&self, options: RateLimiterOptions, now: u64) -> Result<()> {
-        self.check_open()?;
         let _one_at_a_time = self.reconfiguring.lock();
+        self.replace_options(options, now)
+    }
+
+    /// As [`reconfigure`](Self::reconfigure), where the options in force are still of `generation`: for
+    /// options that were made of them. False when others came between, and nothing was changed.
+    pub fn reconfigure_since(&self, generation: u64, options: RateLimiterOptions, now: u64) -> Result<bool> {
+        let _one_at_a_time = self.reconfiguring.lock();
+        if self.config.load().generation != generation {
+            return Ok(false);
+        }
+        self.replace_options(options, now).map(|()| true)
+    }
+
+    /// The caller holds `reconfiguring`.
+    fn replace_options(&self, options: RateLimiterOptions, now: u64) -> Result<()> {
+        self.check_open()?;
         let config = Arc::new(self.config.load().replaced_by(options)?);
         self.config.store(Arc::clone(&config));
         // Decisions load the options under the locks that `adapt` takes: those made before it are adapted,
         // those made after it know the new options.
-        self.table.adapt(|cell| {
+        self.adopt(&config, u64::MAX, now);
+        Ok(())
+    }
+
+    /// The clock was set back, by hand, in a test: nobody is to wait for the time that it showed before. Blocks
+    /// end when they were to end.
+    pub fn clock_was_set_back(&self, now: u64) {
+        let _one_at_a_time = self.reconfiguring.lock();
+        self.adopt(&self.config.load(), now, now);
+    }
+
+    /// Cuts what clients owe to what these options could have left at `now`.
+    fn adopt(&self, config: &RateLimiterConfig, latest: u64, now: u64) {
+        self.table.adapt(latest, |cell| {
             let adopt = |rule: &Rule, word| rule.algorithm.adopt(word, now);
             cell.update(|words| Step::Write(each(&config.rules, words, adopt), ()));
         });
-        Ok(())
     }
 
     /// The options in force.

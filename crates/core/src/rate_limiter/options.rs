@@ -1,6 +1,7 @@
 //! Options of a limiter, and what of them is valid.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::algorithm::Algorithm;
 use super::quota::{Quota, check_range};
@@ -111,6 +112,12 @@ impl RateLimiterConfig {
         &self.options
     }
 
+    /// How often the limiter was reconfigured before these came into force.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// Options to come into force after these, for the same table and the same words in it.
     pub(crate) fn replaced_by(&self, options: RateLimiterOptions) -> Result<Self> {
         for (option, fixed, given) in [
@@ -136,6 +143,17 @@ impl RateLimiterConfig {
         single.quota = Quota { limit, burst: None, ..single.quota };
         let config = Self::build(options, Some(self))?;
         Ok(Self { generation: self.generation, ..config })
+    }
+
+    /// These options, as a call was judged by them whose limit may have been its own.
+    pub(crate) fn judging_by(self: &Arc<Self>, limit: u64) -> Arc<Self> {
+        match &self.rules[..] {
+            // A limit that is not valid with these options was one of others, which are no more.
+            [rule] if rule.limit != limit => {
+                self.with_limit(limit).map_or_else(|_| Arc::clone(self), Arc::new)
+            }
+            _ => Arc::clone(self),
+        }
     }
 
     fn build(options: RateLimiterOptions, existing: Option<&Self>) -> Result<Self> {
@@ -176,6 +194,7 @@ impl RateLimiterConfig {
         let of_single = |text: fn(&LimitOptions) -> String| single.map_or_else(|| "none".to_owned(), text);
         vec![
             ("limits", several),
+            ("limits[0].name", of_single(|limit| limit.name.clone())),
             ("limit", of_single(|limit| limit.quota.limit.to_string())),
             ("window", of_single(|limit| format!("{} ms", limit.quota.window_ms))),
             ("burst", of_single(|limit| limit.quota.burst.unwrap_or(limit.quota.limit).to_string())),

@@ -84,7 +84,7 @@ impl Quota {
                 SlidingWindow::new(&option, self.limit, window, None).map(Algorithm::SlidingWindow)
             }
             (_, Some(Algorithm::FixedWindow(rate))) => {
-                FixedWindow::new(&option, self.limit, window, Some(rate.layout())).map(Algorithm::FixedWindow)
+                FixedWindow::new(&option, self.limit, window, Some(rate)).map(Algorithm::FixedWindow)
             }
             _ => FixedWindow::new(&option, self.limit, window, None).map(Algorithm::FixedWindow),
         }

@@ -8,6 +8,7 @@
 //! least; the index of the window is kept modulo its field. (A client that comes back after exactly 2^22
 //! windows, where c is 20, may for once find an old count: after 48 days where a window is a second.)
 
+use super::algorithm::LATE;
 use crate::{Error, Result};
 
 /// Bits of the word; two are left for a table that wants to mark kinds of words.
@@ -15,7 +16,8 @@ const BITS: u32 = 62;
 const LEAST_COUNT_BITS: u32 = 20;
 const MOST_COUNT_BITS: u32 = 23;
 
-/// A thread may be so many windows late: a count that then seems to be of the future is of the present.
+/// A thread may be so many windows late, or [`LATE`] where that is less, but always one: a count that then
+/// seems to be of the future is of the present.
 const REACH: u64 = 1_024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +160,9 @@ impl SlidingWindow {
             0 => Counts { index, prev, curr, elapsed },
             1 => Counts { index: present, prev: curr, curr: 0, elapsed },
             // The thread is late: it decides as at the start of the window that the word is of.
-            age if age > self.index_mask() - REACH && state != 0 => Counts { index, prev, curr, elapsed: 0 },
+            age if age > self.index_mask() - self.reach() && state != 0 => {
+                Counts { index, prev, curr, elapsed: 0 }
+            }
             _ => Counts { index: present, prev: 0, curr: 0, elapsed },
         }
     }
@@ -167,6 +171,10 @@ impl SlidingWindow {
     fn late_by(&self, counts: Counts, now: u64) -> u64 {
         let windows = counts.index.wrapping_sub(now / self.window) & self.index_mask();
         if windows == 0 { 0 } else { windows * self.window - now % self.window }
+    }
+
+    fn reach(&self) -> u64 {
+        REACH.min(LATE / self.window).max(1)
     }
 
     fn index_mask(&self) -> u64 {

@@ -150,8 +150,10 @@ impl Table {
 
     /// Changes every cell, while no decision is made on it. A decision that is made later sees what was
     /// written before this call, a newcomer's too: this takes every lock under which they are made.
-    pub(crate) fn adapt(&self, change: impl Fn(&Cell)) {
-        let _no_newcomers = self.places.lock();
+    /// Newcomers count from `latest` at the latest.
+    pub(crate) fn adapt(&self, latest: u64, change: impl Fn(&Cell)) {
+        let mut places = self.places.lock();
+        places.watermark = places.watermark.min(latest);
         for cell in self.cells.iter_mut() {
             change(&cell);
         }
