@@ -1,0 +1,25 @@
+// Where and with what it was measured.
+import { readFileSync } from 'node:fs';
+import os from 'node:os';
+import { peers } from './setup.mjs';
+
+export const cores = os.availableParallelism();
+
+export function describeMachine() {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  return {
+    CPU: `${os.cpus()[0]?.model ?? process.arch}, ${cores} ${cores === 1 ? 'core' : 'cores'}`,
+    system: `${os.type()} ${os.release().split('-')[0]}, ${process.arch}`,
+    'Node.js': `${process.versions.node} (V8 ${process.versions.v8})`,
+    sluice: version,
+    against: Object.entries(peers)
+      .map((peer) => peer.join(' '))
+      .join(', '),
+    date: new Date().toISOString().slice(0, 10),
+  };
+}
+
+/** How many threads of all processes want a core; ours is one of them. */
+export function load() {
+  return os.loadavg()[0];
+}

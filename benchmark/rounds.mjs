@@ -1,0 +1,59 @@
+// The harness: every case once per round, in another order each time, so noise meets all of them alike.
+
+const BATCH_MS = 4;
+
+/**
+ * A loop of its own for a case: in one that several share, V8 would no longer know which function it calls,
+ * and all would cost more. A batch goes on where the last one ended, and tells how many calls answered yes.
+ */
+export function loopOver(items, call, isAsync = false) {
+  const last = items.length - 1; // a power of two less one
+  const source = `let next = 0;
+  return ${isAsync ? 'async ' : ''}function batch(count) {
+    let yes = 0;
+    let i = next & ${last};
+    for (const end = i + count; i < end; i++) if (${isAsync ? 'await ' : ''}call(items[i & ${last}])) yes++;
+    next = i;
+    return yes;
+  }`;
+  return new Function('items', 'call', source)(items, call);
+}
+
+/** Nanoseconds per call of each case in each round: a row per case. */
+export async function measure(cases, rounds) {
+  const counts = [];
+  for (const { batch } of cases) counts.push(await calibrate(batch));
+  const samples = cases.map(() => []);
+  for (let round = 0; round < rounds; round++) {
+    for (const index of shuffled(cases.length)) samples[index].push(await time(cases[index], counts[index]));
+  }
+  return samples;
+}
+
+async function time({ batch, admits, name }, count) {
+  const startedAt = performance.now();
+  const yes = await batch(count);
+  const ns = ((performance.now() - startedAt) * 1e6) / count;
+  const expected = admits ? count : 0;
+  if (yes !== expected) throw new Error(`${name}: ${yes} of ${count} calls passed, not ${expected}`);
+  return ns;
+}
+
+/** Also warms up: V8 has optimised what ran for so long. */
+async function calibrate(batch) {
+  for (let count = 1_000; ; count *= 2) {
+    const startedAt = performance.now();
+    await batch(count);
+    const ms = performance.now() - startedAt;
+    if (ms > 5 * BATCH_MS) return Math.ceil((count * BATCH_MS) / ms);
+  }
+}
+
+function shuffled(length) {
+  const order = Array.from({ length }, (_, index) => index);
+  for (let last = length - 1; last > 0; last--) {
+    const other = Math.floor(Math.random() * (last + 1));
+    [order[last], order[other]] = [order[other], order[last]];
+  }
+  return order;
+}
