@@ -10,6 +10,8 @@ const { warnOnce } = require('./warn-once');
  */
 const NO_ADDRESS = 'unknown';
 
+const READ_MORE = 'See docs/middleware.md#who-the-client-is in the package.';
+
 /**
  * Who sent a request: the key of its client's address. What Express and Fastify were told about proxies is
  * not asked.
@@ -59,6 +61,7 @@ function warnOfUntrustedForwarding() {
     'SLUICE_UNTRUSTED_FORWARDED_FOR',
     'A request carries X-Forwarded-For but `trustedProxies` is empty: the header is ignored, the client is ' +
       "the socket's address. Behind a proxy all clients share one quota until `trustedProxies` names it.",
+    READ_MORE,
   );
 }
 
@@ -67,6 +70,7 @@ function warnOfMissingAddress() {
     'SLUICE_NO_CLIENT_ADDRESS',
     'A request came over a socket without an address, as Unix sockets are: all such requests share one ' +
       'quota. Give `key` to tell their clients apart.',
+    READ_MORE,
   );
 }
 

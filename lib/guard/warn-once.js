@@ -2,7 +2,10 @@
 
 const warned = new Set();
 
-/** A process warning, once per thread and code: what is wrong is the server's set-up, not one request. */
+/**
+ * A process warning, once per thread and code: what is wrong is the server's set-up, not one request. `detail`
+ * says where more is to be read.
+ */
 function warnOnce(code, message, detail) {
   if (warned.has(code)) return;
   warned.add(code);
