@@ -4,30 +4,19 @@ import { once } from 'node:events';
 import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import express5 from 'express';
 import express4 from 'express4';
 import { RateLimiter } from '../index.js';
 import sluice from '../lib/express.js';
-import testing from '../lib/testing.js';
 import { ask, connectIdly, read, serve, statuses } from './helpers/http.mjs';
+import { freshNames, stopClock } from './helpers/setup.mjs';
 
 const ONCE = { limit: 1, window: '10s' };
 
-let clock;
-before(() => {
-  clock = testing.manualClock();
-  clock.set(1_000_000);
-});
-after(() => clock.restore());
-
-let names = 0;
-/** Instances live as long as the process: every test has names of its own. */
-function freshName() {
-  names += 1;
-  return `express-${names}`;
-}
+const clock = stopClock();
+const freshName = freshNames('express');
 
 function throwing(error) {
   return () => {

@@ -2,30 +2,19 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import Fastify from 'fastify';
 import { RateLimiter } from '../index.js';
 import sluice from '../lib/fastify.js';
-import testing from '../lib/testing.js';
 import { ask, connectIdly, read, statuses } from './helpers/http.mjs';
+import { freshNames, stopClock } from './helpers/setup.mjs';
 
 const ONCE = { limit: 1, window: '10s' };
 const TWICE = { limit: 2, window: '10s' };
 
-let clock;
-before(() => {
-  clock = testing.manualClock();
-  clock.set(1_000_000);
-});
-after(() => clock.restore());
-
-let names = 0;
-/** Instances live as long as the process: every test has names of its own. */
-function freshName() {
-  names += 1;
-  return `fastify-${names}`;
-}
+const clock = stopClock();
+const freshName = freshNames('fastify');
 
 /** A Fastify behind a guard, with the route `/`; `declare` adds more before the plugin has been loaded. */
 function guarded(t, options, { declare = () => {}, ...fastifyOptions } = {}) {

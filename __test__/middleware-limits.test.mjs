@@ -2,27 +2,17 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import express5 from 'express';
 import express4 from 'express4';
 import Fastify from 'fastify';
 import express from '../lib/express.js';
 import fastifyPlugin from '../lib/fastify.js';
-import testing from '../lib/testing.js';
 import { ask, serve, statuses } from './helpers/http.mjs';
+import { freshNames, stopClock } from './helpers/setup.mjs';
 
-let clock;
-before(() => {
-  clock = testing.manualClock();
-  clock.set(1_000_000);
-});
-after(() => clock.restore());
-
-let names = 0;
-function freshName() {
-  names += 1;
-  return `middleware-limits-${names}`;
-}
+const clock = stopClock();
+const freshName = freshNames('middleware-limits');
 
 /** A server that answers /200 with 200 and so on; `answer` may do so in another way. Its port and guard. */
 const FRAMEWORKS = {
