@@ -273,6 +273,18 @@ fn a_limit_for_one_call_keeps_what_was_used() {
 }
 
 #[test]
+fn a_limit_for_one_call_is_told_when_the_table_is_full() {
+    let options =
+        RateLimiterOptions { max_keys: 1, overflow: Overflow::Deny, ..RateLimiterOptions::new(1, 1_000) };
+    let limiter = RateLimiter::new("small", options.try_into().expect("valid"));
+    assert!(limiter.consume_with_limit(client("a"), 1, 7, 0).expect("open").allowed);
+    let refused = limiter.consume_with_limit(client("b"), 1, 7, 0).expect("open");
+    assert_eq!((refused.allowed, refused.limit), (false, 7));
+    assert_eq!(limiter.consume_with_limit(client("c"), 1, 0, 0).expect_err("none").code(), "INVALID_OPTION");
+    assert_eq!(limiter.stats(0).expect("open").size, 1);
+}
+
+#[test]
 fn a_clock_set_back_makes_nobody_wait_for_the_time_it_showed() {
     for algorithm in [AlgorithmKind::Gcra, AlgorithmKind::FixedWindow, AlgorithmKind::SlidingWindow] {
         let options = RateLimiterOptions { max_keys: 1, ..RateLimiterOptions::by(algorithm, 2, 60_000) };

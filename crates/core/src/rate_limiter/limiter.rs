@@ -103,7 +103,11 @@ impl RateLimiter {
                 let decision = charge.describe(&config);
                 (config, decision)
             }
-            Err(full) => (self.config.load(), self.describe_overflow(&full, now)),
+            Err(full) => {
+                let config = self.config.load();
+                let decision = self.describe_overflow(&full, &config, now);
+                (config, decision)
+            }
         };
         self.count(!decision.allowed, &config);
         Ok(decision.pass_if_dry(&config))
@@ -113,16 +117,22 @@ impl RateLimiter {
     /// client has used stays used. For a limiter of one limit.
     pub fn consume_with_limit(&self, key: KeyHash, cost: u64, limit: u64, now: u64) -> Result<Decision> {
         self.check_call(cost)?;
-        let config = self.config.load().with_limit(limit)?;
-        let charged = self.table.with(
-            key,
-            now,
-            |cell, now| lifetime(&config.rules, cell, now),
-            |cell, now| decision::charge(&config.rules, cell, cost, now),
-        );
-        let decision = match charged {
-            Ok(charge) => charge.describe(&config),
-            Err(full) => self.describe_overflow(&full, now),
+        let charged = self.with_cell(key, now, |config, cell, now| {
+            let config = config.with_limit(limit)?;
+            let charge = decision::charge(&config.rules, cell, cost, now);
+            Ok((config, charge))
+        });
+        let (config, decision) = match charged {
+            Ok(charged) => {
+                let (config, charge) = charged?;
+                let decision = charge.describe(&config);
+                (config, decision)
+            }
+            Err(full) => {
+                let config = self.config.load().with_limit(limit)?;
+                let decision = self.describe_overflow(&full, &config, now);
+                (config, decision)
+            }
         };
         self.count(!decision.allowed, &config);
         Ok(decision.pass_if_dry(&config))
@@ -319,8 +329,8 @@ impl RateLimiter {
         self.config.load().options.overflow == Overflow::Deny
     }
 
-    fn describe_overflow(&self, full: &Full, now: u64) -> Decision {
-        let (refused, config) = (self.overflow_refuses(), self.config.load());
+    fn describe_overflow(&self, full: &Full, config: &RateLimiterConfig, now: u64) -> Decision {
+        let refused = self.overflow_refuses();
         let wait = if refused { full.earliest_vacancy.saturating_sub(now) } else { 0 };
         let Rule { limit, algorithm, .. } = &config.rules[0];
         Decision {
