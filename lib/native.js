@@ -7,14 +7,14 @@ const { SluiceError } = require('./errors');
 
 const native = loadBinding();
 
-/** Where native code leaves the numbers of a rich result; read before the next call. */
-const results = new Float64Array(16);
+/** Numbers that pass beside the arguments of native calls and their results; read before the next call. */
+const numbers = new Float64Array(20);
 
 /** What this thread is told by others: subscription number to handler. */
 const handlers = new Map();
 let nextSubscription = 1;
 
-const isFirstLoad = native.attachThread(deliver, results, SluiceError, threadId) === 1;
+const isFirstLoad = native.attachThread(deliver, numbers, SluiceError, threadId) === 1;
 if (isFirstLoad) reapWorkersThatSkipTheirHook();
 warnOfOtherCopies();
 
@@ -79,4 +79,4 @@ function warnOfOtherCopies() {
   });
 }
 
-module.exports = { handlers, native, results, subscribe, unsubscribe };
+module.exports = { handlers, native, numbers, subscribe, unsubscribe };

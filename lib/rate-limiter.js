@@ -1,13 +1,15 @@
 'use strict';
 
 const { invalid } = require('./errors');
-const { native, results } = require('./native');
+const { native, numbers } = require('./native');
 const { checkName, parseDuration } = require('./options');
 const { nativeOptions, replacementOptions } = require('./rate-limiter-options');
 
-// Where native code leaves a decision.
+// Where numbers lie. Native code leaves a decision and its receipt in the first ones.
 const [LIMIT, REMAINING, RESET_AFTER, RETRY_AFTER, MORE_AFTER, WOULD_REFUSE, GENERATION, POLICY, RECEIPT] =
-  results.keys();
+  numbers.keys();
+// What calls per request are given beside their arguments, which cost more.
+const [HANDLE, COST, HASH_HIGH, HASH_LOW] = [16, 17, 18, 19];
 
 /** For the middleware: `consume` with what its headers need, and the policies in force. */
 const kDecide = Symbol('sluice.decide');
@@ -48,11 +50,13 @@ class RateLimiter {
   }
 
   tryConsume(key, cost = 1) {
-    return native.tryConsume(this.#handle, key, cost) === 1;
+    numbers[HANDLE] = this.#handle;
+    return cost === 1 ? native.tryConsumeOne(key) : native.tryConsume(key, cost);
   }
 
   consume(key, cost = 1) {
-    return decision(this.#policyNames, native.consume(this.#handle, key, cost) === 1);
+    numbers[HANDLE] = this.#handle;
+    return decision(this.#policyNames, native.consume(key, cost));
   }
 
   async consumeAsync(key, cost = 1) {
@@ -62,23 +66,26 @@ class RateLimiter {
   /** All keys are looked at before the first is charged, so an error charges nobody. */
   consumeMany(keys, cost = 1) {
     if (!Array.isArray(keys)) throw invalid('INVALID_KEY', 'keys', keys, 'an array of non-empty strings');
-    // A copy has no holes, and nobody changes it between the look and the charge.
+    // A copy has no holes and no getters, and nobody changes it between the look and the charge.
     const given = Array.from(keys);
-    given.forEach((key, index) => {
-      if (typeof key === 'string' && key !== '') return;
-      throw invalid('INVALID_KEY', `keys[${index}]`, key, 'a non-empty string');
-    });
-    return given.map((key) => this.tryConsume(key, cost));
+    const allowed = new Uint8Array(given.length);
+    numbers[HANDLE] = this.#handle;
+    const mistake = native.consumeMany(given, cost, allowed);
+    if (mistake >= 0) {
+      throw invalid('INVALID_KEY', `keys[${mistake}]`, given[mistake], 'a non-empty string');
+    }
+    return Array.from(allowed, Boolean);
   }
 
   peek(key) {
-    return decision(this.#policyNames, native.peek(this.#handle, key) === 1);
+    numbers[HANDLE] = this.#handle;
+    return decision(this.#policyNames, native.peek(key));
   }
 
   /** The key's hash, for calls that need not read the key again. It owns nothing. */
   handle(key) {
     native.hashKey(key);
-    return new KeyHandle(this, this.#handle, this.#policyNames, results[0], results[1]);
+    return new KeyHandle(this, this.#handle, this.#policyNames, numbers[HASH_HIGH], numbers[HASH_LOW]);
   }
 
   refund(key, cost = 1) {
@@ -122,25 +129,26 @@ class RateLimiter {
 
   /** `limit` stands in for the configured one in this call. */
   [kDecide](key, cost = 1, limit = undefined) {
+    numbers[HANDLE] = this.#handle;
     const allowed =
       limit === undefined
-        ? native.consume(this.#handle, key, cost)
+        ? native.consume(key, cost)
         : native.consumeWithLimit(this.#handle, key, cost, limit);
-    const told = decision(this.#policyNames, allowed === 1);
-    told.moreAfterMs = results[MORE_AFTER];
-    if (results[GENERATION] !== this.#generation) this.#policies = undefined;
-    this.#generation = results[GENERATION];
+    const told = decision(this.#policyNames, allowed);
+    told.moreAfterMs = numbers[MORE_AFTER];
+    if (numbers[GENERATION] !== this.#generation) this.#policies = undefined;
+    this.#generation = numbers[GENERATION];
     return told;
   }
 
   /** What `kUndo` needs of the decision that was just made. */
   [kReceipt](key, cost) {
-    return { key, cost, numbers: results.slice(RECEIPT) };
+    return { key, cost, receipt: numbers.slice(RECEIPT, HANDLE) };
   }
 
   /** What time has given back since is not given a second time. */
-  [kUndo]({ key, cost, numbers }) {
-    results.set(numbers, RECEIPT);
+  [kUndo]({ key, cost, receipt }) {
+    numbers.set(receipt, RECEIPT);
     native.undoCharge(this.#handle, key, cost);
   }
 
@@ -175,16 +183,28 @@ class KeyHandle {
   }
 
   tryConsume(cost = 1) {
-    return native.tryConsumeHashed(this.#handle, this.#high, this.#low, cost) === 1;
+    this.#leave(cost);
+    return native.tryConsumeHashed();
   }
 
   consume(cost = 1) {
-    const allowed = native.consumeHashed(this.#handle, this.#high, this.#low, cost) === 1;
-    return decision(this.#policyNames, allowed);
+    this.#leave(cost);
+    return decision(this.#policyNames, native.consumeHashed());
   }
 
   peek() {
-    return decision(this.#policyNames, native.peekHashed(this.#handle, this.#high, this.#low) === 1);
+    this.#leave(1);
+    return decision(this.#policyNames, native.peekHashed());
+  }
+
+  #leave(cost) {
+    if (!(Number.isSafeInteger(cost) && cost > 0)) {
+      throw invalid('INVALID_COST', 'cost', cost, `an integer from 1 to ${Number.MAX_SAFE_INTEGER}`);
+    }
+    numbers[HANDLE] = this.#handle;
+    numbers[COST] = cost;
+    numbers[HASH_HIGH] = this.#high;
+    numbers[HASH_LOW] = this.#low;
   }
 }
 
@@ -192,13 +212,13 @@ class KeyHandle {
 function decision(policyNames, allowed) {
   const told = {
     allowed,
-    limit: results[LIMIT],
-    remaining: results[REMAINING],
-    resetAfterMs: results[RESET_AFTER],
-    retryAfterMs: results[RETRY_AFTER],
-    policy: policyNames[results[POLICY]],
+    limit: numbers[LIMIT],
+    remaining: numbers[REMAINING],
+    resetAfterMs: numbers[RESET_AFTER],
+    retryAfterMs: numbers[RETRY_AFTER],
+    policy: policyNames[numbers[POLICY]],
   };
-  if (results[WOULD_REFUSE] >= 0) told.wouldRefuse = results[WOULD_REFUSE] === 1;
+  if (numbers[WOULD_REFUSE] >= 0) told.wouldRefuse = numbers[WOULD_REFUSE] === 1;
   return told;
 }
 

@@ -1,6 +1,6 @@
 //! `RateLimiter`: raw calls for requests, `#[napi]` for the rest.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use napi::bindgen_prelude::{Env, Result};
 use napi::sys;
@@ -9,12 +9,12 @@ use sluice_core::clock::{self, MS};
 use sluice_core::key_hash::KeyHash;
 use sluice_core::{
     AlgorithmKind, Decision, Instances, LimitOptions, Overflow, Quota, RateLimiter, RateLimiterConfig,
-    RateLimiterOptions, Receipt,
+    RateLimiterOptions, Receipt, Seat,
 };
 
 use crate::error;
 use crate::raw::{Call, Exports};
-use crate::thread::{self, RESULTS};
+use crate::thread;
 
 static LIMITERS: LazyLock<Instances<RateLimiter>> = LazyLock::new(Instances::new);
 
@@ -159,7 +159,7 @@ pub fn reconfigure_rate_limiter(
     options: NativeRateLimiterOptions,
 ) -> Result<bool> {
     let limiter = limiter(handle)?;
-    error::check(&env, limiter.reconfigure_since(generation as u64, options.into(), clock::now()))
+    error::check(&env, limiter.reconfigure_since(generation as u64, options.into(), clock::now))
 }
 
 #[napi]
@@ -194,19 +194,21 @@ pub fn rate_limiter_generation(handle: u32) -> Result<f64> {
     Ok(limiter(handle)?.config().generation() as f64)
 }
 
-fn limiter(handle: u32) -> Result<std::sync::Arc<RateLimiter>> {
-    thread::current()?.limiters.borrow().get(handle).cloned()
+fn limiter(handle: u32) -> Result<Arc<RateLimiter>> {
+    thread::current()?.limiters.borrow().get(handle).map(|seat| Arc::clone(seat.limiter()))
 }
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("tryConsumeOne", try_consume_one)?;
     exports.function("tryConsume", try_consume)?;
+    exports.function("tryConsumeHashed", try_consume_hashed)?;
     exports.function("consume", consume)?;
+    exports.function("consumeHashed", consume_hashed)?;
+    exports.function("consumeMany", consume_many)?;
     exports.function("consumeWithLimit", consume_with_limit)?;
     exports.function("peek", peek)?;
-    exports.function("hashKey", hash_key)?;
-    exports.function("tryConsumeHashed", try_consume_hashed)?;
-    exports.function("consumeHashed", consume_hashed)?;
     exports.function("peekHashed", peek_hashed)?;
+    exports.function("hashKey", hash_key)?;
     exports.function("refund", refund)?;
     exports.function("undoCharge", undo_charge)?;
     exports.function("penalize", penalize)?;
@@ -222,52 +224,134 @@ fn with_limiter<const N: usize, R>(
     call.check(call.on(&call.port.thread().limiters, body)?)
 }
 
-// Where a decision lies in the results array; `lib/rate-limiter.js` reads them in this order.
+// Where numbers lie that pass beside the arguments; `lib/rate-limiter.js` counts in this order.
 const RECEIPT_AT: usize = 8;
 const RECEIPT_LIMIT: usize = 9;
 const RECEIPT_SETTLES: usize = 10;
+const HANDLE: usize = 16;
+const COST: usize = 17;
+const HASH_HIGH: usize = 18;
+const HASH_LOW: usize = 19;
 
-/// Leaves the decision in the results array; answers 1 when allowed.
+/// Runs `body` on this thread's seat at the limiter whose handle JavaScript left.
+#[inline]
+fn with_seat<const N: usize, R>(
+    call: &Call<'_, N>,
+    body: impl FnOnce(&mut Seat) -> sluice_core::Result<R>,
+) -> Result<R> {
+    let handle = call.port.left(HANDLE) as u32;
+    // The borrow ends before JavaScript runs again.
+    let result = body(call.port.thread().limiters.borrow_mut().get_mut(handle)?);
+    call.check(result)
+}
+
+/// The key whose hash JavaScript left.
+#[inline]
+fn hashed<const N: usize>(call: &Call<'_, N>) -> KeyHash {
+    KeyHash::from_halves(call.port.left(HASH_HIGH) as u64, call.port.left(HASH_LOW) as u64)
+}
+
+/// The cost that JavaScript left, which it has found to be valid.
+#[inline]
+fn cost<const N: usize>(call: &Call<'_, N>) -> u64 {
+    call.port.left(COST) as u64
+}
+
+/// Leaves the decision among the numbers.
 fn tell<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<sys::napi_value> {
     let ms = |nanos| clock::ceil_ms(nanos) as f64;
-    let mut numbers = [0.0; RESULTS];
-    numbers[..RECEIPT_AT].copy_from_slice(&[
-        decision.limit as f64,
-        decision.remaining as f64,
-        ms(decision.reset_after),
-        decision.retry_after.map_or(f64::INFINITY, ms),
-        ms(decision.more_after),
-        decision.would_refuse.map_or(-1.0, |refused| f64::from(u8::from(refused))),
-        decision.generation as f64,
-        decision.policy as f64,
-    ]);
-    numbers[RECEIPT_AT] = decision.receipt.at as f64;
-    numbers[RECEIPT_LIMIT] = decision.receipt.limit as f64;
-    for (number, settles) in numbers[RECEIPT_SETTLES..].iter_mut().zip(decision.receipt.settles) {
-        *number = settles as f64;
-    }
-    call.port.leave(numbers);
-    call.int(i32::from(decision.allowed))
+    call.port.leave(
+        0,
+        [
+            decision.limit as f64,
+            decision.remaining as f64,
+            ms(decision.reset_after),
+            decision.retry_after.map_or(f64::INFINITY, ms),
+            ms(decision.more_after),
+            decision.would_refuse.map_or(-1.0, |refused| f64::from(u8::from(refused))),
+            decision.generation as f64,
+            decision.policy as f64,
+            decision.receipt.at as f64,
+            decision.receipt.limit as f64,
+        ],
+    );
+    call.port.leave(RECEIPT_SETTLES, decision.receipt.settles.map(|settles| settles as f64));
+    call.boolean(decision.allowed)
 }
 
-/// The receipt that JavaScript left in the results array. Doubles count today's nanoseconds in steps of
-/// 256, which is the error of what is given back.
+/// The receipt that JavaScript left. Doubles count today's nanoseconds in steps of 256, which is the error of
+/// what is given back.
 fn receipt<const N: usize>(call: &Call<'_, N>) -> Receipt {
-    let numbers = call.port.left();
-    let (at, limit) = (numbers[RECEIPT_AT] as u64, numbers[RECEIPT_LIMIT] as u64);
-    let mut receipt = Receipt { at, limit, ..Receipt::default() };
-    for (settles, number) in receipt.settles.iter_mut().zip(&numbers[RECEIPT_SETTLES..]) {
-        *settles = *number as u64;
-    }
-    receipt
+    let left = |at| call.port.left(at) as u64;
+    let settles = std::array::from_fn(|limit| left(RECEIPT_SETTLES + limit));
+    Receipt { at: left(RECEIPT_AT), limit: left(RECEIPT_LIMIT), settles }
 }
 
-/// `tryConsume(handle, key, cost)`: 1 when the call may pass, 0 when not.
+/// `tryConsumeOne(key)`: whether a call of cost 1 may pass.
+unsafe extern "C" fn try_consume_one(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let key = call.key(0)?;
+        let allowed = with_seat(call, |seat| seat.try_consume(key, 1, clock::now()))?;
+        call.boolean(allowed)
+    })
+}
+
+/// `tryConsume(key, cost)`.
 unsafe extern "C" fn try_consume(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<2>::answer(env, info, |call| {
+        let (key, cost) = (call.key(0)?, call.cost(1)?);
+        let allowed = with_seat(call, |seat| seat.try_consume(key, cost, clock::now()))?;
+        call.boolean(allowed)
+    })
+}
+
+/// `tryConsumeHashed()`.
+unsafe extern "C" fn try_consume_hashed(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    Call::<0>::answer(env, info, |call| {
+        let (key, cost) = (hashed(call), cost(call));
+        let allowed = with_seat(call, |seat| seat.try_consume(key, cost, clock::now()))?;
+        call.boolean(allowed)
+    })
+}
+
+/// `consume(key, cost)`: as `tryConsume`, and the decision among the numbers.
+unsafe extern "C" fn consume(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<2>::answer(env, info, |call| {
+        let (key, cost) = (call.key(0)?, call.cost(1)?);
+        let decision = with_seat(call, |seat| seat.consume(key, cost, clock::now()))?;
+        tell(call, &decision)
+    })
+}
+
+/// `consumeHashed()`.
+unsafe extern "C" fn consume_hashed(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<0>::answer(env, info, |call| {
+        let (key, cost) = (hashed(call), cost(call));
+        let decision = with_seat(call, |seat| seat.consume(key, cost, clock::now()))?;
+        tell(call, &decision)
+    })
+}
+
+/// `consumeMany(keys, cost, allowed: Uint8Array)`: `tryConsume` for each key; -1, or the place of the first
+/// value that is no key, and then nobody is charged.
+unsafe extern "C" fn consume_many(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
-        let (key, cost) = (call.key(1)?, call.cost(2)?);
-        let allowed = with_limiter(call, |limiter| limiter.try_consume(key, cost, clock::now()))?;
-        call.int(i32::from(allowed))
+        let cost = call.cost(1)?;
+        let keys = match call.keys(0)? {
+            Ok(keys) => keys,
+            Err(mistake) => return call.number(mistake as f64),
+        };
+        let mut allowed = call.bytes(2, keys.len())?.iter_mut();
+        let mut tell = |passes| {
+            if let Some(allowed) = allowed.next() {
+                *allowed = u8::from(passes);
+            }
+        };
+        with_seat(call, |seat| seat.try_consume_many(&keys, cost, clock::now(), &mut tell))?;
+        call.int(-1)
     })
 }
 
@@ -284,62 +368,30 @@ unsafe extern "C" fn consume_with_limit(
     })
 }
 
-/// `consume(handle, key, cost)`: as above, and the decision in the results array.
-unsafe extern "C" fn consume(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Call::<3>::answer(env, info, |call| {
-        let (key, cost) = (call.key(1)?, call.cost(2)?);
-        let decision = with_limiter(call, |limiter| limiter.consume(key, cost, clock::now()))?;
-        tell(call, &decision)
-    })
-}
-
-/// `peek(handle, key)`: as `consume` of cost 1, without charging.
+/// `peek(key)`: as `consume` of cost 1, without charging.
 unsafe extern "C" fn peek(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Call::<2>::answer(env, info, |call| {
-        let key = call.key(1)?;
-        let decision = with_limiter(call, |limiter| limiter.peek(key, clock::now()))?;
+    Call::<1>::answer(env, info, |call| {
+        let key = call.key(0)?;
+        let decision = with_seat(call, |seat| seat.peek(key, clock::now()))?;
         tell(call, &decision)
     })
 }
 
-/// `hashKey(key)`: leaves the two halves of the key's hash in the results array.
+/// `peekHashed()`.
+unsafe extern "C" fn peek_hashed(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<0>::answer(env, info, |call| {
+        let key = hashed(call);
+        let decision = with_seat(call, |seat| seat.peek(key, clock::now()))?;
+        tell(call, &decision)
+    })
+}
+
+/// `hashKey(key)`: leaves the two halves of the key's hash.
 unsafe extern "C" fn hash_key(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let (high, low) = KeyHash::halves(call.key(0)?);
-        let mut numbers = [0.0; RESULTS];
-        (numbers[0], numbers[1]) = (high as f64, low as f64);
-        call.port.leave(numbers);
+        call.port.leave(HASH_HIGH, [high as f64, low as f64]);
         call.undefined()
-    })
-}
-
-/// `tryConsumeHashed(handle, high, low, cost)`.
-unsafe extern "C" fn try_consume_hashed(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
-    Call::<4>::answer(env, info, |call| {
-        let (key, cost) = (call.key_halves(1)?, call.cost(3)?);
-        let allowed = with_limiter(call, |limiter| limiter.try_consume(key, cost, clock::now()))?;
-        call.int(i32::from(allowed))
-    })
-}
-
-/// `consumeHashed(handle, high, low, cost)`.
-unsafe extern "C" fn consume_hashed(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Call::<4>::answer(env, info, |call| {
-        let (key, cost) = (call.key_halves(1)?, call.cost(3)?);
-        let decision = with_limiter(call, |limiter| limiter.consume(key, cost, clock::now()))?;
-        tell(call, &decision)
-    })
-}
-
-/// `peekHashed(handle, high, low)`.
-unsafe extern "C" fn peek_hashed(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Call::<3>::answer(env, info, |call| {
-        let key = call.key_halves(1)?;
-        let decision = with_limiter(call, |limiter| limiter.peek(key, clock::now()))?;
-        tell(call, &decision)
     })
 }
 

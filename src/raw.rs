@@ -5,13 +5,14 @@ use std::ffi::{CString, c_void};
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
+use std::slice;
 
 use napi::bindgen_prelude::{Env, Object, Result};
 use napi::{Error, Status, check_status, sys};
 use sluice_core::key_hash::{self, KeyHash};
 
 use crate::error;
-use crate::slab::Slab;
+use crate::slab::{Held, Slab};
 use crate::thread::Port;
 
 /// Code units of a key that are read without asking for its length first.
@@ -116,51 +117,81 @@ impl<const N: usize> Call<'_, N> {
     }
 
     /// A key, exactly: any non-empty string of any code units.
+    #[inline]
     pub(crate) fn key(&self, index: usize) -> Result<KeyHash> {
+        self.key_of(self.args[index])?.ok_or_else(|| error::invalid_key(self.env, self.args[index]))
+    }
+
+    /// The keys of an array; or the place of the first value that is none.
+    pub(crate) fn keys(&self, index: usize) -> Result<std::result::Result<Vec<KeyHash>, usize>> {
+        let mut length = 0;
+        // SAFETY: an argument of the running callback.
+        check_status!(unsafe { sys::napi_get_array_length(self.env, self.args[index], &mut length) })?;
+        let mut keys = Vec::with_capacity(length as usize);
+        for at in 0..length {
+            match self.in_scope(|| self.key_of(self.element(index, at)?))? {
+                Some(key) => keys.push(key),
+                None => return Ok(Err(at as usize)),
+            }
+        }
+        Ok(Ok(keys))
+    }
+
+    fn element(&self, index: usize, at: u32) -> Result<sys::napi_value> {
+        let mut element = ptr::null_mut();
+        // SAFETY: an argument of the running callback.
+        check_status!(unsafe { sys::napi_get_element(self.env, self.args[index], at, &mut element) })?;
+        Ok(element)
+    }
+
+    /// Values that `body` makes are given up after it.
+    fn in_scope<R>(&self, body: impl FnOnce() -> Result<R>) -> Result<R> {
+        let mut scope = ptr::null_mut();
+        // SAFETY: the environment runs this callback; the scope is closed before it returns.
+        check_status!(unsafe { sys::napi_open_handle_scope(self.env, &mut scope) })?;
+        let result = body();
+        // SAFETY: the scope that was opened last.
+        check_status!(unsafe { sys::napi_close_handle_scope(self.env, scope) })?;
+        result
+    }
+
+    /// `None` for what is no key.
+    #[inline]
+    fn key_of(&self, value: sys::napi_value) -> Result<Option<KeyHash>> {
         let mut units = [const { MaybeUninit::<u16>::uninit() }; SHORT_KEY];
         let mut length = 0;
         // SAFETY: an argument of the running callback; Node writes at most `SHORT_KEY` units.
         let status = unsafe {
             sys::napi_get_value_string_utf16(
                 self.env,
-                self.args[index],
+                value,
                 units.as_mut_ptr().cast(),
                 SHORT_KEY,
                 &mut length,
             )
         };
         if status != sys::Status::napi_ok || length == 0 {
-            return Err(error::invalid_key(self.env, self.args[index]));
+            return Ok(None);
         }
         if length == SHORT_KEY - 1 {
             // It may go on: Node cuts what does not fit.
-            return Ok(key_hash::hash_utf16(&self.long_text(index)?));
+            return Ok(Some(key_hash::hash_utf16(&self.long_text(value)?)));
         }
-        // SAFETY: Node wrote the first `length` units.
-        Ok(key_hash::hash_utf16(unsafe { &*(&raw const units[..length] as *const [u16]) }))
+        // SAFETY: Node wrote the first `length` units; their bytes are looked at.
+        let bytes = unsafe { slice::from_raw_parts(units.as_ptr().cast(), 2 * length) };
+        Ok(Some(key_hash::hash_bytes(bytes)))
     }
 
-    /// The key behind a handle: the halves of its hash.
-    pub(crate) fn key_halves(&self, index: usize) -> Result<KeyHash> {
-        Ok(KeyHash::from_halves(self.f64(index)? as u64, self.f64(index + 1)? as u64))
-    }
-
-    fn long_text(&self, index: usize) -> Result<Vec<u16>> {
+    fn long_text(&self, value: sys::napi_value) -> Result<Vec<u16>> {
         let mut length = 0;
         // SAFETY: a string argument of the running callback; without a buffer Node tells its length.
         check_status!(unsafe {
-            sys::napi_get_value_string_utf16(self.env, self.args[index], ptr::null_mut(), 0, &mut length)
+            sys::napi_get_value_string_utf16(self.env, value, ptr::null_mut(), 0, &mut length)
         })?;
         let mut units = vec![0_u16; length + 1];
         // SAFETY: the buffer has room for the text and the terminator Node appends.
         check_status!(unsafe {
-            sys::napi_get_value_string_utf16(
-                self.env,
-                self.args[index],
-                units.as_mut_ptr(),
-                units.len(),
-                &mut length,
-            )
+            sys::napi_get_value_string_utf16(self.env, value, units.as_mut_ptr(), units.len(), &mut length)
         })?;
         units.truncate(length);
         Ok(units)
@@ -185,7 +216,7 @@ impl<const N: usize> Call<'_, N> {
         }
         // Node stops before a character that does not fit: the last three bytes may be missing.
         if length + 4 >= SHORT_KEY {
-            return self.long_text(index).ok().map(|units| String::from_utf16_lossy(&units));
+            return self.long_text(self.args[index]).ok().map(|units| String::from_utf16_lossy(&units));
         }
         // SAFETY: Node wrote the first `length` bytes.
         let bytes = unsafe { &*(&raw const bytes[..length] as *const [u8]) };
@@ -194,24 +225,44 @@ impl<const N: usize> Call<'_, N> {
 
     /// The memory of a `Float64Array` of at least `length` numbers, kept for the life of the environment.
     pub(crate) fn pinned_floats(&self, index: usize, length: usize) -> Result<*mut f64> {
-        let (mut kind, mut found, mut data) = (0, 0, ptr::null_mut());
+        let data = self.typed_array(index, sys::TypedarrayType::float64_array, length)?;
+        self.reference(index)?;
+        Ok(data.cast())
+    }
+
+    /// The memory of a `Uint8Array` of at least `length` bytes, until JavaScript runs again.
+    pub(crate) fn bytes(&self, index: usize, length: usize) -> Result<&mut [u8]> {
+        let data = self.typed_array(index, sys::TypedarrayType::uint8_array, length)?;
+        if length == 0 {
+            return Ok(&mut []);
+        }
+        // SAFETY: the array has so many bytes, an argument keeps it, and nobody else sees it meanwhile.
+        Ok(unsafe { slice::from_raw_parts_mut(data.cast(), length) })
+    }
+
+    fn typed_array(
+        &self,
+        index: usize,
+        kind: sys::napi_typedarray_type,
+        length: usize,
+    ) -> Result<*mut c_void> {
+        let (mut found_kind, mut found, mut data) = (0, 0, ptr::null_mut());
         // SAFETY: an argument of the running callback.
         check_status!(unsafe {
             sys::napi_get_typedarray_info(
                 self.env,
                 self.args[index],
-                &mut kind,
+                &mut found_kind,
                 &mut found,
                 &mut data,
                 ptr::null_mut(),
                 ptr::null_mut(),
             )
         })?;
-        if kind != sys::TypedarrayType::float64_array || found < length {
-            return Err(Error::new(Status::InvalidArg, "sluice: a Float64Array of results is needed"));
+        if found_kind != kind || found < length {
+            return Err(Error::new(Status::InvalidArg, "sluice: a longer typed array is needed"));
         }
-        self.reference(index)?;
-        Ok(data.cast())
+        Ok(data)
     }
 
     /// A strong reference to an argument, which ends with the environment.
@@ -245,6 +296,13 @@ impl<const N: usize> Call<'_, N> {
         Ok(result)
     }
 
+    pub(crate) fn boolean(&self, value: bool) -> Result<sys::napi_value> {
+        let mut result = ptr::null_mut();
+        // SAFETY: the environment runs this callback.
+        check_status!(unsafe { sys::napi_get_boolean(self.env, value, &mut result) })?;
+        Ok(result)
+    }
+
     pub(crate) fn undefined(&self) -> Result<sys::napi_value> {
         let mut result = ptr::null_mut();
         // SAFETY: the environment runs this callback.
@@ -254,9 +312,13 @@ impl<const N: usize> Call<'_, N> {
 
     /// Runs `body` on an instance of this thread, by the handle of argument 0. The borrow of the thread's
     /// handles ends before JavaScript runs again.
-    pub(crate) fn on<T, R>(&self, slab: &RefCell<Slab<T>>, body: impl FnOnce(&T) -> R) -> Result<R> {
+    pub(crate) fn on<H: Held, R>(
+        &self,
+        slab: &RefCell<Slab<H>>,
+        body: impl FnOnce(&H::Instance) -> R,
+    ) -> Result<R> {
         let handle = self.u32(0)?;
-        Ok(body(slab.borrow().get(handle)?))
+        Ok(body(slab.borrow().get(handle)?.instance()))
     }
 
     /// A core error, to be thrown.

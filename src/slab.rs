@@ -3,37 +3,76 @@
 use std::sync::Arc;
 
 use napi::bindgen_prelude::{Error, Result, Status};
+use sluice_core::{RateLimiter, Seat};
+
+/// What a thread keeps of an instance: the instance alone, or more.
+pub(crate) trait Held {
+    type Instance;
+
+    fn hold(instance: Arc<Self::Instance>) -> Self;
+
+    fn instance(&self) -> &Arc<Self::Instance>;
+}
+
+impl<T> Held for Arc<T> {
+    type Instance = T;
+
+    fn hold(instance: Self) -> Self {
+        instance
+    }
+
+    fn instance(&self) -> &Self {
+        self
+    }
+}
+
+impl Held for Seat {
+    type Instance = RateLimiter;
+
+    fn hold(limiter: Arc<RateLimiter>) -> Self {
+        Self::new(limiter)
+    }
+
+    fn instance(&self) -> &Arc<RateLimiter> {
+        self.limiter()
+    }
+}
 
 /// Handles of one kind of instance in one thread. A handle is shared by all JavaScript objects of the
 /// thread that stand for the instance, and free again when the last of them was collected.
 #[derive(Debug)]
-pub(crate) struct Slab<T> {
-    slots: Vec<Option<Slot<T>>>,
+pub(crate) struct Slab<H> {
+    slots: Vec<Option<Slot<H>>>,
 }
 
 #[derive(Debug)]
-struct Slot<T> {
-    instance: Arc<T>,
+struct Slot<H> {
+    held: H,
     holders: u32,
 }
 
-impl<T> Slab<T> {
+impl<H: Held> Slab<H> {
     pub(crate) const fn new() -> Self {
         Self { slots: Vec::new() }
     }
 
-    pub(crate) fn get(&self, handle: u32) -> Result<&Arc<T>> {
+    pub(crate) fn get(&self, handle: u32) -> Result<&H> {
         let slot = self.slots.get(handle as usize).and_then(Option::as_ref);
-        let no_such_handle = || Error::new(Status::InvalidArg, "sluice: no such handle in this thread");
-        slot.map(|slot| &slot.instance).ok_or_else(no_such_handle)
+        slot.map(|slot| &slot.held).ok_or_else(no_such_handle)
+    }
+
+    pub(crate) fn get_mut(&mut self, handle: u32) -> Result<&mut H> {
+        let slot = self.slots.get_mut(handle as usize).and_then(Option::as_mut);
+        slot.map(|slot| &mut slot.held).ok_or_else(no_such_handle)
     }
 
     /// The handle of an instance, for one more holder.
-    pub(crate) fn hold(&mut self, instance: Arc<T>) -> u32 {
-        let taken =
-            |slot: &Option<Slot<T>>| slot.as_ref().is_some_and(|s| Arc::ptr_eq(&s.instance, &instance));
+    pub(crate) fn hold(&mut self, instance: Arc<H::Instance>) -> u32 {
+        let taken = |slot: &Option<Slot<H>>| {
+            slot.as_ref().is_some_and(|slot| Arc::ptr_eq(slot.held.instance(), &instance))
+        };
         let index = self.slots.iter().position(taken).unwrap_or_else(|| self.vacancy());
-        let slot = self.slots[index].get_or_insert(Slot { instance, holders: 0 });
+        let slot = self.slots[index].get_or_insert_with(|| Slot { held: H::hold(instance), holders: 0 });
         slot.holders += 1;
         u32::try_from(index).unwrap_or(u32::MAX)
     }
@@ -54,4 +93,8 @@ impl<T> Slab<T> {
             self.slots.len() - 1
         })
     }
+}
+
+fn no_such_handle() -> Error {
+    Error::new(Status::InvalidArg, "sluice: no such handle in this thread")
 }

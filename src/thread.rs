@@ -15,7 +15,7 @@ use napi::bindgen_prelude::{Env, Error, Result, Status};
 use napi::{check_status, sys};
 use sluice_core::cidr::ClientAddress;
 use sluice_core::mailbox::{Item, Mailbox};
-use sluice_core::{ConnectionTracker, Owner, RateLimiter, Registry};
+use sluice_core::{ConnectionTracker, Owner, Registry, Seat};
 
 use crate::bell::Bell;
 use crate::raw::{Call, Exports};
@@ -25,26 +25,27 @@ use crate::{connection_tracker, listener, registry};
 /// One thread's handles.
 pub(crate) struct Thread {
     pub(crate) owner: Owner,
-    pub(crate) limiters: RefCell<Slab<RateLimiter>>,
-    pub(crate) trackers: RefCell<Slab<ConnectionTracker>>,
-    pub(crate) registries: RefCell<Slab<Registry>>,
-    pub(crate) client_addresses: RefCell<Slab<ClientAddress>>,
+    pub(crate) limiters: RefCell<Slab<Seat>>,
+    pub(crate) trackers: RefCell<Slab<Arc<ConnectionTracker>>>,
+    pub(crate) registries: RefCell<Slab<Arc<Registry>>>,
+    pub(crate) client_addresses: RefCell<Slab<Arc<ClientAddress>>>,
     #[expect(clippy::vec_box, reason = "callbacks keep the addresses of ports")]
     ports: RefCell<Vec<Box<Port>>>,
 }
 
-/// One loaded copy of our JavaScript in a thread: where it is reached, and where it reads results.
+/// One loaded copy of our JavaScript in a thread: where it is reached, and where it leaves and reads numbers.
 pub(crate) struct Port {
     thread: *const Thread,
     env: sys::napi_env,
     pub(crate) mailbox: Arc<Mailbox>,
     bell: Arc<Bell>,
-    results: Cell<*mut f64>,
+    numbers: Cell<*mut f64>,
     error_class: Cell<sys::napi_ref>,
 }
 
-/// How many numbers a call can leave in the results array.
-pub(crate) const RESULTS: usize = 16;
+/// How many numbers pass between JavaScript and a call beside its arguments: an argument costs more than
+/// a number in an array.
+pub(crate) const NUMBERS: usize = 20;
 
 /// What other threads know of a thread.
 struct Presence {
@@ -66,22 +67,24 @@ impl Port {
     }
 
     /// Leaves numbers where the JavaScript of this port reads them after the call.
-    pub(crate) fn leave(&self, numbers: [f64; RESULTS]) {
-        let results = self.results.get();
-        if !results.is_null() {
+    pub(crate) fn leave<const N: usize>(&self, at: usize, numbers: [f64; N]) {
+        const { assert!(N <= NUMBERS) };
+        let shared = self.numbers.get();
+        if !shared.is_null() && at + N <= NUMBERS {
             // SAFETY: `attach` checked the array's length, and a reference keeps it in place.
-            unsafe { results.cast::<[f64; RESULTS]>().write(numbers) };
+            unsafe { shared.add(at).cast::<[f64; N]>().write(numbers) };
         }
     }
 
-    /// What JavaScript left in the results array before the call.
-    pub(crate) fn left(&self) -> [f64; RESULTS] {
-        let results = self.results.get();
-        if results.is_null() {
-            return [0.0; RESULTS];
+    /// What JavaScript left at a place before the call.
+    #[inline]
+    pub(crate) fn left(&self, at: usize) -> f64 {
+        let shared = self.numbers.get();
+        if shared.is_null() || at >= NUMBERS {
+            return 0.0;
         }
         // SAFETY: as in `leave`.
-        unsafe { results.cast::<[f64; RESULTS]>().read() }
+        unsafe { shared.add(at).read() }
     }
 
     /// The class of errors, or null before `attach`.
@@ -137,7 +140,7 @@ pub(crate) fn enter(env: &Env) -> Result<&'static Port> {
         env: env.raw(),
         mailbox,
         bell,
-        results: Cell::new(std::ptr::null_mut()),
+        numbers: Cell::new(std::ptr::null_mut()),
         error_class: Cell::new(std::ptr::null_mut()),
     };
     thread.ports.borrow_mut().push(Box::new(port));
@@ -189,14 +192,14 @@ pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("reapThread", reap_thread)
 }
 
-/// `attachThread(onRing, results: Float64Array, SluiceError, threadId)`: completes the port; 1 when it is
+/// `attachThread(onRing, numbers: Float64Array, SluiceError, threadId)`: completes the port; 1 when it is
 /// the first of its thread.
 unsafe extern "C" fn attach_thread(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<4>::answer(env, info, |call| {
         let env = Env::from_raw(call.env);
         let port = call.port;
         port.bell.hang(&env, call.args[0])?;
-        port.results.set(call.pinned_floats(1, RESULTS)?);
+        port.numbers.set(call.pinned_floats(1, NUMBERS)?);
         port.error_class.set(call.reference(2)?);
         let thread_id = call.u32(3)?;
         if let Some(mut presence) = PRESENT.get_mut(&port.thread().owner) {

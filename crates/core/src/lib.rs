@@ -17,7 +17,7 @@
 //! # Ok::<(), sluice_core::Error>(())
 //! ```
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod cidr;
@@ -29,6 +29,7 @@ mod instances;
 pub mod key_hash;
 pub mod mailbox;
 mod rate_limiter;
+mod region;
 mod registry;
 mod sync;
 mod tally;
@@ -41,6 +42,6 @@ pub use error::{Error, Result};
 pub use instances::{Instance, Instances, OptionList};
 pub use rate_limiter::{
     AlgorithmKind, Decision, LimitOptions, MAX_LIMITS, Overflow, Quota, RateLimiter, RateLimiterConfig,
-    RateLimiterOptions, RateLimiterStats, Receipt,
+    RateLimiterOptions, RateLimiterStats, Receipt, Seat,
 };
 pub use registry::{Change, Entry, Registry, Snapshot};

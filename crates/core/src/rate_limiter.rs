@@ -7,7 +7,10 @@ mod fixed_window;
 pub(crate) mod gcra;
 mod limiter;
 mod options;
+mod phase;
 mod quota;
+mod records;
+mod seat;
 mod sliding_window;
 mod table;
 
@@ -16,3 +19,4 @@ pub use limiter::{RateLimiter, RateLimiterStats};
 pub use options::{AlgorithmKind, LimitOptions, MAX_LIMITS, Overflow, RateLimiterConfig, RateLimiterOptions};
 pub use quota::Quota;
 pub(crate) use quota::{MAX_DURATION_MS, MAX_SAFE_INTEGER};
+pub use seat::Seat;

@@ -1,9 +1,32 @@
-//! The atomics of every cell: the standard library's, or loom's while a model is checked.
+//! The atomics of every cell: the standard library's, or those of a model checker.
 //!
-//! This is the only place that knows the difference. Build with `--cfg sluice_loom` for the models.
+//! This is the only place that knows the difference. Build with `--cfg sluice_loom` for every interleaving
+//! of small cases, with `--cfg sluice_shuttle` for random ones of larger cases.
 
-#[cfg(not(sluice_loom))]
-pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(not(any(sluice_loom, sluice_shuttle)))]
+pub(crate) use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 #[cfg(sluice_loom)]
-pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
+
+#[cfg(sluice_shuttle)]
+pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering, fence};
+
+/// Orders a store before the loads that follow, where both are `SeqCst` anyway: loom takes `SeqCst` accesses
+/// for weaker ones and needs the fence, processors do not.
+#[inline]
+pub(crate) fn full_barrier() {
+    #[cfg(sluice_loom)]
+    fence(Ordering::SeqCst);
+}
+
+/// Another thread came between.
+#[inline]
+pub(crate) fn pause() {
+    #[cfg(not(any(sluice_loom, sluice_shuttle)))]
+    std::hint::spin_loop();
+    #[cfg(sluice_loom)]
+    loom::thread::yield_now();
+    #[cfg(sluice_shuttle)]
+    shuttle::thread::yield_now();
+}

@@ -6,6 +6,12 @@ use crossbeam_utils::CachePadded;
 
 const STRIPES: usize = 32;
 
+/// Something that counts events by number.
+pub(crate) trait Count {
+    /// One more of a kind.
+    fn count(&self, counter: usize);
+}
+
 /// `N` counters, striped so that threads seldom write the same cache line. Sums are exact once the
 /// counting threads have been synchronised with; while they run, a sum may be a moment old.
 #[derive(Debug)]
@@ -26,6 +32,12 @@ impl<const N: usize> Tally<N> {
 
     pub(crate) fn sum(&self, counter: usize) -> u64 {
         self.stripes.iter().map(|stripe| stripe[counter].load(Ordering::Relaxed)).sum()
+    }
+}
+
+impl<const N: usize> Count for Tally<N> {
+    fn count(&self, counter: usize) {
+        self.add(counter, 1);
     }
 }
 

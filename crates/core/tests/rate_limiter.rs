@@ -87,7 +87,7 @@ fn reconfigured_under_load_no_client_gets_more_than_the_larger_limit() {
             let swaps = scope.spawn(|| {
                 for swap in 0..200 {
                     limiter
-                        .reconfigure(options(if swap % 2 == 0 { 10_000 } else { 20_000 }), 77)
+                        .reconfigure(options(if swap % 2 == 0 { 10_000 } else { 20_000 }), || 77)
                         .expect("valid");
                 }
             });
@@ -95,7 +95,7 @@ fn reconfigured_under_load_no_client_gets_more_than_the_larger_limit() {
             swaps.join().expect("no panic");
             total
         });
-        limiter.reconfigure(options(20_000), 77).expect("valid");
+        limiter.reconfigure(options(20_000), || 77).expect("valid");
         let all = total + admitted(&limiter, client("one"), 20_000, 77);
         // Under GCRA a smaller limit cuts the debt to what it could have left itself.
         let exact = algorithm != AlgorithmKind::Gcra;
@@ -231,7 +231,7 @@ fn the_later_end_of_two_blocks_wins_and_reset_ends_it() {
     limiter.block(client("a"), SECOND, 0).expect("open");
     limiter.refund(client("a"), 5, 0).expect("open");
     limiter.penalize(client("a"), 1, 0).expect("open");
-    limiter.reconfigure(RateLimiterOptions::new(1_000, 1_000), 0).expect("open");
+    limiter.reconfigure(RateLimiterOptions::new(1_000, 1_000), || 0).expect("open");
     assert!(!limiter.try_consume(client("a"), 1, 9 * SECOND - 1).expect("open"));
     assert_eq!(limiter.stats(0).expect("open").blocked, 1);
     assert!(limiter.reset(client("a"), 0).expect("open"));
@@ -243,13 +243,13 @@ fn the_later_end_of_two_blocks_wins_and_reset_ends_it() {
 fn reconfigure_keeps_what_was_used_and_locks_nobody_out() {
     let limiter = limiter(10, 100_000);
     admitted(&limiter, client("a"), 10, 0);
-    limiter.reconfigure(RateLimiterOptions::new(5, 1_000), 0).expect("open");
+    limiter.reconfigure(RateLimiterOptions::new(5, 1_000), || 0).expect("open");
     let decision = limiter.peek(client("a"), 0).expect("open");
     assert_eq!((decision.limit, decision.remaining, decision.retry_after), (5, 0, Some(SECOND / 5)));
     assert!(!limiter.try_consume(client("a"), 1, SECOND / 5 - 1).expect("open"));
     assert!(limiter.try_consume(client("a"), 1, SECOND / 5).expect("open"), "not after 90 seconds");
     let other_table = RateLimiterOptions { max_keys: 7, ..RateLimiterOptions::new(5, 1_000) };
-    let error = limiter.reconfigure(other_table, 0).expect_err("fixed");
+    let error = limiter.reconfigure(other_table, || 0).expect_err("fixed");
     assert!(error.to_string().contains("reconfigure maxKeys is 7"), "{error}");
 }
 
@@ -348,7 +348,7 @@ fn names_attach_with_the_same_options_only() {
     assert_eq!(error.code(), "CONFIG_MISMATCH");
     assert!(error.to_string().contains("window = 1000 ms; given: 2000 ms"), "{error}");
 
-    created.reconfigure(RateLimiterOptions::new(99, 1_000), 0).expect("open");
+    created.reconfigure(RateLimiterOptions::new(99, 1_000), || 0).expect("open");
     instances.open("api", config(10, 1_000)).expect("the creation options still attach");
     assert_eq!(created.peek(client("a"), 0).expect("open").limit, 99, "and the new ones stay");
 

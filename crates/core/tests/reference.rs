@@ -229,13 +229,13 @@ fn compare(
             }
             Operation::SetLimit(units) => {
                 options.limits[0].quota.limit = units;
-                limiter.reconfigure(options.clone(), at).expect("valid");
+                limiter.reconfigure(options.clone(), || at).expect("valid");
                 naive[0].reconfigure(&options.limits[0]);
             }
             Operation::SetWindow(_) if options.limits[0].algorithm == AlgorithmKind::SlidingWindow => {}
             Operation::SetWindow(ms) => {
                 options.limits[0].quota.window_ms = ms;
-                limiter.reconfigure(options.clone(), at).expect("valid");
+                limiter.reconfigure(options.clone(), || at).expect("valid");
                 naive[0].reconfigure(&options.limits[0]);
             }
         }

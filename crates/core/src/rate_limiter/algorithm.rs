@@ -56,6 +56,7 @@ impl Algorithm {
     }
 
     /// The state after admitting `cost` units, or why not. A refusal changes nothing.
+    #[inline]
     pub(crate) fn decide(&self, state: u64, now: u64, cost: u64) -> Result<u64, Refused> {
         if cost > self.capacity() {
             return Err(Refused::Ever);

@@ -1,8 +1,9 @@
 //! Judging a client by all its limits, and telling what came of it.
 
 use super::algorithm::Refused;
-use super::cell::{Cell, Step, Words};
+use super::cell::{Step, Words};
 use super::options::{MAX_LIMITS, RateLimiterConfig, Rule};
+use super::table::Client;
 
 /// What is to be told about one call. Times are nanoseconds.
 ///
@@ -43,47 +44,58 @@ pub struct Receipt {
 }
 
 /// The outcome of one charge, before it is told to anybody.
-pub(super) struct Charge {
+pub(super) struct Charge<W> {
     /// What refuses longest, and for how long.
     pub(super) refused: Option<(usize, Refused)>,
-    /// The client's words after the call, the end of its block and the time it was judged by.
-    words: Words,
-    blocked_until: u64,
+    /// The client after the call, and the time it was judged by.
+    client: Client<W>,
     now: u64,
 }
 
 /// Charges all limits of a client or none.
-pub(super) fn charge(rules: &[Rule], cell: &Cell, cost: u64, now: u64) -> Charge {
-    let blocked_until = cell.blocked_until();
-    cell.update(|words| match judge(rules, words, blocked_until, now, cost) {
-        Ok(next) => Step::Write(next, Charge { refused: None, words: next, blocked_until, now }),
-        Err(refused) => Step::Keep(Charge { refused: Some(refused), words: *words, blocked_until, now }),
-    })
+pub(super) fn charge<W: Words>(
+    rules: &[Rule],
+    client: &Client<W>,
+    cost: u64,
+    now: u64,
+) -> Step<W, Charge<W>> {
+    match judge(rules, client, cost, now) {
+        Ok(words) => {
+            let client = Client { words, ..*client };
+            Step::Write(words, Charge { refused: None, client, now })
+        }
+        Err(refused) => Step::Keep(Charge { refused: Some(refused), client: *client, now }),
+    }
 }
 
 /// What a call would come to; charges nothing.
-pub(super) fn foresee(rules: &[Rule], words: Words, blocked_until: u64, now: u64, cost: u64) -> Charge {
-    Charge { refused: judge(rules, &words, blocked_until, now, cost).err(), words, blocked_until, now }
+pub(super) fn foresee<W: Words>(rules: &[Rule], client: Client<W>, cost: u64, now: u64) -> Charge<W> {
+    Charge { refused: judge(rules, &client, cost, now).err(), client, now }
+}
+
+/// The words after the call if nothing refuses it: as [`judge`], without reasons.
+#[inline]
+pub(super) fn admit<W: Words>(rules: &[Rule], client: &Client<W>, cost: u64, now: u64) -> Option<W> {
+    let mut next = client.words;
+    for (rule, word) in rules.iter().zip(next.as_mut()) {
+        *word = rule.algorithm.decide(*word, now, cost).ok()?;
+    }
+    (client.blocked_until <= now).then_some(next)
 }
 
 /// The words after the call; or the limit that refuses longest. A block refuses whatever the limits say.
-fn judge(
-    rules: &[Rule],
-    words: &Words,
-    blocked_until: u64,
-    now: u64,
-    cost: u64,
-) -> Result<Words, (usize, Refused)> {
-    let mut next = *words;
+fn judge<W: Words>(rules: &[Rule], client: &Client<W>, cost: u64, now: u64) -> Result<W, (usize, Refused)> {
+    let words = client.words.as_ref();
+    let mut next = client.words;
     let mut refused: Option<(usize, Refused)> = None;
-    for (index, rule) in rules.iter().enumerate() {
-        match rule.algorithm.decide(words[index], now, cost) {
-            Ok(word) => next[index] = word,
+    for (index, (rule, next)) in rules.iter().zip(next.as_mut()).enumerate() {
+        match rule.algorithm.decide(*next, now, cost) {
+            Ok(word) => *next = word,
             Err(wait) if refused.is_none_or(|(_, longest)| wait > longest) => refused = Some((index, wait)),
             Err(_) => {}
         }
     }
-    let block = blocked_until.saturating_sub(now);
+    let block = client.blocked_until.saturating_sub(now);
     match refused {
         None if block == 0 => Ok(next),
         None => Err((tightest(rules, words, now), Refused::For(block))),
@@ -93,7 +105,7 @@ fn judge(
 }
 
 /// The limit with the least remaining share.
-fn tightest(rules: &[Rule], words: &Words, now: u64) -> usize {
+fn tightest(rules: &[Rule], words: &[u64], now: u64) -> usize {
     let share = |index: usize| {
         let algorithm = &rules[index].algorithm;
         (u128::from(algorithm.remaining(words[index], now)), u128::from(algorithm.capacity()))
@@ -104,10 +116,11 @@ fn tightest(rules: &[Rule], words: &Words, now: u64) -> usize {
     })
 }
 
-impl Charge {
+impl<W: Words> Charge<W> {
     pub(super) fn describe(&self, config: &RateLimiterConfig) -> Decision {
-        let Self { refused, words, blocked_until, now } = self;
-        let (now, rules) = (*now, &config.rules);
+        let Self { refused, client, now } = self;
+        let (now, rules, words) = (*now, &config.rules, client.words.as_ref());
+        let Client { blocked_until, .. } = client;
         let block = blocked_until.saturating_sub(now);
         let policy = refused.map_or_else(|| tightest(rules, words, now), |(index, _)| index);
         let (Rule { algorithm, limit, .. }, word) = (&rules[policy], words[policy]);
@@ -135,8 +148,9 @@ impl Charge {
 
     fn receipt(&self, rules: &[Rule]) -> Receipt {
         let mut receipt = Receipt { at: self.now, limit: rules[0].limit, ..Receipt::default() };
-        for ((rule, word), settles) in rules.iter().zip(self.words).zip(&mut receipt.settles) {
-            *settles = self.now + rule.algorithm.reset_after(word, self.now);
+        for ((rule, word), settles) in rules.iter().zip(self.client.words.as_ref()).zip(&mut receipt.settles)
+        {
+            *settles = self.now + rule.algorithm.reset_after(*word, self.now);
         }
         receipt
     }

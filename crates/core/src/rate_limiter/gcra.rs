@@ -26,6 +26,7 @@ impl Gcra {
     }
 
     /// `cost` is at most the burst.
+    #[inline]
     pub(crate) fn decide(&self, tat: u64, now: u64, cost: u64) -> Result<u64, u64> {
         let next = tat.max(now) + cost * self.emission_interval;
         let latest = now + self.tolerance();

@@ -2,20 +2,21 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::algorithm::ChargedAt;
-use super::cell::{Cell, Step, Words};
-use super::decision::{self, Charge, Decision, Receipt};
+use super::cell::{Several, Single, Step, Words};
+use super::decision::{self, Decision, Receipt, admit};
 use super::options::{Overflow, RateLimiterConfig, RateLimiterOptions, Rule};
+use super::phase::{AtomicPhase, Phase};
 use super::quota::MAX_SAFE_INTEGER;
-use super::table::{Full, Table};
+use super::seat::Seats;
+use super::table::{Client, Full, Table};
 use crate::instances::{Instance, OptionList};
 use crate::key_hash::KeyHash;
-use crate::tally::Tally;
+use crate::tally::{Count, Tally};
 use crate::{Error, Result};
 
 /// Counts over all threads since creation, and the state of the table now.
@@ -39,44 +40,72 @@ pub struct RateLimiterStats {
     pub capacity: u64,
 }
 
-/// A rate limit for each of many clients, shared by all threads.
-///
-/// Any number of threads admits the quota and not one unit more, for every client that was not evicted
-/// while live. A call of a known client is lock-free but for the shared lock of one of the table's
-/// shards; a refusal writes nothing.
-pub struct RateLimiter {
-    name: String,
-    created_with: OptionList,
-    config: ArcSwap<RateLimiterConfig>,
-    reconfiguring: Mutex<()>,
-    table: Table,
-    tally: Tally<4>,
-    closed: AtomicBool,
-}
-
-/// The options in force at one moment.
-type Config = arc_swap::Guard<Arc<RateLimiterConfig>>;
-
 const ALLOWED: usize = 0;
 const REFUSED: usize = 1;
 const DRY_REFUSED: usize = 2;
 const UNTRACKED: usize = 3;
+pub(super) const COUNTERS: usize = 4;
+
+/// A rate limit for each of many clients, shared by all threads.
+///
+/// Any number of threads admits the quota and not one unit more, for every client that was not evicted
+/// while live. No call takes a lock; a refusal writes nothing. A thread that calls often takes a
+/// [`Seat`](super::Seat).
+pub struct RateLimiter {
+    name: String,
+    created_with: OptionList,
+    config: ArcSwap<RateLimiterConfig>,
+    phase: AtomicPhase,
+    reconfiguring: Mutex<()>,
+    clients: Clients,
+    tally: Tally<COUNTERS>,
+    seats: Seats,
+}
+
+/// The clients of a limiter of one limit, or of several.
+enum Clients {
+    Single(Table<Single>),
+    Several(Table<Several>),
+}
+
+macro_rules! with_table {
+    ($clients:expr, $table:ident => $call:expr) => {
+        match &$clients {
+            Clients::Single($table) => $call,
+            Clients::Several($table) => $call,
+        }
+    };
+}
+
+/// The options that a call is decided by, and the phase in which they were read.
+#[derive(Clone, Copy)]
+pub(super) struct InForce<'a> {
+    pub(super) config: &'a RateLimiterConfig,
+    pub(super) phase: Phase,
+}
 
 impl RateLimiter {
     /// A limiter with nobody in it.
     #[must_use]
     pub fn new(name: &str, config: RateLimiterConfig) -> Self {
-        let options = &config.options;
+        let (options, limits) = (&config.options, config.rules.len());
         // `maxKeys` is validated to 2^32, which every 64-bit machine counts.
-        let capacity = usize::try_from(options.max_keys).unwrap_or(usize::MAX);
+        let max_keys = usize::try_from(options.max_keys).unwrap_or(usize::MAX);
+        let clients = match limits {
+            1 => Clients::Single(Table::new(max_keys, options.overflow, |_| Single)),
+            _ => {
+                Clients::Several(Table::new(max_keys, options.overflow, |slots| Several::new(slots, limits)))
+            }
+        };
         Self {
             name: name.to_owned(),
             created_with: config.list(),
-            table: Table::new(capacity, options.overflow, config.rules.len()),
+            clients,
             config: ArcSwap::from_pointee(config),
+            phase: AtomicPhase::default(),
             reconfiguring: Mutex::new(()),
             tally: Tally::new(),
-            closed: AtomicBool::new(false),
+            seats: Seats::default(),
         }
     }
 
@@ -88,159 +117,192 @@ impl RateLimiter {
 
     /// Charges `cost` units if they are there; true when the call may pass.
     pub fn try_consume(&self, key: KeyHash, cost: u64, now: u64) -> Result<bool> {
-        self.check_call(cost)?;
-        Ok(match self.charge(key, cost, now) {
-            Ok((config, charge)) => self.count(charge.refused.is_some(), &config),
-            Err(_) => self.count(self.overflow_refuses(), &self.config.load()),
-        })
+        let phase = self.check_call(cost)?;
+        let config = self.config.load();
+        Ok(self.try_consume_by(InForce { config: &config, phase }, &self.tally, key, cost, now))
     }
 
     /// As [`try_consume`](Self::try_consume), with everything that can be told about it.
     pub fn consume(&self, key: KeyHash, cost: u64, now: u64) -> Result<Decision> {
-        self.check_call(cost)?;
-        let (config, decision) = match self.charge(key, cost, now) {
-            Ok((config, charge)) => {
-                let decision = charge.describe(&config);
-                (config, decision)
-            }
-            Err(full) => {
-                let config = self.config.load();
-                let decision = self.describe_overflow(&full, &config, now);
-                (config, decision)
-            }
-        };
-        self.count(!decision.allowed, &config);
-        Ok(decision.pass_if_dry(&config))
+        let phase = self.check_call(cost)?;
+        let config = self.config.load();
+        Ok(self.consume_by(InForce { config: &config, phase }, &self.tally, key, cost, now))
     }
 
     /// As [`consume`](Self::consume), with `limit` in place of the configured one for this call: what the
     /// client has used stays used. For a limiter of one limit.
     pub fn consume_with_limit(&self, key: KeyHash, cost: u64, limit: u64, now: u64) -> Result<Decision> {
-        self.check_call(cost)?;
-        let charged = self.with_cell(key, now, |config, cell, now| {
-            let config = config.with_limit(limit)?;
-            let charge = decision::charge(&config.rules, cell, cost, now);
-            Ok((config, charge))
-        });
-        let (config, decision) = match charged {
-            Ok(charged) => {
-                let (config, charge) = charged?;
-                let decision = charge.describe(&config);
-                (config, decision)
-            }
-            Err(full) => {
-                let config = self.config.load().with_limit(limit)?;
-                let decision = self.describe_overflow(&full, &config, now);
-                (config, decision)
-            }
-        };
-        self.count(!decision.allowed, &config);
-        Ok(decision.pass_if_dry(&config))
+        let phase = self.check_call(cost)?;
+        let config = self.config.load().with_limit(limit)?;
+        Ok(self.consume_by(InForce { config: &config, phase }, &self.tally, key, cost, now))
     }
 
     /// What a call of cost 1 would be told; charges nothing and counts nothing.
     pub fn peek(&self, key: KeyHash, now: u64) -> Result<Decision> {
         self.check_open()?;
-        let (config, charge) = self.foresee(key, 1, now);
-        Ok(charge.describe(&config).pass_if_dry(&config))
+        Ok(self.peek_by(&self.config.load(), key, now))
+    }
+
+    #[inline]
+    pub(super) fn try_consume_by(
+        &self,
+        in_force: InForce<'_>,
+        counts: &impl Count,
+        key: KeyHash,
+        cost: u64,
+        now: u64,
+    ) -> bool {
+        let rules = &in_force.config.rules;
+        let refused = with_table!(self.clients, table => {
+            let decide = |client: &Client<_>, now| match admit(rules, client, cost, now) {
+                Some(words) => Step::Write(words, false),
+                None => Step::Keep(true),
+            };
+            table.update(key, now, |words, now| lifetime(rules, words, now), decide)
+        });
+        self.settle(in_force.phase, key, now);
+        let refused = refused.unwrap_or_else(|_| overflow_refuses(in_force.config, counts));
+        count(refused, in_force.config, counts)
+    }
+
+    pub(super) fn consume_by(
+        &self,
+        in_force: InForce<'_>,
+        counts: &impl Count,
+        key: KeyHash,
+        cost: u64,
+        now: u64,
+    ) -> Decision {
+        let config = in_force.config;
+        let rules = &config.rules;
+        let decision = with_table!(self.clients, table => {
+            let decide = |client: &Client<_>, now| decision::charge(rules, client, cost, now);
+            table
+                .update(key, now, |words, now| lifetime(rules, words, now), decide)
+                .map(|charge| charge.describe(config))
+        });
+        self.settle(in_force.phase, key, now);
+        let decision = decision
+            .unwrap_or_else(|full| describe_overflow(&full, config, overflow_refuses(config, counts), now));
+        count(!decision.allowed, config, counts);
+        decision.pass_if_dry(config)
+    }
+
+    pub(super) fn peek_by(&self, config: &RateLimiterConfig, key: KeyHash, now: u64) -> Decision {
+        let decision = with_table!(self.clients, table => {
+            let client = table.get(key).unwrap_or_default();
+            decision::foresee(&config.rules, client, 1, now).describe(config)
+        });
+        decision.pass_if_dry(config)
     }
 
     /// Gives units back, up to a full quota. A client never seen stays so.
     pub fn refund(&self, key: KeyHash, cost: u64, now: u64) -> Result<()> {
-        self.check_call(cost)?;
-        self.table.existing(key, |cell| {
-            let config = self.config.load();
-            let refund = |rule: &Rule, word| rule.algorithm.refund(word, now, cost);
-            cell.update(|words| Step::Write(each(&config.rules, words, refund), ()));
-        });
+        let phase = self.check_call(cost)?;
+        let config = self.config.load();
+        with_table!(self.clients, table => table.update_existing(key, |client| {
+            Step::Write(each(&config.rules, client.words, |rule, word| rule.algorithm.refund(word, now, cost)), ())
+        }));
+        self.settle(phase, key, now);
         Ok(())
     }
 
     /// Takes the charge of a call back, by what its decision said. What time has given back since is not
     /// given a second time, nor to another window than was charged.
     pub fn undo(&self, key: KeyHash, cost: u64, receipt: &Receipt, now: u64) -> Result<()> {
-        self.check_call(cost)?;
-        self.table.existing(key, |cell| {
-            let config = self.config.load().judging_by(receipt.limit);
-            cell.update(|words| {
-                let mut next = *words;
-                for ((rule, word), settles) in config.rules.iter().zip(&mut next).zip(receipt.settles) {
-                    *word = rule.algorithm.undo(*word, now, cost, ChargedAt { at: receipt.at, settles });
-                }
-                Step::Write(next, ())
-            });
-        });
+        let phase = self.check_call(cost)?;
+        let config = self.config.load().judging_by(receipt.limit);
+        with_table!(self.clients, table => table.update_existing(key, |client| {
+            let mut words = client.words;
+            for ((rule, word), settles) in config.rules.iter().zip(words.as_mut()).zip(receipt.settles) {
+                *word = rule.algorithm.undo(*word, now, cost, ChargedAt { at: receipt.at, settles });
+            }
+            Step::Write(words, ())
+        }));
+        self.settle(phase, key, now);
         Ok(())
     }
 
     /// Charges without asking; stops where nothing is left.
     pub fn penalize(&self, key: KeyHash, cost: u64, now: u64) -> Result<()> {
-        self.check_call(cost)?;
-        let penalized = self.with_cell(key, now, |config, cell, now| {
-            let penalize = |rule: &Rule, word| rule.algorithm.penalize(word, now, cost);
-            cell.update(|words| Step::Write(each(&config.rules, words, penalize), ()));
+        let phase = self.check_call(cost)?;
+        let config = self.config.load();
+        let rules = &config.rules;
+        let penalized = with_table!(self.clients, table => {
+            let penalize = |client: &Client<_>, now| {
+                Step::Write(each(rules, client.words, |rule, word| rule.algorithm.penalize(word, now, cost)), ())
+            };
+            table.update(key, now, |words, now| lifetime(rules, words, now), penalize)
         });
+        self.settle(phase, key, now);
         if penalized.is_err() {
-            self.tally.add(UNTRACKED, 1);
+            self.tally.count(UNTRACKED);
         }
         Ok(())
     }
 
     /// Refuses the client until `now + duration`, or the end of a block that is longer. False, and
-    /// counted, when the table cannot hold it.
+    /// counted, when the table cannot hold it. The end is kept to 1/64 ms.
     pub fn block(&self, key: KeyHash, duration: u64, now: u64) -> Result<bool> {
         self.check_open()?;
-        let until = now + duration;
-        let blocked = self.with_cell(key, now, |_, cell, _| cell.block(until)).is_ok();
-        if !blocked {
-            self.tally.add(UNTRACKED, 1);
+        let config = self.config.load();
+        let blocked = with_table!(self.clients, table => {
+            table.block(key, now + duration, now, |words, now| lifetime(&config.rules, words, now))
+        });
+        if blocked.is_err() {
+            self.tally.count(UNTRACKED);
         }
-        Ok(blocked)
+        Ok(blocked.is_ok())
     }
 
     /// Forgets what the client did and ends its block; true when there was anything to forget.
     pub fn reset(&self, key: KeyHash, now: u64) -> Result<bool> {
         self.check_open()?;
-        let mattered = self.table.existing(key, |cell| {
-            let mattered = lifetime(&self.config.load().rules, cell, now) > 0;
-            cell.reset();
-            mattered
-        });
-        Ok(mattered.unwrap_or(false))
+        let config = self.config.load();
+        Ok(with_table!(self.clients, table => table.reset(key).is_some_and(|client| {
+            client.lifetime(now, |words, now| lifetime(&config.rules, words, now)) > 0
+        })))
     }
 
-    /// Forgets every client, blocks included.
+    /// Forgets every client, blocks included, one after the other.
     pub fn clear(&self) -> Result<()> {
         self.check_open()?;
-        self.table.clear();
+        with_table!(self.clients, table => table.clear());
         Ok(())
     }
 
     /// Changes the options for all threads at once. What clients have used stays used, as far as the new
-    /// limits could have left it. One pass over the table.
-    pub fn reconfigure(&self, options: RateLimiterOptions, now: u64) -> Result<()> {
+    /// limits could have left it. One pass over the table, during which calls go on. `clock` tells the time of
+    /// each of its steps.
+    pub fn reconfigure(&self, options: RateLimiterOptions, clock: impl Fn() -> u64) -> Result<()> {
         let _one_at_a_time = self.reconfiguring.lock();
-        self.replace_options(options, now)
+        self.replace_options(options, clock)
     }
 
     /// As [`reconfigure`](Self::reconfigure), where the options in force are still of `generation`: for
     /// options that were made of them. False when others came between, and nothing was changed.
-    pub fn reconfigure_since(&self, generation: u64, options: RateLimiterOptions, now: u64) -> Result<bool> {
+    pub fn reconfigure_since(
+        &self,
+        generation: u64,
+        options: RateLimiterOptions,
+        clock: impl Fn() -> u64,
+    ) -> Result<bool> {
         let _one_at_a_time = self.reconfiguring.lock();
         if self.config.load().generation != generation {
             return Ok(false);
         }
-        self.replace_options(options, now).map(|()| true)
+        self.replace_options(options, clock).map(|()| true)
     }
 
     /// The caller holds `reconfiguring`.
-    fn replace_options(&self, options: RateLimiterOptions, now: u64) -> Result<()> {
+    fn replace_options(&self, options: RateLimiterOptions, clock: impl Fn() -> u64) -> Result<()> {
         self.check_open()?;
         let config = Arc::new(self.config.load().replaced_by(options)?);
         self.config.store(Arc::clone(&config));
-        // Decisions load the options under the locks that `adapt` takes: those made before it are adapted,
-        // those made after it know the new options.
-        self.adopt(&config, u64::MAX, now);
+        // A call that was decided by the options before either wrote before the pass below comes to its client,
+        // or finds the phase changed after it wrote, and does for its client what the pass does.
+        self.phase.advance();
+        self.adopt(&config, u64::MAX, clock);
         Ok(())
     }
 
@@ -248,15 +310,32 @@ impl RateLimiter {
     /// end when they were to end.
     pub fn clock_was_set_back(&self, now: u64) {
         let _one_at_a_time = self.reconfiguring.lock();
-        self.adopt(&self.config.load(), now, now);
+        self.adopt(&self.config.load(), now, || now);
     }
 
-    /// Cuts what clients owe to what these options could have left at `now`.
-    fn adopt(&self, config: &RateLimiterConfig, latest: u64, now: u64) {
-        self.table.adapt(latest, |cell| {
-            let adopt = |rule: &Rule, word| rule.algorithm.adopt(word, now);
-            cell.update(|words| Step::Write(each(&config.rules, words, adopt), ()));
-        });
+    /// Cuts what clients owe to what these options could have left.
+    fn adopt(&self, config: &RateLimiterConfig, latest: u64, clock: impl Fn() -> u64) {
+        with_table!(self.clients, table => table.adapt(latest, |words| {
+            // Read after the words: nobody has charged by a later clock.
+            let now = clock();
+            each(&config.rules, *words, |rule, word| rule.algorithm.adopt(word, now))
+        }));
+    }
+
+    /// After a call has written: other options that came meanwhile are adopted for its client.
+    #[inline]
+    fn settle(&self, phase: Phase, key: KeyHash, now: u64) {
+        if self.phase.get() != phase {
+            self.adopt_one(key, now);
+        }
+    }
+
+    #[cold]
+    fn adopt_one(&self, key: KeyHash, now: u64) {
+        let config = self.config.load();
+        with_table!(self.clients, table => table.update_existing(key, |client| {
+            Step::Write(each(&config.rules, client.words, |rule, word| rule.algorithm.adopt(word, now)), ())
+        }));
     }
 
     /// The options in force.
@@ -269,110 +348,106 @@ impl RateLimiter {
     pub fn stats(&self, now: u64) -> Result<RateLimiterStats> {
         self.check_open()?;
         let config = self.config.load();
-        let (size, blocked) = self.table.count(now, |cell| lifetime(&config.rules, cell, now));
+        let ((size, blocked), live_evictions, capacity) = with_table!(self.clients, table => {
+            let counts = table.count(now, |words, now| lifetime(&config.rules, words, now));
+            (counts, table.live_evictions(), table.capacity() as u64)
+        });
+        let sum = |counter| self.tally.sum(counter) + self.seats.sum(counter);
         Ok(RateLimiterStats {
-            allowed: self.tally.sum(ALLOWED),
-            refused: self.tally.sum(REFUSED),
-            dry_refused: self.tally.sum(DRY_REFUSED),
-            untracked: self.tally.sum(UNTRACKED),
-            live_evictions: self.table.live_evictions(),
+            allowed: sum(ALLOWED),
+            refused: sum(REFUSED),
+            dry_refused: sum(DRY_REFUSED),
+            untracked: sum(UNTRACKED),
+            live_evictions,
             blocked,
             size,
-            capacity: config.options.max_keys,
+            capacity,
         })
     }
 
-    fn check_open(&self) -> Result<()> {
-        // Relaxed: a call that races with `destroy` may still be answered.
-        if self.closed.load(Ordering::Relaxed) {
+    pub(super) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    pub(super) fn seats(&self) -> &Seats {
+        &self.seats
+    }
+
+    pub(super) fn check_open(&self) -> Result<Phase> {
+        // A call that races with `destroy` may still be answered.
+        let phase = self.phase.get();
+        if phase.is_closed() {
             return Err(Error::Closed { name: self.name.clone() });
         }
-        Ok(())
+        Ok(phase)
     }
 
-    fn check_call(&self, cost: u64) -> Result<()> {
-        self.check_open()?;
-        if cost == 0 || cost > MAX_SAFE_INTEGER {
-            return Err(Error::InvalidCost { given: cost.to_string() });
-        }
-        Ok(())
+    fn check_call(&self, cost: u64) -> Result<Phase> {
+        check_cost(cost)?;
+        self.check_open()
     }
 
-    fn charge(&self, key: KeyHash, cost: u64, now: u64) -> std::result::Result<(Config, Charge), Full> {
-        self.with_cell(key, now, |config, cell, now| {
-            let charge = decision::charge(&config.rules, cell, cost, now);
-            (config, charge)
-        })
-    }
-
-    fn foresee(&self, key: KeyHash, cost: u64, now: u64) -> (Config, Charge) {
-        let state = self.table.existing(key, |cell| (self.config.load(), cell.words(), cell.blocked_until()));
-        let (config, words, blocked_until) =
-            state.unwrap_or_else(|| (self.config.load(), Words::default(), 0));
-        let charge = decision::foresee(&config.rules, words, blocked_until, now, cost);
-        (config, charge)
-    }
-
-    /// Runs `call` on the client's cell with the options in force, which are loaded under its lock.
-    fn with_cell<R>(
-        &self,
-        key: KeyHash,
-        now: u64,
-        call: impl Fn(Config, &Cell, u64) -> R,
-    ) -> std::result::Result<R, Full> {
-        let lifetime = |cell: &Cell, now| lifetime(&self.config.load().rules, cell, now);
-        self.table.with(key, now, lifetime, |cell, now| call(self.config.load(), cell, now))
-    }
-
-    fn overflow_refuses(&self) -> bool {
-        self.tally.add(UNTRACKED, 1);
-        self.config.load().options.overflow == Overflow::Deny
-    }
-
-    fn describe_overflow(&self, full: &Full, config: &RateLimiterConfig, now: u64) -> Decision {
-        let refused = self.overflow_refuses();
-        let wait = if refused { full.earliest_vacancy.saturating_sub(now) } else { 0 };
-        let Rule { limit, algorithm, .. } = &config.rules[0];
-        Decision {
-            allowed: !refused,
-            policy: 0,
-            limit: *limit,
-            remaining: if refused { 0 } else { algorithm.capacity() },
-            reset_after: wait,
-            retry_after: Some(wait),
-            more_after: wait,
-            would_refuse: None,
-            generation: config.generation,
-            receipt: Receipt::default(),
-        }
-    }
-
-    /// Counts the call; true when it may pass.
-    fn count(&self, refused: bool, config: &RateLimiterConfig) -> bool {
-        let counter = match (refused, config.options.dry_run) {
-            (false, _) => ALLOWED,
-            (true, false) => REFUSED,
-            (true, true) => DRY_REFUSED,
-        };
-        self.tally.add(counter, 1);
-        counter != REFUSED
+    /// Asks for the memory of a client who will soon call.
+    #[inline]
+    pub fn prefetch(&self, key: KeyHash) {
+        with_table!(self.clients, table => table.prefetch(key));
     }
 }
 
-/// Nanoseconds until the client is as if never seen, by its limits and its block.
-fn lifetime(rules: &[Rule], cell: &Cell, now: u64) -> u64 {
-    let words = cell.words();
-    let resets = rules.iter().zip(words).map(|(rule, word)| rule.algorithm.reset_after(word, now));
-    resets.fold(cell.blocked_until().saturating_sub(now), u64::max)
+#[inline]
+pub(super) fn check_cost(cost: u64) -> Result<()> {
+    if cost == 0 || cost > MAX_SAFE_INTEGER {
+        return Err(Error::InvalidCost { given: cost.to_string() });
+    }
+    Ok(())
 }
 
-/// The words after the same operation on each limit.
-fn each(rules: &[Rule], words: &Words, operation: impl Fn(&Rule, u64) -> u64) -> Words {
-    let mut next = *words;
-    for (rule, word) in rules.iter().zip(&mut next) {
+fn overflow_refuses(config: &RateLimiterConfig, counts: &impl Count) -> bool {
+    counts.count(UNTRACKED);
+    config.options.overflow == Overflow::Deny
+}
+
+fn describe_overflow(full: &Full, config: &RateLimiterConfig, refused: bool, now: u64) -> Decision {
+    let wait = if refused { full.earliest_vacancy.saturating_sub(now) } else { 0 };
+    let Rule { limit, algorithm, .. } = &config.rules[0];
+    Decision {
+        allowed: !refused,
+        policy: 0,
+        limit: *limit,
+        remaining: if refused { 0 } else { algorithm.capacity() },
+        reset_after: wait,
+        retry_after: Some(wait),
+        more_after: wait,
+        would_refuse: None,
+        generation: config.generation,
+        receipt: Receipt::default(),
+    }
+}
+
+/// Counts the call; true when it may pass.
+#[inline]
+fn count(refused: bool, config: &RateLimiterConfig, counts: &impl Count) -> bool {
+    let counter = match (refused, config.options.dry_run) {
+        (false, _) => ALLOWED,
+        (true, false) => REFUSED,
+        (true, true) => DRY_REFUSED,
+    };
+    counts.count(counter);
+    counter != REFUSED
+}
+
+/// Nanoseconds until words are as those of a client never seen.
+fn lifetime(rules: &[Rule], words: impl AsRef<[u64]>, now: u64) -> u64 {
+    let resets = rules.iter().zip(words.as_ref()).map(|(rule, word)| rule.algorithm.reset_after(*word, now));
+    resets.fold(0, u64::max)
+}
+
+/// The words after the same operation on each limit's.
+fn each<W: Words>(rules: &[Rule], mut words: W, operation: impl Fn(&Rule, u64) -> u64) -> W {
+    for (rule, word) in rules.iter().zip(words.as_mut()) {
         *word = operation(rule, *word);
     }
-    next
+    words
 }
 
 impl Instance for RateLimiter {
@@ -392,9 +467,7 @@ impl Instance for RateLimiter {
     }
 
     fn close(&self) {
-        self.closed.store(true, Ordering::Relaxed);
-        // A thread may keep the closed limiter for a while; it need not keep its clients.
-        self.table.clear();
+        self.phase.close();
     }
 }
 

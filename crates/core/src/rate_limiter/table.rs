@@ -1,37 +1,47 @@
-//! Where the cells are: a bounded map from key to cell.
+//! Where clients are: a bounded table without locks, shared by all threads.
 //!
-//! Nothing sweeps it. A client whose state has expired is the same as one never seen, so its place is
-//! given away when a newcomer needs one. Known clients take a shared lock of one shard for the time of
-//! their decision; newcomers take turns at one lock, which makes the bound and the choice of a place exact.
+//! Each key may be in the slots of two groups (`slots`); a slot is a tag, which says whose it is, and a state.
+//! A client that is there is judged and charged by one compare-and-swap of its state (`change`). A newcomer
+//! claims a slot, makes sure that nobody else brings the same key in, and then turns the claim into its first
+//! state (`claims`). Nothing sweeps: a client whose state has expired is the same as one never seen, and its
+//! slot is given away when a newcomer needs one (`vacancy`).
+//!
+//! While a state is a value, its tag does not change: tags are written under a claim only, each with a version
+//! that the slot has not had. A value equal to the one that was judged proves nothing, as clocks tick and two
+//! clients may owe the same; so the tag is read again after each exchange.
 
-use dashmap::DashMap;
-use parking_lot::Mutex;
+mod block_ends;
+mod bound;
+mod claims;
+mod slots;
+mod vacancy;
+mod word;
 
-use super::cell::Cell;
+use crossbeam_utils::CachePadded;
+
+use self::block_ends::BlockEnds;
+use self::bound::Bound;
+use self::slots::{Candidates, Found, GROUP_SLOTS, Slots};
+use self::word::State;
+use super::cell::{Cell, Step};
 use super::options::Overflow;
-use crate::key_hash::{AlreadyHashed, KeyHash};
+use crate::key_hash::KeyHash;
+use crate::sync::{AtomicU64, Ordering, pause};
 
-/// Places looked at for a newcomer when the table is full: bounds the cost of a flood of new keys.
-const PROBES: usize = 16;
+/// Slots per client that the table is made for: two groups of eight, and the emptier one taken, hold them at
+/// two thirds full. With as many clients as that, fewer than one newcomer in a thousand pushes one out.
+const SLOTS_PER_CLIENT: (usize, usize) = (3, 2);
 
-pub(crate) struct Table {
-    cells: DashMap<KeyHash, Cell, AlreadyHashed>,
-    places: Mutex<Places>,
-    capacity: usize,
+pub(crate) struct Table<C> {
+    slots: Slots,
+    cell: C,
+    block_ends: BlockEnds,
+    bound: Bound,
     overflow: Overflow,
-    limits: usize,
-}
-
-/// Who holds a place, in order of arrival.
-struct Places {
-    /// Each key in the map exactly once.
-    keys: Vec<KeyHash>,
-    /// Where the next search for a place begins.
-    hand: usize,
-    /// The latest time at which somebody was forgotten as expired. Who comes after counts from here: a
-    /// thread that read its clock earlier would otherwise find its client absent when it was not yet.
-    watermark: u64,
-    live_evictions: u64,
+    /// The latest time at which somebody was forgotten as expired. Who comes after counts from here: a thread
+    /// that read its clock earlier would otherwise find its client absent when it was not yet.
+    watermark: CachePadded<AtomicU64>,
+    live_evictions: CachePadded<AtomicU64>,
 }
 
 /// Why a newcomer has no place.
@@ -41,225 +51,267 @@ pub(crate) struct Full {
     pub(crate) earliest_vacancy: u64,
 }
 
-/// A client as a candidate to give up its place.
-struct Candidate {
-    place: usize,
-    lifetime: u64,
+/// A client at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Client<W> {
+    pub(crate) words: W,
+    /// 0 where it never was blocked.
+    pub(crate) blocked_until: u64,
 }
 
-impl Table {
-    /// A table of clients with so many limits each.
-    pub(crate) fn new(capacity: usize, overflow: Overflow, limits: usize) -> Self {
+impl<W> Client<W> {
+    /// Nanoseconds until it is as if never seen, by its words and its block.
+    pub(crate) fn lifetime(&self, now: u64, of_words: impl Fn(&W, u64) -> u64) -> u64 {
+        of_words(&self.words, now).max(self.blocked_until.saturating_sub(now))
+    }
+}
+
+impl<C: Cell> Table<C> {
+    /// A table for `max_keys` clients; `cell` gets the number of slots.
+    pub(crate) fn new(max_keys: usize, overflow: Overflow, cell: impl FnOnce(usize) -> C) -> Self {
+        let (most, of) = SLOTS_PER_CLIENT;
+        let slots = Slots::new((max_keys * most).div_ceil(of * GROUP_SLOTS));
         Self {
-            cells: DashMap::with_hasher(AlreadyHashed::default()),
-            places: Mutex::new(Places { keys: Vec::new(), hand: 0, watermark: 0, live_evictions: 0 }),
-            capacity,
+            cell: cell(slots.count()),
+            block_ends: BlockEnds::new(slots.count()),
+            bound: Bound::new(max_keys),
+            slots,
             overflow,
-            limits,
+            watermark: CachePadded::default(),
+            live_evictions: CachePadded::default(),
         }
     }
 
-    /// Runs `call` on the client's cell where there is one.
-    pub(crate) fn existing<R>(&self, key: KeyHash, call: impl FnOnce(&Cell) -> R) -> Option<R> {
-        self.cells.get(&key).map(|cell| call(cell.value()))
+    /// Most clients it can hold.
+    pub(crate) fn capacity(&self) -> usize {
+        self.bound.most().unwrap_or(self.slots.count())
     }
 
-    /// Runs `call` on the client's cell, which is made where there is none. `call` is given the time to
-    /// decide by: `now`, or a little later for a newcomer. `lifetime` tells for how long a cell matters, at
-    /// a given time. Both may only touch the cell.
-    pub(crate) fn with<R>(
+    /// Judges the client, who is brought in where that writes anything. `decide` is given the client and the
+    /// time to decide by: `now`, or a little later for a newcomer. `lifetime` tells for how long words matter.
+    #[inline]
+    pub(crate) fn update<R>(
         &self,
         key: KeyHash,
         now: u64,
-        lifetime: impl Fn(&Cell, u64) -> u64,
-        call: impl Fn(&Cell, u64) -> R,
+        lifetime: impl Fn(&C::Words, u64) -> u64,
+        mut decide: impl FnMut(&Client<C::Words>, u64) -> Step<C::Words, R>,
     ) -> Result<R, Full> {
-        if let Some(result) = self.existing(key, |cell| call(cell, now)) {
+        let key = self.slots.candidates(key);
+        if let Some(found) = self.slots.find_at_home(&key)
+            && let Some(result) = self.change(found, |client| decide(client, now))
+        {
             return Ok(result);
         }
-        let mut places = self.places.lock();
-        if let Some(result) = self.existing(key, |cell| call(cell, now)) {
-            return Ok(result);
-        }
-        let now = now.max(places.watermark);
-        let cell = Cell::new(self.limits);
-        let result = call(&cell, now);
-        if lifetime(&cell, now) == 0 {
-            // As if never seen still: there is nothing to keep.
-            return Ok(result);
-        }
-        let vacancy = self.find_vacancy(&mut places, now, |cell| lifetime(cell, now))?;
-        self.cells.insert(key, cell);
-        match vacancy {
-            Some(place) => places.keys[place] = key,
-            None => places.keys.push(key),
-        }
-        Ok(result)
+        self.update_elsewhere(&key, now, lifetime, decide)
     }
 
-    /// A place for one newcomer: none needs to be freed while there is room.
-    fn find_vacancy(
+    /// Out of line, so that what most calls need stays in registers.
+    #[inline(never)]
+    fn update_elsewhere<R>(
         &self,
-        places: &mut Places,
+        key: &Candidates,
         now: u64,
-        lifetime: impl Fn(&Cell) -> u64,
-    ) -> Result<Option<usize>, Full> {
-        if places.keys.len() < self.capacity {
-            return Ok(None);
+        lifetime: impl Fn(&C::Words, u64) -> u64,
+        mut decide: impl FnMut(&Client<C::Words>, u64) -> Step<C::Words, R>,
+    ) -> Result<R, Full> {
+        if let Some(found) = self.slots.find_elsewhere(key)
+            && let Some(result) = self.change(found, |client| decide(client, now))
+        {
+            return Ok(result);
         }
-        let mut closest_to_fresh: Option<Candidate> = None;
-        let mut earliest_vacancy = u64::MAX;
-        for _ in 0..PROBES.min(places.keys.len()) {
-            let place = places.hand;
-            places.hand = (place + 1) % places.keys.len();
-            let key = places.keys[place];
-            let looked_at = self.existing(key, |cell| (lifetime(cell), is_blocked(cell, now)));
-            let Some((lifetime_now, blocked)) = looked_at else { continue };
-            if lifetime_now == 0 && self.forget(key, |cell| lifetime(cell) == 0) {
-                places.watermark = now;
-                return Ok(Some(place));
-            }
-            earliest_vacancy = earliest_vacancy.min(now + lifetime_now);
-            if !blocked && closest_to_fresh.as_ref().is_none_or(|best| lifetime_now < best.lifetime) {
-                closest_to_fresh = Some(Candidate { place, lifetime: lifetime_now });
-            }
-        }
-        let Some(Candidate { place, .. }) = closest_to_fresh.filter(|_| self.overflow == Overflow::Evict)
-        else {
-            return Err(Full { earliest_vacancy });
-        };
-        if !self.forget(places.keys[place], |cell| !is_blocked(cell, now)) {
-            return Err(Full { earliest_vacancy });
-        }
-        places.live_evictions += 1;
-        Ok(Some(place))
+        self.bring_in(key, now, None, &lifetime, &mut decide)
     }
 
-    /// Removes the client if that still holds of it, seen alone.
-    fn forget(&self, key: KeyHash, if_still: impl Fn(&Cell) -> bool) -> bool {
-        self.cells.remove_if(&key, |_, cell| if_still(cell)).is_some()
+    /// Judges the client where there is one.
+    #[inline]
+    pub(crate) fn update_existing<R>(
+        &self,
+        key: KeyHash,
+        mut decide: impl FnMut(&Client<C::Words>) -> Step<C::Words, R>,
+    ) -> Option<R> {
+        let key = self.slots.candidates(key);
+        loop {
+            let found = self.slots.find(&key)?;
+            if let Some(result) = self.change(found, &mut decide) {
+                return Some(result);
+            }
+        }
     }
 
-    /// Forgets every client.
+    /// The client as it is now.
+    pub(crate) fn get(&self, key: KeyHash) -> Option<Client<C::Words>> {
+        self.update_existing(key, |client| Step::Keep(*client))
+    }
+
+    /// Blocks the client until `until`, or the end of a block that is longer.
+    pub(crate) fn block(
+        &self,
+        key: KeyHash,
+        until: u64,
+        now: u64,
+        lifetime: impl Fn(&C::Words, u64) -> u64,
+    ) -> Result<(), Full> {
+        let key = self.slots.candidates(key);
+        while let Some(found) = self.slots.find(&key) {
+            if self.extend_block(found, until) {
+                return Ok(());
+            }
+        }
+        self.bring_in(&key, now, Some(until), &lifetime, &mut |client, _| Step::Write(client.words, ()))
+    }
+
+    /// Forgets the client, its block too; what it was.
+    pub(crate) fn reset(&self, key: KeyHash) -> Option<Client<C::Words>> {
+        let key = self.slots.candidates(key);
+        loop {
+            let found = self.slots.find(&key)?;
+            if let Some(client) = self.read(&found)
+                && self.vacate(&found)
+            {
+                return Some(client);
+            }
+        }
+    }
+
+    /// Forgets every client, one after the other.
     pub(crate) fn clear(&self) {
-        let mut places = self.places.lock();
-        self.cells.clear();
-        places.keys.clear();
-        places.hand = 0;
+        for found in self.occupied() {
+            // A client whose state has just changed was there a moment later.
+            self.vacate(&found);
+        }
     }
 
-    /// Changes every cell, while no decision is made on it. A decision that is made later sees what was
-    /// written before this call, a newcomer's too: this takes every lock under which they are made.
-    /// Newcomers count from `latest` at the latest.
-    pub(crate) fn adapt(&self, latest: u64, change: impl Fn(&Cell)) {
-        let mut places = self.places.lock();
-        places.watermark = places.watermark.min(latest);
-        for cell in self.cells.iter_mut() {
-            change(&cell);
+    /// Changes the words of every client. Newcomers count from `latest` at the latest.
+    pub(crate) fn adapt(&self, latest: u64, change: impl Fn(&C::Words) -> C::Words) {
+        self.watermark.fetch_min(latest, Ordering::SeqCst);
+        for mut found in self.occupied() {
+            while found.state.is_value() && found.state != State::FRESH {
+                if self.change(found, |client| Step::Write(change(&client.words), ())).is_some() {
+                    break;
+                }
+                found.tag = found.slot.tag.load(Ordering::SeqCst);
+                found.state = found.slot.state.load(Ordering::SeqCst);
+            }
         }
     }
 
     /// How many clients are not as if never seen, and how many of them are blocked. One pass over all.
-    pub(crate) fn count(&self, now: u64, lifetime: impl Fn(&Cell) -> u64) -> (u64, u64) {
-        self.cells.iter().fold((0, 0), |(live, blocked), cell| {
-            (live + u64::from(lifetime(&cell) > 0), blocked + u64::from(is_blocked(&cell, now)))
+    pub(crate) fn count(&self, now: u64, lifetime: impl Fn(&C::Words, u64) -> u64) -> (u64, u64) {
+        let clients = self.occupied().filter_map(|found| self.read(&found));
+        clients.fold((0, 0), |(live, blocked), client| {
+            let is_live = client.lifetime(now, &lifetime) > 0;
+            (live + u64::from(is_live), blocked + u64::from(client.blocked_until > now))
         })
     }
 
     pub(crate) fn live_evictions(&self) -> u64 {
-        self.places.lock().live_evictions
-    }
-}
-
-fn is_blocked(cell: &Cell, now: u64) -> bool {
-    cell.blocked_until() > now
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::cell::Step;
-    use super::*;
-    use crate::key_hash::hash_str;
-
-    /// In these tests a word is the time at which it expires.
-    fn lifetime(cell: &Cell, now: u64) -> u64 {
-        cell.words()[0].max(cell.blocked_until()).saturating_sub(now)
+        self.live_evictions.load(Ordering::Relaxed)
     }
 
-    fn set(table: &Table, key: &str, now: u64, expiry: u64) -> Result<(), Full> {
-        let words = [expiry, 0, 0, 0, 0, 0];
-        table.with(hash_str(key), now, lifetime, |cell, _| cell.update(|_| Step::Write(words, ())))
+    /// Every slot that holds a value.
+    fn occupied(&self) -> impl Iterator<Item = Found<'_>> {
+        let read =
+            |slot: slots::Slot<'_>| (slot.tag.load(Ordering::SeqCst), slot.state.load(Ordering::SeqCst));
+        self.slots.all().filter_map(move |slot| {
+            let (tag, state) = read(slot);
+            (state.is_value() && state != State::FRESH).then_some(Found { slot, tag, state })
+        })
     }
 
-    fn count(table: &Table, now: u64) -> (u64, u64) {
-        table.count(now, |cell| lifetime(cell, now))
-    }
-
-    fn holds(table: &Table, key: &str) -> bool {
-        table.existing(hash_str(key), |_| ()).is_some()
-    }
-
-    #[test]
-    fn gives_an_expired_place_away_before_a_live_one() {
-        let table = Table::new(3, Overflow::Evict, 1);
-        for (key, expiry) in [("a", 500), ("b", 100), ("c", 300)] {
-            set(&table, key, 0, expiry).expect("room");
+    /// The client in a slot; `None` when the slot has changed since it was found.
+    #[inline]
+    fn read(&self, found: &Found<'_>) -> Option<Client<C::Words>> {
+        let Found { slot, tag, state } = *found;
+        let blocked_until = if state.has_block() { self.block_ends.get(slot, tag)? } else { 0 };
+        let words = self.cell.read(state.word());
+        if C::READ_IS_UNSURE && slot.state.load(Ordering::Relaxed) != state {
+            return None;
         }
-        set(&table, "d", 100, 900).expect("b has expired");
-        assert!(!holds(&table, "b"));
-        assert_eq!(table.live_evictions(), 0);
-
-        set(&table, "e", 100, 900).expect("evicts");
-        assert!(!holds(&table, "c"), "the client closest to fresh goes");
-        assert_eq!(table.live_evictions(), 1);
-        assert_eq!(count(&table, 100), (3, 0));
+        // Relaxed: read after the state, whose load acquires. While the tag stands the state was this client's.
+        (slot.tag.load(Ordering::Relaxed) == tag).then_some(Client { words, blocked_until })
     }
 
-    #[test]
-    fn never_evicts_the_blocked() {
-        let table = Table::new(2, Overflow::Evict, 1);
-        for key in ["a", "b"] {
-            table.with(hash_str(key), 0, lifetime, |cell, _| cell.block(1_000)).expect("room");
-        }
-        assert_eq!(set(&table, "c", 10, 50), Err(Full { earliest_vacancy: 1_000 }));
-        assert_eq!(count(&table, 10), (2, 2));
-        set(&table, "c", 1_000, 2_000).expect("a block has ended");
-    }
-
-    #[test]
-    fn denies_when_full_and_told_to() {
-        let table = Table::new(1, Overflow::Deny, 1);
-        set(&table, "a", 0, 100).expect("room");
-        assert_eq!(set(&table, "b", 99, 100), Err(Full { earliest_vacancy: 100 }));
-        set(&table, "b", 100, 200).expect("a has expired");
-    }
-
-    /// Without the watermark, the thread with the old clock finds its client absent and admits it twice.
-    #[test]
-    fn a_newcomer_counts_from_what_was_forgotten() {
-        let table = Table::new(1, Overflow::Evict, 1);
-        set(&table, "a", 1_000, 1_100).expect("room");
-        set(&table, "b", 1_150, 1_151).expect("a has expired");
-        let decided_by =
-            table.with(hash_str("a"), 1_001, lifetime, |_, now| now).expect("b has expired by then");
-        assert_eq!(decided_by, 1_150);
-    }
-
-    #[test]
-    fn stays_within_its_capacity_under_contention() {
-        let table = Table::new(50, Overflow::Evict, 1);
-        std::thread::scope(|scope| {
-            for thread in 0..4 {
-                let table = &table;
-                scope.spawn(move || {
-                    for i in 0..2_000_u64 {
-                        set(table, &format!("{}", (i * 7 + thread) % 300), i, i + 10_000).expect("evicts");
+    /// Judges the client in a slot and writes what comes of it; `None` when the slot is no longer the client's.
+    /// Repeats only when another thread's change came between.
+    #[inline]
+    fn change<R>(
+        &self,
+        mut found: Found<'_>,
+        mut decide: impl FnMut(&Client<C::Words>) -> Step<C::Words, R>,
+    ) -> Option<R> {
+        loop {
+            let (words, result) = match decide(&self.read(&found)?) {
+                Step::Keep(result) => return Some(result),
+                Step::Write(words, result) => (words, result),
+            };
+            let slot = found.slot;
+            let value = self.cell.keep(&words, slot.index)?;
+            match slot.state.swap_if(found.state, State::value(value, found.state.has_block())) {
+                Ok(()) if slot.tag.load(Ordering::Relaxed) == found.tag => {
+                    self.cell.release(found.state.word(), slot.index);
+                    return Some(result);
+                }
+                Ok(()) => {
+                    // A stranger who owes the same has moved in, and was charged. Undone, if nobody has judged it.
+                    let charged = State::value(value, found.state.has_block());
+                    let _ = slot.state.swap_if(charged, found.state);
+                    return None;
+                }
+                Err(current) => {
+                    self.cell.release(value, slot.index);
+                    pause();
+                    found.state = current;
+                    if !current.is_value() {
+                        return None;
                     }
-                });
+                }
             }
-        });
-        let places = table.places.lock();
-        assert_eq!((table.cells.len(), places.keys.len()), (50, 50));
-        assert!(places.keys.iter().all(|key| table.cells.contains_key(key)));
+        }
+    }
+
+    /// False when the slot is no longer the client's.
+    fn extend_block(&self, mut found: Found<'_>, until: u64) -> bool {
+        if !self.block_ends.extend(found.slot, found.tag, until) {
+            return false;
+        }
+        // The mark stays for as long as the client: a charge that judged an ended block must not take the mark
+        // of a new one away.
+        while !found.state.has_block() {
+            let blocked = found.state.with_block();
+            match found.slot.state.swap_if(found.state, blocked) {
+                Ok(()) if found.slot.tag.load(Ordering::Relaxed) == found.tag => return true,
+                Ok(()) => {
+                    let _ = found.slot.state.swap_if(blocked, found.state);
+                    return false;
+                }
+                Err(current) if current.is_value() => found.state = current,
+                Err(_) => return false,
+            }
+        }
+        found.slot.tag.load(Ordering::Acquire) == found.tag
+    }
+
+    /// Makes the slot free, if it still holds what was found.
+    fn vacate(&self, found: &Found<'_>) -> bool {
+        let Found { slot, tag, state } = *found;
+        let free = State::free(tag.version().next());
+        if slot.state.swap_if(state, free).is_err() {
+            return false;
+        }
+        if slot.tag.load(Ordering::Acquire) != tag {
+            // A stranger who owes the same.
+            let _ = slot.state.swap_if(free, state);
+            return false;
+        }
+        self.cell.release(state.word(), slot.index);
+        self.bound.leave(1);
+        true
+    }
+
+    /// Asks for the memory where the client is likely to be found.
+    #[inline]
+    pub(crate) fn prefetch(&self, key: KeyHash) {
+        self.slots.prefetch(&self.slots.candidates(key));
     }
 }

@@ -1,0 +1,45 @@
+//! Which options are in force, in a word that each call reads twice.
+//!
+//! It is `reconfigurations : 63 | closed : 1`, and is raised after the options were replaced and before what
+//! clients owe is adopted by them.
+
+use crate::sync::{AtomicU64, Ordering};
+
+const CLOSED: u64 = 1;
+const RECONFIGURED: u64 = 2;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Phase(u64);
+
+impl Phase {
+    #[inline]
+    pub(super) fn is_closed(self) -> bool {
+        self.0 & CLOSED != 0
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct AtomicPhase(AtomicU64);
+
+impl Default for AtomicPhase {
+    fn default() -> Self {
+        Self(AtomicU64::new(0))
+    }
+}
+
+impl AtomicPhase {
+    /// `SeqCst`, like the exchange of a client's state: of a call that writes by old options and a
+    /// reconfiguration, one sees the other.
+    #[inline]
+    pub(super) fn get(&self) -> Phase {
+        Phase(self.0.load(Ordering::SeqCst))
+    }
+
+    pub(super) fn advance(&self) {
+        self.0.fetch_add(RECONFIGURED, Ordering::SeqCst);
+    }
+
+    pub(super) fn close(&self) {
+        self.0.fetch_or(CLOSED, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,161 @@
+//! Records of words that clients of several limits are kept in, and who may use them.
+//!
+//! A record is written by the one thread that took it, published by its name in a slot, read by anybody, and
+//! given back by the thread that replaced the name. A name says which use of the record it is of, so a slot
+//! that holds the same name as before holds the same words.
+//!
+//! Free records form stacks (Treiber, "Systems Programming: Coping with Parallelism", 1986), whose heads are
+//! counted so that a head seen again is not taken for unchanged. A slot always uses the same stack, where it
+//! finds the record that it gave back last. Nothing here waits: a thread that stands still keeps at most the
+//! record it took.
+
+use crossbeam_utils::CachePadded;
+
+use crate::region;
+use crate::sync::{AtomicU64, Ordering, fence};
+
+/// Records beyond one per client: those which threads hold between two publications.
+const IN_FLIGHT: usize = 1_024;
+const STACKS: usize = 8;
+
+/// The name of a use of a record, in the 62 bits of a slot: `use 30 | number 32`. Number 0 is no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Name(u64);
+
+const USES: u64 = 1 << 30;
+
+impl Name {
+    fn new(number: u64, uses: u64) -> Self {
+        Self(uses % USES << 32 | number)
+    }
+
+    fn number(self) -> u64 {
+        self.0 & u64::from(u32::MAX)
+    }
+
+    fn uses(self) -> u64 {
+        self.0 >> 32
+    }
+}
+
+/// The head of a stack: `count 32 | number 32` of its top.
+#[derive(Clone, Copy)]
+struct Head(u64);
+
+impl Head {
+    fn top(self) -> u64 {
+        self.0 & u64::from(u32::MAX)
+    }
+
+    fn moved_to(self, top: u64) -> Self {
+        Self(((self.0 >> 32) + 1) << 32 | top)
+    }
+}
+
+pub(super) struct Records {
+    /// Of each record: which one lies below it on its stack and how often it was used, then its words.
+    memory: Box<[AtomicU64]>,
+    length: usize,
+    stacks: [CachePadded<AtomicU64>; STACKS],
+    /// How many records were ever taken.
+    fresh: CachePadded<AtomicU64>,
+}
+
+impl Records {
+    pub(super) fn new(clients: usize, limits: usize) -> Self {
+        let length = 1 + limits;
+        Self {
+            memory: region::zeroed((clients + IN_FLIGHT) * length),
+            length,
+            stacks: Default::default(),
+            fresh: CachePadded::default(),
+        }
+    }
+
+    fn record(&self, number: u64) -> &[AtomicU64] {
+        let start = (number - 1) as usize * self.length;
+        &self.memory[start..start + self.length]
+    }
+
+    /// The words of a record; of any use, if the name is no longer published.
+    pub(super) fn read(&self, name: u64, words: &mut [u64]) {
+        let name = Name(name);
+        if name.number() == 0 {
+            return;
+        }
+        for (word, kept) in words.iter_mut().zip(&self.record(name.number())[1..]) {
+            // Relaxed: the caller looks again whether the name is still published.
+            *word = kept.load(Ordering::Relaxed);
+        }
+    }
+
+    /// A record of these words for a slot; its name.
+    pub(super) fn take(&self, words: &[u64], slot: usize) -> Option<u64> {
+        let number = self.pop(slot % STACKS).or_else(|| self.take_fresh()).or_else(|| self.pop_any())?;
+        let [link, kept @ ..] = self.record(number) else { return None };
+        // Release: whoever reads a word of this use sees that the use before is no longer published.
+        fence(Ordering::Release);
+        for (kept, word) in kept.iter().zip(words) {
+            kept.store(*word, Ordering::Relaxed);
+        }
+        // Relaxed: only its holder writes it, and the stack or the slot publishes it.
+        let uses = (link.load(Ordering::Relaxed) >> 32) + 1;
+        link.store(uses % USES << 32, Ordering::Relaxed);
+        Some(Name::new(number, uses).0)
+    }
+
+    /// By the thread that took the name out of its slot, or never put it there.
+    pub(super) fn give_back(&self, name: u64, slot: usize) {
+        let name = Name(name);
+        if name.number() != 0 {
+            self.push(slot % STACKS, name);
+        }
+    }
+
+    fn take_fresh(&self) -> Option<u64> {
+        let most = (self.memory.len() / self.length) as u64;
+        // Relaxed: a number that nobody else has.
+        let taken = self
+            .fresh
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| (taken < most).then_some(taken + 1));
+        taken.ok().map(|taken| taken + 1)
+    }
+
+    fn pop_any(&self) -> Option<u64> {
+        (0..STACKS).find_map(|stack| self.pop(stack))
+    }
+
+    fn pop(&self, stack: usize) -> Option<u64> {
+        let head = &self.stacks[stack];
+        // Acquire: the link of the top was written before it was put there.
+        let mut seen = Head(head.load(Ordering::Acquire));
+        loop {
+            let top = seen.top();
+            if top == 0 {
+                return None;
+            }
+            // It may be of a later use by now; then the head has moved.
+            let below = self.record(top)[0].load(Ordering::Relaxed) & u64::from(u32::MAX);
+            let next = seen.moved_to(below);
+            match head.compare_exchange_weak(seen.0, next.0, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Some(top),
+                Err(current) => seen = Head(current),
+            }
+        }
+    }
+
+    fn push(&self, stack: usize, name: Name) {
+        let head = &self.stacks[stack];
+        let link = &self.record(name.number())[0];
+        let mut seen = Head(head.load(Ordering::Relaxed));
+        loop {
+            link.store(name.uses() << 32 | seen.top(), Ordering::Relaxed);
+            let next = seen.moved_to(name.number());
+            // Release: the link before the top that it belongs to.
+            match head.compare_exchange_weak(seen.0, next.0, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(current) => seen = Head(current),
+            }
+        }
+    }
+}

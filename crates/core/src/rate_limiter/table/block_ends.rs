@@ -1,0 +1,85 @@
+//! When blocks end, beside the slots: pages that no block was ever written to take no room.
+//!
+//! The word is `end : 49 | version : 15`. The end counts 1/64 ms and reaches 278 years; a whole millisecond
+//! is exact, anything else is rounded down. The version is that of the tag under which it was written: a word
+//! of an earlier client of the slot means nothing to a later one.
+
+use super::slots::Slot;
+use super::word::{Tag, Version};
+use crate::region;
+use crate::sync::{AtomicU64, Ordering};
+
+const UNIT: u64 = 15_625;
+const VERSION_BITS: u32 = 15;
+const MOST_UNITS: u64 = (1 << (64 - VERSION_BITS)) - 1;
+
+pub(super) struct BlockEnds {
+    words: Box<[AtomicU64]>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct BlockEnd(u64);
+
+impl BlockEnd {
+    fn new(at: u64, version: Version) -> Self {
+        Self((at / UNIT).min(MOST_UNITS) << VERSION_BITS | version.bits())
+    }
+
+    fn at(self) -> u64 {
+        (self.0 >> VERSION_BITS) * UNIT
+    }
+
+    fn is_since(self, version: Version) -> bool {
+        self.0 & ((1 << VERSION_BITS) - 1) == version.bits()
+    }
+}
+
+impl BlockEnds {
+    pub(super) fn new(slots: usize) -> Self {
+        Self { words: region::zeroed(slots) }
+    }
+
+    /// When the block of the client that `tag` names ends; `None` when the slot is another's by now.
+    pub(super) fn get(&self, slot: Slot<'_>, tag: Tag) -> Option<u64> {
+        // Acquire: what is read after it is as new.
+        let end = BlockEnd(self.words[slot.index].load(Ordering::Acquire));
+        end.is_since(tag.version()).then(|| end.at())
+    }
+
+    /// Lets the block of the client that `tag` names end at `until` or later. False when the slot is no
+    /// longer the client's.
+    pub(super) fn extend(&self, slot: Slot<'_>, tag: Tag, until: u64) -> bool {
+        let word = &self.words[slot.index];
+        let wanted = BlockEnd::new(until, tag.version());
+        let mut end = BlockEnd(word.load(Ordering::Acquire));
+        loop {
+            // Read after the end: while the tag stands, no later client has written an end, and none can be
+            // overwritten by the exchange below.
+            if slot.tag.load(Ordering::Acquire) != tag {
+                return false;
+            }
+            if end.is_since(tag.version()) && end.at() >= wanted.at() {
+                return true;
+            }
+            match word.compare_exchange(end.0, wanted.0, Ordering::SeqCst, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(current) => end = BlockEnd(current),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::MS;
+
+    #[test]
+    fn keeps_whole_milliseconds_for_a_century() {
+        let version = Tag::NOBODY.version();
+        for ms in [1, 999, 1_800_000_000_000, 4_955_760_000_000] {
+            assert_eq!(BlockEnd::new(ms * MS, version).at(), ms * MS);
+        }
+        assert_eq!(BlockEnd::new(MS - 1, version).at(), MS - UNIT, "down to 1/64 ms");
+    }
+}

@@ -1,0 +1,249 @@
+//! Which slot a newcomer gets.
+//!
+//! A slot that is free or whose client has expired, in the emptier of the key's groups; then one under a claim of
+//! another key, which holds no charge; then, if the overflow rule says so, that of the client closest to a full
+//! quota. Blocked clients keep theirs.
+
+use super::claims::Claim;
+use super::slots::{Candidates, Found, GROUP_SLOTS, Slot};
+use super::word::{Kind, State, Tag, Version};
+use super::{Full, Table};
+use crate::clock::MS;
+use crate::rate_limiter::cell::Cell;
+use crate::rate_limiter::options::Overflow;
+use crate::sync::Ordering;
+
+/// Groups looked at for a newcomer of a table that is at its bound.
+const SWEPT_GROUPS: usize = 16;
+
+/// How much a slot would be missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Worth {
+    Free,
+    /// Its client is as if never seen.
+    Expired,
+    /// Somebody is moving in.
+    Claimed,
+    /// Its client will be as if never seen after so many nanoseconds.
+    Live(u64),
+    /// Not to be given away: blocked, or just changing.
+    Kept(u64),
+}
+
+/// A slot as a newcomer sees it.
+#[derive(Clone, Copy)]
+struct Looked<'a> {
+    slot: Slot<'a>,
+    tag: Tag,
+    state: State,
+    worth: Worth,
+}
+
+impl Looked<'_> {
+    /// The version that the next claim of the slot has.
+    fn next_version(&self) -> Version {
+        match self.state.kind() {
+            Kind::Value => self.tag.version().next(),
+            Kind::Claim(tag) => tag.version().next(),
+            Kind::Free(version) => version.next(),
+        }
+    }
+
+    fn is_vacant(&self) -> bool {
+        self.worth <= Worth::Expired
+    }
+}
+
+/// What a newcomer found in its groups.
+#[derive(Default)]
+struct Survey<'a> {
+    /// The best in the group with most vacancies.
+    vacancy: Option<Looked<'a>>,
+    /// Somebody expired, in any group.
+    expired: Option<Looked<'a>>,
+    /// The best of those that are not vacant.
+    occupied: Option<Looked<'a>>,
+    earliest_vacancy: Option<u64>,
+}
+
+impl<C: Cell> Table<C> {
+    /// Claims a slot for a key that was not found; `None` when another thread came between.
+    pub(super) fn claim(
+        &self,
+        key: &Candidates,
+        now: u64,
+        lifetime: &impl Fn(&C::Words, u64) -> u64,
+    ) -> Result<Option<Claim<'_>>, Full> {
+        let survey = self.survey(key, now, lifetime);
+        if let Some(vacancy) = survey.vacancy {
+            if vacancy.worth == Worth::Expired || self.bound.enter() {
+                return Ok(self.take(key, vacancy, now, lifetime));
+            }
+            if let Some(expired) = survey.expired {
+                return Ok(self.take(key, expired, now, lifetime));
+            }
+            self.make_room(now, lifetime)?;
+            return Ok(if self.bound.enter() { self.take(key, vacancy, now, lifetime) } else { None });
+        }
+        match survey.occupied.filter(|occupied| self.may_take(occupied)) {
+            Some(occupied) => Ok(self.take(key, occupied, now, lifetime)),
+            None => Err(Full { earliest_vacancy: survey.earliest_vacancy.unwrap_or(now) }),
+        }
+    }
+
+    fn may_take(&self, occupied: &Looked<'_>) -> bool {
+        match occupied.worth {
+            Worth::Live(_) => self.overflow == Overflow::Evict,
+            Worth::Kept(_) => false,
+            _ => true,
+        }
+    }
+
+    fn survey(&self, key: &Candidates, now: u64, lifetime: &impl Fn(&C::Words, u64) -> u64) -> Survey<'_> {
+        let mut survey = Survey::default();
+        let mut most_vacant = 0;
+        for group in self.slots.groups_of(key) {
+            let (mut vacant, mut best) = (0, None::<Looked<'_>>);
+            for slot in self.slots.of_group(group) {
+                let looked = self.look(slot, now, lifetime);
+                if looked.is_vacant() {
+                    vacant += 1;
+                    best = better(best, looked);
+                } else {
+                    survey.occupied = better(survey.occupied, looked);
+                }
+                match looked.worth {
+                    Worth::Expired => survey.expired = Some(looked),
+                    Worth::Live(left) | Worth::Kept(left) => {
+                        let end = now.saturating_add(left);
+                        survey.earliest_vacancy = survey.earliest_vacancy.min(Some(end)).or(Some(end));
+                    }
+                    _ => {}
+                }
+            }
+            if vacant > most_vacant {
+                (most_vacant, survey.vacancy) = (vacant, best);
+            }
+        }
+        survey
+    }
+
+    fn look<'a>(&self, slot: Slot<'a>, now: u64, lifetime: &impl Fn(&C::Words, u64) -> u64) -> Looked<'a> {
+        let state = slot.state.load(Ordering::SeqCst);
+        let tag = slot.tag.load(Ordering::Acquire);
+        let worth = match state.kind() {
+            Kind::Free(_) => Worth::Free,
+            Kind::Value if state == State::FRESH && tag == Tag::NOBODY => Worth::Free,
+            Kind::Claim(_) => Worth::Claimed,
+            Kind::Value => match self.read(&Found { slot, tag, state }) {
+                None => Worth::Kept(0),
+                Some(client) => match client.lifetime(now, lifetime) {
+                    0 => Worth::Expired,
+                    left if client.blocked_until > now => Worth::Kept(left),
+                    left => Worth::Live(left),
+                },
+            },
+        };
+        Looked { slot, tag, state, worth }
+    }
+
+    /// Turns a slot into a claim; `None` when another thread came between.
+    fn take<'a>(
+        &self,
+        key: &Candidates,
+        victim: Looked<'a>,
+        now: u64,
+        lifetime: &impl Fn(&C::Words, u64) -> u64,
+    ) -> Option<Claim<'a>> {
+        let Looked { slot, tag, state, worth } = victim;
+        if worth == Worth::Expired {
+            self.forget_until(&Found { slot, tag, state }, now, lifetime);
+        }
+        self.slots.use_slot(slot);
+        let claim = Claim { slot, tag: Tag::new(key.fingerprint, victim.next_version()) };
+        if slot.state.swap_if(state, claim.state()).is_err() {
+            if worth == Worth::Free {
+                self.bound.leave(1);
+            }
+            return None;
+        }
+        if !state.is_value() {
+            return Some(claim);
+        }
+        self.cell.release(state.word(), slot.index);
+        if matches!(worth, Worth::Live(_)) {
+            self.live_evictions.fetch_add(1, Ordering::Relaxed);
+        }
+        self.keep_if_still(tag, claim, worth)
+    }
+
+    /// The value that was exchanged may have been that of a later client of the slot who owed the same: then
+    /// the claim's version is not new, and the claim is given up.
+    fn keep_if_still<'a>(&self, tag: Tag, claim: Claim<'a>, worth: Worth) -> Option<Claim<'a>> {
+        let now = claim.slot.tag.load(Ordering::Acquire);
+        if now == tag || now == claim.tag {
+            return Some(claim);
+        }
+        if claim.slot.state.swap_if(claim.state(), State::free(now.version())).is_ok() {
+            // The claim's place, and that of the client who was there after all.
+            self.bound.leave(if worth == Worth::Free { 2 } else { 1 });
+        }
+        None
+    }
+
+    /// Lets newcomers count from a time at which the client had expired, so that to be absent and to be present
+    /// come to the same for every thread, whenever it read its clock.
+    fn forget_until(&self, found: &Found<'_>, now: u64, lifetime: &impl Fn(&C::Words, u64) -> u64) {
+        let watermark = self.watermark.load(Ordering::Acquire);
+        let expired_by = |time| self.read(found).is_some_and(|client| client.lifetime(time, lifetime) == 0);
+        // Not for each: who expired before the last time it was raised needs no other.
+        if watermark + MS < now || !expired_by(watermark) {
+            self.watermark.fetch_max(now, Ordering::AcqRel);
+        }
+    }
+
+    /// The table is at its bound, and the newcomer's groups hold nobody to replace: frees a slot elsewhere.
+    fn make_room(&self, now: u64, lifetime: &impl Fn(&C::Words, u64) -> u64) -> Result<(), Full> {
+        let groups = self.slots.count() / GROUP_SLOTS;
+        let step = SWEPT_GROUPS.min(groups);
+        let first = self.bound.advance(step, groups);
+        let (mut freed, mut occupied, mut earliest_vacancy) = (false, None::<Looked<'_>>, u64::MAX);
+        for group in (first..first + step).map(|group| group % groups) {
+            for slot in self.slots.of_group(group) {
+                let looked = self.look(slot, now, lifetime);
+                let found = Found { slot, tag: looked.tag, state: looked.state };
+                match looked.worth {
+                    Worth::Expired => {
+                        self.forget_until(&found, now, lifetime);
+                        freed |= self.vacate(&found);
+                    }
+                    Worth::Live(left) | Worth::Kept(left) => {
+                        earliest_vacancy = earliest_vacancy.min(now.saturating_add(left));
+                        occupied = better(occupied, looked);
+                    }
+                    Worth::Free | Worth::Claimed => {}
+                }
+            }
+        }
+        if freed {
+            return Ok(());
+        }
+        match occupied.filter(|occupied| self.may_take(occupied)) {
+            Some(Looked { slot, tag, state, .. }) => {
+                if self.vacate(&Found { slot, tag, state }) {
+                    self.live_evictions.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(())
+            }
+            None => Err(Full { earliest_vacancy }),
+        }
+    }
+}
+
+/// The one that would be missed less; the earlier one of two alike.
+fn better<'a>(best: Option<Looked<'a>>, other: Looked<'a>) -> Option<Looked<'a>> {
+    match best {
+        Some(best) if best.worth <= other.worth => Some(best),
+        _ => Some(other),
+    }
+}

@@ -1,0 +1,164 @@
+//! The two words of a slot: who it is of, and what is known of them.
+//!
+//! | word | bits |
+//! |---|---|
+//! | tag | `0 : fingerprint 48 : version 15` |
+//! | state, a value | `0 : blocked 1 : word of the algorithm 62` |
+//! | state, a claim | `1 :` the tag that will be stored |
+//! | state, free | `1 : 0 : version 15` |
+//!
+//! All zero is a value of nobody: a slot that was never used.
+
+use crate::key_hash::KeyHash;
+use crate::sync::{AtomicU64, Ordering};
+
+const VERSION_BITS: u32 = 15;
+const VERSION_MASK: u64 = (1 << VERSION_BITS) - 1;
+const CLAIMED: u64 = 1 << 63;
+const BLOCKED: u64 = 1 << 62;
+
+/// What a slot remembers of a key; never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fingerprint(u64);
+
+impl Fingerprint {
+    pub(super) fn of(key: KeyHash) -> Self {
+        let (high, _) = key.halves();
+        Self((high >> 5).max(1))
+    }
+}
+
+/// Which claim of a slot wrote a word. A late write of a thread that stood still names an old one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Version(u64);
+
+impl Version {
+    pub(super) fn next(self) -> Self {
+        Self((self.0 + 1) & VERSION_MASK)
+    }
+
+    pub(super) fn bits(self) -> u64 {
+        self.0
+    }
+}
+
+/// Whose slot it is, since which claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tag(u64);
+
+impl Tag {
+    pub(super) const NOBODY: Self = Self(0);
+
+    pub(super) fn new(fingerprint: Fingerprint, version: Version) -> Self {
+        Self(fingerprint.0 << VERSION_BITS | version.0)
+    }
+
+    #[inline]
+    pub(super) fn is_of(self, fingerprint: Fingerprint) -> bool {
+        // Whatever the version: the difference has no bit above it.
+        self.0 ^ (fingerprint.0 << VERSION_BITS) <= VERSION_MASK
+    }
+
+    pub(super) fn version(self) -> Version {
+        Version(self.0 & VERSION_MASK)
+    }
+}
+
+/// What a slot holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct State(u64);
+
+/// The kinds of states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The state of the client that the tag names.
+    Value,
+    /// Somebody is moving in. Nothing is charged yet.
+    Claim(Tag),
+    /// Given up; only a newer version may claim it.
+    Free(Version),
+}
+
+impl State {
+    /// What zeroed memory holds, and a client that was let in without a charge.
+    pub(super) const FRESH: Self = Self(0);
+
+    #[inline]
+    pub(super) fn value(word: u64, blocked: bool) -> Self {
+        debug_assert!(word < BLOCKED, "an algorithm's word has 62 bits");
+        Self(word | if blocked { BLOCKED } else { 0 })
+    }
+
+    pub(super) fn claim(tag: Tag) -> Self {
+        Self(CLAIMED | tag.0)
+    }
+
+    pub(super) fn free(version: Version) -> Self {
+        Self(CLAIMED | version.0)
+    }
+
+    #[inline]
+    pub(super) fn is_value(self) -> bool {
+        self.0 & CLAIMED == 0
+    }
+
+    pub(super) fn kind(self) -> Kind {
+        let tag = Tag(self.0 & !CLAIMED);
+        match self.0 & CLAIMED {
+            0 => Kind::Value,
+            _ if tag.0 <= VERSION_MASK => Kind::Free(tag.version()),
+            _ => Kind::Claim(tag),
+        }
+    }
+
+    /// Of a value: the algorithm's word.
+    #[inline]
+    pub(super) fn word(self) -> u64 {
+        self.0 & (BLOCKED - 1)
+    }
+
+    /// Of a value: the client was blocked, until what is kept beside the slots.
+    #[inline]
+    pub(super) fn has_block(self) -> bool {
+        self.0 & BLOCKED != 0
+    }
+
+    pub(super) fn with_block(self) -> Self {
+        Self(self.0 | BLOCKED)
+    }
+}
+
+/// A tag in memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AtomicTag<'a>(pub(super) &'a AtomicU64);
+
+impl AtomicTag<'_> {
+    #[inline]
+    pub(super) fn load(self, order: Ordering) -> Tag {
+        Tag(self.0.load(order))
+    }
+
+    /// Published by the claim's confirmation; what it names must be seen by who reads the new tag.
+    pub(super) fn swap_if(self, judged: Tag, next: Tag) -> bool {
+        self.0.compare_exchange(judged.0, next.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+}
+
+/// A state in memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AtomicState<'a>(pub(super) &'a AtomicU64);
+
+impl AtomicState<'_> {
+    #[inline]
+    pub(super) fn load(self, order: Ordering) -> State {
+        State(self.0.load(order))
+    }
+
+    /// `SeqCst`: claims are told from each other by the one order of all of these, and `reconfigure` finds
+    /// each charge or is found by it.
+    #[inline]
+    pub(super) fn swap_if(self, judged: State, next: State) -> Result<(), State> {
+        let swapped = self.0.compare_exchange(judged.0, next.0, Ordering::SeqCst, Ordering::Acquire);
+        swapped.map(|_| ()).map_err(State)
+    }
+}
