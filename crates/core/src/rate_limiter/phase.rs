@@ -8,7 +8,7 @@ use crate::sync::{AtomicU64, Ordering};
 const CLOSED: u64 = 1;
 const RECONFIGURED: u64 = 2;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Phase(u64);
 
 impl Phase {

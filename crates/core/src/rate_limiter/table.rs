@@ -13,7 +13,11 @@
 mod block_ends;
 mod bound;
 mod claims;
+#[cfg(all(test, sluice_loom))]
+mod models;
 mod slots;
+#[cfg(all(test, not(sluice_loom)))]
+mod tests;
 mod vacancy;
 mod word;
 
@@ -70,11 +74,16 @@ impl<C: Cell> Table<C> {
     /// A table for `max_keys` clients; `cell` gets the number of slots.
     pub(crate) fn new(max_keys: usize, overflow: Overflow, cell: impl FnOnce(usize) -> C) -> Self {
         let (most, of) = SLOTS_PER_CLIENT;
-        let slots = Slots::new((max_keys * most).div_ceil(of * GROUP_SLOTS));
+        let groups = (max_keys * most).div_ceil(of * GROUP_SLOTS);
+        Self::of_groups(groups, Bound::new(max_keys), overflow, cell)
+    }
+
+    fn of_groups(groups: usize, bound: Bound, overflow: Overflow, cell: impl FnOnce(usize) -> C) -> Self {
+        let slots = Slots::new(groups);
         Self {
             cell: cell(slots.count()),
             block_ends: BlockEnds::new(slots.count()),
-            bound: Bound::new(max_keys),
+            bound,
             slots,
             overflow,
             watermark: CachePadded::default(),
@@ -187,7 +196,11 @@ impl<C: Cell> Table<C> {
         self.watermark.fetch_min(latest, Ordering::SeqCst);
         for mut found in self.occupied() {
             while found.state.is_value() && found.state != State::FRESH {
-                if self.change(found, |client| Step::Write(change(&client.words), ())).is_some() {
+                let adapted = self.change(found, |client| match change(&client.words) {
+                    words if words == client.words => Step::Keep(()),
+                    words => Step::Write(words, ()),
+                });
+                if adapted.is_some() {
                     break;
                 }
                 found.tag = found.slot.tag.load(Ordering::SeqCst);

@@ -21,7 +21,10 @@ pub(super) struct Bound {
 
 impl Bound {
     pub(super) fn new(max_keys: usize) -> Self {
-        let most = (max_keys <= SMALL).then_some(max_keys as u64);
+        Self::of((max_keys <= SMALL).then_some(max_keys as u64))
+    }
+
+    pub(super) fn of(most: Option<u64>) -> Self {
         Self { most, taken: CachePadded::default(), hand: CachePadded::default() }
     }
 

@@ -133,7 +133,7 @@ impl<C: Cell> Table<C> {
 
     /// Makes sure that the claim is the only one for its key, and that the key is in no other slot. False when
     /// it is not, and the claim was cancelled; or when somebody else has ended it.
-    fn resolve(&self, claim: &Claim<'_>, key: &Candidates) -> bool {
+    pub(super) fn resolve(&self, claim: &Claim<'_>, key: &Candidates) -> bool {
         // The claim before the look at the others.
         full_barrier();
         let mut is_before = true;

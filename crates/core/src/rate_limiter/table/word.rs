@@ -33,6 +33,10 @@ impl Fingerprint {
 pub(super) struct Version(u64);
 
 impl Version {
+    /// The one after which versions begin anew.
+    #[cfg(all(test, sluice_loom))]
+    pub(super) const LAST: Self = Self(VERSION_MASK);
+
     pub(super) fn next(self) -> Self {
         Self((self.0 + 1) & VERSION_MASK)
     }

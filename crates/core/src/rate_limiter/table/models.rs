@@ -1,0 +1,407 @@
+//! Every interleaving of small cases, in tables of two or four slots.
+//!
+//! Every worker is spawned and the main thread only joins: with work on the main thread the model checker
+//! misses bugs. In each model a client may use `BURST` units at once and gets one back every hundred.
+
+use loom::sync::Arc;
+use loom::thread;
+
+use super::*;
+use crate::key_hash::KeyHash;
+use crate::rate_limiter::algorithm::Algorithm;
+use crate::rate_limiter::cell::{Several, Single};
+use crate::rate_limiter::gcra::Gcra;
+use crate::sync::full_barrier;
+
+const T: u64 = 100;
+const NOW: u64 = 1_000;
+
+/// Ends of blocks are kept to 1/64 ms.
+const FAR: u64 = 1_000_000_000;
+
+struct Small<C> {
+    table: Table<C>,
+    burst: u64,
+}
+
+/// Keys of a table of one group, or of two groups that begin with another one each.
+const A: (u64, u64) = (0x1000, 0);
+const B: (u64, u64) = (0x2000, (1 << 53) - 1);
+
+/// Blocked, so that one of two slots is not to be had.
+const STRANGER: (u64, u64) = (0x3000, 5);
+
+impl Small<Single> {
+    fn of(groups: usize, burst: u64, overflow: Overflow) -> Self {
+        Self { table: Table::of_groups(groups, Bound::of(None), overflow, |_| Single), burst }
+    }
+}
+
+impl Small<Several> {
+    fn of_two_limits(burst: u64) -> Self {
+        let table = Table::of_groups(1, Bound::of(None), Overflow::Evict, |slots| Several::new(slots, 2));
+        Self { table, burst }
+    }
+}
+
+impl<C: Cell> Small<C> {
+    fn rate(&self) -> Algorithm {
+        Algorithm::Gcra(Gcra { emission_interval: T, burst: self.burst })
+    }
+
+    fn lifetime(words: &C::Words, now: u64) -> u64 {
+        words.as_ref().iter().map(|word| word.saturating_sub(now)).fold(0, u64::max)
+    }
+
+    /// Charges every word, or none.
+    fn consume(&self, key: (u64, u64), now: u64) -> bool {
+        let decide = |client: &Client<C::Words>, now| {
+            let mut words = client.words;
+            if client.blocked_until > now {
+                return Step::Keep(false);
+            }
+            for word in words.as_mut().iter_mut().take(2) {
+                match self.rate().decide(*word, now, 1) {
+                    Ok(next) => *word = next,
+                    Err(_) => return Step::Keep(false),
+                }
+            }
+            Step::Write(words, true)
+        };
+        // Who finds no place passes: under `evict` that is what happens.
+        self.table.update(hash(key), now, Self::lifetime, decide).unwrap_or(true)
+    }
+
+    fn change(&self, key: (u64, u64), now: u64, change: impl Fn(&Algorithm, u64) -> u64) {
+        let changed = self.table.update(hash(key), now, Self::lifetime, |client, _| {
+            let mut words = client.words;
+            words.as_mut().iter_mut().take(1).for_each(|word| *word = change(&self.rate(), *word));
+            Step::Write(words, ())
+        });
+        changed.expect("room");
+    }
+
+    fn block(&self, key: (u64, u64), until: u64) -> bool {
+        self.table.block(hash(key), until, NOW, Self::lifetime).is_ok()
+    }
+
+    fn remaining(&self, key: (u64, u64), now: u64) -> u64 {
+        let client = self.table.get(hash(key)).unwrap_or_default();
+        self.rate().remaining(client.words.as_ref()[0], now)
+    }
+
+    /// In how many slots a key is.
+    fn places(&self, key: (u64, u64)) -> usize {
+        let key = self.table.slots.candidates(hash(key));
+        let holds = |slot: &slots::Slot<'_>| {
+            slot.tag.load(Ordering::SeqCst).is_of(key.fingerprint)
+                && slot.state.load(Ordering::SeqCst).is_value()
+        };
+        self.table.slots.of_key(&key).filter(holds).count()
+    }
+}
+
+fn hash((high, low): (u64, u64)) -> KeyHash {
+    KeyHash::from_halves(high, low)
+}
+
+/// Runs the calls at once, each in a thread of its own, and gives what they answered.
+fn at_once<S: Send + Sync + 'static, R: Send + 'static>(
+    shared: &Arc<S>,
+    calls: Vec<Box<dyn FnOnce(&S) -> R + Send>>,
+) -> Vec<R> {
+    let threads: Vec<_> = calls
+        .into_iter()
+        .map(|call| {
+            let shared = Arc::clone(shared);
+            thread::spawn(move || call(&shared))
+        })
+        .collect();
+    threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+}
+
+fn passed(answers: &[bool]) -> usize {
+    answers.iter().filter(|passed| **passed).count()
+}
+
+type Call<R> = Box<dyn FnOnce(&Small<Single>) -> R + Send>;
+
+fn consume(key: (u64, u64), now: u64) -> Call<bool> {
+    Box::new(move |small| small.consume(key, now))
+}
+
+/// Planted: no look at the other slots after the claim.
+#[test]
+fn a_newcomer_of_two_threads_has_one_slot() {
+    loom::model(|| {
+        let small = Arc::new(Small::of(1, 1, Overflow::Evict));
+        assert_eq!(passed(&at_once(&small, vec![consume(A, NOW), consume(A, NOW)])), 1);
+        assert_eq!(small.places(A), 1);
+    });
+}
+
+#[test]
+fn a_newcomer_of_three_threads_has_one_slot() {
+    bounded(2, || {
+        let small = Arc::new(Small::of(1, 2, Overflow::Evict));
+        let calls = vec![consume(A, NOW), consume(A, NOW), consume(A, NOW)];
+        assert_eq!(passed(&at_once(&small, calls)), 2);
+        assert_eq!(small.places(A), 1);
+    });
+}
+
+/// A second slot becomes free while the first is being claimed.
+#[test]
+fn a_reset_next_to_a_newcomer_opens_no_second_slot() {
+    bounded(2, || {
+        let small = Arc::new(Small::of(1, 1, Overflow::Evict));
+        assert!(small.consume(B, NOW));
+        let reset: Call<bool> = Box::new(|small| small.table.reset(hash(B)).is_some());
+        let answers = at_once(&small, vec![consume(A, NOW), consume(A, NOW), reset]);
+        assert_eq!(passed(&answers[..2]) as u64, 1);
+        assert!(answers[2] || small.table.live_evictions() == 1);
+        assert_eq!((small.places(A), small.places(B)), (1, 0));
+    });
+}
+
+/// Each key's first group is the other's second.
+#[test]
+fn two_groups_hold_each_key_once() {
+    bounded(2, || {
+        let small = Arc::new(Small::of(2, 1, Overflow::Evict));
+        let calls = vec![consume(A, NOW), consume(A, NOW), consume(B, NOW)];
+        let answers = at_once(&small, calls);
+        assert_eq!((passed(&answers[..2]), answers[2]), (1, true));
+        assert_eq!((small.places(A), small.places(B)), (1, 1));
+    });
+}
+
+#[test]
+fn two_keys_that_want_one_slot_are_both_answered() {
+    bounded(2, || {
+        let small = Arc::new(Small::of(1, 1, Overflow::Evict));
+        assert!(small.block(STRANGER, FAR));
+        let answers = at_once(&small, vec![consume(A, NOW), consume(B, NOW)]);
+        assert_eq!(answers, [true, true]);
+        assert!(small.places(A) + small.places(B) == 1);
+        assert!(small.table.live_evictions() <= 1);
+    });
+}
+
+/// What an evicted client had used is lost, and counted; nothing else is.
+#[test]
+fn an_eviction_next_to_charges_loses_what_it_counts() {
+    bounded(2, || {
+        let small = Arc::new(Small::of(1, 1, Overflow::Evict));
+        assert!(small.block(STRANGER, FAR));
+        let calls = vec![consume(A, NOW), consume(A, NOW), consume(B, NOW)];
+        let answers = at_once(&small, calls);
+        assert!(passed(&answers[..2]) as u64 <= 1 + small.table.live_evictions());
+        assert!(small.places(A) <= 1 && small.places(B) <= 1);
+    });
+}
+
+/// Planted: the client's time where the watermark is later.
+#[test]
+fn who_was_forgotten_counts_from_then() {
+    loom::model(|| {
+        let small = Arc::new(Small::of(1, 1, Overflow::Evict));
+        assert!(small.block(STRANGER, FAR));
+        assert!(small.consume(A, NOW), "until 1100");
+        // One thread read its clock at 1001 and stood still; another gives the expired slot away.
+        let answers = at_once(&small, vec![consume(B, NOW + T), consume(A, NOW + 1)]);
+        assert!(answers[0]);
+        if small.table.live_evictions() == 0 && answers[1] {
+            assert_eq!(
+                small.remaining(A, NOW + T + T - 1),
+                0,
+                "admitted as of the time at which it was forgotten"
+            );
+        }
+    });
+}
+
+/// Planted: the tag is not read again before a refusal.
+#[test]
+fn nobody_is_refused_for_what_another_owes() {
+    bounded(2, || {
+        let small = Arc::new(Small::of(1, 1, Overflow::Evict));
+        assert!(small.block(STRANGER, FAR));
+        assert!(small.consume(A, NOW - T), "expires now");
+        let answers = at_once(&small, vec![consume(A, NOW), consume(B, NOW)]);
+        assert_eq!(answers, [true, true]);
+    });
+}
+
+#[test]
+fn charge_and_penalty_both_count() {
+    loom::model(|| {
+        let small = Arc::new(Small::of(1, 2, Overflow::Evict));
+        let penalty: Call<bool> = Box::new(|small| {
+            small.change(A, NOW, |rate, word| rate.penalize(word, NOW, 1));
+            true
+        });
+        assert_eq!(at_once(&small, vec![consume(A, NOW), penalty]), [true, true]);
+        assert_eq!(small.remaining(A, NOW), 0);
+    });
+}
+
+#[test]
+fn charge_and_refund_both_count() {
+    loom::model(|| {
+        let small = Arc::new(Small::of(1, 2, Overflow::Evict));
+        assert!(small.consume(A, NOW));
+        let refund: Call<bool> = Box::new(|small| {
+            small.change(A, NOW, |rate, word| rate.refund(word, NOW, 1));
+            true
+        });
+        assert_eq!(at_once(&small, vec![consume(A, NOW), refund]), [true, true]);
+        assert_eq!(small.remaining(A, NOW), 1);
+    });
+}
+
+/// Planted: a charge takes the mark of an ended block away.
+#[test]
+fn a_block_next_to_a_charge_stands() {
+    for blocked_before in [false, true] {
+        loom::model(move || {
+            let small = Arc::new(Small::of(1, 5, Overflow::Evict));
+            assert!(small.consume(A, NOW));
+            if blocked_before {
+                assert!(small.block(A, NOW / 2), "a block that has ended");
+            }
+            let block: Call<bool> = Box::new(|small| small.block(A, 3_000_000));
+            at_once(&small, vec![consume(A, NOW), block]);
+            assert!(!small.consume(A, NOW), "once blocked, nobody passes");
+        });
+    }
+}
+
+#[test]
+fn the_later_of_two_blocks_of_a_newcomer_wins() {
+    loom::model(|| {
+        let small = Arc::new(Small::of(1, 1, Overflow::Evict));
+        let block = |until| -> Call<bool> { Box::new(move |small| small.block(A, until)) };
+        assert_eq!(at_once(&small, vec![block(2_000_000), block(4_000_000)]), [true, true]);
+        let client = small.table.get(hash(A)).expect("blocked");
+        assert_eq!(client.blocked_until, 4_000_000);
+        assert_eq!(small.places(A), 1);
+    });
+}
+
+/// Planted: the end is exchanged without a look at the tag.
+#[test]
+fn a_late_block_is_not_anothers() {
+    bounded(2, || {
+        let small = Arc::new(Small::of(1, 1, Overflow::Evict));
+        assert!(small.block(STRANGER, FAR));
+        assert!(small.consume(A, NOW - T), "expires now");
+        let late: Call<bool> = Box::new(|small| small.block(A, 50_000_000));
+        let other: Call<bool> = Box::new(|small| small.consume(B, NOW) && small.block(B, 2_000_000));
+        at_once(&small, vec![late, other]);
+        if let Some(client) = small.table.get(hash(B)) {
+            assert!(client.blocked_until <= 2_000_000, "{}", client.blocked_until);
+        }
+    });
+}
+
+/// Planted: a record's words are taken without a look whether the slot still names it.
+#[test]
+fn clients_of_several_limits_are_charged_as_one() {
+    bounded(2, || {
+        let small = Arc::new(Small::of_two_limits(2));
+        assert!(small.consume(A, NOW));
+        let call =
+            || -> Box<dyn FnOnce(&Small<Several>) -> bool + Send> { Box::new(|small| small.consume(A, NOW)) };
+        assert_eq!(passed(&at_once(&small, vec![call(), call()])), 1);
+        let words = small.table.get(hash(A)).expect("charged").words;
+        assert_eq!(words[..2], [NOW + 2 * T, NOW + 2 * T]);
+    });
+}
+
+#[test]
+fn newcomers_of_several_limits_share_no_record() {
+    bounded(2, || {
+        let small = Arc::new(Small::of_two_limits(1));
+        let call = |key| -> Box<dyn FnOnce(&Small<Several>) -> bool + Send> {
+            Box::new(move |small| small.consume(key, if key == A { NOW } else { 2 * NOW }))
+        };
+        assert_eq!(at_once(&small, vec![call(A), call(B)]), [true, true]);
+        let words = |key| small.table.get(hash(key)).map(|client| client.words[0]);
+        assert_eq!((words(A), words(B)), (Some(NOW + T), Some(2 * NOW + T)));
+    });
+}
+
+/// The version of a slot goes round while it changes hands.
+#[test]
+fn a_version_that_goes_round_is_as_good_as_any() {
+    bounded(2, || {
+        let small = Arc::new(Small::of(1, 1, Overflow::Evict));
+        for slot in small.table.slots.all() {
+            let last = word::Version::LAST;
+            assert!(slot.state.swap_if(State::FRESH, State::free(last)).is_ok());
+        }
+        assert_eq!(passed(&at_once(&small, vec![consume(A, NOW), consume(A, NOW)])), 1);
+        assert_eq!(small.places(A), 1);
+    });
+}
+
+/// A thread that stands still for ever after each of its steps keeps nobody from anything.
+#[test]
+fn a_claim_whose_thread_is_gone_is_finished_or_taken() {
+    for steps in 1..=2 {
+        bounded(2, move || {
+            let small = Arc::new(Small::of(1, 1, Overflow::Evict));
+            let gone: Call<bool> = Box::new(move |small| {
+                let key = small.table.slots.candidates(hash(A));
+                let claim = small.table.claim(&key, NOW, &Small::<Single>::lifetime).expect("room");
+                if let Some(claim) = claim.filter(|_| steps == 2) {
+                    small.table.resolve(&claim, &key);
+                }
+                false
+            });
+            let answers = at_once(&small, vec![gone, consume(A, NOW), consume(A, NOW)]);
+            assert_eq!(passed(&answers), 1);
+            assert!(small.consume(B, NOW) && small.places(A) == 1);
+        });
+    }
+}
+
+/// What `reconfigure` relies on: a charge by the old options is found by its pass, or finds it.
+/// Planted: no second look at the phase.
+#[test]
+fn a_charge_next_to_a_reconfiguration_is_cut() {
+    use crate::rate_limiter::phase::{AtomicPhase, Phase};
+    loom::model(|| {
+        let shared = Arc::new((Small::of(1, 9, Overflow::Evict), AtomicPhase::default()));
+        let cut = |words: &[u64; 1]| [words[0].min(NOW + T)];
+        let charge = move |(small, phase): &(Small<Single>, AtomicPhase)| {
+            let before = phase.get();
+            let mut passed = true;
+            // Who comes later knows the new options, by which nobody owes more than they leave.
+            for _ in 0..if before == Phase::default() { 2 } else { 0 } {
+                passed &= small.consume(A, NOW);
+            }
+            full_barrier();
+            if phase.get() != before {
+                small.table.update_existing(hash(A), |client| Step::Write(cut(&client.words), ()));
+            }
+            passed
+        };
+        let reconfigure = move |(small, phase): &(Small<Single>, AtomicPhase)| {
+            phase.advance();
+            full_barrier();
+            small.table.adapt(u64::MAX, cut);
+            true
+        };
+        at_once(&shared, vec![Box::new(charge) as Box<dyn FnOnce(&_) -> bool + Send>, Box::new(reconfigure)]);
+        let client = shared.0.table.get(hash(A)).unwrap_or_default();
+        assert!(client.words[0] <= NOW + T, "{}", client.words[0]);
+    });
+}
+
+fn bounded(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(model);
+}

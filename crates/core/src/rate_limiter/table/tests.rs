@@ -1,0 +1,140 @@
+//! What the table promises, of clients whose only word is the time at which they expire.
+
+use super::*;
+use crate::key_hash::{KeyHash, hash_str};
+use crate::rate_limiter::cell::Single;
+
+fn table(max_keys: usize, overflow: Overflow) -> Table<Single> {
+    Table::new(max_keys, overflow, |_| Single)
+}
+
+fn lifetime(words: &[u64; 1], now: u64) -> u64 {
+    words[0].saturating_sub(now)
+}
+
+fn set(table: &Table<Single>, key: &str, now: u64, expiry: u64) -> Result<(), Full> {
+    set_hashed(table, hash_str(key), now, expiry)
+}
+
+fn set_hashed(table: &Table<Single>, key: KeyHash, now: u64, expiry: u64) -> Result<(), Full> {
+    table.update(key, now, lifetime, |_, _| Step::Write([expiry], ()))
+}
+
+fn holds(table: &Table<Single>, key: &str) -> bool {
+    table.get(hash_str(key)).is_some()
+}
+
+#[test]
+fn gives_an_expired_place_away_before_a_live_one() {
+    let table = table(3, Overflow::Evict);
+    for (key, expiry) in [("a", 500), ("b", 100), ("c", 300)] {
+        set(&table, key, 0, expiry).expect("room");
+    }
+    set(&table, "d", 100, 900).expect("b has expired");
+    assert!(!holds(&table, "b"));
+    assert_eq!(table.live_evictions(), 0);
+
+    set(&table, "e", 100, 900).expect("evicts");
+    assert!(!holds(&table, "c"), "the client closest to fresh goes");
+    assert_eq!(table.live_evictions(), 1);
+    assert_eq!(table.count(100, lifetime), (3, 0));
+}
+
+#[test]
+fn never_evicts_the_blocked() {
+    let table = table(2, Overflow::Evict);
+    for key in ["a", "b"] {
+        table.block(hash_str(key), 1_000_000, 0, lifetime).expect("room");
+    }
+    assert_eq!(set(&table, "c", 10, 50), Err(Full { earliest_vacancy: 1_000_000 }));
+    assert_eq!(table.count(10, lifetime), (2, 2));
+    set(&table, "c", 1_000_000, 2_000_000).expect("a block has ended");
+}
+
+#[test]
+fn denies_when_full_and_told_to() {
+    let table = table(1, Overflow::Deny);
+    set(&table, "a", 0, 100).expect("room");
+    assert_eq!(set(&table, "b", 99, 100), Err(Full { earliest_vacancy: 100 }));
+    set(&table, "b", 100, 200).expect("a has expired");
+}
+
+/// Without the watermark, the thread with the old clock finds its client absent and admits it twice.
+#[test]
+fn a_newcomer_counts_from_what_was_forgotten() {
+    let table = table(1, Overflow::Evict);
+    set(&table, "a", 1_000, 1_100).expect("room");
+    set(&table, "b", 1_150, 1_151).expect("a has expired");
+    let decided_by = table.update(hash_str("a"), 1_001, lifetime, |_, now| Step::Write([now + 9], now));
+    assert_eq!(decided_by, Ok(1_150));
+}
+
+/// A small table counts to the client, whoever comes at once.
+#[test]
+fn a_small_table_stays_within_its_bound_under_contention() {
+    let table = table(50, Overflow::Evict);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let table = &table;
+            scope.spawn(move || {
+                for i in 0..5_000_u64 {
+                    let key = ((i * 7 + thread) % 300).to_string();
+                    match i % 11 {
+                        0 => drop(table.reset(hash_str(&key))),
+                        _ => set(table, &key, i, i + 10_000).expect("evicts"),
+                    }
+                }
+            });
+        }
+    });
+    let (live, _) = table.count(0, lifetime);
+    assert!(live <= 50, "{live}");
+    for i in 0..500 {
+        set(&table, &format!("late {i}"), 5_000, 20_000).expect("evicts");
+    }
+    assert_eq!(table.count(5_000, lifetime), (50, 0), "no place was lost in the crowd");
+}
+
+/// Each newcomer comes when another has expired: with as many clients as the table was made for, fewer than
+/// one in a thousand pushes a live one out.
+#[test]
+fn a_table_in_steady_use_evicts_hardly_anybody() {
+    const CLIENTS: u64 = 40_000;
+    let table = table(CLIENTS as usize, Overflow::Evict);
+    let newcomers = 4 * CLIENTS;
+    for i in 0..newcomers {
+        set_hashed(&table, hash_str(&i.to_string()), i, i + CLIENTS).expect("evicts");
+    }
+    let evictions = table.live_evictions();
+    assert!(evictions * 1_000 < newcomers, "{evictions} of {newcomers}");
+    let (live, _) = table.count(newcomers, lifetime);
+    assert!(live >= CLIENTS - CLIENTS / 1_000, "{live}");
+}
+
+/// A flood of clients that never come back leaves the table as large as it was, and each of them answered.
+#[test]
+fn a_flood_finds_a_place_or_takes_one() {
+    let table = table(20_000, Overflow::Evict);
+    for i in 0..200_000_u64 {
+        set_hashed(&table, hash_str(&i.to_string()), i, i + 1_000_000).expect("evicts");
+    }
+    let (live, _) = table.count(0, lifetime);
+    assert!(live <= table.capacity() as u64 && table.live_evictions() >= 200_000 - live, "{live}");
+}
+
+#[test]
+fn what_is_reset_or_cleared_is_gone_and_its_place_free() {
+    let table = table(2, Overflow::Deny);
+    for round in 0..40_000 {
+        set(&table, "a", round, round + 10).expect("room");
+        assert_eq!(table.reset(hash_str("a")).map(|client| client.words), Some([round + 10]));
+        assert!(!holds(&table, "a") && table.reset(hash_str("a")).is_none());
+    }
+    table.block(hash_str("a"), 1_000_000, 0, lifetime).expect("room");
+    set(&table, "b", 0, 10).expect("room");
+    table.clear();
+    assert_eq!(table.count(0, lifetime), (0, 0));
+    for key in ["c", "d"] {
+        set(&table, key, 0, 10).expect("room");
+    }
+}
