@@ -1,5 +1,7 @@
 // The harness: every case once per round, in another order each time, so noise meets all of them alike.
 
+import { shuffled } from '../statistics.mjs';
+
 const BATCH_MS = 4;
 
 /**
@@ -19,7 +21,7 @@ export function loopOver(items, call, isAsync = false) {
   return new Function('items', 'call', source)(items, call);
 }
 
-/** Nanoseconds per call of each case in each round: a row per case. */
+/** Nanoseconds per key of each case in each round: a row per case. */
 export async function measure(cases, rounds) {
   const counts = [];
   for (const { batch } of cases) counts.push(await calibrate(batch));
@@ -30,10 +32,10 @@ export async function measure(cases, rounds) {
   return samples;
 }
 
-async function time({ batch, admits, name }, count) {
+async function time({ batch, admits, keysPerCall, name }, count) {
   const startedAt = performance.now();
   const yes = await batch(count);
-  const ns = ((performance.now() - startedAt) * 1e6) / count;
+  const ns = ((performance.now() - startedAt) * 1e6) / (count * keysPerCall);
   const expected = admits ? count : 0;
   if (yes !== expected) throw new Error(`${name}: ${yes} of ${count} calls passed, not ${expected}`);
   return ns;
@@ -47,13 +49,4 @@ async function calibrate(batch) {
     const ms = performance.now() - startedAt;
     if (ms > 5 * BATCH_MS) return Math.ceil((count * BATCH_MS) / ms);
   }
-}
-
-function shuffled(length) {
-  const order = Array.from({ length }, (_, index) => index);
-  for (let last = length - 1; last > 0; last--) {
-    const other = Math.floor(Math.random() * (last + 1));
-    [order[last], order[other]] = [order[other], order[last]];
-  }
-  return order;
 }

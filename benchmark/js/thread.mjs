@@ -1,6 +1,6 @@
 // One thread of several: runs the case that it is told to, when all that take part have come.
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
-import { openCase, threadedNames } from './cases.mjs';
+import { LOADS, openCase, threadedNames } from './cases.mjs';
 
 const RUN_MS = 15;
 const CHUNK = 500;
@@ -14,7 +14,7 @@ if (!isMainThread) await serve();
 async function serve() {
   const cases = [];
   for (const name of threadedNames) {
-    for (const load of ['uniform', 'hot']) cases.push(await openCase(name, load));
+    for (const load of LOADS) cases.push(await openCase(name, load));
   }
   for (const { batch } of cases) runFor(batch, 5 * RUN_MS);
   parentPort.on('message', ({ index, parties }) => {

@@ -1,22 +1,30 @@
 // The same calls from one thread and from several at once, in turn, on the same clients.
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { threadedNames } from './cases.mjs';
+import { LOADS, threadedNames } from './cases.mjs';
 import { BARRIER } from './thread.mjs';
 
-/** For each case a row of samples: nanoseconds per call alone, and per call of each thread among several. */
-export async function measureThreads(threads, rounds) {
-  const workers = await startWorkers(threads);
-  const cases = threadedNames.flatMap((name) => ['uniform', 'hot'].map((load) => ({ name, load })));
-  const results = cases.map((one) => ({ ...one, alone: [], together: [] }));
+/** How many call at once. */
+export const COUNTS = [1, 2, 4];
+
+/** For each case its `byCount`: for each count of threads, nanoseconds per call of each of them. */
+export async function measureThreads(rounds) {
+  const workers = await startWorkers(Math.max(...COUNTS));
+  const cases = threadedNames.flatMap((name) => LOADS.map((load) => ({ name, load })));
+  const results = cases.map((one) => ({ ...one, byCount: COUNTS.map(() => []) }));
   for (let round = 0; round < rounds; round++) {
-    for (const [index, { alone, together }] of results.entries()) {
-      alone.push(await run([workers[round % threads]], index));
-      together.push(await run(workers, index));
+    for (const [index, { byCount }] of results.entries()) {
+      for (const [at, count] of COUNTS.entries())
+        byCount[at].push(await run(someOf(workers, count, round), index));
     }
   }
   await Promise.all(workers.map((worker) => worker.terminate()));
   return results;
+}
+
+/** Others in each round: none of them shall stand for all. */
+function someOf(workers, count, round) {
+  return Array.from({ length: count }, (_, at) => workers[(round + at) % workers.length]);
 }
 
 async function startWorkers(threads) {

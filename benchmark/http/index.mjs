@@ -1,0 +1,102 @@
+// The part `http`: what a limiter takes from a server's requests per second.
+import { median, NOTICEABLE, ratio, spread } from '../statistics.mjs';
+import { table } from '../table.mjs';
+import { CONNECTIONS, measureServers } from './measure.mjs';
+import { startRedis } from './redis.mjs';
+import { SERVERS } from './servers.mjs';
+
+export const title = 'Servers';
+
+const GUARDED = 'Fastify, sluice/fastify';
+
+const NO_REDIS =
+  '**Not measured: @fastify/rate-limit with Redis**, as `redis-server` is not on the PATH or does not start; ' +
+  "the system's package manager has it (`apt-get install redis-server`).";
+
+/** By what limits, the server of each framework. */
+const CHARTED = {
+  sluice: ['Express, sluice/express', GUARDED],
+  'the usual limiter, in memory': ['Express, express-rate-limit', 'Fastify, @fastify/rate-limit in memory'],
+  'with Redis': [undefined, 'Fastify, @fastify/rate-limit with Redis'],
+};
+
+export async function run({ quick }) {
+  const [rounds, seconds] = quick ? [3, 1] : [9, 2];
+  console.log(`sluice: servers, ${rounds} rounds of ${seconds} s each`);
+  const redis = await startRedis();
+  if (redis === undefined) console.error(`sluice: ${NO_REDIS}`);
+  const names = Object.keys(SERVERS).filter((name) => redis !== undefined || !SERVERS[name].needsRedis);
+  const results = await measureServers(names, { rounds, seconds, redisPort: redis?.port });
+  redis?.stop();
+  return {
+    sections: [report(results, rounds, seconds)],
+    skipped: redis === undefined ? [NO_REDIS] : [],
+    losses: losses(results),
+    targets: targets(results),
+    charts: [chart(results)],
+  };
+}
+
+function report(results, rounds, seconds) {
+  const rows = results.map((result) => [
+    result.name,
+    median(result.perSecond).toFixed(0),
+    shareOfBare(results, result.name).toFixed(2),
+    `±${(100 * spread(result.perSecond)).toFixed(0)} %`,
+    median(result.p99).toFixed(2),
+    median(result.cpu).toFixed(1),
+    ratio(result.cpu, of(results, SERVERS[result.name].over).cpu).toFixed(2),
+  ]);
+  const headings = ['server', 'requests/s', '× bare', 'spread', 'p99 ms', 'CPU µs/request', 'CPU × bare'];
+  const how = `${CONNECTIONS} connections without pipelining, ${rounds} rounds of ${seconds} s.`;
+  return `### Requests per second\n\n${how}\n\n${table(headings, rows)}`;
+}
+
+/** A server with ours that answers over 5 % fewer requests than the bare one, or than one with another limiter. */
+function losses(results) {
+  return results
+    .filter(({ name }) => isOurs(name))
+    .flatMap((ours) =>
+      rivals(results, ours.name)
+        .map((theirs) => ({ theirs, times: ratio(theirs.perSecond, ours.perSecond) }))
+        .filter(({ times }) => times > NOTICEABLE)
+        .map(
+          ({ theirs, times }) =>
+            `\`${theirs.name}\` answers ${times.toFixed(2)} × the requests of ${ours.name}.`,
+        ),
+    );
+}
+
+function targets(results) {
+  const value = shareOfBare(results, GUARDED);
+  return [
+    { what: 'requests per second, Fastify with sluice/fastify / bare', atLeast: 0.95, unit: '×', value },
+  ];
+}
+
+function chart(results) {
+  const frameworks = ['Express', 'Fastify'];
+  const series = Object.entries(CHARTED).map(([name, rows]) => ({
+    name,
+    ours: name === 'sluice',
+    values: rows.map((row) => (of(results, row) === undefined ? null : shareOfBare(results, row))),
+  }));
+  const title = 'Requests per second beside the bare server';
+  return { file: 'servers', kind: 'bars', title, unit: '× bare', groups: frameworks, series };
+}
+
+function rivals(results, name) {
+  return results.filter((other) => SERVERS[other.name].over === SERVERS[name].over && !isOurs(other.name));
+}
+
+function isOurs(name) {
+  return name.includes('sluice');
+}
+
+function shareOfBare(results, name) {
+  return ratio(of(results, name).perSecond, of(results, SERVERS[name].over).perSecond);
+}
+
+function of(results, name) {
+  return results.find((result) => result.name === name);
+}

@@ -1,0 +1,25 @@
+// The load, in a process of its own: autocannon, and each answer's time, which its own histogram rounds to milliseconds.
+import autocannon from 'autocannon';
+import { answerWith } from '../child.mjs';
+
+answerWith(async ({ port, seconds, connections }) => {
+  const times = [];
+  const run = autocannon({
+    url: `http://127.0.0.1:${port}/`,
+    connections,
+    pipelining: 1,
+    duration: seconds,
+  });
+  run.on('response', (_client, _status, _bytes, ms) => times.push(ms));
+  const startedAt = performance.now();
+  const result = await run;
+  const elapsed = (performance.now() - startedAt) / 1000;
+  const failed = result.errors + result.timeouts + result.non2xx;
+  if (failed > 0) throw new Error(`${failed} requests failed or were refused`);
+  times.sort((a, b) => a - b);
+  return {
+    perSecond: times.length / elapsed,
+    requests: times.length,
+    p99: times[Math.floor(times.length * 0.99)],
+  };
+});

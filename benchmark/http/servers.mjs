@@ -1,0 +1,59 @@
+// The servers that are measured: one route with a short answer, bare or behind a limiter that never refuses.
+import { createRequire } from 'node:module';
+
+const require = createRequire(import.meta.url);
+
+const PLENTY = 1e9;
+const DAY_MS = 86_400_000;
+const ANSWER = { hello: 'world' };
+
+/** `over`: the bare server that a row is divided by. `open` resolves with a listening `http.Server`. */
+export const SERVERS = {
+  Express: { over: 'Express', open: () => expressServer() },
+  'Express, sluice/express': {
+    over: 'Express',
+    open: () =>
+      expressServer(require('../../lib/express.js')({ rateLimit: { limit: PLENTY, window: '1d' } })),
+  },
+  'Express, express-rate-limit': { over: 'Express', open: expressRateLimit },
+  Fastify: { over: 'Fastify', open: () => fastifyServer() },
+  'Fastify, sluice/fastify': {
+    over: 'Fastify',
+    open: () =>
+      fastifyServer(require('../../lib/fastify.js'), { rateLimit: { limit: PLENTY, window: '1d' } }),
+  },
+  'Fastify, @fastify/rate-limit in memory': {
+    over: 'Fastify',
+    open: () => fastifyServer(require('@fastify/rate-limit'), { max: PLENTY, timeWindow: DAY_MS }),
+  },
+  'Fastify, @fastify/rate-limit with Redis': { over: 'Fastify', needsRedis: true, open: fastifyWithRedis },
+};
+
+async function expressRateLimit() {
+  const { rateLimit } = await import('express-rate-limit');
+  const options = { limit: PLENTY, windowMs: DAY_MS, standardHeaders: 'draft-8', legacyHeaders: false };
+  return expressServer(rateLimit(options));
+}
+
+function fastifyWithRedis({ redisPort }) {
+  const { Redis } = require('ioredis');
+  const redis = new Redis({ port: redisPort });
+  return fastifyServer(require('@fastify/rate-limit'), { max: PLENTY, timeWindow: DAY_MS, redis });
+}
+
+function expressServer(middleware) {
+  const app = require('express')();
+  if (middleware !== undefined) app.use(middleware);
+  app.get('/', (_req, res) => res.json(ANSWER));
+  return new Promise((resolve) => {
+    const server = app.listen(0, '127.0.0.1', () => resolve(server));
+  });
+}
+
+async function fastifyServer(plugin, options) {
+  const app = require('fastify')();
+  if (plugin !== undefined) await app.register(plugin, options);
+  app.get('/', async () => ANSWER);
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  return app.server;
+}

@@ -1,0 +1,35 @@
+// What calls leave on the JavaScript heap, one process per call.
+import { askOnce } from '../child.mjs';
+import { table } from '../table.mjs';
+
+const CALLS = [
+  'sluice tryConsume(key)',
+  'sluice handle.tryConsume()',
+  'sluice consume(key)',
+  'sluice consumeMany(64 keys), per key',
+  'sluice Registry.get(key), unchanged',
+  'a Map with performance.now(), fixed window',
+  'rate-limiter-flexible RateLimiterMemory.consume(key)',
+  'express-rate-limit MemoryStore.increment(key)',
+  '@fastify/rate-limit LocalStore.incr(key)',
+  '@hyperlimit/core tryRequest(key)',
+];
+
+/** So much room for new objects that no collection comes while it is counted. */
+const execArgv = ['--expose-gc', '--min-semi-space-size=128', '--max-semi-space-size=128'];
+
+/** Bytes per call by name; what cannot be loaded is left out here, the costs say why. */
+export async function measureAllocation() {
+  const url = new URL('allocation-child.mjs', import.meta.url);
+  const bytes = {};
+  for (const name of CALLS) {
+    const measured = await askOnce(url, name, { execArgv }).catch(() => undefined);
+    if (measured !== undefined) bytes[name] = measured;
+  }
+  return bytes;
+}
+
+export function allocation(bytes) {
+  const rows = Object.entries(bytes).map(([name, each]) => [name, each.toFixed(0)]);
+  return `### Allocated on the JavaScript heap\n\n${table(['call', 'bytes'], rows)}`;
+}

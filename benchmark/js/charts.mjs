@@ -1,0 +1,63 @@
+// What the plots of the calls show.
+import { cores } from '../machine.mjs';
+import { median } from '../statistics.mjs';
+import { kindOf, LOADS } from './cases.mjs';
+import { COUNTS } from './threads.mjs';
+
+const COSTS = [
+  'sluice tryConsume(key)',
+  'sluice handle.tryConsume()',
+  'sluice consume(key)',
+  'a Map with performance.now(), fixed window',
+  'rate-limiter-flexible RateLimiterMemory.consume(key)',
+  'express-rate-limit MemoryStore.increment(key)',
+  '@fastify/rate-limit LocalStore.incr(key)',
+  '@hyperlimit/core tryRequest(key)',
+  'floor: a raw call that reads the key',
+];
+const THREADED = [
+  'sluice tryConsume(key)',
+  'sluice tryConsume(key), refused',
+  'sluice Registry.get(key), unchanged',
+  'a Map with performance.now(), fixed window',
+];
+
+export function costChart(results) {
+  return {
+    file: 'calls',
+    kind: 'bars',
+    title: 'One call in one thread',
+    unit: 'ns',
+    groups: ['10 000 keys', 'one hot key'],
+    series: COSTS.map((name) => ({
+      name: name.replace(' with performance.now(), fixed window', ''),
+      ours: kindOf(name).by === 'sluice',
+      values: LOADS.map((load) => medianOf(find(results, name, load)?.samples)),
+    })),
+  };
+}
+
+export function threadChart(results) {
+  const crowded = COUNTS.find((count) => count > cores);
+  return {
+    file: 'threads',
+    kind: 'lines',
+    title: 'Threads that call at once on the same 10 000 keys',
+    unit: 'million calls per second, together',
+    x: { name: 'threads', values: COUNTS },
+    series: THREADED.map((name) => ({
+      name,
+      ours: kindOf(name).by === 'sluice',
+      values: find(results, name, 'uniform').byCount.map((ns, at) => (1000 * COUNTS[at]) / median(ns)),
+    })),
+    ...(crowded && { shadedFrom: crowded, shade: 'more threads than cores' }),
+  };
+}
+
+function find(results, name, load) {
+  return results.find((result) => result.name === name && result.load === load);
+}
+
+function medianOf(samples) {
+  return samples === undefined ? null : median(samples);
+}

@@ -1,0 +1,65 @@
+// Where our calls lose, by rules that are the same for every run.
+import { cores } from '../machine.mjs';
+import { NOTICEABLE, ratio } from '../statistics.mjs';
+import { kindOf, LOADS } from './cases.mjs';
+import { COUNTS } from './threads.mjs';
+
+export function losses(results, threaded) {
+  const real = COUNTS.filter((count) => count > 1 && count <= cores);
+  return [
+    ...lostToOthers(results),
+    ...real.flatMap((count) => lostToContention(threaded, count)),
+    ...real.flatMap((count) => lostToPrivateState(threaded, count)),
+  ];
+}
+
+/** For each call of others, the calls of ours with the same task that cost more under the same load. */
+function lostToOthers(results) {
+  return againstOthers(results, (result) => result.samples).map(
+    ({ theirs, losing }) => `\`${theirs.name}\` (${theirs.load}) costs less than ${list(losing)}.`,
+  );
+}
+
+/** As above, while several threads call. What others do then, each thread does for itself. */
+function lostToPrivateState(threaded, count) {
+  return againstOthers(threaded, (result) => result.byCount[COUNTS.indexOf(count)]).map(
+    ({ theirs, losing }) =>
+      `With ${count} threads calling, \`${theirs.name}\` (${theirs.load}), which shares nothing, costs less than ${list(losing)}.`,
+  );
+}
+
+/** Our calls that a thread makes more slowly when others make them too. */
+function lostToContention(threaded, count) {
+  const losing = threaded
+    .filter(({ name }) => kindOf(name).by === 'sluice')
+    .map(({ name, load, byCount }) => ({
+      name,
+      load,
+      times: ratio(byCount[COUNTS.indexOf(count)], byCount[0]),
+    }))
+    .filter(({ times }) => times > NOTICEABLE);
+  return LOADS.map((load) => ({ load, slower: losing.filter((one) => one.load === load) }))
+    .filter(({ slower }) => slower.length > 0)
+    .map(({ load, slower }) => `In each of ${count} threads (${load}) more than alone: ${list(slower)}.`);
+}
+
+function againstOthers(results, samplesOf) {
+  const isRival = (ours, theirs) =>
+    kindOf(ours.name).by === 'sluice' &&
+    kindOf(ours.name).task === kindOf(theirs.name).task &&
+    ours.load === theirs.load;
+  return results
+    .filter(({ name }) => kindOf(name).by === 'others')
+    .map((theirs) => ({
+      theirs,
+      losing: results
+        .filter((ours) => isRival(ours, theirs))
+        .map((ours) => ({ name: ours.name, times: ratio(samplesOf(ours), samplesOf(theirs)) }))
+        .filter(({ times }) => times > NOTICEABLE),
+    }))
+    .filter(({ losing }) => losing.length > 0);
+}
+
+function list(losing) {
+  return losing.map(({ name, times }) => `${name.replace('sluice ', '')} (${times.toFixed(2)} ×)`).join(', ');
+}

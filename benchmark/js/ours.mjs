@@ -1,0 +1,77 @@
+// Calls of sluice, open for measuring. Each gives what is called, with which items, and what its answers are.
+import { createRequire } from 'node:module';
+import { addresses, inOrder } from './keys.mjs';
+import { DAY_MS, PLENTY } from './plenty.mjs';
+
+const require = createRequire(import.meta.url);
+const { RateLimiter, Registry } = require('../..');
+
+const GENEROUS = { limit: PLENTY, window: DAY_MS };
+/** The most that this algorithm takes. */
+const MOST_OF_SLIDING = 2 ** 23 - 1;
+/** Keys of one `consumeMany`. */
+const MANY = 64;
+
+export function consuming() {
+  return consumingFrom('gcra', GENEROUS);
+}
+
+export function refusing() {
+  return { ...consumingFrom('refusing', { limit: 1, window: DAY_MS }), admits: false };
+}
+
+export function handles() {
+  const limiter = new RateLimiter('gcra', GENEROUS);
+  const items = addresses().map((key) => limiter.handle(key));
+  return { items, first: items, call: (handle) => handle.tryConsume() };
+}
+
+export function consumeWithDecision() {
+  const limiter = new RateLimiter('gcra', GENEROUS);
+  return { call: (key) => kept(limiter.consume(key)).allowed };
+}
+
+/** Timed per key, not per call. */
+export function consumingMany(load) {
+  const limiter = new RateLimiter('gcra', GENEROUS);
+  const keys = inOrder(addresses(), load);
+  const items = Array.from({ length: keys.length / MANY }, (_, at) => keys.slice(at * MANY, (at + 1) * MANY));
+  return { items, first: items, call: (many) => limiter.consumeMany(many)[MANY - 1], keysPerCall: MANY };
+}
+
+export function peeking() {
+  const limiter = new RateLimiter('gcra', GENEROUS);
+  return { call: (key) => kept(limiter.peek(key)).allowed };
+}
+
+export function fixedWindow() {
+  return consumingFrom('fixed', { ...GENEROUS, algorithm: 'fixed-window' });
+}
+
+export function slidingWindow() {
+  return consumingFrom('sliding', { limit: MOST_OF_SLIDING, window: DAY_MS, algorithm: 'sliding-window' });
+}
+
+export function twoLimits() {
+  const monthly = { limit: PLENTY, window: 30 * DAY_MS, algorithm: 'fixed-window' };
+  return consumingFrom('two', { limits: [GENEROUS, monthly] });
+}
+
+export function registry() {
+  const values = new Registry('benchmark');
+  values.replaceAll(addresses().map((key) => [key, { tier: 'free' }]));
+  return { call: (key) => values.get(key) };
+}
+
+let last;
+
+/** Where nobody else can see a decision, V8 does not make the object. */
+function kept(decision) {
+  last = decision;
+  return last;
+}
+
+function consumingFrom(name, options) {
+  const limiter = new RateLimiter(name, options);
+  return { call: (key) => limiter.tryConsume(key) };
+}

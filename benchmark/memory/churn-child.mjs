@@ -1,0 +1,34 @@
+// Clients that come once, in a table that always holds as many live ones as it is made for: how many
+// newcomers push out somebody who is still remembered? Under the manual clock, so exactly so many are live.
+import { createRequire } from 'node:module';
+import { answerWith } from '../child.mjs';
+
+const require = createRequire(import.meta.url);
+const { RateLimiter } = require('../..');
+const { manualClock } = require('../../lib/testing.js');
+
+/** A client is live for so long: the window of a limit of one. */
+const WINDOW_MS = 1000;
+
+answerWith(({ maxKeys, rounds }) => {
+  const clock = manualClock();
+  const limiter = new RateLimiter('churn', { limit: 1, window: WINDOW_MS, maxKeys });
+  let next = 0;
+  const oneWindow = () => {
+    for (let ms = 0; ms < WINDOW_MS; ms++) {
+      for (let each = 0; each < maxKeys / WINDOW_MS; each++) limiter.tryConsume(`${next++}`);
+      clock.advance(1);
+    }
+  };
+  oneWindow();
+  const { liveEvictions: whileFilling } = limiter.stats();
+  for (let round = 0; round < rounds; round++) oneWindow();
+  const { liveEvictions, untracked } = limiter.stats();
+  return {
+    maxKeys,
+    inserts: maxKeys * rounds,
+    whileFilling,
+    evicted: liveEvictions - whileFilling,
+    untracked,
+  };
+});

@@ -1,0 +1,26 @@
+// How many newcomers push out a live client when as many are live as the limiter is made for.
+import { askOnce } from '../child.mjs';
+import { table } from '../table.mjs';
+
+export async function measureChurn(question) {
+  const told = await askOnce(new URL('churn-child.mjs', import.meta.url), question);
+  return { ...told, percent: (100 * told.evicted) / told.inserts };
+}
+
+export function churn({ maxKeys, inserts, whileFilling, evicted, untracked, percent }) {
+  const headings = ['live clients = `maxKeys`', 'newcomers', 'pushed out a live one', 'share', 'not kept'];
+  const row = [maxKeys, inserts, evicted].map(String);
+  const filling =
+    `Under a manual clock: each client comes once and is live for 1 s, and in each ms as many come as expire. While ` +
+    `the empty table filled, ${whileFilling} live clients were pushed out.`;
+  return `### As many live clients as there is room for\n\n${filling}\n\n${table(headings, [[...row, `${percent.toFixed(3)} %`, `${untracked}`]])}`;
+}
+
+export function churnTarget({ percent }) {
+  return {
+    what: 'newcomers that push out a live client, `maxKeys` live',
+    below: 0.1,
+    unit: '%',
+    value: percent,
+  };
+}

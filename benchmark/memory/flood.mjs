@@ -1,0 +1,86 @@
+// What a flood of new keys does to memory, to the cost of calls, and to the clients who keep coming.
+import { askOnce } from '../child.mjs';
+import { median, NOTICEABLE } from '../statistics.mjs';
+import { table } from '../table.mjs';
+
+const MEGABYTE = 2 ** 20;
+/** Points of the plot. */
+const POINTS = 20;
+
+export async function measureFlood({ keys, mostMs }) {
+  const told = await askOnce(new URL('flood-child.mjs', import.meta.url), { keys, mostMs });
+  const { quiet, flooded, wave, maxKeys } = told;
+  const came = flooded.wave.length * wave;
+  // From where the table is full.
+  const fullAt = Math.ceil((1.5 * maxKeys) / wave);
+  return {
+    ...told,
+    wanted: keys,
+    came,
+    madeIn: median(quiet.wave),
+    newcomer: median(flooded.wave.slice(fullAt)) - median(quiet.wave),
+    knownQuiet: median(quiet.known),
+    knownFlooded: median(flooded.known.slice(fullAt)),
+    rss: { before: flooded.rss[0], full: flooded.rss[fullAt], peak: Math.max(...flooded.rss) },
+  };
+}
+
+export function flood(told) {
+  const { maxKeys, wellKnown, came, madeIn, newcomer, knownQuiet, knownFlooded, rss, flooded } = told;
+  const rows = [
+    ['keys that came once', millions(came)],
+    ['`maxKeys`', millions(maxKeys)],
+    ['resident before, MB', megabytes(rss.before)],
+    [`resident after ${millions(1.5 * maxKeys)} keys, MB`, megabytes(rss.full)],
+    ['resident at most, MB', megabytes(rss.peak)],
+    ['a call of the flood, ns', newcomer.toFixed(0)],
+    ['(making its key, taken off above, ns)', madeIn.toFixed(0)],
+    ['a call of a well-known client in quiet, ns', knownQuiet.toFixed(0)],
+    ['the same call in the flood, ns', knownFlooded.toFixed(0)],
+    ['live clients pushed out (`stats().liveEvictions`)', `${flooded.liveEvictions}`],
+    [`well-known clients forgotten, of ${wellKnown}`, `${flooded.forgotten}`],
+  ];
+  return `### A flood of new keys\n\n${HOW}\n\n${table(['', 'measured'], rows)}${cutShort(told)}`;
+}
+
+const HOW = `A limit of 1000 an hour, so each key of the flood is live for 3.6 s and the table is full of live clients; all
+well-known clients come once after every 500 000 keys. Who was forgotten shows at the end: he has more left than his
+calls and the time since leave anybody.`;
+
+export function floodLosses({ knownQuiet, knownFlooded, rss, flooded, wellKnown }) {
+  const slower = knownFlooded / knownQuiet;
+  const grown = rss.peak / rss.full;
+  return [
+    slower > NOTICEABLE &&
+      `In a flood, a call of a well-known client costs ${slower.toFixed(2)} × what it costs in quiet.`,
+    grown > NOTICEABLE && `In a flood, memory grows to ${grown.toFixed(2)} × what a full table needs.`,
+    flooded.forgotten > 0 &&
+      `A flood makes us forget ${flooded.forgotten} of ${wellKnown} well-known clients.`,
+  ].filter(Boolean);
+}
+
+export function floodChart({ wave, flooded }) {
+  const every = Math.ceil(flooded.rss.length / POINTS);
+  const points = flooded.rss.map((bytes, at) => ({ bytes, at })).filter(({ at }) => at % every === 0);
+  return {
+    file: 'flood',
+    kind: 'lines',
+    title: 'Memory of the process in a flood of new keys, maxKeys 1 million',
+    unit: 'MB resident',
+    x: { name: 'million keys that came', values: points.map(({ at }) => (at * wave) / 1e6) },
+    series: [{ name: 'sluice', ours: true, values: points.map(({ bytes }) => bytes / MEGABYTE) }],
+  };
+}
+
+function cutShort({ came, wanted }) {
+  if (came >= wanted) return '';
+  return `\n\nThe flood was ended when its time was up: ${millions(wanted)} keys were to come.`;
+}
+
+function millions(count) {
+  return `${count / 1e6} million`;
+}
+
+function megabytes(bytes) {
+  return (bytes / MEGABYTE).toFixed(0);
+}

@@ -1,0 +1,40 @@
+// How far a process grows when one limiter comes to know so many clients.
+import { answerWith } from '../child.mjs';
+import { CONTENDERS } from './contenders.mjs';
+
+const MOST_BYTES = 8e9;
+const CHUNK = 100_000;
+
+answerWith(async ({ name, clients }) => {
+  const { open, isAsync = false } = CONTENDERS[name];
+  // What the heap needs for the names of clients is not the limiter's.
+  for (let client = 0; client < CHUNK * 10; client++) String(client);
+  const before = settled();
+  const know = await open(clients);
+  for (let from = 0; from < clients; from += CHUNK) {
+    if (isAsync) await knowAllAsync(know, from);
+    else knowAll(know, from);
+    if (process.memoryUsage.rss() > MOST_BYTES) throw new Error(`it needs over ${MOST_BYTES / 1e9} GB`);
+  }
+  return (settled() - before) / clients;
+});
+
+function knowAll(know, from) {
+  for (let client = from; client < from + CHUNK; client++) know(address(client));
+}
+
+async function knowAllAsync(know, from) {
+  for (let client = from; client < from + CHUNK; client++) await know(address(client));
+}
+
+/** Different for all; as long as the addresses of real clients. */
+function address(client) {
+  return `203.${client >> 16}.${(client >> 8) & 255}.${client & 255}`;
+}
+
+/** Resident bytes when the heap has given back what it can. */
+function settled() {
+  globalThis.gc();
+  globalThis.gc();
+  return process.memoryUsage.rss();
+}

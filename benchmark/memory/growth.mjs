@@ -1,0 +1,51 @@
+// Bytes per client: the growth of a process that does nothing else, for each limiter and number of clients.
+import { askOnce } from '../child.mjs';
+import { table } from '../table.mjs';
+import { CONTENDERS } from './contenders.mjs';
+
+/** A JavaScript heap larger than what is accepted, so that the limit in the child is what ends it. */
+const execArgv = ['--expose-gc', '--max-old-space-size=16000'];
+
+/** `sizes` ascend. Who cannot take one is not asked for the next. */
+export async function measureGrowth(sizes, mostMs) {
+  const results = [];
+  for (const name of Object.keys(CONTENDERS)) {
+    for (const [at, clients] of sizes.entries()) {
+      const outcome = await grow(name, clients, mostMs[at]);
+      results.push({ name, clients, ...outcome });
+      if (outcome.why !== undefined) break;
+    }
+  }
+  return results;
+}
+
+async function grow(name, clients, timeoutMs) {
+  const url = new URL('growth-child.mjs', import.meta.url);
+  try {
+    return { bytes: await askOnce(url, { name, clients }, { execArgv, timeoutMs }) };
+  } catch (error) {
+    return { why: error.message };
+  }
+}
+
+export function growth(results, sizes) {
+  const rows = Object.keys(CONTENDERS).map((name) => [
+    name,
+    ...sizes.map((clients) => bytesOf(results, name, clients)?.toFixed(0) ?? '–'),
+  ]);
+  const headings = ['limiter', ...sizes.map((clients) => `bytes, ${clients / 1e6} million`)];
+  return `### Memory per client\n\n${table(headings, rows)}`;
+}
+
+export function bytesOf(results, name, clients) {
+  return results.find((result) => result.name === name && result.clients === clients)?.bytes;
+}
+
+export function notMeasured(results) {
+  return results
+    .filter(({ why }) => why !== undefined)
+    .map(
+      ({ name, clients, why }) =>
+        `**Not measured: ${name} with ${clients / 1e6} million clients or more**: ${why}.`,
+    );
+}

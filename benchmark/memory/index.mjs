@@ -1,0 +1,76 @@
+// The part `memory`: what clients cost to remember, and what a flood of them does.
+import { NOTICEABLE } from '../statistics.mjs';
+import { churn, churnTarget, measureChurn } from './churn.mjs';
+import { CONTENDERS } from './contenders.mjs';
+import { flood, floodChart, floodLosses, measureFlood } from './flood.mjs';
+import { bytesOf, growth, measureGrowth, notMeasured } from './growth.mjs';
+
+export const title = 'Memory and floods';
+
+const OURS = 'sluice';
+const QUICK = {
+  sizes: [1_000_000],
+  mostMs: [15_000],
+  flood: { keys: 5_000_000, mostMs: 20_000 },
+  churn: { maxKeys: 100_000, rounds: 10 },
+};
+const FULL = {
+  sizes: [1_000_000, 10_000_000],
+  mostMs: [30_000, 180_000],
+  flood: { keys: 50_000_000, mostMs: 60_000 },
+  churn: { maxKeys: 1_000_000, rounds: 4 },
+};
+
+export async function run({ quick }) {
+  const plan = quick ? QUICK : FULL;
+  console.log(`sluice: memory of ${plan.sizes.map((size) => `${size / 1e6} million`).join(' and ')} clients`);
+  const grown = await measureGrowth(plan.sizes, plan.mostMs);
+  console.log('sluice: as many live clients as there is room for');
+  const churned = await measureChurn(plan.churn);
+  console.log(`sluice: a flood of ${plan.flood.keys / 1e6} million keys`);
+  const flooded = await measureFlood(plan.flood);
+  return {
+    sections: [growth(grown, plan.sizes), churn(churned), flood(flooded)],
+    skipped: notMeasured(grown),
+    losses: [...growthLosses(grown), ...floodLosses(flooded)],
+    targets: [...growthTargets(grown), churnTarget(churned)],
+    charts: [growthChart(grown, plan.sizes), floodChart(flooded)],
+  };
+}
+
+/** Others that need less than us for as many clients. */
+function growthLosses(results) {
+  return results
+    .map((theirs) => ({ ...theirs, times: bytesOf(results, OURS, theirs.clients) / theirs.bytes }))
+    .filter(({ times }) => times > NOTICEABLE)
+    .map(
+      ({ name, clients, times }) =>
+        `For ${clients / 1e6} million clients we need ${times.toFixed(2)} × the memory of \`${name}\`.`,
+    );
+}
+
+function growthTargets(results) {
+  return results
+    .filter(({ name }) => name === OURS)
+    .map(({ clients, bytes }) => ({
+      what: `memory of a client, \`maxKeys\` and clients ${clients / 1e6} million`,
+      atMost: 24,
+      unit: 'bytes',
+      value: bytes,
+    }));
+}
+
+function growthChart(results, sizes) {
+  return {
+    file: 'memory',
+    kind: 'bars',
+    title: 'Memory per client',
+    unit: 'bytes',
+    groups: sizes.map((clients) => `${clients / 1e6} million clients`),
+    series: Object.keys(CONTENDERS).map((name) => ({
+      name,
+      ours: name === OURS,
+      values: sizes.map((clients) => bytesOf(results, name, clients) ?? null),
+    })),
+  };
+}

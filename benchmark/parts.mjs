@@ -1,0 +1,19 @@
+// The parts of a run. Each hands back Markdown `sections`, sentences of what was `skipped` and of where we lose
+// (`losses`), its `targets` and the data of its `charts`.
+import { load } from './machine.mjs';
+
+const FILES = {
+  js: './js/index.mjs',
+  http: './http/index.mjs',
+  memory: './memory/index.mjs',
+};
+
+export async function runParts(wanted, quick) {
+  const parts = [];
+  for (const name of wanted) {
+    const before = load();
+    const { title, run } = await import(FILES[name]);
+    parts.push({ title, ...(await run({ quick })), noise: { before, after: load() } });
+  }
+  return parts;
+}

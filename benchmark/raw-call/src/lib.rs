@@ -1,0 +1,120 @@
+//! The floor of the benchmarks: what Node-API calls cost that decide nothing. Linked to Node directly, without
+//! a crate in between, so nothing but Node-API itself is measured. Statuses are looked at where a wrong one
+//! would give a wrong number.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::mem::MaybeUninit;
+use std::ptr;
+
+/// As many code units as a limiter reads of a key without asking for its length first.
+const BUFFER: usize = 256;
+const OK: c_int = 0;
+
+#[repr(C)]
+pub struct OpaqueEnv(c_void);
+#[repr(C)]
+pub struct OpaqueInfo(c_void);
+#[repr(C)]
+pub struct OpaqueValue(c_void);
+
+type Env = *mut OpaqueEnv;
+type Info = *mut OpaqueInfo;
+type Value = *mut OpaqueValue;
+type Callback = unsafe extern "C" fn(Env, Info) -> Value;
+
+unsafe extern "C" {
+    fn napi_create_function(
+        env: Env,
+        name: *const c_char,
+        length: usize,
+        callback: Callback,
+        data: *mut c_void,
+        result: *mut Value,
+    ) -> c_int;
+    fn napi_set_named_property(env: Env, object: Value, name: *const c_char, value: Value) -> c_int;
+    fn napi_get_cb_info(
+        env: Env,
+        info: Info,
+        count: *mut usize,
+        arguments: *mut Value,
+        this: *mut Value,
+        data: *mut *mut c_void,
+    ) -> c_int;
+    fn napi_get_value_uint32(env: Env, value: Value, result: *mut u32) -> c_int;
+    fn napi_create_uint32(env: Env, value: u32, result: *mut Value) -> c_int;
+    fn napi_get_value_string_utf16(
+        env: Env,
+        value: Value,
+        buffer: *mut u16,
+        size: usize,
+        length: *mut usize,
+    ) -> c_int;
+}
+
+/// `nothing(): undefined`
+unsafe extern "C" fn nothing(_env: Env, _info: Info) -> Value {
+    ptr::null_mut()
+}
+
+/// `number(n): n`, of 32 bits: the cheapest of Node-API's numbers, in both directions.
+unsafe extern "C" fn number(env: Env, info: Info) -> Value {
+    let mut given = 0;
+    // SAFETY: Node passes `env` and `info` of the running call.
+    unsafe {
+        if napi_get_value_uint32(env, first_argument(env, info), &mut given) != OK {
+            return ptr::null_mut();
+        }
+        created(env, given)
+    }
+}
+
+/// `string(text): number` of code units, of the first 255 of them.
+unsafe extern "C" fn string(env: Env, info: Info) -> Value {
+    let mut buffer = [MaybeUninit::<u16>::uninit(); BUFFER];
+    let mut length = 0;
+    // SAFETY: as above; Node writes at most `BUFFER` code units, a closing zero among them.
+    unsafe {
+        let text = first_argument(env, info);
+        let place = buffer.as_mut_ptr().cast();
+        if napi_get_value_string_utf16(env, text, place, BUFFER, &mut length) != OK {
+            return ptr::null_mut();
+        }
+        created(env, length as u32)
+    }
+}
+
+/// # Safety
+/// `env` and `info` are those of the running call.
+unsafe fn first_argument(env: Env, info: Info) -> Value {
+    let mut argument = ptr::null_mut();
+    let mut count = 1;
+    // SAFETY: one argument has room in `argument`; Node fills a missing one with `undefined`.
+    unsafe { napi_get_cb_info(env, info, &mut count, &mut argument, ptr::null_mut(), ptr::null_mut()) };
+    argument
+}
+
+/// # Safety
+/// `env` is that of the running call.
+unsafe fn created(env: Env, number: u32) -> Value {
+    let mut value = ptr::null_mut();
+    // SAFETY: by the caller.
+    unsafe { napi_create_uint32(env, number, &mut value) };
+    value
+}
+
+/// # Safety
+/// Node calls this with the environment and the exports of the module that it loads.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn napi_register_module_v1(env: Env, exports: Value) -> Value {
+    let functions: [(&CStr, Callback); 3] = [(c"nothing", nothing), (c"number", number), (c"string", string)];
+    for (name, callback) in functions {
+        let mut function = ptr::null_mut();
+        let length = name.count_bytes();
+        // SAFETY: by the caller; the name ends with a zero.
+        unsafe {
+            napi_create_function(env, name.as_ptr(), length, callback, ptr::null_mut(), &mut function);
+            napi_set_named_property(env, exports, name.as_ptr(), function);
+        }
+    }
+    exports
+}
