@@ -21,7 +21,7 @@ export class Child {
       if (this.#exited) return reject(new Error('its process has ended'));
       const settle = (result) => {
         clearTimeout(timer);
-        this.#process.removeAllListeners('message').off('exit', onExit);
+        this.#process.off('message', settle).off('exit', onExit);
         if (result.error === undefined) resolve(result.answer);
         else reject(new Error(result.error));
       };

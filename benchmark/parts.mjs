@@ -10,7 +10,7 @@ const FILES = {
 
 export async function runParts(wanted, quick) {
   const parts = [];
-  for (const name of wanted) {
+  for (const name of wanted.filter((name) => name in FILES)) {
     const before = load();
     const { title, run } = await import(FILES[name]);
     parts.push({ title, ...(await run({ quick })), noise: { before, after: load() } });

@@ -24,7 +24,9 @@ export function peers() {
 
 /** Installs what is missing. Without a network the peers are left out, loudly, and the rest is measured. */
 function installPeers() {
-  const missing = Object.entries({ ...measured, ...tools }).filter(([name, version]) => installedVersion(name) !== version);
+  const missing = Object.entries({ ...measured, ...tools }).filter(
+    ([name, version]) => installedVersion(name) !== version,
+  );
   if (missing.length === 0) return;
   const list = missing.map((peer) => peer.join(' ')).join(', ');
   console.log(`sluice: installing what it is measured against into benchmark/node_modules: ${list}`);

@@ -26,8 +26,8 @@ export async function run({ quick }) {
   const redis = await startRedis();
   if (redis === undefined) console.error(`sluice: ${NO_REDIS}`);
   const names = Object.keys(SERVERS).filter((name) => redis !== undefined || !SERVERS[name].needsRedis);
-  const results = await measureServers(names, { rounds, seconds, redisPort: redis?.port });
-  redis?.stop();
+  const plan = { rounds, seconds, redisPort: redis?.port };
+  const results = await measureServers(names, plan).finally(() => redis?.stop());
   return {
     sections: [report(results, rounds, seconds)],
     skipped: redis === undefined ? [NO_REDIS] : [],
@@ -86,7 +86,12 @@ function chart(results) {
 }
 
 function rivals(results, name) {
-  return results.filter((other) => SERVERS[other.name].over === SERVERS[name].over && !isOurs(other.name));
+  const { over } = SERVERS[name];
+  return results.filter((other) => isRival(SERVERS[other.name], over) && !isOurs(other.name));
+}
+
+function isRival(server, over) {
+  return server.over === over && !server.isFloor;
 }
 
 function isOurs(name) {

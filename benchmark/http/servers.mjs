@@ -1,26 +1,29 @@
 // The servers that are measured: one route with a short answer, bare or behind a limiter that never refuses.
 import { createRequire } from 'node:module';
+import { DAY_MS, PLENTY } from '../plenty.mjs';
 
 const require = createRequire(import.meta.url);
 
-const PLENTY = 1e9;
-const DAY_MS = 86_400_000;
 const ANSWER = { hello: 'world' };
 
-/** `over`: the bare server that a row is divided by. `open` resolves with a listening `http.Server`. */
+/**
+ * `over`: the bare server that a row is divided by. `isFloor`: no limiter, but what one costs at the least.
+ * `open` resolves with a listening `http.Server`.
+ */
 export const SERVERS = {
   Express: { over: 'Express', open: () => expressServer() },
   'Express, sluice/express': {
     over: 'Express',
     open: () =>
-      expressServer(require('../../lib/express.js')({ rateLimit: { limit: PLENTY, window: '1d' } })),
+      expressServer(require('../../lib/express.js')({ rateLimit: { limit: PLENTY, window: DAY_MS } })),
   },
   'Express, express-rate-limit': { over: 'Express', open: expressRateLimit },
   Fastify: { over: 'Fastify', open: () => fastifyServer() },
+  'Fastify, two constant headers': { over: 'Fastify', isFloor: true, open: fastifyWithHeaders },
   'Fastify, sluice/fastify': {
     over: 'Fastify',
     open: () =>
-      fastifyServer(require('../../lib/fastify.js'), { rateLimit: { limit: PLENTY, window: '1d' } }),
+      fastifyServer(require('../../lib/fastify.js'), { rateLimit: { limit: PLENTY, window: DAY_MS } }),
   },
   'Fastify, @fastify/rate-limit in memory': {
     over: 'Fastify',
@@ -33,6 +36,18 @@ async function expressRateLimit() {
   const { rateLimit } = await import('express-rate-limit');
   const options = { limit: PLENTY, windowMs: DAY_MS, standardHeaders: 'draft-8', legacyHeaders: false };
   return expressServer(rateLimit(options));
+}
+
+/** As many headers as a limiter writes, and nothing else. */
+function fastifyWithHeaders() {
+  const plugin = async (app) => {
+    app.addHook('onRequest', (_request, reply, next) => {
+      reply.header('RateLimit-Policy', '"default";q=1000000000;w=86400');
+      reply.header('RateLimit', '"default";r=999999999;t=1');
+      next();
+    });
+  };
+  return fastifyServer(require('fastify-plugin')(plugin));
 }
 
 function fastifyWithRedis({ redisPort }) {

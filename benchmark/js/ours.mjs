@@ -1,7 +1,7 @@
 // Calls of sluice, open for measuring. Each gives what is called, with which items, and what its answers are.
 import { createRequire } from 'node:module';
+import { DAY_MS, PLENTY } from '../plenty.mjs';
 import { addresses, inOrder } from './keys.mjs';
-import { DAY_MS, PLENTY } from './plenty.mjs';
 
 const require = createRequire(import.meta.url);
 const { RateLimiter, Registry } = require('../..');

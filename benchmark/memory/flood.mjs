@@ -43,9 +43,8 @@ export function flood(told) {
   return `### A flood of new keys\n\n${HOW}\n\n${table(['', 'measured'], rows)}${cutShort(told)}`;
 }
 
-const HOW = `A limit of 1000 an hour, so each key of the flood is live for 3.6 s and the table is full of live clients; all
-well-known clients come once after every 500 000 keys. Who was forgotten shows at the end: he has more left than his
-calls and the time since leave anybody.`;
+const HOW = `A limit of 1000 in 30 days, so whoever came once is live to the end and the table is full of live clients. All
+well-known clients come once after every 500 000 keys. Who was forgotten has more left than his calls leave anybody.`;
 
 export function floodLosses({ knownQuiet, knownFlooded, rss, flooded, wellKnown }) {
   const slower = knownFlooded / knownQuiet;
