@@ -7,9 +7,10 @@
  *   npm run bench -- --write                 also puts the results into docs/benchmarks.md and docs/benchmarks/
  */
 import { parseArgs } from 'node:util';
+import { describeMachine } from './machine.mjs';
+import { results, writePage } from './page.mjs';
+import { PARTS, runParts } from './parts.mjs';
 import { prepare } from './setup.mjs';
-
-const PARTS = ['js', 'http', 'memory', 'engine'];
 
 const { values: options } = parseArgs({
   options: {
@@ -24,11 +25,6 @@ if (unknown.length > 0) fail(`--only takes some of ${PARTS.join(', ')}, not "${u
 if (options.write && wanted.length < PARTS.length) fail('--write takes all parts: the page is of one run.');
 
 prepare();
-// After the set-up: these load what it installs.
-const { describeMachine } = await import('./machine.mjs');
-const { results, writePage } = await import('./page.mjs');
-const { runParts } = await import('./parts.mjs');
-
 const machine = describeMachine();
 for (const [what, value] of Object.entries(machine)) console.log(`${what.padEnd(8)} ${value}`);
 const parts = await runParts(wanted, options.quick);

@@ -21,7 +21,7 @@ const CHARTED = {
 };
 
 export async function run({ quick }) {
-  const [rounds, seconds] = quick ? [3, 1] : [9, 2];
+  const [rounds, seconds] = quick ? [3, 1] : [7, 2];
   console.log(`sluice: servers, ${rounds} rounds of ${seconds} s each`);
   const redis = await startRedis();
   if (redis === undefined) console.error(`sluice: ${NO_REDIS}`);

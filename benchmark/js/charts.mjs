@@ -38,7 +38,6 @@ export function costChart(results) {
 }
 
 export function threadChart(results) {
-  const crowded = COUNTS.find((count) => count > cores);
   return {
     file: 'threads',
     kind: 'lines',
@@ -50,7 +49,10 @@ export function threadChart(results) {
       ours: kindOf(name).by === 'sluice',
       values: find(results, name, 'uniform').byCount.map((ns, at) => (1000 * COUNTS[at]) / median(ns)),
     })),
-    ...(crowded && { shadedFrom: crowded, shade: 'more threads than cores' }),
+    ...(COUNTS.at(-1) > cores && {
+      shadedFrom: COUNTS.findLast((count) => count <= cores),
+      shade: 'more threads than cores',
+    }),
   };
 }
 

@@ -10,13 +10,13 @@ export const title = 'Memory and floods';
 const OURS = 'sluice';
 const QUICK = {
   sizes: [1_000_000],
-  mostMs: [15_000],
+  mostMs: [10_000],
   flood: { keys: 5_000_000, mostMs: 20_000 },
   churn: { maxKeys: 100_000, rounds: 10 },
 };
 const FULL = {
   sizes: [1_000_000, 10_000_000],
-  mostMs: [30_000, 180_000],
+  mostMs: [20_000, 180_000],
   flood: { keys: 50_000_000, mostMs: 60_000 },
   churn: { maxKeys: 1_000_000, rounds: 4 },
 };
