@@ -10,7 +10,7 @@ export const title = 'Memory and floods';
 const OURS = 'sluice';
 const QUICK = {
   sizes: [1_000_000],
-  mostMs: [10_000],
+  mostMs: [15_000],
   flood: { keys: 5_000_000, mostMs: 20_000 },
   churn: { maxKeys: 100_000, rounds: 10 },
 };
