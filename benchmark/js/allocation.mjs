@@ -18,13 +18,12 @@ const CALLS = [
 /** So much room for new objects that no collection comes while it is counted. */
 const execArgv = ['--expose-gc', '--min-semi-space-size=128', '--max-semi-space-size=128'];
 
-/** Bytes per call by name; what cannot be loaded is left out here, the costs say why. */
-export async function measureAllocation() {
+/** Bytes per call by name, of those that can be loaded here. */
+export async function measureAllocation(names) {
   const url = new URL('allocation-child.mjs', import.meta.url);
   const bytes = {};
-  for (const name of CALLS) {
-    const measured = await askOnce(url, name, { execArgv }).catch(() => undefined);
-    if (measured !== undefined) bytes[name] = measured;
+  for (const name of CALLS.filter((name) => names.has(name))) {
+    bytes[name] = await askOnce(url, name, { execArgv });
   }
   return bytes;
 }

@@ -17,7 +17,7 @@ export async function run({ quick }) {
   const samples = await measure(cases, rounds);
   const results = cases.map(({ name, load }, index) => ({ name, load, samples: samples[index] }));
   console.log('sluice: bytes that calls allocate');
-  const bytes = await measureAllocation();
+  const bytes = await measureAllocation(new Set(cases.map(({ name }) => name)));
   console.log(`sluice: calls in ${COUNTS.join(', ')} threads`);
   const threaded = await measureThreads(quick ? 5 : 30);
   return {
