@@ -1,29 +1,20 @@
-// The limiters that sluice is measured against, and what draws the plots: into benchmark/node_modules, without a lockfile.
+// The limiters that sluice is measured against: into benchmark/node_modules, without a lockfile.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { npm } from '../scripts/npm.mjs';
 
-export const { dependencies: peers, devDependencies: tools } = readJson('package.json');
+export const peers = readJson('package.json').dependencies;
 
 const require = createRequire(import.meta.url);
 
 /** Installs what is missing. Without a network the peers are left out, loudly, and the rest is measured. */
 export function installPeers() {
-  const missing = Object.entries({ ...peers, ...tools }).filter(
-    ([name, version]) => installedVersion(name) !== version,
-  );
+  const missing = Object.entries(peers).filter(([name, version]) => installedVersion(name) !== version);
   if (missing.length > 0) {
     const list = missing.map((peer) => peer.join(' ')).join(', ');
-    console.log(`sluice: installing what the benchmarks need into benchmark/node_modules: ${list}`);
+    console.log(`sluice: installing what it is measured against into benchmark/node_modules: ${list}`);
     // No scripts: each peer is tried as it was published before anything of it is built.
-    const flags = [
-      '--no-package-lock',
-      '--ignore-scripts',
-      '--include=dev',
-      '--omit=peer',
-      '--no-audit',
-      '--no-fund',
-    ];
+    const flags = ['--no-package-lock', '--ignore-scripts', '--omit=peer', '--no-audit', '--no-fund'];
     npm(['install', '--prefix', 'benchmark', '--loglevel=error', ...flags]);
   }
   buildHyperLimitUnlessItLoads();

@@ -1,5 +1,8 @@
 // Medians: a round that another process has disturbed moves them little.
 
+/** Less than this much is within what two runs on one machine differ by. */
+export const NOTICEABLE = 1.05;
+
 export function median(values) {
   return quantile(values, 0.5);
 }
@@ -12,6 +15,16 @@ export function spread(values) {
 /** The median over rounds of one case divided by another in the same round. */
 export function ratio(samples, others) {
   return median(samples.map((sample, round) => sample / others[round]));
+}
+
+/** The numbers below `length` in an order of their own every time, so that noise meets all alike. */
+export function shuffled(length) {
+  const order = Array.from({ length }, (_, index) => index);
+  for (let last = length - 1; last > 0; last--) {
+    const other = Math.floor(Math.random() * (last + 1));
+    [order[last], order[other]] = [order[other], order[last]];
+  }
+  return order;
 }
 
 function quantile(values, share) {

@@ -12,7 +12,7 @@ use crate::governors::{Governor, Running, Standing};
 use crate::maps::{InDashMap, InMutex, InPapaya, InRwLock};
 use crate::ours::{CodeUnits, Hashed, Ours};
 use crate::report::{Row, emit};
-use crate::rounds::{Plan, interleaved};
+use crate::rounds::Plan;
 
 /// Who asks, and what they are told.
 struct Mix {
@@ -92,7 +92,7 @@ pub fn measure(plan: &Plan) {
             .iter()
             .flat_map(|one| plan.threads.iter().map(move |threads| (one, *threads)))
             .collect();
-        let samples = interleaved(plan.rounds, cases.len(), |case| (cases[case].0.run)(cases[case].1));
+        let samples = plan.interleaved(cases.len(), |case| (cases[case].0.run)(cases[case].1));
         for ((contender, threads), samples) in cases.iter().zip(&samples) {
             emit(
                 &Row::new("contention", contender.name, *threads, samples).on(mix.name).with(contender.locks),

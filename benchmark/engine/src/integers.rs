@@ -11,7 +11,7 @@ use crate::gcra::{Limit, SLOW};
 use crate::governors::{Governor, Running, Standing};
 use crate::ours::{IntegerByRapidHash, IntegerBySip, Ours};
 use crate::report::{Row, emit};
-use crate::rounds::{Plan, Random, interleaved};
+use crate::rounds::{Plan, Random};
 
 const FEW: u64 = 10_000;
 const THREADS: [usize; 2] = [1, 2];
@@ -73,7 +73,7 @@ fn compare(plan: &Plan, loads: &Loads, contenders: &[Contender<'_>]) {
         .flat_map(|one| kinds.iter().flat_map(move |kind| THREADS.map(|threads| (one, kind, threads))))
         .collect();
     let mut random = Random::new();
-    let samples = interleaved(plan.rounds, cases.len(), |case| {
+    let samples = plan.interleaved(cases.len(), |case| {
         let (contender, (_, load), threads) = cases[case];
         // Anywhere: a slice is too short to come round a large load.
         (contender.run)(load, random.below(load.keys().len() as u64) as usize, threads)

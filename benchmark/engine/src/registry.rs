@@ -11,14 +11,14 @@ use sluice_core::Registry;
 use crate::clients::at_random;
 use crate::harness::{Caller, Slice, for_a_while};
 use crate::report::{Row, emit};
-use crate::rounds::{Plan, interleaved};
+use crate::rounds::Plan;
 
 const KEYS: u32 = 1_000;
 /// Each key is read so often where all are written once before.
 const READS_PER_WRITE: usize = 100;
 /// Of the order of reads; a power of two.
 const LENGTH: usize = 1 << 14;
-const VALUE: &[u8] = b"{\"plan\":\"pro\",\"limit\":1000}  ..";
+const VALUE: &[u8] = b"{\"plan\":\"pro\",\"limit\":1000}";
 
 /// A map of values. What is read is held on to while it is used, whatever others write.
 trait Values: Send + Sync {
@@ -122,7 +122,7 @@ pub fn measure(plan: &Plan) {
     cases.extend(cases_of("RwLock<HashMap>", plan, &locked, &keys, (&random, &in_order)));
     let run = Box::new(|| write_once::<OursAtOnce>(&keys));
     cases.push(Case { load: WRITE_ONCE, contender: "sluice, replaceAll", threads: 1, run });
-    let samples = interleaved(plan.rounds, cases.len(), |case| (cases[case].run)());
+    let samples = plan.interleaved(cases.len(), |case| (cases[case].run)());
     for (case, slices) in cases.iter().zip(&samples) {
         let slices: Vec<_> = slices.iter().collect();
         emit(&Row::of_slices("registry", case.contender, case.threads, &slices).on(case.load));
