@@ -15,12 +15,12 @@ function rivalOf({ contender }) {
 
 function throughput(rows) {
   const ofAll = where(rows, { section: 'contention' });
-  return lostBy(ofAll, 'more calls per second than ours', times);
+  return lostBy(ofAll, 'more calls per second than ours, by threads,', times);
 }
 
 function slowest(rows) {
   const ofAll = where(rows, { section: 'contention' }).filter(({ threads }) => threads <= cores);
-  return lostBy(ofAll, 'a slowest hundredth (p99) that is faster than ours', (theirs, ours) =>
+  return lostBy(ofAll, 'a slowest hundredth (p99) that is faster than ours, by threads,', (theirs, ours) =>
     ratio(ours.p99, theirs.p99),
   );
 }
@@ -47,7 +47,7 @@ function winnersOf(rows, advantage, rival = rivalOf) {
         by: advantage(theirs, only(rows, { contender: rival(theirs), threads: theirs.threads })),
       }))
       .filter(({ by }) => by > NOTICEABLE);
-    const list = won.map(({ threads, by }) => `${by.toFixed(2)} × by ${inThreads(threads)}`);
+    const list = won.map(({ threads, by }) => `${threads}: ${by.toFixed(2)} ×`);
     return list.length > 0 ? [`\`${contender}\` (${list.join(', ')})`] : [];
   });
 }
@@ -60,7 +60,7 @@ function integers(rows) {
       const clients = keys.toLocaleString('en');
       return winners.length > 0
         ? [
-            `Integers for keys, ${clients} clients, ${load}: more calls per second than ours with ${winners.join('; ')}.`,
+            `Integers for keys, ${clients} clients, ${load}: more calls per second than ours, by threads, with ${winners.join('; ')}.`,
           ]
         : [];
     }),
@@ -92,12 +92,10 @@ function registry(rows) {
     return distinct(ofLoad.filter(isOurs), 'contender').flatMap((ours) => {
       const winners = winnersOf(ofLoad, times, () => ours);
       return winners.length > 0
-        ? [`Registry, ${load}: more calls per second than \`${ours}\` with ${winners.join('; ')}.`]
+        ? [
+            `Registry, ${load}: more calls per second than \`${ours}\`, by threads, with ${winners.join('; ')}.`,
+          ]
         : [];
     });
   });
-}
-
-function inThreads(threads) {
-  return threads === 1 ? '1 thread' : `${threads} threads`;
 }

@@ -10,7 +10,7 @@ import { buildGo } from './go.mjs';
 
 export const target = path.join(root, 'target', 'benchmark-engine');
 
-const FULL = { rounds: 11, sliceMs: 25, threads: [1, 2, 4, 8, 16], many: 10_000_000 };
+const FULL = { rounds: 9, sliceMs: 20, threads: [1, 2, 4, 8, 16], many: 10_000_000 };
 const QUICK = { rounds: 3, sliceMs: 6, threads: [1, 2, 4], many: 1_000_000 };
 /** Three tables of ten million clients need about half of it. */
 const MEMORY_FOR_MANY = 4 * 2 ** 30;
