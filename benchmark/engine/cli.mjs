@@ -23,7 +23,7 @@ if (options.json) {
   const losses = engineLosses(results).map((sentence) => `- ${sentence}`);
   const targets = engineTargets(results).map(
     ({ what, value, atLeast, unit }) =>
-      `- ${what}: ${value.toFixed(2)} ${unit}, to be at least ${atLeast} ${unit}`,
+      `- ${what}: ${value?.toFixed(2) ?? 'not measured'}, to be at least ${atLeast} ${unit}`,
   );
   const sections = [...engineSections(results), ...results.skipped];
   console.log(
