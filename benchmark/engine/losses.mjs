@@ -1,0 +1,101 @@
+// Where the engine loses, by rules that are the same for every run: another with the same task makes over 5 % more
+// calls per second, or its slowest hundredth is over 5 % faster where there is a core for each thread.
+import { cores } from '../machine.mjs';
+import { NOTICEABLE, ratio } from '../statistics.mjs';
+import { distinct, isOurs, only, times, where } from './rows.mjs';
+
+export function engineLosses({ rows }) {
+  return [...throughput(rows), ...slowest(rows), ...integers(rows), ...together(rows), ...registry(rows)];
+}
+
+/** Like beside like: whoever reads a clock of its own is compared with ours that does. */
+function rivalOf({ contender }) {
+  return contender.endsWith('its clock') ? 'sluice, its clock' : 'sluice';
+}
+
+function throughput(rows) {
+  const ofAll = where(rows, { section: 'contention' });
+  return lostBy(ofAll, 'more calls per second than ours, by threads,', times);
+}
+
+function slowest(rows) {
+  const ofAll = where(rows, { section: 'contention' }).filter(({ threads }) => threads <= cores);
+  return lostBy(ofAll, 'a slowest hundredth (p99) that is faster than ours, by threads,', (theirs, ours) =>
+    ratio(ours.p99, theirs.p99),
+  );
+}
+
+/** A sentence for each mix. */
+function lostBy(rows, what, advantage) {
+  return distinct(rows, 'load').flatMap((load) => {
+    const ofMix = where(rows, { load });
+    const winners = winnersOf(ofMix, advantage);
+    return winners.length > 0 ? [`A limit per client, ${load}: ${what} with ${winners.join('; ')}.`] : [];
+  });
+}
+
+/** Others with a noticeable advantage over ours that they compete with. */
+function winnersOf(rows, advantage, rival = rivalOf) {
+  const others = distinct(
+    rows.filter((row) => !isOurs(row)),
+    'contender',
+  );
+  return others.flatMap((contender) => {
+    const won = where(rows, { contender })
+      .map((theirs) => ({
+        threads: theirs.threads,
+        by: advantage(theirs, only(rows, { contender: rival(theirs), threads: theirs.threads })),
+      }))
+      .filter(({ by }) => by > NOTICEABLE);
+    const list = won.map(({ threads, by }) => `${threads}: ${by.toFixed(2)} ×`);
+    return list.length > 0 ? [`\`${contender}\` (${list.join(', ')})`] : [];
+  });
+}
+
+function integers(rows) {
+  const ofAll = where(rows, { section: 'integers' });
+  return distinct(ofAll, 'keys').flatMap((keys) =>
+    distinct(ofAll, 'load').flatMap((load) => {
+      const winners = winnersOf(where(ofAll, { keys, load }), times);
+      const clients = keys.toLocaleString('en');
+      return winners.length > 0
+        ? [
+            `Integers for keys, ${clients} clients, ${load}: more calls per second than ours, by threads, with ${winners.join('; ')}.`,
+          ]
+        : [];
+    }),
+  );
+}
+
+/** Ours makes fewer calls in two threads than in one. */
+function together(rows) {
+  const ofOurs = rows.filter(
+    (row) => row.contender === 'sluice' && 'load' in row && row.section === 'contention',
+  );
+  const slower = distinct(ofOurs, 'load')
+    .map((load) => ({
+      load,
+      by: times(only(ofOurs, { load, threads: 1 }), only(ofOurs, { load, threads: 2 })),
+    }))
+    .filter(({ by }) => by > NOTICEABLE)
+    .map(({ load, by }) => `${load} (one thread makes ${by.toFixed(2)} × the calls of two)`);
+  return slower.length > 0
+    ? [`Two threads together make fewer calls of ours than one alone: ${slower.join('; ')}.`]
+    : [];
+}
+
+/** A sentence for each of ours: what one can choose is compared as it is. */
+function registry(rows) {
+  const ofAll = where(rows, { section: 'registry' });
+  return distinct(ofAll, 'load').flatMap((load) => {
+    const ofLoad = where(ofAll, { load });
+    return distinct(ofLoad.filter(isOurs), 'contender').flatMap((ours) => {
+      const winners = winnersOf(ofLoad, times, () => ours);
+      return winners.length > 0
+        ? [
+            `Registry, ${load}: more calls per second than \`${ours}\`, by threads, with ${winners.join('; ')}.`,
+          ]
+        : [];
+    });
+  });
+}

@@ -1,0 +1,164 @@
+//! What a limiter must offer to be measured, and how its calls are made and checked.
+
+use std::hash::Hash;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use sluice_core::clock;
+
+use crate::clients::Load;
+use crate::harness::{Caller, Slice, for_a_while, so_many};
+use crate::waited::Waited;
+
+/// A client's address, the same for all.
+pub type Text = &'static String;
+
+/// A limit per client.
+pub trait Limiter: Send + Sync {
+    /// A key as it stands in a load: small, and made before the clock starts.
+    type Key: Copy + Send + Sync;
+    const LOCKS: Locks = Locks::Measured;
+
+    /// Charges one unit if it is there.
+    fn admit(&self, key: Self::Key, now: u64, waited: &mut Waited) -> bool;
+
+    /// Leaves a new client nothing.
+    fn use_up(&self, key: Self::Key, now: u64);
+
+    /// Makes all clients known, and leaves the first `used_up` nothing.
+    fn fill(&self, clients: impl Iterator<Item = Self::Key>, used_up: u32) {
+        for (client, key) in clients.enumerate() {
+            if client < used_up as usize {
+                self.use_up(key, *NOW);
+            } else {
+                self.admit(key, *NOW, &mut Waited::default());
+            }
+        }
+    }
+}
+
+/// Room for a quarter more than there are to be, for all alike.
+pub fn room(clients: usize) -> usize {
+    clients + clients / 4
+}
+
+/// What can be said of the time that calls wait for locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Locks {
+    /// Tried first, and waits are timed.
+    Measured,
+    /// There are none on this path.
+    None,
+    /// They are behind an interface that does not show them.
+    Hidden,
+}
+
+/// A key that is owned by the map, and how a load holds it.
+pub trait Borrowed: Hash + Eq + Clone + Send + Sync {
+    type By: Copy + Send + Sync;
+    fn from_load(key: &Self::By) -> &Self;
+}
+
+impl Borrowed for String {
+    type By = Text;
+    fn from_load(key: &Text) -> &Self {
+        key
+    }
+}
+
+impl Borrowed for u64 {
+    type By = Self;
+    fn from_load(key: &Self) -> &Self {
+        key
+    }
+}
+
+/// The time of all calls but those that read a clock themselves. It stands still: nobody gets anything back.
+pub static NOW: LazyLock<u64> = LazyLock::new(clock::now);
+
+/// One slice, and whether the answers were right.
+#[derive(Debug)]
+pub struct Measured {
+    pub slice: Slice,
+    /// Of all threads, in ticks.
+    pub waited: u64,
+    /// Calls that were answered otherwise than an unbounded map would: forgotten clients of a bounded one.
+    pub unlike: u64,
+}
+
+/// All threads go round one load until the time is over, from places that lie evenly apart behind `first`.
+pub fn go_round<L: Limiter>(
+    limiter: &L,
+    load: &Load<L::Key>,
+    first: usize,
+    threads: usize,
+    duration: Duration,
+) -> Measured {
+    let mut calls = Calls::of_threads(limiter, load, first, threads);
+    let slice = for_a_while(&mut calls, duration);
+    Measured::from(slice, &calls)
+}
+
+/// The threads share out one load, and each goes through its part once.
+pub fn go_through<L: Limiter>(limiter: &L, load: &Load<L::Key>, threads: usize) -> Measured {
+    let mut calls = Calls::of_threads(limiter, load, 0, threads);
+    let slice = so_many(&mut calls, load.keys().len() / threads);
+    Measured::from(slice, &calls)
+}
+
+impl Measured {
+    fn from<L: Limiter>(slice: Slice, calls: &[Calls<'_, L>]) -> Self {
+        Self {
+            slice,
+            waited: calls.iter().map(|calls| calls.waited.0).sum(),
+            unlike: calls.iter().map(Calls::unlike).sum(),
+        }
+    }
+}
+
+/// What one thread does with its part of a load.
+struct Calls<'a, L: Limiter> {
+    limiter: &'a L,
+    load: &'a Load<L::Key>,
+    keys: &'a [L::Key],
+    first: usize,
+    made: usize,
+    now: u64,
+    admitted: u64,
+    waited: Waited,
+}
+
+impl<'a, L: Limiter> Calls<'a, L> {
+    fn of_threads(limiter: &'a L, load: &'a Load<L::Key>, first: usize, threads: usize) -> Vec<Self> {
+        let (keys, now) = (load.keys(), *NOW);
+        let apart = keys.len() / threads;
+        let places = (0..threads).map(|thread| (first + thread * apart) & (keys.len() - 1));
+        places
+            .map(|first| Self {
+                limiter,
+                load,
+                keys,
+                first,
+                made: 0,
+                now,
+                admitted: 0,
+                waited: Waited::default(),
+            })
+            .collect()
+    }
+
+    fn unlike(&self) -> u64 {
+        self.admitted.abs_diff(self.load.admitted(self.first, self.made))
+    }
+}
+
+impl<L: Limiter> Caller for Calls<'_, L> {
+    #[inline]
+    fn call(&mut self) {
+        // The length is a power of two.
+        let key = self.keys[(self.first + self.made) & (self.keys.len() - 1)];
+        self.admitted += u64::from(self.limiter.admit(key, self.now, &mut self.waited));
+        self.made += 1;
+    }
+}

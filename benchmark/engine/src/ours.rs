@@ -1,0 +1,104 @@
+//! Ours, by its public interface, with the ways in which a key becomes a hash.
+
+use std::hash::{BuildHasher, Hasher};
+use std::marker::PhantomData;
+use std::sync::LazyLock;
+
+use rapidhash::fast::RandomState;
+use siphasher::sip128::{Hasher128, SipHasher13};
+use sluice_core::key_hash::{KeyHash, hash_utf16};
+use sluice_core::{RateLimiter, RateLimiterOptions, clock};
+
+use crate::contenders::{Limiter, Locks};
+use crate::gcra::Limit;
+use crate::waited::Waited;
+
+/// How a key of the load becomes what the limiter takes.
+pub trait KeyOf: Send + Sync {
+    type Key: Copy + Send + Sync;
+    fn hash(key: Self::Key) -> KeyHash;
+}
+
+/// It was hashed before.
+#[derive(Debug)]
+pub struct Hashed;
+/// The code units of a JavaScript string, as the addon gets them.
+#[derive(Debug)]
+pub struct CodeUnits;
+/// An integer by SipHash-1-3, as we hash strings.
+#[derive(Debug)]
+pub struct IntegerBySip;
+/// An integer by the fast hasher that others are given, once for each half of what we keep of a key.
+#[derive(Debug)]
+pub struct IntegerByRapidHash;
+
+impl KeyOf for Hashed {
+    type Key = KeyHash;
+    fn hash(key: KeyHash) -> KeyHash {
+        key
+    }
+}
+
+impl KeyOf for CodeUnits {
+    type Key = &'static [u16];
+    fn hash(key: &'static [u16]) -> KeyHash {
+        hash_utf16(key)
+    }
+}
+
+impl KeyOf for IntegerBySip {
+    type Key = u64;
+    fn hash(key: u64) -> KeyHash {
+        static SEEDED: LazyLock<SipHasher13> = LazyLock::new(|| {
+            let random = std::hash::RandomState::new();
+            SipHasher13::new_with_keys(random.hash_one(1_u8), random.hash_one(2_u8))
+        });
+        let mut hasher = *SEEDED;
+        hasher.write_u64(key);
+        let hash = hasher.finish128();
+        KeyHash::from_halves(hash.h1, hash.h2)
+    }
+}
+
+impl KeyOf for IntegerByRapidHash {
+    type Key = u64;
+    fn hash(key: u64) -> KeyHash {
+        static SEEDED: LazyLock<[RandomState; 2]> =
+            LazyLock::new(|| [RandomState::new(), RandomState::new()]);
+        let [high, low] = &*SEEDED;
+        KeyHash::from_halves(high.hash_one(key), low.hash_one(key))
+    }
+}
+
+/// Ours, given the time, or (`READS_CLOCK`) reading our clock in each call.
+#[derive(Debug)]
+pub struct Ours<K, const READS_CLOCK: bool = false> {
+    limiter: RateLimiter,
+    burst: u64,
+    key: PhantomData<K>,
+}
+
+impl<K, const READS_CLOCK: bool> Ours<K, READS_CLOCK> {
+    pub fn new(limit: Limit, capacity: usize) -> Self {
+        let burst = u64::from(limit.burst);
+        let mut options = RateLimiterOptions::new(burst, burst * limit.interval / clock::MS);
+        options.max_keys = capacity as u64;
+        let limiter = RateLimiter::new("benchmark", options.try_into().expect("valid options"));
+        Self { limiter, burst, key: PhantomData }
+    }
+}
+
+impl<K: KeyOf, const READS_CLOCK: bool> Limiter for Ours<K, READS_CLOCK> {
+    type Key = K::Key;
+    const LOCKS: Locks = Locks::None;
+
+    fn admit(&self, key: K::Key, now: u64, _: &mut Waited) -> bool {
+        let now = if READS_CLOCK { clock::now() } else { now };
+        self.limiter.try_consume(K::hash(key), 1, now).expect("open")
+    }
+
+    fn use_up(&self, key: K::Key, now: u64) {
+        let now = if READS_CLOCK { clock::now() } else { now };
+        self.limiter.try_consume(K::hash(key), self.burst, now).expect("open");
+    }
+}
