@@ -58,6 +58,18 @@ impl Algorithm {
     /// The state after admitting `cost` units, or why not. A refusal changes nothing.
     #[inline]
     pub(crate) fn decide(&self, state: u64, now: u64, cost: u64) -> Result<u64, Refused> {
+        match self {
+            Self::Gcra(rate) if cost <= rate.capacity() => {
+                rate.decide(state, now, cost).map_err(Refused::For)
+            }
+            Self::Gcra(_) => Err(Refused::Ever),
+            _ => self.decide_by_windows(state, now, cost),
+        }
+    }
+
+    /// Out of line, so that what the common algorithm needs stays in registers.
+    #[inline(never)]
+    fn decide_by_windows(&self, state: u64, now: u64, cost: u64) -> Result<u64, Refused> {
         if cost > self.capacity() {
             return Err(Refused::Ever);
         }

@@ -107,7 +107,7 @@ impl<C: Cell> Table<C> {
         mut decide: impl FnMut(&Client<C::Words>, u64) -> Step<C::Words, R>,
     ) -> Result<R, Full> {
         let key = self.slots.candidates(key);
-        if let Some(found) = self.slots.find_at_home(&key)
+        if let Some(found) = self.slots.find_likely(&key)
             && let Some(result) = self.change(found, |client| decide(client, now))
         {
             return Ok(result);

@@ -2,6 +2,12 @@
 //!
 //! A key has two groups of eight slots: a newcomer takes the emptier one. A group is two cache lines of four
 //! tags and four states each, so most look-ups end in the line in which they began.
+//!
+//! A large table has a near part besides, small enough for a core's cache, with one more group for each key. It
+//! is filled first: a few thousand clients of a table for a million lie close together, and touch few pages.
+//! Once the table is crowded, most clients are in the far part, and looked for there first.
+
+use crossbeam_utils::CachePadded;
 
 use super::word::{AtomicState, AtomicTag, Fingerprint, State, Tag};
 use crate::key_hash::KeyHash;
@@ -12,10 +18,18 @@ use crate::sync::{AtomicU64, Ordering};
 const LINE_SLOTS: usize = if cfg!(sluice_loom) { 1 } else { 4 };
 pub(super) const GROUP_SLOTS: usize = 2 * LINE_SLOTS;
 
+/// Groups of the near part: 256 KiB.
+const NEAR_GROUPS: usize = 2_048;
+/// A table of fewer groups is near enough.
+const LEAST_WITH_NEAR: usize = 2 * NEAR_GROUPS;
+
 /// All slots of a table; zeros are slots that were never used.
 pub(super) struct Slots {
-    /// Of each line, the first half are tags, the other half the states: four tags are compared at once.
+    /// The near part, and then the others. Of each line, the first half are tags, the other half the states: four tags are compared at once.
     groups: Box<[LinePair]>,
+    near: usize,
+    /// How many clients were sent from the near part to the far one, up to the number that makes a crowd.
+    sent_on: CachePadded<AtomicU64>,
     /// A bit for every so many groups: whether any of them was ever used. A pass over all skips the others.
     used: Box<[AtomicU64]>,
 }
@@ -28,7 +42,6 @@ const STRETCH: usize = 64;
 pub(super) struct Candidates {
     pub(super) fingerprint: Fingerprint,
     low: u64,
-    home: usize,
 }
 
 /// One slot, borrowed.
@@ -74,7 +87,14 @@ impl<'a> Line<'a> {
 
 impl Slots {
     pub(super) fn new(groups: usize) -> Self {
-        Self { groups: region::zeroed(groups), used: region::zeroed(groups.div_ceil(STRETCH * 64)) }
+        let near = if groups >= LEAST_WITH_NEAR { NEAR_GROUPS } else { 0 };
+        let all = near + groups;
+        Self {
+            groups: region::zeroed(all),
+            near,
+            sent_on: CachePadded::default(),
+            used: region::zeroed(all.div_ceil(STRETCH * 64)),
+        }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -84,23 +104,58 @@ impl Slots {
     #[inline]
     pub(super) fn candidates(&self, key: KeyHash) -> Candidates {
         let (_, low) = key.halves();
-        let home = scale(low << 11, self.groups.len());
-        Candidates { fingerprint: Fingerprint::of(key), low, home }
+        Candidates { fingerprint: Fingerprint::of(key), low }
     }
 
-    /// The second group of a key; the first again where there is no other.
+    /// Where a key is most likely to be.
+    #[inline]
+    fn likely(&self, key: &Candidates) -> usize {
+        if self.near > 0 && !self.is_crowded() { self.near(key) } else { self.home(key) }
+    }
+
+    /// The group of the near part, where there is one.
+    #[inline]
+    fn near(&self, key: &Candidates) -> usize {
+        scale(key.low.wrapping_mul(0xbf58_476d_1ce4_e5b9), self.near)
+    }
+
+    #[inline]
+    fn home(&self, key: &Candidates) -> usize {
+        self.near + scale(key.low << 11, self.groups.len() - self.near)
+    }
+
+    /// The second group of the far part; the first again where there is no other.
     fn other(&self, key: &Candidates) -> usize {
-        let groups = self.groups.len();
+        let far = self.groups.len() - self.near;
         // Every bit of the half that chose the first moves the second.
-        let step = scale(key.low.wrapping_mul(0x9e37_79b9_7f4a_7c15), groups - 1);
-        let other = key.home + 1 + step;
-        if other >= groups { other - groups } else { other }
+        let step = scale(key.low.wrapping_mul(0x9e37_79b9_7f4a_7c15), far - 1);
+        let other = self.home(key) + 1 + step;
+        if other >= self.groups.len() { other - far } else { other }
     }
 
     /// The groups of a key, each once, in the key's own order.
     pub(super) fn groups_of(&self, key: &Candidates) -> impl Iterator<Item = usize> + use<> {
-        let other = Some(self.other(key)).filter(|other| *other != key.home);
-        std::iter::once(key.home).chain(other)
+        let (home, other) = (self.home(key), self.other(key));
+        let near = (self.near > 0).then(|| self.near(key));
+        near.into_iter().chain([home]).chain(Some(other).filter(|other| *other != home))
+    }
+
+    pub(super) fn is_near(&self, group: usize) -> bool {
+        group < self.near
+    }
+
+    /// Most clients are in the far part.
+    #[inline]
+    pub(super) fn is_crowded(&self) -> bool {
+        // Relaxed: it says where to look first.
+        self.sent_on.load(Ordering::Relaxed) >= (NEAR_GROUPS * GROUP_SLOTS) as u64
+    }
+
+    /// A newcomer found no room in the near part.
+    pub(super) fn send_on(&self) {
+        if !self.is_crowded() {
+            self.sent_on.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn lines(&self, group: usize) -> impl Iterator<Item = Line<'_>> {
@@ -141,18 +196,19 @@ impl Slots {
 
     /// The slot that holds a value of the key.
     pub(super) fn find(&self, key: &Candidates) -> Option<Found<'_>> {
-        self.find_at_home(key).or_else(|| self.find_elsewhere(key))
+        self.find_likely(key).or_else(|| self.find_elsewhere(key))
     }
 
-    /// As [`find`](Self::find), in the first of its groups, where most are.
+    /// As [`find`](Self::find), where the key is most likely to be.
     #[inline]
-    pub(super) fn find_at_home(&self, key: &Candidates) -> Option<Found<'_>> {
-        self.find_in(key.home, key.fingerprint)
+    pub(super) fn find_likely(&self, key: &Candidates) -> Option<Found<'_>> {
+        self.find_in(self.likely(key), key.fingerprint)
     }
 
-    #[inline]
     pub(super) fn find_elsewhere(&self, key: &Candidates) -> Option<Found<'_>> {
-        self.find_in(self.other(key), key.fingerprint)
+        let likely = self.likely(key);
+        let others = self.groups_of(key).filter(|group| *group != likely);
+        others.filter_map(|group| self.find_in(group, key.fingerprint)).next()
     }
 
     #[inline(always)]
@@ -177,7 +233,7 @@ impl Slots {
     /// Asks for the lines where a key is likely to be found.
     #[inline]
     pub(super) fn prefetch(&self, key: &Candidates) {
-        self.groups[key.home].0.iter().for_each(region::prefetch);
+        self.groups[self.likely(key)].0.iter().for_each(region::prefetch);
     }
 }
 
@@ -198,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_key_has_two_groups_where_there_are_two() {
-        for count in [2, 3, 100] {
+        for count in [2, 3, 100, LEAST_WITH_NEAR - 1] {
             let slots = Slots::new(count);
             for i in 0..200 {
                 let groups = groups(&slots, &i.to_string());
@@ -208,6 +264,16 @@ mod tests {
             }
         }
         assert_eq!(groups(&Slots::new(1), "a"), [0]);
+    }
+
+    #[test]
+    fn a_large_table_has_a_near_group_for_each_key() {
+        let slots = Slots::new(LEAST_WITH_NEAR);
+        for i in 0..200 {
+            let groups = groups(&slots, &i.to_string());
+            assert!(groups[0] < NEAR_GROUPS && groups[1..].iter().all(|group| *group >= NEAR_GROUPS));
+            assert!(groups.len() == 3 && groups[1] != groups[2] && groups[2] < NEAR_GROUPS + LEAST_WITH_NEAR);
+        }
     }
 
     /// Two keys that share a group seldom share the other one.

@@ -124,6 +124,12 @@ impl<C: Cell> Table<C> {
             if vacant > most_vacant {
                 (most_vacant, survey.vacancy) = (vacant, best);
             }
+            if self.slots.is_near(group) && !self.slots.is_crowded() {
+                if vacant > 0 {
+                    break;
+                }
+                self.slots.send_on();
+            }
         }
         survey
     }
