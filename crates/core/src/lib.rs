@@ -30,6 +30,7 @@ pub mod key_hash;
 pub mod mailbox;
 mod rate_limiter;
 mod registry;
+mod reputation;
 mod sync;
 mod tally;
 
@@ -44,3 +45,6 @@ pub use rate_limiter::{
     RateLimiterOptions, RateLimiterStats, Receipt,
 };
 pub use registry::{Change, Entry, Registry, Snapshot};
+pub use reputation::{
+    Ban, FOREVER, Reputation, ReputationConfig, ReputationOptions, ReputationRule, ReputationStats, Verdict,
+};
