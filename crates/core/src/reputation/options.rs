@@ -73,7 +73,7 @@ impl TryFrom<ReputationOptions> for ReputationConfig {
         check_range("maxFailures", options.max_failures, 1, MAX_FAILURES)?;
         check_range("findTime", options.find_time_ms, 1, MAX_DURATION_MS)?;
         check_range("banTime", options.ban_time_ms, 1, MAX_DURATION_MS)?;
-        check_range("maxBanTime", options.max_ban_time_ms, options.ban_time_ms, MAX_DURATION_MS)?;
+        check_max_ban_time(&options)?;
         check_share("banFactor", options.ban_factor, 1.0, f64::MAX, "a finite number from 1")?;
         check_share("jitter", options.jitter, 0.0, 1.0, "a number from 0 to 1")?;
         check_range("ipv6Prefix", options.ipv6_prefix.into(), 1, 128)?;
@@ -123,6 +123,15 @@ fn check_range(option: &str, given: u64, least: u64, most: u64) -> Result<()> {
     Err(Error::invalid_option(&format!("{OWNER} {option}"), given, accepted))
 }
 
+fn check_max_ban_time(options: &ReputationOptions) -> Result<()> {
+    let (least, given) = (options.ban_time_ms, options.max_ban_time_ms);
+    if (least..=MAX_DURATION_MS).contains(&given) {
+        return Ok(());
+    }
+    let accepted = format!("from banTime, {least} ms, to {MAX_DURATION_MS} ms");
+    Err(Error::invalid_option(&format!("{OWNER} maxBanTime"), format!("{given} ms"), accepted))
+}
+
 fn check_share(option: &str, given: f64, least: f64, most: f64, accepted: &str) -> Result<()> {
     if (least..=most).contains(&given) {
         return Ok(());
@@ -143,7 +152,7 @@ mod tests {
             ("maxFailures is 1000001", |o| o.max_failures = 1_000_001),
             ("findTime is 0", |o| o.find_time_ms = 0),
             ("banTime is 0", |o| o.ban_time_ms = 0),
-            ("maxBanTime is 999; accepted: an integer from 1000", |o| o.max_ban_time_ms = 999),
+            ("maxBanTime is 999 ms; accepted: from banTime, 1000 ms", |o| o.max_ban_time_ms = 999),
             ("maxBanTime", |o| o.max_ban_time_ms = MAX_DURATION_MS + 1),
             ("banFactor is 0.99", |o| o.ban_factor = 0.99),
             ("banFactor is NaN", |o| o.ban_factor = f64::NAN),
