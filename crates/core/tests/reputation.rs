@@ -286,6 +286,30 @@ fn ranges_are_banned_until_their_own_ends() {
 }
 
 #[test]
+fn thousands_of_ranges_are_banned_and_unbanned_each_for_itself() {
+    let reputation = reputation(options());
+    let range = |n: u32| format!("10.{}.{}.0/24", n >> 8, n & 255);
+    let inside = |n: u32| format!("10.{}.{}.77", n >> 8, n & 255);
+    for n in 0..3_000 {
+        // Every third for ever, others until they end or are ended.
+        let duration = (n % 3 > 0).then_some(MINUTE);
+        assert_eq!(reputation.ban(&range(n), duration, None, NOW), Ok(true));
+    }
+    for n in (0..3_000).filter(|n| n % 3 == 2) {
+        assert_eq!(reputation.unban(&range(n), NOW), Ok(true));
+        assert_eq!(reputation.unban(&range(n), NOW), Ok(false));
+    }
+    for n in 0..3_000 {
+        assert_eq!(is_banned(&reputation, &inside(n), NOW), n % 3 < 2, "{n}");
+        assert_eq!(is_banned(&reputation, &inside(n), NOW + MINUTE), n % 3 == 0, "{n}");
+    }
+    assert_eq!(reputation.bans(NOW).expect("open").len(), 2_000);
+    assert_eq!(reputation.stats(NOW + MINUTE).expect("open").ranges, 1_000);
+    assert_eq!(reputation.ban(&range(2), None, None, NOW), Ok(true));
+    assert!(is_banned(&reputation, &inside(2), NOW));
+}
+
+#[test]
 fn the_longest_prefix_over_both_lists_decides() {
     let reputation = with_lists(
         &["10.0.0.0/8", "10.1.2.0/24", "192.0.2.1"],

@@ -13,6 +13,9 @@ use crate::{Error, Result};
 /// Ranges of a list that are written out where options are shown; of longer lists the rest is a checksum.
 const MOST_SHOWN: usize = 8;
 
+/// Changes of range bans that are copied with each further one.
+const MOST_RECENT: usize = 128;
+
 /// What a list says of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Listed {
@@ -77,47 +80,78 @@ impl Lists {
     }
 }
 
+type Bans = JointPrefixMap<IpNet, Sentence>;
+
 /// Ranges that are banned, each with its end.
+///
+/// Whoever changes them makes a copy. Most are settled, and shared by the copies; the few that were changed
+/// last stand apart, so that only these are copied each time.
 #[derive(Clone, Debug, Default)]
-pub(super) struct RangeBans(JointPrefixMap<IpNet, Sentence>);
+pub(super) struct RangeBans {
+    settled: Arc<Bans>,
+    /// These stand in for what is settled of the same range. A ban that was ended has its end in the past.
+    recent: Bans,
+}
 
 impl RangeBans {
     /// Of the bans around an address the one that ends last.
     pub(super) fn around(&self, address: IpAddr, now: u64) -> Option<&Sentence> {
-        if self.0.is_empty() {
+        if self.settled.is_empty() && self.recent.is_empty() {
             return None;
         }
-        let around = self.0.cover_values(&IpNet::from(address));
+        let address = IpNet::from(address);
+        let settled = self.settled.cover(&address).filter(|(range, _)| self.is_settled(range));
+        let around = self.recent.cover(&address).chain(settled).map(|(_, sentence)| sentence);
         around.filter(|sentence| sentence.stands(now)).max_by_key(|sentence| sentence.until)
     }
 
     /// Those that stand.
     pub(super) fn standing(&self, now: u64) -> impl Iterator<Item = (IpNet, &Sentence)> {
-        self.0.iter().filter(move |(_, sentence)| sentence.stands(now))
+        let settled = self.settled.iter().filter(|(range, _)| self.is_settled(range));
+        self.recent.iter().chain(settled).filter(move |(_, sentence)| sentence.stands(now))
     }
 
-    /// These bans and more, each until the later of two ends; without those that have ended.
+    /// These bans and more, each until the later of two ends.
     pub(super) fn with(&self, more: impl IntoIterator<Item = (IpNet, Sentence)>, now: u64) -> Self {
-        let mut bans = self.without_ended(now);
+        let mut bans = self.clone();
         for (range, sentence) in more {
-            if bans.0.get(&range).is_none_or(|standing| standing.until < sentence.until) {
-                bans.0.insert(range, sentence);
+            if self.of(&range, now).is_none_or(|standing| standing.until < sentence.until) {
+                bans.recent.insert(range, sentence);
             }
         }
-        bans
+        bans.settle(now)
     }
 
     /// These bans without that of `range`, and whether there was one.
     pub(super) fn without(&self, range: &IpNet, now: u64) -> (Self, bool) {
-        let mut bans = self.without_ended(now);
-        let stood = bans.0.remove(range).is_some();
-        (bans, stood)
+        if self.of(range, now).is_none() {
+            return (self.clone(), false);
+        }
+        let mut bans = self.clone();
+        bans.recent.insert(*range, Sentence::by_hand(0, None));
+        (bans.settle(now), true)
     }
 
-    fn without_ended(&self, now: u64) -> Self {
-        let mut bans = self.clone();
-        bans.0.retain(|_, sentence| sentence.stands(now));
-        bans
+    /// The ban of exactly this range.
+    fn of(&self, range: &IpNet, now: u64) -> Option<&Sentence> {
+        let sentence = self.recent.get(range).or_else(|| self.settled.get(range));
+        sentence.filter(|sentence| sentence.stands(now))
+    }
+
+    fn is_settled(&self, range: &IpNet) -> bool {
+        self.recent.is_empty() || !self.recent.contains_key(range)
+    }
+
+    /// Once many were changed all are settled, without those that have ended.
+    fn settle(self, now: u64) -> Self {
+        if self.recent.len() <= MOST_RECENT {
+            return self;
+        }
+        let mut settled = Bans::new();
+        for (range, sentence) in self.standing(now) {
+            settled.insert(range, sentence.clone());
+        }
+        Self { settled: Arc::new(settled), recent: Bans::new() }
     }
 }
 
