@@ -235,8 +235,9 @@ fn with_reputation<const N: usize, R>(
     call: &Call<'_, N>,
     body: impl FnOnce(&Reputation, &str) -> sluice_core::Result<R>,
 ) -> Result<R> {
-    let ip = call.text(1).ok_or_else(|| error::invalid_address(call.env, call.args[1]))?;
-    call.check(call.on(&call.port.thread().reputations, |reputation| body(reputation, &ip))?)
+    let reputations = &call.port.thread().reputations;
+    let result = call.with_text(1, |ip| call.on(reputations, |reputation| body(reputation, ip)));
+    call.check(result.ok_or_else(|| error::invalid_address(call.env, call.args[1]))??)
 }
 
 /// Leaves the numbers of a verdict in the results array; `lib/reputation.js` reads them in this order.
