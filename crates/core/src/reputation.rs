@@ -9,10 +9,12 @@ mod ledger;
 mod options;
 mod policy;
 mod ranges;
+mod stats;
 mod verdict;
 
-pub use ledger::{Reputation, ReputationStats};
+pub use ledger::Reputation;
 pub use options::{ReputationConfig, ReputationOptions};
+pub use stats::ReputationStats;
 pub use verdict::{Ban, ReputationRule, Verdict};
 
 /// The end of a ban that does not end.

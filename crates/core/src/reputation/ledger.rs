@@ -16,41 +16,13 @@ use super::history::{Cause, History, Outcome};
 use super::options::ReputationConfig;
 use super::policy::end_of;
 use super::ranges::{Listed, Lists, Ranges};
-use super::verdict::{Ban, ReputationRule, Sentence, Verdict, later};
+use super::stats::ReputationStats;
+use super::verdict::{Ban, Record, Sentence, Verdict};
 use crate::cidr::parse_range;
 use crate::client_key::{parse_address, unmap};
 use crate::instances::{Instance, OptionList};
 use crate::tally::Tally;
 use crate::{Error, Result};
-
-/// Counts over all threads since creation, and the state now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ReputationStats {
-    /// Failures counted against somebody, by weight.
-    pub failures: u64,
-    /// Automatic bans.
-    pub bans: u64,
-    /// Bans made by hand.
-    pub manual_bans: u64,
-    /// Bans ended by hand.
-    pub unbans: u64,
-    /// Failures and bans of clients for whom there was no place, as all others are banned.
-    pub untracked: u64,
-    /// Clients forgotten whose failures or past bans still counted.
-    pub evicted: u64,
-    /// Clients banned now.
-    pub banned: u64,
-    /// Ranges banned now.
-    pub ranges: u64,
-    /// Ranges in the list of those allowed.
-    pub allow: u64,
-    /// Ranges in the list of those denied.
-    pub deny: u64,
-    /// Clients remembered now.
-    pub size: u64,
-    /// Most clients remembered at once.
-    pub capacity: u64,
-}
 
 /// Who behaved badly, for all threads: failures that ban, bans that grow, and lists.
 ///
@@ -62,6 +34,7 @@ pub struct Reputation {
     created_with: OptionList,
     config: ReputationConfig,
     ranges: ArcSwap<Ranges>,
+    /// Those who change the ranges take turns.
     changing_ranges: Mutex<()>,
     clients: Clients,
     chance: Box<dyn Fn() -> f64 + Send + Sync>,
@@ -309,23 +282,9 @@ impl Reputation {
         Record { failures, bans: history.bans(now), sentence }
     }
 
-    fn judge(&self, address: IpAddr, Record { failures, bans, sentence }: Record, now: u64) -> Verdict {
+    fn judge(&self, address: IpAddr, record: Record, now: u64) -> Verdict {
         let ranges = self.ranges.load();
-        let verdict =
-            Verdict { banned: false, until: None, failures, bans, reason: None, rule: ReputationRule::None };
-        match ranges.lists.decide(address) {
-            Some(Listed::Allow) => Verdict { rule: ReputationRule::Allow, ..verdict },
-            Some(Listed::Deny) => {
-                let until = Some(super::FOREVER);
-                Verdict { banned: true, until, rule: ReputationRule::Deny, ..verdict }
-            }
-            None => match later(sentence, ranges.bans.around(address, now).cloned()) {
-                Some(Sentence { until, reason, .. }) => {
-                    Verdict { banned: true, until: Some(until), reason, rule: ReputationRule::Ban, ..verdict }
-                }
-                None => verdict,
-            },
-        }
+        Verdict::of(record, ranges.lists.decide(address), ranges.bans.around(address, now))
     }
 
     fn client(&self, address: IpAddr) -> Client {
@@ -337,7 +296,7 @@ impl Reputation {
         if !text.contains('/') {
             return Ok(Target::Client(self.client(address_of(text)?)));
         }
-        let range = parse_range("the range to ban", text)?;
+        let range = parse_range("ipOrCidr", text)?;
         let whole_client = match range {
             IpNet::V4(_) => 32,
             IpNet::V6(_) => self.config.ipv6_prefix,
@@ -362,14 +321,6 @@ impl Reputation {
         }
         Ok(())
     }
-}
-
-/// What the history of a client comes to at one moment.
-#[derive(Default)]
-struct Record {
-    failures: u64,
-    bans: u32,
-    sentence: Option<Sentence>,
 }
 
 /// An address as lists and clients know it: IPv4 inside IPv6 is that IPv4.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::FOREVER;
+use super::ranges::Listed;
 
 /// What decides about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,23 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// The lists decide first, then the ban that ends last.
+    pub(super) fn of(record: Record, listed: Option<Listed>, around: Option<&Sentence>) -> Self {
+        let Record { failures, bans, sentence } = record;
+        let rule = ReputationRule::None;
+        let free = Self { banned: false, until: None, failures, bans, reason: None, rule };
+        match (listed, later(sentence, around.cloned())) {
+            (Some(Listed::Allow), _) => Self { rule: ReputationRule::Allow, ..free },
+            (Some(Listed::Deny), _) => {
+                Self { banned: true, until: Some(FOREVER), rule: ReputationRule::Deny, ..free }
+            }
+            (None, Some(Sentence { until, reason, .. })) => {
+                Self { banned: true, until: Some(until), reason, rule: ReputationRule::Ban, ..free }
+            }
+            (None, None) => free,
+        }
+    }
+
     /// Nanoseconds until the client may come back: 0 for now, [`FOREVER`] for never.
     #[must_use]
     pub fn retry_after(&self, now: u64) -> u64 {
@@ -47,6 +65,14 @@ impl Verdict {
             Some(until) => until.saturating_sub(now),
         }
     }
+}
+
+/// What the history of a client comes to at one moment.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    pub(super) failures: u64,
+    pub(super) bans: u32,
+    pub(super) sentence: Option<Sentence>,
 }
 
 /// A ban that stands.
