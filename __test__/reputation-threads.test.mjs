@@ -71,6 +71,32 @@ test('eight workers race: each crossing is one ban', async (t) => {
   }
 });
 
+test('workers that are terminated leave what they did, and nothing locked', async (t) => {
+  const peers = startPeers(t, THREADS);
+  const name = freshName();
+  const reputation = new Reputation(name, { ...RULES, maxFailures: 1_000_000, maxClients: 50 });
+  const counted = new Int32Array(new SharedArrayBuffer(4 * THREADS));
+  const endless = ({ load }, { name, counted, index }) => {
+    const reputation = new (load().Reputation)(name);
+    for (let n = 0; ; n++) {
+      reputation.recordFailure('203.0.113.7');
+      Atomics.add(counted, index, 1);
+      // Others come and go around the one that all blame.
+      reputation.recordFailure(`10.0.${n & 3}.${n & 255}`);
+    }
+  };
+  // They never answer: their threads are ended.
+  for (const [index, peer] of peers.entries()) peer.run(endless, { name, counted, index });
+  while (counted.some((count) => count < 1000)) await new Promise((resolve) => setTimeout(resolve, 5));
+  await Promise.all(peers.map((peer) => peer.end()));
+  const { failures } = reputation.check('203.0.113.7');
+  const told = sum(counted);
+  // Each thread may have ended between a failure and its being told.
+  assert.ok(failures >= told && failures <= told + THREADS, `${failures} of ${told}`);
+  assert.equal(reputation.recordFailure('203.0.113.7').failures, failures + 1);
+  assert.equal(reputation.stats().size, 50);
+});
+
 test('lists change in one moment: no thread sees one without the other', async (t) => {
   const peers = startPeers(t, 3);
   const name = freshName();
