@@ -18,6 +18,9 @@ export declare function acquireListener(address: string, port: number, backlog: 
 /** Moves the stopped clock on. */
 export declare function advanceClock(ms: number): void
 
+/** Bans a client or a range; without a duration for ever. True when it is kept. */
+export declare function banByHand(handle: number, target: string, durationMs?: number | undefined | null, reason?: string | undefined | null): boolean
+
 export declare function clearRateLimiter(handle: number): void
 
 /** Closes a connection of any thread; `socket_is_closed` when nobody need be asked to close it. */
@@ -40,13 +43,28 @@ export declare function destroyRateLimiter(name: string): boolean
 
 export declare function destroyRegistry(name: string): boolean
 
+export declare function destroyReputation(name: string): boolean
+
 /** Whether a test has stopped the clock. */
 export declare function isClockManual(): boolean
+
+export declare function listBans(handle: number): Array<NativeBan>
 
 export declare function listConnections(handle: number, limit: number, client?: string | undefined | null): Array<NativeConnection>
 
 /** The server listens: from now on the descriptor is closed with it. */
 export declare function listenerIsTaken(lease: number): void
+
+/** Adds what a file holds; what the operating system refused, or nothing. */
+export declare function loadReputation(handle: number, path: string): NativeFileFailure | null
+
+/** A ban that stands. Without end its times are infinite. */
+export interface NativeBan {
+  client: string
+  until: number
+  retryAfterMs: number
+  reason?: string
+}
 
 export interface NativeChange {
   done: boolean
@@ -115,6 +133,12 @@ export interface NativeEntry {
   value: Buffer
 }
 
+/** What the operating system refused. */
+export interface NativeFileFailure {
+  errno: number
+  syscall: string
+}
+
 /** One of the limits of a limiter. */
 export interface NativeLimit {
   name: string
@@ -166,6 +190,36 @@ export interface NativeRateLimiterStats {
   capacity: number
 }
 
+/** Options as `lib/reputation.js` normalises them. */
+export interface NativeReputationOptions {
+  maxFailures: number
+  findTimeMs: number
+  banTimeMs: number
+  banFactor: number
+  maxBanTimeMs: number
+  jitter: number
+  ipv6Prefix: number
+  allow: Array<string>
+  deny: Array<string>
+  maxClients: number
+}
+
+/** Sums over all threads, and the state now. */
+export interface NativeReputationStats {
+  failures: number
+  bans: number
+  manualBans: number
+  unbans: number
+  untracked: number
+  evicted: number
+  banned: number
+  ranges: number
+  allow: number
+  deny: number
+  size: number
+  capacity: number
+}
+
 /** Everything at one moment; the lists have one order. */
 export interface NativeSnapshot {
   version: number
@@ -190,6 +244,9 @@ export declare function openRateLimiter(name: string, options?: NativeRateLimite
 
 /** Attaches to a registry or creates it; the handle is this thread's. */
 export declare function openRegistry(name: string): number
+
+/** Attaches to a reputation or creates it; the handle is this thread's. */
+export declare function openReputation(name: string, options?: NativeReputationOptions | undefined | null): number
 
 /**
  * The files of all copies of the addon this process has loaded, in that order, to be warned of. Empty
@@ -246,11 +303,23 @@ export declare function releaseRateLimiter(handle: number): void
 /** One JavaScript object less that stands for the registry. */
 export declare function releaseRegistry(handle: number): void
 
+/** One JavaScript object less that stands for the reputation. */
+export declare function releaseReputation(handle: number): void
+
+export declare function reputationStats(handle: number): NativeReputationStats
+
 /** Lets the clock run again. */
 export declare function restoreClock(): void
+
+/** Writes everything but the lists to a file; what the operating system refused, or nothing. */
+export declare function saveReputation(handle: number, path: string): NativeFileFailure | null
 
 /** Stops the clock of the process at this many milliseconds. */
 export declare function setClock(ms: number): void
 
+export declare function setReputationLists(handle: number, allow: Array<string>, deny: Array<string>): void
+
 /** Everything that waits, in order. */
 export declare function takeDeliveries(): Array<NativeDelivery>
+
+export declare function unban(handle: number, target: string): boolean

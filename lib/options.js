@@ -61,11 +61,12 @@ function requireOptions(owner, options, names) {
   }
 }
 
-function parseDuration(value, option, { least = 1 } = {}) {
+function parseDuration(value, option, { least = 1, forever = false } = {}) {
   const ms = durationOf(value);
   if (Number.isInteger(ms) && ms >= least && ms <= MAX_DURATION_MS) return ms;
+  if (forever && ms === Number.POSITIVE_INFINITY) return ms;
   const accepted = least > 0 ? `${ACCEPTED_DURATION}, more than 0` : ACCEPTED_DURATION;
-  throw invalidOption(option, value, accepted);
+  throw invalidOption(option, value, forever ? `${accepted}; or Infinity` : accepted);
 }
 
 function durationOf(value) {

@@ -17,6 +17,8 @@ mod mailbox;
 mod rate_limiter;
 mod raw;
 mod registry;
+mod replace_file;
+mod reputation;
 mod slab;
 mod thread;
 
@@ -35,5 +37,6 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     clock::export(&exports)?;
     connection_tracker::export(&exports)?;
     rate_limiter::export(&exports)?;
-    registry::export(&exports)
+    registry::export(&exports)?;
+    reputation::export(&exports)
 }

@@ -199,6 +199,11 @@ impl<const N: usize> Call<'_, N> {
 
     /// A text argument; `None` for `undefined` and anything else that is no string.
     pub(crate) fn text(&self, index: usize) -> Option<String> {
+        self.with_text(index, str::to_owned)
+    }
+
+    /// Runs `body` on a text argument, which is not copied to the heap where it is short.
+    pub(crate) fn with_text<R>(&self, index: usize, body: impl FnOnce(&str) -> R) -> Option<R> {
         let mut bytes = [const { MaybeUninit::<u8>::uninit() }; SHORT_KEY];
         let mut length = 0;
         // SAFETY: an argument of the running callback; Node writes at most `SHORT_KEY` bytes.
@@ -216,11 +221,14 @@ impl<const N: usize> Call<'_, N> {
         }
         // Node stops before a character that does not fit: the last three bytes may be missing.
         if length + 4 >= SHORT_KEY {
-            return self.long_text(self.args[index]).ok().map(|units| String::from_utf16_lossy(&units));
+            return self
+                .long_text(self.args[index])
+                .ok()
+                .map(|units| body(&String::from_utf16_lossy(&units)));
         }
         // SAFETY: Node wrote the first `length` bytes.
         let bytes = unsafe { &*(&raw const bytes[..length] as *const [u8]) };
-        Some(String::from_utf8_lossy(bytes).into_owned())
+        Some(body(&String::from_utf8_lossy(bytes)))
     }
 
     /// The memory of a `Float64Array` of at least `length` numbers, kept for the life of the environment.

@@ -15,7 +15,7 @@ use napi::bindgen_prelude::{Env, Error, Result, Status};
 use napi::{check_status, sys};
 use sluice_core::cidr::ClientAddress;
 use sluice_core::mailbox::{Item, Mailbox};
-use sluice_core::{ConnectionTracker, Owner, Registry, Seat};
+use sluice_core::{ConnectionTracker, Owner, Registry, Reputation, Seat};
 
 use crate::bell::Bell;
 use crate::raw::{Call, Exports};
@@ -28,6 +28,7 @@ pub(crate) struct Thread {
     pub(crate) limiters: RefCell<Slab<Seat>>,
     pub(crate) trackers: RefCell<Slab<Arc<ConnectionTracker>>>,
     pub(crate) registries: RefCell<Slab<Arc<Registry>>>,
+    pub(crate) reputations: RefCell<Slab<Arc<Reputation>>>,
     pub(crate) client_addresses: RefCell<Slab<Arc<ClientAddress>>>,
     #[expect(clippy::vec_box, reason = "callbacks keep the addresses of ports")]
     ports: RefCell<Vec<Box<Port>>>,
@@ -155,6 +156,7 @@ fn start_thread(env: &Env) -> Result<()> {
         limiters: RefCell::new(Slab::new()),
         trackers: RefCell::new(Slab::new()),
         registries: RefCell::new(Slab::new()),
+        reputations: RefCell::new(Slab::new()),
         client_addresses: RefCell::new(Slab::new()),
         ports: RefCell::new(Vec::new()),
     }));

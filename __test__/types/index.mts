@@ -4,6 +4,7 @@ import { createSecureServer } from 'node:http2';
 import { createServer as createTcp } from 'node:net';
 import {
   type Algorithm,
+  type Ban,
   type Connection,
   type ConnectionRefusal,
   ConnectionTracker,
@@ -20,8 +21,12 @@ import {
   type RateLimiterStats,
   Registry,
   type RegistryValue,
+  Reputation,
+  type ReputationOptions,
+  type ReputationStats,
   SluiceError,
   type SluiceErrorCode,
+  type Verdict,
 } from 'sluice';
 import { type ManualClock, manualClock } from 'sluice/testing';
 import { type Equal, expect } from './equal.mjs';
@@ -164,6 +169,46 @@ tracker.tryOpen('192.0.2.1', { detail: () => {} });
 new ConnectionTracker('sessions', { maximum: 5 });
 // @ts-expect-error a quota needs its window
 new ConnectionTracker('sessions', { opens: { limit: 60 } });
+
+// Reputation
+const rules: ReputationOptions = {
+  maxFailures: 5,
+  findTime: '10m',
+  banTime: 60_000,
+  banFactor: 1.5,
+  maxBanTime: '1d',
+  jitter: 0.1,
+  allow: ['10.0.0.0/8'],
+  deny: ['2001:db8::/32'] as const,
+  maxClients: 1_000,
+};
+const reputation = new Reputation('logins', rules);
+new Reputation('logins');
+expect<Equal<ReturnType<typeof reputation.isBanned>, boolean>>();
+expect<Equal<ReturnType<typeof reputation.check>, Verdict>>();
+expect<Equal<ReturnType<typeof reputation.bans>, Ban[]>>();
+expect<Equal<ReturnType<typeof reputation.stats>, ReputationStats>>();
+expect<Equal<Verdict['until'], number | null>>();
+expect<Equal<Verdict['rule'], 'none' | 'ban' | 'deny' | 'allow'>>();
+expect<Equal<typeof verdict, Verdict>>();
+const verdict = reputation.recordFailure('192.0.2.1', { weight: 2, reason: 'wrong password' });
+reputation.recordFailure('192.0.2.1');
+reputation.recordSuccess('192.0.2.1');
+reputation.ban('10.0.0.0/8', { duration: Infinity, reason: 'abuse' });
+reputation.ban('192.0.2.1', { duration: '1h' });
+if (reputation.unban('192.0.2.1')) reputation.setLists({ allow: [], deny: ['192.0.2.1'] });
+reputation.save('/var/lib/app/bans');
+reputation.load(new URL('file:///var/lib/app/bans'));
+// @ts-expect-error how long is it to last
+new Reputation('logins', { maxFailures: 5, findTime: '10m' });
+// @ts-expect-error misspelt
+new Reputation('logins', { ...rules, maxFailure: 3 });
+// @ts-expect-error a ban has a length
+reputation.ban('192.0.2.1');
+// @ts-expect-error texts
+reputation.setLists({ allow: [10] });
+// @ts-expect-error an address may be missing on a socket, and must be looked at first
+reputation.isBanned(undefined as string | undefined);
 
 // Registry
 const registry = new Registry('config');

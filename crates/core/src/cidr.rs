@@ -28,7 +28,8 @@ impl CidrList {
     }
 }
 
-fn parse_range(option: &str, text: &str) -> Result<IpNet> {
+/// Reads one range, or an address as the range of itself alone. `option` names it in errors.
+pub(crate) fn parse_range(option: &str, text: &str) -> Result<IpNet> {
     let invalid = |reason| Error::InvalidCidr { option: option.to_owned(), given: text.to_owned(), reason };
     let Some((address, prefix)) = text.split_once('/') else {
         let address = text.parse().map_err(|_| invalid("no address"))?;

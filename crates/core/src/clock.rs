@@ -7,7 +7,7 @@
 //! system's clock costs 27), and stays within about 100 ppm of the system's clock.
 
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Nanoseconds in a millisecond.
@@ -58,6 +58,31 @@ pub fn utc_ms() -> u64 {
     if is_manual() { now() / MS } else { system_time() / MS }
 }
 
+/// By how many nanoseconds the system's date is ahead of the clock, in whole milliseconds. It is followed in
+/// steps, so that a time of the clock has the same date from one call to the next.
+#[must_use]
+pub fn date_ahead() -> i64 {
+    static FOLLOWED: AtomicI64 = AtomicI64::new(0);
+    if is_manual() {
+        return 0;
+    }
+    let ahead = system_time().cast_signed().saturating_sub(now().cast_signed());
+    // Relaxed: two threads that follow at once are less than a step apart.
+    let followed = FOLLOWED.load(Ordering::Relaxed);
+    if ahead.abs_diff(followed) <= MS {
+        return followed;
+    }
+    let ahead = ahead - ahead % MS.cast_signed();
+    FOLLOWED.store(ahead, Ordering::Relaxed);
+    ahead
+}
+
+/// The date of a time of the clock, in UTC milliseconds, rounded up: as it will be if nobody sets the date.
+#[must_use]
+pub fn utc_ms_of(time: u64) -> u64 {
+    ceil_ms(time.saturating_add_signed(date_ahead()))
+}
+
 /// Milliseconds from nanoseconds, rounded up: a reported wait is never too short.
 #[must_use]
 pub const fn ceil_ms(nanos: u64) -> u64 {
@@ -96,6 +121,18 @@ mod tests {
     #[test]
     fn rounds_waits_up() {
         assert_eq!([ceil_ms(0), ceil_ms(1), ceil_ms(MS), ceil_ms(MS + 1)], [0, 1, 1, 2]);
+    }
+
+    #[test]
+    fn a_time_has_one_date_near_that_of_the_system() {
+        if is_manual() {
+            return;
+        }
+        let time = now();
+        let date = utc_ms_of(time);
+        assert!(date.abs_diff(system_time() / MS) <= 1_000, "{date}");
+        assert_eq!(utc_ms_of(time + 5 * MS), date + 5);
+        assert_eq!(date_ahead() % 1_000_000, 0);
     }
 
     /// One test, as the manual clock is one for the process.

@@ -65,6 +65,24 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The file is torn, cut short, changed, or none of ours.
+    #[error("{file} is corrupt: {reason}; accepted: a file that Reputation save has written")]
+    CorruptFile {
+        /// Where it was read.
+        file: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The file is of another version of the format.
+    #[error("{file} has version {found} of its format; accepted: version {accepted}")]
+    UnsupportedVersion {
+        /// Where it was read.
+        file: String,
+        /// Its version.
+        found: u32,
+        /// The version this copy reads.
+        accepted: u32,
+    },
     /// A cost that is no positive integer.
     #[error("cost is {given}; accepted: an integer from 1 to 9007199254740991")]
     InvalidCost {
@@ -89,6 +107,8 @@ impl Error {
             Self::NotFound { .. } => "NOT_FOUND",
             Self::Closed { .. } => "CLOSED",
             Self::InvalidAddress { .. } | Self::InvalidCidr { .. } => "INVALID_ADDRESS",
+            Self::CorruptFile { .. } => "CORRUPT_FILE",
+            Self::UnsupportedVersion { .. } => "UNSUPPORTED_VERSION",
             Self::InvalidCost { .. } => "INVALID_COST",
             Self::DuplicateId { .. } => "DUPLICATE_ID",
         }

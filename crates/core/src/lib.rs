@@ -31,6 +31,7 @@ pub mod mailbox;
 mod rate_limiter;
 mod region;
 mod registry;
+mod reputation;
 mod sync;
 mod tally;
 
@@ -45,3 +46,6 @@ pub use rate_limiter::{
     RateLimiterOptions, RateLimiterStats, Receipt, Seat,
 };
 pub use registry::{Change, Entry, Registry, Snapshot};
+pub use reputation::{
+    Ban, FOREVER, Reputation, ReputationConfig, ReputationOptions, ReputationRule, ReputationStats, Verdict,
+};

@@ -1,4 +1,4 @@
-//! The atomics of every cell: the standard library's, or those of a model checker.
+//! The atomics and locks of every cell: the standard library's, or those of a model checker.
 //!
 //! This is the only place that knows the difference. Build with `--cfg sluice_loom` for every interleaving
 //! of small cases, with `--cfg sluice_shuttle` for random ones of larger cases.
@@ -11,6 +11,34 @@ pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
 
 #[cfg(sluice_shuttle)]
 pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering, fence};
+
+#[cfg(not(any(sluice_loom, sluice_shuttle)))]
+pub(crate) use parking_lot::Mutex;
+
+#[cfg(any(sluice_loom, sluice_shuttle))]
+pub(crate) use modelled::Mutex;
+
+#[cfg(any(sluice_loom, sluice_shuttle))]
+mod modelled {
+    #[cfg(sluice_loom)]
+    use loom::sync::{self, MutexGuard};
+    #[cfg(sluice_shuttle)]
+    use shuttle::sync::{self, MutexGuard};
+
+    /// The checker's lock, used as parking_lot's.
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().expect("a model that panics has failed")
+        }
+    }
+}
 
 /// Orders a store before the loads that follow, where both are `SeqCst` anyway: loom takes `SeqCst` accesses
 /// for weaker ones and needs the fence, processors do not.

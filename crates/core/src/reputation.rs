@@ -1,0 +1,21 @@
+//! Who behaved badly: failures counted, bans that grow, lists of ranges; one state for all threads.
+
+mod cell;
+mod client;
+mod clients;
+mod file;
+mod history;
+mod ledger;
+mod options;
+mod policy;
+mod ranges;
+mod stats;
+mod verdict;
+
+pub use ledger::Reputation;
+pub use options::{ReputationConfig, ReputationOptions};
+pub use stats::ReputationStats;
+pub use verdict::{Ban, ReputationRule, Verdict};
+
+/// The end of a ban that does not end.
+pub const FOREVER: u64 = u64::MAX;

@@ -1,0 +1,183 @@
+//! One client's state, and the one place where it changes.
+
+use super::client::Client;
+use super::history::History;
+use super::verdict::Sentence;
+use crate::sync::{AtomicU64, Mutex, Ordering};
+
+/// The end of a client's ban, as everybody reads it: one word.
+#[derive(Debug)]
+struct BanWord(AtomicU64);
+
+impl BanWord {
+    /// Nobody is banned until the beginning of time.
+    fn free() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    fn holds(&self, now: u64) -> bool {
+        // Relaxed: the word carries its whole meaning; no other memory is published through it.
+        now < self.0.load(Ordering::Relaxed)
+    }
+
+    /// The caller holds the history's lock, so words are written in the order of the bans.
+    fn follow(&self, sentence: Option<&Sentence>) {
+        self.0.store(sentence.map_or(0, |sentence| sentence.until), Ordering::Relaxed);
+    }
+}
+
+/// The state of one client.
+///
+/// Every change is made under a lock of this client alone, so calls of any number of threads have the same
+/// result as the same calls one after the other. Whether it is banned is one load, without a lock; whoever
+/// has been told of a ban, or has waited for who was, sees it.
+#[derive(Debug)]
+pub(super) struct Cell {
+    pub(super) client: Client,
+    banned_until: BanWord,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    Known(History),
+    /// Its place was given away, and it is on its way out of the table: what is written here is lost.
+    Gone,
+}
+
+impl Cell {
+    pub(super) fn new(client: Client, history: History) -> Self {
+        let banned_until = BanWord::free();
+        banned_until.follow(history.sentence.as_ref());
+        Self { client, banned_until, state: Mutex::new(State::Known(history)) }
+    }
+
+    pub(super) fn is_banned(&self, now: u64) -> bool {
+        self.banned_until.holds(now)
+    }
+
+    /// Changes the history; `None` when the client's place was given away before.
+    pub(super) fn update<R>(&self, change: impl FnOnce(&mut History) -> R) -> Option<R> {
+        let mut state = self.state.lock();
+        let State::Known(history) = &mut *state else { return None };
+        let result = change(history);
+        self.banned_until.follow(history.sentence.as_ref());
+        Some(result)
+    }
+
+    pub(super) fn read<R>(&self, look: impl FnOnce(&History) -> R) -> Option<R> {
+        match &*self.state.lock() {
+            State::Known(history) => Some(look(history)),
+            State::Gone => None,
+        }
+    }
+
+    /// Gives the place away if `idle` holds of the history, seen alone.
+    pub(super) fn forget_if(&self, idle: impl FnOnce(&History) -> bool) -> bool {
+        let mut state = self.state.lock();
+        match &*state {
+            State::Known(history) if idle(history) => {
+                *state = State::Gone;
+                self.banned_until.follow(None);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Every interleaving of small cases. Planted bug, tried once: with the history copied out, changed and
+/// written back in two turns at the lock, all three fail.
+#[cfg(all(test, sluice_loom))]
+mod models {
+    use std::net::IpAddr;
+
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+    use crate::clock::MS;
+    use crate::reputation::history::{Cause, Outcome};
+    use crate::reputation::policy::Policy;
+
+    const NOW: u64 = 1_000 * MS;
+
+    const POLICY: Policy = Policy {
+        max_failures: 2,
+        find_time: 100 * MS,
+        ban_time_ms: 100,
+        ban_factor: 2.0,
+        max_ban_time_ms: 1_000,
+        jitter: 0.0,
+    };
+
+    fn cell() -> Arc<Cell> {
+        let client = Client::of(IpAddr::from([192, 0, 2, 1]), 64);
+        Arc::new(Cell::new(client, History::default()))
+    }
+
+    fn fail(cell: &Cell) -> Option<Outcome> {
+        cell.update(|history| history.blame(&POLICY, Cause::Failures(1), None, NOW, || 0.0))
+    }
+
+    fn in_thread<R: 'static>(cell: &Arc<Cell>, body: fn(&Cell) -> R) -> thread::JoinHandle<R> {
+        let cell = Arc::clone(cell);
+        thread::spawn(move || body(&cell))
+    }
+
+    #[test]
+    fn one_crossing_is_one_ban() {
+        loom::model(|| {
+            let cell = cell();
+            let calls: Vec<_> = (0..3).map(|_| in_thread(&cell, fail)).collect();
+            let mut outcomes: Vec<_> =
+                calls.into_iter().map(|call| call.join().expect("no panic").expect("known")).collect();
+            outcomes.sort_by_key(|outcome| *outcome as u8);
+            assert_eq!(outcomes, [Outcome::Ignored, Outcome::Counted, Outcome::Banned]);
+            assert_eq!(cell.read(|history| history.bans), Some(1));
+            assert!(cell.is_banned(NOW) && !cell.is_banned(NOW + 100 * MS));
+        });
+    }
+
+    #[test]
+    fn a_ban_is_never_forgotten() {
+        loom::model(|| {
+            let cell = cell();
+            assert_eq!(fail(&cell), Some(Outcome::Counted));
+            let failure = in_thread(&cell, fail);
+            let eviction =
+                in_thread(&cell, |cell| cell.forget_if(|history| history.weight(&POLICY, NOW).is_some()));
+            let outcome = failure.join().expect("no panic");
+            let forgotten = eviction.join().expect("no panic");
+            // Told that it is gone, the thread that failed comes again as a newcomer.
+            assert_eq!(outcome, if forgotten { None } else { Some(Outcome::Banned) });
+            assert_eq!(cell.is_banned(NOW), !forgotten);
+        });
+    }
+
+    #[test]
+    fn the_word_says_what_the_history_says() {
+        loom::model(|| {
+            let cell = cell();
+            let changes = [
+                in_thread(&cell, |cell| {
+                    let _ = (fail(cell), fail(cell));
+                }),
+                in_thread(&cell, |cell| {
+                    cell.update(|history| history.unban(NOW));
+                }),
+                in_thread(&cell, |cell| {
+                    let later = Sentence::by_hand(NOW + 200 * MS, None);
+                    cell.update(|history| history.ban(later, NOW));
+                }),
+            ];
+            for change in changes {
+                change.join().expect("no panic");
+            }
+            let until = cell.read(|history| history.sentence.as_ref().map_or(0, |sentence| sentence.until));
+            for time in [NOW, NOW + 100 * MS, NOW + 200 * MS] {
+                assert_eq!(Some(cell.is_banned(time)), until.map(|until| time < until));
+            }
+        });
+    }
+}

@@ -1,0 +1,123 @@
+//! The rules: what a failure counts, when it bans, for how long. Pure arithmetic.
+
+use super::FOREVER;
+use crate::clock::MS;
+
+/// Most moments kept of one client's failures. Beyond so many failures, those closer together than this
+/// share of `findTime` are kept as one moment.
+const MOST_MOMENTS: u64 = 1024;
+
+/// When a client is banned, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Policy {
+    /// What bans.
+    pub(super) max_failures: u64,
+    /// Over how long failures count, nanoseconds.
+    pub(super) find_time: u64,
+    pub(super) ban_time_ms: u64,
+    pub(super) ban_factor: f64,
+    pub(super) max_ban_time_ms: u64,
+    /// The share of a ban that chance may take away.
+    pub(super) jitter: f64,
+}
+
+impl Policy {
+    /// What one failure counts for a client with so many bans behind it: `min(2^(bans - 1) + 1, maxFailures)`
+    /// from the first ban on. The rule of fail2ban's observer.
+    pub(super) fn counts_each(&self, bans: u32) -> u64 {
+        match bans {
+            0 => 1,
+            _ => 1_u64.checked_shl(bans - 1).unwrap_or(u64::MAX).saturating_add(1).min(self.max_failures),
+        }
+    }
+
+    /// How long the `n`-th ban lasts, in nanoseconds. `chance` is a draw from 0 to 1.
+    pub(super) fn nth_ban(&self, n: u32, chance: f64) -> u64 {
+        let exponent = i32::try_from(n.saturating_sub(1)).unwrap_or(i32::MAX);
+        let escalated = self.ban_time_ms as f64 * self.ban_factor.powi(exponent);
+        let longest = escalated.min(self.max_ban_time_ms as f64);
+        nanos(longest * (1.0 - self.jitter * chance))
+    }
+
+    /// How long a client must be good after a ban of this length for one ban to be forgotten.
+    pub(super) fn quiet_period(&self, last_ban: u64) -> u64 {
+        self.find_time.max(last_ban)
+    }
+
+    /// Failures this close together are kept as one moment: 0 keeps each its own.
+    pub(super) fn moment(&self) -> u64 {
+        if self.max_failures <= MOST_MOMENTS { 0 } else { self.find_time / MOST_MOMENTS }
+    }
+}
+
+/// Nanoseconds of a time in milliseconds. In two parts, as a double holds a century in no finer steps than
+/// 512 ns, and reports round up.
+fn nanos(ms: f64) -> u64 {
+    let whole = ms.floor();
+    whole as u64 * MS + ((ms - whole) * MS as f64).round() as u64
+}
+
+/// The end of a ban that starts `now`.
+pub(super) fn end_of(duration: Option<u64>, now: u64) -> u64 {
+    duration.map_or(FOREVER, |duration| now.saturating_add(duration).min(FOREVER - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: Policy = Policy {
+        max_failures: 5,
+        find_time: 600_000 * MS,
+        ban_time_ms: 60_000,
+        ban_factor: 2.0,
+        max_ban_time_ms: 1_000_000,
+        jitter: 0.0,
+    };
+
+    #[test]
+    fn each_ban_is_longer_than_the_last_up_to_the_longest() {
+        let of = |factor, n| Policy { ban_factor: factor, ..POLICY }.nth_ban(n, 0.5) / MS;
+        for (factor, lengths) in [
+            (2.0, [60_000, 120_000, 240_000, 480_000, 960_000, 1_000_000]),
+            (1.0, [60_000; 6]),
+            (1.5, [60_000, 90_000, 135_000, 202_500, 303_750, 455_625]),
+            (1.1, [60_000, 66_000, 72_600, 79_860, 87_846, 96_630]),
+            (100.0, [60_000, 1_000_000, 1_000_000, 1_000_000, 1_000_000, 1_000_000]),
+        ] {
+            assert_eq!([1, 2, 3, 4, 5, 6].map(|n| of(factor, n)), lengths, "factor {factor}");
+        }
+        assert_eq!(of(2.0, u32::MAX), 1_000_000);
+        assert_eq!(of(1e300, u32::MAX), 1_000_000);
+    }
+
+    #[test]
+    fn a_ban_is_exact_to_the_millisecond_for_a_century() {
+        let century = 36_525 * 86_400_000;
+        let policy = Policy { ban_time_ms: century, max_ban_time_ms: century, ..POLICY };
+        assert_eq!(policy.nth_ban(3, 0.0), century * MS);
+        assert_eq!(Policy { ban_factor: 1.1, ..POLICY }.nth_ban(3, 0.0), 72_600 * MS);
+    }
+
+    #[test]
+    fn chance_takes_from_the_longest_too_and_never_adds() {
+        let policy = Policy { jitter: 0.25, ..POLICY };
+        assert_eq!([0.0, 0.5, 1.0].map(|chance| policy.nth_ban(1, chance) / MS), [60_000, 52_500, 45_000]);
+        assert_eq!([0.0, 1.0].map(|chance| policy.nth_ban(9, chance) / MS), [1_000_000, 750_000]);
+    }
+
+    #[test]
+    fn a_failure_counts_more_for_a_known_offender() {
+        assert_eq!([0, 1, 2, 3, 4, 64, u32::MAX].map(|bans| POLICY.counts_each(bans)), [1, 2, 3, 5, 5, 5, 5]);
+        let patient = Policy { max_failures: 1_000_000, ..POLICY };
+        assert_eq!([1, 2, 3, 11, 33].map(|bans| patient.counts_each(bans)), [2, 3, 5, 1_025, 1_000_000]);
+        assert_eq!(Policy { max_failures: 1, ..POLICY }.counts_each(3), 1);
+    }
+
+    #[test]
+    fn a_ban_ends_before_for_ever_does() {
+        assert_eq!(end_of(Some(5), 10), 15);
+        assert_eq!(end_of(Some(u64::MAX), 10), FOREVER - 1);
+        assert_eq!(end_of(None, 10), FOREVER);
+    }
+}

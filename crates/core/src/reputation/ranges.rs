@@ -1,0 +1,163 @@
+//! Ranges of addresses: who is allowed, who is denied, who is banned.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use prefix_trie::joint::JointPrefixMap;
+
+use super::verdict::Sentence;
+use crate::cidr::parse_range;
+use crate::{Error, Result};
+
+/// Ranges of a list that are written out where options are shown; of longer lists the rest is a checksum.
+const MOST_SHOWN: usize = 8;
+
+/// Changes of range bans that are copied with each further one.
+const MOST_RECENT: usize = 128;
+
+/// What a list says of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Listed {
+    Allow,
+    Deny,
+}
+
+/// The two lists, as one: no range is in both.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lists(JointPrefixMap<IpNet, Listed>);
+
+impl Lists {
+    /// Reads both lists. `owner` names them in errors.
+    pub(super) fn parse(owner: &str, allow: &[String], deny: &[String]) -> Result<Self> {
+        let mut ranges = JointPrefixMap::new();
+        for text in allow {
+            ranges.insert(parse_range(&format!("{owner} allow"), text)?, Listed::Allow);
+        }
+        for text in deny {
+            let range = parse_range(&format!("{owner} deny"), text)?;
+            if ranges.insert(range, Listed::Deny) == Some(Listed::Allow) {
+                let accepted = "a range that is not in allow as well";
+                return Err(Error::invalid_option(&format!("{owner} deny"), format!("{text:?}"), accepted));
+            }
+        }
+        Ok(Self(ranges))
+    }
+
+    /// The longest prefix over both lists decides.
+    pub(super) fn decide(&self, address: IpAddr) -> Option<Listed> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.get_lpm(&IpNet::from(address)).map(|(_, listed)| *listed)
+    }
+
+    /// How many ranges each has.
+    pub(super) fn lengths(&self) -> [u64; 2] {
+        let allowed = self.0.values().filter(|listed| **listed == Listed::Allow).count() as u64;
+        [allowed, self.0.len() as u64 - allowed]
+    }
+
+    /// Both as the user would read them, in one order however they were given.
+    pub(super) fn describe(&self) -> [String; 2] {
+        [Listed::Allow, Listed::Deny].map(|wanted| {
+            let ranges: Vec<_> = self
+                .0
+                .iter()
+                .filter(|(_, listed)| **listed == wanted)
+                .map(|(range, _)| range.to_string())
+                .collect();
+            let shown = ranges.iter().take(MOST_SHOWN).cloned().collect::<Vec<_>>().join(", ");
+            match ranges.len() {
+                0 => "none".to_owned(),
+                n if n <= MOST_SHOWN => shown,
+                n => format!(
+                    "{shown}, … ({n} ranges, checksum {:08x})",
+                    crc32fast::hash(ranges.join(",").as_bytes())
+                ),
+            }
+        })
+    }
+}
+
+type Bans = JointPrefixMap<IpNet, Sentence>;
+
+/// Ranges that are banned, each with its end.
+///
+/// Whoever changes them makes a copy. Most are settled, and shared by the copies; the few that were changed
+/// last stand apart, so that only these are copied each time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RangeBans {
+    settled: Arc<Bans>,
+    /// These stand in for what is settled of the same range. A ban that was ended has its end in the past.
+    recent: Bans,
+}
+
+impl RangeBans {
+    /// Of the bans around an address the one that ends last.
+    pub(super) fn around(&self, address: IpAddr, now: u64) -> Option<&Sentence> {
+        if self.settled.is_empty() && self.recent.is_empty() {
+            return None;
+        }
+        let address = IpNet::from(address);
+        let settled = self.settled.cover(&address).filter(|(range, _)| self.is_settled(range));
+        let around = self.recent.cover(&address).chain(settled).map(|(_, sentence)| sentence);
+        around.filter(|sentence| sentence.stands(now)).max_by_key(|sentence| sentence.until)
+    }
+
+    /// Those that stand.
+    pub(super) fn standing(&self, now: u64) -> impl Iterator<Item = (IpNet, &Sentence)> {
+        let settled = self.settled.iter().filter(|(range, _)| self.is_settled(range));
+        self.recent.iter().chain(settled).filter(move |(_, sentence)| sentence.stands(now))
+    }
+
+    /// These bans and more, each until the later of two ends.
+    pub(super) fn with(&self, more: impl IntoIterator<Item = (IpNet, Sentence)>, now: u64) -> Self {
+        let mut bans = self.clone();
+        for (range, sentence) in more {
+            if self.of(&range, now).is_none_or(|standing| standing.until < sentence.until) {
+                bans.recent.insert(range, sentence);
+            }
+        }
+        bans.settle(now)
+    }
+
+    /// These bans without that of `range`, and whether there was one.
+    pub(super) fn without(&self, range: &IpNet, now: u64) -> (Self, bool) {
+        if self.of(range, now).is_none() {
+            return (self.clone(), false);
+        }
+        let mut bans = self.clone();
+        bans.recent.insert(*range, Sentence::by_hand(0, None));
+        (bans.settle(now), true)
+    }
+
+    /// The ban of exactly this range.
+    fn of(&self, range: &IpNet, now: u64) -> Option<&Sentence> {
+        let sentence = self.recent.get(range).or_else(|| self.settled.get(range));
+        sentence.filter(|sentence| sentence.stands(now))
+    }
+
+    fn is_settled(&self, range: &IpNet) -> bool {
+        self.recent.is_empty() || !self.recent.contains_key(range)
+    }
+
+    /// Once many were changed all are settled, without those that have ended.
+    fn settle(self, now: u64) -> Self {
+        if self.recent.len() <= MOST_RECENT {
+            return self;
+        }
+        let mut settled = Bans::new();
+        for (range, sentence) in self.standing(now) {
+            settled.insert(range, sentence.clone());
+        }
+        Self { settled: Arc::new(settled), recent: Bans::new() }
+    }
+}
+
+/// All that is said of ranges at one moment.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ranges {
+    pub(super) lists: Arc<Lists>,
+    pub(super) bans: Arc<RangeBans>,
+}

@@ -1,0 +1,134 @@
+//! What is told about a client.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::FOREVER;
+use super::ranges::Listed;
+
+/// What decides about an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReputationRule {
+    /// Nothing: it may pass.
+    None,
+    /// A ban, of the client or of a range around it.
+    Ban,
+    /// The list of those denied.
+    Deny,
+    /// The list of those allowed.
+    Allow,
+}
+
+/// What is known of an address. Times are nanoseconds of the clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// It is to be refused.
+    pub banned: bool,
+    /// Until when, [`FOREVER`] for a ban without end; `None` for who is not banned.
+    pub until: Option<u64>,
+    /// Failures counted within `findTime`; while an automatic ban stands, those that led to it.
+    pub failures: u64,
+    /// Automatic bans remembered.
+    pub bans: u32,
+    /// Why the ban that stands was made, where that was said.
+    pub reason: Option<Arc<str>>,
+    /// What decides.
+    pub rule: ReputationRule,
+}
+
+impl Verdict {
+    /// The lists decide first, then the ban that ends last.
+    pub(super) fn of(record: Record, listed: Option<Listed>, around: Option<&Sentence>) -> Self {
+        let Record { failures, bans, sentence } = record;
+        let rule = ReputationRule::None;
+        let free = Self { banned: false, until: None, failures, bans, reason: None, rule };
+        match (listed, later(sentence, around.cloned())) {
+            (Some(Listed::Allow), _) => Self { rule: ReputationRule::Allow, ..free },
+            (Some(Listed::Deny), _) => {
+                Self { banned: true, until: Some(FOREVER), rule: ReputationRule::Deny, ..free }
+            }
+            (None, Some(Sentence { until, reason, .. })) => {
+                Self { banned: true, until: Some(until), reason, rule: ReputationRule::Ban, ..free }
+            }
+            (None, None) => free,
+        }
+    }
+
+    /// Nanoseconds until the client may come back: 0 for now, [`FOREVER`] for never.
+    #[must_use]
+    pub fn retry_after(&self, now: u64) -> u64 {
+        match self.until {
+            None => 0,
+            Some(FOREVER) => FOREVER,
+            Some(until) => until.saturating_sub(now),
+        }
+    }
+}
+
+/// What the history of a client comes to at one moment.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    pub(super) failures: u64,
+    pub(super) bans: u32,
+    pub(super) sentence: Option<Sentence>,
+}
+
+/// A ban that stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ban {
+    /// Whom it holds for: one address for a client, or the range.
+    pub range: IpNet,
+    /// Whether it is of one client.
+    pub is_client: bool,
+    /// When it ends; [`FOREVER`] for never.
+    pub until: u64,
+    /// Why, where that was said.
+    pub reason: Option<Arc<str>>,
+}
+
+impl Ban {
+    pub(super) fn of_client(client: IpAddr, Sentence { until, reason, .. }: Sentence) -> Self {
+        Self { range: IpNet::from(client), is_client: true, until, reason }
+    }
+
+    pub(super) fn of_range(range: IpNet, Sentence { until, reason, .. }: Sentence) -> Self {
+        Self { range, is_client: false, until, reason }
+    }
+
+    /// Whom it holds for, as `ban` and `unban` take it.
+    #[must_use]
+    pub fn target(&self) -> String {
+        if self.is_client { self.range.addr().to_string() } else { self.range.to_string() }
+    }
+}
+
+/// A ban as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sentence {
+    pub(super) until: u64,
+    pub(super) reason: Option<Arc<str>>,
+    /// The failures that led to it; 0 when it was made by hand.
+    pub(super) failures: u64,
+}
+
+impl Sentence {
+    pub(super) fn by_hand(until: u64, reason: Option<&str>) -> Self {
+        Self { until, reason: reason.map(Arc::from), failures: 0 }
+    }
+
+    /// At its end it stands no more.
+    pub(super) fn stands(&self, now: u64) -> bool {
+        now < self.until
+    }
+}
+
+/// Of two bans the one that ends later; the first where they end together.
+pub(super) fn later(first: Option<Sentence>, second: Option<Sentence>) -> Option<Sentence> {
+    match (first, second) {
+        (Some(first), Some(second)) if second.until > first.until => Some(second),
+        (None, second) => second,
+        (first, _) => first,
+    }
+}

@@ -1,0 +1,303 @@
+//! `Reputation`: raw calls for requests, `#[napi]` for the rest.
+
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+use napi::bindgen_prelude::{Env, Result};
+use napi::sys;
+use napi_derive::napi;
+use parking_lot::Mutex;
+use sluice_core::clock::{self, MS};
+use sluice_core::{
+    Ban, FOREVER, Instances, Reputation, ReputationConfig, ReputationOptions, ReputationRule, Verdict,
+};
+
+use crate::error;
+use crate::raw::{Call, Exports};
+use crate::replace_file::{Failure, replace_file};
+use crate::thread;
+
+static REPUTATIONS: LazyLock<Instances<Reputation>> = LazyLock::new(Instances::new);
+
+/// Saves take turns: what is saved later knows more, and must not be replaced by what was saved before.
+static SAVING: Mutex<()> = Mutex::new(());
+
+/// For errors that the operating system did not number: a path that names no file.
+const EINVAL: i32 = 22;
+
+/// The reputation of this name, for those that ban by its rules.
+#[allow(dead_code, reason = "for the monitor and the guard")]
+pub(crate) fn find(name: &str) -> Option<Arc<Reputation>> {
+    REPUTATIONS.open(name, None).ok()
+}
+
+/// A test set the clock back.
+pub(crate) fn clock_was_set_back(now: u64) {
+    for reputation in REPUTATIONS.all() {
+        reputation.clock_was_set_back(now);
+    }
+}
+
+/// Options as `lib/reputation.js` normalises them.
+#[napi(object)]
+pub struct NativeReputationOptions {
+    pub max_failures: f64,
+    pub find_time_ms: f64,
+    pub ban_time_ms: f64,
+    pub ban_factor: f64,
+    pub max_ban_time_ms: f64,
+    pub jitter: f64,
+    pub ipv6_prefix: u32,
+    pub allow: Vec<String>,
+    pub deny: Vec<String>,
+    pub max_clients: f64,
+}
+
+impl TryFrom<NativeReputationOptions> for ReputationConfig {
+    type Error = sluice_core::Error;
+
+    fn try_from(options: NativeReputationOptions) -> sluice_core::Result<Self> {
+        ReputationOptions {
+            max_failures: options.max_failures as u64,
+            find_time_ms: options.find_time_ms as u64,
+            ban_time_ms: options.ban_time_ms as u64,
+            ban_factor: options.ban_factor,
+            max_ban_time_ms: options.max_ban_time_ms as u64,
+            jitter: options.jitter,
+            ipv6_prefix: u8::try_from(options.ipv6_prefix).unwrap_or(u8::MAX),
+            allow: options.allow,
+            deny: options.deny,
+            max_clients: options.max_clients as u64,
+        }
+        .try_into()
+    }
+}
+
+/// A ban that stands. Without end its times are infinite.
+#[napi(object)]
+pub struct NativeBan {
+    pub client: String,
+    pub until: f64,
+    pub retry_after_ms: f64,
+    pub reason: Option<String>,
+}
+
+/// Sums over all threads, and the state now.
+#[napi(object)]
+pub struct NativeReputationStats {
+    pub failures: f64,
+    pub bans: f64,
+    pub manual_bans: f64,
+    pub unbans: f64,
+    pub untracked: f64,
+    pub evicted: f64,
+    pub banned: f64,
+    pub ranges: f64,
+    pub allow: f64,
+    pub deny: f64,
+    pub size: f64,
+    pub capacity: f64,
+}
+
+/// What the operating system refused.
+#[napi(object)]
+pub struct NativeFileFailure {
+    pub errno: i32,
+    pub syscall: String,
+}
+
+/// Attaches to a reputation or creates it; the handle is this thread's.
+#[napi]
+pub fn open_reputation(env: Env, name: String, options: Option<NativeReputationOptions>) -> Result<u32> {
+    let config = error::check(&env, options.map(ReputationConfig::try_from).transpose())?;
+    let reputation = error::check(&env, REPUTATIONS.open(&name, config))?;
+    Ok(thread::current()?.reputations.borrow_mut().hold(reputation))
+}
+
+/// One JavaScript object less that stands for the reputation.
+#[napi]
+pub fn release_reputation(handle: u32) -> Result<()> {
+    thread::current()?.reputations.borrow_mut().release(handle);
+    Ok(())
+}
+
+#[napi]
+pub fn destroy_reputation(name: String) -> bool {
+    REPUTATIONS.destroy(&name)
+}
+
+/// Bans a client or a range; without a duration for ever. True when it is kept.
+#[napi]
+pub fn ban_by_hand(
+    env: Env,
+    handle: u32,
+    target: String,
+    duration_ms: Option<f64>,
+    reason: Option<String>,
+) -> Result<bool> {
+    let duration = duration_ms.map(|ms| ms as u64 * MS);
+    let kept = reputation(handle)?.ban(&target, duration, reason.as_deref(), clock::now());
+    error::check(&env, kept)
+}
+
+#[napi]
+pub fn unban(env: Env, handle: u32, target: String) -> Result<bool> {
+    error::check(&env, reputation(handle)?.unban(&target, clock::now()))
+}
+
+#[napi]
+pub fn list_bans(env: Env, handle: u32) -> Result<Vec<NativeBan>> {
+    let now = clock::now();
+    let bans = error::check(&env, reputation(handle)?.bans(now))?;
+    let describe = |ban: &Ban| NativeBan {
+        client: ban.target(),
+        until: date(ban.until),
+        retry_after_ms: wait(ban.until.saturating_sub(now), ban.until),
+        reason: ban.reason.as_deref().map(str::to_owned),
+    };
+    Ok(bans.iter().map(describe).collect())
+}
+
+#[napi]
+pub fn set_reputation_lists(env: Env, handle: u32, allow: Vec<String>, deny: Vec<String>) -> Result<()> {
+    error::check(&env, reputation(handle)?.set_lists(&allow, &deny))
+}
+
+/// Writes everything but the lists to a file; what the operating system refused, or nothing.
+#[napi]
+pub fn save_reputation(env: Env, handle: u32, path: String) -> Result<Option<NativeFileFailure>> {
+    let reputation = reputation(handle)?;
+    let _one_at_a_time = SAVING.lock();
+    let bytes = error::check(&env, reputation.save(clock::now(), clock::date_ahead()))?;
+    Ok(replace_file(Path::new(&path), &bytes).err().map(Into::into))
+}
+
+/// Adds what a file holds; what the operating system refused, or nothing.
+#[napi]
+pub fn load_reputation(env: Env, handle: u32, path: String) -> Result<Option<NativeFileFailure>> {
+    let reputation = reputation(handle)?;
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) => return Ok(Some(Failure { syscall: "open", error }.into())),
+    };
+    error::check(&env, reputation.load(&bytes, &path, clock::now(), clock::date_ahead()))?;
+    Ok(None)
+}
+
+#[napi]
+pub fn reputation_stats(env: Env, handle: u32) -> Result<NativeReputationStats> {
+    let stats = error::check(&env, reputation(handle)?.stats(clock::now()))?;
+    Ok(NativeReputationStats {
+        failures: stats.failures as f64,
+        bans: stats.bans as f64,
+        manual_bans: stats.manual_bans as f64,
+        unbans: stats.unbans as f64,
+        untracked: stats.untracked as f64,
+        evicted: stats.evicted as f64,
+        banned: stats.banned as f64,
+        ranges: stats.ranges as f64,
+        allow: stats.allow as f64,
+        deny: stats.deny as f64,
+        size: stats.size as f64,
+        capacity: stats.capacity as f64,
+    })
+}
+
+impl From<Failure> for NativeFileFailure {
+    fn from(Failure { syscall, error }: Failure) -> Self {
+        Self { errno: error.raw_os_error().unwrap_or(EINVAL), syscall: syscall.to_owned() }
+    }
+}
+
+/// The date of a ban's end, in UTC milliseconds.
+fn date(until: u64) -> f64 {
+    if until == FOREVER { f64::INFINITY } else { clock::utc_ms_of(until) as f64 }
+}
+
+/// Milliseconds until a ban's end.
+fn wait(retry_after: u64, until: u64) -> f64 {
+    if until == FOREVER { f64::INFINITY } else { clock::ceil_ms(retry_after) as f64 }
+}
+
+fn reputation(handle: u32) -> Result<Arc<Reputation>> {
+    thread::current()?.reputations.borrow().get(handle).cloned()
+}
+
+pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("isBanned", is_banned)?;
+    exports.function("checkReputation", check)?;
+    exports.function("recordFailure", record_failure)?;
+    exports.function("recordSuccess", record_success)
+}
+
+/// Runs `body` on the reputation of argument 0, with the address of argument 1.
+fn with_reputation<const N: usize, R>(
+    call: &Call<'_, N>,
+    body: impl FnOnce(&Reputation, &str) -> sluice_core::Result<R>,
+) -> Result<R> {
+    let reputations = &call.port.thread().reputations;
+    let result = call.with_text(1, |ip| call.on(reputations, |reputation| body(reputation, ip)));
+    call.check(result.ok_or_else(|| error::invalid_address(call.env, call.args[1]))??)
+}
+
+/// Leaves the numbers of a verdict among the numbers; `lib/reputation.js` reads them in this order.
+/// Answers the reason, or `undefined`.
+fn tell<const N: usize>(call: &Call<'_, N>, verdict: &Verdict, now: u64) -> Result<sys::napi_value> {
+    let rule = match verdict.rule {
+        ReputationRule::None => 0.0,
+        ReputationRule::Ban => 1.0,
+        ReputationRule::Deny => 2.0,
+        ReputationRule::Allow => 3.0,
+    };
+    call.port.leave(
+        0,
+        [
+            f64::from(u8::from(verdict.banned)),
+            verdict.until.map_or(0.0, date),
+            verdict.until.map_or(0.0, |until| wait(verdict.retry_after(now), until)),
+            verdict.failures as f64,
+            f64::from(verdict.bans),
+            rule,
+        ],
+    );
+    match &verdict.reason {
+        Some(reason) => call.string(reason),
+        None => call.undefined(),
+    }
+}
+
+/// `isBanned(handle, ip)`: 1 when the address is to be refused.
+unsafe extern "C" fn is_banned(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<2>::answer(env, info, |call| {
+        let banned = with_reputation(call, |reputation, ip| reputation.is_banned(ip, clock::now()))?;
+        call.int(i32::from(banned))
+    })
+}
+
+/// `checkReputation(handle, ip)`: the verdict.
+unsafe extern "C" fn check(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<2>::answer(env, info, |call| {
+        let now = clock::now();
+        let verdict = with_reputation(call, |reputation, ip| reputation.check(ip, now))?;
+        tell(call, &verdict, now)
+    })
+}
+
+/// `recordFailure(handle, ip, weight, reason | undefined)`: the verdict after it.
+unsafe extern "C" fn record_failure(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<4>::answer(env, info, |call| {
+        let (now, weight, reason) = (clock::now(), call.f64(2)? as u64, call.text(3));
+        let verdict = with_reputation(call, |reputation, ip| {
+            reputation.record_failure(ip, weight, reason.as_deref(), now)
+        })?;
+        tell(call, &verdict, now)
+    })
+}
+
+/// `recordSuccess(handle, ip)`.
+unsafe extern "C" fn record_success(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<2>::answer(env, info, |call| {
+        with_reputation(call, Reputation::record_success)?;
+        call.undefined()
+    })
+}
