@@ -40,6 +40,8 @@ export declare function destroyRateLimiter(name: string): boolean
 
 export declare function destroyRegistry(name: string): boolean
 
+export declare function destroySecurityMonitor(name: string): boolean
+
 /** Whether a test has stopped the clock. */
 export declare function isClockManual(): boolean
 
@@ -47,6 +49,17 @@ export declare function listConnections(handle: number, limit: number, client?: 
 
 /** The server listens: from now on the descriptor is closed with it. */
 export declare function listenerIsTaken(lease: number): void
+
+/** An alert, as a delivery carries it. */
+export interface NativeAlert {
+  rule: string
+  event: string
+  client: string
+  count: number
+  detail?: string
+  detailCut: boolean
+  at: number
+}
 
 export interface NativeChange {
   done: boolean
@@ -97,10 +110,16 @@ export interface NativeConnectionTrackerStats {
   perThread: Record<string, number>
 }
 
+/** How many of what: events, or events of a client. */
+export interface NativeCount {
+  of: string
+  count: number
+}
+
 /** One delivery; which fields are set depends on `kind`. */
 export interface NativeDelivery {
   subscription: number
-  /** `change`, `close`, `drained` or `clock`. */
+  /** `change`, `close`, `alert`, `drained` or `clock`. */
   kind: string
   /** Events dropped just before this one. */
   missed: number
@@ -108,11 +127,27 @@ export interface NativeDelivery {
   key?: string
   version?: number
   ifIdleMs?: number
+  alert?: NativeAlert
 }
 
 export interface NativeEntry {
   version: number
   value: Buffer
+}
+
+/** The newest first, and how many events are no longer there. */
+export interface NativeHistory {
+  entries: Array<NativeHistoryEntry>
+  forgotten: number
+}
+
+export interface NativeHistoryEntry {
+  sequence: number
+  event: string
+  client: string
+  detail?: string
+  detailCut: boolean
+  at: number
 }
 
 /** One of the limits of a limiter. */
@@ -166,6 +201,38 @@ export interface NativeRateLimiterStats {
   capacity: number
 }
 
+/** A rule as `lib/security-monitor.js` normalises it. */
+export interface NativeRule {
+  name: string
+  event: string
+  count: number
+  windowMs: number
+  distinct: boolean
+  muteMs?: number
+  bans: boolean
+}
+
+/** Options as `lib/security-monitor.js` normalises them. */
+export interface NativeSecurityMonitorOptions {
+  history: number
+  rules: Array<NativeRule>
+  reputation?: string
+  maxClients: number
+}
+
+/** Sums over all threads. */
+export interface NativeSecurityMonitorStats {
+  recorded: number
+  alerts: number
+  muted: number
+  bans: number
+  bansFailed: number
+  clients: number
+  evictions: number
+  historySize: number
+  historyForgotten: number
+}
+
 /** Everything at one moment; the lists have one order. */
 export interface NativeSnapshot {
   version: number
@@ -190,6 +257,9 @@ export declare function openRateLimiter(name: string, options?: NativeRateLimite
 
 /** Attaches to a registry or creates it; the handle is this thread's. */
 export declare function openRegistry(name: string): number
+
+/** Attaches to a monitor or creates it; the handle is this thread's. */
+export declare function openSecurityMonitor(name: string, options?: NativeSecurityMonitorOptions | undefined | null): number
 
 /**
  * The files of all copies of the addon this process has loaded, in that order, to be warned of. Empty
@@ -246,8 +316,29 @@ export declare function releaseRateLimiter(handle: number): void
 /** One JavaScript object less that stands for the registry. */
 export declare function releaseRegistry(handle: number): void
 
+/** One JavaScript object less that stands for the monitor. */
+export declare function releaseSecurityMonitor(handle: number): void
+
 /** Lets the clock run again. */
 export declare function restoreClock(): void
+
+export declare function securityCounts(handle: number): Array<NativeCount>
+
+export declare function securityCountsFor(handle: number, ip: string): Array<NativeCount>
+
+/** The number by which `recordEvent` knows an event of this monitor. */
+export declare function securityEvent(handle: number, name: string): number
+
+export declare function securityHistory(handle: number, ip?: string | undefined | null, event?: string | undefined | null, limit?: number | undefined | null): NativeHistory
+
+export declare function securityMonitorStats(handle: number): NativeSecurityMonitorStats
+
+/** Tells this thread of every alert from now on, under this number. */
+export declare function securityMonitorSubscribe(handle: number, subscription: number): void
+
+export declare function securityMonitorUnsubscribe(handle: number, subscription: number): void
+
+export declare function securityTop(handle: number, limit: number): Array<NativeCount>
 
 /** Stops the clock of the process at this many milliseconds. */
 export declare function setClock(ms: number): void

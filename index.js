@@ -14,5 +14,14 @@ const { SluiceError } = require('./lib/errors');
 const { listen } = require('./lib/listen');
 const { RateLimiter } = require('./lib/rate-limiter');
 const { Registry } = require('./lib/registry');
+const { SecurityMonitor } = require('./lib/security-monitor');
 
-module.exports = { ConnectionTracker, RateLimiter, Registry, SluiceError, clientKey, listen };
+module.exports = {
+  ConnectionTracker,
+  RateLimiter,
+  Registry,
+  SecurityMonitor,
+  SluiceError,
+  clientKey,
+  listen,
+};

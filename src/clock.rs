@@ -7,7 +7,7 @@ use sluice_core::clock::{self, MS};
 use sluice_core::mailbox::Item;
 
 use crate::raw::{Call, Exports};
-use crate::{connection_tracker, rate_limiter, thread};
+use crate::{connection_tracker, rate_limiter, security_monitor, thread};
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("clockNow", clock_now)
@@ -56,6 +56,7 @@ fn move_clock(by_hand: impl FnOnce()) {
     if now < before {
         rate_limiter::clock_was_set_back(now);
         connection_tracker::clock_was_set_back(now);
+        security_monitor::clock_was_set_back(now);
     }
     thread::tell_all(&Item::ClockMoved);
 }

@@ -17,6 +17,7 @@ mod mailbox;
 mod rate_limiter;
 mod raw;
 mod registry;
+mod security_monitor;
 mod slab;
 mod thread;
 
@@ -35,5 +36,6 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     clock::export(&exports)?;
     connection_tracker::export(&exports)?;
     rate_limiter::export(&exports)?;
-    registry::export(&exports)
+    registry::export(&exports)?;
+    security_monitor::export(&exports)
 }

@@ -15,12 +15,12 @@ use napi::bindgen_prelude::{Env, Error, Result, Status};
 use napi::{check_status, sys};
 use sluice_core::cidr::ClientAddress;
 use sluice_core::mailbox::{Item, Mailbox};
-use sluice_core::{ConnectionTracker, Owner, RateLimiter, Registry};
+use sluice_core::{ConnectionTracker, Owner, RateLimiter, Registry, SecurityMonitor};
 
 use crate::bell::Bell;
 use crate::raw::{Call, Exports};
 use crate::slab::Slab;
-use crate::{connection_tracker, listener, registry};
+use crate::{connection_tracker, listener, registry, security_monitor};
 
 /// One thread's handles.
 pub(crate) struct Thread {
@@ -28,6 +28,7 @@ pub(crate) struct Thread {
     pub(crate) limiters: RefCell<Slab<RateLimiter>>,
     pub(crate) trackers: RefCell<Slab<ConnectionTracker>>,
     pub(crate) registries: RefCell<Slab<Registry>>,
+    pub(crate) monitors: RefCell<Slab<SecurityMonitor>>,
     pub(crate) client_addresses: RefCell<Slab<ClientAddress>>,
     #[expect(clippy::vec_box, reason = "callbacks keep the addresses of ports")]
     ports: RefCell<Vec<Box<Port>>>,
@@ -152,6 +153,7 @@ fn start_thread(env: &Env) -> Result<()> {
         limiters: RefCell::new(Slab::new()),
         trackers: RefCell::new(Slab::new()),
         registries: RefCell::new(Slab::new()),
+        monitors: RefCell::new(Slab::new()),
         client_addresses: RefCell::new(Slab::new()),
         ports: RefCell::new(Vec::new()),
     }));
@@ -181,6 +183,7 @@ fn release(owner: Owner, in_its_own_thread: bool) {
     }
     connection_tracker::release_owner(owner);
     registry::release_owner(owner);
+    security_monitor::release_owner(owner);
     listener::release_owner(owner);
 }
 

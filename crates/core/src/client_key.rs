@@ -18,9 +18,14 @@ pub fn client_key(text: &str, ipv6_prefix: u8) -> Result<String> {
 
 /// As [`client_key`], for an address that is parsed already.
 pub(crate) fn key_of(address: IpAddr, ipv6_prefix: u8) -> String {
+    client_of(address, ipv6_prefix).to_string()
+}
+
+/// The client behind an address, as the address that [`client_key`] prints.
+pub(crate) fn client_of(address: IpAddr, ipv6_prefix: u8) -> IpAddr {
     match unmap(address) {
-        IpAddr::V4(v4) => v4.to_string(),
-        IpAddr::V6(v6) => cut(v6, ipv6_prefix).to_string(),
+        IpAddr::V6(v6) => IpAddr::V6(cut(v6, ipv6_prefix)),
+        v4 => v4,
     }
 }
 

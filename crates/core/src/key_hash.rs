@@ -67,6 +67,14 @@ pub fn hash_str(text: &str) -> KeyHash {
     hash_utf16(&units)
 }
 
+/// Hashes bytes, which is not what [`hash_str`] makes of a text.
+pub(crate) fn hash_bytes(bytes: &[u8]) -> KeyHash {
+    let mut hasher = *SEEDED;
+    hasher.write(bytes);
+    let hash = hasher.finish128();
+    KeyHash::from_halves(hash.h1, hash.h2)
+}
+
 /// A hasher for maps keyed by [`KeyHash`], which is random already.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct AlreadyHashed(u64);

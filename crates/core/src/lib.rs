@@ -30,6 +30,8 @@ pub mod key_hash;
 pub mod mailbox;
 mod rate_limiter;
 mod registry;
+mod security_monitor;
+mod subscribers;
 mod sync;
 mod tally;
 
@@ -44,3 +46,7 @@ pub use rate_limiter::{
     RateLimiterOptions, RateLimiterStats, Receipt,
 };
 pub use registry::{Change, Entry, Registry, Snapshot};
+pub use security_monitor::{
+    Action, Alert, EventId, HistoryEntry, HistoryQuery, MAX_EVENTS, RuleOptions, SecurityMonitor,
+    SecurityMonitorConfig, SecurityMonitorOptions, SecurityMonitorStats,
+};

@@ -1,0 +1,108 @@
+//! What is known of one client.
+
+use std::net::IpAddr;
+
+use super::events::{Event, EventId};
+use super::rule::{Heat, Rule, RuleState, Verdict};
+use crate::key_hash::KeyHash;
+
+/// One client: what it did since it was first seen, and what rules know of it.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) address: IpAddr,
+    last_seen: u64,
+    counts: Vec<(EventId, u64)>,
+    /// By the index of the rule; only of rules whose event it caused.
+    rules: Vec<(usize, RuleState)>,
+}
+
+/// What rules say of one event.
+#[derive(Debug, Default)]
+pub(super) struct Verdicts {
+    /// Indices of the rules that it meets.
+    pub(super) alerts: Vec<usize>,
+    /// How many it would meet, were they not silent.
+    pub(super) muted: u64,
+}
+
+/// How much is lost when a client is forgotten: first by how near it is to an alert, then by when it was seen last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Worth {
+    heat: Heat,
+    last_seen: u64,
+}
+
+impl Client {
+    pub(super) fn new(address: IpAddr) -> Self {
+        Self { address, last_seen: 0, counts: Vec::new(), rules: Vec::new() }
+    }
+
+    /// Another client, never seen, in the memory of this one.
+    pub(super) fn renamed(mut self, address: IpAddr) -> Self {
+        self.address = address;
+        self.last_seen = 0;
+        self.counts.clear();
+        self.rules.iter_mut().for_each(|(_, state)| state.clear());
+        self
+    }
+
+    /// Counts an event and has it judged by each of its rules.
+    pub(super) fn record(
+        &mut self,
+        event: &Event,
+        detail: Option<KeyHash>,
+        rules: &[Rule],
+        now: u64,
+    ) -> Verdicts {
+        self.last_seen = self.last_seen.max(now);
+        self.count(event.id);
+        let mut verdicts = Verdicts::default();
+        for index in &event.rules {
+            let rule = &rules[*index];
+            match rule.judge(self.state_of(*index, rule), detail, now) {
+                Verdict::Below => {}
+                Verdict::Muted => verdicts.muted += 1,
+                Verdict::Alert => verdicts.alerts.push(*index),
+            }
+        }
+        verdicts
+    }
+
+    pub(super) fn worth(&self, rules: &[Rule], now: u64) -> Worth {
+        let heats = self.rules.iter().map(|(index, state)| rules[*index].heat(state, now));
+        Worth { heat: heats.max().unwrap_or(0), last_seen: self.last_seen }
+    }
+
+    /// Its events, in the order of their first.
+    pub(super) fn counts(&self) -> &[(EventId, u64)] {
+        &self.counts
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.counts.iter().map(|(_, count)| count).sum()
+    }
+
+    /// The clock was set back, by hand, in a test.
+    pub(super) fn clock_was_set_back(&mut self, rules: &[Rule], now: u64) {
+        self.last_seen = self.last_seen.min(now);
+        for (index, state) in &mut self.rules {
+            rules[*index].clock_was_set_back(state, now);
+        }
+    }
+
+    fn count(&mut self, event: EventId) {
+        match self.counts.iter_mut().find(|(id, _)| *id == event) {
+            Some((_, count)) => *count += 1,
+            None => self.counts.push((event, 1)),
+        }
+    }
+
+    fn state_of(&mut self, index: usize, rule: &Rule) -> &mut RuleState {
+        let known = self.rules.iter().position(|(known, _)| *known == index);
+        let place = known.unwrap_or_else(|| {
+            self.rules.push((index, rule.new_state()));
+            self.rules.len() - 1
+        });
+        &mut self.rules[place].1
+    }
+}
