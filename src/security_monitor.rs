@@ -257,7 +257,10 @@ pub fn security_monitor_unsubscribe(handle: u32, subscription: u32) -> Result<()
 }
 
 fn counts<T: ToString>(counts: Vec<(T, u64)>) -> Result<Vec<NativeCount>> {
-    Ok(counts.into_iter().map(|(of, count)| NativeCount { of: of.to_string(), count: count as f64 }).collect())
+    Ok(counts
+        .into_iter()
+        .map(|(of, count)| NativeCount { of: of.to_string(), count: count as f64 })
+        .collect())
 }
 
 fn monitor(handle: u32) -> Result<Arc<SecurityMonitor>> {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::events::{Event, EventId};
-use super::rule::{Heat, Rule, RuleState, Verdict};
+use super::rule::{Nearness, Rule, RuleState, Verdict};
 use crate::key_hash::KeyHash;
 
 /// One client: what it did since it was first seen, and what rules know of it.
@@ -11,6 +11,7 @@ use crate::key_hash::KeyHash;
 pub(super) struct Client {
     pub(super) address: IpAddr,
     last_seen: u64,
+    nearness: Nearness,
     counts: Vec<(EventId, u64)>,
     /// By the index of the rule; only of rules whose event it caused.
     rules: Vec<(usize, RuleState)>,
@@ -28,19 +29,20 @@ pub(super) struct Verdicts {
 /// How much is lost when a client is forgotten: first by how near it is to an alert, then by when it was seen last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Worth {
-    heat: Heat,
+    heat: usize,
     last_seen: u64,
 }
 
 impl Client {
     pub(super) fn new(address: IpAddr) -> Self {
-        Self { address, last_seen: 0, counts: Vec::new(), rules: Vec::new() }
+        Self { address, last_seen: 0, nearness: Nearness::default(), counts: Vec::new(), rules: Vec::new() }
     }
 
     /// Another client, never seen, in the memory of this one.
     pub(super) fn renamed(mut self, address: IpAddr) -> Self {
         self.address = address;
         self.last_seen = 0;
+        self.nearness = Nearness::default();
         self.counts.clear();
         self.rules.iter_mut().for_each(|(_, state)| state.clear());
         self
@@ -65,12 +67,12 @@ impl Client {
                 Verdict::Alert => verdicts.alerts.push(*index),
             }
         }
+        self.nearness = self.nearest(now);
         verdicts
     }
 
-    pub(super) fn worth(&self, rules: &[Rule], now: u64) -> Worth {
-        let heats = self.rules.iter().map(|(index, state)| rules[*index].heat(state, now));
-        Worth { heat: heats.max().unwrap_or(0), last_seen: self.last_seen }
+    pub(super) fn worth(&self, now: u64) -> Worth {
+        Worth { heat: self.nearness.heat(now), last_seen: self.last_seen }
     }
 
     /// Its events, in the order of their first.
@@ -88,6 +90,12 @@ impl Client {
         for (index, state) in &mut self.rules {
             rules[*index].clock_was_set_back(state, now);
         }
+        self.nearness = self.nearest(now);
+    }
+
+    fn nearest(&self, now: u64) -> Nearness {
+        let states = self.rules.iter().map(|(_, state)| state.nearness());
+        states.fold(Nearness::default(), |nearest, other| nearest.or(other, now))
     }
 
     fn count(&mut self, event: EventId) {

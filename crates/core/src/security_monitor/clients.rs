@@ -52,13 +52,7 @@ impl Clients {
     }
 
     /// Runs `call` on the client, which is made where it is not known. `call` may only touch the client.
-    pub(super) fn with<R>(
-        &self,
-        address: IpAddr,
-        rules: &[Rule],
-        now: u64,
-        call: impl FnOnce(&mut Client) -> R,
-    ) -> R {
+    pub(super) fn with<R>(&self, address: IpAddr, now: u64, call: impl FnOnce(&mut Client) -> R) -> R {
         let home = self.bucket_of(address);
         {
             let mut bucket = self.buckets[home].lock();
@@ -70,7 +64,7 @@ impl Clients {
             }
         }
         self.evictions.add(0, 1);
-        let Some(evicted) = self.evict(home, rules, now) else {
+        let Some(evicted) = self.evict(home, now) else {
             // Every place is between two clients: this one is judged by what it does now, and forgotten.
             return call(&mut Client::new(address));
         };
@@ -123,23 +117,23 @@ impl Clients {
     }
 
     /// Takes a client out to make room for another; its place still counts.
-    fn evict(&self, home: usize, rules: &[Rule], now: u64) -> Option<Client> {
+    fn evict(&self, home: usize, now: u64) -> Option<Client> {
         (0..ATTEMPTS).find_map(|_| {
-            let Candidate { bucket, address, worth } = self.least_worth(home, rules, now)?;
+            let Candidate { bucket, address, worth } = self.least_worth(home, now)?;
             let mut bucket = self.buckets[bucket].lock();
             let place = bucket.iter().position(|client| client.address == address)?;
             // What it did meanwhile may have made it worth more than others.
-            (bucket[place].worth(rules, now) <= worth).then(|| bucket.swap_remove(place))
+            (bucket[place].worth(now) <= worth).then(|| bucket.swap_remove(place))
         })
     }
 
     /// One lock at a time: the candidate may be gone when it is looked for.
-    fn least_worth(&self, home: usize, rules: &[Rule], now: u64) -> Option<Candidate> {
+    fn least_worth(&self, home: usize, now: u64) -> Option<Candidate> {
         let mut least: Option<Candidate> = None;
         let mut probed = 0;
         for bucket in (home..home + self.buckets.len().min(PROBED_BUCKETS)).map(|n| n & self.mask()) {
             for client in self.buckets[bucket].lock().iter() {
-                let worth = client.worth(rules, now);
+                let worth = client.worth(now);
                 if least.is_none_or(|least| worth < least.worth) {
                     least = Some(Candidate { bucket, address: client.address, worth });
                 }
@@ -197,10 +191,7 @@ pub(super) mod samples {
         let events = Events::new();
         events.mention("event", rules).expect("the first");
         let event: &Event = events.get(EventId(0)).expect("just mentioned");
-        clients
-            .with(address(client), rules, now, |client| client.record(event, None, rules, now))
-            .alerts
-            .len()
+        clients.with(address(client), now, |client| client.record(event, None, rules, now)).alerts.len()
     }
 }
 

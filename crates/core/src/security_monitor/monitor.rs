@@ -107,7 +107,7 @@ impl SecurityMonitor {
         event.count();
         let rules = &self.config.rules;
         let hash = detail.filter(|_| event.has_distinct).map(Given::hash);
-        let verdicts = self.clients.with(client, rules, now, |client| client.record(event, hash, rules, now));
+        let verdicts = self.clients.with(client, now, |client| client.record(event, hash, rules, now));
         self.history.add(Entry { event: event.id, client, detail: detail.map(Into::into), at: utc_ms });
         if verdicts.muted > 0 {
             self.tally.add(MUTED, verdicts.muted);

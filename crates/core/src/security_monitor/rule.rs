@@ -42,6 +42,7 @@ pub(super) enum Verdict {
 pub(super) struct RuleState {
     seen: Seen,
     muted_until: u64,
+    nearness: Nearness,
 }
 
 #[derive(Debug)]
@@ -50,11 +51,34 @@ enum Seen {
     Details(DetailWindow),
 }
 
-/// How near a client is to an alert, in thousandths. One that has had its alert is of less interest than one that is
-/// about to cause its first, and of more than one that hardly did anything.
-pub(super) type Heat = usize;
+/// How near a client was to an alert at its last event, and until when that says anything: while that event is in the
+/// window. Kept so that clients can be compared without looking into their windows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Nearness {
+    /// Found of those it takes, in thousandths.
+    heat: usize,
+    until: u64,
+}
 
-const MUTED: Heat = 500;
+/// One that has had its alert is of less interest than one that is about to cause its first, and of more than one that
+/// hardly did anything.
+const MUTED: usize = 500;
+
+impl Nearness {
+    pub(super) fn heat(self, now: u64) -> usize {
+        if now < self.until { self.heat } else { 0 }
+    }
+
+    /// The hotter of two; of equals that which lasts.
+    pub(super) fn or(self, other: Self, now: u64) -> Self {
+        if (self.heat(now), self.until) < (other.heat(now), other.until) { other } else { self }
+    }
+
+    /// The clock was set back: what lies later is over at `latest`.
+    pub(super) fn cut(&mut self, latest: u64) {
+        self.until = self.until.min(latest);
+    }
+}
 
 impl Rule {
     pub(super) fn new_state(&self) -> RuleState {
@@ -62,7 +86,7 @@ impl Rule {
             false => Seen::Events(EventWindow::default()),
             true => Seen::Details(DetailWindow::default()),
         };
-        RuleState { seen, muted_until: 0 }
+        RuleState { seen, muted_until: 0, nearness: Nearness::default() }
     }
 
     /// Counts an event and judges it. Without a detail it is nothing to a rule that counts different ones.
@@ -70,24 +94,19 @@ impl Rule {
         let found = match (&mut state.seen, detail) {
             (Seen::Events(window), _) => window.add(now, self.window, self.count),
             (Seen::Details(window), Some(detail)) => window.add(detail, now, self.window, self.count),
-            (Seen::Details(_), None) => 0,
+            (Seen::Details(_), None) => return Verdict::Below,
         };
-        if found < self.count {
-            return Verdict::Below;
-        }
-        if now < state.muted_until {
-            return Verdict::Muted;
-        }
-        state.muted_until = now + self.mute;
-        Verdict::Alert
-    }
-
-    pub(super) fn heat(&self, state: &RuleState, now: u64) -> Heat {
-        let found = match &state.seen {
-            Seen::Events(window) => window.len(now, self.window),
-            Seen::Details(window) => window.len(now, self.window),
+        let verdict = match () {
+            () if found < self.count => Verdict::Below,
+            () if now < state.muted_until => Verdict::Muted,
+            () => Verdict::Alert,
         };
-        if now < state.muted_until { MUTED } else { found * 1_000 / self.count }
+        if verdict == Verdict::Alert {
+            state.muted_until = now + self.mute;
+        }
+        let heat = if now < state.muted_until { MUTED } else { found * 1_000 / self.count };
+        state.nearness = Nearness { heat, until: now + self.window };
+        verdict
     }
 
     /// The clock was set back: nothing is later than `now`, and no silence longer than the rule's.
@@ -97,6 +116,7 @@ impl Rule {
             Seen::Details(window) => window.cut(now),
         }
         state.muted_until = state.muted_until.min(now + self.mute);
+        state.nearness.cut(now + self.window);
     }
 }
 
@@ -108,6 +128,11 @@ impl RuleState {
             Seen::Details(window) => window.clear(),
         }
         self.muted_until = 0;
+        self.nearness = Nearness::default();
+    }
+
+    pub(super) fn nearness(&self) -> Nearness {
+        self.nearness
     }
 }
 
@@ -146,16 +171,15 @@ mod tests {
     }
 
     #[test]
-    fn heat_rises_to_the_alert() {
+    fn a_client_is_nearest_just_before_its_alert() {
         let rule = rule(4, 100, 50);
         let mut state = rule.new_state();
         let heats = [0, 1, 2, 3].map(|now| {
             rule.judge(&mut state, None, now);
-            rule.heat(&state, now)
+            state.nearness().heat(now)
         });
         assert_eq!(heats, [250, 500, 750, MUTED]);
-        assert_eq!(rule.heat(&state, 60), 1_000);
-        assert_eq!(rule.heat(&state, 103), 0);
+        assert_eq!([102, 103].map(|now| state.nearness().heat(now)), [MUTED, 0]);
     }
 
     #[test]

@@ -27,11 +27,6 @@ impl EventWindow {
         self.0.len()
     }
 
-    /// How many there are now.
-    pub(super) fn len(&self, now: u64, length: u64) -> usize {
-        self.0.len() - self.0.partition_point(|time| !is_within(*time, now, length))
-    }
-
     /// Nothing happened, as far as is known; the memory stays.
     pub(super) fn clear(&mut self) {
         self.0.clear();
@@ -69,11 +64,6 @@ impl DetailWindow {
         self.0.len()
     }
 
-    /// How many different ones there are now.
-    pub(super) fn len(&self, now: u64, length: u64) -> usize {
-        self.0.len() - self.0.partition_point(|seen| !is_within(seen.time, now, length))
-    }
-
     /// Nothing happened, as far as is known; the memory stays.
     pub(super) fn clear(&mut self) {
         self.0.clear();
@@ -103,9 +93,8 @@ mod tests {
     #[test]
     fn an_event_leaves_when_it_is_as_old_as_the_window() {
         let mut window = EventWindow::default();
-        assert_eq!([0, 50, 99].map(|now| window.add(now, 100, 5)), [1, 2, 3]);
-        assert_eq!([99, 100, 149, 150, 199].map(|now| window.len(now, 100)), [3, 2, 2, 1, 0]);
-        assert_eq!(window.add(100, 100, 5), 3);
+        let counts = [0, 50, 99, 100, 149, 150, 250].map(|now| window.add(now, 100, 9));
+        assert_eq!(counts, [1, 2, 3, 3, 4, 4, 1]);
     }
 
     #[test]
@@ -117,15 +106,13 @@ mod tests {
             [1, 2, 2, 3, 3],
             "detail 2 has left when detail 4 comes"
         );
-        assert_eq!(window.len(119, 100), 3);
-        assert_eq!(window.len(120, 100), 2);
+        assert_eq!(window.add(detail(3), 120, 100, 9), 2, "and detail 1 with the next");
     }
 
     #[test]
     fn a_late_thread_counts_at_the_time_of_the_last_one() {
         let mut window = EventWindow::default();
-        assert_eq!([100, 40].map(|now| window.add(now, 50, 5)), [1, 2]);
-        assert_eq!(window.len(149, 50), 2);
+        assert_eq!([100, 40, 149, 150].map(|now| window.add(now, 50, 5)), [1, 2, 3, 2]);
     }
 
     proptest! {
