@@ -63,7 +63,6 @@ fn told(mailbox: &Mailbox) -> Vec<Alert> {
     mailbox.take().into_iter().filter_map(|delivery| alert(delivery.item)).collect()
 }
 
-/// With the client looked for under one lock and judged under another this fails.
 #[test]
 fn eight_threads_meet_a_rule_once_and_count_exactly() {
     const EACH: u64 = 5_000;
@@ -140,6 +139,20 @@ fn each_rule_judges_its_own_event_and_each_client_for_itself() {
         rules,
         [alert("two", "203.0.113.1"), alert("one", "203.0.113.1"), alert("sweep", "203.0.113.2")]
     );
+}
+
+/// Threads read the clock before they take turns at the client.
+#[test]
+fn an_event_that_comes_late_counts_at_the_time_of_the_last_one() {
+    let always = RuleOptions { mute_ms: Some(0), ..rule("always", "login", 1) };
+    let monitor = monitor(vec![always, rule("three", "login", 3)]);
+    let mailbox = subscribe(&monitor);
+    for now in [100 * SECOND, 99 * SECOND, 159 * SECOND] {
+        record(&monitor, "login", "203.0.113.7", now);
+    }
+    let rules: Vec<_> = told(&mailbox).into_iter().map(|alert| alert.rule.to_string()).collect();
+    assert_eq!(rules, ["always", "always", "always", "three"]);
+    assert_eq!(monitor.stats().expect("open").muted, 0);
 }
 
 #[test]

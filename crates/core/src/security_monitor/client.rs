@@ -56,7 +56,9 @@ impl Client {
         rules: &[Rule],
         now: u64,
     ) -> Verdicts {
-        self.last_seen = self.last_seen.max(now);
+        // A thread may come here with a time that it read before the last one did.
+        let now = now.max(self.last_seen);
+        self.last_seen = now;
         self.count(event.id);
         let mut verdicts = Verdicts::default();
         for index in &event.rules {

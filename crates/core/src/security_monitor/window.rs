@@ -2,7 +2,7 @@
 //!
 //! A window keeps the times of the newest `most` sightings, in order, which is all it takes to tell whether there are
 //! `most` of them: exact, in constant time for events and in time linear in `most` for details. Something is in the
-//! window while it is younger than the window is long.
+//! window while it is younger than the window is long. Times are given in order.
 
 use std::collections::VecDeque;
 
@@ -15,8 +15,6 @@ pub(super) struct EventWindow(VecDeque<u64>);
 impl EventWindow {
     /// One more; how many there are then, up to `most`.
     pub(super) fn add(&mut self, now: u64, length: u64, most: usize) -> usize {
-        // A thread may come here with a time it read before the last one did.
-        let now = self.0.back().map_or(now, |last| now.max(*last));
         while self.0.front().is_some_and(|first| !is_within(*first, now, length)) {
             self.0.pop_front();
         }
@@ -51,8 +49,7 @@ struct Seen {
 impl DetailWindow {
     /// One was seen, perhaps again; how many different ones there are then, up to `most`.
     pub(super) fn add(&mut self, detail: KeyHash, now: u64, length: u64, most: usize) -> usize {
-        let time = self.0.back().map_or(now, |last| now.max(last.time));
-        while self.0.front().is_some_and(|first| !is_within(first.time, time, length)) {
+        while self.0.front().is_some_and(|first| !is_within(first.time, now, length)) {
             self.0.pop_front();
         }
         if let Some(known) = self.0.iter().rposition(|seen| seen.detail == detail) {
@@ -60,7 +57,7 @@ impl DetailWindow {
         } else if self.0.len() == most {
             self.0.pop_front();
         }
-        self.0.push_back(Seen { detail, time });
+        self.0.push_back(Seen { detail, time: now });
         self.0.len()
     }
 
@@ -107,12 +104,6 @@ mod tests {
             "detail 2 has left when detail 4 comes"
         );
         assert_eq!(window.add(detail(3), 120, 100, 9), 2, "and detail 1 with the next");
-    }
-
-    #[test]
-    fn a_late_thread_counts_at_the_time_of_the_last_one() {
-        let mut window = EventWindow::default();
-        assert_eq!([100, 40, 149, 150].map(|now| window.add(now, 50, 5)), [1, 2, 3, 2]);
     }
 
     proptest! {
