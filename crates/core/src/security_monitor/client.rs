@@ -103,13 +103,18 @@ impl Client {
     fn count(&mut self, event: EventId) {
         match self.counts.iter_mut().find(|(id, _)| *id == event) {
             Some((_, count)) => *count += 1,
-            None => self.counts.push((event, 1)),
+            None => {
+                // Most clients cause few different events: there is no room for more in advance.
+                self.counts.reserve_exact(1);
+                self.counts.push((event, 1));
+            }
         }
     }
 
     fn state_of(&mut self, index: usize, rule: &Rule) -> &mut RuleState {
         let known = self.rules.iter().position(|(known, _)| *known == index);
         let place = known.unwrap_or_else(|| {
+            self.rules.reserve_exact(1);
             self.rules.push((index, rule.new_state()));
             self.rules.len() - 1
         });

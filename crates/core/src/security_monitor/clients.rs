@@ -171,23 +171,23 @@ fn admit(bucket: &mut Vec<Client>, client: Client) -> &mut Client {
 }
 
 #[cfg(test)]
-pub(super) mod samples {
+mod samples {
     use super::super::events::{Event, EventId, Events};
     use super::super::rule::{Action, Rule};
     use super::*;
 
     /// `count` events within 100 ns, and silence for so long.
-    pub(in super::super) fn rule(count: usize) -> [Rule; 1] {
+    pub(super) fn rule(count: usize) -> [Rule; 1] {
         let (name, event) = ("rule".into(), "event".into());
         [Rule { name, event, count, window: 100, distinct: false, mute: 100, action: Action::Alert }]
     }
 
-    pub(in super::super) fn address(number: u32) -> IpAddr {
+    pub(super) fn address(number: u32) -> IpAddr {
         IpAddr::V4(number.into())
     }
 
     /// How many alerts this event of the client raises.
-    pub(in super::super) fn record(clients: &Clients, client: u32, rules: &[Rule], now: u64) -> usize {
+    pub(super) fn record(clients: &Clients, client: u32, rules: &[Rule], now: u64) -> usize {
         let events = Events::new();
         events.mention("event", rules).expect("the first");
         let event: &Event = events.get(EventId(0)).expect("just mentioned");

@@ -45,9 +45,12 @@ pub(super) struct Entry {
     pub(super) at: u64,
 }
 
+/// An event with its number.
+type Slot = Mutex<Option<(u64, Entry)>>;
+
 #[derive(Debug)]
 pub(super) struct History {
-    slots: Box<[Mutex<Option<(u64, Entry)>>]>,
+    slots: Box<[Slot]>,
     /// The number of the next event.
     next: AtomicU64,
 }
@@ -97,7 +100,7 @@ impl History {
         next.saturating_sub(self.slots.len() as u64)
     }
 
-    fn slot(&self, sequence: u64) -> &Mutex<Option<(u64, Entry)>> {
+    fn slot(&self, sequence: u64) -> &Slot {
         &self.slots[(sequence % self.slots.len() as u64) as usize]
     }
 }
