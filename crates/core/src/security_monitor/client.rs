@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use smallvec::SmallVec;
+
 use super::events::{Event, EventId};
 use super::rule::{Nearness, Rule, RuleState, Verdict};
 use crate::key_hash::KeyHash;
@@ -12,9 +14,10 @@ pub(super) struct Client {
     pub(super) address: IpAddr,
     last_seen: u64,
     nearness: Nearness,
-    counts: Vec<(EventId, u64)>,
+    /// Most clients cause one event, which one or two rules judge: what that takes is in one piece of memory.
+    counts: SmallVec<[(EventId, u64); 1]>,
     /// By the index of the rule; only of rules whose event it caused.
-    rules: Vec<(usize, RuleState)>,
+    rules: SmallVec<[(usize, RuleState); 2]>,
 }
 
 /// What rules say of one event.
@@ -35,7 +38,13 @@ pub(super) struct Worth {
 
 impl Client {
     pub(super) fn new(address: IpAddr) -> Self {
-        Self { address, last_seen: 0, nearness: Nearness::default(), counts: Vec::new(), rules: Vec::new() }
+        Self {
+            address,
+            last_seen: 0,
+            nearness: Nearness::default(),
+            counts: SmallVec::new(),
+            rules: SmallVec::new(),
+        }
     }
 
     /// Another client, never seen, in the memory of this one.
@@ -103,18 +112,13 @@ impl Client {
     fn count(&mut self, event: EventId) {
         match self.counts.iter_mut().find(|(id, _)| *id == event) {
             Some((_, count)) => *count += 1,
-            None => {
-                // Most clients cause few different events: there is no room for more in advance.
-                self.counts.reserve_exact(1);
-                self.counts.push((event, 1));
-            }
+            None => self.counts.push((event, 1)),
         }
     }
 
     fn state_of(&mut self, index: usize, rule: &Rule) -> &mut RuleState {
         let known = self.rules.iter().position(|(known, _)| *known == index);
         let place = known.unwrap_or_else(|| {
-            self.rules.reserve_exact(1);
             self.rules.push((index, rule.new_state()));
             self.rules.len() - 1
         });

@@ -16,7 +16,7 @@ use crate::sync::Mutex;
 use crate::tally::Tally;
 
 /// Clients of a bucket, on average, when all places are taken.
-const PER_BUCKET: u64 = 8;
+const PER_BUCKET: u64 = 4;
 
 /// Clients that are compared when one has to go; the last bucket looked at is looked at whole.
 const PROBES: usize = 16;
@@ -165,6 +165,8 @@ fn find(bucket: &mut [Client], address: IpAddr) -> Option<&mut Client> {
 }
 
 fn admit(bucket: &mut Vec<Client>, client: Client) -> &mut Client {
+    // A few large clients: room in advance would be most of what a bucket takes.
+    bucket.reserve_exact(1);
     bucket.push(client);
     let last = bucket.len() - 1;
     &mut bucket[last]

@@ -1,44 +1,64 @@
 //! Sliding windows: what one client did lately, as far as one rule looks.
 //!
 //! A window keeps the times of the newest `most` sightings, in order, which is all it takes to tell whether there are
-//! `most` of them: exact, in constant time for events and in time linear in `most` for details. Something is in the
+//! `most` of them: exact, in time logarithmic in `most` for events and linear for details. Something is in the
 //! window while it is younger than the window is long. Times are given in order.
 
-use std::collections::VecDeque;
+use smallvec::SmallVec;
 
 use crate::key_hash::KeyHash;
 
-/// Times of events.
+/// Times of events: a ring once there are `most`, the newest in place of the oldest. Short ones need no memory of their
+/// own.
 #[derive(Debug, Default)]
-pub(super) struct EventWindow(VecDeque<u64>);
+pub(super) struct EventWindow {
+    times: SmallVec<[u64; 5]>,
+    /// Where the oldest is.
+    oldest: usize,
+}
 
 impl EventWindow {
     /// One more; how many there are then, up to `most`.
     pub(super) fn add(&mut self, now: u64, length: u64, most: usize) -> usize {
-        while self.0.front().is_some_and(|first| !is_within(*first, now, length)) {
-            self.0.pop_front();
+        if self.newest().is_some_and(|newest| !is_within(newest, now, length)) {
+            self.clear();
         }
-        if self.0.len() == most {
-            self.0.pop_front();
+        if self.times.len() < most {
+            self.times.push(now);
+        } else {
+            self.times[self.oldest] = now;
+            self.oldest = (self.oldest + 1) % most;
         }
-        self.0.push_back(now);
-        self.0.len()
+        self.count(now, length)
     }
 
     /// Nothing happened, as far as is known; the memory stays.
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.times.clear();
+        self.oldest = 0;
     }
 
     /// Nothing happened later than this.
     pub(super) fn cut(&mut self, latest: u64) {
-        self.0.iter_mut().for_each(|time| *time = latest.min(*time));
+        self.times.iter_mut().for_each(|time| *time = latest.min(*time));
+    }
+
+    fn newest(&self) -> Option<u64> {
+        let before = self.oldest.checked_sub(1).or(self.times.len().checked_sub(1))?;
+        Some(self.times[before])
+    }
+
+    fn count(&self, now: u64, length: u64) -> usize {
+        let gone = |times: &[u64]| times.partition_point(|time| !is_within(*time, now, length));
+        // Both halves are in order, and the first has the later times.
+        let (later, earlier) = self.times.split_at(self.oldest);
+        self.times.len() - gone(earlier) - gone(later)
     }
 }
 
 /// Different details and when each was last seen, the latest at the back.
 #[derive(Debug, Default)]
-pub(super) struct DetailWindow(VecDeque<Seen>);
+pub(super) struct DetailWindow(SmallVec<[Seen; 2]>);
 
 #[derive(Debug)]
 struct Seen {
@@ -49,15 +69,14 @@ struct Seen {
 impl DetailWindow {
     /// One was seen, perhaps again; how many different ones there are then, up to `most`.
     pub(super) fn add(&mut self, detail: KeyHash, now: u64, length: u64, most: usize) -> usize {
-        while self.0.front().is_some_and(|first| !is_within(first.time, now, length)) {
-            self.0.pop_front();
-        }
+        let gone = self.0.partition_point(|seen| !is_within(seen.time, now, length));
+        self.0.drain(..gone);
         if let Some(known) = self.0.iter().rposition(|seen| seen.detail == detail) {
             self.0.remove(known);
         } else if self.0.len() == most {
-            self.0.pop_front();
+            self.0.remove(0);
         }
-        self.0.push_back(Seen { detail, time: now });
+        self.0.push(Seen { detail, time: now });
         self.0.len()
     }
 
