@@ -96,14 +96,14 @@ impl Rule {
             (Seen::Details(window), Some(detail)) => window.add(detail, now, self.window, self.count),
             (Seen::Details(_), None) => return Verdict::Below,
         };
-        let verdict = match () {
-            () if found < self.count => Verdict::Below,
-            () if now < state.muted_until => Verdict::Muted,
-            () => Verdict::Alert,
-        };
-        if verdict == Verdict::Alert {
+        let verdict = if found < self.count {
+            Verdict::Below
+        } else if now < state.muted_until {
+            Verdict::Muted
+        } else {
             state.muted_until = now + self.mute;
-        }
+            Verdict::Alert
+        };
         let heat = if now < state.muted_until { MUTED } else { found * 1_000 / self.count };
         state.nearness = Nearness { heat, until: now + self.window };
         verdict
