@@ -5,7 +5,7 @@ import { MapLimiter } from './map-limiter.mjs';
 import { loopOver } from './rounds.mjs';
 
 const require = createRequire(import.meta.url);
-const { RateLimiter, Registry, SecurityMonitor } = require('..');
+const { RateLimiter, Registry } = require('..');
 const { native } = require('../lib/native.js');
 
 /** So much that nobody uses it up, and so slow that no bucket is full again before the next call. */
@@ -33,12 +33,6 @@ const KINDS = {
   'sluice tryConsume(key), sliding-window': { by: 'sluice', task: 'limit', open: slidingWindow },
   'sluice tryConsume(key), two limits': { by: 'sluice', task: 'limit', threads: true, open: twoLimits },
   'sluice Registry.get(key), unchanged': { by: 'sluice', task: 'read', threads: true, open: registry },
-  'sluice SecurityMonitor.record(event, key, detail)': {
-    by: 'sluice',
-    task: 'watch',
-    threads: true,
-    open: monitor,
-  },
   'a Map with performance.now(), fixed window': { by: 'others', task: 'limit', threads: true, open: ownMap },
   'a Map, get(key)': { by: 'others', task: 'read', threads: true, open: mapGet },
   'rate-limiter-flexible RateLimiterMemory.consume(key)': { by: 'others', task: 'limit', open: flexible },
@@ -109,14 +103,6 @@ function registry() {
   const values = new Registry('benchmark');
   values.replaceAll(addresses().map((key) => [key, { tier: 'free' }]));
   return { call: (key) => values.get(key) };
-}
-
-/** Two rules on the event: by count, and by different details. It answers nothing, so the answer is made here. */
-function monitor() {
-  const rule = { event: 'login-failed', count: 5, window: '1m', action: 'alert' };
-  const rules = [rule, { ...rule, name: 'distinct', distinct: true }];
-  const watching = new SecurityMonitor('watching', { rules });
-  return { call: (key) => watching.record('login-failed', key, '/a/path/of/some/length') === undefined };
 }
 
 function ownMap() {
