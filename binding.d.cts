@@ -45,6 +45,8 @@ export declare function destroyRegistry(name: string): boolean
 
 export declare function destroyReputation(name: string): boolean
 
+export declare function destroySecurityMonitor(name: string): boolean
+
 /** Whether a test has stopped the clock. */
 export declare function isClockManual(): boolean
 
@@ -57,6 +59,17 @@ export declare function listenerIsTaken(lease: number): void
 
 /** Adds what a file holds; what the operating system refused, or nothing. */
 export declare function loadReputation(handle: number, path: string): NativeFileFailure | null
+
+/** An alert, as a delivery carries it. */
+export interface NativeAlert {
+  rule: string
+  event: string
+  client: string
+  count: number
+  detail?: string
+  detailCut: boolean
+  at: number
+}
 
 /** A ban that stands. Without end its times are infinite. */
 export interface NativeBan {
@@ -115,10 +128,16 @@ export interface NativeConnectionTrackerStats {
   perThread: Record<string, number>
 }
 
+/** How many of what: events, or events of a client. */
+export interface NativeCount {
+  of: string
+  count: number
+}
+
 /** One delivery; which fields are set depends on `kind`. */
 export interface NativeDelivery {
   subscription: number
-  /** `change`, `close`, `drained` or `clock`. */
+  /** `change`, `close`, `alert`, `drained` or `clock`. */
   kind: string
   /** Events dropped just before this one. */
   missed: number
@@ -126,6 +145,7 @@ export interface NativeDelivery {
   key?: string
   version?: number
   ifIdleMs?: number
+  alert?: NativeAlert
 }
 
 export interface NativeEntry {
@@ -137,6 +157,21 @@ export interface NativeEntry {
 export interface NativeFileFailure {
   errno: number
   syscall: string
+}
+
+/** The newest first, and how many events are no longer there. */
+export interface NativeHistory {
+  entries: Array<NativeHistoryEntry>
+  forgotten: number
+}
+
+export interface NativeHistoryEntry {
+  sequence: number
+  event: string
+  client: string
+  detail?: string
+  detailCut: boolean
+  at: number
 }
 
 /** One of the limits of a limiter. */
@@ -220,6 +255,38 @@ export interface NativeReputationStats {
   capacity: number
 }
 
+/** A rule as `lib/security-monitor.js` normalises it. */
+export interface NativeRule {
+  name: string
+  event: string
+  count: number
+  windowMs: number
+  distinct: boolean
+  muteMs?: number
+  bans: boolean
+}
+
+/** Options as `lib/security-monitor.js` normalises them. */
+export interface NativeSecurityMonitorOptions {
+  history: number
+  rules: Array<NativeRule>
+  reputation?: string
+  maxClients: number
+}
+
+/** Sums over all threads. */
+export interface NativeSecurityMonitorStats {
+  recorded: number
+  alerts: number
+  muted: number
+  bans: number
+  bansFailed: number
+  clients: number
+  evictions: number
+  historySize: number
+  historyForgotten: number
+}
+
 /** Everything at one moment; the lists have one order. */
 export interface NativeSnapshot {
   version: number
@@ -247,6 +314,9 @@ export declare function openRegistry(name: string): number
 
 /** Attaches to a reputation or creates it; the handle is this thread's. */
 export declare function openReputation(name: string, options?: NativeReputationOptions | undefined | null): number
+
+/** Attaches to a monitor or creates it; the handle is this thread's. */
+export declare function openSecurityMonitor(name: string, options?: NativeSecurityMonitorOptions | undefined | null): number
 
 /**
  * The files of all copies of the addon this process has loaded, in that order, to be warned of. Empty
@@ -306,6 +376,9 @@ export declare function releaseRegistry(handle: number): void
 /** One JavaScript object less that stands for the reputation. */
 export declare function releaseReputation(handle: number): void
 
+/** One JavaScript object less that stands for the monitor. */
+export declare function releaseSecurityMonitor(handle: number): void
+
 export declare function reputationStats(handle: number): NativeReputationStats
 
 /** Lets the clock run again. */
@@ -313,6 +386,24 @@ export declare function restoreClock(): void
 
 /** Writes everything but the lists to a file; what the operating system refused, or nothing. */
 export declare function saveReputation(handle: number, path: string): NativeFileFailure | null
+
+export declare function securityCounts(handle: number): Array<NativeCount>
+
+export declare function securityCountsFor(handle: number, ip: string): Array<NativeCount>
+
+/** The number by which `recordEvent` knows an event of this monitor. */
+export declare function securityEvent(handle: number, name: string): number
+
+export declare function securityHistory(handle: number, ip?: string | undefined | null, event?: string | undefined | null, limit?: number | undefined | null): NativeHistory
+
+export declare function securityMonitorStats(handle: number): NativeSecurityMonitorStats
+
+/** Tells this thread of every alert from now on, under this number. */
+export declare function securityMonitorSubscribe(handle: number, subscription: number): void
+
+export declare function securityMonitorUnsubscribe(handle: number, subscription: number): void
+
+export declare function securityTop(handle: number, limit: number): Array<NativeCount>
 
 /** Stops the clock of the process at this many milliseconds. */
 export declare function setClock(ms: number): void

@@ -15,12 +15,14 @@ const { listen } = require('./lib/listen');
 const { RateLimiter } = require('./lib/rate-limiter');
 const { Registry } = require('./lib/registry');
 const { Reputation } = require('./lib/reputation');
+const { SecurityMonitor } = require('./lib/security-monitor');
 
 module.exports = {
   ConnectionTracker,
   RateLimiter,
   Registry,
   Reputation,
+  SecurityMonitor,
   SluiceError,
   clientKey,
   listen,

@@ -11,12 +11,15 @@ const ACCEPTED_DURATION =
   'milliseconds as an integer, or a text such as "250ms", "10s", "5m", "1h", "30d"; at most 100 years';
 
 const MAX_NAME_LENGTH = 128;
+const ACCEPTED_NAME = `a non-empty string of at most ${MAX_NAME_LENGTH} characters`;
 
 /** The name of an instance, which is its identity. */
 function checkName(owner, name) {
-  if (typeof name === 'string' && name !== '' && name.length <= MAX_NAME_LENGTH && isWellFormed(name)) return;
-  const accepted = `a non-empty string of at most ${MAX_NAME_LENGTH} characters`;
-  throw invalid('INVALID_NAME', `${owner} name`, name, accepted);
+  if (!isName(name)) throw invalid('INVALID_NAME', `${owner} name`, name, ACCEPTED_NAME);
+}
+
+function isName(name) {
+  return typeof name === 'string' && name !== '' && name.length <= MAX_NAME_LENGTH && isWellFormed(name);
 }
 
 /** A key that is kept as text, unlike a limiter's, of which only a hash is kept. */
@@ -125,6 +128,7 @@ function nativeQuota({ limit, window, burst }) {
 }
 
 module.exports = {
+  ACCEPTED_NAME,
   QUOTA,
   boolean,
   checkName,
@@ -133,6 +137,7 @@ module.exports = {
   duration,
   func,
   integer,
+  isName,
   nativeQuota,
   object,
   oneOf,

@@ -99,4 +99,4 @@ function processOnly(value, option) {
   throw new SluiceError('UNSUPPORTED', `${option}: this version supports only "process"`);
 }
 
-module.exports = { nativeOptions, replacementOptions };
+module.exports = { defaultPolicyName, nativeOptions, replacementOptions };

@@ -7,7 +7,7 @@ use sluice_core::clock::{self, MS};
 use sluice_core::mailbox::Item;
 
 use crate::raw::{Call, Exports};
-use crate::{connection_tracker, rate_limiter, reputation, thread};
+use crate::{connection_tracker, rate_limiter, reputation, security_monitor, thread};
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("clockNow", clock_now)
@@ -57,6 +57,7 @@ fn move_clock(by_hand: impl FnOnce()) {
         rate_limiter::clock_was_set_back(now);
         connection_tracker::clock_was_set_back(now);
         reputation::clock_was_set_back(now);
+        security_monitor::clock_was_set_back(now);
     }
     thread::tell_all(&Item::ClockMoved);
 }

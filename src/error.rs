@@ -37,6 +37,10 @@ pub(crate) fn invalid_address(env: sys::napi_env, given: sys::napi_value) -> Err
     throw_invalid(env, "INVALID_ADDRESS", "address", given, accepted)
 }
 
+pub(crate) fn invalid_detail(env: sys::napi_env, given: sys::napi_value) -> Error {
+    throw_invalid(env, "INVALID_VALUE", "detail", given, "a string, or undefined for none")
+}
+
 /// Throws an error of napi itself, unless one is pending; answers the callback.
 pub(crate) fn throw_napi(env: sys::napi_env, error: &Error) -> sys::napi_value {
     if error.status != Status::PendingException {

@@ -19,6 +19,7 @@ mod raw;
 mod registry;
 mod replace_file;
 mod reputation;
+mod security_monitor;
 mod slab;
 mod thread;
 
@@ -38,5 +39,6 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     connection_tracker::export(&exports)?;
     rate_limiter::export(&exports)?;
     registry::export(&exports)?;
-    reputation::export(&exports)
+    reputation::export(&exports)?;
+    security_monitor::export(&exports)
 }

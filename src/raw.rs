@@ -231,6 +231,34 @@ impl<const N: usize> Call<'_, N> {
         Some(body(&String::from_utf8_lossy(bytes)))
     }
 
+    /// As much of a text argument as fits the buffer in whole characters, less the terminator; `None` for what is no
+    /// string. The text is whole when four bytes or more of the buffer stay free.
+    pub(crate) fn text_start<'b>(&self, index: usize, buffer: &'b mut [u8]) -> Option<&'b str> {
+        let mut length = 0;
+        // SAFETY: an argument of the running callback; Node writes at most the buffer's length.
+        let status = unsafe {
+            sys::napi_get_value_string_utf8(
+                self.env,
+                self.args[index],
+                buffer.as_mut_ptr().cast(),
+                buffer.len(),
+                &mut length,
+            )
+        };
+        if status != sys::Status::napi_ok {
+            return None;
+        }
+        // Node writes a replacement for what is no character, so all of it is UTF-8.
+        str::from_utf8(&buffer[..length]).ok()
+    }
+
+    pub(crate) fn is_undefined(&self, index: usize) -> Result<bool> {
+        let mut kind = sys::ValueType::napi_undefined;
+        // SAFETY: an argument of the running callback.
+        check_status!(unsafe { sys::napi_typeof(self.env, self.args[index], &mut kind) })?;
+        Ok(kind == sys::ValueType::napi_undefined)
+    }
+
     /// The memory of a `Float64Array` of at least `length` numbers, kept for the life of the environment.
     pub(crate) fn pinned_floats(&self, index: usize, length: usize) -> Result<*mut f64> {
         let data = self.typed_array(index, sys::TypedarrayType::float64_array, length)?;

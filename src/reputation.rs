@@ -26,7 +26,6 @@ static SAVING: Mutex<()> = Mutex::new(());
 const EINVAL: i32 = 22;
 
 /// The reputation of this name, for those that ban by its rules.
-#[allow(dead_code, reason = "for the monitor and the guard")]
 pub(crate) fn find(name: &str) -> Option<Arc<Reputation>> {
     REPUTATIONS.open(name, None).ok()
 }

@@ -15,12 +15,12 @@ use napi::bindgen_prelude::{Env, Error, Result, Status};
 use napi::{check_status, sys};
 use sluice_core::cidr::ClientAddress;
 use sluice_core::mailbox::{Item, Mailbox};
-use sluice_core::{ConnectionTracker, Owner, Registry, Reputation, Seat};
+use sluice_core::{ConnectionTracker, Owner, Registry, Reputation, Seat, SecurityMonitor};
 
 use crate::bell::Bell;
 use crate::raw::{Call, Exports};
 use crate::slab::Slab;
-use crate::{connection_tracker, listener, registry};
+use crate::{connection_tracker, listener, registry, security_monitor};
 
 /// One thread's handles.
 pub(crate) struct Thread {
@@ -30,6 +30,7 @@ pub(crate) struct Thread {
     pub(crate) registries: RefCell<Slab<Arc<Registry>>>,
     pub(crate) reputations: RefCell<Slab<Arc<Reputation>>>,
     pub(crate) client_addresses: RefCell<Slab<Arc<ClientAddress>>>,
+    pub(crate) monitors: RefCell<Slab<Arc<SecurityMonitor>>>,
     #[expect(clippy::vec_box, reason = "callbacks keep the addresses of ports")]
     ports: RefCell<Vec<Box<Port>>>,
 }
@@ -157,6 +158,7 @@ fn start_thread(env: &Env) -> Result<()> {
         trackers: RefCell::new(Slab::new()),
         registries: RefCell::new(Slab::new()),
         reputations: RefCell::new(Slab::new()),
+        monitors: RefCell::new(Slab::new()),
         client_addresses: RefCell::new(Slab::new()),
         ports: RefCell::new(Vec::new()),
     }));
@@ -186,6 +188,7 @@ fn release(owner: Owner, in_its_own_thread: bool) {
     }
     connection_tracker::release_owner(owner);
     registry::release_owner(owner);
+    security_monitor::release_owner(owner);
     listener::release_owner(owner);
 }
 

@@ -24,6 +24,12 @@ import {
   Reputation,
   type ReputationOptions,
   type ReputationStats,
+  type SecurityAlert,
+  type SecurityEvent,
+  type SecurityHistory,
+  SecurityMonitor,
+  type SecurityMonitorStats,
+  type SecurityRule,
   SluiceError,
   type SluiceErrorCode,
   type Verdict,
@@ -290,3 +296,46 @@ await listen(createTcp(), {});
   // @ts-expect-error no such duration
   clock.advance('soon');
 }
+
+// SecurityMonitor
+const securityRules: SecurityRule[] = [
+  { event: 'login-failed', count: 5, window: '1m', action: 'alert' },
+  { name: 'sweep', event: 'probe', count: 20, window: '10m', distinct: true, mute: '1h', action: 'ban' },
+];
+const monitor = new SecurityMonitor('security', {
+  rules: securityRules,
+  history: 500,
+  reputation: 'clients',
+  maxClients: 1_000,
+});
+new SecurityMonitor('security');
+monitor.record('login-failed', '192.0.2.1');
+monitor.record('login-failed', '192.0.2.1', 'alice');
+expect<Equal<ReturnType<typeof monitor.history>, SecurityHistory>>();
+for (const entry of monitor.history({ ip: '192.0.2.1', event: 'probe', limit: 5 })) {
+  expect<Equal<typeof entry, SecurityEvent>>();
+  expect<Equal<typeof entry.detail, string | undefined>>();
+}
+expect<Equal<SecurityHistory['forgotten'], number>>();
+expect<Equal<ReturnType<typeof monitor.counts>, Record<string, number>>>();
+monitor.countsFor('192.0.2.1')['login-failed']?.toFixed();
+monitor.top({ limit: 3 }).map(({ client, count }) => [client, count]);
+expect<Equal<ReturnType<typeof monitor.stats>, SecurityMonitorStats>>();
+monitor
+  .on('alert', (alert) => expect<Equal<typeof alert, SecurityAlert>>())
+  .once('alert', ({ rule, client, count, at, missed = 0 }) => [rule, client, count, at, missed])
+  .off('alert', () => {});
+// @ts-expect-error rules are needed, if none
+new SecurityMonitor('security', {});
+// @ts-expect-error a rule counts
+rules.push({ event: 'probe', window: '1m', action: 'alert' });
+// @ts-expect-error a rule acts
+rules.push({ event: 'probe', count: 5, window: '1m' });
+// @ts-expect-error no such action
+rules.push({ event: 'probe', count: 5, window: '1m', action: 'block' });
+// @ts-expect-error misspelt
+rules.push({ event: 'probe', count: 5, window: '1m', action: 'alert', muted: '1h' });
+// @ts-expect-error a detail is a text
+monitor.record('probe', '192.0.2.1', { path: '/' });
+// @ts-expect-error no such event
+monitor.on('ban', () => {});

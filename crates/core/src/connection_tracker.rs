@@ -1,7 +1,7 @@
 //! Who is connected: counted over all threads, released with the thread that held it.
 
 mod connection;
-mod gauge;
+pub(crate) mod gauge;
 mod options;
 mod tracker;
 

@@ -89,6 +89,16 @@ pub enum Error {
         /// What was given.
         given: String,
     },
+    /// A value that is none of those accepted.
+    #[error("{what} is {given}; accepted: {accepted}")]
+    InvalidValue {
+        /// What the value is for.
+        what: &'static str,
+        /// What was given.
+        given: String,
+        /// What is accepted.
+        accepted: String,
+    },
     /// The id belongs to an open connection.
     #[error("connection id \"{id}\" is in use; accepted: an id no open connection of this tracker has")]
     DuplicateId {
@@ -110,6 +120,7 @@ impl Error {
             Self::CorruptFile { .. } => "CORRUPT_FILE",
             Self::UnsupportedVersion { .. } => "UNSUPPORTED_VERSION",
             Self::InvalidCost { .. } => "INVALID_COST",
+            Self::InvalidValue { .. } => "INVALID_VALUE",
             Self::DuplicateId { .. } => "DUPLICATE_ID",
         }
     }

@@ -69,12 +69,12 @@ impl Half {
     }
 }
 
-/// Hashes the code units of a JavaScript string, as they lie in memory.
+/// Hashes bytes: of a JavaScript string, its code units as they lie in memory.
 #[inline]
 #[must_use]
-pub fn hash_bytes(units: &[u8]) -> KeyHash {
+pub fn hash_bytes(bytes: &[u8]) -> KeyHash {
     let [high, low] = &*HALVES;
-    KeyHash { high: high.hash(units) >> 11, low: low.hash(units) >> 11 }
+    KeyHash { high: high.hash(bytes) >> 11, low: low.hash(bytes) >> 11 }
 }
 
 /// Hashes the code units of a JavaScript string.

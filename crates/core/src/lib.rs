@@ -32,6 +32,8 @@ mod rate_limiter;
 mod region;
 mod registry;
 mod reputation;
+mod security_monitor;
+mod subscribers;
 mod sync;
 mod tally;
 
@@ -48,4 +50,8 @@ pub use rate_limiter::{
 pub use registry::{Change, Entry, Registry, Snapshot};
 pub use reputation::{
     Ban, FOREVER, Reputation, ReputationConfig, ReputationOptions, ReputationRule, ReputationStats, Verdict,
+};
+pub use security_monitor::{
+    Action, Alert, EventId, HistoryEntry, HistoryQuery, MAX_EVENTS, RuleOptions, SecurityMonitor,
+    SecurityMonitorConfig, SecurityMonitorOptions, SecurityMonitorStats,
 };

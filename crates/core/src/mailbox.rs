@@ -9,6 +9,7 @@ use std::fmt;
 use parking_lot::Mutex;
 
 use crate::connection_tracker::Owner;
+use crate::security_monitor::Alert;
 
 /// Events that wait for one thread and subscription; then the oldest is dropped and counted.
 pub const MOST_WAITING: usize = 1024;
@@ -33,6 +34,8 @@ pub enum Item {
         /// Only if nothing was transferred for this many milliseconds.
         if_idle_ms: Option<u64>,
     },
+    /// A rule of a security monitor was met.
+    SecurityAlert(std::sync::Arc<Alert>),
     /// The number of open connections fell to zero.
     Drained,
     /// The test clock was moved.
@@ -42,7 +45,7 @@ pub enum Item {
 impl Item {
     /// Events may be dropped when a thread does not keep up; what keeps a promise may not.
     const fn may_be_dropped(&self) -> bool {
-        matches!(self, Self::RegistryChange { .. })
+        matches!(self, Self::RegistryChange { .. } | Self::SecurityAlert(_))
     }
 }
 

@@ -18,5 +18,5 @@ pub use decision::{Decision, Receipt};
 pub use limiter::{RateLimiter, RateLimiterStats};
 pub use options::{AlgorithmKind, LimitOptions, MAX_LIMITS, Overflow, RateLimiterConfig, RateLimiterOptions};
 pub use quota::Quota;
-pub(crate) use quota::{MAX_DURATION_MS, MAX_SAFE_INTEGER};
+pub(crate) use quota::{MAX_DURATION_MS, MAX_SAFE_INTEGER, check_range};
 pub use seat::Seat;

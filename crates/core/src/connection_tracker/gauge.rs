@@ -4,29 +4,29 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// How many of something there are, over all threads.
 #[derive(Debug)]
-pub(super) struct Gauge {
+pub(crate) struct Gauge {
     count: AtomicU64,
 }
 
 impl Gauge {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { count: AtomicU64::new(0) }
     }
 
-    pub(super) fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         // Relaxed: a number that is told; nothing is read on the strength of it.
         self.count.load(Ordering::Relaxed)
     }
 
     /// One more, unless there are `most`. Lock-free.
-    pub(super) fn try_raise(&self, most: u64) -> bool {
+    pub(crate) fn try_raise(&self, most: u64) -> bool {
         // Relaxed: the total order of one word keeps the bound.
         let raise = |count| (count < most).then_some(count + 1);
         self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, raise).is_ok()
     }
 
     /// One fewer; returns how many are left. Each raise is lowered once.
-    pub(super) fn lower(&self) -> u64 {
+    pub(crate) fn lower(&self) -> u64 {
         self.count.fetch_sub(1, Ordering::Relaxed) - 1
     }
 }

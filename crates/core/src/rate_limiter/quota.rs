@@ -104,7 +104,7 @@ impl fmt::Display for Quota {
     }
 }
 
-pub(super) fn check_range(owner: &str, option: &str, given: u64, most: u64) -> Result<()> {
+pub(crate) fn check_range(owner: &str, option: &str, given: u64, most: u64) -> Result<()> {
     if (1..=most).contains(&given) {
         return Ok(());
     }

@@ -1,0 +1,22 @@
+//! What is told when a rule is met.
+
+use std::sync::Arc;
+
+use super::detail::Detail;
+
+/// A client met a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alert {
+    /// The rule's name.
+    pub rule: Arc<str>,
+    /// The event it counts.
+    pub event: Arc<str>,
+    /// The client, as [`client_key`](crate::client_key::client_key) names it.
+    pub client: String,
+    /// What was found in the window: events, or different details. It is the rule's count, as no more are kept.
+    pub count: u64,
+    /// The detail of the event that met it.
+    pub detail: Option<Detail>,
+    /// Date of that event, UTC milliseconds.
+    pub at: u64,
+}

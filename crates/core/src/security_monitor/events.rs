@@ -1,0 +1,95 @@
+//! The events a monitor has heard of, by number.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+use super::rule::Rule;
+use crate::tally::Tally;
+use crate::{Error, Result};
+
+/// Most different events of one monitor: their names come from a program, not from its clients.
+pub const MAX_EVENTS: usize = 1024;
+
+/// An event by its number in one monitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventId(pub u32);
+
+/// One kind of event.
+#[derive(Debug)]
+pub(super) struct Event {
+    pub(super) id: EventId,
+    pub(super) name: Arc<str>,
+    /// The rules that judge it, by index.
+    pub(super) rules: Box<[usize]>,
+    /// Whether one of them looks at details.
+    pub(super) has_distinct: bool,
+    total: Tally<1>,
+}
+
+impl Event {
+    fn new(id: EventId, name: &str, rules: &[Rule]) -> Self {
+        let own: Box<[usize]> = (0..rules.len()).filter(|index| &*rules[*index].event == name).collect();
+        let has_distinct = own.iter().any(|index| rules[*index].distinct);
+        Self { id, name: name.into(), rules: own, has_distinct, total: Tally::new() }
+    }
+
+    pub(super) fn count(&self) {
+        self.total.add(0, 1);
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.total.sum(0)
+    }
+}
+
+/// All events of one monitor. A look-up by number takes no lock.
+#[derive(Debug)]
+pub(super) struct Events {
+    by_number: Box<[OnceLock<Event>]>,
+    numbers: Mutex<HashMap<Box<str>, EventId>>,
+}
+
+impl Events {
+    pub(super) fn new() -> Self {
+        let by_number = (0..MAX_EVENTS).map(|_| OnceLock::new()).collect();
+        Self { by_number, numbers: Mutex::default() }
+    }
+
+    /// The number of this event, which is new with its first mention.
+    pub(super) fn mention(&self, name: &str, rules: &[Rule]) -> Result<EventId> {
+        let mut numbers = self.numbers.lock();
+        if let Some(id) = numbers.get(name) {
+            return Ok(*id);
+        }
+        let index = numbers.len();
+        let Some(place) = self.by_number.get(index) else {
+            return Err(Error::InvalidValue {
+                what: "event",
+                given: format!("{name:?}"),
+                accepted: format!(
+                    "one of at most {MAX_EVENTS} different events; what differs by request belongs in the detail"
+                ),
+            });
+        };
+        let id = EventId(index as u32);
+        place.get_or_init(|| Event::new(id, name, rules));
+        numbers.insert(name.into(), id);
+        Ok(id)
+    }
+
+    /// The number of this event, if it was ever mentioned.
+    pub(super) fn find(&self, name: &str) -> Option<EventId> {
+        self.numbers.lock().get(name).copied()
+    }
+
+    pub(super) fn get(&self, id: EventId) -> Option<&Event> {
+        self.by_number.get(id.0 as usize)?.get()
+    }
+
+    /// All that were mentioned, in that order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Event> {
+        self.by_number.iter().map_while(OnceLock::get)
+    }
+}

@@ -1,0 +1,271 @@
+//! The monitor: events, clients, rules and history put together.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::alert::Alert;
+use super::clients::Clients;
+use super::detail::Given;
+use super::events::{Event, EventId, Events};
+use super::history::{Entry, History, HistoryEntry, HistoryQuery};
+use super::options::SecurityMonitorConfig;
+use super::rule::{Action, Rule};
+use crate::client_key::{DEFAULT_IPV6_PREFIX, client_of, parse_address};
+use crate::connection_tracker::Owner;
+use crate::instances::{Instance, OptionList};
+use crate::mailbox::{Item, Mailbox, SubscriptionId};
+use crate::subscribers::Subscribers;
+use crate::tally::Tally;
+use crate::{Error, Result};
+
+/// Counts over all threads since creation; clients and history of now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SecurityMonitorStats {
+    /// Events recorded.
+    pub recorded: u64,
+    /// Alerts raised, those that ban among them.
+    pub alerts: u64,
+    /// Events that met a rule which was silent for their client, once per rule.
+    pub muted: u64,
+    /// Bans asked for.
+    pub bans: u64,
+    /// Of them, those that nobody carried out.
+    pub bans_failed: u64,
+    /// Clients known now.
+    pub clients: u64,
+    /// Clients forgotten for newcomers.
+    pub evictions: u64,
+    /// Events in the history.
+    pub history_size: u64,
+    /// Events no longer in it.
+    pub history_forgotten: u64,
+}
+
+/// Events of all threads, counted per client and judged by rules.
+///
+/// A rule with count N is met by exactly one event of a client: the N-th within its window, whichever threads recorded
+/// them. To record takes no lock that all threads share: that of the client's bucket, and that of one slot of the history.
+pub struct SecurityMonitor {
+    name: String,
+    created_with: OptionList,
+    config: SecurityMonitorConfig,
+    events: Events,
+    clients: Clients,
+    history: History,
+    subscribers: Subscribers,
+    tally: Tally<4>,
+    closed: AtomicBool,
+}
+
+const ALERTS: usize = 0;
+const MUTED: usize = 1;
+const BANS: usize = 2;
+const BANS_FAILED: usize = 3;
+
+impl SecurityMonitor {
+    /// A monitor to which nothing has happened.
+    #[must_use]
+    pub fn new(name: &str, config: SecurityMonitorConfig) -> Self {
+        Self {
+            name: name.to_owned(),
+            created_with: config.list(),
+            events: Events::new(),
+            clients: Clients::new(config.options.max_clients),
+            // Validated to what every machine counts.
+            history: History::new(config.options.history as usize),
+            subscribers: Subscribers::default(),
+            tally: Tally::new(),
+            closed: AtomicBool::new(false),
+            config,
+        }
+    }
+
+    /// The number under which an event of this name is recorded.
+    pub fn event(&self, name: &str) -> Result<EventId> {
+        self.check_open()?;
+        self.events.mention(name, &self.config.rules)
+    }
+
+    /// Records an event of a client, and acts on the rules that it meets. `at` is the time in nanoseconds and the date
+    /// in UTC milliseconds. `ban` is asked, without any lock held and before anybody is told, to ban the client of an
+    /// alert in the reputation of this name; false says that it did not.
+    pub fn record(
+        &self,
+        event: EventId,
+        ip: &str,
+        detail: Option<&str>,
+        at: (u64, u64),
+        ban: impl Fn(&str, &Alert) -> bool,
+    ) -> Result<()> {
+        self.check_open()?;
+        let event = self.known_event(event)?;
+        let client = client_named(ip)?;
+        let detail = detail.map(Given::cut);
+        let (now, utc_ms) = at;
+        event.count();
+        let rules = &self.config.rules;
+        let hash = detail.filter(|_| event.has_distinct).map(Given::hash);
+        let verdicts = self.clients.with(client, now, |client| client.record(event, hash, rules, now));
+        self.history.add(Entry { event: event.id, client, detail: detail.map(Into::into), at: utc_ms });
+        if verdicts.muted > 0 {
+            self.tally.add(MUTED, verdicts.muted);
+        }
+        for index in verdicts.alerts {
+            let rule = &rules[index];
+            self.act(rule, alert(rule, client, detail, utc_ms), &ban);
+        }
+        Ok(())
+    }
+
+    /// What is still known of what happened, the newest first, and how much is not.
+    pub fn history(&self, query: HistoryQuery<'_>) -> Result<(Vec<HistoryEntry>, u64)> {
+        self.check_open()?;
+        let client = query.ip.map(client_named).transpose()?;
+        let event = query.event.map(|name| self.events.find(name));
+        let wanted = |entry: &Entry| {
+            client.is_none_or(|client| client == entry.client)
+                && event.is_none_or(|event| event == Some(entry.event))
+        };
+        let found = self.history.newest(wanted, query.limit.unwrap_or(usize::MAX));
+        let entries = found.into_iter().filter_map(|(sequence, entry)| self.describe(sequence, entry));
+        Ok((entries.collect(), self.history.kept_and_forgotten().1))
+    }
+
+    /// Totals of the events that were recorded, in the order of their first mention.
+    pub fn counts(&self) -> Result<Vec<(Arc<str>, u64)>> {
+        self.check_open()?;
+        let totals = self.events.iter().map(|event| (Arc::clone(&event.name), event.total()));
+        Ok(totals.filter(|(_, total)| *total > 0).collect())
+    }
+
+    /// Totals of one client's events since it was first seen, or seen again after it was forgotten.
+    pub fn counts_for(&self, ip: &str) -> Result<Vec<(Arc<str>, u64)>> {
+        self.check_open()?;
+        let counts = self.clients.existing(client_named(ip)?, |client| client.counts().to_vec());
+        let counts = counts.unwrap_or_default().into_iter();
+        Ok(counts.filter_map(|(id, count)| Some((Arc::clone(&self.events.get(id)?.name), count))).collect())
+    }
+
+    /// The clients with the most events, and how many each has; of equals the lower address. One pass over all clients.
+    pub fn top(&self, limit: usize) -> Result<Vec<(String, u64)>> {
+        self.check_open()?;
+        Ok(self.clients.top(limit).into_iter().map(|(client, count)| (client.to_string(), count)).collect())
+    }
+
+    /// Sums over all threads.
+    pub fn stats(&self) -> Result<SecurityMonitorStats> {
+        self.check_open()?;
+        let (history_size, history_forgotten) = self.history.kept_and_forgotten();
+        Ok(SecurityMonitorStats {
+            recorded: self.events.iter().map(Event::total).sum(),
+            alerts: self.tally.sum(ALERTS),
+            muted: self.tally.sum(MUTED),
+            bans: self.tally.sum(BANS),
+            bans_failed: self.tally.sum(BANS_FAILED),
+            clients: self.clients.count(),
+            evictions: self.clients.evictions(),
+            history_size,
+            history_forgotten,
+        })
+    }
+
+    /// Tells a thread of every alert from now on.
+    pub fn subscribe(&self, mailbox: Arc<Mailbox>, subscription: SubscriptionId) -> Result<()> {
+        self.check_open()?;
+        self.subscribers.add(mailbox, subscription);
+        Ok(())
+    }
+
+    /// Ends one subscription of a thread.
+    pub fn unsubscribe(&self, owner: Owner, subscription: SubscriptionId) {
+        self.subscribers.remove(owner, subscription);
+    }
+
+    /// Ends every subscription of a thread that ended.
+    pub fn release_owner(&self, owner: Owner) {
+        self.subscribers.remove_owner(owner);
+    }
+
+    /// The clock was set back, by hand, in a test: what was later happened now, and no rule is silent for longer than
+    /// its `mute`.
+    pub fn clock_was_set_back(&self, now: u64) {
+        self.clients.clock_was_set_back(&self.config.rules, now);
+    }
+
+    fn act(&self, rule: &Rule, alert: Alert, ban: impl Fn(&str, &Alert) -> bool) {
+        self.tally.add(ALERTS, 1);
+        if let (Action::Ban, Some(reputation)) = (rule.action, &self.config.options.reputation) {
+            self.tally.add(BANS, 1);
+            if !ban(reputation, &alert) {
+                self.tally.add(BANS_FAILED, 1);
+            }
+        }
+        self.subscribers.tell(&Item::SecurityAlert(Arc::new(alert)));
+    }
+
+    fn describe(&self, sequence: u64, entry: Entry) -> Option<HistoryEntry> {
+        let event = Arc::clone(&self.events.get(entry.event)?.name);
+        let Entry { client, detail, at, .. } = entry;
+        Some(HistoryEntry { sequence, event, client: client.to_string(), detail, at })
+    }
+
+    fn known_event(&self, id: EventId) -> Result<&Event> {
+        self.events.get(id).ok_or_else(|| Error::InvalidValue {
+            what: "event",
+            given: format!("number {}", id.0),
+            accepted: "a number that this monitor gave".to_owned(),
+        })
+    }
+
+    fn check_open(&self) -> Result<()> {
+        // Relaxed: a call that races with `destroy` may still be answered.
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Error::Closed { name: self.name.clone() });
+        }
+        Ok(())
+    }
+}
+
+fn client_named(ip: &str) -> Result<IpAddr> {
+    parse_address(ip).map(|address| client_of(address, DEFAULT_IPV6_PREFIX))
+}
+
+fn alert(rule: &Rule, client: IpAddr, detail: Option<Given<'_>>, at: u64) -> Alert {
+    Alert {
+        rule: Arc::clone(&rule.name),
+        event: Arc::clone(&rule.event),
+        client: client.to_string(),
+        count: rule.count as u64,
+        detail: detail.map(Into::into),
+        at,
+    }
+}
+
+impl Instance for SecurityMonitor {
+    const KIND: &'static str = "SecurityMonitor";
+    type Config = SecurityMonitorConfig;
+
+    fn create(name: &str, config: SecurityMonitorConfig) -> Self {
+        Self::new(name, config)
+    }
+
+    fn created_with(&self) -> &OptionList {
+        &self.created_with
+    }
+
+    fn list_options(config: &SecurityMonitorConfig) -> OptionList {
+        config.list()
+    }
+
+    fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for SecurityMonitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecurityMonitor").field("name", &self.name).finish_non_exhaustive()
+    }
+}

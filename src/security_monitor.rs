@@ -1,0 +1,293 @@
+//! `SecurityMonitor`: a raw call to record, `#[napi]` for the rest.
+
+use std::sync::{Arc, LazyLock};
+
+use napi::bindgen_prelude::{Env, Result};
+use napi::sys;
+use napi_derive::napi;
+use sluice_core::clock;
+use sluice_core::{
+    Action, Alert, EventId, HistoryEntry, HistoryQuery, Instances, Owner, RuleOptions, SecurityMonitor,
+    SecurityMonitorConfig, SecurityMonitorOptions,
+};
+
+use crate::raw::{Call, Exports};
+use crate::{error, reputation, thread};
+
+static MONITORS: LazyLock<Instances<SecurityMonitor>> = LazyLock::new(Instances::new);
+
+/// More bytes than an address has, in whatever notation.
+const ADDRESS_BYTES: usize = 256;
+
+/// More bytes than are kept of a detail, so that the core sees which are longer.
+const DETAIL_BYTES: usize = 264;
+
+/// Ends every subscription of a thread that ended.
+pub(crate) fn release_owner(owner: Owner) {
+    for monitor in MONITORS.all() {
+        monitor.release_owner(owner);
+    }
+}
+
+/// A test set the clock back.
+pub(crate) fn clock_was_set_back(now: u64) {
+    for monitor in MONITORS.all() {
+        monitor.clock_was_set_back(now);
+    }
+}
+
+/// Bans the client of an alert in the reputation of this name; false when it is not banned after that: there is no
+/// such reputation, or its lists allow the client.
+fn ban(reputation: &str, alert: &Alert) -> bool {
+    let banned = reputation::find(reputation)
+        .map(|reputation| reputation.ban_automatically(&alert.client, &alert.rule, clock::now()));
+    banned.is_some_and(|verdict| verdict.is_ok_and(|verdict| verdict.banned))
+}
+
+/// A rule as `lib/security-monitor.js` normalises it.
+#[napi(object)]
+pub struct NativeRule {
+    pub name: String,
+    pub event: String,
+    pub count: f64,
+    pub window_ms: f64,
+    pub distinct: bool,
+    pub mute_ms: Option<f64>,
+    pub bans: bool,
+}
+
+/// Options as `lib/security-monitor.js` normalises them.
+#[napi(object)]
+pub struct NativeSecurityMonitorOptions {
+    pub history: f64,
+    pub rules: Vec<NativeRule>,
+    pub reputation: Option<String>,
+    pub max_clients: f64,
+}
+
+impl From<NativeRule> for RuleOptions {
+    fn from(rule: NativeRule) -> Self {
+        Self {
+            name: rule.name,
+            event: rule.event,
+            count: rule.count as u64,
+            window_ms: rule.window_ms as u64,
+            distinct: rule.distinct,
+            mute_ms: rule.mute_ms.map(|mute| mute as u64),
+            action: if rule.bans { Action::Ban } else { Action::Alert },
+        }
+    }
+}
+
+impl TryFrom<NativeSecurityMonitorOptions> for SecurityMonitorConfig {
+    type Error = sluice_core::Error;
+
+    fn try_from(options: NativeSecurityMonitorOptions) -> sluice_core::Result<Self> {
+        SecurityMonitorOptions {
+            history: options.history as u64,
+            rules: options.rules.into_iter().map(Into::into).collect(),
+            reputation: options.reputation,
+            max_clients: options.max_clients as u64,
+        }
+        .try_into()
+    }
+}
+
+/// An alert, as a delivery carries it.
+#[napi(object)]
+pub struct NativeAlert {
+    pub rule: String,
+    pub event: String,
+    pub client: String,
+    pub count: f64,
+    pub detail: Option<String>,
+    pub detail_cut: bool,
+    pub at: f64,
+}
+
+impl From<&Alert> for NativeAlert {
+    fn from(alert: &Alert) -> Self {
+        Self {
+            rule: alert.rule.to_string(),
+            event: alert.event.to_string(),
+            client: alert.client.clone(),
+            count: alert.count as f64,
+            detail: alert.detail.as_ref().map(|detail| detail.text.to_string()),
+            detail_cut: alert.detail.as_ref().is_some_and(|detail| detail.is_cut),
+            at: alert.at as f64,
+        }
+    }
+}
+
+#[napi(object)]
+pub struct NativeHistoryEntry {
+    pub sequence: f64,
+    pub event: String,
+    pub client: String,
+    pub detail: Option<String>,
+    pub detail_cut: bool,
+    pub at: f64,
+}
+
+impl From<HistoryEntry> for NativeHistoryEntry {
+    fn from(entry: HistoryEntry) -> Self {
+        Self {
+            sequence: entry.sequence as f64,
+            event: entry.event.to_string(),
+            client: entry.client,
+            detail_cut: entry.detail.as_ref().is_some_and(|detail| detail.is_cut),
+            detail: entry.detail.map(|detail| detail.text.into()),
+            at: entry.at as f64,
+        }
+    }
+}
+
+/// The newest first, and how many events are no longer there.
+#[napi(object)]
+pub struct NativeHistory {
+    pub entries: Vec<NativeHistoryEntry>,
+    pub forgotten: f64,
+}
+
+/// How many of what: events, or events of a client.
+#[napi(object)]
+pub struct NativeCount {
+    pub of: String,
+    pub count: f64,
+}
+
+/// Sums over all threads.
+#[napi(object)]
+pub struct NativeSecurityMonitorStats {
+    pub recorded: f64,
+    pub alerts: f64,
+    pub muted: f64,
+    pub bans: f64,
+    pub bans_failed: f64,
+    pub clients: f64,
+    pub evictions: f64,
+    pub history_size: f64,
+    pub history_forgotten: f64,
+}
+
+/// Attaches to a monitor or creates it; the handle is this thread's.
+#[napi]
+pub fn open_security_monitor(
+    env: Env,
+    name: String,
+    options: Option<NativeSecurityMonitorOptions>,
+) -> Result<u32> {
+    let config = error::check(&env, options.map(SecurityMonitorConfig::try_from).transpose())?;
+    let monitor = error::check(&env, MONITORS.open(&name, config))?;
+    Ok(thread::current()?.monitors.borrow_mut().hold(monitor))
+}
+
+/// One JavaScript object less that stands for the monitor.
+#[napi]
+pub fn release_security_monitor(handle: u32) -> Result<()> {
+    thread::current()?.monitors.borrow_mut().release(handle);
+    Ok(())
+}
+
+#[napi]
+pub fn destroy_security_monitor(name: String) -> bool {
+    MONITORS.destroy(&name)
+}
+
+/// The number by which `recordEvent` knows an event of this monitor.
+#[napi]
+pub fn security_event(env: Env, handle: u32, name: String) -> Result<u32> {
+    Ok(error::check(&env, monitor(handle)?.event(&name))?.0)
+}
+
+#[napi]
+pub fn security_history(
+    env: Env,
+    handle: u32,
+    ip: Option<String>,
+    event: Option<String>,
+    limit: Option<f64>,
+) -> Result<NativeHistory> {
+    let limit = limit.map(|limit| limit as usize);
+    let query = HistoryQuery { ip: ip.as_deref(), event: event.as_deref(), limit };
+    let (entries, forgotten) = error::check(&env, monitor(handle)?.history(query))?;
+    Ok(NativeHistory { entries: entries.into_iter().map(Into::into).collect(), forgotten: forgotten as f64 })
+}
+
+#[napi]
+pub fn security_counts(env: Env, handle: u32) -> Result<Vec<NativeCount>> {
+    counts(error::check(&env, monitor(handle)?.counts())?)
+}
+
+#[napi]
+pub fn security_counts_for(env: Env, handle: u32, ip: String) -> Result<Vec<NativeCount>> {
+    counts(error::check(&env, monitor(handle)?.counts_for(&ip))?)
+}
+
+#[napi]
+pub fn security_top(env: Env, handle: u32, limit: f64) -> Result<Vec<NativeCount>> {
+    counts(error::check(&env, monitor(handle)?.top(limit as usize))?)
+}
+
+#[napi]
+pub fn security_monitor_stats(env: Env, handle: u32) -> Result<NativeSecurityMonitorStats> {
+    let stats = error::check(&env, monitor(handle)?.stats())?;
+    Ok(NativeSecurityMonitorStats {
+        recorded: stats.recorded as f64,
+        alerts: stats.alerts as f64,
+        muted: stats.muted as f64,
+        bans: stats.bans as f64,
+        bans_failed: stats.bans_failed as f64,
+        clients: stats.clients as f64,
+        evictions: stats.evictions as f64,
+        history_size: stats.history_size as f64,
+        history_forgotten: stats.history_forgotten as f64,
+    })
+}
+
+/// Tells this thread of every alert from now on, under this number.
+#[napi]
+pub fn security_monitor_subscribe(env: Env, handle: u32, subscription: u32) -> Result<()> {
+    let mailbox = Arc::clone(&thread::port_of(&env)?.mailbox);
+    error::check(&env, monitor(handle)?.subscribe(mailbox, subscription))
+}
+
+#[napi]
+pub fn security_monitor_unsubscribe(handle: u32, subscription: u32) -> Result<()> {
+    monitor(handle)?.unsubscribe(thread::current()?.owner, subscription);
+    Ok(())
+}
+
+fn counts<T: ToString>(counts: Vec<(T, u64)>) -> Result<Vec<NativeCount>> {
+    Ok(counts
+        .into_iter()
+        .map(|(of, count)| NativeCount { of: of.to_string(), count: count as f64 })
+        .collect())
+}
+
+fn monitor(handle: u32) -> Result<Arc<SecurityMonitor>> {
+    thread::current()?.monitors.borrow().get(handle).cloned()
+}
+
+pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("recordEvent", record)
+}
+
+/// `recordEvent(handle, event, ip, detail | undefined)`, with the event's number.
+unsafe extern "C" fn record(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<4>::answer(env, info, |call| {
+        let event = EventId(call.u32(1)?);
+        let (mut address, mut detail) = ([0; ADDRESS_BYTES], [0; DETAIL_BYTES]);
+        let ip = call.text_start(2, &mut address);
+        let ip = ip.ok_or_else(|| error::invalid_address(call.env, call.args[2]))?;
+        let detail = call.text_start(3, &mut detail);
+        if detail.is_none() && !call.is_undefined(3)? {
+            return Err(error::invalid_detail(call.env, call.args[3]));
+        }
+        let at = (clock::now(), clock::utc_ms());
+        let recorded =
+            call.on(&call.port.thread().monitors, |monitor| monitor.record(event, ip, detail, at, ban))?;
+        call.check(recorded)?;
+        call.undefined()
+    })
+}
