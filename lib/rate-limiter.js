@@ -6,7 +6,7 @@ const { checkName, parseDuration } = require('./options');
 const { nativeOptions, replacementOptions } = require('./rate-limiter-options');
 
 // Where numbers lie. Native code leaves a decision and its receipt in the first ones.
-const [LIMIT, REMAINING, RESET_AFTER, RETRY_AFTER, MORE_AFTER, WOULD_REFUSE, GENERATION, POLICY, RECEIPT] =
+const [LIMIT, REMAINING, RESET_AFTER, RETRY_AFTER, WOULD_REFUSE, POLICY, MORE_AFTER, GENERATION, RECEIPT] =
   numbers.keys();
 // What calls per request are given beside their arguments, which cost more.
 const [HANDLE, COST, HASH_HIGH, HASH_LOW] = [16, 17, 18, 19];
@@ -56,7 +56,7 @@ class RateLimiter {
 
   consume(key, cost = 1) {
     numbers[HANDLE] = this.#handle;
-    return decision(this.#policyNames, native.consume(key, cost));
+    return decision(this.#policyNames, cost === 1 ? native.consumeOne(key) : native.consume(key, cost));
   }
 
   async consumeAsync(key, cost = 1) {
@@ -132,8 +132,8 @@ class RateLimiter {
     numbers[HANDLE] = this.#handle;
     const allowed =
       limit === undefined
-        ? native.consume(key, cost)
-        : native.consumeWithLimit(this.#handle, key, cost, limit);
+        ? native.decide(key, cost)
+        : native.decideByLimit(this.#handle, key, cost, limit);
     const told = decision(this.#policyNames, allowed);
     told.moreAfterMs = numbers[MORE_AFTER];
     if (numbers[GENERATION] !== this.#generation) this.#policies = undefined;

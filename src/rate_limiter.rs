@@ -202,10 +202,12 @@ pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("tryConsumeOne", try_consume_one)?;
     exports.function("tryConsume", try_consume)?;
     exports.function("tryConsumeHashed", try_consume_hashed)?;
+    exports.function("consumeOne", consume_one)?;
     exports.function("consume", consume)?;
     exports.function("consumeHashed", consume_hashed)?;
     exports.function("consumeMany", consume_many)?;
-    exports.function("consumeWithLimit", consume_with_limit)?;
+    exports.function("decide", decide)?;
+    exports.function("decideByLimit", decide_by_limit)?;
     exports.function("peek", peek)?;
     exports.function("peekHashed", peek_hashed)?;
     exports.function("hashKey", hash_key)?;
@@ -225,6 +227,7 @@ fn with_limiter<const N: usize, R>(
 }
 
 // Where numbers lie that pass beside the arguments; `lib/rate-limiter.js` counts in this order.
+const MORE_AFTER: usize = 6;
 const RECEIPT_AT: usize = 8;
 const RECEIPT_LIMIT: usize = 9;
 const RECEIPT_SETTLES: usize = 10;
@@ -257,7 +260,8 @@ fn cost<const N: usize>(call: &Call<'_, N>) -> u64 {
     call.port.left(COST) as u64
 }
 
-/// Leaves the decision among the numbers.
+/// Leaves the decision among the numbers: what every caller is told.
+#[inline]
 fn tell<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<sys::napi_value> {
     let ms = |nanos| clock::ceil_ms(nanos) as f64;
     call.port.leave(
@@ -267,16 +271,27 @@ fn tell<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<sys::
             decision.remaining as f64,
             ms(decision.reset_after),
             decision.retry_after.map_or(f64::INFINITY, ms),
-            ms(decision.more_after),
             decision.would_refuse.map_or(-1.0, |refused| f64::from(u8::from(refused))),
-            decision.generation as f64,
             decision.policy as f64,
-            decision.receipt.at as f64,
-            decision.receipt.limit as f64,
         ],
     );
-    call.port.leave(RECEIPT_SETTLES, decision.receipt.settles.map(|settles| settles as f64));
     call.boolean(decision.allowed)
+}
+
+/// As [`tell`], and what only middleware asks for.
+fn tell_all<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<sys::napi_value> {
+    let receipt = &decision.receipt;
+    call.port.leave(
+        MORE_AFTER,
+        [
+            clock::ceil_ms(decision.more_after) as f64,
+            decision.generation as f64,
+            receipt.at as f64,
+            receipt.limit as f64,
+        ],
+    );
+    call.port.leave(RECEIPT_SETTLES, receipt.settles.map(|settles| settles as f64));
+    tell(call, decision)
 }
 
 /// The receipt that JavaScript left. Doubles count today's nanoseconds in steps of 256, which is the error of
@@ -317,7 +332,25 @@ unsafe extern "C" fn try_consume_hashed(
     })
 }
 
-/// `consume(key, cost)`: as `tryConsume`, and the decision among the numbers.
+/// `consumeOne(key)`: as `tryConsumeOne`, and the decision among the numbers.
+unsafe extern "C" fn consume_one(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let key = call.key(0)?;
+        let decision = with_seat(call, |seat| seat.consume(key, 1, clock::now()))?;
+        tell(call, &decision)
+    })
+}
+
+/// `decide(key, cost)`: as `consume`, and what middleware asks for besides.
+unsafe extern "C" fn decide(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<2>::answer(env, info, |call| {
+        let (key, cost) = (call.key(0)?, call.cost(1)?);
+        let decision = with_seat(call, |seat| seat.consume(key, cost, clock::now()))?;
+        tell_all(call, &decision)
+    })
+}
+
+/// `consume(key, cost)`: as `consumeOne`.
 unsafe extern "C" fn consume(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
         let (key, cost) = (call.key(0)?, call.cost(1)?);
@@ -355,16 +388,13 @@ unsafe extern "C" fn consume_many(env: sys::napi_env, info: sys::napi_callback_i
     })
 }
 
-/// `consumeWithLimit(handle, key, cost, limit)`: as `consume`, by another limit for this call.
-unsafe extern "C" fn consume_with_limit(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
+/// `decideByLimit(handle, key, cost, limit)`: as `decide`, by another limit for this call.
+unsafe extern "C" fn decide_by_limit(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<4>::answer(env, info, |call| {
         let (key, cost, limit) = (call.key(1)?, call.cost(2)?, call.f64(3)? as u64);
         let decide = |limiter: &RateLimiter| limiter.consume_with_limit(key, cost, limit, clock::now());
         let decision = with_limiter(call, decide)?;
-        tell(call, &decision)
+        tell_all(call, &decision)
     })
 }
 

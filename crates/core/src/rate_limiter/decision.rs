@@ -44,6 +44,7 @@ pub struct Receipt {
 }
 
 /// The outcome of one charge, before it is told to anybody.
+#[derive(Default)]
 pub(super) struct Charge<W> {
     /// What refuses longest, and for how long.
     pub(super) refused: Option<(usize, Refused)>,
@@ -52,19 +53,24 @@ pub(super) struct Charge<W> {
     now: u64,
 }
 
-/// Charges all limits of a client or none.
+/// Charges all limits of a client or none. What came of it is left in `charge`, where it stays in registers.
+#[inline]
 pub(super) fn charge<W: Words>(
     rules: &[Rule],
     client: &Client<W>,
     cost: u64,
     now: u64,
-) -> Step<W, Charge<W>> {
+    charge: &mut Charge<W>,
+) -> Step<W, ()> {
     match judge(rules, client, cost, now) {
         Ok(words) => {
-            let client = Client { words, ..*client };
-            Step::Write(words, Charge { refused: None, client, now })
+            *charge = Charge { refused: None, client: Client { words, ..*client }, now };
+            Step::Write(words, ())
         }
-        Err(refused) => Step::Keep(Charge { refused: Some(refused), client: *client, now }),
+        Err(refused) => {
+            *charge = Charge { refused: Some(refused), client: *client, now };
+            Step::Keep(())
+        }
     }
 }
 
@@ -117,6 +123,7 @@ fn tightest(rules: &[Rule], words: &[u64], now: u64) -> usize {
 }
 
 impl<W: Words> Charge<W> {
+    #[inline(always)]
     pub(super) fn describe(&self, config: &RateLimiterConfig) -> Decision {
         let Self { refused, client, now } = self;
         let (now, rules, words) = (*now, &config.rules, client.words.as_ref());

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::algorithm::ChargedAt;
 use super::cell::{Several, Single, Step, Words};
-use super::decision::{self, Decision, Receipt, admit};
+use super::decision::{self, Charge, Decision, Receipt, admit};
 use super::options::{Overflow, RateLimiterConfig, RateLimiterOptions, Rule};
 use super::phase::{AtomicPhase, Phase};
 use super::quota::MAX_SAFE_INTEGER;
@@ -165,6 +165,7 @@ impl RateLimiter {
         count(refused, in_force.config, counts)
     }
 
+    #[inline(always)]
     pub(super) fn consume_by(
         &self,
         in_force: InForce<'_>,
@@ -176,10 +177,10 @@ impl RateLimiter {
         let config = in_force.config;
         let rules = &config.rules;
         let decision = with_table!(self.clients, table => {
-            let decide = |client: &Client<_>, now| decision::charge(rules, client, cost, now);
-            table
-                .update(key, now, |words, now| lifetime(rules, words, now), decide)
-                .map(|charge| charge.describe(config))
+            let mut charge = Charge::default();
+            let decide = |client: &Client<_>, now| decision::charge(rules, client, cost, now, &mut charge);
+            let charged = table.update(key, now, |words, now| lifetime(rules, words, now), decide);
+            charged.map(|()| charge.describe(config))
         });
         self.settle(in_force.phase, key, now);
         let decision = decision

@@ -100,7 +100,8 @@ impl Seat {
         Ok(self.limiter.try_consume_by(self.in_force(), &*self.counts, key, cost, now))
     }
 
-    /// As [`RateLimiter::consume`].
+    /// As [`RateLimiter::consume`]. Inlined, so that what of the decision is not told is not computed.
+    #[inline(always)]
     pub fn consume(&mut self, key: KeyHash, cost: u64, now: u64) -> Result<Decision> {
         check_cost(cost)?;
         self.keep_up()?;
