@@ -21,6 +21,7 @@
 #![warn(missing_docs)]
 
 pub mod cidr;
+mod circuit_breaker;
 pub mod client_key;
 pub mod clock;
 mod connection_tracker;
@@ -33,6 +34,10 @@ mod registry;
 mod sync;
 mod tally;
 
+pub use circuit_breaker::{
+    Answer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerOptions, CircuitBreakerStats, CircuitChange,
+    CircuitState, CircuitStats, Counts, Outcome, Refused, Request, Ticket, WindowOptions,
+};
 pub use connection_tracker::{
     Connection, ConnectionOptions, ConnectionTracker, ConnectionTrackerConfig, ConnectionTrackerOptions,
     ConnectionTrackerStats, Opened, Owner, Refusal,
