@@ -8,6 +8,7 @@
  *   if (!limiter.tryConsume(clientKey)) refuse();
  */
 
+const { CircuitBreaker } = require('./lib/circuit-breaker');
 const { clientKey } = require('./lib/client-key');
 const { ConnectionTracker } = require('./lib/connection-tracker');
 const { SluiceError } = require('./lib/errors');
@@ -15,4 +16,12 @@ const { listen } = require('./lib/listen');
 const { RateLimiter } = require('./lib/rate-limiter');
 const { Registry } = require('./lib/registry');
 
-module.exports = { ConnectionTracker, RateLimiter, Registry, SluiceError, clientKey, listen };
+module.exports = {
+  CircuitBreaker,
+  ConnectionTracker,
+  RateLimiter,
+  Registry,
+  SluiceError,
+  clientKey,
+  listen,
+};

@@ -74,10 +74,11 @@ impl CountWindow {
 
     /// Empties it; reports under other tags find no way in. One caller at a time.
     pub(super) fn reset(&self, tag: Tag) {
+        // Swaps: they come after the last report of before, or that finds the new tag.
         for block in &self.blocks {
-            block.store(Block::empty(tag).0, Ordering::Release);
+            block.swap(Block::empty(tag).0, Ordering::AcqRel);
         }
-        self.cursor.store(Cursor::new(tag, 0).0, Ordering::Release);
+        self.cursor.swap(Cursor::new(tag, 0).0, Ordering::AcqRel);
     }
 
     /// The block that is written to, and its lap.

@@ -5,7 +5,7 @@ use super::window::Tag;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Slices of a window: it forgets by tenths of its length.
-pub(super) const SLICES: u64 = 10;
+const SLICES: u64 = 10;
 
 /// Counts of the current slice of time and the nine before it.
 ///
@@ -32,15 +32,19 @@ struct Slice {
 
 impl TimeWindow {
     pub(super) fn new(nanos: u64, tag: Tag) -> Self {
+        Self::of_slices(SLICES, nanos, tag)
+    }
+
+    fn of_slices(slices: u64, nanos: u64, tag: Tag) -> Self {
         let count = || AtomicU64::new(Count::none(tag).0);
         let slice = |_: u64| Slice { calls: count(), failures: count(), slow: count() };
-        Self { length: nanos.div_ceil(SLICES), slices: (0..SLICES).map(slice).collect() }
+        Self { length: nanos.div_ceil(slices), slices: (0..slices).map(slice).collect() }
     }
 
     /// Counts a call; what the window holds then. `None` when it was emptied under another tag.
     pub(super) fn record(&self, tag: Tag, outcome: Outcome, now: u64) -> Option<Counts> {
         let time = now / self.length;
-        let slice = &self.slices[(time % SLICES) as usize];
+        let slice = &self.slices[(time % self.slices.len() as u64) as usize];
         let counted = raise(&slice.calls, tag, time)
             && (!outcome.failed || raise(&slice.failures, tag, time))
             && (!outcome.slow || raise(&slice.slow, tag, time));
@@ -49,13 +53,13 @@ impl TimeWindow {
 
     /// What the window holds at a time.
     pub(super) fn counts(&self, tag: Tag, now: u64) -> Counts {
-        let newest = now / self.length;
+        let (newest, slices) = (now / self.length, self.slices.len() as u64);
         let mut counts = Counts::default();
         for slice in &*self.slices {
             // In this order: see the type.
-            counts.failures += read(&slice.failures, tag, newest);
-            counts.slow += read(&slice.slow, tag, newest);
-            counts.calls += read(&slice.calls, tag, newest);
+            counts.failures += read(&slice.failures, tag, newest, slices);
+            counts.slow += read(&slice.slow, tag, newest, slices);
+            counts.calls += read(&slice.calls, tag, newest, slices);
         }
         counts
     }
@@ -64,7 +68,8 @@ impl TimeWindow {
     pub(super) fn reset(&self, tag: Tag) {
         for Slice { calls, failures, slow } in &*self.slices {
             for count in [calls, failures, slow] {
-                count.store(Count::none(tag).0, Ordering::Release);
+                // A swap: it comes after the last report of before, or that finds the new tag.
+                count.swap(Count::none(tag).0, Ordering::AcqRel);
             }
         }
     }
@@ -78,8 +83,8 @@ fn raise(word: &AtomicU64, tag: Tag, time: u64) -> bool {
     word.fetch_update(Ordering::AcqRel, Ordering::Acquire, raise).is_ok()
 }
 
-fn read(word: &AtomicU64, tag: Tag, newest: u64) -> u64 {
-    Count(word.load(Ordering::Acquire)).within(tag, newest)
+fn read(word: &AtomicU64, tag: Tag, newest: u64, slices: u64) -> u64 {
+    Count(word.load(Ordering::Acquire)).within(tag, newest, slices)
 }
 
 /// A count (22 bits), of a slice of time (32) and under a tag (10).
@@ -118,11 +123,11 @@ impl Count {
         }
     }
 
-    /// The count, if it is of the window that ends with the slice `newest`.
-    fn within(self, tag: Tag, newest: u64) -> u64 {
+    /// The count, if it is of the window of so many slices that ends with `newest`.
+    fn within(self, tag: Tag, newest: u64, slices: u64) -> u64 {
         let age = self.age(newest);
         // A slice that began while this clock was read is in the window as well.
-        let is_in = !(SLICES..=TIMES - SLICES).contains(&age);
+        let is_in = !(slices..=TIMES - slices).contains(&age);
         if self.is_under(tag) && is_in { self.count() } else { 0 }
     }
 
@@ -223,7 +228,7 @@ mod models {
     #[test]
     fn a_new_slice_begins_once() {
         loom::model(|| {
-            let window = Arc::new(TimeWindow::new(1_000, TAG));
+            let window = Arc::new(TimeWindow::of_slices(2, 1_000, TAG));
             window.record(TAG, Outcome::FAILURE, 0);
             let reports: Vec<_> = (0..2)
                 .map(|_| {
@@ -241,7 +246,7 @@ mod models {
     #[test]
     fn no_judgement_sees_a_failure_without_its_call() {
         loom::model(|| {
-            let window = Arc::new(TimeWindow::new(1_000, TAG));
+            let window = Arc::new(TimeWindow::of_slices(2, 1_000, TAG));
             let report = {
                 let window = Arc::clone(&window);
                 thread::spawn(move || window.record(TAG, Outcome::FAILURE, 0))
@@ -253,6 +258,24 @@ mod models {
             let counts = judge.join().expect("no panic");
             assert!(counts.failures <= counts.calls);
             assert_eq!(report.join().expect("no panic"), Some(Counts { calls: 1, failures: 1, slow: 0 }));
+        });
+    }
+
+    #[test]
+    fn no_report_of_before_is_counted_after() {
+        loom::model(|| {
+            let window = Arc::new(TimeWindow::of_slices(2, 1_000, TAG));
+            let late = {
+                let window = Arc::clone(&window);
+                thread::spawn(move || window.record(TAG, Outcome::FAILURE, 0))
+            };
+            let reset = {
+                let window = Arc::clone(&window);
+                thread::spawn(move || window.reset(Tag(2)))
+            };
+            late.join().expect("no panic");
+            reset.join().expect("no panic");
+            assert_eq!(window.counts(Tag(2), 0), Counts::default());
         });
     }
 }
