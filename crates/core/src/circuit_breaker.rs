@@ -3,6 +3,7 @@
 //! What a window counts, how long a circuit stays open, who may try a half-open one and where the circuits
 //! of all peers are kept: each in a file of its own.
 
+mod answer;
 mod breaker;
 mod circuit;
 mod count_window;
@@ -18,10 +19,11 @@ mod time_window;
 mod trials;
 mod window;
 
+pub use answer::{Answer, Refused, Request};
 pub use breaker::CircuitBreaker;
-pub use circuit::{Answer, CircuitChange, Refused, Request};
 pub use options::{CircuitBreakerConfig, CircuitBreakerOptions, WindowOptions};
 pub use rates::{Counts, Outcome};
 pub use state::CircuitState;
 pub use stats::{CircuitBreakerStats, CircuitStats};
+pub use subscribers::CircuitChange;
 pub use ticket::Ticket;

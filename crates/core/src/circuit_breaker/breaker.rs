@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::circuit::{Answer, Circuit, CircuitChange, Reported, Request};
+use super::answer::{Answer, Request};
+use super::circuit::{Circuit, Reported};
 use super::options::CircuitBreakerConfig;
 use super::peers::Peers;
 use super::rates::Outcome;
 use super::state::CircuitState;
 use super::stats::{CircuitBreakerStats, CircuitStats};
-use super::subscribers::Subscribers;
+use super::subscribers::{CircuitChange, Subscribers};
 use super::ticket::Ticket;
 use crate::instances::{Instance, OptionList};
 use crate::key_hash::KeyHash;

@@ -5,51 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::answer::{Answer, Refused, Request};
 use super::opening::chance;
 use super::options::CircuitBreakerConfig;
 use super::rates::{Counts, Outcome};
 use super::state::{CircuitState, StateCell, StateWord};
 use super::stats::CircuitStats;
+use super::subscribers::CircuitChange;
 use super::ticket::Ticket;
 use super::trials::{Lease, Trials};
 use super::window::{Tag, Window};
 use crate::Owner;
-
-/// Who asks for a call to be let pass.
-#[derive(Clone, Copy, Debug)]
-pub struct Request {
-    /// The thread that makes it.
-    pub owner: Owner,
-    /// Whether the caller ends it after the breaker's `timeout`: a trial whose lease runs out has then failed.
-    pub has_deadline: bool,
-}
-
-/// Why a call may not pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// The circuit's state.
-    pub state: CircuitState,
-    /// Nanoseconds until it is worth asking again; `None` where that depends on others.
-    pub retry_after: Option<u64>,
-}
-
-/// Whether a call may pass.
-pub type Answer = std::result::Result<Ticket, Refused>;
-
-/// A circuit has another state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CircuitChange {
-    /// Whose circuit.
-    pub peer: Arc<str>,
-    /// Its state before.
-    pub from: CircuitState,
-    /// Its state now.
-    pub to: CircuitState,
-    /// Calls that led to it; none when it was changed by hand, or by time.
-    pub counts: Counts,
-    /// Nanoseconds for which it is open.
-    pub open_for: Option<u64>,
-}
 
 /// What a report did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

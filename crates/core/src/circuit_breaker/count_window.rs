@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(window.record(Tag(8), Outcome::FAILURE), Some(Counts { calls: 1, failures: 1, slow: 0 }));
     }
 
-    /// Each failure is reported by one call, and the counts of no two reports are the same until it is full.
+    /// With the other blocks counted after the swap, not before it, this fails: two reports are told the same.
     #[test]
     fn reports_of_many_threads_have_an_order() {
         const EACH: u64 = 2_000;
@@ -276,8 +276,8 @@ mod tests {
     }
 }
 
-/// Planted bugs, tried once: with load, compare, store in place of the swap of a block, the first two models
-/// fail; with the other blocks counted after the swap, the second; without the tag in a block, the third.
+/// Planted bugs, tried once: with load, compare, store in place of the swap of a block, all models fail; without
+/// the look at a block's tag, the third.
 #[cfg(all(test, sluice_loom))]
 mod models {
     use loom::sync::Arc;

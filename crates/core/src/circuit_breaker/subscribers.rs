@@ -4,9 +4,25 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::circuit::CircuitChange;
+use super::rates::Counts;
+use super::state::CircuitState;
 use crate::Owner;
 use crate::mailbox::{Item, Mailbox, SubscriptionId};
+
+/// A circuit has another state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CircuitChange {
+    /// Whose circuit.
+    pub peer: Arc<str>,
+    /// Its state before.
+    pub from: CircuitState,
+    /// Its state now.
+    pub to: CircuitState,
+    /// Calls that led to it; none when it was changed by hand, or by time.
+    pub counts: Counts,
+    /// Nanoseconds for which it is open.
+    pub open_for: Option<u64>,
+}
 
 /// Threads that listen. Changes are told one at a time, so all threads are told of them in one order; a circuit
 /// tells of its own under its lock, so that order is the one in which they were made.
