@@ -345,7 +345,8 @@ fn idle_closed_circuits_make_room_and_others_never() {
     assert_eq!((stats.evicted, stats.untracked, stats.isolated), (101, 1, 3));
 }
 
-/// With the check and the lease of a trial under the lock, but not under one hold of it, this fails.
+/// With the circuit's lock let go between the look at the places and the lease, and other threads let run there,
+/// this fails.
 #[test]
 fn threads_get_exactly_the_trials_there_are() {
     for half_open_calls in [1, 3, 10].repeat(150) {
