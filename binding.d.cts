@@ -18,8 +18,21 @@ export declare function acquireListener(address: string, port: number, backlog: 
 /** Moves the stopped clock on. */
 export declare function advanceClock(ms: number): void
 
+/** All circuits, by the names of their peers. */
+export declare function allCircuitStats(handle: number): Array<NativeCircuitStats>
+
 /** Bans a client or a range; without a duration for ever. True when it is kept. */
 export declare function banByHand(handle: number, target: string, durationMs?: number | undefined | null, reason?: string | undefined | null): boolean
+
+export declare function circuitBreakerStats(handle: number): NativeCircuitBreakerStats
+
+/** How long a call may take; none where the option was left out. */
+export declare function circuitBreakerTimeout(handle: number): number | null
+
+export declare function circuitState(handle: number, peer: string): string
+
+/** The circuit of one peer; none for a peer that is not known. */
+export declare function circuitStats(handle: number, peer: string): NativeCircuitStats | null
 
 export declare function clearRateLimiter(handle: number): void
 
@@ -37,6 +50,8 @@ export declare function connectionTrackerStats(handle: number): NativeConnection
 
 export declare function countConnectionsFor(handle: number, client: string): number
 
+export declare function destroyCircuitBreaker(name: string): boolean
+
 export declare function destroyConnectionTracker(name: string): boolean
 
 export declare function destroyRateLimiter(name: string): boolean
@@ -47,8 +62,12 @@ export declare function destroyReputation(name: string): boolean
 
 export declare function destroySecurityMonitor(name: string): boolean
 
+export declare function disableCircuit(handle: number, peer: string): void
+
 /** Whether a test has stopped the clock. */
 export declare function isClockManual(): boolean
+
+export declare function isolateCircuit(handle: number, peer: string): void
 
 export declare function listBans(handle: number): Array<NativeBan>
 
@@ -82,6 +101,63 @@ export interface NativeBan {
 export interface NativeChange {
   done: boolean
   version: number
+}
+
+/** Options as `lib/circuit-breaker-options.js` normalises them; one of the windows is given. */
+export interface NativeCircuitBreakerOptions {
+  failureRate: number
+  slowCallDurationMs?: number
+  slowCallRate: number
+  minimumCalls: number
+  windowCalls?: number
+  windowMs?: number
+  openForMs: number
+  backoff: number
+  maxOpenForMs?: number
+  jitter: number
+  halfOpenCalls: number
+  timeoutMs?: number
+  maxPeers: number
+}
+
+/** Sums over all threads, and how many circuits are in which state. */
+export interface NativeCircuitBreakerStats {
+  successes: number
+  failures: number
+  slowCalls: number
+  refused: number
+  ignored: number
+  opened: number
+  evicted: number
+  untracked: number
+  closed: number
+  open: number
+  halfOpen: number
+  isolated: number
+  disabled: number
+}
+
+/** A circuit got another state. */
+export interface NativeCircuitChange {
+  from: string
+  to: string
+  calls: number
+  failures: number
+  slowCalls: number
+  openForMs?: number
+}
+
+/** One circuit. */
+export interface NativeCircuitStats {
+  peer: string
+  state: string
+  calls: number
+  failures: number
+  slowCalls: number
+  failureRate: number
+  slowCallRate: number
+  retryAfterMs?: number
+  openings: number
 }
 
 export interface NativeConnection {
@@ -137,14 +213,15 @@ export interface NativeCount {
 /** One delivery; which fields are set depends on `kind`. */
 export interface NativeDelivery {
   subscription: number
-  /** `change`, `close`, `alert`, `drained` or `clock`. */
+  /** `change`, `circuit`, `close`, `alert`, `drained` or `clock`. */
   kind: string
   /** Events dropped just before this one. */
   missed: number
-  /** The key of a change, or the id of a connection. */
+  /** The key of a change, the peer of a circuit, or the id of a connection. */
   key?: string
   version?: number
   ifIdleMs?: number
+  circuit?: NativeCircuitChange
   alert?: NativeAlert
 }
 
@@ -298,6 +375,9 @@ export interface NativeSnapshot {
 /** A `drained` delivery follows once no connection is left. */
 export declare function notifyDrained(handle: number, subscription: number): void
 
+/** Attaches to a breaker or creates it; the handle is this thread's. */
+export declare function openCircuitBreaker(name: string, options?: NativeCircuitBreakerOptions | undefined | null): number
+
 /** Reads a list of trusted proxies; the handle is this thread's. */
 export declare function openClientAddress(trustedProxies: Array<string>, ipv6Prefix: number): number
 
@@ -358,6 +438,9 @@ export declare function registrySubscribe(handle: number, subscription: number):
 
 export declare function registryUnsubscribe(handle: number, subscription: number): void
 
+/** One JavaScript object less that stands for the breaker. */
+export declare function releaseCircuitBreaker(handle: number): void
+
 /** One JavaScript object less that stands for the list. */
 export declare function releaseClientAddress(handle: number): void
 
@@ -380,6 +463,8 @@ export declare function releaseReputation(handle: number): void
 export declare function releaseSecurityMonitor(handle: number): void
 
 export declare function reputationStats(handle: number): NativeReputationStats
+
+export declare function resetCircuit(handle: number, peer: string): void
 
 /** Lets the clock run again. */
 export declare function restoreClock(): void
@@ -410,7 +495,12 @@ export declare function setClock(ms: number): void
 
 export declare function setReputationLists(handle: number, allow: Array<string>, deny: Array<string>): void
 
+/** Tells this thread of every change from now on, under this number. */
+export declare function subscribeToCircuits(handle: number, subscription: number): void
+
 /** Everything that waits, in order. */
 export declare function takeDeliveries(): Array<NativeDelivery>
 
 export declare function unban(handle: number, target: string): boolean
+
+export declare function unsubscribeFromCircuits(handle: number, subscription: number): void

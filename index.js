@@ -8,6 +8,7 @@
  *   if (!limiter.tryConsume(clientKey)) refuse();
  */
 
+const { CircuitBreaker } = require('./lib/circuit-breaker');
 const { clientKey } = require('./lib/client-key');
 const { ConnectionTracker } = require('./lib/connection-tracker');
 const { SluiceError } = require('./lib/errors');
@@ -18,6 +19,7 @@ const { Reputation } = require('./lib/reputation');
 const { SecurityMonitor } = require('./lib/security-monitor');
 
 module.exports = {
+  CircuitBreaker,
   ConnectionTracker,
   RateLimiter,
   Registry,

@@ -7,7 +7,7 @@ import sluice from '../index.js';
 import testing from '../lib/testing.js';
 import { freshName, runInAll, startPeers } from './helpers/peer.mjs';
 
-const { ConnectionTracker, RateLimiter, Registry } = sluice;
+const { CircuitBreaker, ConnectionTracker, RateLimiter, Registry } = sluice;
 
 const attach = ({ load, state }, [kind, name, options]) => {
   state.instance = new (load()[kind])(name, options);
@@ -35,7 +35,7 @@ test('without options a limiter and a tracker attach to what is there', async (t
   assert.equal(await peer.run(({ state }) => state.instance.tryOpen('192.0.2.1')), null);
 });
 
-for (const kind of ['RateLimiter', 'ConnectionTracker']) {
+for (const kind of ['RateLimiter', 'ConnectionTracker', 'CircuitBreaker']) {
   test(`a ${kind} that nobody created cannot be attached to`, async (t) => {
     const [peer] = startPeers(t, 1);
     const notFound = {
@@ -193,12 +193,18 @@ test('kinds have names of their own', () => {
   const name = freshName();
   assert.ok(new RateLimiter(name, { limit: 1, window: 1 }));
   assert.ok(new ConnectionTracker(name, {}));
+  assert.ok(new CircuitBreaker(name, { openFor: 1 }));
   assert.ok(new Registry(name));
 });
 
 test('a name is a non-empty string of at most 128 characters', () => {
   const most = freshName().padEnd(128, 'x');
-  const options = { RateLimiter: { limit: 1, window: 1 }, ConnectionTracker: {}, Registry: undefined };
+  const options = {
+    RateLimiter: { limit: 1, window: 1 },
+    ConnectionTracker: {},
+    CircuitBreaker: { openFor: 1 },
+    Registry: undefined,
+  };
   for (const kind of Object.keys(options)) {
     assert.equal(new sluice[kind](most, options[kind]).name, most);
     for (const name of ['', `${most}x`, 7, undefined, null, {}, 'lone \ud800']) {

@@ -7,10 +7,10 @@ const { Worker } = require('node:worker_threads');
 
 /**
  * Runs `file` in `count` worker threads. Each posts `{ port }`, or whatever else it wants to tell, once it serves;
- * they share their ports, so one answer stands for all.
+ * they share their ports, so one answer stands for all. `options` are those of the threads.
  */
-async function startWorkers(file, count) {
-  const workers = Array.from({ length: count }, () => new Worker(file));
+async function startWorkers(file, count, options) {
+  const workers = Array.from({ length: count }, () => new Worker(file, options));
   const told = await Promise.all(
     workers.map(
       (worker) =>

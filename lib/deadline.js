@@ -43,6 +43,13 @@ class Deadline {
     if (!this.#ref) this.#timer.unref();
   }
 
+  /** Whether it keeps the thread alive from now on. */
+  setRef(ref) {
+    this.#ref = ref;
+    if (ref) this.#timer.ref();
+    else this.#timer.unref();
+  }
+
   cancel() {
     clearTimeout(this.#timer);
     pending.delete(this);

@@ -131,9 +131,7 @@ class RateLimiter {
   [kDecide](key, cost = 1, limit = undefined) {
     numbers[HANDLE] = this.#handle;
     const allowed =
-      limit === undefined
-        ? native.decide(key, cost)
-        : native.decideByLimit(this.#handle, key, cost, limit);
+      limit === undefined ? native.decide(key, cost) : native.decideByLimit(this.#handle, key, cost, limit);
     const told = decision(this.#policyNames, allowed);
     told.moreAfterMs = numbers[MORE_AFTER];
     if (numbers[GENERATION] !== this.#generation) this.#policies = undefined;

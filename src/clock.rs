@@ -7,7 +7,7 @@ use sluice_core::clock::{self, MS};
 use sluice_core::mailbox::Item;
 
 use crate::raw::{Call, Exports};
-use crate::{connection_tracker, rate_limiter, reputation, security_monitor, thread};
+use crate::{circuit_breaker, connection_tracker, rate_limiter, reputation, security_monitor, thread};
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("clockNow", clock_now)
@@ -15,12 +15,18 @@ pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
 
 /// `clockNow()`: the clock of decisions in milliseconds, with fractions.
 unsafe extern "C" fn clock_now(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Call::<0>::answer(env, info, |call| {
-        let now = clock::now();
-        // Nanoseconds since 1970 are more than a double counts: in one division, whole milliseconds would not
-        // come out whole, and what is due at one of them would be early or late.
-        call.number((now / MS) as f64 + (now % MS) as f64 / MS as f64)
-    })
+    Call::<0>::answer(env, info, |call| call.number(in_ms(clock::now())))
+}
+
+/// Milliseconds, with fractions. Nanoseconds since 1970 are more than a double counts: in one division, whole
+/// milliseconds would not come out whole, and what is due at one of them would be early or late.
+pub(crate) fn in_ms(nanos: u64) -> f64 {
+    (nanos / MS) as f64 + (nanos % MS) as f64 / MS as f64
+}
+
+/// Nanoseconds of what [`in_ms`] told; exact for whole milliseconds.
+pub(crate) fn from_ms(ms: f64) -> u64 {
+    ms.trunc() as u64 * MS + (ms.fract() * MS as f64) as u64
 }
 
 /// Whether a test has stopped the clock.
@@ -55,6 +61,7 @@ fn move_clock(by_hand: impl FnOnce()) {
     let now = clock::now();
     if now < before {
         rate_limiter::clock_was_set_back(now);
+        circuit_breaker::clock_was_set_back(now);
         connection_tracker::clock_was_set_back(now);
         reputation::clock_was_set_back(now);
         security_monitor::clock_was_set_back(now);

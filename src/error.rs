@@ -28,6 +28,10 @@ pub(crate) fn invalid_key(env: sys::napi_env, given: sys::napi_value) -> Error {
     throw_invalid(env, "INVALID_KEY", "key", given, "a non-empty string")
 }
 
+pub(crate) fn invalid_peer(env: sys::napi_env, given: sys::napi_value) -> Error {
+    throw_invalid(env, "INVALID_KEY", "peer", given, "a non-empty string without lone surrogates")
+}
+
 pub(crate) fn invalid_cost(env: sys::napi_env, given: sys::napi_value) -> Error {
     throw_invalid(env, "INVALID_COST", "cost", given, "an integer from 1 to 9007199254740991")
 }

@@ -7,6 +7,7 @@
 #![expect(missing_debug_implementations, reason = "objects for JavaScript are not printed here")]
 
 mod bell;
+mod circuit_breaker;
 mod client_key;
 mod clock;
 mod connection_tracker;
@@ -35,6 +36,7 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     let exports = raw::Exports::new(&env, &exports, port);
     thread::export(&exports)?;
     client_key::export(&exports)?;
+    circuit_breaker::export(&exports)?;
     clock::export(&exports)?;
     connection_tracker::export(&exports)?;
     rate_limiter::export(&exports)?;

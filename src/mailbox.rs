@@ -4,6 +4,7 @@ use napi::bindgen_prelude::{Env, Result};
 use napi_derive::napi;
 use sluice_core::mailbox::{Delivery, Item};
 
+use crate::circuit_breaker::NativeCircuitChange;
 use crate::security_monitor::NativeAlert;
 use crate::thread;
 
@@ -11,14 +12,15 @@ use crate::thread;
 #[napi(object)]
 pub struct NativeDelivery {
     pub subscription: u32,
-    /// `change`, `close`, `alert`, `drained` or `clock`.
+    /// `change`, `circuit`, `close`, `alert`, `drained` or `clock`.
     pub kind: String,
     /// Events dropped just before this one.
     pub missed: f64,
-    /// The key of a change, or the id of a connection.
+    /// The key of a change, the peer of a circuit, or the id of a connection.
     pub key: Option<String>,
     pub version: Option<f64>,
     pub if_idle_ms: Option<f64>,
+    pub circuit: Option<NativeCircuitChange>,
     pub alert: Option<NativeAlert>,
 }
 
@@ -31,21 +33,41 @@ pub fn take_deliveries(env: Env) -> Result<Vec<NativeDelivery>> {
 
 impl From<Delivery> for NativeDelivery {
     fn from(Delivery { subscription, missed, item }: Delivery) -> Self {
-        let alert = match &item {
-            Item::SecurityAlert(alert) => Some(NativeAlert::from(&**alert)),
-            _ => None,
+        let told = Self {
+            subscription,
+            kind: String::new(),
+            missed: missed as f64,
+            key: None,
+            version: None,
+            if_idle_ms: None,
+            circuit: None,
+            alert: None,
         };
-        let (kind, key, version, if_idle_ms) = match item {
-            Item::RegistryChange { key, version } => {
-                ("change", Some(key.to_string()), Some(version as f64), None)
+        let kind = |kind: &str| kind.to_owned();
+        match item {
+            Item::RegistryChange { key, version } => Self {
+                kind: kind("change"),
+                key: Some(key.to_string()),
+                version: Some(version as f64),
+                ..told
+            },
+            Item::CircuitChange(change) => Self {
+                kind: kind("circuit"),
+                key: Some(change.peer.to_string()),
+                circuit: Some(change.into()),
+                ..told
+            },
+            Item::SecurityAlert(alert) => {
+                Self { kind: kind("alert"), alert: Some(NativeAlert::from(&*alert)), ..told }
             }
-            Item::CloseConnection { id, if_idle_ms } => {
-                ("close", Some(id.to_string()), None, if_idle_ms.map(|ms| ms as f64))
-            }
-            Item::SecurityAlert(_) => ("alert", None, None, None),
-            Item::Drained => ("drained", None, None, None),
-            Item::ClockMoved => ("clock", None, None, None),
-        };
-        Self { subscription, kind: kind.to_owned(), missed: missed as f64, key, version, if_idle_ms, alert }
+            Item::CloseConnection { id, if_idle_ms } => Self {
+                kind: kind("close"),
+                key: Some(id.to_string()),
+                if_idle_ms: if_idle_ms.map(|ms| ms as f64),
+                ..told
+            },
+            Item::Drained => Self { kind: kind("drained"), ..told },
+            Item::ClockMoved => Self { kind: kind("clock"), ..told },
+        }
     }
 }

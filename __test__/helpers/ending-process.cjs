@@ -7,10 +7,11 @@ const net = require('node:net');
 const { setTimeout: pause } = require('node:timers/promises');
 const { Worker } = require('node:worker_threads');
 const { random } = require('./random.cjs');
-const { ConnectionTracker, RateLimiter, Registry } = require('../..');
+const { CircuitBreaker, ConnectionTracker, RateLimiter, Registry } = require('../..');
 
 const FILE = require.resolve('./ending-worker.cjs');
 const TOGETHER = 8;
+const TRIALS = 100;
 
 const [way, count, seed] = JSON.parse(process.argv[2]);
 const next = random(seed);
@@ -18,6 +19,7 @@ const name = 'threads that end';
 const tracker = new ConnectionTracker(name, { max: 1000, maxPerClient: 500, clients: 'opaque' });
 const limiter = new RateLimiter(name, { limit: 1000, window: '1s', maxKeys: 50 });
 const registry = new Registry(name);
+const breaker = new CircuitBreaker(name, { openFor: 1, timeout: '1h', halfOpenCalls: TRIALS });
 let told = 0;
 registry.on('change', () => told++);
 
@@ -38,6 +40,13 @@ async function startAndEnd(port) {
   return `${code} ${error?.code ?? error?.message ?? ''}`.trim();
 }
 
+/** A circuit that threads may try: none of them reports, so it stays as it is. */
+async function halfOpen() {
+  for (let i = 0; i < 10; i++) breaker.tryAcquire('peer').failure();
+  await pause(10);
+  breaker.tryAcquire('peer').release();
+}
+
 async function freePort() {
   const server = net.createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -48,6 +57,7 @@ async function freePort() {
 }
 
 async function main() {
+  await halfOpen();
   const port = await freePort();
   const ends = {};
   let started = 0;
@@ -66,9 +76,21 @@ async function main() {
   const { count: open, opened, closed, perThread } = tracker.stats();
   const clients = [0, 1, 2, 3, 4].map((n) => tracker.countFor(`client ${n}`));
   const drained = await tracker.drain({ timeout: 0 });
+  let trials = 0;
+  while (breaker.tryAcquire('peer') !== null) trials += 1;
   const worked = limiter.stats().allowed > 0 && registry.get('count') > 0 && told > 0;
   console.log(
-    JSON.stringify({ ends, open, perThread, clients, drained, left: opened - closed, opened, worked }),
+    JSON.stringify({
+      ends,
+      open,
+      perThread,
+      clients,
+      drained,
+      left: opened - closed,
+      trials: trials - TRIALS,
+      opened,
+      worked,
+    }),
   );
 }
 

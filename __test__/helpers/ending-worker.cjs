@@ -5,14 +5,16 @@
 const http = require('node:http');
 const { parentPort, workerData } = require('node:worker_threads');
 const { random } = require('./random.cjs');
-const { ConnectionTracker, RateLimiter, Registry, listen } = require('../..');
+const { CircuitBreaker, ConnectionTracker, RateLimiter, Registry, listen } = require('../..');
 
 const { name, way, seed, port } = workerData;
 const next = random(seed);
 const tracker = new ConnectionTracker(name, { max: 1000, maxPerClient: 500, clients: 'opaque' });
 const limiter = new RateLimiter(name, { limit: 1000, window: '1s', maxKeys: 50 });
 const registry = new Registry(name);
+const breaker = new CircuitBreaker(name, { openFor: 1, timeout: '1h', halfOpenCalls: 100 });
 const held = [];
+const permits = [];
 
 const steps = [
   () => held.push(tracker.tryOpen(`client ${Math.floor(next() * 5)}`, { detail: { seed } })),
@@ -21,6 +23,8 @@ const steps = [
   () => limiter.block(`client ${Math.floor(next() * 100)}`, '10ms'),
   () => registry.on('change', () => limiter.tryConsume('told of a change')),
   () => registry.update('count', (count = 0) => count + 1),
+  () => permits.push(breaker.tryAcquire('peer')),
+  () => breaker.on('open', () => {}),
   () => listenWithoutStaying(),
   // What is awaited keeps a thread alive, so one that returns has nothing to wait for.
   () => way !== 'return' && tracker.drain({ timeout: '1h' }),

@@ -5,6 +5,12 @@ import { createServer as createTcp } from 'node:net';
 import {
   type Algorithm,
   type Ban,
+  type BreakerOpenError,
+  CircuitBreaker,
+  type CircuitBreakerOptions,
+  type CircuitChange,
+  type CircuitState,
+  type CircuitStats,
   type Connection,
   type ConnectionRefusal,
   ConnectionTracker,
@@ -16,6 +22,7 @@ import {
   type KeyHandle,
   type LimitOptions,
   listen,
+  type Permit,
   RateLimiter,
   type RateLimiterOptions,
   type RateLimiterStats,
@@ -267,6 +274,74 @@ readable.forEach((value, key) => {
 });
 // @ts-expect-error a snapshot cannot be changed
 snapshot.set('eu', upstream);
+
+// CircuitBreaker
+const breakerOptions: CircuitBreakerOptions = {
+  failureRate: 0.5,
+  slowCallDuration: '2s',
+  slowCallRate: 0.8,
+  minimumCalls: 20,
+  window: { time: '10s' },
+  openFor: '5s',
+  backoff: 2,
+  maxOpenFor: '1m',
+  jitter: 0.2,
+  halfOpenCalls: 3,
+  timeout: 500,
+  maxPeers: 100,
+  errorFilter: (error) => error instanceof TypeError,
+};
+const breaker = new CircuitBreaker('upstreams', breakerOptions);
+new CircuitBreaker('upstreams');
+new CircuitBreaker('upstreams', { errorFilter: () => true });
+// @ts-expect-error openFor is required
+new CircuitBreaker('upstreams', { timeout: 500 });
+// @ts-expect-error one window, not both kinds
+new CircuitBreaker('upstreams', { openFor: '5s', window: { calls: 10, time: '1s' } });
+// @ts-expect-error a window of nothing
+new CircuitBreaker('upstreams', { openFor: '5s', window: {} });
+
+const fired = breaker.fire('db', async (signal) => {
+  expect<Equal<typeof signal, AbortSignal>>();
+  return 5;
+});
+expect<Equal<typeof fired, Promise<number>>>();
+expect<Equal<ReturnType<typeof breaker.fire<string>>, Promise<string>>>();
+// @ts-expect-error not a function
+breaker.fire('db', Promise.resolve(5));
+const wrapped = breaker.wrap('db', async (id: number, label: string) => `${id} ${label}`);
+expect<Equal<typeof wrapped, (id: number, label: string) => Promise<string>>>();
+const one = breaker.wrap('db', async (id: number) => id);
+expect<Equal<Parameters<typeof one>, [id: number]>>();
+const none = breaker.wrap('db', () => 'value');
+expect<Equal<Awaited<ReturnType<typeof none>>, string>>();
+none();
+const aborting = breaker.wrap('db', async (id: number, signal: AbortSignal) => [id, signal.aborted] as const);
+const aborted: Promise<readonly [number, boolean]> = aborting(7);
+void aborted;
+// @ts-expect-error an argument is missing
+wrapped(5);
+const sameBreaker: CircuitBreaker = breaker
+  .fallback((error, peer) => `${error} ${peer.length}`)
+  .on('open', (change) => expect<Equal<typeof change, CircuitChange>>())
+  .once('halfOpen', ({ openForMs }) => expect<Equal<typeof openForMs, number | undefined>>());
+// @ts-expect-error no such event
+sameBreaker.on('closed', () => {});
+
+const permit = breaker.tryAcquire('db');
+expect<Equal<typeof permit, Permit | null>>();
+// @ts-expect-error there may be none
+permit.success();
+permit?.success(12.5);
+permit?.failure(new Error('refused'));
+permit?.release();
+expect<Equal<ReturnType<typeof breaker.state>, CircuitState>>();
+const circuit: CircuitStats = breaker.stats('db');
+const openCircuits: number = breaker.stats().peers.open + circuit.calls;
+const told: Record<string, CircuitStats> = breaker.toJSON().circuits;
+void [openCircuits, told];
+const refusal = (error: BreakerOpenError) => error.retryAfterMs?.toFixed();
+void refusal;
 
 // Errors
 try {

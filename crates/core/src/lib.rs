@@ -21,6 +21,7 @@
 #![warn(missing_docs)]
 
 pub mod cidr;
+mod circuit_breaker;
 pub mod client_key;
 pub mod clock;
 mod connection_tracker;
@@ -37,6 +38,10 @@ mod subscribers;
 mod sync;
 mod tally;
 
+pub use circuit_breaker::{
+    Answer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerOptions, CircuitBreakerStats, CircuitChange,
+    CircuitState, CircuitStats, Counts, Outcome, Refused, Request, Ticket, WindowOptions,
+};
 pub use connection_tracker::{
     Connection, ConnectionOptions, ConnectionTracker, ConnectionTrackerConfig, ConnectionTrackerOptions,
     ConnectionTrackerStats, Opened, Owner, Refusal,

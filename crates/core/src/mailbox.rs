@@ -8,6 +8,7 @@ use std::fmt;
 
 use parking_lot::Mutex;
 
+use crate::circuit_breaker::CircuitChange;
 use crate::connection_tracker::Owner;
 use crate::security_monitor::Alert;
 
@@ -27,6 +28,8 @@ pub enum Item {
         /// The registry's version with that change.
         version: u64,
     },
+    /// A circuit has another state.
+    CircuitChange(CircuitChange),
     /// A connection that this thread serves is to be closed.
     CloseConnection {
         /// Its id.
@@ -45,7 +48,7 @@ pub enum Item {
 impl Item {
     /// Events may be dropped when a thread does not keep up; what keeps a promise may not.
     const fn may_be_dropped(&self) -> bool {
-        matches!(self, Self::RegistryChange { .. } | Self::SecurityAlert(_))
+        matches!(self, Self::RegistryChange { .. } | Self::CircuitChange(_) | Self::SecurityAlert(_))
     }
 }
 

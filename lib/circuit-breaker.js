@@ -1,0 +1,213 @@
+'use strict';
+
+const { circuitBreakerOptions } = require('./circuit-breaker-options');
+const { DeadlineQueue } = require('./deadline-queue');
+const { invalidOption, SluiceError } = require('./errors');
+const { FiredCall } = require('./fired-call');
+const { Listeners } = require('./listeners');
+const { native, numbers, subscribe, unsubscribe } = require('./native');
+const { checkName, checkTextKey } = require('./options');
+const { Permit } = require('./permit');
+
+/** By the numbers that native code leaves. */
+const STATES = ['closed', 'open', 'halfOpen', 'isolated', 'disabled'];
+
+/** The event that a new state is: calls are refused, a few may try, or all pass. */
+const EVENT_OF = { open: 'open', isolated: 'open', halfOpen: 'halfOpen', closed: 'close', disabled: 'close' };
+const EVENTS = ['open', 'halfOpen', 'close'];
+
+/** A handle is free again when the last object of this thread that stands for it was collected. */
+const collected = new FinalizationRegistry((handle) => native.releaseCircuitBreaker(handle));
+
+class CircuitBreaker {
+  #name;
+  #handle;
+  /** What permits and calls need; it keeps this object, and with it the handle, in use. */
+  #source;
+  #hasDeadline;
+  #fallback;
+  #listeners = new Listeners('CircuitBreaker', EVENTS);
+  #subscription;
+  /** Events that were dropped, not told of yet. */
+  #missed = 0;
+
+  constructor(name, options) {
+    checkName('CircuitBreaker', name);
+    this.#name = name;
+    const { shared, errorFilter } = circuitBreakerOptions(options);
+    this.#handle = native.openCircuitBreaker(name, shared);
+    collected.register(this, this.#handle);
+    const timeoutMs = native.circuitBreakerTimeout(this.#handle) ?? undefined;
+    const deadlines = timeoutMs === undefined ? undefined : new DeadlineQueue(timeoutMs);
+    this.#hasDeadline = deadlines === undefined ? 0 : 1;
+    this.#source = { breaker: this, name, handle: this.#handle, errorFilter, timeoutMs, deadlines };
+  }
+
+  static destroy(name) {
+    checkName('CircuitBreaker', name);
+    return native.destroyCircuitBreaker(name);
+  }
+
+  get name() {
+    return this.#name;
+  }
+
+  /** Mistakes reject, as everything else that keeps `fn` from its result. */
+  fire(peer, fn) {
+    let ticket;
+    try {
+      if (typeof fn !== 'function') throw invalidOption('CircuitBreaker fire', fn, 'a function');
+      ticket = this.#acquire(peer, this.#hasDeadline);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const settled = ticket === 0 ? Promise.reject(this.#refusal(peer)) : this.#run(peer, ticket, fn);
+    const fallback = this.#fallback;
+    return fallback === undefined ? settled : settled.catch((error) => fallback(error, peer));
+  }
+
+  /** The call's signal follows the arguments, where `fn` declares a parameter for it. */
+  wrap(peer, fn) {
+    checkPeer(peer);
+    if (typeof fn !== 'function') throw invalidOption('CircuitBreaker wrap', fn, 'a function');
+    const breaker = this;
+    return function (...args) {
+      const call =
+        fn.length > args.length ? (signal) => fn.call(this, ...args, signal) : () => fn.apply(this, args);
+      return breaker.fire(peer, call);
+    };
+  }
+
+  fallback(fn) {
+    if (typeof fn !== 'function') throw invalidOption('CircuitBreaker fallback', fn, 'a function');
+    this.#fallback = fn;
+    return this;
+  }
+
+  tryAcquire(peer) {
+    const ticket = this.#acquire(peer, 0);
+    return ticket === 0 ? null : new Permit(this.#source, ticket, numbers[0]);
+  }
+
+  state(peer) {
+    checkPeer(peer);
+    return native.circuitState(this.#handle, peer);
+  }
+
+  isolate(peer) {
+    checkPeer(peer);
+    native.isolateCircuit(this.#handle, peer);
+  }
+
+  disable(peer) {
+    checkPeer(peer);
+    native.disableCircuit(this.#handle, peer);
+  }
+
+  reset(peer) {
+    checkPeer(peer);
+    native.resetCircuit(this.#handle, peer);
+  }
+
+  on(event, listener) {
+    return this.#listen(event, listener, false);
+  }
+
+  once(event, listener) {
+    return this.#listen(event, listener, true);
+  }
+
+  off(event, listener) {
+    this.#listeners.remove(event, listener);
+    this.#stopListeningIfIdle();
+    return this;
+  }
+
+  stats(peer) {
+    if (peer === undefined) return totals(native.circuitBreakerStats(this.#handle));
+    checkPeer(peer);
+    return circuit(native.circuitStats(this.#handle, peer) ?? NEVER_CALLED);
+  }
+
+  toJSON() {
+    const circuits = native.allCircuitStats(this.#handle).map((stats) => [stats.peer, circuit(stats)]);
+    return { name: this.#name, ...this.stats(), circuits: Object.fromEntries(circuits) };
+  }
+
+  /** A ticket's number, and in `numbers` the time; or 0, and there why not. */
+  #acquire(peer, hasDeadline) {
+    if (typeof peer !== 'string' || peer === '') checkPeer(peer);
+    return native.acquirePermit(this.#handle, peer, hasDeadline);
+  }
+
+  #run(peer, ticket, fn) {
+    const startedAt = numbers[0];
+    return new Promise((resolve, reject) => {
+      new FiredCall(this.#source, peer, ticket, startedAt, resolve, reject).run(fn);
+    });
+  }
+
+  /** Why native code has just refused. */
+  #refusal(peer) {
+    const state = STATES[numbers[0]];
+    const retryAfterMs = numbers[1] < 0 ? null : numbers[1];
+    const hint = retryAfterMs === null ? 'reset it to let calls pass' : `try again in ${retryAfterMs} ms`;
+    const message = `CircuitBreaker "${this.#name}": the circuit of ${JSON.stringify(peer)} is ${state}; ${hint}`;
+    return Object.assign(new SluiceError('BREAKER_OPEN', message), { peer, state, retryAfterMs });
+  }
+
+  #listen(event, listener, once) {
+    this.#listeners.add(event, listener, { once });
+    if (this.#subscription === undefined) {
+      const subscription = subscribe((delivery) => this.#tell(delivery));
+      native.subscribeToCircuits(this.#handle, subscription);
+      this.#subscription = subscription;
+    }
+    return this;
+  }
+
+  #tell({ key: peer, missed, circuit: { from, to, calls, failures, slowCalls, openForMs } }) {
+    this.#missed += missed;
+    const event = EVENT_OF[to];
+    if (this.#listeners.count(event) === 0) return;
+    const told = { peer, state: to, from, calls, failures, slowCalls };
+    if (typeof openForMs === 'number') told.openForMs = openForMs;
+    if (this.#missed > 0) told.missed = this.#missed;
+    this.#missed = 0;
+    this.#listeners.emit(event, told);
+    this.#stopListeningIfIdle();
+  }
+
+  #stopListeningIfIdle() {
+    if (this.#subscription === undefined) return;
+    if (EVENTS.some((event) => this.#listeners.count(event) > 0)) return;
+    native.unsubscribeFromCircuits(this.#handle, this.#subscription);
+    unsubscribe(this.#subscription);
+    this.#subscription = undefined;
+  }
+}
+
+const NEVER_CALLED = {
+  state: 'closed',
+  calls: 0,
+  failures: 0,
+  slowCalls: 0,
+  failureRate: 0,
+  slowCallRate: 0,
+  openings: 0,
+};
+
+function checkPeer(peer) {
+  checkTextKey('peer', peer);
+}
+
+function totals({ closed, open, halfOpen, isolated, disabled, ...counts }) {
+  return { ...counts, peers: { closed, open, halfOpen, isolated, disabled } };
+}
+
+function circuit({ state, calls, failures, slowCalls, failureRate, slowCallRate, retryAfterMs, openings }) {
+  const rates = { calls, failures, slowCalls, failureRate, slowCallRate };
+  return { state, ...rates, openings, retryAfterMs: retryAfterMs ?? null };
+}
+
+module.exports = { CircuitBreaker };

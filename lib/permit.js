@@ -1,0 +1,67 @@
+'use strict';
+
+const { invalidOption } = require('./errors');
+const { native } = require('./native');
+
+/**
+ * Leave for one call. What is reported first counts, and only in the state of the circuit in which it was given; a
+ * trial's place comes back with the report, with `release`, when its lease ends, or with its thread.
+ */
+class Permit {
+  /** `{ breaker, handle, errorFilter }`; the breaker, so that its handle stays in use. */
+  #source;
+  /** 0 once it was reported or released. */
+  #ticket;
+  #startedAt;
+
+  constructor(source, ticket, startedAt) {
+    this.#source = source;
+    this.#ticket = ticket;
+    this.#startedAt = startedAt;
+  }
+
+  success(durationMs) {
+    if (durationMs === undefined) {
+      native.permitSuccess(this.#source.handle, this.#take(), this.#startedAt);
+      return;
+    }
+    if (typeof durationMs !== 'number' || !(durationMs >= 0 && durationMs < Infinity)) {
+      throw invalidOption('Permit success durationMs', durationMs, 'milliseconds as a number from 0');
+    }
+    native.permitSuccessAfter(this.#source.handle, this.#take(), durationMs);
+  }
+
+  failure(error) {
+    const { handle, errorFilter } = this.#source;
+    const ticket = this.#take();
+    reportError(handle, ticket, this.#startedAt, error === undefined ? undefined : errorFilter, error);
+  }
+
+  release() {
+    native.releasePermit(this.#source.handle, this.#take());
+  }
+
+  [Symbol.dispose]() {
+    this.release();
+  }
+
+  /** The ticket, once; then that of nobody, whose reports reach nobody. */
+  #take() {
+    const ticket = this.#ticket;
+    this.#ticket = 0;
+    return ticket;
+  }
+}
+
+/** An error is a failure, unless the filter says that the peer is not to blame for it. */
+function reportError(handle, ticket, startedAt, errorFilter, error) {
+  let isFailure = true;
+  try {
+    isFailure = errorFilter === undefined || !errorFilter(error);
+  } finally {
+    if (isFailure) native.permitFailure(handle, ticket, startedAt);
+    else native.permitSuccess(handle, ticket, startedAt);
+  }
+}
+
+module.exports = { Permit, reportError };

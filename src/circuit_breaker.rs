@@ -1,0 +1,366 @@
+//! `CircuitBreaker`: raw calls for permits, `#[napi]` for the rest.
+
+use std::sync::{Arc, LazyLock};
+
+use napi::bindgen_prelude::{Env, Result};
+use napi::sys;
+use napi_derive::napi;
+use sluice_core::clock::{self, MS};
+use sluice_core::key_hash::{KeyHash, hash_str};
+use sluice_core::{
+    Answer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerOptions, CircuitChange, CircuitState,
+    CircuitStats, Instances, Owner, Request, Ticket, WindowOptions,
+};
+
+use crate::error;
+use crate::raw::{Call, Exports};
+use crate::thread;
+
+static BREAKERS: LazyLock<Instances<CircuitBreaker>> = LazyLock::new(Instances::new);
+
+/// Ends the subscriptions of a thread that ended, and gives back the trials it had.
+pub(crate) fn release_owner(owner: Owner) {
+    for breaker in BREAKERS.all() {
+        breaker.release_owner(owner);
+    }
+}
+
+/// A test set the clock back.
+pub(crate) fn clock_was_set_back(now: u64) {
+    for breaker in BREAKERS.all() {
+        breaker.clock_was_set_back(now);
+    }
+}
+
+/// Options as `lib/circuit-breaker-options.js` normalises them; one of the windows is given.
+#[napi(object)]
+pub struct NativeCircuitBreakerOptions {
+    pub failure_rate: f64,
+    pub slow_call_duration_ms: Option<f64>,
+    pub slow_call_rate: f64,
+    pub minimum_calls: f64,
+    pub window_calls: Option<f64>,
+    pub window_ms: Option<f64>,
+    pub open_for_ms: f64,
+    pub backoff: f64,
+    pub max_open_for_ms: Option<f64>,
+    pub jitter: f64,
+    pub half_open_calls: f64,
+    pub timeout_ms: Option<f64>,
+    pub max_peers: f64,
+}
+
+impl From<NativeCircuitBreakerOptions> for CircuitBreakerOptions {
+    fn from(options: NativeCircuitBreakerOptions) -> Self {
+        let integer = |number: Option<f64>| number.map(|number| number as u64);
+        let window = match (options.window_ms, options.window_calls) {
+            (Some(ms), _) => WindowOptions::TimeMs(ms as u64),
+            (None, calls) => WindowOptions::Calls(calls.unwrap_or_default() as u64),
+        };
+        Self {
+            failure_rate: options.failure_rate,
+            slow_call_duration_ms: integer(options.slow_call_duration_ms),
+            slow_call_rate: options.slow_call_rate,
+            minimum_calls: options.minimum_calls as u64,
+            window,
+            open_for_ms: options.open_for_ms as u64,
+            backoff: options.backoff,
+            max_open_for_ms: integer(options.max_open_for_ms),
+            jitter: options.jitter,
+            half_open_calls: options.half_open_calls as u64,
+            timeout_ms: integer(options.timeout_ms),
+            max_peers: options.max_peers as u64,
+        }
+    }
+}
+
+/// A circuit got another state.
+#[napi(object)]
+pub struct NativeCircuitChange {
+    pub from: String,
+    pub to: String,
+    pub calls: f64,
+    pub failures: f64,
+    pub slow_calls: f64,
+    pub open_for_ms: Option<f64>,
+}
+
+/// Sums over all threads, and how many circuits are in which state.
+#[napi(object)]
+pub struct NativeCircuitBreakerStats {
+    pub successes: f64,
+    pub failures: f64,
+    pub slow_calls: f64,
+    pub refused: f64,
+    pub ignored: f64,
+    pub opened: f64,
+    pub evicted: f64,
+    pub untracked: f64,
+    pub closed: f64,
+    pub open: f64,
+    pub half_open: f64,
+    pub isolated: f64,
+    pub disabled: f64,
+}
+
+/// One circuit.
+#[napi(object)]
+pub struct NativeCircuitStats {
+    pub peer: String,
+    pub state: String,
+    pub calls: f64,
+    pub failures: f64,
+    pub slow_calls: f64,
+    pub failure_rate: f64,
+    pub slow_call_rate: f64,
+    pub retry_after_ms: Option<f64>,
+    pub openings: u32,
+}
+
+/// Attaches to a breaker or creates it; the handle is this thread's.
+#[napi]
+pub fn open_circuit_breaker(
+    env: Env,
+    name: String,
+    options: Option<NativeCircuitBreakerOptions>,
+) -> Result<u32> {
+    let config = options.map(CircuitBreakerOptions::from).map(CircuitBreakerConfig::try_from);
+    let config = error::check(&env, config.transpose())?;
+    let breaker = error::check(&env, BREAKERS.open(&name, config))?;
+    Ok(thread::current()?.breakers.borrow_mut().hold(breaker))
+}
+
+/// One JavaScript object less that stands for the breaker.
+#[napi]
+pub fn release_circuit_breaker(handle: u32) -> Result<()> {
+    thread::current()?.breakers.borrow_mut().release(handle);
+    Ok(())
+}
+
+#[napi]
+pub fn destroy_circuit_breaker(name: String) -> bool {
+    BREAKERS.destroy(&name)
+}
+
+/// How long a call may take; none where the option was left out.
+#[napi]
+pub fn circuit_breaker_timeout(handle: u32) -> Result<Option<f64>> {
+    Ok(breaker(handle)?.options().timeout_ms.map(|ms| ms as f64))
+}
+
+#[napi]
+pub fn circuit_state(env: Env, handle: u32, peer: String) -> Result<String> {
+    let state = error::check(&env, breaker(handle)?.state(hash_str(&peer)))?;
+    Ok(state_name(state).to_owned())
+}
+
+#[napi]
+pub fn isolate_circuit(env: Env, handle: u32, peer: String) -> Result<()> {
+    error::check(&env, breaker(handle)?.isolate(hash_str(&peer), &peer))
+}
+
+#[napi]
+pub fn disable_circuit(env: Env, handle: u32, peer: String) -> Result<()> {
+    error::check(&env, breaker(handle)?.disable(hash_str(&peer), &peer))
+}
+
+#[napi]
+pub fn reset_circuit(env: Env, handle: u32, peer: String) -> Result<()> {
+    error::check(&env, breaker(handle)?.reset(hash_str(&peer)))
+}
+
+#[napi]
+pub fn circuit_breaker_stats(env: Env, handle: u32) -> Result<NativeCircuitBreakerStats> {
+    let stats = error::check(&env, breaker(handle)?.stats())?;
+    Ok(NativeCircuitBreakerStats {
+        successes: stats.succeeded as f64,
+        failures: stats.failed as f64,
+        slow_calls: stats.slow as f64,
+        refused: stats.refused as f64,
+        ignored: stats.ignored as f64,
+        opened: stats.opened as f64,
+        evicted: stats.evicted as f64,
+        untracked: stats.untracked as f64,
+        closed: stats.closed as f64,
+        open: stats.open as f64,
+        half_open: stats.half_open as f64,
+        isolated: stats.isolated as f64,
+        disabled: stats.disabled as f64,
+    })
+}
+
+/// The circuit of one peer; none for a peer that is not known.
+#[napi]
+pub fn circuit_stats(env: Env, handle: u32, peer: String) -> Result<Option<NativeCircuitStats>> {
+    let stats = error::check(&env, breaker(handle)?.peer_stats(hash_str(&peer), clock::now()))?;
+    Ok(stats.map(Into::into))
+}
+
+/// All circuits, by the names of their peers.
+#[napi]
+pub fn all_circuit_stats(env: Env, handle: u32) -> Result<Vec<NativeCircuitStats>> {
+    let all = error::check(&env, breaker(handle)?.all_peer_stats(clock::now()))?;
+    Ok(all.into_iter().map(Into::into).collect())
+}
+
+/// Tells this thread of every change from now on, under this number.
+#[napi]
+pub fn subscribe_to_circuits(env: Env, handle: u32, subscription: u32) -> Result<()> {
+    let mailbox = Arc::clone(&thread::port_of(&env)?.mailbox);
+    error::check(&env, breaker(handle)?.subscribe(mailbox, subscription))
+}
+
+#[napi]
+pub fn unsubscribe_from_circuits(handle: u32, subscription: u32) -> Result<()> {
+    breaker(handle)?.unsubscribe(thread::current()?.owner, subscription);
+    Ok(())
+}
+
+impl From<CircuitChange> for NativeCircuitChange {
+    fn from(change: CircuitChange) -> Self {
+        Self {
+            from: state_name(change.from).to_owned(),
+            to: state_name(change.to).to_owned(),
+            calls: change.counts.calls as f64,
+            failures: change.counts.failures as f64,
+            slow_calls: change.counts.slow as f64,
+            open_for_ms: change.open_for.map(|nanos| clock::ceil_ms(nanos) as f64),
+        }
+    }
+}
+
+impl From<CircuitStats> for NativeCircuitStats {
+    fn from(stats: CircuitStats) -> Self {
+        Self {
+            peer: stats.peer.to_string(),
+            state: state_name(stats.state).to_owned(),
+            calls: stats.counts.calls as f64,
+            failures: stats.counts.failures as f64,
+            slow_calls: stats.counts.slow as f64,
+            failure_rate: stats.counts.failure_rate(),
+            slow_call_rate: stats.counts.slow_rate(),
+            retry_after_ms: stats.retry_after.map(|nanos| clock::ceil_ms(nanos) as f64),
+            openings: stats.openings,
+        }
+    }
+}
+
+const fn state_name(state: CircuitState) -> &'static str {
+    match state {
+        CircuitState::Closed => "closed",
+        CircuitState::Open => "open",
+        CircuitState::HalfOpen => "halfOpen",
+        CircuitState::Isolated => "isolated",
+        CircuitState::Disabled => "disabled",
+    }
+}
+
+fn breaker(handle: u32) -> Result<Arc<CircuitBreaker>> {
+    thread::current()?.breakers.borrow().get(handle).cloned()
+}
+
+pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("acquirePermit", acquire)?;
+    exports.function("permitSuccess", success)?;
+    exports.function("permitSuccessAfter", success_after)?;
+    exports.function("permitFailure", failure)?;
+    exports.function("releasePermit", release)
+}
+
+/// Runs `body` on the breaker of argument 0.
+fn with_breaker<const N: usize, R>(
+    call: &Call<'_, N>,
+    body: impl FnOnce(&CircuitBreaker) -> sluice_core::Result<R>,
+) -> Result<R> {
+    call.check(call.on(&call.port.thread().breakers, body)?)
+}
+
+/// `acquirePermit(handle, peer, hasDeadline)`: the number of a ticket, and in the results array the time; or 0,
+/// and there the state that refuses and milliseconds to wait, -1 where that depends on others.
+unsafe extern "C" fn acquire(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<3>::answer(env, info, |call| {
+        let (key, has_deadline) = (call.key(1)?, call.u32(2)? == 1);
+        let request = Request { owner: call.port.thread().owner, has_deadline };
+        let now = clock::now();
+        let known = with_breaker(call, |breaker| breaker.try_acquire_known(key, request, now))?;
+        let answer = match known {
+            Some(answer) => answer,
+            None => {
+                let peer = peer_text(call, key)?;
+                with_breaker(call, |breaker| breaker.try_acquire(key, &peer, request, now))?
+            }
+        };
+        tell(call, answer, now)
+    })
+}
+
+/// The name of a peer not met before. Names are told as text, so they must be some.
+fn peer_text<const N: usize>(call: &Call<'_, N>, key: KeyHash) -> Result<String> {
+    let text = call.text(1).unwrap_or_default();
+    if hash_str(&text) != key {
+        return Err(error::invalid_peer(call.env, call.args[1]));
+    }
+    Ok(text)
+}
+
+fn tell<const N: usize>(call: &Call<'_, N>, answer: Answer, now: u64) -> Result<sys::napi_value> {
+    let mut numbers = [0.0; 2];
+    let number = match answer {
+        Ok(ticket) => {
+            numbers[0] = crate::clock::in_ms(now);
+            ticket.number()
+        }
+        Err(refused) => {
+            numbers[0] = f64::from(refused.state as u8);
+            numbers[1] = refused.retry_after.map_or(-1.0, |nanos| clock::ceil_ms(nanos) as f64);
+            0
+        }
+    };
+    call.port.leave(0, numbers);
+    call.number(number as f64)
+}
+
+/// `permitSuccess(handle, ticket, startedAt)`: the call took the time since then.
+unsafe extern "C" fn success(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    report_since(env, info, false)
+}
+
+/// `permitFailure(handle, ticket, startedAt)`.
+unsafe extern "C" fn failure(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    report_since(env, info, true)
+}
+
+/// `permitSuccessAfter(handle, ticket, durationMs)`.
+unsafe extern "C" fn success_after(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<3>::answer(env, info, |call| {
+        let took = (call.f64(2)? * MS as f64) as u64;
+        report(call, false, took, clock::now())
+    })
+}
+
+/// `releasePermit(handle, ticket)`.
+unsafe extern "C" fn release(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<2>::answer(env, info, |call| {
+        let ticket = ticket(call)?;
+        call.on(&call.port.thread().breakers, |breaker| breaker.release(ticket))?;
+        call.undefined()
+    })
+}
+
+fn report_since(env: sys::napi_env, info: sys::napi_callback_info, failed: bool) -> sys::napi_value {
+    Call::<3>::answer(env, info, |call| {
+        let now = clock::now();
+        let started_at = crate::clock::from_ms(call.f64(2)?);
+        report(call, failed, now.saturating_sub(started_at), now)
+    })
+}
+
+fn report(call: &Call<'_, 3>, failed: bool, took: u64, now: u64) -> Result<sys::napi_value> {
+    let ticket = ticket(call)?;
+    call.on(&call.port.thread().breakers, |breaker| breaker.report(ticket, failed, Some(took), now))?;
+    call.undefined()
+}
+
+fn ticket<const N: usize>(call: &Call<'_, N>) -> Result<Ticket> {
+    Ok(Ticket::from_number(call.f64(1)? as u64))
+}
