@@ -25,6 +25,7 @@ use crossbeam_utils::CachePadded;
 
 use self::block_ends::BlockEnds;
 use self::bound::Bound;
+use self::claims::Claim;
 use self::slots::{Candidates, Found, GROUP_SLOTS, Slots};
 use self::word::State;
 use super::cell::{Cell, Step};
@@ -305,20 +306,22 @@ impl<C: Cell> Table<C> {
         found.slot.tag.load(Ordering::Acquire) == found.tag
     }
 
-    /// Makes the slot free, if it still holds what was found.
+    /// Makes the slot free, if it still holds what was found. By a claim for the client that is there, as a state
+    /// that is free for good must name a version that the slot has not had.
     fn vacate(&self, found: &Found<'_>) -> bool {
         let Found { slot, tag, state } = *found;
-        let free = State::free(tag.version().next());
-        if slot.state.swap_if(state, free).is_err() {
-            return false;
-        }
-        if slot.tag.load(Ordering::Acquire) != tag {
-            // A stranger who owes the same.
-            let _ = slot.state.swap_if(free, state);
+        let claim = Claim { slot, tag: tag.renewed() };
+        if slot.state.swap_if(state, claim.state()).is_err() {
             return false;
         }
         self.cell.release(state.word(), slot.index);
-        self.bound.leave(1);
+        let Some(claim) = self.keep_if_still(tag, claim, false) else {
+            // A stranger who owed the same had moved in, and is forgotten.
+            self.live_evictions.fetch_add(1, Ordering::Relaxed);
+            return false;
+        };
+        // Where somebody else has ended the claim, the place is theirs.
+        self.cancel(&claim);
         true
     }
 

@@ -180,19 +180,23 @@ impl<C: Cell> Table<C> {
         if matches!(worth, Worth::Live(_)) {
             self.live_evictions.fetch_add(1, Ordering::Relaxed);
         }
-        self.keep_if_still(tag, claim, worth)
+        self.keep_if_still(tag, claim, worth == Worth::Free)
     }
 
     /// The value that was exchanged may have been that of a later client of the slot who owed the same: then
     /// the claim's version is not new, and the claim is given up.
-    fn keep_if_still<'a>(&self, tag: Tag, claim: Claim<'a>, worth: Worth) -> Option<Claim<'a>> {
+    /// `entered`: a place of the bound was taken for the claim, as the slot seemed free.
+    pub(super) fn keep_if_still<'a>(&self, tag: Tag, claim: Claim<'a>, entered: bool) -> Option<Claim<'a>> {
         let now = claim.slot.tag.load(Ordering::Acquire);
         if now == tag || now == claim.tag {
             return Some(claim);
         }
         if claim.slot.state.swap_if(claim.state(), State::free(now.version())).is_ok() {
-            // The claim's place, and that of the client who was there after all.
-            self.bound.leave(if worth == Worth::Free { 2 } else { 1 });
+            self.bound.leave(1);
+        }
+        if entered {
+            // The client who was there after all had a place.
+            self.bound.leave(1);
         }
         None
     }
