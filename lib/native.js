@@ -10,6 +10,12 @@ const native = loadBinding();
 /** Numbers that pass beside the arguments of native calls and their results; read before the next call. */
 const numbers = new Float64Array(20);
 
+/**
+ * The versions of this thread's registries, by handle, as they are now: other threads write them. Empty where the
+ * runtime has no such memory.
+ */
+const versions = new Int32Array(native.versionCells() ?? 0);
+
 /** What this thread is told by others: subscription number to handler. */
 const handlers = new Map();
 let nextSubscription = 1;
@@ -79,4 +85,4 @@ function warnOfOtherCopies() {
   });
 }
 
-module.exports = { handlers, native, numbers, subscribe, unsubscribe };
+module.exports = { handlers, native, numbers, subscribe, unsubscribe, versions };

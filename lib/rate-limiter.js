@@ -9,7 +9,7 @@ const { nativeOptions, replacementOptions } = require('./rate-limiter-options');
 const [LIMIT, REMAINING, RESET_AFTER, RETRY_AFTER, WOULD_REFUSE, POLICY, MORE_AFTER, GENERATION, RECEIPT] =
   numbers.keys();
 // What calls per request are given beside their arguments, which cost more.
-const [HANDLE, COST, HASH_HIGH, HASH_LOW] = [16, 17, 18, 19];
+const [HANDLE, HASH_HIGH, HASH_LOW, COST] = [16, 17, 18, 19];
 
 /** For the middleware: `consume` with what its headers need, and the policies in force. */
 const kDecide = Symbol('sluice.decide');
@@ -200,9 +200,9 @@ class KeyHandle {
       throw invalid('INVALID_COST', 'cost', cost, `an integer from 1 to ${Number.MAX_SAFE_INTEGER}`);
     }
     numbers[HANDLE] = this.#handle;
-    numbers[COST] = cost;
     numbers[HASH_HIGH] = this.#high;
     numbers[HASH_LOW] = this.#low;
+    numbers[COST] = cost;
   }
 }
 

@@ -2,7 +2,7 @@
 
 const { invalid, SluiceError } = require('./errors');
 const { Listeners } = require('./listeners');
-const { native, subscribe, unsubscribe } = require('./native');
+const { native, subscribe, unsubscribe, versions } = require('./native');
 const { checkName, checkOptions, checkTextKey } = require('./options');
 const { decode, encode } = require('./value');
 
@@ -13,7 +13,7 @@ const collected = new FinalizationRegistry((handle) => native.releaseRegistry(ha
 class Registry {
   #name;
   #handle;
-  /** What this thread has decoded, by key: `{ version, value, checkedAt }`, current when that is the version now. */
+  /** What this thread has decoded, by key: `{ version, value, checkedAt }`, current when that is the version shown now. */
   #decoded = new Map();
   #pruneAt = LEAST_PRUNED;
   #listeners = new Listeners('Registry', ['change']);
@@ -69,7 +69,7 @@ class Registry {
       const entry = this.#read(key);
       const bytes = encode(change(entry?.value), 'value');
       const { done, version } = native.registryCompareAndSet(this.#handle, key, entry?.version, bytes);
-      if (done) return this.#keep(key, version, bytes, version).value;
+      if (done) return this.#keep(key, version, bytes, shown(version)).value;
     }
   }
 
@@ -100,8 +100,9 @@ class Registry {
 
   /** All values at one moment, as a map that cannot be changed. */
   snapshot() {
-    const { version, keys, versions, values } = native.registrySnapshot(this.#handle);
-    const entryAt = (index) => this.#current(keys[index], versions[index], () => values[index], version);
+    const { version, keys, versions: entryVersions, values } = native.registrySnapshot(this.#handle);
+    const entryAt = (index) =>
+      this.#current(keys[index], entryVersions[index], () => values[index], shown(version));
     const entries = keys.map((key, index) => [key, entryAt(index)]);
     // What is in the snapshot is all there is: nothing else decoded is still needed.
     this.#decoded = new Map(entries);
@@ -156,11 +157,13 @@ class Registry {
   }
 
   /**
-   * The decoded entry of a key. While no thread writes, that is one native number and one look-up; after
-   * a write, each key read asks once for its own version and keeps its value if that is the same.
+   * The decoded entry of a key. While no thread writes, that is two look-ups; after a write, each key read
+   * asks once for its own version and keeps its value if that is the same.
    */
   #read(key) {
-    const version = native.registryVersion(this.#handle);
+    const handle = this.#handle;
+    const version =
+      handle < versions.length ? Atomics.load(versions, handle) : shown(native.registryVersion(handle));
     const known = this.#decoded.get(key);
     if (known?.checkedAt === version) return known;
     checkTextKey('key', key);
@@ -195,6 +198,11 @@ class Registry {
     }
     this.#pruneAt = Math.max(LEAST_PRUNED, 2 * this.#decoded.size);
   }
+}
+
+/** A version as threads are shown it. */
+function shown(version) {
+  return version % 2 ** 31;
 }
 
 /** A `ReadonlyMap`: what a `Map` reads, and nothing that writes. */

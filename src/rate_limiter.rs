@@ -8,8 +8,8 @@ use napi_derive::napi;
 use sluice_core::clock::{self, MS};
 use sluice_core::key_hash::KeyHash;
 use sluice_core::{
-    AlgorithmKind, Decision, Instances, LimitOptions, Overflow, Quota, RateLimiter, RateLimiterConfig,
-    RateLimiterOptions, Receipt, Seat,
+    AlgorithmKind, Decision, Instances, LimitOptions, MAX_LIMITS, Overflow, Quota, RateLimiter,
+    RateLimiterConfig, RateLimiterOptions, Receipt, Seat,
 };
 
 use crate::error;
@@ -229,12 +229,23 @@ fn with_limiter<const N: usize, R>(
 // Where numbers lie that pass beside the arguments; `lib/rate-limiter.js` counts in this order.
 const MORE_AFTER: usize = 6;
 const RECEIPT_AT: usize = 8;
-const RECEIPT_LIMIT: usize = 9;
 const RECEIPT_SETTLES: usize = 10;
 const HANDLE: usize = 16;
-const COST: usize = 17;
-const HASH_HIGH: usize = 18;
-const HASH_LOW: usize = 19;
+/// The handle is followed by what calls by a key's hash are given: the hash's halves, and the cost, which JavaScript
+/// has found to be valid.
+const HASH: usize = HANDLE + 1;
+
+/// Runs `body` on a seat of this thread.
+#[inline]
+fn at_seat<const N: usize, R>(
+    call: &Call<'_, N>,
+    handle: f64,
+    body: impl FnOnce(&mut Seat) -> sluice_core::Result<R>,
+) -> Result<R> {
+    // The borrow ends before JavaScript runs again.
+    let result = body(call.port.thread().limiters.borrow_mut().get_mut(handle as u32)?);
+    call.check(result)
+}
 
 /// Runs `body` on this thread's seat at the limiter whose handle JavaScript left.
 #[inline]
@@ -242,22 +253,19 @@ fn with_seat<const N: usize, R>(
     call: &Call<'_, N>,
     body: impl FnOnce(&mut Seat) -> sluice_core::Result<R>,
 ) -> Result<R> {
-    let handle = call.port.left(HANDLE) as u32;
-    // The borrow ends before JavaScript runs again.
-    let result = body(call.port.thread().limiters.borrow_mut().get_mut(handle)?);
-    call.check(result)
+    let [handle] = call.port.left(HANDLE);
+    at_seat(call, handle, body)
 }
 
-/// The key whose hash JavaScript left.
+/// As [`with_seat`], with the key and the cost that JavaScript left.
 #[inline]
-fn hashed<const N: usize>(call: &Call<'_, N>) -> KeyHash {
-    KeyHash::from_halves(call.port.left(HASH_HIGH) as u64, call.port.left(HASH_LOW) as u64)
-}
-
-/// The cost that JavaScript left, which it has found to be valid.
-#[inline]
-fn cost<const N: usize>(call: &Call<'_, N>) -> u64 {
-    call.port.left(COST) as u64
+fn with_seat_and_hash<const N: usize, R>(
+    call: &Call<'_, N>,
+    body: impl FnOnce(&mut Seat, KeyHash, u64) -> sluice_core::Result<R>,
+) -> Result<R> {
+    let [handle, high, low, cost] = call.port.left(HANDLE);
+    let key = KeyHash::from_halves(high as u64, low as u64);
+    at_seat(call, handle, |seat| body(seat, key, cost as u64))
 }
 
 /// Leaves the decision among the numbers: what every caller is told.
@@ -297,9 +305,9 @@ fn tell_all<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<s
 /// The receipt that JavaScript left. Doubles count today's nanoseconds in steps of 256, which is the error of
 /// what is given back.
 fn receipt<const N: usize>(call: &Call<'_, N>) -> Receipt {
-    let left = |at| call.port.left(at) as u64;
-    let settles = std::array::from_fn(|limit| left(RECEIPT_SETTLES + limit));
-    Receipt { at: left(RECEIPT_AT), limit: left(RECEIPT_LIMIT), settles }
+    let [at, limit] = call.port.left(RECEIPT_AT);
+    let settles = call.port.left::<MAX_LIMITS>(RECEIPT_SETTLES).map(|settles| settles as u64);
+    Receipt { at: at as u64, limit: limit as u64, settles }
 }
 
 /// `tryConsumeOne(key)`: whether a call of cost 1 may pass.
@@ -326,8 +334,7 @@ unsafe extern "C" fn try_consume_hashed(
     info: sys::napi_callback_info,
 ) -> sys::napi_value {
     Call::<0>::answer(env, info, |call| {
-        let (key, cost) = (hashed(call), cost(call));
-        let allowed = with_seat(call, |seat| seat.try_consume(key, cost, clock::now()))?;
+        let allowed = with_seat_and_hash(call, |seat, key, cost| seat.try_consume(key, cost, clock::now()))?;
         call.boolean(allowed)
     })
 }
@@ -362,8 +369,7 @@ unsafe extern "C" fn consume(env: sys::napi_env, info: sys::napi_callback_info) 
 /// `consumeHashed()`.
 unsafe extern "C" fn consume_hashed(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<0>::answer(env, info, |call| {
-        let (key, cost) = (hashed(call), cost(call));
-        let decision = with_seat(call, |seat| seat.consume(key, cost, clock::now()))?;
+        let decision = with_seat_and_hash(call, |seat, key, cost| seat.consume(key, cost, clock::now()))?;
         tell(call, &decision)
     })
 }
@@ -410,8 +416,7 @@ unsafe extern "C" fn peek(env: sys::napi_env, info: sys::napi_callback_info) -> 
 /// `peekHashed()`.
 unsafe extern "C" fn peek_hashed(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<0>::answer(env, info, |call| {
-        let key = hashed(call);
-        let decision = with_seat(call, |seat| seat.peek(key, clock::now()))?;
+        let decision = with_seat_and_hash(call, |seat, key, _| seat.peek(key, clock::now()))?;
         tell(call, &decision)
     })
 }
@@ -420,7 +425,7 @@ unsafe extern "C" fn peek_hashed(env: sys::napi_env, info: sys::napi_callback_in
 unsafe extern "C" fn hash_key(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let (high, low) = KeyHash::halves(call.key(0)?);
-        call.port.leave(HASH_HIGH, [high as f64, low as f64]);
+        call.port.leave(HASH, [high as f64, low as f64]);
         call.undefined()
     })
 }

@@ -45,13 +45,19 @@ pub struct NativeSnapshot<'env> {
 #[napi]
 pub fn open_registry(env: Env, name: String) -> Result<u32> {
     let registry = error::check(&env, REGISTRIES.open(&name, Some(())))?;
-    Ok(thread::current()?.registries.borrow_mut().hold(registry))
+    let port = thread::port_of(&env)?;
+    let handle = port.thread().registries.borrow_mut().hold(Arc::clone(&registry));
+    error::check(&env, registry.show_version(port.thread().owner, &port.versions, handle as usize))?;
+    Ok(handle)
 }
 
 /// One JavaScript object less that stands for the registry.
 #[napi]
 pub fn release_registry(handle: u32) -> Result<()> {
-    thread::current()?.registries.borrow_mut().release(handle);
+    let thread = thread::current()?;
+    if let Some(registry) = thread.registries.borrow_mut().release(handle) {
+        registry.hide_version(thread.owner, handle as usize);
+    }
     Ok(())
 }
 
@@ -170,7 +176,7 @@ fn with_registry<const N: usize, R>(
     call.check(call.on(&call.port.thread().registries, body)?)
 }
 
-/// `registryVersion(handle)`: what a reader compares before it uses a decoded value again.
+/// `registryVersion(handle)`: what a reader compares where it is not shown.
 unsafe extern "C" fn version(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let version = with_registry(call, Registry::version)?;

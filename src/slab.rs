@@ -77,14 +77,15 @@ impl<H: Held> Slab<H> {
         u32::try_from(index).unwrap_or(u32::MAX)
     }
 
-    /// One holder less.
-    pub(crate) fn release(&mut self, handle: u32) {
-        let Some(slot) = self.slots.get_mut(handle as usize) else { return };
-        let Some(held) = slot else { return };
+    /// One holder less; what was held, if that was the last one.
+    pub(crate) fn release(&mut self, handle: u32) -> Option<H> {
+        let slot = self.slots.get_mut(handle as usize)?;
+        let held = slot.as_mut()?;
         held.holders -= 1;
-        if held.holders == 0 {
-            *slot = None;
+        if held.holders > 0 {
+            return None;
         }
+        slot.take().map(|slot| slot.held)
     }
 
     fn vacancy(&mut self) -> usize {

@@ -15,7 +15,9 @@ use napi::bindgen_prelude::{Env, Error, Result, Status};
 use napi::{check_status, sys};
 use sluice_core::cidr::ClientAddress;
 use sluice_core::mailbox::{Item, Mailbox};
-use sluice_core::{CircuitBreaker, ConnectionTracker, Owner, Registry, Reputation, Seat, SecurityMonitor};
+use sluice_core::{
+    CircuitBreaker, ConnectionTracker, Owner, Registry, Reputation, Seat, SecurityMonitor, VersionCells,
+};
 
 use crate::bell::Bell;
 use crate::raw::{Call, Exports};
@@ -42,6 +44,8 @@ pub(crate) struct Port {
     env: sys::napi_env,
     pub(crate) mailbox: Arc<Mailbox>,
     bell: Arc<Bell>,
+    /// What the JavaScript of this port reads without a call.
+    pub(crate) versions: Arc<VersionCells>,
     numbers: Cell<*mut f64>,
     error_class: Cell<sys::napi_ref>,
 }
@@ -49,6 +53,9 @@ pub(crate) struct Port {
 /// How many numbers pass between JavaScript and a call beside its arguments: an argument costs more than
 /// a number in an array.
 pub(crate) const NUMBERS: usize = 20;
+
+/// Registries of a thread whose versions it is shown; of more it asks.
+const VERSIONS: usize = 1_024;
 
 /// What other threads know of a thread.
 struct Presence {
@@ -79,15 +86,15 @@ impl Port {
         }
     }
 
-    /// What JavaScript left at a place before the call.
+    /// What JavaScript left from a place on before the call.
     #[inline]
-    pub(crate) fn left(&self, at: usize) -> f64 {
+    pub(crate) fn left<const N: usize>(&self, at: usize) -> [f64; N] {
         let shared = self.numbers.get();
-        if shared.is_null() || at >= NUMBERS {
-            return 0.0;
+        if shared.is_null() || at + N > NUMBERS {
+            return [0.0; N];
         }
         // SAFETY: as in `leave`.
-        unsafe { shared.add(at).read() }
+        unsafe { shared.add(at).cast::<[f64; N]>().read() }
     }
 
     /// The class of errors, or null before `attach`.
@@ -143,6 +150,7 @@ pub(crate) fn enter(env: &Env) -> Result<&'static Port> {
         env: env.raw(),
         mailbox,
         bell,
+        versions: Arc::new(VersionCells::new(VERSIONS)),
         numbers: Cell::new(std::ptr::null_mut()),
         error_class: Cell::new(std::ptr::null_mut()),
     };
@@ -197,6 +205,7 @@ fn release(owner: Owner, in_its_own_thread: bool) {
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("attachThread", attach_thread)?;
+    exports.function("versionCells", version_cells)?;
     exports.function("reapThread", reap_thread)
 }
 
@@ -215,6 +224,40 @@ unsafe extern "C" fn attach_thread(env: sys::napi_env, info: sys::napi_callback_
         }
         call.int(i32::from(port.thread().ports.borrow().len() == 1))
     })
+}
+
+/// `versionCells()`: the memory of this port's versions as an `ArrayBuffer`; undefined where the runtime lets
+/// nobody show it native memory.
+unsafe extern "C" fn version_cells(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<0>::answer(env, info, |call| {
+        let cells = Arc::clone(&call.port.versions);
+        let (memory, length) = (cells.as_ptr().cast_mut().cast::<c_void>(), 4 * cells.len());
+        let held = Arc::into_raw(cells).cast_mut().cast::<c_void>();
+        let mut buffer = std::ptr::null_mut();
+        // SAFETY: the memory is that of `held`, which `drop_version_cells` gives up when the buffer is gone.
+        // JavaScript reads it by `Atomics.load`, as others write it.
+        let status = unsafe {
+            sys::napi_create_external_arraybuffer(
+                call.env,
+                memory,
+                length,
+                Some(drop_version_cells),
+                held,
+                &mut buffer,
+            )
+        };
+        if status == sys::Status::napi_ok {
+            return Ok(buffer);
+        }
+        // SAFETY: no buffer was made that would give it up.
+        drop(unsafe { Arc::from_raw(held.cast::<VersionCells>()) });
+        call.undefined()
+    })
+}
+
+unsafe extern "C" fn drop_version_cells(_: sys::napi_env, _: *mut c_void, held: *mut c_void) {
+    // SAFETY: `held` comes from `Arc::into_raw` in `version_cells`, and a finalizer runs once.
+    drop(unsafe { Arc::from_raw(held.cast::<VersionCells>()) });
 }
 
 /// `reapThread(threadId)`: the second line, for runtimes that skip the hook of a terminated worker.

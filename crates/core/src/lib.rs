@@ -37,6 +37,7 @@ mod security_monitor;
 mod subscribers;
 mod sync;
 mod tally;
+mod version_cells;
 
 pub use circuit_breaker::{
     Answer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerOptions, CircuitBreakerStats, CircuitChange,
@@ -60,3 +61,4 @@ pub use security_monitor::{
     Action, Alert, EventId, HistoryEntry, HistoryQuery, MAX_EVENTS, RuleOptions, SecurityMonitor,
     SecurityMonitorConfig, SecurityMonitorOptions, SecurityMonitorStats,
 };
+pub use version_cells::VersionCells;

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use crate::connection_tracker::Owner;
 use crate::instances::{Instance, OptionList};
 use crate::mailbox::{Item, Mailbox, SubscriptionId};
+use crate::version_cells::VersionCells;
 use crate::{Error, Result};
 
 /// One value, encoded by whoever reads and writes it.
@@ -50,7 +51,17 @@ pub struct Registry {
     snapshot: ArcSwap<Snapshot>,
     /// Writers take turns; who is to be told stands behind the same lock, so events keep the order of writes.
     subscribers: Mutex<Vec<Subscriber>>,
+    /// Where threads look for the version. Written under the lock of the writers.
+    shown: Mutex<Vec<Shown>>,
     closed: AtomicBool,
+}
+
+/// A place in which a thread is shown the version.
+#[derive(Debug)]
+struct Shown {
+    owner: Owner,
+    cells: Arc<VersionCells>,
+    at: usize,
 }
 
 #[derive(Debug)]
@@ -68,6 +79,7 @@ impl Registry {
             created_with: OptionList::new(),
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
             subscribers: Mutex::new(Vec::new()),
+            shown: Mutex::new(Vec::new()),
             closed: AtomicBool::new(false),
         }
     }
@@ -127,11 +139,30 @@ impl Registry {
         }
         let mut changed = changed_keys(&current.entries, &entries);
         changed.sort_unstable();
-        self.snapshot.store(Arc::new(Snapshot { version, entries }));
+        self.publish(version, entries);
         for key in changed {
             tell(&subscribers, &key, version);
         }
         Ok(version)
+    }
+
+    /// Shows a thread the version from now on, in a place of its cells, until the thread or the registry ends. A
+    /// write has ended when all are shown it.
+    pub fn show_version(&self, owner: Owner, cells: &Arc<VersionCells>, at: usize) -> Result<()> {
+        self.check_open()?;
+        let _writers = self.subscribers.lock();
+        let mut shown = self.shown.lock();
+        let is_same = |other: &Shown| Arc::ptr_eq(&other.cells, cells) && other.at == at;
+        if !shown.iter().any(is_same) {
+            shown.push(Shown { owner, cells: Arc::clone(cells), at });
+        }
+        cells.show(at, self.snapshot.load().version);
+        Ok(())
+    }
+
+    /// The place is wanted for another registry.
+    pub fn hide_version(&self, owner: Owner, at: usize) {
+        self.shown.lock().retain(|shown| shown.owner != owner || shown.at != at);
     }
 
     /// Tells a thread of every change from now on.
@@ -149,6 +180,7 @@ impl Registry {
     /// Ends every subscription of a thread that ended.
     pub fn release_owner(&self, owner: Owner) {
         self.subscribers.lock().retain(|subscriber| subscriber.mailbox.owner() != owner);
+        self.shown.lock().retain(|shown| shown.owner != owner);
     }
 
     fn write(
@@ -171,9 +203,17 @@ impl Registry {
             Some(value) => entries.insert(Arc::clone(&key), Arc::new(Entry { version, value })),
             None => entries.remove(&key),
         };
-        self.snapshot.store(Arc::new(Snapshot { version, entries }));
+        self.publish(version, entries);
         tell(&subscribers, &key, version);
         Ok(Change { done: true, version })
+    }
+
+    /// By the writer whose turn it is.
+    fn publish(&self, version: u64, entries: HashMap<Arc<str>, Arc<Entry>>) {
+        self.snapshot.store(Arc::new(Snapshot { version, entries }));
+        for Shown { cells, at, .. } in &*self.shown.lock() {
+            cells.show(*at, version);
+        }
     }
 
     fn check_open(&self) -> Result<()> {
@@ -219,6 +259,11 @@ impl Instance for Registry {
 
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
+        // After the last write, so that it stays closed.
+        let _writers = self.subscribers.lock();
+        for Shown { cells, at, .. } in self.shown.lock().drain(..) {
+            cells.show_closed(at);
+        }
     }
 }
 
