@@ -38,7 +38,27 @@ pub(crate) fn zeroed<T: Zeroed>(count: usize) -> Box<[T]> {
         if memory.is_null() {
             handle_alloc_error(layout);
         }
+        #[cfg(target_os = "linux")]
+        prefer_huge_pages(memory.cast(), layout.size());
         Box::from_raw(std::ptr::slice_from_raw_parts_mut(memory, count))
+    }
+}
+
+/// Of so much memory, what calls wait for is less the memory than the tables of its pages.
+#[cfg(all(target_os = "linux", not(any(sluice_loom, sluice_shuttle))))]
+const LARGE: usize = 64 << 20;
+
+/// A wish: where the system has none to give, pages stay small.
+#[cfg(all(target_os = "linux", not(any(sluice_loom, sluice_shuttle))))]
+fn prefer_huge_pages(memory: *mut u8, size: usize) {
+    const HUGE_PAGE: usize = 2 << 20;
+    let skipped = memory.align_offset(HUGE_PAGE);
+    if size < LARGE || skipped > size {
+        return;
+    }
+    // SAFETY: the range lies in memory that was just allocated; the advice changes nothing that it holds.
+    unsafe {
+        libc::madvise(memory.add(skipped).cast(), size - skipped, libc::MADV_HUGEPAGE);
     }
 }
 
