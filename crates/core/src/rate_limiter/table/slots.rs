@@ -97,6 +97,15 @@ impl Slots {
         }
     }
 
+    /// Makes every slot one that was given up. Zeros look like a client who was brought in but not charged yet,
+    /// and whoever takes the one for the other gets the place of neither right: in a table that counts places
+    /// no slot is zeros.
+    pub(super) fn free_all(&self) {
+        for slot in (0..self.groups.len()).flat_map(|group| self.of_group(group)) {
+            let _ = slot.state.swap_if(State::FRESH, State::free(Tag::NOBODY.version()));
+        }
+    }
+
     pub(super) fn count(&self) -> usize {
         self.groups.len() * GROUP_SLOTS
     }
@@ -196,7 +205,9 @@ impl Slots {
 
     /// The slot that holds a value of the key.
     pub(super) fn find(&self, key: &Candidates) -> Option<Found<'_>> {
-        self.find_likely(key).or_else(|| self.find_elsewhere(key))
+        // Asked once: the table may get crowded between the two looks.
+        let likely = self.likely(key);
+        self.find_in(likely, key.fingerprint).or_else(|| self.find_besides(likely, key))
     }
 
     /// As [`find`](Self::find), where the key is most likely to be.
@@ -205,8 +216,12 @@ impl Slots {
         self.find_in(self.likely(key), key.fingerprint)
     }
 
+    /// In the other groups. May miss a key when the table gets crowded at this moment.
     pub(super) fn find_elsewhere(&self, key: &Candidates) -> Option<Found<'_>> {
-        let likely = self.likely(key);
+        self.find_besides(self.likely(key), key)
+    }
+
+    fn find_besides(&self, likely: usize, key: &Candidates) -> Option<Found<'_>> {
         let others = self.groups_of(key).filter(|group| *group != likely);
         others.filter_map(|group| self.find_in(group, key.fingerprint)).next()
     }
