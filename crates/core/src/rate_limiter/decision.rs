@@ -117,6 +117,11 @@ fn tightest(rules: &[Rule], words: &[u64], now: u64) -> usize {
 }
 
 impl<W: Words> Charge<W> {
+    /// The words that an admitted call has written.
+    pub(super) fn written(&self) -> Option<W> {
+        self.refused.is_none().then_some(self.client.words)
+    }
+
     pub(super) fn describe(&self, config: &RateLimiterConfig) -> Decision {
         let Self { refused, client, now } = self;
         let (now, rules, words) = (*now, &config.rules, client.words.as_ref());
