@@ -71,6 +71,11 @@ impl Several {
     pub(crate) fn new(clients: usize, limits: usize) -> Self {
         Self { records: Records::new(clients, limits) }
     }
+
+    #[cfg(all(test, any(sluice_loom, sluice_shuttle)))]
+    pub(crate) fn records_in_use(&self) -> u64 {
+        self.records.in_use()
+    }
 }
 
 impl Cell for Several {

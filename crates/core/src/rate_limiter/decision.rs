@@ -123,6 +123,11 @@ fn tightest(rules: &[Rule], words: &[u64], now: u64) -> usize {
 }
 
 impl<W: Words> Charge<W> {
+    /// The words that an admitted call has written.
+    pub(super) fn written(&self) -> Option<W> {
+        self.refused.is_none().then_some(self.client.words)
+    }
+
     #[inline(always)]
     pub(super) fn describe(&self, config: &RateLimiterConfig) -> Decision {
         let Self { refused, client, now } = self;

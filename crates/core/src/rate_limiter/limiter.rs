@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::algorithm::ChargedAt;
-use super::cell::{Several, Single, Step, Words};
+use super::cell::{Cell, Several, Single, Step, Words};
 use super::decision::{self, Charge, Decision, Receipt, admit};
 use super::options::{Overflow, RateLimiterConfig, RateLimiterOptions, Rule};
 use super::phase::{AtomicPhase, Phase};
@@ -16,6 +16,7 @@ use super::seat::Seats;
 use super::table::{Client, Full, Table};
 use crate::instances::{Instance, OptionList};
 use crate::key_hash::KeyHash;
+use crate::sync::full_barrier;
 use crate::tally::{Count, Tally};
 use crate::{Error, Result};
 
@@ -155,12 +156,15 @@ impl RateLimiter {
         let rules = &in_force.config.rules;
         let refused = with_table!(self.clients, table => {
             let decide = |client: &Client<_>, now| match admit(rules, client, cost, now) {
-                Some(words) => Step::Write(words, false),
-                None => Step::Keep(true),
+                Some(words) => Step::Write(words, Some(words)),
+                None => Step::Keep(None),
             };
-            table.update(key, now, |words, now| lifetime(rules, words, now), decide)
+            let written = table.update(key, now, |words, now| lifetime(rules, words, now), decide);
+            written.map(|written| {
+                self.settle(table, in_force.phase, key, now, written);
+                written.is_none()
+            })
         });
-        self.settle(in_force.phase, key, now);
         let refused = refused.unwrap_or_else(|_| overflow_refuses(in_force.config, counts));
         count(refused, in_force.config, counts)
     }
@@ -180,9 +184,11 @@ impl RateLimiter {
             let mut charge = Charge::default();
             let decide = |client: &Client<_>, now| decision::charge(rules, client, cost, now, &mut charge);
             let charged = table.update(key, now, |words, now| lifetime(rules, words, now), decide);
-            charged.map(|()| charge.describe(config))
+            charged.map(|()| {
+                self.settle(table, in_force.phase, key, now, charge.written());
+                charge.describe(config)
+            })
         });
-        self.settle(in_force.phase, key, now);
         let decision = decision
             .unwrap_or_else(|full| describe_overflow(&full, config, overflow_refuses(config, counts), now));
         count(!decision.allowed, config, counts);
@@ -201,10 +207,12 @@ impl RateLimiter {
     pub fn refund(&self, key: KeyHash, cost: u64, now: u64) -> Result<()> {
         let phase = self.check_call(cost)?;
         let config = self.config.load();
-        with_table!(self.clients, table => table.update_existing(key, |client| {
-            Step::Write(each(&config.rules, client.words, |rule, word| rule.algorithm.refund(word, now, cost)), ())
-        }));
-        self.settle(phase, key, now);
+        with_table!(self.clients, table => {
+            let written = table.update_existing(key, |client| {
+                write(each(&config.rules, client.words, |rule, word| rule.algorithm.refund(word, now, cost)))
+            });
+            self.settle(table, phase, key, now, written);
+        });
         Ok(())
     }
 
@@ -213,14 +221,16 @@ impl RateLimiter {
     pub fn undo(&self, key: KeyHash, cost: u64, receipt: &Receipt, now: u64) -> Result<()> {
         let phase = self.check_call(cost)?;
         let config = self.config.load().judging_by(receipt.limit);
-        with_table!(self.clients, table => table.update_existing(key, |client| {
-            let mut words = client.words;
-            for ((rule, word), settles) in config.rules.iter().zip(words.as_mut()).zip(receipt.settles) {
-                *word = rule.algorithm.undo(*word, now, cost, ChargedAt { at: receipt.at, settles });
-            }
-            Step::Write(words, ())
-        }));
-        self.settle(phase, key, now);
+        with_table!(self.clients, table => {
+            let written = table.update_existing(key, |client| {
+                let mut words = client.words;
+                for ((rule, word), settles) in config.rules.iter().zip(words.as_mut()).zip(receipt.settles) {
+                    *word = rule.algorithm.undo(*word, now, cost, ChargedAt { at: receipt.at, settles });
+                }
+                write(words)
+            });
+            self.settle(table, phase, key, now, written);
+        });
         Ok(())
     }
 
@@ -231,11 +241,11 @@ impl RateLimiter {
         let rules = &config.rules;
         let penalized = with_table!(self.clients, table => {
             let penalize = |client: &Client<_>, now| {
-                Step::Write(each(rules, client.words, |rule, word| rule.algorithm.penalize(word, now, cost)), ())
+                write(each(rules, client.words, |rule, word| rule.algorithm.penalize(word, now, cost)))
             };
-            table.update(key, now, |words, now| lifetime(rules, words, now), penalize)
+            let written = table.update(key, now, |words, now| lifetime(rules, words, now), penalize);
+            written.map(|words| self.settle(table, phase, key, now, Some(words)))
         });
-        self.settle(phase, key, now);
         if penalized.is_err() {
             self.tally.count(UNTRACKED);
         }
@@ -303,6 +313,7 @@ impl RateLimiter {
         // A call that was decided by the options before either wrote before the pass below comes to its client,
         // or finds the phase changed after it wrote, and does for its client what the pass does.
         self.phase.advance();
+        full_barrier();
         self.adopt(&config, u64::MAX, clock);
         Ok(())
     }
@@ -325,18 +336,31 @@ impl RateLimiter {
 
     /// After a call has written: other options that came meanwhile are adopted for its client.
     #[inline]
-    fn settle(&self, phase: Phase, key: KeyHash, now: u64) {
+    fn settle<C: Cell>(
+        &self,
+        table: &Table<C>,
+        phase: Phase,
+        key: KeyHash,
+        now: u64,
+        written: Option<C::Words>,
+    ) {
+        let Some(words) = written else { return };
+        // The write before the look.
+        full_barrier();
         if self.phase.get() != phase {
-            self.adopt_one(key, now);
+            self.adopt_one(table, key, now, words);
         }
     }
 
+    /// Cuts what the call itself has written, and nothing that came later: others may have charged by a later
+    /// clock and the options in force, and were admitted on top of no more than these leave.
     #[cold]
-    fn adopt_one(&self, key: KeyHash, now: u64) {
+    fn adopt_one<C: Cell>(&self, table: &Table<C>, key: KeyHash, now: u64, written: C::Words) {
         let config = self.config.load();
-        with_table!(self.clients, table => table.update_existing(key, |client| {
-            Step::Write(each(&config.rules, client.words, |rule, word| rule.algorithm.adopt(word, now)), ())
-        }));
+        table.update_existing(key, |client| {
+            let adopted = each(&config.rules, client.words, |rule, word| rule.algorithm.adopt(word, now));
+            if client.words == written { Step::Write(adopted, ()) } else { Step::Keep(()) }
+        });
     }
 
     /// The options in force.
@@ -443,6 +467,11 @@ fn lifetime(rules: &[Rule], words: impl AsRef<[u64]>, now: u64) -> u64 {
     resets.fold(0, u64::max)
 }
 
+/// Writes the words, and tells which.
+fn write<W: Words>(words: W) -> Step<W, W> {
+    Step::Write(words, words)
+}
+
 /// The words after the same operation on each limit's.
 fn each<W: Words>(rules: &[Rule], mut words: W, operation: impl Fn(&Rule, u64) -> u64) -> W {
     for (rule, word) in rules.iter().zip(words.as_mut()) {
@@ -475,5 +504,28 @@ impl Instance for RateLimiter {
 impl fmt::Debug for RateLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateLimiter").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(any(sluice_loom, sluice_shuttle))))]
+mod tests {
+    use super::*;
+    use crate::clock::MS;
+    use crate::key_hash::hash_str;
+
+    /// A call that stood still while other options came knows only an old time.
+    #[test]
+    fn who_settles_late_takes_no_charge_of_others_back() {
+        let options = RateLimiterOptions::new(10, 10);
+        let limiter = RateLimiter::new("test", options.clone().try_into().expect("valid"));
+        let (key, phase) = (hash_str("client"), limiter.phase());
+        assert!(limiter.try_consume(key, 10, 0).expect("open"));
+        let Clients::Single(table) = &limiter.clients else { panic!("one limit") };
+        let written = table.get(key).map(|client| client.words);
+
+        limiter.reconfigure(options, || 0).expect("valid");
+        assert!(limiter.try_consume(key, 10, 10 * MS).expect("open"));
+        limiter.settle(table, phase, key, 0, written);
+        assert!(!limiter.try_consume(key, 1, 10 * MS).expect("open"), "the burst was used at this time");
     }
 }

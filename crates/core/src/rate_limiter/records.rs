@@ -15,7 +15,7 @@ use crate::region;
 use crate::sync::{AtomicU64, Ordering, fence};
 
 /// Records beyond one per client: those which threads hold between two publications.
-const IN_FLIGHT: usize = 1_024;
+const IN_FLIGHT: usize = if cfg!(any(sluice_loom, sluice_shuttle)) { 8 } else { 1_024 };
 const STACKS: usize = 8;
 
 /// The name of a use of a record, in the 62 bits of a slot: `use 30 | number 32`. Number 0 is no record.
@@ -112,6 +112,19 @@ impl Records {
         }
     }
 
+    #[cfg(all(test, any(sluice_loom, sluice_shuttle)))]
+    pub(super) fn in_use(&self) -> u64 {
+        let free = (0..STACKS).map(|stack| {
+            let mut top = Head(self.stacks[stack].load(Ordering::SeqCst)).top();
+            let mut length = 0;
+            while top != 0 {
+                (top, length) = (Head(self.record(top)[0].load(Ordering::SeqCst)).top(), length + 1);
+            }
+            length
+        });
+        self.fresh.load(Ordering::SeqCst) - free.sum::<u64>()
+    }
+
     fn take_fresh(&self) -> Option<u64> {
         let most = (self.memory.len() / self.length) as u64;
         // Relaxed: a number that nobody else has.
@@ -157,5 +170,39 @@ impl Records {
                 Err(current) => seen = Head(current),
             }
         }
+    }
+}
+
+#[cfg(all(test, sluice_loom))]
+mod models {
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+
+    /// While one thread looks below the top of a stack, another takes both and puts the first one back.
+    #[test]
+    fn a_record_has_one_holder() {
+        loom::model(|| {
+            let records = Arc::new(Records::new(0, 1));
+            let [lower, upper] = [1, 2].map(|word| records.take(&[word], 0).expect("room"));
+            records.give_back(lower, 0);
+            records.give_back(upper, 0);
+            let threads = [false, true].map(|gives_back| {
+                let records = Arc::clone(&records);
+                thread::spawn(move || {
+                    let mut held = vec![records.take(&[3], 0).expect("room")];
+                    if gives_back {
+                        let first = held[0];
+                        held = vec![records.take(&[4], 0).expect("room")];
+                        records.give_back(first, 0);
+                    }
+                    held
+                })
+            });
+            let held = threads.map(|thread| Name(thread.join().expect("no panic")[0]));
+            assert_ne!(held[0].number(), held[1].number());
+            assert_eq!(records.in_use(), 2);
+        });
     }
 }

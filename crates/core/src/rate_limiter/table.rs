@@ -23,9 +23,8 @@ mod word;
 
 use crossbeam_utils::CachePadded;
 
-use self::block_ends::BlockEnds;
+use self::block_ends::{BlockEnds, Extended};
 use self::bound::Bound;
-use self::claims::Claim;
 use self::slots::{Candidates, Found, GROUP_SLOTS, Slots};
 use self::word::State;
 use super::cell::{Cell, Step};
@@ -81,6 +80,9 @@ impl<C: Cell> Table<C> {
 
     fn of_groups(groups: usize, bound: Bound, overflow: Overflow, cell: impl FnOnce(usize) -> C) -> Self {
         let slots = Slots::new(groups);
+        if bound.most().is_some() {
+            slots.free_all();
+        }
         Self {
             cell: cell(slots.count()),
             block_ends: BlockEnds::new(slots.count()),
@@ -109,7 +111,7 @@ impl<C: Cell> Table<C> {
     ) -> Result<R, Full> {
         let key = self.slots.candidates(key);
         if let Some(found) = self.slots.find_likely(&key)
-            && let Some(result) = self.change(found, |client| decide(client, now))
+            && let Some(result) = self.change(found, |client| decide(client, self.counts_from(client, now)))
         {
             return Ok(result);
         }
@@ -126,11 +128,22 @@ impl<C: Cell> Table<C> {
         mut decide: impl FnMut(&Client<C::Words>, u64) -> Step<C::Words, R>,
     ) -> Result<R, Full> {
         if let Some(found) = self.slots.find_elsewhere(key)
-            && let Some(result) = self.change(found, |client| decide(client, now))
+            && let Some(result) = self.change(found, |client| decide(client, self.counts_from(client, now)))
         {
             return Ok(result);
         }
         self.bring_in(key, now, None, &lifetime, &mut decide)
+    }
+
+    /// The time to judge a client by. One who was brought in but never charged is a newcomer still.
+    #[inline]
+    fn counts_from(&self, client: &Client<C::Words>, now: u64) -> u64 {
+        if client.words == C::Words::default() { self.newcomers_count_from(now) } else { now }
+    }
+
+    fn newcomers_count_from(&self, now: u64) -> u64 {
+        // Acquire: whoever does not find its client because it has expired sees when.
+        now.max(self.watermark.load(Ordering::Acquire))
     }
 
     /// Judges the client where there is one.
@@ -237,7 +250,7 @@ impl<C: Cell> Table<C> {
     #[inline]
     fn read(&self, found: &Found<'_>) -> Option<Client<C::Words>> {
         let Found { slot, tag, state } = *found;
-        let blocked_until = if state.has_block() { self.block_ends.get(slot, tag)? } else { 0 };
+        let blocked_until = if state.has_block() { self.block_ends.get(slot, tag) } else { 0 };
         let words = self.cell.read(state.word());
         if C::READ_IS_UNSURE && slot.state.load(Ordering::Relaxed) != state {
             return None;
@@ -269,7 +282,9 @@ impl<C: Cell> Table<C> {
                 Ok(()) => {
                     // A stranger who owes the same has moved in, and was charged. Undone, if nobody has judged it.
                     let charged = State::value(value, found.state.has_block());
-                    let _ = slot.state.swap_if(charged, found.state);
+                    let undone = slot.state.swap_if(charged, found.state).is_ok();
+                    let replaced = if undone { value } else { found.state.word() };
+                    self.cell.release(replaced, slot.index);
                     return None;
                 }
                 Err(current) => {
@@ -286,8 +301,15 @@ impl<C: Cell> Table<C> {
 
     /// False when the slot is no longer the client's.
     fn extend_block(&self, mut found: Found<'_>, until: u64) -> bool {
-        if !self.block_ends.extend(found.slot, found.tag, until) {
-            return false;
+        match self.block_ends.extend(found.slot, found.tag, until) {
+            Extended::Yes => {}
+            Extended::Gone => return false,
+            Extended::GivenAway(state) => {
+                if self.vacate(&Found { state, ..found }) {
+                    self.live_evictions.fetch_add(1, Ordering::Relaxed);
+                }
+                return false;
+            }
         }
         // The mark stays for as long as the client: a charge that judged an ended block must not take the mark
         // of a new one away.
@@ -310,18 +332,20 @@ impl<C: Cell> Table<C> {
     /// that is free for good must name a version that the slot has not had.
     fn vacate(&self, found: &Found<'_>) -> bool {
         let Found { slot, tag, state } = *found;
-        let claim = Claim { slot, tag: tag.renewed() };
-        if slot.state.swap_if(state, claim.state()).is_err() {
+        let free = State::free(tag.version().next());
+        if slot.state.swap_if(state, free).is_err() {
+            return false;
+        }
+        if slot.tag.load(Ordering::Acquire) != tag {
+            // A stranger who owes the same, and who is lost if the slot was claimed meanwhile.
+            if slot.state.swap_if(free, state).is_err() {
+                self.live_evictions.fetch_add(1, Ordering::Relaxed);
+                self.bound.leave();
+            }
             return false;
         }
         self.cell.release(state.word(), slot.index);
-        let Some(claim) = self.keep_if_still(tag, claim, false) else {
-            // A stranger who owed the same had moved in, and is forgotten.
-            self.live_evictions.fetch_add(1, Ordering::Relaxed);
-            return false;
-        };
-        // Where somebody else has ended the claim, the place is theirs.
-        self.cancel(&claim);
+        self.bound.leave();
         true
     }
 

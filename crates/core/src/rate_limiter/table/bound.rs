@@ -28,6 +28,11 @@ impl Bound {
         Self { most, taken: CachePadded::default(), hand: CachePadded::default() }
     }
 
+    #[cfg(all(test, any(sluice_loom, sluice_shuttle)))]
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::SeqCst)
+    }
+
     pub(super) fn most(&self) -> Option<usize> {
         self.most.map(|most| most as usize)
     }
@@ -42,9 +47,9 @@ impl Bound {
         entered.is_ok()
     }
 
-    pub(super) fn leave(&self, places: u64) {
+    pub(super) fn leave(&self) {
         if self.most.is_some() {
-            self.taken.fetch_sub(places, Ordering::SeqCst);
+            self.taken.fetch_sub(1, Ordering::SeqCst);
         }
     }
 

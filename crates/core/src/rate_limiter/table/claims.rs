@@ -9,6 +9,7 @@
 //! Of two claims for one key, whichever was made second sees the first when it looks. A thread that stands still
 //! between the steps keeps nobody waiting: the same key finishes its claim, another key takes the slot.
 
+use super::block_ends::Extended;
 use super::slots::{Candidates, Slot};
 use super::word::{Kind, State, Tag};
 use super::{Client, Full, Table};
@@ -59,7 +60,10 @@ impl<C: Cell> Table<C> {
         for _ in 0..ROUNDS {
             if let Some(found) = self.slots.find(key) {
                 let blocked = blocked_until.is_none_or(|until| self.extend_block(found, until));
-                if blocked && let Some(result) = self.change(found, |client| decide(client, now)) {
+                if blocked
+                    && let Some(result) =
+                        self.change(found, |client| decide(client, self.counts_from(client, now)))
+                {
                     return Ok(result);
                 }
                 continue;
@@ -68,7 +72,7 @@ impl<C: Cell> Table<C> {
                 self.finish(&claim, key);
                 continue;
             }
-            let from = now.max(self.watermark.load(Ordering::Acquire));
+            let from = self.newcomers_count_from(now);
             match decide(&stranger, from) {
                 Step::Keep(result) => return Ok(result),
                 // As if never seen still: there is nothing to keep.
@@ -81,8 +85,8 @@ impl<C: Cell> Table<C> {
             if !self.resolve(&claim, key) {
                 continue;
             }
-            // Acquire: whoever does not find its client because it has expired sees when, and counts from then.
-            let from = now.max(self.watermark.load(Ordering::Acquire));
+            // Again: it may have been raised for this very client, before the claim.
+            let from = self.newcomers_count_from(now);
             if let Some(result) = self.confirm(&claim, blocked_until, decide(&stranger, from)) {
                 return Ok(result);
             }
@@ -102,7 +106,9 @@ impl<C: Cell> Table<C> {
             self.cancel(claim);
             return None;
         };
-        if blocked_until.is_some_and(|until| !self.block_ends.extend(slot, claim.tag, until)) {
+        if let Some(until) = blocked_until
+            && self.block_ends.extend(slot, claim.tag, until) != Extended::Yes
+        {
             return None;
         }
         let Some(value) = self.cell.keep(&words, slot.index) else {
@@ -117,7 +123,7 @@ impl<C: Cell> Table<C> {
     }
 
     /// A claim for the key in its earliest slot that has one.
-    fn standing_claim(&self, key: &Candidates) -> Option<Claim<'_>> {
+    pub(super) fn standing_claim(&self, key: &Candidates) -> Option<Claim<'_>> {
         self.slots.of_key(key).find_map(|slot| match slot.state.load(Ordering::SeqCst).kind() {
             Kind::Claim(tag) if tag.is_of(key.fingerprint) => Some(Claim { slot, tag }),
             _ => None,
@@ -125,7 +131,7 @@ impl<C: Cell> Table<C> {
     }
 
     /// Brings the key in for whoever claimed the slot, uncharged: both then charge it like anybody.
-    fn finish(&self, claim: &Claim<'_>, key: &Candidates) {
+    pub(super) fn finish(&self, claim: &Claim<'_>, key: &Candidates) {
         if self.resolve(claim, key) {
             claim.confirm(State::FRESH);
         }
@@ -187,7 +193,7 @@ impl<C: Cell> Table<C> {
     pub(super) fn cancel(&self, claim: &Claim<'_>) -> bool {
         let cancelled = claim.slot.state.swap_if(claim.state(), State::free(claim.tag.version())).is_ok();
         if cancelled {
-            self.bound.leave(1);
+            self.bound.leave();
         }
         cancelled
     }

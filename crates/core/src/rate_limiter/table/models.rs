@@ -7,11 +7,12 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::*;
+use crate::clock::MS;
 use crate::key_hash::KeyHash;
 use crate::rate_limiter::algorithm::Algorithm;
 use crate::rate_limiter::cell::{Several, Single};
 use crate::rate_limiter::gcra::Gcra;
-use crate::sync::full_barrier;
+use crate::rate_limiter::{RateLimiter, RateLimiterOptions};
 
 const T: u64 = 100;
 const NOW: u64 = 1_000;
@@ -19,14 +20,56 @@ const NOW: u64 = 1_000;
 /// Ends of blocks are kept to 1/64 ms.
 const FAR: u64 = 1_000_000_000;
 
-struct Small<C> {
+/// When it is dropped, places and records must be those of the clients who are in it.
+struct Small<C: Books> {
     table: Table<C>,
     burst: u64,
+}
+
+trait Books: Cell {
+    /// Records that are not free.
+    fn records_in_use(&self) -> u64;
+}
+
+impl Books for Single {
+    fn records_in_use(&self) -> u64 {
+        0
+    }
+}
+
+impl Books for Several {
+    fn records_in_use(&self) -> u64 {
+        Self::records_in_use(self)
+    }
+}
+
+impl<C: Books> Drop for Small<C> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let (mut taken, mut named) = (0, 0);
+        for slot in self.table.slots.all() {
+            let (tag, state) = (slot.tag.load(Ordering::SeqCst), slot.state.load(Ordering::SeqCst));
+            let is_free = match state.kind() {
+                word::Kind::Free(_) => true,
+                _ => state == State::FRESH && tag == word::Tag::NOBODY,
+            };
+            taken += u64::from(!is_free);
+            named += u64::from(C::READ_IS_UNSURE && state.is_value() && state.word() != 0);
+        }
+        if self.table.bound.most().is_some() {
+            assert_eq!(self.table.bound.taken(), taken, "places");
+        }
+        assert_eq!(self.table.cell.records_in_use(), named, "records");
+    }
 }
 
 /// Keys of a table of one group, or of two groups that begin with another one each.
 const A: (u64, u64) = (0x1000, 0);
 const B: (u64, u64) = (0x2000, (1 << 53) - 1);
+
+const C: (u64, u64) = (0x4000, 0);
 
 /// Blocked, so that one of two slots is not to be had.
 const STRANGER: (u64, u64) = (0x3000, 5);
@@ -34,6 +77,12 @@ const STRANGER: (u64, u64) = (0x3000, 5);
 impl Small<Single> {
     fn of(groups: usize, burst: u64, overflow: Overflow) -> Self {
         Self { table: Table::of_groups(groups, Bound::of(None), overflow, |_| Single), burst }
+    }
+
+    /// Of one group, with a bound on its clients.
+    fn bounded(most: u64, burst: u64) -> Self {
+        let bound = Bound::of(Some(most));
+        Self { table: Table::of_groups(1, bound, Overflow::Evict, |_| Single), burst }
     }
 }
 
@@ -44,7 +93,7 @@ impl Small<Several> {
     }
 }
 
-impl<C: Cell> Small<C> {
+impl<C: Books> Small<C> {
     fn rate(&self) -> Algorithm {
         Algorithm::Gcra(Gcra { emission_interval: T, burst: self.burst })
     }
@@ -90,6 +139,14 @@ impl<C: Cell> Small<C> {
         self.rate().remaining(client.words.as_ref()[0], now)
     }
 
+    /// The client moves in as far as another thread can bring it for one that stands still: uncharged.
+    fn finish(&self, key: (u64, u64), now: u64) {
+        let key = self.table.slots.candidates(hash(key));
+        if let Ok(Some(claim)) = self.table.claim(&key, now, &Self::lifetime) {
+            self.table.finish(&claim, &key);
+        }
+    }
+
     /// In how many slots a key is.
     fn places(&self, key: (u64, u64)) -> usize {
         let key = self.table.slots.candidates(hash(key));
@@ -130,7 +187,6 @@ fn consume(key: (u64, u64), now: u64) -> Call<bool> {
     Box::new(move |small| small.consume(key, now))
 }
 
-/// Planted: no look at the other slots after the claim.
 #[test]
 fn a_newcomer_of_two_threads_has_one_slot() {
     loom::model(|| {
@@ -167,13 +223,14 @@ fn a_reset_next_to_a_newcomer_opens_no_second_slot() {
 /// Each key's first group is the other's second.
 #[test]
 fn two_groups_hold_each_key_once() {
-    bounded(2, || {
-        let small = Arc::new(Small::of(2, 1, Overflow::Evict));
-        let calls = vec![consume(A, NOW), consume(A, NOW), consume(B, NOW)];
-        let answers = at_once(&small, calls);
-        assert_eq!((passed(&answers[..2]), answers[2]), (1, true));
-        assert_eq!((small.places(A), small.places(B)), (1, 1));
-    });
+    for other in [A, B] {
+        bounded(3, move || {
+            let small = Arc::new(Small::of(2, 1, Overflow::Evict));
+            let answers = at_once(&small, vec![consume(A, NOW), consume(other, NOW)]);
+            assert_eq!(passed(&answers), if other == A { 1 } else { 2 });
+            assert_eq!((small.places(A), small.places(other)), (1, 1));
+        });
+    }
 }
 
 #[test]
@@ -192,16 +249,15 @@ fn two_keys_that_want_one_slot_are_both_answered() {
 #[test]
 fn an_eviction_next_to_charges_loses_what_it_counts() {
     bounded(2, || {
-        let small = Arc::new(Small::of(1, 1, Overflow::Evict));
-        assert!(small.block(STRANGER, FAR));
+        let small = Arc::new(Small::of(1, 2, Overflow::Evict));
+        assert!(small.block(STRANGER, FAR) && small.consume(A, NOW));
         let calls = vec![consume(A, NOW), consume(A, NOW), consume(B, NOW)];
         let answers = at_once(&small, calls);
-        assert!(passed(&answers[..2]) as u64 <= 1 + small.table.live_evictions());
+        assert!(passed(&answers[..2]) as u64 <= 1 + 2 * small.table.live_evictions());
         assert!(small.places(A) <= 1 && small.places(B) <= 1);
     });
 }
 
-/// Planted: the client's time where the watermark is later.
 #[test]
 fn who_was_forgotten_counts_from_then() {
     loom::model(|| {
@@ -221,7 +277,6 @@ fn who_was_forgotten_counts_from_then() {
     });
 }
 
-/// Planted: the tag is not read again before a refusal.
 #[test]
 fn nobody_is_refused_for_what_another_owes() {
     bounded(2, || {
@@ -260,7 +315,6 @@ fn charge_and_refund_both_count() {
     });
 }
 
-/// Planted: a charge takes the mark of an ended block away.
 #[test]
 fn a_block_next_to_a_charge_stands() {
     for blocked_before in [false, true] {
@@ -289,7 +343,6 @@ fn the_later_of_two_blocks_of_a_newcomer_wins() {
     });
 }
 
-/// Planted: the end is exchanged without a look at the tag.
 #[test]
 fn a_late_block_is_not_anothers() {
     bounded(2, || {
@@ -305,7 +358,6 @@ fn a_late_block_is_not_anothers() {
     });
 }
 
-/// Planted: a record's words are taken without a look whether the slot still names it.
 #[test]
 fn clients_of_several_limits_are_charged_as_one() {
     bounded(2, || {
@@ -349,9 +401,12 @@ fn a_version_that_goes_round_is_as_good_as_any() {
 /// A thread that stands still for ever after each of its steps keeps nobody from anything.
 #[test]
 fn a_claim_whose_thread_is_gone_is_finished_or_taken() {
-    for steps in 1..=2 {
+    for (steps, alone) in [(1, false), (2, false), (1, true)] {
         bounded(2, move || {
             let small = Arc::new(Small::of(1, 1, Overflow::Evict));
+            if alone {
+                assert!(small.block(STRANGER, FAR), "one slot is left");
+            }
             let gone: Call<bool> = Box::new(move |small| {
                 let key = small.table.slots.candidates(hash(A));
                 let claim = small.table.claim(&key, NOW, &Small::<Single>::lifetime).expect("room");
@@ -362,41 +417,135 @@ fn a_claim_whose_thread_is_gone_is_finished_or_taken() {
             });
             let answers = at_once(&small, vec![gone, consume(A, NOW), consume(A, NOW)]);
             assert_eq!(passed(&answers), 1);
-            assert!(small.consume(B, NOW) && small.places(A) == 1);
+            assert!(small.places(A) == 1 && small.consume(B, NOW));
         });
     }
 }
 
-/// What `reconfigure` relies on: a charge by the old options is found by its pass, or finds it.
-/// Planted: no second look at the phase.
+/// A charge by the old options is found by the pass, or finds that the options have changed.
 #[test]
 fn a_charge_next_to_a_reconfiguration_is_cut() {
-    use crate::rate_limiter::phase::{AtomicPhase, Phase};
+    const LESS: u64 = 2;
     loom::model(|| {
-        let shared = Arc::new((Small::of(1, 9, Overflow::Evict), AtomicPhase::default()));
-        let cut = |words: &[u64; 1]| [words[0].min(NOW + T)];
-        let charge = move |(small, phase): &(Small<Single>, AtomicPhase)| {
-            let before = phase.get();
-            let mut passed = true;
-            // Who comes later knows the new options, by which nobody owes more than they leave.
-            for _ in 0..if before == Phase::default() { 2 } else { 0 } {
-                passed &= small.consume(A, NOW);
+        let options = |limit| RateLimiterOptions { max_keys: 1, ..RateLimiterOptions::new(limit, limit) };
+        let limiter = Arc::new(RateLimiter::new("model", options(9).try_into().expect("valid")));
+        let client = hash(A);
+        let charge: Box<dyn FnOnce(&RateLimiter) + Send> = Box::new(move |limiter| {
+            limiter.try_consume(client, 9, NOW).expect("open");
+        });
+        let reconfigure: Box<dyn FnOnce(&RateLimiter) + Send> = Box::new(move |limiter| {
+            limiter.reconfigure(options(LESS), || NOW).expect("valid");
+        });
+        at_once(&limiter, vec![charge, reconfigure]);
+        let decision = limiter.peek(client, NOW).expect("open");
+        assert!(decision.reset_after <= LESS * MS, "{}", decision.reset_after);
+    });
+}
+
+/// A client whom a helper brought in is a newcomer still, whatever the clock of the first who charges it.
+#[test]
+fn who_is_brought_in_by_a_helper_counts_from_the_watermark() {
+    bounded(2, || {
+        let small = Arc::new(Small::of(1, 1, Overflow::Evict));
+        assert!(small.block(STRANGER, FAR));
+        assert!(small.consume(A, NOW), "until 1100");
+        assert!(small.consume(B, NOW + T), "A has expired");
+        assert!(small.consume(B, NOW + 3 * T), "owes something else than A will");
+        assert_eq!(passed(&at_once(&small, vec![consume(A, NOW + 1), consume(A, NOW + 1)])), 1);
+        assert_eq!(small.table.get(hash(A)).expect("charged").words, [NOW + T + T]);
+    });
+}
+
+/// The block of a client whose last one has ended changes no state: who takes the slot must find it all the same.
+#[test]
+fn a_client_blocked_anew_is_not_given_away() {
+    for now in [NOW, FAR / 2] {
+        bounded(3, move || {
+            let small = Arc::new(Small::of(1, 2, Overflow::Evict));
+            assert!(small.block(STRANGER, FAR) && small.block(A, NOW / 2), "a block that has ended");
+            if now == NOW {
+                assert!(small.consume(A, NOW), "owes something");
             }
-            full_barrier();
-            if phase.get() != before {
-                small.table.update_existing(hash(A), |client| Step::Write(cut(&client.words), ()));
+            let block: Call<bool> = Box::new(|small| small.block(A, FAR));
+            let answers = at_once(&small, vec![block, consume(B, now)]);
+            assert!(answers[0]);
+            assert!(!small.consume(A, now), "once blocked, nobody passes");
+        });
+    }
+}
+
+/// Clocks tick: two clients may owe the same.
+#[test]
+fn nobody_is_charged_for_another_who_owes_the_same() {
+    bounded(3, || {
+        let small = Arc::new(Small::of(1, 3, Overflow::Evict));
+        assert!(small.block(STRANGER, FAR));
+        assert!(small.consume(A, NOW));
+        let other: Call<bool> = Box::new(|small| {
+            small.table.reset(hash(A));
+            small.consume(B, NOW)
+        });
+        assert_eq!(at_once(&small, vec![consume(A, NOW), other]), [true, true]);
+        if small.places(B) == 1 {
+            assert_eq!(small.remaining(B, NOW), 2);
+        }
+    });
+}
+
+#[test]
+fn a_charge_that_is_undone_leaves_its_record_to_others() {
+    bounded(3, || {
+        let small = Arc::new(Small::of_two_limits(1));
+        assert!(small.block(STRANGER, FAR));
+        small.finish(A, NOW);
+        let charge: Box<dyn FnOnce(&Small<Several>) + Send> = Box::new(|small| {
+            small.consume(A, NOW);
+        });
+        let other: Box<dyn FnOnce(&Small<Several>) + Send> = Box::new(|small| small.finish(B, NOW));
+        at_once(&small, vec![charge, other]);
+    });
+}
+
+#[test]
+fn a_table_at_its_bound_loses_no_place() {
+    bounded(2, || {
+        let small = Arc::new(Small::bounded(1, 1));
+        let answers = at_once(&small, vec![consume(A, NOW), consume(B, NOW)]);
+        assert_eq!(answers, [true, true]);
+        assert!(small.places(A) + small.places(B) <= 1);
+    });
+}
+
+/// A slot is claimed, and finished for its thread, between another thread's look and its own claim.
+#[test]
+fn newcomers_who_help_each_other_take_one_place() {
+    bounded(2, || {
+        let small = Arc::new(Small::bounded(2, 1));
+        let gone: Call<bool> = Box::new(|small| {
+            let key = small.table.slots.candidates(hash(A));
+            small.table.claim(&key, NOW, &Small::<Single>::lifetime).is_ok_and(|claim| claim.is_none())
+        });
+        let helper: Call<bool> = Box::new(|small| {
+            let key = small.table.slots.candidates(hash(A));
+            if let Some(claim) = small.table.standing_claim(&key) {
+                small.table.finish(&claim, &key);
             }
-            passed
-        };
-        let reconfigure = move |(small, phase): &(Small<Single>, AtomicPhase)| {
-            phase.advance();
-            full_barrier();
-            small.table.adapt(u64::MAX, cut);
-            true
-        };
-        at_once(&shared, vec![Box::new(charge) as Box<dyn FnOnce(&_) -> bool + Send>, Box::new(reconfigure)]);
-        let client = shared.0.table.get(hash(A)).unwrap_or_default();
-        assert!(client.words[0] <= NOW + T, "{}", client.words[0]);
+            false
+        });
+        at_once(&small, vec![gone, helper, consume(A, NOW)]);
+        assert_eq!(small.places(A), 1);
+    });
+}
+
+/// Forgets a client who has become another that owes the same, while a third one wants the slot.
+#[test]
+fn a_late_reset_loses_no_place() {
+    bounded(3, || {
+        let small = Arc::new(Small::bounded(1, 1));
+        assert!(small.consume(A, NOW));
+        let reset: Call<bool> = Box::new(|small| small.table.reset(hash(A)).is_some());
+        let others: Call<bool> = Box::new(|small| small.consume(B, NOW) && small.consume(C, NOW));
+        at_once(&small, vec![reset, others]);
     });
 }
 

@@ -97,6 +97,15 @@ impl Slots {
         }
     }
 
+    /// Makes every slot one that was given up. Zeros look like a client who was brought in but not charged yet,
+    /// and whoever takes the one for the other gets the place of neither right: in a table that counts places
+    /// no slot is zeros.
+    pub(super) fn free_all(&self) {
+        for slot in (0..self.groups.len()).flat_map(|group| self.of_group(group)) {
+            let _ = slot.state.swap_if(State::FRESH, State::free(Tag::NOBODY.version()));
+        }
+    }
+
     pub(super) fn count(&self) -> usize {
         self.groups.len() * GROUP_SLOTS
     }
@@ -196,7 +205,9 @@ impl Slots {
 
     /// The slot that holds a value of the key.
     pub(super) fn find(&self, key: &Candidates) -> Option<Found<'_>> {
-        self.find_likely(key).or_else(|| self.find_elsewhere(key))
+        // Asked once: the table may get crowded between the two looks.
+        let likely = self.likely(key);
+        self.find_in(likely, key.fingerprint).or_else(|| self.find_besides(likely, key))
     }
 
     /// As [`find`](Self::find), where the key is most likely to be.
@@ -209,14 +220,18 @@ impl Slots {
         self.find_in(self.likely(key), key.fingerprint)
     }
 
-    /// As [`find`](Self::find), in the other groups.
-    #[inline]
+    /// In the other groups. May miss a key when the table gets crowded at this moment.
     pub(super) fn find_elsewhere(&self, key: &Candidates) -> Option<Found<'_>> {
+        self.find_besides(self.likely(key), key)
+    }
+
+    #[inline]
+    fn find_besides(&self, likely: usize, key: &Candidates) -> Option<Found<'_>> {
         let (home, other) = (self.home(key), self.other(key));
-        let [first, second] = match (self.near, self.is_crowded()) {
-            (0, _) => return self.find_in(other, key.fingerprint),
-            (_, false) => [home, other],
-            (_, true) => [other, self.near(key)],
+        let [first, second] = match self.near {
+            0 => return self.find_in(other, key.fingerprint),
+            _ if likely == home => [other, self.near(key)],
+            _ => [home, other],
         };
         if let Some(found) = self.find_in(first, key.fingerprint) {
             return Some(found);

@@ -39,7 +39,7 @@ struct Looked<'a> {
     worth: Worth,
 }
 
-impl Looked<'_> {
+impl<'a> Looked<'a> {
     /// The version that the next claim of the slot has.
     fn next_version(&self) -> Version {
         match self.state.kind() {
@@ -47,6 +47,18 @@ impl Looked<'_> {
             Kind::Claim(tag) => tag.version().next(),
             Kind::Free(version) => version.next(),
         }
+    }
+
+    fn is_of(&self, key: &Candidates) -> bool {
+        match self.state.kind() {
+            Kind::Value => self.tag.is_of(key.fingerprint),
+            Kind::Claim(tag) => tag.is_of(key.fingerprint),
+            Kind::Free(_) => false,
+        }
+    }
+
+    fn found(&self) -> Found<'a> {
+        Found { slot: self.slot, tag: self.tag, state: self.state }
     }
 
     fn is_vacant(&self) -> bool {
@@ -74,7 +86,7 @@ impl<C: Cell> Table<C> {
         now: u64,
         lifetime: &impl Fn(&C::Words, u64) -> u64,
     ) -> Result<Option<Claim<'_>>, Full> {
-        let survey = self.survey(key, now, lifetime);
+        let Some(survey) = self.survey(key, now, lifetime) else { return Ok(None) };
         if let Some(vacancy) = survey.vacancy {
             if vacancy.worth == Worth::Expired || self.bound.enter() {
                 return Ok(self.take(key, vacancy, now, lifetime));
@@ -99,13 +111,22 @@ impl<C: Cell> Table<C> {
         }
     }
 
-    fn survey(&self, key: &Candidates, now: u64, lifetime: &impl Fn(&C::Words, u64) -> u64) -> Survey<'_> {
+    /// `None` when the key is there by now, or on its way: nobody takes its own place.
+    fn survey(
+        &self,
+        key: &Candidates,
+        now: u64,
+        lifetime: &impl Fn(&C::Words, u64) -> u64,
+    ) -> Option<Survey<'_>> {
         let mut survey = Survey::default();
         let mut most_vacant = 0;
         for group in self.slots.groups_of(key) {
             let (mut vacant, mut best) = (0, None::<Looked<'_>>);
             for slot in self.slots.of_group(group) {
                 let looked = self.look(slot, now, lifetime);
+                if looked.is_of(key) {
+                    return None;
+                }
                 if looked.is_vacant() {
                     vacant += 1;
                     best = better(best, looked);
@@ -131,7 +152,7 @@ impl<C: Cell> Table<C> {
                 self.slots.send_on();
             }
         }
-        survey
+        Some(survey)
     }
 
     fn look<'a>(&self, slot: Slot<'a>, now: u64, lifetime: &impl Fn(&C::Words, u64) -> u64) -> Looked<'a> {
@@ -163,13 +184,17 @@ impl<C: Cell> Table<C> {
     ) -> Option<Claim<'a>> {
         let Looked { slot, tag, state, worth } = victim;
         if worth == Worth::Expired {
-            self.forget_until(&Found { slot, tag, state }, now, lifetime);
+            self.forget_until(&victim.found(), now, lifetime);
+        }
+        if state.is_value() && state.has_block() {
+            self.clear_out(&victim, now);
+            return None;
         }
         self.slots.use_slot(slot);
         let claim = Claim { slot, tag: Tag::new(key.fingerprint, victim.next_version()) };
         if slot.state.swap_if(state, claim.state()).is_err() {
             if worth == Worth::Free {
-                self.bound.leave(1);
+                self.bound.leave();
             }
             return None;
         }
@@ -180,23 +205,32 @@ impl<C: Cell> Table<C> {
         if matches!(worth, Worth::Live(_)) {
             self.live_evictions.fetch_add(1, Ordering::Relaxed);
         }
-        self.keep_if_still(tag, claim, worth == Worth::Free)
+        self.keep_if_still(tag, claim)
+    }
+
+    /// Frees the slot of a client who was judged; false when another thread came between. One who was ever
+    /// blocked is only forgotten so: many blocked clients owe the same, and what is done to the wrong one can be
+    /// undone here, but not once the slot is claimed.
+    fn clear_out(&self, victim: &Looked<'_>, now: u64) -> bool {
+        let found = victim.found();
+        let given_away = !found.state.has_block() || self.block_ends.give_away(&found, now);
+        let freed = given_away && self.vacate(&found);
+        if freed && matches!(victim.worth, Worth::Live(_)) {
+            self.live_evictions.fetch_add(1, Ordering::Relaxed);
+        }
+        freed
     }
 
     /// The value that was exchanged may have been that of a later client of the slot who owed the same: then
     /// the claim's version is not new, and the claim is given up.
-    /// `entered`: a place of the bound was taken for the claim, as the slot seemed free.
-    pub(super) fn keep_if_still<'a>(&self, tag: Tag, claim: Claim<'a>, entered: bool) -> Option<Claim<'a>> {
+    fn keep_if_still<'a>(&self, tag: Tag, claim: Claim<'a>) -> Option<Claim<'a>> {
         let now = claim.slot.tag.load(Ordering::Acquire);
         if now == tag || now == claim.tag {
             return Some(claim);
         }
         if claim.slot.state.swap_if(claim.state(), State::free(now.version())).is_ok() {
-            self.bound.leave(1);
-        }
-        if entered {
-            // The client who was there after all had a place.
-            self.bound.leave(1);
+            // The place of the client who was there after all: the claim took none of its own.
+            self.bound.leave();
         }
         None
     }
@@ -221,11 +255,10 @@ impl<C: Cell> Table<C> {
         for group in (first..first + step).map(|group| group % groups) {
             for slot in self.slots.of_group(group) {
                 let looked = self.look(slot, now, lifetime);
-                let found = Found { slot, tag: looked.tag, state: looked.state };
                 match looked.worth {
                     Worth::Expired => {
-                        self.forget_until(&found, now, lifetime);
-                        freed |= self.vacate(&found);
+                        self.forget_until(&looked.found(), now, lifetime);
+                        freed |= self.clear_out(&looked, now);
                     }
                     Worth::Live(left) | Worth::Kept(left) => {
                         earliest_vacancy = earliest_vacancy.min(now.saturating_add(left));
@@ -239,10 +272,8 @@ impl<C: Cell> Table<C> {
             return Ok(());
         }
         match occupied.filter(|occupied| self.may_take(occupied)) {
-            Some(Looked { slot, tag, state, .. }) => {
-                if self.vacate(&Found { slot, tag, state }) {
-                    self.live_evictions.fetch_add(1, Ordering::Relaxed);
-                }
+            Some(occupied) => {
+                self.clear_out(&occupied, now);
                 Ok(())
             }
             None => Err(Full { earliest_vacancy }),
