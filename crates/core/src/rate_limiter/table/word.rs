@@ -66,11 +66,6 @@ impl Tag {
     pub(super) fn version(self) -> Version {
         Version(self.0 & VERSION_MASK)
     }
-
-    /// The same client's, under the next version.
-    pub(super) fn renewed(self) -> Self {
-        Self(self.0 & !VERSION_MASK | self.version().next().0)
-    }
 }
 
 /// What a slot holds.
