@@ -15,7 +15,26 @@ const COSTS = [
   '@hyperlimit/core tryRequest(key)',
   'floor: a raw call that reads the key',
 ];
+/** Beside `COSTS`; where the others take microseconds. */
+const GUARDS = [
+  'sluice tryConsume(key)',
+  'sluice reputation.isBanned(ip)',
+  'sluice reputation.isBanned(ip), 10 000 ranges',
+  'sluice breaker.tryAcquire(peer), permit.success()',
+  'sluice breaker.fire(peer, async fn)',
+  'sluice breaker.fire(peer, async fn), which fails',
+  'sluice monitor.record(event, ip, detail)',
+  'a Map of bans with performance.now()',
+  'net.BlockList.check(ip), 10 000 ranges',
+  'opossum fire(), by default',
+  'opossum fire(), percentiles off',
+  'opossum fire(), percentiles off, which fails',
+  'cockatiel execute(async fn)',
+];
 const THREADED = [
+  'sluice reputation.isBanned(ip)',
+  'sluice breaker.tryAcquire(peer), permit.success()',
+  'sluice monitor.record(event, ip, detail)',
   'sluice tryConsume(key)',
   'sluice tryConsume(key), refused',
   'sluice Registry.get(key), unchanged',
@@ -28,12 +47,18 @@ export function costChart(results) {
     kind: 'bars',
     title: 'One call in one thread',
     unit: 'ns',
-    groups: ['10 000 keys', 'one hot key'],
-    series: COSTS.map((name) => ({
-      name: name.replace(' with performance.now(), fixed window', ''),
-      ours: kindOf(name).by === 'sluice',
-      values: LOADS.map((load) => medianOf(find(results, name, load)?.samples)),
-    })),
+    ...costsOf(results, COSTS),
+  };
+}
+
+export function guardChart(results) {
+  return {
+    file: 'calls-guards',
+    kind: 'bars',
+    title: 'Bans, circuits and events: one call in one thread',
+    unit: 'ns; logarithmic',
+    log: true,
+    ...costsOf(results, GUARDS),
   };
 }
 
@@ -53,6 +78,17 @@ export function threadChart(results) {
       shadedFrom: COUNTS.findLast((count) => count <= cores),
       shade: 'more threads than cores',
     }),
+  };
+}
+
+function costsOf(results, names) {
+  return {
+    groups: ['10 000 keys', 'one hot key'],
+    series: names.map((name) => ({
+      name: name.replace(' with performance.now(), fixed window', ''),
+      ours: kindOf(name).by === 'sluice',
+      values: LOADS.map((load) => medianOf(find(results, name, load)?.samples)),
+    })),
   };
 }
 

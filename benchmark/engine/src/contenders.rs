@@ -23,7 +23,7 @@ pub trait Limiter: Send + Sync {
     fn admit(&self, key: Self::Key, now: u64, waited: &mut Waited) -> bool;
 
     /// As [`admit`](Self::admit), for the calls of one thread, which may keep something of its own for them.
-    fn of_thread(&self) -> impl FnMut(Self::Key, u64, &mut Waited) -> bool + Send {
+    fn of_thread(&self) -> impl Admit<Self::Key> {
         |key, now, waited| self.admit(key, now, waited)
     }
 
@@ -41,6 +41,11 @@ pub trait Limiter: Send + Sync {
         }
     }
 }
+
+/// What one thread calls for each key: see [`Limiter::admit`].
+pub trait Admit<K>: FnMut(K, u64, &mut Waited) -> bool + Send {}
+
+impl<K, A: FnMut(K, u64, &mut Waited) -> bool + Send> Admit<K> for A {}
 
 /// Room for a quarter more than there are to be, for all alike.
 pub fn room(clients: usize) -> usize {
@@ -139,7 +144,7 @@ fn calls_of_threads<'a, L: Limiter>(
     load: &'a Load<L::Key>,
     first: usize,
     threads: usize,
-) -> Vec<Calls<'a, L::Key, impl FnMut(L::Key, u64, &mut Waited) -> bool + Send + 'a>> {
+) -> Vec<Calls<'a, L::Key, impl Admit<L::Key>>> {
     let (keys, now) = (load.keys(), *NOW);
     let apart = keys.len() / threads;
     let places = (0..threads).map(|thread| (first + thread * apart) & (keys.len() - 1));
@@ -166,7 +171,7 @@ impl<K: Copy, A> Calls<'_, K, A> {
 impl<K, A> Caller for Calls<'_, K, A>
 where
     K: Copy + Send + Sync,
-    A: FnMut(K, u64, &mut Waited) -> bool + Send,
+    A: Admit<K>,
 {
     #[inline]
     fn call(&mut self) {

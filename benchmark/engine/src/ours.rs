@@ -9,7 +9,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 use sluice_core::key_hash::{KeyHash, hash_utf16};
 use sluice_core::{RateLimiter, RateLimiterOptions, Seat, clock};
 
-use crate::contenders::{Limiter, Locks};
+use crate::contenders::{Admit, Limiter, Locks};
 use crate::gcra::Limit;
 use crate::waited::Waited;
 
@@ -98,7 +98,7 @@ impl<K: KeyOf, const READS_CLOCK: bool> Limiter for Ours<K, READS_CLOCK> {
         self.limiter.try_consume(K::hash(key), 1, now).expect("open")
     }
 
-    fn of_thread(&self) -> impl FnMut(K::Key, u64, &mut Waited) -> bool + Send {
+    fn of_thread(&self) -> impl Admit<K::Key> {
         let mut seat = Seat::new(Arc::clone(&self.limiter));
         move |key, now, _| {
             let now = if READS_CLOCK { clock::now() } else { now };
