@@ -32,8 +32,9 @@ between the quartiles, the widest of a row, and ratios are taken within a round.
 it; the run itself is in it.
 
 - Every limit is the same GCRA decision on one atomic time per client, or governor's own. Keys are the same strings.
-- \`sluice\` is asked from a seat of each thread, as the addon does; \`without seats\`, as a Rust program may. It hashes the UTF-16 units of the key in each call, with SipHash-1-3 and 128 bits, as the addon does;
-  \`hash given\` is told the hash, as a handle of the addon does. The maps and \`governor, rapidhash\` hash with
+- \`sluice\` is asked from a seat of each thread and hashes the UTF-16 units of the key in each call, with SipHash-1-3
+  and 128 bits, as the addon does; \`without seats\`, all threads call the limiter itself; \`hash given\` is told the
+  hash, as a handle of the addon does. The maps and \`governor, rapidhash\` hash with
   rapidhash, which is faster and keeps no flood of chosen keys away; \`governor\` hashes with Rust's default.
 - Calls are given a time that stands still. \`governor\` reads a clock of its own: one that stands still, which is one
   load, and in \`its clock\` the one it takes by default. \`sluice, its clock\` reads ours in each call.

@@ -10,11 +10,11 @@ const WHAT = {
   isBanned: 'Every second of the 10 000 clients is banned; the only one is not.',
   recordFailure: 'Each eighth call forgives what its client did, so that nobody gets banned.',
   'event recorded':
-    'Each event is judged by two rules, of 5 events and of 5 different details, which the client has met before. ' +
+    'Each event is judged by two rules, of 5 events and of 5 different details, which the client has met before.\n' +
     'The plain form takes three locks at once: of counts by event, of clients, and of the history.',
   'permit and success':
-    'A call of a closed circuit is let pass and reported. The plain form looks under the shared lock, and counts ' +
-    'under the other.',
+    'A call through a closed circuit is let pass, and its success reported. The plain form looks under the shared\n' +
+    'lock, and counts under the other.',
 };
 
 export function security({ rows, settings: { threads } }) {

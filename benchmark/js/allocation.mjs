@@ -18,7 +18,6 @@ const CALLS = [
   '@fastify/rate-limit LocalStore.incr(key)',
   '@hyperlimit/core tryRequest(key)',
   'opossum fire(), percentiles off',
-  'cockatiel execute(async fn)',
 ];
 
 /** So much room for new objects that no collection comes while it is counted. */

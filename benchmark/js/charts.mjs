@@ -15,7 +15,6 @@ const COSTS = [
   '@hyperlimit/core tryRequest(key)',
   'floor: a raw call that reads the key',
 ];
-/** Beside `COSTS`; where the others take microseconds. */
 const GUARDS = [
   'sluice tryConsume(key)',
   'sluice reputation.isBanned(ip)',
@@ -32,14 +31,19 @@ const GUARDS = [
   'cockatiel execute(async fn)',
 ];
 const THREADED = [
-  'sluice reputation.isBanned(ip)',
-  'sluice breaker.tryAcquire(peer), permit.success()',
-  'sluice monitor.record(event, ip, detail)',
   'sluice tryConsume(key)',
   'sluice tryConsume(key), refused',
   'sluice Registry.get(key), unchanged',
   'a Map with performance.now(), fixed window',
 ];
+
+const THREADED_GUARDS = [
+  'sluice reputation.isBanned(ip)',
+  'sluice reputation.isBanned(ip), 10 000 ranges',
+  'sluice breaker.tryAcquire(peer), permit.success()',
+  'sluice monitor.record(event, ip, detail)',
+];
+const GROUPS = { uniform: '10 000 keys', hot: 'one hot key' };
 
 export function costChart(results) {
   return {
@@ -47,7 +51,12 @@ export function costChart(results) {
     kind: 'bars',
     title: 'One call in one thread',
     unit: 'ns',
-    ...costsOf(results, COSTS),
+    groups: LOADS.map((load) => GROUPS[load]),
+    series: COSTS.map((name) => ({
+      name: name.replace(' with performance.now(), fixed window', ''),
+      ours: kindOf(name).by === 'sluice',
+      values: LOADS.map((load) => medianOf(find(results, name, load)?.samples)),
+    })),
   };
 }
 
@@ -58,18 +67,34 @@ export function guardChart(results) {
     title: 'Bans, circuits and events: one call in one thread',
     unit: 'ns; logarithmic',
     log: true,
-    ...costsOf(results, GUARDS),
+    groups: GUARDS,
+    series: LOADS.map((load) => ({
+      name: GROUPS[load],
+      values: GUARDS.map((name) => medianOf(find(results, name, load)?.samples)),
+    })),
   };
 }
 
-export function threadChart(results) {
+export function threadCharts(results) {
+  return [
+    threadChart(results, 'threads', 'Threads that call at once on the same 10 000 keys', THREADED),
+    threadChart(
+      results,
+      'threads-guards',
+      'Bans, circuits and events of the same 10 000 keys',
+      THREADED_GUARDS,
+    ),
+  ];
+}
+
+function threadChart(results, file, title, names) {
   return {
-    file: 'threads',
+    file,
     kind: 'lines',
-    title: 'Threads that call at once on the same 10 000 keys',
+    title,
     unit: 'million calls per second, together',
     x: { name: 'threads', values: COUNTS },
-    series: THREADED.map((name) => ({
+    series: names.map((name) => ({
       name,
       ours: kindOf(name).by === 'sluice',
       values: find(results, name, 'uniform').byCount.map((ns, at) => (1000 * COUNTS[at]) / median(ns)),
@@ -78,17 +103,6 @@ export function threadChart(results) {
       shadedFrom: COUNTS.findLast((count) => count <= cores),
       shade: 'more threads than cores',
     }),
-  };
-}
-
-function costsOf(results, names) {
-  return {
-    groups: ['10 000 keys', 'one hot key'],
-    series: names.map((name) => ({
-      name: name.replace(' with performance.now(), fixed window', ''),
-      ours: kindOf(name).by === 'sluice',
-      values: LOADS.map((load) => medianOf(find(results, name, load)?.samples)),
-    })),
   };
 }
 
