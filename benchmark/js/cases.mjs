@@ -44,6 +44,11 @@ const KINDS = {
     open: guards.permits,
   },
   'sluice breaker.fire(peer, async fn)': { by: 'sluice', task: 'fire', open: guards.firing },
+  'sluice breaker.fire(peer, async fn), no timeout': {
+    by: 'sluice',
+    task: 'fire without timeout',
+    open: guards.firingWithoutTimeout,
+  },
   'sluice breaker.fire(peer, async fn), which fails': {
     by: 'sluice',
     task: 'fail',
@@ -99,7 +104,17 @@ const KINDS = {
     task: 'wait and fail',
     open: guardsOfOthers.opossumWaitingAndFailing,
   },
+  'opossum fire(), percentiles off, no timeout': {
+    by: 'others',
+    task: 'fire without timeout',
+    open: guardsOfOthers.opossumWithoutTimeout,
+  },
   'cockatiel execute(async fn)': { by: 'others', task: 'fire', open: guardsOfOthers.cockatiel },
+  'cockatiel execute(async fn), no timeout': {
+    by: 'others',
+    task: 'fire without timeout',
+    open: guardsOfOthers.cockatielWithoutTimeout,
+  },
   'floor: a raw call that does nothing': { by: 'floor', open: floors.rawNothing },
   'floor: a raw call, number in, number out': { by: 'floor', open: floors.rawNumber },
   'floor: a raw call that reads the key': { by: 'floor', open: floors.rawString },

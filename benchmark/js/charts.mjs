@@ -22,6 +22,7 @@ const GUARDS = {
   'sluice isBanned, 10 000 ranges': 'sluice reputation.isBanned(ip), 10 000 ranges',
   'sluice tryAcquire, success': 'sluice breaker.tryAcquire(peer), permit.success()',
   'sluice fire': 'sluice breaker.fire(peer, async fn)',
+  'sluice fire, no timeout': 'sluice breaker.fire(peer, async fn), no timeout',
   'sluice fire, which fails': 'sluice breaker.fire(peer, async fn), which fails',
   'sluice record': 'sluice monitor.record(event, ip, detail)',
   'a Map of bans': 'a Map of bans with performance.now()',
@@ -30,6 +31,7 @@ const GUARDS = {
   'opossum, percentiles off': 'opossum fire(), percentiles off',
   'opossum, which fails': 'opossum fire(), percentiles off, which fails',
   cockatiel: 'cockatiel execute(async fn)',
+  'cockatiel, no timeout': 'cockatiel execute(async fn), no timeout',
 };
 const THREADED = [
   'sluice tryConsume(key)',

@@ -44,19 +44,28 @@ export async function opossumWaitingAndFailing() {
   return inVain(await opossumOf(waitAndFail, FASTEST));
 }
 
-/** With a timeout that it enforces, as the others. */
+export function opossumWithoutTimeout() {
+  return opossumOf(succeed, { ...FASTEST, timeout: false });
+}
+
+/** Its timeouts are enforced, as those of the others. */
 export async function cockatiel() {
-  const policies = await import('cockatiel');
-  const { circuitBreaker, handleAll, SamplingBreaker, TimeoutStrategy, timeout, wrap } = policies;
+  const { timeout, TimeoutStrategy, wrap } = await import('cockatiel');
+  return cockatielOf((circuit) => wrap(circuit, timeout(TIMEOUT_MS, TimeoutStrategy.Aggressive)));
+}
+
+export function cockatielWithoutTimeout() {
+  return cockatielOf((circuit) => circuit);
+}
+
+async function cockatielOf(policyOf) {
+  const { circuitBreaker, handleAll, SamplingBreaker } = await import('cockatiel');
   const open = () => {
     const breaker = new SamplingBreaker({ threshold: 0.5, duration: TIMEOUT_MS });
-    return wrap(
-      circuitBreaker(handleAll, { halfOpenAfter: TIMEOUT_MS, breaker }),
-      timeout(TIMEOUT_MS, TimeoutStrategy.Aggressive),
-    );
+    return policyOf(circuitBreaker(handleAll, { halfOpenAfter: TIMEOUT_MS, breaker }));
   };
-  const circuits = new Map(PEERS.map((peer) => [peer, open()]));
-  return { items: PEERS, isAsync: true, call: (peer) => circuits.get(peer).execute(succeed) };
+  const policies = new Map(PEERS.map((peer) => [peer, open()]));
+  return { items: PEERS, isAsync: true, call: (peer) => policies.get(peer).execute(succeed) };
 }
 
 async function opossumOf(fn, options) {

@@ -48,6 +48,10 @@ export function firing() {
   return firingOf(succeed);
 }
 
+export function firingWithoutTimeout() {
+  return firingOf(succeed, new CircuitBreaker('without timeout', NEVER_OPEN));
+}
+
 export function waiting() {
   return firingOf(waitAndSucceed);
 }
@@ -74,8 +78,7 @@ export function recording() {
   return { call, first: DETAILS.flatMap(() => addresses()) };
 }
 
-function firingOf(fn) {
-  const breaker = new CircuitBreaker('firing', { ...NEVER_OPEN, timeout: TIMEOUT_MS });
+function firingOf(fn, breaker = new CircuitBreaker('firing', { ...NEVER_OPEN, timeout: TIMEOUT_MS })) {
   return { items: PEERS, isAsync: true, call: (peer) => breaker.fire(peer, fn) };
 }
 
