@@ -1,7 +1,7 @@
 /*
  * The engine without Node.js, beside other maps and limiters: a part of `npm run bench`, and alone
  *
- *   npm run bench:engine                     two or three minutes
+ *   npm run bench:engine                     three minutes or four
  *   npm run bench:engine -- --quick          about half a minute, noisier
  *
  * The results are data (`measureEngine`); everything else here makes text and charts of them.

@@ -1,10 +1,10 @@
 // The same results as charts: data for `lines` and `bars` of plots.mjs.
 import { cores } from '../machine.mjs';
 import { median } from '../statistics.mjs';
-import { distinct, isOurs, nsPerCall, only, where } from './rows.mjs';
+import { clientsOf, distinct, isOurs, nsPerCall, only, where } from './rows.mjs';
 
 export function engineCharts(results) {
-  return [...throughput(results), latency(results), registry(results)];
+  return [...throughput(results), latency(results), registry(results), security(results)];
 }
 
 function throughput({ rows, settings: { threads } }) {
@@ -62,6 +62,24 @@ function registry({ rows, settings: { threads } }) {
         const row = only(ofAll, { contender, ...fields });
         return row === undefined ? null : nsPerCall(row) / values;
       }),
+    ),
+  };
+}
+
+function security({ rows, settings: { threads } }) {
+  const count = threads.findLast((count) => count <= cores);
+  const ofAll = where(rows, { section: 'security', threads: count });
+  const cases = distinct(ofAll, 'load').flatMap((load) =>
+    distinct(ofAll, 'keys').map((keys) => ({ load, keys })),
+  );
+  return {
+    file: 'engine-security',
+    kind: 'bars',
+    title: `What protects a server, threads: ${count}`,
+    unit: 'ns per call of all threads together, less is better',
+    groups: cases.map(({ load, keys }) => `${load}, ${clientsOf(keys)}`),
+    series: seriesOf(ofAll, (contender) =>
+      cases.map((fields) => nsPerCall(only(ofAll, { contender, ...fields }))),
     ),
   };
 }

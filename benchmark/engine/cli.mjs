@@ -1,5 +1,5 @@
 /*
- *   npm run bench:engine                 two or three minutes
+ *   npm run bench:engine                 three minutes or four
  *     --quick                            about half a minute, noisier
  *     --json                             the rows, as data
  *     --plots                            also draws docs/benchmarks/engine-*.svg

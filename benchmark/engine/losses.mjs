@@ -2,10 +2,17 @@
 // calls per second, or its slowest hundredth is over 5 % faster where there is a core for each thread.
 import { cores } from '../machine.mjs';
 import { NOTICEABLE, ratio } from '../statistics.mjs';
-import { distinct, isOurs, only, times, where } from './rows.mjs';
+import { clientsOf, distinct, isOurs, only, times, where } from './rows.mjs';
 
 export function engineLosses({ rows }) {
-  return [...throughput(rows), ...slowest(rows), ...integers(rows), ...together(rows), ...registry(rows)];
+  return [
+    ...throughput(rows),
+    ...slowest(rows),
+    ...integers(rows),
+    ...together(rows),
+    ...registry(rows),
+    ...security(rows),
+  ];
 }
 
 /** Like beside like: whoever reads a clock of its own is compared with ours that does. */
@@ -15,22 +22,26 @@ function rivalOf({ contender }) {
 
 function throughput(rows) {
   const ofAll = where(rows, { section: 'contention' });
-  return lostBy(ofAll, 'more calls per second than ours, by threads,', times);
+  return lostBy(ofAll, 'A limit per client, ', MORE, times);
 }
 
 function slowest(rows) {
   const ofAll = where(rows, { section: 'contention' }).filter(({ threads }) => threads <= cores);
-  return lostBy(ofAll, 'a slowest hundredth (p99) that is faster than ours, by threads,', (theirs, ours) =>
-    ratio(ours.p99, theirs.p99),
-  );
+  return lostBy(ofAll, 'A limit per client, ', SOONER, sooner);
 }
 
-/** A sentence for each mix. */
-function lostBy(rows, what, advantage) {
+const MORE = 'more calls per second than ours, by threads,';
+const SOONER = 'a slowest hundredth (p99) that is faster than ours, by threads,';
+
+function sooner(theirs, ours) {
+  return ratio(ours.p99, theirs.p99);
+}
+
+/** A sentence for each load. */
+function lostBy(rows, title, what, advantage) {
   return distinct(rows, 'load').flatMap((load) => {
-    const ofMix = where(rows, { load });
-    const winners = winnersOf(ofMix, advantage);
-    return winners.length > 0 ? [`A limit per client, ${load}: ${what} with ${winners.join('; ')}.`] : [];
+    const winners = winnersOf(where(rows, { load }), advantage);
+    return winners.length > 0 ? [`${title}${load}: ${what} with ${winners.join('; ')}.`] : [];
   });
 }
 
@@ -55,16 +66,18 @@ function winnersOf(rows, advantage, rival = rivalOf) {
 function integers(rows) {
   const ofAll = where(rows, { section: 'integers' });
   return distinct(ofAll, 'keys').flatMap((keys) =>
-    distinct(ofAll, 'load').flatMap((load) => {
-      const winners = winnersOf(where(ofAll, { keys, load }), times);
-      const clients = keys.toLocaleString('en');
-      return winners.length > 0
-        ? [
-            `Integers for keys, ${clients} clients, ${load}: more calls per second than ours, by threads, with ${winners.join('; ')}.`,
-          ]
-        : [];
-    }),
+    lostBy(where(ofAll, { keys }), `Integers for keys, ${clientsOf(keys)}, `, MORE, times),
   );
+}
+
+function security(rows) {
+  const ofAll = where(rows, { section: 'security' });
+  return distinct(ofAll, 'keys').flatMap((keys) => {
+    const ofKeys = where(ofAll, { keys });
+    const onCores = ofKeys.filter(({ threads }) => threads <= cores);
+    const title = `What protects a server, ${clientsOf(keys)}, `;
+    return [...lostBy(ofKeys, title, MORE, times), ...lostBy(onCores, title, SOONER, sooner)];
+  });
 }
 
 /** Ours makes fewer calls in two threads than in one. */

@@ -1,7 +1,8 @@
 // What the engine's run found, as Markdown.
-import { median, spread } from '../statistics.mjs';
 import { table } from '../table.mjs';
-import { distinct, isOurs, nsPerCall, OVER_CORES, only, threadsHeading, times, where } from './rows.mjs';
+import { millions, nanoseconds, percentiles, spreadOf, waited } from './cells.mjs';
+import { distinct, isOurs, OVER_CORES, only, threadsHeading, times, where } from './rows.mjs';
+import { security } from './security.mjs';
 
 const MIXES = {
   'read-heavy': '95 % of the calls are refused, 5 % admitted',
@@ -14,7 +15,13 @@ const MIXES = {
 };
 
 export function engineSections(results) {
-  return [introduction(results), ...contention(results), integers(results), registry(results)];
+  return [
+    introduction(results),
+    ...contention(results),
+    integers(results),
+    registry(results),
+    ...security(results),
+  ];
 }
 
 function introduction({ rows, settings, peers, reading, noise }) {
@@ -25,8 +32,9 @@ between the quartiles, the widest of a row, and ratios are taken within a round.
 it; the run itself is in it.
 
 - Every limit is the same GCRA decision on one atomic time per client, or governor's own. Keys are the same strings.
-- \`sluice\` hashes the UTF-16 units of the key in each call, with SipHash-1-3 and 128 bits, as the addon does;
-  \`hash given\` is told the hash, as a handle of the addon does. The maps and \`governor, rapidhash\` hash with
+- \`sluice\` is asked from a seat of each thread and hashes the UTF-16 units of the key in each call, with SipHash-1-3
+  and 128 bits, as the addon does; \`without seats\`, all threads call the limiter itself; \`hash given\` is told the
+  hash, as a handle of the addon does. The maps and \`governor, rapidhash\` hash with
   rapidhash, which is faster and keeps no flood of chosen keys away; \`governor\` hashes with Rust's default.
 - Calls are given a time that stands still. \`governor\` reads a clock of its own: one that stands still, which is one
   load, and in \`its clock\` the one it takes by default. \`sluice, its clock\` reads ours in each call.
@@ -119,30 +127,6 @@ collector spares its readers that.${ofGo}
 ${table(['ns per call', ...contenders], [...lines, widest])}
 
 ${OVER_CORES}`;
-}
-
-function millions({ callsPerSecond }) {
-  return (median(callsPerSecond) / 1e6).toPrecision(3);
-}
-
-function nanoseconds(row) {
-  if (row === undefined) return '';
-  const ns = nsPerCall(row);
-  return ns < 1_000 ? ns.toPrecision(3) : ns.toFixed(0);
-}
-
-/** The widest of several rows. */
-function spreadOf(rows) {
-  return `±${(100 * Math.max(...rows.map(({ callsPerSecond }) => spread(callsPerSecond)))).toFixed(0)} %`;
-}
-
-function percentiles({ p50, p95, p99 }) {
-  return [p50, p95, p99].map((samples) => median(samples).toFixed(0)).join(' / ');
-}
-
-function waited({ locks, waitedPerCall }) {
-  if (locks === 'none') return '—';
-  return locks === 'hidden' ? 'hidden' : median(waitedPerCall).toFixed(1);
 }
 
 /** Our table is bounded, and may forget a client who is then admitted anew. */

@@ -32,6 +32,10 @@ function isOfGo({ contender }) {
   return contender.endsWith('(Go)');
 }
 
+export function clientsOf(keys) {
+  return keys === 1 ? 'one client' : `${keys.toLocaleString('en')} clients`;
+}
+
 export function nsPerCall(row) {
   return 1e9 / median(row.callsPerSecond);
 }

@@ -1,5 +1,5 @@
 // What the engine aims at, beside what it reached: ratios within a round.
-import { only, times, where } from './rows.mjs';
+import { clientsOf, only, times, where } from './rows.mjs';
 
 const FEW = 10_000;
 /** A quick run asks fewer: it says nothing about these. */
@@ -11,14 +11,14 @@ export function engineTargets({ rows }) {
   const against = (peer, keys, atLeast) =>
     ['admitted', 'refused'].flatMap((load) =>
       [1, 2].map((threads) => ({
-        what: `engine, ${clients(keys)}, ${load}, threads: ${threads}; throughput beside ${peer}`,
+        what: `engine, ${clientsOf(keys)}, ${load}, threads: ${threads}; throughput beside ${peer}`,
         value: quotient(by('sluice', keys, load, threads), by(peer, keys, load, threads)),
         unit: '×',
         atLeast,
       })),
     );
   const together = (keys, load) => ({
-    what: `engine, ${clients(keys)}, ${load}: two threads beside one`,
+    what: `engine, ${clientsOf(keys)}, ${load}: two threads beside one`,
     value: quotient(by('sluice', keys, load, 2), by('sluice', keys, load, 1)),
     unit: '×',
     atLeast: 1.8,
@@ -34,8 +34,4 @@ export function engineTargets({ rows }) {
 
 function quotient(row, other) {
   return row && other && times(row, other);
-}
-
-function clients(keys) {
-  return `${keys.toLocaleString('en')} clients`;
 }

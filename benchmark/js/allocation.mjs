@@ -8,11 +8,16 @@ const CALLS = [
   'sluice consume(key)',
   'sluice consumeMany(64 keys), per key',
   'sluice Registry.get(key), unchanged',
+  'sluice reputation.isBanned(ip)',
+  'sluice breaker.tryAcquire(peer), permit.success()',
+  'sluice breaker.fire(peer, async fn)',
+  'sluice monitor.record(event, ip, detail)',
   'a Map with performance.now(), fixed window',
   'rate-limiter-flexible RateLimiterMemory.consume(key)',
   'express-rate-limit MemoryStore.increment(key)',
   '@fastify/rate-limit LocalStore.incr(key)',
   '@hyperlimit/core tryRequest(key)',
+  'opossum fire(), percentiles off',
 ];
 
 /** So much room for new objects that no collection comes while it is counted. */

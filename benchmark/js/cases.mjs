@@ -1,5 +1,7 @@
 // What is measured. A case is one call of one kind, under one load; all are asked by the same clients.
 import * as floors from './floors.mjs';
+import * as guards from './guards.mjs';
+import * as guardsOfOthers from './guards-of-others.mjs';
 import { addresses, inOrder } from './keys.mjs';
 import * as others from './others.mjs';
 import * as ours from './ours.mjs';
@@ -26,6 +28,44 @@ const KINDS = {
   'sluice tryConsume(key), sliding-window': { by: 'sluice', task: 'limit', open: ours.slidingWindow },
   'sluice tryConsume(key), two limits': { by: 'sluice', task: 'limit', threads: true, open: ours.twoLimits },
   'sluice Registry.get(key), unchanged': { by: 'sluice', task: 'read', threads: true, open: ours.registry },
+  'sluice reputation.isBanned(ip)': { by: 'sluice', task: 'bans', threads: true, open: guards.reputation },
+  'sluice reputation.isBanned(ip), banned': { by: 'sluice', task: 'bans', open: guards.banned },
+  'sluice reputation.isBanned(ip), ten ranges': { by: 'sluice', task: 'ten ranges', open: guards.tenRanges },
+  'sluice reputation.isBanned(ip), 10 000 ranges': {
+    by: 'sluice',
+    task: 'ranges',
+    threads: true,
+    open: guards.manyRanges,
+  },
+  'sluice breaker.tryAcquire(peer), permit.success()': {
+    by: 'sluice',
+    task: 'permit',
+    threads: true,
+    open: guards.permits,
+  },
+  'sluice breaker.fire(peer, async fn)': { by: 'sluice', task: 'fire', open: guards.firing },
+  'sluice breaker.fire(peer, async fn), no timeout': {
+    by: 'sluice',
+    task: 'fire without timeout',
+    open: guards.firingWithoutTimeout,
+  },
+  'sluice breaker.fire(peer, async fn), which fails': {
+    by: 'sluice',
+    task: 'fail',
+    open: guards.failing,
+  },
+  'sluice breaker.fire(peer, async fn), which waits': { by: 'sluice', task: 'wait', open: guards.waiting },
+  'sluice breaker.fire(peer, async fn), which waits and fails': {
+    by: 'sluice',
+    task: 'wait and fail',
+    open: guards.waitingAndFailing,
+  },
+  'sluice monitor.record(event, ip, detail)': {
+    by: 'sluice',
+    task: 'event',
+    threads: true,
+    open: guards.recording,
+  },
   'a Map with performance.now(), fixed window': {
     by: 'others',
     task: 'limit',
@@ -41,6 +81,40 @@ const KINDS = {
   'express-rate-limit MemoryStore.increment(key)': { by: 'others', task: 'limit', open: others.memoryStore },
   '@fastify/rate-limit LocalStore.incr(key)': { by: 'others', task: 'limit', open: others.localStore },
   '@hyperlimit/core tryRequest(key)': { by: 'others', task: 'limit', open: others.hyperLimit },
+  'a Map of bans with performance.now()': { by: 'others', task: 'bans', open: guardsOfOthers.mapOfBans },
+  'net.BlockList.check(ip), 10 000 ranges': { by: 'others', task: 'ranges', open: guardsOfOthers.blockList },
+  'opossum fire(), by default': { by: 'others', task: 'fire', open: guardsOfOthers.opossum },
+  'opossum fire(), percentiles off': {
+    by: 'others',
+    task: 'fire',
+    open: guardsOfOthers.opossumWithoutPercentiles,
+  },
+  'opossum fire(), percentiles off, which fails': {
+    by: 'others',
+    task: 'fail',
+    open: guardsOfOthers.opossumFailing,
+  },
+  'opossum fire(), percentiles off, which waits': {
+    by: 'others',
+    task: 'wait',
+    open: guardsOfOthers.opossumWaiting,
+  },
+  'opossum fire(), percentiles off, which waits and fails': {
+    by: 'others',
+    task: 'wait and fail',
+    open: guardsOfOthers.opossumWaitingAndFailing,
+  },
+  'opossum fire(), percentiles off, no timeout': {
+    by: 'others',
+    task: 'fire without timeout',
+    open: guardsOfOthers.opossumWithoutTimeout,
+  },
+  'cockatiel execute(async fn)': { by: 'others', task: 'fire', open: guardsOfOthers.cockatiel },
+  'cockatiel execute(async fn), no timeout': {
+    by: 'others',
+    task: 'fire without timeout',
+    open: guardsOfOthers.cockatielWithoutTimeout,
+  },
   'floor: a raw call that does nothing': { by: 'floor', open: floors.rawNothing },
   'floor: a raw call, number in, number out': { by: 'floor', open: floors.rawNumber },
   'floor: a raw call that reads the key': { by: 'floor', open: floors.rawString },

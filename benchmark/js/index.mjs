@@ -1,7 +1,7 @@
 // The part `js`: what one call costs in JavaScript, beside what others cost in the same run.
 import { allocation, measureAllocation } from './allocation.mjs';
 import { LOADS, names, openCase } from './cases.mjs';
-import { costChart, threadChart } from './charts.mjs';
+import { costChart, guardChart, threadCharts } from './charts.mjs';
 import { losses } from './losses.mjs';
 import { contention, costs } from './report.mjs';
 import { measure } from './rounds.mjs';
@@ -25,7 +25,7 @@ export async function run({ quick }) {
     skipped,
     losses: losses(results, threaded),
     targets: targets(results),
-    charts: [costChart(results), threadChart(threaded)],
+    charts: [costChart(results), guardChart(results), ...threadCharts(threaded)],
   };
 }
 

@@ -22,6 +22,11 @@ pub trait Limiter: Send + Sync {
     /// Charges one unit if it is there.
     fn admit(&self, key: Self::Key, now: u64, waited: &mut Waited) -> bool;
 
+    /// As [`admit`](Self::admit), for the calls of one thread, which may keep something of its own for them.
+    fn of_thread(&self) -> impl Admit<Self::Key> {
+        |key, now, waited| self.admit(key, now, waited)
+    }
+
     /// Leaves a new client nothing.
     fn use_up(&self, key: Self::Key, now: u64);
 
@@ -36,6 +41,11 @@ pub trait Limiter: Send + Sync {
         }
     }
 }
+
+/// What one thread calls for each key: see [`Limiter::admit`].
+pub trait Admit<K>: FnMut(K, u64, &mut Waited) -> bool + Send {}
+
+impl<K, A: FnMut(K, u64, &mut Waited) -> bool + Send> Admit<K> for A {}
 
 /// Room for a quarter more than there are to be, for all alike.
 pub fn room(clients: usize) -> usize {
@@ -95,20 +105,20 @@ pub fn go_round<L: Limiter>(
     threads: usize,
     duration: Duration,
 ) -> Measured {
-    let mut calls = Calls::of_threads(limiter, load, first, threads);
+    let mut calls = calls_of_threads(limiter, load, first, threads);
     let slice = for_a_while(&mut calls, duration);
     Measured::from(slice, &calls)
 }
 
 /// The threads share out one load, and each goes through its part once.
 pub fn go_through<L: Limiter>(limiter: &L, load: &Load<L::Key>, threads: usize) -> Measured {
-    let mut calls = Calls::of_threads(limiter, load, 0, threads);
+    let mut calls = calls_of_threads(limiter, load, 0, threads);
     let slice = so_many(&mut calls, load.keys().len() / threads);
     Measured::from(slice, &calls)
 }
 
 impl Measured {
-    fn from<L: Limiter>(slice: Slice, calls: &[Calls<'_, L>]) -> Self {
+    fn from<K: Copy, A>(slice: Slice, calls: &[Calls<'_, K, A>]) -> Self {
         Self {
             slice,
             waited: calls.iter().map(|calls| calls.waited.0).sum(),
@@ -118,10 +128,10 @@ impl Measured {
 }
 
 /// What one thread does with its part of a load.
-struct Calls<'a, L: Limiter> {
-    limiter: &'a L,
-    load: &'a Load<L::Key>,
-    keys: &'a [L::Key],
+struct Calls<'a, K, A> {
+    admit: A,
+    load: &'a Load<K>,
+    keys: &'a [K],
     first: usize,
     made: usize,
     now: u64,
@@ -129,36 +139,45 @@ struct Calls<'a, L: Limiter> {
     waited: Waited,
 }
 
-impl<'a, L: Limiter> Calls<'a, L> {
-    fn of_threads(limiter: &'a L, load: &'a Load<L::Key>, first: usize, threads: usize) -> Vec<Self> {
-        let (keys, now) = (load.keys(), *NOW);
-        let apart = keys.len() / threads;
-        let places = (0..threads).map(|thread| (first + thread * apart) & (keys.len() - 1));
-        places
-            .map(|first| Self {
-                limiter,
-                load,
-                keys,
-                first,
-                made: 0,
-                now,
-                admitted: 0,
-                waited: Waited::default(),
-            })
-            .collect()
-    }
+fn calls_of_threads<'a, L: Limiter>(
+    limiter: &'a L,
+    load: &'a Load<L::Key>,
+    first: usize,
+    threads: usize,
+) -> Vec<Calls<'a, L::Key, impl Admit<L::Key>>> {
+    let (keys, now) = (load.keys(), *NOW);
+    let apart = keys.len() / threads;
+    let places = (0..threads).map(|thread| (first + thread * apart) & (keys.len() - 1));
+    places
+        .map(|first| Calls {
+            admit: limiter.of_thread(),
+            load,
+            keys,
+            first,
+            made: 0,
+            now,
+            admitted: 0,
+            waited: Waited::default(),
+        })
+        .collect()
+}
 
+impl<K: Copy, A> Calls<'_, K, A> {
     fn unlike(&self) -> u64 {
         self.admitted.abs_diff(self.load.admitted(self.first, self.made))
     }
 }
 
-impl<L: Limiter> Caller for Calls<'_, L> {
+impl<K, A> Caller for Calls<'_, K, A>
+where
+    K: Copy + Send + Sync,
+    A: Admit<K>,
+{
     #[inline]
     fn call(&mut self) {
         // The length is a power of two.
         let key = self.keys[(self.first + self.made) & (self.keys.len() - 1)];
-        self.admitted += u64::from(self.limiter.admit(key, self.now, &mut self.waited));
+        self.admitted += u64::from((self.admit)(key, self.now, &mut self.waited));
         self.made += 1;
     }
 }

@@ -14,6 +14,7 @@ mod ours;
 mod registry;
 mod report;
 mod rounds;
+mod security;
 mod waited;
 
 use std::process::ExitCode;
@@ -32,5 +33,6 @@ fn main() -> ExitCode {
     contention::measure(&plan);
     integers::measure(&plan);
     registry::measure(&plan);
+    security::measure(&plan);
     ExitCode::SUCCESS
 }

@@ -2,14 +2,14 @@
 
 use std::hash::{BuildHasher, Hasher};
 use std::marker::PhantomData;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use rapidhash::fast::RandomState;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use sluice_core::key_hash::{KeyHash, hash_utf16};
-use sluice_core::{RateLimiter, RateLimiterOptions, clock};
+use sluice_core::{RateLimiter, RateLimiterOptions, Seat, clock};
 
-use crate::contenders::{Limiter, Locks};
+use crate::contenders::{Admit, Limiter, Locks};
 use crate::gcra::Limit;
 use crate::waited::Waited;
 
@@ -70,10 +70,11 @@ impl KeyOf for IntegerByRapidHash {
     }
 }
 
-/// Ours, given the time, or (`READS_CLOCK`) reading our clock in each call.
+/// Ours from a seat for each thread, as the addon calls it; given the time, or (`READS_CLOCK`) reading our clock in
+/// each call.
 #[derive(Debug)]
 pub struct Ours<K, const READS_CLOCK: bool = false> {
-    limiter: RateLimiter,
+    limiter: Arc<RateLimiter>,
     burst: u64,
     key: PhantomData<K>,
 }
@@ -84,7 +85,7 @@ impl<K, const READS_CLOCK: bool> Ours<K, READS_CLOCK> {
         let mut options = RateLimiterOptions::new(burst, burst * limit.interval / clock::MS);
         options.max_keys = capacity as u64;
         let limiter = RateLimiter::new("benchmark", options.try_into().expect("valid options"));
-        Self { limiter, burst, key: PhantomData }
+        Self { limiter: Arc::new(limiter), burst, key: PhantomData }
     }
 }
 
@@ -97,8 +98,39 @@ impl<K: KeyOf, const READS_CLOCK: bool> Limiter for Ours<K, READS_CLOCK> {
         self.limiter.try_consume(K::hash(key), 1, now).expect("open")
     }
 
+    fn of_thread(&self) -> impl Admit<K::Key> {
+        let mut seat = Seat::new(Arc::clone(&self.limiter));
+        move |key, now, _| {
+            let now = if READS_CLOCK { clock::now() } else { now };
+            seat.try_consume(K::hash(key), 1, now).expect("open")
+        }
+    }
+
     fn use_up(&self, key: K::Key, now: u64) {
         let now = if READS_CLOCK { clock::now() } else { now };
         self.limiter.try_consume(K::hash(key), self.burst, now).expect("open");
+    }
+}
+
+/// Ours called by all threads as it is, without their seats.
+#[derive(Debug)]
+pub struct Unseated(Ours<CodeUnits>);
+
+impl Unseated {
+    pub fn new(limit: Limit, capacity: usize) -> Self {
+        Self(Ours::new(limit, capacity))
+    }
+}
+
+impl Limiter for Unseated {
+    type Key = &'static [u16];
+    const LOCKS: Locks = Locks::None;
+
+    fn admit(&self, key: Self::Key, now: u64, waited: &mut Waited) -> bool {
+        self.0.admit(key, now, waited)
+    }
+
+    fn use_up(&self, key: Self::Key, now: u64) {
+        self.0.use_up(key, now);
     }
 }

@@ -1,0 +1,90 @@
+//! Calls through closed circuits: leave for each, and what came of it.
+
+use std::collections::HashMap;
+use std::sync::RwLock;
+
+use rapidhash::fast::RandomState;
+use sluice_core::clock::MS;
+use sluice_core::key_hash::hash_str;
+use sluice_core::{CircuitBreaker, CircuitBreakerOptions, Owner, Request};
+
+use super::{Call, Guard};
+use crate::contenders::{Locks, NOW};
+use crate::waited::Waited;
+
+const OPEN_FOR_MS: u64 = 10_000;
+/// Newest calls that are judged, and how many there must be.
+const CALLS: usize = 100;
+const MINIMUM: usize = 10;
+const MAX_PEERS: u64 = 20_000;
+
+pub struct Ours(CircuitBreaker);
+
+impl Ours {
+    pub fn new() -> Self {
+        let options =
+            CircuitBreakerOptions { max_peers: MAX_PEERS, ..CircuitBreakerOptions::new(OPEN_FOR_MS) };
+        Self(CircuitBreaker::new("benchmark", options.try_into().expect("valid options")))
+    }
+}
+
+impl Guard for Ours {
+    const LOCKS: Locks = Locks::Hidden;
+
+    fn call(&self, call: Call, _: &mut Waited) -> bool {
+        let request = Request { owner: Owner(1), has_deadline: false };
+        let answer = self.0.try_acquire(hash_str(call.ip), call.ip, request, *NOW).expect("open");
+        answer.is_ok_and(|ticket| self.0.report(ticket, false, None, *NOW))
+    }
+}
+
+/// Circuits by peer, behind one lock. An open one closes again when its time is over: nobody tries it first.
+#[derive(Default)]
+pub struct Plain(RwLock<HashMap<String, Circuit, RandomState>>);
+
+#[derive(Default)]
+struct Circuit {
+    open_until: u64,
+    /// Whether each of the newest calls failed, a ring.
+    failed: Vec<bool>,
+    oldest: usize,
+    failures: usize,
+}
+
+impl Guard for Plain {
+    const LOCKS: Locks = Locks::Measured;
+
+    fn call(&self, call: Call, waited: &mut Waited) -> bool {
+        let may_pass = waited.read(&self.0).get(call.ip).is_none_or(|circuit| circuit.open_until <= *NOW);
+        if may_pass {
+            self.report(call.ip, false, waited);
+        }
+        may_pass
+    }
+}
+
+impl Plain {
+    fn report(&self, peer: &str, failed: bool, waited: &mut Waited) {
+        let mut circuits = waited.write(&self.0);
+        match circuits.get_mut(peer) {
+            Some(circuit) => circuit.report(failed, *NOW),
+            None => circuits.entry(peer.to_owned()).or_default().report(failed, *NOW),
+        }
+    }
+}
+
+impl Circuit {
+    fn report(&mut self, failed: bool, now: u64) {
+        if self.failed.len() < CALLS {
+            self.failed.push(failed);
+        } else {
+            self.failures -= usize::from(self.failed[self.oldest]);
+            self.failed[self.oldest] = failed;
+            self.oldest = (self.oldest + 1) % CALLS;
+        }
+        self.failures += usize::from(failed);
+        if self.failed.len() >= MINIMUM && self.failures * 2 >= self.failed.len() {
+            *self = Self { open_until: now + OPEN_FOR_MS * MS, ..Self::default() };
+        }
+    }
+}
