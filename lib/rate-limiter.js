@@ -67,14 +67,16 @@ class RateLimiter {
   consumeMany(keys, cost = 1) {
     if (!Array.isArray(keys)) throw invalid('INVALID_KEY', 'keys', keys, 'an array of non-empty strings');
     // A copy has no holes and no getters, and nobody changes it between the look and the charge.
-    const given = Array.from(keys);
+    const given = [...keys];
     const allowed = new Uint8Array(given.length);
     numbers[HANDLE] = this.#handle;
     const mistake = native.consumeMany(given, cost, allowed);
     if (mistake >= 0) {
       throw invalid('INVALID_KEY', `keys[${mistake}]`, given[mistake], 'a non-empty string');
     }
-    return Array.from(allowed, Boolean);
+    const answers = new Array(allowed.length);
+    for (let index = 0; index < answers.length; index++) answers[index] = allowed[index] === 1;
+    return answers;
   }
 
   peek(key) {

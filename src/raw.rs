@@ -18,6 +18,9 @@ use crate::thread::Port;
 /// Code units of a key that are read without asking for its length first.
 const SHORT_KEY: usize = 256;
 
+/// Elements of an array that are held at once while it is read.
+const SCOPE: usize = 64;
+
 /// The largest integer a JavaScript number counts exactly.
 const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
 
@@ -128,10 +131,19 @@ impl<const N: usize> Call<'_, N> {
         // SAFETY: an argument of the running callback.
         check_status!(unsafe { sys::napi_get_array_length(self.env, self.args[index], &mut length) })?;
         let mut keys = Vec::with_capacity(length as usize);
-        for at in 0..length {
-            match self.in_scope(|| self.key_of(self.element(index, at)?))? {
-                Some(key) => keys.push(key),
-                None => return Ok(Err(at as usize)),
+        for first in (0..length).step_by(SCOPE) {
+            let last = length.min(first + SCOPE as u32);
+            let mistake = self.in_scope(|| {
+                for at in first..last {
+                    match self.key_of(self.element(index, at)?)? {
+                        Some(key) => keys.push(key),
+                        None => return Ok(Some(at as usize)),
+                    }
+                }
+                Ok(None)
+            })?;
+            if let Some(mistake) = mistake {
+                return Ok(Err(mistake));
             }
         }
         Ok(Ok(keys))
