@@ -320,7 +320,7 @@ export interface ConnectionTrackerStats {
   count: number;
   opened: number;
   closed: number;
-  /** By the option that refused. `banned` is 0 in this version. */
+  /** By the option that refused; `banned` are sockets that a guard refused at accept. */
   refused: { max: number; maxPerClient: number; opens: number; banned: number };
   messages: { allowed: number; refused: number };
   bytes: { allowed: number; refused: number };

@@ -10,6 +10,7 @@
 
 const { clientKey } = require('./lib/client-key');
 const { ConnectionTracker } = require('./lib/connection-tracker');
+const { createGuard } = require('./lib/create-guard');
 const { SluiceError } = require('./lib/errors');
 const { listen } = require('./lib/listen');
 const { RateLimiter } = require('./lib/rate-limiter');
@@ -25,5 +26,6 @@ module.exports = {
   SecurityMonitor,
   SluiceError,
   clientKey,
+  createGuard,
   listen,
 };

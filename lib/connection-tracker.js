@@ -37,6 +37,8 @@ const DEFAULT_DRAIN_TIMEOUT = '10s';
 
 /** For the middleware: a connection for the socket of a request, opened at most once. */
 const kAdmitSocket = Symbol('sluice.admitSocket');
+/** For the guard: one more socket that was refused at accept as its client is banned. */
+const kCountBanned = Symbol('sluice.countBanned');
 
 const collected = new FinalizationRegistry((handle) => native.releaseConnectionTracker(handle));
 
@@ -137,7 +139,7 @@ class ConnectionTracker {
         max: stats.refusedMax,
         maxPerClient: stats.refusedMaxPerClient,
         opens: stats.refusedOpens,
-        banned: 0,
+        banned: stats.refusedBanned,
       },
       messages: { allowed: stats.messagesAllowed, refused: stats.messagesRefused },
       bytes: { allowed: stats.bytesAllowed, refused: stats.bytesRefused },
@@ -148,6 +150,10 @@ class ConnectionTracker {
   /** `{ connection }`, or `{ refusal: { reason, client, retryAfterMs } }`. */
   [kAdmitSocket](socket, options) {
     return this.#socketTable().admit(socket, options);
+  }
+
+  [kCountBanned]() {
+    native.countBannedConnection(this.#handle);
   }
 
   #socketTable() {
@@ -197,4 +203,4 @@ function toNative(options) {
   };
 }
 
-module.exports = { ConnectionTracker, kAdmitSocket };
+module.exports = { ConnectionTracker, kAdmitSocket, kCountBanned };

@@ -12,6 +12,7 @@ mod clock;
 mod connection_tracker;
 mod copies;
 mod error;
+mod guard;
 mod listener;
 mod mailbox;
 mod rate_limiter;
@@ -37,6 +38,7 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     client_key::export(&exports)?;
     clock::export(&exports)?;
     connection_tracker::export(&exports)?;
+    guard::export(&exports)?;
     rate_limiter::export(&exports)?;
     registry::export(&exports)?;
     reputation::export(&exports)?;

@@ -15,7 +15,7 @@ use napi::bindgen_prelude::{Env, Error, Result, Status};
 use napi::{check_status, sys};
 use sluice_core::cidr::ClientAddress;
 use sluice_core::mailbox::{Item, Mailbox};
-use sluice_core::{ConnectionTracker, Owner, Registry, Reputation, Seat, SecurityMonitor};
+use sluice_core::{ConnectionTracker, Guard, Owner, Registry, Reputation, Seat, SecurityMonitor};
 
 use crate::bell::Bell;
 use crate::raw::{Call, Exports};
@@ -30,6 +30,7 @@ pub(crate) struct Thread {
     pub(crate) registries: RefCell<Slab<Arc<Registry>>>,
     pub(crate) reputations: RefCell<Slab<Arc<Reputation>>>,
     pub(crate) client_addresses: RefCell<Slab<Arc<ClientAddress>>>,
+    pub(crate) guards: RefCell<Slab<Arc<Guard>>>,
     pub(crate) monitors: RefCell<Slab<Arc<SecurityMonitor>>>,
     #[expect(clippy::vec_box, reason = "callbacks keep the addresses of ports")]
     ports: RefCell<Vec<Box<Port>>>,
@@ -160,6 +161,7 @@ fn start_thread(env: &Env) -> Result<()> {
         reputations: RefCell::new(Slab::new()),
         monitors: RefCell::new(Slab::new()),
         client_addresses: RefCell::new(Slab::new()),
+        guards: RefCell::new(Slab::new()),
         ports: RefCell::new(Vec::new()),
     }));
     CURRENT.set(thread);
