@@ -1,6 +1,8 @@
 /// <reference types="node" />
 
+import type { IncomingMessage } from 'node:http';
 import type { Server, Socket } from 'node:net';
+import type { Guard, GuardHandler, GuardOptions } from './lib/guard/guard';
 
 /**
  * A time: milliseconds as an integer, or a text of an integer and a unit, such as `'250ms'`, `'10s'`, `'5m'`,
@@ -901,6 +903,33 @@ export interface ListenOptions {
  * and with `UNSUPPORTED` on Windows.
  */
 export function listen(server: Server, options: ListenOptions): Promise<{ port: number }>;
+
+export type {
+  Guard,
+  GuardDecision,
+  GuardHandler,
+  GuardMiddleware,
+  GuardOptions,
+  GuardPlugin,
+  GuardShutdown,
+  GuardStats,
+  Problem,
+  RecordEntry,
+  Refusal,
+} from './lib/guard/guard';
+
+/**
+ * The guard of this name (default `'default'`): what `sluice/express` and `sluice/fastify` put before a server, for
+ * several frameworks at once, or none. The first call in the process creates it, in whatever thread; others attach,
+ * with the same options or without. `Request` is what its functions are given.
+ *
+ * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`, `CONFIG_MISMATCH`, `NOT_FOUND` for a reputation or a
+ *   monitor given by name that is not there.
+ */
+export function createGuard<Request = IncomingMessage>(
+  name?: string,
+  options?: Omit<GuardOptions<Request, GuardHandler>, 'name'>,
+): Guard;
 
 // biome-ignore lint/complexity/noUselessEmptyExport: without it, what is not marked above is exported as well
 export {};
