@@ -4,8 +4,8 @@ const { Deadline } = require('../deadline');
 const { invalidOption } = require('../errors');
 const { refuseSocket } = require('../refuse-socket');
 
-/** How often connections that fell idle are looked for while a server shuts down. */
-const IDLE_LOOK_MS = 20;
+/** How often connections are looked at while a server shuts down. */
+const LOOK_MS = 10;
 
 /** Where an accepted request has its response, so that who is asked about the request finds it. */
 const kResponse = Symbol('sluice.response');
@@ -96,22 +96,40 @@ class Door {
   }
 }
 
-/** How many connections had to be ended. A server that does not listen has nothing to close but these. */
+/** Resolves when the last connection has gone, or after `timeoutMs`: how many had to be ended. */
 async function closeServer(server, { sockets, detach }, timeoutMs) {
-  const looking = setInterval(() => server.closeIdleConnections?.(), IDLE_LOOK_MS);
-  await new Promise((resolve) => {
-    const deadline = new Deadline(timeoutMs, resolve);
-    server.close(() => {
-      deadline.cancel();
-      resolve();
-    });
+  const open = () => [...sockets].filter((socket) => !socket.destroyed);
+  let isClosed = false;
+  // A server that listens no more says so; its connections may be open all the same.
+  server.close(() => {
+    isClosed = true;
   });
-  clearInterval(looking);
-  const left = [...sockets];
+  await until(timeoutMs, () => {
+    // What has answered its last request would be kept alive.
+    server.closeIdleConnections?.();
+    return isClosed && open().length === 0;
+  });
+  const left = open();
   for (const socket of left) socket.destroy();
   server.closeAllConnections?.();
   detach();
   return left.length;
+}
+
+/** Looks every few milliseconds, for so long at most. */
+function until(timeoutMs, isDone) {
+  return new Promise((resolve) => {
+    let deadline;
+    const looking = setInterval(() => {
+      if (isDone()) settle();
+    }, LOOK_MS);
+    const settle = () => {
+      clearInterval(looking);
+      deadline?.cancel();
+      resolve();
+    };
+    deadline = new Deadline(timeoutMs, settle);
+  });
 }
 
 module.exports = { Door, kResponse };
