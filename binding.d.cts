@@ -151,7 +151,7 @@ export interface NativeDelivery {
   kind: string
   /** Events dropped just before this one. */
   missed: number
-  /** The key of a change, or the id of a connection. */
+  /** The key of a change, or the serial of a connection. */
   key?: string
   version?: number
   ifIdleMs?: number

@@ -313,7 +313,7 @@ export interface ConnectionTrackerOptions {
   messages?: QuotaOptions;
   /** How many bytes one connection may send, in messages. */
   bytes?: QuotaOptions;
-  /** Sockets on which nothing was transferred for so long are closed. Sessions are not. */
+  /** Connections that are not used for so long are closed: sockets by their bytes, sessions by `touch`. */
   idleTimeout?: Duration;
 }
 
@@ -372,10 +372,15 @@ export class ConnectionTracker {
 
   /**
    * Opens a connection of the client, or answers null when there is no room. It counts until it is closed.
+   * `onClose` is called once in this thread after that, asynchronously, by whomever it was closed, in whatever thread:
+   * the place to end what the connection stands for. It does not keep the thread alive.
    *
    * @throws {SluiceError} `DUPLICATE_ID` when a connection of this id is open, `INVALID_VALUE` for the detail.
    */
-  tryOpen(client: string, options?: { id?: string; detail?: RegistryValue }): Connection | null;
+  tryOpen(
+    client: string,
+    options?: { id?: string; detail?: RegistryValue; onClose?: () => void },
+  ): Connection | null;
 
   /**
    * From now on each socket of the server is a connection, or is refused before a byte of it is read. For servers

@@ -10,6 +10,7 @@ const {
   checkOptions,
   checkTextKey,
   duration,
+  func,
   integer,
   nativeQuota,
   oneOf,
@@ -30,7 +31,7 @@ const SCHEMA = {
   idleTimeout: duration,
 };
 
-const OPEN_SCHEMA = { id: (value) => value, detail: (value) => value };
+const OPEN_SCHEMA = { id: (value) => value, detail: (value) => value, onClose: func };
 const LIST_SCHEMA = { limit: integer(1), client: (value) => value };
 const DEFAULT_LIST_LIMIT = 1000;
 const DEFAULT_DRAIN_TIMEOUT = '10s';
@@ -70,12 +71,15 @@ class ConnectionTracker {
 
   tryOpen(client, options = {}) {
     checkClient(client);
-    const { id, detail } = checkOptions('tryOpen', options, OPEN_SCHEMA);
+    const { id, detail, onClose } = checkOptions('tryOpen', options, OPEN_SCHEMA);
     if (id !== undefined) checkTextKey('tryOpen id', id);
     const bytes = detail === undefined ? undefined : encode(detail, 'detail');
-    const request = { id, detail: bytes, checkClient: true };
+    const subscription = onClose && this.#socketTable().subscription;
+    const request = { id, detail: bytes, subscription, checkClient: true };
     const { connection } = native.openConnection(this.#handle, client, request);
-    return connection ? new Connection(this, this.#handle, connection, detail) : null;
+    if (!connection) return null;
+    if (onClose) this.#socketTable().holdSession(connection.serial, onClose);
+    return new Connection(this, this.#handle, connection, detail);
   }
 
   attach(server, options) {

@@ -15,7 +15,7 @@ pub struct NativeDelivery {
     pub kind: String,
     /// Events dropped just before this one.
     pub missed: f64,
-    /// The key of a change, or the id of a connection.
+    /// The key of a change, or the serial of a connection.
     pub key: Option<String>,
     pub version: Option<f64>,
     pub if_idle_ms: Option<f64>,
@@ -39,8 +39,8 @@ impl From<Delivery> for NativeDelivery {
             Item::RegistryChange { key, version } => {
                 ("change", Some(key.to_string()), Some(version as f64), None)
             }
-            Item::CloseConnection { id, if_idle_ms } => {
-                ("close", Some(id.to_string()), None, if_idle_ms.map(|ms| ms as f64))
+            Item::CloseConnection { serial, if_idle_ms } => {
+                ("close", Some(serial.to_string()), None, if_idle_ms.map(|ms| ms as f64))
             }
             Item::SecurityAlert(_) => ("alert", None, None, None),
             Item::Drained => ("drained", None, None, None),
