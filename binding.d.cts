@@ -48,6 +48,9 @@ export declare function connectionTrackerIdleTimeout(handle: number): number | n
 
 export declare function connectionTrackerStats(handle: number): NativeConnectionTrackerStats
 
+/** Counts a socket that was refused at accept for a ban. */
+export declare function countBannedConnection(handle: number): void
+
 export declare function countConnectionsFor(handle: number, client: string): number
 
 export declare function destroyCircuitBreaker(name: string): boolean
@@ -63,6 +66,12 @@ export declare function destroyReputation(name: string): boolean
 export declare function destroySecurityMonitor(name: string): boolean
 
 export declare function disableCircuit(handle: number, peer: string): void
+
+/** Sums over all threads, in the order of `lib/guard/counts.js`. */
+export declare function guardCounts(handle: number): Array<number>
+
+/** What the guard of this name was created with; none where there is none. */
+export declare function guardOptions(name: string): NativeGuardOptions | null
 
 /** Whether a test has stopped the clock. */
 export declare function isClockManual(): boolean
@@ -197,6 +206,7 @@ export interface NativeConnectionTrackerStats {
   refusedMax: number
   refusedMaxPerClient: number
   refusedOpens: number
+  refusedBanned: number
   messagesAllowed: number
   messagesRefused: number
   bytesAllowed: number
@@ -217,7 +227,7 @@ export interface NativeDelivery {
   kind: string
   /** Events dropped just before this one. */
   missed: number
-  /** The key of a change, the peer of a circuit, or the id of a connection. */
+  /** The key of a change, the peer of a circuit, or the serial of a connection. */
   key?: string
   version?: number
   ifIdleMs?: number
@@ -234,6 +244,17 @@ export interface NativeEntry {
 export interface NativeFileFailure {
   errno: number
   syscall: string
+}
+
+/** What threads agree on, as text: `lib/guard/shared-options.js` writes and reads it. */
+export interface NativeGuardOptions {
+  rateLimit: string
+  connections: string
+  reputation: string
+  monitor: string
+  record: string
+  trustedProxies: string
+  dryRun: string
 }
 
 /** The newest first, and how many events are no longer there. */
@@ -386,6 +407,9 @@ export declare function openConnection(handle: number, client: string | undefine
 /** Attaches to a tracker or creates it; the handle is this thread's. */
 export declare function openConnectionTracker(name: string, options?: NativeConnectionTrackerOptions | undefined | null): number
 
+/** Attaches to a guard or creates it; the handle is this thread's. */
+export declare function openGuard(name: string, options: NativeGuardOptions): number
+
 /** Attaches to a limiter or creates it; the handle is this thread's. */
 export declare function openRateLimiter(name: string, options?: NativeRateLimiterOptions | undefined | null): number
 
@@ -446,6 +470,9 @@ export declare function releaseClientAddress(handle: number): void
 
 /** One JavaScript object less that stands for the tracker. */
 export declare function releaseConnectionTracker(handle: number): void
+
+/** One JavaScript object less that stands for the guard. */
+export declare function releaseGuard(handle: number): void
 
 /** Gives a lease back; the last one closes the socket. */
 export declare function releaseListener(lease: number): void

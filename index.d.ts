@@ -1,6 +1,8 @@
 /// <reference types="node" />
 
+import type { IncomingMessage } from 'node:http';
 import type { Server, Socket } from 'node:net';
+import type { Guard, GuardHandler, GuardOptions } from './lib/guard/guard';
 
 /**
  * A time: milliseconds as an integer, or a text of an integer and a unit, such as `'250ms'`, `'10s'`, `'5m'`,
@@ -543,7 +545,7 @@ export interface ConnectionTrackerOptions {
   messages?: QuotaOptions;
   /** How many bytes one connection may send, in messages. */
   bytes?: QuotaOptions;
-  /** Sockets on which nothing was transferred for so long are closed. Sessions are not. */
+  /** Connections that are not used for so long are closed: sockets by their bytes, sessions by `touch`. */
   idleTimeout?: Duration;
 }
 
@@ -552,7 +554,7 @@ export interface ConnectionTrackerStats {
   count: number;
   opened: number;
   closed: number;
-  /** By the option that refused. `banned` is 0 in this version. */
+  /** By the option that refused; `banned` are sockets that a guard refused at accept. */
   refused: { max: number; maxPerClient: number; opens: number; banned: number };
   messages: { allowed: number; refused: number };
   bytes: { allowed: number; refused: number };
@@ -602,10 +604,15 @@ export class ConnectionTracker {
 
   /**
    * Opens a connection of the client, or answers null when there is no room. It counts until it is closed.
+   * `onClose` is called once in this thread after that, asynchronously, by whomever it was closed, in whatever thread:
+   * the place to end what the connection stands for. It does not keep the thread alive.
    *
    * @throws {SluiceError} `DUPLICATE_ID` when a connection of this id is open, `INVALID_VALUE` for the detail.
    */
-  tryOpen(client: string, options?: { id?: string; detail?: RegistryValue }): Connection | null;
+  tryOpen(
+    client: string,
+    options?: { id?: string; detail?: RegistryValue; onClose?: () => void },
+  ): Connection | null;
 
   /**
    * From now on each socket of the server is a connection, or is refused before a byte of it is read. For servers
@@ -1133,6 +1140,33 @@ export interface ListenOptions {
  * and with `UNSUPPORTED` on Windows.
  */
 export function listen(server: Server, options: ListenOptions): Promise<{ port: number }>;
+
+export type {
+  Guard,
+  GuardDecision,
+  GuardHandler,
+  GuardMiddleware,
+  GuardOptions,
+  GuardPlugin,
+  GuardShutdown,
+  GuardStats,
+  Problem,
+  RecordEntry,
+  Refusal,
+} from './lib/guard/guard';
+
+/**
+ * The guard of this name (default `'default'`): what `sluice/express` and `sluice/fastify` put before a server, for
+ * several frameworks at once, or none. The first call in the process creates it, in whatever thread; others attach,
+ * with the same options or without. `Request` is what its functions are given.
+ *
+ * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`, `CONFIG_MISMATCH`, `NOT_FOUND` for a reputation or a
+ *   monitor given by name that is not there.
+ */
+export function createGuard<Request = IncomingMessage>(
+  name?: string,
+  options?: Omit<GuardOptions<Request, GuardHandler>, 'name'>,
+): Guard;
 
 // biome-ignore lint/complexity/noUselessEmptyExport: without it, what is not marked above is exported as well
 export {};

@@ -11,6 +11,7 @@
 const { CircuitBreaker } = require('./lib/circuit-breaker');
 const { clientKey } = require('./lib/client-key');
 const { ConnectionTracker } = require('./lib/connection-tracker');
+const { createGuard } = require('./lib/create-guard');
 const { SluiceError } = require('./lib/errors');
 const { listen } = require('./lib/listen');
 const { RateLimiter } = require('./lib/rate-limiter');
@@ -27,5 +28,6 @@ module.exports = {
   SecurityMonitor,
   SluiceError,
   clientKey,
+  createGuard,
   listen,
 };

@@ -6,8 +6,9 @@ const http = require('node:http');
 const { Worker } = require('node:worker_threads');
 
 /**
- * Runs `file` in `count` worker threads. Each posts `{ port }`, or whatever else it wants to tell, once it serves;
- * they share their ports, so one answer stands for all. `options` are those of the threads.
+ * Runs `file` in `count` worker threads. Each posts `{ port }`, or whatever else it wants to tell, once it serves.
+ * Where they share their ports one answer stands for all; `told` has each. `options` are those of
+ * the threads.
  */
 async function startWorkers(file, count, options) {
   const workers = Array.from({ length: count }, () => new Worker(file, options));
@@ -20,13 +21,16 @@ async function startWorkers(file, count, options) {
         }),
     ),
   );
-  return { workers, ...told[0] };
+  return { workers, told, ...told[0] };
 }
 
-/** One request, over a connection of its own: so any of the threads may serve it. */
-function ask(port, path, { method = 'GET', headers = {}, body } = {}) {
+/**
+ * One request, over a connection of its own: so any of the threads may serve it; or over the agent's. `from` is a
+ * loopback address, as of a client of its own.
+ */
+function ask(port, path, { method = 'GET', headers = {}, body, from, agent = false } = {}) {
   return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port, path, method, headers, agent: false };
+    const options = { host: '127.0.0.1', port, path, method, headers, agent, localAddress: from };
     const request = http.request(options, async (response) => {
       let text = '';
       for await (const chunk of response.setEncoding('utf8')) text += chunk;

@@ -10,6 +10,7 @@ const {
   checkOptions,
   checkTextKey,
   duration,
+  func,
   integer,
   nativeQuota,
   oneOf,
@@ -30,13 +31,15 @@ const SCHEMA = {
   idleTimeout: duration,
 };
 
-const OPEN_SCHEMA = { id: (value) => value, detail: (value) => value };
+const OPEN_SCHEMA = { id: (value) => value, detail: (value) => value, onClose: func };
 const LIST_SCHEMA = { limit: integer(1), client: (value) => value };
 const DEFAULT_LIST_LIMIT = 1000;
 const DEFAULT_DRAIN_TIMEOUT = '10s';
 
 /** For the middleware: a connection for the socket of a request, opened at most once. */
 const kAdmitSocket = Symbol('sluice.admitSocket');
+/** For the guard: one more socket that was refused at accept as its client is banned. */
+const kCountBanned = Symbol('sluice.countBanned');
 
 const collected = new FinalizationRegistry((handle) => native.releaseConnectionTracker(handle));
 
@@ -68,12 +71,15 @@ class ConnectionTracker {
 
   tryOpen(client, options = {}) {
     checkClient(client);
-    const { id, detail } = checkOptions('tryOpen', options, OPEN_SCHEMA);
+    const { id, detail, onClose } = checkOptions('tryOpen', options, OPEN_SCHEMA);
     if (id !== undefined) checkTextKey('tryOpen id', id);
     const bytes = detail === undefined ? undefined : encode(detail, 'detail');
-    const request = { id, detail: bytes, checkClient: true };
+    const subscription = onClose && this.#socketTable().subscription;
+    const request = { id, detail: bytes, subscription, checkClient: true };
     const { connection } = native.openConnection(this.#handle, client, request);
-    return connection ? new Connection(this, this.#handle, connection, detail) : null;
+    if (!connection) return null;
+    if (onClose) this.#socketTable().holdSession(connection.serial, onClose);
+    return new Connection(this, this.#handle, connection, detail);
   }
 
   attach(server, options) {
@@ -137,7 +143,7 @@ class ConnectionTracker {
         max: stats.refusedMax,
         maxPerClient: stats.refusedMaxPerClient,
         opens: stats.refusedOpens,
-        banned: 0,
+        banned: stats.refusedBanned,
       },
       messages: { allowed: stats.messagesAllowed, refused: stats.messagesRefused },
       bytes: { allowed: stats.bytesAllowed, refused: stats.bytesRefused },
@@ -148,6 +154,10 @@ class ConnectionTracker {
   /** `{ connection }`, or `{ refusal: { reason, client, retryAfterMs } }`. */
   [kAdmitSocket](socket, options) {
     return this.#socketTable().admit(socket, options);
+  }
+
+  [kCountBanned]() {
+    native.countBannedConnection(this.#handle);
   }
 
   #socketTable() {
@@ -197,4 +207,4 @@ function toNative(options) {
   };
 }
 
-module.exports = { ConnectionTracker, kAdmitSocket };
+module.exports = { ConnectionTracker, kAdmitSocket, kCountBanned };

@@ -1,74 +1,7 @@
 'use strict';
 
-const fp = require('fastify-plugin');
-const { invalidOption } = require('./errors');
-const { tellAnswer } = require('./guard/answer');
+const { pluginOf } = require('./guard/fastify-plugin');
 const { Guard } = require('./guard/guard');
-const { PROBLEM_MEDIA_TYPE } = require('./guard/refusal');
-const { RouteRules } = require('./guard/route-rules');
-const { settle } = require('./guard/user-function');
 
-/**
- * A guard as plugin for Fastify 5: `fastify.sluice` is the guard, `request.sluice` what it decided. It
- * decides in `onRequest`, before a body is read, and for requests without a route as well.
- *
- * async, though it awaits nothing: only a rejection fails `ready()`, what a plugin throws ends the process.
- */
-async function sluice(fastify, options) {
-  const guard = new Guard('sluice/fastify', options);
-  if (fastify.sluice?.name === guard.name) throw nameTaken(guard.name);
-  const rules = new RouteRules(guard);
-
-  fastify.decorate('sluice', guard);
-  if (!fastify.hasRequestDecorator('sluice')) fastify.decorateRequest('sluice', null);
-  guard.attach(fastify.server);
-
-  fastify.addHook('onRoute', (route) => rules.declare(route));
-  fastify.addHook('onRequest', (request, reply, next) => {
-    settle(
-      () => guard.check(request, request.raw, rules.of(request)),
-      (decision) => conclude(guard, decision, { request, reply, next }),
-      next,
-    );
-  });
-}
-
-/** An inner scope's requests meet the outer guard as well: one name twice would charge each of them twice. */
-function nameTaken(name) {
-  return invalidOption('sluice/fastify name', name, 'a name that no guard of this scope has');
-}
-
-/** Whoever answered meanwhile has answered: Fastify goes no further by itself then. */
-function conclude(guard, decision, { request, reply, next }) {
-  const follows = request.sluice !== null;
-  request.sluice = decision;
-  tellAnswer(reply.raw, decision);
-  if (reply.sent) return next();
-  guard.writeHeaders(decision, reply, { follows });
-  if (decision.allowed) next();
-  else refuse(decision, { request, reply, next });
-}
-
-/** Like a route's handler, a custom one sends by itself or returns what to send. */
-function refuse({ handler, refusal }, { request, reply, next }) {
-  reply.code(refusal.status);
-  if (handler === undefined) return sendProblem(refusal, request, reply);
-  settle(
-    () => handler(request, reply, refusal),
-    (payload) => {
-      if (payload !== undefined && payload !== reply && !reply.sent) reply.send(payload);
-    },
-    (error) => {
-      reply.code(200);
-      next(error);
-    },
-  );
-}
-
-/** As bytes: to a string Fastify would add a charset, which JSON has not. */
-function sendProblem(refusal, request, reply) {
-  reply.header('Content-Type', PROBLEM_MEDIA_TYPE);
-  reply.send(request.method === 'HEAD' ? undefined : Buffer.from(refusal.body));
-}
-
-module.exports = fp(sluice, { name: 'sluice', fastify: '5.x' });
+/** A guard of its own, or one more use of the guard of this name, as plugin for Fastify 5. */
+module.exports = pluginOf((options) => new Guard('sluice/fastify', options));

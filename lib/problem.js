@@ -12,6 +12,8 @@ const REDUCED_CAPACITY = {
   title: 'Temporary Reduced Capacity',
 };
 
+const ABNORMAL_USAGE = { status: 403, type: 'abnormal-usage-detected', title: 'Abnormal Usage Detected' };
+
 /** Nobody knows when a connection ends; a second keeps honest clients from coming back at once. */
 const CONNECTION_RETRY_MS = 1000;
 
@@ -49,9 +51,17 @@ function connectionProblem({ reason, retryAfterMs }) {
   });
 }
 
+/** For a client that is banned, by `policy`. Why is not for the client to know. */
+function banProblem({ retryAfterMs, policy }) {
+  const detail = Number.isFinite(retryAfterMs)
+    ? `This client is banned. Try again in ${seconds(retryAfterMs)} s.`
+    : 'This client is banned.';
+  return problem(ABNORMAL_USAGE, { detail, retryAfterMs, policies: [policy] });
+}
+
 /** Header fields count whole seconds; rounded up, nobody is told to come back too early. */
 function seconds(ms) {
   return Math.ceil(ms / 1000);
 }
 
-module.exports = { PROBLEM_MEDIA_TYPE, connectionProblem, quotaProblem, seconds };
+module.exports = { PROBLEM_MEDIA_TYPE, banProblem, connectionProblem, quotaProblem, seconds };

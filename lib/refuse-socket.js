@@ -1,7 +1,7 @@
 'use strict';
 
 const http = require('node:http');
-const { PROBLEM_MEDIA_TYPE, connectionProblem, seconds } = require('./problem');
+const { PROBLEM_MEDIA_TYPE, banProblem, connectionProblem, seconds } = require('./problem');
 
 /** How long a refused client may take to read why, and how many may do so at once. */
 const LINGER_MS = 1000;
@@ -11,7 +11,7 @@ let lingering = 0;
 
 /**
  * Ends a socket that was refused at accept. The user's `onRefused(socket, refusal)` may answer in its own
- * protocol; otherwise plain HTTP gets a 503, and everything else is closed without a word.
+ * protocol; otherwise plain HTTP gets a 503, or a 403 where the client is banned, and everything else is closed without a word.
  */
 function refuseSocket(server, socket, refusal, onRefused) {
   socket.on('error', () => {});
@@ -55,13 +55,14 @@ function linger(socket) {
 }
 
 function response(refusal) {
-  const problem = connectionProblem(refusal);
+  const problem = refusal.reason === 'banned' ? banProblem(refusal) : connectionProblem(refusal);
   const body = JSON.stringify(problem);
+  const { status, retryAfterMs } = problem;
   return [
-    'HTTP/1.1 503 Service Unavailable',
+    `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}`,
     `Content-Type: ${PROBLEM_MEDIA_TYPE}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
-    `Retry-After: ${seconds(problem.retryAfterMs)}`,
+    ...(retryAfterMs === null ? [] : [`Retry-After: ${seconds(retryAfterMs)}`]),
     'Connection: close',
     '',
     body,

@@ -1,5 +1,6 @@
 'use strict';
 
+const { AsyncResource } = require('node:async_hooks');
 const { ClientAddress } = require('./client-key');
 const { Deadline } = require('./deadline');
 const { invalidOption } = require('./errors');
@@ -24,7 +25,10 @@ function socketTableOf(tracker, handle, idleTimeoutMs) {
   return table;
 }
 
-/** The sockets of this thread that are connections of one tracker, and the servers they come from. */
+/**
+ * The sockets and sessions of this thread that are connections of one tracker and end when somebody closes them,
+ * and the servers that sockets come from.
+ */
 class SocketTable {
   // biome-ignore lint/correctness/noUnusedPrivateClassMembers: kept so that its handle stays in use
   #tracker;
@@ -32,7 +36,8 @@ class SocketTable {
   #servers = new WeakSet();
   /** Where a socket has its entry: http2 shows sockets through proxies, which have other identities. */
   #entry = Symbol('sluice.connection');
-  #byId = new Map();
+  /** By serial, as text: an id that is given may be given again. */
+  #entries = new Map();
   #subscription;
 
   constructor(tracker, handle, idleTimeoutMs) {
@@ -57,6 +62,25 @@ class SocketTable {
       if (connection === undefined) refuseSocket(server, socket, refusal, onRefused);
       return connection !== undefined;
     });
+  }
+
+  /** What sessions that are told of their end are opened with. */
+  get subscription() {
+    return this.#subscription;
+  }
+
+  /** Calls `onClose` once the session was closed, by whoever. */
+  holdSession(serial, onClose) {
+    const key = String(serial);
+    const told = AsyncResource.bind(onClose, 'sluice:ConnectionTracker:close');
+    const end = () => {
+      this.#entries.delete(key);
+      // Who is asked as it is idle has not been closed yet.
+      native.closeConnection(this.#handle, serial, true);
+      told();
+    };
+    // Sessions say themselves that they are in use, so whoever asks knows that they are idle.
+    this.#entries.set(key, { isIdleFor: () => true, end });
   }
 
   /** The connection of a socket, opened at most once, or why there is none. */
@@ -88,22 +112,22 @@ class SocketTable {
     };
   }
 
-  #hold(socket, { serial, id }) {
+  #hold(socket, { serial }) {
     const entry = new Entry(this.#handle, serial, socket);
     socket[this.#entry] = entry;
-    this.#byId.set(id, entry);
+    this.#entries.set(String(serial), entry);
     const release = () => {
-      this.#byId.delete(id);
+      this.#entries.delete(String(serial));
       native.closeConnection(this.#handle, serial, true);
     };
     if (socket.destroyed) release();
     else socket.once('close', release);
   }
 
-  #closeWhenAsked(id, ifIdleMs) {
-    const entry = this.#byId.get(id);
+  #closeWhenAsked(serial, ifIdleMs) {
+    const entry = this.#entries.get(serial);
     if (entry === undefined) return;
-    if (typeof ifIdleMs !== 'number' || entry.isIdleFor(ifIdleMs)) entry.socket.destroy();
+    if (typeof ifIdleMs !== 'number' || entry.isIdleFor(ifIdleMs)) entry.end();
   }
 
   /** Closes idle connections of all threads, as long as the tracker is not destroyed. */
@@ -159,6 +183,10 @@ class Entry {
   /** The socket changes to another protocol. */
   upgrade() {
     this.#speaksHttp = false;
+  }
+
+  end() {
+    this.socket.destroy();
   }
 
   /** Bytes that moved since the last look count as moved now. Who is being served is never idle. */

@@ -101,6 +101,7 @@ pub struct NativeConnectionTrackerStats {
     pub refused_max: f64,
     pub refused_max_per_client: f64,
     pub refused_opens: f64,
+    pub refused_banned: f64,
     pub messages_allowed: f64,
     pub messages_refused: f64,
     pub bytes_allowed: f64,
@@ -165,6 +166,12 @@ pub fn open_connection(
             NativeOpened { connection: None, refusal: Some(reason.to_owned()), retry_after_ms: retry_after }
         }
     })
+}
+
+/// Counts a socket that was refused at accept for a ban.
+#[napi]
+pub fn count_banned_connection(env: Env, handle: u32) -> Result<()> {
+    error::check(&env, tracker(handle)?.refused_banned())
 }
 
 /// Closes a connection of any thread; `socket_is_closed` when nobody need be asked to close it.
@@ -232,6 +239,7 @@ pub fn connection_tracker_stats(env: Env, handle: u32) -> Result<NativeConnectio
         refused_max: stats.refused_max as f64,
         refused_max_per_client: stats.refused_max_per_client as f64,
         refused_opens: stats.refused_opens as f64,
+        refused_banned: stats.refused_banned as f64,
         messages_allowed: stats.messages_allowed as f64,
         messages_refused: stats.messages_refused as f64,
         bytes_allowed: stats.bytes_allowed as f64,

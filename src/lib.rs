@@ -13,6 +13,7 @@ mod clock;
 mod connection_tracker;
 mod copies;
 mod error;
+mod guard;
 mod listener;
 mod mailbox;
 mod rate_limiter;
@@ -39,6 +40,7 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     circuit_breaker::export(&exports)?;
     clock::export(&exports)?;
     connection_tracker::export(&exports)?;
+    guard::export(&exports)?;
     rate_limiter::export(&exports)?;
     registry::export(&exports)?;
     reputation::export(&exports)?;

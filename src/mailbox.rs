@@ -16,7 +16,7 @@ pub struct NativeDelivery {
     pub kind: String,
     /// Events dropped just before this one.
     pub missed: f64,
-    /// The key of a change, the peer of a circuit, or the id of a connection.
+    /// The key of a change, the peer of a circuit, or the serial of a connection.
     pub key: Option<String>,
     pub version: Option<f64>,
     pub if_idle_ms: Option<f64>,
@@ -60,9 +60,9 @@ impl From<Delivery> for NativeDelivery {
             Item::SecurityAlert(alert) => {
                 Self { kind: kind("alert"), alert: Some(NativeAlert::from(&*alert)), ..told }
             }
-            Item::CloseConnection { id, if_idle_ms } => Self {
+            Item::CloseConnection { serial, if_idle_ms } => Self {
                 kind: kind("close"),
-                key: Some(id.to_string()),
+                key: Some(serial.to_string()),
                 if_idle_ms: if_idle_ms.map(|ms| ms as f64),
                 ..told
             },

@@ -16,7 +16,8 @@ use napi::{check_status, sys};
 use sluice_core::cidr::ClientAddress;
 use sluice_core::mailbox::{Item, Mailbox};
 use sluice_core::{
-    CircuitBreaker, ConnectionTracker, Owner, Registry, Reputation, Seat, SecurityMonitor, VersionCells,
+    CircuitBreaker, ConnectionTracker, Guard, Owner, Registry, Reputation, Seat, SecurityMonitor,
+    VersionCells,
 };
 
 use crate::bell::Bell;
@@ -33,6 +34,7 @@ pub(crate) struct Thread {
     pub(crate) registries: RefCell<Slab<Arc<Registry>>>,
     pub(crate) reputations: RefCell<Slab<Arc<Reputation>>>,
     pub(crate) client_addresses: RefCell<Slab<Arc<ClientAddress>>>,
+    pub(crate) guards: RefCell<Slab<Arc<Guard>>>,
     pub(crate) monitors: RefCell<Slab<Arc<SecurityMonitor>>>,
     #[expect(clippy::vec_box, reason = "callbacks keep the addresses of ports")]
     ports: RefCell<Vec<Box<Port>>>,
@@ -170,6 +172,7 @@ fn start_thread(env: &Env) -> Result<()> {
         reputations: RefCell::new(Slab::new()),
         monitors: RefCell::new(Slab::new()),
         client_addresses: RefCell::new(Slab::new()),
+        guards: RefCell::new(Slab::new()),
         ports: RefCell::new(Vec::new()),
     }));
     CURRENT.set(thread);

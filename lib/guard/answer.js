@@ -23,4 +23,24 @@ function tellAnswer(response, decision) {
   response.once('close', () => tell(false));
 }
 
-module.exports = { tellAnswer };
+/**
+ * Calls `listener(status)` once, before the first byte of an answer is written: what the client is refused
+ * for next holds before it can know this answer. HTTP/2 writes its heads out of our sight, so there it is
+ * when the answer ends.
+ */
+function beforeAnswer(response, listener) {
+  if (response.headersSent) return listener(response.statusCode);
+  let isTold = false;
+  const tell = (status) => {
+    if (!isTold) listener(status);
+    isTold = true;
+  };
+  if (response.stream !== undefined) return response.once('close', () => tell(response.statusCode));
+  const { writeHead } = response;
+  response.writeHead = function (status, ...rest) {
+    tell(status);
+    return writeHead.call(this, status, ...rest);
+  };
+}
+
+module.exports = { beforeAnswer, tellAnswer };

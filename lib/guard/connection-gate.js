@@ -1,21 +1,20 @@
 'use strict';
 
 const { ClientAddress } = require('../client-key');
-const { ConnectionTracker, kAdmitSocket } = require('../connection-tracker');
+const { ConnectionTracker, kAdmitSocket, kCountBanned } = require('../connection-tracker');
 const { acceptedSocket } = require('../socket-table');
 
-/**
- * Counts the connections of every server whose requests come by, and says which of them the cap leaves no
- * room for.
- */
+/** Counts the connections of a guard's servers, and says which of them the caps leave no room for. */
 class ConnectionGate {
-  #attached = new WeakSet();
   #held = new WeakSet();
   #observes;
   #trustedProxies;
   #proxies;
 
-  /** With `observes` nothing is refused at accept: connections are counted with their first request. */
+  /**
+   * Without `options` it attaches to the tracker that there is. With `observes` nothing is refused at accept:
+   * connections are counted with their first request.
+   */
   constructor(name, options, { trustedProxies, observes }) {
     this.tracker = new ConnectionTracker(name, options);
     this.#trustedProxies = trustedProxies;
@@ -23,11 +22,14 @@ class ConnectionGate {
     this.#observes = observes;
   }
 
-  /** From now on the cap is kept at accept, before a byte is parsed. Idempotent. */
+  /** From now on the caps are kept at accept, before a byte is parsed. */
   attach(server) {
-    if (this.#observes || this.#attached.has(server)) return;
-    this.tracker.attach(server, { trustedProxies: this.#trustedProxies });
-    this.#attached.add(server);
+    if (!this.#observes) this.tracker.attach(server, { trustedProxies: this.#trustedProxies });
+  }
+
+  /** Somebody else refused a socket, as its client is banned. */
+  countBanned() {
+    this.tracker[kCountBanned]();
   }
 
   /**
@@ -38,9 +40,8 @@ class ConnectionGate {
   refuses({ socket, httpVersionMajor }) {
     if (this.#held.has(socket)) return null;
     const { server } = socket;
-    if (server === undefined || server === null) return null;
-    this.attach(server);
-    return httpVersionMajor > 1 ? null : this.#admit(socket);
+    if (server === undefined || server === null || httpVersionMajor > 1) return null;
+    return this.#admit(socket);
   }
 
   #admit(socket) {

@@ -1,5 +1,7 @@
 'use strict';
 
+const { PROBLEM_MEDIA_TYPE } = require('../problem');
+
 /**
  * What a guard decided about one request; applications find it at `req.sluice` (Express) and `request.sluice`
  * (Fastify). `outcome` is 'allowed', 'refused', 'skipped' or 'fault'; `decision` is the limiter's, null where
@@ -31,6 +33,27 @@ class GuardDecision {
   /** Whether the request goes on: what was skipped, or met a fault of ours, does. */
   get allowed() {
     return this.outcome !== 'refused';
+  }
+
+  /** Of the answer to a refused request. */
+  get status() {
+    return this.refusal?.status;
+  }
+
+  /** What the client is to be told, whether it is served or refused: names and values of header fields. */
+  get headers() {
+    const headers = {};
+    this.writeHeaders({ header: (name, value) => Object.assign(headers, { [name]: value }) }, false);
+    if (this.refusal !== null) {
+      headers['Content-Type'] = PROBLEM_MEDIA_TYPE;
+      headers['Content-Length'] = String(Buffer.byteLength(this.body));
+    }
+    return headers;
+  }
+
+  /** The problem that answers a refused request, as JSON. */
+  get body() {
+    return this.refusal?.body;
   }
 
   /** The user's own answer to a refused request, if there is one. */

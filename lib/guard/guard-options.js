@@ -2,13 +2,28 @@
 
 const { invalidOption } = require('../errors');
 const { boolean, checkName, checkOptions, func, integer, oneOf, strings } = require('../options');
+const { Reputation } = require('../reputation');
+const { SecurityMonitor } = require('../security-monitor');
+const { recordOption } = require('./record-options');
 
-const DEFAULT_RATE_LIMIT = { limit: 100, window: '1m' };
+const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** What is inside is for the limiter or the tracker to judge. */
 const optionsOrFalse = (value, option) => {
-  if (value === false || (typeof value === 'object' && value !== null)) return value;
+  if (value === false || isObject(value)) return value;
   throw invalidOption(option, value, 'an object of options, or false');
+};
+
+/** Options of a part of its own, or the name of one that others use as well. */
+const partOf = (Part) => (value, option) => {
+  if (value instanceof Part) return value.name;
+  if (value === false || isObject(value)) return value;
+  if (typeof value === 'string') {
+    checkName(option, value);
+    return value;
+  }
+  const accepted = `an object of options, a ${Part.name} or the name of one, or false`;
+  throw invalidOption(option, value, accepted);
 };
 
 const functionOrInteger = (value, option) => {
@@ -31,18 +46,19 @@ const GUARD = {
   ...ROUTE,
   name: (value) => value,
   connections: optionsOrFalse,
+  reputation: partOf(Reputation),
+  monitor: partOf(SecurityMonitor),
+  record: recordOption,
   trustedProxies: strings,
   headers: oneOf('draft-8', 'legacy', false),
   dryRun: boolean,
 };
 
-/** Complete and valid from here on. */
+/** Valid from here on; what is left out is as the guard of this name has it, or the default. */
 function guardOptions(owner, options = {}) {
-  const checked = checkOptions(owner, options, GUARD);
-  const { name = 'default', rateLimit = DEFAULT_RATE_LIMIT, connections = false } = checked;
-  const { trustedProxies = [], headers = 'draft-8', dryRun = false } = checked;
+  const { name = 'default', headers = 'draft-8', ...checked } = checkOptions(owner, options, GUARD);
   checkName(owner, name);
-  return { ...checked, name, rateLimit, connections, trustedProxies, headers, dryRun };
+  return { ...checked, name, headers };
 }
 
 /** Holds only what the route does say. */

@@ -1,3 +1,5 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Server } from 'node:net';
 import type {
   ConnectionTracker,
@@ -6,6 +8,10 @@ import type {
   Duration,
   RateLimiter,
   RateLimiterOptions,
+  Reputation,
+  ReputationOptions,
+  SecurityMonitor,
+  SecurityMonitorOptions,
 } from '../../index';
 
 /** A limit that is a function of the request, by plan for instance. What the client used stays used. */
@@ -36,18 +42,43 @@ export interface RuleOptions<Request, Handler> {
   handler?: Handler;
 }
 
+/** What an answer of some status means about its client. */
+export interface RecordEntry {
+  /** What the monitor is told, and the reputation as the reason. */
+  event: string;
+  /** How many failures it is for the reputation, an integer from 0. Default: 1; for 429 it is 0. */
+  weight?: number;
+}
+
 export interface GuardOptions<Request, Handler> extends RuleOptions<Request, Handler> {
   /**
-   * Names the limiter and the tracker; guards of one name share them over all threads. Default: `'default'`.
+   * Names the guard and its parts; guards of one name share them over all threads, and must agree on their options.
+   * Options left out are those of the guard that exists. Default: `'default'`.
    */
   name?: string;
   /** Caps on open connections. Default: none. */
   connections?: ConnectionTrackerOptions | false;
+  /**
+   * Bans: options of a {@link Reputation} of the guard's name, or one that there is, or its name. Default: none, so
+   * that nobody is banned who was not asked to be.
+   */
+  reputation?: ReputationOptions | Reputation | string | false;
+  /**
+   * Rules on events: options of a {@link SecurityMonitor} of the guard's name, or one that there is, or its name.
+   * Rules that ban do so in the guard's reputation, where `reputation` is left out. Default: none.
+   */
+  monitor?: SecurityMonitorOptions | SecurityMonitor | string | false;
+  /**
+   * What answers tell reputation and monitor, by status: an event, or `false` for nothing. Statuses left out are
+   * as by default: 401 `'unauthorized'`, 403 `'forbidden'`, 404 `'not-found'`, 429 `'rate-limited'`, of which the
+   * last is no failure. `false` records no answer.
+   */
+  record?: Readonly<Record<number, string | RecordEntry | false>> | false;
   /** Ranges whose `X-Forwarded-For` is believed. Default: none. */
   trustedProxies?: readonly string[];
   /** Which headers tell the quota. Default: `'draft-8'`. */
   headers?: 'draft-8' | 'legacy' | false;
-  /** Decides, charges and counts as if live, but refuses nothing. */
+  /** Decides, charges, records and counts as if live, but refuses nothing. */
   dryRun?: boolean;
 }
 
@@ -64,7 +95,8 @@ export interface Problem {
 
 /** Why a request was refused, and the answer to it. */
 export interface Refusal {
-  readonly reason: 'quota' | 'connections';
+  readonly reason: 'quota' | 'connections' | 'ban';
+  /** 429, 503, 403. */
   readonly status: number;
   /** Infinity when waiting does not help. */
   readonly retryAfterMs: number;
@@ -78,28 +110,67 @@ export interface GuardDecision {
   readonly outcome: 'allowed' | 'refused' | 'skipped' | 'fault';
   /** Whether the request goes on. */
   readonly allowed: boolean;
+  /** Of the answer to a refused request. */
+  readonly status: number | undefined;
+  /** What the client is to be told, served or refused: made anew with each look. */
+  readonly headers: Record<string, string>;
+  /** The answer to a refused request: a {@link Problem} as JSON. */
+  readonly body: string | undefined;
   /** null when no limiter was asked. */
   readonly decision: Decision | null;
   readonly refusal: Refusal | null;
 }
 
+/** Counts over all threads; null for a part that the guard does not have. */
 export interface GuardStats {
-  /** Requests of this thread that went on; those refused; those only `dryRun` let pass; those skipped. */
+  /** Requests that went on; those that were refused; those that only `dryRun` let pass; those skipped. */
   allowed: number;
   refused: number;
   dryRefused: number;
   skipped: number;
+  /** `refused`, by reason. */
+  refusedBy: { quota: number; connections: number; ban: number };
+  /** Sockets refused at accept, as their client is banned. */
+  refusedAtAccept: number;
   /** Charges taken back, with `countOnly`. */
   refunded: number;
-  /** Faults of ours in this thread; each let its request pass. */
+  /** Requests of which reputation or monitor were told. */
+  recorded: number;
+  /** Faults of ours; each let its request pass. */
   faults: number;
-  /** Of all threads; null without `rateLimit`. */
   rateLimit: ReturnType<RateLimiter['stats']> | null;
-  /** Of all threads; null without `connections`. */
   connections: ReturnType<ConnectionTracker['stats']> | null;
-  /** Of all threads: the limiters of routes, by name. */
-  routes: Record<string, ReturnType<RateLimiter['stats']>>;
+  reputation: ReturnType<Reputation['stats']> | null;
+  monitor: ReturnType<SecurityMonitor['stats']> | null;
+  /** The limiters of routes, by name. */
+  routes: Record<string, ReturnType<RateLimiter['stats']> | null>;
 }
+
+/** How a thread's servers ended. */
+export interface GuardShutdown {
+  /** Whether all connections had gone in time. */
+  drained: boolean;
+  /** How many were ended after the timeout. */
+  forced: number;
+}
+
+/** Node's request, or what a framework made of it. */
+export type GuardedRequest =
+  | IncomingMessage
+  | Http2ServerRequest
+  | { raw: IncomingMessage | Http2ServerRequest };
+
+/** A guard as Express takes it, said without Express's types. */
+export interface GuardMiddleware {
+  (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void): void;
+  readonly guard: Guard;
+}
+
+/** A guard as Fastify takes it, said without Fastify's types. */
+export type GuardPlugin = (instance: object, options: object) => Promise<void>;
+
+/** Answers refused requests as the framework that the guard is used with has it. */
+export type GuardHandler = (...given: never[]) => unknown;
 
 export interface Guard {
   readonly name: string;
@@ -107,7 +178,53 @@ export interface Guard {
   readonly limiter: RateLimiter | null;
   /** null without `connections`. */
   readonly tracker: ConnectionTracker | null;
-  /** Caps the connections of `server` from their accept on. The adapters do it by themselves. */
-  attach(server: Server): void;
+  /** null without `reputation`. */
+  readonly reputation: Reputation | null;
+  /** null without `monitor`. */
+  readonly monitor: SecurityMonitor | null;
+
+  /**
+   * From now on the server's connections are judged at accept: bans first, then caps. Adapters attach by themselves:
+   * Fastify's at once, Express's with the first request if there are bans or caps.
+   *
+   * @throws {SluiceError} `INVALID_OPTION` for what is no server.
+   */
+  attach(server: Server): this;
+
+  /**
+   * Decides on a request and charges it: the ban first, then the connection, then the rate. A promise only where
+   * a function given as an option answered with one. Send `headers`, and to a refused request `status` and `body`.
+   *
+   * `res` is where the answer is seen, for `record` and `countOnly`; the requests of attached servers know theirs.
+   */
+  check(
+    req: GuardedRequest,
+    res?: ServerResponse | Http2ServerResponse,
+  ): GuardDecision | Promise<GuardDecision>;
+
+  /**
+   * Tells reputation and monitor an event of the application's own, a failed login say. It is `weight` failures
+   * (default 1; 0 for none). The request's answer is not recorded as well then.
+   *
+   * @throws {SluiceError} `INVALID_VALUE` for event or detail, `INVALID_OPTION` for the weight.
+   */
+  record(req: GuardedRequest, event: string, detail?: string, options?: { weight?: number }): void;
+
+  /** The guard as middleware for Express 4 and 5: the same with each call. */
+  express(): GuardMiddleware;
+
+  /** The guard as plugin for Fastify 5. */
+  readonly fastify: GuardPlugin;
+
+  /** Costs a pass over the tables of all parts: for a metrics endpoint, not for every request. */
   stats(): GuardStats;
+
+  /** `stats()` in the text format of Prometheus. */
+  metrics(): string;
+
+  /**
+   * Closes the servers of this thread that the guard is attached to, and waits for their connections, until `timeout`
+   * (default `'10s'`); what is left then is ended. A second call gives the same promise.
+   */
+  shutdown(options?: { timeout?: Duration }): Promise<GuardShutdown>;
 }

@@ -1,50 +1,65 @@
 'use strict';
 
-const { invalidOption } = require('../errors');
-const { RateLimiter, kDecide, kReceipt, kUndo } = require('../rate-limiter');
+const { checkOptions, parseDuration } = require('../options');
+const { SecurityMonitor } = require('../security-monitor');
+const { beforeAnswer, tellAnswer } = require('./answer');
+const { BanGate } = require('./ban-gate');
 const { ConnectionGate } = require('./connection-gate');
+const { Counts } = require('./counts');
+const { Door, kResponse } = require('./door');
+const { expressMiddleware } = require('./express-middleware');
 const { GuardDecision } = require('./guard-decision');
+const { exposition } = require('./guard-metrics');
 const { guardOptions, routeOptions } = require('./guard-options');
-const { connectionsExhausted, quotaExceeded } = require('./refusal');
+const { guardStats } = require('./guard-stats');
+const { RateGate } = require('./rate-gate');
+const { Recorder } = require('./recorder');
+const { connectionsExhausted } = require('./refusal');
 const { RequestClient } = require('./request-client');
 const { Rule } = require('./rule');
-const { warnOnce } = require('./warn-once');
+const { SharedOptions } = require('./shared-options');
+const { after } = require('./user-function');
 
 const PASSED = Object.freeze(new GuardDecision('allowed'));
-const SKIPPED = Object.freeze(new GuardDecision('skipped'));
-const FAULT = Object.freeze(new GuardDecision('fault'));
 
-/** What a limiter throws for a key, a cost or a limit that a user's function made. */
-const MISTAKES = new Set(['ERR_SLUICE_INVALID_KEY', 'ERR_SLUICE_INVALID_COST', 'ERR_SLUICE_INVALID_OPTION']);
+const DEFAULT_SHUTDOWN_TIMEOUT = '10s';
+const SHUTDOWN = { timeout: (value, option) => parseDuration(value, option, { least: 0 }) };
+const RECORD = { weight: (value) => value };
 
 /**
  * What stands before a server: it decides on requests and says what to send; sending is the adapter's part.
  *
- * Its limiters and its tracker are named instances, shared by all threads that use the same names; the guard
- * itself, and what it counts, belongs to its thread. A fault of ours keeps no request from being served: it
- * passes and counts.
+ * Its parts are named instances, shared by all threads that use the same names, as are its counts; the servers
+ * that it is attached to belong to its thread. A fault of ours keeps no request from being served: it passes and
+ * counts.
  */
 class Guard {
   #owner;
   #options;
+  #counts = new Counts();
   #client;
-  #gate;
+  /** null without `connections`, as the next two without their options. */
+  #connections;
+  #bans;
+  #monitor;
+  #recorder;
+  #rates;
   #limited;
   #rule;
-  #limiters = new Map();
-  #counts = { allowed: 0, refused: 0, dryRefused: 0, skipped: 0, refunded: 0, faults: 0 };
+  #door;
+  #middleware;
+  #plugin;
+  #shutdown;
 
   /** `owner` is how error messages call the caller: the adapter's name. */
   constructor(owner, options) {
     this.#owner = owner;
-    this.#options = guardOptions(owner, options);
-    const { name, rateLimit, connections, trustedProxies, dryRun } = this.#options;
-    this.#client = new RequestClient(trustedProxies);
-    this.#gate = connections
-      ? new ConnectionGate(name, connections, { trustedProxies, observes: dryRun })
-      : null;
-    this.#limited = this.#limiter(name, rateLimit);
-    this.#rule = new Rule(this.#limited, this.#options);
+    const shared = new SharedOptions(owner, guardOptions(owner, options));
+    this.#options = shared.options;
+    this.#client = new RequestClient(this.#options.trustedProxies);
+    this.#makeGates();
+    this.#makeRules();
+    this.#counts.open(shared.open());
   }
 
   get name() {
@@ -56,9 +71,16 @@ class Guard {
     return this.#rule.limiter;
   }
 
-  /** null without `connections`. */
   get tracker() {
-    return this.#gate === null ? null : this.#gate.tracker;
+    return this.#connections?.tracker ?? null;
+  }
+
+  get reputation() {
+    return this.#bans?.reputation ?? null;
+  }
+
+  get monitor() {
+    return this.#monitor;
   }
 
   /** The rule of requests whose route has none of its own. */
@@ -69,24 +91,57 @@ class Guard {
   /** A route's own rule. What `options` leave out is the guard's, its limiter included. */
   routeRule(limiterName, options) {
     const own = routeOptions(this.#owner, options);
-    const limited = own.rateLimit === undefined ? this.#limited : this.#limiter(limiterName, own.rateLimit);
+    const limited =
+      own.rateLimit === undefined ? this.#limited : this.#rates.limited(limiterName, own.rateLimit);
     return new Rule(limited, { ...this.#options, ...own });
   }
 
-  /** Caps the connections of `server` from their accept on. */
+  /** From now on the server's connections are judged at their accept. Idempotent. */
   attach(server) {
-    this.#gate?.attach(server);
+    if (this.#door.isAttached(server)) return this;
+    this.#connections?.attach(server);
+    // Whoever attaches later hears of a socket earlier: bans come before caps.
+    this.#door.attach(server);
+    return this;
   }
 
   /**
-   * Decides on a request, and charges it: its connection first, then its rate. Answers at once, or with a
-   * promise where a function of the user's gave one; what such a function throws comes through as it is.
-   * `request` is what these functions are given, `incoming` Node's request behind it.
+   * Decides on a request of Node's, of Express or of Fastify, and charges it. `res` is where its answer is seen;
+   * the requests of an attached server know it. A promise where a function of the user's gave one.
    */
-  check(request, incoming = request, rule = this.#rule) {
-    const refused = this.#refusesConnection(incoming);
-    if (refused !== null) return this.#refused(connectionsExhausted(refused), rule);
-    return rule.limiter === null ? this.#passed() : this.#rate(request, incoming, rule);
+  check(req, res = req[kResponse]) {
+    const incoming = incomingOf(req);
+    return after(this.decide(req, incoming), (decision) => {
+      if (res !== undefined) this.watch(decision, incoming, res);
+      return decision;
+    });
+  }
+
+  /**
+   * The ban first, then the connection, then the rate. `request` is what the user's functions are given,
+   * `incoming` Node's request behind it.
+   */
+  decide(request, incoming = request, rule = this.#rule) {
+    const refusal = this.#refusal(incoming);
+    if (refusal !== null) return new GuardDecision('refused', { rule, refusal });
+    if (rule.limiter !== null) return this.#rates.decide(request, incoming, rule);
+    this.#counts.allowed();
+    return PASSED;
+  }
+
+  /** Learns what becomes of a request that was decided on: `response` is Node's. */
+  watch(decision, incoming, response) {
+    tellAnswer(response, decision);
+    if (!this.#recorder.hearsAnswers || decision.refusal?.reason === 'ban') return;
+    const address = this.#addressOf(incoming);
+    beforeAnswer(response, (status) => this.#recorder.answered(incoming, address, status));
+  }
+
+  /** Tells reputation and monitor what the application knows of a request's client, a wrong password say. */
+  record(req, event, detail, options = {}) {
+    const { weight = 1 } = checkOptions('record', options, RECORD);
+    const incoming = incomingOf(req);
+    this.#recorder.record(incoming, this.#addressOf(incoming), { event, detail, weight });
   }
 
   /**
@@ -97,135 +152,125 @@ class Guard {
     try {
       decision.writeHeaders(response, follows);
     } catch (error) {
-      this.#fault(error);
+      this.#counts.fault(error);
     }
   }
 
-  /** The counts are this thread's; what the limiters and the tracker report is of all threads. */
+  express() {
+    this.#middleware ??= expressMiddleware(this);
+    return this.#middleware;
+  }
+
+  get fastify() {
+    // Loaded by those who use it only.
+    this.#plugin ??= require('./fastify-plugin').pluginOf(() => this);
+    return this.#plugin;
+  }
+
   stats() {
-    const stats = { ...this.#counts, rateLimit: null, connections: statsOf(this.tracker), routes: {} };
-    for (const [name, limiter] of this.#limiters) {
-      if (limiter === this.limiter) stats.rateLimit = statsOf(limiter);
-      else stats.routes[name] = statsOf(limiter);
-    }
-    return stats;
-  }
-
-  /** A limiter, and the function that gives its limit for each request where it has one. */
-  #limiter(name, rateLimit) {
-    if (rateLimit === false) return { limiter: null };
-    const { options, limit } = this.#split(rateLimit);
-    const limiter = new RateLimiter(name, this.#options.dryRun ? { ...options, dryRun: true } : options);
-    this.#limiters.set(name, limiter);
-    return { limiter, limit };
-  }
-
-  /** Where the limit is a function, the limiter is created with the least, and told another by each call. */
-  #split(rateLimit) {
-    const { limit, burst } = rateLimit;
-    if (typeof limit !== 'function') return { options: rateLimit };
-    if (burst === undefined) return { options: { ...rateLimit, limit: 1 }, limit };
-    const accepted = 'nothing, where limit is a function: the burst is that limit';
-    throw invalidOption(`${this.#owner} rateLimit burst`, burst, accepted);
-  }
-
-  /** Why the tracker refuses the request's connection, or null. */
-  #refusesConnection(incoming) {
-    if (this.#gate === null) return null;
-    try {
-      const refused = this.#gate.refuses(incoming);
-      if (refused === null || !this.#options.dryRun) return refused;
-      this.#counts.dryRefused += 1;
-      return null;
-    } catch (error) {
-      return this.#fault(error);
-    }
-  }
-
-  #rate(request, incoming, rule) {
-    const client = rule.needsClient ? this.#clientOf(incoming) : undefined;
-    if (client === null) return FAULT;
-    if (!rule.asksUser) return this.#decide(rule, client, rule.cost);
-    return rule.ask(request, client, {
-      skip: () => this.#skipped(),
-      decide: (key, cost, limit) => this.#decide(rule, key, cost, limit),
+    return guardStats(this.#counts, {
+      limiters: this.#rates.limiters,
+      limiter: this.limiter,
+      tracker: this.tracker,
+      reputation: this.reputation,
+      monitor: this.monitor,
     });
   }
 
-  /** null after a fault. */
-  #clientOf(incoming) {
+  metrics() {
+    return exposition(this, this.stats());
+  }
+
+  /** Ends the servers of this thread. Requests on their way are decided as before. */
+  shutdown(options = {}) {
+    const { timeout = parseDuration(DEFAULT_SHUTDOWN_TIMEOUT) } = checkOptions('shutdown', options, SHUTDOWN);
+    this.#shutdown ??= this.#door.close(timeout).then((forced) => ({ drained: forced === 0, forced }));
+    return this.#shutdown;
+  }
+
+  #makeGates() {
+    const { name, connections, reputation, trustedProxies, dryRun } = this.#options;
+    this.#connections =
+      connections === false
+        ? null
+        : new ConnectionGate(name, connections, { trustedProxies, observes: dryRun });
+    this.#bans = reputation === false ? null : new BanGate(name, reputation, this.#client);
+    this.#monitor = this.#openMonitor();
+    this.#recorder = new Recorder({
+      reputation: this.reputation,
+      monitor: this.#monitor,
+      entries: this.#options.record,
+      counts: this.#counts,
+    });
+    this.#door = new Door({
+      refuses: (socket) => (dryRun ? null : (this.#bans?.refusesSocket(socket) ?? null)),
+      onRefused: () => this.#refusedAtAccept(),
+      onFault: (error) => this.#counts.fault(error),
+      keepsResponses: this.#recorder.hearsAnswers || this.#options.countOnly !== undefined,
+    });
+  }
+
+  #makeRules() {
+    const { name, rateLimit, dryRun } = this.#options;
+    this.#rates = new RateGate(this.#owner, { dryRun, client: this.#client, counts: this.#counts });
+    this.#limited = this.#rates.limited(name, rateLimit);
+    this.#rule = new Rule(this.#limited, this.#options);
+  }
+
+  /** Its rules ban in the guard's reputation, unless they were told another. */
+  #openMonitor() {
+    const { name, monitor } = this.#options;
+    if (monitor === false) return null;
+    if (typeof monitor === 'string') return new SecurityMonitor(monitor);
+    const bans = Array.isArray(monitor.rules) && monitor.rules.some((rule) => rule?.action === 'ban');
+    if (!bans || this.#bans === null) return new SecurityMonitor(name, monitor);
+    return new SecurityMonitor(name, { reputation: this.reputation.name, ...monitor });
+  }
+
+  /** Why a request goes no further, before its rate is looked at; null when it does. */
+  #refusal(incoming) {
+    if (this.#bans === null && this.#connections === null) return null;
     try {
-      return this.#client.of(incoming);
+      this.#meet(incoming.socket.server);
+      const ban = this.#bans?.refuses(incoming) ?? null;
+      if (ban !== null) return this.#counted(ban, 'refusedByBan');
+      const cap = this.#connections?.refuses(incoming) ?? null;
+      return cap === null ? null : this.#counted(connectionsExhausted(cap), 'refusedByConnections');
     } catch (error) {
-      return this.#fault(error);
+      return this.#counts.fault(error);
     }
   }
 
-  #decide(rule, key, cost, limit) {
-    const decision = this.#charge(rule, key, cost, limit);
-    if (decision === null) return FAULT;
-    const undo = rule.countOnly === undefined ? null : this.#undoFor(rule.limiter, key, cost);
-    if (decision.wouldRefuse) this.#counts.dryRefused += 1;
-    if (!decision.allowed) return this.#refused(quotaExceeded(decision), rule);
-    return this.#passed(decision, rule, decision.wouldRefuse ? null : undo);
+  /** Express does not know its server. Injected requests have none. */
+  #meet(server) {
+    if (server !== undefined && server !== null && !this.#door.isAttached(server)) this.attach(server);
   }
 
-  /** null after a fault. */
-  #charge(rule, key, cost, limit) {
+  /** null where it is only told. */
+  #counted(refusal, counter) {
+    this.#counts.count(this.#options.dryRun ? 'dryRefused' : counter);
+    return this.#options.dryRun ? null : refusal;
+  }
+
+  #refusedAtAccept() {
+    this.#counts.count('refusedAtAccept');
+    this.#connections?.countBanned();
+  }
+
+  /** `undefined` for a socket without one, and after a fault. */
+  #addressOf(incoming) {
     try {
-      return rule.limiter[kDecide](key, cost, limit);
+      return this.#client.addressOf(incoming);
     } catch (error) {
-      if (MISTAKES.has(error?.code)) throw error;
-      return this.#fault(error);
+      this.#counts.fault(error);
+      return undefined;
     }
-  }
-
-  /** Takes the charge that was just made back, when it turns out not to count. */
-  #undoFor(limiter, key, cost) {
-    const receipt = limiter[kReceipt](key, cost);
-    return () => {
-      try {
-        limiter[kUndo](receipt);
-        this.#counts.refunded += 1;
-      } catch (error) {
-        this.#fault(error);
-      }
-    };
-  }
-
-  #passed(decision, rule, undo) {
-    this.#counts.allowed += 1;
-    return decision === undefined ? PASSED : new GuardDecision('allowed', { rule, decision, undo });
-  }
-
-  #refused(refusal, rule) {
-    this.#counts.refused += 1;
-    return new GuardDecision('refused', { rule, refusal, decision: refusal.decision });
-  }
-
-  #skipped() {
-    this.#counts.skipped += 1;
-    return SKIPPED;
-  }
-
-  #fault(error) {
-    this.#counts.faults += 1;
-    warnOnce(
-      'SLUICE_GUARD_FAULT',
-      `A guard let a request pass after a fault of its own: ${error?.message}`,
-      error?.stack,
-    );
-    return null;
   }
 }
 
-/** null for what is not there, or was destroyed: faults must be told above all when they happen. */
-function statsOf(instance) {
-  try {
-    return instance?.stats() ?? null;
-  } catch {
-    return null;
-  }
+/** Node's request behind Fastify's; Express's is Node's own. */
+function incomingOf(req) {
+  return req.raw ?? req;
 }
 
 module.exports = { Guard };

@@ -1,28 +1,25 @@
 'use strict';
 
-const { connectionProblem, PROBLEM_MEDIA_TYPE, quotaProblem, seconds } = require('../problem');
+const { PROBLEM_MEDIA_TYPE, banProblem, connectionProblem, quotaProblem, seconds } = require('../problem');
 
 /** Why a request was refused, and the whole answer to it. */
 class Refusal {
   #body;
 
-  constructor(reason, { problem, retryAfterMs, decision = null }) {
+  /** `closesConnection`: the connection itself is what there is too much of. A spent quota leaves it usable. */
+  constructor(reason, { problem, retryAfterMs, decision = null, closesConnection = false }) {
     this.reason = reason;
     this.status = problem.status;
     this.retryAfterMs = retryAfterMs;
     this.decision = decision;
     this.problem = problem;
+    this.closesConnection = closesConnection;
   }
 
   /** The problem as JSON (RFC 9457), for `PROBLEM_MEDIA_TYPE`. */
   get body() {
     this.#body ??= JSON.stringify(this.problem);
     return this.#body;
-  }
-
-  /** At the cap the connection itself is what there is too much of; a spent quota leaves it usable. */
-  get closesConnection() {
-    return this.status === 503;
   }
 
   /** The headers every refusal carries, a custom one too. A wait without end is not announced. */
@@ -42,7 +39,16 @@ function quotaExceeded(decision) {
 /** `refused` is the tracker's reason, and its wait where it knows one. */
 function connectionsExhausted(refused) {
   const problem = connectionProblem(refused);
-  return new Refusal('connections', { problem, retryAfterMs: problem.retryAfterMs });
+  return new Refusal('connections', { problem, retryAfterMs: problem.retryAfterMs, closesConnection: true });
 }
 
-module.exports = { PROBLEM_MEDIA_TYPE, connectionsExhausted, quotaExceeded };
+/** `policy` names the reputation. A proxy's connection carries others as well, and stays. */
+function banned({ retryAfterMs }, { policy, closesConnection }) {
+  return new Refusal('ban', {
+    problem: banProblem({ retryAfterMs, policy }),
+    retryAfterMs,
+    closesConnection,
+  });
+}
+
+module.exports = { PROBLEM_MEDIA_TYPE, banned, connectionsExhausted, quotaExceeded };

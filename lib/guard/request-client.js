@@ -22,11 +22,14 @@ const READ_MORE = 'See docs/middleware.md#who-the-client-is in the package.';
  */
 class RequestClient {
   #address;
+  /** Where a whole address is asked for: lists and bans of ranges look at all of its bits. */
+  #wholeAddress;
   #trustsNobody;
   #kPeer = Symbol('sluice.peer');
 
   constructor(trustedProxies) {
     this.#address = new ClientAddress({ trustedProxies });
+    this.#wholeAddress = new ClientAddress({ trustedProxies, ipv6Prefix: 128 });
     this.#trustsNobody = trustedProxies.length === 0;
   }
 
@@ -34,6 +37,25 @@ class RequestClient {
   of(incoming) {
     const { address, client } = incoming.socket[this.#kPeer] ?? this.#meet(incoming);
     return client ?? this.#address.resolve(address, incoming.headers['x-forwarded-for']);
+  }
+
+  /** The client's address, not cut; `undefined` for a socket without one. */
+  addressOf(incoming) {
+    const { address, client } = incoming.socket[this.#kPeer] ?? this.#meet(incoming);
+    return client === null
+      ? this.#wholeAddress.resolve(address, incoming.headers['x-forwarded-for'])
+      : address;
+  }
+
+  /** Whether the request came through a proxy, whose connection carries other clients as well. */
+  isForwarded(incoming) {
+    return (incoming.socket[this.#kPeer] ?? this.#meet(incoming)).client === null;
+  }
+
+  /** The client that opened a socket; `undefined` when that is a proxy, or has no address. */
+  openerOf({ remoteAddress }) {
+    const isClient = remoteAddress !== undefined && !this.#address.isTrusted(remoteAddress);
+    return isClient ? remoteAddress : undefined;
   }
 
   #meet(incoming) {

@@ -21,19 +21,28 @@ function fitted(name) {
 class RouteRules {
   #guard;
   #ofConfig = new WeakMap();
+  /** Whether all routes have the guard's rule: then requests need not be asked for theirs, which costs. */
+  #areAllAlike;
 
-  constructor(guard) {
+  /** `sawAll` says that no route was declared before. */
+  constructor(guard, { sawAll }) {
     this.#guard = guard;
+    this.#areAllAlike = sawAll;
   }
 
   /** Makes a declared route's limiters, so that a bad option fails the start of the server. */
   declare({ method, url, config }) {
     if (config?.sluice === undefined) return;
+    this.#areAllAlike = false;
     for (const one of [method].flat()) this.#make(one, url, config.sluice);
   }
 
   /** Routes declared before the plugin was loaded are met here, with their first request. */
-  of({ method, routeOptions: { url, config } }) {
+  of(request) {
+    return this.#areAllAlike ? this.#guard.rule : this.#ruleOf(request);
+  }
+
+  #ruleOf({ method, routeOptions: { url, config } }) {
     if (config?.sluice === undefined || url === undefined) return this.#guard.rule;
     const rules = this.#ofMethods(config);
     if (!rules.has(method)) rules.set(method, this.#make(method, url, config.sluice));

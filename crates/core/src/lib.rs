@@ -26,6 +26,7 @@ pub mod client_key;
 pub mod clock;
 mod connection_tracker;
 mod error;
+mod guard;
 mod instances;
 pub mod key_hash;
 pub mod mailbox;
@@ -48,6 +49,7 @@ pub use connection_tracker::{
     ConnectionTrackerStats, Opened, Owner, Refusal,
 };
 pub use error::{Error, Result};
+pub use guard::{GUARD_COUNTERS, Guard, GuardOptions};
 pub use instances::{Instance, Instances, OptionList};
 pub use rate_limiter::{
     AlgorithmKind, Decision, LimitOptions, MAX_LIMITS, Overflow, Quota, RateLimiter, RateLimiterConfig,

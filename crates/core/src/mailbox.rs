@@ -32,8 +32,8 @@ pub enum Item {
     CircuitChange(CircuitChange),
     /// A connection that this thread serves is to be closed.
     CloseConnection {
-        /// Its id.
-        id: std::sync::Arc<str>,
+        /// Its number, which no other ever has; an id may be another's by the time this is read.
+        serial: u64,
         /// Only if nothing was transferred for this many milliseconds.
         if_idle_ms: Option<u64>,
     },

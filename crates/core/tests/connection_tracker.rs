@@ -187,7 +187,7 @@ fn idle_sockets_are_closed_by_their_owner_and_sessions_at_once() {
     assert!(!session.is_open() && busy.is_open());
     assert!(socket.is_open(), "only its owner knows whether it is idle still");
     let asked = mailbox.take().remove(0);
-    let expected = Item::CloseConnection { id: Arc::clone(&socket.id), if_idle_ms: Some(1_000) };
+    let expected = Item::CloseConnection { serial: socket.serial, if_idle_ms: Some(1_000) };
     assert_eq!((asked.subscription, asked.item), (5, expected));
 
     assert!(tracker.close(&socket), "a close from another thread");

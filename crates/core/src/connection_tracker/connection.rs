@@ -108,7 +108,7 @@ impl Connection {
     /// Asks the owner to close the socket; false when there is none, or the owner has ended.
     pub(super) fn ask_owner(&self, if_idle_ms: Option<u64>) -> bool {
         let Some((mailbox, subscription)) = &self.socket else { return false };
-        mailbox.push(*subscription, Item::CloseConnection { id: Arc::clone(&self.id), if_idle_ms })
+        mailbox.push(*subscription, Item::CloseConnection { serial: self.serial, if_idle_ms })
     }
 
     /// Charges one message of so many bytes, if both quotas have room.

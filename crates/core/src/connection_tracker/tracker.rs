@@ -58,6 +58,8 @@ pub struct ConnectionTrackerStats {
     pub refused_max_per_client: u64,
     /// Refused because of `opens`.
     pub refused_opens: u64,
+    /// Refused because whoever opened it is banned.
+    pub refused_banned: u64,
     /// Messages and their bytes that had room.
     pub messages_allowed: u64,
     /// Messages without room in one of the two quotas.
@@ -84,7 +86,7 @@ pub struct ConnectionTracker {
     next_serial: AtomicU64,
     /// Threads that wait for the last connection to close.
     draining: Mutex<Vec<(Arc<Mailbox>, SubscriptionId)>>,
-    tally: Tally<9>,
+    tally: Tally<10>,
     closed: AtomicBool,
 }
 
@@ -97,6 +99,7 @@ const MESSAGES_ALLOWED: usize = 5;
 const MESSAGES_REFUSED: usize = 6;
 const BYTES_ALLOWED: usize = 7;
 const BYTES_REFUSED: usize = 8;
+const REFUSED_BANNED: usize = 9;
 
 impl ConnectionTracker {
     /// A tracker with nobody connected.
@@ -241,6 +244,13 @@ impl ConnectionTracker {
         Ok(allowed)
     }
 
+    /// Counts a connection that somebody else refused: its client is banned.
+    pub fn refused_banned(&self) -> Result<()> {
+        self.check_open()?;
+        self.tally.add(REFUSED_BANNED, 1);
+        Ok(())
+    }
+
     /// The thread is told when no connection is left, once, however often it asked before.
     pub fn notify_drained(&self, mailbox: Arc<Mailbox>, subscription: SubscriptionId) {
         let mut draining = self.draining.lock();
@@ -278,6 +288,7 @@ impl ConnectionTracker {
             refused_max: self.tally.sum(REFUSED_MAX),
             refused_max_per_client: self.tally.sum(REFUSED_MAX_PER_CLIENT),
             refused_opens: self.tally.sum(REFUSED_OPENS),
+            refused_banned: self.tally.sum(REFUSED_BANNED),
             messages_allowed: self.tally.sum(MESSAGES_ALLOWED),
             messages_refused: self.tally.sum(MESSAGES_REFUSED),
             bytes_allowed: self.tally.sum(BYTES_ALLOWED),

@@ -1,0 +1,349 @@
+// createGuard before plain http, Express and Fastify: who is refused, how, and what a client is told.
+import assert from 'node:assert/strict';
+import http from 'node:http';
+import { describe, test } from 'node:test';
+import sluice from '../index.js';
+import { FRAMEWORKS, serveGuarded } from './helpers/guarded.mjs';
+import { ask, connectIdly, read, statuses } from './helpers/http.mjs';
+import { freshNames, stopClock } from './helpers/setup.mjs';
+
+const { createGuard, RateLimiter } = sluice;
+
+const BANS = { maxFailures: 3, findTime: '1m', banTime: '10s', maxBanTime: '1h' };
+
+const clock = stopClock();
+const freshName = freshNames('guard');
+
+/** A keep-alive connection, which stays open while who uses it is banned. */
+function keptAlive(t) {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  t.after(() => agent.destroy());
+  return agent;
+}
+
+for (const framework of FRAMEWORKS) {
+  describe(framework, () => {
+    async function guarded(t, options) {
+      const guard = createGuard(freshName(), options);
+      return { guard, ...(await serveGuarded(t, framework, guard)) };
+    }
+
+    test('tells the quota, and refuses with 429 who has used it up', async (t) => {
+      const { guard, port } = await guarded(t, { rateLimit: { limit: 1, window: '10s' } });
+      const served = await ask(port);
+      assert.equal(served.status, 200);
+      assert.equal(served.headers['ratelimit-policy'], `"${guard.name}";q=1;w=10`);
+      assert.equal(served.headers.ratelimit, `"${guard.name}";r=0;t=10`);
+      const refused = await ask(port);
+      assert.equal(refused.status, 429);
+      assert.equal(refused.headers['retry-after'], '10');
+      assert.equal(refused.headers['content-type'], 'application/problem+json');
+      assert.equal(refused.headers['content-length'], String(refused.text.length));
+      assert.match(refused.json.type, /#quota-exceeded$/);
+      assert.deepEqual(refused.json['violated-policies'], [guard.name]);
+    });
+
+    test('refuses with 403 who is banned, and serves others', async (t) => {
+      const { guard, port } = await guarded(t, { reputation: BANS });
+      const agent = keptAlive(t);
+      assert.equal((await ask(port, { agent })).status, 200);
+      guard.reputation.ban('127.0.0.1', { duration: '2500ms' });
+      const refused = await ask(port, { agent });
+      assert.equal(refused.status, 403);
+      assert.equal(refused.headers['retry-after'], '3');
+      assert.equal(refused.headers.connection, 'close');
+      assert.equal(refused.headers['content-type'], 'application/problem+json');
+      assert.equal(refused.headers.ratelimit, undefined);
+      assert.deepEqual(refused.json, {
+        type: 'https://iana.org/assignments/http-problem-types#abnormal-usage-detected',
+        title: 'Abnormal Usage Detected',
+        status: 403,
+        detail: 'This client is banned. Try again in 3 s.',
+        retryAfterMs: 2500,
+        'violated-policies': [guard.name],
+      });
+      assert.equal((await ask(port, { from: '127.0.0.2' })).status, 200);
+      clock.advance(2500);
+      assert.equal((await ask(port)).status, 200);
+    });
+
+    test('announces no end of a ban that has none', async (t) => {
+      const { guard, port } = await guarded(t, { reputation: BANS });
+      const agent = keptAlive(t);
+      await ask(port, { agent });
+      guard.reputation.ban('127.0.0.0/8', { duration: Number.POSITIVE_INFINITY });
+      const answers = [await ask(port, { agent }), await ask(port)];
+      for (const { status, headers, json } of answers) {
+        assert.deepEqual([status, headers['retry-after']], [403, undefined]);
+        assert.deepEqual([json.retryAfterMs, json.detail], [null, 'This client is banned.']);
+      }
+    });
+
+    test('a banned client is refused at accept, before it has asked anything', async (t) => {
+      const { guard, port } = await guarded(t, { reputation: BANS, connections: { max: 10 } });
+      assert.equal((await ask(port)).status, 200);
+      guard.reputation.ban('127.0.0.1', { duration: '1m' });
+      const refused = await ask(port);
+      assert.equal(refused.status, 403);
+      assert.equal(refused.headers['retry-after'], '60');
+      assert.match(refused.json.type, /#abnormal-usage-detected$/);
+      const { refusedAtAccept, refusedBy, connections } = guard.stats();
+      assert.deepEqual([refusedAtAccept, refusedBy.ban, connections.refused.banned], [1, 0, 1]);
+      assert.equal(connections.opened, 1, 'it never was a connection');
+    });
+
+    test('the ban comes before the cap, the cap before the rate', async (t) => {
+      const { guard, port } = await guarded(t, {
+        reputation: BANS,
+        connections: { max: 1 },
+        rateLimit: { limit: 1, window: '1h' },
+      });
+      const agent = keptAlive(t);
+      assert.deepEqual(await statuses(2, port, { agent }), [200, 429]);
+      const full = await ask(port);
+      assert.deepEqual([full.status, full.headers.connection], [503, 'close']);
+      assert.match(full.json.type, /#temporary-reduced-capacity$/);
+      guard.reputation.ban('127.0.0.1', { duration: '1m' });
+      assert.equal((await ask(port)).status, 403);
+      const { refusedBy, rateLimit } = guard.stats();
+      assert.deepEqual(refusedBy, { quota: 1, connections: 0, ban: 0 });
+      assert.deepEqual([rateLimit.allowed, rateLimit.refused], [1, 1], 'neither was charged');
+    });
+
+    for (const status of [401, 403, 404]) {
+      test(`the third ${status} bans, in time for the next request`, async (t) => {
+        const { guard, port } = await guarded(t, { reputation: BANS });
+        const agent = keptAlive(t);
+        const path = `/${status}?secret=1`;
+        assert.deepEqual(await statuses(4, port, { agent, path }), [status, status, status, 403]);
+        assert.equal(guard.stats().reputation.bans, 1);
+        assert.equal(guard.stats().recorded, 3, 'being refused for a ban is no failure');
+        assert.equal((await ask(port, { from: '127.0.0.2' })).status, 200);
+      });
+    }
+
+    test('whoever is only fast is never banned, unless that is told', async (t) => {
+      const rateLimit = { limit: 1, window: '1h' };
+      const { port } = await guarded(t, { reputation: BANS, rateLimit });
+      assert.deepEqual(await statuses(6, port), [200, 429, 429, 429, 429, 429]);
+      const record = { 429: { event: 'rate-limited', weight: 1 } };
+      const strict = await guarded(t, { reputation: BANS, rateLimit, record });
+      assert.deepEqual(await statuses(5, strict.port), [200, 429, 429, 429, 403]);
+    });
+
+    test('the monitor is told of answers, with their paths, and its rules ban', async (t) => {
+      const rule = { event: 'not-found', count: 3, window: '1m', distinct: true, action: 'ban' };
+      const { guard, port } = await guarded(t, {
+        reputation: { ...BANS, maxFailures: 100 },
+        monitor: { rules: [rule] },
+      });
+      const agent = keptAlive(t);
+      const asked = async (path) => (await ask(port, { agent, path })).status;
+      const answers = [];
+      for (const path of ['/404/a', '/404/a?1', '/404/b', '/404/a?2', '/404/c'])
+        answers.push(await asked(path));
+      assert.deepEqual(answers, [404, 404, 404, 404, 404]);
+      assert.equal(await asked('/'), 403);
+      const told = guard.monitor.history().map(({ event, detail }) => `${event} ${detail}`);
+      const paths = ['c', 'a', 'b', 'a', 'a'];
+      assert.deepEqual(
+        told,
+        paths.map((path) => `not-found /404/${path}`),
+      );
+      assert.equal(guard.stats().monitor.bans, 1);
+    });
+
+    test('record says which answers are told, and as what', async (t) => {
+      const record = { 404: false, 418: 'teapot', 401: { event: 'bad-login', weight: 2 } };
+      const { guard, port } = await guarded(t, { reputation: BANS, monitor: { rules: [] }, record });
+      for (const path of ['/404', '/418', '/401', '/200', '/500']) await ask(port, { path });
+      assert.deepEqual(guard.monitor.counts(), { teapot: 1, 'bad-login': 1 });
+      assert.equal(guard.stats().reputation.failures, 3);
+      assert.equal(guard.reputation.check('127.0.0.1').reason, 'bad-login');
+    });
+
+    test('record: false tells of no answer', async (t) => {
+      const { guard, port } = await guarded(t, {
+        reputation: BANS,
+        monitor: { rules: [] },
+        record: false,
+      });
+      assert.deepEqual(await statuses(5, port, { path: '/401' }), [401, 401, 401, 401, 401]);
+      assert.deepEqual([guard.monitor.counts(), guard.stats().recorded], [{}, 0]);
+    });
+
+    test('false switches every part off', async (t) => {
+      const { guard, port } = await guarded(t, {
+        rateLimit: false,
+        connections: false,
+        reputation: false,
+        monitor: false,
+      });
+      const { status, headers } = await ask(port, { path: '/404' });
+      assert.deepEqual([status, headers.ratelimit], [404, undefined]);
+      assert.deepEqual(
+        [guard.limiter, guard.tracker, guard.reputation, guard.monitor],
+        [null, null, null, null],
+      );
+      const { rateLimit, connections, reputation, monitor, allowed } = guard.stats();
+      assert.deepEqual([rateLimit, connections, reputation, monitor, allowed], [null, null, null, null, 1]);
+    });
+
+    test('by default nobody is banned, and nothing is recorded', async (t) => {
+      const { guard, port } = await guarded(t, {});
+      assert.deepEqual(await statuses(101, port, { path: '/401' }), [...Array(100).fill(401), 429]);
+      assert.deepEqual([guard.reputation, guard.monitor, guard.tracker], [null, null, null]);
+    });
+
+    test('dryRun refuses nobody for a ban, at accept neither, and tells', async (t) => {
+      const { guard, port } = await guarded(t, { reputation: BANS, dryRun: true });
+      assert.deepEqual(await statuses(5, port, { path: '/401' }), [401, 401, 401, 401, 401]);
+      const { refused, dryRefused, refusedAtAccept, reputation } = guard.stats();
+      assert.deepEqual([refused, dryRefused, refusedAtAccept, reputation.bans], [0, 2, 0, 1]);
+    });
+
+    test('a client behind a trusted proxy is banned for itself, on the proxy’s connection', async (t) => {
+      const { guard, port } = await guarded(t, { reputation: BANS, trustedProxies: ['127.0.0.1'] });
+      const agent = keptAlive(t);
+      const by = (client, path = '/') => ({ agent, path, headers: { 'x-forwarded-for': client } });
+      assert.deepEqual(await statuses(3, port, by('203.0.113.5', '/401')), [401, 401, 401]);
+      const refused = await ask(port, by('203.0.113.5'));
+      assert.deepEqual([refused.status, refused.headers.connection], [403, 'keep-alive']);
+      assert.equal((await ask(port, by('203.0.113.6'))).status, 200);
+      guard.reputation.ban('127.0.0.1', { duration: '1m' });
+      assert.equal((await ask(port, by('203.0.113.6'))).status, 200, 'the proxy is nobody');
+    });
+
+    test('a whole IPv6 address is judged, not its prefix', async (t) => {
+      const deny = ['2001:db8::5'];
+      const { port } = await guarded(t, { reputation: { ...BANS, deny }, trustedProxies: ['127.0.0.1'] });
+      const by = (client) => ({ headers: { 'x-forwarded-for': client } });
+      assert.equal((await ask(port, by('2001:db8::5'))).status, 403);
+      assert.equal((await ask(port, by('2001:db8::6'))).status, 200);
+    });
+
+    test('a fault of ours lets the request pass, and counts', async (t) => {
+      const { guard, port } = await guarded(t, { reputation: BANS, connections: { max: 5 } });
+      sluice.Reputation.destroy(guard.name);
+      RateLimiter.destroy(guard.name);
+      const agent = keptAlive(t);
+      assert.deepEqual(await statuses(2, port, { agent, path: '/401' }), [401, 401]);
+      assert.ok(guard.stats().faults >= 4);
+    });
+  });
+}
+
+test('a connection that says nothing is refused for a ban too', async (t) => {
+  const guard = createGuard(freshName(), { reputation: BANS });
+  const { port } = await serveGuarded(t, 'plain http', guard);
+  guard.reputation.ban('127.0.0.1', { duration: '1m' });
+  const socket = await connectIdly(t, port);
+  let text = '';
+  for await (const chunk of socket) text += chunk;
+  assert.match(text, /^HTTP\/1\.1 403 Forbidden\r\n/);
+  assert.match(text, /\r\nRetry-After: 60\r\n/);
+});
+
+describe('check', () => {
+  const incoming = (address = '127.0.0.1') => ({ headers: {}, socket: { remoteAddress: address }, url: '/' });
+
+  test('answers at once, with all there is to send', () => {
+    const guard = createGuard(freshName(), { rateLimit: { limit: 1, window: '1m' } });
+    const passed = guard.check(incoming());
+    assert.deepEqual(
+      [passed.allowed, passed.outcome, passed.status, passed.body],
+      [true, 'allowed', undefined, undefined],
+    );
+    assert.deepEqual(passed.headers, {
+      'RateLimit-Policy': `"${guard.name}";q=1;w=60`,
+      RateLimit: `"${guard.name}";r=0;t=60`,
+    });
+    const refused = guard.check(incoming());
+    assert.deepEqual([refused.allowed, refused.outcome, refused.status], [false, 'refused', 429]);
+    assert.deepEqual(JSON.parse(refused.body), refused.refusal.problem);
+    assert.equal(refused.headers['Retry-After'], '60');
+    assert.equal(refused.headers['Content-Type'], 'application/problem+json');
+  });
+
+  test('answers with a promise where a function of the user’s does', async () => {
+    const guard = createGuard(freshName(), { key: async () => 'ada', rateLimit: { limit: 1, window: '1m' } });
+    assert.equal((await guard.check(incoming())).allowed, true);
+    assert.equal((await guard.check(incoming('127.0.0.9'))).status, 429);
+  });
+
+  test('sees the answer on a response that it is given, without being attached', async (t) => {
+    const guard = createGuard(freshName(), { reputation: { ...BANS, maxFailures: 1 } });
+    const server = http.createServer((req, res) => {
+      const { status = 401, headers, body } = guard.check(req, res);
+      res.writeHead(status, headers).end(body);
+    });
+    t.after(() => server.close());
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const agent = keptAlive(t);
+    assert.deepEqual(await statuses(2, server.address().port, { agent }), [401, 403]);
+  });
+});
+
+describe('record', () => {
+  const REQUEST = { headers: {}, socket: { remoteAddress: '192.0.2.7' }, url: '/login' };
+
+  test('tells an event of the application’s own, as so many failures', () => {
+    const guard = createGuard(freshName(), { reputation: BANS, monitor: { rules: [] } });
+    guard.record(REQUEST, 'login-failed', 'ada');
+    guard.record(REQUEST, 'captcha-shown', undefined, { weight: 0 });
+    assert.equal(guard.reputation.check('192.0.2.7').failures, 1);
+    guard.record(REQUEST, 'login-failed', 'bob', { weight: 2 });
+    assert.equal(guard.check(REQUEST).status, 403);
+    assert.deepEqual(guard.monitor.countsFor('192.0.2.7'), { 'login-failed': 2, 'captcha-shown': 1 });
+    assert.deepEqual(guard.monitor.history({ limit: 1 })[0].detail, 'bob');
+    assert.equal(guard.stats().recorded, 3);
+  });
+
+  test('the answer to such a request is not told as well', async (t) => {
+    const guard = createGuard(freshName(), { reputation: BANS, monitor: { rules: [] } });
+    const server = http.createServer((req, res) => {
+      guard.check(req);
+      guard.record(req, 'login-failed');
+      res.writeHead(401).end();
+    });
+    guard.attach(server);
+    t.after(() => server.close());
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    assert.equal((await read(http.get({ port: server.address().port, agent: false }))).status, 401);
+    assert.deepEqual(guard.monitor.counts(), { 'login-failed': 1 });
+    assert.equal(guard.stats().reputation.failures, 1);
+  });
+
+  test('two guards that share a reputation tell it of an answer once', async (t) => {
+    const shared = new sluice.Reputation(freshName(), BANS);
+    const guards = [1, 2].map(() => createGuard(freshName(), { reputation: shared }));
+    const server = http.createServer((req, res) => {
+      for (const guard of guards) guard.check(req, res);
+      res.writeHead(404).end();
+    });
+    t.after(() => server.close());
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    assert.equal((await ask(server.address().port)).status, 404);
+    assert.equal(shared.stats().failures, 1);
+  });
+
+  test('what is no event, no detail or no weight is a mistake', () => {
+    const guard = createGuard(freshName(), { reputation: BANS, monitor: { rules: [] } });
+    for (const [args, code] of [
+      [[''], 'ERR_SLUICE_INVALID_VALUE'],
+      [[7], 'ERR_SLUICE_INVALID_VALUE'],
+      [['event', 7], 'ERR_SLUICE_INVALID_VALUE'],
+      [['event', 'detail', { weight: -1 }], 'ERR_SLUICE_INVALID_OPTION'],
+      [['event', 'detail', { wait: 1 }], 'ERR_SLUICE_INVALID_OPTION'],
+    ]) {
+      assert.throws(() => guard.record(REQUEST, ...args), { code });
+    }
+    assert.equal(guard.stats().recorded, 0);
+  });
+
+  test('a request without an address is nobody’s', () => {
+    const guard = createGuard(freshName(), { reputation: BANS, monitor: { rules: [] } });
+    guard.record({ headers: {}, socket: { destroyed: true } }, 'login-failed');
+    assert.deepEqual(guard.monitor.counts(), {});
+  });
+});

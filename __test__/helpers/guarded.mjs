@@ -1,0 +1,49 @@
+// One server in every way a guard is used: each answers /404 with 404 and so on, and / with 200.
+import { once } from 'node:events';
+import http from 'node:http';
+import express5 from 'express';
+import express4 from 'express4';
+import Fastify from 'fastify';
+
+const statusOf = (url) => Number(/^\/(\d{3})/.exec(url)?.[1] ?? 200);
+
+const LISTENERS = {
+  'plain http': async (guard) => {
+    const server = http.createServer(async (req, res) => {
+      const decision = await guard.check(req);
+      if (!decision.allowed) return res.writeHead(decision.status, decision.headers).end(decision.body);
+      res.writeHead(statusOf(req.url), decision.headers).end('answer');
+    });
+    guard.attach(server);
+    return server;
+  },
+  'Express 4': async (guard) => http.createServer(application(express4, guard)),
+  'Express 5': async (guard) => http.createServer(application(express5, guard)),
+  'Fastify 5': async (guard) => {
+    const app = Fastify();
+    await app.register(guard.fastify);
+    app.get('/*', async (request, reply) => reply.code(statusOf(request.url)).send('answer'));
+    await app.ready();
+    return app.server;
+  },
+};
+
+export const FRAMEWORKS = Object.keys(LISTENERS);
+
+function application(express, guard) {
+  const app = express();
+  app.use(guard.express());
+  return app.use((req, res) => res.status(statusOf(req.url)).send('answer'));
+}
+
+/** A server of this framework behind the guard, until the test ends. */
+export async function serveGuarded(t, framework, guard) {
+  const server = await LISTENERS[framework](guard);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return { server, port: server.address().port };
+}

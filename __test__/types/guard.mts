@@ -1,0 +1,61 @@
+// createGuard: one guard for Express, Fastify and plain servers.
+import { createServer, type IncomingMessage } from 'node:http';
+import express from 'express';
+import fastify from 'fastify';
+import {
+  createGuard,
+  type Guard,
+  type GuardDecision,
+  type GuardShutdown,
+  type GuardStats,
+  Reputation,
+  type SecurityMonitor,
+} from 'sluice';
+import { type Equal, expect } from './equal.mjs';
+
+const guard = createGuard('api', {
+  rateLimit: { limit: 100, window: '1m' },
+  connections: { max: 1_000, maxPerClient: 20 },
+  reputation: { maxFailures: 5, findTime: '10m', banTime: '10m', maxBanTime: '7d' },
+  monitor: { rules: [{ event: 'not-found', count: 20, window: '1m', distinct: true, action: 'ban' }] },
+  record: { 401: { event: 'login-failed', weight: 2 }, 404: 'probe', 403: false },
+  trustedProxies: ['10.0.0.0/8'],
+  key: (req) => {
+    expect<Equal<typeof req, IncomingMessage>>();
+    return req.url ?? '';
+  },
+  headers: 'legacy',
+  dryRun: true,
+});
+expect<Equal<typeof guard, Guard>>();
+createGuard();
+createGuard('other', { reputation: 'logins', monitor: false, record: false });
+createGuard('third', { reputation: new Reputation('logins') });
+
+const server = createServer(async (req, res) => {
+  const decision = await guard.check(req, res);
+  expect<Equal<typeof decision, GuardDecision>>();
+  if (decision.allowed) guard.record(req, 'login-failed', 'ada', { weight: 3 });
+  else res.writeHead(decision.status ?? 500, decision.headers).end(decision.body);
+});
+expect<Equal<ReturnType<typeof guard.attach>, Guard>>();
+guard.attach(server);
+express().use(guard.express());
+fastify().register(guard.fastify);
+expect<Equal<typeof guard.reputation, Reputation | null>>();
+expect<Equal<typeof guard.monitor, SecurityMonitor | null>>();
+expect<Equal<ReturnType<typeof guard.stats>, GuardStats>>();
+expect<Equal<ReturnType<typeof guard.metrics>, string>>();
+expect<Equal<ReturnType<typeof guard.shutdown>, Promise<GuardShutdown>>>();
+await guard.shutdown({ timeout: '5s' });
+
+// @ts-expect-error the name comes first
+createGuard({ rateLimit: false });
+// @ts-expect-error the name is not given twice
+createGuard('api', { name: 'api' });
+// @ts-expect-error an entry has an event
+createGuard('api', { record: { 401: { weight: 1 } } });
+// @ts-expect-error true is no reputation
+createGuard('api', { reputation: true });
+// @ts-expect-error a detail is a text
+guard.record({} as IncomingMessage, 'login-failed', { user: 'ada' });

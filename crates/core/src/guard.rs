@@ -1,0 +1,135 @@
+//! What the threads share of a guard beside its limiters, trackers and bans: which of them it has, and its counts.
+
+use crate::instances::{Instance, OptionList};
+use crate::tally::Tally;
+
+/// Kinds of things a guard counts.
+pub const GUARD_COUNTERS: usize = 10;
+
+/// What all threads of one guard agree on, as text that is the same where the meaning is.
+#[derive(Clone, Debug)]
+pub struct GuardOptions {
+    /// Whether requests are limited, and by what.
+    pub rate_limit: String,
+    /// Whether connections are counted.
+    pub connections: String,
+    /// The name of its reputation, if it has one.
+    pub reputation: String,
+    /// The name of its monitor, if it has one.
+    pub monitor: String,
+    /// What becomes of answers.
+    pub record: String,
+    /// Whose word on the client counts.
+    pub trusted_proxies: String,
+    /// Whether it refuses anybody.
+    pub dry_run: String,
+}
+
+impl GuardOptions {
+    fn list(&self) -> OptionList {
+        vec![
+            ("rateLimit", self.rate_limit.clone()),
+            ("connections", self.connections.clone()),
+            ("reputation", self.reputation.clone()),
+            ("monitor", self.monitor.clone()),
+            ("record", self.record.clone()),
+            ("trustedProxies", self.trusted_proxies.clone()),
+            ("dryRun", self.dry_run.clone()),
+        ]
+    }
+}
+
+/// The shared part of a guard. It decides nothing: its limiter, tracker and reputation do. It lives as long as the
+/// process.
+#[derive(Debug)]
+pub struct Guard {
+    options: GuardOptions,
+    created_with: OptionList,
+    tally: Tally<GUARD_COUNTERS>,
+}
+
+impl Guard {
+    /// What the guard was created with.
+    #[must_use]
+    pub fn options(&self) -> &GuardOptions {
+        &self.options
+    }
+
+    /// One more of a kind; which kinds there are is for the caller to say. False when there is no such kind.
+    pub fn count(&self, counter: usize) -> bool {
+        let is_known = counter < GUARD_COUNTERS;
+        if is_known {
+            self.tally.add(counter, 1);
+        }
+        is_known
+    }
+
+    /// Sums over all threads.
+    #[must_use]
+    pub fn counts(&self) -> [u64; GUARD_COUNTERS] {
+        std::array::from_fn(|counter| self.tally.sum(counter))
+    }
+}
+
+impl Instance for Guard {
+    const KIND: &'static str = "guard";
+    type Config = GuardOptions;
+
+    fn create(_name: &str, options: GuardOptions) -> Self {
+        Self { created_with: options.list(), options, tally: Tally::new() }
+    }
+
+    fn created_with(&self) -> &OptionList {
+        &self.created_with
+    }
+
+    fn list_options(options: &GuardOptions) -> OptionList {
+        options.list()
+    }
+
+    /// There is nothing to refuse: what decides is closed by itself.
+    fn close(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Error, Instances};
+
+    fn options(record: &str) -> GuardOptions {
+        let off = || "false".to_owned();
+        GuardOptions {
+            rate_limit: off(),
+            connections: off(),
+            reputation: off(),
+            monitor: off(),
+            record: record.to_owned(),
+            trusted_proxies: "[]".to_owned(),
+            dry_run: off(),
+        }
+    }
+
+    #[test]
+    fn threads_agree_on_the_options_and_add_up_their_counts() {
+        let guards = Instances::<Guard>::new();
+        let guard = guards.open("api", Some(options("{}"))).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let same = guards.open("api", Some(options("{}"))).unwrap();
+                    (0..1_000).for_each(|_| assert!(same.count(3)));
+                });
+            }
+        });
+        assert_eq!(guard.counts()[3], 8_000);
+        let mismatch = guards.open("api", Some(options("false"))).unwrap_err();
+        assert!(matches!(mismatch, Error::ConfigMismatch { option: "record", .. }));
+    }
+
+    #[test]
+    fn what_is_no_counter_is_not_counted() {
+        let guard = Guard::create("api", options("{}"));
+        assert!(!guard.count(GUARD_COUNTERS));
+        assert_eq!(guard.counts(), [0; GUARD_COUNTERS]);
+    }
+}

@@ -1,0 +1,44 @@
+'use strict';
+
+// One worker thread: a login behind a guard that bans. Nothing in here knows of the other threads.
+
+const http = require('node:http');
+const { parentPort } = require('node:worker_threads');
+const express = require('express');
+const { createGuard, listen } = require('sluice');
+
+const guard = createGuard('login', {
+  // Bans are for this example; a limit would answer some of the guesses with 429 before.
+  rateLimit: false,
+  reputation: {
+    // The fifth wrong password in ten minutes, for a minute at first and twice as long each time.
+    maxFailures: 5,
+    findTime: '10m',
+    banTime: '1m',
+    maxBanTime: '1h',
+  },
+  // A 401 is a failure; what is not found here is nobody's fault.
+  record: { 401: 'wrong-password', 403: false, 404: false },
+});
+
+const app = express();
+app.use(guard.express());
+app.post('/login', express.json(), (req, res) => {
+  const isRight = req.body.password === 'correct horse battery staple';
+  res.status(isRight ? 200 : 401).json({ welcome: isRight });
+});
+
+/** A server of this thread: whoever is banned is refused at accept, before a byte is read. */
+function serve() {
+  const server = http.createServer(app);
+  guard.attach(server);
+  return server;
+}
+
+async function start() {
+  // One port for all threads, and one of this thread's own, by which the story asks each of them.
+  const { port } = await listen(serve(), { port: 0, host: '127.0.0.1' });
+  const own = serve().listen(0, '127.0.0.1', () => parentPort.postMessage({ port, own: own.address().port }));
+}
+
+start();

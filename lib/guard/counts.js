@@ -1,0 +1,58 @@
+'use strict';
+
+const { native } = require('../native');
+const { warnOnce } = require('./warn-once');
+
+/** What a guard counts, over all threads; native code knows them by their place. */
+const COUNTERS = [
+  'allowed',
+  'refusedByQuota',
+  'refusedByConnections',
+  'refusedByBan',
+  'dryRefused',
+  'skipped',
+  'refunded',
+  'recorded',
+  'faults',
+  'refusedAtAccept',
+];
+
+const PLACE = Object.fromEntries(COUNTERS.map((counter, place) => [counter, place]));
+
+const collected = new FinalizationRegistry((handle) => native.releaseGuard(handle));
+
+/** The counts that all threads of one guard share. They are opened before the first request comes. */
+class Counts {
+  #handle;
+
+  open(handle) {
+    this.#handle = handle;
+    collected.register(this, handle);
+  }
+
+  allowed() {
+    native.countForGuard(this.#handle, PLACE.allowed);
+  }
+
+  count(counter) {
+    native.countForGuard(this.#handle, PLACE[counter]);
+  }
+
+  /** An error of ours that kept something from being decided. Answers null: it goes on without. */
+  fault(error) {
+    this.count('faults');
+    warnOnce(
+      'SLUICE_GUARD_FAULT',
+      `A guard let a request pass after a fault of its own: ${error?.message}`,
+      error?.stack,
+    );
+    return null;
+  }
+
+  all() {
+    const counts = native.guardCounts(this.#handle);
+    return Object.fromEntries(COUNTERS.map((counter, place) => [counter, counts[place]]));
+  }
+}
+
+module.exports = { Counts };

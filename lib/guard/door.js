@@ -1,0 +1,135 @@
+'use strict';
+
+const { Deadline } = require('../deadline');
+const { invalidOption } = require('../errors');
+const { refuseSocket } = require('../refuse-socket');
+
+/** How often connections are looked at while a server shuts down. */
+const LOOK_MS = 10;
+
+/** Where an accepted request has its response, so that who is asked about the request finds it. */
+const kResponse = Symbol('sluice.response');
+
+/**
+ * The accept of every server that a guard stands before in this thread: who is banned is refused before a
+ * byte is read, and who was let in is known, to be waited for when the server shuts down.
+ */
+class Door {
+  #refuses;
+  #onRefused;
+  #onFault;
+  #keepsResponses;
+  #servers = new Map();
+  #attached = new WeakSet();
+
+  /**
+   * `refuses(socket)` gives a refusal or null; `onRefused` is told of each. With `keepsResponses` a request
+   * has its response at `kResponse`.
+   */
+  constructor({ refuses, onRefused, onFault, keepsResponses }) {
+    this.#keepsResponses = keepsResponses;
+    this.#refuses = refuses;
+    this.#onRefused = onRefused;
+    this.#onFault = onFault;
+  }
+
+  /** Idempotent. */
+  attach(server) {
+    if (this.#attached.has(server)) return;
+    if (typeof server?.emit !== 'function' || typeof server.listen !== 'function') {
+      throw invalidOption('attach server', server, 'a server of net, tls, http, https or http2');
+    }
+    this.#attached.add(server);
+    this.#watch(server);
+  }
+
+  isAttached(server) {
+    return this.#attached.has(server);
+  }
+
+  /**
+   * Accepts no more, and waits until those who are connected have gone; who has not after `timeoutMs` is
+   * disconnected. How many those were.
+   */
+  async close(timeoutMs) {
+    const closing = [...this.#servers].map(([server, watched]) => {
+      this.#servers.delete(server);
+      return closeServer(server, watched, timeoutMs);
+    });
+    const forced = await Promise.all(closing);
+    return forced.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** A listener could not keep the server's own from a refused socket, so we hear of events before. */
+  #watch(server) {
+    const { emit } = server;
+    const sockets = new Set();
+    const keepsResponses = this.#keepsResponses;
+    const admits = (socket) => this.#admits(server, socket, sockets);
+    const watching = function (event, ...args) {
+      if (event === 'connection' && !admits(args[0])) return true;
+      if (keepsResponses && event === 'request') args[0][kResponse] = args[1];
+      return emit.call(this, event, ...args);
+    };
+    server.emit = watching;
+    const detach = () => {
+      if (server.emit === watching) server.emit = emit;
+    };
+    this.#servers.set(server, { sockets, detach });
+    server.once('close', () => this.#servers.delete(server));
+  }
+
+  #admits(server, socket, sockets) {
+    try {
+      const refusal = this.#refuses(socket);
+      if (refusal !== null) {
+        refuseSocket(server, socket, refusal);
+        this.#onRefused();
+        return false;
+      }
+    } catch (error) {
+      this.#onFault(error);
+    }
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    return true;
+  }
+}
+
+/** Resolves when the last connection has gone, or after `timeoutMs`: how many had to be ended. */
+async function closeServer(server, { sockets, detach }, timeoutMs) {
+  const open = () => [...sockets].filter((socket) => !socket.destroyed);
+  let isClosed = false;
+  // A server that listens no more says so; its connections may be open all the same.
+  server.close(() => {
+    isClosed = true;
+  });
+  await until(timeoutMs, () => {
+    // What has answered its last request would be kept alive.
+    server.closeIdleConnections?.();
+    return isClosed && open().length === 0;
+  });
+  const left = open();
+  for (const socket of left) socket.destroy();
+  server.closeAllConnections?.();
+  detach();
+  return left.length;
+}
+
+/** Looks every few milliseconds, for so long at most. */
+function until(timeoutMs, isDone) {
+  return new Promise((resolve) => {
+    let deadline;
+    const looking = setInterval(() => {
+      if (isDone()) settle();
+    }, LOOK_MS);
+    const settle = () => {
+      clearInterval(looking);
+      deadline?.cancel();
+      resolve();
+    };
+    deadline = new Deadline(timeoutMs, settle);
+  });
+}
+
+module.exports = { Door, kResponse };

@@ -1,0 +1,141 @@
+'use strict';
+
+const { writeFamilies } = require('./exposition');
+
+const counter = (name, help, samples) => ({ name, type: 'counter', help, samples });
+const gauge = (name, help, samples) => ({ name, type: 'gauge', help, samples });
+
+/** One sample for each key of `labelled`, under one label. */
+function by(label, labels, labelled) {
+  return Object.entries(labelled).map(([value, count]) => [{ ...labels, [label]: value }, count]);
+}
+
+/** What a guard counts, for Prometheus. Each name has the label `guard`; parts are labelled by their names too. */
+function exposition(guard, stats) {
+  return writeFamilies([
+    ...requests({ guard: guard.name }, stats),
+    ...limiters({ guard: guard.name }, limitersOf(guard, stats)),
+    ...connections({ guard: guard.name }, stats.connections),
+    ...reputation({ guard: guard.name, reputation: guard.reputation?.name }, stats.reputation),
+    ...monitor({ guard: guard.name, monitor: guard.monitor?.name }, stats.monitor),
+  ]);
+}
+
+function requests(labels, { allowed, skipped, refusedBy, refusedAtAccept, ...stats }) {
+  const { dryRefused, refunded, recorded, faults } = stats;
+  const outcomes = { allowed, skipped };
+  return [
+    counter('sluice_requests_passed_total', 'Requests that went on.', by('outcome', labels, outcomes)),
+    counter(
+      'sluice_requests_refused_total',
+      'Requests that were refused, by reason.',
+      by('reason', labels, refusedBy),
+    ),
+    counter('sluice_accepts_banned_total', 'Sockets refused at accept as their client is banned.', [
+      [labels, refusedAtAccept],
+    ]),
+    counter('sluice_dry_refused_total', 'Refusals that dryRun only counted.', [[labels, dryRefused]]),
+    counter('sluice_refunded_total', 'Charges taken back by countOnly.', [[labels, refunded]]),
+    counter('sluice_recorded_total', 'Requests told to the reputation or the monitor.', [[labels, recorded]]),
+    counter('sluice_faults_total', 'Faults of the guard; each let something pass.', [[labels, faults]]),
+  ];
+}
+
+/** The guard's limiter and those of its routes; none that was destroyed. */
+function limitersOf({ limiter }, { rateLimit, routes }) {
+  const all = limiter === null ? routes : { [limiter.name]: rateLimit, ...routes };
+  return Object.entries(all).filter(([, stats]) => stats !== null);
+}
+
+function limiters(labels, all) {
+  const each = (read) => all.map(([limiter, stats]) => [{ ...labels, limiter }, read(stats)]);
+  return [
+    counter(
+      'sluice_limiter_allowed_total',
+      'Calls that a limiter let pass.',
+      each((s) => s.allowed),
+    ),
+    counter(
+      'sluice_limiter_refused_total',
+      'Calls that a limiter refused.',
+      each((s) => s.refused),
+    ),
+    counter(
+      'sluice_limiter_untracked_total',
+      'Calls that found no place.',
+      each((s) => s.untracked),
+    ),
+    counter(
+      'sluice_limiter_live_evictions_total',
+      'Clients forgotten while they owed something.',
+      each((s) => s.liveEvictions),
+    ),
+    gauge(
+      'sluice_limiter_blocked',
+      'Clients blocked now.',
+      each((s) => s.blocked),
+    ),
+    gauge(
+      'sluice_limiter_size',
+      'Clients held now.',
+      each((s) => s.size),
+    ),
+    gauge(
+      'sluice_limiter_capacity',
+      'Clients held at most.',
+      each((s) => s.capacity),
+    ),
+  ];
+}
+
+function connections(labels, stats) {
+  if (stats === null) return [];
+  const { count, opened, closed, refused, messages, bytes } = stats;
+  return [
+    gauge('sluice_connections', 'Connections open now.', [[labels, count]]),
+    counter('sluice_connections_opened_total', 'Connections opened.', [[labels, opened]]),
+    counter('sluice_connections_closed_total', 'Connections closed.', [[labels, closed]]),
+    counter(
+      'sluice_connections_refused_total',
+      'Connections refused, by reason.',
+      by('reason', labels, refused),
+    ),
+    counter('sluice_messages_total', 'Messages of connections.', by('outcome', labels, messages)),
+    counter('sluice_message_bytes_total', 'Bytes of messages.', by('outcome', labels, bytes)),
+  ];
+}
+
+function reputation(labels, stats) {
+  if (stats === null) return [];
+  const { failures, bans, manualBans, unbans, untracked, evicted, banned, ranges, size, capacity } = stats;
+  return [
+    counter('sluice_failures_total', 'Failures counted, by weight.', [[labels, failures]]),
+    counter(
+      'sluice_bans_total',
+      'Bans made, by failures and by hand.',
+      by('kind', labels, { automatic: bans, manual: manualBans }),
+    ),
+    counter('sluice_unbans_total', 'Bans ended by hand.', [[labels, unbans]]),
+    counter('sluice_bans_untracked_total', 'Failures and bans that found no place.', [[labels, untracked]]),
+    counter('sluice_reputation_evicted_total', 'Clients forgotten for newcomers.', [[labels, evicted]]),
+    gauge('sluice_banned', 'Banned now.', by('kind', labels, { client: banned, range: ranges })),
+    gauge('sluice_reputation_size', 'Clients held now.', [[labels, size]]),
+    gauge('sluice_reputation_capacity', 'Clients held at most.', [[labels, capacity]]),
+  ];
+}
+
+function monitor(labels, stats) {
+  if (stats === null) return [];
+  const { recorded, alerts, muted, bans, bansFailed, clients, evictions } = stats;
+  return [
+    counter('sluice_events_total', 'Events recorded.', [[labels, recorded]]),
+    counter('sluice_alerts_total', 'Alerts raised.', [[labels, alerts]]),
+    counter('sluice_alerts_muted_total', 'Events that met a silent rule.', [[labels, muted]]),
+    counter('sluice_alert_bans_total', 'Bans asked for by rules.', [[labels, bans]]),
+    counter('sluice_alert_bans_failed_total', 'Of them, those not carried out.', [[labels, bansFailed]]),
+    counter('sluice_monitor_evictions_total', 'Clients forgotten for newcomers.', [[labels, evictions]]),
+    gauge('sluice_monitor_clients', 'Clients known now.', [[labels, clients]]),
+  ];
+}
+
+module.exports = { exposition };

@@ -1,0 +1,31 @@
+'use strict';
+
+/** What a guard and its parts count, over all threads. A part that is not there is null. */
+function guardStats(counts, { limiters, limiter, tracker, reputation, monitor }) {
+  const { refusedByQuota, refusedByConnections, refusedByBan, ...others } = counts.all();
+  const stats = {
+    ...others,
+    refused: refusedByQuota + refusedByConnections + refusedByBan,
+    refusedBy: { quota: refusedByQuota, connections: refusedByConnections, ban: refusedByBan },
+    rateLimit: statsOf(limiter),
+    connections: statsOf(tracker),
+    reputation: statsOf(reputation),
+    monitor: statsOf(monitor),
+    routes: {},
+  };
+  for (const [name, other] of limiters) {
+    if (other !== limiter) stats.routes[name] = statsOf(other);
+  }
+  return stats;
+}
+
+/** null for what is not there, or was destroyed: faults must be told above all when they happen. */
+function statsOf(instance) {
+  try {
+    return instance?.stats() ?? null;
+  } catch {
+    return null;
+  }
+}
+
+module.exports = { guardStats };

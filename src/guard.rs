@@ -1,0 +1,94 @@
+//! What the threads share of a guard: a raw call to count, `#[napi]` for the rest.
+
+use std::sync::{Arc, LazyLock};
+
+use napi::bindgen_prelude::{Env, Result};
+use napi::sys;
+use napi_derive::napi;
+use sluice_core::{Guard, GuardOptions, Instances};
+
+use crate::raw::{Call, Exports};
+use crate::{error, thread};
+
+static GUARDS: LazyLock<Instances<Guard>> = LazyLock::new(Instances::new);
+
+/// What threads agree on, as text: `lib/guard/shared-options.js` writes and reads it.
+#[napi(object)]
+pub struct NativeGuardOptions {
+    pub rate_limit: String,
+    pub connections: String,
+    pub reputation: String,
+    pub monitor: String,
+    pub record: String,
+    pub trusted_proxies: String,
+    pub dry_run: String,
+}
+
+impl From<NativeGuardOptions> for GuardOptions {
+    fn from(options: NativeGuardOptions) -> Self {
+        Self {
+            rate_limit: options.rate_limit,
+            connections: options.connections,
+            reputation: options.reputation,
+            monitor: options.monitor,
+            record: options.record,
+            trusted_proxies: options.trusted_proxies,
+            dry_run: options.dry_run,
+        }
+    }
+}
+
+impl From<&GuardOptions> for NativeGuardOptions {
+    fn from(options: &GuardOptions) -> Self {
+        let options = options.clone();
+        Self {
+            rate_limit: options.rate_limit,
+            connections: options.connections,
+            reputation: options.reputation,
+            monitor: options.monitor,
+            record: options.record,
+            trusted_proxies: options.trusted_proxies,
+            dry_run: options.dry_run,
+        }
+    }
+}
+
+/// Attaches to a guard or creates it; the handle is this thread's.
+#[napi]
+pub fn open_guard(env: Env, name: String, options: NativeGuardOptions) -> Result<u32> {
+    let guard = error::check(&env, GUARDS.open(&name, Some(options.into())))?;
+    Ok(thread::current()?.guards.borrow_mut().hold(guard))
+}
+
+/// What the guard of this name was created with; none where there is none.
+#[napi]
+pub fn guard_options(name: String) -> Option<NativeGuardOptions> {
+    GUARDS.open(&name, None).ok().map(|guard| guard.options().into())
+}
+
+/// One JavaScript object less that stands for the guard.
+#[napi]
+pub fn release_guard(handle: u32) -> Result<()> {
+    thread::current()?.guards.borrow_mut().release(handle);
+    Ok(())
+}
+
+/// Sums over all threads, in the order of `lib/guard/counts.js`.
+#[napi]
+pub fn guard_counts(handle: u32) -> Result<Vec<f64>> {
+    let guard: Arc<Guard> = thread::current()?.guards.borrow().get(handle).cloned()?;
+    Ok(guard.counts().map(|count| count as f64).to_vec())
+}
+
+pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("countForGuard", count)
+}
+
+/// `countForGuard(handle, counter)`: one more; 1 when there is such a counter.
+unsafe extern "C" fn count(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<2>::answer(env, info, |call| {
+        let counter = call.u32(1)? as usize;
+        let counted = call.on(&call.port.thread().guards, |guard| guard.count(counter))?;
+        call.int(i32::from(counted))
+    })
+}
