@@ -18,6 +18,9 @@ use crate::thread::Port;
 /// Code units of a key that are read without asking for its length first.
 const SHORT_KEY: usize = 256;
 
+/// Room for the text of any address.
+const SHORT_TEXT: usize = 64;
+
 /// Elements of an array that are held at once while it is read.
 const SCOPE: usize = 64;
 
@@ -216,6 +219,39 @@ impl<const N: usize> Call<'_, N> {
 
     /// Runs `body` on a text argument, which is not copied to the heap where it is short.
     pub(crate) fn with_text<R>(&self, index: usize, body: impl FnOnce(&str) -> R) -> Option<R> {
+        let mut ascii = [0; SHORT_TEXT];
+        match self.short_ascii(index, &mut ascii) {
+            Some(text) => Some(body(text)),
+            None => self.with_any_text(index, body),
+        }
+    }
+
+    /// A text argument that is short and plain, as addresses are: code units are cheaper to come by than UTF-8.
+    #[inline]
+    fn short_ascii<'b>(&self, index: usize, buffer: &'b mut [u8; SHORT_TEXT]) -> Option<&'b str> {
+        let mut units = [0_u16; SHORT_TEXT];
+        let mut length = 0;
+        // SAFETY: an argument of the running callback; Node writes at most `SHORT_TEXT` units.
+        let status = unsafe {
+            sys::napi_get_value_string_utf16(
+                self.env,
+                self.args[index],
+                units.as_mut_ptr(),
+                SHORT_TEXT,
+                &mut length,
+            )
+        };
+        // The last unit is the terminator: a text that fills the rest may go on.
+        if status != sys::Status::napi_ok || length >= SHORT_TEXT - 1 {
+            return None;
+        }
+        for (byte, unit) in buffer.iter_mut().zip(&units[..length]) {
+            *byte = u8::try_from(*unit).ok().filter(u8::is_ascii)?;
+        }
+        std::str::from_utf8(&buffer[..length]).ok()
+    }
+
+    fn with_any_text<R>(&self, index: usize, body: impl FnOnce(&str) -> R) -> Option<R> {
         let mut bytes = [const { MaybeUninit::<u8>::uninit() }; SHORT_KEY];
         let mut length = 0;
         // SAFETY: an argument of the running callback; Node writes at most `SHORT_KEY` bytes.

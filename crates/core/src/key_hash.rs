@@ -69,6 +69,19 @@ impl Half {
     }
 }
 
+/// For maps whose keys strangers choose: seeded as keys are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seeded;
+
+impl BuildHasher for Seeded {
+    type Hasher = FoldHasher<'static>;
+
+    fn build_hasher(&self) -> Self::Hasher {
+        let [half, _] = &*HALVES;
+        FoldHasher::with_seed(half.seed, &half.shared)
+    }
+}
+
 /// Hashes bytes: of a JavaScript string, its code units as they lie in memory.
 #[inline]
 #[must_use]

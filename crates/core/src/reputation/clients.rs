@@ -4,9 +4,9 @@
 //! never seen, so its place is given away when a newcomer needs one. Newcomers take turns at one lock,
 //! which makes the bound and the choice of a place exact.
 
-use std::hash::RandomState;
 use std::sync::Arc;
 
+use crate::key_hash::Seeded;
 use papaya::HashMap;
 use parking_lot::Mutex;
 
@@ -19,7 +19,7 @@ use super::policy::Policy;
 const PROBES: usize = 16;
 
 pub(super) struct Clients {
-    cells: HashMap<Client, Arc<Cell>, RandomState>,
+    cells: HashMap<Client, Arc<Cell>, Seeded>,
     places: Mutex<Places>,
     capacity: usize,
     policy: Policy,
@@ -42,7 +42,7 @@ pub(super) struct Full;
 
 impl Clients {
     pub(super) fn new(capacity: usize, policy: Policy) -> Self {
-        Self { cells: HashMap::with_hasher(RandomState::new()), places: Mutex::default(), capacity, policy }
+        Self { cells: HashMap::with_hasher(Seeded), places: Mutex::default(), capacity, policy }
     }
 
     /// Lock-free: one look-up and one load.
