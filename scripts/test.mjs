@@ -7,7 +7,8 @@ const SUITES = {
   'test:generated': 'generated files are current',
   'test:types': 'types, as TypeScript sees them',
   'test:rust': 'engine',
-  'test:models': 'engine under every interleaving (loom)',
+  'test:models': 'engine under every interleaving of small cases, random ones of larger (loom, shuttle)',
+  'test:planted': 'bugs planted into the engine are found by its models',
   'test:node': 'the addon in Node.js',
   examples: 'the examples, and their totals',
 };

@@ -1,9 +1,14 @@
 //! Every algorithm against a naive one: the same rules written as slowly and plainly as possible, with
-//! wide numbers and no packing, over random operations, costs, times and reconfigurations.
+//! wide numbers and no packing, over random operations, costs, times and reconfigurations. Also where more
+//! clients come than there are places.
+
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use sluice_core::key_hash::hash_str;
-use sluice_core::{AlgorithmKind, Decision, LimitOptions, Quota, RateLimiter, RateLimiterOptions};
+use sluice_core::{
+    AlgorithmKind, Decision, LimitOptions, Overflow, Quota, RateLimiter, RateLimiterOptions, Seat,
+};
 
 const MS: u128 = 1_000_000;
 
@@ -185,7 +190,7 @@ fn compare(
     for (index, limit) in limits.iter_mut().enumerate() {
         limit.name = format!("limit {index}");
     }
-    let mut options = RateLimiterOptions { limits, ..RateLimiterOptions::new(1, 1) };
+    let mut options = RateLimiterOptions { limits, max_keys: 4, ..RateLimiterOptions::new(1, 1) };
     let limiter = RateLimiter::new("test", options.clone().try_into().expect("valid"));
     let mut naive: Vec<Naive> = options.limits.iter().map(Naive::new).collect();
     let (key, mut now, mut blocked_until) = (hash_str("client"), u128::from(start_ms) * MS, 0);
@@ -295,8 +300,112 @@ fn check_retry(
     Ok(())
 }
 
+const PLACES: usize = 2;
+const CLIENTS: usize = 5;
+
+/// More clients than places: who is as if never seen makes room, and nobody else.
+#[derive(Clone)]
+struct Crowd {
+    clients: Vec<(Naive, u128)>,
+    now: u128,
+}
+
+impl Crowd {
+    fn at(&mut self, now: u128) {
+        self.now = now;
+        self.clients.iter_mut().for_each(|(limit, _)| limit.at(now));
+    }
+
+    fn is_live(&self, client: usize) -> bool {
+        let (limit, blocked_until) = &self.clients[client];
+        limit.debt > 0 || *blocked_until > self.now
+    }
+
+    fn size(&self) -> usize {
+        (0..CLIENTS).filter(|client| self.is_live(*client)).count()
+    }
+
+    fn has_room_for(&self, client: usize) -> bool {
+        self.is_live(client) || self.size() < PLACES
+    }
+
+    fn admits(&self, client: usize, cost: u128) -> bool {
+        let (limit, blocked_until) = &self.clients[client];
+        *blocked_until <= self.now && limit.admits(cost) && self.has_room_for(client)
+    }
+}
+
+/// Calls of several clients, by two threads' seats in turn.
+fn compare_crowd(limit: LimitOptions, steps: Vec<(u64, usize, Operation)>) -> Result<(), TestCaseError> {
+    let limit = LimitOptions { name: "limit".to_owned(), ..limit };
+    let mut options = RateLimiterOptions {
+        limits: vec![limit],
+        max_keys: PLACES as u64,
+        overflow: Overflow::Deny,
+        ..RateLimiterOptions::new(1, 1)
+    };
+    let limiter = Arc::new(RateLimiter::new("test", options.clone().try_into().expect("valid")));
+    let mut seats = [(); 2].map(|()| Seat::new(Arc::clone(&limiter)));
+    let mut crowd = Crowd { clients: vec![(Naive::new(&options.limits[0]), 0); CLIENTS], now: 0 };
+    for (turn, (pause, client, operation)) in steps.into_iter().enumerate() {
+        crowd.at(crowd.now + u128::from(pause) * MS);
+        let (key, at, seat) = (hash_str(&client.to_string()), crowd.now as u64, &mut seats[turn % 2]);
+        let (has_room, is_live) = (crowd.has_room_for(client), crowd.is_live(client));
+        let known = &crowd.clients[client].0;
+        match operation {
+            Operation::Consume(cost) => {
+                let wanted = crowd.admits(client, cost.into());
+                let allowed = match turn % 3 {
+                    0 => seat.consume(key, cost, at).expect("open").allowed,
+                    1 => seat.try_consume(key, cost, at).expect("open"),
+                    _ => limiter.try_consume(key, cost, at).expect("open"),
+                };
+                prop_assert_eq!(allowed, wanted);
+                if wanted {
+                    crowd.clients[client].0.charge(cost.into());
+                }
+            }
+            Operation::Peek => {
+                let remaining = if crowd.clients[client].1 > crowd.now { 0 } else { known.remaining() };
+                prop_assert_eq!(u128::from(seat.peek(key, at).expect("open").remaining), remaining);
+            }
+            Operation::Refund(cost) => {
+                limiter.refund(key, cost, at).expect("open");
+                crowd.clients[client].0.refund(cost.into());
+            }
+            Operation::Penalize(cost) => {
+                limiter.penalize(key, cost, at).expect("open");
+                if has_room {
+                    crowd.clients[client].0.penalize(cost.into());
+                }
+            }
+            Operation::Block(ms) => {
+                prop_assert_eq!(limiter.block(key, ms * 1_000_000, at).expect("open"), has_room);
+                if has_room {
+                    let blocked_until = &mut crowd.clients[client].1;
+                    *blocked_until = (*blocked_until).max(crowd.now + u128::from(ms) * MS);
+                }
+            }
+            Operation::Reset => {
+                prop_assert_eq!(limiter.reset(key, at).expect("open"), is_live);
+                crowd.clients[client].0.reset();
+                crowd.clients[client].1 = 0;
+            }
+            Operation::SetLimit(units) => options.limits[0].quota.limit = units,
+            Operation::SetWindow(ms) => options.limits[0].quota.window_ms = ms,
+        }
+        if matches!(operation, Operation::SetLimit(_) | Operation::SetWindow(_)) {
+            limiter.reconfigure(options.clone(), || at).expect("valid");
+            crowd.clients.iter_mut().for_each(|(limit, _)| limit.reconfigure(&options.limits[0]));
+        }
+        prop_assert_eq!(limiter.stats(at).expect("open").size, crowd.size() as u64);
+    }
+    prop_assert_eq!(limiter.stats(crowd.now as u64).expect("open").live_evictions, 0);
+    Ok(())
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
     fn one_limit(
@@ -305,6 +414,14 @@ proptest! {
         steps in prop::collection::vec((pause(), operation()), 1..60),
     ) {
         compare(vec![limit], start_ms, steps)?;
+    }
+
+    #[test]
+    fn more_clients_than_places(
+        limit in limit(AlgorithmKind::Gcra),
+        steps in prop::collection::vec((pause(), 0..CLIENTS, operation()), 1..80),
+    ) {
+        compare_crowd(limit, steps)?;
     }
 
     #[test]

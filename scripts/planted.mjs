@@ -1,0 +1,149 @@
+/** Bugs that a model must find: where, what stands there, what is put in its place, and the model. */
+const TABLE = 'rate_limiter/table.rs';
+const CLAIMS = 'rate_limiter/table/claims.rs';
+const VACANCY = 'rate_limiter/table/vacancy.rs';
+const BLOCK_ENDS = 'rate_limiter/table/block_ends.rs';
+
+export const MUTATIONS = [
+  {
+    bug: 'no look at the other slots after the claim',
+    file: CLAIMS,
+    text: '} else if !self.yields(other, key, is_before) {',
+    replacement: '} else if false && !self.yields(other, key, is_before) {',
+    model: 'a_reset_next_to_a_newcomer_opens_no_second_slot',
+  },
+  {
+    bug: 'no full barrier between the claim and the look',
+    file: 'sync.rs',
+    text: '    #[cfg(sluice_loom)]\n    fence(Ordering::SeqCst);',
+    replacement: '',
+    model: 'a_reset_next_to_a_newcomer_opens_no_second_slot',
+  },
+  {
+    bug: 'versions are not raised',
+    file: 'rate_limiter/table/word.rs',
+    text: 'Self((self.0 + 1) & VERSION_MASK)',
+    replacement: 'self',
+    model: 'nobody_is_refused_for_what_another_owes',
+  },
+  {
+    bug: 'a refusal does not read the tag again',
+    file: TABLE,
+    text: '(slot.tag.load(Ordering::Relaxed) == tag).then_some(Client { words, blocked_until })',
+    replacement: 'Some(Client { words, blocked_until })',
+    model: 'nobody_is_refused_for_what_another_owes',
+  },
+  {
+    bug: 'the tag is not read after the exchange',
+    file: TABLE,
+    text: 'Ok(()) if slot.tag.load(Ordering::Relaxed) == found.tag => {\n                    self.cell.release',
+    replacement: 'Ok(()) if true => {\n                    self.cell.release',
+    model: 'nobody_is_charged_for_another_who_owes_the_same',
+  },
+  {
+    bug: 'a cancelled claim becomes an expired value',
+    file: CLAIMS,
+    text: 'swap_if(claim.state(), State::free(claim.tag.version())).is_ok();',
+    replacement: 'swap_if(claim.state(), State::FRESH).is_ok();',
+    model: 'a_reset_next_to_a_newcomer_opens_no_second_slot',
+  },
+  {
+    bug: 'newcomers do not count from the watermark',
+    file: TABLE,
+    text: 'now.max(self.watermark.load(Ordering::Acquire))',
+    replacement: 'now',
+    model: 'who_was_forgotten_counts_from_then',
+  },
+  {
+    bug: 'who was brought in by a helper does not count from the watermark',
+    file: TABLE,
+    text: 'if client.words == C::Words::default() { self.newcomers_count_from(now) } else { now }',
+    replacement: 'now',
+    model: 'who_is_brought_in_by_a_helper_counts_from_the_watermark',
+  },
+  {
+    bug: 'a charge takes the mark of an ended block away',
+    file: TABLE,
+    text: 'match slot.state.swap_if(found.state, State::value(value, found.state.has_block())) {',
+    replacement:
+      'let marked = found.state.has_block() && self.block_ends.get(slot, found.tag) > 1_000;\n            match slot.state.swap_if(found.state, State::value(value, marked)) {',
+    model: 'a_block_next_to_a_charge_stands',
+  },
+  {
+    bug: 'the end of a block is exchanged without a look at the tag',
+    file: BLOCK_ENDS,
+    text: 'if slot.tag.load(Ordering::Acquire) != tag {\n                return Extended::Gone;',
+    replacement: 'if false {\n                return Extended::Gone;',
+    model: 'a_late_block_is_not_anothers',
+  },
+  {
+    bug: 'a slot is taken from who is being blocked anew',
+    file: VACANCY,
+    text: '!found.state.has_block() || self.block_ends.give_away(&found, now);',
+    replacement: 'true;',
+    model: 'a_client_blocked_anew_is_not_given_away',
+  },
+  {
+    bug: 'who is blocked anew ignores that its slot is being given away',
+    file: BLOCK_ENDS,
+    text: 'if since_tag && end.is_given_away() {',
+    replacement: 'if false {',
+    model: 'a_client_blocked_anew_is_not_given_away',
+  },
+  {
+    bug: 'a record is read without a look whether the slot still names it',
+    file: TABLE,
+    text: 'if C::READ_IS_UNSURE && slot.state.load(Ordering::Relaxed) != state {',
+    replacement: 'if false {',
+    model: 'clients_of_several_limits_are_charged_as_one',
+  },
+  {
+    bug: 'the heads of stacks are not counted',
+    file: 'rate_limiter/records.rs',
+    text: 'Self(((self.0 >> 32) + 1) << 32 | top)',
+    replacement: 'Self(top)',
+    model: 'a_record_has_one_holder',
+  },
+  {
+    bug: 'a charge that is undone keeps its record',
+    file: TABLE,
+    text: 'let replaced = if undone { value } else { found.state.word() };',
+    replacement: 'let replaced = found.state.word() + u64::from(undone) * 0;',
+    model: 'a_charge_that_is_undone_leaves_its_record_to_others',
+  },
+  {
+    bug: 'no second look at the options',
+    file: 'rate_limiter/limiter.rs',
+    text: 'if self.phase.get() != phase {',
+    replacement: 'if false {',
+    model: 'a_charge_next_to_a_reconfiguration_is_cut',
+  },
+  {
+    bug: 'nobody finishes the claim of a thread that is gone',
+    file: CLAIMS,
+    text: 'if let Some(claim) = self.standing_claim(key) {',
+    replacement: 'if let Some(claim) = self.standing_claim(key).filter(|_| false) {',
+    model: 'a_claim_whose_thread_is_gone_is_finished_or_taken',
+  },
+  {
+    bug: 'a newcomer may take its own place',
+    file: VACANCY,
+    text: 'if looked.is_of(key) {',
+    replacement: 'if false {',
+    model: 'a_newcomer_of_a_full_group_does_not_evict_itself',
+  },
+  {
+    bug: 'slots of a table with a bound begin as zeros',
+    file: TABLE,
+    text: 'if bound.most().is_some() {\n            slots.free_all();',
+    replacement: 'if false {\n            slots.free_all();',
+    model: 'newcomers_who_help_each_other_take_one_place',
+  },
+  {
+    bug: 'a reset that met a stranger keeps its place',
+    file: TABLE,
+    text: 'self.live_evictions.fetch_add(1, Ordering::Relaxed);\n                self.bound.leave();',
+    replacement: 'self.live_evictions.fetch_add(1, Ordering::Relaxed);',
+    model: 'a_late_reset_loses_no_place',
+  },
+];
