@@ -1,11 +1,14 @@
 // createGuard before plain http, Express and Fastify: who is refused, how, and what a client is told.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import http from 'node:http';
+import http2 from 'node:http2';
 import { describe, test } from 'node:test';
 import sluice from '../index.js';
 import { FRAMEWORKS, serveGuarded } from './helpers/guarded.mjs';
 import { ask, connectIdly, read, statuses } from './helpers/http.mjs';
 import { freshNames, stopClock } from './helpers/setup.mjs';
+import { connect, listening, until } from './helpers/sockets.mjs';
 
 const { createGuard, RateLimiter } = sluice;
 
@@ -242,6 +245,35 @@ test('a connection that says nothing is refused for a ban too', async (t) => {
   for await (const chunk of socket) text += chunk;
   assert.match(text, /^HTTP\/1\.1 403 Forbidden\r\n/);
   assert.match(text, /\r\nRetry-After: 60\r\n/);
+});
+
+test('HTTP/2: answers are recorded when they end, and bans refuse streams, then connections', async (t) => {
+  const guard = createGuard(freshName(), { reputation: BANS, connections: { max: 10 } });
+  const server = http2.createServer((req, res) => {
+    const { status = 401, headers, body } = guard.check(req);
+    res.writeHead(status, headers).end(body);
+  });
+  guard.attach(server);
+  const port = await listening(t, server);
+  const session = http2.connect(`http://127.0.0.1:${port}`);
+  t.after(() => session.destroy());
+  const statusOf = async () => {
+    const stream = session.request({ ':path': '/' });
+    const [headers] = await once(stream, 'response');
+    stream.resume();
+    await once(stream, 'close');
+    return headers[':status'];
+  };
+  for (let failures = 1; failures <= 3; failures++) {
+    assert.equal(await statusOf(), 401);
+    await until(() => guard.stats().reputation.failures, failures);
+  }
+  assert.equal(await statusOf(), 403);
+  const refused = await connect(t, { port, host: '127.0.0.1' });
+  refused.resume();
+  await refused.gone;
+  const { refusedAtAccept, refusedBy, faults } = guard.stats();
+  assert.deepEqual([refusedAtAccept, refusedBy.ban, faults], [1, 1, 0]);
 });
 
 describe('check', () => {
