@@ -75,24 +75,31 @@ class Door {
     const detach = () => {
       if (server.emit === watching) server.emit = emit;
     };
-    this.#servers.set(server, { sockets, detach });
-    server.once('close', () => this.#servers.delete(server));
+    const watch = () => this.#servers.set(server, { sockets, detach });
+    watch();
+    server.on('listening', watch);
+    server.on('close', () => this.#servers.delete(server));
   }
 
   #admits(server, socket, sockets) {
-    try {
-      const refusal = this.#refuses(socket);
-      if (refusal !== null) {
-        refuseSocket(server, socket, refusal);
-        this.#onRefused();
-        return false;
-      }
-    } catch (error) {
-      this.#onFault(error);
+    const refusal = this.#refusalOf(socket);
+    if (refusal !== null) {
+      refuseSocket(server, socket, refusal);
+      this.#onRefused();
+      return false;
     }
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     return true;
+  }
+
+  /** null after a fault. */
+  #refusalOf(socket) {
+    try {
+      return this.#refuses(socket);
+    } catch (error) {
+      return this.#onFault(error);
+    }
   }
 }
 

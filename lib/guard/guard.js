@@ -254,7 +254,11 @@ class Guard {
 
   #refusedAtAccept() {
     this.#counts.count('refusedAtAccept');
-    this.#connections?.countBanned();
+    try {
+      this.#connections?.countBanned();
+    } catch (error) {
+      this.#counts.fault(error);
+    }
   }
 
   /** `undefined` for a socket without one, and after a fault. */
