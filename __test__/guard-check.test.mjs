@@ -54,6 +54,29 @@ describe('check', () => {
   });
 });
 
+for (const [how, answer] of [
+  ['writeHead', (res) => res.writeHead(401)],
+  ['write', (res) => res.write('n')],
+  ['end', (res) => res.end()],
+]) {
+  test(`a ban holds when ${how} begins the answer that leads to it`, async (t) => {
+    const guard = createGuard(freshName(), { reputation: { ...BANS, maxFailures: 1 } });
+    const banned = [];
+    const server = http.createServer((req, res) => {
+      guard.check(req, res);
+      banned.push(guard.reputation.isBanned('127.0.0.1'));
+      res.statusCode = 401;
+      answer(res);
+      banned.push(guard.reputation.isBanned('127.0.0.1'));
+      res.end();
+    });
+    t.after(() => server.close());
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    assert.equal((await ask(server.address().port)).status, 401);
+    assert.deepEqual(banned, [false, true]);
+  });
+}
+
 describe('record', () => {
   const REQUEST = { headers: {}, socket: { remoteAddress: '192.0.2.7' }, url: '/login' };
 
