@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import Fastify from 'fastify';
 import sluice from '../index.js';
 import express from '../lib/express.js';
+import fastify from '../lib/fastify.js';
 import { freshNames } from './helpers/setup.mjs';
 
 const { createGuard, RateLimiter, Reputation, SecurityMonitor } = sluice;
@@ -39,6 +40,18 @@ describe('the guard of a name', () => {
       parts.map((part) => part.name),
       [name, name, name],
     );
+    await app.close();
+  });
+
+  test('sluice/express and sluice/fastify take the same options', async () => {
+    const options = { reputation: BANS, monitor: { rules: [] }, record: { 404: 'probe' } };
+    const [one, other] = [freshName(), freshName()];
+    const app = Fastify();
+    await app.register(fastify, { name: one, ...options });
+    for (let i = 0; i < 3; i++) assert.equal((await app.inject('/')).statusCode, 404);
+    assert.equal((await app.inject('/')).statusCode, 403);
+    assert.deepEqual(app.sluice.monitor.counts(), { probe: 3 });
+    assert.equal(express({ name: other, ...options }).guard.reputation.name, other);
     await app.close();
   });
 

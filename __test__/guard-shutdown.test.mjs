@@ -108,3 +108,15 @@ test('a timeout that is none, and options that are none, are mistakes', () => {
     assert.throws(() => guard.shutdown(options), { code: 'ERR_SLUICE_INVALID_OPTION' });
   }
 });
+
+test('a server that was closed and listens again is known', async (t) => {
+  const guard = createGuard(freshName());
+  const server = http.createServer();
+  guard.attach(server);
+  await listening(t, server);
+  server.close();
+  await once(server, 'close');
+  await listening(t, server);
+  await guard.shutdown();
+  assert.equal(server.listening, false);
+});

@@ -1,11 +1,13 @@
 // createGuard before plain http, Express and Fastify: who is refused, how, and what a client is told.
 import assert from 'node:assert/strict';
-import http from 'node:http';
+import { once } from 'node:events';
+import http2 from 'node:http2';
 import { describe, test } from 'node:test';
 import sluice from '../index.js';
-import { FRAMEWORKS, serveGuarded } from './helpers/guarded.mjs';
-import { ask, connectIdly, read, statuses } from './helpers/http.mjs';
+import { FRAMEWORKS, keptAlive, serveGuarded } from './helpers/guarded.mjs';
+import { ask, connectIdly, statuses } from './helpers/http.mjs';
 import { freshNames, stopClock } from './helpers/setup.mjs';
+import { connect, listening, until } from './helpers/sockets.mjs';
 
 const { createGuard, RateLimiter } = sluice;
 
@@ -13,13 +15,6 @@ const BANS = { maxFailures: 3, findTime: '1m', banTime: '10s', maxBanTime: '1h' 
 
 const clock = stopClock();
 const freshName = freshNames('guard');
-
-/** A keep-alive connection, which stays open while who uses it is banned. */
-function keptAlive(t) {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-  t.after(() => agent.destroy());
-  return agent;
-}
 
 for (const framework of FRAMEWORKS) {
   describe(framework, () => {
@@ -244,106 +239,41 @@ test('a connection that says nothing is refused for a ban too', async (t) => {
   assert.match(text, /\r\nRetry-After: 60\r\n/);
 });
 
-describe('check', () => {
-  const incoming = (address = '127.0.0.1') => ({ headers: {}, socket: { remoteAddress: address }, url: '/' });
-
-  test('answers at once, with all there is to send', () => {
-    const guard = createGuard(freshName(), { rateLimit: { limit: 1, window: '1m' } });
-    const passed = guard.check(incoming());
-    assert.deepEqual(
-      [passed.allowed, passed.outcome, passed.status, passed.body],
-      [true, 'allowed', undefined, undefined],
-    );
-    assert.deepEqual(passed.headers, {
-      'RateLimit-Policy': `"${guard.name}";q=1;w=60`,
-      RateLimit: `"${guard.name}";r=0;t=60`,
-    });
-    const refused = guard.check(incoming());
-    assert.deepEqual([refused.allowed, refused.outcome, refused.status], [false, 'refused', 429]);
-    assert.deepEqual(JSON.parse(refused.body), refused.refusal.problem);
-    assert.equal(refused.headers['Retry-After'], '60');
-    assert.equal(refused.headers['Content-Type'], 'application/problem+json');
+test('HTTP/2: answers are recorded when they end, and bans refuse streams, then connections', async (t) => {
+  const guard = createGuard(freshName(), { reputation: BANS, connections: { max: 10 } });
+  const server = http2.createServer((req, res) => {
+    const { status = 401, headers, body } = guard.check(req);
+    res.writeHead(status, headers).end(body);
   });
-
-  test('answers with a promise where a function of the user’s does', async () => {
-    const guard = createGuard(freshName(), { key: async () => 'ada', rateLimit: { limit: 1, window: '1m' } });
-    assert.equal((await guard.check(incoming())).allowed, true);
-    assert.equal((await guard.check(incoming('127.0.0.9'))).status, 429);
-  });
-
-  test('sees the answer on a response that it is given, without being attached', async (t) => {
-    const guard = createGuard(freshName(), { reputation: { ...BANS, maxFailures: 1 } });
-    const server = http.createServer((req, res) => {
-      const { status = 401, headers, body } = guard.check(req, res);
-      res.writeHead(status, headers).end(body);
-    });
-    t.after(() => server.close());
-    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const agent = keptAlive(t);
-    assert.deepEqual(await statuses(2, server.address().port, { agent }), [401, 403]);
-  });
+  guard.attach(server);
+  const port = await listening(t, server);
+  const session = http2.connect(`http://127.0.0.1:${port}`);
+  t.after(() => session.destroy());
+  const statusOf = async () => {
+    const stream = session.request({ ':path': '/' });
+    const [headers] = await once(stream, 'response');
+    stream.resume();
+    await once(stream, 'close');
+    return headers[':status'];
+  };
+  for (let failures = 1; failures <= 3; failures++) {
+    assert.equal(await statusOf(), 401);
+    await until(() => guard.stats().reputation.failures, failures);
+  }
+  assert.equal(await statusOf(), 403);
+  const refused = await connect(t, { port, host: '127.0.0.1' });
+  refused.resume();
+  await refused.gone;
+  const { refusedAtAccept, refusedBy, faults } = guard.stats();
+  assert.deepEqual([refusedAtAccept, refusedBy.ban, faults], [1, 1, 0]);
 });
 
-describe('record', () => {
-  const REQUEST = { headers: {}, socket: { remoteAddress: '192.0.2.7' }, url: '/login' };
-
-  test('tells an event of the application’s own, as so many failures', () => {
-    const guard = createGuard(freshName(), { reputation: BANS, monitor: { rules: [] } });
-    guard.record(REQUEST, 'login-failed', 'ada');
-    guard.record(REQUEST, 'captcha-shown', undefined, { weight: 0 });
-    assert.equal(guard.reputation.check('192.0.2.7').failures, 1);
-    guard.record(REQUEST, 'login-failed', 'bob', { weight: 2 });
-    assert.equal(guard.check(REQUEST).status, 403);
-    assert.deepEqual(guard.monitor.countsFor('192.0.2.7'), { 'login-failed': 2, 'captcha-shown': 1 });
-    assert.deepEqual(guard.monitor.history({ limit: 1 })[0].detail, 'bob');
-    assert.equal(guard.stats().recorded, 3);
-  });
-
-  test('the answer to such a request is not told as well', async (t) => {
-    const guard = createGuard(freshName(), { reputation: BANS, monitor: { rules: [] } });
-    const server = http.createServer((req, res) => {
-      guard.check(req);
-      guard.record(req, 'login-failed');
-      res.writeHead(401).end();
-    });
-    guard.attach(server);
-    t.after(() => server.close());
-    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    assert.equal((await read(http.get({ port: server.address().port, agent: false }))).status, 401);
-    assert.deepEqual(guard.monitor.counts(), { 'login-failed': 1 });
-    assert.equal(guard.stats().reputation.failures, 1);
-  });
-
-  test('two guards that share a reputation tell it of an answer once', async (t) => {
-    const shared = new sluice.Reputation(freshName(), BANS);
-    const guards = [1, 2].map(() => createGuard(freshName(), { reputation: shared }));
-    const server = http.createServer((req, res) => {
-      for (const guard of guards) guard.check(req, res);
-      res.writeHead(404).end();
-    });
-    t.after(() => server.close());
-    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    assert.equal((await ask(server.address().port)).status, 404);
-    assert.equal(shared.stats().failures, 1);
-  });
-
-  test('what is no event, no detail or no weight is a mistake', () => {
-    const guard = createGuard(freshName(), { reputation: BANS, monitor: { rules: [] } });
-    for (const [args, code] of [
-      [[''], 'ERR_SLUICE_INVALID_VALUE'],
-      [[7], 'ERR_SLUICE_INVALID_VALUE'],
-      [['event', 7], 'ERR_SLUICE_INVALID_VALUE'],
-      [['event', 'detail', { weight: -1 }], 'ERR_SLUICE_INVALID_OPTION'],
-      [['event', 'detail', { wait: 1 }], 'ERR_SLUICE_INVALID_OPTION'],
-    ]) {
-      assert.throws(() => guard.record(REQUEST, ...args), { code });
-    }
-    assert.equal(guard.stats().recorded, 0);
-  });
-
-  test('a request without an address is nobody’s', () => {
-    const guard = createGuard(freshName(), { reputation: BANS, monitor: { rules: [] } });
-    guard.record({ headers: {}, socket: { destroyed: true } }, 'login-failed');
-    assert.deepEqual(guard.monitor.counts(), {});
-  });
+test('a socket stays refused when its refusal cannot be counted', async (t) => {
+  const guard = createGuard(freshName(), { reputation: BANS, connections: { max: 5 } });
+  const { port } = await serveGuarded(t, 'plain http', guard);
+  guard.reputation.ban('127.0.0.1', { duration: '1m' });
+  sluice.ConnectionTracker.destroy(guard.name);
+  assert.equal((await ask(port)).status, 403);
+  const { refusedAtAccept, faults, allowed } = guard.stats();
+  assert.deepEqual([refusedAtAccept, faults, allowed], [1, 1, 0]);
 });

@@ -47,3 +47,10 @@ export async function serveGuarded(t, framework, guard) {
   });
   return { server, port: server.address().port };
 }
+
+/** A keep-alive connection, which stays open while who uses it is banned. */
+export function keptAlive(t) {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  t.after(() => agent.destroy());
+  return agent;
+}

@@ -154,7 +154,8 @@ const caps: ConnectionTrackerOptions = {
 const tracker = new ConnectionTracker('sessions', caps);
 new ConnectionTracker('unlimited', {});
 new ConnectionTracker('tokens', { clients: 'opaque', max: 5 });
-const connection = tracker.tryOpen('192.0.2.1', { id: 'one', detail: { user: 7, roles: ['admin'] } });
+const session = { id: 'one', detail: { user: 7, roles: ['admin'] }, onClose: () => {} };
+const connection = tracker.tryOpen('192.0.2.1', session);
 expect<Equal<typeof connection, Connection | null>>();
 if (connection?.tryMessage(512)) connection.touch();
 expect<Equal<Connection['client'], string | null>>();

@@ -18,16 +18,16 @@ class Door {
   #refuses;
   #onRefused;
   #onFault;
-  #keepsResponses;
+  #hears;
   #servers = new Map();
   #attached = new WeakSet();
 
   /**
-   * `refuses(socket)` gives a refusal or null; `onRefused` is told of each. With `keepsResponses` a request
-   * has its response at `kResponse`.
+   * `refuses(socket)` gives a refusal or null; `onRefused` is told of each. Only with `hears` it is asked, and
+   * requests have their responses at `kResponse`: each event of the server costs a little more then.
    */
-  constructor({ refuses, onRefused, onFault, keepsResponses }) {
-    this.#keepsResponses = keepsResponses;
+  constructor({ refuses, onRefused, onFault, hears }) {
+    this.#hears = hears;
     this.#refuses = refuses;
     this.#onRefused = onRefused;
     this.#onFault = onFault;
@@ -60,40 +60,59 @@ class Door {
     return forced.reduce((sum, count) => sum + count, 0);
   }
 
-  /** A listener could not keep the server's own from a refused socket, so we hear of events before. */
   #watch(server) {
-    const { emit } = server;
     const sockets = new Set();
-    const keepsResponses = this.#keepsResponses;
-    const admits = (socket) => this.#admits(server, socket, sockets);
-    const watching = function (event, ...args) {
-      if (event === 'connection' && !admits(args[0])) return true;
-      if (keepsResponses && event === 'request') args[0][kResponse] = args[1];
-      return emit.call(this, event, ...args);
+    const hold = (socket) => {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
     };
-    server.emit = watching;
-    const detach = () => {
-      if (server.emit === watching) server.emit = emit;
-    };
-    this.#servers.set(server, { sockets, detach });
-    server.once('close', () => this.#servers.delete(server));
+    const detach = this.#hears ? this.#intercept(server, hold) : listen(server, hold);
+    const watch = () => this.#servers.set(server, { sockets, detach });
+    watch();
+    server.on('listening', watch);
+    server.on('close', () => this.#servers.delete(server));
   }
 
-  #admits(server, socket, sockets) {
-    try {
-      const refusal = this.#refuses(socket);
-      if (refusal !== null) {
-        refuseSocket(server, socket, refusal);
-        this.#onRefused();
-        return false;
-      }
-    } catch (error) {
-      this.#onFault(error);
-    }
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-    return true;
+  /** A listener could not keep the server's own from a refused socket, so we hear of events before. */
+  #intercept(server, hold) {
+    const { emit } = server;
+    const admits = (socket) => this.#admits(server, socket, hold);
+    const intercepting = function (event, ...args) {
+      if (event === 'connection' && !admits(args[0])) return true;
+      if (event === 'request') args[0][kResponse] = args[1];
+      return emit.call(this, event, ...args);
+    };
+    server.emit = intercepting;
+    return () => {
+      if (server.emit === intercepting) server.emit = emit;
+    };
   }
+
+  #admits(server, socket, hold) {
+    const refusal = this.#refusalOf(socket);
+    if (refusal === null) {
+      hold(socket);
+      return true;
+    }
+    refuseSocket(server, socket, refusal);
+    this.#onRefused();
+    return false;
+  }
+
+  /** null after a fault. */
+  #refusalOf(socket) {
+    try {
+      return this.#refuses(socket);
+    } catch (error) {
+      return this.#onFault(error);
+    }
+  }
+}
+
+/** Holds the sockets that come; undone by what it returns. */
+function listen(server, hold) {
+  server.prependListener('connection', hold);
+  return () => server.off('connection', hold);
 }
 
 /** Resolves when the last connection has gone, or after `timeoutMs`: how many had to be ended. */

@@ -206,7 +206,7 @@ class Guard {
       refuses: (socket) => (dryRun ? null : (this.#bans?.refusesSocket(socket) ?? null)),
       onRefused: () => this.#refusedAtAccept(),
       onFault: (error) => this.#counts.fault(error),
-      keepsResponses: this.#recorder.hearsAnswers || this.#options.countOnly !== undefined,
+      hears: this.#bans !== null || this.#recorder.hearsAnswers || this.#options.countOnly !== undefined,
     });
   }
 
@@ -254,7 +254,11 @@ class Guard {
 
   #refusedAtAccept() {
     this.#counts.count('refusedAtAccept');
-    this.#connections?.countBanned();
+    try {
+      this.#connections?.countBanned();
+    } catch (error) {
+      this.#counts.fault(error);
+    }
   }
 
   /** `undefined` for a socket without one, and after a fault. */
