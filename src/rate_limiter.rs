@@ -383,13 +383,15 @@ unsafe extern "C" fn consume_many(env: sys::napi_env, info: sys::napi_callback_i
             Ok(keys) => keys,
             Err(mistake) => return call.number(mistake as f64),
         };
-        let mut allowed = call.bytes(2, keys.len())?.iter_mut();
-        let mut tell = |passes| {
-            if let Some(allowed) = allowed.next() {
-                *allowed = u8::from(passes);
-            }
-        };
-        with_seat(call, |seat| seat.try_consume_many(&keys, cost, clock::now(), &mut tell))?;
+        call.with_bytes(2, keys.len(), |allowed| {
+            let mut allowed = allowed.iter_mut();
+            let tell = |passes| {
+                if let Some(allowed) = allowed.next() {
+                    *allowed = u8::from(passes);
+                }
+            };
+            with_seat(call, |seat| seat.try_consume_many(&keys, cost, clock::now(), tell))
+        })?;
         call.int(-1)
     })
 }

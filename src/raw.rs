@@ -314,14 +314,19 @@ impl<const N: usize> Call<'_, N> {
         Ok(data.cast())
     }
 
-    /// The memory of a `Uint8Array` of at least `length` bytes, until JavaScript runs again.
-    pub(crate) fn bytes(&self, index: usize, length: usize) -> Result<&mut [u8]> {
+    /// Runs `body` on the memory of a `Uint8Array` of at least `length` bytes. It runs no JavaScript.
+    pub(crate) fn with_bytes<R>(
+        &self,
+        index: usize,
+        length: usize,
+        body: impl FnOnce(&mut [u8]) -> Result<R>,
+    ) -> Result<R> {
         let data = self.typed_array(index, sys::TypedarrayType::uint8_array, length)?;
         if length == 0 {
-            return Ok(&mut []);
+            return body(&mut []);
         }
-        // SAFETY: the array has so many bytes, an argument keeps it, and nobody else sees it meanwhile.
-        Ok(unsafe { slice::from_raw_parts_mut(data.cast(), length) })
+        // SAFETY: the array has so many bytes, an argument keeps it, and nobody else sees it while `body` runs.
+        body(unsafe { slice::from_raw_parts_mut(data.cast(), length) })
     }
 
     fn typed_array(

@@ -64,9 +64,13 @@ pub struct RateLimiter {
 }
 
 /// The clients of a limiter of one limit, or of several.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per limiter; a box would be one more look-up in every call"
+)]
 enum Clients {
     Single(Table<Single>),
-    Several(Table<Several>),
+    Several(Box<Table<Several>>),
 }
 
 macro_rules! with_table {
@@ -95,7 +99,8 @@ impl RateLimiter {
         let clients = match limits {
             1 => Clients::Single(Table::new(max_keys, options.overflow, |_| Single)),
             _ => {
-                Clients::Several(Table::new(max_keys, options.overflow, |slots| Several::new(slots, limits)))
+                let several = |slots| Several::new(slots, limits);
+                Clients::Several(Box::new(Table::new(max_keys, options.overflow, several)))
             }
         };
         Self {
