@@ -15,22 +15,26 @@ mod bound;
 mod claims;
 #[cfg(all(test, sluice_loom))]
 mod models;
+#[cfg(all(test, sluice_shuttle))]
+mod schedules;
 mod slots;
-#[cfg(all(test, not(sluice_loom)))]
+#[cfg(all(test, any(sluice_loom, sluice_shuttle)))]
+mod small;
+#[cfg(all(test, not(any(sluice_loom, sluice_shuttle))))]
 mod tests;
 mod vacancy;
 mod word;
 
 use crossbeam_utils::CachePadded;
 
-use self::block_ends::{BlockEnds, Extended};
+use self::block_ends::BlockEnds;
 use self::bound::Bound;
 use self::slots::{Candidates, Found, GROUP_SLOTS, Slots};
 use self::word::State;
 use super::cell::{Cell, Step};
 use super::options::Overflow;
 use crate::key_hash::KeyHash;
-use crate::sync::{AtomicU64, Ordering, pause};
+use crate::sync::{AtomicU64, Ordering, full_barrier, pause};
 
 /// Slots per client that the table is made for: two groups of eight, and the emptier one taken, hold them at
 /// two thirds full. With as many clients as that, fewer than one newcomer in a thousand pushes one out.
@@ -300,32 +304,47 @@ impl<C: Cell> Table<C> {
     }
 
     /// False when the slot is no longer the client's.
-    fn extend_block(&self, mut found: Found<'_>, until: u64) -> bool {
-        match self.block_ends.extend(found.slot, found.tag, until) {
-            Extended::Yes => {}
-            Extended::Gone => return false,
-            Extended::GivenAway(state) => {
-                if self.vacate(&Found { state, ..found }) {
-                    self.live_evictions.fetch_add(1, Ordering::Relaxed);
-                }
-                return false;
+    fn extend_block(&self, found: Found<'_>, until: u64) -> bool {
+        let Found { slot, tag, .. } = found;
+        if !self.block_ends.extend(slot, tag, until) {
+            return false;
+        }
+        // The end before the look at the mark: `unmark` does it the other way round.
+        full_barrier();
+        let state = slot.state.load(Ordering::SeqCst);
+        Self::mark(slot, state) && slot.tag.load(Ordering::Acquire) == tag
+    }
+
+    /// Says of the client in the slot that it has been blocked; false when there is none. Of a stranger it says
+    /// nothing: an end of his own is missing. A charge leaves the mark, whenever the block ends: one that judged
+    /// an ended block must not take the mark of a new one away.
+    fn mark(slot: slots::Slot<'_>, mut state: State) -> bool {
+        while state.is_value() && !state.has_block() {
+            match slot.state.swap_if(state, state.with_block()) {
+                Ok(()) => return true,
+                Err(current) => state = current,
             }
         }
-        // The mark stays for as long as the client: a charge that judged an ended block must not take the mark
-        // of a new one away.
-        while !found.state.has_block() {
-            let blocked = found.state.with_block();
-            match found.slot.state.swap_if(found.state, blocked) {
-                Ok(()) if found.slot.tag.load(Ordering::Relaxed) == found.tag => return true,
-                Ok(()) => {
-                    let _ = found.slot.state.swap_if(blocked, found.state);
-                    return false;
-                }
-                Err(current) if current.is_value() => found.state = current,
-                Err(_) => return false,
-            }
+        state.is_value()
+    }
+
+    /// Before the slot of a client whose block has ended is taken: its state without the mark; `None` when it
+    /// has changed, or the client was blocked anew. Extending an ended block changes no state that is marked
+    /// already, so only who takes the mark away first cannot overlook it.
+    fn unmark(&self, found: &Found<'_>, now: u64) -> Option<State> {
+        let Found { slot, tag, state } = *found;
+        if !state.is_value() || !state.has_block() {
+            return Some(state);
         }
-        found.slot.tag.load(Ordering::Acquire) == found.tag
+        let unmarked = state.without_block();
+        slot.state.swap_if(state, unmarked).ok()?;
+        full_barrier();
+        let has_ended = self.block_ends.get(slot, tag) <= now;
+        if has_ended && slot.tag.load(Ordering::Acquire) == tag {
+            return Some(unmarked);
+        }
+        Self::mark(slot, unmarked);
+        None
     }
 
     /// Makes the slot free, if it still holds what was found. By a claim for the client that is there, as a state
@@ -337,12 +356,9 @@ impl<C: Cell> Table<C> {
             return false;
         }
         if slot.tag.load(Ordering::Acquire) != tag {
-            // A stranger who owes the same, and who is lost if the slot was claimed meanwhile.
-            if slot.state.swap_if(free, state).is_err() {
-                self.live_evictions.fetch_add(1, Ordering::Relaxed);
-                self.bound.leave();
-            }
-            return false;
+            // Either somebody has claimed the slot since, or it was a stranger who owes the same. Not to be put
+            // back, as he may be in another slot by now: counted as one who was pushed out.
+            self.live_evictions.fetch_add(1, Ordering::Relaxed);
         }
         self.cell.release(state.word(), slot.index);
         self.bound.leave();

@@ -9,12 +9,11 @@
 //! Of two claims for one key, whichever was made second sees the first when it looks. A thread that stands still
 //! between the steps keeps nobody waiting: the same key finishes its claim, another key takes the slot.
 
-use super::block_ends::Extended;
 use super::slots::{Candidates, Slot};
 use super::word::{Kind, State, Tag};
 use super::{Client, Full, Table};
 use crate::rate_limiter::cell::{Cell, Step};
-use crate::sync::{Ordering, full_barrier};
+use crate::sync::{Ordering, full_barrier, pause};
 
 /// Each round that fails was undone by a step of another call. Two keys that take each other's claims for ever
 /// are not possible in practice; this makes it not possible at all.
@@ -81,7 +80,10 @@ impl<C: Cell> Table<C> {
                 }
                 Step::Write(..) => {}
             }
-            let Some(claim) = self.claim(key, from, lifetime)? else { continue };
+            let Some(claim) = self.claim(key, from, lifetime)? else {
+                pause();
+                continue;
+            };
             if !self.resolve(&claim, key) {
                 continue;
             }
@@ -106,9 +108,7 @@ impl<C: Cell> Table<C> {
             self.cancel(claim);
             return None;
         };
-        if let Some(until) = blocked_until
-            && self.block_ends.extend(slot, claim.tag, until) != Extended::Yes
-        {
+        if blocked_until.is_some_and(|until| !self.block_ends.extend(slot, claim.tag, until)) {
             return None;
         }
         let Some(value) = self.cell.keep(&words, slot.index) else {

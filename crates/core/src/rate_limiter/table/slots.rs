@@ -15,7 +15,7 @@ use crate::region::{self, LinePair};
 use crate::sync::{AtomicU64, Ordering};
 
 /// Fewer in models, which look at every interleaving of every access.
-const LINE_SLOTS: usize = if cfg!(sluice_loom) { 1 } else { 4 };
+const LINE_SLOTS: usize = if cfg!(any(sluice_loom, sluice_shuttle)) { 1 } else { 4 };
 pub(super) const GROUP_SLOTS: usize = 2 * LINE_SLOTS;
 
 /// Groups of the near part: 256 KiB.

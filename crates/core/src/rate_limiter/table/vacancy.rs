@@ -94,7 +94,7 @@ impl<C: Cell> Table<C> {
             if let Some(expired) = survey.expired {
                 return Ok(self.take(key, expired, now, lifetime));
             }
-            self.make_room(now, lifetime)?;
+            self.make_room(key, now, lifetime)?;
             return Ok(if self.bound.enter() { self.take(key, vacancy, now, lifetime) } else { None });
         }
         match survey.occupied.filter(|occupied| self.may_take(occupied)) {
@@ -182,14 +182,11 @@ impl<C: Cell> Table<C> {
         now: u64,
         lifetime: &impl Fn(&C::Words, u64) -> u64,
     ) -> Option<Claim<'a>> {
-        let Looked { slot, tag, state, worth } = victim;
+        let Looked { slot, tag, worth, .. } = victim;
         if worth == Worth::Expired {
             self.forget_until(&victim.found(), now, lifetime);
         }
-        if state.is_value() && state.has_block() {
-            self.clear_out(&victim, now);
-            return None;
-        }
+        let state = self.unmark(&victim.found(), now)?;
         self.slots.use_slot(slot);
         let claim = Claim { slot, tag: Tag::new(key.fingerprint, victim.next_version()) };
         if slot.state.swap_if(state, claim.state()).is_err() {
@@ -208,13 +205,11 @@ impl<C: Cell> Table<C> {
         self.keep_if_still(tag, claim)
     }
 
-    /// Frees the slot of a client who was judged; false when another thread came between. One who was ever
-    /// blocked is only forgotten so: many blocked clients owe the same, and what is done to the wrong one can be
-    /// undone here, but not once the slot is claimed.
+    /// Frees the slot of a client who was judged; false when another thread came between.
     fn clear_out(&self, victim: &Looked<'_>, now: u64) -> bool {
         let found = victim.found();
-        let given_away = !found.state.has_block() || self.block_ends.give_away(&found, now);
-        let freed = given_away && self.vacate(&found);
+        let unmarked = self.unmark(&found, now);
+        let freed = unmarked.is_some_and(|state| self.vacate(&Found { state, ..found }));
         if freed && matches!(victim.worth, Worth::Live(_)) {
             self.live_evictions.fetch_add(1, Ordering::Relaxed);
         }
@@ -246,8 +241,14 @@ impl<C: Cell> Table<C> {
         }
     }
 
-    /// The table is at its bound, and the newcomer's groups hold nobody to replace: frees a slot elsewhere.
-    fn make_room(&self, now: u64, lifetime: &impl Fn(&C::Words, u64) -> u64) -> Result<(), Full> {
+    /// The table is at its bound, and the newcomer's groups hold nobody to replace: frees a slot elsewhere. Not an
+    /// error where another thread is about to give its place back, or has brought the key in.
+    fn make_room(
+        &self,
+        key: &Candidates,
+        now: u64,
+        lifetime: &impl Fn(&C::Words, u64) -> u64,
+    ) -> Result<(), Full> {
         let groups = self.slots.count() / GROUP_SLOTS;
         let step = SWEPT_GROUPS.min(groups);
         let first = self.bound.advance(step, groups);
@@ -255,6 +256,9 @@ impl<C: Cell> Table<C> {
         for group in (first..first + step).map(|group| group % groups) {
             for slot in self.slots.of_group(group) {
                 let looked = self.look(slot, now, lifetime);
+                if looked.is_of(key) {
+                    return Ok(());
+                }
                 match looked.worth {
                     Worth::Expired => {
                         self.forget_until(&looked.found(), now, lifetime);
@@ -268,7 +272,7 @@ impl<C: Cell> Table<C> {
                 }
             }
         }
-        if freed {
+        if freed || occupied.is_none() {
             return Ok(());
         }
         match occupied.filter(|occupied| self.may_take(occupied)) {

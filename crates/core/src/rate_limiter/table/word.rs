@@ -127,9 +127,8 @@ impl State {
         self.0 & BLOCKED != 0
     }
 
-    /// 47 bits that tell the states of one client apart.
-    pub(super) fn digest(self) -> u64 {
-        self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 17
+    pub(super) fn without_block(self) -> Self {
+        Self(self.0 & !BLOCKED)
     }
 
     pub(super) fn with_block(self) -> Self {

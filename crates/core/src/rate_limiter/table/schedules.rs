@@ -1,0 +1,156 @@
+//! Random schedules of more threads, keys and calls than every interleaving could be run of.
+//!
+//! Half of the runs pick the next thread at random, half by PCT (Burckhardt et al., "A Randomized Scheduler with
+//! Probabilistic Guarantees of Finding Bugs", 2010), which finds what needs few preemptions at the right places.
+
+use shuttle::rand::{Rng, thread_rng};
+use shuttle::scheduler::{PctScheduler, RandomScheduler};
+use shuttle::sync::Arc;
+use shuttle::{Config, Runner, thread};
+
+use super::small::*;
+use super::*;
+use crate::rate_limiter::cell::{Several, Single};
+
+const THREADS: usize = 5;
+const CALLS: u64 = 12;
+const RUNS: usize = 3_000;
+/// The same schedules each time.
+const SEED: u64 = 1;
+const BURST: u64 = 3;
+
+const KEYS: [(u64, u64); 4] = [(0x1000, 0), (0x2000, (1 << 53) - 1), (0x3000, 5 << 40), (0x4000, 1 << 52)];
+
+/// What was done to each key.
+#[derive(Clone, Copy, Default)]
+struct Done {
+    admitted: u64,
+    given_back: u64,
+    resets: u64,
+}
+
+/// How much a thread meddles with what others count on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Meddling {
+    /// Charges and penalties alone.
+    Nothing,
+    /// Refunds, blocks and resets as well.
+    All,
+}
+
+fn run_calls<C: Books + 'static>(small: &Small<C>, meddling: Meddling) -> [Done; KEYS.len()] {
+    let mut random = thread_rng();
+    let mut done = [Done::default(); KEYS.len()];
+    for call in 0..CALLS {
+        let index = random.gen_range(0..KEYS.len());
+        let (key, done) = (KEYS[index], &mut done[index]);
+        // Clocks of threads differ, and time passes: some clients expire.
+        let now = NOW + (call + random.gen_range(0..4)) * T / 2;
+        match random.gen_range(0..if meddling == Meddling::All { 12 } else { 8 }) {
+            0 => small.penalize(key, now),
+            1..8 => done.admitted += small.try_charge(key, now, random.gen_range(1..=2)),
+            8 => done.given_back += small.refund(key, now),
+            9 => drop(small.table.block(hash(key), now + 4 * T, now, Small::<C>::lifetime)),
+            10 => done.resets += u64::from(small.table.reset(hash(key)).is_some()),
+            _ => small.table.adapt(u64::MAX, |words| *words),
+        }
+    }
+    done
+}
+
+impl<C: Books> Small<C> {
+    /// The units that were admitted; a call that finds no place is refused.
+    fn try_charge(&self, key: (u64, u64), now: u64, cost: u64) -> u64 {
+        let charged = self.table.update(hash(key), now, Self::lifetime, |client, now| {
+            let mut words = client.words;
+            for word in words.as_mut().iter_mut().take(2) {
+                match self.rate().decide(*word, now, cost) {
+                    Ok(next) if client.blocked_until <= now => *word = next,
+                    _ => return Step::Keep(0),
+                }
+            }
+            Step::Write(words, cost)
+        });
+        charged.unwrap_or(0)
+    }
+
+    fn penalize(&self, key: (u64, u64), now: u64) {
+        let _ = self.table.update(hash(key), now, Self::lifetime, |client, now| {
+            let mut words = client.words;
+            words.as_mut().iter_mut().take(2).for_each(|word| *word = self.rate().penalize(*word, now, 1));
+            Step::Write(words, ())
+        });
+    }
+
+    fn refund(&self, key: (u64, u64), now: u64) -> u64 {
+        let refunded = self.table.update_existing(hash(key), |client| {
+            let mut words = client.words;
+            words.as_mut().iter_mut().take(2).for_each(|word| *word = self.rate().refund(*word, now, 1));
+            Step::Write(words, 1)
+        });
+        refunded.unwrap_or(0)
+    }
+}
+
+/// Runs the threads, and checks every key: units admitted, and one slot at most.
+fn crowd<C: Books + 'static>(small: Small<C>, meddling: Meddling) {
+    let small = Arc::new(small);
+    let threads: Vec<_> = (0..THREADS)
+        .map(|_| {
+            let small = Arc::clone(&small);
+            thread::spawn(move || run_calls(&small, meddling))
+        })
+        .collect();
+    let done: Vec<_> = threads.into_iter().map(|thread| thread.join().expect("no panic")).collect();
+    let refilled = (CALLS + 4) / 2;
+    for (index, key) in KEYS.into_iter().enumerate() {
+        let sum = |of: fn(&Done) -> u64| done.iter().map(|done| of(&done[index])).sum::<u64>();
+        let forgotten = small.table.live_evictions() + sum(|done| done.resets);
+        // Who was forgotten begins anew, by the clock of whoever calls first.
+        let most = (1 + forgotten) * (BURST + refilled) + sum(|done| done.given_back);
+        let admitted = sum(|done| done.admitted);
+        assert!(admitted <= most, "{admitted} of {most}");
+        assert!(small.places(key) <= 1, "a key has one slot");
+    }
+}
+
+fn at_random(model: impl Fn() + Send + Sync + Clone + 'static) {
+    Runner::new(RandomScheduler::new_from_seed(SEED, RUNS), Config::default()).run(model.clone());
+    Runner::new(PctScheduler::new_from_seed(SEED, 4, RUNS), Config::default()).run(model);
+}
+
+fn table<C: Cell>(bound: Option<u64>, overflow: Overflow, cell: impl FnOnce(usize) -> C) -> Table<C> {
+    Table::of_groups(2, Bound::of(bound), overflow, cell)
+}
+
+fn small(bound: Option<u64>, overflow: Overflow) -> Small<Single> {
+    Small { table: table(bound, overflow, |_| Single), burst: BURST }
+}
+
+#[test]
+fn a_table_with_room_for_all_admits_what_each_may_use() {
+    at_random(|| crowd(small(Some(4), Overflow::Deny), Meddling::Nothing));
+}
+
+#[test]
+fn a_table_too_small_that_denies_evicts_nobody() {
+    at_random(|| crowd(small(Some(2), Overflow::Deny), Meddling::Nothing));
+}
+
+#[test]
+fn a_table_too_small_counts_whom_it_forgets() {
+    at_random(|| crowd(small(Some(2), Overflow::Evict), Meddling::All));
+}
+
+#[test]
+fn refunds_blocks_and_resets_lose_nothing_else() {
+    at_random(|| crowd(small(None, Overflow::Evict), Meddling::All));
+}
+
+#[test]
+fn clients_of_several_limits_lose_no_record() {
+    at_random(|| {
+        let cell = |slots| Several::new(slots, 2);
+        crowd(Small { table: table(Some(3), Overflow::Evict, cell), burst: BURST }, Meddling::All);
+    });
+}
