@@ -26,7 +26,7 @@ const USES: u64 = 1 << 30;
 
 impl Name {
     fn new(number: u64, uses: u64) -> Self {
-        Self(uses % USES << 32 | number)
+        Self((uses % USES) << 32 | number)
     }
 
     fn number(self) -> u64 {
@@ -100,7 +100,7 @@ impl Records {
         }
         // Relaxed: only its holder writes it, and the stack or the slot publishes it.
         let uses = (link.load(Ordering::Relaxed) >> 32) + 1;
-        link.store(uses % USES << 32, Ordering::Relaxed);
+        link.store((uses % USES) << 32, Ordering::Relaxed);
         Some(Name::new(number, uses).0)
     }
 
