@@ -14,9 +14,9 @@ export const MUTATIONS = [
   },
   {
     bug: 'no full barrier between the claim and the look',
-    file: 'sync.rs',
-    text: '    #[cfg(sluice_loom)]\n    fence(Ordering::SeqCst);',
-    replacement: '',
+    file: CLAIMS,
+    text: '        full_barrier();\n        let mut is_before',
+    replacement: '        let mut is_before',
     model: 'a_reset_next_to_a_newcomer_opens_no_second_slot',
   },
   {
@@ -128,8 +128,8 @@ export const MUTATIONS = [
   {
     bug: 'a newcomer may take its own place',
     file: VACANCY,
-    text: 'if looked.is_of(key) {',
-    replacement: 'if false {',
+    text: 'if looked.is_of(key) {\n                    return None;',
+    replacement: 'if false {\n                    return None;',
     model: 'a_newcomer_of_a_full_group_does_not_evict_itself',
   },
   {

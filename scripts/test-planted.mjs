@@ -14,6 +14,7 @@ import { fail, findRust } from './requirements.mjs';
 
 const SOURCES = 'crates/core/src';
 const SECONDS = 60;
+const TEST = 'test --quiet --package sluice-core --lib --release'.split(' ');
 
 const copy = path.join(root, 'target', 'planted');
 const wanted = process.argv.slice(2);
@@ -58,27 +59,42 @@ function plant({ file, text, replacement }) {
   return { undo: () => writeFileSync(target, original) };
 }
 
+function build() {
+  const { status, stderr } = cargo([...TEST, '--no-run']);
+  return status === 0 ? undefined : `it does not compile:\n${stderr}`;
+}
+
+/** 'passes', 'fails', or what is wrong with the model itself. */
+function run(model) {
+  const { status, stdout, error } = cargo([...TEST, '--', model], { timeout: SECONDS * 1_000 });
+  if (error) return `does not end within ${SECONDS} s`;
+  if (!/^running [1-9]/m.test(stdout)) return 'does not exist';
+  return status === 0 ? 'passes' : 'fails';
+}
+
 /** Undefined when the model fails, as it should; otherwise what is wrong. */
-function run({ model }) {
-  const args = 'test --quiet --package sluice-core --lib --release --'.split(' ');
-  const build = cargo(['test', '--quiet', '--package', 'sluice-core', '--lib', '--release', '--no-run']);
-  if (build.status !== 0) return `it does not compile:\n${build.stderr}`;
-  const { status, stdout, error } = cargo([...args, model], { timeout: SECONDS * 1_000 });
-  if (error) return `${model} did not end within ${SECONDS} s`;
-  if (!/^running [1-9]/m.test(stdout)) return `no model is named ${model}`;
-  return status === 0 ? `${model} passes` : undefined;
+function check(mutation) {
+  const { error, undo } = plant(mutation);
+  if (error) return error;
+  const wrong = build() ?? run(mutation.model);
+  undo();
+  return wrong === 'fails' ? undefined : `${mutation.model} ${wrong}`;
 }
 
 findRust();
 copyEngine();
 const planted = MUTATIONS.filter(({ bug }) => wanted.every((word) => bug.includes(word)));
 if (planted.length === 0) fail(`no planted bug is described by ${wanted.join(' ')}.`);
+const broken = build();
+if (broken) fail(broken);
+for (const model of new Set(planted.map(({ model }) => model))) {
+  const outcome = run(model);
+  if (outcome !== 'passes') fail(`${model} ${outcome} where nothing is planted.`);
+}
 let missed = 0;
 for (const mutation of planted) {
   const startedAt = performance.now();
-  const { error, undo } = plant(mutation);
-  const wrong = error ?? run(mutation);
-  undo?.();
+  const wrong = check(mutation);
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1).padStart(6);
   console.log(`${wrong ? 'MISSED' : 'found '} ${seconds} s  ${mutation.bug}`);
   if (wrong) console.error(`  ${wrong.replaceAll('\n', '\n  ')}`);
