@@ -347,8 +347,7 @@ impl<C: Cell> Table<C> {
         None
     }
 
-    /// Makes the slot free, if it still holds what was found. By a claim for the client that is there, as a state
-    /// that is free for good must name a version that the slot has not had.
+    /// Makes the slot free, if it still holds what was found.
     fn vacate(&self, found: &Found<'_>) -> bool {
         let Found { slot, tag, state } = *found;
         let free = State::free(tag.version().next());
