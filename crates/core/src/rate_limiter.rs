@@ -1,6 +1,7 @@
 //! Limits per client: how much, decided how, kept where. Each in a file of its own.
 
 pub(crate) mod algorithm;
+mod calls;
 mod cell;
 mod decision;
 mod fixed_window;
@@ -14,8 +15,9 @@ mod seat;
 mod sliding_window;
 mod table;
 
+pub use calls::RateLimiterStats;
 pub use decision::{Decision, Receipt};
-pub use limiter::{RateLimiter, RateLimiterStats};
+pub use limiter::RateLimiter;
 pub use options::{AlgorithmKind, LimitOptions, MAX_LIMITS, Overflow, RateLimiterConfig, RateLimiterOptions};
 pub use quota::Quota;
 pub(crate) use quota::{MAX_DURATION_MS, MAX_SAFE_INTEGER, check_range};

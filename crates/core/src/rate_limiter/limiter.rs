@@ -7,9 +7,12 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::algorithm::ChargedAt;
+use super::calls::{
+    ALLOWED, COUNTERS, DRY_REFUSED, REFUSED, RateLimiterStats, UNTRACKED, count, overflow_refuses,
+};
 use super::cell::{Cell, Several, Single, Step, Words};
 use super::decision::{self, Charge, Decision, Receipt, admit};
-use super::options::{Overflow, RateLimiterConfig, RateLimiterOptions, Rule};
+use super::options::{RateLimiterConfig, RateLimiterOptions, Rule};
 use super::phase::{AtomicPhase, Phase};
 use super::quota::MAX_SAFE_INTEGER;
 use super::seat::Seats;
@@ -20,37 +23,10 @@ use crate::sync::full_barrier;
 use crate::tally::{Count, Tally};
 use crate::{Error, Result};
 
-/// Counts over all threads since creation, and the state of the table now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RateLimiterStats {
-    /// Calls admitted.
-    pub allowed: u64,
-    /// Calls refused.
-    pub refused: u64,
-    /// Calls that passed under `dryRun` and would have been refused.
-    pub dry_refused: u64,
-    /// Calls that found no place in the table: passed uncounted, refused, or a block that was not kept.
-    pub untracked: u64,
-    /// Clients forgotten while their state still mattered.
-    pub live_evictions: u64,
-    /// Clients blocked now.
-    pub blocked: u64,
-    /// Clients not as if never seen now.
-    pub size: u64,
-    /// Most clients held at once.
-    pub capacity: u64,
-}
-
-const ALLOWED: usize = 0;
-const REFUSED: usize = 1;
-const DRY_REFUSED: usize = 2;
-const UNTRACKED: usize = 3;
-pub(super) const COUNTERS: usize = 4;
-
 /// A rate limit for each of many clients, shared by all threads.
 ///
 /// Any number of threads admits the quota and not one unit more, for every client that was not evicted
-/// while live. No call takes a lock; a refusal writes nothing. A thread that calls often takes a
+/// while live. No call about a client takes a lock; a refusal writes nothing. A thread that calls often takes a
 /// [`Seat`](super::Seat).
 pub struct RateLimiter {
     name: String,
@@ -432,11 +408,6 @@ pub(super) fn check_cost(cost: u64) -> Result<()> {
     Ok(())
 }
 
-fn overflow_refuses(config: &RateLimiterConfig, counts: &impl Count) -> bool {
-    counts.count(UNTRACKED);
-    config.options.overflow == Overflow::Deny
-}
-
 fn describe_overflow(full: &Full, config: &RateLimiterConfig, refused: bool, now: u64) -> Decision {
     let wait = if refused { full.earliest_vacancy.saturating_sub(now) } else { 0 };
     let Rule { limit, algorithm, .. } = &config.rules[0];
@@ -452,18 +423,6 @@ fn describe_overflow(full: &Full, config: &RateLimiterConfig, refused: bool, now
         generation: config.generation,
         receipt: Receipt::default(),
     }
-}
-
-/// Counts the call; true when it may pass.
-#[inline]
-fn count(refused: bool, config: &RateLimiterConfig, counts: &impl Count) -> bool {
-    let counter = match (refused, config.options.dry_run) {
-        (false, _) => ALLOWED,
-        (true, false) => REFUSED,
-        (true, true) => DRY_REFUSED,
-    };
-    counts.count(counter);
-    counter != REFUSED
 }
 
 /// Nanoseconds until words are as those of a client never seen.

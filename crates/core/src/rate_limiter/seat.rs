@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
+use super::calls::COUNTERS;
 use super::decision::Decision;
-use super::limiter::{COUNTERS, InForce, RateLimiter, check_cost};
+use super::limiter::{InForce, RateLimiter, check_cost};
 use super::options::RateLimiterConfig;
 use super::phase::Phase;
 use crate::Result;
