@@ -20,6 +20,9 @@ const versions = new Int32Array(native.versionCells() ?? 0);
 const handlers = new Map();
 let nextSubscription = 1;
 
+/** Called whenever the bell rings, before what the mailbox holds is told. */
+const onRing = new Set();
+
 const isFirstLoad = native.attachThread(deliver, numbers, SluiceError, threadId) === 1;
 if (isFirstLoad) reapWorkersThatSkipTheirHook();
 warnOfOtherCopies();
@@ -51,17 +54,37 @@ function unsubscribe(subscription) {
   handlers.delete(subscription);
 }
 
-/** The bell rang. A handler that throws must not keep the others from what they were told. */
+/** The bell rang. */
 function deliver() {
+  for (const look of onRing) look();
   for (const delivery of native.takeDeliveries()) {
-    try {
-      handlers.get(delivery.subscription)?.(delivery);
-    } catch (error) {
-      process.nextTick(() => {
-        throw error;
-      });
-    }
+    runSafely(handlers.get(delivery.subscription), delivery);
   }
+}
+
+/** A handler that throws must not keep the others from what they were told. */
+function runSafely(handler, delivery) {
+  try {
+    handler?.(delivery);
+  } catch (error) {
+    process.nextTick(() => {
+      throw error;
+    });
+  }
+}
+
+/** Reasons why this thread goes on though nothing but the bell could wake it: calls and listeners that wait. */
+let reasons = 0;
+
+/** One reason more. Each is taken back by `letGo`. */
+function keepAlive() {
+  reasons += 1;
+  if (reasons === 1) native.keepThreadAlive(1);
+}
+
+function letGo() {
+  reasons -= 1;
+  if (reasons === 0) native.keepThreadAlive(0);
 }
 
 /**
@@ -85,4 +108,14 @@ function warnOfOtherCopies() {
   });
 }
 
-module.exports = { handlers, native, numbers, subscribe, unsubscribe, versions };
+module.exports = {
+  handlers,
+  keepAlive,
+  letGo,
+  native,
+  numbers,
+  onRing,
+  subscribe,
+  unsubscribe,
+  versions,
+};

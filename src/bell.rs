@@ -64,6 +64,19 @@ impl Bell {
         }
     }
 
+    /// Whether the bell keeps its thread alive: while somebody there waits for what others tell. In its own thread.
+    pub(crate) fn keep_alive(&self, env: sys::napi_env, keeps: bool) -> Result<()> {
+        let Some(Function(function)) = *self.0.lock() else { return Ok(()) };
+        // SAFETY: its environment calls this, so it lives; `take_down` runs in the same thread.
+        check_status!(unsafe {
+            if keeps {
+                sys::napi_ref_threadsafe_function(env, function)
+            } else {
+                sys::napi_unref_threadsafe_function(env, function)
+            }
+        })
+    }
+
     /// Silences the bell for good. From the environment's own thread when it ends (`release` is true), or
     /// from another one that has seen it end.
     pub(crate) fn take_down(&self, release: bool) {

@@ -208,6 +208,7 @@ fn release(owner: Owner, in_its_own_thread: bool) {
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("attachThread", attach_thread)?;
+    exports.function("keepThreadAlive", keep_thread_alive)?;
     exports.function("versionCells", version_cells)?;
     exports.function("reapThread", reap_thread)
 }
@@ -226,6 +227,15 @@ unsafe extern "C" fn attach_thread(env: sys::napi_env, info: sys::napi_callback_
             presence.thread_id = thread_id;
         }
         call.int(i32::from(port.thread().ports.borrow().len() == 1))
+    })
+}
+
+/// `keepThreadAlive(keeps)`: whether this thread goes on for what others may tell it, with nothing else to do.
+unsafe extern "C" fn keep_thread_alive(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let keeps = call.u32(0)? == 1;
+        call.port.bell.keep_alive(call.env, keeps)?;
+        call.undefined()
     })
 }
 
