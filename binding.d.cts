@@ -21,8 +21,19 @@ export declare function advanceClock(ms: number): void
 /** All circuits, by the names of their peers. */
 export declare function allCircuitStats(handle: number): Array<NativeCircuitStats>
 
+export declare function askPeerToLeave(handle: number, id: string): boolean
+
 /** Bans a client or a range; without a duration for ever. True when it is kept. */
 export declare function banByHand(handle: number, target: string, durationMs?: number | undefined | null, reason?: string | undefined | null): boolean
+
+/** Takes no more requests. */
+export declare function beginToLeaveBroker(handle: number): void
+
+export declare function brokerEndpoints(handle: number): Array<NativeEndpoint>
+
+export declare function brokerPeers(handle: number): Array<NativePeer>
+
+export declare function brokerStats(handle: number): NativeBrokerStats
 
 export declare function circuitBreakerStats(handle: number): NativeCircuitBreakerStats
 
@@ -53,6 +64,8 @@ export declare function countBannedConnection(handle: number): void
 
 export declare function countConnectionsFor(handle: number, client: string): number
 
+export declare function destroyBroker(name: string): boolean
+
 export declare function destroyCircuitBreaker(name: string): boolean
 
 export declare function destroyConnectionTracker(name: string): boolean
@@ -67,16 +80,28 @@ export declare function destroySecurityMonitor(name: string): boolean
 
 export declare function disableCircuit(handle: number, peer: string): void
 
+/** The number of an endpoint that is or was served. */
+export declare function endpointNumber(handle: number, endpoint: string): number | null
+
 /** Sums over all threads, in the order of `lib/guard/counts.js`. */
 export declare function guardCounts(handle: number): Array<number>
 
 /** What the guard of this name was created with; none where there is none. */
 export declare function guardOptions(name: string): NativeGuardOptions | null
 
+/** Whether nothing is asked of a peer that leaves. */
+export declare function hasFinishedInBroker(handle: number): boolean
+
 /** Whether a test has stopped the clock. */
 export declare function isClockManual(): boolean
 
 export declare function isolateCircuit(handle: number, peer: string): void
+
+/** Takes part in a broker, which it creates where there is none. */
+export declare function joinBroker(name: string, joining: NativeJoining): NativeMembership
+
+/** Takes part no longer; the handle is free. */
+export declare function leaveBroker(handle: number): void
 
 export declare function listBans(handle: number): Array<NativeBan>
 
@@ -105,6 +130,14 @@ export interface NativeBan {
   until: number
   retryAfterMs: number
   reason?: string
+}
+
+/** What goes on over all threads. */
+export interface NativeBrokerStats {
+  peers: number
+  endpoints: number
+  waiting: number
+  inFlight: number
 }
 
 export interface NativeChange {
@@ -235,6 +268,12 @@ export interface NativeDelivery {
   alert?: NativeAlert
 }
 
+export interface NativeEndpoint {
+  name: string
+  /** Numbers of the peers that serve it. */
+  peers: Array<number>
+}
+
 export interface NativeEntry {
   version: number
   value: Buffer
@@ -272,6 +311,13 @@ export interface NativeHistoryEntry {
   at: number
 }
 
+export interface NativeJoining {
+  id?: string
+  metadata?: Buffer
+  /** `None` attaches to whatever bound there is. */
+  inbox?: number
+}
+
 /** One of the limits of a limiter. */
 export interface NativeLimit {
   name: string
@@ -289,11 +335,29 @@ export interface NativeListener {
   errno?: number
 }
 
+export interface NativeMembership {
+  handle: number
+  number: number
+  id: string
+  /** The bound of every inbox. */
+  inbox: number
+  /** Who was there before. */
+  others: Array<NativePeer>
+}
+
 /** A connection, or the reason why there is none. */
 export interface NativeOpened {
   connection?: NativeConnection
   refusal?: string
   retryAfterMs?: number
+}
+
+export interface NativePeer {
+  number: number
+  id: string
+  threadId: number
+  metadata?: Buffer
+  load: number
 }
 
 /** So many units per so much time; checked to be integers by JavaScript. */
@@ -517,6 +581,9 @@ export declare function securityMonitorUnsubscribe(handle: number, subscription:
 
 export declare function securityTop(handle: number, limit: number): Array<NativeCount>
 
+/** Serves an endpoint; its number. */
+export declare function serveEndpoint(handle: number, endpoint: string): number
+
 /** Stops the clock of the process at this many milliseconds. */
 export declare function setClock(ms: number): void
 
@@ -531,3 +598,5 @@ export declare function takeDeliveries(): Array<NativeDelivery>
 export declare function unban(handle: number, target: string): boolean
 
 export declare function unsubscribeFromCircuits(handle: number, subscription: number): void
+
+export declare function withdrawEndpoint(handle: number, endpoint: string): void

@@ -8,6 +8,7 @@
  *   if (!limiter.tryConsume(clientKey)) refuse();
  */
 
+const { Broker } = require('./lib/broker');
 const { CircuitBreaker } = require('./lib/circuit-breaker');
 const { clientKey } = require('./lib/client-key');
 const { ConnectionTracker } = require('./lib/connection-tracker');
@@ -20,6 +21,7 @@ const { Reputation } = require('./lib/reputation');
 const { SecurityMonitor } = require('./lib/security-monitor');
 
 module.exports = {
+  Broker,
   CircuitBreaker,
   ConnectionTracker,
   RateLimiter,

@@ -8,8 +8,29 @@ const ACCEPTED =
 
 /** A value as bytes that every thread reads. `what` names it in the error, with the path within. */
 function encode(value, what) {
-  check(value, what, new Set());
+  checkValue(value, what);
   return v8.serialize(value);
+}
+
+/**
+ * Fails for what is no plain data. Where more is taken, `accepts(object, path, check)` says whether an object is, and checks what
+ * is in it; `accepted` are the words for all of it.
+ */
+function checkValue(value, what, { accepts = () => false, accepted = ACCEPTED } = {}) {
+  const ancestors = new Set();
+  check(value, what);
+
+  function check(value, path) {
+    if (value === null || typeof value !== 'object') {
+      if (typeof value === 'function' || typeof value === 'symbol') throw invalidValue(value, path, accepted);
+      return;
+    }
+    if (ancestors.has(value)) throw invalidValue('a cycle', path, accepted);
+    ancestors.add(value);
+    if (Array.isArray(value)) checkArray(value, path, check, accepted);
+    else if (!accepts(value, path, check)) checkObject(value, path, check, accepted);
+    ancestors.delete(value);
+  }
 }
 
 /** The value behind such bytes, deeply frozen: every reader of a thread has the same object. */
@@ -17,42 +38,30 @@ function decode(bytes) {
   return freeze(v8.deserialize(bytes));
 }
 
-function check(value, path, ancestors) {
-  if (value === null || typeof value !== 'object') {
-    if (typeof value === 'function' || typeof value === 'symbol') throw invalidValue(value, path);
-    return;
-  }
-  if (ancestors.has(value)) throw invalidValue('a cycle', path);
-  ancestors.add(value);
-  if (Array.isArray(value)) checkArray(value, path, ancestors);
-  else checkObject(value, path, ancestors);
-  ancestors.delete(value);
-}
-
-function checkArray(array, path, ancestors) {
+function checkArray(array, path, check, accepted) {
   for (let index = 0; index < array.length; index++) {
-    if (!(index in array)) throw invalidValue('a hole', `${path}[${index}]`);
-    check(array[index], `${path}[${index}]`, ancestors);
+    if (!(index in array)) throw invalidValue('a hole', `${path}[${index}]`, accepted);
+    check(array[index], `${path}[${index}]`);
   }
-  if (Object.keys(array).length !== array.length) throw invalidValue('an array with properties', path);
+  if (Object.keys(array).length !== array.length)
+    throw invalidValue('an array with properties', path, accepted);
 }
 
-function checkObject(object, path, ancestors) {
+function checkObject(object, path, check, accepted) {
   const prototype = Object.getPrototypeOf(object);
   // Objects of another realm (a vm context) are plain too: their prototype has none itself.
-  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) throw invalidValue(object, path);
-  if (prototype !== null && !Object.hasOwn(prototype, 'hasOwnProperty')) throw invalidValue(object, path);
-  if (Object.getOwnPropertySymbols(object).length > 0) throw invalidValue('an object with symbols', path);
+  if (prototype !== null && Object.getPrototypeOf(prototype) !== null)
+    throw invalidValue(object, path, accepted);
+  if (prototype !== null && !Object.hasOwn(prototype, 'hasOwnProperty'))
+    throw invalidValue(object, path, accepted);
+  if (Object.getOwnPropertySymbols(object).length > 0)
+    throw invalidValue('an object with symbols', path, accepted);
   for (const key of Object.keys(object)) {
-    check(
-      object[key],
-      /^[\w$]+$/.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`,
-      ancestors,
-    );
+    check(object[key], /^[\w$]+$/.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`);
   }
 }
 
-function invalidValue(given, path) {
+function invalidValue(given, path, accepted) {
   const className = given?.constructor?.name;
   const what =
     typeof given === 'string'
@@ -60,7 +69,7 @@ function invalidValue(given, path) {
       : className && className !== 'Function'
         ? `a ${className}`
         : describe(given);
-  return new SluiceError('INVALID_VALUE', `${path} is ${what}; accepted: ${ACCEPTED}`);
+  return new SluiceError('INVALID_VALUE', `${path} is ${what}; accepted: ${accepted}`);
 }
 
 function freeze(value) {
@@ -69,4 +78,4 @@ function freeze(value) {
   return Object.freeze(value);
 }
 
-module.exports = { decode, encode };
+module.exports = { checkValue, decode, encode };

@@ -5,6 +5,9 @@
 //! which runs before Node deletes the function.
 
 use std::ptr;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use napi::bindgen_prelude::{Env, Result};
 use napi::{check_status, sys};
@@ -20,6 +23,16 @@ struct Function(sys::napi_threadsafe_function);
 // SAFETY: Node-API allows a thread-safe function to be called from any thread while its environment
 // lives, which the lock around it ensures.
 unsafe impl Send for Function {}
+
+/// For tests: with `SLUICE_TEST_SLOW_BELL` in the environment, one ring in eight takes its time on both sides of the
+/// lock. A thread that ends in that moment is what the lock is for; it is too short for ordinary load to meet it.
+fn slow_down() {
+    static IS_SLOW: LazyLock<bool> = LazyLock::new(|| std::env::var_os("SLUICE_TEST_SLOW_BELL").is_some());
+    static STEPS: AtomicU32 = AtomicU32::new(0);
+    if *IS_SLOW && STEPS.fetch_add(1, Ordering::Relaxed) % 8 < 2 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
 
 impl Bell {
     /// Rings with `on_ring`, a JavaScript function without arguments. It does not keep the thread alive.
@@ -51,7 +64,9 @@ impl Bell {
 
     /// Wakes the thread. Never blocks on it.
     pub(crate) fn ring(&self) {
+        slow_down();
         if let Some(Function(function)) = &*self.0.lock() {
+            slow_down();
             // SAFETY: its environment lives: `take_down` waits for this lock before Node may delete it.
             // A full queue cannot be (it is unbounded), and a closing environment needs no news.
             unsafe {

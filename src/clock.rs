@@ -10,12 +10,18 @@ use crate::raw::{Call, Exports};
 use crate::{circuit_breaker, connection_tracker, rate_limiter, reputation, security_monitor, thread};
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function("clockNow", clock_now)
+    exports.function("clockNow", clock_now)?;
+    exports.function("utcOfClock", utc_of_clock)
 }
 
 /// `clockNow()`: the clock of decisions in milliseconds, with fractions.
 unsafe extern "C" fn clock_now(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<0>::answer(env, info, |call| call.number(in_ms(clock::now())))
+}
+
+/// `utcOfClock(ms)`: the date of a time of that clock, in UTC milliseconds, rounded up.
+unsafe extern "C" fn utc_of_clock(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| call.number(clock::utc_ms_of(from_ms(call.f64(0)?)) as f64))
 }
 
 /// Milliseconds, with fractions. Nanoseconds since 1970 are more than a double counts: in one division, whole

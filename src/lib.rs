@@ -7,6 +7,7 @@
 #![expect(missing_debug_implementations, reason = "objects for JavaScript are not printed here")]
 
 mod bell;
+mod broker;
 mod circuit_breaker;
 mod client_key;
 mod clock;
@@ -36,6 +37,7 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     let port = thread::enter(&env)?;
     let exports = raw::Exports::new(&env, &exports, port);
     thread::export(&exports)?;
+    broker::export(&exports)?;
     client_key::export(&exports)?;
     circuit_breaker::export(&exports)?;
     clock::export(&exports)?;

@@ -21,9 +21,10 @@ use sluice_core::{
 };
 
 use crate::bell::Bell;
+use crate::broker::{Membership, MessageNumbers};
 use crate::raw::{Call, Exports};
 use crate::slab::Slab;
-use crate::{circuit_breaker, connection_tracker, listener, registry, security_monitor};
+use crate::{broker, circuit_breaker, connection_tracker, listener, registry, security_monitor};
 
 /// One thread's handles.
 pub(crate) struct Thread {
@@ -36,6 +37,8 @@ pub(crate) struct Thread {
     pub(crate) client_addresses: RefCell<Slab<Arc<ClientAddress>>>,
     pub(crate) guards: RefCell<Slab<Arc<Guard>>>,
     pub(crate) monitors: RefCell<Slab<Arc<SecurityMonitor>>>,
+    /// By handle. They end when they are left, not when objects are collected.
+    memberships: RefCell<Vec<Option<Membership>>>,
     #[expect(clippy::vec_box, reason = "callbacks keep the addresses of ports")]
     ports: RefCell<Vec<Box<Port>>>,
 }
@@ -49,6 +52,8 @@ pub(crate) struct Port {
     /// What the JavaScript of this port reads without a call.
     pub(crate) versions: Arc<VersionCells>,
     numbers: Cell<*mut f64>,
+    /// Where the numbers of messages are handed over.
+    pub(crate) message_numbers: MessageNumbers,
     error_class: Cell<sys::napi_ref>,
 }
 
@@ -72,7 +77,38 @@ thread_local! {
     static CURRENT: Cell<*const Thread> = const { Cell::new(std::ptr::null()) };
 }
 
+impl Thread {
+    /// Takes part in a broker; the handle of that part.
+    pub(crate) fn join(&self, membership: Membership) -> u32 {
+        let mut memberships = self.memberships.borrow_mut();
+        let free = memberships.iter().position(Option::is_none).unwrap_or_else(|| {
+            memberships.push(None);
+            memberships.len() - 1
+        });
+        memberships[free] = Some(membership);
+        free as u32
+    }
+
+    /// The part that ends; none when it has ended.
+    pub(crate) fn leave(&self, handle: u32) -> Option<Membership> {
+        self.memberships.borrow_mut().get_mut(handle as usize)?.take()
+    }
+
+    /// Runs `body` on a part, without running JavaScript.
+    pub(crate) fn with_membership<R>(&self, handle: u32, body: impl FnOnce(&Membership) -> R) -> Result<R> {
+        match self.memberships.borrow().get(handle as usize) {
+            Some(Some(membership)) => Ok(body(membership)),
+            _ => Err(Error::new(Status::InvalidArg, "sluice: this part in a broker has ended")),
+        }
+    }
+}
+
 impl Port {
+    /// What wakes the JavaScript of this port.
+    pub(crate) fn bell(&self) -> Arc<Bell> {
+        Arc::clone(&self.bell)
+    }
+
     pub(crate) fn thread(&self) -> &Thread {
         // SAFETY: a thread's ports are freed with it, by its clean-up hook, after its last JavaScript ran.
         unsafe { &*self.thread }
@@ -154,6 +190,7 @@ pub(crate) fn enter(env: &Env) -> Result<&'static Port> {
         bell,
         versions: Arc::new(VersionCells::new(VERSIONS)),
         numbers: Cell::new(std::ptr::null_mut()),
+        message_numbers: MessageNumbers::default(),
         error_class: Cell::new(std::ptr::null_mut()),
     };
     thread.ports.borrow_mut().push(Box::new(port));
@@ -173,6 +210,7 @@ fn start_thread(env: &Env) -> Result<()> {
         monitors: RefCell::new(Slab::new()),
         client_addresses: RefCell::new(Slab::new()),
         guards: RefCell::new(Slab::new()),
+        memberships: RefCell::new(Vec::new()),
         ports: RefCell::new(Vec::new()),
     }));
     CURRENT.set(thread);
@@ -199,6 +237,7 @@ fn release(owner: Owner, in_its_own_thread: bool) {
         mailbox.close();
         bell.take_down(in_its_own_thread);
     }
+    broker::release_owner(owner);
     circuit_breaker::release_owner(owner);
     connection_tracker::release_owner(owner);
     registry::release_owner(owner);

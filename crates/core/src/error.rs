@@ -99,11 +99,15 @@ pub enum Error {
         /// What is accepted.
         accepted: String,
     },
-    /// The id belongs to an open connection.
-    #[error("connection id \"{id}\" is in use; accepted: an id no open connection of this tracker has")]
+    /// The id belongs to another.
+    #[error("{what} id \"{id}\" is in use; accepted: {accepted}")]
     DuplicateId {
+        /// What has such an id.
+        what: &'static str,
         /// The id.
         id: String,
+        /// What is accepted.
+        accepted: &'static str,
     },
 }
 

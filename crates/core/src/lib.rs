@@ -20,6 +20,7 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+mod broker;
 pub mod cidr;
 mod circuit_breaker;
 pub mod client_key;
@@ -40,6 +41,10 @@ mod sync;
 mod tally;
 mod version_cells;
 
+pub use broker::{
+    Batch, Body, Broker, BrokerStats, DEFAULT_INBOX, HEADER, Header, Joining, News, Parcel, Peer, PeerInfo, Reserved,
+    Unreserved,
+};
 pub use circuit_breaker::{
     Answer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerOptions, CircuitBreakerStats, CircuitChange,
     CircuitState, CircuitStats, Counts, Outcome, Refused, Request, Ticket, WindowOptions,

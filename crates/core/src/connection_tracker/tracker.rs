@@ -133,7 +133,7 @@ impl ConnectionTracker {
         let client: Option<Arc<str>> =
             client.map(|text| self.config.client(text)).transpose()?.map(Arc::from);
         if let Some(id) = options.id.filter(|id| self.ids.contains_key(*id)) {
-            return Err(Error::DuplicateId { id: id.to_owned() });
+            return Err(duplicate(id));
         }
         let counted = client.as_ref().filter(|_| options.check_client);
         if let Err(refusal) = self.admit(counted, at.0) {
@@ -143,7 +143,7 @@ impl ConnectionTracker {
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
         let Some(id) = self.claim_id(options.id, serial) else {
             self.release(counted);
-            return Err(Error::DuplicateId { id: options.id.unwrap_or_default().to_owned() });
+            return Err(duplicate(options.id.unwrap_or_default()));
         };
         let connection = Arc::new(Connection::new(serial, id, client, options, at));
         self.connections.insert(serial, Arc::clone(&connection));
@@ -428,4 +428,9 @@ impl fmt::Debug for ConnectionTracker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConnectionTracker").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+fn duplicate(id: &str) -> Error {
+    let accepted = "an id no open connection of this tracker has";
+    Error::DuplicateId { what: "connection", id: id.to_owned(), accepted }
 }

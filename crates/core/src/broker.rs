@@ -1,0 +1,298 @@
+//! Threads that find and call each other: peers, endpoints, and an inbox each.
+//!
+//! A sender first reserves a place at the receiver, which may refuse, and later delivers what it reserved for,
+//! several messages at once. So a refusal is told when the call is made, though messages travel in batches. Replies
+//! need no place: a bound that could refuse them would lose calls.
+
+mod directory;
+mod inbox;
+mod occupancy;
+mod peer;
+mod sending;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+pub use directory::PeerInfo;
+pub use inbox::{Batch, Body, HEADER, Header, News, Parcel};
+pub use peer::Peer;
+pub use sending::{Reserved, Unreserved};
+
+use crate::connection_tracker::Owner;
+use crate::instances::{Instance, OptionList};
+use crate::{Error, Result};
+use directory::Directory;
+use occupancy::Places;
+
+/// Messages that wait for a peer, and requests that it owes answers, where nothing is said.
+pub const DEFAULT_INBOX: u32 = 10_000;
+
+/// How a peer comes in.
+pub struct Joining {
+    /// The id asked for; without one, the peer gets one made of its thread's.
+    pub id: Option<String>,
+    /// The thread that holds it.
+    pub owner: Owner,
+    /// Node's id of that thread.
+    pub thread_id: u32,
+    /// What others may know of it, encoded by whoever reads and writes it.
+    pub metadata: Box<[u8]>,
+    /// Wakes the thread; must not block or call back.
+    pub ring: Box<dyn Fn() + Send + Sync>,
+}
+
+impl fmt::Debug for Joining {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Joining").field("id", &self.id).field("owner", &self.owner).finish_non_exhaustive()
+    }
+}
+
+/// What goes on, over all peers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BrokerStats {
+    /// Peers that are there.
+    pub peers: u64,
+    /// Endpoints that somebody serves.
+    pub endpoints: u64,
+    /// Messages that were sent and not taken out yet.
+    pub waiting: u64,
+    /// Requests that were sent and not answered yet.
+    pub in_flight: u64,
+}
+
+/// Peers that find and call each other by one name.
+#[derive(Debug)]
+pub struct Broker {
+    name: String,
+    created_with: OptionList,
+    inbox: u32,
+    directory: ArcSwap<Directory>,
+    /// Who comes, goes or serves takes turns, so that everybody hears of it in one order.
+    changing: Mutex<Changing>,
+    /// Numbers of requests.
+    sequence: AtomicU64,
+    is_closed: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Changing {
+    last_number: u32,
+}
+
+impl Broker {
+    /// A broker without peers, each of which will take up to `inbox` messages.
+    #[must_use]
+    pub fn new(name: &str, inbox: u32) -> Self {
+        Self {
+            name: name.to_owned(),
+            created_with: list_options(inbox),
+            inbox,
+            directory: ArcSwap::default(),
+            changing: Mutex::default(),
+            sequence: AtomicU64::new(0),
+            is_closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Messages that each peer takes before it has looked at one.
+    #[must_use]
+    pub const fn inbox(&self) -> u32 {
+        self.inbox
+    }
+
+    /// Takes part from now on. The others, who are told, come with it.
+    pub fn join(&self, joining: Joining) -> Result<(Arc<Peer>, Vec<Arc<Peer>>)> {
+        let mut changing = self.changing.lock();
+        self.check_open()?;
+        let directory = self.directory.load();
+        let id = match joining.id {
+            Some(id) if directory.with_id(&id).is_some() => return Err(self.duplicate(id)),
+            Some(id) => id,
+            None => unused_id(&directory, joining.thread_id),
+        };
+        changing.last_number += 1;
+        let info = PeerInfo {
+            number: changing.last_number,
+            id: id.into(),
+            thread_id: joining.thread_id,
+            metadata: joining.metadata,
+        };
+        let peer = Arc::new(Peer::new(info, joining.owner, joining.ring));
+        tell(&directory, &News::Joined(Arc::clone(peer.info())));
+        self.directory.store(Arc::new(directory.with_peer(Arc::clone(&peer))));
+        Ok((peer, directory.peers().to_vec()))
+    }
+
+    /// Takes part no longer: nothing reaches it, what it was promised is given back, the others are told. Doing it twice
+    /// does it once.
+    pub fn leave(&self, peer: &Peer) {
+        let changing = self.changing.lock();
+        let directory = self.directory.load();
+        if directory.peer(peer.info().number).is_none() {
+            return;
+        }
+        peer.occupancy.leave();
+        peer.inbox.close();
+        let rest = directory.without_peer(peer.info().number);
+        self.give_back(&rest, peer);
+        // What it sent before stands before this in every inbox.
+        tell(&rest, &News::Left(peer.info().number));
+        self.directory.store(Arc::new(rest));
+        drop(changing);
+    }
+
+    /// Ends every part of a thread that ended.
+    pub fn release_owner(&self, owner: Owner) {
+        let directory = self.directory.load_full();
+        for peer in directory.peers().iter().filter(|peer| peer.owner == owner) {
+            self.leave(peer);
+        }
+    }
+
+    /// Serves an endpoint from now on; its number.
+    pub fn serve(&self, peer: &Arc<Peer>, endpoint: &str) -> Result<u32> {
+        let _changing = self.changing.lock();
+        self.check_open()?;
+        let (next, number) = self.directory.load().with_server(peer, endpoint);
+        self.directory.store(Arc::new(next));
+        Ok(number)
+    }
+
+    /// Serves it no longer. Requests that were promised to the peer still come.
+    pub fn withdraw(&self, peer: &Peer, endpoint: &str) {
+        let _changing = self.changing.lock();
+        let next = self.directory.load().without_server(peer.info().number, Some(endpoint));
+        self.directory.store(Arc::new(next));
+    }
+
+    /// Takes no more requests and messages; what was promised a place still comes. [`Peer::has_finished`] says when all of it was
+    /// answered.
+    pub fn begin_to_leave(&self, peer: &Peer) {
+        let _changing = self.changing.lock();
+        peer.occupancy.leave();
+        let next = self.directory.load().without_server(peer.info().number, None);
+        self.directory.store(Arc::new(next));
+    }
+
+    /// Asks a peer to finish what it does and leave; false when there is no such peer.
+    pub fn ask_to_leave(&self, id: &str) -> bool {
+        let directory = self.directory.load();
+        directory.with_id(id).is_some_and(|peer| peer.inbox.push(Parcel::News(News::AskedToLeave)))
+    }
+
+    /// Every peer, in the order in which they came.
+    #[must_use]
+    pub fn peers(&self) -> Vec<Arc<Peer>> {
+        self.directory.load().peers().to_vec()
+    }
+
+    /// The number of an endpoint that is or was served.
+    #[must_use]
+    pub fn endpoint(&self, name: &str) -> Option<u32> {
+        self.directory.load().endpoint(name)
+    }
+
+    /// Endpoints that are served, each with the numbers of its peers.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<(Arc<str>, Vec<u32>)> {
+        let numbers = |servers: &[Arc<Peer>]| servers.iter().map(|peer| peer.info().number).collect();
+        let directory = self.directory.load();
+        directory.endpoints().map(|served| (Arc::clone(&served.name), numbers(&served.servers))).collect()
+    }
+
+    /// What goes on now.
+    #[must_use]
+    pub fn stats(&self) -> BrokerStats {
+        let directory = self.directory.load();
+        let mut stats = BrokerStats {
+            peers: directory.peers().len() as u64,
+            endpoints: directory.endpoints().count() as u64,
+            ..BrokerStats::default()
+        };
+        for peer in directory.peers() {
+            stats.waiting += u64::from(peer.waiting());
+            stats.in_flight += u64::from(peer.load());
+        }
+        stats
+    }
+
+    /// Gives back what others promised a peer that goes.
+    fn give_back(&self, directory: &Directory, peer: &Peer) {
+        let (promised, to_all) = peer.promised.lock().take();
+        for (receiver, places) in promised {
+            if let Some(receiver) = directory.peer(receiver) {
+                receiver.occupancy.release(places);
+                self.tell_of_room(directory, receiver);
+            }
+        }
+        for receiver in to_all.iter().flat_map(|to_all| &to_all.receivers) {
+            let messages = to_all.as_ref().map_or(0, |to_all| to_all.messages);
+            receiver.occupancy.release(Places { messages, requests: 0 });
+            self.tell_of_room(directory, receiver);
+        }
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(Error::Closed { name: self.name.clone() });
+        }
+        Ok(())
+    }
+
+    fn duplicate(&self, id: String) -> Error {
+        Error::DuplicateId { what: "peer", id, accepted: "an id that no peer of this broker has" }
+    }
+}
+
+impl Instance for Broker {
+    const KIND: &'static str = "Broker";
+    type Config = u32;
+
+    fn create(name: &str, inbox: u32) -> Self {
+        Self::new(name, inbox)
+    }
+
+    fn created_with(&self) -> &OptionList {
+        &self.created_with
+    }
+
+    fn list_options(inbox: &u32) -> OptionList {
+        list_options(*inbox)
+    }
+
+    fn close(&self) {
+        let _changing = self.changing.lock();
+        self.is_closed.store(true, Ordering::Release);
+        tell(&self.directory.load(), &News::Destroyed);
+    }
+}
+
+fn list_options(inbox: u32) -> OptionList {
+    vec![("inbox", inbox.to_string())]
+}
+
+/// Tells every peer.
+fn tell(directory: &Directory, news: &News) {
+    for peer in directory.peers() {
+        peer.inbox.push(Parcel::News(news.clone()));
+    }
+}
+
+/// An id made of the thread's: the thread has a second peer only where it has loaded us twice.
+fn unused_id(directory: &Directory, thread_id: u32) -> String {
+    let first = format!("thread-{thread_id}");
+    if directory.with_id(&first).is_none() {
+        return first;
+    }
+    (2_u32..)
+        .map(|n| format!("{first}-{n}"))
+        .find(|id| directory.with_id(id).is_none())
+        .unwrap_or(first)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+'use strict';
+
+const { threadId } = require('node:worker_threads');
+const { Peer, DEFAULT_CLOSE_MS } = require('./broker/peer');
+const { invalidOption, SluiceError } = require('./errors');
+const { native } = require('./native');
+const { ACCEPTED_NAME, checkName, checkOptions, integer, isName, parseDuration } = require('./options');
+const { encode } = require('./value');
+
+const SCHEMA = { id: name, metadata: (value) => value, inbox: integer(1, 2 ** 31 - 1) };
+const CALL_SCHEMA = {
+  timeout: (value, option) => parseDuration(value, option),
+  signal: abortSignal,
+  to: name,
+};
+const CLOSE_SCHEMA = { timeout: (value, option) => parseDuration(value, option, { least: 0 }) };
+
+const DEFAULT_CALL_MS = 30_000;
+const NO_OPTIONS = Object.freeze({});
+
+/** The parts that this thread has in brokers, by name. */
+const peers = new Map();
+
+/** Threads that find each other by name, call each other, and send each other messages. */
+class Broker {
+  #name;
+  #peer;
+
+  constructor(name, options = NO_OPTIONS) {
+    checkName('Broker', name);
+    const checked = checkOptions('Broker', options, SCHEMA);
+    this.#name = name;
+    this.#peer = peerOf(name, checked);
+  }
+
+  /** Every thread leaves; what they await is rejected. */
+  static destroy(name) {
+    checkName('Broker', name);
+    const isDestroyed = native.destroyBroker(name);
+    if (isDestroyed) peers.get(name)?.leave();
+    return isDestroyed;
+  }
+
+  get name() {
+    return this.#name;
+  }
+
+  get id() {
+    return this.#peer.id;
+  }
+
+  handle(endpoint, handler) {
+    checkName('Broker endpoint', endpoint);
+    if (typeof handler !== 'function') throw invalidOption('Broker handler', handler, 'a function');
+    this.#peer.handle(endpoint, handler);
+    return this;
+  }
+
+  unhandle(endpoint) {
+    checkName('Broker endpoint', endpoint);
+    return this.#peer.unhandle(endpoint);
+  }
+
+  /** Mistakes reject, as everything else that keeps a call from its answer. */
+  call(endpoint, payload, options) {
+    try {
+      if (options === undefined) {
+        if (typeof endpoint !== 'string' || endpoint === '') checkName('Broker endpoint', endpoint);
+        return this.#peer.call(endpoint, payload, DEFAULT_CALL_MS, undefined, undefined);
+      }
+      checkName('Broker endpoint', endpoint);
+      const { timeout = DEFAULT_CALL_MS, signal, to } = checkOptions('Broker call', options, CALL_SCHEMA);
+      return this.#peer.call(endpoint, payload, timeout, signal, to);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  send(peerId, payload) {
+    if (typeof peerId !== 'string' || peerId === '') checkName('Broker peer', peerId);
+    this.#peer.send(peerId, payload);
+  }
+
+  broadcast(payload) {
+    return this.#peer.broadcast(payload);
+  }
+
+  on(event, listener) {
+    this.#peer.on(event, listener, false);
+    return this;
+  }
+
+  once(event, listener) {
+    this.#peer.on(event, listener, true);
+    return this;
+  }
+
+  off(event, listener) {
+    this.#peer.off(event, listener);
+    return this;
+  }
+
+  peers() {
+    return this.#peer.peers();
+  }
+
+  endpoints() {
+    return this.#peer.endpoints();
+  }
+
+  get pendingCount() {
+    return this.#peer.pendingCount;
+  }
+
+  ref() {
+    this.#peer.setRef(true);
+    return this;
+  }
+
+  unref() {
+    this.#peer.setRef(false);
+    return this;
+  }
+
+  close(options = NO_OPTIONS) {
+    const { timeout = DEFAULT_CLOSE_MS } = checkOptions('Broker close', options, CLOSE_SCHEMA);
+    return this.#peer.close(timeout);
+  }
+
+  [Symbol.asyncDispose]() {
+    return this.close();
+  }
+
+  stats() {
+    return this.#peer.stats();
+  }
+}
+
+/** A thread has one part in a broker, however many objects stand for it. */
+function peerOf(name, { id, metadata, inbox }) {
+  const bytes = metadata === undefined ? undefined : encode(metadata, 'metadata');
+  const existing = peers.get(name);
+  if (existing === undefined || existing.hasLeft) {
+    const peer = new Peer(name, { id, metadata: bytes, inbox }, threadId);
+    peers.set(name, peer);
+    return peer;
+  }
+  checkSame(name, 'id', existing.id, id);
+  checkSame(name, 'inbox', existing.inbox, inbox);
+  return existing;
+}
+
+function checkSame(name, option, existing, given) {
+  if (given === undefined || given === existing) return;
+  const message = `"${name}" was joined by this thread with ${option} = ${existing}; given: ${given}. A thread is one peer: close it first`;
+  throw new SluiceError('CONFIG_MISMATCH', message);
+}
+
+function name(value, option) {
+  if (isName(value)) return value;
+  throw invalidOption(option, value, ACCEPTED_NAME);
+}
+
+function abortSignal(value, option) {
+  if (value instanceof AbortSignal) return value;
+  throw invalidOption(option, value, 'an AbortSignal');
+}
+
+module.exports = { Broker };

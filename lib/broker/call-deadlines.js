@@ -1,0 +1,89 @@
+'use strict';
+
+const { Deadline } = require('../deadline');
+const { native } = require('../native');
+
+/** A call ends at most so many milliseconds after its deadline, never before. */
+const TICK_MS = 8;
+
+/**
+ * Deadlines of calls, by ticks of the clock: a call in its tick is in a list it leaves at once when it is answered. One timer
+ * stands for the first tick. It does not keep the thread alive; calls do.
+ *
+ * An entry has `tick`, `previous` and `next`, which are the list's, and `expire()`.
+ */
+class CallDeadlines {
+  #ticks = new Map();
+  /** The tick added to last: it stays while it is empty, as the next call most often has the same. */
+  #latest;
+  #armed = Number.POSITIVE_INFINITY;
+  #deadline;
+
+  add(entry, due) {
+    const at = Math.ceil(due / TICK_MS);
+    const tick = this.#latest?.at === at ? this.#latest : this.#open(at);
+    entry.tick = tick;
+    entry.previous = undefined;
+    entry.next = tick.first;
+    if (tick.first !== undefined) tick.first.previous = entry;
+    tick.first = entry;
+    if (at < this.#armed) this.#arm(at);
+  }
+
+  remove(entry) {
+    const { tick, previous, next } = entry;
+    if (previous === undefined) tick.first = next;
+    else previous.next = next;
+    if (next !== undefined) next.previous = previous;
+    entry.next = undefined;
+    this.#dropIfEmpty(tick);
+  }
+
+  #open(at) {
+    const before = this.#latest;
+    let tick = this.#ticks.get(at);
+    if (tick === undefined) {
+      tick = { at, first: undefined };
+      this.#ticks.set(at, tick);
+    }
+    this.#latest = tick;
+    if (before !== undefined) this.#dropIfEmpty(before);
+    return tick;
+  }
+
+  #dropIfEmpty(tick) {
+    if (tick.first === undefined && tick !== this.#latest) this.#ticks.delete(tick.at);
+  }
+
+  #arm(at) {
+    this.#deadline?.cancel();
+    this.#armed = at;
+    const rest = at * TICK_MS - native.clockNow();
+    this.#deadline = new Deadline(Math.max(rest, 0.001), () => this.#expire(), { ref: false });
+  }
+
+  #expire() {
+    this.#deadline = undefined;
+    this.#armed = Number.POSITIVE_INFINITY;
+    const now = native.clockNow();
+    for (const tick of [...this.#ticks.values()]) {
+      if (tick.at * TICK_MS > now) continue;
+      while (tick.first !== undefined) {
+        const entry = tick.first;
+        this.remove(entry);
+        entry.expire();
+      }
+    }
+    this.#armNext();
+  }
+
+  #armNext() {
+    let first = this.#armed;
+    for (const tick of this.#ticks.values()) {
+      if (tick.first !== undefined && tick.at < first) first = tick.at;
+    }
+    if (first < this.#armed) this.#arm(first);
+  }
+}
+
+module.exports = { CallDeadlines };

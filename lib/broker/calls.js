@@ -1,0 +1,160 @@
+'use strict';
+
+const { SluiceError } = require('../errors');
+const { keepAlive, letGo } = require('../native');
+const { CallDeadlines } = require('./call-deadlines');
+const { CANCELLED } = require('./frame');
+const { reviveError } = require('./remote-error');
+
+/**
+ * Calls that this thread awaits. Whatever ends a call takes it out first, in one step, so it settles once: the reply, the handler's
+ * error, the deadline, the caller's signal, the end of the peer, the end of the broker. What comes later is counted.
+ */
+class Calls {
+  /** By place. A call's number tells it from others that had its place. */
+  #calls = [];
+  #free = [];
+  #count = 0;
+  #deadlines = new CallDeadlines();
+  /** Tells a peer that nobody waits for its answer any more. */
+  #cancel;
+  #describe;
+
+  /** What became of calls. */
+  counts = { replies: 0, failures: 0, timeouts: 0, aborted: 0, peersGone: 0, late: 0 };
+
+  constructor(brokerName, cancel) {
+    this.#cancel = cancel;
+    this.#describe = (call, what) =>
+      `Broker "${brokerName}": the call of ${JSON.stringify(call.endpoint)} ${what}`;
+  }
+
+  get count() {
+    return this.#count;
+  }
+
+  /** The place of a new call. */
+  add(call, due) {
+    const place = this.#free.pop() ?? this.#calls.length;
+    call.place = place;
+    call.calls = this;
+    this.#calls[place] = call;
+    this.#count += 1;
+    if (this.#count === 1) keepAlive();
+    this.#deadlines.add(call, due);
+    if (call.signal !== undefined) this.#followSignal(call);
+    return place;
+  }
+
+  resolve(place, sequence, value) {
+    const call = this.#take(place, sequence);
+    if (call === undefined) return;
+    this.counts.replies += 1;
+    call.resolve(value);
+  }
+
+  fail(place, sequence, described) {
+    const call = this.#take(place, sequence);
+    if (call === undefined) return;
+    this.counts.failures += 1;
+    call.reject(reviveError(described));
+  }
+
+  /** A peer has left: what it had not answered it never will. */
+  peerLeft(number, id) {
+    this.#end(
+      (call) => call.receiver === number,
+      (call) => {
+        this.counts.peersGone += 1;
+        const what = `was not answered, as peer "${id}" is gone; the handler may have run`;
+        return new SluiceError('PEER_GONE', this.#describe(call, what));
+      },
+    );
+  }
+
+  /** This peer leaves. */
+  close() {
+    this.#end(
+      () => true,
+      (call) => {
+        this.#cancel(call, CANCELLED.closed);
+        return new SluiceError('CLOSED', this.#describe(call, 'was not answered before this peer left'));
+      },
+    );
+  }
+
+  /** The deadline of a call has passed; it is in no list of deadlines any more. */
+  expired(call) {
+    this.#remove(call);
+    this.counts.timeouts += 1;
+    this.#cancel(call, CANCELLED.timedOut);
+    const what = `was not answered within ${call.timeout} ms; the handler may have run`;
+    call.reject(new SluiceError('TIMEOUT', this.#describe(call, what)));
+  }
+
+  #followSignal(call) {
+    call.onAbort = () => {
+      this.#deadlines.remove(call);
+      this.#remove(call);
+      this.counts.aborted += 1;
+      this.#cancel(call, CANCELLED.aborted);
+      call.reject(call.signal.reason);
+    };
+    call.signal.addEventListener('abort', call.onAbort, { once: true });
+  }
+
+  /** Ends the calls that are chosen, with an error for each. */
+  #end(isChosen, errorOf) {
+    for (const call of [...this.#calls]) {
+      if (call === undefined || !isChosen(call)) continue;
+      this.#take(call.place, call.sequence);
+      call.reject(errorOf(call));
+    }
+  }
+
+  #take(place, sequence) {
+    const call = this.#calls[place];
+    if (call === undefined || call.sequence !== sequence) {
+      this.counts.late += 1;
+      return undefined;
+    }
+    this.#deadlines.remove(call);
+    this.#remove(call);
+    return call;
+  }
+
+  #remove(call) {
+    this.#calls[call.place] = undefined;
+    this.#free.push(call.place);
+    this.#count -= 1;
+    if (this.#count === 0) letGo();
+    if (call.onAbort !== undefined) call.signal.removeEventListener('abort', call.onAbort);
+  }
+}
+
+/** One call that is awaited. */
+class Call {
+  // Those of the lists it is in.
+  place = 0;
+  calls = undefined;
+  tick = undefined;
+  previous = undefined;
+  next = undefined;
+  onAbort = undefined;
+
+  constructor(endpoint, receiver, sequence, timeout, signal, resolve, reject) {
+    this.endpoint = endpoint;
+    this.receiver = receiver;
+    this.sequence = sequence;
+    this.timeout = timeout;
+    this.signal = signal;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+
+  expire() {
+    this.calls.expired(this);
+  }
+}
+
+module.exports = { Call, Calls };

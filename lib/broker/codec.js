@@ -1,0 +1,119 @@
+'use strict';
+
+const { types } = require('node:util');
+const v8 = require('node:v8');
+const { checkValue } = require('../value');
+
+/** How a payload travels. The first two are in the JSON text of their batch, the others by themselves. */
+const CODEC = { json: 0, nothing: 1, text: 2, buffer: 3, bytes: 4, rich: 5 };
+
+/** From here on a string costs less by itself than as JSON. */
+const LONG_TEXT = 200;
+
+/** Deeper values are looked at by what knows cycles. */
+const MOST_NESTED = 32;
+
+const ACCEPTED =
+  'null, undefined, booleans, numbers, bigints, strings, Buffers, typed arrays, Date, Map, Set, arrays and plain objects of these, without cycles';
+
+/** The payload encoded last. It is used before another is. */
+const encoded = { codec: CODEC.json, data: 'null' };
+
+/**
+ * Encodes a copy of a value, as it is now: JSON where that is exact, which is what costs least, structured clone where
+ * it is not. `what` names the value in the error.
+ */
+function encode(value, what) {
+  switch (typeof value) {
+    case 'string':
+      return encodeText(value);
+    case 'undefined':
+      return leave(CODEC.nothing, 'null');
+    case 'object':
+      if (value instanceof Uint8Array) return encodeBytes(value);
+  }
+  if (isExactAsJson(value, 0)) return leave(CODEC.json, JSON.stringify(value));
+  checkValue(value, what, { accepts: isCloned, accepted: ACCEPTED });
+  return leave(CODEC.rich, v8.serialize(value));
+}
+
+/** JSON escapes lone surrogates, which UTF-8 does not have. */
+function encodeText(text) {
+  if (text.length < LONG_TEXT || !text.isWellFormed()) return leave(CODEC.json, JSON.stringify(text));
+  return leave(CODEC.text, text);
+}
+
+function encodeBytes(bytes) {
+  if (Buffer.isBuffer(bytes)) return leave(CODEC.buffer, bytes);
+  return Object.getPrototypeOf(bytes) === Uint8Array.prototype
+    ? leave(CODEC.bytes, bytes)
+    : leave(CODEC.rich, v8.serialize(bytes));
+}
+
+function leave(codec, data) {
+  encoded.codec = codec;
+  encoded.data = data;
+  return encoded;
+}
+
+/** The value of what came by itself. */
+function decode(codec, data) {
+  switch (codec) {
+    case CODEC.bytes:
+      return new Uint8Array(data.buffer, data.byteOffset, data.length);
+    case CODEC.rich:
+      return v8.deserialize(data);
+    default:
+      return data;
+  }
+}
+
+/** Whether JSON says neither less nor other than the value. False also where it is not worth finding out. */
+function isExactAsJson(value, depth) {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return true;
+    case 'number':
+      return Number.isFinite(value) && (value !== 0 || 1 / value > 0);
+    case 'object':
+      return value === null || (depth < MOST_NESTED && isExactObject(value, depth + 1));
+    default:
+      return false;
+  }
+}
+
+function isExactObject(object, depth) {
+  if (Array.isArray(object)) {
+    for (let index = 0; index < object.length; index++) {
+      if (!isExactAsJson(object[index], depth)) return false;
+    }
+    return true;
+  }
+  if (Object.getPrototypeOf(object) !== Object.prototype) return false;
+  for (const key in object) {
+    if (!isExactAsJson(object[key], depth)) return false;
+  }
+  return true;
+}
+
+/** What structured clone keeps beside plain data; what is in a map or set is looked at too. */
+function isCloned(value, path, check) {
+  if (types.isMap(value)) {
+    let index = 0;
+    for (const [key, item] of value) {
+      check(key, `${path}.keys[${index}]`);
+      check(item, `${path}.values[${index++}]`);
+    }
+    return true;
+  }
+  if (types.isSet(value)) {
+    let index = 0;
+    for (const item of value) check(item, `${path}.values[${index++}]`);
+    return true;
+  }
+  if (ArrayBuffer.isView(value)) return !types.isSharedArrayBuffer(value.buffer);
+  return types.isDate(value) || types.isArrayBuffer(value);
+}
+
+module.exports = { CODEC, decode, encode };

@@ -1,0 +1,411 @@
+'use strict';
+
+const { Deadline } = require('../deadline');
+const { SluiceError } = require('../errors');
+const { Listeners } = require('../listeners');
+const { keepAlive, letGo, native, numbers } = require('../native');
+const { decode: decodeMetadata } = require('../value');
+const { Call, Calls } = require('./calls');
+const { CODEC, decode, encode } = require('./codec');
+const { CANCELLED, CODEC_UNIT, HEADER, KIND, incoming } = require('./frame');
+const { poller } = require('./poller');
+const { Post } = require('./post');
+const { Service } = require('./service');
+
+const EVENTS = ['message', 'peerJoin', 'peerLeave', 'drain'];
+
+/** What native code answers where it promises no place. */
+const NO_ENDPOINT = 0;
+const FULL = -1;
+const GONE = -2;
+
+/** What has nothing to say. */
+const EMPTY = { codec: CODEC.nothing, data: 'null' };
+
+/**
+ * This thread's part in a broker: what it calls, what it serves, and whom it knows. It ends when it is closed, or with its thread.
+ */
+class Peer {
+  #brokerName;
+  #membership;
+  /** By number, this one among them: `{ number, id, threadId, metadata }`. */
+  #peers = new Map();
+  #numberOf = new Map();
+  /** Endpoints that are or were served by somebody, by name. */
+  #endpoints = new Map();
+  #served = new Set();
+  #listeners = new Listeners('Broker', EVENTS);
+  #post;
+  #calls;
+  #service;
+  #isRef = true;
+  #isHeld = false;
+  /** `undefined` before it closes; then what tells when it has left. */
+  #closing;
+  #hasLeft = false;
+  #counts = { calls: 0, sent: 0, received: 0, unheard: 0, refused: 0 };
+
+  constructor(brokerName, joining, threadId) {
+    this.#brokerName = brokerName;
+    this.#membership = native.joinBroker(brokerName, joining);
+    const { handle, number, id, others } = this.#membership;
+    for (const other of others) this.#meet(other.number, other.id, other.threadId, other.metadata);
+    this.#meet(number, id, threadId, joining.metadata);
+    this.#post = new Post(handle, number, () => this.#lookWhetherFinished());
+    this.#calls = new Calls(brokerName, (call, why) => this.#cancel(call, why));
+    this.#service = new Service(brokerName, this.#post);
+    poller.add(this);
+  }
+
+  get id() {
+    return this.#membership.id;
+  }
+
+  get inbox() {
+    return this.#membership.inbox;
+  }
+
+  get hasLeft() {
+    return this.#hasLeft;
+  }
+
+  get pendingCount() {
+    return this.#calls.count;
+  }
+
+  handle(endpoint, handler) {
+    this.#checkOpen();
+    if (this.#served.has(endpoint)) {
+      const message = `${this.#title}: this thread serves "${endpoint}" already; unhandle it first`;
+      throw new SluiceError('DUPLICATE_ID', message);
+    }
+    const number = native.serveEndpoint(this.#membership.handle, endpoint);
+    this.#endpoints.set(endpoint, number);
+    this.#served.add(endpoint);
+    this.#service.add(number, endpoint, handler);
+    this.#holdThread();
+  }
+
+  /** False where this thread does not serve it. Requests that are on their way are refused. */
+  unhandle(endpoint) {
+    if (!this.#served.delete(endpoint)) return false;
+    native.withdrawEndpoint(this.#membership.handle, endpoint);
+    this.#service.remove(this.#endpoints.get(endpoint));
+    this.#holdThread();
+    return true;
+  }
+
+  call(endpoint, payload, timeout, signal, to) {
+    this.#checkOpen();
+    signal?.throwIfAborted();
+    const encoded = encode(payload, 'payload');
+    const { handle } = this.#membership;
+    // To one peer, an endpoint that nobody serves is for that peer to refuse.
+    const number = this.#endpoints.get(endpoint) ?? this.#findEndpoint(endpoint);
+    const receiver =
+      to === undefined ? native.routeRequest(handle, number) : native.routeRequestTo(handle, this.#find(to));
+    if (receiver <= NO_ENDPOINT) throw this.#refusal(receiver, endpoint, to);
+    const [sequence, now] = numbers;
+    this.#counts.calls += 1;
+    return new Promise((resolve, reject) => {
+      const call = new Call(endpoint, receiver, sequence, timeout, signal, resolve, reject);
+      const due = now + timeout;
+      const place = this.#calls.add(call, due);
+      this.#post.sendPromised(receiver, KIND.request, encoded, true, sequence, place, number, due);
+    });
+  }
+
+  send(to, payload) {
+    this.#checkOpen();
+    const encoded = encode(payload, 'payload');
+    const receiver = this.#find(to);
+    const reserved = native.reserveMessage(this.#membership.handle, receiver);
+    if (reserved <= 0) throw this.#refusal(reserved, undefined, to);
+    this.#counts.sent += 1;
+    this.#post.sendPromised(receiver, KIND.message, encoded, false);
+  }
+
+  broadcast(payload) {
+    this.#checkOpen();
+    const receivers = this.#post.sendToAll(KIND.message, encode(payload, 'payload'));
+    this.#counts.sent += receivers;
+    return receivers;
+  }
+
+  on(event, listener, once) {
+    this.#listeners.add(event, listener, { once });
+    this.#holdThread();
+  }
+
+  off(event, listener) {
+    this.#listeners.remove(event, listener);
+    this.#holdThread();
+  }
+
+  setRef(isRef) {
+    this.#isRef = isRef;
+    this.#holdThread();
+  }
+
+  peers() {
+    this.#checkOpen();
+    const served = new Map();
+    for (const { name, peers } of native.brokerEndpoints(this.#membership.handle)) {
+      for (const number of peers) served.set(number, [...(served.get(number) ?? []), name]);
+    }
+    return native.brokerPeers(this.#membership.handle).map(({ number, id, threadId, metadata, load }) => {
+      const endpoints = (served.get(number) ?? []).sort();
+      return { id, threadId, metadata: metadata && decodeMetadata(metadata), endpoints, load };
+    });
+  }
+
+  endpoints() {
+    this.#checkOpen();
+    return native
+      .brokerEndpoints(this.#membership.handle)
+      .map(({ name }) => name)
+      .sort();
+  }
+
+  stats() {
+    this.#checkOpen();
+    const shared = native.brokerStats(this.#membership.handle);
+    const thread = { ...this.#counts, ...this.#calls.counts, ...this.#service.counts };
+    return { ...shared, pending: this.#calls.count, running: this.#service.running, thread };
+  }
+
+  /** Asks another peer to finish what it does and leave; false where there is none of this id. */
+  askToLeave(id) {
+    this.#checkOpen();
+    return native.askPeerToLeave(this.#membership.handle, id);
+  }
+
+  /** Takes nothing new, answers what it was asked, and leaves; after so many milliseconds it leaves anyway. */
+  close(timeout) {
+    if (this.#closing === undefined)
+      this.#closing = this.#hasLeft ? Promise.resolve() : this.#finish(timeout);
+    return this.#closing;
+  }
+
+  /** At once, answering nothing: the broker was destroyed. */
+  leave() {
+    if (this.#hasLeft) return;
+    this.#post.flush();
+    this.#hasLeft = true;
+    this.#calls.close();
+    this.#service.close();
+    this.#post.flush();
+    native.leaveBroker(this.#membership.handle);
+    poller.remove(this);
+    this.#holdThread();
+    this.#onLeft?.();
+  }
+
+  /** For the poller: handles some of what waits; false when nothing did. */
+  take(staysAwake) {
+    if (this.#hasLeft) return false;
+    const taken = native.takeMessages(this.#membership.handle, staysAwake ? 1 : 0);
+    if (taken === undefined) return false;
+    this.#handleAll(taken, numbers[0], numbers[1]);
+    if (this.#closing !== undefined) this.#lookWhetherFinished();
+    return true;
+  }
+
+  #onLeft;
+
+  #finish(timeout) {
+    native.beginToLeaveBroker(this.#membership.handle);
+    this.#post.flush();
+    if (this.#isFinished()) this.leave();
+    if (this.#hasLeft) return Promise.resolve();
+    keepAlive();
+    return new Promise((resolve) => {
+      const deadline = new Deadline(timeout, () => this.leave());
+      this.#onLeft = () => {
+        deadline.cancel();
+        letGo();
+        resolve();
+      };
+    });
+  }
+
+  #lookWhetherFinished() {
+    if (this.#closing !== undefined && !this.#hasLeft && this.#isFinished()) this.leave();
+  }
+
+  #isFinished() {
+    return this.#service.running === 0 && native.hasFinishedInBroker(this.#membership.handle);
+  }
+
+  /** `taken` is the JSON text of an array, or an array of that text and what stands beside it. */
+  #handleAll(taken, count, now) {
+    const [json, ...alone] = typeof taken === 'string' ? [taken] : taken;
+    const values = json === undefined ? [] : JSON.parse(json);
+    let nextValue = 0;
+    let nextAlone = 0;
+    for (let at = 0; at < count * HEADER && !this.#hasLeft; at += HEADER) {
+      const first = incoming[at];
+      const kind = first % CODEC_UNIT;
+      if (kind >= KIND.joined) {
+        nextAlone += this.#handleNews(kind, at, alone, nextAlone);
+        continue;
+      }
+      const codec = (first - kind) / CODEC_UNIT;
+      const value = codec <= CODEC.nothing ? values[nextValue++] : decode(codec, alone[nextAlone++]);
+      this.#handleMessage(kind, at, now, codec === CODEC.nothing ? undefined : value);
+    }
+  }
+
+  #handleMessage(kind, at, now, value) {
+    const from = this.#peers.get(incoming[at + 1]);
+    const sequence = incoming[at + 2];
+    const place = incoming[at + 3];
+    switch (kind) {
+      case KIND.request:
+        this.#service.serve(from, sequence, place, incoming[at + 4], incoming[at + 5], now, value);
+        break;
+      case KIND.reply:
+        this.#calls.resolve(place, sequence, value);
+        break;
+      case KIND.failure:
+        this.#calls.fail(place, sequence, value);
+        break;
+      case KIND.message:
+        this.#receive(from, value);
+        break;
+      default:
+        this.#service.cancel(sequence, incoming[at + 4]);
+    }
+  }
+
+  #receive({ id }, payload) {
+    this.#counts.received += 1;
+    if (this.#listeners.count('message') === 0) this.#counts.unheard += 1;
+    else this.#emit('message', payload, { from: id });
+  }
+
+  /** How many values stand beside the text for it. */
+  #handleNews(kind, at, alone, next) {
+    const number = incoming[at + 1];
+    switch (kind) {
+      case KIND.joined: {
+        const hasMetadata = incoming[at + 3] === 1;
+        this.#emit(
+          'peerJoin',
+          this.#meet(number, alone[next], incoming[at + 2], hasMetadata ? alone[next + 1] : undefined),
+        );
+        return hasMetadata ? 2 : 1;
+      }
+      case KIND.left:
+        this.#part(number);
+        return 0;
+      case KIND.room:
+        this.#emit('drain', { id: this.#peers.get(number)?.id });
+        return 0;
+      case KIND.askedToLeave:
+        this.close(DEFAULT_CLOSE_MS);
+        return 0;
+      default:
+        this.leave();
+        return 0;
+    }
+  }
+
+  #emit(event, ...args) {
+    this.#listeners.emit(event, ...args);
+    this.#holdThread();
+  }
+
+  #meet(number, id, threadId, metadata) {
+    const peer = { number, id, threadId, metadata: metadata ? decodeMetadata(metadata) : undefined };
+    this.#peers.set(number, peer);
+    this.#numberOf.set(id, number);
+    return { id, threadId, metadata: peer.metadata };
+  }
+
+  #part(number) {
+    const { id, threadId, metadata } = this.#peers.get(number);
+    this.#peers.delete(number);
+    if (this.#numberOf.get(id) === number) this.#numberOf.delete(id);
+    this.#post.forget(number);
+    this.#calls.peerLeft(number, id);
+    this.#service.peerLeft(number, id);
+    this.#emit('peerLeave', { id, threadId, metadata });
+  }
+
+  /** The number of a peer; one that nobody has where it is not known. */
+  #find(id) {
+    const number = this.#numberOf.get(id);
+    if (number !== undefined) return number;
+    // It may have joined a moment ago.
+    return native.brokerPeers(this.#membership.handle).find((peer) => peer.id === id)?.number ?? 0;
+  }
+
+  #findEndpoint(endpoint) {
+    const number = native.endpointNumber(this.#membership.handle, endpoint);
+    if (number === null) return NOBODYS;
+    this.#endpoints.set(endpoint, number);
+    return number;
+  }
+
+  #cancel({ receiver, sequence }, why) {
+    this.#post.send(receiver, KIND.cancel, EMPTY, sequence, 0, why);
+  }
+
+  #refusal(code, endpoint, to) {
+    const what = endpoint === undefined ? 'the message' : `the call of ${JSON.stringify(endpoint)}`;
+    const whom = to === undefined ? 'every peer that serves it' : `peer "${to}"`;
+    switch (code) {
+      case NO_ENDPOINT: {
+        const known =
+          this.endpoints()
+            .map((name) => JSON.stringify(name))
+            .join(', ') || 'none';
+        const message = `${this.#title}: nobody serves ${JSON.stringify(endpoint)}; served now: ${known}`;
+        return new SluiceError('NO_ENDPOINT', message);
+      }
+      case FULL: {
+        this.#counts.refused += 1;
+        const message = `${this.#title}: ${whom} has no room for ${what}: ${this.inbox} wait or are worked on; wait for "drain"`;
+        return new SluiceError('BACKPRESSURE', message);
+      }
+      case GONE:
+        return new SluiceError('PEER_GONE', `${this.#title}: there is no peer "${to}" for ${what}`);
+      default:
+        return this.#closedError();
+    }
+  }
+
+  /** The thread goes on while it serves, listens, or is asked something. */
+  #holdThread() {
+    const serves = this.#service.size > 0 || this.#listeners.count('message') > 0;
+    const holds = !this.#hasLeft && this.#isRef && serves;
+    if (holds === this.#isHeld) return;
+    this.#isHeld = holds;
+    if (holds) keepAlive();
+    else letGo();
+  }
+
+  #checkOpen() {
+    if (this.#hasLeft) throw this.#closedError();
+  }
+
+  #closedError() {
+    return new SluiceError(
+      'CLOSED',
+      `${this.#title}: this thread has left it; make a new Broker to join again`,
+    );
+  }
+
+  get #title() {
+    return `Broker "${this.#brokerName}"`;
+  }
+}
+
+/** The number that no endpoint has. */
+const NOBODYS = 2 ** 32 - 1;
+
+/** How long a peer that is asked to leave works on what it was asked. */
+const DEFAULT_CLOSE_MS = 10_000;
+
+module.exports = { DEFAULT_CLOSE_MS, Peer };

@@ -1,0 +1,131 @@
+'use strict';
+
+const { AsyncResource } = require('node:async_hooks');
+const { SluiceError } = require('../errors');
+const { encode } = require('./codec');
+const { KIND } = require('./frame');
+const { describeError } = require('./remote-error');
+const { Request, reasonOf } = require('./request');
+
+/** The answering side of a peer: its handlers, and the requests that they work on. */
+class Service {
+  #brokerName;
+  #post;
+  /** By the endpoint's number: `{ endpoint, run }`. */
+  #handlers = new Map();
+  /** Requests that wait for a promise, by number: `{ number, request }` with the number of the peer that asked. */
+  #running = new Map();
+
+  /** `served` were answered, `failed` of them by an error, `expired` came too late to be run. */
+  counts = { served: 0, failed: 0, expired: 0 };
+
+  constructor(brokerName, post) {
+    this.#brokerName = brokerName;
+    this.#post = post;
+  }
+
+  get size() {
+    return this.#handlers.size;
+  }
+
+  get running() {
+    return this.#running.size;
+  }
+
+  /** Handlers run in the asynchronous context in which they were added. */
+  add(number, endpoint, handler) {
+    this.#handlers.set(number, { endpoint, run: AsyncResource.bind(handler, 'sluice:Broker:handler') });
+  }
+
+  remove(number) {
+    this.#handlers.delete(number);
+  }
+
+  /** A request has come. Whatever becomes of it, it is answered once, or nobody waits for it any more. */
+  serve(from, sequence, place, endpoint, due, now, payload) {
+    if (due <= now) {
+      this.counts.expired += 1;
+      this.#post.answered();
+      return;
+    }
+    const handler = this.#handlers.get(endpoint);
+    const task = { receiver: from.number, sequence, place, endpoint: handler?.endpoint };
+    if (handler === undefined) {
+      this.#fail(task, this.#notServed());
+      return;
+    }
+    const request = new Request(from.id, sequence, due);
+    let result;
+    try {
+      result = handler.run(payload, request);
+    } catch (error) {
+      this.#fail(task, error);
+      return;
+    }
+    if (typeof result?.then !== 'function') this.#reply(task, result);
+    else this.#await(task, request, result);
+  }
+
+  /** Its caller does not wait any more. */
+  cancel(sequence, cancelled) {
+    this.#running.get(sequence)?.request.cancel(reasonOf(cancelled));
+  }
+
+  /** A peer has left: nobody waits for what it asked. */
+  peerLeft(number, id) {
+    for (const { number: asker, request } of this.#running.values()) {
+      if (asker === number)
+        request.cancel(new SluiceError('PEER_GONE', `Peer "${id}", which asked, is gone`));
+    }
+  }
+
+  /** This peer leaves: what still runs is answered to nobody. */
+  close() {
+    const reason = new SluiceError('CLOSED', `This peer has left broker "${this.#brokerName}"`);
+    for (const { request } of this.#running.values()) request.cancel(reason);
+    this.#running.clear();
+    this.#handlers.clear();
+  }
+
+  #await(task, request, result) {
+    this.#running.set(task.sequence, { number: task.receiver, request });
+    const promise = result instanceof Promise ? result : Promise.resolve(result);
+    promise.then(
+      (value) => {
+        if (this.#running.delete(task.sequence)) this.#reply(task, value);
+      },
+      (error) => {
+        if (this.#running.delete(task.sequence)) this.#fail(task, error);
+      },
+    );
+  }
+
+  #reply(task, value) {
+    let payload;
+    try {
+      payload = encode(value, 'the handler’s result');
+    } catch (error) {
+      this.#fail(task, error);
+      return;
+    }
+    this.counts.served += 1;
+    this.#answer(task, KIND.reply, payload);
+  }
+
+  #fail(task, error) {
+    this.counts.failed += 1;
+    this.#answer(task, KIND.failure, encode(describeError(error), 'an error'));
+  }
+
+  #answer({ receiver, sequence, place }, kind, payload) {
+    this.#post.send(receiver, kind, payload, sequence, place);
+    this.#post.answered();
+  }
+
+  #notServed() {
+    const message = `Broker "${this.#brokerName}": the peer that was asked does not serve this endpoint`;
+    return new SluiceError('NO_ENDPOINT', message);
+  }
+}
+
+module.exports = { Service };

@@ -1,0 +1,269 @@
+//! `Broker`. Messages cross in batches; `lib/broker/` knows what their numbers and bytes mean.
+
+mod drain;
+mod post;
+mod text;
+
+use std::sync::{Arc, LazyLock};
+
+use std::cell::Cell;
+use std::ptr;
+
+use napi::bindgen_prelude::{BufferSlice, Env, Result};
+use napi::sys;
+use napi_derive::napi;
+use sluice_core::{Broker, DEFAULT_INBOX, HEADER, Header, Instances, Joining, Owner, Peer};
+
+use crate::error;
+use crate::raw::{Call, Exports};
+use crate::thread;
+pub(crate) use drain::Backlog;
+
+static BROKERS: LazyLock<Instances<Broker>> = LazyLock::new(Instances::new);
+
+/// Messages whose numbers cross at once, either way. A receiver looks at the clock after so many.
+const MOST_CROSSING: usize = 64;
+
+/// A thread's part in a broker.
+pub(crate) struct Membership {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) peer: Arc<Peer>,
+    pub(crate) backlog: Backlog,
+}
+
+/// Arrays in which the numbers of messages cross, as one copy of our JavaScript registered them.
+pub(crate) struct MessageNumbers {
+    outgoing: Cell<*mut f64>,
+    incoming: Cell<*mut f64>,
+}
+
+impl Default for MessageNumbers {
+    fn default() -> Self {
+        Self { outgoing: Cell::new(ptr::null_mut()), incoming: Cell::new(ptr::null_mut()) }
+    }
+}
+
+impl MessageNumbers {
+    /// The headers that JavaScript left for this call.
+    fn outgoing(&self, count: usize) -> Box<[Header]> {
+        let shared = self.outgoing.get();
+        if shared.is_null() || count > MOST_CROSSING {
+            return Box::default();
+        }
+        // SAFETY: `broker_numbers` checked the array's length, and a reference keeps it in place; no JavaScript runs now.
+        unsafe { std::slice::from_raw_parts(shared.cast::<Header>(), count) }.into()
+    }
+
+    /// Leaves headers for JavaScript, from a place on.
+    fn leave(&self, at: usize, headers: &[Header]) {
+        let shared = self.incoming.get();
+        if shared.is_null() || at + headers.len() > MOST_CROSSING {
+            return;
+        }
+        // SAFETY: as in `outgoing`.
+        unsafe {
+            ptr::copy_nonoverlapping(headers.as_ptr(), shared.cast::<Header>().add(at), headers.len());
+        }
+    }
+}
+
+/// Ends every part of a thread that ended.
+pub(crate) fn release_owner(owner: Owner) {
+    for broker in BROKERS.all() {
+        broker.release_owner(owner);
+    }
+}
+
+#[napi(object)]
+pub struct NativeJoining<'env> {
+    pub id: Option<String>,
+    pub metadata: Option<BufferSlice<'env>>,
+    /// `None` attaches to whatever bound there is.
+    pub inbox: Option<f64>,
+}
+
+#[napi(object)]
+pub struct NativePeer<'env> {
+    pub number: u32,
+    pub id: String,
+    pub thread_id: u32,
+    pub metadata: Option<BufferSlice<'env>>,
+    pub load: u32,
+}
+
+#[napi(object)]
+pub struct NativeMembership<'env> {
+    pub handle: u32,
+    pub number: u32,
+    pub id: String,
+    /// The bound of every inbox.
+    pub inbox: u32,
+    /// Who was there before.
+    pub others: Vec<NativePeer<'env>>,
+}
+
+#[napi(object)]
+pub struct NativeEndpoint {
+    pub name: String,
+    /// Numbers of the peers that serve it.
+    pub peers: Vec<u32>,
+}
+
+/// What goes on over all threads.
+#[napi(object)]
+pub struct NativeBrokerStats {
+    pub peers: f64,
+    pub endpoints: f64,
+    pub waiting: f64,
+    pub in_flight: f64,
+}
+
+/// Takes part in a broker, which it creates where there is none.
+#[napi]
+pub fn join_broker<'env>(
+    env: &'env Env,
+    name: String,
+    joining: NativeJoining<'_>,
+) -> Result<NativeMembership<'env>> {
+    let port = thread::port_of(env)?;
+    let broker = error::check(env, open(&name, joining.inbox.map(|inbox| inbox as u32)))?;
+    let bell = port.bell();
+    let (peer, others) = error::check(
+        env,
+        broker.join(Joining {
+            id: joining.id,
+            owner: port.thread().owner,
+            thread_id: thread::thread_id_of(port.thread().owner).unwrap_or_default(),
+            metadata: joining.metadata.map(|metadata| metadata.as_ref().into()).unwrap_or_default(),
+            ring: Box::new(move || bell.ring()),
+        }),
+    )?;
+    let others = others.iter().map(|other| describe(env, other)).collect::<Result<_>>()?;
+    let (number, id) = (peer.info().number, peer.info().id.to_string());
+    let inbox = broker.inbox();
+    let handle = port.thread().join(Membership { broker, peer, backlog: Backlog::default() });
+    Ok(NativeMembership { handle, number, id, inbox, others })
+}
+
+/// Options that are left out are those there are.
+fn open(name: &str, inbox: Option<u32>) -> sluice_core::Result<Arc<Broker>> {
+    match (inbox, BROKERS.open(name, None)) {
+        (None, Ok(broker)) => Ok(broker),
+        _ => BROKERS.open(name, Some(inbox.unwrap_or(DEFAULT_INBOX))),
+    }
+}
+
+/// Takes part no longer; the handle is free.
+#[napi]
+pub fn leave_broker(handle: u32) -> Result<()> {
+    if let Some(membership) = thread::current()?.leave(handle) {
+        membership.broker.leave(&membership.peer);
+    }
+    Ok(())
+}
+
+/// Takes no more requests.
+#[napi]
+pub fn begin_to_leave_broker(handle: u32) -> Result<()> {
+    on(handle, |Membership { broker, peer, .. }| broker.begin_to_leave(peer))
+}
+
+/// Whether nothing is asked of a peer that leaves.
+#[napi]
+pub fn has_finished_in_broker(handle: u32) -> Result<bool> {
+    on(handle, |membership| membership.peer.has_finished())
+}
+
+#[napi]
+pub fn ask_peer_to_leave(handle: u32, id: String) -> Result<bool> {
+    on(handle, |membership| membership.broker.ask_to_leave(&id))
+}
+
+/// Serves an endpoint; its number.
+#[napi]
+pub fn serve_endpoint(env: Env, handle: u32, endpoint: String) -> Result<u32> {
+    let served = on(handle, |Membership { broker, peer, .. }| broker.serve(peer, &endpoint))?;
+    error::check(&env, served)
+}
+
+#[napi]
+pub fn withdraw_endpoint(handle: u32, endpoint: String) -> Result<()> {
+    on(handle, |Membership { broker, peer, .. }| broker.withdraw(peer, &endpoint))
+}
+
+/// The number of an endpoint that is or was served.
+#[napi]
+pub fn endpoint_number(handle: u32, endpoint: String) -> Result<Option<u32>> {
+    on(handle, |membership| membership.broker.endpoint(&endpoint))
+}
+
+#[napi]
+pub fn broker_peers(env: &Env, handle: u32) -> Result<Vec<NativePeer<'_>>> {
+    let peers = on(handle, |membership| membership.broker.peers())?;
+    peers.iter().map(|peer| describe(env, peer)).collect()
+}
+
+#[napi]
+pub fn broker_endpoints(handle: u32) -> Result<Vec<NativeEndpoint>> {
+    let endpoints = on(handle, |membership| membership.broker.endpoints())?;
+    Ok(endpoints
+        .into_iter()
+        .map(|(name, peers)| NativeEndpoint { name: name.to_string(), peers })
+        .collect())
+}
+
+#[napi]
+pub fn broker_stats(handle: u32) -> Result<NativeBrokerStats> {
+    let stats = on(handle, |membership| membership.broker.stats())?;
+    Ok(NativeBrokerStats {
+        peers: stats.peers as f64,
+        endpoints: stats.endpoints as f64,
+        waiting: stats.waiting as f64,
+        in_flight: stats.in_flight as f64,
+    })
+}
+
+#[napi]
+pub fn destroy_broker(name: String) -> bool {
+    BROKERS.destroy(&name)
+}
+
+fn describe<'env>(env: &'env Env, peer: &Peer) -> Result<NativePeer<'env>> {
+    let info = peer.info();
+    let metadata = (!info.metadata.is_empty())
+        .then(|| BufferSlice::copy_from(env, &info.metadata))
+        .transpose()?;
+    Ok(NativePeer {
+        number: info.number,
+        id: info.id.to_string(),
+        thread_id: info.thread_id,
+        metadata,
+        load: peer.load(),
+    })
+}
+
+/// Runs `body` on a part of this thread.
+fn on<R>(handle: u32, body: impl FnOnce(&Membership) -> R) -> Result<R> {
+    thread::current()?.with_membership(handle, body)
+}
+
+/// Runs `body` on the part of argument 0.
+fn with<const N: usize, R>(call: &Call<'_, N>, body: impl FnOnce(&Membership) -> R) -> Result<R> {
+    call.port.thread().with_membership(call.u32(0)?, body)
+}
+
+/// `brokerNumbers(outgoing: Float64Array, incoming: Float64Array)`: where numbers of messages cross.
+unsafe extern "C" fn broker_numbers(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<2>::answer(env, info, |call| {
+        let shared = &call.port.message_numbers;
+        shared.outgoing.set(call.pinned_floats(0, MOST_CROSSING * HEADER)?);
+        shared.incoming.set(call.pinned_floats(1, MOST_CROSSING * HEADER)?);
+        call.undefined()
+    })
+}
+
+pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("brokerNumbers", broker_numbers)?;
+    post::export(exports)?;
+    drain::export(exports)
+}

@@ -1,0 +1,46 @@
+//! Text between JavaScript and an inbox, exactly and in one pass where it is ASCII.
+
+use napi::bindgen_prelude::{Error, Result, Status};
+use napi::{check_status, sys};
+
+/// UTF-8, and whether it is ASCII throughout.
+pub(super) type Text = (Vec<u8>, bool);
+
+/// Reads a string of `length` code units. ASCII has a byte for each; what does not fit then is read again.
+pub(super) fn read(env: sys::napi_env, value: sys::napi_value, length: usize) -> Result<Text> {
+    let text = read_up_to(env, value, length + 1)?;
+    if text.len() == length && text.is_ascii() {
+        return Ok((text, true));
+    }
+    // Three bytes are the most that UTF-8 takes for a code unit.
+    Ok((read_up_to(env, value, 3 * length + 1)?, false))
+}
+
+/// As much as fits, in whole characters; Node ends it with a zero.
+fn read_up_to(env: sys::napi_env, value: sys::napi_value, room: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::<u8>::with_capacity(room);
+    let mut written = 0;
+    // SAFETY: an argument of the running callback; Node writes at most `room` bytes.
+    check_status!(unsafe {
+        sys::napi_get_value_string_utf8(env, value, bytes.as_mut_ptr().cast(), room, &mut written)
+    })?;
+    if written >= room {
+        return Err(Error::new(Status::GenericFailure, "sluice: a text is longer than was said"));
+    }
+    // SAFETY: Node wrote so many.
+    unsafe { bytes.set_len(written) };
+    Ok(bytes)
+}
+
+pub(super) fn create(env: sys::napi_env, text: &[u8], is_ascii: bool) -> Result<sys::napi_value> {
+    let (mut value, length) = (std::ptr::null_mut(), text.len() as isize);
+    // SAFETY: the environment runs this callback; ASCII is Latin-1 too, anything else was read as UTF-8.
+    check_status!(unsafe {
+        if is_ascii {
+            sys::napi_create_string_latin1(env, text.as_ptr().cast(), length, &mut value)
+        } else {
+            sys::napi_create_string_utf8(env, text.as_ptr().cast(), length, &mut value)
+        }
+    })?;
+    Ok(value)
+}
