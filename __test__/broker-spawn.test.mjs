@@ -207,7 +207,7 @@ test('a group gives up after `limit` restarts in `window`; who is up goes on', a
   const die = async (event) => {
     const told = next(group, event);
     const worker = group.workers[0];
-    await until(() => broker.peers().find(({ id }) => id === worker.peerId).endpoints.length, 2);
+    await until(() => broker.peers().find(({ id }) => id === worker.peerId)?.endpoints.length, 2);
     end(broker, worker, 'exit with a code');
     return told;
   };

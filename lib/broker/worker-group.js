@@ -16,7 +16,7 @@ const LOOK_MS = 5;
  * too often.
  */
 class WorkerGroup {
-  #broker;
+  #peer;
   #listeners = new Listeners('WorkerGroup', ['start', 'exit', 'restart', 'failed']);
   /** What the places know of the group. */
   #keeper;
@@ -26,8 +26,8 @@ class WorkerGroup {
   #closing;
   #onJoin = ({ id, threadId, missed }) => (missed > 0 ? this.#lookAtPeers() : this.#join(threadId, id));
 
-  constructor(broker, { plan, policy }) {
-    this.#broker = broker;
+  constructor(peer, { plan, policy }) {
+    this.#peer = peer;
     this.#keeper = {
       plan,
       policy,
@@ -37,22 +37,26 @@ class WorkerGroup {
       onRestart: (worker, delayMs, error) => this.#tellRestart(worker, delayMs, error),
       onAbandon: (place, error) => this.#abandon(place, error),
     };
-    broker.on('peerJoin', this.#onJoin);
+    peer.on('peerJoin', this.#onJoin, false);
+    peer.groups.add(this);
   }
 
   /**
-   * Resolves when all workers are up; rejects, and none is left, when one of them will never be. `broker` is the public
-   * object, `askToLeave` has a peer of it leave, by its id.
+   * Resolves when all workers are up; rejects, and none is left, when one of them will never be. `peer` is the part of
+   * this thread in the broker.
    */
-  static async spawn(broker, askToLeave, file, options = {}) {
+  static async spawn(peer, file, options = {}) {
     const { count, restart, startTimeout, workerOptions } = checkSpawn(file, options);
-    const title = `Broker "${broker.name}": worker ${workerOptions.eval ? 'of code given' : JSON.stringify(String(file))}`;
+    const title = `Broker "${peer.brokerName}": worker ${workerOptions.eval ? 'of code given' : JSON.stringify(String(file))}`;
+    // Once this thread has left the broker, so have all others: it was destroyed.
+    const askToLeave = (id) => peer.hasLeft || peer.askToLeave(id);
     const plan = { title, file, workerOptions, startTimeout, askToLeave };
     const policy = restart === false ? undefined : new RestartPolicy(restart);
-    const group = new WorkerGroup(broker, { plan, policy });
+    const group = new WorkerGroup(peer, { plan, policy });
     try {
       await group.#add(count);
     } catch (error) {
+      group.#checkOpen();
       await group.close({ timeout: 0 });
       throw error;
     }
@@ -67,9 +71,10 @@ class WorkerGroup {
   restart(options) {
     const timeout = leaveTimeout('restart', options);
     return this.#inTurn(async () => {
+      this.#checkOpen();
       for (const place of [...this.#places]) {
-        this.#checkOpen();
         await place.settle();
+        this.#checkOpen();
         if (place.isUp) await place.replace((...both) => this.#servesAsMuch(...both), timeout);
       }
     });
@@ -136,7 +141,8 @@ class WorkerGroup {
 
   async #end(timeout) {
     await Promise.all([...this.#places].map((place) => this.#remove(place, timeout)));
-    this.#broker.off('peerJoin', this.#onJoin);
+    this.#peer.off('peerJoin', this.#onJoin);
+    this.#peer.groups.delete(this);
   }
 
   /** One failure does not keep the next from being tried. What fails as the group is closed says so. */
@@ -168,7 +174,7 @@ class WorkerGroup {
 
   /** Others joined of whom we were not told. */
   #lookAtPeers() {
-    for (const { id, threadId } of this.#broker.peers()) this.#join(threadId, id);
+    for (const { id, threadId } of this.#peer.peers()) this.#join(threadId, id);
   }
 
   async #servesAsMuch(successor, old) {
@@ -184,7 +190,7 @@ class WorkerGroup {
   }
 
   #endpointsOf({ peerId }) {
-    return this.#broker.peers().find(({ id }) => id === peerId)?.endpoints ?? [];
+    return this.#peer.peers().find(({ id }) => id === peerId)?.endpoints ?? [];
   }
 
   #notAsMuch(what) {
