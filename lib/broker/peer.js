@@ -7,7 +7,7 @@ const { keepAlive, letGo, native, numbers } = require('../native');
 const { decode: decodeMetadata } = require('../value');
 const { Call, Calls } = require('./calls');
 const { CODEC, decode, encode } = require('./codec');
-const { CANCELLED, CODEC_UNIT, HEADER, KIND, incoming } = require('./frame');
+const { CODEC_UNIT, HEADER, KIND, incoming } = require('./frame');
 const { poller } = require('./poller');
 const { Post } = require('./post');
 const { Service } = require('./service');
@@ -43,6 +43,8 @@ class Peer {
   /** `undefined` before it closes; then what tells when it has left. */
   #closing;
   #hasLeft = false;
+  /** Told when it has, where somebody waits for that. */
+  #onLeft;
   #counts = { calls: 0, sent: 0, received: 0, unheard: 0, refused: 0 };
 
   constructor(brokerName, joining, threadId) {
@@ -190,7 +192,6 @@ class Peer {
   /** At once, answering nothing: the broker was destroyed. */
   leave() {
     if (this.#hasLeft) return;
-    this.#post.flush();
     this.#hasLeft = true;
     this.#calls.close();
     this.#service.close();
@@ -211,8 +212,6 @@ class Peer {
     return true;
   }
 
-  #onLeft;
-
   #finish(timeout) {
     native.beginToLeaveBroker(this.#membership.handle);
     this.#post.flush();
@@ -220,12 +219,13 @@ class Peer {
     if (this.#hasLeft) return Promise.resolve();
     keepAlive();
     return new Promise((resolve) => {
-      const deadline = new Deadline(timeout, () => this.leave());
+      let deadline;
       this.#onLeft = () => {
-        deadline.cancel();
+        deadline?.cancel();
         letGo();
         resolve();
       };
+      deadline = new Deadline(timeout, () => this.leave());
     });
   }
 
