@@ -7,9 +7,14 @@ export class Child {
   #process;
   #exited = false;
 
-  constructor(url, execArgv = []) {
+  /** `starter`: a program and its arguments that start Node, and on a system where it becomes what it starts. */
+  constructor(url, execArgv = [], starter = []) {
+    const [execPath, ...args] = [...starter, process.execPath];
     // What peers warn of belongs to no result; faults come back as answers.
-    this.#process = fork(fileURLToPath(url), { execArgv: [...execArgv, '--no-warnings'] });
+    this.#process = fork(fileURLToPath(url), {
+      execPath,
+      execArgv: [...args, ...execArgv, '--no-warnings'],
+    });
     this.#process.once('exit', () => {
       this.#exited = true;
     });

@@ -3,7 +3,7 @@
  *
  *   npm run bench                            everything, about ten minutes
  *   npm run bench -- --quick                 everything, about two minutes, noisier
- *   npm run bench -- --only js,http          these parts: js, http, memory, engine
+ *   npm run bench -- --only js,http          these parts: js, http, memory, engine, broker
  *   npm run bench -- --write                 also puts the results into docs/benchmarks.md and docs/benchmarks/
  */
 import { parseArgs } from 'node:util';

@@ -7,6 +7,7 @@ const FILES = {
   http: './http/index.mjs',
   memory: './memory/index.mjs',
   engine: './engine.mjs',
+  broker: './broker/index.mjs',
 };
 
 export const PARTS = Object.keys(FILES);

@@ -105,6 +105,11 @@ class Broker {
     return this.#peer.endpoints();
   }
 
+  /** Mistakes reject as well. */
+  async spawn(file, options) {
+    return this.#peer.spawn(file, options);
+  }
+
   get pendingCount() {
     return this.#peer.pendingCount;
   }

@@ -132,6 +132,7 @@ module.exports = {
   QUOTA,
   boolean,
   checkName,
+  checkObject,
   checkOptions,
   checkTextKey,
   duration,

@@ -11,6 +11,7 @@ const { CODEC_UNIT, HEADER, KIND, incoming } = require('./frame');
 const { poller } = require('./poller');
 const { Post } = require('./post');
 const { Service } = require('./service');
+const { WorkerGroup } = require('./worker-group');
 
 const EVENTS = ['message', 'peerJoin', 'peerLeave', 'drain'];
 
@@ -40,8 +41,12 @@ class Peer {
   #service;
   #isRef = true;
   #isHeld = false;
+  /** Those of its workers; they add and remove themselves. */
+  groups = new Set();
   /** `undefined` before it closes; then what tells when it has left. */
   #closing;
+  /** Whether it leaves as soon as it has answered everything. */
+  #isFinishing = false;
   #hasLeft = false;
   /** Told when it has, where somebody waits for that. */
   #onLeft;
@@ -57,6 +62,10 @@ class Peer {
     this.#calls = new Calls(brokerName, (call, why) => this.#cancel(call, why));
     this.#service = new Service(brokerName, this.#post);
     poller.add(this);
+  }
+
+  get brokerName() {
+    return this.#brokerName;
   }
 
   get id() {
@@ -182,10 +191,20 @@ class Peer {
     return native.askPeerToLeave(this.#membership.handle, id);
   }
 
-  /** Takes nothing new, answers what it was asked, and leaves; after so many milliseconds it leaves anyway. */
+  spawn(file, options) {
+    if (this.#closing !== undefined) throw this.#closedError();
+    this.#checkOpen();
+    return WorkerGroup.spawn(this, file, options);
+  }
+
+  /**
+   * Its workers leave first. Then it takes nothing new, answers what it was asked, and leaves; after so many milliseconds
+   * it leaves anyway.
+   */
   close(timeout) {
-    if (this.#closing === undefined)
-      this.#closing = this.#hasLeft ? Promise.resolve() : this.#finish(timeout);
+    if (this.#closing === undefined) {
+      this.#closing = this.groups.size === 0 ? this.#finish(timeout) : this.#closeGroups(timeout);
+    }
     return this.#closing;
   }
 
@@ -199,6 +218,7 @@ class Peer {
     native.leaveBroker(this.#membership.handle);
     poller.remove(this);
     this.#holdThread();
+    for (const group of this.groups) group.close();
     this.#onLeft?.();
   }
 
@@ -208,14 +228,21 @@ class Peer {
     const taken = native.takeMessages(this.#membership.handle, staysAwake ? 1 : 0);
     if (taken === undefined) return false;
     this.#handleAll(taken, numbers[0], numbers[1]);
-    if (this.#closing !== undefined) this.#lookWhetherFinished();
+    if (this.#isFinishing) this.#lookWhetherFinished();
     return true;
   }
 
+  async #closeGroups(timeout) {
+    await Promise.all([...this.groups].map((group) => group.close({ timeout })));
+    await this.#finish(timeout);
+  }
+
   #finish(timeout) {
+    if (this.#hasLeft) return Promise.resolve();
     native.beginToLeaveBroker(this.#membership.handle);
     this.#post.flush();
-    if (this.#isFinished()) this.leave();
+    this.#isFinishing = true;
+    this.#lookWhetherFinished();
     if (this.#hasLeft) return Promise.resolve();
     keepAlive();
     return new Promise((resolve) => {
@@ -230,7 +257,7 @@ class Peer {
   }
 
   #lookWhetherFinished() {
-    if (this.#closing !== undefined && !this.#hasLeft && this.#isFinished()) this.leave();
+    if (this.#isFinishing && !this.#hasLeft && this.#isFinished()) this.leave();
   }
 
   #isFinished() {

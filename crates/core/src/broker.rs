@@ -122,8 +122,9 @@ impl Broker {
             metadata: joining.metadata,
         };
         let peer = Arc::new(Peer::new(info, joining.owner, joining.ring));
-        tell(&directory, &News::Joined(Arc::clone(peer.info())));
+        // Whoever is told looks, and finds it.
         self.directory.store(Arc::new(directory.with_peer(Arc::clone(&peer))));
+        tell(&directory, &News::Joined(Arc::clone(peer.info())));
         Ok((peer, directory.peers().to_vec()))
     }
 
@@ -139,9 +140,10 @@ impl Broker {
         peer.inbox.close();
         let rest = directory.without_peer(peer.info().number);
         self.give_back(&rest, peer);
+        let rest = Arc::new(rest);
+        self.directory.store(Arc::clone(&rest));
         // What it sent before stands before this in every inbox.
         tell(&rest, &News::Left(peer.info().number));
-        self.directory.store(Arc::new(rest));
         drop(changing);
     }
 

@@ -1,0 +1,39 @@
+'use strict';
+
+// A worker of a group. What it serves, and how it fails before it joins, its starter says.
+
+const { threadId, workerData } = require('node:worker_threads');
+const { Broker } = require('../..');
+
+const { name, serves = ['echo'], fails, stays = false, gate } = workerData;
+
+const ENDS = {
+  exit: () => process.exit(0),
+  'exit with a code': () => process.exit(3),
+  throw: () => {
+    throw new Error('the worker ends with this');
+  },
+  'end quietly': () => broker.close(),
+  'out of memory': () => {
+    for (const kept = []; ; ) kept.push(new Array(10_000).fill(threadId));
+  },
+};
+
+const ENDPOINTS = {
+  echo: (payload) => payload,
+  who: () => threadId,
+  /** Answers when the gate is open; says there that it has begun. */
+  wait: async () => {
+    Atomics.add(gate, 1, 1);
+    while (Atomics.load(gate, 0) === 0) await new Promise(setImmediate);
+    return threadId;
+  },
+  end: (way) => {
+    setImmediate(ENDS[way]);
+  },
+};
+
+if (fails !== undefined) ENDS[fails]();
+const broker = new Broker(name);
+for (const endpoint of serves) broker.handle(endpoint, ENDPOINTS[endpoint]);
+if (stays) setInterval(() => {}, 1000);

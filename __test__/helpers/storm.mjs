@@ -1,0 +1,40 @@
+// A storm in a process of its own, and what must be true of it.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+const PROCESS = fileURLToPath(new URL('storm-process.mjs', import.meta.url));
+
+/** Runs so many calls; past `timeoutMs` it hangs, and fails. Gives its totals. */
+export async function storm({ calls, seed, timeoutMs, env }) {
+  const child = spawn(process.execPath, [PROCESS, JSON.stringify([calls, seed])], {
+    env: { ...process.env, ...env },
+    timeout: timeoutMs,
+    killSignal: 'SIGKILL',
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (text) => (stdout += text));
+  child.stderr.on('data', (text) => (stderr += text));
+  const [code, signal] = await once(child, 'close');
+  const context = `seed ${seed}\n${stdout}\n${stderr}`;
+  assert.deepEqual({ code, signal }, { code: 0, signal: null }, context);
+  const totals = JSON.parse(stdout);
+  check(totals, calls, context);
+  return totals;
+}
+
+function check(totals, calls, context) {
+  const { unsettled, settledTwice, ranTwice, lostWithTheirThread, left, main, peers } = totals;
+  assert.deepEqual(totals.unexpected, [], context);
+  assert.deepEqual(
+    { unsettled, settledTwice, ranTwice },
+    { unsettled: 0, settledTwice: 0, ranTwice: 0 },
+    context,
+  );
+  assert.equal(totals.answered + totals.failed + lostWithTheirThread, calls, context);
+  const nothing = { pendingCount: 0, pending: 0, inFlight: 0, waiting: 0 };
+  for (const thread of left) assert.deepEqual(thread, { done: true, left: nothing }, context);
+  assert.deepEqual(main, { ...nothing, peers: 1 }, context);
+  assert.equal(peers.left, peers.joined, context);
+}

@@ -1,0 +1,46 @@
+// Questions and answers of two threads: every contender under every load once per round, in another order each time.
+import { Child } from '../child.mjs';
+import { shuffled } from '../statistics.mjs';
+import { CONTENDERS } from './contenders.mjs';
+import { onCores } from './placement.mjs';
+
+/** For each load of each contender samples of calls per second and CPU µs; one at a time, of p50 and p99 in µs. */
+export async function measureCalls(placement, cores, { rounds, ms }) {
+  const children = await openChildren(cores);
+  const results = children.flatMap(({ name, child }) =>
+    CONTENDERS[name].loads.map((load) => ({ placement, name, child, ...load, samples: [] })),
+  );
+  try {
+    for (let round = 0; round < rounds; round++) {
+      for (const at of shuffled(results.length)) results[at].samples.push(await sample(results[at], ms));
+    }
+  } finally {
+    for (const { child } of children) child.close();
+  }
+  return results.map(({ child, samples, ...result }) => ({ ...result, ...columns(samples) }));
+}
+
+/** All stay open, and their threads asleep: a new process in every round would be measured cold. */
+async function openChildren({ caller, callee }) {
+  const url = new URL('echo-child.mjs', import.meta.url);
+  const children = [];
+  for (const name of Object.keys(CONTENDERS)) {
+    const child = new Child(url, [], onCores(...new Set([caller, callee])));
+    await child.ask({ open: { name, caller, callee } });
+    children.push({ name, child });
+  }
+  return children;
+}
+
+function sample({ name, child, payload, inFlight }, ms) {
+  return child.ask({ payload, inFlight, ms }, 60_000).catch((error) => {
+    throw new Error(`${name}, ${payload}, ${inFlight} in flight: ${error.message}`);
+  });
+}
+
+/** `{ a: [1, 2], b: [3, 4] }` of `[{ a: 1, b: 3 }, { a: 2, b: 4 }]`. */
+function columns(samples) {
+  return Object.fromEntries(
+    Object.keys(samples[0]).map((column) => [column, samples.map((one) => one[column])]),
+  );
+}

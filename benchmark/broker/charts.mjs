@@ -1,0 +1,41 @@
+// What the plots of asking and telling show.
+import { median } from '../statistics.mjs';
+import { CONTENDERS, OURS } from './contenders.mjs';
+import { RECEIVERS } from './fan-outs.mjs';
+import { OBJECTS } from './loads.mjs';
+import { find, measuredPlacements } from './results.mjs';
+
+export function charts(calls, fanOut) {
+  return [...measuredPlacements(calls).map((placement) => callChart(calls, placement)), fanOutChart(fanOut)];
+}
+
+function callChart(results, placement) {
+  return {
+    file: `broker-${placement.replace(' ', '-')}`,
+    kind: 'bars',
+    title: `Questions and answers of two threads on ${placement}`,
+    unit: 'thousand calls per second; logarithmic',
+    log: true,
+    groups: OBJECTS.map(({ inFlight }) => `${inFlight} in flight`),
+    series: Object.keys(CONTENDERS).map((name) => ({
+      name,
+      ours: name === OURS,
+      values: OBJECTS.map((load) => median(find(results, placement, name, load).perSecond) / 1000),
+    })),
+  };
+}
+
+function fanOutChart(results) {
+  return {
+    file: 'broker-fan-out',
+    kind: 'bars',
+    title: `One message to ${RECEIVERS} threads`,
+    unit: 'thousand received per second, together',
+    groups: ['50-byte object'],
+    series: results.map(({ name, perSecond }) => ({
+      name,
+      ours: name === OURS,
+      values: [median(perSecond) / 1000],
+    })),
+  };
+}

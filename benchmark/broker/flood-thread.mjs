@@ -1,0 +1,27 @@
+// Tells more than can be attended to, always with a few thousand messages ahead.
+import { createRequire } from 'node:module';
+import { setImmediate as turn } from 'node:timers/promises';
+import { parentPort, workerData } from 'node:worker_threads';
+
+/** Fewer than an inbox holds. */
+const AHEAD = 8000;
+const BURST = 64;
+
+const { way, received } = workerData;
+
+const WAYS = {
+  MessagePort: () => (message) => parentPort.postMessage(message),
+  sluice: async () => {
+    const { Broker } = createRequire(import.meta.url)('../..');
+    const broker = new Broker('benchmark');
+    while (!broker.peers().some(({ id }) => id === 'flooded')) await turn();
+    return (message) => broker.send('flooded', message);
+  },
+};
+
+const send = await WAYS[way]();
+for (let sent = 0; ; sent += BURST) {
+  while (sent - Atomics.load(received, 0) > AHEAD) await turn();
+  for (let number = 0; number < BURST; number++) send({ id: sent + number, kind: 'flood' });
+  await turn();
+}

@@ -1,0 +1,25 @@
+// How late a timer fires in a thread that is flooded with messages.
+import { askOnce } from '../child.mjs';
+import { OURS } from './contenders.mjs';
+
+export const FLOODED = [OURS, 'MessagePort'];
+
+/** For each way and round the lateness of the latest timer in ms, and messages per second. */
+export async function measureFlood({ rounds, ms }) {
+  const url = new URL('flood-child.mjs', import.meta.url);
+  const results = FLOODED.map((name) => ({ name, latest: [], perSecond: [] }));
+  for (let round = 0; round < rounds; round++) {
+    for (const { name, latest, perSecond } of results) {
+      const told = await askOnce(url, { way: name, ms }, { timeoutMs: 60_000 });
+      latest.push(told.latest);
+      perSecond.push(told.perSecond);
+    }
+  }
+  return results;
+}
+
+export function floodTarget(results) {
+  const { latest } = results.find(({ name }) => name === OURS);
+  const what = 'latest of the timers of 5 ms in a thread that is flooded, worst round';
+  return { what, atMost: 50, unit: 'ms', value: Math.max(...latest) };
+}

@@ -1,0 +1,13 @@
+// Answers, and collects its heap when it is asked to.
+import { createRequire } from 'node:module';
+import { getHeapStatistics } from 'node:v8';
+
+const { Broker } = createRequire(import.meta.url)('../..');
+
+const broker = new Broker('benchmark');
+broker.handle('echo', (payload) => payload);
+broker.handle('collect', () => {
+  globalThis.gc();
+  globalThis.gc();
+  return getHeapStatistics().used_heap_size;
+});

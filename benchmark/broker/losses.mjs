@@ -1,0 +1,37 @@
+// Where we lose in asking and telling, by rules that are the same for every run.
+import { NOTICEABLE, ratio } from '../statistics.mjs';
+import { OURS } from './contenders.mjs';
+import { find } from './results.mjs';
+
+export function losses(calls, fanOut, flood) {
+  return [...lostCalls(calls), ...lostFanOut(fanOut), ...lostTimers(flood)];
+}
+
+/** Others that answer more calls under the same load in the same place. */
+function lostCalls(results) {
+  return results
+    .filter(({ name }) => name !== OURS)
+    .map((theirs) => ({ ...theirs, ours: find(results, theirs.placement, OURS, theirs) }))
+    .map((theirs) => ({ ...theirs, times: ratio(theirs.perSecond, theirs.ours.perSecond) }))
+    .filter(({ times }) => times > NOTICEABLE)
+    .map(
+      ({ name, payload, inFlight, placement, times }) =>
+        `\`${name}\` answers ${times.toFixed(2)} × our calls (${payload}, ${inFlight} in flight, ${placement}).`,
+    );
+}
+
+function lostFanOut(results) {
+  const ours = results.find(({ name }) => name === OURS);
+  return results
+    .map(({ name, perSecond }) => ({ name, times: ratio(perSecond, ours.perSecond) }))
+    .filter(({ times }) => times > NOTICEABLE)
+    .map(({ name, times }) => `\`${name}\` tells eight threads ${times.toFixed(2)} × as many messages.`);
+}
+
+function lostTimers(results) {
+  const ours = results.find(({ name }) => name === OURS);
+  return results
+    .map(({ name, perSecond }) => ({ name, times: ratio(perSecond, ours.perSecond) }))
+    .filter(({ times }) => times > NOTICEABLE)
+    .map(({ name, times }) => `In a flood, \`${name}\` takes ${times.toFixed(2)} × as many messages.`);
+}

@@ -1,0 +1,9 @@
+// The thread of a pool of one.
+import { workerData } from 'piscina';
+import { pinThread } from './placement.mjs';
+
+pinThread(workerData.core);
+
+export default function echo(payload) {
+  return payload;
+}

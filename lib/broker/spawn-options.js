@@ -1,0 +1,52 @@
+'use strict';
+
+const { invalidOption } = require('../errors');
+const { checkObject, checkOptions, duration, integer, parseDuration } = require('../options');
+
+const MOST_WORKERS = 1024;
+const DEFAULT_START_TIMEOUT = '30s';
+const DEFAULT_TIMEOUT = '10s';
+const DEFAULT_RESTART = { limit: 10, window: 60_000, backoff: 100 };
+const DEFAULT_MAX_BACKOFF_MS = 10_000;
+
+const RESTART_SCHEMA = { limit: integer(1), window: duration, backoff: duration, maxBackoff: duration };
+
+const count = integer(1, MOST_WORKERS);
+
+const restart = (value, option) => {
+  if (value === false) return false;
+  const checked = { ...DEFAULT_RESTART, ...checkOptions(option, value, RESTART_SCHEMA) };
+  const { backoff, maxBackoff = Math.max(backoff, DEFAULT_MAX_BACKOFF_MS) } = checked;
+  if (maxBackoff >= backoff) return { ...checked, maxBackoff };
+  throw invalidOption(
+    `${option} maxBackoff`,
+    value.maxBackoff,
+    `a duration of at least ${backoff} ms, the backoff`,
+  );
+};
+
+const SCHEMA = { count, restart, startTimeout: duration };
+
+/** Ours, and under `workerOptions` what Node's `Worker` is given as it is. */
+function checkSpawn(file, options) {
+  if (!(file instanceof URL) && (typeof file !== 'string' || file === '')) {
+    throw invalidOption('spawn file', file, 'a path or a URL, as `new Worker` takes it');
+  }
+  checkObject('spawn', options);
+  const { count, restart, startTimeout, ...workerOptions } = options;
+  const checked = checkOptions('spawn', { count, restart, startTimeout }, SCHEMA);
+  return {
+    count: checked.count ?? 1,
+    restart: checked.restart ?? { ...DEFAULT_RESTART, maxBackoff: DEFAULT_MAX_BACKOFF_MS },
+    startTimeout: checked.startTimeout ?? parseDuration(DEFAULT_START_TIMEOUT),
+    workerOptions,
+  };
+}
+
+/** Milliseconds that workers have for leaving. */
+function leaveTimeout(what, options = {}) {
+  const timeout = (value, option) => parseDuration(value, option, { least: 0 });
+  return checkOptions(what, options, { timeout }).timeout ?? parseDuration(DEFAULT_TIMEOUT);
+}
+
+module.exports = { checkSpawn, count, leaveTimeout };

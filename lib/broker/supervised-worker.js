@@ -1,0 +1,126 @@
+'use strict';
+
+const { Worker } = require('node:worker_threads');
+const { Deadline } = require('../deadline');
+const { SluiceError } = require('../errors');
+const { native } = require('../native');
+
+/**
+ * One thread of a group, from its start to its exit. `up` resolves when its peer has joined and rejects when it never
+ * will; `exited` resolves with `{ code, error }`, and then nothing of the thread is held any more.
+ */
+class SupervisedWorker {
+  startedAt = Math.floor(native.clockNow());
+  upAt;
+  threadId = null;
+  peerId = null;
+  isLeaving = false;
+  hasEnded = false;
+  up;
+  exited;
+  #plan;
+  #worker;
+  #startDeadline;
+  #isLate = false;
+  #error;
+  #resolveUp;
+  #rejectUp;
+  #resolveExited;
+
+  constructor(plan, isRef) {
+    this.#plan = plan;
+    this.up = new Promise((resolve, reject) => {
+      this.#resolveUp = resolve;
+      this.#rejectUp = reject;
+    });
+    // Its end is told to the group as well, so not everybody waits for this.
+    this.up.catch(() => {});
+    this.exited = new Promise((resolve) => {
+      this.#resolveExited = resolve;
+    });
+    this.#start(isRef);
+  }
+
+  get isUp() {
+    return this.upAt !== undefined && !this.hasEnded;
+  }
+
+  /** A peer of this thread has joined. */
+  join(peerId) {
+    this.peerId = peerId;
+    if (this.upAt !== undefined || this.hasEnded) return;
+    this.upAt = native.clockNow();
+    this.#startDeadline.cancel();
+    this.#resolveUp();
+  }
+
+  /**
+   * Its peer finishes what it runs and leaves. Then the thread ends by itself, unless something of its own keeps it
+   * alive; past `timeout` it is terminated. One that has not joined is terminated at once.
+   */
+  async leave(timeout) {
+    this.isLeaving = true;
+    if (!this.isUp) return this.terminate();
+    this.#plan.askToLeave(this.peerId);
+    const deadline = new Deadline(timeout, () => this.#worker?.terminate(), { ref: false });
+    await this.exited;
+    deadline.cancel();
+  }
+
+  async terminate() {
+    this.isLeaving = true;
+    this.#worker?.terminate();
+    await this.exited;
+  }
+
+  setRef(isRef) {
+    if (isRef) this.#worker?.ref();
+    else this.#worker?.unref();
+  }
+
+  #start(isRef) {
+    const { file, workerOptions, startTimeout } = this.#plan;
+    try {
+      this.#worker = new Worker(file, workerOptions);
+    } catch (error) {
+      this.#end(null, error);
+      return;
+    }
+    this.threadId = this.#worker.threadId;
+    this.#worker.on('error', (error) => {
+      this.#error = error;
+    });
+    this.#worker.once('exit', (code) => this.#end(code, this.#error));
+    this.setRef(isRef);
+    // The thread itself keeps this one alive, if anything does.
+    this.#startDeadline = new Deadline(startTimeout, () => this.#giveUpStart(), { ref: false });
+  }
+
+  #giveUpStart() {
+    this.#isLate = true;
+    this.#worker.terminate();
+  }
+
+  #end(code, error) {
+    this.hasEnded = true;
+    this.#startDeadline?.cancel();
+    this.#worker = undefined;
+    if (this.upAt === undefined) this.#rejectUp(this.#spawnFailed(code, error));
+    this.#resolveExited({ code, error });
+  }
+
+  #spawnFailed(code, cause) {
+    const message = `${this.#plan.title} ${this.#whatHappened(code, cause)}`;
+    return new SluiceError('SPAWN_FAILED', message, cause === undefined ? undefined : { cause });
+  }
+
+  #whatHappened(code, cause) {
+    if (this.#isLate) return `did not join within ${this.#plan.startTimeout} ms and was terminated`;
+    if (this.isLeaving) return 'was told to end before it had joined';
+    if (code === null) return `could not be started: ${cause.message}`;
+    if (cause !== undefined) return `failed before it joined: ${cause.message ?? String(cause)}`;
+    return `ended with code ${code} before it joined; accepted: a file that makes a Broker of this name`;
+  }
+}
+
+module.exports = { SupervisedWorker };

@@ -1,0 +1,29 @@
+/*
+ * The storm of `__test__/broker-storm.test.mjs`, longer: threads that call each other while threads end at random.
+ *
+ *   npm run storm                      a million calls, and 100 000 with slow bells
+ *   npm run storm -- 5000000 <seed>    so many, with the seed of a storm that failed
+ */
+import { storm } from '../__test__/helpers/storm.mjs';
+
+const [calls = 1_000_000, seed = Math.floor(Math.random() * 2 ** 32)] = process.argv.slice(2).map(Number);
+const timeoutMs = 60_000 + calls;
+
+const STORMS = {
+  'a storm': { calls, env: {} },
+  'a storm with slow bells': { calls: Math.ceil(calls / 10), env: { SLUICE_TEST_SLOW_BELL: '1' } },
+};
+
+for (const [title, { calls, env }] of Object.entries(STORMS)) {
+  console.log(`${title}: ${calls} calls, seed ${seed}`);
+  const { answered, failed, lostWithTheirThread, told, threads, seconds } = await storm({
+    calls,
+    seed,
+    timeoutMs,
+    env,
+  });
+  console.log(
+    `  ${answered} answered, ${failed} failed as they may, ${lostWithTheirThread} ended with their thread, ` +
+      `${told} messages, ${threads} threads, ${seconds} s; none lost, nothing left`,
+  );
+}
