@@ -48,7 +48,7 @@ export interface BrokerRequest {
   readonly deadline: number;
 }
 
-export type BrokerHandler<Request = any, Reply = any> = (
+export type BrokerHandler<Request = unknown, Reply = unknown> = (
   payload: Request,
   request: BrokerRequest,
 ) => Reply | PromiseLike<Reply>;
@@ -138,7 +138,7 @@ export class Broker<Metadata = RegistryValue> {
    *
    * @throws {SluiceError} `DUPLICATE_ID` where this thread serves it already.
    */
-  handle<Request = any, Reply = any>(endpoint: string, handler: BrokerHandler<Request, Reply>): this;
+  handle<Request = unknown, Reply = unknown>(endpoint: string, handler: BrokerHandler<Request, Reply>): this;
 
   /** Serves it no longer; false where this thread did not. Requests on their way are refused with `NO_ENDPOINT`. */
   unhandle(endpoint: string): boolean;
@@ -149,7 +149,7 @@ export class Broker<Metadata = RegistryValue> {
    * `PEER_GONE`, `NO_ENDPOINT`, `BACKPRESSURE`, `CLOSED`. After `TIMEOUT`, `PEER_GONE` and an abort the handler may have
    * run. Mistakes reject as well.
    */
-  call<Reply = any>(endpoint: string, payload?: Payload, options?: CallOptions): Promise<Reply>;
+  call<Reply = unknown>(endpoint: string, payload?: Payload, options?: CallOptions): Promise<Reply>;
 
   /**
    * Sends a peer a message, its `'message'` event. Nobody answers it.
@@ -162,14 +162,20 @@ export class Broker<Metadata = RegistryValue> {
   /** Sends every other peer a message; how many had room for it. */
   broadcast(payload: Payload): number;
 
-  on(event: 'message', listener: (payload: any, message: { from: string }) => void): this;
+  on<Message = unknown>(
+    event: 'message',
+    listener: (payload: Message, message: { from: string }) => void,
+  ): this;
   on(event: 'peerJoin' | 'peerLeave', listener: (peer: PeerEvent<Metadata>) => void): this;
   /** A peer that was full has room for half of its inbox again. */
   on(event: 'drain', listener: (peer: { id: string | undefined }) => void): this;
-  once(event: 'message', listener: (payload: any, message: { from: string }) => void): this;
+  once<Message = unknown>(
+    event: 'message',
+    listener: (payload: Message, message: { from: string }) => void,
+  ): this;
   once(event: 'peerJoin' | 'peerLeave', listener: (peer: PeerEvent<Metadata>) => void): this;
   once(event: 'drain', listener: (peer: { id: string | undefined }) => void): this;
-  off(event: 'message' | 'peerJoin' | 'peerLeave' | 'drain', listener: (...args: any[]) => void): this;
+  off(event: 'message' | 'peerJoin' | 'peerLeave' | 'drain', listener: (...args: never[]) => void): this;
 
   /** Everybody, this thread among them, in the order in which they came. */
   peers(): BrokerPeer<Metadata>[];
