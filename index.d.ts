@@ -1168,5 +1168,24 @@ export function createGuard<Request = IncomingMessage>(
   options?: Omit<GuardOptions<Request, GuardHandler>, 'name'>,
 ): Guard;
 
+export {
+  Broker,
+  BrokerCounts,
+  BrokerHandler,
+  BrokerOptions,
+  BrokerPeer,
+  BrokerRequest,
+  BrokerStats,
+  CallOptions,
+  PeerEvent,
+} from './lib/broker/broker';
+export {
+  LeaveOptions,
+  RestartOptions,
+  SpawnOptions,
+  WorkerGroup,
+  WorkerState,
+} from './lib/broker/worker-group';
+
 // biome-ignore lint/complexity/noUselessEmptyExport: without it, what is not marked above is exported as well
 export {};

@@ -64,11 +64,8 @@ class Broker {
   /** Mistakes reject, as everything else that keeps a call from its answer. */
   call(endpoint, payload, options) {
     try {
-      if (options === undefined) {
-        if (typeof endpoint !== 'string' || endpoint === '') checkName('Broker endpoint', endpoint);
-        return this.#peer.call(endpoint, payload, DEFAULT_CALL_MS, undefined, undefined);
-      }
       checkName('Broker endpoint', endpoint);
+      if (options === undefined) return this.#peer.call(endpoint, payload, DEFAULT_CALL_MS);
       const { timeout = DEFAULT_CALL_MS, signal, to } = checkOptions('Broker call', options, CALL_SCHEMA);
       return this.#peer.call(endpoint, payload, timeout, signal, to);
     } catch (error) {
@@ -77,7 +74,7 @@ class Broker {
   }
 
   send(peerId, payload) {
-    if (typeof peerId !== 'string' || peerId === '') checkName('Broker peer', peerId);
+    checkName('Broker peer', peerId);
     this.#peer.send(peerId, payload);
   }
 

@@ -6,6 +6,7 @@ import {
   type Algorithm,
   type Ban,
   type BreakerOpenError,
+  Broker,
   CircuitBreaker,
   type CircuitBreakerOptions,
   type CircuitChange,
@@ -415,3 +416,29 @@ rules.push({ event: 'probe', count: 5, window: '1m', action: 'alert', muted: '1h
 monitor.record('probe', '192.0.2.1', { path: '/' });
 // @ts-expect-error no such event
 monitor.on('ban', () => {});
+
+// Broker: types of payloads are what the user says they are.
+const broker = new Broker<{ zone: string }>('app', { id: 'main', metadata: { zone: 'a' }, inbox: 100 });
+broker.handle('add', ({ a, b }: { a: number; b: number }, { from, signal, deadline, id }) => {
+  const told: [string, AbortSignal, number, number] = [from, signal, deadline, id];
+  return told.length + a + b;
+});
+const sum: Promise<number> = broker.call<number>('add', { a: 1, b: 2 }, { timeout: '1s', to: 'other' });
+const unknownSum: Promise<unknown> = broker.call('add');
+broker.on('message', (payload: { n: number }, { from }) => [payload.n.toFixed(), from.length]);
+broker.on('peerJoin', ({ id, metadata }) => [id.length, metadata?.zone.length]);
+const spawned = broker.spawn('./worker.js', { count: 2, resourceLimits: { maxOldGenerationSizeMb: 64 } });
+spawned.then((group) => group.restart({ timeout: '5s' }));
+// @ts-expect-error an endpoint is text
+broker.call(5);
+// @ts-expect-error no such event
+broker.on('mesage', () => {});
+// @ts-expect-error no such option
+new Broker('app', { bound: 5 });
+export const ofBroker = [
+  sum,
+  unknownSum,
+  broker.broadcast(1),
+  broker.peers()[0]?.load,
+  broker.stats().thread.late,
+];

@@ -112,8 +112,7 @@ function isCloned(value, path, check) {
     for (const item of value) check(item, `${path}.values[${index++}]`);
     return true;
   }
-  if (ArrayBuffer.isView(value)) return !types.isSharedArrayBuffer(value.buffer);
-  return types.isDate(value) || types.isArrayBuffer(value);
+  return ArrayBuffer.isView(value) || types.isDate(value) || types.isArrayBuffer(value);
 }
 
 module.exports = { CODEC, decode, encode };

@@ -6,19 +6,17 @@ const { Listeners } = require('../listeners');
 const { keepAlive, letGo, native, numbers } = require('../native');
 const { decode: decodeMetadata } = require('../value');
 const { Call, Calls } = require('./calls');
-const { CODEC, decode, encode } = require('./codec');
-const { CODEC_UNIT, HEADER, KIND, incoming } = require('./frame');
+const { CODEC, encode } = require('./codec');
+const { KIND, incoming } = require('./frame');
+const { Neighbours } = require('./neighbours');
 const { poller } = require('./poller');
 const { Post } = require('./post');
+const { FULL, closedError, isPromised, refusal } = require('./refusal');
 const { Service } = require('./service');
+const { unpack } = require('./unpack');
 const { WorkerGroup } = require('./worker-group');
 
 const EVENTS = ['message', 'peerJoin', 'peerLeave', 'drain'];
-
-/** What native code answers where it promises no place. */
-const NO_ENDPOINT = 0;
-const FULL = -1;
-const GONE = -2;
 
 /** What has nothing to say. */
 const EMPTY = { codec: CODEC.nothing, data: 'null' };
@@ -29,11 +27,7 @@ const EMPTY = { codec: CODEC.nothing, data: 'null' };
 class Peer {
   #brokerName;
   #membership;
-  /** By number, this one among them: `{ number, id, threadId, metadata }`. */
-  #peers = new Map();
-  #numberOf = new Map();
-  /** Endpoints that are or were served by somebody, by name. */
-  #endpoints = new Map();
+  #neighbours;
   #served = new Set();
   #listeners = new Listeners('Broker', EVENTS);
   #post;
@@ -48,14 +42,17 @@ class Peer {
   /** Whether it leaves as soon as it has answered everything. */
   #isFinishing = false;
   #hasLeft = false;
+  /** Told when it has, where somebody waits for that. */
+  #onLeft;
   #counts = { calls: 0, sent: 0, received: 0, unheard: 0, refused: 0 };
 
   constructor(brokerName, joining, threadId) {
     this.#brokerName = brokerName;
     this.#membership = native.joinBroker(brokerName, joining);
     const { handle, number, id, others } = this.#membership;
-    for (const other of others) this.#meet(other.number, other.id, other.threadId, other.metadata);
-    this.#meet(number, id, threadId, joining.metadata);
+    this.#neighbours = new Neighbours(handle);
+    for (const other of others) this.#neighbours.add(other.number, other.id, other.threadId, other.metadata);
+    this.#neighbours.add(number, id, threadId, joining.metadata);
     this.#post = new Post(handle, number, () => this.#lookWhetherFinished());
     this.#calls = new Calls(brokerName, (call, why) => this.#cancel(call, why));
     this.#service = new Service(brokerName, this.#post);
@@ -89,7 +86,7 @@ class Peer {
       throw new SluiceError('DUPLICATE_ID', message);
     }
     const number = native.serveEndpoint(this.#membership.handle, endpoint);
-    this.#endpoints.set(endpoint, number);
+    this.#neighbours.addEndpoint(endpoint, number);
     this.#served.add(endpoint);
     this.#service.add(number, endpoint, handler);
     this.#holdThread();
@@ -99,7 +96,7 @@ class Peer {
   unhandle(endpoint) {
     if (!this.#served.delete(endpoint)) return false;
     native.withdrawEndpoint(this.#membership.handle, endpoint);
-    this.#service.remove(this.#endpoints.get(endpoint));
+    this.#service.remove(this.#neighbours.endpoint(endpoint));
     this.#holdThread();
     return true;
   }
@@ -110,10 +107,12 @@ class Peer {
     const encoded = encode(payload, 'payload');
     const { handle } = this.#membership;
     // To one peer, an endpoint that nobody serves is for that peer to refuse.
-    const number = this.#endpoints.get(endpoint) ?? this.#findEndpoint(endpoint);
+    const number = this.#neighbours.endpoint(endpoint);
     const receiver =
-      to === undefined ? native.routeRequest(handle, number) : native.routeRequestTo(handle, this.#find(to));
-    if (receiver <= NO_ENDPOINT) throw this.#refusal(receiver, endpoint, to);
+      to === undefined
+        ? native.routeRequest(handle, number)
+        : native.routeRequestTo(handle, this.#neighbours.numberOf(to));
+    if (!isPromised(receiver)) throw this.#refusal(receiver, endpoint, to);
     const [sequence, now] = numbers;
     this.#counts.calls += 1;
     return new Promise((resolve, reject) => {
@@ -127,9 +126,9 @@ class Peer {
   send(to, payload) {
     this.#checkOpen();
     const encoded = encode(payload, 'payload');
-    const receiver = this.#find(to);
+    const receiver = this.#neighbours.numberOf(to);
     const reserved = native.reserveMessage(this.#membership.handle, receiver);
-    if (reserved <= 0) throw this.#refusal(reserved, undefined, to);
+    if (!isPromised(reserved)) throw this.#refusal(reserved, undefined, to);
     this.#counts.sent += 1;
     this.#post.sendPromised(receiver, KIND.message, encoded, false);
   }
@@ -209,8 +208,6 @@ class Peer {
   /** At once, answering nothing: the broker was destroyed. */
   leave() {
     if (this.#hasLeft) return;
-    this.#isFinishing = false;
-    this.#post.flush();
     this.#hasLeft = true;
     this.#calls.close();
     this.#service.close();
@@ -232,8 +229,6 @@ class Peer {
     return true;
   }
 
-  #onLeft;
-
   async #closeGroups(timeout) {
     await Promise.all([...this.groups].map((group) => group.close({ timeout })));
     await this.#finish(timeout);
@@ -248,12 +243,13 @@ class Peer {
     if (this.#hasLeft) return Promise.resolve();
     keepAlive();
     return new Promise((resolve) => {
-      const deadline = new Deadline(timeout, () => this.leave());
+      let deadline;
       this.#onLeft = () => {
-        deadline.cancel();
+        deadline?.cancel();
         letGo();
         resolve();
       };
+      deadline = new Deadline(timeout, () => this.leave());
     });
   }
 
@@ -265,27 +261,23 @@ class Peer {
     return this.#service.running === 0 && native.hasFinishedInBroker(this.#membership.handle);
   }
 
-  /** `taken` is the JSON text of an array, or an array of that text and what stands beside it. */
   #handleAll(taken, count, now) {
-    const [json, ...alone] = typeof taken === 'string' ? [taken] : taken;
-    const values = json === undefined ? [] : JSON.parse(json);
-    let nextValue = 0;
-    let nextAlone = 0;
-    for (let at = 0; at < count * HEADER && !this.#hasLeft; at += HEADER) {
-      const first = incoming[at];
-      const kind = first % CODEC_UNIT;
-      if (kind >= KIND.joined) {
-        nextAlone += this.#handleNews(kind, at, alone, nextAlone);
-        continue;
-      }
-      const codec = (first - kind) / CODEC_UNIT;
-      const value = codec <= CODEC.nothing ? values[nextValue++] : decode(codec, alone[nextAlone++]);
-      this.#handleMessage(kind, at, now, codec === CODEC.nothing ? undefined : value);
-    }
+    unpack(
+      taken,
+      count,
+      (kind, at, value) => {
+        this.#handleMessage(kind, at, now, value);
+        return !this.#hasLeft;
+      },
+      (kind, at, values) => {
+        this.#handleNews(kind, incoming[at + 1], incoming[at + 2], values);
+        return !this.#hasLeft;
+      },
+    );
   }
 
   #handleMessage(kind, at, now, value) {
-    const from = this.#peers.get(incoming[at + 1]);
+    const from = this.#neighbours.get(incoming[at + 1]);
     const sequence = incoming[at + 2];
     const place = incoming[at + 3];
     switch (kind) {
@@ -312,30 +304,22 @@ class Peer {
     else this.#emit('message', payload, { from: id });
   }
 
-  /** How many values stand beside the text for it. */
-  #handleNews(kind, at, alone, next) {
-    const number = incoming[at + 1];
+  #handleNews(kind, number, threadId, [id, metadata]) {
     switch (kind) {
-      case KIND.joined: {
-        const hasMetadata = incoming[at + 3] === 1;
-        this.#emit(
-          'peerJoin',
-          this.#meet(number, alone[next], incoming[at + 2], hasMetadata ? alone[next + 1] : undefined),
-        );
-        return hasMetadata ? 2 : 1;
-      }
+      case KIND.joined:
+        this.#emit('peerJoin', this.#neighbours.add(number, id, threadId, metadata));
+        break;
       case KIND.left:
         this.#part(number);
-        return 0;
+        break;
       case KIND.room:
-        this.#emit('drain', { id: this.#peers.get(number)?.id });
-        return 0;
+        this.#emit('drain', { id: this.#neighbours.get(number)?.id });
+        break;
       case KIND.askedToLeave:
         this.close(DEFAULT_CLOSE_MS);
-        return 0;
+        break;
       default:
         this.leave();
-        return 0;
     }
   }
 
@@ -344,64 +328,23 @@ class Peer {
     this.#holdThread();
   }
 
-  #meet(number, id, threadId, metadata) {
-    const peer = { number, id, threadId, metadata: metadata ? decodeMetadata(metadata) : undefined };
-    this.#peers.set(number, peer);
-    this.#numberOf.set(id, number);
-    return { id, threadId, metadata: peer.metadata };
-  }
-
   #part(number) {
-    const { id, threadId, metadata } = this.#peers.get(number);
-    this.#peers.delete(number);
-    if (this.#numberOf.get(id) === number) this.#numberOf.delete(id);
+    const { id, event } = this.#neighbours.get(number);
+    this.#neighbours.remove(number);
     this.#post.forget(number);
     this.#calls.peerLeft(number, id);
     this.#service.peerLeft(number, id);
-    this.#emit('peerLeave', { id, threadId, metadata });
-  }
-
-  /** The number of a peer; one that nobody has where it is not known. */
-  #find(id) {
-    const number = this.#numberOf.get(id);
-    if (number !== undefined) return number;
-    // It may have joined a moment ago.
-    return native.brokerPeers(this.#membership.handle).find((peer) => peer.id === id)?.number ?? 0;
-  }
-
-  #findEndpoint(endpoint) {
-    const number = native.endpointNumber(this.#membership.handle, endpoint);
-    if (number === null) return NOBODYS;
-    this.#endpoints.set(endpoint, number);
-    return number;
+    this.#emit('peerLeave', event);
   }
 
   #cancel({ receiver, sequence }, why) {
     this.#post.send(receiver, KIND.cancel, EMPTY, sequence, 0, why);
   }
 
-  #refusal(code, endpoint, to) {
-    const what = endpoint === undefined ? 'the message' : `the call of ${JSON.stringify(endpoint)}`;
-    const whom = to === undefined ? 'every peer that serves it' : `peer "${to}"`;
-    switch (code) {
-      case NO_ENDPOINT: {
-        const known =
-          this.endpoints()
-            .map((name) => JSON.stringify(name))
-            .join(', ') || 'none';
-        const message = `${this.#title}: nobody serves ${JSON.stringify(endpoint)}; served now: ${known}`;
-        return new SluiceError('NO_ENDPOINT', message);
-      }
-      case FULL: {
-        this.#counts.refused += 1;
-        const message = `${this.#title}: ${whom} has no room for ${what}: ${this.inbox} wait or are worked on; wait for "drain"`;
-        return new SluiceError('BACKPRESSURE', message);
-      }
-      case GONE:
-        return new SluiceError('PEER_GONE', `${this.#title}: there is no peer "${to}" for ${what}`);
-      default:
-        return this.#closedError();
-    }
+  #refusal(answer, endpoint, to) {
+    if (answer === FULL) this.#counts.refused += 1;
+    const { inbox } = this;
+    return refusal(answer, { title: this.#title, endpoint, to, inbox, served: () => this.endpoints() });
   }
 
   /** The thread goes on while it serves, listens, or is asked something. */
@@ -419,19 +362,13 @@ class Peer {
   }
 
   #closedError() {
-    return new SluiceError(
-      'CLOSED',
-      `${this.#title}: this thread has left it; make a new Broker to join again`,
-    );
+    return closedError(this.#title);
   }
 
   get #title() {
     return `Broker "${this.#brokerName}"`;
   }
 }
-
-/** The number that no endpoint has. */
-const NOBODYS = 2 ** 32 - 1;
 
 /** How long a peer that is asked to leave works on what it was asked. */
 const DEFAULT_CLOSE_MS = 10_000;

@@ -54,16 +54,14 @@ unsafe extern "C" fn take_messages(env: sys::napi_env, info: sys::napi_callback_
     Call::<2>::answer(env, info, |call| {
         let stays_awake = call.u32(1)? == 1;
         let taken = with(call, |member| {
-            if member.backlog.fill(member, stays_awake) { Some(hand_over(call, member)) } else { None }
+            let found = member.backlog.fill(member, stays_awake) || (stays_awake && {
+                // Whoever is to send may need this processor; then it has sent when we have it back.
+                std::thread::yield_now();
+                member.backlog.fill(member, true)
+            });
+            found.then(|| hand_over(call, member))
         })?;
-        if let Some(taken) = taken {
-            return taken;
-        }
-        if stays_awake {
-            // Whoever is to send may need this processor.
-            std::thread::yield_now();
-        }
-        call.undefined()
+        taken.unwrap_or_else(|| call.undefined())
     })
 }
 
