@@ -3,6 +3,7 @@ const TABLE = 'rate_limiter/table.rs';
 const CLAIMS = 'rate_limiter/table/claims.rs';
 const VACANCY = 'rate_limiter/table/vacancy.rs';
 const BLOCK_ENDS = 'rate_limiter/table/block_ends.rs';
+const OCCUPANCY = 'broker/occupancy.rs';
 
 export const MUTATIONS = [
   {
@@ -145,5 +146,19 @@ export const MUTATIONS = [
     text: 'self.live_evictions.fetch_add(1, Ordering::Relaxed);\n        }\n        self.cell',
     replacement: 'return true;\n        }\n        self.cell',
     model: 'a_reset_next_to_a_newcomer_of_the_slot_loses_no_place',
+  },
+  {
+    bug: 'a place is taken by load and store',
+    file: OCCUPANCY,
+    text: 'match self.0.compare_exchange_weak(word.0, next.0, Ordering::AcqRel, Ordering::Relaxed) {',
+    replacement: 'self.0.store(next.0, Ordering::Release);\n            match Ok::<u64, u64>(word.0) {',
+    model: 'never_takes_more_than_the_bound',
+  },
+  {
+    bug: 'who leaves is promised more',
+    file: OCCUPANCY,
+    text: 'if self.is_leaving() {\n            return Err(Refused::Leaving);',
+    replacement: 'if false {\n            return Err(Refused::Leaving);',
+    model: 'who_leaves_idle_has_promised_nothing',
   },
 ];

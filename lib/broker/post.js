@@ -22,6 +22,8 @@ class Outbox {
   text = '';
   messages = 0;
   requests = 0;
+  /** How many go together: few while the receiver waits for them, many while it has others to look at. */
+  most = MOST_TOGETHER;
   /** Whether it stands among those to be flushed. */
   isDirty = false;
   headers = new Float64Array(MOST_TOGETHER * HEADER);
@@ -155,7 +157,7 @@ class Post {
     if (!outbox.isDirty && outbox !== this.#toAll) this.#touch(outbox);
     outbox.add(kind + codec * CODEC_UNIT, this.#sender, sequence, place, endpoint, deadline, data);
     this.#added += 1;
-    if (outbox.count === MOST_TOGETHER) {
+    if (outbox.count >= outbox.most) {
       if (outbox === this.#toAll) this.#flushToAll();
       else this.#deliver(outbox);
     }
@@ -191,7 +193,9 @@ class Post {
     const { count, receiver } = outbox;
     if (count === 0) return;
     const text = outbox.empty();
-    native.deliverJson(this.#handle, receiver, count, text, text.length);
+    const waiting = native.deliverJson(this.#handle, receiver, count, text, text.length);
+    if (waiting > 1) outbox.most = Math.min(MOST_TOGETHER, outbox.most * 2);
+    else outbox.most = Math.max(1, outbox.most >> 1);
   }
 
   #reserveForAll() {

@@ -126,7 +126,7 @@ unsafe extern "C" fn deliver_bytes(env: sys::napi_env, info: sys::napi_callback_
     })
 }
 
-/// How many receivers got it: 0 when the one is gone. Everybody gets what has a place there.
+/// Of everybody, how many had a place for it. Of one receiver, what waits there with it: 0 when it is gone.
 fn deliver<const N: usize>(call: &Call<'_, N>, count: usize, body: Body) -> Result<sys::napi_value> {
     let [messages, requests] = call.port.left(PLACES);
     let headers = call.port.message_numbers.outgoing(count);
@@ -134,7 +134,10 @@ fn deliver<const N: usize>(call: &Call<'_, N>, count: usize, body: Body) -> Resu
     let receiver = call.u32(1)?;
     let delivered = with(call, |member| match receiver {
         EVERYBODY => member.broker.broadcast(&member.peer, batch),
-        receiver => u32::from(member.broker.deliver(&member.peer, receiver, batch)),
+        receiver => {
+            let before = member.broker.deliver(&member.peer, receiver, batch);
+            before.map_or(0, |before| u32::try_from(before + 1).unwrap_or(u32::MAX))
+        }
     })?;
-    call.int(delivered.cast_signed())
+    call.number(f64::from(delivered))
 }

@@ -183,7 +183,8 @@ impl Broker {
     /// Asks a peer to finish what it does and leave; false when there is no such peer.
     pub fn ask_to_leave(&self, id: &str) -> bool {
         let directory = self.directory.load();
-        directory.with_id(id).is_some_and(|peer| peer.inbox.push(Parcel::News(News::AskedToLeave)))
+        let asked = directory.with_id(id).and_then(|peer| peer.inbox.push(Parcel::News(News::AskedToLeave)));
+        asked.is_some()
     }
 
     /// Every peer, in the order in which they came.

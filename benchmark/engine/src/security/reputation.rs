@@ -8,11 +8,12 @@ use rapidhash::fast::RandomState;
 use sluice_core::clock::MS;
 use sluice_core::{Reputation, ReputationOptions};
 
-use super::{Call, Guard};
+use super::{Call, Guard, LENGTH};
 use crate::contenders::{Locks, NOW, Text};
 use crate::waited::Waited;
 
-/// Beyond what anybody fails while it is measured: each eighth call of a thread forgives.
+/// Beyond what anybody fails while it is measured: each eighth call of a thread forgives, and in eight passes over the
+/// clients everybody is forgiven by each thread.
 const MAX_FAILURES: usize = 1_000;
 const FIND_TIME_MS: u64 = 600_000;
 const BAN_TIME_MS: u64 = 3_600_000;
@@ -57,7 +58,8 @@ impl<J: Judge> Guard for RecordFailure<J> {
     const LOCKS: Locks = J::LOCKS_OF_WRITERS;
 
     fn call(&self, call: Call, waited: &mut Waited) -> bool {
-        if call.before % 8 == 7 {
+        // Another eighth in each pass over the clients: none of them is never forgiven.
+        if (call.before + call.before / LENGTH) % 8 == 7 {
             self.0.record_success(call.ip, waited);
             return true;
         }

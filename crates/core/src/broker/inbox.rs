@@ -104,20 +104,20 @@ impl Inbox {
         Self { state: Mutex::default(), ring }
     }
 
-    /// False when the receiver is gone.
-    pub(crate) fn push(&self, parcel: Parcel) -> bool {
-        let must_ring = {
+    /// How many parcels wait before it; none when the receiver is gone.
+    pub(crate) fn push(&self, parcel: Parcel) -> Option<usize> {
+        let (before, must_ring) = {
             let mut state = self.state.lock();
             if state.is_closed {
-                return false;
+                return None;
             }
             state.parcels.push(parcel);
-            !std::mem::replace(&mut state.is_awake, true)
+            (state.parcels.len() - 1, !std::mem::replace(&mut state.is_awake, true))
         };
         if must_ring {
             (self.ring)();
         }
-        true
+        Some(before)
     }
 
     /// Takes out everything, into the empty `room`. When there is nothing, the receiver stays awake or sleeps: the next
@@ -168,7 +168,7 @@ mod tests {
         let (inbox, rings) = inbox();
         let mut room = Vec::new();
         for _ in 0..3 {
-            assert!(inbox.push(Parcel::News(News::AskedToLeave)));
+            assert!(inbox.push(Parcel::News(News::AskedToLeave)).is_some());
         }
         inbox.take(&mut room, false);
         assert_eq!((room.len(), rings.load(Ordering::Relaxed)), (3, 1));
@@ -193,7 +193,7 @@ mod tests {
     fn takes_nothing_once_closed() {
         let (inbox, rings) = inbox();
         inbox.close();
-        assert!(!inbox.push(Parcel::News(News::Left(1))));
+        assert_eq!(inbox.push(Parcel::News(News::Left(1))), None);
         assert_eq!(rings.load(Ordering::Relaxed), 0);
     }
 }

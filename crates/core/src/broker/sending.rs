@@ -91,14 +91,15 @@ impl Broker {
         refusing.is_none()
     }
 
-    /// Delivers what was reserved for; false when the receiver is gone. Replies and the like need not be reserved for.
-    pub fn deliver(&self, sender: &Peer, receiver: u32, batch: Batch) -> bool {
+    /// Delivers what was reserved for; how much waits before it there, or none when the receiver is gone. Replies and
+    /// the like need not be reserved for.
+    pub fn deliver(&self, sender: &Peer, receiver: u32, batch: Batch) -> Option<usize> {
         if batch.places != Places::default() {
             sender.promised.lock().use_up(receiver, batch.places);
         }
         let directory = self.directory.load();
         let receiver = directory.peer(receiver);
-        receiver.is_some_and(|receiver| receiver.inbox.push(Parcel::Messages(Arc::new(batch))))
+        receiver.and_then(|receiver| receiver.inbox.push(Parcel::Messages(Arc::new(batch))))
     }
 
     /// Delivers the messages that [`reserve_for_all`](Self::reserve_for_all) has counted.
@@ -118,7 +119,10 @@ impl Broker {
         let mut delivered = 0;
         for receiver in others(&directory, sender) {
             match receiver.occupancy.reserve(Places::MESSAGE, self.inbox) {
-                Ok(()) => delivered += u32::from(receiver.inbox.push(Parcel::Messages(Arc::clone(&batch)))),
+                Ok(()) => {
+                    let pushed = receiver.inbox.push(Parcel::Messages(Arc::clone(&batch)));
+                    delivered += u32::from(pushed.is_some());
+                }
                 Err(Refused::Full) => self.want_room(&directory, sender, std::slice::from_ref(&receiver)),
                 Err(Refused::Leaving) => {}
             }

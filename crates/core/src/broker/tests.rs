@@ -83,7 +83,7 @@ fn a_peer_that_is_full_refuses_and_says_when_it_has_room() {
     let endpoint = broker.serve(&server, "echo").unwrap();
     for _ in 0..4 {
         let Reserved { receiver, .. } = broker.route(&caller, endpoint).unwrap();
-        assert!(broker.deliver(&caller, receiver, request()));
+        assert!(broker.deliver(&caller, receiver, request()).is_some());
     }
     assert_eq!(broker.route(&caller, endpoint), Err(Unreserved::Full));
     read(&broker, &caller);
@@ -109,7 +109,7 @@ fn a_thread_that_ends_gives_back_what_it_was_promised() {
 
     broker.release_owner(Owner(1));
     assert_eq!((broker.stats().waiting, broker.stats().in_flight), (0, 0));
-    assert!(!broker.deliver(&server, caller.info().number, message("late")));
+    assert_eq!(broker.deliver(&server, caller.info().number, message("late")), None);
     assert!(read(&broker, &server).contains(&"left 1".to_owned()));
 }
 
@@ -118,7 +118,7 @@ fn what_a_peer_sent_comes_before_the_news_of_its_end() {
     let broker = Broker::new("b", 4);
     let (sender, receiver) = (join(&broker, 1), join(&broker, 2));
     broker.reserve_message(&sender, 2).unwrap();
-    assert!(broker.deliver(&sender, 2, message("last words")));
+    assert_eq!(broker.deliver(&sender, 2, message("last words")), Some(0));
     broker.leave(&sender);
     broker.leave(&sender);
     assert_eq!(read(&broker, &receiver), ["last words", "left 1"]);
@@ -162,7 +162,7 @@ fn who_begins_to_leave_is_asked_nothing_new_and_finishes_what_was_promised() {
     assert_eq!(broker.route_to(&caller, receiver), Err(Unreserved::Gone));
     assert!(!server.has_finished());
 
-    assert!(broker.deliver(&caller, receiver, request()));
+    assert!(broker.deliver(&caller, receiver, request()).is_some());
     read(&broker, &server);
     assert!(!server.has_finished());
     broker.answered(&server, 1);
