@@ -9,6 +9,7 @@
  */
 
 const { CircuitBreaker } = require('./lib/circuit-breaker');
+const { ClientHub } = require('./lib/client-hub');
 const { clientKey } = require('./lib/client-key');
 const { ConnectionTracker } = require('./lib/connection-tracker');
 const { createGuard } = require('./lib/create-guard');
@@ -21,6 +22,7 @@ const { SecurityMonitor } = require('./lib/security-monitor');
 
 module.exports = {
   CircuitBreaker,
+  ClientHub,
   ConnectionTracker,
   RateLimiter,
   Registry,
