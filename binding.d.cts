@@ -330,7 +330,7 @@ export interface NativeHistoryEntry {
   at: number
 }
 
-/** What has become of calls of this thread: `lead`, `made`, `failed` or `closed`. */
+/** What has become of calls of this thread: `lead`, `replaced`, `made`, `failed` or `closed`. */
 export interface NativeHubNews {
   kind: string
   calls: Array<number>

@@ -83,6 +83,22 @@ test('a failure fails all who waited with the very error, is not kept, and the n
   assert.equal(hub.stats().failures, 2);
 });
 
+test('an error that cannot be read fails all who waited too', async (t) => {
+  const hub = fresh(t);
+  const error = new Error('no');
+  Object.defineProperty(error, 'code', {
+    get() {
+      throw new Error('nobody reads this');
+    },
+  });
+  const all = [1, 2].map(() => hub.getOrInit('key', () => Promise.reject(error)));
+  for (const call of all) await assert.rejects(call, is(error));
+  await assert.rejects(
+    hub.getOrInit('key', () => Promise.reject('a text')),
+    is('a text'),
+  );
+});
+
 test('what cannot be a value fails with its path', async (t) => {
   const hub = fresh(t);
   const cycle = {};

@@ -8,9 +8,13 @@ const { encode } = require('./value');
 /** Causes of causes that are carried along. */
 const MAX_DEPTH = 8;
 
-/** What was thrown, as bytes for other threads: of an error its name, message, code, cause and stack. */
+/** What was thrown, as bytes for other threads: of an error its name, message, code, cause and stack. Never throws. */
 function packError(thrown) {
-  return v8.serialize(outline(thrown, MAX_DEPTH));
+  try {
+    return v8.serialize(outline(thrown, MAX_DEPTH));
+  } catch {
+    return v8.serialize(outline(new Error('an error that cannot be read'), 0));
+  }
 }
 
 /** An error like the one that was thrown; anything else that was thrown as it was, where it is plain. */

@@ -81,14 +81,19 @@ class HubCall extends AsyncResource {
       return;
     }
     if (leads) this.lead();
-    else this.giveUp(this.#timeoutError());
+    else this.replaced();
+  }
+
+  /** Its turn is over: others have seen that its time was, while this thread stood still. */
+  replaced() {
+    this.giveUp(this.#timeoutError());
   }
 
   made(entry) {
     this.#end();
     this.#settle(({ take, resolve, reject }) => {
       try {
-        resolve(take(entry));
+        resolve(this.runInAsyncScope(take, undefined, entry));
       } catch (error) {
         reject(error);
       }
@@ -154,7 +159,7 @@ class HubCall extends AsyncResource {
 
   #timeOut() {
     native.timeOutInHub(this.#hub.handle, this.#key, this.#id);
-    this.giveUp(this.#timeoutError());
+    this.replaced();
   }
 
   /** A leader goes on if others wait for what it makes. */

@@ -113,6 +113,7 @@ class ThreadHub {
 
   #tell({ kind, calls, version, bytes }) {
     if (kind === 'lead') this.each(calls, (call) => call.turn());
+    else if (kind === 'replaced') this.each(calls, (call) => call.replaced());
     else if (kind === 'made') this.#tellMade(calls, version, bytes);
     else if (kind === 'failed') this.each(calls, (call) => call.failed(unpackError(bytes)));
     else this.each(calls, (call) => call.giveUp(this.#closedError()));

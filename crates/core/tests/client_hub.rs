@@ -145,6 +145,7 @@ fn a_leader_that_stands_still_is_replaced_by_those_who_look() {
     assert!(news(&b).is_empty());
     assert_eq!(hub.look(key(), waiter, SECOND).expect("open"), Some(2 * SECOND));
     assert_eq!(news(&b), [HubNews::Lead { call: waiter }]);
+    assert_eq!(news(&a), [HubNews::Replaced { call: leader }]);
     assert_eq!(hub.look(key(), waiter, SECOND).expect("open"), None, "it waits no more");
     hub.time_out(key(), leader, SECOND);
     assert_eq!(stats(&hub).timeouts, 1, "of one initialiser");
@@ -370,7 +371,7 @@ impl Play {
                         assert!(waited || self.left.remove(&call), "told once, and only who waits");
                     }
                 }
-                HubNews::Closed { .. } => panic!("nobody closed it"),
+                other => panic!("{other:?}"),
             }
         }
     }

@@ -205,14 +205,16 @@ impl ClientHub {
         self.check_open()?;
         let looked = self.change(key, |slot| {
             slot.run().filter(|run| run.is_awaited_by(call))?;
-            let leader = slot.replace_overdue(now);
-            Some((leader, slot.run()?.until()))
+            Some((slot.replace_overdue(now), slot.run()?.until()))
         });
-        Ok(looked.flatten().map(|(leader, until)| {
-            if leader.is_some() {
+        Ok(looked.flatten().map(|(replaced, until)| {
+            if let Some((overdue, leader)) = replaced {
                 self.tally.add(TIMEOUTS, 1);
+                self.hand_over_to(Some(leader));
+                let mut notices = Notices::default();
+                notices.replaced(overdue);
+                notices.send();
             }
-            self.hand_over_to(leader);
             until
         }))
     }
@@ -342,7 +344,7 @@ impl ClientHub {
         let mut notices = Notices::default();
         notices.settle(others, news);
         if let Some(next) = next {
-            notices.lead(&next);
+            notices.lead(next);
         }
         notices.send();
         own.into_iter().map(|call| call.id).collect()
@@ -352,7 +354,7 @@ impl ClientHub {
         let Some(leader) = leader else { return };
         self.tally.add(HANDOVERS, 1);
         let mut notices = Notices::default();
-        notices.lead(&leader);
+        notices.lead(leader);
         notices.send();
     }
 

@@ -14,6 +14,11 @@ pub enum HubNews {
         /// The call.
         call: CallId,
     },
+    /// This call's turn is over: others saw that its time was.
+    Replaced {
+        /// The call.
+        call: CallId,
+    },
     /// An initialiser came to a value.
     Made {
         /// Those who waited for it.
@@ -40,8 +45,12 @@ pub enum HubNews {
 pub(super) struct Notices(Vec<(Caller, HubNews)>);
 
 impl Notices {
-    pub(super) fn lead(&mut self, leader: &Call) {
-        self.0.push((leader.caller.clone(), HubNews::Lead { call: leader.id }));
+    pub(super) fn lead(&mut self, leader: Call) {
+        self.0.push((leader.caller, HubNews::Lead { call: leader.id }));
+    }
+
+    pub(super) fn replaced(&mut self, leader: Call) {
+        self.0.push((leader.caller, HubNews::Replaced { call: leader.id }));
     }
 
     /// One piece of news for all calls of a thread.

@@ -129,12 +129,10 @@ impl Slot {
         }
     }
 
-    /// Whoever leads in the place of a leader whose time is over.
-    pub(super) fn replace_overdue(&mut self, now: u64) -> Option<Call> {
-        if self.run.as_ref()?.until() > now {
-            return None;
-        }
-        self.hand_over(now)
+    /// A leader whose time is over, and whoever leads in its place.
+    pub(super) fn replace_overdue(&mut self, now: u64) -> Option<(Call, Call)> {
+        let overdue = self.run.as_ref().filter(|run| run.until() <= now)?.leader().clone();
+        Some((overdue, self.hand_over(now)?))
     }
 
     /// Nothing of before is kept from now on: the weight of the value there was, and whether there was anything.
