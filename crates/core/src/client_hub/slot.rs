@@ -8,7 +8,8 @@ use crate::connection_tracker::Owner;
 #[derive(Debug, Default)]
 pub(super) struct Slot {
     kept: Option<Kept>,
-    run: Option<Initialisation>,
+    /// Apart: most keys have none, and reads shall find theirs in few lines of memory.
+    run: Option<Box<Initialisation>>,
 }
 
 /// What a call finds.
@@ -54,7 +55,7 @@ impl Slot {
     }
 
     pub(super) fn run(&self) -> Option<&Initialisation> {
-        self.run.as_ref()
+        self.run.as_deref()
     }
 
     pub(super) fn enter(&mut self, call: Call, now: u64) -> Entered {
@@ -65,7 +66,7 @@ impl Slot {
                 return Entered::Fresh(value);
             }
             let refreshes = self.run.is_none();
-            self.run.get_or_insert_with(|| Initialisation::new(call, now));
+            self.run.get_or_insert_with(|| Box::new(Initialisation::new(call, now)));
             return Entered::Stale { value, refreshes };
         }
         match &mut self.run {
@@ -74,7 +75,7 @@ impl Slot {
                 Entered::Waits { until: run.until() }
             }
             None => {
-                self.run = Some(Initialisation::new(call, now));
+                self.run = Some(Box::new(Initialisation::new(call, now)));
                 Entered::Leads
             }
         }
@@ -105,7 +106,7 @@ impl Slot {
             self.kept = kept;
         }
         let (ended, next) = run.end(now);
-        self.run = next;
+        self.run = next.map(Box::new);
         Some((ended, is_kept))
     }
 
@@ -178,7 +179,7 @@ impl Slot {
     /// Everybody who waits or leads.
     pub(super) fn close(&mut self) -> Vec<Call> {
         self.kept = None;
-        self.run.take().map(Initialisation::into_calls).unwrap_or_default()
+        self.run.take().map(|run| run.into_calls()).unwrap_or_default()
     }
 
     pub(super) fn clock_was_set_back(&mut self, now: u64) {
@@ -191,11 +192,11 @@ impl Slot {
     }
 
     fn run_of(&mut self, call: CallId) -> Option<&mut Initialisation> {
-        self.run.as_mut().filter(|run| run.is_led_by(call))
+        self.run.as_deref_mut().filter(|run| run.is_led_by(call))
     }
 
     fn hand_over(&mut self, now: u64) -> Option<Call> {
-        self.run = self.run.take()?.hand_over(now);
+        self.run = self.run.take()?.hand_over(now).map(Box::new);
         self.run.as_ref().map(|run| run.leader().clone())
     }
 
