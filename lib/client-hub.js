@@ -24,18 +24,14 @@ class ClientHub {
   }
 
   /** Mistakes reject, as everything else that keeps the caller from its value. */
-  getOrInit(key, init, options = NO_OPTIONS) {
-    try {
-      checkInit(init);
-      const checked = callOptions(options);
-      checked.signal?.throwIfAborted();
-      const entry = this.#hub.fresh(key);
-      if (entry !== undefined) return promiseOf(entry);
-      checkTextKey('key', key);
-      return this.#hub.call(key, init, checked, toValue);
-    } catch (error) {
-      return Promise.reject(error);
-    }
+  async getOrInit(key, init, options = NO_OPTIONS) {
+    checkInit(init);
+    const checked = callOptions(options);
+    checked.signal?.throwIfAborted();
+    const entry = this.#hub.fresh(key);
+    if (entry !== undefined) return entry.value;
+    checkTextKey('key', key);
+    return this.#hub.call(key, init, checked, toValue);
   }
 
   get(key) {
@@ -65,12 +61,6 @@ const NO_OPTIONS = Object.freeze({});
 
 function toValue(entry) {
   return entry.value;
-}
-
-/** Everybody who asks for a version gets the same promise. */
-function promiseOf(entry) {
-  entry.promise ??= Promise.resolve(entry.value);
-  return entry.promise;
 }
 
 module.exports = { ClientHub };

@@ -21,7 +21,7 @@ const collected = new FinalizationRegistry((handle) => {
 /** What one thread has of a hub: values as it decoded them, live objects, calls under way. */
 class ThreadHub {
   live = new LiveObjects(this);
-  /** Decoded values by key: `{ version, value, promise }`, current while the hub has that version. */
+  /** Decoded values by key: `{ version, value }`, current while the hub has that version. */
   #values = new Map();
   #pruneAt = LEAST_PRUNED;
   #calls = new Map();
@@ -91,7 +91,7 @@ class ThreadHub {
   /** The entry of a value that has just been made. This thread keeps it where the hub does. */
   keep(key, version, bytes) {
     if (this.isCurrent(key, version)) return this.#keep(key, version, bytes);
-    return { version, value: decode(bytes), promise: undefined };
+    return { version, value: decode(bytes) };
   }
 
   enter(id, call) {
@@ -145,7 +145,7 @@ class ThreadHub {
 
   #keep(key, version, bytes) {
     if (this.#values.size >= this.#pruneAt) this.#prune();
-    const entry = { version, value: decode(bytes), promise: undefined };
+    const entry = { version, value: decode(bytes) };
     this.#values.set(key, entry);
     return entry;
   }
