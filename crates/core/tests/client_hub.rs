@@ -459,6 +459,44 @@ fn no_call_is_forgotten_and_none_told_twice() {
     }
 }
 
+/// Values come, are read, invalidated and expire in four threads: there are never too many, and the sums are right.
+#[test]
+fn bounds_hold_whoever_keeps_values_at_once() {
+    const KEYS: u64 = 300;
+    let hub = bounded(Some(50), Some(2_000));
+    let keys: Vec<_> = (0..KEYS).map(|n| hash_str(&format!("key {n}"))).collect();
+    std::thread::scope(|scope| {
+        for owner in 1..=4 {
+            let (hub, keys) = (&hub, &keys);
+            scope.spawn(move || {
+                let (me, mut random) = (thread(owner), fastrand::Rng::with_seed(owner));
+                for now in 0..5_000 {
+                    let key = keys[random.usize(..keys.len())];
+                    match hub.join(key, me.clone(), SECOND, now).expect("open") {
+                        Joined::Lead(call) | Joined::Stale(_, Some(call)) => {
+                            let keeping = Keeping { ttl: Some(500), stale_for: 500, key_bytes: 7 };
+                            let made = bytes(&"v".repeat(random.usize(..100)));
+                            hub.finish(key, call, made, keeping, now).expect("open").expect("leads");
+                        }
+                        Joined::Fresh(_) if random.u32(..4) == 0 => drop(hub.invalidate(key)),
+                        _ => {}
+                    }
+                    let ClientHubStats { entries, bytes, .. } = stats(hub);
+                    assert!(entries <= 50 && bytes <= 2_000, "{entries} values of {bytes} bytes");
+                }
+            });
+        }
+    });
+    let kept = keys.iter().filter(|key| hub.version(**key, 0).is_some()).count() as u64;
+    assert_eq!(stats(&hub).entries, kept);
+    for key in keys {
+        hub.invalidate(key).expect("open");
+    }
+    let ClientHubStats { entries, bytes, evictions, expired, .. } = stats(&hub);
+    assert_eq!((entries, bytes), (0, 0));
+    assert!(evictions > 0 && expired > 0);
+}
+
 #[test]
 fn of_eight_threads_let_go_at_once_one_leads_in_every_round() {
     let (hub, led, gate) = (Arc::new(hub()), AtomicU64::new(0), Barrier::new(8));

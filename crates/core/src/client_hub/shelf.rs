@@ -84,9 +84,68 @@ impl Shelf {
         self.entries -= 1;
         self.bytes -= weight;
     }
+}
 
-    #[cfg(test)]
-    pub(super) fn tickets(&self) -> usize {
-        self.tickets.len()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key_hash::hash_str;
+
+    const LIMITS: Limits = Limits { entries: 3, bytes: 100 };
+
+    fn ticket(version: u64) -> Ticket {
+        Ticket { key: hash_str("key"), version }
+    }
+
+    /// With values of ten bytes, versions 1 to `count`.
+    fn shelf(count: u64) -> Shelf {
+        let mut shelf = Shelf::default();
+        (1..=count).for_each(|version| shelf.add(ticket(version), 10, |_| true));
+        shelf
+    }
+
+    fn versions(shelf: &Shelf) -> Vec<u64> {
+        shelf.tickets.iter().map(|ticket| ticket.version).collect()
+    }
+
+    #[test]
+    fn who_is_in_use_goes_to_the_back() {
+        let mut shelf = shelf(3);
+        shelf.make_room(10, LIMITS, |ticket, _| match ticket.version {
+            1 => GaveWay::InUse,
+            _ => GaveWay::Evicted(10),
+        });
+        assert_eq!((versions(&shelf), shelf.entries(), shelf.bytes()), (vec![3, 1], 2, 20));
+    }
+
+    #[test]
+    fn when_all_are_in_use_one_goes_all_the_same() {
+        let mut shelf = shelf(3);
+        let mut asked = 0;
+        shelf.make_room(10, LIMITS, |_, must| {
+            asked += 1;
+            if must { GaveWay::Evicted(10) } else { GaveWay::InUse }
+        });
+        assert_eq!((asked, shelf.entries()), (PASSED_OVER + 1, 2));
+    }
+
+    #[test]
+    fn as_many_go_as_the_bytes_need() {
+        let mut shelf = shelf(3);
+        shelf.make_room(85, LIMITS, |_, _| GaveWay::Expired(10));
+        assert_eq!((versions(&shelf), shelf.bytes()), (vec![3], 10));
+    }
+
+    #[test]
+    fn tickets_of_what_is_gone_do_not_pile_up() {
+        let mut shelf = Shelf::default();
+        for version in 1..=1_000 {
+            shelf.add(ticket(version), 1, |ticket| ticket.version + 2 > version);
+            if version > 2 {
+                shelf.remove(1);
+            }
+        }
+        assert!(shelf.tickets.len() <= FEW_OUTDATED + 5, "{}", shelf.tickets.len());
+        assert_eq!((shelf.entries(), shelf.bytes()), (2, 2));
     }
 }
