@@ -108,6 +108,25 @@ test('an invalid value fails the waiters of every thread as it fails its maker',
   assert.deepEqual([name, code], ['SluiceError', 'ERR_SLUICE_INVALID_VALUE']);
 });
 
+test('a thread that reads a value before it is told of it has one object for it', async (t) => {
+  const { hub, peers } = await shared(t, 1);
+  const words = counter();
+  let make;
+  const own = hub.getOrInit('key', () => new Promise((resolve) => (make = resolve)));
+  const same = peers[0].run(async ({ state }, words) => {
+    const waiting = state.hub.getOrInit('key', () => 'never asked for');
+    Atomics.wait(words, 0, 0);
+    const read = state.hub.get('key');
+    return read !== undefined && read === (await waiting);
+  }, words);
+  await until(() => hub.stats().waiting, 1);
+  make({ made: 'once' });
+  await own;
+  Atomics.store(words, 0, 1);
+  Atomics.notify(words, 0);
+  assert.equal(await same, true);
+});
+
 test('a leader that is terminated half way hands over, each time', { timeout: 60_000 }, async (t) => {
   const { name, hub, peers } = await shared(t, 3);
   const ROUNDS = 20;

@@ -3,7 +3,7 @@
 const { AsyncResource } = require('node:async_hooks');
 const { packError } = require('../carried-error');
 const { Deadline } = require('../deadline');
-const { SluiceError } = require('../errors');
+const { describe, SluiceError } = require('../errors');
 const { keepAlive, letGo, native } = require('../native');
 const { encodeDefined } = require('../value');
 
@@ -117,7 +117,7 @@ class HubCall extends AsyncResource {
     const { ttl, staleWhileRevalidate = 0 } = this.#options;
     let bytes;
     try {
-      bytes = encodeDefined(value, `value of ${JSON.stringify(this.#key)}`);
+      bytes = encodeDefined(value, `value of ${describe(this.#key)}`);
     } catch (error) {
       this.#fail(error);
       return;
@@ -126,7 +126,7 @@ class HubCall extends AsyncResource {
     this.#report(
       () => native.finishInHub(this.#hub.handle, this.#key, this.#id, bytes, keeping),
       ({ version, calls }) => {
-        const entry = this.#hub.keep(this.#key, version, bytes);
+        const entry = this.#hub.entryOf(this.#key, version, bytes);
         this.made(entry);
         this.#hub.each(calls, (call) => call.made(entry));
       },
@@ -202,7 +202,7 @@ class HubCall extends AsyncResource {
   }
 
   #timeoutError() {
-    const key = JSON.stringify(this.#key);
+    const key = describe(this.#key);
     const message = `ClientHub "${this.#hub.name}": the initialiser of ${key} took longer than ${this.#options.timeout} ms`;
     return new SluiceError('TIMEOUT', message);
   }

@@ -10,11 +10,11 @@ const { LiveObjects } = require('./live-objects');
 const LEAST_PRUNED = 64;
 
 /** By handle: all objects of this thread that stand for a hub share what the thread has of it. */
-const known = new Map();
+const hubs = new Map();
 
 /** A handle is free again when what stood for it was collected. */
 const collected = new FinalizationRegistry((handle) => {
-  if (known.get(handle)?.deref() === undefined) known.delete(handle);
+  if (hubs.get(handle)?.deref() === undefined) hubs.delete(handle);
   native.releaseClientHub(handle);
 });
 
@@ -34,13 +34,13 @@ class ThreadHub {
 
   static open(name, options) {
     const handle = native.openClientHub(name, options);
-    const existing = known.get(handle)?.deref();
+    const existing = hubs.get(handle)?.deref();
     if (existing !== undefined) {
       native.releaseClientHub(handle);
       return existing;
     }
     const hub = new ThreadHub(name, handle);
-    known.set(handle, new WeakRef(hub));
+    hubs.set(handle, new WeakRef(hub));
     collected.register(hub, handle);
     return hub;
   }
@@ -49,8 +49,7 @@ class ThreadHub {
   fresh(key) {
     const version = native.readHub(this.handle, key);
     if (version === 0) return undefined;
-    const entry = this.#values.get(key);
-    return entry?.version === version ? entry : this.#fetch(key);
+    return this.#known(key, version) ?? this.#fetch(key);
   }
 
   /** What this thread has decoded of the value that a call would be answered with now. */
@@ -65,19 +64,26 @@ class ThreadHub {
 
   /** A promise for what `take` makes of the entry that is there, stale perhaps, or made by this call or another. */
   call(key, init, options, take) {
-    const knownVersion = this.#values.get(key)?.version ?? 0;
     this.#subscription ??= subscribe((delivery) => this.#tell(delivery.hub));
+    try {
+      return this.#join(key, init, options, take);
+    } finally {
+      this.#unsubscribeIfIdle();
+    }
+  }
+
+  #join(key, init, options, take) {
+    const knownVersion = this.#values.get(key)?.version ?? 0;
     const joined = native.joinHub(this.handle, key, this.#subscription, options.timeout, knownVersion);
     const { version, bytes, leads, waits, restMs } = joined;
+    const isLeader = typeof leads === 'number';
     if (version > 0) {
-      if (typeof leads === 'number') this.#refresh(key, leads, init, options);
-      this.#unsubscribeIfIdle();
-      const known = this.#values.get(key);
-      return Promise.resolve(take(known?.version === version ? known : this.#keep(key, version, bytes)));
+      if (isLeader) this.#refresh(key, leads, init, options);
+      return Promise.resolve(take(this.#known(key, version) ?? this.#keep(key, version, bytes)));
     }
-    const call = new HubCall(this, key, leads ?? waits, init, options);
+    const call = new HubCall(this, key, isLeader ? leads : waits, init, options);
     const settled = call.settled(take);
-    if (typeof leads === 'number') call.lead();
+    if (isLeader) call.lead();
     else call.wait(restMs);
     return settled;
   }
@@ -88,10 +94,11 @@ class ThreadHub {
     queueMicrotask(() => call.lead());
   }
 
-  /** The entry of a value that has just been made. This thread keeps it where the hub does. */
-  keep(key, version, bytes) {
-    if (this.isCurrent(key, version)) return this.#keep(key, version, bytes);
-    return { version, value: decode(bytes) };
+  /** The entry of a value that was made. This thread keeps it where the hub does. */
+  entryOf(key, version, bytes) {
+    const known = this.#known(key, version);
+    if (known !== undefined) return known;
+    return this.isCurrent(key, version) ? this.#keep(key, version, bytes) : entry(version, bytes);
   }
 
   enter(id, call) {
@@ -120,10 +127,10 @@ class ThreadHub {
   }
 
   #tellMade(ids, version, bytes) {
-    let entry;
+    let made;
     this.each(ids, (call) => {
-      entry ??= this.keep(call.key, version, bytes);
-      call.made(entry);
+      made ??= this.entryOf(call.key, version, bytes);
+      call.made(made);
     });
   }
 
@@ -143,11 +150,17 @@ class ThreadHub {
     return found === null ? undefined : this.#keep(key, found.version, found.bytes);
   }
 
+  /** What this thread has decoded of a version: the same object for all who read it. */
+  #known(key, version) {
+    const known = this.#values.get(key);
+    return known?.version === version ? known : undefined;
+  }
+
   #keep(key, version, bytes) {
     if (this.#values.size >= this.#pruneAt) this.#prune();
-    const entry = { version, value: decode(bytes) };
-    this.#values.set(key, entry);
-    return entry;
+    const kept = entry(version, bytes);
+    this.#values.set(key, kept);
+    return kept;
   }
 
   /** Drops what the hub has no more. Done when that may be the half, it costs little per key. */
@@ -157,6 +170,10 @@ class ThreadHub {
     }
     this.#pruneAt = Math.max(LEAST_PRUNED, 2 * this.#values.size);
   }
+}
+
+function entry(version, bytes) {
+  return { version, value: decode(bytes) };
 }
 
 module.exports = { ThreadHub };

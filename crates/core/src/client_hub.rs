@@ -5,6 +5,7 @@
 
 mod hub;
 mod initialisation;
+mod keeping;
 mod kept;
 mod news;
 mod options;

@@ -12,8 +12,8 @@ use super::initialisation::{Call, CallId, Caller, Ended};
 use super::kept::{Age, HubValue, Keeping, Kept};
 use super::news::{HubNews, Notices};
 use super::options::ClientHubConfig;
-use super::shelf::{Limits, Shelf, Ticket};
-use super::slot::{Entered, GaveWay, Slot};
+use super::shelf::{Limits, Shelf};
+use super::slot::{Entered, Slot};
 use super::stats::ClientHubStats;
 use crate::instances::{Instance, OptionList};
 use crate::key_hash::{AlreadyHashed, KeyHash};
@@ -28,12 +28,12 @@ use crate::{Error, Owner, Result};
 pub struct ClientHub {
     name: String,
     created_with: OptionList,
-    limits: Limits,
-    slots: DashMap<KeyHash, Slot, AlreadyHashed>,
+    pub(super) limits: Limits,
+    pub(super) slots: DashMap<KeyHash, Slot, AlreadyHashed>,
     /// Locked before a shard, never after it.
-    shelf: Mutex<Shelf>,
+    pub(super) shelf: Mutex<Shelf>,
     last_number: AtomicU64,
-    tally: Tally<10>,
+    pub(super) tally: Tally<10>,
     closed: AtomicBool,
 }
 
@@ -44,9 +44,9 @@ const INITIALISATIONS: usize = 3;
 const FAILURES: usize = 4;
 const TIMEOUTS: usize = 5;
 const HANDOVERS: usize = 6;
-const EVICTIONS: usize = 7;
-const EXPIRED: usize = 8;
-const TOO_LARGE: usize = 9;
+pub(super) const EVICTIONS: usize = 7;
+pub(super) const EXPIRED: usize = 8;
+pub(super) const TOO_LARGE: usize = 9;
 
 /// What a call comes to at first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -297,45 +297,6 @@ impl ClientHub {
         joined
     }
 
-    /// Ends a run with a value, and keeps it where that is possible. Those who keep values take turns, so there are
-    /// never more than there may be.
-    fn keep(&self, key: KeyHash, call: CallId, kept: Kept, now: u64) -> Option<Ended> {
-        let (weight, version) = (kept.weight(), kept.value.version);
-        let mut shelf = self.shelf.lock();
-        let (outdated, may_be_kept) = self.change(key, |slot| slot.prepare(call)).flatten()?;
-        if let Some(weight) = outdated {
-            shelf.remove(weight);
-        }
-        let fits = weight <= self.limits.bytes;
-        if may_be_kept && fits {
-            shelf.make_room(weight, self.limits, |ticket, must| self.take_away(ticket, must, now));
-        } else if may_be_kept {
-            self.tally.add(TOO_LARGE, 1);
-        }
-        let kept = fits.then_some(kept);
-        let (ended, is_kept) = self.change(key, |slot| slot.end(call, kept, now)).flatten()?;
-        if is_kept {
-            let still_kept = |ticket: &Ticket| self.keeps(*ticket);
-            shelf.add(Ticket { key, version }, weight, still_kept);
-        }
-        Some(ended)
-    }
-
-    fn take_away(&self, Ticket { key, version }: Ticket, must: bool, now: u64) -> GaveWay {
-        let gave_way = self.change(key, |slot| slot.give_way(version, must, now));
-        let gave_way = gave_way.unwrap_or(GaveWay::Gone);
-        match gave_way {
-            GaveWay::Expired(_) => self.tally.add(EXPIRED, 1),
-            GaveWay::Evicted(_) => self.tally.add(EVICTIONS, 1),
-            GaveWay::Gone | GaveWay::InUse => {}
-        }
-        gave_way
-    }
-
-    fn keeps(&self, Ticket { key, version }: Ticket) -> bool {
-        self.slots.get(&key).is_some_and(|slot| slot.keeps(version))
-    }
-
     /// Tells those who waited for a run, except those of the leader's own thread; and the leader of the next run.
     fn settle(&self, ended: Ended, news: impl Fn(Vec<CallId>) -> HubNews) -> Vec<CallId> {
         let Ended { leader, waiters, next } = ended;
@@ -359,7 +320,7 @@ impl ClientHub {
     }
 
     /// Runs `change` on what there is of a key; a key of which nothing is left is forgotten.
-    fn change<R>(&self, key: KeyHash, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
+    pub(super) fn change<R>(&self, key: KeyHash, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
         let Entry::Occupied(mut slot) = self.slots.entry(key) else { return None };
         let result = change(slot.get_mut());
         if slot.get().is_empty() {
