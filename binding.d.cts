@@ -26,6 +26,9 @@ export declare function askPeerToLeave(handle: number, id: string): boolean
 /** Bans a client or a range; without a duration for ever. True when it is kept. */
 export declare function banByHand(handle: number, target: string, durationMs?: number | undefined | null, reason?: string | undefined | null): boolean
 
+/** Whether a call that was told to lead still does, and begins. */
+export declare function beginInHub(handle: number, key: string, call: number): boolean
+
 /** Takes no more requests. */
 export declare function beginToLeaveBroker(handle: number): void
 
@@ -46,6 +49,8 @@ export declare function circuitState(handle: number, peer: string): string
 export declare function circuitStats(handle: number, peer: string): NativeCircuitStats | null
 
 export declare function clearRateLimiter(handle: number): void
+
+export declare function clientHubStats(handle: number): NativeClientHubStats
 
 /** Closes a connection of any thread; `socket_is_closed` when nobody need be asked to close it. */
 export declare function closeConnection(handle: number, serial: number, socketIsClosed: boolean): boolean
@@ -68,6 +73,8 @@ export declare function destroyBroker(name: string): boolean
 
 export declare function destroyCircuitBreaker(name: string): boolean
 
+export declare function destroyClientHub(name: string): boolean
+
 export declare function destroyConnectionTracker(name: string): boolean
 
 export declare function destroyRateLimiter(name: string): boolean
@@ -78,10 +85,19 @@ export declare function destroyReputation(name: string): boolean
 
 export declare function destroySecurityMonitor(name: string): boolean
 
+/** Nobody here wants what a leader makes; true when others do, and it goes on. */
+export declare function detachInHub(handle: number, key: string, call: number): boolean
+
 export declare function disableCircuit(handle: number, peer: string): void
 
 /** The number of an endpoint that is or was served. */
 export declare function endpointNumber(handle: number, endpoint: string): number | null
+
+/** A leader failed; null when it leads no more. */
+export declare function failInHub(handle: number, key: string, call: number, error: Uint8Array): NativeFinished | null
+
+/** A leader has a value; null when it leads no more. */
+export declare function finishInHub(handle: number, key: string, call: number, value: Uint8Array, keeping: NativeKeeping): NativeFinished | null
 
 /** Sums over all threads, in the order of `lib/guard/counts.js`. */
 export declare function guardCounts(handle: number): Array<number>
@@ -92,6 +108,11 @@ export declare function guardOptions(name: string): NativeGuardOptions | null
 /** Whether nothing is asked of a peer that leaves. */
 export declare function hasFinishedInBroker(handle: number): boolean
 
+/** A value that is fresh. */
+export declare function hubValue(handle: number, key: string): NativeHubValue | null
+
+export declare function invalidateInHub(handle: number, key: string): boolean
+
 /** Whether a test has stopped the clock. */
 export declare function isClockManual(): boolean
 
@@ -100,8 +121,13 @@ export declare function isolateCircuit(handle: number, peer: string): void
 /** Takes part in a broker, which it creates where there is none. */
 export declare function joinBroker(name: string, joining: NativeJoining): NativeMembership
 
+export declare function joinHub(handle: number, key: string, subscription: number, timeoutMs: number, knownVersion: number): NativeJoined
+
 /** Takes part no longer; the handle is free. */
 export declare function leaveBroker(handle: number): void
+
+/** A call waits no more. */
+export declare function leaveHub(handle: number, key: string, call: number): void
 
 export declare function listBans(handle: number): Array<NativeBan>
 
@@ -112,6 +138,9 @@ export declare function listenerIsTaken(lease: number): void
 
 /** Adds what a file holds; what the operating system refused, or nothing. */
 export declare function loadReputation(handle: number, path: string): NativeFileFailure | null
+
+/** In how many milliseconds a call that waits is to look again; null when it does not wait any more. */
+export declare function lookInHub(handle: number, key: string, call: number): number | null
 
 /** An alert, as a delivery carries it. */
 export interface NativeAlert {
@@ -202,6 +231,28 @@ export interface NativeCircuitStats {
   openings: number
 }
 
+export interface NativeClientHubOptions {
+  maxEntries?: number
+  maxBytes?: number
+}
+
+export interface NativeClientHubStats {
+  hits: number
+  stale: number
+  misses: number
+  initialisations: number
+  failures: number
+  timeouts: number
+  handovers: number
+  evictions: number
+  expired: number
+  tooLarge: number
+  entries: number
+  bytes: number
+  waiting: number
+  initialising: number
+}
+
 export interface NativeConnection {
   serial: number
   id: string
@@ -256,7 +307,7 @@ export interface NativeCount {
 /** One delivery; which fields are set depends on `kind`. */
 export interface NativeDelivery {
   subscription: number
-  /** `change`, `circuit`, `close`, `alert`, `drained` or `clock`. */
+  /** `change`, `circuit`, `hub`, `close`, `alert`, `drained` or `clock`. */
   kind: string
   /** Events dropped just before this one. */
   missed: number
@@ -266,6 +317,7 @@ export interface NativeDelivery {
   ifIdleMs?: number
   circuit?: NativeCircuitChange
   alert?: NativeAlert
+  hub?: NativeHubNews
 }
 
 export interface NativeEndpoint {
@@ -283,6 +335,12 @@ export interface NativeEntry {
 export interface NativeFileFailure {
   errno: number
   syscall: string
+}
+
+/** The version of a value that was made, and those of this thread that waited. */
+export interface NativeFinished {
+  version: number
+  calls: Array<number>
 }
 
 /** What threads agree on, as text: `lib/guard/shared-options.js` writes and reads it. */
@@ -311,11 +369,43 @@ export interface NativeHistoryEntry {
   at: number
 }
 
+/** What has become of calls of this thread: `lead`, `replaced`, `made`, `failed` or `closed`. */
+export interface NativeHubNews {
+  kind: string
+  calls: Array<number>
+  version: number
+  /** Of a value or an error. */
+  bytes?: Buffer
+}
+
+export interface NativeHubValue {
+  version: number
+  bytes: Buffer
+}
+
+/**
+ * What a call comes to at first: a value, which stands there unless its version is the one known; a call that is to
+ * run its initialiser; or one that waits for another's, for so many milliseconds until it is to look.
+ */
+export interface NativeJoined {
+  version: number
+  bytes?: Buffer
+  leads?: number
+  waits?: number
+  restMs: number
+}
+
 export interface NativeJoining {
   id?: string
   metadata?: Buffer
   /** `None` attaches to whatever bound there is. */
   inbox?: number
+}
+
+/** For how long a value is kept. */
+export interface NativeKeeping {
+  ttlMs?: number
+  staleMs: number
 }
 
 /** One of the limits of a limiter. */
@@ -466,6 +556,9 @@ export declare function openCircuitBreaker(name: string, options?: NativeCircuit
 /** Reads a list of trusted proxies; the handle is this thread's. */
 export declare function openClientAddress(trustedProxies: Array<string>, ipv6Prefix: number): number
 
+/** Attaches to a hub or creates it; the handle is this thread's. */
+export declare function openClientHub(name: string, options: NativeClientHubOptions): number
+
 export declare function openConnection(handle: number, client: string | undefined | null, request: NativeConnectionRequest): NativeOpened
 
 /** Attaches to a tracker or creates it; the handle is this thread's. */
@@ -532,6 +625,9 @@ export declare function releaseCircuitBreaker(handle: number): void
 /** One JavaScript object less that stands for the list. */
 export declare function releaseClientAddress(handle: number): void
 
+/** One JavaScript object less that stands for the hub. */
+export declare function releaseClientHub(handle: number): void
+
 /** One JavaScript object less that stands for the tracker. */
 export declare function releaseConnectionTracker(handle: number): void
 
@@ -594,6 +690,9 @@ export declare function subscribeToCircuits(handle: number, subscription: number
 
 /** Everything that waits, in order. */
 export declare function takeDeliveries(): Array<NativeDelivery>
+
+/** A leader's time is over. */
+export declare function timeOutInHub(handle: number, key: string, call: number): void
 
 export declare function unban(handle: number, target: string): boolean
 

@@ -10,6 +10,7 @@
 
 const { Broker } = require('./lib/broker');
 const { CircuitBreaker } = require('./lib/circuit-breaker');
+const { ClientHub } = require('./lib/client-hub');
 const { clientKey } = require('./lib/client-key');
 const { ConnectionTracker } = require('./lib/connection-tracker');
 const { createGuard } = require('./lib/create-guard');
@@ -23,6 +24,7 @@ const { SecurityMonitor } = require('./lib/security-monitor');
 module.exports = {
   Broker,
   CircuitBreaker,
+  ClientHub,
   ConnectionTracker,
   RateLimiter,
   Registry,

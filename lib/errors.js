@@ -39,4 +39,4 @@ function invalidOption(option, given, accepted) {
   return invalid('INVALID_OPTION', option, given, accepted);
 }
 
-module.exports = { SluiceError, describe, invalid, invalidOption };
+module.exports = { PREFIX, SluiceError, describe, invalid, invalidOption };

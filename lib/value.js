@@ -5,6 +5,7 @@ const { describe, SluiceError } = require('./errors');
 
 const ACCEPTED =
   'null, undefined, booleans, numbers, bigints, strings, arrays and plain objects of these, without cycles';
+const ACCEPTED_DEFINED = ACCEPTED.replace(' undefined,', '');
 
 /** A value as bytes that every thread reads. `what` names it in the error, with the path within. */
 function encode(value, what) {
@@ -12,17 +13,27 @@ function encode(value, what) {
   return v8.serialize(value);
 }
 
+/** As `encode`, where undefined is no value, nor within one. */
+function encodeDefined(value, what) {
+  checkValue(value, what, { accepted: ACCEPTED_DEFINED, takesUndefined: false });
+  return v8.serialize(value);
+}
+
 /**
  * Fails for what is no plain data. Where more is taken, `accepts(object, path, check)` says whether an object is, and checks what
  * is in it; `accepted` are the words for all of it.
  */
-function checkValue(value, what, { accepts = () => false, accepted = ACCEPTED } = {}) {
+function checkValue(value, what, options = {}) {
+  const { accepts = () => false, accepted = ACCEPTED, takesUndefined = true } = options;
   const ancestors = new Set();
   check(value, what);
 
   function check(value, path) {
     if (value === null || typeof value !== 'object') {
-      if (typeof value === 'function' || typeof value === 'symbol') throw invalidValue(value, path, accepted);
+      const isNone = value === undefined && !takesUndefined;
+      if (isNone || typeof value === 'function' || typeof value === 'symbol') {
+        throw invalidValue(value, path, accepted);
+      }
       return;
     }
     if (ancestors.has(value)) throw invalidValue('a cycle', path, accepted);
@@ -78,4 +89,4 @@ function freeze(value) {
   return Object.freeze(value);
 }
 
-module.exports = { checkValue, decode, encode };
+module.exports = { checkValue, decode, encode, encodeDefined };

@@ -7,7 +7,9 @@ use sluice_core::clock::{self, MS};
 use sluice_core::mailbox::Item;
 
 use crate::raw::{Call, Exports};
-use crate::{circuit_breaker, connection_tracker, rate_limiter, reputation, security_monitor, thread};
+use crate::{
+    circuit_breaker, client_hub, connection_tracker, rate_limiter, reputation, security_monitor, thread,
+};
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("clockNow", clock_now)?;
@@ -68,6 +70,7 @@ fn move_clock(by_hand: impl FnOnce()) {
     if now < before {
         rate_limiter::clock_was_set_back(now);
         circuit_breaker::clock_was_set_back(now);
+        client_hub::clock_was_set_back(now);
         connection_tracker::clock_was_set_back(now);
         reputation::clock_was_set_back(now);
         security_monitor::clock_was_set_back(now);

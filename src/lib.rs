@@ -9,6 +9,7 @@
 mod bell;
 mod broker;
 mod circuit_breaker;
+mod client_hub;
 mod client_key;
 mod clock;
 mod connection_tracker;
@@ -40,6 +41,7 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     broker::export(&exports)?;
     client_key::export(&exports)?;
     circuit_breaker::export(&exports)?;
+    client_hub::export(&exports)?;
     clock::export(&exports)?;
     connection_tracker::export(&exports)?;
     guard::export(&exports)?;

@@ -5,6 +5,7 @@ use napi_derive::napi;
 use sluice_core::mailbox::{Delivery, Item};
 
 use crate::circuit_breaker::NativeCircuitChange;
+use crate::client_hub::NativeHubNews;
 use crate::security_monitor::NativeAlert;
 use crate::thread;
 
@@ -12,7 +13,7 @@ use crate::thread;
 #[napi(object)]
 pub struct NativeDelivery {
     pub subscription: u32,
-    /// `change`, `circuit`, `close`, `alert`, `drained` or `clock`.
+    /// `change`, `circuit`, `hub`, `close`, `alert`, `drained` or `clock`.
     pub kind: String,
     /// Events dropped just before this one.
     pub missed: f64,
@@ -22,6 +23,7 @@ pub struct NativeDelivery {
     pub if_idle_ms: Option<f64>,
     pub circuit: Option<NativeCircuitChange>,
     pub alert: Option<NativeAlert>,
+    pub hub: Option<NativeHubNews>,
 }
 
 /// Everything that waits, in order.
@@ -42,6 +44,7 @@ impl From<Delivery> for NativeDelivery {
             if_idle_ms: None,
             circuit: None,
             alert: None,
+            hub: None,
         };
         let kind = |kind: &str| kind.to_owned();
         match item {
@@ -66,6 +69,7 @@ impl From<Delivery> for NativeDelivery {
                 if_idle_ms: if_idle_ms.map(|ms| ms as f64),
                 ..told
             },
+            Item::Hub(news) => Self { kind: kind("hub"), hub: Some(news.into()), ..told },
             Item::Drained => Self { kind: kind("drained"), ..told },
             Item::ClockMoved => Self { kind: kind("clock"), ..told },
         }

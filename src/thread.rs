@@ -16,7 +16,7 @@ use napi::{check_status, sys};
 use sluice_core::cidr::ClientAddress;
 use sluice_core::mailbox::{Item, Mailbox};
 use sluice_core::{
-    CircuitBreaker, ConnectionTracker, Guard, Owner, Registry, Reputation, Seat, SecurityMonitor,
+    CircuitBreaker, ClientHub, ConnectionTracker, Guard, Owner, Registry, Reputation, Seat, SecurityMonitor,
     VersionCells,
 };
 
@@ -24,12 +24,13 @@ use crate::bell::Bell;
 use crate::broker::{Membership, MessageNumbers};
 use crate::raw::{Call, Exports};
 use crate::slab::Slab;
-use crate::{broker, circuit_breaker, connection_tracker, listener, registry, security_monitor};
+use crate::{broker, circuit_breaker, client_hub, connection_tracker, listener, registry, security_monitor};
 
 /// One thread's handles.
 pub(crate) struct Thread {
     pub(crate) owner: Owner,
     pub(crate) breakers: RefCell<Slab<Arc<CircuitBreaker>>>,
+    pub(crate) hubs: RefCell<Slab<Arc<ClientHub>>>,
     pub(crate) limiters: RefCell<Slab<Seat>>,
     pub(crate) trackers: RefCell<Slab<Arc<ConnectionTracker>>>,
     pub(crate) registries: RefCell<Slab<Arc<Registry>>>,
@@ -203,6 +204,7 @@ fn start_thread(env: &Env) -> Result<()> {
     let thread = Box::into_raw(Box::new(Thread {
         owner,
         breakers: RefCell::new(Slab::new()),
+        hubs: RefCell::new(Slab::new()),
         limiters: RefCell::new(Slab::new()),
         trackers: RefCell::new(Slab::new()),
         registries: RefCell::new(Slab::new()),
@@ -239,6 +241,7 @@ fn release(owner: Owner, in_its_own_thread: bool) {
     }
     broker::release_owner(owner);
     circuit_breaker::release_owner(owner);
+    client_hub::release_owner(owner);
     connection_tracker::release_owner(owner);
     registry::release_owner(owner);
     security_monitor::release_owner(owner);

@@ -7,7 +7,7 @@ const net = require('node:net');
 const { setTimeout: pause } = require('node:timers/promises');
 const { Worker } = require('node:worker_threads');
 const { random } = require('./random.cjs');
-const { CircuitBreaker, ConnectionTracker, RateLimiter, Registry } = require('../..');
+const { CircuitBreaker, ClientHub, ConnectionTracker, RateLimiter, Registry } = require('../..');
 
 const FILE = require.resolve('./ending-worker.cjs');
 const TOGETHER = 8;
@@ -20,6 +20,7 @@ const tracker = new ConnectionTracker(name, { max: 1000, maxPerClient: 500, clie
 const limiter = new RateLimiter(name, { limit: 1000, window: '1s', maxKeys: 50 });
 const registry = new Registry(name);
 const breaker = new CircuitBreaker(name, { openFor: 1, timeout: '1h', halfOpenCalls: TRIALS });
+const hub = new ClientHub(name);
 let told = 0;
 registry.on('change', () => told++);
 
@@ -85,7 +86,8 @@ async function main() {
   const drained = await tracker.drain({ timeout: 0 });
   let trials = 0;
   while (breaker.tryAcquire('peer') !== null) trials += 1;
-  const worked = limiter.stats().allowed > 0 && registry.get('count') > 0 && told > 0;
+  const { waiting, initialising, initialisations } = hub.stats();
+  const worked = limiter.stats().allowed > 0 && registry.get('count') > 0 && told > 0 && initialisations > 0;
   console.log(
     JSON.stringify({
       ends,
@@ -95,6 +97,8 @@ async function main() {
       drained,
       left: opened - closed,
       trials: trials - TRIALS,
+      waiting,
+      initialising,
       opened,
       worked,
     }),

@@ -5,7 +5,7 @@
 const http = require('node:http');
 const { parentPort, workerData } = require('node:worker_threads');
 const { random } = require('./random.cjs');
-const { CircuitBreaker, ConnectionTracker, RateLimiter, Registry, listen } = require('../..');
+const { CircuitBreaker, ClientHub, ConnectionTracker, RateLimiter, Registry, listen } = require('../..');
 
 const { name, way, seed, port } = workerData;
 const next = random(seed);
@@ -13,6 +13,7 @@ const tracker = new ConnectionTracker(name, { max: 1000, maxPerClient: 500, clie
 const limiter = new RateLimiter(name, { limit: 1000, window: '1s', maxKeys: 50 });
 const registry = new Registry(name);
 const breaker = new CircuitBreaker(name, { openFor: 1, timeout: '1h', halfOpenCalls: 100 });
+const hub = new ClientHub(name);
 const held = [];
 const permits = [];
 
@@ -25,6 +26,7 @@ const steps = [
   () => registry.update('count', (count = 0) => count + 1),
   () => permits.push(breaker.tryAcquire('peer')),
   () => breaker.on('open', () => {}),
+  () => void hub.getOrInit(`key ${Math.floor(next() * 5)}`, soonOrNever, { ttl: 1 }),
   () => listenWithoutStaying(),
   // What is awaited keeps a thread alive, so one that returns has nothing to wait for.
   () => way !== 'return' && tracker.drain({ timeout: '1h' }),
@@ -52,6 +54,13 @@ function listenWithoutStaying() {
   // A thread that listens already is told so.
   listening.then(() => next() < 0.5 && server.close()).catch(() => {});
   server.unref();
+}
+
+/** A thread that returns would be kept alive by what never comes. */
+function soonOrNever() {
+  return new Promise((resolve) => {
+    if (way === 'return' || next() < 0.5) setImmediate(resolve, 'made');
+  });
 }
 
 /** A handful of steps, each time, until it is time. */

@@ -12,6 +12,8 @@ import {
   type CircuitChange,
   type CircuitState,
   type CircuitStats,
+  ClientHub,
+  type ClientHubStats,
   type Connection,
   type ConnectionRefusal,
   ConnectionTracker,
@@ -20,6 +22,7 @@ import {
   clientKey,
   type Decision,
   type Duration,
+  type GetOrInitOptions,
   type KeyHandle,
   type LimitOptions,
   listen,
@@ -276,6 +279,42 @@ readable.forEach((value, key) => {
 });
 // @ts-expect-error a snapshot cannot be changed
 snapshot.set('eu', upstream);
+
+// ClientHub
+interface Keys {
+  kid: string;
+  secrets: number[];
+}
+const hub = new ClientHub<Keys>('keys', { maxEntries: 100, maxBytes: 1_000_000 });
+new ClientHub('keys');
+const hubOptions: GetOrInitOptions = { ttl: '1m', staleWhileRevalidate: '10s', timeout: 500 };
+const made = hub.getOrInit(
+  'k',
+  async (signal) => {
+    expect<Equal<typeof signal, AbortSignal>>();
+    return { kid: 'k', secrets: [1] };
+  },
+  hubOptions,
+);
+expect<Equal<Awaited<typeof made>['secrets'], readonly number[]>>();
+hub.getOrInit('k', () => ({ kid: 'k', secrets: [] }), { signal: new AbortController().signal });
+// @ts-expect-error not Keys
+hub.getOrInit('k', async () => ({ kid: 'k' }));
+// @ts-expect-error there may be no value
+hub.get('k').kid;
+// @ts-expect-error undefined is no value
+new ClientHub('any').getOrInit('k', () => undefined);
+expect<Equal<ReturnType<typeof hub.invalidate>, boolean>>();
+const live = hub.client('k', async () => ({ kid: 'k', secrets: [1] }), {
+  ...hubOptions,
+  revive: ({ secrets }) => new Set(secrets),
+  dispose: (set) => expect<Equal<typeof set, Set<number>>>(),
+});
+expect<Equal<typeof live.value, Set<number> | undefined>>();
+expect<Equal<ReturnType<typeof live.get>, Promise<Set<number>>>>();
+const plain = hub.client('k', async () => ({ kid: 'k', secrets: [1] }));
+expect<Equal<NonNullable<typeof plain.value>['secrets'], readonly number[]>>();
+expect<Equal<ReturnType<typeof hub.stats>, ClientHubStats>>();
 
 // CircuitBreaker
 const breakerOptions: CircuitBreakerOptions = {

@@ -11,6 +11,7 @@ const CALLS = [
   'sluice reputation.isBanned(ip)',
   'sluice breaker.tryAcquire(peer), permit.success()',
   'sluice breaker.fire(peer, async fn)',
+  'sluice hub.getOrInit(key), fresh',
   'sluice monitor.record(event, ip, detail)',
   'a Map with performance.now(), fixed window',
   'rate-limiter-flexible RateLimiterMemory.consume(key)',
@@ -18,6 +19,7 @@ const CALLS = [
   '@fastify/rate-limit LocalStore.incr(key)',
   '@hyperlimit/core tryRequest(key)',
   'opossum fire(), percentiles off',
+  'lru-cache fetch(key), fresh',
 ];
 
 /** So much room for new objects that no collection comes while it is counted. */

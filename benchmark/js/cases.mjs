@@ -2,6 +2,7 @@
 import * as floors from './floors.mjs';
 import * as guards from './guards.mjs';
 import * as guardsOfOthers from './guards-of-others.mjs';
+import * as hubs from './hubs.mjs';
 import { addresses, inOrder } from './keys.mjs';
 import * as others from './others.mjs';
 import * as ours from './ours.mjs';
@@ -66,6 +67,8 @@ const KINDS = {
     threads: true,
     open: guards.recording,
   },
+  'sluice hub.getOrInit(key), fresh': { by: 'sluice', task: 'hub', open: hubs.getOrInit },
+  'sluice hub.get(key), fresh': { by: 'sluice', task: 'hub get', threads: true, open: hubs.get },
   'a Map with performance.now(), fixed window': {
     by: 'others',
     task: 'limit',
@@ -115,6 +118,9 @@ const KINDS = {
     task: 'fire without timeout',
     open: guardsOfOthers.cockatielWithoutTimeout,
   },
+  'lru-cache fetch(key), fresh': { by: 'others', task: 'hub', open: hubs.lruFetch },
+  'async-cache-dedupe, defined function, fresh': { by: 'others', task: 'hub', open: hubs.dedupe },
+  'lru-cache get(key), fresh': { by: 'others', task: 'hub get', open: hubs.lruGet },
   'floor: a raw call that does nothing': { by: 'floor', open: floors.rawNothing },
   'floor: a raw call, number in, number out': { by: 'floor', open: floors.rawNumber },
   'floor: a raw call that reads the key': { by: 'floor', open: floors.rawString },

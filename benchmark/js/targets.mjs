@@ -22,6 +22,8 @@ const TARGETS = [
   { of: ALLOWED, against: 'rate-limiter-flexible RateLimiterMemory.consume(key)', atMost: 0.2 },
   { of: 'sluice consume(key)', against: ALLOWED, atMost: 1.5 },
   { of: 'sluice Registry.get(key), unchanged', atMost: 30, unit: 'ns' },
+  { of: 'sluice hub.getOrInit(key), fresh', atMost: 1000, unit: 'ns' },
+  { of: 'sluice hub.get(key), fresh', atMost: 1000, unit: 'ns' },
   { of: IS_BANNED, against: ALLOWED, atMost: 1.5 },
   { of: MANY_RANGES, against: 'sluice reputation.isBanned(ip), ten ranges', atMost: 1.3 },
   { of: 'net.BlockList.check(ip), 10 000 ranges', against: MANY_RANGES, atLeast: 20 },

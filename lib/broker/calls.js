@@ -1,10 +1,10 @@
 'use strict';
 
+const { rebuild } = require('../carried-error');
 const { SluiceError } = require('../errors');
 const { keepAlive, letGo } = require('../native');
 const { CallDeadlines } = require('./call-deadlines');
 const { CANCELLED } = require('./frame');
-const { reviveError } = require('./remote-error');
 
 /**
  * Calls that this thread awaits. Whatever ends a call takes it out first, in one step, so it settles once: the reply, the handler's
@@ -53,11 +53,11 @@ class Calls {
     call.resolve(value);
   }
 
-  fail(place, sequence, described) {
+  fail(place, sequence, outlined) {
     const call = this.#take(place, sequence);
     if (call === undefined) return;
     this.counts.failures += 1;
-    call.reject(reviveError(described));
+    call.reject(rebuild(outlined));
   }
 
   /** A peer has left: what it had not answered it never will. */

@@ -1,10 +1,10 @@
 'use strict';
 
 const { AsyncResource } = require('node:async_hooks');
-const { SluiceError } = require('../errors');
+const { outline } = require('../carried-error');
+const { describe, SluiceError } = require('../errors');
 const { encode } = require('./codec');
 const { KIND } = require('./frame');
-const { describeError } = require('./remote-error');
 const { Request, reasonOf } = require('./request');
 
 /** The answering side of a peer: its handlers, and the requests that they work on. */
@@ -114,7 +114,7 @@ class Service {
 
   #fail(task, error) {
     this.counts.failed += 1;
-    this.#answer(task, KIND.failure, encode(describeError(error), 'an error'));
+    this.#answer(task, KIND.failure, encode(outlineOfError(error), 'an error'));
   }
 
   #answer({ receiver, sequence, place }, kind, payload) {
@@ -126,6 +126,15 @@ class Service {
     const message = `Broker "${this.#brokerName}": the peer that was asked does not serve this endpoint`;
     return new SluiceError('NO_ENDPOINT', message);
   }
+}
+
+/** What is no error travels as the cause of one: callers look for a message. */
+function outlineOfError(thrown) {
+  const outlined = outline(thrown);
+  if (outlined.error !== undefined) return outlined;
+  const message =
+    typeof thrown === 'string' ? thrown : `a handler threw ${describe(thrown)}, which is no Error`;
+  return outline(new Error(message, { cause: outlined.value }));
 }
 
 module.exports = { Service };

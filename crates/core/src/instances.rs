@@ -21,7 +21,7 @@ pub trait Instance: Sized {
     fn create(name: &str, config: Self::Config) -> Self;
     /// The options it was created with.
     fn created_with(&self) -> &OptionList;
-    /// The options in `config`, in the same order.
+    /// The options in `config`; those that are not given, and so not compared, may be left out.
     fn list_options(config: &Self::Config) -> OptionList;
     /// Refuses all later calls.
     fn close(&self);
@@ -88,10 +88,13 @@ impl<T: Instance> Default for Instances<T> {
 }
 
 fn check_same_options(name: &str, existing: &OptionList, given: &OptionList) -> Result<()> {
-    let differing = existing.iter().zip(given).find(|(existing, given)| existing != given);
+    let differing = given.iter().find_map(|(option, given)| {
+        let (_, existing) = existing.iter().find(|(known, _)| known == option)?;
+        (existing != given).then_some((*option, existing, given))
+    });
     match differing {
         None => Ok(()),
-        Some(((option, existing), (_, given))) => Err(Error::ConfigMismatch {
+        Some((option, existing, given)) => Err(Error::ConfigMismatch {
             name: name.to_owned(),
             option,
             existing: existing.clone(),

@@ -23,6 +23,7 @@
 mod broker;
 pub mod cidr;
 mod circuit_breaker;
+mod client_hub;
 pub mod client_key;
 pub mod clock;
 mod connection_tracker;
@@ -48,6 +49,10 @@ pub use broker::{
 pub use circuit_breaker::{
     Answer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerOptions, CircuitBreakerStats, CircuitChange,
     CircuitState, CircuitStats, Counts, Outcome, Refused, Request, Ticket, WindowOptions,
+};
+pub use client_hub::{
+    CallId, Caller, ClientHub, ClientHubConfig, ClientHubOptions, ClientHubStats, Finished, HubNews,
+    HubValue, Joined, Keeping,
 };
 pub use connection_tracker::{
     Connection, ConnectionOptions, ConnectionTracker, ConnectionTrackerConfig, ConnectionTrackerOptions,

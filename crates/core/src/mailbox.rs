@@ -9,6 +9,7 @@ use std::fmt;
 use parking_lot::Mutex;
 
 use crate::circuit_breaker::CircuitChange;
+use crate::client_hub::HubNews;
 use crate::connection_tracker::Owner;
 use crate::security_monitor::Alert;
 
@@ -39,6 +40,8 @@ pub enum Item {
     },
     /// A rule of a security monitor was met.
     SecurityAlert(std::sync::Arc<Alert>),
+    /// What has become of calls that wait at a hub.
+    Hub(HubNews),
     /// The number of open connections fell to zero.
     Drained,
     /// The test clock was moved.

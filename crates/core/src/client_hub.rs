@@ -1,0 +1,21 @@
+//! Values that are costly to come by, made once for all threads.
+//!
+//! The state of one key and its rules, one run of an initialiser, what of the values is kept, and what threads are
+//! told: each in a file of its own.
+
+mod hub;
+mod initialisation;
+mod keeping;
+mod kept;
+mod news;
+mod options;
+mod shelf;
+mod slot;
+mod stats;
+
+pub use hub::{ClientHub, Finished, Joined};
+pub use initialisation::{CallId, Caller};
+pub use kept::{HubValue, Keeping};
+pub use news::HubNews;
+pub use options::{ClientHubConfig, ClientHubOptions};
+pub use stats::ClientHubStats;

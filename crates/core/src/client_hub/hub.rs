@@ -1,0 +1,380 @@
+//! The hub: its keys, what is kept of them, and what threads are told, put together.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use parking_lot::Mutex;
+
+use super::initialisation::{Call, CallId, Caller, Ended};
+use super::kept::{Age, HubValue, Keeping, Kept};
+use super::news::{HubNews, Notices};
+use super::options::ClientHubConfig;
+use super::shelf::{Limits, Shelf};
+use super::slot::{Entered, Slot};
+use super::stats::ClientHubStats;
+use crate::instances::{Instance, OptionList};
+use crate::key_hash::{AlreadyHashed, KeyHash};
+use crate::tally::Tally;
+use crate::{Error, Owner, Result};
+
+/// A value for each of many keys, made by one initialiser over all threads while the others wait.
+///
+/// A key has one leader at a time, the call whose initialiser runs. Each call has a number, and what it reports is
+/// taken only while it leads. A read of a fresh value takes the shared lock of one shard; everything else the
+/// exclusive one, for a few instructions. Threads are told when no lock is held.
+pub struct ClientHub {
+    name: String,
+    created_with: OptionList,
+    pub(super) limits: Limits,
+    pub(super) slots: DashMap<KeyHash, Slot, AlreadyHashed>,
+    /// Locked before a shard, never after it.
+    pub(super) shelf: Mutex<Shelf>,
+    last_number: AtomicU64,
+    pub(super) tally: Tally<10>,
+    closed: AtomicBool,
+}
+
+const HITS: usize = 0;
+const STALE: usize = 1;
+const MISSES: usize = 2;
+const INITIALISATIONS: usize = 3;
+const FAILURES: usize = 4;
+const TIMEOUTS: usize = 5;
+const HANDOVERS: usize = 6;
+pub(super) const EVICTIONS: usize = 7;
+pub(super) const EXPIRED: usize = 8;
+pub(super) const TOO_LARGE: usize = 9;
+
+/// What a call comes to at first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// A value, fresh.
+    Fresh(HubValue),
+    /// A value, stale; with a call that is to refresh it, where nobody does yet.
+    Stale(HubValue, Option<CallId>),
+    /// This call runs its initialiser.
+    Lead(CallId),
+    /// This call is told what comes of another's, whose time is over at `until`.
+    Wait {
+        /// The call.
+        call: CallId,
+        /// When it is worth a [`look`](ClientHub::look).
+        until: u64,
+    },
+}
+
+/// A run that its leader ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Of the value; 0 of an error.
+    pub version: u64,
+    /// Those of the leader's own thread who waited: it tells them itself.
+    pub calls: Vec<CallId>,
+}
+
+impl ClientHub {
+    /// A hub without values.
+    #[must_use]
+    pub fn new(name: &str, config: ClientHubConfig) -> Self {
+        Self {
+            name: name.to_owned(),
+            created_with: config.list(),
+            limits: Limits { entries: config.max_entries(), bytes: config.max_bytes() },
+            slots: DashMap::with_hasher(AlreadyHashed::default()),
+            shelf: Mutex::default(),
+            last_number: AtomicU64::new(0),
+            tally: Tally::new(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// The version of a value that is fresh: a thread that has decoded it needs nothing else.
+    pub fn read(&self, key: KeyHash, now: u64) -> Result<Option<u64>> {
+        self.check_open()?;
+        let version = self.slots.get(&key).and_then(|slot| {
+            let kept = slot.kept(Age::Fresh, now)?;
+            kept.mark_used();
+            Some(kept.value.version)
+        });
+        if version.is_some() {
+            self.tally.add(HITS, 1);
+        }
+        Ok(version)
+    }
+
+    /// A value that is fresh; counts nothing.
+    pub fn value(&self, key: KeyHash, now: u64) -> Result<Option<HubValue>> {
+        self.check_open()?;
+        Ok(self.slots.get(&key).and_then(|slot| Some(slot.kept(Age::Fresh, now)?.value.clone())))
+    }
+
+    /// The version of the value that a call would be answered with, fresh or stale; none of a hub that was destroyed.
+    /// Counts nothing.
+    #[must_use]
+    pub fn version(&self, key: KeyHash, now: u64) -> Option<u64> {
+        self.slots.get(&key).and_then(|slot| Some(slot.kept(Age::Stale, now)?.value.version))
+    }
+
+    /// A value, or a place among those who wait for one. `timeout`: how long the call's own initialiser may run.
+    pub fn join(&self, key: KeyHash, caller: Caller, timeout: u64, now: u64) -> Result<Joined> {
+        let id = self.next_number();
+        let call = Call { id, caller, timeout };
+        let (expired, entered) = {
+            let mut slot = self.slots.entry(key).or_default();
+            // Under the lock: `close` comes to this shard after it has closed.
+            self.check_open()?;
+            (slot.drop_expired(now), slot.enter(call, now))
+        };
+        if let Some(weight) = expired {
+            self.tally.add(EXPIRED, 1);
+            self.shelf.lock().remove(weight);
+        }
+        Ok(self.answer(id, entered))
+    }
+
+    /// A leader that was told so begins; false when its turn is over.
+    pub fn begin(&self, key: KeyHash, call: CallId, now: u64) -> Result<bool> {
+        self.check_open()?;
+        let leads = self.change(key, |slot| slot.begin(call, now)).unwrap_or(false);
+        if leads {
+            self.tally.add(INITIALISATIONS, 1);
+        }
+        Ok(leads)
+    }
+
+    /// A leader has a value: it is kept, and those who wait are told. `None` when it leads no more.
+    pub fn finish(
+        &self,
+        key: KeyHash,
+        call: CallId,
+        bytes: Arc<[u8]>,
+        keeping: Keeping,
+        now: u64,
+    ) -> Result<Option<Finished>> {
+        self.check_open()?;
+        let value = HubValue { version: self.next_number(), bytes };
+        let ended = self.keep(key, call, Kept::new(value.clone(), keeping, now), now);
+        Ok(ended.map(|ended| {
+            let calls = self.settle(ended, |calls| HubNews::Made { calls, value: value.clone() });
+            Finished { version: value.version, calls }
+        }))
+    }
+
+    /// A leader failed, and with it all who wait. A value that is stale stays. `None` when it leads no more.
+    pub fn fail(&self, key: KeyHash, call: CallId, error: &Arc<[u8]>, now: u64) -> Result<Option<Finished>> {
+        self.check_open()?;
+        let ended = self.change(key, |slot| slot.end(call, None, now)).flatten();
+        Ok(ended.map(|(ended, _)| {
+            self.tally.add(FAILURES, 1);
+            let calls = self.settle(ended, |calls| HubNews::Failed { calls, error: Arc::clone(error) });
+            Finished { version: 0, calls }
+        }))
+    }
+
+    /// A call waits no more; if it was to lead, another does.
+    pub fn leave(&self, key: KeyHash, call: CallId, now: u64) {
+        let leader = self.change(key, |slot| slot.leave(call, now)).flatten();
+        self.hand_over_to(leader);
+    }
+
+    /// A leader's time is over: another leads, if any waits.
+    pub fn time_out(&self, key: KeyHash, call: CallId, now: u64) {
+        let leader = self.change(key, |slot| {
+            let leads = slot.run().is_some_and(|run| run.is_led_by(call));
+            leads.then(|| slot.leave(call, now))
+        });
+        if let Some(leader) = leader.flatten() {
+            self.tally.add(TIMEOUTS, 1);
+            self.hand_over_to(leader);
+        }
+    }
+
+    /// Nobody in the leader's thread wants its result any more. True when others do, and it goes on.
+    pub fn detach(&self, key: KeyHash, call: CallId, now: u64) -> bool {
+        let Some((goes_on, leader)) = self.change(key, |slot| slot.detach(call, now)) else { return false };
+        self.hand_over_to(leader);
+        goes_on
+    }
+
+    /// A call that waits makes sure that the leader's time is not over: its thread may stand still. When to look
+    /// again; `None` when the call does not wait any more.
+    pub fn look(&self, key: KeyHash, call: CallId, now: u64) -> Result<Option<u64>> {
+        self.check_open()?;
+        let looked = self.change(key, |slot| {
+            slot.run().filter(|run| run.is_awaited_by(call))?;
+            Some((slot.replace_overdue(now), slot.run()?.until()))
+        });
+        Ok(looked.flatten().map(|(replaced, until)| {
+            if let Some((overdue, leader)) = replaced {
+                self.tally.add(TIMEOUTS, 1);
+                self.hand_over_to(Some(leader));
+                let mut notices = Notices::default();
+                notices.replaced(overdue);
+                notices.send();
+            }
+            until
+        }))
+    }
+
+    /// Nothing that is kept, or being made, is answered to a later call; whether there was anything.
+    pub fn invalidate(&self, key: KeyHash) -> Result<bool> {
+        self.check_open()?;
+        let Some((weight, was_there)) = self.change(key, Slot::invalidate) else { return Ok(false) };
+        if let Some(weight) = weight {
+            self.shelf.lock().remove(weight);
+        }
+        Ok(was_there)
+    }
+
+    /// A thread has ended: its calls wait no more, and what it led is led by another.
+    pub fn release_owner(&self, owner: Owner, now: u64) {
+        let mut leaders = Vec::new();
+        self.slots.retain(|_, slot| {
+            leaders.extend(slot.release_owner(owner, now));
+            !slot.is_empty()
+        });
+        for leader in leaders {
+            self.hand_over_to(Some(leader));
+        }
+    }
+
+    /// The clock was set back, by hand, in a test: nothing lasts longer for that.
+    pub fn clock_was_set_back(&self, now: u64) {
+        for mut slot in self.slots.iter_mut() {
+            slot.clock_was_set_back(now);
+        }
+    }
+
+    /// Sums over all threads, and one pass over the keys.
+    pub fn stats(&self) -> Result<ClientHubStats> {
+        self.check_open()?;
+        let sum = |counter| self.tally.sum(counter);
+        let (mut waiting, mut initialising) = (0, 0);
+        for slot in &self.slots {
+            if let Some(run) = slot.run() {
+                waiting += run.waiting() as u64;
+                initialising += 1;
+            }
+        }
+        let (entries, bytes) = {
+            let shelf = self.shelf.lock();
+            (shelf.entries(), shelf.bytes())
+        };
+        Ok(ClientHubStats {
+            hits: sum(HITS),
+            stale: sum(STALE),
+            misses: sum(MISSES),
+            initialisations: sum(INITIALISATIONS),
+            failures: sum(FAILURES),
+            timeouts: sum(TIMEOUTS),
+            handovers: sum(HANDOVERS),
+            evictions: sum(EVICTIONS),
+            expired: sum(EXPIRED),
+            too_large: sum(TOO_LARGE),
+            entries,
+            bytes,
+            waiting,
+            initialising,
+        })
+    }
+
+    fn answer(&self, call: CallId, entered: Entered) -> Joined {
+        let (counter, begins, joined) = match entered {
+            Entered::Fresh(value) => (HITS, false, Joined::Fresh(value)),
+            Entered::Stale { value, refreshes } => {
+                (STALE, refreshes, Joined::Stale(value, refreshes.then_some(call)))
+            }
+            Entered::Leads => (MISSES, true, Joined::Lead(call)),
+            Entered::Waits { until } => (MISSES, false, Joined::Wait { call, until }),
+        };
+        self.tally.add(counter, 1);
+        if begins {
+            self.tally.add(INITIALISATIONS, 1);
+        }
+        joined
+    }
+
+    /// Tells those who waited for a run, except those of the leader's own thread; and the leader of the next run.
+    fn settle(&self, ended: Ended, news: impl Fn(Vec<CallId>) -> HubNews) -> Vec<CallId> {
+        let Ended { leader, waiters, next } = ended;
+        let is_own = |call: &Call| call.caller.is_same(&leader.caller);
+        let (own, others): (Vec<_>, Vec<_>) = waiters.into_iter().partition(is_own);
+        let mut notices = Notices::default();
+        notices.settle(others, news);
+        if let Some(next) = next {
+            notices.lead(next);
+        }
+        notices.send();
+        own.into_iter().map(|call| call.id).collect()
+    }
+
+    fn hand_over_to(&self, leader: Option<Call>) {
+        let Some(leader) = leader else { return };
+        self.tally.add(HANDOVERS, 1);
+        let mut notices = Notices::default();
+        notices.lead(leader);
+        notices.send();
+    }
+
+    /// Runs `change` on what there is of a key; a key of which nothing is left is forgotten.
+    pub(super) fn change<R>(&self, key: KeyHash, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
+        let Entry::Occupied(mut slot) = self.slots.entry(key) else { return None };
+        let result = change(slot.get_mut());
+        if slot.get().is_empty() {
+            slot.remove();
+        }
+        Some(result)
+    }
+
+    fn next_number(&self) -> u64 {
+        // Relaxed: only that no two are the same.
+        self.last_number.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn check_open(&self) -> Result<()> {
+        // Relaxed: a call that races with `destroy` may still be answered.
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Error::Closed { name: self.name.clone() });
+        }
+        Ok(())
+    }
+}
+
+impl Instance for ClientHub {
+    const KIND: &'static str = "ClientHub";
+    type Config = ClientHubConfig;
+
+    fn create(name: &str, config: ClientHubConfig) -> Self {
+        Self::new(name, config)
+    }
+
+    fn created_with(&self) -> &OptionList {
+        &self.created_with
+    }
+
+    fn list_options(config: &ClientHubConfig) -> OptionList {
+        config.list_given()
+    }
+
+    /// Tells everybody who waits or runs an initialiser.
+    fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        let mut calls = Vec::new();
+        self.slots.retain(|_, slot| {
+            calls.extend(slot.close());
+            false
+        });
+        let mut notices = Notices::default();
+        notices.settle(calls, |calls| HubNews::Closed { calls });
+        notices.send();
+    }
+}
+
+impl fmt::Debug for ClientHub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientHub").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,108 @@
+//! A value that is kept, and for how long it is good.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A value, encoded by whoever makes and reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HubValue {
+    /// No two values of a hub have the same; later ones have higher ones.
+    pub version: u64,
+    /// The value.
+    pub bytes: Arc<[u8]>,
+}
+
+/// For how long a value is to be kept, in nanoseconds, and what its key weighs.
+#[derive(Clone, Copy, Debug)]
+pub struct Keeping {
+    /// How long it is fresh. `None`: until it is invalidated or pushed out.
+    pub ttl: Option<u64>,
+    /// For how long after that it may still be answered with, while it is made anew.
+    pub stale_for: u64,
+    /// Bytes of its key.
+    pub key_bytes: u64,
+}
+
+/// What a value is good for at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Age {
+    Fresh,
+    Stale,
+    Expired,
+}
+
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) value: HubValue,
+    keeping: Keeping,
+    since: u64,
+    /// Read since the search for a place last came by.
+    is_used: AtomicBool,
+}
+
+impl Kept {
+    pub(super) fn new(value: HubValue, keeping: Keeping, now: u64) -> Self {
+        Self { value, keeping, since: now, is_used: AtomicBool::new(false) }
+    }
+
+    pub(super) fn age(&self, now: u64) -> Age {
+        let Some(ttl) = self.keeping.ttl else { return Age::Fresh };
+        match now.saturating_sub(self.since) {
+            age if age < ttl => Age::Fresh,
+            age if age < ttl.saturating_add(self.keeping.stale_for) => Age::Stale,
+            _ => Age::Expired,
+        }
+    }
+
+    /// Bytes of key and value.
+    pub(super) fn weight(&self) -> u64 {
+        self.value.bytes.len() as u64 + self.keeping.key_bytes
+    }
+
+    /// Relaxed: a hint, which publishes nothing. Not written where it stands already, so readers share the line.
+    pub(super) fn mark_used(&self) {
+        if !self.is_used.load(Ordering::Relaxed) {
+            self.is_used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it was read since the last call.
+    pub(super) fn take_used(&mut self) -> bool {
+        std::mem::take(self.is_used.get_mut())
+    }
+
+    pub(super) fn clock_was_set_back(&mut self, now: u64) {
+        self.since = self.since.min(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(ttl: Option<u64>, stale_for: u64) -> Kept {
+        let value = HubValue { version: 1, bytes: Arc::from([1, 2, 3]) };
+        Kept::new(value, Keeping { ttl, stale_for, key_bytes: 4 }, 1_000)
+    }
+
+    #[test]
+    fn is_fresh_for_its_time_then_stale_then_nothing() {
+        let ages = |kept: &Kept| [1_000, 1_009, 1_010, 1_014, 1_015].map(|now| kept.age(now));
+        let [fresh, stale, expired] = [Age::Fresh, Age::Stale, Age::Expired];
+        assert_eq!(ages(&kept(Some(10), 5)), [fresh, fresh, stale, stale, expired]);
+        assert_eq!(ages(&kept(Some(10), 0)), [fresh, fresh, expired, expired, expired]);
+        assert_eq!(ages(&kept(None, 0)), [fresh; 5]);
+    }
+
+    #[test]
+    fn nobody_keeps_it_longer_because_a_test_set_the_clock_back() {
+        let mut kept = kept(Some(10), 0);
+        kept.clock_was_set_back(100);
+        assert_eq!([kept.age(109), kept.age(110)], [Age::Fresh, Age::Expired]);
+    }
+
+    #[test]
+    fn weighs_its_key_too() {
+        assert_eq!(kept(None, 0).weight(), 7);
+    }
+}

@@ -1,0 +1,35 @@
+'use strict';
+
+// One worker thread: a shop in front of a catalogue that is slow to answer. Each product is asked for once by all threads.
+
+const http = require('node:http');
+const { parentPort, threadId, workerData } = require('node:worker_threads');
+const { ClientHub, listen } = require('sluice');
+
+const products = new ClientHub('products', { maxEntries: 1000 });
+const TIMES = { ttl: '2s', staleWhileRevalidate: '1m', timeout: '5s' };
+
+async function askCatalogue(path, signal) {
+  const url = `http://127.0.0.1:${workerData.cataloguePort}${path}`;
+  const response = await fetch(url, { signal, headers: { 'x-thread': String(threadId) } });
+  if (!response.ok) throw new Error(`the catalogue answers ${response.status}`);
+  return response.json();
+}
+
+/** What a thread makes of a price list, once for each list: it could not be sent to others, nor need it. */
+const rates = products.client('/rates', (signal) => askCatalogue('/rates', signal), {
+  revive: ({ rate }) => ({ convert: (price) => Math.round(price * rate) }),
+});
+
+const server = http.createServer(async (req, res) => {
+  try {
+    const product = await products.getOrInit(req.url, (signal) => askCatalogue(req.url, signal), TIMES);
+    const { convert } = await rates.get();
+    res.end(JSON.stringify({ ...product, price: convert(product.price) }));
+  } catch (error) {
+    res.statusCode = 502;
+    res.end(error.message);
+  }
+});
+
+listen(server, { port: 0, host: '127.0.0.1' }).then((address) => parentPort.postMessage(address));

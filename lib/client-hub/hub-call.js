@@ -1,0 +1,211 @@
+'use strict';
+
+const { AsyncResource } = require('node:async_hooks');
+const { packError } = require('../carried-error');
+const { Deadline } = require('../deadline');
+const { describe, SluiceError } = require('../errors');
+const { keepAlive, letGo, native } = require('../native');
+const { encodeDefined } = require('../value');
+
+/**
+ * A call that runs its initialiser, or waits for another's and may be told that it is its turn. What it runs for the
+ * user runs in the asynchronous context of whoever called.
+ */
+class HubCall extends AsyncResource {
+  #hub;
+  #key;
+  #id;
+  #init;
+  #options;
+  /** Whoever awaits the call: `{ take, resolve, reject, onAbort }`. */
+  #caller;
+  /** While it leads. */
+  #controller;
+  /** Of its initialiser while it leads; of another's while it waits. */
+  #deadline;
+  #isOver = false;
+
+  constructor(hub, key, id, init, options) {
+    super('sluice:ClientHub');
+    this.#hub = hub;
+    this.#key = key;
+    this.#id = id;
+    this.#init = init;
+    this.#options = options;
+    hub.enter(id, this);
+  }
+
+  get key() {
+    return this.#key;
+  }
+
+  /** A promise for what `take` makes of the value. The thread is kept alive until it settles. */
+  settled(take) {
+    return new Promise((resolve, reject) => {
+      const onAbort = () => this.#abort();
+      this.#caller = { take, resolve, reject, onAbort };
+      this.#options.signal?.addEventListener('abort', onAbort, { once: true });
+      keepAlive();
+    });
+  }
+
+  lead() {
+    this.#controller = new AbortController();
+    this.#watch(this.#options.timeout, () => this.#timeOut());
+    let result;
+    try {
+      result = this.runInAsyncScope(this.#init, undefined, this.#controller.signal);
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    Promise.resolve(result).then(
+      (value) => this.#finish(value),
+      (error) => this.#fail(error),
+    );
+  }
+
+  /** For the leader, whose time is over in `restMs`: its own thread may stand still then. */
+  wait(restMs) {
+    const rest = restMs > 0 ? restMs : native.lookInHub(this.#hub.handle, this.#key, this.#id);
+    if (rest !== null) this.#watch(rest, () => this.wait(0));
+  }
+
+  /** It is this call's turn, unless that took so long that it is another's by now. */
+  turn() {
+    let leads;
+    try {
+      leads = native.beginInHub(this.#hub.handle, this.#key, this.#id);
+    } catch (error) {
+      this.giveUp(error);
+      return;
+    }
+    if (leads) this.lead();
+    else this.replaced();
+  }
+
+  /** Its turn is over: others have seen that its time was, while this thread stood still. */
+  replaced() {
+    this.giveUp(this.#timeoutError());
+  }
+
+  made(entry) {
+    this.#end();
+    this.#settle(({ take, resolve, reject }) => {
+      try {
+        resolve(this.runInAsyncScope(take, undefined, entry));
+      } catch (error) {
+        reject(error);
+      }
+    });
+  }
+
+  failed(error) {
+    this.#end();
+    this.#settle(({ reject }) => reject(error));
+  }
+
+  /** The signal has aborted when the caller hears of it. */
+  giveUp(error) {
+    this.#end();
+    this.#abortInitialiser(error);
+    this.#settle(({ reject }) => reject(error));
+  }
+
+  #finish(value) {
+    if (this.#isOver) return;
+    const { ttl, staleWhileRevalidate = 0 } = this.#options;
+    let bytes;
+    try {
+      bytes = encodeDefined(value, `value of ${describe(this.#key)}`);
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    const keeping = { ttlMs: ttl, staleMs: staleWhileRevalidate };
+    this.#report(
+      () => native.finishInHub(this.#hub.handle, this.#key, this.#id, bytes, keeping),
+      ({ version, calls }) => {
+        const entry = this.#hub.entryOf(this.#key, version, bytes);
+        this.made(entry);
+        this.#hub.each(calls, (call) => call.made(entry));
+      },
+    );
+  }
+
+  #fail(error) {
+    if (this.#isOver) return;
+    this.#report(
+      () => native.failInHub(this.#hub.handle, this.#key, this.#id, packError(error)),
+      ({ calls }) => {
+        this.failed(error);
+        this.#hub.each(calls, (call) => call.failed(error));
+      },
+    );
+  }
+
+  /** Only a leader's report is taken: another may have taken over while this thread stood still. */
+  #report(report, onTaken) {
+    let taken;
+    try {
+      taken = report();
+    } catch (error) {
+      this.failed(error);
+      return;
+    }
+    if (taken === null) this.failed(this.#timeoutError());
+    else onTaken(taken);
+  }
+
+  #timeOut() {
+    native.timeOutInHub(this.#hub.handle, this.#key, this.#id);
+    this.replaced();
+  }
+
+  /** A leader goes on if others wait for what it makes. */
+  #abort() {
+    const { reason } = this.#options.signal;
+    const { handle } = this.#hub;
+    if (this.#controller === undefined) {
+      native.leaveHub(handle, this.#key, this.#id);
+      this.#end();
+    } else if (!native.detachInHub(handle, this.#key, this.#id)) {
+      this.#end();
+      this.#abortInitialiser(reason);
+    }
+    this.#settle(({ reject }) => reject(reason));
+  }
+
+  #abortInitialiser(reason) {
+    if (this.#controller === undefined) return;
+    this.runInAsyncScope(() => this.#controller.abort(reason));
+  }
+
+  #watch(ms, onTime) {
+    this.#deadline?.cancel();
+    this.#deadline = new Deadline(ms, onTime, { ref: false });
+  }
+
+  #end() {
+    this.#isOver = true;
+    this.#deadline?.cancel();
+    this.#hub.leave(this.#id);
+  }
+
+  #settle(settle) {
+    const caller = this.#caller;
+    if (caller === undefined) return;
+    this.#caller = undefined;
+    this.#options.signal?.removeEventListener('abort', caller.onAbort);
+    letGo();
+    settle(caller);
+  }
+
+  #timeoutError() {
+    const key = describe(this.#key);
+    const message = `ClientHub "${this.#hub.name}": the initialiser of ${key} took longer than ${this.#options.timeout} ms`;
+    return new SluiceError('TIMEOUT', message);
+  }
+}
+
+module.exports = { HubCall };

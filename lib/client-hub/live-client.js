@@ -1,0 +1,35 @@
+'use strict';
+
+/** What is built of the value of one key in this thread, and built anew when the value is another. */
+class LiveClient {
+  #hub;
+  #key;
+  #init;
+  #options;
+
+  constructor(hub, key, init, options) {
+    this.#hub = hub;
+    this.#key = key;
+    this.#init = init;
+    this.#options = options;
+  }
+
+  async get() {
+    this.#options.signal?.throwIfAborted();
+    const entry = this.#hub.fresh(this.#key);
+    if (entry !== undefined) return this.#live(entry);
+    return this.#hub.call(this.#key, this.#init, this.#options, (made) => this.#live(made));
+  }
+
+  get value() {
+    if (this.#options.revive === undefined) return this.#hub.current(this.#key)?.value;
+    return this.#hub.live.current(this.#key);
+  }
+
+  #live(entry) {
+    const { revive, dispose } = this.#options;
+    return revive === undefined ? entry.value : this.#hub.live.of(this.#key, entry, revive, dispose);
+  }
+}
+
+module.exports = { LiveClient };

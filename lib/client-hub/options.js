@@ -1,0 +1,44 @@
+'use strict';
+
+const { invalidOption } = require('../errors');
+const { checkOptions, duration, func, integer } = require('../options');
+
+const HUB = { maxEntries: integer(1, 10_000_000), maxBytes: integer(1) };
+
+const CALL = {
+  ttl: duration,
+  staleWhileRevalidate: duration,
+  timeout: duration,
+  signal: abortSignal,
+};
+
+const CLIENT = { ...CALL, revive: func, dispose: func };
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+
+/** Nothing by default: what is left out is not compared where the hub exists. */
+function hubOptions(options) {
+  return checkOptions('ClientHub', options, HUB);
+}
+
+function callOptions(options) {
+  return withDefaults(checkOptions('ClientHub getOrInit', options, CALL));
+}
+
+function clientOptions(options) {
+  return withDefaults(checkOptions('ClientHub client', options, CLIENT));
+}
+
+function withDefaults(checked) {
+  checked.timeout ??= DEFAULT_TIMEOUT_MS;
+  return checked;
+}
+
+const checkInit = (init) => func(init, 'ClientHub initialiser');
+
+function abortSignal(value, option) {
+  if (value instanceof AbortSignal) return value;
+  throw invalidOption(option, value, 'an AbortSignal');
+}
+
+module.exports = { callOptions, checkInit, clientOptions, hubOptions };
