@@ -11,6 +11,7 @@ import { until } from './helpers/sockets.mjs';
 
 const { Broker } = sluice;
 const FILE = fileURLToPath(new URL('helpers/spawned-worker.cjs', import.meta.url));
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const NOWHERE = fileURLToPath(new URL('helpers/nowhere.cjs', import.meta.url));
 
 /** Threads of this process that have started and not ended. */
@@ -294,16 +295,21 @@ test('a successor that does not serve as much replaces nobody', async (t) => {
 test('the group grows and shrinks; who leaves finishes what runs', async (t) => {
   const { broker, spawn } = open(t);
   const gate = new Int32Array(new SharedArrayBuffer(8));
-  const group = await spawn({ data: { serves: ['wait'], gate } });
+  const group = await spawn({ data: { serves: ['wait', 'echo'], gate } });
   await group.scale(3);
   assert.equal(group.workers.length, 3);
   const last = group.workers[2];
-  await until(() => broker.peers().find(({ id }) => id === last.peerId).endpoints.length, 1);
-  const answer = broker.call('wait', null, { to: last.peerId });
+  await until(() => broker.peers().find(({ id }) => id === last.peerId).endpoints.length, 2);
+  const answer = broker.call('wait', null, { to: last.peerId, timeout: '5m' });
   await until(() => gate[1], 1);
-  const shrunk = group.scale(2);
+  const clock = stopClock(t);
+  const shrunk = group.scale(2, { timeout: '2m' });
   await until(() => broker.peers().find(({ id }) => id === last.peerId)?.endpoints.length ?? 0, 0);
   assert.equal(group.workers[2].state, 'closing');
+  // It has as long as the group waits, not as long as a broker that closes by itself.
+  clock.advance('1m');
+  // The other workers have heard of the time by then, and so has this one.
+  for (let turn = 0; turn < 100; turn++) await broker.call('echo', turn);
   gate[0] = 1;
   assert.equal(await answer, last.threadId);
   await shrunk;
@@ -323,6 +329,33 @@ test('workers that cannot be added leave the group as it was', async (t) => {
   await assert.rejects(group.scale(3), { code: 'ERR_SLUICE_SPAWN_FAILED' });
   assert.equal(group.workers.length, 1);
   assert.equal(threads, 1);
+});
+
+test('of a worker that has ended nothing is kept', () => {
+  const name = freshName();
+  const code = `
+    const { Broker } = require('.');
+    const broker = new Broker(${JSON.stringify(name)});
+    const workers = [];
+    process.on('worker', (worker) => workers.push(new WeakRef(worker)));
+    const workerData = { name: ${JSON.stringify(name)}, serves: [] , stays: true };
+    (async () => {
+      const group = await broker.spawn(${JSON.stringify(FILE)}, { count: 2, workerData });
+      for (let round = 0; round < 3; round++) await group.restart({ timeout: 0 });
+      for (let turn = 0; turn < 10; turn++) {
+        await new Promise(setImmediate);
+        gc();
+      }
+      const kept = workers.filter((worker) => worker.deref() !== undefined).length;
+      console.log(workers.length, kept);
+      await group.close({ timeout: 0 });
+    })();`;
+  const { stdout, stderr } = spawnSync(process.execPath, ['--expose-gc', '-e', code], {
+    cwd: ROOT,
+    encoding: 'utf8',
+    timeout: 30_000,
+  });
+  assert.deepEqual({ stdout, stderr }, { stdout: '8 2\n', stderr: '' });
 });
 
 test('closing ends all; one that something keeps alive is terminated after the timeout', async (t) => {
@@ -381,6 +414,23 @@ test('a broker that closes has its groups leave first', async (t) => {
   await assert.rejects(async () => spawn(), { code: 'ERR_SLUICE_CLOSED' });
 });
 
+test('a worker that has workers of its own has them leave first', async (t) => {
+  const { name, broker } = open(t);
+  const code = `
+    const { workerData } = require('node:worker_threads');
+    const { Broker } = require(${JSON.stringify(ROOT)});
+    const broker = new Broker(workerData.name);
+    broker.spawn(workerData.file, { workerData }).then(() => broker.handle('ready', () => {}));`;
+  const group = await broker.spawn(code, { eval: true, workerData: { name, file: FILE } });
+  await until(() => broker.endpoints().join(), 'echo,ready');
+  const left = [];
+  broker.on('peerLeave', ({ threadId }) => left.push(threadId));
+  const { threadId } = group.workers[0];
+  await group.close();
+  await until(() => left.length, 2);
+  assert.equal(left[1], threadId);
+});
+
 test('a death that nobody listens for is a warning', async (t) => {
   const { broker, spawn } = open(t);
   const group = await spawn({ data: { serves: ['end'] }, restart: { backoff: 1 } });
@@ -408,8 +458,7 @@ for (const [title, isRef] of [
         ${isRef ? 'setTimeout(() => group.close().then(() => console.log("closed")), 200).unref();' : 'group.unref();'}
         console.log('up');
       });`;
-    const root = fileURLToPath(new URL('..', import.meta.url));
-    const ended = spawnSync(process.execPath, ['-e', code], { cwd: root, encoding: 'utf8', timeout: 30_000 });
+    const ended = spawnSync(process.execPath, ['-e', code], { cwd: ROOT, encoding: 'utf8', timeout: 30_000 });
     assert.deepEqual(
       { status: ended.status, stdout: ended.stdout, stderr: ended.stderr },
       { status: 0, stdout: isRef ? 'up\nclosed\n' : 'up\n', stderr: '' },

@@ -230,8 +230,9 @@ class Peer {
   }
 
   async #closeGroups(timeout) {
+    const due = native.clockNow() + timeout;
     await Promise.all([...this.groups].map((group) => group.close({ timeout })));
-    await this.#finish(timeout);
+    await this.#finish(Math.max(0, due - native.clockNow()));
   }
 
   #finish(timeout) {
@@ -316,7 +317,7 @@ class Peer {
         this.#emit('drain', { id: this.#neighbours.get(number)?.id });
         break;
       case KIND.askedToLeave:
-        this.close(DEFAULT_CLOSE_MS);
+        this.close(WHILE_WAITED_FOR_MS);
         break;
       default:
         this.leave();
@@ -370,7 +371,10 @@ class Peer {
   }
 }
 
-/** How long a peer that is asked to leave works on what it was asked. */
+/** How long a peer that closes works on what it was asked. */
 const DEFAULT_CLOSE_MS = 10_000;
+
+/** A peer that is asked to leave takes its time: whoever asked ends its thread when that is too long. 100 years. */
+const WHILE_WAITED_FOR_MS = 36_525 * 86_400_000;
 
 module.exports = { DEFAULT_CLOSE_MS, Peer };
