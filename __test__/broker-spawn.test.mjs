@@ -292,6 +292,55 @@ test('a successor that does not serve as much replaces nobody', async (t) => {
   assert.equal(threads, 2);
 });
 
+/** A group of one whose worker has died while its successor, which is held up by `gate[2]`, starts. */
+async function dieDuringRestart(t) {
+  const { broker, spawn } = open(t);
+  const gate = new Int32Array(new SharedArrayBuffer(12));
+  const group = await spawn({ data: { serves: ['end'], gate }, startTimeout: '5s' });
+  await until(() => broker.endpoints().includes('end'), true);
+  const [old] = group.workers;
+  gate[2] = 1;
+  const restarted = group.restart();
+  await until(() => threads, 2);
+  const died = next(group, 'exit');
+  end(broker, old, 'exit');
+  await died;
+  const letGo = () => {
+    gate[2] = 0;
+    Atomics.notify(gate, 2);
+  };
+  return { group, old, restarted, letGo };
+}
+
+test('a worker that dies while its successor starts is followed by that one', async (t) => {
+  const { group, old, restarted, letGo } = await dieDuringRestart(t);
+  letGo();
+  await restarted;
+  const [{ threadId, state, restarts }] = group.workers;
+  assert.deepEqual({ state, restarts }, { state: 'up', restarts: 0 });
+  assert.notEqual(threadId, old.threadId);
+  assert.equal(threads, 1);
+});
+
+test('where the successor fails as well, another is started after the back-off', async (t) => {
+  const clock = stopClock(t);
+  const { group, restarted, letGo } = await dieDuringRestart(t);
+  const failed = assert.rejects(restarted, { code: 'ERR_SLUICE_SPAWN_FAILED' });
+  const due = next(group, 'restart');
+  clock.advance('5s');
+  const { delayMs } = await due;
+  await failed;
+  letGo();
+  const started = next(group, 'start');
+  clock.advance(delayMs);
+  await started;
+  assert.deepEqual(
+    group.workers.map(({ state, restarts }) => ({ state, restarts })),
+    [{ state: 'up', restarts: 1 }],
+  );
+  assert.equal(threads, 1);
+});
+
 test('the group grows and shrinks; who leaves finishes what runs', async (t) => {
   const { broker, spawn } = open(t);
   const gate = new Int32Array(new SharedArrayBuffer(8));
@@ -412,6 +461,14 @@ test('a broker that closes has its groups leave first', async (t) => {
   await broker.close();
   assert.equal(threads, 0);
   await assert.rejects(async () => spawn(), { code: 'ERR_SLUICE_CLOSED' });
+});
+
+test('a broker that closes while workers start leaves none', async (t) => {
+  const { broker, spawn } = open(t);
+  const closed = assert.rejects(spawn({ count: 2 }), { code: 'ERR_SLUICE_CLOSED' });
+  await broker.close();
+  await closed;
+  assert.equal(threads, 0);
 });
 
 test('a worker that has workers of its own has them leave first', async (t) => {

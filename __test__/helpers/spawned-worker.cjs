@@ -33,6 +33,8 @@ const ENDPOINTS = {
   },
 };
 
+// Held up before it joins.
+if (gate?.[2] === 1) Atomics.wait(gate, 2, 1);
 if (fails !== undefined) ENDS[fails]();
 const broker = new Broker(name);
 for (const endpoint of serves) broker.handle(endpoint, ENDPOINTS[endpoint]);

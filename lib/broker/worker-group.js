@@ -24,7 +24,7 @@ class WorkerGroup {
   /** Restarts and changes of the count, one after the other. */
   #work = Promise.resolve();
   #closing;
-  #onJoin = ({ id, threadId, missed }) => (missed > 0 ? this.#lookAtPeers() : this.#join(threadId, id));
+  #onJoin = ({ id, threadId }) => this.#join(threadId, id);
 
   constructor(peer, { plan, policy }) {
     this.#peer = peer;
@@ -56,9 +56,9 @@ class WorkerGroup {
     try {
       await group.#add(count);
     } catch (error) {
-      group.#checkOpen();
+      const reason = group.#closing === undefined ? error : group.#closedError();
       await group.close({ timeout: 0 });
-      throw error;
+      throw reason;
     }
     return group;
   }
@@ -68,7 +68,7 @@ class WorkerGroup {
   }
 
   /** One after the other: each goes when its successor serves what it serves, so no call finds nobody. */
-  restart(options) {
+  async restart(options) {
     const timeout = leaveTimeout('restart', options);
     return this.#inTurn(async () => {
       this.#checkOpen();
@@ -81,7 +81,7 @@ class WorkerGroup {
   }
 
   /** Resolves when there are so many workers, and those that are too many have left. */
-  scale(count, options) {
+  async scale(count, options) {
     checkCount(count, 'scale count');
     const timeout = leaveTimeout('scale', options);
     return this.#inTurn(async () => {
@@ -93,7 +93,7 @@ class WorkerGroup {
   }
 
   /** Resolves when all have left, or were terminated after `timeout`. */
-  close(options) {
+  async close(options) {
     const timeout = leaveTimeout('close', options);
     this.#closing ??= this.#end(timeout);
     return this.#closing;
@@ -156,8 +156,11 @@ class WorkerGroup {
   }
 
   #checkOpen() {
-    if (this.#closing === undefined) return;
-    throw new SluiceError('CLOSED', `${this.#keeper.plan.title}: its group is closed`);
+    if (this.#closing !== undefined) throw this.#closedError();
+  }
+
+  #closedError() {
+    return new SluiceError('CLOSED', `${this.#keeper.plan.title}: its group is closed`);
   }
 
   #setRef(isRef) {
@@ -170,11 +173,6 @@ class WorkerGroup {
     for (const place of this.#places) {
       for (const worker of place.threads) if (worker.threadId === threadId) worker.join(peerId);
     }
-  }
-
-  /** Others joined of whom we were not told. */
-  #lookAtPeers() {
-    for (const { id, threadId } of this.#peer.peers()) this.#join(threadId, id);
   }
 
   async #servesAsMuch(successor, old) {

@@ -57,9 +57,9 @@ class WorkerPlace {
       await isReady(successor, old);
     } catch (error) {
       this.#successor = undefined;
-      await successor.terminate();
-      // It died meanwhile, and nobody was started for it.
+      // The old one may have died meanwhile, and nobody was started for it.
       if (this.#worker === undefined && !old.isLeaving) this.#refill(old, error);
+      await successor.terminate();
       throw error;
     }
     this.#successor = undefined;
