@@ -10,18 +10,19 @@ const [calls = 1_000_000, seed = Math.floor(Math.random() * 2 ** 32)] = process.
 const timeoutMs = 60_000 + calls;
 
 const STORMS = {
-  'a storm': { calls, env: {} },
-  'a storm with slow bells': { calls: Math.ceil(calls / 10), env: { SLUICE_TEST_SLOW_BELL: '1' } },
+  'a storm': { calls, endEveryMs: 100 },
+  'a storm with slow bells': {
+    calls: Math.ceil(calls / 10),
+    lanes: 12,
+    endEveryMs: 30,
+    env: { SLUICE_TEST_SLOW_BELL: '1' },
+  },
 };
 
-for (const [title, { calls, env }] of Object.entries(STORMS)) {
-  console.log(`${title}: ${calls} calls, seed ${seed}`);
-  const { answered, failed, lostWithTheirThread, told, threads, seconds } = await storm({
-    calls,
-    seed,
-    timeoutMs,
-    env,
-  });
+for (const [title, options] of Object.entries(STORMS)) {
+  console.log(`${title}: ${options.calls} calls, seed ${seed}`);
+  const totals = await storm({ ...options, seed, timeoutMs });
+  const { answered, failed, lostWithTheirThread, told, threads, seconds } = totals;
   console.log(
     `  ${answered} answered, ${failed} failed as they may, ${lostWithTheirThread} ended with their thread, ` +
       `${told} messages, ${threads} threads, ${seconds} s; none lost, nothing left`,

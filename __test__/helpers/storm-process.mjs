@@ -1,5 +1,5 @@
 // Eight threads that call each other while some of them end at random and others come: prints what came of the calls.
-// `node storm-process.mjs '[<calls>, <seed>]'`. It ends by itself.
+// `node storm-process.mjs '{ calls, seed, lanes, endEveryMs }'`. It ends by itself.
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
@@ -11,7 +11,7 @@ const THREADS = 8;
 /** All counters of the threads that are left must be 0 within this time after the last call. */
 const REST_MS = 10_000;
 
-const [goal, seed] = JSON.parse(process.argv[2]);
+const { calls: goal, seed, lanes, endEveryMs } = JSON.parse(process.argv[2]);
 const chance = random(seed);
 const name = 'storm';
 
@@ -39,7 +39,7 @@ let started = 0;
 
 function startThread() {
   const number = ++started;
-  const workerData = { name, number, seed: Math.floor(chance() * 2 ** 32), goal, shared };
+  const workerData = { name, number, seed: Math.floor(chance() * 2 ** 32), goal, lanes, shared };
   const worker = new Worker(FILE, { workerData });
   const thread = { worker, left: undefined };
   live.set(number, thread);
@@ -67,7 +67,7 @@ const isQuiet = ({ left }) => left !== undefined && Object.values(left).every((c
 async function storm() {
   while (shared.next[0] < goal) {
     while (live.size < THREADS) startThread();
-    await pause(20 + chance() * 60);
+    await pause(chance() * 2 * endEveryMs);
     if (live.size === THREADS && shared.next[0] < goal) endOne();
   }
 }

@@ -4,9 +4,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import sluice from '../../index.js';
 import { random } from './random.cjs';
 
-const { name, number, seed, goal, shared } = workerData;
+const { name, number, seed, goal, lanes, shared } = workerData;
 const { next: nextId, owners, settled, runs, outcomes, told } = shared;
-const LANES = 24;
 /** A call with this deadline is answered long before, or it is lost. */
 const AMPLE = '60s';
 
@@ -149,7 +148,7 @@ const ENDS = {
 };
 parentPort.on('message', (way) => ENDS[way]?.());
 
-await Promise.all(Array.from({ length: LANES }, lane));
+await Promise.all(Array.from({ length: lanes }, lane));
 parentPort.postMessage({ done: true });
 /** What is left when all have stopped: told again and again, until the main thread has seen zeros. */
 for (;;) {

@@ -6,9 +6,12 @@ import { fileURLToPath } from 'node:url';
 
 const PROCESS = fileURLToPath(new URL('storm-process.mjs', import.meta.url));
 
-/** Runs so many calls; past `timeoutMs` it hangs, and fails. Gives its totals. */
-export async function storm({ calls, seed, timeoutMs, env }) {
-  const child = spawn(process.execPath, [PROCESS, JSON.stringify([calls, seed])], {
+/**
+ * Runs so many calls, of each thread as many at once as it has `lanes`; past `timeoutMs` it hangs, and fails. Gives its
+ * totals.
+ */
+export async function storm({ calls, seed, lanes = 48, endEveryMs, timeoutMs, env }) {
+  const child = spawn(process.execPath, [PROCESS, JSON.stringify({ calls, seed, lanes, endEveryMs })], {
     env: { ...process.env, ...env },
     timeout: timeoutMs,
     killSignal: 'SIGKILL',
@@ -32,7 +35,9 @@ function check(totals, calls, context) {
     { unsettled: 0, settledTwice: 0, ranTwice: 0 },
     context,
   );
-  assert.equal(totals.answered + totals.failed + lostWithTheirThread, calls, context);
+  // A thread may end between settling a call and counting how.
+  const uncounted = calls - totals.answered - totals.failed - lostWithTheirThread;
+  assert.ok(uncounted >= 0 && uncounted <= totals.threads, context);
   const nothing = { pendingCount: 0, pending: 0, inFlight: 0, waiting: 0 };
   for (const thread of left) assert.deepEqual(thread, { done: true, left: nothing }, context);
   assert.deepEqual(main, { ...nothing, peers: 1 }, context);

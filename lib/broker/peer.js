@@ -220,9 +220,9 @@ class Peer {
   }
 
   /** For the poller: handles some of what waits; false when nothing did. */
-  take(staysAwake) {
+  take(whenEmpty) {
     if (this.#hasLeft) return false;
-    const taken = native.takeMessages(this.#membership.handle, staysAwake ? 1 : 0);
+    const taken = native.takeMessages(this.#membership.handle, whenEmpty);
     if (taken === undefined) return false;
     this.#handleAll(taken, numbers[0], numbers[1]);
     if (this.#isFinishing) this.#lookWhetherFinished();

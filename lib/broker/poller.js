@@ -20,6 +20,11 @@ const NOTHING = 0;
 const ALL_TAKEN = 1;
 const MORE_WAITS = 2;
 
+/** What an inbox does that is empty, as native code has it: waits for the bell, stays awake, or lets other threads run first. */
+const SLEEP = 0;
+const STAY_AWAKE = 1;
+const LET_OTHERS_RUN = 2;
+
 /** Rings that are answered without polling once the score is used up. */
 const RINGS_WITHOUT = 64;
 
@@ -28,7 +33,7 @@ const RINGS_WITHOUT = 64;
  * some fifty microseconds, a turn takes one. A thread whose turns find nothing, as on a single core, soon sleeps at once.
  */
 class Poller {
-  /** What is looked into: objects with `take(staysAwake)`, which is false where nothing was. */
+  /** What is looked into: objects with `take(whenEmpty)`, which is false where nothing was. */
   #inboxes = new Set();
   /** Whether a turn is to come. */
   #hasTurn = false;
@@ -85,14 +90,19 @@ class Poller {
     setImmediate(this.#turn);
   }
 
-  /** Looks into every inbox until all are empty, or until others are to have their turn. */
+  /**
+   * Looks into every inbox until all are empty, or until others are to have their turn. Other threads run first only
+   * while nothing was found: what is answered goes out after this, and those who wait for it would run in vain.
+   */
   #takeAll(staysAwake) {
+    let whenEmpty = staysAwake ? LET_OTHERS_RUN : SLEEP;
     const until = performance.now() + MOST_MS;
     let looks = 0;
     for (let before = -1; looks > before; ) {
       before = looks;
       for (const inbox of this.#inboxes) {
-        while (inbox.take(staysAwake)) {
+        while (inbox.take(whenEmpty)) {
+          if (staysAwake) whenEmpty = STAY_AWAKE;
           looks += 1;
           if (looks === MOST_LOOKS || performance.now() > until) return MORE_WAITS;
         }

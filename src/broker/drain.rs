@@ -26,6 +26,10 @@ pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("answeredRequests", answered_requests)
 }
 
+/// What an inbox does that is empty: waits for the bell, or lets other threads run and looks again. With 1 it stays awake.
+const SLEEP: u32 = 0;
+const LET_OTHERS_RUN: u32 = 2;
+
 /// What was taken out of the inbox and not handed over yet.
 #[derive(Default)]
 pub(crate) struct Backlog {
@@ -48,17 +52,18 @@ impl Backlog {
     }
 }
 
-/// `takeMessages(handle, staysAwake)`: undefined when nothing waits. Else there are `numbers[0]` headers, it is
+/// `takeMessages(handle, whenEmpty)`: undefined when nothing waits. Else there are `numbers[0]` headers, it is
 /// `numbers[1]`, and the result is the JSON text of an array; or an array of that text and of what is none, in order.
 unsafe extern "C" fn take_messages(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
-        let stays_awake = call.u32(1)? == 1;
+        let when_empty = call.u32(1)?;
         let taken = with(call, |member| {
-            let found = member.backlog.fill(member, stays_awake) || (stays_awake && {
-                // Whoever is to send may need this processor; then it has sent when we have it back.
-                std::thread::yield_now();
-                member.backlog.fill(member, true)
-            });
+            let found = member.backlog.fill(member, when_empty != SLEEP)
+                || (when_empty == LET_OTHERS_RUN && {
+                    // Whoever is to send may need this processor; then it has sent when we have it back.
+                    std::thread::yield_now();
+                    member.backlog.fill(member, true)
+                });
             found.then(|| hand_over(call, member))
         })?;
         taken.unwrap_or_else(|| call.undefined())
