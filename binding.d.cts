@@ -24,6 +24,12 @@ export declare function allCircuitStats(handle: number): Array<NativeCircuitStat
 /** Bans a client or a range; without a duration for ever. True when it is kept. */
 export declare function banByHand(handle: number, target: string, durationMs?: number | undefined | null, reason?: string | undefined | null): boolean
 
+/** Begins a shutdown, or shortens the one that goes on. */
+export declare function beginShutdown(handle: number, reason: string | undefined | null, delayMs: number, timeoutMs?: number | undefined | null): void
+
+/** True for the call that cancelled it. */
+export declare function cancelToken(token: number, reason?: string | undefined | null): boolean
+
 export declare function circuitBreakerStats(handle: number): NativeCircuitBreakerStats
 
 /** How long a call may take; none where the option was left out. */
@@ -57,6 +63,8 @@ export declare function destroyCircuitBreaker(name: string): boolean
 
 export declare function destroyConnectionTracker(name: string): boolean
 
+export declare function destroyLifecycle(name: string): boolean
+
 export declare function destroyRateLimiter(name: string): boolean
 
 export declare function destroyRegistry(name: string): boolean
@@ -66,6 +74,9 @@ export declare function destroyReputation(name: string): boolean
 export declare function destroySecurityMonitor(name: string): boolean
 
 export declare function disableCircuit(handle: number, peer: string): void
+
+/** After the deadline: who has not reported is not waited for. */
+export declare function giveUpShutdown(handle: number): void
 
 /** Sums over all threads, in the order of `lib/guard/counts.js`. */
 export declare function guardCounts(handle: number): Array<number>
@@ -77,6 +88,15 @@ export declare function guardOptions(name: string): NativeGuardOptions | null
 export declare function isClockManual(): boolean
 
 export declare function isolateCircuit(handle: number, peer: string): void
+
+/**
+ * Attaches to a lifecycle or creates it, and takes part in it: what moves it is told under this number. The handle
+ * is this copy's, and stays until it is released.
+ */
+export declare function joinLifecycle(name: string, subscription: number, threadId: number): number
+
+/** True for the call that made it so. */
+export declare function lifecycleReady(handle: number): boolean
 
 export declare function listBans(handle: number): Array<NativeBan>
 
@@ -223,12 +243,13 @@ export interface NativeCount {
 /** One delivery; which fields are set depends on `kind`. */
 export interface NativeDelivery {
   subscription: number
-  /** `change`, `circuit`, `close`, `alert`, `drained` or `clock`. */
+  /** `change`, `circuit`, `close`, `alert`, `drained`, `lifecycle`, `moved` or `clock`. */
   kind: string
   /** Events dropped just before this one. */
   missed: number
   /** The key of a change, the peer of a circuit, or the serial of a connection. */
   key?: string
+  /** The version with a change, or the number of a lifecycle's state. */
   version?: number
   ifIdleMs?: number
   circuit?: NativeCircuitChange
@@ -270,6 +291,17 @@ export interface NativeHistoryEntry {
   detail?: string
   detailCut: boolean
   at: number
+}
+
+export interface NativeHookError {
+  name: string
+  message: string
+  code?: string
+}
+
+export interface NativeHookOutcome {
+  name: string
+  error?: NativeHookError
 }
 
 /** One of the limits of a limiter. */
@@ -385,12 +417,35 @@ export interface NativeSecurityMonitorStats {
   historyForgotten: number
 }
 
+export interface NativeShutdownReport {
+  reason?: string
+  durationMs: number
+  threads: Array<NativeThreadReport>
+}
+
+/** Times in milliseconds of `clockNow`. */
+export interface NativeShutdownTimes {
+  closesAt: number
+  deadline: number
+  reason?: string
+}
+
 /** Everything at one moment; the lists have one order. */
 export interface NativeSnapshot {
   version: number
   keys: Array<string>
   versions: Array<number>
   values: Array<Buffer>
+}
+
+export interface NativeThreadReport {
+  threadId: number
+  responded: boolean
+  drained: boolean
+  forced: number
+  connectionsClosed: number
+  tasksLeft: number
+  hooks: Array<NativeHookOutcome>
 }
 
 /** A `drained` delivery follows once no connection is left. */
@@ -421,6 +476,9 @@ export declare function openReputation(name: string, options?: NativeReputationO
 
 /** Attaches to a monitor or creates it; the handle is this thread's. */
 export declare function openSecurityMonitor(name: string, options?: NativeSecurityMonitorOptions | undefined | null): number
+
+/** The token of this name below a lifecycle, or below a token of it. */
+export declare function openToken(handle: number, parent: number | undefined | null, name: string): number
 
 /**
  * The files of all copies of the addon this process has loaded, in that order, to be warned of. Empty
@@ -474,6 +532,9 @@ export declare function releaseConnectionTracker(handle: number): void
 /** One JavaScript object less that stands for the guard. */
 export declare function releaseGuard(handle: number): void
 
+/** Gives the handle of a lifecycle up that was destroyed. */
+export declare function releaseLifecycle(handle: number): void
+
 /** Gives a lease back; the last one closes the socket. */
 export declare function releaseListener(lease: number): void
 
@@ -488,6 +549,12 @@ export declare function releaseReputation(handle: number): void
 
 /** One JavaScript object less that stands for the monitor. */
 export declare function releaseSecurityMonitor(handle: number): void
+
+/** Gives the handle of a token up whose lifecycle was destroyed. */
+export declare function releaseToken(token: number): void
+
+/** This thread has done what it could. */
+export declare function reportShutdown(handle: number, forced: number, hooks: Array<NativeHookOutcome>): void
 
 export declare function reputationStats(handle: number): NativeReputationStats
 
@@ -522,12 +589,25 @@ export declare function setClock(ms: number): void
 
 export declare function setReputationLists(handle: number, allow: Array<string>, deny: Array<string>): void
 
+/** What came of the shutdown; none before it has ended. */
+export declare function shutdownReport(handle: number): NativeShutdownReport | null
+
+export declare function shutdownTimes(handle: number): NativeShutdownTimes | null
+
 /** Tells this thread of every change from now on, under this number. */
 export declare function subscribeToCircuits(handle: number, subscription: number): void
+
+/** Tells this thread of every state from now on, under this number. */
+export declare function subscribeToLifecycle(handle: number, subscription: number): void
 
 /** Everything that waits, in order. */
 export declare function takeDeliveries(): Array<NativeDelivery>
 
+/** Why it was cancelled by itself, or one above it. */
+export declare function tokenReason(token: number): string | null
+
 export declare function unban(handle: number, target: string): boolean
 
 export declare function unsubscribeFromCircuits(handle: number, subscription: number): void
+
+export declare function unsubscribeFromLifecycle(handle: number, subscription: number): void

@@ -13,6 +13,7 @@ const { clientKey } = require('./lib/client-key');
 const { ConnectionTracker } = require('./lib/connection-tracker');
 const { createGuard } = require('./lib/create-guard');
 const { SluiceError } = require('./lib/errors');
+const { Lifecycle } = require('./lib/lifecycle');
 const { listen } = require('./lib/listen');
 const { RateLimiter } = require('./lib/rate-limiter');
 const { Registry } = require('./lib/registry');
@@ -22,6 +23,7 @@ const { SecurityMonitor } = require('./lib/security-monitor');
 module.exports = {
   CircuitBreaker,
   ConnectionTracker,
+  Lifecycle,
   RateLimiter,
   Registry,
   Reputation,

@@ -23,7 +23,7 @@ use sluice_core::{
 use crate::bell::Bell;
 use crate::raw::{Call, Exports};
 use crate::slab::Slab;
-use crate::{circuit_breaker, connection_tracker, listener, registry, security_monitor};
+use crate::{circuit_breaker, connection_tracker, lifecycle, listener, registry, security_monitor};
 
 /// One thread's handles.
 pub(crate) struct Thread {
@@ -35,6 +35,8 @@ pub(crate) struct Thread {
     pub(crate) reputations: RefCell<Slab<Arc<Reputation>>>,
     pub(crate) client_addresses: RefCell<Slab<Arc<ClientAddress>>>,
     pub(crate) guards: RefCell<Slab<Arc<Guard>>>,
+    pub(crate) lifecycles: RefCell<Slab<Arc<lifecycle::Part>>>,
+    pub(crate) tokens: RefCell<Slab<Arc<lifecycle::Child>>>,
     pub(crate) monitors: RefCell<Slab<Arc<SecurityMonitor>>>,
     #[expect(clippy::vec_box, reason = "callbacks keep the addresses of ports")]
     ports: RefCell<Vec<Box<Port>>>,
@@ -173,6 +175,8 @@ fn start_thread(env: &Env) -> Result<()> {
         monitors: RefCell::new(Slab::new()),
         client_addresses: RefCell::new(Slab::new()),
         guards: RefCell::new(Slab::new()),
+        lifecycles: RefCell::new(Slab::new()),
+        tokens: RefCell::new(Slab::new()),
         ports: RefCell::new(Vec::new()),
     }));
     CURRENT.set(thread);
@@ -201,6 +205,7 @@ fn release(owner: Owner, in_its_own_thread: bool) {
     }
     circuit_breaker::release_owner(owner);
     connection_tracker::release_owner(owner);
+    lifecycle::release_owner(owner);
     registry::release_owner(owner);
     security_monitor::release_owner(owner);
     listener::release_owner(owner);

@@ -29,6 +29,7 @@ mod error;
 mod guard;
 mod instances;
 pub mod key_hash;
+mod lifecycle;
 pub mod mailbox;
 mod rate_limiter;
 mod region;
@@ -51,6 +52,10 @@ pub use connection_tracker::{
 pub use error::{Error, Result};
 pub use guard::{GUARD_COUNTERS, Guard, GuardOptions};
 pub use instances::{Instance, Instances, OptionList};
+pub use lifecycle::{
+    CancellationToken, HookError, HookOutcome, Lifecycle, LifecycleState, Member, MemberCount,
+    ShutdownReport, ShutdownRequest, ShutdownTimes, ThreadReport,
+};
 pub use rate_limiter::{
     AlgorithmKind, Decision, LimitOptions, MAX_LIMITS, Overflow, Quota, RateLimiter, RateLimiterConfig,
     RateLimiterOptions, RateLimiterStats, Receipt, Seat,

@@ -1,0 +1,37 @@
+'use strict';
+
+/** An AbortSignal that is made when somebody asks for it, and aborts when it is told to look. */
+class LazySignal {
+  #isCancelled;
+  #reasonOf;
+  #controller;
+
+  constructor(isCancelled, reasonOf) {
+    this.#isCancelled = isCancelled;
+    this.#reasonOf = reasonOf;
+  }
+
+  get signal() {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      this.look();
+    }
+    return this.#controller.signal;
+  }
+
+  get isCancelled() {
+    return this.#isCancelled();
+  }
+
+  /** With what it aborts, whether it has yet or not. */
+  get reason() {
+    return this.#controller?.signal.reason ?? this.#reasonOf();
+  }
+
+  look() {
+    if (this.#controller === undefined || this.#controller.signal.aborted) return;
+    if (this.#isCancelled()) this.#controller.abort(this.#reasonOf());
+  }
+}
+
+module.exports = { LazySignal };
