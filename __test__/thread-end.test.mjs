@@ -40,7 +40,7 @@ for (const [way, reports] of Object.entries(WAYS)) {
     const { ends, opened, worked, ...left } = JSON.parse(stdout);
     assert.deepEqual(
       left,
-      { open: 0, perThread: {}, clients: [0, 0, 0, 0, 0], drained: true, left: 0, trials: 0 },
+      { open: 0, perThread: {}, clients: [0, 0, 0, 0, 0], drained: true, left: 0, trials: 0, members: ['0'] },
       context,
     );
     assert.deepEqual(Object.keys(ends), reports, context);

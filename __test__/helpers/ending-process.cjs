@@ -7,7 +7,7 @@ const net = require('node:net');
 const { setTimeout: pause } = require('node:timers/promises');
 const { Worker } = require('node:worker_threads');
 const { random } = require('./random.cjs');
-const { CircuitBreaker, ConnectionTracker, RateLimiter, Registry } = require('../..');
+const { CircuitBreaker, ConnectionTracker, Lifecycle, RateLimiter, Registry } = require('../..');
 
 const FILE = require.resolve('./ending-worker.cjs');
 const TOGETHER = 8;
@@ -83,6 +83,7 @@ async function main() {
   const { count: open, opened, closed, perThread } = tracker.stats();
   const clients = [0, 1, 2, 3, 4].map((n) => tracker.countFor(`client ${n}`));
   const drained = await tracker.drain({ timeout: 0 });
+  const { perThread: members } = await new Lifecycle(name).shutdown();
   let trials = 0;
   while (breaker.tryAcquire('peer') !== null) trials += 1;
   const worked = limiter.stats().allowed > 0 && registry.get('count') > 0 && told > 0;
@@ -95,6 +96,7 @@ async function main() {
       drained,
       left: opened - closed,
       trials: trials - TRIALS,
+      members: Object.keys(members),
       opened,
       worked,
     }),

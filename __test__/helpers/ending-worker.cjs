@@ -5,7 +5,7 @@
 const http = require('node:http');
 const { parentPort, workerData } = require('node:worker_threads');
 const { random } = require('./random.cjs');
-const { CircuitBreaker, ConnectionTracker, RateLimiter, Registry, listen } = require('../..');
+const { CircuitBreaker, ConnectionTracker, Lifecycle, RateLimiter, Registry, listen } = require('../..');
 
 const { name, way, seed, port } = workerData;
 const next = random(seed);
@@ -13,6 +13,7 @@ const tracker = new ConnectionTracker(name, { max: 1000, maxPerClient: 500, clie
 const limiter = new RateLimiter(name, { limit: 1000, window: '1s', maxKeys: 50 });
 const registry = new Registry(name);
 const breaker = new CircuitBreaker(name, { openFor: 1, timeout: '1h', halfOpenCalls: 100 });
+const lifecycle = new Lifecycle(name);
 const held = [];
 const permits = [];
 
@@ -25,6 +26,8 @@ const steps = [
   () => registry.update('count', (count = 0) => count + 1),
   () => permits.push(breaker.tryAcquire('peer')),
   () => breaker.on('open', () => {}),
+  () => lifecycle.on('change', () => {}).track(new Promise(() => {})),
+  () => lifecycle.child('work').signal.addEventListener('abort', () => {}),
   () => listenWithoutStaying(),
   // What is awaited keeps a thread alive, so one that returns has nothing to wait for.
   () => way !== 'return' && tracker.drain({ timeout: '1h' }),
@@ -48,6 +51,7 @@ let rest = way === 'terminate' ? Infinity : Math.floor(next() * 12);
 function listenWithoutStaying() {
   const server = http.createServer((_req, res) => res.end());
   tracker.attach(server);
+  lifecycle.attach(server);
   const listening = listen(server, { port, host: '127.0.0.1' });
   // A thread that listens already is told so.
   listening.then(() => next() < 0.5 && server.close()).catch(() => {});

@@ -3,6 +3,9 @@
 const { PROBLEM_MEDIA_TYPE, seconds, shutdownProblem } = require('../problem');
 const { answerSocket } = require('../refuse-socket');
 
+/** How long a refused client may go on sending. */
+const LINGER_MS = 1000;
+
 /**
  * Answers a request that came after its server stopped. A body that is still being sent is read before the connection
  * closes: closed with unread bytes it would be reset, and the client would not see the answer.
@@ -21,7 +24,11 @@ function refuseRequest(req, res, { hasBody }) {
     res.end();
     return;
   }
-  req.once('close', () => res.end());
+  const timer = setTimeout(() => res.end(), LINGER_MS).unref();
+  req.once('close', () => {
+    clearTimeout(timer);
+    res.end();
+  });
   req.resume();
 }
 
