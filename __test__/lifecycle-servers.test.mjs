@@ -159,6 +159,32 @@ test('an answer that had begun goes to its end, then the connection closes', asy
   assert.deepEqual((await down).drained, true);
 });
 
+test('of pipelined requests all are answered that came in time', async (t) => {
+  const lifecycle = new Lifecycle(freshName());
+  const { server, answers, port } = await waiting(t, lifecycle);
+  const socket = await connect(t, { port, host });
+  const request = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
+  socket.write(request);
+  await until(() => answers.length, 1);
+  const down = lifecycle.shutdown({ delay: 300 });
+  socket.write(request + request);
+  await until(() => answers.length, 3);
+  await until(() => server.listening, false);
+  socket.write(request);
+  const everything = readAll(socket);
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  for (const answer of answers) answer();
+  const statuses = (await everything).match(/HTTP\/1\.1 \d+|^Connection: .*$/gm);
+  assert.deepEqual(
+    statuses.map((line) => line.trim().toLowerCase()),
+    [
+      ...Array(3).fill(['http/1.1 200', 'connection: keep-alive']),
+      ['http/1.1 503', 'connection: close'],
+    ].flat(),
+  );
+  assert.deepEqual([answers.length, (await down).drained], [3, true]);
+});
+
 test('upgraded sockets are left to the application until the deadline', async (t) => {
   const clock = testing.manualClock();
   t.after(() => clock.restore());

@@ -1,5 +1,7 @@
 'use strict';
 
+const { setMaxListeners } = require('node:events');
+
 /** An AbortSignal that is made when somebody asks for it, and aborts when it is told to look. */
 class LazySignal {
   #isCancelled;
@@ -14,6 +16,8 @@ class LazySignal {
   get signal() {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
+      // One signal for all that a thread has under way: many listeners are no leak.
+      setMaxListeners(0, this.#controller.signal);
       this.look();
     }
     return this.#controller.signal;

@@ -20,7 +20,6 @@ class ServedConnections {
   #entry = Symbol('sluice.served');
   #sockets = new Set();
   #sessions = new Set();
-  #answers = new Set();
   #isAnnounced = false;
   #stoppedAt;
 
@@ -39,7 +38,7 @@ class ServedConnections {
   /** From now on each answer tells its client to connect anew next time. */
   announce() {
     this.#isAnnounced = true;
-    for (const answer of this.#answers) announceClose(answer);
+    for (const socket of this.#sockets) announceClose(socket[this.#entry]);
   }
 
   /** No more is accepted; requests on their way are answered, later ones refused. How many connections were forced. */
@@ -84,24 +83,29 @@ class ServedConnections {
   }
 
   #serves(req, res, event) {
-    this.#await(req, res);
+    const entry = this.#hold(acceptedSocket(req.socket));
+    this.#await(entry, res);
     // HTTP/2 refuses streams by itself once its session closes.
     const isRefused = this.#stoppedAt !== undefined && res.stream === undefined && !this.#isProbe(req);
     if (isRefused) refuseRequest(req, res, { hasBody: event === 'request' });
-    else if (this.#isAnnounced) announceClose(res);
+    else if (this.#isAnnounced) announceClose(entry);
     return !isRefused;
   }
 
-  /** Until its answer has ended, the connection is in use. */
-  #await(req, res) {
-    const entry = this.#hold(acceptedSocket(req.socket));
-    this.#answers.add(res);
-    if (entry !== undefined) entry.requests += 1;
+  /**
+   * Until its answer has ended, the connection is in use. Where requests are pipelined it closes with the last answer:
+   * closed with an earlier one it would lose the others.
+   */
+  #await(entry, res) {
+    if (entry === undefined) return;
+    takeBack(entry);
+    entry.latest = res;
+    entry.requests += 1;
     res.once('close', () => {
-      this.#answers.delete(res);
-      if (entry === undefined) return;
       entry.requests -= 1;
       entry.idleSince = performance.now();
+      if (entry.latest === res) entry.latest = undefined;
+      if (entry.closing === res) entry.closing = undefined;
     });
   }
 
@@ -127,7 +131,13 @@ class ServedConnections {
   #hold(socket) {
     const known = socket?.[this.#entry];
     if (known !== undefined || socket === undefined || socket === null || socket.destroyed) return known;
-    const entry = { requests: 0, idleSince: performance.now(), isKept: !speaksHttp(this.#server) };
+    const entry = {
+      requests: 0,
+      latest: undefined,
+      closing: undefined,
+      idleSince: performance.now(),
+      isKept: !speaksHttp(this.#server),
+    };
     socket[this.#entry] = entry;
     this.#sockets.add(socket);
     this.#onOpen();
@@ -156,8 +166,18 @@ function speaksHttp(server) {
   return typeof server.closeIdleConnections === 'function' || typeof server.updateSettings === 'function';
 }
 
-function announceClose(res) {
-  if (!res.headersSent && res.stream === undefined) res.setHeader('Connection', 'close');
+/** The connection closes with its latest answer. HTTP/2 has other ways. */
+function announceClose(entry) {
+  const res = entry?.latest;
+  if (res === undefined || res.headersSent || res.stream !== undefined) return;
+  res.setHeader('Connection', 'close');
+  entry.closing = res;
+}
+
+/** Another answer is to follow. */
+function takeBack(entry) {
+  if (entry.closing?.headersSent === false) entry.closing.setHeader('Connection', 'keep-alive');
+  entry.closing = undefined;
 }
 
 module.exports = { ServedConnections };
