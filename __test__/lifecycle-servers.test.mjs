@@ -185,6 +185,28 @@ test('of pipelined requests all are answered that came in time', async (t) => {
   assert.deepEqual([answers.length, (await down).drained], [3, true]);
 });
 
+test('work that requests and hooks leave behind is waited for', async (t) => {
+  const lifecycle = new Lifecycle(freshName());
+  const done = [];
+  const leave = (what) =>
+    lifecycle.track(new Promise((resolve) => setTimeout(resolve, 60)).then(() => done.push(what)));
+  const server = http.createServer((_req, res) => {
+    setTimeout(() => {
+      res.end('ok');
+      leave('request');
+    }, 60);
+  });
+  lifecycle.attach(server);
+  lifecycle.onShutdown(() => done.push('hook') && leave('work of the hook'), { when: 'drained' });
+  lifecycle.onShutdown(() => void leave('work of the other'), { when: 'drained' });
+  const port = await listening(t, server);
+  const answer = ask(port);
+  await once(server, 'request');
+  const { tasksLeft } = await lifecycle.shutdown();
+  assert.deepEqual(done, ['request', 'hook', 'work of the hook', 'work of the other']);
+  assert.deepEqual([tasksLeft, (await answer).text], [0, 'ok']);
+});
+
 test('upgraded sockets are left to the application until the deadline', async (t) => {
   const clock = testing.manualClock();
   t.after(() => clock.restore());

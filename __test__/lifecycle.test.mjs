@@ -267,6 +267,8 @@ test('what was destroyed refuses, and whoever waits is told', async () => {
     () => lifecycle.track(Promise.resolve()),
     () => lifecycle.onShutdown(() => {}),
     () => lifecycle.on('change', () => {}),
+    () => lifecycle.signal,
+    () => child.signal,
     () => child.isCancelled,
     () => child.cancel(),
   ];

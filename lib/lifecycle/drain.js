@@ -50,8 +50,11 @@ class Drain {
     for (const connections of this.#servers) connections.announce();
     await until(() => native.clockNow() >= this.#closesAt);
     this.#isClosing = true;
-    const [forced] = await Promise.all([this.#close(), this.#runHooks('draining'), this.#tasksDone()]);
+    const [forced] = await Promise.all([this.#close(), this.#runHooks('draining')]);
+    // Requests and hooks leave work behind: it is looked at when no more can come from them.
+    await this.#tasksDone();
     await this.#runHooks('drained');
+    await this.#tasksDone();
     native.reportShutdown(this.#handle, forced, this.#hooks.outcomes());
     await this.#giveUpOthers();
   }

@@ -14,11 +14,13 @@ class LazySignal {
   }
 
   get signal() {
+    // Asked each time, as it throws once the lifecycle was destroyed.
+    const isCancelled = this.#isCancelled();
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
       // One signal for all that a thread has under way: many listeners are no leak.
       setMaxListeners(0, this.#controller.signal);
-      this.look();
+      if (isCancelled) this.#controller.abort(this.#reasonOf());
     }
     return this.#controller.signal;
   }

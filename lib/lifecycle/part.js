@@ -146,7 +146,7 @@ class Part {
       keepAlive();
     }
     // Others may have come to the end before.
-    if (native.lifecycleState(this.#handle) === STOPPED) this.#tellReport();
+    if (this.#stateNow() === STOPPED) this.#tellReport();
     return this.#ended;
   }
 

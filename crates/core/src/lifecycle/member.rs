@@ -66,7 +66,7 @@ impl Member {
     }
 
     /// Of a member that has done what it could.
-    pub(super) fn reports(&self, closed_before: u64, forced: u64, hooks: Vec<HookOutcome>) -> ThreadReport {
+    pub(super) fn reported(&self, closed_before: u64, forced: u64, hooks: Vec<HookOutcome>) -> ThreadReport {
         ThreadReport { responded: true, hooks, ..self.owes(closed_before, forced) }
     }
 
@@ -78,7 +78,7 @@ impl Member {
     }
 
     /// Of one that says nothing.
-    pub(super) fn is_silent(&self, closed_before: u64) -> ThreadReport {
+    pub(super) fn silent(&self, closed_before: u64) -> ThreadReport {
         self.owes(closed_before, self.open())
     }
 

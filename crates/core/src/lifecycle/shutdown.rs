@@ -90,7 +90,7 @@ impl Shutdown {
     pub(super) fn report(&mut self, member: &Arc<Member>, forced: u64, hooks: Vec<HookOutcome>) {
         let owed = self.owed().find(|part| Arc::ptr_eq(&part.member, member));
         if let Some(Part { member, closed_before, report }) = owed {
-            *report = Some(member.reports(*closed_before, forced, hooks));
+            *report = Some(member.reported(*closed_before, forced, hooks));
         }
     }
 
@@ -105,7 +105,7 @@ impl Shutdown {
     /// Who has not reported is silent.
     pub(super) fn give_up(&mut self) {
         for Part { member, closed_before, report } in self.owed() {
-            *report = Some(member.is_silent(*closed_before));
+            *report = Some(member.silent(*closed_before));
         }
     }
 
