@@ -6,27 +6,24 @@ const { checkName } = require('../options');
 const { LazySignal } = require('./lazy-signal');
 const { checkReason } = require('./reason');
 
-const collected = new FinalizationRegistry((token) => native.releaseToken(token));
+/** A number of a token is free again when nothing stands for it any more: once its lifecycle was destroyed. */
+const collected = new FinalizationRegistry((number) => native.releaseToken(number));
 
 /** A part of the work: cancelled with its lifecycle, with the token above it, or by itself. */
 class LifecycleToken {
   #name;
+  #number;
   #part;
-  #token;
   #signal;
   #children;
 
-  /** `part` is this thread's in the lifecycle, `parent` the native number of the token above. */
-  constructor(part, name, parent) {
+  constructor(name, number, { part, signal, children }) {
     this.#name = name;
+    this.#number = number;
     this.#part = part;
-    this.#token = native.openToken(part.handle, parent, name);
-    collected.register(this, this.#token);
-    this.#signal = new LazySignal(
-      () => this.isCancelled,
-      () => this.#error(),
-    );
-    this.#children = new Tokens(part, this.#token);
+    this.#signal = signal;
+    this.#children = children;
+    collected.register(this, number);
   }
 
   get name() {
@@ -34,7 +31,7 @@ class LifecycleToken {
   }
 
   get isCancelled() {
-    return native.tokenIsCancelled(this.#token);
+    return native.tokenIsCancelled(this.#number);
   }
 
   get signal() {
@@ -47,33 +44,21 @@ class LifecycleToken {
 
   cancel(reason) {
     checkReason('cancel reason', reason);
-    return native.cancelToken(this.#token, reason);
+    return native.cancelToken(this.#number, reason);
   }
 
   track(work) {
     return this.#part.track(work, this.#signal);
   }
-
-  /** Something of the lifecycle changed. */
-  look() {
-    this.#signal.look();
-    this.#children.look();
-  }
-
-  #error() {
-    if (native.lifecycleIsCancelled(this.#part.handle)) return this.#part.error();
-    const reason = native.tokenReason(this.#token);
-    const why = reason === null ? '' : `: ${reason}`;
-    return new SluiceError('SHUTTING_DOWN', `"${this.#name}" of ${this.#part.title} was cancelled${why}`);
-  }
 }
 
-/** The tokens below a lifecycle or a token, one object for each name. */
+/** The tokens below a lifecycle or a token, one for each name. */
 class Tokens {
   #part;
   #parent;
   #byName = new Map();
 
+  /** `parent` is the number of the token above; `undefined` below a lifecycle. */
   constructor(part, parent) {
     this.#part = part;
     this.#parent = parent;
@@ -81,17 +66,38 @@ class Tokens {
 
   open(name) {
     checkName('child', name);
-    let token = this.#byName.get(name);
-    if (token === undefined) {
-      token = new LifecycleToken(this.#part, name, this.#parent);
-      this.#byName.set(name, token);
+    let entry = this.#byName.get(name);
+    if (entry === undefined) {
+      entry = this.#make(name);
+      this.#byName.set(name, entry);
     }
-    return token;
+    return entry.token;
   }
 
+  /** Something of the lifecycle changed. */
   look() {
-    for (const token of this.#byName.values()) token.look();
+    for (const { signal, children } of this.#byName.values()) {
+      signal.look();
+      children.look();
+    }
   }
+
+  #make(name) {
+    const part = this.#part;
+    const number = native.openToken(part.handle, this.#parent, name);
+    const signal = new LazySignal(
+      () => native.tokenIsCancelled(number),
+      () => (part.isCancelled ? part.error() : cancelled(part, name, number)),
+    );
+    const children = new Tokens(part, number);
+    return { token: new LifecycleToken(name, number, { part, signal, children }), signal, children };
+  }
+}
+
+function cancelled(part, name, number) {
+  const reason = native.tokenReason(number);
+  const why = reason === null ? '' : `: ${reason}`;
+  return new SluiceError('SHUTTING_DOWN', `"${name}" of ${part.title} was cancelled${why}`);
 }
 
 module.exports = { Tokens };
