@@ -10,6 +10,9 @@ const { refuseRequest, refuseUpgrade } = require('./refuse-request');
  */
 const IDLE_GRACE_MS = 200;
 
+/** Turns for which a server goes on accepting, at most, while connections come in each. */
+const MOST_TURNS = 50;
+
 /** One server of a lifecycle: which of its connections are in use, and how they end. */
 class ServedConnections {
   #server;
@@ -19,6 +22,7 @@ class ServedConnections {
   /** Where a socket has its entry: http2 shows sockets through proxies, which have other identities. */
   #entry = Symbol('sluice.served');
   #sockets = new Set();
+  #accepted = 0;
   #sessions = new Set();
   #isAnnounced = false;
   #stoppedAt;
@@ -46,10 +50,23 @@ class ServedConnections {
     this.announce();
     this.#stoppedAt = performance.now();
     for (const session of this.#sessions) session.close();
+    await this.#acceptQueue();
     const tidy = (isForced) => this.#closeIdle(isForced);
     const forced = await closeServer(this.#server, { sockets: this.#sockets, tidy, isOver });
     for (const socket of [...this.#sockets]) this.#release(socket);
     return forced;
+  }
+
+  /**
+   * Connections that wait in the system's queue would be reset together with the listening socket. So they are accepted
+   * and refused with an answer, until none comes for two turns, of which one looks at all sockets.
+   */
+  async #acceptQueue() {
+    for (let [turns, quiet] = [0, 0]; quiet < 2 && turns < MOST_TURNS; turns++) {
+      const before = this.#accepted;
+      await new Promise(setImmediate);
+      quiet = this.#accepted === before ? quiet + 1 : 0;
+    }
   }
 
   /** A listener could not keep the application's own from a request, so we hear of events before they are emitted. */
@@ -140,6 +157,7 @@ class ServedConnections {
     };
     socket[this.#entry] = entry;
     this.#sockets.add(socket);
+    this.#accepted += 1;
     this.#onOpen();
     socket.once('close', () => this.#release(socket));
     return entry;
