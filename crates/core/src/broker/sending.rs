@@ -144,7 +144,11 @@ impl Broker {
 
     fn open_directory(&self) -> Result<Guard<Arc<Directory>>, Unreserved> {
         // Relaxed: whoever must know at once is told by the broker's news.
-        if self.is_closed.load(Ordering::Relaxed) { Err(Unreserved::Closed) } else { Ok(self.directory.load()) }
+        if self.is_closed.load(Ordering::Relaxed) {
+            Err(Unreserved::Closed)
+        } else {
+            Ok(self.directory.load())
+        }
     }
 
     fn release(&self, peer: &Peer, places: Places) {
@@ -224,8 +228,7 @@ impl Broker {
 
 /// Everybody else who takes messages.
 fn others(directory: &Directory, sender: &Peer) -> Vec<Arc<Peer>> {
-    let takes = |peer: &&Arc<Peer>| {
-        peer.info().number != sender.info().number && !peer.occupancy.is_leaving()
-    };
+    let takes =
+        |peer: &&Arc<Peer>| peer.info().number != sender.info().number && !peer.occupancy.is_leaving();
     directory.peers().iter().filter(takes).cloned().collect()
 }
