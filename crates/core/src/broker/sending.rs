@@ -40,12 +40,11 @@ impl Broker {
         let servers = directory.servers(endpoint);
         // Relaxed: numbers need only differ.
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
-        let receiver = self.reserve_least_loaded(servers, sequence).map_err(|refused| {
-            if refused == Unreserved::Full {
-                self.want_room(&directory, sender, servers);
-            }
-            refused
-        })?;
+        let reserved = self.reserve_least_loaded(servers, sequence);
+        if reserved == Err(Unreserved::Full) {
+            self.want_room(&directory, sender, servers);
+        }
+        let receiver = reserved?;
         sender.promised.lock().add(receiver, Places::REQUEST);
         Ok(Reserved { receiver, sequence })
     }
