@@ -29,6 +29,9 @@ export declare function banByHand(handle: number, target: string, durationMs?: n
 /** Whether a call that was told to lead still does, and begins. */
 export declare function beginInHub(handle: number, key: string, call: number): boolean
 
+/** Begins a shutdown, or shortens the one that goes on. */
+export declare function beginShutdown(handle: number, reason: string | undefined | null, delayMs: number, timeoutMs?: number | undefined | null): void
+
 /** Takes no more requests. */
 export declare function beginToLeaveBroker(handle: number): void
 
@@ -37,6 +40,9 @@ export declare function brokerEndpoints(handle: number): Array<NativeEndpoint>
 export declare function brokerPeers(handle: number): Array<NativePeer>
 
 export declare function brokerStats(handle: number): NativeBrokerStats
+
+/** True for the call that cancelled it. */
+export declare function cancelToken(token: number, reason?: string | undefined | null): boolean
 
 export declare function circuitBreakerStats(handle: number): NativeCircuitBreakerStats
 
@@ -77,6 +83,8 @@ export declare function destroyClientHub(name: string): boolean
 
 export declare function destroyConnectionTracker(name: string): boolean
 
+export declare function destroyLifecycle(name: string): boolean
+
 export declare function destroyRateLimiter(name: string): boolean
 
 export declare function destroyRegistry(name: string): boolean
@@ -98,6 +106,9 @@ export declare function failInHub(handle: number, key: string, call: number, err
 
 /** A leader has a value; null when it leads no more. */
 export declare function finishInHub(handle: number, key: string, call: number, value: Uint8Array, keeping: NativeKeeping): NativeFinished | null
+
+/** After the deadline: who has not reported is not waited for. */
+export declare function giveUpShutdown(handle: number): void
 
 /** Sums over all threads, in the order of `lib/guard/counts.js`. */
 export declare function guardCounts(handle: number): Array<number>
@@ -123,11 +134,20 @@ export declare function joinBroker(name: string, joining: NativeJoining): Native
 
 export declare function joinHub(handle: number, key: string, subscription: number, timeoutMs: number, knownVersion: number): NativeJoined
 
+/**
+ * Attaches to a lifecycle or creates it, and takes part in it: what moves it is told under this number. The handle
+ * is this copy's, and stays until it is released.
+ */
+export declare function joinLifecycle(name: string, subscription: number, threadId: number): number
+
 /** Takes part no longer; the handle is free. */
 export declare function leaveBroker(handle: number): void
 
 /** A call waits no more. */
 export declare function leaveHub(handle: number, key: string, call: number): void
+
+/** True for the call that made it so. */
+export declare function lifecycleReady(handle: number): boolean
 
 export declare function listBans(handle: number): Array<NativeBan>
 
@@ -307,12 +327,13 @@ export interface NativeCount {
 /** One delivery; which fields are set depends on `kind`. */
 export interface NativeDelivery {
   subscription: number
-  /** `change`, `circuit`, `hub`, `close`, `alert`, `drained` or `clock`. */
+  /** `change`, `circuit`, `hub`, `close`, `alert`, `drained`, `lifecycle`, `moved` or `clock`. */
   kind: string
   /** Events dropped just before this one. */
   missed: number
   /** The key of a change, the peer of a circuit, or the serial of a connection. */
   key?: string
+  /** The version with a change, or the number of a lifecycle's state. */
   version?: number
   ifIdleMs?: number
   circuit?: NativeCircuitChange
@@ -367,6 +388,17 @@ export interface NativeHistoryEntry {
   detail?: string
   detailCut: boolean
   at: number
+}
+
+export interface NativeHookError {
+  name: string
+  message: string
+  code?: string
+}
+
+export interface NativeHookOutcome {
+  name: string
+  error?: NativeHookError
 }
 
 /** What has become of calls of this thread: `lead`, `replaced`, `made`, `failed` or `closed`. */
@@ -539,12 +571,35 @@ export interface NativeSecurityMonitorStats {
   historyForgotten: number
 }
 
+export interface NativeShutdownReport {
+  reason?: string
+  durationMs: number
+  threads: Array<NativeThreadReport>
+}
+
+/** Times in milliseconds of `clockNow`. */
+export interface NativeShutdownTimes {
+  closesAt: number
+  deadline: number
+  reason?: string
+}
+
 /** Everything at one moment; the lists have one order. */
 export interface NativeSnapshot {
   version: number
   keys: Array<string>
   versions: Array<number>
   values: Array<Buffer>
+}
+
+export interface NativeThreadReport {
+  threadId: number
+  responded: boolean
+  drained: boolean
+  forced: number
+  connectionsClosed: number
+  tasksLeft: number
+  hooks: Array<NativeHookOutcome>
 }
 
 /** A `drained` delivery follows once no connection is left. */
@@ -578,6 +633,9 @@ export declare function openReputation(name: string, options?: NativeReputationO
 
 /** Attaches to a monitor or creates it; the handle is this thread's. */
 export declare function openSecurityMonitor(name: string, options?: NativeSecurityMonitorOptions | undefined | null): number
+
+/** The token of this name below a lifecycle, or below a token of it. */
+export declare function openToken(handle: number, parent: number | undefined | null, name: string): number
 
 /**
  * The files of all copies of the addon this process has loaded, in that order, to be warned of. Empty
@@ -634,6 +692,9 @@ export declare function releaseConnectionTracker(handle: number): void
 /** One JavaScript object less that stands for the guard. */
 export declare function releaseGuard(handle: number): void
 
+/** Gives the handle of a lifecycle up that was destroyed. */
+export declare function releaseLifecycle(handle: number): void
+
 /** Gives a lease back; the last one closes the socket. */
 export declare function releaseListener(lease: number): void
 
@@ -648,6 +709,12 @@ export declare function releaseReputation(handle: number): void
 
 /** One JavaScript object less that stands for the monitor. */
 export declare function releaseSecurityMonitor(handle: number): void
+
+/** Gives the handle of a token up whose lifecycle was destroyed. */
+export declare function releaseToken(token: number): void
+
+/** This thread has done what it could. */
+export declare function reportShutdown(handle: number, forced: number, hooks: Array<NativeHookOutcome>): void
 
 export declare function reputationStats(handle: number): NativeReputationStats
 
@@ -685,8 +752,16 @@ export declare function setClock(ms: number): void
 
 export declare function setReputationLists(handle: number, allow: Array<string>, deny: Array<string>): void
 
+/** What came of the shutdown; none before it has ended. */
+export declare function shutdownReport(handle: number): NativeShutdownReport | null
+
+export declare function shutdownTimes(handle: number): NativeShutdownTimes | null
+
 /** Tells this thread of every change from now on, under this number. */
 export declare function subscribeToCircuits(handle: number, subscription: number): void
+
+/** Tells this thread of every state from now on, under this number. */
+export declare function subscribeToLifecycle(handle: number, subscription: number): void
 
 /** Everything that waits, in order. */
 export declare function takeDeliveries(): Array<NativeDelivery>
@@ -694,8 +769,13 @@ export declare function takeDeliveries(): Array<NativeDelivery>
 /** A leader's time is over. */
 export declare function timeOutInHub(handle: number, key: string, call: number): void
 
+/** Why it was cancelled by itself, or one above it. */
+export declare function tokenReason(token: number): string | null
+
 export declare function unban(handle: number, target: string): boolean
 
 export declare function unsubscribeFromCircuits(handle: number, subscription: number): void
+
+export declare function unsubscribeFromLifecycle(handle: number, subscription: number): void
 
 export declare function withdrawEndpoint(handle: number, endpoint: string): void

@@ -15,6 +15,7 @@ const { clientKey } = require('./lib/client-key');
 const { ConnectionTracker } = require('./lib/connection-tracker');
 const { createGuard } = require('./lib/create-guard');
 const { SluiceError } = require('./lib/errors');
+const { Lifecycle } = require('./lib/lifecycle');
 const { listen } = require('./lib/listen');
 const { RateLimiter } = require('./lib/rate-limiter');
 const { Registry } = require('./lib/registry');
@@ -26,6 +27,7 @@ module.exports = {
   CircuitBreaker,
   ClientHub,
   ConnectionTracker,
+  Lifecycle,
   RateLimiter,
   Registry,
   Reputation,

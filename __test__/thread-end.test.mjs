@@ -49,6 +49,7 @@ for (const [way, reports] of Object.entries(WAYS)) {
         trials: 0,
         waiting: 0,
         initialising: 0,
+        members: ['0'],
       },
       context,
     );

@@ -4,10 +4,10 @@ const { circuitBreakerOptions } = require('./circuit-breaker-options');
 const { DeadlineQueue } = require('./deadline-queue');
 const { invalidOption, SluiceError } = require('./errors');
 const { FiredCall } = require('./fired-call');
-const { Listeners } = require('./listeners');
-const { native, numbers, subscribe, unsubscribe } = require('./native');
+const { native, numbers } = require('./native');
 const { checkName, checkTextKey } = require('./options');
 const { Permit } = require('./permit');
+const { SubscribedListeners } = require('./subscribed-listeners');
 
 /** By the numbers that native code leaves. */
 const STATES = ['closed', 'open', 'halfOpen', 'isolated', 'disabled'];
@@ -26,8 +26,11 @@ class CircuitBreaker {
   #source;
   #hasDeadline;
   #fallback;
-  #listeners = new Listeners('CircuitBreaker', EVENTS);
-  #subscription;
+  #listeners = new SubscribedListeners('CircuitBreaker', EVENTS, {
+    begin: (subscription) => native.subscribeToCircuits(this.#handle, subscription),
+    end: (subscription) => native.unsubscribeFromCircuits(this.#handle, subscription),
+    tell: (delivery) => this.#tell(delivery),
+  });
   /** Events that were dropped, not told of yet. */
   #missed = 0;
 
@@ -110,16 +113,17 @@ class CircuitBreaker {
   }
 
   on(event, listener) {
-    return this.#listen(event, listener, false);
+    this.#listeners.add(event, listener);
+    return this;
   }
 
   once(event, listener) {
-    return this.#listen(event, listener, true);
+    this.#listeners.add(event, listener, { once: true });
+    return this;
   }
 
   off(event, listener) {
     this.#listeners.remove(event, listener);
-    this.#stopListeningIfIdle();
     return this;
   }
 
@@ -156,16 +160,6 @@ class CircuitBreaker {
     return Object.assign(new SluiceError('BREAKER_OPEN', message), { peer, state, retryAfterMs });
   }
 
-  #listen(event, listener, once) {
-    this.#listeners.add(event, listener, { once });
-    if (this.#subscription === undefined) {
-      const subscription = subscribe((delivery) => this.#tell(delivery));
-      native.subscribeToCircuits(this.#handle, subscription);
-      this.#subscription = subscription;
-    }
-    return this;
-  }
-
   #tell({ key: peer, missed, circuit: { from, to, calls, failures, slowCalls, openForMs } }) {
     this.#missed += missed;
     const event = EVENT_OF[to];
@@ -175,15 +169,6 @@ class CircuitBreaker {
     if (this.#missed > 0) told.missed = this.#missed;
     this.#missed = 0;
     this.#listeners.emit(event, told);
-    this.#stopListeningIfIdle();
-  }
-
-  #stopListeningIfIdle() {
-    if (this.#subscription === undefined) return;
-    if (EVENTS.some((event) => this.#listeners.count(event) > 0)) return;
-    native.unsubscribeFromCircuits(this.#handle, this.#subscription);
-    unsubscribe(this.#subscription);
-    this.#subscription = undefined;
   }
 }
 

@@ -17,6 +17,9 @@ const ABNORMAL_USAGE = { status: 403, type: 'abnormal-usage-detected', title: 'A
 /** Nobody knows when a connection ends; a second keeps honest clients from coming back at once. */
 const CONNECTION_RETRY_MS = 1000;
 
+/** When another instance, or this one started anew, may answer. */
+const SHUTDOWN_RETRY_MS = 1000;
+
 const CONNECTION_DETAILS = {
   max: 'The server has as many connections as it takes.',
   maxPerClient: 'This client has as many connections as it may.',
@@ -51,6 +54,15 @@ function connectionProblem({ reason, retryAfterMs }) {
   });
 }
 
+/** For a request that comes while the process shuts down: another instance may serve it. */
+function shutdownProblem() {
+  return problem(REDUCED_CAPACITY, {
+    detail: 'The server is shutting down.',
+    retryAfterMs: SHUTDOWN_RETRY_MS,
+    policies: [],
+  });
+}
+
 /** For a client that is banned, by `policy`. Why is not for the client to know. */
 function banProblem({ retryAfterMs, policy }) {
   const detail = Number.isFinite(retryAfterMs)
@@ -64,4 +76,11 @@ function seconds(ms) {
   return Math.ceil(ms / 1000);
 }
 
-module.exports = { PROBLEM_MEDIA_TYPE, banProblem, connectionProblem, quotaProblem, seconds };
+module.exports = {
+  PROBLEM_MEDIA_TYPE,
+  banProblem,
+  connectionProblem,
+  quotaProblem,
+  seconds,
+  shutdownProblem,
+};

@@ -29,7 +29,12 @@ function refuseSocket(server, socket, refusal, onRefused) {
     endAndClose(socket);
     return;
   }
-  socket.end(response(refusal));
+  answerSocket(socket, refusal.reason === 'banned' ? banProblem(refusal) : connectionProblem(refusal));
+}
+
+/** Ends a socket, whose client speaks HTTP, with a problem, and gives the client time to read it. */
+function answerSocket(socket, problem) {
+  socket.end(response(problem));
   linger(socket);
 }
 
@@ -54,8 +59,7 @@ function linger(socket) {
   socket.once('end', () => socket.destroy());
 }
 
-function response(refusal) {
-  const problem = refusal.reason === 'banned' ? banProblem(refusal) : connectionProblem(refusal);
+function response(problem) {
   const body = JSON.stringify(problem);
   const { status, retryAfterMs } = problem;
   return [
@@ -69,4 +73,4 @@ function response(refusal) {
   ].join('\r\n');
 }
 
-module.exports = { refuseSocket };
+module.exports = { answerSocket, refuseSocket };

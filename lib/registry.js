@@ -1,9 +1,9 @@
 'use strict';
 
 const { invalid, SluiceError } = require('./errors');
-const { Listeners } = require('./listeners');
-const { native, subscribe, unsubscribe, versions } = require('./native');
+const { native, versions } = require('./native');
 const { checkName, checkOptions, checkTextKey } = require('./options');
+const { SubscribedListeners } = require('./subscribed-listeners');
 const { decode, encode } = require('./value');
 
 const LEAST_PRUNED = 64;
@@ -16,8 +16,11 @@ class Registry {
   /** What this thread has decoded, by key: `{ version, value, checkedAt }`, current when that is the version shown now. */
   #decoded = new Map();
   #pruneAt = LEAST_PRUNED;
-  #listeners = new Listeners('Registry', ['change']);
-  #subscription;
+  #listeners = new SubscribedListeners('Registry', ['change'], {
+    begin: (subscription) => native.registrySubscribe(this.#handle, subscription),
+    end: (subscription) => native.registryUnsubscribe(this.#handle, subscription),
+    tell: (delivery) => this.#tell(delivery),
+  });
 
   constructor(name, options = {}) {
     checkName('Registry', name);
@@ -121,39 +124,22 @@ class Registry {
   }
 
   on(event, listener) {
-    return this.#listen(event, listener, false);
+    this.#listeners.add(event, listener);
+    return this;
   }
 
   once(event, listener) {
-    return this.#listen(event, listener, true);
+    this.#listeners.add(event, listener, { once: true });
+    return this;
   }
 
   off(event, listener) {
     this.#listeners.remove(event, listener);
-    this.#stopListeningIfIdle();
-    return this;
-  }
-
-  #listen(event, listener, once) {
-    this.#listeners.add(event, listener, { once });
-    if (this.#subscription === undefined) {
-      const subscription = subscribe((delivery) => this.#tell(delivery));
-      native.registrySubscribe(this.#handle, subscription);
-      this.#subscription = subscription;
-    }
     return this;
   }
 
   #tell({ key, version, missed }) {
     this.#listeners.emit('change', missed > 0 ? { key, version, missed } : { key, version });
-    this.#stopListeningIfIdle();
-  }
-
-  #stopListeningIfIdle() {
-    if (this.#subscription === undefined || this.#listeners.count('change') > 0) return;
-    native.registryUnsubscribe(this.#handle, this.#subscription);
-    unsubscribe(this.#subscription);
-    this.#subscription = undefined;
   }
 
   /**

@@ -1,10 +1,10 @@
 'use strict';
 
 const { invalid } = require('./errors');
-const { Listeners } = require('./listeners');
-const { native, subscribe, unsubscribe } = require('./native');
+const { native } = require('./native');
 const { ACCEPTED_NAME, checkName, checkOptions, integer, isName } = require('./options');
 const { nativeOptions } = require('./security-monitor-options');
+const { SubscribedListeners } = require('./subscribed-listeners');
 
 const HISTORY_SCHEMA = { ip: (value) => value, event: (value) => value, limit: integer(1) };
 const TOP_SCHEMA = { limit: integer(1) };
@@ -17,8 +17,11 @@ class SecurityMonitor {
   #handle;
   /** The numbers by which native code knows events. It has a bound on them, so this has. */
   #events = new Map();
-  #listeners = new Listeners('SecurityMonitor', ['alert']);
-  #subscription;
+  #listeners = new SubscribedListeners('SecurityMonitor', ['alert'], {
+    begin: (subscription) => native.securityMonitorSubscribe(this.#handle, subscription),
+    end: (subscription) => native.securityMonitorUnsubscribe(this.#handle, subscription),
+    tell: (delivery) => this.#tell(delivery),
+  });
 
   constructor(name, options) {
     checkName('SecurityMonitor', name);
@@ -72,16 +75,17 @@ class SecurityMonitor {
   }
 
   on(event, listener) {
-    return this.#listen(event, listener, false);
+    this.#listeners.add(event, listener);
+    return this;
   }
 
   once(event, listener) {
-    return this.#listen(event, listener, true);
+    this.#listeners.add(event, listener, { once: true });
+    return this;
   }
 
   off(event, listener) {
     this.#listeners.remove(event, listener);
-    this.#stopListeningIfIdle();
     return this;
   }
 
@@ -92,29 +96,11 @@ class SecurityMonitor {
     return number;
   }
 
-  #listen(event, listener, once) {
-    this.#listeners.add(event, listener, { once });
-    if (this.#subscription === undefined) {
-      const subscription = subscribe((delivery) => this.#tell(delivery));
-      native.securityMonitorSubscribe(this.#handle, subscription);
-      this.#subscription = subscription;
-    }
-    return this;
-  }
-
   #tell({ alert: { rule, event, client, count, detail, detailCut, at }, missed }) {
     const alert = { rule, event, client, count, detail, at };
     if (detailCut) alert.detailCut = true;
     if (missed > 0) alert.missed = missed;
     this.#listeners.emit('alert', alert);
-    this.#stopListeningIfIdle();
-  }
-
-  #stopListeningIfIdle() {
-    if (this.#subscription === undefined || this.#listeners.count('alert') > 0) return;
-    native.securityMonitorUnsubscribe(this.#handle, this.#subscription);
-    unsubscribe(this.#subscription);
-    this.#subscription = undefined;
   }
 }
 

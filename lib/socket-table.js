@@ -3,10 +3,10 @@
 const { AsyncResource } = require('node:async_hooks');
 const { ClientAddress } = require('./client-key');
 const { Deadline } = require('./deadline');
-const { invalidOption } = require('./errors');
 const { native, subscribe } = require('./native');
 const { checkOptions, func, strings } = require('./options');
 const { refuseSocket } = require('./refuse-socket');
+const { checkServer } = require('./server-closing');
 
 const ATTACH_SCHEMA = { onRefused: func, trustedProxies: strings };
 
@@ -50,9 +50,7 @@ class SocketTable {
   /** From now on each socket of the server is a connection, or is refused before a byte of it is read. */
   attach(server, options = {}) {
     const { onRefused, trustedProxies } = checkOptions('attach', options, ATTACH_SCHEMA);
-    if (typeof server?.emit !== 'function' || typeof server.listen !== 'function') {
-      throw invalidOption('attach server', server, 'a server of net, tls, http, https or http2');
-    }
+    checkServer('attach server', server);
     const proxies = trustedProxies?.length > 0 ? new ClientAddress({ trustedProxies }) : undefined;
     if (this.#servers.has(server)) return;
     this.#servers.add(server);

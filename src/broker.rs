@@ -206,10 +206,7 @@ pub fn broker_peers(env: &Env, handle: u32) -> Result<Vec<NativePeer<'_>>> {
 #[napi]
 pub fn broker_endpoints(handle: u32) -> Result<Vec<NativeEndpoint>> {
     let endpoints = on(handle, |membership| membership.broker.endpoints())?;
-    Ok(endpoints
-        .into_iter()
-        .map(|(name, peers)| NativeEndpoint { name: name.to_string(), peers })
-        .collect())
+    Ok(endpoints.into_iter().map(|(name, peers)| NativeEndpoint { name: name.to_string(), peers }).collect())
 }
 
 #[napi]
@@ -230,9 +227,8 @@ pub fn destroy_broker(name: String) -> bool {
 
 fn describe<'env>(env: &'env Env, peer: &Peer) -> Result<NativePeer<'env>> {
     let info = peer.info();
-    let metadata = (!info.metadata.is_empty())
-        .then(|| BufferSlice::copy_from(env, &info.metadata))
-        .transpose()?;
+    let metadata =
+        (!info.metadata.is_empty()).then(|| BufferSlice::copy_from(env, &info.metadata)).transpose()?;
     Ok(NativePeer {
         number: info.number,
         id: info.id.to_string(),

@@ -16,6 +16,7 @@ mod connection_tracker;
 mod copies;
 mod error;
 mod guard;
+mod lifecycle;
 mod listener;
 mod mailbox;
 mod rate_limiter;
@@ -45,6 +46,7 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     clock::export(&exports)?;
     connection_tracker::export(&exports)?;
     guard::export(&exports)?;
+    lifecycle::export(&exports)?;
     rate_limiter::export(&exports)?;
     registry::export(&exports)?;
     reputation::export(&exports)?;

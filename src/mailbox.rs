@@ -13,12 +13,13 @@ use crate::thread;
 #[napi(object)]
 pub struct NativeDelivery {
     pub subscription: u32,
-    /// `change`, `circuit`, `hub`, `close`, `alert`, `drained` or `clock`.
+    /// `change`, `circuit`, `hub`, `close`, `alert`, `drained`, `lifecycle`, `moved` or `clock`.
     pub kind: String,
     /// Events dropped just before this one.
     pub missed: f64,
     /// The key of a change, the peer of a circuit, or the serial of a connection.
     pub key: Option<String>,
+    /// The version with a change, or the number of a lifecycle's state.
     pub version: Option<f64>,
     pub if_idle_ms: Option<f64>,
     pub circuit: Option<NativeCircuitChange>,
@@ -71,6 +72,10 @@ impl From<Delivery> for NativeDelivery {
             },
             Item::Hub(news) => Self { kind: kind("hub"), hub: Some(news.into()), ..told },
             Item::Drained => Self { kind: kind("drained"), ..told },
+            Item::LifecycleChange { state } => {
+                Self { kind: kind("lifecycle"), version: Some(f64::from(state as u8)), ..told }
+            }
+            Item::LifecycleMoved => Self { kind: kind("moved"), ..told },
             Item::ClockMoved => Self { kind: kind("clock"), ..told },
         }
     }

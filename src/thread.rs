@@ -24,7 +24,9 @@ use crate::bell::Bell;
 use crate::broker::{Membership, MessageNumbers};
 use crate::raw::{Call, Exports};
 use crate::slab::Slab;
-use crate::{broker, circuit_breaker, client_hub, connection_tracker, listener, registry, security_monitor};
+use crate::{
+    broker, circuit_breaker, client_hub, connection_tracker, lifecycle, listener, registry, security_monitor,
+};
 
 /// One thread's handles.
 pub(crate) struct Thread {
@@ -37,6 +39,8 @@ pub(crate) struct Thread {
     pub(crate) reputations: RefCell<Slab<Arc<Reputation>>>,
     pub(crate) client_addresses: RefCell<Slab<Arc<ClientAddress>>>,
     pub(crate) guards: RefCell<Slab<Arc<Guard>>>,
+    pub(crate) lifecycles: RefCell<Slab<Arc<lifecycle::Part>>>,
+    pub(crate) tokens: RefCell<Slab<Arc<lifecycle::Child>>>,
     pub(crate) monitors: RefCell<Slab<Arc<SecurityMonitor>>>,
     /// By handle. They end when they are left, not when objects are collected.
     memberships: RefCell<Vec<Option<Membership>>>,
@@ -213,6 +217,8 @@ fn start_thread(env: &Env) -> Result<()> {
         client_addresses: RefCell::new(Slab::new()),
         guards: RefCell::new(Slab::new()),
         memberships: RefCell::new(Vec::new()),
+        lifecycles: RefCell::new(Slab::new()),
+        tokens: RefCell::new(Slab::new()),
         ports: RefCell::new(Vec::new()),
     }));
     CURRENT.set(thread);
@@ -243,6 +249,7 @@ fn release(owner: Owner, in_its_own_thread: bool) {
     circuit_breaker::release_owner(owner);
     client_hub::release_owner(owner);
     connection_tracker::release_owner(owner);
+    lifecycle::release_owner(owner);
     registry::release_owner(owner);
     security_monitor::release_owner(owner);
     listener::release_owner(owner);

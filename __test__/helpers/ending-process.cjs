@@ -7,7 +7,7 @@ const net = require('node:net');
 const { setTimeout: pause } = require('node:timers/promises');
 const { Worker } = require('node:worker_threads');
 const { random } = require('./random.cjs');
-const { CircuitBreaker, ClientHub, ConnectionTracker, RateLimiter, Registry } = require('../..');
+const { CircuitBreaker, ClientHub, ConnectionTracker, Lifecycle, RateLimiter, Registry } = require('../..');
 
 const FILE = require.resolve('./ending-worker.cjs');
 const TOGETHER = 8;
@@ -84,6 +84,7 @@ async function main() {
   const { count: open, opened, closed, perThread } = tracker.stats();
   const clients = [0, 1, 2, 3, 4].map((n) => tracker.countFor(`client ${n}`));
   const drained = await tracker.drain({ timeout: 0 });
+  const { perThread: members } = await new Lifecycle(name).shutdown();
   let trials = 0;
   while (breaker.tryAcquire('peer') !== null) trials += 1;
   const { waiting, initialising, initialisations } = hub.stats();
@@ -99,6 +100,7 @@ async function main() {
       trials: trials - TRIALS,
       waiting,
       initialising,
+      members: Object.keys(members),
       opened,
       worked,
     }),

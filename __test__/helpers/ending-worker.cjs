@@ -5,7 +5,15 @@
 const http = require('node:http');
 const { parentPort, workerData } = require('node:worker_threads');
 const { random } = require('./random.cjs');
-const { CircuitBreaker, ClientHub, ConnectionTracker, RateLimiter, Registry, listen } = require('../..');
+const {
+  CircuitBreaker,
+  ClientHub,
+  ConnectionTracker,
+  Lifecycle,
+  RateLimiter,
+  Registry,
+  listen,
+} = require('../..');
 
 const { name, way, seed, port } = workerData;
 const next = random(seed);
@@ -14,6 +22,7 @@ const limiter = new RateLimiter(name, { limit: 1000, window: '1s', maxKeys: 50 }
 const registry = new Registry(name);
 const breaker = new CircuitBreaker(name, { openFor: 1, timeout: '1h', halfOpenCalls: 100 });
 const hub = new ClientHub(name);
+const lifecycle = new Lifecycle(name);
 const held = [];
 const permits = [];
 
@@ -27,6 +36,8 @@ const steps = [
   () => permits.push(breaker.tryAcquire('peer')),
   () => breaker.on('open', () => {}),
   () => void hub.getOrInit(`key ${Math.floor(next() * 5)}`, soonOrNever, { ttl: 1 }),
+  () => lifecycle.on('change', () => {}).track(new Promise(() => {})),
+  () => lifecycle.child('work').signal.addEventListener('abort', () => {}),
   () => listenWithoutStaying(),
   // What is awaited keeps a thread alive, so one that returns has nothing to wait for.
   () => way !== 'return' && tracker.drain({ timeout: '1h' }),
@@ -50,6 +61,7 @@ let rest = way === 'terminate' ? Infinity : Math.floor(next() * 12);
 function listenWithoutStaying() {
   const server = http.createServer((_req, res) => res.end());
   tracker.attach(server);
+  lifecycle.attach(server);
   const listening = listen(server, { port, host: '127.0.0.1' });
   // A thread that listens already is told so.
   listening.then(() => next() < 0.5 && server.close()).catch(() => {});

@@ -1,6 +1,6 @@
 // sluice/express: its functions are given Express's requests, and requests carry the decision.
 import express, { type Request } from 'express';
-import type { RateLimiter } from 'sluice';
+import { Lifecycle, type RateLimiter } from 'sluice';
 import sluice, {
   type GuardDecision,
   type Handler,
@@ -33,6 +33,7 @@ const options: Options = {
 };
 
 const app = express();
+app.use(new Lifecycle('app').health({ livePath: '/live' }));
 const middleware = sluice(options);
 expect<Equal<typeof middleware.guard.limiter, RateLimiter | null>>();
 app.use(sluice());

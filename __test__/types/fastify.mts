@@ -1,5 +1,6 @@
 // sluice/fastify: its functions are given Fastify's requests; instance, request and route config know it.
 import fastify, { type FastifyRequest } from 'fastify';
+import { Lifecycle } from 'sluice';
 import sluice, { type Guard, type GuardDecision, type Options, type RouteOptions } from 'sluice/fastify';
 import { type Equal, expect } from './equal.mjs';
 
@@ -16,6 +17,7 @@ const options: Options = {
 const app = fastify();
 await app.register(sluice, options);
 await app.register(sluice);
+await app.register(new Lifecycle('app').fastify, { readyPath: '/ready' });
 expect<Equal<typeof app.sluice, Guard>>();
 
 const strict: RouteOptions = { rateLimit: { limit: 5, window: '1m' }, cost: 2, skip: async () => false };

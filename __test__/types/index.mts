@@ -24,6 +24,9 @@ import {
   type Duration,
   type GetOrInitOptions,
   type KeyHandle,
+  Lifecycle,
+  type LifecycleState,
+  type LifecycleToken,
   type LimitOptions,
   listen,
   type Permit,
@@ -41,6 +44,7 @@ import {
   SecurityMonitor,
   type SecurityMonitorStats,
   type SecurityRule,
+  type ShutdownReport,
   SluiceError,
   type SluiceErrorCode,
   type Verdict,
@@ -481,3 +485,32 @@ export const ofBroker = [
   broker.peers()[0]?.load,
   broker.stats().thread.late,
 ];
+
+// Lifecycle
+const lifecycle = new Lifecycle('app').ready();
+const lifecycleState: LifecycleState = lifecycle.state;
+const token: LifecycleToken = lifecycle.child('jobs').child('mail');
+lifecycle.attach(createHttp()).attach(createTcp()).attach(createSecureServer());
+lifecycle.onShutdown(async ({ reason }) => reason?.length, { name: 'pool', timeout: '5s', when: 'drained' });
+const trackedPromise: Promise<number> = lifecycle.track(Promise.resolve(1));
+const trackedWork: Promise<boolean> = token.track(async (signal) => signal.aborted);
+const shutdownReport: ShutdownReport = await lifecycle.shutdown({ reason: 'test', timeout: 0, delay: '5s' });
+for (const hook of shutdownReport.hooks) {
+  if (!hook.ok) console.log(hook.name, hook.error.message);
+}
+const stillHere: boolean | undefined = shutdownReport.perThread['0']?.responded;
+const uninstall: () => void = lifecycle.handleSignals({ signals: ['SIGTERM'], exit: false, timeout: '5s' });
+const health = lifecycle.health({ readyPath: '/ready' });
+createHttp((req, res) => health(req, res) || res.end());
+lifecycle.on('change', ({ state }) => state === 'draining');
+// @ts-expect-error no such option
+new Lifecycle('app', { timeout: 1 });
+// @ts-expect-error no such event
+lifecycle.on('state', () => {});
+// @ts-expect-error neither a promise nor a function
+lifecycle.track(1);
+// @ts-expect-error no such moment
+lifecycle.onShutdown(() => {}, { when: 'later' });
+// @ts-expect-error a report is not an outcome of hooks
+shutdownReport.hooks[0].reason;
+console.log(lifecycleState, trackedPromise, trackedWork, stillHere, uninstall);

@@ -1,11 +1,8 @@
 'use strict';
 
-const { Deadline } = require('../deadline');
-const { invalidOption } = require('../errors');
+const { native } = require('../native');
 const { refuseSocket } = require('../refuse-socket');
-
-/** How often connections are looked at while a server shuts down. */
-const LOOK_MS = 10;
+const { checkServer, closeServer } = require('../server-closing');
 
 /** Where an accepted request has its response, so that who is asked about the request finds it. */
 const kResponse = Symbol('sluice.response');
@@ -36,9 +33,7 @@ class Door {
   /** Idempotent. */
   attach(server) {
     if (this.#attached.has(server)) return;
-    if (typeof server?.emit !== 'function' || typeof server.listen !== 'function') {
-      throw invalidOption('attach server', server, 'a server of net, tls, http, https or http2');
-    }
+    checkServer('attach server', server);
     this.#attached.add(server);
     this.#watch(server);
   }
@@ -52,9 +47,15 @@ class Door {
    * disconnected. How many those were.
    */
   async close(timeoutMs) {
-    const closing = [...this.#servers].map(([server, watched]) => {
+    const due = native.clockNow() + timeoutMs;
+    const isOver = () => native.clockNow() >= due;
+    const closing = [...this.#servers].map(async ([server, { sockets, detach }]) => {
       this.#servers.delete(server);
-      return closeServer(server, watched, timeoutMs);
+      // What has answered its last request would be kept alive.
+      const tidy = () => server.closeIdleConnections?.();
+      const forced = await closeServer(server, { sockets, tidy, isOver });
+      detach();
+      return forced;
     });
     const forced = await Promise.all(closing);
     return forced.reduce((sum, count) => sum + count, 0);
@@ -113,42 +114,6 @@ class Door {
 function listen(server, hold) {
   server.prependListener('connection', hold);
   return () => server.off('connection', hold);
-}
-
-/** Resolves when the last connection has gone, or after `timeoutMs`: how many had to be ended. */
-async function closeServer(server, { sockets, detach }, timeoutMs) {
-  const open = () => [...sockets].filter((socket) => !socket.destroyed);
-  let isClosed = false;
-  // A server that listens no more says so; its connections may be open all the same.
-  server.close(() => {
-    isClosed = true;
-  });
-  await until(timeoutMs, () => {
-    // What has answered its last request would be kept alive.
-    server.closeIdleConnections?.();
-    return isClosed && open().length === 0;
-  });
-  const left = open();
-  for (const socket of left) socket.destroy();
-  server.closeAllConnections?.();
-  detach();
-  return left.length;
-}
-
-/** Looks every few milliseconds, for so long at most. */
-function until(timeoutMs, isDone) {
-  return new Promise((resolve) => {
-    let deadline;
-    const looking = setInterval(() => {
-      if (isDone()) settle();
-    }, LOOK_MS);
-    const settle = () => {
-      clearInterval(looking);
-      deadline?.cancel();
-      resolve();
-    };
-    deadline = new Deadline(timeoutMs, settle);
-  });
 }
 
 module.exports = { Door, kResponse };

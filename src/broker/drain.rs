@@ -152,7 +152,12 @@ impl<'a> Taking<'a> {
         match news {
             News::Joined(info) => {
                 let has_metadata = f64::from(u8::from(!info.metadata.is_empty()));
-                header[..4].copy_from_slice(&[JOINED, info.number.into(), info.thread_id.into(), has_metadata]);
+                header[..4].copy_from_slice(&[
+                    JOINED,
+                    info.number.into(),
+                    info.thread_id.into(),
+                    has_metadata,
+                ]);
                 self.add_text(info.id.as_bytes(), info.id.is_ascii())?;
                 if !info.metadata.is_empty() {
                     self.add_bytes(&info.metadata)?;

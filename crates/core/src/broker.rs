@@ -291,10 +291,7 @@ fn unused_id(directory: &Directory, thread_id: u32) -> String {
     if directory.with_id(&first).is_none() {
         return first;
     }
-    (2_u32..)
-        .map(|n| format!("{first}-{n}"))
-        .find(|id| directory.with_id(id).is_none())
-        .unwrap_or(first)
+    (2_u32..).map(|n| format!("{first}-{n}")).find(|id| directory.with_id(id).is_none()).unwrap_or(first)
 }
 
 #[cfg(test)]

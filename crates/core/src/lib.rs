@@ -31,6 +31,7 @@ mod error;
 mod guard;
 mod instances;
 pub mod key_hash;
+mod lifecycle;
 pub mod mailbox;
 mod rate_limiter;
 mod region;
@@ -43,8 +44,8 @@ mod tally;
 mod version_cells;
 
 pub use broker::{
-    Batch, Body, Broker, BrokerStats, DEFAULT_INBOX, HEADER, Header, Joining, News, Parcel, Peer, PeerInfo, Reserved,
-    Unreserved,
+    Batch, Body, Broker, BrokerStats, DEFAULT_INBOX, HEADER, Header, Joining, News, Parcel, Peer, PeerInfo,
+    Reserved, Unreserved,
 };
 pub use circuit_breaker::{
     Answer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerOptions, CircuitBreakerStats, CircuitChange,
@@ -61,6 +62,10 @@ pub use connection_tracker::{
 pub use error::{Error, Result};
 pub use guard::{GUARD_COUNTERS, Guard, GuardOptions};
 pub use instances::{Instance, Instances, OptionList};
+pub use lifecycle::{
+    CancellationToken, HookError, HookOutcome, Lifecycle, LifecycleState, Member, MemberCount,
+    ShutdownReport, ShutdownRequest, ShutdownTimes, ThreadReport,
+};
 pub use rate_limiter::{
     AlgorithmKind, Decision, LimitOptions, MAX_LIMITS, Overflow, Quota, RateLimiter, RateLimiterConfig,
     RateLimiterOptions, RateLimiterStats, Receipt, Seat,

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use crate::circuit_breaker::CircuitChange;
 use crate::client_hub::HubNews;
 use crate::connection_tracker::Owner;
+use crate::lifecycle::LifecycleState;
 use crate::security_monitor::Alert;
 
 /// Events that wait for one thread and subscription; then the oldest is dropped and counted.
@@ -44,6 +45,13 @@ pub enum Item {
     Hub(HubNews),
     /// The number of open connections fell to zero.
     Drained,
+    /// A lifecycle has another state.
+    LifecycleChange {
+        /// The state now.
+        state: LifecycleState,
+    },
+    /// Something of a lifecycle changed that a member acts on.
+    LifecycleMoved,
     /// The test clock was moved.
     ClockMoved,
 }
@@ -51,7 +59,13 @@ pub enum Item {
 impl Item {
     /// Events may be dropped when a thread does not keep up; what keeps a promise may not.
     const fn may_be_dropped(&self) -> bool {
-        matches!(self, Self::RegistryChange { .. } | Self::CircuitChange(_) | Self::SecurityAlert(_))
+        matches!(
+            self,
+            Self::RegistryChange { .. }
+                | Self::CircuitChange(_)
+                | Self::SecurityAlert(_)
+                | Self::LifecycleChange { .. }
+        )
     }
 }
 

@@ -40,12 +40,11 @@ impl Broker {
         let servers = directory.servers(endpoint);
         // Relaxed: numbers need only differ.
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
-        let receiver = self.reserve_least_loaded(servers, sequence).map_err(|refused| {
-            if refused == Unreserved::Full {
-                self.want_room(&directory, sender, servers);
-            }
-            refused
-        })?;
+        let reserved = self.reserve_least_loaded(servers, sequence);
+        if reserved == Err(Unreserved::Full) {
+            self.want_room(&directory, sender, servers);
+        }
+        let receiver = reserved?;
         sender.promised.lock().add(receiver, Places::REQUEST);
         Ok(Reserved { receiver, sequence })
     }
@@ -144,7 +143,11 @@ impl Broker {
 
     fn open_directory(&self) -> Result<Guard<Arc<Directory>>, Unreserved> {
         // Relaxed: whoever must know at once is told by the broker's news.
-        if self.is_closed.load(Ordering::Relaxed) { Err(Unreserved::Closed) } else { Ok(self.directory.load()) }
+        if self.is_closed.load(Ordering::Relaxed) {
+            Err(Unreserved::Closed)
+        } else {
+            Ok(self.directory.load())
+        }
     }
 
     fn release(&self, peer: &Peer, places: Places) {
@@ -224,8 +227,7 @@ impl Broker {
 
 /// Everybody else who takes messages.
 fn others(directory: &Directory, sender: &Peer) -> Vec<Arc<Peer>> {
-    let takes = |peer: &&Arc<Peer>| {
-        peer.info().number != sender.info().number && !peer.occupancy.is_leaving()
-    };
+    let takes =
+        |peer: &&Arc<Peer>| peer.info().number != sender.info().number && !peer.occupancy.is_leaving();
     directory.peers().iter().filter(takes).cloned().collect()
 }

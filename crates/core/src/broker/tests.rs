@@ -8,14 +8,15 @@ fn join(broker: &Broker, thread: u32) -> Arc<Peer> {
 }
 
 fn joined(broker: &Broker, thread: u32, id: Option<&str>) -> Result<Arc<Peer>> {
-    broker.join(Joining {
-        id: id.map(str::to_owned),
-        owner: Owner(u64::from(thread)),
-        thread_id: thread,
-        metadata: Box::default(),
-        ring: Box::new(|| {}),
-    })
-    .map(|(peer, _)| peer)
+    broker
+        .join(Joining {
+            id: id.map(str::to_owned),
+            owner: Owner(u64::from(thread)),
+            thread_id: thread,
+            metadata: Box::default(),
+            ring: Box::new(|| {}),
+        })
+        .map(|(peer, _)| peer)
 }
 
 fn request() -> Batch {

@@ -1,0 +1,42 @@
+'use strict';
+
+// A server in two threads that shuts down by signals, and prints what came of it. `work` is what holds it up.
+
+const { isMainThread, Worker, parentPort, workerData } = require('node:worker_threads');
+const http = require('node:http');
+const { Lifecycle } = require('../..');
+
+const { name, work, options } = isMainThread ? JSON.parse(process.argv[2]) : workerData;
+const lifecycle = new Lifecycle(name);
+const server = http.createServer((_req, res) => res.end('ok'));
+
+function hold() {
+  if (work === 'some') lifecycle.track(new Promise((resolve) => setTimeout(resolve, 50)));
+  if (work === 'endless') lifecycle.track(new Promise(() => {}));
+  if (work === 'failing hook') {
+    lifecycle.onShutdown(() => {
+      throw new Error('no');
+    });
+  }
+}
+
+function main() {
+  const uninstall = lifecycle.handleSignals(options);
+  lifecycle.on('change', ({ state }) => console.log(state));
+  new Worker(__filename, { workerData: { name, work } }).once('message', () => lifecycle.ready());
+  if (work === 'uninstalled') uninstall();
+  if (options?.exit === false) {
+    lifecycle.signal.addEventListener('abort', async () => {
+      const { reason, drained, perThread } = await lifecycle.shutdown();
+      console.log(JSON.stringify({ reason, drained, threads: Object.keys(perThread).length }));
+    });
+  }
+}
+
+function worker() {
+  hold();
+  parentPort.postMessage('serving');
+}
+
+lifecycle.attach(server);
+server.listen(0, '127.0.0.1', isMainThread ? main : worker);

@@ -1,0 +1,234 @@
+//! From the first request to the last: one state for all threads, and a shutdown that waits for them.
+//!
+//! A thread that takes part is a [`Member`]. It counts there what it owes, so that is known also when it ends or
+//! stands still. A shutdown asks every member, and has ended when all have reported, have ended, or are given up.
+
+mod member;
+mod report;
+mod shutdown;
+mod state;
+mod token;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+pub use member::{Member, MemberCount};
+pub use report::{HookError, HookOutcome, ShutdownReport, ThreadReport};
+pub use shutdown::{ShutdownRequest, ShutdownTimes};
+pub use state::LifecycleState;
+pub use token::CancellationToken;
+
+use crate::instances::{Instance, OptionList};
+use crate::mailbox::{Item, Mailbox, SubscriptionId};
+use crate::subscribers::Subscribers;
+use crate::{Error, Owner, Result};
+use shutdown::Shutdown;
+use state::StateCell;
+
+/// A state machine over all threads: starting, running, draining, stopped.
+#[derive(Debug)]
+pub struct Lifecycle {
+    name: String,
+    created_with: OptionList,
+    state: Arc<StateCell>,
+    tokens: token::Children,
+    /// Who takes part, and what is owed. States change under this lock, so events keep their order.
+    roll: Mutex<Roll>,
+    subscribers: Subscribers,
+}
+
+#[derive(Debug, Default)]
+struct Roll {
+    members: Vec<Arc<Member>>,
+    shutdown: Option<Shutdown>,
+}
+
+impl Lifecycle {
+    /// A lifecycle that is starting, without members.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            created_with: OptionList::new(),
+            state: Arc::new(StateCell::new()),
+            tokens: token::Children::default(),
+            roll: Mutex::new(Roll::default()),
+            subscribers: Subscribers::default(),
+        }
+    }
+
+    /// The state at this moment. Wait-free.
+    pub fn state(&self) -> Result<LifecycleState> {
+        self.state.get().ok_or_else(|| self.closed())
+    }
+
+    /// Whether a shutdown has begun. Wait-free.
+    pub fn is_cancelled(&self) -> Result<bool> {
+        Ok(self.state()? >= LifecycleState::Draining)
+    }
+
+    /// A thread takes part: it is told to look, by [`Item::LifecycleMoved`], whenever something changes. Who joins
+    /// during a shutdown is not asked for a report.
+    pub fn join(
+        &self,
+        mailbox: Arc<Mailbox>,
+        subscription: SubscriptionId,
+        thread_id: u32,
+    ) -> Result<Arc<Member>> {
+        let mut roll = self.roll.lock();
+        self.state()?;
+        let member = Arc::new(Member::new(mailbox, subscription, thread_id));
+        roll.members.push(Arc::clone(&member));
+        Ok(member)
+    }
+
+    /// From starting to running; false when it runs already, or no more.
+    pub fn ready(&self) -> Result<bool> {
+        let roll = self.roll.lock();
+        self.state()?;
+        Ok(self.advance(&roll, LifecycleState::Running))
+    }
+
+    /// Begins to shut down. Where a shutdown goes on, its time may get shorter, never longer.
+    pub fn shut_down(&self, request: ShutdownRequest, now: u64) -> Result<()> {
+        let mut roll = self.roll.lock();
+        self.state()?;
+        match &mut roll.shutdown {
+            None => {
+                roll.shutdown = Some(Shutdown::begin(request, &roll.members, now));
+                self.advance(&roll, LifecycleState::Draining);
+                self.stop_if_all_is_told(&mut roll, now);
+            }
+            Some(shutdown) => {
+                if shutdown.hasten(&request, now) {
+                    roll.tell();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// When the shutdown that goes on closes servers and when it gives up; none before it has begun.
+    #[must_use]
+    pub fn shutdown_times(&self) -> Option<ShutdownTimes> {
+        self.roll.lock().shutdown.as_ref().map(Shutdown::times)
+    }
+
+    /// A member has done what it could: so many connections had to be ended, and this became of its hooks.
+    pub fn report(&self, member: &Arc<Member>, forced: u64, hooks: Vec<HookOutcome>, now: u64) {
+        let mut roll = self.roll.lock();
+        if let Some(shutdown) = &mut roll.shutdown {
+            shutdown.report(member, forced, hooks);
+        }
+        self.stop_if_all_is_told(&mut roll, now);
+    }
+
+    /// The time is over: who has not reported is not waited for. Nothing before the deadline.
+    pub fn give_up(&self, now: u64) {
+        let mut roll = self.roll.lock();
+        if let Some(shutdown) = &mut roll.shutdown
+            && shutdown.is_over(now)
+        {
+            shutdown.give_up();
+            self.stop_if_all_is_told(&mut roll, now);
+        }
+    }
+
+    /// What came of the shutdown; none before it has ended.
+    pub fn shutdown_report(&self) -> Result<Option<ShutdownReport>> {
+        self.state()?;
+        Ok(self.roll.lock().shutdown.as_ref().and_then(Shutdown::result))
+    }
+
+    /// The token of this name, the same in all threads. It lives as long as the lifecycle.
+    pub fn child(&self, name: &str) -> Result<Arc<CancellationToken>> {
+        self.state()?;
+        Ok(self.tokens.open(name, || CancellationToken::below(&self.state, &[])))
+    }
+
+    /// Cancels a token and those below it; false when it was cancelled already. Members are told to look.
+    pub fn cancel(&self, token: &CancellationToken, reason: Option<&str>) -> Result<bool> {
+        self.state()?;
+        let is_first = token.cancel(reason);
+        if is_first {
+            self.roll.lock().tell();
+        }
+        Ok(is_first)
+    }
+
+    /// Tells a thread of every state from now on.
+    pub fn subscribe(&self, mailbox: Arc<Mailbox>, subscription: SubscriptionId) -> Result<()> {
+        self.state()?;
+        self.subscribers.add(mailbox, subscription);
+        Ok(())
+    }
+
+    /// Ends one subscription of a thread.
+    pub fn unsubscribe(&self, owner: Owner, subscription: SubscriptionId) {
+        self.subscribers.remove(owner, subscription);
+    }
+
+    /// A thread ended: it takes no part any more, and what it owed counts as left.
+    pub fn release_owner(&self, owner: Owner, now: u64) {
+        self.subscribers.remove_owner(owner);
+        let mut roll = self.roll.lock();
+        roll.members.retain(|member| member.owner() != owner);
+        if let Some(shutdown) = &mut roll.shutdown {
+            shutdown.owner_ended(owner);
+        }
+        self.stop_if_all_is_told(&mut roll, now);
+    }
+
+    fn stop_if_all_is_told(&self, roll: &mut Roll, now: u64) {
+        if roll.shutdown.as_mut().is_some_and(|shutdown| shutdown.end_if_all_is_told(now)) {
+            self.advance(roll, LifecycleState::Stopped);
+        }
+    }
+
+    fn advance(&self, roll: &Roll, to: LifecycleState) -> bool {
+        let has_moved = self.state.advance(to);
+        if has_moved {
+            roll.tell();
+            self.subscribers.tell(&Item::LifecycleChange { state: to });
+        }
+        has_moved
+    }
+
+    fn closed(&self) -> Error {
+        Error::Closed { name: self.name.clone() }
+    }
+}
+
+impl Roll {
+    fn tell(&self) {
+        for member in &self.members {
+            member.tell();
+        }
+    }
+}
+
+impl Instance for Lifecycle {
+    const KIND: &'static str = "Lifecycle";
+    type Config = ();
+
+    fn create(name: &str, (): ()) -> Self {
+        Self::new(name)
+    }
+
+    fn created_with(&self) -> &OptionList {
+        &self.created_with
+    }
+
+    fn list_options((): &()) -> OptionList {
+        OptionList::new()
+    }
+
+    fn close(&self) {
+        let mut roll = self.roll.lock();
+        self.state.destroy();
+        // Whoever waits looks, and finds it gone.
+        roll.tell();
+        roll.members.clear();
+    }
+}

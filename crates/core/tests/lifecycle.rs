@@ -1,0 +1,251 @@
+//! Lifecycle: one state, who is awaited when it shuts down, and what came of it.
+
+use std::sync::Arc;
+
+use sluice_core::clock::MS;
+use sluice_core::mailbox::{Item, Mailbox};
+use sluice_core::{
+    HookError, HookOutcome, Instance, Lifecycle, LifecycleState, Member, MemberCount, Owner, ShutdownReport,
+    ShutdownRequest,
+};
+
+/// A lifecycle and its members, of threads 1, 2, and so on.
+struct Stage {
+    lifecycle: Lifecycle,
+    mailboxes: Vec<Arc<Mailbox>>,
+    members: Vec<Arc<Member>>,
+}
+
+fn stage(threads: u64) -> Stage {
+    let lifecycle = Lifecycle::new("l");
+    let mailboxes: Vec<_> =
+        (1..=threads).map(|owner| Arc::new(Mailbox::new(Owner(owner), Box::new(|| ())))).collect();
+    let join = |mailbox: &Arc<Mailbox>| {
+        lifecycle.join(Arc::clone(mailbox), 7, mailbox.owner().0 as u32).expect("open")
+    };
+    let members = mailboxes.iter().map(join).collect();
+    Stage { lifecycle, mailboxes, members }
+}
+
+impl Stage {
+    fn shut_down(&self, timeout: u64, now: u64) {
+        let request = ShutdownRequest { timeout: Some(timeout), ..ShutdownRequest::default() };
+        self.lifecycle.shut_down(request, now).expect("open");
+    }
+
+    fn report(&self, member: usize, now: u64) {
+        self.lifecycle.report(&self.members[member], 0, Vec::new(), now);
+    }
+
+    fn state(&self) -> LifecycleState {
+        self.lifecycle.state().expect("open")
+    }
+
+    fn result(&self) -> ShutdownReport {
+        self.lifecycle.shutdown_report().expect("open").expect("ended")
+    }
+
+    fn told(&self, thread: usize) -> usize {
+        self.mailboxes[thread].take().len()
+    }
+}
+
+fn count(member: &Member, counts: &[(MemberCount, u64)]) {
+    for (what, times) in counts {
+        (0..*times).for_each(|_| member.count(*what));
+    }
+}
+
+#[test]
+fn the_states_come_in_one_order() {
+    let stage = stage(1);
+    assert_eq!(stage.state(), LifecycleState::Starting);
+    assert_eq!([stage.lifecycle.ready(), stage.lifecycle.ready()], [Ok(true), Ok(false)]);
+    assert_eq!((stage.state(), stage.lifecycle.is_cancelled()), (LifecycleState::Running, Ok(false)));
+    stage.shut_down(1, 0);
+    assert_eq!((stage.state(), stage.lifecycle.is_cancelled()), (LifecycleState::Draining, Ok(true)));
+    assert_eq!(stage.lifecycle.ready(), Ok(false));
+    stage.report(0, 1);
+    assert_eq!((stage.state(), stage.lifecycle.is_cancelled()), (LifecycleState::Stopped, Ok(true)));
+}
+
+#[test]
+fn it_has_stopped_when_every_member_has_reported() {
+    let stage = stage(3);
+    stage.shut_down(10 * MS, 5 * MS);
+    stage.report(0, 6 * MS);
+    stage.report(0, 6 * MS);
+    stage.report(1, 7 * MS);
+    assert_eq!(stage.lifecycle.shutdown_report(), Ok(None));
+    stage.report(2, 9 * MS);
+    let result = stage.result();
+    assert_eq!((result.took, result.threads.len()), (4 * MS, 3));
+    assert!(result.threads.iter().all(|thread| thread.is_drained()));
+}
+
+#[test]
+fn members_are_told_of_each_step() {
+    let stage = stage(2);
+    stage.lifecycle.ready().expect("open");
+    assert_eq!([stage.told(0), stage.told(1)], [1, 1]);
+    stage.shut_down(10, 0);
+    assert_eq!([stage.told(0), stage.told(1)], [1, 1]);
+    stage.report(0, 1);
+    stage.report(1, 1);
+    assert_eq!([stage.told(0), stage.told(1)], [1, 1]);
+}
+
+#[test]
+fn subscribers_are_told_of_every_state_in_order() {
+    let stage = stage(1);
+    stage.lifecycle.subscribe(Arc::clone(&stage.mailboxes[0]), 9).expect("open");
+    stage.lifecycle.ready().expect("open");
+    stage.shut_down(1, 0);
+    stage.report(0, 1);
+    let told: Vec<_> =
+        stage.mailboxes[0].take().into_iter().filter(|delivery| delivery.subscription == 9).collect();
+    let states = [LifecycleState::Running, LifecycleState::Draining, LifecycleState::Stopped];
+    let expected: Vec<_> = states.into_iter().map(|state| Item::LifecycleChange { state }).collect();
+    assert_eq!(told.into_iter().map(|delivery| delivery.item).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_report_has_what_each_thread_counted_since_the_beginning() {
+    let stage = stage(2);
+    count(&stage.members[0], &[(MemberCount::Opened, 5), (MemberCount::Closed, 2), (MemberCount::Begun, 3)]);
+    stage.shut_down(10, 0);
+    count(&stage.members[0], &[(MemberCount::Closed, 3), (MemberCount::Done, 1)]);
+    let error = HookError { name: "Error".into(), message: "no".into(), code: None };
+    let hooks = vec![
+        HookOutcome { name: "flush".into(), error: None },
+        HookOutcome { name: "close".into(), error: Some(error) },
+    ];
+    stage.lifecycle.report(&stage.members[0], 1, hooks.clone(), 10);
+    stage.report(1, 10);
+    let [first, second] = &stage.result().threads[..] else { panic!("two threads") };
+    assert_eq!((first.thread_id, first.forced, first.connections_closed, first.tasks_left), (1, 1, 3, 2));
+    assert_eq!((&first.hooks, first.is_drained()), (&hooks, false));
+    assert_eq!((second.thread_id, second.is_drained()), (2, true));
+}
+
+#[test]
+fn a_thread_that_ends_is_not_waited_for_and_leaves_what_it_owed() {
+    let stage = stage(2);
+    count(&stage.members[1], &[(MemberCount::Opened, 5), (MemberCount::Closed, 1), (MemberCount::Begun, 2)]);
+    stage.shut_down(10, 0);
+    count(&stage.members[1], &[(MemberCount::Closed, 1)]);
+    stage.report(0, 1);
+    stage.lifecycle.release_owner(Owner(2), 2);
+    let ended = stage.result().threads.remove(1);
+    assert!(ended.responded && !ended.is_drained());
+    assert_eq!((ended.forced, ended.connections_closed, ended.tasks_left), (3, 4, 2));
+}
+
+#[test]
+fn a_thread_that_ends_without_debts_was_drained() {
+    let stage = stage(2);
+    stage.shut_down(10, 0);
+    stage.lifecycle.release_owner(Owner(2), 2);
+    stage.report(0, 2);
+    assert!(stage.result().threads.iter().all(|thread| thread.is_drained()));
+}
+
+#[test]
+fn who_says_nothing_is_given_up_at_the_deadline_and_not_before() {
+    let stage = stage(2);
+    count(&stage.members[1], &[(MemberCount::Opened, 2), (MemberCount::Begun, 1)]);
+    stage.shut_down(10, 0);
+    stage.report(0, 1);
+    stage.lifecycle.give_up(9);
+    assert_eq!(stage.state(), LifecycleState::Draining);
+    stage.lifecycle.give_up(10);
+    let silent = stage.result().threads.remove(1);
+    assert_eq!((silent.responded, silent.forced, silent.tasks_left), (false, 2, 1));
+    assert_eq!(silent.connections_closed, 0);
+    stage.report(1, 11);
+    assert_eq!(stage.result().threads.remove(1), silent, "a late report changes nothing");
+}
+
+#[test]
+fn a_later_call_may_shorten_the_time_only() {
+    let stage = stage(1);
+    let request =
+        |reason: &str, delay, timeout| ShutdownRequest { reason: Some(reason.into()), delay, timeout };
+    stage.lifecycle.shut_down(request("first", 5, Some(100)), 0).expect("open");
+    let times = |stage: &Stage| stage.lifecycle.shutdown_times().expect("begun");
+    assert_eq!((times(&stage).closes_at, times(&stage).deadline), (5, 105));
+    stage.lifecycle.shut_down(request("second", 0, None), 1).expect("open");
+    stage.lifecycle.shut_down(request("third", 0, Some(200)), 1).expect("open");
+    assert_eq!((times(&stage).closes_at, times(&stage).deadline), (5, 105));
+    stage.told(0);
+    stage.lifecycle.shut_down(request("fourth", 0, Some(0)), 2).expect("open");
+    assert_eq!((times(&stage).closes_at, times(&stage).deadline, stage.told(0)), (2, 2, 1));
+    stage.report(0, 3);
+    assert_eq!(stage.result().reason.as_deref(), Some("first"));
+}
+
+#[test]
+fn who_joins_during_a_shutdown_owes_nothing() {
+    let stage = stage(1);
+    stage.shut_down(10, 0);
+    let mailbox = Arc::new(Mailbox::new(Owner(9), Box::new(|| ())));
+    let late = stage.lifecycle.join(Arc::clone(&mailbox), 1, 9).expect("open");
+    stage.lifecycle.report(&late, 5, Vec::new(), 1);
+    stage.report(0, 1);
+    assert_eq!(stage.result().threads.len(), 1);
+    assert_eq!(mailbox.take().len(), 1, "it is told of the end");
+}
+
+#[test]
+fn a_child_is_cancelled_by_itself_with_its_parent_or_with_all() {
+    let stage = stage(1);
+    let jobs = stage.lifecycle.child("jobs").expect("open");
+    let mail = jobs.child("mail");
+    let cache = stage.lifecycle.child("cache").expect("open");
+    assert!(Arc::ptr_eq(&mail, &stage.lifecycle.child("jobs").expect("open").child("mail")));
+    assert_eq!([&jobs, &mail, &cache].map(|token| token.is_cancelled()), [Some(false); 3]);
+
+    assert_eq!(stage.lifecycle.cancel(&jobs, Some("enough")), Ok(true));
+    assert_eq!(stage.lifecycle.cancel(&jobs, Some("again")), Ok(false));
+    assert_eq!(stage.lifecycle.cancel(&mail, Some("below")), Ok(false), "it is cancelled with its parent");
+    assert_eq!(
+        [&jobs, &mail, &cache].map(|token| token.is_cancelled()),
+        [Some(true), Some(true), Some(false)]
+    );
+    assert_eq!((mail.reason(), cache.reason(), stage.told(0)), (Some("enough"), None, 1));
+    assert_eq!(stage.lifecycle.is_cancelled(), Ok(false));
+
+    stage.shut_down(1, 0);
+    assert_eq!(cache.is_cancelled(), Some(true));
+}
+
+#[test]
+fn refuses_when_destroyed_and_tells_who_waits() {
+    let stage = stage(1);
+    let token = stage.lifecycle.child("jobs").expect("open");
+    stage.shut_down(10, 0);
+    stage.told(0);
+    stage.lifecycle.close();
+    assert_eq!(stage.told(0), 1);
+    assert_eq!(stage.lifecycle.state().expect_err("closed").code(), "CLOSED");
+    assert_eq!(stage.lifecycle.ready().expect_err("closed").code(), "CLOSED");
+    assert_eq!(stage.lifecycle.shutdown_report().expect_err("closed").code(), "CLOSED");
+    assert_eq!(token.is_cancelled(), None);
+}
+
+#[test]
+fn of_many_threads_that_begin_one_gives_the_reason() {
+    let stage = stage(4);
+    std::thread::scope(|scope| {
+        for caller in 0..4 {
+            let stage = &stage;
+            scope.spawn(move || {
+                let request =
+                    ShutdownRequest { reason: Some(caller.to_string()), ..ShutdownRequest::default() };
+                stage.lifecycle.shut_down(request, 0).expect("open");
+                stage.report(caller, 1);
+            });
+        }
+    });
+    assert_eq!((stage.state(), stage.result().threads.len()), (LifecycleState::Stopped, 4));
+}

@@ -1,0 +1,54 @@
+'use strict';
+
+// The gateway: one HTTP server whose work is done by four threads. It knows whether a token is good, passes the request on,
+// and says what the thread answered.
+
+const http = require('node:http');
+const path = require('node:path');
+const { Broker, Lifecycle, listen } = require('sluice');
+const { verifierOf } = require('./key-set');
+
+const STATUS = {
+  ERR_SLUICE_NO_ENDPOINT: 404,
+  ERR_SLUICE_PEER_GONE: 502,
+  ERR_SLUICE_BACKPRESSURE: 503,
+  ERR_SLUICE_TIMEOUT: 504,
+};
+
+/** Serves on a port of the system's choice, with tokens signed by the keys behind `keySetUrl`. */
+async function startGateway(keySetUrl) {
+  const lifecycle = new Lifecycle('gateway');
+  const broker = new Broker('gateway', { id: 'gateway' });
+  const workers = await broker.spawn(path.join(__dirname, 'worker.js'), {
+    count: 4,
+    workerData: { keySetUrl },
+  });
+  const verifier = verifierOf(keySetUrl);
+  const probes = lifecycle.health();
+
+  const server = http.createServer(async (req, res) => {
+    if (probes(req, res)) return;
+    const user = (await verifier.get()).verify(req.headers.authorization);
+    if (user === undefined) return answer(res, 401, { error: 'a signed token is needed' });
+    try {
+      const [, endpoint, item] = req.url.split('/');
+      const request = { user, item, token: req.headers.authorization };
+      answer(res, 200, await broker.call(endpoint, request, { timeout: '5s' }));
+    } catch (error) {
+      answer(res, STATUS[error.code] ?? 500, { error: error.message });
+    }
+  });
+
+  lifecycle.attach(server);
+  // When the last request is answered nobody needs the threads any more.
+  lifecycle.onShutdown(() => broker.close(), { name: 'workers', when: 'drained' });
+  const { port } = await listen(server, { port: 0, host: '127.0.0.1' });
+  lifecycle.ready();
+  return { port, workers, lifecycle, broker };
+}
+
+function answer(res, status, body) {
+  res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+}
+
+module.exports = { startGateway };

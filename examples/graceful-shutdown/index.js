@@ -1,0 +1,81 @@
+'use strict';
+
+// A new version is to be rolled out while customers order: four threads stop together, and nobody's order is lost.
+
+const http = require('node:http');
+const { once } = require('node:events');
+const { Lifecycle, Registry } = require('sluice');
+const { WebSocket } = require('ws');
+const { ask, check, startWorkers, tally, until } = require('../stage');
+
+const CUSTOMERS = 30;
+const FEEDS = 8;
+
+/** Orders over one kept connection until there is no more to be had. */
+async function order(port) {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  let ordered = 0;
+  for (;;) {
+    const end = await ask(port, '/order', { method: 'POST', body: '{}', agent }).then(
+      ({ status }) => status,
+      (error) => error.code,
+    );
+    if (end !== 200) {
+      agent.destroy();
+      return { ordered, end };
+    }
+    ordered += 1;
+  }
+}
+
+/** A feed that has begun; `ended` is how it closes. */
+async function follow(port) {
+  const ws = new WebSocket(`ws://127.0.0.1:${port}`);
+  const ended = once(ws, 'close').then(([code, reason]) => `${code} ${reason}`);
+  await once(ws, 'message');
+  return { ended };
+}
+
+async function main() {
+  const lifecycle = new Lifecycle('shop');
+  const ledger = new Registry('ledger');
+  const { workers, port } = await startWorkers(require.resolve('./server'), 4);
+  const probe = async (path) => (await ask(port, path)).status;
+
+  console.log('Four threads on one port');
+  check('ready before they are', await probe('/readyz'), 503);
+  lifecycle.ready();
+  check('ready', await probe('/readyz'), 200);
+  const feeds = await Promise.all(Array.from({ length: FEEDS }, () => follow(port)));
+  const customers = Array.from({ length: CUSTOMERS }, () => order(port));
+  await until(() => ledger.get('accepted') > 300);
+
+  console.log('A new version');
+  const down = lifecycle.shutdown({ reason: 'a new version', delay: '1s', timeout: '10s' });
+  check('state', lifecycle.state, 'draining');
+  check('ready while the load balancer looks', await probe('/readyz'), 503);
+  check('alive', await probe('/healthz'), 200);
+  const report = await down;
+  const ended = await Promise.all(customers);
+  const ordered = ended.reduce((sum, customer) => sum + customer.ordered, 0);
+  const refusals = ended.filter(({ end }) => ![503, 'ECONNREFUSED', 'ECONNRESET'].includes(end));
+
+  check('accepted, and answered', ledger.get('accepted') === ordered, true);
+  check('written before the threads went', ledger.get('written') === ordered, true);
+  check('customers who met anything but a refusal', refusals.length, 0);
+  check(
+    'feeds ended with',
+    tally(await Promise.all(feeds.map((feed) => feed.ended))),
+    `1001 a new version × ${FEEDS}`,
+  );
+  check('drained', report.drained, true);
+  check('forced, and left', [report.forced, report.tasksLeft], [0, 0]);
+  check('threads', Object.keys(report.perThread).length, 5);
+  check('hooks that went well', report.hooks.filter(({ ok }) => ok).length, 8);
+  check('pools closed', ledger.get('pools closed'), 4);
+  check('state', lifecycle.state, 'stopped');
+
+  await Promise.all(workers.map((worker) => worker.terminate()));
+}
+
+main();

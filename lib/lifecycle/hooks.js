@@ -1,0 +1,83 @@
+'use strict';
+
+const { AsyncResource } = require('node:async_hooks');
+const { invalidOption, SluiceError } = require('../errors');
+const { native } = require('../native');
+const { ACCEPTED_NAME, checkOptions, func, isName, oneOf, parseDuration } = require('../options');
+const { until } = require('../server-closing');
+
+const SCHEMA = {
+  name: (value, option) => {
+    if (isName(value)) return value;
+    throw invalidOption(option, value, ACCEPTED_NAME);
+  },
+  timeout: (value, option) => parseDuration(value, option),
+  when: oneOf('draining', 'drained'),
+};
+
+/** What the application wants to do when its lifecycle shuts down, in this thread. */
+class Hooks {
+  #owner;
+  #hooks = [];
+
+  constructor(owner) {
+    this.#owner = owner;
+  }
+
+  add(fn, options = {}) {
+    func(fn, 'onShutdown');
+    const {
+      name,
+      timeout = Number.POSITIVE_INFINITY,
+      when = 'draining',
+    } = checkOptions('onShutdown', options, SCHEMA);
+    const called = name ?? (fn.name || `hook ${this.#hooks.length + 1}`);
+    const run = AsyncResource.bind(fn, 'sluice:Lifecycle:shutdown');
+    this.#hooks.push({ run, name: called, timeoutMs: timeout, when });
+  }
+
+  /** Runs those of one moment, all at once. They get as long as they may, and `deadline()` at most. */
+  async run(when, reason, deadline) {
+    const running = this.#hooks
+      .filter((hook) => hook.when === when)
+      .map(async (hook) => {
+        hook.outcome = await this.#run(hook, reason, deadline);
+      });
+    await Promise.all(running);
+  }
+
+  /** What became of them, in the order in which they were registered. */
+  outcomes() {
+    return this.#hooks.map(({ outcome }) => outcome);
+  }
+
+  async #run({ run, name, timeoutMs }, reason, deadline) {
+    const startedAt = native.clockNow();
+    let outcome;
+    const settled = new Promise((resolve) => resolve(run({ reason }))).then(
+      () => {
+        outcome = { name };
+      },
+      (error) => {
+        outcome = { name, error: toNative(error) };
+      },
+    );
+    const isOver = () => native.clockNow() >= Math.min(startedAt + timeoutMs, deadline());
+    await Promise.race([settled, until(() => outcome !== undefined || isOver())]);
+    return outcome ?? { name, error: toNative(this.#tooLong(name, native.clockNow() - startedAt)) };
+  }
+
+  #tooLong(name, ms) {
+    const message = `${this.#owner}: the hook "${name}" has not ended after ${Math.ceil(ms)} ms`;
+    return new SluiceError('TIMEOUT', message);
+  }
+}
+
+/** What crosses threads of what was thrown. */
+function toNative(thrown) {
+  if (!(thrown instanceof Error)) return { name: 'Error', message: String(thrown) };
+  const { name, message, code } = thrown;
+  return { name: String(name), message: String(message), code: typeof code === 'string' ? code : undefined };
+}
+
+module.exports = { Hooks };

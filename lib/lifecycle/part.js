@@ -1,0 +1,231 @@
+'use strict';
+
+const { threadId } = require('node:worker_threads');
+const { invalidOption, SluiceError } = require('../errors');
+const { keepAlive, letGo, native, subscribe, unsubscribe } = require('../native');
+const { checkServer } = require('../server-closing');
+const { Drain } = require('./drain');
+const { Hooks } = require('./hooks');
+const { LazySignal } = require('./lazy-signal');
+const { reportOf } = require('./report');
+const { ServedConnections } = require('./served-connections');
+const { Tokens } = require('./token');
+
+/** As native code numbers states, and what a member counts. */
+const [DRAINING, STOPPED] = [2, 3];
+const [OPENED, CLOSED, BEGUN, DONE] = [0, 1, 2, 3];
+
+/** A handle is free again when nothing stands for the lifecycle any more: once it was destroyed. */
+const collected = new FinalizationRegistry((handle) => native.releaseLifecycle(handle));
+
+/** This thread's parts, by name: one for all objects of a lifecycle, as it has servers and hooks that stay. */
+const parts = new Map();
+
+function partOf(name) {
+  const known = parts.get(name);
+  if (known?.isOpen) return known;
+  const part = new Part(name);
+  parts.set(name, part);
+  return part;
+}
+
+/** What this thread has to do with one lifecycle. */
+class Part {
+  #name;
+  #handle;
+  #subscription;
+  #signal = new LazySignal(
+    () => this.isCancelled,
+    () => this.error(),
+  );
+  #tokens;
+  #hooks;
+  #servers = new Set();
+  #known = new WeakSet();
+  /** What requests ask that are answered to the end, by the ends of their paths. */
+  #probes = new Set();
+  #tasks = 0;
+  #drain;
+  /** The promise of the report, for all who wait in this thread, and how it settles. */
+  #ended;
+  #settle;
+
+  constructor(name) {
+    this.#name = name;
+    this.#subscription = subscribe(() => this.#look());
+    this.#handle = native.joinLifecycle(name, this.#subscription, threadId);
+    collected.register(this, this.#handle);
+    this.#tokens = new Tokens(this, undefined);
+    this.#hooks = new Hooks(this.title);
+    // Who joins late is not told of what was before.
+    if (this.isCancelled) setImmediate(() => this.#look());
+  }
+
+  get handle() {
+    return this.#handle;
+  }
+
+  get title() {
+    return `Lifecycle "${this.#name}"`;
+  }
+
+  get isCancelled() {
+    return native.lifecycleIsCancelled(this.#handle);
+  }
+
+  get isOpen() {
+    return this.#stateNow() !== undefined;
+  }
+
+  get signal() {
+    return this.#signal.signal;
+  }
+
+  get tokens() {
+    return this.#tokens;
+  }
+
+  /** Why new work is refused, and signals abort. */
+  error() {
+    const reason = native.shutdownTimes(this.#handle)?.reason ?? null;
+    const why = reason === null ? '' : `: ${reason}`;
+    return new SluiceError('SHUTTING_DOWN', `${this.title} is shutting down${why}`);
+  }
+
+  /**
+   * Waits for `work` at the end. What was begun is waited for as long as anybody waits; a function is begun here, and
+   * not once `scope`, the signal of who asks, is cancelled.
+   */
+  track(work, scope = this.#signal) {
+    const isNew = typeof work === 'function';
+    if (!isNew && typeof work?.then !== 'function') {
+      throw invalidOption('track', work, 'a promise, or a function that returns one');
+    }
+    const isLate = isNew ? scope.isCancelled : native.lifecycleState(this.#handle) === STOPPED;
+    if (isLate) return Promise.reject(scope.reason);
+    const promise = isNew ? new Promise((resolve) => resolve(work(scope.signal))) : work;
+    this.#await(promise);
+    return promise;
+  }
+
+  addHook(fn, options) {
+    if (this.isCancelled) throw this.error();
+    this.#hooks.add(fn, options);
+  }
+
+  addProbe(path) {
+    this.#probes.add(path);
+  }
+
+  attach(server) {
+    checkServer('attach server', server);
+    this.#checkOpen();
+    if (this.#known.has(server)) return;
+    const connections = new ServedConnections(server, {
+      onOpen: () => native.countForLifecycle(this.#handle, OPENED),
+      onClose: () => native.countForLifecycle(this.#handle, CLOSED),
+      isProbe: (req) => this.#isProbe(req),
+    });
+    this.#known.add(server);
+    const serve = () => {
+      this.#servers.add(connections);
+      if (this.isOpen && this.isCancelled) this.#drainNow().add(connections);
+    };
+    serve();
+    server.on('listening', serve);
+    server.on('close', () => this.#servers.delete(connections));
+  }
+
+  /** The report, the same for all callers. */
+  shutdown({ reason, delay, timeout }) {
+    native.beginShutdown(this.#handle, reason, delay, timeout);
+    if (this.#ended === undefined) {
+      this.#ended = new Promise((resolve, reject) => {
+        this.#settle = { resolve, reject };
+      });
+      keepAlive();
+    }
+    // Others may have come to the end before.
+    if (this.#stateNow() === STOPPED) this.#tellReport();
+    return this.#ended;
+  }
+
+  /** Something changed. */
+  #look() {
+    const state = this.#stateNow();
+    if (state === undefined) {
+      this.#end();
+      return;
+    }
+    this.#signal.look();
+    this.#tokens.look();
+    if (state >= DRAINING) this.#drainNow().look();
+    if (state === STOPPED) this.#tellReport();
+  }
+
+  #drainNow() {
+    this.#drain ??= new Drain({
+      handle: this.#handle,
+      servers: this.#servers,
+      hooks: this.#hooks,
+      hasTasks: () => this.#tasks > 0,
+      isAwaited: () => this.#stateNow() === DRAINING,
+    });
+    return this.#drain;
+  }
+
+  #tellReport() {
+    if (this.#settle === undefined) return;
+    this.#settle.resolve(reportOf(native.shutdownReport(this.#handle)));
+    this.#letGo();
+  }
+
+  /** It was destroyed. */
+  #end() {
+    if (parts.get(this.#name) === this) parts.delete(this.#name);
+    unsubscribe(this.#subscription);
+    if (this.#settle === undefined) return;
+    const message = `"${this.#name}" was destroyed while it shut down`;
+    this.#settle.reject(new SluiceError('CLOSED', message));
+    this.#letGo();
+  }
+
+  #letGo() {
+    this.#settle = undefined;
+    letGo();
+  }
+
+  #await(promise) {
+    this.#tasks += 1;
+    native.countForLifecycle(this.#handle, BEGUN);
+    const done = () => {
+      this.#tasks -= 1;
+      native.countForLifecycle(this.#handle, DONE);
+    };
+    promise.then(done, done);
+  }
+
+  #isProbe(req) {
+    const path = req.url.split('?', 1)[0];
+    for (const probe of this.#probes) {
+      if (path.endsWith(probe)) return true;
+    }
+    return false;
+  }
+
+  /** Native code throws what has to be thrown. */
+  #checkOpen() {
+    native.lifecycleState(this.#handle);
+  }
+
+  /** `undefined` once it was destroyed. */
+  #stateNow() {
+    try {
+      return native.lifecycleState(this.#handle);
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+module.exports = { partOf };

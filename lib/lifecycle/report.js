@@ -1,0 +1,35 @@
+'use strict';
+
+/** What came of a shutdown in all threads, of what each of them told. */
+function reportOf({ reason, durationMs, threads }) {
+  const perThread = {};
+  for (const { threadId, ...thread } of threads) {
+    const told = { ...thread, hooks: thread.hooks.map(hookOf) };
+    // A thread that has loaded several copies tells for each.
+    perThread[threadId] = perThread[threadId] === undefined ? told : merge([perThread[threadId], told]);
+  }
+  const { responded, ...all } = merge(Object.values(perThread));
+  return { reason: reason ?? null, ...all, perThread, durationMs };
+}
+
+function merge(parts) {
+  const sum = (key) => parts.reduce((total, part) => total + part[key], 0);
+  return {
+    responded: parts.every(({ responded }) => responded),
+    drained: parts.every(({ drained }) => drained),
+    forced: sum('forced'),
+    connectionsClosed: sum('connectionsClosed'),
+    tasksLeft: sum('tasksLeft'),
+    hooks: parts.flatMap(({ hooks }) => hooks),
+  };
+}
+
+function hookOf({ name, error }) {
+  if (error === undefined || error === null) return { name, ok: true };
+  const { name: errorName, message, code } = error;
+  const thrown = Object.assign(new Error(message), { name: errorName });
+  if (typeof code === 'string') thrown.code = code;
+  return { name, ok: false, error: thrown };
+}
+
+module.exports = { reportOf };

@@ -1,0 +1,64 @@
+'use strict';
+
+const { constants } = require('node:os');
+const { isMainThread } = require('node:worker_threads');
+const { invalidOption, SluiceError } = require('../errors');
+const { boolean, checkOptions } = require('../options');
+
+const DEFAULT_SIGNALS = ['SIGTERM', 'SIGINT'];
+
+/**
+ * Shuts down with the first signal, and ends the process with the second. Returns what takes the handlers away again.
+ *
+ * `shutdown(options)` is the lifecycle's; `times` are the checkers of its options.
+ */
+function handleSignals(shutdown, times, options = {}) {
+  const {
+    signals = DEFAULT_SIGNALS,
+    exit = true,
+    ...given
+  } = checkOptions('handleSignals', options, {
+    ...times,
+    signals: checkSignals,
+    exit: boolean,
+  });
+  if (!isMainThread) {
+    const message = 'handleSignals: Node tells only the main thread of signals; accepted: a call there';
+    throw new SluiceError('UNSUPPORTED', message);
+  }
+  const handler = (signal) => (isFirst() ? begin(signal) : force(signal));
+  let received = 0;
+  const isFirst = () => received++ === 0;
+
+  const begin = (signal) => {
+    shutdown({ ...given, reason: signal }).then(
+      ({ drained, hooks }) => end(drained && hooks.every(({ ok }) => ok) ? 0 : 1),
+      () => end(codeOf(signal)),
+    );
+  };
+  const force = (signal) => {
+    if (exit) process.exit(codeOf(signal));
+    shutdown({ timeout: 0, reason: signal }).catch(() => {});
+  };
+  const end = (code) => {
+    if (exit) process.exit(code);
+  };
+
+  for (const signal of signals) process.on(signal, handler);
+  return () => {
+    for (const signal of signals) process.off(signal, handler);
+  };
+}
+
+/** What a shell tells of a process that a signal ended. */
+function codeOf(signal) {
+  return 128 + constants.signals[signal];
+}
+
+function checkSignals(value, option) {
+  const isKnown = (name) => typeof name === 'string' && Object.hasOwn(constants.signals, name);
+  if (Array.isArray(value) && value.length > 0 && value.every(isKnown)) return [...new Set(value)];
+  throw invalidOption(option, value, 'an array of names of signals, such as ["SIGTERM", "SIGINT"]');
+}
+
+module.exports = { handleSignals };

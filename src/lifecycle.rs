@@ -1,0 +1,284 @@
+//! `Lifecycle`: raw calls for what is asked in hot loops and counted per connection, `#[napi]` for the rest.
+
+use std::sync::{Arc, LazyLock};
+
+use napi::bindgen_prelude::{Env, Result};
+use napi::sys;
+use napi_derive::napi;
+use sluice_core::{
+    CancellationToken, HookError, HookOutcome, Instances, Lifecycle, Member, MemberCount, Owner,
+    ShutdownRequest, ThreadReport, clock,
+};
+
+use crate::clock::{from_ms, in_ms};
+use crate::raw::{Call, Exports};
+use crate::{error, thread};
+
+static LIFECYCLES: LazyLock<Instances<Lifecycle>> = LazyLock::new(Instances::new);
+
+/// What a thread has of a lifecycle: its part in it.
+pub(crate) struct Part {
+    lifecycle: Arc<Lifecycle>,
+    member: Arc<Member>,
+}
+
+/// What a thread has of a token.
+pub(crate) struct Child {
+    lifecycle: Arc<Lifecycle>,
+    token: Arc<CancellationToken>,
+}
+
+/// Nobody waits for a thread that ended.
+pub(crate) fn release_owner(owner: Owner) {
+    for lifecycle in LIFECYCLES.all() {
+        lifecycle.release_owner(owner, clock::now());
+    }
+}
+
+/// Times in milliseconds of `clockNow`.
+#[napi(object)]
+pub struct NativeShutdownTimes {
+    pub closes_at: f64,
+    pub deadline: f64,
+    pub reason: Option<String>,
+}
+
+#[napi(object)]
+pub struct NativeHookOutcome {
+    pub name: String,
+    pub error: Option<NativeHookError>,
+}
+
+#[napi(object)]
+pub struct NativeHookError {
+    pub name: String,
+    pub message: String,
+    pub code: Option<String>,
+}
+
+#[napi(object)]
+pub struct NativeThreadReport {
+    pub thread_id: u32,
+    pub responded: bool,
+    pub drained: bool,
+    pub forced: f64,
+    pub connections_closed: f64,
+    pub tasks_left: f64,
+    pub hooks: Vec<NativeHookOutcome>,
+}
+
+#[napi(object)]
+pub struct NativeShutdownReport {
+    pub reason: Option<String>,
+    pub duration_ms: f64,
+    pub threads: Vec<NativeThreadReport>,
+}
+
+/// Attaches to a lifecycle or creates it, and takes part in it: what moves it is told under this number. The handle
+/// is this copy's, and stays until it is released.
+#[napi]
+pub fn join_lifecycle(env: Env, name: String, subscription: u32, thread_id: u32) -> Result<u32> {
+    let lifecycle = error::check(&env, LIFECYCLES.open(&name, Some(())))?;
+    let port = thread::port_of(&env)?;
+    let member = error::check(&env, lifecycle.join(Arc::clone(&port.mailbox), subscription, thread_id))?;
+    let part = Arc::new(Part { lifecycle, member });
+    Ok(port.thread().lifecycles.borrow_mut().hold(part))
+}
+
+/// Gives the handle of a lifecycle up that was destroyed.
+#[napi]
+pub fn release_lifecycle(handle: u32) -> Result<()> {
+    thread::current()?.lifecycles.borrow_mut().release(handle);
+    Ok(())
+}
+
+#[napi]
+pub fn destroy_lifecycle(name: String) -> bool {
+    LIFECYCLES.destroy(&name)
+}
+
+/// True for the call that made it so.
+#[napi]
+pub fn lifecycle_ready(env: Env, handle: u32) -> Result<bool> {
+    error::check(&env, part(handle)?.lifecycle.ready())
+}
+
+/// Begins a shutdown, or shortens the one that goes on.
+#[napi]
+pub fn begin_shutdown(
+    env: Env,
+    handle: u32,
+    reason: Option<String>,
+    delay_ms: f64,
+    timeout_ms: Option<f64>,
+) -> Result<()> {
+    let request = ShutdownRequest { reason, delay: from_ms(delay_ms), timeout: timeout_ms.map(from_ms) };
+    error::check(&env, part(handle)?.lifecycle.shut_down(request, clock::now()))
+}
+
+#[napi]
+pub fn shutdown_times(handle: u32) -> Result<Option<NativeShutdownTimes>> {
+    let times = part(handle)?.lifecycle.shutdown_times();
+    Ok(times.map(|times| NativeShutdownTimes {
+        closes_at: in_ms(times.closes_at),
+        deadline: in_ms(times.deadline),
+        reason: times.reason,
+    }))
+}
+
+/// This thread has done what it could.
+#[napi]
+pub fn report_shutdown(handle: u32, forced: f64, hooks: Vec<NativeHookOutcome>) -> Result<()> {
+    let part = part(handle)?;
+    let hooks = hooks.into_iter().map(Into::into).collect();
+    part.lifecycle.report(&part.member, forced as u64, hooks, clock::now());
+    Ok(())
+}
+
+/// After the deadline: who has not reported is not waited for.
+#[napi]
+pub fn give_up_shutdown(handle: u32) -> Result<()> {
+    part(handle)?.lifecycle.give_up(clock::now());
+    Ok(())
+}
+
+/// What came of the shutdown; none before it has ended.
+#[napi]
+pub fn shutdown_report(env: Env, handle: u32) -> Result<Option<NativeShutdownReport>> {
+    let report = error::check(&env, part(handle)?.lifecycle.shutdown_report())?;
+    Ok(report.map(|report| NativeShutdownReport {
+        reason: report.reason,
+        duration_ms: clock::ceil_ms(report.took) as f64,
+        threads: report.threads.into_iter().map(Into::into).collect(),
+    }))
+}
+
+/// The token of this name below a lifecycle, or below a token of it.
+#[napi]
+pub fn open_token(env: Env, handle: u32, parent: Option<u32>, name: String) -> Result<u32> {
+    let lifecycle = Arc::clone(&part(handle)?.lifecycle);
+    let token = match parent {
+        Some(parent) => child(parent)?.token.child(&name),
+        None => error::check(&env, lifecycle.child(&name))?,
+    };
+    Ok(thread::current()?.tokens.borrow_mut().hold(Arc::new(Child { lifecycle, token })))
+}
+
+/// Gives the handle of a token up whose lifecycle was destroyed.
+#[napi]
+pub fn release_token(token: u32) -> Result<()> {
+    thread::current()?.tokens.borrow_mut().release(token);
+    Ok(())
+}
+
+/// True for the call that cancelled it.
+#[napi]
+pub fn cancel_token(env: Env, token: u32, reason: Option<String>) -> Result<bool> {
+    let child = child(token)?;
+    error::check(&env, child.lifecycle.cancel(&child.token, reason.as_deref()))
+}
+
+/// Why it was cancelled by itself, or one above it.
+#[napi]
+pub fn token_reason(token: u32) -> Result<Option<String>> {
+    Ok(child(token)?.token.reason().map(str::to_owned))
+}
+
+/// Tells this thread of every state from now on, under this number.
+#[napi]
+pub fn subscribe_to_lifecycle(env: Env, handle: u32, subscription: u32) -> Result<()> {
+    let mailbox = Arc::clone(&thread::port_of(&env)?.mailbox);
+    error::check(&env, part(handle)?.lifecycle.subscribe(mailbox, subscription))
+}
+
+#[napi]
+pub fn unsubscribe_from_lifecycle(handle: u32, subscription: u32) -> Result<()> {
+    part(handle)?.lifecycle.unsubscribe(thread::current()?.owner, subscription);
+    Ok(())
+}
+
+impl From<NativeHookOutcome> for HookOutcome {
+    fn from(NativeHookOutcome { name, error }: NativeHookOutcome) -> Self {
+        let error = error.map(|NativeHookError { name, message, code }| HookError { name, message, code });
+        Self { name, error }
+    }
+}
+
+impl From<HookOutcome> for NativeHookOutcome {
+    fn from(HookOutcome { name, error }: HookOutcome) -> Self {
+        let error = error.map(|HookError { name, message, code }| NativeHookError { name, message, code });
+        Self { name, error }
+    }
+}
+
+impl From<ThreadReport> for NativeThreadReport {
+    fn from(report: ThreadReport) -> Self {
+        Self {
+            thread_id: report.thread_id,
+            responded: report.responded,
+            drained: report.is_drained(),
+            forced: report.forced as f64,
+            connections_closed: report.connections_closed as f64,
+            tasks_left: report.tasks_left as f64,
+            hooks: report.hooks.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+fn part(handle: u32) -> Result<Arc<Part>> {
+    thread::current()?.lifecycles.borrow().get(handle).cloned()
+}
+
+fn child(token: u32) -> Result<Arc<Child>> {
+    thread::current()?.tokens.borrow().get(token).cloned()
+}
+
+pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("lifecycleState", state)?;
+    exports.function("lifecycleIsCancelled", is_cancelled)?;
+    exports.function("tokenIsCancelled", token_is_cancelled)?;
+    exports.function("countForLifecycle", count)
+}
+
+/// `lifecycleState(handle)`: 0 starting, 1 running, 2 draining, 3 stopped.
+unsafe extern "C" fn state(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let state = call.on(&call.port.thread().lifecycles, |part| part.lifecycle.state())?;
+        call.int(call.check(state)? as i32)
+    })
+}
+
+/// `lifecycleIsCancelled(handle)`.
+unsafe extern "C" fn is_cancelled(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let is_cancelled = call.on(&call.port.thread().lifecycles, |part| part.lifecycle.is_cancelled())?;
+        call.boolean(call.check(is_cancelled)?)
+    })
+}
+
+/// `tokenIsCancelled(token)`.
+unsafe extern "C" fn token_is_cancelled(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let is_cancelled = call.on(&call.port.thread().tokens, |child| {
+            child.token.is_cancelled().map_or_else(|| child.lifecycle.is_cancelled(), Ok)
+        })?;
+        call.boolean(call.check(is_cancelled)?)
+    })
+}
+
+/// `countForLifecycle(handle, what)`: 0 a connection opened, 1 it closed, 2 work began, 3 it ended.
+unsafe extern "C" fn count(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<2>::answer(env, info, |call| {
+        let what = match call.u32(1)? {
+            0 => MemberCount::Opened,
+            1 => MemberCount::Closed,
+            2 => MemberCount::Begun,
+            _ => MemberCount::Done,
+        };
+        call.on(&call.port.thread().lifecycles, |part| part.member.count(what))?;
+        call.undefined()
+    })
+}
