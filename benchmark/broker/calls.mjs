@@ -4,35 +4,43 @@ import { shuffled } from '../statistics.mjs';
 import { CONTENDERS } from './contenders.mjs';
 import { onCores } from './placement.mjs';
 
-/** For each load of each contender samples of calls per second and CPU µs; one at a time, of p50 and p99 in µs. */
-export async function measureCalls(placement, cores, { rounds, ms }) {
-  const children = await openChildren(cores);
-  const results = children.flatMap(({ name, child }) =>
-    CONTENDERS[name].loads.map((load) => ({ placement, name, child, ...load, samples: [] })),
+/**
+ * For each load of each contender samples of calls per second and CPU µs; one at a time, of p50 and p99 in µs. Several
+ * processes of each are measured one after the other: how fast one is depends on where its memory happens to lie.
+ */
+export async function measureCalls(placement, cores, { processes, rounds, ms }) {
+  const results = Object.entries(CONTENDERS).flatMap(([name, { loads }]) =>
+    loads.map((load) => ({ placement, name, ...load, samples: [] })),
   );
-  try {
-    for (let round = 0; round < rounds; round++) {
-      for (const at of shuffled(results.length)) results[at].samples.push(await sample(results[at], ms));
+  for (let process = 0; process < processes; process++) {
+    const children = await openChildren(cores);
+    try {
+      for (let round = 0; round < rounds; round++) {
+        for (const at of shuffled(results.length)) {
+          const result = results[at];
+          result.samples.push(await sample(children.get(result.name), result, ms));
+        }
+      }
+    } finally {
+      for (const child of children.values()) child.close();
     }
-  } finally {
-    for (const { child } of children) child.close();
   }
-  return results.map(({ child, samples, ...result }) => ({ ...result, ...columns(samples) }));
+  return results.map(({ samples, ...result }) => ({ ...result, ...columns(samples) }));
 }
 
 /** All stay open, and their threads asleep: a new process in every round would be measured cold. */
 async function openChildren({ caller, callee }) {
   const url = new URL('echo-child.mjs', import.meta.url);
-  const children = [];
+  const children = new Map();
   for (const name of Object.keys(CONTENDERS)) {
     const child = new Child(url, [], onCores(...new Set([caller, callee])));
     await child.ask({ open: { name, caller, callee } });
-    children.push({ name, child });
+    children.set(name, child);
   }
   return children;
 }
 
-function sample({ name, child, payload, inFlight }, ms) {
+function sample(child, { name, payload, inFlight }, ms) {
   return child.ask({ payload, inFlight, ms }, 60_000).catch((error) => {
     throw new Error(`${name}, ${payload}, ${inFlight} in flight: ${error.message}`);
   });

@@ -11,9 +11,13 @@ import { targets } from './targets.mjs';
 
 export const title = 'Calls between threads';
 
-const QUICK = { calls: { rounds: 3, ms: 80 }, fanOut: { rounds: 3, ms: 150 }, flood: { rounds: 2, ms: 600 } };
+const QUICK = {
+  calls: { processes: 1, rounds: 3, ms: 80 },
+  fanOut: { rounds: 3, ms: 150 },
+  flood: { rounds: 2, ms: 600 },
+};
 const FULL = {
-  calls: { rounds: 15, ms: 150 },
+  calls: { processes: 3, rounds: 5, ms: 150 },
   fanOut: { rounds: 15, ms: 200 },
   flood: { rounds: 5, ms: 1500 },
 };
@@ -54,7 +58,8 @@ export async function run({ quick }) {
 async function measureAllCalls(plan) {
   const results = [];
   for (const [placement, cores] of Object.entries(placements())) {
-    console.log(`sluice: calls between threads, ${placement}, ${plan.rounds} rounds`);
+    const rounds = plan.processes * plan.rounds;
+    console.log(`sluice: calls between threads, ${placement}, ${rounds} rounds`);
     results.push(...(await measureCalls(placement, cores, plan)));
   }
   return results;
