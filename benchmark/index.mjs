@@ -1,8 +1,8 @@
 /*
  * What sluice costs, beside what others cost in the same run.
  *
- *   npm run bench                            everything, about ten minutes
- *   npm run bench -- --quick                 everything, about two minutes, noisier
+ *   npm run bench                            everything, about fourteen minutes
+ *   npm run bench -- --quick                 everything, about three minutes, noisier
  *   npm run bench -- --only js,http          these parts: js, http, memory, engine, broker
  *   npm run bench -- --write                 also puts the results into docs/benchmarks.md and docs/benchmarks/
  */
