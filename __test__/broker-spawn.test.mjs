@@ -10,6 +10,8 @@ import { freshName } from './helpers/peer.mjs';
 import { until } from './helpers/sockets.mjs';
 
 const { Broker } = sluice;
+/** Enough to start with. */
+const SMALL_HEAP = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 };
 const FILE = fileURLToPath(new URL('helpers/spawned-worker.cjs', import.meta.url));
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const NOWHERE = fileURLToPath(new URL('helpers/nowhere.cjs', import.meta.url));
@@ -91,7 +93,7 @@ const FAILURES = {
   'one that exits with a code': { data: { fails: 'exit with a code' }, message: /ended with code 3/ },
   'one that runs out of memory': {
     data: { fails: 'out of memory' },
-    resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 2 },
+    resourceLimits: SMALL_HEAP,
     message: /memory/,
     cause: true,
   },
@@ -149,7 +151,7 @@ for (const way of ['exit', 'exit with a code', 'throw', 'end quietly', 'out of m
     const { broker, spawn } = open(t);
     const group = await spawn({
       data: { serves: ['end'] },
-      resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 2 },
+      resourceLimits: SMALL_HEAP,
       restart: { backoff: 1 },
     });
     const { of } = record(group);
