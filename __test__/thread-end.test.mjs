@@ -50,6 +50,7 @@ for (const [way, reports] of Object.entries(WAYS)) {
         waiting: 0,
         initialising: 0,
         members: ['0'],
+        broker: [1, 0, 0, 0],
       },
       context,
     );

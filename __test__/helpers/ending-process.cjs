@@ -7,7 +7,15 @@ const net = require('node:net');
 const { setTimeout: pause } = require('node:timers/promises');
 const { Worker } = require('node:worker_threads');
 const { random } = require('./random.cjs');
-const { CircuitBreaker, ClientHub, ConnectionTracker, Lifecycle, RateLimiter, Registry } = require('../..');
+const {
+  Broker,
+  CircuitBreaker,
+  ClientHub,
+  ConnectionTracker,
+  Lifecycle,
+  RateLimiter,
+  Registry,
+} = require('../..');
 
 const FILE = require.resolve('./ending-worker.cjs');
 const TOGETHER = 8;
@@ -21,8 +29,12 @@ const limiter = new RateLimiter(name, { limit: 1000, window: '1s', maxKeys: 50 }
 const registry = new Registry(name);
 const breaker = new CircuitBreaker(name, { openFor: 1, timeout: '1h', halfOpenCalls: TRIALS });
 const hub = new ClientHub(name);
+const broker = new Broker(name, { id: 'main' }).unref();
 let told = 0;
 registry.on('change', () => told++);
+broker.handle('echo', (payload) => payload);
+broker.handle('later', (payload) => pause(1, payload));
+broker.on('message', (_payload, { from }) => answer(from));
 
 async function startAndEnd(port) {
   const workerData = { name, way, port, seed: Math.floor(next() * 2 ** 32) };
@@ -39,6 +51,15 @@ async function startAndEnd(port) {
   }
   const code = await exited;
   return `${code} ${error?.code ?? error?.message ?? ''}`.trim();
+}
+
+/** It may have ended since. */
+function answer(peer) {
+  try {
+    broker.send(peer, 'heard');
+  } catch (error) {
+    if (error.code !== 'ERR_SLUICE_PEER_GONE') throw error;
+  }
 }
 
 /** A circuit that threads may try: none of them reports, so it stays as it is. */
@@ -88,7 +109,12 @@ async function main() {
   let trials = 0;
   while (breaker.tryAcquire('peer') !== null) trials += 1;
   const { waiting, initialising, initialisations } = hub.stats();
-  const worked = limiter.stats().allowed > 0 && registry.get('count') > 0 && told > 0 && initialisations > 0;
+  // Handlers of the last requests may still run.
+  while (broker.stats().running > 0) await pause(1);
+  const { peers, waiting: unread, inFlight, pending } = broker.stats();
+  const asked = broker.stats().thread.served;
+  const worked =
+    limiter.stats().allowed > 0 && registry.get('count') > 0 && told > 0 && initialisations > 0 && asked > 0;
   console.log(
     JSON.stringify({
       ends,
@@ -101,6 +127,7 @@ async function main() {
       waiting,
       initialising,
       members: Object.keys(members),
+      broker: [peers, unread, inFlight, pending],
       opened,
       worked,
     }),

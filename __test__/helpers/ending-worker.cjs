@@ -6,6 +6,7 @@ const http = require('node:http');
 const { parentPort, workerData } = require('node:worker_threads');
 const { random } = require('./random.cjs');
 const {
+  Broker,
   CircuitBreaker,
   ClientHub,
   ConnectionTracker,
@@ -23,6 +24,8 @@ const registry = new Registry(name);
 const breaker = new CircuitBreaker(name, { openFor: 1, timeout: '1h', halfOpenCalls: 100 });
 const hub = new ClientHub(name);
 const lifecycle = new Lifecycle(name);
+const broker = new Broker(name).unref();
+broker.on('message', () => limiter.tryConsume('told by a message'));
 const held = [];
 const permits = [];
 
@@ -38,6 +41,10 @@ const steps = [
   () => void hub.getOrInit(`key ${Math.floor(next() * 5)}`, soonOrNever, { ttl: 1 }),
   () => lifecycle.on('change', () => {}).track(new Promise(() => {})),
   () => lifecycle.child('work').signal.addEventListener('abort', () => {}),
+  () => void broker.call('echo', { seed, text: 'x'.repeat(next() * 1000) }, { timeout: 20 }).catch(() => {}),
+  () => void broker.call('later', Buffer.alloc(next() * 1000)).catch(() => {}),
+  () => broker.peers().some(({ id }) => id === 'main') && broker.send('main', { seed }),
+  () => broker.broadcast(seed),
   () => listenWithoutStaying(),
   // What is awaited keeps a thread alive, so one that returns has nothing to wait for.
   () => way !== 'return' && tracker.drain({ timeout: '1h' }),
