@@ -21,8 +21,8 @@ class Listeners {
     if (typeof listener !== 'function') {
       throw invalid('INVALID_OPTION', `${this.#owner} listener`, listener, 'a function');
     }
-    const run = AsyncResource.bind(listener, `sluice:${this.#owner}:${event}`);
-    listeners.push({ listener, run, once });
+    const context = new AsyncResource(`sluice:${this.#owner}:${event}`);
+    listeners.push({ listener, context, once });
   }
 
   remove(event, listener) {
@@ -37,10 +37,10 @@ class Listeners {
 
   emit(event, ...args) {
     const listeners = this.#listenersOf(event);
-    for (const { listener, run, once } of [...listeners]) {
+    for (const { listener, context, once } of [...listeners]) {
       if (once) this.remove(event, listener);
       try {
-        run(...args);
+        context.runInAsyncScope(listener, undefined, ...args);
       } catch (error) {
         process.nextTick(() => {
           throw error;

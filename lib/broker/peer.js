@@ -301,8 +301,8 @@ class Peer {
 
   #receive({ id }, payload) {
     this.#counts.received += 1;
-    if (this.#listeners.count('message') === 0) this.#counts.unheard += 1;
-    else this.#emit('message', payload, { from: id });
+    if (this.#listeners.count('message') > 0) this.#emit('message', payload, { from: id });
+    else this.#counts.unheard += 1;
   }
 
   #handleNews(kind, number, threadId, [id, metadata]) {
@@ -324,9 +324,10 @@ class Peer {
     }
   }
 
+  /** A listener that was for once may have been the last. */
   #emit(event, ...args) {
     this.#listeners.emit(event, ...args);
-    this.#holdThread();
+    if (this.#isHeld) this.#holdThread();
   }
 
   #part(number) {

@@ -11,7 +11,7 @@ const { Request, reasonOf } = require('./request');
 class Service {
   #brokerName;
   #post;
-  /** By the endpoint's number: `{ endpoint, run }`. */
+  /** By the endpoint's number: `{ endpoint, handler, context }`. */
   #handlers = new Map();
   /** Requests that wait for a promise, by number: `{ number, request }` with the number of the peer that asked. */
   #running = new Map();
@@ -34,7 +34,8 @@ class Service {
 
   /** Handlers run in the asynchronous context in which they were added. */
   add(number, endpoint, handler) {
-    this.#handlers.set(number, { endpoint, run: AsyncResource.bind(handler, 'sluice:Broker:handler') });
+    const context = new AsyncResource('sluice:Broker:handler');
+    this.#handlers.set(number, { endpoint, handler, context });
   }
 
   remove(number) {
@@ -48,16 +49,16 @@ class Service {
       this.#post.answered();
       return;
     }
-    const handler = this.#handlers.get(endpoint);
-    const task = { receiver: from.number, sequence, place, endpoint: handler?.endpoint };
-    if (handler === undefined) {
+    const served = this.#handlers.get(endpoint);
+    const task = { receiver: from.number, sequence, place };
+    if (served === undefined) {
       this.#fail(task, this.#notServed());
       return;
     }
     const request = new Request(from.id, sequence, due);
     let result;
     try {
-      result = handler.run(payload, request);
+      result = served.context.runInAsyncScope(served.handler, undefined, payload, request);
     } catch (error) {
       this.#fail(task, error);
       return;
