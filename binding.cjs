@@ -838,6 +838,7 @@ module.exports = nativeBinding
 module.exports.acquireListener = nativeBinding.acquireListener
 module.exports.advanceClock = nativeBinding.advanceClock
 module.exports.allCircuitStats = nativeBinding.allCircuitStats
+module.exports.announceInBroker = nativeBinding.announceInBroker
 module.exports.askPeerToLeave = nativeBinding.askPeerToLeave
 module.exports.banByHand = nativeBinding.banByHand
 module.exports.beginInHub = nativeBinding.beginInHub

@@ -21,6 +21,9 @@ export declare function advanceClock(ms: number): void
 /** All circuits, by the names of their peers. */
 export declare function allCircuitStats(handle: number): Array<NativeCircuitStats>
 
+/** Tells the others, where nothing that was sent has told them yet. */
+export declare function announceInBroker(handle: number): void
+
 export declare function askPeerToLeave(handle: number, id: string): boolean
 
 /** Bans a client or a range; without a duration for ever. True when it is kept. */

@@ -153,6 +153,12 @@ fn open(name: &str, inbox: Option<u32>) -> sluice_core::Result<Arc<Broker>> {
     }
 }
 
+/// Tells the others, where nothing that was sent has told them yet.
+#[napi]
+pub fn announce_in_broker(handle: u32) -> Result<()> {
+    on(handle, |Membership { broker, peer, .. }| broker.announce(peer))
+}
+
 /// Takes part no longer; the handle is free.
 #[napi]
 pub fn leave_broker(handle: u32) -> Result<()> {

@@ -57,6 +57,8 @@ class Peer {
     this.#calls = new Calls(brokerName, (call, why) => this.#cancel(call, why));
     this.#service = new Service(brokerName, this.#post);
     poller.add(this);
+    // Whoever hears of this peer may call it: what it serves is known by then.
+    setImmediate(() => this.#hasLeft || native.announceInBroker(handle));
   }
 
   get brokerName() {
@@ -113,7 +115,8 @@ class Peer {
         ? native.routeRequest(handle, number)
         : native.routeRequestTo(handle, this.#neighbours.numberOf(to));
     if (!isPromised(receiver)) throw this.#refusal(receiver, endpoint, to);
-    const [sequence, now] = numbers;
+    const sequence = numbers[0];
+    const now = numbers[1];
     this.#counts.calls += 1;
     return new Promise((resolve, reject) => {
       const call = new Call(endpoint, receiver, sequence, timeout, signal, resolve, reject);
@@ -308,7 +311,7 @@ class Peer {
   #handleNews(kind, number, threadId, [id, metadata]) {
     switch (kind) {
       case KIND.joined:
-        this.#emit('peerJoin', this.#neighbours.add(number, id, threadId, metadata));
+        this.#meet(number, id, threadId, metadata);
         break;
       case KIND.left:
         this.#part(number);
@@ -328,6 +331,12 @@ class Peer {
   #emit(event, ...args) {
     this.#listeners.emit(event, ...args);
     if (this.#isHeld) this.#holdThread();
+  }
+
+  /** Who was there before this peer came, and is announced after that, is no news. */
+  #meet(number, id, threadId, metadata) {
+    if (this.#neighbours.get(number) !== undefined) return;
+    this.#emit('peerJoin', this.#neighbours.add(number, id, threadId, metadata));
   }
 
   #part(number) {

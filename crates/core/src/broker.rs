@@ -104,7 +104,7 @@ impl Broker {
         self.inbox
     }
 
-    /// Takes part from now on. The others, who are told, come with it.
+    /// Takes part from now on. The others come with it; they are told by [`announce`](Self::announce).
     pub fn join(&self, joining: Joining) -> Result<(Arc<Peer>, Vec<Arc<Peer>>)> {
         let mut changing = self.changing.lock();
         self.check_open()?;
@@ -122,10 +122,26 @@ impl Broker {
             metadata: joining.metadata,
         };
         let peer = Arc::new(Peer::new(info, joining.owner, joining.ring));
-        // Whoever is told looks, and finds it.
         self.directory.store(Arc::new(directory.with_peer(Arc::clone(&peer))));
-        tell(&directory, &News::Joined(Arc::clone(peer.info())));
         Ok((peer, directory.peers().to_vec()))
+    }
+
+    /// Tells the others that a peer is there: once, when it has said what it serves, and before anything it sends. They
+    /// find it from its joining on; those that came later know it already.
+    pub fn announce(&self, peer: &Peer) {
+        if peer.is_announced() {
+            return;
+        }
+        let _changing = self.changing.lock();
+        self.announce_once(peer);
+    }
+
+    /// For whoever has the turn.
+    fn announce_once(&self, peer: &Peer) {
+        if peer.set_announced() {
+            let news = News::Joined(Arc::clone(peer.info()));
+            tell(&self.directory.load(), &news, Some(peer.info().number));
+        }
     }
 
     /// Takes part no longer: nothing reaches it, what it was promised is given back, the others are told. Doing it twice
@@ -136,6 +152,8 @@ impl Broker {
         if directory.peer(peer.info().number).is_none() {
             return;
         }
+        // Nobody hears that a peer left of which he did not hear that it came.
+        self.announce_once(peer);
         peer.occupancy.leave();
         peer.inbox.close();
         let rest = directory.without_peer(peer.info().number);
@@ -143,7 +161,7 @@ impl Broker {
         let rest = Arc::new(rest);
         self.directory.store(Arc::clone(&rest));
         // What it sent before stands before this in every inbox.
-        tell(&rest, &News::Left(peer.info().number));
+        tell(&rest, &News::Left(peer.info().number), None);
         drop(changing);
     }
 
@@ -270,7 +288,7 @@ impl Instance for Broker {
     fn close(&self) {
         let _changing = self.changing.lock();
         self.is_closed.store(true, Ordering::Release);
-        tell(&self.directory.load(), &News::Destroyed);
+        tell(&self.directory.load(), &News::Destroyed, None);
     }
 }
 
@@ -278,9 +296,9 @@ fn list_options(inbox: u32) -> OptionList {
     vec![("inbox", inbox.to_string())]
 }
 
-/// Tells every peer.
-fn tell(directory: &Directory, news: &News) {
-    for peer in directory.peers() {
+/// Tells every peer but one.
+fn tell(directory: &Directory, news: &News, but: Option<u32>) {
+    for peer in directory.peers().iter().filter(|peer| Some(peer.info().number) != but) {
         peer.inbox.push(Parcel::News(news.clone()));
     }
 }

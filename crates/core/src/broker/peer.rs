@@ -1,6 +1,7 @@
 //! One thread's part in a broker.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
@@ -18,6 +19,8 @@ pub struct Peer {
     pub(crate) inbox: Inbox,
     /// Places that others promised it and that it has not used yet; given back when it leaves.
     pub(crate) promised: Mutex<Promised>,
+    /// Whether the others were told of it.
+    is_announced: AtomicBool,
     /// Peers that were refused here and want to hear when there is room.
     pub(crate) refused: Mutex<Vec<u32>>,
 }
@@ -31,6 +34,7 @@ impl Peer {
             inbox: Inbox::new(ring),
             promised: Mutex::default(),
             refused: Mutex::default(),
+            is_announced: AtomicBool::new(false),
         }
     }
 
@@ -38,6 +42,16 @@ impl Peer {
     #[must_use]
     pub fn info(&self) -> &Arc<PeerInfo> {
         &self.info
+    }
+
+    pub(super) fn is_announced(&self) -> bool {
+        // Acquire: whoever sees it set sends after the news, which stand in every inbox by then.
+        self.is_announced.load(Ordering::Acquire)
+    }
+
+    /// True for the first.
+    pub(super) fn set_announced(&self) -> bool {
+        !self.is_announced.swap(true, Ordering::AcqRel)
     }
 
     /// Requests that were sent to it and are not answered.

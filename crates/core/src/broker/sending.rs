@@ -93,6 +93,7 @@ impl Broker {
     /// Delivers what was reserved for; how much waits before it there, or none when the receiver is gone. Replies and
     /// the like need not be reserved for.
     pub fn deliver(&self, sender: &Peer, receiver: u32, batch: Batch) -> Option<usize> {
+        self.announce(sender);
         if batch.places != Places::default() {
             sender.promised.lock().use_up(receiver, batch.places);
         }
@@ -103,6 +104,7 @@ impl Broker {
 
     /// Delivers the messages that [`reserve_for_all`](Self::reserve_for_all) has counted.
     pub fn deliver_to_all(&self, sender: &Peer, mut batch: Batch) {
+        self.announce(sender);
         let Some(to_all) = sender.promised.lock().to_all.take() else { return };
         batch.places = Places { messages: to_all.messages, requests: 0 };
         let batch = Arc::new(batch);
@@ -113,6 +115,7 @@ impl Broker {
 
     /// Delivers one message to every other peer that has a place for it; how many have.
     pub fn broadcast(&self, sender: &Peer, batch: Batch) -> u32 {
+        self.announce(sender);
         let directory = self.directory.load();
         let batch = Arc::new(Batch { places: Places::MESSAGE, ..batch });
         let mut delivered = 0;

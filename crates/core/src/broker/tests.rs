@@ -16,7 +16,10 @@ fn joined(broker: &Broker, thread: u32, id: Option<&str>) -> Result<Arc<Peer>> {
             metadata: Box::default(),
             ring: Box::new(|| {}),
         })
-        .map(|(peer, _)| peer)
+        .map(|(peer, _)| {
+            broker.announce(&peer);
+            peer
+        })
 }
 
 fn request() -> Batch {
@@ -123,6 +126,33 @@ fn what_a_peer_sent_comes_before_the_news_of_its_end() {
     broker.leave(&sender);
     broker.leave(&sender);
     assert_eq!(read(&broker, &receiver), ["last words", "left 1"]);
+}
+
+#[test]
+fn a_peer_is_announced_once_and_before_what_it_sends() {
+    let broker = Broker::new("b", 4);
+    let others = [join(&broker, 1), join(&broker, 2)];
+    others.each_ref().map(|other| read(&broker, other));
+    let silent = |thread| {
+        let joining = Joining {
+            id: None,
+            owner: Owner(thread),
+            thread_id: thread as u32,
+            metadata: Box::default(),
+            ring: Box::new(|| {}),
+        };
+        broker.join(joining).unwrap().0
+    };
+    let sender = silent(3);
+    assert_eq!(read(&broker, &others[0]), [""; 0]);
+    broker.reserve_message(&sender, 1).unwrap();
+    broker.deliver(&sender, 1, message("hello"));
+    broker.announce(&sender);
+    assert_eq!(read(&broker, &others[0]), ["joined thread-3", "hello"]);
+
+    broker.leave(&silent(4));
+    assert_eq!(read(&broker, &others[1]), ["joined thread-3", "joined thread-4", "left 4"]);
+    assert_eq!(read(&broker, &sender), ["joined thread-4", "left 4"]);
 }
 
 #[test]
