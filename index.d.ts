@@ -826,7 +826,7 @@ export interface GetOrInitOptions {
 }
 
 export interface HubClientOptions<Value, Live> extends GetOrInitOptions {
-  /** Builds the live object of a value: once for each thread and version. */
+  /** Builds the live object of a value: once for each thread and version. A promise that rejects is forgotten. */
   revive?: (value: Frozen<Value>) => Live;
   /** Called with a live object that another has taken the place of in this thread, or whose value is gone; once. */
   dispose?: (live: Live) => void;
@@ -835,7 +835,7 @@ export interface HubClientOptions<Value, Live> extends GetOrInitOptions {
 /** The live object of one key, as one thread sees it. Made by a {@link ClientHub} only. */
 export interface HubClient<Live> {
   /** The live object of the current value, built where this thread has none; the value is made as by `getOrInit`. */
-  get(): Promise<Live>;
+  get(): Promise<Awaited<Live>>;
   /** The live object that this thread has of the current value, fresh or stale; else undefined. */
   readonly value: Live | undefined;
 }
