@@ -6,6 +6,7 @@ use super::hub::{ClientHub, FAILURES, HANDOVERS, INITIALISATIONS, TIMEOUTS};
 use super::initialisation::{Call, CallId, Ended};
 use super::kept::{HubValue, Keeping, Kept};
 use super::news::{HubNews, Notices};
+use super::slot::Turnover;
 use crate::key_hash::KeyHash;
 use crate::{Owner, Result};
 
@@ -58,21 +59,22 @@ impl ClientHub {
         }))
     }
 
-    /// A call waits no more; if it was to lead, another does.
+    /// A call waits no more; if it was to lead, another does. A leader that went on for it alone is told.
     pub fn leave(&self, key: KeyHash, call: CallId, now: u64) {
-        let leader = self.change(key, |slot| slot.leave(call, now)).flatten();
-        self.hand_over_to(leader);
+        if let Some(turnover) = self.change(key, |slot| slot.leave(call, now)) {
+            self.tell(turnover);
+        }
     }
 
     /// A leader's time is over: another leads, if any waits.
     pub fn time_out(&self, key: KeyHash, call: CallId, now: u64) {
-        let leader = self.change(key, |slot| {
+        let turnover = self.change(key, |slot| {
             let leads = slot.run().is_some_and(|run| run.is_led_by(call));
             leads.then(|| slot.leave(call, now))
         });
-        if let Some(leader) = leader.flatten() {
+        if let Some(turnover) = turnover.flatten() {
             self.tally.add(TIMEOUTS, 1);
-            self.hand_over_to(leader);
+            self.tell(turnover);
         }
     }
 
@@ -105,13 +107,13 @@ impl ClientHub {
 
     /// A thread has ended: its calls wait no more, and what it led is led by another.
     pub fn release_owner(&self, owner: Owner, now: u64) {
-        let mut leaders = Vec::new();
+        let mut turnovers = Vec::new();
         self.slots.retain(|_, slot| {
-            leaders.extend(slot.release_owner(owner, now));
+            turnovers.extend(slot.release_owner(owner, now));
             !slot.is_empty()
         });
-        for leader in leaders {
-            self.hand_over_to(Some(leader));
+        for turnover in turnovers {
+            self.tell(turnover);
         }
     }
 
@@ -127,6 +129,15 @@ impl ClientHub {
         }
         notices.send();
         own.into_iter().map(|call| call.id).collect()
+    }
+
+    fn tell(&self, Turnover { abandoned, leader }: Turnover) {
+        let mut notices = Notices::default();
+        if let Some(abandoned) = abandoned {
+            notices.abandoned(abandoned);
+        }
+        notices.send();
+        self.hand_over_to(leader);
     }
 
     fn hand_over_to(&self, leader: Option<Call>) {
