@@ -1355,7 +1355,8 @@ export interface LifecycleToken {
    * Has the shutdown wait for the promise, and returns it. A function is begun with the signal; after the token was
    * cancelled it is not, and the promise rejects with `SHUTTING_DOWN`.
    */
-  track<Work extends PromiseLike<unknown>>(work: Work): Work;
+  track<Work extends Promise<unknown>>(work: Work): Work;
+  track<Result>(work: PromiseLike<Result>): Promise<Result>;
   track<Result>(work: (signal: AbortSignal) => Result | PromiseLike<Result>): Promise<Result>;
 }
 
@@ -1389,7 +1390,8 @@ export class Lifecycle {
    * Has the shutdown wait for the promise, and returns it. A function is begun with the signal; once a shutdown has
    * begun it is not, and the promise rejects with `SHUTTING_DOWN`. After the end that is so for promises as well.
    */
-  track<Work extends PromiseLike<unknown>>(work: Work): Work;
+  track<Work extends Promise<unknown>>(work: Work): Work;
+  track<Result>(work: PromiseLike<Result>): Promise<Result>;
   track<Result>(work: (signal: AbortSignal) => Result | PromiseLike<Result>): Promise<Result>;
 
   /**
