@@ -325,7 +325,10 @@ test('mistakes are told, and change nothing', async () => {
     assert.throws(() => new Lifecycle(name), code('INVALID_NAME'));
     assert.throws(() => new Lifecycle(freshName()).child(name), code('INVALID_NAME'));
   }
-  assert.throws(() => new Lifecycle(freshName(), { timeout: 1 }), code('INVALID_OPTION'));
+  assert.throws(() => new Lifecycle(freshName(), { timeout: 1 }), {
+    ...code('INVALID_OPTION'),
+    message: 'Lifecycle has no option "timeout"; accepted: none',
+  });
   const lifecycle = new Lifecycle(freshName());
   const wrong = [{ timeout: 'soon' }, { timeout: -1 }, { delay: 1.5 }, { reason: 1 }, { after: 1 }, null];
   for (const options of wrong) await assert.rejects(lifecycle.shutdown(options), code('INVALID_OPTION'));
@@ -340,8 +343,9 @@ test('mistakes are told, and change nothing', async () => {
     () => lifecycle.health({ livePath: 'healthz' }),
     () => lifecycle.handleSignals({ signals: ['SIGNOTHING'] }),
     () => lifecycle.handleSignals({ signals: [] }),
+    () => lifecycle.handleSignals({ signals: ['SIGTERM', 'SIGKILL'] }),
     () => lifecycle.handleSignals({ exit: 1 }),
   ];
   for (const call of calls) assert.throws(call, code('INVALID_OPTION'), String(call));
-  assert.equal(lifecycle.state, 'starting');
+  assert.deepEqual([lifecycle.state, process.listenerCount('SIGTERM')], ['starting', 0]);
 });
