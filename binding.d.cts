@@ -404,7 +404,7 @@ export interface NativeHookOutcome {
   error?: NativeHookError
 }
 
-/** What has become of calls of this thread: `lead`, `replaced`, `made`, `failed` or `closed`. */
+/** What has become of calls of this thread: `lead`, `replaced`, `abandoned`, `made`, `failed` or `closed`. */
 export interface NativeHubNews {
   kind: string
   calls: Array<number>

@@ -826,7 +826,7 @@ export interface GetOrInitOptions {
 }
 
 export interface HubClientOptions<Value, Live> extends GetOrInitOptions {
-  /** Builds the live object of a value: once for each thread and version. */
+  /** Builds the live object of a value: once for each thread and version. A promise that rejects is forgotten. */
   revive?: (value: Frozen<Value>) => Live;
   /** Called with a live object that another has taken the place of in this thread, or whose value is gone; once. */
   dispose?: (live: Live) => void;
@@ -835,7 +835,7 @@ export interface HubClientOptions<Value, Live> extends GetOrInitOptions {
 /** The live object of one key, as one thread sees it. Made by a {@link ClientHub} only. */
 export interface HubClient<Live> {
   /** The live object of the current value, built where this thread has none; the value is made as by `getOrInit`. */
-  get(): Promise<Live>;
+  get(): Promise<Awaited<Live>>;
   /** The live object that this thread has of the current value, fresh or stale; else undefined. */
   readonly value: Live | undefined;
 }
@@ -1355,7 +1355,8 @@ export interface LifecycleToken {
    * Has the shutdown wait for the promise, and returns it. A function is begun with the signal; after the token was
    * cancelled it is not, and the promise rejects with `SHUTTING_DOWN`.
    */
-  track<Work extends PromiseLike<unknown>>(work: Work): Work;
+  track<Work extends Promise<unknown>>(work: Work): Work;
+  track<Result>(work: PromiseLike<Result>): Promise<Result>;
   track<Result>(work: (signal: AbortSignal) => Result | PromiseLike<Result>): Promise<Result>;
 }
 
@@ -1389,7 +1390,8 @@ export class Lifecycle {
    * Has the shutdown wait for the promise, and returns it. A function is begun with the signal; once a shutdown has
    * begun it is not, and the promise rejects with `SHUTTING_DOWN`. After the end that is so for promises as well.
    */
-  track<Work extends PromiseLike<unknown>>(work: Work): Work;
+  track<Work extends Promise<unknown>>(work: Work): Work;
+  track<Result>(work: PromiseLike<Result>): Promise<Result>;
   track<Result>(work: (signal: AbortSignal) => Result | PromiseLike<Result>): Promise<Result>;
 
   /**

@@ -125,6 +125,43 @@ test('each thread has its own object of the same value', async (t) => {
   );
 });
 
+test('what revive rejects with is told unchanged, and the next get tries anew', async () => {
+  const errors = [new Error('no route'), new Error('no login')];
+  const { client, counts } = setup({
+    revive: async (data) => {
+      const error = errors.shift();
+      if (error !== undefined) throw error;
+      return new Connection(data);
+    },
+    dispose: async (connection) => (await connection).close(),
+  });
+  const it = client();
+  for (const error of [...errors]) await assert.rejects(it.get(), (thrown) => thrown === error);
+  const live = await it.get();
+  assert.deepEqual([live.url, counts()[0]], ['db 1', 1]);
+  assert.equal(await it.value, live);
+});
+
+test('an old object is disposed of once, also when others are looked through', async () => {
+  const hub = new ClientHub(freshName());
+  const disposed = [];
+  const get = (key) =>
+    hub
+      .client(key, async () => ({ key }), {
+        revive: ({ key }) => ({ key }),
+        dispose: (object) => disposed.push(object),
+      })
+      .get();
+  const objects = [];
+  for (let i = 0; i < 200; i++) objects.push(await get(`key ${i}`));
+  for (let i = 0; i < 200; i++) {
+    hub.invalidate(`key ${i}`);
+    await get(`key ${i}`);
+    await get(`another ${i}`);
+  }
+  assert.deepEqual([disposed.length, new Set(disposed)], [200, new Set(objects)]);
+});
+
 test('a thousand keys that come and go leave few objects behind', async () => {
   const hub = new ClientHub(freshName(), { maxEntries: 10 });
   let open = 0;

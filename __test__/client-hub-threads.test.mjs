@@ -232,6 +232,37 @@ test('destroying a hub ends the calls of every thread', { timeout: 30_000 }, asy
   }
 });
 
+test('who is to look at a leader when the hub is destroyed is told of that', async () => {
+  const name = freshName();
+  const hub = new ClientHub(name);
+  const never = () => new Promise(() => {});
+  const leader = hub.getOrInit('key', never, { timeout: 50 });
+  const waiter = hub.getOrInit('key', never);
+  ClientHub.destroy(name);
+  // The timers of both are due before the thread hears anything.
+  Atomics.wait(counter(), 0, 0, 60);
+  const codes = (await Promise.allSettled([leader, waiter])).map(({ reason }) => reason.code);
+  assert.ok(['ERR_SLUICE_TIMEOUT', 'ERR_SLUICE_CLOSED'].includes(codes[0]), codes[0]);
+  assert.equal(codes[1], 'ERR_SLUICE_CLOSED');
+});
+
+test('a value too deep for the stack of a thread fails who waits there, and nobody else', async (t) => {
+  const { hub, peers } = await shared(t, 1);
+  const narrow = new Peer({ resourceLimits: { stackSizeMb: 0.5 } });
+  t.after(() => narrow.end());
+  await narrow.run(open, hub.name);
+  let deep = null;
+  for (let depth = 0; depth < 2500; depth++) deep = [deep];
+  let make;
+  const own = hub.getOrInit('key', () => new Promise((resolve) => (make = resolve)));
+  const failed = narrow.run(ask, {});
+  const made = peers[0].run(async ({ state }) => (await state.hub.getOrInit('key', () => 0)).length);
+  await until(() => hub.stats().waiting, 2);
+  make(deep);
+  const { name } = await failed;
+  assert.deepEqual([name, await made, (await own).length], ['RangeError', 1, 1]);
+});
+
 /** What a process prints that waits at a hub in one of the ways of `hub-process.cjs`; it has to end by itself. */
 async function printed(way) {
   const file = fileURLToPath(new URL('helpers/hub-process.cjs', import.meta.url));

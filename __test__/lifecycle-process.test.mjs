@@ -83,6 +83,17 @@ test('a lifecycle keeps no thread alive, a call that waits does', async () => {
   );
   assert.deepEqual([await idle.ended, idle.lines], [exited(0), []]);
 
+  const destroyed = start(
+    '-e',
+    `const { Lifecycle } = require('./index.js');
+     const lifecycle = new Lifecycle('destroyed');
+     lifecycle.track(new Promise(() => {}));
+     lifecycle.onShutdown(() => new Promise(() => {}));
+     lifecycle.shutdown({ timeout: '1h' }).catch(({ code }) => console.log(code));
+     setTimeout(() => Lifecycle.destroy('destroyed'), 50);`,
+  );
+  assert.deepEqual([await destroyed.ended, destroyed.lines], [exited(0), ['ERR_SLUICE_CLOSED']]);
+
   const awaited = start(
     '-e',
     `const { Lifecycle } = require('./index.js');

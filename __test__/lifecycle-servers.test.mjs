@@ -362,6 +362,16 @@ test('a server attached while it listens counts the connections that it has from
   assert.deepEqual({ drained, connectionsClosed }, { drained: true, connectionsClosed: 1 });
 });
 
+test('idle connections from before the server was attached end as the others', async (t) => {
+  const lifecycle = new Lifecycle(freshName());
+  const server = http.createServer({ keepAliveTimeout: 60_000 }, (_req, res) => res.end('ok'));
+  const port = await listening(t, server);
+  await ask(port, { agent: keptAlive(t) });
+  lifecycle.attach(server);
+  const { durationMs } = await lifecycle.shutdown({ timeout: '30s' });
+  assert.ok(durationMs < 10_000, `${durationMs} ms`);
+});
+
 test('a guard before the same server goes on, and may shut down beside it', async (t) => {
   const guard = createGuard(freshName(), { connections: { max: 10 }, reputation: banning() });
   const lifecycle = new Lifecycle(freshName());

@@ -138,6 +138,25 @@ test('work that has not begun is refused, and after the end all is', async () =>
   for (const work of [undefined, 1, {}]) assert.throws(() => lifecycle.track(work), code('INVALID_OPTION'));
 });
 
+test('a thenable is asked once, and a promise of it is given back', async (t) => {
+  const clock = stoppedClock(t);
+  const lifecycle = new Lifecycle(freshName());
+  let queries = 0;
+  const query = {
+    // biome-ignore lint/suspicious/noThenProperty: as the queries of databases have one
+    then(resolve) {
+      queries += 1;
+      resolve('a row');
+      resolve('again');
+    },
+  };
+  assert.deepEqual([await lifecycle.track(query), queries], ['a row', 1]);
+  lifecycle.track(new Promise(() => {}));
+  const down = lifecycle.shutdown({ timeout: '5s' });
+  clock.advance('5s');
+  assert.equal((await down).tasksLeft, 1, 'work that ends twice counts once');
+});
+
 test('after the deadline what is left is counted', async (t) => {
   const clock = stoppedClock(t);
   const lifecycle = new Lifecycle(freshName());
@@ -204,6 +223,21 @@ test('hooks run all at once, and each says what became of it', async () => {
   assert.deepEqual([name, message, errorCode], ['TypeError', 'no file', 'ENOENT']);
   assert.equal(hooks[3].error.message, 'text');
   assert.deepEqual(Object.keys(hooks[0]), ['name', 'ok']);
+});
+
+test('what a hook throws is told, whatever it is', async () => {
+  const lifecycle = new Lifecycle(freshName());
+  const unreadable = Object.defineProperty(new Error(), 'message', { get: () => assert.fail('unreadable') });
+  const thrown = ['text', 7, undefined, Symbol('s'), Object.create(null), unreadable];
+  for (const error of thrown) lifecycle.onShutdown(() => Promise.reject(error));
+  lifecycle.onShutdown(Object.defineProperty(() => {}, 'name', { value: {} }));
+  const { hooks } = await lifecycle.shutdown();
+  assert.deepEqual(
+    hooks.map(({ name, error }) => [name, error?.message]),
+    ['text', '7', 'undefined', 'a symbol', 'an object', 'an error that cannot be read', undefined].map(
+      (message, i) => [`hook ${i + 1}`, message],
+    ),
+  );
 });
 
 test('a hook that takes too long is left behind, at its own time or at the deadline', async (t) => {
@@ -279,12 +313,22 @@ test('what was destroyed refuses, and whoever waits is told', async () => {
   assert.equal(lifecycle.health()({ url: '/readyz', method: 'POST' }), false);
 });
 
+test('a listener of a signal may destroy it', async () => {
+  const lifecycle = new Lifecycle(freshName());
+  lifecycle.signal.addEventListener('abort', () => Lifecycle.destroy(lifecycle.name));
+  assert.equal(lifecycle.child('jobs').signal.aborted, false);
+  await assert.rejects(lifecycle.shutdown(), code('CLOSED'));
+});
+
 test('mistakes are told, and change nothing', async () => {
   for (const name of ['', 'x'.repeat(129), 1]) {
     assert.throws(() => new Lifecycle(name), code('INVALID_NAME'));
     assert.throws(() => new Lifecycle(freshName()).child(name), code('INVALID_NAME'));
   }
-  assert.throws(() => new Lifecycle(freshName(), { timeout: 1 }), code('INVALID_OPTION'));
+  assert.throws(() => new Lifecycle(freshName(), { timeout: 1 }), {
+    ...code('INVALID_OPTION'),
+    message: 'Lifecycle has no option "timeout"; accepted: none',
+  });
   const lifecycle = new Lifecycle(freshName());
   const wrong = [{ timeout: 'soon' }, { timeout: -1 }, { delay: 1.5 }, { reason: 1 }, { after: 1 }, null];
   for (const options of wrong) await assert.rejects(lifecycle.shutdown(options), code('INVALID_OPTION'));
@@ -294,12 +338,14 @@ test('mistakes are told, and change nothing', async () => {
   const calls = [
     () => lifecycle.onShutdown('close'),
     () => lifecycle.attach({}),
+    () => lifecycle.attach({ listen() {}, emit() {} }),
     () => lifecycle.child('x').cancel(1),
     () => lifecycle.health({ livePath: 'healthz' }),
     () => lifecycle.handleSignals({ signals: ['SIGNOTHING'] }),
     () => lifecycle.handleSignals({ signals: [] }),
+    () => lifecycle.handleSignals({ signals: ['SIGTERM', 'SIGKILL'] }),
     () => lifecycle.handleSignals({ exit: 1 }),
   ];
   for (const call of calls) assert.throws(call, code('INVALID_OPTION'), String(call));
-  assert.equal(lifecycle.state, 'starting');
+  assert.deepEqual([lifecycle.state, process.listenerCount('SIGTERM')], ['starting', 0]);
 });

@@ -41,7 +41,7 @@ function checkOptions(owner, options, schema) {
   const checked = {};
   for (const key of Object.keys(options)) {
     if (!Object.hasOwn(schema, key)) {
-      const accepted = Object.keys(schema).join(', ');
+      const accepted = Object.keys(schema).join(', ') || 'none';
       throw new SluiceError('INVALID_OPTION', `${owner} has no option "${key}"; accepted: ${accepted}`);
     }
     if (options[key] !== undefined) checked[key] = schema[key](options[key], `${owner} ${key}`);

@@ -5,8 +5,10 @@ const { invalidOption } = require('./errors');
 /** How often connections are looked at while a server shuts down. */
 const LOOK_MS = 10;
 
+const SERVER_METHODS = ['emit', 'listen', 'close'];
+
 function checkServer(option, server) {
-  if (typeof server?.emit === 'function' && typeof server.listen === 'function') return;
+  if (SERVER_METHODS.every((method) => typeof server?.[method] === 'function')) return;
   throw invalidOption(option, server, 'a server of net, tls, http, https or http2');
 }
 

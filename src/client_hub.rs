@@ -70,7 +70,7 @@ pub struct NativeFinished {
     pub calls: Vec<f64>,
 }
 
-/// What has become of calls of this thread: `lead`, `replaced`, `made`, `failed` or `closed`.
+/// What has become of calls of this thread: `lead`, `replaced`, `abandoned`, `made`, `failed` or `closed`.
 #[napi(object)]
 pub struct NativeHubNews {
     pub kind: String,
@@ -264,6 +264,7 @@ impl From<HubNews> for NativeHubNews {
         let (kind, calls, version, bytes) = match news {
             HubNews::Lead { call } => ("lead", vec![call], 0, None),
             HubNews::Replaced { call } => ("replaced", vec![call], 0, None),
+            HubNews::Abandoned { call } => ("abandoned", vec![call], 0, None),
             HubNews::Made { calls, value } => ("made", calls, value.version, Some(value.bytes)),
             HubNews::Failed { calls, error } => ("failed", calls, 0, Some(error)),
             HubNews::Closed { calls } => ("closed", calls, 0, None),

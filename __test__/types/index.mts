@@ -316,6 +316,11 @@ const live = hub.client('k', async () => ({ kid: 'k', secrets: [1] }), {
 });
 expect<Equal<typeof live.value, Set<number> | undefined>>();
 expect<Equal<ReturnType<typeof live.get>, Promise<Set<number>>>>();
+const connecting = hub.client('k', async () => ({ kid: 'k', secrets: [1] }), {
+  revive: async () => new Set([1]),
+});
+expect<Equal<ReturnType<typeof connecting.get>, Promise<Set<number>>>>();
+expect<Equal<typeof connecting.value, Promise<Set<number>> | undefined>>();
 const plain = hub.client('k', async () => ({ kid: 'k', secrets: [1] }));
 expect<Equal<NonNullable<typeof plain.value>['secrets'], readonly number[]>>();
 expect<Equal<ReturnType<typeof hub.stats>, ClientHubStats>>();

@@ -1,6 +1,7 @@
 'use strict';
 
 const { AsyncResource } = require('node:async_hooks');
+const { addAbortListener, removeAbortListener } = require('../abort-listeners');
 const { packError } = require('../carried-error');
 const { Deadline } = require('../deadline');
 const { describe, SluiceError } = require('../errors');
@@ -42,9 +43,10 @@ class HubCall extends AsyncResource {
   /** A promise for what `take` makes of the value. The thread is kept alive until it settles. */
   settled(take) {
     return new Promise((resolve, reject) => {
+      const { signal } = this.#options;
       const onAbort = () => this.#abort();
       this.#caller = { take, resolve, reject, onAbort };
-      this.#options.signal?.addEventListener('abort', onAbort, { once: true });
+      if (signal !== undefined) addAbortListener(signal, onAbort);
       keepAlive();
     });
   }
@@ -67,7 +69,14 @@ class HubCall extends AsyncResource {
 
   /** For the leader, whose time is over in `restMs`: its own thread may stand still then. */
   wait(restMs) {
-    const rest = restMs > 0 ? restMs : native.lookInHub(this.#hub.handle, this.#key, this.#id);
+    let rest = restMs;
+    try {
+      if (rest === 0) rest = native.lookInHub(this.#hub.handle, this.#key, this.#id);
+    } catch (error) {
+      // Destroyed, of which this thread has not heard yet.
+      this.giveUp(error);
+      return;
+    }
     if (rest !== null) this.#watch(rest, () => this.wait(0));
   }
 
@@ -87,6 +96,11 @@ class HubCall extends AsyncResource {
   /** Its turn is over: others have seen that its time was, while this thread stood still. */
   replaced() {
     this.giveUp(this.#timeoutError());
+  }
+
+  /** It went on for others, of whom nobody waits any more. */
+  abandoned() {
+    this.giveUp(this.#options.signal.reason);
   }
 
   made(entry) {
@@ -125,11 +139,7 @@ class HubCall extends AsyncResource {
     const keeping = { ttlMs: ttl, staleMs: staleWhileRevalidate };
     this.#report(
       () => native.finishInHub(this.#hub.handle, this.#key, this.#id, bytes, keeping),
-      ({ version, calls }) => {
-        const entry = this.#hub.entryOf(this.#key, version, bytes);
-        this.made(entry);
-        this.#hub.each(calls, (call) => call.made(entry));
-      },
+      ({ version, calls }) => this.#hub.made([this.#id, ...calls], version, bytes),
     );
   }
 
@@ -196,7 +206,8 @@ class HubCall extends AsyncResource {
     const caller = this.#caller;
     if (caller === undefined) return;
     this.#caller = undefined;
-    this.#options.signal?.removeEventListener('abort', caller.onAbort);
+    const { signal } = this.#options;
+    if (signal !== undefined) removeAbortListener(signal, caller.onAbort);
     letGo();
     settle(caller);
   }

@@ -1,5 +1,7 @@
 'use strict';
 
+const { isPromise } = require('node:util/types');
+
 const LEAST_PRUNED = 64;
 
 /** What one thread has built of values, by key: one object for each key and version, whichever client asked for it. */
@@ -17,8 +19,9 @@ class LiveObjects {
     const existing = this.#byKey.get(key);
     if (existing !== undefined && existing.version >= version) return existing.object;
     const object = revive(value);
-    if (this.#byKey.size >= this.#pruneAt) this.#prune();
-    this.#byKey.set(key, { version, object, dispose });
+    // Not among those that are looked through: each is disposed of once.
+    this.#byKey.delete(key);
+    this.#keep(key, { version, object, dispose });
     if (existing !== undefined) disposeOf(existing);
     return object;
   }
@@ -27,6 +30,17 @@ class LiveObjects {
   current(key) {
     const existing = this.#byKey.get(key);
     return existing !== undefined && this.#hub.isCurrent(key, existing.version) ? existing.object : undefined;
+  }
+
+  #keep(key, live) {
+    if (this.#byKey.size >= this.#pruneAt) this.#prune();
+    this.#byKey.set(key, live);
+    if (isPromise(live.object)) live.object.catch(() => this.#forget(key, live));
+  }
+
+  /** What could not be built is tried anew by the next who asks. */
+  #forget(key, live) {
+    if (this.#byKey.get(key) === live) this.#byKey.delete(key);
   }
 
   /** Gives up those whose values are gone. Done when they may be the half, it costs little per key. */

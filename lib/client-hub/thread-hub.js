@@ -94,13 +94,6 @@ class ThreadHub {
     queueMicrotask(() => call.lead());
   }
 
-  /** The entry of a value that was made. This thread keeps it where the hub does. */
-  entryOf(key, version, bytes) {
-    const known = this.#known(key, version);
-    if (known !== undefined) return known;
-    return this.isCurrent(key, version) ? this.#keep(key, version, bytes) : entry(version, bytes);
-  }
-
   enter(id, call) {
     this.#calls.set(id, call);
   }
@@ -108,6 +101,21 @@ class ThreadHub {
   leave(id) {
     this.#calls.delete(id);
     this.#unsubscribeIfIdle();
+  }
+
+  /** A value was made: these calls have it, those of them that are still under way. */
+  made(ids, version, bytes) {
+    let made;
+    this.each(ids, (call) => {
+      try {
+        made ??= this.#entryOf(call.key, version, bytes);
+      } catch (error) {
+        // Nested too deeply for this thread's stack.
+        call.failed(error);
+        return;
+      }
+      call.made(made);
+    });
   }
 
   /** Runs `tell` for those of these calls that are still under way. */
@@ -121,17 +129,17 @@ class ThreadHub {
   #tell({ kind, calls, version, bytes }) {
     if (kind === 'lead') this.each(calls, (call) => call.turn());
     else if (kind === 'replaced') this.each(calls, (call) => call.replaced());
-    else if (kind === 'made') this.#tellMade(calls, version, bytes);
+    else if (kind === 'abandoned') this.each(calls, (call) => call.abandoned());
+    else if (kind === 'made') this.made(calls, version, bytes);
     else if (kind === 'failed') this.each(calls, (call) => call.failed(unpackError(bytes)));
     else this.each(calls, (call) => call.giveUp(this.#closedError()));
   }
 
-  #tellMade(ids, version, bytes) {
-    let made;
-    this.each(ids, (call) => {
-      made ??= this.entryOf(call.key, version, bytes);
-      call.made(made);
-    });
+  /** The entry of a value that was made. This thread keeps it where the hub does. */
+  #entryOf(key, version, bytes) {
+    const known = this.#known(key, version);
+    if (known !== undefined) return known;
+    return this.isCurrent(key, version) ? this.#keep(key, version, bytes) : entry(version, bytes);
   }
 
   #closedError() {

@@ -21,7 +21,7 @@ class Drain {
   #reason;
   #isClosing = false;
 
-  /** `isAwaited()` says whether the shutdown still goes on. */
+  /** `isAwaited()` says whether the shutdown still goes on: where it was destroyed, nobody waits for work and hooks. */
   constructor({ handle, servers, hooks, hasTasks, isAwaited }) {
     this.#handle = handle;
     this.#servers = servers;
@@ -66,11 +66,11 @@ class Drain {
   }
 
   #runHooks(when) {
-    return this.#hooks.run(when, this.#reason, () => this.#deadline);
+    return this.#hooks.run(when, this.#reason, () => (this.#isAwaited() ? this.#deadline : 0));
   }
 
   #tasksDone() {
-    return until(() => !this.#hasTasks() || this.#isOver());
+    return until(() => !this.#hasTasks() || !this.#isAwaited() || this.#isOver());
   }
 
   /** A thread that stands still must not keep the others waiting. That keeps nobody here alive who does not wait. */

@@ -1,7 +1,8 @@
 'use strict';
 
 const { AsyncResource } = require('node:async_hooks');
-const { invalidOption, SluiceError } = require('../errors');
+const { outline } = require('../carried-error');
+const { describe, invalidOption, SluiceError } = require('../errors');
 const { native } = require('../native');
 const { ACCEPTED_NAME, checkOptions, func, isName, oneOf, parseDuration } = require('../options');
 const { until } = require('../server-closing');
@@ -31,7 +32,7 @@ class Hooks {
       timeout = Number.POSITIVE_INFINITY,
       when = 'draining',
     } = checkOptions('onShutdown', options, SCHEMA);
-    const called = name ?? (fn.name || `hook ${this.#hooks.length + 1}`);
+    const called = name ?? (isName(fn.name) ? fn.name : `hook ${this.#hooks.length + 1}`);
     const run = AsyncResource.bind(fn, 'sluice:Lifecycle:shutdown');
     this.#hooks.push({ run, name: called, timeoutMs: timeout, when });
   }
@@ -73,11 +74,14 @@ class Hooks {
   }
 }
 
-/** What crosses threads of what was thrown. */
+/** What crosses threads of what was thrown. Never throws: the report is waited for. */
 function toNative(thrown) {
-  if (!(thrown instanceof Error)) return { name: 'Error', message: String(thrown) };
-  const { name, message, code } = thrown;
-  return { name: String(name), message: String(message), code: typeof code === 'string' ? code : undefined };
+  const { error, value } = outline(thrown);
+  if (error === undefined) {
+    return { name: 'Error', message: typeof value === 'string' ? value : describe(value) };
+  }
+  const { name, message, code } = error;
+  return { name, message, code: typeof code === 'string' ? code : undefined };
 }
 
 module.exports = { Hooks };

@@ -1,5 +1,6 @@
 'use strict';
 
+const { isPromise } = require('node:util/types');
 const { threadId } = require('node:worker_threads');
 const { invalidOption, SluiceError } = require('../errors');
 const { keepAlive, letGo, native, subscribe, unsubscribe } = require('../native');
@@ -103,7 +104,7 @@ class Part {
     }
     const isLate = isNew ? scope.isCancelled : native.lifecycleState(this.#handle) === STOPPED;
     if (isLate) return Promise.reject(scope.reason);
-    const promise = isNew ? new Promise((resolve) => resolve(work(scope.signal))) : work;
+    const promise = isNew ? new Promise((resolve) => resolve(work(scope.signal))) : promiseOf(work);
     this.#await(promise);
     return promise;
   }
@@ -152,11 +153,16 @@ class Part {
 
   /** Something changed. */
   #look() {
-    const state = this.#stateNow();
-    if (state === undefined) {
+    try {
+      this.#follow(native.lifecycleState(this.#handle));
+    } catch (error) {
+      // It may also be destroyed by a listener of a signal, or by another thread meanwhile.
+      if (this.isOpen) throw error;
       this.#end();
-      return;
     }
+  }
+
+  #follow(state) {
     this.#signal.look();
     this.#tokens.look();
     if (state >= DRAINING) this.#drainNow().look();
@@ -175,8 +181,9 @@ class Part {
   }
 
   #tellReport() {
-    if (this.#settle === undefined) return;
-    this.#settle.resolve(reportOf(native.shutdownReport(this.#handle)));
+    const report = this.#settle === undefined ? null : this.#unlessDestroyed(native.shutdownReport);
+    if (report === null || report === undefined) return;
+    this.#settle.resolve(reportOf(report));
     this.#letGo();
   }
 
@@ -220,12 +227,21 @@ class Part {
 
   /** `undefined` once it was destroyed. */
   #stateNow() {
+    return this.#unlessDestroyed(native.lifecycleState);
+  }
+
+  #unlessDestroyed(ask) {
     try {
-      return native.lifecycleState(this.#handle);
+      return ask(this.#handle);
     } catch {
       return undefined;
     }
   }
+}
+
+/** Other thenables, such as queries of databases, may begin anew with each `then`: they are asked once. */
+function promiseOf(work) {
+  return isPromise(work) ? work : Promise.resolve(work);
 }
 
 module.exports = { partOf };

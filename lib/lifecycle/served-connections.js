@@ -176,6 +176,9 @@ class ServedConnections {
       const isDue = now - Math.max(idleSince, this.#stoppedAt) >= IDLE_GRACE_MS;
       if (isForced || isDue) socket.destroy();
     }
+    // Those that were accepted before the server was attached have no entry: which of them are idle, Node knows.
+    const isGraceOver = now - this.#stoppedAt >= IDLE_GRACE_MS;
+    if (isGraceOver && this.#sockets.size === 0) this.#server.closeIdleConnections?.();
   }
 }
 

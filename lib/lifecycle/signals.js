@@ -7,6 +7,9 @@ const { boolean, checkOptions } = require('../options');
 
 const DEFAULT_SIGNALS = ['SIGTERM', 'SIGINT'];
 
+/** Those that the system lets nobody handle. */
+const UNHEARD_SIGNALS = ['SIGKILL', 'SIGSTOP'];
+
 /**
  * Shuts down with the first signal, and ends the process with the second. Returns what takes the handlers away again.
  *
@@ -56,9 +59,11 @@ function codeOf(signal) {
 }
 
 function checkSignals(value, option) {
-  const isKnown = (name) => typeof name === 'string' && Object.hasOwn(constants.signals, name);
-  if (Array.isArray(value) && value.length > 0 && value.every(isKnown)) return [...new Set(value)];
-  throw invalidOption(option, value, 'an array of names of signals, such as ["SIGTERM", "SIGINT"]');
+  const isHeard = (name) =>
+    typeof name === 'string' && Object.hasOwn(constants.signals, name) && !UNHEARD_SIGNALS.includes(name);
+  if (Array.isArray(value) && value.length > 0 && value.every(isHeard)) return [...new Set(value)];
+  const accepted = `an array of names of signals, such as ["SIGTERM", "SIGINT"], without ${UNHEARD_SIGNALS.join(' and ')}`;
+  throw invalidOption(option, value, accepted);
 }
 
 module.exports = { handleSignals };

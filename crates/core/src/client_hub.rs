@@ -1,7 +1,7 @@
 //! Values that are costly to come by, made once for all threads.
 //!
-//! The state of one key and its rules, one run of an initialiser, what of the values is kept, and what threads are
-//! told: each in a file of its own.
+//! The state of one key and its rules, one run of an initialiser and how runs follow each other, what of the values is
+//! kept, and what threads are told: each in a file of its own.
 
 mod hub;
 mod initialisation;
@@ -9,13 +9,15 @@ mod keeping;
 mod kept;
 mod news;
 mod options;
+mod runs;
 mod shelf;
 mod slot;
 mod stats;
 
-pub use hub::{ClientHub, Finished, Joined};
+pub use hub::{ClientHub, Joined};
 pub use initialisation::{CallId, Caller};
 pub use kept::{HubValue, Keeping};
 pub use news::HubNews;
 pub use options::{ClientHubConfig, ClientHubOptions};
+pub use runs::Finished;
 pub use stats::ClientHubStats;

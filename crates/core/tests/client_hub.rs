@@ -196,6 +196,33 @@ fn a_leader_nobody_awaits_goes_on_only_for_others() {
 }
 
 #[test]
+fn a_leader_that_went_on_for_others_is_told_when_the_last_of_them_leaves() {
+    let (hub, [a, b, c]) = (hub(), [1, 2, 3].map(thread));
+    let leader = lead(&hub, &a, 0);
+    let [first, _second] = [wait(&hub, &b, 0), wait(&hub, &c, 0)];
+    assert!(hub.detach(key(), leader, 0));
+    hub.leave(key(), first, 0);
+    assert!(news(&a).is_empty(), "another waits");
+    hub.release_owner(Owner(3), 0);
+    assert_eq!(news(&a), [HubNews::Abandoned { call: leader }]);
+    assert_eq!(finish(&hub, leader, "v", FOREVER, 0), None);
+    assert_eq!((now_in(&hub), stats(&hub).handovers), ((0, 0), 0));
+}
+
+#[test]
+fn who_came_after_an_invalidation_leads_in_place_of_a_leader_nobody_awaits() {
+    let (hub, [a, b]) = (hub(), [1, 2].map(thread));
+    let leader = lead(&hub, &a, 0);
+    let waiter = wait(&hub, &b, 0);
+    hub.invalidate(key()).expect("open");
+    let late = wait(&hub, &b, 0);
+    assert!(hub.detach(key(), leader, 0));
+    hub.leave(key(), waiter, 0);
+    assert_eq!(news(&a), [HubNews::Abandoned { call: leader }]);
+    assert_eq!(news(&b), [HubNews::Lead { call: late }]);
+}
+
+#[test]
 fn what_was_begun_before_an_invalidation_is_for_those_who_came_before_it() {
     let (hub, [a, b, c]) = (hub(), [1, 2, 3].map(thread));
     let leader = lead(&hub, &a, 0);
@@ -351,6 +378,8 @@ struct Play {
     leading: BTreeMap<CallId, u64>,
     /// Calls that waited no more before they heard.
     left: BTreeSet<CallId>,
+    /// Calls that lead for others only.
+    detached: BTreeSet<CallId>,
     next_thread: u64,
 }
 
@@ -371,6 +400,10 @@ impl Play {
                         assert!(waited || self.left.remove(&call), "told once, and only who waits");
                     }
                 }
+                HubNews::Abandoned { call } => {
+                    assert!(self.detached.contains(&call), "only who leads for others is abandoned");
+                    self.leading.remove(&call);
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -378,7 +411,7 @@ impl Play {
 
     fn step(&mut self, random: &mut fastrand::Rng) {
         let owner = *self.threads.keys().nth(random.usize(..self.threads.len())).expect("some");
-        match random.u32(..12) {
+        match random.u32(..13) {
             0..=4 => match join(&self.hub, &self.threads[&owner].clone(), 0) {
                 Joined::Lead(call) => drop(self.leading.insert(call, owner)),
                 Joined::Wait { call, .. } => drop(self.waiting.insert(call, owner)),
@@ -396,10 +429,22 @@ impl Play {
             6 => drop(self.hub.invalidate(key())),
             7 => self.end_thread(owner),
             8..=9 => self.listen(owner),
+            12 => self.detach(random),
             outcome => self.end_run(outcome, random),
         }
         let leaders = self.leading.keys().filter(|call| self.hub.begin(key(), **call, 0).expect("open"));
         assert!(leaders.count() <= 1, "one leads at a time");
+    }
+
+    fn detach(&mut self, random: &mut fastrand::Rng) {
+        let Some(call) = self.leading.keys().nth(random.usize(..=self.leading.len())).copied() else {
+            return;
+        };
+        if self.hub.detach(key(), call, 0) {
+            self.detached.insert(call);
+        } else {
+            self.leading.remove(&call);
+        }
     }
 
     fn end_run(&mut self, outcome: u32, random: &mut fastrand::Rng) {
@@ -445,6 +490,7 @@ fn no_call_is_forgotten_and_none_told_twice() {
             waiting: BTreeMap::new(),
             leading: BTreeMap::new(),
             left: BTreeSet::new(),
+            detached: BTreeSet::new(),
             next_thread: 4,
         };
         for _ in 0..400 {

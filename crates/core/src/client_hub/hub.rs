@@ -1,15 +1,14 @@
 //! The hub: its keys, what is kept of them, and what threads are told, put together.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use parking_lot::Mutex;
 
-use super::initialisation::{Call, CallId, Caller, Ended};
-use super::kept::{Age, HubValue, Keeping, Kept};
+use super::initialisation::{Call, CallId, Caller};
+use super::kept::{Age, HubValue};
 use super::news::{HubNews, Notices};
 use super::options::ClientHubConfig;
 use super::shelf::{Limits, Shelf};
@@ -18,7 +17,7 @@ use super::stats::ClientHubStats;
 use crate::instances::{Instance, OptionList};
 use crate::key_hash::{AlreadyHashed, KeyHash};
 use crate::tally::Tally;
-use crate::{Error, Owner, Result};
+use crate::{Error, Result};
 
 /// A value for each of many keys, made by one initialiser over all threads while the others wait.
 ///
@@ -40,10 +39,10 @@ pub struct ClientHub {
 const HITS: usize = 0;
 const STALE: usize = 1;
 const MISSES: usize = 2;
-const INITIALISATIONS: usize = 3;
-const FAILURES: usize = 4;
-const TIMEOUTS: usize = 5;
-const HANDOVERS: usize = 6;
+pub(super) const INITIALISATIONS: usize = 3;
+pub(super) const FAILURES: usize = 4;
+pub(super) const TIMEOUTS: usize = 5;
+pub(super) const HANDOVERS: usize = 6;
 pub(super) const EVICTIONS: usize = 7;
 pub(super) const EXPIRED: usize = 8;
 pub(super) const TOO_LARGE: usize = 9;
@@ -64,15 +63,6 @@ pub enum Joined {
         /// When it is worth a [`look`](ClientHub::look).
         until: u64,
     },
-}
-
-/// A run that its leader ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finished {
-    /// Of the value; 0 of an error.
-    pub version: u64,
-    /// Those of the leader's own thread who waited: it tells them itself.
-    pub calls: Vec<CallId>,
 }
 
 impl ClientHub {
@@ -135,90 +125,6 @@ impl ClientHub {
         Ok(self.answer(id, entered))
     }
 
-    /// A leader that was told so begins; false when its turn is over.
-    pub fn begin(&self, key: KeyHash, call: CallId, now: u64) -> Result<bool> {
-        self.check_open()?;
-        let leads = self.change(key, |slot| slot.begin(call, now)).unwrap_or(false);
-        if leads {
-            self.tally.add(INITIALISATIONS, 1);
-        }
-        Ok(leads)
-    }
-
-    /// A leader has a value: it is kept, and those who wait are told. `None` when it leads no more.
-    pub fn finish(
-        &self,
-        key: KeyHash,
-        call: CallId,
-        bytes: Arc<[u8]>,
-        keeping: Keeping,
-        now: u64,
-    ) -> Result<Option<Finished>> {
-        self.check_open()?;
-        let value = HubValue { version: self.next_number(), bytes };
-        let ended = self.keep(key, call, Kept::new(value.clone(), keeping, now), now);
-        Ok(ended.map(|ended| {
-            let calls = self.settle(ended, |calls| HubNews::Made { calls, value: value.clone() });
-            Finished { version: value.version, calls }
-        }))
-    }
-
-    /// A leader failed, and with it all who wait. A value that is stale stays. `None` when it leads no more.
-    pub fn fail(&self, key: KeyHash, call: CallId, error: &Arc<[u8]>, now: u64) -> Result<Option<Finished>> {
-        self.check_open()?;
-        let ended = self.change(key, |slot| slot.end(call, None, now)).flatten();
-        Ok(ended.map(|(ended, _)| {
-            self.tally.add(FAILURES, 1);
-            let calls = self.settle(ended, |calls| HubNews::Failed { calls, error: Arc::clone(error) });
-            Finished { version: 0, calls }
-        }))
-    }
-
-    /// A call waits no more; if it was to lead, another does.
-    pub fn leave(&self, key: KeyHash, call: CallId, now: u64) {
-        let leader = self.change(key, |slot| slot.leave(call, now)).flatten();
-        self.hand_over_to(leader);
-    }
-
-    /// A leader's time is over: another leads, if any waits.
-    pub fn time_out(&self, key: KeyHash, call: CallId, now: u64) {
-        let leader = self.change(key, |slot| {
-            let leads = slot.run().is_some_and(|run| run.is_led_by(call));
-            leads.then(|| slot.leave(call, now))
-        });
-        if let Some(leader) = leader.flatten() {
-            self.tally.add(TIMEOUTS, 1);
-            self.hand_over_to(leader);
-        }
-    }
-
-    /// Nobody in the leader's thread wants its result any more. True when others do, and it goes on.
-    pub fn detach(&self, key: KeyHash, call: CallId, now: u64) -> bool {
-        let Some((goes_on, leader)) = self.change(key, |slot| slot.detach(call, now)) else { return false };
-        self.hand_over_to(leader);
-        goes_on
-    }
-
-    /// A call that waits makes sure that the leader's time is not over: its thread may stand still. When to look
-    /// again; `None` when the call does not wait any more.
-    pub fn look(&self, key: KeyHash, call: CallId, now: u64) -> Result<Option<u64>> {
-        self.check_open()?;
-        let looked = self.change(key, |slot| {
-            slot.run().filter(|run| run.is_awaited_by(call))?;
-            Some((slot.replace_overdue(now), slot.run()?.until()))
-        });
-        Ok(looked.flatten().map(|(replaced, until)| {
-            if let Some((overdue, leader)) = replaced {
-                self.tally.add(TIMEOUTS, 1);
-                self.hand_over_to(Some(leader));
-                let mut notices = Notices::default();
-                notices.replaced(overdue);
-                notices.send();
-            }
-            until
-        }))
-    }
-
     /// Nothing that is kept, or being made, is answered to a later call; whether there was anything.
     pub fn invalidate(&self, key: KeyHash) -> Result<bool> {
         self.check_open()?;
@@ -227,18 +133,6 @@ impl ClientHub {
             self.shelf.lock().remove(weight);
         }
         Ok(was_there)
-    }
-
-    /// A thread has ended: its calls wait no more, and what it led is led by another.
-    pub fn release_owner(&self, owner: Owner, now: u64) {
-        let mut leaders = Vec::new();
-        self.slots.retain(|_, slot| {
-            leaders.extend(slot.release_owner(owner, now));
-            !slot.is_empty()
-        });
-        for leader in leaders {
-            self.hand_over_to(Some(leader));
-        }
     }
 
     /// The clock was set back, by hand, in a test: nothing lasts longer for that.
@@ -297,28 +191,6 @@ impl ClientHub {
         joined
     }
 
-    /// Tells those who waited for a run, except those of the leader's own thread; and the leader of the next run.
-    fn settle(&self, ended: Ended, news: impl Fn(Vec<CallId>) -> HubNews) -> Vec<CallId> {
-        let Ended { leader, waiters, next } = ended;
-        let is_own = |call: &Call| call.caller.is_same(&leader.caller);
-        let (own, others): (Vec<_>, Vec<_>) = waiters.into_iter().partition(is_own);
-        let mut notices = Notices::default();
-        notices.settle(others, news);
-        if let Some(next) = next {
-            notices.lead(next);
-        }
-        notices.send();
-        own.into_iter().map(|call| call.id).collect()
-    }
-
-    fn hand_over_to(&self, leader: Option<Call>) {
-        let Some(leader) = leader else { return };
-        self.tally.add(HANDOVERS, 1);
-        let mut notices = Notices::default();
-        notices.lead(leader);
-        notices.send();
-    }
-
     /// Runs `change` on what there is of a key; a key of which nothing is left is forgotten.
     pub(super) fn change<R>(&self, key: KeyHash, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
         let Entry::Occupied(mut slot) = self.slots.entry(key) else { return None };
@@ -329,12 +201,12 @@ impl ClientHub {
         Some(result)
     }
 
-    fn next_number(&self) -> u64 {
+    pub(super) fn next_number(&self) -> u64 {
         // Relaxed: only that no two are the same.
         self.last_number.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    fn check_open(&self) -> Result<()> {
+    pub(super) fn check_open(&self) -> Result<()> {
         // Relaxed: a call that races with `destroy` may still be answered.
         if self.closed.load(Ordering::Relaxed) {
             return Err(Error::Closed { name: self.name.clone() });

@@ -47,6 +47,8 @@ pub(super) struct Initialisation {
     /// Who came after an invalidation: what is being made may be older than that, so they wait for the next run.
     late: VecDeque<Call>,
     is_invalidated: bool,
+    /// Nobody in the leader's thread wants what it makes.
+    is_detached: bool,
 }
 
 /// What a run that has ended leaves behind.
@@ -60,7 +62,14 @@ pub(super) struct Ended {
 
 impl Initialisation {
     pub(super) fn new(leader: Call, now: u64) -> Self {
-        Self { leader, since: now, waiters: VecDeque::new(), late: VecDeque::new(), is_invalidated: false }
+        Self {
+            leader,
+            since: now,
+            waiters: VecDeque::new(),
+            late: VecDeque::new(),
+            is_invalidated: false,
+            is_detached: false,
+        }
     }
 
     pub(super) fn leader(&self) -> &Call {
@@ -71,8 +80,9 @@ impl Initialisation {
         self.leader.id == call
     }
 
-    pub(super) fn is_awaited(&self) -> bool {
-        !self.waiters.is_empty()
+    /// Nobody at all wants what it makes: those who came late wait for the next run.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.is_detached && self.waiters.is_empty()
     }
 
     pub(super) fn is_awaited_by(&self, call: CallId) -> bool {
@@ -89,6 +99,10 @@ impl Initialisation {
 
     pub(super) fn invalidate(&mut self) {
         self.is_invalidated = true;
+    }
+
+    pub(super) fn detach(&mut self) {
+        self.is_detached = true;
     }
 
     pub(super) fn join(&mut self, call: Call) {

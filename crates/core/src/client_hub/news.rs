@@ -19,6 +19,11 @@ pub enum HubNews {
         /// The call.
         call: CallId,
     },
+    /// Nobody waits any more for what this call makes for others.
+    Abandoned {
+        /// The call.
+        call: CallId,
+    },
     /// An initialiser came to a value.
     Made {
         /// Those who waited for it.
@@ -51,6 +56,10 @@ impl Notices {
 
     pub(super) fn replaced(&mut self, leader: Call) {
         self.0.push((leader.caller, HubNews::Replaced { call: leader.id }));
+    }
+
+    pub(super) fn abandoned(&mut self, leader: Call) {
+        self.0.push((leader.caller, HubNews::Abandoned { call: leader.id }));
     }
 
     /// One piece of news for all calls of a thread.

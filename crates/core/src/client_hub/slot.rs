@@ -40,6 +40,15 @@ pub(super) enum GaveWay {
     Evicted(u64),
 }
 
+/// A run that came to no end, and the next.
+#[derive(Debug, Default)]
+pub(super) struct Turnover {
+    /// Its leader, where that does not know: nobody wants what it makes any more.
+    pub(super) abandoned: Option<Call>,
+    /// Who leads in its place.
+    pub(super) leader: Option<Call>,
+}
+
 impl Slot {
     pub(super) fn is_empty(&self) -> bool {
         self.kept.is_none() && self.run.is_none()
@@ -110,24 +119,22 @@ impl Slot {
         Some((ended, is_kept))
     }
 
-    /// A call waits no more, or gives up its turn; whoever leads in its place.
-    pub(super) fn leave(&mut self, call: CallId, now: u64) -> Option<Call> {
+    /// A call waits no more, or gives up its turn.
+    pub(super) fn leave(&mut self, call: CallId, now: u64) -> Turnover {
         if self.run_of(call).is_some() {
-            return self.hand_over(now);
+            return Turnover { abandoned: None, leader: self.hand_over(now) };
         }
         if let Some(run) = &mut self.run {
             run.leave(call);
         }
-        None
+        self.end_abandoned(now)
     }
 
     /// As [`leave`](Self::leave), of a leader whose result others may wait for: true when it goes on for them.
     pub(super) fn detach(&mut self, call: CallId, now: u64) -> (bool, Option<Call>) {
-        match self.run_of(call) {
-            Some(run) if run.is_awaited() => (true, None),
-            Some(_) => (false, self.hand_over(now)),
-            None => (false, None),
-        }
+        let Some(run) = self.run_of(call) else { return (false, None) };
+        run.detach();
+        if run.is_abandoned() { (false, self.hand_over(now)) } else { (true, None) }
     }
 
     /// A leader whose time is over, and whoever leads in its place.
@@ -169,11 +176,14 @@ impl Slot {
         self.kept.as_ref().is_some_and(|kept| kept.value.version == version)
     }
 
-    /// A thread has ended; whoever leads in its place.
-    pub(super) fn release_owner(&mut self, owner: Owner, now: u64) -> Option<Call> {
+    /// A thread has ended.
+    pub(super) fn release_owner(&mut self, owner: Owner, now: u64) -> Option<Turnover> {
         let run = self.run.as_mut()?;
         run.leave_all_of(owner);
-        if run.is_led_from(owner) { self.hand_over(now) } else { None }
+        if run.is_led_from(owner) {
+            return Some(Turnover { abandoned: None, leader: self.hand_over(now) });
+        }
+        Some(self.end_abandoned(now))
     }
 
     /// Everybody who waits or leads.
@@ -193,6 +203,13 @@ impl Slot {
 
     fn run_of(&mut self, call: CallId) -> Option<&mut Initialisation> {
         self.run.as_deref_mut().filter(|run| run.is_led_by(call))
+    }
+
+    fn end_abandoned(&mut self, now: u64) -> Turnover {
+        let Some(run) = self.run.as_ref().filter(|run| run.is_abandoned()) else {
+            return Turnover::default();
+        };
+        Turnover { abandoned: Some(run.leader().clone()), leader: self.hand_over(now) }
     }
 
     fn hand_over(&mut self, now: u64) -> Option<Call> {

@@ -1,0 +1,150 @@
+//! How the runs of initialisers begin and end, and pass from one call to another.
+
+use std::sync::Arc;
+
+use super::hub::{ClientHub, FAILURES, HANDOVERS, INITIALISATIONS, TIMEOUTS};
+use super::initialisation::{Call, CallId, Ended};
+use super::kept::{HubValue, Keeping, Kept};
+use super::news::{HubNews, Notices};
+use super::slot::Turnover;
+use crate::key_hash::KeyHash;
+use crate::{Owner, Result};
+
+/// A run that its leader ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Of the value; 0 of an error.
+    pub version: u64,
+    /// Those of the leader's own thread who waited: it tells them itself.
+    pub calls: Vec<CallId>,
+}
+
+impl ClientHub {
+    /// A leader that was told so begins; false when its turn is over.
+    pub fn begin(&self, key: KeyHash, call: CallId, now: u64) -> Result<bool> {
+        self.check_open()?;
+        let leads = self.change(key, |slot| slot.begin(call, now)).unwrap_or(false);
+        if leads {
+            self.tally.add(INITIALISATIONS, 1);
+        }
+        Ok(leads)
+    }
+
+    /// A leader has a value: it is kept, and those who wait are told. `None` when it leads no more.
+    pub fn finish(
+        &self,
+        key: KeyHash,
+        call: CallId,
+        bytes: Arc<[u8]>,
+        keeping: Keeping,
+        now: u64,
+    ) -> Result<Option<Finished>> {
+        self.check_open()?;
+        let value = HubValue { version: self.next_number(), bytes };
+        let ended = self.keep(key, call, Kept::new(value.clone(), keeping, now), now);
+        Ok(ended.map(|ended| {
+            let calls = self.settle(ended, |calls| HubNews::Made { calls, value: value.clone() });
+            Finished { version: value.version, calls }
+        }))
+    }
+
+    /// A leader failed, and with it all who wait. A value that is stale stays. `None` when it leads no more.
+    pub fn fail(&self, key: KeyHash, call: CallId, error: &Arc<[u8]>, now: u64) -> Result<Option<Finished>> {
+        self.check_open()?;
+        let ended = self.change(key, |slot| slot.end(call, None, now)).flatten();
+        Ok(ended.map(|(ended, _)| {
+            self.tally.add(FAILURES, 1);
+            let calls = self.settle(ended, |calls| HubNews::Failed { calls, error: Arc::clone(error) });
+            Finished { version: 0, calls }
+        }))
+    }
+
+    /// A call waits no more; if it was to lead, another does. A leader that went on for it alone is told.
+    pub fn leave(&self, key: KeyHash, call: CallId, now: u64) {
+        if let Some(turnover) = self.change(key, |slot| slot.leave(call, now)) {
+            self.tell(turnover);
+        }
+    }
+
+    /// A leader's time is over: another leads, if any waits.
+    pub fn time_out(&self, key: KeyHash, call: CallId, now: u64) {
+        let turnover = self.change(key, |slot| {
+            let leads = slot.run().is_some_and(|run| run.is_led_by(call));
+            leads.then(|| slot.leave(call, now))
+        });
+        if let Some(turnover) = turnover.flatten() {
+            self.tally.add(TIMEOUTS, 1);
+            self.tell(turnover);
+        }
+    }
+
+    /// Nobody in the leader's thread wants its result any more. True when others do, and it goes on.
+    pub fn detach(&self, key: KeyHash, call: CallId, now: u64) -> bool {
+        let Some((goes_on, leader)) = self.change(key, |slot| slot.detach(call, now)) else { return false };
+        self.hand_over_to(leader);
+        goes_on
+    }
+
+    /// A call that waits makes sure that the leader's time is not over: its thread may stand still. When to look
+    /// again; `None` when the call does not wait any more.
+    pub fn look(&self, key: KeyHash, call: CallId, now: u64) -> Result<Option<u64>> {
+        self.check_open()?;
+        let looked = self.change(key, |slot| {
+            slot.run().filter(|run| run.is_awaited_by(call))?;
+            Some((slot.replace_overdue(now), slot.run()?.until()))
+        });
+        Ok(looked.flatten().map(|(replaced, until)| {
+            if let Some((overdue, leader)) = replaced {
+                self.tally.add(TIMEOUTS, 1);
+                self.hand_over_to(Some(leader));
+                let mut notices = Notices::default();
+                notices.replaced(overdue);
+                notices.send();
+            }
+            until
+        }))
+    }
+
+    /// A thread has ended: its calls wait no more, and what it led is led by another.
+    pub fn release_owner(&self, owner: Owner, now: u64) {
+        let mut turnovers = Vec::new();
+        self.slots.retain(|_, slot| {
+            turnovers.extend(slot.release_owner(owner, now));
+            !slot.is_empty()
+        });
+        for turnover in turnovers {
+            self.tell(turnover);
+        }
+    }
+
+    /// Tells those who waited for a run, except those of the leader's own thread; and the leader of the next run.
+    fn settle(&self, ended: Ended, news: impl Fn(Vec<CallId>) -> HubNews) -> Vec<CallId> {
+        let Ended { leader, waiters, next } = ended;
+        let is_own = |call: &Call| call.caller.is_same(&leader.caller);
+        let (own, others): (Vec<_>, Vec<_>) = waiters.into_iter().partition(is_own);
+        let mut notices = Notices::default();
+        notices.settle(others, news);
+        if let Some(next) = next {
+            notices.lead(next);
+        }
+        notices.send();
+        own.into_iter().map(|call| call.id).collect()
+    }
+
+    fn tell(&self, Turnover { abandoned, leader }: Turnover) {
+        let mut notices = Notices::default();
+        if let Some(abandoned) = abandoned {
+            notices.abandoned(abandoned);
+        }
+        notices.send();
+        self.hand_over_to(leader);
+    }
+
+    fn hand_over_to(&self, leader: Option<Call>) {
+        let Some(leader) = leader else { return };
+        self.tally.add(HANDOVERS, 1);
+        let mut notices = Notices::default();
+        notices.lead(leader);
+        notices.send();
+    }
+}
