@@ -881,6 +881,7 @@ module.exports.guardOptions = nativeBinding.guardOptions
 module.exports.hasFinishedInBroker = nativeBinding.hasFinishedInBroker
 module.exports.hubValue = nativeBinding.hubValue
 module.exports.invalidateInHub = nativeBinding.invalidateInHub
+module.exports.isBrokerDestroyed = nativeBinding.isBrokerDestroyed
 module.exports.isClockManual = nativeBinding.isClockManual
 module.exports.isolateCircuit = nativeBinding.isolateCircuit
 module.exports.joinBroker = nativeBinding.joinBroker

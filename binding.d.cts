@@ -127,6 +127,9 @@ export declare function hubValue(handle: number, key: string): NativeHubValue | 
 
 export declare function invalidateInHub(handle: number, key: string): boolean
 
+/** Whether there is no such broker any more. */
+export declare function isBrokerDestroyed(handle: number): boolean
+
 /** Whether a test has stopped the clock. */
 export declare function isClockManual(): boolean
 

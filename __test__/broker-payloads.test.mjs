@@ -1,9 +1,13 @@
 // What travels arrives as it was; what cannot is refused by its path.
 import assert from 'node:assert/strict';
+import { constants } from 'node:buffer';
 import test from 'node:test';
-import { shared } from './helpers/broker.mjs';
+import { join, shared, until } from './helpers/broker.mjs';
 
 const DEEP = Array.from({ length: 100 }).reduce((inner) => ({ inner }), 'end');
+
+/** What JSON would ask for another value. */
+const withToJSON = (value, toJSON) => Object.defineProperty(value, 'toJSON', { value: toJSON });
 
 const PAYLOADS = {
   'an undefined': undefined,
@@ -62,6 +66,52 @@ test('payloads of all kinds keep their order and their callers', async (t) => {
   const payloads = Array.from({ length: 20 }, () => Object.values(PAYLOADS)).flat();
   const answers = await Promise.all(payloads.map((payload) => broker.call('echo', payload)));
   assert.deepEqual(answers, payloads);
+});
+
+test('nobody’s toJSON has a say, whatever it answers', async (t) => {
+  const { broker } = await shared(t, 1);
+  for (const other of [undefined, 'other', [1]]) {
+    const toJSON = () => other;
+    const beside = broker.call('echo', 'beside');
+    assert.deepEqual(await broker.call('echo', withToJSON({ a: 1 }, toJSON)), { a: 1 });
+    assert.deepEqual(await broker.call('echo', { list: withToJSON([1, 2], toJSON) }), { list: [1, 2] });
+    assert.equal(await beside, 'beside');
+  }
+});
+
+test('arrays with properties and objects with symbols travel, whatever else is in them', async (t) => {
+  const { broker } = await shared(t, 1);
+  for (const text of ['ab', 'b']) {
+    const match = text.match(/(a)?b/);
+    assert.deepEqual([...(await broker.call('echo', match))], [...match]);
+  }
+  for (const a of [1, 1n]) assert.deepEqual(await broker.call('echo', { a, [Symbol('s')]: 2 }), { a });
+  const named = Object.assign([1n], { more: { f() {} } });
+  await assert.rejects(broker.call('echo', named), /payload\.more\.f is a function/);
+});
+
+test('texts that a string cannot hold together arrive, in order', async (t) => {
+  const broker = join(t);
+  const received = [];
+  broker.on('message', ({ text, index }) => received.push([text.length, index]));
+  // The thread has learnt by now to send eight together.
+  for (let index = 0; index < 100; index++) broker.send(broker.id, { text: '', index });
+  await until(() => received.splice(0).length === 100);
+  const text = 'x'.repeat(2 ** 26);
+  for (let index = 0; index < 8; index++) broker.send(broker.id, { text, index });
+  await until(() => received.length === 8);
+  assert.deepEqual(
+    received,
+    received.map((_, index) => [text.length, index]),
+  );
+  assert.equal(broker.stats().waiting, 0);
+});
+
+test('an object whose JSON is as long as a string can be arrives', async (t) => {
+  const broker = join(t);
+  broker.handle('length', ({ text }) => text.length);
+  const length = constants.MAX_STRING_LENGTH - JSON.stringify({ text: '' }).length;
+  assert.equal(await broker.call('length', { text: 'x'.repeat(length) }), length);
 });
 
 test('what arrives is one’s own: not frozen, and nobody else’s', async (t) => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../index.js';
+import deadlines from '../lib/deadline.js';
 import testing from '../lib/testing.js';
 import { freshName } from './helpers/peer.mjs';
 
@@ -79,6 +80,22 @@ test('deadlines move with it', async (t) => {
   const drained = tracker.drain({ timeout: '30d' });
   clock.advance('30d');
   assert.equal(await drained, false);
+});
+
+test('a deadline that another one cancels as both are due does nothing', async (t) => {
+  const clock = testing.manualClock();
+  t.after(() => clock.restore());
+  const done = [];
+  const first = new deadlines.Deadline(10, () => {
+    done.push('first');
+    second.cancel();
+  });
+  const second = new deadlines.Deadline(10, () => done.push('second'));
+  const after = new Promise((resolve) => new deadlines.Deadline(20, resolve));
+  clock.advance(20);
+  await after;
+  first.cancel();
+  assert.deepEqual(done, ['first']);
 });
 
 test('a deadline that waited under a stopped clock goes on when it runs again', {

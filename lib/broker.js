@@ -142,8 +142,9 @@ class Broker {
 function peerOf(name, { id, metadata, inbox }) {
   const bytes = metadata === undefined ? undefined : encode(metadata, 'metadata');
   const existing = peers.get(name);
-  if (existing === undefined || existing.hasLeft) {
-    const peer = new Peer(name, { id, metadata: bytes, inbox }, threadId);
+  if (existing?.isDestroyed) existing.leave();
+  if (!peers.has(name)) {
+    const peer = new Peer(name, { id, metadata: bytes, inbox }, threadId, () => peers.delete(name));
     peers.set(name, peer);
     return peer;
   }

@@ -65,11 +65,10 @@ function hidden(error, property, value) {
   Object.defineProperty(error, property, { value, configurable: true, writable: true });
 }
 
-/** Plain values are carried as they are, of others a description. */
+/** Of plain values a copy, which a getter changes no more, of others a description. */
 function plain(value) {
   try {
-    encode(value, 'value');
-    return value;
+    return v8.deserialize(encode(value, 'value'));
   } catch {
     return describe(value);
   }

@@ -27,8 +27,10 @@ class Listeners {
 
   remove(event, listener) {
     const listeners = this.#listenersOf(event);
-    const index = listeners.findLastIndex((entry) => entry.listener === listener);
-    if (index >= 0) listeners.splice(index, 1);
+    removeAt(
+      listeners,
+      listeners.findLastIndex((entry) => entry.listener === listener),
+    );
   }
 
   count(event) {
@@ -37,8 +39,10 @@ class Listeners {
 
   emit(event, ...args) {
     const listeners = this.#listenersOf(event);
-    for (const { listener, context, once } of [...listeners]) {
-      if (once) this.remove(event, listener);
+    for (const entry of [...listeners]) {
+      const { listener, context, once } = entry;
+      // This very one: the same function may listen otherwise as well.
+      if (once) removeAt(listeners, listeners.indexOf(entry));
       try {
         context.runInAsyncScope(listener, undefined, ...args);
       } catch (error) {
@@ -55,6 +59,10 @@ class Listeners {
     const accepted = [...this.#byEvent.keys()].map((name) => `"${name}"`).join(', ');
     throw invalid('INVALID_OPTION', `${this.#owner} event`, event, accepted);
   }
+}
+
+function removeAt(listeners, index) {
+  if (index >= 0) listeners.splice(index, 1);
 }
 
 module.exports = { Listeners };

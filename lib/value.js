@@ -21,10 +21,11 @@ function encodeDefined(value, what) {
 
 /**
  * Fails for what is no plain data. Where more is taken, `accepts(object, path, check)` says whether an object is, and checks what
- * is in it; `accepted` are the words for all of it.
+ * is in it; `accepted` are the words for all of it. With `takesExtras` arrays may have properties, which are looked at,
+ * and objects symbols, which are not.
  */
 function checkValue(value, what, options = {}) {
-  const { accepts = () => false, accepted = ACCEPTED, takesUndefined = true } = options;
+  const { accepts = () => false, accepted = ACCEPTED, takesUndefined = true, takesExtras = false } = options;
   const ancestors = new Set();
   check(value, what);
 
@@ -38,8 +39,8 @@ function checkValue(value, what, options = {}) {
     }
     if (ancestors.has(value)) throw invalidValue('a cycle', path, accepted);
     ancestors.add(value);
-    if (Array.isArray(value)) checkArray(value, path, check, accepted);
-    else if (!accepts(value, path, check)) checkObject(value, path, check, accepted);
+    if (Array.isArray(value)) checkArray(value, path, check, accepted, takesExtras);
+    else if (!accepts(value, path, check)) checkObject(value, path, check, accepted, takesExtras);
     ancestors.delete(value);
   }
 }
@@ -49,27 +50,30 @@ function decode(bytes) {
   return freeze(v8.deserialize(bytes));
 }
 
-function checkArray(array, path, check, accepted) {
+function checkArray(array, path, check, accepted, takesExtras) {
   for (let index = 0; index < array.length; index++) {
     if (!(index in array)) throw invalidValue('a hole', `${path}[${index}]`, accepted);
     check(array[index], `${path}[${index}]`);
   }
-  if (Object.keys(array).length !== array.length)
-    throw invalidValue('an array with properties', path, accepted);
+  const extras = Object.keys(array).slice(array.length);
+  if (extras.length > 0 && !takesExtras) throw invalidValue('an array with properties', path, accepted);
+  for (const key of extras) check(array[key], propertyPath(path, key));
 }
 
-function checkObject(object, path, check, accepted) {
+function checkObject(object, path, check, accepted, takesExtras) {
   const prototype = Object.getPrototypeOf(object);
   // Objects of another realm (a vm context) are plain too: their prototype has none itself.
   if (prototype !== null && Object.getPrototypeOf(prototype) !== null)
     throw invalidValue(object, path, accepted);
   if (prototype !== null && !Object.hasOwn(prototype, 'hasOwnProperty'))
     throw invalidValue(object, path, accepted);
-  if (Object.getOwnPropertySymbols(object).length > 0)
+  if (!takesExtras && Object.getOwnPropertySymbols(object).length > 0)
     throw invalidValue('an object with symbols', path, accepted);
-  for (const key of Object.keys(object)) {
-    check(object[key], /^[\w$]+$/.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`);
-  }
+  for (const key of Object.keys(object)) check(object[key], propertyPath(path, key));
+}
+
+function propertyPath(path, key) {
+  return /^[\w$]+$/.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`;
 }
 
 function invalidValue(given, path, accepted) {

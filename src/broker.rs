@@ -226,6 +226,12 @@ pub fn broker_stats(handle: u32) -> Result<NativeBrokerStats> {
     })
 }
 
+/// Whether there is no such broker any more.
+#[napi]
+pub fn is_broker_destroyed(handle: u32) -> Result<bool> {
+    on(handle, |membership| membership.broker.is_destroyed())
+}
+
 #[napi]
 pub fn destroy_broker(name: String) -> bool {
     BROKERS.destroy(&name)

@@ -26,7 +26,7 @@ export interface BrokerOptions<Metadata = RegistryValue> {
 
 export interface CallOptions {
   /**
-   * How long the caller waits, at least; up to 8 ms more.
+   * How long the caller waits, at least; up to 8 ms more, and as long as its thread is busy.
    * @default '30s'
    */
   timeout?: Duration;
@@ -114,7 +114,7 @@ export interface BrokerStats {
  * many objects stand for it. It takes part from the first on, until it closes or ends.
  *
  * While it has handlers or listens for messages a thread stays alive, unless `unref` was called; and while it awaits a
- * call. After `close` and after `destroy` every method but `close` fails with `CLOSED`.
+ * call. After `close` and after `destroy` every method but `close`, `off`, `ref` and `unref` fails with `CLOSED`.
  */
 export class Broker<Metadata = RegistryValue> {
   /**

@@ -18,6 +18,7 @@ class CallDeadlines {
   #latest;
   #armed = Number.POSITIVE_INFINITY;
   #deadline;
+  #turn;
 
   add(entry, due) {
     const at = Math.ceil(due / TICK_MS);
@@ -27,7 +28,7 @@ class CallDeadlines {
     entry.next = tick.first;
     if (tick.first !== undefined) tick.first.previous = entry;
     tick.first = entry;
-    if (at < this.#armed) this.#arm(at);
+    if (at < this.#armed) this.#arm(at, native.clockNow());
   }
 
   remove(entry) {
@@ -55,17 +56,24 @@ class CallDeadlines {
     if (tick.first === undefined && tick !== this.#latest) this.#ticks.delete(tick.at);
   }
 
-  #arm(at) {
+  /**
+   * Calls end in the turn after that, never within `add`: their requests are to go out first, and a thread that was busy
+   * for long may have the answers waiting.
+   */
+  #arm(at, now) {
     this.#deadline?.cancel();
+    clearImmediate(this.#turn);
     this.#armed = at;
-    const rest = at * TICK_MS - native.clockNow();
-    this.#deadline = new Deadline(Math.max(rest, 0.001), () => this.#expire(), { ref: false });
+    const onTime = () => {
+      this.#turn = setImmediate(() => this.#expire());
+    };
+    this.#deadline = new Deadline(Math.max(at * TICK_MS - now, 0), onTime, { ref: false });
   }
 
   #expire() {
-    this.#deadline = undefined;
+    // A test may have set the clock back: nobody waits for the time that it showed before.
+    const now = Math.max(native.clockNow(), this.#armed * TICK_MS);
     this.#armed = Number.POSITIVE_INFINITY;
-    const now = native.clockNow();
     for (const tick of [...this.#ticks.values()]) {
       if (tick.at * TICK_MS > now) continue;
       while (tick.first !== undefined) {
@@ -74,15 +82,15 @@ class CallDeadlines {
         entry.expire();
       }
     }
-    this.#armNext();
+    this.#armNext(now);
   }
 
-  #armNext() {
+  #armNext(now) {
     let first = this.#armed;
     for (const tick of this.#ticks.values()) {
       if (tick.first !== undefined && tick.at < first) first = tick.at;
     }
-    if (first < this.#armed) this.#arm(first);
+    if (first < this.#armed) this.#arm(first, now);
   }
 }
 

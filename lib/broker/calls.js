@@ -4,6 +4,7 @@ const { rebuild } = require('../carried-error');
 const { SluiceError } = require('../errors');
 const { keepAlive, letGo } = require('../native');
 const { CallDeadlines } = require('./call-deadlines');
+const { CallSignals } = require('./call-signals');
 const { CANCELLED } = require('./frame');
 
 /**
@@ -16,6 +17,7 @@ class Calls {
   #free = [];
   #count = 0;
   #deadlines = new CallDeadlines();
+  #signals = new CallSignals((call) => this.#abort(call));
   /** Tells a peer that nobody waits for its answer any more. */
   #cancel;
   #describe;
@@ -42,7 +44,7 @@ class Calls {
     this.#count += 1;
     if (this.#count === 1) keepAlive();
     this.#deadlines.add(call, due);
-    if (call.signal !== undefined) this.#followSignal(call);
+    if (call.signal !== undefined) this.#signals.add(call);
     return place;
   }
 
@@ -92,15 +94,12 @@ class Calls {
     call.reject(new SluiceError('TIMEOUT', this.#describe(call, what)));
   }
 
-  #followSignal(call) {
-    call.onAbort = () => {
-      this.#deadlines.remove(call);
-      this.#remove(call);
-      this.counts.aborted += 1;
-      this.#cancel(call, CANCELLED.aborted);
-      call.reject(call.signal.reason);
-    };
-    call.signal.addEventListener('abort', call.onAbort, { once: true });
+  #abort(call) {
+    this.#deadlines.remove(call);
+    this.#remove(call);
+    this.counts.aborted += 1;
+    this.#cancel(call, CANCELLED.aborted);
+    call.reject(call.signal.reason);
   }
 
   /** Ends the calls that are chosen, with an error for each. */
@@ -128,7 +127,7 @@ class Calls {
     this.#free.push(call.place);
     this.#count -= 1;
     if (this.#count === 0) letGo();
-    if (call.onAbort !== undefined) call.signal.removeEventListener('abort', call.onAbort);
+    if (call.signal !== undefined) this.#signals.remove(call);
   }
 }
 
@@ -140,7 +139,6 @@ class Call {
   tick = undefined;
   previous = undefined;
   next = undefined;
-  onAbort = undefined;
 
   constructor(endpoint, receiver, sequence, timeout, signal, resolve, reject) {
     this.endpoint = endpoint;

@@ -10,6 +10,9 @@ const CODEC = { json: 0, nothing: 1, text: 2, buffer: 3, bytes: 4, rich: 5 };
 /** From here on a string costs less by itself than as JSON. */
 const LONG_TEXT = 200;
 
+/** No string has more than 2^29 characters, and the receiver parses this one with others. */
+const LONGEST_JSON = 2 ** 28;
+
 /** Deeper values are looked at by what knows cycles. */
 const MOST_NESTED = 32;
 
@@ -32,8 +35,9 @@ function encode(value, what) {
     case 'object':
       if (value instanceof Uint8Array) return encodeBytes(value);
   }
-  if (isExactAsJson(value, 0)) return leave(CODEC.json, JSON.stringify(value));
-  checkValue(value, what, { accepts: isCloned, accepted: ACCEPTED });
+  const json = isExactAsJson(value, 0) ? toJson(value) : undefined;
+  if (json !== undefined) return leave(CODEC.json, json);
+  checkValue(value, what, { accepts: isCloned, accepted: ACCEPTED, takesExtras: true });
   return leave(CODEC.rich, v8.serialize(value));
 }
 
@@ -68,6 +72,16 @@ function decode(codec, data) {
   }
 }
 
+/** Undefined where the text would be too long. What a getter throws it throws again where the value is looked at next. */
+function toJson(value) {
+  try {
+    const json = JSON.stringify(value);
+    return json.length <= LONGEST_JSON ? json : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Whether JSON says neither less nor other than the value. False also where it is not worth finding out. */
 function isExactAsJson(value, depth) {
   switch (typeof value) {
@@ -84,6 +98,7 @@ function isExactAsJson(value, depth) {
 }
 
 function isExactObject(object, depth) {
+  if (typeof object.toJSON === 'function') return false;
   if (Array.isArray(object)) {
     for (let index = 0; index < object.length; index++) {
       if (!isExactAsJson(object[index], depth)) return false;

@@ -42,12 +42,17 @@ class Peer {
   /** Whether it leaves as soon as it has answered everything. */
   #isFinishing = false;
   #hasLeft = false;
-  /** Told when it has, where somebody waits for that. */
+  /** Told when it has: who keeps it, and where somebody waits for that. */
+  #forget;
   #onLeft;
+  /** Whether messages that were taken out are being told of. */
+  #isTaking = false;
   #counts = { calls: 0, sent: 0, received: 0, unheard: 0, refused: 0 };
 
-  constructor(brokerName, joining, threadId) {
+  /** `forget` is called when it has left. */
+  constructor(brokerName, joining, threadId, forget) {
     this.#brokerName = brokerName;
+    this.#forget = forget;
     this.#membership = native.joinBroker(brokerName, joining);
     const { handle, number, id, others } = this.#membership;
     this.#neighbours = new Neighbours(handle);
@@ -77,12 +82,17 @@ class Peer {
     return this.#hasLeft;
   }
 
+  /** Whether there is no such broker any more, of which this thread may not have been told yet. */
+  get isDestroyed() {
+    return native.isBrokerDestroyed(this.#membership.handle);
+  }
+
   get pendingCount() {
     return this.#calls.count;
   }
 
   handle(endpoint, handler) {
-    this.#checkOpen();
+    this.#checkLives();
     if (this.#served.has(endpoint)) {
       const message = `${this.#title}: this thread serves "${endpoint}" already; unhandle it first`;
       throw new SluiceError('DUPLICATE_ID', message);
@@ -96,6 +106,7 @@ class Peer {
 
   /** False where this thread does not serve it. Requests that are on their way are refused. */
   unhandle(endpoint) {
+    this.#checkLives();
     if (!this.#served.delete(endpoint)) return false;
     native.withdrawEndpoint(this.#membership.handle, endpoint);
     this.#service.remove(this.#neighbours.endpoint(endpoint));
@@ -104,9 +115,10 @@ class Peer {
   }
 
   call(endpoint, payload, timeout, signal, to) {
+    // First: a getter in it may do anything.
+    const encoded = encode(payload, 'payload');
     this.#checkOpen();
     signal?.throwIfAborted();
-    const encoded = encode(payload, 'payload');
     const { handle } = this.#membership;
     // To one peer, an endpoint that nobody serves is for that peer to refuse.
     const number = this.#neighbours.endpoint(endpoint);
@@ -127,8 +139,8 @@ class Peer {
   }
 
   send(to, payload) {
-    this.#checkOpen();
     const encoded = encode(payload, 'payload');
+    this.#checkOpen();
     const receiver = this.#neighbours.numberOf(to);
     const reserved = native.reserveMessage(this.#membership.handle, receiver);
     if (!isPromised(reserved)) throw this.#refusal(reserved, undefined, to);
@@ -137,13 +149,15 @@ class Peer {
   }
 
   broadcast(payload) {
-    this.#checkOpen();
-    const receivers = this.#post.sendToAll(KIND.message, encode(payload, 'payload'));
+    const encoded = encode(payload, 'payload');
+    this.#checkLives();
+    const receivers = this.#post.sendToAll(KIND.message, encoded);
     this.#counts.sent += receivers;
     return receivers;
   }
 
   on(event, listener, once) {
+    this.#checkLives();
     this.#listeners.add(event, listener, { once });
     this.#holdThread();
   }
@@ -159,7 +173,7 @@ class Peer {
   }
 
   peers() {
-    this.#checkOpen();
+    this.#checkLives();
     const served = new Map();
     for (const { name, peers } of native.brokerEndpoints(this.#membership.handle)) {
       for (const number of peers) served.set(number, [...(served.get(number) ?? []), name]);
@@ -171,7 +185,7 @@ class Peer {
   }
 
   endpoints() {
-    this.#checkOpen();
+    this.#checkLives();
     return native
       .brokerEndpoints(this.#membership.handle)
       .map(({ name }) => name)
@@ -179,7 +193,7 @@ class Peer {
   }
 
   stats() {
-    this.#checkOpen();
+    this.#checkLives();
     const shared = native.brokerStats(this.#membership.handle);
     const thread = { ...this.#counts, ...this.#calls.counts, ...this.#service.counts };
     return { ...shared, pending: this.#calls.count, running: this.#service.running, thread };
@@ -193,7 +207,7 @@ class Peer {
 
   spawn(file, options) {
     if (this.#closing !== undefined) throw this.#closedError();
-    this.#checkOpen();
+    this.#checkLives();
     return WorkerGroup.spawn(this, file, options);
   }
 
@@ -212,6 +226,7 @@ class Peer {
   leave() {
     if (this.#hasLeft) return;
     this.#hasLeft = true;
+    this.#forget();
     this.#calls.close();
     this.#service.close();
     this.#post.flush();
@@ -227,7 +242,9 @@ class Peer {
     if (this.#hasLeft) return false;
     const taken = native.takeMessages(this.#membership.handle, whenEmpty);
     if (taken === undefined) return false;
+    this.#isTaking = true;
     this.#handleAll(taken, numbers[0], numbers[1]);
+    this.#isTaking = false;
     if (this.#isFinishing) this.#lookWhetherFinished();
     return true;
   }
@@ -261,8 +278,10 @@ class Peer {
     if (this.#isFinishing && !this.#hasLeft && this.#isFinished()) this.leave();
   }
 
+  /** Not while a message that was taken out has not been told of. */
   #isFinished() {
-    return this.#service.running === 0 && native.hasFinishedInBroker(this.#membership.handle);
+    if (this.#isTaking || this.#service.running > 0) return false;
+    return native.hasFinishedInBroker(this.#membership.handle);
   }
 
   #handleAll(taken, count, now) {
@@ -370,6 +389,11 @@ class Peer {
 
   #checkOpen() {
     if (this.#hasLeft) throw this.#closedError();
+  }
+
+  /** Also where another thread has destroyed the broker a moment ago; costs a native call. */
+  #checkLives() {
+    if (this.#hasLeft || this.isDestroyed) throw this.#closedError();
   }
 
   #closedError() {

@@ -10,8 +10,14 @@ const { CODEC_UNIT, HEADER, outgoing } = require('./frame');
  */
 const MOST_TOGETHER = 8;
 
+/** Characters after which nothing more joins: joining large texts saves nothing, and a string has an end. */
+const MOST_CHARACTERS = 2 ** 16;
+
 /** Where native code reads how many places a batch was promised: messages, requests. */
 const PLACES = 2;
+
+/** What is told of a delivery to a receiver that has left. */
+const GONE = 0;
 
 const microtask = Promise.resolve();
 
@@ -124,7 +130,7 @@ class Post {
     this.#schedule();
   }
 
-  /** A receiver is gone. */
+  /** A receiver is gone. What is answered to it later must not be collected for ever. */
   forget(receiver) {
     this.#outboxes.delete(receiver);
   }
@@ -157,7 +163,7 @@ class Post {
     if (!outbox.isDirty && outbox !== this.#toAll) this.#touch(outbox);
     outbox.add(kind + codec * CODEC_UNIT, this.#sender, sequence, place, endpoint, deadline, data);
     this.#added += 1;
-    if (outbox.count >= outbox.most) {
+    if (outbox.count >= outbox.most || outbox.text.length >= MOST_CHARACTERS) {
       if (outbox === this.#toAll) this.#flushToAll();
       else this.#deliver(outbox);
     }
@@ -174,8 +180,8 @@ class Post {
     this.#deliverAlone(receiver, kind, payload, messages, requests, sequence, place, endpoint, deadline);
   }
 
-  #deliverAlone(receiver, kind, { codec, data }, messages, requests, sequence, place, endpoint, deadline) {
-    outgoing[0] = kind + codec * CODEC_UNIT;
+  #deliverAlone(receiver, kind, payload, messages, requests, sequence, place, endpoint, deadline) {
+    outgoing[0] = kind + payload.codec * CODEC_UNIT;
     outgoing[1] = this.#sender;
     outgoing[2] = sequence;
     outgoing[3] = place;
@@ -183,10 +189,9 @@ class Post {
     outgoing[5] = deadline;
     numbers[PLACES] = messages;
     numbers[PLACES + 1] = requests;
-    const handle = this.#handle;
-    if (codec === CODEC.text) return native.deliverText(handle, receiver, data, data.length);
-    if (codec <= CODEC.nothing) return native.deliverJson(handle, receiver, 1, data, data.length);
-    return native.deliverBytes(handle, receiver, data, data.length);
+    const delivered = deliverOne(this.#handle, receiver, payload);
+    if (delivered === GONE) this.forget(receiver);
+    return delivered;
   }
 
   #deliver(outbox) {
@@ -194,6 +199,7 @@ class Post {
     if (count === 0) return;
     const text = outbox.empty();
     const waiting = native.deliverJson(this.#handle, receiver, count, text, text.length);
+    if (waiting === GONE) this.forget(receiver);
     if (waiting > 1) outbox.most = Math.min(MOST_TOGETHER, outbox.most * 2);
     else outbox.most = Math.max(1, outbox.most >> 1);
   }
@@ -242,6 +248,12 @@ class Post {
     this.#isScheduled = false;
     this.flush();
   }
+}
+
+function deliverOne(handle, receiver, { codec, data }) {
+  if (codec === CODEC.text) return native.deliverText(handle, receiver, data, data.length);
+  if (codec <= CODEC.nothing) return native.deliverJson(handle, receiver, 1, data, data.length);
+  return native.deliverBytes(handle, receiver, data, data.length);
 }
 
 module.exports = { Post };

@@ -15,6 +15,8 @@ class Service {
   #handlers = new Map();
   /** Requests that wait for a promise, by number: `{ number, request }` with the number of the peer that asked. */
   #running = new Map();
+  /** Why nothing is answered any more: this peer has left. */
+  #closed;
 
   /** `served` were answered, `failed` of them by an error, `expired` came too late to be run. */
   counts = { served: 0, failed: 0, expired: 0 };
@@ -59,12 +61,15 @@ class Service {
     let result;
     try {
       result = served.context.runInAsyncScope(served.handler, undefined, payload, request);
+      if (typeof result?.then === 'function') {
+        this.#await(task, request, result);
+        return;
+      }
     } catch (error) {
       this.#fail(task, error);
       return;
     }
-    if (typeof result?.then !== 'function') this.#reply(task, result);
-    else this.#await(task, request, result);
+    this.#reply(task, result);
   }
 
   /** Its caller does not wait any more. */
@@ -82,16 +87,14 @@ class Service {
 
   /** This peer leaves: what still runs is answered to nobody. */
   close() {
-    const reason = new SluiceError('CLOSED', `This peer has left broker "${this.#brokerName}"`);
-    for (const { request } of this.#running.values()) request.cancel(reason);
+    this.#closed = new SluiceError('CLOSED', `This peer has left broker "${this.#brokerName}"`);
+    for (const { request } of this.#running.values()) request.cancel(this.#closed);
     this.#running.clear();
     this.#handlers.clear();
   }
 
   #await(task, request, result) {
-    this.#running.set(task.sequence, { number: task.receiver, request });
-    const promise = result instanceof Promise ? result : Promise.resolve(result);
-    promise.then(
+    promiseOf(result).then(
       (value) => {
         if (this.#running.delete(task.sequence)) this.#reply(task, value);
       },
@@ -99,6 +102,9 @@ class Service {
         if (this.#running.delete(task.sequence)) this.#fail(task, error);
       },
     );
+    // A handler may have ended this very peer.
+    if (this.#closed === undefined) this.#running.set(task.sequence, { number: task.receiver, request });
+    else request.cancel(this.#closed);
   }
 
   #reply(task, value) {
@@ -119,6 +125,7 @@ class Service {
   }
 
   #answer({ receiver, sequence, place }, kind, payload) {
+    if (this.#closed !== undefined) return;
     this.#post.send(receiver, kind, payload, sequence, place);
     this.#post.answered();
   }
@@ -127,6 +134,12 @@ class Service {
     const message = `Broker "${this.#brokerName}": the peer that was asked does not serve this endpoint`;
     return new SluiceError('NO_ENDPOINT', message);
   }
+}
+
+/** A `then` that is not the language's may throw, or call back twice or at once: a promise in front of it bears that. */
+function promiseOf(result) {
+  if (result instanceof Promise && result.then === Promise.prototype.then) return result;
+  return new Promise((resolve) => resolve(result));
 }
 
 /** What is no error travels as the cause of one: callers look for a message. */

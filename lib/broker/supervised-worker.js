@@ -59,7 +59,7 @@ class SupervisedWorker {
    * alive; past `timeout` it is terminated. One that has not joined is terminated at once.
    */
   async leave(timeout) {
-    this.isLeaving = true;
+    this.#holdThreadUntilGone();
     if (!this.isUp) return this.terminate();
     this.#plan.askToLeave(this.peerId);
     const deadline = new Deadline(timeout, () => this.#worker?.terminate(), { ref: false });
@@ -68,14 +68,20 @@ class SupervisedWorker {
   }
 
   async terminate() {
-    this.isLeaving = true;
+    this.#holdThreadUntilGone();
     this.#worker?.terminate();
     await this.exited;
   }
 
   setRef(isRef) {
-    if (isRef) this.#worker?.ref();
+    if (isRef || this.isLeaving) this.#worker?.ref();
     else this.#worker?.unref();
+  }
+
+  /** Somebody awaits its end, and this thread must not be over before. */
+  #holdThreadUntilGone() {
+    this.isLeaving = true;
+    this.#worker?.ref();
   }
 
   #start(isRef) {

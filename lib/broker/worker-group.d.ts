@@ -103,7 +103,7 @@ export interface WorkerGroup {
   /** Ends all workers: each finishes what it runs, and is terminated where that takes longer than `timeout`. */
   close(options?: LeaveOptions): Promise<void>;
 
-  /** Whether the workers keep this thread alive, as they do by default. */
+  /** Whether the workers keep this thread alive, as they do by default. One that was asked to leave does. */
   ref(): this;
   unref(): this;
 

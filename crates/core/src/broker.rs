@@ -225,6 +225,12 @@ impl Broker {
         directory.endpoints().map(|served| (Arc::clone(&served.name), numbers(&served.servers))).collect()
     }
 
+    /// Whether it takes nobody and nothing any more.
+    #[must_use]
+    pub fn is_destroyed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
     /// What goes on now.
     #[must_use]
     pub fn stats(&self) -> BrokerStats {
@@ -258,7 +264,7 @@ impl Broker {
     }
 
     fn check_open(&self) -> Result<()> {
-        if self.is_closed.load(Ordering::Acquire) {
+        if self.is_destroyed() {
             return Err(Error::Closed { name: self.name.clone() });
         }
         Ok(())

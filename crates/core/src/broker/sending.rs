@@ -85,7 +85,8 @@ impl Broker {
             .iter()
             .position(|receiver| receiver.occupancy.reserve(Places::MESSAGE, self.inbox).is_err());
         for reserved in &receivers[..refusing.unwrap_or(0)] {
-            reserved.occupancy.release(Places::MESSAGE);
+            // Somebody may have been refused meanwhile.
+            self.release(reserved, Places::MESSAGE);
         }
         refusing.is_none()
     }
