@@ -8,7 +8,7 @@ const { SluiceError } = require('./errors');
 const native = loadBinding();
 
 /** Numbers that pass beside the arguments of native calls and their results; read before the next call. */
-const numbers = new Float64Array(20);
+const numbers = new Float64Array(21);
 
 /**
  * The versions of this thread's registries, by handle, as they are now: other threads write them. Empty where the

@@ -9,7 +9,8 @@ const { nativeOptions, replacementOptions } = require('./rate-limiter-options');
 const [LIMIT, REMAINING, RESET_AFTER, RETRY_AFTER, WOULD_REFUSE, POLICY, MORE_AFTER, GENERATION, RECEIPT] =
   numbers.keys();
 // What calls per request are given beside their arguments, which cost more.
-const [HANDLE, HASH_HIGH, HASH_LOW, COST] = [16, 17, 18, 19];
+const [HANDLE, HASH_HIGH, HASH_LOW, COST, GUARD] = [16, 17, 18, 19, 20];
+const NO_GUARD = -1;
 
 /** For the middleware: `consume` with what its headers need, and the policies in force. */
 const kDecide = Symbol('sluice.decide');
@@ -129,12 +130,14 @@ class RateLimiter {
     return native.rateLimiterStats(this.#handle);
   }
 
-  /** `limit` stands in for the configured one in this call. */
-  [kDecide](key, cost = 1, limit = undefined) {
+  /**
+   * `limit` stands in for the configured one in this call. What is allowed counts for the guard whose handle is
+   * given.
+   */
+  [kDecide](key, cost = 1, limit = undefined, guard = NO_GUARD) {
     numbers[HANDLE] = this.#handle;
-    const allowed =
-      limit === undefined ? native.decide(key, cost) : native.decideByLimit(this.#handle, key, cost, limit);
-    const told = decision(this.#policyNames, allowed);
+    numbers[GUARD] = guard;
+    const told = decision(this.#policyNames, this.#decide(key, cost, limit));
     told.moreAfterMs = numbers[MORE_AFTER];
     if (numbers[GENERATION] !== this.#generation) this.#policies = undefined;
     this.#generation = numbers[GENERATION];
@@ -158,6 +161,11 @@ class RateLimiter {
       .rateLimiterOptions(this.#handle)
       .limits.map(({ name, quota }) => ({ name, limit: quota.limit, windowMs: quota.windowMs }));
     return this.#policies;
+  }
+
+  #decide(key, cost, limit) {
+    if (limit !== undefined) return native.decideByLimit(this.#handle, key, cost, limit);
+    return cost === 1 ? native.decideOne(key) : native.decide(key, cost);
   }
 }
 

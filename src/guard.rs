@@ -10,6 +10,9 @@ use sluice_core::{Guard, GuardOptions, Instances};
 use crate::raw::{Call, Exports};
 use crate::{error, thread};
 
+/// The counter of requests that went on, in the order of `lib/guard/counts.js`.
+pub(crate) const ALLOWED: usize = 0;
+
 static GUARDS: LazyLock<Instances<Guard>> = LazyLock::new(Instances::new);
 
 /// What threads agree on, as text: `lib/guard/shared-options.js` writes and reads it.

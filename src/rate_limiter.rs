@@ -12,9 +12,8 @@ use sluice_core::{
     RateLimiterConfig, RateLimiterOptions, Receipt, Seat,
 };
 
-use crate::error;
 use crate::raw::{Call, Exports};
-use crate::thread;
+use crate::{error, guard, thread};
 
 static LIMITERS: LazyLock<Instances<RateLimiter>> = LazyLock::new(Instances::new);
 
@@ -206,6 +205,7 @@ pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("consume", consume)?;
     exports.function("consumeHashed", consume_hashed)?;
     exports.function("consumeMany", consume_many)?;
+    exports.function("decideOne", decide_one)?;
     exports.function("decide", decide)?;
     exports.function("decideByLimit", decide_by_limit)?;
     exports.function("peek", peek)?;
@@ -234,6 +234,8 @@ const HANDLE: usize = 16;
 /// The handle is followed by what calls by a key's hash are given: the hash's halves, and the cost, which JavaScript
 /// has found to be valid.
 const HASH: usize = HANDLE + 1;
+/// The guard on whose behalf middleware asks; negative for none.
+const GUARD: usize = HASH + 3;
 
 /// Runs `body` on a seat of this thread.
 #[inline]
@@ -299,7 +301,19 @@ fn tell_all<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<s
         ],
     );
     call.port.leave(RECEIPT_SETTLES, receipt.settles.map(|settles| settles as f64));
+    if decision.allowed {
+        count_for_guard(call)?;
+    }
     tell(call, decision)
+}
+
+/// A call of its own to count would cost more than to count.
+fn count_for_guard<const N: usize>(call: &Call<'_, N>) -> Result<()> {
+    let [guard] = call.port.left(GUARD);
+    if guard >= 0.0 {
+        call.port.thread().guards.borrow().get(guard as u32)?.count(guard::ALLOWED);
+    }
+    Ok(())
 }
 
 /// The receipt that JavaScript left. Doubles count today's nanoseconds in steps of 256, which is the error of
@@ -348,7 +362,16 @@ unsafe extern "C" fn consume_one(env: sys::napi_env, info: sys::napi_callback_in
     })
 }
 
-/// `decide(key, cost)`: as `consume`, and what middleware asks for besides.
+/// `decideOne(key)`: as `consumeOne`, and what middleware asks for besides.
+unsafe extern "C" fn decide_one(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let key = call.key(0)?;
+        let decision = with_seat(call, |seat| seat.consume(key, 1, clock::now()))?;
+        tell_all(call, &decision)
+    })
+}
+
+/// `decide(key, cost)`: as `decideOne`.
 unsafe extern "C" fn decide(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
         let (key, cost) = (call.key(0)?, call.cost(1)?);

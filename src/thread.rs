@@ -64,7 +64,7 @@ pub(crate) struct Port {
 
 /// How many numbers pass between JavaScript and a call beside its arguments: an argument costs more than
 /// a number in an array.
-pub(crate) const NUMBERS: usize = 20;
+pub(crate) const NUMBERS: usize = 21;
 
 /// Registries of a thread whose versions it is shown; of more it asks.
 const VERSIONS: usize = 1_024;

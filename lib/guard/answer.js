@@ -4,11 +4,10 @@
 const FIRST_FAILURE = 400;
 
 /**
- * Tells `decision` what became of its request, once: it succeeded when an answer below 400 went out whole. A
+ * Tells a `decision` that awaits it what became of its request, once: it succeeded when an answer below 400 went out whole. A
  * client that goes away before has no answer, which counts as a failure: hanging up must not hide one.
  */
 function tellAnswer(response, decision) {
-  if (!decision.awaitsAnswer) return;
   // A decision that took its time may come after the answer, or after the client has gone.
   if (response.writableFinished || response.destroyed) {
     decision.answered(response.writableFinished && response.statusCode < FIRST_FAILURE);

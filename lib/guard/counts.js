@@ -23,19 +23,20 @@ const collected = new FinalizationRegistry((handle) => native.releaseGuard(handl
 
 /** The counts that all threads of one guard share. They are opened before the first request comes. */
 class Counts {
-  #handle;
+  /** The guard's, for calls that count on their way. */
+  handle;
 
   open(handle) {
-    this.#handle = handle;
+    this.handle = handle;
     collected.register(this, handle);
   }
 
   allowed() {
-    native.countForGuard(this.#handle, PLACE.allowed);
+    native.countForGuard(this.handle, PLACE.allowed);
   }
 
   count(counter) {
-    native.countForGuard(this.#handle, PLACE[counter]);
+    native.countForGuard(this.handle, PLACE[counter]);
   }
 
   /** An error of ours that kept something from being decided. Answers null: it goes on without. */
@@ -50,7 +51,7 @@ class Counts {
   }
 
   all() {
-    const counts = native.guardCounts(this.#handle);
+    const counts = native.guardCounts(this.handle);
     return Object.fromEntries(COUNTERS.map((counter, place) => [counter, counts[place]]));
   }
 }

@@ -1,6 +1,7 @@
 'use strict';
 
 const { PROBLEM_MEDIA_TYPE } = require('../problem');
+const { MIXED_CASE } = require('./headers');
 const { settle } = require('./user-function');
 
 /**
@@ -14,25 +15,27 @@ function expressMiddleware(guard) {
   function middleware(req, res, next) {
     if (req[kMet]) return next();
     req[kMet] = true;
-    settle(
-      () => guard.decide(req),
-      (decision) => conclude(guard, decision, { req, res, next }),
-      next,
-    );
+    settle(DECISION, { guard, req, res, next });
   }
 
   return Object.assign(middleware, { guard });
 }
 
+const DECISION = {
+  ask: ({ guard, req }) => guard.decide(req),
+  done: conclude,
+  fail: (error, { next }) => next(error),
+};
+
 /**
  * Whoever answered meanwhile has answered: then nothing is written, and a refused request just goes no
  * further.
  */
-function conclude(guard, decision, { req, res, next }) {
+function conclude(decision, { guard, req, res, next }) {
   const follows = req.sluice !== undefined;
   req.sluice = decision;
   const answered = res.headersSent;
-  if (!answered) guard.writeHeaders(decision, res, { follows });
+  if (!answered) guard.writeHeaders(decision, res, { follows, names: MIXED_CASE });
   guard.watch(decision, req, res);
   if (decision.allowed) next();
   else if (!answered) refuse(decision, { req, res, next });
@@ -41,15 +44,17 @@ function conclude(guard, decision, { req, res, next }) {
 function refuse({ handler, refusal }, { req, res, next }) {
   res.statusCode = refusal.status;
   if (handler === undefined) return sendProblem(refusal, req, res);
-  settle(
-    () => handler(req, res, next, refusal),
-    () => {},
-    (error) => {
-      res.statusCode = 200;
-      next(error);
-    },
-  );
+  settle(HANDLING, { handler, refusal, req, res, next });
 }
+
+const HANDLING = {
+  ask: ({ handler, req, res, next, refusal }) => handler(req, res, next, refusal),
+  done: () => {},
+  fail: (error, { res, next }) => {
+    res.statusCode = 200;
+    next(error);
+  },
+};
 
 function sendProblem(refusal, req, res) {
   res.setHeader('Content-Type', PROBLEM_MEDIA_TYPE);

@@ -3,6 +3,7 @@
 const fp = require('fastify-plugin');
 const { invalidOption } = require('../errors');
 const { PROBLEM_MEDIA_TYPE } = require('../problem');
+const { LOWER_CASE } = require('./headers');
 const { RouteRules } = require('./route-rules');
 const { settle } = require('./user-function');
 
@@ -33,13 +34,15 @@ function install(fastify, guard) {
 
   fastify.addHook('onRoute', (route) => rules.declare(route));
   fastify.addHook('onRequest', (request, reply, next) => {
-    settle(
-      () => guard.decide(request, request.raw, rules.of(request)),
-      (decision) => conclude(guard, decision, { request, reply, next }),
-      next,
-    );
+    settle(DECISION, { guard, rules, request, reply, next });
   });
 }
+
+const DECISION = {
+  ask: ({ guard, rules, request }) => guard.decide(request, request.raw, rules.of(request)),
+  done: conclude,
+  fail: (error, { next }) => next(error),
+};
 
 /** Whether the hook for routes will have seen all there are. */
 function hasNoRoutes(fastify) {
@@ -52,12 +55,12 @@ function nameTaken(name) {
 }
 
 /** Whoever answered meanwhile has answered: Fastify goes no further by itself then. */
-function conclude(guard, decision, { request, reply, next }) {
+function conclude(decision, { guard, request, reply, next }) {
   const follows = request.sluice !== null;
   request.sluice = decision;
   guard.watch(decision, request.raw, reply.raw);
   if (reply.sent) return next();
-  guard.writeHeaders(decision, reply, { follows });
+  guard.writeHeaders(decision, reply, { follows, names: LOWER_CASE });
   if (decision.allowed) next();
   else refuse(decision, { request, reply, next });
 }
@@ -66,17 +69,19 @@ function conclude(guard, decision, { request, reply, next }) {
 function refuse({ handler, refusal }, { request, reply, next }) {
   reply.code(refusal.status);
   if (handler === undefined) return sendProblem(refusal, request, reply);
-  settle(
-    () => handler(request, reply, refusal),
-    (payload) => {
-      if (payload !== undefined && payload !== reply && !reply.sent) reply.send(payload);
-    },
-    (error) => {
-      reply.code(200);
-      next(error);
-    },
-  );
+  settle(HANDLING, { handler, refusal, request, reply, next });
 }
+
+const HANDLING = {
+  ask: ({ handler, request, reply, refusal }) => handler(request, reply, refusal),
+  done: (payload, { reply }) => {
+    if (payload !== undefined && payload !== reply && !reply.sent) reply.send(payload);
+  },
+  fail: (error, { reply, next }) => {
+    reply.code(200);
+    next(error);
+  },
+};
 
 /** As bytes: to a string Fastify would add a charset, which JSON has not. */
 function sendProblem(refusal, request, reply) {

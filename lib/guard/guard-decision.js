@@ -1,6 +1,7 @@
 'use strict';
 
 const { PROBLEM_MEDIA_TYPE } = require('../problem');
+const { MIXED_CASE } = require('./headers');
 
 /**
  * What a guard decided about one request; applications find it at `req.sluice` (Express) and `request.sluice`
@@ -43,7 +44,8 @@ class GuardDecision {
   /** What the client is to be told, whether it is served or refused: names and values of header fields. */
   get headers() {
     const headers = {};
-    this.writeHeaders({ header: (name, value) => Object.assign(headers, { [name]: value }) }, false);
+    const response = { header: (name, value) => Object.assign(headers, { [name]: value }) };
+    this.writeHeaders(response, { follows: false, names: MIXED_CASE });
     if (this.refusal !== null) {
       headers['Content-Type'] = PROBLEM_MEDIA_TYPE;
       headers['Content-Length'] = String(Buffer.byteLength(this.body));
@@ -61,8 +63,8 @@ class GuardDecision {
     return this.#rule?.handler;
   }
 
-  writeHeaders(response, follows) {
-    if (this.decision !== null) this.#rule.headers.write(response, this.decision, follows);
+  writeHeaders(response, how) {
+    if (this.decision !== null) this.#rule.headers.write(response, this.decision, how);
     this.refusal?.writeHeaders(response);
   }
 }

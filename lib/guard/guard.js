@@ -131,10 +131,8 @@ class Guard {
 
   /** Learns what becomes of a request that was decided on: `response` is Node's. */
   watch(decision, incoming, response) {
-    tellAnswer(response, decision);
-    if (!this.#recorder.hearsAnswers || decision.refusal?.reason === 'ban') return;
-    const address = this.#addressOf(incoming);
-    beforeAnswer(response, (status) => this.#recorder.answered(incoming, address, status));
+    if (decision.awaitsAnswer) tellAnswer(response, decision);
+    if (this.#recorder.hearsAnswers && decision.refusal?.reason !== 'ban') this.#hear(incoming, response);
   }
 
   /** Tells reputation and monitor what the application knows of a request's client, a wrong password say. */
@@ -146,11 +144,11 @@ class Guard {
 
   /**
    * Writes what the client is to know onto what has `header(name, value)` and `getHeader(name)`. `follows`
-   * says that another guard has decided about the request before.
+   * says that another guard has decided about the request before; `names` are the fields'.
    */
-  writeHeaders(decision, response, { follows }) {
+  writeHeaders(decision, response, how) {
     try {
-      decision.writeHeaders(response, follows);
+      decision.writeHeaders(response, how);
     } catch (error) {
       this.#counts.fault(error);
     }
@@ -250,6 +248,12 @@ class Guard {
   #counted(refusal, counter) {
     this.#counts.count(this.#options.dryRun ? 'dryRefused' : counter);
     return this.#options.dryRun ? null : refusal;
+  }
+
+  /** Records what the answer will say. */
+  #hear(incoming, response) {
+    const address = this.#addressOf(incoming);
+    beforeAnswer(response, (status) => this.#recorder.answered(incoming, address, status));
   }
 
   #refusedAtAccept() {

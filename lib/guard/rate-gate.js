@@ -49,7 +49,10 @@ class RateGate {
   decide(request, incoming, rule) {
     const client = rule.needsClient ? this.#clientOf(incoming) : undefined;
     if (client === null) return FAULT;
-    if (!rule.asksUser) return this.#decide(rule, client, rule.cost);
+    return rule.asksUser ? this.#ask(rule, request, client) : this.#decide(rule, client, rule.cost);
+  }
+
+  #ask(rule, request, client) {
     return rule.ask(request, client, {
       skip: () => this.#skipped(),
       decide: (key, cost, limit) => this.#decide(rule, key, cost, limit),
@@ -80,14 +83,13 @@ class RateGate {
     const undo = rule.countOnly === undefined ? null : this.#undoFor(rule.limiter, key, cost);
     if (decision.wouldRefuse) this.#counts.count('dryRefused');
     if (!decision.allowed) return this.#refused(decision, rule);
-    this.#counts.allowed();
     return new GuardDecision('allowed', { rule, decision, undo: decision.wouldRefuse ? null : undo });
   }
 
-  /** null after a fault. */
+  /** What it allows is counted with it. null after a fault. */
   #charge(rule, key, cost, limit) {
     try {
-      return rule.limiter[kDecide](key, cost, limit);
+      return rule.limiter[kDecide](key, cost, limit, this.#counts.handle);
     } catch (error) {
       if (MISTAKES.has(error?.code)) throw error;
       return this.#counts.fault(error);

@@ -17,6 +17,8 @@ class Recorder {
   #counts;
   #entries;
   #recipients = [];
+  /** Whether anything would be told of an answer. */
+  hearsAnswers;
 
   /** `reputation` and `monitor` may be null; `entries` by status. */
   constructor({ reputation, monitor, entries, counts }) {
@@ -32,11 +34,7 @@ class Recorder {
         if (weight > 0) reputation.recordFailure(address, { weight, reason: event });
         return weight > 0;
       });
-  }
-
-  /** Whether anything would be told of an answer. */
-  get hearsAnswers() {
-    return this.#recipients.length > 0 && Object.keys(this.#entries).length > 0;
+    this.hearsAnswers = this.#recipients.length > 0 && Object.keys(entries).length > 0;
   }
 
   /** What an answer means, unless the application has said something about its request. */

@@ -26,14 +26,11 @@ class Rule {
     /** 'failures' or 'successes' where the others' charges are taken back; else undefined. */
     this.countOnly = countOnly;
     this.asksUser = [key, cost, skip, limit].some((option) => typeof option === 'function');
+    this.needsClient = key === undefined;
     this.#key = key;
     this.#cost = typeof cost === 'function' ? cost : () => cost;
     this.#skip = skip ?? (() => false);
     this.#limit = limit;
-  }
-
-  get needsClient() {
-    return this.#key === undefined;
   }
 
   /**
