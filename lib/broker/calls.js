@@ -1,10 +1,10 @@
 'use strict';
 
+const { addAbortListener, removeAbortListener } = require('../abort-listeners');
 const { rebuild } = require('../carried-error');
 const { SluiceError } = require('../errors');
 const { keepAlive, letGo } = require('../native');
 const { CallDeadlines } = require('./call-deadlines');
-const { CallSignals } = require('./call-signals');
 const { CANCELLED } = require('./frame');
 
 /**
@@ -17,7 +17,6 @@ class Calls {
   #free = [];
   #count = 0;
   #deadlines = new CallDeadlines();
-  #signals = new CallSignals((call) => this.#abort(call));
   /** Tells a peer that nobody waits for its answer any more. */
   #cancel;
   #describe;
@@ -44,7 +43,10 @@ class Calls {
     this.#count += 1;
     if (this.#count === 1) keepAlive();
     this.#deadlines.add(call, due);
-    if (call.signal !== undefined) this.#signals.add(call);
+    if (call.signal !== undefined) {
+      call.onAbort = () => this.#abort(call);
+      addAbortListener(call.signal, call.onAbort);
+    }
     return place;
   }
 
@@ -127,7 +129,7 @@ class Calls {
     this.#free.push(call.place);
     this.#count -= 1;
     if (this.#count === 0) letGo();
-    if (call.signal !== undefined) this.#signals.remove(call);
+    if (call.signal !== undefined) removeAbortListener(call.signal, call.onAbort);
   }
 }
 
@@ -139,6 +141,7 @@ class Call {
   tick = undefined;
   previous = undefined;
   next = undefined;
+  onAbort = undefined;
 
   constructor(endpoint, receiver, sequence, timeout, signal, resolve, reject) {
     this.endpoint = endpoint;
