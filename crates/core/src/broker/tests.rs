@@ -132,7 +132,7 @@ fn what_a_peer_sent_comes_before_the_news_of_its_end() {
 fn a_peer_is_announced_once_and_before_what_it_sends() {
     let broker = Broker::new("b", 4);
     let others = [join(&broker, 1), join(&broker, 2)];
-    others.each_ref().map(|other| read(&broker, other));
+    others.iter().for_each(|other| drop(read(&broker, other)));
     let silent = |thread| {
         let joining = Joining {
             id: None,
