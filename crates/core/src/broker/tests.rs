@@ -238,3 +238,28 @@ fn answer_all(broker: &Broker, server: &Peer, room: &mut Vec<Parcel>) {
         }
     }
 }
+
+/// A broadcast takes a place at each peer and gives them back where one has none. Who was refused in between is told.
+#[test]
+fn who_is_refused_while_a_broadcast_tries_hears_of_room() {
+    let broker = Broker::new("b", 1);
+    let [caller, sender, free, full] = [1, 2, 3, 4].map(|thread| join(&broker, thread));
+    let number = free.info().number;
+    broker.reserve_message(&sender, full.info().number).unwrap();
+    for _ in 0..100 {
+        let is_over = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while is_over.load(Ordering::Relaxed) == 0 {
+                    assert_eq!(broker.reserve_for_all(&caller), None);
+                }
+            });
+            while broker.reserve_message(&sender, number).is_ok() {
+                broker.deliver(&sender, number, message("m"));
+                read(&broker, &free);
+            }
+            is_over.store(1, Ordering::Relaxed);
+        });
+        assert!(read(&broker, &sender).contains(&format!("room {number}")));
+    }
+}
