@@ -165,6 +165,8 @@ test('of brokers that were left nothing is kept', async () => {
     if (i % 2 === 0) await broker.close();
     else Broker.destroy(name);
   }
+  // Until then they are waited for, to be announced.
+  await new Promise(setImmediate);
   const kept = v8.queryObjects(peer.Peer) - before;
   assert.ok(kept < 5, `${kept} of 20`);
 });

@@ -62,8 +62,7 @@ class Peer {
     this.#calls = new Calls(brokerName, (call, why) => this.#cancel(call, why));
     this.#service = new Service(brokerName, this.#post);
     poller.add(this);
-    // Whoever hears of this peer may call it: what it serves is known by then.
-    setImmediate(() => this.#hasLeft || native.announceInBroker(handle));
+    announceSoon(this);
   }
 
   get brokerName() {
@@ -222,6 +221,11 @@ class Peer {
     return this.#closing;
   }
 
+  /** The others hear of it, unless it has sent them something before. */
+  announce() {
+    if (!this.#hasLeft) native.announceInBroker(this.#membership.handle);
+  }
+
   /** At once, answering nothing: the broker was destroyed. */
   leave() {
     if (this.#hasLeft) return;
@@ -243,7 +247,14 @@ class Peer {
     const taken = native.takeMessages(this.#membership.handle, whenEmpty);
     if (taken === undefined) return false;
     this.#isTaking = true;
-    this.#handleAll(taken, numbers[0], numbers[1]);
+    try {
+      this.#handleAll(taken, numbers[0], numbers[1]);
+    } catch (error) {
+      // A fault of ours is told, and the thread goes on hearing.
+      process.nextTick(() => {
+        throw error;
+      });
+    }
     this.#isTaking = false;
     if (this.#isFinishing) this.#lookWhetherFinished();
     return true;
@@ -410,5 +421,17 @@ const DEFAULT_CLOSE_MS = 10_000;
 
 /** A peer that is asked to leave takes its time: whoever asked ends its thread when that is too long. 100 years. */
 const WHILE_WAITED_FOR_MS = 36_525 * 86_400_000;
+
+/** Peers of this thread of which nobody was told. */
+const newcomers = [];
+
+/** Whoever hears of a peer may call it: what it serves is known a turn later. */
+function announceSoon(peer) {
+  if (newcomers.push(peer) === 1) setImmediate(announceAll);
+}
+
+function announceAll() {
+  for (const peer of newcomers.splice(0)) peer.announce();
+}
 
 module.exports = { DEFAULT_CLOSE_MS, Peer };
