@@ -59,7 +59,7 @@ async function main() {
   catalogue.holds = true;
   const before = catalogue.asked;
   const asking = Promise.allSettled(Array.from({ length: 40 }, () => ask(port, '/last')));
-  await until(() => products.stats().waiting === 39);
+  await until(() => products.stats().waiting === 39 && catalogue.asked > before);
   catalogue.holds = false;
   await workers.find(({ threadId }) => threadId === catalogue.lastThread).terminate();
   const settled = await asking;
