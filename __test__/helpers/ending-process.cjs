@@ -38,7 +38,7 @@ broker.on('message', (_payload, { from }) => answer(from));
 
 async function startAndEnd(port) {
   const workerData = { name, way, port, seed: Math.floor(next() * 2 ** 32) };
-  const resourceLimits = way === 'memory' ? { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 2 } : {};
+  const resourceLimits = way === 'memory' ? { maxOldGenerationSizeMb: 24, maxYoungGenerationSizeMb: 4 } : {};
   const worker = new Worker(FILE, { workerData, resourceLimits, stdout: true, stderr: true });
   const exited = new Promise((resolve) => worker.once('exit', resolve));
   let error;
