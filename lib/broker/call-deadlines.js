@@ -3,7 +3,7 @@
 const { Deadline } = require('../deadline');
 const { native } = require('../native');
 
-/** A call ends at most so many milliseconds after its deadline, never before. */
+/** Calls whose deadlines lie within so many milliseconds end together, by the last of them: never before their time. */
 const TICK_MS = 8;
 
 /**

@@ -99,7 +99,7 @@ class Peer {
     const number = native.serveEndpoint(this.#membership.handle, endpoint);
     this.#neighbours.addEndpoint(endpoint, number);
     this.#served.add(endpoint);
-    this.#service.add(number, endpoint, handler);
+    this.#service.add(number, handler);
     this.#holdThread();
   }
 

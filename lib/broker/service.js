@@ -11,7 +11,7 @@ const { Request, reasonOf } = require('./request');
 class Service {
   #brokerName;
   #post;
-  /** By the endpoint's number: `{ endpoint, handler, context }`. */
+  /** By the endpoint's number: `{ handler, context }`. */
   #handlers = new Map();
   /** Requests that wait for a promise, by number: `{ number, request }` with the number of the peer that asked. */
   #running = new Map();
@@ -35,9 +35,9 @@ class Service {
   }
 
   /** Handlers run in the asynchronous context in which they were added. */
-  add(number, endpoint, handler) {
+  add(number, handler) {
     const context = new AsyncResource('sluice:Broker:handler');
-    this.#handlers.set(number, { endpoint, handler, context });
+    this.#handlers.set(number, { handler, context });
   }
 
   remove(number) {
