@@ -1,0 +1,55 @@
+// A broker that spawns workers, what its groups tell, and that no thread is left when a test ends.
+import assert from 'node:assert/strict';
+import { fileURLToPath } from 'node:url';
+import sluice from '../../index.js';
+import testing from '../../lib/testing.js';
+import { freshName } from './peer.mjs';
+
+const { Broker } = sluice;
+
+/** What is spawned unless a test says otherwise. */
+export const FILE = fileURLToPath(new URL('spawned-worker.cjs', import.meta.url));
+
+/** Threads of this process that have started and not ended. */
+export let threads = 0;
+process.on('worker', (worker) => {
+  threads += 1;
+  worker.once('exit', () => {
+    threads -= 1;
+  });
+});
+
+/** A broker that closes with the test, and all its groups with it. */
+export function open(t) {
+  const name = freshName();
+  const broker = new Broker(name);
+  t.after(async () => {
+    await broker.close({ timeout: 0 });
+    assert.equal(threads, 0, 'no thread is left');
+  });
+  const spawn = ({ data, ...options } = {}) =>
+    broker.spawn(FILE, { workerData: { name, ...data }, ...options });
+  return { name, broker, spawn };
+}
+
+export function stopClock(t) {
+  const clock = testing.manualClock();
+  t.after(() => clock.restore());
+  return clock;
+}
+
+/** Everything that the group tells, as it comes. */
+export function record(group) {
+  const told = [];
+  for (const event of ['start', 'exit', 'restart', 'failed']) {
+    group.on(event, (what) => told.push({ event, what }));
+  }
+  return { told, of: (event) => told.filter((one) => one.event === event).map(({ what }) => what) };
+}
+
+export const next = (group, event) => new Promise((resolve) => group.once(event, resolve));
+
+/** Has a worker end itself, in the way named. */
+export function end(broker, { peerId }, way) {
+  broker.call('end', way, { to: peerId }).catch(() => {});
+}
