@@ -352,10 +352,20 @@ export interface CircuitBreakerOptions {
    */
   maxPeers?: number;
   /**
-   * True for an error for which the peer is not to blame: the call counts as a success, and still rejects. Of this
-   * object alone: it is not compared, and with nothing else given the object attaches.
+   * How a call counts that fails with this error: as a success where it answers true, as a failure where it answers
+   * false, not at all with `'ignore'`. The call rejects with its error in any case; a filter that throws, or returns
+   * a promise, leaves a failure and one warning. It is not asked about calls that were aborted. Of this object alone:
+   * it is not compared, and with nothing else given the object attaches.
    */
-  errorFilter?: (error: unknown) => boolean;
+  errorFilter?: (error: unknown) => boolean | 'ignore';
+}
+
+export interface FireOptions {
+  /**
+   * Gives the call up: it rejects with the signal's reason, the call's own signal aborts with the same, and nothing is
+   * counted, unless the reason is a `TimeoutError`, which is a failure.
+   */
+  signal?: AbortSignal;
 }
 
 /**
@@ -437,7 +447,7 @@ export interface BreakerOpenError extends SluiceError {
 export interface Permit {
   /** The call was good. It took so many milliseconds, or those since the permit was given. */
   success(durationMs?: number): void;
-  /** The call failed; with an error of which `errorFilter` says so, it counts as good. */
+  /** The call failed. An error counts as `errorFilter` says; an `AbortError` counts as nothing, as `release()`. */
   failure(error?: unknown): void;
   /** No call was made. */
   release(): void;
@@ -469,25 +479,34 @@ export class CircuitBreaker {
    * Calls `fn` if the circuit of the peer lets it pass, and counts what comes of it. Settles as `fn` does, or rejects
    * with `BREAKER_OPEN` (a {@link BreakerOpenError}), or with `TIMEOUT` after `timeout`; then the signal, which is this
    * call's own, aborts. A `fn` that declares no parameter is given none.
+   *
+   * Neither success nor failure is a call whose caller aborted it by `options.signal`, or that rejects with an
+   * `AbortError`: a trial's place is free again, and the circuit stays half open.
    */
-  fire<Value>(peer: string, fn: (signal: AbortSignal) => Value | PromiseLike<Value>): Promise<Value>;
+  fire<Value>(
+    peer: string,
+    fn: (signal: AbortSignal) => Value | PromiseLike<Value>,
+    options?: FireOptions,
+  ): Promise<Value>;
 
   /**
    * A function that fires `fn` with its own arguments; the signal follows them where `fn` declares more parameters than
-   * it was given.
+   * it was given. `options.signal` gives up all of its calls.
    */
   wrap<Args extends unknown[], Value>(
     peer: string,
     fn: (...args: [...Args, signal: AbortSignal]) => Value | PromiseLike<Value>,
+    options?: FireOptions,
   ): (...args: Args) => Promise<Value>;
   wrap<Args extends unknown[], Value>(
     peer: string,
     fn: (...args: Args) => Value | PromiseLike<Value>,
+    options?: FireOptions,
   ): (...args: Args) => Promise<Value>;
 
   /**
-   * From now on a call of this object's `fire` that would reject settles as `fn` does instead; mistakes still reject.
-   * What is counted stays the same.
+   * From now on a call of this object's `fire` that would reject settles as `fn` does instead; mistakes, and calls that
+   * their caller aborted, still reject. What is counted stays the same.
    */
   fallback(fn: (error: unknown, peer: string) => unknown): this;
 

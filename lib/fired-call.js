@@ -1,8 +1,10 @@
 'use strict';
 
+const { AsyncResource } = require('node:async_hooks');
+const { addAbortListener, removeAbortListener } = require('./abort-listeners');
+const { outcomeOf, outcomeOfAbort, report } = require('./call-outcome');
 const { SluiceError } = require('./errors');
 const { native } = require('./native');
-const { reportError } = require('./permit');
 
 /** A call under way: it settles once, by its result, its error or its deadline, and reports what came of it. */
 class FiredCall {
@@ -20,6 +22,8 @@ class FiredCall {
   #isSettled = false;
   /** Aborts the call's own signal, where it has one. */
   #abort;
+  /** Where the caller gave a signal: `{ signal, onAbort, context, controller }`. */
+  #caller;
 
   constructor(source, peer, ticket, startedAt, resolve, reject) {
     this.#source = source;
@@ -30,8 +34,12 @@ class FiredCall {
     this.#reject = reject;
   }
 
-  /** Making a signal costs more than all the rest, so a function that declares no parameter gets none. */
-  run(fn) {
+  /**
+   * Making a signal costs more than all the rest, so a function that declares no parameter gets none. `signal` is
+   * the caller's, where it gave one.
+   */
+  run(fn, signal) {
+    if (signal !== undefined) this.#watch(signal);
     let result;
     try {
       result = fn.length === 0 ? fn() : fn(this.#makeSignal());
@@ -43,7 +51,8 @@ class FiredCall {
       this.#succeed(result);
       return;
     }
-    this.#source.deadlines?.add(this, this.#startedAt);
+    // Where the function aborted its caller's signal, it has.
+    if (!this.#isSettled) this.#source.deadlines?.add(this, this.#startedAt);
     const promise = result instanceof Promise ? result : Promise.resolve(result);
     promise.then(
       (value) => this.#succeed(value),
@@ -54,6 +63,7 @@ class FiredCall {
   /** It takes too long. The signal has aborted when the caller hears of it. */
   expire() {
     this.#isSettled = true;
+    this.#unwatch();
     const { handle, name, timeoutMs } = this.#source;
     native.permitFailure(handle, this.#ticket, this.#startedAt);
     const peer = JSON.stringify(this.#peer);
@@ -72,7 +82,34 @@ class FiredCall {
       });
       timedOut.then((error) => controller.abort(error));
     }
+    if (this.#caller !== undefined) this.#caller.controller = controller;
     return controller.signal;
+  }
+
+  #watch(signal) {
+    const onAbort = () => this.#cancel();
+    // A signal may abort anywhere: listeners to the call's own run in the context of the call.
+    this.#caller = {
+      signal,
+      onAbort,
+      context: new AsyncResource('sluice:CircuitBreaker'),
+      controller: undefined,
+    };
+    addAbortListener(signal, onAbort);
+  }
+
+  #unwatch() {
+    if (this.#caller !== undefined) removeAbortListener(this.#caller.signal, this.#caller.onAbort);
+  }
+
+  /** The caller's signal aborted. What the function comes to afterwards has no part in anything. */
+  #cancel() {
+    if (!this.#settle()) return;
+    const { signal, context, controller } = this.#caller;
+    const { reason } = signal;
+    report(this.#source, this.#ticket, this.#startedAt, outcomeOfAbort(reason));
+    if (controller !== undefined) context.runInAsyncScope(() => controller.abort(reason));
+    this.#reject(reason);
   }
 
   #succeed(value) {
@@ -83,18 +120,7 @@ class FiredCall {
 
   #fail(error) {
     if (!this.#settle()) return;
-    const { handle, errorFilter } = this.#source;
-    if (errorFilter === undefined) {
-      native.permitFailure(handle, this.#ticket, this.#startedAt);
-      this.#reject(error);
-      return;
-    }
-    try {
-      reportError(handle, this.#ticket, this.#startedAt, errorFilter, error);
-    } catch (ofFilter) {
-      this.#reject(ofFilter);
-      return;
-    }
+    report(this.#source, this.#ticket, this.#startedAt, outcomeOf(this.#source, error));
     this.#reject(error);
   }
 
@@ -102,6 +128,7 @@ class FiredCall {
   #settle() {
     if (this.#isSettled) return false;
     this.#isSettled = true;
+    this.#unwatch();
     if (this.due !== 0) this.#source.deadlines.remove(this);
     return true;
   }

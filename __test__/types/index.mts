@@ -344,6 +344,9 @@ const breakerOptions: CircuitBreakerOptions = {
 const breaker = new CircuitBreaker('upstreams', breakerOptions);
 new CircuitBreaker('upstreams');
 new CircuitBreaker('upstreams', { errorFilter: () => true });
+new CircuitBreaker('upstreams', { errorFilter: (error) => (error === null ? 'ignore' : false) });
+// @ts-expect-error: another answer
+new CircuitBreaker('upstreams', { errorFilter: () => 'skip' });
 // @ts-expect-error openFor is required
 new CircuitBreaker('upstreams', { timeout: 500 });
 // @ts-expect-error one window, not both kinds
@@ -359,6 +362,10 @@ expect<Equal<typeof fired, Promise<number>>>();
 expect<Equal<ReturnType<typeof breaker.fire<string>>, Promise<string>>>();
 // @ts-expect-error not a function
 breaker.fire('db', Promise.resolve(5));
+breaker.fire('db', async () => 5, { signal: new AbortController().signal });
+// @ts-expect-error: a controller is no signal
+breaker.fire('db', async () => 5, { signal: new AbortController() });
+breaker.wrap('db', async (id: number) => id, { signal: new AbortController().signal });
 const wrapped = breaker.wrap('db', async (id: number, label: string) => `${id} ${label}`);
 expect<Equal<typeof wrapped, (id: number, label: string) => Promise<string>>>();
 const one = breaker.wrap('db', async (id: number) => id);

@@ -1,7 +1,6 @@
 'use strict';
 
-const { invalidOption } = require('../errors');
-const { checkOptions, duration, func, integer } = require('../options');
+const { abortSignal, checkOptions, duration, func, integer } = require('../options');
 
 const HUB = { maxEntries: integer(1, 10_000_000), maxBytes: integer(1) };
 
@@ -35,10 +34,5 @@ function withDefaults(checked) {
 }
 
 const checkInit = (init) => func(init, 'ClientHub initialiser');
-
-function abortSignal(value, option) {
-  if (value instanceof AbortSignal) return value;
-  throw invalidOption(option, value, 'an AbortSignal');
-}
 
 module.exports = { callOptions, checkInit, clientOptions, hubOptions };
