@@ -592,8 +592,8 @@ export interface ConnectionRefusal {
 
 export interface AttachOptions {
   /**
-   * Answers a refused socket in the server's protocol, by ending or destroying it. Otherwise plain HTTP clients
-   * get a 503 and all others are closed without a word.
+   * Answers a refused socket in the server's protocol, by ending or destroying it. Otherwise, and where it throws,
+   * plain HTTP clients get a 503 and all others are closed without a word.
    */
   onRefused?: (socket: Socket, refusal: ConnectionRefusal) => void;
   /** Addresses and ranges of proxies: their sockets count towards `max` only. */
@@ -829,11 +829,24 @@ export interface ClientHubOptions {
 }
 
 /** What is kept is decided by the options of the call whose initialiser made it. */
-export interface GetOrInitOptions {
-  /** How long a value is fresh; by default until it is invalidated or pushed out. */
-  ttl?: Duration;
-  /** For how long after its `ttl` a value is still answered with, while one thread makes it anew in the background. */
-  staleWhileRevalidate?: Duration;
+export interface GetOrInitOptions<Value = any> {
+  /**
+   * How long a value is fresh; by default until it is invalidated or pushed out. A function is given the value that was
+   * made; it may also answer 0 or less, for a value whose time is over, and `Infinity`.
+   */
+  ttl?: Duration | ((value: Value) => Duration);
+  /**
+   * For how long after its `ttl` a value is still answered with, while one thread makes it anew in the background.
+   * After a refresh that failed, the next begins after 1 s, and twice as long each time up to 30 s.
+   */
+  staleWhileRevalidate?: Duration | ((value: Value) => Duration);
+  /** For how long after its `ttl` a value is answered with where it could not be made anew. */
+  staleIfError?: Duration;
+  /**
+   * For how long calls reject with the error of an initialiser that failed, where there is no value to answer with.
+   * @default 0
+   */
+  retryAfter?: Duration;
   /**
    * How long this call's own initialiser may run; then its signal aborts, the call rejects with `TIMEOUT`, and the
    * initialiser of a call that waits is run.
@@ -844,7 +857,7 @@ export interface GetOrInitOptions {
   signal?: AbortSignal;
 }
 
-export interface HubClientOptions<Value, Live> extends GetOrInitOptions {
+export interface HubClientOptions<Value, Live> extends GetOrInitOptions<Value> {
   /** Builds the live object of a value: once for each thread and version. A promise that rejects is forgotten. */
   revive?: (value: Frozen<Value>) => Live;
   /** Called with a live object that another has taken the place of in this thread, or whose value is gone; once. */
@@ -859,7 +872,7 @@ export interface HubClient<Live> {
   readonly value: Live | undefined;
 }
 
-/** Sums over all threads since creation; the last four are of now. */
+/** Sums over all threads since creation; `remembered` and the last four are of now. */
 export interface ClientHubStats {
   /** Calls answered with a fresh value. */
   hits: number;
@@ -881,6 +894,10 @@ export interface ClientHubStats {
   expired: number;
   /** Values that were not kept, as each alone is larger than `maxBytes`. */
   tooLarge: number;
+  /** Calls rejected with an error that is remembered. */
+  rejected: number;
+  /** Errors that are remembered; those whose time is over among them, until somebody asks. */
+  remembered: number;
   /** Values kept; those whose time is over among them, until somebody asks. */
   entries: number;
   /** Bytes of these and their keys. */
@@ -912,8 +929,9 @@ export class ClientHub<Value = HubValue> {
   readonly name: string;
 
   /**
-   * The value of a key; made by one initialiser over all threads where there is none. A failure is not kept: it
-   * rejects this call and all that waited, and the next call tries anew. Mistakes reject as well.
+   * The value of a key; made by one initialiser over all threads where there is none. A failure rejects this call and
+   * all that waited, and the next call tries anew, unless `retryAfter` or `staleIfError` say otherwise. Mistakes reject
+   * as well.
    *
    * The signal of `init` aborts when nobody is to get its result any more. What it makes that is no plain data is
    * `INVALID_VALUE`, with the path to the part at fault.
@@ -921,7 +939,7 @@ export class ClientHub<Value = HubValue> {
   getOrInit<Made extends Value>(
     key: string,
     init: (signal: AbortSignal) => Made | PromiseLike<Made>,
-    options?: GetOrInitOptions,
+    options?: GetOrInitOptions<Made>,
   ): Promise<Frozen<Made>>;
 
   /** The value, if it is fresh. */

@@ -1,5 +1,6 @@
 'use strict';
 
+const { hasName } = require('./errors');
 const { native } = require('./native');
 const { warnOfThrow } = require('./warn-of-throw');
 
@@ -44,15 +45,6 @@ function filtered({ name, errorFilter }, error) {
     failsWith(thrown);
   }
   return FAILURE;
-}
-
-/** What was thrown may be anything, accessors that throw included. */
-function hasName(thrown, name) {
-  try {
-    return thrown?.name === name;
-  } catch {
-    return false;
-  }
 }
 
 module.exports = { outcomeOf, outcomeOfAbort, report };

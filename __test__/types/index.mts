@@ -291,7 +291,13 @@ interface Keys {
 }
 const hub = new ClientHub<Keys>('keys', { maxEntries: 100, maxBytes: 1_000_000 });
 new ClientHub('keys');
-const hubOptions: GetOrInitOptions = { ttl: '1m', staleWhileRevalidate: '10s', timeout: 500 };
+const hubOptions: GetOrInitOptions = {
+  ttl: '1m',
+  staleWhileRevalidate: '10s',
+  staleIfError: '1h',
+  retryAfter: 500,
+  timeout: 500,
+};
 const made = hub.getOrInit(
   'k',
   async (signal) => {
@@ -304,6 +310,12 @@ expect<Equal<Awaited<typeof made>['secrets'], readonly number[]>>();
 hub.getOrInit('k', () => ({ kid: 'k', secrets: [] }), { signal: new AbortController().signal });
 // @ts-expect-error not Keys
 hub.getOrInit('k', async () => ({ kid: 'k' }));
+hub.getOrInit('k', async () => ({ kid: 'k', secrets: [] }), {
+  ttl: (value) => value.kid.length,
+  staleWhileRevalidate: ({ secrets }) => (secrets.length > 0 ? '5s' : 0),
+});
+// @ts-expect-error: no duration
+hub.getOrInit('k', async () => ({ kid: 'k', secrets: [] }), { ttl: (value) => value.kid });
 // @ts-expect-error there may be no value
 hub.get('k').kid;
 // @ts-expect-error undefined is no value

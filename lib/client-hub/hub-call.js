@@ -4,9 +4,10 @@ const { AsyncResource } = require('node:async_hooks');
 const { addAbortListener, removeAbortListener } = require('../abort-listeners');
 const { packError } = require('../carried-error');
 const { Deadline } = require('../deadline');
-const { describe, SluiceError } = require('../errors');
+const { describe, hasName, SluiceError } = require('../errors');
 const { keepAlive, letGo, native } = require('../native');
 const { encodeDefined } = require('../value');
+const { keepingOf } = require('./keeping');
 
 /**
  * A call that runs its initialiser, or waits for another's and may be told that it is its turn. What it runs for the
@@ -128,15 +129,15 @@ class HubCall extends AsyncResource {
 
   #finish(value) {
     if (this.#isOver) return;
-    const { ttl, staleWhileRevalidate = 0 } = this.#options;
     let bytes;
+    let keeping;
     try {
       bytes = encodeDefined(value, `value of ${describe(this.#key)}`);
+      keeping = this.runInAsyncScope(keepingOf, undefined, this.#options, value);
     } catch (error) {
       this.#fail(error);
       return;
     }
-    const keeping = { ttlMs: ttl, staleMs: staleWhileRevalidate };
     this.#report(
       () => native.finishInHub(this.#hub.handle, this.#key, this.#id, bytes, keeping),
       ({ version, calls }) => this.#hub.made([this.#id, ...calls], version, bytes),
@@ -145,13 +146,23 @@ class HubCall extends AsyncResource {
 
   #fail(error) {
     if (this.#isOver) return;
+    // Who gave up says nothing about those who come later.
+    const retryAfterMs = hasName(error, 'AbortError') ? 0 : this.#options.retryAfter;
     this.#report(
-      () => native.failInHub(this.#hub.handle, this.#key, this.#id, packError(error)),
-      ({ calls }) => {
-        this.failed(error);
-        this.#hub.each(calls, (call) => call.failed(error));
-      },
+      () => native.failInHub(this.#hub.handle, this.#key, this.#id, packError(error), retryAfterMs),
+      (failed) => this.#settleFailed(failed, error),
     );
+  }
+
+  /** All of this thread who waited have the stale value, where there is one, else the error. */
+  #settleFailed({ version, bytes, failure, calls }, error) {
+    if (failure > 0) this.#hub.rememberFailure(this.#key, failure, error);
+    if (version > 0) {
+      this.#hub.made([this.#id, ...calls], version, bytes);
+      return;
+    }
+    this.failed(error);
+    this.#hub.each(calls, (call) => call.failed(error));
   }
 
   /** Only a leader's report is taken: another may have taken over while this thread stood still. */
@@ -167,9 +178,17 @@ class HubCall extends AsyncResource {
     else onTaken(taken);
   }
 
+  /** The signal has aborted when the callers hear of it. */
   #timeOut() {
-    native.timeOutInHub(this.#hub.handle, this.#key, this.#id);
-    this.replaced();
+    const error = this.#timeoutError();
+    const { retryAfter } = this.#options;
+    const failed = native.timeOutInHub(this.#hub.handle, this.#key, this.#id, packError(error), retryAfter);
+    if (failed === null) {
+      this.giveUp(error);
+      return;
+    }
+    this.#abortInitialiser(error);
+    this.#settleFailed(failed, error);
   }
 
   /** A leader goes on if others wait for what it makes. */

@@ -1,12 +1,16 @@
 'use strict';
 
-const { abortSignal, checkOptions, duration, func, integer } = require('../options');
+const { abortSignal, checkOptions, duration, func, integer, parseDuration } = require('../options');
 
 const HUB = { maxEntries: integer(1, 10_000_000), maxBytes: integer(1) };
 
+const durationOrFunction = (value, option) => (typeof value === 'function' ? value : duration(value, option));
+
 const CALL = {
-  ttl: duration,
-  staleWhileRevalidate: duration,
+  ttl: durationOrFunction,
+  staleWhileRevalidate: durationOrFunction,
+  staleIfError: duration,
+  retryAfter: (value, option) => parseDuration(value, option, { least: 0 }),
   timeout: duration,
   signal: abortSignal,
 };
@@ -30,6 +34,7 @@ function clientOptions(options) {
 
 function withDefaults(checked) {
   checked.timeout ??= DEFAULT_TIMEOUT_MS;
+  checked.retryAfter ??= 0;
   return checked;
 }
 
