@@ -14,11 +14,24 @@ function warnOfThrow(code, name, consequence, thrown) {
   if (warned.has(name) || warned.size >= MOST_WARNED) return;
   warned.add(name);
   const { message, stack } = readable(thrown);
-  process.emitWarning(`${name} threw; ${consequence}: ${message}`, {
+  process.emitWarning(`${name} failed; ${consequence}: ${message}`, {
     type: 'SluiceWarning',
     code,
     detail: stack,
   });
+}
+
+/** `fn` without what it throws, or rejects with, of which the warning says so. */
+function warningInstead(code, name, consequence, fn) {
+  const warn = (thrown) => warnOfThrow(code, name, consequence, thrown);
+  return (...args) => {
+    try {
+      const result = fn(...args);
+      if (typeof result?.then === 'function') Promise.resolve(result).catch(warn);
+    } catch (thrown) {
+      warn(thrown);
+    }
+  };
 }
 
 /** What was thrown may have accessors that throw, or no text. */
@@ -32,4 +45,4 @@ function readable(thrown) {
   }
 }
 
-module.exports = { warnOfThrow };
+module.exports = { warnOfThrow, warningInstead };
