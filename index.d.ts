@@ -829,7 +829,7 @@ export interface ClientHubOptions {
 }
 
 /** What is kept is decided by the options of the call whose initialiser made it. */
-export interface GetOrInitOptions<Value = any> {
+export interface GetOrInitOptions<Value = unknown> {
   /**
    * How long a value is fresh; by default until it is invalidated or pushed out. A function is given the value that was
    * made; it may also answer 0 or less, for a value whose time is over, and `Infinity`.

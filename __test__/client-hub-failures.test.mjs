@@ -247,6 +247,8 @@ test('threads that end during a back-off, or in the refresh, leave the rule as i
   await failing.end();
   for (let reads = 0; reads < 100; reads++) assert.equal(await hub.getOrInit('key', unused, times), 'old');
   await turn();
+  const { initialisations, failures } = hub.stats();
+  assert.deepEqual([initialisations, failures], [3, 1], 'the back-off outlives the thread that began it');
   clock.advance('1s');
   await hub.getOrInit('key', () => 'new', times);
   await turn();

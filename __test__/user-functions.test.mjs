@@ -60,6 +60,36 @@ test('fire and wrap: the call rejects with the error, and counts as a failure', 
   assert.deepEqual([breaker.stats().failures, breaker.state('db')], [4, 'open']);
 });
 
+/** Results that break the one who awaits them. */
+const BROKEN = {
+  'an accessor': () => Object.defineProperty({}, 'then', { get: throwing }),
+  'a promise of its own kind': () => Object.defineProperty(Promise.resolve(), 'then', { value: throwing }),
+};
+
+for (const [what, fn] of Object.entries(BROKEN)) {
+  test(`a result whose then is ${what} that throws: as if the function had thrown it`, async () => {
+    const breaker = new CircuitBreaker(freshName(), { ...FOUR, timeout: '1h' });
+    for (let i = 0; i < 4; i++) await assert.rejects(breaker.fire('db', fn), is(own));
+    assert.deepEqual([breaker.stats().failures, breaker.state('db')], [4, 'open']);
+
+    const hub = new ClientHub(freshName());
+    for (const call of [1, 2].map(() => hub.getOrInit('key', fn))) await assert.rejects(call, is(own));
+    assert.deepEqual([hub.stats().failures, hub.stats().initialising], [1, 0]);
+
+    const broker = new Broker(freshName());
+    broker.handle('broken', fn);
+    await assert.rejects(broker.call('broken'), { message: own.message });
+    assert.equal(broker.stats().running, 0);
+    await broker.close();
+
+    const lifecycle = new Lifecycle(freshName());
+    await assert.rejects(lifecycle.track(fn), is(own));
+    lifecycle.onShutdown(fn, { name: 'broken' });
+    const { hooks, tasksLeft } = await lifecycle.shutdown({ timeout: '10s' });
+    assert.deepEqual([hooks[0].ok, hooks[0].error.message, tasksLeft], [false, own.message, 0]);
+  });
+}
+
 test('errorFilter: the call rejects with its own error, counts as a failure, and one warning says so', async () => {
   const name = freshName();
   for (const [errorFilter, why] of [
@@ -171,8 +201,9 @@ for (const option of ['key', 'cost', 'skip', 'limit', 'handler']) {
     return { rateLimit: ONCE, ...(option === 'handler' && { cost: 2 }), [option]: fails };
   };
 
-  for (const fails of [throwing, rejecting]) {
-    test(`${option} that is ${fails.name}: Express’s error handler gets the error, and no request passes`, async (t) => {
+  const ways = [...Object.entries({ throwing, rejecting }), ...Object.entries(BROKEN)];
+  for (const [way, fails] of ways) {
+    test(`${option} that is ${way}: Express’s error handler gets the error, and no request passes`, async (t) => {
       const app = express();
       const failed = [];
       const served = [];
@@ -189,7 +220,7 @@ for (const option of ['key', 'cost', 'skip', 'limit', 'handler']) {
       assert.deepEqual([status, failed, served], [500, [[own, 200]], []]);
     });
 
-    test(`${option} that is ${fails.name}: Fastify’s error handler gets the error, and no request passes`, async (t) => {
+    test(`${option} that is ${way}: Fastify’s error handler gets the error, and no request passes`, async (t) => {
       const fastify = Fastify();
       t.after(() => fastify.close());
       const failed = [];
@@ -204,7 +235,7 @@ for (const option of ['key', 'cost', 'skip', 'limit', 'handler']) {
     });
 
     if (option === 'handler') continue;
-    test(`${option} that is ${fails.name}: check throws the error, or rejects, and charges nothing`, async () => {
+    test(`${option} that is ${way}: check throws the error, or rejects, and charges nothing`, async () => {
       const guard = createGuard(freshName(), optionsWith(fails));
       const req = { headers: {}, socket: { remoteAddress: '192.0.2.1' } };
       await assert.rejects(async () => guard.check(req), is(own));

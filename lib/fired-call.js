@@ -5,6 +5,7 @@ const { addAbortListener, removeAbortListener } = require('./abort-listeners');
 const { outcomeOf, outcomeOfAbort, report } = require('./call-outcome');
 const { SluiceError } = require('./errors');
 const { native } = require('./native');
+const { promiseOf } = require('./promise-of');
 
 /** A call under way: it settles once, by its result, its error or its deadline, and reports what came of it. */
 class FiredCall {
@@ -41,20 +42,21 @@ class FiredCall {
   run(fn, signal) {
     if (signal !== undefined) this.#watch(signal);
     let result;
+    let isPromise;
     try {
       result = fn.length === 0 ? fn() : fn(this.#makeSignal());
+      isPromise = typeof result?.then === 'function';
     } catch (error) {
       this.#fail(error);
       return;
     }
-    if (typeof result?.then !== 'function') {
+    if (!isPromise) {
       this.#succeed(result);
       return;
     }
     // Where the function aborted its caller's signal, it has.
     if (!this.#isSettled) this.#source.deadlines?.add(this, this.#startedAt);
-    const promise = result instanceof Promise ? result : Promise.resolve(result);
-    promise.then(
+    promiseOf(result).then(
       (value) => this.#succeed(value),
       (error) => this.#fail(error),
     );
@@ -63,7 +65,7 @@ class FiredCall {
   /** It takes too long. The signal has aborted when the caller hears of it. */
   expire() {
     this.#isSettled = true;
-    this.#unwatch();
+    if (this.#caller !== undefined) this.#unwatch();
     const { handle, name, timeoutMs } = this.#source;
     native.permitFailure(handle, this.#ticket, this.#startedAt);
     const peer = JSON.stringify(this.#peer);
@@ -99,7 +101,7 @@ class FiredCall {
   }
 
   #unwatch() {
-    if (this.#caller !== undefined) removeAbortListener(this.#caller.signal, this.#caller.onAbort);
+    removeAbortListener(this.#caller.signal, this.#caller.onAbort);
   }
 
   /** The caller's signal aborted. What the function comes to afterwards has no part in anything. */
@@ -128,7 +130,7 @@ class FiredCall {
   #settle() {
     if (this.#isSettled) return false;
     this.#isSettled = true;
-    this.#unwatch();
+    if (this.#caller !== undefined) this.#unwatch();
     if (this.due !== 0) this.#source.deadlines.remove(this);
     return true;
   }

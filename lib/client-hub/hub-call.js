@@ -6,6 +6,7 @@ const { packError } = require('../carried-error');
 const { Deadline } = require('../deadline');
 const { describe, hasName, SluiceError } = require('../errors');
 const { keepAlive, letGo, native } = require('../native');
+const { promiseOf } = require('../promise-of');
 const { encodeDefined } = require('../value');
 const { keepingOf } = require('./keeping');
 
@@ -62,7 +63,7 @@ class HubCall extends AsyncResource {
       this.#fail(error);
       return;
     }
-    Promise.resolve(result).then(
+    promiseOf(result).then(
       (value) => this.#finish(value),
       (error) => this.#fail(error),
     );
