@@ -361,8 +361,8 @@ export interface NativeEntry {
 }
 
 /**
- * An initialiser failed: the stale value that those who waited in this thread are answered with, if there is one, and
- * the version under which the error is remembered, or 0.
+ * The outcome of a failed initialiser: the stale value that the waiting calls of this thread receive, if there is one,
+ * and the version of the remembered error, or 0.
  */
 export interface NativeFailed {
   version: number

@@ -352,18 +352,18 @@ export interface CircuitBreakerOptions {
    */
   maxPeers?: number;
   /**
-   * How a call counts that fails with this error: as a success where it answers true, as a failure where it answers
-   * false, not at all with `'ignore'`. The call rejects with its error in any case; a filter that throws, or returns
-   * a promise, leaves a failure and one warning. It is not asked about calls that were aborted. Of this object alone:
-   * it is not compared, and with nothing else given the object attaches.
+   * Decides how a call that fails with this error counts: `true` as a success, `false` as a failure, `'ignore'` not at
+   * all. The call rejects with its error in any case. When the filter throws or returns a promise, the call counts as
+   * a failure, with one warning. The filter is not called for aborted calls. It belongs to this object: it is not
+   * compared, and an object that is given nothing else attaches.
    */
   errorFilter?: (error: unknown) => boolean | 'ignore';
 }
 
 export interface FireOptions {
   /**
-   * Gives the call up: it rejects with the signal's reason, the call's own signal aborts with the same, and nothing is
-   * counted, unless the reason is a `TimeoutError`, which is a failure.
+   * Aborts the call: it rejects with the signal's reason, and the signal that `fn` was given aborts with the same. The
+   * call is neither success nor failure, unless the reason is a `TimeoutError`, which is a failure.
    */
   signal?: AbortSignal;
 }
@@ -447,7 +447,7 @@ export interface BreakerOpenError extends SluiceError {
 export interface Permit {
   /** The call was good. It took so many milliseconds, or those since the permit was given. */
   success(durationMs?: number): void;
-  /** The call failed. An error counts as `errorFilter` says; an `AbortError` counts as nothing, as `release()`. */
+  /** The call failed; `errorFilter` may decide otherwise. With an `AbortError` it equals `release()`. */
   failure(error?: unknown): void;
   /** No call was made. */
   release(): void;
@@ -480,8 +480,8 @@ export class CircuitBreaker {
    * with `BREAKER_OPEN` (a {@link BreakerOpenError}), or with `TIMEOUT` after `timeout`; then the signal, which is this
    * call's own, aborts. A `fn` that declares no parameter is given none.
    *
-   * Neither success nor failure is a call whose caller aborted it by `options.signal`, or that rejects with an
-   * `AbortError`: a trial's place is free again, and the circuit stays half open.
+   * A call that `options.signal` aborts, or that rejects with an `AbortError`, is neither success nor failure: a
+   * trial's place becomes free, and the circuit stays half open.
    */
   fire<Value>(
     peer: string,
@@ -491,7 +491,7 @@ export class CircuitBreaker {
 
   /**
    * A function that fires `fn` with its own arguments; the signal follows them where `fn` declares more parameters than
-   * it was given. `options.signal` gives up all of its calls.
+   * it was given. `options.signal` aborts all of its calls.
    */
   wrap<Args extends unknown[], Value>(
     peer: string,
@@ -831,8 +831,8 @@ export interface ClientHubOptions {
 /** What is kept is decided by the options of the call whose initialiser made it. */
 export interface GetOrInitOptions<Value = unknown> {
   /**
-   * How long a value is fresh; by default until it is invalidated or pushed out. A function is given the value that was
-   * made; it may also answer 0 or less, for a value whose time is over, and `Infinity`.
+   * How long a value is fresh; by default until it is invalidated or evicted. A function receives the new value, and may
+   * also return `Infinity`, or 0 or less for a value that is not fresh at all.
    */
   ttl?: Duration | ((value: Value) => Duration);
   /**
@@ -840,10 +840,10 @@ export interface GetOrInitOptions<Value = unknown> {
    * After a refresh that failed, the next begins after 1 s, and twice as long each time up to 30 s.
    */
   staleWhileRevalidate?: Duration | ((value: Value) => Duration);
-  /** For how long after its `ttl` a value is answered with where it could not be made anew. */
+  /** How long after its `ttl` a value is served when it cannot be made anew. */
   staleIfError?: Duration;
   /**
-   * For how long calls reject with the error of an initialiser that failed, where there is no value to answer with.
+   * How long calls reject with the error of a failed initialiser, where there is no value to serve.
    * @default 0
    */
   retryAfter?: Duration;
@@ -894,9 +894,9 @@ export interface ClientHubStats {
   expired: number;
   /** Values that were not kept, as each alone is larger than `maxBytes`. */
   tooLarge: number;
-  /** Calls rejected with an error that is remembered. */
+  /** Calls rejected with a remembered error. */
   rejected: number;
-  /** Errors that are remembered; those whose time is over among them, until somebody asks. */
+  /** Remembered errors; an expired one counts until its key is asked for. */
   remembered: number;
   /** Values kept; those whose time is over among them, until somebody asks. */
   entries: number;

@@ -26,7 +26,7 @@ const named = (name) => new DOMException('given up', name);
 const untilAborted = (signal) =>
   new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
 
-/** An open circuit whose time is over. */
+/** A circuit that is open and due for a trial. */
 async function tripped(options) {
   const breaker = fresh(options);
   for (let i = 0; i < 4; i++) await assert.rejects(breaker.fire('db', fail), is(own));
@@ -55,7 +55,7 @@ test('calls that their callers abort count as nothing, and reject with the reaso
   assert.deepEqual(counts(breaker), NOTHING);
 });
 
-test('an AbortError that nobody asked of the call counts as nothing, a TimeoutError as a failure', async () => {
+test('an AbortError of the function’s own counts as nothing, a TimeoutError as a failure', async () => {
   const breaker = fresh();
   const throwing = (error) => () => Promise.reject(error);
   for (let i = 0; i < 8; i++) {

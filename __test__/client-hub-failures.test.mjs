@@ -14,7 +14,7 @@ const clock = stopClock();
 
 const is = (expected) => (error) => error === expected;
 const down = new RangeError('the upstream is down');
-const unused = () => assert.fail('nobody asked for this');
+const unused = () => assert.fail('this initialiser must not run');
 const never = () => new Promise(() => {});
 
 /** An initialiser that fails, and counts. */
@@ -311,7 +311,7 @@ test('ttl and staleWhileRevalidate may be functions of the value', async () => {
   assert.equal((await hub.getOrInit('token', token('third', clock.now + 1000), options)).name, 'third');
 });
 
-test('a value whose time is over is for those who waited, and one without end stays', async () => {
+test('a ttl of 0 or less serves the waiting calls only, Infinity keeps the value', async () => {
   const hub = new ClientHub(freshName());
   for (const time of [0, -5, 0.5, Number.NEGATIVE_INFINITY]) {
     const calls = [1, 2].map(() => hub.getOrInit('key', () => 'made', { ttl: () => time }));
@@ -323,7 +323,7 @@ test('a value whose time is over is for those who waited, and one without end st
   assert.equal(hub.get('key'), 'made');
 });
 
-test('a function of the value that answers no time fails the call, and nothing is kept', async () => {
+test('a ttl function that returns no duration fails the call, and nothing is kept', async () => {
   const hub = new ClientHub(freshName());
   for (const answer of [undefined, null, Number.NaN, 'soon', {}, Promise.resolve(5)]) {
     await assert.rejects(

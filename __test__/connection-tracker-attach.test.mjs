@@ -139,7 +139,7 @@ test('onRefused is told why and may answer itself', async (t) => {
   assert.deepEqual(refusals, [{ reason: 'max', client: '127.0.0.1', retryAfterMs: 0 }]);
 });
 
-test('an onRefused that throws lets nobody in; the process is warned once', {
+test('an onRefused that throws refuses the socket, with one process warning', {
   timeout: 30_000,
 }, async (t) => {
   const peer = new Peer({ stderr: true });
@@ -159,7 +159,7 @@ test('an onRefused that throws lets nobody in; the process is warned once', {
   await once(await connect(t, { port, host: '127.0.0.1' }), 'data');
   for (let i = 0; i < 3; i++) assert.equal(await readAll(await connect(t, { port, host: '127.0.0.1' })), '');
   const message =
-    'ConnectionTracker "onRefused that throws" onRefused failed; sockets are refused as without it: the user’s own';
+    'ConnectionTracker "onRefused that throws" onRefused failed; sockets get the default refusal: the user’s own';
   assert.deepEqual(await peer.run(({ state }) => state.warnings), [['SLUICE_ON_REFUSED', message]]);
 });
 

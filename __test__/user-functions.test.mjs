@@ -36,7 +36,7 @@ async function warningsOf(code, body) {
   return warnings;
 }
 
-/** What reaches nobody but `uncaughtException` in a thread that runs `body`, and what that returns. */
+/** Runs `body` in a thread: its result, and the messages that reached `uncaughtException` there. */
 async function uncaughtIn(t, body, data) {
   const [peer] = startPeers(t, 1);
   await peer.run(({ state }) => {
@@ -60,14 +60,14 @@ test('fire and wrap: the call rejects with the error, and counts as a failure', 
   assert.deepEqual([breaker.stats().failures, breaker.state('db')], [4, 'open']);
 });
 
-/** Results that break the one who awaits them. */
+/** Results that throw when they are awaited. */
 const BROKEN = {
   'an accessor': () => Object.defineProperty({}, 'then', { get: throwing }),
   'a promise of its own kind': () => Object.defineProperty(Promise.resolve(), 'then', { value: throwing }),
 };
 
 for (const [what, fn] of Object.entries(BROKEN)) {
-  test(`a result whose then is ${what} that throws: as if the function had thrown it`, async () => {
+  test(`a result with ${what} as then, which throws: as if the function had thrown`, async () => {
     const breaker = new CircuitBreaker(freshName(), { ...FOUR, timeout: '1h' });
     for (let i = 0; i < 4; i++) await assert.rejects(breaker.fire('db', fn), is(own));
     assert.deepEqual([breaker.stats().failures, breaker.state('db')], [4, 'open']);
@@ -114,7 +114,10 @@ test('errorFilter: the call rejects with its own error, counts as a failure, and
     });
     assert.deepEqual([breaker.stats().failures, breaker.state('db')], [4, 'open']);
     assert.equal(warnings.length, 1);
-    assert.match(warnings[0].message, new RegExp(`^CircuitBreaker "${name} .* errorFilter failed; calls`));
+    assert.match(
+      warnings[0].message,
+      new RegExp(`^CircuitBreaker "${name} .* errorFilter failed; such calls`),
+    );
     assert.match(warnings[0].message, why instanceof RegExp ? why : new RegExp(why));
   }
 });
@@ -142,7 +145,7 @@ test('fallback: the call rejects with its error, and what was counted stays', as
   }
 });
 
-test('init: all who wait reject with the error, and nothing is kept', async () => {
+test('init: all waiting calls reject with the error, and nothing is kept', async () => {
   const hub = new ClientHub(freshName());
   for (const init of [() => turn().then(throwing), () => turn().then(rejecting)]) {
     for (const call of [1, 2, 3].map(() => hub.getOrInit('key', init))) await assert.rejects(call, is(own));
@@ -174,7 +177,7 @@ test('revive: get rejects with the error, and the next one tries anew', async ()
   }
 });
 
-test('dispose: get has the new object; the error is thrown on its own', async (t) => {
+test('dispose: get has the new object; the error is rethrown', async (t) => {
   const { result, uncaught } = await uncaughtIn(
     t,
     async ({ load }, name) => {
@@ -265,13 +268,13 @@ for (const onRefused of [throwing, rejecting]) {
       }
     });
     assert.equal(warnings.length, 1);
-    assert.match(warnings[0].message, /onRefused failed; sockets are refused as without it: the user’s own$/);
+    assert.match(warnings[0].message, /onRefused failed; sockets get the default refusal: the user’s own$/);
     assert.equal(warnings[0].detail, own.stack);
     assert.equal(tracker.count, 1);
   });
 }
 
-test('onClose: the connection is closed and counted so; the error is thrown on its own', async (t) => {
+test('onClose: the connection is closed and counted so; the error is rethrown', async (t) => {
   const { result, uncaught } = await uncaughtIn(
     t,
     async ({ load }, name) => {
@@ -372,7 +375,7 @@ const EMITTERS = {
 };
 
 for (const [component, make] of Object.entries(EMITTERS)) {
-  test(`a listener of a ${component}: the others are called; the error is thrown on its own`, async (t) => {
+  test(`a listener of a ${component}: the others are called; the error is rethrown`, async (t) => {
     const { result, uncaught } = await uncaughtIn(
       t,
       async (local, { make, name }) => {
@@ -393,7 +396,7 @@ for (const [component, make] of Object.entries(EMITTERS)) {
   });
 }
 
-test('a listener of a worker group: the others are called; the error is thrown on its own', async (t) => {
+test('a listener of a worker group: the others are called; the error is rethrown', async (t) => {
   const { result, uncaught } = await uncaughtIn(
     t,
     async ({ load }, { name, index }) => {

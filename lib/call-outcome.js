@@ -6,7 +6,7 @@ const { warnOfThrow } = require('./warn-of-throw');
 
 const FAILURE = 'failure';
 const SUCCESS = 'success';
-/** Neither success nor failure: a trial's place is free again, and nothing is counted. */
+/** Neither success nor failure: nothing is counted, and a trial's place becomes free. */
 const IGNORED = 'ignored';
 
 /** How a call that ended with an error counts. Never throws. */
@@ -15,7 +15,7 @@ function outcomeOf(source, error) {
   return source.errorFilter === undefined ? FAILURE : filtered(source, error);
 }
 
-/** How a call counts whose caller gave it up: one whose time was over says that the peer is slow. */
+/** How a call counts that its caller's signal aborted. After a deadline of the caller's the peer was too slow. */
 function outcomeOfAbort(reason) {
   return hasName(reason, 'TimeoutError') ? FAILURE : IGNORED;
 }
@@ -26,13 +26,13 @@ function report({ handle }, ticket, startedAt, outcome) {
   else native.releasePermit(handle, ticket);
 }
 
-/** Without an answer of the filter the error is what it looks like: a failure. */
+/** A filter that throws, or returns a promise, leaves the call a failure. */
 function filtered({ name, errorFilter }, error) {
   const failsWith = (thrown) =>
     warnOfThrow(
       'SLUICE_ERROR_FILTER',
       `CircuitBreaker "${name}" errorFilter`,
-      'calls that it does not judge count as failures',
+      'such calls count as failures',
       thrown,
     );
   try {

@@ -45,7 +45,7 @@ function circuitBreakerOptions(options) {
   return { shared: attachesOnly ? undefined : toNative(checked), errorFilter };
 }
 
-/** The signal of who makes a call, if it gave one. */
+/** The caller's signal, if there is one. */
 function callSignal(owner, options) {
   return options === undefined ? undefined : checkOptions(owner, options, CALL).signal;
 }

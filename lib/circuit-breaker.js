@@ -150,7 +150,7 @@ class CircuitBreaker {
     return fallback === undefined
       ? settled
       : settled.catch((error) => {
-          // A caller that gave up wants no other answer.
+          // An aborted call rejects with the caller's reason.
           if (signal?.aborted) throw error;
           return fallback(error, peer);
         });

@@ -31,7 +31,7 @@ function describe(value) {
   return Array.isArray(value) ? 'an array' : 'an object';
 }
 
-/** Whether what was thrown has this name. It may be anything, accessors that throw included. */
+/** Whether a thrown value has this name. Its accessors may throw. */
 function hasName(thrown, name) {
   try {
     return thrown?.name === name;

@@ -54,7 +54,7 @@ class FiredCall {
       this.#succeed(result);
       return;
     }
-    // Where the function aborted its caller's signal, it has.
+    // The function may have aborted its caller's signal.
     if (!this.#isSettled) this.#source.deadlines?.add(this, this.#startedAt);
     promiseOf(result).then(
       (value) => this.#succeed(value),
@@ -90,7 +90,7 @@ class FiredCall {
 
   #watch(signal) {
     const onAbort = () => this.#cancel();
-    // A signal may abort anywhere: listeners to the call's own run in the context of the call.
+    // The caller's signal may abort in any context; listeners of the call's own signal run in that of the call.
     this.#caller = {
       signal,
       onAbort,
@@ -104,7 +104,7 @@ class FiredCall {
     removeAbortListener(this.#caller.signal, this.#caller.onAbort);
   }
 
-  /** The caller's signal aborted. What the function comes to afterwards has no part in anything. */
+  /** The caller's signal aborted. The outcome of the function is ignored from now on. */
   #cancel() {
     if (!this.#settle()) return;
     const { signal, context, controller } = this.#caller;

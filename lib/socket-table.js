@@ -64,10 +64,10 @@ class SocketTable {
     });
   }
 
-  /** A function of the user's that throws lets nobody in, and takes no thread down. */
+  /** An `onRefused` that throws neither admits the socket nor ends the thread. */
   #warning(onRefused) {
     const name = `ConnectionTracker "${this.#tracker.name}" onRefused`;
-    return warningInstead('SLUICE_ON_REFUSED', name, 'sockets are refused as without it', onRefused);
+    return warningInstead('SLUICE_ON_REFUSED', name, 'sockets get the default refusal', onRefused);
   }
 
   /** What sessions that are told of their end are opened with. */

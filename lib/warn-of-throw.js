@@ -1,14 +1,14 @@
 'use strict';
 
-/** Functions of which a warning was given, as text. */
+/** Names of the functions that were warned about. */
 const warned = new Set();
 
-/** Names of instances may be made up for each request: beyond so many, further functions stay unreported. */
+/** Bounds the set: an application may create instances without end. Beyond it no further function is reported. */
 const MOST_WARNED = 1_000;
 
 /**
- * Warns of what a function of the user's threw, where the call goes on without its answer: once per thread and
- * `name`, which says whose function it is. `consequence` says how the call goes on. Never throws.
+ * Warns that a function of the user's threw: once per thread and `name`, which names the function and its instance.
+ * `consequence` says what happens instead. Never throws.
  */
 function warnOfThrow(code, name, consequence, thrown) {
   if (warned.has(name) || warned.size >= MOST_WARNED) return;
@@ -21,7 +21,7 @@ function warnOfThrow(code, name, consequence, thrown) {
   });
 }
 
-/** `fn` without what it throws, or rejects with, of which the warning says so. */
+/** Wraps `fn`: a warning replaces what it throws or rejects with. */
 function warningInstead(code, name, consequence, fn) {
   const warn = (thrown) => warnOfThrow(code, name, consequence, thrown);
   return (...args) => {
@@ -34,7 +34,7 @@ function warningInstead(code, name, consequence, fn) {
   };
 }
 
-/** What was thrown may have accessors that throw, or no text. */
+/** A thrown value may have accessors that throw, or no text. */
 function readable(thrown) {
   try {
     const { stack } = Object(thrown);

@@ -64,13 +64,13 @@ pub(crate) struct Port {
     references: Rc<References>,
 }
 
-/// References to objects of one environment. Node frees none of them when the environment ends.
+/// References to objects of one environment. Node does not free them when the environment ends.
 struct References {
     env: sys::napi_env,
     held: RefCell<Vec<sys::napi_ref>>,
 }
 
-/// References of all environments that live.
+/// References of all living environments.
 static REFERENCES: AtomicUsize = AtomicUsize::new(0);
 
 /// How many numbers pass between JavaScript and a call beside its arguments: an argument costs more than
@@ -221,12 +221,12 @@ pub(crate) fn enter(env: &Env) -> Result<&'static Port> {
     port_of(env)
 }
 
-/// Each load of the addon has an environment of its own, which may end before the thread's hook runs: references are
-/// deleted by a hook of their environment.
+/// Each load of the addon has its own environment, which may end before the thread's hook runs. So each environment
+/// has a hook that deletes its references.
 fn references_of(env: &Env) -> Result<Rc<References>> {
     let references = Rc::new(References { env: env.raw(), held: RefCell::default() });
     let held = Rc::into_raw(Rc::clone(&references)).cast_mut().cast::<c_void>();
-    // SAFETY: the hook runs once, in this thread, and gives up what it is given.
+    // SAFETY: the hook runs once, in this thread, and takes over the pointer's ownership.
     check_status!(unsafe { sys::napi_add_env_cleanup_hook(env.raw(), Some(delete_references), held) })?;
     Ok(references)
 }

@@ -147,7 +147,7 @@ class HubCall extends AsyncResource {
 
   #fail(error) {
     if (this.#isOver) return;
-    // Who gave up says nothing about those who come later.
+    // An aborted initialiser says nothing about the next one.
     const retryAfterMs = hasName(error, 'AbortError') ? 0 : this.#options.retryAfter;
     this.#report(
       () => native.failInHub(this.#hub.handle, this.#key, this.#id, packError(error), retryAfterMs),
@@ -155,7 +155,7 @@ class HubCall extends AsyncResource {
     );
   }
 
-  /** All of this thread who waited have the stale value, where there is one, else the error. */
+  /** Settles this thread's waiting calls with the stale value, or without one with the error. */
   #settleFailed({ version, bytes, failure, calls }, error) {
     if (failure > 0) this.#hub.rememberFailure(this.#key, failure, error);
     if (version > 0) {
@@ -179,7 +179,7 @@ class HubCall extends AsyncResource {
     else onTaken(taken);
   }
 
-  /** The signal has aborted when the callers hear of it. */
+  /** Aborts the signal before any call settles. */
   #timeOut() {
     const error = this.#timeoutError();
     const { retryAfter } = this.#options;

@@ -2,7 +2,7 @@
 
 const { parseDuration } = require('../options');
 
-/** For how long a value is kept, as native code takes it. What the user's functions of the value throw comes through. */
+/** How long a value is kept, as native code takes it. Throws what the user's functions throw. */
 function keepingOf({ ttl, staleWhileRevalidate, staleIfError = 0 }, value) {
   const ttlMs = timeOf('ttl', ttl, value, { forever: true });
   return {
@@ -12,7 +12,7 @@ function keepingOf({ ttl, staleWhileRevalidate, staleIfError = 0 }, value) {
   };
 }
 
-/** The time that an option gives or its function says. A time that is over is 0; fractions come of arithmetic. */
+/** The duration of an option, or of its function's result: negative numbers count as 0, fractions are rounded down. */
 function timeOf(option, given, value, { forever = false } = {}) {
   if (typeof given !== 'function') return given;
   const answer = given(value);

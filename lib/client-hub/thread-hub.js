@@ -9,7 +9,7 @@ const { LiveObjects } = require('./live-objects');
 
 const LEAST_PRUNED = 64;
 
-/** Errors that a thread has at hand; of others it makes one like it. */
+/** Remembered errors that a thread keeps as objects; others are decoded from their bytes. */
 const MOST_FAILURES = 64;
 
 /** By handle: all objects of this thread that stand for a hub share what the thread has of it. */
@@ -27,7 +27,7 @@ class ThreadHub {
   /** Decoded values by key: `{ version, value }`, current while the hub has that version. */
   #values = new Map();
   #pruneAt = LEAST_PRUNED;
-  /** Errors that the hub remembers, by key: `{ version, error }`. */
+  /** Objects of remembered errors, by key: `{ version, error }`. */
   #failures = new Map();
   #calls = new Map();
   #subscription;
@@ -100,7 +100,7 @@ class ThreadHub {
     queueMicrotask(() => call.lead());
   }
 
-  /** Calls of this thread are rejected with the very error. */
+  /** From now on calls of this thread reject with the same object. */
   rememberFailure(key, version, error) {
     this.#failures.delete(key);
     if (this.#failures.size >= MOST_FAILURES) this.#failures.delete(this.#failures.keys().next().value);

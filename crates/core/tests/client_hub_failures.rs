@@ -1,4 +1,4 @@
-//! What a hub remembers of initialisers that failed.
+//! How a hub remembers failed initialisers.
 
 use std::sync::Arc;
 
@@ -126,7 +126,7 @@ fn a_refresh_that_takes_too_long_is_one_that_failed() {
     let (hub, a) = (hub(), thread(1));
     keep(&hub, &a, STALE);
     let call = refresh(&hub, &a, SECOND);
-    hub.time_out(key(), call, &failed("too long", 0), 2 * SECOND).expect("nobody leads in its place");
+    hub.time_out(key(), call, &failed("too long", 0), 2 * SECOND).expect("the run ends");
     rests(&hub, &a, 2 * SECOND);
     refresh(&hub, &a, 3 * SECOND);
 }
@@ -165,7 +165,7 @@ fn a_thread_that_ends_neither_begins_nor_ends_a_back_off() {
 }
 
 #[test]
-fn a_last_resort_is_for_all_who_waited_and_for_those_who_come_until_it_is_tried_again() {
+fn a_last_resort_serves_waiting_calls_and_later_ones_until_the_next_attempt() {
     let (hub, [a, b]) = (hub(), [1, 2].map(thread));
     keep(&hub, &a, LAST_RESORT);
     assert_eq!(hub.version(key(), SECOND), None, "a call would make it anew");
@@ -190,7 +190,7 @@ fn a_last_resort_is_for_all_who_waited_and_for_those_who_come_until_it_is_tried_
 }
 
 #[test]
-fn a_leader_that_takes_too_long_does_not_make_others_wait_as_long_where_there_is_a_last_resort() {
+fn a_timeout_serves_the_last_resort_to_waiting_calls_too() {
     let (hub, [a, b]) = (hub(), [1, 2].map(thread));
     keep(&hub, &a, LAST_RESORT);
     let leader = lead(&hub, &a, SECOND);
@@ -257,7 +257,7 @@ fn an_error_outlasts_the_stale_value_but_not_the_next_value() {
 }
 
 #[test]
-fn a_value_whose_time_is_over_at_once_is_for_those_who_waited() {
+fn a_value_that_expires_at_once_is_not_kept() {
     let (hub, a) = (hub(), thread(1));
     keep(&hub, &a, Keeping { ttl: Some(0), ..NEVER });
     assert_eq!((stats(&hub).entries, stats(&hub).too_large), (0, 0));
@@ -296,7 +296,7 @@ fn nothing_is_remembered_longer_because_a_test_set_the_clock_back() {
 
 /// Errors and values come and go in four threads: the sums are right.
 #[test]
-fn sums_of_errors_are_right_whoever_fails_at_once() {
+fn sums_of_errors_are_exact_under_contention() {
     let hub = bounded(Some(50), None);
     let keys: Vec<_> = (0..300).map(|n| hash_str(&format!("key {n}"))).collect();
     std::thread::scope(|scope| {

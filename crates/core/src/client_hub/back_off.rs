@@ -1,4 +1,4 @@
-//! How long a failed refresh keeps the next one from beginning, while the stale value is served.
+//! The pause after a failed refresh. The stale value is served during it.
 
 use crate::circuit_breaker::chance;
 use crate::clock::MS;
@@ -6,7 +6,7 @@ use crate::clock::MS;
 const FIRST: u64 = 1_000 * MS;
 const MOST: u64 = 30_000 * MS;
 
-/// The share of a wait that chance takes off: keys that failed together are not refreshed together.
+/// The share of a pause that jitter may remove, so that keys that failed together are not refreshed together.
 const JITTER: f64 = 0.2;
 
 /// After the k-th failure in a row, k from 0: `min(1 s · 2^k, 30 s) · (1 − 0.2 · U[0,1])`.
@@ -18,7 +18,7 @@ pub(super) struct BackOff {
 }
 
 impl BackOff {
-    /// After one failure more.
+    /// The pause after one more failure.
     pub(super) fn after(previous: Option<Self>, now: u64) -> Self {
         Self::by_chance(previous, now, chance())
     }

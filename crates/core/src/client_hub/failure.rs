@@ -1,22 +1,22 @@
-//! An error that calls are rejected with for a while, instead of an initialiser being run.
+//! A remembered error: calls reject with it for some time instead of running an initialiser.
 
 use std::sync::Arc;
 
-/// What an initialiser came to, where that is no value.
+/// The outcome of an initialiser that failed.
 #[derive(Clone, Debug)]
 pub struct Failed {
-    /// The error, encoded by whoever ran it.
+    /// The error, encoded by the calling thread.
     pub error: Arc<[u8]>,
-    /// For how many nanoseconds later calls are rejected with it; 0: the next call runs its initialiser.
+    /// Nanoseconds for which later calls reject with it; with 0 the next call runs its initialiser.
     pub retry_after: u64,
     /// Bytes of the key.
     pub key_bytes: u64,
 }
 
-/// An error that is remembered.
+/// A remembered error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HubFailure {
-    /// No two of a hub have the same, nor has a value of it.
+    /// Unique among the errors and values of a hub.
     pub version: u64,
     /// The error.
     pub error: Arc<[u8]>,

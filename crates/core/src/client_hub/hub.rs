@@ -32,7 +32,7 @@ pub struct ClientHub {
     pub(super) slots: DashMap<KeyHash, Slot, AlreadyHashed>,
     /// Locked before a shard, never after it.
     pub(super) shelf: Mutex<Shelf>,
-    /// Errors that are remembered. Locked as the other, and never together with it.
+    /// Remembered errors. Locked before a shard too, never while `shelf` is locked.
     pub(super) failures: Mutex<Shelf>,
     last_number: AtomicU64,
     pub(super) tally: Tally<11>,
@@ -60,7 +60,7 @@ pub enum Joined {
     Stale(HubValue, Option<CallId>),
     /// This call runs its initialiser.
     Lead(CallId),
-    /// An initialiser failed a moment ago: this is its error, and no call runs another yet.
+    /// A remembered error: no initialiser runs until `retry_after` is over.
     Failed(HubFailure),
     /// This call is told what comes of another's, whose time is over at `until`.
     Wait {
@@ -115,7 +115,7 @@ impl ClientHub {
         self.slots.get(&key).and_then(|slot| Some(slot.at_hand(now)?.value.version))
     }
 
-    /// A value, a place among those who wait for one, or the error that is remembered. `timeout`: how long the call's own
+    /// Returns a value, a place in the queue for one, or a remembered error. `timeout`: how long the call's own
     /// initialiser may run.
     pub fn join(&self, key: KeyHash, caller: Caller, timeout: u64, now: u64) -> Result<Joined> {
         let id = self.next_number();
@@ -215,7 +215,7 @@ impl ClientHub {
         Some(result)
     }
 
-    /// An error of such a weight, if any, is no longer remembered.
+    /// Subtracts the weight of a forgotten error.
     pub(super) fn forgot_failure(&self, weight: Option<u64>) {
         if let Some(weight) = weight {
             self.failures.lock().remove(weight);

@@ -1,4 +1,4 @@
-//! How a value that was made comes to be kept, and others go for it; and an error that is remembered, in the same way.
+//! Storing a value or an error, and evicting others for it.
 
 use super::failure::{Failed, Remembered};
 use super::hub::{ClientHub, EVICTIONS, EXPIRED, TOO_LARGE};
@@ -8,9 +8,9 @@ use super::shelf::Ticket;
 use super::slot::{FailedRun, GaveWay, Slot, TimedOut};
 use crate::key_hash::KeyHash;
 
-/// What the end of a run came to.
+/// The outcome of a run that made no value.
 pub(super) trait RunEnd {
-    /// Where it failed for all who waited.
+    /// The failed run, unless another call leads now.
     fn failed_run(&self) -> Option<&FailedRun>;
 }
 
@@ -58,8 +58,8 @@ impl ClientHub {
         Some(ended)
     }
 
-    /// Ends a run with an error, which is remembered where it is to be. There are never more of these than values may
-    /// be, nor more bytes; the oldest go. `end` runs under the lock of the key's shard.
+    /// Ends a run with an error, and remembers it for `retry_after`. Remembered errors have the same bounds as values,
+    /// `maxEntries` and `maxBytes`; the oldest are evicted. `end` runs under the lock of the key's shard.
     pub(super) fn end_failed<R: RunEnd>(
         &self,
         key: KeyHash,

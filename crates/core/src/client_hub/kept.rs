@@ -21,7 +21,7 @@ pub struct Keeping {
     pub ttl: Option<u64>,
     /// For how long after that it may still be answered with, while it is made anew.
     pub stale_for: u64,
-    /// For how long after that it is answered with where it could not be made anew.
+    /// How long after `ttl` it may be served when a refresh fails.
     pub stale_if_error: u64,
     /// Bytes of its key.
     pub key_bytes: u64,
@@ -32,7 +32,7 @@ pub struct Keeping {
 pub(super) enum Age {
     Fresh,
     Stale,
-    /// Only where it cannot be made anew.
+    /// Served only when a refresh has failed.
     LastResort,
     Expired,
 }
@@ -44,7 +44,7 @@ pub(super) struct Kept {
     since: u64,
     /// Read since the search for a place last came by.
     is_used: AtomicBool,
-    /// Since it could not be made anew.
+    /// The pause after a failed refresh.
     back_off: Option<BackOff>,
 }
 
@@ -63,12 +63,12 @@ impl Kept {
         }
     }
 
-    /// Whether it could not be made anew, and is not to be tried yet.
+    /// Whether a refresh failed and the next one may not begin yet.
     pub(super) fn backs_off(&self, now: u64) -> bool {
         self.back_off.is_some_and(|back_off| now < back_off.until())
     }
 
-    /// It could not be made anew.
+    /// Begins the pause after a failed refresh.
     pub(super) fn refresh_failed(&mut self, now: u64) {
         self.back_off = Some(BackOff::after(self.back_off, now));
     }

@@ -16,9 +16,9 @@ use crate::{Owner, Result};
 pub struct Finished {
     /// Of the value; 0 of an error.
     pub version: u64,
-    /// After a failure, the stale value that all who waited are answered with all the same.
+    /// After a failure, the stale value that the waiting calls receive instead of the error.
     pub stale: Option<HubValue>,
-    /// The version under which an error is remembered; 0 where it is not.
+    /// The version of the remembered error; 0 when it is not remembered.
     pub failure: u64,
     /// Those of the leader's own thread who waited: it tells them itself.
     pub calls: Vec<CallId>,
@@ -53,7 +53,8 @@ impl ClientHub {
         }))
     }
 
-    /// A leader failed, and with it all who wait, unless there is a stale value for them. `None` when it leads no more.
+    /// Ends a run with an error. The waiting calls reject with it, or receive a stale value where there is one. `None`
+    /// when the call leads no more.
     pub fn fail(&self, key: KeyHash, call: CallId, failed: &Failed, now: u64) -> Result<Option<Finished>> {
         self.check_open()?;
         let ended = self.end_failed(key, failed, now, |slot, remembered| slot.fail(call, remembered, now));
@@ -70,8 +71,8 @@ impl ClientHub {
         }
     }
 
-    /// A leader's time is over: another leads, if any waits and no stale value is there. `None` where another leads, or
-    /// did before.
+    /// Ends a run that took too long. Without a stale value a waiting call becomes the leader. `None` when another call
+    /// leads now.
     pub fn time_out(&self, key: KeyHash, call: CallId, failed: &Failed, now: u64) -> Option<Finished> {
         let ended =
             self.end_failed(key, failed, now, |slot, remembered| slot.time_out(call, remembered, now));

@@ -11,7 +11,7 @@ pub(super) struct Slot {
     kept: Option<Kept>,
     /// Apart: most keys have none, and reads shall find theirs in few lines of memory.
     run: Option<Box<Initialisation>>,
-    /// What calls are rejected with that would run their initialiser.
+    /// A remembered error: calls reject with it instead of running their initialiser.
     failure: Option<Box<Remembered>>,
 }
 
@@ -25,7 +25,7 @@ pub(super) enum Entered {
         refreshes: bool,
     },
     Leads,
-    /// An initialiser failed a moment ago.
+    /// A remembered error.
     Failed(HubFailure),
     /// For the leader, whose time is over then.
     Waits {
@@ -58,15 +58,15 @@ pub(super) struct Turnover {
 #[derive(Debug)]
 pub(super) struct FailedRun {
     pub(super) ended: Ended,
-    /// What all who waited are answered with all the same.
+    /// The value that the waiting calls receive instead of the error.
     pub(super) stale: Option<HubValue>,
     /// Whether the error is remembered.
     pub(super) is_remembered: bool,
-    /// The weight of the error that was remembered before.
+    /// The weight of the error that this one replaces.
     pub(super) forgotten: Option<u64>,
 }
 
-/// What became of a run that took too long.
+/// The outcome of a run that took too long.
 #[derive(Debug)]
 pub(super) enum TimedOut {
     Failed(FailedRun),
@@ -83,7 +83,7 @@ impl Slot {
         self.kept.as_ref().filter(|kept| kept.age(now) <= at_most)
     }
 
-    /// The value that a call is answered with at once.
+    /// The value that a call receives without waiting.
     pub(super) fn at_hand(&self, now: u64) -> Option<&Kept> {
         let kept = self.kept(Age::LastResort, now)?;
         (kept.age(now) <= Age::Stale || kept.backs_off(now)).then_some(kept)
@@ -145,8 +145,8 @@ impl Slot {
         Some((self.next_after(*run, now), is_kept))
     }
 
-    /// A leader failed; `None` when it is no leader any more. A value that is stale is served for some time before it
-    /// is made anew. What failed before an invalidation says nothing of the next run.
+    /// Ends a run with an error; `None` when the call leads no more. A stale value is served for some time before the
+    /// next refresh. An error from before an invalidation is not remembered.
     pub(super) fn fail(&mut self, call: CallId, failure: Option<Remembered>, now: u64) -> Option<FailedRun> {
         let run = self.run.take_if(|run| run.is_led_by(call))?;
         let stale = self.kept.as_mut().filter(|kept| kept.age(now) <= Age::LastResort).map(|kept| {
@@ -162,8 +162,8 @@ impl Slot {
         Some(FailedRun { ended: self.next_after(*run, now), stale, is_remembered, forgotten })
     }
 
-    /// A leader took too long; `None` when it is no leader any more. Others who wait run their initialiser, unless
-    /// there is a stale value for them.
+    /// Ends a run that took too long; `None` when the call leads no more. Without a stale value a waiting call becomes
+    /// the leader.
     pub(super) fn time_out(
         &mut self,
         call: CallId,
@@ -211,17 +211,17 @@ impl Slot {
         (weight, weight.is_some() || self.run.is_some())
     }
 
-    /// Forgets the error that is remembered: its weight.
+    /// Forgets the remembered error and returns its weight.
     pub(super) fn take_failure(&mut self) -> Option<u64> {
         self.failure.take().map(|remembered| remembered.weight())
     }
 
-    /// The weight of an error whose time is over.
+    /// Forgets a remembered error that has expired and returns its weight.
     pub(super) fn drop_past_failure(&mut self, now: u64) -> Option<u64> {
         self.failure.take_if(|remembered| remembered.is_over(now)).map(|remembered| remembered.weight())
     }
 
-    /// Forgets the error of this version.
+    /// Forgets the remembered error of this version.
     pub(super) fn forget_failure(&mut self, version: u64) -> GaveWay {
         let forgotten = self.failure.take_if(|remembered| remembered.failure.version == version);
         forgotten.map_or(GaveWay::Gone, |remembered| GaveWay::Evicted(remembered.weight()))
@@ -284,7 +284,7 @@ impl Slot {
         }
     }
 
-    /// Those who came late have a run of their own.
+    /// Calls that came after an invalidation get a run of their own.
     fn next_after(&mut self, run: Initialisation, now: u64) -> Ended {
         let (ended, next) = run.end(now);
         self.run = next.map(Box::new);
