@@ -105,7 +105,7 @@ export declare function disableCircuit(handle: number, peer: string): void
 export declare function endpointNumber(handle: number, endpoint: string): number | null
 
 /** A leader failed; null when it leads no more. */
-export declare function failInHub(handle: number, key: string, call: number, error: Uint8Array): NativeFinished | null
+export declare function failInHub(handle: number, key: string, call: number, error: Uint8Array, retryAfterMs: number): NativeFailed | null
 
 /** A leader has a value; null when it leads no more. */
 export declare function finishInHub(handle: number, key: string, call: number, value: Uint8Array, keeping: NativeKeeping): NativeFinished | null
@@ -273,6 +273,8 @@ export interface NativeClientHubStats {
   evictions: number
   expired: number
   tooLarge: number
+  rejected: number
+  remembered: number
   entries: number
   bytes: number
   waiting: number
@@ -358,6 +360,17 @@ export interface NativeEntry {
   value: Buffer
 }
 
+/**
+ * The outcome of a failed initialiser: the stale value that the waiting calls of this thread receive, if there is one,
+ * and the version of the remembered error, or 0.
+ */
+export interface NativeFailed {
+  version: number
+  bytes?: Buffer
+  failure: number
+  calls: Array<number>
+}
+
 /** What the operating system refused. */
 export interface NativeFileFailure {
   errno: number
@@ -422,12 +435,15 @@ export interface NativeHubValue {
 }
 
 /**
- * What a call comes to at first: a value, which stands there unless its version is the one known; a call that is to
- * run its initialiser; or one that waits for another's, for so many milliseconds until it is to look.
+ * What a call comes to at first: a value, which stands there unless its version is the one known; the error under
+ * which an earlier failure is remembered; a call that is to run its initialiser; or one that waits for another's, for
+ * so many milliseconds until it is to look.
  */
 export interface NativeJoined {
   version: number
+  /** Of a value or an error. */
   bytes?: Buffer
+  failure?: number
   leads?: number
   waits?: number
   restMs: number
@@ -444,6 +460,7 @@ export interface NativeJoining {
 export interface NativeKeeping {
   ttlMs?: number
   staleMs: number
+  staleIfErrorMs: number
 }
 
 /** One of the limits of a limiter. */
@@ -772,8 +789,8 @@ export declare function subscribeToLifecycle(handle: number, subscription: numbe
 /** Everything that waits, in order. */
 export declare function takeDeliveries(): Array<NativeDelivery>
 
-/** A leader's time is over. */
-export declare function timeOutInHub(handle: number, key: string, call: number): void
+/** A leader's time is over; null when another leads. */
+export declare function timeOutInHub(handle: number, key: string, call: number, error: Uint8Array, retryAfterMs: number): NativeFailed | null
 
 /** Why it was cancelled by itself, or one above it. */
 export declare function tokenReason(token: number): string | null

@@ -352,10 +352,20 @@ export interface CircuitBreakerOptions {
    */
   maxPeers?: number;
   /**
-   * True for an error for which the peer is not to blame: the call counts as a success, and still rejects. Of this
-   * object alone: it is not compared, and with nothing else given the object attaches.
+   * Decides how a call that fails with this error counts: `true` as a success, `false` as a failure, `'ignore'` not at
+   * all. The call rejects with its error in any case. When the filter throws or returns a promise, the call counts as
+   * a failure, with one warning. The filter is not called for aborted calls. It belongs to this object: it is not
+   * compared, and an object that is given nothing else attaches.
    */
-  errorFilter?: (error: unknown) => boolean;
+  errorFilter?: (error: unknown) => boolean | 'ignore';
+}
+
+export interface FireOptions {
+  /**
+   * Aborts the call: it rejects with the signal's reason, and the signal that `fn` was given aborts with the same. The
+   * call is neither success nor failure, unless the reason is a `TimeoutError`, which is a failure.
+   */
+  signal?: AbortSignal;
 }
 
 /**
@@ -437,7 +447,7 @@ export interface BreakerOpenError extends SluiceError {
 export interface Permit {
   /** The call was good. It took so many milliseconds, or those since the permit was given. */
   success(durationMs?: number): void;
-  /** The call failed; with an error of which `errorFilter` says so, it counts as good. */
+  /** The call failed; `errorFilter` may decide otherwise. With an `AbortError` it equals `release()`. */
   failure(error?: unknown): void;
   /** No call was made. */
   release(): void;
@@ -469,25 +479,34 @@ export class CircuitBreaker {
    * Calls `fn` if the circuit of the peer lets it pass, and counts what comes of it. Settles as `fn` does, or rejects
    * with `BREAKER_OPEN` (a {@link BreakerOpenError}), or with `TIMEOUT` after `timeout`; then the signal, which is this
    * call's own, aborts. A `fn` that declares no parameter is given none.
+   *
+   * A call that `options.signal` aborts, or that rejects with an `AbortError`, is neither success nor failure: a
+   * trial's place becomes free, and the circuit stays half open.
    */
-  fire<Value>(peer: string, fn: (signal: AbortSignal) => Value | PromiseLike<Value>): Promise<Value>;
+  fire<Value>(
+    peer: string,
+    fn: (signal: AbortSignal) => Value | PromiseLike<Value>,
+    options?: FireOptions,
+  ): Promise<Value>;
 
   /**
    * A function that fires `fn` with its own arguments; the signal follows them where `fn` declares more parameters than
-   * it was given.
+   * it was given. `options.signal` aborts all of its calls.
    */
   wrap<Args extends unknown[], Value>(
     peer: string,
     fn: (...args: [...Args, signal: AbortSignal]) => Value | PromiseLike<Value>,
+    options?: FireOptions,
   ): (...args: Args) => Promise<Value>;
   wrap<Args extends unknown[], Value>(
     peer: string,
     fn: (...args: Args) => Value | PromiseLike<Value>,
+    options?: FireOptions,
   ): (...args: Args) => Promise<Value>;
 
   /**
-   * From now on a call of this object's `fire` that would reject settles as `fn` does instead; mistakes still reject.
-   * What is counted stays the same.
+   * From now on a call of this object's `fire` that would reject settles as `fn` does instead; mistakes, and calls that
+   * their caller aborted, still reject. What is counted stays the same.
    */
   fallback(fn: (error: unknown, peer: string) => unknown): this;
 
@@ -573,8 +592,8 @@ export interface ConnectionRefusal {
 
 export interface AttachOptions {
   /**
-   * Answers a refused socket in the server's protocol, by ending or destroying it. Otherwise plain HTTP clients
-   * get a 503 and all others are closed without a word.
+   * Answers a refused socket in the server's protocol, by ending or destroying it. Otherwise, and where it throws,
+   * plain HTTP clients get a 503 and all others are closed without a word.
    */
   onRefused?: (socket: Socket, refusal: ConnectionRefusal) => void;
   /** Addresses and ranges of proxies: their sockets count towards `max` only. */
@@ -810,11 +829,24 @@ export interface ClientHubOptions {
 }
 
 /** What is kept is decided by the options of the call whose initialiser made it. */
-export interface GetOrInitOptions {
-  /** How long a value is fresh; by default until it is invalidated or pushed out. */
-  ttl?: Duration;
-  /** For how long after its `ttl` a value is still answered with, while one thread makes it anew in the background. */
-  staleWhileRevalidate?: Duration;
+export interface GetOrInitOptions<Value = unknown> {
+  /**
+   * How long a value is fresh; by default until it is invalidated or evicted. A function receives the new value, and may
+   * also return `Infinity`, or 0 or less for a value that is not fresh at all.
+   */
+  ttl?: Duration | ((value: Value) => Duration);
+  /**
+   * For how long after its `ttl` a value is still answered with, while one thread makes it anew in the background.
+   * After a refresh that failed, the next begins after 1 s, and twice as long each time up to 30 s.
+   */
+  staleWhileRevalidate?: Duration | ((value: Value) => Duration);
+  /** How long after its `ttl` a value is served when it cannot be made anew. */
+  staleIfError?: Duration;
+  /**
+   * How long calls reject with the error of a failed initialiser, where there is no value to serve.
+   * @default 0
+   */
+  retryAfter?: Duration;
   /**
    * How long this call's own initialiser may run; then its signal aborts, the call rejects with `TIMEOUT`, and the
    * initialiser of a call that waits is run.
@@ -825,7 +857,7 @@ export interface GetOrInitOptions {
   signal?: AbortSignal;
 }
 
-export interface HubClientOptions<Value, Live> extends GetOrInitOptions {
+export interface HubClientOptions<Value, Live> extends GetOrInitOptions<Value> {
   /** Builds the live object of a value: once for each thread and version. A promise that rejects is forgotten. */
   revive?: (value: Frozen<Value>) => Live;
   /** Called with a live object that another has taken the place of in this thread, or whose value is gone; once. */
@@ -840,7 +872,7 @@ export interface HubClient<Live> {
   readonly value: Live | undefined;
 }
 
-/** Sums over all threads since creation; the last four are of now. */
+/** Sums over all threads since creation; `remembered` and the last four are of now. */
 export interface ClientHubStats {
   /** Calls answered with a fresh value. */
   hits: number;
@@ -862,6 +894,10 @@ export interface ClientHubStats {
   expired: number;
   /** Values that were not kept, as each alone is larger than `maxBytes`. */
   tooLarge: number;
+  /** Calls rejected with a remembered error. */
+  rejected: number;
+  /** Remembered errors; an expired one counts until its key is asked for. */
+  remembered: number;
   /** Values kept; those whose time is over among them, until somebody asks. */
   entries: number;
   /** Bytes of these and their keys. */
@@ -893,8 +929,9 @@ export class ClientHub<Value = HubValue> {
   readonly name: string;
 
   /**
-   * The value of a key; made by one initialiser over all threads where there is none. A failure is not kept: it
-   * rejects this call and all that waited, and the next call tries anew. Mistakes reject as well.
+   * The value of a key; made by one initialiser over all threads where there is none. A failure rejects this call and
+   * all that waited, and the next call tries anew, unless `retryAfter` or `staleIfError` say otherwise. Mistakes reject
+   * as well.
    *
    * The signal of `init` aborts when nobody is to get its result any more. What it makes that is no plain data is
    * `INVALID_VALUE`, with the path to the part at fault.
@@ -902,7 +939,7 @@ export class ClientHub<Value = HubValue> {
   getOrInit<Made extends Value>(
     key: string,
     init: (signal: AbortSignal) => Made | PromiseLike<Made>,
-    options?: GetOrInitOptions,
+    options?: GetOrInitOptions<Made>,
   ): Promise<Frozen<Made>>;
 
   /** The value, if it is fresh. */

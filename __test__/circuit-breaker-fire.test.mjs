@@ -201,18 +201,6 @@ test('errorFilter says for which errors the peer is not to blame', async () => {
   assert.deepEqual([breaker.state('db'), breaker.stats().failures], ['open', 2]);
 });
 
-test('an errorFilter that throws settles the call with its error, as a failure', async () => {
-  const ofFilter = new Error('of the filter');
-  const breaker = fresh({
-    errorFilter: () => {
-      throw ofFilter;
-    },
-  });
-  await assert.rejects(breaker.fire('db', fail), is(ofFilter));
-  assert.throws(() => breaker.tryAcquire('db').failure(own), is(ofFilter));
-  assert.equal(breaker.stats().failures, 2);
-});
-
 test('wrap gives the arguments, then the signal where there is a parameter left for it', async () => {
   const breaker = fresh({ timeout: 500 });
   const add = breaker.wrap('db', async (a, b) => a + b);

@@ -139,7 +139,7 @@ test('onRefused is told why and may answer itself', async (t) => {
   assert.deepEqual(refusals, [{ reason: 'max', client: '127.0.0.1', retryAfterMs: 0 }]);
 });
 
-test('an onRefused that throws lets nobody in; its error is the process’s', {
+test('an onRefused that throws refuses the socket, with one process warning', {
   timeout: 30_000,
 }, async (t) => {
   const peer = new Peer({ stderr: true });
@@ -152,14 +152,15 @@ test('an onRefused that throws lets nobody in; its error is the process’s', {
         throw new Error('the user’s own');
       },
     });
-    state.uncaught = new Promise((resolve) =>
-      process.once('uncaughtException', ({ message }) => resolve(message)),
-    );
+    state.warnings = [];
+    process.on('warning', ({ code, message }) => state.warnings.push([code, message]));
     return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server.address().port)));
   });
   await once(await connect(t, { port, host: '127.0.0.1' }), 'data');
-  assert.equal(await readAll(await connect(t, { port, host: '127.0.0.1' })), '');
-  assert.equal(await peer.run(({ state }) => state.uncaught), 'the user’s own');
+  for (let i = 0; i < 3; i++) assert.equal(await readAll(await connect(t, { port, host: '127.0.0.1' })), '');
+  const message =
+    'ConnectionTracker "onRefused that throws" onRefused failed; sockets get the default refusal: the user’s own';
+  assert.deepEqual(await peer.run(({ state }) => state.warnings), [['SLUICE_ON_REFUSED', message]]);
 });
 
 test('a unix socket has no client: it counts towards max only', {

@@ -4,7 +4,15 @@ const { threadId } = require('node:worker_threads');
 const { Peer, DEFAULT_CLOSE_MS } = require('./broker/peer');
 const { invalidOption, SluiceError } = require('./errors');
 const { native } = require('./native');
-const { ACCEPTED_NAME, checkName, checkOptions, integer, isName, parseDuration } = require('./options');
+const {
+  ACCEPTED_NAME,
+  abortSignal,
+  checkName,
+  checkOptions,
+  integer,
+  isName,
+  parseDuration,
+} = require('./options');
 const { encode } = require('./value');
 
 const SCHEMA = { id: name, metadata: (value) => value, inbox: integer(1, 2 ** 31 - 1) };
@@ -162,11 +170,6 @@ function checkSame(name, option, existing, given) {
 function name(value, option) {
   if (isName(value)) return value;
   throw invalidOption(option, value, ACCEPTED_NAME);
-}
-
-function abortSignal(value, option) {
-  if (value instanceof AbortSignal) return value;
-  throw invalidOption(option, value, 'an AbortSignal');
 }
 
 module.exports = { Broker };

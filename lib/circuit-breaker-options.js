@@ -1,7 +1,7 @@
 'use strict';
 
 const { invalidOption, SluiceError } = require('./errors');
-const { checkOptions, duration, func, integer, requireOptions } = require('./options');
+const { abortSignal, checkOptions, duration, func, integer, requireOptions } = require('./options');
 
 const numberWhere = (isValid, accepted) => (value, option) => {
   if (typeof value === 'number' && isValid(value)) return value;
@@ -32,6 +32,8 @@ const SHARED = {
 
 const SCHEMA = { ...SHARED, errorFilter: func };
 
+const CALL = { signal: abortSignal };
+
 /**
  * `{ shared, errorFilter }`: the options of the breaker as native code takes them, and what is this object's alone.
  * Without any of the former they are `undefined`: the object only attaches.
@@ -41,6 +43,11 @@ function circuitBreakerOptions(options) {
   const { errorFilter, ...checked } = checkOptions('CircuitBreaker', options, SCHEMA);
   const attachesOnly = errorFilter !== undefined && Object.keys(checked).length === 0;
   return { shared: attachesOnly ? undefined : toNative(checked), errorFilter };
+}
+
+/** The caller's signal, if there is one. */
+function callSignal(owner, options) {
+  return options === undefined ? undefined : checkOptions(owner, options, CALL).signal;
 }
 
 function toNative(checked) {
@@ -74,4 +81,4 @@ function oneWindow(value, option) {
   );
 }
 
-module.exports = { circuitBreakerOptions };
+module.exports = { callSignal, circuitBreakerOptions };

@@ -1,6 +1,6 @@
 'use strict';
 
-const { circuitBreakerOptions } = require('./circuit-breaker-options');
+const { callSignal, circuitBreakerOptions } = require('./circuit-breaker-options');
 const { DeadlineQueue } = require('./deadline-queue');
 const { invalidOption, SluiceError } = require('./errors');
 const { FiredCall } = require('./fired-call');
@@ -56,28 +56,27 @@ class CircuitBreaker {
   }
 
   /** Mistakes reject, as everything else that keeps `fn` from its result. */
-  fire(peer, fn) {
-    let ticket;
+  fire(peer, fn, options) {
+    let signal;
     try {
       if (typeof fn !== 'function') throw invalidOption('CircuitBreaker fire', fn, 'a function');
-      ticket = this.#acquire(peer, this.#hasDeadline);
+      signal = callSignal('CircuitBreaker fire', options);
     } catch (error) {
       return Promise.reject(error);
     }
-    const settled = ticket === 0 ? Promise.reject(this.#refusal(peer)) : this.#run(peer, ticket, fn);
-    const fallback = this.#fallback;
-    return fallback === undefined ? settled : settled.catch((error) => fallback(error, peer));
+    return this.#fire(peer, fn, signal);
   }
 
   /** The call's signal follows the arguments, where `fn` declares a parameter for it. */
-  wrap(peer, fn) {
+  wrap(peer, fn, options) {
     checkPeer(peer);
     if (typeof fn !== 'function') throw invalidOption('CircuitBreaker wrap', fn, 'a function');
-    const breaker = this;
+    const callerSignal = callSignal('CircuitBreaker wrap', options);
+    const fire = (call) => this.#fire(peer, call, callerSignal);
     return function (...args) {
-      const call =
-        fn.length > args.length ? (signal) => fn.call(this, ...args, signal) : () => fn.apply(this, args);
-      return breaker.fire(peer, call);
+      return fire(
+        fn.length > args.length ? (signal) => fn.call(this, ...args, signal) : () => fn.apply(this, args),
+      );
     };
   }
 
@@ -138,16 +137,35 @@ class CircuitBreaker {
     return { name: this.#name, ...this.stats(), circuits: Object.fromEntries(circuits) };
   }
 
+  #fire(peer, fn, signal) {
+    let ticket;
+    try {
+      signal?.throwIfAborted();
+      ticket = this.#acquire(peer, this.#hasDeadline);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const settled = ticket === 0 ? Promise.reject(this.#refusal(peer)) : this.#run(peer, ticket, fn, signal);
+    const fallback = this.#fallback;
+    return fallback === undefined
+      ? settled
+      : settled.catch((error) => {
+          // An aborted call rejects with the caller's reason.
+          if (signal?.aborted) throw error;
+          return fallback(error, peer);
+        });
+  }
+
   /** A ticket's number, and in `numbers` the time; or 0, and there why not. */
   #acquire(peer, hasDeadline) {
     if (typeof peer !== 'string' || peer === '') checkPeer(peer);
     return native.acquirePermit(this.#handle, peer, hasDeadline);
   }
 
-  #run(peer, ticket, fn) {
+  #run(peer, ticket, fn, signal) {
     const startedAt = numbers[0];
     return new Promise((resolve, reject) => {
-      new FiredCall(this.#source, peer, ticket, startedAt, resolve, reject).run(fn);
+      new FiredCall(this.#source, peer, ticket, startedAt, resolve, reject).run(fn, signal);
     });
   }
 

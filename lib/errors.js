@@ -31,6 +31,15 @@ function describe(value) {
   return Array.isArray(value) ? 'an array' : 'an object';
 }
 
+/** Whether a thrown value has this name. Its accessors may throw. */
+function hasName(thrown, name) {
+  try {
+    return thrown?.name === name;
+  } catch {
+    return false;
+  }
+}
+
 function invalid(code, what, given, accepted) {
   return new SluiceError(code, `${what} is ${describe(given)}; accepted: ${accepted}`);
 }
@@ -39,4 +48,4 @@ function invalidOption(option, given, accepted) {
   return invalid('INVALID_OPTION', option, given, accepted);
 }
 
-module.exports = { PREFIX, SluiceError, describe, invalid, invalidOption };
+module.exports = { PREFIX, SluiceError, describe, hasName, invalid, invalidOption };

@@ -1,8 +1,11 @@
 'use strict';
 
+const { AsyncResource } = require('node:async_hooks');
+const { addAbortListener, removeAbortListener } = require('./abort-listeners');
+const { outcomeOf, outcomeOfAbort, report } = require('./call-outcome');
 const { SluiceError } = require('./errors');
 const { native } = require('./native');
-const { reportError } = require('./permit');
+const { promiseOf } = require('./promise-of');
 
 /** A call under way: it settles once, by its result, its error or its deadline, and reports what came of it. */
 class FiredCall {
@@ -20,6 +23,8 @@ class FiredCall {
   #isSettled = false;
   /** Aborts the call's own signal, where it has one. */
   #abort;
+  /** Where the caller gave a signal: `{ signal, onAbort, context, controller }`. */
+  #caller;
 
   constructor(source, peer, ticket, startedAt, resolve, reject) {
     this.#source = source;
@@ -30,22 +35,28 @@ class FiredCall {
     this.#reject = reject;
   }
 
-  /** Making a signal costs more than all the rest, so a function that declares no parameter gets none. */
-  run(fn) {
+  /**
+   * Making a signal costs more than all the rest, so a function that declares no parameter gets none. `signal` is
+   * the caller's, where it gave one.
+   */
+  run(fn, signal) {
+    if (signal !== undefined) this.#watch(signal);
     let result;
+    let isPromise;
     try {
       result = fn.length === 0 ? fn() : fn(this.#makeSignal());
+      isPromise = typeof result?.then === 'function';
     } catch (error) {
       this.#fail(error);
       return;
     }
-    if (typeof result?.then !== 'function') {
+    if (!isPromise) {
       this.#succeed(result);
       return;
     }
-    this.#source.deadlines?.add(this, this.#startedAt);
-    const promise = result instanceof Promise ? result : Promise.resolve(result);
-    promise.then(
+    // The function may have aborted its caller's signal.
+    if (!this.#isSettled) this.#source.deadlines?.add(this, this.#startedAt);
+    promiseOf(result).then(
       (value) => this.#succeed(value),
       (error) => this.#fail(error),
     );
@@ -54,6 +65,7 @@ class FiredCall {
   /** It takes too long. The signal has aborted when the caller hears of it. */
   expire() {
     this.#isSettled = true;
+    if (this.#caller !== undefined) this.#unwatch();
     const { handle, name, timeoutMs } = this.#source;
     native.permitFailure(handle, this.#ticket, this.#startedAt);
     const peer = JSON.stringify(this.#peer);
@@ -72,7 +84,34 @@ class FiredCall {
       });
       timedOut.then((error) => controller.abort(error));
     }
+    if (this.#caller !== undefined) this.#caller.controller = controller;
     return controller.signal;
+  }
+
+  #watch(signal) {
+    const onAbort = () => this.#cancel();
+    // The caller's signal may abort in any context; listeners of the call's own signal run in that of the call.
+    this.#caller = {
+      signal,
+      onAbort,
+      context: new AsyncResource('sluice:CircuitBreaker'),
+      controller: undefined,
+    };
+    addAbortListener(signal, onAbort);
+  }
+
+  #unwatch() {
+    removeAbortListener(this.#caller.signal, this.#caller.onAbort);
+  }
+
+  /** The caller's signal aborted. The outcome of the function is ignored from now on. */
+  #cancel() {
+    if (!this.#settle()) return;
+    const { signal, context, controller } = this.#caller;
+    const { reason } = signal;
+    report(this.#source, this.#ticket, this.#startedAt, outcomeOfAbort(reason));
+    if (controller !== undefined) context.runInAsyncScope(() => controller.abort(reason));
+    this.#reject(reason);
   }
 
   #succeed(value) {
@@ -83,18 +122,7 @@ class FiredCall {
 
   #fail(error) {
     if (!this.#settle()) return;
-    const { handle, errorFilter } = this.#source;
-    if (errorFilter === undefined) {
-      native.permitFailure(handle, this.#ticket, this.#startedAt);
-      this.#reject(error);
-      return;
-    }
-    try {
-      reportError(handle, this.#ticket, this.#startedAt, errorFilter, error);
-    } catch (ofFilter) {
-      this.#reject(ofFilter);
-      return;
-    }
+    report(this.#source, this.#ticket, this.#startedAt, outcomeOf(this.#source, error));
     this.#reject(error);
   }
 
@@ -102,6 +130,7 @@ class FiredCall {
   #settle() {
     if (this.#isSettled) return false;
     this.#isSettled = true;
+    if (this.#caller !== undefined) this.#unwatch();
     if (this.due !== 0) this.#source.deadlines.remove(this);
     return true;
   }

@@ -99,6 +99,11 @@ const func = (value, option) => {
   throw invalidOption(option, value, 'a function');
 };
 
+const abortSignal = (value, option) => {
+  if (value instanceof AbortSignal) return value;
+  throw invalidOption(option, value, 'an AbortSignal');
+};
+
 const oneOf =
   (...choices) =>
   (value, option) => {
@@ -130,6 +135,7 @@ function nativeQuota({ limit, window, burst }) {
 module.exports = {
   ACCEPTED_NAME,
   QUOTA,
+  abortSignal,
   boolean,
   checkName,
   checkObject,

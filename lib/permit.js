@@ -1,5 +1,6 @@
 'use strict';
 
+const { outcomeOf, report } = require('./call-outcome');
 const { invalidOption } = require('./errors');
 const { native } = require('./native');
 
@@ -8,7 +9,7 @@ const { native } = require('./native');
  * trial's place comes back with the report, with `release`, when its lease ends, or with its thread.
  */
 class Permit {
-  /** `{ breaker, handle, errorFilter }`; the breaker, so that its handle stays in use. */
+  /** `{ breaker, name, handle, errorFilter }`; the breaker, so that its handle stays in use. */
   #source;
   /** 0 once it was reported or released. */
   #ticket;
@@ -32,9 +33,8 @@ class Permit {
   }
 
   failure(error) {
-    const { handle, errorFilter } = this.#source;
-    const ticket = this.#take();
-    reportError(handle, ticket, this.#startedAt, error === undefined ? undefined : errorFilter, error);
+    const outcome = error === undefined ? 'failure' : outcomeOf(this.#source, error);
+    report(this.#source, this.#take(), this.#startedAt, outcome);
   }
 
   release() {
@@ -53,15 +53,4 @@ class Permit {
   }
 }
 
-/** An error is a failure, unless the filter says that the peer is not to blame for it. */
-function reportError(handle, ticket, startedAt, errorFilter, error) {
-  let isFailure = true;
-  try {
-    isFailure = errorFilter === undefined || !errorFilter(error);
-  } finally {
-    if (isFailure) native.permitFailure(handle, ticket, startedAt);
-    else native.permitSuccess(handle, ticket, startedAt);
-  }
-}
-
-module.exports = { Permit, reportError };
+module.exports = { Permit };

@@ -10,19 +10,12 @@ const MOST_LINGERING = 256;
 let lingering = 0;
 
 /**
- * Ends a socket that was refused at accept. The user's `onRefused(socket, refusal)` may answer in its own
+ * Ends a socket that was refused at accept. `onRefused(socket, refusal)`, which never throws, may answer in its own
  * protocol; otherwise plain HTTP gets a 503, or a 403 where the client is banned, and everything else is closed without a word.
  */
 function refuseSocket(server, socket, refusal, onRefused) {
   socket.on('error', () => {});
-  try {
-    onRefused?.(socket, refusal);
-  } catch (error) {
-    // The user's mistake, told as an event's listener would tell it; the socket stays refused.
-    process.nextTick(() => {
-      throw error;
-    });
-  }
+  onRefused?.(socket, refusal);
   const isAnswered = socket.writableEnded || socket.destroyed;
   const speaksHttp = server instanceof http.Server && !socket.encrypted && !isTls(server);
   if (isAnswered || !speaksHttp || lingering >= MOST_LINGERING) {

@@ -7,6 +7,7 @@ const { native, subscribe } = require('./native');
 const { checkOptions, func, strings } = require('./options');
 const { refuseSocket } = require('./refuse-socket');
 const { checkServer } = require('./server-closing');
+const { warningInstead } = require('./warn-of-throw');
 
 const ATTACH_SCHEMA = { onRefused: func, trustedProxies: strings };
 
@@ -30,7 +31,7 @@ function socketTableOf(tracker, handle, idleTimeoutMs) {
  * and the servers that sockets come from.
  */
 class SocketTable {
-  // biome-ignore lint/correctness/noUnusedPrivateClassMembers: kept so that its handle stays in use
+  /** Kept so that its handle stays in use, too. */
   #tracker;
   #handle;
   #servers = new WeakSet();
@@ -49,7 +50,8 @@ class SocketTable {
 
   /** From now on each socket of the server is a connection, or is refused before a byte of it is read. */
   attach(server, options = {}) {
-    const { onRefused, trustedProxies } = checkOptions('attach', options, ATTACH_SCHEMA);
+    const { onRefused: given, trustedProxies } = checkOptions('attach', options, ATTACH_SCHEMA);
+    const onRefused = given && this.#warning(given);
     checkServer('attach server', server);
     const proxies = trustedProxies?.length > 0 ? new ClientAddress({ trustedProxies }) : undefined;
     if (this.#servers.has(server)) return;
@@ -60,6 +62,12 @@ class SocketTable {
       if (connection === undefined) refuseSocket(server, socket, refusal, onRefused);
       return connection !== undefined;
     });
+  }
+
+  /** An `onRefused` that throws neither admits the socket nor ends the thread. */
+  #warning(onRefused) {
+    const name = `ConnectionTracker "${this.#tracker.name}" onRefused`;
+    return warningInstead('SLUICE_ON_REFUSED', name, 'sockets get the default refusal', onRefused);
   }
 
   /** What sessions that are told of their end are opened with. */

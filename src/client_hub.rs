@@ -9,8 +9,8 @@ use napi_derive::napi;
 use sluice_core::clock::{self, MS};
 use sluice_core::key_hash::{KeyHash, hash_str};
 use sluice_core::{
-    Caller, ClientHub, ClientHubConfig, ClientHubOptions, Finished, HubNews, HubValue, Instances, Joined,
-    Keeping, Owner,
+    Caller, ClientHub, ClientHubConfig, ClientHubOptions, Failed, Finished, HubFailure, HubNews, HubValue,
+    Instances, Joined, Keeping, Owner,
 };
 
 use crate::error;
@@ -45,12 +45,15 @@ pub struct NativeHubValue<'env> {
     pub bytes: BufferSlice<'env>,
 }
 
-/// What a call comes to at first: a value, which stands there unless its version is the one known; a call that is to
-/// run its initialiser; or one that waits for another's, for so many milliseconds until it is to look.
+/// What a call comes to at first: a value, which stands there unless its version is the one known; the error under
+/// which an earlier failure is remembered; a call that is to run its initialiser; or one that waits for another's, for
+/// so many milliseconds until it is to look.
 #[napi(object)]
 pub struct NativeJoined<'env> {
     pub version: f64,
+    /// Of a value or an error.
     pub bytes: Option<BufferSlice<'env>>,
+    pub failure: Option<f64>,
     pub leads: Option<f64>,
     pub waits: Option<f64>,
     pub rest_ms: f64,
@@ -61,12 +64,23 @@ pub struct NativeJoined<'env> {
 pub struct NativeKeeping {
     pub ttl_ms: Option<f64>,
     pub stale_ms: f64,
+    pub stale_if_error_ms: f64,
 }
 
 /// The version of a value that was made, and those of this thread that waited.
 #[napi(object)]
 pub struct NativeFinished {
     pub version: f64,
+    pub calls: Vec<f64>,
+}
+
+/// The outcome of a failed initialiser: the stale value that the waiting calls of this thread receive, if there is one,
+/// and the version of the remembered error, or 0.
+#[napi(object)]
+pub struct NativeFailed {
+    pub version: f64,
+    pub bytes: Option<Buffer>,
+    pub failure: f64,
     pub calls: Vec<f64>,
 }
 
@@ -92,6 +106,8 @@ pub struct NativeClientHubStats {
     pub evictions: f64,
     pub expired: f64,
     pub too_large: f64,
+    pub rejected: f64,
+    pub remembered: f64,
     pub entries: f64,
     pub bytes: f64,
     pub waiting: f64,
@@ -143,16 +159,21 @@ pub fn join_hub(
     let caller = Caller { mailbox: Arc::clone(&thread::port_of(env)?.mailbox), subscription };
     let (timeout, now) = (timeout_ms as u64 * MS, clock::now());
     let joined = error::check(env, hub(handle)?.join(hash_str(&key), caller, timeout, now))?;
-    let nothing = NativeJoined { version: 0.0, bytes: None, leads: None, waits: None, rest_ms: 0.0 };
+    let nothing =
+        NativeJoined { version: 0.0, bytes: None, failure: None, leads: None, waits: None, rest_ms: 0.0 };
     let with = |HubValue { version, bytes }: HubValue, leads: Option<f64>| {
         let is_known = version as f64 == known_version;
         let bytes = (!is_known).then(|| BufferSlice::copy_from(env, &bytes)).transpose()?;
-        Ok(NativeJoined { version: version as f64, bytes, leads, waits: None, rest_ms: 0.0 })
+        Ok(NativeJoined { version: version as f64, bytes, failure: None, leads, waits: None, rest_ms: 0.0 })
     };
     match joined {
         Joined::Fresh(value) => with(value, None),
         Joined::Stale(value, refresh) => with(value, refresh.map(|call| call as f64)),
         Joined::Lead(call) => Ok(NativeJoined { leads: Some(call as f64), ..nothing }),
+        Joined::Failed(HubFailure { version, error }) => {
+            let bytes = Some(BufferSlice::copy_from(env, &error)?);
+            Ok(NativeJoined { bytes, failure: Some(version as f64), ..nothing })
+        }
         Joined::Wait { call, until } => {
             Ok(NativeJoined { waits: Some(call as f64), rest_ms: rest_ms(until, now), ..nothing })
         }
@@ -178,6 +199,7 @@ pub fn finish_in_hub(
     let keeping = Keeping {
         ttl: keeping.ttl_ms.map(|ms| ms as u64 * MS),
         stale_for: keeping.stale_ms as u64 * MS,
+        stale_if_error: keeping.stale_if_error_ms as u64 * MS,
         key_bytes: key.len() as u64,
     };
     let bytes = Arc::from(value.as_ref());
@@ -193,10 +215,16 @@ pub fn fail_in_hub(
     key: String,
     call: f64,
     error: Uint8Array,
-) -> Result<Option<NativeFinished>> {
-    let bytes = Arc::from(error.as_ref());
-    let finished = hub(handle)?.fail(hash_str(&key), call as u64, &bytes, clock::now());
+    retry_after_ms: f64,
+) -> Result<Option<NativeFailed>> {
+    let failed = failed(&key, &error, retry_after_ms);
+    let finished = hub(handle)?.fail(hash_str(&key), call as u64, &failed, clock::now());
     Ok(error::check(&env, finished)?.map(Into::into))
+}
+
+fn failed(key: &str, error: &Uint8Array, retry_after_ms: f64) -> Failed {
+    let retry_after = retry_after_ms as u64 * MS;
+    Failed { error: Arc::from(error.as_ref()), retry_after, key_bytes: key.len() as u64 }
 }
 
 /// A call waits no more.
@@ -206,11 +234,17 @@ pub fn leave_hub(handle: u32, key: String, call: f64) -> Result<()> {
     Ok(())
 }
 
-/// A leader's time is over.
+/// A leader's time is over; null when another leads.
 #[napi]
-pub fn time_out_in_hub(handle: u32, key: String, call: f64) -> Result<()> {
-    hub(handle)?.time_out(hash_str(&key), call as u64, clock::now());
-    Ok(())
+pub fn time_out_in_hub(
+    handle: u32,
+    key: String,
+    call: f64,
+    error: Uint8Array,
+    retry_after_ms: f64,
+) -> Result<Option<NativeFailed>> {
+    let failed = failed(&key, &error, retry_after_ms);
+    Ok(hub(handle)?.time_out(hash_str(&key), call as u64, &failed, clock::now()).map(Into::into))
 }
 
 /// Nobody here wants what a leader makes; true when others do, and it goes on.
@@ -246,6 +280,8 @@ pub fn client_hub_stats(env: Env, handle: u32) -> Result<NativeClientHubStats> {
         evictions: stats.evictions as f64,
         expired: stats.expired as f64,
         too_large: stats.too_large as f64,
+        rejected: stats.rejected as f64,
+        remembered: stats.remembered as f64,
         entries: stats.entries as f64,
         bytes: stats.bytes as f64,
         waiting: stats.waiting as f64,
@@ -254,8 +290,19 @@ pub fn client_hub_stats(env: Env, handle: u32) -> Result<NativeClientHubStats> {
 }
 
 impl From<Finished> for NativeFinished {
-    fn from(Finished { version, calls }: Finished) -> Self {
+    fn from(Finished { version, calls, .. }: Finished) -> Self {
         Self { version: version as f64, calls: in_numbers(&calls) }
+    }
+}
+
+impl From<Finished> for NativeFailed {
+    fn from(Finished { stale, failure, calls, .. }: Finished) -> Self {
+        Self {
+            version: stale.as_ref().map_or(0.0, |value| value.version as f64),
+            bytes: stale.map(|value| Buffer::from(&*value.bytes)),
+            failure: failure as f64,
+            calls: in_numbers(&calls),
+        }
     }
 }
 

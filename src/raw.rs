@@ -354,11 +354,12 @@ impl<const N: usize> Call<'_, N> {
         Ok(data)
     }
 
-    /// A strong reference to an argument, which ends with the environment.
+    /// A strong reference to an argument, which the port holds until its environment ends.
     pub(crate) fn reference(&self, index: usize) -> Result<sys::napi_ref> {
         let mut reference = ptr::null_mut();
         // SAFETY: an argument of the running callback.
         check_status!(unsafe { sys::napi_create_reference(self.env, self.args[index], 1, &mut reference) })?;
+        self.port.hold(reference);
         Ok(reference)
     }
 

@@ -7,7 +7,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use dashmap::DashMap;
@@ -60,7 +61,17 @@ pub(crate) struct Port {
     /// Where the numbers of messages are handed over.
     pub(crate) message_numbers: MessageNumbers,
     error_class: Cell<sys::napi_ref>,
+    references: Rc<References>,
 }
+
+/// References to objects of one environment. Node does not free them when the environment ends.
+struct References {
+    env: sys::napi_env,
+    held: RefCell<Vec<sys::napi_ref>>,
+}
+
+/// References of all living environments.
+static REFERENCES: AtomicUsize = AtomicUsize::new(0);
 
 /// How many numbers pass between JavaScript and a call beside its arguments: an argument costs more than
 /// a number in an array.
@@ -124,7 +135,7 @@ impl Port {
         const { assert!(N <= NUMBERS) };
         let shared = self.numbers.get();
         if !shared.is_null() && at + N <= NUMBERS {
-            // SAFETY: `attach` checked the array's length, and a reference keeps it in place.
+            // SAFETY: `attach` checked the array's length, and a reference keeps it in place until the environment ends.
             unsafe { shared.add(at).cast::<[f64; N]>().write(numbers) };
         }
     }
@@ -138,6 +149,13 @@ impl Port {
         }
         // SAFETY: as in `leave`.
         unsafe { shared.add(at).cast::<[f64; N]>().read() }
+    }
+
+    /// Keeps a reference that was made by this port's environment until that ends.
+    pub(crate) fn hold(&self, reference: sys::napi_ref) {
+        self.references.held.borrow_mut().push(reference);
+        // Relaxed: a count for tests, which publishes nothing.
+        REFERENCES.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The class of errors, or null before `attach`.
@@ -197,9 +215,30 @@ pub(crate) fn enter(env: &Env) -> Result<&'static Port> {
         numbers: Cell::new(std::ptr::null_mut()),
         message_numbers: MessageNumbers::default(),
         error_class: Cell::new(std::ptr::null_mut()),
+        references: references_of(env)?,
     };
     thread.ports.borrow_mut().push(Box::new(port));
     port_of(env)
+}
+
+/// Each load of the addon has its own environment, which may end before the thread's hook runs. So each environment
+/// has a hook that deletes its references.
+fn references_of(env: &Env) -> Result<Rc<References>> {
+    let references = Rc::new(References { env: env.raw(), held: RefCell::default() });
+    let held = Rc::into_raw(Rc::clone(&references)).cast_mut().cast::<c_void>();
+    // SAFETY: the hook runs once, in this thread, and takes over the pointer's ownership.
+    check_status!(unsafe { sys::napi_add_env_cleanup_hook(env.raw(), Some(delete_references), held) })?;
+    Ok(references)
+}
+
+unsafe extern "C" fn delete_references(references: *mut c_void) {
+    // SAFETY: comes from `Rc::into_raw` in `references_of`, and this hook runs once.
+    let references = unsafe { Rc::from_raw(references.cast::<References>()) };
+    for reference in references.held.take() {
+        // SAFETY: made by this environment, whose last JavaScript has run; deleted once.
+        unsafe { sys::napi_delete_reference(references.env, reference) };
+        REFERENCES.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 fn start_thread(env: &Env) -> Result<()> {
@@ -259,7 +298,8 @@ pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("attachThread", attach_thread)?;
     exports.function("keepThreadAlive", keep_thread_alive)?;
     exports.function("versionCells", version_cells)?;
-    exports.function("reapThread", reap_thread)
+    exports.function("reapThread", reap_thread)?;
+    exports.function("referencesHeld", references_held)
 }
 
 /// `attachThread(onRing, numbers: Float64Array, SluiceError, threadId)`: completes the port; 1 when it is
@@ -320,6 +360,11 @@ unsafe extern "C" fn version_cells(env: sys::napi_env, info: sys::napi_callback_
 unsafe extern "C" fn drop_version_cells(_: sys::napi_env, _: *mut c_void, held: *mut c_void) {
     // SAFETY: `held` comes from `Arc::into_raw` in `version_cells`, and a finalizer runs once.
     drop(unsafe { Arc::from_raw(held.cast::<VersionCells>()) });
+}
+
+/// `referencesHeld()`: references to objects of all threads' environments that live. For tests.
+unsafe extern "C" fn references_held(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<0>::answer(env, info, |call| call.number(REFERENCES.load(Ordering::Relaxed) as f64))
 }
 
 /// `reapThread(threadId)`: the second line, for runtimes that skip the hook of a terminated worker.

@@ -291,7 +291,13 @@ interface Keys {
 }
 const hub = new ClientHub<Keys>('keys', { maxEntries: 100, maxBytes: 1_000_000 });
 new ClientHub('keys');
-const hubOptions: GetOrInitOptions = { ttl: '1m', staleWhileRevalidate: '10s', timeout: 500 };
+const hubOptions: GetOrInitOptions = {
+  ttl: '1m',
+  staleWhileRevalidate: '10s',
+  staleIfError: '1h',
+  retryAfter: 500,
+  timeout: 500,
+};
 const made = hub.getOrInit(
   'k',
   async (signal) => {
@@ -304,6 +310,12 @@ expect<Equal<Awaited<typeof made>['secrets'], readonly number[]>>();
 hub.getOrInit('k', () => ({ kid: 'k', secrets: [] }), { signal: new AbortController().signal });
 // @ts-expect-error not Keys
 hub.getOrInit('k', async () => ({ kid: 'k' }));
+hub.getOrInit('k', async () => ({ kid: 'k', secrets: [] }), {
+  ttl: (value) => value.kid.length,
+  staleWhileRevalidate: ({ secrets }) => (secrets.length > 0 ? '5s' : 0),
+});
+// @ts-expect-error: no duration
+hub.getOrInit('k', async () => ({ kid: 'k', secrets: [] }), { ttl: (value) => value.kid });
 // @ts-expect-error there may be no value
 hub.get('k').kid;
 // @ts-expect-error undefined is no value
@@ -344,6 +356,9 @@ const breakerOptions: CircuitBreakerOptions = {
 const breaker = new CircuitBreaker('upstreams', breakerOptions);
 new CircuitBreaker('upstreams');
 new CircuitBreaker('upstreams', { errorFilter: () => true });
+new CircuitBreaker('upstreams', { errorFilter: (error) => (error === null ? 'ignore' : false) });
+// @ts-expect-error: another answer
+new CircuitBreaker('upstreams', { errorFilter: () => 'skip' });
 // @ts-expect-error openFor is required
 new CircuitBreaker('upstreams', { timeout: 500 });
 // @ts-expect-error one window, not both kinds
@@ -359,6 +374,10 @@ expect<Equal<typeof fired, Promise<number>>>();
 expect<Equal<ReturnType<typeof breaker.fire<string>>, Promise<string>>>();
 // @ts-expect-error not a function
 breaker.fire('db', Promise.resolve(5));
+breaker.fire('db', async () => 5, { signal: new AbortController().signal });
+// @ts-expect-error: a controller is no signal
+breaker.fire('db', async () => 5, { signal: new AbortController() });
+breaker.wrap('db', async (id: number) => id, { signal: new AbortController().signal });
 const wrapped = breaker.wrap('db', async (id: number, label: string) => `${id} ${label}`);
 expect<Equal<typeof wrapped, (id: number, label: string) => Promise<string>>>();
 const one = breaker.wrap('db', async (id: number) => id);

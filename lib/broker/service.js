@@ -3,6 +3,7 @@
 const { AsyncResource } = require('node:async_hooks');
 const { outline } = require('../carried-error');
 const { describe, SluiceError } = require('../errors');
+const { promiseOf } = require('../promise-of');
 const { encode } = require('./codec');
 const { KIND } = require('./frame');
 const { Request, reasonOf } = require('./request');
@@ -134,12 +135,6 @@ class Service {
     const message = `Broker "${this.#brokerName}": the peer that was asked does not serve this endpoint`;
     return new SluiceError('NO_ENDPOINT', message);
   }
-}
-
-/** A `then` that is not the language's may throw, or call back twice or at once: a promise in front of it bears that. */
-function promiseOf(result) {
-  if (result instanceof Promise && result.then === Promise.prototype.then) return result;
-  return new Promise((resolve) => resolve(result));
 }
 
 /** What is no error travels as the cause of one: callers look for a message. */

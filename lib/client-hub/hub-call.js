@@ -4,9 +4,11 @@ const { AsyncResource } = require('node:async_hooks');
 const { addAbortListener, removeAbortListener } = require('../abort-listeners');
 const { packError } = require('../carried-error');
 const { Deadline } = require('../deadline');
-const { describe, SluiceError } = require('../errors');
+const { describe, hasName, SluiceError } = require('../errors');
 const { keepAlive, letGo, native } = require('../native');
+const { promiseOf } = require('../promise-of');
 const { encodeDefined } = require('../value');
+const { keepingOf } = require('./keeping');
 
 /**
  * A call that runs its initialiser, or waits for another's and may be told that it is its turn. What it runs for the
@@ -61,7 +63,7 @@ class HubCall extends AsyncResource {
       this.#fail(error);
       return;
     }
-    Promise.resolve(result).then(
+    promiseOf(result).then(
       (value) => this.#finish(value),
       (error) => this.#fail(error),
     );
@@ -128,15 +130,15 @@ class HubCall extends AsyncResource {
 
   #finish(value) {
     if (this.#isOver) return;
-    const { ttl, staleWhileRevalidate = 0 } = this.#options;
     let bytes;
+    let keeping;
     try {
       bytes = encodeDefined(value, `value of ${describe(this.#key)}`);
+      keeping = this.runInAsyncScope(keepingOf, undefined, this.#options, value);
     } catch (error) {
       this.#fail(error);
       return;
     }
-    const keeping = { ttlMs: ttl, staleMs: staleWhileRevalidate };
     this.#report(
       () => native.finishInHub(this.#hub.handle, this.#key, this.#id, bytes, keeping),
       ({ version, calls }) => this.#hub.made([this.#id, ...calls], version, bytes),
@@ -145,13 +147,23 @@ class HubCall extends AsyncResource {
 
   #fail(error) {
     if (this.#isOver) return;
+    // An aborted initialiser says nothing about the next one.
+    const retryAfterMs = hasName(error, 'AbortError') ? 0 : this.#options.retryAfter;
     this.#report(
-      () => native.failInHub(this.#hub.handle, this.#key, this.#id, packError(error)),
-      ({ calls }) => {
-        this.failed(error);
-        this.#hub.each(calls, (call) => call.failed(error));
-      },
+      () => native.failInHub(this.#hub.handle, this.#key, this.#id, packError(error), retryAfterMs),
+      (failed) => this.#settleFailed(failed, error),
     );
+  }
+
+  /** Settles this thread's waiting calls with the stale value, or without one with the error. */
+  #settleFailed({ version, bytes, failure, calls }, error) {
+    if (failure > 0) this.#hub.rememberFailure(this.#key, failure, error);
+    if (version > 0) {
+      this.#hub.made([this.#id, ...calls], version, bytes);
+      return;
+    }
+    this.failed(error);
+    this.#hub.each(calls, (call) => call.failed(error));
   }
 
   /** Only a leader's report is taken: another may have taken over while this thread stood still. */
@@ -167,9 +179,17 @@ class HubCall extends AsyncResource {
     else onTaken(taken);
   }
 
+  /** Aborts the signal before any call settles. */
   #timeOut() {
-    native.timeOutInHub(this.#hub.handle, this.#key, this.#id);
-    this.replaced();
+    const error = this.#timeoutError();
+    const { retryAfter } = this.#options;
+    const failed = native.timeOutInHub(this.#hub.handle, this.#key, this.#id, packError(error), retryAfter);
+    if (failed === null) {
+      this.giveUp(error);
+      return;
+    }
+    this.#abortInitialiser(error);
+    this.#settleFailed(failed, error);
   }
 
   /** A leader goes on if others wait for what it makes. */

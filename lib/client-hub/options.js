@@ -1,13 +1,16 @@
 'use strict';
 
-const { invalidOption } = require('../errors');
-const { checkOptions, duration, func, integer } = require('../options');
+const { abortSignal, checkOptions, duration, func, integer, parseDuration } = require('../options');
 
 const HUB = { maxEntries: integer(1, 10_000_000), maxBytes: integer(1) };
 
+const durationOrFunction = (value, option) => (typeof value === 'function' ? value : duration(value, option));
+
 const CALL = {
-  ttl: duration,
-  staleWhileRevalidate: duration,
+  ttl: durationOrFunction,
+  staleWhileRevalidate: durationOrFunction,
+  staleIfError: duration,
+  retryAfter: (value, option) => parseDuration(value, option, { least: 0 }),
   timeout: duration,
   signal: abortSignal,
 };
@@ -31,14 +34,10 @@ function clientOptions(options) {
 
 function withDefaults(checked) {
   checked.timeout ??= DEFAULT_TIMEOUT_MS;
+  checked.retryAfter ??= 0;
   return checked;
 }
 
 const checkInit = (init) => func(init, 'ClientHub initialiser');
-
-function abortSignal(value, option) {
-  if (value instanceof AbortSignal) return value;
-  throw invalidOption(option, value, 'an AbortSignal');
-}
 
 module.exports = { callOptions, checkInit, clientOptions, hubOptions };

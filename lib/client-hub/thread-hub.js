@@ -9,6 +9,9 @@ const { LiveObjects } = require('./live-objects');
 
 const LEAST_PRUNED = 64;
 
+/** Remembered errors that a thread keeps as objects; others are decoded from their bytes. */
+const MOST_FAILURES = 64;
+
 /** By handle: all objects of this thread that stand for a hub share what the thread has of it. */
 const hubs = new Map();
 
@@ -24,6 +27,8 @@ class ThreadHub {
   /** Decoded values by key: `{ version, value }`, current while the hub has that version. */
   #values = new Map();
   #pruneAt = LEAST_PRUNED;
+  /** Objects of remembered errors, by key: `{ version, error }`. */
+  #failures = new Map();
   #calls = new Map();
   #subscription;
 
@@ -75,7 +80,8 @@ class ThreadHub {
   #join(key, init, options, take) {
     const knownVersion = this.#values.get(key)?.version ?? 0;
     const joined = native.joinHub(this.handle, key, this.#subscription, options.timeout, knownVersion);
-    const { version, bytes, leads, waits, restMs } = joined;
+    const { version, bytes, failure, leads, waits, restMs } = joined;
+    if (typeof failure === 'number') return Promise.reject(this.#failureOf(key, failure, bytes));
     const isLeader = typeof leads === 'number';
     if (version > 0) {
       if (isLeader) this.#refresh(key, leads, init, options);
@@ -92,6 +98,21 @@ class ThreadHub {
   #refresh(key, id, init, options) {
     const call = new HubCall(this, key, id, init, options);
     queueMicrotask(() => call.lead());
+  }
+
+  /** From now on calls of this thread reject with the same object. */
+  rememberFailure(key, version, error) {
+    this.#failures.delete(key);
+    if (this.#failures.size >= MOST_FAILURES) this.#failures.delete(this.#failures.keys().next().value);
+    this.#failures.set(key, { version, error });
+  }
+
+  #failureOf(key, version, bytes) {
+    const known = this.#failures.get(key);
+    if (known?.version === version) return known.error;
+    const error = unpackError(bytes);
+    this.rememberFailure(key, version, error);
+    return error;
   }
 
   enter(id, call) {

@@ -1,12 +1,14 @@
 'use strict';
 
+const { promiseOf } = require('../promise-of');
+
 function isThenable(value) {
   return typeof value?.then === 'function';
 }
 
 /** Calls `next` with what `value` is or resolves to: at once, and without a promise, when it is none. */
 function after(value, next) {
-  return isThenable(value) ? Promise.resolve(value).then(next) : next(value);
+  return isThenable(value) ? promiseOf(value).then(next) : next(value);
 }
 
 /**
@@ -15,17 +17,19 @@ function after(value, next) {
  */
 function settle({ ask, done, fail }, context) {
   let value;
+  let isLater;
   try {
     value = ask(context);
+    isLater = isThenable(value);
   } catch (error) {
     return fail(toError(error), context);
   }
-  if (isThenable(value)) settleLater(value, { done, fail }, context);
+  if (isLater) settleLater(value, { done, fail }, context);
   else done(value, context);
 }
 
 function settleLater(promise, { done, fail }, context) {
-  Promise.resolve(promise)
+  promiseOf(promise)
     .then((value) => done(value, context))
     .catch((error) => fail(toError(error), context));
 }

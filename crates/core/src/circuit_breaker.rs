@@ -19,6 +19,8 @@ mod time_window;
 mod trials;
 mod window;
 
+pub(crate) use opening::chance;
+
 pub use answer::{Answer, Refused, Request};
 pub use breaker::CircuitBreaker;
 pub use options::{CircuitBreakerConfig, CircuitBreakerOptions, WindowOptions};

@@ -3,6 +3,8 @@
 //! The state of one key and its rules, one run of an initialiser and how runs follow each other, what of the values is
 //! kept, and what threads are told: each in a file of its own.
 
+mod back_off;
+mod failure;
 mod hub;
 mod initialisation;
 mod keeping;
@@ -14,6 +16,7 @@ mod shelf;
 mod slot;
 mod stats;
 
+pub use failure::{Failed, HubFailure};
 pub use hub::{ClientHub, Joined};
 pub use initialisation::{CallId, Caller};
 pub use kept::{HubValue, Keeping};

@@ -52,8 +52,8 @@ pub use circuit_breaker::{
     CircuitState, CircuitStats, Counts, Outcome, Refused, Request, Ticket, WindowOptions,
 };
 pub use client_hub::{
-    CallId, Caller, ClientHub, ClientHubConfig, ClientHubOptions, ClientHubStats, Finished, HubNews,
-    HubValue, Joined, Keeping,
+    CallId, Caller, ClientHub, ClientHubConfig, ClientHubOptions, ClientHubStats, Failed, Finished,
+    HubFailure, HubNews, HubValue, Joined, Keeping,
 };
 pub use connection_tracker::{
     Connection, ConnectionOptions, ConnectionTracker, ConnectionTrackerConfig, ConnectionTrackerOptions,

@@ -7,15 +7,15 @@ use std::sync::{Arc, Barrier};
 use sluice_core::key_hash::{KeyHash, hash_str};
 use sluice_core::mailbox::{Item, Mailbox};
 use sluice_core::{
-    CallId, Caller, ClientHub, ClientHubOptions, ClientHubStats, HubNews, HubValue, Instance, Instances,
-    Joined, Keeping, Owner,
+    CallId, Caller, ClientHub, ClientHubOptions, ClientHubStats, Failed, HubNews, HubValue, Instance,
+    Instances, Joined, Keeping, Owner,
 };
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
-const FOREVER: Keeping = Keeping { ttl: None, stale_for: 0, key_bytes: 0 };
+const FOREVER: Keeping = Keeping { ttl: None, stale_for: 0, stale_if_error: 0, key_bytes: 0 };
 /// Fresh for a second, stale for another.
-const A_SECOND: Keeping = Keeping { ttl: Some(SECOND), stale_for: SECOND, key_bytes: 0 };
+const A_SECOND: Keeping = Keeping { ttl: Some(SECOND), stale_for: SECOND, stale_if_error: 0, key_bytes: 0 };
 
 fn hub() -> ClientHub {
     bounded(None, None)
@@ -35,6 +35,15 @@ fn key() -> KeyHash {
 
 fn bytes(text: &str) -> Arc<[u8]> {
     text.as_bytes().into()
+}
+
+/// An error that is not remembered.
+fn failed(why: &str) -> Failed {
+    Failed { error: bytes(why), retry_after: 0, key_bytes: 0 }
+}
+
+fn time_out(hub: &ClientHub, call: CallId, now: u64) {
+    hub.time_out(key(), call, &failed("too long"), now);
 }
 
 fn join(hub: &ClientHub, caller: &Caller, now: u64) -> Joined {
@@ -113,9 +122,9 @@ fn a_failure_fails_all_who_waited_and_is_not_kept() {
     let (hub, [a, b]) = (hub(), [1, 2].map(thread));
     let leader = lead(&hub, &a, 0);
     let waiter = wait(&hub, &b, 0);
-    assert!(hub.fail(key(), leader, &bytes("why"), 0).expect("open").is_some());
+    assert!(hub.fail(key(), leader, &failed("why"), 0).expect("open").is_some());
     assert_eq!(news(&b), [HubNews::Failed { calls: vec![waiter], error: bytes("why") }]);
-    assert!(hub.fail(key(), leader, &bytes("why"), 0).expect("open").is_none(), "once");
+    assert!(hub.fail(key(), leader, &failed("why"), 0).expect("open").is_none(), "once");
     lead(&hub, &b, 0);
     assert_eq!(stats(&hub).failures, 1);
 }
@@ -125,7 +134,7 @@ fn whoever_waits_longest_takes_over_and_the_late_result_is_ignored() {
     let (hub, [a, b, c]) = (hub(), [1, 2, 3].map(thread));
     let first = lead(&hub, &a, 0);
     let [second, third] = [wait(&hub, &b, 0), wait(&hub, &c, 0)];
-    hub.time_out(key(), first, SECOND);
+    time_out(&hub, first, SECOND);
     assert_eq!(news(&b), [HubNews::Lead { call: second }]);
     assert_eq!(finish(&hub, first, "late", FOREVER, SECOND), None);
     assert!(hub.begin(key(), second, SECOND).expect("open"));
@@ -147,7 +156,7 @@ fn a_leader_that_stands_still_is_replaced_by_those_who_look() {
     assert_eq!(news(&b), [HubNews::Lead { call: waiter }]);
     assert_eq!(news(&a), [HubNews::Replaced { call: leader }]);
     assert_eq!(hub.look(key(), waiter, SECOND).expect("open"), None, "it waits no more");
-    hub.time_out(key(), leader, SECOND);
+    time_out(&hub, leader, SECOND);
     assert_eq!(stats(&hub).timeouts, 1, "of one initialiser");
 }
 
@@ -172,7 +181,7 @@ fn who_leaves_is_told_nothing_and_who_was_to_lead_hands_over() {
     let first = lead(&hub, &a, 0);
     let second = wait(&hub, &b, 0);
     let third = wait(&hub, &c, 0);
-    hub.time_out(key(), first, SECOND);
+    time_out(&hub, first, SECOND);
     hub.leave(key(), second, SECOND);
     assert_eq!(news(&c), [HubNews::Lead { call: third }]);
     hub.leave(key(), third, SECOND);
@@ -247,7 +256,7 @@ fn a_run_that_begins_after_an_invalidation_is_for_all() {
     let early = wait(&hub, &b, 0);
     hub.invalidate(key()).expect("open");
     let late = wait(&hub, &c, 0);
-    hub.time_out(key(), leader, SECOND);
+    time_out(&hub, leader, SECOND);
     finish(&hub, early, "v", FOREVER, SECOND).expect("leads");
     assert_eq!(made(&news(&c)), [(vec![late], "v".to_owned())]);
     assert_eq!(value(&hub, SECOND), Some("v".into()));
@@ -266,15 +275,16 @@ fn a_stale_value_is_answered_and_refreshed_by_one() {
     assert!(matches!(join(&hub, &b, SECOND), Joined::Stale(_, None)), "one refreshes");
     assert_eq!(hub.version(key(), SECOND), Some(version));
 
-    assert!(hub.fail(key(), refresh, &bytes("why"), SECOND).expect("open").is_some());
-    let Joined::Stale(_, Some(refresh)) = join(&hub, &b, SECOND) else {
+    assert!(hub.fail(key(), refresh, &failed("why"), SECOND).expect("open").is_some());
+    let later = 2 * SECOND - 1;
+    let Joined::Stale(_, Some(refresh)) = join(&hub, &b, later) else {
         panic!("it stays, and is refreshed anew")
     };
-    finish(&hub, refresh, "w", A_SECOND, SECOND).expect("leads");
-    assert_eq!(value(&hub, SECOND), Some("w".into()));
-    assert!(hub.version(key(), SECOND) > Some(version));
+    finish(&hub, refresh, "w", A_SECOND, later).expect("leads");
+    assert_eq!(value(&hub, later), Some("w".into()));
+    assert!(hub.version(key(), later) > Some(version));
 
-    lead(&hub, &a, 3 * SECOND);
+    lead(&hub, &a, 4 * SECOND);
     let ClientHubStats { hits, stale, expired, entries, .. } = stats(&hub);
     assert_eq!((hits, stale, expired, entries), (1, 3, 1, 0));
 }
@@ -416,7 +426,7 @@ impl Play {
                 Joined::Lead(call) => drop(self.leading.insert(call, owner)),
                 Joined::Wait { call, .. } => drop(self.waiting.insert(call, owner)),
                 Joined::Fresh(_) => drop(self.hub.invalidate(key())),
-                Joined::Stale(..) => panic!("nothing is stale"),
+                Joined::Stale(..) | Joined::Failed(_) => panic!("nothing is stale, or remembered"),
             },
             5 => {
                 let call = self.waiting.keys().nth(random.usize(..=self.waiting.len())).copied();
@@ -455,9 +465,11 @@ impl Play {
         self.leading.remove(&call);
         let own = match (outcome, random.bool()) {
             (10, _) => finish(&self.hub, call, "v", FOREVER, 0),
-            (_, true) => self.hub.fail(key(), call, &bytes("e"), 0).expect("open").map(|failed| failed.calls),
+            (_, true) => {
+                self.hub.fail(key(), call, &failed("e"), 0).expect("open").map(|failed| failed.calls)
+            }
             _ => {
-                self.hub.time_out(key(), call, 0);
+                time_out(&self.hub, call, 0);
                 None
             }
         };
@@ -520,7 +532,7 @@ fn bounds_hold_whoever_keeps_values_at_once() {
                     let key = keys[random.usize(..keys.len())];
                     match hub.join(key, me.clone(), SECOND, now).expect("open") {
                         Joined::Lead(call) | Joined::Stale(_, Some(call)) => {
-                            let keeping = Keeping { ttl: Some(500), stale_for: 500, key_bytes: 7 };
+                            let keeping = Keeping { ttl: Some(500), stale_for: 500, key_bytes: 7, ..FOREVER };
                             let made = bytes(&"v".repeat(random.usize(..100)));
                             hub.finish(key, call, made, keeping, now).expect("open").expect("leads");
                         }
@@ -568,7 +580,7 @@ fn of_eight_threads_let_go_at_once_one_leads_in_every_round() {
                             }
                         }
                         Joined::Fresh(_) => {}
-                        Joined::Stale(..) => panic!("nothing is stale"),
+                        Joined::Stale(..) | Joined::Failed(_) => panic!("nothing is stale, or remembered"),
                     }
                 }
             });

@@ -28,7 +28,7 @@ impl Opening {
 }
 
 /// A random number from 0 to 1.
-pub(super) fn chance() -> f64 {
+pub(crate) fn chance() -> f64 {
     // Each `RandomState` has keys of its own, from the operating system's randomness.
     let random = RandomState::new().hash_one(0_u8);
     (random >> 11) as f64 / (1_u64 << 53) as f64

@@ -7,6 +7,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use parking_lot::Mutex;
 
+use super::failure::HubFailure;
 use super::initialisation::{Call, CallId, Caller};
 use super::kept::{Age, HubValue};
 use super::news::{HubNews, Notices};
@@ -31,8 +32,10 @@ pub struct ClientHub {
     pub(super) slots: DashMap<KeyHash, Slot, AlreadyHashed>,
     /// Locked before a shard, never after it.
     pub(super) shelf: Mutex<Shelf>,
+    /// Remembered errors. Locked before a shard too, never while `shelf` is locked.
+    pub(super) failures: Mutex<Shelf>,
     last_number: AtomicU64,
-    pub(super) tally: Tally<10>,
+    pub(super) tally: Tally<11>,
     closed: AtomicBool,
 }
 
@@ -46,6 +49,7 @@ pub(super) const HANDOVERS: usize = 6;
 pub(super) const EVICTIONS: usize = 7;
 pub(super) const EXPIRED: usize = 8;
 pub(super) const TOO_LARGE: usize = 9;
+const REJECTED: usize = 10;
 
 /// What a call comes to at first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +60,8 @@ pub enum Joined {
     Stale(HubValue, Option<CallId>),
     /// This call runs its initialiser.
     Lead(CallId),
+    /// A remembered error: no initialiser runs until `retry_after` is over.
+    Failed(HubFailure),
     /// This call is told what comes of another's, whose time is over at `until`.
     Wait {
         /// The call.
@@ -75,6 +81,7 @@ impl ClientHub {
             limits: Limits { entries: config.max_entries(), bytes: config.max_bytes() },
             slots: DashMap::with_hasher(AlreadyHashed::default()),
             shelf: Mutex::default(),
+            failures: Mutex::default(),
             last_number: AtomicU64::new(0),
             tally: Tally::new(),
             closed: AtomicBool::new(false),
@@ -105,19 +112,21 @@ impl ClientHub {
     /// Counts nothing.
     #[must_use]
     pub fn version(&self, key: KeyHash, now: u64) -> Option<u64> {
-        self.slots.get(&key).and_then(|slot| Some(slot.kept(Age::Stale, now)?.value.version))
+        self.slots.get(&key).and_then(|slot| Some(slot.at_hand(now)?.value.version))
     }
 
-    /// A value, or a place among those who wait for one. `timeout`: how long the call's own initialiser may run.
+    /// Returns a value, a place in the queue for one, or a remembered error. `timeout`: how long the call's own
+    /// initialiser may run.
     pub fn join(&self, key: KeyHash, caller: Caller, timeout: u64, now: u64) -> Result<Joined> {
         let id = self.next_number();
         let call = Call { id, caller, timeout };
-        let (expired, entered) = {
+        let (expired, forgotten, entered) = {
             let mut slot = self.slots.entry(key).or_default();
             // Under the lock: `close` comes to this shard after it has closed.
             self.check_open()?;
-            (slot.drop_expired(now), slot.enter(call, now))
+            (slot.drop_expired(now), slot.drop_past_failure(now), slot.enter(call, now))
         };
+        self.forgot_failure(forgotten);
         if let Some(weight) = expired {
             self.tally.add(EXPIRED, 1);
             self.shelf.lock().remove(weight);
@@ -128,7 +137,9 @@ impl ClientHub {
     /// Nothing that is kept, or being made, is answered to a later call; whether there was anything.
     pub fn invalidate(&self, key: KeyHash) -> Result<bool> {
         self.check_open()?;
-        let Some((weight, was_there)) = self.change(key, Slot::invalidate) else { return Ok(false) };
+        let invalidated = self.change(key, |slot| (slot.take_failure(), slot.invalidate()));
+        let Some((forgotten, (weight, was_there))) = invalidated else { return Ok(false) };
+        self.forgot_failure(forgotten);
         if let Some(weight) = weight {
             self.shelf.lock().remove(weight);
         }
@@ -168,6 +179,8 @@ impl ClientHub {
             evictions: sum(EVICTIONS),
             expired: sum(EXPIRED),
             too_large: sum(TOO_LARGE),
+            rejected: sum(REJECTED),
+            remembered: self.failures.lock().entries(),
             entries,
             bytes,
             waiting,
@@ -182,6 +195,7 @@ impl ClientHub {
                 (STALE, refreshes, Joined::Stale(value, refreshes.then_some(call)))
             }
             Entered::Leads => (MISSES, true, Joined::Lead(call)),
+            Entered::Failed(failure) => (REJECTED, false, Joined::Failed(failure)),
             Entered::Waits { until } => (MISSES, false, Joined::Wait { call, until }),
         };
         self.tally.add(counter, 1);
@@ -199,6 +213,13 @@ impl ClientHub {
             slot.remove();
         }
         Some(result)
+    }
+
+    /// Subtracts the weight of a forgotten error.
+    pub(super) fn forgot_failure(&self, weight: Option<u64>) {
+        if let Some(weight) = weight {
+            self.failures.lock().remove(weight);
+        }
     }
 
     pub(super) fn next_number(&self) -> u64 {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::back_off::BackOff;
+
 /// A value, encoded by whoever makes and reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HubValue {
@@ -19,15 +21,19 @@ pub struct Keeping {
     pub ttl: Option<u64>,
     /// For how long after that it may still be answered with, while it is made anew.
     pub stale_for: u64,
+    /// How long after `ttl` it may be served when a refresh fails.
+    pub stale_if_error: u64,
     /// Bytes of its key.
     pub key_bytes: u64,
 }
 
 /// What a value is good for at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Age {
     Fresh,
     Stale,
+    /// Served only when a refresh has failed.
+    LastResort,
     Expired,
 }
 
@@ -38,11 +44,13 @@ pub(super) struct Kept {
     since: u64,
     /// Read since the search for a place last came by.
     is_used: AtomicBool,
+    /// The pause after a failed refresh.
+    back_off: Option<BackOff>,
 }
 
 impl Kept {
     pub(super) fn new(value: HubValue, keeping: Keeping, now: u64) -> Self {
-        Self { value, keeping, since: now, is_used: AtomicBool::new(false) }
+        Self { value, keeping, since: now, is_used: AtomicBool::new(false), back_off: None }
     }
 
     pub(super) fn age(&self, now: u64) -> Age {
@@ -50,8 +58,19 @@ impl Kept {
         match now.saturating_sub(self.since) {
             age if age < ttl => Age::Fresh,
             age if age < ttl.saturating_add(self.keeping.stale_for) => Age::Stale,
+            age if age < ttl.saturating_add(self.keeping.stale_if_error) => Age::LastResort,
             _ => Age::Expired,
         }
+    }
+
+    /// Whether a refresh failed and the next one may not begin yet.
+    pub(super) fn backs_off(&self, now: u64) -> bool {
+        self.back_off.is_some_and(|back_off| now < back_off.until())
+    }
+
+    /// Begins the pause after a failed refresh.
+    pub(super) fn refresh_failed(&mut self, now: u64) {
+        self.back_off = Some(BackOff::after(self.back_off, now));
     }
 
     /// Bytes of key and value.
@@ -73,6 +92,9 @@ impl Kept {
 
     pub(super) fn clock_was_set_back(&mut self, now: u64) {
         self.since = self.since.min(now);
+        if let Some(back_off) = &mut self.back_off {
+            back_off.clock_was_set_back(now);
+        }
     }
 }
 
@@ -82,7 +104,7 @@ mod tests {
 
     fn kept(ttl: Option<u64>, stale_for: u64) -> Kept {
         let value = HubValue { version: 1, bytes: Arc::from([1, 2, 3]) };
-        Kept::new(value, Keeping { ttl, stale_for, key_bytes: 4 }, 1_000)
+        Kept::new(value, Keeping { ttl, stale_for, stale_if_error: 0, key_bytes: 4 }, 1_000)
     }
 
     #[test]
@@ -92,6 +114,18 @@ mod tests {
         assert_eq!(ages(&kept(Some(10), 5)), [fresh, fresh, stale, stale, expired]);
         assert_eq!(ages(&kept(Some(10), 0)), [fresh, fresh, expired, expired, expired]);
         assert_eq!(ages(&kept(None, 0)), [fresh; 5]);
+    }
+
+    #[test]
+    fn the_time_of_a_last_resort_counts_from_the_end_of_its_ttl_too() {
+        let ages = |stale_for, stale_if_error| {
+            let keeping = Keeping { ttl: Some(10), stale_for, stale_if_error, key_bytes: 4 };
+            let kept = Kept { keeping, ..kept(None, 0) };
+            [1_009, 1_010, 1_015, 1_020].map(|now| kept.age(now))
+        };
+        assert_eq!(ages(0, 10), [Age::Fresh, Age::LastResort, Age::LastResort, Age::Expired]);
+        assert_eq!(ages(5, 10), [Age::Fresh, Age::Stale, Age::LastResort, Age::Expired]);
+        assert_eq!(ages(10, 5), [Age::Fresh, Age::Stale, Age::Stale, Age::Expired]);
     }
 
     #[test]

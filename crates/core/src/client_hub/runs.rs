@@ -2,19 +2,24 @@
 
 use std::sync::Arc;
 
+use super::failure::Failed;
 use super::hub::{ClientHub, FAILURES, HANDOVERS, INITIALISATIONS, TIMEOUTS};
 use super::initialisation::{Call, CallId, Ended};
 use super::kept::{HubValue, Keeping, Kept};
 use super::news::{HubNews, Notices};
-use super::slot::Turnover;
+use super::slot::{FailedRun, TimedOut, Turnover};
 use crate::key_hash::KeyHash;
 use crate::{Owner, Result};
 
 /// A run that its leader ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Finished {
     /// Of the value; 0 of an error.
     pub version: u64,
+    /// After a failure, the stale value that the waiting calls receive instead of the error.
+    pub stale: Option<HubValue>,
+    /// The version of the remembered error; 0 when it is not remembered.
+    pub failure: u64,
     /// Those of the leader's own thread who waited: it tells them itself.
     pub calls: Vec<CallId>,
 }
@@ -44,18 +49,18 @@ impl ClientHub {
         let ended = self.keep(key, call, Kept::new(value.clone(), keeping, now), now);
         Ok(ended.map(|ended| {
             let calls = self.settle(ended, |calls| HubNews::Made { calls, value: value.clone() });
-            Finished { version: value.version, calls }
+            Finished { version: value.version, calls, ..Finished::default() }
         }))
     }
 
-    /// A leader failed, and with it all who wait. A value that is stale stays. `None` when it leads no more.
-    pub fn fail(&self, key: KeyHash, call: CallId, error: &Arc<[u8]>, now: u64) -> Result<Option<Finished>> {
+    /// Ends a run with an error. The waiting calls reject with it, or receive a stale value where there is one. `None`
+    /// when the call leads no more.
+    pub fn fail(&self, key: KeyHash, call: CallId, failed: &Failed, now: u64) -> Result<Option<Finished>> {
         self.check_open()?;
-        let ended = self.change(key, |slot| slot.end(call, None, now)).flatten();
-        Ok(ended.map(|(ended, _)| {
+        let ended = self.end_failed(key, failed, now, |slot, remembered| slot.fail(call, remembered, now));
+        Ok(ended.map(|(run, failure)| {
             self.tally.add(FAILURES, 1);
-            let calls = self.settle(ended, |calls| HubNews::Failed { calls, error: Arc::clone(error) });
-            Finished { version: 0, calls }
+            self.settle_failed(run, failed, failure)
         }))
     }
 
@@ -66,15 +71,19 @@ impl ClientHub {
         }
     }
 
-    /// A leader's time is over: another leads, if any waits.
-    pub fn time_out(&self, key: KeyHash, call: CallId, now: u64) {
-        let turnover = self.change(key, |slot| {
-            let leads = slot.run().is_some_and(|run| run.is_led_by(call));
-            leads.then(|| slot.leave(call, now))
-        });
-        if let Some(turnover) = turnover.flatten() {
-            self.tally.add(TIMEOUTS, 1);
-            self.tell(turnover);
+    /// Ends a run that took too long. Without a stale value a waiting call becomes the leader. `None` when another call
+    /// leads now.
+    pub fn time_out(&self, key: KeyHash, call: CallId, failed: &Failed, now: u64) -> Option<Finished> {
+        let ended =
+            self.end_failed(key, failed, now, |slot, remembered| slot.time_out(call, remembered, now));
+        let (timed_out, failure) = ended?;
+        self.tally.add(TIMEOUTS, 1);
+        match timed_out {
+            TimedOut::Failed(run) => Some(self.settle_failed(run, failed, failure)),
+            TimedOut::HandedOver(turnover) => {
+                self.tell(turnover);
+                None
+            }
         }
     }
 
@@ -115,6 +124,15 @@ impl ClientHub {
         for turnover in turnovers {
             self.tell(turnover);
         }
+    }
+
+    fn settle_failed(&self, run: FailedRun, failed: &Failed, failure: u64) -> Finished {
+        let FailedRun { ended, stale, .. } = run;
+        let calls = self.settle(ended, |calls| match &stale {
+            Some(value) => HubNews::Made { calls, value: value.clone() },
+            None => HubNews::Failed { calls, error: Arc::clone(&failed.error) },
+        });
+        Finished { version: 0, stale, failure, calls }
     }
 
     /// Tells those who waited for a run, except those of the leader's own thread; and the leader of the next run.

@@ -1,5 +1,6 @@
 //! What there is of one key, and the rules by which it changes. Whoever calls holds the lock of the key's shard.
 
+use super::failure::{HubFailure, Remembered};
 use super::initialisation::{Call, CallId, Ended, Initialisation};
 use super::kept::{Age, HubValue, Kept};
 use crate::connection_tracker::Owner;
@@ -10,6 +11,8 @@ pub(super) struct Slot {
     kept: Option<Kept>,
     /// Apart: most keys have none, and reads shall find theirs in few lines of memory.
     run: Option<Box<Initialisation>>,
+    /// A remembered error: calls reject with it instead of running their initialiser.
+    failure: Option<Box<Remembered>>,
 }
 
 /// What a call finds.
@@ -22,6 +25,8 @@ pub(super) enum Entered {
         refreshes: bool,
     },
     Leads,
+    /// A remembered error.
+    Failed(HubFailure),
     /// For the leader, whose time is over then.
     Waits {
         until: u64,
@@ -49,18 +54,39 @@ pub(super) struct Turnover {
     pub(super) leader: Option<Call>,
 }
 
+/// A run that failed.
+#[derive(Debug)]
+pub(super) struct FailedRun {
+    pub(super) ended: Ended,
+    /// The value that the waiting calls receive instead of the error.
+    pub(super) stale: Option<HubValue>,
+    /// Whether the error is remembered.
+    pub(super) is_remembered: bool,
+    /// The weight of the error that this one replaces.
+    pub(super) forgotten: Option<u64>,
+}
+
+/// The outcome of a run that took too long.
+#[derive(Debug)]
+pub(super) enum TimedOut {
+    Failed(FailedRun),
+    HandedOver(Turnover),
+}
+
 impl Slot {
     pub(super) fn is_empty(&self) -> bool {
-        self.kept.is_none() && self.run.is_none()
+        self.kept.is_none() && self.run.is_none() && self.failure.is_none()
     }
 
-    /// The value, while it may be answered with.
+    /// The value, while it is so old at most.
     pub(super) fn kept(&self, at_most: Age, now: u64) -> Option<&Kept> {
-        self.kept.as_ref().filter(|kept| match kept.age(now) {
-            Age::Fresh => true,
-            Age::Stale => at_most == Age::Stale,
-            Age::Expired => false,
-        })
+        self.kept.as_ref().filter(|kept| kept.age(now) <= at_most)
+    }
+
+    /// The value that a call receives without waiting.
+    pub(super) fn at_hand(&self, now: u64) -> Option<&Kept> {
+        let kept = self.kept(Age::LastResort, now)?;
+        (kept.age(now) <= Age::Stale || kept.backs_off(now)).then_some(kept)
     }
 
     pub(super) fn run(&self) -> Option<&Initialisation> {
@@ -68,26 +94,28 @@ impl Slot {
     }
 
     pub(super) fn enter(&mut self, call: Call, now: u64) -> Entered {
-        if let Some(kept) = self.kept(Age::Stale, now) {
+        if let Some(kept) = self.at_hand(now) {
             kept.mark_used();
             let value = kept.value.clone();
             if kept.age(now) == Age::Fresh {
                 return Entered::Fresh(value);
             }
-            let refreshes = self.run.is_none();
-            self.run.get_or_insert_with(|| Box::new(Initialisation::new(call, now)));
+            let refreshes = self.run.is_none() && !kept.backs_off(now);
+            if refreshes {
+                self.run = Some(Box::new(Initialisation::new(call, now)));
+            }
             return Entered::Stale { value, refreshes };
         }
-        match &mut self.run {
-            Some(run) => {
-                run.join(call);
-                Entered::Waits { until: run.until() }
-            }
-            None => {
-                self.run = Some(Box::new(Initialisation::new(call, now)));
-                Entered::Leads
-            }
+        if let Some(run) = &mut self.run {
+            run.join(call);
+            return Entered::Waits { until: run.until() };
         }
+        let has_last_resort = self.kept(Age::LastResort, now).is_some();
+        if let Some(remembered) = self.failure.as_ref().filter(|_| !has_last_resort) {
+            return Entered::Failed(remembered.failure.clone());
+        }
+        self.run = Some(Box::new(Initialisation::new(call, now)));
+        Entered::Leads
     }
 
     /// A leader begins what it was told to; false when its turn is over.
@@ -107,16 +135,46 @@ impl Slot {
         Some((self.take_kept(), may_be_kept))
     }
 
-    /// A leader came to an end; `None` when it is no leader any more. True when `kept` was kept.
+    /// A leader has made its value; `None` when it is no leader any more. True when `kept` was kept.
     pub(super) fn end(&mut self, call: CallId, kept: Option<Kept>, now: u64) -> Option<(Ended, bool)> {
         let run = self.run.take_if(|run| run.is_led_by(call))?;
         let is_kept = kept.is_some() && !run.is_invalidated();
         if is_kept {
             self.kept = kept;
         }
-        let (ended, next) = run.end(now);
-        self.run = next.map(Box::new);
-        Some((ended, is_kept))
+        Some((self.next_after(*run, now), is_kept))
+    }
+
+    /// Ends a run with an error; `None` when the call leads no more. A stale value is served for some time before the
+    /// next refresh. An error from before an invalidation is not remembered.
+    pub(super) fn fail(&mut self, call: CallId, failure: Option<Remembered>, now: u64) -> Option<FailedRun> {
+        let run = self.run.take_if(|run| run.is_led_by(call))?;
+        let stale = self.kept.as_mut().filter(|kept| kept.age(now) <= Age::LastResort).map(|kept| {
+            kept.refresh_failed(now);
+            kept.value.clone()
+        });
+        let failure = failure.filter(|_| !run.is_invalidated());
+        let is_remembered = failure.is_some();
+        let forgotten = if is_remembered { self.take_failure() } else { None };
+        if is_remembered {
+            self.failure = failure.map(Box::new);
+        }
+        Some(FailedRun { ended: self.next_after(*run, now), stale, is_remembered, forgotten })
+    }
+
+    /// Ends a run that took too long; `None` when the call leads no more. Without a stale value a waiting call becomes
+    /// the leader.
+    pub(super) fn time_out(
+        &mut self,
+        call: CallId,
+        failure: Option<Remembered>,
+        now: u64,
+    ) -> Option<TimedOut> {
+        let is_awaited = self.run_of(call)?.waiting() > 0;
+        if is_awaited && self.kept(Age::LastResort, now).is_none() {
+            return Some(TimedOut::HandedOver(Turnover { abandoned: None, leader: self.hand_over(now) }));
+        }
+        self.fail(call, failure, now).map(TimedOut::Failed)
     }
 
     /// A call waits no more, or gives up its turn.
@@ -143,13 +201,34 @@ impl Slot {
         Some((overdue, self.hand_over(now)?))
     }
 
-    /// Nothing of before is kept from now on: the weight of the value there was, and whether there was anything.
+    /// Nothing of before is kept from now on: the weight of the value there was, and whether there was one or it was
+    /// being made.
     pub(super) fn invalidate(&mut self) -> (Option<u64>, bool) {
         let weight = self.take_kept();
         if let Some(run) = &mut self.run {
             run.invalidate();
         }
         (weight, weight.is_some() || self.run.is_some())
+    }
+
+    /// Forgets the remembered error and returns its weight.
+    pub(super) fn take_failure(&mut self) -> Option<u64> {
+        self.failure.take().map(|remembered| remembered.weight())
+    }
+
+    /// Forgets a remembered error that has expired and returns its weight.
+    pub(super) fn drop_past_failure(&mut self, now: u64) -> Option<u64> {
+        self.failure.take_if(|remembered| remembered.is_over(now)).map(|remembered| remembered.weight())
+    }
+
+    /// Forgets the remembered error of this version.
+    pub(super) fn forget_failure(&mut self, version: u64) -> GaveWay {
+        let forgotten = self.failure.take_if(|remembered| remembered.failure.version == version);
+        forgotten.map_or(GaveWay::Gone, |remembered| GaveWay::Evicted(remembered.weight()))
+    }
+
+    pub(super) fn remembers(&self, version: u64) -> bool {
+        self.failure.as_ref().is_some_and(|remembered| remembered.failure.version == version)
     }
 
     /// The weight of a value whose time is over.
@@ -189,6 +268,7 @@ impl Slot {
     /// Everybody who waits or leads.
     pub(super) fn close(&mut self) -> Vec<Call> {
         self.kept = None;
+        self.failure = None;
         self.run.take().map(|run| run.into_calls()).unwrap_or_default()
     }
 
@@ -199,6 +279,16 @@ impl Slot {
         if let Some(run) = &mut self.run {
             run.clock_was_set_back(now);
         }
+        if let Some(remembered) = &mut self.failure {
+            remembered.clock_was_set_back(now);
+        }
+    }
+
+    /// Calls that came after an invalidation get a run of their own.
+    fn next_after(&mut self, run: Initialisation, now: u64) -> Ended {
+        let (ended, next) = run.end(now);
+        self.run = next.map(Box::new);
+        ended
     }
 
     fn run_of(&mut self, call: CallId) -> Option<&mut Initialisation> {

@@ -23,6 +23,10 @@ pub struct ClientHubStats {
     pub expired: u64,
     /// Values that alone are larger than all that may be kept.
     pub too_large: u64,
+    /// Calls rejected with a remembered error.
+    pub rejected: u64,
+    /// Remembered errors; an expired one counts until its key is asked for.
+    pub remembered: u64,
     /// Values kept now, those whose time is over among them until somebody comes by.
     pub entries: u64,
     /// Bytes of these and of their keys.
