@@ -953,6 +953,7 @@ module.exports.setReputationLists = nativeBinding.setReputationLists
 module.exports.shutdownReport = nativeBinding.shutdownReport
 module.exports.shutdownTimes = nativeBinding.shutdownTimes
 module.exports.subscribeToCircuits = nativeBinding.subscribeToCircuits
+module.exports.subscribeToConnectionTracker = nativeBinding.subscribeToConnectionTracker
 module.exports.subscribeToLifecycle = nativeBinding.subscribeToLifecycle
 module.exports.takeDeliveries = nativeBinding.takeDeliveries
 module.exports.timeOutInHub = nativeBinding.timeOutInHub

@@ -1,6 +1,7 @@
 'use strict';
 
 const { readdirSync } = require('node:fs');
+const { totalmem } = require('node:os');
 const path = require('node:path');
 const { threadId } = require('node:worker_threads');
 const { SluiceError } = require('./errors');
@@ -23,7 +24,8 @@ let nextSubscription = 1;
 /** Called whenever the bell rings, before what the mailbox holds is told. */
 const onRing = new Set();
 
-const isFirstLoad = native.attachThread(deliver, numbers, SluiceError, threadId) === 1;
+const isFirstLoad =
+  native.attachThread(deliver, numbers, SluiceError, threadId, availableMemory()) === 1;
 if (isFirstLoad) reapWorkersThatSkipTheirHook();
 warnOfOtherCopies();
 
@@ -41,6 +43,12 @@ function loadBinding() {
 /** Without a binary the loader's own causes speak of packages that do not exist yet. */
 function binaryExists() {
   return readdirSync(path.join(__dirname, '..')).some((name) => name.endsWith('.node'));
+}
+
+/** Bytes that this process can use: the machine's, or what its control group leaves it where that is less. */
+function availableMemory() {
+  const constrained = process.constrainedMemory?.() || Number.POSITIVE_INFINITY;
+  return Math.min(totalmem(), constrained);
 }
 
 /** Runs `handler(delivery)` for what is left under the returned number. */

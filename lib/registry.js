@@ -94,7 +94,7 @@ class Registry {
   }
 
   get size() {
-    return native.registryKeys(this.#handle).length;
+    return native.registrySize(this.#handle);
   }
 
   get version() {

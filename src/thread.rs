@@ -22,6 +22,7 @@ use sluice_core::{
 
 use crate::bell::Bell;
 use crate::broker::{Membership, MessageNumbers};
+use crate::memory::Reports;
 use crate::raw::{Call, Exports};
 use crate::slab::Slab;
 use crate::{
@@ -42,6 +43,10 @@ pub(crate) struct Thread {
     pub(crate) lifecycles: RefCell<Slab<Arc<lifecycle::Part>>>,
     pub(crate) tokens: RefCell<Slab<Arc<lifecycle::Child>>>,
     pub(crate) monitors: RefCell<Slab<Arc<SecurityMonitor>>>,
+    /// The versions of its registries, by handle: what JavaScript reads without a call.
+    versions: Arc<VersionCells>,
+    /// What it has told V8 of native memory.
+    pub(crate) memory: Reports,
     /// By handle. They end when they are left, not when objects are collected.
     memberships: RefCell<Vec<Option<Membership>>>,
     #[expect(clippy::vec_box, reason = "callbacks keep the addresses of ports")]
@@ -83,6 +88,14 @@ thread_local! {
 }
 
 impl Thread {
+    /// Tells V8 of what changed. In this thread, while its environment runs.
+    pub(crate) fn report_memory(&self) {
+        let env = self.ports.borrow().first().map(|port| port.env);
+        if let Some(env) = env {
+            self.memory.bring_up_to_date(env);
+        }
+    }
+
     /// Takes part in a broker; the handle of that part.
     pub(crate) fn join(&self, membership: Membership) -> u32 {
         let mut memberships = self.memberships.borrow_mut();
@@ -193,7 +206,7 @@ pub(crate) fn enter(env: &Env) -> Result<&'static Port> {
         env: env.raw(),
         mailbox,
         bell,
-        versions: Arc::new(VersionCells::new(VERSIONS)),
+        versions: Arc::clone(&thread.versions),
         numbers: Cell::new(std::ptr::null_mut()),
         message_numbers: MessageNumbers::default(),
         error_class: Cell::new(std::ptr::null_mut()),
@@ -216,6 +229,8 @@ fn start_thread(env: &Env) -> Result<()> {
         monitors: RefCell::new(Slab::new()),
         client_addresses: RefCell::new(Slab::new()),
         guards: RefCell::new(Slab::new()),
+        versions: Arc::new(VersionCells::new(VERSIONS)),
+        memory: Reports::default(),
         memberships: RefCell::new(Vec::new()),
         lifecycles: RefCell::new(Slab::new()),
         tokens: RefCell::new(Slab::new()),
@@ -262,11 +277,12 @@ pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("reapThread", reap_thread)
 }
 
-/// `attachThread(onRing, numbers: Float64Array, SluiceError, threadId)`: completes the port; 1 when it is
-/// the first of its thread.
+/// `attachThread(onRing, numbers: Float64Array, SluiceError, threadId, memory)`: completes the port; 1 when it is
+/// the first of its thread. `memory` is what the process can use of the machine's, in bytes.
 unsafe extern "C" fn attach_thread(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Call::<4>::answer(env, info, |call| {
+    Call::<5>::answer(env, info, |call| {
         let env = Env::from_raw(call.env);
+        sluice_core::memory::set_available(call.f64(4)? as u64);
         let port = call.port;
         port.bell.hang(&env, call.args[0])?;
         port.numbers.set(call.pinned_floats(1, NUMBERS)?);

@@ -20,6 +20,7 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+mod barrier;
 mod broker;
 pub mod cidr;
 mod circuit_breaker;
@@ -33,10 +34,12 @@ mod instances;
 pub mod key_hash;
 mod lifecycle;
 pub mod mailbox;
+pub mod memory;
 mod rate_limiter;
 mod region;
 mod registry;
 mod reputation;
+mod retire;
 mod security_monitor;
 mod subscribers;
 mod sync;
