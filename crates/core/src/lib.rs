@@ -22,6 +22,7 @@
 
 mod barrier;
 mod broker;
+mod chunks;
 pub mod cidr;
 mod circuit_breaker;
 mod client_hub;

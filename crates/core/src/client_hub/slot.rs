@@ -12,6 +12,11 @@ pub(super) struct Slot {
     run: Option<Box<Initialisation>>,
 }
 
+impl Slot {
+    /// Least bytes of an entry.
+    pub(super) const BYTES: u64 = size_of::<Self>() as u64;
+}
+
 /// What a call finds.
 #[derive(Debug)]
 pub(super) enum Entered {
