@@ -847,6 +847,7 @@ module.exports.beginToLeaveBroker = nativeBinding.beginToLeaveBroker
 module.exports.brokerEndpoints = nativeBinding.brokerEndpoints
 module.exports.brokerPeers = nativeBinding.brokerPeers
 module.exports.brokerStats = nativeBinding.brokerStats
+module.exports.bytesKnownToV8 = nativeBinding.bytesKnownToV8
 module.exports.cancelToken = nativeBinding.cancelToken
 module.exports.circuitBreakerStats = nativeBinding.circuitBreakerStats
 module.exports.circuitBreakerTimeout = nativeBinding.circuitBreakerTimeout

@@ -44,6 +44,12 @@ export declare function brokerPeers(handle: number): Array<NativePeer>
 
 export declare function brokerStats(handle: number): NativeBrokerStats
 
+/**
+ * Bytes outside its heap that V8 knows of, in the calling thread: of all addons, and of Node. Where a test reads what
+ * was reported; heap statistics leave it out.
+ */
+export declare function bytesKnownToV8(): number
+
 /** True for the call that cancelled it. */
 export declare function cancelToken(token: number, reason?: string | undefined | null): boolean
 

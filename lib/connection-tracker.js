@@ -3,7 +3,7 @@
 const { Connection } = require('./connection');
 const { Deadline } = require('./deadline');
 const { invalidOption } = require('./errors');
-const { native, subscribe, unsubscribe } = require('./native');
+const { handlesOf, native, subscribe, unsubscribe } = require('./native');
 const { DEFAULT_IPV6_PREFIX, checkPrefix } = require('./client-key');
 const {
   checkName,
@@ -41,7 +41,7 @@ const kAdmitSocket = Symbol('sluice.admitSocket');
 /** For the guard: one more socket that was refused at accept as its client is banned. */
 const kCountBanned = Symbol('sluice.countBanned');
 
-const collected = new FinalizationRegistry((handle) => native.releaseConnectionTracker(handle));
+const collected = handlesOf(native.releaseConnectionTracker);
 
 class ConnectionTracker {
   #name;

@@ -47,7 +47,8 @@ class SocketTable {
   constructor(tracker, handle, idleTimeoutMs) {
     this.#tracker = tracker;
     this.#handle = handle;
-    this.#subscription = subscribe((delivery) => this.#hear(delivery));
+    // Sockets and servers hold the table. Without any there is nothing to be told of.
+    this.#subscription = subscribe((delivery) => this.#hear(delivery), { holds: false });
     native.subscribeToConnectionTracker(handle, this.#subscription);
     if (typeof idleTimeoutMs === 'number') this.#sweep(idleTimeoutMs);
   }

@@ -65,6 +65,9 @@ pub(crate) struct Port {
     /// Where the numbers of messages are handed over.
     pub(crate) message_numbers: MessageNumbers,
     error_class: Cell<sys::napi_ref>,
+    /// What the bell calls.
+    on_ring: Cell<sys::napi_ref>,
+    references: RefCell<Vec<sys::napi_ref>>,
 }
 
 /// How many numbers pass between JavaScript and a call beside its arguments: an argument costs more than
@@ -153,6 +156,34 @@ impl Port {
         unsafe { shared.add(at).cast::<[f64; N]>().read() }
     }
 
+    /// The function that the bell calls. A reference that does not keep it.
+    pub(crate) fn on_ring(&self) -> sys::napi_ref {
+        self.on_ring.get()
+    }
+
+    /// Takes a reference that is to end with this port.
+    pub(crate) fn own(&self, reference: sys::napi_ref) {
+        self.references.borrow_mut().push(reference);
+    }
+
+    /// No JavaScript of this copy is left, or none but a function that knows nothing of the rest. In its thread.
+    fn retire(&self) {
+        self.mailbox.close();
+        self.bell.take_down(true);
+        if let Some(mut presence) = PRESENT.get_mut(&self.thread().owner) {
+            presence.ports.retain(|(mailbox, _)| !Arc::ptr_eq(mailbox, &self.mailbox));
+        }
+        // Before the references that keep what they point into.
+        self.numbers.set(std::ptr::null_mut());
+        self.message_numbers.forget();
+        self.error_class.set(std::ptr::null_mut());
+        self.on_ring.set(std::ptr::null_mut());
+        for reference in self.references.take() {
+            // SAFETY: made in this environment, which lives, and used by nobody any more.
+            unsafe { sys::napi_delete_reference(self.env, reference) };
+        }
+    }
+
     /// The class of errors, or null before `attach`.
     pub(crate) fn error_class(&self) -> sys::napi_ref {
         self.error_class.get()
@@ -210,6 +241,8 @@ pub(crate) fn enter(env: &Env) -> Result<&'static Port> {
         numbers: Cell::new(std::ptr::null_mut()),
         message_numbers: MessageNumbers::default(),
         error_class: Cell::new(std::ptr::null_mut()),
+        on_ring: Cell::new(std::ptr::null_mut()),
+        references: RefCell::default(),
     };
     thread.ports.borrow_mut().push(Box::new(port));
     port_of(env)
@@ -272,6 +305,8 @@ fn release(owner: Owner, in_its_own_thread: bool) {
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("attachThread", attach_thread)?;
+    exports.function("keepCopy", keep_copy)?;
+    exports.function("keepForThread", keep_for_thread)?;
     exports.function("keepThreadAlive", keep_thread_alive)?;
     exports.function("versionCells", version_cells)?;
     exports.function("reapThread", reap_thread)
@@ -284,14 +319,65 @@ unsafe extern "C" fn attach_thread(env: sys::napi_env, info: sys::napi_callback_
         let env = Env::from_raw(call.env);
         sluice_core::memory::set_available(call.f64(4)? as u64);
         let port = call.port;
-        port.bell.hang(&env, call.args[0])?;
+        port.on_ring.set(call.reference(0, false)?);
+        port.bell.hang(&env, port)?;
         port.numbers.set(call.pinned_floats(1, NUMBERS)?);
-        port.error_class.set(call.reference(2)?);
+        port.error_class.set(call.reference(2, false)?);
+        let owned = (&raw const *port).cast_mut().cast::<c_void>();
+        // SAFETY: `copy_is_gone` looks whether the port still lives before it touches it.
+        check_status!(unsafe {
+            sys::napi_add_finalizer(
+                call.env,
+                call.args[0],
+                owned,
+                Some(copy_is_gone),
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+            )
+        })?;
         let thread_id = call.u32(3)?;
         if let Some(mut presence) = PRESENT.get_mut(&port.thread().owner) {
             presence.thread_id = thread_id;
         }
         call.int(i32::from(port.thread().ports.borrow().len() == 1))
+    })
+}
+
+/// The function that the bell called was collected, with the copy of our JavaScript that it was of.
+unsafe extern "C" fn copy_is_gone(_: sys::napi_env, port: *mut c_void, _: *mut c_void) {
+    // A panic must not cross into Node.
+    let _ = std::panic::catch_unwind(|| {
+        // Without a thread its ports are gone: the environment ends, and collects everything.
+        if current().is_ok() {
+            // SAFETY: ports are freed with their thread, which lives.
+            unsafe { &*port.cast::<Port>() }.retire();
+        }
+    });
+}
+
+/// `keepCopy(keeps)`: whether this copy of our JavaScript lives on for what it is told, with nobody holding it.
+unsafe extern "C" fn keep_copy(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let reference = call.port.on_ring();
+        // SAFETY: a reference of this environment.
+        check_status!(unsafe {
+            if call.u32(0)? == 1 {
+                sys::napi_reference_ref(call.env, reference, std::ptr::null_mut())
+            } else {
+                sys::napi_reference_unref(call.env, reference, std::ptr::null_mut())
+            }
+        })?;
+        call.undefined()
+    })
+}
+
+/// `keepForThread(value)`: keeps a value as long as the thread runs, whatever becomes of the copy.
+unsafe extern "C" fn keep_for_thread(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let mut reference = std::ptr::null_mut();
+        // SAFETY: an argument of the running callback. The reference ends with the environment.
+        check_status!(unsafe { sys::napi_create_reference(call.env, call.args[0], 1, &mut reference) })?;
+        call.undefined()
     })
 }
 

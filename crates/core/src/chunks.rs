@@ -32,6 +32,11 @@ impl<T> Chunks<T> {
         &values[index % CHUNK]
     }
 
+    /// The value at a place, where it was made.
+    pub(crate) fn find(&self, index: usize) -> Option<&T> {
+        self.chunks.get(index / CHUNK)?.get()?.get(index % CHUNK)
+    }
+
     /// Every value that was made, in order.
     pub(crate) fn made(&self) -> impl Iterator<Item = &T> {
         self.chunks.iter().filter_map(OnceLock::get).flatten()
@@ -50,6 +55,7 @@ mod tests {
         assert_eq!((chunks.len(), chunks.made().count()), (CHUNK + 3, 0));
         chunks.at(CHUNK + 2).set(7);
         assert_eq!(chunks.made().map(Cell::get).collect::<Vec<_>>(), [0, 0, 7]);
+        assert!(chunks.find(0).is_none() && chunks.find(2 * CHUNK).is_none());
         chunks.at(0).set(1);
         assert_eq!((chunks.made().count(), chunks.at(CHUNK + 2).get()), (CHUNK + 3, 7));
     }

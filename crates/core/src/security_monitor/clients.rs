@@ -87,6 +87,15 @@ impl Clients {
         find(&mut bucket, address).map(|client| call(client))
     }
 
+    /// Forgets every client.
+    pub(super) fn clear(&self) {
+        for bucket in self.buckets.made() {
+            for _ in std::mem::take(&mut *bucket.lock()) {
+                self.held.lower();
+            }
+        }
+    }
+
     /// How many are known.
     pub(super) fn count(&self) -> u64 {
         self.held.get()

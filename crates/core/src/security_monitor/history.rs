@@ -92,6 +92,11 @@ impl History {
         found.take(limit).collect()
     }
 
+    /// Forgets every event; their numbers go on.
+    pub(super) fn clear(&self) {
+        self.slots.made().for_each(|slot| drop(slot.lock().take()));
+    }
+
     /// How many events are kept, and how many no longer.
     pub(super) fn kept_and_forgotten(&self) -> (u64, u64) {
         let next = self.next.load(Ordering::Relaxed);

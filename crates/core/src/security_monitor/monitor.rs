@@ -264,6 +264,9 @@ impl Instance for SecurityMonitor {
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         self.subscribers.end();
+        // A thread may keep the closed monitor for a while; it need not keep what it remembers.
+        self.clients.clear();
+        self.history.clear();
     }
 }
 
