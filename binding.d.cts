@@ -44,6 +44,12 @@ export declare function brokerPeers(handle: number): Array<NativePeer>
 
 export declare function brokerStats(handle: number): NativeBrokerStats
 
+/**
+ * Bytes outside its heap that V8 knows of, in the calling thread: of all addons, and of Node. Where a test reads what
+ * was reported; heap statistics leave it out.
+ */
+export declare function bytesKnownToV8(): number
+
 /** True for the call that cancelled it. */
 export declare function cancelToken(token: number, reason?: string | undefined | null): boolean
 
@@ -335,7 +341,10 @@ export interface NativeCount {
 /** One delivery; which fields are set depends on `kind`. */
 export interface NativeDelivery {
   subscription: number
-  /** `change`, `circuit`, `hub`, `close`, `alert`, `drained`, `lifecycle`, `moved` or `clock`. */
+  /**
+   * `change`, `circuit`, `hub`, `close`, `alert`, `drained`, `lifecycle`, `moved`, `clock`, `memory` or
+   * `destroyed`.
+   */
   kind: string
   /** Events dropped just before this one. */
   missed: number
@@ -782,6 +791,9 @@ export declare function shutdownTimes(handle: number): NativeShutdownTimes | nul
 
 /** Tells this thread of every change from now on, under this number. */
 export declare function subscribeToCircuits(handle: number, subscription: number): void
+
+/** Leaves a delivery of the kind `destroyed` under this number when the tracker is destroyed. */
+export declare function subscribeToConnectionTracker(handle: number, subscription: number): void
 
 /** Tells this thread of every state from now on, under this number. */
 export declare function subscribeToLifecycle(handle: number, subscription: number): void

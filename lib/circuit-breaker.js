@@ -4,7 +4,7 @@ const { callSignal, circuitBreakerOptions } = require('./circuit-breaker-options
 const { DeadlineQueue } = require('./deadline-queue');
 const { invalidOption, SluiceError } = require('./errors');
 const { FiredCall } = require('./fired-call');
-const { native, numbers } = require('./native');
+const { handlesOf, native, numbers } = require('./native');
 const { checkName, checkTextKey } = require('./options');
 const { Permit } = require('./permit');
 const { SubscribedListeners } = require('./subscribed-listeners');
@@ -17,7 +17,7 @@ const EVENT_OF = { open: 'open', isolated: 'open', halfOpen: 'halfOpen', closed:
 const EVENTS = ['open', 'halfOpen', 'close'];
 
 /** A handle is free again when the last object of this thread that stands for it was collected. */
-const collected = new FinalizationRegistry((handle) => native.releaseCircuitBreaker(handle));
+const collected = handlesOf(native.releaseCircuitBreaker);
 
 class CircuitBreaker {
   #name;

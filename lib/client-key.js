@@ -1,13 +1,13 @@
 'use strict';
 
-const { native } = require('./native');
+const { handlesOf, native } = require('./native');
 const { checkOptions, integer } = require('./options');
 
 const DEFAULT_IPV6_PREFIX = 64;
 const checkPrefix = integer(1, 128);
 const SCHEMA = { ipv6Prefix: checkPrefix };
 
-const collected = new FinalizationRegistry((handle) => native.releaseClientAddress(handle));
+const collected = handlesOf(native.releaseClientAddress);
 
 /** The canonical text of the client behind an address. Its own client key again. */
 function clientKey(ip, options) {

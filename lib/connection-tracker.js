@@ -3,7 +3,7 @@
 const { Connection } = require('./connection');
 const { Deadline } = require('./deadline');
 const { invalidOption } = require('./errors');
-const { native, subscribe } = require('./native');
+const { handlesOf, native, subscribe, unsubscribe } = require('./native');
 const { DEFAULT_IPV6_PREFIX, checkPrefix } = require('./client-key');
 const {
   checkName,
@@ -41,14 +41,14 @@ const kAdmitSocket = Symbol('sluice.admitSocket');
 /** For the guard: one more socket that was refused at accept as its client is banned. */
 const kCountBanned = Symbol('sluice.countBanned');
 
-const collected = new FinalizationRegistry((handle) => native.releaseConnectionTracker(handle));
+const collected = handlesOf(native.releaseConnectionTracker);
 
 class ConnectionTracker {
   #name;
   #handle;
-  /** Told when no connection is left: what `drain` waits for. */
+  /** What `drain` waits for: called when no connection is left, or the tracker is destroyed. */
   #draining = new Set();
-  #drained;
+  #drained = new DrainedSubscription(this.#draining);
 
   constructor(name, options) {
     checkName('ConnectionTracker', name);
@@ -174,13 +174,30 @@ class ConnectionTracker {
       };
       this.#draining.add(done);
       const deadline = new Deadline(ms, done);
-      this.#drained ??= subscribe(() => {
-        for (const settle of [...this.#draining]) settle();
-      });
-      native.notifyDrained(this.#handle, this.#drained);
+      native.notifyDrained(this.#handle, this.#drained.begin());
       // It may have closed before we asked to be told.
       if (this.count === 0) done();
     });
+  }
+}
+
+/** This thread's subscription to the news that a tracker has drained. It knows no tracker, so it keeps none. */
+class DrainedSubscription {
+  #waiting;
+  #number;
+
+  constructor(waiting) {
+    this.#waiting = waiting;
+  }
+
+  /** Its number. The news comes once and ends it. */
+  begin() {
+    this.#number ??= subscribe(() => {
+      unsubscribe(this.#number);
+      this.#number = undefined;
+      for (const settle of [...this.#waiting]) settle();
+    });
+    return this.#number;
   }
 }
 

@@ -1,6 +1,7 @@
 'use strict';
 
 const { readdirSync } = require('node:fs');
+const { totalmem } = require('node:os');
 const path = require('node:path');
 const { threadId } = require('node:worker_threads');
 const { SluiceError } = require('./errors');
@@ -18,12 +19,19 @@ const versions = new Int32Array(native.versionCells() ?? 0);
 
 /** What this thread is told by others: subscription number to handler. */
 const handlers = new Map();
+/** The numbers of those that keep this copy in memory though nothing else does. */
+const holding = new Set();
 let nextSubscription = 1;
 
 /** Called whenever the bell rings, before what the mailbox holds is told. */
 const onRing = new Set();
 
-const isFirstLoad = native.attachThread(deliver, numbers, SluiceError, threadId) === 1;
+// Native code holds these weakly, so that a copy that nothing uses is collected, as when a test runner loads modules
+// anew. Whatever uses the copy has the native module at hand.
+native.usedByNativeCode = { deliver, SluiceError };
+
+const isFirstLoad =
+  native.attachThread(deliver, numbers, SluiceError, threadId, availableMemory()) === 1;
 if (isFirstLoad) reapWorkersThatSkipTheirHook();
 warnOfOtherCopies();
 
@@ -43,15 +51,56 @@ function binaryExists() {
   return readdirSync(path.join(__dirname, '..')).some((name) => name.endsWith('.node'));
 }
 
-/** Runs `handler(delivery)` for what is left under the returned number. */
-function subscribe(handler) {
+/** Bytes that this process can use: the machine's, or what its control group leaves it where that is less. */
+function availableMemory() {
+  const constrained = process.constrainedMemory?.() || Number.POSITIVE_INFINITY;
+  return Math.min(totalmem(), constrained);
+}
+
+/**
+ * Runs `handler(delivery)` for what is left under the returned number. With `holds`, this copy stays in memory until
+ * `unsubscribe` though nothing else uses it.
+ */
+function subscribe(handler, { holds = true } = {}) {
   const subscription = nextSubscription++;
   handlers.set(subscription, handler);
+  if (holds) hold(subscription);
   return subscription;
 }
 
 function unsubscribe(subscription) {
   handlers.delete(subscription);
+  letCollect(subscription);
+}
+
+/** Calls `look` whenever the bell rings, until `stopLooking`. */
+function lookOnRing(look) {
+  onRing.add(look);
+  hold(look);
+}
+
+function stopLooking(look) {
+  onRing.delete(look);
+  letCollect(look);
+}
+
+function hold(reason) {
+  holding.add(reason);
+  if (holding.size === 1) native.keepCopy(1);
+}
+
+function letCollect(reason) {
+  if (holding.delete(reason) && holding.size === 0) native.keepCopy(0);
+}
+
+/**
+ * Calls `release(handle)`, a native function, once an object that was registered with its handle is collected: a handle
+ * is free again when the last object of this thread that stands for it has gone, be it together with this copy.
+ */
+function handlesOf(release) {
+  const collected = new FinalizationRegistry(release);
+  native.keepForThread(collected);
+  return collected;
 }
 
 /** The bell rang. */
@@ -110,11 +159,13 @@ function warnOfOtherCopies() {
 
 module.exports = {
   handlers,
+  handlesOf,
   keepAlive,
   letGo,
+  lookOnRing,
   native,
   numbers,
-  onRing,
+  stopLooking,
   subscribe,
   unsubscribe,
   versions,

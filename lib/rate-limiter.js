@@ -1,7 +1,7 @@
 'use strict';
 
 const { invalid } = require('./errors');
-const { native, numbers } = require('./native');
+const { handlesOf, native, numbers } = require('./native');
 const { checkName, parseDuration } = require('./options');
 const { nativeOptions, replacementOptions } = require('./rate-limiter-options');
 
@@ -20,7 +20,7 @@ const kReceipt = Symbol('sluice.receipt');
 const kUndo = Symbol('sluice.undo');
 
 /** A handle is free again when the last object of this thread that stands for it was collected. */
-const collected = new FinalizationRegistry((handle) => native.releaseRateLimiter(handle));
+const collected = handlesOf(native.releaseRateLimiter);
 
 class RateLimiter {
   #name;

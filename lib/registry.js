@@ -1,14 +1,14 @@
 'use strict';
 
 const { invalid, SluiceError } = require('./errors');
-const { native, versions } = require('./native');
+const { handlesOf, native, versions } = require('./native');
 const { checkName, checkOptions, checkTextKey } = require('./options');
 const { SubscribedListeners } = require('./subscribed-listeners');
 const { decode, encode } = require('./value');
 
 const LEAST_PRUNED = 64;
 
-const collected = new FinalizationRegistry((handle) => native.releaseRegistry(handle));
+const collected = handlesOf(native.releaseRegistry);
 
 class Registry {
   #name;
@@ -94,7 +94,7 @@ class Registry {
   }
 
   get size() {
-    return native.registryKeys(this.#handle).length;
+    return native.registrySize(this.#handle);
   }
 
   get version() {

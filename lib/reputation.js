@@ -4,7 +4,7 @@ const { fileURLToPath } = require('node:url');
 const { getSystemErrorMap } = require('node:util');
 const { DEFAULT_IPV6_PREFIX, checkPrefix } = require('./client-key');
 const { invalid, invalidOption } = require('./errors');
-const { native, numbers } = require('./native');
+const { handlesOf, native, numbers } = require('./native');
 const {
   checkName,
   checkOptions,
@@ -40,7 +40,7 @@ const BAN = { duration: (value, option) => parseDuration(value, option, { foreve
 const LISTS = { allow: strings, deny: strings };
 
 /** A handle is free again when the last object of this thread that stands for it was collected. */
-const collected = new FinalizationRegistry((handle) => native.releaseReputation(handle));
+const collected = handlesOf(native.releaseReputation);
 
 class Reputation {
   #name;

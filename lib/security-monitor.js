@@ -1,7 +1,7 @@
 'use strict';
 
 const { invalid } = require('./errors');
-const { native } = require('./native');
+const { handlesOf, native } = require('./native');
 const { ACCEPTED_NAME, checkName, checkOptions, integer, isName } = require('./options');
 const { nativeOptions } = require('./security-monitor-options');
 const { SubscribedListeners } = require('./subscribed-listeners');
@@ -10,7 +10,7 @@ const HISTORY_SCHEMA = { ip: (value) => value, event: (value) => value, limit: i
 const TOP_SCHEMA = { limit: integer(1) };
 const DEFAULT_TOP_LIMIT = 10;
 
-const collected = new FinalizationRegistry((handle) => native.releaseSecurityMonitor(handle));
+const collected = handlesOf(native.releaseSecurityMonitor);
 
 class SecurityMonitor {
   #name;

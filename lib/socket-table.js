@@ -1,9 +1,10 @@
 'use strict';
 
 const { AsyncResource } = require('node:async_hooks');
+const { AttachedServers } = require('./attached-servers');
 const { ClientAddress } = require('./client-key');
 const { Deadline } = require('./deadline');
-const { native, subscribe } = require('./native');
+const { native, subscribe, unsubscribe } = require('./native');
 const { checkOptions, func, strings } = require('./options');
 const { refuseSocket } = require('./refuse-socket');
 const { checkServer } = require('./server-closing');
@@ -14,7 +15,7 @@ const ATTACH_SCHEMA = { onRefused: func, trustedProxies: strings };
 /** The shortest pause between two looks for idle connections. */
 const LEAST_SWEEP_MS = 10;
 
-/** One table per tracker and thread, whichever objects stand for the tracker. */
+/** One table per tracker and thread, whichever objects stand for the tracker, until the tracker is destroyed. */
 const tables = new Map();
 
 function socketTableOf(tracker, handle, idleTimeoutMs) {
@@ -40,11 +41,16 @@ class SocketTable {
   /** By serial, as text: an id that is given may be given again. */
   #entries = new Map();
   #subscription;
+  #attached = new AttachedServers();
+  #nextSweep;
+  #isEnded = false;
 
   constructor(tracker, handle, idleTimeoutMs) {
     this.#tracker = tracker;
     this.#handle = handle;
-    this.#subscription = subscribe(({ key, ifIdleMs }) => this.#closeWhenAsked(key, ifIdleMs));
+    // Sockets and servers hold the table. Without any there is nothing to be told of.
+    this.#subscription = subscribe((delivery) => this.#hear(delivery), { holds: false });
+    native.subscribeToConnectionTracker(handle, this.#subscription);
     if (typeof idleTimeoutMs === 'number') this.#sweep(idleTimeoutMs);
   }
 
@@ -57,6 +63,8 @@ class SocketTable {
     if (this.#servers.has(server)) return;
     this.#servers.add(server);
     this.#watch(server, (socket) => {
+      // As soon as it is destroyed, of which this thread may not have been told yet.
+      if (this.#isEnded) return true;
       const checkClient = !proxies?.isTrusted(socket.remoteAddress);
       const { connection, refusal } = this.admit(socket, { checkClient });
       if (connection === undefined) refuseSocket(server, socket, refusal, onRefused);
@@ -109,13 +117,45 @@ class SocketTable {
   #watch(server, admits) {
     const { emit } = server;
     const entryOf = (socket) => acceptedSocket(socket)?.[this.#entry];
-    server.emit = function (event, ...args) {
-      if (event === 'connection' && !passes(admits, args[0])) return true;
+    const passes = (socket) => this.#passes(admits, socket);
+    const watching = function (event, ...args) {
+      if (event === 'connection' && !passes(args[0])) return true;
       if (event === 'request') entryOf(args[0].socket)?.serve(args[1]);
       else if (event === 'stream') entryOf(args[0].session?.socket)?.serve(args[0]);
       else if (event === 'upgrade' || event === 'connect') entryOf(args[1])?.upgrade();
       return emit.call(this, event, ...args);
     };
+    server.emit = watching;
+    this.#attached.add(server, watching, emit);
+  }
+
+  /** Errors of ours let the socket pass. A tracker that was destroyed says so once, and counts nothing any more. */
+  #passes(admits, socket) {
+    try {
+      return admits(socket);
+    } catch (error) {
+      if (error.code === 'ERR_SLUICE_CLOSED') {
+        this.#isEnded = true;
+        warnOfNoCount(this.#tracker.name);
+      } else {
+        process.emitWarning(`connections are not counted: ${error.message}`, 'SluiceWarning', error.code);
+      }
+      return true;
+    }
+  }
+
+  #hear({ kind, key, ifIdleMs }) {
+    if (kind === 'destroyed') this.#end();
+    else this.#closeWhenAsked(key, ifIdleMs);
+  }
+
+  /** The tracker was destroyed: its sockets stay, and nothing else of this thread keeps the table. */
+  #end() {
+    this.#nextSweep?.cancel();
+    unsubscribe(this.#subscription);
+    tables.delete(this.#handle);
+    this.#attached.detach(this.#isEnded ? () => {} : () => warnOfNoCount(this.#tracker.name));
+    this.#isEnded = true;
   }
 
   #hold(socket, { serial }) {
@@ -145,9 +185,9 @@ class SocketTable {
       } catch {
         return;
       }
-      new Deadline(pause, look, { ref: false });
+      this.#nextSweep = new Deadline(pause, look, { ref: false });
     };
-    new Deadline(pause, look, { ref: false });
+    this.#nextSweep = new Deadline(pause, look, { ref: false });
   }
 }
 
@@ -157,6 +197,11 @@ class SocketTable {
  */
 function acceptedSocket(socket) {
   return socket?._parent ?? socket;
+}
+
+function warnOfNoCount(name) {
+  const message = `connections are not counted: ConnectionTracker "${name}" was destroyed; create and attach it anew`;
+  process.emitWarning(message, 'SluiceWarning', 'ERR_SLUICE_CLOSED');
 }
 
 /** One socket: when something was last transferred, as far as this thread can see. */
@@ -211,15 +256,6 @@ class Entry {
   #touch() {
     this.#activeAt = native.clockNow();
     native.touchConnection(this.#handle, this.serial);
-  }
-}
-
-function passes(admits, socket) {
-  try {
-    return admits(socket);
-  } catch (error) {
-    process.emitWarning(`connections are not counted: ${error.message}`, 'SluiceWarning', error.code);
-    return true;
   }
 }
 

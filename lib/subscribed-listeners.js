@@ -15,7 +15,8 @@ class SubscribedListeners {
 
   /**
    * `source.begin(subscription)` asks native code for deliveries under that number, `source.end(subscription)` for no
-   * more; each goes to `source.tell(delivery)`, which emits what it means.
+   * more; each goes to `source.tell(delivery)`, which emits what it means. When the instance is destroyed, the
+   * subscription ends, and nothing of this thread keeps the listeners any more.
    */
   constructor(owner, events, source) {
     this.#events = events;
@@ -26,8 +27,14 @@ class SubscribedListeners {
   add(event, listener, options) {
     this.#listeners.add(event, listener, options);
     if (this.#subscription !== undefined) return;
-    const subscription = subscribe((delivery) => this.#source.tell(delivery));
-    this.#source.begin(subscription);
+    const subscription = subscribe((delivery) => this.#hear(delivery));
+    try {
+      this.#source.begin(subscription);
+    } catch (error) {
+      unsubscribe(subscription);
+      this.#listeners.remove(event, listener);
+      throw error;
+    }
     this.#subscription = subscription;
   }
 
@@ -45,10 +52,19 @@ class SubscribedListeners {
     this.#endIfIdle();
   }
 
+  #hear(delivery) {
+    if (delivery.kind === 'destroyed') this.#forget();
+    else this.#source.tell(delivery);
+  }
+
   #endIfIdle() {
     if (this.#subscription === undefined) return;
     if (this.#events.some((event) => this.#listeners.count(event) > 0)) return;
     this.#source.end(this.#subscription);
+    this.#forget();
+  }
+
+  #forget() {
     unsubscribe(this.#subscription);
     this.#subscription = undefined;
   }

@@ -4,6 +4,7 @@ const CLAIMS = 'rate_limiter/table/claims.rs';
 const VACANCY = 'rate_limiter/table/vacancy.rs';
 const BLOCK_ENDS = 'rate_limiter/table/block_ends.rs';
 const OCCUPANCY = 'broker/occupancy.rs';
+const RETIRE = 'retire.rs';
 
 export const MUTATIONS = [
   {
@@ -134,10 +135,10 @@ export const MUTATIONS = [
     model: 'a_newcomer_of_a_full_group_does_not_evict_itself',
   },
   {
-    bug: 'slots of a table with a bound begin as zeros',
-    file: TABLE,
-    text: 'if bound.most().is_some() {\n            slots.free_all();',
-    replacement: 'if false {\n            slots.free_all();',
+    bug: 'a client that was not charged yet passes for a free slot',
+    file: VACANCY,
+    text: 'Kind::Free(_) => Worth::Free,',
+    replacement: 'Kind::Free(_) => Worth::Free,\n            Kind::Value if state == State::FRESH => Worth::Free,',
     model: 'newcomers_who_help_each_other_take_one_place',
   },
   {
@@ -160,5 +161,33 @@ export const MUTATIONS = [
     text: 'if self.is_leaving() {\n            return Err(Refused::Leaving);',
     replacement: 'if false {\n            return Err(Refused::Leaving);',
     model: 'who_leaves_idle_has_promised_nothing',
+  },
+  {
+    bug: 'a table is freed without a look at the entrances of threads',
+    file: RETIRE,
+    text: '|| exit.entrances.iter().any(is_inside)',
+    replacement: '|| exit.entrances.iter().any(is_inside) && false',
+    model: 'a_value_is_not_dropped_under_a_call',
+  },
+  {
+    bug: 'no barrier between the entrance of a call and its look whether the table was freed',
+    file: RETIRE,
+    text: 'barrier::light();\n        let inside = Inside { retirable: &self.retirable',
+    replacement: 'let inside = Inside { retirable: &self.retirable',
+    model: 'a_value_is_not_dropped_under_a_call',
+  },
+  {
+    bug: 'a call that leaves frees nothing',
+    file: RETIRE,
+    text: 'if !self.is_open() {\n            self.drop_if_deserted();',
+    replacement: 'if false {\n            self.drop_if_deserted();',
+    model: 'a_value_is_dropped_by_the_last_call_that_leaves',
+  },
+  {
+    bug: 'calls without a handle are not counted',
+    file: RETIRE,
+    text: 'self.guests.load(Ordering::Acquire) > 0',
+    replacement: 'false',
+    model: 'a_value_is_not_dropped_under_a_call_without_a_handle',
   },
 ];

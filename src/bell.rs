@@ -4,6 +4,7 @@
 //! read and called under one lock, and taken away under the same lock by the environment's own hook,
 //! which runs before Node deletes the function.
 
+use std::ffi::c_void;
 use std::ptr;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,6 +13,8 @@ use std::time::Duration;
 use napi::bindgen_prelude::{Env, Result};
 use napi::{check_status, sys};
 use parking_lot::Mutex;
+
+use crate::thread::Port;
 
 /// The bell of one environment; silent before it is hung and after it is taken down.
 #[derive(Debug, Default)]
@@ -34,25 +37,45 @@ fn slow_down() {
     }
 }
 
+/// In the thread of the bell. Without an environment it is Node that empties the queue of a thread that ends.
+unsafe extern "C" fn on_ring(env: sys::napi_env, _: sys::napi_value, port: *mut c_void, _: *mut c_void) {
+    if env.is_null() {
+        return;
+    }
+    // SAFETY: ports live as long as their environment runs.
+    let port = unsafe { &*port.cast::<Port>() };
+    let (mut function, mut receiver) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: Node calls this in a scope of the environment. What the function throws stays pending, for Node to report.
+    unsafe {
+        let found = sys::napi_get_reference_value(env, port.on_ring(), &mut function);
+        if found != sys::Status::napi_ok || function.is_null() {
+            return;
+        }
+        sys::napi_get_undefined(env, &mut receiver);
+        sys::napi_call_function(env, receiver, function, 0, ptr::null(), ptr::null_mut());
+    }
+}
+
 impl Bell {
-    /// Rings with `on_ring`, a JavaScript function without arguments. It does not keep the thread alive.
-    pub(crate) fn hang(&self, env: &Env, on_ring: sys::napi_value) -> Result<()> {
+    /// Rings by calling `port`'s function, where that is still there. It keeps neither it nor the thread alive.
+    pub(crate) fn hang(&self, env: &Env, port: &Port) -> Result<()> {
         let name = env.create_string("sluice")?;
         let mut function = ptr::null_mut();
-        // SAFETY: `env` is the current environment, `on_ring` a function of it; no data or callbacks of
-        // ours are attached, so nothing of ours is reached when Node deletes it.
+        let context = (&raw const *port).cast_mut().cast::<c_void>();
+        // SAFETY: `env` is the current environment. `on_ring` reads the port while the environment lives, and the port
+        // lives as long.
         check_status!(unsafe {
             sys::napi_create_threadsafe_function(
                 env.raw(),
-                on_ring,
+                ptr::null_mut(),
                 ptr::null_mut(),
                 napi::JsValue::raw(&name),
                 0,
                 1,
                 ptr::null_mut(),
                 None,
-                ptr::null_mut(),
-                None,
+                context,
+                Some(on_ring),
                 &mut function,
             )
         })?;

@@ -44,6 +44,12 @@ impl Default for MessageNumbers {
 }
 
 impl MessageNumbers {
+    /// Nobody leaves numbers there any more.
+    pub(crate) fn forget(&self) {
+        self.outgoing.set(ptr::null_mut());
+        self.incoming.set(ptr::null_mut());
+    }
+
     /// The headers that JavaScript left for this call.
     fn outgoing(&self, count: usize) -> Box<[Header]> {
         let shared = self.outgoing.get();

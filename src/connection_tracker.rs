@@ -13,6 +13,7 @@ use sluice_core::{
 };
 
 use crate::error;
+use crate::memory;
 use crate::rate_limiter::NativeQuota;
 use crate::raw::{Call, Exports};
 use crate::thread;
@@ -118,7 +119,11 @@ pub fn open_connection_tracker(
 ) -> Result<u32> {
     let config = error::check(&env, options.map(ConnectionTrackerConfig::try_from).transpose())?;
     let tracker = error::check(&env, TRACKERS.open(&name, config))?;
-    Ok(thread::current()?.trackers.borrow_mut().hold(tracker))
+    let port = thread::port_of(&env)?;
+    if let Some(opens) = tracker.opens_memory() {
+        memory::report(port, opens);
+    }
+    Ok(port.thread().trackers.borrow_mut().hold(tracker))
 }
 
 /// One JavaScript object less that stands for the tracker.
@@ -131,6 +136,13 @@ pub fn release_connection_tracker(handle: u32) -> Result<()> {
 #[napi]
 pub fn destroy_connection_tracker(name: String) -> bool {
     TRACKERS.destroy(&name)
+}
+
+/// Leaves a delivery of the kind `destroyed` under this number when the tracker is destroyed.
+#[napi]
+pub fn subscribe_to_connection_tracker(env: Env, handle: u32, subscription: u32) -> Result<()> {
+    let mailbox = Arc::clone(&thread::port_of(&env)?.mailbox);
+    error::check(&env, tracker(handle)?.subscribe(mailbox, subscription))
 }
 
 #[napi]

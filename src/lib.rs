@@ -19,6 +19,7 @@ mod guard;
 mod lifecycle;
 mod listener;
 mod mailbox;
+mod memory;
 mod rate_limiter;
 mod raw;
 mod registry;

@@ -13,7 +13,8 @@ use crate::thread;
 #[napi(object)]
 pub struct NativeDelivery {
     pub subscription: u32,
-    /// `change`, `circuit`, `hub`, `close`, `alert`, `drained`, `lifecycle`, `moved` or `clock`.
+    /// `change`, `circuit`, `hub`, `close`, `alert`, `drained`, `lifecycle`, `moved`, `clock`, `memory` or
+    /// `destroyed`.
     pub kind: String,
     /// Events dropped just before this one.
     pub missed: f64,
@@ -30,7 +31,13 @@ pub struct NativeDelivery {
 /// Everything that waits, in order.
 #[napi]
 pub fn take_deliveries(env: Env) -> Result<Vec<NativeDelivery>> {
-    let deliveries = thread::port_of(&env)?.mailbox.take();
+    let port = thread::port_of(&env)?;
+    let mut deliveries = port.mailbox.take();
+    let told = deliveries.len();
+    deliveries.retain(|delivery| delivery.item != Item::MemoryMoved);
+    if deliveries.len() < told {
+        port.thread().report_memory();
+    }
     Ok(deliveries.into_iter().map(Into::into).collect())
 }
 
@@ -77,6 +84,8 @@ impl From<Delivery> for NativeDelivery {
             }
             Item::LifecycleMoved => Self { kind: kind("moved"), ..told },
             Item::ClockMoved => Self { kind: kind("clock"), ..told },
+            Item::MemoryMoved => Self { kind: kind("memory"), ..told },
+            Item::Destroyed => Self { kind: kind("destroyed"), ..told },
         }
     }
 }

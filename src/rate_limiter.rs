@@ -13,7 +13,7 @@ use sluice_core::{
 };
 
 use crate::raw::{Call, Exports};
-use crate::{error, guard, thread};
+use crate::{error, guard, memory, thread};
 
 static LIMITERS: LazyLock<Instances<RateLimiter>> = LazyLock::new(Instances::new);
 
@@ -134,7 +134,9 @@ pub fn open_rate_limiter(env: Env, name: String, options: Option<NativeRateLimit
     let config = options.map(RateLimiterOptions::from).map(RateLimiterConfig::try_from);
     let config = error::check(&env, config.transpose())?;
     let limiter = error::check(&env, LIMITERS.open(&name, config))?;
-    Ok(thread::current()?.limiters.borrow_mut().hold(limiter))
+    let port = thread::port_of(&env)?;
+    memory::report(port, limiter.memory());
+    Ok(port.thread().limiters.borrow_mut().hold(limiter))
 }
 
 /// One JavaScript object less that stands for the limiter.
@@ -423,8 +425,8 @@ unsafe extern "C" fn consume_many(env: sys::napi_env, info: sys::napi_callback_i
 unsafe extern "C" fn decide_by_limit(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<4>::answer(env, info, |call| {
         let (key, cost, limit) = (call.key(1)?, call.cost(2)?, call.f64(3)? as u64);
-        let decide = |limiter: &RateLimiter| limiter.consume_with_limit(key, cost, limit, clock::now());
-        let decision = with_limiter(call, decide)?;
+        let decide = |seat: &mut Seat| seat.consume_with_limit(key, cost, limit, clock::now());
+        let decision = at_seat(call, call.f64(0)?, decide)?;
         tell_all(call, &decision)
     })
 }

@@ -307,10 +307,10 @@ impl<const N: usize> Call<'_, N> {
         Ok(kind == sys::ValueType::napi_undefined)
     }
 
-    /// The memory of a `Float64Array` of at least `length` numbers, kept for the life of the environment.
+    /// The memory of a `Float64Array` of at least `length` numbers, kept for the life of the port.
     pub(crate) fn pinned_floats(&self, index: usize, length: usize) -> Result<*mut f64> {
         let data = self.typed_array(index, sys::TypedarrayType::float64_array, length)?;
-        self.reference(index)?;
+        self.reference(index, true)?;
         Ok(data.cast())
     }
 
@@ -354,11 +354,13 @@ impl<const N: usize> Call<'_, N> {
         Ok(data)
     }
 
-    /// A strong reference to an argument, which the port holds until its environment ends.
-    pub(crate) fn reference(&self, index: usize) -> Result<sys::napi_ref> {
-        let mut reference = ptr::null_mut();
+    /// A reference to an argument, which ends with the port. It keeps its value only where `keeps` says so.
+    pub(crate) fn reference(&self, index: usize, keeps: bool) -> Result<sys::napi_ref> {
+        let (mut reference, count) = (ptr::null_mut(), u32::from(keeps));
         // SAFETY: an argument of the running callback.
-        check_status!(unsafe { sys::napi_create_reference(self.env, self.args[index], 1, &mut reference) })?;
+        check_status!(unsafe {
+            sys::napi_create_reference(self.env, self.args[index], count, &mut reference)
+        })?;
         self.port.hold(reference);
         Ok(reference)
     }

@@ -164,6 +164,7 @@ fn registry(handle: u32) -> Result<Arc<Registry>> {
 }
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("registrySize", size)?;
     exports.function("registryVersion", version)?;
     exports.function("registryEntryVersion", entry_version)
 }
@@ -174,6 +175,14 @@ fn with_registry<const N: usize, R>(
     body: impl FnOnce(&Registry) -> sluice_core::Result<R>,
 ) -> Result<R> {
     call.check(call.on(&call.port.thread().registries, body)?)
+}
+
+/// `registrySize(handle)`: how many keys there are.
+unsafe extern "C" fn size(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let size = with_registry(call, Registry::size)?;
+        call.number(size as f64)
+    })
 }
 
 /// `registryVersion(handle)`: what a reader compares where it is not shown.

@@ -23,6 +23,7 @@ use sluice_core::{
 
 use crate::bell::Bell;
 use crate::broker::{Membership, MessageNumbers};
+use crate::memory::Reports;
 use crate::raw::{Call, Exports};
 use crate::slab::Slab;
 use crate::{
@@ -43,6 +44,10 @@ pub(crate) struct Thread {
     pub(crate) lifecycles: RefCell<Slab<Arc<lifecycle::Part>>>,
     pub(crate) tokens: RefCell<Slab<Arc<lifecycle::Child>>>,
     pub(crate) monitors: RefCell<Slab<Arc<SecurityMonitor>>>,
+    /// The versions of its registries, by handle: what JavaScript reads without a call.
+    versions: Arc<VersionCells>,
+    /// What it has told V8 of native memory.
+    pub(crate) memory: Reports,
     /// By handle. They end when they are left, not when objects are collected.
     memberships: RefCell<Vec<Option<Membership>>>,
     #[expect(clippy::vec_box, reason = "callbacks keep the addresses of ports")]
@@ -61,13 +66,32 @@ pub(crate) struct Port {
     /// Where the numbers of messages are handed over.
     pub(crate) message_numbers: MessageNumbers,
     error_class: Cell<sys::napi_ref>,
+    /// What the bell calls.
+    on_ring: Cell<sys::napi_ref>,
     references: Rc<References>,
 }
 
 /// References to objects of one environment. Node does not free them when the environment ends.
 struct References {
     env: sys::napi_env,
-    held: RefCell<Vec<sys::napi_ref>>,
+    of_copy: RefCell<Vec<sys::napi_ref>>,
+    of_environment: RefCell<Vec<sys::napi_ref>>,
+}
+
+impl References {
+    fn hold(&self, list: &RefCell<Vec<sys::napi_ref>>, reference: sys::napi_ref) {
+        list.borrow_mut().push(reference);
+        // Relaxed: a count for tests, which publishes nothing.
+        REFERENCES.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn delete(&self, list: &RefCell<Vec<sys::napi_ref>>) {
+        for reference in list.take() {
+            // SAFETY: made by this environment, which still exists; deleted once, and used by nothing afterwards.
+            unsafe { sys::napi_delete_reference(self.env, reference) };
+            REFERENCES.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// References of all living environments.
@@ -94,6 +118,14 @@ thread_local! {
 }
 
 impl Thread {
+    /// Tells V8 of what changed. In this thread, while its environment runs.
+    pub(crate) fn report_memory(&self) {
+        let env = self.ports.borrow().first().map(|port| port.env);
+        if let Some(env) = env {
+            self.memory.bring_up_to_date(env);
+        }
+    }
+
     /// Takes part in a broker; the handle of that part.
     pub(crate) fn join(&self, membership: Membership) -> u32 {
         let mut memberships = self.memberships.borrow_mut();
@@ -151,11 +183,29 @@ impl Port {
         unsafe { shared.add(at).cast::<[f64; N]>().read() }
     }
 
-    /// Keeps a reference that was made by this port's environment until that ends.
+    /// The function that the bell calls. A reference that does not keep it.
+    pub(crate) fn on_ring(&self) -> sys::napi_ref {
+        self.on_ring.get()
+    }
+
+    /// Holds a reference until this copy of our JavaScript is gone, or its environment ends.
     pub(crate) fn hold(&self, reference: sys::napi_ref) {
-        self.references.held.borrow_mut().push(reference);
-        // Relaxed: a count for tests, which publishes nothing.
-        REFERENCES.fetch_add(1, Ordering::Relaxed);
+        self.references.hold(&self.references.of_copy, reference);
+    }
+
+    /// No JavaScript of this copy is left, or none but a function that knows nothing of the rest. In its thread.
+    fn retire(&self) {
+        self.mailbox.close();
+        self.bell.take_down(true);
+        if let Some(mut presence) = PRESENT.get_mut(&self.thread().owner) {
+            presence.ports.retain(|(mailbox, _)| !Arc::ptr_eq(mailbox, &self.mailbox));
+        }
+        // Before the references that keep what they point into.
+        self.numbers.set(std::ptr::null_mut());
+        self.message_numbers.forget();
+        self.error_class.set(std::ptr::null_mut());
+        self.on_ring.set(std::ptr::null_mut());
+        self.references.delete(&self.references.of_copy);
     }
 
     /// The class of errors, or null before `attach`.
@@ -211,10 +261,11 @@ pub(crate) fn enter(env: &Env) -> Result<&'static Port> {
         env: env.raw(),
         mailbox,
         bell,
-        versions: Arc::new(VersionCells::new(VERSIONS)),
+        versions: Arc::clone(&thread.versions),
         numbers: Cell::new(std::ptr::null_mut()),
         message_numbers: MessageNumbers::default(),
         error_class: Cell::new(std::ptr::null_mut()),
+        on_ring: Cell::new(std::ptr::null_mut()),
         references: references_of(env)?,
     };
     thread.ports.borrow_mut().push(Box::new(port));
@@ -224,7 +275,11 @@ pub(crate) fn enter(env: &Env) -> Result<&'static Port> {
 /// Each load of the addon has its own environment, which may end before the thread's hook runs. So each environment
 /// has a hook that deletes its references.
 fn references_of(env: &Env) -> Result<Rc<References>> {
-    let references = Rc::new(References { env: env.raw(), held: RefCell::default() });
+    let references = Rc::new(References {
+        env: env.raw(),
+        of_copy: RefCell::default(),
+        of_environment: RefCell::default(),
+    });
     let held = Rc::into_raw(Rc::clone(&references)).cast_mut().cast::<c_void>();
     // SAFETY: the hook runs once, in this thread, and takes over the pointer's ownership.
     check_status!(unsafe { sys::napi_add_env_cleanup_hook(env.raw(), Some(delete_references), held) })?;
@@ -234,11 +289,8 @@ fn references_of(env: &Env) -> Result<Rc<References>> {
 unsafe extern "C" fn delete_references(references: *mut c_void) {
     // SAFETY: comes from `Rc::into_raw` in `references_of`, and this hook runs once.
     let references = unsafe { Rc::from_raw(references.cast::<References>()) };
-    for reference in references.held.take() {
-        // SAFETY: made by this environment, whose last JavaScript has run; deleted once.
-        unsafe { sys::napi_delete_reference(references.env, reference) };
-        REFERENCES.fetch_sub(1, Ordering::Relaxed);
-    }
+    references.delete(&references.of_copy);
+    references.delete(&references.of_environment);
 }
 
 fn start_thread(env: &Env) -> Result<()> {
@@ -255,6 +307,8 @@ fn start_thread(env: &Env) -> Result<()> {
         monitors: RefCell::new(Slab::new()),
         client_addresses: RefCell::new(Slab::new()),
         guards: RefCell::new(Slab::new()),
+        versions: Arc::new(VersionCells::new(VERSIONS)),
+        memory: Reports::default(),
         memberships: RefCell::new(Vec::new()),
         lifecycles: RefCell::new(Slab::new()),
         tokens: RefCell::new(Slab::new()),
@@ -296,26 +350,82 @@ fn release(owner: Owner, in_its_own_thread: bool) {
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("attachThread", attach_thread)?;
+    exports.function("keepCopy", keep_copy)?;
+    exports.function("keepForThread", keep_for_thread)?;
     exports.function("keepThreadAlive", keep_thread_alive)?;
     exports.function("versionCells", version_cells)?;
     exports.function("reapThread", reap_thread)?;
     exports.function("referencesHeld", references_held)
 }
 
-/// `attachThread(onRing, numbers: Float64Array, SluiceError, threadId)`: completes the port; 1 when it is
-/// the first of its thread.
+/// `attachThread(onRing, numbers: Float64Array, SluiceError, threadId, memory)`: completes the port; 1 when it is
+/// the first of its thread. `memory` is what the process can use of the machine's, in bytes.
 unsafe extern "C" fn attach_thread(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Call::<4>::answer(env, info, |call| {
+    Call::<5>::answer(env, info, |call| {
         let env = Env::from_raw(call.env);
+        sluice_core::memory::set_available(call.f64(4)? as u64);
         let port = call.port;
-        port.bell.hang(&env, call.args[0])?;
+        port.on_ring.set(call.reference(0, false)?);
+        port.bell.hang(&env, port)?;
         port.numbers.set(call.pinned_floats(1, NUMBERS)?);
-        port.error_class.set(call.reference(2)?);
+        port.error_class.set(call.reference(2, false)?);
+        let owned = (&raw const *port).cast_mut().cast::<c_void>();
+        // SAFETY: `copy_is_gone` looks whether the port still lives before it touches it.
+        check_status!(unsafe {
+            sys::napi_add_finalizer(
+                call.env,
+                call.args[0],
+                owned,
+                Some(copy_is_gone),
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+            )
+        })?;
         let thread_id = call.u32(3)?;
         if let Some(mut presence) = PRESENT.get_mut(&port.thread().owner) {
             presence.thread_id = thread_id;
         }
         call.int(i32::from(port.thread().ports.borrow().len() == 1))
+    })
+}
+
+/// The function that the bell called was collected, with the copy of our JavaScript that it was of.
+unsafe extern "C" fn copy_is_gone(_: sys::napi_env, port: *mut c_void, _: *mut c_void) {
+    // A panic must not cross into Node.
+    let _ = std::panic::catch_unwind(|| {
+        // Without a thread its ports are gone: the environment ends, and collects everything.
+        if current().is_ok() {
+            // SAFETY: ports are freed with their thread, which lives.
+            unsafe { &*port.cast::<Port>() }.retire();
+        }
+    });
+}
+
+/// `keepCopy(keeps)`: whether this copy of our JavaScript lives on for what it is told, with nobody holding it.
+unsafe extern "C" fn keep_copy(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let reference = call.port.on_ring();
+        // SAFETY: a reference of this environment.
+        check_status!(unsafe {
+            if call.u32(0)? == 1 {
+                sys::napi_reference_ref(call.env, reference, std::ptr::null_mut())
+            } else {
+                sys::napi_reference_unref(call.env, reference, std::ptr::null_mut())
+            }
+        })?;
+        call.undefined()
+    })
+}
+
+/// `keepForThread(value)`: keeps a value as long as the thread runs, whatever becomes of the copy.
+unsafe extern "C" fn keep_for_thread(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let mut reference = std::ptr::null_mut();
+        // SAFETY: an argument of the running callback.
+        check_status!(unsafe { sys::napi_create_reference(call.env, call.args[0], 1, &mut reference) })?;
+        let references = &call.port.references;
+        references.hold(&references.of_environment, reference);
+        call.undefined()
     })
 }
 

@@ -1,7 +1,7 @@
 'use strict';
 
 const { performance } = require('node:perf_hooks');
-const { onRing } = require('../native');
+const { lookOnRing, stopLooking } = require('../native');
 
 /** Turns of the event loop without a message after which a thread sleeps. A turn costs about a microsecond. */
 const MOST_EMPTY_TURNS = 30;
@@ -43,13 +43,13 @@ class Poller {
   #emptyTurns = 0;
 
   add(inbox) {
-    if (this.#inboxes.size === 0) onRing.add(this.#ring);
+    if (this.#inboxes.size === 0) lookOnRing(this.#ring);
     this.#inboxes.add(inbox);
   }
 
   remove(inbox) {
     this.#inboxes.delete(inbox);
-    if (this.#inboxes.size === 0) onRing.delete(this.#ring);
+    if (this.#inboxes.size === 0) stopLooking(this.#ring);
   }
 
   #ring = () => {

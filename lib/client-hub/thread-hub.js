@@ -2,7 +2,7 @@
 
 const { unpackError } = require('../carried-error');
 const { SluiceError } = require('../errors');
-const { native, subscribe, unsubscribe } = require('../native');
+const { handlesOf, native, subscribe, unsubscribe } = require('../native');
 const { decode } = require('../value');
 const { HubCall } = require('./hub-call');
 const { LiveObjects } = require('./live-objects');
@@ -16,9 +16,9 @@ const MOST_FAILURES = 64;
 const hubs = new Map();
 
 /** A handle is free again when what stood for it was collected. */
-const collected = new FinalizationRegistry((handle) => {
+const collected = handlesOf(native.releaseClientHub);
+const forgotten = new FinalizationRegistry((handle) => {
   if (hubs.get(handle)?.deref() === undefined) hubs.delete(handle);
-  native.releaseClientHub(handle);
 });
 
 /** What one thread has of a hub: values as it decoded them, live objects, calls under way. */
@@ -47,6 +47,7 @@ class ThreadHub {
     const hub = new ThreadHub(name, handle);
     hubs.set(handle, new WeakRef(hub));
     collected.register(hub, handle);
+    forgotten.register(hub, handle);
     return hub;
   }
 

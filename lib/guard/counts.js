@@ -1,6 +1,6 @@
 'use strict';
 
-const { native } = require('../native');
+const { handlesOf, native } = require('../native');
 const { warnOnce } = require('./warn-once');
 
 /** What a guard counts, over all threads; native code knows them by their place. */
@@ -19,7 +19,7 @@ const COUNTERS = [
 
 const PLACE = Object.fromEntries(COUNTERS.map((counter, place) => [counter, place]));
 
-const collected = new FinalizationRegistry((handle) => native.releaseGuard(handle));
+const collected = handlesOf(native.releaseGuard);
 
 /** The counts that all threads of one guard share. They are opened before the first request comes. */
 class Counts {

@@ -3,7 +3,7 @@
 const { isPromise } = require('node:util/types');
 const { threadId } = require('node:worker_threads');
 const { invalidOption, SluiceError } = require('../errors');
-const { keepAlive, letGo, native, subscribe, unsubscribe } = require('../native');
+const { handlesOf, keepAlive, letGo, native, subscribe, unsubscribe } = require('../native');
 const { checkServer } = require('../server-closing');
 const { Drain } = require('./drain');
 const { Hooks } = require('./hooks');
@@ -17,7 +17,7 @@ const [DRAINING, STOPPED] = [2, 3];
 const [OPENED, CLOSED, BEGUN, DONE] = [0, 1, 2, 3];
 
 /** A handle is free again when nothing stands for the lifecycle any more: once it was destroyed. */
-const collected = new FinalizationRegistry((handle) => native.releaseLifecycle(handle));
+const collected = handlesOf(native.releaseLifecycle);
 
 /** This thread's parts, by name: one for all objects of a lifecycle, as it has servers and hooks that stay. */
 const parts = new Map();

@@ -1,13 +1,13 @@
 'use strict';
 
 const { SluiceError } = require('../errors');
-const { native } = require('../native');
+const { handlesOf, native } = require('../native');
 const { checkName } = require('../options');
 const { LazySignal } = require('./lazy-signal');
 const { checkReason } = require('./reason');
 
 /** A number of a token is free again when nothing stands for it any more: once its lifecycle was destroyed. */
-const collected = new FinalizationRegistry((number) => native.releaseToken(number));
+const collected = handlesOf(native.releaseToken);
 
 /** A part of the work: cancelled with its lifecycle, with the token above it, or by itself. */
 class LifecycleToken {

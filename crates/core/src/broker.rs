@@ -24,6 +24,7 @@ pub use sending::{Reserved, Unreserved};
 
 use crate::connection_tracker::Owner;
 use crate::instances::{Instance, OptionList};
+use crate::memory;
 use crate::{Error, Result};
 use directory::Directory;
 use occupancy::Places;
@@ -281,6 +282,11 @@ impl Instance for Broker {
 
     fn create(name: &str, inbox: u32) -> Self {
         Self::new(name, inbox)
+    }
+
+    fn try_create(name: &str, inbox: u32) -> Result<Self> {
+        memory::check("Broker inbox", inbox.into(), size_of::<Parcel>() as u64)?;
+        Ok(Self::create(name, inbox))
     }
 
     fn created_with(&self) -> &OptionList {

@@ -19,6 +19,10 @@ pub trait Instance: Sized {
 
     /// Creates the instance.
     fn create(name: &str, config: Self::Config) -> Self;
+    /// As [`create`](Self::create); an error where the system has no room for it.
+    fn try_create(name: &str, config: Self::Config) -> Result<Self> {
+        Ok(Self::create(name, config))
+    }
     /// The options it was created with.
     fn created_with(&self) -> &OptionList;
     /// The options in `config`; those that are not given, and so not compared, may be left out.
@@ -53,7 +57,7 @@ impl<T: Instance> Instances<T> {
                 Ok(Arc::clone(instance))
             }
             (None, Some(config)) => {
-                let instance = Arc::new(T::create(name, config));
+                let instance = Arc::new(T::try_create(name, config)?);
                 by_name.insert(name.to_owned(), Arc::clone(&instance));
                 Ok(instance)
             }

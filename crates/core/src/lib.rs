@@ -20,7 +20,9 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+mod barrier;
 mod broker;
+mod chunks;
 pub mod cidr;
 mod circuit_breaker;
 mod client_hub;
@@ -33,10 +35,12 @@ mod instances;
 pub mod key_hash;
 mod lifecycle;
 pub mod mailbox;
+pub mod memory;
 mod rate_limiter;
 mod region;
 mod registry;
 mod reputation;
+mod retire;
 mod security_monitor;
 mod subscribers;
 mod sync;

@@ -160,8 +160,10 @@ impl Lifecycle {
     /// Tells a thread of every state from now on.
     pub fn subscribe(&self, mailbox: Arc<Mailbox>, subscription: SubscriptionId) -> Result<()> {
         self.state()?;
+        let owner = mailbox.owner();
         self.subscribers.add(mailbox, subscription);
-        Ok(())
+        // Again: a subscription that came after the end would never be told.
+        self.state().inspect_err(|_| self.subscribers.remove(owner, subscription)).map(|_| ())
     }
 
     /// Ends one subscription of a thread.
@@ -230,5 +232,6 @@ impl Instance for Lifecycle {
         // Whoever waits looks, and finds it gone.
         roll.tell();
         roll.members.clear();
+        self.subscribers.end();
     }
 }

@@ -54,6 +54,10 @@ pub enum Item {
     LifecycleMoved,
     /// The test clock was moved.
     ClockMoved,
+    /// An instance uses more memory than before, or less.
+    MemoryMoved,
+    /// The instance of the subscription was destroyed: nothing more will come.
+    Destroyed,
 }
 
 impl Item {

@@ -1,7 +1,13 @@
-//! Memory that starts as zeros: pages that nobody has written to take no room.
+//! Memory that starts as zeros and takes no room before it is written: pages of the system, untouched until used.
 //!
-//! The one module of the engine that needs `unsafe`.
-#![allow(unsafe_code, reason = "zeroed memory has no safe constructor, and prefetching takes an address")]
+//! The one module of the engine, beside `retire`, that needs `unsafe`.
+#![allow(
+    unsafe_code,
+    reason = "a mapping is bytes until its type is named, and prefetching takes an address"
+)]
+
+use std::io;
+use std::ops::Deref;
 
 use crate::sync::AtomicU64;
 
@@ -9,7 +15,8 @@ use crate::sync::AtomicU64;
 ///
 /// # Safety
 ///
-/// All zero bytes must be a valid value of the type, and its default.
+/// All zero bytes must be a valid value of the type, and its default. The type has no `Drop`, and its alignment is at
+/// most that of a page.
 pub(crate) unsafe trait Zeroed: Default {}
 
 // SAFETY: an integer.
@@ -23,49 +30,92 @@ pub(crate) struct LinePair(pub(crate) [[AtomicU64; 8]; 2]);
 // SAFETY: integers.
 unsafe impl Zeroed for LinePair {}
 
-/// So many zeros; the operating system hands their pages out when they are first written.
-#[cfg(not(any(sluice_loom, sluice_shuttle)))]
-pub(crate) fn zeroed<T: Zeroed>(count: usize) -> Box<[T]> {
-    use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
+/// Bytes that are taken at a time, as far as they are counted. Some systems have larger pages.
+pub(crate) const PAGE: usize = 4_096;
 
-    if count == 0 || size_of::<T>() == 0 {
-        return Box::default();
-    }
-    let layout = Layout::array::<T>(count).unwrap_or_else(|_| handle_alloc_error(Layout::new::<T>()));
-    // SAFETY: the size is not zero. `Zeroed` makes zeros a value, and a box frees by the same layout.
-    unsafe {
-        let memory = alloc_zeroed(layout).cast::<T>();
-        if memory.is_null() {
-            handle_alloc_error(layout);
-        }
+/// A slice of zeros that takes memory page by page, as it is written. Dropping it gives the pages back to the system.
+#[cfg(not(any(sluice_loom, sluice_shuttle)))]
+#[derive(Debug)]
+pub(crate) struct Region<T> {
+    start: std::ptr::NonNull<T>,
+    count: usize,
+    /// Owns what `start` points into.
+    _memory: memmap2::MmapMut,
+}
+
+// SAFETY: it owns its values, as a `Box<[T]>` does.
+#[cfg(not(any(sluice_loom, sluice_shuttle)))]
+unsafe impl<T: Send> Send for Region<T> {}
+
+// SAFETY: it gives out shared references only, as a `Box<[T]>` does.
+#[cfg(not(any(sluice_loom, sluice_shuttle)))]
+unsafe impl<T: Sync> Sync for Region<T> {}
+
+#[cfg(not(any(sluice_loom, sluice_shuttle)))]
+impl<T: Zeroed> Region<T> {
+    /// So many zeros; an error where the system has no room for them.
+    pub(crate) fn zeroed(count: usize) -> io::Result<Self> {
+        const { assert!(size_of::<T>() > 0 && align_of::<T>() <= PAGE && !std::mem::needs_drop::<T>()) };
+        let bytes = count.max(1).checked_mul(size_of::<T>()).ok_or(io::ErrorKind::OutOfMemory)?;
+        // Not reserved: a large table that few clients use must not count against what others may ask for.
+        let mut memory = memmap2::MmapOptions::new().len(bytes).no_reserve_swap().map_anon()?;
         #[cfg(target_os = "linux")]
-        prefer_huge_pages(memory.cast(), layout.size());
-        Box::from_raw(std::ptr::slice_from_raw_parts_mut(memory, count))
+        choose_page_size(&memory);
+        let start = std::ptr::NonNull::new(memory.as_mut_ptr().cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { start, count, _memory: memory })
     }
 }
 
-/// Of so much memory, what calls wait for is less the memory than the tables of its pages.
+#[cfg(not(any(sluice_loom, sluice_shuttle)))]
+impl<T> Deref for Region<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        // SAFETY: the mapping has room for `count` values, is aligned to a page, lives as long as `self`, and zeros are
+        // values of a `Zeroed` type.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.count) }
+    }
+}
+
+/// Regions of this size and more ask for huge pages: their calls wait less for memory than for the tables of its pages.
 #[cfg(all(target_os = "linux", not(any(sluice_loom, sluice_shuttle))))]
 const LARGE: usize = 64 << 20;
 
-/// A wish: where the system has none to give, pages stay small.
+/// A wish, which the system may refuse. A small region asks for small pages, as does the beginning of a large one,
+/// where the first clients are: there a huge page would make two megabytes resident for one of them.
 #[cfg(all(target_os = "linux", not(any(sluice_loom, sluice_shuttle))))]
-fn prefer_huge_pages(memory: *mut u8, size: usize) {
+fn choose_page_size(memory: &memmap2::MmapMut) {
+    use memmap2::Advice;
+
     const HUGE_PAGE: usize = 2 << 20;
-    let skipped = memory.align_offset(HUGE_PAGE);
-    if size < LARGE || skipped > size {
-        return;
-    }
-    // SAFETY: the range lies in memory that was just allocated; the advice changes nothing that it holds.
-    unsafe {
-        libc::madvise(memory.add(skipped).cast(), size - skipped, libc::MADV_HUGEPAGE);
+    let small = if memory.len() < LARGE { memory.len() } else { HUGE_PAGE };
+    // Refused where the kernel is built without huge pages: then all pages are small.
+    let _ = memory.advise_range(Advice::NoHugePage, 0, small);
+    if small < memory.len() {
+        let _ = memory.advise_range(Advice::HugePage, small, memory.len() - small);
     }
 }
 
 /// The atomics of model checkers are more than their bytes.
 #[cfg(any(sluice_loom, sluice_shuttle))]
-pub(crate) fn zeroed<T: Zeroed>(count: usize) -> Box<[T]> {
-    std::iter::repeat_with(T::default).take(count).collect()
+#[derive(Debug)]
+pub(crate) struct Region<T>(Box<[T]>);
+
+#[cfg(any(sluice_loom, sluice_shuttle))]
+impl<T: Zeroed> Region<T> {
+    pub(crate) fn zeroed(count: usize) -> io::Result<Self> {
+        Ok(Self(std::iter::repeat_with(T::default).take(count).collect()))
+    }
+}
+
+#[cfg(any(sluice_loom, sluice_shuttle))]
+impl<T> Deref for Region<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
 }
 
 /// Asks for the cache line of a value before it is needed.
@@ -79,4 +129,31 @@ pub(crate) fn prefetch<T>(value: &T) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = value;
+}
+
+#[cfg(all(test, not(any(sluice_loom, sluice_shuttle))))]
+mod tests {
+    use super::*;
+    use crate::sync::Ordering;
+
+    #[test]
+    fn begins_as_zeros_and_keeps_what_is_written() {
+        let region = Region::<AtomicU64>::zeroed(10_000).expect("room");
+        region[9_999].store(7, Ordering::Relaxed);
+        let sum: u64 = region.iter().map(|word| word.load(Ordering::Relaxed)).sum();
+        assert_eq!((region.len(), sum), (10_000, 7));
+        assert!(Region::<AtomicU64>::zeroed(0).expect("room").is_empty());
+    }
+
+    #[test]
+    fn lines_are_aligned() {
+        let region = Region::<LinePair>::zeroed(3).expect("room");
+        assert!(region.iter().all(|pair| std::ptr::from_ref(pair).addr() % 128 == 0));
+    }
+
+    #[test]
+    fn what_the_system_cannot_map_is_an_error() {
+        assert!(Region::<AtomicU64>::zeroed(usize::MAX / 8).is_err());
+        assert!(Region::<AtomicU64>::zeroed(usize::MAX).is_err());
+    }
 }

@@ -165,10 +165,17 @@ impl Registry {
         self.shown.lock().retain(|shown| shown.owner != owner || shown.at != at);
     }
 
+    /// How many keys there are.
+    pub fn size(&self) -> Result<usize> {
+        self.check_open()?;
+        Ok(self.snapshot.load().entries.len())
+    }
+
     /// Tells a thread of every change from now on.
     pub fn subscribe(&self, mailbox: Arc<Mailbox>, subscription: SubscriptionId) -> Result<()> {
+        let mut subscribers = self.subscribers.lock();
         self.check_open()?;
-        self.subscribers.lock().push(Subscriber { mailbox, subscription });
+        subscribers.push(Subscriber { mailbox, subscription });
         Ok(())
     }
 
@@ -260,9 +267,12 @@ impl Instance for Registry {
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         // After the last write, so that it stays closed.
-        let _writers = self.subscribers.lock();
+        let mut subscribers = self.subscribers.lock();
         for Shown { cells, at, .. } in self.shown.lock().drain(..) {
             cells.show_closed(at);
+        }
+        for Subscriber { mailbox, subscription } in subscribers.drain(..) {
+            mailbox.push(subscription, Item::Destroyed);
         }
     }
 }

@@ -33,6 +33,13 @@ impl Subscribers {
         self.0.lock().retain(|subscriber| subscriber.mailbox.owner() != owner);
     }
 
+    /// The instance is destroyed: tells each of them, and keeps none.
+    pub(crate) fn end(&self) {
+        for Subscriber { mailbox, subscription } in std::mem::take(&mut *self.0.lock()) {
+            mailbox.push(subscription, Item::Destroyed);
+        }
+    }
+
     /// Leaves an event for each of them.
     pub(crate) fn tell(&self, item: &Item) {
         for Subscriber { mailbox, subscription } in &*self.0.lock() {

@@ -18,6 +18,35 @@ pub(crate) use parking_lot::Mutex;
 #[cfg(any(sluice_loom, sluice_shuttle))]
 pub(crate) use modelled::Mutex;
 
+#[cfg(sluice_loom)]
+pub(crate) use loom::cell::UnsafeCell;
+
+#[cfg(not(sluice_loom))]
+pub(crate) use unsafe_cell::UnsafeCell;
+
+/// The standard library's cell, used as loom's.
+#[cfg(not(sluice_loom))]
+mod unsafe_cell {
+    #[derive(Debug)]
+    pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(std::cell::UnsafeCell::new(value))
+        }
+
+        #[inline(always)]
+        pub(crate) fn with<R>(&self, body: impl FnOnce(*const T) -> R) -> R {
+            body(self.0.get())
+        }
+
+        #[inline(always)]
+        pub(crate) fn with_mut<R>(&self, body: impl FnOnce(*mut T) -> R) -> R {
+            body(self.0.get())
+        }
+    }
+}
+
 #[cfg(any(sluice_loom, sluice_shuttle))]
 mod modelled {
     #[cfg(sluice_loom)]

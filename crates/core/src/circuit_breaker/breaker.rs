@@ -153,8 +153,10 @@ impl CircuitBreaker {
     /// Tells a thread of every change from now on.
     pub fn subscribe(&self, mailbox: Arc<Mailbox>, subscription: SubscriptionId) -> Result<()> {
         self.check_open()?;
+        let owner = mailbox.owner();
         self.subscribers.add(mailbox, subscription);
-        Ok(())
+        // Again: a subscription that came after the end would never be told.
+        self.check_open().inspect_err(|_| self.subscribers.remove(owner, subscription))
     }
 
     /// Ends one subscription of a thread.
@@ -282,6 +284,7 @@ impl Instance for CircuitBreaker {
 
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
+        self.subscribers.end();
     }
 }
 

@@ -7,7 +7,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::answer::{Answer, Refused, Request};
 use super::opening::chance;
-use super::options::CircuitBreakerConfig;
+use super::options::{CircuitBreakerConfig, WindowOptions};
 use super::rates::{Counts, Outcome};
 use super::state::{CircuitState, StateCell, StateWord};
 use super::stats::CircuitStats;
@@ -65,6 +65,11 @@ impl Course {
 }
 
 impl Circuit {
+    /// Bytes of a circuit with this window, at least.
+    pub(super) fn least_bytes(window: WindowOptions) -> u64 {
+        size_of::<Self>() as u64 + Window::bytes(window)
+    }
+
     pub(super) fn new(serial: u32, peer: Arc<str>, config: &CircuitBreakerConfig) -> Self {
         let number = 1;
         Self {

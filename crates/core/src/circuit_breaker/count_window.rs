@@ -23,6 +23,11 @@ pub(super) struct CountWindow {
 }
 
 impl CountWindow {
+    /// Bytes of the ring of so many calls.
+    pub(super) fn bytes(calls: u64) -> u64 {
+        calls.div_ceil(BLOCK) * size_of::<AtomicU64>() as u64
+    }
+
     pub(super) fn new(calls: u64, tag: Tag) -> Self {
         let blocks = (0..calls.div_ceil(BLOCK)).map(|_| AtomicU64::new(Block::empty(tag).0));
         Self { calls, cursor: AtomicU64::new(Cursor::new(tag, 0).0), blocks: blocks.collect() }

@@ -1,9 +1,11 @@
 //! Options of a breaker, and what of them is valid.
 
+use super::circuit::Circuit;
 use super::opening::Opening;
 use super::rates::Thresholds;
 use crate::clock::MS;
 use crate::instances::{OptionList, or_none};
+use crate::memory;
 use crate::rate_limiter::MAX_DURATION_MS;
 use crate::{Error, Result};
 
@@ -157,6 +159,7 @@ fn check_ranges(options: &CircuitBreakerOptions) -> Result<()> {
         WindowOptions::Calls(calls) => check_integer("window calls", calls, MAX_WINDOW_CALLS)?,
         WindowOptions::TimeMs(ms) => check_integer("window time", ms, MAX_DURATION_MS)?,
     }
+    memory::check("CircuitBreaker maxPeers", options.max_peers, Circuit::least_bytes(options.window))?;
     check_integer("openFor", options.open_for_ms, MAX_DURATION_MS)?;
     for (option, duration) in
         [("slowCallDuration", options.slow_call_duration_ms), ("timeout", options.timeout_ms)]

@@ -44,6 +44,13 @@ impl Subscribers {
         self.list.lock().retain(|(mailbox, _)| mailbox.owner() != owner);
     }
 
+    /// The breaker is destroyed: tells each of them, and keeps none.
+    pub(super) fn end(&self) {
+        for (mailbox, subscription) in std::mem::take(&mut *self.list.lock()) {
+            mailbox.push(subscription, Item::Destroyed);
+        }
+    }
+
     pub(super) fn tell(&self, change: &CircuitChange) {
         for (mailbox, subscription) in &*self.list.lock() {
             mailbox.push(*subscription, Item::CircuitChange(change.clone()));

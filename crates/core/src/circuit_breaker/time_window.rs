@@ -31,6 +31,9 @@ struct Slice {
 }
 
 impl TimeWindow {
+    /// Bytes of the slices.
+    pub(super) const BYTES: u64 = SLICES * size_of::<Slice>() as u64;
+
     pub(super) fn new(nanos: u64, tag: Tag) -> Self {
         Self::of_slices(SLICES, nanos, tag)
     }

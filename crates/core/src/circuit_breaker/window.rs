@@ -31,6 +31,14 @@ impl Window {
         }
     }
 
+    /// Bytes beside the window itself.
+    pub(super) fn bytes(options: WindowOptions) -> u64 {
+        match options {
+            WindowOptions::Calls(calls) => CountWindow::bytes(calls),
+            WindowOptions::TimeMs(_) => TimeWindow::BYTES,
+        }
+    }
+
     /// Counts a call, and tells what the window holds right after it. `None` for a report of another time.
     pub(super) fn record(&self, tag: Tag, outcome: Outcome, now: u64) -> Option<Counts> {
         match self {

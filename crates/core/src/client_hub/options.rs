@@ -1,6 +1,8 @@
 //! Options of a hub, and what of them is valid.
 
+use super::slot::Slot;
 use crate::instances::{OptionList, or_none};
+use crate::memory;
 use crate::{Error, Result};
 
 const DEFAULT_MAX_ENTRIES: u64 = 10_000;
@@ -49,6 +51,7 @@ impl TryFrom<ClientHubOptions> for ClientHubConfig {
 
     fn try_from(given: ClientHubOptions) -> Result<Self> {
         check("maxEntries", given.max_entries, MOST_ENTRIES)?;
+        memory::check("ClientHub maxEntries", given.max_entries.unwrap_or(0), Slot::BYTES)?;
         check("maxBytes", given.max_bytes, u64::MAX)?;
         Ok(Self { given })
     }

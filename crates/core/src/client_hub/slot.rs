@@ -15,6 +15,11 @@ pub(super) struct Slot {
     failure: Option<Box<Remembered>>,
 }
 
+impl Slot {
+    /// Least bytes of an entry.
+    pub(super) const BYTES: u64 = size_of::<Self>() as u64;
+}
+
 /// What a call finds.
 #[derive(Debug)]
 pub(super) enum Entered {

@@ -17,6 +17,8 @@ use crate::clock::MS;
 use crate::instances::{Instance, OptionList};
 use crate::key_hash::hash_str;
 use crate::mailbox::{Item, Mailbox, SubscriptionId};
+use crate::memory::MemoryUse;
+use crate::subscribers::Subscribers;
 use crate::tally::Tally;
 use crate::{Error, RateLimiter, Result};
 
@@ -86,6 +88,8 @@ pub struct ConnectionTracker {
     next_serial: AtomicU64,
     /// Threads that wait for the last connection to close.
     draining: Mutex<Vec<(Arc<Mailbox>, SubscriptionId)>>,
+    /// Threads that are told of the end.
+    subscribers: Subscribers,
     tally: Tally<10>,
     closed: AtomicBool,
 }
@@ -102,13 +106,22 @@ const BYTES_REFUSED: usize = 8;
 const REFUSED_BANNED: usize = 9;
 
 impl ConnectionTracker {
-    /// A tracker with nobody connected.
+    /// A tracker without connections.
+    ///
+    /// # Panics
+    /// Where [`try_new`](Self::try_new) is an error.
     #[must_use]
     pub fn new(name: &str, config: ConnectionTrackerConfig) -> Self {
-        Self {
+        Self::try_new(name, config).expect("memory for `opens`")
+    }
+
+    /// A tracker without connections; an error where the system cannot map the memory of `opens`.
+    pub fn try_new(name: &str, config: ConnectionTrackerConfig) -> Result<Self> {
+        let opens = config.opens.clone().map(|opens| RateLimiter::try_new(name, opens)).transpose()?;
+        Ok(Self {
             name: name.to_owned(),
             created_with: config.list(),
-            opens: config.opens.clone().map(|opens| RateLimiter::new(name, opens)),
+            opens,
             config,
             total: Gauge::new(),
             clients: DashMap::new(),
@@ -116,9 +129,25 @@ impl ConnectionTracker {
             ids: DashMap::new(),
             next_serial: AtomicU64::new(1),
             draining: Mutex::new(Vec::new()),
+            subscribers: Subscribers::default(),
             tally: Tally::new(),
             closed: AtomicBool::new(false),
-        }
+        })
+    }
+
+    /// Bytes that the clients of `opens` take, where there is such a limit.
+    #[must_use]
+    pub fn opens_memory(&self) -> Option<&Arc<MemoryUse>> {
+        self.opens.as_ref().map(RateLimiter::memory)
+    }
+
+    /// Tells a thread when this is destroyed.
+    pub fn subscribe(&self, mailbox: Arc<Mailbox>, subscription: SubscriptionId) -> Result<()> {
+        self.check_open()?;
+        let owner = mailbox.owner();
+        self.subscribers.add(mailbox, subscription);
+        // Again: a subscription that came after the end would never be told.
+        self.check_open().inspect_err(|_| self.subscribers.remove(owner, subscription))
     }
 
     /// Opens a connection of `client`, or says why not. `client` is `None` for a socket without an
@@ -202,6 +231,7 @@ impl ConnectionTracker {
     /// Closes everything that a thread held when it ended, and asks it nothing more.
     pub fn release_owner(&self, owner: Owner) {
         self.draining.lock().retain(|(mailbox, _)| mailbox.owner() != owner);
+        self.subscribers.remove_owner(owner);
         for connection in self.select(|connection| connection.owner == owner) {
             self.forget(&connection);
         }
@@ -411,6 +441,10 @@ impl Instance for ConnectionTracker {
         Self::new(name, config)
     }
 
+    fn try_create(name: &str, config: ConnectionTrackerConfig) -> Result<Self> {
+        Self::try_new(name, config)
+    }
+
     fn created_with(&self) -> &OptionList {
         &self.created_with
     }
@@ -421,6 +455,13 @@ impl Instance for ConnectionTracker {
 
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
+        if let Some(opens) = &self.opens {
+            Instance::close(opens);
+        }
+        self.subscribers.end();
+        for (mailbox, subscription) in self.draining.lock().drain(..) {
+            mailbox.push(subscription, Item::Destroyed);
+        }
     }
 }
 

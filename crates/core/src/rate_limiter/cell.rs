@@ -3,8 +3,12 @@
 //! Either way every change is one compare-and-swap of the state that was judged, so calls of any number of
 //! threads have the same result as the same calls one after the other.
 
+use std::io;
+use std::sync::Arc;
+
 use super::options::MAX_LIMITS;
 use super::records::Records;
+use crate::memory::MemoryUse;
 use crate::sync::{Ordering, fence};
 
 /// What a decision does to the state it was made for.
@@ -68,8 +72,13 @@ pub(crate) struct Several {
 }
 
 impl Several {
-    pub(crate) fn new(clients: usize, limits: usize) -> Self {
-        Self { records: Records::new(clients, limits) }
+    pub(crate) fn new(clients: usize, limits: usize, in_use: Arc<MemoryUse>) -> io::Result<Self> {
+        Ok(Self { records: Records::new(clients, limits, in_use)? })
+    }
+
+    /// Bytes of a slot.
+    pub(crate) const fn bytes_each(limits: usize) -> usize {
+        Records::bytes_each(limits)
     }
 
     #[cfg(all(test, any(sluice_loom, sluice_shuttle)))]

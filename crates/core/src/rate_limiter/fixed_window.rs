@@ -50,7 +50,8 @@ struct Running {
     /// The field of the word.
     end: u64,
     count: u64,
-    /// Nanoseconds until its end.
+    /// Nanoseconds until its end, without what the end was rounded up by: a window that begins now has its whole
+    /// length left, and no more.
     left: u64,
 }
 
@@ -169,8 +170,12 @@ impl FixedWindow {
         (count > 0 && (1..=self.reach).contains(&ahead)).then(|| Running {
             end,
             count,
-            left: ahead * unit - now % unit,
+            left: self.without_rounding(ahead * unit - now % unit),
         })
+    }
+
+    fn without_rounding(&self, left: u64) -> u64 {
+        if (self.window..self.window + self.layout.unit).contains(&left) { self.window } else { left }
     }
 
     fn end_of_new(&self, now: u64) -> u64 {
@@ -200,6 +205,18 @@ mod tests {
         assert_eq!(minute.remaining(two, start + 60_000 * MS), 2);
         let next = minute.decide(two, start + 60_000 * MS, 2).expect("a new window");
         assert_eq!(minute.decide(next, start + 119_999 * MS, 1), Err(MS));
+    }
+
+    #[test]
+    fn is_never_reported_as_longer_than_it_is() {
+        let minute = window(2, 60_000);
+        for nanos in [0, 1, FINEST_UNIT - 1, FINEST_UNIT + 1, MS - 1] {
+            let start = 1_800_000_000_123 * MS + nanos;
+            let one = minute.decide(0, start, 2).expect("first");
+            assert_eq!(minute.reset_after(one, start), 60_000 * MS);
+            assert_eq!(minute.decide(one, start, 1), Err(60_000 * MS));
+            assert!(minute.decide(one, start + 60_000 * MS - 1, 1).is_err(), "nor is it shorter");
+        }
     }
 
     #[test]

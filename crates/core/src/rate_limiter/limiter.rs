@@ -1,7 +1,7 @@
 //! The limiter: options, table and algorithm put together.
 
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -19,6 +19,8 @@ use super::seat::Seats;
 use super::table::{Client, Full, Table};
 use crate::instances::{Instance, OptionList};
 use crate::key_hash::KeyHash;
+use crate::memory::MemoryUse;
+use crate::retire::{Handle, Inside, Retirable};
 use crate::sync::full_barrier;
 use crate::tally::{Count, Tally};
 use crate::{Error, Result};
@@ -34,9 +36,58 @@ pub struct RateLimiter {
     config: ArcSwap<RateLimiterConfig>,
     phase: AtomicPhase,
     reconfiguring: Mutex<()>,
+    contents: Arc<Retirable<Contents>>,
+    memory: Arc<MemoryUse>,
+    seats: Seats,
+}
+
+macro_rules! with_table {
+    ($clients:expr, $table:ident => $call:expr) => {
+        match &$clients {
+            Clients::Single($table) => $call,
+            Clients::Several($table) => $call,
+        }
+    };
+}
+
+/// What ends when the limiter is destroyed, as soon as no call is inside.
+pub(super) struct Contents {
     clients: Clients,
     tally: Tally<COUNTERS>,
-    seats: Seats,
+    memory: Arc<MemoryUse>,
+}
+
+impl Contents {
+    fn new(config: &RateLimiterConfig) -> io::Result<Self> {
+        let (options, limits) = (&config.options, config.rules.len());
+        // `maxKeys` is validated to 2^32, which every 64-bit machine counts.
+        let max_keys = usize::try_from(options.max_keys).unwrap_or(usize::MAX);
+        let memory = Arc::<MemoryUse>::default();
+        let clients = match limits {
+            1 => {
+                let single = |_| Ok(Single);
+                Clients::Single(Table::new(max_keys, options.overflow, Arc::clone(&memory), single)?)
+            }
+            _ => {
+                let several = |slots| Several::new(slots, limits, Arc::clone(&memory));
+                let table = Table::new(max_keys, options.overflow, Arc::clone(&memory), several)?;
+                Clients::Several(Box::new(table))
+            }
+        };
+        Ok(Self { clients, tally: Tally::new(), memory })
+    }
+
+    /// Asks for the memory of a client who will soon call.
+    #[inline]
+    pub(super) fn prefetch(&self, key: KeyHash) {
+        with_table!(self.clients, table => table.prefetch(key));
+    }
+}
+
+impl Drop for Contents {
+    fn drop(&mut self) {
+        self.memory.end();
+    }
 }
 
 /// The clients of a limiter of one limit, or of several.
@@ -49,46 +100,38 @@ enum Clients {
     Several(Box<Table<Several>>),
 }
 
-macro_rules! with_table {
-    ($clients:expr, $table:ident => $call:expr) => {
-        match &$clients {
-            Clients::Single($table) => $call,
-            Clients::Several($table) => $call,
-        }
-    };
-}
-
-/// The options that a call is decided by, and the phase in which they were read.
+/// The options that a call is decided by, the phase in which they were read, and where clients are.
 #[derive(Clone, Copy)]
 pub(super) struct InForce<'a> {
     pub(super) config: &'a RateLimiterConfig,
     pub(super) phase: Phase,
+    pub(super) contents: &'a Contents,
 }
 
 impl RateLimiter {
-    /// A limiter with nobody in it.
+    /// A limiter without clients.
+    ///
+    /// # Panics
+    /// Where [`try_new`](Self::try_new) is an error.
     #[must_use]
     pub fn new(name: &str, config: RateLimiterConfig) -> Self {
-        let (options, limits) = (&config.options, config.rules.len());
-        // `maxKeys` is validated to 2^32, which every 64-bit machine counts.
-        let max_keys = usize::try_from(options.max_keys).unwrap_or(usize::MAX);
-        let clients = match limits {
-            1 => Clients::Single(Table::new(max_keys, options.overflow, |_| Single)),
-            _ => {
-                let several = |slots| Several::new(slots, limits);
-                Clients::Several(Box::new(Table::new(max_keys, options.overflow, several)))
-            }
-        };
-        Self {
+        Self::try_new(name, config).expect("memory for its clients")
+    }
+
+    /// A limiter without clients; an error where the system cannot map memory for `max_keys` of them. The memory is
+    /// taken page by page as clients come, and given back when the limiter is closed.
+    pub fn try_new(name: &str, config: RateLimiterConfig) -> Result<Self> {
+        let contents = Contents::new(&config).map_err(|cause| config.too_large(&cause))?;
+        Ok(Self {
             name: name.to_owned(),
             created_with: config.list(),
-            clients,
+            memory: Arc::clone(&contents.memory),
+            contents: Arc::new(Retirable::new(contents)),
             config: ArcSwap::from_pointee(config),
             phase: AtomicPhase::default(),
             reconfiguring: Mutex::new(()),
-            tally: Tally::new(),
             seats: Seats::default(),
-        }
+        })
     }
 
     /// The name it was created under.
@@ -97,32 +140,45 @@ impl RateLimiter {
         &self.name
     }
 
+    /// Bytes that its clients take now, in whole pages; 0 once it is closed.
+    #[must_use]
+    pub fn memory(&self) -> &Arc<MemoryUse> {
+        &self.memory
+    }
+
     /// Charges `cost` units if they are there; true when the call may pass.
     pub fn try_consume(&self, key: KeyHash, cost: u64, now: u64) -> Result<bool> {
         let phase = self.check_call(cost)?;
+        let contents = self.contents()?;
         let config = self.config.load();
-        Ok(self.try_consume_by(InForce { config: &config, phase }, &self.tally, key, cost, now))
+        let in_force = InForce { config: &config, phase, contents: &contents };
+        Ok(self.try_consume_by(in_force, &contents.tally, key, cost, now))
     }
 
     /// As [`try_consume`](Self::try_consume), with everything that can be told about it.
     pub fn consume(&self, key: KeyHash, cost: u64, now: u64) -> Result<Decision> {
         let phase = self.check_call(cost)?;
+        let contents = self.contents()?;
         let config = self.config.load();
-        Ok(self.consume_by(InForce { config: &config, phase }, &self.tally, key, cost, now))
+        let in_force = InForce { config: &config, phase, contents: &contents };
+        Ok(self.consume_by(in_force, &contents.tally, key, cost, now))
     }
 
     /// As [`consume`](Self::consume), with `limit` in place of the configured one for this call: what the
     /// client has used stays used. For a limiter of one limit.
     pub fn consume_with_limit(&self, key: KeyHash, cost: u64, limit: u64, now: u64) -> Result<Decision> {
         let phase = self.check_call(cost)?;
-        let config = self.config.load().with_limit(limit)?;
-        Ok(self.consume_by(InForce { config: &config, phase }, &self.tally, key, cost, now))
+        let contents = self.contents()?;
+        let config = self.config.load();
+        let in_force = InForce { config: &config, phase, contents: &contents };
+        self.consume_with_limit_by(in_force, &contents.tally, key, (cost, limit), now)
     }
 
     /// What a call of cost 1 would be told; charges nothing and counts nothing.
     pub fn peek(&self, key: KeyHash, now: u64) -> Result<Decision> {
-        self.check_open()?;
-        Ok(self.peek_by(&self.config.load(), key, now))
+        let phase = self.check_open()?;
+        let contents = self.contents()?;
+        Ok(self.peek_by(InForce { config: &self.config.load(), phase, contents: &contents }, key, now))
     }
 
     #[inline]
@@ -135,7 +191,7 @@ impl RateLimiter {
         now: u64,
     ) -> bool {
         let rules = &in_force.config.rules;
-        let refused = with_table!(self.clients, table => {
+        let refused = with_table!(in_force.contents.clients, table => {
             let decide = |client: &Client<_>, now| match admit(rules, client, cost, now) {
                 Some(words) => Step::Write(words, Some(words)),
                 None => Step::Keep(None),
@@ -161,7 +217,7 @@ impl RateLimiter {
     ) -> Decision {
         let config = in_force.config;
         let rules = &config.rules;
-        let decision = with_table!(self.clients, table => {
+        let decision = with_table!(in_force.contents.clients, table => {
             let mut charge = Charge::default();
             let decide = |client: &Client<_>, now| decision::charge(rules, client, cost, now, &mut charge);
             let charged = table.update(key, now, |words, now| lifetime(rules, words, now), decide);
@@ -176,8 +232,22 @@ impl RateLimiter {
         decision.pass_if_dry(config)
     }
 
-    pub(super) fn peek_by(&self, config: &RateLimiterConfig, key: KeyHash, now: u64) -> Decision {
-        let decision = with_table!(self.clients, table => {
+    pub(super) fn consume_with_limit_by(
+        &self,
+        in_force: InForce<'_>,
+        counts: &impl Count,
+        key: KeyHash,
+        charge: (u64, u64),
+        now: u64,
+    ) -> Result<Decision> {
+        let (cost, limit) = charge;
+        let config = in_force.config.with_limit(limit)?;
+        Ok(self.consume_by(InForce { config: &config, ..in_force }, counts, key, cost, now))
+    }
+
+    pub(super) fn peek_by(&self, in_force: InForce<'_>, key: KeyHash, now: u64) -> Decision {
+        let config = in_force.config;
+        let decision = with_table!(in_force.contents.clients, table => {
             let client = table.get(key).unwrap_or_default();
             decision::foresee(&config.rules, client, 1, now).describe(config)
         });
@@ -187,8 +257,9 @@ impl RateLimiter {
     /// Gives units back, up to a full quota. A client never seen stays so.
     pub fn refund(&self, key: KeyHash, cost: u64, now: u64) -> Result<()> {
         let phase = self.check_call(cost)?;
+        let contents = self.contents()?;
         let config = self.config.load();
-        with_table!(self.clients, table => {
+        with_table!(contents.clients, table => {
             let written = table.update_existing(key, |client| {
                 write(each(&config.rules, client.words, |rule, word| rule.algorithm.refund(word, now, cost)))
             });
@@ -201,8 +272,9 @@ impl RateLimiter {
     /// given a second time, nor to another window than was charged.
     pub fn undo(&self, key: KeyHash, cost: u64, receipt: &Receipt, now: u64) -> Result<()> {
         let phase = self.check_call(cost)?;
+        let contents = self.contents()?;
         let config = self.config.load().judging_by(receipt.limit);
-        with_table!(self.clients, table => {
+        with_table!(contents.clients, table => {
             let written = table.update_existing(key, |client| {
                 let mut words = client.words;
                 for ((rule, word), settles) in config.rules.iter().zip(words.as_mut()).zip(receipt.settles) {
@@ -218,9 +290,10 @@ impl RateLimiter {
     /// Charges without asking; stops where nothing is left.
     pub fn penalize(&self, key: KeyHash, cost: u64, now: u64) -> Result<()> {
         let phase = self.check_call(cost)?;
+        let contents = self.contents()?;
         let config = self.config.load();
         let rules = &config.rules;
-        let penalized = with_table!(self.clients, table => {
+        let penalized = with_table!(contents.clients, table => {
             let penalize = |client: &Client<_>, now| {
                 write(each(rules, client.words, |rule, word| rule.algorithm.penalize(word, now, cost)))
             };
@@ -228,7 +301,7 @@ impl RateLimiter {
             written.map(|words| self.settle(table, phase, key, now, Some(words)))
         });
         if penalized.is_err() {
-            self.tally.count(UNTRACKED);
+            contents.tally.count(UNTRACKED);
         }
         Ok(())
     }
@@ -237,12 +310,13 @@ impl RateLimiter {
     /// counted, when the table cannot hold it. The end is kept to 1/64 ms.
     pub fn block(&self, key: KeyHash, duration: u64, now: u64) -> Result<bool> {
         self.check_open()?;
+        let contents = self.contents()?;
         let config = self.config.load();
-        let blocked = with_table!(self.clients, table => {
+        let blocked = with_table!(contents.clients, table => {
             table.block(key, now + duration, now, |words, now| lifetime(&config.rules, words, now))
         });
         if blocked.is_err() {
-            self.tally.count(UNTRACKED);
+            contents.tally.count(UNTRACKED);
         }
         Ok(blocked.is_ok())
     }
@@ -250,8 +324,9 @@ impl RateLimiter {
     /// Forgets what the client did and ends its block; true when there was anything to forget.
     pub fn reset(&self, key: KeyHash, now: u64) -> Result<bool> {
         self.check_open()?;
+        let contents = self.contents()?;
         let config = self.config.load();
-        Ok(with_table!(self.clients, table => table.reset(key).is_some_and(|client| {
+        Ok(with_table!(contents.clients, table => table.reset(key).is_some_and(|client| {
             client.lifetime(now, |words, now| lifetime(&config.rules, words, now)) > 0
         })))
     }
@@ -259,7 +334,8 @@ impl RateLimiter {
     /// Forgets every client, blocks included, one after the other.
     pub fn clear(&self) -> Result<()> {
         self.check_open()?;
-        with_table!(self.clients, table => table.clear());
+        let contents = self.contents()?;
+        with_table!(contents.clients, table => table.clear());
         Ok(())
     }
 
@@ -289,13 +365,14 @@ impl RateLimiter {
     /// The caller holds `reconfiguring`.
     fn replace_options(&self, options: RateLimiterOptions, clock: impl Fn() -> u64) -> Result<()> {
         self.check_open()?;
+        let contents = self.contents()?;
         let config = Arc::new(self.config.load().replaced_by(options)?);
         self.config.store(Arc::clone(&config));
         // A call that was decided by the options before either wrote before the pass below comes to its client,
         // or finds the phase changed after it wrote, and does for its client what the pass does.
         self.phase.advance();
         full_barrier();
-        self.adopt(&config, u64::MAX, clock);
+        self.adopt(&contents, &config, u64::MAX, clock);
         Ok(())
     }
 
@@ -303,12 +380,14 @@ impl RateLimiter {
     /// end when they were to end.
     pub fn clock_was_set_back(&self, now: u64) {
         let _one_at_a_time = self.reconfiguring.lock();
-        self.adopt(&self.config.load(), now, || now);
+        if let Some(contents) = self.contents.enter() {
+            self.adopt(&contents, &self.config.load(), now, || now);
+        }
     }
 
     /// Cuts what clients owe to what these options could have left.
-    fn adopt(&self, config: &RateLimiterConfig, latest: u64, clock: impl Fn() -> u64) {
-        with_table!(self.clients, table => table.adapt(latest, |words| {
+    fn adopt(&self, contents: &Contents, config: &RateLimiterConfig, latest: u64, clock: impl Fn() -> u64) {
+        with_table!(contents.clients, table => table.adapt(latest, |words| {
             // Read after the words: nobody has charged by a later clock.
             let now = clock();
             each(&config.rules, *words, |rule, word| rule.algorithm.adopt(word, now))
@@ -353,12 +432,13 @@ impl RateLimiter {
     /// Sums over all threads, and one pass over the table.
     pub fn stats(&self, now: u64) -> Result<RateLimiterStats> {
         self.check_open()?;
+        let contents = self.contents()?;
         let config = self.config.load();
-        let ((size, blocked), live_evictions, capacity) = with_table!(self.clients, table => {
+        let ((size, blocked), live_evictions, capacity) = with_table!(contents.clients, table => {
             let counts = table.count(now, |words, now| lifetime(&config.rules, words, now));
             (counts, table.live_evictions(), table.capacity() as u64)
         });
-        let sum = |counter| self.tally.sum(counter) + self.seats.sum(counter);
+        let sum = |counter| contents.tally.sum(counter) + self.seats.sum(counter);
         Ok(RateLimiterStats {
             allowed: sum(ALLOWED),
             refused: sum(REFUSED),
@@ -382,10 +462,21 @@ impl RateLimiter {
     pub(super) fn check_open(&self) -> Result<Phase> {
         // A call that races with `destroy` may still be answered.
         let phase = self.phase.get();
-        if phase.is_closed() {
-            return Err(Error::Closed { name: self.name.clone() });
-        }
-        Ok(phase)
+        if phase.is_closed() { Err(self.closed()) } else { Ok(phase) }
+    }
+
+    pub(super) fn closed(&self) -> Error {
+        Error::Closed { name: self.name.clone() }
+    }
+
+    /// Begins a call that a thread makes without a seat.
+    fn contents(&self) -> Result<Inside<'_, Contents>> {
+        self.contents.enter().ok_or_else(|| self.closed())
+    }
+
+    /// A seat's way to the clients.
+    pub(super) fn handle(&self) -> Handle<Contents> {
+        Handle::new(Arc::clone(&self.contents))
     }
 
     fn check_call(&self, cost: u64) -> Result<Phase> {
@@ -396,7 +487,9 @@ impl RateLimiter {
     /// Asks for the memory of a client who will soon call.
     #[inline]
     pub fn prefetch(&self, key: KeyHash) {
-        with_table!(self.clients, table => table.prefetch(key));
+        if let Some(contents) = self.contents.enter() {
+            contents.prefetch(key);
+        }
     }
 }
 
@@ -452,6 +545,10 @@ impl Instance for RateLimiter {
         Self::new(name, config)
     }
 
+    fn try_create(name: &str, config: RateLimiterConfig) -> Result<Self> {
+        Self::try_new(name, config)
+    }
+
     fn created_with(&self) -> &OptionList {
         &self.created_with
     }
@@ -462,6 +559,7 @@ impl Instance for RateLimiter {
 
     fn close(&self) {
         self.phase.close();
+        self.contents.retire();
     }
 }
 
@@ -484,7 +582,8 @@ mod tests {
         let limiter = RateLimiter::new("test", options.clone().try_into().expect("valid"));
         let (key, phase) = (hash_str("client"), limiter.phase());
         assert!(limiter.try_consume(key, 10, 0).expect("open"));
-        let Clients::Single(table) = &limiter.clients else { panic!("one limit") };
+        let contents = limiter.contents().expect("open");
+        let Clients::Single(table) = &contents.clients else { panic!("one limit") };
         let written = table.get(key).map(|client| client.words);
 
         limiter.reconfigure(options, || 0).expect("valid");

@@ -1,11 +1,14 @@
 //! Options of a limiter, and what of them is valid.
 
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use super::algorithm::Algorithm;
+use super::cell::Several;
 use super::quota::{Quota, check_range};
+use super::table::{SLOT_BYTES, slots_for};
 use crate::instances::OptionList;
+use crate::memory;
 use crate::{Error, Result};
 
 /// Most limits that one limiter decides as one.
@@ -156,8 +159,15 @@ impl RateLimiterConfig {
         }
     }
 
+    /// The error where the system cannot map the table.
+    pub(crate) fn too_large(&self, cause: &io::Error) -> Error {
+        let bytes = bytes_of_a_key(self.rules.len());
+        memory::refused("RateLimiter maxKeys", self.options.max_keys, bytes, cause)
+    }
+
     fn build(options: RateLimiterOptions, existing: Option<&Self>) -> Result<Self> {
         check_range("RateLimiter", "maxKeys", options.max_keys, 1 << 32)?;
+        memory::check("RateLimiter maxKeys", options.max_keys, bytes_of_a_key(options.limits.len()))?;
         if options.limits.is_empty() || options.limits.len() > MAX_LIMITS {
             let given = format!("{} limits", options.limits.len());
             return Err(Error::invalid_option(
@@ -204,6 +214,13 @@ impl RateLimiterConfig {
             ("dryRun", dry_run.to_string()),
         ]
     }
+}
+
+/// Most bytes that a client takes in a full table.
+fn bytes_of_a_key(limits: usize) -> u64 {
+    const MANY: u64 = 1 << 20;
+    let of_cell = if limits > 1 { Several::bytes_each(limits) } else { 0 };
+    (slots_for(MANY) * (SLOT_BYTES + of_cell) as u64).div_ceil(MANY)
 }
 
 /// What of the limits cannot change: how many, which, by which rules.

@@ -9,9 +9,13 @@
 //! finds the record that it gave back last. Nothing here waits: a thread that stands still keeps at most the
 //! record it took.
 
+use std::io;
+use std::sync::Arc;
+
 use crossbeam_utils::CachePadded;
 
-use crate::region;
+use crate::memory::MemoryUse;
+use crate::region::{PAGE, Region};
 use crate::sync::{AtomicU64, Ordering, fence};
 
 /// Records beyond one per client: those which threads hold between two publications.
@@ -54,22 +58,29 @@ impl Head {
 
 pub(super) struct Records {
     /// Of each record: which one lies below it on its stack and how often it was used, then its words.
-    memory: Box<[AtomicU64]>,
+    memory: Region<AtomicU64>,
     length: usize,
     stacks: [CachePadded<AtomicU64>; STACKS],
     /// How many records were ever taken.
     fresh: CachePadded<AtomicU64>,
+    in_use: Arc<MemoryUse>,
 }
 
 impl Records {
-    pub(super) fn new(clients: usize, limits: usize) -> Self {
+    pub(super) fn new(clients: usize, limits: usize, in_use: Arc<MemoryUse>) -> io::Result<Self> {
         let length = 1 + limits;
-        Self {
-            memory: region::zeroed((clients + IN_FLIGHT) * length),
+        Ok(Self {
+            memory: Region::zeroed((clients + IN_FLIGHT) * length)?,
             length,
             stacks: Default::default(),
             fresh: CachePadded::default(),
-        }
+            in_use,
+        })
+    }
+
+    /// Bytes of the record of a client.
+    pub(super) const fn bytes_each(limits: usize) -> usize {
+        (1 + limits) * size_of::<AtomicU64>()
     }
 
     fn record(&self, number: u64) -> &[AtomicU64] {
@@ -131,7 +142,19 @@ impl Records {
         let taken = self
             .fresh
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| (taken < most).then_some(taken + 1));
-        taken.ok().map(|taken| taken + 1)
+        let taken = taken.ok()?;
+        self.count_pages(taken);
+        Some(taken + 1)
+    }
+
+    /// Records are first used in order: each page counts with the first one that ends in it.
+    fn count_pages(&self, taken: u64) {
+        let bytes = Self::bytes_each(self.length - 1) as u64;
+        let pages = |records: u64| (records * bytes).div_ceil(PAGE as u64);
+        let begun = pages(taken + 1) - pages(taken);
+        if begun > 0 {
+            self.in_use.add(begun * PAGE as u64);
+        }
     }
 
     fn pop_any(&self) -> Option<u64> {
@@ -175,7 +198,6 @@ impl Records {
 
 #[cfg(all(test, sluice_loom))]
 mod models {
-    use loom::sync::Arc;
     use loom::thread;
 
     use super::*;
@@ -184,7 +206,7 @@ mod models {
     #[test]
     fn a_record_has_one_holder() {
         loom::model(|| {
-            let records = Arc::new(Records::new(0, 1));
+            let records = Arc::new(Records::new(0, 1, std::sync::Arc::default()).expect("room"));
             let [lower, upper] = [1, 2].map(|word| records.take(&[word], 0).expect("room"));
             records.give_back(lower, 0);
             records.give_back(upper, 0);

@@ -9,20 +9,22 @@ use parking_lot::Mutex;
 
 use super::calls::COUNTERS;
 use super::decision::Decision;
-use super::limiter::{InForce, RateLimiter, check_cost};
+use super::limiter::{Contents, InForce, RateLimiter, check_cost};
 use super::options::RateLimiterConfig;
 use super::phase::Phase;
 use crate::Result;
 use crate::key_hash::KeyHash;
+use crate::retire::Handle;
 use crate::tally::Count;
 
 /// Keys whose memory is asked for at once: as many as a core waits for at a time, and some more.
 const PREFETCHED: usize = 32;
 
 /// One thread's place at a limiter: the options in force, and counters that no other thread writes. Calls are
-/// those of the limiter, and cost less.
+/// those of the limiter, and cost less. It keeps no client's memory once the limiter is closed.
 pub struct Seat {
     limiter: Arc<RateLimiter>,
+    contents: Handle<Contents>,
     config: Arc<RateLimiterConfig>,
     phase: Phase,
     counts: Arc<SeatCounts>,
@@ -84,7 +86,8 @@ impl Seat {
     pub fn new(limiter: Arc<RateLimiter>) -> Self {
         // The phase first: options that come later are noticed by the next call.
         let phase = limiter.phase();
-        Self { phase, config: limiter.config(), counts: limiter.seats().take(), limiter }
+        let (config, counts, contents) = (limiter.config(), limiter.seats().take(), limiter.handle());
+        Self { phase, config, counts, contents, limiter }
     }
 
     /// The limiter, for calls that are not made for every request.
@@ -97,22 +100,28 @@ impl Seat {
     #[inline]
     pub fn try_consume(&mut self, key: KeyHash, cost: u64, now: u64) -> Result<bool> {
         check_cost(cost)?;
-        self.keep_up()?;
-        Ok(self.limiter.try_consume_by(self.in_force(), &*self.counts, key, cost, now))
+        self.call(|limiter, in_force, counts| limiter.try_consume_by(in_force, counts, key, cost, now))
     }
 
     /// As [`RateLimiter::consume`]. Inlined, so that what of the decision is not told is not computed.
     #[inline(always)]
     pub fn consume(&mut self, key: KeyHash, cost: u64, now: u64) -> Result<Decision> {
         check_cost(cost)?;
-        self.keep_up()?;
-        Ok(self.limiter.consume_by(self.in_force(), &*self.counts, key, cost, now))
+        self.call(|limiter, in_force, counts| limiter.consume_by(in_force, counts, key, cost, now))
+    }
+
+    /// As [`RateLimiter::consume_with_limit`].
+    pub fn consume_with_limit(&mut self, key: KeyHash, cost: u64, limit: u64, now: u64) -> Result<Decision> {
+        check_cost(cost)?;
+        let charge = (cost, limit);
+        self.call(|limiter, in_force, counts| {
+            limiter.consume_with_limit_by(in_force, counts, key, charge, now)
+        })?
     }
 
     /// As [`RateLimiter::peek`].
     pub fn peek(&mut self, key: KeyHash, now: u64) -> Result<Decision> {
-        self.keep_up()?;
-        Ok(self.limiter.peek_by(&self.config, key, now))
+        self.call(|limiter, in_force, _| limiter.peek_by(in_force, key, now))
     }
 
     /// [`try_consume`](Self::try_consume) for each key, whose answers go to `told`. The look-ups wait for memory
@@ -125,7 +134,7 @@ impl Seat {
         mut told: impl FnMut(bool),
     ) -> Result<()> {
         for batch in keys.chunks(PREFETCHED) {
-            batch.iter().for_each(|key| self.limiter.prefetch(*key));
+            self.call(|_, in_force, _| batch.iter().for_each(|key| in_force.contents.prefetch(*key)))?;
             for key in batch {
                 told(self.try_consume(*key, cost, now)?);
             }
@@ -133,8 +142,12 @@ impl Seat {
         Ok(())
     }
 
-    fn in_force(&self) -> InForce<'_> {
-        InForce { config: &self.config, phase: self.phase }
+    #[inline(always)]
+    fn call<R>(&mut self, body: impl FnOnce(&RateLimiter, InForce<'_>, &SeatCounts) -> R) -> Result<R> {
+        self.keep_up()?;
+        let Some(contents) = self.contents.enter() else { return Err(self.limiter.closed()) };
+        let in_force = InForce { config: &self.config, phase: self.phase, contents: &contents };
+        Ok(body(&self.limiter, in_force, &self.counts))
     }
 
     #[inline]

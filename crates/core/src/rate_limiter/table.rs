@@ -15,6 +15,7 @@ mod bound;
 mod claims;
 #[cfg(all(test, sluice_loom))]
 mod models;
+mod pages;
 #[cfg(all(test, sluice_shuttle))]
 mod schedules;
 mod slots;
@@ -25,6 +26,9 @@ mod tests;
 mod vacancy;
 mod word;
 
+use std::io;
+use std::sync::Arc;
+
 use crossbeam_utils::CachePadded;
 
 use self::block_ends::BlockEnds;
@@ -34,6 +38,7 @@ use self::word::State;
 use super::cell::{Cell, Step};
 use super::options::Overflow;
 use crate::key_hash::KeyHash;
+use crate::memory::MemoryUse;
 use crate::sync::{AtomicU64, Ordering, full_barrier, pause};
 
 /// Slots per client that the table is made for: two groups of eight, and the emptier one taken, hold them at
@@ -51,6 +56,19 @@ pub(crate) struct Table<C> {
     /// that read its clock earlier would otherwise find its client absent when it was not yet.
     watermark: CachePadded<AtomicU64>,
     live_evictions: CachePadded<AtomicU64>,
+}
+
+/// Bytes of a slot of a full table, beside those of its cell.
+pub(crate) const SLOT_BYTES: usize = Slots::BYTES_EACH + BlockEnds::BYTES_EACH;
+
+/// Slots of a table for so many clients, as far as they grow with them.
+pub(crate) fn slots_for(clients: u64) -> u64 {
+    let (most, of) = SLOTS_PER_CLIENT;
+    (clients * most as u64).div_ceil(of as u64)
+}
+
+fn groups_for(max_keys: usize) -> usize {
+    (slots_for(max_keys as u64) as usize).div_ceil(GROUP_SLOTS)
 }
 
 /// Why a newcomer has no place.
@@ -76,27 +94,33 @@ impl<W> Client<W> {
 }
 
 impl<C: Cell> Table<C> {
-    /// A table for `max_keys` clients; `cell` gets the number of slots.
-    pub(crate) fn new(max_keys: usize, overflow: Overflow, cell: impl FnOnce(usize) -> C) -> Self {
-        let (most, of) = SLOTS_PER_CLIENT;
-        let groups = (max_keys * most).div_ceil(of * GROUP_SLOTS);
-        Self::of_groups(groups, Bound::new(max_keys), overflow, cell)
+    /// A table for `max_keys` clients; `cell` gets the number of slots. What is written to counts in `in_use`.
+    pub(crate) fn new(
+        max_keys: usize,
+        overflow: Overflow,
+        in_use: Arc<MemoryUse>,
+        cell: impl FnOnce(usize) -> io::Result<C>,
+    ) -> io::Result<Self> {
+        Self::of_groups(groups_for(max_keys), Bound::new(max_keys), overflow, in_use, cell)
     }
 
-    fn of_groups(groups: usize, bound: Bound, overflow: Overflow, cell: impl FnOnce(usize) -> C) -> Self {
-        let slots = Slots::new(groups);
-        if bound.most().is_some() {
-            slots.free_all();
-        }
-        Self {
-            cell: cell(slots.count()),
-            block_ends: BlockEnds::new(slots.count()),
+    fn of_groups(
+        groups: usize,
+        bound: Bound,
+        overflow: Overflow,
+        in_use: Arc<MemoryUse>,
+        cell: impl FnOnce(usize) -> io::Result<C>,
+    ) -> io::Result<Self> {
+        let slots = Slots::new(groups, Arc::clone(&in_use))?;
+        Ok(Self {
+            cell: cell(slots.count())?,
+            block_ends: BlockEnds::new(slots.count(), in_use)?,
             bound,
             slots,
             overflow,
             watermark: CachePadded::default(),
             live_evictions: CachePadded::default(),
-        }
+        })
     }
 
     /// Most clients it can hold.

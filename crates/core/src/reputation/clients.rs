@@ -41,6 +41,10 @@ struct Places {
 pub(super) struct Full;
 
 impl Clients {
+    /// Least bytes of a client: its cell, and its names in the map and among the places.
+    pub(super) const BYTES_EACH: u64 =
+        (size_of::<Cell>() + size_of::<Client>() + 2 * size_of::<Arc<Cell>>()) as u64;
+
     pub(super) fn new(capacity: usize, policy: Policy) -> Self {
         Self { cells: HashMap::with_hasher(Seeded), places: Mutex::default(), capacity, policy }
     }

@@ -1,9 +1,11 @@
 //! Options of a reputation, and what of them is valid.
 
+use super::clients::Clients;
 use super::policy::Policy;
 use super::ranges::Lists;
 use crate::clock::MS;
 use crate::instances::OptionList;
+use crate::memory;
 use crate::rate_limiter::MAX_DURATION_MS;
 use crate::{Error, Result};
 
@@ -78,6 +80,7 @@ impl TryFrom<ReputationOptions> for ReputationConfig {
         check_share("jitter", options.jitter, 0.0, 1.0, "a number from 0 to 1")?;
         check_range("ipv6Prefix", options.ipv6_prefix.into(), 1, 128)?;
         check_range("maxClients", options.max_clients, 1, 1 << 32)?;
+        memory::check("Reputation maxClients", options.max_clients, Clients::BYTES_EACH)?;
         Ok(Self {
             policy: Policy {
                 max_failures: options.max_failures,

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 
 use super::client::{Client, Worth};
 use super::rule::Rule;
+use crate::chunks::Chunks;
 use crate::connection_tracker::gauge::Gauge;
 use crate::key_hash::hash_bytes;
 use crate::sync::Mutex;
@@ -30,7 +31,7 @@ const ATTEMPTS: usize = 8;
 #[derive(Debug)]
 pub(super) struct Clients {
     /// A power of two of them.
-    buckets: Box<[Mutex<Vec<Client>>]>,
+    buckets: Chunks<Mutex<Vec<Client>>>,
     held: Gauge,
     most: u64,
     evictions: Tally<1>,
@@ -45,9 +46,12 @@ struct Candidate {
 }
 
 impl Clients {
+    /// Least bytes of a client.
+    pub(super) const BYTES_EACH: u64 = size_of::<Client>() as u64;
+
     pub(super) fn new(most: u64) -> Self {
         let buckets = most.div_ceil(PER_BUCKET).next_power_of_two();
-        let buckets = (0..buckets).map(|_| Mutex::new(Vec::new())).collect();
+        let buckets = Chunks::new(buckets as usize, || Mutex::new(Vec::new()));
         Self { buckets, held: Gauge::new(), most, evictions: Tally::new() }
     }
 
@@ -55,7 +59,7 @@ impl Clients {
     pub(super) fn with<R>(&self, address: IpAddr, now: u64, call: impl FnOnce(&mut Client) -> R) -> R {
         let home = self.bucket_of(address);
         {
-            let mut bucket = self.buckets[home].lock();
+            let mut bucket = self.buckets.at(home).lock();
             if let Some(client) = find(&mut bucket, address) {
                 return call(client);
             }
@@ -68,7 +72,7 @@ impl Clients {
             // Every place is between two clients: this one is judged by what it does now, and forgotten.
             return call(&mut Client::new(address));
         };
-        let mut bucket = self.buckets[home].lock();
+        let mut bucket = self.buckets.at(home).lock();
         if let Some(client) = find(&mut bucket, address) {
             // Another thread has brought it here: one place is free again.
             self.held.lower();
@@ -79,8 +83,17 @@ impl Clients {
 
     /// Runs `call` on the client where it is known.
     pub(super) fn existing<R>(&self, address: IpAddr, call: impl FnOnce(&Client) -> R) -> Option<R> {
-        let mut bucket = self.buckets[self.bucket_of(address)].lock();
+        let mut bucket = self.buckets.at(self.bucket_of(address)).lock();
         find(&mut bucket, address).map(|client| call(client))
+    }
+
+    /// Forgets every client.
+    pub(super) fn clear(&self) {
+        for bucket in self.buckets.made() {
+            for _ in std::mem::take(&mut *bucket.lock()) {
+                self.held.lower();
+            }
+        }
     }
 
     /// How many are known.
@@ -97,7 +110,7 @@ impl Clients {
     pub(super) fn top(&self, limit: usize) -> Vec<(IpAddr, u64)> {
         // The least of those kept is on top.
         let mut kept = BinaryHeap::new();
-        for bucket in &self.buckets {
+        for bucket in self.buckets.made() {
             for client in bucket.lock().iter() {
                 kept.push(Reverse((client.total(), Reverse(client.address))));
                 if kept.len() > limit {
@@ -111,7 +124,7 @@ impl Clients {
 
     /// The clock was set back, by hand, in a test.
     pub(super) fn clock_was_set_back(&self, rules: &[Rule], now: u64) {
-        for bucket in &self.buckets {
+        for bucket in self.buckets.made() {
             bucket.lock().iter_mut().for_each(|client| client.clock_was_set_back(rules, now));
         }
     }
@@ -120,7 +133,7 @@ impl Clients {
     fn evict(&self, home: usize, now: u64) -> Option<Client> {
         (0..ATTEMPTS).find_map(|_| {
             let Candidate { bucket, address, worth } = self.least_worth(home, now)?;
-            let mut bucket = self.buckets[bucket].lock();
+            let mut bucket = self.buckets.at(bucket).lock();
             let place = bucket.iter().position(|client| client.address == address)?;
             // What it did meanwhile may have made it worth more than others.
             (bucket[place].worth(now) <= worth).then(|| bucket.swap_remove(place))
@@ -132,7 +145,7 @@ impl Clients {
         let mut least: Option<Candidate> = None;
         let mut probed = 0;
         for bucket in (home..home + self.buckets.len().min(PROBED_BUCKETS)).map(|n| n & self.mask()) {
-            for client in self.buckets[bucket].lock().iter() {
+            for client in self.buckets.at(bucket).lock().iter() {
                 let worth = client.worth(now);
                 if least.is_none_or(|least| worth < least.worth) {
                     least = Some(Candidate { bucket, address: client.address, worth });
@@ -260,7 +273,7 @@ mod tests {
                 });
             }
         });
-        let held: usize = clients.buckets.iter().map(|bucket| bucket.lock().len()).sum();
+        let held: usize = clients.buckets.made().map(|bucket| bucket.lock().len()).sum();
         assert_eq!((held, clients.count()), (50, 50));
     }
 }
@@ -288,7 +301,7 @@ mod models {
     }
 
     fn held(clients: &Clients) -> usize {
-        clients.buckets.iter().map(|bucket| bucket.lock().len()).sum()
+        clients.buckets.made().map(|bucket| bucket.lock().len()).sum()
     }
 
     #[test]

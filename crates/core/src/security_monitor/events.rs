@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 use super::rule::Rule;
+use crate::chunks::Chunks;
 use crate::tally::Tally;
 use crate::{Error, Result};
 
@@ -47,14 +48,13 @@ impl Event {
 /// All events of one monitor. A look-up by number takes no lock.
 #[derive(Debug)]
 pub(super) struct Events {
-    by_number: Box<[OnceLock<Event>]>,
+    by_number: Chunks<OnceLock<Event>>,
     numbers: Mutex<HashMap<Box<str>, EventId>>,
 }
 
 impl Events {
     pub(super) fn new() -> Self {
-        let by_number = (0..MAX_EVENTS).map(|_| OnceLock::new()).collect();
-        Self { by_number, numbers: Mutex::default() }
+        Self { by_number: Chunks::new(MAX_EVENTS, OnceLock::new), numbers: Mutex::default() }
     }
 
     /// The number of this event, which is new with its first mention.
@@ -64,7 +64,7 @@ impl Events {
             return Ok(*id);
         }
         let index = numbers.len();
-        let Some(place) = self.by_number.get(index) else {
+        if index == MAX_EVENTS {
             return Err(Error::InvalidValue {
                 what: "event",
                 given: format!("{name:?}"),
@@ -72,9 +72,9 @@ impl Events {
                     "one of at most {MAX_EVENTS} different events; what differs by request belongs in the detail"
                 ),
             });
-        };
+        }
         let id = EventId(index as u32);
-        place.get_or_init(|| Event::new(id, name, rules));
+        self.by_number.at(index).get_or_init(|| Event::new(id, name, rules));
         numbers.insert(name.into(), id);
         Ok(id)
     }
@@ -85,11 +85,11 @@ impl Events {
     }
 
     pub(super) fn get(&self, id: EventId) -> Option<&Event> {
-        self.by_number.get(id.0 as usize)?.get()
+        self.by_number.find(id.0 as usize)?.get()
     }
 
     /// All that were mentioned, in that order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Event> {
-        self.by_number.iter().map_while(OnceLock::get)
+        self.by_number.made().map_while(OnceLock::get)
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::detail::Detail;
 use super::events::EventId;
+use crate::chunks::Chunks;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// One event as it is told.
@@ -50,16 +51,18 @@ type Slot = Mutex<Option<(u64, Entry)>>;
 
 #[derive(Debug)]
 pub(super) struct History {
-    slots: Box<[Slot]>,
+    slots: Chunks<Slot>,
     /// The number of the next event.
     next: AtomicU64,
 }
 
 impl History {
+    /// Least bytes of an event.
+    pub(super) const BYTES_EACH: u64 = size_of::<Slot>() as u64;
+
     /// Room for so many events, at least one.
     pub(super) fn new(capacity: usize) -> Self {
-        let slots = (0..capacity).map(|_| Mutex::new(None)).collect();
-        Self { slots, next: AtomicU64::new(0) }
+        Self { slots: Chunks::new(capacity, || Mutex::new(None)), next: AtomicU64::new(0) }
     }
 
     pub(super) fn add(&self, entry: Entry) {
@@ -89,6 +92,11 @@ impl History {
         found.take(limit).collect()
     }
 
+    /// Forgets every event; their numbers go on.
+    pub(super) fn clear(&self) {
+        self.slots.made().for_each(|slot| drop(slot.lock().take()));
+    }
+
     /// How many events are kept, and how many no longer.
     pub(super) fn kept_and_forgotten(&self) -> (u64, u64) {
         let next = self.next.load(Ordering::Relaxed);
@@ -101,7 +109,7 @@ impl History {
     }
 
     fn slot(&self, sequence: u64) -> &Slot {
-        &self.slots[(sequence % self.slots.len() as u64) as usize]
+        self.slots.at((sequence % self.slots.len() as u64) as usize)
     }
 }
 

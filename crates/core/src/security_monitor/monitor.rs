@@ -174,8 +174,10 @@ impl SecurityMonitor {
     /// Tells a thread of every alert from now on.
     pub fn subscribe(&self, mailbox: Arc<Mailbox>, subscription: SubscriptionId) -> Result<()> {
         self.check_open()?;
+        let owner = mailbox.owner();
         self.subscribers.add(mailbox, subscription);
-        Ok(())
+        // Again: a subscription that came after the end would never be told.
+        self.check_open().inspect_err(|_| self.subscribers.remove(owner, subscription))
     }
 
     /// Ends one subscription of a thread.
@@ -261,6 +263,10 @@ impl Instance for SecurityMonitor {
 
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
+        self.subscribers.end();
+        // A thread may keep the closed monitor for a while; it need not keep what it remembers.
+        self.clients.clear();
+        self.history.clear();
     }
 }
 

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use super::clients::Clients;
+use super::history::History;
 use super::rule::{Action, Rule};
 use crate::clock::MS;
 use crate::instances::{OptionList, or_none};
+use crate::memory;
 use crate::rate_limiter::{MAX_DURATION_MS, check_range};
 use crate::{Error, Result};
 
@@ -73,6 +76,8 @@ impl TryFrom<SecurityMonitorOptions> for SecurityMonitorConfig {
     fn try_from(options: SecurityMonitorOptions) -> Result<Self> {
         check_range("SecurityMonitor", "history", options.history, MAX_HISTORY)?;
         check_range("SecurityMonitor", "maxClients", options.max_clients, MAX_CLIENTS)?;
+        memory::check("SecurityMonitor history", options.history, History::BYTES_EACH)?;
+        memory::check("SecurityMonitor maxClients", options.max_clients, Clients::BYTES_EACH)?;
         if options.rules.len() > MAX_RULES {
             let given = format!("{} rules", options.rules.len());
             let accepted = format!("at most {MAX_RULES} rules");

@@ -4,9 +4,14 @@
 //! is exact, anything else is rounded down. The version is that of the tag under which it was written: a word
 //! of an earlier client of the slot means nothing to a later one.
 
+use std::io;
+use std::sync::Arc;
+
+use super::pages::Pages;
 use super::slots::Slot;
 use super::word::{Tag, Version};
-use crate::region;
+use crate::memory::MemoryUse;
+use crate::region::Region;
 use crate::sync::{AtomicU64, Ordering};
 
 const UNIT: u64 = 15_625;
@@ -14,7 +19,9 @@ const VERSION_BITS: u32 = 15;
 const MOST_UNITS: u64 = (1 << (64 - VERSION_BITS)) - 1;
 
 pub(super) struct BlockEnds {
-    words: Box<[AtomicU64]>,
+    words: Region<AtomicU64>,
+    /// Those that an end was written to.
+    used: Pages,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,8 +42,12 @@ impl BlockEnd {
 }
 
 impl BlockEnds {
-    pub(super) fn new(slots: usize) -> Self {
-        Self { words: region::zeroed(slots) }
+    /// Bytes of a slot.
+    pub(super) const BYTES_EACH: usize = size_of::<AtomicU64>();
+
+    pub(super) fn new(slots: usize, in_use: Arc<MemoryUse>) -> io::Result<Self> {
+        let used = Pages::new(slots * Self::BYTES_EACH, in_use)?;
+        Ok(Self { words: Region::zeroed(slots)?, used })
     }
 
     /// When the block of the client that `tag` names ends; 0 where it has none. Of the tag's client only if the
@@ -63,6 +74,7 @@ impl BlockEnds {
             if end.is_since(tag.version()) && end.at() >= wanted.at() {
                 return true;
             }
+            self.used.mark(slot.index * Self::BYTES_EACH);
             match word.compare_exchange(end.0, wanted.0, Ordering::SeqCst, Ordering::Acquire) {
                 Ok(_) => return true,
                 Err(current) => end = BlockEnd(current),

@@ -27,20 +27,20 @@ const STRANGER: (u64, u64) = (0x3000, 5);
 
 impl Small<Single> {
     fn of(groups: usize, burst: u64, overflow: Overflow) -> Self {
-        Self { table: Table::of_groups(groups, Bound::of(None), overflow, |_| Single), burst }
+        Self { table: small_table(groups, Bound::of(None), overflow, |_| Ok(Single)), burst }
     }
 
     /// Of one group, with a bound on its clients.
     fn bounded(most: u64, burst: u64) -> Self {
         let bound = Bound::of(Some(most));
-        Self { table: Table::of_groups(1, bound, Overflow::Evict, |_| Single), burst }
+        Self { table: small_table(1, bound, Overflow::Evict, |_| Ok(Single)), burst }
     }
 }
 
 impl Small<Several> {
     fn of_two_limits(burst: u64) -> Self {
-        let table = Table::of_groups(1, Bound::of(None), Overflow::Evict, |slots| Several::new(slots, 2));
-        Self { table, burst }
+        let several = |slots| Several::new(slots, 2, Default::default());
+        Self { table: small_table(1, Bound::of(None), Overflow::Evict, several), burst }
     }
 }
 
@@ -333,7 +333,8 @@ fn a_version_that_goes_round_is_as_good_as_any() {
         let small = Arc::new(Small::of(1, 1, Overflow::Evict));
         for slot in small.table.slots.all() {
             let last = word::Version::LAST;
-            assert!(slot.state.swap_if(State::FRESH, State::free(last)).is_ok());
+            let unused = State::free(word::Tag::NOBODY.version());
+            assert!(slot.state.swap_if(unused, State::free(last)).is_ok());
         }
         assert_eq!(passed(&at_once(&small, vec![consume(A, NOW), consume(A, NOW)])), 1);
         assert_eq!(small.places(A), 1);

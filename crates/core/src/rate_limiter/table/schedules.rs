@@ -119,12 +119,16 @@ fn at_random(model: impl Fn() + Send + Sync + Clone + 'static) {
     Runner::new(PctScheduler::new_from_seed(SEED, 4, RUNS), Config::default()).run(model);
 }
 
-fn table<C: Cell>(bound: Option<u64>, overflow: Overflow, cell: impl FnOnce(usize) -> C) -> Table<C> {
-    Table::of_groups(2, Bound::of(bound), overflow, cell)
+fn table<C: Cell>(
+    bound: Option<u64>,
+    overflow: Overflow,
+    cell: impl FnOnce(usize) -> std::io::Result<C>,
+) -> Table<C> {
+    small_table(2, Bound::of(bound), overflow, cell)
 }
 
 fn small(bound: Option<u64>, overflow: Overflow) -> Small<Single> {
-    Small { table: table(bound, overflow, |_| Single), burst: BURST }
+    Small { table: table(bound, overflow, |_| Ok(Single)), burst: BURST }
 }
 
 #[test]
@@ -150,7 +154,7 @@ fn refunds_blocks_and_resets_lose_nothing_else() {
 #[test]
 fn clients_of_several_limits_lose_no_record() {
     at_random(|| {
-        let cell = |slots| Several::new(slots, 2);
+        let cell = |slots| Several::new(slots, 2, Default::default());
         crowd(Small { table: table(Some(3), Overflow::Evict, cell), burst: BURST }, Meddling::All);
     });
 }

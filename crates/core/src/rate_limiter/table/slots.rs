@@ -7,11 +7,16 @@
 //! is filled first: a few thousand clients of a table for a million lie close together, and touch few pages.
 //! Once the table is crowded, most clients are in the far part, and looked for there first.
 
+use std::io;
+use std::sync::Arc;
+
 use crossbeam_utils::CachePadded;
 
+use super::pages::Pages;
 use super::word::{AtomicState, AtomicTag, Fingerprint, State, Tag};
 use crate::key_hash::KeyHash;
-use crate::region::{self, LinePair};
+use crate::memory::MemoryUse;
+use crate::region::{self, LinePair, PAGE, Region};
 use crate::sync::{AtomicU64, Ordering};
 
 /// Fewer in models, which look at every interleaving of every access.
@@ -23,19 +28,21 @@ const NEAR_GROUPS: usize = 2_048;
 /// A table of fewer groups is near enough.
 const LEAST_WITH_NEAR: usize = 2 * NEAR_GROUPS;
 
-/// All slots of a table; zeros are slots that were never used.
+/// All slots of a table; zeros are free ones.
 pub(super) struct Slots {
     /// The near part, and then the others. Of each line, the first half are tags, the other half the states: four tags are compared at once.
-    groups: Box<[LinePair]>,
+    groups: Region<LinePair>,
     near: usize,
     /// How many clients were sent from the near part to the far one, up to the number that makes a crowd.
     sent_on: CachePadded<AtomicU64>,
-    /// A bit for every so many groups: whether any of them was ever used. A pass over all skips the others.
-    used: Box<[AtomicU64]>,
+    /// Those of which a slot was ever used. A pass over all skips the others.
+    used: Pages,
 }
 
-/// Groups per bit of `used`: two pages of memory.
-const STRETCH: usize = 64;
+/// Bytes of a group.
+const GROUP_BYTES: usize = size_of::<[[u64; 8]; 2]>();
+/// Groups of a page.
+const PAGE_GROUPS: usize = PAGE / GROUP_BYTES;
 
 /// Where a key may be, and by what it is known there.
 #[derive(Clone, Copy, Debug)]
@@ -86,24 +93,18 @@ impl<'a> Line<'a> {
 }
 
 impl Slots {
-    pub(super) fn new(groups: usize) -> Self {
+    /// Bytes of a slot.
+    pub(super) const BYTES_EACH: usize = GROUP_BYTES / GROUP_SLOTS;
+
+    pub(super) fn new(groups: usize, in_use: Arc<MemoryUse>) -> io::Result<Self> {
         let near = if groups >= LEAST_WITH_NEAR { NEAR_GROUPS } else { 0 };
         let all = near + groups;
-        Self {
-            groups: region::zeroed(all),
+        Ok(Self {
+            groups: Region::zeroed(all)?,
             near,
             sent_on: CachePadded::default(),
-            used: region::zeroed(all.div_ceil(STRETCH * 64)),
-        }
-    }
-
-    /// Makes every slot one that was given up. Zeros look like a client who was brought in but not charged yet,
-    /// and whoever takes the one for the other gets the place of neither right: in a table that counts places
-    /// no slot is zeros.
-    pub(super) fn free_all(&self) {
-        for slot in (0..self.groups.len()).flat_map(|group| self.of_group(group)) {
-            let _ = slot.state.swap_if(State::FRESH, State::free(Tag::NOBODY.version()));
-        }
+            used: Pages::new(all * GROUP_BYTES, in_use)?,
+        })
     }
 
     pub(super) fn count(&self) -> usize {
@@ -185,22 +186,13 @@ impl Slots {
 
     /// Every slot that may ever have been used.
     pub(super) fn all(&self) -> impl Iterator<Item = Slot<'_>> {
-        let stretches = (0..self.groups.len().div_ceil(STRETCH)).filter(|stretch| self.is_used(*stretch));
-        let groups = stretches.flat_map(|stretch| stretch * STRETCH..(stretch + 1) * STRETCH);
+        let groups = self.used.marked().flat_map(|page| page * PAGE_GROUPS..(page + 1) * PAGE_GROUPS);
         groups.take_while(|group| *group < self.groups.len()).flat_map(|group| self.of_group(group))
-    }
-
-    fn is_used(&self, stretch: usize) -> bool {
-        // SeqCst, like the claim that follows `use_slot`: a pass that does not find the bit came before it.
-        self.used[stretch / 64].load(Ordering::SeqCst) & 1 << (stretch % 64) != 0
     }
 
     /// Before a slot is claimed.
     pub(super) fn use_slot(&self, slot: Slot<'_>) {
-        let stretch = slot.index / GROUP_SLOTS / STRETCH;
-        if !self.is_used(stretch) {
-            self.used[stretch / 64].fetch_or(1 << (stretch % 64), Ordering::SeqCst);
-        }
+        self.used.mark(slot.index / GROUP_SLOTS * GROUP_BYTES);
     }
 
     /// The slot that holds a value of the key.
@@ -281,6 +273,10 @@ mod tests {
     use super::*;
     use crate::key_hash::hash_str;
 
+    fn slots(groups: usize) -> Slots {
+        Slots::new(groups, Arc::default()).expect("room")
+    }
+
     fn groups(slots: &Slots, key: &str) -> Vec<usize> {
         slots.groups_of(&slots.candidates(hash_str(key))).collect()
     }
@@ -288,7 +284,7 @@ mod tests {
     #[test]
     fn a_key_has_two_groups_where_there_are_two() {
         for count in [2, 3, 100, LEAST_WITH_NEAR - 1] {
-            let slots = Slots::new(count);
+            let slots = slots(count);
             for i in 0..200 {
                 let groups = groups(&slots, &i.to_string());
                 assert!(
@@ -296,12 +292,12 @@ mod tests {
                 );
             }
         }
-        assert_eq!(groups(&Slots::new(1), "a"), [0]);
+        assert_eq!(groups(&slots(1), "a"), [0]);
     }
 
     #[test]
     fn a_large_table_has_a_near_group_for_each_key() {
-        let slots = Slots::new(LEAST_WITH_NEAR);
+        let slots = slots(LEAST_WITH_NEAR);
         for i in 0..200 {
             let groups = groups(&slots, &i.to_string());
             assert!(groups[0] < NEAR_GROUPS && groups[1..].iter().all(|group| *group >= NEAR_GROUPS));
@@ -312,7 +308,7 @@ mod tests {
     /// Two keys that share a group seldom share the other one.
     #[test]
     fn the_second_group_does_not_follow_from_the_first() {
-        let slots = Slots::new(16);
+        let slots = slots(16);
         let mut seconds: Vec<_> = (0..20_000)
             .map(|i| groups(&slots, &i.to_string()))
             .filter(|groups| groups[0] == 7)

@@ -41,12 +41,8 @@ impl<C: Books> Drop for Small<C> {
         }
         let (mut taken, mut named) = (0, 0);
         for slot in self.table.slots.all() {
-            let (tag, state) = (slot.tag.load(Ordering::SeqCst), slot.state.load(Ordering::SeqCst));
-            let is_free = match state.kind() {
-                word::Kind::Free(_) => true,
-                _ => state == State::FRESH && tag == word::Tag::NOBODY,
-            };
-            taken += u64::from(!is_free);
+            let state = slot.state.load(Ordering::SeqCst);
+            taken += u64::from(!matches!(state.kind(), word::Kind::Free(_)));
             named += u64::from(C::READ_IS_UNSURE && state.is_value() && state.word() != 0);
         }
         if self.table.bound.most().is_some() {
@@ -78,4 +74,13 @@ impl<C: Books> Small<C> {
 
 pub(super) fn hash((high, low): (u64, u64)) -> KeyHash {
     KeyHash::from_halves(high, low)
+}
+
+pub(super) fn small_table<C: Cell>(
+    groups: usize,
+    bound: Bound,
+    overflow: Overflow,
+    cell: impl FnOnce(usize) -> std::io::Result<C>,
+) -> Table<C> {
+    Table::of_groups(groups, bound, overflow, std::sync::Arc::default(), cell).expect("room")
 }

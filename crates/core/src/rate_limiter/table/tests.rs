@@ -5,7 +5,7 @@ use crate::key_hash::{KeyHash, hash_str};
 use crate::rate_limiter::cell::Single;
 
 fn table(max_keys: usize, overflow: Overflow) -> Table<Single> {
-    Table::new(max_keys, overflow, |_| Single)
+    Table::new(max_keys, overflow, Arc::default(), |_| Ok(Single)).expect("room")
 }
 
 fn lifetime(words: &[u64; 1], now: u64) -> u64 {

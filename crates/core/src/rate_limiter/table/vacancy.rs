@@ -160,7 +160,6 @@ impl<C: Cell> Table<C> {
         let tag = slot.tag.load(Ordering::Acquire);
         let worth = match state.kind() {
             Kind::Free(_) => Worth::Free,
-            Kind::Value if state == State::FRESH && tag == Tag::NOBODY => Worth::Free,
             Kind::Claim(_) => Worth::Claimed,
             Kind::Value => match self.read(&Found { slot, tag, state }) {
                 None => Worth::Kept(0),

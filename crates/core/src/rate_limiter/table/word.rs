@@ -3,18 +3,18 @@
 //! | word | bits |
 //! |---|---|
 //! | tag | `0 : fingerprint 48 : version 15` |
-//! | state, a value | `0 : blocked 1 : word of the algorithm 62` |
-//! | state, a claim | `1 :` the tag that will be stored |
-//! | state, free | `1 : 0 : version 15` |
+//! | state, a value | `1 : blocked 1 : word of the algorithm 62` |
+//! | state, a claim | `0 :` the tag that will be stored |
+//! | state, free | `0 : 0 : version 15` |
 //!
-//! All zero is a value of nobody: a slot that was never used.
+//! All zero is a free slot: memory that nobody has written is a table without clients.
 
 use crate::key_hash::KeyHash;
 use crate::sync::{AtomicU64, Ordering};
 
 const VERSION_BITS: u32 = 15;
 const VERSION_MASK: u64 = (1 << VERSION_BITS) - 1;
-const CLAIMED: u64 = 1 << 63;
+const VALUE: u64 = 1 << 63;
 const BLOCKED: u64 = 1 << 62;
 
 /// What a slot remembers of a key; never 0.
@@ -51,6 +51,7 @@ impl Version {
 pub(super) struct Tag(u64);
 
 impl Tag {
+    #[cfg(test)]
     pub(super) const NOBODY: Self = Self(0);
 
     pub(super) fn new(fingerprint: Fingerprint, version: Version) -> Self {
@@ -84,33 +85,33 @@ pub(super) enum Kind {
 }
 
 impl State {
-    /// What zeroed memory holds, and a client that was let in without a charge.
-    pub(super) const FRESH: Self = Self(0);
+    /// A client that was let in without a charge.
+    pub(super) const FRESH: Self = Self(VALUE);
 
     #[inline]
     pub(super) fn value(word: u64, blocked: bool) -> Self {
         debug_assert!(word < BLOCKED, "an algorithm's word has 62 bits");
-        Self(word | if blocked { BLOCKED } else { 0 })
+        Self(VALUE | word | if blocked { BLOCKED } else { 0 })
     }
 
     pub(super) fn claim(tag: Tag) -> Self {
-        Self(CLAIMED | tag.0)
+        Self(tag.0)
     }
 
     pub(super) fn free(version: Version) -> Self {
-        Self(CLAIMED | version.0)
+        Self(version.0)
     }
 
     #[inline]
     pub(super) fn is_value(self) -> bool {
-        self.0 & CLAIMED == 0
+        self.0 & VALUE != 0
     }
 
     pub(super) fn kind(self) -> Kind {
-        let tag = Tag(self.0 & !CLAIMED);
-        match self.0 & CLAIMED {
-            0 => Kind::Value,
-            _ if tag.0 <= VERSION_MASK => Kind::Free(tag.version()),
+        let tag = Tag(self.0);
+        match self.0 {
+            _ if self.is_value() => Kind::Value,
+            0..=VERSION_MASK => Kind::Free(tag.version()),
             _ => Kind::Claim(tag),
         }
     }

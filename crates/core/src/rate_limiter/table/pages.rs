@@ -1,0 +1,43 @@
+//! Which pages of a region were written to.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::memory::MemoryUse;
+use crate::region::{PAGE, Region};
+use crate::sync::{AtomicU64, Ordering};
+
+/// A bit for each page, and their bytes among those in use.
+pub(super) struct Pages {
+    bits: Region<AtomicU64>,
+    in_use: Arc<MemoryUse>,
+}
+
+impl Pages {
+    /// Of a region of so many bytes.
+    pub(super) fn new(bytes: usize, in_use: Arc<MemoryUse>) -> io::Result<Self> {
+        Ok(Self { bits: Region::zeroed(bytes.div_ceil(PAGE).div_ceil(64))?, in_use })
+    }
+
+    /// Before the byte at this place is written.
+    #[inline]
+    pub(super) fn mark(&self, byte: usize) {
+        let page = byte / PAGE;
+        if !self.is_marked(page) {
+            let others = self.bits[page / 64].fetch_or(1 << (page % 64), Ordering::SeqCst);
+            if others & 1 << (page % 64) == 0 {
+                self.in_use.add(PAGE as u64);
+            }
+        }
+    }
+
+    /// The pages that were written to, in order.
+    pub(super) fn marked(&self) -> impl Iterator<Item = usize> {
+        (0..self.bits.len() * 64).filter(|page| self.is_marked(*page))
+    }
+
+    fn is_marked(&self, page: usize) -> bool {
+        // SeqCst, like the write that follows `mark`: a pass that does not find the bit came before it.
+        self.bits[page / 64].load(Ordering::SeqCst) & 1 << (page % 64) != 0
+    }
+}
