@@ -26,6 +26,9 @@ export declare function announceInBroker(handle: number): void
 
 export declare function askPeerToLeave(handle: number, id: string): boolean
 
+/** Counts the connection with this serial for the client behind it; the answer holds a refusal or nothing. */
+export declare function assignConnection(handle: number, serial: number, client: string): NativeOpened
+
 /** Bans a client or a range; without a duration for ever. True when it is kept. */
 export declare function banByHand(handle: number, target: string, durationMs?: number | undefined | null, reason?: string | undefined | null): boolean
 
@@ -83,6 +86,9 @@ export declare function connectionTrackerStats(handle: number): NativeConnection
 export declare function countBannedConnection(handle: number): void
 
 export declare function countConnectionsFor(handle: number, client: string): number
+
+/** Counts a TCP socket that was closed at accept as it had no address. */
+export declare function countConnectionWithoutAddress(handle: number): void
 
 export declare function destroyBroker(name: string): boolean
 
@@ -325,6 +331,7 @@ export interface NativeConnectionTrackerStats {
   refusedMaxPerClient: number
   refusedOpens: number
   refusedBanned: number
+  withoutAddress: number
   messagesAllowed: number
   messagesRefused: number
   bytesAllowed: number
@@ -400,6 +407,7 @@ export interface NativeGuardOptions {
   monitor: string
   record: string
   trustedProxies: string
+  clientAddress: string
   dryRun: string
 }
 

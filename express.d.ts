@@ -9,6 +9,7 @@ declare namespace sluice {
   type Options = guard.GuardOptions<Request, Handler>;
   type Middleware = RequestHandler & { readonly guard: Guard };
   type Guard = guard.Guard;
+  type GuardClient = guard.GuardClient;
   type GuardDecision = guard.GuardDecision;
   type GuardStats = guard.GuardStats;
   type Problem = guard.Problem;

@@ -10,6 +10,7 @@ declare namespace sluice {
   /** `config.sluice` of a route: what it leaves out is the plugin's. */
   type RouteOptions = guard.RuleOptions<FastifyRequest, Handler>;
   type Guard = guard.Guard;
+  type GuardClient = guard.GuardClient;
   type GuardDecision = guard.GuardDecision;
   type GuardStats = guard.GuardStats;
   type Problem = guard.Problem;

@@ -577,6 +577,8 @@ export interface ConnectionTrackerStats {
   refused: { max: number; maxPerClient: number; opens: number; banned: number };
   messages: { allowed: number; refused: number };
   bytes: { allowed: number; refused: number };
+  /** TCP sockets closed at accept: their clients had reset them before their addresses were known. */
+  withoutAddress: number;
   /** Open connections by the `threadId` of the thread that holds them. */
   perThread: Record<string, number>;
 }
@@ -1495,6 +1497,7 @@ export function listen(server: Server, options: ListenOptions): Promise<{ port: 
 
 export type {
   Guard,
+  GuardClient,
   GuardDecision,
   GuardHandler,
   GuardMiddleware,

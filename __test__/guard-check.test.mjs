@@ -11,6 +11,9 @@ const { createGuard } = sluice;
 
 const BANS = { maxFailures: 3, findTime: '1m', banTime: '10s', maxBanTime: '1h' };
 
+/** What makes a 401 a failed login. */
+const CREDENTIALS = { authorization: 'Basic YWRhOng=' };
+
 const freshName = freshNames('guard-check');
 stopClock();
 
@@ -50,7 +53,8 @@ describe('check', () => {
     t.after(() => server.close());
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
     const agent = keptAlive(t);
-    assert.deepEqual(await statuses(2, server.address().port, { agent }), [401, 403]);
+    const asked = { agent, headers: CREDENTIALS };
+    assert.deepEqual(await statuses(2, server.address().port, asked), [401, 403]);
   });
 });
 
@@ -72,7 +76,7 @@ for (const [how, answer] of [
     });
     t.after(() => server.close());
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    assert.equal((await ask(server.address().port)).status, 401);
+    assert.equal((await ask(server.address().port, { headers: CREDENTIALS })).status, 401);
     assert.deepEqual(banned, [false, true]);
   });
 }
@@ -112,11 +116,11 @@ describe('record', () => {
     const guards = [1, 2].map(() => createGuard(freshName(), { reputation: shared }));
     const server = http.createServer((req, res) => {
       for (const guard of guards) guard.check(req, res);
-      res.writeHead(404).end();
+      res.writeHead(403).end();
     });
     t.after(() => server.close());
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    assert.equal((await ask(server.address().port)).status, 404);
+    assert.equal((await ask(server.address().port, { headers: CREDENTIALS })).status, 403);
     assert.equal(shared.stats().failures, 1);
   });
 

@@ -44,7 +44,11 @@ describe('the guard of a name', () => {
   });
 
   test('sluice/express and sluice/fastify take the same options', async () => {
-    const options = { reputation: BANS, monitor: { rules: [] }, record: { 404: 'probe' } };
+    const options = {
+      reputation: BANS,
+      monitor: { rules: [] },
+      record: { 404: { event: 'probe', weight: 1 } },
+    };
     const [one, other] = [freshName(), freshName()];
     const app = Fastify();
     await app.register(fastify, { name: one, ...options });

@@ -36,7 +36,8 @@ test('failures add up over all threads, and the ban holds in each, for open conn
   t.after(() => agent.destroy());
   for (const port of ports) assert.equal((await ask(port, { agent })).status, 200);
   for (const port of ports) {
-    assert.deepEqual(await statuses(2, port, { agent, path: '/401' }), [401, 401]);
+    const asked = { agent, path: '/401', headers: { authorization: 'Basic YWRhOng=' } };
+    assert.deepEqual(await statuses(2, port, asked), [401, 401]);
   }
   for (const port of ports) assert.equal((await ask(port, { agent })).status, 403);
   for (const port of ports) assert.equal((await ask(port)).status, 403);
@@ -56,6 +57,7 @@ test('exactly one of many answers at once bans, whichever threads give them', as
   const name = freshName();
   const { ports } = await fourThreads(t, name, {
     rateLimit: false,
+    record: { 404: { event: 'not-found', weight: 1 } },
     reputation: { maxFailures: 20, findTime: '1m', banTime: '1h', maxBanTime: '1d' },
     monitor: { rules: [{ event: 'not-found', count: 20, window: '1m', action: 'alert' }] },
   });

@@ -13,6 +13,9 @@ const { createGuard, RateLimiter } = sluice;
 
 const BANS = { maxFailures: 3, findTime: '1m', banTime: '10s', maxBanTime: '1h' };
 
+/** What makes a 401 a failed login. */
+const CREDENTIALS = { authorization: 'Basic YWRhOng=' };
+
 const clock = stopClock();
 const freshName = freshNames('guard');
 
@@ -107,10 +110,10 @@ for (const framework of FRAMEWORKS) {
 
     for (const status of [401, 403, 404]) {
       test(`the third ${status} bans, in time for the next request`, async (t) => {
-        const { guard, port } = await guarded(t, { reputation: BANS });
-        const agent = keptAlive(t);
-        const path = `/${status}?secret=1`;
-        assert.deepEqual(await statuses(4, port, { agent, path }), [status, status, status, 403]);
+        const record = { 404: { event: 'not-found', weight: 1 } };
+        const { guard, port } = await guarded(t, { reputation: BANS, record });
+        const asked = { agent: keptAlive(t), path: `/${status}?secret=1`, headers: CREDENTIALS };
+        assert.deepEqual(await statuses(4, port, asked), [status, status, status, 403]);
         assert.equal(guard.stats().reputation.bans, 1);
         assert.equal(guard.stats().recorded, 3, 'being refused for a ban is no failure');
         assert.equal((await ask(port, { from: '127.0.0.2' })).status, 200);
@@ -151,7 +154,8 @@ for (const framework of FRAMEWORKS) {
     test('record says which answers are told, and as what', async (t) => {
       const record = { 404: false, 418: 'teapot', 401: { event: 'bad-login', weight: 2 } };
       const { guard, port } = await guarded(t, { reputation: BANS, monitor: { rules: [] }, record });
-      for (const path of ['/404', '/418', '/401', '/200', '/500']) await ask(port, { path });
+      for (const path of ['/404', '/418', '/401', '/200', '/500'])
+        await ask(port, { path, headers: CREDENTIALS });
       assert.deepEqual(guard.monitor.counts(), { teapot: 1, 'bad-login': 1 });
       assert.equal(guard.stats().reputation.failures, 3);
       assert.equal(guard.reputation.check('127.0.0.1').reason, 'bad-login');
@@ -192,7 +196,8 @@ for (const framework of FRAMEWORKS) {
 
     test('dryRun refuses nobody for a ban, at accept neither, and tells', async (t) => {
       const { guard, port } = await guarded(t, { reputation: BANS, dryRun: true });
-      assert.deepEqual(await statuses(5, port, { path: '/401' }), [401, 401, 401, 401, 401]);
+      const asked = { path: '/401', headers: CREDENTIALS };
+      assert.deepEqual(await statuses(5, port, asked), [401, 401, 401, 401, 401]);
       const { refused, dryRefused, refusedAtAccept, reputation } = guard.stats();
       assert.deepEqual([refused, dryRefused, refusedAtAccept, reputation.bans], [0, 2, 0, 1]);
     });
@@ -200,7 +205,11 @@ for (const framework of FRAMEWORKS) {
     test('a client behind a trusted proxy is banned for itself, on the proxy’s connection', async (t) => {
       const { guard, port } = await guarded(t, { reputation: BANS, trustedProxies: ['127.0.0.1'] });
       const agent = keptAlive(t);
-      const by = (client, path = '/') => ({ agent, path, headers: { 'x-forwarded-for': client } });
+      const by = (client, path = '/') => ({
+        agent,
+        path,
+        headers: { 'x-forwarded-for': client, ...CREDENTIALS },
+      });
       assert.deepEqual(await statuses(3, port, by('203.0.113.5', '/401')), [401, 401, 401]);
       const refused = await ask(port, by('203.0.113.5'));
       assert.deepEqual([refused.status, refused.headers.connection], [403, 'keep-alive']);
@@ -239,7 +248,7 @@ test('a connection that says nothing is refused for a ban too', async (t) => {
   assert.match(text, /\r\nRetry-After: 60\r\n/);
 });
 
-test('HTTP/2: answers are recorded when they end, and bans refuse streams, then connections', async (t) => {
+test('HTTP/2: answers are recorded, and bans refuse streams, then connections', async (t) => {
   const guard = createGuard(freshName(), { reputation: BANS, connections: { max: 10 } });
   const server = http2.createServer((req, res) => {
     const { status = 401, headers, body } = guard.check(req);
@@ -250,7 +259,7 @@ test('HTTP/2: answers are recorded when they end, and bans refuse streams, then 
   const session = http2.connect(`http://127.0.0.1:${port}`);
   t.after(() => session.destroy());
   const statusOf = async () => {
-    const stream = session.request({ ':path': '/' });
+    const stream = session.request({ ':path': '/', ...CREDENTIALS });
     const [headers] = await once(stream, 'response');
     stream.resume();
     await once(stream, 'close');

@@ -1,6 +1,6 @@
 'use strict';
 
-const { handlesOf, native } = require('./native');
+const { handlesOf, native, numbers } = require('./native');
 const { checkOptions, integer } = require('./options');
 
 const DEFAULT_IPV6_PREFIX = 64;
@@ -16,6 +16,13 @@ function clientKey(ip, options) {
   return native.clientKey(ip, ipv6Prefix);
 }
 
+/** How the header of a proxy names clients, as native code numbers it. */
+const FORMATS = new Map([
+  ['x-forwarded-for', 0],
+  ['forwarded', 1],
+]);
+const SINGLE_ADDRESS = 2;
+
 /** Which client a request comes from, when the proxies in front of the server are known. */
 class ClientAddress {
   #handle;
@@ -29,8 +36,18 @@ class ClientAddress {
     return native.isTrustedProxy(this.#handle, peer) === 1;
   }
 
-  resolve(peer, forwardedFor) {
-    return native.resolveClient(this.#handle, peer, forwardedFor);
+  /** The key of an address; throws `INVALID_ADDRESS` for what is none. */
+  keyOf(address) {
+    return native.keyOfAddress(this.#handle, address);
+  }
+
+  /**
+   * Whom the header of a trusted proxy names: `address` is its key, `isProxy` says that it is trusted as well.
+   * `undefined` where the header cannot be read.
+   */
+  resolve(name, header) {
+    const address = native.resolveClient(this.#handle, FORMATS.get(name) ?? SINGLE_ADDRESS, header);
+    return address === undefined ? undefined : { address, isProxy: numbers[0] === 1 };
   }
 }
 

@@ -38,8 +38,11 @@ const DEFAULT_DRAIN_TIMEOUT = '10s';
 
 /** For the middleware: a connection for the socket of a request, opened at most once. */
 const kAdmitSocket = Symbol('sluice.admitSocket');
-/** For the guard: one more socket that was refused at accept as its client is banned. */
+/** For the guard: counts the connection of a proxy, which carries one client from now on, for this client. */
+const kAssignSocket = Symbol('sluice.assignSocket');
+/** For the guard: one more socket that was refused at accept as its client is banned, or as it had no address. */
 const kCountBanned = Symbol('sluice.countBanned');
+const kCountWithoutAddress = Symbol('sluice.countWithoutAddress');
 
 const collected = handlesOf(native.releaseConnectionTracker);
 
@@ -147,6 +150,7 @@ class ConnectionTracker {
       },
       messages: { allowed: stats.messagesAllowed, refused: stats.messagesRefused },
       bytes: { allowed: stats.bytesAllowed, refused: stats.bytesRefused },
+      withoutAddress: stats.withoutAddress,
       perThread: stats.perThread,
     };
   }
@@ -156,8 +160,17 @@ class ConnectionTracker {
     return this.#socketTable().admit(socket, options);
   }
 
+  /** `{ reason, client, retryAfterMs }` where the client has no room for it, else null. */
+  [kAssignSocket](socket, client) {
+    return this.#socketTable().assign(socket, client);
+  }
+
   [kCountBanned]() {
     native.countBannedConnection(this.#handle);
+  }
+
+  [kCountWithoutAddress]() {
+    native.countConnectionWithoutAddress(this.#handle);
   }
 
   #socketTable() {
@@ -224,4 +237,4 @@ function toNative(options) {
   };
 }
 
-module.exports = { ConnectionTracker, kAdmitSocket, kCountBanned };
+module.exports = { ConnectionTracker, kAdmitSocket, kAssignSocket, kCountBanned, kCountWithoutAddress };

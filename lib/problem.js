@@ -14,6 +14,9 @@ const REDUCED_CAPACITY = {
 
 const ABNORMAL_USAGE = { status: 403, type: 'abnormal-usage-detected', title: 'Abnormal Usage Detected' };
 
+/** For a connection that can no longer be answered; the type is RFC 9457's for what its status says. */
+const BAD_REQUEST = { type: 'about:blank', title: 'Bad Request', status: 400 };
+
 /** Nobody knows when a connection ends; a second keeps honest clients from coming back at once. */
 const CONNECTION_RETRY_MS = 1000;
 
@@ -71,6 +74,12 @@ function banProblem({ retryAfterMs, policy }) {
   return problem(ABNORMAL_USAGE, { detail, retryAfterMs, policies: [policy] });
 }
 
+/** For a connection whose client has reset it before its address was known. */
+function addressProblem() {
+  const detail = 'The connection has no remote address.';
+  return { ...BAD_REQUEST, detail, retryAfterMs: null, 'violated-policies': [] };
+}
+
 /** Header fields count whole seconds; rounded up, nobody is told to come back too early. */
 function seconds(ms) {
   return Math.ceil(ms / 1000);
@@ -78,6 +87,7 @@ function seconds(ms) {
 
 module.exports = {
   PROBLEM_MEDIA_TYPE,
+  addressProblem,
   banProblem,
   connectionProblem,
   quotaProblem,

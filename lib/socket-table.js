@@ -7,6 +7,7 @@ const { Deadline } = require('./deadline');
 const { native, subscribe, unsubscribe } = require('./native');
 const { checkOptions, func, strings } = require('./options');
 const { refuseSocket } = require('./refuse-socket');
+const { acceptedSocket, hasLostAddress, keepAddresses, remoteAddressOf } = require('./remote-address');
 const { checkServer } = require('./server-closing');
 const { warningInstead } = require('./warn-of-throw');
 
@@ -62,10 +63,13 @@ class SocketTable {
     const proxies = trustedProxies?.length > 0 ? new ClientAddress({ trustedProxies }) : undefined;
     if (this.#servers.has(server)) return;
     this.#servers.add(server);
+    keepAddresses(server);
     this.#watch(server, (socket) => {
       // As soon as it is destroyed, of which this thread may not have been told yet.
       if (this.#isEnded) return true;
-      const checkClient = !proxies?.isTrusted(socket.remoteAddress);
+      const address = remoteAddressOf(socket);
+      if (address === undefined && hasLostAddress(socket)) return this.#drop(socket);
+      const checkClient = !proxies?.isTrusted(address);
       const { connection, refusal } = this.admit(socket, { checkClient });
       if (connection === undefined) refuseSocket(server, socket, refusal, onRefused);
       return connection !== undefined;
@@ -101,12 +105,30 @@ class SocketTable {
   admit(socket, { checkClient = true } = {}) {
     const known = socket[this.#entry];
     if (known !== undefined) return { connection: known.serial };
-    const client = socket.remoteAddress;
+    const client = remoteAddressOf(socket);
     const request = { subscription: this.#subscription, checkClient };
     const { connection, refusal, retryAfterMs } = native.openConnection(this.#handle, client, request);
     if (!connection) return { refusal: { reason: refusal, client, retryAfterMs: retryAfterMs ?? 0 } };
     this.#hold(socket, connection);
     return { connection: connection.serial };
+  }
+
+  /**
+   * Counts the connection of a socket, that of a proxy which carries one client from now on, for this client. Why it
+   * may not, or null.
+   */
+  assign(socket, client) {
+    const entry = acceptedSocket(socket)?.[this.#entry];
+    if (entry === undefined) return null;
+    const { refusal, retryAfterMs } = native.assignConnection(this.#handle, entry.serial, client);
+    return refusal ? { reason: refusal, client, retryAfterMs: retryAfterMs ?? 0 } : null;
+  }
+
+  /** Closes a TCP socket without an address: limits per client could not be applied to it. Answers false. */
+  #drop(socket) {
+    native.countConnectionWithoutAddress(this.#handle);
+    socket.destroy();
+    return false;
   }
 
   /**
@@ -191,14 +213,6 @@ class SocketTable {
   }
 }
 
-/**
- * The socket that was accepted: below TLS it is another one than that of the request. Node has no public
- * name for it; where the private one should go, such sockets are idle as their bytes tell.
- */
-function acceptedSocket(socket) {
-  return socket?._parent ?? socket;
-}
-
 function warnOfNoCount(name) {
   const message = `connections are not counted: ConnectionTracker "${name}" was destroyed; create and attach it anew`;
   process.emitWarning(message, 'SluiceWarning', 'ERR_SLUICE_CLOSED');
@@ -226,8 +240,10 @@ class Entry {
   /** A request came: until its response has ended, the socket is busy. */
   serve(response) {
     this.#speaksHttp = true;
-    this.#responses += 1;
     this.#touch();
+    // A stream that its client has cancelled closes once, and has done so.
+    if ((response.stream ?? response).destroyed) return;
+    this.#responses += 1;
     response.once('close', this.#onResponseClosed);
   }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use napi::bindgen_prelude::{Env, Result};
 use napi::sys;
 use napi_derive::napi;
-use sluice_core::cidr::{CidrList, ClientAddress};
-use sluice_core::client_key;
+use sluice_core::cidr::{CidrList, ClientAddress, Resolved};
+use sluice_core::{HeaderFormat, client_key};
 
 use crate::error;
 use crate::raw::{Call, Exports};
@@ -14,6 +14,7 @@ use crate::thread;
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("clientKey", canonical)?;
+    exports.function("keyOfAddress", key_of_address)?;
     exports.function("resolveClient", resolve_client)?;
     exports.function("isTrustedProxy", is_trusted_proxy)
 }
@@ -44,14 +45,35 @@ pub fn release_client_address(handle: u32) -> Result<()> {
     Ok(())
 }
 
-/// `resolveClient(handle, peer, xForwardedFor | undefined)`.
+/// `keyOfAddress(handle, address)`.
+unsafe extern "C" fn key_of_address(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<2>::answer(env, info, |call| {
+        let address = call.text(1).ok_or_else(|| error::invalid_address(call.env, call.args[1]))?;
+        let key = call.on(&call.port.thread().client_addresses, |list| list.key(&address))?;
+        call.string(&call.check(key)?)
+    })
+}
+
+/// `resolveClient(handle, format, header)`: the key of who the header of a trusted proxy names, `undefined` where it
+/// cannot be read. Leaves 1 among the numbers where that is a proxy too.
 unsafe extern "C" fn resolve_client(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
-        let peer = call.text(1).ok_or_else(|| error::invalid_address(call.env, call.args[1]))?;
-        let hops = call.text(2);
-        let key =
-            call.on(&call.port.thread().client_addresses, |address| address.resolve(&peer, hops.as_deref()))?;
-        call.string(&call.check(key)?)
+        let format = match call.u32(1)? {
+            0 => HeaderFormat::List,
+            1 => HeaderFormat::Forwarded,
+            _ => HeaderFormat::Single,
+        };
+        let addresses = &call.port.thread().client_addresses;
+        let resolved = call
+            .with_text(2, |header| call.on(addresses, |list| list.resolve(format, header)))
+            .transpose()?;
+        let (key, is_proxy) = match resolved {
+            Some(Resolved::Client(key)) => (key, 0.0),
+            Some(Resolved::Proxy(key)) => (key, 1.0),
+            Some(Resolved::Unreadable) | None => return call.undefined(),
+        };
+        call.port.leave(0, [is_proxy]);
+        call.string(&key)
     })
 }
 

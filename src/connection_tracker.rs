@@ -103,6 +103,7 @@ pub struct NativeConnectionTrackerStats {
     pub refused_max_per_client: f64,
     pub refused_opens: f64,
     pub refused_banned: f64,
+    pub without_address: f64,
     pub messages_allowed: f64,
     pub messages_refused: f64,
     pub bytes_allowed: f64,
@@ -169,21 +170,46 @@ pub fn open_connection(
             refusal: None,
             retry_after_ms: None,
         },
-        Opened::No(refusal) => {
-            let (reason, retry_after) = match refusal {
-                Refusal::Max => ("max", None),
-                Refusal::MaxPerClient => ("maxPerClient", None),
-                Refusal::Opens { retry_after } => ("opens", Some(clock::ceil_ms(retry_after) as f64)),
-            };
-            NativeOpened { connection: None, refusal: Some(reason.to_owned()), retry_after_ms: retry_after }
-        }
+        Opened::No(refusal) => refused(refusal),
     })
+}
+
+/// Counts the connection with this serial for the client behind it; the answer holds a refusal or nothing.
+#[napi]
+pub fn assign_connection(
+    env: Env,
+    handle: u32,
+    serial: f64,
+    client: String,
+) -> Result<NativeOpened<'static>> {
+    let tracker = tracker(handle)?;
+    let refusal = tracker
+        .by_serial(serial as u64)
+        .map(|connection| error::check(&env, tracker.assign(&connection, &client, clock::now())))
+        .transpose()?
+        .flatten();
+    Ok(refusal.map_or(NativeOpened { connection: None, refusal: None, retry_after_ms: None }, refused))
+}
+
+fn refused(refusal: Refusal) -> NativeOpened<'static> {
+    let (reason, retry_after) = match refusal {
+        Refusal::Max => ("max", None),
+        Refusal::MaxPerClient => ("maxPerClient", None),
+        Refusal::Opens { retry_after } => ("opens", Some(clock::ceil_ms(retry_after) as f64)),
+    };
+    NativeOpened { connection: None, refusal: Some(reason.to_owned()), retry_after_ms: retry_after }
 }
 
 /// Counts a socket that was refused at accept for a ban.
 #[napi]
 pub fn count_banned_connection(env: Env, handle: u32) -> Result<()> {
     error::check(&env, tracker(handle)?.refused_banned())
+}
+
+/// Counts a TCP socket that was closed at accept as it had no address.
+#[napi]
+pub fn count_connection_without_address(env: Env, handle: u32) -> Result<()> {
+    error::check(&env, tracker(handle)?.refused_without_address())
 }
 
 /// Closes a connection of any thread; `socket_is_closed` when nobody need be asked to close it.
@@ -252,6 +278,7 @@ pub fn connection_tracker_stats(env: Env, handle: u32) -> Result<NativeConnectio
         refused_max_per_client: stats.refused_max_per_client as f64,
         refused_opens: stats.refused_opens as f64,
         refused_banned: stats.refused_banned as f64,
+        without_address: stats.without_address as f64,
         messages_allowed: stats.messages_allowed as f64,
         messages_refused: stats.messages_refused as f64,
         bytes_allowed: stats.bytes_allowed as f64,
@@ -264,7 +291,7 @@ fn describe<'env>(connection: &Connection, detail: Option<BufferSlice<'env>>) ->
     NativeConnection {
         serial: connection.serial as f64,
         id: connection.id.to_string(),
-        client: connection.client.as_deref().map(str::to_owned),
+        client: connection.current_client().as_deref().map(str::to_owned),
         opened_at: connection.opened_at as f64,
         detail,
     }

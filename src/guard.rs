@@ -24,6 +24,7 @@ pub struct NativeGuardOptions {
     pub monitor: String,
     pub record: String,
     pub trusted_proxies: String,
+    pub client_address: String,
     pub dry_run: String,
 }
 
@@ -36,6 +37,7 @@ impl From<NativeGuardOptions> for GuardOptions {
             monitor: options.monitor,
             record: options.record,
             trusted_proxies: options.trusted_proxies,
+            client_address: options.client_address,
             dry_run: options.dry_run,
         }
     }
@@ -51,6 +53,7 @@ impl From<&GuardOptions> for NativeGuardOptions {
             monitor: options.monitor,
             record: options.record,
             trusted_proxies: options.trusted_proxies,
+            client_address: options.client_address,
             dry_run: options.dry_run,
         }
     }

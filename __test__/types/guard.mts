@@ -5,6 +5,7 @@ import fastify from 'fastify';
 import {
   createGuard,
   type Guard,
+  type GuardClient,
   type GuardDecision,
   type GuardShutdown,
   type GuardStats,
@@ -18,8 +19,14 @@ const guard = createGuard('api', {
   connections: { max: 1_000, maxPerClient: 20 },
   reputation: { maxFailures: 5, findTime: '10m', banTime: '10m', maxBanTime: '7d' },
   monitor: { rules: [{ event: 'not-found', count: 20, window: '1m', distinct: true, action: 'ban' }] },
-  record: { 401: { event: 'login-failed', weight: 2 }, 404: 'probe', 403: false },
+  record: {
+    401: { event: 'login-failed', weight: 2 },
+    404: 'probe',
+    403: { event: 'denied', when: 'always' },
+  },
   trustedProxies: ['10.0.0.0/8'],
+  clientAddress: 'x-real-ip',
+  login: true,
   key: (req) => {
     expect<Equal<typeof req, IncomingMessage>>();
     return req.url ?? '';
@@ -30,15 +37,20 @@ const guard = createGuard('api', {
 expect<Equal<typeof guard, Guard>>();
 createGuard();
 createGuard('other', { reputation: 'logins', monitor: false, record: false });
-createGuard('third', { reputation: new Reputation('logins') });
+createGuard('third', {
+  reputation: new Reputation('logins'),
+  clientAddress: ({ socket }) => socket.remoteAddress ?? '',
+});
 
 const server = createServer(async (req, res) => {
   const decision = await guard.check(req, res);
   expect<Equal<typeof decision, GuardDecision>>();
+  expect<Equal<typeof decision.client, GuardClient>>();
   if (decision.allowed) guard.record(req, 'login-failed', 'ada', { weight: 3 });
   else res.writeHead(decision.status ?? 500, decision.headers).end(decision.body);
 });
 expect<Equal<ReturnType<typeof guard.attach>, Guard>>();
+expect<Equal<ReturnType<typeof guard.clientOf>, { readonly address: string | null; readonly key: string }>>();
 guard.attach(server);
 express().use(guard.express());
 fastify().register(guard.fastify);
@@ -55,6 +67,10 @@ createGuard({ rateLimit: false });
 createGuard('api', { name: 'api' });
 // @ts-expect-error an entry has an event
 createGuard('api', { record: { 401: { weight: 1 } } });
+// @ts-expect-error an entry is recorded with credentials, or always
+createGuard('api', { record: { 401: { event: 'denied', when: 'never' } } });
+// @ts-expect-error a list of headers is no header
+createGuard('api', { clientAddress: ['x-real-ip'] });
 // @ts-expect-error true is no reputation
 createGuard('api', { reputation: true });
 // @ts-expect-error a detail is a text

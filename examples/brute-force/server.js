@@ -17,7 +17,8 @@ const guard = createGuard('login', {
     banTime: '1m',
     maxBanTime: '1h',
   },
-  // A 401 is a failure; what is not found here is nobody's fault.
+  // All requests are logins, so a 401 is a failed one. Elsewhere only the login route says so.
+  login: true,
   record: { 401: 'wrong-password', 403: false, 404: false },
 });
 

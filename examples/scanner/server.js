@@ -8,9 +8,8 @@ const { createGuard, listen } = require('sluice');
 
 const guard = createGuard('site', {
   rateLimit: { limit: 1000, window: '1m' },
-  // Here bans come from the rule alone: answers are no failures, so nobody is banned for an old bookmark.
+  // A missing page is no failure by default, so an old bookmark bans no one: bans come from the rule alone.
   reputation: { maxFailures: 100, findTime: '10m', banTime: '10m', maxBanTime: '1d' },
-  record: { 401: false, 403: false, 404: { event: 'not-found', weight: 0 }, 429: false },
   monitor: {
     rules: [{ name: 'scan', event: 'not-found', count: 15, window: '1m', distinct: true, action: 'ban' }],
   },

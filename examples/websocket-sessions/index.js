@@ -1,17 +1,20 @@
 'use strict';
 
 // WebSockets over four worker threads: so many at once, of one client, and per minute; so many messages and bytes per
-// second on each. Then an operator, in another thread, ends one session, and a thread dies.
+// second on each. Then an operator, in another thread, ends one session, clients come through a proxy, and a thread dies.
 
 const { ConnectionTracker } = require('sluice');
 const { manualClock } = require('sluice/testing');
 const { WebSocket } = require('ws');
 const { check, repeat, startWorkers, tally, until } = require('../stage');
 
-/** A socket that has been told the id of its session; null when it was refused. */
-function connect(port, from) {
+const PROXY = '127.0.0.100';
+
+/** A socket that has been told the id of its session; null when it was refused. `behind` is the client of a proxy. */
+function connect(port, from, behind) {
+  const headers = behind === undefined ? {} : { 'x-forwarded-for': behind };
   return new Promise((resolve) => {
-    const ws = new WebSocket(`ws://127.0.0.1:${port}`, { localAddress: from });
+    const ws = new WebSocket(`ws://127.0.0.1:${port}`, { localAddress: from, headers });
     ws.on('error', () => resolve(null));
     ws.once('close', (code) => {
       ws.closedWith = code;
@@ -36,8 +39,8 @@ async function main() {
   const { workers, port } = await startWorkers(require.resolve('./server'), 4);
   const sessions = new ConnectionTracker('chat');
   const open = [];
-  const tryOpen = async (count, from) => {
-    const admitted = (await repeat(count, 4, () => connect(port, from))).filter((ws) => ws !== null);
+  const tryOpen = async (count, from, behind) => {
+    const admitted = (await repeat(count, 4, () => connect(port, from, behind))).filter((ws) => ws !== null);
     open.push(...admitted);
     return admitted.length;
   };
@@ -79,10 +82,18 @@ async function main() {
   clock.advance('6s');
   check('six seconds later there is one more', await tryOpen(2, '127.0.0.2'), 1);
 
+  console.log('Behind a proxy each client has its own 6');
+  for (const ws of open.filter((ws) => ws.readyState === WebSocket.OPEN).slice(0, 11)) ws.close();
+  await until(() => sessions.count === 8);
+  for (const client of ['203.0.113.1', '203.0.113.2']) {
+    check(`7 sessions of ${client}`, await tryOpen(7, PROXY, client), 6);
+  }
+  check('open, of them the proxy’s own', [sessions.count, sessions.countFor(PROXY)], [20, 0]);
+
   console.log('A thread dies, and its sessions with it');
   const { perThread } = sessions.stats();
   const [doomed] = workers.filter(({ threadId }) => perThread[threadId] > 0);
-  const left = 19 - perThread[doomed.threadId];
+  const left = 20 - perThread[doomed.threadId];
   await doomed.terminate();
   await until(() => sessions.count === left);
   check('open', sessions.count, left);
@@ -91,8 +102,8 @@ async function main() {
   for (const ws of open) ws.terminate();
   check('drained', await sessions.drain({ timeout: '5s' }), true);
   const { count, opened, closed, refused, messages, bytes } = sessions.stats();
-  check('open, opened, closed', [count, opened, closed], [0, 25, 25]);
-  check('refused by max, maxPerClient, opens', [refused.max, refused.maxPerClient, refused.opens], [6, 6, 3]);
+  check('open, opened, closed', [count, opened, closed], [0, 37, 37]);
+  check('refused by max, maxPerClient, opens', [refused.max, refused.maxPerClient, refused.opens], [6, 8, 3]);
   check('messages allowed and refused', [messages.allowed, messages.refused], [23, 13]);
   check('bytes allowed and refused', [bytes.allowed, bytes.refused], [1007, 260]);
 

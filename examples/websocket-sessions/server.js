@@ -4,7 +4,7 @@
 
 const http = require('node:http');
 const { parentPort } = require('node:worker_threads');
-const { ConnectionTracker, listen } = require('sluice');
+const { ConnectionTracker, createGuard, listen } = require('sluice');
 const { WebSocketServer } = require('ws');
 
 const sessions = new ConnectionTracker('chat', {
@@ -15,13 +15,19 @@ const sessions = new ConnectionTracker('chat', {
   bytes: { limit: 1000, window: '1s' },
 });
 
+// The guard knows the client behind the proxy, so the caps per client hold there as well.
+const guard = createGuard('chat', { rateLimit: false, trustedProxies: ['127.0.0.100'] });
+
 const server = http.createServer();
 const sockets = new WebSocketServer({ noServer: true, maxPayload: 4096 });
 
 // Asked before the handshake, so who is refused gets an answer of HTTP.
 server.on('upgrade', (req, socket, head) => {
   let end = () => socket.destroy();
-  const session = sessions.tryOpen(socket.remoteAddress, { onClose: () => end() });
+  const { address } = guard.clientOf(req);
+  // A proxy that names no client: there is nothing to hold a cap per client against.
+  if (address === null) return socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+  const session = sessions.tryOpen(address, { onClose: () => end() });
   if (session === null) return socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n');
   // Whoever hangs up, before the handshake or after it, gives its place back.
   socket.once('close', () => session.close());

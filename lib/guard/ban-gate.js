@@ -14,11 +14,11 @@ class BanGate {
   }
 
   /** The refusal of a request; null when it may go on, or its client has no address. */
-  refuses(incoming) {
-    const verdict = this.#verdictOn(this.#client.addressOf(incoming));
+  refuses(incoming, { judged, isForwarded }) {
+    const verdict = this.#verdictOn(judged);
     if (verdict === null) return null;
     // A proxy's connection carries others as well; HTTP/2 has another way to say so.
-    const closesConnection = !this.#client.isForwarded(incoming) && incoming.httpVersionMajor < 2;
+    const closesConnection = !isForwarded && incoming.httpVersionMajor < 2;
     return banned(verdict, { policy: this.reputation.name, closesConnection });
   }
 

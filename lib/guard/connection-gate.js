@@ -1,7 +1,14 @@
 'use strict';
 
 const { ClientAddress } = require('../client-key');
-const { ConnectionTracker, kAdmitSocket, kCountBanned } = require('../connection-tracker');
+const {
+  ConnectionTracker,
+  kAdmitSocket,
+  kAssignSocket,
+  kCountBanned,
+  kCountWithoutAddress,
+} = require('../connection-tracker');
+const { remoteAddressOf } = require('../remote-address');
 const { acceptedSocket } = require('../socket-table');
 
 /** Counts the connections of a guard's servers, and says which of them the caps leave no room for. */
@@ -27,26 +34,29 @@ class ConnectionGate {
     if (!this.#observes) this.tracker.attach(server, { trustedProxies: this.#trustedProxies });
   }
 
-  /** Somebody else refused a socket, as its client is banned. */
-  countBanned() {
-    this.tracker[kCountBanned]();
+  /** A socket was refused at accept: its client is banned, or it has no address. */
+  countRefused({ reason }) {
+    this.tracker[reason === 'banned' ? kCountBanned : kCountWithoutAddress]();
   }
 
   /**
    * Why the request's connection is not held; null when it is. A socket accepted before its server was
    * attached is admitted here, with its first request. Injected requests have no server, as they never
    * came over a connection.
+   *
+   * The connection of a proxy that changes to another protocol carries one client from then on, and counts for it.
    */
-  refuses({ socket, httpVersionMajor }) {
-    if (this.#held.has(socket)) return null;
-    const { server } = socket;
+  refuses({ socket, httpVersionMajor, upgrade }, { judged, isForwarded }) {
+    const server = socket?.server;
     if (server === undefined || server === null || httpVersionMajor > 1) return null;
-    return this.#admit(socket);
+    const refusal = this.#held.has(socket) ? null : this.#admit(socket);
+    if (refusal !== null || upgrade !== true || !isForwarded || judged === undefined) return refusal;
+    return this.tracker[kAssignSocket](socket, judged);
   }
 
   #admit(socket) {
     const accepted = acceptedSocket(socket);
-    const checkClient = this.#proxies === null || !this.#proxies.isTrusted(accepted.remoteAddress);
+    const checkClient = this.#proxies === null || !this.#proxies.isTrusted(remoteAddressOf(socket));
     const { refusal = null } = this.tracker[kAdmitSocket](accepted, { checkClient });
     if (refusal === null) this.#held.add(socket);
     return refusal;

@@ -2,6 +2,7 @@
 
 const { native } = require('../native');
 const { refuseSocket } = require('../refuse-socket');
+const { keepAddresses } = require('../remote-address');
 const { checkServer, closeServer } = require('../server-closing');
 
 /** Where an accepted request has its response, so that who is asked about the request finds it. */
@@ -20,7 +21,8 @@ class Door {
   #attached = new WeakSet();
 
   /**
-   * `refuses(socket)` gives a refusal or null; `onRefused` is told of each. Only with `hears` it is asked, and
+   * `refuses(socket)` gives a refusal or null; `onRefused(refusal)` is told of each. A socket that has lost its
+   * `'address'` cannot be answered. Only with `hears` it is asked, and
    * requests have their responses at `kResponse`: each event of the server costs a little more then.
    */
   constructor({ refuses, onRefused, onFault, hears }) {
@@ -35,6 +37,7 @@ class Door {
     if (this.#attached.has(server)) return;
     checkServer('attach server', server);
     this.#attached.add(server);
+    keepAddresses(server);
     this.#watch(server);
   }
 
@@ -95,8 +98,9 @@ class Door {
       hold(socket);
       return true;
     }
-    refuseSocket(server, socket, refusal);
-    this.#onRefused();
+    if (refusal.reason === 'address') socket.destroy();
+    else refuseSocket(server, socket, refusal);
+    this.#onRefused(refusal);
     return false;
   }
 

@@ -5,7 +5,7 @@ const { MIXED_CASE } = require('./headers');
 
 /**
  * What a guard decided about one request; applications find it at `req.sluice` (Express) and `request.sluice`
- * (Fastify). `outcome` is 'allowed', 'refused', 'skipped' or 'fault'; `decision` is the limiter's, null where
+ * (Fastify). `client` is whom the guard saw: `{ address, key }`. `outcome` is 'allowed', 'refused', 'skipped' or 'fault'; `decision` is the limiter's, null where
  * none was asked.
  */
 class GuardDecision {
@@ -13,8 +13,9 @@ class GuardDecision {
   #undo;
 
   /** `undo` takes the charge back. */
-  constructor(outcome, { rule = null, decision = null, refusal = null, undo = null } = {}) {
+  constructor(outcome, { client, rule = null, decision = null, refusal = null, undo = null }) {
     this.outcome = outcome;
+    this.client = client;
     this.decision = decision;
     this.refusal = refusal;
     this.#rule = rule;

@@ -31,7 +31,7 @@ function requests(labels, { allowed, skipped, refusedBy, refusedAtAccept, ...sta
       'Requests that were refused, by reason.',
       by('reason', labels, refusedBy),
     ),
-    counter('sluice_accepts_banned_total', 'Sockets refused at accept as their client is banned.', [
+    counter('sluice_accepts_banned_total', 'Sockets refused at accept: banned, or without an address.', [
       [labels, refusedAtAccept],
     ]),
     counter('sluice_dry_refused_total', 'Refusals that dryRun only counted.', [[labels, dryRefused]]),

@@ -32,6 +32,16 @@ const functionOrInteger = (value, option) => {
   throw invalidOption(option, value, 'a positive integer, or a function that returns one');
 };
 
+const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
+
+/** A header is compared in lower case, as Node names it. */
+const headerOrFunction = (value, option) => {
+  if (typeof value === 'function') return value;
+  if (typeof value === 'string' && HEADER_NAME.test(value)) return value.toLowerCase();
+  const accepted = 'the name of a header, such as "x-forwarded-for", or a function that returns an address';
+  throw invalidOption(option, value, accepted);
+};
+
 /** What a route may say for itself. */
 const ROUTE = {
   rateLimit: optionsOrFalse,
@@ -40,6 +50,7 @@ const ROUTE = {
   skip: func,
   handler: func,
   countOnly: oneOf('failures', 'successes'),
+  login: boolean,
 };
 
 const GUARD = {
@@ -50,6 +61,7 @@ const GUARD = {
   monitor: partOf(SecurityMonitor),
   record: recordOption,
   trustedProxies: strings,
+  clientAddress: headerOrFunction,
   headers: oneOf('draft-8', 'legacy', false),
   dryRun: boolean,
 };

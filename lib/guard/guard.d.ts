@@ -38,6 +38,11 @@ export interface RuleOptions<Request, Handler> {
    * answer. Default: all count.
    */
   countOnly?: 'failures' | 'successes';
+  /**
+   * Requests of this route carry credentials: an answer of 401 or 403 is a failed login, also without an
+   * `Authorization` header. Default: `false`.
+   */
+  login?: boolean;
   /** Answers refused requests in the guard's stead. Status and headers are set when it is called. */
   handler?: Handler;
 }
@@ -46,8 +51,21 @@ export interface RuleOptions<Request, Handler> {
 export interface RecordEntry {
   /** What the monitor is told, and the reputation as the reason. */
   event: string;
-  /** How many failures it is for the reputation, an integer from 0. Default: 1; for 429 it is 0. */
+  /** How many failures it is for the reputation, an integer from 0. Default: 1; for 404 and 429 it is 0. */
   weight?: number;
+  /**
+   * `'credentials'`: recorded only where the request carried an `Authorization` header, or its route has
+   * `login: true`. Default: `'credentials'` for 401 and 403, else `'always'`.
+   */
+  when?: 'credentials' | 'always';
+}
+
+/** The client that a guard saw. */
+export interface GuardClient {
+  /** The whole address; null for a client that cannot be named. */
+  readonly address: string | null;
+  /** What the rate counts it as by default: its {@link clientKey}; `'unknown'` without an address. */
+  readonly key: string;
 }
 
 export interface GuardOptions<Request, Handler> extends RuleOptions<Request, Handler> {
@@ -70,12 +88,18 @@ export interface GuardOptions<Request, Handler> extends RuleOptions<Request, Han
   monitor?: SecurityMonitorOptions | SecurityMonitor | string | false;
   /**
    * What answers tell reputation and monitor, by status: an event, or `false` for nothing. Statuses left out are
-   * as by default: 401 `'unauthorized'`, 403 `'forbidden'`, 404 `'not-found'`, 429 `'rate-limited'`, of which the
-   * last is no failure. `false` records no answer.
+   * as by default: 401 `'unauthorized'` and 403 `'forbidden'` where the request carried credentials, 404
+   * `'not-found'` and 429 `'rate-limited'`, which are no failures. `false` records no answer.
    */
   record?: Readonly<Record<number, string | RecordEntry | false>> | false;
-  /** Ranges whose `X-Forwarded-For` is believed. Default: none. */
+  /** Ranges of proxies whose word on the client is believed. Nothing is counted against their addresses. Default: none. */
   trustedProxies?: readonly string[];
+  /**
+   * The header in which trusted proxies name the client, such as `'forwarded'` (RFC 7239), `'x-real-ip'` or
+   * `'cf-connecting-ip'`; or a function that is called for every request of Node's and returns the address.
+   * Default: `'x-forwarded-for'`.
+   */
+  clientAddress?: string | ((request: IncomingMessage | Http2ServerRequest) => string);
   /** Which headers tell the quota. Default: `'draft-8'`. */
   headers?: 'draft-8' | 'legacy' | false;
   /** Decides, charges, records and counts as if live, but refuses nothing. */
@@ -95,8 +119,8 @@ export interface Problem {
 
 /** Why a request was refused, and the answer to it. */
 export interface Refusal {
-  readonly reason: 'quota' | 'connections' | 'ban';
-  /** 429, 503, 403. */
+  readonly reason: 'quota' | 'connections' | 'ban' | 'address';
+  /** 429, 503, 403; 400 where the client has reset its connection before its address was known. */
   readonly status: number;
   /** Infinity when waiting does not help. */
   readonly retryAfterMs: number;
@@ -108,6 +132,8 @@ export interface Refusal {
 /** What a guard decided about one request. */
 export interface GuardDecision {
   readonly outcome: 'allowed' | 'refused' | 'skipped' | 'fault';
+  /** Whom it is about, as `guard.clientOf(req)` says. */
+  readonly client: GuardClient;
   /** Whether the request goes on. */
   readonly allowed: boolean;
   /** Of the answer to a refused request. */
@@ -130,7 +156,7 @@ export interface GuardStats {
   skipped: number;
   /** `refused`, by reason. */
   refusedBy: { quota: number; connections: number; ban: number };
-  /** Sockets refused at accept, as their client is banned. */
+  /** Sockets refused at accept, as their client is banned or has reset them before its address was known. */
   refusedAtAccept: number;
   /** Charges taken back, with `countOnly`. */
   refunded: number;
@@ -201,6 +227,9 @@ export interface Guard {
     req: GuardedRequest,
     res?: ServerResponse | Http2ServerResponse,
   ): GuardDecision | Promise<GuardDecision>;
+
+  /** The client behind a request, as this guard sees it: for logs, `recordSuccess`, `unban`, sessions. */
+  clientOf(req: GuardedRequest): GuardClient;
 
   /**
    * Tells reputation and monitor an event of the application's own, a failed login say. It is `weight` failures

@@ -13,14 +13,13 @@ const { exposition } = require('./guard-metrics');
 const { guardOptions, routeOptions } = require('./guard-options');
 const { guardStats } = require('./guard-stats');
 const { RateGate } = require('./rate-gate');
-const { Recorder } = require('./recorder');
-const { connectionsExhausted } = require('./refusal');
-const { RequestClient } = require('./request-client');
+const { Recorder, markLogin } = require('./recorder');
+const { destroyConnectionOf, hasLostAddress, remoteAddressOf } = require('../remote-address');
+const { addressLost, connectionsExhausted } = require('./refusal');
+const { LOST, RequestClient, UNKNOWN } = require('./request-client');
 const { Rule } = require('./rule');
 const { SharedOptions } = require('./shared-options');
 const { after } = require('./user-function');
-
-const PASSED = Object.freeze(new GuardDecision('allowed'));
 
 const DEFAULT_SHUTDOWN_TIMEOUT = '10s';
 const SHUTDOWN = { timeout: (value, option) => parseDuration(value, option, { least: 0 }) };
@@ -38,6 +37,8 @@ class Guard {
   #options;
   #counts = new Counts();
   #client;
+  /** Whether something but the rate is decided by who the client is. */
+  #judges;
   /** null without `connections`, as the next two without their options. */
   #connections;
   #bans;
@@ -56,7 +57,7 @@ class Guard {
     this.#owner = owner;
     const shared = new SharedOptions(owner, guardOptions(owner, options));
     this.#options = shared.options;
-    this.#client = new RequestClient(this.#options.trustedProxies);
+    this.#client = new RequestClient(this.#options);
     this.#makeGates();
     this.#makeRules();
     this.#counts.open(shared.open());
@@ -122,11 +123,20 @@ class Guard {
    * `incoming` Node's request behind it.
    */
   decide(request, incoming = request, rule = this.#rule) {
-    const refusal = this.#refusal(incoming);
-    if (refusal !== null) return new GuardDecision('refused', { rule, refusal });
-    if (rule.limiter !== null) return this.#rates.decide(request, incoming, rule);
+    const seen = this.#see(incoming, rule.needsClient || this.#judges);
+    if (seen === null) return new GuardDecision('fault', { client: UNKNOWN.client });
+    const { client } = seen;
+    if (rule.login) markLogin(incoming);
+    const refusal = this.#refusal(incoming, seen);
+    if (refusal !== null) return new GuardDecision('refused', { client, rule, refusal });
+    if (rule.limiter !== null) return this.#rates.decide(request, client, rule);
     this.#counts.allowed();
-    return PASSED;
+    return new GuardDecision('allowed', { client });
+  }
+
+  /** Whom the guard sees behind a request: `{ address, key }`. */
+  clientOf(req) {
+    return (this.#see(incomingOf(req)) ?? UNKNOWN).client;
   }
 
   /** Learns what becomes of a request that was decided on: `response` is Node's. */
@@ -139,7 +149,7 @@ class Guard {
   record(req, event, detail, options = {}) {
     const { weight = 1 } = checkOptions('record', options, RECORD);
     const incoming = incomingOf(req);
-    this.#recorder.record(incoming, this.#addressOf(incoming), { event, detail, weight });
+    this.#recorder.record(incoming, this.#judgedOf(incoming), { event, detail, weight });
   }
 
   /**
@@ -200,9 +210,10 @@ class Guard {
       entries: this.#options.record,
       counts: this.#counts,
     });
+    this.#judges = this.#bans !== null || this.#monitor !== null || this.#connections !== null;
     this.#door = new Door({
-      refuses: (socket) => (dryRun ? null : (this.#bans?.refusesSocket(socket) ?? null)),
-      onRefused: () => this.#refusedAtAccept(),
+      refuses: (socket) => (dryRun ? null : this.#refusesSocket(socket)),
+      onRefused: (refusal) => this.#refusedAtAccept(refusal),
       onFault: (error) => this.#counts.fault(error),
       hears: this.#bans !== null || this.#recorder.hearsAnswers || this.#options.countOnly !== undefined,
     });
@@ -210,7 +221,7 @@ class Guard {
 
   #makeRules() {
     const { name, rateLimit, dryRun } = this.#options;
-    this.#rates = new RateGate(this.#owner, { dryRun, client: this.#client, counts: this.#counts });
+    this.#rates = new RateGate(this.#owner, { dryRun, counts: this.#counts });
     this.#limited = this.#rates.limited(name, rateLimit);
     this.#rule = new Rule(this.#limited, this.#options);
   }
@@ -226,17 +237,31 @@ class Guard {
   }
 
   /** Why a request goes no further, before its rate is looked at; null when it does. */
-  #refusal(incoming) {
+  #refusal(incoming, seen) {
+    if (seen === LOST) return this.#refuseLost(incoming);
     if (this.#bans === null && this.#connections === null) return null;
     try {
-      this.#meet(incoming.socket.server);
-      const ban = this.#bans?.refuses(incoming) ?? null;
+      this.#meet(incoming.socket?.server);
+      const ban = this.#bans?.refuses(incoming, seen) ?? null;
       if (ban !== null) return this.#counted(ban, 'refusedByBan');
-      const cap = this.#connections?.refuses(incoming) ?? null;
+      const cap = this.#connections?.refuses(incoming, seen) ?? null;
       return cap === null ? null : this.#counted(connectionsExhausted(cap), 'refusedByConnections');
     } catch (error) {
       return this.#counts.fault(error);
     }
+  }
+
+  /** Nothing is served on a connection whose client nothing can name: it would escape every limit. */
+  #refuseLost(incoming) {
+    const refusal = this.#counted(addressLost(), 'refusedByConnections');
+    if (refusal !== null) destroyConnectionOf(incoming);
+    return refusal;
+  }
+
+  /** Why a socket is refused at accept, or null. */
+  #refusesSocket(socket) {
+    if (remoteAddressOf(socket) === undefined && hasLostAddress(socket)) return { reason: 'address' };
+    return this.#bans?.refusesSocket(socket) ?? null;
   }
 
   /** Express does not know its server. Injected requests have none. */
@@ -252,27 +277,31 @@ class Guard {
 
   /** Records what the answer will say. */
   #hear(incoming, response) {
-    const address = this.#addressOf(incoming);
+    const address = this.#judgedOf(incoming);
     beforeAnswer(response, (status) => this.#recorder.answered(incoming, address, status));
   }
 
-  #refusedAtAccept() {
+  #refusedAtAccept(refusal) {
     this.#counts.count('refusedAtAccept');
     try {
-      this.#connections?.countBanned();
+      this.#connections?.countRefused(refusal);
     } catch (error) {
       this.#counts.fault(error);
     }
   }
 
-  /** `undefined` for a socket without one, and after a fault. */
-  #addressOf(incoming) {
+  /** null after a fault. */
+  #see(incoming, isNeeded = true) {
     try {
-      return this.#client.addressOf(incoming);
+      return this.#client.see(incoming, isNeeded);
     } catch (error) {
-      this.#counts.fault(error);
-      return undefined;
+      return this.#counts.fault(error);
     }
+  }
+
+  /** The address that failures are recorded for; `undefined` where there is none. */
+  #judgedOf(incoming) {
+    return this.#see(incoming)?.judged;
   }
 }
 

@@ -4,9 +4,7 @@ const { invalidOption } = require('../errors');
 const { RateLimiter, kDecide, kReceipt, kUndo } = require('../rate-limiter');
 const { GuardDecision } = require('./guard-decision');
 const { quotaExceeded } = require('./refusal');
-
-const SKIPPED = Object.freeze(new GuardDecision('skipped'));
-const FAULT = Object.freeze(new GuardDecision('fault'));
+const { ownKey } = require('./request-client');
 
 /** What a limiter throws for a key, a cost or a limit that a user's function made. */
 const MISTAKES = new Set(['ERR_SLUICE_INVALID_KEY', 'ERR_SLUICE_INVALID_COST', 'ERR_SLUICE_INVALID_OPTION']);
@@ -15,15 +13,12 @@ const MISTAKES = new Set(['ERR_SLUICE_INVALID_KEY', 'ERR_SLUICE_INVALID_COST', '
 class RateGate {
   #owner;
   #dryRun;
-  #client;
   #counts;
   #limiters = new Map();
 
-  /** `client` knows who sent a request. */
-  constructor(owner, { dryRun, client, counts }) {
+  constructor(owner, { dryRun, counts }) {
     this.#owner = owner;
     this.#dryRun = dryRun;
-    this.#client = client;
     this.#counts = counts;
   }
 
@@ -43,19 +38,19 @@ class RateGate {
   }
 
   /**
-   * Decides on a request by a rule with a limiter, and charges it. Answers at once, or with a promise where
+   * Decides on a request of `client`, by a rule with a limiter, and charges it. Answers at once, or with a promise where
    * a function of the user's gave one; what such a function throws comes through as it is.
    */
-  decide(request, incoming, rule) {
-    const client = rule.needsClient ? this.#clientOf(incoming) : undefined;
-    if (client === null) return FAULT;
-    return rule.asksUser ? this.#ask(rule, request, client) : this.#decide(rule, client, rule.cost);
+  decide(request, client, rule) {
+    if (rule.asksUser) return this.#ask(rule, request, client);
+    return this.#decide(rule, client, client.key, rule.cost);
   }
 
   #ask(rule, request, client) {
-    return rule.ask(request, client, {
-      skip: () => this.#skipped(),
-      decide: (key, cost, limit) => this.#decide(rule, key, cost, limit),
+    return rule.ask(request, client.key, {
+      skip: () => this.#skipped(client),
+      decide: (key, cost, limit) =>
+        this.#decide(rule, client, rule.needsClient ? key : ownKey(key), cost, limit),
     });
   }
 
@@ -68,22 +63,13 @@ class RateGate {
     throw invalidOption(`${this.#owner} rateLimit burst`, burst, accepted);
   }
 
-  /** null after a fault. */
-  #clientOf(incoming) {
-    try {
-      return this.#client.of(incoming);
-    } catch (error) {
-      return this.#counts.fault(error);
-    }
-  }
-
-  #decide(rule, key, cost, limit) {
+  #decide(rule, client, key, cost, limit) {
     const decision = this.#charge(rule, key, cost, limit);
-    if (decision === null) return FAULT;
+    if (decision === null) return new GuardDecision('fault', { client });
     const undo = rule.countOnly === undefined ? null : this.#undoFor(rule.limiter, key, cost);
     if (decision.wouldRefuse) this.#counts.count('dryRefused');
-    if (!decision.allowed) return this.#refused(decision, rule);
-    return new GuardDecision('allowed', { rule, decision, undo: decision.wouldRefuse ? null : undo });
+    if (!decision.allowed) return this.#refused(decision, rule, client);
+    return new GuardDecision('allowed', { client, rule, decision, undo: decision.wouldRefuse ? null : undo });
   }
 
   /** What it allows is counted with it. null after a fault. */
@@ -109,14 +95,14 @@ class RateGate {
     };
   }
 
-  #refused(decision, rule) {
+  #refused(decision, rule, client) {
     this.#counts.count('refusedByQuota');
-    return new GuardDecision('refused', { rule, refusal: quotaExceeded(decision), decision });
+    return new GuardDecision('refused', { client, rule, refusal: quotaExceeded(decision), decision });
   }
 
-  #skipped() {
+  #skipped(client) {
     this.#counts.count('skipped');
-    return SKIPPED;
+    return new GuardDecision('skipped', { client });
   }
 }
 

@@ -1,29 +1,32 @@
 'use strict';
 
 const { invalidOption } = require('../errors');
-const { ACCEPTED_NAME, integer, isName, object } = require('../options');
+const { ACCEPTED_NAME, integer, isName, object, oneOf } = require('../options');
 
 /**
- * What an answer means about its client. A refusal by quota is no failure: whoever is only fast would be
- * banned for what the limit is there to hold.
+ * What an answer means about its client. 401 and 403 count where the request carried credentials: a page that polls
+ * with an expired session guesses nothing. 404 is no failure, as old links are followed by customers and crawlers; nor
+ * is a refusal by quota, which would ban a client for what the limit is there to hold.
  */
 const DEFAULTS = {
-  401: { event: 'unauthorized', weight: 1 },
-  403: { event: 'forbidden', weight: 1 },
-  404: { event: 'not-found', weight: 1 },
-  429: { event: 'rate-limited', weight: 0 },
+  401: { event: 'unauthorized', weight: 1, when: 'credentials' },
+  403: { event: 'forbidden', weight: 1, when: 'credentials' },
+  404: { event: 'not-found', weight: 0, when: 'always' },
+  429: { event: 'rate-limited', weight: 0, when: 'always' },
 };
 
 const STATUS = /^[1-5]\d\d$/;
-const ACCEPTED = 'false, the name of an event, or { event, weight? }';
+const ACCEPTED = 'false, the name of an event, or { event, weight?, when? }';
 
 const eventName = (value, option) => {
   if (isName(value)) return value;
   throw invalidOption(option, value, ACCEPTED_NAME);
 };
-const checkEntry = object({ event: eventName, weight: integer(0) }, ['event']);
+const checkEntry = object({ event: eventName, weight: integer(0), when: oneOf('credentials', 'always') }, [
+  'event',
+]);
 
-/** From status to `{ event, weight }`, by status; none for `false`. */
+/** From status to `{ event, weight, when }`, by status; none for `false`. */
 function recordOption(value, option) {
   if (value === false) return {};
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
@@ -39,11 +42,11 @@ function recordOption(value, option) {
 }
 
 function withDefaults(status, entry, option) {
-  const weight = DEFAULTS[status]?.weight ?? 1;
-  if (typeof entry === 'string') return { event: eventName(entry, option), weight };
+  const { weight = 1, when = 'always' } = DEFAULTS[status] ?? {};
+  if (typeof entry === 'string') return { event: eventName(entry, option), weight, when };
   if (entry === null || typeof entry !== 'object') throw invalidOption(option, entry, ACCEPTED);
-  const { event, weight: given = weight } = checkEntry(entry, option);
-  return { event, weight: given };
+  const given = checkEntry(entry, option);
+  return { event: given.event, weight: given.weight ?? weight, when: given.when ?? when };
 }
 
 module.exports = { DEFAULT_RECORD: DEFAULTS, recordOption };

@@ -12,6 +12,18 @@ function markOf(kind, { name }) {
   return marks.get(key);
 }
 
+/** Where a request that met a route with `login: true` says so, to all guards that record its answer. */
+const kLogin = Symbol('sluice.login');
+
+function markLogin(incoming) {
+  incoming[kLogin] = true;
+}
+
+/** Whether an answer can be about credentials at all: a page that polls without any is no guess. */
+function hasCredentials(incoming) {
+  return incoming[kLogin] === true || Boolean(incoming.headers?.authorization);
+}
+
 /** Tells the reputation and the monitor what clients did: what answers say, and what the application knows. */
 class Recorder {
   #counts;
@@ -41,6 +53,7 @@ class Recorder {
   answered(incoming, address, status) {
     const entry = this.#entries[status];
     if (entry === undefined || address === undefined) return;
+    if (entry.when === 'credentials' && !hasCredentials(incoming)) return;
     try {
       this.#tell(incoming, { ...entry, address, detail: pathOf(incoming) }, { once: true });
     } catch (error) {
@@ -88,4 +101,4 @@ function pathOf({ originalUrl, url }) {
   return end < 0 ? target : target.slice(0, end);
 }
 
-module.exports = { Recorder };
+module.exports = { Recorder, markLogin };

@@ -1,6 +1,13 @@
 'use strict';
 
-const { PROBLEM_MEDIA_TYPE, banProblem, connectionProblem, quotaProblem, seconds } = require('../problem');
+const {
+  PROBLEM_MEDIA_TYPE,
+  addressProblem,
+  banProblem,
+  connectionProblem,
+  quotaProblem,
+  seconds,
+} = require('../problem');
 
 /** Why a request was refused, and the whole answer to it. */
 class Refusal {
@@ -42,6 +49,11 @@ function connectionsExhausted(refused) {
   return new Refusal('connections', { problem, retryAfterMs: problem.retryAfterMs, closesConnection: true });
 }
 
+/** The client has reset its connection before its address was known: there is no one to answer. */
+function addressLost() {
+  return new Refusal('address', { problem: addressProblem(), retryAfterMs: Number.POSITIVE_INFINITY });
+}
+
 /** `policy` names the reputation. A proxy's connection carries others as well, and stays. */
 function banned({ retryAfterMs }, { policy, closesConnection }) {
   return new Refusal('ban', {
@@ -51,4 +63,4 @@ function banned({ retryAfterMs }, { policy, closesConnection }) {
   });
 }
 
-module.exports = { PROBLEM_MEDIA_TYPE, banned, connectionsExhausted, quotaExceeded };
+module.exports = { PROBLEM_MEDIA_TYPE, addressLost, banned, connectionsExhausted, quotaExceeded };

@@ -1,99 +1,152 @@
 'use strict';
 
 const { ClientAddress } = require('../client-key');
-const { warnOnce } = require('./warn-once');
+const {
+  addressOfRequest,
+  hasRequestLostAddress,
+  keepAddresses,
+  remoteAddressOf,
+} = require('../remote-address');
+const warnings = require('./client-warnings');
+
+/** The key of all requests whose client is not known: no address, so no other client's. */
+const UNKNOWN_KEY = 'unknown';
+const LIKE_UNKNOWN = /^unknown\0*$/;
+
+/** A socket of a proxy: each of its requests names another client. */
+const PROXY = Symbol('sluice.proxy');
+
+const WHOLE_ADDRESS = 128;
 
 /**
- * All requests whose socket has no address share this key; being no address, it is no other client's. They
- * must be counted: a client that hangs up at once has no address either, and would otherwise be served
- * without any limit.
+ * One client, as a guard sees it. `client` is what users are given. `judged` is the address that failures and bans are
+ * for: `undefined` for a client that is not known, and for a trusted proxy.
  */
-const NO_ADDRESS = 'unknown';
+function seen({ address = null, key = UNKNOWN_KEY, isJudged = false, isForwarded = false }) {
+  return Object.freeze({
+    client: Object.freeze({ address, key }),
+    judged: isJudged ? address : undefined,
+    isForwarded,
+  });
+}
 
-const READ_MORE = 'See docs/middleware.md#who-the-client-is in the package.';
+const UNKNOWN = seen({});
+const UNKNOWN_BEHIND_PROXY = seen({ isForwarded: true });
+/** A TCP client that has reset its connection before anything could look. */
+const LOST = seen({});
 
 /**
- * Who sent a request: the key of its client's address. What Express and Fastify were told about proxies is
- * not asked.
+ * Who sent a request. What Express and Fastify were told about proxies is not asked.
  *
- * Peer and trust are looked up once for each socket. Only a trusted peer's requests are asked for their
- * headers, which Node parses when they are first read; a server that never reads them should not pay for
- * ours.
+ * A client that speaks for itself is looked up once for each socket. Only a trusted proxy's requests are asked for
+ * their headers, which Node parses when they are first read; a server that never reads them should not pay for ours.
  */
 class RequestClient {
-  #address;
-  /** Where a whole address is asked for: lists and bans of ranges look at all of its bits. */
-  #wholeAddress;
   #trustsNobody;
-  #kPeer = Symbol('sluice.peer');
+  #proxies;
+  /** Where a whole address is asked for: lists and bans of ranges look at all of its bits. */
+  #whole;
+  #header;
+  #ask;
+  #kSeen = Symbol('sluice.client');
 
-  constructor(trustedProxies) {
-    this.#address = new ClientAddress({ trustedProxies });
-    this.#wholeAddress = new ClientAddress({ trustedProxies, ipv6Prefix: 128 });
+  /** `clientAddress` is the header that is believed from trusted proxies, or a function of the request. */
+  constructor({ trustedProxies, clientAddress }) {
     this.#trustsNobody = trustedProxies.length === 0;
+    this.#proxies = new ClientAddress({ trustedProxies });
+    this.#whole = new ClientAddress({ trustedProxies, ipv6Prefix: WHOLE_ADDRESS });
+    this.#ask = typeof clientAddress === 'function' ? clientAddress : null;
+    this.#header = this.#ask === null ? clientAddress : null;
   }
 
-  /** `incoming` is Node's own request. */
-  of(incoming) {
-    const { address, client } = incoming.socket[this.#kPeer] ?? this.#meet(incoming);
-    return client ?? this.#address.resolve(address, incoming.headers['x-forwarded-for']);
-  }
-
-  /** The client's address, not cut; `undefined` for a socket without one. */
-  addressOf(incoming) {
-    const { address, client } = incoming.socket[this.#kPeer] ?? this.#meet(incoming);
-    return client === null
-      ? this.#wholeAddress.resolve(address, incoming.headers['x-forwarded-for'])
-      : address;
-  }
-
-  /** Whether the request came through a proxy, whose connection carries other clients as well. */
-  isForwarded(incoming) {
-    return (incoming.socket[this.#kPeer] ?? this.#meet(incoming)).client === null;
+  /**
+   * The client of `incoming`, which is Node's own request; always the same for one request. `isNeeded` says that
+   * something is decided by it: then a client that cannot be named is warned of.
+   */
+  see(incoming, isNeeded) {
+    const known = incoming.socket?.[this.#kSeen];
+    if (known !== undefined && known !== PROXY) return known;
+    return incoming[this.#kSeen] ?? this.#meet(incoming, known === PROXY, isNeeded);
   }
 
   /** The client that opened a socket; `undefined` when that is a proxy, or has no address. */
-  openerOf({ remoteAddress }) {
-    const isClient = remoteAddress !== undefined && !this.#address.isTrusted(remoteAddress);
-    return isClient ? remoteAddress : undefined;
+  openerOf(socket) {
+    const address = remoteAddressOf(socket);
+    return address === undefined || this.#proxies.isTrusted(address) ? undefined : address;
   }
 
-  #meet(incoming) {
-    const peer = this.#peerOf(incoming);
-    incoming.socket[this.#kPeer] = peer;
-    return peer;
+  #meet(incoming, isProxy, isNeeded) {
+    const client = isProxy ? this.#named(incoming, isNeeded) : this.#newcomer(incoming, isNeeded);
+    incoming[this.#kSeen] = client;
+    return client;
   }
 
-  /** `client` is null for a proxy, which speaks for others. */
-  #peerOf({ socket, headers }) {
-    const address = socket.remoteAddress;
-    if (address === undefined) return { address, client: withoutAddress(socket) };
-    if (this.#trustsNobody && headers['x-forwarded-for'] !== undefined) warnOfUntrustedForwarding();
-    return { address, client: this.#address.isTrusted(address) ? null : this.#address.resolve(address) };
+  /** The client of the first request over a socket; of each where the application names clients. */
+  #newcomer(incoming, isNeeded) {
+    const { socket, headers } = incoming;
+    keepAddresses(socket?.server);
+    const remote = addressOfRequest(incoming);
+    if (remote === undefined && hasRequestLostAddress(incoming)) return LOST;
+    if (this.#ask !== null) return this.#asked(incoming, remote, isNeeded);
+    if (remote === undefined) {
+      if (isNeeded) warnings.missingAddress(socket);
+      return UNKNOWN;
+    }
+    if (this.#proxies.isTrusted(remote)) {
+      if (socket) socket[this.#kSeen] = PROXY;
+      return this.#named(incoming, isNeeded);
+    }
+    if (this.#trustsNobody && isNeeded && headers['x-forwarded-for'] !== undefined) {
+      warnings.untrustedForwarding();
+    }
+    const client = this.#ofAddress(remote, { isJudged: true });
+    if (socket) socket[this.#kSeen] = client;
+    return client;
+  }
+
+  /** Whom a trusted proxy names. */
+  #named(incoming, isNeeded) {
+    const header = incoming.headers[this.#header];
+    if (header === undefined) return this.#unnamed(incoming, isNeeded);
+    const named = this.#whole.resolve(this.#header, header);
+    if (named !== undefined) {
+      return this.#ofAddress(named.address, { isJudged: !named.isProxy, isForwarded: true });
+    }
+    if (isNeeded) warnings.unreadable(addressOfRequest(incoming), this.#header, header);
+    return UNKNOWN_BEHIND_PROXY;
+  }
+
+  /** A proxy that names nobody speaks for itself, as health checks do, unless it sends another header. */
+  #unnamed(incoming, isNeeded) {
+    const proxy = addressOfRequest(incoming);
+    const other = warnings.otherHeader(incoming.headers);
+    if (isNeeded) warnings.unnamed(proxy, this.#header, other);
+    return other === undefined ? this.#ofAddress(proxy, { isForwarded: true }) : UNKNOWN_BEHIND_PROXY;
+  }
+
+  /** Whom the application names. */
+  #asked(incoming, remote, isNeeded) {
+    try {
+      const address = this.#whole.keyOf(this.#ask(incoming));
+      const isForwarded = remote === undefined || address !== this.#whole.keyOf(remote);
+      return this.#ofAddress(address, { isJudged: !this.#proxies.isTrusted(address), isForwarded });
+    } catch (error) {
+      if (isNeeded) warnings.unanswered(error);
+      return UNKNOWN_BEHIND_PROXY;
+    }
+  }
+
+  #ofAddress(text, { isJudged = false, isForwarded = false }) {
+    const address = this.#whole.keyOf(text);
+    // Only IPv6 is cut.
+    const key = address.includes(':') ? this.#proxies.keyOf(address) : address;
+    return seen({ address, key, isJudged, isForwarded });
   }
 }
 
-function withoutAddress(socket) {
-  if (!socket.destroyed) warnOfMissingAddress();
-  return NO_ADDRESS;
+/** The key that `key` returned, so that it is never the one of requests without a client. */
+function ownKey(key) {
+  return typeof key === 'string' && LIKE_UNKNOWN.test(key) ? `${key}\0` : key;
 }
 
-function warnOfUntrustedForwarding() {
-  warnOnce(
-    'SLUICE_UNTRUSTED_FORWARDED_FOR',
-    'A request carries X-Forwarded-For but `trustedProxies` is empty: the header is ignored, the client is ' +
-      "the socket's address. Behind a proxy all clients share one quota until `trustedProxies` names it.",
-    READ_MORE,
-  );
-}
-
-function warnOfMissingAddress() {
-  warnOnce(
-    'SLUICE_NO_CLIENT_ADDRESS',
-    'A request came over a socket without an address, as Unix sockets are: all such requests share one ' +
-      'quota. Give `key` to tell their clients apart.',
-    READ_MORE,
-  );
-}
-
-module.exports = { RequestClient };
+module.exports = { LOST, RequestClient, UNKNOWN, ownKey };

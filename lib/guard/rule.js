@@ -18,15 +18,17 @@ class Rule {
   #limit;
 
   /** `limit` is a function, or undefined where the limiter's own holds. */
-  constructor({ limiter, limit }, { key, cost = 1, skip, handler, headers, countOnly }) {
+  constructor({ limiter, limit }, { key, cost = 1, skip, handler, headers, countOnly, login = false }) {
     this.limiter = limiter;
     this.headers = limiter === null ? null : headersFor(headers, limiter);
     this.handler = handler;
     this.cost = cost;
     /** 'failures' or 'successes' where the others' charges are taken back; else undefined. */
     this.countOnly = countOnly;
+    /** Whether a request of this route carries credentials. */
+    this.login = login;
     this.asksUser = [key, cost, skip, limit].some((option) => typeof option === 'function');
-    this.needsClient = key === undefined;
+    this.needsClient = limiter !== null && key === undefined;
     this.#key = key;
     this.#cost = typeof cost === 'function' ? cost : () => cost;
     this.#skip = skip ?? (() => false);

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::client_key::{key_of, parse_address, unmap};
+use crate::forwarded::{HeaderFormat, hops};
 use crate::{Error, Result};
 
 /// Ranges of addresses, IPv4 and IPv6.
@@ -72,20 +73,38 @@ impl ClientAddress {
         parse_address(peer).is_ok_and(|address| self.trusted.contains(address))
     }
 
-    /// The client's key: the peer, or, behind trusted proxies, the first hop of `X-Forwarded-For` from
-    /// the right that is not trusted. A hop that is no address ends the chain: what stands left of it
-    /// could be anybody's invention.
-    pub fn resolve(&self, peer: &str, forwarded_for: Option<&str>) -> Result<String> {
-        let mut client = parse_address(peer)?;
-        for hop in forwarded_for.into_iter().flat_map(|hops| hops.rsplit(',')) {
-            if !self.trusted.contains(client) {
-                break;
-            }
-            let Ok(address) = parse_address(hop.trim()) else { break };
-            client = address;
-        }
-        Ok(key_of(client, self.ipv6_prefix))
+    /// The key of an address.
+    pub fn key(&self, address: &str) -> Result<String> {
+        Ok(key_of(parse_address(address)?, self.ipv6_prefix))
     }
+
+    /// Which client a header of a trusted proxy names: reading from the right, the first hop that is not trusted. A
+    /// hop that is no address makes the header unreadable: what stands left of it could be invented by the client.
+    #[must_use]
+    pub fn resolve(&self, format: HeaderFormat, header: &str) -> Resolved {
+        let mut leftmost = None;
+        for hop in hops(format, header) {
+            let Some(address) = hop.as_deref().and_then(|hop| parse_address(hop).ok()) else {
+                return Resolved::Unreadable;
+            };
+            if !self.trusted.contains(address) {
+                return Resolved::Client(key_of(address, self.ipv6_prefix));
+            }
+            leftmost = Some(address);
+        }
+        leftmost.map_or(Resolved::Unreadable, |hop| Resolved::Proxy(key_of(hop, self.ipv6_prefix)))
+    }
+}
+
+/// What a header of a trusted proxy says about the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolved {
+    /// The key of the first address that is not trusted.
+    Client(String),
+    /// All hops are trusted: the key of the leftmost.
+    Proxy(String),
+    /// Some hop is no address.
+    Unreadable,
 }
 
 #[cfg(test)]
@@ -136,14 +155,15 @@ mod tests {
     #[test]
     fn reads_hops_from_the_right_as_far_as_it_trusts() {
         let behind = ClientAddress::new(list(&["10.0.0.0/8"]).expect("valid"), 64);
-        let client = |peer, hops| behind.resolve(peer, hops).expect("an address");
-        assert_eq!(client("203.0.113.7", Some("1.1.1.1")), "203.0.113.7");
-        assert_eq!(client("10.0.0.1", None), "10.0.0.1");
-        assert_eq!(client("10.0.0.1", Some("6.6.6.6, 198.51.100.1, 10.0.0.2")), "198.51.100.1");
-        assert_eq!(client("10.0.0.1", Some("10.0.0.3,10.0.0.2")), "10.0.0.3");
-        assert_eq!(client("10.0.0.1", Some("6.6.6.6, unknown, 10.0.0.2")), "10.0.0.2");
-        assert_eq!(client("::ffff:10.0.0.1", Some("[2001:db8:1:2::9]:4711")), "2001:db8:1:2::");
-        assert_eq!(client("10.0.0.1", Some("")), "10.0.0.1");
-        assert!(behind.resolve("nobody", Some("1.1.1.1")).is_err());
+        let resolve = |header| behind.resolve(HeaderFormat::List, header);
+        let client = |key: &str| Resolved::Client(key.to_owned());
+        assert_eq!(resolve("1.1.1.1"), client("1.1.1.1"));
+        assert_eq!(resolve("6.6.6.6, 198.51.100.1, 10.0.0.2"), client("198.51.100.1"));
+        assert_eq!(resolve("[2001:db8:1:2::9]:4711"), client("2001:db8:1:2::"));
+        assert_eq!(resolve("10.0.0.3,10.0.0.2"), Resolved::Proxy("10.0.0.3".to_owned()));
+        for unreadable in ["", "6.6.6.6, unknown, 10.0.0.2", "6.6.6.6, ", "6.6.6.6,,10.0.0.2", "_hidden"] {
+            assert_eq!(resolve(unreadable), Resolved::Unreadable, "{unreadable}");
+        }
+        assert!(behind.key("nobody").is_err());
     }
 }

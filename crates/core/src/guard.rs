@@ -21,6 +21,8 @@ pub struct GuardOptions {
     pub record: String,
     /// Whose word on the client counts.
     pub trusted_proxies: String,
+    /// Which header names the client.
+    pub client_address: String,
     /// Whether it refuses anybody.
     pub dry_run: String,
 }
@@ -34,6 +36,7 @@ impl GuardOptions {
             ("monitor", self.monitor.clone()),
             ("record", self.record.clone()),
             ("trustedProxies", self.trusted_proxies.clone()),
+            ("clientAddress", self.client_address.clone()),
             ("dryRun", self.dry_run.clone()),
         ]
     }
@@ -105,6 +108,7 @@ mod tests {
             monitor: off(),
             record: record.to_owned(),
             trusted_proxies: "[]".to_owned(),
+            client_address: "\"x-forwarded-for\"".to_owned(),
             dry_run: off(),
         }
     }

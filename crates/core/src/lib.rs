@@ -30,6 +30,7 @@ pub mod client_key;
 pub mod clock;
 mod connection_tracker;
 mod error;
+mod forwarded;
 mod guard;
 mod instances;
 pub mod key_hash;
@@ -64,6 +65,7 @@ pub use connection_tracker::{
     ConnectionTrackerStats, Opened, Owner, Refusal,
 };
 pub use error::{Error, Result};
+pub use forwarded::HeaderFormat;
 pub use guard::{GUARD_COUNTERS, Guard, GuardOptions};
 pub use instances::{Instance, Instances, OptionList};
 pub use lifecycle::{

@@ -1,6 +1,6 @@
 //! What a tracker promises, read from outside.
 
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 
 use sluice_core::mailbox::{Item, Mailbox};
 use sluice_core::{
@@ -44,7 +44,7 @@ fn eight_threads_never_exceed_max_nor_max_per_client() {
         [(Some(1_000), None, 1_000), (None, Some(500), 500), (Some(300), Some(500), 300)]
     {
         let tracker = tracker(ConnectionTrackerOptions { max, max_per_client, ..Default::default() });
-        let gate = std::sync::Barrier::new(8);
+        let gate = Barrier::new(8);
         let opened: usize = std::thread::scope(|scope| {
             let call = |owner| {
                 gate.wait();
@@ -114,6 +114,74 @@ fn a_proxy_is_exempt_from_what_counts_per_client() {
     assert_eq!((tracker.count(), tracker.count_for("10.0.0.1")), (3, Ok(0)));
     tracker.release_owner(ME);
     assert_eq!(tracker.count(), 0);
+}
+
+fn proxied(tracker: &ConnectionTracker) -> Arc<Connection> {
+    let options = ConnectionOptions { check_client: false, ..ConnectionOptions::session(ME) };
+    match open_as(tracker, "10.0.0.1", options, 0) {
+        Opened::Yes(connection) => connection,
+        Opened::No(refusal) => panic!("refused: {refusal:?}"),
+    }
+}
+
+#[test]
+fn a_connection_of_a_proxy_counts_for_the_client_it_is_assigned_to() {
+    let tracker =
+        tracker(ConnectionTrackerOptions { max: Some(4), max_per_client: Some(2), ..Default::default() });
+    let connections: Vec<_> = (0..4).map(|_| proxied(&tracker)).collect();
+    let assign = |at: usize| tracker.assign(&connections[at], "::ffff:203.0.113.7", 0).expect("open");
+    // The total is full, and is not asked again.
+    assert_eq!((assign(0), assign(1)), (None, None));
+    assert_eq!(assign(1), None, "it counts already");
+    assert_eq!(assign(2), Some(Refusal::MaxPerClient));
+    assert_eq!((tracker.count(), tracker.count_for("203.0.113.7")), (4, Ok(2)));
+    assert_eq!(tracker.list(9, Some("203.0.113.7")).expect("open").len(), 2);
+    assert_eq!(tracker.stats().expect("open").refused_max_per_client, 1);
+
+    tracker.close(&connections[0]);
+    assert_eq!((tracker.count(), tracker.count_for("203.0.113.7")), (3, Ok(1)));
+    tracker.close(&connections[3]);
+    assert_eq!(assign(3), None, "it is closed");
+    assert_eq!((assign(2), tracker.count_for("203.0.113.7")), (None, Ok(2)));
+    assert_eq!(
+        tracker.assign(&connections[3], "nobody", 0).expect_err("no address").code(),
+        "INVALID_ADDRESS"
+    );
+    tracker.release_owner(ME);
+    assert_eq!((tracker.count(), tracker.count_for("203.0.113.7")), (0, Ok(0)));
+}
+
+#[test]
+fn assigning_is_an_opening_of_the_client() {
+    let tracker = tracker(ConnectionTrackerOptions { opens: per_second(1), ..Default::default() });
+    let assign = || tracker.assign(&proxied(&tracker), "203.0.113.7", 0).expect("open");
+    assert_eq!(assign(), None);
+    assert_eq!(assign(), Some(Refusal::Opens { retry_after: SECOND }));
+    assert_eq!(tracker.count_for("203.0.113.7"), Ok(1));
+}
+
+/// Planted bug, tried once: without the look at `is_open` under the lock in `Connection::assign`, a count stays.
+#[test]
+fn assigning_and_closing_at_once_leave_no_count() {
+    let tracker = tracker(ConnectionTrackerOptions { max_per_client: Some(3), ..Default::default() });
+    for _ in 0..2_000 {
+        let connections: Vec<_> = (0..4).map(|_| proxied(&tracker)).collect();
+        let start = Barrier::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                for connection in &connections {
+                    tracker.assign(connection, "203.0.113.7", 0).expect("open");
+                    assert!(tracker.count_for("203.0.113.7").expect("open") <= 3);
+                }
+            });
+            start.wait();
+            for connection in &connections {
+                assert!(tracker.close(connection));
+            }
+        });
+        assert_eq!((tracker.count(), tracker.count_for("203.0.113.7")), (0, Ok(0)));
+    }
 }
 
 #[test]

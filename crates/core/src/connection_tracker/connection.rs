@@ -47,7 +47,9 @@ pub struct Connection {
     pub owner: Owner,
     /// What the user gave with it.
     pub detail: Option<Box<[u8]>>,
-    pub(super) counts_for_client: bool,
+    counts_for_client: bool,
+    /// The client behind a proxy, once it is known; see [`assign`](Self::assign).
+    assigned: Mutex<Option<Arc<str>>>,
     socket: Option<(Arc<Mailbox>, SubscriptionId)>,
     last_active: AtomicU64,
     usage: Mutex<Usage>,
@@ -78,10 +80,35 @@ impl Connection {
             socket: options.socket,
             detail: options.detail,
             counts_for_client: options.check_client,
+            assigned: Mutex::default(),
             last_active: AtomicU64::new(now),
             usage: Mutex::default(),
             closed: AtomicBool::new(false),
         }
+    }
+
+    /// Who it is counted for, or `None` where limits per client do not apply.
+    #[must_use]
+    pub fn counted_client(&self) -> Option<Arc<str>> {
+        let opener = self.client.as_ref().filter(|_| self.counts_for_client);
+        opener.cloned().or_else(|| self.assigned.lock().clone())
+    }
+
+    /// Who it belongs to: the assigned client, else who opened it.
+    #[must_use]
+    pub fn current_client(&self) -> Option<Arc<str>> {
+        self.assigned.lock().clone().or_else(|| self.client.clone())
+    }
+
+    /// Makes it count for `client` from now on. False when it already counts for a client, or is closed: closing sets
+    /// its flag before it takes this lock, so it either finds the client here or is seen here.
+    pub(super) fn assign(&self, client: &Arc<str>) -> bool {
+        let mut assigned = self.assigned.lock();
+        let is_free = self.is_open() && !self.counts_for_client && assigned.is_none();
+        if is_free {
+            *assigned = Some(Arc::clone(client));
+        }
+        is_free
     }
 
     /// Says that something was transferred.

@@ -62,6 +62,8 @@ pub struct ConnectionTrackerStats {
     pub refused_opens: u64,
     /// Refused because whoever opened it is banned.
     pub refused_banned: u64,
+    /// TCP connections that had lost their address before they were accepted.
+    pub without_address: u64,
     /// Messages and their bytes that had room.
     pub messages_allowed: u64,
     /// Messages without room in one of the two quotas.
@@ -90,7 +92,7 @@ pub struct ConnectionTracker {
     draining: Mutex<Vec<(Arc<Mailbox>, SubscriptionId)>>,
     /// Threads that are told of the end.
     subscribers: Subscribers,
-    tally: Tally<10>,
+    tally: Tally<11>,
     closed: AtomicBool,
 }
 
@@ -104,6 +106,7 @@ const MESSAGES_REFUSED: usize = 6;
 const BYTES_ALLOWED: usize = 7;
 const BYTES_REFUSED: usize = 8;
 const REFUSED_BANNED: usize = 9;
+const WITHOUT_ADDRESS: usize = 10;
 
 impl ConnectionTracker {
     /// A tracker without connections.
@@ -224,8 +227,30 @@ impl ConnectionTracker {
         self.connections.remove(&connection.serial);
         self.ids.remove(&connection.id);
         self.tally.add(CLOSED, 1);
-        self.release(connection.client.as_ref().filter(|_| connection.counts_for_client));
+        self.release(connection.counted_client().as_ref());
         true
+    }
+
+    /// Counts an open connection for the client that turned out to be behind it: that of a proxy which carries one
+    /// client from now on. Limits per client apply as if it opened now; a refusal changes nothing. A connection that
+    /// counts for a client already, or is closed, stays as it is.
+    pub fn assign(&self, connection: &Connection, client: &str, now: u64) -> Result<Option<Refusal>> {
+        self.check_open()?;
+        let client: Arc<str> = Arc::from(self.config.client(client)?);
+        if connection.counted_client().is_some() {
+            return Ok(None);
+        }
+        let raised = self
+            .charge_opens(&client, now)
+            .and_then(|()| self.raise_client(&client).inspect_err(|_| self.refund_opens(&client, now)));
+        if let Err(refusal) = raised {
+            self.tally.add(refusal.counter(), 1);
+            return Ok(Some(refusal));
+        }
+        if !connection.assign(&client) {
+            self.lower_client(&client);
+        }
+        Ok(None)
     }
 
     /// Closes everything that a thread held when it ended, and asks it nothing more.
@@ -241,7 +266,8 @@ impl ConnectionTracker {
     pub fn list(&self, most: usize, client: Option<&str>) -> Result<Vec<Arc<Connection>>> {
         self.check_open()?;
         let client = client.map(|text| self.config.client(text)).transpose()?;
-        let mut connections = self.select(|c| client.is_none() || c.client.as_deref() == client.as_deref());
+        let mut connections =
+            self.select(|c| client.is_none() || c.current_client().as_deref() == client.as_deref());
         connections.sort_unstable_by_key(|connection| connection.serial);
         connections.truncate(most);
         Ok(connections)
@@ -278,6 +304,13 @@ impl ConnectionTracker {
     pub fn refused_banned(&self) -> Result<()> {
         self.check_open()?;
         self.tally.add(REFUSED_BANNED, 1);
+        Ok(())
+    }
+
+    /// Counts a TCP connection that was closed at accept, as nothing tells any more who opened it.
+    pub fn refused_without_address(&self) -> Result<()> {
+        self.check_open()?;
+        self.tally.add(WITHOUT_ADDRESS, 1);
         Ok(())
     }
 
@@ -319,6 +352,7 @@ impl ConnectionTracker {
             refused_max_per_client: self.tally.sum(REFUSED_MAX_PER_CLIENT),
             refused_opens: self.tally.sum(REFUSED_OPENS),
             refused_banned: self.tally.sum(REFUSED_BANNED),
+            without_address: self.tally.sum(WITHOUT_ADDRESS),
             messages_allowed: self.tally.sum(MESSAGES_ALLOWED),
             messages_refused: self.tally.sum(MESSAGES_REFUSED),
             bytes_allowed: self.tally.sum(BYTES_ALLOWED),
@@ -343,9 +377,8 @@ impl ConnectionTracker {
         };
         self.charge_opens(client, now)?;
         let admitted = self.raise_client_and_total(client);
-        if let (Err(_), Some(opens)) = (admitted, &self.opens) {
-            // Cannot fail: the cost is 1, and the limiter is ours alone.
-            let _ = opens.refund(hash_str(client), 1, now);
+        if admitted.is_err() {
+            self.refund_opens(client, now);
         }
         admitted
     }
@@ -360,11 +393,32 @@ impl ConnectionTracker {
         }
     }
 
+    fn refund_opens(&self, client: &str, now: u64) {
+        if let Some(opens) = &self.opens {
+            // Cannot fail: the cost is 1, and the limiter is ours alone.
+            let _ = opens.refund(hash_str(client), 1, now);
+        }
+    }
+
     fn raise_client_and_total(&self, client: &Arc<str>) -> std::result::Result<(), Refusal> {
+        self.raise_client_if(client, || self.raise_total())
+    }
+
+    /// One connection more of a client, whose place in the total is taken already.
+    fn raise_client(&self, client: &Arc<str>) -> std::result::Result<(), Refusal> {
+        self.raise_client_if(client, || true)
+    }
+
+    /// `has_place` is asked last, under the lock of the client's shard.
+    fn raise_client_if(
+        &self,
+        client: &Arc<str>,
+        has_place: impl FnOnce() -> bool,
+    ) -> std::result::Result<(), Refusal> {
         let max_per_client = self.config.options.max_per_client.unwrap_or(u64::MAX);
         match self.clients.entry(Arc::clone(client)) {
             Entry::Occupied(count) if *count.get() >= max_per_client => Err(Refusal::MaxPerClient),
-            _ if !self.raise_total() => Err(Refusal::Max),
+            _ if !has_place() => Err(Refusal::Max),
             Entry::Occupied(mut count) => {
                 *count.get_mut() += 1;
                 Ok(())
@@ -382,17 +436,21 @@ impl ConnectionTracker {
 
     /// Gives back what [`admit`](Self::admit) took, except a charge for opening.
     fn release(&self, client: Option<&Arc<str>>) {
-        if let Some(client) = client
-            && let Entry::Occupied(mut count) = self.clients.entry(Arc::clone(client))
-        {
-            match *count.get() {
-                1 => drop(count.remove()),
-                more => *count.get_mut() = more - 1,
-            }
+        if let Some(client) = client {
+            self.lower_client(client);
         }
         if self.total.lower() == 0 {
             for (mailbox, subscription) in self.draining.lock().drain(..) {
                 mailbox.push(subscription, Item::Drained);
+            }
+        }
+    }
+
+    fn lower_client(&self, client: &Arc<str>) {
+        if let Entry::Occupied(mut count) = self.clients.entry(Arc::clone(client)) {
+            match *count.get() {
+                1 => drop(count.remove()),
+                more => *count.get_mut() = more - 1,
             }
         }
     }

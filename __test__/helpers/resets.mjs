@@ -1,0 +1,42 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+
+const REQUEST = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n';
+const [GO, DONE] = [0, 1];
+
+function startClients(port, { count, payload = REQUEST, from = '127.0.0.1', tls = false }) {
+  const flags = new SharedArrayBuffer(8);
+  const workerData = { port, count, payload, from, flags, tls };
+  const worker = new Worker(new URL('./resetting-client.cjs', import.meta.url), { workerData });
+  return { worker, signals: new Int32Array(flags) };
+}
+
+/** Keeps this thread busy until all clients have reset their connections. */
+async function block({ worker, signals }) {
+  const result = Atomics.wait(signals, DONE, 0, 20_000);
+  await worker.terminate();
+  if (result === 'timed-out') throw new Error('the clients did not reset their connections in time');
+}
+
+/**
+ * `count` clients connect, send a request and reset their connections, all before this thread can accept any of them:
+ * the system has forgotten their addresses by then.
+ */
+export async function resetWhileBusy(port, options) {
+  await block(startClients(port, options));
+}
+
+/** The same over TLS connections that stand. `before` runs when all do, before any request is sent. */
+export async function resetTlsWhileBusy(port, { before, ...options }) {
+  const clients = startClients(port, { ...options, tls: true });
+  await once(clients.worker, 'message');
+  await before();
+  Atomics.store(clients.signals, GO, 1);
+  Atomics.notify(clients.signals, GO);
+  await block(clients);
+}
+
+/** Until everything that has arrived was looked at. */
+export async function settled() {
+  for (let turns = 0; turns < 20; turns++) await new Promise((resolve) => setTimeout(resolve, 2));
+}

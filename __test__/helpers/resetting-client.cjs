@@ -1,0 +1,44 @@
+'use strict';
+
+// A worker that sends requests and resets their connections at once, while the thread that serves is busy. With `tls`
+// it makes the handshakes first, and waits.
+
+const net = require('node:net');
+const tls = require('node:tls');
+const { parentPort, workerData } = require('node:worker_threads');
+
+const { port, count, payload, from, flags, tls: isTls } = workerData;
+const [GO, DONE] = [0, 1];
+
+const signals = new Int32Array(flags);
+const target = { port, host: '127.0.0.1', localAddress: from };
+let [ready, open] = [0, count];
+
+function onClose() {
+  open -= 1;
+  if (open > 0) return;
+  Atomics.store(signals, DONE, 1);
+  Atomics.notify(signals, DONE);
+}
+
+function connect() {
+  const socket = net.connect(target);
+  socket.on('error', () => {}).on('close', onClose);
+  if (!isTls) return socket.once('connect', () => send(socket, socket));
+  const secure = tls.connect({ socket, rejectUnauthorized: false });
+  secure.on('error', () => {});
+  secure.once('secureConnect', () => {
+    ready += 1;
+    if (ready === count) parentPort.postMessage('ready');
+    setTimeout(() => {
+      Atomics.wait(signals, GO, 0);
+      send(secure, socket);
+    }, 50);
+  });
+}
+
+function send(stream, socket) {
+  stream.write(payload, () => socket.resetAndDestroy());
+}
+
+for (let i = 0; i < count; i++) connect();
