@@ -151,6 +151,38 @@ test('a thread that stands still is given up after the deadline, and closes when
   await assert.rejects(read(http.get({ port, host })), { code: 'ECONNREFUSED' });
 });
 
+test('a thread that runs its last hooks is given their time, one that is suspended is not', async (t) => {
+  const { peers, lifecycle } = await shared(t, 3);
+  const [flushing, hanging, blocked] = peers;
+  await flushing.run(({ state }) => {
+    state.lifecycle.onShutdown(() => new Promise((resolve) => setTimeout(resolve, 1_200)), {
+      name: 'flush',
+      when: 'drained',
+    });
+  });
+  await hanging.run(({ state }) => {
+    state.lifecycle.onShutdown(() => new Promise(() => {}), { name: 'hang', when: 'drained', timeout: '1s' });
+  });
+  const words = new Int32Array(new SharedArrayBuffer(8));
+  const blocking = blocked.run(block, words);
+  await Atomics.waitAsync(words, 0, 0).value;
+  const { drained, hooks, hooksMs, perThread } = await lifecycle.shutdown({ timeout: 100 });
+  Atomics.store(words, 1, 1);
+  Atomics.notify(words, 1);
+  await blocking;
+  assert.equal(drained, false);
+  assert.deepEqual(
+    hooks.map(({ name, ok, error }) => [name, ok, error?.code]),
+    [
+      ['flush', true, undefined],
+      ['hang', false, 'ERR_SLUICE_TIMEOUT'],
+    ],
+  );
+  assert.equal(hooksMs, Math.max(...Object.values(perThread).map((thread) => thread.hooksMs)));
+  const responded = peers.map((peer) => perThread[peer.threadId].responded);
+  assert.deepEqual(responded, [true, true, false]);
+});
+
 test('a thread that dies keeps nobody waiting, and what it owed is left', async (t) => {
   const { peers, lifecycle } = await shared(t, 2);
   const [dying, idle] = peers;

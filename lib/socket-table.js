@@ -159,9 +159,13 @@ class Entry {
   #speaksHttp = false;
   #responses = 0;
   #bytes = 0;
+  /** The latest request of HTTP/1, and what was read up to its end: what comes after is the head of the next. */
+  #request;
+  #requestEnd;
   #onResponseClosed = () => {
     this.#responses -= 1;
     this.#touch();
+    this.#explain();
   };
 
   constructor(handle, serial, socket) {
@@ -174,6 +178,9 @@ class Entry {
   serve(response) {
     this.#speaksHttp = true;
     this.#responses += 1;
+    // Streams of HTTP/2 share their bytes with frames of the session.
+    this.#request = response.stream === undefined ? response.req : undefined;
+    this.#requestEnd = undefined;
     this.#touch();
     response.once('close', this.#onResponseClosed);
   }
@@ -181,6 +188,7 @@ class Entry {
   /** The socket changes to another protocol. */
   upgrade() {
     this.#speaksHttp = false;
+    this.#request = undefined;
   }
 
   end() {
@@ -189,9 +197,19 @@ class Entry {
 
   /** Bytes that moved since the last look count as moved now. Who is being served is never idle. */
   isIdleFor(ms) {
-    const isBusy = this.#responses > 0;
+    const isBusy = this.#responses > 0 || this.#isHeadUnderWay();
     if (isBusy || (!this.#speaksHttp && this.#bytesMoved())) this.#touch();
     return !isBusy && native.clockNow() - this.#activeAt >= ms;
+  }
+
+  #isHeadUnderWay() {
+    if (this.#request === undefined) return false;
+    if (this.#requestEnd === undefined) this.#explain();
+    return this.socket.bytesRead > (this.#requestEnd ?? Number.POSITIVE_INFINITY);
+  }
+
+  #explain() {
+    if (this.#request?.complete) this.#requestEnd = this.socket.bytesRead;
   }
 
   #bytesMoved() {

@@ -25,7 +25,8 @@ use crate::broker::{Membership, MessageNumbers};
 use crate::raw::{Call, Exports};
 use crate::slab::Slab;
 use crate::{
-    broker, circuit_breaker, client_hub, connection_tracker, lifecycle, listener, registry, security_monitor,
+    broker, circuit_breaker, client_hub, connection_tracker, lifecycle, listen_queue, listener, registry,
+    security_monitor,
 };
 
 /// One thread's handles.
@@ -253,6 +254,7 @@ fn release(owner: Owner, in_its_own_thread: bool) {
     registry::release_owner(owner);
     security_monitor::release_owner(owner);
     listener::release_owner(owner);
+    listen_queue::release_owner(owner);
 }
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
