@@ -212,11 +212,11 @@ test('a Unix socket, and a protocol of the application`s, are no exception', asy
   const port = await listening(t, echo);
   const clients = [];
   // Accepted by the system before this thread comes to its next turn.
-  for (let i = 0; i < 30; i++) clients.push(net.connect(path), net.connect(port, host));
+  for (let i = 0; i < 80; i++) clients.push(net.connect(path), net.connect(port, host));
   for (const client of clients) client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
   const down = lifecycle.shutdown();
   const texts = await Promise.all(clients.map(readAll));
-  assert.equal(texts.filter((text) => text.startsWith('HTTP/1.1 503')).length, 30);
-  assert.equal(texts.filter((text) => text === 'bye').length, 30);
+  assert.equal(texts.filter((text) => text.startsWith('HTTP/1.1 503')).length, 80);
+  assert.equal(texts.filter((text) => text === 'bye').length, 80);
   assert.equal((await down).drained, true);
 });

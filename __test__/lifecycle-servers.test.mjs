@@ -243,6 +243,8 @@ test('upgraded sockets are left to the application until the deadline', async (t
 });
 
 test('connections of other protocols are the application`s as well', async (t) => {
+  const clock = testing.manualClock();
+  t.after(() => clock.restore());
   const lifecycle = new Lifecycle(freshName());
   const open = [];
   const server = net.createServer((socket) => open.push(socket));
@@ -252,7 +254,10 @@ test('connections of other protocols are the application`s as well', async (t) =
   const [first, second] = [await connect(t, { port, host }), await connect(t, { port, host })];
   await until(() => open.length, 2);
   first.resume();
-  const { drained, forced, connectionsClosed } = await lifecycle.shutdown({ timeout: 400 });
+  const down = lifecycle.shutdown({ timeout: 400 });
+  await first.gone;
+  clock.advance(400);
+  const { drained, forced, connectionsClosed } = await down;
   assert.deepEqual(
     { drained, forced, connectionsClosed },
     { drained: false, forced: 1, connectionsClosed: 2 },

@@ -354,6 +354,30 @@ test('work that they leave behind has their time as well', async (t) => {
   assert.deepEqual({ tasksLeft, hooksMs }, { tasksLeft: 1, hooksMs: 4_000 });
 });
 
+test('a signal of the same kind within 500 ms is the same one', async (t) => {
+  const clock = stoppedClock(t);
+  for (const [second, after] of [
+    ['SIGINT', 0],
+    ['SIGTERM', 500],
+  ]) {
+    const { lifecycle, hook, run } = stuck();
+    lifecycle.onShutdown(run, { when: 'drained' });
+    t.after(lifecycle.handleSignals({ timeout: '1h', exit: false }));
+    const send = (signal) => process.emit(signal, signal);
+    send('SIGTERM');
+    for (const pause of [0, 3, 496]) {
+      clock.advance(Math.min(pause, after));
+      send('SIGTERM');
+    }
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    assert.equal(hook.end, undefined, 'nothing is forced');
+    clock.advance(Math.min(1, after));
+    send(second);
+    const { reason, tasksLeft, hooks } = await lifecycle.shutdown();
+    assert.deepEqual([reason, tasksLeft, hooks[0].error.code], ['SIGTERM', 1, 'ERR_SLUICE_TIMEOUT']);
+  }
+});
+
 test('changes are told in order, and not before the next turn', async () => {
   const lifecycle = new Lifecycle(freshName());
   const [states, once] = [[], []];

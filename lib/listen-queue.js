@@ -27,12 +27,16 @@ class ListenQueue {
     this.#server = server;
   }
 
-  /** Lets Node accept, which takes one connection in each turn, until none waits or `isOver()`. */
+  /**
+   * Lets Node accept what waits now, which takes one connection in each turn; until `isOver()`. What comes in meanwhile is
+   * left to `close`, unless the system cannot be asked: then it ends when nothing comes.
+   */
   async empty(isOver) {
+    const first = this.#waiting();
     const looksEmpty = this.#isQuiet();
-    while (this.#server.listening && !isOver()) {
-      const waiting = this.#waiting();
-      if (waiting === 0 || (waiting === undefined && looksEmpty())) return;
+    for (let turns = 0; this.#server.listening && !isOver(); turns++) {
+      const isEmpty = first === undefined ? looksEmpty() : turns >= first || this.#waiting() === 0;
+      if (isEmpty) return;
       await turn();
     }
   }

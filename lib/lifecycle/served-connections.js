@@ -194,6 +194,7 @@ class ServedConnections {
     if (known !== undefined || socket === undefined || socket === null || socket.destroyed) return known;
     const entry = new ServedSocket(socket, stream);
     entry.isKept = stream !== undefined && !speaksHttp(this.#server);
+    entry.isQueued = this.#isStopped;
     socket[this.#entry] = entry;
     this.#sockets.add(socket);
     this.#onOpen();
@@ -235,6 +236,8 @@ class ServedConnections {
     const isUsed = ({ hasServed, isDiscarding }) => hasServed && !isDiscarding;
     const idle = entries.some(isUsed) ? this.#idleStreams() : undefined;
     for (const entry of entries) {
+      // What has come from the queue may have sent something that was not read yet.
+      if (isForced && entry.isQueued) this.#late.add(entry.socket);
       if (idle === undefined || !isUsed(entry) || idle.has(entry.stream)) entry.socket.destroy();
       else if (isForced) this.#endLate(entry);
       else entry.begin();

@@ -14,6 +14,8 @@ class ServedSocket {
   stream;
   /** It is the application's, or another protocol's, to end. */
   isKept = false;
+  /** It was accepted after the server had stopped, from the listen queue. */
+  isQueued = false;
   /** A request began before the server stopped, and is served although its head ends later. */
   mayFinish = false;
   /** It was answered for the last time. */
