@@ -9,6 +9,9 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** Accepts one connection, or closes the duplicate where none waits. Neither where the process has no free descriptor. */
+export declare function acceptWaiting(id: number): NativeWaiting
+
 /**
  * Takes part in listening on a port. The n-th socket that each thread opens on port 0 of one address is
  * the same one; a thread that asks twice for one port is told that it is in use.
@@ -36,7 +39,7 @@ export declare function banByHand(handle: number, target: string, durationMs?: n
 export declare function beginInHub(handle: number, key: string, call: number): boolean
 
 /** Begins a shutdown, or shortens the one that goes on. */
-export declare function beginShutdown(handle: number, reason: string | undefined | null, delayMs: number, timeoutMs?: number | undefined | null): void
+export declare function beginShutdown(handle: number, request: NativeShutdownRequest): void
 
 /** Takes no more requests. */
 export declare function beginToLeaveBroker(handle: number): void
@@ -74,6 +77,9 @@ export declare function clientHubStats(handle: number): NativeClientHubStats
 export declare function closeConnection(handle: number, serial: number, socketIsClosed: boolean): boolean
 
 export declare function closeIdleConnections(handle: number, olderThanMs?: number | undefined | null): number
+
+/** Closes the duplicate. How many connections the system resets with it: none while another thread has the socket. */
+export declare function closeListenQueue(id: number): number
 
 export declare function connectionById(handle: number, id: string): NativeConnection | null
 
@@ -122,8 +128,8 @@ export declare function failInHub(handle: number, key: string, call: number, err
 /** A leader has a value; null when it leads no more. */
 export declare function finishInHub(handle: number, key: string, call: number, value: Uint8Array, keeping: NativeKeeping): NativeFinished | null
 
-/** After the deadline: who has not reported is not waited for. */
-export declare function giveUpShutdown(handle: number): void
+/** Threads that were late at this time of the clock are not waited for. */
+export declare function giveUpShutdown(handle: number, by: number): void
 
 /** Sums over all threads, in the order of `lib/guard/counts.js`. */
 export declare function guardCounts(handle: number): Array<number>
@@ -133,6 +139,9 @@ export declare function guardOptions(name: string): NativeGuardOptions | null
 
 /** Whether nothing is asked of a peer that leaves. */
 export declare function hasFinishedInBroker(handle: number): boolean
+
+/** Holds a duplicate of a listening socket; its number, or none where the descriptor is no such socket. */
+export declare function holdListenQueue(fd: number): number | null
 
 /** A value that is fresh. */
 export declare function hubValue(handle: number, key: string): NativeHubValue | null
@@ -617,10 +626,22 @@ export interface NativeShutdownReport {
   threads: Array<NativeThreadReport>
 }
 
+/** What who calls for a shutdown wants. Times are in milliseconds. */
+export interface NativeShutdownRequest {
+  reason?: string
+  delay: number
+  timeout?: number
+  hooksTimeout?: number
+}
+
 /** Times in milliseconds of `clockNow`. */
 export interface NativeShutdownTimes {
   closesAt: number
   deadline: number
+  /** Not a time but a length of time: that of the hooks after the drain. */
+  hooksTimeout: number
+  /** When the first thread that has not reported is late; none when all have. */
+  lateAt?: number
   reason?: string
 }
 
@@ -632,14 +653,32 @@ export interface NativeSnapshot {
   values: Array<Buffer>
 }
 
+/** What a thread says when it has done what it could. */
+export interface NativeThreadEnd {
+  forced: number
+  connectionsReset: number
+  hooks: Array<NativeHookOutcome>
+  hooksMs: number
+}
+
 export interface NativeThreadReport {
   threadId: number
   responded: boolean
   drained: boolean
   forced: number
   connectionsClosed: number
+  connectionsReset: number
   tasksLeft: number
   hooks: Array<NativeHookOutcome>
+  hooksMs: number
+}
+
+/** What a call found in the queue. */
+export interface NativeWaiting {
+  /** The descriptor of a connection, which its receiver closes. */
+  fd?: number
+  /** The queue was empty and the duplicate is closed. */
+  isClosed: boolean
 }
 
 /** A `drained` delivery follows once no connection is left. */
@@ -754,7 +793,7 @@ export declare function releaseSecurityMonitor(handle: number): void
 export declare function releaseToken(token: number): void
 
 /** This thread has done what it could. */
-export declare function reportShutdown(handle: number, forced: number, hooks: Array<NativeHookOutcome>): void
+export declare function reportShutdown(handle: number, end: NativeThreadEnd): void
 
 export declare function reputationStats(handle: number): NativeReputationStats
 
@@ -809,6 +848,9 @@ export declare function subscribeToLifecycle(handle: number, subscription: numbe
 /** Everything that waits, in order. */
 export declare function takeDeliveries(): Array<NativeDelivery>
 
+/** The connections and the work of this thread have ended, or their time has: its last hooks begin. */
+export declare function threadDrained(handle: number): void
+
 /** A leader's time is over; null when another leads. */
 export declare function timeOutInHub(handle: number, key: string, call: number, error: Uint8Array, retryAfterMs: number): NativeFailed | null
 
@@ -820,5 +862,11 @@ export declare function unban(handle: number, target: string): boolean
 export declare function unsubscribeFromCircuits(handle: number, subscription: number): void
 
 export declare function unsubscribeFromLifecycle(handle: number, subscription: number): void
+
+/**
+ * How many connections wait to be accepted; none where that is no listening socket, or the system does not say. Where it
+ * says only that there are some, 1.
+ */
+export declare function waitingConnections(fd: number): number | null
 
 export declare function withdrawEndpoint(handle: number, endpoint: string): void

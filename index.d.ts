@@ -1312,6 +1312,12 @@ export interface ShutdownOptions {
    * @default 0
    */
   delay?: Duration;
+  /**
+   * For all hooks of a thread with `when: 'drained'` together, from the end of its drain on, however late that is. Where a
+   * shutdown goes on, this can only shorten their time.
+   * @default '5s'
+   */
+  hooksTimeout?: Duration;
 }
 
 /** What became of a hook. */
@@ -1321,19 +1327,26 @@ export type HookOutcome = { name: string; ok: true } | { name: string; ok: false
 export interface ThreadShutdownReport {
   /** False for a thread that stood still past the deadline. */
   responded: boolean;
-  /** Whether nothing was forced or left. */
+  /** Whether nothing was forced, reset or left. */
   drained: boolean;
-  /** Connections that had to be ended. */
+  /** Connections that had to be ended: at the deadline, or as a request's head or a handshake did not come to its end. */
   forced: number;
   /** Connections that closed since the shutdown began, those that were forced included. */
   connectionsClosed: number;
+  /**
+   * Connections that the system reset together with the listening socket, as they still waited to be accepted at the
+   * deadline. Where the system does not say how many waited, 1.
+   */
+  connectionsReset: number;
   /** Tracked work that had not ended. */
   tasksLeft: number;
   /** In the order in which they were registered. */
   hooks: HookOutcome[];
+  /** How long the hooks with `when: 'drained'` took; of all threads the longest time. */
+  hooksMs: number;
 }
 
-/** What came of a shutdown: sums over all threads. */
+/** What came of a shutdown: sums over all threads, of `hooksMs` the longest. */
 export interface ShutdownReport extends Omit<ThreadShutdownReport, 'responded'> {
   /** As the first caller said; null when it said nothing. */
   reason: string | null;
@@ -1345,11 +1358,14 @@ export interface ShutdownReport extends Omit<ThreadShutdownReport, 'responded'> 
 export interface ShutdownHookOptions {
   /** For the report. @default the function's name, or its number */
   name?: string;
-  /** @default as long as the shutdown has */
+  /**
+   * At most the rest of the shutdown's time; for `'drained'` hooks, at most `hooksTimeout`.
+   * @default as long as the shutdown has; '2s' for `'drained'` hooks
+   */
   timeout?: Duration;
   /**
    * `'draining'` begins together with the closing of servers, `'drained'` when connections and work of this thread have
-   * ended or their time has.
+   * ended or their time has; those have a time of their own then.
    * @default 'draining'
    */
   when?: 'draining' | 'drained';
@@ -1360,7 +1376,7 @@ export interface SignalOptions extends Omit<ShutdownOptions, 'reason'> {
   signals?: NodeJS.Signals[];
   /**
    * Exit with the end of the shutdown: 0 when it drained and all hooks went well, else 1. With false, the process
-   * ends when nothing is left to do, and a second signal ends the time of the shutdown.
+   * ends when nothing is left to do, and a second signal ends the time of the shutdown and of its hooks.
    * @default true
    */
   exit?: boolean;
@@ -1450,8 +1466,8 @@ export class Lifecycle {
   shutdown(options?: ShutdownOptions): Promise<ShutdownReport>;
 
   /**
-   * The first signal shuts down, the second exits with 128 and its number. In the main thread only. Returns what takes
-   * the handlers away.
+   * The first signal shuts down, the second exits with 128 and its number; the same kind again within 500 ms is one
+   * signal. In the main thread only. Returns what takes the handlers away.
    *
    * @throws {SluiceError} `UNSUPPORTED` in another thread, `INVALID_OPTION`.
    */

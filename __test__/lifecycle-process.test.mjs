@@ -55,14 +55,32 @@ test('a second signal ends the process at once', async () => {
   assert.deepEqual(await ended, exited(128 + constants.signals.SIGINT));
 });
 
+test('a signal that a shell sends twice takes no time from what goes on', async () => {
+  const { child, printed, ended } = signalled('some');
+  await printed('running');
+  child.kill('SIGINT');
+  child.kill('SIGINT');
+  await printed('draining');
+  child.kill('SIGINT');
+  assert.deepEqual(await ended, exited(0));
+});
+
+test('work that is stuck takes no time from a hook that flushes', async () => {
+  const process_ = signalled('flush', { timeout: 100 });
+  await process_.printed('running');
+  process_.child.kill('SIGTERM');
+  assert.deepEqual(await process_.ended, exited(1));
+  assert.ok(process_.lines.includes('flushed'));
+});
+
 test('without exit the process ends by itself, and a second signal ends the time', async () => {
   const process_ = signalled('endless', { timeout: '1h', exit: false });
   await process_.printed('running');
   process_.child.kill('SIGTERM');
   await process_.printed('draining');
-  process_.child.kill('SIGTERM');
+  process_.child.kill('SIGINT');
   assert.deepEqual(await process_.ended, exited(0));
-  assert.deepEqual(JSON.parse(process_.lines.at(-1)), { reason: 'SIGTERM', drained: false, threads: 2 });
+  assert.deepEqual(JSON.parse(process_.lines.find((line) => line.startsWith('{'))), { reason: 'SIGTERM', drained: false, threads: 2 });
 });
 
 test('what was taken away handles no signal', async () => {

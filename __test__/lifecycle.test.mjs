@@ -13,7 +13,15 @@ const freshName = freshNames('lifecycle');
 const turn = () => new Promise(setImmediate);
 const code = (name) => ({ name: 'SluiceError', code: `ERR_SLUICE_${name}` });
 
-const EMPTY = { drained: true, forced: 0, connectionsClosed: 0, tasksLeft: 0, hooks: [] };
+const EMPTY = {
+  drained: true,
+  forced: 0,
+  connectionsClosed: 0,
+  connectionsReset: 0,
+  tasksLeft: 0,
+  hooks: [],
+  hooksMs: 0,
+};
 
 function stoppedClock(t) {
   const clock = testing.manualClock();
@@ -240,7 +248,7 @@ test('what a hook throws is told, whatever it is', async () => {
   );
 });
 
-test('a hook that takes too long is left behind, at its own time or at the deadline', async (t) => {
+test('a hook that takes too long is left behind, at its own time, at the deadline, or two seconds after', async (t) => {
   const clock = stoppedClock(t);
   const lifecycle = new Lifecycle(freshName());
   let ran = 0;
@@ -256,17 +264,118 @@ test('a hook that takes too long is left behind, at its own time or at the deadl
   clock.advance('2s');
   await new Promise((resolve) => setTimeout(resolve, 30));
   clock.advance('3s');
-  const { drained, hooks } = await down;
-  assert.equal(ran, 3, 'the last is begun all the same');
-  assert.equal(drained, true);
+  await until(() => ran, 3);
+  clock.advance('2s');
+  const { drained, hooks, hooksMs, durationMs } = await down;
+  assert.deepEqual({ drained, hooksMs, durationMs }, { drained: true, hooksMs: 2000, durationMs: 7000 });
   assert.deepEqual(
     hooks.map(({ name, error }) => [name, error.code, /after (\d+) ms/.exec(error.message)[1]]),
     [
       ['short', 'ERR_SLUICE_TIMEOUT', '2000'],
       ['long', 'ERR_SLUICE_TIMEOUT', '5000'],
-      ['last', 'ERR_SLUICE_TIMEOUT', '0'],
+      ['last', 'ERR_SLUICE_TIMEOUT', '2000'],
     ],
   );
+});
+
+/** A lifecycle whose work never ends; a hook for the time after that settles when it is told to. */
+function stuck() {
+  const lifecycle = new Lifecycle(freshName());
+  lifecycle.track(new Promise(() => {}));
+  const hook = {};
+  const run = () =>
+    new Promise((resolve) => {
+      hook.end = resolve;
+    });
+  return { lifecycle, hook, run };
+}
+
+test('hooks for the end of the drain keep their time however long that took', async (t) => {
+  const clock = stoppedClock(t);
+  const { lifecycle, hook, run } = stuck();
+  lifecycle.onShutdown(run, { name: 'flush', when: 'drained', timeout: '2s' });
+  const down = lifecycle.shutdown({ timeout: '5s' });
+  clock.advance('5s');
+  await until(() => hook.end !== undefined, true);
+  clock.advance(1_999);
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  assert.equal(lifecycle.state, 'draining');
+  hook.end();
+  const { drained, tasksLeft, hooks, hooksMs, durationMs, perThread } = await down;
+  assert.deepEqual(
+    { drained, tasksLeft, hooks },
+    { drained: false, tasksLeft: 1, hooks: [{ name: 'flush', ok: true }] },
+  );
+  assert.deepEqual([hooksMs, durationMs, perThread[0].hooksMs], [1_999, 6_999, 1_999]);
+});
+
+test('together they have five seconds, or `hooksTimeout`, which a later call may shorten', async (t) => {
+  const clock = stoppedClock(t);
+  const long = { when: 'drained', timeout: '1h' };
+  const ends = async (options, later, ms) => {
+    const { lifecycle, hook, run } = stuck();
+    lifecycle.onShutdown(run, long);
+    const down = lifecycle.shutdown({ timeout: 0, ...options });
+    await until(() => hook.end !== undefined, true);
+    if (later !== undefined) lifecycle.shutdown(later);
+    clock.advance(ms - 1);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    assert.equal(lifecycle.state, 'draining');
+    clock.advance(1);
+    const { hooks, hooksMs } = await down;
+    assert.deepEqual([hooks[0].error.code, hooksMs], ['ERR_SLUICE_TIMEOUT', ms]);
+  };
+  await ends({}, undefined, 5_000);
+  await ends({ hooksTimeout: '20s' }, undefined, 20_000);
+  await ends({ hooksTimeout: '20s' }, { timeout: 0 }, 20_000);
+  await ends({ hooksTimeout: '20s' }, { hooksTimeout: '30s' }, 20_000);
+  await ends({ hooksTimeout: '20s' }, { hooksTimeout: '1s' }, 1_000);
+});
+
+test('work that they leave behind has their time as well', async (t) => {
+  const clock = stoppedClock(t);
+  const { lifecycle } = stuck();
+  let done;
+  const work = () => {
+    lifecycle.track(
+      new Promise((resolve) => {
+        done = resolve;
+      }),
+    );
+  };
+  lifecycle.onShutdown(work, { when: 'drained' });
+  const down = lifecycle.shutdown({ timeout: 0 });
+  await until(() => done !== undefined, true);
+  clock.advance(4_000);
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  assert.equal(lifecycle.state, 'draining');
+  done();
+  const { tasksLeft, hooksMs } = await down;
+  assert.deepEqual({ tasksLeft, hooksMs }, { tasksLeft: 1, hooksMs: 4_000 });
+});
+
+test('a signal of the same kind within 500 ms is the same one', async (t) => {
+  const clock = stoppedClock(t);
+  for (const [second, after] of [
+    ['SIGINT', 0],
+    ['SIGTERM', 500],
+  ]) {
+    const { lifecycle, hook, run } = stuck();
+    lifecycle.onShutdown(run, { when: 'drained' });
+    t.after(lifecycle.handleSignals({ timeout: '1h', exit: false }));
+    const send = (signal) => process.emit(signal, signal);
+    send('SIGTERM');
+    for (const pause of [0, 3, 496]) {
+      clock.advance(Math.min(pause, after));
+      send('SIGTERM');
+    }
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    assert.equal(hook.end, undefined, 'nothing is forced');
+    clock.advance(Math.min(1, after));
+    send(second);
+    const { reason, tasksLeft, hooks } = await lifecycle.shutdown();
+    assert.deepEqual([reason, tasksLeft, hooks[0].error.code], ['SIGTERM', 1, 'ERR_SLUICE_TIMEOUT']);
+  }
 });
 
 test('changes are told in order, and not before the next turn', async () => {
@@ -330,7 +439,15 @@ test('mistakes are told, and change nothing', async () => {
     message: 'Lifecycle has no option "timeout"; accepted: none',
   });
   const lifecycle = new Lifecycle(freshName());
-  const wrong = [{ timeout: 'soon' }, { timeout: -1 }, { delay: 1.5 }, { reason: 1 }, { after: 1 }, null];
+  const wrong = [
+    { timeout: 'soon' },
+    { timeout: -1 },
+    { delay: 1.5 },
+    { hooksTimeout: -1 },
+    { reason: 1 },
+    { after: 1 },
+    null,
+  ];
   for (const options of wrong) await assert.rejects(lifecycle.shutdown(options), code('INVALID_OPTION'));
   for (const options of [{ timeout: 0 }, { when: 'now' }, { name: '' }, { order: 1 }]) {
     assert.throws(() => lifecycle.onShutdown(() => {}, options), code('INVALID_OPTION'));
@@ -345,6 +462,7 @@ test('mistakes are told, and change nothing', async () => {
     () => lifecycle.handleSignals({ signals: [] }),
     () => lifecycle.handleSignals({ signals: ['SIGTERM', 'SIGKILL'] }),
     () => lifecycle.handleSignals({ exit: 1 }),
+    () => lifecycle.handleSignals({ hooksTimeout: 'soon' }),
   ];
   for (const call of calls) assert.throws(call, code('INVALID_OPTION'), String(call));
   assert.deepEqual([lifecycle.state, process.listenerCount('SIGTERM')], ['starting', 0]);

@@ -16,7 +16,11 @@ class AttachedServers {
   /** `emit` stands in the place of `replaced`. */
   add(server, emit, replaced) {
     this.#servers = this.#servers.filter((attached) => attached.server.deref() !== undefined);
-    this.#servers.push({ server: new WeakRef(server), emit: new WeakRef(emit), replaced: new WeakRef(replaced) });
+    this.#servers.push({
+      server: new WeakRef(server),
+      emit: new WeakRef(emit),
+      replaced: new WeakRef(replaced),
+    });
     counted.set(server, (counted.get(server) ?? 0) + 1);
   }
 

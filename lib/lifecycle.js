@@ -12,7 +12,7 @@ const { SubscribedListeners } = require('./subscribed-listeners');
 const STATES = ['starting', 'running', 'draining', 'stopped'];
 
 const orNone = (value, option) => parseDuration(value, option, { least: 0 });
-const TIMES = { timeout: orNone, delay: orNone };
+const TIMES = { timeout: orNone, delay: orNone, hooksTimeout: orNone };
 const SHUTDOWN = { ...TIMES, reason: (value, option) => checkReason(option, value) };
 
 /** One state machine over all threads: starting, running, draining, stopped. */
@@ -82,8 +82,7 @@ class Lifecycle {
   /** Mistakes reject, as everything else that keeps it from its report. */
   shutdown(options = {}) {
     try {
-      const { reason, timeout, delay = 0 } = checkOptions('shutdown', options, SHUTDOWN);
-      return this.#part.shutdown({ reason, timeout, delay });
+      return this.#part.shutdown({ delay: 0, ...checkOptions('shutdown', options, SHUTDOWN) });
     } catch (error) {
       return Promise.reject(error);
     }

@@ -30,8 +30,7 @@ const onRing = new Set();
 // anew. Whatever uses the copy has the native module at hand.
 native.usedByNativeCode = { deliver, SluiceError };
 
-const isFirstLoad =
-  native.attachThread(deliver, numbers, SluiceError, threadId, availableMemory()) === 1;
+const isFirstLoad = native.attachThread(deliver, numbers, SluiceError, threadId, availableMemory()) === 1;
 if (isFirstLoad) reapWorkersThatSkipTheirHook();
 warnOfOtherCopies();
 

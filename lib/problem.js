@@ -66,6 +66,18 @@ function shutdownProblem() {
   });
 }
 
+/** For a request whose head has not arrived as a whole when the server stops waiting for it. */
+function headTimeoutProblem() {
+  return {
+    type: 'about:blank',
+    title: 'Request Timeout',
+    status: 408,
+    detail: 'The server is shutting down, and the request did not arrive in time.',
+    retryAfterMs: SHUTDOWN_RETRY_MS,
+    'violated-policies': [],
+  };
+}
+
 /** For a client that is banned, by `policy`. Why is not for the client to know. */
 function banProblem({ retryAfterMs, policy }) {
   const detail = Number.isFinite(retryAfterMs)
@@ -90,6 +102,7 @@ module.exports = {
   addressProblem,
   banProblem,
   connectionProblem,
+  headTimeoutProblem,
   quotaProblem,
   seconds,
   shutdownProblem,

@@ -226,9 +226,13 @@ class Entry {
   #speaksHttp = false;
   #responses = 0;
   #bytes = 0;
+  /** The latest request of HTTP/1, and what was read up to its end: what comes after is the head of the next. */
+  #request;
+  #requestEnd;
   #onResponseClosed = () => {
     this.#responses -= 1;
     this.#touch();
+    this.#explain();
   };
 
   constructor(handle, serial, socket) {
@@ -240,6 +244,9 @@ class Entry {
   /** A request came: until its response has ended, the socket is busy. */
   serve(response) {
     this.#speaksHttp = true;
+    // Streams of HTTP/2 share their bytes with frames of the session.
+    this.#request = response.stream === undefined ? response.req : undefined;
+    this.#requestEnd = undefined;
     this.#touch();
     // A stream that its client has cancelled closes once, and has done so.
     if ((response.stream ?? response).destroyed) return;
@@ -250,6 +257,7 @@ class Entry {
   /** The socket changes to another protocol. */
   upgrade() {
     this.#speaksHttp = false;
+    this.#request = undefined;
   }
 
   end() {
@@ -258,9 +266,19 @@ class Entry {
 
   /** Bytes that moved since the last look count as moved now. Who is being served is never idle. */
   isIdleFor(ms) {
-    const isBusy = this.#responses > 0;
+    const isBusy = this.#responses > 0 || this.#isHeadUnderWay();
     if (isBusy || (!this.#speaksHttp && this.#bytesMoved())) this.#touch();
     return !isBusy && native.clockNow() - this.#activeAt >= ms;
+  }
+
+  #isHeadUnderWay() {
+    if (this.#request === undefined) return false;
+    if (this.#requestEnd === undefined) this.#explain();
+    return this.socket.bytesRead > (this.#requestEnd ?? Number.POSITIVE_INFINITY);
+  }
+
+  #explain() {
+    if (this.#request?.complete) this.#requestEnd = this.socket.bytesRead;
   }
 
   #bytesMoved() {

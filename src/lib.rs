@@ -17,6 +17,7 @@ mod copies;
 mod error;
 mod guard;
 mod lifecycle;
+mod listen_queue;
 mod listener;
 mod mailbox;
 mod memory;

@@ -6,7 +6,7 @@ use napi::bindgen_prelude::{Env, Result};
 use napi::sys;
 use napi_derive::napi;
 use sluice_core::{
-    CancellationToken, HookError, HookOutcome, Instances, Lifecycle, Member, MemberCount, Owner,
+    CancellationToken, HookError, HookOutcome, Instances, Lifecycle, Member, MemberCount, MemberEnd, Owner,
     ShutdownRequest, ThreadReport, clock,
 };
 
@@ -40,6 +40,10 @@ pub(crate) fn release_owner(owner: Owner) {
 pub struct NativeShutdownTimes {
     pub closes_at: f64,
     pub deadline: f64,
+    /// Not a time but a length of time: that of the hooks after the drain.
+    pub hooks_timeout: f64,
+    /// When the first thread that has not reported is late; none when all have.
+    pub late_at: Option<f64>,
     pub reason: Option<String>,
 }
 
@@ -63,8 +67,28 @@ pub struct NativeThreadReport {
     pub drained: bool,
     pub forced: f64,
     pub connections_closed: f64,
+    pub connections_reset: f64,
     pub tasks_left: f64,
     pub hooks: Vec<NativeHookOutcome>,
+    pub hooks_ms: f64,
+}
+
+/// What a thread says when it has done what it could.
+#[napi(object)]
+pub struct NativeThreadEnd {
+    pub forced: f64,
+    pub connections_reset: f64,
+    pub hooks: Vec<NativeHookOutcome>,
+    pub hooks_ms: f64,
+}
+
+/// What who calls for a shutdown wants. Times are in milliseconds.
+#[napi(object)]
+pub struct NativeShutdownRequest {
+    pub reason: Option<String>,
+    pub delay: f64,
+    pub timeout: Option<f64>,
+    pub hooks_timeout: Option<f64>,
 }
 
 #[napi(object)]
@@ -105,14 +129,14 @@ pub fn lifecycle_ready(env: Env, handle: u32) -> Result<bool> {
 
 /// Begins a shutdown, or shortens the one that goes on.
 #[napi]
-pub fn begin_shutdown(
-    env: Env,
-    handle: u32,
-    reason: Option<String>,
-    delay_ms: f64,
-    timeout_ms: Option<f64>,
-) -> Result<()> {
-    let request = ShutdownRequest { reason, delay: from_ms(delay_ms), timeout: timeout_ms.map(from_ms) };
+pub fn begin_shutdown(env: Env, handle: u32, request: NativeShutdownRequest) -> Result<()> {
+    let NativeShutdownRequest { reason, delay, timeout, hooks_timeout } = request;
+    let request = ShutdownRequest {
+        reason,
+        delay: from_ms(delay),
+        timeout: timeout.map(from_ms),
+        hooks_timeout: hooks_timeout.map(from_ms),
+    };
     error::check(&env, part(handle)?.lifecycle.shut_down(request, clock::now()))
 }
 
@@ -122,23 +146,32 @@ pub fn shutdown_times(handle: u32) -> Result<Option<NativeShutdownTimes>> {
     Ok(times.map(|times| NativeShutdownTimes {
         closes_at: in_ms(times.closes_at),
         deadline: in_ms(times.deadline),
+        hooks_timeout: in_ms(times.hooks_timeout),
+        late_at: times.late_at.map(in_ms),
         reason: times.reason,
     }))
 }
 
-/// This thread has done what it could.
+/// The connections and the work of this thread have ended, or their time has: its last hooks begin.
 #[napi]
-pub fn report_shutdown(handle: u32, forced: f64, hooks: Vec<NativeHookOutcome>) -> Result<()> {
+pub fn thread_drained(handle: u32) -> Result<()> {
     let part = part(handle)?;
-    let hooks = hooks.into_iter().map(Into::into).collect();
-    part.lifecycle.report(&part.member, forced as u64, hooks, clock::now());
+    part.lifecycle.drained(&part.member, clock::now());
     Ok(())
 }
 
-/// After the deadline: who has not reported is not waited for.
+/// This thread has done what it could.
 #[napi]
-pub fn give_up_shutdown(handle: u32) -> Result<()> {
-    part(handle)?.lifecycle.give_up(clock::now());
+pub fn report_shutdown(handle: u32, end: NativeThreadEnd) -> Result<()> {
+    let part = part(handle)?;
+    part.lifecycle.report(&part.member, end.into(), clock::now());
+    Ok(())
+}
+
+/// Threads that were late at this time of the clock are not waited for.
+#[napi]
+pub fn give_up_shutdown(handle: u32, by: f64) -> Result<()> {
+    part(handle)?.lifecycle.give_up(from_ms(by.ceil()), clock::now());
     Ok(())
 }
 
@@ -211,6 +244,17 @@ impl From<HookOutcome> for NativeHookOutcome {
     }
 }
 
+impl From<NativeThreadEnd> for MemberEnd {
+    fn from(end: NativeThreadEnd) -> Self {
+        Self {
+            forced: end.forced as u64,
+            connections_reset: end.connections_reset as u64,
+            hooks: end.hooks.into_iter().map(Into::into).collect(),
+            hooks_took: from_ms(end.hooks_ms),
+        }
+    }
+}
+
 impl From<ThreadReport> for NativeThreadReport {
     fn from(report: ThreadReport) -> Self {
         Self {
@@ -219,8 +263,10 @@ impl From<ThreadReport> for NativeThreadReport {
             drained: report.is_drained(),
             forced: report.forced as f64,
             connections_closed: report.connections_closed as f64,
+            connections_reset: report.connections_reset as f64,
             tasks_left: report.tasks_left as f64,
             hooks: report.hooks.into_iter().map(Into::into).collect(),
+            hooks_ms: clock::ceil_ms(report.hooks_took) as f64,
         }
     }
 }

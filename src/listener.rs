@@ -173,6 +173,11 @@ impl Socket {
         Ok(self.0.local_addr()?.as_socket().map_or(0, |address| address.port()))
     }
 
+    fn inode(&self) -> Option<Inode> {
+        use std::os::fd::AsRawFd;
+        inode(self.0.as_raw_fd())
+    }
+
     /// A descriptor of the same socket, which its receiver closes.
     fn duplicate(&self) -> std::io::Result<i32> {
         use std::os::fd::IntoRawFd;
@@ -189,15 +194,32 @@ impl Socket {
     }
 }
 
+/// Whether a thread listens on this socket.
+pub(crate) fn has(socket: Inode) -> bool {
+    LISTENERS.lock().iter().any(|shared| shared.socket.inode() == Some(socket))
+}
+
+/// What a descriptor leads to.
+#[cfg(unix)]
+pub(crate) type Inode = (libc::dev_t, libc::ino_t);
+
+#[cfg(not(unix))]
+pub(crate) type Inode = ();
+
 /// What a descriptor leads to; none where it is closed.
 #[cfg(unix)]
-fn inode(fd: i32) -> Option<(libc::dev_t, libc::ino_t)> {
+pub(crate) fn inode(fd: i32) -> Option<Inode> {
     let mut stat = std::mem::MaybeUninit::<libc::stat>::zeroed();
     // SAFETY: any number will do; the system fills `stat` when it answers 0.
     let found = unsafe { libc::fstat(fd, stat.as_mut_ptr()) } == 0;
     // SAFETY: zeroed is a valid `stat`, and the system may have filled it.
     let stat = unsafe { stat.assume_init() };
     found.then_some((stat.st_dev, stat.st_ino))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn inode(_: i32) -> Option<Inode> {
+    None
 }
 
 /// Node cannot listen on a descriptor here; `lib/listen.js` says so before it comes to this.
@@ -216,6 +238,10 @@ impl Socket {
 
     fn duplicate(&self) -> std::io::Result<i32> {
         Err(std::io::Error::from(std::io::ErrorKind::Unsupported))
+    }
+
+    fn inode(&self) -> Option<Inode> {
+        None
     }
 
     fn close_duplicate(&self, _: i32) {}

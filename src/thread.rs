@@ -27,7 +27,8 @@ use crate::memory::Reports;
 use crate::raw::{Call, Exports};
 use crate::slab::Slab;
 use crate::{
-    broker, circuit_breaker, client_hub, connection_tracker, lifecycle, listener, registry, security_monitor,
+    broker, circuit_breaker, client_hub, connection_tracker, lifecycle, listen_queue, listener, registry,
+    security_monitor,
 };
 
 /// One thread's handles.
@@ -346,6 +347,7 @@ fn release(owner: Owner, in_its_own_thread: bool) {
     registry::release_owner(owner);
     security_monitor::release_owner(owner);
     listener::release_owner(owner);
+    listen_queue::release_owner(owner);
 }
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {

@@ -2,6 +2,7 @@
 
 // A server in two threads that shuts down by signals, and prints what came of it. `work` is what holds it up.
 
+const { writeSync } = require('node:fs');
 const { isMainThread, Worker, parentPort, workerData } = require('node:worker_threads');
 const http = require('node:http');
 const { Lifecycle } = require('../..');
@@ -13,6 +14,11 @@ const server = http.createServer((_req, res) => res.end('ok'));
 function hold() {
   if (work === 'some') lifecycle.track(new Promise((resolve) => setTimeout(resolve, 50)));
   if (work === 'endless') lifecycle.track(new Promise(() => {}));
+  if (work === 'flush') {
+    lifecycle.track(new Promise(() => {}));
+    const flush = () => new Promise((resolve) => setTimeout(resolve, 1_000));
+    lifecycle.onShutdown(() => flush().then(() => writeSync(1, 'flushed\n')), { when: 'drained' });
+  }
   if (work === 'failing hook') {
     lifecycle.onShutdown(() => {
       throw new Error('no');

@@ -518,7 +518,16 @@ lifecycle.attach(createHttp()).attach(createTcp()).attach(createSecureServer());
 lifecycle.onShutdown(async ({ reason }) => reason?.length, { name: 'pool', timeout: '5s', when: 'drained' });
 const trackedPromise: Promise<number> = lifecycle.track(Promise.resolve(1));
 const trackedWork: Promise<boolean> = token.track(async (signal) => signal.aborted);
-const shutdownReport: ShutdownReport = await lifecycle.shutdown({ reason: 'test', timeout: 0, delay: '5s' });
+const shutdownReport: ShutdownReport = await lifecycle.shutdown({
+  reason: 'test',
+  timeout: 0,
+  delay: '5s',
+  hooksTimeout: '10s',
+});
+expect<Equal<typeof shutdownReport.hooksMs, number>>();
+expect<Equal<typeof shutdownReport.connectionsReset, number>>();
+expect<Equal<(typeof shutdownReport.perThread)[string]['hooksMs'], number>>();
+lifecycle.handleSignals({ hooksTimeout: 5_000 })();
 for (const hook of shutdownReport.hooks) {
   if (!hook.ok) console.log(hook.name, hook.error.message);
 }

@@ -58,15 +58,15 @@ async function main() {
   const order = (options) => ask(port, '/orders/7', { headers, agent, ...options });
 
   console.log('Four threads answer');
-  const first = await repeat(200, 20, () => order());
-  check('statuses', tally(first.map(({ status }) => status)), '200 × 200');
+  const first = await repeat(400, 40, () => order());
+  check('statuses', tally(first.map(({ status }) => status)), '200 × 400');
   check('threads that answered', new Set(first.map(({ text }) => JSON.parse(text).by)).size, 4);
   check('an unsigned token', (await order({ headers: { authorization: 'anna.forged' } })).status, 401);
   check('an endpoint that nobody serves', (await ask(port, '/nothing', { headers, agent })).status, 404);
   check('the key set was fetched', keyServer.asked(), 1);
 
   console.log('All are replaced twice, under load');
-  const stop = clients(12, () => order());
+  const stop = clients(24, () => order());
   for (let round = 1; round <= 2; round++) {
     const before = threadIds(workers);
     await workers.restart();
@@ -79,8 +79,8 @@ async function main() {
 
   console.log('New keys, for all at once');
   new ClientHub('gateway').invalidate('key set');
-  const later = await repeat(40, 10, () => order());
-  check('statuses', tally(later.map(({ status }) => status)), '200 × 40');
+  const later = await repeat(80, 20, () => order());
+  check('statuses', tally(later.map(({ status }) => status)), '200 × 80');
   check('the key set was fetched', keyServer.asked(), 2);
 
   console.log('A thread dies, and another takes its place');
@@ -92,10 +92,10 @@ async function main() {
   check('an order', (await order()).status, 200);
 
   console.log('Everything stops together');
-  const reports = repeat(6, 6, () => ask(port, '/reports', { headers }));
-  await until(() => broker.stats().inFlight === 6);
+  const reports = repeat(12, 12, () => ask(port, '/reports', { headers }));
+  await until(() => broker.stats().inFlight === 12);
   const report = await lifecycle.shutdown({ reason: 'the example is over', timeout: '5s' });
-  check('long reports that were on their way', tally((await reports).map(({ status }) => status)), '200 × 6');
+  check('long reports that were on their way', tally((await reports).map(({ status }) => status)), '200 × 12');
   check('drained, forced, left', [report.drained, report.forced, report.tasksLeft], [true, 0, 0]);
   check(
     'hooks',

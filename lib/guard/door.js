@@ -1,9 +1,11 @@
 'use strict';
 
+const { ServedConnections } = require('../lifecycle/served-connections');
 const { native } = require('../native');
 const { refuseSocket } = require('../refuse-socket');
 const { keepAddresses } = require('../remote-address');
-const { checkServer, closeServer } = require('../server-closing');
+const { checkServer } = require('../server-closing');
+const { HeldConnections } = require('./held-connections');
 
 /** Where an accepted request has its response, so that who is asked about the request finds it. */
 const kResponse = Symbol('sluice.response');
@@ -47,43 +49,37 @@ class Door {
 
   /**
    * Accepts no more, and waits until those who are connected have gone; who has not after `timeoutMs` is
-   * disconnected. How many those were.
+   * disconnected. How many those were, and those that the system reset before they were accepted.
    */
   async close(timeoutMs) {
     const due = native.clockNow() + timeoutMs;
     const isOver = () => native.clockNow() >= due;
-    const closing = [...this.#servers].map(async ([server, { sockets, detach }]) => {
+    const closing = [...this.#servers].map(([server, held]) => {
       this.#servers.delete(server);
-      // What has answered its last request would be kept alive.
-      const tidy = () => server.closeIdleConnections?.();
-      const forced = await closeServer(server, { sockets, tidy, isOver });
-      detach();
-      return forced;
+      return closeHeld(server, held, isOver);
     });
-    const forced = await Promise.all(closing);
-    return forced.reduce((sum, count) => sum + count, 0);
+    const ended = await Promise.all(closing);
+    return ended.reduce((sum, count) => sum + count, 0);
   }
 
   #watch(server) {
-    const sockets = new Set();
-    const hold = (socket) => {
-      sockets.add(socket);
-      socket.once('close', () => sockets.delete(socket));
-    };
-    const detach = this.#hears ? this.#intercept(server, hold) : listen(server, hold);
-    const watch = () => this.#servers.set(server, { sockets, detach });
+    const held = new HeldConnections();
+    const detach = this.#hears ? this.#intercept(server, held) : listen(server, held);
+    const watch = () => this.#servers.set(server, { held, detach });
     watch();
     server.on('listening', watch);
     server.on('close', () => this.#servers.delete(server));
   }
 
   /** A listener could not keep the server's own from a refused socket, so we hear of events before. */
-  #intercept(server, hold) {
+  #intercept(server, held) {
     const { emit } = server;
-    const admits = (socket) => this.#admits(server, socket, hold);
+    const admits = (socket) => this.#admits(server, socket, held);
     const intercepting = function (event, ...args) {
       if (event === 'connection' && !admits(args[0])) return true;
       if (event === 'request') args[0][kResponse] = args[1];
+      else if (event === 'secureConnection') held.secure(args[0]);
+      else if (event === 'session') held.speak(args[0]);
       return emit.call(this, event, ...args);
     };
     server.emit = intercepting;
@@ -92,10 +88,10 @@ class Door {
     };
   }
 
-  #admits(server, socket, hold) {
+  #admits(server, socket, held) {
     const refusal = this.#refusalOf(socket);
     if (refusal === null) {
-      hold(socket);
+      held.add(socket);
       return true;
     }
     if (refusal.reason === 'address') socket.destroy();
@@ -114,10 +110,27 @@ class Door {
   }
 }
 
-/** Holds the sockets that come; undone by what it returns. */
-function listen(server, hold) {
-  server.prependListener('connection', hold);
-  return () => server.off('connection', hold);
+/** Holds the connections that come; undone by what it returns. */
+function listen(server, held) {
+  const listeners = {
+    connection: (socket) => held.add(socket),
+    secureConnection: (stream) => held.secure(stream),
+    session: (session) => held.speak(session),
+  };
+  for (const [event, listener] of Object.entries(listeners)) server.prependListener(event, listener);
+  return () => {
+    for (const [event, listener] of Object.entries(listeners)) server.off(event, listener);
+  };
+}
+
+/** Requests that come meanwhile are decided and served as before. */
+async function closeHeld(server, { held, detach }, isOver) {
+  const served = new ServedConnections(server, { refuses: false });
+  served.adopt(held.connections);
+  const { forced, reset } = await served.close(isOver);
+  served.detach();
+  detach();
+  return forced + reset;
 }
 
 module.exports = { Door, kResponse };

@@ -174,9 +174,12 @@ export interface GuardStats {
 
 /** How a thread's servers ended. */
 export interface GuardShutdown {
-  /** Whether all connections had gone in time. */
+  /** Whether all connections had gone in time, and none was reset. */
   drained: boolean;
-  /** How many were ended after the timeout. */
+  /**
+   * How many were ended after the timeout, or as a request's head did not come to its end; with those that the system
+   * reset as they still waited to be accepted.
+   */
   forced: number;
 }
 

@@ -14,19 +14,20 @@ class Drain {
   #handle;
   #servers;
   #hooks;
-  #hasTasks;
+  #tasks;
   #isAwaited;
   #closesAt;
   #deadline;
+  #hooksTimeout;
   #reason;
   #isClosing = false;
 
   /** `isAwaited()` says whether the shutdown still goes on: where it was destroyed, nobody waits for work and hooks. */
-  constructor({ handle, servers, hooks, hasTasks, isAwaited }) {
+  constructor({ handle, servers, hooks, tasks, isAwaited }) {
     this.#handle = handle;
     this.#servers = servers;
     this.#hooks = hooks;
-    this.#hasTasks = hasTasks;
+    this.#tasks = tasks;
     this.#isAwaited = isAwaited;
     this.look();
     this.#run();
@@ -34,9 +35,10 @@ class Drain {
 
   /** The times may have become shorter. */
   look() {
-    const { closesAt, deadline, reason } = native.shutdownTimes(this.#handle);
+    const { closesAt, deadline, hooksTimeout, reason } = native.shutdownTimes(this.#handle);
     this.#closesAt = closesAt;
     this.#deadline = deadline;
+    this.#hooksTimeout = hooksTimeout;
     this.#reason = reason ?? null;
   }
 
@@ -50,33 +52,55 @@ class Drain {
     for (const connections of this.#servers) connections.announce();
     await until(() => native.clockNow() >= this.#closesAt);
     this.#isClosing = true;
-    const [forced] = await Promise.all([this.#close(), this.#runHooks('draining')]);
+    const [ended] = await Promise.all([this.#close(), this.#runHooks('draining', () => this.#deadline)]);
     // Requests and hooks leave work behind: it is looked at when no more can come from them.
-    await this.#tasksDone();
-    await this.#runHooks('drained');
-    await this.#tasksDone();
-    native.reportShutdown(this.#handle, forced, this.#hooks.outcomes());
+    await until(() => this.#tasks() === 0 || !this.#isAwaited() || this.#isOver());
+    const hooksMs = await this.#runLastHooks();
+    native.reportShutdown(this.#handle, { ...ended, hooks: this.#hooks.outcomes(), hooksMs });
     await this.#giveUpOthers();
   }
 
   async #close() {
     const closing = [...this.#servers].map((connections) => connections.close(() => this.#isOver()));
-    const forced = await Promise.all(closing);
-    return forced.reduce((sum, count) => sum + count, 0);
+    const ends = await Promise.all(closing);
+    const sum = (key) => ends.reduce((total, end) => total + end[key], 0);
+    return { forced: sum('forced'), connectionsReset: sum('reset') };
   }
 
-  #runHooks(when) {
-    return this.#hooks.run(when, this.#reason, () => (this.#isAwaited() ? this.#deadline : 0));
+  #runHooks(when, deadline) {
+    return this.#hooks.run(when, this.#reason, () => (this.#isAwaited() ? deadline() : 0));
   }
 
-  #tasksDone() {
-    return until(() => !this.#hasTasks() || !this.#isAwaited() || this.#isOver());
+  /**
+   * Hooks for which connections and work must have ended have a time of their own, however late that is; so has the work
+   * that they leave behind. How many milliseconds they took.
+   */
+  async #runLastHooks() {
+    const startedAt = native.clockNow();
+    const left = this.#tasks();
+    if (this.#isAwaited()) native.threadDrained(this.#handle);
+    const deadline = () => startedAt + this.#hooksTimeout;
+    await this.#runHooks('drained', deadline);
+    if (!this.#hooks.has('drained')) return 0;
+    const isOver = () => native.clockNow() >= deadline();
+    await until(() => this.#tasks() <= left || !this.#isAwaited() || isOver());
+    return Math.max(native.clockNow() - startedAt, 0);
   }
 
-  /** A thread that stands still must not keep the others waiting. That keeps nobody here alive who does not wait. */
+  /** A thread that is suspended must not keep the others waiting. This keeps no thread alive. */
   async #giveUpOthers() {
-    await until(() => !this.#isAwaited() || this.#isOver(), { ref: false });
-    if (this.#isAwaited()) setTimeout(() => native.giveUpShutdown(this.#handle), GRACE_MS).unref();
+    while (this.#isAwaited()) {
+      await until(() => !this.#isAwaited() || native.clockNow() >= this.#lateAt(), { ref: false });
+      if (!this.#isAwaited()) return;
+      const by = this.#lateAt();
+      await new Promise((resolve) => setTimeout(resolve, GRACE_MS).unref());
+      if (this.#isAwaited()) native.giveUpShutdown(this.#handle, by);
+    }
+  }
+
+  /** When the first thread that has not reported is late. */
+  #lateAt() {
+    return native.shutdownTimes(this.#handle).lateAt ?? Number.POSITIVE_INFINITY;
   }
 
   #isOver() {

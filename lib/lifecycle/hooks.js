@@ -7,6 +7,9 @@ const { native } = require('../native');
 const { ACCEPTED_NAME, checkOptions, func, isName, oneOf, parseDuration } = require('../options');
 const { until } = require('../server-closing');
 
+/** What each hook has, without another wish: while the drain goes on, all of its time. */
+const DEFAULT_TIMEOUTS_MS = { draining: Number.POSITIVE_INFINITY, drained: 2000 };
+
 const SCHEMA = {
   name: (value, option) => {
     if (isName(value)) return value;
@@ -29,12 +32,16 @@ class Hooks {
     func(fn, 'onShutdown');
     const {
       name,
-      timeout = Number.POSITIVE_INFINITY,
       when = 'draining',
+      timeout = DEFAULT_TIMEOUTS_MS[when],
     } = checkOptions('onShutdown', options, SCHEMA);
     const called = name ?? (isName(fn.name) ? fn.name : `hook ${this.#hooks.length + 1}`);
     const run = AsyncResource.bind(fn, 'sluice:Lifecycle:shutdown');
     this.#hooks.push({ run, name: called, timeoutMs: timeout, when });
+  }
+
+  has(when) {
+    return this.#hooks.some((hook) => hook.when === when);
   }
 
   /** Runs those of one moment, all at once. They get as long as they may, and `deadline()` at most. */

@@ -138,8 +138,8 @@ class Part {
   }
 
   /** The report, the same for all callers. */
-  shutdown({ reason, delay, timeout }) {
-    native.beginShutdown(this.#handle, reason, delay, timeout);
+  shutdown(request) {
+    native.beginShutdown(this.#handle, request);
     if (this.#ended === undefined) {
       this.#ended = new Promise((resolve, reject) => {
         this.#settle = { resolve, reject };
@@ -174,7 +174,7 @@ class Part {
       handle: this.#handle,
       servers: this.#servers,
       hooks: this.#hooks,
-      hasTasks: () => this.#tasks > 0,
+      tasks: () => this.#tasks,
       isAwaited: () => this.#stateNow() === DRAINING,
     });
     return this.#drain;

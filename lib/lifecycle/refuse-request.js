@@ -1,6 +1,6 @@
 'use strict';
 
-const { PROBLEM_MEDIA_TYPE, seconds, shutdownProblem } = require('../problem');
+const { headTimeoutProblem, PROBLEM_MEDIA_TYPE, seconds, shutdownProblem } = require('../problem');
 const { answerSocket } = require('../refuse-socket');
 
 /** How long a refused client may go on sending. */
@@ -32,9 +32,29 @@ function refuseRequest(req, res, { hasBody }) {
   req.resume();
 }
 
+/** As `refuseRequest`, on a stream of HTTP/2: Node resets it once its answer has ended. */
+function refuseStream(stream, headers) {
+  const problem = shutdownProblem();
+  const body = JSON.stringify(problem);
+  stream.on('error', () => {});
+  stream.respond({
+    ':status': problem.status,
+    'content-type': PROBLEM_MEDIA_TYPE,
+    'content-length': Buffer.byteLength(body),
+    'retry-after': seconds(problem.retryAfterMs),
+  });
+  stream.end(headers[':method'] === 'HEAD' ? undefined : body);
+}
+
+/** Ends a connection on which a request's head did not come to its end. */
+function refuseLate(socket) {
+  socket.on('error', () => {});
+  answerSocket(socket, headTimeoutProblem());
+}
+
 function refuseUpgrade(socket) {
   socket.on('error', () => {});
   answerSocket(socket, shutdownProblem());
 }
 
-module.exports = { refuseRequest, refuseUpgrade };
+module.exports = { refuseLate, refuseRequest, refuseStream, refuseUpgrade };

@@ -12,6 +12,7 @@ function reportOf({ reason, durationMs, threads }) {
   return { reason: reason ?? null, ...all, perThread, durationMs };
 }
 
+/** Sums; hooks of threads run at the same time, so of their times the longest. */
 function merge(parts) {
   const sum = (key) => parts.reduce((total, part) => total + part[key], 0);
   return {
@@ -19,8 +20,10 @@ function merge(parts) {
     drained: parts.every(({ drained }) => drained),
     forced: sum('forced'),
     connectionsClosed: sum('connectionsClosed'),
+    connectionsReset: sum('connectionsReset'),
     tasksLeft: sum('tasksLeft'),
     hooks: parts.flatMap(({ hooks }) => hooks),
+    hooksMs: Math.max(...parts.map(({ hooksMs }) => hooksMs)),
   };
 }
 

@@ -1,41 +1,44 @@
 'use strict';
 
+const { native } = require('../native');
 const { closeServer } = require('../server-closing');
 const { acceptedSocket } = require('../socket-table');
-const { refuseRequest, refuseUpgrade } = require('./refuse-request');
+const { idleSockets } = require('./idle-sockets');
+const { refuseLate, refuseRequest, refuseStream, refuseUpgrade } = require('./refuse-request');
+const { IDLE_LOOKS, ServedSocket } = require('./served-socket');
+const { ServedSession } = require('./served-session');
 
-/**
- * How long a connection that is idle stays open after its server stopped: a request that is on its way when we stop is
- * answered with a 503 then, instead of meeting a closed socket.
- */
-const IDLE_GRACE_MS = 200;
+/** How long a head or a handshake that is under way has at most, after its server stopped. */
+const MOST_PATIENCE_MS = 5000;
 
-/** Turns for which a server goes on accepting, at most, while connections come in each. */
-const MOST_TURNS = 50;
-
-/** One server of a lifecycle: which of its connections are in use, and how they end. */
+/** One server that is to be closed: which of its connections are in use, and how they end. */
 class ServedConnections {
   #server;
   #onOpen;
   #onClose;
   #isProbe;
+  #refuses;
+  #unwatch;
   /** Where a socket has its entry: http2 shows sockets through proxies, which have other identities. */
   #entry = Symbol('sluice.served');
   #sockets = new Set();
-  #accepted = 0;
-  #sessions = new Set();
+  #sessions = new Map();
   #isAnnounced = false;
-  #stoppedAt;
+  #isStopped = false;
+  #looks = 0;
+  /** Connections that ended with a head or a handshake under way. */
+  #late = new Set();
 
   /**
    * `onOpen` and `onClose` are called once for each connection. Requests for which `isProbe(req)` is true are served
-   * to the end.
+   * to the end; all are where it does not refuse.
    */
-  constructor(server, { onOpen, onClose, isProbe }) {
+  constructor(server, { onOpen = () => {}, onClose = () => {}, isProbe = () => false, refuses = true }) {
     this.#server = server;
     this.#onOpen = onOpen;
     this.#onClose = onClose;
     this.#isProbe = isProbe;
+    this.#refuses = refuses;
     this.#watch();
   }
 
@@ -45,28 +48,51 @@ class ServedConnections {
     for (const socket of this.#sockets) announceClose(socket[this.#entry]);
   }
 
-  /** No more is accepted; requests on their way are answered, later ones refused. How many connections were forced. */
-  async close(isOver) {
-    this.announce();
-    this.#stoppedAt = performance.now();
-    for (const session of this.#sessions) session.close();
-    await this.#acceptQueue();
-    const tidy = (isForced) => this.#closeIdle(isForced);
-    const forced = await closeServer(this.#server, { sockets: this.#sockets, tidy, isOver });
-    for (const socket of [...this.#sockets]) this.#release(socket);
-    return forced;
+  /**
+   * Takes over connections that were accepted before: `{ socket, stream, session }`, where over TLS `stream` is what is
+   * read from, and `session` one of HTTP/2.
+   */
+  adopt(connections) {
+    const entries = [];
+    for (const { socket, stream, session } of connections) {
+      const entry = this.#hold(socket, stream);
+      if (entry === undefined) continue;
+      if (session !== undefined) this.#holdSession(session, entry, false);
+      else if (entry.stream !== undefined && !entry.isKept) entries.push(entry);
+    }
+    const idle = idleSockets(
+      this.#server,
+      entries.map(({ stream }) => stream),
+    );
+    for (const entry of entries) {
+      // Node has no public name for the response that a socket waits for.
+      const res = entry.stream._httpMessage;
+      if (res === undefined || res === null) entry.adopt(idle?.has(entry.stream) ?? true);
+      else entry.serve(res.req, res);
+    }
   }
 
-  /**
-   * Connections that wait in the system's queue would be reset together with the listening socket. So they are accepted
-   * and refused with an answer, until none comes for two turns, of which one looks at all sockets.
-   */
-  async #acceptQueue() {
-    for (let [turns, quiet] = [0, 0]; quiet < 2 && turns < MOST_TURNS; turns++) {
-      const before = this.#accepted;
-      await new Promise(setImmediate);
-      quiet = this.#accepted === before ? quiet + 1 : 0;
-    }
+  /** No more is accepted; requests on their way are answered, later ones refused. `{ forced, reset }`. */
+  async close(isOver) {
+    this.announce();
+    this.#isStopped = true;
+    const now = native.clockNow();
+    for (const socket of this.#sockets) socket[this.#entry].stop();
+    for (const session of this.#sessions.values()) session.stop(now);
+    const { left, reset } = await closeServer(this.#server, {
+      sockets: this.#sockets,
+      sessions: () => this.#sessions.keys(),
+      tidy: (isForced) => this.#tidy(isForced),
+      isOver,
+      isAnswered: (socket) => socket[this.#entry].isAnswered,
+    });
+    for (const socket of [...this.#sockets]) this.#release(socket);
+    return { forced: new Set([...left, ...this.#late]).size, reset };
+  }
+
+  /** Hears of the server's events no more. */
+  detach() {
+    this.#unwatch();
   }
 
   /** A listener could not keep the application's own from a request, so we hear of events before they are emitted. */
@@ -74,8 +100,12 @@ class ServedConnections {
     const server = this.#server;
     const { emit } = server;
     const goesOn = (event, args) => this.#goesOn(event, args);
-    server.emit = function (event, ...args) {
+    const watching = function (event, ...args) {
       return goesOn(event, args) ? emit.call(this, event, ...args) : true;
+    };
+    server.emit = watching;
+    this.#unwatch = () => {
+      if (server.emit === watching) server.emit = emit;
     };
   }
 
@@ -83,6 +113,9 @@ class ServedConnections {
     switch (event) {
       case 'connection':
         this.#hold(first);
+        return true;
+      case 'secureConnection':
+        this.#secure(first);
         return true;
       case 'request':
       case 'checkContinue':
@@ -92,72 +125,78 @@ class ServedConnections {
       case 'connect':
         return this.#upgrades(second);
       case 'session':
-        this.#holdSession(first);
+        this.#holdSession(first, this.#hold(acceptedSocket(first.socket)));
         return true;
+      case 'stream':
+        return this.#streams(first, second);
       default:
         return true;
     }
   }
 
   #serves(req, res, event) {
-    const entry = this.#hold(acceptedSocket(req.socket));
-    this.#await(entry, res);
-    // HTTP/2 refuses streams by itself once its session closes.
-    const isRefused = this.#stoppedAt !== undefined && res.stream === undefined && !this.#isProbe(req);
+    // Streams of HTTP/2 were judged as such.
+    if (res.stream !== undefined) return true;
+    const entry = this.#hold(acceptedSocket(req.socket), req.socket);
+    if (entry?.isAnswered) return false;
+    const isRefused = this.#isRefused(req, entry);
+    if (entry !== undefined) {
+      takeBack(entry);
+      entry.serve(req, res);
+      entry.mayFinish = false;
+    }
     if (isRefused) refuseRequest(req, res, { hasBody: event === 'request' });
     else if (this.#isAnnounced) announceClose(entry);
     return !isRefused;
   }
 
-  /**
-   * Until its answer has ended, the connection is in use. Where requests are pipelined it closes with the last answer:
-   * closed with an earlier one it would lose the others.
-   */
-  #await(entry, res) {
-    if (entry === undefined) return;
-    takeBack(entry);
-    entry.latest = res;
-    entry.requests += 1;
-    res.once('close', () => {
-      entry.requests -= 1;
-      entry.idleSince = performance.now();
-      if (entry.latest === res) entry.latest = undefined;
-      if (entry.closing === res) entry.closing = undefined;
-    });
+  #streams(stream, headers) {
+    const session = this.#sessions.get(stream.session);
+    session?.open(stream);
+    const isRefused = this.#isRefused({ url: headers[':path'] ?? '' }, session);
+    if (isRefused) refuseStream(stream, headers);
+    return !isRefused;
+  }
+
+  #isRefused(req, { mayFinish } = {}) {
+    return this.#isStopped && this.#refuses && !mayFinish && !this.#isProbe(req);
   }
 
   #upgrades(socket) {
-    const entry = this.#hold(acceptedSocket(socket));
-    if (this.#stoppedAt !== undefined) {
-      refuseUpgrade(socket);
-      return false;
-    }
+    const entry = this.#hold(acceptedSocket(socket), socket);
+    if (entry?.isAnswered) return false;
     if (entry !== undefined) entry.isKept = true;
-    return true;
+    if (!this.#isStopped || !this.#refuses) return true;
+    if (entry !== undefined) entry.isAnswered = true;
+    refuseUpgrade(socket);
+    return false;
   }
 
-  #holdSession(session) {
-    const entry = this.#hold(acceptedSocket(session.socket));
-    if (entry !== undefined) entry.isKept = true;
-    this.#sessions.add(session);
+  #secure(stream) {
+    const entry = this.#hold(acceptedSocket(stream), stream);
+    if (entry === undefined) return;
+    entry.secure(stream);
+    entry.isKept = !speaksHttp(this.#server);
+  }
+
+  #holdSession(session, entry, isNew = true) {
+    if (entry === undefined) return;
+    entry.isKept = true;
+    const served = new ServedSession(session, entry, isNew);
+    this.#sessions.set(session, served);
     session.once('close', () => this.#sessions.delete(session));
-    if (this.#stoppedAt !== undefined) session.close();
+    if (this.#isStopped) served.stop(native.clockNow());
   }
 
   /** The entry of a socket, made at its accept, or with its first request where it came before us. */
-  #hold(socket) {
+  #hold(socket, stream = isTls(this.#server) ? undefined : socket) {
     const known = socket?.[this.#entry];
     if (known !== undefined || socket === undefined || socket === null || socket.destroyed) return known;
-    const entry = {
-      requests: 0,
-      latest: undefined,
-      closing: undefined,
-      idleSince: performance.now(),
-      isKept: !speaksHttp(this.#server),
-    };
+    const entry = new ServedSocket(socket, stream);
+    entry.isKept = stream !== undefined && !speaksHttp(this.#server);
+    entry.isQueued = this.#isStopped;
     socket[this.#entry] = entry;
     this.#sockets.add(socket);
-    this.#accepted += 1;
     this.#onOpen();
     socket.once('close', () => this.#release(socket));
     return entry;
@@ -167,18 +206,54 @@ class ServedConnections {
     if (this.#sockets.delete(socket)) this.#onClose();
   }
 
-  /** Connections that changed to another protocol are the application's. */
-  #closeIdle(isForced) {
-    const now = performance.now();
+  /** Ends what is idle, and what has begun and takes too long. Other protocols are the application's to end. */
+  #tidy(isForced) {
+    this.#looks += 1;
+    const now = native.clockNow();
+    const patience = isForced ? 0 : this.#patience();
+    const idle = [];
     for (const socket of this.#sockets) {
-      const { requests, idleSince, isKept } = socket[this.#entry];
-      if (isKept || requests > 0) continue;
-      const isDue = now - Math.max(idleSince, this.#stoppedAt) >= IDLE_GRACE_MS;
-      if (isForced || isDue) socket.destroy();
+      const entry = socket[this.#entry];
+      const verdict = entry.look(now, patience);
+      if (verdict === 'late') this.#endLate(entry);
+      else if (verdict === 'idle' || (verdict === 'quiet' && isForced)) idle.push(entry);
+    }
+    this.#endIdle(idle, isForced);
+    for (const served of this.#sessions.values()) {
+      if (served.look(now, patience, isForced)) this.#late.add(served.socket);
     }
     // Those that were accepted before the server was attached have no entry: which of them are idle, Node knows.
-    const isGraceOver = now - this.#stoppedAt >= IDLE_GRACE_MS;
-    if (isGraceOver && this.#sockets.size === 0) this.#server.closeIdleConnections?.();
+    if (this.#looks > IDLE_LOOKS && this.#sockets.size === 0) this.#server.closeIdleConnections?.();
+  }
+
+  #patience() {
+    const { headersTimeout } = this.#server;
+    return headersTimeout > 0 ? Math.min(headersTimeout, MOST_PATIENCE_MS) : MOST_PATIENCE_MS;
+  }
+
+  #endIdle(entries, isForced) {
+    // Of a connection that was used, only the parser knows whether the next request came in with the last one.
+    const isUsed = ({ hasServed, isDiscarding }) => hasServed && !isDiscarding;
+    const idle = entries.some(isUsed) ? this.#idleStreams() : undefined;
+    for (const entry of entries) {
+      // What has come from the queue may have sent something that was not read yet.
+      if (isForced && entry.isQueued) this.#late.add(entry.socket);
+      if (idle === undefined || !isUsed(entry) || idle.has(entry.stream)) entry.socket.destroy();
+      else if (isForced) this.#endLate(entry);
+      else entry.begin();
+    }
+  }
+
+  #idleStreams() {
+    const streams = [...this.#sockets].map((socket) => socket[this.#entry].stream ?? socket);
+    return idleSockets(this.#server, streams);
+  }
+
+  #endLate(entry) {
+    this.#late.add(entry.socket);
+    entry.isAnswered = true;
+    if (entry.stream === undefined) entry.socket.destroy();
+    else refuseLate(entry.stream);
   }
 }
 
@@ -187,10 +262,14 @@ function speaksHttp(server) {
   return typeof server.closeIdleConnections === 'function' || typeof server.updateSettings === 'function';
 }
 
+function isTls(server) {
+  return typeof server.setSecureContext === 'function';
+}
+
 /** The connection closes with its latest answer. HTTP/2 has other ways. */
 function announceClose(entry) {
   const res = entry?.latest;
-  if (res === undefined || res.headersSent || res.stream !== undefined) return;
+  if (res === undefined || res.headersSent) return;
   res.setHeader('Connection', 'close');
   entry.closing = res;
 }

@@ -3,6 +3,7 @@
 const { constants } = require('node:os');
 const { isMainThread } = require('node:worker_threads');
 const { invalidOption, SluiceError } = require('../errors');
+const { native } = require('../native');
 const { boolean, checkOptions } = require('../options');
 
 const DEFAULT_SIGNALS = ['SIGTERM', 'SIGINT'];
@@ -10,8 +11,12 @@ const DEFAULT_SIGNALS = ['SIGTERM', 'SIGINT'];
 /** Those that the system lets nobody handle. */
 const UNHEARD_SIGNALS = ['SIGKILL', 'SIGSTOP'];
 
+/** Shells and npm pass a signal on that the system has sent to the whole group: within this time it is the same one. */
+const REPEAT_MS = 500;
+
 /**
- * Shuts down with the first signal, and ends the process with the second. Returns what takes the handlers away again.
+ * Shuts down with the first signal, and ends the process with the second: another one, or the same kind again later
+ * than a repeat. Returns what takes the handlers away again.
  *
  * `shutdown(options)` is the lifecycle's; `times` are the checkers of its options.
  */
@@ -29,9 +34,16 @@ function handleSignals(shutdown, times, options = {}) {
     const message = 'handleSignals: Node tells only the main thread of signals; accepted: a call there';
     throw new SluiceError('UNSUPPORTED', message);
   }
-  const handler = (signal) => (isFirst() ? begin(signal) : force(signal));
-  let received = 0;
-  const isFirst = () => received++ === 0;
+  let first;
+  const handler = (signal) => {
+    const at = native.clockNow();
+    if (first === undefined) {
+      first = { signal, at };
+      begin(signal);
+    } else if (signal !== first.signal || Math.abs(at - first.at) >= REPEAT_MS) {
+      force(signal);
+    }
+  };
 
   const begin = (signal) => {
     shutdown({ ...given, reason: signal }).then(
@@ -41,7 +53,7 @@ function handleSignals(shutdown, times, options = {}) {
   };
   const force = (signal) => {
     if (exit) process.exit(codeOf(signal));
-    shutdown({ timeout: 0, reason: signal }).catch(() => {});
+    shutdown({ timeout: 0, hooksTimeout: 0, reason: signal }).catch(() => {});
   };
   const end = (code) => {
     if (exit) process.exit(code);

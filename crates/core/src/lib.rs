@@ -69,7 +69,7 @@ pub use forwarded::HeaderFormat;
 pub use guard::{GUARD_COUNTERS, Guard, GuardOptions};
 pub use instances::{Instance, Instances, OptionList};
 pub use lifecycle::{
-    CancellationToken, HookError, HookOutcome, Lifecycle, LifecycleState, Member, MemberCount,
+    CancellationToken, HookError, HookOutcome, Lifecycle, LifecycleState, Member, MemberCount, MemberEnd,
     ShutdownReport, ShutdownRequest, ShutdownTimes, ThreadReport,
 };
 pub use rate_limiter::{

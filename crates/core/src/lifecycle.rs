@@ -14,7 +14,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 pub use member::{Member, MemberCount};
-pub use report::{HookError, HookOutcome, ShutdownReport, ThreadReport};
+pub use report::{HookError, HookOutcome, MemberEnd, ShutdownReport, ThreadReport};
 pub use shutdown::{ShutdownRequest, ShutdownTimes};
 pub use state::LifecycleState;
 pub use token::CancellationToken;
@@ -109,30 +109,36 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// When the shutdown that goes on closes servers and when it gives up; none before it has begun.
+    /// When the shutdown that goes on closes servers and when its time is over; none before it has begun.
     #[must_use]
     pub fn shutdown_times(&self) -> Option<ShutdownTimes> {
         self.roll.lock().shutdown.as_ref().map(Shutdown::times)
     }
 
-    /// A member has done what it could: so many connections had to be ended, and this became of its hooks.
-    pub fn report(&self, member: &Arc<Member>, forced: u64, hooks: Vec<HookOutcome>, now: u64) {
+    /// The drain of a member has ended. From now on it has the time of the hooks that come after.
+    pub fn drained(&self, member: &Arc<Member>, now: u64) {
+        if let Some(shutdown) = &mut self.roll.lock().shutdown {
+            shutdown.drained(member, now);
+        }
+    }
+
+    /// A member has done what it could.
+    pub fn report(&self, member: &Arc<Member>, end: MemberEnd, now: u64) {
         let mut roll = self.roll.lock();
         if let Some(shutdown) = &mut roll.shutdown {
-            shutdown.report(member, forced, hooks);
+            shutdown.report(member, end);
         }
         self.stop_if_all_is_told(&mut roll, now);
     }
 
-    /// The time is over: who has not reported is not waited for. Nothing before the deadline.
-    pub fn give_up(&self, now: u64) {
+    /// Stops waiting for members that were late at the time `by`: after the deadline without the end of their drain,
+    /// or after the time of their hooks.
+    pub fn give_up(&self, by: u64, now: u64) {
         let mut roll = self.roll.lock();
-        if let Some(shutdown) = &mut roll.shutdown
-            && shutdown.is_over(now)
-        {
-            shutdown.give_up();
-            self.stop_if_all_is_told(&mut roll, now);
+        if let Some(shutdown) = &mut roll.shutdown {
+            shutdown.give_up(by.min(now));
         }
+        self.stop_if_all_is_told(&mut roll, now);
     }
 
     /// What came of the shutdown; none before it has ended.

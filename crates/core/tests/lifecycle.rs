@@ -5,8 +5,8 @@ use std::sync::Arc;
 use sluice_core::clock::MS;
 use sluice_core::mailbox::{Item, Mailbox};
 use sluice_core::{
-    HookError, HookOutcome, Instance, Lifecycle, LifecycleState, Member, MemberCount, Owner, ShutdownReport,
-    ShutdownRequest,
+    HookError, HookOutcome, Instance, Lifecycle, LifecycleState, Member, MemberCount, MemberEnd, Owner,
+    ShutdownReport, ShutdownRequest,
 };
 
 /// A lifecycle and its members, of threads 1, 2, and so on.
@@ -34,7 +34,7 @@ impl Stage {
     }
 
     fn report(&self, member: usize, now: u64) {
-        self.lifecycle.report(&self.members[member], 0, Vec::new(), now);
+        self.lifecycle.report(&self.members[member], MemberEnd::default(), now);
     }
 
     fn state(&self) -> LifecycleState {
@@ -120,11 +120,12 @@ fn a_report_has_what_each_thread_counted_since_the_beginning() {
         HookOutcome { name: "flush".into(), error: None },
         HookOutcome { name: "close".into(), error: Some(error) },
     ];
-    stage.lifecycle.report(&stage.members[0], 1, hooks.clone(), 10);
+    let end = MemberEnd { forced: 1, hooks: hooks.clone(), hooks_took: 3, ..MemberEnd::default() };
+    stage.lifecycle.report(&stage.members[0], end, 10);
     stage.report(1, 10);
     let [first, second] = &stage.result().threads[..] else { panic!("two threads") };
     assert_eq!((first.thread_id, first.forced, first.connections_closed, first.tasks_left), (1, 1, 3, 2));
-    assert_eq!((&first.hooks, first.is_drained()), (&hooks, false));
+    assert_eq!((&first.hooks, first.hooks_took, first.is_drained()), (&hooks, 3, false));
     assert_eq!((second.thread_id, second.is_drained()), (2, true));
 }
 
@@ -156,9 +157,10 @@ fn who_says_nothing_is_given_up_at_the_deadline_and_not_before() {
     count(&stage.members[1], &[(MemberCount::Opened, 2), (MemberCount::Begun, 1)]);
     stage.shut_down(10, 0);
     stage.report(0, 1);
-    stage.lifecycle.give_up(9);
+    stage.lifecycle.give_up(9, 9);
+    stage.lifecycle.give_up(10, 9);
     assert_eq!(stage.state(), LifecycleState::Draining);
-    stage.lifecycle.give_up(10);
+    stage.lifecycle.give_up(10, 10);
     let silent = stage.result().threads.remove(1);
     assert_eq!((silent.responded, silent.forced, silent.tasks_left), (false, 2, 1));
     assert_eq!(silent.connections_closed, 0);
@@ -169,8 +171,12 @@ fn who_says_nothing_is_given_up_at_the_deadline_and_not_before() {
 #[test]
 fn a_later_call_may_shorten_the_time_only() {
     let stage = stage(1);
-    let request =
-        |reason: &str, delay, timeout| ShutdownRequest { reason: Some(reason.into()), delay, timeout };
+    let request = |reason: &str, delay, timeout| ShutdownRequest {
+        reason: Some(reason.into()),
+        delay,
+        timeout,
+        hooks_timeout: None,
+    };
     stage.lifecycle.shut_down(request("first", 5, Some(100)), 0).expect("open");
     let times = |stage: &Stage| stage.lifecycle.shutdown_times().expect("begun");
     assert_eq!((times(&stage).closes_at, times(&stage).deadline), (5, 105));
@@ -185,12 +191,63 @@ fn a_later_call_may_shorten_the_time_only() {
 }
 
 #[test]
+fn the_time_of_hooks_is_shortened_by_itself() {
+    let stage = stage(1);
+    let request =
+        |timeout, hooks_timeout| ShutdownRequest { timeout, hooks_timeout, ..ShutdownRequest::default() };
+    let times = || stage.lifecycle.shutdown_times().expect("begun");
+    stage.lifecycle.shut_down(request(Some(100), None), 0).expect("open");
+    assert_eq!((times().deadline, times().hooks_timeout), (100, 5_000 * MS));
+    stage.lifecycle.shut_down(request(Some(0), None), 1).expect("open");
+    assert_eq!((times().deadline, times().hooks_timeout), (1, 5_000 * MS));
+    stage.told(0);
+    stage.lifecycle.shut_down(request(None, Some(6_000 * MS)), 2).expect("open");
+    assert_eq!((times().hooks_timeout, stage.told(0)), (5_000 * MS, 0));
+    stage.lifecycle.shut_down(request(None, Some(7)), 2).expect("open");
+    assert_eq!((times().deadline, times().hooks_timeout, stage.told(0)), (1, 7, 1));
+}
+
+#[test]
+fn who_runs_its_last_hooks_is_given_their_time() {
+    let stage = stage(3);
+    let request =
+        ShutdownRequest { timeout: Some(10), hooks_timeout: Some(20), ..ShutdownRequest::default() };
+    stage.lifecycle.shut_down(request, 0).expect("open");
+    let late_at = || stage.lifecycle.shutdown_times().expect("begun").late_at;
+    assert_eq!(late_at(), Some(10));
+    stage.lifecycle.drained(&stage.members[0], 4);
+    stage.lifecycle.drained(&stage.members[1], 12);
+    stage.lifecycle.drained(&stage.members[1], 13);
+    assert_eq!(late_at(), Some(10), "the third says nothing");
+    stage.lifecycle.give_up(10, 15);
+    assert_eq!((stage.state(), late_at()), (LifecycleState::Draining, Some(24)));
+    stage.report(0, 16);
+    assert_eq!(late_at(), Some(32));
+    stage.lifecycle.give_up(31, 31);
+    assert_eq!(stage.state(), LifecycleState::Draining);
+    stage.lifecycle.give_up(32, 32);
+    assert_eq!((stage.state(), late_at()), (LifecycleState::Stopped, None));
+    let responded: Vec<_> = stage.result().threads.iter().map(|thread| thread.responded).collect();
+    assert_eq!(responded, [true, false, false]);
+}
+
+#[test]
+fn what_the_system_reset_was_not_drained() {
+    let stage = stage(1);
+    stage.shut_down(10, 0);
+    let end = MemberEnd { connections_reset: 3, ..MemberEnd::default() };
+    stage.lifecycle.report(&stage.members[0], end, 1);
+    let [thread] = &stage.result().threads[..] else { panic!("one thread") };
+    assert_eq!((thread.connections_reset, thread.responded, thread.is_drained()), (3, true, false));
+}
+
+#[test]
 fn who_joins_during_a_shutdown_owes_nothing() {
     let stage = stage(1);
     stage.shut_down(10, 0);
     let mailbox = Arc::new(Mailbox::new(Owner(9), Box::new(|| ())));
     let late = stage.lifecycle.join(Arc::clone(&mailbox), 1, 9).expect("open");
-    stage.lifecycle.report(&late, 5, Vec::new(), 1);
+    stage.lifecycle.report(&late, MemberEnd { forced: 5, ..MemberEnd::default() }, 1);
     stage.report(0, 1);
     assert_eq!(stage.result().threads.len(), 1);
     assert_eq!(mailbox.take().len(), 1, "it is told of the end");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::report::{HookOutcome, ThreadReport};
+use super::report::{MemberEnd, ThreadReport};
 use crate::Owner;
 use crate::mailbox::{Item, Mailbox, SubscriptionId};
 
@@ -66,8 +66,10 @@ impl Member {
     }
 
     /// Of a member that has done what it could.
-    pub(super) fn reported(&self, closed_before: u64, forced: u64, hooks: Vec<HookOutcome>) -> ThreadReport {
-        ThreadReport { responded: true, hooks, ..self.owes(closed_before, forced) }
+    pub(super) fn reported(&self, closed_before: u64, end: MemberEnd) -> ThreadReport {
+        let MemberEnd { forced, connections_reset, hooks, hooks_took } = end;
+        let owed = self.owes(closed_before, forced);
+        ThreadReport { responded: true, connections_reset, hooks, hooks_took, ..owed }
     }
 
     /// Of one that ended: with it ended all it had.
@@ -88,8 +90,10 @@ impl Member {
             responded: false,
             forced,
             connections_closed: self.closed().saturating_sub(closed_before),
+            connections_reset: 0,
             tasks_left: self.tasks(),
             hooks: Vec::new(),
+            hooks_took: 0,
         }
     }
 

@@ -1,0 +1,97 @@
+'use strict';
+
+const { IDLE_LOOKS } = require('./served-socket');
+
+/**
+ * A session of HTTP/2 on a server that has stopped. After its GOAWAY new streams are ignored, and what arrives of a
+ * session says nothing about the frames in it. So a PING is sent first: its answer cannot come amid a request's head,
+ * so once it is there, every request that had begun before is known.
+ */
+class ServedSession {
+  /** As it was accepted. */
+  socket;
+  /** Requests that have begun before the server stopped may still come. */
+  mayFinish = false;
+  #session;
+  /** Where its bytes are read from. */
+  #stream;
+  #stoppedAt;
+  #looks = 0;
+  /** Streams that are open; `undefined` where those before us are not known. */
+  #streams;
+  /** Bytes up to the last answer to a PING. */
+  #explained = 0;
+  #isAsking = false;
+  #isClosing = false;
+
+  constructor(session, { socket, stream }, isNew) {
+    this.socket = socket;
+    this.#streams = isNew ? 0 : undefined;
+    this.#session = session;
+    this.#stream = stream;
+  }
+
+  open(stream) {
+    if (this.#streams === undefined) return;
+    this.#streams += 1;
+    stream.once('close', () => {
+      this.#streams -= 1;
+    });
+  }
+
+  /** The server has stopped. */
+  stop(now) {
+    this.#stoppedAt = now;
+    this.mayFinish = !this.#isExplained();
+    if (this.mayFinish) this.#ask();
+  }
+
+  /** Says GOAWAY when nothing is under way; true when it does so though something may be, as the time is over. */
+  look(now, patience, isForced) {
+    if (this.#session.destroyed) return false;
+    if (this.#isClosing) return this.#end(isForced);
+    this.#looks += 1;
+    if (this.#looks <= IDLE_LOOKS && !isForced) return false;
+    const isLate = now - this.#stoppedAt >= patience;
+    if (!this.#isExplained() && !isLate) {
+      this.#ask();
+      return false;
+    }
+    const isUnknown = !this.#isExplained();
+    this.#close();
+    if (isForced) this.#end(isForced);
+    return isUnknown;
+  }
+
+  #close() {
+    this.#isClosing = true;
+    this.#session.close();
+  }
+
+  /** After its GOAWAY Node leaves a session open on which a frame is half received. */
+  #end(isForced) {
+    if (isForced || this.#streams === 0) this.#session.destroy();
+    return false;
+  }
+
+  #ask() {
+    if (this.#isAsking || this.#session.destroyed) return;
+    this.#isAsking = true;
+    this.#session.ping((error) => {
+      this.#isAsking = false;
+      if (error === null || error === undefined) this.#explain();
+    });
+  }
+
+  #explain() {
+    this.#explained = this.#stream.bytesRead;
+    this.mayFinish = false;
+    if (this.#looks > IDLE_LOOKS && !this.#isClosing && !this.#session.destroyed) this.#close();
+  }
+
+  #isExplained() {
+    return this.#stream.bytesRead <= this.#explained;
+  }
+}
+
+module.exports = { ServedSession };
