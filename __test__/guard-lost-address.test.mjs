@@ -137,6 +137,24 @@ describe('an address that was taken at accept stays', () => {
     assert.equal(guard.reputation.check('127.0.0.1').failures, 1);
   });
 
+  test('with each request of HTTP/2 that was decided on, also where the server is not attached', async (t) => {
+    const guard = createGuard(freshName(), { reputation: { ...BANS, maxFailures: 9 } });
+    guard.attach = () => guard;
+    const server = http2.createServer(async (req, res) => {
+      guard.check(req, res);
+      await once(req.stream, 'close');
+      guard.record(req, 'login-failed');
+    });
+    const session = http2.connect(`http://127.0.0.1:${await listening(t, server)}`);
+    t.after(() => session.destroy());
+    for (let failures = 1; failures <= 3; failures++) {
+      const stream = session.request({ ':path': '/' });
+      stream.on('error', () => {});
+      setTimeout(() => stream.close(http2.constants.NGHTTP2_CANCEL), 10);
+      await until(() => guard.reputation.check('127.0.0.1').failures, failures);
+    }
+  });
+
   test('with a request of HTTP/2 that is first looked at when its connection has gone', async (t) => {
     const guard = createGuard(freshName(), { reputation: BANS, rateLimit: false });
     guard.reputation.ban('127.0.0.1', { duration: '1m' });

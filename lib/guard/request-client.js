@@ -18,22 +18,24 @@ const PROXY = Symbol('sluice.proxy');
 
 const WHOLE_ADDRESS = 128;
 
-/**
- * One client, as a guard sees it. `client` is what users are given. `judged` is the address that failures and bans are
- * for: `undefined` for a client that is not known, and for a trusted proxy.
- */
-function seen({ address = null, key = UNKNOWN_KEY, isJudged = false, isForwarded = false }) {
-  return Object.freeze({
-    client: Object.freeze({ address, key }),
-    judged: isJudged ? address : undefined,
-    isForwarded,
-  });
+/** One client, as a guard sees it. */
+class Seen {
+  /**
+   * `client` is what users are given. `judged` is the address that failures and bans are for: `undefined` for a client
+   * that is not known, and for a trusted proxy.
+   */
+  constructor(client, judged, isForwarded) {
+    this.client = client;
+    this.judged = judged;
+    this.isForwarded = isForwarded;
+  }
 }
 
-const UNKNOWN = seen({});
-const UNKNOWN_BEHIND_PROXY = seen({ isForwarded: true });
+const NOBODY = Object.freeze({ address: null, key: UNKNOWN_KEY });
+const UNKNOWN = new Seen(NOBODY, undefined, false);
+const UNKNOWN_BEHIND_PROXY = new Seen(NOBODY, undefined, true);
 /** A TCP client that has reset its connection before anything could look. */
-const LOST = seen({});
+const LOST = new Seen(NOBODY, undefined, false);
 
 /**
  * Who sent a request. What Express and Fastify were told about proxies is not asked.
@@ -65,7 +67,11 @@ class RequestClient {
    */
   see(incoming, isNeeded) {
     const known = incoming.socket?.[this.#kSeen];
-    if (known !== undefined && known !== PROXY) return known;
+    if (known !== undefined && known !== PROXY) {
+      // A request of HTTP/2 loses its socket when its stream closes.
+      if (incoming.stream !== undefined) incoming[this.#kSeen] = known;
+      return known;
+    }
     return incoming[this.#kSeen] ?? this.#meet(incoming, known === PROXY, isNeeded);
   }
 
@@ -99,9 +105,11 @@ class RequestClient {
     if (this.#trustsNobody && isNeeded && headers['x-forwarded-for'] !== undefined) {
       warnings.untrustedForwarding();
     }
-    const client = this.#ofAddress(remote, { isJudged: true });
-    if (socket) socket[this.#kSeen] = client;
-    return client;
+    const seen = this.#ofAddress(this.#whole.keyOf(remote), { isJudged: true });
+    // All requests of the socket share it.
+    Object.freeze(seen.client);
+    if (socket) socket[this.#kSeen] = seen;
+    return seen;
   }
 
   /** Whom a trusted proxy names. */
@@ -121,7 +129,8 @@ class RequestClient {
     const proxy = addressOfRequest(incoming);
     const other = warnings.otherHeader(incoming.headers);
     if (isNeeded) warnings.unnamed(proxy, this.#header, other);
-    return other === undefined ? this.#ofAddress(proxy, { isForwarded: true }) : UNKNOWN_BEHIND_PROXY;
+    if (other !== undefined) return UNKNOWN_BEHIND_PROXY;
+    return this.#ofAddress(this.#whole.keyOf(proxy), { isForwarded: true });
   }
 
   /** Whom the application names. */
@@ -136,11 +145,11 @@ class RequestClient {
     }
   }
 
-  #ofAddress(text, { isJudged = false, isForwarded = false }) {
-    const address = this.#whole.keyOf(text);
+  /** `address` in its canonical form. */
+  #ofAddress(address, { isJudged = false, isForwarded = false }) {
     // Only IPv6 is cut.
     const key = address.includes(':') ? this.#proxies.keyOf(address) : address;
-    return seen({ address, key, isJudged, isForwarded });
+    return new Seen({ address, key }, isJudged ? address : undefined, isForwarded);
   }
 }
 
