@@ -40,11 +40,12 @@ for (const [way, ending] of Object.entries(ENDINGS)) {
   }
 }
 
-test('a thread holds references while it lives', async () => {
+test('a thread holds references while it lives', async (t) => {
   const before = native.referencesHeld();
   const worker = new Worker(`${LOADING}${ENDINGS.terminate}`, { eval: true });
+  t.after(() => worker.terminate());
   await once(worker, 'message');
-  assert.equal(native.referencesHeld(), before + 4);
+  assert.ok(native.referencesHeld() > before);
   await worker.terminate();
   assert.equal(native.referencesHeld(), before);
 });

@@ -247,6 +247,24 @@ for (const option of ['key', 'cost', 'skip', 'limit', 'handler']) {
   }
 }
 
+test('clientAddress: the request counts as unknown, and one warning says so', async () => {
+  const failing = { throwing, rejecting, ...BROKEN, nothing: () => undefined };
+  const warnings = await warningsOf('SLUICE_UNREADABLE_CLIENT_ADDRESS', async () => {
+    for (const clientAddress of Object.values(failing)) {
+      const guard = createGuard(freshName(), { rateLimit: { limit: 2, window: '1h' }, clientAddress });
+      const answers = ['192.0.2.1', '192.0.2.2', '192.0.2.3'].map((remoteAddress) =>
+        guard.check({ headers: {}, socket: { remoteAddress } }),
+      );
+      assert.deepEqual(
+        answers.map(({ allowed }) => allowed),
+        [true, true, false],
+      );
+      assert.equal(answers[0].client.key, 'unknown');
+    }
+  });
+  assert.equal(warnings.length, 1);
+});
+
 for (const onRefused of [throwing, rejecting]) {
   test(`onRefused that is ${onRefused.name}: the default refusal, and one warning`, async (t) => {
     const tracker = new ConnectionTracker(freshName(), { max: 1 });

@@ -7,6 +7,7 @@ const {
   keepAddresses,
   remoteAddressOf,
 } = require('../remote-address');
+const { promiseOf } = require('../promise-of');
 const warnings = require('./client-warnings');
 
 /** The key of all requests whose client is not known: no address, so no other client's. */
@@ -136,7 +137,10 @@ class RequestClient {
   /** Whom the application names. */
   #asked(incoming, remote, isNeeded) {
     try {
-      const address = this.#whole.keyOf(this.#ask(incoming));
+      const answer = this.#ask(incoming);
+      // No address either, but one that rejects must not end the thread.
+      if (typeof answer?.then === 'function') promiseOf(answer).catch(() => {});
+      const address = this.#whole.keyOf(answer);
       const isForwarded = remote === undefined || address !== this.#whole.keyOf(remote);
       return this.#ofAddress(address, { isJudged: !this.#proxies.isTrusted(address), isForwarded });
     } catch (error) {
