@@ -302,3 +302,45 @@ test('what is no server, and options that are none, are mistakes', () => {
     message: /trustedProxies contains "10\.0\.0\.1\/8"/,
   });
 });
+
+/** Warnings of this process that name the tracker. */
+function warningsOf(t, name) {
+  const warnings = [];
+  const hear = (warning) => {
+    if (warning.message.includes(JSON.stringify(name))) warnings.push(warning.code);
+  };
+  process.on('warning', hear);
+  t.after(() => process.off('warning', hear));
+  return warnings;
+}
+
+for (const when of ['before the thread is told', 'after it was told']) {
+  test(`a tracker destroyed on a live server warns once and lets all pass, ${when}`, async (t) => {
+    const tracker = fresh({ max: 1 });
+    const warnings = warningsOf(t, tracker.name);
+    const server = net.createServer((socket) => socket.write('hello'));
+    tracker.attach(server);
+    const port = await listening(t, server);
+    await served(t, 'net', port);
+    ConnectionTracker.destroy(tracker.name);
+    if (when.startsWith('after')) await new Promise((done) => setTimeout(done, 20));
+    for (let i = 0; i < 5; i++) await served(t, 'net', port);
+    await until(() => warnings.length > 0);
+    assert.deepEqual(warnings, ['ERR_SLUICE_CLOSED']);
+  });
+}
+
+test('a server whose tracker is destroyed and made anew is counted again, without a warning', async (t) => {
+  const server = net.createServer((socket) => socket.write('hello'));
+  const port = await listening(t, server);
+  const name = freshName();
+  const warnings = warningsOf(t, name);
+  for (let i = 0; i < 2_000; i++) {
+    new ConnectionTracker(name, { max: 1 }).attach(server);
+    ConnectionTracker.destroy(name);
+  }
+  const tracker = new ConnectionTracker(name, { max: 1 }).attach(server);
+  await new Promise((done) => setTimeout(done, 20));
+  await served(t, 'net', port);
+  assert.deepEqual([tracker.count, tracker.stats().opened, warnings], [1, 1, []]);
+});

@@ -228,3 +228,14 @@ test('a key is a non-empty string of whole characters', () => {
   assert.equal(registry.get('k'.repeat(100_000)), 1);
   assert.equal(registry.get(`${'k'.repeat(99_999)}l`), undefined);
 });
+
+test('size counts without copying a key', () => {
+  const registry = new Registry(freshName());
+  registry.replaceAll(Array.from({ length: 10_000 }, (_, i) => [`${'k'.repeat(1_000)} ${i}`, i]));
+  const before = process.memoryUsage().heapUsed;
+  assert.equal(registry.size, 10_000);
+  // Copies of the keys are ten megabytes.
+  assert.ok(process.memoryUsage().heapUsed - before < 2e6);
+  Registry.destroy(registry.name);
+  assert.throws(() => registry.size, { code: 'ERR_SLUICE_CLOSED' });
+});
