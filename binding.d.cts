@@ -626,7 +626,7 @@ export interface NativeShutdownReport {
   threads: Array<NativeThreadReport>
 }
 
-/** What who calls for a shutdown wants. Times are in milliseconds. */
+/** What a call asks of a shutdown. Times are in milliseconds. */
 export interface NativeShutdownRequest {
   reason?: string
   delay: number

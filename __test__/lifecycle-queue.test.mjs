@@ -29,7 +29,7 @@ const SERVERS = {
 for (const [protocol, create] of Object.entries(SERVERS)) {
   const count = protocol === 'http' ? 200 : 60;
 
-  test(`${protocol}: whoever waits in the listen queue gets an answer`, async (t) => {
+  test(`${protocol}: every connection in the listen queue gets an answer`, async (t) => {
     const lifecycle = new Lifecycle(freshName()).ready();
     const server = create();
     lifecycle.attach(server);
@@ -54,7 +54,7 @@ for (const [protocol, create] of Object.entries(SERVERS)) {
   });
 }
 
-test('with a delay they are served, and those who come at its end are refused', async (t) => {
+test('with a delay they are served, and those that come at its end are refused', async (t) => {
   const clock = testing.manualClock();
   t.after(() => clock.restore());
   const lifecycle = new Lifecycle(freshName()).ready();
@@ -118,7 +118,7 @@ function amidClose(server, during) {
 }
 
 for (const [protocol, create] of Object.entries(SERVERS)) {
-  test(`${protocol}: whoever connects while the server closes gets an answer`, async (t) => {
+  test(`${protocol}: every client that connects while the server closes gets an answer`, async (t) => {
     const lifecycle = new Lifecycle(freshName()).ready();
     const server = create();
     lifecycle.attach(server);

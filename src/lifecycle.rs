@@ -82,7 +82,7 @@ pub struct NativeThreadEnd {
     pub hooks_ms: f64,
 }
 
-/// What who calls for a shutdown wants. Times are in milliseconds.
+/// What a call asks of a shutdown. Times are in milliseconds.
 #[napi(object)]
 pub struct NativeShutdownRequest {
     pub reason: Option<String>,

@@ -95,7 +95,11 @@ async function main() {
   const reports = repeat(12, 12, () => ask(port, '/reports', { headers }));
   await until(() => broker.stats().inFlight === 12);
   const report = await lifecycle.shutdown({ reason: 'the example is over', timeout: '5s' });
-  check('long reports that were on their way', tally((await reports).map(({ status }) => status)), '200 × 12');
+  check(
+    'long reports that were on their way',
+    tally((await reports).map(({ status }) => status)),
+    '200 × 12',
+  );
   check('drained, forced, left', [report.drained, report.forced, report.tasksLeft], [true, 0, 0]);
   check(
     'hooks',

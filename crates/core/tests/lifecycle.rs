@@ -208,7 +208,7 @@ fn the_time_of_hooks_is_shortened_by_itself() {
 }
 
 #[test]
-fn who_runs_its_last_hooks_is_given_their_time() {
+fn a_member_in_its_last_hooks_is_given_their_time() {
     let stage = stage(3);
     let request =
         ShutdownRequest { timeout: Some(10), hooks_timeout: Some(20), ..ShutdownRequest::default() };
