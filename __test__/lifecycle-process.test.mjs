@@ -80,7 +80,11 @@ test('without exit the process ends by itself, and a second signal ends the time
   await process_.printed('draining');
   process_.child.kill('SIGINT');
   assert.deepEqual(await process_.ended, exited(0));
-  assert.deepEqual(JSON.parse(process_.lines.find((line) => line.startsWith('{'))), { reason: 'SIGTERM', drained: false, threads: 2 });
+  assert.deepEqual(JSON.parse(process_.lines.find((line) => line.startsWith('{'))), {
+    reason: 'SIGTERM',
+    drained: false,
+    threads: 2,
+  });
 });
 
 test('what was taken away handles no signal', async () => {

@@ -167,7 +167,10 @@ test('a thread that runs its last hooks is given their time, one that is suspend
   const words = new Int32Array(new SharedArrayBuffer(8));
   const blocking = blocked.run(block, words);
   await Atomics.waitAsync(words, 0, 0).value;
-  const { drained, hooks, hooksMs, perThread } = await lifecycle.shutdown({ timeout: '1s', hooksTimeout: '10s' });
+  const { drained, hooks, hooksMs, perThread } = await lifecycle.shutdown({
+    timeout: '1s',
+    hooksTimeout: '10s',
+  });
   Atomics.store(words, 1, 1);
   Atomics.notify(words, 1);
   await blocking;
