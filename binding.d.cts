@@ -18,6 +18,9 @@ export declare function acceptWaiting(id: number): NativeWaiting
  */
 export declare function acquireListener(address: string, port: number, backlog: number): NativeListener
 
+/** A limiter that the guard's rules use from now on. */
+export declare function addGuardLimiter(handle: number, name: string): void
+
 /** Moves the stopped clock on. */
 export declare function advanceClock(ms: number): void
 
@@ -133,6 +136,12 @@ export declare function giveUpShutdown(handle: number, by: number): void
 
 /** Sums over all threads, in the order of `lib/guard/counts.js`. */
 export declare function guardCounts(handle: number): Array<number>
+
+/** The names of the limiters that all threads use for the guard, sorted. */
+export declare function guardLimiters(handle: number): Array<string>
+
+/** The names of all guards of the process, sorted. */
+export declare function guardNames(): Array<string>
 
 /** What the guard of this name was created with; none where there is none. */
 export declare function guardOptions(name: string): NativeGuardOptions | null

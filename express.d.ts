@@ -6,7 +6,8 @@ declare function sluice(options?: sluice.Options): sluice.Middleware;
 
 declare namespace sluice {
   type Handler = (req: Request, res: Response, next: NextFunction, refusal: Refusal) => unknown;
-  type Options = guard.GuardOptions<Request, Handler>;
+  /** Express has no hooks: a guard decides where it is mounted. */
+  type Options = Omit<guard.GuardOptions<Request, Handler>, 'hook'>;
   type Middleware = RequestHandler & { readonly guard: Guard };
   type Guard = guard.Guard;
   type GuardClient = guard.GuardClient;

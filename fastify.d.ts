@@ -8,7 +8,10 @@ declare namespace sluice {
   type Handler = (request: FastifyRequest, reply: FastifyReply, refusal: Refusal) => unknown;
   type Options = guard.GuardOptions<FastifyRequest, Handler>;
   /** `config.sluice` of a route: what it leaves out is the plugin's. */
-  type RouteOptions = guard.RuleOptions<FastifyRequest, Handler>;
+  type RouteOptions = guard.RuleOptions<FastifyRequest, Handler> & {
+    /** Routes of one name share a limiter, whose options each of them gives. */
+    name?: string;
+  };
   type Guard = guard.Guard;
   type GuardClient = guard.GuardClient;
   type GuardDecision = guard.GuardDecision;

@@ -2,7 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
-import type { Guard, GuardHandler, GuardOptions } from './lib/guard/guard';
+import type { Guard, GuardHandler, GuardOptions, RefusedBodyOptions } from './lib/guard/guard';
 
 /**
  * A time: milliseconds as an integer, or a text of an integer and a unit, such as `'250ms'`, `'10s'`, `'5m'`,
@@ -600,6 +600,8 @@ export interface AttachOptions {
   onRefused?: (socket: Socket, refusal: ConnectionRefusal) => void;
   /** Addresses and ranges of proxies: their sockets count towards `max` only. */
   trustedProxies?: readonly string[];
+  /** What is read of a refused client's request, so that it can read the answer; `false` closes at once after it. */
+  refusedBody?: RefusedBodyOptions | false;
 }
 
 /**
@@ -1512,6 +1514,7 @@ export interface ListenOptions {
 export function listen(server: Server, options: ListenOptions): Promise<{ port: number }>;
 
 export type {
+  CorsOptions,
   Guard,
   GuardClient,
   GuardDecision,
@@ -1522,8 +1525,11 @@ export type {
   GuardShutdown,
   GuardStats,
   Problem,
+  RateDecision,
   RecordEntry,
   Refusal,
+  RefusedBodyOptions,
+  RequestKey,
 } from './lib/guard/guard';
 
 /**
@@ -1538,6 +1544,17 @@ export function createGuard<Request = IncomingMessage>(
   name?: string,
   options?: Omit<GuardOptions<Request, GuardHandler>, 'name'>,
 ): Guard;
+
+/**
+ * What all guards of the process count, in whatever thread they were made, as one page in the text format of Prometheus.
+ * Costs a pass over the tables of all their parts.
+ *
+ * @throws {SluiceError} `INVALID_OPTION` for a guard that there is not.
+ */
+export function metrics(options?: {
+  /** Only these, by themselves or by name. */
+  guards?: readonly (Guard | string)[];
+}): string;
 
 export {
   Broker,

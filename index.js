@@ -15,6 +15,7 @@ const { clientKey } = require('./lib/client-key');
 const { ConnectionTracker } = require('./lib/connection-tracker');
 const { createGuard } = require('./lib/create-guard');
 const { SluiceError } = require('./lib/errors');
+const { metrics } = require('./lib/guard/all-guards');
 const { Lifecycle } = require('./lib/lifecycle');
 const { listen } = require('./lib/listen');
 const { RateLimiter } = require('./lib/rate-limiter');
@@ -36,4 +37,5 @@ module.exports = {
   clientKey,
   createGuard,
   listen,
+  metrics,
 };

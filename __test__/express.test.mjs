@@ -249,9 +249,8 @@ for (const [version, express] of [
       });
 
       for (const [option, value, code] of [
-        ['key', '', 'ERR_SLUICE_INVALID_KEY'],
-        ['key', undefined, 'ERR_SLUICE_INVALID_KEY'],
-        ['key', 7, 'ERR_SLUICE_INVALID_KEY'],
+        ['key', {}, 'ERR_SLUICE_INVALID_KEY'],
+        ['key', true, 'ERR_SLUICE_INVALID_KEY'],
         ['cost', 0, 'ERR_SLUICE_INVALID_COST'],
         ['cost', 1.5, 'ERR_SLUICE_INVALID_COST'],
         ['cost', '2', 'ERR_SLUICE_INVALID_COST'],

@@ -370,7 +370,7 @@ describe('functions of the user', () => {
 
   test('a key that is none, and a cost that is none, are mistakes of their author', async (t) => {
     for (const [option, value, code] of [
-      ['key', '', 'ERR_SLUICE_INVALID_KEY'],
+      ['key', {}, 'ERR_SLUICE_INVALID_KEY'],
       ['cost', -1, 'ERR_SLUICE_INVALID_COST'],
     ]) {
       const fastify = guarded(t, { [option]: () => value });

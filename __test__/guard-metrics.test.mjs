@@ -143,3 +143,99 @@ describe('metrics', () => {
     assert.deepEqual(labelValues(families.get('sluice_faults_total'), 'guard'), [name]);
   });
 });
+
+describe('metrics() of all guards', () => {
+  const value = (families, name, labels) => families.get(name)?.samples.get(labels);
+
+  test('is one page, with each family once', () => {
+    const rateLimit = { limit: 1, window: '1h' };
+    const guards = [1, 2].map(() =>
+      createGuard(freshName(), { rateLimit, reputation: BANS, connections: { max: 5 } }),
+    );
+    for (const guard of guards) for (let i = 0; i < 3; i++) guard.check(from('192.0.2.1'));
+    const families = parse(sluice.metrics());
+    for (const { name } of guards) {
+      const g = `guard="${name}"`;
+      assert.equal(value(families, 'sluice_requests_passed_total', `${g},outcome="allowed"`), 1);
+      assert.equal(value(families, 'sluice_limiter_refused_total', `${g},limiter="${name}"`), 2);
+      assert.equal(value(families, 'sluice_connections', g), 0);
+      assert.equal(value(families, 'sluice_bans_total', `${g},reputation="${name}",kind="automatic"`), 0);
+    }
+  });
+
+  test('says of each guard what the guard says itself', () => {
+    const options = { reputation: BANS, monitor: { rules: [] }, connections: { max: 5 } };
+    const guard = createGuard(freshName(), options);
+    for (let i = 0; i < 3; i++) guard.check(from('192.0.2.1'));
+    guard.record(from('192.0.2.2'), 'login-failed');
+    assert.equal(sluice.metrics({ guards: [guard] }), guard.metrics());
+    assert.equal(sluice.metrics({ guards: [guard.name, guard] }), guard.metrics());
+  });
+
+  test('has guards and routes that only other threads know', async (t) => {
+    const name = freshName();
+    const [peer] = startPeers(t, 1);
+    await peer.run(
+      async ({ load, require }, { name, request }) => {
+        const { createGuard } = load();
+        const guard = createGuard(name, { rateLimit: { limit: 2, window: '1h' }, connections: { max: 5 } });
+        for (let i = 0; i < 3; i++) guard.check(request);
+        const app = require('fastify')();
+        await app.register(guard.fastify);
+        app.get(
+          '/login',
+          { config: { sluice: { rateLimit: { limit: 1, window: '1h' } } } },
+          async () => 'in',
+        );
+        await app.inject('/login');
+      },
+      { name, request: from('192.0.2.1') },
+    );
+    const families = parse(sluice.metrics());
+    const g = `guard="${name}"`;
+    assert.equal(value(families, 'sluice_requests_refused_total', `${g},reason="quota"`), 1);
+    assert.equal(value(families, 'sluice_limiter_allowed_total', `${g},limiter="${name}"`), 2);
+    assert.equal(value(families, 'sluice_limiter_allowed_total', `${g},limiter="${name}:GET /login"`), 1);
+    await peer.end();
+    assert.equal(
+      value(parse(sluice.metrics()), 'sluice_limiter_allowed_total', `${g},limiter="${name}:GET /login"`),
+      1,
+    );
+  });
+
+  test('leaves out parts that were destroyed, and keeps the rest', () => {
+    const guard = createGuard(freshName(), { reputation: BANS, connections: { max: 5 } });
+    RateLimiter.destroy(guard.name);
+    sluice.Reputation.destroy(guard.name);
+    sluice.ConnectionTracker.destroy(guard.name);
+    const families = parse(sluice.metrics({ guards: [guard] }));
+    assert.deepEqual([families.has('sluice_limiter_size'), families.has('sluice_banned')], [false, false]);
+    assert.ok(families.has('sluice_requests_passed_total'));
+  });
+
+  test('a guard may be told apart without comments, so that pages can be joined', () => {
+    const [one, other] = [1, 2].map(() => createGuard(freshName(), {}));
+    const samples = other.metrics({ comments: false });
+    assert.doesNotMatch(samples, /#/);
+    const joined = one.metrics() + samples;
+    const comments = joined.split('\n').filter((line) => line.startsWith('#'));
+    assert.equal(new Set(comments).size, comments.length);
+    assert.equal(joined.match(/^sluice_faults_total/gm).length, 2);
+  });
+
+  for (const [options, message] of [
+    [{ guards: 'api' }, /metrics guards is "api"; accepted: an array/],
+    [{ guards: ['no such guard'] }, /metrics guards is "no such guard"; accepted: an array of guards/],
+    [{ guard: [] }, /no option "guard"/],
+  ]) {
+    test(`${JSON.stringify(options)} is refused`, () => {
+      assert.throws(() => sluice.metrics(options), { code: 'ERR_SLUICE_INVALID_OPTION', message });
+    });
+  }
+
+  test('comments is true or false', () => {
+    assert.throws(() => createGuard(freshName(), {}).metrics({ comments: 'no' }), {
+      code: 'ERR_SLUICE_INVALID_OPTION',
+    });
+  });
+});

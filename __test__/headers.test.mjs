@@ -104,3 +104,39 @@ test('false sends none, but a refusal keeps its Retry-After', async (t) => {
   assert.deepEqual([...rateLimitFields(served), ...legacyFields(served)], Array(5).fill(undefined));
   assert.equal((await ask(port)).headers['retry-after'], '10');
 });
+
+for (const [order, limits, shown] of [
+  ['the first binds', [2, 100], ['2', '1', '5']],
+  ['the second binds', [100, 2], ['2', '1', '5']],
+]) {
+  test(`legacy headers of two guards are those of the one that binds: ${order}`, async (t) => {
+    const guards = limits.map((limit) =>
+      sluice({ name: `${order} ${limit}`, rateLimit: { limit, window: '10s' }, headers: 'legacy' }),
+    );
+    const port = await guarded(t, ...guards);
+    assert.deepEqual(legacyFields(await ask(port)), shown);
+    await ask(port);
+    const refused = await ask(port);
+    assert.equal(refused.status, 429);
+    assert.deepEqual(legacyFields(refused), ['2', '0', '10']);
+  });
+}
+
+test('with as much left, the one that resets later binds', async (t) => {
+  const guards = ['10s', '1h', '20s'].map((window) =>
+    sluice({
+      name: `equal ${window}`,
+      rateLimit: { limit: 3, window, algorithm: 'fixed-window' },
+      headers: 'legacy',
+    }),
+  );
+  assert.deepEqual(legacyFields(await ask(await guarded(t, ...guards))), ['3', '2', '3600']);
+});
+
+test('what binds is a number of requests, not a share of a limit', async (t) => {
+  const wide = sluice({ name: 'wide', rateLimit: { limit: 100, window: '1h' }, headers: 'legacy' });
+  const narrow = sluice({ name: 'narrow', rateLimit: { limit: 5, window: '1h' }, headers: 'legacy' });
+  for (let i = 0; i < 50; i++) wide.guard.limiter.penalize('127.0.0.1');
+  const [limit, remaining] = legacyFields(await ask(await guarded(t, wide, narrow)));
+  assert.deepEqual([limit, remaining], ['5', '4']);
+});

@@ -1,6 +1,7 @@
 'use strict';
 
 const { invalid, invalidOption, SluiceError } = require('./errors');
+const { hintsFor } = require('./foreign-options');
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const DURATION = /^(\d{1,15})(ms|s|m|h|d)$/;
@@ -41,7 +42,7 @@ function checkOptions(owner, options, schema) {
   const checked = {};
   for (const key of Object.keys(options)) {
     if (!Object.hasOwn(schema, key)) {
-      const accepted = Object.keys(schema).join(', ') || 'none';
+      const accepted = (Object.keys(schema).join(', ') || 'none') + hintsFor(Object.keys(options), schema);
       throw new SluiceError('INVALID_OPTION', `${owner} has no option "${key}"; accepted: ${accepted}`);
     }
     if (options[key] !== undefined) checked[key] = schema[key](options[key], `${owner} ${key}`);

@@ -29,10 +29,13 @@ const CONNECTION_DETAILS = {
   opens: 'This client opens connections too often.',
 };
 
+/** Only the status says what is wrong (RFC 9457, section 4.2.1). */
+const KEY_MISSING = { status: 400, type: 'about:blank', title: 'Bad Request' };
+
 /** `retryAfterMs` may be Infinity: such a wait is null in the body. */
 function problem({ status, type, title }, { detail, retryAfterMs, policies }) {
   return {
-    type: PROBLEM_TYPES + type,
+    type: type === 'about:blank' ? type : PROBLEM_TYPES + type,
     title,
     status,
     detail,
@@ -46,6 +49,12 @@ function quotaProblem({ retryAfterMs, policy }) {
     ? `The quota is used up. Try again in ${seconds(retryAfterMs)} s.`
     : 'The request costs more than its quota can ever hold.';
   return problem(QUOTA_EXCEEDED, { detail, retryAfterMs, policies: [policy] });
+}
+
+/** For a request without the key that the limit `policy` counts by. Waiting does not help. */
+function keyProblem(policy) {
+  const detail = 'The request does not say whose quota it is charged to.';
+  return problem(KEY_MISSING, { detail, retryAfterMs: Number.POSITIVE_INFINITY, policies: [policy] });
 }
 
 /** For a connection that a tracker refused, for its `reason`. */
@@ -103,6 +112,7 @@ module.exports = {
   banProblem,
   connectionProblem,
   headTimeoutProblem,
+  keyProblem,
   quotaProblem,
   seconds,
   shutdownProblem,

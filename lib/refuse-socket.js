@@ -2,54 +2,61 @@
 
 const http = require('node:http');
 const { PROBLEM_MEDIA_TYPE, banProblem, connectionProblem, seconds } = require('./problem');
-
-/** How long a refused client may take to read why, and how many may do so at once. */
-const LINGER_MS = 1000;
-const MOST_LINGERING = 256;
-
-let lingering = 0;
+const { DEFAULT_REFUSED_BODY, drain, endWhenQuiet } = require('./refused-body');
+const { RequestEnd } = require('./request-end');
 
 /**
  * Ends a socket that was refused at accept. `onRefused(socket, refusal)`, which never throws, may answer in its own
  * protocol; otherwise plain HTTP gets a 503, or a 403 where the client is banned, and everything else is closed without a word.
+ * `refusedBody` bounds what is read of the request meanwhile.
  */
-function refuseSocket(server, socket, refusal, onRefused) {
+function refuseSocket(server, socket, refusal, { onRefused, refusedBody = DEFAULT_REFUSED_BODY } = {}) {
   socket.on('error', () => {});
   onRefused?.(socket, refusal);
   const isAnswered = socket.writableEnded || socket.destroyed;
   const speaksHttp = server instanceof http.Server && !socket.encrypted && !isTls(server);
-  if (isAnswered || !speaksHttp || lingering >= MOST_LINGERING) {
-    endAndClose(socket);
+  if (isAnswered || !speaksHttp) {
+    endAndClose(socket, refusedBody);
     return;
   }
-  answerSocket(socket, refusal.reason === 'banned' ? banProblem(refusal) : connectionProblem(refusal));
+  const problem = refusal.reason === 'banned' ? banProblem(refusal) : connectionProblem(refusal);
+  answerRequest(socket, problem, refusedBody);
 }
 
 /** Ends a socket, whose client speaks HTTP, with a problem, and gives the client time to read it. */
-function answerSocket(socket, problem) {
+function answerSocket(socket, problem, refusedBody = DEFAULT_REFUSED_BODY) {
   socket.end(response(problem));
-  linger(socket);
+  linger(socket, refusedBody);
+}
+
+/** As `answerSocket`, before a byte of the request was read: the socket ends when the request has come. */
+function answerRequest(socket, problem, refusedBody) {
+  const request = new RequestEnd();
+  socket.write(response(problem));
+  endWhenQuiet(socket);
+  const endWithRequest = (chunk) => {
+    if (!socket.writableEnded && request.comesWith(chunk)) socket.end();
+  };
+  drainAndClose(socket, refusedBody, endWithRequest);
 }
 
 function isTls(server) {
   return typeof server.setSecureContext === 'function';
 }
 
-function endAndClose(socket) {
-  if (socket.writableEnded) linger(socket);
+function endAndClose(socket, refusedBody) {
+  if (socket.writableEnded) linger(socket, refusedBody);
   else socket.destroySoon();
 }
 
 /** A socket closed with unread bytes resets the connection, and its client would not see the answer. */
-function linger(socket) {
-  lingering += 1;
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
-  socket.once('close', () => {
-    lingering -= 1;
-    clearTimeout(timer);
-  });
-  socket.resume();
-  socket.once('end', () => socket.destroy());
+function linger(socket, refusedBody) {
+  drainAndClose(socket, refusedBody);
+}
+
+function drainAndClose(socket, refusedBody, onData) {
+  const isDraining = drain(socket, refusedBody, { onData, done: () => socket.destroy() });
+  if (!isDraining) socket.destroySoon();
 }
 
 function response(problem) {
@@ -60,6 +67,7 @@ function response(problem) {
     `Content-Type: ${PROBLEM_MEDIA_TYPE}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
     ...(retryAfterMs === null ? [] : [`Retry-After: ${seconds(retryAfterMs)}`]),
+    'Cache-Control: no-store',
     'Connection: close',
     '',
     body,

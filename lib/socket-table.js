@@ -7,11 +7,12 @@ const { Deadline } = require('./deadline');
 const { native, subscribe, unsubscribe } = require('./native');
 const { checkOptions, func, strings } = require('./options');
 const { refuseSocket } = require('./refuse-socket');
+const { refusedBodyOption } = require('./refused-body');
 const { acceptedSocket, hasLostAddress, keepAddresses, remoteAddressOf } = require('./remote-address');
 const { checkServer } = require('./server-closing');
 const { warningInstead } = require('./warn-of-throw');
 
-const ATTACH_SCHEMA = { onRefused: func, trustedProxies: strings };
+const ATTACH_SCHEMA = { onRefused: func, trustedProxies: strings, refusedBody: refusedBodyOption };
 
 /** The shortest pause between two looks for idle connections. */
 const LEAST_SWEEP_MS = 10;
@@ -57,7 +58,7 @@ class SocketTable {
 
   /** From now on each socket of the server is a connection, or is refused before a byte of it is read. */
   attach(server, options = {}) {
-    const { onRefused: given, trustedProxies } = checkOptions('attach', options, ATTACH_SCHEMA);
+    const { onRefused: given, trustedProxies, refusedBody } = checkOptions('attach', options, ATTACH_SCHEMA);
     const onRefused = given && this.#warning(given);
     checkServer('attach server', server);
     const proxies = trustedProxies?.length > 0 ? new ClientAddress({ trustedProxies }) : undefined;
@@ -71,7 +72,7 @@ class SocketTable {
       if (address === undefined && hasLostAddress(socket)) return this.#drop(socket);
       const checkClient = !proxies?.isTrusted(address);
       const { connection, refusal } = this.admit(socket, { checkClient });
-      if (connection === undefined) refuseSocket(server, socket, refusal, onRefused);
+      if (connection === undefined) refuseSocket(server, socket, refusal, { onRefused, refusedBody });
       return connection !== undefined;
     });
   }

@@ -72,6 +72,29 @@ pub fn guard_options(name: String) -> Option<NativeGuardOptions> {
     GUARDS.open(&name, None).ok().map(|guard| guard.options().into())
 }
 
+/// The names of all guards of the process, sorted.
+#[napi]
+pub fn guard_names() -> Vec<String> {
+    let mut names: Vec<String> = GUARDS.all().iter().map(|guard| guard.name().to_owned()).collect();
+    names.sort();
+    names
+}
+
+/// A limiter that the guard's rules use from now on.
+#[napi]
+pub fn add_guard_limiter(handle: u32, name: String) -> Result<()> {
+    let guard: Arc<Guard> = thread::current()?.guards.borrow().get(handle).cloned()?;
+    guard.add_limiter(name);
+    Ok(())
+}
+
+/// The names of the limiters that all threads use for the guard, sorted.
+#[napi]
+pub fn guard_limiters(handle: u32) -> Result<Vec<String>> {
+    let guard: Arc<Guard> = thread::current()?.guards.borrow().get(handle).cloned()?;
+    Ok(guard.limiters())
+}
+
 /// One JavaScript object less that stands for the guard.
 #[napi]
 pub fn release_guard(handle: u32) -> Result<()> {

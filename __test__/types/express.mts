@@ -46,8 +46,22 @@ expect<Equal<ReturnType<typeof middleware.guard.stats>['faults'], number>>();
 
 // @ts-expect-error no such format
 sluice({ headers: 'draft-6' });
-// @ts-expect-error a key is a text
-sluice({ key: () => 7 });
+sluice({
+  key: async (req) => (req.path === '/' ? 7n : undefined),
+  keyFallback: 'refuse',
+  skipPreflight: true,
+});
+sluice({
+  cors: { origin: ['https://app.example', /\.example$/], credentials: true, exposedHeaders: ['RateLimit'] },
+});
+sluice({ cors: true, refusedBody: { bytes: 1_000_000, timeout: '1s', connections: 8 } });
+sluice({ refusedBody: false });
+// @ts-expect-error a key is a text or a number
+sluice({ key: () => ({}) });
+// @ts-expect-error no such fallback
+sluice({ keyFallback: 'ip' });
+// @ts-expect-error Express has no hooks
+sluice({ hook: 'preHandler' });
 // @ts-expect-error one middleware is one guard: its options come at once
 sluice('api', {});
 // @ts-expect-error a quota needs its window

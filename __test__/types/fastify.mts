@@ -1,6 +1,6 @@
 // sluice/fastify: its functions are given Fastify's requests; instance, request and route config know it.
 import fastify, { type FastifyRequest } from 'fastify';
-import { Lifecycle } from 'sluice';
+import { Lifecycle, type RateDecision } from 'sluice';
 import sluice, { type Guard, type GuardDecision, type Options, type RouteOptions } from 'sluice/fastify';
 import { type Equal, expect } from './equal.mjs';
 
@@ -25,6 +25,17 @@ app.get('/login', { config: { sluice: strict } }, async (request) => {
   expect<Equal<typeof request.sluice, GuardDecision | null>>();
   return request.sluice?.decision?.remaining;
 });
+const shared: RouteOptions = { name: 'search', rateLimit: { limit: 5, window: '1m' }, hook: 'preHandler' };
+app.get('/search', { config: { sluice: shared } }, async (request, reply) => {
+  const answer = app.sluice.check(request, reply);
+  expect<Equal<typeof answer, Promise<GuardDecision>>>();
+  const { status = 500, body, decision } = await answer;
+  expect<Equal<typeof decision, RateDecision | null>>();
+  return reply.code(status).send(body);
+});
+app.register(sluice, { hook: 'preValidation' });
+// @ts-expect-error no such hook
+app.register(sluice, { hook: 'onSend' });
 app.get('/health', { config: { sluice: { rateLimit: false } } }, async () => 'ok');
 // @ts-expect-error true is no quota
 app.get('/none', { config: { sluice: { rateLimit: true } } }, async () => 'ok');

@@ -9,6 +9,7 @@ import {
   type GuardDecision,
   type GuardShutdown,
   type GuardStats,
+  metrics,
   Reputation,
   type SecurityMonitor,
 } from 'sluice';
@@ -47,7 +48,8 @@ const server = createServer(async (req, res) => {
   expect<Equal<typeof decision, GuardDecision>>();
   expect<Equal<typeof decision.client, GuardClient>>();
   if (decision.allowed) guard.record(req, 'login-failed', 'ada', { weight: 3 });
-  else res.writeHead(decision.status ?? 500, decision.headers).end(decision.body);
+  expect<Equal<NonNullable<typeof decision.decision>['moreAfterMs'], number>>();
+  if (!decision.allowed) res.writeHead(decision.status ?? 500, decision.headers).end(decision.body);
 });
 expect<Equal<ReturnType<typeof guard.attach>, Guard>>();
 expect<Equal<ReturnType<typeof guard.clientOf>, { readonly address: string | null; readonly key: string }>>();
@@ -58,6 +60,11 @@ expect<Equal<typeof guard.reputation, Reputation | null>>();
 expect<Equal<typeof guard.monitor, SecurityMonitor | null>>();
 expect<Equal<ReturnType<typeof guard.stats>, GuardStats>>();
 expect<Equal<ReturnType<typeof guard.metrics>, string>>();
+guard.metrics({ comments: false });
+expect<Equal<ReturnType<typeof metrics>, string>>();
+metrics({ guards: [guard, 'other'] });
+// @ts-expect-error guards are an array
+metrics({ guards: 'other' });
 expect<Equal<ReturnType<typeof guard.shutdown>, Promise<GuardShutdown>>>();
 await guard.shutdown({ timeout: '5s' });
 

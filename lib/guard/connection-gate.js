@@ -15,6 +15,7 @@ const { acceptedSocket } = require('../socket-table');
 class ConnectionGate {
   #held = new WeakSet();
   #observes;
+  #refusedBody;
   #trustedProxies;
   #proxies;
 
@@ -22,16 +23,18 @@ class ConnectionGate {
    * Without `options` it attaches to the tracker that there is. With `observes` nothing is refused at accept:
    * connections are counted with their first request.
    */
-  constructor(name, options, { trustedProxies, observes }) {
+  constructor(name, options, { trustedProxies, observes, refusedBody }) {
     this.tracker = new ConnectionTracker(name, options);
     this.#trustedProxies = trustedProxies;
     this.#proxies = trustedProxies.length > 0 ? new ClientAddress({ trustedProxies }) : null;
     this.#observes = observes;
+    this.#refusedBody = refusedBody;
   }
 
   /** From now on the caps are kept at accept, before a byte is parsed. */
   attach(server) {
-    if (!this.#observes) this.tracker.attach(server, { trustedProxies: this.#trustedProxies });
+    const options = { trustedProxies: this.#trustedProxies, refusedBody: this.#refusedBody };
+    if (!this.#observes) this.tracker.attach(server, options);
   }
 
   /** A socket was refused at accept: its client is banned, or it has no address. */

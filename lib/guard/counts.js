@@ -25,10 +25,19 @@ const collected = handlesOf(native.releaseGuard);
 class Counts {
   /** The guard's, for calls that count on their way. */
   handle;
+  /** Limiters that were made before the guard was. */
+  #limiters = [];
 
   open(handle) {
     this.handle = handle;
     collected.register(this, handle);
+    for (const name of this.#limiters) native.addGuardLimiter(handle, name);
+  }
+
+  /** One more limiter whose numbers belong to the guard's, in all threads. */
+  uses(limiter) {
+    if (this.handle === undefined) this.#limiters.push(limiter);
+    else native.addGuardLimiter(this.handle, limiter);
   }
 
   allowed() {

@@ -1,5 +1,6 @@
 'use strict';
 
+const { continueLate } = require('../late-continue');
 const { ServedConnections } = require('../lifecycle/served-connections');
 const { native } = require('../native');
 const { refuseSocket } = require('../refuse-socket');
@@ -19,16 +20,19 @@ class Door {
   #onRefused;
   #onFault;
   #hears;
+  #refusedBody;
   #servers = new Map();
   #attached = new WeakSet();
 
   /**
    * `refuses(socket)` gives a refusal or null; `onRefused(refusal)` is told of each. A socket that has lost its
    * `'address'` cannot be answered. Only with `hears` it is asked, and
-   * requests have their responses at `kResponse`: each event of the server costs a little more then.
+   * requests have their responses at `kResponse`: each event of the server costs a little more then. `refusedBody` bounds
+   * what is read of refused sockets.
    */
-  constructor({ refuses, onRefused, onFault, hears }) {
+  constructor({ refuses, onRefused, onFault, hears, refusedBody }) {
     this.#hears = hears;
+    this.#refusedBody = refusedBody;
     this.#refuses = refuses;
     this.#onRefused = onRefused;
     this.#onFault = onFault;
@@ -40,6 +44,7 @@ class Door {
     checkServer('attach server', server);
     this.#attached.add(server);
     keepAddresses(server);
+    continueLate(server);
     this.#watch(server);
   }
 
@@ -95,7 +100,7 @@ class Door {
       return true;
     }
     if (refusal.reason === 'address') socket.destroy();
-    else refuseSocket(server, socket, refusal);
+    else refuseSocket(server, socket, refusal, { refusedBody: this.#refusedBody });
     this.#onRefused(refusal);
     return false;
   }

@@ -2,18 +2,21 @@
 
 /**
  * Prometheus' text format, version 0.0.4. A family is `{ name, type, help, samples }`, a sample
- * `[labels, value]`; one without samples is left out.
+ * `[labels, value]`; one without samples is left out. Without `comments` there are no lines of help and type.
  */
-function writeFamilies(families) {
+function writeFamilies(families, { comments }) {
   return families
     .filter(({ samples }) => samples.length > 0)
-    .map(writeFamily)
+    .map((family) => (comments ? writeComments(family) + writeSamples(family) : writeSamples(family)))
     .join('');
 }
 
-function writeFamily({ name, type, help, samples }) {
-  const lines = samples.map(([labels, value]) => `${name}${writeLabels(labels)} ${writeValue(value)}\n`);
-  return `# HELP ${name} ${help.replace(/[\\\n]/g, escaped)}\n# TYPE ${name} ${type}\n${lines.join('')}`;
+function writeSamples({ name, samples }) {
+  return samples.map(([labels, value]) => `${name}${writeLabels(labels)} ${writeValue(value)}\n`).join('');
+}
+
+function writeComments({ name, type, help }) {
+  return `# HELP ${name} ${help.replace(/[\\\n]/g, escaped)}\n# TYPE ${name} ${type}\n`;
 }
 
 function writeLabels(labels) {

@@ -1,5 +1,6 @@
 'use strict';
 
+const { continueLate } = require('../late-continue');
 const { PROBLEM_MEDIA_TYPE } = require('../problem');
 const { MIXED_CASE } = require('./headers');
 const { settle } = require('./user-function');
@@ -11,10 +12,16 @@ const { settle } = require('./user-function');
  */
 function expressMiddleware(guard) {
   const kMet = Symbol('met');
+  let latestServer;
 
   function middleware(req, res, next) {
     if (req[kMet]) return next();
     req[kMet] = true;
+    const { server } = req.socket;
+    if (server !== latestServer && server) {
+      latestServer = server;
+      continueLate(server);
+    }
     settle(DECISION, { guard, req, res, next });
   }
 
@@ -35,8 +42,8 @@ function conclude(decision, { guard, req, res, next }) {
   const follows = req.sluice !== undefined;
   req.sluice = decision;
   const answered = res.headersSent;
-  if (!answered) guard.writeHeaders(decision, res, { follows, names: MIXED_CASE });
   guard.watch(decision, req, res);
+  if (!answered) guard.writeHeaders(decision, res, { follows, names: MIXED_CASE });
   if (decision.allowed) next();
   else if (!answered) refuse(decision, { req, res, next });
 }

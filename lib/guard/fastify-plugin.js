@@ -1,9 +1,10 @@
 'use strict';
 
 const fp = require('fastify-plugin');
-const { invalidOption } = require('../errors');
-const { PROBLEM_MEDIA_TYPE } = require('../problem');
-const { LOWER_CASE } = require('./headers');
+const { SluiceError, invalidOption } = require('../errors');
+const { countUnmet } = require('./fastify-unmet');
+const { LATER_HOOKS, decideIn, withHookHint } = require('./fastify-hooks');
+const { conclude } = require('./fastify-answer');
 const { RouteRules } = require('./route-rules');
 const { settle } = require('./user-function');
 
@@ -12,8 +13,8 @@ const NO_ROUTES = '(empty tree)';
 
 /**
  * A guard as plugin for Fastify 5: `fastify.sluice` is the guard, `request.sluice` what it decided. It
- * decides in `onRequest`, before a body is read, and for requests without a route as well. `guardFor` is
- * given the plugin's options.
+ * decides in `onRequest`, before a body is read, and for requests without a route as well; the rate later where the option
+ * `hook` says so. `guardFor` is given the plugin's options.
  *
  * async, though it awaits nothing: only a rejection fails `ready()`, what a plugin throws ends the process.
  */
@@ -25,23 +26,37 @@ function pluginOf(guardFor) {
 }
 
 function install(fastify, guard) {
+  if (Object.hasOwn(fastify, 'sluice')) throw registeredTwice(fastify.sluice.name, guard.name);
   if (fastify.sluice?.name === guard.name) throw nameTaken(guard.name);
-  const rules = new RouteRules(guard, { sawAll: hasNoRoutes(fastify) });
+  const sawAll = hasNoRoutes(fastify);
+  const rules = new RouteRules(guard, { sawAll });
 
   fastify.decorate('sluice', guard);
   if (!fastify.hasRequestDecorator('sluice')) fastify.decorateRequest('sluice', null);
   guard.attach(fastify.server);
 
-  fastify.addHook('onRoute', (route) => rules.declare(route));
+  const unmet = countUnmet(fastify, guard);
   fastify.addHook('onRequest', (request, reply, next) => {
-    settle(DECISION, { guard, rules, request, reply, next });
+    unmet.met(request.raw);
+    settle(FIRST, { guard, rules, request, reply, next });
   });
+  decideIn(fastify, { guard, rules, hooks: sawAll ? [guard.rule.hook] : LATER_HOOKS });
 }
 
-const DECISION = {
-  ask: ({ guard, rules, request }) => guard.decide(request, request.raw, rules.of(request)),
-  done: conclude,
-  fail: (error, { next }) => next(error),
+/** Bans and connections are decided here; the rate too, unless the route has another hook for it. */
+const FIRST = {
+  ask: ({ guard, rules, request }) => {
+    const rule = rules.of(request);
+    return rule.hook === 'onRequest'
+      ? guard.decide(request, request.raw, rule)
+      : guard.admit(request.raw, rule);
+  },
+  done: (decision, context) => {
+    if (decision !== null) return conclude(decision, context);
+    context.guard.watchAnswer(context.request.raw, context.reply.raw);
+    context.next();
+  },
+  fail: (error, { next }) => next(withHookHint(error, 'onRequest')),
 };
 
 /** Whether the hook for routes will have seen all there are. */
@@ -54,39 +69,13 @@ function nameTaken(name) {
   return invalidOption('sluice/fastify name', name, 'a name that no guard of this scope has');
 }
 
-/** Whoever answered meanwhile has answered: Fastify goes no further by itself then. */
-function conclude(decision, { guard, request, reply, next }) {
-  const follows = request.sluice !== null;
-  request.sluice = decision;
-  guard.watch(decision, request.raw, reply.raw);
-  if (reply.sent) return next();
-  guard.writeHeaders(decision, reply, { follows, names: LOWER_CASE });
-  if (decision.allowed) next();
-  else refuse(decision, { request, reply, next });
-}
-
-/** Like a route's handler, a custom one sends by itself or returns what to send. */
-function refuse({ handler, refusal }, { request, reply, next }) {
-  reply.code(refusal.status);
-  if (handler === undefined) return sendProblem(refusal, request, reply);
-  settle(HANDLING, { handler, refusal, request, reply, next });
-}
-
-const HANDLING = {
-  ask: ({ handler, request, reply, refusal }) => handler(request, reply, refusal),
-  done: (payload, { reply }) => {
-    if (payload !== undefined && payload !== reply && !reply.sent) reply.send(payload);
-  },
-  fail: (error, { reply, next }) => {
-    reply.code(200);
-    next(error);
-  },
-};
-
-/** As bytes: to a string Fastify would add a charset, which JSON has not. */
-function sendProblem(refusal, request, reply) {
-  reply.header('Content-Type', PROBLEM_MEDIA_TYPE);
-  reply.send(request.method === 'HEAD' ? undefined : Buffer.from(refusal.body));
+function registeredTwice(first, second) {
+  return new SluiceError(
+    'INVALID_OPTION',
+    `sluice/fastify is registered twice in one scope, with the name "${first}" and then "${second}"; accepted: one ` +
+      'registration a scope. Give a route a limit of its own by its config.sluice, or register the second guard with ' +
+      'another name in a scope within: fastify.register(async (scope) => { scope.register(sluice, options) })',
+  );
 }
 
 module.exports = { pluginOf };

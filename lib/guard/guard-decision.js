@@ -45,7 +45,10 @@ class GuardDecision {
   /** What the client is to be told, whether it is served or refused: names and values of header fields. */
   get headers() {
     const headers = {};
-    const response = { header: (name, value) => Object.assign(headers, { [name]: value }) };
+    const response = {
+      header: (name, value) => Object.assign(headers, { [name]: value }),
+      getHeader: (name) => headers[name],
+    };
     this.writeHeaders(response, { follows: false, names: MIXED_CASE });
     if (this.refusal !== null) {
       headers['Content-Type'] = PROBLEM_MEDIA_TYPE;

@@ -10,15 +10,34 @@ function by(label, labels, labelled) {
   return Object.entries(labelled).map(([value, count]) => [{ ...labels, [label]: value }, count]);
 }
 
-/** What a guard counts, for Prometheus. Each name has the label `guard`; parts are labelled by their names too. */
-function exposition(guard, stats) {
-  return writeFamilies([
+/**
+ * What guards count, for Prometheus: `told` is of `{ guard, stats }`. Each sample has the label `guard`; parts are labelled
+ * by their names too. `comments: false` leaves out the lines that a page may have only once.
+ */
+function exposition(told, { comments }) {
+  const all = told.map(({ guard, stats }) => familiesOf(guard, stats));
+  return writeFamilies(merged(all.flat()), { comments });
+}
+
+function familiesOf(guard, stats) {
+  return [
     ...requests({ guard: guard.name }, stats),
     ...limiters({ guard: guard.name }, limitersOf(guard, stats)),
     ...connections({ guard: guard.name }, stats.connections),
     ...reputation({ guard: guard.name, reputation: guard.reputation?.name }, stats.reputation),
     ...monitor({ guard: guard.name, monitor: guard.monitor?.name }, stats.monitor),
-  ]);
+  ];
+}
+
+/** One family for each name, with the samples of all guards: the format has each name once. */
+function merged(families) {
+  const byName = new Map();
+  for (const family of families) {
+    const before = byName.get(family.name);
+    if (before === undefined) byName.set(family.name, { ...family });
+    else before.samples = [...before.samples, ...family.samples];
+  }
+  return [...byName.values()];
 }
 
 function requests(labels, { allowed, skipped, refusedBy, refusedAtAccept, ...stats }) {

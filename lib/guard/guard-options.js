@@ -2,8 +2,10 @@
 
 const { invalidOption } = require('../errors');
 const { boolean, checkName, checkOptions, func, integer, oneOf, strings } = require('../options');
+const { DEFAULT_REFUSED_BODY, refusedBodyOption } = require('../refused-body');
 const { Reputation } = require('../reputation');
 const { SecurityMonitor } = require('../security-monitor');
+const { corsOption } = require('./cors');
 const { recordOption } = require('./record-options');
 
 const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -41,17 +43,25 @@ const headerOrFunction = (value, option) => {
   const accepted = 'the name of a header, such as "x-forwarded-for", or a function that returns an address';
   throw invalidOption(option, value, accepted);
 };
+/** Fastify's hooks in which the rate may be decided. */
+const HOOKS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'];
 
 /** What a route may say for itself. */
 const ROUTE = {
   rateLimit: optionsOrFalse,
   key: func,
+  keyFallback: oneOf('client', 'refuse', 'error'),
   cost: functionOrInteger,
   skip: func,
   handler: func,
+  skipPreflight: boolean,
   countOnly: oneOf('failures', 'successes'),
   login: boolean,
+  hook: oneOf(...HOOKS),
 };
+
+/** A route of Fastify's also says with whom it shares its limiter. */
+const FASTIFY_ROUTE = { ...ROUTE, name: (value) => value };
 
 const GUARD = {
   ...ROUTE,
@@ -63,19 +73,40 @@ const GUARD = {
   trustedProxies: strings,
   clientAddress: headerOrFunction,
   headers: oneOf('draft-8', 'legacy', false),
+  cors: corsOption,
+  refusedBody: refusedBodyOption,
   dryRun: boolean,
 };
 
+/** Express has one moment for its middleware: where it is mounted. */
+const { hook: _hook, ...EXPRESS_GUARD } = GUARD;
+
 /** Valid from here on; what is left out is as the guard of this name has it, or the default. */
 function guardOptions(owner, options = {}) {
-  const { name = 'default', headers = 'draft-8', ...checked } = checkOptions(owner, options, GUARD);
+  const schema = owner === 'sluice/express' ? EXPRESS_GUARD : GUARD;
+  const { name = 'default', headers = 'draft-8', ...checked } = checkOptions(owner, options, schema);
+  const { refusedBody = DEFAULT_REFUSED_BODY } = checked;
   checkName(owner, name);
-  return { ...checked, name, headers };
+  return { ...checked, name, headers, refusedBody };
 }
 
 /** Holds only what the route does say. */
 function routeOptions(owner, options) {
-  return checkOptions(`${owner} config.sluice`, options, ROUTE);
+  const route = `${owner} config.sluice`;
+  const checked = checkOptions(route, options, FASTIFY_ROUTE);
+  if (checked.name !== undefined) checkShared(route, checked);
+  return checked;
 }
 
-module.exports = { guardOptions, routeOptions };
+/** A limiter that routes share is found by whichever of them is declared first, so each says what it is. */
+function checkShared(route, { name, rateLimit }) {
+  checkName(route, name);
+  if (typeof rateLimit === 'object') return;
+  throw invalidOption(
+    `${route} rateLimit`,
+    rateLimit,
+    `the options of the limiter that routes named "${name}" share`,
+  );
+}
+
+module.exports = { HOOKS, guardOptions, routeOptions };

@@ -22,16 +22,54 @@ export type DynamicRateLimit<Request> = Omit<RateLimiterOptions, 'limit' | 'burs
   algorithm?: 'gcra' | 'fixed-window' | 'sliding-window';
 };
 
+/** What `key` may answer. */
+export type RequestKey = string | number | bigint | null | undefined;
+
+/** Bounds on what is read and discarded of refused requests, so that their clients can read the answer. */
+export interface RefusedBodyOptions {
+  /** Of each request. Default: 8 MiB. */
+  bytes?: number;
+  /** After the answer, at most an hour. Default: `'2s'`. */
+  timeout?: Duration;
+  /** Connections of a thread that are read at once; others are closed with the answer. Default: 64. */
+  connections?: number;
+}
+
+/** Which scripts of other origins may read a refusal. */
+export interface CorsOptions {
+  /** Any (`'*'`), one, or several; a RegExp matches anywhere, so anchor it. */
+  origin: '*' | string | RegExp | readonly (string | RegExp)[];
+  /** Whether also with credentials; not with `'*'`. Default: false. */
+  credentials?: boolean;
+  /** Fields they may read. Default: `Retry-After` and those of `headers`. */
+  exposedHeaders?: readonly string[];
+}
+
 /** What a route, or a whole guard, says about its limit. `Request` is what the user's functions are given. */
 export interface RuleOptions<Request, Handler> {
   /** Quota per key; `false` for none. Default of a guard: 100 requests per minute. */
   rateLimit?: RateLimiterOptions | DynamicRateLimit<Request> | false;
-  /** Whose quota a request is charged to: a non-empty string. Default: the client's address. */
-  key?: (request: Request) => string | Promise<string>;
+  /**
+   * Whose quota a request is charged to: a non-empty string, or a number or bigint, which stand for their text. `''`, `NaN`,
+   * `null` and `undefined` are no key. Default: the client's address.
+   */
+  key?: (request: Request) => RequestKey | Promise<RequestKey>;
+  /**
+   * What happens to a request without a key: it is charged to its client's address (`'client'`), refused with 400
+   * (`'refuse'`), or an error (`'error'`). Default: `'client'`.
+   */
+  keyFallback?: 'client' | 'refuse' | 'error';
   /** How many units a request costs, a positive integer. Default: 1. */
   cost?: number | ((request: Request) => number | Promise<number>);
   /** Requests it answers true for are neither charged nor refused. */
   skip?: (request: Request) => boolean | Promise<boolean>;
+  /** Whether preflights of CORS are neither charged nor refused by the limit. Default: false. */
+  skipPreflight?: boolean;
+  /**
+   * Fastify's hook in which the rate is decided: a key of the body takes `'preValidation'`, one that a `preHandler` sets
+   * `'preHandler'`. Bans and connections stay in `onRequest`. Default: `'onRequest'`.
+   */
+  hook?: 'onRequest' | 'preParsing' | 'preValidation' | 'preHandler';
   /**
    * Only requests that fail (or succeed) are charged in the end: the others' charge is taken back when they
    * have been answered. A request fails with a status from 400, or when its client goes away before the
@@ -102,6 +140,10 @@ export interface GuardOptions<Request, Handler> extends RuleOptions<Request, Han
   clientAddress?: string | ((request: IncomingMessage | Http2ServerRequest) => string);
   /** Which headers tell the quota. Default: `'draft-8'`. */
   headers?: 'draft-8' | 'legacy' | false;
+  /** Headers of CORS on refusals that have none yet; `true` is any origin. Default: none. */
+  cors?: CorsOptions | boolean;
+  /** What is read of a refused request's body; `false` closes its connection with the answer. */
+  refusedBody?: RefusedBodyOptions | false;
   /** Decides, charges, records and counts as if live, but refuses nothing. */
   dryRun?: boolean;
 }
@@ -117,15 +159,21 @@ export interface Problem {
   'violated-policies': string[];
 }
 
+/** What a limiter decided about a request. */
+export interface RateDecision extends Decision {
+  /** Until there is more quota than now, in milliseconds, rounded up; 0 when it is whole. `t` of `RateLimit`. */
+  moreAfterMs: number;
+}
+
 /** Why a request was refused, and the answer to it. */
 export interface Refusal {
-  readonly reason: 'quota' | 'connections' | 'ban' | 'address';
-  /** 429, 503, 403; 400 where the client has reset its connection before its address was known. */
+  readonly reason: 'quota' | 'connections' | 'ban' | 'key' | 'address';
+  /** 429, 503, 403; 400 without a key, and where the client has reset its connection before its address was known. */
   readonly status: number;
   /** Infinity when waiting does not help. */
   readonly retryAfterMs: number;
   /** null when no limiter was asked. */
-  readonly decision: Decision | null;
+  readonly decision: RateDecision | null;
   readonly problem: Problem;
 }
 
@@ -143,7 +191,7 @@ export interface GuardDecision {
   /** The answer to a refused request: a {@link Problem} as JSON. */
   readonly body: string | undefined;
   /** null when no limiter was asked. */
-  readonly decision: Decision | null;
+  readonly decision: RateDecision | null;
   readonly refusal: Refusal | null;
 }
 
@@ -189,6 +237,13 @@ export type GuardedRequest =
   | Http2ServerRequest
   | { raw: IncomingMessage | Http2ServerRequest };
 
+/** Fastify's reply, said without Fastify's types. */
+export interface GuardedReply {
+  raw: ServerResponse | Http2ServerResponse;
+  header(name: string, value: string): unknown;
+  getHeader(name: string): unknown;
+}
+
 /** A guard as Express takes it, said without Express's types. */
 export interface GuardMiddleware {
   (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void): void;
@@ -224,12 +279,19 @@ export interface Guard {
    * Decides on a request and charges it: the ban first, then the connection, then the rate. A promise only where
    * a function given as an option answered with one. Send `headers`, and to a refused request `status` and `body`.
    *
-   * `res` is where the answer is seen, for `record` and `countOnly`; the requests of attached servers know theirs.
+   * `res` is where the answer is seen, for `record` and `countOnly`; the requests of attached servers know theirs. What the
+   * page has set on it is taken off where the request is refused.
    */
   check(
     req: GuardedRequest,
     res?: ServerResponse | Http2ServerResponse,
   ): GuardDecision | Promise<GuardDecision>;
+  /**
+   * Asks by hand in Fastify, beside what the plugin decides: charges the limiter of the request's route, or the guard's where
+   * the route has none. Headers are written onto the reply; a refused request is the caller's to answer, with `status` and
+   * `body`.
+   */
+  check(request: { raw: IncomingMessage | Http2ServerRequest }, reply: GuardedReply): Promise<GuardDecision>;
 
   /** The client behind a request, as this guard sees it: for logs, `recordSuccess`, `unban`, sessions. */
   clientOf(req: GuardedRequest): GuardClient;
@@ -251,8 +313,11 @@ export interface Guard {
   /** Costs a pass over the tables of all parts: for a metrics endpoint, not for every request. */
   stats(): GuardStats;
 
-  /** `stats()` in the text format of Prometheus. */
-  metrics(): string;
+  /**
+   * `stats()` in the text format of Prometheus, for a page of this guard alone: `metrics()` of the package has all guards
+   * on one. Without `comments` there are no lines of help and type, which a page may have only once.
+   */
+  metrics(options?: { comments?: boolean }): string;
 
   /**
    * Closes the servers of this thread that the guard is attached to, and waits for their connections, until `timeout`

@@ -1,13 +1,15 @@
 'use strict';
 
-const { checkOptions, parseDuration } = require('../options');
+const { boolean, checkOptions, parseDuration } = require('../options');
 const { SecurityMonitor } = require('../security-monitor');
 const { beforeAnswer, tellAnswer } = require('./answer');
 const { BanGate } = require('./ban-gate');
 const { ConnectionGate } = require('./connection-gate');
+const { Cors } = require('./cors');
 const { Counts } = require('./counts');
 const { Door, kResponse } = require('./door');
 const { expressMiddleware } = require('./express-middleware');
+const { checkByHand, isReply } = require('./fastify-check');
 const { GuardDecision } = require('./guard-decision');
 const { exposition } = require('./guard-metrics');
 const { guardOptions, routeOptions } = require('./guard-options');
@@ -16,6 +18,7 @@ const { RateGate } = require('./rate-gate');
 const { Recorder, markLogin } = require('./recorder');
 const { destroyConnectionOf, hasLostAddress, remoteAddressOf } = require('../remote-address');
 const { addressLost, connectionsExhausted } = require('./refusal');
+const { prepareRefusal } = require('./refused-answer');
 const { LOST, RequestClient, UNKNOWN } = require('./request-client');
 const { Rule } = require('./rule');
 const { SharedOptions } = require('./shared-options');
@@ -24,6 +27,7 @@ const { after } = require('./user-function');
 const DEFAULT_SHUTDOWN_TIMEOUT = '10s';
 const SHUTDOWN = { timeout: (value, option) => parseDuration(value, option, { least: 0 }) };
 const RECORD = { weight: (value) => value };
+const METRICS = { comments: boolean };
 
 /**
  * What stands before a server: it decides on requests and says what to send; sending is the adapter's part.
@@ -47,6 +51,9 @@ class Guard {
   #rates;
   #limited;
   #rule;
+  #plainRule;
+  /** null without `cors`. */
+  #cors;
   #door;
   #middleware;
   #plugin;
@@ -57,6 +64,8 @@ class Guard {
     this.#owner = owner;
     const shared = new SharedOptions(owner, guardOptions(owner, options));
     this.#options = shared.options;
+    this.#cors =
+      this.#options.cors === undefined ? null : new Cors(this.#options.cors, this.#options.headers);
     this.#client = new RequestClient(this.#options);
     this.#makeGates();
     this.#makeRules();
@@ -108,12 +117,15 @@ class Guard {
 
   /**
    * Decides on a request of Node's, of Express or of Fastify, and charges it. `res` is where its answer is seen;
-   * the requests of an attached server know it. A promise where a function of the user's gave one.
+   * the requests of an attached server know it. A promise where a function of the user's gave one. With Fastify's reply
+   * its headers are written, and it is a promise.
    */
   check(req, res = req[kResponse]) {
+    if (isReply(res)) return checkByHand(this, req, res);
     const incoming = incomingOf(req);
     return after(this.decide(req, incoming), (decision) => {
       if (res !== undefined) this.watch(decision, incoming, res);
+      else if (!decision.allowed) this.#prepareRefusal(incoming, res);
       return decision;
     });
   }
@@ -123,13 +135,40 @@ class Guard {
    * `incoming` Node's request behind it.
    */
   decide(request, incoming = request, rule = this.#rule) {
-    const seen = this.#see(incoming, rule.needsClient || this.#judges);
+    const seen = this.#seeFor(incoming, rule);
     if (seen === null) return new GuardDecision('fault', { client: UNKNOWN.client });
-    const { client } = seen;
+    return this.#admit(incoming, rule, seen) ?? this.#decideRate(request, incoming, rule, seen.client);
+  }
+
+  /** The refusal of a request for its client's ban or its connection; null where its rate is to be decided. */
+  admit(incoming, rule) {
+    const seen = this.#seeFor(incoming, rule);
+    return seen === null ? null : this.#admit(incoming, rule, seen);
+  }
+
+  /** Decides on the rate of a request that was admitted. */
+  decideRate(request, incoming, rule) {
+    const seen = this.#seeFor(incoming, rule);
+    if (seen === null) return new GuardDecision('fault', { client: UNKNOWN.client });
+    return this.#decideRate(request, incoming, rule, seen.client);
+  }
+
+  #seeFor(incoming, rule) {
+    return this.#see(incoming, rule.needsClient || this.#judges);
+  }
+
+  #admit(incoming, rule, seen) {
     if (rule.login) markLogin(incoming);
     const refusal = this.#refusal(incoming, seen);
-    if (refusal !== null) return new GuardDecision('refused', { client, rule, refusal });
-    if (rule.limiter !== null) return this.#rates.decide(request, client, rule);
+    if (refusal === null) return null;
+    return this.#toldTo(incoming, new GuardDecision('refused', { client: seen.client, rule, refusal }));
+  }
+
+  #decideRate(request, incoming, rule, client) {
+    if (rule.limiter !== null) {
+      const decision = this.#rates.decide(request, incoming, rule, client);
+      return this.#cors === null ? decision : after(decision, (made) => this.#toldTo(incoming, made));
+    }
     this.#counts.allowed();
     return new GuardDecision('allowed', { client });
   }
@@ -139,10 +178,31 @@ class Guard {
     return (this.#see(incomingOf(req)) ?? UNKNOWN).client;
   }
 
-  /** Learns what becomes of a request that was decided on: `response` is Node's. */
-  watch(decision, incoming, response) {
+  /**
+   * Learns what becomes of a request that was decided on: `response` is Node's. The answer to a refused one is prepared, so
+   * this comes before its headers are written. `isHeard` says that `watchAnswer` was called before.
+   */
+  watch(decision, incoming, response, { isHeard = false } = {}) {
+    if (!decision.allowed) this.#prepareRefusal(incoming, response);
     if (decision.awaitsAnswer) tellAnswer(response, decision);
-    if (this.#recorder.hearsAnswers && decision.refusal?.reason !== 'ban') this.#hear(incoming, response);
+    if (!isHeard && decision.refusal?.reason !== 'ban') this.watchAnswer(incoming, response);
+  }
+
+  /** Records what the answer to a request says, whatever is decided about it. */
+  watchAnswer(incoming, response) {
+    if (this.#recorder.hearsAnswers) this.#hear(incoming, response);
+  }
+
+  /** The guard's rule without functions of the user; with a limit that is one it has no limiter. */
+  get plainRule() {
+    const { cost, rateLimit } = this.#options;
+    this.#plainRule ??= new Rule(typeof rateLimit?.limit === 'function' ? { limiter: null } : this.#limited, {
+      ...this.#options,
+      key: undefined,
+      skip: undefined,
+      cost: typeof cost === 'function' ? 1 : cost,
+    });
+    return this.#plainRule;
   }
 
   /** Tells reputation and monitor what the application knows of a request's client, a wrong password say. */
@@ -185,8 +245,9 @@ class Guard {
     });
   }
 
-  metrics() {
-    return exposition(this, this.stats());
+  metrics(options = {}) {
+    const { comments = true } = checkOptions('metrics', options, METRICS);
+    return exposition([{ guard: this, stats: this.stats() }], { comments });
   }
 
   /** Ends the servers of this thread. Requests on their way are decided as before. */
@@ -197,11 +258,11 @@ class Guard {
   }
 
   #makeGates() {
-    const { name, connections, reputation, trustedProxies, dryRun } = this.#options;
+    const { name, connections, reputation, trustedProxies, refusedBody, dryRun } = this.#options;
     this.#connections =
       connections === false
         ? null
-        : new ConnectionGate(name, connections, { trustedProxies, observes: dryRun });
+        : new ConnectionGate(name, connections, { trustedProxies, observes: dryRun, refusedBody });
     this.#bans = reputation === false ? null : new BanGate(name, reputation, this.#client);
     this.#monitor = this.#openMonitor();
     this.#recorder = new Recorder({
@@ -216,6 +277,7 @@ class Guard {
       onRefused: (refusal) => this.#refusedAtAccept(refusal),
       onFault: (error) => this.#counts.fault(error),
       hears: this.#bans !== null || this.#recorder.hearsAnswers || this.#options.countOnly !== undefined,
+      refusedBody,
     });
   }
 
@@ -267,6 +329,20 @@ class Guard {
   /** Express does not know its server. Injected requests have none. */
   #meet(server) {
     if (server !== undefined && server !== null && !this.#door.isAttached(server)) this.attach(server);
+  }
+
+  #prepareRefusal(incoming, response) {
+    try {
+      prepareRefusal(incoming, response, this.#options.refusedBody);
+    } catch (error) {
+      this.#counts.fault(error);
+    }
+  }
+
+  /** Who may read a refusal depends on the request's origin. */
+  #toldTo(incoming, decision) {
+    if (this.#cors !== null) decision.refusal?.allowOrigin(this.#cors, incoming);
+    return decision;
   }
 
   /** null where it is only told. */

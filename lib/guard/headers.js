@@ -76,6 +76,9 @@ class Draft8Headers {
   }
 }
 
+/** One policy of a list: its quoted name and its parameters. */
+const ITEM = /"(?:[^"\\]|\\.)*"[^,]*/g;
+
 /** Of what is told about a policy: what remains comes next. */
 function beginning(policy) {
   return `${quoted(policy)};r=`;
@@ -85,18 +88,38 @@ function set(response, field, items) {
   response.header(field, items);
 }
 
+/** A policy that was told before, by a decision on the same request, is told as it is now. */
 function append(response, field, items) {
-  const before = response.getHeader(field);
-  set(response, field, before === undefined ? items : `${before}, ${items}`);
+  const before = String(response.getHeader(field) ?? '').match(ITEM) ?? [];
+  const told = new Set(items.match(ITEM).map(policyOf));
+  const kept = before.filter((item) => !told.has(policyOf(item)));
+  set(response, field, [...kept, items].join(', '));
 }
 
-/** The older, unstandardised triple. It has room for one policy; `Reset` counts seconds from now. */
+function policyOf(item) {
+  return item.slice(0, item.lastIndexOf('"') + 1);
+}
+
+/**
+ * The older, unstandardised triple. It has room for one policy: of several guards that of the one that binds, which is the
+ * one that refuses, or else has the least remaining. `Reset` counts seconds from now.
+ */
 class LegacyHeaders {
-  write(response, { limit, remaining, resetAfterMs }, { names }) {
+  write(response, decision, { follows, names }) {
+    if (follows && decision.allowed && bindsMore(response, names, decision)) return;
+    const { limit, remaining, resetAfterMs } = decision;
     response.header(names.legacyLimit, String(limit));
     response.header(names.legacyRemaining, String(remaining));
     response.header(names.legacyReset, String(seconds(resetAfterMs)));
   }
+}
+
+/** Whether what another guard has written says less than `decision` does; of equals, the one that resets later binds. */
+function bindsMore(response, names, { remaining, resetAfterMs }) {
+  const written = response.getHeader(names.legacyRemaining);
+  if (written === undefined) return false;
+  if (Number(written) !== remaining) return Number(written) < remaining;
+  return Number(response.getHeader(names.legacyReset)) >= seconds(resetAfterMs);
 }
 
 class NoHeaders {

@@ -3,8 +3,9 @@
 const { invalidOption } = require('../errors');
 const { RateLimiter, kDecide, kReceipt, kUndo } = require('../rate-limiter');
 const { GuardDecision } = require('./guard-decision');
-const { quotaExceeded } = require('./refusal');
-const { ownKey } = require('./request-client');
+const { isPreflight } = require('./preflight');
+const { keyMissing, quotaExceeded } = require('./refusal');
+const { missingKey } = require('./request-key');
 
 /** What a limiter throws for a key, a cost or a limit that a user's function made. */
 const MISTAKES = new Set(['ERR_SLUICE_INVALID_KEY', 'ERR_SLUICE_INVALID_COST', 'ERR_SLUICE_INVALID_OPTION']);
@@ -34,6 +35,7 @@ class RateGate {
     const given = options !== undefined && this.#dryRun ? { ...options, dryRun: true } : options;
     const limiter = new RateLimiter(name, given);
     this.#limiters.set(name, limiter);
+    this.#counts.uses(name);
     return { limiter, limit };
   }
 
@@ -41,7 +43,8 @@ class RateGate {
    * Decides on a request of `client`, by a rule with a limiter, and charges it. Answers at once, or with a promise where
    * a function of the user's gave one; what such a function throws comes through as it is.
    */
-  decide(request, client, rule) {
+  decide(request, incoming, rule, client) {
+    if (rule.skipsPreflight && isPreflight(incoming)) return this.#skipped(client);
     if (rule.asksUser) return this.#ask(rule, request, client);
     return this.#decide(rule, client, client.key, rule.cost);
   }
@@ -49,9 +52,24 @@ class RateGate {
   #ask(rule, request, client) {
     return rule.ask(request, client.key, {
       skip: () => this.#skipped(client),
-      decide: (key, cost, limit) =>
-        this.#decide(rule, client, rule.needsClient ? key : ownKey(key), cost, limit),
+      decide: (key, cost, limit) => this.#decide(rule, client, key, cost, limit),
+      missing: (given, goOn) => this.#withoutKey(rule, client, { given, goOn }),
     });
+  }
+
+  /** Decides on a request that `key` has no key for. */
+  #withoutKey(rule, client, { given, goOn }) {
+    if (rule.keyFallback === 'error') throw missingKey(given);
+    return rule.keyFallback === 'refuse' ? this.#keyless(rule, client) : goOn(client.key);
+  }
+
+  /** Counted with the quota's refusals: the rate's part of the guard refuses it. */
+  #keyless(rule, client) {
+    this.#counts.count(this.#dryRun ? 'dryRefused' : 'refusedByQuota');
+    if (!this.#dryRun)
+      return new GuardDecision('refused', { client, rule, refusal: keyMissing(rule.limiter.name) });
+    this.#counts.allowed();
+    return new GuardDecision('allowed', { client });
   }
 
   /** Where the limit is a function, the limiter is created with the least, and told another by each call. */

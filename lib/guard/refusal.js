@@ -5,13 +5,17 @@ const {
   addressProblem,
   banProblem,
   connectionProblem,
+  keyProblem,
   quotaProblem,
   seconds,
 } = require('../problem');
+const { removePageHeaders } = require('./page-headers');
 
 /** Why a request was refused, and the whole answer to it. */
 class Refusal {
   #body;
+  /** Who may read the answer, where the guard has `cors`. */
+  #cors = null;
 
   /** `closesConnection`: the connection itself is what there is too much of. A spent quota leaves it usable. */
   constructor(reason, { problem, retryAfterMs, decision = null, closesConnection = false }) {
@@ -29,8 +33,16 @@ class Refusal {
     return this.#body;
   }
 
-  /** The headers every refusal carries, a custom one too. A wait without end is not announced. */
+  /** The answer lets scripts of the request's origin read it, as far as `cors` allows. */
+  allowOrigin(cors, incoming) {
+    this.#cors = { cors, incoming };
+  }
+
+  /** The headers every refusal carries, a custom one too, and none of the page's. A wait without end is not announced. */
   writeHeaders(response) {
+    removePageHeaders(response);
+    response.header('Cache-Control', 'no-store');
+    this.#cors?.cors.write(response, this.#cors.incoming);
     if (Number.isFinite(this.retryAfterMs)) {
       response.header('Retry-After', String(seconds(this.retryAfterMs)));
     }
@@ -41,6 +53,11 @@ class Refusal {
 function quotaExceeded(decision) {
   const { retryAfterMs } = decision;
   return new Refusal('quota', { problem: quotaProblem(decision), retryAfterMs, decision });
+}
+
+/** For a request that says nothing by which its quota could be found. */
+function keyMissing(policy) {
+  return new Refusal('key', { problem: keyProblem(policy), retryAfterMs: Number.POSITIVE_INFINITY });
 }
 
 /** `refused` is the tracker's reason, and its wait where it knows one. */
@@ -63,4 +80,11 @@ function banned({ retryAfterMs }, { policy, closesConnection }) {
   });
 }
 
-module.exports = { PROBLEM_MEDIA_TYPE, addressLost, banned, connectionsExhausted, quotaExceeded };
+module.exports = {
+  PROBLEM_MEDIA_TYPE,
+  addressLost,
+  banned,
+  connectionsExhausted,
+  keyMissing,
+  quotaExceeded,
+};

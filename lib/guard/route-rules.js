@@ -16,7 +16,7 @@ function fitted(name) {
  * The rules of Fastify's routes, from their `config.sluice`. A route's limiter is named after the request's
  * method and the route's pattern, nothing else: the same in every thread and in every order of loading. Each
  * method of a route has a limiter of its own, as if declared alone; HEAD has GET's, being a way to ask for
- * the same work.
+ * the same work. Routes whose configuration has one `name` share the limiter of that name.
  */
 class RouteRules {
   #guard;
@@ -30,11 +30,15 @@ class RouteRules {
     this.#areAllAlike = sawAll;
   }
 
-  /** Makes a declared route's limiters, so that a bad option fails the start of the server. */
+  /**
+   * Makes a declared route's limiters, so that a bad option fails the start of the server. Answers the hook in which its
+   * rate is decided.
+   */
   declare({ method, url, config }) {
-    if (config?.sluice === undefined) return;
+    if (config?.sluice === undefined) return this.#guard.rule.hook;
     this.#areAllAlike = false;
-    for (const one of [method].flat()) this.#make(one, url, config.sluice);
+    const rules = [method].flat().map((one) => this.#make(one, url, config.sluice));
+    return rules[0].hook;
   }
 
   /** Routes declared before the plugin was loaded are met here, with their first request. */
@@ -57,7 +61,8 @@ class RouteRules {
 
   #make(method, url, options) {
     const counted = method === 'HEAD' ? 'GET' : method;
-    return this.#guard.routeRule(fitted(`${this.#guard.name}:${counted} ${url}`), options);
+    const ofRoute = options?.name ?? `${counted} ${url}`;
+    return this.#guard.routeRule(fitted(`${this.#guard.name}:${ofRoute}`), options);
   }
 }
 

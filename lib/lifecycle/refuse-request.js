@@ -17,6 +17,7 @@ function refuseRequest(req, res, { hasBody }) {
     'Content-Type': PROBLEM_MEDIA_TYPE,
     'Content-Length': Buffer.byteLength(body),
     'Retry-After': seconds(problem.retryAfterMs),
+    'Cache-Control': 'no-store',
     Connection: 'close',
   });
   if (req.method !== 'HEAD') res.write(body);

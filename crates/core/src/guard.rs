@@ -1,5 +1,9 @@
 //! What the threads share of a guard beside its limiters, trackers and bans: which of them it has, and its counts.
 
+use std::collections::BTreeSet;
+
+use parking_lot::Mutex;
+
 use crate::instances::{Instance, OptionList};
 use crate::tally::Tally;
 
@@ -46,12 +50,32 @@ impl GuardOptions {
 /// process.
 #[derive(Debug)]
 pub struct Guard {
+    name: String,
     options: GuardOptions,
     created_with: OptionList,
     tally: Tally<GUARD_COUNTERS>,
+    /// Names of the limiters that its rules use, added as threads declare them.
+    limiters: Mutex<BTreeSet<String>>,
 }
 
 impl Guard {
+    /// Its name in the process.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Adds a limiter to the names that [`limiters`](Self::limiters) gives. Idempotent.
+    pub fn add_limiter(&self, name: String) {
+        self.limiters.lock().insert(name);
+    }
+
+    /// Names of the limiters that all threads use for this guard, sorted.
+    #[must_use]
+    pub fn limiters(&self) -> Vec<String> {
+        self.limiters.lock().iter().cloned().collect()
+    }
+
     /// What the guard was created with.
     #[must_use]
     pub fn options(&self) -> &GuardOptions {
@@ -78,8 +102,14 @@ impl Instance for Guard {
     const KIND: &'static str = "guard";
     type Config = GuardOptions;
 
-    fn create(_name: &str, options: GuardOptions) -> Self {
-        Self { created_with: options.list(), options, tally: Tally::new() }
+    fn create(name: &str, options: GuardOptions) -> Self {
+        Self {
+            name: name.to_owned(),
+            created_with: options.list(),
+            options,
+            tally: Tally::new(),
+            limiters: Mutex::default(),
+        }
     }
 
     fn created_with(&self) -> &OptionList {
@@ -128,6 +158,24 @@ mod tests {
         assert_eq!(guard.counts()[3], 8_000);
         let mismatch = guards.open("api", Some(options("false"))).unwrap_err();
         assert!(matches!(mismatch, Error::ConfigMismatch { option: "record", .. }));
+    }
+
+    #[test]
+    fn limiters_of_all_threads_are_listed_once() {
+        let guards = Instances::<Guard>::new();
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let guards = &guards;
+                scope.spawn(move || {
+                    let guard = guards.open("api", Some(options("{}"))).unwrap();
+                    guard.add_limiter("api".to_owned());
+                    guard.add_limiter(format!("api:GET /{thread}"));
+                });
+            }
+        });
+        let [guard] = &guards.all()[..] else { panic!("one guard") };
+        assert_eq!(guard.name(), "api");
+        assert_eq!(guard.limiters(), ["api", "api:GET /0", "api:GET /1", "api:GET /2", "api:GET /3"]);
     }
 
     #[test]

@@ -1,0 +1,69 @@
+'use strict';
+
+const { invalidOption } = require('../errors');
+const { ConnectionTracker } = require('../connection-tracker');
+const { native } = require('../native');
+const { checkOptions } = require('../options');
+const { RateLimiter } = require('../rate-limiter');
+const { Reputation } = require('../reputation');
+const { SecurityMonitor } = require('../security-monitor');
+const { Counts } = require('./counts');
+const { exposition } = require('./guard-metrics');
+const { guardStats } = require('./guard-stats');
+
+const OPTIONS = { guards: guardNames };
+
+/** What all guards of the process count, in whatever thread they were made, as one page for Prometheus. */
+function metrics(options = {}) {
+  const { guards = native.guardNames() } = checkOptions('metrics', options, OPTIONS);
+  return exposition(guards.map(toldOf), { comments: true });
+}
+
+function guardNames(value, option) {
+  const known = native.guardNames();
+  const names = Array.isArray(value) ? value.map((one) => one?.name ?? one) : [value];
+  const unknown = names.find((name) => !known.includes(name));
+  if (!Array.isArray(value) || unknown !== undefined) {
+    const accepted = 'an array of guards, or of names of guards that there are';
+    throw invalidOption(option, unknown ?? value, accepted);
+  }
+  return [...new Set(names)];
+}
+
+/**
+ * What `exposition` takes, of a guard that this thread may have no object for: its parts are attached to by their names. A
+ * part that was destroyed is left out.
+ */
+function toldOf(name) {
+  const options = native.guardOptions(name);
+  const counts = new Counts();
+  counts.open(native.openGuard(name, options));
+  const parts = {
+    tracker: options.connections === 'false' ? null : attached(ConnectionTracker, name),
+    reputation: attached(Reputation, JSON.parse(options.reputation)),
+    monitor: attached(SecurityMonitor, JSON.parse(options.monitor)),
+  };
+  const limiters = limitersOf(counts.handle);
+  const limiter = limiters.get(name) ?? null;
+  return {
+    guard: { name, limiter, ...parts },
+    stats: guardStats(counts, { limiters, limiter, ...parts }),
+  };
+}
+
+function limitersOf(handle) {
+  const all = native.guardLimiters(handle).map((name) => [name, attached(RateLimiter, name)]);
+  return new Map(all.filter(([, limiter]) => limiter !== null));
+}
+
+/** null for a part that the guard does not have, or that was destroyed. */
+function attached(Part, name) {
+  if (name === false) return null;
+  try {
+    return new Part(name);
+  } catch {
+    return null;
+  }
+}
+
+module.exports = { metrics };

@@ -1,0 +1,94 @@
+'use strict';
+
+const { invalidOption } = require('../errors');
+const { boolean, checkOptions, strings } = require('../options');
+
+/** What scripts of other origins may read of a refusal, by the format of its headers. */
+const EXPOSED = {
+  'draft-8': ['Retry-After', 'RateLimit', 'RateLimit-Policy'],
+  legacy: ['Retry-After', 'X-RateLimit-Limit', 'X-RateLimit-Remaining', 'X-RateLimit-Reset'],
+};
+
+const ACCEPTED_ORIGIN =
+  '"*", an origin such as "https://app.example", a RegExp, or an array of origins and RegExps';
+const ORIGIN = /^(?:null|[a-z][a-z\d+.-]*:\/\/[^/?#\s]+)$/i;
+
+const SCHEMA = { origin: originOption, credentials: boolean, exposedHeaders: strings };
+
+/** `{ origin, credentials?, exposedHeaders? }`; true is any origin. */
+function corsOption(value, option) {
+  if (value === false) return undefined;
+  if (value === true) return { origin: '*' };
+  const checked = checkOptions(option, value, SCHEMA);
+  const { origin, credentials } = checked;
+  if (origin === undefined) throw invalidOption(`${option} origin`, origin, ACCEPTED_ORIGIN);
+  if (origin === '*' && credentials) {
+    throw invalidOption(
+      `${option} credentials`,
+      true,
+      'false with origin "*": browsers refuse both together',
+    );
+  }
+  return checked;
+}
+
+function originOption(value, option) {
+  if (value === '*') return value;
+  const origins = Array.isArray(value) ? value : [value];
+  const isOne = (one) => one instanceof RegExp || (typeof one === 'string' && ORIGIN.test(one));
+  if (origins.length > 0 && origins.every(isOne)) return origins;
+  throw invalidOption(
+    option,
+    Array.isArray(value) ? origins.find((one) => !isOne(one)) : value,
+    ACCEPTED_ORIGIN,
+  );
+}
+
+/** Lets scripts of other origins read a refusal that is sent before the application's own CORS was asked. */
+class Cors {
+  #origin;
+  #credentials;
+  #exposed;
+
+  /** `options` as `corsOption` gives them; `headers` is the format of the quota's. */
+  constructor({ origin, credentials = false, exposedHeaders }, headers) {
+    this.#origin = origin;
+    this.#credentials = credentials;
+    this.#exposed = (exposedHeaders ?? EXPOSED[headers] ?? ['Retry-After']).join(', ');
+  }
+
+  /** Says who may read the answer to `incoming`. What the application has said stays. */
+  write(response, incoming) {
+    if (response.getHeader('Access-Control-Allow-Origin') !== undefined) return;
+    if (this.#origin === '*') return this.#allow(response, '*');
+    addVary(response);
+    const { origin } = incoming.headers;
+    if (origin !== undefined && this.#isAllowed(origin)) this.#allow(response, origin);
+  }
+
+  #allow(response, origin) {
+    response.header('Access-Control-Allow-Origin', origin);
+    if (this.#credentials) response.header('Access-Control-Allow-Credentials', 'true');
+    if (this.#exposed !== '') response.header('Access-Control-Expose-Headers', this.#exposed);
+  }
+
+  #isAllowed(origin) {
+    return this.#origin.some((one) => (typeof one === 'string' ? one === origin : origin.search(one) >= 0));
+  }
+}
+
+/** The answer is another for each origin. */
+function addVary(response) {
+  const before = response.getHeader('Vary');
+  const fields =
+    before === undefined
+      ? []
+      : [before]
+          .flat()
+          .join(', ')
+          .split(/\s*,\s*/);
+  if (fields.some((field) => field === '*' || field.toLowerCase() === 'origin')) return;
+  response.header('Vary', [...fields, 'Origin'].join(', '));
+}
+
+module.exports = { Cors, corsOption };

@@ -1,0 +1,42 @@
+'use strict';
+
+const { PROBLEM_MEDIA_TYPE } = require('../problem');
+const { LOWER_CASE } = require('./headers');
+const { settle } = require('./user-function');
+
+/** Whoever answered meanwhile has answered: Fastify goes no further by itself then. */
+function conclude(decision, { guard, request, reply, next, isHeard }) {
+  const follows = request.sluice !== null;
+  request.sluice = decision;
+  guard.watch(decision, request.raw, reply.raw, { isHeard });
+  if (reply.sent) return next();
+  guard.writeHeaders(decision, reply, { follows, names: LOWER_CASE });
+  if (decision.allowed) next();
+  else refuse(decision, { request, reply, next });
+}
+
+/** Like a route's handler, a custom one sends by itself or returns what to send. */
+function refuse({ handler, refusal }, { request, reply, next }) {
+  reply.code(refusal.status);
+  if (handler === undefined) return sendProblem(refusal, request, reply);
+  settle(HANDLING, { handler, refusal, request, reply, next });
+}
+
+const HANDLING = {
+  ask: ({ handler, request, reply, refusal }) => handler(request, reply, refusal),
+  done: (payload, { reply }) => {
+    if (payload !== undefined && payload !== reply && !reply.sent) reply.send(payload);
+  },
+  fail: (error, { reply, next }) => {
+    reply.code(200);
+    next(error);
+  },
+};
+
+/** As bytes: to a string Fastify would add a charset, which JSON has not. */
+function sendProblem(refusal, request, reply) {
+  reply.header('Content-Type', PROBLEM_MEDIA_TYPE);
+  reply.send(request.method === 'HEAD' ? undefined : Buffer.from(refusal.body));
+}
+
+module.exports = { conclude };

@@ -1,0 +1,36 @@
+'use strict';
+
+const { PROBLEM_MEDIA_TYPE } = require('../problem');
+const { LOWER_CASE } = require('./headers');
+const { RouteRules } = require('./route-rules');
+
+/** The rules of routes by guard, for routes of any server. */
+const rulesOf = new WeakMap();
+
+/**
+ * Decides on a request that the application asks about, and charges it, by the limit of its route, or the guard's where the
+ * route has none. Headers are written onto `reply`; to send is the application's part.
+ */
+async function checkByHand(guard, request, reply) {
+  const decision = await guard.decide(request, request.raw, ruleOf(guard, request));
+  const follows = request.sluice !== null && request.sluice !== undefined;
+  request.sluice = decision;
+  guard.watch(decision, request.raw, reply.raw, { isHeard: follows });
+  if (reply.sent) return decision;
+  guard.writeHeaders(decision, reply, { follows, names: LOWER_CASE });
+  if (!decision.allowed) reply.header('Content-Type', PROBLEM_MEDIA_TYPE);
+  return decision;
+}
+
+function ruleOf(guard, request) {
+  if (!rulesOf.has(guard)) rulesOf.set(guard, new RouteRules(guard, { sawAll: false }));
+  const rule = rulesOf.get(guard).of(request);
+  return rule.limiter === null ? guard.rule : rule;
+}
+
+/** Whether an answer is Fastify's, which has Node's behind it. */
+function isReply(response) {
+  return response?.raw !== undefined && typeof response.header === 'function';
+}
+
+module.exports = { checkByHand, isReply };

@@ -1,0 +1,73 @@
+'use strict';
+
+const { PREFIX } = require('../errors');
+const { conclude } = require('./fastify-answer');
+const { HOOKS } = require('./guard-options');
+const { settle } = require('./user-function');
+
+/** The hooks after `onRequest`, in which the rate may be decided instead. */
+const LATER_HOOKS = HOOKS.slice(1);
+
+/** What Node says when a property is read of what is not there yet. */
+const READS_NOTHING = /^Cannot (?:read propert|destructure property).* of .*(?:undefined|null)/;
+
+/**
+ * Decides rates in the later hooks. A route's own hooks run after those of its scope, so that whatever a `preHandler`
+ * has set is there, in whatever order the plugins were registered: each declared route gets the hook that its rule names.
+ * `hooks` are those of the scope, for requests without a route and for routes that were declared before.
+ */
+function decideIn(fastify, { guard, rules, hooks }) {
+  const kDeclared = Symbol('sluice.declared');
+  const ofRoute = Object.fromEntries(LATER_HOOKS.map((hook) => [hook, hookFunction(hook, { guard, rules })]));
+  fastify.addHook('onRoute', (route) => {
+    const hook = rules.declare(route);
+    if (hook === 'onRequest') return;
+    route.config = { ...route.config, [kDeclared]: true };
+    const before = [route[hook] ?? []].flat();
+    if (!before.includes(ofRoute[hook])) route[hook] = [...before, ofRoute[hook]];
+  });
+  const isDeclared = ({ routeOptions }) => routeOptions.config?.[kDeclared] === true;
+  for (const hook of hooks) {
+    if (hook !== 'onRequest') fastify.addHook(hook, hookFunction(hook, { guard, rules, passes: isDeclared }));
+  }
+}
+
+/** Decides on requests whose rule names `hook`, except those that `passes` says are decided on elsewhere. */
+function hookFunction(hook, { guard, rules, passes = () => false }) {
+  const decide = (request, reply, next) => {
+    if (passes(request)) return next();
+    settle(LATER, { guard, rules, hook, request, reply, next, isHeard: true });
+  };
+  return hook === 'preParsing' ? (request, reply, _payload, next) => decide(request, reply, next) : decide;
+}
+
+const LATER = {
+  ask: ({ guard, rules, hook, request }) => {
+    const rule = rules.of(request);
+    return rule.hook === hook ? guard.decideRate(request, request.raw, rule) : null;
+  },
+  done: (decision, context) => (decision === null ? context.next() : conclude(decision, context)),
+  fail: (error, { hook, next }) => next(withHookHint(error, hook)),
+};
+
+/**
+ * The error as it is; one that says that something is not there is told which hook it takes. A `key` that reads the body
+ * fails in `onRequest` for no other reason.
+ */
+function withHookHint(error, hook) {
+  const isMissing =
+    error?.code === `${PREFIX}INVALID_KEY` ||
+    (error instanceof TypeError && READS_NOTHING.test(error.message));
+  if (!isMissing || hook === 'preHandler') return error;
+  const hint =
+    `${error.message}. sluice asked in the hook "${hook}": request.body is there from "preValidation" on, what a ` +
+    'preHandler sets in "preHandler". The option hook says where sluice asks';
+  try {
+    error.message = hint;
+  } catch {
+    // A frozen error keeps its message.
+  }
+  return error;
+}
+
+module.exports = { LATER_HOOKS, decideIn, withHookHint };
