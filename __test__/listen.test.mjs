@@ -1,5 +1,6 @@
 // listen: the threads of a process share a port, which nobody else has.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
@@ -168,6 +169,22 @@ test('a host may be a name, and without one all addresses are meant', async () =
     socket.destroy();
     server.close();
   }
+});
+
+const onLinux = { skip: process.platform !== 'linux' && 'other systems round the backlog up' };
+test('no more than `backlog` connections wait to be accepted', onLinux, async (t) => {
+  const server = net.createServer();
+  t.after(() => server.close());
+  const { port } = await listen(server, { port: 0, host, backlog: 3 });
+  const connect = `
+    const sockets = Array.from({ length: 20 }, () => require('node:net').connect(${port}, '${host}').on('error', () => {}));
+    setTimeout(() => {
+      console.log(sockets.filter((socket) => !socket.connecting).length);
+      process.exit();
+    }, 500);`;
+  // This thread accepts nothing meanwhile. Linux lets one more than the backlog wait.
+  const { stdout } = spawnSync(process.execPath, ['-e', connect], { encoding: 'utf8' });
+  assert.ok(Number(stdout) >= 1 && Number(stdout) <= 4, `${stdout} connections`);
 });
 
 test('an address that is not ours is the system’s error', async () => {

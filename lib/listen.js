@@ -6,6 +6,9 @@ const { constants } = require('node:os');
 const { getSystemErrorMap } = require('node:util');
 const { invalidOption, SluiceError } = require('./errors');
 const { native } = require('./native');
+const { closeWithCluster, leavesPortToPrimary, listenOnDescriptor } = require('./listen/cluster-worker');
+const { leases } = require('./listen/leases');
+const { acceptorFor, explain, ignoresDescriptors } = require('./listen/http-acceptor');
 const { checkOptions, integer, requireOptions } = require('./options');
 
 const DEFAULT_BACKLOG = 511;
@@ -15,25 +18,41 @@ const checkHost = (value, option) => {
 };
 const SCHEMA = { port: integer(0, 65_535), host: checkHost, backlog: integer(1, 2 ** 31 - 1) };
 
-/** The leases of servers that listen, to be given back when they stop. */
-const leases = new WeakMap();
-
 /**
  * Listens on a port together with all threads that ask for it. They accept from one queue, so what waits
  * when a thread ends is served by another; the port closes with the last server.
  */
 async function listen(server, options) {
   const { port, host, backlog = DEFAULT_BACKLOG } = checkListenOptions(server, options);
+  if (leavesPortToPrimary()) {
+    await listening(server, () => server.listen({ port, host, backlog }));
+    return { port: server.address().port };
+  }
   const listener = await acquire(host, port, backlog);
   try {
-    await listenOn(server, listener);
+    const acceptor = ignoresDescriptors(server) ? acceptorFor(server) : server;
+    await listening(acceptor, () => listenOnDescriptor(acceptor, listener.fd, backlog));
+    checkPort(server, listener.port);
   } catch (error) {
     native.releaseListener(listener.lease);
-    throw error;
+    throw explain(error);
   }
   native.listenerIsTaken(listener.lease);
   giveBackWithClose(server, listener.lease);
+  closeWithCluster(server);
   return { port: listener.port };
+}
+
+/** A runtime that ignored the descriptor has opened a port of its own. */
+function checkPort(server, port) {
+  const actual = server.address?.()?.port;
+  if (!server.listening || actual === undefined || actual === port) return;
+  server.close();
+  throw new SluiceError(
+    'UNSUPPORTED',
+    `listen: the server was to listen on port ${port}, and this runtime made it listen on ${actual}; ` +
+      'accepted: a server of net, tls, http, https or http2 that listens on descriptors',
+  );
 }
 
 /**
@@ -99,7 +118,8 @@ function systemError(errno, address, port) {
   return Object.assign(error, { errno: -errno, code, syscall: 'listen', address, port });
 }
 
-function listenOn(server, { fd }) {
+/** Settles with the `'listening'` or `'error'` event that `start` leads to. */
+function listening(server, start) {
   return new Promise((resolve, reject) => {
     const onError = (error) => {
       server.off('listening', onListening);
@@ -112,7 +132,7 @@ function listenOn(server, { fd }) {
     server.once('error', onError);
     server.once('listening', onListening);
     try {
-      server.listen({ fd, exclusive: true });
+      start();
     } catch (error) {
       // The server did not take the descriptor: it listens already, or was given nonsense.
       server.off('listening', onListening);
