@@ -6,6 +6,8 @@ import http from 'node:http';
 import net from 'node:net';
 import test from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import express from 'express';
+import fastify from 'fastify';
 import sluice from '../index.js';
 import { startPeers } from './helpers/peer.mjs';
 import { connect, readAll, until } from './helpers/sockets.mjs';
@@ -199,6 +201,12 @@ test('what is no server or no port is a mistake', async () => {
   const mistakes = [
     [undefined, { port: 0 }, /^listen server is undefined; accepted: a server of net/],
     [{}, { port: 0 }, /^listen server is an object/],
+    [
+      express(),
+      { port: 0 },
+      /^listen server is a function; .* such as http\.createServer\(app\) for Express/,
+    ],
+    [fastify(), { port: 0 }, /^listen server is an object; .* or app\.server of Fastify/],
     [server, undefined, /^listen options is undefined; accepted: an object/],
     [server, {}, /^listen port is undefined; accepted: a value for it; required: port/],
     [server, { port: -1 }, /^listen port is -1; accepted: an integer from 0 to 65535/],

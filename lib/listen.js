@@ -18,6 +18,11 @@ const checkHost = (value, option) => {
 };
 const SCHEMA = { port: integer(0, 65_535), host: checkHost, backlog: integer(1, 2 ** 31 - 1) };
 
+/** An application of Express has all but `close`, a Fastify instance all but `once`. */
+const SERVER_METHODS = ['listen', 'once', 'close'];
+const ACCEPTED_SERVERS =
+  'a server of net, tls, http, https or http2, such as http.createServer(app) for Express, or app.server of Fastify';
+
 /**
  * Listens on a port together with all threads that ask for it. They accept from one queue, so what waits
  * when a thread ends is served by another; the port closes with the last server.
@@ -81,8 +86,8 @@ function giveBack(server) {
 }
 
 function checkListenOptions(server, options) {
-  if (typeof server?.listen !== 'function' || typeof server.once !== 'function') {
-    throw invalidOption('listen server', server, 'a server of net, tls, http, https or http2');
+  if (!SERVER_METHODS.every((method) => typeof server?.[method] === 'function')) {
+    throw invalidOption('listen server', server, ACCEPTED_SERVERS);
   }
   const checked = checkOptions('listen', options, SCHEMA);
   requireOptions('listen', checked, ['port']);
