@@ -262,6 +262,34 @@ test('of workers that shut down at once, the last one answers what waits in the 
   );
 });
 
+test('a worker that shuts down by a signal goes on when its primary is gone', async (t) => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'sluice-'));
+  t.after(() => fs.rmSync(directory, { recursive: true }));
+  const [begun, ended] = ['begun', 'ended'].map((name) => path.join(directory, name));
+  const cluster = startCluster(t);
+  const worker = await cluster.fork();
+  await worker.run(
+    ({ load, require }, { begun, ended }) => {
+      const { writeFileSync } = require('node:fs');
+      const isAlone = new Promise((resolve) => process.once('disconnect', resolve));
+      const lifecycle = new (load().Lifecycle)('app').ready();
+      lifecycle.onShutdown(async () => {
+        writeFileSync(begun, '');
+        await isAlone;
+        await new Promise(setImmediate);
+        writeFileSync(ended, '');
+      });
+      lifecycle.handleSignals();
+    },
+    { begun, ended },
+  );
+  worker.kill('SIGTERM');
+  await eventually(() => fs.existsSync(begun));
+  await cluster.end();
+  await eventually(() => fs.existsSync(ended));
+  await eventually(() => !fs.existsSync(`/proc/${worker.pid}`));
+});
+
 test('where workers cannot share sockets the primary has the port, and threads are told so', async (t) => {
   const cluster = startCluster(t);
   const workers = await forkAll(cluster, 2);
