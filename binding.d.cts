@@ -149,6 +149,8 @@ export declare function guardOptions(name: string): NativeGuardOptions | null
 /** Whether nothing is asked of a peer that leaves. */
 export declare function hasFinishedInBroker(handle: number): boolean
 
+export declare function hasLeftCluster(): boolean
+
 /** Holds a duplicate of a listening socket; its number, or none where the descriptor is no such socket. */
 export declare function holdListenQueue(fd: number): number | null
 
@@ -179,8 +181,14 @@ export declare function joinLifecycle(name: string, subscription: number, thread
 /** Takes part no longer; the handle is free. */
 export declare function leaveBroker(handle: number): void
 
+/** The channel to the primary has closed: all servers of this process are to close. */
+export declare function leaveCluster(): void
+
 /** A call waits no more. */
 export declare function leaveHub(handle: number, key: string, call: number): void
+
+/** The main thread of a cluster worker asks its primary for ports, and other threads cannot. */
+export declare function leavePortsToPrimary(): void
 
 /** True for the call that made it so. */
 export declare function lifecycleReady(handle: number): boolean
@@ -367,8 +375,8 @@ export interface NativeCount {
 export interface NativeDelivery {
   subscription: number
   /**
-   * `change`, `circuit`, `hub`, `close`, `alert`, `drained`, `lifecycle`, `moved`, `clock`, `memory` or
-   * `destroyed`.
+   * `change`, `circuit`, `hub`, `close`, `alert`, `drained`, `lifecycle`, `moved`, `clock`, `memory`,
+   * `destroyed` or `listeners`.
    */
   kind: string
   /** Events dropped just before this one. */
@@ -530,6 +538,13 @@ export interface NativeOpened {
   connection?: NativeConnection
   refusal?: string
   retryAfterMs?: number
+}
+
+/** A port that is open in this process. */
+export interface NativeOpenPort {
+  address: string
+  isV6: boolean
+  port: number
 }
 
 export interface NativePeer {
@@ -710,6 +725,9 @@ export declare function openConnectionTracker(name: string, options?: NativeConn
 /** Attaches to a guard or creates it; the handle is this thread's. */
 export declare function openGuard(name: string, options: NativeGuardOptions): number
 
+/** The ports on which servers of this process listen. */
+export declare function openPorts(): Array<NativeOpenPort>
+
 /** Attaches to a limiter or creates it; the handle is this thread's. */
 export declare function openRateLimiter(name: string, options?: NativeRateLimiterOptions | undefined | null): number
 
@@ -731,6 +749,14 @@ export declare function openToken(handle: number, parent: number | undefined | n
  * second time.
  */
 export declare function otherCopiesOnce(): Array<string>
+
+/**
+ * Whether other cluster workers go on accepting from a port that this process is about to close. Of several that close
+ * at once, at least the last one hears that none does.
+ */
+export declare function otherWorkersAccept(lease: number): boolean
+
+export declare function portsAreLeftToPrimary(): boolean
 
 /** Which options are in force: raised by every `reconfigure`. */
 export declare function rateLimiterGeneration(handle: number): number
@@ -840,6 +866,9 @@ export declare function setClock(ms: number): void
 
 export declare function setReputationLists(handle: number, allow: Array<string>, deny: Array<string>): void
 
+/** Whether this process is a cluster worker that shares its ports with the other workers of its primary. */
+export declare function sharesWithClusterWorkers(): boolean
+
 /** What came of the shutdown; none before it has ended. */
 export declare function shutdownReport(handle: number): NativeShutdownReport | null
 
@@ -877,5 +906,8 @@ export declare function unsubscribeFromLifecycle(handle: number, subscription: n
  * says only that there are some, 1.
  */
 export declare function waitingConnections(fd: number): number | null
+
+/** From now on this subscription learns when a port was opened, or this process leaves its cluster. */
+export declare function watchListeners(subscription: number): void
 
 export declare function withdrawEndpoint(handle: number, endpoint: string): void

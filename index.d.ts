@@ -1490,7 +1490,7 @@ export class Lifecycle {
 }
 
 export interface ListenOptions {
-  /** 0 for a free one: the n-th server that each thread opens so is on the same port. */
+  /** 0 for a free one: the n-th server that each thread opens so is on the same port, in all cluster workers too. */
   port: number;
   /**
    * An address, or a name of one.
@@ -1506,10 +1506,11 @@ export interface ListenOptions {
 
 /**
  * Listens on a port together with all threads of this process that ask for it. They accept from one queue, so
- * that what waits when a thread ends is served by another; the port closes with the last server.
+ * that what waits when a thread ends is served by another; the port closes with the last server. Cluster workers of
+ * one primary share the port likewise.
  *
- * Rejects as `server.listen` fails, with `EADDRINUSE` where another process or this thread itself has the port,
- * and with `UNSUPPORTED` on Windows.
+ * Rejects as `server.listen` fails, with `EADDRINUSE` where another process or this thread itself has the port, and
+ * with `UNSUPPORTED` on Windows, for `https` servers on Bun, and in threads of cluster workers outside Linux.
  */
 export function listen(server: Server, options: ListenOptions): Promise<{ port: number }>;
 

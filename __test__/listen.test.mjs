@@ -1,10 +1,13 @@
 // listen: the threads of a process share a port, which nobody else has.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import test from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import express from 'express';
+import fastify from 'fastify';
 import sluice from '../index.js';
 import { startPeers } from './helpers/peer.mjs';
 import { connect, readAll, until } from './helpers/sockets.mjs';
@@ -170,6 +173,22 @@ test('a host may be a name, and without one all addresses are meant', async () =
   }
 });
 
+const onLinux = { skip: process.platform !== 'linux' && 'other systems round the backlog up' };
+test('no more than `backlog` connections wait to be accepted', onLinux, async (t) => {
+  const server = net.createServer();
+  t.after(() => server.close());
+  const { port } = await listen(server, { port: 0, host, backlog: 3 });
+  const connect = `
+    const sockets = Array.from({ length: 20 }, () => require('node:net').connect(${port}, '${host}').on('error', () => {}));
+    setTimeout(() => {
+      console.log(sockets.filter((socket) => !socket.connecting).length);
+      process.exit();
+    }, 500);`;
+  // This thread accepts nothing meanwhile. Linux lets one more than the backlog wait.
+  const { stdout } = spawnSync(process.execPath, ['-e', connect], { encoding: 'utf8' });
+  assert.ok(Number(stdout) >= 1 && Number(stdout) <= 4, `${stdout} connections`);
+});
+
 test('an address that is not ours is the system’s error', async () => {
   await assert.rejects(listen(net.createServer(), { port: 0, host: '192.0.2.1' }), { code: 'EADDRNOTAVAIL' });
   await assert.rejects(listen(net.createServer(), { port: 0, host: 'no.such.host.invalid' }), (error) =>
@@ -182,6 +201,12 @@ test('what is no server or no port is a mistake', async () => {
   const mistakes = [
     [undefined, { port: 0 }, /^listen server is undefined; accepted: a server of net/],
     [{}, { port: 0 }, /^listen server is an object/],
+    [
+      express(),
+      { port: 0 },
+      /^listen server is a function; .* such as http\.createServer\(app\) for Express/,
+    ],
+    [fastify(), { port: 0 }, /^listen server is an object; .* or app\.server of Fastify/],
     [server, undefined, /^listen options is undefined; accepted: an object/],
     [server, {}, /^listen port is undefined; accepted: a value for it; required: port/],
     [server, { port: -1 }, /^listen port is -1; accepted: an integer from 0 to 65535/],

@@ -6,6 +6,9 @@ const { constants } = require('node:os');
 const { getSystemErrorMap } = require('node:util');
 const { invalidOption, SluiceError } = require('./errors');
 const { native } = require('./native');
+const { closeWithCluster, leavesPortToPrimary, listenOnDescriptor } = require('./listen/cluster-worker');
+const { leases } = require('./listen/leases');
+const { acceptorFor, explain, ignoresDescriptors } = require('./listen/http-acceptor');
 const { checkOptions, integer, requireOptions } = require('./options');
 
 const DEFAULT_BACKLOG = 511;
@@ -15,8 +18,10 @@ const checkHost = (value, option) => {
 };
 const SCHEMA = { port: integer(0, 65_535), host: checkHost, backlog: integer(1, 2 ** 31 - 1) };
 
-/** The leases of servers that listen, to be given back when they stop. */
-const leases = new WeakMap();
+/** An application of Express has all but `close`, a Fastify instance all but `once`. */
+const SERVER_METHODS = ['listen', 'once', 'close'];
+const ACCEPTED_SERVERS =
+  'a server of net, tls, http, https or http2, such as http.createServer(app) for Express, or app.server of Fastify';
 
 /**
  * Listens on a port together with all threads that ask for it. They accept from one queue, so what waits
@@ -24,16 +29,35 @@ const leases = new WeakMap();
  */
 async function listen(server, options) {
   const { port, host, backlog = DEFAULT_BACKLOG } = checkListenOptions(server, options);
+  if (leavesPortToPrimary()) {
+    await listening(server, () => server.listen({ port, host, backlog }));
+    return { port: server.address().port };
+  }
   const listener = await acquire(host, port, backlog);
   try {
-    await listenOn(server, listener);
+    const acceptor = ignoresDescriptors(server) ? acceptorFor(server) : server;
+    await listening(acceptor, () => listenOnDescriptor(acceptor, listener.fd, backlog));
+    checkPort(server, listener.port);
   } catch (error) {
     native.releaseListener(listener.lease);
-    throw error;
+    throw explain(error);
   }
   native.listenerIsTaken(listener.lease);
   giveBackWithClose(server, listener.lease);
+  closeWithCluster(server);
   return { port: listener.port };
+}
+
+/** A runtime that ignored the descriptor has opened a port of its own. */
+function checkPort(server, port) {
+  const actual = server.address?.()?.port;
+  if (!server.listening || actual === undefined || actual === port) return;
+  server.close();
+  throw new SluiceError(
+    'UNSUPPORTED',
+    `listen: the server was to listen on port ${port}, and this runtime made it listen on ${actual}; ` +
+      'accepted: a server of net, tls, http, https or http2 that listens on descriptors',
+  );
 }
 
 /**
@@ -62,8 +86,8 @@ function giveBack(server) {
 }
 
 function checkListenOptions(server, options) {
-  if (typeof server?.listen !== 'function' || typeof server.once !== 'function') {
-    throw invalidOption('listen server', server, 'a server of net, tls, http, https or http2');
+  if (!SERVER_METHODS.every((method) => typeof server?.[method] === 'function')) {
+    throw invalidOption('listen server', server, ACCEPTED_SERVERS);
   }
   const checked = checkOptions('listen', options, SCHEMA);
   requireOptions('listen', checked, ['port']);
@@ -99,7 +123,8 @@ function systemError(errno, address, port) {
   return Object.assign(error, { errno: -errno, code, syscall: 'listen', address, port });
 }
 
-function listenOn(server, { fd }) {
+/** Settles with the `'listening'` or `'error'` event that `start` leads to. */
+function listening(server, start) {
   return new Promise((resolve, reject) => {
     const onError = (error) => {
       server.off('listening', onListening);
@@ -112,7 +137,7 @@ function listenOn(server, { fd }) {
     server.once('error', onError);
     server.once('listening', onListening);
     try {
-      server.listen({ fd, exclusive: true });
+      start();
     } catch (error) {
       // The server did not take the descriptor: it listens already, or was given nonsense.
       server.off('listening', onListening);

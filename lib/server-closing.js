@@ -1,6 +1,7 @@
 'use strict';
 
 const { invalidOption } = require('./errors');
+const { otherWorkersAccept } = require('./listen/leases');
 const { ListenQueue } = require('./listen-queue');
 
 /** How often connections are looked at while a server shuts down. */
@@ -39,8 +40,15 @@ async function closeServer(server, { sockets, sessions, tidy, isOver, isAnswered
   return { left, reset };
 }
 
-/** How many connections were reset. `onClosed` is called once the server has closed and its queue is empty. */
+/**
+ * How many connections were reset. `onClosed` is called once the server has closed and its queue is empty. Where other
+ * cluster workers have the socket they serve what waits in the queue.
+ */
 async function stopAccepting(server, { isOver, sessions }, onClosed) {
+  if (otherWorkersAccept(server)) {
+    stopListening(server, sessions(), onClosed);
+    return 0;
+  }
   const queue = new ListenQueue(server);
   await queue.empty(isOver);
   queue.hold();

@@ -12,6 +12,8 @@ mod circuit_breaker;
 mod client_hub;
 mod client_key;
 mod clock;
+#[cfg_attr(not(target_os = "linux"), path = "cluster_elsewhere.rs")]
+mod cluster;
 mod connection_tracker;
 mod copies;
 mod error;

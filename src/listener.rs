@@ -2,19 +2,23 @@
 //!
 //! Each thread gets a duplicate of one descriptor: the threads accept from one queue, so a connection
 //! that waits when a thread ends is served by another, and the port belongs to this process alone. The
-//! socket closes when the last thread has given it back, or ended.
+//! socket closes when the last thread has given it back, or ended. Cluster workers of one primary share it
+//! likewise (`cluster.rs`).
 //!
 //! A thread can end between the call that gave it a duplicate and the one that takes it. Until a server
 //! has taken it the duplicate is ours to close, or the port would stay open with nobody who accepts.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use napi::bindgen_prelude::Result;
+use napi::bindgen_prelude::{Env, Result};
 use napi_derive::napi;
 use parking_lot::Mutex;
 use sluice_core::Owner;
+use sluice_core::mailbox::{Item, Mailbox};
 
+use crate::cluster::{self, Answers, Descriptor, Turn, Wanted};
 use crate::thread;
 
 /// A duplicate of the socket, or the system's error.
@@ -34,7 +38,11 @@ struct Shared {
     address: IpAddr,
     /// As asked for: 0 lets the system choose.
     requested_port: u16,
+    /// Tells the sockets on port 0 of one address apart.
+    index: u32,
     port: u16,
+    /// Whether a server of this process closes, as all will.
+    is_closing: bool,
     holders: Vec<Holder>,
 }
 
@@ -47,7 +55,25 @@ struct Holder {
     is_taken: bool,
 }
 
+/// A port that is open in this process.
+#[napi(object)]
+pub struct NativeOpenPort {
+    pub address: String,
+    pub is_v6: bool,
+    pub port: u32,
+}
+
+/// One loaded copy of our JavaScript in a thread of a cluster worker.
+#[derive(Clone)]
+struct Watcher {
+    mailbox: Arc<Mailbox>,
+    subscription: u32,
+}
+
 static LISTENERS: Mutex<Vec<Shared>> = Mutex::new(Vec::new());
+static WATCHERS: Mutex<Vec<Watcher>> = Mutex::new(Vec::new());
+static HAS_LEFT_CLUSTER: AtomicBool = AtomicBool::new(false);
+static PORTS_ARE_LEFT_TO_PRIMARY: AtomicBool = AtomicBool::new(false);
 
 /// Takes part in listening on a port. The n-th socket that each thread opens on port 0 of one address is
 /// the same one; a thread that asks twice for one port is told that it is in use.
@@ -60,6 +86,12 @@ pub fn acquire_listener(address: String, port: u32, backlog: u32) -> Result<Nati
     Ok(acquire(owner, address, port, backlog).unwrap_or_else(|error| failed(&error)))
 }
 
+/// Whether this process is a cluster worker that shares its ports with the other workers of its primary.
+#[napi]
+pub fn shares_with_cluster_workers() -> bool {
+    cluster::is_worker()
+}
+
 /// The server listens: from now on the descriptor is closed with it.
 #[napi]
 pub fn listener_is_taken(lease: u32) {
@@ -68,6 +100,22 @@ pub fn listener_is_taken(lease: u32) {
     if let Some(holder) = holders.find(|holder| holder.lease == lease) {
         holder.is_taken = true;
     }
+    drop(listeners);
+    notify_watchers();
+}
+
+/// Whether other cluster workers go on accepting from a port that this process is about to close. Of several that close
+/// at once, at least the last one hears that none does.
+#[napi]
+pub fn other_workers_accept(lease: u32) -> bool {
+    let mut listeners = LISTENERS.lock();
+    let holds = |shared: &&mut Shared| shared.holders.iter().any(|holder| holder.lease == lease);
+    let Some(shared) = listeners.iter_mut().find(holds) else { return false };
+    // Before the others are asked: of two that ask each other, one knows that both close.
+    shared.is_closing = true;
+    let wanted = Wanted { address: shared.address, port: shared.port, index: 0 };
+    drop(listeners);
+    cluster::is_worker() && cluster::others_accept(wanted)
 }
 
 /// Gives a lease back; the last one closes the socket.
@@ -76,8 +124,60 @@ pub fn release_listener(lease: u32) {
     release(|holder| holder.lease == lease);
 }
 
+/// From now on this subscription learns when a port was opened, or this process leaves its cluster.
+#[napi]
+pub fn watch_listeners(env: Env, subscription: u32) -> Result<()> {
+    let mailbox = Arc::clone(&thread::port_of(&env)?.mailbox);
+    WATCHERS.lock().push(Watcher { mailbox, subscription });
+    Ok(())
+}
+
+/// The ports on which servers of this process listen.
+#[napi]
+pub fn open_ports() -> Vec<NativeOpenPort> {
+    let listeners = LISTENERS.lock();
+    let open = listeners.iter().filter(|shared| shared.holders.iter().any(|holder| holder.is_taken));
+    open.map(|shared| NativeOpenPort {
+        address: shared.address.to_string(),
+        is_v6: shared.address.is_ipv6(),
+        port: shared.port.into(),
+    })
+    .collect()
+}
+
+/// The channel to the primary has closed: all servers of this process are to close.
+#[napi]
+pub fn leave_cluster() {
+    HAS_LEFT_CLUSTER.store(true, Ordering::Release);
+    notify_watchers();
+}
+
+#[napi]
+pub fn has_left_cluster() -> bool {
+    HAS_LEFT_CLUSTER.load(Ordering::Acquire)
+}
+
+/// The main thread of a cluster worker asks its primary for ports, and other threads cannot.
+#[napi]
+pub fn leave_ports_to_primary() {
+    PORTS_ARE_LEFT_TO_PRIMARY.store(true, Ordering::Relaxed);
+}
+
+#[napi]
+pub fn ports_are_left_to_primary() -> bool {
+    PORTS_ARE_LEFT_TO_PRIMARY.load(Ordering::Relaxed)
+}
+
+fn notify_watchers() {
+    let watchers = WATCHERS.lock().clone();
+    for Watcher { mailbox, subscription } in watchers {
+        mailbox.push(subscription, Item::ListenersChanged);
+    }
+}
+
 /// Gives back what a thread that ended held.
 pub(crate) fn release_owner(owner: Owner) {
+    WATCHERS.lock().retain(|watcher| watcher.mailbox.owner() != owner);
     release(|holder| holder.owner == owner);
 }
 
@@ -97,7 +197,8 @@ fn release(is_given_back: impl Fn(&Holder) -> bool) {
 }
 
 fn acquire(owner: Owner, address: IpAddr, port: u16, backlog: u32) -> std::io::Result<NativeListener> {
-    static NEXT_LEASE: AtomicU32 = AtomicU32::new(1);
+    // Taken first: a worker that has the turn may ask this process, which needs the lock to answer.
+    let turn = cluster::is_worker().then(|| cluster::take_turn(ANSWERS)).transpose()?;
     let mut listeners = LISTENERS.lock();
     let held = |shared: &Shared| shared.holders.iter().any(|holder| holder.owner == owner);
     let index = listeners.iter().position(|shared| {
@@ -108,32 +209,73 @@ fn acquire(owner: Owner, address: IpAddr, port: u16, backlog: u32) -> std::io::R
         Some(index) if held(&listeners[index]) => return Err(in_use()),
         Some(index) => index,
         None => {
-            let socket = Socket::listen(SocketAddr::new(address, port), backlog)?;
-            let bound = socket.port()?;
-            listeners.push(Shared {
-                socket,
-                address,
-                requested_port: port,
-                port: bound,
-                holders: Vec::new(),
-            });
+            let wanted = Wanted { address, port, index: free_index(&listeners, address) };
+            listeners.push(open(turn.as_ref(), wanted, backlog)?);
             listeners.len() - 1
         }
     };
-    let shared = &mut listeners[index];
-    let duplicate = shared.socket.duplicate();
-    let lease = NEXT_LEASE.fetch_add(1, Ordering::Relaxed);
-    if let Ok(fd) = duplicate {
-        shared.holders.push(Holder { owner, lease, fd, is_taken: false });
-        return Ok(NativeListener {
-            fd: Some(fd),
-            port: Some(shared.port.into()),
-            lease: Some(lease),
-            errno: None,
-        });
-    }
+    let result = listeners[index].hold(owner);
     listeners.retain(|shared| !shared.holders.is_empty());
-    duplicate.map(|_| NativeListener::default())
+    result
+}
+
+/// The first number that no socket on port 0 of this address has here.
+fn free_index(listeners: &[Shared], address: IpAddr) -> u32 {
+    let is_taken = |index: &u32| {
+        listeners
+            .iter()
+            .any(|shared| shared.address == address && shared.requested_port == 0 && shared.index == *index)
+    };
+    (0..).find(|index| !is_taken(index)).unwrap_or(u32::MAX)
+}
+
+/// The socket of another cluster worker, or else a new one.
+fn open(turn: Option<&Turn>, wanted: Wanted, backlog: u32) -> std::io::Result<Shared> {
+    let Wanted { address, port, index } = wanted;
+    let socket = match turn.and_then(|turn| cluster::socket_of_others(turn, wanted)) {
+        Some(descriptor) => Socket::from(descriptor),
+        None => Socket::listen(SocketAddr::new(address, port), backlog)?,
+    };
+    let bound = socket.port()?;
+    Ok(Shared {
+        socket,
+        address,
+        requested_port: port,
+        index,
+        port: bound,
+        is_closing: false,
+        holders: Vec::new(),
+    })
+}
+
+/// What other cluster workers of the primary are told.
+const ANSWERS: Answers = Answers {
+    socket: |wanted| {
+        let listeners = LISTENERS.lock();
+        listeners.iter().find(|shared| shared.is(wanted))?.socket.descriptor().ok()
+    },
+    accepts: |wanted| {
+        let listeners = LISTENERS.lock();
+        listeners.iter().any(|shared| shared.is(wanted) && !shared.is_closing)
+    },
+};
+
+impl Shared {
+    fn is(&self, Wanted { address, port, index }: Wanted) -> bool {
+        let is_port =
+            if port == 0 { self.requested_port == 0 && self.index == index } else { self.port == port };
+        self.address == address && is_port
+    }
+
+    /// A duplicate for a thread.
+    fn hold(&mut self, owner: Owner) -> std::io::Result<NativeListener> {
+        static NEXT_LEASE: AtomicU32 = AtomicU32::new(1);
+        let fd = self.socket.duplicate()?;
+        let lease = NEXT_LEASE.fetch_add(1, Ordering::Relaxed);
+        self.holders.push(Holder { owner, lease, fd, is_taken: false });
+        self.is_closing = false;
+        Ok(NativeListener { fd: Some(fd), port: Some(self.port.into()), lease: Some(lease), errno: None })
+    }
 }
 
 fn failed(error: &std::io::Error) -> NativeListener {
@@ -181,7 +323,11 @@ impl Socket {
     /// A descriptor of the same socket, which its receiver closes.
     fn duplicate(&self) -> std::io::Result<i32> {
         use std::os::fd::IntoRawFd;
-        Ok(self.0.try_clone()?.into_raw_fd())
+        Ok(self.descriptor()?.into_raw_fd())
+    }
+
+    fn descriptor(&self) -> std::io::Result<Descriptor> {
+        Ok(self.0.try_clone()?.into())
     }
 
     /// Closes a duplicate, if the number still is one of this socket.
@@ -205,6 +351,13 @@ pub(crate) type Inode = (libc::dev_t, libc::ino_t);
 
 #[cfg(not(unix))]
 pub(crate) type Inode = ();
+
+#[cfg(unix)]
+impl From<Descriptor> for Socket {
+    fn from(descriptor: Descriptor) -> Self {
+        Self(descriptor.into())
+    }
+}
 
 /// What a descriptor leads to; none where it is closed.
 #[cfg(unix)]
@@ -244,5 +397,16 @@ impl Socket {
         None
     }
 
+    fn descriptor(&self) -> std::io::Result<Descriptor> {
+        Err(std::io::Error::from(std::io::ErrorKind::Unsupported))
+    }
+
     fn close_duplicate(&self, _: i32) {}
+}
+
+#[cfg(not(unix))]
+impl From<Descriptor> for Socket {
+    fn from(_: Descriptor) -> Self {
+        Self
+    }
 }

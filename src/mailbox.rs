@@ -13,8 +13,8 @@ use crate::thread;
 #[napi(object)]
 pub struct NativeDelivery {
     pub subscription: u32,
-    /// `change`, `circuit`, `hub`, `close`, `alert`, `drained`, `lifecycle`, `moved`, `clock`, `memory` or
-    /// `destroyed`.
+    /// `change`, `circuit`, `hub`, `close`, `alert`, `drained`, `lifecycle`, `moved`, `clock`, `memory`,
+    /// `destroyed` or `listeners`.
     pub kind: String,
     /// Events dropped just before this one.
     pub missed: f64,
@@ -86,6 +86,7 @@ impl From<Delivery> for NativeDelivery {
             Item::ClockMoved => Self { kind: kind("clock"), ..told },
             Item::MemoryMoved => Self { kind: kind("memory"), ..told },
             Item::Destroyed => Self { kind: kind("destroyed"), ..told },
+            Item::ListenersChanged => Self { kind: kind("listeners"), ..told },
         }
     }
 }

@@ -46,6 +46,7 @@ function handleSignals(shutdown, times, options = {}) {
   };
 
   const begin = (signal) => {
+    if (exit) outlivePrimary();
     shutdown({ ...given, reason: signal }).then(
       ({ drained, hooks }) => end(drained && hooks.every(({ ok }) => ok) ? 0 : 1),
       () => end(codeOf(signal)),
@@ -63,6 +64,15 @@ function handleSignals(shutdown, times, options = {}) {
   return () => {
     for (const signal of signals) process.off(signal, handler);
   };
+}
+
+/**
+ * Ctrl-C reaches the primary of a cluster too, and Node ends a worker at once when its primary is gone, unless the worker
+ * disconnects by itself. Here the shutdown ends it.
+ */
+function outlivePrimary() {
+  const worker = process.connected ? require('node:cluster').worker : undefined;
+  if (worker !== undefined && worker !== null) worker.exitedAfterDisconnect = true;
 }
 
 /** What a shell tells of a process that a signal ended. */

@@ -58,6 +58,8 @@ pub enum Item {
     MemoryMoved,
     /// The instance of the subscription was destroyed: nothing more will come.
     Destroyed,
+    /// A cluster worker opened a port, or leaves its cluster.
+    ListenersChanged,
 }
 
 impl Item {
