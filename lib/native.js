@@ -126,8 +126,9 @@ let reasons = 0;
 
 /** One reason more. Each is taken back by `letGo`. */
 function keepAlive() {
+  // First: where the stack ends in there, there is no reason more.
+  if (reasons === 0) native.keepThreadAlive(1);
   reasons += 1;
-  if (reasons === 1) native.keepThreadAlive(1);
 }
 
 function letGo() {

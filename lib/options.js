@@ -1,5 +1,6 @@
 'use strict';
 
+const { isAbortSignal } = require('./abort-listeners');
 const { invalid, invalidOption, SluiceError } = require('./errors');
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -100,7 +101,7 @@ const func = (value, option) => {
 };
 
 const abortSignal = (value, option) => {
-  if (value instanceof AbortSignal) return value;
+  if (isAbortSignal(value)) return value;
   throw invalidOption(option, value, 'an AbortSignal');
 };
 

@@ -44,13 +44,23 @@ class HubCall extends AsyncResource {
 
   /** A promise for what `take` makes of the value. The thread is kept alive until it settles. */
   settled(take) {
-    return new Promise((resolve, reject) => {
-      const { signal } = this.#options;
-      const onAbort = () => this.#abort();
-      this.#caller = { take, resolve, reject, onAbort };
-      if (signal !== undefined) addAbortListener(signal, onAbort);
-      keepAlive();
+    const { signal } = this.#options;
+    const caller = { take, resolve: undefined, reject: undefined, onAbort: () => this.#abort() };
+    const settled = new Promise((resolve, reject) => {
+      caller.resolve = resolve;
+      caller.reject = reject;
     });
+    keepAlive();
+    this.#caller = caller;
+    if (signal !== undefined) addAbortListener(signal, caller.onAbort);
+    return settled;
+  }
+
+  /** Its caller has an error already. */
+  drop() {
+    this.#end();
+    this.#settle(() => {});
+    this.#abortInitialiser();
   }
 
   lead() {

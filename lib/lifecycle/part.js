@@ -16,6 +16,8 @@ const { Tokens } = require('./token');
 const [DRAINING, STOPPED] = [2, 3];
 const [OPENED, CLOSED, BEGUN, DONE] = [0, 1, 2, 3];
 
+const promiseThen = Promise.prototype.then;
+
 /** A handle is free again when nothing stands for the lifecycle any more: once it was destroyed. */
 const collected = handlesOf(native.releaseLifecycle);
 
@@ -203,13 +205,14 @@ class Part {
   }
 
   #await(promise) {
-    this.#tasks += 1;
-    native.countForLifecycle(this.#handle, BEGUN);
     const done = () => {
       this.#tasks -= 1;
       native.countForLifecycle(this.#handle, DONE);
     };
-    promise.then(done, done);
+    // Asked first, and not by a method of its own: what is never told of its end must not be counted.
+    promiseThen.call(promise, done, done);
+    this.#tasks += 1;
+    native.countForLifecycle(this.#handle, BEGUN);
   }
 
   #isProbe(req) {
