@@ -163,7 +163,7 @@ test('of a worker that has ended nothing is kept', () => {
   const { stdout, stderr } = spawnSync(process.execPath, ['--expose-gc', '-e', code], {
     cwd: ROOT,
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: 300_000,
   });
   assert.deepEqual({ stdout, stderr }, { stdout: '8 2\n', stderr: '' });
 });
@@ -238,7 +238,7 @@ test('a process whose group closed during a replacement ends by itself', () => {
   const { stdout, stderr, signal } = spawnSync(process.execPath, ['-e', code], {
     cwd: ROOT,
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 300_000,
   });
   assert.deepEqual(
     { stdout: stdout.trim().split('\n').sort(), stderr, signal },

@@ -55,7 +55,7 @@ async function isIdle(hub) {
   await until(() => hub.stats().waiting + hub.stats().initialising, 0);
 }
 
-test('eight threads, a thousand rounds, a thousand initialisations', { timeout: 60_000 }, async (t) => {
+test('eight threads, a thousand rounds, a thousand initialisations', async (t) => {
   const { hub, peers } = await shared(t, 8);
   const runs = counter();
   const sums = await runInAll(
@@ -128,7 +128,7 @@ test('a thread that reads a value before it is told of it has one object for it'
   assert.equal(await same, true);
 });
 
-test('a leader that is terminated half way hands over, each time', { timeout: 60_000 }, async (t) => {
+test('a leader that is terminated half way hands over, each time', async (t) => {
   const { name, hub, peers } = await shared(t, 3);
   const ROUNDS = 20;
   const runs = counter();
@@ -147,7 +147,7 @@ test('a leader that is terminated half way hands over, each time', { timeout: 60
   await isIdle(hub);
 });
 
-test('threads that end at any moment leave nothing behind', { timeout: 60_000 }, async (t) => {
+test('threads that end at any moment leave nothing behind', async (t) => {
   const { name, hub, peers } = await shared(t, 3);
   const mortal = startPeers(t, 5);
   await runInAll(mortal, open, name);
@@ -173,9 +173,7 @@ test('threads that end at any moment leave nothing behind', { timeout: 60_000 },
   await isIdle(hub);
 });
 
-test('a waiter of another thread takes over from a leader past its timeout', {
-  timeout: 30_000,
-}, async (t) => {
+test('a waiter of another thread takes over from a leader past its timeout', async (t) => {
   const clock = testing.manualClock();
   t.after(() => clock.restore());
   const { hub, peers } = await shared(t, 1);
@@ -190,7 +188,7 @@ test('a waiter of another thread takes over from a leader past its timeout', {
   await isIdle(hub);
 });
 
-test('a leader whose thread stands still is replaced all the same', { timeout: 30_000 }, async (t) => {
+test('a leader whose thread stands still is replaced all the same', async (t) => {
   const clock = testing.manualClock();
   t.after(() => clock.restore());
   const { hub, peers } = await shared(t, 1);
@@ -213,7 +211,7 @@ test('a leader whose thread stands still is replaced all the same', { timeout: 3
   await isIdle(hub);
 });
 
-test('destroying a hub ends the calls of every thread', { timeout: 30_000 }, async (t) => {
+test('destroying a hub ends the calls of every thread', async (t) => {
   const { name, hub, peers } = await shared(t, 3);
   const asked = runInAll(peers, ask, { made: 'never asked for' });
   const own = hub.getOrInit('other', () => new Promise(() => {}));
@@ -261,7 +259,7 @@ test('a value too deep for the stack of a thread fails who made it, and all who 
 /** What a process prints that waits at a hub in one of the ways of `hub-process.cjs`; it has to end by itself. */
 async function printed(way) {
   const file = fileURLToPath(new URL('helpers/hub-process.cjs', import.meta.url));
-  const options = { timeout: 20_000, killSignal: 'SIGKILL' };
+  const options = { timeout: 300_000, killSignal: 'SIGKILL' };
   return (await promisify(execFile)(process.execPath, [file, way], options)).stdout.trim();
 }
 

@@ -128,6 +128,8 @@ class Peer {
     const number = this.#neighbours.endpoint(endpoint);
     const only = to === undefined ? 0 : this.#neighbours.numberOf(to);
     const call = new Call(endpoint, timeout, signal);
+    // Where the stack has ended, the promise has rejected and nobody can settle it.
+    if (call.reject === undefined) return call.answer;
     this.#post.prepare();
     let receiver = 0;
     try {

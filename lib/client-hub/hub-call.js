@@ -15,6 +15,7 @@ const { keepingOf } = require('./keeping');
  * user runs in the asynchronous context of whoever called.
  */
 class HubCall extends AsyncResource {
+  isAwaited = false;
   #hub;
   #key;
   #id;
@@ -50,8 +51,11 @@ class HubCall extends AsyncResource {
       caller.resolve = resolve;
       caller.reject = reject;
     });
+    // Where the stack has ended, the promise has rejected and nobody can settle it.
+    if (caller.reject === undefined) return settled;
     keepAlive();
     this.#caller = caller;
+    this.isAwaited = true;
     if (signal !== undefined) addAbortListener(signal, caller.onAbort);
     return settled;
   }

@@ -110,6 +110,8 @@ class ThreadHub {
     const call = new HubCall(this, key, begun.id, init, options);
     begun.call = call;
     const settled = call.settled(take);
+    begun.hasFailed = !call.isAwaited;
+    if (begun.hasFailed) return settled;
     if (isLeader) call.lead();
     else call.wait(restMs);
     return settled;
