@@ -1548,6 +1548,7 @@ export {
   BrokerRequest,
   BrokerStats,
   CallOptions,
+  CarriedError,
   PeerEvent,
 } from './lib/broker/broker';
 export {

@@ -82,7 +82,8 @@ test('what is refused keeps no place, as a payload and as a result', async (t) =
 test('what has properties of its own travels as what it is', async (t) => {
   const broker = narrowInbox(t);
   for (const [what, [make, expected]] of Object.entries(TRAVEL)) {
-    for (let round = 0; round < 5; round++) assert.deepEqual(await broker.call('echo', make()), expected, what);
+    for (let round = 0; round < 5; round++)
+      assert.deepEqual(await broker.call('echo', make()), expected, what);
   }
   await assertNothingIsLeft(broker);
 });

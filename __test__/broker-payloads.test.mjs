@@ -157,9 +157,18 @@ test('four gigabytes and more are refused, however they are made up', async (t) 
   const half = new ArrayBuffer(2 * GIB);
   const views = [new Uint8Array(half), new Float64Array(half), new DataView(half)];
   const payloads = [
-    [new Uint8Array(4 * GIB), /^payload has 4294967296 bytes; accepted: less than 4294967296 bytes \(4 GiB\)/],
+    [
+      new Uint8Array(4 * GIB),
+      /^payload has 4294967296 bytes; accepted: less than 4294967296 bytes \(4 GiB\)/,
+    ],
     [{ list: views }, /^payload\.list\[1\] is at 4294967296 bytes; accepted: less than 4294967296 bytes/],
-    [new Map([['half', half], ['view', views[0]]]), /^payload\.values\[1\] is at 4294967296 bytes/],
+    [
+      new Map([
+        ['half', half],
+        ['view', views[0]],
+      ]),
+      /^payload\.values\[1\] is at 4294967296 bytes/,
+    ],
   ];
   for (const [payload, message] of payloads) {
     const invalid = { code: 'ERR_SLUICE_INVALID_VALUE', message };

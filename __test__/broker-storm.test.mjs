@@ -1,6 +1,5 @@
 // Eight threads that call each other, with deadlines, aborts and errors, while threads end at random: every call of a
 // thread that lives settles, once, with its own answer; no handler runs twice for one; nothing is left.
-import assert from 'node:assert/strict';
 import test from 'node:test';
 import { storm } from './helpers/storm.mjs';
 

@@ -37,8 +37,8 @@ test('a call that cannot be decoded rejects, and those of its batch are answered
   const broker = join(t, freshName(), { inbox: 8 });
   const { narrow } = await narrowPeer(t, broker.name);
   for (let round = 0; round < 20; round++) {
-    const calls = [1, unreadable(), { a: 2 }, unreadable(), 'x'.repeat(500), Buffer.from('b')].map((payload) =>
-      broker.call('narrow', payload).catch((error) => error),
+    const calls = [1, unreadable(), { a: 2 }, unreadable(), 'x'.repeat(500), Buffer.from('b')].map(
+      (payload) => broker.call('narrow', payload).catch((error) => error),
     );
     const [one, lost, two, lostToo, text, bytes] = await Promise.all(calls);
     assert.deepEqual([one, two, text, bytes], [1, { a: 2 }, 'x'.repeat(500), Buffer.from('b')]);
@@ -67,10 +67,7 @@ test('a message that cannot be decoded is dropped, counted and warned of once', 
     await until(() => narrow.run(({ state }, round) => state.messages.at(-1) === round, round));
     await until(() => broker.stats().undecodable === 2 * round);
   }
-  assert.deepEqual(
-    await narrow.run(({ state }) => state.messages),
-    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
-  );
+  assert.deepEqual(await narrow.run(({ state }) => state.messages), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   await assertNothingIsLeft(broker);
   const warnings = await narrow.run(({ state }) => state.warnings);
   assert.deepEqual(
@@ -95,7 +92,10 @@ test('an answer that cannot be decoded rejects its call, and no other', async (t
   );
   assert.deepEqual([outcomes[0], outcomes[2]], ['good', 'good']);
   for (const bad of [outcomes[1], outcomes[3]]) {
-    assert.match(bad, /^ERR_SLUICE_INVALID_VALUE .*the call of "wide" was answered by what cannot be decoded/);
+    assert.match(
+      bad,
+      /^ERR_SLUICE_INVALID_VALUE .*the call of "wide" was answered by what cannot be decoded/,
+    );
   }
   await assertNothingIsLeft(broker);
   assert.equal(await narrow.run(({ state }) => state.broker.pendingCount), 0);

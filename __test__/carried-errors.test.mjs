@@ -1,8 +1,8 @@
 // What an error carries from one thread to another, in a Broker and in a ClientHub alike.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import carried from '../lib/carried-error.js';
 import sluice from '../index.js';
+import carried from '../lib/carried-error.js';
 import { join } from './helpers/broker.mjs';
 import { freshName, startPeers } from './helpers/peer.mjs';
 
@@ -22,8 +22,12 @@ const make = ({ load, require }, what) => {
   }
   const MAKE = {
     aggregate: () =>
-      new AggregateError([new TypeError('one', { cause: new Error('why') }), 'two', { three: 3 }], 'all failed'),
-    fields: () => Object.assign(new Error('no'), { status: 404, headers: { 'retry-after': [1, 2n] }, code: 'E_NO' }),
+      new AggregateError(
+        [new TypeError('one', { cause: new Error('why') }), 'two', { three: 3 }],
+        'all failed',
+      ),
+    fields: () =>
+      Object.assign(new Error('no'), { status: 404, headers: { 'retry-after': [1, 2n] }, code: 'E_NO' }),
     'errors of its own': () => Object.assign(new Error('invalid'), { errors: [new SyntaxError('field')] }),
     'no plain fields': () =>
       Object.defineProperty(
@@ -50,7 +54,12 @@ const make = ({ load, require }, what) => {
     },
     chain: () => chain(200),
     'long chain': () => chain(10_000),
-    'hostile name': () => Object.defineProperty(new Error('x'), 'name', { get: () => { throw new Error('no name'); } }),
+    'hostile name': () =>
+      Object.defineProperty(new Error('x'), 'name', {
+        get: () => {
+          throw new Error('no name');
+        },
+      }),
     proxy: () => new Proxy(new TypeError('behind'), {}),
     'named __proto__': () =>
       Object.defineProperty(new Error('x'), '__proto__', { enumerable: true, value: { polluted: true } }),
@@ -79,14 +88,18 @@ async function throwElsewhere(t) {
     },
     { brokerName: broker.name, hubName: hub.name, text: String(make) },
   );
-  const thrown = (promise) => promise.then(() => assert.fail('nothing was thrown'), (error) => error);
+  const thrown = (promise) =>
+    promise.then(
+      () => assert.fail('nothing was thrown'),
+      (error) => error,
+    );
   return async (what) => {
     const ofBroker = await thrown(broker.call('throw', what));
     const words = new Int32Array(new SharedArrayBuffer(4));
-    const led = peer.run(
-      ({ state }, { what, words }) => state.lead(what, words).catch(() => {}),
-      { what, words },
-    );
+    const led = peer.run(({ state }, { what, words }) => state.lead(what, words).catch(() => {}), {
+      what,
+      words,
+    });
     while (Atomics.load(words, 0) === 0) await new Promise(setImmediate);
     const ofHub = thrown(hub.getOrInit(what, () => assert.fail('made here')));
     while (hub.stats().waiting === 0) await new Promise(setImmediate);
@@ -142,7 +155,10 @@ const CHECKS = {
     assert.deepEqual(links[255], ['link 9744', undefined]);
     const [message, code] = links[256];
     assert.equal(code, 'ERR_SLUICE_INVALID_VALUE');
-    assert.match(message, /^error\.cause\.cause.*….*cause is nested too deeply; accepted: at most 256 levels$/);
+    assert.match(
+      message,
+      /^error\.cause\.cause.*….*cause is nested too deeply; accepted: at most 256 levels$/,
+    );
   },
   'hostile name': (error) => assert.ok(error instanceof Error),
   proxy: (error) => assert.ok(error instanceof TypeError && error.message === 'behind'),
@@ -180,7 +196,9 @@ test('errors keep their class, errors, causes and plain fields', async (t) => {
 test('a stack that has come through two threads has both', () => {
   const once = carried.unpackError(carried.packError(new Error('far')));
   const twice = carried.unpackError(carried.packError(once));
-  assert.ok(twice.remoteStack.includes(once.remoteStack) && twice.remoteStack.length > once.remoteStack.length);
+  assert.ok(
+    twice.remoteStack.includes(once.remoteStack) && twice.remoteStack.length > once.remoteStack.length,
+  );
 });
 
 test('bytes that are no error come to an error that says so', () => {

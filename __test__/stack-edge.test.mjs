@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../index.js';
+import testing from '../lib/testing.js';
 import { join, until } from './helpers/broker.mjs';
 import { freshName } from './helpers/peer.mjs';
 
-const { ClientHub, ConnectionTracker, Lifecycle } = sluice;
+const { CircuitBreaker, ClientHub, ConnectionTracker, Lifecycle } = sluice;
 
 /** Frames above the end of the stack from which `act` is called: the first of them fail at once, the last do not fail. */
 const FRAMES = 2000;
@@ -56,12 +57,15 @@ test('a call at the end of the stack fails, or is answered; no place is lost', a
   assert.ok(failures > 0);
   await until(() => broker.stats().inFlight === 0);
   const { waiting, inFlight, pending } = broker.stats();
-  assert.deepEqual({ waiting, inFlight, pending, pendingCount: broker.pendingCount }, {
-    waiting: 0,
-    inFlight: 0,
-    pending: 0,
-    pendingCount: 0,
-  });
+  assert.deepEqual(
+    { waiting, inFlight, pending, pendingCount: broker.pendingCount },
+    {
+      waiting: 0,
+      inFlight: 0,
+      pending: 0,
+      pendingCount: 0,
+    },
+  );
   await assert.rejects(broker.call('never', 1), { code: 'ERR_SLUICE_NO_ENDPOINT' });
   broker.handle('never', () => new Promise(() => {}));
   await assert.rejects(broker.call('never', 1, { timeout: 5 }), { code: 'ERR_SLUICE_TIMEOUT' });
@@ -131,6 +135,21 @@ test('work that could not be tracked is not waited for', async () => {
   await new Promise(setImmediate);
   const report = await lifecycle.shutdown({ timeout: 200 });
   assert.deepEqual([report.drained, report.tasksLeft], [true, 0]);
+});
+
+test('a permit that could not be handed out gives its place back', async (t) => {
+  const clock = testing.manualClock();
+  t.after(() => clock.restore());
+  const PLACES = 10_000;
+  const breaker = new CircuitBreaker(freshName(), { openFor: '1s', minimumCalls: 1, halfOpenCalls: PLACES });
+  await breaker.fire('a', () => Promise.reject(new Error('open it'))).catch(() => {});
+  assert.equal(breaker.state('a'), 'open');
+  clock.advance('1s');
+  const permits = atTheEdge(() => breaker.tryAcquire('a')).filter((outcome) => !isError(outcome));
+  for (const permit of permits) permit.release();
+  const free = Array.from({ length: PLACES }, () => breaker.tryAcquire('a'));
+  assert.equal(free.filter((permit) => permit === null).length, 0);
+  assert.equal(breaker.tryAcquire('a'), null);
 });
 
 /** A promise whose `then` fails. */

@@ -42,14 +42,12 @@ test('a registry takes 256 levels and no more, and gives them to every thread', 
   }
   assert.deepEqual([...registry.keys()].sort(), ['arrays', 'objects']);
   assert.equal(registry.snapshot().size, 2);
-  const read = await narrow.run(
-    ({ load }, name) => {
-      const registry = new (load().Registry)(name);
-      const isFrozen = (value) => value === 'end' || (Object.isFrozen(value) && isFrozen(Object.values(value)[0]));
-      return [...registry.snapshot().keys()].map((key) => isFrozen(registry.get(key)));
-    },
-    registry.name,
-  );
+  const read = await narrow.run(({ load }, name) => {
+    const registry = new (load().Registry)(name);
+    const isFrozen = (value) =>
+      value === 'end' || (Object.isFrozen(value) && isFrozen(Object.values(value)[0]));
+    return [...registry.snapshot().keys()].map((key) => isFrozen(registry.get(key)));
+  }, registry.name);
   assert.deepEqual(read, [true, true]);
 });
 
@@ -58,10 +56,12 @@ test('a hub takes 256 levels and no more; who waits elsewhere is told the same',
   const [narrow] = startPeers(t, 1, NARROW);
   const ask = async ({ load }, name) => {
     const hub = new (load().ClientHub)(name);
-    const asked = hub.getOrInit('key', () => 'not made here').then(
-      (value) => typeof value,
-      ({ code, message }) => `${code} ${message}`,
-    );
+    const asked = hub
+      .getOrInit('key', () => 'not made here')
+      .then(
+        (value) => typeof value,
+        ({ code, message }) => `${code} ${message}`,
+      );
     return asked;
   };
   const outcomes = [];

@@ -39,7 +39,8 @@ class Outline {
   constructor(thrown) {
     const top = this.#refer(thrown, 1, () => 'error');
     // Each adds what it refers to.
-    for (let place = 0; place < this.#found.length; place++) this.#errors.push(this.#read(this.#found[place]));
+    for (let place = 0; place < this.#found.length; place++)
+      this.#errors.push(this.#read(this.#found[place]));
     this.result = typeof top === 'number' ? { errors: this.#errors } : top;
   }
 
@@ -54,7 +55,12 @@ class Outline {
 
   #read({ error, level, path }) {
     const { name, message, code } = error;
-    const outlined = { class: classOf(error), name: text(name), message: text(message), stack: stackOf(error) };
+    const outlined = {
+      class: classOf(error),
+      name: text(name),
+      message: text(message),
+      stack: stackOf(error),
+    };
     if (code !== undefined) outlined.code = plain(code, level);
     outlined.fields = fieldsOf(error, level);
     this.#link(outlined, error, level, (step) => () => `${path()}${step}`);

@@ -31,7 +31,9 @@ function* childrenOf(object) {
   if (types.isMap(object)) yield* entriesOf(object);
   else if (types.isSet(object)) for (const item of [...setValues.call(object)]) yield ['.values[]', item];
   else if (types.isNativeError(object)) yield ['.cause', object.cause];
-  else for (const key of Object.keys(object)) yield [Array.isArray(object) ? `[${key}]` : `.${key}`, object[key]];
+  else
+    for (const key of Object.keys(object))
+      yield [Array.isArray(object) ? `[${key}]` : `.${key}`, object[key]];
 }
 
 function* entriesOf(map) {
@@ -47,7 +49,10 @@ const setValues = Set.prototype.values;
 
 function tooDeep(what, open) {
   const path = shorten(what + open.map(({ step }) => step).join(''));
-  return new SluiceError('INVALID_VALUE', `${path} is nested too deeply; accepted: at most ${MOST_LEVELS} levels`);
+  return new SluiceError(
+    'INVALID_VALUE',
+    `${path} is nested too deeply; accepted: at most ${MOST_LEVELS} levels`,
+  );
 }
 
 module.exports = { checkLevels };

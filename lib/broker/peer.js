@@ -133,8 +133,7 @@ class Peer {
     this.#post.prepare();
     let receiver = 0;
     try {
-      receiver =
-        to === undefined ? native.routeRequest(handle, number) : native.routeRequestTo(handle, only);
+      receiver = to === undefined ? native.routeRequest(handle, number) : native.routeRequestTo(handle, only);
       if (isPromised(receiver)) {
         call.receiver = receiver;
         this.#request(call, number, numbers[0], numbers[1] + timeout, encoded);
@@ -376,7 +375,10 @@ class Peer {
     native.countUndecodableInBroker(this.#membership.handle);
     if (this.#hasWarned) return;
     this.#hasWarned = true;
-    const { message } = undecodable(`${this.#title}: a message of peer "${this.#neighbours.get(number)?.id}"`, error);
+    const { message } = undecodable(
+      `${this.#title}: a message of peer "${this.#neighbours.get(number)?.id}"`,
+      error,
+    );
     process.emitWarning(message, {
       type: 'SluiceWarning',
       code: 'SLUICE_UNDECODABLE',

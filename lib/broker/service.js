@@ -75,7 +75,10 @@ class Service {
 
   /** A request has come whose payload cannot be decoded. No handler sees it. */
   refuse(receiver, sequence, place, error) {
-    this.#fail({ receiver, sequence, place }, undecodable(`Broker "${this.#brokerName}": the payload`, error));
+    this.#fail(
+      { receiver, sequence, place },
+      undecodable(`Broker "${this.#brokerName}": the payload`, error),
+    );
   }
 
   /** Its caller does not wait any more. */
