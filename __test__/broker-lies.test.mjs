@@ -47,7 +47,7 @@ const TRAVEL = {
   'an object that calls itself a Map': [() => ({ [Symbol.toStringTag]: 'Map', a: 1n }), { a: 1n }],
 };
 
-/** What was answered is told at the end of a turn. */
+/** Answers are counted at the end of a turn. */
 async function assertNothingIsLeft(broker, what) {
   await until(() => broker.stats().inFlight === 0);
   const { waiting, inFlight } = broker.stats();

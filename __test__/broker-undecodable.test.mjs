@@ -1,4 +1,4 @@
-// A message that its receiver cannot decode is lost alone: its caller is told, its place comes back, all others arrive.
+// Only the message that its receiver cannot decode is lost: its call rejects, its place is free again, all others arrive.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { join, shared, until } from './helpers/broker.mjs';
@@ -25,7 +25,7 @@ async function narrowPeer(t, name) {
   return { narrow, id };
 }
 
-/** What was answered is told at the end of a turn. */
+/** Answers are counted at the end of a turn. */
 async function assertNothingIsLeft(broker) {
   await until(() => broker.stats().inFlight === 0);
   const { waiting, inFlight } = broker.stats();
@@ -49,7 +49,7 @@ test('a call that cannot be decoded rejects, and those of its batch are answered
   }
   await assertNothingIsLeft(broker);
   assert.equal(await narrow.run(({ state }) => state.runs), 80, 'no handler has seen the others');
-  assert.equal(broker.stats().undecodable, 0, 'only messages that nobody awaits are counted');
+  assert.equal(broker.stats().undecodable, 0, 'calls are not counted');
 });
 
 test('a message that cannot be decoded is dropped, counted and warned of once', async (t) => {

@@ -200,7 +200,7 @@ test('closing during a restart ends the successors too', async (t) => {
   assert.equal(threads, 0);
 });
 
-test('closing while a worker that has died is replaced starts nobody, then or later', async (t) => {
+test('closing while a dead worker is replaced starts no other, then or later', async (t) => {
   const clock = stopClock(t);
   const { group, restarted } = await dieDuringRestart(t);
   const { of } = record(group);

@@ -245,7 +245,7 @@ test('who is to look at a leader when the hub is destroyed is told of that', asy
   assert.equal(codes[1], 'ERR_SLUICE_CLOSED');
 });
 
-test('a value too deep for the stack of a thread fails who made it, and all who wait', async (t) => {
+test('a value that is nested too deeply fails its initialiser’s call and all that wait', async (t) => {
   const { hub, peers } = await shared(t, 1);
   let make;
   const own = hub.getOrInit('key', () => new Promise((resolve) => (make = resolve)));

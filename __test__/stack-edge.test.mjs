@@ -120,7 +120,7 @@ test('a connection that could not be handed out is closed', () => {
   assert.equal(tracker.count, opened.length);
   for (const connection of opened) connection.close();
   assert.equal(tracker.count, 0);
-  assert.equal(closed, 0, 'they are told later');
+  assert.equal(closed, 0, 'onClose runs later');
 });
 
 test('work that could not be tracked is not waited for', async () => {

@@ -51,7 +51,7 @@ test('a registry takes 256 levels and no more, and gives them to every thread', 
   assert.deepEqual(read, [true, true]);
 });
 
-test('a hub takes 256 levels and no more; who waits elsewhere is told the same', async (t) => {
+test('a hub takes 256 levels and no more, for waiting calls of other threads too', async (t) => {
   const hub = new ClientHub(freshName());
   const [narrow] = startPeers(t, 1, NARROW);
   const ask = async ({ load }, name) => {

@@ -92,7 +92,7 @@ class CircuitBreaker {
     try {
       return new Permit(this.#source, ticket, numbers[0]);
     } catch (error) {
-      // The stack has ended.
+      // A stack overflow: the caller does not get the permit.
       native.releasePermit(this.#handle, ticket);
       throw error;
     }
@@ -176,7 +176,7 @@ class CircuitBreaker {
       new FiredCall(this.#source, peer, ticket, startedAt, resolve, reject).run(fn, signal);
       hasRun = true;
     });
-    // The stack has ended, and the promise has rejected with that.
+    // A stack overflow, with which the promise has rejected.
     if (!hasRun) native.releasePermit(this.#handle, ticket);
     return settled;
   }

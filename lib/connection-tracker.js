@@ -86,7 +86,7 @@ class ConnectionTracker {
       table?.holdSession(connection.serial, onClose);
       return opened;
     } catch (error) {
-      // The stack has ended. Nobody has the connection to close it.
+      // A stack overflow: the caller does not get the connection, so it could never close it.
       native.closeConnection(this.#handle, connection.serial, true);
       throw error;
     }

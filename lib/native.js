@@ -126,7 +126,7 @@ let reasons = 0;
 
 /** One reason more. Each is taken back by `letGo`. */
 function keepAlive() {
-  // First: where the stack ends in there, there is no reason more.
+  // First: a stack overflow in there must not count as a reason.
   if (reasons === 0) native.keepThreadAlive(1);
   reasons += 1;
 }

@@ -59,7 +59,7 @@ class CallDeadlines {
 
   /**
    * Calls end in the turn after that, never within `add`: their requests are to go out first, and a thread that was busy
-   * for long may have the answers waiting. Where the stack ends on the way, the deadline before stays in force.
+   * for long may have the answers waiting. After a stack overflow the deadline before stays in force.
    */
   #arm(at, now) {
     const armed = { deadline: undefined, isDue: false };

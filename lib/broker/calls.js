@@ -34,7 +34,7 @@ class Calls {
     return this.#count;
   }
 
-  /** The place of a new call. Where the stack ends on the way, `drop` undoes what was done. */
+  /** The place of a new call. After a stack overflow `drop` undoes what was done. */
   add(call, due) {
     if (this.#count === 0) keepAlive();
     this.#count += 1;
@@ -50,7 +50,7 @@ class Calls {
     return place;
   }
 
-  /** A call was not sent after all; its caller knows. */
+  /** Removes a call that was not sent. Its caller has an error already. */
   drop(call) {
     if (call.calls === undefined) return;
     if (call.tick !== undefined) this.#deadlines.remove(call);
@@ -71,7 +71,7 @@ class Calls {
     call.reject(this.#errorOf(call, outlined));
   }
 
-  /** The answer has come and cannot be read. */
+  /** The answer has come and cannot be decoded. */
   undecodable(place, sequence, error) {
     const call = this.#take(place, sequence);
     if (call === undefined) return;

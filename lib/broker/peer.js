@@ -39,7 +39,7 @@ class Peer {
   #isHeld = false;
   /** Those of its workers; they add and remove themselves. */
   groups = new Set();
-  /** Calls that failed when their place was reserved, as a list. */
+  /** Calls that failed after their place was reserved: a linked list. */
   #unsent;
   #hasWarned = false;
   /** `undefined` before it closes; then what tells when it has left. */
@@ -128,7 +128,7 @@ class Peer {
     const number = this.#neighbours.endpoint(endpoint);
     const only = to === undefined ? 0 : this.#neighbours.numberOf(to);
     const call = new Call(endpoint, timeout, signal);
-    // Where the stack has ended, the promise has rejected and nobody can settle it.
+    // Set unless the stack ended in the constructor of the promise, which has rejected then.
     if (call.reject === undefined) return call.answer;
     this.#post.prepare();
     let receiver = 0;
@@ -140,7 +140,7 @@ class Peer {
         return call.answer;
       }
     } catch (error) {
-      // The stack has ended. Nothing is called here; the next flush undoes what was done.
+      // A stack overflow. No function is called here, as it would overflow too; the next flush undoes what was done.
       call.reject = call.resolve = ignore;
       call.nextUnsent = this.#unsent;
       this.#unsent = call;
@@ -361,7 +361,7 @@ class Peer {
     }
   }
 
-  /** The one message is lost, and whoever waits for it is told. */
+  /** Only this message is lost. A call of it rejects. */
   #handleUndecodable(kind, at, error) {
     const number = incoming[at + 1];
     const sequence = incoming[at + 2];
@@ -484,7 +484,7 @@ class Peer {
   }
 }
 
-/** How a call settles of which nobody has the promise. */
+/** Settles a call whose promise was never handed out. */
 const ignore = () => {};
 
 /** How long a peer that closes works on what it was asked. */

@@ -39,7 +39,7 @@ class Outbox {
     this.receiver = receiver;
   }
 
-  /** All of it or, where the stack ends, nothing: what may fail comes first. */
+  /** Adds all of it or, on a stack overflow, nothing: what may fail comes first. */
   add(kind, sender, sequence, place, endpoint, deadline, json, messages, requests) {
     const { headers } = this;
     const at = this.count * HEADER;
@@ -89,7 +89,7 @@ class Post {
     this.#onFlushed = onFlushed;
   }
 
-  /** Sees to it that a flush comes. Called before a place is reserved, so that one that stays unused is given back. */
+  /** Schedules a flush. Called before a place is reserved, so that a place that stays unused is given back. */
   prepare() {
     if (!this.#isScheduled) this.#schedule();
   }
@@ -176,7 +176,7 @@ class Post {
     try {
       this.#deliverFull(outbox);
     } catch {
-      // The stack has ended. It goes out with the flush that is to come.
+      // A stack overflow. The scheduled flush delivers it.
     }
   }
 
@@ -254,7 +254,7 @@ class Post {
     this.hasUnusedPlaces = false;
   }
 
-  /** Comes before the message that it is for. */
+  /** Is called before the message is added. */
   #schedule() {
     microtask.then(this.#onMicrotask);
     this.#isScheduled = true;

@@ -51,7 +51,7 @@ class HubCall extends AsyncResource {
       caller.resolve = resolve;
       caller.reject = reject;
     });
-    // Where the stack has ended, the promise has rejected and nobody can settle it.
+    // Set unless the stack overflowed in the constructor of the promise, which has rejected then.
     if (caller.reject === undefined) return settled;
     keepAlive();
     this.#caller = caller;

@@ -79,7 +79,7 @@ class ThreadHub {
   }
 
   #join(key, init, options, take) {
-    // Looked at when the stack is short again: it may end anywhere below, and others must not wait for this call.
+    // The stack may overflow anywhere below. The call is undone when the stack is short again: others wait for it.
     const begun = { id: undefined, call: undefined, hasFailed: false };
     queueMicrotask(() => {
       if (begun.hasFailed) this.#undo(key, begun);

@@ -209,7 +209,7 @@ class Part {
       this.#tasks -= 1;
       native.countForLifecycle(this.#handle, DONE);
     };
-    // Asked first, and not by a method of its own: what is never told of its end must not be counted.
+    // Subscribes before it counts, and ignores a `then` of the promise's own: a promise that never calls back is not counted.
     promiseThen.call(promise, done, done);
     this.#tasks += 1;
     native.countForLifecycle(this.#handle, BEGUN);

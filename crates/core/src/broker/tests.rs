@@ -92,7 +92,10 @@ fn a_peer_that_is_full_refuses_and_says_when_it_has_room() {
     assert_eq!(broker.route(&caller, endpoint), Err(Unreserved::Full));
     read(&broker, &caller);
     read(&broker, &server);
-    assert_eq!(broker.stats(), BrokerStats { peers: 2, endpoints: 1, waiting: 0, in_flight: 4, undecodable: 0 });
+    assert_eq!(
+        broker.stats(),
+        BrokerStats { peers: 2, endpoints: 1, waiting: 0, in_flight: 4, undecodable: 0 }
+    );
     broker.answered(&server, 1);
     assert_eq!(read(&broker, &caller), [""; 0]);
     broker.answered(&server, 1);
@@ -226,7 +229,10 @@ fn threads_at_once_never_pass_the_bound_and_leave_nothing_behind() {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     answer_all(&broker, &server, &mut Vec::new());
     assert!((1..=16).contains(&most.load(Ordering::Relaxed)));
-    assert_eq!(broker.stats(), BrokerStats { peers: 1, endpoints: 1, waiting: 0, in_flight: 0, undecodable: 0 });
+    assert_eq!(
+        broker.stats(),
+        BrokerStats { peers: 1, endpoints: 1, waiting: 0, in_flight: 0, undecodable: 0 }
+    );
 }
 
 fn answer_all(broker: &Broker, server: &Peer, room: &mut Vec<Parcel>) {
