@@ -99,6 +99,9 @@ export declare function countConnectionsFor(handle: number, client: string): num
 /** Counts a TCP socket that was closed at accept as it had no address. */
 export declare function countConnectionWithoutAddress(handle: number): void
 
+/** Counts a message that this thread could not decode. */
+export declare function countUndecodableInBroker(handle: number): void
+
 export declare function destroyBroker(name: string): boolean
 
 export declare function destroyCircuitBreaker(name: string): boolean
@@ -130,6 +133,9 @@ export declare function failInHub(handle: number, key: string, call: number, err
 
 /** A leader has a value; null when it leads no more. */
 export declare function finishInHub(handle: number, key: string, call: number, value: Uint8Array, keeping: NativeKeeping): NativeFinished | null
+
+/** Gives back the places that this thread has reserved. It has delivered all its messages before. */
+export declare function giveBackUnusedInBroker(handle: number): void
 
 /** Threads that were late at this time of the clock are not waited for. */
 export declare function giveUpShutdown(handle: number, by: number): void
@@ -231,6 +237,8 @@ export interface NativeBrokerStats {
   endpoints: number
   waiting: number
   inFlight: number
+  /** Messages that their receivers could not decode, since the broker was created. */
+  undecodable: number
 }
 
 export interface NativeChange {

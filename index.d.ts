@@ -1566,6 +1566,7 @@ export {
   BrokerRequest,
   BrokerStats,
   CallOptions,
+  CarriedError,
   PeerEvent,
 } from './lib/broker/broker';
 export {

@@ -8,7 +8,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 /** Runs a script in a process of its own: what it printed, if it ended by itself. */
 function run(code) {
-  const ended = spawnSync(process.execPath, ['-e', code], { cwd: ROOT, encoding: 'utf8', timeout: 60_000 });
+  const ended = spawnSync(process.execPath, ['-e', code], { cwd: ROOT, encoding: 'utf8', timeout: 300_000 });
   const { status, signal, stdout, stderr } = ended;
   assert.deepEqual({ status, signal, stderr }, { status: 0, signal: null, stderr: '' }, stdout);
   return stdout.trim();

@@ -152,7 +152,7 @@ test('who closes waits for workers that keep nothing alive', () => {
       await group.unref().close();
       console.log('closed');
     })();`;
-  const ended = spawnSync(process.execPath, ['-e', main], { cwd: ROOT, encoding: 'utf8', timeout: 60_000 });
+  const ended = spawnSync(process.execPath, ['-e', main], { cwd: ROOT, encoding: 'utf8', timeout: 300_000 });
   assert.deepEqual([ended.stdout, ended.stderr, ended.status], ['closed\n', '', 0]);
 });
 

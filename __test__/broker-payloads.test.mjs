@@ -149,3 +149,32 @@ test('what cannot travel is refused by its path', async (t) => {
   }
   assert.deepEqual([broker.pendingCount, broker.stats().waiting], [0, 0]);
 });
+
+test('four gigabytes and more are refused, however they are made up', async (t) => {
+  const { broker, ids } = await shared(t, 1);
+  const GIB = 2 ** 30;
+  // Memory that is never written takes no room.
+  const half = new ArrayBuffer(2 * GIB);
+  const views = [new Uint8Array(half), new Float64Array(half), new DataView(half)];
+  const payloads = [
+    [
+      new Uint8Array(4 * GIB),
+      /^payload has 4294967296 bytes; accepted: less than 4294967296 bytes \(4 GiB\)/,
+    ],
+    [{ list: views }, /^payload\.list\[1\] is at 4294967296 bytes; accepted: less than 4294967296 bytes/],
+    [
+      new Map([
+        ['half', half],
+        ['view', views[0]],
+      ]),
+      /^payload\.values\[1\] is at 4294967296 bytes/,
+    ],
+  ];
+  for (const [payload, message] of payloads) {
+    const invalid = { code: 'ERR_SLUICE_INVALID_VALUE', message };
+    await assert.rejects(broker.call('echo', payload), invalid);
+    assert.throws(() => broker.send(ids[0], payload), invalid);
+    assert.throws(() => broker.broadcast(payload), invalid);
+  }
+  assert.deepEqual([broker.stats().inFlight, broker.stats().waiting, broker.pendingCount], [0, 0, 0]);
+});

@@ -230,7 +230,11 @@ for (const [title, isRef] of [
         ${isRef ? 'setTimeout(() => group.close().then(() => console.log("closed")), 200).unref();' : 'group.unref();'}
         console.log('up');
       });`;
-    const ended = spawnSync(process.execPath, ['-e', code], { cwd: ROOT, encoding: 'utf8', timeout: 30_000 });
+    const ended = spawnSync(process.execPath, ['-e', code], {
+      cwd: ROOT,
+      encoding: 'utf8',
+      timeout: 300_000,
+    });
     assert.deepEqual(
       { status: ended.status, stdout: ended.stdout, stderr: ended.stderr },
       { status: 0, stdout: isRef ? 'up\nclosed\n' : 'up\n', stderr: '' },

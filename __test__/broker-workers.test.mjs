@@ -163,7 +163,7 @@ test('of a worker that has ended nothing is kept', () => {
   const { stdout, stderr } = spawnSync(process.execPath, ['--expose-gc', '-e', code], {
     cwd: ROOT,
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: 300_000,
   });
   assert.deepEqual({ stdout, stderr }, { stdout: '8 2\n', stderr: '' });
 });
@@ -198,6 +198,52 @@ test('closing during a restart ends the successors too', async (t) => {
   await group.close();
   await restarted;
   assert.equal(threads, 0);
+});
+
+test('closing while a dead worker is replaced starts no other, then or later', async (t) => {
+  const clock = stopClock(t);
+  const { group, restarted } = await dieDuringRestart(t);
+  const { of } = record(group);
+  const refused = assert.rejects(restarted, { code: 'ERR_SLUICE_CLOSED' });
+  await group.close();
+  await refused;
+  assert.deepEqual([group.workers, threads], [[], 0]);
+  clock.advance('1m');
+  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+  assert.deepEqual([of('restart'), of('start'), threads], [[], [], 0]);
+});
+
+test('a process whose group closed during a replacement ends by itself', () => {
+  const name = freshName();
+  const code = `
+    const { Broker } = require('.');
+    const { once } = require('node:events');
+    const name = ${JSON.stringify(name)};
+    const broker = new Broker(name);
+    const gate = new Int32Array(new SharedArrayBuffer(12));
+    (async () => {
+      const workerData = { name, serves: ['end'], gate };
+      const group = await broker.spawn(${JSON.stringify(FILE)}, { workerData, restart: { backoff: 1 } });
+      while (!broker.endpoints().includes('end')) await new Promise(setImmediate);
+      const started = once(process, 'worker');
+      gate[2] = 1;
+      group.restart().catch(({ code }) => console.log(code));
+      await started;
+      const died = new Promise((resolve) => group.once('exit', resolve));
+      broker.call('end', 'exit').catch(() => {});
+      await died;
+      await group.close();
+      console.log('closed', group.workers.length);
+    })();`;
+  const { stdout, stderr, signal } = spawnSync(process.execPath, ['-e', code], {
+    cwd: ROOT,
+    encoding: 'utf8',
+    timeout: 300_000,
+  });
+  assert.deepEqual(
+    { stdout: stdout.trim().split('\n').sort(), stderr, signal },
+    { stdout: ['ERR_SLUICE_CLOSED', 'closed 0'], stderr: '', signal: null },
+  );
 });
 
 test('closing while a restart is due cancels it', async (t) => {

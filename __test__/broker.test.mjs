@@ -82,7 +82,12 @@ test('an error comes back with name, message, code and cause', async (t) => {
   assert.ok(error instanceof TypeError && error.cause instanceof RangeError);
   assert.deepEqual([error.name, error.message, error.code], ['TypeError', 'wrong', 'E_WRONG']);
   assert.equal(error.cause.message, 'the cause');
-  assert.match(error.stack, /broker\.mjs|evalmachine/, 'the stack is that of the handler');
+  assert.match(error.remoteStack, /broker\.mjs|evalmachine/, 'the stack of the handler');
+  assert.doesNotMatch(
+    error.stack,
+    /evalmachine/,
+    'no frame of the other thread stands among those of this one',
+  );
   await assert.rejects(broker.call('throw', 'coded'), (coded) => {
     assert.ok(coded instanceof SluiceError);
     return coded.code === 'ERR_SLUICE_NOT_FOUND' && coded.message === 'nothing there';

@@ -32,7 +32,7 @@ async function warningsOfLoading(...folders) {
         await once(new Worker('require(' + JSON.stringify(folder) + ')', { eval: true }), 'exit');
       }
     })();`;
-  const { stderr } = await run(process.execPath, ['-e', script], { timeout: 30_000 });
+  const { stderr } = await run(process.execPath, ['-e', script], { timeout: 300_000 });
   return stderr.match(/\[SLUICE_SEVERAL_COPIES\] .*/g) ?? [];
 }
 

@@ -237,7 +237,7 @@ test('the test clock is one for all threads', async (t) => {
   assert.equal(limiter.tryConsume('client'), true);
 });
 
-test('state stays when only workers load the addon, and they come and go', { timeout: 60_000 }, async () => {
+test('state stays when only workers load the addon, and they come and go', async () => {
   // In a process of its own, whose main thread never loads it.
   const script = `
     import { Peer } from ${JSON.stringify(new URL('helpers/peer.mjs', import.meta.url).href)};

@@ -165,7 +165,7 @@ test('a thread that does not look misses the oldest changes, and is told how man
   assert.deepEqual((await peer.run(changesUpTo, 1501)).at(-1), { key: 'key', version: 1501 });
 });
 
-test('a listener does not keep its thread alive', { timeout: 30_000 }, async (t) => {
+test('a listener does not keep its thread alive', async (t) => {
   const { peers, registry } = await shared(t, 1);
   await peers[0].run(listen);
   peers[0].run(({ require }) => require('node:worker_threads').parentPort.unref());

@@ -170,7 +170,7 @@ test('a subscribed thread that is terminated leaves nothing behind; the others a
   assert.equal(recording.length, 3);
 });
 
-test('a listener does not keep its thread alive', { timeout: 30_000 }, async (t) => {
+test('a listener does not keep its thread alive', async (t) => {
   const rules = [{ event: 'probe', count: 1, window: '1d', action: 'alert' }];
   const { peers, monitor } = await shared(t, 1, { rules });
   await peers[0].run(listen);

@@ -1,7 +1,26 @@
 'use strict';
 
+// A signal may have methods of its own, which must not run where a place was reserved.
+const { addEventListener, removeEventListener } = EventTarget.prototype;
+const abortedOf = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted').get;
+
 /** By signal: all of ours who listen to it. */
 const heard = new WeakMap();
+
+/** Whether a value is a signal, and not only an object with its prototype. */
+function isAbortSignal(value) {
+  if (!(value instanceof AbortSignal)) return false;
+  try {
+    return typeof abortedOf.call(value) === 'boolean';
+  } catch {
+    return false;
+  }
+}
+
+/** As the method of a signal, without those of its own. */
+function throwIfAborted(signal) {
+  if (abortedOf.call(signal)) throw signal.reason;
+}
 
 /**
  * Calls `listener` when the signal aborts. All of ours share one listener at the signal: a signal may end many calls at
@@ -16,7 +35,7 @@ function addAbortListener(signal, listener) {
 function removeAbortListener(signal, listener) {
   const group = heard.get(signal);
   if (!group?.listeners.delete(listener) || group.listeners.size > 0) return;
-  signal.removeEventListener('abort', group.tell);
+  removeEventListener.call(signal, 'abort', group.tell);
   heard.delete(signal);
 }
 
@@ -26,9 +45,9 @@ function listen(signal) {
     for (const listener of listeners) listener();
   };
   const group = { listeners, tell };
+  addEventListener.call(signal, 'abort', tell, { once: true });
   heard.set(signal, group);
-  signal.addEventListener('abort', tell, { once: true });
   return group;
 }
 
-module.exports = { addAbortListener, removeAbortListener };
+module.exports = { addAbortListener, isAbortSignal, removeAbortListener, throwIfAborted };

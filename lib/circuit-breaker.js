@@ -88,7 +88,14 @@ class CircuitBreaker {
 
   tryAcquire(peer) {
     const ticket = this.#acquire(peer, 0);
-    return ticket === 0 ? null : new Permit(this.#source, ticket, numbers[0]);
+    if (ticket === 0) return null;
+    try {
+      return new Permit(this.#source, ticket, numbers[0]);
+    } catch (error) {
+      // A stack overflow: the caller does not get the permit.
+      native.releasePermit(this.#handle, ticket);
+      throw error;
+    }
   }
 
   state(peer) {
@@ -164,9 +171,14 @@ class CircuitBreaker {
 
   #run(peer, ticket, fn, signal) {
     const startedAt = numbers[0];
-    return new Promise((resolve, reject) => {
+    let hasRun = false;
+    const settled = new Promise((resolve, reject) => {
       new FiredCall(this.#source, peer, ticket, startedAt, resolve, reject).run(fn, signal);
+      hasRun = true;
     });
+    // A stack overflow, with which the promise has rejected.
+    if (!hasRun) native.releasePermit(this.#handle, ticket);
+    return settled;
   }
 
   /** Why native code has just refused. */

@@ -77,12 +77,19 @@ class ConnectionTracker {
     const { id, detail, onClose } = checkOptions('tryOpen', options, OPEN_SCHEMA);
     if (id !== undefined) checkTextKey('tryOpen id', id);
     const bytes = detail === undefined ? undefined : encode(detail, 'detail');
-    const subscription = onClose && this.#socketTable().subscription;
-    const request = { id, detail: bytes, subscription, checkClient: true };
+    const table = onClose && this.#socketTable();
+    const request = { id, detail: bytes, subscription: table?.subscription, checkClient: true };
     const { connection } = native.openConnection(this.#handle, client, request);
     if (!connection) return null;
-    if (onClose) this.#socketTable().holdSession(connection.serial, onClose);
-    return new Connection(this, this.#handle, connection, detail);
+    try {
+      const opened = new Connection(this, this.#handle, connection, detail);
+      table?.holdSession(connection.serial, onClose);
+      return opened;
+    } catch (error) {
+      // A stack overflow: the caller does not get the connection, so it could never close it.
+      native.closeConnection(this.#handle, connection.serial, true);
+      throw error;
+    }
   }
 
   attach(server, options) {

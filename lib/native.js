@@ -126,8 +126,9 @@ let reasons = 0;
 
 /** One reason more. Each is taken back by `letGo`. */
 function keepAlive() {
+  // First: a stack overflow in there must not count as a reason.
+  if (reasons === 0) native.keepThreadAlive(1);
   reasons += 1;
-  if (reasons === 1) native.keepThreadAlive(1);
 }
 
 function letGo() {

@@ -1,5 +1,6 @@
 'use strict';
 
+const { isAbortSignal } = require('./abort-listeners');
 const { invalid, invalidOption, SluiceError } = require('./errors');
 const { hintsFor } = require('./foreign-options');
 
@@ -101,7 +102,7 @@ const func = (value, option) => {
 };
 
 const abortSignal = (value, option) => {
-  if (value instanceof AbortSignal) return value;
+  if (isAbortSignal(value)) return value;
   throw invalidOption(option, value, 'an AbortSignal');
 };
 

@@ -122,6 +122,8 @@ pub struct NativeBrokerStats {
     pub endpoints: f64,
     pub waiting: f64,
     pub in_flight: f64,
+    /// Messages that their receivers could not decode, since the broker was created.
+    pub undecodable: f64,
 }
 
 /// Takes part in a broker, which it creates where there is none.
@@ -229,7 +231,20 @@ pub fn broker_stats(handle: u32) -> Result<NativeBrokerStats> {
         endpoints: stats.endpoints as f64,
         waiting: stats.waiting as f64,
         in_flight: stats.in_flight as f64,
+        undecodable: stats.undecodable as f64,
     })
+}
+
+/// Counts a message that this thread could not decode.
+#[napi]
+pub fn count_undecodable_in_broker(handle: u32) -> Result<()> {
+    on(handle, |membership| membership.broker.count_undecodable())
+}
+
+/// Gives back the places that this thread has reserved. It has delivered all its messages before.
+#[napi]
+pub fn give_back_unused_in_broker(handle: u32) -> Result<()> {
+    on(handle, |Membership { broker, peer, .. }| broker.give_back_unused(peer))
 }
 
 /// Whether there is no such broker any more.

@@ -63,7 +63,8 @@ export async function shared(t, count, options = {}) {
 
 /** Waits for what another thread does in its own time. */
 export async function until(condition) {
-  for (let turn = 0; turn < 2000; turn++) {
+  // A net for what never comes to be: a busy machine takes its time.
+  for (let turn = 0; turn < 24_000; turn++) {
     if (await condition()) return;
     await new Promise((done) => setTimeout(done, 5));
   }

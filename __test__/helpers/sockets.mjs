@@ -35,9 +35,12 @@ export async function readAll(socket) {
   return Buffer.concat(chunks).toString();
 }
 
+/** A net for what never comes to be: a busy machine takes its time. */
+const MOST_MS = 120_000;
+
 /** Waits until `look()` is what is expected; for what other threads or the system do in their own time. */
 export async function until(look, expected) {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + MOST_MS;
   while (look() !== expected) {
     if (Date.now() > deadline) throw new Error(`still ${look()}, expected ${expected}`);
     await new Promise((resolve) => setTimeout(resolve, 1));

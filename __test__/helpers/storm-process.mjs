@@ -1,5 +1,5 @@
 // Eight threads that call each other while some of them end at random and others come: prints what came of the calls.
-// `node storm-process.mjs '{ calls, seed, lanes, endEveryMs }'`. It ends by itself.
+// `node storm-process.mjs '{ calls, seed, lanes, endEvery }'`. It ends by itself.
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
@@ -8,16 +8,19 @@ import { random } from './random.cjs';
 
 const FILE = new URL('storm-worker.mjs', import.meta.url);
 const THREADS = 8;
-/** All counters of the threads that are left must be 0 within this time after the last call. */
-const REST_MS = 10_000;
+/** All counters of the threads that are left must be 0 within this time after the last call. A net for what hangs. */
+const REST_MS = 60_000;
 
-const { calls: goal, seed, lanes, endEveryMs } = JSON.parse(process.argv[2]);
+/** A thread ends for each `endEvery` calls, however long they take: a slow machine has as many ends as a fast one. */
+const { calls: goal, seed, lanes, endEvery } = JSON.parse(process.argv[2]);
 const chance = random(seed);
 const name = 'storm';
 
 const cells = (Type, length) => new Type(new SharedArrayBuffer(length * Type.BYTES_PER_ELEMENT));
 const shared = {
   next: cells(Int32Array, 1),
+  /** Calls from this one on wait until a thread has been ended. */
+  ceiling: cells(Int32Array, 1),
   /** By call: whose it is, how often it has settled, how often a handler ran for it. */
   owners: cells(Uint16Array, goal),
   settled: cells(Uint8Array, goal),
@@ -65,10 +68,16 @@ function endOne() {
 const isQuiet = ({ left }) => left !== undefined && Object.values(left).every((count) => count === 0);
 
 async function storm() {
+  let ends = 0;
+  shared.ceiling[0] = 2 * endEvery;
   while (shared.next[0] < goal) {
     while (live.size < THREADS) startThread();
-    await pause(chance() * 2 * endEveryMs);
-    if (live.size === THREADS && shared.next[0] < goal) endOne();
+    await pause(1);
+    const isDue = shared.next[0] >= (ends + chance()) * endEvery;
+    if (live.size < THREADS || !isDue || shared.next[0] >= goal) continue;
+    endOne();
+    ends += 1;
+    Atomics.store(shared.ceiling, 0, (ends + 2) * endEvery);
   }
 }
 

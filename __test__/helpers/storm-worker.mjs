@@ -5,7 +5,7 @@ import sluice from '../../index.js';
 import { random } from './random.cjs';
 
 const { name, number, seed, goal, lanes, shared } = workerData;
-const { next: nextId, owners, settled, runs, outcomes, told } = shared;
+const { next: nextId, ceiling, owners, settled, runs, outcomes, told } = shared;
 /** A call with this deadline is answered long before, or it is lost. */
 const AMPLE = '60s';
 
@@ -123,6 +123,7 @@ function isOfAnother(id, { code, name, message }) {
 async function lane() {
   for (let id = Atomics.add(nextId, 0, 1); id < goal; id = Atomics.add(nextId, 0, 1)) {
     Atomics.store(owners, id, number);
+    while (id >= Atomics.load(ceiling, 0)) await pause(1);
     const { call, may } = pick();
     await call(id).then(
       (answer) => {

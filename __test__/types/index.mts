@@ -508,6 +508,7 @@ export const ofBroker = [
   broker.broadcast(1),
   broker.peers()[0]?.load,
   broker.stats().thread.late,
+  broker.stats().undecodable,
 ];
 
 // Lifecycle

@@ -3,10 +3,21 @@ import type { SpawnOptions, WorkerGroup } from './worker-group';
 
 /**
  * What travels between threads as it is: plain data, and beside it Buffers, typed arrays, `Date`, `Map` and `Set`. The
- * receiver gets a copy of its own, as the value was at the call. Functions, symbols, instances of classes and cycles
- * are `INVALID_VALUE`.
+ * receiver gets a copy of its own, as the value was at the call. Functions, symbols, instances of classes, cycles, more
+ * than 256 levels of nesting and 4 GiB of bytes or more are `INVALID_VALUE`.
  */
 export type Payload = unknown;
+
+/**
+ * What another thread has thrown: an error of the same built-in class with its name, message, `code`, `cause`, `errors`
+ * and own plain fields.
+ */
+export interface CarriedError extends Error {
+  code?: unknown;
+  errors?: unknown[];
+  /** The stack in the thread that has thrown it. `stack` is that of this thread. Not enumerable. */
+  readonly remoteStack: string;
+}
 
 export interface BrokerOptions<Metadata = RegistryValue> {
   /**
@@ -101,6 +112,8 @@ export interface BrokerStats {
   /** Over all threads: messages not taken out yet, and requests not answered yet. */
   waiting: number;
   inFlight: number;
+  /** Over all threads: messages of `send` and `broadcast` that their receivers dropped, as they could not decode them. */
+  undecodable: number;
   /** Calls that this thread awaits. */
   pending: number;
   /** Handlers of this thread that have not settled. */
@@ -145,8 +158,8 @@ export class Broker<Metadata = RegistryValue> {
 
   /**
    * Has an endpoint's handler called in the least loaded thread that serves it, this one among them. Settles once: by the
-   * answer, by the handler's error (name, message, code and cause as thrown), or by `TIMEOUT`, the signal's reason,
-   * `PEER_GONE`, `NO_ENDPOINT`, `BACKPRESSURE`, `CLOSED`. After `TIMEOUT`, `PEER_GONE` and an abort the handler may have
+   * answer, by the handler's error (a {@link CarriedError}), or by `TIMEOUT`, the signal's reason, `PEER_GONE`,
+   * `NO_ENDPOINT`, `BACKPRESSURE`, `CLOSED`, `INVALID_VALUE` where a value cannot travel or be decoded. After `TIMEOUT`, `PEER_GONE` and an abort the handler may have
    * run. Mistakes reject as well.
    */
   call<Reply = unknown>(endpoint: string, payload?: Payload, options?: CallOptions): Promise<Reply>;

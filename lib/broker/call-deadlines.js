@@ -17,7 +17,8 @@ class CallDeadlines {
   /** The tick added to last: it stays while it is empty, as the next call most often has the same. */
   #latest;
   #armed = Number.POSITIVE_INFINITY;
-  #deadline;
+  /** What stands for that tick: `{ deadline, isDue }`. */
+  #armedBy;
   #turn;
 
   add(entry, due) {
@@ -58,16 +59,25 @@ class CallDeadlines {
 
   /**
    * Calls end in the turn after that, never within `add`: their requests are to go out first, and a thread that was busy
-   * for long may have the answers waiting.
+   * for long may have the answers waiting. After a stack overflow the deadline before stays in force.
    */
   #arm(at, now) {
-    this.#deadline?.cancel();
-    clearImmediate(this.#turn);
-    this.#armed = at;
+    const armed = { deadline: undefined, isDue: false };
     const onTime = () => {
-      this.#turn = setImmediate(() => this.#expire());
+      armed.isDue = true;
+      if (this.#armedBy === armed) this.#expireSoon();
     };
-    this.#deadline = new Deadline(Math.max(at * TICK_MS - now, 0), onTime, { ref: false });
+    armed.deadline = new Deadline(Math.max(at * TICK_MS - now, 0), onTime, { ref: false });
+    const before = this.#armedBy;
+    this.#armedBy = armed;
+    this.#armed = at;
+    before?.deadline.cancel();
+    clearImmediate(this.#turn);
+    if (armed.isDue) this.#expireSoon();
+  }
+
+  #expireSoon() {
+    this.#turn = setImmediate(() => this.#expire());
   }
 
   #expire() {

@@ -1,7 +1,7 @@
 'use strict';
 
 const { addAbortListener, removeAbortListener } = require('../abort-listeners');
-const { rebuild } = require('../carried-error');
+const { rebuild, undecodable } = require('../carried-error');
 const { SluiceError } = require('../errors');
 const { keepAlive, letGo } = require('../native');
 const { CallDeadlines } = require('./call-deadlines');
@@ -34,20 +34,27 @@ class Calls {
     return this.#count;
   }
 
-  /** The place of a new call. */
+  /** The place of a new call. After a stack overflow `drop` undoes what was done. */
   add(call, due) {
-    const place = this.#free.pop() ?? this.#calls.length;
-    call.place = place;
-    call.calls = this;
-    this.#calls[place] = call;
+    if (this.#count === 0) keepAlive();
     this.#count += 1;
-    if (this.#count === 1) keepAlive();
+    call.calls = this;
+    const place = this.#free.pop() ?? this.#calls.length;
+    this.#calls[place] = call;
+    call.place = place;
     this.#deadlines.add(call, due);
     if (call.signal !== undefined) {
       call.onAbort = () => this.#abort(call);
       addAbortListener(call.signal, call.onAbort);
     }
     return place;
+  }
+
+  /** Removes a call that was not sent. Its caller has an error already. */
+  drop(call) {
+    if (call.calls === undefined) return;
+    if (call.tick !== undefined) this.#deadlines.remove(call);
+    this.#remove(call);
   }
 
   resolve(place, sequence, value) {
@@ -61,7 +68,15 @@ class Calls {
     const call = this.#take(place, sequence);
     if (call === undefined) return;
     this.counts.failures += 1;
-    call.reject(rebuild(outlined));
+    call.reject(this.#errorOf(call, outlined));
+  }
+
+  /** The answer has come and cannot be decoded. */
+  undecodable(place, sequence, error) {
+    const call = this.#take(place, sequence);
+    if (call === undefined) return;
+    this.counts.failures += 1;
+    call.reject(undecodable(this.#describe(call, 'was answered by what'), error));
   }
 
   /** A peer has left: what it had not answered it never will. */
@@ -113,6 +128,14 @@ class Calls {
     }
   }
 
+  #errorOf(call, outlined) {
+    try {
+      return rebuild(outlined);
+    } catch (error) {
+      return undecodable(this.#describe(call, 'failed by what'), error);
+    }
+  }
+
   #take(place, sequence) {
     const call = this.#calls[place];
     if (call === undefined || call.sequence !== sequence) {
@@ -125,32 +148,43 @@ class Calls {
   }
 
   #remove(call) {
-    this.#calls[call.place] = undefined;
-    this.#free.push(call.place);
+    call.calls = undefined;
+    if (call.place >= 0) {
+      this.#calls[call.place] = undefined;
+      this.#free.push(call.place);
+    }
     this.#count -= 1;
     if (this.#count === 0) letGo();
-    if (call.signal !== undefined) removeAbortListener(call.signal, call.onAbort);
+    if (call.onAbort !== undefined) removeAbortListener(call.signal, call.onAbort);
   }
 }
 
 /** One call that is awaited. */
 class Call {
   // Those of the lists it is in.
-  place = 0;
+  place = -1;
   calls = undefined;
   tick = undefined;
   previous = undefined;
   next = undefined;
   onAbort = undefined;
+  /** Of those that were not sent: see `Peer`. */
+  nextUnsent = undefined;
+  // Of the place that it was promised.
+  receiver = 0;
+  sequence = 0;
+  resolve = undefined;
+  reject = undefined;
+  answer;
 
-  constructor(endpoint, receiver, sequence, timeout, signal, resolve, reject) {
+  constructor(endpoint, timeout, signal) {
     this.endpoint = endpoint;
-    this.receiver = receiver;
-    this.sequence = sequence;
     this.timeout = timeout;
     this.signal = signal;
-    this.resolve = resolve;
-    this.reject = reject;
+    this.answer = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
   }
 
   expire() {

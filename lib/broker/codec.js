@@ -1,8 +1,11 @@
 'use strict';
 
-const { types } = require('node:util');
 const v8 = require('node:v8');
-const { checkValue } = require('../value');
+const { types } = require('node:util');
+const { SluiceError } = require('../errors');
+const { serialize } = require('../value');
+const { walk } = require('../value-walk');
+const { ACCEPTED, byteLengthOf, lengthOf, openCloned } = require('./cloned');
 
 /** How a payload travels. The first two are in the JSON text of their batch, the others by themselves. */
 const CODEC = { json: 0, nothing: 1, text: 2, buffer: 3, bytes: 4, rich: 5 };
@@ -16,8 +19,9 @@ const LONGEST_JSON = 2 ** 28;
 /** Deeper values are looked at by what knows cycles. */
 const MOST_NESTED = 32;
 
-const ACCEPTED =
-  'null, undefined, booleans, numbers, bigints, strings, Buffers, typed arrays, Date, Map, Set, arrays and plain objects of these, without cycles';
+/** Bytes that a message must not reach: their number crosses to native code as 32 bits. */
+const MOST_BYTES = 2 ** 32;
+const ACCEPTED_BYTES = `less than ${MOST_BYTES} bytes (4 GiB) in all`;
 
 /** The payload encoded last. It is used before another is. */
 const encoded = { codec: CODEC.json, data: 'null' };
@@ -33,12 +37,39 @@ function encode(value, what) {
     case 'undefined':
       return leave(CODEC.nothing, 'null');
     case 'object':
-      if (value instanceof Uint8Array) return encodeBytes(value);
+      if (types.isUint8Array(value)) return encodeBytes(value, what);
   }
   const json = isExactAsJson(value, 0) ? toJson(value) : undefined;
   if (json !== undefined) return leave(CODEC.json, json);
-  checkValue(value, what, { accepts: isCloned, accepted: ACCEPTED, takesExtras: true });
-  return leave(CODEC.rich, v8.serialize(value));
+  check(value, what);
+  return encodeRich(value, what);
+}
+
+/** Encodes plain data that this library has made itself. */
+function encodeOwn(value, what) {
+  const json = isExactAsJson(value, 0) ? toJson(value) : undefined;
+  return json === undefined ? encodeRich(value, what) : leave(CODEC.json, json);
+}
+
+function check(value, what) {
+  let bytes = 0;
+  const open = (object, fail) => {
+    bytes += byteLengthOf(object);
+    if (bytes >= MOST_BYTES) fail(`at ${bytes} bytes`, ACCEPTED_BYTES);
+    return openCloned(object, fail);
+  };
+  walk(value, what, { accepted: ACCEPTED, takesUndefined: true, copies: false, open });
+}
+
+function encodeRich(value, what) {
+  const bytes = serialize(value, what);
+  checkLength(bytes.length, what);
+  return leave(CODEC.rich, bytes);
+}
+
+function checkLength(length, what) {
+  if (length < MOST_BYTES) return;
+  throw new SluiceError('INVALID_VALUE', `${what} has ${length} bytes; accepted: ${ACCEPTED_BYTES}`);
 }
 
 /** JSON escapes lone surrogates, which UTF-8 does not have. */
@@ -47,11 +78,12 @@ function encodeText(text) {
   return leave(CODEC.text, text);
 }
 
-function encodeBytes(bytes) {
+function encodeBytes(bytes, what) {
+  checkLength(lengthOf(bytes), what);
   if (Buffer.isBuffer(bytes)) return leave(CODEC.buffer, bytes);
   return Object.getPrototypeOf(bytes) === Uint8Array.prototype
     ? leave(CODEC.bytes, bytes)
-    : leave(CODEC.rich, v8.serialize(bytes));
+    : encodeRich(bytes, what);
 }
 
 function leave(codec, data) {
@@ -112,22 +144,4 @@ function isExactObject(object, depth) {
   return true;
 }
 
-/** What structured clone keeps beside plain data; what is in a map or set is looked at too. */
-function isCloned(value, path, check) {
-  if (types.isMap(value)) {
-    let index = 0;
-    for (const [key, item] of value) {
-      check(key, `${path}.keys[${index}]`);
-      check(item, `${path}.values[${index++}]`);
-    }
-    return true;
-  }
-  if (types.isSet(value)) {
-    let index = 0;
-    for (const item of value) check(item, `${path}.values[${index++}]`);
-    return true;
-  }
-  return ArrayBuffer.isView(value) || types.isDate(value) || types.isArrayBuffer(value);
-}
-
-module.exports = { CODEC, decode, encode };
+module.exports = { CODEC, decode, encode, encodeOwn };

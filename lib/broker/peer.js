@@ -1,5 +1,7 @@
 'use strict';
 
+const { throwIfAborted } = require('../abort-listeners');
+const { undecodable } = require('../carried-error');
 const { Deadline } = require('../deadline');
 const { SluiceError } = require('../errors');
 const { Listeners } = require('../listeners');
@@ -13,7 +15,7 @@ const { poller } = require('./poller');
 const { Post } = require('./post');
 const { FULL, closedError, isPromised, refusal } = require('./refusal');
 const { Service } = require('./service');
-const { unpack } = require('./unpack');
+const { throwLater, unpack } = require('./unpack');
 const { WorkerGroup } = require('./worker-group');
 
 const EVENTS = ['message', 'peerJoin', 'peerLeave', 'drain'];
@@ -37,6 +39,9 @@ class Peer {
   #isHeld = false;
   /** Those of its workers; they add and remove themselves. */
   groups = new Set();
+  /** Calls that failed after their place was reserved: a linked list. */
+  #unsent;
+  #hasWarned = false;
   /** `undefined` before it closes; then what tells when it has left. */
   #closing;
   /** Whether it leaves as soon as it has answered everything. */
@@ -58,7 +63,7 @@ class Peer {
     this.#neighbours = new Neighbours(handle);
     for (const other of others) this.#neighbours.add(other.number, other.id, other.threadId, other.metadata);
     this.#neighbours.add(number, id, threadId, joining.metadata);
-    this.#post = new Post(handle, number, () => this.#lookWhetherFinished());
+    this.#post = new Post(handle, number, () => this.#onFlushed());
     this.#calls = new Calls(brokerName, (call, why) => this.#cancel(call, why));
     this.#service = new Service(brokerName, this.#post);
     poller.add(this);
@@ -117,42 +122,66 @@ class Peer {
     // First: a getter in it may do anything.
     const encoded = encode(payload, 'payload');
     this.#checkOpen();
-    signal?.throwIfAborted();
+    if (signal !== undefined) throwIfAborted(signal);
     const { handle } = this.#membership;
     // To one peer, an endpoint that nobody serves is for that peer to refuse.
     const number = this.#neighbours.endpoint(endpoint);
-    const receiver =
-      to === undefined
-        ? native.routeRequest(handle, number)
-        : native.routeRequestTo(handle, this.#neighbours.numberOf(to));
-    if (!isPromised(receiver)) throw this.#refusal(receiver, endpoint, to);
-    const sequence = numbers[0];
-    const now = numbers[1];
-    this.#counts.calls += 1;
-    return new Promise((resolve, reject) => {
-      const call = new Call(endpoint, receiver, sequence, timeout, signal, resolve, reject);
-      const due = now + timeout;
-      const place = this.#calls.add(call, due);
-      this.#post.sendPromised(receiver, KIND.request, encoded, true, sequence, place, number, due);
-    });
+    const only = to === undefined ? 0 : this.#neighbours.numberOf(to);
+    const call = new Call(endpoint, timeout, signal);
+    // Set unless the stack ended in the constructor of the promise, which has rejected then.
+    if (call.reject === undefined) return call.answer;
+    this.#post.prepare();
+    let receiver = 0;
+    try {
+      receiver = to === undefined ? native.routeRequest(handle, number) : native.routeRequestTo(handle, only);
+      if (isPromised(receiver)) {
+        call.receiver = receiver;
+        this.#request(call, number, numbers[0], numbers[1] + timeout, encoded);
+        return call.answer;
+      }
+    } catch (error) {
+      // A stack overflow. No function is called here, as it would overflow too; the next flush undoes what was done.
+      call.reject = call.resolve = ignore;
+      call.nextUnsent = this.#unsent;
+      this.#unsent = call;
+      this.#post.hasUnusedPlaces = true;
+      throw error;
+    }
+    throw this.#refusal(receiver, endpoint, to);
   }
 
   send(to, payload) {
     const encoded = encode(payload, 'payload');
     this.#checkOpen();
     const receiver = this.#neighbours.numberOf(to);
-    const reserved = native.reserveMessage(this.#membership.handle, receiver);
-    if (!isPromised(reserved)) throw this.#refusal(reserved, undefined, to);
-    this.#counts.sent += 1;
-    this.#post.sendPromised(receiver, KIND.message, encoded, false);
+    this.#post.prepare();
+    let reserved = 0;
+    try {
+      reserved = native.reserveMessage(this.#membership.handle, receiver);
+      if (isPromised(reserved)) {
+        this.#post.sendPromised(receiver, KIND.message, encoded, false);
+        this.#counts.sent += 1;
+        return;
+      }
+    } catch (error) {
+      this.#post.hasUnusedPlaces = true;
+      throw error;
+    }
+    throw this.#refusal(reserved, undefined, to);
   }
 
   broadcast(payload) {
     const encoded = encode(payload, 'payload');
     this.#checkLives();
-    const receivers = this.#post.sendToAll(KIND.message, encoded);
-    this.#counts.sent += receivers;
-    return receivers;
+    this.#post.prepare();
+    try {
+      const receivers = this.#post.sendToAll(KIND.message, encoded);
+      this.#counts.sent += receivers;
+      return receivers;
+    } catch (error) {
+      this.#post.hasUnusedPlaces = true;
+      throw error;
+    }
   }
 
   on(event, listener, once) {
@@ -250,10 +279,8 @@ class Peer {
     try {
       this.#handleAll(taken, numbers[0], numbers[1]);
     } catch (error) {
-      // A fault of ours is told, and the thread goes on hearing.
-      process.nextTick(() => {
-        throw error;
-      });
+      // Reports internal errors and keeps polling.
+      throwLater(error);
     }
     this.#isTaking = false;
     if (this.#isFinishing) this.#lookWhetherFinished();
@@ -296,18 +323,20 @@ class Peer {
   }
 
   #handleAll(taken, count, now) {
-    unpack(
-      taken,
-      count,
-      (kind, at, value) => {
+    unpack(taken, count, {
+      onMessage: (kind, at, value) => {
         this.#handleMessage(kind, at, now, value);
         return !this.#hasLeft;
       },
-      (kind, at, values) => {
+      onUndecodable: (kind, at, error) => {
+        this.#handleUndecodable(kind, at, error);
+        return !this.#hasLeft;
+      },
+      onNews: (kind, at, values) => {
         this.#handleNews(kind, incoming[at + 1], incoming[at + 2], values);
         return !this.#hasLeft;
       },
-    );
+    });
   }
 
   #handleMessage(kind, at, now, value) {
@@ -330,6 +359,31 @@ class Peer {
       default:
         this.#service.cancel(sequence, incoming[at + 4]);
     }
+  }
+
+  /** Only this message is lost. A call of it rejects. */
+  #handleUndecodable(kind, at, error) {
+    const number = incoming[at + 1];
+    const sequence = incoming[at + 2];
+    const place = incoming[at + 3];
+    if (kind === KIND.request) this.#service.refuse(number, sequence, place, error);
+    else if (kind === KIND.message) this.#dropMessage(number, error);
+    else this.#calls.undecodable(place, sequence, error);
+  }
+
+  #dropMessage(number, error) {
+    native.countUndecodableInBroker(this.#membership.handle);
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    const { message } = undecodable(
+      `${this.#title}: a message of peer "${this.#neighbours.get(number)?.id}"`,
+      error,
+    );
+    process.emitWarning(message, {
+      type: 'SluiceWarning',
+      code: 'SLUICE_UNDECODABLE',
+      detail: 'It was dropped. Those that follow are only counted, in stats().undecodable.',
+    });
   }
 
   #receive({ id }, payload) {
@@ -378,6 +432,20 @@ class Peer {
     this.#emit('peerLeave', event);
   }
 
+  /** Sends what was promised a place. */
+  #request(call, number, sequence, due, encoded) {
+    call.sequence = sequence;
+    const place = this.#calls.add(call, due);
+    this.#post.sendPromised(call.receiver, KIND.request, encoded, true, sequence, place, number, due);
+    this.#counts.calls += 1;
+  }
+
+  #onFlushed() {
+    for (let call = this.#unsent; call !== undefined; call = call.nextUnsent) this.#calls.drop(call);
+    this.#unsent = undefined;
+    this.#lookWhetherFinished();
+  }
+
   #cancel({ receiver, sequence }, why) {
     this.#post.send(receiver, KIND.cancel, EMPTY, sequence, 0, why);
   }
@@ -415,6 +483,9 @@ class Peer {
     return `Broker "${this.#brokerName}"`;
   }
 }
+
+/** Settles a call whose promise was never handed out. */
+const ignore = () => {};
 
 /** How long a peer that closes works on what it was asked. */
 const DEFAULT_CLOSE_MS = 10_000;

@@ -2,6 +2,7 @@
 
 const { native, numbers } = require('../native');
 const { CODEC } = require('./codec');
+const { lengthOf } = require('./cloned');
 const { CODEC_UNIT, HEADER, outgoing } = require('./frame');
 
 /**
@@ -38,30 +39,28 @@ class Outbox {
     this.receiver = receiver;
   }
 
-  add(kind, sender, sequence, place, endpoint, deadline, json) {
+  /** Adds all of it or, on a stack overflow, nothing: what may fail comes first. */
+  add(kind, sender, sequence, place, endpoint, deadline, json, messages, requests) {
     const { headers } = this;
     const at = this.count * HEADER;
+    const text = this.count === 0 ? json : `${this.text},${json}`;
     headers[at] = kind;
     headers[at + 1] = sender;
     headers[at + 2] = sequence;
     headers[at + 3] = place;
     headers[at + 4] = endpoint;
     headers[at + 5] = deadline;
-    this.text = this.count === 0 ? json : `${this.text},${json}`;
+    this.text = text;
+    this.messages += messages;
+    this.requests += requests;
     this.count += 1;
   }
 
-  /** What is to be sent, left where native code reads it. */
-  empty() {
+  /** Leaves the numbers of what is to be sent where native code reads them. */
+  expose() {
     outgoing.set(this.headers);
     numbers[PLACES] = this.messages;
     numbers[PLACES + 1] = this.requests;
-    const { text } = this;
-    this.count = 0;
-    this.messages = 0;
-    this.requests = 0;
-    this.text = '';
-    return text;
   }
 }
 
@@ -80,6 +79,9 @@ class Post {
   #answered = 0;
   /** Told whenever everything has gone out. */
   #onFlushed;
+  #onMicrotask = () => this.#flushSoon();
+  /** Set where a place was reserved for a message that failed before it was added. The next flush gives it back. */
+  hasUnusedPlaces = false;
 
   constructor(handle, sender, onFlushed) {
     this.#handle = handle;
@@ -87,17 +89,20 @@ class Post {
     this.#onFlushed = onFlushed;
   }
 
+  /** Schedules a flush. Called before a place is reserved, so that a place that stays unused is given back. */
+  prepare() {
+    if (!this.#isScheduled) this.#schedule();
+  }
+
   /** A message that was promised a place: a request where `isRequest`. */
   sendPromised(receiver, kind, payload, isRequest, sequence = 0, place = 0, endpoint = 0, deadline = 0) {
     const requests = isRequest ? 1 : 0;
     if (payload.codec > CODEC.nothing) {
       this.#sendAlone(receiver, kind, payload, 1, requests, sequence, place, endpoint, deadline);
-      return;
+    } else {
+      const outbox = this.#outboxOf(receiver);
+      this.#append(outbox, kind, payload, sequence, place, endpoint, deadline, 1, requests);
     }
-    const outbox = this.#outboxOf(receiver);
-    outbox.messages += 1;
-    outbox.requests += requests;
-    this.#append(outbox, kind, payload, sequence, place, endpoint, deadline);
   }
 
   /** A reply, or something like it: it needs no place. */
@@ -105,7 +110,7 @@ class Post {
     if (payload.codec > CODEC.nothing) {
       this.#sendAlone(receiver, kind, payload, 0, 0, sequence, place, endpoint, 0);
     } else {
-      this.#append(this.#outboxOf(receiver), kind, payload, sequence, place, endpoint, 0);
+      this.#append(this.#outboxOf(receiver), kind, payload, sequence, place, endpoint, 0, 0, 0);
     }
   }
 
@@ -116,7 +121,7 @@ class Post {
       const receivers = this.#reserveForAll();
       if (receivers === 0) return 0;
       if (receivers > 0) {
-        this.#append(this.#toAll, kind, payload, 0, 0, 0, 0);
+        this.#append(this.#toAll, kind, payload, 0, 0, 0, 0, 0, 0);
         return receivers;
       }
     }
@@ -127,7 +132,7 @@ class Post {
   /** One request of others was answered, or never will be. */
   answered() {
     this.#answered += 1;
-    this.#schedule();
+    this.prepare();
   }
 
   /** A receiver is gone. What is answered to it later must not be collected for ever. */
@@ -139,6 +144,7 @@ class Post {
   flush() {
     this.#flushToAll();
     this.#flushEach();
+    if (this.hasUnusedPlaces) this.#giveBackUnused();
     if (this.#answered > 0) {
       native.answeredRequests(this.#handle, this.#answered);
       this.#answered = 0;
@@ -159,20 +165,29 @@ class Post {
     return outbox;
   }
 
-  #append(outbox, kind, { codec, data }, sequence, place, endpoint, deadline) {
+  #append(outbox, kind, { codec, data }, sequence, place, endpoint, deadline, messages, requests) {
+    this.prepare();
+    if (outbox.count === MOST_TOGETHER) this.#deliverFull(outbox);
     if (!outbox.isDirty && outbox !== this.#toAll) this.#touch(outbox);
-    outbox.add(kind + codec * CODEC_UNIT, this.#sender, sequence, place, endpoint, deadline, data);
+    const numbered = kind + codec * CODEC_UNIT;
+    outbox.add(numbered, this.#sender, sequence, place, endpoint, deadline, data, messages, requests);
     this.#added += 1;
-    if (outbox.count >= outbox.most || outbox.text.length >= MOST_CHARACTERS) {
-      if (outbox === this.#toAll) this.#flushToAll();
-      else this.#deliver(outbox);
+    if (outbox.count < outbox.most && outbox.text.length < MOST_CHARACTERS) return;
+    try {
+      this.#deliverFull(outbox);
+    } catch {
+      // A stack overflow. The scheduled flush delivers it.
     }
-    this.#schedule();
+  }
+
+  #deliverFull(outbox) {
+    if (outbox === this.#toAll) this.#flushToAll();
+    else this.#deliver(outbox);
   }
 
   #touch(outbox) {
-    outbox.isDirty = true;
     this.#dirty.push(outbox);
+    outbox.isDirty = true;
   }
 
   #sendAlone(receiver, kind, payload, messages, requests, sequence, place, endpoint, deadline) {
@@ -195,10 +210,14 @@ class Post {
   }
 
   #deliver(outbox) {
-    const { count, receiver } = outbox;
+    const { count, receiver, text } = outbox;
     if (count === 0) return;
-    const text = outbox.empty();
+    outbox.expose();
     const waiting = native.deliverJson(this.#handle, receiver, count, text, text.length);
+    outbox.count = 0;
+    outbox.messages = 0;
+    outbox.requests = 0;
+    outbox.text = '';
     if (waiting === GONE) this.forget(receiver);
     if (waiting > 1) outbox.most = Math.min(MOST_TOGETHER, outbox.most * 2);
     else outbox.most = Math.max(1, outbox.most >> 1);
@@ -213,10 +232,13 @@ class Post {
   }
 
   #flushToAll() {
-    const { count } = this.#toAll;
+    const outbox = this.#toAll;
+    const { count, text } = outbox;
     if (count === 0) return;
-    const text = this.#toAll.empty();
+    outbox.expose();
     native.deliverJsonToAll(this.#handle, count, text, text.length);
+    outbox.count = 0;
+    outbox.text = '';
   }
 
   #flushEach() {
@@ -227,11 +249,16 @@ class Post {
     this.#dirty.length = 0;
   }
 
+  #giveBackUnused() {
+    native.giveBackUnusedInBroker(this.#handle);
+    this.hasUnusedPlaces = false;
+  }
+
+  /** Is called before the message is added. */
   #schedule() {
-    if (this.#isScheduled) return;
+    microtask.then(this.#onMicrotask);
     this.#isScheduled = true;
-    this.#addedBefore = this.#added;
-    microtask.then(() => this.#flushSoon());
+    this.#addedBefore = this.#added + 1;
   }
 
   /** Waits once more where more has come since: what handlers answer after awaiting joins the rest. */
@@ -253,7 +280,7 @@ class Post {
 function deliverOne(handle, receiver, { codec, data }) {
   if (codec === CODEC.text) return native.deliverText(handle, receiver, data, data.length);
   if (codec <= CODEC.nothing) return native.deliverJson(handle, receiver, 1, data, data.length);
-  return native.deliverBytes(handle, receiver, data, data.length);
+  return native.deliverBytes(handle, receiver, data, lengthOf(data));
 }
 
 module.exports = { Post };

@@ -1,10 +1,10 @@
 'use strict';
 
 const { AsyncResource } = require('node:async_hooks');
-const { outline } = require('../carried-error');
+const { outline, undecodable } = require('../carried-error');
 const { describe, SluiceError } = require('../errors');
 const { promiseOf } = require('../promise-of');
-const { encode } = require('./codec');
+const { encode, encodeOwn } = require('./codec');
 const { KIND } = require('./frame');
 const { Request, reasonOf } = require('./request');
 
@@ -73,6 +73,14 @@ class Service {
     this.#reply(task, result);
   }
 
+  /** A request has come whose payload cannot be decoded. No handler sees it. */
+  refuse(receiver, sequence, place, error) {
+    this.#fail(
+      { receiver, sequence, place },
+      undecodable(`Broker "${this.#brokerName}": the payload`, error),
+    );
+  }
+
   /** Its caller does not wait any more. */
   cancel(sequence, cancelled) {
     this.#running.get(sequence)?.request.cancel(reasonOf(cancelled));
@@ -109,26 +117,32 @@ class Service {
   }
 
   #reply(task, value) {
-    let payload;
     try {
-      payload = encode(value, 'the handler’s result');
+      this.#send(task, KIND.reply, encode(value, 'the handler’s result'));
     } catch (error) {
       this.#fail(task, error);
       return;
     }
     this.counts.served += 1;
-    this.#answer(task, KIND.reply, payload);
+    this.#answered();
   }
 
+  /** The caller's place is given back, whatever becomes of the error. */
   #fail(task, error) {
     this.counts.failed += 1;
-    this.#answer(task, KIND.failure, encode(outlineOfError(error), 'an error'));
+    try {
+      this.#send(task, KIND.failure, encodeError(error));
+    } finally {
+      this.#answered();
+    }
   }
 
-  #answer({ receiver, sequence, place }, kind, payload) {
-    if (this.#closed !== undefined) return;
-    this.#post.send(receiver, kind, payload, sequence, place);
-    this.#post.answered();
+  #send({ receiver, sequence, place }, kind, payload) {
+    if (this.#closed === undefined) this.#post.send(receiver, kind, payload, sequence, place);
+  }
+
+  #answered() {
+    if (this.#closed === undefined) this.#post.answered();
   }
 
   #notServed() {
@@ -137,10 +151,18 @@ class Service {
   }
 }
 
+function encodeError(thrown) {
+  try {
+    return encodeOwn(outlineOfError(thrown), 'an error');
+  } catch (error) {
+    return encodeOwn(outline(error), 'an error');
+  }
+}
+
 /** What is no error travels as the cause of one: callers look for a message. */
 function outlineOfError(thrown) {
   const outlined = outline(thrown);
-  if (outlined.error !== undefined) return outlined;
+  if (outlined.errors !== undefined) return outlined;
   const message =
     typeof thrown === 'string' ? thrown : `a handler threw ${describe(thrown)}, which is no Error`;
   return outline(new Error(message, { cause: outlined.value }));

@@ -2,6 +2,7 @@
 
 const { invalidOption } = require('../errors');
 const { checkObject, checkOptions, duration, integer, parseDuration } = require('../options');
+const { checkLevels } = require('../value-levels');
 
 const MOST_WORKERS = 1024;
 const DEFAULT_START_TIMEOUT = '30s';
@@ -35,6 +36,8 @@ function checkSpawn(file, options) {
   checkObject('spawn', options);
   const { count, restart, startTimeout, ...workerOptions } = options;
   const checked = checkOptions('spawn', { count, restart, startTimeout }, SCHEMA);
+  // Node serializes what a new thread cannot read, which then dies before it runs a line.
+  checkLevels(workerOptions.workerData, 'spawn workerData');
   return {
     count: checked.count ?? 1,
     restart: checked.restart ?? { ...DEFAULT_RESTART, maxBackoff: DEFAULT_MAX_BACKOFF_MS },

@@ -1,6 +1,7 @@
 'use strict';
 
 const { Deadline } = require('../deadline');
+const { SluiceError } = require('../errors');
 const { native } = require('../native');
 const { SupervisedWorker } = require('./supervised-worker');
 
@@ -16,6 +17,8 @@ class WorkerPlace {
   #deaths = 0;
   #hasBeenUp = false;
   #restarts = 0;
+  /** Set by `leave`. No thread is started here after that. */
+  #isClosed = false;
 
   /** `group`: `{ plan, policy, isRef, onUp, onEnd, onRestart, onAbandon }`. */
   constructor(group) {
@@ -69,6 +72,7 @@ class WorkerPlace {
 
   /** Resolves when everybody has gone; nobody is started any more. */
   async leave(timeout) {
+    this.#isClosed = true;
     this.#pause?.cancel();
     this.#pause = undefined;
     await Promise.all(this.threads.map((worker) => worker.leave(timeout)));
@@ -86,6 +90,7 @@ class WorkerPlace {
   }
 
   #start() {
+    if (this.#isClosed) throw new SluiceError('CLOSED', `${this.#group.plan.title}: its group is closed`);
     const worker = new SupervisedWorker(this.#group.plan, this.#group.isRef);
     worker.up.then(
       () => {
@@ -107,6 +112,7 @@ class WorkerPlace {
   }
 
   #refill(died, error) {
+    if (this.#isClosed) return;
     const { policy, isRef, onRestart, onAbandon } = this.#group;
     const now = native.clockNow();
     const lasted = died.upAt !== undefined && policy?.isLong(now - died.upAt);
@@ -123,7 +129,7 @@ class WorkerPlace {
 
   #restart() {
     this.#pause = undefined;
-    this.#worker = this.#start();
+    if (!this.#isClosed) this.#worker = this.#start();
   }
 }
 

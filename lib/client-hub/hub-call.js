@@ -15,6 +15,7 @@ const { keepingOf } = require('./keeping');
  * user runs in the asynchronous context of whoever called.
  */
 class HubCall extends AsyncResource {
+  isAwaited = false;
   #hub;
   #key;
   #id;
@@ -44,13 +45,26 @@ class HubCall extends AsyncResource {
 
   /** A promise for what `take` makes of the value. The thread is kept alive until it settles. */
   settled(take) {
-    return new Promise((resolve, reject) => {
-      const { signal } = this.#options;
-      const onAbort = () => this.#abort();
-      this.#caller = { take, resolve, reject, onAbort };
-      if (signal !== undefined) addAbortListener(signal, onAbort);
-      keepAlive();
+    const { signal } = this.#options;
+    const caller = { take, resolve: undefined, reject: undefined, onAbort: () => this.#abort() };
+    const settled = new Promise((resolve, reject) => {
+      caller.resolve = resolve;
+      caller.reject = reject;
     });
+    // Set unless the stack overflowed in the constructor of the promise, which has rejected then.
+    if (caller.reject === undefined) return settled;
+    keepAlive();
+    this.#caller = caller;
+    this.isAwaited = true;
+    if (signal !== undefined) addAbortListener(signal, caller.onAbort);
+    return settled;
+  }
+
+  /** Its caller has an error already. */
+  drop() {
+    this.#end();
+    this.#settle(() => {});
+    this.#abortInitialiser();
   }
 
   lead() {

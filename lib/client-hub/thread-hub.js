@@ -1,6 +1,6 @@
 'use strict';
 
-const { unpackError } = require('../carried-error');
+const { undecodable, unpackError } = require('../carried-error');
 const { SluiceError } = require('../errors');
 const { handlesOf, native, subscribe, unsubscribe } = require('../native');
 const { decode } = require('../value');
@@ -79,20 +79,50 @@ class ThreadHub {
   }
 
   #join(key, init, options, take) {
+    // The stack may overflow anywhere below. The call is undone when the stack is short again: others wait for it.
+    const begun = { id: undefined, call: undefined, hasFailed: false };
+    queueMicrotask(() => {
+      if (begun.hasFailed) this.#undo(key, begun);
+    });
+    try {
+      return this.#begin(key, init, options, take, begun);
+    } catch (error) {
+      begun.hasFailed = true;
+      throw error;
+    }
+  }
+
+  #begin(key, init, options, take, begun) {
     const knownVersion = this.#values.get(key)?.version ?? 0;
     const joined = native.joinHub(this.handle, key, this.#subscription, options.timeout, knownVersion);
     const { version, bytes, failure, leads, waits, restMs } = joined;
     if (typeof failure === 'number') return Promise.reject(this.#failureOf(key, failure, bytes));
     const isLeader = typeof leads === 'number';
     if (version > 0) {
-      if (isLeader) this.#refresh(key, leads, init, options);
+      if (isLeader) {
+        begun.id = leads;
+        this.#refresh(key, leads, init, options);
+        begun.id = undefined;
+      }
       return Promise.resolve(take(this.#known(key, version) ?? this.#keep(key, version, bytes)));
     }
-    const call = new HubCall(this, key, isLeader ? leads : waits, init, options);
+    begun.id = isLeader ? leads : waits;
+    const call = new HubCall(this, key, begun.id, init, options);
+    begun.call = call;
     const settled = call.settled(take);
+    begun.hasFailed = !call.isAwaited;
+    if (begun.hasFailed) return settled;
     if (isLeader) call.lead();
     else call.wait(restMs);
     return settled;
+  }
+
+  /** The caller of a call has an error already: another leads in its stead, or it waits no more. */
+  #undo(key, { id, call }) {
+    if (id === undefined) return;
+    call?.drop();
+    this.leave(id);
+    native.leaveHub(this.handle, key, id);
   }
 
   /** In the background: the caller has its answer before it begins. */
@@ -132,8 +162,7 @@ class ThreadHub {
       try {
         made ??= this.#entryOf(call.key, version, bytes);
       } catch (error) {
-        // Nested too deeply for this thread's stack.
-        call.failed(error);
+        call.failed(undecodable(`ClientHub "${this.name}": the value`, error));
         return;
       }
       call.made(made);

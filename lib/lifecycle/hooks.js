@@ -83,11 +83,11 @@ class Hooks {
 
 /** What crosses threads of what was thrown. Never throws: the report is waited for. */
 function toNative(thrown) {
-  const { error, value } = outline(thrown);
-  if (error === undefined) {
+  const { errors, value } = outline(thrown);
+  if (errors === undefined) {
     return { name: 'Error', message: typeof value === 'string' ? value : describe(value) };
   }
-  const { name, message, code } = error;
+  const { name, message, code } = errors[0];
   return { name, message, code: typeof code === 'string' ? code : undefined };
 }
 

@@ -16,6 +16,8 @@ const { Tokens } = require('./token');
 const [DRAINING, STOPPED] = [2, 3];
 const [OPENED, CLOSED, BEGUN, DONE] = [0, 1, 2, 3];
 
+const promiseThen = Promise.prototype.then;
+
 /** A handle is free again when nothing stands for the lifecycle any more: once it was destroyed. */
 const collected = handlesOf(native.releaseLifecycle);
 
@@ -203,13 +205,14 @@ class Part {
   }
 
   #await(promise) {
-    this.#tasks += 1;
-    native.countForLifecycle(this.#handle, BEGUN);
     const done = () => {
       this.#tasks -= 1;
       native.countForLifecycle(this.#handle, DONE);
     };
-    promise.then(done, done);
+    // Subscribes before it counts, and ignores a `then` of the promise's own: a promise that never calls back is not counted.
+    promiseThen.call(promise, done, done);
+    this.#tasks += 1;
+    native.countForLifecycle(this.#handle, BEGUN);
   }
 
   #isProbe(req) {

@@ -121,7 +121,11 @@ unsafe extern "C" fn deliver_text(env: sys::napi_env, info: sys::napi_callback_i
 unsafe extern "C" fn deliver_bytes(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<4>::answer(env, info, |call| {
         let length = call.u32(3)? as usize;
-        let bytes = call.with_bytes(2, length, |bytes| Ok(bytes.to_vec()))?;
+        let bytes = call.with_bytes(2, length, |bytes| {
+            let mut copy = text::with_room(bytes.len())?;
+            copy.extend_from_slice(bytes);
+            Ok(copy)
+        })?;
         deliver(call, 1, Body::Bytes(bytes))
     })
 }

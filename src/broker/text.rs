@@ -18,7 +18,7 @@ pub(super) fn read(env: sys::napi_env, value: sys::napi_value, length: usize) ->
 
 /// As much as fits, in whole characters; Node ends it with a zero.
 fn read_up_to(env: sys::napi_env, value: sys::napi_value, room: usize) -> Result<Vec<u8>> {
-    let mut bytes = Vec::<u8>::with_capacity(room);
+    let mut bytes = with_room(room)?;
     let mut written = 0;
     // SAFETY: an argument of the running callback; Node writes at most `room` bytes.
     check_status!(unsafe {
@@ -30,6 +30,15 @@ fn read_up_to(env: sys::napi_env, value: sys::napi_value, room: usize) -> Result
     // SAFETY: Node wrote so many.
     unsafe { bytes.set_len(written) };
     Ok(bytes)
+}
+
+/// An empty vector with room for so many bytes, where there is memory for them.
+pub(super) fn with_room(bytes: usize) -> Result<Vec<u8>> {
+    let mut vec = Vec::new();
+    vec.try_reserve_exact(bytes).map_err(|_| {
+        Error::new(Status::GenericFailure, format!("sluice: no memory for a message of {bytes} bytes"))
+    })?;
+    Ok(vec)
 }
 
 pub(super) fn create(env: sys::napi_env, text: &[u8], is_ascii: bool) -> Result<sys::napi_value> {

@@ -63,6 +63,8 @@ pub struct BrokerStats {
     pub waiting: u64,
     /// Requests that were sent and not answered yet.
     pub in_flight: u64,
+    /// Messages that their receivers could not decode, since the broker was created.
+    pub undecodable: u64,
 }
 
 /// Peers that find and call each other by one name.
@@ -77,6 +79,7 @@ pub struct Broker {
     /// Numbers of requests.
     sequence: AtomicU64,
     is_closed: AtomicBool,
+    undecodable: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -96,6 +99,7 @@ impl Broker {
             changing: Mutex::default(),
             sequence: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
+            undecodable: AtomicU64::new(0),
         }
     }
 
@@ -239,6 +243,8 @@ impl Broker {
         let mut stats = BrokerStats {
             peers: directory.peers().len() as u64,
             endpoints: directory.endpoints().count() as u64,
+            // Relaxed: a count, which orders nothing.
+            undecodable: self.undecodable.load(Ordering::Relaxed),
             ..BrokerStats::default()
         };
         for peer in directory.peers() {
@@ -246,6 +252,18 @@ impl Broker {
             stats.in_flight += u64::from(peer.load());
         }
         stats
+    }
+
+    /// Counts a message that its receiver could not decode.
+    pub fn count_undecodable(&self) {
+        // Relaxed: as in `stats`.
+        self.undecodable.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Gives back the places that a sender has reserved and will not use. Only for a sender that has delivered all its
+    /// messages: each place that is still reserved then belongs to a message that failed before it was one.
+    pub fn give_back_unused(&self, sender: &Peer) {
+        self.give_back(&self.directory.load(), sender);
     }
 
     /// Gives back what others promised a peer that goes.

@@ -92,7 +92,10 @@ fn a_peer_that_is_full_refuses_and_says_when_it_has_room() {
     assert_eq!(broker.route(&caller, endpoint), Err(Unreserved::Full));
     read(&broker, &caller);
     read(&broker, &server);
-    assert_eq!(broker.stats(), BrokerStats { peers: 2, endpoints: 1, waiting: 0, in_flight: 4 });
+    assert_eq!(
+        broker.stats(),
+        BrokerStats { peers: 2, endpoints: 1, waiting: 0, in_flight: 4, undecodable: 0 }
+    );
     broker.answered(&server, 1);
     assert_eq!(read(&broker, &caller), [""; 0]);
     broker.answered(&server, 1);
@@ -226,7 +229,10 @@ fn threads_at_once_never_pass_the_bound_and_leave_nothing_behind() {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     answer_all(&broker, &server, &mut Vec::new());
     assert!((1..=16).contains(&most.load(Ordering::Relaxed)));
-    assert_eq!(broker.stats(), BrokerStats { peers: 1, endpoints: 1, waiting: 0, in_flight: 0 });
+    assert_eq!(
+        broker.stats(),
+        BrokerStats { peers: 1, endpoints: 1, waiting: 0, in_flight: 0, undecodable: 0 }
+    );
 }
 
 fn answer_all(broker: &Broker, server: &Peer, room: &mut Vec<Parcel>) {
@@ -262,4 +268,25 @@ fn who_is_refused_while_a_broadcast_tries_hears_of_room() {
         });
         assert!(read(&broker, &sender).contains(&format!("room {number}")));
     }
+}
+
+/// Places that were reserved for messages that failed before they were any are given back, and nothing else.
+#[test]
+fn gives_back_what_a_sender_will_not_use() {
+    let broker = Broker::new("b", 2);
+    let [sender, receiver, waiting] = [1, 2, 3].map(|thread| join(&broker, thread));
+    let number = receiver.info().number;
+    broker.reserve_message(&sender, number).unwrap();
+    broker.deliver(&sender, number, message("m"));
+    broker.route_to(&sender, number).unwrap();
+    assert_eq!(broker.reserve_message(&waiting, number), Err(Unreserved::Full));
+    broker.reserve_for_all(&sender);
+
+    broker.give_back_unused(&sender);
+    broker.give_back_unused(&sender);
+    assert_eq!((receiver.waiting(), receiver.load(), waiting.waiting()), (1, 0, 0));
+    assert!(read(&broker, &waiting).contains(&format!("room {number}")));
+
+    broker.count_undecodable();
+    assert_eq!(broker.stats().undecodable, 1);
 }

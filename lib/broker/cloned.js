@@ -1,0 +1,71 @@
+'use strict';
+
+const { types } = require('node:util');
+const { ArrayNode, isPlainObject, LEAF, ListNode, ObjectNode } = require('../value-walk');
+
+const ACCEPTED =
+  'null, undefined, booleans, numbers, bigints, strings, Buffers, typed arrays, Date, Map, Set, arrays and plain objects of these, without cycles';
+
+// What objects are and hold is asked of these: properties of their own and prototypes may say anything.
+const getterOf = (prototype, key) => Object.getOwnPropertyDescriptor(prototype, key).get;
+const typedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype);
+const typedArrayLength = getterOf(typedArrayPrototype, 'length');
+const typedArrayByteLength = getterOf(typedArrayPrototype, 'byteLength');
+const dataViewByteLength = getterOf(DataView.prototype, 'byteLength');
+const arrayBufferByteLength = getterOf(ArrayBuffer.prototype, 'byteLength');
+const mapForEach = Map.prototype.forEach;
+const setForEach = Set.prototype.forEach;
+
+/** What an object may only pretend to be, by its prototype. */
+const CLASSES = [
+  ['a typed array', Object.getPrototypeOf(Uint8Array)],
+  ['a DataView', DataView],
+  ['an ArrayBuffer', ArrayBuffer],
+  ['a Map', Map],
+  ['a Set', Set],
+  ['a Date', Date],
+];
+
+/** Elements of a typed array. */
+function lengthOf(typedArray) {
+  return typedArrayLength.call(typedArray);
+}
+
+/** Bytes of an object that holds bytes; 0 of others. */
+function byteLengthOf(object) {
+  if (types.isTypedArray(object)) return typedArrayByteLength.call(object);
+  if (types.isDataView(object)) return dataViewByteLength.call(object);
+  return types.isArrayBuffer(object) ? arrayBufferByteLength.call(object) : 0;
+}
+
+/**
+ * What structured clone keeps, for `walk`. Arrays may have properties, which are looked at, and objects symbols, which
+ * are not.
+ */
+function openCloned(object, fail) {
+  if (types.isProxy(object)) return undefined;
+  if (Array.isArray(object)) return new ArrayNode(object, Object.keys(object).slice(object.length));
+  if (types.isMap(object)) return new ListNode(entriesOf(object), stepOfMap);
+  if (types.isSet(object)) return new ListNode(valuesOf(object), (at) => `.values[${at}]`);
+  if (ArrayBuffer.isView(object) || types.isDate(object) || types.isArrayBuffer(object)) return LEAF;
+  if (isPlainObject(object)) return new ObjectNode(object);
+  const pretended = CLASSES.find(([, Class]) => object instanceof Class);
+  if (pretended !== undefined) fail(`an object that is ${pretended[0]} by its prototype only`);
+  return undefined;
+}
+
+function entriesOf(map) {
+  const list = [];
+  mapForEach.call(map, (value, key) => list.push(key, value));
+  return list;
+}
+
+function valuesOf(set) {
+  const list = [];
+  setForEach.call(set, (value) => list.push(value));
+  return list;
+}
+
+const stepOfMap = (at) => `.${at % 2 === 0 ? 'keys' : 'values'}[${at >> 1}]`;
+
+module.exports = { ACCEPTED, byteLengthOf, lengthOf, openCloned };
