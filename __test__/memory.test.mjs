@@ -32,7 +32,9 @@ const fitsMachine = { skip: memory > 140 * 2 ** 30 && 'this machine has the memo
 test('maxKeys beyond the memory of the machine is refused with its bytes', fitsMachine, () => {
   for (const maxKeys of [2 ** 31 * 2 - 1, 2 ** 32]) {
     const made = () => new RateLimiter(freshName(), { ...HOUR, maxKeys });
-    const message = new RegExp(`^RateLimiter maxKeys is ${maxKeys}, which takes \\d{12,} bytes when full; accepted: at`);
+    const message = new RegExp(
+      `^RateLimiter maxKeys is ${maxKeys}, which takes \\d{12,} bytes when full; accepted: at`,
+    );
     assert.throws(made, { name: 'SluiceError', code: 'ERR_SLUICE_INVALID_OPTION', message });
   }
   const accepted = new RegExp(`at most \\d+, as the machine or its control group has ${memory} bytes$`);
@@ -44,7 +46,10 @@ test('the same bound holds for several limits, for guards, and for an attach', f
     { name: 'a', limit: 1, window: '1m' },
     { name: 'b', limit: 9, window: '1h' },
   ];
-  const invalid = { code: 'ERR_SLUICE_INVALID_OPTION', message: /maxKeys is 4294967296, which takes \d+ bytes/ };
+  const invalid = {
+    code: 'ERR_SLUICE_INVALID_OPTION',
+    message: /maxKeys is 4294967296, which takes \d+ bytes/,
+  };
   const maxKeys = 2 ** 32;
   assert.throws(() => new RateLimiter(freshName(), { limits, maxKeys }), invalid);
   assert.throws(() => createGuard(freshName(), { rateLimit: { ...HOUR, maxKeys } }), invalid);
@@ -57,7 +62,8 @@ test('other tables refuse what the machine does not have as well', fitsMachine, 
   const times = { maxFailures: 2, findTime: '1m', banTime: '1m', maxBanTime: '1h' };
   assert.throws(() => new Reputation(freshName(), { ...times, maxClients: 2 ** 32 }), {
     code: 'ERR_SLUICE_INVALID_OPTION',
-    message: /^Reputation maxClients is 4294967296, which takes \d+ bytes when full; accepted: at most \d+, as/,
+    message:
+      /^Reputation maxClients is 4294967296, which takes \d+ bytes when full; accepted: at most \d+, as/,
   });
   assert.throws(() => new sluice.Broker(freshName(), { inbox: 2 ** 31 - 1 }), {
     code: 'ERR_SLUICE_INVALID_OPTION',
@@ -80,8 +86,11 @@ test('the largest of every other size option makes an instance or an error', () 
   assert.ok(made(() => new CircuitBreaker(freshName(), { openFor: '1s', window, maxPeers: 1_000_000 })));
 });
 
-test('a table for which there is no address space is an error, not the end of the process', onLinux, async () => {
-  const script = `
+test(
+  'a table for which there is no address space is an error, not the end of the process',
+  onLinux,
+  async () => {
+    const script = `
     const { RateLimiter } = require(${JSON.stringify(fileURLToPath(new URL('..', import.meta.url)))});
     try {
       new RateLimiter('large', { limit: 1, window: '1h', maxKeys: 400_000_000 });
@@ -89,10 +98,14 @@ test('a table for which there is no address space is an error, not the end of th
       console.log(code, message);
     }
     new RateLimiter('small', { limit: 1, window: '1h', maxKeys: 1000 }).tryConsume('client');`;
-  const limited = `ulimit -v 10000000; exec "$0" -e "$1"`;
-  const { stdout } = await promisify(execFile)('bash', ['-c', limited, process.execPath, script]);
-  assert.match(stdout, /^ERR_SLUICE_INVALID_OPTION RateLimiter maxKeys is 400000000, which takes \d+ bytes/);
-});
+    const limited = `ulimit -v 10000000; exec "$0" -e "$1"`;
+    const { stdout } = await promisify(execFile)('bash', ['-c', limited, process.execPath, script]);
+    assert.match(
+      stdout,
+      /^ERR_SLUICE_INVALID_OPTION RateLimiter maxKeys is 400000000, which takes \d+ bytes/,
+    );
+  },
+);
 
 test('fifty limiters without clients take no pages', onLinux, async () => {
   assert.ok((await measure('emptyLimiters')) < 20);
@@ -110,15 +123,23 @@ test('a monitor for ten million clients and a million events takes few pages', o
   assert.ok((await measure('emptyMonitor')) < 20);
 });
 
-test('three hundred limiters made, used and destroyed in one piece of JavaScript leave nothing', onLinux, async () => {
-  assert.ok((await measure('destroyedLimiters')) < 30);
-});
+test(
+  'three hundred limiters made, used and destroyed in one piece of JavaScript leave nothing',
+  onLinux,
+  async () => {
+    assert.ok((await measure('destroyedLimiters')) < 30);
+  },
+);
 
-test('destroy gives the table back though two threads hold it, one of them in Atomics.wait', onLinux, async () => {
-  const { freed, late } = await measure('destroyedWhileHeld');
-  assert.ok(freed > 10, `${freed} MiB`);
-  assert.equal(late, 'ERR_SLUICE_CLOSED');
-});
+test(
+  'destroy gives the table back though two threads hold it, one of them in Atomics.wait',
+  onLinux,
+  async () => {
+    const { freed, late } = await measure('destroyedWhileHeld');
+    assert.ok(freed > 10, `${freed} MiB`);
+    assert.equal(late, 'ERR_SLUICE_CLOSED');
+  },
+);
 
 test('V8 is told of the pages in use, once, and that they are gone', onLinux, async () => {
   const { empty, own, all, destroyed } = await measure('reported');

@@ -138,7 +138,8 @@ export const MUTATIONS = [
     bug: 'a client that was not charged yet passes for a free slot',
     file: VACANCY,
     text: 'Kind::Free(_) => Worth::Free,',
-    replacement: 'Kind::Free(_) => Worth::Free,\n            Kind::Value if state == State::FRESH => Worth::Free,',
+    replacement:
+      'Kind::Free(_) => Worth::Free,\n            Kind::Value if state == State::FRESH => Worth::Free,',
     model: 'newcomers_who_help_each_other_take_one_place',
   },
   {

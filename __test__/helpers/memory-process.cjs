@@ -80,7 +80,10 @@ const SCENARIOS = {
 
   /** With a bound that is kept exactly, and several limits. */
   async emptySmallLimiters() {
-    const limits = [HOUR, { name: 'other', limit: 100, window: '1d' }].map((limit, i) => ({ name: `${i}`, ...limit }));
+    const limits = [HOUR, { name: 'other', limit: 100, window: '1d' }].map((limit, i) => ({
+      name: `${i}`,
+      ...limit,
+    }));
     const { grown } = await growth(() =>
       Array.from({ length: 100 }, (_, i) => new RateLimiter(`small ${i}`, { limits, maxKeys: 16_384 })),
     );
