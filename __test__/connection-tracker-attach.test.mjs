@@ -325,7 +325,7 @@ for (const when of ['before the thread is told', 'after it was told']) {
     ConnectionTracker.destroy(tracker.name);
     if (when.startsWith('after')) await new Promise((done) => setTimeout(done, 20));
     for (let i = 0; i < 5; i++) await served(t, 'net', port);
-    await until(() => warnings.length > 0);
+    await until(() => warnings.length, 1);
     assert.deepEqual(warnings, ['ERR_SLUICE_CLOSED']);
   });
 }
