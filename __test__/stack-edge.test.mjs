@@ -1,20 +1,22 @@
 // Calls that are made where the stack ends fail at any line. What they had reserved is given back.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import net from 'node:net';
 import test from 'node:test';
 import sluice from '../index.js';
 import testing from '../lib/testing.js';
 import { join, until } from './helpers/broker.mjs';
 import { freshName } from './helpers/peer.mjs';
 
-const { CircuitBreaker, ClientHub, ConnectionTracker, Lifecycle } = sluice;
+const { Broker, CircuitBreaker, ClientHub, ConnectionTracker, Lifecycle } = sluice;
 
 /** Frames above the end of the stack from which `act` is called: the first of them fail at once, the last do not fail. */
 const FRAMES = 2000;
 
 /** Calls `act` with the whole stack used, then with one frame less, and so on; what it came to. */
-function atTheEdge(act) {
+function atTheEdge(act, frames = FRAMES) {
   const outcomes = [];
-  let rest = FRAMES;
+  let rest = frames;
   const descend = () => {
     try {
       descend();
@@ -121,6 +123,42 @@ test('a connection that could not be handed out is closed', () => {
   for (const connection of opened) connection.close();
   assert.equal(tracker.count, 0);
   assert.equal(closed, 0, 'onClose runs later');
+});
+
+test('a socket that cannot be watched is not counted', async () => {
+  const tracker = new ConnectionTracker(freshName(), { max: 1 });
+  const server = net.createServer();
+  tracker.attach(server);
+  const warned = once(process, 'warning');
+  const fail = () => {
+    throw new Error('not watched');
+  };
+  for (let round = 0; round < 3; round++) {
+    server.emit('connection', { remoteAddress: '1.1.1.1', destroyed: false, once: fail, destroy() {} });
+  }
+  assert.equal(tracker.count, 0);
+  assert.match((await warned)[0].message, /not watched/);
+});
+
+test('a thread that could not take part in a broker is no peer', async (t) => {
+  const broker = join(t, freshName());
+  const names = [];
+  const outcomes = atTheEdge(() => {
+    const name = `${broker.name} ${names.length}`;
+    names.push(name);
+    return new Broker(name);
+  }, 700);
+  const joined = outcomes.filter((outcome) => !isError(outcome));
+  assert.ok(joined.length > 0 && joined.length < outcomes.length);
+  await new Promise(setImmediate);
+  for (const one of joined) one.handle('echo', (payload) => payload);
+  assert.equal(await joined[0].call('echo', 1), 1);
+  await Promise.all(joined.map((one) => one.close()));
+  for (const name of names) {
+    const late = new Broker(name);
+    assert.deepEqual([late.peers().length, late.stats().peers], [1, 1]);
+    await late.close();
+  }
 });
 
 test('work that could not be tracked is not waited for', async () => {

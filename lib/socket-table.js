@@ -110,7 +110,15 @@ class SocketTable {
     const request = { subscription: this.#subscription, checkClient };
     const { connection, refusal, retryAfterMs } = native.openConnection(this.#handle, client, request);
     if (!connection) return { refusal: { reason: refusal, client, retryAfterMs: retryAfterMs ?? 0 } };
-    this.#hold(socket, connection);
+    try {
+      this.#hold(socket, connection);
+    } catch (error) {
+      // A stack overflow, or a socket with methods of its own: nothing would close the connection.
+      delete socket[this.#entry];
+      this.#entries.delete(String(connection.serial));
+      native.closeConnection(this.#handle, connection.serial, true);
+      throw error;
+    }
     return { connection: connection.serial };
   }
 

@@ -59,15 +59,26 @@ class Peer {
     this.#brokerName = brokerName;
     this.#forget = forget;
     this.#membership = native.joinBroker(brokerName, joining);
+    try {
+      this.#takePart(threadId, joining.metadata);
+    } catch (error) {
+      // A stack overflow: other threads must not send to a peer that never looks.
+      this.#hasLeft = true;
+      native.leaveBroker(this.#membership.handle);
+      throw error;
+    }
+  }
+
+  #takePart(threadId, metadata) {
     const { handle, number, id, others } = this.#membership;
     this.#neighbours = new Neighbours(handle);
     for (const other of others) this.#neighbours.add(other.number, other.id, other.threadId, other.metadata);
-    this.#neighbours.add(number, id, threadId, joining.metadata);
+    this.#neighbours.add(number, id, threadId, metadata);
     this.#post = new Post(handle, number, () => this.#onFlushed());
-    this.#calls = new Calls(brokerName, (call, why) => this.#cancel(call, why));
-    this.#service = new Service(brokerName, this.#post);
-    poller.add(this);
+    this.#calls = new Calls(this.#brokerName, (call, why) => this.#cancel(call, why));
+    this.#service = new Service(this.#brokerName, this.#post);
     announceSoon(this);
+    poller.add(this);
   }
 
   get brokerName() {
@@ -498,7 +509,8 @@ const newcomers = [];
 
 /** Whoever hears of a peer may call it: what it serves is known a turn later. */
 function announceSoon(peer) {
-  if (newcomers.push(peer) === 1) setImmediate(announceAll);
+  if (newcomers.length === 0) setImmediate(announceAll);
+  newcomers.push(peer);
 }
 
 function announceAll() {
