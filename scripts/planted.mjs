@@ -135,14 +135,6 @@ export const MUTATIONS = [
     model: 'a_newcomer_of_a_full_group_does_not_evict_itself',
   },
   {
-    bug: 'a client that was not charged yet passes for a free slot',
-    file: VACANCY,
-    text: 'Kind::Free(_) => Worth::Free,',
-    replacement:
-      'Kind::Free(_) => Worth::Free,\n            Kind::Value if state == State::FRESH => Worth::Free,',
-    model: 'newcomers_who_help_each_other_take_one_place',
-  },
-  {
     bug: 'who frees a slot that is claimed at once keeps its place',
     file: TABLE,
     text: 'self.live_evictions.fetch_add(1, Ordering::Relaxed);\n        }\n        self.cell',
