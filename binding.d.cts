@@ -583,7 +583,7 @@ export interface NativeShutdownReport {
   threads: Array<NativeThreadReport>
 }
 
-/** Times in milliseconds of `clockNow`. */
+/** Times in milliseconds of `elapsed`. */
 export interface NativeShutdownTimes {
   closesAt: number
   deadline: number

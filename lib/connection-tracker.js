@@ -125,8 +125,8 @@ class ConnectionTracker {
       timeout: (value, name) => parseDuration(value, name, { least: 0 }),
     });
     const timeout = checked.timeout ?? parseDuration(DEFAULT_DRAIN_TIMEOUT);
-    for (const due = native.clockNow() + timeout; this.count > 0; ) {
-      const rest = due - native.clockNow();
+    for (const due = native.elapsed() + timeout; this.count > 0; ) {
+      const rest = due - native.elapsed();
       if (rest <= 0) return false;
       await this.#lastClosed(rest);
     }

@@ -154,7 +154,7 @@ function acceptedSocket(socket) {
 /** One socket: when something was last transferred, as far as this thread can see. */
 class Entry {
   #handle;
-  #activeAt = native.clockNow();
+  #activeAt = native.elapsed();
   /** HTTP is told by its requests and responses, everything else by the bytes that moved. */
   #speaksHttp = false;
   #responses = 0;
@@ -191,7 +191,7 @@ class Entry {
   isIdleFor(ms) {
     const isBusy = this.#responses > 0;
     if (isBusy || (!this.#speaksHttp && this.#bytesMoved())) this.#touch();
-    return !isBusy && native.clockNow() - this.#activeAt >= ms;
+    return !isBusy && native.elapsed() - this.#activeAt >= ms;
   }
 
   #bytesMoved() {
@@ -201,7 +201,7 @@ class Entry {
   }
 
   #touch() {
-    this.#activeAt = native.clockNow();
+    this.#activeAt = native.elapsed();
     native.touchConnection(this.#handle, this.serial);
   }
 }

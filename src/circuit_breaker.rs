@@ -12,6 +12,7 @@ use sluice_core::{
     CircuitStats, Instances, Owner, Request, Ticket, WindowOptions,
 };
 
+use crate::clock::{elapsed_ms, from_ms, in_elapsed_ms};
 use crate::error;
 use crate::raw::{Call, Exports};
 use crate::thread;
@@ -275,7 +276,7 @@ fn with_breaker<const N: usize, R>(
     call.check(call.on(&call.port.thread().breakers, body)?)
 }
 
-/// `acquirePermit(handle, peer, hasDeadline)`: the number of a ticket, and in the results array the time; or 0,
+/// `acquirePermit(handle, peer, hasDeadline)`: the number of a ticket, and in the results array the time by `elapsed`; or 0,
 /// and there the state that refuses and milliseconds to wait, -1 where that depends on others.
 unsafe extern "C" fn acquire(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
@@ -307,7 +308,7 @@ fn tell<const N: usize>(call: &Call<'_, N>, answer: Answer, now: u64) -> Result<
     let mut numbers = [0.0; 2];
     let number = match answer {
         Ok(ticket) => {
-            numbers[0] = crate::clock::in_ms(now);
+            numbers[0] = in_elapsed_ms(now);
             ticket.number()
         }
         Err(refused) => {
@@ -349,9 +350,8 @@ unsafe extern "C" fn release(env: sys::napi_env, info: sys::napi_callback_info) 
 
 fn report_since(env: sys::napi_env, info: sys::napi_callback_info, failed: bool) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
-        let now = clock::now();
-        let started_at = crate::clock::from_ms(call.f64(2)?);
-        report(call, failed, now.saturating_sub(started_at), now)
+        let took = (elapsed_ms() - call.f64(2)?).max(0.0);
+        report(call, failed, from_ms(took), clock::now())
     })
 }
 

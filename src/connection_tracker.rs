@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use napi::bindgen_prelude::{BufferSlice, Env, Result, Uint8Array};
 use napi::sys;
 use napi_derive::napi;
-use sluice_core::clock;
+use sluice_core::clock::{self, SetBack};
 use sluice_core::{
     Connection, ConnectionOptions, ConnectionTracker, ConnectionTrackerConfig, ConnectionTrackerOptions,
     Instances, Opened, Owner, Refusal,
@@ -27,9 +27,9 @@ pub(crate) fn release_owner(owner: Owner) {
 }
 
 /// A test set the clock back.
-pub(crate) fn clock_was_set_back(now: u64) {
+pub(crate) fn clock_was_set_back(set_back: SetBack) {
     for tracker in TRACKERS.all() {
-        tracker.clock_was_set_back(now);
+        tracker.clock_was_set_back(set_back);
     }
 }
 

@@ -5,12 +5,13 @@ use std::sync::{Arc, LazyLock};
 use napi::bindgen_prelude::{Env, Result};
 use napi::sys;
 use napi_derive::napi;
+use sluice_core::clock::SetBack;
 use sluice_core::{
     CancellationToken, HookError, HookOutcome, Instances, Lifecycle, Member, MemberCount, Owner,
     ShutdownRequest, ThreadReport, clock,
 };
 
-use crate::clock::{from_ms, in_ms};
+use crate::clock::{from_ms, in_elapsed_ms};
 use crate::raw::{Call, Exports};
 use crate::{error, thread};
 
@@ -35,7 +36,14 @@ pub(crate) fn release_owner(owner: Owner) {
     }
 }
 
-/// Times in milliseconds of `clockNow`.
+/// A test set the clock back.
+pub(crate) fn clock_was_set_back(set_back: SetBack) {
+    for lifecycle in LIFECYCLES.all() {
+        lifecycle.clock_was_set_back(set_back);
+    }
+}
+
+/// Times in milliseconds of `elapsed`.
 #[napi(object)]
 pub struct NativeShutdownTimes {
     pub closes_at: f64,
@@ -120,8 +128,8 @@ pub fn begin_shutdown(
 pub fn shutdown_times(handle: u32) -> Result<Option<NativeShutdownTimes>> {
     let times = part(handle)?.lifecycle.shutdown_times();
     Ok(times.map(|times| NativeShutdownTimes {
-        closes_at: in_ms(times.closes_at),
-        deadline: in_ms(times.deadline),
+        closes_at: in_elapsed_ms(times.closes_at),
+        deadline: in_elapsed_ms(times.deadline),
         reason: times.reason,
     }))
 }

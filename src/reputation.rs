@@ -7,7 +7,7 @@ use napi::bindgen_prelude::{Env, Result};
 use napi::sys;
 use napi_derive::napi;
 use parking_lot::Mutex;
-use sluice_core::clock::{self, MS};
+use sluice_core::clock::{self, MS, SetBack};
 use sluice_core::{
     Ban, FOREVER, Instances, Reputation, ReputationConfig, ReputationOptions, ReputationRule, Verdict,
 };
@@ -31,9 +31,9 @@ pub(crate) fn find(name: &str) -> Option<Arc<Reputation>> {
 }
 
 /// A test set the clock back.
-pub(crate) fn clock_was_set_back(now: u64) {
+pub(crate) fn clock_was_set_back(set_back: SetBack) {
     for reputation in REPUTATIONS.all() {
-        reputation.clock_was_set_back(now);
+        reputation.clock_was_set_back(set_back);
     }
 }
 

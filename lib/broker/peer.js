@@ -261,9 +261,9 @@ class Peer {
   }
 
   async #closeGroups(timeout) {
-    const due = native.clockNow() + timeout;
+    const due = native.elapsed() + timeout;
     await Promise.all([...this.groups].map((group) => group.close({ timeout })));
-    await this.#finish(Math.max(0, due - native.clockNow()));
+    await this.#finish(Math.max(0, due - native.elapsed()));
   }
 
   #finish(timeout) {

@@ -47,8 +47,8 @@ class Door {
    * disconnected. How many those were.
    */
   async close(timeoutMs) {
-    const due = native.clockNow() + timeoutMs;
-    const isOver = () => native.clockNow() >= due;
+    const due = native.elapsed() + timeoutMs;
+    const isOver = () => native.elapsed() >= due;
     const closing = [...this.#servers].map(async ([server, { sockets, detach }]) => {
       this.#servers.delete(server);
       // What has answered its last request would be kept alive.

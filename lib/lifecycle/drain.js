@@ -48,7 +48,7 @@ class Drain {
 
   async #run() {
     for (const connections of this.#servers) connections.announce();
-    await until(() => native.clockNow() >= this.#closesAt);
+    await until(() => native.elapsed() >= this.#closesAt);
     this.#isClosing = true;
     const [forced] = await Promise.all([this.#close(), this.#runHooks('draining')]);
     // Requests and hooks leave work behind: it is looked at when no more can come from them.
@@ -80,7 +80,7 @@ class Drain {
   }
 
   #isOver() {
-    return native.clockNow() >= this.#deadline;
+    return native.elapsed() >= this.#deadline;
   }
 }
 

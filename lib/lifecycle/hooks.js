@@ -53,7 +53,7 @@ class Hooks {
   }
 
   async #run({ run, name, timeoutMs }, reason, deadline) {
-    const startedAt = native.clockNow();
+    const startedAt = native.elapsed();
     let outcome;
     const settled = new Promise((resolve) => resolve(run({ reason }))).then(
       () => {
@@ -63,9 +63,9 @@ class Hooks {
         outcome = { name, error: toNative(error) };
       },
     );
-    const isOver = () => native.clockNow() >= Math.min(startedAt + timeoutMs, deadline());
+    const isOver = () => native.elapsed() >= Math.min(startedAt + timeoutMs, deadline());
     await Promise.race([settled, until(() => outcome !== undefined || isOver())]);
-    return outcome ?? { name, error: toNative(this.#tooLong(name, native.clockNow() - startedAt)) };
+    return outcome ?? { name, error: toNative(this.#tooLong(name, native.elapsed() - startedAt)) };
   }
 
   #tooLong(name, ms) {

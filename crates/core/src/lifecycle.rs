@@ -19,6 +19,7 @@ pub use shutdown::{ShutdownRequest, ShutdownTimes};
 pub use state::LifecycleState;
 pub use token::CancellationToken;
 
+use crate::clock::SetBack;
 use crate::instances::{Instance, OptionList};
 use crate::mailbox::{Item, Mailbox, SubscriptionId};
 use crate::subscribers::Subscribers;
@@ -167,6 +168,15 @@ impl Lifecycle {
     /// Ends one subscription of a thread.
     pub fn unsubscribe(&self, owner: Owner, subscription: SubscriptionId) {
         self.subscribers.remove(owner, subscription);
+    }
+
+    /// The clock was set back, by hand, in a test: a shutdown that goes on has as much time left as before.
+    pub fn clock_was_set_back(&self, set_back: SetBack) {
+        let mut roll = self.roll.lock();
+        if let Some(shutdown) = &mut roll.shutdown {
+            shutdown.clock_was_set_back(set_back);
+            roll.tell();
+        }
     }
 
     /// A thread ended: it takes no part any more, and what it owed counts as left.

@@ -13,7 +13,7 @@ use super::Owner;
 use super::connection::{Connection, ConnectionOptions};
 use super::gauge::Gauge;
 use super::options::ConnectionTrackerConfig;
-use crate::clock::MS;
+use crate::clock::{MS, SetBack};
 use crate::instances::{Instance, OptionList};
 use crate::key_hash::hash_str;
 use crate::mailbox::{Item, Mailbox, SubscriptionId};
@@ -261,10 +261,13 @@ impl ConnectionTracker {
         }
     }
 
-    /// The clock was set back, by hand, in a test.
-    pub fn clock_was_set_back(&self, now: u64) {
+    /// The clock was set back, by hand, in a test: quotas refill and connections become idle as before.
+    pub fn clock_was_set_back(&self, set_back: SetBack) {
         if let Some(opens) = &self.opens {
-            opens.clock_was_set_back(now);
+            opens.clock_was_set_back(set_back.now);
+        }
+        for connection in &self.connections {
+            connection.clock_was_set_back(set_back);
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::member::Member;
 use super::report::{HookOutcome, ShutdownReport, ThreadReport};
 use crate::Owner;
-use crate::clock::MS;
+use crate::clock::{MS, SetBack};
 
 /// What a shutdown has, without another wish.
 const DEFAULT_TIMEOUT: u64 = 10_000 * MS;
@@ -35,6 +35,8 @@ pub struct ShutdownTimes {
 #[derive(Debug)]
 pub(super) struct Shutdown {
     began_at: u64,
+    /// How long it took before the clock was set back.
+    took_before: u64,
     times: ShutdownTimes,
     parts: Vec<Part>,
     took: Option<u64>,
@@ -59,6 +61,7 @@ impl Shutdown {
         };
         Self {
             began_at: now,
+            took_before: 0,
             times: ShutdownTimes { closes_at, deadline, reason: request.reason },
             parts: members.iter().map(part).collect(),
             took: None,
@@ -80,6 +83,14 @@ impl Shutdown {
 
     pub(super) fn times(&self) -> ShutdownTimes {
         self.times.clone()
+    }
+
+    pub(super) fn clock_was_set_back(&mut self, set_back: SetBack) {
+        let took = set_back.before.saturating_sub(self.began_at);
+        self.took_before = self.took_before.saturating_add(took);
+        self.began_at = set_back.now;
+        self.times.closes_at = set_back.moved(self.times.closes_at);
+        self.times.deadline = set_back.moved(self.times.deadline);
     }
 
     pub(super) fn is_over(&self, now: u64) -> bool {
@@ -113,7 +124,7 @@ impl Shutdown {
     pub(super) fn end_if_all_is_told(&mut self, now: u64) -> bool {
         let ends = self.took.is_none() && self.owed().next().is_none();
         if ends {
-            self.took = Some(now.saturating_sub(self.began_at));
+            self.took = Some(self.took_before.saturating_add(now.saturating_sub(self.began_at)));
         }
         ends
     }

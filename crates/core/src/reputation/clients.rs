@@ -14,6 +14,7 @@ use super::cell::Cell;
 use super::client::Client;
 use super::history::History;
 use super::policy::Policy;
+use crate::clock::SetBack;
 
 /// Places looked at for a newcomer when all are taken: bounds the cost of a flood of strangers.
 const PROBES: usize = 16;
@@ -140,9 +141,9 @@ impl Clients {
     }
 
     /// The clock was set back, by hand, in a test.
-    pub(super) fn clock_was_set_back(&self, now: u64) {
+    pub(super) fn clock_was_set_back(&self, set_back: SetBack) {
         for cell in &self.places.lock().cells {
-            cell.update(|history| history.clock_was_set_back(now));
+            cell.update(|history| history.clock_was_set_back(&self.policy, set_back));
         }
     }
 

@@ -20,6 +20,7 @@ use super::stats::ReputationStats;
 use super::verdict::{Ban, Record, Sentence, Verdict};
 use crate::cidr::parse_range;
 use crate::client_key::{parse_address, unmap};
+use crate::clock::SetBack;
 use crate::instances::{Instance, OptionList};
 use crate::tally::Tally;
 use crate::{Error, Result};
@@ -206,7 +207,7 @@ impl Reputation {
         for (client, history) in &mut saved.clients {
             // Whoever saved may have cut addresses elsewhere, and its date may have been ahead.
             *client = self.client(client.address());
-            history.clock_was_set_back(now);
+            history.cut(now);
         }
         // Bans first: they are to have the places, should there be too few.
         saved.clients.sort_by_key(|(_, history)| history.standing(now).is_none());
@@ -242,9 +243,13 @@ impl Reputation {
         })
     }
 
-    /// The clock was set back, by hand, in a test. Bans end when they were to end.
-    pub fn clock_was_set_back(&self, now: u64) {
-        self.clients.clock_was_set_back(now);
+    /// The clock was set back, by hand, in a test: bans end after as long as before.
+    pub fn clock_was_set_back(&self, set_back: SetBack) {
+        self.clients.clock_was_set_back(set_back);
+        self.change_ranges(|ranges| Ranges {
+            bans: Arc::new(ranges.bans.after_set_back(set_back)),
+            ..ranges
+        });
     }
 
     fn blame(&self, ip: &str, cause: Cause, reason: Option<&str>, now: u64) -> Result<Verdict> {
