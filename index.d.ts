@@ -751,7 +751,8 @@ export class Registry<Value = RegistryValue> {
 
   /**
    * Sets what `change` makes of the value, and returns it. `change` is called again when another thread wrote
-   * in between, so it should only compute.
+   * in between, so it should only compute: a function that writes `key` itself each time it is called gets
+   * `ERR_SLUICE_UNSUPPORTED`.
    */
   update(key: string, change: (value: Frozen<Value> | undefined) => Value | Frozen<Value>): Frozen<Value>;
 

@@ -153,7 +153,10 @@ test('calls through a CircuitBreaker end by their own deadlines, and none is slo
   const options = { openFor: '1s', timeout: SPAN, slowCallDuration: '1s' };
   const breaker = new CircuitBreaker(freshName(), options);
   const stuck = () => breaker.fire('peer', () => new Promise(() => {}));
-  const [first, second] = [assert.rejects(stuck(), { code: 'ERR_SLUICE_TIMEOUT' }), breaker.tryAcquire('peer')];
+  const [first, second] = [
+    assert.rejects(stuck(), { code: 'ERR_SLUICE_TIMEOUT' }),
+    breaker.tryAcquire('peer'),
+  ];
   clock.set(EARLIER);
   second.success();
   assert.equal(breaker.stats().slowCalls, 0);
@@ -180,9 +183,15 @@ test('bans last as long as they were to last, and none that has ended comes back
   }
   assert.equal(reputation.isBanned('192.0.2.9'), false);
   clock.advance(SPAN - 1);
-  assert.deepEqual(banned.map((ip) => reputation.isBanned(ip)), [true, true, true]);
+  assert.deepEqual(
+    banned.map((ip) => reputation.isBanned(ip)),
+    [true, true, true],
+  );
   clock.advance(1);
-  assert.deepEqual(banned.map((ip) => reputation.isBanned(ip)), [false, false, false]);
+  assert.deepEqual(
+    banned.map((ip) => reputation.isBanned(ip)),
+    [false, false, false],
+  );
   assert.deepEqual(reputation.bans(), []);
 });
 
