@@ -14,6 +14,8 @@ const factor = numberWhere((value) => value >= 1 && value < Infinity, 'a number 
 
 const WINDOW = { calls: integer(1, 10_000), time: duration };
 
+const DEFAULT_WINDOW = { calls: 100, time: undefined };
+
 /** What all threads agree on. */
 const SHARED = {
   failureRate: rate,
@@ -38,14 +40,16 @@ const SCHEMA = { ...SHARED, errorFilter: func };
  */
 function circuitBreakerOptions(options) {
   if (options === undefined) return {};
-  const { errorFilter, ...checked } = checkOptions('CircuitBreaker', options, SCHEMA);
+  const checked = checkOptions('CircuitBreaker', options, SCHEMA);
+  const { errorFilter } = checked;
+  delete checked.errorFilter;
   const attachesOnly = errorFilter !== undefined && Object.keys(checked).length === 0;
   return { shared: attachesOnly ? undefined : toNative(checked), errorFilter };
 }
 
 function toNative(checked) {
   requireOptions('CircuitBreaker', checked, ['openFor']);
-  const { window = { calls: 100 } } = checked;
+  const { window = DEFAULT_WINDOW } = checked;
   return {
     failureRate: checked.failureRate ?? 0.5,
     slowCallDurationMs: checked.slowCallDuration,

@@ -1,7 +1,7 @@
 'use strict';
 
 const { native } = require('./native');
-const { checkOptions, integer } = require('./options');
+const { checkOptions, integer, owned } = require('./options');
 
 const DEFAULT_IPV6_PREFIX = 64;
 const checkPrefix = integer(1, 128);
@@ -20,7 +20,8 @@ function clientKey(ip, options) {
 class ClientAddress {
   #handle;
 
-  constructor({ trustedProxies, ipv6Prefix = DEFAULT_IPV6_PREFIX }) {
+  constructor(options) {
+    const { trustedProxies, ipv6Prefix = DEFAULT_IPV6_PREFIX } = owned(options);
     this.#handle = native.openClientAddress(trustedProxies, ipv6Prefix);
     collected.register(this, this.#handle);
   }

@@ -24,7 +24,7 @@ class Deadline {
   #ref;
   #timer;
 
-  constructor(ms, onTime, { ref = true } = {}) {
+  constructor(ms, onTime, { ref = true } = { __proto__: null }) {
     this.#due = native.elapsed() + ms;
     this.#onTime = onTime;
     this.#ref = ref;

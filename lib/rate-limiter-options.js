@@ -1,7 +1,16 @@
 'use strict';
 
 const { invalidOption, SluiceError } = require('./errors');
-const { boolean, checkName, checkOptions, duration, integer, oneOf, requireOptions } = require('./options');
+const {
+  boolean,
+  checkName,
+  checkOptions,
+  duration,
+  integer,
+  oneOf,
+  owned,
+  requireOptions,
+} = require('./options');
 
 const QUOTA = { limit: integer(1), window: duration, burst: integer(1) };
 const ALGORITHM = { algorithm: oneOf('gcra', 'fixed-window', 'sliding-window') };
@@ -39,7 +48,7 @@ function replacementOptions(name, current, options) {
       const accepted = 'nothing: this limiter has several limits, which change by limits';
       throw invalidOption(`reconfigure ${ofSingle}`, given[ofSingle], accepted);
     }
-    const { limit, windowMs: window, burst } = single.quota;
+    const { limit, windowMs: window, burst } = owned(single.quota);
     limits = [nativeLimit(single.name, { limit, window, burst, algorithm: single.algorithm, ...given })];
   }
   return {

@@ -53,7 +53,7 @@ function stopListening(server, onClosed) {
 }
 
 /** Looks every few milliseconds; keeps the thread alive meanwhile, unless told not to. */
-function until(isDone, { ref = true } = {}) {
+function until(isDone, { ref = true } = { __proto__: null }) {
   return new Promise((resolve) => {
     if (isDone()) return resolve();
     const looking = setInterval(() => {

@@ -4,7 +4,7 @@ const { AsyncResource } = require('node:async_hooks');
 const { ClientAddress } = require('./client-key');
 const { Deadline } = require('./deadline');
 const { native, subscribe } = require('./native');
-const { checkOptions, func, strings } = require('./options');
+const { checkOptions, func, owned, strings } = require('./options');
 const { refuseSocket } = require('./refuse-socket');
 const { checkServer } = require('./server-closing');
 
@@ -82,15 +82,17 @@ class SocketTable {
   }
 
   /** The connection of a socket, opened at most once, or why there is none. */
-  admit(socket, { checkClient = true } = {}) {
+  admit(socket, { checkClient = true } = { __proto__: null }) {
     const known = socket[this.#entry];
-    if (known !== undefined) return { connection: known.serial };
+    if (known !== undefined) return { connection: known.serial, refusal: undefined };
     const client = socket.remoteAddress;
-    const request = { subscription: this.#subscription, checkClient };
-    const { connection, refusal, retryAfterMs } = native.openConnection(this.#handle, client, request);
-    if (!connection) return { refusal: { reason: refusal, client, retryAfterMs: retryAfterMs ?? 0 } };
+    const request = { id: undefined, detail: undefined, subscription: this.#subscription, checkClient };
+    const opened = owned(native.openConnection(this.#handle, client, request));
+    const { connection, refusal, retryAfterMs } = opened;
+    if (!connection)
+      return { connection: undefined, refusal: { reason: refusal, client, retryAfterMs: retryAfterMs ?? 0 } };
     this.#hold(socket, connection);
-    return { connection: connection.serial };
+    return { connection: connection.serial, refusal: undefined };
   }
 
   /**

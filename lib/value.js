@@ -24,8 +24,9 @@ function encodeDefined(value, what) {
  * is in it; `accepted` are the words for all of it. With `takesExtras` arrays may have properties, which are looked at,
  * and objects symbols, which are not.
  */
-function checkValue(value, what, options = {}) {
-  const { accepts = () => false, accepted = ACCEPTED, takesUndefined = true, takesExtras = false } = options;
+function checkValue(value, what, options) {
+  const own = Object.assign(Object.create(null), options);
+  const { accepts = () => false, accepted = ACCEPTED, takesUndefined = true, takesExtras = false } = own;
   const ancestors = new Set();
   check(value, what);
 

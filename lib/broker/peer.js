@@ -4,6 +4,7 @@ const { Deadline } = require('../deadline');
 const { SluiceError } = require('../errors');
 const { Listeners } = require('../listeners');
 const { keepAlive, letGo, native, numbers } = require('../native');
+const { owned } = require('../options');
 const { decode: decodeMetadata } = require('../value');
 const { Call, Calls } = require('./calls');
 const { CODEC, encode } = require('./codec');
@@ -177,7 +178,8 @@ class Peer {
     for (const { name, peers } of native.brokerEndpoints(this.#membership.handle)) {
       for (const number of peers) served.set(number, [...(served.get(number) ?? []), name]);
     }
-    return native.brokerPeers(this.#membership.handle).map(({ number, id, threadId, metadata, load }) => {
+    return native.brokerPeers(this.#membership.handle).map((told) => {
+      const { number, id, threadId, metadata, load } = owned(told);
       const endpoints = (served.get(number) ?? []).sort();
       return { id, threadId, metadata: metadata && decodeMetadata(metadata), endpoints, load };
     });

@@ -3,6 +3,7 @@
 const { unpackError } = require('../carried-error');
 const { SluiceError } = require('../errors');
 const { native, subscribe, unsubscribe } = require('../native');
+const { owned } = require('../options');
 const { decode } = require('../value');
 const { HubCall } = require('./hub-call');
 const { LiveObjects } = require('./live-objects');
@@ -75,7 +76,7 @@ class ThreadHub {
   #join(key, init, options, take) {
     const knownVersion = this.#values.get(key)?.version ?? 0;
     const joined = native.joinHub(this.handle, key, this.#subscription, options.timeout, knownVersion);
-    const { version, bytes, leads, waits, restMs } = joined;
+    const { version, bytes, leads, waits, restMs } = owned(joined);
     const isLeader = typeof leads === 'number';
     if (version > 0) {
       if (isLeader) this.#refresh(key, leads, init, options);

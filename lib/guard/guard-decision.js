@@ -13,7 +13,7 @@ class GuardDecision {
   #undo;
 
   /** `undo` takes the charge back. */
-  constructor(outcome, { rule = null, decision = null, refusal = null, undo = null } = {}) {
+  constructor(outcome, { rule = null, decision = null, refusal = null, undo = null } = { __proto__: null }) {
     this.outcome = outcome;
     this.decision = decision;
     this.refusal = refusal;

@@ -1,7 +1,7 @@
 'use strict';
 
 const { invalidOption } = require('../errors');
-const { boolean, checkName, checkOptions, func, integer, oneOf, strings } = require('../options');
+const { boolean, checkName, checkOptions, func, integer, oneOf, owned, strings } = require('../options');
 const { Reputation } = require('../reputation');
 const { SecurityMonitor } = require('../security-monitor');
 const { recordOption } = require('./record-options');
@@ -10,14 +10,16 @@ const isObject = (value) => typeof value === 'object' && value !== null && !Arra
 
 /** What is inside is for the limiter or the tracker to judge. */
 const optionsOrFalse = (value, option) => {
-  if (value === false || isObject(value)) return value;
+  if (value === false) return value;
+  if (isObject(value)) return owned(value);
   throw invalidOption(option, value, 'an object of options, or false');
 };
 
 /** Options of a part of its own, or the name of one that others use as well. */
 const partOf = (Part) => (value, option) => {
   if (value instanceof Part) return value.name;
-  if (value === false || isObject(value)) return value;
+  if (value === false) return value;
+  if (isObject(value)) return owned(value);
   if (typeof value === 'string') {
     checkName(option, value);
     return value;
@@ -54,11 +56,13 @@ const GUARD = {
   dryRun: boolean,
 };
 
+const DEFAULTS = { name: 'default', headers: 'draft-8' };
+
 /** Valid from here on; what is left out is as the guard of this name has it, or the default. */
 function guardOptions(owner, options = {}) {
-  const { name = 'default', headers = 'draft-8', ...checked } = checkOptions(owner, options, GUARD);
-  checkName(owner, name);
-  return { ...checked, name, headers };
+  const checked = owned(DEFAULTS, checkOptions(owner, options, GUARD));
+  checkName(owner, checked.name);
+  return checked;
 }
 
 /** Holds only what the route does say. */

@@ -1,6 +1,6 @@
 'use strict';
 
-const { checkOptions, parseDuration } = require('../options');
+const { checkOptions, owned, parseDuration } = require('../options');
 const { SecurityMonitor } = require('../security-monitor');
 const { beforeAnswer, tellAnswer } = require('./answer');
 const { BanGate } = require('./ban-gate');
@@ -93,7 +93,7 @@ class Guard {
     const own = routeOptions(this.#owner, options);
     const limited =
       own.rateLimit === undefined ? this.#limited : this.#rates.limited(limiterName, own.rateLimit);
-    return new Rule(limited, { ...this.#options, ...own });
+    return new Rule(limited, owned(this.#options, own));
   }
 
   /** From now on the server's connections are judged at their accept. Idempotent. */
@@ -123,7 +123,7 @@ class Guard {
    */
   decide(request, incoming = request, rule = this.#rule) {
     const refusal = this.#refusal(incoming);
-    if (refusal !== null) return new GuardDecision('refused', { rule, refusal });
+    if (refusal !== null) return new GuardDecision('refused', { rule, refusal, decision: null, undo: null });
     if (rule.limiter !== null) return this.#rates.decide(request, incoming, rule);
     this.#counts.allowed();
     return PASSED;
@@ -222,7 +222,7 @@ class Guard {
     if (typeof monitor === 'string') return new SecurityMonitor(monitor);
     const bans = Array.isArray(monitor.rules) && monitor.rules.some((rule) => rule?.action === 'ban');
     if (!bans || this.#bans === null) return new SecurityMonitor(name, monitor);
-    return new SecurityMonitor(name, { reputation: this.reputation.name, ...monitor });
+    return new SecurityMonitor(name, owned({ reputation: this.reputation.name }, monitor));
   }
 
   /** Why a request goes no further, before its rate is looked at; null when it does. */

@@ -8,6 +8,9 @@ const { quotaExceeded } = require('./refusal');
 const SKIPPED = Object.freeze(new GuardDecision('skipped'));
 const FAULT = Object.freeze(new GuardDecision('fault'));
 
+/** Of a limiter that there is already. */
+const ATTACHED = { options: undefined, limit: undefined };
+
 /** What a limiter throws for a key, a cost or a limit that a user's function made. */
 const MISTAKES = new Set(['ERR_SLUICE_INVALID_KEY', 'ERR_SLUICE_INVALID_COST', 'ERR_SLUICE_INVALID_OPTION']);
 
@@ -34,8 +37,8 @@ class RateGate {
 
   /** A limiter, and the function that gives its limit for each request where it has one. */
   limited(name, rateLimit) {
-    if (rateLimit === false) return { limiter: null };
-    const { options, limit } = rateLimit === undefined ? {} : this.#split(rateLimit);
+    if (rateLimit === false) return { limiter: null, limit: undefined };
+    const { options, limit } = rateLimit === undefined ? ATTACHED : this.#split(rateLimit);
     const given = options !== undefined && this.#dryRun ? { ...options, dryRun: true } : options;
     const limiter = new RateLimiter(name, given);
     this.#limiters.set(name, limiter);
@@ -62,7 +65,7 @@ class RateGate {
   /** Where the limit is a function, the limiter is created with the least, and told another by each call. */
   #split(rateLimit) {
     const { limit, burst } = rateLimit;
-    if (typeof limit !== 'function') return { options: rateLimit };
+    if (typeof limit !== 'function') return { options: rateLimit, limit: undefined };
     if (burst === undefined) return { options: { ...rateLimit, limit: 1 }, limit };
     const accepted = 'nothing, where limit is a function: the burst is that limit';
     throw invalidOption(`${this.#owner} rateLimit burst`, burst, accepted);
@@ -83,7 +86,12 @@ class RateGate {
     const undo = rule.countOnly === undefined ? null : this.#undoFor(rule.limiter, key, cost);
     if (decision.wouldRefuse) this.#counts.count('dryRefused');
     if (!decision.allowed) return this.#refused(decision, rule);
-    return new GuardDecision('allowed', { rule, decision, undo: decision.wouldRefuse ? null : undo });
+    return new GuardDecision('allowed', {
+      rule,
+      decision,
+      refusal: null,
+      undo: decision.wouldRefuse ? null : undo,
+    });
   }
 
   /** What it allows is counted with it. null after a fault. */
@@ -111,7 +119,7 @@ class RateGate {
 
   #refused(decision, rule) {
     this.#counts.count('refusedByQuota');
-    return new GuardDecision('refused', { rule, refusal: quotaExceeded(decision), decision });
+    return new GuardDecision('refused', { rule, refusal: quotaExceeded(decision), decision, undo: null });
   }
 
   #skipped() {

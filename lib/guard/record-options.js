@@ -1,13 +1,14 @@
 'use strict';
 
 const { invalidOption } = require('../errors');
-const { ACCEPTED_NAME, integer, isName, object } = require('../options');
+const { ACCEPTED_NAME, integer, isName, object, owned } = require('../options');
 
 /**
  * What an answer means about its client. A refusal by quota is no failure: whoever is only fast would be
  * banned for what the limit is there to hold.
  */
 const DEFAULTS = {
+  __proto__: null,
   401: { event: 'unauthorized', weight: 1 },
   403: { event: 'forbidden', weight: 1 },
   404: { event: 'not-found', weight: 1 },
@@ -25,11 +26,11 @@ const checkEntry = object({ event: eventName, weight: integer(0) }, ['event']);
 
 /** From status to `{ event, weight }`, by status; none for `false`. */
 function recordOption(value, option) {
-  if (value === false) return {};
+  if (value === false) return owned();
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
     throw invalidOption(option, value, 'false, or an object of entries by status');
   }
-  const entries = { ...DEFAULTS };
+  const entries = owned(DEFAULTS);
   for (const [status, entry] of Object.entries(value)) {
     if (!STATUS.test(status)) throw invalidOption(`${option} status`, status, 'a status from 100 to 599');
     if (entry === false) delete entries[status];

@@ -32,7 +32,7 @@ class RouteRules {
 
   /** Makes a declared route's limiters, so that a bad option fails the start of the server. */
   declare({ method, url, config }) {
-    if (config?.sluice === undefined) return;
+    if (ownOptions(config) === undefined) return;
     this.#areAllAlike = false;
     for (const one of [method].flat()) this.#make(one, url, config.sluice);
   }
@@ -43,7 +43,7 @@ class RouteRules {
   }
 
   #ruleOf({ method, routeOptions: { url, config } }) {
-    if (config?.sluice === undefined || url === undefined) return this.#guard.rule;
+    if (ownOptions(config) === undefined || url === undefined) return this.#guard.rule;
     const rules = this.#ofMethods(config);
     if (!rules.has(method)) rules.set(method, this.#make(method, url, config.sluice));
     return rules.get(method);
@@ -59,6 +59,12 @@ class RouteRules {
     const counted = method === 'HEAD' ? 'GET' : method;
     return this.#guard.routeRule(fitted(`${this.#guard.name}:${counted} ${url}`), options);
   }
+}
+
+function ownOptions(config) {
+  return typeof config === 'object' && config !== null && Object.hasOwn(config, 'sluice')
+    ? config.sluice
+    : undefined;
 }
 
 module.exports = { RouteRules };

@@ -2,9 +2,10 @@
 
 const { invalidOption } = require('../errors');
 const { native } = require('../native');
+const { owned } = require('../options');
 const { DEFAULT_RECORD } = require('./record-options');
 
-const DEFAULT_RATE_LIMIT = { limit: 100, window: '1m' };
+const DEFAULT_RATE_LIMIT = owned({ limit: 100, window: '1m' });
 
 /**
  * What all threads of a guard agree on. `options` are complete: what was left out is as the guard of this
@@ -36,7 +37,7 @@ class SharedOptions {
 function withDefaults(given) {
   const { rateLimit = DEFAULT_RATE_LIMIT, connections = false, reputation = false, monitor = false } = given;
   const { record = DEFAULT_RECORD, trustedProxies = [], dryRun = false } = given;
-  return { ...given, rateLimit, connections, reputation, monitor, record, trustedProxies, dryRun };
+  return owned(given, { rateLimit, connections, reputation, monitor, record, trustedProxies, dryRun });
 }
 
 function withExisting(owner, given, existing) {
@@ -50,10 +51,12 @@ function withExisting(owner, given, existing) {
   }
   const { connections = existing.connections === 'false' ? false : undefined } = given;
   const { reputation = JSON.parse(existing.reputation), monitor = JSON.parse(existing.monitor) } = given;
-  const { record = JSON.parse(existing.record), trustedProxies = JSON.parse(existing.trustedProxies) } =
-    given;
+  const {
+    record = owned(JSON.parse(existing.record)),
+    trustedProxies = JSON.parse(existing.trustedProxies),
+  } = given;
   const { dryRun = JSON.parse(existing.dryRun) } = given;
-  return { ...given, rateLimit, connections, reputation, monitor, record, trustedProxies, dryRun };
+  return owned(given, { rateLimit, connections, reputation, monitor, record, trustedProxies, dryRun });
 }
 
 /** The same text where the same is meant. What is in a part's options is for the part to compare. */

@@ -57,7 +57,7 @@ class Hooks {
     let outcome;
     const settled = new Promise((resolve) => resolve(run({ reason }))).then(
       () => {
-        outcome = { name };
+        outcome = { name, error: undefined };
       },
       (error) => {
         outcome = { name, error: toNative(error) };
