@@ -1,9 +1,8 @@
 'use strict';
 
-const { readdirSync } = require('node:fs');
-const path = require('node:path');
 const { threadId } = require('node:worker_threads');
 const { SluiceError } = require('./errors');
+const { loadBinding } = require('./load-binding');
 
 const native = loadBinding();
 
@@ -26,22 +25,6 @@ const onRing = new Set();
 const isFirstLoad = native.attachThread(deliver, numbers, SluiceError, threadId) === 1;
 if (isFirstLoad) reapWorkersThatSkipTheirHook();
 warnOfOtherCopies();
-
-function loadBinding() {
-  try {
-    return require('../binding.cjs');
-  } catch (cause) {
-    const platform = `${process.platform}-${process.arch}`;
-    const build = path.join(__dirname, '..', 'scripts', 'build.mjs');
-    const message = `sluice has no binary for ${platform} here; with Rust installed (https://rustup.rs), this makes one: node "${build}"`;
-    throw new Error(message, binaryExists() ? { cause } : undefined);
-  }
-}
-
-/** Without a binary the loader's own causes speak of packages that do not exist yet. */
-function binaryExists() {
-  return readdirSync(path.join(__dirname, '..')).some((name) => name.endsWith('.node'));
-}
 
 /** Runs `handler(delivery)` for what is left under the returned number. */
 function subscribe(handler) {
