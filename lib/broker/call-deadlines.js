@@ -10,15 +10,18 @@ const TICK_MS = 8;
  * Deadlines of calls, by ticks of the clock: a call in its tick is in a list it leaves at once when it is answered. One timer
  * stands for the first tick. It does not keep the thread alive; calls do.
  *
- * An entry has `tick`, `previous` and `next`, which are the list's, and `expire()`.
+ * An entry has `tick`, `previous` and `next`, which are the list's, its `timeout` in milliseconds, and `expire()`.
  */
 class CallDeadlines {
   #ticks = new Map();
   /** The tick added to last: it stays while it is empty, as the next call most often has the same. */
   #latest;
   #armed = Number.POSITIVE_INFINITY;
-  /** What stands for that tick: `{ deadline, isDue }`. */
-  #armedBy;
+  /** The first tick that was added to since a timer was set. */
+  #wanted = Number.POSITIVE_INFINITY;
+  /** Milliseconds until then, from when it was added to. */
+  #wantedMs = 0;
+  #deadline;
   #turn;
 
   add(entry, due) {
@@ -29,7 +32,22 @@ class CallDeadlines {
     entry.next = tick.first;
     if (tick.first !== undefined) tick.first.previous = entry;
     tick.first = entry;
-    if (at < this.#armed) this.#arm(at, native.clockNow());
+    if (at < this.#wanted) {
+      this.#wanted = at;
+      this.#wantedMs = entry.timeout + TICK_MS;
+    }
+  }
+
+  /**
+   * Sets a timer for the first of those that were added. Not done by `add`, whose caller may be anywhere on the stack: a
+   * timer of Node's that is made where the stack overflows keeps the thread alive for good.
+   */
+  arm() {
+    const wanted = this.#wanted;
+    this.#wanted = Number.POSITIVE_INFINITY;
+    if (wanted >= this.#armed) return;
+    // A test may have set the clock back since.
+    this.#arm(wanted, Math.min(wanted * TICK_MS - native.clockNow(), this.#wantedMs));
   }
 
   remove(entry) {
@@ -58,26 +76,17 @@ class CallDeadlines {
   }
 
   /**
-   * Calls end in the turn after that, never within `add`: their requests are to go out first, and a thread that was busy
-   * for long may have the answers waiting. After a stack overflow the deadline before stays in force.
+   * Calls end in the turn after that: their requests are to go out first, and a thread that was busy for long may have the
+   * answers waiting.
    */
-  #arm(at, now) {
-    const armed = { deadline: undefined, isDue: false };
-    const onTime = () => {
-      armed.isDue = true;
-      if (this.#armedBy === armed) this.#expireSoon();
-    };
-    armed.deadline = new Deadline(Math.max(at * TICK_MS - now, 0), onTime, { ref: false });
-    const before = this.#armedBy;
-    this.#armedBy = armed;
-    this.#armed = at;
-    before?.deadline.cancel();
+  #arm(at, ms) {
+    this.#deadline?.cancel();
     clearImmediate(this.#turn);
-    if (armed.isDue) this.#expireSoon();
-  }
-
-  #expireSoon() {
-    this.#turn = setImmediate(() => this.#expire());
+    this.#armed = at;
+    const onTime = () => {
+      this.#turn = setImmediate(() => this.#expire());
+    };
+    this.#deadline = new Deadline(Math.max(ms, 0), onTime, { ref: false });
   }
 
   #expire() {
@@ -100,7 +109,7 @@ class CallDeadlines {
     for (const tick of this.#ticks.values()) {
       if (tick.first !== undefined && tick.at < first) first = tick.at;
     }
-    if (first < this.#armed) this.#arm(first, now);
+    if (first < this.#armed) this.#arm(first, first * TICK_MS - now);
   }
 }
 

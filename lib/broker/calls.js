@@ -50,6 +50,11 @@ class Calls {
     return place;
   }
 
+  /** Sets a timer for the calls that were added. */
+  watch() {
+    this.#deadlines.arm();
+  }
+
   /** Removes a call that was not sent. Its caller has an error already. */
   drop(call) {
     if (call.calls === undefined) return;

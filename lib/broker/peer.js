@@ -454,6 +454,7 @@ class Peer {
   #onFlushed() {
     for (let call = this.#unsent; call !== undefined; call = call.nextUnsent) this.#calls.drop(call);
     this.#unsent = undefined;
+    this.#calls.watch();
     this.#lookWhetherFinished();
   }
 

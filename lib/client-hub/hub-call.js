@@ -27,6 +27,8 @@ class HubCall extends AsyncResource {
   #controller;
   /** Of its initialiser while it leads; of another's while it waits. */
   #deadline;
+  /** What is called when that time is over. */
+  #watched;
   #isOver = false;
 
   constructor(hub, key, id, init, options) {
@@ -67,12 +69,18 @@ class HubCall extends AsyncResource {
     this.#abortInitialiser();
   }
 
-  lead() {
+  /**
+   * With `isCaller` the caller's context is that of the running code. Entering it again may not be done where the stack
+   * overflows: Node 20 ends the process then.
+   */
+  lead(isCaller = false) {
     this.#controller = new AbortController();
     this.#watch(this.#options.timeout, () => this.#timeOut());
     let result;
     try {
-      result = this.runInAsyncScope(this.#init, undefined, this.#controller.signal);
+      const init = this.#init;
+      const { signal } = this.#controller;
+      result = isCaller ? init(signal) : this.runInAsyncScope(init, undefined, signal);
     } catch (error) {
       this.#fail(error);
       return;
@@ -227,7 +235,15 @@ class HubCall extends AsyncResource {
 
   #watch(ms, onTime) {
     this.#deadline?.cancel();
-    this.#deadline = new Deadline(ms, onTime, { ref: false });
+    const due = native.clockNow() + ms;
+    this.#watched = onTime;
+    // Later: a timer of Node's that is made where the stack overflows keeps the thread alive for good.
+    queueMicrotask(() => {
+      if (this.#isOver || this.#watched !== onTime) return;
+      // A test may have set the clock back since.
+      const rest = Math.min(ms, Math.max(0, due - native.clockNow()));
+      this.#deadline = new Deadline(rest, onTime, { ref: false });
+    });
   }
 
   #end() {

@@ -112,7 +112,7 @@ class ThreadHub {
     const settled = call.settled(take);
     begun.hasFailed = !call.isAwaited;
     if (begun.hasFailed) return settled;
-    if (isLeader) call.lead();
+    if (isLeader) call.lead(true);
     else call.wait(restMs);
     return settled;
   }
