@@ -35,6 +35,9 @@ export declare function askPeerToLeave(handle: number, id: string): boolean
 /** Counts the connection with this serial for the client behind it; the answer holds a refusal or nothing. */
 export declare function assignConnection(handle: number, serial: number, client: string): NativeOpened
 
+/** Another object of a thread that takes part already. Fails where it wants another bound. */
+export declare function attachToBroker(name: string, inbox: number | undefined | null, reconfigures: boolean): void
+
 /** Bans a client or a range; without a duration for ever. True when it is kept. */
 export declare function banByHand(handle: number, target: string, durationMs?: number | undefined | null, reason?: string | undefined | null): boolean
 
@@ -48,6 +51,9 @@ export declare function beginShutdown(handle: number, request: NativeShutdownReq
 export declare function beginToLeaveBroker(handle: number): void
 
 export declare function brokerEndpoints(handle: number): Array<NativeEndpoint>
+
+/** Messages that each peer takes before it has looked at one. */
+export declare function brokerInbox(handle: number): number
 
 export declare function brokerPeers(handle: number): Array<NativePeer>
 
@@ -63,9 +69,6 @@ export declare function bytesKnownToV8(): number
 export declare function cancelToken(token: number, reason?: string | undefined | null): boolean
 
 export declare function circuitBreakerStats(handle: number): NativeCircuitBreakerStats
-
-/** How long a call may take; none where the option was left out. */
-export declare function circuitBreakerTimeout(handle: number): number | null
 
 export declare function circuitState(handle: number, peer: string): string
 
@@ -134,10 +137,13 @@ export declare function failInHub(handle: number, key: string, call: number, err
 /** A leader has a value; null when it leads no more. */
 export declare function finishInHub(handle: number, key: string, call: number, value: Uint8Array, keeping: NativeKeeping): NativeFinished | null
 
+/** Requests with lower numbers were sent before everything was reset. */
+export declare function firstRequestSinceReset(handle: number): number
+
 /** Gives back the places that this thread has reserved. It has delivered all its messages before. */
 export declare function giveBackUnusedInBroker(handle: number): void
 
-/** Threads that were late at this time of the clock are not waited for. */
+/** Threads that were late at this time, in milliseconds of `elapsed`, are not waited for. */
 export declare function giveUpShutdown(handle: number, by: number): void
 
 /** Sums over all threads, in the order of `lib/guard/counts.js`. */
@@ -149,8 +155,11 @@ export declare function guardLimiters(handle: number): Array<string>
 /** The names of all guards of the process, sorted. */
 export declare function guardNames(): Array<string>
 
-/** What the guard of this name was created with; none where there is none. */
-export declare function guardOptions(name: string): NativeGuardOptions | null
+/**
+ * The options of the guard of this name; none where there is none, nor, with `if_set`, where it was reset and has not been
+ * given any since.
+ */
+export declare function guardOptions(name: string, ifSet: boolean): NativeGuardOptions | null
 
 /** Whether nothing is asked of a peer that leaves. */
 export declare function hasFinishedInBroker(handle: number): boolean
@@ -383,8 +392,8 @@ export interface NativeCount {
 export interface NativeDelivery {
   subscription: number
   /**
-   * `change`, `circuit`, `hub`, `close`, `alert`, `drained`, `lifecycle`, `moved`, `clock`, `memory`,
-   * `destroyed` or `listeners`.
+   * `change`, `circuit`, `hub`, `close`, `alert`, `drained`, `lifecycle`, `moved`, `clock`, `memory`, `destroyed`,
+   * `listeners`, `reset` or `options`.
    */
   kind: string
   /** Events dropped just before this one. */
@@ -505,6 +514,8 @@ export interface NativeJoining {
   metadata?: Buffer
   /** `None` attaches to whatever bound there is. */
   inbox?: number
+  /** Whether another bound comes into force. */
+  reconfigures: boolean
 }
 
 /** For how long a value is kept. */
@@ -535,8 +546,6 @@ export interface NativeMembership {
   handle: number
   number: number
   id: string
-  /** The bound of every inbox. */
-  inbox: number
   /** Who was there before. */
   others: Array<NativePeer>
 }
@@ -553,6 +562,13 @@ export interface NativeOpenPort {
   address: string
   isV6: boolean
   port: number
+}
+
+/** An option that came into force in place of another. */
+export interface NativeOptionChange {
+  option: string
+  before: string
+  after: string
 }
 
 export interface NativePeer {
@@ -666,7 +682,7 @@ export interface NativeShutdownRequest {
   hooksTimeout?: number
 }
 
-/** Times in milliseconds of `clockNow`. */
+/** Times in milliseconds of `elapsed`. */
 export interface NativeShutdownTimes {
   closesAt: number
   deadline: number
@@ -717,36 +733,36 @@ export interface NativeWaiting {
 export declare function notifyDrained(handle: number, subscription: number): void
 
 /** Attaches to a breaker or creates it; the handle is this thread's. */
-export declare function openCircuitBreaker(name: string, options?: NativeCircuitBreakerOptions | undefined | null): number
+export declare function openCircuitBreaker(name: string, options?: NativeCircuitBreakerOptions | undefined | null, reconfigures?: boolean | undefined | null): number
 
 /** Reads a list of trusted proxies; the handle is this thread's. */
 export declare function openClientAddress(trustedProxies: Array<string>, ipv6Prefix: number): number
 
 /** Attaches to a hub or creates it; the handle is this thread's. */
-export declare function openClientHub(name: string, options: NativeClientHubOptions): number
+export declare function openClientHub(name: string, options: NativeClientHubOptions, reconfigures?: boolean | undefined | null): number
 
 export declare function openConnection(handle: number, client: string | undefined | null, request: NativeConnectionRequest): NativeOpened
 
 /** Attaches to a tracker or creates it; the handle is this thread's. */
-export declare function openConnectionTracker(name: string, options?: NativeConnectionTrackerOptions | undefined | null): number
+export declare function openConnectionTracker(name: string, options?: NativeConnectionTrackerOptions | undefined | null, reconfigures?: boolean | undefined | null): number
 
 /** Attaches to a guard or creates it; the handle is this thread's. */
-export declare function openGuard(name: string, options: NativeGuardOptions): number
+export declare function openGuard(name: string, options?: NativeGuardOptions | undefined | null, reconfigures?: boolean | undefined | null): number
 
 /** The ports on which servers of this process listen. */
 export declare function openPorts(): Array<NativeOpenPort>
 
 /** Attaches to a limiter or creates it; the handle is this thread's. */
-export declare function openRateLimiter(name: string, options?: NativeRateLimiterOptions | undefined | null): number
+export declare function openRateLimiter(name: string, options?: NativeRateLimiterOptions | undefined | null, reconfigures?: boolean | undefined | null): number
 
 /** Attaches to a registry or creates it; the handle is this thread's. */
 export declare function openRegistry(name: string): number
 
 /** Attaches to a reputation or creates it; the handle is this thread's. */
-export declare function openReputation(name: string, options?: NativeReputationOptions | undefined | null): number
+export declare function openReputation(name: string, options?: NativeReputationOptions | undefined | null, reconfigures?: boolean | undefined | null): number
 
 /** Attaches to a monitor or creates it; the handle is this thread's. */
-export declare function openSecurityMonitor(name: string, options?: NativeSecurityMonitorOptions | undefined | null): number
+export declare function openSecurityMonitor(name: string, options?: NativeSecurityMonitorOptions | undefined | null, reconfigures?: boolean | undefined | null): number
 
 /** The token of this name below a lifecycle, or below a token of it. */
 export declare function openToken(handle: number, parent: number | undefined | null, name: string): number
@@ -798,6 +814,9 @@ export declare function registrySnapshot(handle: number): NativeSnapshot
 export declare function registrySubscribe(handle: number, subscription: number): void
 
 export declare function registryUnsubscribe(handle: number, subscription: number): void
+
+/** After a reset: takes part again, if it does not. */
+export declare function rejoinLifecycle(handle: number): void
 
 /** One JavaScript object less that stands for the breaker. */
 export declare function releaseCircuitBreaker(handle: number): void
@@ -893,6 +912,9 @@ export declare function subscribeToLifecycle(handle: number, subscription: numbe
 
 /** Everything that waits, in order. */
 export declare function takeDeliveries(): Array<NativeDelivery>
+
+/** The options that the last `open…` of this thread has changed, once. */
+export declare function takeOptionChanges(): Array<NativeOptionChange>
 
 /** The connections and the work of this thread have ended, or their time has: its last hooks begin. */
 export declare function threadDrained(handle: number): void

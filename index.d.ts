@@ -10,6 +10,16 @@ import type { Guard, GuardHandler, GuardOptions, RefusedBodyOptions } from './li
  */
 export type Duration = number | `${bigint}${'ms' | 's' | 'm' | 'h' | 'd'}`;
 
+/**
+ * What a construction does with options that differ from those of the instance of its name.
+ *
+ * - `'error'`: throws `CONFIG_MISMATCH`.
+ * - `'reconfigure'`: puts them into force in all threads, with one process warning (`SLUICE_RECONFIGURED`) that names
+ *   each change. Options that are left out count as their defaults. An option that is fixed at creation remains
+ *   `CONFIG_MISMATCH`.
+ */
+export type OnMismatch = 'error' | 'reconfigure';
+
 /** What {@link clientKey} takes. */
 export interface ClientKeyOptions {
   /**
@@ -156,6 +166,12 @@ export type RateLimiterOptions = (SingleLimitOptions | SeveralLimitsOptions) & {
    * @default 'process'
    */
   scope?: 'process';
+  /**
+   * What happens when these options differ from those in force. Fixed at creation: `maxKeys`, `overflow`, and the
+   * number, names and algorithms of the limits.
+   * @default 'error'
+   */
+  onMismatch?: OnMismatch;
 };
 
 /** The answer to one call, by one of its limits. Times are milliseconds, rounded up to integers. */
@@ -221,8 +237,8 @@ export interface KeyHandle {
  */
 export class RateLimiter {
   /**
-   * Creates the limiter of this name, or attaches to it. With options that differ from those at creation this
-   * is an error; without options it attaches only.
+   * Creates the limiter of this name, or attaches to it. With options that differ from those in force,
+   * `onMismatch` decides; without options it attaches only.
    *
    * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`, `CONFIG_MISMATCH`, `NOT_FOUND`, `UNSUPPORTED`.
    */
@@ -279,7 +295,7 @@ export class RateLimiter {
    *
    * @throws {SluiceError} `INVALID_OPTION`, and nothing is changed.
    */
-  reconfigure(options: Partial<RateLimiterOptions>): void;
+  reconfigure(options: Partial<RateLimiterOptions> & { onMismatch?: never }): void;
 
   /** Forgets all clients and blocks. */
   clear(): void;
@@ -304,7 +320,7 @@ export type CircuitWindow =
       calls?: never;
     };
 
-/** What {@link CircuitBreaker} takes. All threads agree on it, except for `errorFilter`. */
+/** What {@link CircuitBreaker} takes. All threads agree on it, except for `errorFilter` and `onMismatch`. */
 export interface CircuitBreakerOptions {
   /**
    * The share of failed calls that opens a circuit, above 0 and up to 1.
@@ -355,9 +371,14 @@ export interface CircuitBreakerOptions {
    * Decides how a call that fails with this error counts: `true` as a success, `false` as a failure, `'ignore'` not at
    * all. The call rejects with its error in any case. When the filter throws or returns a promise, the call counts as
    * a failure, with one warning. The filter is not called for aborted calls. It belongs to this object: it is not
-   * compared, and an object that is given nothing else attaches.
+   * compared, and an object that is given nothing else but `onMismatch` attaches.
    */
   errorFilter?: (error: unknown) => boolean | 'ignore';
+  /**
+   * What happens when these options differ from those in force. Fixed at creation: `window` and `maxPeers`.
+   * @default 'error'
+   */
+  onMismatch?: OnMismatch;
 }
 
 export interface FireOptions {
@@ -463,12 +484,15 @@ export interface Permit {
  */
 export class CircuitBreaker {
   /**
-   * Creates the breaker of this name, or attaches to it. With options that differ from those at creation this is an
-   * error; without options it attaches only.
+   * Creates the breaker of this name, or attaches to it. With options that differ from those in force,
+   * `onMismatch` decides; without options it attaches only.
    *
    * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`, `CONFIG_MISMATCH`, `NOT_FOUND`.
    */
-  constructor(name: string, options?: CircuitBreakerOptions | Pick<CircuitBreakerOptions, 'errorFilter'>);
+  constructor(
+    name: string,
+    options?: CircuitBreakerOptions | Pick<CircuitBreakerOptions, 'errorFilter' | 'onMismatch'>,
+  );
 
   /** Ends the breaker in all threads; false when there was none. Its name is free again. */
   static destroy(name: string): boolean;
@@ -566,6 +590,11 @@ export interface ConnectionTrackerOptions {
   bytes?: QuotaOptions;
   /** Connections that are not used for so long are closed: sockets by their bytes, sessions by `touch`. */
   idleTimeout?: Duration;
+  /**
+   * What happens when these options differ from those in force. Fixed at creation: `clients` and `ipv6Prefix`.
+   * @default 'error'
+   */
+  onMismatch?: OnMismatch;
 }
 
 /** Counts over all threads since creation; `count` and `perThread` of now. */
@@ -613,8 +642,8 @@ export interface AttachOptions {
  */
 export class ConnectionTracker {
   /**
-   * Creates the tracker of this name, or attaches to it. With options that differ from those at creation this is
-   * an error; without options it attaches only.
+   * Creates the tracker of this name, or attaches to it. With options that differ from those in force,
+   * `onMismatch` decides; without options it attaches only.
    *
    * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`, `CONFIG_MISMATCH`, `NOT_FOUND`.
    */
@@ -718,6 +747,12 @@ export type Frozen<Value> = RegistryValue extends Value
   ? Value
   : { readonly [Key in keyof Value]: Frozen<Value[Key]> };
 
+/** What {@link Registry} takes. */
+export interface RegistryOptions {
+  /** As of every named component. A registry has no other options, so none can differ. */
+  onMismatch?: OnMismatch;
+}
+
 /** A key got another value, or none. */
 export interface RegistryChange {
   key: string;
@@ -747,7 +782,7 @@ export class Registry<Value = RegistryValue> {
    *
    * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`.
    */
-  constructor(name: string, options?: Record<string, never>);
+  constructor(name: string, options?: RegistryOptions);
 
   /** Ends the registry in all threads; false when there was none. Its name is free again. */
   static destroy(name: string): boolean;
@@ -774,7 +809,8 @@ export class Registry<Value = RegistryValue> {
 
   /**
    * Sets what `change` makes of the value, and returns it. `change` is called again when another thread wrote
-   * in between, so it should only compute.
+   * in between, so it should only compute: a function that writes `key` itself each time it is called gets
+   * `ERR_SLUICE_UNSUPPORTED`.
    */
   update(key: string, change: (value: Frozen<Value> | undefined) => Value | Frozen<Value>): Frozen<Value>;
 
@@ -830,6 +866,11 @@ export interface ClientHubOptions {
   maxEntries?: number;
   /** Most bytes of values (as serialised) and keys kept at once; by default as many as there are. */
   maxBytes?: number;
+  /**
+   * What happens when these options differ from those in force. All of them may change; what is left out stays.
+   * @default 'error'
+   */
+  onMismatch?: OnMismatch;
 }
 
 /** What is kept is decided by the options of the call whose initialiser made it. */
@@ -921,7 +962,8 @@ export interface ClientHubStats {
  */
 export class ClientHub<Value = HubValue> {
   /**
-   * Creates the hub of this name, or attaches to it. Options that are given must be those of its creation.
+   * Creates the hub of this name, or attaches to it. Where options that are given differ from those in force,
+   * `onMismatch` decides.
    *
    * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`, `CONFIG_MISMATCH`.
    */
@@ -1006,6 +1048,11 @@ export interface ReputationOptions {
    * @default 100_000
    */
   maxClients?: number;
+  /**
+   * What happens when these options differ from those in force. Fixed at creation: `ipv6Prefix` and `maxClients`.
+   * @default 'error'
+   */
+  onMismatch?: OnMismatch;
 }
 
 /** What is known of an address. Times are milliseconds, rounded up to integers. */
@@ -1073,8 +1120,8 @@ export interface ReputationStats {
  */
 export class Reputation {
   /**
-   * Creates the reputation of this name, or attaches to it. With options that differ from those at creation this is
-   * an error; without options it attaches only.
+   * Creates the reputation of this name, or attaches to it. With options that differ from those in force,
+   * `onMismatch` decides; without options it attaches only.
    *
    * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`, `INVALID_ADDRESS`, `CONFIG_MISMATCH`, `NOT_FOUND`.
    */
@@ -1188,6 +1235,11 @@ export interface SecurityMonitorOptions {
    * @default 100_000
    */
   maxClients?: number;
+  /**
+   * What happens when these options differ from those in force. Fixed at creation: `history` and `maxClients`.
+   * @default 'error'
+   */
+  onMismatch?: OnMismatch;
 }
 
 /** An event, as it is told. */
@@ -1256,8 +1308,8 @@ export interface SecurityMonitorStats {
  */
 export class SecurityMonitor {
   /**
-   * Creates the monitor of this name, or attaches to it. With options that differ from those at creation this is an
-   * error; without options it attaches only.
+   * Creates the monitor of this name, or attaches to it. With options that differ from those in force,
+   * `onMismatch` decides; without options it attaches only.
    *
    * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`, `CONFIG_MISMATCH`, `NOT_FOUND`.
    */
@@ -1417,6 +1469,12 @@ export interface LifecycleToken {
   track<Result>(work: (signal: AbortSignal) => Result | PromiseLike<Result>): Promise<Result>;
 }
 
+/** What {@link Lifecycle} takes. */
+export interface LifecycleOptions {
+  /** As of every named component. A lifecycle has no other options, so none can differ. */
+  onMismatch?: OnMismatch;
+}
+
 /** One state machine over all threads: starting, running, draining, stopped. */
 export class Lifecycle {
   /**
@@ -1424,7 +1482,7 @@ export class Lifecycle {
    *
    * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`.
    */
-  constructor(name: string, options?: Record<string, never>);
+  constructor(name: string, options?: LifecycleOptions);
 
   /** Ends the lifecycle in all threads; false when there was none. Who waits for a report gets `CLOSED`. */
   static destroy(name: string): boolean;

@@ -4,7 +4,7 @@ import type { Duration } from './index';
 
 /** Control over the clock of the whole process. */
 export interface ManualClock {
-  /** Sets it to this time: UTC in milliseconds, an integer from 0 to the year 2100. */
+  /** Sets it to this time, also an earlier one: UTC in milliseconds, an integer from 0 to the year 2100. */
   set(ms: number): void;
   /** Moves it on, to the year 2100 at most. */
   advance(duration: Duration): void;
@@ -21,3 +21,13 @@ export interface ManualClock {
  * before, it stays where it is: all that are returned control the one clock.
  */
 export function manualClock(): ManualClock;
+
+/**
+ * Empties every instance of the process, in all threads: what is counted, kept or held is forgotten, and pending calls
+ * and waits reject with `CLOSED`. Objects keep working; listeners, handlers, hooks and attached servers stay. Options
+ * stay until the next construction with options, which sets all of them. Neither files nor sockets are touched, nor is
+ * the clock.
+ *
+ * @throws {SluiceError} `UNSUPPORTED` where `NODE_ENV` is `'production'`.
+ */
+export function reset(): void;

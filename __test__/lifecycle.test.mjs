@@ -436,7 +436,7 @@ test('mistakes are told, and change nothing', async () => {
   }
   assert.throws(() => new Lifecycle(freshName(), { timeout: 1 }), {
     ...code('INVALID_OPTION'),
-    message: 'Lifecycle has no option "timeout"; accepted: none',
+    message: 'Lifecycle has no option "timeout"; accepted: onMismatch',
   });
   const lifecycle = new Lifecycle(freshName());
   const wrong = [

@@ -239,3 +239,70 @@ test('size counts without copying a key', () => {
   Registry.destroy(registry.name);
   assert.throws(() => registry.size, { code: 'ERR_SLUICE_CLOSED' });
 });
+
+test('update whose function writes its own key each time fails after the first repetition', () => {
+  const registry = fresh();
+  const same = new Registry(registry.name);
+  const writes = {
+    set: () => registry.set('key', 9),
+    setIfAbsent: () => {
+      registry.delete('key');
+      registry.setIfAbsent('key', 9);
+    },
+    delete: () => registry.delete('key'),
+    update: () => registry.update('key', () => 9),
+    replaceAll: () => registry.replaceAll([['key', registry.version]]),
+    'by another object': () => same.set('key', 9),
+    'and catches the error': () => {
+      try {
+        registry.set('key', 9);
+      } catch {}
+    },
+  };
+  for (const [what, write] of Object.entries(writes)) {
+    registry.set('key', 1);
+    let calls = 0;
+    const change = () => {
+      calls += 1;
+      if (calls > 3) throw new Error('it goes on');
+      write();
+      return 2;
+    };
+    const refused = {
+      code: 'ERR_SLUICE_UNSUPPORTED',
+      message: /the function of update writes "key", the key/,
+    };
+    assert.throws(() => registry.update('key', change), refused, what);
+    assert.equal(calls, 2, what);
+    registry.set('key', 3);
+    assert.equal(registry.get('key'), 3, what);
+  }
+});
+
+test('update whose function updates its own key within itself fails', () => {
+  const registry = fresh();
+  let calls = 0;
+  const change = () => {
+    calls += 1;
+    return calls > 10 ? 1 : registry.update('key', change);
+  };
+  assert.throws(() => registry.update('key', change), { code: 'ERR_SLUICE_UNSUPPORTED' });
+  assert.deepEqual([calls, registry.has('key')], [2, false]);
+});
+
+test('the function of update may write other keys and other registries, and fail', () => {
+  const [registry, other] = [fresh(), fresh()];
+  const change = () => {
+    registry.set('seen', true);
+    other.set('key', 1);
+    return registry.update('inner', () => 2);
+  };
+  assert.equal(registry.update('key', change), 2);
+  assert.deepEqual([registry.get('seen'), other.get('key'), registry.get('inner')], [true, 1, 2]);
+  const failing = () => {
+    throw new Error('of the function');
+  };
+  assert.throws(() => registry.update('key', failing), { message: 'of the function' });
+  registry.set('key', 3);
+  assert.equal(registry.get('key'), 3);
+});

@@ -1,8 +1,10 @@
 // Calls that are made where the stack ends fail at any line. What they had reserved is given back.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
 import test from 'node:test';
+import { fileURLToPath } from 'node:url';
 import sluice from '../index.js';
 import testing from '../lib/testing.js';
 import { join, until } from './helpers/broker.mjs';
@@ -198,3 +200,38 @@ function withOwnThen(promise) {
     },
   });
 }
+
+test('a process ends by itself after calls at the end of the stack', () => {
+  const code = `
+    const { Broker, ClientHub } = require('.');
+    const broker = new Broker('edge', { inbox: 100_000 });
+    broker.handle('echo', (payload) => payload);
+    const hub = new ClientHub('edge');
+    let key = 0;
+    const acts = [
+      () => broker.call('echo', 1, { timeout: '1h' }).catch(() => {}),
+      () => hub.getOrInit(String(key++), () => 1, { timeout: '1h' }).catch(() => {}),
+    ];
+    for (const act of acts) {
+      let rest = ${FRAMES};
+      const descend = () => {
+        try {
+          descend();
+        } catch {}
+        if (rest-- <= 0) return;
+        try {
+          act();
+        } catch {}
+      };
+      descend();
+    }
+    setImmediate(() => broker.close().then(() => console.log('closed')));`;
+  const cwd = fileURLToPath(new URL('..', import.meta.url));
+  const { stdout, signal } = spawnSync(process.execPath, ['-e', code], {
+    cwd,
+    encoding: 'utf8',
+    timeout: 120_000,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  assert.deepEqual({ stdout, signal }, { stdout: 'closed\n', signal: null });
+});

@@ -3,7 +3,8 @@
 const { threadId } = require('node:worker_threads');
 const { Peer, DEFAULT_CLOSE_MS } = require('./broker/peer');
 const { invalidOption, SluiceError } = require('./errors');
-const { native } = require('./native');
+const { native, onProcess } = require('./native');
+const { onMismatch, openNamed } = require('./on-mismatch');
 const {
   ACCEPTED_NAME,
   abortSignal,
@@ -15,7 +16,7 @@ const {
 } = require('./options');
 const { encode } = require('./value');
 
-const SCHEMA = { id: name, metadata: (value) => value, inbox: integer(1, 2 ** 31 - 1) };
+const SCHEMA = { id: name, metadata: (value) => value, inbox: integer(1, 2 ** 31 - 1), onMismatch };
 const CALL_SCHEMA = {
   timeout: (value, option) => parseDuration(value, option),
   signal: abortSignal,
@@ -29,6 +30,10 @@ const NO_OPTIONS = Object.freeze({});
 /** The parts that this thread has in brokers, by name. */
 const peers = new Map();
 
+onProcess('reset', () => {
+  for (const peer of [...peers.values()]) peer.followReset();
+});
+
 /** Threads that find each other by name, call each other, and send each other messages. */
 class Broker {
   #name;
@@ -38,7 +43,8 @@ class Broker {
     checkName('Broker', name);
     const checked = checkOptions('Broker', options, SCHEMA);
     this.#name = name;
-    this.#peer = peerOf(name, checked);
+    const open = (reconfigures) => peerOf(name, checked, reconfigures);
+    this.#peer = openNamed('Broker', name, checked, open);
   }
 
   /** Every thread leaves; what they await is rejected. */
@@ -147,17 +153,19 @@ class Broker {
 }
 
 /** A thread has one part in a broker, however many objects stand for it. */
-function peerOf(name, { id, metadata, inbox }) {
+function peerOf(name, { id, metadata, inbox }, reconfigures) {
   const bytes = metadata === undefined ? undefined : encode(metadata, 'metadata');
   const existing = peers.get(name);
   if (existing?.isDestroyed) existing.leave();
   if (!peers.has(name)) {
-    const peer = new Peer(name, { id, metadata: bytes, inbox }, threadId, () => peers.delete(name));
+    const peer = new Peer(name, { id, metadata: bytes, inbox, reconfigures }, threadId, () =>
+      peers.delete(name),
+    );
     peers.set(name, peer);
     return peer;
   }
   checkSame(name, 'id', existing.id, id);
-  checkSame(name, 'inbox', existing.inbox, inbox);
+  native.attachToBroker(name, inbox, reconfigures);
   return existing;
 }
 

@@ -1,6 +1,7 @@
 'use strict';
 
 const { invalidOption, SluiceError } = require('./errors');
+const { onMismatch } = require('./on-mismatch');
 const { abortSignal, checkOptions, duration, func, integer, requireOptions } = require('./options');
 
 const numberWhere = (isValid, accepted) => (value, option) => {
@@ -13,6 +14,8 @@ const share = numberWhere((value) => value >= 0 && value <= 1, 'a number from 0 
 const factor = numberWhere((value) => value >= 1 && value < Infinity, 'a number from 1');
 
 const WINDOW = { calls: integer(1, 10_000), time: duration };
+
+const DEFAULT_WINDOW = { calls: 100, time: undefined };
 
 /** What all threads agree on. */
 const SHARED = {
@@ -30,7 +33,7 @@ const SHARED = {
   maxPeers: integer(1, 1_000_000),
 };
 
-const SCHEMA = { ...SHARED, errorFilter: func };
+const SCHEMA = { ...SHARED, errorFilter: func, onMismatch };
 
 const CALL = { signal: abortSignal };
 
@@ -39,9 +42,13 @@ const CALL = { signal: abortSignal };
  * Without any of the former they are `undefined`: the object only attaches.
  */
 function circuitBreakerOptions(options) {
-  if (options === undefined) return {};
-  const { errorFilter, ...checked } = checkOptions('CircuitBreaker', options, SCHEMA);
-  const attachesOnly = errorFilter !== undefined && Object.keys(checked).length === 0;
+  if (options === undefined) return { shared: undefined, errorFilter: undefined };
+  const checked = checkOptions('CircuitBreaker', options, SCHEMA);
+  const { errorFilter } = checked;
+  const ofObject = checked.errorFilter !== undefined || checked.onMismatch !== undefined;
+  delete checked.errorFilter;
+  delete checked.onMismatch;
+  const attachesOnly = ofObject && Object.keys(checked).length === 0;
   return { shared: attachesOnly ? undefined : toNative(checked), errorFilter };
 }
 
@@ -52,7 +59,7 @@ function callSignal(owner, options) {
 
 function toNative(checked) {
   requireOptions('CircuitBreaker', checked, ['openFor']);
-  const { window = { calls: 100 } } = checked;
+  const { window = DEFAULT_WINDOW } = checked;
   return {
     failureRate: checked.failureRate ?? 0.5,
     slowCallDurationMs: checked.slowCallDuration,

@@ -5,6 +5,7 @@ const { DeadlineQueue } = require('./deadline-queue');
 const { invalidOption, SluiceError } = require('./errors');
 const { FiredCall } = require('./fired-call');
 const { handlesOf, native, numbers } = require('./native');
+const { openNamed } = require('./on-mismatch');
 const { checkName, checkTextKey } = require('./options');
 const { Permit } = require('./permit');
 const { SubscribedListeners } = require('./subscribed-listeners');
@@ -14,6 +15,9 @@ const STATES = ['closed', 'open', 'halfOpen', 'isolated', 'disabled'];
 
 /** The event that a new state is: calls are refused, a few may try, or all pass. */
 const EVENT_OF = { open: 'open', isolated: 'open', halfOpen: 'halfOpen', closed: 'close', disabled: 'close' };
+/** A call that the breaker ends when it takes too long, or a permit. */
+const [FIRES, HOLDS] = [1, 0];
+
 const EVENTS = ['open', 'halfOpen', 'close'];
 
 /** A handle is free again when the last object of this thread that stands for it was collected. */
@@ -24,7 +28,8 @@ class CircuitBreaker {
   #handle;
   /** What permits and calls need; it keeps this object, and with it the handle, in use. */
   #source;
-  #hasDeadline;
+  /** Milliseconds that a call may take, 0 for any, as the deadlines know them. */
+  #timeoutMs = 0;
   #fallback;
   #listeners = new SubscribedListeners('CircuitBreaker', EVENTS, {
     begin: (subscription) => native.subscribeToCircuits(this.#handle, subscription),
@@ -38,12 +43,10 @@ class CircuitBreaker {
     checkName('CircuitBreaker', name);
     this.#name = name;
     const { shared, errorFilter } = circuitBreakerOptions(options);
-    this.#handle = native.openCircuitBreaker(name, shared);
+    const open = (reconfigures) => native.openCircuitBreaker(name, shared, reconfigures);
+    this.#handle = openNamed('CircuitBreaker', name, options, open);
     collected.register(this, this.#handle);
-    const timeoutMs = native.circuitBreakerTimeout(this.#handle) ?? undefined;
-    const deadlines = timeoutMs === undefined ? undefined : new DeadlineQueue(timeoutMs);
-    this.#hasDeadline = deadlines === undefined ? 0 : 1;
-    this.#source = { breaker: this, name, handle: this.#handle, errorFilter, timeoutMs, deadlines };
+    this.#source = { breaker: this, name, handle: this.#handle, errorFilter, deadlines: undefined };
   }
 
   static destroy(name) {
@@ -87,7 +90,7 @@ class CircuitBreaker {
   }
 
   tryAcquire(peer) {
-    const ticket = this.#acquire(peer, 0);
+    const ticket = this.#acquire(peer, HOLDS);
     if (ticket === 0) return null;
     try {
       return new Permit(this.#source, ticket, numbers[0]);
@@ -148,7 +151,7 @@ class CircuitBreaker {
     let ticket;
     try {
       signal?.throwIfAborted();
-      ticket = this.#acquire(peer, this.#hasDeadline);
+      ticket = this.#acquire(peer, FIRES);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -164,21 +167,30 @@ class CircuitBreaker {
   }
 
   /** A ticket's number, and in `numbers` the time; or 0, and there why not. */
-  #acquire(peer, hasDeadline) {
+  #acquire(peer, how) {
     if (typeof peer !== 'string' || peer === '') checkPeer(peer);
-    return native.acquirePermit(this.#handle, peer, hasDeadline);
+    return native.acquirePermit(this.#handle, peer, how);
   }
 
   #run(peer, ticket, fn, signal) {
     const startedAt = numbers[0];
+    const timeoutMs = numbers[1];
     let hasRun = false;
     const settled = new Promise((resolve, reject) => {
+      // Another construction may have changed it.
+      if (timeoutMs !== this.#timeoutMs) this.#useTimeout(timeoutMs);
       new FiredCall(this.#source, peer, ticket, startedAt, resolve, reject).run(fn, signal);
       hasRun = true;
     });
     // A stack overflow, with which the promise has rejected.
     if (!hasRun) native.releasePermit(this.#handle, ticket);
     return settled;
+  }
+
+  /** For calls that begin from now on. */
+  #useTimeout(timeoutMs) {
+    this.#timeoutMs = timeoutMs;
+    this.#source.deadlines = timeoutMs === 0 ? undefined : new DeadlineQueue(timeoutMs);
   }
 
   /** Why native code has just refused. */

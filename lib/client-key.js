@@ -1,7 +1,7 @@
 'use strict';
 
 const { handlesOf, native, numbers } = require('./native');
-const { checkOptions, integer } = require('./options');
+const { checkOptions, integer, owned } = require('./options');
 
 const DEFAULT_IPV6_PREFIX = 64;
 const checkPrefix = integer(1, 128);
@@ -27,7 +27,8 @@ const SINGLE_ADDRESS = 2;
 class ClientAddress {
   #handle;
 
-  constructor({ trustedProxies, ipv6Prefix = DEFAULT_IPV6_PREFIX }) {
+  constructor(options) {
+    const { trustedProxies, ipv6Prefix = DEFAULT_IPV6_PREFIX } = owned(options);
     this.#handle = native.openClientAddress(trustedProxies, ipv6Prefix);
     collected.register(this, this.#handle);
   }

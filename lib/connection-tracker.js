@@ -2,8 +2,9 @@
 
 const { Connection } = require('./connection');
 const { Deadline } = require('./deadline');
-const { invalidOption } = require('./errors');
+const { invalidOption, SluiceError } = require('./errors');
 const { handlesOf, native, subscribe, unsubscribe } = require('./native');
+const { onMismatch, openNamed } = require('./on-mismatch');
 const { DEFAULT_IPV6_PREFIX, checkPrefix } = require('./client-key');
 const {
   checkName,
@@ -14,6 +15,7 @@ const {
   integer,
   nativeQuota,
   oneOf,
+  owned,
   parseDuration,
   quota,
 } = require('./options');
@@ -29,6 +31,7 @@ const SCHEMA = {
   messages: quota,
   bytes: quota,
   idleTimeout: duration,
+  onMismatch,
 };
 
 const OPEN_SCHEMA = { id: (value) => value, detail: (value) => value, onClose: func };
@@ -57,7 +60,8 @@ class ConnectionTracker {
     checkName('ConnectionTracker', name);
     this.#name = name;
     const checked = options === undefined ? undefined : toNative(options);
-    this.#handle = native.openConnectionTracker(name, checked);
+    const open = (reconfigures) => native.openConnectionTracker(name, checked, reconfigures);
+    this.#handle = openNamed('ConnectionTracker', name, options, open);
     collected.register(this, this.#handle);
     // Whoever may open connections closes those that are idle.
     if (typeof native.connectionTrackerIdleTimeout(this.#handle) === 'number') this.#socketTable();
@@ -79,7 +83,7 @@ class ConnectionTracker {
     const bytes = detail === undefined ? undefined : encode(detail, 'detail');
     const table = onClose && this.#socketTable();
     const request = { id, detail: bytes, subscription: table?.subscription, checkClient: true };
-    const { connection } = native.openConnection(this.#handle, client, request);
+    const { connection } = owned(native.openConnection(this.#handle, client, request));
     if (!connection) return null;
     try {
       const opened = new Connection(this, this.#handle, connection, detail);
@@ -135,10 +139,12 @@ class ConnectionTracker {
       timeout: (value, name) => parseDuration(value, name, { least: 0 }),
     });
     const timeout = checked.timeout ?? parseDuration(DEFAULT_DRAIN_TIMEOUT);
-    for (const due = native.clockNow() + timeout; this.count > 0; ) {
-      const rest = due - native.clockNow();
+    const resets = native.resets();
+    for (const due = native.elapsed() + timeout; this.count > 0; ) {
+      const rest = due - native.elapsed();
       if (rest <= 0) return false;
       await this.#lastClosed(rest);
+      if (native.resets() !== resets) throw this.#resetError();
     }
     return true;
   }
@@ -178,6 +184,10 @@ class ConnectionTracker {
 
   [kCountWithoutAddress]() {
     native.countConnectionWithoutAddress(this.#handle);
+  }
+
+  #resetError() {
+    return new SluiceError('CLOSED', `ConnectionTracker "${this.#name}" was reset while it drained`);
   }
 
   #socketTable() {

@@ -2,6 +2,7 @@
 
 const { invalidOption } = require('./errors');
 const { native } = require('./native');
+const { owned } = require('./options');
 const { decode } = require('./value');
 
 /** A connection that was opened, as one thread sees it. It counts until somebody closes it, or its thread ends. */
@@ -24,7 +25,7 @@ class Connection {
 
   /** As found by its id or in a list. */
   static found(tracker, handle, connection) {
-    const { detail } = connection;
+    const { detail } = owned(connection);
     return new Connection(tracker, handle, connection, detail ? decode(detail) : undefined);
   }
 

@@ -2,13 +2,16 @@
 
 const { invalidOption } = require('./errors');
 const { Guard } = require('./guard/guard');
+const { owned } = require('./options');
 
 /** The guard of this name: the first call in the process creates it, later ones attach. */
 function createGuard(name = 'default', options = {}) {
-  if (options?.name !== undefined) {
-    throw invalidOption('createGuard options name', options.name, 'nothing: the name is the first argument');
+  if (!isPlain(options)) return new Guard('createGuard', options);
+  const own = owned(options);
+  if (own.name !== undefined) {
+    throw invalidOption('createGuard options name', own.name, 'nothing: the name is the first argument');
   }
-  return new Guard('createGuard', isPlain(options) ? { ...options, name } : options);
+  return new Guard('createGuard', owned(own, { name }));
 }
 
 /** What is no object of options is for the guard to refuse. */

@@ -11,7 +11,7 @@ const { native } = require('./native');
  * there are entries.
  */
 class DeadlineQueue {
-  #ms;
+  ms;
   #first;
   #last;
   #deadline;
@@ -19,13 +19,13 @@ class DeadlineQueue {
   #isResting = false;
 
   constructor(ms) {
-    this.#ms = ms;
+    this.ms = ms;
   }
 
   add(entry, startedAt) {
-    entry.due = startedAt + this.#ms;
+    entry.due = startedAt + this.ms;
     let previous = this.#last;
-    // Only where a test has set the clock back is there a later one.
+    // A call that another made within its function began later and is added first.
     while (previous !== undefined && previous.due > entry.due) previous = previous.previous;
     this.#insert(entry, previous);
     if (this.#deadline === undefined || (previous === undefined && entry.next !== undefined)) this.#arm();
@@ -54,12 +54,12 @@ class DeadlineQueue {
   #arm() {
     this.#deadline?.cancel();
     this.#isRef = true;
-    this.#deadline = new Deadline(this.#first.due - native.clockNow(), () => this.#expire());
+    this.#deadline = new Deadline(this.#first.due - native.elapsed(), () => this.#expire());
   }
 
   #expire() {
     this.#deadline = undefined;
-    const now = native.clockNow();
+    const now = native.elapsed();
     while (this.#first !== undefined && this.#first.due <= now) {
       const entry = this.#first;
       this.remove(entry);

@@ -1,30 +1,30 @@
 'use strict';
 
-const { handlers, native } = require('./native');
+const { native, onProcess } = require('./native');
 
 /** What Node's timers take at most; they fire at once beyond it. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Deadlines of this thread, by the clock of decisions: a test that moves that clock moves these. */
+/**
+ * Deadlines of this thread, by the clock of decisions: a test that moves that clock on moves these; one that sets it
+ * back leaves as much of each as before.
+ */
 const pending = new Set();
 
-/** Subscription 0 of every thread: the test clock was moved, stopped or started. */
-handlers.set(0, () => {
+onProcess('clock', () => {
   // What one of them does may cancel another.
   for (const deadline of [...pending]) if (pending.has(deadline)) deadline.look();
 });
 
 /** Calls `onTime` once `ms` milliseconds have passed. With `ref` it keeps the thread alive until then. */
 class Deadline {
-  #ms;
   #due;
   #onTime;
   #ref;
   #timer;
 
-  constructor(ms, onTime, { ref = true } = {}) {
-    this.#ms = ms;
-    this.#due = native.clockNow() + ms;
+  constructor(ms, onTime, { ref = true } = { __proto__: null }) {
+    this.#due = native.elapsed() + ms;
     this.#onTime = onTime;
     this.#ref = ref;
     pending.add(this);
@@ -34,10 +34,7 @@ class Deadline {
   /** Fires if it is time, else waits for the rest of it. */
   look() {
     clearTimeout(this.#timer);
-    const now = native.clockNow();
-    // Where a test has set the clock back, nobody waits for the time that it showed before.
-    this.#due = Math.min(this.#due, now + this.#ms);
-    const rest = this.#due - now;
+    const rest = this.#due - native.elapsed();
     if (rest <= 0) {
       pending.delete(this);
       this.#onTime();

@@ -21,6 +21,8 @@ class FiredCall {
   #resolve;
   #reject;
   #isSettled = false;
+  /** Where its end is, if it has one. */
+  #deadlines;
   /** Aborts the call's own signal, where it has one. */
   #abort;
   /** Where the caller gave a signal: `{ signal, onAbort, context, controller }`. */
@@ -28,6 +30,7 @@ class FiredCall {
 
   constructor(source, peer, ticket, startedAt, resolve, reject) {
     this.#source = source;
+    this.#deadlines = source.deadlines;
     this.#peer = peer;
     this.#ticket = ticket;
     this.#startedAt = startedAt;
@@ -55,7 +58,7 @@ class FiredCall {
       return;
     }
     // The function may have aborted its caller's signal.
-    if (!this.#isSettled) this.#source.deadlines?.add(this, this.#startedAt);
+    if (!this.#isSettled) this.#deadlines?.add(this, this.#startedAt);
     promiseOf(result).then(
       (value) => this.#succeed(value),
       (error) => this.#fail(error),
@@ -66,10 +69,10 @@ class FiredCall {
   expire() {
     this.#isSettled = true;
     if (this.#caller !== undefined) this.#unwatch();
-    const { handle, name, timeoutMs } = this.#source;
+    const { handle, name } = this.#source;
     native.permitFailure(handle, this.#ticket, this.#startedAt);
     const peer = JSON.stringify(this.#peer);
-    const message = `CircuitBreaker "${name}": the call to ${peer} took longer than ${timeoutMs} ms`;
+    const message = `CircuitBreaker "${name}": the call to ${peer} took longer than ${this.#deadlines.ms} ms`;
     const error = new SluiceError('TIMEOUT', message);
     this.#abort?.(error);
     this.#reject(error);
@@ -78,7 +81,7 @@ class FiredCall {
   /** It aborts by way of a promise made here: listeners run in the context of the call, not in that of the timer. */
   #makeSignal() {
     const controller = new AbortController();
-    if (this.#source.deadlines !== undefined) {
+    if (this.#deadlines !== undefined) {
       const timedOut = new Promise((resolve) => {
         this.#abort = resolve;
       });
@@ -131,7 +134,7 @@ class FiredCall {
     if (this.#isSettled) return false;
     this.#isSettled = true;
     if (this.#caller !== undefined) this.#unwatch();
-    if (this.due !== 0) this.#source.deadlines.remove(this);
+    if (this.due !== 0) this.#deadlines.remove(this);
     return true;
   }
 }

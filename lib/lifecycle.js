@@ -6,7 +6,8 @@ const { partOf } = require('./lifecycle/part');
 const { checkReason } = require('./lifecycle/reason');
 const { handleSignals } = require('./lifecycle/signals');
 const { native } = require('./native');
-const { checkName, checkOptions, parseDuration } = require('./options');
+const { onMismatch } = require('./on-mismatch');
+const { checkName, checkOptions, owned, parseDuration } = require('./options');
 const { SubscribedListeners } = require('./subscribed-listeners');
 
 const STATES = ['starting', 'running', 'draining', 'stopped'];
@@ -29,7 +30,7 @@ class Lifecycle {
 
   constructor(name, options = {}) {
     checkName('Lifecycle', name);
-    checkOptions('Lifecycle', options, {});
+    checkOptions('Lifecycle', options, { onMismatch });
     this.#name = name;
     this.#part = partOf(name);
     this.#handle = this.#part.handle;
@@ -82,7 +83,7 @@ class Lifecycle {
   /** Mistakes reject, as everything else that keeps it from its report. */
   shutdown(options = {}) {
     try {
-      return this.#part.shutdown({ delay: 0, ...checkOptions('shutdown', options, SHUTDOWN) });
+      return this.#part.shutdown(owned({ delay: 0 }, checkOptions('shutdown', options, SHUTDOWN)));
     } catch (error) {
       return Promise.reject(error);
     }

@@ -2,6 +2,7 @@
 
 const net = require('node:net');
 const { native } = require('./native');
+const { owned } = require('./options');
 
 /** Connections that are accepted in one turn while a server closes. */
 const MOST_AT_ONCE = 64;
@@ -54,7 +55,7 @@ class ListenQueue {
   async close(isOver) {
     if (this.#held === undefined) return 0;
     for (let count = 1; !isOver(); count++) {
-      const { fd, isClosed } = native.acceptWaiting(this.#held);
+      const { fd, isClosed } = owned(native.acceptWaiting(this.#held));
       if (isClosed) return 0;
       if (typeof fd === 'number') this.#serve(fd);
       else await new Promise((resolve) => setTimeout(resolve, FULL_PAUSE_MS));

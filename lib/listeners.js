@@ -16,7 +16,7 @@ class Listeners {
     this.#byEvent = new Map(events.map((event) => [event, []]));
   }
 
-  add(event, listener, { once = false } = {}) {
+  add(event, listener, { once = false } = { __proto__: null }) {
     const listeners = this.#listenersOf(event);
     if (typeof listener !== 'function') {
       throw invalid('INVALID_OPTION', `${this.#owner} listener`, listener, 'a function');

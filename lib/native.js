@@ -1,10 +1,9 @@
 'use strict';
 
-const { readdirSync } = require('node:fs');
 const { totalmem } = require('node:os');
-const path = require('node:path');
 const { threadId } = require('node:worker_threads');
 const { SluiceError } = require('./errors');
+const { loadBinding } = require('./load-binding');
 
 const native = loadBinding();
 
@@ -23,9 +22,20 @@ const handlers = new Map();
 const holding = new Set();
 let nextSubscription = 1;
 
+/**
+ * Subscription 0 of every thread: what concerns the process. `clock`: the test clock was moved; `reset`: everything was
+ * reset; `options`: an instance has other options.
+ */
+const ofProcess = { __proto__: null, clock: [], reset: [], options: [] };
+handlers.set(0, ({ kind }) => tellOfProcess(kind));
+
+/** Resets that this thread has followed. */
+let resets = 0;
+
 /** Called whenever the bell rings, before what the mailbox holds is told. */
 const onRing = new Set();
 
+resets = native.resets();
 // Native code holds these weakly, so that a copy that nothing uses is collected, as when a test runner loads modules
 // anew. Whatever uses the copy has the native module at hand.
 native.usedByNativeCode = { deliver, SluiceError };
@@ -33,22 +43,6 @@ native.usedByNativeCode = { deliver, SluiceError };
 const isFirstLoad = native.attachThread(deliver, numbers, SluiceError, threadId, availableMemory()) === 1;
 if (isFirstLoad) reapWorkersThatSkipTheirHook();
 warnOfOtherCopies();
-
-function loadBinding() {
-  try {
-    return require('../binding.cjs');
-  } catch (cause) {
-    const platform = `${process.platform}-${process.arch}`;
-    const build = path.join(__dirname, '..', 'scripts', 'build.mjs');
-    const message = `sluice has no binary for ${platform} here; with Rust installed (https://rustup.rs), this makes one: node "${build}"`;
-    throw new Error(message, binaryExists() ? { cause } : undefined);
-  }
-}
-
-/** Without a binary the loader's own causes speak of packages that do not exist yet. */
-function binaryExists() {
-  return readdirSync(path.join(__dirname, '..')).some((name) => name.endsWith('.node'));
-}
 
 /** Bytes that this process can use: the machine's, or what its control group leaves it where that is less. */
 function availableMemory() {
@@ -60,7 +54,7 @@ function availableMemory() {
  * Runs `handler(delivery)` for what is left under the returned number. With `holds`, this copy stays in memory until
  * `unsubscribe` though nothing else uses it.
  */
-function subscribe(handler, { holds = true } = {}) {
+function subscribe(handler, { holds = true } = { __proto__: null }) {
   const subscription = nextSubscription++;
   handlers.set(subscription, handler);
   if (holds) hold(subscription);
@@ -100,6 +94,23 @@ function handlesOf(release) {
   const collected = new FinalizationRegistry(release);
   native.keepForThread(collected);
   return collected;
+}
+
+/** Runs `handler()` in this thread whenever that has happened. */
+function onProcess(kind, handler) {
+  ofProcess[kind].push(handler);
+}
+
+function tellOfProcess(kind) {
+  if (kind === 'reset') followReset();
+  else for (const handler of ofProcess[kind]) handler();
+}
+
+/** What this thread has of instances that were reset is forgotten: once for each reset. */
+function followReset() {
+  if (resets === native.resets()) return;
+  resets = native.resets();
+  for (const handler of ofProcess.reset) runSafely(handler);
 }
 
 /** The bell rang. */
@@ -158,13 +169,14 @@ function warnOfOtherCopies() {
 }
 
 module.exports = {
-  handlers,
+  followReset,
   handlesOf,
   keepAlive,
   letGo,
   lookOnRing,
   native,
   numbers,
+  onProcess,
   stopLooking,
   subscribe,
   unsubscribe,

@@ -35,12 +35,20 @@ function isWellFormed(text) {
 }
 
 /**
+ * A copy of the objects' own properties, the later ones first. Without a prototype, so that what is left out is not
+ * read from a polluted `Object.prototype`.
+ */
+function owned(...objects) {
+  return Object.assign(Object.create(null), ...objects);
+}
+
+/**
  * Options by schema: a table from option to checker, `(value, option) => normalised value`.
  * `undefined` is an option left out. What is in no schema is an error: a misspelt limit is no limit.
  */
 function checkOptions(owner, options, schema) {
   checkObject(owner, options);
-  const checked = {};
+  const checked = owned();
   for (const key of Object.keys(options)) {
     if (!Object.hasOwn(schema, key)) {
       const accepted = (Object.keys(schema).join(', ') || 'none') + hintsFor(Object.keys(options), schema);
@@ -66,7 +74,8 @@ function requireOptions(owner, options, names) {
   }
 }
 
-function parseDuration(value, option, { least = 1, forever = false } = {}) {
+function parseDuration(value, option, bounds) {
+  const { least = 1, forever = false } = owned(bounds);
   const ms = durationOf(value);
   if (Number.isInteger(ms) && ms >= least && ms <= MAX_DURATION_MS) return ms;
   if (forever && ms === Number.POSITIVE_INFINITY) return ms;
@@ -150,6 +159,7 @@ module.exports = {
   nativeQuota,
   object,
   oneOf,
+  owned,
   parseDuration,
   quota,
   requireOptions,

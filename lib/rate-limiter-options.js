@@ -1,7 +1,17 @@
 'use strict';
 
 const { invalidOption, SluiceError } = require('./errors');
-const { boolean, checkName, checkOptions, duration, integer, oneOf, requireOptions } = require('./options');
+const { onMismatch } = require('./on-mismatch');
+const {
+  boolean,
+  checkName,
+  checkOptions,
+  duration,
+  integer,
+  oneOf,
+  owned,
+  requireOptions,
+} = require('./options');
 
 const QUOTA = { limit: integer(1), window: duration, burst: integer(1) };
 const ALGORITHM = { algorithm: oneOf('gcra', 'fixed-window', 'sliding-window') };
@@ -9,6 +19,7 @@ const TABLE = { maxKeys: integer(1, 2 ** 32), overflow: oneOf('evict', 'deny', '
 
 const LIMIT = { name: policyName, ...QUOTA, ...ALGORITHM };
 const SCHEMA = { ...QUOTA, ...ALGORITHM, limits: listOfLimits, ...TABLE, scope: processOnly };
+const CREATION = { ...SCHEMA, onMismatch };
 
 const UNITS = [
   ['d', 86_400_000],
@@ -20,7 +31,7 @@ const UNITS = [
 
 /** Options of a new limiter, complete, as native code takes them. */
 function nativeOptions(name, options) {
-  const checked = checkOptions('RateLimiter', options, SCHEMA);
+  const checked = checkOptions('RateLimiter', options, CREATION);
   const { maxKeys = 1_000_000, overflow = 'evict', dryRun = false } = checked;
   return { limits: limitsOf(name, 'RateLimiter', checked), maxKeys, overflow, dryRun };
 }
@@ -39,7 +50,7 @@ function replacementOptions(name, current, options) {
       const accepted = 'nothing: this limiter has several limits, which change by limits';
       throw invalidOption(`reconfigure ${ofSingle}`, given[ofSingle], accepted);
     }
-    const { limit, windowMs: window, burst } = single.quota;
+    const { limit, windowMs: window, burst } = owned(single.quota);
     limits = [nativeLimit(single.name, { limit, window, burst, algorithm: single.algorithm, ...given })];
   }
   return {

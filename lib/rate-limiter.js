@@ -2,6 +2,7 @@
 
 const { invalid } = require('./errors');
 const { handlesOf, native, numbers } = require('./native');
+const { openNamed } = require('./on-mismatch');
 const { checkName, parseDuration } = require('./options');
 const { nativeOptions, replacementOptions } = require('./rate-limiter-options');
 
@@ -15,6 +16,7 @@ const NO_GUARD = -1;
 /** For the middleware: `consume` with what its headers need, and the policies in force. */
 const kDecide = Symbol('sluice.decide');
 const kPolicies = Symbol('sluice.policies');
+const kPolicyNames = Symbol('sluice.policyNames');
 /** For charges that are taken back when the answer is known. */
 const kReceipt = Symbol('sluice.receipt');
 const kUndo = Symbol('sluice.undo');
@@ -25,20 +27,20 @@ const collected = handlesOf(native.releaseRateLimiter);
 class RateLimiter {
   #name;
   #handle;
-  /** Names of the limits, in order; fixed at creation. */
+  /** Names of the limits, in order, and the generation of options that they are of. */
   #policyNames;
+  #namesGeneration;
   #policies;
   #generation;
 
   constructor(name, options) {
     checkName('RateLimiter', name);
     this.#name = name;
-    this.#handle = native.openRateLimiter(
-      name,
-      options === undefined ? undefined : nativeOptions(name, options),
-    );
+    const checked = options === undefined ? undefined : nativeOptions(name, options);
+    const open = (reconfigures) => native.openRateLimiter(name, checked, reconfigures);
+    this.#handle = openNamed('RateLimiter', name, options, open);
     collected.register(this, this.#handle);
-    this.#policyNames = native.rateLimiterOptions(this.#handle).limits.map((limit) => limit.name);
+    this.#readPolicyNames(native.rateLimiterGeneration(this.#handle));
   }
 
   static destroy(name) {
@@ -57,7 +59,8 @@ class RateLimiter {
 
   consume(key, cost = 1) {
     numbers[HANDLE] = this.#handle;
-    return decision(this.#policyNames, cost === 1 ? native.consumeOne(key) : native.consume(key, cost));
+    const allowed = cost === 1 ? native.consumeOne(key) : native.consume(key, cost);
+    return decision(this[kPolicyNames](), allowed);
   }
 
   async consumeAsync(key, cost = 1) {
@@ -82,13 +85,14 @@ class RateLimiter {
 
   peek(key) {
     numbers[HANDLE] = this.#handle;
-    return decision(this.#policyNames, native.peek(key));
+    const allowed = native.peek(key);
+    return decision(this[kPolicyNames](), allowed);
   }
 
   /** The key's hash, for calls that need not read the key again. It owns nothing. */
   handle(key) {
     native.hashKey(key);
-    return new KeyHandle(this, this.#handle, this.#policyNames, numbers[HASH_HIGH], numbers[HASH_LOW]);
+    return new KeyHandle(this, this.#handle, numbers[HASH_HIGH], numbers[HASH_LOW]);
   }
 
   refund(key, cost = 1) {
@@ -137,7 +141,8 @@ class RateLimiter {
   [kDecide](key, cost = 1, limit = undefined, guard = NO_GUARD) {
     numbers[HANDLE] = this.#handle;
     numbers[GUARD] = guard;
-    const told = decision(this.#policyNames, this.#decide(key, cost, limit));
+    const allowed = this.#decide(key, cost, limit);
+    const told = decision(this[kPolicyNames](), allowed);
     told.moreAfterMs = numbers[MORE_AFTER];
     if (numbers[GENERATION] !== this.#generation) this.#policies = undefined;
     this.#generation = numbers[GENERATION];
@@ -163,6 +168,18 @@ class RateLimiter {
     return this.#policies;
   }
 
+  /** For the decision that was just made. */
+  [kPolicyNames]() {
+    const generation = numbers[GENERATION];
+    if (generation !== this.#namesGeneration) this.#readPolicyNames(generation);
+    return this.#policyNames;
+  }
+
+  #readPolicyNames(generation) {
+    this.#policyNames = native.rateLimiterOptions(this.#handle).limits.map((limit) => limit.name);
+    this.#namesGeneration = generation;
+  }
+
   #decide(key, cost, limit) {
     if (limit !== undefined) return native.decideByLimit(this.#handle, key, cost, limit);
     return cost === 1 ? native.decideOne(key) : native.decide(key, cost);
@@ -174,14 +191,12 @@ class KeyHandle {
   /** Kept so that its handle stays in use. */
   #limiter;
   #handle;
-  #policyNames;
   #high;
   #low;
 
-  constructor(limiter, handle, policyNames, high, low) {
+  constructor(limiter, handle, high, low) {
     this.#limiter = limiter;
     this.#handle = handle;
-    this.#policyNames = policyNames;
     this.#high = high;
     this.#low = low;
   }
@@ -197,12 +212,14 @@ class KeyHandle {
 
   consume(cost = 1) {
     this.#leave(cost);
-    return decision(this.#policyNames, native.consumeHashed());
+    const allowed = native.consumeHashed();
+    return decision(this.#limiter[kPolicyNames](), allowed);
   }
 
   peek() {
     this.#leave(1);
-    return decision(this.#policyNames, native.peekHashed());
+    const allowed = native.peekHashed();
+    return decision(this.#limiter[kPolicyNames](), allowed);
   }
 
   #leave(cost) {

@@ -10,7 +10,12 @@ const { RequestEnd } = require('./request-end');
  * protocol; otherwise plain HTTP gets a 503, or a 403 where the client is banned, and everything else is closed without a word.
  * `refusedBody` bounds what is read of the request meanwhile.
  */
-function refuseSocket(server, socket, refusal, { onRefused, refusedBody = DEFAULT_REFUSED_BODY } = {}) {
+function refuseSocket(
+  server,
+  socket,
+  refusal,
+  { onRefused, refusedBody = DEFAULT_REFUSED_BODY } = { __proto__: null },
+) {
   socket.on('error', () => {});
   onRefused?.(socket, refusal);
   const isAnswered = socket.writableEnded || socket.destroyed;

@@ -2,11 +2,18 @@
 
 const { invalid, SluiceError } = require('./errors');
 const { handlesOf, native, versions } = require('./native');
+const { onMismatch } = require('./on-mismatch');
 const { checkName, checkOptions, checkTextKey } = require('./options');
 const { SubscribedListeners } = require('./subscribed-listeners');
 const { decode, encode } = require('./value');
 
 const LEAST_PRUNED = 64;
+
+/**
+ * Updates whose functions run in this thread now, the innermost last: `{ handle, key, writes, repeats, isRefused }`.
+ * `writes` says that the function has written its own key, `repeats` that it had when it was called before.
+ */
+const updates = [];
 
 const collected = handlesOf(native.releaseRegistry);
 
@@ -24,7 +31,7 @@ class Registry {
 
   constructor(name, options = {}) {
     checkName('Registry', name);
-    checkOptions('Registry', options, {});
+    checkOptions('Registry', options, { onMismatch });
     this.#name = name;
     this.#handle = native.openRegistry(name);
     collected.register(this, this.#handle);
@@ -56,11 +63,13 @@ class Registry {
 
   set(key, value) {
     checkTextKey('key', key);
+    this.#enterWrite(key);
     return native.registrySet(this.#handle, key, encode(value, 'value')).version;
   }
 
   setIfAbsent(key, value) {
     checkTextKey('key', key);
+    this.#enterWrite(key);
     return native.registrySetIfAbsent(this.#handle, key, encode(value, 'value')).done;
   }
 
@@ -68,9 +77,12 @@ class Registry {
   update(key, change) {
     if (typeof change !== 'function')
       throw invalid('INVALID_OPTION', 'update', change, 'a function of the old value');
+    checkTextKey('key', key);
+    this.#enterWrite(key);
+    const update = { handle: this.#handle, key, writes: false, repeats: false, isRefused: false };
     for (;;) {
       const entry = this.#read(key);
-      const bytes = encode(change(entry?.value), 'value');
+      const bytes = encode(this.#changed(update, change, entry?.value), 'value');
       const { done, version } = native.registryCompareAndSet(this.#handle, key, entry?.version, bytes);
       if (done) return this.#keep(key, version, bytes, shown(version)).value;
     }
@@ -78,6 +90,7 @@ class Registry {
 
   delete(key) {
     checkTextKey('key', key);
+    this.#enterWrite(key);
     return native.registryDelete(this.#handle, key).done;
   }
 
@@ -120,6 +133,7 @@ class Registry {
     }
     const values = new Map(pairs);
     const bytes = [...values].map(([key, value]) => encode(value, `value of ${JSON.stringify(key)}`));
+    this.#enterWrite();
     return native.registryReplaceAll(this.#handle, [...values.keys()], bytes);
   }
 
@@ -136,6 +150,41 @@ class Registry {
   off(event, listener) {
     this.#listeners.remove(event, listener);
     return this;
+  }
+
+  /** The value that the function of `update` makes of the old one. */
+  #changed(update, change, value) {
+    update.repeats = update.writes;
+    updates.push(update);
+    try {
+      const changed = change(value);
+      // The function may have caught the error of its own write.
+      if (update.isRefused) throw this.#writesOwnKey(update.key);
+      return changed;
+    } finally {
+      updates.pop();
+    }
+  }
+
+  /**
+   * A function of `update` that writes its own key is called again, as after the write of another thread. One that
+   * does so each time would be called for ever: it is refused the second time. Without a key, all are written.
+   */
+  #enterWrite(key) {
+    if (updates.length === 0) return;
+    const own = updates.filter(
+      (update) => update.handle === this.#handle && (key ?? update.key) === update.key,
+    );
+    for (const update of own) {
+      update.isRefused = update.repeats || own.length > 1;
+      if (update.isRefused) throw this.#writesOwnKey(update.key);
+      update.writes = true;
+    }
+  }
+
+  #writesOwnKey(key) {
+    const message = `Registry "${this.#name}": the function of update writes ${JSON.stringify(key)}, the key that it updates, each time; accepted: to return the new value`;
+    return new SluiceError('UNSUPPORTED', message);
   }
 
   #tell({ key, version, missed }) {

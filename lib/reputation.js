@@ -5,6 +5,7 @@ const { getSystemErrorMap } = require('node:util');
 const { DEFAULT_IPV6_PREFIX, checkPrefix } = require('./client-key');
 const { invalid, invalidOption } = require('./errors');
 const { handlesOf, native, numbers } = require('./native');
+const { onMismatch, openNamed } = require('./on-mismatch');
 const {
   checkName,
   checkOptions,
@@ -32,6 +33,7 @@ const SCHEMA = {
   allow: strings,
   deny: strings,
   maxClients: integer(1, 2 ** 32),
+  onMismatch,
 };
 const REQUIRED = ['maxFailures', 'findTime', 'banTime', 'maxBanTime'];
 
@@ -49,7 +51,9 @@ class Reputation {
   constructor(name, options) {
     checkName('Reputation', name);
     this.#name = name;
-    this.#handle = native.openReputation(name, options === undefined ? undefined : toNative(options));
+    const checked = options === undefined ? undefined : toNative(options);
+    const open = (reconfigures) => native.openReputation(name, checked, reconfigures);
+    this.#handle = openNamed('Reputation', name, options, open);
     collected.register(this, this.#handle);
   }
 

@@ -1,6 +1,7 @@
 'use strict';
 
 const { invalidOption } = require('./errors');
+const { onMismatch } = require('./on-mismatch');
 const {
   ACCEPTED_NAME,
   boolean,
@@ -34,6 +35,7 @@ const SCHEMA = {
   rules,
   reputation: name,
   maxClients: integer(1, 10_000_000),
+  onMismatch,
 };
 
 /** Options of a new monitor, complete, as native code takes them. */

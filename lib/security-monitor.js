@@ -2,7 +2,8 @@
 
 const { invalid } = require('./errors');
 const { handlesOf, native } = require('./native');
-const { ACCEPTED_NAME, checkName, checkOptions, integer, isName } = require('./options');
+const { openNamed } = require('./on-mismatch');
+const { ACCEPTED_NAME, checkName, checkOptions, integer, isName, owned } = require('./options');
 const { nativeOptions } = require('./security-monitor-options');
 const { SubscribedListeners } = require('./subscribed-listeners');
 
@@ -26,10 +27,9 @@ class SecurityMonitor {
   constructor(name, options) {
     checkName('SecurityMonitor', name);
     this.#name = name;
-    this.#handle = native.openSecurityMonitor(
-      name,
-      options === undefined ? undefined : nativeOptions(options),
-    );
+    const checked = options === undefined ? undefined : nativeOptions(options);
+    const open = (reconfigures) => native.openSecurityMonitor(name, checked, reconfigures);
+    this.#handle = openNamed('SecurityMonitor', name, options, open);
     collected.register(this, this.#handle);
   }
 
@@ -96,7 +96,8 @@ class SecurityMonitor {
     return number;
   }
 
-  #tell({ alert: { rule, event, client, count, detail, detailCut, at }, missed }) {
+  #tell({ alert: told, missed }) {
+    const { rule, event, client, count, detail, detailCut, at } = owned(told);
     const alert = { rule, event, client, count, detail, at };
     if (detailCut) alert.detailCut = true;
     if (missed > 0) alert.missed = missed;
@@ -104,7 +105,8 @@ class SecurityMonitor {
   }
 }
 
-function historyEntry({ sequence, event, client, detail, detailCut, at }) {
+function historyEntry(told) {
+  const { sequence, event, client, detail, detailCut, at } = owned(told);
   const entry = { sequence, event, client, detail, at };
   if (detailCut) entry.detailCut = true;
   return entry;

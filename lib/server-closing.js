@@ -85,7 +85,7 @@ function shadow(object, method, instead = () => {}) {
 }
 
 /** Looks every few milliseconds; keeps the thread alive meanwhile, unless told not to. */
-function until(isDone, { ref = true } = {}) {
+function until(isDone, { ref = true } = { __proto__: null }) {
   return new Promise((resolve) => {
     if (isDone()) return resolve();
     const looking = setInterval(() => {

@@ -5,7 +5,7 @@ const { AttachedServers } = require('./attached-servers');
 const { ClientAddress } = require('./client-key');
 const { Deadline } = require('./deadline');
 const { native, subscribe, unsubscribe } = require('./native');
-const { checkOptions, func, strings } = require('./options');
+const { checkOptions, func, owned, strings } = require('./options');
 const { refuseSocket } = require('./refuse-socket');
 const { refusedBodyOption } = require('./refused-body');
 const { acceptedSocket, hasLostAddress, keepAddresses, remoteAddressOf } = require('./remote-address');
@@ -23,9 +23,10 @@ const tables = new Map();
 function socketTableOf(tracker, handle, idleTimeoutMs) {
   let table = tables.get(handle);
   if (table === undefined) {
-    table = new SocketTable(tracker, handle, idleTimeoutMs);
+    table = new SocketTable(tracker, handle);
     tables.set(handle, table);
   }
+  if (typeof idleTimeoutMs === 'number') table.sweep();
   return table;
 }
 
@@ -37,7 +38,8 @@ class SocketTable {
   /** Kept so that its handle stays in use, too. */
   #tracker;
   #handle;
-  #servers = new WeakSet();
+  /** By server: its proxies, whose connections are not counted for a client. */
+  #servers = new WeakMap();
   /** Where a socket has its entry: http2 shows sockets through proxies, which have other identities. */
   #entry = Symbol('sluice.connection');
   /** By serial, as text: an id that is given may be given again. */
@@ -46,14 +48,14 @@ class SocketTable {
   #attached = new AttachedServers();
   #nextSweep;
   #isEnded = false;
+  #isSweeping = false;
 
-  constructor(tracker, handle, idleTimeoutMs) {
+  constructor(tracker, handle) {
     this.#tracker = tracker;
     this.#handle = handle;
     // Sockets and servers hold the table. Without any there is nothing to be told of.
     this.#subscription = subscribe((delivery) => this.#hear(delivery), { holds: false });
     native.subscribeToConnectionTracker(handle, this.#subscription);
-    if (typeof idleTimeoutMs === 'number') this.#sweep(idleTimeoutMs);
   }
 
   /** From now on each socket of the server is a connection, or is refused before a byte of it is read. */
@@ -62,15 +64,16 @@ class SocketTable {
     const onRefused = given && this.#warning(given);
     checkServer('attach server', server);
     const proxies = trustedProxies?.length > 0 ? new ClientAddress({ trustedProxies }) : undefined;
-    if (this.#servers.has(server)) return;
-    this.#servers.add(server);
+    const isKnown = this.#servers.has(server);
+    if (!isKnown || trustedProxies !== undefined) this.#servers.set(server, proxies);
+    if (isKnown) return;
     keepAddresses(server);
     this.#watch(server, (socket) => {
       // As soon as it is destroyed, of which this thread may not have been told yet.
       if (this.#isEnded) return true;
       const address = remoteAddressOf(socket);
       if (address === undefined && hasLostAddress(socket)) return this.#drop(socket);
-      const checkClient = !proxies?.isTrusted(address);
+      const checkClient = !this.#servers.get(server)?.isTrusted(address);
       const { connection, refusal } = this.admit(socket, { checkClient });
       if (connection === undefined) refuseSocket(server, socket, refusal, { onRefused, refusedBody });
       return connection !== undefined;
@@ -103,13 +106,15 @@ class SocketTable {
   }
 
   /** The connection of a socket, opened at most once, or why there is none. */
-  admit(socket, { checkClient = true } = {}) {
+  admit(socket, { checkClient = true } = { __proto__: null }) {
     const known = socket[this.#entry];
-    if (known !== undefined) return { connection: known.serial };
+    if (known !== undefined) return { connection: known.serial, refusal: undefined };
     const client = remoteAddressOf(socket);
-    const request = { subscription: this.#subscription, checkClient };
-    const { connection, refusal, retryAfterMs } = native.openConnection(this.#handle, client, request);
-    if (!connection) return { refusal: { reason: refusal, client, retryAfterMs: retryAfterMs ?? 0 } };
+    const request = { id: undefined, detail: undefined, subscription: this.#subscription, checkClient };
+    const opened = owned(native.openConnection(this.#handle, client, request));
+    const { connection, refusal, retryAfterMs } = opened;
+    if (!connection)
+      return { connection: undefined, refusal: { reason: refusal, client, retryAfterMs: retryAfterMs ?? 0 } };
     try {
       this.#hold(socket, connection);
     } catch (error) {
@@ -119,7 +124,7 @@ class SocketTable {
       native.closeConnection(this.#handle, connection.serial, true);
       throw error;
     }
-    return { connection: connection.serial };
+    return { connection: connection.serial, refusal: undefined };
   }
 
   /**
@@ -129,7 +134,7 @@ class SocketTable {
   assign(socket, client) {
     const entry = acceptedSocket(socket)?.[this.#entry];
     if (entry === undefined) return null;
-    const { refusal, retryAfterMs } = native.assignConnection(this.#handle, entry.serial, client);
+    const { refusal, retryAfterMs } = owned(native.assignConnection(this.#handle, entry.serial, client));
     return refusal ? { reason: refusal, client, retryAfterMs: retryAfterMs ?? 0 } : null;
   }
 
@@ -175,7 +180,8 @@ class SocketTable {
     }
   }
 
-  #hear({ kind, key, ifIdleMs }) {
+  #hear(delivery) {
+    const { kind, key, ifIdleMs } = owned(delivery);
     if (kind === 'destroyed') this.#end();
     else this.#closeWhenAsked(key, ifIdleMs);
   }
@@ -207,16 +213,25 @@ class SocketTable {
     if (typeof ifIdleMs !== 'number' || entry.isIdleFor(ifIdleMs)) entry.end();
   }
 
-  /** Closes idle connections of all threads, as long as the tracker is not destroyed. */
-  #sweep(idleTimeoutMs) {
+  /** Closes idle connections of all threads, as long as the tracker has an idle timeout and is not destroyed. */
+  sweep() {
+    if (this.#isSweeping) return;
+    this.#isSweeping = true;
+    this.#sweepLater();
+  }
+
+  #sweepLater() {
+    const idleTimeoutMs = native.connectionTrackerIdleTimeout(this.#handle);
+    this.#isSweeping = typeof idleTimeoutMs === 'number';
+    if (!this.#isSweeping) return;
     const pause = Math.max(Math.ceil(idleTimeoutMs / 4), LEAST_SWEEP_MS);
     const look = () => {
       try {
-        native.closeIdleConnections(this.#handle, idleTimeoutMs);
+        native.closeIdleConnections(this.#handle);
+        this.#sweepLater();
       } catch {
-        return;
+        // The tracker was destroyed.
       }
-      this.#nextSweep = new Deadline(pause, look, { ref: false });
     };
     this.#nextSweep = new Deadline(pause, look, { ref: false });
   }
@@ -230,7 +245,7 @@ function warnOfNoCount(name) {
 /** One socket: when something was last transferred, as far as this thread can see. */
 class Entry {
   #handle;
-  #activeAt = native.clockNow();
+  #activeAt = native.elapsed();
   /** HTTP is told by its requests and responses, everything else by the bytes that moved. */
   #speaksHttp = false;
   #responses = 0;
@@ -277,7 +292,7 @@ class Entry {
   isIdleFor(ms) {
     const isBusy = this.#responses > 0 || this.#isHeadUnderWay();
     if (isBusy || (!this.#speaksHttp && this.#bytesMoved())) this.#touch();
-    return !isBusy && native.clockNow() - this.#activeAt >= ms;
+    return !isBusy && native.elapsed() - this.#activeAt >= ms;
   }
 
   #isHeadUnderWay() {
@@ -297,7 +312,7 @@ class Entry {
   }
 
   #touch() {
-    this.#activeAt = native.clockNow();
+    this.#activeAt = native.elapsed();
     native.touchConnection(this.#handle, this.serial);
   }
 }

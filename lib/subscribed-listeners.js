@@ -2,6 +2,7 @@
 
 const { Listeners } = require('./listeners');
 const { subscribe, unsubscribe } = require('./native');
+const { owned } = require('./options');
 
 /**
  * Listeners to what other threads tell as well, and the subscription of this thread that brings it, which exists
@@ -53,7 +54,7 @@ class SubscribedListeners {
   }
 
   #hear(delivery) {
-    if (delivery.kind === 'destroyed') this.#forget();
+    if (owned(delivery).kind === 'destroyed') this.#forget();
     else this.#source.tell(delivery);
   }
 

@@ -1,7 +1,7 @@
 'use strict';
 
-const { invalidOption } = require('./errors');
-const { native } = require('./native');
+const { invalidOption, SluiceError } = require('./errors');
+const { followReset, native } = require('./native');
 const { parseDuration } = require('./options');
 
 /** The year 2100: a later date with a century's wait added would leave the range of the clock. */
@@ -43,4 +43,17 @@ function manualClock() {
   };
 }
 
-module.exports = { manualClock };
+/**
+ * Empties every instance of the process, in all threads. Existing objects keep working; the next construction sets the
+ * options of its instance.
+ */
+function reset() {
+  if (process.env.NODE_ENV === 'production') {
+    const message = 'reset: NODE_ENV is "production", where nothing is to be forgotten; accepted: a test';
+    throw new SluiceError('UNSUPPORTED', message);
+  }
+  native.resetInstances();
+  followReset();
+}
+
+module.exports = { manualClock, reset };

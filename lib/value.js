@@ -8,8 +8,13 @@ const ACCEPTED =
   'null, undefined, booleans, numbers, bigints, strings, arrays and plain objects of these, without cycles';
 
 /** Plain data. It is copied property by property, so what was checked is what is kept: a getter may answer differently. */
-const PLAIN = { accepted: ACCEPTED, takesUndefined: true, copies: true, open: openPlain };
-const DEFINED = { ...PLAIN, accepted: ACCEPTED.replace(' undefined,', ''), takesUndefined: false };
+const PLAIN = { __proto__: null, accepted: ACCEPTED, takesUndefined: true, copies: true, open: openPlain };
+const DEFINED = {
+  __proto__: null,
+  ...PLAIN,
+  accepted: ACCEPTED.replace(' undefined,', ''),
+  takesUndefined: false,
+};
 
 /** A value as bytes that every thread reads. `what` names it in the error, with the path within. */
 function encode(value, what) {

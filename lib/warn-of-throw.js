@@ -1,7 +1,11 @@
 'use strict';
 
+const { onProcess } = require('./native');
+
 /** Names of the functions that were warned about. */
 const warned = new Set();
+
+onProcess('reset', () => warned.clear());
 
 /** Bounds the set: an application may create instances without end. Beyond it no further function is reported. */
 const MOST_WARNED = 1_000;

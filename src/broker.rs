@@ -12,9 +12,11 @@ use std::ptr;
 use napi::bindgen_prelude::{BufferSlice, Env, Result};
 use napi::sys;
 use napi_derive::napi;
+use sluice_core::mailbox::Mailbox;
 use sluice_core::{Broker, DEFAULT_INBOX, HEADER, Header, Instances, Joining, Owner, Peer};
 
 use crate::error;
+use crate::options;
 use crate::raw::{Call, Exports};
 use crate::thread;
 pub(crate) use drain::Backlog;
@@ -29,6 +31,8 @@ pub(crate) struct Membership {
     pub(crate) broker: Arc<Broker>,
     pub(crate) peer: Arc<Peer>,
     pub(crate) backlog: Backlog,
+    /// Of the copy that takes part.
+    pub(crate) mailbox: Arc<Mailbox>,
 }
 
 /// Arrays in which the numbers of messages cross, as one copy of our JavaScript registered them.
@@ -73,6 +77,11 @@ impl MessageNumbers {
     }
 }
 
+/// A test forgets everything.
+pub(crate) fn reset_all() {
+    BROKERS.reset_all();
+}
+
 /// Ends every part of a thread that ended.
 pub(crate) fn release_owner(owner: Owner) {
     for broker in BROKERS.all() {
@@ -86,6 +95,8 @@ pub struct NativeJoining<'env> {
     pub metadata: Option<BufferSlice<'env>>,
     /// `None` attaches to whatever bound there is.
     pub inbox: Option<f64>,
+    /// Whether another bound comes into force.
+    pub reconfigures: bool,
 }
 
 #[napi(object)]
@@ -102,8 +113,6 @@ pub struct NativeMembership<'env> {
     pub handle: u32,
     pub number: u32,
     pub id: String,
-    /// The bound of every inbox.
-    pub inbox: u32,
     /// Who was there before.
     pub others: Vec<NativePeer<'env>>,
 }
@@ -134,8 +143,8 @@ pub fn join_broker<'env>(
     joining: NativeJoining<'_>,
 ) -> Result<NativeMembership<'env>> {
     let port = thread::port_of(env)?;
-    let broker = error::check(env, open(&name, joining.inbox.map(|inbox| inbox as u32)))?;
-    let bell = port.bell();
+    let broker = open(env, &name, joining.inbox.map(|inbox| inbox as u32), joining.reconfigures)?;
+    let (bell, mailbox) = (port.bell(), Arc::clone(&port.mailbox));
     let (peer, others) = error::check(
         env,
         broker.join(Joining {
@@ -148,17 +157,37 @@ pub fn join_broker<'env>(
     )?;
     let others = others.iter().map(|other| describe(env, other)).collect::<Result<_>>()?;
     let (number, id) = (peer.info().number, peer.info().id.to_string());
-    let inbox = broker.inbox();
-    let handle = port.thread().join(Membership { broker, peer, backlog: Backlog::default() });
-    Ok(NativeMembership { handle, number, id, inbox, others })
+    let handle = port.thread().join(Membership { broker, peer, mailbox, backlog: Backlog::default() });
+    Ok(NativeMembership { handle, number, id, others })
 }
 
 /// Options that are left out are those there are.
-fn open(name: &str, inbox: Option<u32>) -> sluice_core::Result<Arc<Broker>> {
-    match (inbox, BROKERS.open(name, None)) {
-        (None, Ok(broker)) => Ok(broker),
-        _ => BROKERS.open(name, Some(inbox.unwrap_or(DEFAULT_INBOX))),
+fn open(env: &Env, name: &str, inbox: Option<u32>, reconfigures: bool) -> Result<Arc<Broker>> {
+    match (inbox, BROKERS.get_if_set(name)) {
+        (None, Some(broker)) => Ok(broker),
+        _ => {
+            let inbox = Some(inbox.unwrap_or(DEFAULT_INBOX));
+            options::open(env, &BROKERS, name, inbox, Some(reconfigures))
+        }
     }
+}
+
+/// Another object of a thread that takes part already. Fails where it wants another bound.
+#[napi]
+pub fn attach_to_broker(env: Env, name: String, inbox: Option<f64>, reconfigures: bool) -> Result<()> {
+    open(&env, &name, inbox.map(|inbox| inbox as u32), reconfigures).map(drop)
+}
+
+/// Messages that each peer takes before it has looked at one.
+#[napi]
+pub fn broker_inbox(handle: u32) -> Result<u32> {
+    on(handle, |membership| membership.broker.inbox())
+}
+
+/// Requests with lower numbers were sent before everything was reset.
+#[napi]
+pub fn first_request_since_reset(handle: u32) -> Result<f64> {
+    on(handle, |membership| membership.broker.first_since_reset() as f64)
 }
 
 /// Tells the others, where nothing that was sent has told them yet.

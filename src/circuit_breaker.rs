@@ -12,7 +12,9 @@ use sluice_core::{
     CircuitStats, Instances, Owner, Request, Ticket, WindowOptions,
 };
 
+use crate::clock::{elapsed_ms, from_ms, in_elapsed_ms};
 use crate::error;
+use crate::options;
 use crate::raw::{Call, Exports};
 use crate::thread;
 
@@ -23,6 +25,11 @@ pub(crate) fn release_owner(owner: Owner) {
     for breaker in BREAKERS.all() {
         breaker.release_owner(owner);
     }
+}
+
+/// A test forgets everything.
+pub(crate) fn reset_all() {
+    BREAKERS.reset_all();
 }
 
 /// A test set the clock back.
@@ -123,10 +130,11 @@ pub fn open_circuit_breaker(
     env: Env,
     name: String,
     options: Option<NativeCircuitBreakerOptions>,
+    reconfigures: Option<bool>,
 ) -> Result<u32> {
     let config = options.map(CircuitBreakerOptions::from).map(CircuitBreakerConfig::try_from);
     let config = error::check(&env, config.transpose())?;
-    let breaker = error::check(&env, BREAKERS.open(&name, config))?;
+    let breaker = options::open(&env, &BREAKERS, &name, config, reconfigures)?;
     Ok(thread::current()?.breakers.borrow_mut().hold(breaker))
 }
 
@@ -140,12 +148,6 @@ pub fn release_circuit_breaker(handle: u32) -> Result<()> {
 #[napi]
 pub fn destroy_circuit_breaker(name: String) -> bool {
     BREAKERS.destroy(&name)
-}
-
-/// How long a call may take; none where the option was left out.
-#[napi]
-pub fn circuit_breaker_timeout(handle: u32) -> Result<Option<f64>> {
-    Ok(breaker(handle)?.options().timeout_ms.map(|ms| ms as f64))
 }
 
 #[napi]
@@ -275,11 +277,14 @@ fn with_breaker<const N: usize, R>(
     call.check(call.on(&call.port.thread().breakers, body)?)
 }
 
-/// `acquirePermit(handle, peer, hasDeadline)`: the number of a ticket, and in the results array the time; or 0,
+/// `acquirePermit(handle, peer, fires)`: the number of a ticket, and in the results array the time by `elapsed` and the
+/// milliseconds that a call may take, 0 for any; or 0,
 /// and there the state that refuses and milliseconds to wait, -1 where that depends on others.
 unsafe extern "C" fn acquire(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
-        let (key, has_deadline) = (call.key(1)?, call.u32(2)? == 1);
+        let (key, fires) = (call.key(1)?, call.u32(2)? == 1);
+        let timeout_ms = with_breaker(call, |breaker| Ok(breaker.timeout_ms()))?;
+        let has_deadline = fires && timeout_ms > 0;
         let request = Request { owner: call.port.thread().owner, has_deadline };
         let now = clock::now();
         let known = with_breaker(call, |breaker| breaker.try_acquire_known(key, request, now))?;
@@ -290,7 +295,7 @@ unsafe extern "C" fn acquire(env: sys::napi_env, info: sys::napi_callback_info) 
                 with_breaker(call, |breaker| breaker.try_acquire(key, &peer, request, now))?
             }
         };
-        tell(call, answer, now)
+        tell(call, answer, now, timeout_ms)
     })
 }
 
@@ -303,11 +308,16 @@ fn peer_text<const N: usize>(call: &Call<'_, N>, key: KeyHash) -> Result<String>
     Ok(text)
 }
 
-fn tell<const N: usize>(call: &Call<'_, N>, answer: Answer, now: u64) -> Result<sys::napi_value> {
+fn tell<const N: usize>(
+    call: &Call<'_, N>,
+    answer: Answer,
+    now: u64,
+    timeout_ms: u64,
+) -> Result<sys::napi_value> {
     let mut numbers = [0.0; 2];
     let number = match answer {
         Ok(ticket) => {
-            numbers[0] = crate::clock::in_ms(now);
+            numbers = [in_elapsed_ms(now), timeout_ms as f64];
             ticket.number()
         }
         Err(refused) => {
@@ -349,9 +359,8 @@ unsafe extern "C" fn release(env: sys::napi_env, info: sys::napi_callback_info) 
 
 fn report_since(env: sys::napi_env, info: sys::napi_callback_info, failed: bool) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
-        let now = clock::now();
-        let started_at = crate::clock::from_ms(call.f64(2)?);
-        report(call, failed, now.saturating_sub(started_at), now)
+        let took = (elapsed_ms() - call.f64(2)?).max(0.0);
+        report(call, failed, from_ms(took), clock::now())
     })
 }
 

@@ -14,6 +14,7 @@ use sluice_core::{
 };
 
 use crate::error;
+use crate::options;
 use crate::raw::{Call, Exports};
 use crate::thread;
 
@@ -24,6 +25,11 @@ pub(crate) fn release_owner(owner: Owner) {
     for hub in HUBS.all() {
         hub.release_owner(owner, clock::now());
     }
+}
+
+/// A test forgets everything.
+pub(crate) fn reset_all() {
+    HUBS.reset_all();
 }
 
 /// A test set the clock back.
@@ -116,12 +122,17 @@ pub struct NativeClientHubStats {
 
 /// Attaches to a hub or creates it; the handle is this thread's.
 #[napi]
-pub fn open_client_hub(env: Env, name: String, options: NativeClientHubOptions) -> Result<u32> {
+pub fn open_client_hub(
+    env: Env,
+    name: String,
+    options: NativeClientHubOptions,
+    reconfigures: Option<bool>,
+) -> Result<u32> {
     let integer = |number: Option<f64>| number.map(|number| number as u64);
     let options =
         ClientHubOptions { max_entries: integer(options.max_entries), max_bytes: integer(options.max_bytes) };
     let config = error::check(&env, ClientHubConfig::try_from(options))?;
-    let hub = error::check(&env, HUBS.open(&name, Some(config)))?;
+    let hub = options::open(&env, &HUBS, &name, Some(config), reconfigures)?;
     Ok(thread::current()?.hubs.borrow_mut().hold(hub))
 }
 

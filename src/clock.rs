@@ -3,17 +3,19 @@
 use napi::bindgen_prelude::Result;
 use napi::sys;
 use napi_derive::napi;
-use sluice_core::clock::{self, MS};
+use sluice_core::clock::{self, MS, SetBack};
 use sluice_core::mailbox::Item;
 
 use crate::raw::{Call, Exports};
 use crate::{
-    circuit_breaker, client_hub, connection_tracker, rate_limiter, reputation, security_monitor, thread,
+    circuit_breaker, client_hub, connection_tracker, lifecycle, rate_limiter, reputation, security_monitor,
+    thread,
 };
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("clockNow", clock_now)?;
-    exports.function("utcOfClock", utc_of_clock)
+    exports.function("elapsed", elapsed)?;
+    exports.function("utcOfElapsed", utc_of_elapsed)
 }
 
 /// `clockNow()`: the clock of decisions in milliseconds, with fractions.
@@ -21,9 +23,37 @@ unsafe extern "C" fn clock_now(env: sys::napi_env, info: sys::napi_callback_info
     Call::<0>::answer(env, info, |call| call.number(in_ms(clock::now())))
 }
 
-/// `utcOfClock(ms)`: the date of a time of that clock, in UTC milliseconds, rounded up.
-unsafe extern "C" fn utc_of_clock(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Call::<1>::answer(env, info, |call| call.number(clock::utc_ms_of(from_ms(call.f64(0)?)) as f64))
+/// `elapsed()`: what spans of time are measured by, in milliseconds: the clock of decisions, except that a test
+/// that sets it back does not move this one.
+unsafe extern "C" fn elapsed(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<0>::answer(env, info, |call| call.number(elapsed_ms()))
+}
+
+/// `utcOfElapsed(ms)`: the date of such a time, in UTC milliseconds, rounded up.
+unsafe extern "C" fn utc_of_elapsed(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let (_, set_back) = clock::now_and_set_back();
+        let on_clock = (call.f64(0)? - set_back as f64).max(0.0);
+        call.number(clock::utc_ms_of(from_ms(on_clock)) as f64)
+    })
+}
+
+/// See `elapsed`.
+pub(crate) fn elapsed_ms() -> f64 {
+    let (now, set_back) = clock::now_and_set_back();
+    in_ms(now) + set_back as f64
+}
+
+/// The time of the clock, as `elapsed` tells it.
+pub(crate) fn in_elapsed_ms(time: u64) -> f64 {
+    let (_, set_back) = clock::now_and_set_back();
+    in_ms(time) + set_back as f64
+}
+
+/// The time of the clock at such a time; the latest where that is later than any.
+pub(crate) fn from_elapsed_ms(ms: f64) -> u64 {
+    let (_, set_back) = clock::now_and_set_back();
+    ((ms - set_back as f64).max(0.0).trunc() as u64).saturating_mul(MS)
 }
 
 /// Milliseconds, with fractions. Nanoseconds since 1970 are more than a double counts: in one division, whole
@@ -46,34 +76,31 @@ pub fn is_clock_manual() -> bool {
 /// Stops the clock of the process at this many milliseconds.
 #[napi]
 pub fn set_clock(ms: f64) {
-    move_clock(|| clock::set_manual(ms as u64 * MS));
+    tell(clock::set_manual(ms as u64 * MS));
 }
 
 /// Moves the stopped clock on.
 #[napi]
 pub fn advance_clock(ms: f64) {
-    move_clock(|| {
-        clock::advance_manual(ms as u64 * MS);
-    });
+    clock::advance_manual(ms as u64 * MS);
+    tell(None);
 }
 
 /// Lets the clock run again.
 #[napi]
 pub fn restore_clock() {
-    move_clock(clock::restore);
+    tell(clock::restore());
 }
 
-fn move_clock(by_hand: impl FnOnce()) {
-    let before = clock::now();
-    by_hand();
-    let now = clock::now();
-    if now < before {
-        rate_limiter::clock_was_set_back(now);
-        circuit_breaker::clock_was_set_back(now);
-        client_hub::clock_was_set_back(now);
-        connection_tracker::clock_was_set_back(now);
-        reputation::clock_was_set_back(now);
-        security_monitor::clock_was_set_back(now);
+fn tell(set_back: Option<SetBack>) {
+    if let Some(set_back) = set_back {
+        rate_limiter::clock_was_set_back(set_back.now);
+        circuit_breaker::clock_was_set_back(set_back.now);
+        client_hub::clock_was_set_back(set_back.now);
+        connection_tracker::clock_was_set_back(set_back);
+        lifecycle::clock_was_set_back(set_back);
+        reputation::clock_was_set_back(set_back);
+        security_monitor::clock_was_set_back(set_back.now);
     }
     thread::tell_all(&Item::ClockMoved);
 }

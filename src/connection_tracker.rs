@@ -6,17 +6,17 @@ use std::sync::{Arc, LazyLock};
 use napi::bindgen_prelude::{BufferSlice, Env, Result, Uint8Array};
 use napi::sys;
 use napi_derive::napi;
-use sluice_core::clock;
+use sluice_core::clock::{self, SetBack};
 use sluice_core::{
     Connection, ConnectionOptions, ConnectionTracker, ConnectionTrackerConfig, ConnectionTrackerOptions,
     Instances, Opened, Owner, Refusal,
 };
 
 use crate::error;
-use crate::memory;
 use crate::rate_limiter::NativeQuota;
 use crate::raw::{Call, Exports};
 use crate::thread;
+use crate::{memory, options};
 
 static TRACKERS: LazyLock<Instances<ConnectionTracker>> = LazyLock::new(Instances::new);
 
@@ -27,10 +27,15 @@ pub(crate) fn release_owner(owner: Owner) {
     }
 }
 
+/// A test forgets everything.
+pub(crate) fn reset_all() {
+    TRACKERS.reset_all();
+}
+
 /// A test set the clock back.
-pub(crate) fn clock_was_set_back(now: u64) {
+pub(crate) fn clock_was_set_back(set_back: SetBack) {
     for tracker in TRACKERS.all() {
-        tracker.clock_was_set_back(now);
+        tracker.clock_was_set_back(set_back);
     }
 }
 
@@ -117,12 +122,13 @@ pub fn open_connection_tracker(
     env: Env,
     name: String,
     options: Option<NativeConnectionTrackerOptions>,
+    reconfigures: Option<bool>,
 ) -> Result<u32> {
     let config = error::check(&env, options.map(ConnectionTrackerConfig::try_from).transpose())?;
-    let tracker = error::check(&env, TRACKERS.open(&name, config))?;
+    let tracker = options::open(&env, &TRACKERS, &name, config, reconfigures)?;
     let port = thread::port_of(&env)?;
     if let Some(opens) = tracker.opens_memory() {
-        memory::report(port, opens);
+        memory::report(port, &opens);
     }
     Ok(port.thread().trackers.borrow_mut().hold(tracker))
 }

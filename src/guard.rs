@@ -8,12 +8,17 @@ use napi_derive::napi;
 use sluice_core::{Guard, GuardOptions, Instances};
 
 use crate::raw::{Call, Exports};
-use crate::{error, thread};
+use crate::{options, thread};
 
 /// The counter of requests that went on, in the order of `lib/guard/counts.js`.
 pub(crate) const ALLOWED: usize = 0;
 
 static GUARDS: LazyLock<Instances<Guard>> = LazyLock::new(Instances::new);
+
+/// A test forgets everything.
+pub(crate) fn reset_all() {
+    GUARDS.reset_all();
+}
 
 /// What threads agree on, as text: `lib/guard/shared-options.js` writes and reads it.
 #[napi(object)]
@@ -61,15 +66,22 @@ impl From<&GuardOptions> for NativeGuardOptions {
 
 /// Attaches to a guard or creates it; the handle is this thread's.
 #[napi]
-pub fn open_guard(env: Env, name: String, options: NativeGuardOptions) -> Result<u32> {
-    let guard = error::check(&env, GUARDS.open(&name, Some(options.into())))?;
+pub fn open_guard(
+    env: Env,
+    name: String,
+    options: Option<NativeGuardOptions>,
+    reconfigures: Option<bool>,
+) -> Result<u32> {
+    let guard = options::open(&env, &GUARDS, &name, options.map(Into::into), reconfigures)?;
     Ok(thread::current()?.guards.borrow_mut().hold(guard))
 }
 
-/// What the guard of this name was created with; none where there is none.
+/// The options of the guard of this name; none where there is none, nor, with `if_set`, where it was reset and has not been
+/// given any since.
 #[napi]
-pub fn guard_options(name: String) -> Option<NativeGuardOptions> {
-    GUARDS.open(&name, None).ok().map(|guard| guard.options().into())
+pub fn guard_options(name: String, if_set: bool) -> Option<NativeGuardOptions> {
+    let guard = if if_set { GUARDS.get_if_set(&name) } else { GUARDS.open(&name, None).ok() };
+    guard.map(|guard| (&*guard.options()).into())
 }
 
 /// The names of all guards of the process, sorted.

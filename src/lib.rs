@@ -23,6 +23,7 @@ mod listen_queue;
 mod listener;
 mod mailbox;
 mod memory;
+mod options;
 mod rate_limiter;
 mod raw;
 mod registry;
@@ -30,6 +31,7 @@ mod replace_file;
 mod reputation;
 mod security_monitor;
 mod slab;
+mod testing;
 mod thread;
 
 use napi::bindgen_prelude::{Env, Object, Result};
@@ -54,5 +56,6 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     rate_limiter::export(&exports)?;
     registry::export(&exports)?;
     reputation::export(&exports)?;
-    security_monitor::export(&exports)
+    security_monitor::export(&exports)?;
+    testing::export(&exports)
 }

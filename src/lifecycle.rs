@@ -5,12 +5,14 @@ use std::sync::{Arc, LazyLock};
 use napi::bindgen_prelude::{Env, Result};
 use napi::sys;
 use napi_derive::napi;
+use sluice_core::clock::SetBack;
+use sluice_core::mailbox::Mailbox;
 use sluice_core::{
     CancellationToken, HookError, HookOutcome, Instances, Lifecycle, Member, MemberCount, MemberEnd, Owner,
     ShutdownRequest, ThreadReport, clock,
 };
 
-use crate::clock::{from_ms, in_ms};
+use crate::clock::{from_elapsed_ms, from_ms, in_elapsed_ms, in_ms};
 use crate::raw::{Call, Exports};
 use crate::{error, thread};
 
@@ -35,7 +37,26 @@ pub(crate) fn release_owner(owner: Owner) {
     }
 }
 
-/// Times in milliseconds of `clockNow`.
+/// A test forgets everything.
+pub(crate) fn reset_all() {
+    LIFECYCLES.reset_all();
+}
+
+/// A test set the clock back.
+pub(crate) fn clock_was_set_back(set_back: SetBack) {
+    for lifecycle in LIFECYCLES.all() {
+        lifecycle.clock_was_set_back(set_back);
+    }
+}
+
+/// What loaded the package before in the same thread takes part no longer, until it is used again.
+pub(crate) fn dismiss(mailbox: &Arc<Mailbox>) {
+    for lifecycle in LIFECYCLES.all() {
+        lifecycle.dismiss(mailbox);
+    }
+}
+
+/// Times in milliseconds of `elapsed`.
 #[napi(object)]
 pub struct NativeShutdownTimes {
     pub closes_at: f64,
@@ -121,6 +142,14 @@ pub fn destroy_lifecycle(name: String) -> bool {
     LIFECYCLES.destroy(&name)
 }
 
+/// After a reset: takes part again, if it does not.
+#[napi]
+pub fn rejoin_lifecycle(handle: u32) -> Result<()> {
+    let part = part(handle)?;
+    part.lifecycle.rejoin(&part.member);
+    Ok(())
+}
+
 /// True for the call that made it so.
 #[napi]
 pub fn lifecycle_ready(env: Env, handle: u32) -> Result<bool> {
@@ -144,10 +173,10 @@ pub fn begin_shutdown(env: Env, handle: u32, request: NativeShutdownRequest) -> 
 pub fn shutdown_times(handle: u32) -> Result<Option<NativeShutdownTimes>> {
     let times = part(handle)?.lifecycle.shutdown_times();
     Ok(times.map(|times| NativeShutdownTimes {
-        closes_at: in_ms(times.closes_at),
-        deadline: in_ms(times.deadline),
+        closes_at: in_elapsed_ms(times.closes_at),
+        deadline: in_elapsed_ms(times.deadline),
         hooks_timeout: in_ms(times.hooks_timeout),
-        late_at: times.late_at.map(in_ms),
+        late_at: times.late_at.map(in_elapsed_ms),
         reason: times.reason,
     }))
 }
@@ -168,10 +197,10 @@ pub fn report_shutdown(handle: u32, end: NativeThreadEnd) -> Result<()> {
     Ok(())
 }
 
-/// Threads that were late at this time of the clock are not waited for.
+/// Threads that were late at this time, in milliseconds of `elapsed`, are not waited for.
 #[napi]
 pub fn give_up_shutdown(handle: u32, by: f64) -> Result<()> {
-    part(handle)?.lifecycle.give_up(from_ms(by.ceil()), clock::now());
+    part(handle)?.lifecycle.give_up(from_elapsed_ms(by.ceil()), clock::now());
     Ok(())
 }
 
@@ -214,7 +243,7 @@ pub fn cancel_token(env: Env, token: u32, reason: Option<String>) -> Result<bool
 /// Why it was cancelled by itself, or one above it.
 #[napi]
 pub fn token_reason(token: u32) -> Result<Option<String>> {
-    Ok(child(token)?.token.reason().map(str::to_owned))
+    Ok(child(token)?.token.reason())
 }
 
 /// Tells this thread of every state from now on, under this number.
@@ -282,6 +311,7 @@ fn child(token: u32) -> Result<Arc<Child>> {
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("lifecycleState", state)?;
     exports.function("lifecycleIsCancelled", is_cancelled)?;
+    exports.function("lifecycleResets", resets)?;
     exports.function("tokenIsCancelled", token_is_cancelled)?;
     exports.function("countForLifecycle", count)
 }
@@ -291,6 +321,14 @@ unsafe extern "C" fn state(env: sys::napi_env, info: sys::napi_callback_info) ->
     Call::<1>::answer(env, info, |call| {
         let state = call.on(&call.port.thread().lifecycles, |part| part.lifecycle.state())?;
         call.int(call.check(state)? as i32)
+    })
+}
+
+/// `lifecycleResets(handle)`: how often it was reset.
+unsafe extern "C" fn resets(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let resets = call.on(&call.port.thread().lifecycles, |part| part.lifecycle.resets())?;
+        call.number(f64::from(resets))
     })
 }
 

@@ -13,8 +13,8 @@ use crate::thread;
 #[napi(object)]
 pub struct NativeDelivery {
     pub subscription: u32,
-    /// `change`, `circuit`, `hub`, `close`, `alert`, `drained`, `lifecycle`, `moved`, `clock`, `memory`,
-    /// `destroyed` or `listeners`.
+    /// `change`, `circuit`, `hub`, `close`, `alert`, `drained`, `lifecycle`, `moved`, `clock`, `memory`, `destroyed`,
+    /// `listeners`, `reset` or `options`.
     pub kind: String,
     /// Events dropped just before this one.
     pub missed: f64,
@@ -87,6 +87,8 @@ impl From<Delivery> for NativeDelivery {
             Item::MemoryMoved => Self { kind: kind("memory"), ..told },
             Item::Destroyed => Self { kind: kind("destroyed"), ..told },
             Item::ListenersChanged => Self { kind: kind("listeners"), ..told },
+            Item::Reset => Self { kind: kind("reset"), ..told },
+            Item::OptionsChanged => Self { kind: kind("options"), ..told },
         }
     }
 }

@@ -13,9 +13,14 @@ use sluice_core::{
 };
 
 use crate::raw::{Call, Exports};
-use crate::{error, guard, memory, thread};
+use crate::{error, guard, memory, options, thread};
 
 static LIMITERS: LazyLock<Instances<RateLimiter>> = LazyLock::new(Instances::new);
+
+/// A test forgets everything.
+pub(crate) fn reset_all() {
+    LIMITERS.reset_all();
+}
 
 /// A test set the clock back.
 pub(crate) fn clock_was_set_back(now: u64) {
@@ -130,10 +135,15 @@ pub struct NativeRateLimiterStats {
 
 /// Attaches to a limiter or creates it; the handle is this thread's.
 #[napi]
-pub fn open_rate_limiter(env: Env, name: String, options: Option<NativeRateLimiterOptions>) -> Result<u32> {
+pub fn open_rate_limiter(
+    env: Env,
+    name: String,
+    options: Option<NativeRateLimiterOptions>,
+    reconfigures: Option<bool>,
+) -> Result<u32> {
     let config = options.map(RateLimiterOptions::from).map(RateLimiterConfig::try_from);
     let config = error::check(&env, config.transpose())?;
-    let limiter = error::check(&env, LIMITERS.open(&name, config))?;
+    let limiter = options::open(&env, &LIMITERS, &name, config, reconfigures)?;
     let port = thread::port_of(&env)?;
     memory::report(port, limiter.memory());
     Ok(port.thread().limiters.borrow_mut().hold(limiter))
@@ -196,7 +206,10 @@ pub fn rate_limiter_generation(handle: u32) -> Result<f64> {
 }
 
 fn limiter(handle: u32) -> Result<Arc<RateLimiter>> {
-    thread::current()?.limiters.borrow().get(handle).map(|seat| Arc::clone(seat.limiter()))
+    let mut limiters = thread::current()?.limiters.borrow_mut();
+    let seat = limiters.get_mut(handle)?;
+    seat.follow();
+    Ok(Arc::clone(seat.limiter()))
 }
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
@@ -225,11 +238,18 @@ fn with_limiter<const N: usize, R>(
     call: &Call<'_, N>,
     body: impl FnOnce(&RateLimiter) -> sluice_core::Result<R>,
 ) -> Result<R> {
-    call.check(call.on(&call.port.thread().limiters, body)?)
+    let result = {
+        let mut limiters = call.port.thread().limiters.borrow_mut();
+        let seat = limiters.get_mut(call.u32(0)?)?;
+        seat.follow();
+        body(seat.limiter())
+    };
+    call.check(result)
 }
 
 // Where numbers lie that pass beside the arguments; `lib/rate-limiter.js` counts in this order.
 const MORE_AFTER: usize = 6;
+const GENERATION: usize = 7;
 const RECEIPT_AT: usize = 8;
 const RECEIPT_SETTLES: usize = 10;
 const HANDLE: usize = 16;
@@ -287,6 +307,7 @@ fn tell<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<sys::
             decision.policy as f64,
         ],
     );
+    call.port.leave(GENERATION, [decision.generation as f64]);
     call.boolean(decision.allowed)
 }
 

@@ -13,6 +13,11 @@ use crate::thread;
 
 static REGISTRIES: LazyLock<Instances<Registry>> = LazyLock::new(Instances::new);
 
+/// A test forgets everything.
+pub(crate) fn reset_all() {
+    REGISTRIES.reset_all();
+}
+
 /// Ends every subscription of a thread that ended.
 pub(crate) fn release_owner(owner: Owner) {
     for registry in REGISTRIES.all() {

@@ -7,12 +7,13 @@ use napi::bindgen_prelude::{Env, Result};
 use napi::sys;
 use napi_derive::napi;
 use parking_lot::Mutex;
-use sluice_core::clock::{self, MS};
+use sluice_core::clock::{self, MS, SetBack};
 use sluice_core::{
     Ban, FOREVER, Instances, Reputation, ReputationConfig, ReputationOptions, ReputationRule, Verdict,
 };
 
 use crate::error;
+use crate::options;
 use crate::raw::{Call, Exports};
 use crate::replace_file::{Failure, replace_file};
 use crate::thread;
@@ -30,10 +31,15 @@ pub(crate) fn find(name: &str) -> Option<Arc<Reputation>> {
     REPUTATIONS.open(name, None).ok()
 }
 
+/// A test forgets everything.
+pub(crate) fn reset_all() {
+    REPUTATIONS.reset_all();
+}
+
 /// A test set the clock back.
-pub(crate) fn clock_was_set_back(now: u64) {
+pub(crate) fn clock_was_set_back(set_back: SetBack) {
     for reputation in REPUTATIONS.all() {
-        reputation.clock_was_set_back(now);
+        reputation.clock_was_set_back(set_back);
     }
 }
 
@@ -107,9 +113,14 @@ pub struct NativeFileFailure {
 
 /// Attaches to a reputation or creates it; the handle is this thread's.
 #[napi]
-pub fn open_reputation(env: Env, name: String, options: Option<NativeReputationOptions>) -> Result<u32> {
+pub fn open_reputation(
+    env: Env,
+    name: String,
+    options: Option<NativeReputationOptions>,
+    reconfigures: Option<bool>,
+) -> Result<u32> {
     let config = error::check(&env, options.map(ReputationConfig::try_from).transpose())?;
-    let reputation = error::check(&env, REPUTATIONS.open(&name, config))?;
+    let reputation = options::open(&env, &REPUTATIONS, &name, config, reconfigures)?;
     Ok(thread::current()?.reputations.borrow_mut().hold(reputation))
 }
 

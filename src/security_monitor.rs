@@ -12,7 +12,7 @@ use sluice_core::{
 };
 
 use crate::raw::{Call, Exports};
-use crate::{error, reputation, thread};
+use crate::{error, options, reputation, thread};
 
 static MONITORS: LazyLock<Instances<SecurityMonitor>> = LazyLock::new(Instances::new);
 
@@ -27,6 +27,11 @@ pub(crate) fn release_owner(owner: Owner) {
     for monitor in MONITORS.all() {
         monitor.release_owner(owner);
     }
+}
+
+/// A test forgets everything.
+pub(crate) fn reset_all() {
+    MONITORS.reset_all();
 }
 
 /// A test set the clock back.
@@ -176,9 +181,10 @@ pub fn open_security_monitor(
     env: Env,
     name: String,
     options: Option<NativeSecurityMonitorOptions>,
+    reconfigures: Option<bool>,
 ) -> Result<u32> {
     let config = error::check(&env, options.map(SecurityMonitorConfig::try_from).transpose())?;
-    let monitor = error::check(&env, MONITORS.open(&name, config))?;
+    let monitor = options::open(&env, &MONITORS, &name, config, reconfigures)?;
     Ok(thread::current()?.monitors.borrow_mut().hold(monitor))
 }
 

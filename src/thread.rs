@@ -17,8 +17,8 @@ use napi::{check_status, sys};
 use sluice_core::cidr::ClientAddress;
 use sluice_core::mailbox::{Item, Mailbox};
 use sluice_core::{
-    CircuitBreaker, ClientHub, ConnectionTracker, Guard, Owner, Registry, Reputation, Seat, SecurityMonitor,
-    VersionCells,
+    CircuitBreaker, ClientHub, ConnectionTracker, Guard, OptionChange, Owner, Registry, Reputation, Seat,
+    SecurityMonitor, VersionCells,
 };
 
 use crate::bell::Bell;
@@ -51,6 +51,8 @@ pub(crate) struct Thread {
     pub(crate) memory: Reports,
     /// By handle. They end when they are left, not when objects are collected.
     memberships: RefCell<Vec<Option<Membership>>>,
+    /// What the last instance that was opened has changed.
+    pub(crate) option_changes: RefCell<Vec<OptionChange>>,
     #[expect(clippy::vec_box, reason = "callbacks keep the addresses of ports")]
     ports: RefCell<Vec<Box<Port>>>,
 }
@@ -143,6 +145,15 @@ impl Thread {
         self.memberships.borrow_mut().get_mut(handle as usize)?.take()
     }
 
+    /// Ends the parts of one loaded copy. Their handles stay taken: that copy may still use them.
+    pub(crate) fn leave_brokers(&self, mailbox: &Arc<Mailbox>) {
+        for membership in self.memberships.borrow().iter().flatten() {
+            if Arc::ptr_eq(&membership.mailbox, mailbox) {
+                membership.broker.leave(&membership.peer);
+            }
+        }
+    }
+
     /// Runs `body` on a part, without running JavaScript.
     pub(crate) fn with_membership<R>(&self, handle: u32, body: impl FnOnce(&Membership) -> R) -> Result<R> {
         match self.memberships.borrow().get(handle as usize) {
@@ -153,6 +164,18 @@ impl Thread {
 }
 
 impl Port {
+    /// The copies that this thread loaded before this one take part in brokers and lifecycles no longer, and keep the
+    /// thread alive no longer.
+    pub(crate) fn dismiss_those_before(&self) {
+        let ports = self.thread().ports.borrow();
+        for port in ports.iter().take_while(|port| !std::ptr::eq(&raw const ***port, self)) {
+            lifecycle::dismiss(&port.mailbox);
+            self.thread().leave_brokers(&port.mailbox);
+            // Fails where the copy is gone, and with it its bell.
+            let _ = port.bell.keep_alive(port.env, false);
+        }
+    }
+
     /// What wakes the JavaScript of this port.
     pub(crate) fn bell(&self) -> Arc<Bell> {
         Arc::clone(&self.bell)
@@ -245,6 +268,14 @@ pub(crate) fn tell_all(item: &Item) {
     }
 }
 
+/// Drops the events that wait for threads.
+pub(crate) fn drop_events() {
+    let ports: Vec<_> = PRESENT.iter().flat_map(|presence| presence.ports.clone()).collect();
+    for (mailbox, _) in ports {
+        mailbox.drop_events();
+    }
+}
+
 /// Registers the loading environment; the thread's clean-up hook with its first.
 pub(crate) fn enter(env: &Env) -> Result<&'static Port> {
     if CURRENT.get().is_null() {
@@ -311,6 +342,7 @@ fn start_thread(env: &Env) -> Result<()> {
         versions: Arc::new(VersionCells::new(VERSIONS)),
         memory: Reports::default(),
         memberships: RefCell::new(Vec::new()),
+        option_changes: RefCell::new(Vec::new()),
         lifecycles: RefCell::new(Slab::new()),
         tokens: RefCell::new(Slab::new()),
         ports: RefCell::new(Vec::new()),

@@ -55,7 +55,7 @@ sluice({
   cors: { origin: ['https://app.example', /\.example$/], credentials: true, exposedHeaders: ['RateLimit'] },
 });
 sluice({ cors: true, refusedBody: { bytes: 1_000_000, timeout: '1s', connections: 8 } });
-sluice({ refusedBody: false });
+sluice({ refusedBody: false, onMismatch: 'reconfigure' });
 // @ts-expect-error a key is a text or a number
 sluice({ key: () => ({}) });
 // @ts-expect-error no such fallback

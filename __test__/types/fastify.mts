@@ -33,7 +33,9 @@ app.get('/search', { config: { sluice: shared } }, async (request, reply) => {
   expect<Equal<typeof decision, RateDecision | null>>();
   return reply.code(status).send(body);
 });
-app.register(sluice, { hook: 'preValidation' });
+app.register(sluice, { hook: 'preValidation', onMismatch: 'reconfigure' });
+// @ts-expect-error a route follows its guard
+export const own: RouteOptions = { onMismatch: 'reconfigure' };
 // @ts-expect-error no such hook
 app.register(sluice, { hook: 'onSend' });
 app.get('/health', { config: { sluice: { rateLimit: false } } }, async () => 'ok');

@@ -37,6 +37,9 @@ const guard = createGuard('api', {
 });
 expect<Equal<typeof guard, Guard>>();
 createGuard();
+createGuard('api', { rateLimit: { limit: 1, window: '1m' }, onMismatch: 'reconfigure' });
+// @ts-expect-error no such answer
+createGuard('api', { onMismatch: 'ignore' });
 createGuard('other', { reputation: 'logins', monitor: false, record: false });
 createGuard('third', {
   reputation: new Reputation('logins'),

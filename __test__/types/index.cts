@@ -10,6 +10,7 @@ const limiter: sluice.RateLimiter = new sluice.RateLimiter('api', { limit: 1, wi
 const decision: sluice.Decision = limiter.consume(sluice.clientKey('192.0.2.1'));
 const code: sluice.SluiceErrorCode = 'ERR_SLUICE_CLOSED';
 testing.manualClock().restore();
+testing.reset();
 
 const app = express();
 const middleware: guardExpress.Middleware = guardExpress({

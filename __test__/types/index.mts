@@ -29,6 +29,7 @@ import {
   type LifecycleToken,
   type LimitOptions,
   listen,
+  type OnMismatch,
   type Permit,
   RateLimiter,
   type RateLimiterOptions,
@@ -49,7 +50,7 @@ import {
   type SluiceErrorCode,
   type Verdict,
 } from 'sluice';
-import { type ManualClock, manualClock } from 'sluice/testing';
+import { type ManualClock, manualClock, reset } from 'sluice/testing';
 import { type Equal, expect } from './equal.mjs';
 
 // Durations
@@ -253,7 +254,7 @@ registry.set('now', Date.now);
 registry.set('map', new Map());
 // @ts-expect-error no such event
 registry.on('changed', () => {});
-// @ts-expect-error it has no options
+// @ts-expect-error no such option
 new Registry('config', { maxKeys: 3 });
 
 interface Upstream {
@@ -440,6 +441,32 @@ await listen(createTcp(), {});
   // @ts-expect-error no such duration
   clock.advance('soon');
 }
+
+// Between tests
+expect<Equal<ReturnType<typeof reset>, void>>();
+// @ts-expect-error everything is reset
+reset('api');
+
+// onMismatch
+const onMismatch = 'reconfigure' as OnMismatch;
+expect<Equal<OnMismatch, 'error' | 'reconfigure'>>();
+new RateLimiter('api', { limit: 1, window: '1s', onMismatch });
+new RateLimiter('api', { limits, onMismatch });
+new ConnectionTracker('sockets', { max: 1, onMismatch });
+new Reputation('logins', { ...rules, onMismatch });
+new SecurityMonitor('security', { rules: [], onMismatch });
+new CircuitBreaker('upstreams', { openFor: '1s', onMismatch });
+new CircuitBreaker('upstreams', { errorFilter: () => true, onMismatch });
+new ClientHub('keys', { onMismatch });
+new Broker('app', { onMismatch });
+new Registry('config', { onMismatch });
+new Lifecycle('app', { onMismatch });
+// @ts-expect-error no such answer
+new RateLimiter('api', { limit: 1, window: '1s', onMismatch: 'ignore' });
+// @ts-expect-error no such answer
+new Registry('config', { onMismatch: true });
+// @ts-expect-error of a construction only
+limiter.reconfigure({ limit: 1, onMismatch });
 
 // SecurityMonitor
 const securityRules: SecurityRule[] = [

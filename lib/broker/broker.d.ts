@@ -1,4 +1,4 @@
-import type { Duration, RegistryValue } from '../../index';
+import type { Duration, OnMismatch, RegistryValue } from '../../index';
 import type { SpawnOptions, WorkerGroup } from './worker-group';
 
 /**
@@ -29,10 +29,16 @@ export interface BrokerOptions<Metadata = RegistryValue> {
   metadata?: Metadata;
   /**
    * Messages that wait for a peer, and requests that it works on, at most; the next are `BACKPRESSURE`. The same for all
-   * peers: given by who creates the broker, compared where others give it.
+   * peers: given by the thread that creates the broker, compared where others give it.
    * @default 10_000
    */
   inbox?: number;
+  /**
+   * What happens when `inbox` differs from the one in force. This thread's own `id` stays `CONFIG_MISMATCH` until it
+   * closes.
+   * @default 'error'
+   */
+  onMismatch?: OnMismatch;
 }
 
 export interface CallOptions {

@@ -3,7 +3,7 @@
 const { Deadline } = require('../deadline');
 const { native } = require('../native');
 
-/** Calls whose deadlines lie within so many milliseconds end together, by the last of them: never before their time. */
+/** Calls whose deadlines lie within this many milliseconds end together, at the last of them: none before its time. */
 const TICK_MS = 8;
 
 /**
@@ -16,9 +16,11 @@ class CallDeadlines {
   #ticks = new Map();
   /** The tick added to last: it stays while it is empty, as the next call most often has the same. */
   #latest;
+  /** When the timer is to fire, in milliseconds of `elapsed`. */
   #armed = Number.POSITIVE_INFINITY;
-  /** What stands for that tick: `{ deadline, isDue }`. */
-  #armedBy;
+  /** The earliest deadline that was added since a timer was set. */
+  #wanted = Number.POSITIVE_INFINITY;
+  #deadline;
   #turn;
 
   add(entry, due) {
@@ -29,7 +31,18 @@ class CallDeadlines {
     entry.next = tick.first;
     if (tick.first !== undefined) tick.first.previous = entry;
     tick.first = entry;
-    if (at < this.#armed) this.#arm(at, native.clockNow());
+    if (due > tick.due) tick.due = due;
+    if (due < this.#wanted) this.#wanted = due;
+  }
+
+  /**
+   * Sets a timer for the first of those that were added. Not done by `add`, whose caller may be anywhere on the stack: a
+   * timer of Node's that is made where the stack overflows keeps the thread alive for good.
+   */
+  arm() {
+    const wanted = this.#wanted;
+    this.#wanted = Number.POSITIVE_INFINITY;
+    if (wanted < this.#armed) this.#arm(wanted, native.elapsed());
   }
 
   remove(entry) {
@@ -45,7 +58,7 @@ class CallDeadlines {
     const before = this.#latest;
     let tick = this.#ticks.get(at);
     if (tick === undefined) {
-      tick = { at, first: undefined };
+      tick = { at, due: 0, first: undefined };
       this.#ticks.set(at, tick);
     }
     this.#latest = tick;
@@ -58,34 +71,25 @@ class CallDeadlines {
   }
 
   /**
-   * Calls end in the turn after that, never within `add`: their requests are to go out first, and a thread that was busy
-   * for long may have the answers waiting. After a stack overflow the deadline before stays in force.
+   * Calls end in the turn after that: their requests are to go out first, and a thread that was busy for long may have the
+   * answers waiting.
    */
-  #arm(at, now) {
-    const armed = { deadline: undefined, isDue: false };
-    const onTime = () => {
-      armed.isDue = true;
-      if (this.#armedBy === armed) this.#expireSoon();
-    };
-    armed.deadline = new Deadline(Math.max(at * TICK_MS - now, 0), onTime, { ref: false });
-    const before = this.#armedBy;
-    this.#armedBy = armed;
-    this.#armed = at;
-    before?.deadline.cancel();
+  #arm(due, now) {
+    this.#deadline?.cancel();
     clearImmediate(this.#turn);
-    if (armed.isDue) this.#expireSoon();
-  }
-
-  #expireSoon() {
-    this.#turn = setImmediate(() => this.#expire());
+    this.#armed = due;
+    const onTime = () => {
+      this.#turn = setImmediate(() => this.#expire());
+    };
+    this.#deadline = new Deadline(Math.max(due - now, 0), onTime, { ref: false });
   }
 
   #expire() {
-    // A test may have set the clock back: nobody waits for the time that it showed before.
-    const now = Math.max(native.clockNow(), this.#armed * TICK_MS);
+    // A timer may fire a fraction of a millisecond early.
+    const now = Math.max(native.elapsed(), this.#armed);
     this.#armed = Number.POSITIVE_INFINITY;
     for (const tick of [...this.#ticks.values()]) {
-      if (tick.at * TICK_MS > now) continue;
+      if (tick.due > now) continue;
       while (tick.first !== undefined) {
         const entry = tick.first;
         this.remove(entry);
@@ -98,7 +102,7 @@ class CallDeadlines {
   #armNext(now) {
     let first = this.#armed;
     for (const tick of this.#ticks.values()) {
-      if (tick.first !== undefined && tick.at < first) first = tick.at;
+      if (tick.first !== undefined && tick.due < first) first = tick.due;
     }
     if (first < this.#armed) this.#arm(first, now);
   }

@@ -50,6 +50,11 @@ class Calls {
     return place;
   }
 
+  /** Sets a timer for the calls that were added. */
+  watch() {
+    this.#deadlines.arm();
+  }
+
   /** Removes a call that was not sent. Its caller has an error already. */
   drop(call) {
     if (call.calls === undefined) return;
@@ -98,6 +103,20 @@ class Calls {
       (call) => {
         this.#cancel(call, CANCELLED.closed);
         return new SluiceError('CLOSED', this.#describe(call, 'was not answered before this peer left'));
+      },
+    );
+  }
+
+  /** Everything was reset: calls with lower numbers were made before. */
+  followReset(first) {
+    this.#end(
+      (call) => call.sequence < first,
+      (call) => {
+        this.#cancel(call, CANCELLED.closed);
+        return new SluiceError(
+          'CLOSED',
+          this.#describe(call, 'was not answered before everything was reset'),
+        );
       },
     );
   }

@@ -6,6 +6,7 @@ const { Deadline } = require('../deadline');
 const { SluiceError } = require('../errors');
 const { Listeners } = require('../listeners');
 const { keepAlive, letGo, native, numbers } = require('../native');
+const { owned } = require('../options');
 const { decode: decodeMetadata } = require('../value');
 const { Call, Calls } = require('./calls');
 const { CODEC, encode } = require('./codec');
@@ -90,7 +91,7 @@ class Peer {
   }
 
   get inbox() {
-    return this.#membership.inbox;
+    return native.brokerInbox(this.#membership.handle);
   }
 
   get hasLeft() {
@@ -217,7 +218,8 @@ class Peer {
     for (const { name, peers } of native.brokerEndpoints(this.#membership.handle)) {
       for (const number of peers) served.set(number, [...(served.get(number) ?? []), name]);
     }
-    return native.brokerPeers(this.#membership.handle).map(({ number, id, threadId, metadata, load }) => {
+    return native.brokerPeers(this.#membership.handle).map((told) => {
+      const { number, id, threadId, metadata, load } = owned(told);
       const endpoints = (served.get(number) ?? []).sort();
       return { id, threadId, metadata: metadata && decodeMetadata(metadata), endpoints, load };
     });
@@ -242,6 +244,17 @@ class Peer {
   askToLeave(id) {
     this.#checkOpen();
     return native.askPeerToLeave(this.#membership.handle, id);
+  }
+
+  /** Everything was reset: calls and requests of before are over, and nothing is counted yet. */
+  followReset() {
+    if (this.#hasLeft) return;
+    const first = native.firstRequestSinceReset(this.#membership.handle);
+    this.#calls.followReset(first);
+    this.#service.followReset(first);
+    for (const counts of [this.#counts, this.#calls.counts, this.#service.counts]) {
+      for (const counter of Object.keys(counts)) counts[counter] = 0;
+    }
   }
 
   spawn(file, options) {
@@ -299,9 +312,9 @@ class Peer {
   }
 
   async #closeGroups(timeout) {
-    const due = native.clockNow() + timeout;
+    const due = native.elapsed() + timeout;
     await Promise.all([...this.groups].map((group) => group.close({ timeout })));
-    await this.#finish(Math.max(0, due - native.clockNow()));
+    await this.#finish(Math.max(0, due - native.elapsed()));
   }
 
   #finish(timeout) {
@@ -454,6 +467,7 @@ class Peer {
   #onFlushed() {
     for (let call = this.#unsent; call !== undefined; call = call.nextUnsent) this.#calls.drop(call);
     this.#unsent = undefined;
+    this.#calls.watch();
     this.#lookWhetherFinished();
   }
 

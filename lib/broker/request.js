@@ -24,7 +24,7 @@ class Request {
 
   /** UTC milliseconds after which nobody waits for the answer. */
   get deadline() {
-    return native.utcOfClock(this.#due);
+    return native.utcOfElapsed(this.#due);
   }
 
   /** Aborts when nobody waits for the answer any more: deadline, abort, the end of either peer. */

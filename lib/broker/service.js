@@ -94,6 +94,12 @@ class Service {
     }
   }
 
+  /** Everything was reset: nobody waits for what was asked before. */
+  followReset(first) {
+    const reason = new SluiceError('CLOSED', `Broker "${this.#brokerName}" was reset`);
+    for (const [sequence, { request }] of this.#running) if (sequence < first) request.cancel(reason);
+  }
+
   /** This peer leaves: what still runs is answered to nobody. */
   close() {
     this.#closed = new SluiceError('CLOSED', `This peer has left broker "${this.#brokerName}"`);

@@ -1,7 +1,7 @@
 'use strict';
 
 const { invalidOption } = require('../errors');
-const { checkObject, checkOptions, duration, integer, parseDuration } = require('../options');
+const { checkObject, checkOptions, duration, integer, owned, parseDuration } = require('../options');
 const { checkLevels } = require('../value-levels');
 
 const MOST_WORKERS = 1024;
@@ -16,12 +16,12 @@ const count = integer(1, MOST_WORKERS);
 
 const restart = (value, option) => {
   if (value === false) return false;
-  const checked = { ...DEFAULT_RESTART, ...checkOptions(option, value, RESTART_SCHEMA) };
+  const checked = owned(DEFAULT_RESTART, checkOptions(option, value, RESTART_SCHEMA));
   const { backoff, maxBackoff = Math.max(backoff, DEFAULT_MAX_BACKOFF_MS) } = checked;
   if (maxBackoff >= backoff) return { ...checked, maxBackoff };
   throw invalidOption(
     `${option} maxBackoff`,
-    value.maxBackoff,
+    maxBackoff,
     `a duration of at least ${backoff} ms, the backoff`,
   );
 };
@@ -34,7 +34,7 @@ function checkSpawn(file, options) {
     throw invalidOption('spawn file', file, 'a path or a URL, as `new Worker` takes it');
   }
   checkObject('spawn', options);
-  const { count, restart, startTimeout, ...workerOptions } = options;
+  const { count, restart, startTimeout, ...workerOptions } = owned(options);
   const checked = checkOptions('spawn', { count, restart, startTimeout }, SCHEMA);
   // Node serializes what a new thread cannot read, which then dies before it runs a line.
   checkLevels(workerOptions.workerData, 'spawn workerData');

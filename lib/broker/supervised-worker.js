@@ -10,7 +10,9 @@ const { native } = require('../native');
  * will; `exited` resolves with `{ code, error }`, and then nothing of the thread is held any more.
  */
 class SupervisedWorker {
+  /** Its date; and the time by which spans are measured. */
   startedAt = Math.floor(native.clockNow());
+  begunAt = native.elapsed();
   upAt;
   threadId = null;
   peerId = null;
@@ -49,7 +51,7 @@ class SupervisedWorker {
   join(peerId) {
     this.peerId = peerId;
     if (this.upAt !== undefined || this.hasEnded) return;
-    this.upAt = native.clockNow();
+    this.upAt = native.elapsed();
     this.#startDeadline.cancel();
     this.#resolveUp();
   }

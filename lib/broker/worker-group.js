@@ -176,13 +176,13 @@ class WorkerGroup {
   }
 
   async #servesAsMuch(successor, old) {
-    const due = successor.startedAt + this.#keeper.plan.startTimeout;
+    const due = successor.begunAt + this.#keeper.plan.startTimeout;
     for (;;) {
       if (successor.hasEnded) throw this.#notAsMuch('ended');
       const served = this.#endpointsOf(successor);
       const missing = this.#endpointsOf(old).filter((endpoint) => !served.includes(endpoint));
       if (missing.length === 0) return;
-      if (native.clockNow() >= due) throw this.#notAsMuch(`does not serve ${missing.join(', ')}`);
+      if (native.elapsed() >= due) throw this.#notAsMuch(`does not serve ${missing.join(', ')}`);
       await pause(LOOK_MS);
     }
   }

@@ -114,7 +114,7 @@ class WorkerPlace {
   #refill(died, error) {
     if (this.#isClosed) return;
     const { policy, isRef, onRestart, onAbandon } = this.#group;
-    const now = native.clockNow();
+    const now = native.elapsed();
     const lasted = died.upAt !== undefined && policy?.isLong(now - died.upAt);
     this.#deaths = lasted ? 1 : this.#deaths + 1;
     if (!policy?.grant(now)) {

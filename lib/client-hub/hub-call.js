@@ -27,7 +27,10 @@ class HubCall extends AsyncResource {
   #controller;
   /** Of its initialiser while it leads; of another's while it waits. */
   #deadline;
+  /** What is called when that time is over. */
+  #watched;
   #isOver = false;
+  #resets = native.resets();
 
   constructor(hub, key, id, init, options) {
     super('sluice:ClientHub');
@@ -41,6 +44,11 @@ class HubCall extends AsyncResource {
 
   get key() {
     return this.#key;
+  }
+
+  /** Whether the hub has forgotten it. */
+  get isReset() {
+    return native.resets() !== this.#resets;
   }
 
   /** A promise for what `take` makes of the value. The thread is kept alive until it settles. */
@@ -67,12 +75,18 @@ class HubCall extends AsyncResource {
     this.#abortInitialiser();
   }
 
-  lead() {
+  /**
+   * With `isCaller` the caller's context is that of the running code. Entering it again may not be done where the stack
+   * overflows: Node 20 ends the process then.
+   */
+  lead(isCaller = false) {
     this.#controller = new AbortController();
     this.#watch(this.#options.timeout, () => this.#timeOut());
     let result;
     try {
-      result = this.runInAsyncScope(this.#init, undefined, this.#controller.signal);
+      const init = this.#init;
+      const { signal } = this.#controller;
+      result = isCaller ? init(signal) : this.runInAsyncScope(init, undefined, signal);
     } catch (error) {
       this.#fail(error);
       return;
@@ -111,7 +125,7 @@ class HubCall extends AsyncResource {
 
   /** Its turn is over: others have seen that its time was, while this thread stood still. */
   replaced() {
-    this.giveUp(this.#timeoutError());
+    this.giveUp(this.#replacedError());
   }
 
   /** It went on for others, of whom nobody waits any more. */
@@ -189,7 +203,7 @@ class HubCall extends AsyncResource {
       this.failed(error);
       return;
     }
-    if (taken === null) this.failed(this.#timeoutError());
+    if (taken === null) this.failed(this.#replacedError());
     else onTaken(taken);
   }
 
@@ -227,7 +241,15 @@ class HubCall extends AsyncResource {
 
   #watch(ms, onTime) {
     this.#deadline?.cancel();
-    this.#deadline = new Deadline(ms, onTime, { ref: false });
+    const due = native.elapsed() + ms;
+    this.#watched = onTime;
+    // Later: a timer of Node's that is made where the stack overflows keeps the thread alive for good.
+    queueMicrotask(() => {
+      if (this.#isOver || this.#watched !== onTime) return;
+      // A test may have set the clock back since.
+      const rest = Math.min(ms, Math.max(0, due - native.elapsed()));
+      this.#deadline = new Deadline(rest, onTime, { ref: false });
+    });
   }
 
   #end() {
@@ -244,6 +266,11 @@ class HubCall extends AsyncResource {
     if (signal !== undefined) removeAbortListener(signal, caller.onAbort);
     letGo();
     settle(caller);
+  }
+
+  /** Why another leads, or nobody does any more. */
+  #replacedError() {
+    return this.isReset ? this.#hub.closedError(this) : this.#timeoutError();
   }
 
   #timeoutError() {

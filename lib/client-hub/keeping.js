@@ -13,7 +13,7 @@ function keepingOf({ ttl, staleWhileRevalidate, staleIfError = 0 }, value) {
 }
 
 /** The duration of an option, or of its function's result: negative numbers count as 0, fractions are rounded down. */
-function timeOf(option, given, value, { forever = false } = {}) {
+function timeOf(option, given, value, { forever = false } = { __proto__: null }) {
   if (typeof given !== 'function') return given;
   const answer = given(value);
   if (typeof answer !== 'number') return parse(option, answer, forever);

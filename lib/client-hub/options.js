@@ -1,8 +1,9 @@
 'use strict';
 
+const { onMismatch } = require('../on-mismatch');
 const { abortSignal, checkOptions, duration, func, integer, parseDuration } = require('../options');
 
-const HUB = { maxEntries: integer(1, 10_000_000), maxBytes: integer(1) };
+const HUB = { maxEntries: integer(1, 10_000_000), maxBytes: integer(1), onMismatch };
 
 const durationOrFunction = (value, option) => (typeof value === 'function' ? value : duration(value, option));
 

@@ -3,6 +3,8 @@
 const { undecodable, unpackError } = require('../carried-error');
 const { SluiceError } = require('../errors');
 const { handlesOf, native, subscribe, unsubscribe } = require('../native');
+const { openNamed } = require('../on-mismatch');
+const { owned } = require('../options');
 const { decode } = require('../value');
 const { HubCall } = require('./hub-call');
 const { LiveObjects } = require('./live-objects');
@@ -38,7 +40,9 @@ class ThreadHub {
   }
 
   static open(name, options) {
-    const handle = native.openClientHub(name, options);
+    const { maxEntries, maxBytes } = options;
+    const open = (reconfigures) => native.openClientHub(name, { maxEntries, maxBytes }, reconfigures);
+    const handle = openNamed('ClientHub', name, options, open);
     const existing = hubs.get(handle)?.deref();
     if (existing !== undefined) {
       native.releaseClientHub(handle);
@@ -95,7 +99,7 @@ class ThreadHub {
   #begin(key, init, options, take, begun) {
     const knownVersion = this.#values.get(key)?.version ?? 0;
     const joined = native.joinHub(this.handle, key, this.#subscription, options.timeout, knownVersion);
-    const { version, bytes, failure, leads, waits, restMs } = joined;
+    const { version, bytes, failure, leads, waits, restMs } = owned(joined);
     if (typeof failure === 'number') return Promise.reject(this.#failureOf(key, failure, bytes));
     const isLeader = typeof leads === 'number';
     if (version > 0) {
@@ -112,7 +116,7 @@ class ThreadHub {
     const settled = call.settled(take);
     begun.hasFailed = !call.isAwaited;
     if (begun.hasFailed) return settled;
-    if (isLeader) call.lead();
+    if (isLeader) call.lead(true);
     else call.wait(restMs);
     return settled;
   }
@@ -183,7 +187,7 @@ class ThreadHub {
     else if (kind === 'abandoned') this.each(calls, (call) => call.abandoned());
     else if (kind === 'made') this.made(calls, version, bytes);
     else if (kind === 'failed') this.each(calls, (call) => call.failed(unpackError(bytes)));
-    else this.each(calls, (call) => call.giveUp(this.#closedError()));
+    else this.each(calls, (call) => call.giveUp(this.closedError(call)));
   }
 
   /** The entry of a value that was made. This thread keeps it where the hub does. */
@@ -193,7 +197,8 @@ class ThreadHub {
     return this.isCurrent(key, version) ? this.#keep(key, version, bytes) : entry(version, bytes);
   }
 
-  #closedError() {
+  closedError({ isReset }) {
+    if (isReset) return new SluiceError('CLOSED', `"${this.name}" was reset before the value was there`);
     return new SluiceError('CLOSED', `"${this.name}" was destroyed; create it anew to use it`);
   }
 

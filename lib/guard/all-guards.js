@@ -35,9 +35,10 @@ function guardNames(value, option) {
  * part that was destroyed is left out.
  */
 function toldOf(name) {
-  const options = native.guardOptions(name);
+  const options = native.guardOptions(name, false);
   const counts = new Counts();
-  counts.open(native.openGuard(name, options));
+  // Without options it only attaches: after a reset the next construction sets them.
+  counts.open(native.openGuard(name, undefined));
   const parts = {
     tracker: options.connections === 'false' ? null : attached(ConnectionTracker, name),
     reputation: attached(Reputation, JSON.parse(options.reputation)),

@@ -5,12 +5,12 @@ const { banned } = require('./refusal');
 
 /** Says which clients of a guard are banned, when they connect and with each request. */
 class BanGate {
-  #client;
+  client;
 
   /** `options` of the reputation, or its name where there is one already. */
   constructor(name, options, client) {
     this.reputation = typeof options === 'string' ? new Reputation(options) : new Reputation(name, options);
-    this.#client = client;
+    this.client = client;
   }
 
   /** The refusal of a request; null when it may go on, or its client has no address. */
@@ -24,7 +24,7 @@ class BanGate {
 
   /** Why a socket is refused at accept, or null. */
   refusesSocket(socket) {
-    const client = this.#client.openerOf(socket);
+    const client = this.client.openerOf(socket);
     const verdict = this.#verdictOn(client);
     if (verdict === null) return null;
     const { retryAfterMs } = verdict;

@@ -25,10 +25,15 @@ class ConnectionGate {
    */
   constructor(name, options, { trustedProxies, observes, refusedBody }) {
     this.tracker = new ConnectionTracker(name, options);
-    this.#trustedProxies = trustedProxies;
-    this.#proxies = trustedProxies.length > 0 ? new ClientAddress({ trustedProxies }) : null;
     this.#observes = observes;
     this.#refusedBody = refusedBody;
+    this.trust(trustedProxies);
+  }
+
+  /** For sockets and requests that come from now on; of attached servers, once they are attached again. */
+  trust(trustedProxies) {
+    this.#trustedProxies = trustedProxies;
+    this.#proxies = trustedProxies.length > 0 ? new ClientAddress({ trustedProxies }) : null;
   }
 
   /** From now on the caps are kept at accept, before a byte is parsed. */

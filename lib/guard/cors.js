@@ -1,7 +1,7 @@
 'use strict';
 
 const { invalidOption } = require('../errors');
-const { boolean, checkOptions, strings } = require('../options');
+const { boolean, checkOptions, owned, strings } = require('../options');
 
 /** What scripts of other origins may read of a refusal, by the format of its headers. */
 const EXPOSED = {
@@ -18,7 +18,7 @@ const SCHEMA = { origin: originOption, credentials: boolean, exposedHeaders: str
 /** `{ origin, credentials?, exposedHeaders? }`; true is any origin. */
 function corsOption(value, option) {
   if (value === false) return undefined;
-  if (value === true) return { origin: '*' };
+  if (value === true) return owned({ origin: '*' });
   const checked = checkOptions(option, value, SCHEMA);
   const { origin, credentials } = checked;
   if (origin === undefined) throw invalidOption(`${option} origin`, origin, ACCEPTED_ORIGIN);

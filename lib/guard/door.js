@@ -48,6 +48,11 @@ class Door {
     this.#watch(server);
   }
 
+  /** Those that listen. */
+  get servers() {
+    return this.#servers.keys();
+  }
+
   isAttached(server) {
     return this.#attached.has(server);
   }
@@ -57,8 +62,8 @@ class Door {
    * disconnected. How many those were, and those that the system reset before they were accepted.
    */
   async close(timeoutMs) {
-    const due = native.clockNow() + timeoutMs;
-    const isOver = () => native.clockNow() >= due;
+    const due = native.elapsed() + timeoutMs;
+    const isOver = () => native.elapsed() >= due;
     const closing = [...this.#servers].map(([server, held]) => {
       this.#servers.delete(server);
       return closeHeld(server, held, isOver);

@@ -18,7 +18,9 @@ const READS_NOTHING = /^Cannot (?:read propert|destructure property).* of .*(?:u
  */
 function decideIn(fastify, { guard, rules, hooks }) {
   const kDeclared = Symbol('sluice.declared');
-  const ofRoute = Object.fromEntries(LATER_HOOKS.map((hook) => [hook, hookFunction(hook, { guard, rules })]));
+  const ofRoute = Object.fromEntries(
+    LATER_HOOKS.map((hook) => [hook, hookFunction(hook, { guard, rules, passes: () => false })]),
+  );
   fastify.addHook('onRoute', (route) => {
     const hook = rules.declare(route);
     if (hook === 'onRequest') return;
@@ -33,7 +35,7 @@ function decideIn(fastify, { guard, rules, hooks }) {
 }
 
 /** Decides on requests whose rule names `hook`, except those that `passes` says are decided on elsewhere. */
-function hookFunction(hook, { guard, rules, passes = () => false }) {
+function hookFunction(hook, { guard, rules, passes }) {
   const decide = (request, reply, next) => {
     if (passes(request)) return next();
     settle(LATER, { guard, rules, hook, request, reply, next, isHeard: true });

@@ -38,7 +38,7 @@ function install(fastify, guard) {
   const unmet = countUnmet(fastify, guard);
   fastify.addHook('onRequest', (request, reply, next) => {
     unmet.met(request.raw);
-    settle(FIRST, { guard, rules, request, reply, next });
+    settle(FIRST, { guard, rules, request, reply, next, isHeard: false });
   });
   decideIn(fastify, { guard, rules, hooks: sawAll ? [guard.rule.hook] : LATER_HOOKS });
 }

@@ -12,8 +12,18 @@ class GuardDecision {
   #rule;
   #undo;
 
-  /** `undo` takes the charge back. */
-  constructor(outcome, { client, rule = null, decision = null, refusal = null, undo = null }) {
+  /** A request that no limiter was asked about. */
+  static undecided(outcome, client) {
+    return new GuardDecision(outcome, { client, rule: null, decision: null, refusal: null, undo: null });
+  }
+
+  /** `decision` is the limiter's, where that refuses. */
+  static refused({ client, rule, refusal, decision }) {
+    return new GuardDecision('refused', { client, rule, decision, refusal, undo: null });
+  }
+
+  /** All are given: defaults would be read from a polluted `Object.prototype`. `undo` takes the charge back, or is null. */
+  constructor(outcome, { client, rule, decision, refusal, undo }) {
     this.outcome = outcome;
     this.client = client;
     this.decision = decision;

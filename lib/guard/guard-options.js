@@ -1,7 +1,8 @@
 'use strict';
 
 const { invalidOption } = require('../errors');
-const { boolean, checkName, checkOptions, func, integer, oneOf, strings } = require('../options');
+const { onMismatch } = require('../on-mismatch');
+const { boolean, checkName, checkOptions, func, integer, oneOf, owned, strings } = require('../options');
 const { DEFAULT_REFUSED_BODY, refusedBodyOption } = require('../refused-body');
 const { Reputation } = require('../reputation');
 const { SecurityMonitor } = require('../security-monitor');
@@ -12,14 +13,16 @@ const isObject = (value) => typeof value === 'object' && value !== null && !Arra
 
 /** What is inside is for the limiter or the tracker to judge. */
 const optionsOrFalse = (value, option) => {
-  if (value === false || isObject(value)) return value;
+  if (value === false) return value;
+  if (isObject(value)) return owned(value);
   throw invalidOption(option, value, 'an object of options, or false');
 };
 
 /** Options of a part of its own, or the name of one that others use as well. */
 const partOf = (Part) => (value, option) => {
   if (value instanceof Part) return value.name;
-  if (value === false || isObject(value)) return value;
+  if (value === false) return value;
+  if (isObject(value)) return owned(value);
   if (typeof value === 'string') {
     checkName(option, value);
     return value;
@@ -76,18 +79,20 @@ const GUARD = {
   cors: corsOption,
   refusedBody: refusedBodyOption,
   dryRun: boolean,
+  onMismatch,
 };
 
 /** Express has one moment for its middleware: where it is mounted. */
 const { hook: _hook, ...EXPRESS_GUARD } = GUARD;
 
+const DEFAULTS = { name: 'default', headers: 'draft-8', refusedBody: DEFAULT_REFUSED_BODY };
+
 /** Valid from here on; what is left out is as the guard of this name has it, or the default. */
 function guardOptions(owner, options = {}) {
   const schema = owner === 'sluice/express' ? EXPRESS_GUARD : GUARD;
-  const { name = 'default', headers = 'draft-8', ...checked } = checkOptions(owner, options, schema);
-  const { refusedBody = DEFAULT_REFUSED_BODY } = checked;
-  checkName(owner, name);
-  return { ...checked, name, headers, refusedBody };
+  const checked = owned(DEFAULTS, checkOptions(owner, options, schema));
+  checkName(owner, checked.name);
+  return checked;
 }
 
 /** Holds only what the route does say. */

@@ -6,6 +6,7 @@ import type {
   ConnectionTrackerOptions,
   Decision,
   Duration,
+  OnMismatch,
   RateLimiter,
   RateLimiterOptions,
   Reputation,
@@ -146,6 +147,13 @@ export interface GuardOptions<Request, Handler> extends RuleOptions<Request, Han
   refusedBody?: RefusedBodyOptions | false;
   /** Decides, charges, records and counts as if live, but refuses nothing. */
   dryRun?: boolean;
+  /**
+   * What happens when options differ from those of the guard of this name; for its parts and the limiters of its routes
+   * too, where they do not say it themselves. `record`, `trustedProxies`, the header of `clientAddress` and the options
+   * of the parts may change. Fixed at creation: which parts there are, the names of `reputation` and `monitor`, whether
+   * the limit or `clientAddress` is a function, and `dryRun`. Default: `'error'`.
+   */
+  onMismatch?: OnMismatch;
 }
 
 /** The body of a refusal (RFC 9457), sent as `application/problem+json`. */

@@ -1,6 +1,7 @@
 'use strict';
 
-const { boolean, checkOptions, parseDuration } = require('../options');
+const { native, onProcess } = require('../native');
+const { boolean, checkOptions, owned, parseDuration } = require('../options');
 const { SecurityMonitor } = require('../security-monitor');
 const { beforeAnswer, tellAnswer } = require('./answer');
 const { BanGate } = require('./ban-gate');
@@ -23,6 +24,8 @@ const { LOST, RequestClient, UNKNOWN } = require('./request-client');
 const { Rule } = require('./rule');
 const { SharedOptions } = require('./shared-options');
 const { after } = require('./user-function');
+
+const kFollow = Symbol('sluice.followOptions');
 
 const DEFAULT_SHUTDOWN_TIMEOUT = '10s';
 const SHUTDOWN = { timeout: (value, option) => parseDuration(value, option, { least: 0 }) };
@@ -58,18 +61,23 @@ class Guard {
   #middleware;
   #plugin;
   #shutdown;
+  #shutdownResets;
+  #shared;
 
   /** `owner` is how error messages call the caller: the adapter's name. */
   constructor(owner, options) {
     this.#owner = owner;
-    const shared = new SharedOptions(owner, guardOptions(owner, options));
-    this.#options = shared.options;
+    this.#shared = new SharedOptions(owner, guardOptions(owner, options));
+    this.#options = this.#shared.options;
     this.#cors =
       this.#options.cors === undefined ? null : new Cors(this.#options.cors, this.#options.headers);
     this.#client = new RequestClient(this.#options);
     this.#makeGates();
     this.#makeRules();
-    this.#counts.open(shared.open());
+    this.#counts.open(this.#shared.open());
+    remember(this);
+    // This construction may have changed the options of others.
+    if (this.#options.onMismatch === 'reconfigure') followOptions();
   }
 
   get name() {
@@ -103,7 +111,7 @@ class Guard {
     const own = routeOptions(this.#owner, options);
     const limited =
       own.rateLimit === undefined ? this.#limited : this.#rates.limited(limiterName, own.rateLimit);
-    return new Rule(limited, { ...this.#options, ...own });
+    return new Rule(limited, owned(this.#options, own));
   }
 
   /** From now on the server's connections are judged at their accept. Idempotent. */
@@ -136,7 +144,7 @@ class Guard {
    */
   decide(request, incoming = request, rule = this.#rule) {
     const seen = this.#seeFor(incoming, rule);
-    if (seen === null) return new GuardDecision('fault', { client: UNKNOWN.client });
+    if (seen === null) return GuardDecision.undecided('fault', UNKNOWN.client);
     return this.#admit(incoming, rule, seen) ?? this.#decideRate(request, incoming, rule, seen.client);
   }
 
@@ -149,7 +157,7 @@ class Guard {
   /** Decides on the rate of a request that was admitted. */
   decideRate(request, incoming, rule) {
     const seen = this.#seeFor(incoming, rule);
-    if (seen === null) return new GuardDecision('fault', { client: UNKNOWN.client });
+    if (seen === null) return GuardDecision.undecided('fault', UNKNOWN.client);
     return this.#decideRate(request, incoming, rule, seen.client);
   }
 
@@ -161,7 +169,10 @@ class Guard {
     if (rule.login) markLogin(incoming);
     const refusal = this.#refusal(incoming, seen);
     if (refusal === null) return null;
-    return this.#toldTo(incoming, new GuardDecision('refused', { client: seen.client, rule, refusal }));
+    return this.#toldTo(
+      incoming,
+      GuardDecision.refused({ client: seen.client, rule, refusal, decision: null }),
+    );
   }
 
   #decideRate(request, incoming, rule, client) {
@@ -170,7 +181,7 @@ class Guard {
       return this.#cors === null ? decision : after(decision, (made) => this.#toldTo(incoming, made));
     }
     this.#counts.allowed();
-    return new GuardDecision('allowed', { client });
+    return GuardDecision.undecided('allowed', client);
   }
 
   /** Whom the guard sees behind a request: `{ address, key }`. */
@@ -182,7 +193,7 @@ class Guard {
    * Learns what becomes of a request that was decided on: `response` is Node's. The answer to a refused one is prepared, so
    * this comes before its headers are written. `isHeard` says that `watchAnswer` was called before.
    */
-  watch(decision, incoming, response, { isHeard = false } = {}) {
+  watch(decision, incoming, response, { isHeard = false } = { __proto__: null }) {
     if (!decision.allowed) this.#prepareRefusal(incoming, response);
     if (decision.awaitsAnswer) tellAnswer(response, decision);
     if (!isHeard && decision.refusal?.reason !== 'ban') this.watchAnswer(incoming, response);
@@ -196,12 +207,15 @@ class Guard {
   /** The guard's rule without functions of the user; with a limit that is one it has no limiter. */
   get plainRule() {
     const { cost, rateLimit } = this.#options;
-    this.#plainRule ??= new Rule(typeof rateLimit?.limit === 'function' ? { limiter: null } : this.#limited, {
-      ...this.#options,
-      key: undefined,
-      skip: undefined,
-      cost: typeof cost === 'function' ? 1 : cost,
-    });
+    const isByRequest = typeof rateLimit === 'object' && typeof rateLimit.limit === 'function';
+    this.#plainRule ??= new Rule(
+      isByRequest ? { limiter: null, limit: undefined } : this.#limited,
+      owned(this.#options, {
+        key: undefined,
+        skip: undefined,
+        cost: typeof cost === 'function' ? 1 : cost,
+      }),
+    );
     return this.#plainRule;
   }
 
@@ -250,9 +264,24 @@ class Guard {
     return exposition([{ guard: this, stats: this.stats() }], { comments });
   }
 
+  /** Another construction may have changed the options that all guards of the name share. */
+  [kFollow]() {
+    const changed = this.#shared.changed();
+    if (changed === undefined) return;
+    this.#options = owned(this.#options, changed);
+    this.#client = new RequestClient(this.#options);
+    this.#recorder = this.#makeRecorder();
+    if (this.#bans !== null) this.#bans.client = this.#client;
+    this.#connections?.trust(changed.trustedProxies);
+    for (const server of this.#door.servers) this.#connections?.attach(server);
+  }
+
   /** Ends the servers of this thread. Requests on their way are decided as before. */
   shutdown(options = {}) {
     const { timeout = parseDuration(DEFAULT_SHUTDOWN_TIMEOUT) } = checkOptions('shutdown', options, SHUTDOWN);
+    // What was shut down before everything was reset may have begun anew.
+    if (this.#shutdownResets !== native.resets()) this.#shutdown = undefined;
+    this.#shutdownResets = native.resets();
     this.#shutdown ??= this.#door.close(timeout).then((forced) => ({ drained: forced === 0, forced }));
     return this.#shutdown;
   }
@@ -262,40 +291,60 @@ class Guard {
     this.#connections =
       connections === false
         ? null
-        : new ConnectionGate(name, connections, { trustedProxies, observes: dryRun, refusedBody });
-    this.#bans = reputation === false ? null : new BanGate(name, reputation, this.#client);
+        : new ConnectionGate(name, this.#part(connections), {
+            trustedProxies,
+            observes: dryRun,
+            refusedBody,
+          });
+    this.#bans = reputation === false ? null : new BanGate(name, this.#part(reputation), this.#client);
     this.#monitor = this.#openMonitor();
-    this.#recorder = new Recorder({
-      reputation: this.reputation,
-      monitor: this.#monitor,
-      entries: this.#options.record,
-      counts: this.#counts,
-    });
+    this.#recorder = this.#makeRecorder();
     this.#judges = this.#bans !== null || this.#monitor !== null || this.#connections !== null;
     this.#door = new Door({
       refuses: (socket) => (dryRun ? null : this.#refusesSocket(socket)),
       onRefused: (refusal) => this.#refusedAtAccept(refusal),
       onFault: (error) => this.#counts.fault(error),
-      hears: this.#bans !== null || this.#recorder.hearsAnswers || this.#options.countOnly !== undefined,
+      // What is recorded of answers may change later.
+      hears: this.#bans !== null || this.#monitor !== null || this.#options.countOnly !== undefined,
       refusedBody,
     });
   }
 
+  #makeRecorder() {
+    return new Recorder({
+      reputation: this.reputation,
+      monitor: this.#monitor,
+      entries: this.#options.record,
+      counts: this.#counts,
+    });
+  }
+
+  /** The options of a part, for which what the guard says of a mismatch holds as well. */
+  #part(options) {
+    const { onMismatch } = this.#options;
+    return typeof options === 'object' && onMismatch !== undefined ? owned({ onMismatch }, options) : options;
+  }
+
   #makeRules() {
     const { name, rateLimit, dryRun } = this.#options;
-    this.#rates = new RateGate(this.#owner, { dryRun, counts: this.#counts });
+    this.#rates = new RateGate(this.#owner, {
+      dryRun,
+      counts: this.#counts,
+      onMismatch: this.#options.onMismatch,
+    });
     this.#limited = this.#rates.limited(name, rateLimit);
     this.#rule = new Rule(this.#limited, this.#options);
   }
 
   /** Its rules ban in the guard's reputation, unless they were told another. */
   #openMonitor() {
-    const { name, monitor } = this.#options;
+    const { name } = this.#options;
+    const monitor = this.#part(this.#options.monitor);
     if (monitor === false) return null;
     if (typeof monitor === 'string') return new SecurityMonitor(monitor);
     const bans = Array.isArray(monitor.rules) && monitor.rules.some((rule) => rule?.action === 'ban');
     if (!bans || this.#bans === null) return new SecurityMonitor(name, monitor);
-    return new SecurityMonitor(name, { reputation: this.reputation.name, ...monitor });
+    return new SecurityMonitor(name, owned({ reputation: this.reputation.name }, monitor));
   }
 
   /** Why a request goes no further, before its rate is looked at; null when it does. */
@@ -380,6 +429,22 @@ class Guard {
     return this.#see(incoming)?.judged;
   }
 }
+
+/** References to the guards of this thread. */
+const guards = new Set();
+const collected = new FinalizationRegistry((reference) => guards.delete(reference));
+
+function remember(guard) {
+  const reference = new WeakRef(guard);
+  guards.add(reference);
+  collected.register(guard, reference);
+}
+
+function followOptions() {
+  for (const reference of guards) reference.deref()?.[kFollow]();
+}
+
+onProcess('options', followOptions);
 
 /** Node's request behind Fastify's; Express's is Node's own. */
 function incomingOf(req) {

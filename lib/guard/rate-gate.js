@@ -1,11 +1,15 @@
 'use strict';
 
 const { invalidOption } = require('../errors');
+const { owned } = require('../options');
 const { RateLimiter, kDecide, kReceipt, kUndo } = require('../rate-limiter');
 const { GuardDecision } = require('./guard-decision');
 const { isPreflight } = require('./preflight');
 const { keyMissing, quotaExceeded } = require('./refusal');
 const { missingKey } = require('./request-key');
+
+/** Of a limiter that there is already. */
+const ATTACHED = { options: undefined, limit: undefined };
 
 /** What a limiter throws for a key, a cost or a limit that a user's function made. */
 const MISTAKES = new Set(['ERR_SLUICE_INVALID_KEY', 'ERR_SLUICE_INVALID_COST', 'ERR_SLUICE_INVALID_OPTION']);
@@ -15,11 +19,13 @@ class RateGate {
   #owner;
   #dryRun;
   #counts;
+  #onMismatch;
   #limiters = new Map();
 
-  constructor(owner, { dryRun, counts }) {
+  constructor(owner, { dryRun, counts, onMismatch }) {
     this.#owner = owner;
     this.#dryRun = dryRun;
+    this.#onMismatch = onMismatch;
     this.#counts = counts;
   }
 
@@ -30,13 +36,19 @@ class RateGate {
 
   /** A limiter, and the function that gives its limit for each request where it has one. */
   limited(name, rateLimit) {
-    if (rateLimit === false) return { limiter: null };
-    const { options, limit } = rateLimit === undefined ? {} : this.#split(rateLimit);
-    const given = options !== undefined && this.#dryRun ? { ...options, dryRun: true } : options;
-    const limiter = new RateLimiter(name, given);
+    if (rateLimit === false) return { limiter: null, limit: undefined };
+    const { options, limit } = rateLimit === undefined ? ATTACHED : this.#split(rateLimit);
+    const limiter = new RateLimiter(name, options === undefined ? undefined : this.#given(options));
     this.#limiters.set(name, limiter);
     this.#counts.uses(name);
     return { limiter, limit };
+  }
+
+  /** With what the guard says for all of its limiters. */
+  #given(options) {
+    const given =
+      this.#onMismatch === undefined ? owned(options) : owned({ onMismatch: this.#onMismatch }, options);
+    return this.#dryRun ? owned(given, { dryRun: true }) : given;
   }
 
   /**
@@ -67,27 +79,38 @@ class RateGate {
   #keyless(rule, client) {
     this.#counts.count(this.#dryRun ? 'dryRefused' : 'refusedByQuota');
     if (!this.#dryRun)
-      return new GuardDecision('refused', { client, rule, refusal: keyMissing(rule.limiter.name) });
+      return GuardDecision.refused({
+        client,
+        rule,
+        refusal: keyMissing(rule.limiter.name),
+        decision: null,
+      });
     this.#counts.allowed();
-    return new GuardDecision('allowed', { client });
+    return GuardDecision.undecided('allowed', client);
   }
 
   /** Where the limit is a function, the limiter is created with the least, and told another by each call. */
   #split(rateLimit) {
     const { limit, burst } = rateLimit;
-    if (typeof limit !== 'function') return { options: rateLimit };
-    if (burst === undefined) return { options: { ...rateLimit, limit: 1 }, limit };
+    if (typeof limit !== 'function') return { options: rateLimit, limit: undefined };
+    if (burst === undefined) return { options: owned(rateLimit, { limit: 1 }), limit };
     const accepted = 'nothing, where limit is a function: the burst is that limit';
     throw invalidOption(`${this.#owner} rateLimit burst`, burst, accepted);
   }
 
   #decide(rule, client, key, cost, limit) {
     const decision = this.#charge(rule, key, cost, limit);
-    if (decision === null) return new GuardDecision('fault', { client });
+    if (decision === null) return GuardDecision.undecided('fault', client);
     const undo = rule.countOnly === undefined ? null : this.#undoFor(rule.limiter, key, cost);
     if (decision.wouldRefuse) this.#counts.count('dryRefused');
     if (!decision.allowed) return this.#refused(decision, rule, client);
-    return new GuardDecision('allowed', { client, rule, decision, undo: decision.wouldRefuse ? null : undo });
+    return new GuardDecision('allowed', {
+      client,
+      rule,
+      decision,
+      refusal: null,
+      undo: decision.wouldRefuse ? null : undo,
+    });
   }
 
   /** What it allows is counted with it. null after a fault. */
@@ -115,12 +138,12 @@ class RateGate {
 
   #refused(decision, rule, client) {
     this.#counts.count('refusedByQuota');
-    return new GuardDecision('refused', { client, rule, refusal: quotaExceeded(decision), decision });
+    return GuardDecision.refused({ client, rule, refusal: quotaExceeded(decision), decision });
   }
 
   #skipped(client) {
     this.#counts.count('skipped');
-    return new GuardDecision('skipped', { client });
+    return GuardDecision.undecided('skipped', client);
   }
 }
 

@@ -1,7 +1,7 @@
 'use strict';
 
 const { invalidOption } = require('../errors');
-const { ACCEPTED_NAME, integer, isName, object, oneOf } = require('../options');
+const { ACCEPTED_NAME, integer, isName, object, oneOf, owned } = require('../options');
 
 /**
  * What an answer means about its client. 401 and 403 count where the request carried credentials: a page that polls
@@ -9,6 +9,7 @@ const { ACCEPTED_NAME, integer, isName, object, oneOf } = require('../options');
  * is a refusal by quota, which would ban a client for what the limit is there to hold.
  */
 const DEFAULTS = {
+  __proto__: null,
   401: { event: 'unauthorized', weight: 1, when: 'credentials' },
   403: { event: 'forbidden', weight: 1, when: 'credentials' },
   404: { event: 'not-found', weight: 0, when: 'always' },
@@ -28,11 +29,11 @@ const checkEntry = object({ event: eventName, weight: integer(0), when: oneOf('c
 
 /** From status to `{ event, weight, when }`, by status; none for `false`. */
 function recordOption(value, option) {
-  if (value === false) return {};
+  if (value === false) return owned();
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
     throw invalidOption(option, value, 'false, or an object of entries by status');
   }
-  const entries = { ...DEFAULTS };
+  const entries = owned(DEFAULTS);
   for (const [status, entry] of Object.entries(value)) {
     if (!STATUS.test(status)) throw invalidOption(`${option} status`, status, 'a status from 100 to 599');
     if (entry === false) delete entries[status];
@@ -42,7 +43,7 @@ function recordOption(value, option) {
 }
 
 function withDefaults(status, entry, option) {
-  const { weight = 1, when = 'always' } = DEFAULTS[status] ?? {};
+  const { weight = 1, when = 'always' } = DEFAULTS[status] ?? owned();
   if (typeof entry === 'string') return { event: eventName(entry, option), weight, when };
   if (entry === null || typeof entry !== 'object') throw invalidOption(option, entry, ACCEPTED);
   const given = checkEntry(entry, option);

@@ -18,7 +18,7 @@ class Refusal {
   #cors = null;
 
   /** `closesConnection`: the connection itself is what there is too much of. A spent quota leaves it usable. */
-  constructor(reason, { problem, retryAfterMs, decision = null, closesConnection = false }) {
+  constructor(reason, { problem, retryAfterMs, decision, closesConnection }) {
     this.reason = reason;
     this.status = problem.status;
     this.retryAfterMs = retryAfterMs;
@@ -52,23 +52,33 @@ class Refusal {
 
 function quotaExceeded(decision) {
   const { retryAfterMs } = decision;
-  return new Refusal('quota', { problem: quotaProblem(decision), retryAfterMs, decision });
+  return new Refusal('quota', {
+    problem: quotaProblem(decision),
+    retryAfterMs,
+    decision,
+    closesConnection: false,
+  });
 }
 
 /** For a request that says nothing by which its quota could be found. */
 function keyMissing(policy) {
-  return new Refusal('key', { problem: keyProblem(policy), retryAfterMs: Number.POSITIVE_INFINITY });
+  return withoutWait('key', keyProblem(policy));
 }
 
 /** `refused` is the tracker's reason, and its wait where it knows one. */
 function connectionsExhausted(refused) {
   const problem = connectionProblem(refused);
-  return new Refusal('connections', { problem, retryAfterMs: problem.retryAfterMs, closesConnection: true });
+  return new Refusal('connections', {
+    problem,
+    retryAfterMs: problem.retryAfterMs,
+    decision: null,
+    closesConnection: true,
+  });
 }
 
 /** The client has reset its connection before its address was known: there is no one to answer. */
 function addressLost() {
-  return new Refusal('address', { problem: addressProblem(), retryAfterMs: Number.POSITIVE_INFINITY });
+  return withoutWait('address', addressProblem());
 }
 
 /** `policy` names the reputation. A proxy's connection carries others as well, and stays. */
@@ -76,7 +86,18 @@ function banned({ retryAfterMs }, { policy, closesConnection }) {
   return new Refusal('ban', {
     problem: banProblem({ retryAfterMs, policy }),
     retryAfterMs,
+    decision: null,
     closesConnection,
+  });
+}
+
+/** No wait would help. */
+function withoutWait(reason, problem) {
+  return new Refusal(reason, {
+    problem,
+    retryAfterMs: Number.POSITIVE_INFINITY,
+    decision: null,
+    closesConnection: false,
   });
 }
 

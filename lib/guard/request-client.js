@@ -106,7 +106,7 @@ class RequestClient {
     if (this.#trustsNobody && isNeeded && headers['x-forwarded-for'] !== undefined) {
       warnings.untrustedForwarding();
     }
-    const seen = this.#ofAddress(this.#whole.keyOf(remote), { isJudged: true });
+    const seen = this.#ofAddress(this.#whole.keyOf(remote), { isJudged: true, isForwarded: false });
     // All requests of the socket share it.
     Object.freeze(seen.client);
     if (socket) socket[this.#kSeen] = seen;
@@ -131,7 +131,7 @@ class RequestClient {
     const other = warnings.otherHeader(incoming.headers);
     if (isNeeded) warnings.unnamed(proxy, this.#header, other);
     if (other !== undefined) return UNKNOWN_BEHIND_PROXY;
-    return this.#ofAddress(this.#whole.keyOf(proxy), { isForwarded: true });
+    return this.#ofAddress(this.#whole.keyOf(proxy), { isJudged: false, isForwarded: true });
   }
 
   /** Whom the application names. */
@@ -150,7 +150,7 @@ class RequestClient {
   }
 
   /** `address` in its canonical form. */
-  #ofAddress(address, { isJudged = false, isForwarded = false }) {
+  #ofAddress(address, { isJudged, isForwarded }) {
     // Only IPv6 is cut.
     const key = address.includes(':') ? this.#proxies.keyOf(address) : address;
     return new Seen({ address, key }, isJudged ? address : undefined, isForwarded);

@@ -1,6 +1,7 @@
 'use strict';
 
 const { createHash } = require('node:crypto');
+const { owned } = require('../options');
 
 /** What a name may have at most. */
 const NAME_LENGTH = 128;
@@ -13,6 +14,12 @@ function fitted(name) {
 }
 
 /**
+ * The rules that were made for declared routes, by guard, by the route's options and by the limiter's name. A rule that is
+ * made again later fails where its limiter was reconfigured in between.
+ */
+const declaredOf = new WeakMap();
+
+/**
  * The rules of Fastify's routes, from their `config.sluice`. A route's limiter is named after the request's
  * method and the route's pattern, nothing else: the same in every thread and in every order of loading. Each
  * method of a route has a limiter of its own, as if declared alone; HEAD has GET's, being a way to ask for
@@ -21,6 +28,7 @@ function fitted(name) {
 class RouteRules {
   #guard;
   #ofConfig = new WeakMap();
+  #declared;
   /** Whether all routes have the guard's rule: then requests need not be asked for theirs, which costs. */
   #areAllAlike;
 
@@ -28,6 +36,8 @@ class RouteRules {
   constructor(guard, { sawAll }) {
     this.#guard = guard;
     this.#areAllAlike = sawAll;
+    if (!declaredOf.has(guard)) declaredOf.set(guard, new WeakMap());
+    this.#declared = declaredOf.get(guard);
   }
 
   /**
@@ -35,9 +45,10 @@ class RouteRules {
    * rate is decided.
    */
   declare({ method, url, config }) {
-    if (config?.sluice === undefined) return this.#guard.rule.hook;
+    const options = ownOptions(config);
+    if (options === undefined) return this.#guard.rule.hook;
     this.#areAllAlike = false;
-    const rules = [method].flat().map((one) => this.#make(one, url, config.sluice));
+    const rules = [method].flat().map((one) => this.#declare(one, url, options));
     return rules[0].hook;
   }
 
@@ -47,7 +58,7 @@ class RouteRules {
   }
 
   #ruleOf({ method, routeOptions: { url, config } }) {
-    if (config?.sluice === undefined || url === undefined) return this.#guard.rule;
+    if (ownOptions(config) === undefined || url === undefined) return this.#guard.rule;
     const rules = this.#ofMethods(config);
     if (!rules.has(method)) rules.set(method, this.#make(method, url, config.sluice));
     return rules.get(method);
@@ -60,10 +71,29 @@ class RouteRules {
   }
 
   #make(method, url, options) {
-    const counted = method === 'HEAD' ? 'GET' : method;
-    const ofRoute = options?.name ?? `${counted} ${url}`;
-    return this.#guard.routeRule(fitted(`${this.#guard.name}:${ofRoute}`), options);
+    const name = this.#nameOf(method, url, options);
+    return this.#declared.get(options)?.get(name) ?? this.#guard.routeRule(name, options);
   }
+
+  #declare(method, url, options) {
+    const name = this.#nameOf(method, url, options);
+    const rule = this.#guard.routeRule(name, options);
+    if (!this.#declared.has(options)) this.#declared.set(options, new Map());
+    this.#declared.get(options).set(name, rule);
+    return rule;
+  }
+
+  #nameOf(method, url, options) {
+    const counted = method === 'HEAD' ? 'GET' : method;
+    const ofRoute = owned(options).name ?? `${counted} ${url}`;
+    return fitted(`${this.#guard.name}:${ofRoute}`);
+  }
+}
+
+function ownOptions(config) {
+  return typeof config === 'object' && config !== null && Object.hasOwn(config, 'sluice')
+    ? config.sluice
+    : undefined;
 }
 
 module.exports = { RouteRules };

@@ -2,9 +2,26 @@
 
 const { invalidOption } = require('../errors');
 const { native } = require('../native');
+const { openNamed } = require('../on-mismatch');
+const { owned } = require('../options');
 const { DEFAULT_RECORD } = require('./record-options');
 
-const DEFAULT_RATE_LIMIT = { limit: 100, window: '1m' };
+/** What all threads of a guard agree on. */
+const SHARED = [
+  'rateLimit',
+  'connections',
+  'reputation',
+  'monitor',
+  'record',
+  'trustedProxies',
+  'clientAddress',
+  'dryRun',
+];
+
+/** Those of them that another construction may change. */
+const CHANGEABLE = ['record', 'trustedProxies', 'clientAddress'];
+
+const DEFAULT_RATE_LIMIT = owned({ limit: 100, window: '1m' });
 const DEFAULT_CLIENT_ADDRESS = 'x-forwarded-for';
 
 /**
@@ -15,23 +32,48 @@ class SharedOptions {
   #name;
   #text;
   #handle;
+  #attaches;
 
   /** Fails when an option differs from the guard that exists, before anything is made. */
   constructor(owner, given) {
     const { name } = given;
     this.#name = name;
-    const existing = native.guardOptions(name) ?? undefined;
+    const isGiven = SHARED.some((option) => given[option] !== undefined);
+    const existing = native.guardOptions(name, isGiven) ?? undefined;
     const chosen = existing === undefined ? withDefaults(given) : withExisting(owner, given, existing);
     checkClientAddress(owner, given, chosen);
     this.#text = textOf(name, chosen, existing);
     this.options = chosen;
-    if (existing !== undefined) this.#handle = native.openGuard(name, this.#text);
+    this.#attaches = existing !== undefined && !isGiven;
+    if (existing !== undefined) this.#handle = this.#open();
+  }
+
+  /** The options that may change while the guard lives, where another construction has changed them; else `undefined`. */
+  changed() {
+    const existing = native.guardOptions(this.#name, true) ?? undefined;
+    const before = this.#text;
+    if (existing === undefined || CHANGEABLE.every((option) => existing[option] === before[option])) {
+      return undefined;
+    }
+    this.#text = existing;
+    const record = owned(JSON.parse(existing.record));
+    const trustedProxies = JSON.parse(existing.trustedProxies);
+    // A function stays: each thread gives its own.
+    if (existing.clientAddress === FUNCTION) return owned({ record, trustedProxies });
+    return owned({ record, trustedProxies, clientAddress: JSON.parse(existing.clientAddress) });
   }
 
   /** The guard itself, made when its parts have been: a mistake in one of them leaves no guard behind. */
   open() {
-    this.#handle ??= native.openGuard(this.#name, this.#text);
+    this.#handle ??= this.#open();
     return this.#handle;
+  }
+
+  #open() {
+    // Without any options it only attaches, where there is a guard.
+    const text = this.#attaches ? undefined : this.#text;
+    const open = (reconfigures) => native.openGuard(this.#name, text, reconfigures);
+    return openNamed('guard', this.#name, this.options, open);
   }
 }
 
@@ -39,10 +81,8 @@ function withDefaults(given) {
   const { rateLimit = DEFAULT_RATE_LIMIT, connections = false, reputation = false, monitor = false } = given;
   const { record = DEFAULT_RECORD, trustedProxies = [], dryRun = false } = given;
   const { clientAddress = DEFAULT_CLIENT_ADDRESS } = given;
-  return {
-    ...given,
-    ...{ rateLimit, connections, reputation, monitor, record, trustedProxies, clientAddress, dryRun },
-  };
+  const client = { record, trustedProxies, clientAddress };
+  return owned(given, { rateLimit, connections, reputation, monitor, dryRun }, client);
 }
 
 function withExisting(owner, given, existing) {
@@ -56,14 +96,14 @@ function withExisting(owner, given, existing) {
   }
   const { connections = existing.connections === 'false' ? false : undefined } = given;
   const { reputation = JSON.parse(existing.reputation), monitor = JSON.parse(existing.monitor) } = given;
-  const { record = JSON.parse(existing.record), trustedProxies = JSON.parse(existing.trustedProxies) } =
-    given;
+  const {
+    record = owned(JSON.parse(existing.record)),
+    trustedProxies = JSON.parse(existing.trustedProxies),
+  } = given;
   const { dryRun = JSON.parse(existing.dryRun) } = given;
   const { clientAddress = headerOf(owner, existing) } = given;
-  return {
-    ...given,
-    ...{ rateLimit, connections, reputation, monitor, record, trustedProxies, clientAddress, dryRun },
-  };
+  const client = { record, trustedProxies, clientAddress };
+  return owned(given, { rateLimit, connections, reputation, monitor, dryRun }, client);
 }
 
 function headerOf(owner, { clientAddress }) {
@@ -102,7 +142,7 @@ function kindOf(part) {
 }
 
 function kindOfLimit(rateLimit) {
-  return typeof rateLimit.limit === 'function' ? 'by request' : kindOf(rateLimit);
+  return rateLimit !== false && typeof rateLimit.limit === 'function' ? 'by request' : kindOf(rateLimit);
 }
 
 /** A part with options of its own has the guard's name. */

@@ -1,6 +1,10 @@
 'use strict';
 
+const { onProcess } = require('../native');
+
 const warned = new Set();
+
+onProcess('reset', () => warned.clear());
 
 /**
  * A process warning, once per thread and code: what is wrong is the server's set-up, not one request. `detail`

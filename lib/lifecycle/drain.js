@@ -1,6 +1,7 @@
 'use strict';
 
 const { native } = require('../native');
+const { owned } = require('../options');
 const { until } = require('../server-closing');
 
 /**
@@ -21,21 +22,26 @@ class Drain {
   #hooksTimeout;
   #reason;
   #isClosing = false;
+  #isReset;
 
   /** `isAwaited()` says whether the shutdown still goes on: where it was destroyed, nobody waits for work and hooks. */
-  constructor({ handle, servers, hooks, tasks, isAwaited }) {
+  constructor({ handle, servers, hooks, tasks, isAwaited, isReset }) {
     this.#handle = handle;
     this.#servers = servers;
     this.#hooks = hooks;
     this.#tasks = tasks;
     this.#isAwaited = isAwaited;
+    this.#isReset = isReset;
     this.look();
     this.#run();
   }
 
   /** The times may have become shorter. */
   look() {
-    const { closesAt, deadline, hooksTimeout, reason } = native.shutdownTimes(this.#handle);
+    const times = native.shutdownTimes(this.#handle);
+    // Another thread has reset everything, of which this one has not heard yet.
+    if (times === null) return;
+    const { closesAt, deadline, hooksTimeout, reason } = owned(times);
     this.#closesAt = closesAt;
     this.#deadline = deadline;
     this.#hooksTimeout = hooksTimeout;
@@ -50,12 +56,14 @@ class Drain {
 
   async #run() {
     for (const connections of this.#servers) connections.announce();
-    await until(() => native.clockNow() >= this.#closesAt);
+    await until(() => this.#isReset() || native.elapsed() >= this.#closesAt);
+    if (this.#isReset()) return;
     this.#isClosing = true;
     const [ended] = await Promise.all([this.#close(), this.#runHooks('draining', () => this.#deadline)]);
     // Requests and hooks leave work behind: it is looked at when no more can come from them.
     await until(() => this.#tasks() === 0 || !this.#isAwaited() || this.#isOver());
     const hooksMs = await this.#runLastHooks();
+    if (this.#isReset()) return;
     native.reportShutdown(this.#handle, { ...ended, hooks: this.#hooks.outcomes(), hooksMs });
     await this.#giveUpOthers();
   }
@@ -68,6 +76,7 @@ class Drain {
   }
 
   #runHooks(when, deadline) {
+    if (this.#isReset()) return undefined;
     return this.#hooks.run(when, this.#reason, () => (this.#isAwaited() ? deadline() : 0));
   }
 
@@ -76,21 +85,21 @@ class Drain {
    * that they leave behind. How many milliseconds they took.
    */
   async #runLastHooks() {
-    const startedAt = native.clockNow();
+    const startedAt = native.elapsed();
     const left = this.#tasks();
     if (this.#isAwaited()) native.threadDrained(this.#handle);
     const deadline = () => startedAt + this.#hooksTimeout;
     await this.#runHooks('drained', deadline);
     if (!this.#hooks.has('drained')) return 0;
-    const isOver = () => native.clockNow() >= deadline();
+    const isOver = () => native.elapsed() >= deadline();
     await until(() => this.#tasks() <= left || !this.#isAwaited() || isOver());
-    return Math.max(native.clockNow() - startedAt, 0);
+    return native.elapsed() - startedAt;
   }
 
   /** A thread that is suspended must not keep the others waiting. This keeps no thread alive. */
   async #giveUpOthers() {
     while (this.#isAwaited()) {
-      await until(() => !this.#isAwaited() || native.clockNow() >= this.#lateAt(), { ref: false });
+      await until(() => !this.#isAwaited() || native.elapsed() >= this.#lateAt(), { ref: false });
       if (!this.#isAwaited()) return;
       const by = this.#lateAt();
       await new Promise((resolve) => setTimeout(resolve, GRACE_MS).unref());
@@ -100,11 +109,11 @@ class Drain {
 
   /** When the first thread that has not reported is late. */
   #lateAt() {
-    return native.shutdownTimes(this.#handle).lateAt ?? Number.POSITIVE_INFINITY;
+    return owned(native.shutdownTimes(this.#handle)).lateAt ?? Number.POSITIVE_INFINITY;
   }
 
   #isOver() {
-    return native.clockNow() >= this.#deadline;
+    return native.elapsed() >= this.#deadline;
   }
 }
 

@@ -60,19 +60,19 @@ class Hooks {
   }
 
   async #run({ run, name, timeoutMs }, reason, deadline) {
-    const startedAt = native.clockNow();
+    const startedAt = native.elapsed();
     let outcome;
     const settled = new Promise((resolve) => resolve(run({ reason }))).then(
       () => {
-        outcome = { name };
+        outcome = { name, error: undefined };
       },
       (error) => {
         outcome = { name, error: toNative(error) };
       },
     );
-    const isOver = () => native.clockNow() >= Math.min(startedAt + timeoutMs, deadline());
+    const isOver = () => native.elapsed() >= Math.min(startedAt + timeoutMs, deadline());
     await Promise.race([settled, until(() => outcome !== undefined || isOver())]);
-    return outcome ?? { name, error: toNative(this.#tooLong(name, native.clockNow() - startedAt)) };
+    return outcome ?? { name, error: toNative(this.#tooLong(name, native.elapsed() - startedAt)) };
   }
 
   #tooLong(name, ms) {
@@ -85,7 +85,8 @@ class Hooks {
 function toNative(thrown) {
   const { errors, value } = outline(thrown);
   if (errors === undefined) {
-    return { name: 'Error', message: typeof value === 'string' ? value : describe(value) };
+    const message = typeof value === 'string' ? value : describe(value);
+    return { name: 'Error', message, code: undefined };
   }
   const { name, message, code } = errors[0];
   return { name, message, code: typeof code === 'string' ? code : undefined };

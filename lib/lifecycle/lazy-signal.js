@@ -34,6 +34,11 @@ class LazySignal {
     return this.#controller?.signal.reason ?? this.#reasonOf();
   }
 
+  /** Another signal from now on, where this one has aborted. */
+  renew() {
+    if (this.#controller?.signal.aborted) this.#controller = undefined;
+  }
+
   look() {
     if (this.#controller === undefined || this.#controller.signal.aborted) return;
     if (this.#isCancelled()) this.#controller.abort(this.#reasonOf());

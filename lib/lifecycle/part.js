@@ -4,6 +4,7 @@ const { isPromise } = require('node:util/types');
 const { threadId } = require('node:worker_threads');
 const { invalidOption, SluiceError } = require('../errors');
 const { handlesOf, keepAlive, letGo, native, subscribe, unsubscribe } = require('../native');
+const { owned } = require('../options');
 const { checkServer } = require('../server-closing');
 const { Drain } = require('./drain');
 const { Hooks } = require('./hooks');
@@ -52,12 +53,15 @@ class Part {
   /** The promise of the report, for all who wait in this thread, and how it settles. */
   #ended;
   #settle;
+  /** How often the lifecycle was reset, as far as this thread has followed. */
+  #resets;
 
   constructor(name) {
     this.#name = name;
     this.#subscription = subscribe(() => this.#look());
     this.#handle = native.joinLifecycle(name, this.#subscription, threadId);
     collected.register(this, this.#handle);
+    this.#resets = native.lifecycleResets(this.#handle);
     this.#tokens = new Tokens(this, undefined);
     this.#hooks = new Hooks(this.title);
     // Who joins late is not told of what was before.
@@ -81,6 +85,7 @@ class Part {
   }
 
   get signal() {
+    this.followReset();
     return this.#signal.signal;
   }
 
@@ -90,7 +95,7 @@ class Part {
 
   /** Why new work is refused, and signals abort. */
   error() {
-    const reason = native.shutdownTimes(this.#handle)?.reason ?? null;
+    const reason = owned(native.shutdownTimes(this.#handle)).reason ?? null;
     const why = reason === null ? '' : `: ${reason}`;
     return new SluiceError('SHUTTING_DOWN', `${this.title} is shutting down${why}`);
   }
@@ -100,6 +105,7 @@ class Part {
    * not once `scope`, the signal of who asks, is cancelled.
    */
   track(work, scope = this.#signal) {
+    this.followReset();
     const isNew = typeof work === 'function';
     if (!isNew && typeof work?.then !== 'function') {
       throw invalidOption('track', work, 'a promise, or a function that returns one');
@@ -133,6 +139,7 @@ class Part {
     const serve = () => {
       this.#servers.add(connections);
       if (this.isOpen && this.isCancelled) this.#drainNow().add(connections);
+      else connections.resume();
     };
     serve();
     server.on('listening', serve);
@@ -141,6 +148,7 @@ class Part {
 
   /** The report, the same for all callers. */
   shutdown(request) {
+    this.followReset();
     native.beginShutdown(this.#handle, request);
     if (this.#ended === undefined) {
       this.#ended = new Promise((resolve, reject) => {
@@ -151,6 +159,21 @@ class Part {
     // Others may have come to the end before.
     if (this.#stateNow() === STOPPED) this.#tellReport();
     return this.#ended;
+  }
+
+  /** Everything was reset: what this thread has of a shutdown of before is void, and so is the work that it tracked. */
+  followReset() {
+    const resets = native.lifecycleResets(this.#handle);
+    if (resets === this.#resets) return;
+    this.#resets = resets;
+    native.rejoinLifecycle(this.#handle);
+    this.#drain = undefined;
+    this.#ended = undefined;
+    for (; this.#tasks > 0; this.#tasks--) native.countForLifecycle(this.#handle, DONE);
+    this.#signal.renew();
+    this.#tokens.renew();
+    for (const connections of this.#servers) connections.resume();
+    this.#rejectReport('was reset while it shut down');
   }
 
   /** Something changed. */
@@ -165,6 +188,7 @@ class Part {
   }
 
   #follow(state) {
+    this.followReset();
     this.#signal.look();
     this.#tokens.look();
     if (state >= DRAINING) this.#drainNow().look();
@@ -172,12 +196,14 @@ class Part {
   }
 
   #drainNow() {
+    const resets = this.#resets;
     this.#drain ??= new Drain({
       handle: this.#handle,
       servers: this.#servers,
       hooks: this.#hooks,
       tasks: () => this.#tasks,
-      isAwaited: () => this.#stateNow() === DRAINING,
+      isAwaited: () => this.#resets === resets && this.#stateNow() === DRAINING,
+      isReset: () => this.#resets !== resets,
     });
     return this.#drain;
   }
@@ -193,9 +219,12 @@ class Part {
   #end() {
     if (parts.get(this.#name) === this) parts.delete(this.#name);
     unsubscribe(this.#subscription);
+    this.#rejectReport('was destroyed while it shut down');
+  }
+
+  #rejectReport(why) {
     if (this.#settle === undefined) return;
-    const message = `"${this.#name}" was destroyed while it shut down`;
-    this.#settle.reject(new SluiceError('CLOSED', message));
+    this.#settle.reject(new SluiceError('CLOSED', `"${this.#name}" ${why}`));
     this.#letGo();
   }
 
@@ -205,7 +234,9 @@ class Part {
   }
 
   #await(promise) {
+    const resets = this.#resets;
     const done = () => {
+      if (this.#resets !== resets) return;
       this.#tasks -= 1;
       native.countForLifecycle(this.#handle, DONE);
     };

@@ -1,7 +1,10 @@
 'use strict';
 
+const { owned } = require('../options');
+
 /** What came of a shutdown in all threads, of what each of them told. */
-function reportOf({ reason, durationMs, threads }) {
+function reportOf(report) {
+  const { reason, durationMs, threads } = owned(report);
   const perThread = {};
   for (const { threadId, ...thread } of threads) {
     const told = { ...thread, hooks: thread.hooks.map(hookOf) };
@@ -27,9 +30,10 @@ function merge(parts) {
   };
 }
 
-function hookOf({ name, error }) {
+function hookOf(outcome) {
+  const { name, error } = owned(outcome);
   if (error === undefined || error === null) return { name, ok: true };
-  const { name: errorName, message, code } = error;
+  const { name: errorName, message, code } = owned(error);
   const thrown = Object.assign(new Error(message), { name: errorName });
   if (typeof code === 'string') thrown.code = code;
   return { name, ok: false, error: thrown };

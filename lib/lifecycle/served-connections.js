@@ -1,6 +1,7 @@
 'use strict';
 
 const { native } = require('../native');
+const { owned } = require('../options');
 const { closeServer } = require('../server-closing');
 const { acceptedSocket } = require('../socket-table');
 const { idleSockets } = require('./idle-sockets');
@@ -33,7 +34,8 @@ class ServedConnections {
    * `onOpen` and `onClose` are called once for each connection. Requests for which `isProbe(req)` is true are served
    * to the end; all are where it does not refuse.
    */
-  constructor(server, { onOpen = () => {}, onClose = () => {}, isProbe = () => false, refuses = true }) {
+  constructor(server, options) {
+    const { onOpen = () => {}, onClose = () => {}, isProbe = () => false, refuses = true } = owned(options);
     this.#server = server;
     this.#onOpen = onOpen;
     this.#onClose = onClose;
@@ -72,11 +74,20 @@ class ServedConnections {
     }
   }
 
+  /** As if no shutdown had begun: everything was reset. A server that has stopped serves again once it listens again. */
+  resume() {
+    if (this.#isStopped && !this.#server.listening) return;
+    this.#isAnnounced = false;
+    this.#isStopped = false;
+    this.#looks = 0;
+    this.#late.clear();
+  }
+
   /** No more is accepted; requests on their way are answered, later ones refused. `{ forced, reset }`. */
   async close(isOver) {
     this.announce();
     this.#isStopped = true;
-    const now = native.clockNow();
+    const now = native.elapsed();
     for (const socket of this.#sockets) socket[this.#entry].stop();
     for (const session of this.#sessions.values()) session.stop(now);
     const { left, reset } = await closeServer(this.#server, {
@@ -158,7 +169,7 @@ class ServedConnections {
     return !isRefused;
   }
 
-  #isRefused(req, { mayFinish } = {}) {
+  #isRefused(req, { mayFinish } = { __proto__: null }) {
     return this.#isStopped && this.#refuses && !mayFinish && !this.#isProbe(req);
   }
 
@@ -185,7 +196,7 @@ class ServedConnections {
     const served = new ServedSession(session, entry, isNew);
     this.#sessions.set(session, served);
     session.once('close', () => this.#sessions.delete(session));
-    if (this.#isStopped) served.stop(native.clockNow());
+    if (this.#isStopped) served.stop(native.elapsed());
   }
 
   /** The entry of a socket, made at its accept, or with its first request where it came before us. */
@@ -209,7 +220,7 @@ class ServedConnections {
   /** Ends what is idle, and what has begun and takes too long. Other protocols are the application's to end. */
   #tidy(isForced) {
     this.#looks += 1;
-    const now = native.clockNow();
+    const now = native.elapsed();
     const patience = isForced ? 0 : this.#patience();
     const idle = [];
     for (const socket of this.#sockets) {

@@ -102,7 +102,7 @@ class ServedSocket {
   look(now, patience) {
     if (this.isKept || this.isAnswered || this.isServing) return 'busy';
     if (this.hasBegun()) {
-      this.#beganAt = Math.min(this.#beganAt ?? now, now);
+      this.#beganAt ??= now;
       return now - this.#beganAt >= patience ? 'late' : 'busy';
     }
     this.#beganAt = undefined;

@@ -36,11 +36,11 @@ function handleSignals(shutdown, times, options = {}) {
   }
   let first;
   const handler = (signal) => {
-    const at = native.clockNow();
+    const at = native.elapsed();
     if (first === undefined) {
       first = { signal, at };
       begin(signal);
-    } else if (signal !== first.signal || Math.abs(at - first.at) >= REPEAT_MS) {
+    } else if (signal !== first.signal || at - first.at >= REPEAT_MS) {
       force(signal);
     }
   };

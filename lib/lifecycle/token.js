@@ -35,6 +35,7 @@ class LifecycleToken {
   }
 
   get signal() {
+    this.#part.followReset();
     return this.#signal.signal;
   }
 
@@ -79,6 +80,14 @@ class Tokens {
     for (const { signal, children } of this.#byName.values()) {
       signal.look();
       children.look();
+    }
+  }
+
+  /** Everything was reset: none is cancelled any more. */
+  renew() {
+    for (const { signal, children } of this.#byName.values()) {
+      signal.renew();
+      children.renew();
     }
   }
 

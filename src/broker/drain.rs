@@ -5,10 +5,10 @@ use std::ptr;
 
 use napi::bindgen_prelude::Result;
 use napi::{check_status, sys};
-use sluice_core::{Batch, Body, HEADER, Header, News, Parcel, clock};
+use sluice_core::{Batch, Body, HEADER, Header, News, Parcel};
 
 use super::{MOST_CROSSING, Membership, text, with};
-use crate::clock::in_ms;
+use crate::clock::elapsed_ms;
 use crate::raw::{Call, Exports};
 
 /// Bytes that one look hands over at most, but for a single larger message: a receiver has other things to do.
@@ -201,7 +201,7 @@ impl<'a> Taking<'a> {
     }
 
     fn finish(self) -> Result<sys::napi_value> {
-        self.call.port.leave(0, [self.headers as f64, in_ms(clock::now())]);
+        self.call.port.leave(0, [self.headers as f64, elapsed_ms()]);
         if self.json.is_empty() {
             return self.array(self.call.undefined()?);
         }

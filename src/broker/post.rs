@@ -2,10 +2,10 @@
 
 use napi::bindgen_prelude::Result;
 use napi::sys;
-use sluice_core::{Batch, Body, Reserved, Unreserved, clock};
+use sluice_core::{Batch, Body, Reserved, Unreserved};
 
 use super::{text, with};
-use crate::clock::in_ms;
+use crate::clock::elapsed_ms;
 use crate::raw::{Call, Exports};
 
 /// Where the result of a route stands in the numbers: the request's number and the time.
@@ -61,7 +61,7 @@ fn tell_route(
 ) -> Result<sys::napi_value> {
     match reserved {
         Ok(Reserved { receiver, sequence }) => {
-            call.port.leave(ROUTED, [sequence as f64, in_ms(clock::now())]);
+            call.port.leave(ROUTED, [sequence as f64, elapsed_ms()]);
             call.int(receiver.cast_signed())
         }
         Err(unreserved) => call.int(refusal(unreserved)),

@@ -12,7 +12,7 @@ mod sending;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -72,12 +72,13 @@ pub struct BrokerStats {
 pub struct Broker {
     name: String,
     created_with: OptionList,
-    inbox: u32,
+    inbox: AtomicU32,
     directory: ArcSwap<Directory>,
     /// Who comes, goes or serves takes turns, so that everybody hears of it in one order.
     changing: Mutex<Changing>,
     /// Numbers of requests.
     sequence: AtomicU64,
+    first_since_reset: AtomicU64,
     is_closed: AtomicBool,
     undecodable: AtomicU64,
 }
@@ -94,10 +95,11 @@ impl Broker {
         Self {
             name: name.to_owned(),
             created_with: list_options(inbox),
-            inbox,
+            inbox: AtomicU32::new(inbox),
             directory: ArcSwap::default(),
             changing: Mutex::default(),
             sequence: AtomicU64::new(0),
+            first_since_reset: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
             undecodable: AtomicU64::new(0),
         }
@@ -105,8 +107,15 @@ impl Broker {
 
     /// Messages that each peer takes before it has looked at one.
     #[must_use]
-    pub const fn inbox(&self) -> u32 {
-        self.inbox
+    pub fn inbox(&self) -> u32 {
+        // Relaxed: a bound that is compared, nothing more.
+        self.inbox.load(Ordering::Relaxed)
+    }
+
+    /// Requests with lower numbers were sent before the last reset: their callers wait no more.
+    #[must_use]
+    pub fn first_since_reset(&self) -> u64 {
+        self.first_since_reset.load(Ordering::Acquire)
     }
 
     /// Takes part from now on. The others come with it; they are told by [`announce`](Self::announce).
@@ -313,6 +322,22 @@ impl Instance for Broker {
 
     fn list_options(inbox: &u32) -> OptionList {
         list_options(*inbox)
+    }
+
+    fn reconfigure(&self, _: &str, inbox: u32, _: bool) -> Result<Option<Arc<Self>>> {
+        self.inbox.store(inbox, Ordering::Relaxed);
+        Ok(None)
+    }
+
+    /// Peers stay, with what they serve. Messages that wait are dropped, and their places are free.
+    fn reset(&self) {
+        let _changing = self.changing.lock();
+        self.first_since_reset.store(self.sequence.load(Ordering::Relaxed), Ordering::Release);
+        let directory = self.directory.load();
+        for peer in directory.peers() {
+            peer.occupancy.release(peer.inbox.drop_messages());
+            self.tell_of_room(&directory, peer);
+        }
     }
 
     fn close(&self) {

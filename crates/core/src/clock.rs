@@ -10,12 +10,18 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use parking_lot::Mutex;
+
 /// Nanoseconds in a millisecond.
 pub const MS: u64 = 1_000_000;
 
 static MONOTONIC: LazyLock<Monotonic> = LazyLock::new(Monotonic::new);
 static MANUAL: AtomicBool = AtomicBool::new(false);
 static MANUAL_NOW: AtomicU64 = AtomicU64::new(0);
+/// By how many milliseconds the clock was set back in all.
+static SET_BACK_MS: AtomicU64 = AtomicU64::new(0);
+/// Odd while the clock is moved by hand, so that a reader of the clock and `SET_BACK_MS` sees both of one moment.
+static MOVES: AtomicU64 = AtomicU64::new(0);
 
 struct Monotonic {
     counter: quanta::Clock,
@@ -50,6 +56,41 @@ pub fn now() -> u64 {
         return MANUAL_NOW.load(Ordering::Acquire);
     }
     MONOTONIC.now()
+}
+
+/// The clock, and by how many milliseconds it was set back before. The sum of both never goes back: spans of time
+/// are measured by it.
+#[must_use]
+pub fn now_and_set_back() -> (u64, u64) {
+    loop {
+        // Acquire: pairs with the two increments around a move.
+        let moves = MOVES.load(Ordering::Acquire);
+        let read = (now(), SET_BACK_MS.load(Ordering::Acquire));
+        if moves.is_multiple_of(2) && MOVES.load(Ordering::Acquire) == moves {
+            return read;
+        }
+        std::hint::spin_loop();
+    }
+}
+
+/// A move of the test clock to an earlier time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetBack {
+    /// The time that it showed.
+    pub before: u64,
+    /// The time that it shows now.
+    pub now: u64,
+}
+
+impl SetBack {
+    /// The time that is as far from the clock as `time` was before the move; 0 for a time before all times.
+    #[must_use]
+    pub const fn moved(self, time: u64) -> u64 {
+        match time.checked_sub(self.before) {
+            Some(rest) => self.now.saturating_add(rest),
+            None => self.now.saturating_sub(self.before - time),
+        }
+    }
 }
 
 /// The date of reports, in UTC milliseconds.
@@ -96,22 +137,42 @@ pub fn is_manual() -> bool {
 }
 
 /// Stops the clock of the whole process at `nanos`: decisions and reports. For tests.
-pub fn set_manual(nanos: u64) {
-    MANUAL_NOW.store(nanos, Ordering::Release);
-    MANUAL.store(true, Ordering::Release);
+pub fn set_manual(nanos: u64) -> Option<SetBack> {
+    by_hand(|| {
+        MANUAL_NOW.store(nanos, Ordering::Release);
+        MANUAL.store(true, Ordering::Release);
+    })
 }
 
-/// Moves the manual clock on and returns its new time; stops the clock first where it still runs.
-pub fn advance_manual(nanos: u64) -> u64 {
-    if !is_manual() {
-        set_manual(now());
-    }
-    MANUAL_NOW.fetch_add(nanos, Ordering::AcqRel) + nanos
+/// Moves the manual clock on; stops the clock first where it still runs.
+pub fn advance_manual(nanos: u64) {
+    by_hand(|| {
+        if !is_manual() {
+            MANUAL_NOW.store(now(), Ordering::Release);
+            MANUAL.store(true, Ordering::Release);
+        }
+        MANUAL_NOW.fetch_add(nanos, Ordering::AcqRel);
+    });
 }
 
 /// Lets the clock run again.
-pub fn restore() {
-    MANUAL.store(false, Ordering::Release);
+pub fn restore() -> Option<SetBack> {
+    by_hand(|| MANUAL.store(false, Ordering::Release))
+}
+
+/// Moves the clock; what is to be told of it where it goes back.
+fn by_hand(change: impl FnOnce()) -> Option<SetBack> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock();
+    let before = now();
+    MOVES.fetch_add(1, Ordering::AcqRel);
+    change();
+    let now = now();
+    if now < before {
+        SET_BACK_MS.fetch_add((before - now) / MS, Ordering::AcqRel);
+    }
+    MOVES.fetch_add(1, Ordering::AcqRel);
+    (now < before).then_some(SetBack { before, now })
 }
 
 #[cfg(test)]
@@ -135,6 +196,15 @@ mod tests {
         assert_eq!(date_ahead() % 1_000_000, 0);
     }
 
+    #[test]
+    fn a_move_back_keeps_distances() {
+        let back = SetBack { before: 1_000, now: 100 };
+        assert_eq!(
+            [1_010, 1_000, 950, 800, u64::MAX].map(|time| back.moved(time)),
+            [110, 100, 50, 0, u64::MAX - 900]
+        );
+    }
+
     /// One test, as the manual clock is one for the process.
     #[test]
     fn stands_still_by_hand_and_runs_again() {
@@ -142,12 +212,15 @@ mod tests {
         assert!(now() >= before);
         assert!(now().abs_diff(system_time()) < 60_000 * MS);
 
-        set_manual(5 * MS);
-        assert_eq!((now(), utc_ms()), (5 * MS, 5));
-        assert_eq!(advance_manual(2 * MS), 7 * MS);
+        let (_, set_back) = now_and_set_back();
+        let back = set_manual(5 * MS).expect("it was later");
+        assert_eq!((now(), utc_ms(), back.now), (5 * MS, 5, 5 * MS));
+        assert_eq!(now_and_set_back(), (5 * MS, set_back + (back.before - back.now) / MS));
+        advance_manual(2 * MS);
         assert_eq!(now(), 7 * MS);
+        assert_eq!(set_manual(9 * MS), None);
 
-        restore();
+        assert_eq!(restore(), None);
         assert!(!is_manual());
         assert!(now() >= before);
     }

@@ -1,9 +1,12 @@
 //! What the threads share of a guard beside its limiters, trackers and bans: which of them it has, and its counts.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use crate::Result;
 use crate::instances::{Instance, OptionList};
 use crate::tally::Tally;
 
@@ -44,6 +47,11 @@ impl GuardOptions {
             ("dryRun", self.dry_run.clone()),
         ]
     }
+
+    /// A header is text in quotes. A function belongs to each thread, so one cannot replace a header for all.
+    fn kind_of_client_address(&self) -> &'static str {
+        if self.client_address.starts_with('"') { "a header" } else { "a function" }
+    }
 }
 
 /// The shared part of a guard. It decides nothing: its limiter, tracker and reputation do. It lives as long as the
@@ -51,7 +59,7 @@ impl GuardOptions {
 #[derive(Debug)]
 pub struct Guard {
     name: String,
-    options: GuardOptions,
+    options: ArcSwap<GuardOptions>,
     created_with: OptionList,
     tally: Tally<GUARD_COUNTERS>,
     /// Names of the limiters that its rules use, added as threads declare them.
@@ -76,10 +84,10 @@ impl Guard {
         self.limiters.lock().iter().cloned().collect()
     }
 
-    /// What the guard was created with.
+    /// The options in force.
     #[must_use]
-    pub fn options(&self) -> &GuardOptions {
-        &self.options
+    pub fn options(&self) -> Arc<GuardOptions> {
+        self.options.load_full()
     }
 
     /// One more of a kind; which kinds there are is for the caller to say. False when there is no such kind.
@@ -106,7 +114,7 @@ impl Instance for Guard {
         Self {
             name: name.to_owned(),
             created_with: options.list(),
-            options,
+            options: ArcSwap::from_pointee(options),
             tally: Tally::new(),
             limiters: Mutex::default(),
         }
@@ -118,6 +126,25 @@ impl Instance for Guard {
 
     fn list_options(options: &GuardOptions) -> OptionList {
         options.list()
+    }
+
+    /// Which parts it has, and whether it refuses anybody.
+    fn list_fixed(options: &GuardOptions) -> OptionList {
+        let is_fixed =
+            |option: &str| ["rateLimit", "connections", "reputation", "monitor", "dryRun"].contains(&option);
+        let mut fixed: OptionList =
+            options.list().into_iter().filter(|(option, _)| is_fixed(option)).collect();
+        fixed.push(("clientAddress", options.kind_of_client_address().to_owned()));
+        fixed
+    }
+
+    fn reconfigure(&self, _: &str, options: GuardOptions, _: bool) -> Result<Option<Arc<Self>>> {
+        self.options.store(Arc::new(options));
+        Ok(None)
+    }
+
+    fn reset(&self) {
+        self.tally.reset();
     }
 
     /// There is nothing to refuse: what decides is closed by itself.

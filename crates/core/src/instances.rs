@@ -29,13 +29,58 @@ pub trait Instance: Sized {
     fn list_options(config: &Self::Config) -> OptionList;
     /// Refuses all later calls.
     fn close(&self);
+    /// All options that `config` leads to, defaults included, where [`list_options`](Self::list_options) leaves some out.
+    fn list_all(config: &Self::Config) -> OptionList {
+        Self::list_options(config)
+    }
+    /// Those that are fixed at creation, as text that is the same where the meaning is.
+    fn list_fixed(_config: &Self::Config) -> OptionList {
+        OptionList::new()
+    }
+    /// Takes other options, in all threads at once; with `is_empty`, after a reset, those that are fixed as well. An
+    /// instance that cannot is replaced: handles of this one follow the one that is returned.
+    fn reconfigure(&self, name: &str, config: Self::Config, is_empty: bool) -> Result<Option<Arc<Self>>>;
+    /// Empties it: everything counted, kept or held is forgotten, what is pending is given up. Options, listeners
+    /// and handles stay.
+    fn reset(&self);
+}
+
+/// What becomes of other options than those that an instance was created with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnMismatch {
+    /// An error.
+    #[default]
+    Error,
+    /// They come into force.
+    Reconfigure,
+}
+
+/// An option that came into force in place of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its name.
+    pub option: &'static str,
+    /// The value before.
+    pub before: String,
+    /// The value from now on.
+    pub after: String,
 }
 
 /// All instances of one kind in this process, by name. They live until the process ends or
 /// [`destroy`](Self::destroy) is called, whichever threads come and go.
 #[derive(Debug)]
 pub struct Instances<T> {
-    by_name: Mutex<HashMap<String, Arc<T>>>,
+    by_name: Mutex<HashMap<String, Entry<T>>>,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    instance: Arc<T>,
+    /// The options that attach.
+    created_with: OptionList,
+    fixed: OptionList,
+    /// It was reset: the next options that are given are its own.
+    is_unset: bool,
 }
 
 impl<T: Instance> Instances<T> {
@@ -48,18 +93,31 @@ impl<T: Instance> Instances<T> {
     /// Attaches to `name`, or creates it: the same options attach, others are [`Error::ConfigMismatch`],
     /// and no options attach only.
     pub fn open(&self, name: &str, config: Option<T::Config>) -> Result<Arc<T>> {
+        self.open_with(name, config, OnMismatch::Error).map(|(instance, _)| instance)
+    }
+
+    /// As [`open`](Self::open); with [`OnMismatch::Reconfigure`] other options come into force, unless one of them is
+    /// fixed at creation. What has changed by that comes with the instance.
+    pub fn open_with(
+        &self,
+        name: &str,
+        config: Option<T::Config>,
+        on_mismatch: OnMismatch,
+    ) -> Result<(Arc<T>, Vec<Change>)> {
         let mut by_name = self.by_name.lock();
-        match (by_name.get(name), config) {
-            (Some(instance), None) => Ok(Arc::clone(instance)),
-            (Some(instance), Some(config)) => {
-                let existing = instance.created_with();
-                check_same_options(name, existing, &T::list_options(&config))?;
-                Ok(Arc::clone(instance))
+        match (by_name.get_mut(name), config) {
+            (Some(entry), None) => Ok((Arc::clone(&entry.instance), Vec::new())),
+            (Some(entry), Some(config)) => {
+                let changes = entry.attach(name, config, on_mismatch)?;
+                Ok((Arc::clone(&entry.instance), changes))
             }
             (None, Some(config)) => {
+                let fixed = T::list_fixed(&config);
                 let instance = Arc::new(T::try_create(name, config)?);
-                by_name.insert(name.to_owned(), Arc::clone(&instance));
-                Ok(instance)
+                let created_with = instance.created_with().clone();
+                let entry = Entry { instance: Arc::clone(&instance), created_with, fixed, is_unset: false };
+                by_name.insert(name.to_owned(), entry);
+                Ok((instance, Vec::new()))
             }
             (None, None) => Err(Error::NotFound {
                 what: T::KIND,
@@ -69,11 +127,26 @@ impl<T: Instance> Instances<T> {
         }
     }
 
+    /// Empties every instance. Each takes whatever options it is given next.
+    pub fn reset_all(&self) {
+        for entry in self.by_name.lock().values_mut() {
+            entry.instance.reset();
+            entry.is_unset = true;
+        }
+    }
+
+    /// Whether there is an instance of this name that has options: none after a reset, until some are given.
+    #[must_use]
+    pub fn get_if_set(&self, name: &str) -> Option<Arc<T>> {
+        let by_name = self.by_name.lock();
+        by_name.get(name).filter(|entry| !entry.is_unset).map(|entry| Arc::clone(&entry.instance))
+    }
+
     /// Ends the instance of this name; false when there is none. Its name is free again.
     pub fn destroy(&self, name: &str) -> bool {
         let removed = self.by_name.lock().remove(name);
-        removed.is_some_and(|instance| {
-            instance.close();
+        removed.is_some_and(|entry| {
+            entry.instance.close();
             true
         })
     }
@@ -81,7 +154,40 @@ impl<T: Instance> Instances<T> {
     /// Every instance there is now.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<T>> {
-        self.by_name.lock().values().cloned().collect()
+        self.by_name.lock().values().map(|entry| Arc::clone(&entry.instance)).collect()
+    }
+}
+
+impl<T: Instance> Entry<T> {
+    /// The caller holds the lock of all names, so no other options come between.
+    fn attach(&mut self, name: &str, config: T::Config, on_mismatch: OnMismatch) -> Result<Vec<Change>> {
+        let given = if self.is_unset { T::list_all(&config) } else { T::list_options(&config) };
+        let changes = changes(&self.created_with, &given);
+        if changes.is_empty() {
+            self.is_unset = false;
+            return Ok(changes);
+        }
+        let fixed = T::list_fixed(&config);
+        let differing = self::changes(&self.fixed, &fixed);
+        match differing.first() {
+            // What came since the reset came by the fixed options of before.
+            Some(_) if self.is_unset => self.instance.reset(),
+            _ if self.is_unset => {}
+            _ if on_mismatch == OnMismatch::Error => return Err(mismatch(name, &changes[0], "")),
+            Some(change) => return Err(mismatch(name, change, ", which is fixed at creation")),
+            None => {}
+        }
+        if let Some(instance) = self.instance.reconfigure(name, config, self.is_unset)? {
+            self.instance = instance;
+        }
+        for (option, value) in given {
+            match self.created_with.iter_mut().find(|(known, _)| *known == option) {
+                Some((_, existing)) => *existing = value,
+                None => self.created_with.push((option, value)),
+            }
+        }
+        self.fixed = fixed;
+        Ok(if std::mem::take(&mut self.is_unset) { Vec::new() } else { changes })
     }
 }
 
@@ -91,19 +197,22 @@ impl<T: Instance> Default for Instances<T> {
     }
 }
 
-fn check_same_options(name: &str, existing: &OptionList, given: &OptionList) -> Result<()> {
-    let differing = given.iter().find_map(|(option, given)| {
-        let (_, existing) = existing.iter().find(|(known, _)| known == option)?;
-        (existing != given).then_some((*option, existing, given))
+/// The options of both lists that differ.
+fn changes(existing: &OptionList, given: &OptionList) -> Vec<Change> {
+    let differing = given.iter().filter_map(|(option, after)| {
+        let (_, before) = existing.iter().find(|(known, _)| known == option)?;
+        let change = || Change { option, before: before.clone(), after: after.clone() };
+        (before != after).then(change)
     });
-    match differing {
-        None => Ok(()),
-        Some((option, existing, given)) => Err(Error::ConfigMismatch {
-            name: name.to_owned(),
-            option,
-            existing: existing.clone(),
-            given: given.clone(),
-        }),
+    differing.collect()
+}
+
+fn mismatch(name: &str, Change { option, before, after }: &Change, why: &str) -> Error {
+    Error::ConfigMismatch {
+        name: name.to_owned(),
+        option,
+        existing: before.clone(),
+        given: format!("{after}{why}"),
     }
 }
 

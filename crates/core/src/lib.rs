@@ -67,7 +67,7 @@ pub use connection_tracker::{
 pub use error::{Error, Result};
 pub use forwarded::HeaderFormat;
 pub use guard::{GUARD_COUNTERS, Guard, GuardOptions};
-pub use instances::{Instance, Instances, OptionList};
+pub use instances::{Change as OptionChange, Instance, Instances, OnMismatch, OptionList};
 pub use lifecycle::{
     CancellationToken, HookError, HookOutcome, Lifecycle, LifecycleState, Member, MemberCount, MemberEnd,
     ShutdownReport, ShutdownRequest, ShutdownTimes, ThreadReport,

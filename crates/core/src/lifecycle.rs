@@ -10,6 +10,7 @@ mod state;
 mod token;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 
@@ -19,6 +20,7 @@ pub use shutdown::{ShutdownRequest, ShutdownTimes};
 pub use state::LifecycleState;
 pub use token::CancellationToken;
 
+use crate::clock::SetBack;
 use crate::instances::{Instance, OptionList};
 use crate::mailbox::{Item, Mailbox, SubscriptionId};
 use crate::subscribers::Subscribers;
@@ -35,6 +37,8 @@ pub struct Lifecycle {
     tokens: token::Children,
     /// Who takes part, and what is owed. States change under this lock, so events keep their order.
     roll: Mutex<Roll>,
+    /// How often it was reset.
+    resets: AtomicU32,
     subscribers: Subscribers,
 }
 
@@ -54,6 +58,7 @@ impl Lifecycle {
             state: Arc::new(StateCell::new()),
             tokens: token::Children::default(),
             roll: Mutex::new(Roll::default()),
+            resets: AtomicU32::new(0),
             subscribers: Subscribers::default(),
         }
     }
@@ -61,6 +66,12 @@ impl Lifecycle {
     /// The state at this moment. Wait-free.
     pub fn state(&self) -> Result<LifecycleState> {
         self.state.get().ok_or_else(|| self.closed())
+    }
+
+    /// How often it was reset: what a thread has of a shutdown of before is void.
+    #[must_use]
+    pub fn resets(&self) -> u32 {
+        self.resets.load(Ordering::Acquire)
     }
 
     /// Whether a shutdown has begun. Wait-free.
@@ -81,6 +92,19 @@ impl Lifecycle {
         let member = Arc::new(Member::new(mailbox, subscription, thread_id));
         roll.members.push(Arc::clone(&member));
         Ok(member)
+    }
+
+    /// A member takes part again, if it was dismissed.
+    pub fn rejoin(&self, member: &Arc<Member>) {
+        let mut roll = self.roll.lock();
+        if self.state.get().is_some() && !roll.members.iter().any(|other| Arc::ptr_eq(other, member)) {
+            roll.members.push(Arc::clone(member));
+        }
+    }
+
+    /// The members of this mailbox take part no longer; nobody waits for them.
+    pub fn dismiss(&self, mailbox: &Arc<Mailbox>) {
+        self.roll.lock().members.retain(|member| !member.is_told_by(mailbox));
     }
 
     /// From starting to running; false when it runs already, or no more.
@@ -177,6 +201,15 @@ impl Lifecycle {
         self.subscribers.remove(owner, subscription);
     }
 
+    /// The clock was set back, by hand, in a test: a shutdown that goes on has as much time left as before.
+    pub fn clock_was_set_back(&self, set_back: SetBack) {
+        let mut roll = self.roll.lock();
+        if let Some(shutdown) = &mut roll.shutdown {
+            shutdown.clock_was_set_back(set_back);
+            roll.tell();
+        }
+    }
+
     /// A thread ended: it takes no part any more, and what it owed counts as left.
     pub fn release_owner(&self, owner: Owner, now: u64) {
         self.subscribers.remove_owner(owner);
@@ -230,6 +263,20 @@ impl Instance for Lifecycle {
 
     fn list_options((): &()) -> OptionList {
         OptionList::new()
+    }
+
+    fn reconfigure(&self, _: &str, (): (), _: bool) -> Result<Option<Arc<Self>>> {
+        Ok(None)
+    }
+
+    /// It is starting again. Members stay and are told to look.
+    fn reset(&self) {
+        let mut roll = self.roll.lock();
+        roll.shutdown = None;
+        self.tokens.reset();
+        self.resets.fetch_add(1, Ordering::AcqRel);
+        self.state.reset();
+        roll.tell();
     }
 
     fn close(&self) {

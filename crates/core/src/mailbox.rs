@@ -60,6 +60,10 @@ pub enum Item {
     Destroyed,
     /// A cluster worker opened a port, or leaves its cluster.
     ListenersChanged,
+    /// A test has emptied every instance.
+    Reset,
+    /// An instance has other options.
+    OptionsChanged,
 }
 
 impl Item {
@@ -138,6 +142,16 @@ impl Mailbox {
         inbox.rung = false;
         inbox.waiting.clear();
         std::mem::take(&mut inbox.deliveries)
+    }
+
+    /// Drops the events that wait; what keeps a promise stays.
+    pub fn drop_events(&self) {
+        let dropped: Vec<_> = {
+            let mut inbox = self.inbox.lock();
+            inbox.waiting.clear();
+            inbox.deliveries.extract_if(.., |delivery| delivery.item.may_be_dropped()).collect()
+        };
+        drop(dropped);
     }
 
     /// Drops what waits and refuses more: the thread ends.

@@ -248,6 +248,15 @@ fn tell(subscribers: &[Subscriber], key: &Arc<str>, version: u64) {
     }
 }
 
+impl Registry {
+    /// Forgets every value, and tells nobody. The version goes on, so no thread takes an old value for a new one.
+    fn forget_all(&self) {
+        let _writers = self.subscribers.lock();
+        let version = self.snapshot.load().version + 1;
+        self.publish(version, HashMap::new());
+    }
+}
+
 impl Instance for Registry {
     const KIND: &'static str = "Registry";
     type Config = ();
@@ -262,6 +271,14 @@ impl Instance for Registry {
 
     fn list_options(_: &()) -> OptionList {
         OptionList::new()
+    }
+
+    fn reconfigure(&self, _: &str, (): (), _: bool) -> Result<Option<Arc<Self>>> {
+        Ok(None)
+    }
+
+    fn reset(&self) {
+        self.forget_all();
     }
 
     fn close(&self) {

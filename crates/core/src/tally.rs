@@ -30,6 +30,13 @@ impl<const N: usize> Tally<N> {
         self.stripes[stripe_of_this_thread()][counter].fetch_add(n, Ordering::Relaxed);
     }
 
+    /// Begins anew. What other threads count meanwhile may be lost.
+    pub(crate) fn reset(&self) {
+        for counter in self.stripes.iter().flat_map(|stripe| stripe.iter()) {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn sum(&self, counter: usize) -> u64 {
         self.stripes.iter().map(|stripe| stripe[counter].load(Ordering::Relaxed)).sum()
     }

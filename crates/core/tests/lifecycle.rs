@@ -269,7 +269,7 @@ fn a_child_is_cancelled_by_itself_with_its_parent_or_with_all() {
         [&jobs, &mail, &cache].map(|token| token.is_cancelled()),
         [Some(true), Some(true), Some(false)]
     );
-    assert_eq!((mail.reason(), cache.reason(), stage.told(0)), (Some("enough"), None, 1));
+    assert_eq!((mail.reason().as_deref(), cache.reason(), stage.told(0)), (Some("enough"), None, 1));
     assert_eq!(stage.lifecycle.is_cancelled(), Ok(false));
 
     stage.shut_down(1, 0);

@@ -1,5 +1,6 @@
 //! What a reputation promises, read from outside.
 
+use sluice_core::clock::SetBack;
 use sluice_core::{Error, FOREVER, Reputation, ReputationOptions, ReputationRule, Verdict};
 
 const MS: u64 = 1_000_000;
@@ -399,8 +400,28 @@ fn a_clock_set_back_holds_nothing_against_anybody_for_longer() {
     let reputation = reputation(options());
     fail(&reputation, A, NOW + 1_000 * MINUTE);
     fail(&reputation, A, NOW + 1_000 * MINUTE);
-    reputation.clock_was_set_back(NOW);
+    reputation.clock_was_set_back(SetBack { before: NOW + 1_000 * MINUTE, now: NOW });
     assert_eq!(check(&reputation, A, NOW + 10 * MINUTE).failures, 0);
+}
+
+#[test]
+fn a_ban_lasts_as_long_however_the_clock_is_set_back() {
+    let reputation = reputation(options());
+    let later = NOW + 1_000 * MINUTE;
+    (0..3).for_each(|_| _ = fail(&reputation, A, later));
+    reputation.ban(B, Some(5 * MINUTE), None, later).expect("open");
+    reputation.ban("10.0.0.0/8", Some(5 * MINUTE), None, later).expect("open");
+    reputation.ban("192.168.0.0/16", None, None, later).expect("open");
+    reputation.ban("203.0.113.99", Some(MINUTE), None, NOW).expect("open");
+    reputation.clock_was_set_back(SetBack { before: later + MINUTE / 2, now: NOW });
+    let banned = |ip, after| reputation.is_banned(ip, NOW + after).expect("open");
+    assert_eq!([MINUTE / 2 - 1, MINUTE / 2].map(|after| banned(A, after)), [true, false]);
+    for ip in [B, "10.1.2.3"] {
+        assert_eq!([4 * MINUTE, 5 * MINUTE].map(|after| banned(ip, after)), [true, false]);
+    }
+    assert!(banned("192.168.1.1", 9_000_000 * MINUTE));
+    assert!(!banned("203.0.113.99", 0), "a ban that has ended does not come back");
+    assert_eq!(check(&reputation, A, NOW).bans, 1);
 }
 
 #[test]

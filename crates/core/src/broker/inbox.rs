@@ -131,6 +131,22 @@ impl Inbox {
         }
     }
 
+    /// Drops the messages that wait, not the news; the places that were reserved for them.
+    pub(crate) fn drop_messages(&self) -> Places {
+        let mut freed = Places::default();
+        let dropped: Vec<_> = {
+            let mut state = self.state.lock();
+            state.parcels.extract_if(.., |parcel| matches!(parcel, Parcel::Messages(_))).collect()
+        };
+        for parcel in &dropped {
+            if let Parcel::Messages(batch) = parcel {
+                freed.messages += batch.places.messages;
+                freed.requests += batch.places.requests;
+            }
+        }
+        freed
+    }
+
     /// Drops what waits and refuses more.
     pub(crate) fn close(&self) {
         let dropped = {

@@ -83,7 +83,7 @@ impl Broker {
     fn reserve_at_each(&self, receivers: &[Arc<Peer>]) -> bool {
         let refusing = receivers
             .iter()
-            .position(|receiver| receiver.occupancy.reserve(Places::MESSAGE, self.inbox).is_err());
+            .position(|receiver| receiver.occupancy.reserve(Places::MESSAGE, self.inbox()).is_err());
         for reserved in &receivers[..refusing.unwrap_or(0)] {
             // Somebody may have been refused meanwhile.
             self.release(reserved, Places::MESSAGE);
@@ -121,7 +121,7 @@ impl Broker {
         let batch = Arc::new(Batch { places: Places::MESSAGE, ..batch });
         let mut delivered = 0;
         for receiver in others(&directory, sender) {
-            match receiver.occupancy.reserve(Places::MESSAGE, self.inbox) {
+            match receiver.occupancy.reserve(Places::MESSAGE, self.inbox()) {
                 Ok(()) => {
                     let pushed = receiver.inbox.push(Parcel::Messages(Arc::clone(&batch)));
                     delivered += u32::from(pushed.is_some());
@@ -187,13 +187,13 @@ impl Broker {
 
     fn has_room(&self, peer: &Peer) -> bool {
         let Places { messages, requests } = peer.occupancy.places();
-        messages <= self.inbox / 2 && requests <= self.inbox / 2
+        messages <= self.inbox() / 2 && requests <= self.inbox() / 2
     }
 
     fn reserve(&self, sender: &Peer, receiver: u32, places: Places) -> Result<(), Unreserved> {
         let directory = self.open_directory()?;
         let peer = directory.peer(receiver).ok_or(Unreserved::Gone)?;
-        match peer.occupancy.reserve(places, self.inbox) {
+        match peer.occupancy.reserve(places, self.inbox()) {
             Ok(()) => {
                 sender.promised.lock().add(receiver, places);
                 Ok(())
@@ -208,7 +208,7 @@ impl Broker {
 
     /// Among equals the turn goes round.
     fn reserve_least_loaded(&self, servers: &[Arc<Peer>], turn: u64) -> Result<u32, Unreserved> {
-        let try_reserve = |peer: &Arc<Peer>| peer.occupancy.reserve(Places::REQUEST, self.inbox);
+        let try_reserve = |peer: &Arc<Peer>| peer.occupancy.reserve(Places::REQUEST, self.inbox());
         let in_turn = || {
             let first = turn as usize % servers.len().max(1);
             servers[first..].iter().chain(&servers[..first])

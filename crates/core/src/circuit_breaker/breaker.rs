@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwap;
+
 use super::answer::{Answer, Request};
 use super::circuit::{Circuit, Reported};
 use super::options::CircuitBreakerConfig;
@@ -26,7 +28,7 @@ use crate::{Error, Owner, Result};
 pub struct CircuitBreaker {
     name: String,
     created_with: OptionList,
-    config: CircuitBreakerConfig,
+    config: ArcSwap<CircuitBreakerConfig>,
     peers: Peers,
     subscribers: Subscribers,
     tally: Tally<7>,
@@ -50,7 +52,7 @@ impl CircuitBreaker {
         Self {
             name: name.to_owned(),
             created_with: config.list(),
-            config,
+            config: ArcSwap::from_pointee(config),
             peers: Peers::new(capacity),
             subscribers: Subscribers::default(),
             tally: Tally::new(),
@@ -58,10 +60,10 @@ impl CircuitBreaker {
         }
     }
 
-    /// The options in force.
+    /// Milliseconds that a call may take; 0 for any.
     #[must_use]
-    pub fn options(&self) -> &super::CircuitBreakerOptions {
-        &self.config.options
+    pub fn timeout_ms(&self) -> u64 {
+        self.config.load().options.timeout_ms.unwrap_or(0)
     }
 
     /// Whether a call to a peer that is known may pass; `None` for one that is not.
@@ -94,22 +96,23 @@ impl CircuitBreaker {
     /// Counts a call that took so many nanoseconds, where that is known. A ticket counts once, and only in the
     /// state in which it was given; false when it does not any more.
     pub fn report(&self, ticket: Ticket, failed: bool, took: Option<u64>, now: u64) -> bool {
-        let slow = took.zip(self.config.slow_after).is_some_and(|(took, most)| took > most);
+        let config = self.config.load();
+        let slow = took.zip(config.slow_after).is_some_and(|(took, most)| took > most);
         let outcome = Outcome { failed, slow };
         let serial = ticket.serial();
         let reported =
-            self.peers.with_serial(serial, |circuit| circuit.report(ticket, outcome, &self.config, now));
+            self.peers.with_serial(serial, |circuit| circuit.report(ticket, outcome, &config, now));
         let counted = match reported.unwrap_or(Reported::Ignored) {
             Reported::Counted => true,
             Reported::Ignored => false,
             Reported::TooBad(counts) => {
                 if let Some(circuit) = self.peers.get_serial(serial) {
-                    circuit.open_if_still(ticket, counts, &self.config, now, &|change| self.tell(&change));
+                    circuit.open_if_still(ticket, counts, &config, now, &|change| self.tell(&change));
                 }
                 true
             }
             Reported::OfTrial => self.peers.get_serial(serial).is_some_and(|circuit| {
-                circuit.report_trial(ticket, outcome, &self.config, now, &|change| self.tell(&change))
+                circuit.report_trial(ticket, outcome, &config, now, &|change| self.tell(&change))
             }),
         };
         self.count(outcome, counted);
@@ -175,7 +178,7 @@ impl CircuitBreaker {
     /// The clock was set back, by hand, in a test: nobody is to wait for the time that it showed before.
     pub fn clock_was_set_back(&self, now: u64) {
         for circuit in self.peers.all() {
-            circuit.clock_was_set_back(&self.config, now);
+            circuit.clock_was_set_back(&self.config.load(), now);
         }
     }
 
@@ -220,7 +223,7 @@ impl CircuitBreaker {
     }
 
     fn pass(&self, circuit: &Circuit, request: Request, now: u64) -> Option<Answer> {
-        circuit.pass(request, &self.config, now, &|change| self.tell(&change))
+        circuit.pass(request, &self.config.load(), now, &|change| self.tell(&change))
     }
 
     fn set(&self, key: KeyHash, peer: &str, to: CircuitState) -> Result<()> {
@@ -234,7 +237,8 @@ impl CircuitBreaker {
     }
 
     fn circuit(&self, key: KeyHash, peer: &str, must: bool) -> Option<Arc<Circuit>> {
-        self.peers.get_or_insert(key, must, |serial| Circuit::new(serial, Arc::from(peer), &self.config))
+        self.peers
+            .get_or_insert(key, must, |serial| Circuit::new(serial, Arc::from(peer), &self.config.load()))
     }
 
     /// Under the circuit's lock.
@@ -280,6 +284,26 @@ impl Instance for CircuitBreaker {
 
     fn list_options(config: &CircuitBreakerConfig) -> OptionList {
         config.list()
+    }
+
+    /// The window, which every circuit has, and how many circuits there are.
+    fn list_fixed(config: &CircuitBreakerConfig) -> OptionList {
+        let is_fixed = |option: &str| ["window", "maxPeers"].contains(&option);
+        config.list().into_iter().filter(|(option, _)| is_fixed(option)).collect()
+    }
+
+    /// Circuits stay as they are; what happens to them from now on is judged by the new options.
+    fn reconfigure(&self, _: &str, config: CircuitBreakerConfig, _: bool) -> Result<Option<Arc<Self>>> {
+        // `maxPeers` is validated to a million.
+        self.peers.set_capacity(usize::try_from(config.options.max_peers).unwrap_or(usize::MAX));
+        self.config.store(Arc::new(config));
+        Ok(None)
+    }
+
+    /// Circuits are closed, without an event; permits are of no circuit any more.
+    fn reset(&self) {
+        self.peers.clear();
+        self.tally.reset();
     }
 
     fn close(&self) {

@@ -2,6 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
@@ -21,7 +22,7 @@ pub(super) struct Peers {
     by_key: DashMap<KeyHash, Arc<Circuit>, AlreadyHashed>,
     by_serial: DashMap<Serial, Arc<Circuit>, AlreadyHashed>,
     places: Mutex<Places>,
-    capacity: usize,
+    capacity: AtomicUsize,
 }
 
 /// Who holds a place, in order of arrival.
@@ -50,7 +51,7 @@ impl Peers {
             by_key: DashMap::with_hasher(AlreadyHashed::default()),
             by_serial: DashMap::with_hasher(AlreadyHashed::default()),
             places: Mutex::new(Places { keys: Vec::new(), hand: 0, last_serial: 0, evicted: 0 }),
-            capacity,
+            capacity: AtomicUsize::new(capacity),
         }
     }
 
@@ -109,10 +110,26 @@ impl Peers {
         self.places.lock().evicted
     }
 
+    /// For those that come from now on.
+    pub(super) fn set_capacity(&self, capacity: usize) {
+        // Relaxed: nothing is read on the strength of it.
+        self.capacity.store(capacity, Ordering::Relaxed);
+    }
+
+    /// Forgets every circuit. Serials go on, so a ticket of before finds none.
+    pub(super) fn clear(&self) {
+        let mut places = self.places.lock();
+        self.by_key.clear();
+        self.by_serial.clear();
+        places.keys.clear();
+        places.hand = 0;
+        places.evicted = 0;
+    }
+
     /// A place, if need be that of a closed circuit: one that was not asked since the hand last came by, or
     /// else the first one found. Circuits in other states keep theirs.
     fn find_vacancy(&self, places: &mut Places) -> Option<Vacancy> {
-        if places.keys.len() < self.capacity {
+        if places.keys.len() < self.capacity.load(Ordering::Relaxed) {
             return Some(Vacancy::Added);
         }
         let mut in_use = None;

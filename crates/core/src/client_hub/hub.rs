@@ -1,6 +1,7 @@
 //! The hub: its keys, what is kept of them, and what threads are told, put together.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dashmap::DashMap;
@@ -28,7 +29,7 @@ use crate::{Error, Result};
 pub struct ClientHub {
     name: String,
     created_with: OptionList,
-    pub(super) limits: Limits,
+    limits: Mutex<Limits>,
     pub(super) slots: DashMap<KeyHash, Slot, AlreadyHashed>,
     /// Locked before a shard, never after it.
     pub(super) shelf: Mutex<Shelf>,
@@ -78,7 +79,7 @@ impl ClientHub {
         Self {
             name: name.to_owned(),
             created_with: config.list(),
-            limits: Limits { entries: config.max_entries(), bytes: config.max_bytes() },
+            limits: Mutex::new(limits_of(&config)),
             slots: DashMap::with_hasher(AlreadyHashed::default()),
             shelf: Mutex::default(),
             failures: Mutex::default(),
@@ -222,6 +223,27 @@ impl ClientHub {
         }
     }
 
+    pub(super) fn limits(&self) -> Limits {
+        *self.limits.lock()
+    }
+
+    /// Forgets everything, and tells the calls that wait or run an initialiser.
+    fn empty(&self) {
+        let mut calls = Vec::new();
+        {
+            let mut shelf = self.shelf.lock();
+            self.slots.retain(|_, slot| {
+                calls.extend(slot.close());
+                false
+            });
+            *shelf = Shelf::default();
+            *self.failures.lock() = Shelf::default();
+        }
+        let mut notices = Notices::default();
+        notices.settle(calls, |calls| HubNews::Closed { calls });
+        notices.send();
+    }
+
     pub(super) fn next_number(&self) -> u64 {
         // Relaxed: only that no two are the same.
         self.last_number.fetch_add(1, Ordering::Relaxed) + 1
@@ -255,15 +277,29 @@ impl Instance for ClientHub {
     /// Tells everybody who waits or runs an initialiser.
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
-        let mut calls = Vec::new();
-        self.slots.retain(|_, slot| {
-            calls.extend(slot.close());
-            false
-        });
-        let mut notices = Notices::default();
-        notices.settle(calls, |calls| HubNews::Closed { calls });
-        notices.send();
+        self.empty();
     }
+
+    fn list_all(config: &ClientHubConfig) -> OptionList {
+        config.list()
+    }
+
+    /// Values that are more than are kept from now on go when the next comes.
+    fn reconfigure(&self, _: &str, config: ClientHubConfig, is_empty: bool) -> Result<Option<Arc<Self>>> {
+        let mut limits = self.limits.lock();
+        let before = if is_empty { limits_of(&ClientHubConfig::default()) } else { *limits };
+        *limits = config.limits_or(before);
+        Ok(None)
+    }
+
+    fn reset(&self) {
+        self.empty();
+        self.tally.reset();
+    }
+}
+
+fn limits_of(config: &ClientHubConfig) -> Limits {
+    Limits { entries: config.max_entries(), bytes: config.max_bytes() }
 }
 
 impl fmt::Debug for ClientHub {

@@ -39,10 +39,11 @@ impl ClientHub {
         if let Some(weight) = outdated {
             shelf.remove(weight);
         }
-        let fits = weight <= self.limits.bytes;
+        let limits = self.limits();
+        let fits = weight <= limits.bytes;
         let lasts = kept.age(now) < Age::Expired;
         if may_be_kept && fits && lasts {
-            shelf.make_room(weight, self.limits, |ticket, must| self.take_away(ticket, must, now));
+            shelf.make_room(weight, limits, |ticket, must| self.take_away(ticket, must, now));
         } else if may_be_kept && !fits {
             self.tally.add(TOO_LARGE, 1);
         }
@@ -70,11 +71,11 @@ impl ClientHub {
         let version = self.next_number();
         let remembered = Remembered::new(version, failed, now);
         let weight = remembered.weight();
-        if failed.retry_after == 0 || weight > self.limits.bytes {
+        if failed.retry_after == 0 || weight > self.limits().bytes {
             return Some((self.change(key, |slot| end(slot, None)).flatten()?, 0));
         }
         let mut shelf = self.failures.lock();
-        shelf.make_room(weight, self.limits, |Ticket { key, version }, _| {
+        shelf.make_room(weight, self.limits(), |Ticket { key, version }, _| {
             self.change(key, |slot| slot.forget_failure(version)).unwrap_or(GaveWay::Gone)
         });
         let ended = self.change(key, |slot| end(slot, Some(remembered))).flatten()?;

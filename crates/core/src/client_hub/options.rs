@@ -1,5 +1,6 @@
 //! Options of a hub, and what of them is valid.
 
+use super::shelf::Limits;
 use super::slot::Slot;
 use crate::instances::{OptionList, or_none};
 use crate::memory;
@@ -19,7 +20,7 @@ pub struct ClientHubOptions {
 }
 
 /// Valid options.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct ClientHubConfig {
     given: ClientHubOptions,
 }
@@ -31,6 +32,14 @@ impl ClientHubConfig {
 
     pub(super) fn max_bytes(&self) -> u64 {
         self.given.max_bytes.unwrap_or(u64::MAX)
+    }
+
+    /// What is given, and of the rest what was before.
+    pub(super) fn limits_or(&self, before: Limits) -> Limits {
+        Limits {
+            entries: self.given.max_entries.unwrap_or(before.entries),
+            bytes: self.given.max_bytes.unwrap_or(before.bytes),
+        }
     }
 
     /// All options, as the hub has them.

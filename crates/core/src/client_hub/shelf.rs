@@ -81,8 +81,9 @@ impl Shelf {
 
     /// A value is no longer kept.
     pub(super) fn remove(&mut self, weight: u64) {
-        self.entries -= 1;
-        self.bytes -= weight;
+        // A value that was there before a reset may be told of after it.
+        self.entries = self.entries.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(weight);
     }
 }
 

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::Owner;
 use super::options::ConnectionTrackerConfig;
+use crate::clock::SetBack;
 use crate::mailbox::{Item, Mailbox, SubscriptionId};
 
 /// What is given with a connection.
@@ -120,6 +121,15 @@ impl Connection {
     /// Nanoseconds since something was last transferred.
     pub fn idle_for(&self, now: u64) -> u64 {
         now.saturating_sub(self.last_active.load(Ordering::Relaxed))
+    }
+
+    /// The clock was set back: it was active as long ago as before, and its quotas lack as much.
+    pub(super) fn clock_was_set_back(&self, set_back: SetBack) {
+        // Relaxed: as in `touch`.
+        let moved = |time| Some(set_back.moved(time));
+        let _ = self.last_active.fetch_update(Ordering::Relaxed, Ordering::Relaxed, moved);
+        let mut usage = self.usage.lock();
+        *usage = Usage { messages: set_back.moved(usage.messages), bytes: set_back.moved(usage.bytes) };
     }
 
     /// Whether it still counts.

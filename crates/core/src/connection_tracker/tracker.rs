@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use parking_lot::Mutex;
@@ -12,8 +13,8 @@ use parking_lot::Mutex;
 use super::Owner;
 use super::connection::{Connection, ConnectionOptions};
 use super::gauge::Gauge;
-use super::options::ConnectionTrackerConfig;
-use crate::clock::MS;
+use super::options::{ConnectionTrackerConfig, ConnectionTrackerOptions};
+use crate::clock::{self, MS, SetBack};
 use crate::instances::{Instance, OptionList};
 use crate::key_hash::hash_str;
 use crate::mailbox::{Item, Mailbox, SubscriptionId};
@@ -80,8 +81,7 @@ pub struct ConnectionTrackerStats {
 pub struct ConnectionTracker {
     name: String,
     created_with: OptionList,
-    config: ConnectionTrackerConfig,
-    opens: Option<RateLimiter>,
+    in_force: ArcSwap<InForce>,
     total: Gauge,
     /// Open connections of each client that has any. Its shard's lock makes check and count one step.
     clients: DashMap<Arc<str>, u64>,
@@ -94,6 +94,12 @@ pub struct ConnectionTracker {
     subscribers: Subscribers,
     tally: Tally<11>,
     closed: AtomicBool,
+}
+
+/// The options in force, and what counts how often clients open.
+struct InForce {
+    config: ConnectionTrackerConfig,
+    opens: Option<Arc<RateLimiter>>,
 }
 
 const OPENED: usize = 0;
@@ -124,8 +130,7 @@ impl ConnectionTracker {
         Ok(Self {
             name: name.to_owned(),
             created_with: config.list(),
-            opens,
-            config,
+            in_force: ArcSwap::from_pointee(InForce { opens: opens.map(Arc::new), config }),
             total: Gauge::new(),
             clients: DashMap::new(),
             connections: DashMap::new(),
@@ -140,8 +145,8 @@ impl ConnectionTracker {
 
     /// Bytes that the clients of `opens` take, where there is such a limit.
     #[must_use]
-    pub fn opens_memory(&self) -> Option<&Arc<MemoryUse>> {
-        self.opens.as_ref().map(RateLimiter::memory)
+    pub fn opens_memory(&self) -> Option<Arc<MemoryUse>> {
+        self.in_force.load().opens.as_ref().map(|opens| Arc::clone(opens.memory()))
     }
 
     /// Tells a thread when this is destroyed.
@@ -162,13 +167,14 @@ impl ConnectionTracker {
         at: (u64, u64),
     ) -> Result<Opened> {
         self.check_open()?;
+        let in_force = self.in_force.load();
         let client: Option<Arc<str>> =
-            client.map(|text| self.config.client(text)).transpose()?.map(Arc::from);
+            client.map(|text| in_force.config.client(text)).transpose()?.map(Arc::from);
         if let Some(id) = options.id.filter(|id| self.ids.contains_key(*id)) {
             return Err(duplicate(id));
         }
         let counted = client.as_ref().filter(|_| options.check_client);
-        if let Err(refusal) = self.admit(counted, at.0) {
+        if let Err(refusal) = self.admit(&in_force, counted, at.0) {
             self.tally.add(refusal.counter(), 1);
             return Ok(Opened::No(refusal));
         }
@@ -192,7 +198,7 @@ impl ConnectionTracker {
     /// Open connections of one client over all threads.
     pub fn count_for(&self, client: &str) -> Result<u64> {
         self.check_open()?;
-        let client = self.config.client(client)?;
+        let client = self.in_force.load().config.client(client)?;
         Ok(self.clients.get(client.as_str()).map_or(0, |count| *count))
     }
 
@@ -236,13 +242,15 @@ impl ConnectionTracker {
     /// counts for a client already, or is closed, stays as it is.
     pub fn assign(&self, connection: &Connection, client: &str, now: u64) -> Result<Option<Refusal>> {
         self.check_open()?;
-        let client: Arc<str> = Arc::from(self.config.client(client)?);
+        let in_force = self.in_force.load();
+        let client: Arc<str> = Arc::from(in_force.config.client(client)?);
         if connection.counted_client().is_some() {
             return Ok(None);
         }
-        let raised = self
-            .charge_opens(&client, now)
-            .and_then(|()| self.raise_client(&client).inspect_err(|_| self.refund_opens(&client, now)));
+        let raised = charge_opens(&in_force, &client, now).and_then(|()| {
+            self.raise_client(&client, &in_force.config.options)
+                .inspect_err(|_| refund_opens(&in_force, &client, now))
+        });
         if let Err(refusal) = raised {
             self.tally.add(refusal.counter(), 1);
             return Ok(Some(refusal));
@@ -265,7 +273,7 @@ impl ConnectionTracker {
     /// Open connections, oldest first.
     pub fn list(&self, most: usize, client: Option<&str>) -> Result<Vec<Arc<Connection>>> {
         self.check_open()?;
-        let client = client.map(|text| self.config.client(text)).transpose()?;
+        let client = client.map(|text| self.in_force.load().config.client(text)).transpose()?;
         let mut connections =
             self.select(|c| client.is_none() || c.current_client().as_deref() == client.as_deref());
         connections.sort_unstable_by_key(|connection| connection.serial);
@@ -277,7 +285,7 @@ impl ConnectionTracker {
     /// owners, who look again before they do; returns how many were closed or asked for.
     pub fn close_idle(&self, older_than_ms: Option<u64>, now: u64) -> Result<u64> {
         self.check_open()?;
-        let idle_ms = older_than_ms.or(self.config.options.idle_timeout_ms).unwrap_or(0);
+        let idle_ms = older_than_ms.or(self.idle_timeout_ms()).unwrap_or(0);
         let idle = self.select(|connection| connection.idle_for(now) >= idle_ms * MS);
         for connection in &idle {
             if !connection.ask_owner(Some(idle_ms)) {
@@ -292,7 +300,7 @@ impl ConnectionTracker {
         self.check_open()?;
         let Some(connection) = self.by_serial(serial) else { return Ok(false) };
         connection.touch(now);
-        let allowed = connection.try_message(&self.config, bytes, now);
+        let allowed = connection.try_message(&self.in_force.load().config, bytes, now);
         let (messages, byte_count) =
             if allowed { (MESSAGES_ALLOWED, BYTES_ALLOWED) } else { (MESSAGES_REFUSED, BYTES_REFUSED) };
         self.tally.add(messages, 1);
@@ -324,17 +332,20 @@ impl ConnectionTracker {
         }
     }
 
-    /// The clock was set back, by hand, in a test.
-    pub fn clock_was_set_back(&self, now: u64) {
-        if let Some(opens) = &self.opens {
-            opens.clock_was_set_back(now);
+    /// The clock was set back, by hand, in a test: quotas refill and connections become idle as before.
+    pub fn clock_was_set_back(&self, set_back: SetBack) {
+        if let Some(opens) = &self.in_force.load().opens {
+            opens.clock_was_set_back(set_back.now);
+        }
+        for connection in &self.connections {
+            connection.clock_was_set_back(set_back);
         }
     }
 
     /// What counts as idle by default, in milliseconds.
     #[must_use]
     pub fn idle_timeout_ms(&self) -> Option<u64> {
-        self.config.options.idle_timeout_ms
+        self.in_force.load().config.options.idle_timeout_ms
     }
 
     /// Sums over all threads, and one pass over the connections.
@@ -371,51 +382,49 @@ impl ConnectionTracker {
     }
 
     /// Takes a place for one connection: all limits or none are charged.
-    fn admit(&self, client: Option<&Arc<str>>, now: u64) -> std::result::Result<(), Refusal> {
+    fn admit(
+        &self,
+        in_force: &InForce,
+        client: Option<&Arc<str>>,
+        now: u64,
+    ) -> std::result::Result<(), Refusal> {
+        let options = &in_force.config.options;
         let Some(client) = client else {
-            return if self.raise_total() { Ok(()) } else { Err(Refusal::Max) };
+            return if self.raise_total(options.max) { Ok(()) } else { Err(Refusal::Max) };
         };
-        self.charge_opens(client, now)?;
-        let admitted = self.raise_client_and_total(client);
+        charge_opens(in_force, client, now)?;
+        let admitted = self.raise_client_and_total(client, options);
         if admitted.is_err() {
-            self.refund_opens(client, now);
+            refund_opens(in_force, client, now);
         }
         admitted
     }
 
-    fn charge_opens(&self, client: &str, now: u64) -> std::result::Result<(), Refusal> {
-        let Some(opens) = &self.opens else { return Ok(()) };
-        match opens.consume(hash_str(client), 1, now) {
-            Ok(decision) if !decision.allowed => {
-                Err(Refusal::Opens { retry_after: decision.retry_after.unwrap_or(u64::MAX) })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn refund_opens(&self, client: &str, now: u64) {
-        if let Some(opens) = &self.opens {
-            // Cannot fail: the cost is 1, and the limiter is ours alone.
-            let _ = opens.refund(hash_str(client), 1, now);
-        }
-    }
-
-    fn raise_client_and_total(&self, client: &Arc<str>) -> std::result::Result<(), Refusal> {
-        self.raise_client_if(client, || self.raise_total())
+    fn raise_client_and_total(
+        &self,
+        client: &Arc<str>,
+        options: &ConnectionTrackerOptions,
+    ) -> std::result::Result<(), Refusal> {
+        self.raise_client_if(client, options, || self.raise_total(options.max))
     }
 
     /// One connection more of a client, whose place in the total is taken already.
-    fn raise_client(&self, client: &Arc<str>) -> std::result::Result<(), Refusal> {
-        self.raise_client_if(client, || true)
+    fn raise_client(
+        &self,
+        client: &Arc<str>,
+        options: &ConnectionTrackerOptions,
+    ) -> std::result::Result<(), Refusal> {
+        self.raise_client_if(client, options, || true)
     }
 
     /// `has_place` is asked last, under the lock of the client's shard.
     fn raise_client_if(
         &self,
         client: &Arc<str>,
+        options: &ConnectionTrackerOptions,
         has_place: impl FnOnce() -> bool,
     ) -> std::result::Result<(), Refusal> {
-        let max_per_client = self.config.options.max_per_client.unwrap_or(u64::MAX);
+        let max_per_client = options.max_per_client.unwrap_or(u64::MAX);
         match self.clients.entry(Arc::clone(client)) {
             Entry::Occupied(count) if *count.get() >= max_per_client => Err(Refusal::MaxPerClient),
             _ if !has_place() => Err(Refusal::Max),
@@ -430,8 +439,8 @@ impl ConnectionTracker {
         }
     }
 
-    fn raise_total(&self) -> bool {
-        self.total.try_raise(self.config.options.max.unwrap_or(u64::MAX))
+    fn raise_total(&self, max: Option<u64>) -> bool {
+        self.total.try_raise(max.unwrap_or(u64::MAX))
     }
 
     /// Gives back what [`admit`](Self::admit) took, except a charge for opening.
@@ -481,6 +490,23 @@ impl ConnectionTracker {
     }
 }
 
+fn refund_opens(in_force: &InForce, client: &str, now: u64) {
+    if let Some(opens) = &in_force.opens {
+        // Cannot fail: the cost is 1, and the tracker alone has the limiter.
+        let _ = opens.refund(hash_str(client), 1, now);
+    }
+}
+
+fn charge_opens(in_force: &InForce, client: &str, now: u64) -> std::result::Result<(), Refusal> {
+    let Some(opens) = &in_force.opens else { return Ok(()) };
+    match opens.consume(hash_str(client), 1, now) {
+        Ok(decision) if !decision.allowed => {
+            Err(Refusal::Opens { retry_after: decision.retry_after.unwrap_or(u64::MAX) })
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Refusal {
     const fn counter(self) -> usize {
         match self {
@@ -511,10 +537,40 @@ impl Instance for ConnectionTracker {
         config.list()
     }
 
+    /// By which clients are named: those that are connected have names.
+    fn list_fixed(config: &ConnectionTrackerConfig) -> OptionList {
+        let is_fixed = |option: &str| ["clients", "ipv6Prefix"].contains(&option);
+        config.list().into_iter().filter(|(option, _)| is_fixed(option)).collect()
+    }
+
+    /// Connections that are open stay so, also where they are more than are allowed from now on.
+    fn reconfigure(&self, name: &str, config: ConnectionTrackerConfig, _: bool) -> Result<Option<Arc<Self>>> {
+        let opens = match (&self.in_force.load().opens, &config.opens) {
+            (Some(opens), Some(new)) => {
+                opens.reconfigure(new.options().clone(), clock::now)?;
+                Some(Arc::clone(opens))
+            }
+            (_, new) => new.clone().map(|new| RateLimiter::try_new(name, new)).transpose()?.map(Arc::new),
+        };
+        self.in_force.store(Arc::new(InForce { config, opens }));
+        Ok(None)
+    }
+
+    /// Sockets stay open, and count no more.
+    fn reset(&self) {
+        for connection in self.select(|_| true) {
+            self.forget(&connection);
+        }
+        if let Some(opens) = &self.in_force.load().opens {
+            Instance::reset(&**opens);
+        }
+        self.tally.reset();
+    }
+
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
-        if let Some(opens) = &self.opens {
-            Instance::close(opens);
+        if let Some(opens) = &self.in_force.load().opens {
+            Instance::close(&**opens);
         }
         self.subscribers.end();
         for (mailbox, subscription) in self.draining.lock().drain(..) {

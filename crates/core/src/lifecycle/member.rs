@@ -60,6 +60,10 @@ impl Member {
         self.mailbox.owner()
     }
 
+    pub(super) fn is_told_by(&self, mailbox: &Arc<Mailbox>) -> bool {
+        Arc::ptr_eq(&self.mailbox, mailbox)
+    }
+
     /// It is to look at its lifecycle.
     pub(super) fn tell(&self) {
         self.mailbox.push(self.subscription, Item::LifecycleMoved);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::member::Member;
 use super::report::{MemberEnd, ShutdownReport, ThreadReport};
 use crate::Owner;
-use crate::clock::MS;
+use crate::clock::{MS, SetBack};
 
 /// What a shutdown has, without another wish.
 const DEFAULT_TIMEOUT: u64 = 10_000 * MS;
@@ -44,6 +44,8 @@ pub struct ShutdownTimes {
 #[derive(Debug)]
 pub(super) struct Shutdown {
     began_at: u64,
+    /// How long it took before the clock was set back.
+    took_before: u64,
     closes_at: u64,
     deadline: u64,
     hooks_timeout: u64,
@@ -81,6 +83,7 @@ impl Shutdown {
         };
         Self {
             began_at: now,
+            took_before: 0,
             closes_at,
             deadline,
             hooks_timeout: request.hooks_timeout.unwrap_or(DEFAULT_HOOKS_TIMEOUT),
@@ -135,6 +138,17 @@ impl Shutdown {
         }
     }
 
+    pub(super) fn clock_was_set_back(&mut self, set_back: SetBack) {
+        let took = set_back.before.saturating_sub(self.began_at);
+        self.took_before = self.took_before.saturating_add(took);
+        self.began_at = set_back.now;
+        self.closes_at = set_back.moved(self.closes_at);
+        self.deadline = set_back.moved(self.deadline);
+        for part in &mut self.parts {
+            part.drained_at = part.drained_at.map(|at| set_back.moved(at));
+        }
+    }
+
     /// The first report of a member counts.
     pub(super) fn report(&mut self, member: &Arc<Member>, end: MemberEnd) {
         if let Some(part) = self.owed().find(|part| Arc::ptr_eq(&part.member, member)) {
@@ -162,7 +176,7 @@ impl Shutdown {
     pub(super) fn end_if_all_is_told(&mut self, now: u64) -> bool {
         let ends = self.took.is_none() && self.owed().next().is_none();
         if ends {
-            self.took = Some(now.saturating_sub(self.began_at));
+            self.took = Some(self.took_before.saturating_add(now.saturating_sub(self.began_at)));
         }
         ends
     }

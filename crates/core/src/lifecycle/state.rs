@@ -49,6 +49,12 @@ impl StateCell {
         self.raise(DESTROYED);
     }
 
+    /// Back to the beginning, for tests; what was destroyed stays so.
+    pub(super) fn reset(&self) {
+        let to_start = |state| (state < DESTROYED).then_some(LifecycleState::Starting as u64);
+        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, to_start);
+    }
+
     fn raise(&self, to: u64) -> bool {
         // Release: pairs with the load of who sees it.
         self.0.fetch_max(to, Ordering::AcqRel) < to

@@ -1,15 +1,29 @@
 //! A part of the work that may be cancelled by itself, and is with the whole.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 
 use super::LifecycleState;
 use super::state::StateCell;
 
 /// Set once a token was cancelled by itself, with the reason given.
-type Cancelled = OnceLock<Option<Box<str>>>;
+#[derive(Debug, Default)]
+pub(super) struct Cancelled(ArcSwapOption<Option<Box<str>>>);
+
+impl Cancelled {
+    fn is_set(&self) -> bool {
+        self.0.load().is_some()
+    }
+
+    /// False when it was set before.
+    fn set(&self, reason: Option<&str>) -> bool {
+        let reason = Arc::new(reason.map(Into::into));
+        self.0.compare_and_swap(&None::<Arc<_>>, Some(reason)).is_none()
+    }
+}
 
 /// Cancelled by its name in any thread, with a token above it, or with the lifecycle.
 #[derive(Debug)]
@@ -41,18 +55,19 @@ impl CancellationToken {
     #[must_use]
     pub fn is_cancelled(&self) -> Option<bool> {
         let state = self.lifecycle.get()?;
-        Some(state >= LifecycleState::Draining || self.lineage.iter().any(|token| token.get().is_some()))
+        Some(state >= LifecycleState::Draining || self.lineage.iter().any(|token| token.is_set()))
     }
 
     /// The reason of the nearest that was cancelled by itself, if it gave one.
     #[must_use]
-    pub fn reason(&self) -> Option<&str> {
-        self.lineage.iter().find_map(|token| token.get())?.as_deref()
+    pub fn reason(&self) -> Option<String> {
+        let nearest = self.lineage.iter().find_map(|token| token.0.load_full())?;
+        nearest.as_deref().map(str::to_owned)
     }
 
     /// False when it was cancelled before.
     pub(super) fn cancel(&self, reason: Option<&str>) -> bool {
-        self.is_cancelled() == Some(false) && self.lineage[0].set(reason.map(Into::into)).is_ok()
+        self.is_cancelled() == Some(false) && self.lineage[0].set(reason)
     }
 }
 
@@ -61,6 +76,14 @@ impl CancellationToken {
 pub(super) struct Children(Mutex<HashMap<Box<str>, Arc<CancellationToken>>>);
 
 impl Children {
+    /// None of them is cancelled any more.
+    pub(super) fn reset(&self) {
+        for token in self.0.lock().values() {
+            token.lineage[0].0.store(None);
+            token.children.reset();
+        }
+    }
+
     pub(super) fn open(
         &self,
         name: &str,

@@ -1,6 +1,6 @@
 //! The limiter: options, table and algorithm put together.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::{fmt, io};
 
 use arc_swap::ArcSwap;
@@ -17,6 +17,7 @@ use super::phase::{AtomicPhase, Phase};
 use super::quota::MAX_SAFE_INTEGER;
 use super::seat::Seats;
 use super::table::{Client, Full, Table};
+use crate::clock;
 use crate::instances::{Instance, OptionList};
 use crate::key_hash::KeyHash;
 use crate::memory::MemoryUse;
@@ -39,6 +40,8 @@ pub struct RateLimiter {
     contents: Arc<Retirable<Contents>>,
     memory: Arc<MemoryUse>,
     seats: Seats,
+    /// The limiter in its place, once it was replaced.
+    successor: OnceLock<Arc<Self>>,
 }
 
 macro_rules! with_table {
@@ -131,6 +134,7 @@ impl RateLimiter {
             phase: AtomicPhase::default(),
             reconfiguring: Mutex::new(()),
             seats: Seats::default(),
+            successor: OnceLock::new(),
         })
     }
 
@@ -459,6 +463,12 @@ impl RateLimiter {
         &self.seats
     }
 
+    /// The limiter in its place, once it was replaced by one with another table.
+    #[must_use]
+    pub fn successor(&self) -> Option<&Arc<Self>> {
+        self.successor.get()
+    }
+
     pub(super) fn check_open(&self) -> Result<Phase> {
         // A call that races with `destroy` may still be answered.
         let phase = self.phase.get();
@@ -560,6 +570,42 @@ impl Instance for RateLimiter {
     fn close(&self) {
         self.phase.close();
         self.contents.retire();
+    }
+
+    /// What the table is made for.
+    fn list_fixed(config: &RateLimiterConfig) -> OptionList {
+        config.list_fixed()
+    }
+
+    fn reconfigure(
+        &self,
+        name: &str,
+        config: RateLimiterConfig,
+        is_empty: bool,
+    ) -> Result<Option<Arc<Self>>> {
+        let in_force = self.config.load_full();
+        if !is_empty {
+            RateLimiter::reconfigure(self, config.options, clock::now)?;
+            return Ok(None);
+        }
+        // An empty limiter takes any options: where its words cannot hold them, another one takes its place.
+        let fits = in_force.list_fixed() == config.list_fixed();
+        if fits && RateLimiter::reconfigure(self, config.options.clone(), clock::now).is_ok() {
+            return Ok(None);
+        }
+        let generation = in_force.generation + 1;
+        let successor = Arc::new(Self::try_new(name, RateLimiterConfig { generation, ..config })?);
+        // It is closed after its successor can be found.
+        let successor = self.successor.get_or_init(|| successor);
+        Instance::close(self);
+        Ok(Some(Arc::clone(successor)))
+    }
+
+    fn reset(&self) {
+        let Some(contents) = self.contents.enter() else { return };
+        with_table!(contents.clients, table => table.reset_all());
+        contents.tally.reset();
+        self.seats.reset();
     }
 }
 

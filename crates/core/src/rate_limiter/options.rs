@@ -223,6 +223,25 @@ fn bytes_of_a_key(limits: usize) -> u64 {
     (slots_for(MANY) * (SLOT_BYTES + of_cell) as u64).div_ceil(MANY)
 }
 
+impl RateLimiterConfig {
+    /// What is fixed at creation.
+    pub(crate) fn list_fixed(&self) -> OptionList {
+        vec![
+            ("limits", shape(&self.options)),
+            ("window", sliding_windows(&self.options)),
+            ("maxKeys", self.options.max_keys.to_string()),
+            ("overflow", self.options.overflow.to_string()),
+        ]
+    }
+}
+
+/// Lengths of the sliding windows, which the numbers of windows in clients' words depend on.
+fn sliding_windows(options: &RateLimiterOptions) -> String {
+    let sliding = options.limits.iter().filter(|limit| limit.algorithm == AlgorithmKind::SlidingWindow);
+    let lengths = sliding.map(|limit| format!("{} ms", limit.quota.window_ms));
+    lengths.collect::<Vec<_>>().join(", ")
+}
+
 /// What of the limits cannot change: how many, which, by which rules.
 fn shape(options: &RateLimiterOptions) -> String {
     let limits = options.limits.iter().map(|limit| format!("{} by {}", limit.name, limit.algorithm));

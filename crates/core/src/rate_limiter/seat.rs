@@ -62,7 +62,17 @@ impl SeatCounts {
 impl Seats {
     pub(super) fn sum(&self, counter: usize) -> u64 {
         let taken = self.0.lock();
-        taken.left[counter] + taken.seats.iter().map(|seat| seat.get(counter)).sum::<u64>()
+        let counted = taken.seats.iter().map(|seat| seat.get(counter)).sum::<u64>();
+        taken.left[counter].wrapping_add(counted)
+    }
+
+    /// Counts from now on: seats go on, as only their threads write them.
+    pub(super) fn reset(&self) {
+        let mut taken = self.0.lock();
+        for counter in 0..COUNTERS {
+            let counted = taken.seats.iter().map(|seat| seat.get(counter)).sum::<u64>();
+            taken.left[counter] = 0_u64.wrapping_sub(counted);
+        }
     }
 
     fn take(&self) -> Arc<SeatCounts> {
@@ -75,7 +85,7 @@ impl Seats {
         let mut taken = self.0.lock();
         taken.seats.retain(|seat| !Arc::ptr_eq(seat, counts));
         for (counter, sum) in taken.left.iter_mut().enumerate() {
-            *sum += counts.get(counter);
+            *sum = sum.wrapping_add(counts.get(counter));
         }
     }
 }
@@ -142,6 +152,13 @@ impl Seat {
         Ok(())
     }
 
+    /// Takes a place at the limiter that has replaced this one, if any has.
+    pub fn follow(&mut self) {
+        while let Some(successor) = self.limiter.successor() {
+            *self = Self::new(Arc::clone(successor));
+        }
+    }
+
     #[inline(always)]
     fn call<R>(&mut self, body: impl FnOnce(&RateLimiter, InForce<'_>, &SeatCounts) -> R) -> Result<R> {
         self.keep_up()?;
@@ -157,6 +174,7 @@ impl Seat {
 
     #[cold]
     fn catch_up(&mut self) -> Result<()> {
+        self.follow();
         self.phase = self.limiter.check_open()?;
         self.config = self.limiter.config();
         Ok(())

@@ -234,6 +234,13 @@ impl<C: Cell> Table<C> {
         }
     }
 
+    /// Forgets every client, and what was counted of them.
+    pub(crate) fn reset_all(&self) {
+        self.clear();
+        self.watermark.store(0, Ordering::SeqCst);
+        self.live_evictions.store(0, Ordering::Relaxed);
+    }
+
     /// Changes the words of every client. Newcomers count from `latest` at the latest.
     pub(crate) fn adapt(&self, latest: u64, change: impl Fn(&C::Words) -> C::Words) {
         self.watermark.fetch_min(latest, Ordering::SeqCst);

@@ -5,15 +5,17 @@
 //! which makes the bound and the choice of a place exact.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::key_hash::Seeded;
 use papaya::HashMap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::cell::Cell;
 use super::client::Client;
 use super::history::History;
 use super::policy::Policy;
+use crate::clock::SetBack;
 
 /// Places looked at for a newcomer when all are taken: bounds the cost of a flood of strangers.
 const PROBES: usize = 16;
@@ -21,8 +23,8 @@ const PROBES: usize = 16;
 pub(super) struct Clients {
     cells: HashMap<Client, Arc<Cell>, Seeded>,
     places: Mutex<Places>,
-    capacity: usize,
-    policy: Policy,
+    capacity: AtomicUsize,
+    policy: RwLock<Policy>,
 }
 
 /// Who holds a place.
@@ -46,7 +48,23 @@ impl Clients {
         (size_of::<Cell>() + size_of::<Client>() + 2 * size_of::<Arc<Cell>>()) as u64;
 
     pub(super) fn new(capacity: usize, policy: Policy) -> Self {
-        Self { cells: HashMap::with_hasher(Seeded), places: Mutex::default(), capacity, policy }
+        Self {
+            cells: HashMap::with_hasher(Seeded),
+            places: Mutex::default(),
+            capacity: AtomicUsize::new(capacity),
+            policy: RwLock::new(policy),
+        }
+    }
+
+    /// Other options, from the next call on. The capacity changes only where there are no clients.
+    pub(super) fn reconfigure(&self, capacity: usize, policy: Policy) {
+        // Relaxed: nothing is read on the strength of it.
+        self.capacity.store(capacity, Ordering::Relaxed);
+        *self.policy.write() = policy;
+    }
+
+    fn policy(&self) -> Policy {
+        *self.policy.read()
     }
 
     /// Lock-free: one look-up and one load.
@@ -81,7 +99,7 @@ impl Clients {
         }
         let mut history = History::default();
         let result = change(&mut history);
-        if !history.matters(&self.policy, now) {
+        if !history.matters(&self.policy(), now) {
             return Ok(result);
         }
         let vacancy = self.find_vacancy(&mut places, now)?;
@@ -97,7 +115,7 @@ impl Clients {
     /// A place for one newcomer: none needs to be freed while there is room. Otherwise that of the client
     /// with the least to remember: bans first, then failures, then how long ago the last one was.
     fn find_vacancy(&self, places: &mut Places, now: u64) -> Result<Option<usize>, Full> {
-        if places.cells.len() < self.capacity {
+        if places.cells.len() < self.capacity.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let mut least: Option<(usize, (u32, u64, u64))> = None;
@@ -105,7 +123,9 @@ impl Clients {
             let place = places.hand;
             places.hand = (place + 1) % places.cells.len();
             let cell = &places.cells[place];
-            let Some(Some(weight)) = cell.read(|history| history.weight(&self.policy, now)) else { continue };
+            let Some(Some(weight)) = cell.read(|history| history.weight(&self.policy(), now)) else {
+                continue;
+            };
             if least.is_none_or(|(_, lightest)| weight < lightest) {
                 least = Some((place, weight));
             }
@@ -134,7 +154,7 @@ impl Clients {
     pub(super) fn count(&self, now: u64) -> (u64, u64) {
         let cells = self.places.lock().cells.clone();
         cells.iter().fold((0, 0), |(size, banned), cell| {
-            let matters = cell.read(|history| history.matters(&self.policy, now)).unwrap_or(false);
+            let matters = cell.read(|history| history.matters(&self.policy(), now)).unwrap_or(false);
             (size + u64::from(matters), banned + u64::from(cell.is_banned(now)))
         })
     }
@@ -144,9 +164,9 @@ impl Clients {
     }
 
     /// The clock was set back, by hand, in a test.
-    pub(super) fn clock_was_set_back(&self, now: u64) {
+    pub(super) fn clock_was_set_back(&self, set_back: SetBack) {
         for cell in &self.places.lock().cells {
-            cell.update(|history| history.clock_was_set_back(now));
+            cell.update(|history| history.clock_was_set_back(&self.policy(), set_back));
         }
     }
 

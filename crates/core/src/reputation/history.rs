@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::policy::Policy;
 use super::verdict::{Sentence, later};
+use crate::clock::SetBack;
 
 /// Failures at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,9 +156,22 @@ impl History {
         }
     }
 
-    /// The clock was set back, by hand: what happened later than `now` happened now. Bans end when they
-    /// were to end.
-    pub(super) fn clock_was_set_back(&mut self, now: u64) {
+    /// The clock was set back, by hand: failures and bans of the past are as old as before, and a ban that
+    /// stands ends after as long as before.
+    pub(super) fn clock_was_set_back(&mut self, policy: &Policy, set_back: SetBack) {
+        self.moments.retain(|moment| is_live(moment, policy, set_back.before));
+        self.bans = self.bans(set_back.before);
+        self.quiet_since = set_back.moved(self.quiet_since);
+        for moment in &mut self.moments {
+            moment.at = set_back.moved(moment.at);
+        }
+        if let Some(sentence) = &mut self.sentence {
+            sentence.clock_was_set_back(set_back);
+        }
+    }
+
+    /// What a file says happened later than `now` happened now. Bans end when they were to end.
+    pub(super) fn cut(&mut self, now: u64) {
         for moment in &mut self.moments {
             moment.at = moment.at.min(now);
         }

@@ -20,6 +20,7 @@ use super::stats::ReputationStats;
 use super::verdict::{Ban, Record, Sentence, Verdict};
 use crate::cidr::parse_range;
 use crate::client_key::{parse_address, unmap};
+use crate::clock::SetBack;
 use crate::instances::{Instance, OptionList};
 use crate::tally::Tally;
 use crate::{Error, Result};
@@ -32,7 +33,7 @@ use crate::{Error, Result};
 pub struct Reputation {
     name: String,
     created_with: OptionList,
-    config: ReputationConfig,
+    config: ArcSwap<ReputationConfig>,
     ranges: ArcSwap<Ranges>,
     /// Those who change the ranges take turns.
     changing_ranges: Mutex<()>,
@@ -75,7 +76,7 @@ impl Reputation {
             ranges: ArcSwap::from_pointee(ranges),
             changing_ranges: Mutex::new(()),
             clients: Clients::new(config.capacity, config.policy),
-            config,
+            config: ArcSwap::from_pointee(config),
             chance: Box::new(chance),
             tally: Tally::new(),
             closed: AtomicBool::new(false),
@@ -193,7 +194,7 @@ impl Reputation {
     pub fn save(&self, now: u64, date_ahead: i64) -> Result<Vec<u8>> {
         self.check_open()?;
         let mut clients = self.clients.all();
-        clients.retain(|(_, history)| history.matters(&self.config.policy, now));
+        clients.retain(|(_, history)| history.matters(&self.config.load().policy, now));
         let ranges = self.ranges.load();
         Ok(file::encode(&clients, ranges.bans.standing(now), date_ahead))
     }
@@ -206,12 +207,13 @@ impl Reputation {
         for (client, history) in &mut saved.clients {
             // Whoever saved may have cut addresses elsewhere, and its date may have been ahead.
             *client = self.client(client.address());
-            history.clock_was_set_back(now);
+            history.cut(now);
         }
         // Bans first: they are to have the places, should there be too few.
         saved.clients.sort_by_key(|(_, history)| history.standing(now).is_none());
+        let policy = self.config.load().policy;
         for (client, history) in saved.clients {
-            let merge = |own: &mut History| own.merge(history.clone(), &self.config.policy, now);
+            let merge = |own: &mut History| own.merge(history.clone(), &policy, now);
             if self.clients.with(client, now, merge).is_err() {
                 self.tally.add(UNTRACKED, 1);
             }
@@ -238,19 +240,23 @@ impl Reputation {
             allow,
             deny,
             size,
-            capacity: self.config.capacity as u64,
+            capacity: self.config.load().capacity as u64,
         })
     }
 
-    /// The clock was set back, by hand, in a test. Bans end when they were to end.
-    pub fn clock_was_set_back(&self, now: u64) {
-        self.clients.clock_was_set_back(now);
+    /// The clock was set back, by hand, in a test: bans end after as long as before.
+    pub fn clock_was_set_back(&self, set_back: SetBack) {
+        self.clients.clock_was_set_back(set_back);
+        self.change_ranges(|ranges| Ranges {
+            bans: Arc::new(ranges.bans.after_set_back(set_back)),
+            ..ranges
+        });
     }
 
     fn blame(&self, ip: &str, cause: Cause, reason: Option<&str>, now: u64) -> Result<Verdict> {
         self.check_open()?;
         let address = address_of(ip)?;
-        let (client, policy) = (self.client(address), &self.config.policy);
+        let (client, policy) = (self.client(address), &self.config.load().policy);
         if self.is_decided_by_range(address, now) {
             let record = self.clients.read(client, |history| self.record(history, now));
             return Ok(self.judge(address, record.unwrap_or_default(), now));
@@ -278,7 +284,7 @@ impl Reputation {
     fn record(&self, history: &History, now: u64) -> Record {
         let sentence = history.standing(now).cloned();
         let led_to_it = sentence.as_ref().map_or(0, |sentence| sentence.failures);
-        let failures = led_to_it.saturating_add(history.failures(&self.config.policy, now));
+        let failures = led_to_it.saturating_add(history.failures(&self.config.load().policy, now));
         Record { failures, bans: history.bans(now), sentence }
     }
 
@@ -288,7 +294,7 @@ impl Reputation {
     }
 
     fn client(&self, address: IpAddr) -> Client {
-        Client::of(address, self.config.ipv6_prefix)
+        Client::of(address, self.config.load().ipv6_prefix)
     }
 
     /// A range within one client is that client.
@@ -299,7 +305,7 @@ impl Reputation {
         let range = parse_range("ipOrCidr", text)?;
         let whole_client = match range {
             IpNet::V4(_) => 32,
-            IpNet::V6(_) => self.config.ipv6_prefix,
+            IpNet::V6(_) => self.config.load().ipv6_prefix,
         };
         Ok(if range.prefix_len() >= whole_client {
             Target::Client(self.client(range.addr()))
@@ -342,6 +348,28 @@ impl Instance for Reputation {
 
     fn list_options(config: &ReputationConfig) -> OptionList {
         config.list()
+    }
+
+    /// By which clients are named, and how many have a place.
+    fn list_fixed(config: &ReputationConfig) -> OptionList {
+        let is_fixed = |option: &str| ["ipv6Prefix", "maxClients"].contains(&option);
+        config.list().into_iter().filter(|(option, _)| is_fixed(option)).collect()
+    }
+
+    /// Bans that stand, and failures that count, stay.
+    fn reconfigure(&self, _: &str, config: ReputationConfig, _: bool) -> Result<Option<Arc<Self>>> {
+        self.clients.reconfigure(config.capacity, config.policy);
+        let lists = Arc::new(config.lists.clone());
+        self.config.store(Arc::new(config));
+        self.change_ranges(|ranges| Ranges { lists, ..ranges });
+        Ok(None)
+    }
+
+    fn reset(&self) {
+        self.clients.clear();
+        let lists = Arc::new(self.config.load().lists.clone());
+        self.change_ranges(|_| Ranges { lists, bans: Arc::default() });
+        self.tally.reset();
     }
 
     fn close(&self) {

@@ -8,6 +8,7 @@ use prefix_trie::joint::JointPrefixMap;
 
 use super::verdict::Sentence;
 use crate::cidr::parse_range;
+use crate::clock::SetBack;
 use crate::{Error, Result};
 
 /// Ranges of a list that are written out where options are shown; of longer lists the rest is a checksum.
@@ -130,6 +131,17 @@ impl RangeBans {
         let mut bans = self.clone();
         bans.recent.insert(*range, Sentence::by_hand(0, None));
         (bans.settle(now), true)
+    }
+
+    /// These bans after the clock was set back: each ends after as long as before.
+    pub(super) fn after_set_back(&self, set_back: SetBack) -> Self {
+        let mut settled = Bans::new();
+        for (range, sentence) in self.standing(set_back.before) {
+            let mut sentence = sentence.clone();
+            sentence.clock_was_set_back(set_back);
+            settled.insert(range, sentence);
+        }
+        Self { settled: Arc::new(settled), recent: Bans::new() }
     }
 
     /// The ban of exactly this range.

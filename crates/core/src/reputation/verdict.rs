@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::FOREVER;
 use super::ranges::Listed;
+use crate::clock::SetBack;
 
 /// What decides about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +117,13 @@ pub(super) struct Sentence {
 impl Sentence {
     pub(super) fn by_hand(until: u64, reason: Option<&str>) -> Self {
         Self { until, reason: reason.map(Arc::from), failures: 0 }
+    }
+
+    /// The clock was set back: it ends after as long as before.
+    pub(super) fn clock_was_set_back(&mut self, set_back: SetBack) {
+        if self.until != FOREVER {
+            self.until = set_back.moved(self.until);
+        }
     }
 
     /// At its end it stands no more.

@@ -16,8 +16,8 @@ pub(super) struct Client {
     nearness: Nearness,
     /// Most clients cause one event, which one or two rules judge: what that takes is in one piece of memory.
     counts: SmallVec<[(EventId, u64); 1]>,
-    /// By the index of the rule; only of rules whose event it caused.
-    rules: SmallVec<[(usize, RuleState); 2]>,
+    /// By the number of the rule; only of rules whose event it caused.
+    rules: SmallVec<[(u32, RuleState); 2]>,
 }
 
 /// What rules say of one event.
@@ -72,7 +72,7 @@ impl Client {
         let mut verdicts = Verdicts::default();
         for index in &event.rules {
             let rule = &rules[*index];
-            match rule.judge(self.state_of(*index, rule), detail, now) {
+            match rule.judge(self.state_of(rule, rules), detail, now) {
                 Verdict::Below => {}
                 Verdict::Muted => verdicts.muted += 1,
                 Verdict::Alert => verdicts.alerts.push(*index),
@@ -98,8 +98,10 @@ impl Client {
     /// The clock was set back, by hand, in a test.
     pub(super) fn clock_was_set_back(&mut self, rules: &[Rule], now: u64) {
         self.last_seen = self.last_seen.min(now);
-        for (index, state) in &mut self.rules {
-            rules[*index].clock_was_set_back(state, now);
+        for (id, state) in &mut self.rules {
+            if let Some(rule) = rules.iter().find(|rule| rule.id == *id) {
+                rule.clock_was_set_back(state, now);
+            }
         }
         self.nearness = self.nearest(now);
     }
@@ -116,10 +118,12 @@ impl Client {
         }
     }
 
-    fn state_of(&mut self, index: usize, rule: &Rule) -> &mut RuleState {
-        let known = self.rules.iter().position(|(known, _)| *known == index);
+    fn state_of(&mut self, rule: &Rule, rules: &[Rule]) -> &mut RuleState {
+        let known = self.rules.iter().position(|(id, _)| *id == rule.id);
         let place = known.unwrap_or_else(|| {
-            self.rules.push((index, rule.new_state()));
+            // Of rules that are no more nothing need be known.
+            self.rules.retain(|(id, _)| rules.iter().any(|rule| rule.id == *id));
+            self.rules.push((rule.id, rule.new_state()));
             self.rules.len() - 1
         });
         &mut self.rules[place].1

@@ -194,7 +194,7 @@ mod samples {
     /// `count` events within 100 ns, and silence for so long.
     pub(super) fn rule(count: usize) -> [Rule; 1] {
         let (name, event) = ("rule".into(), "event".into());
-        [Rule { name, event, count, window: 100, distinct: false, mute: 100, action: Action::Alert }]
+        [Rule { id: 0, name, event, count, window: 100, distinct: false, mute: 100, action: Action::Alert }]
     }
 
     pub(super) fn address(number: u32) -> IpAddr {

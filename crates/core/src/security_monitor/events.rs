@@ -26,14 +26,14 @@ pub(super) struct Event {
     pub(super) rules: Box<[usize]>,
     /// Whether one of them looks at details.
     pub(super) has_distinct: bool,
-    total: Tally<1>,
+    total: Arc<Tally<1>>,
 }
 
 impl Event {
-    fn new(id: EventId, name: &str, rules: &[Rule]) -> Self {
-        let own: Box<[usize]> = (0..rules.len()).filter(|index| &*rules[*index].event == name).collect();
+    fn new(id: EventId, name: Arc<str>, rules: &[Rule], total: Arc<Tally<1>>) -> Self {
+        let own: Box<[usize]> = (0..rules.len()).filter(|index| rules[*index].event == name).collect();
         let has_distinct = own.iter().any(|index| rules[*index].distinct);
-        Self { id, name: name.into(), rules: own, has_distinct, total: Tally::new() }
+        Self { id, name, rules: own, has_distinct, total }
     }
 
     pub(super) fn count(&self) {
@@ -57,6 +57,23 @@ impl Events {
         Self { by_number: Chunks::new(MAX_EVENTS, OnceLock::new), numbers: Mutex::default() }
     }
 
+    /// The same events under the same numbers, judged by other rules; with `counted`, their totals go on.
+    pub(super) fn judged_by(&self, rules: &[Rule], counted: bool) -> Self {
+        let events = Self::new();
+        let mut numbers = events.numbers.lock();
+        for event in self.iter() {
+            let total = if counted { Arc::clone(&event.total) } else { Arc::new(Tally::new()) };
+            let index = event.id.0 as usize;
+            events
+                .by_number
+                .at(index)
+                .get_or_init(|| Event::new(event.id, Arc::clone(&event.name), rules, total));
+            numbers.insert(event.name.as_ref().into(), event.id);
+        }
+        drop(numbers);
+        events
+    }
+
     /// The number of this event, which is new with its first mention.
     pub(super) fn mention(&self, name: &str, rules: &[Rule]) -> Result<EventId> {
         let mut numbers = self.numbers.lock();
@@ -74,7 +91,7 @@ impl Events {
             });
         }
         let id = EventId(index as u32);
-        self.by_number.at(index).get_or_init(|| Event::new(id, name, rules));
+        self.by_number.at(index).get_or_init(|| Event::new(id, name.into(), rules, Arc::new(Tally::new())));
         numbers.insert(name.into(), id);
         Ok(id)
     }

@@ -5,6 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
 use super::alert::Alert;
 use super::clients::Clients;
 use super::detail::Given;
@@ -50,13 +53,22 @@ pub struct SecurityMonitorStats {
 pub struct SecurityMonitor {
     name: String,
     created_with: OptionList,
-    config: SecurityMonitorConfig,
-    events: Events,
-    clients: Clients,
-    history: History,
+    state: ArcSwap<State>,
+    /// Who mentions an event or changes the options takes turns, so that events keep their numbers.
+    changing: Mutex<()>,
     subscribers: Subscribers,
-    tally: Tally<4>,
     closed: AtomicBool,
+}
+
+/// The options in force and all that happened. It is replaced when the options change, or everything is forgotten.
+struct State {
+    config: SecurityMonitorConfig,
+    /// The number that no rule has had yet.
+    next_rule: u32,
+    events: Events,
+    clients: Arc<Clients>,
+    history: Arc<History>,
+    tally: Arc<Tally<4>>,
 }
 
 const ALERTS: usize = 0;
@@ -71,21 +83,19 @@ impl SecurityMonitor {
         Self {
             name: name.to_owned(),
             created_with: config.list(),
-            events: Events::new(),
-            clients: Clients::new(config.options.max_clients),
-            // Validated to what every machine counts.
-            history: History::new(config.options.history as usize),
+            state: ArcSwap::from_pointee(State::new(config, Events::new(), 0)),
+            changing: Mutex::new(()),
             subscribers: Subscribers::default(),
-            tally: Tally::new(),
             closed: AtomicBool::new(false),
-            config,
         }
     }
 
     /// The number under which an event of this name is recorded.
     pub fn event(&self, name: &str) -> Result<EventId> {
         self.check_open()?;
-        self.events.mention(name, &self.config.rules)
+        let _turn = self.changing.lock();
+        let state = self.state.load();
+        state.events.mention(name, &state.config.rules)
     }
 
     /// Records an event of a client, and acts on the rules that it meets. `at` is the time in nanoseconds and the date
@@ -100,21 +110,22 @@ impl SecurityMonitor {
         ban: impl Fn(&str, &Alert) -> bool,
     ) -> Result<()> {
         self.check_open()?;
-        let event = self.known_event(event)?;
+        let state = self.state.load();
+        let event = state.known_event(event)?;
         let client = client_named(ip)?;
         let detail = detail.map(Given::cut);
         let (now, utc_ms) = at;
         event.count();
-        let rules = &self.config.rules;
+        let rules = &state.config.rules;
         let hash = detail.filter(|_| event.has_distinct).map(Given::hash);
-        let verdicts = self.clients.with(client, now, |client| client.record(event, hash, rules, now));
-        self.history.add(Entry { event: event.id, client, detail: detail.map(Into::into), at: utc_ms });
+        let verdicts = state.clients.with(client, now, |client| client.record(event, hash, rules, now));
+        state.history.add(Entry { event: event.id, client, detail: detail.map(Into::into), at: utc_ms });
         if verdicts.muted > 0 {
-            self.tally.add(MUTED, verdicts.muted);
+            state.tally.add(MUTED, verdicts.muted);
         }
         for index in verdicts.alerts {
             let rule = &rules[index];
-            self.act(rule, alert(rule, client, detail, utc_ms), &ban);
+            self.act(&state, rule, alert(rule, client, detail, utc_ms), &ban);
         }
         Ok(())
     }
@@ -123,49 +134,60 @@ impl SecurityMonitor {
     pub fn history(&self, query: HistoryQuery<'_>) -> Result<(Vec<HistoryEntry>, u64)> {
         self.check_open()?;
         let client = query.ip.map(client_named).transpose()?;
-        let event = query.event.map(|name| self.events.find(name));
+        let state = self.state.load();
+        let event = query.event.map(|name| state.events.find(name));
         let wanted = |entry: &Entry| {
             client.is_none_or(|client| client == entry.client)
                 && event.is_none_or(|event| event == Some(entry.event))
         };
-        let found = self.history.newest(wanted, query.limit.unwrap_or(usize::MAX));
-        let entries = found.into_iter().filter_map(|(sequence, entry)| self.describe(sequence, entry));
-        Ok((entries.collect(), self.history.kept_and_forgotten().1))
+        let found = state.history.newest(wanted, query.limit.unwrap_or(usize::MAX));
+        let entries = found.into_iter().filter_map(|(sequence, entry)| state.describe(sequence, entry));
+        Ok((entries.collect(), state.history.kept_and_forgotten().1))
     }
 
     /// Totals of the events that were recorded, in the order of their first mention.
     pub fn counts(&self) -> Result<Vec<(Arc<str>, u64)>> {
         self.check_open()?;
-        let totals = self.events.iter().map(|event| (Arc::clone(&event.name), event.total()));
+        let state = self.state.load();
+        let totals = state.events.iter().map(|event| (Arc::clone(&event.name), event.total()));
         Ok(totals.filter(|(_, total)| *total > 0).collect())
     }
 
     /// Totals of one client's events since it was first seen, or seen again after it was forgotten.
     pub fn counts_for(&self, ip: &str) -> Result<Vec<(Arc<str>, u64)>> {
         self.check_open()?;
-        let counts = self.clients.existing(client_named(ip)?, |client| client.counts().to_vec());
+        let state = self.state.load();
+        let counts = state.clients.existing(client_named(ip)?, |client| client.counts().to_vec());
         let counts = counts.unwrap_or_default().into_iter();
-        Ok(counts.filter_map(|(id, count)| Some((Arc::clone(&self.events.get(id)?.name), count))).collect())
+        Ok(counts.filter_map(|(id, count)| Some((Arc::clone(&state.events.get(id)?.name), count))).collect())
     }
 
     /// The clients with the most events, and how many each has; of equals the lower address. One pass over all clients.
     pub fn top(&self, limit: usize) -> Result<Vec<(String, u64)>> {
         self.check_open()?;
-        Ok(self.clients.top(limit).into_iter().map(|(client, count)| (client.to_string(), count)).collect())
+        Ok(self
+            .state
+            .load()
+            .clients
+            .top(limit)
+            .into_iter()
+            .map(|(client, count)| (client.to_string(), count))
+            .collect())
     }
 
     /// Sums over all threads.
     pub fn stats(&self) -> Result<SecurityMonitorStats> {
         self.check_open()?;
-        let (history_size, history_forgotten) = self.history.kept_and_forgotten();
+        let state = self.state.load();
+        let (history_size, history_forgotten) = state.history.kept_and_forgotten();
         Ok(SecurityMonitorStats {
-            recorded: self.events.iter().map(Event::total).sum(),
-            alerts: self.tally.sum(ALERTS),
-            muted: self.tally.sum(MUTED),
-            bans: self.tally.sum(BANS),
-            bans_failed: self.tally.sum(BANS_FAILED),
-            clients: self.clients.count(),
-            evictions: self.clients.evictions(),
+            recorded: state.events.iter().map(Event::total).sum(),
+            alerts: state.tally.sum(ALERTS),
+            muted: state.tally.sum(MUTED),
+            bans: state.tally.sum(BANS),
+            bans_failed: state.tally.sum(BANS_FAILED),
+            clients: state.clients.count(),
+            evictions: state.clients.evictions(),
             history_size,
             history_forgotten,
         })
@@ -193,18 +215,62 @@ impl SecurityMonitor {
     /// The clock was set back, by hand, in a test: what was later happened now, and no rule is silent for longer than
     /// its `mute`.
     pub fn clock_was_set_back(&self, now: u64) {
-        self.clients.clock_was_set_back(&self.config.rules, now);
+        let state = self.state.load();
+        state.clients.clock_was_set_back(&state.config.rules, now);
     }
 
-    fn act(&self, rule: &Rule, alert: Alert, ban: impl Fn(&str, &Alert) -> bool) {
-        self.tally.add(ALERTS, 1);
-        if let (Action::Ban, Some(reputation)) = (rule.action, &self.config.options.reputation) {
-            self.tally.add(BANS, 1);
+    fn act(&self, state: &State, rule: &Rule, alert: Alert, ban: impl Fn(&str, &Alert) -> bool) {
+        state.tally.add(ALERTS, 1);
+        if let (Action::Ban, Some(reputation)) = (rule.action, &state.config.options.reputation) {
+            state.tally.add(BANS, 1);
             if !ban(reputation, &alert) {
-                self.tally.add(BANS_FAILED, 1);
+                state.tally.add(BANS_FAILED, 1);
             }
         }
         self.subscribers.tell(&Item::SecurityAlert(Arc::new(alert)));
+    }
+
+    fn check_open(&self) -> Result<()> {
+        // Relaxed: a call that races with `destroy` may still be answered.
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Error::Closed { name: self.name.clone() });
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Nothing has happened; events that are known keep their numbers.
+    fn new(mut config: SecurityMonitorConfig, events: Events, next_rule: u32) -> Self {
+        let next_rule = config.number_rules(&[], next_rule);
+        Self {
+            next_rule,
+            events,
+            clients: Arc::new(Clients::new(config.options.max_clients)),
+            // Validated to what every machine counts.
+            history: Arc::new(History::new(config.options.history as usize)),
+            tally: Arc::new(Tally::new()),
+            config,
+        }
+    }
+
+    /// As this, judged by other rules from now on.
+    fn judged_by(&self, mut config: SecurityMonitorConfig) -> Self {
+        let next_rule = config.number_rules(&self.config.rules, self.next_rule);
+        Self {
+            next_rule,
+            events: self.events.judged_by(&config.rules, true),
+            clients: Arc::clone(&self.clients),
+            history: Arc::clone(&self.history),
+            tally: Arc::clone(&self.tally),
+            config,
+        }
+    }
+
+    /// As this, before anything happened, with options of any kind.
+    fn emptied(&self, config: SecurityMonitorConfig) -> Self {
+        let events = self.events.judged_by(&config.rules, false);
+        Self::new(config, events, self.next_rule)
     }
 
     fn describe(&self, sequence: u64, entry: Entry) -> Option<HistoryEntry> {
@@ -219,14 +285,6 @@ impl SecurityMonitor {
             given: format!("number {}", id.0),
             accepted: "a number that this monitor gave".to_owned(),
         })
-    }
-
-    fn check_open(&self) -> Result<()> {
-        // Relaxed: a call that races with `destroy` may still be answered.
-        if self.closed.load(Ordering::Relaxed) {
-            return Err(Error::Closed { name: self.name.clone() });
-        }
-        Ok(())
     }
 }
 
@@ -261,12 +319,39 @@ impl Instance for SecurityMonitor {
         config.list()
     }
 
+    /// How much is remembered.
+    fn list_fixed(config: &SecurityMonitorConfig) -> OptionList {
+        let is_fixed = |option: &str| ["history", "maxClients"].contains(&option);
+        config.list().into_iter().filter(|(option, _)| is_fixed(option)).collect()
+    }
+
+    /// Rules that count as before keep what they counted; others begin with nothing.
+    fn reconfigure(
+        &self,
+        _: &str,
+        config: SecurityMonitorConfig,
+        is_empty: bool,
+    ) -> Result<Option<Arc<Self>>> {
+        let _turn = self.changing.lock();
+        let state = self.state.load();
+        let next = if is_empty { state.emptied(config) } else { state.judged_by(config) };
+        self.state.store(Arc::new(next));
+        Ok(None)
+    }
+
+    fn reset(&self) {
+        let _turn = self.changing.lock();
+        let state = self.state.load();
+        self.state.store(Arc::new(state.emptied(state.config.clone())));
+    }
+
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         self.subscribers.end();
         // A thread may keep the closed monitor for a while; it need not keep what it remembers.
-        self.clients.clear();
-        self.history.clear();
+        let state = self.state.load();
+        state.clients.clear();
+        state.history.clear();
     }
 }
 

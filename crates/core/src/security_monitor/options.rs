@@ -96,6 +96,16 @@ impl TryFrom<SecurityMonitorOptions> for SecurityMonitorConfig {
 }
 
 impl SecurityMonitorConfig {
+    /// Numbers the rules: one that counts as a rule of `before` has its number, others have numbers from `next` on.
+    /// The next number then.
+    pub(super) fn number_rules(&mut self, before: &[Rule], mut next: u32) -> u32 {
+        for rule in &mut self.rules {
+            rule.id = before.iter().find(|other| other.counts_as(rule)).map_or(next, |other| other.id);
+            next += u32::from(rule.id == next);
+        }
+        next
+    }
+
     /// As the user would read them.
     pub(super) fn list(&self) -> OptionList {
         let SecurityMonitorOptions { history, rules, reputation, max_clients } = &self.options;
@@ -132,6 +142,7 @@ impl RuleOptions {
 impl From<&RuleOptions> for Rule {
     fn from(rule: &RuleOptions) -> Self {
         Self {
+            id: 0,
             name: rule.name.as_str().into(),
             event: rule.event.as_str().into(),
             // Validated to at most `MAX_COUNT`.

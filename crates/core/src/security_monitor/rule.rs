@@ -17,6 +17,8 @@ pub enum Action {
 /// A rule, ready to judge. Times are nanoseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rule {
+    /// Clients keep what a rule knows of them under this number, which a rule that counts otherwise has not.
+    pub(super) id: u32,
     pub(super) name: Arc<str>,
     pub(super) event: Arc<str>,
     pub(super) count: usize,
@@ -81,6 +83,12 @@ impl Nearness {
 }
 
 impl Rule {
+    /// Whether both count alike, so that what one knows of a client is true for the other.
+    pub(super) fn counts_as(&self, other: &Self) -> bool {
+        let counted = |rule: &Self| (rule.count, rule.window, rule.distinct);
+        self.name == other.name && self.event == other.event && counted(self) == counted(other)
+    }
+
     pub(super) fn new_state(&self) -> RuleState {
         let seen = match self.distinct {
             false => Seen::Events(EventWindow::default()),
@@ -143,7 +151,7 @@ mod tests {
 
     fn rule(count: usize, window: u64, mute: u64) -> Rule {
         let (name, event) = ("rule".into(), "event".into());
-        Rule { name, event, count, window, distinct: false, mute, action: Action::Alert }
+        Rule { id: 0, name, event, count, window, distinct: false, mute, action: Action::Alert }
     }
 
     fn judge_at(rule: &Rule, times: &[u64]) -> Vec<Verdict> {

@@ -1,0 +1,133 @@
+// Runs what a server does at its start and with requests, in a process whose Object.prototype has been given hostile
+// values under the names of all options after everything was loaded. Prints which of them the package has read.
+const path = require('node:path');
+const http = require('node:http');
+const express = require('express');
+const fastify = require('fastify');
+const sluice = require('../../index.js');
+const expressGuard = require('../../lib/express.js');
+const fastifyGuard = require('../../lib/fastify.js');
+
+/** The names of options, those of nested objects among them. */
+const OPTIONS =
+  `algorithm allow backlog backoff banFactor burst bytes calls client clientAddress clients comments connections cors cost countOnly
+  delay deny detail distinct dryRun errorFilter event exit failureRate findTime forever halfOpenCalls handler headers
+  history hook hooksTimeout idleTimeout inbox ip ipv6Prefix jitter key keyFallback least limit limits livePath login maxBackoff maxBytes maxClients
+  maxEntries maxKeys maxOpenFor maxPeers maxPerClient messages metadata minimumCalls monitor mute onClose onMismatch
+  onRefused opens overflow rateLimit readyPath record ref refusal refusedBody refuses reputation restart retryAfter revive rules signals skip
+  slowCallDuration slowCallRate staleIfError staleWhileRevalidate startTimeout timeout to trustedProxies ttl undo weight
+  when window workerData`.split(/\s+/);
+/** Of these Node, Express and Fastify read some from their own options, so only where the package reads them. */
+const lib = path.dirname(require.resolve('../../lib/express.js')) + path.sep;
+const read = new Set();
+
+function pollute() {
+  for (const name of OPTIONS) {
+    Object.defineProperty(Object.prototype, name, {
+      configurable: true,
+      get() {
+        const [, , line = ''] = new Error().stack.split('\n');
+        if (!line.includes(lib)) return undefined;
+        read.add(`${name} ${line.trim()}`);
+        return () => true;
+      },
+      set(value) {
+        Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true });
+      },
+    });
+  }
+}
+
+function clean() {
+  for (const name of OPTIONS) delete Object.prototype[name];
+}
+
+const get = (port, url) =>
+  new Promise((resolve, reject) => {
+    const request = http.get({ port, path: url, host: '127.0.0.1', agent: false }, (response) => {
+      response.resume().once('end', () => resolve(response.statusCode));
+    });
+    request.once('error', reject);
+  });
+
+async function useComponents() {
+  const quota = { limit: 5, window: '1m' };
+  const limiter = new sluice.RateLimiter('polluted', quota);
+  limiter.reconfigure({ limit: 6 });
+  new sluice.RateLimiter('several', { limits: [quota, { limit: 50, window: '1h' }] }).consume('a');
+  sluice.clientKey('::1', { ipv6Prefix: 64 });
+  const tracker = new sluice.ConnectionTracker('polluted', { max: 10, opens: quota });
+  tracker.tryOpen('192.0.2.1', { id: 'one' });
+  tracker.tryOpen('192.0.2.1').close();
+  tracker.list();
+  await tracker.drain({ timeout: 0 });
+  new sluice.Registry('polluted').set('a', { b: 1 });
+  const bans = { maxFailures: 2, findTime: '1m', banTime: '1m', maxBanTime: '1d' };
+  const reputation = new sluice.Reputation('polluted', bans);
+  reputation.recordFailure('192.0.2.1');
+  reputation.ban('192.0.2.2', { duration: '1s' });
+  reputation.setLists({});
+  const rule = { event: 'scan', count: 5, window: '1m', action: 'alert' };
+  const monitor = new sluice.SecurityMonitor('polluted', { rules: [rule] });
+  monitor.on('alert', () => {}).record('scan', '192.0.2.1');
+  monitor.history();
+  monitor.top();
+  const breaker = new sluice.CircuitBreaker('polluted', { openFor: '1s' });
+  await breaker.fire('peer', async () => 1);
+  const broker = new sluice.Broker('polluted');
+  broker.handle('echo', (payload) => payload);
+  await broker.call('echo', { a: 1 }, {});
+  await broker.close();
+  const hub = new sluice.ClientHub('polluted');
+  await hub.getOrInit('a', async () => 1, {});
+  await hub.client('b', async () => 1, {}).get();
+  const lifecycle = new sluice.Lifecycle('polluted').ready();
+  lifecycle.onShutdown(() => {}, {});
+  lifecycle.handleSignals({})();
+  lifecycle.health({});
+  await lifecycle.shutdown({});
+}
+
+async function useGuards() {
+  const rateLimit = { limit: 1, window: '1h' };
+  const bans = { maxFailures: 50, findTime: '1m', banTime: '1m', maxBanTime: '1d' };
+  const rule = { event: 'scan', count: 5, window: '1m', action: 'ban' };
+  const app = express();
+  app.use(
+    expressGuard({ name: 'x', rateLimit, connections: {}, reputation: bans, monitor: { rules: [rule] } }),
+  );
+  app.get('/', (_req, res) => res.send('ok'));
+  const server = http.createServer(app);
+  const { port } = await sluice.listen(server, { port: 0, host: '127.0.0.1' });
+  const statuses = [await get(port, '/'), await get(port, '/')];
+  server.close();
+
+  const api = fastify();
+  await api.register(fastifyGuard, { name: 'f', rateLimit });
+  api.get('/', async () => 'ok');
+  api.get('/own', { config: { sluice: { rateLimit } } }, async () => 'ok');
+  for (const url of ['/', '/', '/own', '/own']) statuses.push((await api.inject(url)).statusCode);
+  const guard = sluice.createGuard('g', { rateLimit });
+  const incoming = { socket: { remoteAddress: '192.0.2.1' }, headers: {} };
+  statuses.push(guard.check(incoming).outcome, guard.check(incoming).outcome);
+  guard.record(incoming, 'scan');
+  sluice.createGuard('g');
+  await guard.shutdown({});
+  return statuses;
+}
+
+pollute();
+useComponents()
+  .then(useGuards)
+  .then(
+    (statuses) => {
+      clean();
+      console.log(JSON.stringify({ statuses, read: [...read] }));
+      process.exit(0);
+    },
+    (error) => {
+      clean();
+      console.log(JSON.stringify({ error: error.stack, read: [...read] }));
+      process.exit(0);
+    },
+  );
