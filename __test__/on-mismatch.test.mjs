@@ -101,6 +101,17 @@ const COMPONENTS = [
   [Broker, { inbox: 5 }, { inbox: 6 }, {}],
 ];
 
+test('the length of a sliding window is fixed at creation, its limit is not', () => {
+  const name = freshName();
+  const options = { limit: 10, window: '1m', algorithm: 'sliding-window' };
+  new RateLimiter(name, options);
+  assert.throws(
+    () => new RateLimiter(name, { ...options, window: '2m', ...reconfigure }),
+    mismatch('window'),
+  );
+  assert.equal(new RateLimiter(name, { ...options, limit: 20, ...reconfigure }).peek('a').limit, 20);
+});
+
 for (const [Component, options, changed, fixed] of COMPONENTS) {
   const { name: kind } = Component;
   const end = (t, instance) => t.after(() => instance instanceof Broker && instance.close({ timeout: 0 }));

@@ -65,6 +65,19 @@ test('the next construction sets the options, those that are fixed at creation t
   assert.deepEqual([limiter.consume('a').remaining, limiter.consume('a').policy], [5, name]);
 });
 
+for (const algorithm of ['sliding-window', 'fixed-window']) {
+  test(`after a reset a ${algorithm} may have another length, and counts that its words could not hold`, () => {
+    const name = freshName();
+    const before = new RateLimiter(name, { limit: 10, window: '1m', algorithm });
+    before.consume('a', 10);
+    reset();
+    const after = new RateLimiter(name, { limit: 5_000_000, window: '1h', algorithm });
+    for (const limiter of [before, after]) assert.equal(limiter.peek('a').remaining, 5_000_000);
+    assert.equal(before.tryConsume('a', 4_999_999), true);
+    assert.equal(after.consume('a').remaining, 0);
+  });
+}
+
 test('what was reconfigured stays in force until it is constructed anew', () => {
   const name = freshName();
   const limiter = new RateLimiter(name, { limit: 2, window: '1h' });
