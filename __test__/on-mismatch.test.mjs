@@ -101,7 +101,8 @@ const COMPONENTS = [
   [Broker, { inbox: 5 }, { inbox: 6 }, {}],
 ];
 
-test('the length of a sliding window is fixed at creation, its limit is not', () => {
+test('the length of a sliding window is fixed at creation, its limit is not', async (t) => {
+  const told = warnings(t);
   const name = freshName();
   const options = { limit: 10, window: '1m', algorithm: 'sliding-window' };
   new RateLimiter(name, options);
@@ -110,6 +111,7 @@ test('the length of a sliding window is fixed at creation, its limit is not', ()
     mismatch('window'),
   );
   assert.equal(new RateLimiter(name, { ...options, limit: 20, ...reconfigure }).peek('a').limit, 20);
+  assert.equal((await told()).length, 1);
 });
 
 for (const [Component, options, changed, fixed] of COMPONENTS) {

@@ -585,12 +585,12 @@ impl Instance for RateLimiter {
     ) -> Result<Option<Arc<Self>>> {
         let in_force = self.config.load_full();
         if !is_empty {
-            RateLimiter::reconfigure(self, config.options, clock::now)?;
+            Self::reconfigure(self, config.options, clock::now)?;
             return Ok(None);
         }
         // An empty limiter takes any options: where its words cannot hold them, another one takes its place.
         let fits = in_force.list_fixed() == config.list_fixed();
-        if fits && RateLimiter::reconfigure(self, config.options.clone(), clock::now).is_ok() {
+        if fits && Self::reconfigure(self, config.options.clone(), clock::now).is_ok() {
             return Ok(None);
         }
         let generation = in_force.generation + 1;
