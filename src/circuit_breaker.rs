@@ -12,7 +12,7 @@ use sluice_core::{
     CircuitStats, Instances, Owner, Request, Ticket, WindowOptions,
 };
 
-use crate::clock::{elapsed_ms, from_ms, in_elapsed_ms};
+use crate::clock::{from_ms, in_ms};
 use crate::error;
 use crate::options;
 use crate::raw::{Call, Exports};
@@ -283,11 +283,13 @@ fn with_breaker<const N: usize, R>(
 unsafe extern "C" fn acquire(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
         let (key, fires) = (call.key(1)?, call.u32(2)? == 1);
-        let timeout_ms = with_breaker(call, |breaker| Ok(breaker.timeout_ms()))?;
-        let has_deadline = fires && timeout_ms > 0;
-        let request = Request { owner: call.port.thread().owner, has_deadline };
-        let now = clock::now();
-        let known = with_breaker(call, |breaker| breaker.try_acquire_known(key, request, now))?;
+        let (now, set_back) = clock::now_and_set_back();
+        let owner = call.port.thread().owner;
+        let (timeout_ms, request, known) = with_breaker(call, |breaker| {
+            let timeout_ms = breaker.timeout_ms();
+            let request = Request { owner, has_deadline: fires && timeout_ms > 0 };
+            Ok((timeout_ms, request, breaker.try_acquire_known(key, request, now)?))
+        })?;
         let answer = match known {
             Some(answer) => answer,
             None => {
@@ -295,7 +297,7 @@ unsafe extern "C" fn acquire(env: sys::napi_env, info: sys::napi_callback_info) 
                 with_breaker(call, |breaker| breaker.try_acquire(key, &peer, request, now))?
             }
         };
-        tell(call, answer, now, timeout_ms)
+        tell(call, answer, [in_ms(now) + set_back as f64, timeout_ms as f64])
     })
 }
 
@@ -308,22 +310,12 @@ fn peer_text<const N: usize>(call: &Call<'_, N>, key: KeyHash) -> Result<String>
     Ok(text)
 }
 
-fn tell<const N: usize>(
-    call: &Call<'_, N>,
-    answer: Answer,
-    now: u64,
-    timeout_ms: u64,
-) -> Result<sys::napi_value> {
-    let mut numbers = [0.0; 2];
-    let number = match answer {
-        Ok(ticket) => {
-            numbers = [in_elapsed_ms(now), timeout_ms as f64];
-            ticket.number()
-        }
+fn tell<const N: usize>(call: &Call<'_, N>, answer: Answer, admitted: [f64; 2]) -> Result<sys::napi_value> {
+    let (number, numbers) = match answer {
+        Ok(ticket) => (ticket.number(), admitted),
         Err(refused) => {
-            numbers[0] = f64::from(refused.state as u8);
-            numbers[1] = refused.retry_after.map_or(-1.0, |nanos| clock::ceil_ms(nanos) as f64);
-            0
+            let retry_after = refused.retry_after.map_or(-1.0, |nanos| clock::ceil_ms(nanos) as f64);
+            (0, [f64::from(refused.state as u8), retry_after])
         }
     };
     call.port.leave(0, numbers);
@@ -359,8 +351,9 @@ unsafe extern "C" fn release(env: sys::napi_env, info: sys::napi_callback_info) 
 
 fn report_since(env: sys::napi_env, info: sys::napi_callback_info, failed: bool) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
-        let took = (elapsed_ms() - call.f64(2)?).max(0.0);
-        report(call, failed, from_ms(took), clock::now())
+        let (now, set_back) = clock::now_and_set_back();
+        let took = (in_ms(now) + set_back as f64 - call.f64(2)?).max(0.0);
+        report(call, failed, from_ms(took), now)
     })
 }
 

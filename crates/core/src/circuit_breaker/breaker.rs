@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
@@ -29,6 +29,8 @@ pub struct CircuitBreaker {
     name: String,
     created_with: OptionList,
     config: ArcSwap<CircuitBreakerConfig>,
+    /// Of `config`, for every call; 0 for any.
+    timeout_ms: AtomicU64,
     peers: Peers,
     subscribers: Subscribers,
     tally: Tally<7>,
@@ -52,6 +54,7 @@ impl CircuitBreaker {
         Self {
             name: name.to_owned(),
             created_with: config.list(),
+            timeout_ms: AtomicU64::new(config.options.timeout_ms.unwrap_or(0)),
             config: ArcSwap::from_pointee(config),
             peers: Peers::new(capacity),
             subscribers: Subscribers::default(),
@@ -63,7 +66,8 @@ impl CircuitBreaker {
     /// Milliseconds that a call may take; 0 for any.
     #[must_use]
     pub fn timeout_ms(&self) -> u64 {
-        self.config.load().options.timeout_ms.unwrap_or(0)
+        // Relaxed: it belongs to no other data.
+        self.timeout_ms.load(Ordering::Relaxed)
     }
 
     /// Whether a call to a peer that is known may pass; `None` for one that is not.
@@ -296,6 +300,7 @@ impl Instance for CircuitBreaker {
     fn reconfigure(&self, _: &str, config: CircuitBreakerConfig, _: bool) -> Result<Option<Arc<Self>>> {
         // `maxPeers` is validated to a million.
         self.peers.set_capacity(usize::try_from(config.options.max_peers).unwrap_or(usize::MAX));
+        self.timeout_ms.store(config.options.timeout_ms.unwrap_or(0), Ordering::Relaxed);
         self.config.store(Arc::new(config));
         Ok(None)
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
@@ -34,6 +34,8 @@ pub struct Reputation {
     name: String,
     created_with: OptionList,
     config: ArcSwap<ReputationConfig>,
+    /// Of `config`, for every call.
+    ipv6_prefix: AtomicU8,
     ranges: ArcSwap<Ranges>,
     /// Those who change the ranges take turns.
     changing_ranges: Mutex<()>,
@@ -76,6 +78,7 @@ impl Reputation {
             ranges: ArcSwap::from_pointee(ranges),
             changing_ranges: Mutex::new(()),
             clients: Clients::new(config.capacity, config.policy),
+            ipv6_prefix: AtomicU8::new(config.ipv6_prefix),
             config: ArcSwap::from_pointee(config),
             chance: Box::new(chance),
             tally: Tally::new(),
@@ -294,7 +297,8 @@ impl Reputation {
     }
 
     fn client(&self, address: IpAddr) -> Client {
-        Client::of(address, self.config.load().ipv6_prefix)
+        // Relaxed: it changes between a reset and the next construction only.
+        Client::of(address, self.ipv6_prefix.load(Ordering::Relaxed))
     }
 
     /// A range within one client is that client.
@@ -305,7 +309,7 @@ impl Reputation {
         let range = parse_range("ipOrCidr", text)?;
         let whole_client = match range {
             IpNet::V4(_) => 32,
-            IpNet::V6(_) => self.config.load().ipv6_prefix,
+            IpNet::V6(_) => self.ipv6_prefix.load(Ordering::Relaxed),
         };
         Ok(if range.prefix_len() >= whole_client {
             Target::Client(self.client(range.addr()))
@@ -360,6 +364,7 @@ impl Instance for Reputation {
     fn reconfigure(&self, _: &str, config: ReputationConfig, _: bool) -> Result<Option<Arc<Self>>> {
         self.clients.reconfigure(config.capacity, config.policy);
         let lists = Arc::new(config.lists.clone());
+        self.ipv6_prefix.store(config.ipv6_prefix, Ordering::Relaxed);
         self.config.store(Arc::new(config));
         self.change_ranges(|ranges| Ranges { lists, ..ranges });
         Ok(None)
