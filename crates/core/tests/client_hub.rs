@@ -547,6 +547,16 @@ fn bounds_hold_whoever_keeps_values_at_once() {
     });
     let kept = keys.iter().filter(|key| hub.version(**key, 0).is_some()).count() as u64;
     assert_eq!(stats(&hub).entries, kept);
+    // Whether a value expired above depends on how the threads took turns.
+    let made_at = |now| {
+        let Joined::Lead(call) = hub.join(keys[0], thread(1), SECOND, now).expect("open") else {
+            panic!("gone")
+        };
+        let keeping = Keeping { ttl: Some(500), stale_for: 500, key_bytes: 7, ..FOREVER };
+        hub.finish(keys[0], call, bytes("v"), keeping, now).expect("open").expect("leads");
+    };
+    made_at(10_000);
+    made_at(12_000);
     for key in keys {
         hub.invalidate(key).expect("open");
     }
