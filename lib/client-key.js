@@ -43,7 +43,7 @@ class ClientAddress {
   }
 
   /**
-   * Whom the header of a trusted proxy names: `address` is its key, `isProxy` says that it is trusted as well.
+   * The client that the header of a trusted proxy names: `address` is its key, `isProxy` says that it is trusted as well.
    * `undefined` where the header cannot be read.
    */
   resolve(name, header) {

@@ -165,7 +165,7 @@ class SocketTable {
     this.#attached.add(server, watching, emit);
   }
 
-  /** Errors of ours let the socket pass. A tracker that was destroyed says so once, and counts nothing any more. */
+  /** Internal errors let the socket pass. A destroyed tracker warns once and counts nothing more. */
   #passes(admits, socket) {
     try {
       return admits(socket);

@@ -94,7 +94,7 @@ class Service {
     }
   }
 
-  /** Everything was reset: nobody waits for what was asked before. */
+  /** Everything was reset: earlier requests are no longer awaited. */
   followReset(first) {
     const reason = new SluiceError('CLOSED', `Broker "${this.#brokerName}" was reset`);
     for (const [sequence, { request }] of this.#running) if (sequence < first) request.cancel(reason);

@@ -268,7 +268,7 @@ class HubCall extends AsyncResource {
     settle(caller);
   }
 
-  /** Why another leads, or nobody does any more. */
+  /** Why another call leads, or none does. */
   #replacedError() {
     return this.isReset ? this.#hub.closedError(this) : this.#timeoutError();
   }

@@ -57,7 +57,7 @@ class Cors {
     this.#exposed = (exposedHeaders ?? EXPOSED[headers] ?? ['Retry-After']).join(', ');
   }
 
-  /** Says who may read the answer to `incoming`. What the application has said stays. */
+  /** Sets which origins may read the answer to `incoming`. Headers of the application stay. */
   write(response, incoming) {
     if (response.getHeader('Access-Control-Allow-Origin') !== undefined) return;
     if (this.#origin === '*') return this.#allow(response, '*');

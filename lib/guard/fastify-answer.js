@@ -4,7 +4,7 @@ const { PROBLEM_MEDIA_TYPE } = require('../problem');
 const { LOWER_CASE } = require('./headers');
 const { settle } = require('./user-function');
 
-/** Whoever answered meanwhile has answered: Fastify goes no further by itself then. */
+/** An answer that was sent meanwhile stands: Fastify then stops by itself. */
 function conclude(decision, { guard, request, reply, next, isHeard }) {
   const follows = request.sluice !== null;
   request.sluice = decision;

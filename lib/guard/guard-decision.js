@@ -5,7 +5,7 @@ const { MIXED_CASE } = require('./headers');
 
 /**
  * What a guard decided about one request; applications find it at `req.sluice` (Express) and `request.sluice`
- * (Fastify). `client` is whom the guard saw: `{ address, key }`. `outcome` is 'allowed', 'refused', 'skipped' or 'fault'; `decision` is the limiter's, null where
+ * (Fastify). `client` is the client that the guard saw: `{ address, key }`. `outcome` is 'allowed', 'refused', 'skipped' or 'fault'; `decision` is the limiter's, null where
  * none was asked.
  */
 class GuardDecision {

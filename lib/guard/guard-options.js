@@ -63,7 +63,7 @@ const ROUTE = {
   hook: oneOf(...HOOKS),
 };
 
-/** A route of Fastify's also says with whom it shares its limiter. */
+/** A Fastify route also names the routes that share its limiter. */
 const FASTIFY_ROUTE = { ...ROUTE, name: (value) => value };
 
 const GUARD = {

@@ -188,7 +188,7 @@ export interface Refusal {
 /** What a guard decided about one request. */
 export interface GuardDecision {
   readonly outcome: 'allowed' | 'refused' | 'skipped' | 'fault';
-  /** Whom it is about, as `guard.clientOf(req)` says. */
+  /** The client, as `guard.clientOf(req)` returns it. */
   readonly client: GuardClient;
   /** Whether the request goes on. */
   readonly allowed: boolean;

@@ -44,7 +44,7 @@ class Guard {
   #options;
   #counts = new Counts();
   #client;
-  /** Whether something but the rate is decided by who the client is. */
+  /** Whether anything but the rate depends on the client. */
   #judges;
   /** null without `connections`, as the next two without their options. */
   #connections;
@@ -184,7 +184,7 @@ class Guard {
     return GuardDecision.undecided('allowed', client);
   }
 
-  /** Whom the guard sees behind a request: `{ address, key }`. */
+  /** The client that the guard sees behind a request: `{ address, key }`. */
   clientOf(req) {
     return (this.#see(incomingOf(req)) ?? UNKNOWN).client;
   }
@@ -388,7 +388,7 @@ class Guard {
     }
   }
 
-  /** Who may read a refusal depends on the request's origin. */
+  /** Which origins may read a refusal depends on the request. */
   #toldTo(incoming, decision) {
     if (this.#cors !== null) decision.refusal?.allowOrigin(this.#cors, incoming);
     return decision;

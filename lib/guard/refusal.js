@@ -14,7 +14,7 @@ const { removePageHeaders } = require('./page-headers');
 /** Why a request was refused, and the whole answer to it. */
 class Refusal {
   #body;
-  /** Who may read the answer, where the guard has `cors`. */
+  /** Which origins may read the answer, where the guard has `cors`. */
   #cors = null;
 
   /** `closesConnection`: the connection itself is what there is too much of. A spent quota leaves it usable. */

@@ -39,7 +39,7 @@ const UNKNOWN_BEHIND_PROXY = new Seen(NOBODY, undefined, true);
 const LOST = new Seen(NOBODY, undefined, false);
 
 /**
- * Who sent a request. What Express and Fastify were told about proxies is not asked.
+ * The client that sent a request. The proxy settings of Express and Fastify are ignored.
  *
  * A client that speaks for itself is looked up once for each socket. Only a trusted proxy's requests are asked for
  * their headers, which Node parses when they are first read; a server that never reads them should not pay for ours.
@@ -113,7 +113,7 @@ class RequestClient {
     return seen;
   }
 
-  /** Whom a trusted proxy names. */
+  /** The client that a trusted proxy names. */
   #named(incoming, isNeeded) {
     const header = incoming.headers[this.#header];
     if (header === undefined) return this.#unnamed(incoming, isNeeded);
@@ -125,7 +125,7 @@ class RequestClient {
     return UNKNOWN_BEHIND_PROXY;
   }
 
-  /** A proxy that names nobody speaks for itself, as health checks do, unless it sends another header. */
+  /** A proxy that names no client speaks for itself, as health checks do, unless it sends another header. */
   #unnamed(incoming, isNeeded) {
     const proxy = addressOfRequest(incoming);
     const other = warnings.otherHeader(incoming.headers);
@@ -134,7 +134,7 @@ class RequestClient {
     return this.#ofAddress(this.#whole.keyOf(proxy), { isJudged: false, isForwarded: true });
   }
 
-  /** Whom the application names. */
+  /** The client that the application names. */
   #asked(incoming, remote, isNeeded) {
     try {
       const answer = this.#ask(incoming);

@@ -102,7 +102,7 @@ impl Lifecycle {
         }
     }
 
-    /// The members of this mailbox take part no longer; nobody waits for them.
+    /// The members of this mailbox no longer take part; no thread waits for them.
     pub fn dismiss(&self, mailbox: &Arc<Mailbox>) {
         self.roll.lock().members.retain(|member| !member.is_told_by(mailbox));
     }

@@ -249,7 +249,7 @@ fn tell(subscribers: &[Subscriber], key: &Arc<str>, version: u64) {
 }
 
 impl Registry {
-    /// Forgets every value, and tells nobody. The version goes on, so no thread takes an old value for a new one.
+    /// Forgets every value, without events. The version goes on, so no thread takes an old value for a new one.
     fn forget_all(&self) {
         let _writers = self.subscribers.lock();
         let version = self.snapshot.load().version + 1;

@@ -5,7 +5,10 @@
 //! The barriers between (`barrier`) let at least one of the two see the other: either the call turns back, or the value
 //! waits for it. A call that leaves looks for the mark in the same way, and drops the value if it is the last one.
 //! Garbage collection plays no part in it: a handle that nothing uses keeps nothing.
-#![allow(unsafe_code, reason = "who is inside, and so whether the value is there, is known at run time only")]
+#![allow(
+    unsafe_code,
+    reason = "which calls are inside, and so whether the value exists, is known only at run time"
+)]
 
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
@@ -123,7 +126,7 @@ impl<T> Retirable<T> {
 impl<T> Drop for Retirable<T> {
     fn drop(&mut self) {
         if !self.exit.lock().is_dropped {
-            // SAFETY: nobody else has a reference, and the value was not dropped.
+            // SAFETY: nothing else has a reference, and the value was not dropped.
             self.value.with_mut(|value| unsafe { ManuallyDrop::drop(&mut *value) });
         }
     }
@@ -170,7 +173,7 @@ impl<T> Deref for Inside<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: this call is inside, so the value is not dropped, and nobody has a mutable reference to it.
+        // SAFETY: this call is inside, so the value is not dropped, and nothing has a mutable reference to it.
         self.retirable.value.with(|value| unsafe { &**value })
     }
 }

@@ -88,14 +88,14 @@ impl Connection {
         }
     }
 
-    /// Who it is counted for, or `None` where limits per client do not apply.
+    /// The client it counts for, or `None` where limits per client do not apply.
     #[must_use]
     pub fn counted_client(&self) -> Option<Arc<str>> {
         let opener = self.client.as_ref().filter(|_| self.counts_for_client);
         opener.cloned().or_else(|| self.assigned.lock().clone())
     }
 
-    /// Who it belongs to: the assigned client, else who opened it.
+    /// The client it belongs to: the assigned one, else the one that opened it.
     #[must_use]
     pub fn current_client(&self) -> Option<Arc<str>> {
         self.assigned.lock().clone().or_else(|| self.client.clone())

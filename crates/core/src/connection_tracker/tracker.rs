@@ -315,7 +315,7 @@ impl ConnectionTracker {
         Ok(())
     }
 
-    /// Counts a TCP connection that was closed at accept, as nothing tells any more who opened it.
+    /// Counts a TCP connection that was closed at accept, when nothing names its client any more.
     pub fn refused_without_address(&self) -> Result<()> {
         self.check_open()?;
         self.tally.add(WITHOUT_ADDRESS, 1);

@@ -80,7 +80,7 @@ impl Contents {
         Ok(Self { clients, tally: Tally::new(), memory })
     }
 
-    /// Asks for the memory of a client who will soon call.
+    /// Prefetches the memory of a client that will soon call.
     #[inline]
     pub(super) fn prefetch(&self, key: KeyHash) {
         with_table!(self.clients, table => table.prefetch(key));
@@ -494,7 +494,7 @@ impl RateLimiter {
         self.check_open()
     }
 
-    /// Asks for the memory of a client who will soon call.
+    /// Prefetches the memory of a client that will soon call.
     #[inline]
     pub fn prefetch(&self, key: KeyHash) {
         if let Some(contents) = self.contents.enter() {

@@ -54,7 +54,7 @@ pub struct SecurityMonitor {
     name: String,
     created_with: OptionList,
     state: ArcSwap<State>,
-    /// Who mentions an event or changes the options takes turns, so that events keep their numbers.
+    /// Mentions of events and changes of options take turns, so that events keep their numbers.
     changing: Mutex<()>,
     subscribers: Subscribers,
     closed: AtomicBool,

@@ -7,7 +7,7 @@
 //! | state, a claim | `0 :` the tag that will be stored |
 //! | state, free | `0 : 0 : version 15` |
 //!
-//! All zero is a free slot: memory that nobody has written is a table without clients.
+//! All zero is a free slot: memory that was never written is a table without clients.
 
 use crate::key_hash::KeyHash;
 use crate::sync::{AtomicU64, Ordering};
