@@ -189,17 +189,25 @@ fn a_newcomer_of_a_full_group_does_not_evict_itself() {
     });
 }
 
-/// What an evicted client had used is lost, and counted; nothing else is.
+/// What an evicted client had used is lost, and counted; nothing else is. `charges` calls of A, one of B.
+fn eviction_next_to(charges: usize) {
+    let small = Arc::new(Small::of(1, 2, Overflow::Evict));
+    assert!(small.block(STRANGER, FAR) && small.consume(A, NOW));
+    let mut calls: Vec<_> = (0..charges).map(|_| consume(A, NOW)).collect();
+    calls.push(consume(B, NOW));
+    let answers = at_once(&small, calls);
+    assert!(passed(&answers[..charges]) as u64 <= 1 + 2 * small.table.live_evictions());
+    assert!(small.places(A) <= 1 && small.places(B) <= 1);
+}
+
 #[test]
-fn an_eviction_next_to_charges_loses_what_it_counts() {
-    bounded(2, || {
-        let small = Arc::new(Small::of(1, 2, Overflow::Evict));
-        assert!(small.block(STRANGER, FAR) && small.consume(A, NOW));
-        let calls = vec![consume(A, NOW), consume(A, NOW), consume(B, NOW)];
-        let answers = at_once(&small, calls);
-        assert!(passed(&answers[..2]) as u64 <= 1 + 2 * small.table.live_evictions());
-        assert!(small.places(A) <= 1 && small.places(B) <= 1);
-    });
+fn an_eviction_next_to_a_charge_loses_what_it_counts() {
+    loom::model(|| eviction_next_to(1));
+}
+
+#[test]
+fn an_eviction_next_to_two_charges_loses_what_it_counts() {
+    bounded(1, || eviction_next_to(2));
 }
 
 #[test]
