@@ -1,5 +1,5 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
-import type * as guard from './lib/guard/guard';
+import type * as guard from './lib/guard';
 
 /** Middleware for Express 4 and 5 that limits rates and caps connections over all threads. */
 declare function sluice(options?: sluice.Options): sluice.Middleware;

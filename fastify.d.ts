@@ -1,5 +1,5 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
-import type * as guard from './lib/guard/guard';
+import type * as guard from './lib/guard';
 
 /** Plugin for Fastify 5 that limits rates and caps connections over all threads. */
 declare const sluice: FastifyPluginAsync<sluice.Options>;

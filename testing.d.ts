@@ -1,6 +1,6 @@
 /// <reference types="node" />
 
-import type { Duration } from './index';
+import type { Duration } from './lib/runtime';
 
 /** Control over the clock of the whole process. */
 export interface ManualClock {

@@ -1,8 +1,8 @@
 'use strict';
 
-const { invalidOption, SluiceError } = require('./errors');
-const { followReset, native } = require('./native');
-const { parseDuration } = require('./options');
+const { invalidOption, SluiceError } = require('./runtime/errors');
+const { followReset, native } = require('./runtime/native');
+const { parseDuration } = require('./runtime/schema');
 
 /** The year 2100: a later date with a century's wait added would leave the range of the clock. */
 const LATEST_MS = 4_102_444_800_000;

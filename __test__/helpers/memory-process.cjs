@@ -125,7 +125,7 @@ const SCENARIOS = {
   /** What V8 is told of, in MiB: nothing of an empty table, what is used, once for all threads, and nothing at last. */
   async reported() {
     await settle();
-    const { bytesKnownToV8 } = require(path.join(root, 'lib', 'native.js')).native;
+    const { bytesKnownToV8 } = require(path.join(root, 'lib', 'runtime', 'native.js')).native;
     const before = bytesKnownToV8();
     const told = () => (bytesKnownToV8() - before) / MiB;
     const limiter = new RateLimiter('told', { limit: 10, window: '1h' });

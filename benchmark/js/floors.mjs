@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { loadRawCall } from '../raw-call.mjs';
 
 const require = createRequire(import.meta.url);
-const { native } = require('../../lib/native.js');
+const { native } = require('../../lib/runtime/native.js');
 
 export function rawNothing() {
   const { nothing } = loadRawCall();

@@ -1,7 +1,7 @@
 'use strict';
 
-const { Deadline } = require('../deadline');
-const { native } = require('../native');
+const { Deadline } = require('../runtime/deadline');
+const { native } = require('../runtime/native');
 
 /** Calls whose deadlines lie within this many milliseconds end together, at the last of them: none before its time. */
 const TICK_MS = 8;

@@ -1,9 +1,9 @@
 'use strict';
 
-const { addAbortListener, removeAbortListener } = require('../abort-listeners');
-const { rebuild, undecodable } = require('../carried-error');
-const { SluiceError } = require('../errors');
-const { keepAlive, letGo } = require('../native');
+const { addAbortListener, removeAbortListener } = require('../runtime/abort-listeners');
+const { rebuild, undecodable } = require('../runtime/carried-error');
+const { SluiceError } = require('../runtime/errors');
+const { keepAlive, letGo } = require('../runtime/native');
 const { CallDeadlines } = require('./call-deadlines');
 const { CANCELLED } = require('./frame');
 

@@ -1,7 +1,7 @@
 'use strict';
 
 const { types } = require('node:util');
-const { ArrayNode, isPlainObject, LEAF, ListNode, ObjectNode } = require('../value-walk');
+const { ArrayNode, isPlainObject, LEAF, ListNode, ObjectNode } = require('../runtime/value-walk');
 
 const ACCEPTED =
   'null, undefined, booleans, numbers, bigints, strings, Buffers, typed arrays, Date, Map, Set, arrays and plain objects of these, without cycles';

@@ -2,9 +2,9 @@
 
 const v8 = require('node:v8');
 const { types } = require('node:util');
-const { SluiceError } = require('../errors');
-const { serialize } = require('../value');
-const { walk } = require('../value-walk');
+const { SluiceError } = require('../runtime/errors');
+const { serialize } = require('../runtime/value');
+const { walk } = require('../runtime/value-walk');
 const { ACCEPTED, byteLengthOf, lengthOf, openCloned } = require('./cloned');
 
 /** How a payload travels. The first two are in the JSON text of their batch, the others by themselves. */

@@ -1,6 +1,6 @@
 'use strict';
 
-const { native } = require('../native');
+const { native } = require('../runtime/native');
 
 /** Numbers that go with each message: kind and codec, sender, request's number, its place there, endpoint, deadline. */
 const HEADER = 6;

@@ -1,7 +1,7 @@
 'use strict';
 
-const { native } = require('../native');
-const { decode } = require('../value');
+const { native } = require('../runtime/native');
+const { decode } = require('../runtime/value');
 
 /** The number that no peer has. */
 const NOBODY = 0;

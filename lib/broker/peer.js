@@ -1,20 +1,20 @@
 'use strict';
 
-const { throwIfAborted } = require('../abort-listeners');
-const { undecodable } = require('../carried-error');
-const { Deadline } = require('../deadline');
-const { SluiceError } = require('../errors');
-const { Listeners } = require('../listeners');
-const { keepAlive, letGo, native, numbers } = require('../native');
-const { owned } = require('../options');
-const { decode: decodeMetadata } = require('../value');
+const { throwIfAborted } = require('../runtime/abort-listeners');
+const { undecodable } = require('../runtime/carried-error');
+const { Deadline } = require('../runtime/deadline');
+const { SluiceError } = require('../runtime/errors');
+const { Listeners } = require('../runtime/listeners');
+const { keepAlive, letGo, native, numbers } = require('../runtime/native');
+const { owned } = require('../runtime/schema');
+const { decode: decodeMetadata } = require('../runtime/value');
 const { Call, Calls } = require('./calls');
 const { CODEC, encode } = require('./codec');
 const { KIND, incoming } = require('./frame');
 const { Neighbours } = require('./neighbours');
 const { poller } = require('./poller');
-const { Post } = require('./post');
-const { FULL, closedError, isPromised, refusal } = require('./refusal');
+const { OutgoingQueue } = require('./outgoing-queue');
+const { FULL, closedError, isReserved, refusal } = require('./refusal');
 const { Service } = require('./service');
 const { throwLater, unpack } = require('./unpack');
 const { WorkerGroup } = require('./worker-group');
@@ -33,7 +33,7 @@ class Peer {
   #neighbours;
   #served = new Set();
   #listeners = new Listeners('Broker', EVENTS);
-  #post;
+  #outgoing;
   #calls;
   #service;
   #isRef = true;
@@ -75,9 +75,9 @@ class Peer {
     this.#neighbours = new Neighbours(handle);
     for (const other of others) this.#neighbours.add(other.number, other.id, other.threadId, other.metadata);
     this.#neighbours.add(number, id, threadId, metadata);
-    this.#post = new Post(handle, number, () => this.#onFlushed());
+    this.#outgoing = new OutgoingQueue(handle, number, () => this.#onFlushed());
     this.#calls = new Calls(this.#brokerName, (call, why) => this.#cancel(call, why));
-    this.#service = new Service(this.#brokerName, this.#post);
+    this.#service = new Service(this.#brokerName, this.#outgoing);
     announceSoon(this);
     poller.add(this);
   }
@@ -142,11 +142,11 @@ class Peer {
     const call = new Call(endpoint, timeout, signal);
     // Set unless the stack ended in the constructor of the promise, which has rejected then.
     if (call.reject === undefined) return call.answer;
-    this.#post.prepare();
+    this.#outgoing.prepare();
     let receiver = 0;
     try {
       receiver = to === undefined ? native.routeRequest(handle, number) : native.routeRequestTo(handle, only);
-      if (isPromised(receiver)) {
+      if (isReserved(receiver)) {
         call.receiver = receiver;
         this.#request(call, number, numbers[0], numbers[1] + timeout, encoded);
         return call.answer;
@@ -156,7 +156,7 @@ class Peer {
       call.reject = call.resolve = ignore;
       call.nextUnsent = this.#unsent;
       this.#unsent = call;
-      this.#post.hasUnusedPlaces = true;
+      this.#outgoing.hasUnusedPlaces = true;
       throw error;
     }
     throw this.#refusal(receiver, endpoint, to);
@@ -166,17 +166,17 @@ class Peer {
     const encoded = encode(payload, 'payload');
     this.#checkOpen();
     const receiver = this.#neighbours.numberOf(to);
-    this.#post.prepare();
+    this.#outgoing.prepare();
     let reserved = 0;
     try {
       reserved = native.reserveMessage(this.#membership.handle, receiver);
-      if (isPromised(reserved)) {
-        this.#post.sendPromised(receiver, KIND.message, encoded, false);
+      if (isReserved(reserved)) {
+        this.#outgoing.sendReserved(receiver, KIND.message, encoded, false);
         this.#counts.sent += 1;
         return;
       }
     } catch (error) {
-      this.#post.hasUnusedPlaces = true;
+      this.#outgoing.hasUnusedPlaces = true;
       throw error;
     }
     throw this.#refusal(reserved, undefined, to);
@@ -185,13 +185,13 @@ class Peer {
   broadcast(payload) {
     const encoded = encode(payload, 'payload');
     this.#checkLives();
-    this.#post.prepare();
+    this.#outgoing.prepare();
     try {
-      const receivers = this.#post.sendToAll(KIND.message, encoded);
+      const receivers = this.#outgoing.sendToAll(KIND.message, encoded);
       this.#counts.sent += receivers;
       return receivers;
     } catch (error) {
-      this.#post.hasUnusedPlaces = true;
+      this.#outgoing.hasUnusedPlaces = true;
       throw error;
     }
   }
@@ -286,7 +286,7 @@ class Peer {
     this.#forget();
     this.#calls.close();
     this.#service.close();
-    this.#post.flush();
+    this.#outgoing.flush();
     native.leaveBroker(this.#membership.handle);
     poller.remove(this);
     this.#holdThread();
@@ -320,7 +320,7 @@ class Peer {
   #finish(timeout) {
     if (this.#hasLeft) return Promise.resolve();
     native.beginToLeaveBroker(this.#membership.handle);
-    this.#post.flush();
+    this.#outgoing.flush();
     this.#isFinishing = true;
     this.#lookWhetherFinished();
     if (this.#hasLeft) return Promise.resolve();
@@ -450,7 +450,7 @@ class Peer {
   #part(number) {
     const { id, event } = this.#neighbours.get(number);
     this.#neighbours.remove(number);
-    this.#post.forget(number);
+    this.#outgoing.forget(number);
     this.#calls.peerLeft(number, id);
     this.#service.peerLeft(number, id);
     this.#emit('peerLeave', event);
@@ -460,7 +460,7 @@ class Peer {
   #request(call, number, sequence, due, encoded) {
     call.sequence = sequence;
     const place = this.#calls.add(call, due);
-    this.#post.sendPromised(call.receiver, KIND.request, encoded, true, sequence, place, number, due);
+    this.#outgoing.sendReserved(call.receiver, KIND.request, encoded, true, sequence, place, number, due);
     this.#counts.calls += 1;
   }
 
@@ -472,7 +472,7 @@ class Peer {
   }
 
   #cancel({ receiver, sequence }, why) {
-    this.#post.send(receiver, KIND.cancel, EMPTY, sequence, 0, why);
+    this.#outgoing.send(receiver, KIND.cancel, EMPTY, sequence, 0, why);
   }
 
   #refusal(answer, endpoint, to) {

@@ -1,7 +1,7 @@
 'use strict';
 
 const { performance } = require('node:perf_hooks');
-const { lookOnRing, stopLooking } = require('../native');
+const { pollOnWake, stopPolling } = require('../runtime/native');
 
 /** Turns of the event loop without a message after which a thread sleeps. A turn costs about a microsecond. */
 const MOST_EMPTY_TURNS = 30;
@@ -26,7 +26,7 @@ const STAY_AWAKE = 1;
 const LET_OTHERS_RUN = 2;
 
 /** Rings that are answered without polling once the score is used up. */
-const RINGS_WITHOUT = 64;
+const WAKES_WITHOUT = 64;
 
 /**
  * Looks for messages when the thread's bell rings, and for a few turns of its event loop after that: waking a thread takes
@@ -39,24 +39,24 @@ class Poller {
   #hasTurn = false;
   #polls = true;
   #score = FIRST_SCORE;
-  #ringsWithout = 0;
+  #wakesWithout = 0;
   #emptyTurns = 0;
 
   add(inbox) {
-    if (this.#inboxes.size === 0) lookOnRing(this.#ring);
+    if (this.#inboxes.size === 0) pollOnWake(this.#wake);
     this.#inboxes.add(inbox);
   }
 
   remove(inbox) {
     this.#inboxes.delete(inbox);
-    if (this.#inboxes.size === 0) stopLooking(this.#ring);
+    if (this.#inboxes.size === 0) stopPolling(this.#wake);
   }
 
-  #ring = () => {
+  #wake = () => {
     if (this.#hasTurn) return;
     this.#emptyTurns = 0;
-    if (this.#ringsWithout > 0) this.#ringsWithout -= 1;
-    this.#polls = this.#ringsWithout === 0;
+    if (this.#wakesWithout > 0) this.#wakesWithout -= 1;
+    this.#polls = this.#wakesWithout === 0;
     this.#look();
   };
 
@@ -79,7 +79,7 @@ class Poller {
     this.#score -= VAIN;
     if (this.#score < 0) {
       this.#score = 0;
-      this.#ringsWithout = RINGS_WITHOUT;
+      this.#wakesWithout = WAKES_WITHOUT;
     }
     this.#emptyTurns = 0;
     if (this.#takeAll(false) === MORE_WAITS) this.#takeTurn();

@@ -1,6 +1,6 @@
 'use strict';
 
-const { SluiceError } = require('../errors');
+const { SluiceError } = require('../runtime/errors');
 
 /** What native code answers where it promises no place. */
 const NO_ENDPOINT = 0;
@@ -8,7 +8,7 @@ const FULL = -1;
 const GONE = -2;
 
 /** Whether a call or message was promised a place. */
-function isPromised(answer) {
+function isReserved(answer) {
   return answer > NO_ENDPOINT;
 }
 
@@ -37,4 +37,4 @@ function closedError(title) {
   return new SluiceError('CLOSED', `${title}: this thread has left it; make a new Broker to join again`);
 }
 
-module.exports = { FULL, closedError, isPromised, refusal };
+module.exports = { FULL, closedError, isReserved, refusal };

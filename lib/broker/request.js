@@ -1,7 +1,7 @@
 'use strict';
 
-const { SluiceError } = require('../errors');
-const { native } = require('../native');
+const { SluiceError } = require('../runtime/errors');
+const { native } = require('../runtime/native');
 
 /**
  * What a handler is told of a request beside its payload. A signal costs more than all the rest of a call, so it is made when it

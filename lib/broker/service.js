@@ -1,9 +1,9 @@
 'use strict';
 
 const { AsyncResource } = require('node:async_hooks');
-const { outline, undecodable } = require('../carried-error');
-const { describe, SluiceError } = require('../errors');
-const { promiseOf } = require('../promise-of');
+const { outline, undecodable } = require('../runtime/carried-error');
+const { describe, SluiceError } = require('../runtime/errors');
+const { promiseOf } = require('../runtime/promise-of');
 const { encode, encodeOwn } = require('./codec');
 const { KIND } = require('./frame');
 const { Request, reasonOf } = require('./request');
@@ -11,7 +11,7 @@ const { Request, reasonOf } = require('./request');
 /** The answering side of a peer: its handlers, and the requests that they work on. */
 class Service {
   #brokerName;
-  #post;
+  #outgoing;
   /** By the endpoint's number: `{ handler, context }`. */
   #handlers = new Map();
   /** Requests that wait for a promise, by number: `{ number, request }` with the number of the peer that asked. */
@@ -22,9 +22,9 @@ class Service {
   /** `served` were answered, `failed` of them by an error, `expired` came too late to be run. */
   counts = { served: 0, failed: 0, expired: 0 };
 
-  constructor(brokerName, post) {
+  constructor(brokerName, outgoing) {
     this.#brokerName = brokerName;
-    this.#post = post;
+    this.#outgoing = outgoing;
   }
 
   get size() {
@@ -49,7 +49,7 @@ class Service {
   serve(from, sequence, place, endpoint, due, now, payload) {
     if (due <= now) {
       this.counts.expired += 1;
-      this.#post.answered();
+      this.#outgoing.answered();
       return;
     }
     const served = this.#handlers.get(endpoint);
@@ -144,11 +144,11 @@ class Service {
   }
 
   #send({ receiver, sequence, place }, kind, payload) {
-    if (this.#closed === undefined) this.#post.send(receiver, kind, payload, sequence, place);
+    if (this.#closed === undefined) this.#outgoing.send(receiver, kind, payload, sequence, place);
   }
 
   #answered() {
-    if (this.#closed === undefined) this.#post.answered();
+    if (this.#closed === undefined) this.#outgoing.answered();
   }
 
   #notServed() {

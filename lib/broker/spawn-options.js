@@ -1,8 +1,8 @@
 'use strict';
 
-const { invalidOption } = require('../errors');
-const { checkObject, checkOptions, duration, integer, owned, parseDuration } = require('../options');
-const { checkLevels } = require('../value-levels');
+const { invalidOption } = require('../runtime/errors');
+const { checkObject, checkOptions, duration, integer, owned, parseDuration } = require('../runtime/schema');
+const { checkLevels } = require('../runtime/value-levels');
 
 const MOST_WORKERS = 1024;
 const DEFAULT_START_TIMEOUT = '30s';

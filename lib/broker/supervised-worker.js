@@ -1,9 +1,9 @@
 'use strict';
 
 const { Worker } = require('node:worker_threads');
-const { Deadline } = require('../deadline');
-const { SluiceError } = require('../errors');
-const { native } = require('../native');
+const { Deadline } = require('../runtime/deadline');
+const { SluiceError } = require('../runtime/errors');
+const { native } = require('../runtime/native');
 
 /**
  * One thread of a group, from its start to its exit. `up` resolves when its peer has joined and rejects when it never

@@ -1,5 +1,5 @@
 import type { WorkerOptions } from 'node:worker_threads';
-import type { Duration, SluiceError } from '../../index';
+import type { Duration, SluiceError } from '../runtime';
 
 export interface RestartOptions {
   /**

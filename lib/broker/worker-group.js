@@ -1,9 +1,9 @@
 'use strict';
 
 const { setTimeout: pause } = require('node:timers/promises');
-const { SluiceError } = require('../errors');
-const { Listeners } = require('../listeners');
-const { native } = require('../native');
+const { SluiceError } = require('../runtime/errors');
+const { Listeners } = require('../runtime/listeners');
+const { native } = require('../runtime/native');
 const { RestartPolicy } = require('./restart-policy');
 const { checkSpawn, count: checkCount, leaveTimeout } = require('./spawn-options');
 const { WorkerPlace } = require('./worker-place');

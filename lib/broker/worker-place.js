@@ -1,8 +1,8 @@
 'use strict';
 
-const { Deadline } = require('../deadline');
-const { SluiceError } = require('../errors');
-const { native } = require('../native');
+const { Deadline } = require('../runtime/deadline');
+const { SluiceError } = require('../runtime/errors');
+const { native } = require('../runtime/native');
 const { SupervisedWorker } = require('./supervised-worker');
 
 /** A place in a group: it has one worker after the other, until it is given up. */

@@ -1,14 +1,14 @@
 'use strict';
 
 const { AsyncResource } = require('node:async_hooks');
-const { addAbortListener, removeAbortListener } = require('../abort-listeners');
-const { packError } = require('../carried-error');
-const { Deadline } = require('../deadline');
-const { describe, hasName, SluiceError } = require('../errors');
-const { keepAlive, letGo, native } = require('../native');
-const { promiseOf } = require('../promise-of');
-const { encodeDefined } = require('../value');
-const { keepingOf } = require('./keeping');
+const { addAbortListener, removeAbortListener } = require('../runtime/abort-listeners');
+const { packError } = require('../runtime/carried-error');
+const { Deadline } = require('../runtime/deadline');
+const { describe, hasName, SluiceError } = require('../runtime/errors');
+const { keepAlive, letGo, native } = require('../runtime/native');
+const { promiseOf } = require('../runtime/promise-of');
+const { encodeDefined } = require('../runtime/value');
+const { retentionOf } = require('./retention');
 
 /**
  * A call that runs its initialiser, or waits for another's and may be told that it is its turn. What it runs for the
@@ -159,16 +159,16 @@ class HubCall extends AsyncResource {
   #finish(value) {
     if (this.#isOver) return;
     let bytes;
-    let keeping;
+    let retention;
     try {
       bytes = encodeDefined(value, `value of ${describe(this.#key)}`);
-      keeping = this.runInAsyncScope(keepingOf, undefined, this.#options, value);
+      retention = this.runInAsyncScope(retentionOf, undefined, this.#options, value);
     } catch (error) {
       this.#fail(error);
       return;
     }
     this.#report(
-      () => native.finishInHub(this.#hub.handle, this.#key, this.#id, bytes, keeping),
+      () => native.finishInHub(this.#hub.handle, this.#key, this.#id, bytes, retention),
       ({ version, calls }) => this.#hub.made([this.#id, ...calls], version, bytes),
     );
   }

@@ -1,7 +1,7 @@
 'use strict';
 
-const { onMismatch } = require('../on-mismatch');
-const { abortSignal, checkOptions, duration, func, integer, parseDuration } = require('../options');
+const { onMismatch } = require('../runtime/on-mismatch');
+const { abortSignal, checkOptions, duration, func, integer, parseDuration } = require('../runtime/schema');
 
 const HUB = { maxEntries: integer(1, 10_000_000), maxBytes: integer(1), onMismatch };
 

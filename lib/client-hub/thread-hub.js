@@ -1,11 +1,11 @@
 'use strict';
 
-const { undecodable, unpackError } = require('../carried-error');
-const { SluiceError } = require('../errors');
-const { handlesOf, native, subscribe, unsubscribe } = require('../native');
-const { openNamed } = require('../on-mismatch');
-const { owned } = require('../options');
-const { decode } = require('../value');
+const { undecodable, unpackError } = require('../runtime/carried-error');
+const { SluiceError } = require('../runtime/errors');
+const { handlesOf, native, subscribe, unsubscribe } = require('../runtime/native');
+const { openNamed } = require('../runtime/on-mismatch');
+const { owned } = require('../runtime/schema');
+const { decode } = require('../runtime/value');
 const { HubCall } = require('./hub-call');
 const { LiveObjects } = require('./live-objects');
 

@@ -1,9 +1,9 @@
 'use strict';
 
-const { invalidOption } = require('../errors');
+const { invalidOption } = require('../runtime/errors');
 const { ConnectionTracker } = require('../connection-tracker');
-const { native } = require('../native');
-const { checkOptions } = require('../options');
+const { native } = require('../runtime/native');
+const { checkOptions } = require('../runtime/schema');
 const { RateLimiter } = require('../rate-limiter');
 const { Reputation } = require('../reputation');
 const { SecurityMonitor } = require('../security-monitor');

@@ -1,6 +1,6 @@
 'use strict';
 
-const { describe } = require('../errors');
+const { describe } = require('../runtime/errors');
 const { warnOnce } = require('./warn-once');
 
 const READ_MORE = 'See docs/middleware.md#who-the-client-is in the package.';

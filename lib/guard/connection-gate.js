@@ -8,8 +8,8 @@ const {
   kCountBanned,
   kCountWithoutAddress,
 } = require('../connection-tracker');
-const { remoteAddressOf } = require('../remote-address');
-const { acceptedSocket } = require('../socket-table');
+const { remoteAddressOf } = require('../http/remote-address');
+const { acceptedSocket } = require('../connection-tracker/socket-table');
 
 /** Counts the connections of a guard's servers, and says which of them the caps leave no room for. */
 class ConnectionGate {

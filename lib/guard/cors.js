@@ -1,7 +1,7 @@
 'use strict';
 
-const { invalidOption } = require('../errors');
-const { boolean, checkOptions, owned, strings } = require('../options');
+const { invalidOption } = require('../runtime/errors');
+const { boolean, checkOptions, owned, strings } = require('../runtime/schema');
 
 /** What scripts of other origins may read of a refusal, by the format of its headers. */
 const EXPOSED = {

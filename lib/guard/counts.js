@@ -1,6 +1,6 @@
 'use strict';
 
-const { handlesOf, native } = require('../native');
+const { handlesOf, native } = require('../runtime/native');
 const { warnOnce } = require('./warn-once');
 
 /** What a guard counts, over all threads; native code knows them by their place. */

@@ -1,7 +1,7 @@
 'use strict';
 
-const { continueLate } = require('../late-continue');
-const { PROBLEM_MEDIA_TYPE } = require('../problem');
+const { continueLate } = require('../http/late-continue');
+const { PROBLEM_MEDIA_TYPE } = require('../http/problem');
 const { MIXED_CASE } = require('./headers');
 const { settle } = require('./user-function');
 

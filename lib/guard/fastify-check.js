@@ -1,6 +1,6 @@
 'use strict';
 
-const { PROBLEM_MEDIA_TYPE } = require('../problem');
+const { PROBLEM_MEDIA_TYPE } = require('../http/problem');
 const { LOWER_CASE } = require('./headers');
 const { RouteRules } = require('./route-rules');
 

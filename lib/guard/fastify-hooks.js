@@ -1,6 +1,6 @@
 'use strict';
 
-const { PREFIX } = require('../errors');
+const { PREFIX } = require('../runtime/errors');
 const { conclude } = require('./fastify-answer');
 const { HOOKS } = require('./guard-options');
 const { settle } = require('./user-function');

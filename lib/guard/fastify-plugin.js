@@ -1,7 +1,7 @@
 'use strict';
 
 const fp = require('fastify-plugin');
-const { SluiceError, invalidOption } = require('../errors');
+const { SluiceError, invalidOption } = require('../runtime/errors');
 const { countUnmet } = require('./fastify-unmet');
 const { LATER_HOOKS, decideIn, withHookHint } = require('./fastify-hooks');
 const { conclude } = require('./fastify-answer');

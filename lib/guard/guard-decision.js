@@ -1,6 +1,6 @@
 'use strict';
 
-const { PROBLEM_MEDIA_TYPE } = require('../problem');
+const { PROBLEM_MEDIA_TYPE } = require('../http/problem');
 const { MIXED_CASE } = require('./headers');
 
 /**

@@ -1,9 +1,18 @@
 'use strict';
 
-const { invalidOption } = require('../errors');
-const { onMismatch } = require('../on-mismatch');
-const { boolean, checkName, checkOptions, func, integer, oneOf, owned, strings } = require('../options');
-const { DEFAULT_REFUSED_BODY, refusedBodyOption } = require('../refused-body');
+const { invalidOption } = require('../runtime/errors');
+const { onMismatch } = require('../runtime/on-mismatch');
+const {
+  boolean,
+  checkName,
+  checkOptions,
+  func,
+  integer,
+  oneOf,
+  owned,
+  strings,
+} = require('../runtime/schema');
+const { DEFAULT_REFUSED_BODY, refusedBodyOption } = require('../http/refused-body');
 const { Reputation } = require('../reputation');
 const { SecurityMonitor } = require('../security-monitor');
 const { corsOption } = require('./cors');

@@ -1,14 +1,14 @@
 'use strict';
 
-const { native, onProcess } = require('../native');
-const { boolean, checkOptions, owned, parseDuration } = require('../options');
+const { native, onProcess } = require('../runtime/native');
+const { boolean, checkOptions, owned, parseDuration } = require('../runtime/schema');
 const { SecurityMonitor } = require('../security-monitor');
 const { beforeAnswer, tellAnswer } = require('./answer');
 const { BanGate } = require('./ban-gate');
 const { ConnectionGate } = require('./connection-gate');
 const { Cors } = require('./cors');
 const { Counts } = require('./counts');
-const { Door, kResponse } = require('./door');
+const { ServerHook, kResponse } = require('./server-hook');
 const { expressMiddleware } = require('./express-middleware');
 const { checkByHand, isReply } = require('./fastify-check');
 const { GuardDecision } = require('./guard-decision');
@@ -17,7 +17,7 @@ const { guardOptions, routeOptions } = require('./guard-options');
 const { guardStats } = require('./guard-stats');
 const { RateGate } = require('./rate-gate');
 const { Recorder, markLogin } = require('./recorder');
-const { destroyConnectionOf, hasLostAddress, remoteAddressOf } = require('../remote-address');
+const { destroyConnectionOf, hasLostAddress, remoteAddressOf } = require('../http/remote-address');
 const { addressLost, connectionsExhausted } = require('./refusal');
 const { prepareRefusal } = require('./refused-answer');
 const { LOST, RequestClient, UNKNOWN } = require('./request-client');
@@ -57,7 +57,7 @@ class Guard {
   #plainRule;
   /** null without `cors`. */
   #cors;
-  #door;
+  #serverHook;
   #middleware;
   #plugin;
   #shutdown;
@@ -116,10 +116,10 @@ class Guard {
 
   /** From now on the server's connections are judged at their accept. Idempotent. */
   attach(server) {
-    if (this.#door.isAttached(server)) return this;
+    if (this.#serverHook.isAttached(server)) return this;
     this.#connections?.attach(server);
     // Whoever attaches later hears of a socket earlier: bans come before caps.
-    this.#door.attach(server);
+    this.#serverHook.attach(server);
     return this;
   }
 
@@ -273,7 +273,7 @@ class Guard {
     this.#recorder = this.#makeRecorder();
     if (this.#bans !== null) this.#bans.client = this.#client;
     this.#connections?.trust(changed.trustedProxies);
-    for (const server of this.#door.servers) this.#connections?.attach(server);
+    for (const server of this.#serverHook.servers) this.#connections?.attach(server);
   }
 
   /** Ends the servers of this thread. Requests on their way are decided as before. */
@@ -282,7 +282,7 @@ class Guard {
     // What was shut down before everything was reset may have begun anew.
     if (this.#shutdownResets !== native.resets()) this.#shutdown = undefined;
     this.#shutdownResets = native.resets();
-    this.#shutdown ??= this.#door.close(timeout).then((forced) => ({ drained: forced === 0, forced }));
+    this.#shutdown ??= this.#serverHook.close(timeout).then((forced) => ({ drained: forced === 0, forced }));
     return this.#shutdown;
   }
 
@@ -300,7 +300,7 @@ class Guard {
     this.#monitor = this.#openMonitor();
     this.#recorder = this.#makeRecorder();
     this.#judges = this.#bans !== null || this.#monitor !== null || this.#connections !== null;
-    this.#door = new Door({
+    this.#serverHook = new ServerHook({
       refuses: (socket) => (dryRun ? null : this.#refusesSocket(socket)),
       onRefused: (refusal) => this.#refusedAtAccept(refusal),
       onFault: (error) => this.#counts.fault(error),
@@ -377,7 +377,7 @@ class Guard {
 
   /** Express does not know its server. Injected requests have none. */
   #meet(server) {
-    if (server !== undefined && server !== null && !this.#door.isAttached(server)) this.attach(server);
+    if (server !== undefined && server !== null && !this.#serverHook.isAttached(server)) this.attach(server);
   }
 
   #prepareRefusal(incoming, response) {

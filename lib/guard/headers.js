@@ -1,6 +1,6 @@
 'use strict';
 
-const { seconds } = require('../problem');
+const { seconds } = require('../http/problem');
 const { kPolicies } = require('../rate-limiter');
 const { quoted } = require('./structured-field');
 

@@ -1,6 +1,6 @@
 'use strict';
 
-const { acceptedSocket } = require('../socket-table');
+const { acceptedSocket } = require('../connection-tracker/socket-table');
 
 /** The open connections of one server: what their requests are read from is known when the server closes. */
 class HeldConnections {

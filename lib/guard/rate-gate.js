@@ -1,7 +1,7 @@
 'use strict';
 
-const { invalidOption } = require('../errors');
-const { owned } = require('../options');
+const { invalidOption } = require('../runtime/errors');
+const { owned } = require('../runtime/schema');
 const { RateLimiter, kDecide, kReceipt, kUndo } = require('../rate-limiter');
 const { GuardDecision } = require('./guard-decision');
 const { isPreflight } = require('./preflight');

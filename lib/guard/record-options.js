@@ -1,7 +1,7 @@
 'use strict';
 
-const { invalidOption } = require('../errors');
-const { ACCEPTED_NAME, integer, isName, object, oneOf, owned } = require('../options');
+const { invalidOption } = require('../runtime/errors');
+const { ACCEPTED_NAME, integer, isName, object, oneOf, owned } = require('../runtime/schema');
 
 /**
  * What an answer means about its client. 401 and 403 count where the request carried credentials: a page that polls

@@ -1,7 +1,7 @@
 'use strict';
 
-const { invalid, invalidOption } = require('../errors');
-const { ACCEPTED_NAME, isName } = require('../options');
+const { invalid, invalidOption } = require('../runtime/errors');
+const { ACCEPTED_NAME, isName } = require('../runtime/schema');
 
 /** One request is told to a reputation or a monitor once, however many guards of theirs it met. */
 const marks = new Map();

@@ -8,7 +8,7 @@ const {
   keyProblem,
   quotaProblem,
   seconds,
-} = require('../problem');
+} = require('../http/problem');
 const { removePageHeaders } = require('./page-headers');
 
 /** Why a request was refused, and the whole answer to it. */

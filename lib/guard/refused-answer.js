@@ -1,6 +1,6 @@
 'use strict';
 
-const { drainRequest } = require('../drain-request');
+const { drainRequest } = require('../http/drain-request');
 const { removePageHeaders } = require('./page-headers');
 
 /**

@@ -6,8 +6,8 @@ const {
   hasRequestLostAddress,
   keepAddresses,
   remoteAddressOf,
-} = require('../remote-address');
-const { promiseOf } = require('../promise-of');
+} = require('../http/remote-address');
+const { promiseOf } = require('../runtime/promise-of');
 const warnings = require('./client-warnings');
 
 /** The key of all requests whose client is not known: no address, so no other client's. */

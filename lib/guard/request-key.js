@@ -1,6 +1,6 @@
 'use strict';
 
-const { invalid } = require('../errors');
+const { invalid } = require('../runtime/errors');
 const { ownKey } = require('./request-client');
 
 const ACCEPTED = 'a non-empty string, a number or a bigint; null or undefined for no key';

@@ -1,7 +1,7 @@
 'use strict';
 
 const { createHash } = require('node:crypto');
-const { owned } = require('../options');
+const { owned } = require('../runtime/schema');
 
 /** What a name may have at most. */
 const NAME_LENGTH = 128;

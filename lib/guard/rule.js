@@ -1,6 +1,6 @@
 'use strict';
 
-const { integer } = require('../options');
+const { integer } = require('../runtime/schema');
 const { headersFor } = require('./headers');
 const { keyOf } = require('./request-key');
 const { after } = require('./user-function');

@@ -1,9 +1,9 @@
 'use strict';
 
-const { invalidOption } = require('../errors');
-const { native } = require('../native');
-const { openNamed } = require('../on-mismatch');
-const { owned } = require('../options');
+const { invalidOption } = require('../runtime/errors');
+const { native } = require('../runtime/native');
+const { openNamed } = require('../runtime/on-mismatch');
+const { owned } = require('../runtime/schema');
 const { DEFAULT_RECORD } = require('./record-options');
 
 /** What all threads of a guard agree on. */

@@ -1,6 +1,6 @@
 'use strict';
 
-const { promiseOf } = require('../promise-of');
+const { promiseOf } = require('../runtime/promise-of');
 
 function isThenable(value) {
   return typeof value?.then === 'function';

@@ -1,6 +1,6 @@
 'use strict';
 
-const { onProcess } = require('../native');
+const { onProcess } = require('../runtime/native');
 
 const warned = new Set();
 

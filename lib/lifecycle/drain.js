@@ -1,8 +1,8 @@
 'use strict';
 
-const { native } = require('../native');
-const { owned } = require('../options');
-const { until } = require('../server-closing');
+const { native } = require('../runtime/native');
+const { owned } = require('../runtime/schema');
+const { until } = require('../http/server-closing');
 
 /**
  * How long threads get to say what came of it once the time is over. By the timer, not by the clock of decisions: no

@@ -1,7 +1,7 @@
 'use strict';
 
-const { invalidOption } = require('../errors');
-const { checkOptions } = require('../options');
+const { invalidOption } = require('../runtime/errors');
+const { checkOptions } = require('../runtime/schema');
 
 const checkPath = (value, option) => {
   if (typeof value === 'string' && /^\/[^?#\s]*$/.test(value)) return value;

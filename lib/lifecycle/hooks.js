@@ -1,11 +1,11 @@
 'use strict';
 
 const { AsyncResource } = require('node:async_hooks');
-const { outline } = require('../carried-error');
-const { describe, invalidOption, SluiceError } = require('../errors');
-const { native } = require('../native');
-const { ACCEPTED_NAME, checkOptions, func, isName, oneOf, parseDuration } = require('../options');
-const { until } = require('../server-closing');
+const { outline } = require('../runtime/carried-error');
+const { describe, invalidOption, SluiceError } = require('../runtime/errors');
+const { native } = require('../runtime/native');
+const { ACCEPTED_NAME, checkOptions, func, isName, oneOf, parseDuration } = require('../runtime/schema');
+const { until } = require('../http/server-closing');
 
 /** What each hook has, without another wish: while the drain goes on, all of its time. */
 const DEFAULT_TIMEOUTS_MS = { draining: Number.POSITIVE_INFINITY, drained: 2000 };

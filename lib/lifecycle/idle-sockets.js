@@ -1,6 +1,6 @@
 'use strict';
 
-const { shadow } = require('../server-closing');
+const { shadow } = require('../http/server-closing');
 
 /** Whether `closeIdleConnections` is Node's own, which destroys one socket after the other. */
 const isNode = process.versions.bun === undefined && process.versions.deno === undefined;

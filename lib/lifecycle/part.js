@@ -2,10 +2,10 @@
 
 const { isPromise } = require('node:util/types');
 const { threadId } = require('node:worker_threads');
-const { invalidOption, SluiceError } = require('../errors');
-const { handlesOf, keepAlive, letGo, native, subscribe, unsubscribe } = require('../native');
-const { owned } = require('../options');
-const { checkServer } = require('../server-closing');
+const { invalidOption, SluiceError } = require('../runtime/errors');
+const { handlesOf, keepAlive, letGo, native, subscribe, unsubscribe } = require('../runtime/native');
+const { owned } = require('../runtime/schema');
+const { checkServer } = require('../http/server-closing');
 const { Drain } = require('./drain');
 const { Hooks } = require('./hooks');
 const { LazySignal } = require('./lazy-signal');

@@ -1,6 +1,6 @@
 'use strict';
 
-const { invalidOption } = require('../errors');
+const { invalidOption } = require('../runtime/errors');
 
 /** Why something ends, for people: all threads are told. */
 function checkReason(option, reason) {

@@ -1,7 +1,7 @@
 'use strict';
 
-const { headTimeoutProblem, PROBLEM_MEDIA_TYPE, seconds, shutdownProblem } = require('../problem');
-const { answerSocket } = require('../refuse-socket');
+const { headTimeoutProblem, PROBLEM_MEDIA_TYPE, seconds, shutdownProblem } = require('../http/problem');
+const { answerSocket } = require('../http/refuse-socket');
 
 /** How long a refused client may go on sending. */
 const LINGER_MS = 1000;

@@ -1,6 +1,6 @@
 'use strict';
 
-const { owned } = require('../options');
+const { owned } = require('../runtime/schema');
 
 /** What came of a shutdown in all threads, of what each of them told. */
 function reportOf(report) {

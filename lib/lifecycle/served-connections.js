@@ -1,9 +1,9 @@
 'use strict';
 
-const { native } = require('../native');
-const { owned } = require('../options');
-const { closeServer } = require('../server-closing');
-const { acceptedSocket } = require('../socket-table');
+const { native } = require('../runtime/native');
+const { owned } = require('../runtime/schema');
+const { closeServer } = require('../http/server-closing');
+const { acceptedSocket } = require('../connection-tracker/socket-table');
 const { idleSockets } = require('./idle-sockets');
 const { refuseLate, refuseRequest, refuseStream, refuseUpgrade } = require('./refuse-request');
 const { IDLE_LOOKS, ServedSocket } = require('./served-socket');

@@ -2,9 +2,9 @@
 
 const { constants } = require('node:os');
 const { isMainThread } = require('node:worker_threads');
-const { invalidOption, SluiceError } = require('../errors');
-const { native } = require('../native');
-const { boolean, checkOptions } = require('../options');
+const { invalidOption, SluiceError } = require('../runtime/errors');
+const { native } = require('../runtime/native');
+const { boolean, checkOptions } = require('../runtime/schema');
 
 const DEFAULT_SIGNALS = ['SIGTERM', 'SIGINT'];
 

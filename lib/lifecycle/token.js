@@ -1,8 +1,8 @@
 'use strict';
 
-const { SluiceError } = require('../errors');
-const { handlesOf, native } = require('../native');
-const { checkName } = require('../options');
+const { SluiceError } = require('../runtime/errors');
+const { handlesOf, native } = require('../runtime/native');
+const { checkName } = require('../runtime/schema');
 const { LazySignal } = require('./lazy-signal');
 const { checkReason } = require('./reason');
 

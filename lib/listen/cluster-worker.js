@@ -1,8 +1,8 @@
 'use strict';
 
 const { isMainThread } = require('node:worker_threads');
-const { SluiceError } = require('../errors');
-const { native, subscribe } = require('../native');
+const { SluiceError } = require('../runtime/errors');
+const { native, subscribe } = require('../runtime/native');
 
 const isBun = process.versions.bun !== undefined;
 

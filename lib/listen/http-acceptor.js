@@ -3,7 +3,7 @@
 const http = require('node:http');
 const https = require('node:https');
 const net = require('node:net');
-const { SluiceError } = require('../errors');
+const { SluiceError } = require('../runtime/errors');
 const { HttpTimeouts } = require('./http-timeouts');
 
 /** How often connections that became idle are closed while a server closes, as Bun does not do it. */

@@ -1,6 +1,6 @@
 'use strict';
 
-const { native } = require('../native');
+const { native } = require('../runtime/native');
 
 /** The leases of servers that listen, to be given back when they stop. */
 const leases = new WeakMap();

@@ -1,6 +1,6 @@
 //! Who asks, and in which order.
 
-use sluice_core::key_hash::{KeyHash, hash_str};
+use sluice_core::runtime::key_hash::{KeyHash, hash_str};
 
 use crate::contenders::Text;
 use crate::rounds::Random;

@@ -4,7 +4,7 @@ use std::hash::Hash;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use sluice_core::clock;
+use sluice_core::runtime::clock;
 
 use crate::clients::Load;
 use crate::harness::{Caller, Slice, for_a_while, so_many};

@@ -6,8 +6,8 @@ use std::sync::{Arc, LazyLock};
 
 use rapidhash::fast::RandomState;
 use siphasher::sip128::{Hasher128, SipHasher13};
-use sluice_core::key_hash::{KeyHash, hash_utf16};
-use sluice_core::{RateLimiter, RateLimiterOptions, Seat, clock};
+use sluice_core::runtime::key_hash::{KeyHash, hash_utf16};
+use sluice_core::{RateLimiter, RateLimiterOptions, LocalHandle, clock};
 
 use crate::contenders::{Admit, Limiter, Locks};
 use crate::gcra::Limit;
@@ -70,7 +70,7 @@ impl KeyOf for IntegerByRapidHash {
     }
 }
 
-/// Ours from a seat for each thread, as the addon calls it; given the time, or (`READS_CLOCK`) reading our clock in
+/// Ours from a local for each thread, as the addon calls it; given the time, or (`READS_CLOCK`) reading our clock in
 /// each call.
 #[derive(Debug)]
 pub struct Ours<K, const READS_CLOCK: bool = false> {
@@ -99,10 +99,10 @@ impl<K: KeyOf, const READS_CLOCK: bool> Limiter for Ours<K, READS_CLOCK> {
     }
 
     fn of_thread(&self) -> impl Admit<K::Key> {
-        let mut seat = Seat::new(Arc::clone(&self.limiter));
+        let mut local = LocalHandle::new(Arc::clone(&self.limiter));
         move |key, now, _| {
             let now = if READS_CLOCK { clock::now() } else { now };
-            seat.try_consume(K::hash(key), 1, now).expect("open")
+            local.try_consume(K::hash(key), 1, now).expect("open")
         }
     }
 
@@ -112,7 +112,7 @@ impl<K: KeyOf, const READS_CLOCK: bool> Limiter for Ours<K, READS_CLOCK> {
     }
 }
 
-/// Ours called by all threads as it is, without their seats.
+/// Ours called by all threads as it is, without their locals.
 #[derive(Debug)]
 pub struct Unseated(Ours<CodeUnits>);
 

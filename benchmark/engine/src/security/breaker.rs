@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::RwLock;
 
 use rapidhash::fast::RandomState;
-use sluice_core::clock::MS;
-use sluice_core::key_hash::hash_str;
-use sluice_core::{CircuitBreaker, CircuitBreakerOptions, Owner, Request};
+use sluice_core::runtime::clock::MS;
+use sluice_core::runtime::key_hash::hash_str;
+use sluice_core::{CircuitBreaker, CircuitBreakerOptions, ThreadId, Request};
 
 use super::{Call, Guard};
 use crate::contenders::{Locks, NOW};
@@ -32,7 +32,7 @@ impl Guard for Ours {
     const LOCKS: Locks = Locks::Hidden;
 
     fn call(&self, call: Call, _: &mut Waited) -> bool {
-        let request = Request { owner: Owner(1), has_deadline: false };
+        let request = Request { thread: ThreadId(1), has_deadline: false };
         let answer = self.0.try_acquire(hash_str(call.ip), call.ip, request, *NOW).expect("open");
         answer.is_ok_and(|ticket| self.0.report(ticket, false, None, *NOW))
     }
@@ -45,7 +45,7 @@ pub struct Plain(RwLock<HashMap<String, Circuit, RandomState>>);
 #[derive(Default)]
 struct Circuit {
     open_until: u64,
-    /// Whether each of the newest calls failed, a ring.
+    /// Whether each of the newest calls failed, a wake.
     failed: Vec<bool>,
     oldest: usize,
     failures: usize,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::RwLock;
 
 use rapidhash::fast::RandomState;
-use sluice_core::{ConnectionOptions, ConnectionTracker, ConnectionTrackerOptions, Opened, Owner};
+use sluice_core::{ConnectionOptions, ConnectionTracker, ConnectionTrackerOptions, Opened, ThreadId};
 
 use super::{Call, Guard};
 use crate::contenders::{Locks, NOW};
@@ -48,7 +48,7 @@ impl Guard for Ours {
     const LOCKS: Locks = Locks::Hidden;
 
     fn call(&self, call: Call, _: &mut Waited) -> bool {
-        let options = ConnectionOptions::session(Owner(1));
+        let options = ConnectionOptions::session(ThreadId(1));
         match self.0.open(Some(call.ip), options, (*NOW, *NOW)).expect("an address") {
             Opened::Yes(connection) => self.0.close(&connection),
             Opened::No(_) => false,

@@ -6,7 +6,7 @@ use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rapidhash::fast::RandomState;
-use sluice_core::clock::MS;
+use sluice_core::runtime::clock::MS;
 use sluice_core::{Action, EventId, RuleOptions, SecurityMonitor, SecurityMonitorOptions};
 
 use super::{Call, Guard};

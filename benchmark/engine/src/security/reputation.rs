@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::RwLock;
 
 use rapidhash::fast::RandomState;
-use sluice_core::clock::MS;
+use sluice_core::runtime::clock::MS;
 use sluice_core::{Reputation, ReputationOptions};
 
 use super::{Call, Guard, LENGTH};

@@ -1,0 +1,235 @@
+// Calls between threads: who answers, what comes back, and that every call settles once.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import sluice from '../../index.js';
+import { join, outcomes, shared, until } from '../helpers/broker.mjs';
+import { freshName } from '../helpers/peer.mjs';
+
+const { Broker, SluiceError } = sluice;
+const code = (name) => ({ name: 'SluiceError', code: `ERR_SLUICE_${name}` });
+
+test('a call is answered by the thread that serves its endpoint', async (t) => {
+  const { broker, ids } = await shared(t, 1);
+  assert.equal(await broker.call('echo', 'hello'), 'hello');
+  assert.equal(await broker.call('echoLater', 5), 5);
+  assert.equal(await broker.call('who'), ids[0]);
+  assert.equal(broker.pendingCount, 0);
+});
+
+test('a handler is told who asks, under which number, and until when', async (t) => {
+  const { broker } = await shared(t, 1);
+  const before = Date.now();
+  const first = await broker.call('context', null, { timeout: '1m' });
+  const second = await broker.call('context');
+  assert.equal(first.from, 'main');
+  assert.ok(second.id > first.id);
+  assert.ok(Math.abs(first.deadline - before - 60_000) < 5_000, `${first.deadline - before}`);
+  assert.ok(Number.isInteger(first.deadline));
+});
+
+test('a thousand calls at once each get their own answer', async (t) => {
+  const { broker } = await shared(t, 4);
+  const payloads = Array.from({ length: 1000 }, (_, index) => ({ index, text: `n${index}` }));
+  const answers = await Promise.all(payloads.map((payload) => broker.call('echo', payload)));
+  assert.deepEqual(answers, payloads);
+  assert.equal(broker.pendingCount, 0);
+  await until(() => broker.stats().inFlight === 0);
+});
+
+test('equally loaded peers take turns, and one is called by its id', async (t) => {
+  const { broker, ids } = await shared(t, 4);
+  const calls = outcomes(Array.from({ length: 40 }, () => broker.call('never')));
+  const loads = broker.peers().map(({ load }) => load);
+  assert.deepEqual(loads, [0, 10, 10, 10, 10]);
+  for (const id of ids) assert.equal(await broker.call('who', null, { to: id }), id);
+  await broker.close();
+  assert.deepEqual(await calls, Array(40).fill('CLOSED'));
+});
+
+test('the least loaded answers: calls pass by a peer that is busy', async (t) => {
+  const { broker, ids } = await shared(t, 2);
+  const stuck = Array.from({ length: 5 }, () => broker.call('never', null, { to: ids[0] }).catch(() => {}));
+  const answered = await Promise.all(Array.from({ length: 5 }, () => broker.call('who')));
+  assert.deepEqual(new Set(answered), new Set([ids[1]]));
+  await broker.close();
+  await Promise.all(stuck);
+});
+
+test('a thread calls itself as it calls others, and gets a copy', async (t) => {
+  const broker = join(t);
+  const given = { list: [1] };
+  broker.handle('change', (payload) => {
+    payload.list.push(2);
+    return payload;
+  });
+  assert.deepEqual(await broker.call('change', given), { list: [1, 2] });
+  assert.deepEqual(given, { list: [1] });
+});
+
+test('what is sent is the payload as it was at the call', async (t) => {
+  const { broker } = await shared(t, 1);
+  const payload = { n: 1 };
+  const bytes = Buffer.from('abc');
+  const calls = [broker.call('echo', payload), broker.call('echo', bytes)];
+  payload.n = 2;
+  bytes[0] = 0;
+  assert.deepEqual(await Promise.all(calls), [{ n: 1 }, Buffer.from('abc')]);
+});
+
+test('an error comes back with name, message, code and cause', async (t) => {
+  const { broker } = await shared(t, 1);
+  const error = await broker.call('throw', 'typed').catch((thrown) => thrown);
+  assert.ok(error instanceof TypeError && error.cause instanceof RangeError);
+  assert.deepEqual([error.name, error.message, error.code], ['TypeError', 'wrong', 'E_WRONG']);
+  assert.equal(error.cause.message, 'the cause');
+  assert.match(error.remoteStack, /broker\.mjs|evalmachine/, 'the stack of the handler');
+  assert.doesNotMatch(
+    error.stack,
+    /evalmachine/,
+    'no frame of the other thread stands among those of this one',
+  );
+  await assert.rejects(broker.call('throw', 'coded'), (coded) => {
+    assert.ok(coded instanceof SluiceError);
+    return coded.code === 'ERR_SLUICE_NOT_FOUND' && coded.message === 'nothing there';
+  });
+  await assert.rejects(broker.call('reject'), { name: 'Error', message: 'later' });
+});
+
+test('what is thrown and is no error comes as the cause of one', async (t) => {
+  const { broker } = await shared(t, 1);
+  await assert.rejects(broker.call('throw', 'text'), { name: 'Error', message: 'a text', cause: 'a text' });
+  const ofObject = await broker.call('throw', 'object').catch((thrown) => thrown);
+  assert.ok(ofObject instanceof Error);
+  assert.deepEqual(ofObject.cause, { a: 1 });
+  for (const how of ['nothing', 'method']) {
+    const error = await broker.call('throw', how).catch((thrown) => thrown);
+    assert.ok(error instanceof Error && /is no Error/.test(error.message), error.message);
+  }
+});
+
+test('a call ends at its deadline, and the handler hears of it', async (t) => {
+  const { broker, peers } = await shared(t, 1);
+  await assert.rejects(broker.call('never', null, { timeout: 20 }), code('TIMEOUT'));
+  assert.equal(broker.pendingCount, 0);
+  await until(() => peers[0].run(({ state }) => state.aborted.length === 1));
+  assert.deepEqual(await peers[0].run(({ state }) => state.aborted), ['ERR_SLUICE_TIMEOUT']);
+});
+
+test('a call ends with its signal, by the reason given, and the handler hears of it', async (t) => {
+  const { broker, peers } = await shared(t, 1);
+  const controller = new AbortController();
+  const call = broker.call('never', null, { signal: controller.signal });
+  setTimeout(() => controller.abort('enough'), 20);
+  assert.equal(await call.catch((reason) => reason), 'enough');
+  await until(() => peers[0].run(({ state }) => state.aborted.length === 1));
+  assert.deepEqual(await peers[0].run(({ state }) => state.aborted), [20], 'an AbortError');
+  const aborted = AbortSignal.abort('before');
+  assert.equal(await broker.call('echo', 1, { signal: aborted }).catch((reason) => reason), 'before');
+  assert.equal(broker.stats().thread.calls, 1);
+});
+
+test('an answer that comes too late is dropped and counted', async (t) => {
+  const broker = join(t);
+  let answer;
+  broker.handle('slow', () => new Promise((resolve) => (answer = resolve)));
+  await assert.rejects(broker.call('slow', null, { timeout: 10 }), code('TIMEOUT'));
+  answer('late');
+  await until(() => broker.stats().thread.late === 1);
+  assert.deepEqual([broker.pendingCount, broker.stats().inFlight], [0, 0]);
+});
+
+test('a request whose deadline passed before anybody looked is not run', async (t) => {
+  const { broker, peers } = await shared(t, 1);
+  const blocked = peers[0].run(({ load }) => {
+    for (const until = Date.now() + 200; Date.now() < until; );
+    return load() !== undefined;
+  });
+  await assert.rejects(broker.call('echo', 1, { timeout: 20 }), code('TIMEOUT'));
+  await blocked;
+  await until(() => broker.stats().inFlight === 0);
+  assert.equal(await peers[0].run(({ state }) => state.served), 0);
+});
+
+test('mistakes reject with a code and leave nothing behind', async (t) => {
+  const { broker, ids } = await shared(t, 1);
+  const mistakes = [
+    ['NO_ENDPOINT', 'nobody'],
+    ['NO_ENDPOINT', 'echo', 1, { to: 'main' }],
+    ['PEER_GONE', 'echo', 1, { to: 'stranger' }],
+    ['INVALID_NAME', ''],
+    ['INVALID_NAME', 5],
+    ['INVALID_NAME', 'x'.repeat(129)],
+    ['INVALID_VALUE', 'echo', () => 1],
+    ['INVALID_VALUE', 'echo', { a: [Symbol('s')] }],
+    ['INVALID_VALUE', 'echo', new (class Point {})()],
+    ['INVALID_VALUE', 'returnFunction'],
+    ['INVALID_OPTION', 'echo', 1, { timeout: 0 }],
+    ['INVALID_OPTION', 'echo', 1, { timeout: -1 }],
+    ['INVALID_OPTION', 'echo', 1, { timeout: 'soon' }],
+    ['INVALID_OPTION', 'echo', 1, { signal: {} }],
+    ['INVALID_OPTION', 'echo', 1, { to: '' }],
+    ['INVALID_OPTION', 'echo', 1, { tiemout: 5 }],
+    ['INVALID_OPTION', 'echo', 1, null],
+  ];
+  for (const [expected, ...args] of mistakes) {
+    assert.deepEqual(await outcomes([broker.call(...args)]), [expected], String(args));
+  }
+  await assert.rejects(broker.call('echo', { a: [1, { b: () => 1 }] }), /payload\.a\[1\]\.b is a function/);
+  assert.equal(await broker.call('echo', 1, { timeout: '365d', to: ids[0] }), 1);
+  await until(() => broker.stats().inFlight === 0);
+  assert.equal(broker.pendingCount, 0);
+});
+
+test('names, ids and handlers that cannot be are refused', async (t) => {
+  const { broker } = await shared(t, 1);
+  assert.throws(() => new Broker(''), code('INVALID_NAME'));
+  assert.throws(() => new Broker('x', { id: 5 }), code('INVALID_OPTION'));
+  assert.throws(() => new Broker('x', { inbox: 0 }), code('INVALID_OPTION'));
+  assert.throws(() => new Broker('x', { metadata: { f() {} } }), code('INVALID_VALUE'));
+  assert.throws(() => new Broker('x', { bounds: 1 }), code('INVALID_OPTION'));
+  assert.throws(() => broker.handle('', () => 1), code('INVALID_NAME'));
+  assert.throws(() => broker.handle('x', 'no function'), code('INVALID_OPTION'));
+  assert.throws(() => broker.on('mesage', () => 1), code('INVALID_OPTION'));
+  broker.handle('mine', () => 1);
+  assert.throws(() => broker.handle('mine', () => 2), code('DUPLICATE_ID'));
+  assert.equal(broker.unhandle('mine'), true);
+  assert.equal(broker.unhandle('mine'), false);
+  await assert.rejects(broker.call('mine'), code('NO_ENDPOINT'));
+  broker.handle('mine', () => 3);
+  assert.equal(await broker.call('mine'), 3);
+});
+
+test('an id belongs to one peer at a time', async (t) => {
+  const { broker, peers, ids } = await shared(t, 2);
+  assert.notEqual(ids[0], ids[1]);
+  const thief = ({ load }, { name, id }) => {
+    const { Broker } = load();
+    try {
+      return new Broker(name, { id }).id;
+    } catch (error) {
+      return error.code;
+    }
+  };
+  assert.equal(await peers[0].run(thief, { name: broker.name, id: 'main' }), 'ERR_SLUICE_CONFIG_MISMATCH');
+  await peers[0].run(({ state }) => state.broker.close());
+  assert.equal(await peers[0].run(thief, { name: broker.name, id: 'main' }), 'ERR_SLUICE_DUPLICATE_ID');
+  assert.equal(await peers[0].run(thief, { name: broker.name, id: 'other' }), 'other');
+});
+
+test('one thread is one peer, however many objects stand for it', (t) => {
+  const first = join(t, freshName(), { id: 'one', inbox: 10, metadata: { zone: 'a' } });
+  const second = new Broker(first.name);
+  assert.deepEqual([second.id, first.peers().length], ['one', 1]);
+  assert.equal(new Broker(first.name, { id: 'one', inbox: 10 }).id, 'one');
+  assert.throws(() => new Broker(first.name, { id: 'two' }), code('CONFIG_MISMATCH'));
+  assert.throws(() => new Broker(first.name, { inbox: 11 }), code('CONFIG_MISMATCH'));
+});
+
+test('peers and endpoints are seen with what they are and serve', async (t) => {
+  const { broker, ids } = await shared(t, 1);
+  broker.handle('echo', (payload) => payload);
+  const [own, other] = broker.peers();
+  assert.deepEqual([own.id, own.threadId, own.endpoints], ['main', 0, ['echo']]);
+  assert.equal(other.id, ids[0]);
+  assert.ok(other.endpoints.includes('never') && broker.endpoints().includes('never'));
+});

@@ -1,0 +1,191 @@
+// biome-ignore-all lint/suspicious/noThenProperty: thenables are what is tested
+// What handlers and listeners may do: answer by promises of any kind, throw anything, and end the broker they run in.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import v8 from 'node:v8';
+import sluice from '../../index.js';
+import { join, outcomes, shared, until } from '../helpers/broker.mjs';
+import { freshName, startPeers } from '../helpers/peer.mjs';
+
+const { Broker } = sluice;
+const code = (name) => ({ name: 'SluiceError', code: `ERR_SLUICE_${name}` });
+
+const THENABLES = {
+  'a getter that throws': {
+    make: () => ({
+      get then() {
+        throw new Error('no then');
+      },
+    }),
+    rejects: 'no then',
+  },
+  'a method that throws': {
+    make: () => ({
+      then() {
+        throw new Error('then threw');
+      },
+    }),
+    rejects: 'then threw',
+  },
+  'a promise whose own then throws': {
+    make: () =>
+      Object.assign(Promise.resolve(1), {
+        then() {
+          throw new Error('own then');
+        },
+      }),
+    rejects: 'own then',
+  },
+  'what only looks like a promise': { make: () => Object.create(Promise.prototype), rejects: /incompatible/ },
+  'one that calls back at once, twice, and throws': {
+    make: () => ({
+      then(resolve, reject) {
+        resolve('first');
+        reject(new Error('second'));
+        throw new Error('third');
+      },
+    }),
+    resolves: 'first',
+  },
+};
+
+test('every thenable settles its call, once, and the calls beside it', async (t) => {
+  const broker = join(t);
+  for (const [endpoint, { make }] of Object.entries(THENABLES)) broker.handle(endpoint, make);
+  broker.handle('plain', () => 'plain');
+  for (const [endpoint, { resolves, rejects }] of Object.entries(THENABLES)) {
+    const [call, beside] = [broker.call(endpoint), broker.call('plain')];
+    if (rejects === undefined) assert.equal(await call, resolves, endpoint);
+    else await assert.rejects(call, { message: rejects }, endpoint);
+    assert.equal(await beside, 'plain', endpoint);
+  }
+  await until(() => broker.stats().inFlight === 0);
+  assert.equal(broker.stats().running, 0);
+});
+
+test('what is thrown may change whenever it is read', async (t) => {
+  const broker = join(t);
+  broker.handle('throw', (calm) => {
+    let reads = 0;
+    throw {
+      get value() {
+        reads += 1;
+        return reads > calm ? () => reads : reads;
+      },
+    };
+  });
+  const thrown = await outcomes([0, 1, 2, 3, 4, 5].map((calm) => broker.call('throw', calm)));
+  assert.deepEqual(thrown, Array(6).fill('Error'));
+});
+
+const ENDS = {
+  'destroys the broker': (broker) => Broker.destroy(broker.name),
+  'closes at once': (broker) => void broker.close({ timeout: 0 }),
+};
+
+for (const [what, end] of Object.entries(ENDS)) {
+  test(`a handler that ${what} answers nobody, and the thread may join again within it`, async (t) => {
+    const broker = join(t);
+    let again;
+    let signal;
+    broker.handle('at once', (_payload, request) => {
+      end(broker);
+      ({ signal } = request);
+      again = join(t, broker.name);
+      again.handle('new', () => 'new');
+      return 'nobody waits';
+    });
+    await assert.rejects(broker.call('at once'), code('CLOSED'));
+    assert.equal(await again.call('new'), 'new');
+    await until(() => again.stats().inFlight === 0);
+    assert.deepEqual([again.peers().length, again.stats().waiting], [1, 0]);
+    assert.equal(signal.aborted, false, 'who answers at once has nothing to stop');
+  });
+
+  test(`an asynchronous handler that ${what} hears it from its signal`, async (t) => {
+    const broker = join(t);
+    const ended = new Promise((resolve) => {
+      broker.handle('later', async (_payload, { signal }) => {
+        end(broker);
+        await null;
+        resolve(signal.reason?.code);
+        throw new Error('nobody hears');
+      });
+    });
+    await assert.rejects(broker.call('later'), code('CLOSED'));
+    assert.equal(await ended, 'ERR_SLUICE_CLOSED');
+    await assert.rejects(broker.call('later'), code('CLOSED'));
+  });
+}
+
+test('a listener that closes hears what had come before', async (t) => {
+  const { broker, peers } = await shared(t, 1);
+  const heard = [];
+  let closed;
+  broker.on('message', (payload) => {
+    heard.push(payload);
+    closed ??= broker.close();
+  });
+  await peers[0].run(({ state }) => {
+    for (let i = 0; i < 5; i++) state.broker.send('main', i);
+  });
+  await until(() => closed !== undefined);
+  await closed;
+  assert.deepEqual(heard, [0, 1, 2, 3, 4]);
+});
+
+test('a payload whose getter ends the broker is CLOSED', async (t) => {
+  const broker = join(t);
+  broker.handle('echo', (payload) => payload);
+  const ending = {
+    get last() {
+      Broker.destroy(broker.name);
+      return 1;
+    },
+  };
+  await assert.rejects(broker.call('echo', ending), code('CLOSED'));
+});
+
+test('one function may listen once and for good', async (t) => {
+  const broker = join(t);
+  let heard = 0;
+  const listener = () => {
+    heard += 1;
+  };
+  broker.once('message', listener).on('message', listener);
+  for (const expected of [2, 3, 4]) {
+    broker.send(broker.id, 'x');
+    await until(() => heard >= expected);
+    assert.equal(heard, expected);
+  }
+});
+
+test('of peers that left before they were answered nothing is kept', async (t) => {
+  const broker = join(t, freshName(), { id: 'main' });
+  const open = [];
+  broker.handle('late', () => new Promise((resolve) => open.push(resolve)));
+  const [peer] = startPeers(t, 1);
+  /** Somebody comes, asks, and goes; the answers of all are too late. */
+  const come = async (times) => {
+    await peer.run(
+      async ({ load }, { name, times }) => {
+        for (let i = 0; i < times; i++) {
+          const asking = new (load().Broker)(name);
+          asking.call('late').catch(() => {});
+          while (asking.stats().inFlight === i) await new Promise(setImmediate);
+          await asking.close({ timeout: 0 });
+        }
+      },
+      { name: broker.name, times },
+    );
+    await until(() => broker.stats().running === times && broker.peers().length === 1);
+    for (const resolve of open.splice(0)) resolve({ too: 'late' });
+    await until(() => broker.stats().inFlight === 0);
+  };
+  // Each of those to whom something is sent has an array of numbers.
+  await come(1);
+  const before = v8.queryObjects(Float64Array);
+  await come(50);
+  const more = v8.queryObjects(Float64Array) - before;
+  assert.ok(more < 10, `${more} for 50 peers`);
+});

@@ -1,0 +1,347 @@
+// ConnectionTracker.attach: each accepted socket is a connection, or is refused before it is served.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http from 'node:http';
+import http2 from 'node:http2';
+import https from 'node:https';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import test from 'node:test';
+import tls from 'node:tls';
+import sluice from '../../index.js';
+import testing from '../../lib/testing.js';
+import { selfSigned } from '../helpers/certificate.mjs';
+import { freshName, Peer, startPeers } from '../helpers/peer.mjs';
+import { connect, listening, readAll, until } from '../helpers/sockets.mjs';
+
+const { ConnectionTracker } = sluice;
+
+const certificate = selfSigned();
+const fresh = (options) => new ConnectionTracker(freshName(), options);
+
+/** A server of each kind; its sockets greet with what `greeting` waits for. */
+const KINDS = {
+  net: () => net.createServer((socket) => socket.write('hello')),
+  tls: () => tls.createServer(certificate, (socket) => socket.write('hello')),
+  http: () => http.createServer((_req, res) => res.end('hello')),
+  https: () => https.createServer(certificate, (_req, res) => res.end('hello')),
+  http2: () => http2.createServer((_req, res) => res.end('hello')),
+  'http2 over TLS': () => http2.createSecureServer(certificate, (_req, res) => res.end('hello')),
+};
+
+/** A client that is served: it has said hello. */
+async function served(t, kind, port) {
+  if (kind.startsWith('http2')) {
+    const scheme = kind === 'http2' ? 'http' : 'https';
+    const session = http2.connect(`${scheme}://127.0.0.1:${port}`, { rejectUnauthorized: false });
+    session.on('error', () => {});
+    t.after(() => session.destroy());
+    assert.equal(await readAll(session.request()), 'hello');
+    return session;
+  }
+  const isTls = kind === 'tls' || kind === 'https';
+  const socket = isTls
+    ? tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+    : net.connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  t.after(() => socket.destroy());
+  if (kind.startsWith('http')) socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
+    if (String(chunk).includes('hello')) break;
+  }
+  return socket;
+}
+
+for (const [kind, create] of Object.entries(KINDS)) {
+  test(`a server of ${kind} refuses at accept, and counts what it serves`, async (t) => {
+    const tracker = fresh({ max: 2 });
+    const server = create();
+    tracker.attach(server);
+    const port = await listening(t, server);
+    const sockets = [await served(t, kind, port), await served(t, kind, port)];
+    assert.deepEqual([tracker.count, tracker.countFor('127.0.0.1')], [2, 2]);
+
+    const refused = await connect(t, { port, host: '127.0.0.1' });
+    refused.resume();
+    await refused.gone;
+    assert.deepEqual([tracker.count, tracker.stats().refused.max], [2, 1]);
+
+    sockets[0].destroy();
+    await until(() => tracker.count, 1);
+    await served(t, kind, port);
+    assert.deepEqual([tracker.count, tracker.stats().opened], [2, 3]);
+  });
+
+  test(`a server of ${kind}: a connection closed from another thread loses its socket`, async (t) => {
+    const [peer] = startPeers(t, 1);
+    const tracker = fresh({});
+    const server = create();
+    tracker.attach(server);
+    const client = await served(t, kind, await listening(t, server));
+    const gone = once(client, 'close');
+    const [{ id }] = tracker.list();
+    const close = ({ load }, [name, id]) => new (load().ConnectionTracker)(name).close(id);
+    assert.equal(await peer.run(close, [tracker.name, id]), true);
+    assert.equal(tracker.count, 0, 'it no longer counts');
+    await gone;
+  });
+}
+
+test('http tells the refused why, whole, though they wrote before they read', async (t) => {
+  const tracker = fresh({ maxPerClient: 1 });
+  const server = http.createServer(() => assert.fail('a refused request was served'));
+  tracker.attach(server);
+  const port = await listening(t, server);
+  await connect(t, { port, host: '127.0.0.1' });
+  await until(() => tracker.count, 1);
+  const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  t.after(() => socket.destroy());
+  socket.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n${'x'.repeat(200_000)}`);
+  const [head, body] = (await readAll(socket)).split('\r\n\r\n');
+  const [status, ...headers] = head.split('\r\n');
+  assert.equal(status, 'HTTP/1.1 503 Service Unavailable');
+  assert.ok(headers.includes('Connection: close'));
+  assert.ok(headers.includes('Content-Type: application/problem+json'));
+  assert.ok(headers.includes(`Content-Length: ${Buffer.byteLength(body)}`));
+  assert.ok(headers.some((header) => /^Retry-After: [1-9]\d*$/.test(header)));
+  const problem = JSON.parse(body);
+  assert.match(problem.type, /#temporary-reduced-capacity$/);
+  assert.deepEqual([problem.status, problem['violated-policies']], [503, ['maxPerClient']]);
+});
+
+test('who opens too often is told when to come again', async (t) => {
+  const tracker = fresh({ opens: { limit: 1, window: '1h' } });
+  const server = http.createServer();
+  tracker.attach(server);
+  const port = await listening(t, server);
+  (await connect(t, { port, host: '127.0.0.1' })).destroy();
+  const [head, body] = (await readAll(await connect(t, { port, host: '127.0.0.1' }))).split('\r\n\r\n');
+  assert.match(head, /^Retry-After: (3600|3599)$/m);
+  const { retryAfterMs } = JSON.parse(body);
+  assert.ok(retryAfterMs > 3_590_000 && retryAfterMs <= 3_600_000);
+});
+
+test('onRefused is told why and may answer itself', async (t) => {
+  const tracker = fresh({ max: 1 });
+  const refusals = [];
+  const server = net.createServer();
+  tracker.attach(server, {
+    onRefused: (socket, refusal) => {
+      refusals.push(refusal);
+      socket.end('421 too many\r\n');
+    },
+  });
+  const port = await listening(t, server);
+  await connect(t, { port, host: '127.0.0.1' });
+  await until(() => tracker.count, 1);
+  assert.equal(await readAll(await connect(t, { port, host: '127.0.0.1' })), '421 too many\r\n');
+  assert.deepEqual(refusals, [{ reason: 'max', client: '127.0.0.1', retryAfterMs: 0 }]);
+});
+
+test('an onRefused that throws refuses the socket, with one process warning', {
+  timeout: 30_000,
+}, async (t) => {
+  const peer = new Peer({ stderr: true });
+  t.after(() => peer.end());
+  const port = await peer.run(({ load, require, state }) => {
+    const tracker = new (load().ConnectionTracker)('onRefused that throws', { max: 1 });
+    const server = require('node:net').createServer((socket) => socket.write('served'));
+    tracker.attach(server, {
+      onRefused: () => {
+        throw new Error('the user’s own');
+      },
+    });
+    state.warnings = [];
+    process.on('warning', ({ code, message }) => state.warnings.push([code, message]));
+    return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server.address().port)));
+  });
+  await once(await connect(t, { port, host: '127.0.0.1' }), 'data');
+  for (let i = 0; i < 3; i++) assert.equal(await readAll(await connect(t, { port, host: '127.0.0.1' })), '');
+  const message =
+    'ConnectionTracker "onRefused that throws" onRefused failed; sockets get the default refusal: the user’s own';
+  assert.deepEqual(await peer.run(({ state }) => state.warnings), [['SLUICE_ON_REFUSED', message]]);
+});
+
+test('a unix socket has no client: it counts towards max only', {
+  skip: process.platform === 'win32',
+}, async (t) => {
+  const tracker = fresh({ max: 3, maxPerClient: 1, opens: { limit: 1, window: '1h' } });
+  const server = net.createServer();
+  tracker.attach(server);
+  const where = { path: path.join(os.tmpdir(), `${freshName()}.sock`) };
+  await listening(t, server, where);
+  for (let i = 1; i <= 3; i++) {
+    await connect(t, where);
+    await until(() => tracker.count, i);
+  }
+  assert.ok(tracker.list().every(({ client }) => client === null));
+  await (await connect(t, where)).gone;
+  assert.deepEqual(tracker.stats().refused, { max: 1, maxPerClient: 0, opens: 0, banned: 0 });
+});
+
+test('trusted proxies are exempt from checks per client, not from max', async (t) => {
+  const tracker = fresh({ max: 4, maxPerClient: 1 });
+  const server = net.createServer();
+  tracker.attach(server, { trustedProxies: ['127.0.0.2/32', '10.0.0.0/8'] });
+  const port = await listening(t, server);
+  const from = (localAddress) => connect(t, { port, host: '127.0.0.1', localAddress });
+  for (let i = 1; i <= 3; i++) {
+    await from('127.0.0.2');
+    await until(() => tracker.count, i);
+  }
+  assert.equal(tracker.countFor('127.0.0.2'), 0);
+  await from('127.0.0.3');
+  await until(() => tracker.count, 4);
+  await (await from('127.0.0.2')).gone;
+  assert.deepEqual(tracker.stats().refused, { max: 1, maxPerClient: 0, opens: 0, banned: 0 });
+});
+
+test('attached twice, a server counts once', async (t) => {
+  const tracker = fresh({});
+  const server = net.createServer();
+  tracker.attach(server);
+  new ConnectionTracker(tracker.name).attach(server);
+  const port = await listening(t, server);
+  const socket = await connect(t, { port, host: '127.0.0.1' });
+  await until(() => tracker.count, 1);
+  socket.destroy();
+  await until(() => tracker.count, 0);
+  assert.equal(tracker.stats().opened, 1);
+});
+
+test('several trackers of one server all count, and each refuses for itself', async (t) => {
+  const [wide, narrow] = [fresh({}), fresh({ max: 1 })];
+  const server = net.createServer();
+  wide.attach(server);
+  narrow.attach(server);
+  const port = await listening(t, server);
+  await connect(t, { port, host: '127.0.0.1' });
+  await until(() => wide.count, 1);
+  await (await connect(t, { port, host: '127.0.0.1' })).gone;
+  await until(() => wide.count, 1);
+  assert.equal(narrow.count, 1);
+});
+
+test('a tracker that was destroyed lets every socket pass, with a warning', async (t) => {
+  const tracker = fresh({ max: 1 });
+  const server = net.createServer((socket) => socket.end('served'));
+  tracker.attach(server);
+  const port = await listening(t, server);
+  ConnectionTracker.destroy(tracker.name);
+  const warned = once(process, 'warning');
+  assert.equal(await readAll(await connect(t, { port, host: '127.0.0.1' })), 'served');
+  const [warning] = await warned;
+  assert.deepEqual([warning.name, warning.code], ['SluiceWarning', 'ERR_SLUICE_CLOSED']);
+});
+
+test('closeIdle: each thread closes its idle sockets, and none that is serving', async (t) => {
+  const clock = testing.manualClock();
+  t.after(() => clock.restore());
+  const [peer] = startPeers(t, 1);
+  const tracker = fresh({});
+  const theirPort = await peer.run(({ load, require }, name) => {
+    const server = require('node:net').createServer((socket) => socket.write('hello'));
+    new (load().ConnectionTracker)(name).attach(server);
+    return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server.address().port)));
+  }, tracker.name);
+  const theirs = await served(t, 'net', theirPort);
+  const theirsGone = once(theirs, 'close');
+
+  for (const kind of ['http', 'https', 'http2', 'http2 over TLS']) {
+    const server = KINDS[kind]();
+    let slow;
+    server.removeAllListeners('request');
+    server.on('request', (_req, res) => {
+      if (slow === undefined) {
+        slow = res;
+        res.write('wait…');
+      } else res.end('hello');
+    });
+    tracker.attach(server);
+    const port = await listening(t, server);
+    const busy = served(t, kind, port);
+    await until(() => slow !== undefined, true);
+    const idle = await served(t, kind, port);
+    // Closed by the server, an idle TLS connection may end with a reset.
+    const idleGone = new Promise((resolve) => idle.once('error', () => {}).once('close', resolve));
+    clock.advance('1h');
+    tracker.closeIdle('30m');
+    await idleGone;
+    clock.advance('1h');
+    tracker.closeIdle(0);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    slow.end('hello');
+    if (kind.startsWith('http2')) await assert.rejects(busy, /wait…hello/);
+    else await busy;
+    assert.equal(tracker.count, 1, `${kind}: who was served is still there`);
+    clock.advance('1h');
+    assert.equal(tracker.closeIdle('30m'), 1);
+    await until(() => tracker.count, 0);
+  }
+  await theirsGone;
+});
+
+test('what is no server, and options that are none, are mistakes', () => {
+  const tracker = fresh({});
+  const invalid = (message) => ({ code: 'ERR_SLUICE_INVALID_OPTION', message });
+  for (const server of [undefined, null, {}, 80, 'http']) {
+    assert.throws(
+      () => tracker.attach(server),
+      invalid(/^attach server is .*; accepted: a server of net, tls, http/),
+    );
+  }
+  const server = net.createServer();
+  assert.throws(
+    () => tracker.attach(server, { onRefused: true }),
+    invalid(/onRefused is true; accepted: a function/),
+  );
+  assert.throws(() => tracker.attach(server, { trustedProxies: '10.0.0.0/8' }), invalid(/trustedProxies is/));
+  assert.throws(() => tracker.attach(server, { proxies: [] }), invalid(/has no option "proxies"/));
+  assert.throws(() => tracker.attach(server, { trustedProxies: ['10.0.0.1/8'] }), {
+    code: 'ERR_SLUICE_INVALID_ADDRESS',
+    message: /trustedProxies contains "10\.0\.0\.1\/8"/,
+  });
+});
+
+/** Warnings of this process that name the tracker. */
+function warningsOf(t, name) {
+  const warnings = [];
+  const hear = (warning) => {
+    if (warning.message.includes(JSON.stringify(name))) warnings.push(warning.code);
+  };
+  process.on('warning', hear);
+  t.after(() => process.off('warning', hear));
+  return warnings;
+}
+
+for (const when of ['before the thread is told', 'after it was told']) {
+  test(`a tracker destroyed on a live server warns once and lets all pass, ${when}`, async (t) => {
+    const tracker = fresh({ max: 1 });
+    const warnings = warningsOf(t, tracker.name);
+    const server = net.createServer((socket) => socket.write('hello'));
+    tracker.attach(server);
+    const port = await listening(t, server);
+    await served(t, 'net', port);
+    ConnectionTracker.destroy(tracker.name);
+    if (when.startsWith('after')) await new Promise((done) => setTimeout(done, 20));
+    for (let i = 0; i < 5; i++) await served(t, 'net', port);
+    await until(() => warnings.length, 1);
+    assert.deepEqual(warnings, ['ERR_SLUICE_CLOSED']);
+  });
+}
+
+test('a server whose tracker is destroyed and made anew is counted again, without a warning', async (t) => {
+  const server = net.createServer((socket) => socket.write('hello'));
+  const port = await listening(t, server);
+  const name = freshName();
+  const warnings = warningsOf(t, name);
+  for (let i = 0; i < 2_000; i++) {
+    new ConnectionTracker(name, { max: 1 }).attach(server);
+    ConnectionTracker.destroy(name);
+  }
+  const tracker = new ConnectionTracker(name, { max: 1 }).attach(server);
+  await new Promise((done) => setTimeout(done, 20));
+  await served(t, 'net', port);
+  assert.deepEqual([tracker.count, tracker.stats().opened, warnings], [1, 1, []]);
+});

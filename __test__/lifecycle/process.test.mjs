@@ -1,0 +1,138 @@
+// A process that shuts down: by signals, and by itself when nothing is left to do.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { constants } from 'node:os';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const FILE = fileURLToPath(new URL('../helpers/signalled-process.cjs', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Starts node; `lines` grows with what it prints, `ended` is how it ends. */
+function start(...args) {
+  const child = spawn(process.execPath, args, { cwd: root, timeout: 60_000, killSignal: 'SIGKILL' });
+  const process_ = { child, lines: [], stderr: '' };
+  let text = '';
+  child.stdout.on('data', (chunk) => {
+    text += chunk;
+    process_.lines = text.split('\n').slice(0, -1);
+    child.emit('line');
+  });
+  child.stderr.on('data', (chunk) => (process_.stderr += chunk));
+  process_.ended = once(child, 'close').then(([code, signal]) => ({ code, signal, stderr: process_.stderr }));
+  process_.printed = async (line) => {
+    while (!process_.lines.includes(line)) await once(child, 'line');
+  };
+  return process_;
+}
+
+const signalled = (work, options) => start(FILE, JSON.stringify({ name: 'signalled', work, options }));
+const exited = (code) => ({ code, signal: null, stderr: '' });
+
+const RUNS = [
+  ['what ends in time', 'some', undefined, 'SIGTERM', 0],
+  ['what does not', 'endless', { timeout: 100 }, 'SIGINT', 1],
+  ['a hook that fails', 'failing hook', undefined, 'SIGTERM', 1],
+  ['another signal that was asked for', 'some', { signals: ['SIGUSR2'] }, 'SIGUSR2', 0],
+];
+
+for (const [title, work, options, signal, code] of RUNS) {
+  test(`${title}: the process exits with ${code}`, async () => {
+    const { child, printed, ended } = signalled(work, options);
+    await printed('running');
+    child.kill(signal);
+    assert.deepEqual(await ended, exited(code));
+  });
+}
+
+test('a second signal ends the process at once', async () => {
+  const { child, printed, ended } = signalled('endless', { timeout: '1h' });
+  await printed('running');
+  child.kill('SIGTERM');
+  await printed('draining');
+  child.kill('SIGINT');
+  assert.deepEqual(await ended, exited(128 + constants.signals.SIGINT));
+});
+
+test('a signal that a shell sends twice takes no time from what goes on', async () => {
+  const { child, printed, ended } = signalled('some');
+  await printed('running');
+  child.kill('SIGINT');
+  child.kill('SIGINT');
+  await printed('draining');
+  child.kill('SIGINT');
+  assert.deepEqual(await ended, exited(0));
+});
+
+test('work that is stuck takes no time from a hook that flushes', async () => {
+  const process_ = signalled('flush', { timeout: 100 });
+  await process_.printed('running');
+  process_.child.kill('SIGTERM');
+  assert.deepEqual(await process_.ended, exited(1));
+  assert.ok(process_.lines.includes('flushed'));
+});
+
+test('without exit the process ends by itself, and a second signal ends the time', async () => {
+  const process_ = signalled('endless', { timeout: '1h', exit: false });
+  await process_.printed('running');
+  process_.child.kill('SIGTERM');
+  await process_.printed('draining');
+  process_.child.kill('SIGINT');
+  assert.deepEqual(await process_.ended, exited(0));
+  assert.deepEqual(JSON.parse(process_.lines.find((line) => line.startsWith('{'))), {
+    reason: 'SIGTERM',
+    drained: false,
+    threads: 2,
+  });
+});
+
+test('what was taken away handles no signal', async () => {
+  const { child, printed, ended } = signalled('uninstalled');
+  await printed('running');
+  child.kill('SIGTERM');
+  assert.deepEqual(await ended, { code: null, signal: 'SIGTERM', stderr: '' });
+});
+
+test('a lifecycle keeps no thread alive, a call that waits does', async () => {
+  const idle = start(
+    '-e',
+    `const { Lifecycle } = require('./index.js');
+     const lifecycle = new Lifecycle('idle').ready().on('change', console.log);
+     lifecycle.signal.addEventListener('abort', console.log);
+     lifecycle.track(new Promise(() => {}));
+     lifecycle.onShutdown(() => {});`,
+  );
+  assert.deepEqual([await idle.ended, idle.lines], [exited(0), []]);
+
+  const destroyed = start(
+    '-e',
+    `const { Lifecycle } = require('./index.js');
+     const lifecycle = new Lifecycle('destroyed');
+     lifecycle.track(new Promise(() => {}));
+     lifecycle.onShutdown(() => new Promise(() => {}));
+     lifecycle.shutdown({ timeout: '1h' }).catch(({ code }) => console.log(code));
+     setTimeout(() => Lifecycle.destroy('destroyed'), 50);`,
+  );
+  assert.deepEqual([await destroyed.ended, destroyed.lines], [exited(0), ['ERR_SLUICE_CLOSED']]);
+
+  const awaited = start(
+    '-e',
+    `const { Lifecycle } = require('./index.js');
+     const { isMainThread, Worker, parentPort } = require('node:worker_threads');
+     const lifecycle = new Lifecycle('awaited');
+     const worker = new Worker(
+       \`const { parentPort } = require('node:worker_threads');
+        const lifecycle = new (require('./index.js').Lifecycle)('awaited');
+        lifecycle.track(new Promise((resolve) => setTimeout(resolve, 300)));
+        parentPort.postMessage('working');\`,
+       { eval: true },
+     );
+     worker.once('message', async () => {
+       worker.unref();
+       const { drained, perThread } = await lifecycle.shutdown();
+       console.log(drained, Object.keys(perThread).length);
+     });`,
+  );
+  assert.deepEqual([await awaited.ended, awaited.lines], [exited(0), ['true 2']]);
+});

@@ -1,0 +1,334 @@
+// One lifecycle in many threads: all shut down together, no request that was accepted is lost, and whoever ends or stands
+// still keeps nobody waiting.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http from 'node:http';
+import { test } from 'node:test';
+import { threadId } from 'node:worker_threads';
+import sluice from '../../index.js';
+import { read } from '../helpers/http.mjs';
+import { freshName, gate, runInAll, startPeers } from '../helpers/peer.mjs';
+import { connect, until } from '../helpers/sockets.mjs';
+
+const { Lifecycle } = sluice;
+
+const host = '127.0.0.1';
+
+const open = ({ load, state }, name) => {
+  state.lifecycle = new (load().Lifecycle)(name);
+};
+
+/** Counts requests as they come and as they are answered, some milliseconds later. */
+const serve = async ({ load, require, state }, { port, counts }) => {
+  const http = require('node:http');
+  const server = http.createServer((req, res) => {
+    const turn = Atomics.add(counts, 0, 1);
+    setTimeout(() => {
+      Atomics.add(counts, 1, 1);
+      res.end(req.url);
+    }, turn % 7);
+  });
+  state.lifecycle.attach(server);
+  state.server = server;
+  return (await load().listen(server, { port, host: '127.0.0.1' })).port;
+};
+
+/** Blocks the thread until it is let go; says that it does. */
+const block = (_, words) => {
+  Atomics.store(words, 0, 1);
+  Atomics.notify(words, 0);
+  Atomics.wait(words, 1, 0);
+};
+
+const shutdown = ({ state }, options) => state.lifecycle.shutdown(options);
+
+async function shared(t, count) {
+  const peers = startPeers(t, count);
+  const name = freshName();
+  await runInAll(peers, open, name);
+  return { peers, lifecycle: new Lifecycle(name) };
+}
+
+async function serving(t, count) {
+  const stage = await shared(t, count);
+  const counts = new Int32Array(new SharedArrayBuffer(8));
+  const [first, ...others] = stage.peers;
+  const port = await first.run(serve, { port: 0, counts });
+  await runInAll(others, serve, { port, counts });
+  return { ...stage, counts, port };
+}
+
+/** One request after the other over one kept connection, until it is refused: how many were answered, and the end. */
+async function client(t, port) {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  t.after(() => agent.destroy());
+  for (let answered = 0; ; answered++) {
+    const path = `/${answered}`;
+    try {
+      const { status, text } = await read(http.get({ port, host, path, agent }));
+      if (status !== 200) return { answered, end: status };
+      assert.equal(text, path);
+    } catch (error) {
+      return { answered, end: error.code };
+    }
+  }
+}
+
+const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
+
+test('under load no accepted request is lost, and every later one is refused', async (t) => {
+  const { peers, lifecycle, counts, port } = await serving(t, 3);
+  lifecycle.ready();
+  const clients = Array.from({ length: 40 }, () => client(t, port));
+  await until(() => counts[0] > 400, true);
+  const [ofMain, ...ofPeers] = await Promise.all([
+    lifecycle.shutdown({ reason: 'a new version', timeout: '20s' }),
+    ...peers.slice(1).map((peer) => peer.run(shutdown)),
+  ]);
+  const ended = await Promise.all(clients);
+  const answered = sum(ended.map(({ answered }) => answered));
+  assert.deepEqual([...counts], [answered, answered], 'accepted, and answered');
+  for (const { end } of ended) assert.ok([503, 'ECONNREFUSED', 'ECONNRESET'].includes(end), String(end));
+
+  for (const report of ofPeers) assert.deepEqual(report, ofMain);
+  const { drained, forced, tasksLeft, perThread, connectionsClosed } = ofMain;
+  assert.deepEqual({ drained, forced, tasksLeft }, { drained: true, forced: 0, tasksLeft: 0 });
+  assert.equal(sum(Object.values(perThread).map((thread) => thread.connectionsClosed)), connectionsClosed);
+  assert.ok(connectionsClosed >= 40, `${connectionsClosed} connections`);
+  const ids = [threadId, ...peers.map((peer) => peer.threadId)].map(String);
+  assert.deepEqual(Object.keys(perThread), ids);
+  assert.deepEqual(await runInAll(peers, ({ state }) => state.lifecycle.state), Array(3).fill('stopped'));
+  await assert.rejects(read(http.get({ port, host })), { code: 'ECONNREFUSED' });
+});
+
+test('a loop that never turns sees it at once, and the shutdown waits for it', async (t) => {
+  const { peers, lifecycle } = await shared(t, 2);
+  const start = gate(3);
+  const loops = peers.map((peer) =>
+    peer.run(({ meet, state }, start) => {
+      const child = state.lifecycle.child('loop');
+      meet(start);
+      let turns = 0;
+      while (!(turns % 2 ? state.lifecycle : child).isCancelled) turns += 1;
+      return { turns, state: state.lifecycle.state, aborted: state.lifecycle.signal.aborted };
+    }, start),
+  );
+  await Promise.all([
+    new Promise((resolve) => setTimeout(resolve, 50)),
+    import('../helpers/gate.cjs').then(({ default: { meet } }) => meet(start)),
+  ]);
+  const { drained, perThread } = await lifecycle.shutdown({ timeout: '20s' });
+  assert.equal(drained, true);
+  assert.ok(Object.values(perThread).every(({ responded }) => responded));
+  for (const { turns, state, aborted } of await Promise.all(loops)) {
+    assert.ok(turns > 0);
+    assert.deepEqual([state, aborted], ['draining', true]);
+  }
+});
+
+test('a thread that stands still is given up after the deadline, and closes when it goes on', async (t) => {
+  const { peers, lifecycle, port } = await serving(t, 2);
+  const [blocked, other] = peers;
+  const words = new Int32Array(new SharedArrayBuffer(8));
+  const blocking = blocked.run(block, words);
+  await Atomics.waitAsync(words, 0, 0).value;
+  const report = await other.run(shutdown, { timeout: '1s', hooksTimeout: '1h' });
+  assert.deepEqual(await lifecycle.shutdown(), report);
+  assert.deepEqual([report.drained, report.forced], [false, 0]);
+  const responded = Object.entries(report.perThread).map(([id, told]) => [Number(id), told.responded]);
+  assert.deepEqual(Object.fromEntries(responded), {
+    [threadId]: true,
+    [blocked.threadId]: false,
+    [other.threadId]: true,
+  });
+  assert.ok(report.durationMs >= 1_000, `${report.durationMs} ms`);
+  Atomics.store(words, 1, 1);
+  Atomics.notify(words, 1);
+  await blocking;
+  await blocked.run(async ({ state }) => {
+    while (state.server.listening) await new Promise(setImmediate);
+  });
+  await assert.rejects(read(http.get({ port, host })), { code: 'ECONNREFUSED' });
+});
+
+test('a thread that runs its last hooks is given their time, one that is suspended is not', async (t) => {
+  const { peers, lifecycle } = await shared(t, 3);
+  const [flushing, hanging, blocked] = peers;
+  await flushing.run(({ state }) => {
+    state.lifecycle.onShutdown(() => new Promise((resolve) => setTimeout(resolve, 3_000)), {
+      name: 'flush',
+      when: 'drained',
+      timeout: '10s',
+    });
+  });
+  await hanging.run(({ state }) => {
+    state.lifecycle.onShutdown(() => new Promise(() => {}), { name: 'hang', when: 'drained', timeout: '1s' });
+  });
+  const words = new Int32Array(new SharedArrayBuffer(8));
+  const blocking = blocked.run(block, words);
+  await Atomics.waitAsync(words, 0, 0).value;
+  const { drained, hooks, hooksMs, perThread } = await lifecycle.shutdown({
+    timeout: '1s',
+    hooksTimeout: '10s',
+  });
+  Atomics.store(words, 1, 1);
+  Atomics.notify(words, 1);
+  await blocking;
+  assert.equal(drained, false);
+  assert.deepEqual(
+    hooks.map(({ name, ok, error }) => [name, ok, error?.code]),
+    [
+      ['flush', true, undefined],
+      ['hang', false, 'ERR_SLUICE_TIMEOUT'],
+    ],
+  );
+  assert.equal(hooksMs, Math.max(...Object.values(perThread).map((thread) => thread.hooksMs)));
+  const responded = peers.map((peer) => perThread[peer.threadId].responded);
+  assert.deepEqual(responded, [true, true, false]);
+});
+
+test('a thread that dies keeps nobody waiting, and what it owed is left', async (t) => {
+  const { peers, lifecycle } = await shared(t, 2);
+  const [dying, idle] = peers;
+  const port = await dying.run(async ({ require, state }) => {
+    const server = require('node:http').createServer((_req, res) => res.write('never all'));
+    state.lifecycle.attach(server);
+    state.lifecycle.track(new Promise(() => {}));
+    state.lifecycle.track(() => new Promise(() => {}));
+    state.lifecycle.track(Promise.resolve());
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return server.address().port;
+  });
+  const socket = await connect(t, { port, host });
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  await once(socket, 'data');
+  const { threadId: dyingId } = dying;
+  const down = lifecycle.shutdown({ timeout: '1h' });
+  await Promise.all([dying.end(), idle.end()]);
+  const { drained, tasksLeft, forced, connectionsClosed, perThread } = await down;
+  assert.deepEqual(
+    { drained, tasksLeft, forced, connectionsClosed },
+    { drained: false, tasksLeft: 2, forced: 1, connectionsClosed: 1 },
+  );
+  assert.equal(perThread[dyingId].responded, true);
+  assert.equal(
+    Object.values(perThread).filter((thread) => thread.drained).length,
+    2,
+    'the idle one owed nothing',
+  );
+});
+
+test('a thread that ended before takes no part', async (t) => {
+  const { peers, lifecycle } = await shared(t, 2);
+  const [gone, stays] = peers;
+  await gone.run(({ state }) => {
+    state.lifecycle.track(new Promise(() => {}));
+  });
+  await gone.end();
+  const { drained, perThread } = await lifecycle.shutdown();
+  assert.equal(drained, true);
+  assert.deepEqual(Object.keys(perThread), [String(threadId), String(stays.threadId)]);
+});
+
+test('hooks run in every thread, and what failed is told with the thread', async (t) => {
+  const { peers, lifecycle } = await shared(t, 3);
+  await Promise.all(
+    peers.map((peer, index) =>
+      peer.run(({ state }, index) => {
+        state.lifecycle.onShutdown(
+          async ({ reason }) => {
+            state.reason = reason;
+            if (index === 1) throw Object.assign(new RangeError('full'), { code: 'EFULL' });
+          },
+          { name: `hook of ${index}` },
+        );
+      }, index),
+    ),
+  );
+  const { hooks, perThread } = await lifecycle.shutdown({ reason: 'done' });
+  assert.deepEqual(
+    hooks.map(({ name, ok, error }) => [name, ok, error?.name, error?.code]),
+    [
+      ['hook of 0', true, undefined, undefined],
+      ['hook of 1', false, 'RangeError', 'EFULL'],
+      ['hook of 2', true, undefined, undefined],
+    ],
+  );
+  assert.equal(perThread[peers[1].threadId].hooks[0].error.message, 'full');
+  assert.deepEqual(await runInAll(peers, ({ state }) => state.reason), Array(3).fill('done'));
+});
+
+test('signals fire in every thread, of children too', async (t) => {
+  const { peers, lifecycle } = await shared(t, 2);
+  const listen = ({ state }) => {
+    state.told = [];
+    const hear = (name, { signal }) =>
+      signal.addEventListener('abort', () => state.told.push([name, signal.reason.code]));
+    hear('all', state.lifecycle);
+    hear('jobs', state.lifecycle.child('jobs'));
+    hear('mail', state.lifecycle.child('jobs').child('mail'));
+  };
+  const told = async ({ state }, count) => {
+    while (state.told.length < count) await new Promise(setImmediate);
+    return state.told;
+  };
+  await runInAll(peers, listen);
+  assert.equal(await peers[0].run(({ state }) => state.lifecycle.child('jobs').cancel('enough')), true);
+  assert.equal(lifecycle.child('jobs').child('mail').isCancelled, true);
+  const code = 'ERR_SLUICE_SHUTTING_DOWN';
+  for (const events of await runInAll(peers, told, 2)) {
+    assert.deepEqual(events, [
+      ['jobs', code],
+      ['mail', code],
+    ]);
+  }
+  await lifecycle.shutdown();
+  for (const events of await runInAll(peers, told, 3)) assert.deepEqual(events[2], ['all', code]);
+});
+
+test('signals of the process are for the main thread to handle', async (t) => {
+  const { peers } = await shared(t, 1);
+  const handle = peers[0].run(({ state }) => state.lifecycle.handleSignals());
+  await assert.rejects(handle, { name: 'SluiceError', code: 'ERR_SLUICE_UNSUPPORTED' });
+});
+
+test('who calls waits for the work of the other threads', async (t) => {
+  const { peers, lifecycle } = await shared(t, 2);
+  await runInAll(peers, ({ state }) => {
+    state.lifecycle.track(
+      new Promise((resolve) => {
+        state.finish = resolve;
+      }),
+    );
+  });
+  const down = lifecycle.shutdown({ timeout: '20s' });
+  await peers[0].run(({ state }) => state.finish());
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(lifecycle.state, 'draining');
+  await peers[1].run(({ state }) => state.finish());
+  const { drained, tasksLeft } = await down;
+  assert.deepEqual({ drained, tasksLeft }, { drained: true, tasksLeft: 0 });
+});
+
+test('a thread may join while the others drain, and owes no report', async (t) => {
+  const { peers, lifecycle } = await shared(t, 1);
+  const [late] = startPeers(t, 1);
+  let finish;
+  lifecycle.track(
+    new Promise((resolve) => {
+      finish = resolve;
+    }),
+  );
+  const down = lifecycle.shutdown({ timeout: '20s' });
+  await late.run(open, lifecycle.name);
+  const seen = await late.run(async ({ state }) => {
+    const report = state.lifecycle.shutdown();
+    state.report = report;
+    return [state.lifecycle.state, state.lifecycle.signal.aborted];
+  });
+  assert.deepEqual(seen, ['draining', true]);
+  finish();
+  const report = await down;
+  assert.deepEqual(await late.run(({ state }) => state.report), report);
+  assert.deepEqual(Object.keys(report.perThread), [threadId, peers[0].threadId].map(String));
+});

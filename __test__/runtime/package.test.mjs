@@ -1,0 +1,273 @@
+// What is published, as somebody who installs it meets it: packed, installed without a network into an empty project,
+// and used from there by require, by import and by TypeScript.
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { binaryPath, root } from '../../scripts/addon.mjs';
+import { findRust } from '../../scripts/requirements.mjs';
+
+const scratch = mkdtempSync(path.join(os.tmpdir(), 'sluice-package-'));
+after(() => rmSync(scratch, { recursive: true, force: true }));
+const project = path.join(scratch, 'project');
+const installed = path.join(project, 'node_modules', 'sluice');
+const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+
+/** npm, without what an npm that runs us has told its children about this repository. */
+function npm(args, cwd) {
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
+  const itself = process.env.npm_execpath;
+  const [program, first] = itself?.endsWith('.js') ? [process.execPath, [itself]] : ['npm', []];
+  const quiet = ['--cache', path.join(scratch, 'cache'), '--ignore-scripts', '--silent'];
+  return execFileSync(program, [...first, ...args, ...quiet], {
+    cwd,
+    env,
+    encoding: 'utf8',
+    shell: program === 'npm' && process.platform === 'win32',
+  });
+}
+
+/** Packs a folder; the archive, and the files in it. */
+function pack(folder) {
+  const told = JSON.parse(npm(['pack', folder, '--json', '--pack-destination', scratch], root));
+  // A list, or by name: npm's versions differ.
+  const [{ filename, files }] = Object.values(told);
+  return { archive: path.join(scratch, filename), files: files.map((file) => file.path) };
+}
+
+const { archive, files } = pack(root);
+// The one dependency comes as an archive as well, so nothing is asked of a registry.
+const [dependency, ...others] = Object.keys(manifest.dependencies);
+const dependencyArchive = pack(path.join(root, 'node_modules', dependency)).archive;
+mkdirSync(project);
+writeFileSync(path.join(project, 'package.json'), '{ "private": true }\n');
+npm(['install', '--offline', '--no-audit', '--no-fund', archive, dependencyArchive], project);
+
+/** Runs a file of the project that prints JSON. */
+function run(name, text) {
+  writeFileSync(path.join(project, name), text);
+  return JSON.parse(execFileSync(process.execPath, [name], { cwd: project, encoding: 'utf8' }));
+}
+
+/** Makes a package of this repository one of the project's, as if it had been installed there. */
+function link(name) {
+  const place = path.join(project, 'node_modules', name);
+  mkdirSync(path.dirname(place), { recursive: true });
+  symlinkSync(path.join(root, 'node_modules', name), place, 'junction');
+}
+
+function filesUnder(folder) {
+  return readdirSync(path.join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.relative(root, path.join(entry.parentPath ?? entry.path, entry.name)));
+}
+
+const inPosix = (name) => name.split(path.sep).join('/');
+
+test('it has one dependency', () => {
+  assert.deepEqual([dependency, others], ['fastify-plugin', []]);
+});
+
+test('the archive has what its manifest names, and neither binaries nor tests', () => {
+  const named = Object.values(manifest.exports).flatMap((entry) =>
+    typeof entry === 'string' ? [entry] : Object.values(entry),
+  );
+  const present = new Set(files);
+  const wanted = ['README.md', 'CHANGELOG.md', 'LICENSE-MIT', 'LICENSE-APACHE', ...named];
+  for (const name of wanted) assert.ok(present.has(path.posix.normalize(name)), `${name} is missing`);
+  for (const name of filesUnder('lib')) assert.ok(present.has(inPosix(name)), `${name} is missing`);
+  const alien = files.filter((name) =>
+    /\.(node|tgz|log)$|\.test\.|^(target|benchmark|examples|__test__|node_modules|notes)\b/.test(name),
+  );
+  assert.deepEqual(alien, []);
+  const here = files.filter((name) => readFileSync(path.join(installed, name), 'utf8').includes(root));
+  assert.deepEqual(here, [], 'files that name this folder');
+});
+
+test('the archive has all that cargo needs', () => {
+  const present = new Set(files);
+  const crates = readdirSync(path.join(root, 'crates'));
+  const folders = ['src', ...crates.map((crate) => path.join('crates', crate, 'src'))];
+  const sources = folders.flatMap(filesUnder).filter((name) => name.endsWith('.rs'));
+  const missing = [...sources.map(inPosix), 'Cargo.lock', 'Cargo.toml', 'build.rs'].filter(
+    (name) => !present.has(name),
+  );
+  assert.deepEqual(missing, []);
+  findRust();
+  // Reads every manifest of the workspace, and fails when one names what is not there.
+  const args = ['metadata', '--no-deps', '--offline', '--format-version=1', '--quiet'];
+  const metadata = JSON.parse(execFileSync('cargo', args, { cwd: installed, encoding: 'utf8' }));
+  assert.equal(metadata.packages.find(({ name }) => name === 'sluice').version, manifest.version);
+});
+
+test('without a binary the error names the one command that makes it', () => {
+  const { status, stderr } = spawnSync(process.execPath, ['-e', 'require("sluice")'], {
+    cwd: project,
+    encoding: 'utf8',
+  });
+  assert.equal(status, 1);
+  const told = `Error: sluice has no binary for ${process.platform}-${process.arch} here`;
+  const [sentence] = stderr.split('\n').filter((line) => line.startsWith(told));
+  assert.ok(sentence, stderr);
+  const [, script] = /this makes one: node "(.+)"$/.exec(sentence);
+  assert.equal(script, path.join(realInstalled(), 'scripts', 'build.mjs'));
+  assert.ok(existsSync(script));
+  // It gets as far as asking for Rust: all that it imports is there.
+  const built = spawnSync(process.execPath, [script], { encoding: 'utf8', env: { PATH: '', HOME: scratch } });
+  assert.match(built.stderr, /^sluice: Rust is missing: .*https:\/\/rustup\.rs\.$/m);
+});
+
+/** Node names files by their real paths; the folder for temporary files may be a link. */
+function realInstalled() {
+  const [found] = run('where.cjs', 'console.log(JSON.stringify([require.resolve("sluice/package.json")]))');
+  return path.dirname(found);
+}
+
+test('with one, require and import give the same, and nothing else is exported', () => {
+  copyFileSync(binaryPath, path.join(installed, path.basename(binaryPath)));
+  const { names, same, limits, inner } = run(
+    'use.mjs',
+    `import { createRequire } from 'node:module';
+     import * as everything from 'sluice';
+     import sluice, { ConnectionTracker, RateLimiter, Registry, SluiceError, clientKey, listen } from 'sluice';
+     const required = createRequire(import.meta.url)('sluice');
+     const limiter = new RateLimiter('api', { limit: 2, window: '1h' });
+     const attached = new required.RateLimiter('api');
+     const inner = await import('sluice/lib/runtime/native.js').catch(({ code }) => code);
+     console.log(JSON.stringify({
+       names: Object.keys(everything).filter((name) => name !== 'default' && name !== 'module.exports').sort(),
+       same: sluice === required && [ConnectionTracker, Registry, SluiceError, clientKey, listen]
+         .every((value) => Object.values(required).includes(value)),
+       limits: [limiter, attached, limiter].map((one) => one.tryConsume('client')),
+       inner,
+     }));`,
+  );
+  const exported = ['ConnectionTracker', 'RateLimiter', 'Registry', 'SluiceError', 'clientKey', 'listen'];
+  assert.deepEqual(
+    names.filter((name) => exported.includes(name)),
+    exported,
+  );
+  assert.deepEqual(
+    names,
+    run('names.cjs', 'console.log(JSON.stringify(Object.keys(require("sluice")).sort()))'),
+  );
+  assert.ok(same);
+  assert.deepEqual(limits, [true, true, false]);
+  assert.equal(inner, 'ERR_PACKAGE_PATH_NOT_EXPORTED');
+});
+
+/** The servers that the project of a user has. */
+const FRAMEWORKS = ['express', 'fastify'];
+
+for (const [kind, name, load] of [
+  ['require', 'serve.cjs', (module, as) => `const ${as} = require('${module}');`],
+  ['import', 'serve.mjs', (module, as) => `import ${as} from '${module}';`],
+]) {
+  test(`sluice/express, sluice/fastify and sluice/testing, by ${kind}`, (t) => {
+    for (const framework of FRAMEWORKS) link(framework);
+    t.after(() => {
+      for (const framework of FRAMEWORKS) rmSync(path.join(project, 'node_modules', framework));
+    });
+    const told = run(
+      name,
+      `${load('express', 'express')} ${load('fastify', 'fastify')}
+       ${load('sluice/express', 'middleware')} ${load('sluice/fastify', 'plugin')} ${load('sluice/testing', 'testing')}
+       async function main() {
+         const clock = testing.manualClock();
+         clock.set(0);
+         const options = (name) => ({ name, rateLimit: { limit: 1, window: '1m' } });
+         const app = fastify();
+         await app.register(plugin, options('fastify'));
+         app.get('/', async () => 'served');
+         const asked = async () => (await app.inject('/')).statusCode;
+         const statuses = [await asked(), await asked()];
+         clock.advance('1m');
+         statuses.push(await asked());
+         const server = express().use(middleware(options('express')), (req, res) => res.send('served')).listen(0);
+         const { port } = server.address();
+         const { status, headers } = await fetch('http://127.0.0.1:' + port, { headers: { connection: 'close' } });
+         server.close();
+         server.closeAllConnections();
+         console.log(JSON.stringify({ statuses, status, policy: headers.get('ratelimit-policy') }));
+       }
+       main();`,
+    );
+    assert.deepEqual(told, { statuses: [200, 429, 200], status: 200, policy: '"express";q=1;w=60' });
+  });
+}
+
+/** What TypeScript says of these files; '' when it has nothing to say. */
+function compile(sources, options = {}) {
+  for (const [name, text] of Object.entries(sources)) writeFileSync(path.join(project, name), text);
+  const compilerOptions = {
+    module: 'nodenext',
+    target: 'es2022',
+    strict: true,
+    noEmit: true,
+    types: ['node'],
+    ...options,
+  };
+  const config = JSON.stringify({ compilerOptions, files: Object.keys(sources) });
+  writeFileSync(path.join(project, 'tsconfig.json'), config);
+  const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  const { status, stdout, stderr } = spawnSync(process.execPath, [tsc, '--project', project], {
+    cwd: project,
+    encoding: 'utf8',
+  });
+  return status === 0 ? '' : `status ${status}: ${stdout}${stderr}`;
+}
+
+const USES = `
+const limiter = new RateLimiter('api', { limit: 1, window: '1m' });
+export const allowed: boolean = limiter.tryConsume('client');
+export const wait: number = limiter.consume('client', 2).retryAfterMs;
+export const open: number = new ConnectionTracker('sockets', { max: 1 }).count;
+manualClock().advance('1s');
+// @ts-expect-error: a key is text
+limiter.tryConsume(1);
+`;
+const MTS = `import { ConnectionTracker, RateLimiter } from 'sluice';\nimport { manualClock } from 'sluice/testing';${USES}`;
+const CTS = `import sluice = require('sluice');\nimport testing = require('sluice/testing');
+const { ConnectionTracker, RateLimiter } = sluice;\nconst { manualClock } = testing;${USES}`;
+
+test('TypeScript finds its types, from ES modules and CommonJS, with those of Node alone', () => {
+  link('@types/node');
+  // @types/node leans on it.
+  if (existsSync(path.join(root, 'node_modules', 'undici-types'))) link('undici-types');
+  assert.equal(compile({ 'use.mts': MTS, 'use.cts': CTS }), '');
+  const bundled = { module: 'esnext', moduleResolution: 'bundler' };
+  assert.equal(compile({ 'use.mts': MTS }, bundled), '');
+});
+
+test('TypeScript finds those of the middleware, beside those of the frameworks', () => {
+  for (const name of ['@types/express', 'fastify']) link(name);
+  const express = (load) => `${load}
+export const guard = sluice({ rateLimit: { limit: 5, window: '1m' } }).guard.name;
+// @ts-expect-error: misspelt
+sluice({ rateLimits: false });
+`;
+  const fastify = (load) => `${load}
+fastify().register(sluice, { name: 'api' }).get('/', { config: { sluice: { rateLimit: false } } }, (request) => request.sluice?.outcome);
+// @ts-expect-error: misspelt
+fastify().register(sluice, { rateLimits: false });
+`;
+  const sources = {
+    'express.mts': express(`import sluice from 'sluice/express';`),
+    'express.cts': express(`import sluice = require('sluice/express');`),
+    'fastify.mts': fastify(`import { fastify } from 'fastify';\nimport sluice from 'sluice/fastify';`),
+    'fastify.cts': fastify(`import { fastify } from 'fastify';\nimport sluice = require('sluice/fastify');`),
+  };
+  assert.equal(compile(sources), '');
+});

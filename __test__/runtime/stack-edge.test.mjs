@@ -1,0 +1,237 @@
+// Calls that are made where the stack ends fail at any line. What they had reserved is given back.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import net from 'node:net';
+import test from 'node:test';
+import { fileURLToPath } from 'node:url';
+import sluice from '../../index.js';
+import testing from '../../lib/testing.js';
+import { join, until } from '../helpers/broker.mjs';
+import { freshName } from '../helpers/peer.mjs';
+
+const { Broker, CircuitBreaker, ClientHub, ConnectionTracker, Lifecycle } = sluice;
+
+/** Frames above the end of the stack from which `act` is called: the first of them fail at once, the last do not fail. */
+const FRAMES = 2000;
+
+/** Calls `act` with the whole stack used, then with one frame less, and so on; what it came to. */
+function atTheEdge(act, frames = FRAMES) {
+  const outcomes = [];
+  let rest = frames;
+  const descend = () => {
+    try {
+      descend();
+    } catch {}
+    if (rest === 0) return;
+    rest -= 1;
+    try {
+      outcomes.push(act());
+    } catch (error) {
+      outcomes.push(error);
+    }
+  };
+  descend();
+  return outcomes;
+}
+
+const isError = (outcome) => outcome instanceof Error;
+const WAYS = [undefined, 1, { a: 1 }, { n: 1n }, 'x'.repeat(300), Buffer.from('bytes')];
+
+test('a call at the end of the stack fails, or is answered; no place is lost', async (t) => {
+  const broker = join(t, freshName(), { inbox: 20_000 });
+  broker.handle('echo', (payload) => payload);
+  let failures = 0;
+  for (let round = 0; round < 3; round++) {
+    for (const payload of WAYS) {
+      const { signal } = new AbortController();
+      const outcomes = atTheEdge(() => broker.call('echo', payload, { signal, timeout: '10m' }));
+      const settled = await Promise.allSettled(outcomes);
+      for (const [at, { status, value, reason }] of settled.entries()) {
+        if (isError(value) || status === 'rejected') {
+          failures += 1;
+          assert.match((reason ?? value).message, /stack/i, `${at}`);
+        } else {
+          assert.deepEqual(value, payload);
+        }
+      }
+      assert.deepEqual(settled.at(-1).value, payload, 'with some stack it is answered');
+    }
+  }
+  assert.ok(failures > 0);
+  await until(() => broker.stats().inFlight === 0);
+  const { waiting, inFlight, pending } = broker.stats();
+  assert.deepEqual(
+    { waiting, inFlight, pending, pendingCount: broker.pendingCount },
+    {
+      waiting: 0,
+      inFlight: 0,
+      pending: 0,
+      pendingCount: 0,
+    },
+  );
+  await assert.rejects(broker.call('never', 1), { code: 'ERR_SLUICE_NO_ENDPOINT' });
+  broker.handle('never', () => new Promise(() => {}));
+  await assert.rejects(broker.call('never', 1, { timeout: 5 }), { code: 'ERR_SLUICE_TIMEOUT' });
+});
+
+test('messages at the end of the stack keep no place either', async (t) => {
+  const broker = join(t, freshName(), { inbox: 20_000 });
+  const other = join(t, freshName());
+  let heard = 0;
+  broker.on('message', () => {
+    heard += 1;
+  });
+  for (const payload of WAYS) {
+    const outcomes = atTheEdge(() => broker.send(broker.id, payload));
+    const sent = outcomes.filter((outcome) => !isError(outcome)).length;
+    await until(() => heard >= sent);
+    heard = 0;
+    assert.ok(sent > 0 && sent < FRAMES);
+    atTheEdge(() => broker.broadcast(payload));
+    await new Promise(setImmediate);
+  }
+  await until(() => broker.stats().waiting === 0);
+  assert.deepEqual([broker.stats().waiting, other.stats().waiting], [0, 0]);
+});
+
+test('an initialiser whose call fails at the end of the stack is run by another call', async () => {
+  const hub = new ClientHub(freshName());
+  let key = 0;
+  const outcomes = atTheEdge(() => {
+    key += 1;
+    const own = `${key}`;
+    return hub.getOrInit(own, () => own, { timeout: '10m' }).catch((error) => error);
+  });
+  await Promise.allSettled(outcomes);
+  await new Promise(setImmediate);
+  const { waiting, initialising } = hub.stats();
+  assert.deepEqual({ waiting, initialising }, { waiting: 0, initialising: 0 });
+  for (let one = 1; one <= key; one++) assert.equal(await hub.getOrInit(`${one}`, () => `${one}`), `${one}`);
+});
+
+test('a connection that could not be handed out is closed', () => {
+  const tracker = new ConnectionTracker(freshName(), { max: 10_000 });
+  let closed = 0;
+  const onClose = () => {
+    closed += 1;
+  };
+  const outcomes = [undefined, onClose].flatMap((onClose) =>
+    atTheEdge(() => tracker.tryOpen('1.1.1.1', { onClose })),
+  );
+  const opened = outcomes.filter((outcome) => outcome !== null && !isError(outcome));
+  assert.ok(opened.length > 0 && opened.length < outcomes.length);
+  assert.equal(tracker.count, opened.length);
+  for (const connection of opened) connection.close();
+  assert.equal(tracker.count, 0);
+  assert.equal(closed, 0, 'onClose runs later');
+});
+
+test('a socket that cannot be watched is not counted', async () => {
+  const tracker = new ConnectionTracker(freshName(), { max: 1 });
+  const server = net.createServer();
+  tracker.attach(server);
+  const warned = once(process, 'warning');
+  const fail = () => {
+    throw new Error('not watched');
+  };
+  for (let round = 0; round < 3; round++) {
+    server.emit('connection', { remoteAddress: '1.1.1.1', destroyed: false, once: fail, destroy() {} });
+  }
+  assert.equal(tracker.count, 0);
+  assert.match((await warned)[0].message, /not watched/);
+});
+
+test('a thread that could not take part in a broker is no peer', async (t) => {
+  const broker = join(t, freshName());
+  const names = [];
+  const outcomes = atTheEdge(() => {
+    const name = `${broker.name} ${names.length}`;
+    names.push(name);
+    return new Broker(name);
+  }, 700);
+  const joined = outcomes.filter((outcome) => !isError(outcome));
+  assert.ok(joined.length > 0 && joined.length < outcomes.length);
+  await new Promise(setImmediate);
+  for (const one of joined) one.handle('echo', (payload) => payload);
+  assert.equal(await joined[0].call('echo', 1), 1);
+  await Promise.all(joined.map((one) => one.close()));
+  for (const name of names) {
+    const late = new Broker(name);
+    assert.deepEqual([late.peers().length, late.stats().peers], [1, 1]);
+    await late.close();
+  }
+});
+
+test('work that could not be tracked is not waited for', async () => {
+  const lifecycle = new Lifecycle(freshName());
+  const work = withOwnThen(Promise.resolve(1));
+  for (let round = 0; round < 3; round++) {
+    try {
+      await lifecycle.track(work);
+    } catch {}
+  }
+  atTheEdge(() => lifecycle.track(Promise.resolve(1)));
+  await new Promise(setImmediate);
+  const report = await lifecycle.shutdown({ timeout: 200 });
+  assert.deepEqual([report.drained, report.tasksLeft], [true, 0]);
+});
+
+test('a permit that could not be handed out gives its place back', async (t) => {
+  const clock = testing.manualClock();
+  t.after(() => clock.restore());
+  const PLACES = 10_000;
+  const breaker = new CircuitBreaker(freshName(), { openFor: '1s', minimumCalls: 1, halfOpenCalls: PLACES });
+  await breaker.fire('a', () => Promise.reject(new Error('open it'))).catch(() => {});
+  assert.equal(breaker.state('a'), 'open');
+  clock.advance('1s');
+  const permits = atTheEdge(() => breaker.tryAcquire('a')).filter((outcome) => !isError(outcome));
+  for (const permit of permits) permit.release();
+  const free = Array.from({ length: PLACES }, () => breaker.tryAcquire('a'));
+  assert.equal(free.filter((permit) => permit === null).length, 0);
+  assert.equal(breaker.tryAcquire('a'), null);
+});
+
+/** A promise whose `then` fails. */
+function withOwnThen(promise) {
+  return Object.defineProperty(promise, 'then', {
+    value() {
+      throw new Error('no then');
+    },
+  });
+}
+
+test('a process ends by itself after calls at the end of the stack', () => {
+  const code = `
+    const { Broker, ClientHub } = require('.');
+    const broker = new Broker('edge', { inbox: 100_000 });
+    broker.handle('echo', (payload) => payload);
+    const hub = new ClientHub('edge');
+    let key = 0;
+    const acts = [
+      () => broker.call('echo', 1, { timeout: '1h' }).catch(() => {}),
+      () => hub.getOrInit(String(key++), () => 1, { timeout: '1h' }).catch(() => {}),
+    ];
+    for (const act of acts) {
+      let rest = ${FRAMES};
+      const descend = () => {
+        try {
+          descend();
+        } catch {}
+        if (rest-- <= 0) return;
+        try {
+          act();
+        } catch {}
+      };
+      descend();
+    }
+    setImmediate(() => broker.close().then(() => console.log('closed')));`;
+  const cwd = fileURLToPath(new URL('../..', import.meta.url));
+  const { stdout, signal } = spawnSync(process.execPath, ['-e', code], {
+    cwd,
+    encoding: 'utf8',
+    timeout: 120_000,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  assert.deepEqual({ stdout, signal }, { stdout: 'closed\n', signal: null });
+});

@@ -1,0 +1,343 @@
+// SecurityMonitor: what is counted, which events meet a rule, what is remembered and what is told.
+// Options and their errors: security-monitor-options. Other threads: security-monitor-threads.
+import assert from 'node:assert/strict';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import test from 'node:test';
+import sluice from '../../index.js';
+import testing from '../../lib/testing.js';
+import { freshName } from '../helpers/peer.mjs';
+
+const { Reputation, SecurityMonitor } = sluice;
+
+const NOON = Date.UTC(2030, 0, 1, 12);
+const clock = testing.manualClock();
+test.beforeEach(() => clock.set(NOON));
+test.after(() => clock.restore());
+
+const IP = '192.0.2.1';
+const OTHER = '192.0.2.2';
+const RULE = { event: 'login-failed', count: 3, window: '1m', action: 'alert' };
+
+const fresh = (...rules) => new SecurityMonitor(freshName(), { rules });
+
+/** Gives the alerts that were raised since it was last asked, once all of them are told. */
+function listen(monitor) {
+  const alerts = [];
+  let asked = 0;
+  monitor.on('alert', (alert) => alerts.push(alert));
+  return async () => {
+    while (alerts.length < monitor.stats().alerts) await new Promise(setImmediate);
+    const since = alerts.slice(asked);
+    asked = alerts.length;
+    return since;
+  };
+}
+
+/** Which of these events, of one client, raise an alert: by their order, from 1. */
+async function alertsAt(rule, steps) {
+  const monitor = fresh(rule);
+  const alerts = [];
+  for (const [index, [wait, detail]] of steps.entries()) {
+    clock.advance(wait);
+    const { alerts: before } = monitor.stats();
+    monitor.record(rule.event, IP, detail);
+    if (monitor.stats().alerts > before) alerts.push(index + 1);
+  }
+  return alerts;
+}
+
+const times = (...waits) => waits.map((wait) => [wait]);
+
+test('the count-th event within the window is the alert', async () => {
+  const monitor = fresh({ name: 'guessing', ...RULE });
+  const alerts = listen(monitor);
+  for (const detail of ['a', 'b']) monitor.record('login-failed', IP, detail);
+  assert.deepEqual(await alerts(), []);
+  clock.advance('10s');
+  monitor.record('login-failed', '::ffff:192.0.2.1', 'c');
+  monitor.record('login-failed', IP, 'd');
+  const alert = {
+    rule: 'guessing',
+    event: 'login-failed',
+    client: IP,
+    count: 3,
+    detail: 'c',
+    at: NOON + 10_000,
+  };
+  assert.deepEqual(await alerts(), [alert]);
+});
+
+test('an event leaves the window when it is as old as the window', async () => {
+  assert.deepEqual(await alertsAt(RULE, times(0, 0, 59_999)), [3]);
+  assert.deepEqual(await alertsAt(RULE, times(0, 0, 60_000)), []);
+  assert.deepEqual(await alertsAt(RULE, times(0, '30s', '30s', 29_999)), [4]);
+  assert.deepEqual(await alertsAt({ ...RULE, count: 1, mute: 0 }, times(0, 0, '1h')), [1, 2, 3]);
+});
+
+test('after an alert the rule is silent for the client, as long as its window if not told', async () => {
+  const two = { ...RULE, count: 2 };
+  assert.deepEqual(await alertsAt(two, times(0, 0, 0, 59_999, 0, 1)), [2, 6]);
+  assert.deepEqual(await alertsAt({ ...two, mute: '10s' }, times(0, 0, 9999, 1)), [2, 4]);
+  assert.deepEqual(await alertsAt({ ...two, mute: '2m' }, times(0, 0, '1m', '59s', '1s', 0)), [2, 5]);
+  assert.deepEqual(await alertsAt({ ...two, mute: 0 }, times(0, 0, 0, 0)), [2, 3, 4]);
+
+  const monitor = fresh(two);
+  for (let i = 0; i < 5; i++) monitor.record('login-failed', IP);
+  for (let i = 0; i < 2; i++) monitor.record('login-failed', OTHER);
+  assert.equal(monitor.stats().alerts, 2, 'the silence is for one client');
+  assert.equal(monitor.stats().muted, 3);
+});
+
+test('a distinct rule counts different details, each from when it was last seen', async () => {
+  const rule = { ...RULE, distinct: true };
+  const same = (...details) => details.map((detail) => [0, detail]);
+  assert.deepEqual(await alertsAt(rule, same('a', 'a', 'a', 'b', 'a', 'b', 'c', 'd')), [7]);
+  assert.deepEqual(await alertsAt(rule, same(undefined, undefined, undefined, undefined)), []);
+  assert.deepEqual(await alertsAt(rule, same('', undefined, 'a', undefined, 'b')), [5]);
+  const seen = [
+    [0, 'a'],
+    [0, 'b'],
+    ['40s', 'a'],
+    ['20s', 'c'],
+    [0, 'd'],
+  ];
+  assert.deepEqual(await alertsAt(rule, seen), [5], 'b has left, a has not');
+  const long = 'x'.repeat(256);
+  assert.deepEqual(
+    await alertsAt(rule, same(`${long}1`, `${long}2`, `${long}3`)),
+    [],
+    'as far as they are kept',
+  );
+});
+
+test('several rules judge one event, each for itself', async () => {
+  const monitor = fresh(
+    { name: 'few', ...RULE, count: 2, mute: '1h' },
+    { name: 'many', ...RULE, count: 4 },
+    { name: 'passwords', ...RULE, distinct: true },
+    { name: 'other', ...RULE, event: 'probe', count: 1 },
+  );
+  const alerts = listen(monitor);
+  for (const detail of ['a', 'b', 'a', 'c']) monitor.record('login-failed', IP, detail);
+  assert.deepEqual(
+    (await alerts()).map(({ rule, detail }) => [rule, detail]),
+    [
+      ['few', 'b'],
+      ['many', 'c'],
+      ['passwords', 'c'],
+    ],
+  );
+  monitor.record('probe', IP);
+  assert.deepEqual(
+    (await alerts()).map(({ rule, detail }) => [rule, detail]),
+    [['other', undefined]],
+  );
+});
+
+test('a rule without a name is called after what it says', async () => {
+  const monitor = fresh(RULE, { ...RULE, distinct: true, window: 1500 });
+  const alerts = listen(monitor);
+  for (const detail of ['a', 'b', 'c']) monitor.record('login-failed', IP, detail);
+  assert.deepEqual(
+    (await alerts()).map(({ rule }) => rule),
+    ['login-failed-3-per-1m', 'login-failed-distinct-3-per-1500ms'],
+  );
+});
+
+test('a client is who its address says', () => {
+  const monitor = fresh();
+  for (const ip of ['2001:db8:1:2::3', '[2001:db8:1:2:ffff::9]:443', '2001:db8:1:2::%eth0'])
+    monitor.record('a', ip);
+  monitor.record('a', '2001:db8:1:3::');
+  monitor.record('a', '64:ff9b::192.0.2.1');
+  monitor.record('b', '192.0.2.1:80');
+  assert.deepEqual(monitor.countsFor('2001:db8:1:2::'), { a: 3 });
+  assert.deepEqual(monitor.countsFor(IP), { a: 1, b: 1 });
+  assert.deepEqual(monitor.countsFor(OTHER), {});
+});
+
+test('counts are totals per event, of all clients or of one, whatever time passes', () => {
+  const monitor = fresh(RULE);
+  assert.deepEqual(monitor.counts(), {});
+  for (let i = 0; i < 5; i++) monitor.record('login-failed', IP);
+  monitor.record('__proto__', IP);
+  clock.advance('1d');
+  monitor.record('probe', OTHER, '/');
+  assert.deepEqual(Object.entries(monitor.counts()), [
+    ['login-failed', 5],
+    ['__proto__', 1],
+    ['probe', 1],
+  ]);
+  assert.deepEqual(Object.entries(monitor.countsFor(IP)), [
+    ['login-failed', 5],
+    ['__proto__', 1],
+  ]);
+  assert.equal(monitor.record('probe', IP), undefined);
+});
+
+test('top is by events, then by address, and no longer than asked for', () => {
+  const monitor = fresh();
+  for (let client = 1; client <= 12; client++) {
+    for (let i = 0; i < (client === 7 ? 5 : 1); i++) monitor.record(`event ${i}`, `192.0.2.${client}`);
+  }
+  monitor.record('event 1', '192.0.2.9');
+  assert.deepEqual(monitor.top({ limit: 3 }), [
+    { client: '192.0.2.7', count: 5 },
+    { client: '192.0.2.9', count: 2 },
+    { client: '192.0.2.1', count: 1 },
+  ]);
+  assert.equal(monitor.top().length, 10);
+  assert.equal(monitor.top({ limit: 100 }).length, 12);
+});
+
+test('history is the newest first, bounded, and says how much it forgot', () => {
+  const monitor = new SecurityMonitor(freshName(), { history: 100, rules: [] });
+  assert.deepEqual([monitor.history().length, monitor.history().forgotten], [0, 0]);
+  for (let i = 0; i < 250; i++) {
+    monitor.record(i % 2 ? 'odd' : 'even', i % 5 ? IP : OTHER, `event ${i}`);
+    clock.advance(1);
+  }
+  const history = monitor.history();
+  assert.equal(history.length, 100);
+  assert.equal(history.forgotten, 150);
+  assert.deepEqual(history[0], {
+    sequence: 249,
+    event: 'odd',
+    client: IP,
+    detail: 'event 249',
+    at: NOON + 249,
+  });
+  assert.deepEqual(
+    history.map(({ sequence }) => sequence),
+    Array.from({ length: 100 }, (_, i) => 249 - i),
+  );
+  const { historySize, historyForgotten } = monitor.stats();
+  assert.deepEqual([historySize, historyForgotten], [100, 150]);
+
+  const sequences = (options) => monitor.history(options).map(({ sequence }) => sequence);
+  assert.deepEqual(sequences({ limit: 2 }), [249, 248]);
+  assert.deepEqual(sequences({ ip: '::ffff:192.0.2.2', limit: 3 }), [245, 240, 235]);
+  assert.deepEqual(
+    sequences({ ip: OTHER, event: 'odd' }),
+    [245, 235, 225, 215, 205, 195, 185, 175, 165, 155],
+  );
+  assert.deepEqual(sequences({ event: 'never seen' }), []);
+  assert.equal(monitor.history({ limit: 1 }).forgotten, 150);
+});
+
+test('a long detail is cut to 256 bytes of whole characters, and says so', async () => {
+  const monitor = fresh({ ...RULE, count: 1, mute: 0 });
+  const alerts = listen(monitor);
+  const kept = [
+    ['', ''],
+    ['x'.repeat(256), 'x'.repeat(256)],
+    ['x'.repeat(257), 'x'.repeat(256), true],
+    ['y'.repeat(1_000_000), 'y'.repeat(256), true],
+    ['ä'.repeat(128), 'ä'.repeat(128)],
+    [`x${'ä'.repeat(500_000)}`, `x${'ä'.repeat(127)}`, true],
+    ['€'.repeat(86), '€'.repeat(85), true],
+    [`xxx${'😀'.repeat(64)}`, `xxx${'😀'.repeat(63)}`, true],
+    ['lone \ud800', 'lone \ufffd'],
+  ];
+  for (const [given, detail, detailCut] of kept) {
+    monitor.record('login-failed', IP, given);
+    const [entry] = monitor.history({ limit: 1 });
+    const expected = detailCut ? { detail, detailCut } : { detail };
+    const { detail: told, ...rest } = entry;
+    assert.deepEqual({ detail: told, ...(rest.detailCut && { detailCut: true }) }, expected);
+    const [{ rule, event, client, count, at, ...ofAlert }] = await alerts();
+    assert.deepEqual(ofAlert, expected, rule + event + client + count + at);
+  }
+});
+
+test('alerts are told later, in order, also to the thread that caused them; once and off', async () => {
+  const monitor = fresh({ ...RULE, count: 1, mute: 0 });
+  const storage = new AsyncLocalStorage();
+  const told = [];
+  const removed = () => told.push('removed');
+  monitor.on('alert', removed).off('alert', removed);
+  storage.run('context', () =>
+    monitor.once('alert', ({ detail }) => told.push([detail, storage.getStore()])),
+  );
+  const alerts = listen(monitor);
+  for (const detail of ['a', 'b', 'c']) monitor.record('login-failed', IP, detail);
+  assert.deepEqual(told, []);
+  assert.deepEqual(
+    (await alerts()).map(({ detail }) => detail),
+    ['a', 'b', 'c'],
+  );
+  assert.deepEqual(told, [['a', 'context']]);
+  const invalid = { code: 'ERR_SLUICE_INVALID_OPTION' };
+  assert.throws(() => monitor.on('alarm', () => {}), { ...invalid, message: /"alarm".*"alert"/ });
+  assert.throws(() => monitor.on('alert'), { ...invalid, message: /listener is undefined/ });
+});
+
+test('more than 1024 waiting alerts: the oldest are dropped, and the next says how many', async () => {
+  const monitor = fresh({ ...RULE, count: 1, mute: 0 });
+  const alerts = [];
+  monitor.on('alert', (alert) => alerts.push(alert));
+  for (let i = 0; i < 1500; i++) monitor.record('login-failed', IP, String(i));
+  while (alerts.length < 1024) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.deepEqual([alerts[0].detail, alerts[0].missed], [String(1500 - 1024), 1500 - 1024]);
+  assert.deepEqual([alerts.length, alerts.at(-1).detail, alerts[1].missed], [1024, '1499', undefined]);
+});
+
+test('a rule that bans is an alert too; a ban that nobody carries out is counted', async () => {
+  const rules = [{ ...RULE, count: 2, action: 'ban' }];
+  const monitor = new SecurityMonitor(freshName(), { rules, reputation: freshName() });
+  const alerts = listen(monitor);
+  for (let i = 0; i < 5; i++) monitor.record('login-failed', IP);
+  assert.equal((await alerts()).length, 1);
+  const { bans, bansFailed } = monitor.stats();
+  assert.deepEqual([bans, bansFailed], [1, 1], 'there is no reputation of that name');
+});
+
+test('a rule that bans gives the client its next ban in the reputation, under the name of the rule', async () => {
+  const reputation = new Reputation(freshName(), {
+    maxFailures: 5,
+    findTime: '10m',
+    banTime: '1h',
+    maxBanTime: '1d',
+    allow: ['203.0.113.99'],
+  });
+  const rules = [{ ...RULE, name: 'guessing', count: 2, action: 'ban' }];
+  const monitor = new SecurityMonitor(freshName(), { rules, reputation: reputation.name });
+  for (const ip of [IP, '203.0.113.99']) {
+    for (let i = 0; i < 2; i++) monitor.record('login-failed', ip);
+  }
+  const { banned, bans, reason, retryAfterMs } = reputation.check(IP);
+  assert.deepEqual([banned, bans, reason, retryAfterMs], [true, 1, 'guessing', 3_600_000]);
+  assert.equal(reputation.isBanned('203.0.113.99'), false, 'who is allowed is never banned automatically');
+  assert.deepEqual([monitor.stats().bans, monitor.stats().bansFailed], [2, 1]);
+});
+
+test('a clock set back silences no rule for longer than it says', async () => {
+  const monitor = fresh({ ...RULE, count: 1 });
+  clock.advance('1d');
+  monitor.record('login-failed', IP);
+  clock.set(NOON);
+  monitor.record('login-failed', IP);
+  assert.equal(monitor.stats().alerts, 1);
+  clock.advance('1m');
+  monitor.record('login-failed', IP);
+  assert.equal(monitor.stats().alerts, 2);
+});
+
+test('of a million clients the monitor knows maxClients, and those near an alert among them', () => {
+  const maxClients = 5000;
+  const monitor = new SecurityMonitor(freshName(), { rules: [{ ...RULE, count: 5 }], maxClients });
+  const near = Array.from({ length: 50 }, (_, i) => `198.51.100.${i}`);
+  for (const ip of near) for (let i = 0; i < 4; i++) monitor.record('login-failed', ip);
+  const CLIENTS = 1_000_000;
+  for (let i = 0; i < CLIENTS; i++) {
+    monitor.record('login-failed', `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`);
+  }
+  const { clients, evictions, alerts, recorded } = monitor.stats();
+  assert.deepEqual(
+    { clients, evictions, alerts, recorded },
+    { clients: maxClients, evictions: CLIENTS + 50 - maxClients, alerts: 0, recorded: CLIENTS + 200 },
+  );
+  for (const ip of near) monitor.record('login-failed', ip);
+  assert.equal(monitor.stats().alerts, 50, 'each had one event to go');
+  assert.deepEqual(monitor.counts(), { 'login-failed': CLIENTS + 250 });
+});

@@ -1,0 +1,50 @@
+'use strict';
+
+const { hasName } = require('../runtime/errors');
+const { native } = require('../runtime/native');
+const { warnOfThrow } = require('../runtime/warn-of-throw');
+
+const FAILURE = 'failure';
+const SUCCESS = 'success';
+/** Neither success nor failure: nothing is counted, and a trial's place becomes free. */
+const IGNORED = 'ignored';
+
+/** How a call that ended with an error counts. Never throws. */
+function outcomeOf(source, error) {
+  if (hasName(error, 'AbortError')) return IGNORED;
+  return source.errorFilter === undefined ? FAILURE : filtered(source, error);
+}
+
+/** How a call counts that its caller's signal aborted. After a deadline of the caller's the peer was too slow. */
+function outcomeOfAbort(reason) {
+  return hasName(reason, 'TimeoutError') ? FAILURE : IGNORED;
+}
+
+function report({ handle }, ticket, startedAt, outcome) {
+  if (outcome === FAILURE) native.permitFailure(handle, ticket, startedAt);
+  else if (outcome === SUCCESS) native.permitSuccess(handle, ticket, startedAt);
+  else native.releasePermit(handle, ticket);
+}
+
+/** A filter that throws, or returns a promise, leaves the call a failure. */
+function filtered({ name, errorFilter }, error) {
+  const failsWith = (thrown) =>
+    warnOfThrow(
+      'SLUICE_ERROR_FILTER',
+      `CircuitBreaker "${name}" errorFilter`,
+      'such calls count as failures',
+      thrown,
+    );
+  try {
+    const answer = errorFilter(error);
+    if (answer === 'ignore') return IGNORED;
+    if (typeof answer?.then !== 'function') return answer ? SUCCESS : FAILURE;
+    Promise.resolve(answer).catch(() => {});
+    failsWith(new TypeError('it returned a promise; accepted: true, false or "ignore"'));
+  } catch (thrown) {
+    failsWith(thrown);
+  }
+  return FAILURE;
+}
+
+module.exports = { outcomeOf, outcomeOfAbort, report };

@@ -1,0 +1,240 @@
+'use strict';
+
+const { callSignal, circuitBreakerOptions } = require('./options');
+const { DeadlineQueue } = require('../runtime/deadline-queue');
+const { invalidOption, SluiceError } = require('../runtime/errors');
+const { FiredCall } = require('./fired-call');
+const { handlesOf, native, numbers } = require('../runtime/native');
+const { openNamed } = require('../runtime/on-mismatch');
+const { checkName, checkTextKey } = require('../runtime/schema');
+const { Permit } = require('./permit');
+const { SubscribedListeners } = require('../runtime/subscribed-listeners');
+
+/** By the numbers that native code leaves. */
+const STATES = ['closed', 'open', 'halfOpen', 'isolated', 'disabled'];
+
+/** The event that a new state is: calls are refused, a few may try, or all pass. */
+const EVENT_OF = { open: 'open', isolated: 'open', halfOpen: 'halfOpen', closed: 'close', disabled: 'close' };
+/** A call that the breaker ends when it takes too long, or a permit. */
+const [FIRES, HOLDS] = [1, 0];
+
+const EVENTS = ['open', 'halfOpen', 'close'];
+
+/** A handle is free again when the last object of this thread that stands for it was collected. */
+const collected = handlesOf(native.releaseCircuitBreaker);
+
+class CircuitBreaker {
+  #name;
+  #handle;
+  /** What permits and calls need; it keeps this object, and with it the handle, in use. */
+  #source;
+  /** Milliseconds that a call may take, 0 for any, as the deadlines know them. */
+  #timeoutMs = 0;
+  #fallback;
+  #listeners = new SubscribedListeners('CircuitBreaker', EVENTS, {
+    begin: (subscription) => native.subscribeToCircuits(this.#handle, subscription),
+    end: (subscription) => native.unsubscribeFromCircuits(this.#handle, subscription),
+    tell: (delivery) => this.#tell(delivery),
+  });
+  /** Events that were dropped, not told of yet. */
+  #missed = 0;
+
+  constructor(name, options) {
+    checkName('CircuitBreaker', name);
+    this.#name = name;
+    const { shared, errorFilter } = circuitBreakerOptions(options);
+    const open = (reconfigures) => native.openCircuitBreaker(name, shared, reconfigures);
+    this.#handle = openNamed('CircuitBreaker', name, options, open);
+    collected.register(this, this.#handle);
+    this.#source = { breaker: this, name, handle: this.#handle, errorFilter, deadlines: undefined };
+  }
+
+  static destroy(name) {
+    checkName('CircuitBreaker', name);
+    return native.destroyCircuitBreaker(name);
+  }
+
+  get name() {
+    return this.#name;
+  }
+
+  /** Mistakes reject, as everything else that keeps `fn` from its result. */
+  fire(peer, fn, options) {
+    let signal;
+    try {
+      if (typeof fn !== 'function') throw invalidOption('CircuitBreaker fire', fn, 'a function');
+      signal = callSignal('CircuitBreaker fire', options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#fire(peer, fn, signal);
+  }
+
+  /** The call's signal follows the arguments, where `fn` declares a parameter for it. */
+  wrap(peer, fn, options) {
+    checkPeer(peer);
+    if (typeof fn !== 'function') throw invalidOption('CircuitBreaker wrap', fn, 'a function');
+    const callerSignal = callSignal('CircuitBreaker wrap', options);
+    const fire = (call) => this.#fire(peer, call, callerSignal);
+    return function (...args) {
+      return fire(
+        fn.length > args.length ? (signal) => fn.call(this, ...args, signal) : () => fn.apply(this, args),
+      );
+    };
+  }
+
+  fallback(fn) {
+    if (typeof fn !== 'function') throw invalidOption('CircuitBreaker fallback', fn, 'a function');
+    this.#fallback = fn;
+    return this;
+  }
+
+  tryAcquire(peer) {
+    const ticket = this.#acquire(peer, HOLDS);
+    if (ticket === 0) return null;
+    try {
+      return new Permit(this.#source, ticket, numbers[0]);
+    } catch (error) {
+      // A stack overflow: the caller does not get the permit.
+      native.releasePermit(this.#handle, ticket);
+      throw error;
+    }
+  }
+
+  state(peer) {
+    checkPeer(peer);
+    return native.circuitState(this.#handle, peer);
+  }
+
+  isolate(peer) {
+    checkPeer(peer);
+    native.isolateCircuit(this.#handle, peer);
+  }
+
+  disable(peer) {
+    checkPeer(peer);
+    native.disableCircuit(this.#handle, peer);
+  }
+
+  reset(peer) {
+    checkPeer(peer);
+    native.resetCircuit(this.#handle, peer);
+  }
+
+  on(event, listener) {
+    this.#listeners.add(event, listener);
+    return this;
+  }
+
+  once(event, listener) {
+    this.#listeners.add(event, listener, { once: true });
+    return this;
+  }
+
+  off(event, listener) {
+    this.#listeners.remove(event, listener);
+    return this;
+  }
+
+  stats(peer) {
+    if (peer === undefined) return totals(native.circuitBreakerStats(this.#handle));
+    checkPeer(peer);
+    return circuit(native.circuitStats(this.#handle, peer) ?? NEVER_CALLED);
+  }
+
+  toJSON() {
+    const circuits = native.allCircuitStats(this.#handle).map((stats) => [stats.peer, circuit(stats)]);
+    return { name: this.#name, ...this.stats(), circuits: Object.fromEntries(circuits) };
+  }
+
+  #fire(peer, fn, signal) {
+    let ticket;
+    try {
+      signal?.throwIfAborted();
+      ticket = this.#acquire(peer, FIRES);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const settled = ticket === 0 ? Promise.reject(this.#refusal(peer)) : this.#run(peer, ticket, fn, signal);
+    const fallback = this.#fallback;
+    return fallback === undefined
+      ? settled
+      : settled.catch((error) => {
+          // An aborted call rejects with the caller's reason.
+          if (signal?.aborted) throw error;
+          return fallback(error, peer);
+        });
+  }
+
+  /** A ticket's number, and in `numbers` the time; or 0, and there why not. */
+  #acquire(peer, how) {
+    if (typeof peer !== 'string' || peer === '') checkPeer(peer);
+    return native.acquirePermit(this.#handle, peer, how);
+  }
+
+  #run(peer, ticket, fn, signal) {
+    const startedAt = numbers[0];
+    const timeoutMs = numbers[1];
+    let hasRun = false;
+    const settled = new Promise((resolve, reject) => {
+      // Another construction may have changed it.
+      if (timeoutMs !== this.#timeoutMs) this.#useTimeout(timeoutMs);
+      new FiredCall(this.#source, peer, ticket, startedAt, resolve, reject).run(fn, signal);
+      hasRun = true;
+    });
+    // A stack overflow, with which the promise has rejected.
+    if (!hasRun) native.releasePermit(this.#handle, ticket);
+    return settled;
+  }
+
+  /** For calls that begin from now on. */
+  #useTimeout(timeoutMs) {
+    this.#timeoutMs = timeoutMs;
+    this.#source.deadlines = timeoutMs === 0 ? undefined : new DeadlineQueue(timeoutMs);
+  }
+
+  /** Why native code has just refused. */
+  #refusal(peer) {
+    const state = STATES[numbers[0]];
+    const retryAfterMs = numbers[1] < 0 ? null : numbers[1];
+    const hint = retryAfterMs === null ? 'reset it to let calls pass' : `try again in ${retryAfterMs} ms`;
+    const message = `CircuitBreaker "${this.#name}": the circuit of ${JSON.stringify(peer)} is ${state}; ${hint}`;
+    return Object.assign(new SluiceError('BREAKER_OPEN', message), { peer, state, retryAfterMs });
+  }
+
+  #tell({ key: peer, missed, circuit: { from, to, calls, failures, slowCalls, openForMs } }) {
+    this.#missed += missed;
+    const event = EVENT_OF[to];
+    if (this.#listeners.count(event) === 0) return;
+    const told = { peer, state: to, from, calls, failures, slowCalls };
+    if (typeof openForMs === 'number') told.openForMs = openForMs;
+    if (this.#missed > 0) told.missed = this.#missed;
+    this.#missed = 0;
+    this.#listeners.emit(event, told);
+  }
+}
+
+const NEVER_CALLED = {
+  state: 'closed',
+  calls: 0,
+  failures: 0,
+  slowCalls: 0,
+  failureRate: 0,
+  slowCallRate: 0,
+  openings: 0,
+};
+
+function checkPeer(peer) {
+  checkTextKey('peer', peer);
+}
+
+function totals({ closed, open, halfOpen, isolated, disabled, ...counts }) {
+  return { ...counts, peers: { closed, open, halfOpen, isolated, disabled } };
+}
+
+function circuit({ state, calls, failures, slowCalls, failureRate, slowCallRate, retryAfterMs, openings }) {
+  const rates = { calls, failures, slowCalls, failureRate, slowCallRate };
+  return { state, ...rates, openings, retryAfterMs: retryAfterMs ?? null };
+}
+
+module.exports = { CircuitBreaker };

@@ -1,0 +1,27 @@
+'use strict';
+
+const { parseDuration } = require('../runtime/schema');
+
+/** How long a value is kept, as native code takes it. Throws what the user's functions throw. */
+function retentionOf({ ttl, staleWhileRevalidate, staleIfError = 0 }, value) {
+  const ttlMs = timeOf('ttl', ttl, value, { forever: true });
+  return {
+    ttlMs: ttlMs === Number.POSITIVE_INFINITY ? undefined : ttlMs,
+    staleMs: timeOf('staleWhileRevalidate', staleWhileRevalidate, value) ?? 0,
+    staleIfErrorMs: staleIfError,
+  };
+}
+
+/** The duration of an option, or of its function's result: negative numbers count as 0, fractions are rounded down. */
+function timeOf(option, given, value, { forever = false } = { __proto__: null }) {
+  if (typeof given !== 'function') return given;
+  const answer = given(value);
+  if (typeof answer !== 'number') return parse(option, answer, forever);
+  return answer <= 0 ? 0 : parse(option, Math.floor(answer), forever);
+}
+
+function parse(option, answer, forever) {
+  return parseDuration(answer, `what ${option} returned`, { least: 0, forever });
+}
+
+module.exports = { retentionOf };

@@ -1,0 +1,55 @@
+'use strict';
+
+const { handlesOf, native, numbers } = require('../runtime/native');
+const { checkOptions, integer, owned } = require('../runtime/schema');
+
+const DEFAULT_IPV6_PREFIX = 64;
+const checkPrefix = integer(1, 128);
+const SCHEMA = { ipv6Prefix: checkPrefix };
+
+const collected = handlesOf(native.releaseClientAddress);
+
+/** The canonical text of the client behind an address. Its own client key again. */
+function clientKey(ip, options) {
+  if (options === undefined) return native.clientKey(ip, DEFAULT_IPV6_PREFIX);
+  const { ipv6Prefix = DEFAULT_IPV6_PREFIX } = checkOptions('clientKey', options, SCHEMA);
+  return native.clientKey(ip, ipv6Prefix);
+}
+
+/** How the header of a proxy names clients, as native code numbers it. */
+const FORMATS = new Map([
+  ['x-forwarded-for', 0],
+  ['forwarded', 1],
+]);
+const SINGLE_ADDRESS = 2;
+
+/** Which client a request comes from, when the proxies in front of the server are known. */
+class ClientAddress {
+  #handle;
+
+  constructor(options) {
+    const { trustedProxies, ipv6Prefix = DEFAULT_IPV6_PREFIX } = owned(options);
+    this.#handle = native.openClientAddress(trustedProxies, ipv6Prefix);
+    collected.register(this, this.#handle);
+  }
+
+  isTrusted(peer) {
+    return native.isTrustedProxy(this.#handle, peer) === 1;
+  }
+
+  /** The key of an address; throws `INVALID_ADDRESS` for what is none. */
+  keyOf(address) {
+    return native.keyOfAddress(this.#handle, address);
+  }
+
+  /**
+   * The client that the header of a trusted proxy names: `address` is its key, `isProxy` says that it is trusted as well.
+   * `undefined` where the header cannot be read.
+   */
+  resolve(name, header) {
+    const address = native.resolveClient(this.#handle, FORMATS.get(name) ?? SINGLE_ADDRESS, header);
+    return address === undefined ? undefined : { address, isProxy: numbers[0] === 1 };
+  }
+}
+
+module.exports = { ClientAddress, DEFAULT_IPV6_PREFIX, checkPrefix, clientKey };

@@ -1,0 +1,257 @@
+'use strict';
+
+const { Connection } = require('./connection');
+const { Deadline } = require('../runtime/deadline');
+const { invalidOption, SluiceError } = require('../runtime/errors');
+const { handlesOf, native, subscribe, unsubscribe } = require('../runtime/native');
+const { onMismatch, openNamed } = require('../runtime/on-mismatch');
+const { DEFAULT_IPV6_PREFIX, checkPrefix } = require('../client-key');
+const {
+  checkName,
+  checkOptions,
+  checkTextKey,
+  duration,
+  func,
+  integer,
+  nativeQuota,
+  oneOf,
+  owned,
+  parseDuration,
+  quota,
+} = require('../runtime/schema');
+const { socketTableOf } = require('./socket-table');
+const { encode } = require('../runtime/value');
+
+const SCHEMA = {
+  max: integer(1),
+  maxPerClient: integer(1),
+  clients: oneOf('ip', 'opaque'),
+  ipv6Prefix: checkPrefix,
+  opens: quota,
+  messages: quota,
+  bytes: quota,
+  idleTimeout: duration,
+  onMismatch,
+};
+
+const OPEN_SCHEMA = { id: (value) => value, detail: (value) => value, onClose: func };
+const LIST_SCHEMA = { limit: integer(1), client: (value) => value };
+const DEFAULT_LIST_LIMIT = 1000;
+const DEFAULT_DRAIN_TIMEOUT = '10s';
+
+/** For the middleware: a connection for the socket of a request, opened at most once. */
+const kAdmitSocket = Symbol('sluice.admitSocket');
+/** For the guard: counts the connection of a proxy, which carries one client from now on, for this client. */
+const kAssignSocket = Symbol('sluice.assignSocket');
+/** For the guard: one more socket that was refused at accept as its client is banned, or as it had no address. */
+const kCountBanned = Symbol('sluice.countBanned');
+const kCountWithoutAddress = Symbol('sluice.countWithoutAddress');
+
+const collected = handlesOf(native.releaseConnectionTracker);
+
+class ConnectionTracker {
+  #name;
+  #handle;
+  /** What `drain` waits for: called when no connection is left, or the tracker is destroyed. */
+  #draining = new Set();
+  #drained = new DrainedSubscription(this.#draining);
+
+  constructor(name, options) {
+    checkName('ConnectionTracker', name);
+    this.#name = name;
+    const checked = options === undefined ? undefined : toNative(options);
+    const open = (reconfigures) => native.openConnectionTracker(name, checked, reconfigures);
+    this.#handle = openNamed('ConnectionTracker', name, options, open);
+    collected.register(this, this.#handle);
+    // Whoever may open connections closes those that are idle.
+    if (typeof native.connectionTrackerIdleTimeout(this.#handle) === 'number') this.#socketTable();
+  }
+
+  static destroy(name) {
+    checkName('ConnectionTracker', name);
+    return native.destroyConnectionTracker(name);
+  }
+
+  get name() {
+    return this.#name;
+  }
+
+  tryOpen(client, options = {}) {
+    checkClient(client);
+    const { id, detail, onClose } = checkOptions('tryOpen', options, OPEN_SCHEMA);
+    if (id !== undefined) checkTextKey('tryOpen id', id);
+    const bytes = detail === undefined ? undefined : encode(detail, 'detail');
+    const table = onClose && this.#socketTable();
+    const request = { id, detail: bytes, subscription: table?.subscription, checkClient: true };
+    const { connection } = owned(native.openConnection(this.#handle, client, request));
+    if (!connection) return null;
+    try {
+      const opened = new Connection(this, this.#handle, connection, detail);
+      table?.holdSession(connection.serial, onClose);
+      return opened;
+    } catch (error) {
+      // A stack overflow: the caller does not get the connection, so it could never close it.
+      native.closeConnection(this.#handle, connection.serial, true);
+      throw error;
+    }
+  }
+
+  attach(server, options) {
+    this.#socketTable().attach(server, options);
+    return this;
+  }
+
+  get count() {
+    return native.countConnections(this.#handle);
+  }
+
+  countFor(client) {
+    checkClient(client);
+    return native.countConnectionsFor(this.#handle, client);
+  }
+
+  get(id) {
+    checkTextKey('connection id', id);
+    const found = native.connectionById(this.#handle, id);
+    return found === null ? undefined : Connection.found(this, this.#handle, found);
+  }
+
+  close(id) {
+    return this.get(id)?.close() ?? false;
+  }
+
+  list(options = {}) {
+    const { limit = DEFAULT_LIST_LIMIT, client } = checkOptions('list', options, LIST_SCHEMA);
+    if (client !== undefined) checkClient(client);
+    const found = native.listConnections(this.#handle, limit, client);
+    return found.map((connection) => Connection.found(this, this.#handle, connection));
+  }
+
+  closeIdle(olderThan) {
+    const ms =
+      olderThan === undefined ? undefined : parseDuration(olderThan, 'closeIdle olderThan', { least: 0 });
+    return native.closeIdleConnections(this.#handle, ms);
+  }
+
+  /** True once no connection of any thread is left; false when some are after `timeout`. */
+  async drain(options = {}) {
+    const checked = checkOptions('drain', options, {
+      timeout: (value, name) => parseDuration(value, name, { least: 0 }),
+    });
+    const timeout = checked.timeout ?? parseDuration(DEFAULT_DRAIN_TIMEOUT);
+    const resets = native.resets();
+    for (const due = native.elapsed() + timeout; this.count > 0; ) {
+      const rest = due - native.elapsed();
+      if (rest <= 0) return false;
+      await this.#lastClosed(rest);
+      if (native.resets() !== resets) throw this.#resetError();
+    }
+    return true;
+  }
+
+  stats() {
+    const stats = native.connectionTrackerStats(this.#handle);
+    return {
+      count: stats.count,
+      opened: stats.opened,
+      closed: stats.closed,
+      refused: {
+        max: stats.refusedMax,
+        maxPerClient: stats.refusedMaxPerClient,
+        opens: stats.refusedOpens,
+        banned: stats.refusedBanned,
+      },
+      messages: { allowed: stats.messagesAllowed, refused: stats.messagesRefused },
+      bytes: { allowed: stats.bytesAllowed, refused: stats.bytesRefused },
+      withoutAddress: stats.withoutAddress,
+      perThread: stats.perThread,
+    };
+  }
+
+  /** `{ connection }`, or `{ refusal: { reason, client, retryAfterMs } }`. */
+  [kAdmitSocket](socket, options) {
+    return this.#socketTable().admit(socket, options);
+  }
+
+  /** `{ reason, client, retryAfterMs }` where the client has no room for it, else null. */
+  [kAssignSocket](socket, client) {
+    return this.#socketTable().assign(socket, client);
+  }
+
+  [kCountBanned]() {
+    native.countBannedConnection(this.#handle);
+  }
+
+  [kCountWithoutAddress]() {
+    native.countConnectionWithoutAddress(this.#handle);
+  }
+
+  #resetError() {
+    return new SluiceError('CLOSED', `ConnectionTracker "${this.#name}" was reset while it drained`);
+  }
+
+  #socketTable() {
+    return socketTableOf(this, this.#handle, native.connectionTrackerIdleTimeout(this.#handle));
+  }
+
+  /** Settles when the last connection closes, or after `ms`. */
+  #lastClosed(ms) {
+    return new Promise((resolve) => {
+      const done = () => {
+        deadline.cancel();
+        this.#draining.delete(done);
+        resolve();
+      };
+      this.#draining.add(done);
+      const deadline = new Deadline(ms, done);
+      native.notifyDrained(this.#handle, this.#drained.begin());
+      // It may have closed before we asked to be told.
+      if (this.count === 0) done();
+    });
+  }
+}
+
+/** This thread's subscription to the news that a tracker has drained. It knows no tracker, so it keeps none. */
+class DrainedSubscription {
+  #waiting;
+  #number;
+
+  constructor(waiting) {
+    this.#waiting = waiting;
+  }
+
+  /** Its number. The news comes once and ends it. */
+  begin() {
+    this.#number ??= subscribe(() => {
+      unsubscribe(this.#number);
+      this.#number = undefined;
+      for (const settle of [...this.#waiting]) settle();
+    });
+    return this.#number;
+  }
+}
+
+function checkClient(client) {
+  checkTextKey('client', client);
+}
+
+function toNative(options) {
+  const checked = checkOptions('ConnectionTracker', options, SCHEMA);
+  const { max, maxPerClient, clients = 'ip', ipv6Prefix = DEFAULT_IPV6_PREFIX, idleTimeout } = checked;
+  if (clients === 'opaque' && checked.ipv6Prefix !== undefined) {
+    throw invalidOption('ConnectionTracker ipv6Prefix', ipv6Prefix, 'nothing, with clients: "opaque"');
+  }
+  const optional = (given) => (given === undefined ? undefined : nativeQuota(given));
+  return {
+    max,
+    maxPerClient,
+    opaqueClients: clients === 'opaque',
+    ipv6Prefix,
+    opens: optional(checked.opens),
+    messages: optional(checked.messages),
+    bytes: optional(checked.bytes),
+    idleTimeoutMs: idleTimeout,
+  };
+}
+
+module.exports = { ConnectionTracker, kAdmitSocket, kAssignSocket, kCountBanned, kCountWithoutAddress };

@@ -1,0 +1,111 @@
+'use strict';
+
+const net = require('node:net');
+const { native } = require('../runtime/native');
+const { owned } = require('../runtime/schema');
+
+/** Connections that are accepted in one turn while a server closes. */
+const MOST_AT_ONCE = 64;
+
+/** Turns without a new connection after which a queue that cannot be looked at counts as empty. */
+const QUIET_TURNS = 2;
+
+/** How long to wait for a descriptor where the process has none left. */
+const FULL_PAUSE_MS = 10;
+
+const turn = () => new Promise(setImmediate);
+
+/**
+ * The connections of a listening server that are established and not accepted yet. The system resets them when the
+ * socket closes, so they are accepted before.
+ */
+class ListenQueue {
+  #server;
+  /** The number of a duplicate of the socket, while it is held. */
+  #held;
+
+  constructor(server) {
+    this.#server = server;
+  }
+
+  /**
+   * Lets Node accept what waits now, which takes one connection in each turn; until `isOver()`. What comes in meanwhile is
+   * left to `close`, unless the system cannot be asked: then it ends when nothing comes.
+   */
+  async empty(isOver) {
+    const first = this.#waiting();
+    const looksEmpty = this.#isQuiet();
+    for (let turns = 0; this.#server.listening && !isOver(); turns++) {
+      const isEmpty = first === undefined ? looksEmpty() : turns >= first || this.#waiting() === 0;
+      if (isEmpty) return;
+      await turn();
+    }
+  }
+
+  /** Keeps the socket open while the server closes. */
+  hold() {
+    const fd = this.#descriptor();
+    this.#held = fd === undefined ? undefined : (native.holdListenQueue(fd) ?? undefined);
+  }
+
+  /**
+   * Accepts what came in since, and closes the socket with the look that finds its queue empty, or when `isOver()`.
+   * How many connections are reset.
+   */
+  async close(isOver) {
+    if (this.#held === undefined) return 0;
+    for (let count = 1; !isOver(); count++) {
+      const { fd, isClosed } = owned(native.acceptWaiting(this.#held));
+      if (isClosed) return 0;
+      if (typeof fd === 'number') this.#serve(fd);
+      else await new Promise((resolve) => setTimeout(resolve, FULL_PAUSE_MS));
+      if (count % MOST_AT_ONCE === 0) await turn();
+    }
+    return native.closeListenQueue(this.#held);
+  }
+
+  /** As Node does with a connection that it has accepted. */
+  #serve(fd) {
+    const server = this.#server;
+    const { allowHalfOpen, pauseOnConnect: pauseOnCreate } = server;
+    const socket = new net.Socket({ fd, readable: true, writable: true, allowHalfOpen, pauseOnCreate });
+    if (isBlocked(server, socket)) {
+      socket.destroy();
+      return;
+    }
+    if (server.noDelay) socket.setNoDelay(true);
+    socket.server = server;
+    server.emit('connection', socket);
+  }
+
+  /** `undefined` where the system cannot be asked. */
+  #waiting() {
+    const fd = this.#descriptor();
+    return fd === undefined ? undefined : (native.waitingConnections(fd) ?? undefined);
+  }
+
+  /** Node has no public name for it. There is none in workers of a cluster, and on Windows. */
+  #descriptor() {
+    const fd = this.#server._handle?.fd;
+    return Number.isInteger(fd) && fd >= 0 ? fd : undefined;
+  }
+
+  /** Asked once a turn: whether Node has accepted nothing for some turns. */
+  #isQuiet() {
+    let turns = -1;
+    let before;
+    return () => {
+      const now = this.#server._connections;
+      turns = now === before ? turns + 1 : 0;
+      before = now;
+      return turns >= QUIET_TURNS;
+    };
+  }
+}
+
+/** Newer versions of Node do not accept from addresses that a server blocks. */
+function isBlocked({ blockList }, { remoteAddress, remoteFamily }) {
+  return remoteAddress !== undefined && blockList?.check(remoteAddress, remoteFamily?.toLowerCase()) === true;
+}
+
+module.exports = { ListenQueue };

@@ -1,0 +1,145 @@
+'use strict';
+
+const { SluiceError } = require('../runtime/errors');
+const { healthMiddleware, healthPaths, healthPlugin, probesOf } = require('./health');
+const { partOf } = require('./part');
+const { checkReason } = require('./reason');
+const { handleSignals } = require('./signals');
+const { native } = require('../runtime/native');
+const { onMismatch } = require('../runtime/on-mismatch');
+const { checkName, checkOptions, owned, parseDuration } = require('../runtime/schema');
+const { SubscribedListeners } = require('../runtime/subscribed-listeners');
+
+const STATES = ['starting', 'running', 'draining', 'stopped'];
+
+const orNone = (value, option) => parseDuration(value, option, { least: 0 });
+const TIMES = { timeout: orNone, delay: orNone, hooksTimeout: orNone };
+const SHUTDOWN = { ...TIMES, reason: (value, option) => checkReason(option, value) };
+
+/** One state machine over all threads: starting, running, draining, stopped. */
+class Lifecycle {
+  #name;
+  #part;
+  #handle;
+  #plugin;
+  #listeners = new SubscribedListeners('Lifecycle', ['change'], {
+    begin: (subscription) => native.subscribeToLifecycle(this.#handle, subscription),
+    end: (subscription) => native.unsubscribeFromLifecycle(this.#handle, subscription),
+    tell: (delivery) => this.#tell(delivery),
+  });
+
+  constructor(name, options = {}) {
+    checkName('Lifecycle', name);
+    checkOptions('Lifecycle', options, { onMismatch });
+    this.#name = name;
+    this.#part = partOf(name);
+    this.#handle = this.#part.handle;
+  }
+
+  static destroy(name) {
+    checkName('Lifecycle', name);
+    return native.destroyLifecycle(name);
+  }
+
+  get name() {
+    return this.#name;
+  }
+
+  get state() {
+    return STATES[native.lifecycleState(this.#handle)];
+  }
+
+  get isCancelled() {
+    return native.lifecycleIsCancelled(this.#handle);
+  }
+
+  get signal() {
+    return this.#part.signal;
+  }
+
+  ready() {
+    native.lifecycleReady(this.#handle);
+    return this;
+  }
+
+  child(name) {
+    return this.#part.tokens.open(name);
+  }
+
+  track(work) {
+    return this.#part.track(work);
+  }
+
+  onShutdown(fn, options) {
+    this.#part.addHook(fn, options);
+    return this;
+  }
+
+  attach(server) {
+    this.#part.attach(server);
+    return this;
+  }
+
+  /** Mistakes reject, as everything else that keeps it from its report. */
+  shutdown(options = {}) {
+    try {
+      return this.#part.shutdown(owned({ delay: 0 }, checkOptions('shutdown', options, SHUTDOWN)));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  handleSignals(options) {
+    return handleSignals((given) => this.shutdown(given), TIMES, options);
+  }
+
+  health(options) {
+    return healthMiddleware(this.#probes(options));
+  }
+
+  get fastify() {
+    this.#plugin ??= healthPlugin((server, options) => {
+      this.attach(server);
+      return this.#probes(options);
+    });
+    return this.#plugin;
+  }
+
+  on(event, listener) {
+    this.#listeners.add(event, listener);
+    return this;
+  }
+
+  once(event, listener) {
+    this.#listeners.add(event, listener, { once: true });
+    return this;
+  }
+
+  off(event, listener) {
+    this.#listeners.remove(event, listener);
+    return this;
+  }
+
+  #tell({ version, missed }) {
+    const state = STATES[version];
+    this.#listeners.emit('change', missed > 0 ? { state, missed } : { state });
+  }
+
+  #probes(options) {
+    const paths = healthPaths(options);
+    for (const path of Object.values(paths)) this.#part.addProbe(path);
+    return probesOf(paths, () => this.#stateOrStopped());
+  }
+
+  /** What was destroyed has stopped, for whoever probes. */
+  #stateOrStopped() {
+    try {
+      return this.state;
+    } catch (error) {
+      if (error instanceof SluiceError) return 'stopped';
+      throw error;
+    }
+  }
+}
+
+module.exports = { Lifecycle };

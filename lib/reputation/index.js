@@ -1,0 +1,191 @@
+'use strict';
+
+const { fileURLToPath } = require('node:url');
+const { getSystemErrorMap } = require('node:util');
+const { DEFAULT_IPV6_PREFIX, checkPrefix } = require('../client-key');
+const { invalid, invalidOption } = require('../runtime/errors');
+const { handlesOf, native, numbers } = require('../runtime/native');
+const { onMismatch, openNamed } = require('../runtime/on-mismatch');
+const {
+  checkName,
+  checkOptions,
+  duration,
+  integer,
+  parseDuration,
+  requireOptions,
+  strings,
+} = require('../runtime/schema');
+
+// Where native code leaves a verdict.
+const [BANNED, UNTIL, RETRY_AFTER, FAILURES, BANS, RULE] = numbers.keys();
+const RULES = ['none', 'ban', 'deny', 'allow'];
+
+const MAX_REASON_LENGTH = 256;
+
+const SCHEMA = {
+  maxFailures: integer(1, 1_000_000),
+  findTime: duration,
+  banTime: duration,
+  banFactor: number(1, Number.MAX_VALUE, 'a finite number from 1'),
+  maxBanTime: duration,
+  jitter: number(0, 1, 'a number from 0 to 1'),
+  ipv6Prefix: checkPrefix,
+  allow: strings,
+  deny: strings,
+  maxClients: integer(1, 2 ** 32),
+  onMismatch,
+};
+const REQUIRED = ['maxFailures', 'findTime', 'banTime', 'maxBanTime'];
+
+const FAILURE = { weight: integer(1), reason };
+const BAN = { duration: (value, option) => parseDuration(value, option, { forever: true }), reason };
+const LISTS = { allow: strings, deny: strings };
+
+/** A handle is free again when the last object of this thread that stands for it was collected. */
+const collected = handlesOf(native.releaseReputation);
+
+class Reputation {
+  #name;
+  #handle;
+
+  constructor(name, options) {
+    checkName('Reputation', name);
+    this.#name = name;
+    const checked = options === undefined ? undefined : toNative(options);
+    const open = (reconfigures) => native.openReputation(name, checked, reconfigures);
+    this.#handle = openNamed('Reputation', name, options, open);
+    collected.register(this, this.#handle);
+  }
+
+  static destroy(name) {
+    checkName('Reputation', name);
+    return native.destroyReputation(name);
+  }
+
+  get name() {
+    return this.#name;
+  }
+
+  isBanned(ip) {
+    return native.isBanned(this.#handle, ip) === 1;
+  }
+
+  check(ip) {
+    return verdict(native.checkReputation(this.#handle, ip));
+  }
+
+  recordFailure(ip, options = {}) {
+    const { weight = 1, reason } = checkOptions('recordFailure', options, FAILURE);
+    return verdict(native.recordFailure(this.#handle, ip, weight, reason));
+  }
+
+  recordSuccess(ip) {
+    native.recordSuccess(this.#handle, ip);
+  }
+
+  ban(ipOrCidr, options) {
+    checkTarget(ipOrCidr);
+    const { duration, reason } = checkOptions('ban', options, BAN);
+    requireOptions('ban', { duration }, ['duration']);
+    const ms = duration === Number.POSITIVE_INFINITY ? undefined : duration;
+    return native.banByHand(this.#handle, ipOrCidr, ms, reason);
+  }
+
+  unban(ipOrCidr) {
+    checkTarget(ipOrCidr);
+    return native.unban(this.#handle, ipOrCidr);
+  }
+
+  bans() {
+    return native.listBans(this.#handle).map(({ client, until, retryAfterMs, reason = null }) => {
+      return { client, until, retryAfterMs, reason };
+    });
+  }
+
+  setLists(lists) {
+    const { allow = [], deny = [] } = checkOptions('setLists', lists, LISTS);
+    native.setReputationLists(this.#handle, allow, deny);
+  }
+
+  save(path) {
+    const file = fileOf('save', path);
+    throwIfFailed(native.saveReputation(this.#handle, file), file);
+  }
+
+  load(path) {
+    const file = fileOf('load', path);
+    throwIfFailed(native.loadReputation(this.#handle, file), file);
+  }
+
+  stats() {
+    return native.reputationStats(this.#handle);
+  }
+}
+
+/** The verdict that native code has just left. */
+function verdict(reason = null) {
+  const banned = numbers[BANNED] === 1;
+  return {
+    banned,
+    until: banned ? numbers[UNTIL] : null,
+    retryAfterMs: numbers[RETRY_AFTER],
+    failures: numbers[FAILURES],
+    bans: numbers[BANS],
+    reason,
+    rule: RULES[numbers[RULE]],
+  };
+}
+
+function toNative(options) {
+  const checked = checkOptions('Reputation', options, SCHEMA);
+  requireOptions('Reputation', checked, REQUIRED);
+  const { maxFailures, findTime, banTime, banFactor = 2, maxBanTime, jitter = 0 } = checked;
+  const { ipv6Prefix = DEFAULT_IPV6_PREFIX, allow = [], deny = [], maxClients = 100_000 } = checked;
+  return {
+    maxFailures,
+    findTimeMs: findTime,
+    banTimeMs: banTime,
+    banFactor,
+    maxBanTimeMs: maxBanTime,
+    jitter,
+    ipv6Prefix,
+    allow,
+    deny,
+    maxClients,
+  };
+}
+
+function number(least, most, accepted) {
+  return (value, option) => {
+    if (typeof value === 'number' && value >= least && value <= most) return value;
+    throw invalidOption(option, value, accepted);
+  };
+}
+
+function reason(value, option) {
+  if (typeof value === 'string' && value.length <= MAX_REASON_LENGTH && value.isWellFormed()) return value;
+  const accepted = `a string of at most ${MAX_REASON_LENGTH} characters, without lone surrogates`;
+  throw invalidOption(option, value, accepted);
+}
+
+function checkTarget(ipOrCidr) {
+  if (typeof ipOrCidr === 'string') return;
+  throw invalid('INVALID_ADDRESS', 'address', ipOrCidr, 'an address or a range of addresses, as a string');
+}
+
+function fileOf(owner, path) {
+  const file = path instanceof URL ? fileURLToPath(path) : path;
+  if (typeof file === 'string' && file !== '' && !file.includes('\0')) return file;
+  throw invalidOption(`${owner} path`, path, 'the path of a file as a string, or a file URL');
+}
+
+/** As node:fs fails. */
+function throwIfFailed(failure, path) {
+  if (failure === null || failure === undefined) return;
+  const { errno, syscall } = failure;
+  const [code, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error'];
+  const error = new Error(`${code}: ${text}, ${syscall} '${path}'`);
+  throw Object.assign(error, { errno: -errno, code, syscall, path });
+}
+
+module.exports = { Reputation };

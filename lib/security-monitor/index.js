@@ -1,0 +1,128 @@
+'use strict';
+
+const { invalid } = require('../runtime/errors');
+const { handlesOf, native } = require('../runtime/native');
+const { openNamed } = require('../runtime/on-mismatch');
+const { ACCEPTED_NAME, checkName, checkOptions, integer, isName, owned } = require('../runtime/schema');
+const { nativeOptions } = require('./options');
+const { SubscribedListeners } = require('../runtime/subscribed-listeners');
+
+const HISTORY_SCHEMA = { ip: (value) => value, event: (value) => value, limit: integer(1) };
+const TOP_SCHEMA = { limit: integer(1) };
+const DEFAULT_TOP_LIMIT = 10;
+
+const collected = handlesOf(native.releaseSecurityMonitor);
+
+class SecurityMonitor {
+  #name;
+  #handle;
+  /** The numbers by which native code knows events. It has a bound on them, so this has. */
+  #events = new Map();
+  #listeners = new SubscribedListeners('SecurityMonitor', ['alert'], {
+    begin: (subscription) => native.securityMonitorSubscribe(this.#handle, subscription),
+    end: (subscription) => native.securityMonitorUnsubscribe(this.#handle, subscription),
+    tell: (delivery) => this.#tell(delivery),
+  });
+
+  constructor(name, options) {
+    checkName('SecurityMonitor', name);
+    this.#name = name;
+    const checked = options === undefined ? undefined : nativeOptions(options);
+    const open = (reconfigures) => native.openSecurityMonitor(name, checked, reconfigures);
+    this.#handle = openNamed('SecurityMonitor', name, options, open);
+    collected.register(this, this.#handle);
+  }
+
+  static destroy(name) {
+    checkName('SecurityMonitor', name);
+    return native.destroySecurityMonitor(name);
+  }
+
+  get name() {
+    return this.#name;
+  }
+
+  record(event, ip, detail) {
+    const number = this.#events.get(event) ?? this.#mention(event);
+    native.recordEvent(this.#handle, number, ip, detail);
+  }
+
+  /** The newest first; `forgotten` says how many events are no longer there. */
+  history(options = {}) {
+    const { ip, event, limit } = checkOptions('history', options, HISTORY_SCHEMA);
+    if (ip !== undefined) checkAddress(ip);
+    if (event !== undefined) checkEvent(event);
+    const { entries, forgotten } = native.securityHistory(this.#handle, ip, event, limit);
+    return Object.defineProperty(entries.map(historyEntry), 'forgotten', { value: forgotten });
+  }
+
+  counts() {
+    return countsByEvent(native.securityCounts(this.#handle));
+  }
+
+  countsFor(ip) {
+    checkAddress(ip);
+    return countsByEvent(native.securityCountsFor(this.#handle, ip));
+  }
+
+  top(options = {}) {
+    const { limit = DEFAULT_TOP_LIMIT } = checkOptions('top', options, TOP_SCHEMA);
+    return native.securityTop(this.#handle, limit).map(({ of, count }) => ({ client: of, count }));
+  }
+
+  stats() {
+    return native.securityMonitorStats(this.#handle);
+  }
+
+  on(event, listener) {
+    this.#listeners.add(event, listener);
+    return this;
+  }
+
+  once(event, listener) {
+    this.#listeners.add(event, listener, { once: true });
+    return this;
+  }
+
+  off(event, listener) {
+    this.#listeners.remove(event, listener);
+    return this;
+  }
+
+  #mention(event) {
+    checkEvent(event);
+    const number = native.securityEvent(this.#handle, event);
+    this.#events.set(event, number);
+    return number;
+  }
+
+  #tell({ alert: told, missed }) {
+    const { rule, event, client, count, detail, detailCut, at } = owned(told);
+    const alert = { rule, event, client, count, detail, at };
+    if (detailCut) alert.detailCut = true;
+    if (missed > 0) alert.missed = missed;
+    this.#listeners.emit('alert', alert);
+  }
+}
+
+function historyEntry(told) {
+  const { sequence, event, client, detail, detailCut, at } = owned(told);
+  const entry = { sequence, event, client, detail, at };
+  if (detailCut) entry.detailCut = true;
+  return entry;
+}
+
+function countsByEvent(counts) {
+  return Object.fromEntries(counts.map(({ of, count }) => [of, count]));
+}
+
+function checkEvent(event) {
+  if (!isName(event)) throw invalid('INVALID_VALUE', 'event', event, ACCEPTED_NAME);
+}
+
+function checkAddress(ip) {
+  if (typeof ip === 'string') return;
+  throw invalid('INVALID_ADDRESS', 'address', ip, 'IPv4 or IPv6 as a string');
+}
+
+module.exports = { SecurityMonitor };
