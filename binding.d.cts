@@ -135,7 +135,7 @@ export declare function endpointNumber(handle: number, endpoint: string): number
 export declare function failInHub(handle: number, key: string, call: number, error: Uint8Array, retryAfterMs: number): NativeFailed | null
 
 /** A leader has a value; null when it leads no more. */
-export declare function finishInHub(handle: number, key: string, call: number, value: Uint8Array, keeping: NativeKeeping): NativeFinished | null
+export declare function finishInHub(handle: number, key: string, call: number, value: Uint8Array, retention: NativeRetention): NativeFinished | null
 
 /** Requests with lower numbers were sent before everything was reset. */
 export declare function firstRequestSinceReset(handle: number): number
@@ -518,13 +518,6 @@ export interface NativeJoining {
   reconfigures: boolean
 }
 
-/** For how long a value is kept. */
-export interface NativeKeeping {
-  ttlMs?: number
-  staleMs: number
-  staleIfErrorMs: number
-}
-
 /** One of the limits of a limiter. */
 export interface NativeLimit {
   name: string
@@ -634,6 +627,13 @@ export interface NativeReputationStats {
   deny: number
   size: number
   capacity: number
+}
+
+/** For how long a value is kept. */
+export interface NativeRetention {
+  ttlMs?: number
+  staleMs: number
+  staleIfErrorMs: number
 }
 
 /** A rule as `lib/security-monitor.js` normalises it. */

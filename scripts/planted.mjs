@@ -116,7 +116,7 @@ export const MUTATIONS = [
   {
     bug: 'no second look at the options',
     file: 'rate_limiter/limiter.rs',
-    text: 'if self.phase.get() != phase {',
+    text: 'if self.epoch.get() != epoch {',
     replacement: 'if false {',
     model: 'a_charge_next_to_a_reconfiguration_is_cut',
   },

@@ -1,7 +1,7 @@
 //! `Broker`. Messages cross in batches; `lib/broker/` knows what their numbers and bytes mean.
 
 mod drain;
-mod post;
+mod outgoing_queue;
 mod text;
 
 use std::sync::{Arc, LazyLock};
@@ -12,13 +12,13 @@ use std::ptr;
 use napi::bindgen_prelude::{BufferSlice, Env, Result};
 use napi::sys;
 use napi_derive::napi;
-use sluice_core::mailbox::Mailbox;
-use sluice_core::{Broker, DEFAULT_INBOX, HEADER, Header, Instances, Joining, Owner, Peer};
+use sluice_core::runtime::mailbox::Mailbox;
+use sluice_core::{Broker, DEFAULT_INBOX, HEADER, Header, Instances, Joining, Peer, ThreadId};
 
-use crate::error;
-use crate::options;
-use crate::raw::{Call, Exports};
-use crate::thread;
+use crate::runtime::error;
+use crate::runtime::instances;
+use crate::runtime::raw::{Call, Exports};
+use crate::runtime::thread;
 pub(crate) use drain::Backlog;
 
 static BROKERS: LazyLock<Instances<Broker>> = LazyLock::new(Instances::new);
@@ -83,9 +83,9 @@ pub(crate) fn reset_all() {
 }
 
 /// Ends every part of a thread that ended.
-pub(crate) fn release_owner(owner: Owner) {
+pub(crate) fn thread_ended(thread: ThreadId) {
     for broker in BROKERS.all() {
-        broker.release_owner(owner);
+        broker.thread_ended(thread);
     }
 }
 
@@ -144,15 +144,15 @@ pub fn join_broker<'env>(
 ) -> Result<NativeMembership<'env>> {
     let port = thread::port_of(env)?;
     let broker = open(env, &name, joining.inbox.map(|inbox| inbox as u32), joining.reconfigures)?;
-    let (bell, mailbox) = (port.bell(), Arc::clone(&port.mailbox));
+    let (waker, mailbox) = (port.waker(), Arc::clone(&port.mailbox));
     let (peer, others) = error::check(
         env,
         broker.join(Joining {
             id: joining.id,
-            owner: port.thread().owner,
-            thread_id: thread::thread_id_of(port.thread().owner).unwrap_or_default(),
+            thread: port.thread().id,
+            thread_id: thread::thread_id_of(port.thread().id).unwrap_or_default(),
             metadata: joining.metadata.map(|metadata| metadata.as_ref().into()).unwrap_or_default(),
-            ring: Box::new(move || bell.ring()),
+            wake: Box::new(move || waker.wake()),
         }),
     )?;
     let others = others.iter().map(|other| describe(env, other)).collect::<Result<_>>()?;
@@ -167,7 +167,7 @@ fn open(env: &Env, name: &str, inbox: Option<u32>, reconfigures: bool) -> Result
         (None, Some(broker)) => Ok(broker),
         _ => {
             let inbox = Some(inbox.unwrap_or(DEFAULT_INBOX));
-            options::open(env, &BROKERS, name, inbox, Some(reconfigures))
+            instances::open(env, &BROKERS, name, inbox, Some(reconfigures))
         }
     }
 }
@@ -322,6 +322,6 @@ unsafe extern "C" fn broker_numbers(env: sys::napi_env, info: sys::napi_callback
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("brokerNumbers", broker_numbers)?;
-    post::export(exports)?;
+    outgoing_queue::export(exports)?;
     drain::export(exports)
 }

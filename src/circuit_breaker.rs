@@ -5,25 +5,25 @@ use std::sync::{Arc, LazyLock};
 use napi::bindgen_prelude::{Env, Result};
 use napi::sys;
 use napi_derive::napi;
-use sluice_core::clock::{self, MS};
-use sluice_core::key_hash::{KeyHash, hash_str};
+use sluice_core::runtime::clock::{self, MS};
+use sluice_core::runtime::key_hash::{KeyHash, hash_str};
 use sluice_core::{
     Answer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerOptions, CircuitChange, CircuitState,
-    CircuitStats, Instances, Owner, Request, Ticket, WindowOptions,
+    CircuitStats, Instances, Request, ThreadId, Ticket, WindowOptions,
 };
 
-use crate::clock::{from_ms, in_ms};
-use crate::error;
-use crate::options;
-use crate::raw::{Call, Exports};
-use crate::thread;
+use crate::runtime::clock::{from_ms, in_ms};
+use crate::runtime::error;
+use crate::runtime::instances;
+use crate::runtime::raw::{Call, Exports};
+use crate::runtime::thread;
 
 static BREAKERS: LazyLock<Instances<CircuitBreaker>> = LazyLock::new(Instances::new);
 
 /// Ends the subscriptions of a thread that ended, and gives back the trials it had.
-pub(crate) fn release_owner(owner: Owner) {
+pub(crate) fn thread_ended(thread: ThreadId) {
     for breaker in BREAKERS.all() {
-        breaker.release_owner(owner);
+        breaker.thread_ended(thread);
     }
 }
 
@@ -134,7 +134,7 @@ pub fn open_circuit_breaker(
 ) -> Result<u32> {
     let config = options.map(CircuitBreakerOptions::from).map(CircuitBreakerConfig::try_from);
     let config = error::check(&env, config.transpose())?;
-    let breaker = options::open(&env, &BREAKERS, &name, config, reconfigures)?;
+    let breaker = instances::open(&env, &BREAKERS, &name, config, reconfigures)?;
     Ok(thread::current()?.breakers.borrow_mut().hold(breaker))
 }
 
@@ -214,7 +214,7 @@ pub fn subscribe_to_circuits(env: Env, handle: u32, subscription: u32) -> Result
 
 #[napi]
 pub fn unsubscribe_from_circuits(handle: u32, subscription: u32) -> Result<()> {
-    breaker(handle)?.unsubscribe(thread::current()?.owner, subscription);
+    breaker(handle)?.unsubscribe(thread::current()?.id, subscription);
     Ok(())
 }
 
@@ -284,10 +284,10 @@ unsafe extern "C" fn acquire(env: sys::napi_env, info: sys::napi_callback_info) 
     Call::<3>::answer(env, info, |call| {
         let (key, fires) = (call.key(1)?, call.u32(2)? == 1);
         let (now, set_back) = clock::now_and_set_back();
-        let owner = call.port.thread().owner;
+        let thread = call.port.thread().id;
         let (timeout_ms, request, known) = with_breaker(call, |breaker| {
             let timeout_ms = breaker.timeout_ms();
-            let request = Request { owner, has_deadline: fires && timeout_ms > 0 };
+            let request = Request { thread, has_deadline: fires && timeout_ms > 0 };
             Ok((timeout_ms, request, breaker.try_acquire_known(key, request, now)?))
         })?;
         let answer = match known {

@@ -6,24 +6,24 @@ use std::sync::{Arc, LazyLock};
 use napi::bindgen_prelude::{Buffer, BufferSlice, Env, Result, Uint8Array};
 use napi::sys;
 use napi_derive::napi;
-use sluice_core::clock::{self, MS};
-use sluice_core::key_hash::{KeyHash, hash_str};
+use sluice_core::runtime::clock::{self, MS};
+use sluice_core::runtime::key_hash::{KeyHash, hash_str};
 use sluice_core::{
     Caller, ClientHub, ClientHubConfig, ClientHubOptions, Failed, Finished, HubFailure, HubNews, HubValue,
-    Instances, Joined, Keeping, Owner,
+    Instances, Joined, Retention, ThreadId,
 };
 
-use crate::error;
-use crate::options;
-use crate::raw::{Call, Exports};
-use crate::thread;
+use crate::runtime::error;
+use crate::runtime::instances;
+use crate::runtime::raw::{Call, Exports};
+use crate::runtime::thread;
 
 static HUBS: LazyLock<Instances<ClientHub>> = LazyLock::new(Instances::new);
 
 /// What a thread waited for it waits for no more, and what it led is led by another.
-pub(crate) fn release_owner(owner: Owner) {
+pub(crate) fn thread_ended(thread: ThreadId) {
     for hub in HUBS.all() {
-        hub.release_owner(owner, clock::now());
+        hub.thread_ended(thread, clock::now());
     }
 }
 
@@ -67,7 +67,7 @@ pub struct NativeJoined<'env> {
 
 /// For how long a value is kept.
 #[napi(object)]
-pub struct NativeKeeping {
+pub struct NativeRetention {
     pub ttl_ms: Option<f64>,
     pub stale_ms: f64,
     pub stale_if_error_ms: f64,
@@ -132,7 +132,7 @@ pub fn open_client_hub(
     let options =
         ClientHubOptions { max_entries: integer(options.max_entries), max_bytes: integer(options.max_bytes) };
     let config = error::check(&env, ClientHubConfig::try_from(options))?;
-    let hub = options::open(&env, &HUBS, &name, Some(config), reconfigures)?;
+    let hub = instances::open(&env, &HUBS, &name, Some(config), reconfigures)?;
     Ok(thread::current()?.hubs.borrow_mut().hold(hub))
 }
 
@@ -205,16 +205,16 @@ pub fn finish_in_hub(
     key: String,
     call: f64,
     value: Uint8Array,
-    keeping: NativeKeeping,
+    retention: NativeRetention,
 ) -> Result<Option<NativeFinished>> {
-    let keeping = Keeping {
-        ttl: keeping.ttl_ms.map(|ms| ms as u64 * MS),
-        stale_for: keeping.stale_ms as u64 * MS,
-        stale_if_error: keeping.stale_if_error_ms as u64 * MS,
+    let retention = Retention {
+        ttl: retention.ttl_ms.map(|ms| ms as u64 * MS),
+        stale_for: retention.stale_ms as u64 * MS,
+        stale_if_error: retention.stale_if_error_ms as u64 * MS,
         key_bytes: key.len() as u64,
     };
     let bytes = Arc::from(value.as_ref());
-    let finished = hub(handle)?.finish(hash_str(&key), call as u64, bytes, keeping, clock::now());
+    let finished = hub(handle)?.finish(hash_str(&key), call as u64, bytes, retention, clock::now());
     Ok(error::check(&env, finished)?.map(Into::into))
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use napi::bindgen_prelude::{Env, Result};
 use napi::sys;
 use napi_derive::napi;
-use sluice_core::cidr::{CidrList, ClientAddress, Resolved};
-use sluice_core::{HeaderFormat, client_key};
+use sluice_core::client_key::{self, HeaderFormat};
+use sluice_core::client_key::{CidrList, ClientAddress, Resolved};
 
-use crate::error;
-use crate::raw::{Call, Exports};
-use crate::thread;
+use crate::runtime::error;
+use crate::runtime::raw::{Call, Exports};
+use crate::runtime::thread;
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("clientKey", canonical)?;

@@ -6,24 +6,25 @@ use std::sync::{Arc, LazyLock};
 use napi::bindgen_prelude::{BufferSlice, Env, Result, Uint8Array};
 use napi::sys;
 use napi_derive::napi;
-use sluice_core::clock::{self, SetBack};
+use sluice_core::runtime::clock::{self, SetBack};
 use sluice_core::{
     Connection, ConnectionOptions, ConnectionTracker, ConnectionTrackerConfig, ConnectionTrackerOptions,
-    Instances, Opened, Owner, Refusal,
+    Instances, Opened, Refusal, ThreadId,
 };
 
-use crate::error;
 use crate::rate_limiter::NativeQuota;
-use crate::raw::{Call, Exports};
-use crate::thread;
-use crate::{memory, options};
+use crate::runtime::error;
+use crate::runtime::instances;
+use crate::runtime::memory;
+use crate::runtime::raw::{Call, Exports};
+use crate::runtime::thread;
 
 static TRACKERS: LazyLock<Instances<ConnectionTracker>> = LazyLock::new(Instances::new);
 
 /// Closes what a thread that ended held in every tracker.
-pub(crate) fn release_owner(owner: Owner) {
+pub(crate) fn thread_ended(thread: ThreadId) {
     for tracker in TRACKERS.all() {
-        tracker.release_owner(owner);
+        tracker.thread_ended(thread);
     }
 }
 
@@ -125,7 +126,7 @@ pub fn open_connection_tracker(
     reconfigures: Option<bool>,
 ) -> Result<u32> {
     let config = error::check(&env, options.map(ConnectionTrackerConfig::try_from).transpose())?;
-    let tracker = options::open(&env, &TRACKERS, &name, config, reconfigures)?;
+    let tracker = instances::open(&env, &TRACKERS, &name, config, reconfigures)?;
     let port = thread::port_of(&env)?;
     if let Some(opens) = tracker.opens_memory() {
         memory::report(port, &opens);
@@ -161,7 +162,7 @@ pub fn open_connection(
 ) -> Result<NativeOpened<'static>> {
     let port = thread::port_of(&env)?;
     let options = ConnectionOptions {
-        owner: port.thread().owner,
+        thread: port.thread().id,
         id: request.id.as_deref(),
         detail: request.detail.map(|detail| detail.as_ref().into()),
         socket: request.subscription.map(|subscription| (Arc::clone(&port.mailbox), subscription)),
@@ -274,8 +275,9 @@ pub fn notify_drained(env: Env, handle: u32, subscription: u32) -> Result<()> {
 #[napi]
 pub fn connection_tracker_stats(env: Env, handle: u32) -> Result<NativeConnectionTrackerStats> {
     let stats = error::check(&env, tracker(handle)?.stats())?;
-    let by_thread =
-        |(owner, count): (&Owner, &u64)| Some((thread::thread_id_of(*owner)?.to_string(), *count as f64));
+    let by_thread = |(thread, count): (&ThreadId, &u64)| {
+        Some((thread::thread_id_of(*thread)?.to_string(), *count as f64))
+    };
     Ok(NativeConnectionTrackerStats {
         count: stats.count as f64,
         opened: stats.opened as f64,
@@ -289,7 +291,7 @@ pub fn connection_tracker_stats(env: Env, handle: u32) -> Result<NativeConnectio
         messages_refused: stats.messages_refused as f64,
         bytes_allowed: stats.bytes_allowed as f64,
         bytes_refused: stats.bytes_refused as f64,
-        per_thread: stats.per_owner.iter().filter_map(by_thread).collect(),
+        per_thread: stats.per_thread.iter().filter_map(by_thread).collect(),
     })
 }
 

@@ -7,8 +7,9 @@ use napi::sys;
 use napi_derive::napi;
 use sluice_core::{Guard, GuardOptions, Instances};
 
-use crate::raw::{Call, Exports};
-use crate::{options, thread};
+use crate::runtime::instances;
+use crate::runtime::raw::{Call, Exports};
+use crate::runtime::thread;
 
 /// The counter of requests that went on, in the order of `lib/guard/counts.js`.
 pub(crate) const ALLOWED: usize = 0;
@@ -72,7 +73,7 @@ pub fn open_guard(
     options: Option<NativeGuardOptions>,
     reconfigures: Option<bool>,
 ) -> Result<u32> {
-    let guard = options::open(&env, &GUARDS, &name, options.map(Into::into), reconfigures)?;
+    let guard = instances::open(&env, &GUARDS, &name, options.map(Into::into), reconfigures)?;
     Ok(thread::current()?.guards.borrow_mut().hold(guard))
 }
 

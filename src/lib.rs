@@ -6,33 +6,20 @@
 #![expect(unreachable_pub, reason = "`#[napi]` exports what is `pub`")]
 #![expect(missing_debug_implementations, reason = "objects for JavaScript are not printed here")]
 
-mod bell;
 mod broker;
 mod circuit_breaker;
 mod client_hub;
 mod client_key;
-mod clock;
-#[cfg_attr(not(target_os = "linux"), path = "cluster_elsewhere.rs")]
-mod cluster;
 mod connection_tracker;
-mod copies;
-mod error;
 mod guard;
 mod lifecycle;
-mod listen_queue;
-mod listener;
-mod mailbox;
-mod memory;
-mod options;
+mod listen;
 mod rate_limiter;
-mod raw;
 mod registry;
-mod replace_file;
 mod reputation;
+mod runtime;
 mod security_monitor;
-mod slab;
 mod testing;
-mod thread;
 
 use napi::bindgen_prelude::{Env, Object, Result};
 use napi_derive::napi;
@@ -42,14 +29,14 @@ use napi_derive::napi;
 pub fn load(exports: Object, env: Env) -> Result<()> {
     // State lives in statics: they must outlast threads even if only workers loaded the addon.
     napi::bindgen_prelude::retain_current_module_for_unload_safety();
-    let port = thread::enter(&env)?;
-    let exports = raw::Exports::new(&env, &exports, port);
-    thread::export(&exports)?;
+    let port = runtime::thread::enter(&env)?;
+    let exports = runtime::raw::Exports::new(&env, &exports, port);
+    runtime::thread::export(&exports)?;
     broker::export(&exports)?;
     client_key::export(&exports)?;
     circuit_breaker::export(&exports)?;
     client_hub::export(&exports)?;
-    clock::export(&exports)?;
+    runtime::clock::export(&exports)?;
     connection_tracker::export(&exports)?;
     guard::export(&exports)?;
     lifecycle::export(&exports)?;

@@ -5,16 +5,17 @@ use std::sync::{Arc, LazyLock};
 use napi::bindgen_prelude::{Env, Result};
 use napi::sys;
 use napi_derive::napi;
-use sluice_core::clock::SetBack;
-use sluice_core::mailbox::Mailbox;
+use sluice_core::runtime::clock;
+use sluice_core::runtime::clock::SetBack;
+use sluice_core::runtime::mailbox::Mailbox;
 use sluice_core::{
-    CancellationToken, HookError, HookOutcome, Instances, Lifecycle, Member, MemberCount, MemberEnd, Owner,
-    ShutdownRequest, ThreadReport, clock,
+    CancellationToken, HookError, HookOutcome, Instances, Lifecycle, Member, MemberCount, MemberEnd,
+    ShutdownRequest, ThreadId, ThreadReport,
 };
 
-use crate::clock::{from_elapsed_ms, from_ms, in_elapsed_ms, in_ms};
-use crate::raw::{Call, Exports};
-use crate::{error, thread};
+use crate::runtime::clock::{from_elapsed_ms, from_ms, in_elapsed_ms, in_ms};
+use crate::runtime::raw::{Call, Exports};
+use crate::runtime::{error, thread};
 
 static LIFECYCLES: LazyLock<Instances<Lifecycle>> = LazyLock::new(Instances::new);
 
@@ -31,9 +32,9 @@ pub(crate) struct Child {
 }
 
 /// Nobody waits for a thread that ended.
-pub(crate) fn release_owner(owner: Owner) {
+pub(crate) fn thread_ended(thread: ThreadId) {
     for lifecycle in LIFECYCLES.all() {
-        lifecycle.release_owner(owner, clock::now());
+        lifecycle.thread_ended(thread, clock::now());
     }
 }
 
@@ -255,7 +256,7 @@ pub fn subscribe_to_lifecycle(env: Env, handle: u32, subscription: u32) -> Resul
 
 #[napi]
 pub fn unsubscribe_from_lifecycle(handle: u32, subscription: u32) -> Result<()> {
-    part(handle)?.lifecycle.unsubscribe(thread::current()?.owner, subscription);
+    part(handle)?.lifecycle.unsubscribe(thread::current()?.id, subscription);
     Ok(())
 }
 

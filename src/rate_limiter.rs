@@ -5,15 +5,17 @@ use std::sync::{Arc, LazyLock};
 use napi::bindgen_prelude::{Env, Result};
 use napi::sys;
 use napi_derive::napi;
-use sluice_core::clock::{self, MS};
-use sluice_core::key_hash::KeyHash;
+use sluice_core::runtime::clock::{self, MS};
+use sluice_core::runtime::key_hash::KeyHash;
 use sluice_core::{
-    AlgorithmKind, Decision, Instances, LimitOptions, MAX_LIMITS, Overflow, Quota, RateLimiter,
-    RateLimiterConfig, RateLimiterOptions, Receipt, Seat,
+    AlgorithmKind, Decision, Instances, LimitOptions, LocalHandle, MAX_LIMITS, Overflow, Quota, RateLimiter,
+    RateLimiterConfig, RateLimiterOptions, Receipt,
 };
 
-use crate::raw::{Call, Exports};
-use crate::{error, guard, memory, options, thread};
+use crate::guard;
+use crate::runtime::instances;
+use crate::runtime::raw::{Call, Exports};
+use crate::runtime::{error, memory, thread};
 
 static LIMITERS: LazyLock<Instances<RateLimiter>> = LazyLock::new(Instances::new);
 
@@ -143,7 +145,7 @@ pub fn open_rate_limiter(
 ) -> Result<u32> {
     let config = options.map(RateLimiterOptions::from).map(RateLimiterConfig::try_from);
     let config = error::check(&env, config.transpose())?;
-    let limiter = options::open(&env, &LIMITERS, &name, config, reconfigures)?;
+    let limiter = instances::open(&env, &LIMITERS, &name, config, reconfigures)?;
     let port = thread::port_of(&env)?;
     memory::report(port, limiter.memory());
     Ok(port.thread().limiters.borrow_mut().hold(limiter))
@@ -207,9 +209,9 @@ pub fn rate_limiter_generation(handle: u32) -> Result<f64> {
 
 fn limiter(handle: u32) -> Result<Arc<RateLimiter>> {
     let mut limiters = thread::current()?.limiters.borrow_mut();
-    let seat = limiters.get_mut(handle)?;
-    seat.follow();
-    Ok(Arc::clone(seat.limiter()))
+    let local = limiters.get_mut(handle)?;
+    local.follow();
+    Ok(Arc::clone(local.limiter()))
 }
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
@@ -240,9 +242,9 @@ fn with_limiter<const N: usize, R>(
 ) -> Result<R> {
     let result = {
         let mut limiters = call.port.thread().limiters.borrow_mut();
-        let seat = limiters.get_mut(call.u32(0)?)?;
-        seat.follow();
-        body(seat.limiter())
+        let local = limiters.get_mut(call.u32(0)?)?;
+        local.follow();
+        body(local.limiter())
     };
     call.check(result)
 }
@@ -259,37 +261,37 @@ const HASH: usize = HANDLE + 1;
 /// The guard on whose behalf middleware asks; negative for none.
 const GUARD: usize = HASH + 3;
 
-/// Runs `body` on a seat of this thread.
+/// Runs `body` on a local of this thread.
 #[inline]
-fn at_seat<const N: usize, R>(
+fn at_local<const N: usize, R>(
     call: &Call<'_, N>,
     handle: f64,
-    body: impl FnOnce(&mut Seat) -> sluice_core::Result<R>,
+    body: impl FnOnce(&mut LocalHandle) -> sluice_core::Result<R>,
 ) -> Result<R> {
     // The borrow ends before JavaScript runs again.
     let result = body(call.port.thread().limiters.borrow_mut().get_mut(handle as u32)?);
     call.check(result)
 }
 
-/// Runs `body` on this thread's seat at the limiter whose handle JavaScript left.
+/// Runs `body` on this thread's local at the limiter whose handle JavaScript left.
 #[inline]
-fn with_seat<const N: usize, R>(
+fn with_local<const N: usize, R>(
     call: &Call<'_, N>,
-    body: impl FnOnce(&mut Seat) -> sluice_core::Result<R>,
+    body: impl FnOnce(&mut LocalHandle) -> sluice_core::Result<R>,
 ) -> Result<R> {
     let [handle] = call.port.left(HANDLE);
-    at_seat(call, handle, body)
+    at_local(call, handle, body)
 }
 
-/// As [`with_seat`], with the key and the cost that JavaScript left.
+/// As [`with_local`], with the key and the cost that JavaScript left.
 #[inline]
-fn with_seat_and_hash<const N: usize, R>(
+fn with_local_and_hash<const N: usize, R>(
     call: &Call<'_, N>,
-    body: impl FnOnce(&mut Seat, KeyHash, u64) -> sluice_core::Result<R>,
+    body: impl FnOnce(&mut LocalHandle, KeyHash, u64) -> sluice_core::Result<R>,
 ) -> Result<R> {
     let [handle, high, low, cost] = call.port.left(HANDLE);
     let key = KeyHash::from_halves(high as u64, low as u64);
-    at_seat(call, handle, |seat| body(seat, key, cost as u64))
+    at_local(call, handle, |local| body(local, key, cost as u64))
 }
 
 /// Leaves the decision among the numbers: what every caller is told.
@@ -351,7 +353,7 @@ fn receipt<const N: usize>(call: &Call<'_, N>) -> Receipt {
 unsafe extern "C" fn try_consume_one(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let key = call.key(0)?;
-        let allowed = with_seat(call, |seat| seat.try_consume(key, 1, clock::now()))?;
+        let allowed = with_local(call, |local| local.try_consume(key, 1, clock::now()))?;
         call.boolean(allowed)
     })
 }
@@ -360,7 +362,7 @@ unsafe extern "C" fn try_consume_one(env: sys::napi_env, info: sys::napi_callbac
 unsafe extern "C" fn try_consume(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
         let (key, cost) = (call.key(0)?, call.cost(1)?);
-        let allowed = with_seat(call, |seat| seat.try_consume(key, cost, clock::now()))?;
+        let allowed = with_local(call, |local| local.try_consume(key, cost, clock::now()))?;
         call.boolean(allowed)
     })
 }
@@ -371,7 +373,8 @@ unsafe extern "C" fn try_consume_hashed(
     info: sys::napi_callback_info,
 ) -> sys::napi_value {
     Call::<0>::answer(env, info, |call| {
-        let allowed = with_seat_and_hash(call, |seat, key, cost| seat.try_consume(key, cost, clock::now()))?;
+        let allowed =
+            with_local_and_hash(call, |local, key, cost| local.try_consume(key, cost, clock::now()))?;
         call.boolean(allowed)
     })
 }
@@ -380,7 +383,7 @@ unsafe extern "C" fn try_consume_hashed(
 unsafe extern "C" fn consume_one(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let key = call.key(0)?;
-        let decision = with_seat(call, |seat| seat.consume(key, 1, clock::now()))?;
+        let decision = with_local(call, |local| local.consume(key, 1, clock::now()))?;
         tell(call, &decision)
     })
 }
@@ -389,7 +392,7 @@ unsafe extern "C" fn consume_one(env: sys::napi_env, info: sys::napi_callback_in
 unsafe extern "C" fn decide_one(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let key = call.key(0)?;
-        let decision = with_seat(call, |seat| seat.consume(key, 1, clock::now()))?;
+        let decision = with_local(call, |local| local.consume(key, 1, clock::now()))?;
         tell_all(call, &decision)
     })
 }
@@ -398,7 +401,7 @@ unsafe extern "C" fn decide_one(env: sys::napi_env, info: sys::napi_callback_inf
 unsafe extern "C" fn decide(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
         let (key, cost) = (call.key(0)?, call.cost(1)?);
-        let decision = with_seat(call, |seat| seat.consume(key, cost, clock::now()))?;
+        let decision = with_local(call, |local| local.consume(key, cost, clock::now()))?;
         tell_all(call, &decision)
     })
 }
@@ -407,7 +410,7 @@ unsafe extern "C" fn decide(env: sys::napi_env, info: sys::napi_callback_info) -
 unsafe extern "C" fn consume(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
         let (key, cost) = (call.key(0)?, call.cost(1)?);
-        let decision = with_seat(call, |seat| seat.consume(key, cost, clock::now()))?;
+        let decision = with_local(call, |local| local.consume(key, cost, clock::now()))?;
         tell(call, &decision)
     })
 }
@@ -415,7 +418,7 @@ unsafe extern "C" fn consume(env: sys::napi_env, info: sys::napi_callback_info) 
 /// `consumeHashed()`.
 unsafe extern "C" fn consume_hashed(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<0>::answer(env, info, |call| {
-        let decision = with_seat_and_hash(call, |seat, key, cost| seat.consume(key, cost, clock::now()))?;
+        let decision = with_local_and_hash(call, |local, key, cost| local.consume(key, cost, clock::now()))?;
         tell(call, &decision)
     })
 }
@@ -436,7 +439,7 @@ unsafe extern "C" fn consume_many(env: sys::napi_env, info: sys::napi_callback_i
                     *allowed = u8::from(passes);
                 }
             };
-            with_seat(call, |seat| seat.try_consume_many(&keys, cost, clock::now(), tell))
+            with_local(call, |local| local.try_consume_many(&keys, cost, clock::now(), tell))
         })?;
         call.int(-1)
     })
@@ -446,8 +449,8 @@ unsafe extern "C" fn consume_many(env: sys::napi_env, info: sys::napi_callback_i
 unsafe extern "C" fn decide_by_limit(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<4>::answer(env, info, |call| {
         let (key, cost, limit) = (call.key(1)?, call.cost(2)?, call.f64(3)? as u64);
-        let decide = |seat: &mut Seat| seat.consume_with_limit(key, cost, limit, clock::now());
-        let decision = at_seat(call, call.f64(0)?, decide)?;
+        let decide = |local: &mut LocalHandle| local.consume_with_limit(key, cost, limit, clock::now());
+        let decision = at_local(call, call.f64(0)?, decide)?;
         tell_all(call, &decision)
     })
 }
@@ -456,7 +459,7 @@ unsafe extern "C" fn decide_by_limit(env: sys::napi_env, info: sys::napi_callbac
 unsafe extern "C" fn peek(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let key = call.key(0)?;
-        let decision = with_seat(call, |seat| seat.peek(key, clock::now()))?;
+        let decision = with_local(call, |local| local.peek(key, clock::now()))?;
         tell(call, &decision)
     })
 }
@@ -464,7 +467,7 @@ unsafe extern "C" fn peek(env: sys::napi_env, info: sys::napi_callback_info) -> 
 /// `peekHashed()`.
 unsafe extern "C" fn peek_hashed(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<0>::answer(env, info, |call| {
-        let decision = with_seat_and_hash(call, |seat, key, _| seat.peek(key, clock::now()))?;
+        let decision = with_local_and_hash(call, |local, key, _| local.peek(key, clock::now()))?;
         tell(call, &decision)
     })
 }

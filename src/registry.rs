@@ -5,11 +5,11 @@ use std::sync::{Arc, LazyLock};
 use napi::bindgen_prelude::{BufferSlice, Env, Result, Uint8Array};
 use napi::sys;
 use napi_derive::napi;
-use sluice_core::{Change, Instances, Owner, Registry};
+use sluice_core::{Change, Instances, Registry, ThreadId};
 
-use crate::error;
-use crate::raw::{Call, Exports};
-use crate::thread;
+use crate::runtime::error;
+use crate::runtime::raw::{Call, Exports};
+use crate::runtime::thread;
 
 static REGISTRIES: LazyLock<Instances<Registry>> = LazyLock::new(Instances::new);
 
@@ -19,9 +19,9 @@ pub(crate) fn reset_all() {
 }
 
 /// Ends every subscription of a thread that ended.
-pub(crate) fn release_owner(owner: Owner) {
+pub(crate) fn thread_ended(thread: ThreadId) {
     for registry in REGISTRIES.all() {
-        registry.release_owner(owner);
+        registry.thread_ended(thread);
     }
 }
 
@@ -52,7 +52,7 @@ pub fn open_registry(env: Env, name: String) -> Result<u32> {
     let registry = error::check(&env, REGISTRIES.open(&name, Some(())))?;
     let port = thread::port_of(&env)?;
     let handle = port.thread().registries.borrow_mut().hold(Arc::clone(&registry));
-    error::check(&env, registry.show_version(port.thread().owner, &port.versions, handle as usize))?;
+    error::check(&env, registry.show_version(port.thread().id, &port.versions, handle as usize))?;
     Ok(handle)
 }
 
@@ -61,7 +61,7 @@ pub fn open_registry(env: Env, name: String) -> Result<u32> {
 pub fn release_registry(handle: u32) -> Result<()> {
     let thread = thread::current()?;
     if let Some(registry) = thread.registries.borrow_mut().release(handle) {
-        registry.hide_version(thread.owner, handle as usize);
+        registry.hide_version(thread.id, handle as usize);
     }
     Ok(())
 }
@@ -154,7 +154,7 @@ pub fn registry_subscribe(env: Env, handle: u32, subscription: u32) -> Result<()
 
 #[napi]
 pub fn registry_unsubscribe(handle: u32, subscription: u32) -> Result<()> {
-    registry(handle)?.unsubscribe(thread::current()?.owner, subscription);
+    registry(handle)?.unsubscribe(thread::current()?.id, subscription);
     Ok(())
 }
 

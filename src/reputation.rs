@@ -7,16 +7,16 @@ use napi::bindgen_prelude::{Env, Result};
 use napi::sys;
 use napi_derive::napi;
 use parking_lot::Mutex;
-use sluice_core::clock::{self, MS, SetBack};
+use sluice_core::runtime::clock::{self, MS, SetBack};
 use sluice_core::{
     Ban, FOREVER, Instances, Reputation, ReputationConfig, ReputationOptions, ReputationRule, Verdict,
 };
 
-use crate::error;
-use crate::options;
-use crate::raw::{Call, Exports};
-use crate::replace_file::{Failure, replace_file};
-use crate::thread;
+use crate::runtime::error;
+use crate::runtime::instances;
+use crate::runtime::raw::{Call, Exports};
+use crate::runtime::replace_file::{Failure, replace_file};
+use crate::runtime::thread;
 
 static REPUTATIONS: LazyLock<Instances<Reputation>> = LazyLock::new(Instances::new);
 
@@ -120,7 +120,7 @@ pub fn open_reputation(
     reconfigures: Option<bool>,
 ) -> Result<u32> {
     let config = error::check(&env, options.map(ReputationConfig::try_from).transpose())?;
-    let reputation = options::open(&env, &REPUTATIONS, &name, config, reconfigures)?;
+    let reputation = instances::open(&env, &REPUTATIONS, &name, config, reconfigures)?;
     Ok(thread::current()?.reputations.borrow_mut().hold(reputation))
 }
 

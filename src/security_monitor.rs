@@ -5,14 +5,16 @@ use std::sync::{Arc, LazyLock};
 use napi::bindgen_prelude::{Env, Result};
 use napi::sys;
 use napi_derive::napi;
-use sluice_core::clock;
+use sluice_core::runtime::clock;
 use sluice_core::{
-    Action, Alert, EventId, HistoryEntry, HistoryQuery, Instances, Owner, RuleOptions, SecurityMonitor,
-    SecurityMonitorConfig, SecurityMonitorOptions,
+    Action, Alert, EventId, HistoryEntry, HistoryQuery, Instances, RuleOptions, SecurityMonitor,
+    SecurityMonitorConfig, SecurityMonitorOptions, ThreadId,
 };
 
-use crate::raw::{Call, Exports};
-use crate::{error, options, reputation, thread};
+use crate::reputation;
+use crate::runtime::instances;
+use crate::runtime::raw::{Call, Exports};
+use crate::runtime::{error, thread};
 
 static MONITORS: LazyLock<Instances<SecurityMonitor>> = LazyLock::new(Instances::new);
 
@@ -23,9 +25,9 @@ const ADDRESS_BYTES: usize = 256;
 const DETAIL_BYTES: usize = 264;
 
 /// Ends every subscription of a thread that ended.
-pub(crate) fn release_owner(owner: Owner) {
+pub(crate) fn thread_ended(thread: ThreadId) {
     for monitor in MONITORS.all() {
-        monitor.release_owner(owner);
+        monitor.thread_ended(thread);
     }
 }
 
@@ -184,7 +186,7 @@ pub fn open_security_monitor(
     reconfigures: Option<bool>,
 ) -> Result<u32> {
     let config = error::check(&env, options.map(SecurityMonitorConfig::try_from).transpose())?;
-    let monitor = options::open(&env, &MONITORS, &name, config, reconfigures)?;
+    let monitor = instances::open(&env, &MONITORS, &name, config, reconfigures)?;
     Ok(thread::current()?.monitors.borrow_mut().hold(monitor))
 }
 
@@ -260,7 +262,7 @@ pub fn security_monitor_subscribe(env: Env, handle: u32, subscription: u32) -> R
 
 #[napi]
 pub fn security_monitor_unsubscribe(handle: u32, subscription: u32) -> Result<()> {
-    monitor(handle)?.unsubscribe(thread::current()?.owner, subscription);
+    monitor(handle)?.unsubscribe(thread::current()?.id, subscription);
     Ok(())
 }
 

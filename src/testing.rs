@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use napi::bindgen_prelude::Result;
 use napi::sys;
-use sluice_core::mailbox::Item;
+use sluice_core::runtime::mailbox::Item;
 
-use crate::raw::{Call, Exports};
+use crate::runtime::raw::{Call, Exports};
+use crate::runtime::thread;
 use crate::{
     broker, circuit_breaker, client_hub, connection_tracker, guard, lifecycle, rate_limiter, registry,
-    reputation, security_monitor, thread,
+    reputation, security_monitor,
 };
 
 /// How often everything was reset.

@@ -8,8 +8,8 @@ use napi::{check_status, sys};
 use sluice_core::{Batch, Body, HEADER, Header, News, Parcel};
 
 use super::{MOST_CROSSING, Membership, text, with};
-use crate::clock::elapsed_ms;
-use crate::raw::{Call, Exports};
+use crate::runtime::clock::elapsed_ms;
+use crate::runtime::raw::{Call, Exports};
 
 /// Bytes that one look hands over at most, but for a single larger message: a receiver has other things to do.
 const MOST_BYTES: usize = 256 * 1024;
@@ -26,7 +26,7 @@ pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("answeredRequests", answered_requests)
 }
 
-/// What an inbox does that is empty: waits for the bell, or lets other threads run and looks again. With 1 it stays awake.
+/// What an inbox does that is empty: waits for the waker, or lets other threads run and looks again. With 1 it stays awake.
 const SLEEP: u32 = 0;
 const LET_OTHERS_RUN: u32 = 2;
 

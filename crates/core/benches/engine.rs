@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use sluice_core::key_hash::{KeyHash, hash_str, hash_utf16};
+use sluice_core::runtime::key_hash::{KeyHash, hash_str, hash_utf16};
 use sluice_core::{
-    AlgorithmKind, ConnectionOptions, ConnectionTracker, ConnectionTrackerOptions, Opened, Owner,
-    RateLimiter, RateLimiterOptions, Registry,
+    AlgorithmKind, ConnectionOptions, ConnectionTracker, ConnectionTrackerOptions, Opened, RateLimiter,
+    RateLimiterOptions, Registry, ThreadId,
 };
 
 const CLIENTS: u64 = 10_000;
@@ -126,7 +126,7 @@ fn connections(criterion: &mut Criterion) {
     let tracker = ConnectionTracker::new("bench", options.try_into().expect("valid"));
     criterion.bench_function("ConnectionTracker open and close", |bencher| {
         bencher.iter(|| {
-            let session = ConnectionOptions::session(Owner(1));
+            let session = ConnectionOptions::session(ThreadId(1));
             match tracker.open(Some("203.0.113.7"), session, (START, 0)).expect("a client") {
                 Opened::Yes(connection) => tracker.close(&connection),
                 Opened::No(_) => unreachable!("one of a hundred"),

@@ -22,9 +22,9 @@ pub use inbox::{Batch, Body, HEADER, Header, News, Parcel};
 pub use peer::Peer;
 pub use sending::{Reserved, Unreserved};
 
-use crate::connection_tracker::Owner;
-use crate::instances::{Instance, OptionList};
-use crate::memory;
+use crate::runtime::ThreadId;
+use crate::runtime::instances::{Instance, OptionList};
+use crate::runtime::memory;
 use crate::{Error, Result};
 use directory::Directory;
 use occupancy::Places;
@@ -37,18 +37,18 @@ pub struct Joining {
     /// The id asked for; without one, the peer gets one made of its thread's.
     pub id: Option<String>,
     /// The thread that holds it.
-    pub owner: Owner,
+    pub thread: ThreadId,
     /// Node's id of that thread.
     pub thread_id: u32,
     /// What others may know of it, encoded by whoever reads and writes it.
     pub metadata: Box<[u8]>,
     /// Wakes the thread; must not block or call back.
-    pub ring: Box<dyn Fn() + Send + Sync>,
+    pub wake: Box<dyn Fn() + Send + Sync>,
 }
 
 impl fmt::Debug for Joining {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Joining").field("id", &self.id).field("owner", &self.owner).finish_non_exhaustive()
+        f.debug_struct("Joining").field("id", &self.id).field("thread", &self.thread).finish_non_exhaustive()
     }
 }
 
@@ -135,7 +135,7 @@ impl Broker {
             thread_id: joining.thread_id,
             metadata: joining.metadata,
         };
-        let peer = Arc::new(Peer::new(info, joining.owner, joining.ring));
+        let peer = Arc::new(Peer::new(info, joining.thread, joining.wake));
         self.directory.store(Arc::new(directory.with_peer(Arc::clone(&peer))));
         Ok((peer, directory.peers().to_vec()))
     }
@@ -180,9 +180,9 @@ impl Broker {
     }
 
     /// Ends every part of a thread that ended.
-    pub fn release_owner(&self, owner: Owner) {
+    pub fn thread_ended(&self, thread: ThreadId) {
         let directory = self.directory.load_full();
-        for peer in directory.peers().iter().filter(|peer| peer.owner == owner) {
+        for peer in directory.peers().iter().filter(|peer| peer.thread == thread) {
             self.leave(peer);
         }
     }

@@ -1,6 +1,12 @@
 //! Who a client is: the address that one subscriber controls, as text.
 
+pub(crate) mod cidr;
+pub(crate) mod forwarded;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+pub use cidr::{CidrList, ClientAddress, Resolved};
+pub use forwarded::HeaderFormat;
 
 use crate::{Error, Result};
 

@@ -7,8 +7,8 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use crate::Result;
-use crate::instances::{Instance, OptionList};
-use crate::tally::Tally;
+use crate::runtime::instances::{Instance, OptionList};
+use crate::runtime::sharded_counters::ShardedCounters;
 
 /// Kinds of things a guard counts.
 pub const GUARD_COUNTERS: usize = 10;
@@ -61,7 +61,7 @@ pub struct Guard {
     name: String,
     options: ArcSwap<GuardOptions>,
     created_with: OptionList,
-    tally: Tally<GUARD_COUNTERS>,
+    counters: ShardedCounters<GUARD_COUNTERS>,
     /// Names of the limiters that its rules use, added as threads declare them.
     limiters: Mutex<BTreeSet<String>>,
 }
@@ -94,7 +94,7 @@ impl Guard {
     pub fn count(&self, counter: usize) -> bool {
         let is_known = counter < GUARD_COUNTERS;
         if is_known {
-            self.tally.add(counter, 1);
+            self.counters.add(counter, 1);
         }
         is_known
     }
@@ -102,7 +102,7 @@ impl Guard {
     /// Sums over all threads.
     #[must_use]
     pub fn counts(&self) -> [u64; GUARD_COUNTERS] {
-        std::array::from_fn(|counter| self.tally.sum(counter))
+        std::array::from_fn(|counter| self.counters.sum(counter))
     }
 }
 
@@ -115,7 +115,7 @@ impl Instance for Guard {
             name: name.to_owned(),
             created_with: options.list(),
             options: ArcSwap::from_pointee(options),
-            tally: Tally::new(),
+            counters: ShardedCounters::new(),
             limiters: Mutex::default(),
         }
     }
@@ -144,7 +144,7 @@ impl Instance for Guard {
     }
 
     fn reset(&self) {
-        self.tally.reset();
+        self.counters.reset();
     }
 
     /// There is nothing to refuse: what decides is closed by itself.

@@ -1,10 +1,10 @@
 //! The engine of sluice: what one process decides for all of its threads.
 //!
 //! Nothing here knows Node.js, does I/O or sleeps. Time is an argument, in nanoseconds of the caller's
-//! [`clock`], so every rule can be tested at any moment of any year.
+//! [`clock`](runtime::clock), so every rule can be tested at any moment of any year.
 //!
 //! ```
-//! use sluice_core::{RateLimiter, RateLimiterOptions, key_hash::hash_str};
+//! use sluice_core::{RateLimiter, RateLimiterOptions, runtime::key_hash::hash_str};
 //!
 //! let limiter = RateLimiter::new("api", RateLimiterOptions::new(2, 1_000).try_into()?);
 //! let (client, now) = (hash_str("203.0.113.7"), 0);
@@ -20,33 +20,19 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
-mod barrier;
 mod broker;
-mod chunks;
-pub mod cidr;
 mod circuit_breaker;
 mod client_hub;
 pub mod client_key;
-pub mod clock;
 mod connection_tracker;
 mod error;
-mod forwarded;
 mod guard;
-mod instances;
-pub mod key_hash;
 mod lifecycle;
-pub mod mailbox;
-pub mod memory;
 mod rate_limiter;
-mod region;
 mod registry;
 mod reputation;
-mod retire;
+pub mod runtime;
 mod security_monitor;
-mod subscribers;
-mod sync;
-mod tally;
-mod version_cells;
 
 pub use broker::{
     Batch, Body, Broker, BrokerStats, DEFAULT_INBOX, HEADER, Header, Joining, News, Parcel, Peer, PeerInfo,
@@ -58,30 +44,28 @@ pub use circuit_breaker::{
 };
 pub use client_hub::{
     CallId, Caller, ClientHub, ClientHubConfig, ClientHubOptions, ClientHubStats, Failed, Finished,
-    HubFailure, HubNews, HubValue, Joined, Keeping,
+    HubFailure, HubNews, HubValue, Joined, Retention,
 };
 pub use connection_tracker::{
     Connection, ConnectionOptions, ConnectionTracker, ConnectionTrackerConfig, ConnectionTrackerOptions,
-    ConnectionTrackerStats, Opened, Owner, Refusal,
+    ConnectionTrackerStats, Opened, Refusal,
 };
 pub use error::{Error, Result};
-pub use forwarded::HeaderFormat;
 pub use guard::{GUARD_COUNTERS, Guard, GuardOptions};
-pub use instances::{Change as OptionChange, Instance, Instances, OnMismatch, OptionList};
 pub use lifecycle::{
     CancellationToken, HookError, HookOutcome, Lifecycle, LifecycleState, Member, MemberCount, MemberEnd,
     ShutdownReport, ShutdownRequest, ShutdownTimes, ThreadReport,
 };
 pub use rate_limiter::{
-    AlgorithmKind, Decision, LimitOptions, MAX_LIMITS, Overflow, Quota, RateLimiter, RateLimiterConfig,
-    RateLimiterOptions, RateLimiterStats, Receipt, Seat,
+    AlgorithmKind, Decision, LimitOptions, LocalHandle, MAX_LIMITS, Overflow, Quota, RateLimiter,
+    RateLimiterConfig, RateLimiterOptions, RateLimiterStats, Receipt,
 };
 pub use registry::{Change, Entry, Registry, Snapshot};
 pub use reputation::{
     Ban, FOREVER, Reputation, ReputationConfig, ReputationOptions, ReputationRule, ReputationStats, Verdict,
 };
+pub use runtime::{Instance, Instances, OnMismatch, OptionChange, OptionList, ThreadId, VersionCells};
 pub use security_monitor::{
     Action, Alert, EventId, HistoryEntry, HistoryQuery, MAX_EVENTS, RuleOptions, SecurityMonitor,
     SecurityMonitorConfig, SecurityMonitorOptions, SecurityMonitorStats,
 };
-pub use version_cells::VersionCells;

@@ -20,11 +20,11 @@ pub use shutdown::{ShutdownRequest, ShutdownTimes};
 pub use state::LifecycleState;
 pub use token::CancellationToken;
 
-use crate::clock::SetBack;
-use crate::instances::{Instance, OptionList};
-use crate::mailbox::{Item, Mailbox, SubscriptionId};
-use crate::subscribers::Subscribers;
-use crate::{Error, Owner, Result};
+use crate::runtime::clock::SetBack;
+use crate::runtime::instances::{Instance, OptionList};
+use crate::runtime::mailbox::{Item, Mailbox, SubscriptionId};
+use crate::runtime::subscribers::Subscribers;
+use crate::{Error, Result, ThreadId};
 use shutdown::Shutdown;
 use state::StateCell;
 
@@ -190,15 +190,15 @@ impl Lifecycle {
     /// Tells a thread of every state from now on.
     pub fn subscribe(&self, mailbox: Arc<Mailbox>, subscription: SubscriptionId) -> Result<()> {
         self.state()?;
-        let owner = mailbox.owner();
+        let thread = mailbox.thread();
         self.subscribers.add(mailbox, subscription);
         // Again: a subscription that came after the end would never be told.
-        self.state().inspect_err(|_| self.subscribers.remove(owner, subscription)).map(|_| ())
+        self.state().inspect_err(|_| self.subscribers.remove(thread, subscription)).map(|_| ())
     }
 
     /// Ends one subscription of a thread.
-    pub fn unsubscribe(&self, owner: Owner, subscription: SubscriptionId) {
-        self.subscribers.remove(owner, subscription);
+    pub fn unsubscribe(&self, thread: ThreadId, subscription: SubscriptionId) {
+        self.subscribers.remove(thread, subscription);
     }
 
     /// The clock was set back, by hand, in a test: a shutdown that goes on has as much time left as before.
@@ -211,12 +211,12 @@ impl Lifecycle {
     }
 
     /// A thread ended: it takes no part any more, and what it owed counts as left.
-    pub fn release_owner(&self, owner: Owner, now: u64) {
-        self.subscribers.remove_owner(owner);
+    pub fn thread_ended(&self, thread: ThreadId, now: u64) {
+        self.subscribers.remove_thread(thread);
         let mut roll = self.roll.lock();
-        roll.members.retain(|member| member.owner() != owner);
+        roll.members.retain(|member| member.thread() != thread);
         if let Some(shutdown) = &mut roll.shutdown {
-            shutdown.owner_ended(owner);
+            shutdown.thread_ended(thread);
         }
         self.stop_if_all_is_told(&mut roll, now);
     }

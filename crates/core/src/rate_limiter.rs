@@ -3,22 +3,22 @@
 pub(crate) mod algorithm;
 mod calls;
 mod cell;
+mod config_epoch;
 mod decision;
 mod fixed_window;
 pub(crate) mod gcra;
 mod limiter;
+mod local_handle;
 mod options;
-mod phase;
 mod quota;
 mod records;
-mod seat;
 mod sliding_window;
 mod table;
 
 pub use calls::RateLimiterStats;
 pub use decision::{Decision, Receipt};
 pub use limiter::RateLimiter;
+pub use local_handle::LocalHandle;
 pub use options::{AlgorithmKind, LimitOptions, MAX_LIMITS, Overflow, RateLimiterConfig, RateLimiterOptions};
 pub use quota::Quota;
 pub(crate) use quota::{MAX_DURATION_MS, MAX_SAFE_INTEGER, check_range};
-pub use seat::Seat;

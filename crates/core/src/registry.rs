@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use crate::connection_tracker::Owner;
-use crate::instances::{Instance, OptionList};
-use crate::mailbox::{Item, Mailbox, SubscriptionId};
-use crate::version_cells::VersionCells;
+use crate::runtime::ThreadId;
+use crate::runtime::instances::{Instance, OptionList};
+use crate::runtime::mailbox::{Item, Mailbox, SubscriptionId};
+use crate::runtime::version_cells::VersionCells;
 use crate::{Error, Result};
 
 /// One value, encoded by whoever reads and writes it.
@@ -59,7 +59,7 @@ pub struct Registry {
 /// A place in which a thread is shown the version.
 #[derive(Debug)]
 struct Shown {
-    owner: Owner,
+    thread: ThreadId,
     cells: Arc<VersionCells>,
     at: usize,
 }
@@ -148,21 +148,21 @@ impl Registry {
 
     /// Shows a thread the version from now on, in a place of its cells, until the thread or the registry ends. A
     /// write has ended when all are shown it.
-    pub fn show_version(&self, owner: Owner, cells: &Arc<VersionCells>, at: usize) -> Result<()> {
+    pub fn show_version(&self, thread: ThreadId, cells: &Arc<VersionCells>, at: usize) -> Result<()> {
         self.check_open()?;
         let _writers = self.subscribers.lock();
         let mut shown = self.shown.lock();
         let is_same = |other: &Shown| Arc::ptr_eq(&other.cells, cells) && other.at == at;
         if !shown.iter().any(is_same) {
-            shown.push(Shown { owner, cells: Arc::clone(cells), at });
+            shown.push(Shown { thread, cells: Arc::clone(cells), at });
         }
         cells.show(at, self.snapshot.load().version);
         Ok(())
     }
 
     /// The place is wanted for another registry.
-    pub fn hide_version(&self, owner: Owner, at: usize) {
-        self.shown.lock().retain(|shown| shown.owner != owner || shown.at != at);
+    pub fn hide_version(&self, thread: ThreadId, at: usize) {
+        self.shown.lock().retain(|shown| shown.thread != thread || shown.at != at);
     }
 
     /// How many keys there are.
@@ -180,14 +180,14 @@ impl Registry {
     }
 
     /// Ends one subscription of a thread.
-    pub fn unsubscribe(&self, owner: Owner, subscription: SubscriptionId) {
-        self.subscribers.lock().retain(|s| s.mailbox.owner() != owner || s.subscription != subscription);
+    pub fn unsubscribe(&self, thread: ThreadId, subscription: SubscriptionId) {
+        self.subscribers.lock().retain(|s| s.mailbox.thread() != thread || s.subscription != subscription);
     }
 
     /// Ends every subscription of a thread that ended.
-    pub fn release_owner(&self, owner: Owner) {
-        self.subscribers.lock().retain(|subscriber| subscriber.mailbox.owner() != owner);
-        self.shown.lock().retain(|shown| shown.owner != owner);
+    pub fn thread_ended(&self, thread: ThreadId) {
+        self.subscribers.lock().retain(|subscriber| subscriber.mailbox.thread() != thread);
+        self.shown.lock().retain(|shown| shown.thread != thread);
     }
 
     fn write(
@@ -352,12 +352,12 @@ mod tests {
     #[test]
     fn tells_every_change_in_order_until_the_subscription_ends() {
         let registry = Registry::new("r");
-        let mailbox = Arc::new(Mailbox::new(Owner(1), Box::new(|| ())));
+        let mailbox = Arc::new(Mailbox::new(ThreadId(1), Box::new(|| ())));
         registry.subscribe(Arc::clone(&mailbox), 7).expect("open");
         registry.set("a", value("1")).expect("open");
         registry.set_if_absent("a", value("2")).expect("open");
         registry.replace_all(vec![("b".into(), value("1"))]).expect("open");
-        registry.unsubscribe(Owner(1), 7);
+        registry.unsubscribe(ThreadId(1), 7);
         registry.set("c", value("1")).expect("open");
         let told: Vec<_> = mailbox.take().into_iter().map(|delivery| delivery.item).collect();
         let change = |key: &str, version| Item::RegistryChange { key: key.into(), version };

@@ -3,16 +3,16 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 
-use sluice_core::key_hash::hash_str;
-use sluice_core::mailbox::{Item, Mailbox};
+use sluice_core::runtime::key_hash::hash_str;
+use sluice_core::runtime::mailbox::{Item, Mailbox};
 use sluice_core::{
-    Answer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerOptions, CircuitState, Owner, Request,
+    Answer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerOptions, CircuitState, Request, ThreadId,
     Ticket, WindowOptions,
 };
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
-const ME: Request = Request { owner: Owner(1), has_deadline: false };
+const ME: Request = Request { thread: ThreadId(1), has_deadline: false };
 
 /// Open for a second; four calls, of which half may not fail.
 fn options() -> CircuitBreakerOptions {
@@ -225,11 +225,11 @@ fn a_place_given_back_is_free() {
 #[test]
 fn a_thread_that_ends_gives_its_places_back_and_no_others() {
     let breaker = tripped(CircuitBreakerOptions { half_open_calls: 6, ..options() });
-    for owner in [1, 2, 2, 3, 2, 1] {
-        acquire_as(&breaker, Request { owner: Owner(owner), ..ME }, SECOND).expect("a place");
+    for thread in [1, 2, 2, 3, 2, 1] {
+        acquire_as(&breaker, Request { thread: ThreadId(thread), ..ME }, SECOND).expect("a place");
     }
-    breaker.release_owner(Owner(2));
-    breaker.release_owner(Owner(2));
+    breaker.thread_ended(ThreadId(2));
+    breaker.thread_ended(ThreadId(2));
     for _ in 0..3 {
         assert!(acquire(&breaker, SECOND).is_some());
     }
@@ -285,7 +285,7 @@ fn states_set_by_hand_stay() {
 #[test]
 fn tells_every_change_in_order() {
     let breaker = breaker(options());
-    let mailbox = Arc::new(Mailbox::new(Owner(1), Box::new(|| ())));
+    let mailbox = Arc::new(Mailbox::new(ThreadId(1), Box::new(|| ())));
     breaker.subscribe(Arc::clone(&mailbox), 7).expect("open");
     call(&breaker, "sfff", 0);
     let trial = acquire(&breaker, SECOND).expect("a place");
@@ -294,7 +294,7 @@ fn tells_every_change_in_order() {
     breaker.isolate(hash_str("db"), "db").expect("open");
     breaker.reset(hash_str("db")).expect("open");
     breaker.reset(hash_str("db")).expect("open");
-    breaker.unsubscribe(Owner(1), 7);
+    breaker.unsubscribe(ThreadId(1), 7);
     call(&breaker, "ffff", SECOND);
     let told: Vec<_> = mailbox
         .take()
@@ -354,10 +354,10 @@ fn threads_get_exactly_the_trials_there_are() {
         let granted = AtomicU64::new(0);
         let start = Barrier::new(8);
         std::thread::scope(|scope| {
-            for owner in 0..8 {
+            for thread in 0..8 {
                 let (breaker, granted, start) = (&breaker, &granted, &start);
                 scope.spawn(move || {
-                    let request = Request { owner: Owner(owner), ..ME };
+                    let request = Request { thread: ThreadId(thread), ..ME };
                     start.wait();
                     let passed = (0..20).filter(|_| acquire_as(breaker, request, SECOND).is_ok()).count();
                     granted.fetch_add(passed as u64, Ordering::Relaxed);

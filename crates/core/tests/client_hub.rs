@@ -4,18 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 
-use sluice_core::key_hash::{KeyHash, hash_str};
-use sluice_core::mailbox::{Item, Mailbox};
+use sluice_core::runtime::key_hash::{KeyHash, hash_str};
+use sluice_core::runtime::mailbox::{Item, Mailbox};
 use sluice_core::{
     CallId, Caller, ClientHub, ClientHubOptions, ClientHubStats, Failed, HubNews, HubValue, Instance,
-    Instances, Joined, Keeping, Owner,
+    Instances, Joined, Retention, ThreadId,
 };
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
-const FOREVER: Keeping = Keeping { ttl: None, stale_for: 0, stale_if_error: 0, key_bytes: 0 };
+const FOREVER: Retention = Retention { ttl: None, stale_for: 0, stale_if_error: 0, key_bytes: 0 };
 /// Fresh for a second, stale for another.
-const A_SECOND: Keeping = Keeping { ttl: Some(SECOND), stale_for: SECOND, stale_if_error: 0, key_bytes: 0 };
+const A_SECOND: Retention =
+    Retention { ttl: Some(SECOND), stale_for: SECOND, stale_if_error: 0, key_bytes: 0 };
 
 fn hub() -> ClientHub {
     bounded(None, None)
@@ -25,8 +26,8 @@ fn bounded(max_entries: Option<u64>, max_bytes: Option<u64>) -> ClientHub {
     ClientHub::new("test", ClientHubOptions { max_entries, max_bytes }.try_into().expect("valid"))
 }
 
-fn thread(owner: u64) -> Caller {
-    Caller { mailbox: Arc::new(Mailbox::new(Owner(owner), Box::new(|| ()))), subscription: 1 }
+fn caller(thread: u64) -> Caller {
+    Caller { mailbox: Arc::new(Mailbox::new(ThreadId(thread), Box::new(|| ()))), subscription: 1 }
 }
 
 fn key() -> KeyHash {
@@ -64,8 +65,8 @@ fn wait(hub: &ClientHub, caller: &Caller, now: u64) -> CallId {
     }
 }
 
-fn finish(hub: &ClientHub, call: CallId, text: &str, keeping: Keeping, now: u64) -> Option<Vec<CallId>> {
-    let finished = hub.finish(key(), call, bytes(text), keeping, now).expect("open");
+fn finish(hub: &ClientHub, call: CallId, text: &str, retention: Retention, now: u64) -> Option<Vec<CallId>> {
+    let finished = hub.finish(key(), call, bytes(text), retention, now).expect("open");
     finished.map(|finished| finished.calls)
 }
 
@@ -105,7 +106,7 @@ fn now_in(hub: &ClientHub) -> (u64, u64) {
 
 #[test]
 fn one_leads_the_others_wait_and_all_get_its_value() {
-    let (hub, [a, b]) = (hub(), [1, 2].map(thread));
+    let (hub, [a, b]) = (hub(), [1, 2].map(caller));
     let leader = lead(&hub, &a, 0);
     let waiting = [wait(&hub, &b, 0), wait(&hub, &b, 0)];
     let own = wait(&hub, &a, 0);
@@ -119,7 +120,7 @@ fn one_leads_the_others_wait_and_all_get_its_value() {
 
 #[test]
 fn a_failure_fails_all_who_waited_and_is_not_kept() {
-    let (hub, [a, b]) = (hub(), [1, 2].map(thread));
+    let (hub, [a, b]) = (hub(), [1, 2].map(caller));
     let leader = lead(&hub, &a, 0);
     let waiter = wait(&hub, &b, 0);
     assert!(hub.fail(key(), leader, &failed("why"), 0).expect("open").is_some());
@@ -131,7 +132,7 @@ fn a_failure_fails_all_who_waited_and_is_not_kept() {
 
 #[test]
 fn whoever_waits_longest_takes_over_and_the_late_result_is_ignored() {
-    let (hub, [a, b, c]) = (hub(), [1, 2, 3].map(thread));
+    let (hub, [a, b, c]) = (hub(), [1, 2, 3].map(caller));
     let first = lead(&hub, &a, 0);
     let [second, third] = [wait(&hub, &b, 0), wait(&hub, &c, 0)];
     time_out(&hub, first, SECOND);
@@ -147,7 +148,7 @@ fn whoever_waits_longest_takes_over_and_the_late_result_is_ignored() {
 
 #[test]
 fn a_leader_that_stands_still_is_replaced_by_those_who_look() {
-    let (hub, [a, b]) = (hub(), [1, 2].map(thread));
+    let (hub, [a, b]) = (hub(), [1, 2].map(caller));
     let leader = lead(&hub, &a, 0);
     let waiter = wait(&hub, &b, 0);
     assert_eq!(hub.look(key(), waiter, SECOND - 1).expect("open"), Some(SECOND));
@@ -162,22 +163,22 @@ fn a_leader_that_stands_still_is_replaced_by_those_who_look() {
 
 #[test]
 fn a_thread_that_ends_hands_over_and_waits_no_more() {
-    let (hub, [a, b, c]) = (hub(), [1, 2, 3].map(thread));
+    let (hub, [a, b, c]) = (hub(), [1, 2, 3].map(caller));
     lead(&hub, &a, 0);
     wait(&hub, &a, 0);
     wait(&hub, &b, 0);
     let third = wait(&hub, &c, 0);
-    hub.release_owner(Owner(2), 0);
+    hub.thread_ended(ThreadId(2), 0);
     assert_eq!(now_in(&hub), (2, 1));
-    hub.release_owner(Owner(1), 0);
+    hub.thread_ended(ThreadId(1), 0);
     assert_eq!(news(&c), [HubNews::Lead { call: third }]);
-    hub.release_owner(Owner(3), 0);
+    hub.thread_ended(ThreadId(3), 0);
     assert_eq!((now_in(&hub), stats(&hub).handovers), ((0, 0), 1));
 }
 
 #[test]
 fn who_leaves_is_told_nothing_and_who_was_to_lead_hands_over() {
-    let (hub, [a, b, c]) = (hub(), [1, 2, 3].map(thread));
+    let (hub, [a, b, c]) = (hub(), [1, 2, 3].map(caller));
     let first = lead(&hub, &a, 0);
     let second = wait(&hub, &b, 0);
     let third = wait(&hub, &c, 0);
@@ -190,7 +191,7 @@ fn who_leaves_is_told_nothing_and_who_was_to_lead_hands_over() {
 
 #[test]
 fn a_leader_nobody_awaits_goes_on_only_for_others() {
-    let (hub, [a, b]) = (hub(), [1, 2].map(thread));
+    let (hub, [a, b]) = (hub(), [1, 2].map(caller));
     let leader = lead(&hub, &a, 0);
     let waiter = wait(&hub, &b, 0);
     assert!(hub.detach(key(), leader, 0));
@@ -206,13 +207,13 @@ fn a_leader_nobody_awaits_goes_on_only_for_others() {
 
 #[test]
 fn a_leader_that_went_on_for_others_is_told_when_the_last_of_them_leaves() {
-    let (hub, [a, b, c]) = (hub(), [1, 2, 3].map(thread));
+    let (hub, [a, b, c]) = (hub(), [1, 2, 3].map(caller));
     let leader = lead(&hub, &a, 0);
     let [first, _second] = [wait(&hub, &b, 0), wait(&hub, &c, 0)];
     assert!(hub.detach(key(), leader, 0));
     hub.leave(key(), first, 0);
     assert!(news(&a).is_empty(), "another waits");
-    hub.release_owner(Owner(3), 0);
+    hub.thread_ended(ThreadId(3), 0);
     assert_eq!(news(&a), [HubNews::Abandoned { call: leader }]);
     assert_eq!(finish(&hub, leader, "v", FOREVER, 0), None);
     assert_eq!((now_in(&hub), stats(&hub).handovers), ((0, 0), 0));
@@ -220,7 +221,7 @@ fn a_leader_that_went_on_for_others_is_told_when_the_last_of_them_leaves() {
 
 #[test]
 fn who_came_after_an_invalidation_leads_in_place_of_a_leader_nobody_awaits() {
-    let (hub, [a, b]) = (hub(), [1, 2].map(thread));
+    let (hub, [a, b]) = (hub(), [1, 2].map(caller));
     let leader = lead(&hub, &a, 0);
     let waiter = wait(&hub, &b, 0);
     hub.invalidate(key()).expect("open");
@@ -233,7 +234,7 @@ fn who_came_after_an_invalidation_leads_in_place_of_a_leader_nobody_awaits() {
 
 #[test]
 fn what_was_begun_before_an_invalidation_is_for_those_who_came_before_it() {
-    let (hub, [a, b, c]) = (hub(), [1, 2, 3].map(thread));
+    let (hub, [a, b, c]) = (hub(), [1, 2, 3].map(caller));
     let leader = lead(&hub, &a, 0);
     let early = wait(&hub, &b, 0);
     assert!(hub.invalidate(key()).expect("open"));
@@ -251,7 +252,7 @@ fn what_was_begun_before_an_invalidation_is_for_those_who_came_before_it() {
 
 #[test]
 fn a_run_that_begins_after_an_invalidation_is_for_all() {
-    let (hub, [a, b, c]) = (hub(), [1, 2, 3].map(thread));
+    let (hub, [a, b, c]) = (hub(), [1, 2, 3].map(caller));
     let leader = lead(&hub, &a, 0);
     let early = wait(&hub, &b, 0);
     hub.invalidate(key()).expect("open");
@@ -264,7 +265,7 @@ fn a_run_that_begins_after_an_invalidation_is_for_all() {
 
 #[test]
 fn a_stale_value_is_answered_and_refreshed_by_one() {
-    let (hub, [a, b]) = (hub(), [1, 2].map(thread));
+    let (hub, [a, b]) = (hub(), [1, 2].map(caller));
     let leader = lead(&hub, &a, 0);
     finish(&hub, leader, "v", A_SECOND, 0);
     assert!(hub.read(key(), SECOND - 1).expect("open").is_some());
@@ -291,7 +292,7 @@ fn a_stale_value_is_answered_and_refreshed_by_one() {
 
 #[test]
 fn who_comes_when_the_stale_time_is_over_waits_for_the_refresh() {
-    let (hub, [a, b]) = (hub(), [1, 2].map(thread));
+    let (hub, [a, b]) = (hub(), [1, 2].map(caller));
     let leader = lead(&hub, &a, 0);
     finish(&hub, leader, "v", A_SECOND, 0);
     let Joined::Stale(_, Some(refresh)) = join(&hub, &a, 2 * SECOND - 1) else { panic!("stale") };
@@ -302,7 +303,7 @@ fn who_comes_when_the_stale_time_is_over_waits_for_the_refresh() {
 
 #[test]
 fn what_was_not_read_longest_goes_first() {
-    let (hub, a) = (bounded(Some(3), None), thread(1));
+    let (hub, a) = (bounded(Some(3), None), caller(1));
     let fill = |name: &str| {
         let Joined::Lead(call) = hub.join(hash_str(name), a.clone(), SECOND, 0).expect("open") else {
             panic!("{name} was there")
@@ -320,13 +321,15 @@ fn what_was_not_read_longest_goes_first() {
 
 #[test]
 fn bytes_are_bounded_too_and_what_alone_is_too_large_is_not_kept() {
-    let (hub, a) = (bounded(None, Some(100)), thread(1));
+    let (hub, a) = (bounded(None, Some(100)), caller(1));
     let fill = |name: &str, size: usize| {
         let Joined::Lead(call) = hub.join(hash_str(name), a.clone(), SECOND, 0).expect("open") else {
             panic!("{name} was there")
         };
-        let keeping = Keeping { key_bytes: name.len() as u64, ..FOREVER };
-        hub.finish(hash_str(name), call, bytes(&"v".repeat(size)), keeping, 0).expect("open").expect("leads");
+        let retention = Retention { key_bytes: name.len() as u64, ..FOREVER };
+        hub.finish(hash_str(name), call, bytes(&"v".repeat(size)), retention, 0)
+            .expect("open")
+            .expect("leads");
         stats(&hub).bytes
     };
     assert_eq!([fill("a", 49), fill("b", 49), fill("c", 59)], [50, 100, 60]);
@@ -336,7 +339,7 @@ fn bytes_are_bounded_too_and_what_alone_is_too_large_is_not_kept() {
 
 #[test]
 fn keys_that_come_and_go_leave_nothing_behind() {
-    let (hub, a) = (bounded(Some(8), None), thread(1));
+    let (hub, a) = (bounded(Some(8), None), caller(1));
     for round in 0..20_000_u64 {
         let key = hash_str(&format!("{}", round % 100));
         if let Joined::Lead(call) = hub.join(key, a.clone(), SECOND, round).expect("open") {
@@ -351,7 +354,7 @@ fn keys_that_come_and_go_leave_nothing_behind() {
 
 #[test]
 fn destroying_tells_everybody_and_nobody_comes_after() {
-    let (hub, [a, b]) = (hub(), [1, 2].map(thread));
+    let (hub, [a, b]) = (hub(), [1, 2].map(caller));
     let leader = lead(&hub, &a, 0);
     let waiter = wait(&hub, &b, 0);
     hub.close();
@@ -395,18 +398,18 @@ struct Play {
 
 impl Play {
     /// A thread hears of its calls; each of them only once of its end.
-    fn listen(&mut self, owner: u64) {
-        for news in news(&self.threads[&owner].clone()) {
+    fn listen(&mut self, thread: u64) {
+        for news in news(&self.threads[&thread].clone()) {
             match news {
                 HubNews::Lead { call } => {
                     // Gone if it left meanwhile.
                     if self.waiting.remove(&call).is_some() && self.hub.begin(key(), call, 0).expect("open") {
-                        self.leading.insert(call, owner);
+                        self.leading.insert(call, thread);
                     }
                 }
                 HubNews::Made { calls, .. } | HubNews::Failed { calls, .. } => {
                     for call in calls {
-                        let waited = self.waiting.remove(&call) == Some(owner);
+                        let waited = self.waiting.remove(&call) == Some(thread);
                         assert!(waited || self.left.remove(&call), "told once, and only who waits");
                     }
                 }
@@ -420,11 +423,11 @@ impl Play {
     }
 
     fn step(&mut self, random: &mut fastrand::Rng) {
-        let owner = *self.threads.keys().nth(random.usize(..self.threads.len())).expect("some");
+        let thread = *self.threads.keys().nth(random.usize(..self.threads.len())).expect("some");
         match random.u32(..13) {
-            0..=4 => match join(&self.hub, &self.threads[&owner].clone(), 0) {
-                Joined::Lead(call) => drop(self.leading.insert(call, owner)),
-                Joined::Wait { call, .. } => drop(self.waiting.insert(call, owner)),
+            0..=4 => match join(&self.hub, &self.threads[&thread].clone(), 0) {
+                Joined::Lead(call) => drop(self.leading.insert(call, thread)),
+                Joined::Wait { call, .. } => drop(self.waiting.insert(call, thread)),
                 Joined::Fresh(_) => drop(self.hub.invalidate(key())),
                 Joined::Stale(..) | Joined::Failed(_) => panic!("nothing is stale, or remembered"),
             },
@@ -437,8 +440,8 @@ impl Play {
                 }
             }
             6 => drop(self.hub.invalidate(key())),
-            7 => self.end_thread(owner),
-            8..=9 => self.listen(owner),
+            7 => self.end_thread(thread),
+            8..=9 => self.listen(thread),
             12 => self.detach(random),
             outcome => self.end_run(outcome, random),
         }
@@ -458,10 +461,10 @@ impl Play {
     }
 
     fn end_run(&mut self, outcome: u32, random: &mut fastrand::Rng) {
-        let Some((call, owner)) = self.leading.iter().nth(random.usize(..=self.leading.len())) else {
+        let Some((call, thread)) = self.leading.iter().nth(random.usize(..=self.leading.len())) else {
             return;
         };
-        let (call, owner) = (*call, *owner);
+        let (call, thread) = (*call, *thread);
         self.leading.remove(&call);
         let own = match (outcome, random.bool()) {
             (10, _) => finish(&self.hub, call, "v", FOREVER, 0),
@@ -474,17 +477,17 @@ impl Play {
             }
         };
         for call in own.unwrap_or_default() {
-            assert_eq!(self.waiting.remove(&call), Some(owner));
+            assert_eq!(self.waiting.remove(&call), Some(thread));
         }
     }
 
-    fn end_thread(&mut self, owner: u64) {
-        let ended = self.threads.remove(&owner).expect("some");
+    fn end_thread(&mut self, thread: u64) {
+        let ended = self.threads.remove(&thread).expect("some");
         ended.mailbox.close();
-        self.hub.release_owner(Owner(owner), 0);
-        self.waiting.retain(|_, of| *of != owner);
-        self.leading.retain(|_, of| *of != owner);
-        self.threads.insert(self.next_thread, thread(self.next_thread));
+        self.hub.thread_ended(ThreadId(thread), 0);
+        self.waiting.retain(|_, of| *of != thread);
+        self.leading.retain(|_, of| *of != thread);
+        self.threads.insert(self.next_thread, caller(self.next_thread));
         self.next_thread += 1;
     }
 }
@@ -495,7 +498,7 @@ impl Play {
 fn no_call_is_forgotten_and_none_told_twice() {
     for seed in 0..300 {
         let mut random = fastrand::Rng::with_seed(seed);
-        let threads = (1..=3).map(|owner| (owner, thread(owner))).collect();
+        let threads = (1..=3).map(|thread| (thread, caller(thread))).collect();
         let mut play = Play {
             hub: hub(),
             threads,
@@ -510,7 +513,7 @@ fn no_call_is_forgotten_and_none_told_twice() {
         }
         for _ in 0..2_000 {
             let owners: BTreeSet<_> = play.threads.keys().copied().collect();
-            owners.into_iter().for_each(|owner| play.listen(owner));
+            owners.into_iter().for_each(|thread| play.listen(thread));
             play.end_run(10, &mut random);
         }
         assert_eq!((play.waiting.len(), now_in(&play.hub)), (0, (0, 0)), "seed {seed}");
@@ -524,17 +527,18 @@ fn bounds_hold_whoever_keeps_values_at_once() {
     let hub = bounded(Some(50), Some(2_000));
     let keys: Vec<_> = (0..KEYS).map(|n| hash_str(&format!("key {n}"))).collect();
     std::thread::scope(|scope| {
-        for owner in 1..=4 {
+        for thread in 1..=4 {
             let (hub, keys) = (&hub, &keys);
             scope.spawn(move || {
-                let (me, mut random) = (thread(owner), fastrand::Rng::with_seed(owner));
+                let (me, mut random) = (caller(thread), fastrand::Rng::with_seed(thread));
                 for now in 0..5_000 {
                     let key = keys[random.usize(..keys.len())];
                     match hub.join(key, me.clone(), SECOND, now).expect("open") {
                         Joined::Lead(call) | Joined::Stale(_, Some(call)) => {
-                            let keeping = Keeping { ttl: Some(500), stale_for: 500, key_bytes: 7, ..FOREVER };
+                            let retention =
+                                Retention { ttl: Some(500), stale_for: 500, key_bytes: 7, ..FOREVER };
                             let made = bytes(&"v".repeat(random.usize(..100)));
-                            hub.finish(key, call, made, keeping, now).expect("open").expect("leads");
+                            hub.finish(key, call, made, retention, now).expect("open").expect("leads");
                         }
                         Joined::Fresh(_) if random.u32(..4) == 0 => drop(hub.invalidate(key)),
                         _ => {}
@@ -549,11 +553,11 @@ fn bounds_hold_whoever_keeps_values_at_once() {
     assert_eq!(stats(&hub).entries, kept);
     // Whether a value expired above depends on how the threads took turns.
     let made_at = |now| {
-        let Joined::Lead(call) = hub.join(keys[0], thread(1), SECOND, now).expect("open") else {
+        let Joined::Lead(call) = hub.join(keys[0], caller(1), SECOND, now).expect("open") else {
             panic!("gone")
         };
-        let keeping = Keeping { ttl: Some(500), stale_for: 500, key_bytes: 7, ..FOREVER };
-        hub.finish(keys[0], call, bytes("v"), keeping, now).expect("open").expect("leads");
+        let retention = Retention { ttl: Some(500), stale_for: 500, key_bytes: 7, ..FOREVER };
+        hub.finish(keys[0], call, bytes("v"), retention, now).expect("open").expect("leads");
     };
     made_at(10_000);
     made_at(12_000);
@@ -569,10 +573,10 @@ fn bounds_hold_whoever_keeps_values_at_once() {
 fn of_eight_threads_let_go_at_once_one_leads_in_every_round() {
     let (hub, led, gate) = (Arc::new(hub()), AtomicU64::new(0), Barrier::new(8));
     std::thread::scope(|scope| {
-        for owner in 1..=8 {
+        for thread in 1..=8 {
             let (hub, led, gate) = (&hub, &led, &gate);
             scope.spawn(move || {
-                let me = thread(owner);
+                let me = caller(thread);
                 for round in 0..500 {
                     let key = hash_str(&format!("round {round}"));
                     gate.wait();

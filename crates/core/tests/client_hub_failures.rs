@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use sluice_core::key_hash::{KeyHash, hash_str};
-use sluice_core::mailbox::{Item, Mailbox};
+use sluice_core::runtime::key_hash::{KeyHash, hash_str};
+use sluice_core::runtime::mailbox::{Item, Mailbox};
 use sluice_core::{
     CallId, Caller, ClientHub, ClientHubOptions, ClientHubStats, Failed, Finished, HubFailure, HubNews,
-    Joined, Keeping, Owner,
+    Joined, Retention, ThreadId,
 };
 
 const SECOND: u64 = 1_000_000_000;
 const MINUTE: u64 = 60 * SECOND;
-const NEVER: Keeping = Keeping { ttl: Some(SECOND), stale_for: 0, stale_if_error: 0, key_bytes: 0 };
-const STALE: Keeping = Keeping { stale_for: MINUTE, ..NEVER };
-const LAST_RESORT: Keeping = Keeping { stale_if_error: MINUTE, ..NEVER };
+const NEVER: Retention = Retention { ttl: Some(SECOND), stale_for: 0, stale_if_error: 0, key_bytes: 0 };
+const STALE: Retention = Retention { stale_for: MINUTE, ..NEVER };
+const LAST_RESORT: Retention = Retention { stale_if_error: MINUTE, ..NEVER };
 
 fn hub() -> ClientHub {
     bounded(None, None)
@@ -23,8 +23,8 @@ fn bounded(max_entries: Option<u64>, max_bytes: Option<u64>) -> ClientHub {
     ClientHub::new("test", ClientHubOptions { max_entries, max_bytes }.try_into().expect("valid"))
 }
 
-fn thread(owner: u64) -> Caller {
-    Caller { mailbox: Arc::new(Mailbox::new(Owner(owner), Box::new(|| ()))), subscription: 1 }
+fn caller(thread: u64) -> Caller {
+    Caller { mailbox: Arc::new(Mailbox::new(ThreadId(thread), Box::new(|| ()))), subscription: 1 }
 }
 
 fn key() -> KeyHash {
@@ -76,9 +76,9 @@ fn fail(hub: &ClientHub, call: CallId, now: u64, retry_after: u64) -> Finished {
 }
 
 /// A value that was made at 0.
-fn keep(hub: &ClientHub, caller: &Caller, keeping: Keeping) {
+fn keep(hub: &ClientHub, caller: &Caller, retention: Retention) {
     let leader = lead(hub, caller, 0);
-    hub.finish(key(), leader, bytes("v"), keeping, 0).expect("open").expect("leads");
+    hub.finish(key(), leader, bytes("v"), retention, 0).expect("open").expect("leads");
 }
 
 fn news(caller: &Caller) -> Vec<HubNews> {
@@ -104,8 +104,8 @@ fn stats(hub: &ClientHub) -> ClientHubStats {
 
 #[test]
 fn a_failed_refresh_is_not_tried_again_by_every_read() {
-    let (hub, [a, b]) = (hub(), [1, 2].map(thread));
-    keep(&hub, &a, Keeping { stale_for: 10 * MINUTE, ..STALE });
+    let (hub, [a, b]) = (hub(), [1, 2].map(caller));
+    keep(&hub, &a, Retention { stale_for: 10 * MINUTE, ..STALE });
     let mut now = SECOND;
     for wait in [1, 2, 4, 8, 16, 30, 30, 30].map(|seconds| seconds * SECOND) {
         let call = refresh(&hub, &a, now);
@@ -123,7 +123,7 @@ fn a_failed_refresh_is_not_tried_again_by_every_read() {
 
 #[test]
 fn a_refresh_that_takes_too_long_is_one_that_failed() {
-    let (hub, a) = (hub(), thread(1));
+    let (hub, a) = (hub(), caller(1));
     keep(&hub, &a, STALE);
     let call = refresh(&hub, &a, SECOND);
     hub.time_out(key(), call, &failed("too long", 0), 2 * SECOND).expect("the run ends");
@@ -133,7 +133,7 @@ fn a_refresh_that_takes_too_long_is_one_that_failed() {
 
 #[test]
 fn a_value_that_is_made_begins_anew_and_so_does_an_invalidation() {
-    let (hub, a) = (hub(), thread(1));
+    let (hub, a) = (hub(), caller(1));
     keep(&hub, &a, STALE);
     for now in [1, 3, 7].map(|seconds| seconds * SECOND) {
         let call = refresh(&hub, &a, now);
@@ -146,27 +146,27 @@ fn a_value_that_is_made_begins_anew_and_so_does_an_invalidation() {
     refresh(&hub, &a, 13 * SECOND);
 
     hub.invalidate(key()).expect("open");
-    hub.release_owner(Owner(1), 13 * SECOND);
+    hub.thread_ended(ThreadId(1), 13 * SECOND);
     lead(&hub, &a, 13 * SECOND);
 }
 
 #[test]
 fn a_thread_that_ends_neither_begins_nor_ends_a_back_off() {
-    let (hub, [a, b]) = (hub(), [1, 2].map(thread));
+    let (hub, [a, b]) = (hub(), [1, 2].map(caller));
     keep(&hub, &a, STALE);
     refresh(&hub, &a, SECOND);
-    hub.release_owner(Owner(1), SECOND);
+    hub.thread_ended(ThreadId(1), SECOND);
     let call = refresh(&hub, &b, SECOND);
     fail(&hub, call, SECOND, 0);
-    hub.release_owner(Owner(2), SECOND);
-    let c = thread(3);
+    hub.thread_ended(ThreadId(2), SECOND);
+    let c = caller(3);
     rests(&hub, &c, SECOND + SECOND / 2);
     refresh(&hub, &c, 2 * SECOND);
 }
 
 #[test]
 fn a_last_resort_serves_waiting_calls_and_later_ones_until_the_next_attempt() {
-    let (hub, [a, b]) = (hub(), [1, 2].map(thread));
+    let (hub, [a, b]) = (hub(), [1, 2].map(caller));
     keep(&hub, &a, LAST_RESORT);
     assert_eq!(hub.version(key(), SECOND), None, "a call would make it anew");
     let leader = lead(&hub, &a, SECOND);
@@ -191,7 +191,7 @@ fn a_last_resort_serves_waiting_calls_and_later_ones_until_the_next_attempt() {
 
 #[test]
 fn a_timeout_serves_the_last_resort_to_waiting_calls_too() {
-    let (hub, [a, b]) = (hub(), [1, 2].map(thread));
+    let (hub, [a, b]) = (hub(), [1, 2].map(caller));
     keep(&hub, &a, LAST_RESORT);
     let leader = lead(&hub, &a, SECOND);
     let waiter = wait(&hub, &b, SECOND);
@@ -202,7 +202,7 @@ fn a_timeout_serves_the_last_resort_to_waiting_calls_too() {
 
 #[test]
 fn without_a_value_an_error_is_remembered_only_where_that_was_asked_for() {
-    let (hub, [a, b]) = (hub(), [1, 2].map(thread));
+    let (hub, [a, b]) = (hub(), [1, 2].map(caller));
     let call = lead(&hub, &a, 0);
     assert_eq!(fail(&hub, call, 0, 0).failure, 0);
     let call = lead(&hub, &a, 0);
@@ -214,7 +214,7 @@ fn without_a_value_an_error_is_remembered_only_where_that_was_asked_for() {
         assert_eq!(error_of(&joined), b"why");
         assert!(matches!(joined, Joined::Failed(HubFailure { version, .. }) if version == failure));
     }
-    hub.release_owner(Owner(1), 0);
+    hub.thread_ended(ThreadId(1), 0);
     assert_eq!((stats(&hub).rejected, stats(&hub).remembered, stats(&hub).entries), (2, 1, 0));
     let call = lead(&hub, &b, 5 * SECOND);
     assert_eq!(stats(&hub).remembered, 0);
@@ -227,7 +227,7 @@ fn without_a_value_an_error_is_remembered_only_where_that_was_asked_for() {
 
 #[test]
 fn what_failed_before_an_invalidation_is_not_remembered() {
-    let (hub, [a, b]) = (hub(), [1, 2].map(thread));
+    let (hub, [a, b]) = (hub(), [1, 2].map(caller));
     let call = lead(&hub, &a, 0);
     hub.invalidate(key()).expect("open");
     let late = wait(&hub, &b, 0);
@@ -238,8 +238,8 @@ fn what_failed_before_an_invalidation_is_not_remembered() {
 
 #[test]
 fn an_error_outlasts_the_stale_value_but_not_the_next_value() {
-    let (hub, a) = (hub(), thread(1));
-    keep(&hub, &a, Keeping { stale_for: 2 * SECOND, ..NEVER });
+    let (hub, a) = (hub(), caller(1));
+    keep(&hub, &a, Retention { stale_for: 2 * SECOND, ..NEVER });
     let call = refresh(&hub, &a, SECOND);
     fail(&hub, call, SECOND, 10 * SECOND);
     let call = refresh(&hub, &a, 2 * SECOND);
@@ -247,7 +247,7 @@ fn an_error_outlasts_the_stale_value_but_not_the_next_value() {
     assert_eq!(error_of(&join(&hub, &a, 3 * SECOND)), b"why", "the stale time is over");
 
     hub.invalidate(key()).expect("open");
-    keep(&hub, &a, Keeping { stale_for: 2 * SECOND, ..NEVER });
+    keep(&hub, &a, Retention { stale_for: 2 * SECOND, ..NEVER });
     let call = refresh(&hub, &a, SECOND);
     fail(&hub, call, SECOND, 10 * SECOND);
     let call = refresh(&hub, &a, 2 * SECOND);
@@ -258,16 +258,16 @@ fn an_error_outlasts_the_stale_value_but_not_the_next_value() {
 
 #[test]
 fn a_value_that_expires_at_once_is_not_kept() {
-    let (hub, a) = (hub(), thread(1));
-    keep(&hub, &a, Keeping { ttl: Some(0), ..NEVER });
+    let (hub, a) = (hub(), caller(1));
+    keep(&hub, &a, Retention { ttl: Some(0), ..NEVER });
     assert_eq!((stats(&hub).entries, stats(&hub).too_large), (0, 0));
-    keep(&hub, &a, Keeping { ttl: Some(0), ..STALE });
+    keep(&hub, &a, Retention { ttl: Some(0), ..STALE });
     refresh(&hub, &a, 0);
 }
 
 #[test]
 fn errors_are_bounded_as_values_are_and_the_oldest_go() {
-    let (hub, a) = (bounded(Some(100), Some(1_000)), thread(1));
+    let (hub, a) = (bounded(Some(100), Some(1_000)), caller(1));
     for n in 0..5_000_u64 {
         let key = hash_str(&format!("key {n}"));
         let Joined::Lead(call) = hub.join(key, a.clone(), SECOND, 0).expect("open") else { panic!("{n}") };
@@ -286,7 +286,7 @@ fn errors_are_bounded_as_values_are_and_the_oldest_go() {
 
 #[test]
 fn nothing_is_remembered_longer_because_a_test_set_the_clock_back() {
-    let (hub, a) = (hub(), thread(1));
+    let (hub, a) = (hub(), caller(1));
     let call = lead(&hub, &a, MINUTE);
     fail(&hub, call, MINUTE, SECOND);
     hub.clock_was_set_back(0);
@@ -300,10 +300,10 @@ fn sums_of_errors_are_exact_under_contention() {
     let hub = bounded(Some(50), None);
     let keys: Vec<_> = (0..300).map(|n| hash_str(&format!("key {n}"))).collect();
     std::thread::scope(|scope| {
-        for owner in 1..=4 {
+        for thread in 1..=4 {
             let (hub, keys) = (&hub, &keys);
             scope.spawn(move || {
-                let (me, mut random) = (thread(owner), fastrand::Rng::with_seed(owner));
+                let (me, mut random) = (caller(thread), fastrand::Rng::with_seed(thread));
                 for now in 0..5_000 {
                     let key = keys[random.usize(..keys.len())];
                     match hub.join(key, me.clone(), SECOND, now).expect("open") {
@@ -313,8 +313,8 @@ fn sums_of_errors_are_exact_under_contention() {
                                 .expect("leads");
                         }
                         Joined::Lead(call) | Joined::Stale(_, Some(call)) => {
-                            let keeping = Keeping { ttl: Some(50), stale_for: 500, ..NEVER };
-                            hub.finish(key, call, bytes("v"), keeping, now).expect("open").expect("leads");
+                            let retention = Retention { ttl: Some(50), stale_for: 500, ..NEVER };
+                            hub.finish(key, call, bytes("v"), retention, now).expect("open").expect("leads");
                         }
                         _ if random.u32(..8) == 0 => drop(hub.invalidate(key)),
                         _ => {}

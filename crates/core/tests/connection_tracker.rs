@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, Barrier};
 
-use sluice_core::mailbox::{Item, Mailbox};
+use sluice_core::runtime::mailbox::{Item, Mailbox};
 use sluice_core::{
-    Connection, ConnectionOptions, ConnectionTracker, ConnectionTrackerOptions, Opened, Owner, Quota, Refusal,
+    Connection, ConnectionOptions, ConnectionTracker, ConnectionTrackerOptions, Opened, Quota, Refusal,
+    ThreadId,
 };
 
 const SECOND: u64 = 1_000_000_000;
-const ME: Owner = Owner(1);
+const ME: ThreadId = ThreadId(1);
 
 fn tracker(options: ConnectionTrackerOptions) -> ConnectionTracker {
     ConnectionTracker::new("test", options.try_into().expect("valid"))
@@ -18,8 +19,8 @@ fn open_as(tracker: &ConnectionTracker, client: &str, options: ConnectionOptions
     tracker.open(Some(client), options, (now, now / 1_000_000)).expect("open")
 }
 
-fn open(tracker: &ConnectionTracker, client: &str, owner: Owner) -> Option<Arc<Connection>> {
-    match open_as(tracker, client, ConnectionOptions::session(owner), 0) {
+fn open(tracker: &ConnectionTracker, client: &str, thread: ThreadId) -> Option<Arc<Connection>> {
+    match open_as(tracker, client, ConnectionOptions::session(thread), 0) {
         Opened::Yes(connection) => Some(connection),
         Opened::No(_) => None,
     }
@@ -46,18 +47,18 @@ fn eight_threads_never_exceed_max_nor_max_per_client() {
         let tracker = tracker(ConnectionTrackerOptions { max, max_per_client, ..Default::default() });
         let gate = Barrier::new(8);
         let opened: usize = std::thread::scope(|scope| {
-            let call = |owner| {
+            let call = |thread| {
                 gate.wait();
-                (0..2_000).filter(|_| open(&tracker, "203.0.113.7", Owner(owner)).is_some()).count()
+                (0..2_000).filter(|_| open(&tracker, "203.0.113.7", ThreadId(thread)).is_some()).count()
             };
-            let threads: Vec<_> = (0..8).map(|owner| scope.spawn(move || call(owner))).collect();
+            let threads: Vec<_> = (0..8).map(|thread| scope.spawn(move || call(thread))).collect();
             threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
         });
         assert_eq!((opened, tracker.count()), (most, most as u64));
         assert_eq!(tracker.count_for("::ffff:203.0.113.7"), Ok(most as u64));
 
-        for owner in 0..8 {
-            tracker.release_owner(Owner(owner));
+        for thread in 0..8 {
+            tracker.thread_ended(ThreadId(thread));
         }
         assert_eq!((tracker.count(), tracker.count_for("203.0.113.7")), (0, Ok(0)));
         let stats = tracker.stats().expect("open");
@@ -112,7 +113,7 @@ fn a_proxy_is_exempt_from_what_counts_per_client() {
         assert!(matches!(open_as(&tracker, "10.0.0.1", proxy, 0), Opened::Yes(_)));
     }
     assert_eq!((tracker.count(), tracker.count_for("10.0.0.1")), (3, Ok(0)));
-    tracker.release_owner(ME);
+    tracker.thread_ended(ME);
     assert_eq!(tracker.count(), 0);
 }
 
@@ -147,7 +148,7 @@ fn a_connection_of_a_proxy_counts_for_the_client_it_is_assigned_to() {
         tracker.assign(&connections[3], "nobody", 0).expect_err("no address").code(),
         "INVALID_ADDRESS"
     );
-    tracker.release_owner(ME);
+    tracker.thread_ended(ME);
     assert_eq!((tracker.count(), tracker.count_for("203.0.113.7")), (0, Ok(0)));
 }
 
@@ -218,7 +219,7 @@ fn limits_how_often_a_client_opens() {
     for _ in 0..5 {
         assert_eq!(refusal(&tracker, "203.0.113.9", 0), Some(Refusal::Max));
     }
-    tracker.release_owner(ME);
+    tracker.thread_ended(ME);
     assert!(open(&tracker, "203.0.113.9", ME).is_some() && open(&tracker, "203.0.113.9", ME).is_some());
 }
 
@@ -243,9 +244,11 @@ fn messages_and_bytes_are_charged_both_or_neither() {
 #[test]
 fn idle_sockets_are_closed_by_their_owner_and_sessions_at_once() {
     let tracker = tracker(ConnectionTrackerOptions { idle_timeout_ms: Some(1_000), ..Default::default() });
-    let mailbox = Arc::new(Mailbox::new(Owner(2), Box::new(|| ())));
-    let served =
-        ConnectionOptions { socket: Some((Arc::clone(&mailbox), 5)), ..ConnectionOptions::session(Owner(2)) };
+    let mailbox = Arc::new(Mailbox::new(ThreadId(2), Box::new(|| ())));
+    let served = ConnectionOptions {
+        socket: Some((Arc::clone(&mailbox), 5)),
+        ..ConnectionOptions::session(ThreadId(2))
+    };
     let Opened::Yes(socket) = open_as(&tracker, "203.0.113.7", served, 0) else { panic!("refused") };
     let session = open(&tracker, "203.0.113.7", ME).expect("open");
     let busy = open(&tracker, "203.0.113.7", ME).expect("open");
@@ -253,13 +256,13 @@ fn idle_sockets_are_closed_by_their_owner_and_sessions_at_once() {
 
     assert_eq!(tracker.close_idle(None, SECOND), Ok(2));
     assert!(!session.is_open() && busy.is_open());
-    assert!(socket.is_open(), "only its owner knows whether it is idle still");
+    assert!(socket.is_open(), "only its thread knows whether it is idle still");
     let asked = mailbox.take().remove(0);
     let expected = Item::CloseConnection { serial: socket.serial, if_idle_ms: Some(1_000) };
     assert_eq!((asked.subscription, asked.item), (5, expected));
 
     assert!(tracker.close(&socket), "a close from another thread");
-    assert_eq!(mailbox.take().len(), 1, "asks the owner too");
+    assert_eq!(mailbox.take().len(), 1, "asks the thread too");
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use sluice_core::clock::MS;
-use sluice_core::mailbox::{Item, Mailbox};
+use sluice_core::runtime::clock::MS;
+use sluice_core::runtime::mailbox::{Item, Mailbox};
 use sluice_core::{
-    HookError, HookOutcome, Instance, Lifecycle, LifecycleState, Member, MemberCount, MemberEnd, Owner,
-    ShutdownReport, ShutdownRequest,
+    HookError, HookOutcome, Instance, Lifecycle, LifecycleState, Member, MemberCount, MemberEnd,
+    ShutdownReport, ShutdownRequest, ThreadId,
 };
 
 /// A lifecycle and its members, of threads 1, 2, and so on.
@@ -19,9 +19,9 @@ struct Stage {
 fn stage(threads: u64) -> Stage {
     let lifecycle = Lifecycle::new("l");
     let mailboxes: Vec<_> =
-        (1..=threads).map(|owner| Arc::new(Mailbox::new(Owner(owner), Box::new(|| ())))).collect();
+        (1..=threads).map(|thread| Arc::new(Mailbox::new(ThreadId(thread), Box::new(|| ())))).collect();
     let join = |mailbox: &Arc<Mailbox>| {
-        lifecycle.join(Arc::clone(mailbox), 7, mailbox.owner().0 as u32).expect("open")
+        lifecycle.join(Arc::clone(mailbox), 7, mailbox.thread().0 as u32).expect("open")
     };
     let members = mailboxes.iter().map(join).collect();
     Stage { lifecycle, mailboxes, members }
@@ -136,7 +136,7 @@ fn a_thread_that_ends_is_not_waited_for_and_leaves_what_it_owed() {
     stage.shut_down(10, 0);
     count(&stage.members[1], &[(MemberCount::Closed, 1)]);
     stage.report(0, 1);
-    stage.lifecycle.release_owner(Owner(2), 2);
+    stage.lifecycle.thread_ended(ThreadId(2), 2);
     let ended = stage.result().threads.remove(1);
     assert!(ended.responded && !ended.is_drained());
     assert_eq!((ended.forced, ended.connections_closed, ended.tasks_left), (3, 4, 2));
@@ -146,7 +146,7 @@ fn a_thread_that_ends_is_not_waited_for_and_leaves_what_it_owed() {
 fn a_thread_that_ends_without_debts_was_drained() {
     let stage = stage(2);
     stage.shut_down(10, 0);
-    stage.lifecycle.release_owner(Owner(2), 2);
+    stage.lifecycle.thread_ended(ThreadId(2), 2);
     stage.report(0, 2);
     assert!(stage.result().threads.iter().all(|thread| thread.is_drained()));
 }
@@ -245,7 +245,7 @@ fn what_the_system_reset_was_not_drained() {
 fn who_joins_during_a_shutdown_owes_nothing() {
     let stage = stage(1);
     stage.shut_down(10, 0);
-    let mailbox = Arc::new(Mailbox::new(Owner(9), Box::new(|| ())));
+    let mailbox = Arc::new(Mailbox::new(ThreadId(9), Box::new(|| ())));
     let late = stage.lifecycle.join(Arc::clone(&mailbox), 1, 9).expect("open");
     stage.lifecycle.report(&late, MemberEnd { forced: 5, ..MemberEnd::default() }, 1);
     stage.report(0, 1);

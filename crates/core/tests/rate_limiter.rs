@@ -1,6 +1,6 @@
 //! What a limiter promises, read from outside.
 
-use sluice_core::key_hash::{KeyHash, hash_str};
+use sluice_core::runtime::key_hash::{KeyHash, hash_str};
 use sluice_core::{AlgorithmKind, Instances, LimitOptions, Overflow, Quota, RateLimiter, RateLimiterOptions};
 
 const SECOND: u64 = 1_000_000_000;

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use sluice_core::key_hash::hash_str;
+use sluice_core::runtime::key_hash::hash_str;
 use sluice_core::{
-    AlgorithmKind, Decision, LimitOptions, Overflow, Quota, RateLimiter, RateLimiterOptions, Seat,
+    AlgorithmKind, Decision, LimitOptions, LocalHandle, Overflow, Quota, RateLimiter, RateLimiterOptions,
 };
 
 const MS: u128 = 1_000_000;
@@ -335,7 +335,7 @@ impl Crowd {
     }
 }
 
-/// Calls of several clients, by two threads' seats in turn.
+/// Calls of several clients, by two threads' locals in turn.
 fn compare_crowd(limit: LimitOptions, steps: Vec<(u64, usize, Operation)>) -> Result<(), TestCaseError> {
     let limit = LimitOptions { name: "limit".to_owned(), ..limit };
     let mut options = RateLimiterOptions {
@@ -345,19 +345,19 @@ fn compare_crowd(limit: LimitOptions, steps: Vec<(u64, usize, Operation)>) -> Re
         ..RateLimiterOptions::new(1, 1)
     };
     let limiter = Arc::new(RateLimiter::new("test", options.clone().try_into().expect("valid")));
-    let mut seats = [(); 2].map(|()| Seat::new(Arc::clone(&limiter)));
+    let mut locals = [(); 2].map(|()| LocalHandle::new(Arc::clone(&limiter)));
     let mut crowd = Crowd { clients: vec![(Naive::new(&options.limits[0]), 0); CLIENTS], now: 0 };
     for (turn, (pause, client, operation)) in steps.into_iter().enumerate() {
         crowd.at(crowd.now + u128::from(pause) * MS);
-        let (key, at, seat) = (hash_str(&client.to_string()), crowd.now as u64, &mut seats[turn % 2]);
+        let (key, at, local) = (hash_str(&client.to_string()), crowd.now as u64, &mut locals[turn % 2]);
         let (has_room, is_live) = (crowd.has_room_for(client), crowd.is_live(client));
         let known = &crowd.clients[client].0;
         match operation {
             Operation::Consume(cost) => {
                 let wanted = crowd.admits(client, cost.into());
                 let allowed = match turn % 3 {
-                    0 => seat.consume(key, cost, at).expect("open").allowed,
-                    1 => seat.try_consume(key, cost, at).expect("open"),
+                    0 => local.consume(key, cost, at).expect("open").allowed,
+                    1 => local.try_consume(key, cost, at).expect("open"),
                     _ => limiter.try_consume(key, cost, at).expect("open"),
                 };
                 prop_assert_eq!(allowed, wanted);
@@ -367,7 +367,7 @@ fn compare_crowd(limit: LimitOptions, steps: Vec<(u64, usize, Operation)>) -> Re
             }
             Operation::Peek => {
                 let remaining = if crowd.clients[client].1 > crowd.now { 0 } else { known.remaining() };
-                prop_assert_eq!(u128::from(seat.peek(key, at).expect("open").remaining), remaining);
+                prop_assert_eq!(u128::from(local.peek(key, at).expect("open").remaining), remaining);
             }
             Operation::Refund(cost) => {
                 limiter.refund(key, cost, at).expect("open");

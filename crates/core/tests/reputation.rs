@@ -1,6 +1,6 @@
 //! What a reputation promises, read from outside.
 
-use sluice_core::clock::SetBack;
+use sluice_core::runtime::clock::SetBack;
 use sluice_core::{Error, FOREVER, Reputation, ReputationOptions, ReputationRule, Verdict};
 
 const MS: u64 = 1_000_000;

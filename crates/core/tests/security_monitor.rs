@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sluice_core::mailbox::{Item, Mailbox};
+use sluice_core::runtime::mailbox::{Item, Mailbox};
 use sluice_core::{
-    Action, Alert, HistoryQuery, Instance, Owner, RuleOptions, SecurityMonitor, SecurityMonitorConfig,
-    SecurityMonitorOptions,
+    Action, Alert, HistoryQuery, Instance, RuleOptions, SecurityMonitor, SecurityMonitorConfig,
+    SecurityMonitorOptions, ThreadId,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -50,7 +50,7 @@ fn counts(counts: sluice_core::Result<Vec<(Arc<str>, u64)>>) -> Vec<(String, u64
 }
 
 fn subscribe(monitor: &SecurityMonitor) -> Arc<Mailbox> {
-    let mailbox = Arc::new(Mailbox::new(Owner(1), Box::new(|| ())));
+    let mailbox = Arc::new(Mailbox::new(ThreadId(1), Box::new(|| ())));
     monitor.subscribe(Arc::clone(&mailbox), 7).expect("open");
     mailbox
 }
@@ -355,11 +355,11 @@ fn a_thread_that_ended_is_told_nothing() {
     let monitor = monitor(vec![RuleOptions { mute_ms: Some(0), ..rule("r", "login", 1) }]);
     let mailbox = subscribe(&monitor);
     record(&monitor, "login", "203.0.113.7", 0);
-    monitor.release_owner(Owner(1));
+    monitor.thread_ended(ThreadId(1));
     record(&monitor, "login", "203.0.113.7", 0);
     assert_eq!(told(&mailbox).len(), 1);
     monitor.subscribe(Arc::clone(&mailbox), 8).expect("open");
-    monitor.unsubscribe(Owner(1), 8);
+    monitor.unsubscribe(ThreadId(1), 8);
     record(&monitor, "login", "203.0.113.7", 0);
     assert_eq!(told(&mailbox), []);
 }

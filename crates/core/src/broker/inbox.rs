@@ -87,26 +87,26 @@ pub enum Parcel {
 /// First in, first out. One lock, held for one push or to swap the whole of it.
 pub(crate) struct Inbox {
     state: Mutex<State>,
-    ring: Box<dyn Fn() + Send + Sync>,
+    wake: Box<dyn Fn() + Send + Sync>,
 }
 
 #[derive(Default)]
 struct State {
     is_closed: bool,
-    /// The receiver has been rung for and has not said since that it sleeps.
+    /// The receiver has been woken for and has not said since that it sleeps.
     is_awake: bool,
     parcels: Vec<Parcel>,
 }
 
 impl Inbox {
-    /// `ring` wakes the receiver, from any thread, and must not block or call back.
-    pub(crate) fn new(ring: Box<dyn Fn() + Send + Sync>) -> Self {
-        Self { state: Mutex::default(), ring }
+    /// `wake` wakes the receiver, from any thread, and must not block or call back.
+    pub(crate) fn new(wake: Box<dyn Fn() + Send + Sync>) -> Self {
+        Self { state: Mutex::default(), wake }
     }
 
     /// How many parcels wait before it; none when the receiver is gone.
     pub(crate) fn push(&self, parcel: Parcel) -> Option<usize> {
-        let (before, must_ring) = {
+        let (before, must_wake) = {
             let mut state = self.state.lock();
             if state.is_closed {
                 return None;
@@ -114,14 +114,14 @@ impl Inbox {
             state.parcels.push(parcel);
             (state.parcels.len() - 1, !std::mem::replace(&mut state.is_awake, true))
         };
-        if must_ring {
-            (self.ring)();
+        if must_wake {
+            (self.wake)();
         }
         Some(before)
     }
 
     /// Takes out everything, into the empty `room`. When there is nothing, the receiver stays awake or sleeps: the next
-    /// push then rings. Under load nobody rings.
+    /// push then wakes. Under load nobody wakes.
     pub(crate) fn take(&self, room: &mut Vec<Parcel>, stays_awake: bool) {
         let mut state = self.state.lock();
         if state.parcels.is_empty() {
@@ -171,45 +171,45 @@ mod tests {
     use super::*;
 
     fn inbox() -> (Inbox, Arc<AtomicU32>) {
-        let rings = Arc::new(AtomicU32::new(0));
-        let counter = Arc::clone(&rings);
-        let ring = Box::new(move || {
+        let wakes = Arc::new(AtomicU32::new(0));
+        let counter = Arc::clone(&wakes);
+        let wake = Box::new(move || {
             counter.fetch_add(1, Ordering::Relaxed);
         });
-        (Inbox::new(ring), rings)
+        (Inbox::new(wake), wakes)
     }
 
     #[test]
     fn rings_for_a_sleeper_only() {
-        let (inbox, rings) = inbox();
+        let (inbox, wakes) = inbox();
         let mut room = Vec::new();
         for _ in 0..3 {
             assert!(inbox.push(Parcel::News(News::AskedToLeave)).is_some());
         }
         inbox.take(&mut room, false);
-        assert_eq!((room.len(), rings.load(Ordering::Relaxed)), (3, 1));
+        assert_eq!((room.len(), wakes.load(Ordering::Relaxed)), (3, 1));
 
-        // It took something out, so it looks again: no ring.
+        // It took something out, so it looks again: no wake.
         room.clear();
         inbox.push(Parcel::News(News::AskedToLeave));
         inbox.take(&mut room, false);
         room.clear();
         inbox.take(&mut room, true);
         inbox.push(Parcel::News(News::AskedToLeave));
-        assert_eq!(rings.load(Ordering::Relaxed), 1);
+        assert_eq!(wakes.load(Ordering::Relaxed), 1);
 
         inbox.take(&mut room, false);
         room.clear();
         inbox.take(&mut room, false);
         inbox.push(Parcel::News(News::AskedToLeave));
-        assert_eq!(rings.load(Ordering::Relaxed), 2);
+        assert_eq!(wakes.load(Ordering::Relaxed), 2);
     }
 
     #[test]
     fn takes_nothing_once_closed() {
-        let (inbox, rings) = inbox();
+        let (inbox, wakes) = inbox();
         inbox.close();
         assert_eq!(inbox.push(Parcel::News(News::Left(1))), None);
-        assert_eq!(rings.load(Ordering::Relaxed), 0);
+        assert_eq!(wakes.load(Ordering::Relaxed), 0);
     }
 }

@@ -1,6 +1,6 @@
 //! How much a peer has to do, and whether it takes more: one word.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::runtime::sync::{AtomicU64, Ordering};
 
 /// Messages that were promised a place and not yet taken out, requests not yet answered, and whether the peer leaves.
 #[derive(Debug, Default)]

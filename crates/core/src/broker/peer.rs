@@ -8,13 +8,13 @@ use parking_lot::Mutex;
 use super::directory::PeerInfo;
 use super::inbox::{Inbox, Parcel};
 use super::occupancy::{Occupancy, Places};
-use crate::connection_tracker::Owner;
+use crate::runtime::ThreadId;
 
 /// A thread that takes part.
 #[derive(Debug)]
 pub struct Peer {
     info: Arc<PeerInfo>,
-    pub(crate) owner: Owner,
+    pub(crate) thread: ThreadId,
     pub(crate) occupancy: Occupancy,
     pub(crate) inbox: Inbox,
     /// Places that others promised it and that it has not used yet; given back when it leaves.
@@ -26,12 +26,12 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn new(info: PeerInfo, owner: Owner, ring: Box<dyn Fn() + Send + Sync>) -> Self {
+    pub(crate) fn new(info: PeerInfo, thread: ThreadId, wake: Box<dyn Fn() + Send + Sync>) -> Self {
         Self {
             info: Arc::new(info),
-            owner,
+            thread,
             occupancy: Occupancy::default(),
-            inbox: Inbox::new(ring),
+            inbox: Inbox::new(wake),
             promised: Mutex::default(),
             refused: Mutex::default(),
             is_announced: AtomicBool::new(false),

@@ -11,10 +11,10 @@ fn joined(broker: &Broker, thread: u32, id: Option<&str>) -> Result<Arc<Peer>> {
     broker
         .join(Joining {
             id: id.map(str::to_owned),
-            owner: Owner(u64::from(thread)),
+            thread: ThreadId(u64::from(thread)),
             thread_id: thread,
             metadata: Box::default(),
-            ring: Box::new(|| {}),
+            wake: Box::new(|| {}),
         })
         .map(|(peer, _)| {
             broker.announce(&peer);
@@ -114,7 +114,7 @@ fn a_thread_that_ends_gives_back_what_it_was_promised() {
     assert_eq!(broker.reserve_for_all(&caller), Some(2));
     assert_eq!((broker.stats().waiting, broker.stats().in_flight), (4, 1));
 
-    broker.release_owner(Owner(1));
+    broker.thread_ended(ThreadId(1));
     assert_eq!((broker.stats().waiting, broker.stats().in_flight), (0, 0));
     assert_eq!(broker.deliver(&server, caller.info().number, message("late")), None);
     assert!(read(&broker, &server).contains(&"left 1".to_owned()));
@@ -139,10 +139,10 @@ fn a_peer_is_announced_once_and_before_what_it_sends() {
     let silent = |thread| {
         let joining = Joining {
             id: None,
-            owner: Owner(thread),
+            thread: ThreadId(thread),
             thread_id: thread as u32,
             metadata: Box::default(),
-            ring: Box::new(|| {}),
+            wake: Box::new(|| {}),
         };
         broker.join(joining).unwrap().0
     };

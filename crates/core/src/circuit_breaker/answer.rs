@@ -2,13 +2,13 @@
 
 use super::state::CircuitState;
 use super::ticket::Ticket;
-use crate::Owner;
+use crate::runtime::ThreadId;
 
 /// Who asks for a call to be let pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
     /// The thread that makes it.
-    pub owner: Owner,
+    pub thread: ThreadId,
     /// Whether the caller ends it after the breaker's `timeout`: a trial whose lease runs out has then failed.
     pub has_deadline: bool,
 }

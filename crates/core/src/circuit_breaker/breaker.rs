@@ -15,11 +15,11 @@ use super::state::CircuitState;
 use super::stats::{CircuitBreakerStats, CircuitStats};
 use super::subscribers::{CircuitChange, Subscribers};
 use super::ticket::Ticket;
-use crate::instances::{Instance, OptionList};
-use crate::key_hash::KeyHash;
-use crate::mailbox::{Mailbox, SubscriptionId};
-use crate::tally::Tally;
-use crate::{Error, Owner, Result};
+use crate::runtime::instances::{Instance, OptionList};
+use crate::runtime::key_hash::KeyHash;
+use crate::runtime::mailbox::{Mailbox, SubscriptionId};
+use crate::runtime::sharded_counters::ShardedCounters;
+use crate::{Error, Result, ThreadId};
 
 /// A circuit for each of many peers, shared by all threads.
 ///
@@ -33,7 +33,7 @@ pub struct CircuitBreaker {
     timeout_ms: AtomicU64,
     peers: Peers,
     subscribers: Subscribers,
-    tally: Tally<7>,
+    counters: ShardedCounters<7>,
     closed: AtomicBool,
 }
 
@@ -58,7 +58,7 @@ impl CircuitBreaker {
             config: ArcSwap::from_pointee(config),
             peers: Peers::new(capacity),
             subscribers: Subscribers::default(),
-            tally: Tally::new(),
+            counters: ShardedCounters::new(),
             closed: AtomicBool::new(false),
         }
     }
@@ -79,7 +79,7 @@ impl CircuitBreaker {
             Some(None) => self.peers.get(key).and_then(|circuit| self.pass(&circuit, request, now)),
         };
         if let Some(Err(_)) = answer {
-            self.tally.add(REFUSED, 1);
+            self.counters.add(REFUSED, 1);
         }
         Ok(answer)
     }
@@ -91,7 +91,7 @@ impl CircuitBreaker {
                 return Ok(answer);
             }
             if self.circuit(key, peer, false).is_none() {
-                self.tally.add(UNTRACKED, 1);
+                self.counters.add(UNTRACKED, 1);
                 return Ok(Ok(Ticket::UNTRACKED));
             }
         }
@@ -160,22 +160,22 @@ impl CircuitBreaker {
     /// Tells a thread of every change from now on.
     pub fn subscribe(&self, mailbox: Arc<Mailbox>, subscription: SubscriptionId) -> Result<()> {
         self.check_open()?;
-        let owner = mailbox.owner();
+        let thread = mailbox.thread();
         self.subscribers.add(mailbox, subscription);
         // Again: a subscription that came after the end would never be told.
-        self.check_open().inspect_err(|_| self.subscribers.remove(owner, subscription))
+        self.check_open().inspect_err(|_| self.subscribers.remove(thread, subscription))
     }
 
     /// Ends one subscription of a thread.
-    pub fn unsubscribe(&self, owner: Owner, subscription: SubscriptionId) {
-        self.subscribers.remove(owner, subscription);
+    pub fn unsubscribe(&self, thread: ThreadId, subscription: SubscriptionId) {
+        self.subscribers.remove(thread, subscription);
     }
 
     /// Ends every subscription of a thread that ended, and gives its trials' places back.
-    pub fn release_owner(&self, owner: Owner) {
-        self.subscribers.release_owner(owner);
+    pub fn thread_ended(&self, thread: ThreadId) {
+        self.subscribers.thread_ended(thread);
         for circuit in self.peers.all() {
-            circuit.release_owner(owner);
+            circuit.thread_ended(thread);
         }
     }
 
@@ -190,13 +190,13 @@ impl CircuitBreaker {
     pub fn stats(&self) -> Result<CircuitBreakerStats> {
         self.check_open()?;
         let mut stats = CircuitBreakerStats {
-            succeeded: self.tally.sum(SUCCEEDED),
-            failed: self.tally.sum(FAILED),
-            slow: self.tally.sum(SLOW),
-            refused: self.tally.sum(REFUSED),
-            ignored: self.tally.sum(IGNORED),
-            opened: self.tally.sum(OPENED),
-            untracked: self.tally.sum(UNTRACKED),
+            succeeded: self.counters.sum(SUCCEEDED),
+            failed: self.counters.sum(FAILED),
+            slow: self.counters.sum(SLOW),
+            refused: self.counters.sum(REFUSED),
+            ignored: self.counters.sum(IGNORED),
+            opened: self.counters.sum(OPENED),
+            untracked: self.counters.sum(UNTRACKED),
             evicted: self.peers.evicted(),
             ..CircuitBreakerStats::default()
         };
@@ -248,7 +248,7 @@ impl CircuitBreaker {
     /// Under the circuit's lock.
     fn tell(&self, change: &CircuitChange) {
         if change.to == CircuitState::Open {
-            self.tally.add(OPENED, 1);
+            self.counters.add(OPENED, 1);
         }
         self.subscribers.tell(change);
     }
@@ -259,9 +259,9 @@ impl CircuitBreaker {
             (true, false) => SUCCEEDED,
             (true, true) => FAILED,
         };
-        self.tally.add(counter, 1);
+        self.counters.add(counter, 1);
         if counted && outcome.slow {
-            self.tally.add(SLOW, 1);
+            self.counters.add(SLOW, 1);
         }
     }
 
@@ -308,7 +308,7 @@ impl Instance for CircuitBreaker {
     /// Circuits are closed, without an event; permits are of no circuit any more.
     fn reset(&self) {
         self.peers.clear();
-        self.tally.reset();
+        self.counters.reset();
     }
 
     fn close(&self) {

@@ -15,7 +15,7 @@ use super::subscribers::CircuitChange;
 use super::ticket::Ticket;
 use super::trials::{Lease, Trials};
 use super::window::{Tag, Window};
-use crate::Owner;
+use crate::runtime::ThreadId;
 
 /// What a report did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,8 +137,8 @@ impl Circuit {
             return Some(Err(Refused { state: CircuitState::HalfOpen, retry_after }));
         }
         let number = course.next_number();
-        let (owner, ends_call) = (request.owner, request.has_deadline);
-        course.trials.lease(Lease { number, owner, until: now + config.lease, ends_call });
+        let (thread, ends_call) = (request.thread, request.has_deadline);
+        course.trials.lease(Lease { number, thread, until: now + config.lease, ends_call });
         Some(Ok(Ticket::new(self.serial, number)))
     }
 
@@ -207,9 +207,9 @@ impl Circuit {
     }
 
     /// Frees the places of a thread that ended.
-    pub(super) fn release_owner(&self, owner: Owner) {
+    pub(super) fn thread_ended(&self, thread: ThreadId) {
         if self.state() == Some(CircuitState::HalfOpen) {
-            self.course.lock().trials.release_owner(owner);
+            self.course.lock().trials.thread_ended(thread);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::rates::{Counts, Outcome};
 use super::window::Tag;
-use crate::sync::{AtomicU64, Ordering};
+use crate::runtime::sync::{AtomicU64, Ordering};
 
 /// Outcomes in one word.
 const BLOCK: u64 = 16;

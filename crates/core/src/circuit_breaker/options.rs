@@ -3,10 +3,10 @@
 use super::circuit::Circuit;
 use super::opening::Opening;
 use super::rates::Thresholds;
-use crate::clock::MS;
-use crate::instances::{OptionList, or_none};
-use crate::memory;
 use crate::rate_limiter::MAX_DURATION_MS;
+use crate::runtime::clock::MS;
+use crate::runtime::instances::{OptionList, or_none};
+use crate::runtime::memory;
 use crate::{Error, Result};
 
 /// Most calls that a window of calls holds: counting one costs a look at all blocks of 16.

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::circuit::Circuit;
 use super::state::CircuitState;
 use super::ticket::SERIAL_BITS;
-use crate::key_hash::{AlreadyHashed, KeyHash};
+use crate::runtime::key_hash::{AlreadyHashed, KeyHash};
 
 /// Circuits looked at for a newcomer when there is no room: bounds the cost of a flood of new peers.
 const PROBES: usize = 16;

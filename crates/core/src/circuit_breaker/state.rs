@@ -1,6 +1,6 @@
 //! The word that every call reads: the state of a circuit, and which time it is in it.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::runtime::sync::{AtomicU64, Ordering};
 
 /// What a circuit does with calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use parking_lot::Mutex;
 
 use super::rates::Counts;
 use super::state::CircuitState;
-use crate::Owner;
-use crate::mailbox::{Item, Mailbox, SubscriptionId};
+use crate::runtime::ThreadId;
+use crate::runtime::mailbox::{Item, Mailbox, SubscriptionId};
 
 /// A circuit has another state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,12 +36,12 @@ impl Subscribers {
         self.list.lock().push((mailbox, subscription));
     }
 
-    pub(super) fn remove(&self, owner: Owner, subscription: SubscriptionId) {
-        self.list.lock().retain(|(mailbox, known)| mailbox.owner() != owner || *known != subscription);
+    pub(super) fn remove(&self, thread: ThreadId, subscription: SubscriptionId) {
+        self.list.lock().retain(|(mailbox, known)| mailbox.thread() != thread || *known != subscription);
     }
 
-    pub(super) fn release_owner(&self, owner: Owner) {
-        self.list.lock().retain(|(mailbox, _)| mailbox.owner() != owner);
+    pub(super) fn thread_ended(&self, thread: ThreadId) {
+        self.list.lock().retain(|(mailbox, _)| mailbox.thread() != thread);
     }
 
     /// The breaker is destroyed: tells each of them, and keeps none.

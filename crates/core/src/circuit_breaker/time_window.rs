@@ -2,7 +2,7 @@
 
 use super::rates::{Counts, Outcome};
 use super::window::Tag;
-use crate::sync::{AtomicU64, Ordering};
+use crate::runtime::sync::{AtomicU64, Ordering};
 
 /// Slices of a window: it forgets by tenths of its length.
 const SLICES: u64 = 10;

@@ -1,7 +1,7 @@
 //! The calls that may try a half-open circuit: so many and no more, each until its lease ends.
 
 use super::rates::{Counts, Outcome};
-use crate::Owner;
+use crate::runtime::ThreadId;
 
 /// Trial calls under way, and what those that reported came to.
 #[derive(Debug, Default)]
@@ -14,7 +14,7 @@ pub(super) struct Trials {
 pub(super) struct Lease {
     pub(super) number: u64,
     /// The thread with which it ends.
-    pub(super) owner: Owner,
+    pub(super) thread: ThreadId,
     /// When its place is free for another.
     pub(super) until: u64,
     /// Its end is the end of the time that the call had: when it comes, the call has failed.
@@ -74,8 +74,8 @@ impl Trials {
     }
 
     /// Frees the places of a thread that ended.
-    pub(super) fn release_owner(&mut self, owner: Owner) {
-        self.leases.retain(|lease| lease.owner != owner);
+    pub(super) fn thread_ended(&mut self, thread: ThreadId) {
+        self.leases.retain(|lease| lease.thread != thread);
     }
 
     /// The clock was set back: no lease ends later than one that begins now.

@@ -4,7 +4,7 @@ use super::count_window::CountWindow;
 use super::options::WindowOptions;
 use super::rates::{Counts, Outcome};
 use super::time_window::TimeWindow;
-use crate::clock::MS;
+use crate::runtime::clock::MS;
 
 /// For which time in the closed state a window counts: the end of that state's number. A report of an earlier
 /// time carries another tag, and is not counted even when it comes between the emptying and the closing.

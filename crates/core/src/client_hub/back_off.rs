@@ -1,7 +1,7 @@
 //! The pause after a failed refresh. The stale value is served during it.
 
 use crate::circuit_breaker::chance;
-use crate::clock::MS;
+use crate::runtime::clock::MS;
 
 const FIRST: u64 = 1_000 * MS;
 const MOST: u64 = 30_000 * MS;

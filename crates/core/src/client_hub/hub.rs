@@ -16,9 +16,9 @@ use super::options::ClientHubConfig;
 use super::shelf::{Limits, Shelf};
 use super::slot::{Entered, Slot};
 use super::stats::ClientHubStats;
-use crate::instances::{Instance, OptionList};
-use crate::key_hash::{AlreadyHashed, KeyHash};
-use crate::tally::Tally;
+use crate::runtime::instances::{Instance, OptionList};
+use crate::runtime::key_hash::{AlreadyHashed, KeyHash};
+use crate::runtime::sharded_counters::ShardedCounters;
 use crate::{Error, Result};
 
 /// A value for each of many keys, made by one initialiser over all threads while the others wait.
@@ -36,7 +36,7 @@ pub struct ClientHub {
     /// Remembered errors. Locked before a shard too, never while `shelf` is locked.
     pub(super) failures: Mutex<Shelf>,
     last_number: AtomicU64,
-    pub(super) tally: Tally<11>,
+    pub(super) counters: ShardedCounters<11>,
     closed: AtomicBool,
 }
 
@@ -84,7 +84,7 @@ impl ClientHub {
             shelf: Mutex::default(),
             failures: Mutex::default(),
             last_number: AtomicU64::new(0),
-            tally: Tally::new(),
+            counters: ShardedCounters::new(),
             closed: AtomicBool::new(false),
         }
     }
@@ -98,7 +98,7 @@ impl ClientHub {
             Some(kept.value.version)
         });
         if version.is_some() {
-            self.tally.add(HITS, 1);
+            self.counters.add(HITS, 1);
         }
         Ok(version)
     }
@@ -129,7 +129,7 @@ impl ClientHub {
         };
         self.forgot_failure(forgotten);
         if let Some(weight) = expired {
-            self.tally.add(EXPIRED, 1);
+            self.counters.add(EXPIRED, 1);
             self.shelf.lock().remove(weight);
         }
         Ok(self.answer(id, entered))
@@ -157,7 +157,7 @@ impl ClientHub {
     /// Sums over all threads, and one pass over the keys.
     pub fn stats(&self) -> Result<ClientHubStats> {
         self.check_open()?;
-        let sum = |counter| self.tally.sum(counter);
+        let sum = |counter| self.counters.sum(counter);
         let (mut waiting, mut initialising) = (0, 0);
         for slot in &self.slots {
             if let Some(run) = slot.run() {
@@ -199,9 +199,9 @@ impl ClientHub {
             Entered::Failed(failure) => (REJECTED, false, Joined::Failed(failure)),
             Entered::Waits { until } => (MISSES, false, Joined::Wait { call, until }),
         };
-        self.tally.add(counter, 1);
+        self.counters.add(counter, 1);
         if begins {
-            self.tally.add(INITIALISATIONS, 1);
+            self.counters.add(INITIALISATIONS, 1);
         }
         joined
     }
@@ -294,7 +294,7 @@ impl Instance for ClientHub {
 
     fn reset(&self) {
         self.empty();
-        self.tally.reset();
+        self.counters.reset();
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::connection_tracker::Owner;
-use crate::mailbox::{Mailbox, SubscriptionId};
+use crate::runtime::ThreadId;
+use crate::runtime::mailbox::{Mailbox, SubscriptionId};
 
 /// A call that leads or waits. It leads at most once, so its number also says which run a result is of.
 pub type CallId = u64;
@@ -33,8 +33,8 @@ pub(super) struct Call {
 }
 
 impl Call {
-    fn is_of(&self, owner: Owner) -> bool {
-        self.caller.mailbox.owner() == owner
+    fn is_of(&self, thread: ThreadId) -> bool {
+        self.caller.mailbox.thread() == thread
     }
 }
 
@@ -118,13 +118,13 @@ impl Initialisation {
         self.late.retain(|waiter| waiter.id != call);
     }
 
-    pub(super) fn leave_all_of(&mut self, owner: Owner) {
-        self.waiters.retain(|waiter| !waiter.is_of(owner));
-        self.late.retain(|waiter| !waiter.is_of(owner));
+    pub(super) fn leave_all_of(&mut self, thread: ThreadId) {
+        self.waiters.retain(|waiter| !waiter.is_of(thread));
+        self.late.retain(|waiter| !waiter.is_of(thread));
     }
 
-    pub(super) fn is_led_from(&self, owner: Owner) -> bool {
-        self.leader.is_of(owner)
+    pub(super) fn is_led_from(&self, thread: ThreadId) -> bool {
+        self.leader.is_of(thread)
     }
 
     /// The leader begins: until now it did not know.

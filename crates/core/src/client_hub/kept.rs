@@ -16,7 +16,7 @@ pub struct HubValue {
 
 /// For how long a value is to be kept, in nanoseconds, and what its key weighs.
 #[derive(Clone, Copy, Debug)]
-pub struct Keeping {
+pub struct Retention {
     /// How long it is fresh. `None`: until it is invalidated or pushed out.
     pub ttl: Option<u64>,
     /// For how long after that it may still be answered with, while it is made anew.
@@ -40,7 +40,7 @@ pub(super) enum Age {
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) value: HubValue,
-    keeping: Keeping,
+    retention: Retention,
     since: u64,
     /// Read since the search for a place last came by.
     is_used: AtomicBool,
@@ -49,16 +49,16 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn new(value: HubValue, keeping: Keeping, now: u64) -> Self {
-        Self { value, keeping, since: now, is_used: AtomicBool::new(false), back_off: None }
+    pub(super) fn new(value: HubValue, retention: Retention, now: u64) -> Self {
+        Self { value, retention, since: now, is_used: AtomicBool::new(false), back_off: None }
     }
 
     pub(super) fn age(&self, now: u64) -> Age {
-        let Some(ttl) = self.keeping.ttl else { return Age::Fresh };
+        let Some(ttl) = self.retention.ttl else { return Age::Fresh };
         match now.saturating_sub(self.since) {
             age if age < ttl => Age::Fresh,
-            age if age < ttl.saturating_add(self.keeping.stale_for) => Age::Stale,
-            age if age < ttl.saturating_add(self.keeping.stale_if_error) => Age::LastResort,
+            age if age < ttl.saturating_add(self.retention.stale_for) => Age::Stale,
+            age if age < ttl.saturating_add(self.retention.stale_if_error) => Age::LastResort,
             _ => Age::Expired,
         }
     }
@@ -75,7 +75,7 @@ impl Kept {
 
     /// Bytes of key and value.
     pub(super) fn weight(&self) -> u64 {
-        self.value.bytes.len() as u64 + self.keeping.key_bytes
+        self.value.bytes.len() as u64 + self.retention.key_bytes
     }
 
     /// Relaxed: a hint, which publishes nothing. Not written where it stands already, so readers share the line.
@@ -104,7 +104,7 @@ mod tests {
 
     fn kept(ttl: Option<u64>, stale_for: u64) -> Kept {
         let value = HubValue { version: 1, bytes: Arc::from([1, 2, 3]) };
-        Kept::new(value, Keeping { ttl, stale_for, stale_if_error: 0, key_bytes: 4 }, 1_000)
+        Kept::new(value, Retention { ttl, stale_for, stale_if_error: 0, key_bytes: 4 }, 1_000)
     }
 
     #[test]
@@ -119,8 +119,8 @@ mod tests {
     #[test]
     fn the_time_of_a_last_resort_counts_from_the_end_of_its_ttl_too() {
         let ages = |stale_for, stale_if_error| {
-            let keeping = Keeping { ttl: Some(10), stale_for, stale_if_error, key_bytes: 4 };
-            let kept = Kept { keeping, ..kept(None, 0) };
+            let retention = Retention { ttl: Some(10), stale_for, stale_if_error, key_bytes: 4 };
+            let kept = Kept { retention, ..kept(None, 0) };
             [1_009, 1_010, 1_015, 1_020].map(|now| kept.age(now))
         };
         assert_eq!(ages(0, 10), [Age::Fresh, Age::LastResort, Age::LastResort, Age::Expired]);

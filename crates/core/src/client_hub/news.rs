@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::initialisation::{Call, CallId, Caller};
 use super::kept::HubValue;
-use crate::mailbox::Item;
+use crate::runtime::mailbox::Item;
 
 /// What has become of calls of one thread. Never dropped while the thread lives.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use super::shelf::Limits;
 use super::slot::Slot;
-use crate::instances::{OptionList, or_none};
-use crate::memory;
+use crate::runtime::instances::{OptionList, or_none};
+use crate::runtime::memory;
 use crate::{Error, Result};
 
 const DEFAULT_MAX_ENTRIES: u64 = 10_000;

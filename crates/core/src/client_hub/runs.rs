@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::failure::Failed;
 use super::hub::{ClientHub, FAILURES, HANDOVERS, INITIALISATIONS, TIMEOUTS};
 use super::initialisation::{Call, CallId, Ended};
-use super::kept::{HubValue, Keeping, Kept};
+use super::kept::{HubValue, Kept, Retention};
 use super::news::{HubNews, Notices};
 use super::slot::{FailedRun, TimedOut, Turnover};
-use crate::key_hash::KeyHash;
-use crate::{Owner, Result};
+use crate::runtime::key_hash::KeyHash;
+use crate::{Result, ThreadId};
 
 /// A run that its leader ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl ClientHub {
         self.check_open()?;
         let leads = self.change(key, |slot| slot.begin(call, now)).unwrap_or(false);
         if leads {
-            self.tally.add(INITIALISATIONS, 1);
+            self.counters.add(INITIALISATIONS, 1);
         }
         Ok(leads)
     }
@@ -41,12 +41,12 @@ impl ClientHub {
         key: KeyHash,
         call: CallId,
         bytes: Arc<[u8]>,
-        keeping: Keeping,
+        retention: Retention,
         now: u64,
     ) -> Result<Option<Finished>> {
         self.check_open()?;
         let value = HubValue { version: self.next_number(), bytes };
-        let ended = self.keep(key, call, Kept::new(value.clone(), keeping, now), now);
+        let ended = self.keep(key, call, Kept::new(value.clone(), retention, now), now);
         Ok(ended.map(|ended| {
             let calls = self.settle(ended, |calls| HubNews::Made { calls, value: value.clone() });
             Finished { version: value.version, calls, ..Finished::default() }
@@ -59,7 +59,7 @@ impl ClientHub {
         self.check_open()?;
         let ended = self.end_failed(key, failed, now, |slot, remembered| slot.fail(call, remembered, now));
         Ok(ended.map(|(run, failure)| {
-            self.tally.add(FAILURES, 1);
+            self.counters.add(FAILURES, 1);
             self.settle_failed(run, failed, failure)
         }))
     }
@@ -77,7 +77,7 @@ impl ClientHub {
         let ended =
             self.end_failed(key, failed, now, |slot, remembered| slot.time_out(call, remembered, now));
         let (timed_out, failure) = ended?;
-        self.tally.add(TIMEOUTS, 1);
+        self.counters.add(TIMEOUTS, 1);
         match timed_out {
             TimedOut::Failed(run) => Some(self.settle_failed(run, failed, failure)),
             TimedOut::HandedOver(turnover) => {
@@ -104,7 +104,7 @@ impl ClientHub {
         });
         Ok(looked.flatten().map(|(replaced, until)| {
             if let Some((overdue, leader)) = replaced {
-                self.tally.add(TIMEOUTS, 1);
+                self.counters.add(TIMEOUTS, 1);
                 self.hand_over_to(Some(leader));
                 let mut notices = Notices::default();
                 notices.replaced(overdue);
@@ -115,10 +115,10 @@ impl ClientHub {
     }
 
     /// A thread has ended: its calls wait no more, and what it led is led by another.
-    pub fn release_owner(&self, owner: Owner, now: u64) {
+    pub fn thread_ended(&self, thread: ThreadId, now: u64) {
         let mut turnovers = Vec::new();
         self.slots.retain(|_, slot| {
-            turnovers.extend(slot.release_owner(owner, now));
+            turnovers.extend(slot.thread_ended(thread, now));
             !slot.is_empty()
         });
         for turnover in turnovers {
@@ -160,7 +160,7 @@ impl ClientHub {
 
     fn hand_over_to(&self, leader: Option<Call>) {
         let Some(leader) = leader else { return };
-        self.tally.add(HANDOVERS, 1);
+        self.counters.add(HANDOVERS, 1);
         let mut notices = Notices::default();
         notices.lead(leader);
         notices.send();

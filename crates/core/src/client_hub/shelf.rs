@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::slot::GaveWay;
-use crate::key_hash::KeyHash;
+use crate::runtime::key_hash::KeyHash;
 
 /// Values in use that are passed over for one newcomer; the next goes all the same.
 const PASSED_OVER: usize = 64;
@@ -90,7 +90,7 @@ impl Shelf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key_hash::hash_str;
+    use crate::runtime::key_hash::hash_str;
 
     const LIMITS: Limits = Limits { entries: 3, bytes: 100 };
 

@@ -3,7 +3,7 @@
 use super::failure::{HubFailure, Remembered};
 use super::initialisation::{Call, CallId, Ended, Initialisation};
 use super::kept::{Age, HubValue, Kept};
-use crate::connection_tracker::Owner;
+use crate::runtime::ThreadId;
 
 /// A value, a run of an initialiser, or both: a stale value is read while it is made anew.
 #[derive(Debug, Default)]
@@ -261,10 +261,10 @@ impl Slot {
     }
 
     /// A thread has ended.
-    pub(super) fn release_owner(&mut self, owner: Owner, now: u64) -> Option<Turnover> {
+    pub(super) fn thread_ended(&mut self, thread: ThreadId, now: u64) -> Option<Turnover> {
         let run = self.run.as_mut()?;
-        run.leave_all_of(owner);
-        if run.is_led_from(owner) {
+        run.leave_all_of(thread);
+        if run.is_led_from(thread) {
             return Some(Turnover { abandoned: None, leader: self.hand_over(now) });
         }
         Some(self.end_abandoned(now))

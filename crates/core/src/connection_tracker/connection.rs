@@ -5,21 +5,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use super::Owner;
 use super::options::ConnectionTrackerConfig;
-use crate::clock::SetBack;
-use crate::mailbox::{Item, Mailbox, SubscriptionId};
+use crate::runtime::ThreadId;
+use crate::runtime::clock::SetBack;
+use crate::runtime::mailbox::{Item, Mailbox, SubscriptionId};
 
 /// What is given with a connection.
 #[derive(Clone, Debug)]
 pub struct ConnectionOptions<'a> {
     /// The thread that holds it.
-    pub owner: Owner,
+    pub thread: ThreadId,
     /// Its name, or `None` for one of the tracker's.
     pub id: Option<&'a str>,
     /// What the user wants to find with it, encoded by whoever reads it.
     pub detail: Option<Box<[u8]>>,
-    /// Where its owner, who serves a socket for it, is asked to close that.
+    /// Where its thread, who serves a socket for it, is asked to close that.
     pub socket: Option<(Arc<Mailbox>, SubscriptionId)>,
     /// Whether limits per client apply; they do not for a proxy that speaks for many.
     pub check_client: bool,
@@ -28,12 +28,12 @@ pub struct ConnectionOptions<'a> {
 impl ConnectionOptions<'_> {
     /// A session without a socket of ours, under all limits.
     #[must_use]
-    pub fn session(owner: Owner) -> Self {
-        Self { owner, id: None, detail: None, socket: None, check_client: true }
+    pub fn session(thread: ThreadId) -> Self {
+        Self { thread, id: None, detail: None, socket: None, check_client: true }
     }
 }
 
-/// A connection that was opened. It counts until it is closed, by anybody, or its owner ends.
+/// A connection that was opened. It counts until it is closed, by anybody, or its thread ends.
 #[derive(Debug)]
 pub struct Connection {
     /// Its number; numbers are not used twice.
@@ -45,7 +45,7 @@ pub struct Connection {
     /// Date of opening, UTC milliseconds.
     pub opened_at: u64,
     /// The thread that holds it.
-    pub owner: Owner,
+    pub thread: ThreadId,
     /// What the user gave with it.
     pub detail: Option<Box<[u8]>>,
     counts_for_client: bool,
@@ -77,7 +77,7 @@ impl Connection {
             id,
             client,
             opened_at: utc_ms,
-            owner: options.owner,
+            thread: options.thread,
             socket: options.socket,
             detail: options.detail,
             counts_for_client: options.check_client,
@@ -142,8 +142,8 @@ impl Connection {
         !self.closed.swap(true, Ordering::AcqRel)
     }
 
-    /// Asks the owner to close the socket; false when there is none, or the owner has ended.
-    pub(super) fn ask_owner(&self, if_idle_ms: Option<u64>) -> bool {
+    /// Asks the thread to close the socket; false when there is none, or the thread has ended.
+    pub(super) fn ask_thread(&self, if_idle_ms: Option<u64>) -> bool {
         let Some((mailbox, subscription)) = &self.socket else { return false };
         mailbox.push(*subscription, Item::CloseConnection { serial: self.serial, if_idle_ms })
     }

@@ -1,6 +1,6 @@
 //! A count that never exceeds its bound.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::runtime::sync::{AtomicU64, Ordering};
 
 /// How many of something there are, over all threads.
 #[derive(Debug)]

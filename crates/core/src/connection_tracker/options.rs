@@ -1,9 +1,9 @@
 //! Options of a tracker, and what of them is valid.
 
 use crate::client_key::client_key;
-use crate::instances::{OptionList, or_none};
 use crate::rate_limiter::gcra::Gcra;
 use crate::rate_limiter::{MAX_DURATION_MS, MAX_SAFE_INTEGER};
+use crate::runtime::instances::{OptionList, or_none};
 use crate::{AlgorithmKind, Error, LimitOptions, Quota, RateLimiterConfig, RateLimiterOptions, Result};
 
 /// Clients of which the rate of opening is remembered. As many as a limiter holds by default.
@@ -63,7 +63,7 @@ impl TryFrom<ConnectionTrackerOptions> for ConnectionTrackerConfig {
         check_range("maxPerClient", options.max_per_client, MAX_SAFE_INTEGER)?;
         check_range("ipv6Prefix", Some(options.ipv6_prefix.into()), 128)?;
         check_range("idleTimeout", options.idle_timeout_ms, MAX_DURATION_MS)?;
-        let gcra = |quota: Option<Quota>, owner| quota.map(|quota| quota.to_gcra(owner)).transpose();
+        let gcra = |quota: Option<Quota>, thread| quota.map(|quota| quota.to_gcra(thread)).transpose();
         gcra(options.opens, "ConnectionTracker opens")?;
         let opens = options.opens.map(|quota| {
             let limit = LimitOptions { name: "opens".to_owned(), quota, algorithm: AlgorithmKind::Gcra };

@@ -10,17 +10,17 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use parking_lot::Mutex;
 
-use super::Owner;
 use super::connection::{Connection, ConnectionOptions};
 use super::gauge::Gauge;
 use super::options::{ConnectionTrackerConfig, ConnectionTrackerOptions};
-use crate::clock::{self, MS, SetBack};
-use crate::instances::{Instance, OptionList};
-use crate::key_hash::hash_str;
-use crate::mailbox::{Item, Mailbox, SubscriptionId};
-use crate::memory::MemoryUse;
-use crate::subscribers::Subscribers;
-use crate::tally::Tally;
+use crate::runtime::ThreadId;
+use crate::runtime::clock::{self, MS, SetBack};
+use crate::runtime::instances::{Instance, OptionList};
+use crate::runtime::key_hash::hash_str;
+use crate::runtime::mailbox::{Item, Mailbox, SubscriptionId};
+use crate::runtime::memory::MemoryUse;
+use crate::runtime::sharded_counters::ShardedCounters;
+use crate::runtime::subscribers::Subscribers;
 use crate::{Error, RateLimiter, Result};
 
 /// Why a connection was not opened.
@@ -74,7 +74,7 @@ pub struct ConnectionTrackerStats {
     /// Bytes of the messages that had none.
     pub bytes_refused: u64,
     /// Open now, by thread.
-    pub per_owner: BTreeMap<Owner, u64>,
+    pub per_thread: BTreeMap<ThreadId, u64>,
 }
 
 /// Connections of all threads: never more than `max`, nor than `maxPerClient` of one client.
@@ -92,7 +92,7 @@ pub struct ConnectionTracker {
     draining: Mutex<Vec<(Arc<Mailbox>, SubscriptionId)>>,
     /// Threads that are told of the end.
     subscribers: Subscribers,
-    tally: Tally<11>,
+    counters: ShardedCounters<11>,
     closed: AtomicBool,
 }
 
@@ -138,7 +138,7 @@ impl ConnectionTracker {
             next_serial: AtomicU64::new(1),
             draining: Mutex::new(Vec::new()),
             subscribers: Subscribers::default(),
-            tally: Tally::new(),
+            counters: ShardedCounters::new(),
             closed: AtomicBool::new(false),
         })
     }
@@ -152,10 +152,10 @@ impl ConnectionTracker {
     /// Tells a thread when this is destroyed.
     pub fn subscribe(&self, mailbox: Arc<Mailbox>, subscription: SubscriptionId) -> Result<()> {
         self.check_open()?;
-        let owner = mailbox.owner();
+        let thread = mailbox.thread();
         self.subscribers.add(mailbox, subscription);
         // Again: a subscription that came after the end would never be told.
-        self.check_open().inspect_err(|_| self.subscribers.remove(owner, subscription))
+        self.check_open().inspect_err(|_| self.subscribers.remove(thread, subscription))
     }
 
     /// Opens a connection of `client`, or says why not. `client` is `None` for a socket without an
@@ -175,7 +175,7 @@ impl ConnectionTracker {
         }
         let counted = client.as_ref().filter(|_| options.check_client);
         if let Err(refusal) = self.admit(&in_force, counted, at.0) {
-            self.tally.add(refusal.counter(), 1);
+            self.counters.add(refusal.counter(), 1);
             return Ok(Opened::No(refusal));
         }
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
@@ -185,7 +185,7 @@ impl ConnectionTracker {
         };
         let connection = Arc::new(Connection::new(serial, id, client, options, at));
         self.connections.insert(serial, Arc::clone(&connection));
-        self.tally.add(OPENED, 1);
+        self.counters.add(OPENED, 1);
         Ok(Opened::Yes(connection))
     }
 
@@ -215,12 +215,12 @@ impl ConnectionTracker {
         Ok(serial.and_then(|serial| self.by_serial(serial)))
     }
 
-    /// Closes a connection: it no longer counts, and its owner closes the socket it serves. False when it
+    /// Closes a connection: it no longer counts, and its thread closes the socket it serves. False when it
     /// was closed already.
     pub fn close(&self, connection: &Connection) -> bool {
         let closed = self.forget(connection);
         if closed {
-            connection.ask_owner(None);
+            connection.ask_thread(None);
         }
         closed
     }
@@ -232,7 +232,7 @@ impl ConnectionTracker {
         }
         self.connections.remove(&connection.serial);
         self.ids.remove(&connection.id);
-        self.tally.add(CLOSED, 1);
+        self.counters.add(CLOSED, 1);
         self.release(connection.counted_client().as_ref());
         true
     }
@@ -252,7 +252,7 @@ impl ConnectionTracker {
                 .inspect_err(|_| refund_opens(&in_force, &client, now))
         });
         if let Err(refusal) = raised {
-            self.tally.add(refusal.counter(), 1);
+            self.counters.add(refusal.counter(), 1);
             return Ok(Some(refusal));
         }
         if !connection.assign(&client) {
@@ -262,10 +262,10 @@ impl ConnectionTracker {
     }
 
     /// Closes everything that a thread held when it ended, and asks it nothing more.
-    pub fn release_owner(&self, owner: Owner) {
-        self.draining.lock().retain(|(mailbox, _)| mailbox.owner() != owner);
-        self.subscribers.remove_owner(owner);
-        for connection in self.select(|connection| connection.owner == owner) {
+    pub fn thread_ended(&self, thread: ThreadId) {
+        self.draining.lock().retain(|(mailbox, _)| mailbox.thread() != thread);
+        self.subscribers.remove_thread(thread);
+        for connection in self.select(|connection| connection.thread == thread) {
             self.forget(&connection);
         }
     }
@@ -288,7 +288,7 @@ impl ConnectionTracker {
         let idle_ms = older_than_ms.or(self.idle_timeout_ms()).unwrap_or(0);
         let idle = self.select(|connection| connection.idle_for(now) >= idle_ms * MS);
         for connection in &idle {
-            if !connection.ask_owner(Some(idle_ms)) {
+            if !connection.ask_thread(Some(idle_ms)) {
                 self.forget(connection);
             }
         }
@@ -303,22 +303,22 @@ impl ConnectionTracker {
         let allowed = connection.try_message(&self.in_force.load().config, bytes, now);
         let (messages, byte_count) =
             if allowed { (MESSAGES_ALLOWED, BYTES_ALLOWED) } else { (MESSAGES_REFUSED, BYTES_REFUSED) };
-        self.tally.add(messages, 1);
-        self.tally.add(byte_count, bytes);
+        self.counters.add(messages, 1);
+        self.counters.add(byte_count, bytes);
         Ok(allowed)
     }
 
     /// Counts a connection that somebody else refused: its client is banned.
     pub fn refused_banned(&self) -> Result<()> {
         self.check_open()?;
-        self.tally.add(REFUSED_BANNED, 1);
+        self.counters.add(REFUSED_BANNED, 1);
         Ok(())
     }
 
     /// Counts a TCP connection that was closed at accept, when nothing names its client any more.
     pub fn refused_without_address(&self) -> Result<()> {
         self.check_open()?;
-        self.tally.add(WITHOUT_ADDRESS, 1);
+        self.counters.add(WITHOUT_ADDRESS, 1);
         Ok(())
     }
 
@@ -351,24 +351,24 @@ impl ConnectionTracker {
     /// Sums over all threads, and one pass over the connections.
     pub fn stats(&self) -> Result<ConnectionTrackerStats> {
         self.check_open()?;
-        let mut per_owner = BTreeMap::new();
+        let mut per_thread = BTreeMap::new();
         for connection in &self.connections {
-            *per_owner.entry(connection.owner).or_default() += 1;
+            *per_thread.entry(connection.thread).or_default() += 1;
         }
         Ok(ConnectionTrackerStats {
             count: self.count(),
-            opened: self.tally.sum(OPENED),
-            closed: self.tally.sum(CLOSED),
-            refused_max: self.tally.sum(REFUSED_MAX),
-            refused_max_per_client: self.tally.sum(REFUSED_MAX_PER_CLIENT),
-            refused_opens: self.tally.sum(REFUSED_OPENS),
-            refused_banned: self.tally.sum(REFUSED_BANNED),
-            without_address: self.tally.sum(WITHOUT_ADDRESS),
-            messages_allowed: self.tally.sum(MESSAGES_ALLOWED),
-            messages_refused: self.tally.sum(MESSAGES_REFUSED),
-            bytes_allowed: self.tally.sum(BYTES_ALLOWED),
-            bytes_refused: self.tally.sum(BYTES_REFUSED),
-            per_owner,
+            opened: self.counters.sum(OPENED),
+            closed: self.counters.sum(CLOSED),
+            refused_max: self.counters.sum(REFUSED_MAX),
+            refused_max_per_client: self.counters.sum(REFUSED_MAX_PER_CLIENT),
+            refused_opens: self.counters.sum(REFUSED_OPENS),
+            refused_banned: self.counters.sum(REFUSED_BANNED),
+            without_address: self.counters.sum(WITHOUT_ADDRESS),
+            messages_allowed: self.counters.sum(MESSAGES_ALLOWED),
+            messages_refused: self.counters.sum(MESSAGES_REFUSED),
+            bytes_allowed: self.counters.sum(BYTES_ALLOWED),
+            bytes_refused: self.counters.sum(BYTES_REFUSED),
+            per_thread,
         })
     }
 
@@ -564,7 +564,7 @@ impl Instance for ConnectionTracker {
         if let Some(opens) = &self.in_force.load().opens {
             Instance::reset(&**opens);
         }
-        self.tally.reset();
+        self.counters.reset();
     }
 
     fn close(&self) {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::report::{MemberEnd, ThreadReport};
-use crate::Owner;
-use crate::mailbox::{Item, Mailbox, SubscriptionId};
+use crate::runtime::ThreadId;
+use crate::runtime::mailbox::{Item, Mailbox, SubscriptionId};
 
 /// What a member counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +56,8 @@ impl Member {
         self.get(MemberCount::Closed)
     }
 
-    pub(super) fn owner(&self) -> Owner {
-        self.mailbox.owner()
+    pub(super) fn thread(&self) -> ThreadId {
+        self.mailbox.thread()
     }
 
     pub(super) fn is_told_by(&self, mailbox: &Arc<Mailbox>) -> bool {

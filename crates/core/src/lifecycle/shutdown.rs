@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::member::Member;
 use super::report::{MemberEnd, ShutdownReport, ThreadReport};
-use crate::Owner;
-use crate::clock::{MS, SetBack};
+use crate::runtime::ThreadId;
+use crate::runtime::clock::{MS, SetBack};
 
 /// What a shutdown has, without another wish.
 const DEFAULT_TIMEOUT: u64 = 10_000 * MS;
@@ -156,8 +156,8 @@ impl Shutdown {
         }
     }
 
-    pub(super) fn owner_ended(&mut self, owner: Owner) {
-        for part in self.owed().filter(|part| part.member.owner() == owner) {
+    pub(super) fn thread_ended(&mut self, thread: ThreadId) {
+        for part in self.owed().filter(|part| part.member.thread() == thread) {
             part.report = Some(part.member.ended(part.closed_before));
         }
     }

@@ -1,7 +1,7 @@
 //! What is counted of calls, and told of all of them.
 
 use super::options::{Overflow, RateLimiterConfig};
-use crate::tally::Count;
+use crate::runtime::sharded_counters::Count;
 
 /// Counts over all threads since creation, and the state of the table now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

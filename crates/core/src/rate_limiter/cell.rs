@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::options::MAX_LIMITS;
 use super::records::Records;
-use crate::memory::MemoryUse;
-use crate::sync::{Ordering, fence};
+use crate::runtime::memory::MemoryUse;
+use crate::runtime::sync::{Ordering, fence};
 
 /// What a decision does to the state it was made for.
 pub(crate) enum Step<W, R> {

@@ -8,7 +8,7 @@
 //! years for common limits, may for once find an old window running.)
 
 use super::algorithm::LATE;
-use crate::clock::MS;
+use crate::runtime::clock::MS;
 use crate::{Error, Result};
 
 /// The finest unit of time: 1/16 ms. Whole milliseconds are whole units, and windows end on them exactly.

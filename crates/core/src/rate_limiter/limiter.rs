@@ -11,35 +11,35 @@ use super::calls::{
     ALLOWED, COUNTERS, DRY_REFUSED, REFUSED, RateLimiterStats, UNTRACKED, count, overflow_refuses,
 };
 use super::cell::{Cell, Several, Single, Step, Words};
+use super::config_epoch::{AtomicConfigEpoch, ConfigEpoch};
 use super::decision::{self, Charge, Decision, Receipt, admit};
+use super::local_handle::LocalHandles;
 use super::options::{RateLimiterConfig, RateLimiterOptions, Rule};
-use super::phase::{AtomicPhase, Phase};
 use super::quota::MAX_SAFE_INTEGER;
-use super::seat::Seats;
 use super::table::{Client, Full, Table};
-use crate::clock;
-use crate::instances::{Instance, OptionList};
-use crate::key_hash::KeyHash;
-use crate::memory::MemoryUse;
-use crate::retire::{Handle, Inside, Retirable};
-use crate::sync::full_barrier;
-use crate::tally::{Count, Tally};
+use crate::runtime::clock;
+use crate::runtime::instances::{Instance, OptionList};
+use crate::runtime::key_hash::KeyHash;
+use crate::runtime::memory::MemoryUse;
+use crate::runtime::retire::{Handle, Inside, Retirable};
+use crate::runtime::sharded_counters::{Count, ShardedCounters};
+use crate::runtime::sync::full_barrier;
 use crate::{Error, Result};
 
 /// A rate limit for each of many clients, shared by all threads.
 ///
 /// Any number of threads admits the quota and not one unit more, for every client that was not evicted
 /// while live. No call about a client takes a lock; a refusal writes nothing. A thread that calls often takes a
-/// [`Seat`](super::Seat).
+/// [`LocalHandle`](super::LocalHandle).
 pub struct RateLimiter {
     name: String,
     created_with: OptionList,
     config: ArcSwap<RateLimiterConfig>,
-    phase: AtomicPhase,
+    epoch: AtomicConfigEpoch,
     reconfiguring: Mutex<()>,
     contents: Arc<Retirable<Contents>>,
     memory: Arc<MemoryUse>,
-    seats: Seats,
+    locals: LocalHandles,
     /// The limiter in its place, once it was replaced.
     successor: OnceLock<Arc<Self>>,
 }
@@ -56,7 +56,7 @@ macro_rules! with_table {
 /// What ends when the limiter is destroyed, as soon as no call is inside.
 pub(super) struct Contents {
     clients: Clients,
-    tally: Tally<COUNTERS>,
+    counters: ShardedCounters<COUNTERS>,
     memory: Arc<MemoryUse>,
 }
 
@@ -77,7 +77,7 @@ impl Contents {
                 Clients::Several(Box::new(table))
             }
         };
-        Ok(Self { clients, tally: Tally::new(), memory })
+        Ok(Self { clients, counters: ShardedCounters::new(), memory })
     }
 
     /// Prefetches the memory of a client that will soon call.
@@ -103,11 +103,11 @@ enum Clients {
     Several(Box<Table<Several>>),
 }
 
-/// The options that a call is decided by, the phase in which they were read, and where clients are.
+/// The options that a call is decided by, the epoch in which they were read, and where clients are.
 #[derive(Clone, Copy)]
 pub(super) struct InForce<'a> {
     pub(super) config: &'a RateLimiterConfig,
-    pub(super) phase: Phase,
+    pub(super) epoch: ConfigEpoch,
     pub(super) contents: &'a Contents,
 }
 
@@ -131,9 +131,9 @@ impl RateLimiter {
             memory: Arc::clone(&contents.memory),
             contents: Arc::new(Retirable::new(contents)),
             config: ArcSwap::from_pointee(config),
-            phase: AtomicPhase::default(),
+            epoch: AtomicConfigEpoch::default(),
             reconfiguring: Mutex::new(()),
-            seats: Seats::default(),
+            locals: LocalHandles::default(),
             successor: OnceLock::new(),
         })
     }
@@ -152,37 +152,37 @@ impl RateLimiter {
 
     /// Charges `cost` units if they are there; true when the call may pass.
     pub fn try_consume(&self, key: KeyHash, cost: u64, now: u64) -> Result<bool> {
-        let phase = self.check_call(cost)?;
+        let epoch = self.check_call(cost)?;
         let contents = self.contents()?;
         let config = self.config.load();
-        let in_force = InForce { config: &config, phase, contents: &contents };
-        Ok(self.try_consume_by(in_force, &contents.tally, key, cost, now))
+        let in_force = InForce { config: &config, epoch, contents: &contents };
+        Ok(self.try_consume_by(in_force, &contents.counters, key, cost, now))
     }
 
     /// As [`try_consume`](Self::try_consume), with everything that can be told about it.
     pub fn consume(&self, key: KeyHash, cost: u64, now: u64) -> Result<Decision> {
-        let phase = self.check_call(cost)?;
+        let epoch = self.check_call(cost)?;
         let contents = self.contents()?;
         let config = self.config.load();
-        let in_force = InForce { config: &config, phase, contents: &contents };
-        Ok(self.consume_by(in_force, &contents.tally, key, cost, now))
+        let in_force = InForce { config: &config, epoch, contents: &contents };
+        Ok(self.consume_by(in_force, &contents.counters, key, cost, now))
     }
 
     /// As [`consume`](Self::consume), with `limit` in place of the configured one for this call: what the
     /// client has used stays used. For a limiter of one limit.
     pub fn consume_with_limit(&self, key: KeyHash, cost: u64, limit: u64, now: u64) -> Result<Decision> {
-        let phase = self.check_call(cost)?;
+        let epoch = self.check_call(cost)?;
         let contents = self.contents()?;
         let config = self.config.load();
-        let in_force = InForce { config: &config, phase, contents: &contents };
-        self.consume_with_limit_by(in_force, &contents.tally, key, (cost, limit), now)
+        let in_force = InForce { config: &config, epoch, contents: &contents };
+        self.consume_with_limit_by(in_force, &contents.counters, key, (cost, limit), now)
     }
 
     /// What a call of cost 1 would be told; charges nothing and counts nothing.
     pub fn peek(&self, key: KeyHash, now: u64) -> Result<Decision> {
-        let phase = self.check_open()?;
+        let epoch = self.check_open()?;
         let contents = self.contents()?;
-        Ok(self.peek_by(InForce { config: &self.config.load(), phase, contents: &contents }, key, now))
+        Ok(self.peek_by(InForce { config: &self.config.load(), epoch, contents: &contents }, key, now))
     }
 
     #[inline]
@@ -202,7 +202,7 @@ impl RateLimiter {
             };
             let written = table.update(key, now, |words, now| lifetime(rules, words, now), decide);
             written.map(|written| {
-                self.settle(table, in_force.phase, key, now, written);
+                self.settle(table, in_force.epoch, key, now, written);
                 written.is_none()
             })
         });
@@ -226,7 +226,7 @@ impl RateLimiter {
             let decide = |client: &Client<_>, now| decision::charge(rules, client, cost, now, &mut charge);
             let charged = table.update(key, now, |words, now| lifetime(rules, words, now), decide);
             charged.map(|()| {
-                self.settle(table, in_force.phase, key, now, charge.written());
+                self.settle(table, in_force.epoch, key, now, charge.written());
                 charge.describe(config)
             })
         });
@@ -260,14 +260,14 @@ impl RateLimiter {
 
     /// Gives units back, up to a full quota. A client never seen stays so.
     pub fn refund(&self, key: KeyHash, cost: u64, now: u64) -> Result<()> {
-        let phase = self.check_call(cost)?;
+        let epoch = self.check_call(cost)?;
         let contents = self.contents()?;
         let config = self.config.load();
         with_table!(contents.clients, table => {
             let written = table.update_existing(key, |client| {
                 write(each(&config.rules, client.words, |rule, word| rule.algorithm.refund(word, now, cost)))
             });
-            self.settle(table, phase, key, now, written);
+            self.settle(table, epoch, key, now, written);
         });
         Ok(())
     }
@@ -275,7 +275,7 @@ impl RateLimiter {
     /// Takes the charge of a call back, by what its decision said. What time has given back since is not
     /// given a second time, nor to another window than was charged.
     pub fn undo(&self, key: KeyHash, cost: u64, receipt: &Receipt, now: u64) -> Result<()> {
-        let phase = self.check_call(cost)?;
+        let epoch = self.check_call(cost)?;
         let contents = self.contents()?;
         let config = self.config.load().judging_by(receipt.limit);
         with_table!(contents.clients, table => {
@@ -286,14 +286,14 @@ impl RateLimiter {
                 }
                 write(words)
             });
-            self.settle(table, phase, key, now, written);
+            self.settle(table, epoch, key, now, written);
         });
         Ok(())
     }
 
     /// Charges without asking; stops where nothing is left.
     pub fn penalize(&self, key: KeyHash, cost: u64, now: u64) -> Result<()> {
-        let phase = self.check_call(cost)?;
+        let epoch = self.check_call(cost)?;
         let contents = self.contents()?;
         let config = self.config.load();
         let rules = &config.rules;
@@ -302,10 +302,10 @@ impl RateLimiter {
                 write(each(rules, client.words, |rule, word| rule.algorithm.penalize(word, now, cost)))
             };
             let written = table.update(key, now, |words, now| lifetime(rules, words, now), penalize);
-            written.map(|words| self.settle(table, phase, key, now, Some(words)))
+            written.map(|words| self.settle(table, epoch, key, now, Some(words)))
         });
         if penalized.is_err() {
-            contents.tally.count(UNTRACKED);
+            contents.counters.count(UNTRACKED);
         }
         Ok(())
     }
@@ -320,7 +320,7 @@ impl RateLimiter {
             table.block(key, now + duration, now, |words, now| lifetime(&config.rules, words, now))
         });
         if blocked.is_err() {
-            contents.tally.count(UNTRACKED);
+            contents.counters.count(UNTRACKED);
         }
         Ok(blocked.is_ok())
     }
@@ -373,8 +373,8 @@ impl RateLimiter {
         let config = Arc::new(self.config.load().replaced_by(options)?);
         self.config.store(Arc::clone(&config));
         // A call that was decided by the options before either wrote before the pass below comes to its client,
-        // or finds the phase changed after it wrote, and does for its client what the pass does.
-        self.phase.advance();
+        // or finds the epoch changed after it wrote, and does for its client what the pass does.
+        self.epoch.advance();
         full_barrier();
         self.adopt(&contents, &config, u64::MAX, clock);
         Ok(())
@@ -403,7 +403,7 @@ impl RateLimiter {
     fn settle<C: Cell>(
         &self,
         table: &Table<C>,
-        phase: Phase,
+        epoch: ConfigEpoch,
         key: KeyHash,
         now: u64,
         written: Option<C::Words>,
@@ -411,7 +411,7 @@ impl RateLimiter {
         let Some(words) = written else { return };
         // The write before the look.
         full_barrier();
-        if self.phase.get() != phase {
+        if self.epoch.get() != epoch {
             self.adopt_one(table, key, now, words);
         }
     }
@@ -442,7 +442,7 @@ impl RateLimiter {
             let counts = table.count(now, |words, now| lifetime(&config.rules, words, now));
             (counts, table.live_evictions(), table.capacity() as u64)
         });
-        let sum = |counter| contents.tally.sum(counter) + self.seats.sum(counter);
+        let sum = |counter| contents.counters.sum(counter) + self.locals.sum(counter);
         Ok(RateLimiterStats {
             allowed: sum(ALLOWED),
             refused: sum(REFUSED),
@@ -455,12 +455,12 @@ impl RateLimiter {
         })
     }
 
-    pub(super) fn phase(&self) -> Phase {
-        self.phase.get()
+    pub(super) fn epoch(&self) -> ConfigEpoch {
+        self.epoch.get()
     }
 
-    pub(super) fn seats(&self) -> &Seats {
-        &self.seats
+    pub(super) fn locals(&self) -> &LocalHandles {
+        &self.locals
     }
 
     /// The limiter in its place, once it was replaced by one with another table.
@@ -469,27 +469,27 @@ impl RateLimiter {
         self.successor.get()
     }
 
-    pub(super) fn check_open(&self) -> Result<Phase> {
+    pub(super) fn check_open(&self) -> Result<ConfigEpoch> {
         // A call that races with `destroy` may still be answered.
-        let phase = self.phase.get();
-        if phase.is_closed() { Err(self.closed()) } else { Ok(phase) }
+        let epoch = self.epoch.get();
+        if epoch.is_closed() { Err(self.closed()) } else { Ok(epoch) }
     }
 
     pub(super) fn closed(&self) -> Error {
         Error::Closed { name: self.name.clone() }
     }
 
-    /// Begins a call that a thread makes without a seat.
+    /// Begins a call that a thread makes without a local.
     fn contents(&self) -> Result<Inside<'_, Contents>> {
         self.contents.enter().ok_or_else(|| self.closed())
     }
 
-    /// A seat's way to the clients.
+    /// A local's way to the clients.
     pub(super) fn handle(&self) -> Handle<Contents> {
         Handle::new(Arc::clone(&self.contents))
     }
 
-    fn check_call(&self, cost: u64) -> Result<Phase> {
+    fn check_call(&self, cost: u64) -> Result<ConfigEpoch> {
         check_cost(cost)?;
         self.check_open()
     }
@@ -568,7 +568,7 @@ impl Instance for RateLimiter {
     }
 
     fn close(&self) {
-        self.phase.close();
+        self.epoch.close();
         self.contents.retire();
     }
 
@@ -604,8 +604,8 @@ impl Instance for RateLimiter {
     fn reset(&self) {
         let Some(contents) = self.contents.enter() else { return };
         with_table!(contents.clients, table => table.reset_all());
-        contents.tally.reset();
-        self.seats.reset();
+        contents.counters.reset();
+        self.locals.reset();
     }
 }
 
@@ -618,15 +618,15 @@ impl fmt::Debug for RateLimiter {
 #[cfg(all(test, not(any(sluice_loom, sluice_shuttle))))]
 mod tests {
     use super::*;
-    use crate::clock::MS;
-    use crate::key_hash::hash_str;
+    use crate::runtime::clock::MS;
+    use crate::runtime::key_hash::hash_str;
 
     /// A call that stood still while other options came knows only an old time.
     #[test]
     fn who_settles_late_takes_no_charge_of_others_back() {
         let options = RateLimiterOptions::new(10, 10);
         let limiter = RateLimiter::new("test", options.clone().try_into().expect("valid"));
-        let (key, phase) = (hash_str("client"), limiter.phase());
+        let (key, epoch) = (hash_str("client"), limiter.epoch());
         assert!(limiter.try_consume(key, 10, 0).expect("open"));
         let contents = limiter.contents().expect("open");
         let Clients::Single(table) = &contents.clients else { panic!("one limit") };
@@ -634,7 +634,7 @@ mod tests {
 
         limiter.reconfigure(options, || 0).expect("valid");
         assert!(limiter.try_consume(key, 10, 10 * MS).expect("open"));
-        limiter.settle(table, phase, key, 0, written);
+        limiter.settle(table, epoch, key, 0, written);
         assert!(!limiter.try_consume(key, 1, 10 * MS).expect("open"), "the burst was used at this time");
     }
 }

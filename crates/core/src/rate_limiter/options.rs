@@ -7,8 +7,8 @@ use super::algorithm::Algorithm;
 use super::cell::Several;
 use super::quota::{Quota, check_range};
 use super::table::{SLOT_BYTES, slots_for};
-use crate::instances::OptionList;
-use crate::memory;
+use crate::runtime::instances::OptionList;
+use crate::runtime::memory;
 use crate::{Error, Result};
 
 /// Most limits that one limiter decides as one.

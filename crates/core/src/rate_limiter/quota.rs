@@ -7,7 +7,7 @@ use super::fixed_window::FixedWindow;
 use super::gcra::Gcra;
 use super::options::AlgorithmKind;
 use super::sliding_window::SlidingWindow;
-use crate::clock::MS;
+use crate::runtime::clock::MS;
 use crate::{Error, Result};
 
 /// The longest time an option may name: a hundred years. Sums of dates and waits then fit 63 bits.

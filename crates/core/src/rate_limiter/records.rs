@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
-use crate::memory::MemoryUse;
-use crate::region::{PAGE, Region};
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::runtime::memory::MemoryUse;
+use crate::runtime::region::{PAGE, Region};
+use crate::runtime::sync::{AtomicU64, Ordering, fence};
 
 /// Records beyond one per client: those which threads hold between two publications.
 const IN_FLIGHT: usize = if cfg!(any(sluice_loom, sluice_shuttle)) { 8 } else { 1_024 };

@@ -37,9 +37,9 @@ use self::slots::{Candidates, Found, GROUP_SLOTS, Slots};
 use self::word::State;
 use super::cell::{Cell, Step};
 use super::options::Overflow;
-use crate::key_hash::KeyHash;
-use crate::memory::MemoryUse;
-use crate::sync::{AtomicU64, Ordering, full_barrier, pause};
+use crate::runtime::key_hash::KeyHash;
+use crate::runtime::memory::MemoryUse;
+use crate::runtime::sync::{AtomicU64, Ordering, full_barrier, pause};
 
 /// Slots per client that the table is made for: two groups of eight, and the emptier one taken, hold them at
 /// seven tenths full, in less than 24 bytes each. With as many clients as that, fewer than one newcomer in a thousand

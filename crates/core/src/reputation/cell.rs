@@ -2,8 +2,8 @@
 
 use super::client::Client;
 use super::history::History;
-use super::verdict::Sentence;
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use super::verdict::BanTerm;
+use crate::runtime::sync::{AtomicU64, Mutex, Ordering};
 
 /// The end of a client's ban, as everybody reads it: one word.
 #[derive(Debug)]
@@ -21,8 +21,8 @@ impl BanWord {
     }
 
     /// The caller holds the history's lock, so words are written in the order of the bans.
-    fn follow(&self, sentence: Option<&Sentence>) {
-        self.0.store(sentence.map_or(0, |sentence| sentence.until), Ordering::Relaxed);
+    fn follow(&self, term: Option<&BanTerm>) {
+        self.0.store(term.map_or(0, |term| term.until), Ordering::Relaxed);
     }
 }
 
@@ -48,7 +48,7 @@ enum State {
 impl Cell {
     pub(super) fn new(client: Client, history: History) -> Self {
         let banned_until = BanWord::free();
-        banned_until.follow(history.sentence.as_ref());
+        banned_until.follow(history.term.as_ref());
         Self { client, banned_until, state: Mutex::new(State::Known(history)) }
     }
 
@@ -61,7 +61,7 @@ impl Cell {
         let mut state = self.state.lock();
         let State::Known(history) = &mut *state else { return None };
         let result = change(history);
-        self.banned_until.follow(history.sentence.as_ref());
+        self.banned_until.follow(history.term.as_ref());
         Some(result)
     }
 
@@ -96,9 +96,9 @@ mod models {
     use loom::thread;
 
     use super::*;
-    use crate::clock::MS;
     use crate::reputation::history::{Cause, Outcome};
     use crate::reputation::policy::Policy;
+    use crate::runtime::clock::MS;
 
     const NOW: u64 = 1_000 * MS;
 
@@ -167,14 +167,14 @@ mod models {
                     cell.update(|history| history.unban(NOW));
                 }),
                 in_thread(&cell, |cell| {
-                    let later = Sentence::by_hand(NOW + 200 * MS, None);
+                    let later = BanTerm::by_hand(NOW + 200 * MS, None);
                     cell.update(|history| history.ban(later, NOW));
                 }),
             ];
             for change in changes {
                 change.join().expect("no panic");
             }
-            let until = cell.read(|history| history.sentence.as_ref().map_or(0, |sentence| sentence.until));
+            let until = cell.read(|history| history.term.as_ref().map_or(0, |term| term.until));
             for time in [NOW, NOW + 100 * MS, NOW + 200 * MS] {
                 assert_eq!(Some(cell.is_banned(time)), until.map(|until| time < until));
             }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::key_hash::Seeded;
+use crate::runtime::key_hash::Seeded;
 use papaya::HashMap;
 use parking_lot::{Mutex, RwLock};
 
@@ -15,7 +15,7 @@ use super::cell::Cell;
 use super::client::Client;
 use super::history::History;
 use super::policy::Policy;
-use crate::clock::SetBack;
+use crate::runtime::clock::SetBack;
 
 /// Places looked at for a newcomer when all are taken: bounds the cost of a flood of strangers.
 const PROBES: usize = 16;

@@ -19,8 +19,8 @@ use ipnet::IpNet;
 use super::FOREVER;
 use super::client::Client;
 use super::history::{History, Moment};
-use super::verdict::Sentence;
-use crate::clock::{MS, ceil_ms};
+use super::verdict::BanTerm;
+use crate::runtime::clock::{MS, ceil_ms};
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"sluiceRP";
@@ -34,13 +34,13 @@ const NO_REASON: u32 = u32::MAX;
 #[derive(Debug)]
 pub(super) struct Saved {
     pub(super) clients: Vec<(Client, History)>,
-    pub(super) ranges: Vec<(IpNet, Sentence)>,
+    pub(super) ranges: Vec<(IpNet, BanTerm)>,
 }
 
 /// The bytes of a file. A date is a time of the clock and `ahead`.
 pub(super) fn encode<'a>(
     clients: &[(Client, History)],
-    ranges: impl Iterator<Item = (IpNet, &'a Sentence)>,
+    ranges: impl Iterator<Item = (IpNet, &'a BanTerm)>,
     ahead: i64,
 ) -> Vec<u8> {
     let mut content = Writer { bytes: Vec::new(), ahead };
@@ -50,9 +50,9 @@ pub(super) fn encode<'a>(
     }
     let ranges: Vec<_> = ranges.collect();
     content.number(ranges.len() as u64);
-    for (range, sentence) in ranges {
+    for (range, term) in ranges {
         content.range(range);
-        content.sentence(sentence);
+        content.term(term);
     }
     let content = content.bytes;
     let mut file = Vec::with_capacity(HEADER + content.len());
@@ -107,9 +107,9 @@ impl Writer {
         self.small(history.bans);
         self.date(history.quiet_since);
         self.number(history.quiet_period.div_ceil(MS));
-        self.bytes.push(u8::from(history.sentence.is_some()));
-        if let Some(sentence) = &history.sentence {
-            self.sentence(sentence);
+        self.bytes.push(u8::from(history.term.is_some()));
+        if let Some(term) = &history.term {
+            self.term(term);
         }
         self.number(history.moments.len() as u64);
         for moment in &history.moments {
@@ -118,10 +118,10 @@ impl Writer {
         }
     }
 
-    fn sentence(&mut self, sentence: &Sentence) {
-        self.date(sentence.until);
-        self.number(sentence.failures);
-        match &sentence.reason {
+    fn term(&mut self, term: &BanTerm) {
+        self.date(term.until);
+        self.number(term.failures);
+        match &term.reason {
             None => self.small(NO_REASON),
             Some(reason) => {
                 self.small(u32::try_from(reason.len()).unwrap_or(NO_REASON));
@@ -169,7 +169,7 @@ impl Reader<'_> {
         let clients = self.number()?;
         let clients = (0..clients).map(|_| self.client()).collect::<Option<_>>()?;
         let ranges = self.number()?;
-        let ranges = (0..ranges).map(|_| Some((self.range()?, self.sentence()?))).collect::<Option<_>>()?;
+        let ranges = (0..ranges).map(|_| Some((self.range()?, self.term()?))).collect::<Option<_>>()?;
         Some(Saved { clients, ranges })
     }
 
@@ -178,19 +178,19 @@ impl Reader<'_> {
         let (bans, quiet_since) = (self.small()?, self.date()?);
         // No ban is forgotten in no time, whatever the file says.
         let quiet_period = self.duration()?.max(1);
-        let sentence = match self.take::<1>()? {
+        let term = match self.take::<1>()? {
             [0] => None,
-            [1] => Some(self.sentence()?),
+            [1] => Some(self.term()?),
             _ => return None,
         };
         let moments = self.number()?;
         let moments = (0..moments)
             .map(|_| Some(Moment { at: self.date()?, failures: self.number()? }))
             .collect::<Option<_>>()?;
-        Some((client, History { moments, bans, quiet_since, quiet_period, sentence }))
+        Some((client, History { moments, bans, quiet_since, quiet_period, term }))
     }
 
-    fn sentence(&mut self) -> Option<Sentence> {
+    fn term(&mut self) -> Option<BanTerm> {
         let (until, failures) = (self.date()?, self.number()?);
         let reason = match self.small()? {
             NO_REASON => None,
@@ -200,7 +200,7 @@ impl Reader<'_> {
                 Some(Arc::from(std::str::from_utf8(text).ok()?))
             }
         };
-        Some(Sentence { until, reason, failures })
+        Some(BanTerm { until, reason, failures })
     }
 
     fn range(&mut self) -> Option<IpNet> {

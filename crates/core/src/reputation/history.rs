@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::policy::Policy;
-use super::verdict::{Sentence, later};
-use crate::clock::SetBack;
+use super::verdict::{BanTerm, later};
+use crate::runtime::clock::SetBack;
 
 /// Failures at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(super) struct History {
     /// For each of these without a failure one ban is forgotten.
     pub(super) quiet_period: u64,
     /// The last ban, which may have ended.
-    pub(super) sentence: Option<Sentence>,
+    pub(super) term: Option<BanTerm>,
 }
 
 /// Why a client is banned next.
@@ -49,8 +49,8 @@ pub(super) enum Outcome {
 
 impl History {
     /// The ban that stands.
-    pub(super) fn standing(&self, now: u64) -> Option<&Sentence> {
-        self.sentence.as_ref().filter(|sentence| sentence.stands(now))
+    pub(super) fn standing(&self, now: u64) -> Option<&BanTerm> {
+        self.term.as_ref().filter(|term| term.stands(now))
     }
 
     /// Failures that count.
@@ -110,15 +110,15 @@ impl History {
         let duration = policy.nth_ban(self.bans, chance());
         self.quiet_period = policy.quiet_period(duration);
         self.moments = VecDeque::new();
-        self.serve(Sentence { until: now + duration, reason: reason.map(Arc::from), failures });
+        self.serve(BanTerm { until: now + duration, reason: reason.map(Arc::from), failures });
         Outcome::Banned
     }
 
     /// Bans until the later of two ends.
-    pub(super) fn ban(&mut self, sentence: Sentence, now: u64) {
+    pub(super) fn ban(&mut self, term: BanTerm, now: u64) {
         self.recall(now);
-        let standing = self.sentence.take().filter(|standing| standing.stands(now));
-        if let Some(latest) = later(standing, Some(sentence)) {
+        let standing = self.term.take().filter(|standing| standing.stands(now));
+        if let Some(latest) = later(standing, Some(term)) {
             self.serve(latest);
         }
     }
@@ -127,7 +127,7 @@ impl History {
     pub(super) fn unban(&mut self, now: u64) -> bool {
         let stood = self.standing(now).is_some();
         if stood {
-            self.sentence = None;
+            self.term = None;
             self.quiet_since = now;
         }
         stood
@@ -149,10 +149,10 @@ impl History {
         if other.failures(policy, now) > self.failures(policy, now) {
             self.moments = other.moments;
         }
-        let standing = self.sentence.take().filter(|standing| standing.stands(now));
-        match later(standing, other.sentence.filter(|standing| standing.stands(now))) {
+        let standing = self.term.take().filter(|standing| standing.stands(now));
+        match later(standing, other.term.filter(|standing| standing.stands(now))) {
             Some(latest) => self.serve(latest),
-            None => self.sentence = None,
+            None => self.term = None,
         }
     }
 
@@ -165,8 +165,8 @@ impl History {
         for moment in &mut self.moments {
             moment.at = set_back.moved(moment.at);
         }
-        if let Some(sentence) = &mut self.sentence {
-            sentence.clock_was_set_back(set_back);
+        if let Some(term) = &mut self.term {
+            term.clock_was_set_back(set_back);
         }
     }
 
@@ -187,9 +187,9 @@ impl History {
     }
 
     /// No time of a ban is time without failure.
-    fn serve(&mut self, sentence: Sentence) {
-        self.quiet_since = self.quiet_since.max(sentence.until);
-        self.sentence = Some(sentence);
+    fn serve(&mut self, term: BanTerm) {
+        self.quiet_since = self.quiet_since.max(term.until);
+        self.term = Some(term);
     }
 
     /// A thread that is late counts with the latest.

@@ -17,12 +17,12 @@ use super::options::ReputationConfig;
 use super::policy::end_of;
 use super::ranges::{Listed, Lists, Ranges};
 use super::stats::ReputationStats;
-use super::verdict::{Ban, Record, Sentence, Verdict};
-use crate::cidr::parse_range;
+use super::verdict::{Ban, BanTerm, Record, Verdict};
+use crate::client_key::cidr::parse_range;
 use crate::client_key::{parse_address, unmap};
-use crate::clock::SetBack;
-use crate::instances::{Instance, OptionList};
-use crate::tally::Tally;
+use crate::runtime::clock::SetBack;
+use crate::runtime::instances::{Instance, OptionList};
+use crate::runtime::sharded_counters::ShardedCounters;
 use crate::{Error, Result};
 
 /// Who behaved badly, for all threads: failures that ban, bans that grow, and lists.
@@ -41,7 +41,7 @@ pub struct Reputation {
     changing_ranges: Mutex<()>,
     clients: Clients,
     chance: Box<dyn Fn() -> f64 + Send + Sync>,
-    tally: Tally<5>,
+    counters: ShardedCounters<5>,
     closed: AtomicBool,
 }
 
@@ -81,7 +81,7 @@ impl Reputation {
             ipv6_prefix: AtomicU8::new(config.ipv6_prefix),
             config: ArcSwap::from_pointee(config),
             chance: Box::new(chance),
-            tally: Tally::new(),
+            counters: ShardedCounters::new(),
             closed: AtomicBool::new(false),
         }
     }
@@ -132,20 +132,20 @@ impl Reputation {
     /// counted, when there is no place for the client, as all others are banned.
     pub fn ban(&self, target: &str, duration: Option<u64>, reason: Option<&str>, now: u64) -> Result<bool> {
         self.check_open()?;
-        let sentence = Sentence::by_hand(end_of(duration, now), reason);
+        let term = BanTerm::by_hand(end_of(duration, now), reason);
         let kept = match self.target(target)? {
             Target::Client(client) => {
-                self.clients.with(client, now, |history| history.ban(sentence.clone(), now)).is_ok()
+                self.clients.with(client, now, |history| history.ban(term.clone(), now)).is_ok()
             }
             Target::Range(range) => {
                 self.change_ranges(|ranges| Ranges {
-                    bans: Arc::new(ranges.bans.with([(range, sentence)], now)),
+                    bans: Arc::new(ranges.bans.with([(range, term)], now)),
                     ..ranges
                 });
                 true
             }
         };
-        self.tally.add(if kept { MANUAL_BANS } else { UNTRACKED }, 1);
+        self.counters.add(if kept { MANUAL_BANS } else { UNTRACKED }, 1);
         Ok(kept)
     }
 
@@ -166,7 +166,7 @@ impl Reputation {
                 stood
             }
         };
-        self.tally.add(UNBANS, u64::from(stood));
+        self.counters.add(UNBANS, u64::from(stood));
         Ok(stood)
     }
 
@@ -174,8 +174,7 @@ impl Reputation {
     pub fn bans(&self, now: u64) -> Result<Vec<Ban>> {
         self.check_open()?;
         let ranges = self.ranges.load();
-        let of_ranges =
-            ranges.bans.standing(now).map(|(range, sentence)| Ban::of_range(range, sentence.clone()));
+        let of_ranges = ranges.bans.standing(now).map(|(range, term)| Ban::of_range(range, term.clone()));
         let clients = self.clients.all();
         let of_clients = clients.into_iter().filter_map(|(client, history)| {
             Some(Ban::of_client(client.address(), history.standing(now)?.clone()))
@@ -218,7 +217,7 @@ impl Reputation {
         for (client, history) in saved.clients {
             let merge = |own: &mut History| own.merge(history.clone(), &policy, now);
             if self.clients.with(client, now, merge).is_err() {
-                self.tally.add(UNTRACKED, 1);
+                self.counters.add(UNTRACKED, 1);
             }
         }
         self.change_ranges(|ranges| Ranges { bans: Arc::new(ranges.bans.with(saved.ranges, now)), ..ranges });
@@ -232,11 +231,11 @@ impl Reputation {
         let ranges = self.ranges.load();
         let [allow, deny] = ranges.lists.lengths();
         Ok(ReputationStats {
-            failures: self.tally.sum(FAILURES),
-            bans: self.tally.sum(BANS),
-            manual_bans: self.tally.sum(MANUAL_BANS),
-            unbans: self.tally.sum(UNBANS),
-            untracked: self.tally.sum(UNTRACKED),
+            failures: self.counters.sum(FAILURES),
+            bans: self.counters.sum(BANS),
+            manual_bans: self.counters.sum(MANUAL_BANS),
+            unbans: self.counters.sum(UNBANS),
+            untracked: self.counters.sum(UNTRACKED),
             evicted: self.clients.evicted(),
             banned,
             ranges: ranges.bans.standing(now).count() as u64,
@@ -269,13 +268,13 @@ impl Reputation {
             (outcome, self.record(history, now))
         });
         let Ok((outcome, record)) = blamed else {
-            self.tally.add(UNTRACKED, 1);
+            self.counters.add(UNTRACKED, 1);
             return Ok(self.judge(address, Record::default(), now));
         };
         if let (Cause::Failures(weight), true) = (cause, outcome != Outcome::Ignored) {
-            self.tally.add(FAILURES, weight);
+            self.counters.add(FAILURES, weight);
         }
-        self.tally.add(BANS, u64::from(outcome == Outcome::Banned));
+        self.counters.add(BANS, u64::from(outcome == Outcome::Banned));
         Ok(self.judge(address, record, now))
     }
 
@@ -285,10 +284,10 @@ impl Reputation {
     }
 
     fn record(&self, history: &History, now: u64) -> Record {
-        let sentence = history.standing(now).cloned();
-        let led_to_it = sentence.as_ref().map_or(0, |sentence| sentence.failures);
+        let term = history.standing(now).cloned();
+        let led_to_it = term.as_ref().map_or(0, |term| term.failures);
         let failures = led_to_it.saturating_add(history.failures(&self.config.load().policy, now));
-        Record { failures, bans: history.bans(now), sentence }
+        Record { failures, bans: history.bans(now), term }
     }
 
     fn judge(&self, address: IpAddr, record: Record, now: u64) -> Verdict {
@@ -374,7 +373,7 @@ impl Instance for Reputation {
         self.clients.clear();
         let lists = Arc::new(self.config.load().lists.clone());
         self.change_ranges(|_| Ranges { lists, bans: Arc::default() });
-        self.tally.reset();
+        self.counters.reset();
     }
 
     fn close(&self) {

@@ -1,7 +1,7 @@
 //! The rules: what a failure counts, when it bans, for how long. Pure arithmetic.
 
 use super::FOREVER;
-use crate::clock::MS;
+use crate::runtime::clock::MS;
 
 /// Most moments kept of one client's failures. Beyond so many failures, those closer together than this
 /// share of `findTime` are kept as one moment.

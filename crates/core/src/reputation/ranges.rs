@@ -6,9 +6,9 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use prefix_trie::joint::JointPrefixMap;
 
-use super::verdict::Sentence;
-use crate::cidr::parse_range;
-use crate::clock::SetBack;
+use super::verdict::BanTerm;
+use crate::client_key::cidr::parse_range;
+use crate::runtime::clock::SetBack;
 use crate::{Error, Result};
 
 /// Ranges of a list that are written out where options are shown; of longer lists the rest is a checksum.
@@ -81,7 +81,7 @@ impl Lists {
     }
 }
 
-type Bans = JointPrefixMap<IpNet, Sentence>;
+type Bans = JointPrefixMap<IpNet, BanTerm>;
 
 /// Ranges that are banned, each with its end.
 ///
@@ -96,28 +96,28 @@ pub(super) struct RangeBans {
 
 impl RangeBans {
     /// Of the bans around an address the one that ends last.
-    pub(super) fn around(&self, address: IpAddr, now: u64) -> Option<&Sentence> {
+    pub(super) fn around(&self, address: IpAddr, now: u64) -> Option<&BanTerm> {
         if self.settled.is_empty() && self.recent.is_empty() {
             return None;
         }
         let address = IpNet::from(address);
         let settled = self.settled.cover(&address).filter(|(range, _)| self.is_settled(range));
-        let around = self.recent.cover(&address).chain(settled).map(|(_, sentence)| sentence);
-        around.filter(|sentence| sentence.stands(now)).max_by_key(|sentence| sentence.until)
+        let around = self.recent.cover(&address).chain(settled).map(|(_, term)| term);
+        around.filter(|term| term.stands(now)).max_by_key(|term| term.until)
     }
 
     /// Those that stand.
-    pub(super) fn standing(&self, now: u64) -> impl Iterator<Item = (IpNet, &Sentence)> {
+    pub(super) fn standing(&self, now: u64) -> impl Iterator<Item = (IpNet, &BanTerm)> {
         let settled = self.settled.iter().filter(|(range, _)| self.is_settled(range));
-        self.recent.iter().chain(settled).filter(move |(_, sentence)| sentence.stands(now))
+        self.recent.iter().chain(settled).filter(move |(_, term)| term.stands(now))
     }
 
     /// These bans and more, each until the later of two ends.
-    pub(super) fn with(&self, more: impl IntoIterator<Item = (IpNet, Sentence)>, now: u64) -> Self {
+    pub(super) fn with(&self, more: impl IntoIterator<Item = (IpNet, BanTerm)>, now: u64) -> Self {
         let mut bans = self.clone();
-        for (range, sentence) in more {
-            if self.of(&range, now).is_none_or(|standing| standing.until < sentence.until) {
-                bans.recent.insert(range, sentence);
+        for (range, term) in more {
+            if self.of(&range, now).is_none_or(|standing| standing.until < term.until) {
+                bans.recent.insert(range, term);
             }
         }
         bans.settle(now)
@@ -129,25 +129,25 @@ impl RangeBans {
             return (self.clone(), false);
         }
         let mut bans = self.clone();
-        bans.recent.insert(*range, Sentence::by_hand(0, None));
+        bans.recent.insert(*range, BanTerm::by_hand(0, None));
         (bans.settle(now), true)
     }
 
     /// These bans after the clock was set back: each ends after as long as before.
     pub(super) fn after_set_back(&self, set_back: SetBack) -> Self {
         let mut settled = Bans::new();
-        for (range, sentence) in self.standing(set_back.before) {
-            let mut sentence = sentence.clone();
-            sentence.clock_was_set_back(set_back);
-            settled.insert(range, sentence);
+        for (range, term) in self.standing(set_back.before) {
+            let mut term = term.clone();
+            term.clock_was_set_back(set_back);
+            settled.insert(range, term);
         }
         Self { settled: Arc::new(settled), recent: Bans::new() }
     }
 
     /// The ban of exactly this range.
-    fn of(&self, range: &IpNet, now: u64) -> Option<&Sentence> {
-        let sentence = self.recent.get(range).or_else(|| self.settled.get(range));
-        sentence.filter(|sentence| sentence.stands(now))
+    fn of(&self, range: &IpNet, now: u64) -> Option<&BanTerm> {
+        let term = self.recent.get(range).or_else(|| self.settled.get(range));
+        term.filter(|term| term.stands(now))
     }
 
     fn is_settled(&self, range: &IpNet) -> bool {
@@ -160,8 +160,8 @@ impl RangeBans {
             return self;
         }
         let mut settled = Bans::new();
-        for (range, sentence) in self.standing(now) {
-            settled.insert(range, sentence.clone());
+        for (range, term) in self.standing(now) {
+            settled.insert(range, term.clone());
         }
         Self { settled: Arc::new(settled), recent: Bans::new() }
     }

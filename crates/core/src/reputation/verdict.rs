@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::FOREVER;
 use super::ranges::Listed;
-use crate::clock::SetBack;
+use crate::runtime::clock::SetBack;
 
 /// What decides about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,16 +41,16 @@ pub struct Verdict {
 
 impl Verdict {
     /// The lists decide first, then the ban that ends last.
-    pub(super) fn of(record: Record, listed: Option<Listed>, around: Option<&Sentence>) -> Self {
-        let Record { failures, bans, sentence } = record;
+    pub(super) fn of(record: Record, listed: Option<Listed>, around: Option<&BanTerm>) -> Self {
+        let Record { failures, bans, term } = record;
         let rule = ReputationRule::None;
         let free = Self { banned: false, until: None, failures, bans, reason: None, rule };
-        match (listed, later(sentence, around.cloned())) {
+        match (listed, later(term, around.cloned())) {
             (Some(Listed::Allow), _) => Self { rule: ReputationRule::Allow, ..free },
             (Some(Listed::Deny), _) => {
                 Self { banned: true, until: Some(FOREVER), rule: ReputationRule::Deny, ..free }
             }
-            (None, Some(Sentence { until, reason, .. })) => {
+            (None, Some(BanTerm { until, reason, .. })) => {
                 Self { banned: true, until: Some(until), reason, rule: ReputationRule::Ban, ..free }
             }
             (None, None) => free,
@@ -73,7 +73,7 @@ impl Verdict {
 pub(super) struct Record {
     pub(super) failures: u64,
     pub(super) bans: u32,
-    pub(super) sentence: Option<Sentence>,
+    pub(super) term: Option<BanTerm>,
 }
 
 /// A ban that stands.
@@ -90,11 +90,11 @@ pub struct Ban {
 }
 
 impl Ban {
-    pub(super) fn of_client(client: IpAddr, Sentence { until, reason, .. }: Sentence) -> Self {
+    pub(super) fn of_client(client: IpAddr, BanTerm { until, reason, .. }: BanTerm) -> Self {
         Self { range: IpNet::from(client), is_client: true, until, reason }
     }
 
-    pub(super) fn of_range(range: IpNet, Sentence { until, reason, .. }: Sentence) -> Self {
+    pub(super) fn of_range(range: IpNet, BanTerm { until, reason, .. }: BanTerm) -> Self {
         Self { range, is_client: false, until, reason }
     }
 
@@ -107,14 +107,14 @@ impl Ban {
 
 /// A ban as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Sentence {
+pub(super) struct BanTerm {
     pub(super) until: u64,
     pub(super) reason: Option<Arc<str>>,
     /// The failures that led to it; 0 when it was made by hand.
     pub(super) failures: u64,
 }
 
-impl Sentence {
+impl BanTerm {
     pub(super) fn by_hand(until: u64, reason: Option<&str>) -> Self {
         Self { until, reason: reason.map(Arc::from), failures: 0 }
     }
@@ -133,7 +133,7 @@ impl Sentence {
 }
 
 /// Of two bans the one that ends later; the first where they end together.
-pub(super) fn later(first: Option<Sentence>, second: Option<Sentence>) -> Option<Sentence> {
+pub(super) fn later(first: Option<BanTerm>, second: Option<BanTerm>) -> Option<BanTerm> {
     match (first, second) {
         (Some(first), Some(second)) if second.until > first.until => Some(second),
         (None, second) => second,

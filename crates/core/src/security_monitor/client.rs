@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::events::{Event, EventId};
 use super::rule::{Nearness, Rule, RuleState, Verdict};
-use crate::key_hash::KeyHash;
+use crate::runtime::key_hash::KeyHash;
 
 /// One client: what it did since it was first seen, and what rules know of it.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(super) struct Verdicts {
 
 /// How much is lost when a client is forgotten: first by how near it is to an alert, then by when it was seen last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Worth {
+pub(super) struct EvictionRank {
     heat: usize,
     last_seen: u64,
 }
@@ -82,8 +82,8 @@ impl Client {
         verdicts
     }
 
-    pub(super) fn worth(&self, now: u64) -> Worth {
-        Worth { heat: self.nearness.heat(now), last_seen: self.last_seen }
+    pub(super) fn rank(&self, now: u64) -> EvictionRank {
+        EvictionRank { heat: self.nearness.heat(now), last_seen: self.last_seen }
     }
 
     /// Its events, in the order of their first.

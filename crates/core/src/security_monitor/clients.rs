@@ -8,13 +8,13 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::IpAddr;
 
-use super::client::{Client, Worth};
+use super::client::{Client, EvictionRank};
 use super::rule::Rule;
-use crate::chunks::Chunks;
 use crate::connection_tracker::gauge::Gauge;
-use crate::key_hash::hash_bytes;
-use crate::sync::Mutex;
-use crate::tally::Tally;
+use crate::runtime::chunks::Chunks;
+use crate::runtime::key_hash::hash_bytes;
+use crate::runtime::sharded_counters::ShardedCounters;
+use crate::runtime::sync::Mutex;
 
 /// Clients of a bucket, on average, when all places are taken.
 const PER_BUCKET: u64 = 4;
@@ -34,7 +34,7 @@ pub(super) struct Clients {
     buckets: Chunks<Mutex<Vec<Client>>>,
     held: Gauge,
     most: u64,
-    evictions: Tally<1>,
+    evictions: ShardedCounters<1>,
 }
 
 /// A client as a candidate to give up its place.
@@ -42,7 +42,7 @@ pub(super) struct Clients {
 struct Candidate {
     bucket: usize,
     address: IpAddr,
-    worth: Worth,
+    rank: EvictionRank,
 }
 
 impl Clients {
@@ -52,7 +52,7 @@ impl Clients {
     pub(super) fn new(most: u64) -> Self {
         let buckets = most.div_ceil(PER_BUCKET).next_power_of_two();
         let buckets = Chunks::new(buckets as usize, || Mutex::new(Vec::new()));
-        Self { buckets, held: Gauge::new(), most, evictions: Tally::new() }
+        Self { buckets, held: Gauge::new(), most, evictions: ShardedCounters::new() }
     }
 
     /// Runs `call` on the client, which is made where it is not known. `call` may only touch the client.
@@ -132,23 +132,23 @@ impl Clients {
     /// Takes a client out to make room for another; its place still counts.
     fn evict(&self, home: usize, now: u64) -> Option<Client> {
         (0..ATTEMPTS).find_map(|_| {
-            let Candidate { bucket, address, worth } = self.least_worth(home, now)?;
+            let Candidate { bucket, address, rank } = self.lowest_rank(home, now)?;
             let mut bucket = self.buckets.at(bucket).lock();
             let place = bucket.iter().position(|client| client.address == address)?;
-            // What it did meanwhile may have made it worth more than others.
-            (bucket[place].worth(now) <= worth).then(|| bucket.swap_remove(place))
+            // What it did meanwhile may have made it rank more than others.
+            (bucket[place].rank(now) <= rank).then(|| bucket.swap_remove(place))
         })
     }
 
     /// One lock at a time: the candidate may be gone when it is looked for.
-    fn least_worth(&self, home: usize, now: u64) -> Option<Candidate> {
+    fn lowest_rank(&self, home: usize, now: u64) -> Option<Candidate> {
         let mut least: Option<Candidate> = None;
         let mut probed = 0;
         for bucket in (home..home + self.buckets.len().min(PROBED_BUCKETS)).map(|n| n & self.mask()) {
             for client in self.buckets.at(bucket).lock().iter() {
-                let worth = client.worth(now);
-                if least.is_none_or(|least| worth < least.worth) {
-                    least = Some(Candidate { bucket, address: client.address, worth });
+                let rank = client.rank(now);
+                if least.is_none_or(|least| rank < least.rank) {
+                    least = Some(Candidate { bucket, address: client.address, rank });
                 }
                 probed += 1;
             }

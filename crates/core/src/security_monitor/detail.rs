@@ -1,6 +1,6 @@
 //! What is kept of the text that comes with an event.
 
-use crate::key_hash::{KeyHash, hash_bytes};
+use crate::runtime::key_hash::{KeyHash, hash_bytes};
 
 /// Bytes of UTF-8 that are kept of a detail.
 const MOST: usize = 256;

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 use super::rule::Rule;
-use crate::chunks::Chunks;
-use crate::tally::Tally;
+use crate::runtime::chunks::Chunks;
+use crate::runtime::sharded_counters::ShardedCounters;
 use crate::{Error, Result};
 
 /// Most different events of one monitor: their names come from a program, not from its clients.
@@ -26,11 +26,11 @@ pub(super) struct Event {
     pub(super) rules: Box<[usize]>,
     /// Whether one of them looks at details.
     pub(super) has_distinct: bool,
-    total: Arc<Tally<1>>,
+    total: Arc<ShardedCounters<1>>,
 }
 
 impl Event {
-    fn new(id: EventId, name: Arc<str>, rules: &[Rule], total: Arc<Tally<1>>) -> Self {
+    fn new(id: EventId, name: Arc<str>, rules: &[Rule], total: Arc<ShardedCounters<1>>) -> Self {
         let own: Box<[usize]> = (0..rules.len()).filter(|index| rules[*index].event == name).collect();
         let has_distinct = own.iter().any(|index| rules[*index].distinct);
         Self { id, name, rules: own, has_distinct, total }
@@ -62,7 +62,7 @@ impl Events {
         let events = Self::new();
         let mut numbers = events.numbers.lock();
         for event in self.iter() {
-            let total = if counted { Arc::clone(&event.total) } else { Arc::new(Tally::new()) };
+            let total = if counted { Arc::clone(&event.total) } else { Arc::new(ShardedCounters::new()) };
             let index = event.id.0 as usize;
             events
                 .by_number
@@ -91,7 +91,9 @@ impl Events {
             });
         }
         let id = EventId(index as u32);
-        self.by_number.at(index).get_or_init(|| Event::new(id, name.into(), rules, Arc::new(Tally::new())));
+        self.by_number
+            .at(index)
+            .get_or_init(|| Event::new(id, name.into(), rules, Arc::new(ShardedCounters::new())));
         numbers.insert(name.into(), id);
         Ok(id)
     }

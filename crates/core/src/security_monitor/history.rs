@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::detail::Detail;
 use super::events::EventId;
-use crate::chunks::Chunks;
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::runtime::chunks::Chunks;
+use crate::runtime::sync::{AtomicU64, Mutex, Ordering};
 
 /// One event as it is told.
 #[derive(Clone, Debug, PartialEq, Eq)]

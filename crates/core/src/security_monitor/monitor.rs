@@ -16,11 +16,11 @@ use super::history::{Entry, History, HistoryEntry, HistoryQuery};
 use super::options::SecurityMonitorConfig;
 use super::rule::{Action, Rule};
 use crate::client_key::{DEFAULT_IPV6_PREFIX, client_of, parse_address};
-use crate::connection_tracker::Owner;
-use crate::instances::{Instance, OptionList};
-use crate::mailbox::{Item, Mailbox, SubscriptionId};
-use crate::subscribers::Subscribers;
-use crate::tally::Tally;
+use crate::runtime::ThreadId;
+use crate::runtime::instances::{Instance, OptionList};
+use crate::runtime::mailbox::{Item, Mailbox, SubscriptionId};
+use crate::runtime::sharded_counters::ShardedCounters;
+use crate::runtime::subscribers::Subscribers;
 use crate::{Error, Result};
 
 /// Counts over all threads since creation; clients and history of now.
@@ -68,7 +68,7 @@ struct State {
     events: Events,
     clients: Arc<Clients>,
     history: Arc<History>,
-    tally: Arc<Tally<4>>,
+    counters: Arc<ShardedCounters<4>>,
 }
 
 const ALERTS: usize = 0;
@@ -121,7 +121,7 @@ impl SecurityMonitor {
         let verdicts = state.clients.with(client, now, |client| client.record(event, hash, rules, now));
         state.history.add(Entry { event: event.id, client, detail: detail.map(Into::into), at: utc_ms });
         if verdicts.muted > 0 {
-            state.tally.add(MUTED, verdicts.muted);
+            state.counters.add(MUTED, verdicts.muted);
         }
         for index in verdicts.alerts {
             let rule = &rules[index];
@@ -182,10 +182,10 @@ impl SecurityMonitor {
         let (history_size, history_forgotten) = state.history.kept_and_forgotten();
         Ok(SecurityMonitorStats {
             recorded: state.events.iter().map(Event::total).sum(),
-            alerts: state.tally.sum(ALERTS),
-            muted: state.tally.sum(MUTED),
-            bans: state.tally.sum(BANS),
-            bans_failed: state.tally.sum(BANS_FAILED),
+            alerts: state.counters.sum(ALERTS),
+            muted: state.counters.sum(MUTED),
+            bans: state.counters.sum(BANS),
+            bans_failed: state.counters.sum(BANS_FAILED),
             clients: state.clients.count(),
             evictions: state.clients.evictions(),
             history_size,
@@ -196,20 +196,20 @@ impl SecurityMonitor {
     /// Tells a thread of every alert from now on.
     pub fn subscribe(&self, mailbox: Arc<Mailbox>, subscription: SubscriptionId) -> Result<()> {
         self.check_open()?;
-        let owner = mailbox.owner();
+        let thread = mailbox.thread();
         self.subscribers.add(mailbox, subscription);
         // Again: a subscription that came after the end would never be told.
-        self.check_open().inspect_err(|_| self.subscribers.remove(owner, subscription))
+        self.check_open().inspect_err(|_| self.subscribers.remove(thread, subscription))
     }
 
     /// Ends one subscription of a thread.
-    pub fn unsubscribe(&self, owner: Owner, subscription: SubscriptionId) {
-        self.subscribers.remove(owner, subscription);
+    pub fn unsubscribe(&self, thread: ThreadId, subscription: SubscriptionId) {
+        self.subscribers.remove(thread, subscription);
     }
 
     /// Ends every subscription of a thread that ended.
-    pub fn release_owner(&self, owner: Owner) {
-        self.subscribers.remove_owner(owner);
+    pub fn thread_ended(&self, thread: ThreadId) {
+        self.subscribers.remove_thread(thread);
     }
 
     /// The clock was set back, by hand, in a test: what was later happened now, and no rule is silent for longer than
@@ -220,11 +220,11 @@ impl SecurityMonitor {
     }
 
     fn act(&self, state: &State, rule: &Rule, alert: Alert, ban: impl Fn(&str, &Alert) -> bool) {
-        state.tally.add(ALERTS, 1);
+        state.counters.add(ALERTS, 1);
         if let (Action::Ban, Some(reputation)) = (rule.action, &state.config.options.reputation) {
-            state.tally.add(BANS, 1);
+            state.counters.add(BANS, 1);
             if !ban(reputation, &alert) {
-                state.tally.add(BANS_FAILED, 1);
+                state.counters.add(BANS_FAILED, 1);
             }
         }
         self.subscribers.tell(&Item::SecurityAlert(Arc::new(alert)));
@@ -249,7 +249,7 @@ impl State {
             clients: Arc::new(Clients::new(config.options.max_clients)),
             // Validated to what every machine counts.
             history: Arc::new(History::new(config.options.history as usize)),
-            tally: Arc::new(Tally::new()),
+            counters: Arc::new(ShardedCounters::new()),
             config,
         }
     }
@@ -262,7 +262,7 @@ impl State {
             events: self.events.judged_by(&config.rules, true),
             clients: Arc::clone(&self.clients),
             history: Arc::clone(&self.history),
-            tally: Arc::clone(&self.tally),
+            counters: Arc::clone(&self.counters),
             config,
         }
     }

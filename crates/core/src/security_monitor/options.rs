@@ -5,10 +5,10 @@ use std::fmt;
 use super::clients::Clients;
 use super::history::History;
 use super::rule::{Action, Rule};
-use crate::clock::MS;
-use crate::instances::{OptionList, or_none};
-use crate::memory;
 use crate::rate_limiter::{MAX_DURATION_MS, check_range};
+use crate::runtime::clock::MS;
+use crate::runtime::instances::{OptionList, or_none};
+use crate::runtime::memory;
 use crate::{Error, Result};
 
 /// Most rules of one monitor.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::window::{DetailWindow, EventWindow};
-use crate::key_hash::KeyHash;
+use crate::runtime::key_hash::KeyHash;
 
 /// What follows when a rule is met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +147,7 @@ impl RuleState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key_hash::hash_bytes;
+    use crate::runtime::key_hash::hash_bytes;
 
     fn rule(count: usize, window: u64, mute: u64) -> Rule {
         let (name, event) = ("rule".into(), "event".into());

@@ -6,9 +6,9 @@
 
 use smallvec::SmallVec;
 
-use crate::key_hash::KeyHash;
+use crate::runtime::key_hash::KeyHash;
 
-/// Times of events: a ring once there are `most`, the newest in place of the oldest. Short ones need no memory of their
+/// Times of events: a wake once there are `most`, the newest in place of the oldest. Short ones need no memory of their
 /// own.
 #[derive(Debug, Default)]
 pub(super) struct EventWindow {
@@ -100,7 +100,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::key_hash::hash_bytes;
+    use crate::runtime::key_hash::hash_bytes;
 
     fn detail(name: u8) -> KeyHash {
         hash_bytes(&[name])

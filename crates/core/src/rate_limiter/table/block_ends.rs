@@ -10,9 +10,9 @@ use std::sync::Arc;
 use super::pages::Pages;
 use super::slots::Slot;
 use super::word::{Tag, Version};
-use crate::memory::MemoryUse;
-use crate::region::Region;
-use crate::sync::{AtomicU64, Ordering};
+use crate::runtime::memory::MemoryUse;
+use crate::runtime::region::Region;
+use crate::runtime::sync::{AtomicU64, Ordering};
 
 const UNIT: u64 = 15_625;
 const VERSION_BITS: u32 = 15;
@@ -86,7 +86,7 @@ impl BlockEnds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::MS;
+    use crate::runtime::clock::MS;
 
     #[test]
     fn keeps_whole_milliseconds_for_a_century() {

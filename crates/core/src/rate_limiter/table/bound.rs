@@ -6,7 +6,7 @@
 
 use crossbeam_utils::CachePadded;
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::runtime::sync::{AtomicU64, Ordering};
 
 /// The largest table that is small.
 const SMALL: usize = 16_384;

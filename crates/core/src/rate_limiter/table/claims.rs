@@ -13,7 +13,7 @@ use super::slots::{Candidates, Slot};
 use super::word::{Kind, State, Tag};
 use super::{Client, Full, Table};
 use crate::rate_limiter::cell::{Cell, Step};
-use crate::sync::{Ordering, full_barrier, pause};
+use crate::runtime::sync::{Ordering, full_barrier, pause};
 
 /// Each round that fails was undone by a step of another call. Two keys that take each other's claims for ever
 /// are not possible in practice; this makes it not possible at all.

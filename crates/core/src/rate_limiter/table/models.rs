@@ -8,10 +8,10 @@ use loom::thread;
 
 use super::small::*;
 use super::*;
-use crate::clock::MS;
 use crate::rate_limiter::algorithm::Algorithm;
 use crate::rate_limiter::cell::{Several, Single};
 use crate::rate_limiter::{RateLimiter, RateLimiterOptions};
+use crate::runtime::clock::MS;
 
 /// Ends of blocks are kept to 1/64 ms.
 const FAR: u64 = 1_000_000_000;

@@ -3,9 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::memory::MemoryUse;
-use crate::region::{PAGE, Region};
-use crate::sync::{AtomicU64, Ordering};
+use crate::runtime::memory::MemoryUse;
+use crate::runtime::region::{PAGE, Region};
+use crate::runtime::sync::{AtomicU64, Ordering};
 
 /// A bit for each page, and their bytes among those in use.
 pub(super) struct Pages {

@@ -14,10 +14,10 @@ use crossbeam_utils::CachePadded;
 
 use super::pages::Pages;
 use super::word::{AtomicState, AtomicTag, Fingerprint, State, Tag};
-use crate::key_hash::KeyHash;
-use crate::memory::MemoryUse;
-use crate::region::{self, LinePair, PAGE, Region};
-use crate::sync::{AtomicU64, Ordering};
+use crate::runtime::key_hash::KeyHash;
+use crate::runtime::memory::MemoryUse;
+use crate::runtime::region::{self, LinePair, PAGE, Region};
+use crate::runtime::sync::{AtomicU64, Ordering};
 
 /// Fewer in models, which look at every interleaving of every access.
 const LINE_SLOTS: usize = if cfg!(any(sluice_loom, sluice_shuttle)) { 1 } else { 4 };
@@ -271,7 +271,7 @@ fn scale(random: u64, count: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key_hash::hash_str;
+    use crate::runtime::key_hash::hash_str;
 
     fn slots(groups: usize) -> Slots {
         Slots::new(groups, Arc::default()).expect("room")

@@ -3,10 +3,10 @@
 //! A client may use `burst` units at once and gets one back every hundred nanoseconds.
 
 use super::*;
-use crate::key_hash::KeyHash;
 use crate::rate_limiter::algorithm::Algorithm;
 use crate::rate_limiter::cell::{Several, Single};
 use crate::rate_limiter::gcra::Gcra;
+use crate::runtime::key_hash::KeyHash;
 
 pub(super) const T: u64 = 100;
 pub(super) const NOW: u64 = 1_000;

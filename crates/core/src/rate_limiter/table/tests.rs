@@ -1,8 +1,8 @@
 //! What the table promises, of clients whose only word is the time at which they expire.
 
 use super::*;
-use crate::key_hash::{KeyHash, hash_str};
 use crate::rate_limiter::cell::Single;
+use crate::runtime::key_hash::{KeyHash, hash_str};
 
 fn table(max_keys: usize, overflow: Overflow) -> Table<Single> {
     Table::new(max_keys, overflow, Arc::default(), |_| Ok(Single)).expect("room")

@@ -8,17 +8,17 @@ use super::claims::Claim;
 use super::slots::{Candidates, Found, GROUP_SLOTS, Slot};
 use super::word::{Kind, State, Tag, Version};
 use super::{Full, Table};
-use crate::clock::MS;
 use crate::rate_limiter::cell::Cell;
 use crate::rate_limiter::options::Overflow;
-use crate::sync::Ordering;
+use crate::runtime::clock::MS;
+use crate::runtime::sync::Ordering;
 
 /// Groups looked at for a newcomer of a table that is at its bound.
 const SWEPT_GROUPS: usize = 16;
 
 /// How much a slot would be missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Worth {
+enum EvictionRank {
     Free,
     /// Its client is as if never seen.
     Expired,
@@ -36,7 +36,7 @@ struct Looked<'a> {
     slot: Slot<'a>,
     tag: Tag,
     state: State,
-    worth: Worth,
+    rank: EvictionRank,
 }
 
 impl<'a> Looked<'a> {
@@ -62,7 +62,7 @@ impl<'a> Looked<'a> {
     }
 
     fn is_vacant(&self) -> bool {
-        self.worth <= Worth::Expired
+        self.rank <= EvictionRank::Expired
     }
 }
 
@@ -88,7 +88,7 @@ impl<C: Cell> Table<C> {
     ) -> Result<Option<Claim<'_>>, Full> {
         let Some(survey) = self.survey(key, now, lifetime) else { return Ok(None) };
         if let Some(vacancy) = survey.vacancy {
-            if vacancy.worth == Worth::Expired || self.bound.enter() {
+            if vacancy.rank == EvictionRank::Expired || self.bound.enter() {
                 return Ok(self.take(key, vacancy, now, lifetime));
             }
             if let Some(expired) = survey.expired {
@@ -104,9 +104,9 @@ impl<C: Cell> Table<C> {
     }
 
     fn may_take(&self, occupied: &Looked<'_>) -> bool {
-        match occupied.worth {
-            Worth::Live(_) => self.overflow == Overflow::Evict,
-            Worth::Kept(_) => false,
+        match occupied.rank {
+            EvictionRank::Live(_) => self.overflow == Overflow::Evict,
+            EvictionRank::Kept(_) => false,
             _ => true,
         }
     }
@@ -133,9 +133,9 @@ impl<C: Cell> Table<C> {
                 } else {
                     survey.occupied = better(survey.occupied, looked);
                 }
-                match looked.worth {
-                    Worth::Expired => survey.expired = Some(looked),
-                    Worth::Live(left) | Worth::Kept(left) => {
+                match looked.rank {
+                    EvictionRank::Expired => survey.expired = Some(looked),
+                    EvictionRank::Live(left) | EvictionRank::Kept(left) => {
                         let end = now.saturating_add(left);
                         survey.earliest_vacancy = survey.earliest_vacancy.min(Some(end)).or(Some(end));
                     }
@@ -158,19 +158,19 @@ impl<C: Cell> Table<C> {
     fn look<'a>(&self, slot: Slot<'a>, now: u64, lifetime: &impl Fn(&C::Words, u64) -> u64) -> Looked<'a> {
         let state = slot.state.load(Ordering::SeqCst);
         let tag = slot.tag.load(Ordering::Acquire);
-        let worth = match state.kind() {
-            Kind::Free(_) => Worth::Free,
-            Kind::Claim(_) => Worth::Claimed,
+        let rank = match state.kind() {
+            Kind::Free(_) => EvictionRank::Free,
+            Kind::Claim(_) => EvictionRank::Claimed,
             Kind::Value => match self.read(&Found { slot, tag, state }) {
-                None => Worth::Kept(0),
+                None => EvictionRank::Kept(0),
                 Some(client) => match client.lifetime(now, lifetime) {
-                    0 => Worth::Expired,
-                    left if client.blocked_until > now => Worth::Kept(left),
-                    left => Worth::Live(left),
+                    0 => EvictionRank::Expired,
+                    left if client.blocked_until > now => EvictionRank::Kept(left),
+                    left => EvictionRank::Live(left),
                 },
             },
         };
-        Looked { slot, tag, state, worth }
+        Looked { slot, tag, state, rank }
     }
 
     /// Turns a slot into a claim; `None` when another thread came between.
@@ -181,15 +181,15 @@ impl<C: Cell> Table<C> {
         now: u64,
         lifetime: &impl Fn(&C::Words, u64) -> u64,
     ) -> Option<Claim<'a>> {
-        let Looked { slot, tag, worth, .. } = victim;
-        if worth == Worth::Expired {
+        let Looked { slot, tag, rank, .. } = victim;
+        if rank == EvictionRank::Expired {
             self.forget_until(&victim.found(), now, lifetime);
         }
         let state = self.unmark(&victim.found(), now)?;
         self.slots.use_slot(slot);
         let claim = Claim { slot, tag: Tag::new(key.fingerprint, victim.next_version()) };
         if slot.state.swap_if(state, claim.state()).is_err() {
-            if worth == Worth::Free {
+            if rank == EvictionRank::Free {
                 self.bound.leave();
             }
             return None;
@@ -198,7 +198,7 @@ impl<C: Cell> Table<C> {
             return Some(claim);
         }
         self.cell.release(state.word(), slot.index);
-        if matches!(worth, Worth::Live(_)) {
+        if matches!(rank, EvictionRank::Live(_)) {
             self.live_evictions.fetch_add(1, Ordering::Relaxed);
         }
         self.keep_if_still(tag, claim)
@@ -209,7 +209,7 @@ impl<C: Cell> Table<C> {
         let found = victim.found();
         let unmarked = self.unmark(&found, now);
         let freed = unmarked.is_some_and(|state| self.vacate(&Found { state, ..found }));
-        if freed && matches!(victim.worth, Worth::Live(_)) {
+        if freed && matches!(victim.rank, EvictionRank::Live(_)) {
             self.live_evictions.fetch_add(1, Ordering::Relaxed);
         }
         freed
@@ -258,16 +258,16 @@ impl<C: Cell> Table<C> {
                 if looked.is_of(key) {
                     return Ok(());
                 }
-                match looked.worth {
-                    Worth::Expired => {
+                match looked.rank {
+                    EvictionRank::Expired => {
                         self.forget_until(&looked.found(), now, lifetime);
                         freed |= self.clear_out(&looked, now);
                     }
-                    Worth::Live(left) | Worth::Kept(left) => {
+                    EvictionRank::Live(left) | EvictionRank::Kept(left) => {
                         earliest_vacancy = earliest_vacancy.min(now.saturating_add(left));
                         occupied = better(occupied, looked);
                     }
-                    Worth::Free | Worth::Claimed => {}
+                    EvictionRank::Free | EvictionRank::Claimed => {}
                 }
             }
         }
@@ -287,7 +287,7 @@ impl<C: Cell> Table<C> {
 /// The one that would be missed less; the earlier one of two alike.
 fn better<'a>(best: Option<Looked<'a>>, other: Looked<'a>) -> Option<Looked<'a>> {
     match best {
-        Some(best) if best.worth <= other.worth => Some(best),
+        Some(best) if best.rank <= other.rank => Some(best),
         _ => Some(other),
     }
 }

@@ -9,8 +9,8 @@
 //!
 //! All zero is a free slot: memory that was never written is a table without clients.
 
-use crate::key_hash::KeyHash;
-use crate::sync::{AtomicU64, Ordering};
+use crate::runtime::key_hash::KeyHash;
+use crate::runtime::sync::{AtomicU64, Ordering};
 
 const VERSION_BITS: u32 = 15;
 const VERSION_MASK: u64 = (1 << VERSION_BITS) - 1;

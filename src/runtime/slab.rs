@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use napi::bindgen_prelude::{Error, Result, Status};
-use sluice_core::{RateLimiter, Seat};
+use sluice_core::{LocalHandle, RateLimiter};
 
 /// What a thread keeps of an instance: the instance alone, or more.
 pub(crate) trait Held {
@@ -26,7 +26,7 @@ impl<T> Held for Arc<T> {
     }
 }
 
-impl Held for Seat {
+impl Held for LocalHandle {
     type Instance = RateLimiter;
 
     fn hold(limiter: Arc<RateLimiter>) -> Self {

@@ -1,6 +1,6 @@
-//! What one thread tells another: a queue per receiving thread, and a bell.
+//! What one thread tells another: a queue per receiving thread, and a waker.
 //!
-//! Senders never wait and never run the receiver's code: they leave an item and ring once until the
+//! Senders never wait and never run the receiver's code: they leave an item and wake once until the
 //! receiver has looked. Events are dropped from the front when nobody looks; commands are not.
 
 use std::collections::HashMap;
@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 
 use crate::circuit_breaker::CircuitChange;
 use crate::client_hub::HubNews;
-use crate::connection_tracker::Owner;
 use crate::lifecycle::LifecycleState;
+use crate::runtime::ThreadId;
 use crate::security_monitor::Alert;
 
 /// Events that wait for one thread and subscription; then the oldest is dropped and counted.
@@ -92,54 +92,54 @@ pub struct Delivery {
 
 /// The queue of one thread.
 pub struct Mailbox {
-    owner: Owner,
+    thread: ThreadId,
     inbox: Mutex<Inbox>,
-    ring: Box<dyn Fn() + Send + Sync>,
+    wake: Box<dyn Fn() + Send + Sync>,
 }
 
 #[derive(Default)]
 struct Inbox {
     closed: bool,
-    /// The bell has rung and the thread has not looked since.
-    rung: bool,
+    /// The waker has woken and the thread has not looked since.
+    woken: bool,
     deliveries: Vec<Delivery>,
     /// Events waiting, by subscription.
     waiting: HashMap<SubscriptionId, usize>,
 }
 
 impl Mailbox {
-    /// A mailbox for the thread `owner`. `ring` wakes it, from any thread, and must not block or call back.
+    /// A mailbox for the thread `thread`. `wake` wakes it, from any thread, and must not block or call back.
     #[must_use]
-    pub fn new(owner: Owner, ring: Box<dyn Fn() + Send + Sync>) -> Self {
-        Self { owner, inbox: Mutex::new(Inbox::default()), ring }
+    pub fn new(thread: ThreadId, wake: Box<dyn Fn() + Send + Sync>) -> Self {
+        Self { thread, inbox: Mutex::new(Inbox::default()), wake }
     }
 
     /// The thread that reads it.
     #[must_use]
-    pub fn owner(&self) -> Owner {
-        self.owner
+    pub fn thread(&self) -> ThreadId {
+        self.thread
     }
 
     /// Leaves an item; false when the thread has ended.
     pub fn push(&self, subscription: SubscriptionId, item: Item) -> bool {
-        let must_ring = {
+        let must_wake = {
             let mut inbox = self.inbox.lock();
             if inbox.closed {
                 return false;
             }
             inbox.add(subscription, item);
-            !std::mem::replace(&mut inbox.rung, true)
+            !std::mem::replace(&mut inbox.woken, true)
         };
-        if must_ring {
-            (self.ring)();
+        if must_wake {
+            (self.wake)();
         }
         true
     }
 
-    /// Takes everything that waits, in order. The next `push` rings again.
+    /// Takes everything that waits, in order. The next `push` wakes again.
     pub fn take(&self) -> Vec<Delivery> {
         let mut inbox = self.inbox.lock();
-        inbox.rung = false;
+        inbox.woken = false;
         inbox.waiting.clear();
         std::mem::take(&mut inbox.deliveries)
     }
@@ -197,7 +197,7 @@ fn pass_on(deliveries: &mut [Delivery], subscription: SubscriptionId, missed: u6
 
 impl fmt::Debug for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mailbox").field("owner", &self.owner).finish_non_exhaustive()
+        f.debug_struct("Mailbox").field("thread", &self.thread).finish_non_exhaustive()
     }
 }
 
@@ -213,22 +213,22 @@ mod tests {
     }
 
     fn mailbox() -> (Mailbox, Arc<AtomicUsize>) {
-        let rings = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&rings);
-        let ring = Box::new(move || {
+        let wakes = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&wakes);
+        let wake = Box::new(move || {
             counter.fetch_add(1, Ordering::Relaxed);
         });
-        (Mailbox::new(Owner(1), ring), rings)
+        (Mailbox::new(ThreadId(1), wake), wakes)
     }
 
     #[test]
     fn rings_once_until_the_thread_has_looked() {
-        let (mailbox, rings) = mailbox();
+        let (mailbox, wakes) = mailbox();
         assert!(mailbox.push(1, change(1)) && mailbox.push(1, change(2)));
-        assert_eq!(rings.load(Ordering::Relaxed), 1);
+        assert_eq!(wakes.load(Ordering::Relaxed), 1);
         assert_eq!(mailbox.take().len(), 2);
         assert!(mailbox.push(1, change(3)));
-        assert_eq!(rings.load(Ordering::Relaxed), 2);
+        assert_eq!(wakes.load(Ordering::Relaxed), 2);
     }
 
     #[test]
@@ -255,9 +255,9 @@ mod tests {
 
     #[test]
     fn refuses_when_closed() {
-        let (mailbox, rings) = mailbox();
+        let (mailbox, wakes) = mailbox();
         mailbox.close();
         assert!(!mailbox.push(1, change(1)));
-        assert_eq!((rings.load(Ordering::Relaxed), mailbox.take().len()), (0, 0));
+        assert_eq!((wakes.load(Ordering::Relaxed), mailbox.take().len()), (0, 0));
     }
 }

@@ -8,96 +8,96 @@ use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::calls::COUNTERS;
+use super::config_epoch::ConfigEpoch;
 use super::decision::Decision;
 use super::limiter::{Contents, InForce, RateLimiter, check_cost};
 use super::options::RateLimiterConfig;
-use super::phase::Phase;
 use crate::Result;
-use crate::key_hash::KeyHash;
-use crate::retire::Handle;
-use crate::tally::Count;
+use crate::runtime::key_hash::KeyHash;
+use crate::runtime::retire::Handle;
+use crate::runtime::sharded_counters::Count;
 
 /// Keys whose memory is asked for at once: as many as a core waits for at a time, and some more.
 const PREFETCHED: usize = 32;
 
 /// One thread's place at a limiter: the options in force, and counters that no other thread writes. Calls are
 /// those of the limiter, and cost less. It keeps no client's memory once the limiter is closed.
-pub struct Seat {
+pub struct LocalHandle {
     limiter: Arc<RateLimiter>,
     contents: Handle<Contents>,
     config: Arc<RateLimiterConfig>,
-    phase: Phase,
-    counts: Arc<SeatCounts>,
+    epoch: ConfigEpoch,
+    counts: Arc<LocalCounts>,
 }
 
 /// Counters that one thread writes and others read.
 #[derive(Debug, Default)]
-struct SeatCounts(CachePadded<[AtomicU64; COUNTERS]>);
+struct LocalCounts(CachePadded<[AtomicU64; COUNTERS]>);
 
-/// The counters of all seats that are taken, and the sums of those that were left.
+/// The counters of all locals that are taken, and the sums of those that were left.
 #[derive(Debug, Default)]
-pub(super) struct Seats(Mutex<Taken>);
+pub(super) struct LocalHandles(Mutex<Taken>);
 
 #[derive(Debug, Default)]
 struct Taken {
-    seats: Vec<Arc<SeatCounts>>,
+    locals: Vec<Arc<LocalCounts>>,
     left: [u64; COUNTERS],
 }
 
-impl Count for SeatCounts {
+impl Count for LocalCounts {
     #[inline]
     fn count(&self, counter: usize) {
         let counter = &self.0[counter];
-        // Relaxed: a seat is one thread's, so nobody writes in between; nothing is published.
+        // Relaxed: a local is one thread's, so nobody writes in between; nothing is published.
         counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 }
 
-impl SeatCounts {
+impl LocalCounts {
     fn get(&self, counter: usize) -> u64 {
         self.0[counter].load(Ordering::Relaxed)
     }
 }
 
-impl Seats {
+impl LocalHandles {
     pub(super) fn sum(&self, counter: usize) -> u64 {
         let taken = self.0.lock();
-        let counted = taken.seats.iter().map(|seat| seat.get(counter)).sum::<u64>();
+        let counted = taken.locals.iter().map(|local| local.get(counter)).sum::<u64>();
         taken.left[counter].wrapping_add(counted)
     }
 
-    /// Counts from now on: seats go on, as only their threads write them.
+    /// Counts from now on: locals go on, as only their threads write them.
     pub(super) fn reset(&self) {
         let mut taken = self.0.lock();
         for counter in 0..COUNTERS {
-            let counted = taken.seats.iter().map(|seat| seat.get(counter)).sum::<u64>();
+            let counted = taken.locals.iter().map(|local| local.get(counter)).sum::<u64>();
             taken.left[counter] = 0_u64.wrapping_sub(counted);
         }
     }
 
-    fn take(&self) -> Arc<SeatCounts> {
-        let counts = Arc::new(SeatCounts::default());
-        self.0.lock().seats.push(Arc::clone(&counts));
+    fn take(&self) -> Arc<LocalCounts> {
+        let counts = Arc::new(LocalCounts::default());
+        self.0.lock().locals.push(Arc::clone(&counts));
         counts
     }
 
-    fn leave(&self, counts: &Arc<SeatCounts>) {
+    fn leave(&self, counts: &Arc<LocalCounts>) {
         let mut taken = self.0.lock();
-        taken.seats.retain(|seat| !Arc::ptr_eq(seat, counts));
+        taken.locals.retain(|local| !Arc::ptr_eq(local, counts));
         for (counter, sum) in taken.left.iter_mut().enumerate() {
             *sum = sum.wrapping_add(counts.get(counter));
         }
     }
 }
 
-impl Seat {
-    /// A seat for the calling thread.
+impl LocalHandle {
+    /// A local for the calling thread.
     #[must_use]
     pub fn new(limiter: Arc<RateLimiter>) -> Self {
-        // The phase first: options that come later are noticed by the next call.
-        let phase = limiter.phase();
-        let (config, counts, contents) = (limiter.config(), limiter.seats().take(), limiter.handle());
-        Self { phase, config, counts, contents, limiter }
+        // The epoch first: options that come later are noticed by the next call.
+        let epoch = limiter.epoch();
+        let (config, counts, contents) = (limiter.config(), limiter.locals().take(), limiter.handle());
+        Self { epoch, config, counts, contents, limiter }
     }
 
     /// The limiter, for calls that are not made for every request.
@@ -160,35 +160,35 @@ impl Seat {
     }
 
     #[inline(always)]
-    fn call<R>(&mut self, body: impl FnOnce(&RateLimiter, InForce<'_>, &SeatCounts) -> R) -> Result<R> {
+    fn call<R>(&mut self, body: impl FnOnce(&RateLimiter, InForce<'_>, &LocalCounts) -> R) -> Result<R> {
         self.keep_up()?;
         let Some(contents) = self.contents.enter() else { return Err(self.limiter.closed()) };
-        let in_force = InForce { config: &self.config, phase: self.phase, contents: &contents };
+        let in_force = InForce { config: &self.config, epoch: self.epoch, contents: &contents };
         Ok(body(&self.limiter, in_force, &self.counts))
     }
 
     #[inline]
     fn keep_up(&mut self) -> Result<()> {
-        if self.limiter.phase() == self.phase { Ok(()) } else { self.catch_up() }
+        if self.limiter.epoch() == self.epoch { Ok(()) } else { self.catch_up() }
     }
 
     #[cold]
     fn catch_up(&mut self) -> Result<()> {
         self.follow();
-        self.phase = self.limiter.check_open()?;
+        self.epoch = self.limiter.check_open()?;
         self.config = self.limiter.config();
         Ok(())
     }
 }
 
-impl Drop for Seat {
+impl Drop for LocalHandle {
     fn drop(&mut self) {
-        self.limiter.seats().leave(&self.counts);
+        self.limiter.locals().leave(&self.counts);
     }
 }
 
-impl fmt::Debug for Seat {
+impl fmt::Debug for LocalHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seat").field("limiter", &self.limiter).finish_non_exhaustive()
+        f.debug_struct("LocalHandle").field("limiter", &self.limiter).finish_non_exhaustive()
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::{Env, Result};
 use napi_derive::napi;
-use sluice_core::mailbox::Item;
+use sluice_core::runtime::mailbox::Item;
 use sluice_core::{Instance, Instances, OnMismatch, OptionChange};
 
-use crate::{error, thread};
+use crate::runtime::{error, thread};
 
 /// An option that came into force in place of another.
 #[napi(object)]

@@ -1,13 +1,13 @@
-//! What waits for a thread, taken out when its bell rang.
+//! What waits for a thread, taken out when its waker rang.
 
 use napi::bindgen_prelude::{Env, Result};
 use napi_derive::napi;
-use sluice_core::mailbox::{Delivery, Item};
+use sluice_core::runtime::mailbox::{Delivery, Item};
 
 use crate::circuit_breaker::NativeCircuitChange;
 use crate::client_hub::NativeHubNews;
+use crate::runtime::thread;
 use crate::security_monitor::NativeAlert;
-use crate::thread;
 
 /// One delivery; which fields are set depends on `kind`.
 #[napi(object)]

@@ -8,6 +8,10 @@
 //! A thread can end between the call that gave it a duplicate and the one that takes it. Until a server
 //! has taken it the duplicate is ours to close, or the port would stay open with nobody who accepts.
 
+#[cfg_attr(not(target_os = "linux"), path = "listen/cluster_elsewhere.rs")]
+mod cluster;
+pub(crate) mod queue;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -15,11 +19,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use napi::bindgen_prelude::{Env, Result};
 use napi_derive::napi;
 use parking_lot::Mutex;
-use sluice_core::Owner;
-use sluice_core::mailbox::{Item, Mailbox};
+use sluice_core::ThreadId;
+use sluice_core::runtime::mailbox::{Item, Mailbox};
 
-use crate::cluster::{self, Answers, Descriptor, Turn, Wanted};
-use crate::thread;
+use self::cluster::{Answers, Descriptor, Turn, Wanted};
+use crate::runtime::thread;
 
 /// A duplicate of the socket, or the system's error.
 #[napi(object)]
@@ -48,7 +52,7 @@ struct Shared {
 
 /// A thread's part in a socket.
 struct Holder {
-    owner: Owner,
+    thread: ThreadId,
     lease: u32,
     /// The duplicate, which is ours to close until a server has taken it.
     fd: i32,
@@ -79,11 +83,11 @@ static PORTS_ARE_LEFT_TO_PRIMARY: AtomicBool = AtomicBool::new(false);
 /// the same one; a thread that asks twice for one port is told that it is in use.
 #[napi]
 pub fn acquire_listener(address: String, port: u32, backlog: u32) -> Result<NativeListener> {
-    let owner = thread::current()?.owner;
+    let thread = thread::current()?.id;
     let (Ok(address), Ok(port)) = (address.parse::<IpAddr>(), u16::try_from(port)) else {
         return Ok(failed(&std::io::Error::from(std::io::ErrorKind::InvalidInput)));
     };
-    Ok(acquire(owner, address, port, backlog).unwrap_or_else(|error| failed(&error)))
+    Ok(acquire(thread, address, port, backlog).unwrap_or_else(|error| failed(&error)))
 }
 
 /// Whether this process is a cluster worker that shares its ports with the other workers of its primary.
@@ -176,9 +180,9 @@ fn notify_watchers() {
 }
 
 /// Gives back what a thread that ended held.
-pub(crate) fn release_owner(owner: Owner) {
-    WATCHERS.lock().retain(|watcher| watcher.mailbox.owner() != owner);
-    release(|holder| holder.owner == owner);
+pub(crate) fn thread_ended(thread: ThreadId) {
+    WATCHERS.lock().retain(|watcher| watcher.mailbox.thread() != thread);
+    release(|holder| holder.thread == thread);
 }
 
 fn release(is_given_back: impl Fn(&Holder) -> bool) {
@@ -196,11 +200,11 @@ fn release(is_given_back: impl Fn(&Holder) -> bool) {
     listeners.retain(|shared| !shared.holders.is_empty());
 }
 
-fn acquire(owner: Owner, address: IpAddr, port: u16, backlog: u32) -> std::io::Result<NativeListener> {
+fn acquire(thread: ThreadId, address: IpAddr, port: u16, backlog: u32) -> std::io::Result<NativeListener> {
     // Taken first: a worker that has the turn may ask this process, which needs the lock to answer.
     let turn = cluster::is_worker().then(|| cluster::take_turn(ANSWERS)).transpose()?;
     let mut listeners = LISTENERS.lock();
-    let held = |shared: &Shared| shared.holders.iter().any(|holder| holder.owner == owner);
+    let held = |shared: &Shared| shared.holders.iter().any(|holder| holder.thread == thread);
     let index = listeners.iter().position(|shared| {
         shared.address == address
             && if port == 0 { shared.requested_port == 0 && !held(shared) } else { shared.port == port }
@@ -214,7 +218,7 @@ fn acquire(owner: Owner, address: IpAddr, port: u16, backlog: u32) -> std::io::R
             listeners.len() - 1
         }
     };
-    let result = listeners[index].hold(owner);
+    let result = listeners[index].hold(thread);
     listeners.retain(|shared| !shared.holders.is_empty());
     result
 }
@@ -268,11 +272,11 @@ impl Shared {
     }
 
     /// A duplicate for a thread.
-    fn hold(&mut self, owner: Owner) -> std::io::Result<NativeListener> {
+    fn hold(&mut self, thread: ThreadId) -> std::io::Result<NativeListener> {
         static NEXT_LEASE: AtomicU32 = AtomicU32::new(1);
         let fd = self.socket.duplicate()?;
         let lease = NEXT_LEASE.fetch_add(1, Ordering::Relaxed);
-        self.holders.push(Holder { owner, lease, fd, is_taken: false });
+        self.holders.push(Holder { thread, lease, fd, is_taken: false });
         self.is_closing = false;
         Ok(NativeListener { fd: Some(fd), port: Some(self.port.into()), lease: Some(lease), errno: None })
     }

@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
-use crate::barrier;
-use crate::sync::{AtomicU64, Mutex, Ordering, UnsafeCell};
+use crate::runtime::barrier;
+use crate::runtime::sync::{AtomicU64, Mutex, Ordering, UnsafeCell};
 
 /// A value that can be retired while calls use it.
 pub(crate) struct Retirable<T> {

@@ -10,16 +10,16 @@
 use napi::bindgen_prelude::{Error, Result, Status};
 use napi_derive::napi;
 use parking_lot::Mutex;
-use sluice_core::Owner;
+use sluice_core::ThreadId;
 
-use crate::listener::{self, Inode, inode};
-use crate::thread;
+use crate::listen::{Inode, inode};
+use crate::runtime::thread;
 
 /// A duplicate of a listening socket, held by one thread.
 struct Held {
-    owner: Owner,
+    thread: ThreadId,
     id: u32,
-    socket: queue::Listening,
+    socket: system::Listening,
     inode: Inode,
     /// The connection that was given to JavaScript last.
     given: Option<(i32, Inode)>,
@@ -46,18 +46,18 @@ pub struct NativeWaiting {
 /// says only that there are some, 1.
 #[napi]
 pub fn waiting_connections(fd: i32) -> Option<u32> {
-    queue::waiting(fd)
+    system::waiting(fd)
 }
 
 /// Holds a duplicate of a listening socket; its number, or none where the descriptor is no such socket.
 #[napi]
 pub fn hold_listen_queue(fd: i32) -> Result<Option<u32>> {
-    let owner = thread::current()?.owner;
-    let Some((socket, inode)) = queue::Listening::duplicate(fd).zip(inode(fd)) else { return Ok(None) };
+    let thread = thread::current()?.id;
+    let Some((socket, inode)) = system::Listening::duplicate(fd).zip(inode(fd)) else { return Ok(None) };
     let mut queues = QUEUES.lock();
     queues.last_id = queues.last_id.wrapping_add(1);
     let id = queues.last_id;
-    queues.held.push(Held { owner, id, socket, inode, given: None });
+    queues.held.push(Held { thread, id, socket, inode, given: None });
     Ok(Some(id))
 }
 
@@ -87,18 +87,18 @@ pub fn close_listen_queue(id: u32) -> u32 {
     let mut queues = QUEUES.lock();
     let Some(at) = queues.held.iter().position(|held| held.id == id) else { return 0 };
     let held = queues.held.swap_remove(at);
-    let is_last = !queues.held.iter().any(|other| other.inode == held.inode) && !listener::has(held.inode);
+    let is_last = !queues.held.iter().any(|other| other.inode == held.inode) && !super::has(held.inode);
     // Closed under the lock, so that of two threads the later one counts.
     if is_last { held.socket.close() } else { 0 }
 }
 
 /// Closes what a thread that ended held.
-pub(crate) fn release_owner(owner: Owner) {
-    for Held { given, .. } in QUEUES.lock().held.extract_if(.., |held| held.owner == owner) {
+pub(crate) fn thread_ended(thread: ThreadId) {
+    for Held { given, .. } in QUEUES.lock().held.extract_if(.., |held| held.thread == thread) {
         if let Some((fd, known)) = given
             && inode(fd) == Some(known)
         {
-            queue::close(fd);
+            system::close(fd);
         }
     }
 }
@@ -108,7 +108,7 @@ fn no_such_queue() -> Error {
 }
 
 #[cfg(unix)]
-mod queue {
+mod system {
     use std::io::ErrorKind;
     use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
@@ -197,7 +197,7 @@ mod queue {
 
 /// Listening sockets cannot be duplicated here.
 #[cfg(not(unix))]
-mod queue {
+mod system {
     pub(super) enum Listening {}
 
     impl Listening {

@@ -9,7 +9,7 @@
 use std::io;
 use std::ops::Deref;
 
-use crate::sync::AtomicU64;
+use crate::runtime::sync::AtomicU64;
 
 /// Types whose default is all zero bytes.
 ///
@@ -134,7 +134,7 @@ pub(crate) fn prefetch<T>(value: &T) {
 #[cfg(all(test, not(any(sluice_loom, sluice_shuttle))))]
 mod tests {
     use super::*;
-    use crate::sync::Ordering;
+    use crate::runtime::sync::Ordering;
 
     #[test]
     fn begins_as_zeros_and_keeps_what_is_written() {

@@ -3,15 +3,15 @@
 //! It is `reconfigurations : 63 | closed : 1`, and is raised after the options were replaced and before what
 //! clients owe is adopted by them.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::runtime::sync::{AtomicU64, Ordering};
 
 const CLOSED: u64 = 1;
 const RECONFIGURED: u64 = 2;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Phase(u64);
+pub(super) struct ConfigEpoch(u64);
 
-impl Phase {
+impl ConfigEpoch {
     #[inline]
     pub(super) fn is_closed(self) -> bool {
         self.0 & CLOSED != 0
@@ -19,20 +19,20 @@ impl Phase {
 }
 
 #[derive(Debug)]
-pub(super) struct AtomicPhase(AtomicU64);
+pub(super) struct AtomicConfigEpoch(AtomicU64);
 
-impl Default for AtomicPhase {
+impl Default for AtomicConfigEpoch {
     fn default() -> Self {
         Self(AtomicU64::new(0))
     }
 }
 
-impl AtomicPhase {
+impl AtomicConfigEpoch {
     /// `SeqCst`, like the exchange of a client's state: of a call that writes by old options and a
     /// reconfiguration, one sees the other.
     #[inline]
-    pub(super) fn get(&self) -> Phase {
-        Phase(self.0.load(Ordering::SeqCst))
+    pub(super) fn get(&self) -> ConfigEpoch {
+        ConfigEpoch(self.0.load(Ordering::SeqCst))
     }
 
     pub(super) fn advance(&self) {

@@ -5,8 +5,8 @@ use napi::sys;
 use sluice_core::{Batch, Body, Reserved, Unreserved};
 
 use super::{text, with};
-use crate::clock::elapsed_ms;
-use crate::raw::{Call, Exports};
+use crate::runtime::clock::elapsed_ms;
+use crate::runtime::raw::{Call, Exports};
 
 /// Where the result of a route stands in the numbers: the request's number and the time.
 const ROUTED: usize = 0;

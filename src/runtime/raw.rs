@@ -9,11 +9,11 @@ use std::slice;
 
 use napi::bindgen_prelude::{Env, Object, Result};
 use napi::{Error, Status, check_status, sys};
-use sluice_core::key_hash::{self, KeyHash};
+use sluice_core::runtime::key_hash::{self, KeyHash};
 
-use crate::error;
-use crate::slab::{Held, Slab};
-use crate::thread::Port;
+use crate::runtime::error;
+use crate::runtime::slab::{Held, Slab};
+use crate::runtime::thread::Port;
 
 /// Code units of a key that are read without asking for its length first.
 const SHORT_KEY: usize = 256;

@@ -9,7 +9,7 @@ use std::ptr;
 use napi::bindgen_prelude::{Env, Result};
 use napi::{Error, Status, sys};
 
-use crate::thread::{self, Port};
+use crate::runtime::thread::{self, Port};
 
 /// Throws a mistake or fault of the core as a `SluiceError`.
 pub(crate) fn throw_core(env: sys::napi_env, port: &Port, core: &sluice_core::Error) -> Error {

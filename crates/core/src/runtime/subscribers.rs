@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::connection_tracker::Owner;
-use crate::mailbox::{Item, Mailbox, SubscriptionId};
+use crate::runtime::ThreadId;
+use crate::runtime::mailbox::{Item, Mailbox, SubscriptionId};
 
 /// Subscriptions of all threads. One lock, taken to subscribe and to tell, so every thread is told in one order.
 #[derive(Debug, Default)]
@@ -24,13 +24,13 @@ impl Subscribers {
     }
 
     /// Ends one subscription of a thread.
-    pub(crate) fn remove(&self, owner: Owner, subscription: SubscriptionId) {
-        self.0.lock().retain(|s| s.mailbox.owner() != owner || s.subscription != subscription);
+    pub(crate) fn remove(&self, thread: ThreadId, subscription: SubscriptionId) {
+        self.0.lock().retain(|s| s.mailbox.thread() != thread || s.subscription != subscription);
     }
 
     /// Ends every subscription of a thread that ended.
-    pub(crate) fn remove_owner(&self, owner: Owner) {
-        self.0.lock().retain(|subscriber| subscriber.mailbox.owner() != owner);
+    pub(crate) fn remove_thread(&self, thread: ThreadId) {
+        self.0.lock().retain(|subscriber| subscriber.mailbox.thread() != thread);
     }
 
     /// The instance is destroyed: tells each of them, and keeps none.

@@ -14,11 +14,11 @@ use napi::bindgen_prelude::{Env, Result};
 use napi::{check_status, sys};
 use parking_lot::Mutex;
 
-use crate::thread::Port;
+use crate::runtime::thread::Port;
 
-/// The bell of one environment; silent before it is hung and after it is taken down.
+/// The waker of one environment; silent before it is attached and after it is taken down.
 #[derive(Debug, Default)]
-pub(crate) struct Bell(Mutex<Option<Function>>);
+pub(crate) struct Waker(Mutex<Option<Function>>);
 
 #[derive(Debug)]
 struct Function(sys::napi_threadsafe_function);
@@ -27,7 +27,7 @@ struct Function(sys::napi_threadsafe_function);
 // lives, which the lock around it ensures.
 unsafe impl Send for Function {}
 
-/// For tests: with `SLUICE_TEST_SLOW_BELL` in the environment, one ring in eight takes its time on both sides of the
+/// For tests: with `SLUICE_TEST_SLOW_BELL` in the environment, one wake in eight takes its time on both sides of the
 /// lock. A thread that ends in that moment is what the lock is for; it is too short for ordinary load to meet it.
 fn slow_down() {
     static IS_SLOW: LazyLock<bool> = LazyLock::new(|| std::env::var_os("SLUICE_TEST_SLOW_BELL").is_some());
@@ -37,8 +37,8 @@ fn slow_down() {
     }
 }
 
-/// In the thread of the bell. Without an environment it is Node that empties the queue of a thread that ends.
-unsafe extern "C" fn on_ring(env: sys::napi_env, _: sys::napi_value, port: *mut c_void, _: *mut c_void) {
+/// In the thread of the waker. Without an environment it is Node that empties the queue of a thread that ends.
+unsafe extern "C" fn on_wake(env: sys::napi_env, _: sys::napi_value, port: *mut c_void, _: *mut c_void) {
     if env.is_null() {
         return;
     }
@@ -47,7 +47,7 @@ unsafe extern "C" fn on_ring(env: sys::napi_env, _: sys::napi_value, port: *mut 
     let (mut function, mut receiver) = (ptr::null_mut(), ptr::null_mut());
     // SAFETY: Node calls this in a scope of the environment. What the function throws stays pending, for Node to report.
     unsafe {
-        let found = sys::napi_get_reference_value(env, port.on_ring(), &mut function);
+        let found = sys::napi_get_reference_value(env, port.on_wake(), &mut function);
         if found != sys::Status::napi_ok || function.is_null() {
             return;
         }
@@ -56,13 +56,13 @@ unsafe extern "C" fn on_ring(env: sys::napi_env, _: sys::napi_value, port: *mut 
     }
 }
 
-impl Bell {
-    /// Rings by calling `port`'s function, where that is still there. It keeps neither it nor the thread alive.
-    pub(crate) fn hang(&self, env: &Env, port: &Port) -> Result<()> {
+impl Waker {
+    /// Wakes by calling `port`'s function, where that is still there. It keeps neither it nor the thread alive.
+    pub(crate) fn attach(&self, env: &Env, port: &Port) -> Result<()> {
         let name = env.create_string("sluice")?;
         let mut function = ptr::null_mut();
         let context = (&raw const *port).cast_mut().cast::<c_void>();
-        // SAFETY: `env` is the current environment. `on_ring` reads the port while the environment lives, and the port
+        // SAFETY: `env` is the current environment. `on_wake` reads the port while the environment lives, and the port
         // lives as long.
         check_status!(unsafe {
             sys::napi_create_threadsafe_function(
@@ -75,7 +75,7 @@ impl Bell {
                 ptr::null_mut(),
                 None,
                 context,
-                Some(on_ring),
+                Some(on_wake),
                 &mut function,
             )
         })?;
@@ -86,11 +86,11 @@ impl Bell {
     }
 
     /// Wakes the thread. Never blocks on it.
-    pub(crate) fn ring(&self) {
+    pub(crate) fn wake(&self) {
         slow_down();
         if let Some(Function(function)) = &*self.0.lock() {
             slow_down();
-            // SAFETY: its environment lives: `take_down` waits for this lock before Node may delete it.
+            // SAFETY: its environment lives: `detach` waits for this lock before Node may delete it.
             // A full queue cannot be (it is unbounded), and a closing environment needs no news.
             unsafe {
                 sys::napi_call_threadsafe_function(
@@ -102,10 +102,10 @@ impl Bell {
         }
     }
 
-    /// Whether the bell keeps its thread alive: while somebody there waits for what others tell. In its own thread.
+    /// Whether the waker keeps its thread alive: while somebody there waits for what others tell. In its own thread.
     pub(crate) fn keep_alive(&self, env: sys::napi_env, keeps: bool) -> Result<()> {
         let Some(Function(function)) = *self.0.lock() else { return Ok(()) };
-        // SAFETY: its environment calls this, so it lives; `take_down` runs in the same thread.
+        // SAFETY: its environment calls this, so it lives; `detach` runs in the same thread.
         check_status!(unsafe {
             if keeps {
                 sys::napi_ref_threadsafe_function(env, function)
@@ -115,9 +115,9 @@ impl Bell {
         })
     }
 
-    /// Silences the bell for good. From the environment's own thread when it ends (`release` is true), or
+    /// Silences the waker for good. From the environment's own thread when it ends (`release` is true), or
     /// from another one that has seen it end.
-    pub(crate) fn take_down(&self, release: bool) {
+    pub(crate) fn detach(&self, release: bool) {
         let taken = self.0.lock().take();
         if let (Some(Function(function)), true) = (taken, release) {
             // SAFETY: nobody else has the pointer any more, and Node has not deleted it yet.

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use crate::client_key::forwarded::{HeaderFormat, hops};
 use crate::client_key::{key_of, parse_address, unmap};
-use crate::forwarded::{HeaderFormat, hops};
 use crate::{Error, Result};
 
 /// Ranges of addresses, IPv4 and IPv6.

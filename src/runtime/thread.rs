@@ -14,29 +14,28 @@ use std::sync::{Arc, LazyLock};
 use dashmap::DashMap;
 use napi::bindgen_prelude::{Env, Error, Result, Status};
 use napi::{check_status, sys};
-use sluice_core::cidr::ClientAddress;
-use sluice_core::mailbox::{Item, Mailbox};
+use sluice_core::client_key::ClientAddress;
+use sluice_core::runtime::mailbox::{Item, Mailbox};
 use sluice_core::{
-    CircuitBreaker, ClientHub, ConnectionTracker, Guard, OptionChange, Owner, Registry, Reputation, Seat,
-    SecurityMonitor, VersionCells,
+    CircuitBreaker, ClientHub, ConnectionTracker, Guard, LocalHandle, OptionChange, Registry, Reputation,
+    SecurityMonitor, ThreadId, VersionCells,
 };
 
-use crate::bell::Bell;
 use crate::broker::{Membership, MessageNumbers};
-use crate::memory::Reports;
-use crate::raw::{Call, Exports};
-use crate::slab::Slab;
+use crate::runtime::memory::Reports;
+use crate::runtime::raw::{Call, Exports};
+use crate::runtime::slab::Slab;
+use crate::runtime::waker::Waker;
 use crate::{
-    broker, circuit_breaker, client_hub, connection_tracker, lifecycle, listen_queue, listener, registry,
-    security_monitor,
+    broker, circuit_breaker, client_hub, connection_tracker, lifecycle, listen, registry, security_monitor,
 };
 
 /// One thread's handles.
 pub(crate) struct Thread {
-    pub(crate) owner: Owner,
+    pub(crate) id: ThreadId,
     pub(crate) breakers: RefCell<Slab<Arc<CircuitBreaker>>>,
     pub(crate) hubs: RefCell<Slab<Arc<ClientHub>>>,
-    pub(crate) limiters: RefCell<Slab<Seat>>,
+    pub(crate) limiters: RefCell<Slab<LocalHandle>>,
     pub(crate) trackers: RefCell<Slab<Arc<ConnectionTracker>>>,
     pub(crate) registries: RefCell<Slab<Arc<Registry>>>,
     pub(crate) reputations: RefCell<Slab<Arc<Reputation>>>,
@@ -62,15 +61,15 @@ pub(crate) struct Port {
     thread: *const Thread,
     env: sys::napi_env,
     pub(crate) mailbox: Arc<Mailbox>,
-    bell: Arc<Bell>,
+    waker: Arc<Waker>,
     /// What the JavaScript of this port reads without a call.
     pub(crate) versions: Arc<VersionCells>,
     numbers: Cell<*mut f64>,
     /// Where the numbers of messages are handed over.
     pub(crate) message_numbers: MessageNumbers,
     error_class: Cell<sys::napi_ref>,
-    /// What the bell calls.
-    on_ring: Cell<sys::napi_ref>,
+    /// What the waker calls.
+    on_wake: Cell<sys::napi_ref>,
     references: Rc<References>,
 }
 
@@ -111,10 +110,10 @@ const VERSIONS: usize = 1_024;
 struct Presence {
     /// Node's `threadId`.
     thread_id: u32,
-    ports: Vec<(Arc<Mailbox>, Arc<Bell>)>,
+    ports: Vec<(Arc<Mailbox>, Arc<Waker>)>,
 }
 
-static PRESENT: LazyLock<DashMap<Owner, Presence>> = LazyLock::new(DashMap::new);
+static PRESENT: LazyLock<DashMap<ThreadId, Presence>> = LazyLock::new(DashMap::new);
 
 thread_local! {
     static CURRENT: Cell<*const Thread> = const { Cell::new(std::ptr::null()) };
@@ -171,14 +170,14 @@ impl Port {
         for port in ports.iter().take_while(|port| !std::ptr::eq(&raw const ***port, self)) {
             lifecycle::dismiss(&port.mailbox);
             self.thread().leave_brokers(&port.mailbox);
-            // Fails where the copy is gone, and with it its bell.
-            let _ = port.bell.keep_alive(port.env, false);
+            // Fails where the copy is gone, and with it its waker.
+            let _ = port.waker.keep_alive(port.env, false);
         }
     }
 
     /// What wakes the JavaScript of this port.
-    pub(crate) fn bell(&self) -> Arc<Bell> {
-        Arc::clone(&self.bell)
+    pub(crate) fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
     }
 
     pub(crate) fn thread(&self) -> &Thread {
@@ -207,9 +206,9 @@ impl Port {
         unsafe { shared.add(at).cast::<[f64; N]>().read() }
     }
 
-    /// The function that the bell calls. A reference that does not keep it.
-    pub(crate) fn on_ring(&self) -> sys::napi_ref {
-        self.on_ring.get()
+    /// The function that the waker calls. A reference that does not keep it.
+    pub(crate) fn on_wake(&self) -> sys::napi_ref {
+        self.on_wake.get()
     }
 
     /// Holds a reference until this copy of our JavaScript is gone, or its environment ends.
@@ -220,15 +219,15 @@ impl Port {
     /// No JavaScript of this copy is left, or none but a function that knows nothing of the rest. In its thread.
     fn retire(&self) {
         self.mailbox.close();
-        self.bell.take_down(true);
-        if let Some(mut presence) = PRESENT.get_mut(&self.thread().owner) {
+        self.waker.detach(true);
+        if let Some(mut presence) = PRESENT.get_mut(&self.thread().id) {
             presence.ports.retain(|(mailbox, _)| !Arc::ptr_eq(mailbox, &self.mailbox));
         }
         // Before the references that keep what they point into.
         self.numbers.set(std::ptr::null_mut());
         self.message_numbers.forget();
         self.error_class.set(std::ptr::null_mut());
-        self.on_ring.set(std::ptr::null_mut());
+        self.on_wake.set(std::ptr::null_mut());
         self.references.delete(&self.references.of_copy);
     }
 
@@ -255,9 +254,9 @@ pub(crate) fn port_of(env: &Env) -> Result<&'static Port> {
         .ok_or_else(|| Error::new(Status::GenericFailure, "sluice: loaded by another environment"))
 }
 
-/// Node's id of the thread behind an owner; none once it has ended.
-pub(crate) fn thread_id_of(owner: Owner) -> Option<u32> {
-    PRESENT.get(&owner).map(|presence| presence.thread_id)
+/// Node's id of the thread behind an id; none once it has ended.
+pub(crate) fn thread_id_of(id: ThreadId) -> Option<u32> {
+    PRESENT.get(&id).map(|presence| presence.thread_id)
 }
 
 /// Leaves an item for every thread.
@@ -282,22 +281,22 @@ pub(crate) fn enter(env: &Env) -> Result<&'static Port> {
         start_thread(env)?;
     }
     let thread = current()?;
-    let bell = Arc::new(Bell::default());
-    let ringing = Arc::clone(&bell);
-    let mailbox = Arc::new(Mailbox::new(thread.owner, Box::new(move || ringing.ring())));
-    if let Some(mut presence) = PRESENT.get_mut(&thread.owner) {
-        presence.ports.push((Arc::clone(&mailbox), Arc::clone(&bell)));
+    let waker = Arc::new(Waker::default());
+    let waking = Arc::clone(&waker);
+    let mailbox = Arc::new(Mailbox::new(thread.id, Box::new(move || waking.wake())));
+    if let Some(mut presence) = PRESENT.get_mut(&thread.id) {
+        presence.ports.push((Arc::clone(&mailbox), Arc::clone(&waker)));
     }
     let port = Port {
         thread,
         env: env.raw(),
         mailbox,
-        bell,
+        waker,
         versions: Arc::clone(&thread.versions),
         numbers: Cell::new(std::ptr::null_mut()),
         message_numbers: MessageNumbers::default(),
         error_class: Cell::new(std::ptr::null_mut()),
-        on_ring: Cell::new(std::ptr::null_mut()),
+        on_wake: Cell::new(std::ptr::null_mut()),
         references: references_of(env)?,
     };
     thread.ports.borrow_mut().push(Box::new(port));
@@ -326,10 +325,10 @@ unsafe extern "C" fn delete_references(references: *mut c_void) {
 }
 
 fn start_thread(env: &Env) -> Result<()> {
-    static NEXT_OWNER: AtomicU64 = AtomicU64::new(1);
-    let owner = Owner(NEXT_OWNER.fetch_add(1, Ordering::Relaxed));
+    static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+    let id = ThreadId(NEXT_ID.fetch_add(1, Ordering::Relaxed));
     let thread = Box::into_raw(Box::new(Thread {
-        owner,
+        id,
         breakers: RefCell::new(Slab::new()),
         hubs: RefCell::new(Slab::new()),
         limiters: RefCell::new(Slab::new()),
@@ -348,7 +347,7 @@ fn start_thread(env: &Env) -> Result<()> {
         ports: RefCell::new(Vec::new()),
     }));
     CURRENT.set(thread);
-    PRESENT.insert(owner, Presence { thread_id: 0, ports: Vec::new() });
+    PRESENT.insert(id, Presence { thread_id: 0, ports: Vec::new() });
     // SAFETY: the hook runs once, in this thread, and is the only one to free `thread`.
     check_status!(unsafe { sys::napi_add_env_cleanup_hook(env.raw(), Some(leave), thread.cast()) })
 }
@@ -360,26 +359,26 @@ unsafe extern "C" fn leave(thread: *mut c_void) {
         CURRENT.set(std::ptr::null());
         // SAFETY: `thread` comes from `Box::into_raw` in `start_thread`, and this hook runs once.
         let thread = unsafe { Box::from_raw(thread.cast::<Thread>()) };
-        release(thread.owner, true);
+        release(thread.id, true);
     });
 }
 
 /// Gives back everything a thread held. Doing it twice does it once.
-fn release(owner: Owner, in_its_own_thread: bool) {
-    let Some((_, presence)) = PRESENT.remove(&owner) else { return };
-    for (mailbox, bell) in presence.ports {
+fn release(id: ThreadId, in_its_own_thread: bool) {
+    let Some((_, presence)) = PRESENT.remove(&id) else { return };
+    for (mailbox, waker) in presence.ports {
         mailbox.close();
-        bell.take_down(in_its_own_thread);
+        waker.detach(in_its_own_thread);
     }
-    broker::release_owner(owner);
-    circuit_breaker::release_owner(owner);
-    client_hub::release_owner(owner);
-    connection_tracker::release_owner(owner);
-    lifecycle::release_owner(owner);
-    registry::release_owner(owner);
-    security_monitor::release_owner(owner);
-    listener::release_owner(owner);
-    listen_queue::release_owner(owner);
+    broker::thread_ended(id);
+    circuit_breaker::thread_ended(id);
+    client_hub::thread_ended(id);
+    connection_tracker::thread_ended(id);
+    lifecycle::thread_ended(id);
+    registry::thread_ended(id);
+    security_monitor::thread_ended(id);
+    listen::thread_ended(id);
+    listen::queue::thread_ended(id);
 }
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
@@ -397,10 +396,10 @@ pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
 unsafe extern "C" fn attach_thread(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<5>::answer(env, info, |call| {
         let env = Env::from_raw(call.env);
-        sluice_core::memory::set_available(call.f64(4)? as u64);
+        sluice_core::runtime::memory::set_available(call.f64(4)? as u64);
         let port = call.port;
-        port.on_ring.set(call.reference(0, false)?);
-        port.bell.hang(&env, port)?;
+        port.on_wake.set(call.reference(0, false)?);
+        port.waker.attach(&env, port)?;
         port.numbers.set(call.pinned_floats(1, NUMBERS)?);
         port.error_class.set(call.reference(2, false)?);
         let owned = (&raw const *port).cast_mut().cast::<c_void>();
@@ -416,14 +415,14 @@ unsafe extern "C" fn attach_thread(env: sys::napi_env, info: sys::napi_callback_
             )
         })?;
         let thread_id = call.u32(3)?;
-        if let Some(mut presence) = PRESENT.get_mut(&port.thread().owner) {
+        if let Some(mut presence) = PRESENT.get_mut(&port.thread().id) {
             presence.thread_id = thread_id;
         }
         call.int(i32::from(port.thread().ports.borrow().len() == 1))
     })
 }
 
-/// The function that the bell called was collected, with the copy of our JavaScript that it was of.
+/// The function that the waker called was collected, with the copy of our JavaScript that it was of.
 unsafe extern "C" fn copy_is_gone(_: sys::napi_env, port: *mut c_void, _: *mut c_void) {
     // A panic must not cross into Node.
     let _ = std::panic::catch_unwind(|| {
@@ -438,7 +437,7 @@ unsafe extern "C" fn copy_is_gone(_: sys::napi_env, port: *mut c_void, _: *mut c
 /// `keepCopy(keeps)`: whether this copy of our JavaScript lives on for what it is told, with nobody holding it.
 unsafe extern "C" fn keep_copy(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
-        let reference = call.port.on_ring();
+        let reference = call.port.on_wake();
         // SAFETY: a reference of this environment.
         check_status!(unsafe {
             if call.u32(0)? == 1 {
@@ -467,7 +466,7 @@ unsafe extern "C" fn keep_for_thread(env: sys::napi_env, info: sys::napi_callbac
 unsafe extern "C" fn keep_thread_alive(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let keeps = call.u32(0)? == 1;
-        call.port.bell.keep_alive(call.env, keeps)?;
+        call.port.waker.keep_alive(call.env, keeps)?;
         call.undefined()
     })
 }
@@ -517,8 +516,8 @@ unsafe extern "C" fn reap_thread(env: sys::napi_env, info: sys::napi_callback_in
         let thread_id = call.u32(0)?;
         let gone =
             PRESENT.iter().find(|presence| presence.thread_id == thread_id).map(|presence| *presence.key());
-        if let Some(owner) = gone {
-            release(owner, false);
+        if let Some(id) = gone {
+            release(id, false);
         }
         call.undefined()
     })

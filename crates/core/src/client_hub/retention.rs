@@ -6,7 +6,7 @@ use super::initialisation::{CallId, Ended};
 use super::kept::{Age, Kept};
 use super::shelf::Ticket;
 use super::slot::{FailedRun, GaveWay, Slot, TimedOut};
-use crate::key_hash::KeyHash;
+use crate::runtime::key_hash::KeyHash;
 
 /// The outcome of a run that made no value.
 pub(super) trait RunEnd {
@@ -45,7 +45,7 @@ impl ClientHub {
         if may_be_kept && fits && lasts {
             shelf.make_room(weight, limits, |ticket, must| self.take_away(ticket, must, now));
         } else if may_be_kept && !fits {
-            self.tally.add(TOO_LARGE, 1);
+            self.counters.add(TOO_LARGE, 1);
         }
         let kept = (fits && lasts).then_some(kept);
         let ended = self.change(key, |slot| Some((slot.end(call, kept, now)?, slot.take_failure())));
@@ -96,8 +96,8 @@ impl ClientHub {
         let gave_way = self.change(key, |slot| slot.give_way(version, must, now));
         let gave_way = gave_way.unwrap_or(GaveWay::Gone);
         match gave_way {
-            GaveWay::Expired(_) => self.tally.add(EXPIRED, 1),
-            GaveWay::Evicted(_) => self.tally.add(EVICTIONS, 1),
+            GaveWay::Expired(_) => self.counters.add(EXPIRED, 1),
+            GaveWay::Evicted(_) => self.counters.add(EVICTIONS, 1),
             GaveWay::Gone | GaveWay::InUse => {}
         }
         gave_way

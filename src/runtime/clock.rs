@@ -3,13 +3,13 @@
 use napi::bindgen_prelude::Result;
 use napi::sys;
 use napi_derive::napi;
-use sluice_core::clock::{self, MS, SetBack};
-use sluice_core::mailbox::Item;
+use sluice_core::runtime::clock::{self, MS, SetBack};
+use sluice_core::runtime::mailbox::Item;
 
-use crate::raw::{Call, Exports};
+use crate::runtime::raw::{Call, Exports};
+use crate::runtime::thread;
 use crate::{
     circuit_breaker, client_hub, connection_tracker, lifecycle, rate_limiter, reputation, security_monitor,
-    thread,
 };
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {

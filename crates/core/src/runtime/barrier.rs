@@ -6,7 +6,7 @@
 //! process pass a full one. Elsewhere both are full fences.
 
 #[cfg(any(not(target_os = "linux"), sluice_loom, sluice_shuttle))]
-use crate::sync::{Ordering, fence};
+use crate::runtime::sync::{Ordering, fence};
 
 #[cfg(all(target_os = "linux", not(any(sluice_loom, sluice_shuttle))))]
 mod asymmetric {

@@ -15,11 +15,11 @@ pub(crate) trait Count {
 /// `N` counters, striped so that threads seldom write the same cache line. Sums are exact once the
 /// counting threads have been synchronised with; while they run, a sum may be a moment old.
 #[derive(Debug)]
-pub(crate) struct Tally<const N: usize> {
+pub(crate) struct ShardedCounters<const N: usize> {
     stripes: Box<[CachePadded<[AtomicU64; N]>]>,
 }
 
-impl<const N: usize> Tally<N> {
+impl<const N: usize> ShardedCounters<N> {
     pub(crate) fn new() -> Self {
         let stripe = || CachePadded::new(std::array::from_fn(|_| AtomicU64::new(0)));
         Self { stripes: (0..STRIPES).map(|_| stripe()).collect() }
@@ -42,7 +42,7 @@ impl<const N: usize> Tally<N> {
     }
 }
 
-impl<const N: usize> Count for Tally<N> {
+impl<const N: usize> Count for ShardedCounters<N> {
     fn count(&self, counter: usize) {
         self.add(counter, 1);
     }
@@ -63,12 +63,12 @@ mod tests {
 
     #[test]
     fn counts_every_addition_of_every_thread() {
-        let tally = Tally::<2>::new();
+        let counters = ShardedCounters::<2>::new();
         std::thread::scope(|scope| {
             for _ in 0..40 {
-                scope.spawn(|| (0..1_000).for_each(|_| tally.add(1, 1)));
+                scope.spawn(|| (0..1_000).for_each(|_| counters.add(1, 1)));
             }
         });
-        assert_eq!((tally.sum(0), tally.sum(1)), (0, 40_000));
+        assert_eq!((counters.sum(0), counters.sum(1)), (0, 40_000));
     }
 }

@@ -1,0 +1,22 @@
+//! What all components build on: threads and how they are woken, named instances, counters, time.
+//!
+//! Nothing here knows a component, except the mailbox, whose items are the components' events.
+
+pub(crate) mod barrier;
+pub(crate) mod chunks;
+pub mod clock;
+pub(crate) mod instances;
+pub mod key_hash;
+pub mod mailbox;
+pub mod memory;
+pub(crate) mod region;
+pub(crate) mod retire;
+pub(crate) mod sharded_counters;
+pub(crate) mod subscribers;
+pub(crate) mod sync;
+pub(crate) mod thread_id;
+pub(crate) mod version_cells;
+
+pub use instances::{Change as OptionChange, Instance, Instances, OnMismatch, OptionList};
+pub use thread_id::ThreadId;
+pub use version_cells::VersionCells;
