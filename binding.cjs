@@ -869,6 +869,7 @@ module.exports.countBannedConnection = nativeBinding.countBannedConnection
 module.exports.countConnectionsFor = nativeBinding.countConnectionsFor
 module.exports.countConnectionWithoutAddress = nativeBinding.countConnectionWithoutAddress
 module.exports.countUndecodableInBroker = nativeBinding.countUndecodableInBroker
+module.exports.describeSeam = nativeBinding.describeSeam
 module.exports.destroyBroker = nativeBinding.destroyBroker
 module.exports.destroyCircuitBreaker = nativeBinding.destroyCircuitBreaker
 module.exports.destroyClientHub = nativeBinding.destroyClientHub

@@ -105,6 +105,9 @@ export declare function countConnectionWithoutAddress(handle: number): void
 /** Counts a message that this thread could not decode. */
 export declare function countUndecodableInBroker(handle: number): void
 
+/** What JavaScript and this binary both have to know, as JSON: read by `npm run build`. */
+export declare function describeSeam(): string
+
 export declare function destroyBroker(name: string): boolean
 
 export declare function destroyCircuitBreaker(name: string): boolean
@@ -253,23 +256,6 @@ export interface NativeBrokerStats {
 export interface NativeChange {
   done: boolean
   version: number
-}
-
-/** Options as `lib/circuit-breaker-options.js` normalises them; one of the windows is given. */
-export interface NativeCircuitBreakerOptions {
-  failureRate: number
-  slowCallDurationMs?: number
-  slowCallRate: number
-  minimumCalls: number
-  windowCalls?: number
-  windowMs?: number
-  openForMs: number
-  backoff: number
-  maxOpenForMs?: number
-  jitter: number
-  halfOpenCalls: number
-  timeoutMs?: number
-  maxPeers: number
 }
 
 /** Sums over all threads, and how many circuits are in which state. */
@@ -733,7 +719,7 @@ export interface NativeWaiting {
 export declare function notifyDrained(handle: number, subscription: number): void
 
 /** Attaches to a breaker or creates it; the handle is this thread's. */
-export declare function openCircuitBreaker(name: string, options?: NativeCircuitBreakerOptions | undefined | null, reconfigures?: boolean | undefined | null): number
+export declare function openCircuitBreaker(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
 
 /** Reads a list of trusted proxies; the handle is this thread's. */
 export declare function openClientAddress(trustedProxies: Array<string>, ipv6Prefix: number): number
@@ -941,3 +927,143 @@ export declare function waitingConnections(fd: number): number | null
 export declare function watchListeners(subscription: number): void
 
 export declare function withdrawEndpoint(handle: number, endpoint: string): void
+
+/* Raw functions: no macro, no allocation. Numbers beside their arguments cross as lib/runtime/layouts.js says. */
+
+export declare function acquirePermit(handle: number, peer: string, hasDeadline: 0 | 1): number
+
+export declare function answeredRequests(handle: number, count: number): void
+
+export declare function attachThread(onWake: () => void, numbers: Float64Array, errorClass: unknown, threadId: number, memory: number): 0 | 1
+
+export declare function block(handle: number, key: string, durationMs: number): 0 | 1
+
+export declare function brokerNumbers(outgoing: Float64Array, incoming: Float64Array): void
+
+export declare function checkReputation(handle: number, ip: string): string | undefined
+
+export declare function clientKey(address: string, ipv6Prefix: number): string
+
+export declare function clockNow(): number
+
+export declare function consume(key: string, cost: number): boolean
+
+export declare function consumeHashed(): boolean
+
+export declare function consumeMany(keys: string[], cost: number, allowed: Uint8Array): number
+
+export declare function consumeOne(key: string): boolean
+
+export declare function countConnections(handle: number): number
+
+export declare function countForGuard(handle: number, counter: number): 0 | 1
+
+export declare function countForLifecycle(handle: number, what: number): void
+
+export declare function decide(key: string, cost: number): boolean
+
+export declare function decideByLimit(handle: number, key: string, cost: number, limit: number): boolean
+
+export declare function decideOne(key: string): boolean
+
+export declare function deliverBytes(handle: number, receiver: number, bytes: Uint8Array, length: number): number
+
+export declare function deliverJson(handle: number, receiver: number, count: number, text: string, length: number): number
+
+export declare function deliverJsonToAll(handle: number, count: number, text: string, length: number): void
+
+export declare function deliverText(handle: number, receiver: number, text: string, length: number): number
+
+export declare function elapsed(): number
+
+export declare function hashKey(key: string): void
+
+export declare function hubVersion(handle: number, key: string): number
+
+export declare function isBanned(handle: number, ip: string): 0 | 1
+
+export declare function isTrustedProxy(handle: number, peer: string): 0 | 1
+
+export declare function keepCopy(keeps: 0 | 1): void
+
+export declare function keepForThread(value: unknown): void
+
+export declare function keepThreadAlive(keeps: 0 | 1): void
+
+export declare function keyOfAddress(handle: number, address: string): string
+
+export declare function lifecycleIsCancelled(handle: number): boolean
+
+export declare function lifecycleResets(handle: number): number
+
+export declare function lifecycleState(handle: number): number
+
+export declare function peek(key: string): boolean
+
+export declare function peekHashed(): boolean
+
+export declare function penalize(handle: number, key: string, cost: number): void
+
+export declare function permitFailure(handle: number, ticket: number, startedAt: number): void
+
+export declare function permitSuccess(handle: number, ticket: number, startedAt: number): void
+
+export declare function permitSuccessAfter(handle: number, ticket: number, durationMs: number): void
+
+export declare function readHub(handle: number, key: string): number
+
+export declare function reapThread(threadId: number): void
+
+export declare function recordEvent(handle: number, event: number, ip: string, detail: string | undefined): number
+
+export declare function recordFailure(handle: number, ip: string, weight: number, reason: string | undefined): string | undefined
+
+export declare function recordSuccess(handle: number, ip: string): void
+
+export declare function referencesHeld(): number
+
+export declare function refund(handle: number, key: string, cost: number): void
+
+export declare function registryEntryVersion(handle: number, key: string): number
+
+export declare function registrySize(handle: number): number
+
+export declare function registryVersion(handle: number): number
+
+export declare function releasePermit(handle: number, ticket: number): void
+
+export declare function reserveForAll(handle: number): number
+
+export declare function reserveMessage(handle: number, receiver: number): number
+
+export declare function reset(handle: number, key: string): 0 | 1
+
+export declare function resetInstances(): void
+
+export declare function resets(): number
+
+export declare function resolveClient(handle: number, format: number, header: string): string | undefined
+
+export declare function routeRequest(handle: number, endpoint: number): number
+
+export declare function routeRequestTo(handle: number, receiver: number): number
+
+export declare function takeMessages(handle: number, whenEmpty: number): string | [string | undefined, ...(string | Buffer)[]] | undefined
+
+export declare function tokenIsCancelled(token: number): boolean
+
+export declare function touchConnection(handle: number, serial: number): void
+
+export declare function tryConsume(key: string, cost: number): boolean
+
+export declare function tryConsumeHashed(): boolean
+
+export declare function tryConsumeOne(key: string): boolean
+
+export declare function tryMessage(handle: number, serial: number, bytes: number): 0 | 1
+
+export declare function undoCharge(handle: number, key: string, cost: number): void
+
+export declare function utcOfElapsed(ms: number): number
+
+export declare function versionCells(): ArrayBuffer | undefined

@@ -1,10 +1,10 @@
 /*
  * Builds the addon and puts its binary beside index.js.
  *
- *   node scripts/build.mjs            also writes binding.cjs and binding.d.cts anew
+ *   node scripts/build.mjs            also writes what is generated: binding.cjs, binding.d.cts, lib/runtime/layouts.js
  *     --debug                         without optimisation, in seconds
- *     --binary-only                   leaves binding.cjs and binding.d.cts as they are
- *     --check                         fails when those two are not what a build would write
+ *     --binary-only                   leaves what is generated as it is
+ *     --check                         fails when that is not what a build would write
  *
  * Without the npm packages of development, as in an installed copy, cargo alone makes the binary.
  */
@@ -15,8 +15,10 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { binaryPath, isMusl, root, whyStale } from './addon.mjs';
 import { fail, requireRust } from './requirements.mjs';
+import { writeSeam } from './seam.mjs';
 
-const GENERATED = ['binding.cjs', 'binding.d.cts'];
+/** What a build writes beside the binary, and where it belongs. */
+const GENERATED = { 'binding.cjs': '', 'binding.d.cts': '', 'layouts.js': 'lib/runtime' };
 const LIBRARY = { win32: 'sluice.dll', darwin: 'libsluice.dylib' }[process.platform] ?? 'libsluice.so';
 
 const flag = { type: 'boolean', default: false };
@@ -37,10 +39,12 @@ function napiCli() {
 
 function buildWithCli() {
   mkdirSync(output, { recursive: true });
-  const [js, dts] = GENERATED;
-  const files = ['--output-dir', output, '--js', js, '--dts', dts];
+  const files = ['--output-dir', output, '--js', 'binding.cjs', '--dts', 'binding.d.cts'];
   run(process.execPath, [cli, 'build', '--platform', ...profile, ...files]);
-  return path.join(output, path.basename(binaryPath));
+  const built = path.join(output, path.basename(binaryPath));
+  const [layouts, types] = ['layouts.js', 'binding.d.cts'].map((name) => path.join(output, name));
+  writeSeam(built, { layouts, types });
+  return built;
 }
 
 function buildWithCargo() {
@@ -56,19 +60,22 @@ function install(built) {
   copyFileSync(built, `${binaryPath}.new`);
   renameSync(`${binaryPath}.new`, binaryPath);
   if (cli !== undefined && !options['binary-only']) {
-    for (const name of GENERATED) copyFileSync(path.join(output, name), path.join(root, name));
+    for (const [name, folder] of Object.entries(GENERATED)) {
+      copyFileSync(path.join(output, name), path.join(root, folder, name));
+    }
   }
   console.log(`sluice: built ${path.basename(binaryPath)}`);
 }
 
 function check() {
   if (cli === undefined) fail('--check needs the npm packages of development: run "npm ci" first.');
-  if (GENERATED.some((name) => whyStale(path.join(output, name)))) buildWithCli();
-  const read = (folder, name) => readFileSync(path.join(folder, name), 'utf8').replaceAll('\r\n', '\n');
-  const stale = GENERATED.filter((name) => read(output, name) !== read(root, name));
+  const names = Object.keys(GENERATED);
+  if (names.some((name) => whyStale(path.join(output, name)))) buildWithCli();
+  const read = (...parts) => readFileSync(path.join(...parts), 'utf8').replaceAll('\r\n', '\n');
+  const stale = names.filter((name) => read(output, name) !== read(root, GENERATED[name], name));
   if (stale.length > 0)
     fail(`${stale.join(' and ')} must be generated anew: run "npm run build" and commit the result.`);
-  console.log(`sluice: ${GENERATED.join(' and ')} are current`);
+  console.log(`sluice: ${names.join(', ')} are current`);
 }
 
 function run(program, args) {

@@ -1,93 +1,65 @@
 //! `Broker`. Messages cross in batches; `lib/broker/` knows what their numbers and bytes mean.
 
 mod drain;
+mod memberships;
 mod outgoing_queue;
 mod text;
 
-use std::sync::{Arc, LazyLock};
-
-use std::cell::Cell;
-use std::ptr;
+use std::sync::Arc;
 
 use napi::bindgen_prelude::{BufferSlice, Env, Result};
 use napi::sys;
 use napi_derive::napi;
-use sluice_core::runtime::mailbox::Mailbox;
-use sluice_core::{Broker, DEFAULT_INBOX, HEADER, Header, Instances, Joining, Peer, ThreadId};
+use sluice_core::{Broker, DEFAULT_INBOX, HEADER, Instances, Joining, Peer};
 
+use crate::components::Component;
 use crate::runtime::error;
 use crate::runtime::instances;
+use crate::runtime::message_numbers::MOST_CROSSING;
+use crate::runtime::presence;
 use crate::runtime::raw::{Call, Exports};
+use crate::runtime::seam::{Coded, Declarations, Layout, layout};
 use crate::runtime::thread;
-pub(crate) use drain::Backlog;
+pub(crate) use drain::{Backlog, MessageKind, TakenNumbers};
+pub(crate) use memberships::{Membership, Memberships};
+pub(crate) use outgoing_queue::{ReservedNumbers, RouteNumbers};
 
-static BROKERS: LazyLock<Instances<Broker>> = LazyLock::new(Instances::new);
+static BROKERS: Instances<Broker> = Instances::new();
 
-/// Messages whose numbers cross at once, either way. A receiver looks at the clock after so many.
-const MOST_CROSSING: usize = 64;
+pub(crate) const COMPONENT: Component = Component {
+    state: &BROKERS,
+    export,
+    declarations: Declarations {
+        layouts: &[
+            RouteNumbers::DESCRIPTION,
+            ReservedNumbers::DESCRIPTION,
+            TakenNumbers::DESCRIPTION,
+            MessageHeader::DESCRIPTION,
+        ],
+        codes: &[sluice_core::Unreserved::DESCRIPTION, MessageKind::DESCRIPTION],
+        options: &[],
+    },
+};
 
-/// A thread's part in a broker.
-pub(crate) struct Membership {
-    pub(crate) broker: Arc<Broker>,
-    pub(crate) peer: Arc<Peer>,
-    pub(crate) backlog: Backlog,
-    /// Of the copy that takes part.
-    pub(crate) mailbox: Arc<Mailbox>,
-}
-
-/// Arrays in which the numbers of messages cross, as one copy of our JavaScript registered them.
-pub(crate) struct MessageNumbers {
-    outgoing: Cell<*mut f64>,
-    incoming: Cell<*mut f64>,
-}
-
-impl Default for MessageNumbers {
-    fn default() -> Self {
-        Self { outgoing: Cell::new(ptr::null_mut()), incoming: Cell::new(ptr::null_mut()) }
+layout! {
+    /// The numbers of a message, in arrays of their own.
+    pub(crate) struct MessageHeader = "MESSAGE_HEADER" from 0 => {
+        /// Its kind, by its code, and 32 times its codec. Of news, the kind alone.
+        kind,
+        /// The peer that sent it, or that the news are of.
+        sender,
+        /// The request's number. Of a peer that joined, Node's id of its thread.
+        sequence,
+        /// The request's place in the table of its caller. Of a peer that joined, 1 when metadata follows.
+        place,
+        /// The endpoint's number; of a cancelled request, the reason by its code.
+        endpoint,
+        /// When the call ends, in milliseconds of the clock; 0 for never.
+        deadline,
     }
 }
 
-impl MessageNumbers {
-    /// Nobody leaves numbers there any more.
-    pub(crate) fn forget(&self) {
-        self.outgoing.set(ptr::null_mut());
-        self.incoming.set(ptr::null_mut());
-    }
-
-    /// The headers that JavaScript left for this call.
-    fn outgoing(&self, count: usize) -> Box<[Header]> {
-        let shared = self.outgoing.get();
-        if shared.is_null() || count > MOST_CROSSING {
-            return Box::default();
-        }
-        // SAFETY: `broker_numbers` checked the array's length, and a reference keeps it in place; no JavaScript runs now.
-        unsafe { std::slice::from_raw_parts(shared.cast::<Header>(), count) }.into()
-    }
-
-    /// Leaves headers for JavaScript, from a place on.
-    fn leave(&self, at: usize, headers: &[Header]) {
-        let shared = self.incoming.get();
-        if shared.is_null() || at + headers.len() > MOST_CROSSING {
-            return;
-        }
-        // SAFETY: as in `outgoing`.
-        unsafe {
-            ptr::copy_nonoverlapping(headers.as_ptr(), shared.cast::<Header>().add(at), headers.len());
-        }
-    }
-}
-
-/// A test forgets everything.
-pub(crate) fn reset_all() {
-    BROKERS.reset_all();
-}
-
-/// Ends every part of a thread that ended.
-pub(crate) fn thread_ended(thread: ThreadId) {
-    for broker in BROKERS.all() {
-        broker.thread_ended(thread);
-    }
-}
+const _: () = assert!(MessageHeader::LENGTH == HEADER);
 
 #[napi(object)]
 pub struct NativeJoining<'env> {
@@ -144,20 +116,21 @@ pub fn join_broker<'env>(
 ) -> Result<NativeMembership<'env>> {
     let port = thread::port_of(env)?;
     let broker = open(env, &name, joining.inbox.map(|inbox| inbox as u32), joining.reconfigures)?;
-    let (waker, mailbox) = (port.waker(), Arc::clone(&port.mailbox));
+    let (waker, mailbox) = (port.waker(), port.mailbox());
     let (peer, others) = error::check(
         env,
         broker.join(Joining {
             id: joining.id,
             thread: port.thread().id,
-            thread_id: thread::thread_id_of(port.thread().id).unwrap_or_default(),
+            thread_id: presence::thread_id_of(port.thread().id).unwrap_or_default(),
             metadata: joining.metadata.map(|metadata| metadata.as_ref().into()).unwrap_or_default(),
             wake: Box::new(move || waker.wake()),
         }),
     )?;
     let others = others.iter().map(|other| describe(env, other)).collect::<Result<_>>()?;
     let (number, id) = (peer.info().number, peer.info().id.to_string());
-    let handle = port.thread().join(Membership { broker, peer, mailbox, backlog: Backlog::default() });
+    let handle =
+        port.thread().memberships.join(Membership { broker, peer, mailbox, backlog: Backlog::default() });
     Ok(NativeMembership { handle, number, id, others })
 }
 
@@ -199,7 +172,7 @@ pub fn announce_in_broker(handle: u32) -> Result<()> {
 /// Takes part no longer; the handle is free.
 #[napi]
 pub fn leave_broker(handle: u32) -> Result<()> {
-    if let Some(membership) = thread::current()?.leave(handle) {
+    if let Some(membership) = thread::current()?.memberships.leave(handle) {
         membership.broker.leave(&membership.peer);
     }
     Ok(())
@@ -302,12 +275,12 @@ fn describe<'env>(env: &'env Env, peer: &Peer) -> Result<NativePeer<'env>> {
 
 /// Runs `body` on a part of this thread.
 fn on<R>(handle: u32, body: impl FnOnce(&Membership) -> R) -> Result<R> {
-    thread::current()?.with_membership(handle, body)
+    thread::current()?.memberships.with(handle, body)
 }
 
 /// Runs `body` on the part of argument 0.
 fn with<const N: usize, R>(call: &Call<'_, N>, body: impl FnOnce(&Membership) -> R) -> Result<R> {
-    call.port.thread().with_membership(call.u32(0)?, body)
+    call.port.thread().memberships.with(call.u32(0)?, body)
 }
 
 /// `brokerNumbers(outgoing: Float64Array, incoming: Float64Array)`: where numbers of messages cross.
@@ -320,8 +293,9 @@ unsafe extern "C" fn broker_numbers(env: sys::napi_env, info: sys::napi_callback
     })
 }
 
-pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function("brokerNumbers", broker_numbers)?;
+fn export(exports: &Exports<'_>) -> Result<()> {
+    exports
+        .function("brokerNumbers(outgoing: Float64Array, incoming: Float64Array): void", broker_numbers)?;
     outgoing_queue::export(exports)?;
     drain::export(exports)
 }

@@ -1,85 +1,37 @@
 //! `CircuitBreaker`: raw calls for permits, `#[napi]` for the rest.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use napi::bindgen_prelude::{Env, Result};
+use napi::bindgen_prelude::{Env, Object, Result};
 use napi::sys;
 use napi_derive::napi;
 use sluice_core::runtime::clock::{self, MS};
 use sluice_core::runtime::key_hash::{KeyHash, hash_str};
 use sluice_core::{
     Answer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerOptions, CircuitChange, CircuitState,
-    CircuitStats, Instances, Request, ThreadId, Ticket, WindowOptions,
+    CircuitStats, Instances, Request, Ticket,
 };
 
+use crate::components::Component;
 use crate::runtime::clock::{from_ms, in_ms};
 use crate::runtime::error;
 use crate::runtime::instances;
+use crate::runtime::options::Given;
 use crate::runtime::raw::{Call, Exports};
+use crate::runtime::seam::{Coded, Declarations, Layout, codes, layout};
 use crate::runtime::thread;
 
-static BREAKERS: LazyLock<Instances<CircuitBreaker>> = LazyLock::new(Instances::new);
+static BREAKERS: Instances<CircuitBreaker> = Instances::new();
 
-/// Ends the subscriptions of a thread that ended, and gives back the trials it had.
-pub(crate) fn thread_ended(thread: ThreadId) {
-    for breaker in BREAKERS.all() {
-        breaker.thread_ended(thread);
-    }
-}
-
-/// A test forgets everything.
-pub(crate) fn reset_all() {
-    BREAKERS.reset_all();
-}
-
-/// A test set the clock back.
-pub(crate) fn clock_was_set_back(now: u64) {
-    for breaker in BREAKERS.all() {
-        breaker.clock_was_set_back(now);
-    }
-}
-
-/// Options as `lib/circuit-breaker-options.js` normalises them; one of the windows is given.
-#[napi(object)]
-pub struct NativeCircuitBreakerOptions {
-    pub failure_rate: f64,
-    pub slow_call_duration_ms: Option<f64>,
-    pub slow_call_rate: f64,
-    pub minimum_calls: f64,
-    pub window_calls: Option<f64>,
-    pub window_ms: Option<f64>,
-    pub open_for_ms: f64,
-    pub backoff: f64,
-    pub max_open_for_ms: Option<f64>,
-    pub jitter: f64,
-    pub half_open_calls: f64,
-    pub timeout_ms: Option<f64>,
-    pub max_peers: f64,
-}
-
-impl From<NativeCircuitBreakerOptions> for CircuitBreakerOptions {
-    fn from(options: NativeCircuitBreakerOptions) -> Self {
-        let integer = |number: Option<f64>| number.map(|number| number as u64);
-        let window = match (options.window_ms, options.window_calls) {
-            (Some(ms), _) => WindowOptions::TimeMs(ms as u64),
-            (None, calls) => WindowOptions::Calls(calls.unwrap_or_default() as u64),
-        };
-        Self {
-            failure_rate: options.failure_rate,
-            slow_call_duration_ms: integer(options.slow_call_duration_ms),
-            slow_call_rate: options.slow_call_rate,
-            minimum_calls: options.minimum_calls as u64,
-            window,
-            open_for_ms: options.open_for_ms as u64,
-            backoff: options.backoff,
-            max_open_for_ms: integer(options.max_open_for_ms),
-            jitter: options.jitter,
-            half_open_calls: options.half_open_calls as u64,
-            timeout_ms: integer(options.timeout_ms),
-            max_peers: options.max_peers as u64,
-        }
-    }
-}
+pub(crate) const COMPONENT: Component = Component {
+    state: &BREAKERS,
+    export,
+    declarations: Declarations {
+        layouts: &[PermitNumbers::DESCRIPTION, BreakerRefusal::DESCRIPTION],
+        codes: &[CircuitState::DESCRIPTION],
+        options: &[("CircuitBreaker", CircuitBreakerOptions::FIELDS)],
+    },
+};
 
 /// A circuit got another state.
 #[napi(object)]
@@ -129,10 +81,11 @@ pub struct NativeCircuitStats {
 pub fn open_circuit_breaker(
     env: Env,
     name: String,
-    options: Option<NativeCircuitBreakerOptions>,
+    #[napi(ts_arg_type = "object | undefined")] options: Option<Object<'_>>,
     reconfigures: Option<bool>,
 ) -> Result<u32> {
-    let config = options.map(CircuitBreakerOptions::from).map(CircuitBreakerConfig::try_from);
+    let options = options.map(|options| CircuitBreakerOptions::read(&Given(options)));
+    let config = options.map(|options| options.and_then(CircuitBreakerConfig::try_from));
     let config = error::check(&env, config.transpose())?;
     let breaker = instances::open(&env, &BREAKERS, &name, config, reconfigures)?;
     Ok(thread::current()?.breakers.borrow_mut().hold(breaker))
@@ -153,7 +106,7 @@ pub fn destroy_circuit_breaker(name: String) -> bool {
 #[napi]
 pub fn circuit_state(env: Env, handle: u32, peer: String) -> Result<String> {
     let state = error::check(&env, breaker(handle)?.state(hash_str(&peer)))?;
-    Ok(state_name(state).to_owned())
+    Ok(state.text().to_owned())
 }
 
 #[napi]
@@ -208,7 +161,7 @@ pub fn all_circuit_stats(env: Env, handle: u32) -> Result<Vec<NativeCircuitStats
 /// Tells this thread of every change from now on, under this number.
 #[napi]
 pub fn subscribe_to_circuits(env: Env, handle: u32, subscription: u32) -> Result<()> {
-    let mailbox = Arc::clone(&thread::port_of(&env)?.mailbox);
+    let mailbox = thread::port_of(&env)?.mailbox();
     error::check(&env, breaker(handle)?.subscribe(mailbox, subscription))
 }
 
@@ -221,8 +174,8 @@ pub fn unsubscribe_from_circuits(handle: u32, subscription: u32) -> Result<()> {
 impl From<CircuitChange> for NativeCircuitChange {
     fn from(change: CircuitChange) -> Self {
         Self {
-            from: state_name(change.from).to_owned(),
-            to: state_name(change.to).to_owned(),
+            from: change.from.text().to_owned(),
+            to: change.to.text().to_owned(),
             calls: change.counts.calls as f64,
             failures: change.counts.failures as f64,
             slow_calls: change.counts.slow as f64,
@@ -235,7 +188,7 @@ impl From<CircuitStats> for NativeCircuitStats {
     fn from(stats: CircuitStats) -> Self {
         Self {
             peer: stats.peer.to_string(),
-            state: state_name(stats.state).to_owned(),
+            state: stats.state.text().to_owned(),
             calls: stats.counts.calls as f64,
             failures: stats.counts.failures as f64,
             slow_calls: stats.counts.slow as f64,
@@ -247,26 +200,19 @@ impl From<CircuitStats> for NativeCircuitStats {
     }
 }
 
-const fn state_name(state: CircuitState) -> &'static str {
-    match state {
-        CircuitState::Closed => "closed",
-        CircuitState::Open => "open",
-        CircuitState::HalfOpen => "halfOpen",
-        CircuitState::Isolated => "isolated",
-        CircuitState::Disabled => "disabled",
-    }
-}
-
 fn breaker(handle: u32) -> Result<Arc<CircuitBreaker>> {
     thread::current()?.breakers.borrow().get(handle).cloned()
 }
 
-pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function("acquirePermit", acquire)?;
-    exports.function("permitSuccess", success)?;
-    exports.function("permitSuccessAfter", success_after)?;
-    exports.function("permitFailure", failure)?;
-    exports.function("releasePermit", release)
+fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("acquirePermit(handle: number, peer: string, hasDeadline: 0 | 1): number", acquire)?;
+    exports.function("permitSuccess(handle: number, ticket: number, startedAt: number): void", success)?;
+    exports.function(
+        "permitSuccessAfter(handle: number, ticket: number, durationMs: number): void",
+        success_after,
+    )?;
+    exports.function("permitFailure(handle: number, ticket: number, startedAt: number): void", failure)?;
+    exports.function("releasePermit(handle: number, ticket: number): void", release)
 }
 
 /// Runs `body` on the breaker of argument 0.
@@ -297,7 +243,8 @@ unsafe extern "C" fn acquire(env: sys::napi_env, info: sys::napi_callback_info) 
                 with_breaker(call, |breaker| breaker.try_acquire(key, &peer, request, now))?
             }
         };
-        tell(call, answer, [in_ms(now) + set_back as f64, timeout_ms as f64])
+        let started_at = in_ms(now) + set_back as f64;
+        tell(call, answer, PermitNumbers { started_at, timeout: timeout_ms as f64 })
     })
 }
 
@@ -310,15 +257,55 @@ fn peer_text<const N: usize>(call: &Call<'_, N>, key: KeyHash) -> Result<String>
     Ok(text)
 }
 
-fn tell<const N: usize>(call: &Call<'_, N>, answer: Answer, admitted: [f64; 2]) -> Result<sys::napi_value> {
-    let (number, numbers) = match answer {
-        Ok(ticket) => (ticket.number(), admitted),
+layout! {
+    /// A permit that was acquired.
+    pub(crate) struct PermitNumbers = "PERMIT" from 0 => {
+        /// When, in milliseconds of the clock.
+        started_at,
+        /// Milliseconds that the call may take; 0: no limit.
+        timeout,
+    }
+}
+
+layout! {
+    /// Why no permit was acquired.
+    pub(crate) struct BreakerRefusal = "BREAKER_REFUSAL" from 0 => {
+        /// The circuit's state, by its code.
+        state,
+        /// Milliseconds until it is worth asking again; -1 where that is not known.
+        retry_after,
+    }
+}
+
+codes! {
+    /// The states of a circuit.
+    CircuitState = "CIRCUIT_STATES" {
+        Closed = "closed",
+        Open = "open",
+        HalfOpen = "halfOpen",
+        Isolated = "isolated",
+        Disabled = "disabled",
+    }
+}
+
+fn tell<const N: usize>(
+    call: &Call<'_, N>,
+    answer: Answer,
+    admitted: PermitNumbers,
+) -> Result<sys::napi_value> {
+    let number = match answer {
+        Ok(ticket) => {
+            call.port.write(admitted);
+            ticket.number()
+        }
         Err(refused) => {
-            let retry_after = refused.retry_after.map_or(-1.0, |nanos| clock::ceil_ms(nanos) as f64);
-            (0, [f64::from(refused.state as u8), retry_after])
+            call.port.write(BreakerRefusal {
+                state: refused.state.code().into(),
+                retry_after: refused.retry_after.map_or(-1.0, |nanos| clock::ceil_ms(nanos) as f64),
+            });
+            0
         }
     };
-    call.port.leave(0, numbers);
     call.number(number as f64)
 }
 

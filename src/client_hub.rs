@@ -1,7 +1,7 @@
 //! `ClientHub`: a raw call for what is fresh, `#[napi]` for the rest. Values and errors cross as bytes; JavaScript
 //! knows what they mean.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use napi::bindgen_prelude::{Buffer, BufferSlice, Env, Result, Uint8Array};
 use napi::sys;
@@ -10,34 +10,20 @@ use sluice_core::runtime::clock::{self, MS};
 use sluice_core::runtime::key_hash::{KeyHash, hash_str};
 use sluice_core::{
     Caller, ClientHub, ClientHubConfig, ClientHubOptions, Failed, Finished, HubFailure, HubNews, HubValue,
-    Instances, Joined, Retention, ThreadId,
+    Instances, Joined, Retention,
 };
 
+use crate::components::Component;
 use crate::runtime::error;
 use crate::runtime::instances;
 use crate::runtime::raw::{Call, Exports};
+use crate::runtime::seam::Declarations;
 use crate::runtime::thread;
 
-static HUBS: LazyLock<Instances<ClientHub>> = LazyLock::new(Instances::new);
+static HUBS: Instances<ClientHub> = Instances::new();
 
-/// What a thread waited for it waits for no more, and what it led is led by another.
-pub(crate) fn thread_ended(thread: ThreadId) {
-    for hub in HUBS.all() {
-        hub.thread_ended(thread, clock::now());
-    }
-}
-
-/// A test forgets everything.
-pub(crate) fn reset_all() {
-    HUBS.reset_all();
-}
-
-/// A test set the clock back.
-pub(crate) fn clock_was_set_back(now: u64) {
-    for hub in HUBS.all() {
-        hub.clock_was_set_back(now);
-    }
-}
+pub(crate) const COMPONENT: Component =
+    Component { state: &HUBS, export, declarations: Declarations { layouts: &[], codes: &[], options: &[] } };
 
 #[napi(object)]
 pub struct NativeClientHubOptions {
@@ -167,7 +153,7 @@ pub fn join_hub(
     timeout_ms: f64,
     known_version: f64,
 ) -> Result<NativeJoined<'_>> {
-    let caller = Caller { mailbox: Arc::clone(&thread::port_of(env)?.mailbox), subscription };
+    let caller = Caller { mailbox: thread::port_of(env)?.mailbox(), subscription };
     let (timeout, now) = (timeout_ms as u64 * MS, clock::now());
     let joined = error::check(env, hub(handle)?.join(hash_str(&key), caller, timeout, now))?;
     let nothing =
@@ -348,9 +334,9 @@ fn hub(handle: u32) -> Result<Arc<ClientHub>> {
     thread::current()?.hubs.borrow().get(handle).cloned()
 }
 
-pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function("readHub", read)?;
-    exports.function("hubVersion", version)
+fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("readHub(handle: number, key: string): number", read)?;
+    exports.function("hubVersion(handle: number, key: string): number", version)
 }
 
 /// `readHub(handle, key)`: the version of what is fresh; 0 without.

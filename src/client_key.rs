@@ -5,18 +5,61 @@ use std::sync::Arc;
 use napi::bindgen_prelude::{Env, Result};
 use napi::sys;
 use napi_derive::napi;
+use sluice_core::ThreadId;
 use sluice_core::client_key::{self, HeaderFormat};
 use sluice_core::client_key::{CidrList, ClientAddress, Resolved};
+use sluice_core::runtime::clock::SetBack;
 
+use crate::components::Component;
 use crate::runtime::error;
 use crate::runtime::raw::{Call, Exports};
+use crate::runtime::seam::{Coded, Declarations, Layout, codes, layout};
 use crate::runtime::thread;
 
-pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function("clientKey", canonical)?;
-    exports.function("keyOfAddress", key_of_address)?;
-    exports.function("resolveClient", resolve_client)?;
-    exports.function("isTrustedProxy", is_trusted_proxy)
+/// Lists of proxies belong to their handles; the process keeps nothing.
+struct Stateless;
+
+impl sluice_core::Component for Stateless {
+    fn thread_ended(&self, _: ThreadId, _: u64) {}
+    fn clock_was_set_back(&self, _: SetBack) {}
+    fn reset(&self) {}
+}
+
+pub(crate) const COMPONENT: Component = Component {
+    state: &Stateless,
+    export,
+    declarations: Declarations {
+        layouts: &[ResolvedClient::DESCRIPTION],
+        codes: &[HeaderFormat::DESCRIPTION],
+        options: &[],
+    },
+};
+
+codes! {
+    /// How the header of a proxy names clients.
+    HeaderFormat = "HEADER_FORMATS" {
+        List = "list",
+        Forwarded = "forwarded",
+        Single = "single",
+    }
+}
+
+layout! {
+    /// What a header was resolved to, beside the client's key.
+    pub(crate) struct ResolvedClient = "RESOLVED_CLIENT" from 0 => {
+        /// 1 when the address is that of a trusted proxy, else 0.
+        is_proxy,
+    }
+}
+
+fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("clientKey(address: string, ipv6Prefix: number): string", canonical)?;
+    exports.function("keyOfAddress(handle: number, address: string): string", key_of_address)?;
+    exports.function(
+        "resolveClient(handle: number, format: number, header: string): string | undefined",
+        resolve_client,
+    )?;
+    exports.function("isTrustedProxy(handle: number, peer: string): 0 | 1", is_trusted_proxy)
 }
 
 /// `clientKey(address, ipv6Prefix)`.
@@ -58,21 +101,17 @@ unsafe extern "C" fn key_of_address(env: sys::napi_env, info: sys::napi_callback
 /// cannot be read. Leaves 1 among the numbers where that is a proxy too.
 unsafe extern "C" fn resolve_client(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
-        let format = match call.u32(1)? {
-            0 => HeaderFormat::List,
-            1 => HeaderFormat::Forwarded,
-            _ => HeaderFormat::Single,
-        };
+        let format = HeaderFormat::from_code(call.u32(1)?)?;
         let addresses = &call.port.thread().client_addresses;
         let resolved = call
             .with_text(2, |header| call.on(addresses, |list| list.resolve(format, header)))
             .transpose()?;
         let (key, is_proxy) = match resolved {
-            Some(Resolved::Client(key)) => (key, 0.0),
-            Some(Resolved::Proxy(key)) => (key, 1.0),
+            Some(Resolved::Client(key)) => (key, false),
+            Some(Resolved::Proxy(key)) => (key, true),
             Some(Resolved::Unreadable) | None => return call.undefined(),
         };
-        call.port.leave(0, [is_proxy]);
+        call.port.write(ResolvedClient { is_proxy: f64::from(u8::from(is_proxy)) });
         call.string(&key)
     })
 }

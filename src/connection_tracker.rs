@@ -1,44 +1,35 @@
 //! `ConnectionTracker`.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use napi::bindgen_prelude::{BufferSlice, Env, Result, Uint8Array};
 use napi::sys;
 use napi_derive::napi;
-use sluice_core::runtime::clock::{self, SetBack};
+use sluice_core::runtime::clock::{self};
+use sluice_core::runtime::mailbox::Sink;
 use sluice_core::{
     Connection, ConnectionOptions, ConnectionTracker, ConnectionTrackerConfig, ConnectionTrackerOptions,
     Instances, Opened, Refusal, ThreadId,
 };
 
+use crate::components::Component;
 use crate::rate_limiter::NativeQuota;
 use crate::runtime::error;
 use crate::runtime::instances;
 use crate::runtime::memory;
+use crate::runtime::presence;
 use crate::runtime::raw::{Call, Exports};
+use crate::runtime::seam::Declarations;
 use crate::runtime::thread;
 
-static TRACKERS: LazyLock<Instances<ConnectionTracker>> = LazyLock::new(Instances::new);
+static TRACKERS: Instances<ConnectionTracker> = Instances::new();
 
-/// Closes what a thread that ended held in every tracker.
-pub(crate) fn thread_ended(thread: ThreadId) {
-    for tracker in TRACKERS.all() {
-        tracker.thread_ended(thread);
-    }
-}
-
-/// A test forgets everything.
-pub(crate) fn reset_all() {
-    TRACKERS.reset_all();
-}
-
-/// A test set the clock back.
-pub(crate) fn clock_was_set_back(set_back: SetBack) {
-    for tracker in TRACKERS.all() {
-        tracker.clock_was_set_back(set_back);
-    }
-}
+pub(crate) const COMPONENT: Component = Component {
+    state: &TRACKERS,
+    export,
+    declarations: Declarations { layouts: &[], codes: &[], options: &[] },
+};
 
 /// Options as `lib/connection-tracker.js` normalises them.
 #[napi(object)]
@@ -149,7 +140,7 @@ pub fn destroy_connection_tracker(name: String) -> bool {
 /// Leaves a delivery of the kind `destroyed` under this number when the tracker is destroyed.
 #[napi]
 pub fn subscribe_to_connection_tracker(env: Env, handle: u32, subscription: u32) -> Result<()> {
-    let mailbox = Arc::clone(&thread::port_of(&env)?.mailbox);
+    let mailbox = thread::port_of(&env)?.mailbox();
     error::check(&env, tracker(handle)?.subscribe(mailbox, subscription))
 }
 
@@ -165,7 +156,7 @@ pub fn open_connection(
         thread: port.thread().id,
         id: request.id.as_deref(),
         detail: request.detail.map(|detail| detail.as_ref().into()),
-        socket: request.subscription.map(|subscription| (Arc::clone(&port.mailbox), subscription)),
+        socket: request.subscription.map(|subscription| (port.mailbox() as Sink<_>, subscription)),
         check_client: request.check_client,
     };
     let at = (clock::now(), clock::utc_ms());
@@ -268,7 +259,7 @@ pub fn connection_tracker_idle_timeout(handle: u32) -> Result<Option<f64>> {
 pub fn notify_drained(env: Env, handle: u32, subscription: u32) -> Result<()> {
     let tracker = tracker(handle)?;
     error::check(&env, tracker.check_open())?;
-    tracker.notify_drained(Arc::clone(&thread::port_of(&env)?.mailbox), subscription);
+    tracker.notify_drained(thread::port_of(&env)?.mailbox(), subscription);
     Ok(())
 }
 
@@ -276,7 +267,7 @@ pub fn notify_drained(env: Env, handle: u32, subscription: u32) -> Result<()> {
 pub fn connection_tracker_stats(env: Env, handle: u32) -> Result<NativeConnectionTrackerStats> {
     let stats = error::check(&env, tracker(handle)?.stats())?;
     let by_thread = |(thread, count): (&ThreadId, &u64)| {
-        Some((thread::thread_id_of(*thread)?.to_string(), *count as f64))
+        Some((presence::thread_id_of(*thread)?.to_string(), *count as f64))
     };
     Ok(NativeConnectionTrackerStats {
         count: stats.count as f64,
@@ -315,10 +306,10 @@ fn tracker(handle: u32) -> Result<Arc<ConnectionTracker>> {
     thread::current()?.trackers.borrow().get(handle).cloned()
 }
 
-pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function("countConnections", count)?;
-    exports.function("touchConnection", touch)?;
-    exports.function("tryMessage", try_message)
+fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("countConnections(handle: number): number", count)?;
+    exports.function("touchConnection(handle: number, serial: number): void", touch)?;
+    exports.function("tryMessage(handle: number, serial: number, bytes: number): 0 | 1", try_message)
 }
 
 /// Runs `body` on the tracker of argument 0.

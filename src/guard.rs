@@ -1,25 +1,28 @@
 //! What the threads share of a guard: a raw call to count, `#[napi]` for the rest.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use napi::bindgen_prelude::{Env, Result};
 use napi::sys;
 use napi_derive::napi;
 use sluice_core::{Guard, GuardOptions, Instances};
 
+use crate::components::Component;
 use crate::runtime::instances;
 use crate::runtime::raw::{Call, Exports};
+use crate::runtime::seam::Declarations;
 use crate::runtime::thread;
 
 /// The counter of requests that went on, in the order of `lib/guard/counts.js`.
 pub(crate) const ALLOWED: usize = 0;
 
-static GUARDS: LazyLock<Instances<Guard>> = LazyLock::new(Instances::new);
+static GUARDS: Instances<Guard> = Instances::new();
 
-/// A test forgets everything.
-pub(crate) fn reset_all() {
-    GUARDS.reset_all();
-}
+pub(crate) const COMPONENT: Component = Component {
+    state: &GUARDS,
+    export,
+    declarations: Declarations { layouts: &[], codes: &[], options: &[] },
+};
 
 /// What threads agree on, as text: `lib/guard/shared-options.js` writes and reads it.
 #[napi(object)]
@@ -122,8 +125,8 @@ pub fn guard_counts(handle: u32) -> Result<Vec<f64>> {
     Ok(guard.counts().map(|count| count as f64).to_vec())
 }
 
-pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function("countForGuard", count)
+fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("countForGuard(handle: number, counter: number): 0 | 1", count)
 }
 
 /// `countForGuard(handle, counter)`: one more; 1 when there is such a counter.

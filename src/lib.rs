@@ -10,6 +10,7 @@ mod broker;
 mod circuit_breaker;
 mod client_hub;
 mod client_key;
+mod components;
 mod connection_tracker;
 mod guard;
 mod lifecycle;
@@ -29,20 +30,16 @@ use napi_derive::napi;
 pub fn load(exports: Object, env: Env) -> Result<()> {
     // State lives in statics: they must outlast threads even if only workers loaded the addon.
     napi::bindgen_prelude::retain_current_module_for_unload_safety();
-    let port = runtime::thread::enter(&env)?;
+    let port = runtime::thread::enter(&env, components::thread_ended)?;
     let exports = runtime::raw::Exports::new(&env, &exports, port);
-    runtime::thread::export(&exports)?;
-    broker::export(&exports)?;
-    client_key::export(&exports)?;
-    circuit_breaker::export(&exports)?;
-    client_hub::export(&exports)?;
-    runtime::clock::export(&exports)?;
-    connection_tracker::export(&exports)?;
-    guard::export(&exports)?;
-    lifecycle::export(&exports)?;
-    rate_limiter::export(&exports)?;
-    registry::export(&exports)?;
-    reputation::export(&exports)?;
-    security_monitor::export(&exports)?;
+    runtime::export(&exports)?;
+    components::export(&exports)?;
     testing::export(&exports)
+}
+
+/// What JavaScript and this binary both have to know, as JSON: read by `npm run build`.
+#[napi]
+pub fn describe_seam() -> String {
+    let components: Vec<_> = components::declarations().collect();
+    runtime::seam::describe(&components, &runtime::CONSTANTS)
 }

@@ -1,23 +1,35 @@
 //! `Lifecycle`: raw calls for what is asked in hot loops and counted per connection, `#[napi]` for the rest.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use napi::bindgen_prelude::{Env, Result};
 use napi::sys;
 use napi_derive::napi;
+use sluice_core::deliveries::Mailbox;
 use sluice_core::runtime::clock;
-use sluice_core::runtime::clock::SetBack;
-use sluice_core::runtime::mailbox::Mailbox;
+use sluice_core::runtime::mailbox::Sink;
 use sluice_core::{
-    CancellationToken, HookError, HookOutcome, Instances, Lifecycle, Member, MemberCount, MemberEnd,
-    ShutdownRequest, ThreadId, ThreadReport,
+    CancellationToken, HookError, HookOutcome, Instances, Lifecycle, LifecycleEvent, LifecycleState, Member,
+    MemberCount, MemberEnd, ShutdownRequest, ThreadReport,
 };
 
+use crate::components::Component;
 use crate::runtime::clock::{from_elapsed_ms, from_ms, in_elapsed_ms, in_ms};
 use crate::runtime::raw::{Call, Exports};
+use crate::runtime::seam::{Coded, Declarations, codes};
 use crate::runtime::{error, thread};
 
-static LIFECYCLES: LazyLock<Instances<Lifecycle>> = LazyLock::new(Instances::new);
+static LIFECYCLES: Instances<Lifecycle> = Instances::new();
+
+pub(crate) const COMPONENT: Component = Component {
+    state: &LIFECYCLES,
+    export,
+    declarations: Declarations {
+        layouts: &[],
+        codes: &[LifecycleState::DESCRIPTION, MemberCount::DESCRIPTION],
+        options: &[],
+    },
+};
 
 /// What a thread has of a lifecycle: its part in it.
 pub(crate) struct Part {
@@ -31,29 +43,11 @@ pub(crate) struct Child {
     token: Arc<CancellationToken>,
 }
 
-/// Nobody waits for a thread that ended.
-pub(crate) fn thread_ended(thread: ThreadId) {
-    for lifecycle in LIFECYCLES.all() {
-        lifecycle.thread_ended(thread, clock::now());
-    }
-}
-
-/// A test forgets everything.
-pub(crate) fn reset_all() {
-    LIFECYCLES.reset_all();
-}
-
-/// A test set the clock back.
-pub(crate) fn clock_was_set_back(set_back: SetBack) {
-    for lifecycle in LIFECYCLES.all() {
-        lifecycle.clock_was_set_back(set_back);
-    }
-}
-
 /// What loaded the package before in the same thread takes part no longer, until it is used again.
 pub(crate) fn dismiss(mailbox: &Arc<Mailbox>) {
+    let sink: Sink<LifecycleEvent> = Arc::<Mailbox>::clone(mailbox);
     for lifecycle in LIFECYCLES.all() {
-        lifecycle.dismiss(mailbox);
+        lifecycle.dismiss(&sink);
     }
 }
 
@@ -126,7 +120,7 @@ pub struct NativeShutdownReport {
 pub fn join_lifecycle(env: Env, name: String, subscription: u32, thread_id: u32) -> Result<u32> {
     let lifecycle = error::check(&env, LIFECYCLES.open(&name, Some(())))?;
     let port = thread::port_of(&env)?;
-    let member = error::check(&env, lifecycle.join(Arc::clone(&port.mailbox), subscription, thread_id))?;
+    let member = error::check(&env, lifecycle.join(port.mailbox(), subscription, thread_id))?;
     let part = Arc::new(Part { lifecycle, member });
     Ok(port.thread().lifecycles.borrow_mut().hold(part))
 }
@@ -250,7 +244,7 @@ pub fn token_reason(token: u32) -> Result<Option<String>> {
 /// Tells this thread of every state from now on, under this number.
 #[napi]
 pub fn subscribe_to_lifecycle(env: Env, handle: u32, subscription: u32) -> Result<()> {
-    let mailbox = Arc::clone(&thread::port_of(&env)?.mailbox);
+    let mailbox = thread::port_of(&env)?.mailbox();
     error::check(&env, part(handle)?.lifecycle.subscribe(mailbox, subscription))
 }
 
@@ -309,19 +303,39 @@ fn child(token: u32) -> Result<Arc<Child>> {
     thread::current()?.tokens.borrow().get(token).cloned()
 }
 
-pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function("lifecycleState", state)?;
-    exports.function("lifecycleIsCancelled", is_cancelled)?;
-    exports.function("lifecycleResets", resets)?;
-    exports.function("tokenIsCancelled", token_is_cancelled)?;
-    exports.function("countForLifecycle", count)
+fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("lifecycleState(handle: number): number", state)?;
+    exports.function("lifecycleIsCancelled(handle: number): boolean", is_cancelled)?;
+    exports.function("lifecycleResets(handle: number): number", resets)?;
+    exports.function("tokenIsCancelled(token: number): boolean", token_is_cancelled)?;
+    exports.function("countForLifecycle(handle: number, what: number): void", count)
 }
 
-/// `lifecycleState(handle)`: 0 starting, 1 running, 2 draining, 3 stopped.
+codes! {
+    /// The states of a lifecycle, in their order.
+    LifecycleState = "LIFECYCLE_STATES" {
+        Starting = "starting",
+        Running = "running",
+        Draining = "draining",
+        Stopped = "stopped",
+    }
+}
+
+codes! {
+    /// What a lifecycle counts of a thread.
+    MemberCount = "LIFECYCLE_COUNTS" {
+        Opened = "opened",
+        Closed = "closed",
+        Begun = "begun",
+        Done = "done",
+    }
+}
+
+/// `lifecycleState(handle)`: the state by its code.
 unsafe extern "C" fn state(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let state = call.on(&call.port.thread().lifecycles, |part| part.lifecycle.state())?;
-        call.int(call.check(state)? as i32)
+        call.number(call.check(state)?.code().into())
     })
 }
 
@@ -357,12 +371,7 @@ unsafe extern "C" fn token_is_cancelled(
 /// `countForLifecycle(handle, what)`: 0 a connection opened, 1 it closed, 2 work began, 3 it ended.
 unsafe extern "C" fn count(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
-        let what = match call.u32(1)? {
-            0 => MemberCount::Opened,
-            1 => MemberCount::Closed,
-            2 => MemberCount::Begun,
-            _ => MemberCount::Done,
-        };
+        let what = MemberCount::from_code(call.u32(1)?)?;
         call.on(&call.port.thread().lifecycles, |part| part.member.count(what))?;
         call.undefined()
     })

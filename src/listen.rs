@@ -20,9 +20,12 @@ use napi::bindgen_prelude::{Env, Result};
 use napi_derive::napi;
 use parking_lot::Mutex;
 use sluice_core::ThreadId;
-use sluice_core::runtime::mailbox::{Item, Mailbox};
+use sluice_core::deliveries::{Item, Mailbox};
+use sluice_core::runtime::clock::SetBack;
 
 use self::cluster::{Answers, Descriptor, Turn, Wanted};
+use crate::components::Component;
+use crate::runtime::seam::Declarations;
 use crate::runtime::thread;
 
 /// A duplicate of the socket, or the system's error.
@@ -131,7 +134,7 @@ pub fn release_listener(lease: u32) {
 /// From now on this subscription learns when a port was opened, or this process leaves its cluster.
 #[napi]
 pub fn watch_listeners(env: Env, subscription: u32) -> Result<()> {
-    let mailbox = Arc::clone(&thread::port_of(&env)?.mailbox);
+    let mailbox = thread::port_of(&env)?.mailbox();
     WATCHERS.lock().push(Watcher { mailbox, subscription });
     Ok(())
 }
@@ -179,10 +182,27 @@ fn notify_watchers() {
     }
 }
 
-/// Gives back what a thread that ended held.
-pub(crate) fn thread_ended(thread: ThreadId) {
-    WATCHERS.lock().retain(|watcher| watcher.mailbox.thread() != thread);
-    release(|holder| holder.thread == thread);
+pub(crate) const COMPONENT: Component = Component {
+    state: &Ports,
+    export: |_| Ok(()),
+    declarations: Declarations { layouts: &[], codes: &[], options: &[] },
+};
+
+/// The sockets of all threads, and those whose servers close.
+struct Ports;
+
+impl sluice_core::Component for Ports {
+    fn thread_ended(&self, thread: ThreadId, _: u64) {
+        WATCHERS.lock().retain(|watcher| watcher.mailbox.thread() != thread);
+        release(|holder| holder.thread == thread);
+        queue::thread_ended(thread);
+    }
+
+    /// No socket depends on the clock.
+    fn clock_was_set_back(&self, _: SetBack) {}
+
+    /// Servers stay as they are.
+    fn reset(&self) {}
 }
 
 fn release(is_given_back: impl Fn(&Holder) -> bool) {

@@ -1,6 +1,6 @@
 //! `RateLimiter`: raw calls for requests, `#[napi]` for the rest.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use napi::bindgen_prelude::{Env, Result};
 use napi::sys;
@@ -12,24 +12,24 @@ use sluice_core::{
     RateLimiterConfig, RateLimiterOptions, Receipt,
 };
 
+use crate::components::Component;
 use crate::guard;
 use crate::runtime::instances;
 use crate::runtime::raw::{Call, Exports};
+use crate::runtime::seam::{Declarations, Layout, layout};
 use crate::runtime::{error, memory, thread};
 
-static LIMITERS: LazyLock<Instances<RateLimiter>> = LazyLock::new(Instances::new);
+static LIMITERS: Instances<RateLimiter> = Instances::new();
 
-/// A test forgets everything.
-pub(crate) fn reset_all() {
-    LIMITERS.reset_all();
-}
-
-/// A test set the clock back.
-pub(crate) fn clock_was_set_back(now: u64) {
-    for limiter in LIMITERS.all() {
-        limiter.clock_was_set_back(now);
-    }
-}
+pub(crate) const COMPONENT: Component = Component {
+    state: &LIMITERS,
+    export,
+    declarations: Declarations {
+        layouts: &[DecisionNumbers::DESCRIPTION, MiddlewareNumbers::DESCRIPTION, LimiterCall::DESCRIPTION],
+        codes: &[],
+        options: &[],
+    },
+};
 
 /// So many units per so much time; checked to be integers by JavaScript.
 #[napi(object)]
@@ -214,25 +214,29 @@ fn limiter(handle: u32) -> Result<Arc<RateLimiter>> {
     Ok(Arc::clone(local.limiter()))
 }
 
-pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function("tryConsumeOne", try_consume_one)?;
-    exports.function("tryConsume", try_consume)?;
-    exports.function("tryConsumeHashed", try_consume_hashed)?;
-    exports.function("consumeOne", consume_one)?;
-    exports.function("consume", consume)?;
-    exports.function("consumeHashed", consume_hashed)?;
-    exports.function("consumeMany", consume_many)?;
-    exports.function("decideOne", decide_one)?;
-    exports.function("decide", decide)?;
-    exports.function("decideByLimit", decide_by_limit)?;
-    exports.function("peek", peek)?;
-    exports.function("peekHashed", peek_hashed)?;
-    exports.function("hashKey", hash_key)?;
-    exports.function("refund", refund)?;
-    exports.function("undoCharge", undo_charge)?;
-    exports.function("penalize", penalize)?;
-    exports.function("block", block)?;
-    exports.function("reset", reset)
+fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("tryConsumeOne(key: string): boolean", try_consume_one)?;
+    exports.function("tryConsume(key: string, cost: number): boolean", try_consume)?;
+    exports.function("tryConsumeHashed(): boolean", try_consume_hashed)?;
+    exports.function("consumeOne(key: string): boolean", consume_one)?;
+    exports.function("consume(key: string, cost: number): boolean", consume)?;
+    exports.function("consumeHashed(): boolean", consume_hashed)?;
+    exports
+        .function("consumeMany(keys: string[], cost: number, allowed: Uint8Array): number", consume_many)?;
+    exports.function("decideOne(key: string): boolean", decide_one)?;
+    exports.function("decide(key: string, cost: number): boolean", decide)?;
+    exports.function(
+        "decideByLimit(handle: number, key: string, cost: number, limit: number): boolean",
+        decide_by_limit,
+    )?;
+    exports.function("peek(key: string): boolean", peek)?;
+    exports.function("peekHashed(): boolean", peek_hashed)?;
+    exports.function("hashKey(key: string): void", hash_key)?;
+    exports.function("refund(handle: number, key: string, cost: number): void", refund)?;
+    exports.function("undoCharge(handle: number, key: string, cost: number): void", undo_charge)?;
+    exports.function("penalize(handle: number, key: string, cost: number): void", penalize)?;
+    exports.function("block(handle: number, key: string, durationMs: number): 0 | 1", block)?;
+    exports.function("reset(handle: number, key: string): 0 | 1", reset)
 }
 
 /// Runs `body` on the limiter of argument 0.
@@ -249,17 +253,55 @@ fn with_limiter<const N: usize, R>(
     call.check(result)
 }
 
-// Where numbers lie that pass beside the arguments; `lib/rate-limiter.js` counts in this order.
-const MORE_AFTER: usize = 6;
-const GENERATION: usize = 7;
-const RECEIPT_AT: usize = 8;
-const RECEIPT_SETTLES: usize = 10;
-const HANDLE: usize = 16;
-/// The handle is followed by what calls by a key's hash are given: the hash's halves, and the cost, which JavaScript
-/// has found to be valid.
-const HASH: usize = HANDLE + 1;
-/// The guard on whose behalf middleware asks; negative for none.
-const GUARD: usize = HASH + 3;
+layout! {
+    /// A decision, as every caller gets it.
+    pub(crate) struct DecisionNumbers = "DECISION" from 0 => {
+        /// Units per window.
+        limit,
+        /// Units left.
+        remaining,
+        /// Milliseconds until the client is fully replenished.
+        reset_after,
+        /// Milliseconds until the same call is admitted; 0 when it is, Infinity when it never is.
+        retry_after,
+        /// In a dry run: 1 when the call would have been refused, 0 when not. Else -1.
+        would_refuse,
+        /// The deciding policy, by its place among the limits.
+        policy,
+        /// The generation of the options that decided.
+        generation,
+    }
+}
+
+layout! {
+    /// What middleware gets beside a decision.
+    pub(crate) struct MiddlewareNumbers = "MIDDLEWARE" from DecisionNumbers::LENGTH => {
+        /// Milliseconds until one more unit is available; 0 when all are.
+        more_after,
+        /// The receipt, by which `undoCharge` takes the charge back: when it was made, in nanoseconds.
+        receipt_at,
+        /// The limit that it was decided by.
+        receipt_limit,
+        /// What each limit owed after it.
+        receipt_settles[MAX_LIMITS],
+    }
+}
+
+layout! {
+    /// What JavaScript leaves for calls of a limiter.
+    pub(crate) struct LimiterCall = "LIMITER_CALL" from DecisionNumbers::LENGTH + MiddlewareNumbers::LENGTH => {
+        /// The limiter's handle.
+        handle,
+        /// The key's hash, where the call is by hash: its upper half.
+        hash_high,
+        /// Its lower half.
+        hash_low,
+        /// Units, checked by JavaScript, where the call is by hash.
+        cost,
+        /// The guard on whose behalf middleware asks; negative for none.
+        guard,
+    }
+}
 
 /// Runs `body` on a local of this thread.
 #[inline]
@@ -279,7 +321,7 @@ fn with_local<const N: usize, R>(
     call: &Call<'_, N>,
     body: impl FnOnce(&mut LocalHandle) -> sluice_core::Result<R>,
 ) -> Result<R> {
-    let [handle] = call.port.left(HANDLE);
+    let LimiterCall { handle, .. } = call.port.read();
     at_local(call, handle, body)
 }
 
@@ -289,8 +331,8 @@ fn with_local_and_hash<const N: usize, R>(
     call: &Call<'_, N>,
     body: impl FnOnce(&mut LocalHandle, KeyHash, u64) -> sluice_core::Result<R>,
 ) -> Result<R> {
-    let [handle, high, low, cost] = call.port.left(HANDLE);
-    let key = KeyHash::from_halves(high as u64, low as u64);
+    let LimiterCall { handle, hash_high, hash_low, cost, .. } = call.port.read();
+    let key = KeyHash::from_halves(hash_high as u64, hash_low as u64);
     at_local(call, handle, |local| body(local, key, cost as u64))
 }
 
@@ -298,34 +340,27 @@ fn with_local_and_hash<const N: usize, R>(
 #[inline]
 fn tell<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<sys::napi_value> {
     let ms = |nanos| clock::ceil_ms(nanos) as f64;
-    call.port.leave(
-        0,
-        [
-            decision.limit as f64,
-            decision.remaining as f64,
-            ms(decision.reset_after),
-            decision.retry_after.map_or(f64::INFINITY, ms),
-            decision.would_refuse.map_or(-1.0, |refused| f64::from(u8::from(refused))),
-            decision.policy as f64,
-        ],
-    );
-    call.port.leave(GENERATION, [decision.generation as f64]);
+    call.port.write(DecisionNumbers {
+        limit: decision.limit as f64,
+        remaining: decision.remaining as f64,
+        reset_after: ms(decision.reset_after),
+        retry_after: decision.retry_after.map_or(f64::INFINITY, ms),
+        would_refuse: decision.would_refuse.map_or(-1.0, |refused| f64::from(u8::from(refused))),
+        policy: decision.policy as f64,
+        generation: decision.generation as f64,
+    });
     call.boolean(decision.allowed)
 }
 
 /// As [`tell`], and what only middleware asks for.
 fn tell_all<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<sys::napi_value> {
     let receipt = &decision.receipt;
-    call.port.leave(
-        MORE_AFTER,
-        [
-            clock::ceil_ms(decision.more_after) as f64,
-            decision.generation as f64,
-            receipt.at as f64,
-            receipt.limit as f64,
-        ],
-    );
-    call.port.leave(RECEIPT_SETTLES, receipt.settles.map(|settles| settles as f64));
+    call.port.write(MiddlewareNumbers {
+        more_after: clock::ceil_ms(decision.more_after) as f64,
+        receipt_at: receipt.at as f64,
+        receipt_limit: receipt.limit as f64,
+        receipt_settles: receipt.settles.map(|settles| settles as f64),
+    });
     if decision.allowed {
         count_for_guard(call)?;
     }
@@ -334,7 +369,7 @@ fn tell_all<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<s
 
 /// A call of its own to count would cost more than to count.
 fn count_for_guard<const N: usize>(call: &Call<'_, N>) -> Result<()> {
-    let [guard] = call.port.left(GUARD);
+    let LimiterCall { guard, .. } = call.port.read();
     if guard >= 0.0 {
         call.port.thread().guards.borrow().get(guard as u32)?.count(guard::ALLOWED);
     }
@@ -344,9 +379,9 @@ fn count_for_guard<const N: usize>(call: &Call<'_, N>) -> Result<()> {
 /// The receipt that JavaScript left. Doubles count today's nanoseconds in steps of 256, which is the error of
 /// what is given back.
 fn receipt<const N: usize>(call: &Call<'_, N>) -> Receipt {
-    let [at, limit] = call.port.left(RECEIPT_AT);
-    let settles = call.port.left::<MAX_LIMITS>(RECEIPT_SETTLES).map(|settles| settles as u64);
-    Receipt { at: at as u64, limit: limit as u64, settles }
+    let MiddlewareNumbers { receipt_at, receipt_limit, receipt_settles, .. } = call.port.read();
+    let settles = receipt_settles.map(|settles| settles as u64);
+    Receipt { at: receipt_at as u64, limit: receipt_limit as u64, settles }
 }
 
 /// `tryConsumeOne(key)`: whether a call of cost 1 may pass.
@@ -476,7 +511,8 @@ unsafe extern "C" fn peek_hashed(env: sys::napi_env, info: sys::napi_callback_in
 unsafe extern "C" fn hash_key(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let (high, low) = KeyHash::halves(call.key(0)?);
-        call.port.leave(HASH, [high as f64, low as f64]);
+        let call_numbers: LimiterCall = call.port.read();
+        call.port.write(LimiterCall { hash_high: high as f64, hash_low: low as f64, ..call_numbers });
         call.undefined()
     })
 }

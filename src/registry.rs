@@ -1,29 +1,25 @@
 //! `Registry`. Values cross as bytes; `lib/value.js` knows what they mean.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use napi::bindgen_prelude::{BufferSlice, Env, Result, Uint8Array};
 use napi::sys;
 use napi_derive::napi;
-use sluice_core::{Change, Instances, Registry, ThreadId};
+use sluice_core::{Change, Instances, Registry};
 
+use crate::components::Component;
 use crate::runtime::error;
 use crate::runtime::raw::{Call, Exports};
+use crate::runtime::seam::Declarations;
 use crate::runtime::thread;
 
-static REGISTRIES: LazyLock<Instances<Registry>> = LazyLock::new(Instances::new);
+static REGISTRIES: Instances<Registry> = Instances::new();
 
-/// A test forgets everything.
-pub(crate) fn reset_all() {
-    REGISTRIES.reset_all();
-}
-
-/// Ends every subscription of a thread that ended.
-pub(crate) fn thread_ended(thread: ThreadId) {
-    for registry in REGISTRIES.all() {
-        registry.thread_ended(thread);
-    }
-}
+pub(crate) const COMPONENT: Component = Component {
+    state: &REGISTRIES,
+    export,
+    declarations: Declarations { layouts: &[], codes: &[], options: &[] },
+};
 
 #[napi(object)]
 pub struct NativeEntry<'env> {
@@ -148,7 +144,7 @@ pub fn registry_snapshot(env: &Env, handle: u32) -> Result<NativeSnapshot<'_>> {
 /// Tells this thread of every change from now on, under this number.
 #[napi]
 pub fn registry_subscribe(env: Env, handle: u32, subscription: u32) -> Result<()> {
-    let mailbox = Arc::clone(&thread::port_of(&env)?.mailbox);
+    let mailbox = thread::port_of(&env)?.mailbox();
     error::check(&env, registry(handle)?.subscribe(mailbox, subscription))
 }
 
@@ -168,10 +164,10 @@ fn registry(handle: u32) -> Result<Arc<Registry>> {
     thread::current()?.registries.borrow().get(handle).cloned()
 }
 
-pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function("registrySize", size)?;
-    exports.function("registryVersion", version)?;
-    exports.function("registryEntryVersion", entry_version)
+fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("registrySize(handle: number): number", size)?;
+    exports.function("registryVersion(handle: number): number", version)?;
+    exports.function("registryEntryVersion(handle: number, key: string): number", entry_version)
 }
 
 /// Runs `body` on the registry of argument 0.

@@ -1,24 +1,36 @@
 //! `Reputation`: raw calls for requests, `#[napi]` for the rest.
 
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use napi::bindgen_prelude::{Env, Result};
 use napi::sys;
 use napi_derive::napi;
 use parking_lot::Mutex;
-use sluice_core::runtime::clock::{self, MS, SetBack};
+use sluice_core::runtime::clock::{self, MS};
 use sluice_core::{
     Ban, FOREVER, Instances, Reputation, ReputationConfig, ReputationOptions, ReputationRule, Verdict,
 };
 
+use crate::components::Component;
 use crate::runtime::error;
 use crate::runtime::instances;
 use crate::runtime::raw::{Call, Exports};
 use crate::runtime::replace_file::{Failure, replace_file};
+use crate::runtime::seam::{Coded, Declarations, Layout, codes, layout};
 use crate::runtime::thread;
 
-static REPUTATIONS: LazyLock<Instances<Reputation>> = LazyLock::new(Instances::new);
+static REPUTATIONS: Instances<Reputation> = Instances::new();
+
+pub(crate) const COMPONENT: Component = Component {
+    state: &REPUTATIONS,
+    export,
+    declarations: Declarations {
+        layouts: &[VerdictNumbers::DESCRIPTION],
+        codes: &[ReputationRule::DESCRIPTION],
+        options: &[],
+    },
+};
 
 /// Saves take turns: what is saved later knows more, and must not be replaced by what was saved before.
 static SAVING: Mutex<()> = Mutex::new(());
@@ -29,18 +41,6 @@ const EINVAL: i32 = 22;
 /// The reputation of this name, for those that ban by its rules.
 pub(crate) fn find(name: &str) -> Option<Arc<Reputation>> {
     REPUTATIONS.open(name, None).ok()
-}
-
-/// A test forgets everything.
-pub(crate) fn reset_all() {
-    REPUTATIONS.reset_all();
-}
-
-/// A test set the clock back.
-pub(crate) fn clock_was_set_back(set_back: SetBack) {
-    for reputation in REPUTATIONS.all() {
-        reputation.clock_was_set_back(set_back);
-    }
 }
 
 /// Options as `lib/reputation.js` normalises them.
@@ -233,11 +233,11 @@ fn reputation(handle: u32) -> Result<Arc<Reputation>> {
     thread::current()?.reputations.borrow().get(handle).cloned()
 }
 
-pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function("isBanned", is_banned)?;
-    exports.function("checkReputation", check)?;
-    exports.function("recordFailure", record_failure)?;
-    exports.function("recordSuccess", record_success)
+fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("isBanned(handle: number, ip: string): 0 | 1", is_banned)?;
+    exports.function("checkReputation(handle: number, ip: string): string | undefined", check)?;
+    exports.function("recordFailure(handle: number, ip: string, weight: number, reason: string | undefined): string | undefined", record_failure)?;
+    exports.function("recordSuccess(handle: number, ip: string): void", record_success)
 }
 
 /// Runs `body` on the reputation of argument 0, with the address of argument 1.
@@ -250,26 +250,44 @@ fn with_reputation<const N: usize, R>(
     call.check(result.ok_or_else(|| error::invalid_address(call.env, call.args[1]))??)
 }
 
-/// Leaves the numbers of a verdict among the numbers; `lib/reputation.js` reads them in this order.
-/// Answers the reason, or `undefined`.
+layout! {
+    /// A verdict.
+    pub(crate) struct VerdictNumbers = "VERDICT" from 0 => {
+        /// 1 when the client is banned.
+        banned,
+        /// When the ban ends, in UTC milliseconds; Infinity for a ban without end. 0 without a ban.
+        until,
+        /// Milliseconds until then.
+        retry_after,
+        /// Failures that count towards the next ban.
+        failures,
+        /// Bans that count towards the length of the next.
+        bans,
+        /// What decided, by its code.
+        rule,
+    }
+}
+
+codes! {
+    /// What decided about a client.
+    ReputationRule = "REPUTATION_RULES" {
+        None = "none",
+        Ban = "ban",
+        Deny = "deny",
+        Allow = "allow",
+    }
+}
+
+/// Writes the numbers of a verdict. Returns the reason, or `undefined`.
 fn tell<const N: usize>(call: &Call<'_, N>, verdict: &Verdict, now: u64) -> Result<sys::napi_value> {
-    let rule = match verdict.rule {
-        ReputationRule::None => 0.0,
-        ReputationRule::Ban => 1.0,
-        ReputationRule::Deny => 2.0,
-        ReputationRule::Allow => 3.0,
-    };
-    call.port.leave(
-        0,
-        [
-            f64::from(u8::from(verdict.banned)),
-            verdict.until.map_or(0.0, date),
-            verdict.until.map_or(0.0, |until| wait(verdict.retry_after(now), until)),
-            verdict.failures as f64,
-            f64::from(verdict.bans),
-            rule,
-        ],
-    );
+    call.port.write(VerdictNumbers {
+        banned: f64::from(u8::from(verdict.banned)),
+        until: verdict.until.map_or(0.0, date),
+        retry_after: verdict.until.map_or(0.0, |until| wait(verdict.retry_after(now), until)),
+        failures: verdict.failures as f64,
+        bans: f64::from(verdict.bans),
+        rule: verdict.rule.code().into(),
+    });
     match &verdict.reason {
         Some(reason) => call.string(reason),
         None => call.undefined(),

@@ -6,8 +6,28 @@ pub(crate) mod error;
 pub(crate) mod instances;
 pub(crate) mod mailbox;
 pub(crate) mod memory;
+pub(crate) mod message_numbers;
+pub(crate) mod options;
+pub(crate) mod port;
+pub(crate) mod presence;
 pub(crate) mod raw;
 pub(crate) mod replace_file;
+pub(crate) mod seam;
 pub(crate) mod slab;
 pub(crate) mod thread;
 pub(crate) mod waker;
+
+use napi::bindgen_prelude::Result;
+
+/// Numbers that JavaScript sizes its arrays by.
+pub(crate) const CONSTANTS: [seam::Constant; 2] = [
+    ("NUMBERS", port::NUMBERS, "Numbers that cross beside the arguments of a call."),
+    ("MOST_CROSSING", message_numbers::MOST_CROSSING, "Messages whose numbers cross at once, either way."),
+];
+
+/// Adds the raw functions that belong to no component.
+pub(crate) fn export(exports: &raw::Exports<'_>) -> Result<()> {
+    clock::export(exports)?;
+    port::export(exports)?;
+    thread::export(exports)
+}

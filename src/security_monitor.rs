@@ -1,6 +1,6 @@
 //! `SecurityMonitor`: a raw call to record, `#[napi]` for the rest.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use napi::bindgen_prelude::{Env, Result};
 use napi::sys;
@@ -8,40 +8,29 @@ use napi_derive::napi;
 use sluice_core::runtime::clock;
 use sluice_core::{
     Action, Alert, EventId, HistoryEntry, HistoryQuery, Instances, RuleOptions, SecurityMonitor,
-    SecurityMonitorConfig, SecurityMonitorOptions, ThreadId,
+    SecurityMonitorConfig, SecurityMonitorOptions,
 };
 
+use crate::components::Component;
 use crate::reputation;
 use crate::runtime::instances;
 use crate::runtime::raw::{Call, Exports};
+use crate::runtime::seam::Declarations;
 use crate::runtime::{error, thread};
 
-static MONITORS: LazyLock<Instances<SecurityMonitor>> = LazyLock::new(Instances::new);
+static MONITORS: Instances<SecurityMonitor> = Instances::new();
+
+pub(crate) const COMPONENT: Component = Component {
+    state: &MONITORS,
+    export,
+    declarations: Declarations { layouts: &[], codes: &[], options: &[] },
+};
 
 /// More bytes than an address has, in whatever notation.
 const ADDRESS_BYTES: usize = 256;
 
 /// More bytes than are kept of a detail, so that the core sees which are longer.
 const DETAIL_BYTES: usize = 264;
-
-/// Ends every subscription of a thread that ended.
-pub(crate) fn thread_ended(thread: ThreadId) {
-    for monitor in MONITORS.all() {
-        monitor.thread_ended(thread);
-    }
-}
-
-/// A test forgets everything.
-pub(crate) fn reset_all() {
-    MONITORS.reset_all();
-}
-
-/// A test set the clock back.
-pub(crate) fn clock_was_set_back(now: u64) {
-    for monitor in MONITORS.all() {
-        monitor.clock_was_set_back(now);
-    }
-}
 
 /// Bans the client of an alert in the reputation of this name; false when it is not banned after that: there is no
 /// such reputation, or its lists allow the client.
@@ -256,7 +245,7 @@ pub fn security_monitor_stats(env: Env, handle: u32) -> Result<NativeSecurityMon
 /// Tells this thread of every alert from now on, under this number.
 #[napi]
 pub fn security_monitor_subscribe(env: Env, handle: u32, subscription: u32) -> Result<()> {
-    let mailbox = Arc::clone(&thread::port_of(&env)?.mailbox);
+    let mailbox = thread::port_of(&env)?.mailbox();
     error::check(&env, monitor(handle)?.subscribe(mailbox, subscription))
 }
 
@@ -277,8 +266,11 @@ fn monitor(handle: u32) -> Result<Arc<SecurityMonitor>> {
     thread::current()?.monitors.borrow().get(handle).cloned()
 }
 
-pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function("recordEvent", record)
+fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function(
+        "recordEvent(handle: number, event: number, ip: string, detail: string | undefined): number",
+        record,
+    )
 }
 
 /// `recordEvent(handle, event, ip, detail | undefined)`, with the event's number.

@@ -1,24 +1,23 @@
-//! What tests do to the process: forget everything.
+//! What tests do to the process: set the clock, and empty every instance.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use napi::bindgen_prelude::Result;
 use napi::sys;
-use sluice_core::runtime::mailbox::Item;
+use napi_derive::napi;
+use sluice_core::deliveries::Item;
+use sluice_core::runtime::clock::{self, MS, SetBack};
 
+use crate::runtime::presence;
 use crate::runtime::raw::{Call, Exports};
-use crate::runtime::thread;
-use crate::{
-    broker, circuit_breaker, client_hub, connection_tracker, guard, lifecycle, rate_limiter, registry,
-    reputation, security_monitor,
-};
+use crate::{components, lifecycle};
 
 /// How often everything was reset.
 static RESETS: AtomicU64 = AtomicU64::new(0);
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function("resetInstances", reset_instances)?;
-    exports.function("resets", resets)
+    exports.function("resetInstances(): void", reset_instances)?;
+    exports.function("resets(): number", resets)
 }
 
 /// `resetInstances()`: empties every instance of the process. Events that wait for threads are dropped. Copies of the
@@ -27,19 +26,14 @@ pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
 unsafe extern "C" fn reset_instances(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<0>::answer(env, info, |call| {
         RESETS.fetch_add(1, Ordering::AcqRel);
-        call.port.dismiss_those_before();
-        guard::reset_all();
-        broker::reset_all();
-        circuit_breaker::reset_all();
-        client_hub::reset_all();
-        connection_tracker::reset_all();
-        lifecycle::reset_all();
-        rate_limiter::reset_all();
-        registry::reset_all();
-        reputation::reset_all();
-        security_monitor::reset_all();
-        thread::drop_events();
-        thread::tell_all(&Item::Reset);
+        let memberships = &call.port.thread().memberships;
+        call.port.dismiss_earlier_copies(|mailbox| {
+            memberships.leave_copy(mailbox);
+            lifecycle::dismiss(mailbox);
+        });
+        components::reset();
+        presence::drop_events();
+        presence::notify_all(&Item::Reset);
         call.undefined()
     })
 }
@@ -47,4 +41,36 @@ unsafe extern "C" fn reset_instances(env: sys::napi_env, info: sys::napi_callbac
 /// `resets()`: what waits compares it, to know whether it waits for something that was forgotten.
 unsafe extern "C" fn resets(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<0>::answer(env, info, |call| call.number(RESETS.load(Ordering::Acquire) as f64))
+}
+
+/// Whether a test has stopped the clock.
+#[napi]
+pub fn is_clock_manual() -> bool {
+    clock::is_manual()
+}
+
+/// Stops the clock of the process at this many milliseconds.
+#[napi]
+pub fn set_clock(ms: f64) {
+    notify(clock::set_manual(ms as u64 * MS));
+}
+
+/// Moves the stopped clock on.
+#[napi]
+pub fn advance_clock(ms: f64) {
+    clock::advance_manual(ms as u64 * MS);
+    notify(None);
+}
+
+/// Lets the clock run again.
+#[napi]
+pub fn restore_clock() {
+    notify(clock::restore());
+}
+
+fn notify(set_back: Option<SetBack>) {
+    if let Some(set_back) = set_back {
+        components::clock_was_set_back(set_back);
+    }
+    presence::notify_all(&Item::ClockMoved);
 }

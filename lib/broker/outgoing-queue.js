@@ -1,5 +1,6 @@
 'use strict';
 
+const { MESSAGE_HEADER, RESERVED } = require('../runtime/layouts');
 const { native, numbers } = require('../runtime/native');
 const { CODEC } = require('./codec');
 const { lengthOf } = require('./cloned');
@@ -14,8 +15,8 @@ const MOST_TOGETHER = 8;
 /** Characters after which nothing more joins: joining large texts saves nothing, and a string has an end. */
 const MOST_CHARACTERS = 2 ** 16;
 
-/** Where native code reads how many places a batch was promised: messages, requests. */
-const PLACES = 2;
+const { KIND, SENDER, SEQUENCE, PLACE, ENDPOINT, DEADLINE } = MESSAGE_HEADER;
+const { MESSAGES, REQUESTS } = RESERVED;
 
 /** What is told of a delivery to a receiver that has left. */
 const GONE = 0;
@@ -44,12 +45,12 @@ class Outbox {
     const { headers } = this;
     const at = this.count * HEADER;
     const text = this.count === 0 ? json : `${this.text},${json}`;
-    headers[at] = kind;
-    headers[at + 1] = sender;
-    headers[at + 2] = sequence;
-    headers[at + 3] = place;
-    headers[at + 4] = endpoint;
-    headers[at + 5] = deadline;
+    headers[at + KIND] = kind;
+    headers[at + SENDER] = sender;
+    headers[at + SEQUENCE] = sequence;
+    headers[at + PLACE] = place;
+    headers[at + ENDPOINT] = endpoint;
+    headers[at + DEADLINE] = deadline;
     this.text = text;
     this.messages += messages;
     this.requests += requests;
@@ -59,8 +60,8 @@ class Outbox {
   /** Leaves the numbers of what is to be sent where native code reads them. */
   expose() {
     outgoing.set(this.headers);
-    numbers[PLACES] = this.messages;
-    numbers[PLACES + 1] = this.requests;
+    numbers[MESSAGES] = this.messages;
+    numbers[REQUESTS] = this.requests;
   }
 }
 
@@ -196,14 +197,14 @@ class OutgoingQueue {
   }
 
   #deliverAlone(receiver, kind, payload, messages, requests, sequence, place, endpoint, deadline) {
-    outgoing[0] = kind + payload.codec * CODEC_UNIT;
-    outgoing[1] = this.#sender;
-    outgoing[2] = sequence;
-    outgoing[3] = place;
-    outgoing[4] = endpoint;
-    outgoing[5] = deadline;
-    numbers[PLACES] = messages;
-    numbers[PLACES + 1] = requests;
+    outgoing[KIND] = kind + payload.codec * CODEC_UNIT;
+    outgoing[SENDER] = this.#sender;
+    outgoing[SEQUENCE] = sequence;
+    outgoing[PLACE] = place;
+    outgoing[ENDPOINT] = endpoint;
+    outgoing[DEADLINE] = deadline;
+    numbers[MESSAGES] = messages;
+    numbers[REQUESTS] = requests;
     const delivered = deliverOne(this.#handle, receiver, payload);
     if (delivered === GONE) this.forget(receiver);
     return delivered;

@@ -5,6 +5,7 @@ const { undecodable } = require('../runtime/carried-error');
 const { Deadline } = require('../runtime/deadline');
 const { SluiceError } = require('../runtime/errors');
 const { Listeners } = require('../runtime/listeners');
+const { MESSAGE_HEADER, ROUTE, TAKEN } = require('../runtime/layouts');
 const { keepAlive, letGo, native, numbers } = require('../runtime/native');
 const { owned } = require('../runtime/schema');
 const { decode: decodeMetadata } = require('../runtime/value');
@@ -148,7 +149,7 @@ class Peer {
       receiver = to === undefined ? native.routeRequest(handle, number) : native.routeRequestTo(handle, only);
       if (isReserved(receiver)) {
         call.receiver = receiver;
-        this.#request(call, number, numbers[0], numbers[1] + timeout, encoded);
+        this.#request(call, number, numbers[ROUTE.SEQUENCE], numbers[ROUTE.NOW] + timeout, encoded);
         return call.answer;
       }
     } catch (error) {
@@ -301,7 +302,7 @@ class Peer {
     if (taken === undefined) return false;
     this.#isTaking = true;
     try {
-      this.#handleAll(taken, numbers[0], numbers[1]);
+      this.#handleAll(taken, numbers[TAKEN.HEADERS], numbers[TAKEN.NOW]);
     } catch (error) {
       // Reports internal errors and keeps polling.
       throwLater(error);
@@ -357,19 +358,32 @@ class Peer {
         return !this.#hasLeft;
       },
       onNews: (kind, at, values) => {
-        this.#handleNews(kind, incoming[at + 1], incoming[at + 2], values);
+        this.#handleNews(
+          kind,
+          incoming[at + MESSAGE_HEADER.SENDER],
+          incoming[at + MESSAGE_HEADER.SEQUENCE],
+          values,
+        );
         return !this.#hasLeft;
       },
     });
   }
 
   #handleMessage(kind, at, now, value) {
-    const from = this.#neighbours.get(incoming[at + 1]);
-    const sequence = incoming[at + 2];
-    const place = incoming[at + 3];
+    const from = this.#neighbours.get(incoming[at + MESSAGE_HEADER.SENDER]);
+    const sequence = incoming[at + MESSAGE_HEADER.SEQUENCE];
+    const place = incoming[at + MESSAGE_HEADER.PLACE];
     switch (kind) {
       case KIND.request:
-        this.#service.serve(from, sequence, place, incoming[at + 4], incoming[at + 5], now, value);
+        this.#service.serve(
+          from,
+          sequence,
+          place,
+          incoming[at + MESSAGE_HEADER.ENDPOINT],
+          incoming[at + MESSAGE_HEADER.DEADLINE],
+          now,
+          value,
+        );
         break;
       case KIND.reply:
         this.#calls.resolve(place, sequence, value);
@@ -381,7 +395,7 @@ class Peer {
         this.#receive(from, value);
         break;
       default:
-        this.#service.cancel(sequence, incoming[at + 4]);
+        this.#service.cancel(sequence, incoming[at + MESSAGE_HEADER.ENDPOINT]);
     }
   }
 

@@ -1,15 +1,16 @@
 'use strict';
 
 const { SluiceError } = require('../runtime/errors');
+const { UNRESERVED } = require('../runtime/layouts');
 
-/** What native code answers where it promises no place. */
-const NO_ENDPOINT = 0;
-const FULL = -1;
-const GONE = -2;
+/** What native code returns where it reserves nothing: -1 for the first code, -2 for the second. */
+const NO_ENDPOINT = -1 - UNRESERVED.noEndpoint;
+const FULL = -1 - UNRESERVED.full;
+const GONE = -1 - UNRESERVED.gone;
 
-/** Whether a call or message was promised a place. */
+/** Whether capacity was reserved for a call or message. */
 function isReserved(answer) {
-  return answer > NO_ENDPOINT;
+  return answer > 0;
 }
 
 /** Why it was not. `served` gives the names of endpoints for the message. */

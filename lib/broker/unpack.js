@@ -1,5 +1,6 @@
 'use strict';
 
+const { MESSAGE_HEADER } = require('../runtime/layouts');
 const { CODEC, decode } = require('./codec');
 const { CODEC_UNIT, HEADER, KIND, incoming } = require('./frame');
 
@@ -16,7 +17,7 @@ function unpack(taken, count, { onMessage, onUndecodable, onNews }) {
   const handOn = (kind, at) => {
     if (kind >= KIND.joined) {
       const first = nextBeside;
-      nextBeside += kind === KIND.joined ? 1 + incoming[at + 3] : 0;
+      nextBeside += kind === KIND.joined ? 1 + incoming[at + MESSAGE_HEADER.PLACE] : 0;
       return onNews(kind, at, beside.slice(first, nextBeside));
     }
     const codec = (incoming[at] - kind) / CODEC_UNIT;

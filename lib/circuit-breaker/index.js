@@ -4,14 +4,14 @@ const { callSignal, circuitBreakerOptions } = require('./options');
 const { DeadlineQueue } = require('../runtime/deadline-queue');
 const { invalidOption, SluiceError } = require('../runtime/errors');
 const { FiredCall } = require('./fired-call');
+const { BREAKER_REFUSAL, CIRCUIT_STATES, PERMIT } = require('../runtime/layouts');
 const { handlesOf, native, numbers } = require('../runtime/native');
 const { openNamed } = require('../runtime/on-mismatch');
 const { checkName, checkTextKey } = require('../runtime/schema');
 const { Permit } = require('./permit');
 const { SubscribedListeners } = require('../runtime/subscribed-listeners');
 
-/** By the numbers that native code leaves. */
-const STATES = ['closed', 'open', 'halfOpen', 'isolated', 'disabled'];
+const STATES = Object.keys(CIRCUIT_STATES);
 
 /** The event that a new state is: calls are refused, a few may try, or all pass. */
 const EVENT_OF = { open: 'open', isolated: 'open', halfOpen: 'halfOpen', closed: 'close', disabled: 'close' };
@@ -93,7 +93,7 @@ class CircuitBreaker {
     const ticket = this.#acquire(peer, HOLDS);
     if (ticket === 0) return null;
     try {
-      return new Permit(this.#source, ticket, numbers[0]);
+      return new Permit(this.#source, ticket, numbers[PERMIT.STARTED_AT]);
     } catch (error) {
       // A stack overflow: the caller does not get the permit.
       native.releasePermit(this.#handle, ticket);
@@ -173,8 +173,8 @@ class CircuitBreaker {
   }
 
   #run(peer, ticket, fn, signal) {
-    const startedAt = numbers[0];
-    const timeoutMs = numbers[1];
+    const startedAt = numbers[PERMIT.STARTED_AT];
+    const timeoutMs = numbers[PERMIT.TIMEOUT];
     let hasRun = false;
     const settled = new Promise((resolve, reject) => {
       // Another construction may have changed it.
@@ -195,8 +195,9 @@ class CircuitBreaker {
 
   /** Why native code has just refused. */
   #refusal(peer) {
-    const state = STATES[numbers[0]];
-    const retryAfterMs = numbers[1] < 0 ? null : numbers[1];
+    const state = STATES[numbers[BREAKER_REFUSAL.STATE]];
+    const wait = numbers[BREAKER_REFUSAL.RETRY_AFTER];
+    const retryAfterMs = wait < 0 ? null : wait;
     const hint = retryAfterMs === null ? 'reset it to let calls pass' : `try again in ${retryAfterMs} ms`;
     const message = `CircuitBreaker "${this.#name}": the circuit of ${JSON.stringify(peer)} is ${state}; ${hint}`;
     return Object.assign(new SluiceError('BREAKER_OPEN', message), { peer, state, retryAfterMs });

@@ -1,5 +1,6 @@
 'use strict';
 
+const { HEADER_FORMATS, RESOLVED_CLIENT } = require('../runtime/layouts');
 const { handlesOf, native, numbers } = require('../runtime/native');
 const { checkOptions, integer, owned } = require('../runtime/schema');
 
@@ -16,12 +17,8 @@ function clientKey(ip, options) {
   return native.clientKey(ip, ipv6Prefix);
 }
 
-/** How the header of a proxy names clients, as native code numbers it. */
-const FORMATS = new Map([
-  ['x-forwarded-for', 0],
-  ['forwarded', 1],
-]);
-const SINGLE_ADDRESS = 2;
+/** How each header of a proxy names clients. Every other header holds one address. */
+const FORMAT_OF_HEADER = { 'x-forwarded-for': 'list', forwarded: 'forwarded' };
 
 /** Which client a request comes from, when the proxies in front of the server are known. */
 class ClientAddress {
@@ -47,8 +44,12 @@ class ClientAddress {
    * `undefined` where the header cannot be read.
    */
   resolve(name, header) {
-    const address = native.resolveClient(this.#handle, FORMATS.get(name) ?? SINGLE_ADDRESS, header);
-    return address === undefined ? undefined : { address, isProxy: numbers[0] === 1 };
+    const address = native.resolveClient(
+      this.#handle,
+      HEADER_FORMATS[FORMAT_OF_HEADER[name] ?? 'single'],
+      header,
+    );
+    return address === undefined ? undefined : { address, isProxy: numbers[RESOLVED_CLIENT.IS_PROXY] === 1 };
   }
 }
 

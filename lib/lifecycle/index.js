@@ -5,12 +5,13 @@ const { healthMiddleware, healthPaths, healthPlugin, probesOf } = require('./hea
 const { partOf } = require('./part');
 const { checkReason } = require('./reason');
 const { handleSignals } = require('./signals');
+const { LIFECYCLE_STATES } = require('../runtime/layouts');
 const { native } = require('../runtime/native');
 const { onMismatch } = require('../runtime/on-mismatch');
 const { checkName, checkOptions, owned, parseDuration } = require('../runtime/schema');
 const { SubscribedListeners } = require('../runtime/subscribed-listeners');
 
-const STATES = ['starting', 'running', 'draining', 'stopped'];
+const STATES = Object.keys(LIFECYCLE_STATES);
 
 const orNone = (value, option) => parseDuration(value, option, { least: 0 });
 const TIMES = { timeout: orNone, delay: orNone, hooksTimeout: orNone };

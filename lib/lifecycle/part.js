@@ -3,6 +3,7 @@
 const { isPromise } = require('node:util/types');
 const { threadId } = require('node:worker_threads');
 const { invalidOption, SluiceError } = require('../runtime/errors');
+const { LIFECYCLE_COUNTS, LIFECYCLE_STATES } = require('../runtime/layouts');
 const { handlesOf, keepAlive, letGo, native, subscribe, unsubscribe } = require('../runtime/native');
 const { owned } = require('../runtime/schema');
 const { checkServer } = require('../http/server-closing');
@@ -14,8 +15,8 @@ const { ServedConnections } = require('./served-connections');
 const { Tokens } = require('./token');
 
 /** As native code numbers states, and what a member counts. */
-const [DRAINING, STOPPED] = [2, 3];
-const [OPENED, CLOSED, BEGUN, DONE] = [0, 1, 2, 3];
+const { draining: DRAINING, stopped: STOPPED } = LIFECYCLE_STATES;
+const { opened: OPENED, closed: CLOSED, begun: BEGUN, done: DONE } = LIFECYCLE_COUNTS;
 
 const promiseThen = Promise.prototype.then;
 

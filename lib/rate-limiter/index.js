@@ -1,16 +1,15 @@
 'use strict';
 
 const { invalid } = require('../runtime/errors');
+const { DECISION, LIMITER_CALL, MIDDLEWARE } = require('../runtime/layouts');
 const { handlesOf, native, numbers } = require('../runtime/native');
 const { openNamed } = require('../runtime/on-mismatch');
 const { checkName, parseDuration } = require('../runtime/schema');
 const { nativeOptions, replacementOptions } = require('./options');
 
-// Where numbers lie. Native code leaves a decision and its receipt in the first ones.
-const [LIMIT, REMAINING, RESET_AFTER, RETRY_AFTER, WOULD_REFUSE, POLICY, MORE_AFTER, GENERATION, RECEIPT] =
-  numbers.keys();
-// What calls per request are given beside their arguments, which cost more.
-const [HANDLE, HASH_HIGH, HASH_LOW, COST, GUARD] = [16, 17, 18, 19, 20];
+const { LIMIT, REMAINING, RESET_AFTER, RETRY_AFTER, WOULD_REFUSE, POLICY } = DECISION;
+const { MORE_AFTER, GENERATION, RECEIPT_AT } = MIDDLEWARE;
+const { HANDLE, HASH_HIGH, HASH_LOW, COST, GUARD } = LIMITER_CALL;
 const NO_GUARD = -1;
 
 /** For the middleware: `consume` with what its headers need, and the policies in force. */
@@ -151,12 +150,12 @@ class RateLimiter {
 
   /** What `kUndo` needs of the decision that was just made. */
   [kReceipt](key, cost) {
-    return { key, cost, receipt: numbers.slice(RECEIPT, HANDLE) };
+    return { key, cost, receipt: numbers.slice(RECEIPT_AT, HANDLE) };
   }
 
   /** What time has given back since is not given a second time. */
   [kUndo]({ key, cost, receipt }) {
-    numbers.set(receipt, RECEIPT);
+    numbers.set(receipt, RECEIPT_AT);
     native.undoCharge(this.#handle, key, cost);
   }
 

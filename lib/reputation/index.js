@@ -4,6 +4,7 @@ const { fileURLToPath } = require('node:url');
 const { getSystemErrorMap } = require('node:util');
 const { DEFAULT_IPV6_PREFIX, checkPrefix } = require('../client-key');
 const { invalid, invalidOption } = require('../runtime/errors');
+const { REPUTATION_RULES, VERDICT } = require('../runtime/layouts');
 const { handlesOf, native, numbers } = require('../runtime/native');
 const { onMismatch, openNamed } = require('../runtime/on-mismatch');
 const {
@@ -16,9 +17,8 @@ const {
   strings,
 } = require('../runtime/schema');
 
-// Where native code leaves a verdict.
-const [BANNED, UNTIL, RETRY_AFTER, FAILURES, BANS, RULE] = numbers.keys();
-const RULES = ['none', 'ban', 'deny', 'allow'];
+const { BANNED, UNTIL, RETRY_AFTER, FAILURES, BANS, RULE } = VERDICT;
+const RULES = Object.keys(REPUTATION_RULES);
 
 const MAX_REASON_LENGTH = 256;
 

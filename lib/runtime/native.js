@@ -3,12 +3,13 @@
 const { totalmem } = require('node:os');
 const { threadId } = require('node:worker_threads');
 const { SluiceError } = require('./errors');
+const { NUMBERS } = require('./layouts');
 const { loadBinding } = require('./load-binding');
 
 const native = loadBinding();
 
 /** Numbers that pass beside the arguments of native calls and their results; read before the next call. */
-const numbers = new Float64Array(21);
+const numbers = new Float64Array(NUMBERS);
 
 /**
  * The versions of this thread's registries, by handle, as they are now: other threads write them. Empty where the

@@ -7,23 +7,64 @@ use napi::bindgen_prelude::Result;
 use napi::{check_status, sys};
 use sluice_core::{Batch, Body, HEADER, Header, News, Parcel};
 
-use super::{MOST_CROSSING, Membership, text, with};
+use super::{Membership, text, with};
 use crate::runtime::clock::elapsed_ms;
+use crate::runtime::message_numbers::MOST_CROSSING;
 use crate::runtime::raw::{Call, Exports};
+use crate::runtime::seam::{Coded, codes, layout};
 
 /// Bytes that one look hands over at most, but for a single larger message: a receiver has other things to do.
 const MOST_BYTES: usize = 256 * 1024;
 
-/// What the numbers of news begin with, beside those that senders use.
-const JOINED: f64 = 16.0;
-const LEFT: f64 = 17.0;
-const ROOM: f64 = 18.0;
-const ASKED_TO_LEAVE: f64 = 19.0;
-const DESTROYED: f64 = 20.0;
+/// What a message is; those from `Joined` on are news of the broker itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum MessageKind {
+    /// A call.
+    Request,
+    /// Its result.
+    Reply,
+    /// Its error.
+    Failure,
+    /// A message that is not answered.
+    Message,
+    /// A call that its caller no longer waits for.
+    Cancel,
+    Joined,
+    Left,
+    Room,
+    AskedToLeave,
+    Destroyed,
+}
+
+codes! {
+    /// What a message is; those from `joined` on are news of the broker itself.
+    MessageKind = "MESSAGE_KINDS" {
+        Request = "request",
+        Reply = "reply",
+        Failure = "failure",
+        Message = "message",
+        Cancel = "cancel",
+        Joined = "joined",
+        Left = "left",
+        Room = "room",
+        AskedToLeave = "askedToLeave",
+        Destroyed = "destroyed",
+    }
+}
 
 pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function("takeMessages", take_messages)?;
-    exports.function("answeredRequests", answered_requests)
+    exports.function("takeMessages(handle: number, whenEmpty: number): string | [string | undefined, ...(string | Buffer)[]] | undefined", take_messages)?;
+    exports.function("answeredRequests(handle: number, count: number): void", answered_requests)
+}
+
+layout! {
+    /// What one look into the inbox took out.
+    pub(crate) struct TakenNumbers = "TAKEN" from 0 => {
+        /// Headers, in the array of incoming headers.
+        headers,
+        /// Now, in milliseconds of the clock.
+        now,
+    }
 }
 
 /// What an inbox does that is empty: waits for the waker, or lets other threads run and looks again. With 1 it stays awake.
@@ -149,11 +190,12 @@ impl<'a> Taking<'a> {
 
     fn add_news(&mut self, news: &News) -> Result<()> {
         let mut header = [0.0; HEADER];
+        let kind = |kind: MessageKind| f64::from(kind.code());
         match news {
             News::Joined(info) => {
                 let has_metadata = f64::from(u8::from(!info.metadata.is_empty()));
                 header[..4].copy_from_slice(&[
-                    JOINED,
+                    kind(MessageKind::Joined),
                     info.number.into(),
                     info.thread_id.into(),
                     has_metadata,
@@ -163,10 +205,10 @@ impl<'a> Taking<'a> {
                     self.add_bytes(&info.metadata)?;
                 }
             }
-            News::Left(number) => header[..2].copy_from_slice(&[LEFT, (*number).into()]),
-            News::Room(number) => header[..2].copy_from_slice(&[ROOM, (*number).into()]),
-            News::AskedToLeave => header[0] = ASKED_TO_LEAVE,
-            News::Destroyed => header[0] = DESTROYED,
+            News::Left(number) => header[..2].copy_from_slice(&[kind(MessageKind::Left), (*number).into()]),
+            News::Room(number) => header[..2].copy_from_slice(&[kind(MessageKind::Room), (*number).into()]),
+            News::AskedToLeave => header[0] = kind(MessageKind::AskedToLeave),
+            News::Destroyed => header[0] = kind(MessageKind::Destroyed),
         }
         self.add_headers(&[header]);
         Ok(())
@@ -201,7 +243,7 @@ impl<'a> Taking<'a> {
     }
 
     fn finish(self) -> Result<sys::napi_value> {
-        self.call.port.leave(0, [self.headers as f64, elapsed_ms()]);
+        self.call.port.write(TakenNumbers { headers: self.headers as f64, now: elapsed_ms() });
         if self.json.is_empty() {
             return self.array(self.call.undefined()?);
         }

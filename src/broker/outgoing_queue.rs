@@ -7,39 +7,70 @@ use sluice_core::{Batch, Body, Reserved, Unreserved};
 use super::{text, with};
 use crate::runtime::clock::elapsed_ms;
 use crate::runtime::raw::{Call, Exports};
+use crate::runtime::seam::{Coded, codes, layout};
 
-/// Where the result of a route stands in the numbers: the request's number and the time.
-const ROUTED: usize = 0;
+layout! {
+    /// A request that found a receiver.
+    pub(crate) struct RouteNumbers = "ROUTE" from 0 => {
+        /// The request's number.
+        sequence,
+        /// Now, in milliseconds of the clock.
+        now,
+    }
+}
 
-/// Where JavaScript says how many places its messages were promised: messages, requests.
-const PLACES: usize = 2;
+layout! {
+    /// The capacity that JavaScript reserved for a batch.
+    pub(crate) struct ReservedNumbers = "RESERVED" from RouteNumbers::LENGTH => {
+        /// Messages.
+        messages,
+        /// Requests among them.
+        requests,
+    }
+}
 
 /// The receiver that stands for every other peer.
 const EVERYBODY: u32 = 0;
 
 pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function("routeRequest", route_request)?;
-    exports.function("routeRequestTo", route_request_to)?;
-    exports.function("reserveMessage", reserve_message)?;
-    exports.function("reserveForAll", reserve_for_all)?;
-    exports.function("deliverJson", deliver_json)?;
-    exports.function("deliverJsonToAll", deliver_json_to_all)?;
-    exports.function("deliverText", deliver_text)?;
-    exports.function("deliverBytes", deliver_bytes)
+    exports.function("routeRequest(handle: number, endpoint: number): number", route_request)?;
+    exports.function("routeRequestTo(handle: number, receiver: number): number", route_request_to)?;
+    exports.function("reserveMessage(handle: number, receiver: number): number", reserve_message)?;
+    exports.function("reserveForAll(handle: number): number", reserve_for_all)?;
+    exports.function(
+        "deliverJson(handle: number, receiver: number, count: number, text: string, length: number): number",
+        deliver_json,
+    )?;
+    exports.function(
+        "deliverJsonToAll(handle: number, count: number, text: string, length: number): void",
+        deliver_json_to_all,
+    )?;
+    exports.function(
+        "deliverText(handle: number, receiver: number, text: string, length: number): number",
+        deliver_text,
+    )?;
+    exports.function(
+        "deliverBytes(handle: number, receiver: number, bytes: Uint8Array, length: number): number",
+        deliver_bytes,
+    )
 }
 
-/// Why nothing was reserved, for JavaScript.
-const fn refusal(unreserved: Unreserved) -> i32 {
-    match unreserved {
-        Unreserved::NoEndpoint => 0,
-        Unreserved::Full => -1,
-        Unreserved::Gone => -2,
-        Unreserved::Closed => -3,
+codes! {
+    /// Why nothing was reserved.
+    Unreserved = "UNRESERVED" {
+        NoEndpoint = "noEndpoint",
+        Full = "full",
+        Gone = "gone",
+        Closed = "closed",
     }
 }
 
-/// `routeRequest(handle, endpoint)`: the receiver, with the request's number and the time in `numbers`; or 0 where
-/// nobody serves it, -1 where nobody has room, -3 where the broker was destroyed.
+/// Why nothing was reserved, as a result that is otherwise positive: -1 for the first code, -2 for the second.
+fn refusal(unreserved: Unreserved) -> i32 {
+    -1 - unreserved.code().cast_signed()
+}
+
+/// `routeRequest(handle, endpoint)`: the receiver, with [`RouteNumbers`]; or why there is none, see [`refusal`].
 unsafe extern "C" fn route_request(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
         let endpoint = call.u32(1)?;
@@ -47,7 +78,7 @@ unsafe extern "C" fn route_request(env: sys::napi_env, info: sys::napi_callback_
     })
 }
 
-/// `routeRequestTo(handle, receiver)`: the same for one receiver; -2 when it is gone.
+/// `routeRequestTo(handle, receiver)`: the same for one receiver.
 unsafe extern "C" fn route_request_to(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
         let receiver = call.u32(1)?;
@@ -61,14 +92,14 @@ fn tell_route(
 ) -> Result<sys::napi_value> {
     match reserved {
         Ok(Reserved { receiver, sequence }) => {
-            call.port.leave(ROUTED, [sequence as f64, elapsed_ms()]);
+            call.port.write(RouteNumbers { sequence: sequence as f64, now: elapsed_ms() });
             call.int(receiver.cast_signed())
         }
         Err(unreserved) => call.int(refusal(unreserved)),
     }
 }
 
-/// `reserveMessage(handle, receiver)`: 1; or -1 where it has no room, -2 when it is gone.
+/// `reserveMessage(handle, receiver)`: 1; or why not, see [`refusal`].
 unsafe extern "C" fn reserve_message(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
         let receiver = call.u32(1)?;
@@ -132,7 +163,7 @@ unsafe extern "C" fn deliver_bytes(env: sys::napi_env, info: sys::napi_callback_
 
 /// Of everybody, how many had a place for it. Of one receiver, what waits there with it: 0 when it is gone.
 fn deliver<const N: usize>(call: &Call<'_, N>, count: usize, body: Body) -> Result<sys::napi_value> {
-    let [messages, requests] = call.port.left(PLACES);
+    let ReservedNumbers { messages, requests } = call.port.read();
     let headers = call.port.message_numbers.outgoing(count);
     let batch = Batch::new(headers, body, messages as u32, requests as u32);
     let receiver = call.u32(1)?;

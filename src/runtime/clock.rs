@@ -1,21 +1,15 @@
-//! The clock as JavaScript sees it, and the hand that tests set it with.
+//! The clock as JavaScript sees it.
 
 use napi::bindgen_prelude::Result;
 use napi::sys;
-use napi_derive::napi;
-use sluice_core::runtime::clock::{self, MS, SetBack};
-use sluice_core::runtime::mailbox::Item;
+use sluice_core::runtime::clock::{self, MS};
 
 use crate::runtime::raw::{Call, Exports};
-use crate::runtime::thread;
-use crate::{
-    circuit_breaker, client_hub, connection_tracker, lifecycle, rate_limiter, reputation, security_monitor,
-};
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function("clockNow", clock_now)?;
-    exports.function("elapsed", elapsed)?;
-    exports.function("utcOfElapsed", utc_of_elapsed)
+    exports.function("clockNow(): number", clock_now)?;
+    exports.function("elapsed(): number", elapsed)?;
+    exports.function("utcOfElapsed(ms: number): number", utc_of_elapsed)
 }
 
 /// `clockNow()`: the clock of decisions in milliseconds, with fractions.
@@ -65,42 +59,4 @@ pub(crate) fn in_ms(nanos: u64) -> f64 {
 /// Nanoseconds of what [`in_ms`] told; exact for whole milliseconds.
 pub(crate) fn from_ms(ms: f64) -> u64 {
     ms.trunc() as u64 * MS + (ms.fract() * MS as f64) as u64
-}
-
-/// Whether a test has stopped the clock.
-#[napi]
-pub fn is_clock_manual() -> bool {
-    clock::is_manual()
-}
-
-/// Stops the clock of the process at this many milliseconds.
-#[napi]
-pub fn set_clock(ms: f64) {
-    tell(clock::set_manual(ms as u64 * MS));
-}
-
-/// Moves the stopped clock on.
-#[napi]
-pub fn advance_clock(ms: f64) {
-    clock::advance_manual(ms as u64 * MS);
-    tell(None);
-}
-
-/// Lets the clock run again.
-#[napi]
-pub fn restore_clock() {
-    tell(clock::restore());
-}
-
-fn tell(set_back: Option<SetBack>) {
-    if let Some(set_back) = set_back {
-        rate_limiter::clock_was_set_back(set_back.now);
-        circuit_breaker::clock_was_set_back(set_back.now);
-        client_hub::clock_was_set_back(set_back.now);
-        connection_tracker::clock_was_set_back(set_back);
-        lifecycle::clock_was_set_back(set_back);
-        reputation::clock_was_set_back(set_back);
-        security_monitor::clock_was_set_back(set_back.now);
-    }
-    thread::tell_all(&Item::ClockMoved);
 }

@@ -9,7 +9,8 @@ use std::ptr;
 use napi::bindgen_prelude::{Env, Result};
 use napi::{Error, Status, sys};
 
-use crate::runtime::thread::{self, Port};
+use crate::runtime::port::Port;
+use crate::runtime::thread;
 
 /// Throws a mistake or fault of the core as a `SluiceError`.
 pub(crate) fn throw_core(env: sys::napi_env, port: &Port, core: &sluice_core::Error) -> Error {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::{Env, Result};
 use napi_derive::napi;
-use sluice_core::runtime::mailbox::Item;
+use sluice_core::deliveries::Item;
 use sluice_core::{Instance, Instances, OnMismatch, OptionChange};
 
-use crate::runtime::{error, thread};
+use crate::runtime::{error, presence, thread};
 
 /// An option that came into force in place of another.
 #[napi(object)]
@@ -45,7 +45,7 @@ pub(crate) fn open<T: Instance>(
     let (instance, changes) = error::check(env, instances.open_with(name, config, on_mismatch))?;
     if !changes.is_empty() {
         *thread::current()?.option_changes.borrow_mut() = changes;
-        thread::tell_all(&Item::OptionsChanged);
+        presence::notify_all(&Item::OptionsChanged);
     }
     Ok(instance)
 }

@@ -2,7 +2,8 @@
 
 use napi::bindgen_prelude::{Env, Result};
 use napi_derive::napi;
-use sluice_core::runtime::mailbox::{Delivery, Item};
+use sluice_core::RegistryChange;
+use sluice_core::deliveries::{Delivery, Item};
 
 use crate::circuit_breaker::NativeCircuitChange;
 use crate::client_hub::NativeHubNews;
@@ -32,7 +33,7 @@ pub struct NativeDelivery {
 #[napi]
 pub fn take_deliveries(env: Env) -> Result<Vec<NativeDelivery>> {
     let port = thread::port_of(&env)?;
-    let mut deliveries = port.mailbox.take();
+    let mut deliveries = port.mailbox().take();
     let told = deliveries.len();
     deliveries.retain(|delivery| delivery.item != Item::MemoryMoved);
     if deliveries.len() < told {
@@ -56,7 +57,7 @@ impl From<Delivery> for NativeDelivery {
         };
         let kind = |kind: &str| kind.to_owned();
         match item {
-            Item::RegistryChange { key, version } => Self {
+            Item::RegistryChange(RegistryChange { key, version }) => Self {
                 kind: kind("change"),
                 key: Some(key.to_string()),
                 version: Some(version as f64),

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use napi::bindgen_prelude::Env;
 use napi::sys;
 use napi_derive::napi;
-use sluice_core::runtime::mailbox::Item;
+use sluice_core::deliveries::Item;
 use sluice_core::runtime::memory::MemoryUse;
 
-use crate::runtime::thread::{self, Port};
+use crate::runtime::port::Port;
+use crate::runtime::thread;
 
 /// What one thread has told V8 of.
 #[derive(Default)]
@@ -27,7 +28,7 @@ struct Report {
 /// Reports the use of this memory from now on, unless a thread does so already.
 pub(crate) fn report(port: &Port, memory: &Arc<MemoryUse>) {
     let is_due = Arc::new(AtomicBool::new(false));
-    let (id, mailbox, due) = (port.thread().id, Arc::clone(&port.mailbox), Arc::clone(&is_due));
+    let (id, mailbox, due) = (port.thread().id, port.mailbox(), Arc::clone(&is_due));
     let is_first = memory.watch(move || match thread::current() {
         Ok(thread) if thread.id == id => thread.report_memory(),
         _ => {

@@ -12,8 +12,9 @@ use napi::{Error, Status, check_status, sys};
 use sluice_core::runtime::key_hash::{self, KeyHash};
 
 use crate::runtime::error;
+use crate::runtime::port::Port;
+use crate::runtime::seam;
 use crate::runtime::slab::{Held, Slab};
-use crate::runtime::thread::Port;
 
 /// Code units of a key that are read without asking for its length first.
 const SHORT_KEY: usize = 256;
@@ -41,8 +42,11 @@ impl<'a> Exports<'a> {
         Self { env: env.raw(), object: napi::JsValue::raw(object), port }
     }
 
-    /// Adds a function whose calls reach `callback` with this port.
-    pub(crate) fn function(&self, name: &str, callback: Callback) -> Result<()> {
+    /// Adds a function whose calls reach `callback` with this port. Its signature is as TypeScript has it:
+    /// `name(argument: type): result`; what JavaScript passes is not checked against it here.
+    pub(crate) fn function(&self, signature: &'static str, callback: Callback) -> Result<()> {
+        seam::register_function(signature);
+        let name = signature.split('(').next().unwrap_or(signature);
         let c_name = CString::new(name).map_err(|_| Error::from_status(Status::InvalidArg))?;
         let mut function = ptr::null_mut();
         let port = (&raw const *self.port).cast_mut().cast::<c_void>();

@@ -51,11 +51,13 @@ struct Slot<H> {
     holders: u32,
 }
 
-impl<H: Held> Slab<H> {
-    pub(crate) const fn new() -> Self {
+impl<H> Default for Slab<H> {
+    fn default() -> Self {
         Self { slots: Vec::new() }
     }
+}
 
+impl<H: Held> Slab<H> {
     pub(crate) fn get(&self, handle: u32) -> Result<&H> {
         let slot = self.slots.get(handle as usize).and_then(Option::as_ref);
         slot.map(|slot| &slot.held).ok_or_else(no_such_handle)

@@ -14,7 +14,7 @@ use napi::bindgen_prelude::{Env, Result};
 use napi::{check_status, sys};
 use parking_lot::Mutex;
 
-use crate::runtime::thread::Port;
+use crate::runtime::port::Port;
 
 /// The waker of one environment; silent before it is attached and after it is taken down.
 #[derive(Debug, Default)]

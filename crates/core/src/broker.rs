@@ -23,6 +23,7 @@ pub use peer::Peer;
 pub use sending::{Reserved, Unreserved};
 
 use crate::runtime::ThreadId;
+use crate::runtime::clock::SetBack;
 use crate::runtime::instances::{Instance, OptionList};
 use crate::runtime::memory;
 use crate::{Error, Result};
@@ -345,6 +346,13 @@ impl Instance for Broker {
         self.is_closed.store(true, Ordering::Release);
         tell(&self.directory.load(), &News::Destroyed, None);
     }
+
+    fn thread_ended(&self, thread: ThreadId, _: u64) {
+        Self::thread_ended(self, thread);
+    }
+
+    /// Deadlines are kept by the callers, in time that never goes back.
+    fn clock_was_set_back(&self, _: SetBack) {}
 }
 
 fn list_options(inbox: u32) -> OptionList {

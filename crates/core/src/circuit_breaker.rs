@@ -5,6 +5,7 @@
 
 mod answer;
 mod breaker;
+mod change;
 mod circuit;
 mod count_window;
 mod opening;
@@ -13,7 +14,7 @@ mod peers;
 mod rates;
 mod state;
 mod stats;
-mod subscribers;
+
 mod ticket;
 mod time_window;
 mod trials;
@@ -23,9 +24,9 @@ pub(crate) use opening::chance;
 
 pub use answer::{Answer, Refused, Request};
 pub use breaker::CircuitBreaker;
+pub use change::CircuitChange;
 pub use options::{CircuitBreakerConfig, CircuitBreakerOptions, WindowOptions};
 pub use rates::{Counts, Outcome};
 pub use state::CircuitState;
 pub use stats::{CircuitBreakerStats, CircuitStats};
-pub use subscribers::CircuitChange;
 pub use ticket::Ticket;

@@ -5,6 +5,6 @@ pub(crate) mod gauge;
 mod options;
 mod tracker;
 
-pub use connection::{Connection, ConnectionOptions};
+pub use connection::{Connection, ConnectionEvent, ConnectionOptions};
 pub use options::{ConnectionTrackerConfig, ConnectionTrackerOptions};
 pub use tracker::{ConnectionTracker, ConnectionTrackerStats, Opened, Refusal};

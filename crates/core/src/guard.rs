@@ -7,6 +7,8 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use crate::Result;
+use crate::runtime::ThreadId;
+use crate::runtime::clock::SetBack;
 use crate::runtime::instances::{Instance, OptionList};
 use crate::runtime::sharded_counters::ShardedCounters;
 
@@ -149,6 +151,12 @@ impl Instance for Guard {
 
     /// There is nothing to refuse: what decides is closed by itself.
     fn close(&self) {}
+
+    /// Threads hold nothing of it.
+    fn thread_ended(&self, _: ThreadId, _: u64) {}
+
+    /// A guard knows no time.
+    fn clock_was_set_back(&self, _: SetBack) {}
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod circuit_breaker;
 mod client_hub;
 pub mod client_key;
 mod connection_tracker;
+pub mod deliveries;
 mod error;
 mod guard;
 mod lifecycle;
@@ -47,24 +48,26 @@ pub use client_hub::{
     HubFailure, HubNews, HubValue, Joined, Retention,
 };
 pub use connection_tracker::{
-    Connection, ConnectionOptions, ConnectionTracker, ConnectionTrackerConfig, ConnectionTrackerOptions,
-    ConnectionTrackerStats, Opened, Refusal,
+    Connection, ConnectionEvent, ConnectionOptions, ConnectionTracker, ConnectionTrackerConfig,
+    ConnectionTrackerOptions, ConnectionTrackerStats, Opened, Refusal,
 };
 pub use error::{Error, Result};
 pub use guard::{GUARD_COUNTERS, Guard, GuardOptions};
 pub use lifecycle::{
-    CancellationToken, HookError, HookOutcome, Lifecycle, LifecycleState, Member, MemberCount, MemberEnd,
-    ShutdownReport, ShutdownRequest, ShutdownTimes, ThreadReport,
+    CancellationToken, HookError, HookOutcome, Lifecycle, LifecycleEvent, LifecycleState, Member,
+    MemberCount, MemberEnd, ShutdownReport, ShutdownRequest, ShutdownTimes, ThreadReport,
 };
 pub use rate_limiter::{
     AlgorithmKind, Decision, LimitOptions, LocalHandle, MAX_LIMITS, Overflow, Quota, RateLimiter,
     RateLimiterConfig, RateLimiterOptions, RateLimiterStats, Receipt,
 };
-pub use registry::{Change, Entry, Registry, Snapshot};
+pub use registry::{Change, Entry, Registry, RegistryChange, Snapshot};
 pub use reputation::{
     Ban, FOREVER, Reputation, ReputationConfig, ReputationOptions, ReputationRule, ReputationStats, Verdict,
 };
-pub use runtime::{Instance, Instances, OnMismatch, OptionChange, OptionList, ThreadId, VersionCells};
+pub use runtime::{
+    Component, Instance, Instances, OnMismatch, OptionChange, OptionList, ThreadId, VersionCells,
+};
 pub use security_monitor::{
     Action, Alert, EventId, HistoryEntry, HistoryQuery, MAX_EVENTS, RuleOptions, SecurityMonitor,
     SecurityMonitorConfig, SecurityMonitorOptions, SecurityMonitorStats,

@@ -17,12 +17,12 @@ use parking_lot::Mutex;
 pub use member::{Member, MemberCount};
 pub use report::{HookError, HookOutcome, MemberEnd, ShutdownReport, ThreadReport};
 pub use shutdown::{ShutdownRequest, ShutdownTimes};
-pub use state::LifecycleState;
+pub use state::{LifecycleEvent, LifecycleState};
 pub use token::CancellationToken;
 
 use crate::runtime::clock::SetBack;
 use crate::runtime::instances::{Instance, OptionList};
-use crate::runtime::mailbox::{Item, Mailbox, SubscriptionId};
+use crate::runtime::mailbox::{Sink, SubscriptionId};
 use crate::runtime::subscribers::Subscribers;
 use crate::{Error, Result, ThreadId};
 use shutdown::Shutdown;
@@ -39,7 +39,7 @@ pub struct Lifecycle {
     roll: Mutex<Roll>,
     /// How often it was reset.
     resets: AtomicU32,
-    subscribers: Subscribers,
+    subscribers: Subscribers<LifecycleEvent>,
 }
 
 #[derive(Debug, Default)]
@@ -79,11 +79,11 @@ impl Lifecycle {
         Ok(self.state()? >= LifecycleState::Draining)
     }
 
-    /// A thread takes part: it is told to look, by [`Item::LifecycleMoved`], whenever something changes. Who joins
+    /// A thread takes part: it is told to look, by [`LifecycleEvent::Moved`], whenever something changes. Who joins
     /// during a shutdown is not asked for a report.
     pub fn join(
         &self,
-        mailbox: Arc<Mailbox>,
+        mailbox: Sink<LifecycleEvent>,
         subscription: SubscriptionId,
         thread_id: u32,
     ) -> Result<Arc<Member>> {
@@ -103,7 +103,7 @@ impl Lifecycle {
     }
 
     /// The members of this mailbox no longer take part; no thread waits for them.
-    pub fn dismiss(&self, mailbox: &Arc<Mailbox>) {
+    pub fn dismiss(&self, mailbox: &Sink<LifecycleEvent>) {
         self.roll.lock().members.retain(|member| !member.is_told_by(mailbox));
     }
 
@@ -188,7 +188,7 @@ impl Lifecycle {
     }
 
     /// Tells a thread of every state from now on.
-    pub fn subscribe(&self, mailbox: Arc<Mailbox>, subscription: SubscriptionId) -> Result<()> {
+    pub fn subscribe(&self, mailbox: Sink<LifecycleEvent>, subscription: SubscriptionId) -> Result<()> {
         self.state()?;
         let thread = mailbox.thread();
         self.subscribers.add(mailbox, subscription);
@@ -212,7 +212,7 @@ impl Lifecycle {
 
     /// A thread ended: it takes no part any more, and what it owed counts as left.
     pub fn thread_ended(&self, thread: ThreadId, now: u64) {
-        self.subscribers.remove_thread(thread);
+        self.subscribers.thread_ended(thread);
         let mut roll = self.roll.lock();
         roll.members.retain(|member| member.thread() != thread);
         if let Some(shutdown) = &mut roll.shutdown {
@@ -231,7 +231,7 @@ impl Lifecycle {
         let has_moved = self.state.advance(to);
         if has_moved {
             roll.tell();
-            self.subscribers.tell(&Item::LifecycleChange { state: to });
+            self.subscribers.notify(&LifecycleEvent::Changed(to));
         }
         has_moved
     }
@@ -286,5 +286,13 @@ impl Instance for Lifecycle {
         roll.tell();
         roll.members.clear();
         self.subscribers.end();
+    }
+
+    fn thread_ended(&self, thread: ThreadId, now: u64) {
+        Self::thread_ended(self, thread, now);
+    }
+
+    fn clock_was_set_back(&self, set_back: SetBack) {
+        Self::clock_was_set_back(self, set_back);
     }
 }

@@ -21,4 +21,4 @@ pub use limiter::RateLimiter;
 pub use local_handle::LocalHandle;
 pub use options::{AlgorithmKind, LimitOptions, MAX_LIMITS, Overflow, RateLimiterConfig, RateLimiterOptions};
 pub use quota::Quota;
-pub(crate) use quota::{MAX_DURATION_MS, MAX_SAFE_INTEGER, check_range};
+pub(crate) use quota::{MAX_SAFE_INTEGER, check_range};

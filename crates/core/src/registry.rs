@@ -8,8 +8,10 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use crate::runtime::ThreadId;
+use crate::runtime::clock::SetBack;
 use crate::runtime::instances::{Instance, OptionList};
-use crate::runtime::mailbox::{Item, Mailbox, SubscriptionId};
+use crate::runtime::mailbox::{Sink, SubscriptionId};
+use crate::runtime::subscribers::Subscribers;
 use crate::runtime::version_cells::VersionCells;
 use crate::{Error, Result};
 
@@ -49,8 +51,9 @@ pub struct Registry {
     name: String,
     created_with: OptionList,
     snapshot: ArcSwap<Snapshot>,
-    /// Writers take turns; who is to be told stands behind the same lock, so events keep the order of writes.
-    subscribers: Mutex<Vec<Subscriber>>,
+    /// Held by the one writer at a time, until its change is shown and sent.
+    writing: Mutex<()>,
+    subscribers: Subscribers<RegistryChange>,
     /// Where threads look for the version. Written under the lock of the writers.
     shown: Mutex<Vec<Shown>>,
     closed: AtomicBool,
@@ -64,10 +67,13 @@ struct Shown {
     at: usize,
 }
 
-#[derive(Debug)]
-struct Subscriber {
-    mailbox: Arc<Mailbox>,
-    subscription: SubscriptionId,
+/// A key has another value, or none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryChange {
+    /// The key.
+    pub key: Arc<str>,
+    /// The registry's version with that change.
+    pub version: u64,
 }
 
 impl Registry {
@@ -78,7 +84,8 @@ impl Registry {
             name: name.to_owned(),
             created_with: OptionList::new(),
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
-            subscribers: Mutex::new(Vec::new()),
+            writing: Mutex::new(()),
+            subscribers: Subscribers::default(),
             shown: Mutex::new(Vec::new()),
             closed: AtomicBool::new(false),
         }
@@ -126,7 +133,7 @@ impl Registry {
     /// version, and nobody is told of it.
     pub fn replace_all(&self, values: Vec<(String, Box<[u8]>)>) -> Result<u64> {
         self.check_open()?;
-        let subscribers = self.subscribers.lock();
+        let _writers = self.writing.lock();
         let current = self.snapshot.load_full();
         let version = current.version + 1;
         let mut entries = HashMap::with_capacity(values.len());
@@ -141,7 +148,7 @@ impl Registry {
         changed.sort_unstable();
         self.publish(version, entries);
         for key in changed {
-            tell(&subscribers, &key, version);
+            self.subscribers.notify(&RegistryChange { key: Arc::clone(&key), version });
         }
         Ok(version)
     }
@@ -150,7 +157,7 @@ impl Registry {
     /// write has ended when all are shown it.
     pub fn show_version(&self, thread: ThreadId, cells: &Arc<VersionCells>, at: usize) -> Result<()> {
         self.check_open()?;
-        let _writers = self.subscribers.lock();
+        let _writers = self.writing.lock();
         let mut shown = self.shown.lock();
         let is_same = |other: &Shown| Arc::ptr_eq(&other.cells, cells) && other.at == at;
         if !shown.iter().any(is_same) {
@@ -171,22 +178,22 @@ impl Registry {
         Ok(self.snapshot.load().entries.len())
     }
 
-    /// Tells a thread of every change from now on.
-    pub fn subscribe(&self, mailbox: Arc<Mailbox>, subscription: SubscriptionId) -> Result<()> {
-        let mut subscribers = self.subscribers.lock();
-        self.check_open()?;
-        subscribers.push(Subscriber { mailbox, subscription });
-        Ok(())
+    /// Sends every change from now on to a thread.
+    pub fn subscribe(&self, sink: Sink<RegistryChange>, subscription: SubscriptionId) -> Result<()> {
+        let thread = sink.thread();
+        self.subscribers.add(sink, subscription);
+        // After: a registry that closes meanwhile either finds the subscription, or is found closed.
+        self.check_open().inspect_err(|_| self.subscribers.remove(thread, subscription))
     }
 
     /// Ends one subscription of a thread.
     pub fn unsubscribe(&self, thread: ThreadId, subscription: SubscriptionId) {
-        self.subscribers.lock().retain(|s| s.mailbox.thread() != thread || s.subscription != subscription);
+        self.subscribers.remove(thread, subscription);
     }
 
     /// Ends every subscription of a thread that ended.
     pub fn thread_ended(&self, thread: ThreadId) {
-        self.subscribers.lock().retain(|subscriber| subscriber.mailbox.thread() != thread);
+        self.subscribers.thread_ended(thread);
         self.shown.lock().retain(|shown| shown.thread != thread);
     }
 
@@ -197,7 +204,7 @@ impl Registry {
         value: Option<Box<[u8]>>,
     ) -> Result<Change> {
         self.check_open()?;
-        let subscribers = self.subscribers.lock();
+        let _writers = self.writing.lock();
         let current = self.snapshot.load_full();
         let existing = current.entries.get_key_value(key);
         if !wanted(existing.map(|(_, entry)| &**entry)) {
@@ -211,7 +218,7 @@ impl Registry {
             None => entries.remove(&key),
         };
         self.publish(version, entries);
-        tell(&subscribers, &key, version);
+        self.subscribers.notify(&RegistryChange { key: Arc::clone(&key), version });
         Ok(Change { done: true, version })
     }
 
@@ -242,16 +249,10 @@ fn changed_keys(
     set.map(|(key, _)| key).chain(removed).cloned().collect()
 }
 
-fn tell(subscribers: &[Subscriber], key: &Arc<str>, version: u64) {
-    for Subscriber { mailbox, subscription } in subscribers {
-        mailbox.push(*subscription, Item::RegistryChange { key: Arc::clone(key), version });
-    }
-}
-
 impl Registry {
     /// Forgets every value, without events. The version goes on, so no thread takes an old value for a new one.
     fn forget_all(&self) {
-        let _writers = self.subscribers.lock();
+        let _writers = self.writing.lock();
         let version = self.snapshot.load().version + 1;
         self.publish(version, HashMap::new());
     }
@@ -284,19 +285,25 @@ impl Instance for Registry {
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         // After the last write, so that it stays closed.
-        let mut subscribers = self.subscribers.lock();
+        let _writers = self.writing.lock();
         for Shown { cells, at, .. } in self.shown.lock().drain(..) {
             cells.show_closed(at);
         }
-        for Subscriber { mailbox, subscription } in subscribers.drain(..) {
-            mailbox.push(subscription, Item::Destroyed);
-        }
+        self.subscribers.end();
     }
+
+    fn thread_ended(&self, thread: ThreadId, _: u64) {
+        Self::thread_ended(self, thread);
+    }
+
+    /// A registry knows no time.
+    fn clock_was_set_back(&self, _: SetBack) {}
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deliveries::{Item, Mailbox};
 
     fn value(text: &str) -> Box<[u8]> {
         text.as_bytes().into()
@@ -353,14 +360,14 @@ mod tests {
     fn tells_every_change_in_order_until_the_subscription_ends() {
         let registry = Registry::new("r");
         let mailbox = Arc::new(Mailbox::new(ThreadId(1), Box::new(|| ())));
-        registry.subscribe(Arc::clone(&mailbox), 7).expect("open");
+        registry.subscribe(Arc::<Mailbox>::clone(&mailbox), 7).expect("open");
         registry.set("a", value("1")).expect("open");
         registry.set_if_absent("a", value("2")).expect("open");
         registry.replace_all(vec![("b".into(), value("1"))]).expect("open");
         registry.unsubscribe(ThreadId(1), 7);
         registry.set("c", value("1")).expect("open");
         let told: Vec<_> = mailbox.take().into_iter().map(|delivery| delivery.item).collect();
-        let change = |key: &str, version| Item::RegistryChange { key: key.into(), version };
+        let change = |key: &str, version| Item::RegistryChange(RegistryChange { key: key.into(), version });
         assert_eq!(told, [change("a", 1), change("a", 2), change("b", 2)]);
     }
 

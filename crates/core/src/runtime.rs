@@ -5,10 +5,12 @@
 pub(crate) mod barrier;
 pub(crate) mod chunks;
 pub mod clock;
+pub(crate) mod component;
 pub(crate) mod instances;
 pub mod key_hash;
 pub mod mailbox;
 pub mod memory;
+pub mod options;
 pub(crate) mod region;
 pub(crate) mod retire;
 pub(crate) mod sharded_counters;
@@ -17,6 +19,7 @@ pub(crate) mod sync;
 pub(crate) mod thread_id;
 pub(crate) mod version_cells;
 
+pub use component::Component;
 pub use instances::{Change as OptionChange, Instance, Instances, OnMismatch, OptionList};
 pub use thread_id::ThreadId;
 pub use version_cells::VersionCells;

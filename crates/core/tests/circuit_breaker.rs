@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 
+use sluice_core::deliveries::{Item, Mailbox};
 use sluice_core::runtime::key_hash::hash_str;
-use sluice_core::runtime::mailbox::{Item, Mailbox};
 use sluice_core::{
     Answer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerOptions, CircuitState, Request, ThreadId,
     Ticket, WindowOptions,
@@ -286,7 +286,7 @@ fn states_set_by_hand_stay() {
 fn tells_every_change_in_order() {
     let breaker = breaker(options());
     let mailbox = Arc::new(Mailbox::new(ThreadId(1), Box::new(|| ())));
-    breaker.subscribe(Arc::clone(&mailbox), 7).expect("open");
+    breaker.subscribe(Arc::<Mailbox>::clone(&mailbox), 7).expect("open");
     call(&breaker, "sfff", 0);
     let trial = acquire(&breaker, SECOND).expect("a place");
     breaker.report(trial, false, None, SECOND);

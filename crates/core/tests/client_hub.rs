@@ -1,11 +1,12 @@
 //! What a hub promises, read from outside.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 
+use sluice_core::deliveries::{Item, Mailbox};
 use sluice_core::runtime::key_hash::{KeyHash, hash_str};
-use sluice_core::runtime::mailbox::{Item, Mailbox};
 use sluice_core::{
     CallId, Caller, ClientHub, ClientHubOptions, ClientHubStats, Failed, HubNews, HubValue, Instance,
     Instances, Joined, Retention, ThreadId,
@@ -26,8 +27,24 @@ fn bounded(max_entries: Option<u64>, max_bytes: Option<u64>) -> ClientHub {
     ClientHub::new("test", ClientHubOptions { max_entries, max_bytes }.try_into().expect("valid"))
 }
 
-fn caller(thread: u64) -> Caller {
-    Caller { mailbox: Arc::new(Mailbox::new(ThreadId(thread), Box::new(|| ()))), subscription: 1 }
+/// A thread that calls, and its mailbox.
+struct CallingThread {
+    caller: Caller,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Deref for CallingThread {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+fn caller(thread: u64) -> CallingThread {
+    let mailbox = Arc::new(Mailbox::new(ThreadId(thread), Box::new(|| ())));
+    let caller = Caller { mailbox: Arc::<Mailbox>::clone(&mailbox), subscription: 1 };
+    CallingThread { caller, mailbox }
 }
 
 fn key() -> KeyHash {
@@ -75,7 +92,7 @@ fn value(hub: &ClientHub, now: u64) -> Option<String> {
     Some(String::from_utf8(value.bytes.to_vec()).expect("text"))
 }
 
-fn news(caller: &Caller) -> Vec<HubNews> {
+fn news(caller: &CallingThread) -> Vec<HubNews> {
     let deliveries = caller.mailbox.take().into_iter();
     deliveries
         .map(|delivery| match delivery.item {
@@ -360,7 +377,7 @@ fn destroying_tells_everybody_and_nobody_comes_after() {
     hub.close();
     assert_eq!(news(&a), [HubNews::Closed { calls: vec![leader] }]);
     assert_eq!(news(&b), [HubNews::Closed { calls: vec![waiter] }]);
-    assert_eq!(hub.join(key(), a, SECOND, 0).expect_err("closed").code(), "CLOSED");
+    assert_eq!(hub.join(key(), a.caller, SECOND, 0).expect_err("closed").code(), "CLOSED");
     assert_eq!(hub.read(key(), 0).expect_err("closed").code(), "CLOSED");
     assert_eq!(hub.version(key(), 0), None);
 }
@@ -384,7 +401,7 @@ fn only_options_that_are_given_are_compared() {
 /// What the threads of one random run do, and what each call has come to.
 struct Play {
     hub: ClientHub,
-    threads: BTreeMap<u64, Caller>,
+    threads: BTreeMap<u64, CallingThread>,
     /// Calls that wait, by thread.
     waiting: BTreeMap<CallId, u64>,
     /// Calls that lead and know it, by thread.
@@ -399,7 +416,7 @@ struct Play {
 impl Play {
     /// A thread hears of its calls; each of them only once of its end.
     fn listen(&mut self, thread: u64) {
-        for news in news(&self.threads[&thread].clone()) {
+        for news in news(&self.threads[&thread]) {
             match news {
                 HubNews::Lead { call } => {
                     // Gone if it left meanwhile.
@@ -553,7 +570,7 @@ fn bounds_hold_whoever_keeps_values_at_once() {
     assert_eq!(stats(&hub).entries, kept);
     // Whether a value expired above depends on how the threads took turns.
     let made_at = |now| {
-        let Joined::Lead(call) = hub.join(keys[0], caller(1), SECOND, now).expect("open") else {
+        let Joined::Lead(call) = hub.join(keys[0], caller(1).caller, SECOND, now).expect("open") else {
             panic!("gone")
         };
         let retention = Retention { ttl: Some(500), stale_for: 500, key_bytes: 7, ..FOREVER };

@@ -1,9 +1,10 @@
 //! How a hub remembers failed initialisers.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
+use sluice_core::deliveries::{Item, Mailbox};
 use sluice_core::runtime::key_hash::{KeyHash, hash_str};
-use sluice_core::runtime::mailbox::{Item, Mailbox};
 use sluice_core::{
     CallId, Caller, ClientHub, ClientHubOptions, ClientHubStats, Failed, Finished, HubFailure, HubNews,
     Joined, Retention, ThreadId,
@@ -23,8 +24,24 @@ fn bounded(max_entries: Option<u64>, max_bytes: Option<u64>) -> ClientHub {
     ClientHub::new("test", ClientHubOptions { max_entries, max_bytes }.try_into().expect("valid"))
 }
 
-fn caller(thread: u64) -> Caller {
-    Caller { mailbox: Arc::new(Mailbox::new(ThreadId(thread), Box::new(|| ()))), subscription: 1 }
+/// A thread that calls, and its mailbox.
+struct CallingThread {
+    caller: Caller,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Deref for CallingThread {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+fn caller(thread: u64) -> CallingThread {
+    let mailbox = Arc::new(Mailbox::new(ThreadId(thread), Box::new(|| ())));
+    let caller = Caller { mailbox: Arc::<Mailbox>::clone(&mailbox), subscription: 1 };
+    CallingThread { caller, mailbox }
 }
 
 fn key() -> KeyHash {
@@ -81,7 +98,7 @@ fn keep(hub: &ClientHub, caller: &Caller, retention: Retention) {
     hub.finish(key(), leader, bytes("v"), retention, 0).expect("open").expect("leads");
 }
 
-fn news(caller: &Caller) -> Vec<HubNews> {
+fn news(caller: &CallingThread) -> Vec<HubNews> {
     let deliveries = caller.mailbox.take().into_iter();
     deliveries
         .map(|delivery| match delivery.item {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Barrier};
 
-use sluice_core::runtime::mailbox::{Item, Mailbox};
+use sluice_core::deliveries::{Item, Mailbox};
 use sluice_core::{
     Connection, ConnectionOptions, ConnectionTracker, ConnectionTrackerOptions, Opened, Quota, Refusal,
     ThreadId,
@@ -246,7 +246,7 @@ fn idle_sockets_are_closed_by_their_owner_and_sessions_at_once() {
     let tracker = tracker(ConnectionTrackerOptions { idle_timeout_ms: Some(1_000), ..Default::default() });
     let mailbox = Arc::new(Mailbox::new(ThreadId(2), Box::new(|| ())));
     let served = ConnectionOptions {
-        socket: Some((Arc::clone(&mailbox), 5)),
+        socket: Some((Arc::<Mailbox>::clone(&mailbox), 5)),
         ..ConnectionOptions::session(ThreadId(2))
     };
     let Opened::Yes(socket) = open_as(&tracker, "203.0.113.7", served, 0) else { panic!("refused") };
@@ -271,7 +271,7 @@ fn whoever_waits_is_told_when_the_last_connection_closes() {
     let mailbox = Arc::new(Mailbox::new(ME, Box::new(|| ())));
     let (a, b) =
         (open(&tracker, "203.0.113.7", ME).expect("open"), open(&tracker, "203.0.113.7", ME).expect("open"));
-    tracker.notify_drained(Arc::clone(&mailbox), 3);
+    tracker.notify_drained(Arc::<Mailbox>::clone(&mailbox), 3);
     tracker.close(&a);
     assert_eq!(mailbox.take().len(), 0);
     tracker.close(&b);

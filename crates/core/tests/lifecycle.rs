@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use sluice_core::deliveries::{Item, Mailbox};
 use sluice_core::runtime::clock::MS;
-use sluice_core::runtime::mailbox::{Item, Mailbox};
 use sluice_core::{
     HookError, HookOutcome, Instance, Lifecycle, LifecycleState, Member, MemberCount, MemberEnd,
     ShutdownReport, ShutdownRequest, ThreadId,
@@ -21,7 +21,7 @@ fn stage(threads: u64) -> Stage {
     let mailboxes: Vec<_> =
         (1..=threads).map(|thread| Arc::new(Mailbox::new(ThreadId(thread), Box::new(|| ())))).collect();
     let join = |mailbox: &Arc<Mailbox>| {
-        lifecycle.join(Arc::clone(mailbox), 7, mailbox.thread().0 as u32).expect("open")
+        lifecycle.join(Arc::<Mailbox>::clone(mailbox), 7, mailbox.thread().0 as u32).expect("open")
     };
     let members = mailboxes.iter().map(join).collect();
     Stage { lifecycle, mailboxes, members }
@@ -98,7 +98,7 @@ fn members_are_told_of_each_step() {
 #[test]
 fn subscribers_are_told_of_every_state_in_order() {
     let stage = stage(1);
-    stage.lifecycle.subscribe(Arc::clone(&stage.mailboxes[0]), 9).expect("open");
+    stage.lifecycle.subscribe(Arc::<Mailbox>::clone(&stage.mailboxes[0]), 9).expect("open");
     stage.lifecycle.ready().expect("open");
     stage.shut_down(1, 0);
     stage.report(0, 1);
@@ -246,7 +246,7 @@ fn who_joins_during_a_shutdown_owes_nothing() {
     let stage = stage(1);
     stage.shut_down(10, 0);
     let mailbox = Arc::new(Mailbox::new(ThreadId(9), Box::new(|| ())));
-    let late = stage.lifecycle.join(Arc::clone(&mailbox), 1, 9).expect("open");
+    let late = stage.lifecycle.join(Arc::<Mailbox>::clone(&mailbox), 1, 9).expect("open");
     stage.lifecycle.report(&late, MemberEnd { forced: 5, ..MemberEnd::default() }, 1);
     stage.report(0, 1);
     assert_eq!(stage.result().threads.len(), 1);

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sluice_core::runtime::mailbox::{Item, Mailbox};
+use sluice_core::deliveries::{Item, Mailbox};
 use sluice_core::{
     Action, Alert, HistoryQuery, Instance, RuleOptions, SecurityMonitor, SecurityMonitorConfig,
     SecurityMonitorOptions, ThreadId,
@@ -51,7 +51,7 @@ fn counts(counts: sluice_core::Result<Vec<(Arc<str>, u64)>>) -> Vec<(String, u64
 
 fn subscribe(monitor: &SecurityMonitor) -> Arc<Mailbox> {
     let mailbox = Arc::new(Mailbox::new(ThreadId(1), Box::new(|| ())));
-    monitor.subscribe(Arc::clone(&mailbox), 7).expect("open");
+    monitor.subscribe(Arc::<Mailbox>::clone(&mailbox), 7).expect("open");
     mailbox
 }
 
@@ -358,7 +358,7 @@ fn a_thread_that_ended_is_told_nothing() {
     monitor.thread_ended(ThreadId(1));
     record(&monitor, "login", "203.0.113.7", 0);
     assert_eq!(told(&mailbox).len(), 1);
-    monitor.subscribe(Arc::clone(&mailbox), 8).expect("open");
+    monitor.subscribe(Arc::<Mailbox>::clone(&mailbox), 8).expect("open");
     monitor.unsubscribe(ThreadId(1), 8);
     record(&monitor, "login", "203.0.113.7", 0);
     assert_eq!(told(&mailbox), []);

@@ -7,18 +7,20 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 
 use super::answer::{Answer, Request};
+use super::change::CircuitChange;
 use super::circuit::{Circuit, Reported};
 use super::options::CircuitBreakerConfig;
 use super::peers::Peers;
 use super::rates::Outcome;
 use super::state::CircuitState;
 use super::stats::{CircuitBreakerStats, CircuitStats};
-use super::subscribers::{CircuitChange, Subscribers};
 use super::ticket::Ticket;
+use crate::runtime::clock::SetBack;
 use crate::runtime::instances::{Instance, OptionList};
 use crate::runtime::key_hash::KeyHash;
-use crate::runtime::mailbox::{Mailbox, SubscriptionId};
+use crate::runtime::mailbox::{Sink, SubscriptionId};
 use crate::runtime::sharded_counters::ShardedCounters;
+use crate::runtime::subscribers::Subscribers;
 use crate::{Error, Result, ThreadId};
 
 /// A circuit for each of many peers, shared by all threads.
@@ -32,7 +34,7 @@ pub struct CircuitBreaker {
     /// Of `config`, for every call; 0 for any.
     timeout_ms: AtomicU64,
     peers: Peers,
-    subscribers: Subscribers,
+    subscribers: Subscribers<CircuitChange>,
     counters: ShardedCounters<7>,
     closed: AtomicBool,
 }
@@ -53,7 +55,7 @@ impl CircuitBreaker {
         let capacity = usize::try_from(config.options.max_peers).unwrap_or(usize::MAX);
         Self {
             name: name.to_owned(),
-            created_with: config.list(),
+            created_with: config.options.list(),
             timeout_ms: AtomicU64::new(config.options.timeout_ms.unwrap_or(0)),
             config: ArcSwap::from_pointee(config),
             peers: Peers::new(capacity),
@@ -158,10 +160,10 @@ impl CircuitBreaker {
     }
 
     /// Tells a thread of every change from now on.
-    pub fn subscribe(&self, mailbox: Arc<Mailbox>, subscription: SubscriptionId) -> Result<()> {
+    pub fn subscribe(&self, sink: Sink<CircuitChange>, subscription: SubscriptionId) -> Result<()> {
         self.check_open()?;
-        let thread = mailbox.thread();
-        self.subscribers.add(mailbox, subscription);
+        let thread = sink.thread();
+        self.subscribers.add(sink, subscription);
         // Again: a subscription that came after the end would never be told.
         self.check_open().inspect_err(|_| self.subscribers.remove(thread, subscription))
     }
@@ -250,7 +252,7 @@ impl CircuitBreaker {
         if change.to == CircuitState::Open {
             self.counters.add(OPENED, 1);
         }
-        self.subscribers.tell(change);
+        self.subscribers.notify(change);
     }
 
     fn count(&self, outcome: Outcome, counted: bool) {
@@ -287,13 +289,13 @@ impl Instance for CircuitBreaker {
     }
 
     fn list_options(config: &CircuitBreakerConfig) -> OptionList {
-        config.list()
+        config.options.list()
     }
 
     /// The window, which every circuit has, and how many circuits there are.
     fn list_fixed(config: &CircuitBreakerConfig) -> OptionList {
         let is_fixed = |option: &str| ["window", "maxPeers"].contains(&option);
-        config.list().into_iter().filter(|(option, _)| is_fixed(option)).collect()
+        config.options.list().into_iter().filter(|(option, _)| is_fixed(option)).collect()
     }
 
     /// Circuits stay as they are; what happens to them from now on is judged by the new options.
@@ -314,6 +316,14 @@ impl Instance for CircuitBreaker {
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         self.subscribers.end();
+    }
+
+    fn thread_ended(&self, thread: ThreadId, _: u64) {
+        Self::thread_ended(self, thread);
+    }
+
+    fn clock_was_set_back(&self, set_back: SetBack) {
+        Self::clock_was_set_back(self, set_back.now);
     }
 }
 

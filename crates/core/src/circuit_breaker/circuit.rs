@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::answer::{Answer, Refused, Request};
+use super::change::CircuitChange;
 use super::opening::chance;
 use super::options::{CircuitBreakerConfig, WindowOptions};
 use super::rates::{Counts, Outcome};
 use super::state::{CircuitState, StateCell, StateWord};
 use super::stats::CircuitStats;
-use super::subscribers::CircuitChange;
 use super::ticket::Ticket;
 use super::trials::{Lease, Trials};
 use super::window::{Tag, Window};

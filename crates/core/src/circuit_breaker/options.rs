@@ -3,17 +3,13 @@
 use super::circuit::Circuit;
 use super::opening::Opening;
 use super::rates::Thresholds;
-use crate::rate_limiter::MAX_DURATION_MS;
 use crate::runtime::clock::MS;
-use crate::runtime::instances::{OptionList, or_none};
 use crate::runtime::memory;
+use crate::runtime::options::{Accepts, MAX_DURATION_MS, OptionValue, Source, options};
 use crate::{Error, Result};
 
 /// Most calls that a window of calls holds: counting one costs a look at all blocks of 16.
 const MAX_WINDOW_CALLS: u64 = 10_000;
-const MAX_MINIMUM_CALLS: u64 = 1_000_000;
-const MAX_HALF_OPEN_CALLS: u64 = 10_000;
-const MAX_PEERS: u64 = 1_000_000;
 
 /// Over what rates are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,53 +20,52 @@ pub enum WindowOptions {
     TimeMs(u64),
 }
 
-/// Options as a user gives them.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CircuitBreakerOptions {
-    /// The share of failures that opens a circuit.
-    pub failure_rate: f64,
-    /// A call that takes longer is slow. `None`: no call is.
-    pub slow_call_duration_ms: Option<u64>,
-    /// The share of slow calls that opens a circuit.
-    pub slow_call_rate: f64,
-    /// Fewer calls in the window open nothing.
-    pub minimum_calls: u64,
-    /// Over what rates are taken.
-    pub window: WindowOptions,
-    /// How long a circuit stays open at first.
-    pub open_for_ms: u64,
-    /// By how much each opening in a row is longer than the last.
-    pub backoff: f64,
-    /// The longest opening.
-    pub max_open_for_ms: Option<u64>,
-    /// The share of an opening that chance may take off.
-    pub jitter: f64,
-    /// How many calls try a half-open circuit.
-    pub half_open_calls: u64,
-    /// How long a call may take, where the caller enforces it; a trial call is leased for so long.
-    pub timeout_ms: Option<u64>,
-    /// Most peers remembered at once.
-    pub max_peers: u64,
+options! {
+    /// Options as a user gives them.
+    pub struct CircuitBreakerOptions of "CircuitBreaker" {
+        /// The share of failures that opens a circuit.
+        failure_rate: f64 = "failureRate", Accepts::rate(), default 0.5;
+        /// A call that takes longer is slow. `None`: no call is.
+        slow_call_duration_ms: Option<u64> = "slowCallDuration", Accepts::duration();
+        /// The share of slow calls that opens a circuit.
+        slow_call_rate: f64 = "slowCallRate", Accepts::rate(), default 1.0;
+        /// Fewer calls in the window open nothing.
+        minimum_calls: u64 = "minimumCalls", Accepts::up_to(1_000_000), default 10;
+        /// Over what rates are taken.
+        window: WindowOptions = "window", Accepts::Other, default WindowOptions::Calls(100);
+        /// How long a circuit stays open at first.
+        open_for_ms: u64 = "openFor", Accepts::duration(), required as open_for_ms;
+        /// By how much each opening in a row is longer than the last.
+        backoff: f64 = "backoff", Accepts::factor(), default 1.0;
+        /// The longest opening.
+        max_open_for_ms: Option<u64> = "maxOpenFor", Accepts::duration();
+        /// The share of an opening that chance may take off.
+        jitter: f64 = "jitter", Accepts::share(), default 0.0;
+        /// How many calls try a half-open circuit.
+        half_open_calls: u64 = "halfOpenCalls", Accepts::up_to(10_000), default 1;
+        /// How long a call may take, where the caller enforces it; a trial call is leased for so long.
+        timeout_ms: Option<u64> = "timeout", Accepts::duration();
+        /// Most targets remembered at once.
+        max_peers: u64 = "maxPeers", Accepts::up_to(1_000_000), default 10_000;
+    }
 }
 
-impl CircuitBreakerOptions {
-    /// Everything by default.
-    #[must_use]
-    pub fn new(open_for_ms: u64) -> Self {
-        Self {
-            failure_rate: 0.5,
-            slow_call_duration_ms: None,
-            slow_call_rate: 1.0,
-            minimum_calls: 10,
-            window: WindowOptions::Calls(100),
-            open_for_ms,
-            backoff: 1.0,
-            max_open_for_ms: None,
-            jitter: 0.0,
-            half_open_calls: 1,
-            timeout_ms: None,
-            max_peers: 10_000,
+impl OptionValue for WindowOptions {
+    fn read(source: &dyn Source, name: &str) -> Option<Self> {
+        let window = source.nested(name)?;
+        let number = |name| window.number(name).map(|number| number as u64);
+        number("time").map(Self::TimeMs).or_else(|| number("calls").map(Self::Calls))
+    }
+
+    fn check(&self, option: &str, _: &Accepts) -> Result<()> {
+        match *self {
+            Self::Calls(calls) => calls.check(&format!("{option} calls"), &Accepts::up_to(MAX_WINDOW_CALLS)),
+            Self::TimeMs(ms) => ms.check(&format!("{option} time"), &Accepts::duration()),
         }
+    }
+
+    fn print(&self, _: &Accepts) -> String {
+        self.to_string()
     }
 }
 
@@ -90,7 +85,8 @@ impl TryFrom<CircuitBreakerOptions> for CircuitBreakerConfig {
     type Error = Error;
 
     fn try_from(options: CircuitBreakerOptions) -> Result<Self> {
-        check_ranges(&options)?;
+        options.check_ranges()?;
+        check_relations(&options)?;
         let minimum_calls = match options.window {
             // A window never holds more calls than it has places.
             WindowOptions::Calls(calls) => options.minimum_calls.min(calls),
@@ -115,28 +111,6 @@ impl TryFrom<CircuitBreakerOptions> for CircuitBreakerConfig {
     }
 }
 
-impl CircuitBreakerConfig {
-    /// As the user would read them.
-    pub(super) fn list(&self) -> OptionList {
-        let options = &self.options;
-        let ms = |ms: u64| format!("{ms} ms");
-        vec![
-            ("failureRate", options.failure_rate.to_string()),
-            ("slowCallDuration", or_none(options.slow_call_duration_ms.map(ms))),
-            ("slowCallRate", options.slow_call_rate.to_string()),
-            ("minimumCalls", options.minimum_calls.to_string()),
-            ("window", options.window.to_string()),
-            ("openFor", ms(options.open_for_ms)),
-            ("backoff", options.backoff.to_string()),
-            ("maxOpenFor", or_none(options.max_open_for_ms.map(ms))),
-            ("jitter", options.jitter.to_string()),
-            ("halfOpenCalls", options.half_open_calls.to_string()),
-            ("timeout", or_none(options.timeout_ms.map(ms))),
-            ("maxPeers", options.max_peers.to_string()),
-        ]
-    }
-}
-
 impl std::fmt::Display for WindowOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -146,44 +120,15 @@ impl std::fmt::Display for WindowOptions {
     }
 }
 
-fn check_ranges(options: &CircuitBreakerOptions) -> Result<()> {
-    let rate = |rate: f64| rate > 0.0 && rate <= 1.0;
-    check("failureRate", options.failure_rate, rate, "a number above 0 and up to 1")?;
-    check("slowCallRate", options.slow_call_rate, rate, "a number above 0 and up to 1")?;
-    check("backoff", options.backoff, |factor| factor >= 1.0 && factor.is_finite(), "a number from 1")?;
-    check("jitter", options.jitter, |share| (0.0..=1.0).contains(&share), "a number from 0 to 1")?;
-    check_integer("minimumCalls", options.minimum_calls, MAX_MINIMUM_CALLS)?;
-    check_integer("halfOpenCalls", options.half_open_calls, MAX_HALF_OPEN_CALLS)?;
-    check_integer("maxPeers", options.max_peers, MAX_PEERS)?;
-    match options.window {
-        WindowOptions::Calls(calls) => check_integer("window calls", calls, MAX_WINDOW_CALLS)?,
-        WindowOptions::TimeMs(ms) => check_integer("window time", ms, MAX_DURATION_MS)?,
-    }
+/// What depends on more than one option, or on the machine.
+fn check_relations(options: &CircuitBreakerOptions) -> Result<()> {
     memory::check("CircuitBreaker maxPeers", options.max_peers, Circuit::least_bytes(options.window))?;
-    check_integer("openFor", options.open_for_ms, MAX_DURATION_MS)?;
-    for (option, duration) in
-        [("slowCallDuration", options.slow_call_duration_ms), ("timeout", options.timeout_ms)]
-    {
-        duration.map_or(Ok(()), |ms| check_integer(option, ms, MAX_DURATION_MS))?;
+    match options.max_open_for_ms {
+        Some(most) if most < options.open_for_ms => {
+            let accepted =
+                format!("milliseconds from openFor, {}, to {MAX_DURATION_MS}", options.open_for_ms);
+            Err(Error::invalid_option("CircuitBreaker maxOpenFor", most, accepted))
+        }
+        _ => Ok(()),
     }
-    options.max_open_for_ms.map_or(Ok(()), |most| {
-        let accepted = format!("milliseconds from openFor, {}, to {MAX_DURATION_MS}", options.open_for_ms);
-        check("maxOpenFor", most, |most| (options.open_for_ms..=MAX_DURATION_MS).contains(&most), accepted)
-    })
-}
-
-fn check_integer(option: &str, given: u64, most: u64) -> Result<()> {
-    check(option, given, |given| (1..=most).contains(&given), format!("an integer from 1 to {most}"))
-}
-
-fn check<T: ToString + Copy>(
-    option: &str,
-    given: T,
-    is_valid: impl Fn(T) -> bool,
-    accepted: impl ToString,
-) -> Result<()> {
-    if is_valid(given) {
-        return Ok(());
-    }
-    Err(Error::invalid_option(&format!("CircuitBreaker {option}"), given, accepted))
 }

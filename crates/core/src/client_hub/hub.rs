@@ -16,6 +16,8 @@ use super::options::ClientHubConfig;
 use super::shelf::{Limits, Shelf};
 use super::slot::{Entered, Slot};
 use super::stats::ClientHubStats;
+use crate::runtime::ThreadId;
+use crate::runtime::clock::SetBack;
 use crate::runtime::instances::{Instance, OptionList};
 use crate::runtime::key_hash::{AlreadyHashed, KeyHash};
 use crate::runtime::sharded_counters::ShardedCounters;
@@ -295,6 +297,14 @@ impl Instance for ClientHub {
     fn reset(&self) {
         self.empty();
         self.counters.reset();
+    }
+
+    fn thread_ended(&self, thread: ThreadId, now: u64) {
+        Self::thread_ended(self, thread, now);
+    }
+
+    fn clock_was_set_back(&self, set_back: SetBack) {
+        Self::clock_was_set_back(self, set_back.now);
     }
 }
 

@@ -1,10 +1,10 @@
 //! One run of an initialiser: who runs it, and who waits for it.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
+use super::news::HubNews;
 use crate::runtime::ThreadId;
-use crate::runtime::mailbox::{Mailbox, SubscriptionId};
+use crate::runtime::mailbox::{Sink, SubscriptionId, is_same};
 
 /// A call that leads or waits. It leads at most once, so its number also says which run a result is of.
 pub type CallId = u64;
@@ -13,14 +13,14 @@ pub type CallId = u64;
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// The thread's mailbox.
-    pub mailbox: Arc<Mailbox>,
+    pub mailbox: Sink<HubNews>,
     /// Under which number.
     pub subscription: SubscriptionId,
 }
 
 impl Caller {
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.subscription == other.subscription && Arc::ptr_eq(&self.mailbox, &other.mailbox)
+        self.subscription == other.subscription && is_same(&self.mailbox, &other.mailbox)
     }
 }
 

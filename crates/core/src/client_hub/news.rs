@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::initialisation::{Call, CallId, Caller};
 use super::kept::HubValue;
-use crate::runtime::mailbox::Item;
 
 /// What has become of calls of one thread. Never dropped while the thread lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +76,7 @@ impl Notices {
     /// A thread that has ended takes nothing; what it held is given back by its end.
     pub(super) fn send(self) {
         for (Caller { mailbox, subscription }, news) in self.0 {
-            mailbox.push(subscription, Item::Hub(news));
+            mailbox.push(subscription, news);
         }
     }
 }

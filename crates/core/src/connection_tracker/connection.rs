@@ -8,7 +8,21 @@ use parking_lot::Mutex;
 use super::options::ConnectionTrackerConfig;
 use crate::runtime::ThreadId;
 use crate::runtime::clock::SetBack;
-use crate::runtime::mailbox::{Item, Mailbox, SubscriptionId};
+use crate::runtime::mailbox::{Sink, SubscriptionId};
+
+/// What a thread is sent about the connections that it serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionEvent {
+    /// A connection is to be closed.
+    Close {
+        /// Its number, which is never reused. An id may be another connection's by the time this is read.
+        serial: u64,
+        /// Only if nothing was transferred for this many milliseconds.
+        if_idle_ms: Option<u64>,
+    },
+    /// The number of open connections fell to zero.
+    Drained,
+}
 
 /// What is given with a connection.
 #[derive(Clone, Debug)]
@@ -20,7 +34,7 @@ pub struct ConnectionOptions<'a> {
     /// What the user wants to find with it, encoded by whoever reads it.
     pub detail: Option<Box<[u8]>>,
     /// Where its thread, who serves a socket for it, is asked to close that.
-    pub socket: Option<(Arc<Mailbox>, SubscriptionId)>,
+    pub socket: Option<(Sink<ConnectionEvent>, SubscriptionId)>,
     /// Whether limits per client apply; they do not for a proxy that speaks for many.
     pub check_client: bool,
 }
@@ -51,7 +65,7 @@ pub struct Connection {
     counts_for_client: bool,
     /// The client behind a proxy, once it is known; see [`assign`](Self::assign).
     assigned: Mutex<Option<Arc<str>>>,
-    socket: Option<(Arc<Mailbox>, SubscriptionId)>,
+    socket: Option<(Sink<ConnectionEvent>, SubscriptionId)>,
     last_active: AtomicU64,
     usage: Mutex<Usage>,
     closed: AtomicBool,
@@ -145,7 +159,7 @@ impl Connection {
     /// Asks the thread to close the socket; false when there is none, or the thread has ended.
     pub(super) fn ask_thread(&self, if_idle_ms: Option<u64>) -> bool {
         let Some((mailbox, subscription)) = &self.socket else { return false };
-        mailbox.push(*subscription, Item::CloseConnection { serial: self.serial, if_idle_ms })
+        mailbox.push(*subscription, ConnectionEvent::Close { serial: self.serial, if_idle_ms })
     }
 
     /// Charges one message of so many bytes, if both quotas have room.

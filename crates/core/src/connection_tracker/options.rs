@@ -1,9 +1,10 @@
 //! Options of a tracker, and what of them is valid.
 
 use crate::client_key::client_key;
+use crate::rate_limiter::MAX_SAFE_INTEGER;
 use crate::rate_limiter::gcra::Gcra;
-use crate::rate_limiter::{MAX_DURATION_MS, MAX_SAFE_INTEGER};
 use crate::runtime::instances::{OptionList, or_none};
+use crate::runtime::options::MAX_DURATION_MS;
 use crate::{AlgorithmKind, Error, LimitOptions, Quota, RateLimiterConfig, RateLimiterOptions, Result};
 
 /// Clients of which the rate of opening is remembered. As many as a limiter holds by default.

@@ -10,14 +10,14 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use parking_lot::Mutex;
 
-use super::connection::{Connection, ConnectionOptions};
+use super::connection::{Connection, ConnectionEvent, ConnectionOptions};
 use super::gauge::Gauge;
 use super::options::{ConnectionTrackerConfig, ConnectionTrackerOptions};
 use crate::runtime::ThreadId;
 use crate::runtime::clock::{self, MS, SetBack};
 use crate::runtime::instances::{Instance, OptionList};
 use crate::runtime::key_hash::hash_str;
-use crate::runtime::mailbox::{Item, Mailbox, SubscriptionId};
+use crate::runtime::mailbox::{Sink, SubscriptionId, is_same};
 use crate::runtime::memory::MemoryUse;
 use crate::runtime::sharded_counters::ShardedCounters;
 use crate::runtime::subscribers::Subscribers;
@@ -89,9 +89,9 @@ pub struct ConnectionTracker {
     ids: DashMap<Arc<str>, u64>,
     next_serial: AtomicU64,
     /// Threads that wait for the last connection to close.
-    draining: Mutex<Vec<(Arc<Mailbox>, SubscriptionId)>>,
+    draining: Mutex<Vec<(Sink<ConnectionEvent>, SubscriptionId)>>,
     /// Threads that are told of the end.
-    subscribers: Subscribers,
+    subscribers: Subscribers<ConnectionEvent>,
     counters: ShardedCounters<11>,
     closed: AtomicBool,
 }
@@ -150,10 +150,10 @@ impl ConnectionTracker {
     }
 
     /// Tells a thread when this is destroyed.
-    pub fn subscribe(&self, mailbox: Arc<Mailbox>, subscription: SubscriptionId) -> Result<()> {
+    pub fn subscribe(&self, sink: Sink<ConnectionEvent>, subscription: SubscriptionId) -> Result<()> {
         self.check_open()?;
-        let thread = mailbox.thread();
-        self.subscribers.add(mailbox, subscription);
+        let thread = sink.thread();
+        self.subscribers.add(sink, subscription);
         // Again: a subscription that came after the end would never be told.
         self.check_open().inspect_err(|_| self.subscribers.remove(thread, subscription))
     }
@@ -263,8 +263,8 @@ impl ConnectionTracker {
 
     /// Closes everything that a thread held when it ended, and asks it nothing more.
     pub fn thread_ended(&self, thread: ThreadId) {
-        self.draining.lock().retain(|(mailbox, _)| mailbox.thread() != thread);
-        self.subscribers.remove_thread(thread);
+        self.draining.lock().retain(|(sink, _)| sink.thread() != thread);
+        self.subscribers.thread_ended(thread);
         for connection in self.select(|connection| connection.thread == thread) {
             self.forget(&connection);
         }
@@ -323,12 +323,11 @@ impl ConnectionTracker {
     }
 
     /// The thread is told when no connection is left, once, however often it asked before.
-    pub fn notify_drained(&self, mailbox: Arc<Mailbox>, subscription: SubscriptionId) {
+    pub fn notify_drained(&self, sink: Sink<ConnectionEvent>, subscription: SubscriptionId) {
         let mut draining = self.draining.lock();
-        let is_known =
-            |(known, number): &(Arc<Mailbox>, _)| Arc::ptr_eq(known, &mailbox) && *number == subscription;
+        let is_known = |(known, number): &(Sink<_>, _)| is_same(known, &sink) && *number == subscription;
         if !draining.iter().any(is_known) {
-            draining.push((mailbox, subscription));
+            draining.push((sink, subscription));
         }
     }
 
@@ -449,8 +448,8 @@ impl ConnectionTracker {
             self.lower_client(client);
         }
         if self.total.lower() == 0 {
-            for (mailbox, subscription) in self.draining.lock().drain(..) {
-                mailbox.push(subscription, Item::Drained);
+            for (sink, subscription) in self.draining.lock().drain(..) {
+                sink.push(subscription, ConnectionEvent::Drained);
             }
         }
     }
@@ -573,9 +572,17 @@ impl Instance for ConnectionTracker {
             Instance::close(&**opens);
         }
         self.subscribers.end();
-        for (mailbox, subscription) in self.draining.lock().drain(..) {
-            mailbox.push(subscription, Item::Destroyed);
+        for (sink, subscription) in self.draining.lock().drain(..) {
+            sink.destroyed(subscription);
         }
+    }
+
+    fn thread_ended(&self, thread: ThreadId, _: u64) {
+        Self::thread_ended(self, thread);
+    }
+
+    fn clock_was_set_back(&self, set_back: SetBack) {
+        Self::clock_was_set_back(self, set_back);
     }
 }
 

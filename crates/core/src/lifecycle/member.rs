@@ -1,11 +1,11 @@
 //! A thread that takes part, and what it owes.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::report::{MemberEnd, ThreadReport};
+use super::state::LifecycleEvent;
 use crate::runtime::ThreadId;
-use crate::runtime::mailbox::{Item, Mailbox, SubscriptionId};
+use crate::runtime::mailbox::{Sink, SubscriptionId, is_same};
 
 /// What a member counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,14 +23,14 @@ pub enum MemberCount {
 /// One thread's part in a lifecycle. It alone counts; anybody may read.
 #[derive(Debug)]
 pub struct Member {
-    mailbox: Arc<Mailbox>,
+    mailbox: Sink<LifecycleEvent>,
     subscription: SubscriptionId,
     thread_id: u32,
     counts: [AtomicU64; 4],
 }
 
 impl Member {
-    pub(super) fn new(mailbox: Arc<Mailbox>, subscription: SubscriptionId, thread_id: u32) -> Self {
+    pub(super) fn new(mailbox: Sink<LifecycleEvent>, subscription: SubscriptionId, thread_id: u32) -> Self {
         Self { mailbox, subscription, thread_id, counts: Default::default() }
     }
 
@@ -60,13 +60,13 @@ impl Member {
         self.mailbox.thread()
     }
 
-    pub(super) fn is_told_by(&self, mailbox: &Arc<Mailbox>) -> bool {
-        Arc::ptr_eq(&self.mailbox, mailbox)
+    pub(super) fn is_told_by(&self, mailbox: &Sink<LifecycleEvent>) -> bool {
+        is_same(&self.mailbox, mailbox)
     }
 
     /// It is to look at its lifecycle.
     pub(super) fn tell(&self) {
-        self.mailbox.push(self.subscription, Item::LifecycleMoved);
+        self.mailbox.push(self.subscription, LifecycleEvent::Moved);
     }
 
     /// Of a member that has done what it could.

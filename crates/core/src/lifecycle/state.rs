@@ -15,6 +15,15 @@ pub enum LifecycleState {
     Stopped,
 }
 
+/// What a lifecycle sends to threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LifecycleEvent {
+    /// It has another state. For subscribers.
+    Changed(LifecycleState),
+    /// Something changed that a member acts on. For members.
+    Moved,
+}
+
 /// After all states.
 const DESTROYED: u64 = 4;
 

@@ -17,7 +17,9 @@ use super::local_handle::LocalHandles;
 use super::options::{RateLimiterConfig, RateLimiterOptions, Rule};
 use super::quota::MAX_SAFE_INTEGER;
 use super::table::{Client, Full, Table};
+use crate::runtime::ThreadId;
 use crate::runtime::clock;
+use crate::runtime::clock::SetBack;
 use crate::runtime::instances::{Instance, OptionList};
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::memory::MemoryUse;
@@ -606,6 +608,13 @@ impl Instance for RateLimiter {
         with_table!(contents.clients, table => table.reset_all());
         contents.counters.reset();
         self.locals.reset();
+    }
+
+    /// Handles are dropped with their thread; a charge belongs to the client.
+    fn thread_ended(&self, _: ThreadId, _: u64) {}
+
+    fn clock_was_set_back(&self, set_back: SetBack) {
+        Self::clock_was_set_back(self, set_back.now);
     }
 }
 

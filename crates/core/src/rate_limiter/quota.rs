@@ -8,10 +8,8 @@ use super::gcra::Gcra;
 use super::options::AlgorithmKind;
 use super::sliding_window::SlidingWindow;
 use crate::runtime::clock::MS;
+use crate::runtime::options::{Accepts, MAX_DURATION_MS, OptionValue, Source};
 use crate::{Error, Result};
-
-/// The longest time an option may name: a hundred years. Sums of dates and waits then fit 63 bits.
-pub(crate) const MAX_DURATION_MS: u64 = 36_525 * 24 * 60 * 60 * 1_000;
 
 /// The largest cost, limit or burst: what a JavaScript number counts exactly.
 pub(crate) const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
@@ -109,6 +107,24 @@ pub(crate) fn check_range(owner: &str, option: &str, given: u64, most: u64) -> R
         return Ok(());
     }
     Err(Error::invalid_option(&format!("{owner} {option}"), given, format!("an integer from 1 to {most}")))
+}
+
+impl OptionValue for Quota {
+    fn read(source: &dyn Source, name: &str) -> Option<Self> {
+        let quota = source.nested(name)?;
+        let number = |name| quota.number(name).map(|number| number as u64);
+        let (limit, window_ms) = (number("limit").unwrap_or(0), number("window").unwrap_or(0));
+        Some(Self { limit, window_ms, burst: number("burst") })
+    }
+
+    /// Whether the quota can be kept exactly depends on the algorithm, which checks it.
+    fn check(&self, _: &str, _: &Accepts) -> Result<()> {
+        Ok(())
+    }
+
+    fn print(&self, _: &Accepts) -> String {
+        self.to_string()
+    }
 }
 
 #[cfg(test)]

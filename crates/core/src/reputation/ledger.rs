@@ -20,6 +20,7 @@ use super::stats::ReputationStats;
 use super::verdict::{Ban, BanTerm, Record, Verdict};
 use crate::client_key::cidr::parse_range;
 use crate::client_key::{parse_address, unmap};
+use crate::runtime::ThreadId;
 use crate::runtime::clock::SetBack;
 use crate::runtime::instances::{Instance, OptionList};
 use crate::runtime::sharded_counters::ShardedCounters;
@@ -380,6 +381,13 @@ impl Instance for Reputation {
         self.closed.store(true, Ordering::Relaxed);
         // A thread may keep the closed reputation for a while; it need not keep its clients.
         self.clients.clear();
+    }
+
+    /// Threads hold nothing of it.
+    fn thread_ended(&self, _: ThreadId, _: u64) {}
+
+    fn clock_was_set_back(&self, set_back: SetBack) {
+        Self::clock_was_set_back(self, set_back);
     }
 }
 

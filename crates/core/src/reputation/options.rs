@@ -3,10 +3,10 @@
 use super::clients::Clients;
 use super::policy::Policy;
 use super::ranges::Lists;
-use crate::rate_limiter::MAX_DURATION_MS;
 use crate::runtime::clock::MS;
 use crate::runtime::instances::OptionList;
 use crate::runtime::memory;
+use crate::runtime::options::MAX_DURATION_MS;
 use crate::{Error, Result};
 
 const OWNER: &str = "Reputation";

@@ -1,10 +1,12 @@
 //! Named instances: in any thread the same name is the same state.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::runtime::clock::SetBack;
+use crate::runtime::{Component, ThreadId};
 use crate::{Error, Result};
 
 /// Options as the user would read them: name and value, defaults filled in, units written out.
@@ -43,6 +45,10 @@ pub trait Instance: Sized {
     /// Empties it: everything counted, kept or held is forgotten, what is pending is given up. Options, listeners
     /// and handles stay.
     fn reset(&self);
+    /// Releases what a thread held that has ended. May be called more than once for a thread.
+    fn thread_ended(&self, thread: ThreadId, now: u64);
+    /// A test set the clock back: nothing waits for a time that the clock showed before.
+    fn clock_was_set_back(&self, set_back: SetBack);
 }
 
 /// What becomes of other options than those that an instance was created with.
@@ -70,7 +76,7 @@ pub struct Change {
 /// [`destroy`](Self::destroy) is called, whichever threads come and go.
 #[derive(Debug)]
 pub struct Instances<T> {
-    by_name: Mutex<HashMap<String, Entry<T>>>,
+    by_name: Mutex<BTreeMap<String, Entry<T>>>,
 }
 
 #[derive(Debug)]
@@ -86,8 +92,8 @@ struct Entry<T> {
 impl<T: Instance> Instances<T> {
     /// No instances yet.
     #[must_use]
-    pub fn new() -> Self {
-        Self { by_name: Mutex::new(HashMap::new()) }
+    pub const fn new() -> Self {
+        Self { by_name: Mutex::new(BTreeMap::new()) }
     }
 
     /// Attaches to `name`, or creates it: the same options attach, others are [`Error::ConfigMismatch`],
@@ -127,14 +133,6 @@ impl<T: Instance> Instances<T> {
         }
     }
 
-    /// Empties every instance. Each takes whatever options it is given next.
-    pub fn reset_all(&self) {
-        for entry in self.by_name.lock().values_mut() {
-            entry.instance.reset();
-            entry.is_unset = true;
-        }
-    }
-
     /// Whether there is an instance of this name that has options: none after a reset, until some are given.
     #[must_use]
     pub fn get_if_set(&self, name: &str) -> Option<Arc<T>> {
@@ -155,6 +153,28 @@ impl<T: Instance> Instances<T> {
     #[must_use]
     pub fn all(&self) -> Vec<Arc<T>> {
         self.by_name.lock().values().map(|entry| Arc::clone(&entry.instance)).collect()
+    }
+}
+
+impl<T: Instance + Send + Sync> Component for Instances<T> {
+    fn thread_ended(&self, thread: ThreadId, now: u64) {
+        for instance in self.all() {
+            instance.thread_ended(thread, now);
+        }
+    }
+
+    fn clock_was_set_back(&self, set_back: SetBack) {
+        for instance in self.all() {
+            instance.clock_was_set_back(set_back);
+        }
+    }
+
+    /// Each instance takes the options that it is given next.
+    fn reset(&self) {
+        for entry in self.by_name.lock().values_mut() {
+            entry.instance.reset();
+            entry.is_unset = true;
+        }
     }
 }
 

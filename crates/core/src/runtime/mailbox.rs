@@ -1,117 +1,81 @@
-//! What one thread tells another: a queue per receiving thread, and a waker.
+//! Mailboxes: a queue per thread, and what wakes the thread.
 //!
-//! Senders never wait and never run the receiver's code: they leave an item and wake once until the
-//! receiver has looked. Events are dropped from the front when nobody looks; commands are not.
+//! Senders never block and never run the receiver's code: they push an item and wake the thread, once until it has
+//! looked. Events are dropped from the front when a thread does not keep up; commands never are.
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::circuit_breaker::CircuitChange;
-use crate::client_hub::HubNews;
-use crate::lifecycle::LifecycleState;
 use crate::runtime::ThreadId;
-use crate::security_monitor::Alert;
 
-/// Events that wait for one thread and subscription; then the oldest is dropped and counted.
-pub const MOST_WAITING: usize = 1024;
+/// Pending events per thread and subscription. Beyond that the oldest is dropped and counted.
+pub const MOST_PENDING: usize = 1024;
 
 /// Which subscription of a thread an item is for.
 pub type SubscriptionId = u32;
 
-/// Something to be told to a thread.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Item {
-    /// A key of a registry has another value, or none.
-    RegistryChange {
-        /// The key.
-        key: std::sync::Arc<str>,
-        /// The registry's version with that change.
-        version: u64,
-    },
-    /// A circuit has another state.
-    CircuitChange(CircuitChange),
-    /// A connection that this thread serves is to be closed.
-    CloseConnection {
-        /// Its number, which no other ever has; an id may be another's by the time this is read.
-        serial: u64,
-        /// Only if nothing was transferred for this many milliseconds.
-        if_idle_ms: Option<u64>,
-    },
-    /// A rule of a security monitor was met.
-    SecurityAlert(std::sync::Arc<Alert>),
-    /// What has become of calls that wait at a hub.
-    Hub(HubNews),
-    /// The number of open connections fell to zero.
-    Drained,
-    /// A lifecycle has another state.
-    LifecycleChange {
-        /// The state now.
-        state: LifecycleState,
-    },
-    /// Something of a lifecycle changed that a member acts on.
-    LifecycleMoved,
-    /// The test clock was moved.
-    ClockMoved,
-    /// An instance uses more memory than before, or less.
-    MemoryMoved,
-    /// The instance of the subscription was destroyed: nothing more will come.
-    Destroyed,
-    /// A cluster worker opened a port, or leaves its cluster.
-    ListenersChanged,
-    /// A test has emptied every instance.
-    Reset,
-    /// An instance has other options.
-    OptionsChanged,
+/// What a mailbox may hold.
+pub trait Queued: Send {
+    /// Says that the instance of the subscription was destroyed.
+    const DESTROYED: Self;
+
+    /// Events may be dropped when a thread does not keep up. Commands, and what a call waits for, may not.
+    fn may_be_dropped(&self) -> bool;
 }
 
-impl Item {
-    /// Events may be dropped when a thread does not keep up; what keeps a promise may not.
-    const fn may_be_dropped(&self) -> bool {
-        matches!(
-            self,
-            Self::RegistryChange { .. }
-                | Self::CircuitChange(_)
-                | Self::SecurityAlert(_)
-                | Self::LifecycleChange { .. }
-        )
-    }
+/// A thread's mailbox as a component sees it: it takes the component's own events.
+pub trait EventSink<E>: fmt::Debug + Send + Sync {
+    /// The thread that reads it.
+    fn thread(&self) -> ThreadId;
+    /// Leaves an event; false when the thread has ended.
+    fn push(&self, subscription: SubscriptionId, event: E) -> bool;
+    /// Says that the instance was destroyed: nothing more comes for the subscription.
+    fn destroyed(&self, subscription: SubscriptionId);
+}
+
+/// A shared [`EventSink`].
+pub type Sink<E> = Arc<dyn EventSink<E>>;
+
+/// Whether both are the same mailbox.
+pub(crate) fn is_same<E>(one: &Sink<E>, other: &Sink<E>) -> bool {
+    std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
 }
 
 /// What a thread takes out of its mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// Whom it is for.
+pub struct Delivery<I> {
+    /// The receiver's subscription.
     pub subscription: SubscriptionId,
     /// Events of this subscription dropped just before this one.
     pub missed: u64,
     /// What happened.
-    pub item: Item,
+    pub item: I,
 }
 
 /// The queue of one thread.
-pub struct Mailbox {
+pub struct Mailbox<I> {
     thread: ThreadId,
-    inbox: Mutex<Inbox>,
+    inbox: Mutex<Inbox<I>>,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
-#[derive(Default)]
-struct Inbox {
+struct Inbox<I> {
     closed: bool,
-    /// The waker has woken and the thread has not looked since.
+    /// The waker was called and the thread has not looked since.
     woken: bool,
-    deliveries: Vec<Delivery>,
-    /// Events waiting, by subscription.
-    waiting: HashMap<SubscriptionId, usize>,
+    deliveries: Vec<Delivery<I>>,
+    /// Pending events, by subscription.
+    pending: HashMap<SubscriptionId, usize>,
 }
 
-impl Mailbox {
+impl<I: Queued> Mailbox<I> {
     /// A mailbox for the thread `thread`. `wake` wakes it, from any thread, and must not block or call back.
     #[must_use]
     pub fn new(thread: ThreadId, wake: Box<dyn Fn() + Send + Sync>) -> Self {
-        Self { thread, inbox: Mutex::new(Inbox::default()), wake }
+        Self { thread, inbox: Mutex::new(Inbox::new()), wake }
     }
 
     /// The thread that reads it.
@@ -121,7 +85,7 @@ impl Mailbox {
     }
 
     /// Leaves an item; false when the thread has ended.
-    pub fn push(&self, subscription: SubscriptionId, item: Item) -> bool {
+    pub fn push(&self, subscription: SubscriptionId, item: I) -> bool {
         let must_wake = {
             let mut inbox = self.inbox.lock();
             if inbox.closed {
@@ -136,25 +100,25 @@ impl Mailbox {
         true
     }
 
-    /// Takes everything that waits, in order. The next `push` wakes again.
-    pub fn take(&self) -> Vec<Delivery> {
+    /// Takes everything pending, in order. The next `push` wakes again.
+    pub fn take(&self) -> Vec<Delivery<I>> {
         let mut inbox = self.inbox.lock();
         inbox.woken = false;
-        inbox.waiting.clear();
+        inbox.pending.clear();
         std::mem::take(&mut inbox.deliveries)
     }
 
-    /// Drops the events that wait; what keeps a promise stays.
+    /// Drops pending events. Commands stay.
     pub fn drop_events(&self) {
         let dropped: Vec<_> = {
             let mut inbox = self.inbox.lock();
-            inbox.waiting.clear();
+            inbox.pending.clear();
             inbox.deliveries.extract_if(.., |delivery| delivery.item.may_be_dropped()).collect()
         };
         drop(dropped);
     }
 
-    /// Drops what waits and refuses more: the thread ends.
+    /// Drops everything pending and refuses more: the thread ends.
     pub fn close(&self) {
         let mut inbox = self.inbox.lock();
         inbox.closed = true;
@@ -162,15 +126,19 @@ impl Mailbox {
     }
 }
 
-impl Inbox {
-    fn add(&mut self, subscription: SubscriptionId, item: Item) {
+impl<I: Queued> Inbox<I> {
+    fn new() -> Self {
+        Self { closed: false, woken: false, deliveries: Vec::new(), pending: HashMap::new() }
+    }
+
+    fn add(&mut self, subscription: SubscriptionId, item: I) {
         let mut missed = 0;
         if item.may_be_dropped() {
-            let waiting = self.waiting.entry(subscription).or_default();
-            if *waiting == MOST_WAITING {
+            let pending = self.pending.entry(subscription).or_default();
+            if *pending == MOST_PENDING {
                 missed = drop_oldest(&mut self.deliveries, subscription);
             } else {
-                *waiting += 1;
+                *pending += 1;
             }
         }
         self.deliveries.push(Delivery { subscription, missed: 0, item });
@@ -181,13 +149,13 @@ impl Inbox {
 }
 
 /// Drops the oldest event of a subscription; returns how many are missed by that.
-fn drop_oldest(deliveries: &mut Vec<Delivery>, subscription: SubscriptionId) -> u64 {
+fn drop_oldest<I: Queued>(deliveries: &mut Vec<Delivery<I>>, subscription: SubscriptionId) -> u64 {
     let oldest = deliveries.iter().position(|d| d.subscription == subscription && d.item.may_be_dropped());
     oldest.map_or(0, |index| deliveries.remove(index).missed + 1)
 }
 
-/// Tells the next event of the subscription how many were dropped before it.
-fn pass_on(deliveries: &mut [Delivery], subscription: SubscriptionId, missed: u64) {
+/// Adds to the next event of the subscription how many were dropped before it.
+fn pass_on<I: Queued>(deliveries: &mut [Delivery<I>], subscription: SubscriptionId, missed: u64) {
     if let Some(next) =
         deliveries.iter_mut().find(|d| d.subscription == subscription && d.item.may_be_dropped())
     {
@@ -195,7 +163,21 @@ fn pass_on(deliveries: &mut [Delivery], subscription: SubscriptionId, missed: u6
     }
 }
 
-impl fmt::Debug for Mailbox {
+impl<I: Queued + From<E>, E> EventSink<E> for Mailbox<I> {
+    fn thread(&self) -> ThreadId {
+        self.thread
+    }
+
+    fn push(&self, subscription: SubscriptionId, event: E) -> bool {
+        Self::push(self, subscription, event.into())
+    }
+
+    fn destroyed(&self, subscription: SubscriptionId) {
+        Self::push(self, subscription, I::DESTROYED);
+    }
+}
+
+impl<I> fmt::Debug for Mailbox<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mailbox").field("thread", &self.thread).finish_non_exhaustive()
     }
@@ -203,16 +185,29 @@ impl fmt::Debug for Mailbox {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
-    fn change(version: u64) -> Item {
-        Item::RegistryChange { key: "k".into(), version }
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    enum Item {
+        Event(u64),
+        Command,
     }
 
-    fn mailbox() -> (Mailbox, Arc<AtomicUsize>) {
+    impl Queued for Item {
+        const DESTROYED: Self = Self::Command;
+
+        fn may_be_dropped(&self) -> bool {
+            matches!(self, Self::Event(_))
+        }
+    }
+
+    fn change(version: u64) -> Item {
+        Item::Event(version)
+    }
+
+    fn mailbox() -> (Mailbox<Item>, Arc<AtomicUsize>) {
         let wakes = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&wakes);
         let wake = Box::new(move || {
@@ -222,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn rings_once_until_the_thread_has_looked() {
+    fn wakes_once_until_the_thread_has_looked() {
         let (mailbox, wakes) = mailbox();
         assert!(mailbox.push(1, change(1)) && mailbox.push(1, change(2)));
         assert_eq!(wakes.load(Ordering::Relaxed), 1);
@@ -235,11 +230,11 @@ mod tests {
     fn drops_the_oldest_event_and_says_so_on_the_next() {
         let (mailbox, _) = mailbox();
         mailbox.push(2, change(0));
-        for version in 0..MOST_WAITING as u64 + 3 {
+        for version in 0..MOST_PENDING as u64 + 3 {
             mailbox.push(1, change(version));
         }
         let deliveries: Vec<_> = mailbox.take().into_iter().filter(|d| d.subscription == 1).collect();
-        assert_eq!(deliveries.len(), MOST_WAITING);
+        assert_eq!(deliveries.len(), MOST_PENDING);
         assert_eq!(deliveries[0], Delivery { subscription: 1, missed: 3, item: change(3) });
         assert!(deliveries[1..].iter().all(|delivery| delivery.missed == 0));
     }
@@ -247,10 +242,10 @@ mod tests {
     #[test]
     fn never_drops_a_command() {
         let (mailbox, _) = mailbox();
-        for _ in 0..MOST_WAITING * 2 {
-            mailbox.push(1, Item::Drained);
+        for _ in 0..MOST_PENDING * 2 {
+            mailbox.push(1, Item::Command);
         }
-        assert_eq!(mailbox.take().len(), MOST_WAITING * 2);
+        assert_eq!(mailbox.take().len(), MOST_PENDING * 2);
     }
 
     #[test]

@@ -1,49 +1,53 @@
-//! Who is to be told of the events of one instance.
-
-use std::sync::Arc;
+//! Subscriptions to the events of one instance.
 
 use parking_lot::Mutex;
 
 use crate::runtime::ThreadId;
-use crate::runtime::mailbox::{Item, Mailbox, SubscriptionId};
+use crate::runtime::mailbox::{Sink, SubscriptionId};
 
-/// Subscriptions of all threads. One lock, taken to subscribe and to tell, so every thread is told in one order.
-#[derive(Debug, Default)]
-pub(crate) struct Subscribers(Mutex<Vec<Subscriber>>);
+/// Subscriptions of all threads. One lock, taken to subscribe and to notify, so every thread sees events in one order.
+#[derive(Debug)]
+pub(crate) struct Subscribers<E>(Mutex<Vec<Subscriber<E>>>);
 
 #[derive(Debug)]
-struct Subscriber {
-    mailbox: Arc<Mailbox>,
+struct Subscriber<E> {
+    sink: Sink<E>,
     subscription: SubscriptionId,
 }
 
-impl Subscribers {
-    /// Tells a thread of every event from now on.
-    pub(crate) fn add(&self, mailbox: Arc<Mailbox>, subscription: SubscriptionId) {
-        self.0.lock().push(Subscriber { mailbox, subscription });
+impl<E> Default for Subscribers<E> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<E: Clone> Subscribers<E> {
+    /// Sends every event from now on to a thread.
+    pub(crate) fn add(&self, sink: Sink<E>, subscription: SubscriptionId) {
+        self.0.lock().push(Subscriber { sink, subscription });
     }
 
     /// Ends one subscription of a thread.
     pub(crate) fn remove(&self, thread: ThreadId, subscription: SubscriptionId) {
-        self.0.lock().retain(|s| s.mailbox.thread() != thread || s.subscription != subscription);
+        self.0.lock().retain(|known| known.sink.thread() != thread || known.subscription != subscription);
     }
 
     /// Ends every subscription of a thread that ended.
-    pub(crate) fn remove_thread(&self, thread: ThreadId) {
-        self.0.lock().retain(|subscriber| subscriber.mailbox.thread() != thread);
+    pub(crate) fn thread_ended(&self, thread: ThreadId) {
+        self.0.lock().retain(|subscriber| subscriber.sink.thread() != thread);
     }
 
-    /// The instance is destroyed: tells each of them, and keeps none.
+    /// The instance is destroyed: notifies every subscriber, and keeps none.
     pub(crate) fn end(&self) {
-        for Subscriber { mailbox, subscription } in std::mem::take(&mut *self.0.lock()) {
-            mailbox.push(subscription, Item::Destroyed);
+        for Subscriber { sink, subscription } in std::mem::take(&mut *self.0.lock()) {
+            sink.destroyed(subscription);
         }
     }
 
-    /// Leaves an event for each of them.
-    pub(crate) fn tell(&self, item: &Item) {
-        for Subscriber { mailbox, subscription } in &*self.0.lock() {
-            mailbox.push(*subscription, item.clone());
+    /// Sends an event to every subscriber.
+    pub(crate) fn notify(&self, event: &E) {
+        for Subscriber { sink, subscription } in &*self.0.lock() {
+            sink.push(*subscription, event.clone());
         }
     }
 }

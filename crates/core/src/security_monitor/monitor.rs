@@ -17,8 +17,9 @@ use super::options::SecurityMonitorConfig;
 use super::rule::{Action, Rule};
 use crate::client_key::{DEFAULT_IPV6_PREFIX, client_of, parse_address};
 use crate::runtime::ThreadId;
+use crate::runtime::clock::SetBack;
 use crate::runtime::instances::{Instance, OptionList};
-use crate::runtime::mailbox::{Item, Mailbox, SubscriptionId};
+use crate::runtime::mailbox::{Sink, SubscriptionId};
 use crate::runtime::sharded_counters::ShardedCounters;
 use crate::runtime::subscribers::Subscribers;
 use crate::{Error, Result};
@@ -56,7 +57,7 @@ pub struct SecurityMonitor {
     state: ArcSwap<State>,
     /// Mentions of events and changes of options take turns, so that events keep their numbers.
     changing: Mutex<()>,
-    subscribers: Subscribers,
+    subscribers: Subscribers<Arc<Alert>>,
     closed: AtomicBool,
 }
 
@@ -194,10 +195,10 @@ impl SecurityMonitor {
     }
 
     /// Tells a thread of every alert from now on.
-    pub fn subscribe(&self, mailbox: Arc<Mailbox>, subscription: SubscriptionId) -> Result<()> {
+    pub fn subscribe(&self, sink: Sink<Arc<Alert>>, subscription: SubscriptionId) -> Result<()> {
         self.check_open()?;
-        let thread = mailbox.thread();
-        self.subscribers.add(mailbox, subscription);
+        let thread = sink.thread();
+        self.subscribers.add(sink, subscription);
         // Again: a subscription that came after the end would never be told.
         self.check_open().inspect_err(|_| self.subscribers.remove(thread, subscription))
     }
@@ -209,7 +210,7 @@ impl SecurityMonitor {
 
     /// Ends every subscription of a thread that ended.
     pub fn thread_ended(&self, thread: ThreadId) {
-        self.subscribers.remove_thread(thread);
+        self.subscribers.thread_ended(thread);
     }
 
     /// The clock was set back, by hand, in a test: what was later happened now, and no rule is silent for longer than
@@ -227,7 +228,7 @@ impl SecurityMonitor {
                 state.counters.add(BANS_FAILED, 1);
             }
         }
-        self.subscribers.tell(&Item::SecurityAlert(Arc::new(alert)));
+        self.subscribers.notify(&Arc::new(alert));
     }
 
     fn check_open(&self) -> Result<()> {
@@ -352,6 +353,14 @@ impl Instance for SecurityMonitor {
         let state = self.state.load();
         state.clients.clear();
         state.history.clear();
+    }
+
+    fn thread_ended(&self, thread: ThreadId, _: u64) {
+        Self::thread_ended(self, thread);
+    }
+
+    fn clock_was_set_back(&self, set_back: SetBack) {
+        Self::clock_was_set_back(self, set_back.now);
     }
 }
 

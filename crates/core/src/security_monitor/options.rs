@@ -5,10 +5,11 @@ use std::fmt;
 use super::clients::Clients;
 use super::history::History;
 use super::rule::{Action, Rule};
-use crate::rate_limiter::{MAX_DURATION_MS, check_range};
+use crate::rate_limiter::check_range;
 use crate::runtime::clock::MS;
 use crate::runtime::instances::{OptionList, or_none};
 use crate::runtime::memory;
+use crate::runtime::options::MAX_DURATION_MS;
 use crate::{Error, Result};
 
 /// Most rules of one monitor.

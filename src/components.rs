@@ -1,0 +1,94 @@
+//! The components, in one table. Exports, the end of a thread, the test clock, `reset` of the tests and the declarations
+//! for JavaScript all come from it: a component that is missing here does not exist for JavaScript.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use napi::bindgen_prelude::Result;
+use sluice_core::client_key::ClientAddress;
+use sluice_core::runtime::clock::{self, SetBack};
+use sluice_core::{
+    CircuitBreaker, ClientHub, ConnectionTracker, Guard, LocalHandle, Registry, Reputation, SecurityMonitor,
+    ThreadId,
+};
+
+use crate::runtime::raw::Exports;
+use crate::runtime::seam::Declarations;
+use crate::runtime::slab::Slab;
+use crate::{
+    broker, circuit_breaker, client_hub, client_key, connection_tracker, guard, lifecycle, listen,
+    rate_limiter, registry, reputation, security_monitor,
+};
+
+/// What the binding has of one component.
+pub(crate) struct Component {
+    /// What the process holds of it: usually its named instances.
+    pub(crate) state: &'static dyn sluice_core::Component,
+    /// Adds its raw functions.
+    pub(crate) export: fn(&Exports<'_>) -> Result<()>,
+    /// What JavaScript has to know of it.
+    pub(crate) declarations: Declarations,
+}
+
+/// What one thread holds of each component, by the handles that JavaScript has.
+#[derive(Default)]
+pub(crate) struct Handles {
+    pub(crate) breakers: RefCell<Slab<Arc<CircuitBreaker>>>,
+    pub(crate) hubs: RefCell<Slab<Arc<ClientHub>>>,
+    pub(crate) limiters: RefCell<Slab<LocalHandle>>,
+    pub(crate) trackers: RefCell<Slab<Arc<ConnectionTracker>>>,
+    pub(crate) registries: RefCell<Slab<Arc<Registry>>>,
+    pub(crate) reputations: RefCell<Slab<Arc<Reputation>>>,
+    pub(crate) client_addresses: RefCell<Slab<Arc<ClientAddress>>>,
+    pub(crate) guards: RefCell<Slab<Arc<Guard>>>,
+    pub(crate) lifecycles: RefCell<Slab<Arc<lifecycle::Part>>>,
+    pub(crate) tokens: RefCell<Slab<Arc<lifecycle::Child>>>,
+    pub(crate) monitors: RefCell<Slab<Arc<SecurityMonitor>>>,
+    pub(crate) memberships: broker::Memberships,
+}
+
+static COMPONENTS: [Component; 12] = [
+    broker::COMPONENT,
+    circuit_breaker::COMPONENT,
+    client_hub::COMPONENT,
+    client_key::COMPONENT,
+    connection_tracker::COMPONENT,
+    guard::COMPONENT,
+    lifecycle::COMPONENT,
+    listen::COMPONENT,
+    rate_limiter::COMPONENT,
+    registry::COMPONENT,
+    reputation::COMPONENT,
+    security_monitor::COMPONENT,
+];
+
+/// Adds the raw functions of all components.
+pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
+    COMPONENTS.iter().try_for_each(|component| (component.export)(exports))
+}
+
+/// Releases everything that a thread held.
+pub(crate) fn thread_ended(thread: ThreadId) {
+    for component in &COMPONENTS {
+        component.state.thread_ended(thread, clock::now());
+    }
+}
+
+/// A test set the clock back.
+pub(crate) fn clock_was_set_back(set_back: SetBack) {
+    for component in &COMPONENTS {
+        component.state.clock_was_set_back(set_back);
+    }
+}
+
+/// Empties every component.
+pub(crate) fn reset() {
+    for component in &COMPONENTS {
+        component.state.reset();
+    }
+}
+
+/// What JavaScript has to know of each component.
+pub(crate) fn declarations() -> impl Iterator<Item = &'static Declarations> {
+    COMPONENTS.iter().map(|component| &component.declarations)
+}
