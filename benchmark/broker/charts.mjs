@@ -13,7 +13,7 @@ function callChart(results, placement) {
   return {
     file: `broker-${placement.replace(' ', '-')}`,
     kind: 'bars',
-    title: `Questions and answers of two threads on ${placement}`,
+    title: `Calls between two threads on ${placement}`,
     unit: 'thousand calls per second; logarithmic',
     log: true,
     groups: OBJECTS.map(({ inFlight }) => `${inFlight} in flight`),

@@ -29,8 +29,8 @@ export function idle(results, grown) {
   ]);
   const headings = ['process', 'CPU ms', 'wake-ups of its threads'];
   return [
-    `### Nothing to say\n\nIn ${results[0].ms / 1000} s, after a second of rest.\n\n${table(headings, rows)}`,
-    `### A million calls\n\nBetween two collections, 100 in flight; those before have warmed it up.\n\n${table(
+    `### Idle threads\n\nDuring ${results[0].ms / 1000} s, after one idle second.\n\n${table(headings, rows)}`,
+    `### A million calls\n\nBetween two collections, 100 in flight, after a warm-up.\n\n${table(
       ['', 'KiB more'],
       [
         ['heap of the caller', kibibytes(grown.caller)],

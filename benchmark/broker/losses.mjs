@@ -16,7 +16,7 @@ function lostCalls(results) {
     .filter(({ times }) => times > NOTICEABLE)
     .map(
       ({ name, payload, inFlight, placement, times }) =>
-        `\`${name}\` answers ${times.toFixed(2)} × our calls (${payload}, ${inFlight} in flight, ${placement}).`,
+        `\`${name}\` answers ${times.toFixed(2)} × the calls of sluice (${payload}, ${inFlight} in flight, ${placement}).`,
     );
 }
 
@@ -25,7 +25,9 @@ function lostFanOut(results) {
   return results
     .map(({ name, perSecond }) => ({ name, times: ratio(perSecond, ours.perSecond) }))
     .filter(({ times }) => times > NOTICEABLE)
-    .map(({ name, times }) => `\`${name}\` tells eight threads ${times.toFixed(2)} × as many messages.`);
+    .map(
+      ({ name, times }) => `\`${name}\` delivers ${times.toFixed(2)} × as many messages to eight threads.`,
+    );
 }
 
 function lostTimers(results) {
@@ -33,5 +35,5 @@ function lostTimers(results) {
   return results
     .map(({ name, perSecond }) => ({ name, times: ratio(perSecond, ours.perSecond) }))
     .filter(({ times }) => times > NOTICEABLE)
-    .map(({ name, times }) => `In a flood, \`${name}\` takes ${times.toFixed(2)} × as many messages.`);
+    .map(({ name, times }) => `In a flood, \`${name}\` processes ${times.toFixed(2)} × as many messages.`);
 }

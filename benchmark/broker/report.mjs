@@ -37,7 +37,7 @@ function objects(results, placement) {
       median(hundred.cpu).toFixed(1),
     ];
   });
-  return `### A question and its answer, 50 bytes each, ${placement}\n\n${table(headings, rows)}`;
+  return `### A call and its answer, 50 bytes each, ${placement}\n\n${table(headings, rows)}`;
 }
 
 function larger(results, placement) {
@@ -49,7 +49,7 @@ function larger(results, placement) {
   const rows = Object.keys(CONTENDERS)
     .filter((name) => loads.every((load) => find(results, placement, name, load) !== undefined))
     .map((name) => [name, ...loads.map((load) => thousands(find(results, placement, name, load)))]);
-  return `### Larger questions and answers, ${placement}\n\n${table(headings, rows)}`;
+  return `### Larger calls and answers, ${placement}\n\n${table(headings, rows)}`;
 }
 
 export function fanOutSection(results) {
@@ -74,7 +74,7 @@ export function floodSection(results) {
   ]);
   const headings = ['way', 'latest timer, ms, median round', 'worst round', 'thousand messages/s'];
   const how =
-    'A timer of 5 ms in a thread that is told more than it can attend to; each message takes it 5 µs.';
+    'A timer of 5 ms in a thread that gets more messages than it can process; each message takes 5 µs.';
   return `### Timers in a flood\n\n${how}\n\n${table(headings, rows)}`;
 }
 

@@ -30,8 +30,8 @@ function slowest(rows) {
   return lostBy(ofAll, 'A limit per client, ', SOONER, sooner);
 }
 
-const MORE = 'more calls per second than ours, by threads,';
-const SOONER = 'a slowest hundredth (p99) that is faster than ours, by threads,';
+const MORE = 'more calls per second than sluice, by threads,';
+const SOONER = 'a lower p99 than sluice, by threads,';
 
 function sooner(theirs, ours) {
   return ratio(ours.p99, theirs.p99);
@@ -93,7 +93,7 @@ function together(rows) {
     .filter(({ by }) => by > NOTICEABLE)
     .map(({ load, by }) => `${load} (one thread makes ${by.toFixed(2)} × the calls of two)`);
   return slower.length > 0
-    ? [`Two threads together make fewer calls of ours than one alone: ${slower.join('; ')}.`]
+    ? [`Two threads together make fewer calls than one alone: ${slower.join('; ')}.`]
     : [];
 }
 

@@ -7,11 +7,11 @@ import { security } from './security.mjs';
 const MIXES = {
   'read-heavy': '95 % of the calls are refused, 5 % admitted',
   mixed: 'half of the calls are refused, half admitted',
-  'insert-heavy': 'each call comes from a client never seen, 65 536 of them into an empty map',
-  'one hot key, admitted': 'one client, who always passes',
-  'one hot key, refused': 'one client, who never passes',
-  'all admitted': '10 000 clients, who all pass',
-  'all refused': '10 000 clients, none of whom passes',
+  'insert-heavy': 'each call comes from a new key, 65 536 of them into an empty map',
+  'one hot key, admitted': 'one key, which is always admitted',
+  'one hot key, refused': 'one key, which is never admitted',
+  'all admitted': '10 000 keys, all admitted',
+  'all refused': '10 000 keys, all refused',
 };
 
 export function engineSections(results) {
@@ -27,23 +27,23 @@ export function engineSections(results) {
 function introduction({ rows, settings, peers, reading, noise }) {
   const rounds = Math.min(...rows.map(({ callsPerSecond }) => callsPerSecond.length));
   return `One process measures all contenders (${peers}): ${rounds} rounds or more
-of ${settings.sliceMs} ms for each case, in another order in each round. Numbers are medians over the rounds, *spread* is half of the distance
+of ${settings.sliceMs} ms for each case, in a different order in each round. Numbers are medians over the rounds, *spread* is half of the distance
 between the quartiles, the widest of a row, and ratios are taken within a round. Threads are pinned to cores in turn. Load average ${noise.before.toFixed(1)} before the run and ${noise.after.toFixed(1)} after
 it; the run itself is in it.
 
-- Every limit is the same GCRA decision on one atomic time per client, or governor's own. Keys are the same strings.
-- \`sluice\` is asked from a seat of each thread and hashes the UTF-16 units of the key in each call, with SipHash-1-3
-  and 128 bits, as the addon does; \`without seats\`, all threads call the limiter itself; \`hash given\` is told the
-  hash, as a handle of the addon does. The maps and \`governor, rapidhash\` hash with
-  rapidhash, which is faster and keeps no flood of chosen keys away; \`governor\` hashes with Rust's default.
-- Calls are given a time that stands still. \`governor\` reads a clock of its own: one that stands still, which is one
-  load, and in \`its clock\` the one it takes by default. \`sluice, its clock\` reads ours in each call.
-- Maps are made with room for a quarter more clients than there are, \`maxKeys\` of ours too. Only ours is bounded:
-  the others grow until somebody sweeps them, which is not measured.
-- Percentiles are of every 64th call, by the processor's counter. Reading it takes about ${reading.toFixed(0)} ns, which is **not**
+- Every limit is the same GCRA decision on one atomic time per key, or governor's own. Keys are the same strings.
+- \`sluice\` calls through a thread-local handle and hashes the UTF-16 units of the key in each call, with SipHash-1-3 and
+  128 bits, as the addon does. With \`without handles\`, all threads call the limiter itself; with \`hash given\`, the hash is passed
+  in, as by a key handle of the addon. The maps and \`governor, rapidhash\` hash with rapidhash, which is faster and does not
+  protect against a flood of chosen keys; \`governor\` hashes with Rust's default.
+- Calls get a fixed time. \`governor\` reads its own clock: a fixed one, which is one load, and in \`its clock\` its default.
+  \`sluice, its clock\` reads sluice's clock in each call.
+- Maps have room for a quarter more keys than there are, and so has \`maxKeys\` of sluice. Only sluice is bounded: the others
+  grow until they are swept, which is not measured.
+- Percentiles are of every 64th call, timed with the processor's counter. Reading it takes about ${reading.toFixed(0)} ns, which is **not**
   subtracted; where the counter moves in steps, percentiles do too.
-- *Waited*: each lock is tried first, and only the wait after a failure is timed. A dash stands where a call takes no
-  lock; governor does not show its locks.`;
+- *Waited*: each lock is tried first, and only the wait after a failure is timed. A dash means that a call takes no
+  lock; governor does not expose its locks.`;
 }
 
 function contention({ rows, settings: { threads } }) {
@@ -58,7 +58,7 @@ function contention({ rows, settings: { threads } }) {
     const throughput = rowsBy(millions).map((row) => [...row, spreadOf(where(ofMix, { contender: row[0] }))]);
     return `### A limit per client: ${mix}
 
-In this mix ${MIXES[mix]}.
+In this mix: ${MIXES[mix]}.
 
 ${table([...headings('million calls/s by threads'), 'spread'], throughput)}
 
@@ -93,9 +93,9 @@ function integers({ rows }) {
   });
   return `### Integers for keys
 
-One thread and two, where nearly all of a call is the map's. Half of the clients are asked in each load. \`sluice\` hashes
-the integer twice with rapidhash, for the two halves of what we keep of a key, and \`SipHash\` once with SipHash-1-3 and
-128 bits; the rest as above. The columns *sluice ×* say how many times the throughput of the row \`sluice\` has.
+One thread and two, with calls that consist almost only of the map. Each load uses half of the keys. \`sluice\` hashes the integer
+twice with rapidhash, for the two halves that it stores of a key, and \`SipHash\` once with SipHash-1-3 and 128 bits; the rest is
+as above. The columns *sluice ×* are the throughput of \`sluice\` divided by that of the row.
 
 ${tables.join('\n\n')}`;
 }
@@ -120,9 +120,9 @@ function registry({ rows, go, settings: { threads } }) {
 
 1 000 keys with values of 27 bytes. ns per call of all threads together, less is better: *concurrent reads* of random keys,
 by threads; *sequential reads* in the order of keys; *write once, read many*, where each key of an empty map is written
-once and read 100 times; *get all*, one call for all 1 000 values. Writes of ours copy the table of keys; \`replaceAll\` fills it in
-one write. We and the \`RwLock\` hand out a value that stays whole while others write, by counting its holders; Go's
-collector spares its readers that.${ofGo}
+once and read 100 times; *get all*, one call for all 1 000 values. sluice copies the table of keys on each write; \`replaceAll\`
+fills it in one write. sluice and the \`RwLock\` return a value that stays valid while others write, by counting references; Go's
+collector makes that unnecessary.${ofGo}
 
 ${table(['ns per call', ...contenders], [...lines, widest])}
 
@@ -133,5 +133,5 @@ ${OVER_CORES}`;
 function forgotten(rows) {
   const most = Math.max(...rows.filter(isOurs).map(({ unlike }) => unlike));
   if (most === 0) return '';
-  return `\n\nOurs answered up to ${(100 * most).toPrecision(2)} % of the calls otherwise than an unbounded map, for clients that it had forgotten.`;
+  return `\n\nsluice answered up to ${(100 * most).toPrecision(2)} % of the calls differently from an unbounded map, for keys that it had evicted.`;
 }

@@ -45,4 +45,4 @@ export function threadsHeading(threads) {
   return threads > cores ? `${threads} †` : `${threads}`;
 }
 
-export const OVER_CORES = `† More threads than cores (${cores}): this measures how the system shares them out, more than the map.`;
+export const OVER_CORES = `† More threads than cores (${cores}): this measures how the system schedules them, more than the map.`;

@@ -6,15 +6,15 @@ import { clientsOf, distinct, OVER_CORES, only, threadsHeading, times, where } f
 const PLAIN = 'RwLock<HashMap>';
 const WHAT = {
   'connection opened and closed':
-    'A call is both. The plain form has one lock for connections by number and counts by client.',
-  isBanned: 'Every second of the 10 000 clients is banned; the only one is not.',
-  recordFailure: 'Each eighth call forgives what its client did, so that nobody gets banned.',
+    'A call opens and closes. The plain form has one lock for connections by number and counts by client.',
+  isBanned: 'Every second one of the 10 000 clients is banned; the single client is not.',
+  recordFailure: 'Each eighth call clears the failures of its client, so that none is banned.',
   'event recorded':
-    'Each event is judged by two rules, of 5 events and of 5 different details, which the client has met before.\n' +
-    'The plain form takes three locks at once: of counts by event, of clients, and of the history.',
+    'Two rules evaluate each event, of 5 events and of 5 different details; the client has met both before.\n' +
+    'The plain form takes three locks at once: for counts by event, clients, and the history.',
   'permit and success':
-    'A call through a closed circuit is let pass, and its success reported. The plain form looks under the shared\n' +
-    'lock, and counts under the other.',
+    'A closed circuit admits a call, whose success is reported. The plain form reads under the shared lock and\n' +
+    'counts under the exclusive one.',
 };
 
 export function security({ rows, settings: { threads } }) {
@@ -25,10 +25,10 @@ export function security({ rows, settings: { threads } }) {
 
 const INTRODUCTION = `### What protects a server
 
-Connections, bans, events and circuits beside the form that such code usually has, \`${PLAIN}\` of what is known of a
-client. Both are given the same address as text, or the same name of a peer, are asked the same, and must give
-the same answer. Theirs hash with rapidhash, as above; ours with SipHash. Theirs know no lists, ids or statistics, and
-never forget anybody. Time stands still. *sluice ×* says how many times the throughput of the plain form ours has.`;
+Connections, bans, events and circuits, compared with the usual plain form: an \`${PLAIN}\` of the state per client. Both get
+the same address as text, or the same target, the same calls, and must give the same answers. The plain forms hash with
+rapidhash, as above; sluice with SipHash. The plain forms have no lists, ids or statistics, and evict nothing. Time is fixed.
+*sluice ×* is the throughput of sluice divided by that of the plain form.`;
 
 function section(rows, load, threads) {
   const cases = distinct(rows, 'keys').flatMap((keys) =>

@@ -40,7 +40,10 @@ function lostToContention(threaded, count) {
     .filter(({ times }) => times > NOTICEABLE);
   return LOADS.map((load) => ({ load, slower: losing.filter((one) => one.load === load) }))
     .filter(({ slower }) => slower.length > 0)
-    .map(({ load, slower }) => `In each of ${count} threads (${load}) more than alone: ${list(slower)}.`);
+    .map(
+      ({ load, slower }) =>
+        `In each of ${count} threads (${load}), these calls cost more than alone: ${list(slower)}.`,
+    );
 }
 
 function againstOthers(results, samplesOf) {

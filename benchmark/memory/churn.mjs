@@ -8,17 +8,17 @@ export async function measureChurn(question) {
 }
 
 export function churn({ maxKeys, inserts, whileFilling, evicted, untracked, percent }) {
-  const headings = ['live clients = `maxKeys`', 'newcomers', 'pushed out a live one', 'share', 'not kept'];
+  const headings = ['live keys = `maxKeys`', 'new keys', 'evicted a live one', 'share', 'not kept'];
   const row = [maxKeys, inserts, evicted].map(String);
   const filling =
-    `Under a manual clock: each client comes once and is live for 1 s, and in each ms as many come as expire. While ` +
-    `the empty table filled, ${whileFilling} live clients were pushed out.`;
-  return `### As many live clients as there is room for\n\n${filling}\n\n${table(headings, [[...row, `${percent.toFixed(3)} %`, `${untracked}`]])}`;
+    `Under a manual clock: each key arrives once and is live for 1 s, and in each ms as many arrive as expire. While ` +
+    `the empty table filled, ${whileFilling} live keys were evicted.`;
+  return `### As many live keys as maxKeys\n\n${filling}\n\n${table(headings, [[...row, `${percent.toFixed(3)} %`, `${untracked}`]])}`;
 }
 
 export function churnTarget({ percent }) {
   return {
-    what: 'newcomers that push out a live client, `maxKeys` live',
+    what: 'new keys that evict a live one, `maxKeys` live',
     below: 0.1,
     unit: '%',
     value: percent,

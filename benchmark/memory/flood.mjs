@@ -28,33 +28,32 @@ export async function measureFlood({ keys, mostMs }) {
 export function flood(told) {
   const { maxKeys, wellKnown, came, madeIn, newcomer, knownQuiet, knownFlooded, rss, flooded } = told;
   const rows = [
-    ['keys that came once', millions(came)],
+    ['keys that arrived once', millions(came)],
     ['`maxKeys`', millions(maxKeys)],
     ['resident before, MB', megabytes(rss.before)],
     [`resident after ${millions(1.5 * maxKeys)} keys, MB`, megabytes(rss.full)],
     ['resident at most, MB', megabytes(rss.peak)],
     ['a call of the flood, ns', newcomer.toFixed(0)],
-    ['(making its key, taken off above, ns)', madeIn.toFixed(0)],
-    ['a call of a well-known client in quiet, ns', knownQuiet.toFixed(0)],
+    ['(making its key, subtracted above, ns)', madeIn.toFixed(0)],
+    ['a call of a known key without the flood, ns', knownQuiet.toFixed(0)],
     ['the same call in the flood, ns', knownFlooded.toFixed(0)],
-    ['live clients pushed out (`stats().liveEvictions`)', `${flooded.liveEvictions}`],
-    [`well-known clients forgotten, of ${wellKnown}`, `${flooded.forgotten}`],
+    ['live keys evicted (`stats().liveEvictions`)', `${flooded.liveEvictions}`],
+    [`known keys evicted, of ${wellKnown}`, `${flooded.forgotten}`],
   ];
   return `### A flood of new keys\n\n${HOW}\n\n${table(['', 'measured'], rows)}${cutShort(told)}`;
 }
 
-const HOW = `A limit of 1000 in 30 days, so whoever came once is live to the end and the table is full of live clients. All
-well-known clients come once after every 500 000 keys. Who was forgotten has more left than his calls leave anybody.`;
+const HOW = `A limit of 1000 in 30 days, so a key that arrived once is live to the end and the table is full of live keys. All known keys
+call once after every 500 000 new ones. A known key was evicted if it has more left than its calls leave.`;
 
 export function floodLosses({ knownQuiet, knownFlooded, rss, flooded, wellKnown }) {
   const slower = knownFlooded / knownQuiet;
   const grown = rss.peak / rss.full;
   return [
     slower > NOTICEABLE &&
-      `In a flood, a call of a well-known client costs ${slower.toFixed(2)} × what it costs in quiet.`,
+      `In a flood, a call of a known key costs ${slower.toFixed(2)} × what it costs without.`,
     grown > NOTICEABLE && `In a flood, memory grows to ${grown.toFixed(2)} × what a full table needs.`,
-    flooded.forgotten > 0 &&
-      `A flood makes us forget ${flooded.forgotten} of ${wellKnown} well-known clients.`,
+    flooded.forgotten > 0 && `A flood evicts ${flooded.forgotten} of ${wellKnown} known keys.`,
   ].filter(Boolean);
 }
 

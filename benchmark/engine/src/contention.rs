@@ -108,7 +108,7 @@ fn contenders<'a>(plan: &'a Plan, mix: &'a Mix, loads: &'a Loads) -> Vec<Contend
     let of_texts = (texts, &addresses.texts[..]);
     vec![
         contender("sluice", Ours::<CodeUnits>::new, plan, mix, of_units),
-        contender("sluice, without locals", Unseated::new, plan, mix, of_units),
+        contender("sluice, without handles", Unseated::new, plan, mix, of_units),
         contender("sluice, hash given", Ours::<Hashed>::new, plan, mix, of_hashes),
         contender("sluice, its clock", Ours::<CodeUnits, true>::new, plan, mix, of_units),
         contender("RwLock<HashMap>", InRwLock::new, plan, mix, of_texts),
