@@ -374,25 +374,24 @@ export interface NativeCount {
   count: number
 }
 
-/** One delivery; which fields are set depends on `kind`. */
-export interface NativeDelivery {
-  subscription: number
-  /**
-   * `change`, `circuit`, `hub`, `close`, `alert`, `drained`, `lifecycle`, `moved`, `clock`, `memory`, `destroyed`,
-   * `listeners`, `reset` or `options`.
-   */
-  kind: string
-  /** Events dropped just before this one. */
-  missed: number
-  /** The key of a change, the peer of a circuit, or the serial of a connection. */
-  key?: string
-  /** The version with a change, or the number of a lifecycle's state. */
-  version?: number
-  ifIdleMs?: number
-  circuit?: NativeCircuitChange
-  alert?: NativeAlert
-  hub?: NativeHubNews
-}
+/**
+ * One delivery. `subscription` says what it is for; 0 is the process. `missed` counts events of the subscription that
+ * were dropped just before this one.
+ */
+export type NativeDelivery =
+  | { kind: 'change'; subscription: number; missed: number; key: string; version: number }
+  | { kind: 'circuit'; subscription: number; missed: number; peer: string; circuit: NativeCircuitChange }
+  | { kind: 'alert'; subscription: number; missed: number; alert: NativeAlert }
+  | { kind: 'lifecycle'; subscription: number; missed: number; state: string }
+  | { kind: 'close'; subscription: number; serial: string; ifIdleMs?: number }
+  | { kind: 'hub'; subscription: number; hub: NativeHubNews }
+  | { kind: 'drained'; subscription: number }
+  | { kind: 'moved'; subscription: number }
+  | { kind: 'destroyed'; subscription: number }
+  | { kind: 'listeners'; subscription: number }
+  | { kind: 'clock'; subscription: number }
+  | { kind: 'reset'; subscription: number }
+  | { kind: 'options'; subscription: number }
 
 export interface NativeEndpoint {
   name: string
@@ -896,7 +895,7 @@ export declare function subscribeToConnectionTracker(handle: number, subscriptio
 /** Tells this thread of every state from now on, under this number. */
 export declare function subscribeToLifecycle(handle: number, subscription: number): void
 
-/** Everything that waits, in order. */
+/** Everything pending, in order. */
 export declare function takeDeliveries(): Array<NativeDelivery>
 
 /** The options that the last `open…` of this thread has changed, once. */

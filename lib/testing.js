@@ -4,7 +4,7 @@ const { invalidOption, SluiceError } = require('./runtime/errors');
 const { followReset, native } = require('./runtime/native');
 const { parseDuration } = require('./runtime/schema');
 
-/** The year 2100: a later date with a century's wait added would leave the range of the clock. */
+/** The year 2100. A hundred years more would leave the range of the clock. */
 const LATEST_MS = 4_102_444_800_000;
 
 /**

@@ -7,7 +7,7 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
 
 const SOURCES = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'crates'];
 
-/** The suffix by which the generated loader tells platforms apart: `linux-x64-gnu`, `darwin-arm64`. */
+/** The suffix by which the generated loader distinguishes platforms: `linux-x64-gnu`, `darwin-arm64`. */
 export function platformSuffix() {
   const abi = { linux: isMusl() ? '-musl' : '-gnu', win32: '-msvc' }[process.platform] ?? '';
   return `${process.platform}-${process.arch}${abi}`;

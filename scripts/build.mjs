@@ -81,5 +81,5 @@ function check() {
 function run(program, args) {
   const { status, error } = spawnSync(program, args, { cwd: root, stdio: 'inherit' });
   if (status !== 0)
-    fail(`the build failed${error ? ` (${error.message})` : ''}; what the compiler said stands above.`);
+    fail(`the build failed${error ? ` (${error.message})` : ''}; see the compiler's output above.`);
 }

@@ -2,9 +2,9 @@
 
 pub(crate) mod clock;
 pub(crate) mod copies;
+pub(crate) mod deliveries;
 pub(crate) mod error;
 pub(crate) mod instances;
-pub(crate) mod mailbox;
 pub(crate) mod memory;
 pub(crate) mod message_numbers;
 pub(crate) mod options;

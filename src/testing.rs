@@ -12,7 +12,7 @@ use crate::runtime::presence;
 use crate::runtime::raw::{Call, Exports};
 use crate::{components, lifecycle};
 
-/// How often everything was reset.
+/// Counts resets.
 static RESETS: AtomicU64 = AtomicU64::new(0);
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
@@ -20,7 +20,7 @@ pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("resets(): number", resets)
 }
 
-/// `resetInstances()`: empties every instance of the process. Events that wait for threads are dropped. Copies of the
+/// `resetInstances()`: empties every instance of the process. Pending events are dropped. Copies of the
 /// package that this thread loaded before the one that calls, as a test runner leaves them behind that resets modules,
 /// take part in brokers and lifecycles no longer.
 unsafe extern "C" fn reset_instances(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
@@ -38,7 +38,7 @@ unsafe extern "C" fn reset_instances(env: sys::napi_env, info: sys::napi_callbac
     })
 }
 
-/// `resets()`: what waits compares it, to know whether it waits for something that was forgotten.
+/// `resets()`: how often everything was reset. Pending calls compare it to learn that they were dropped.
 unsafe extern "C" fn resets(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<0>::answer(env, info, |call| call.number(RESETS.load(Ordering::Acquire) as f64))
 }

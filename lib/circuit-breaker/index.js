@@ -203,7 +203,7 @@ class CircuitBreaker {
     return Object.assign(new SluiceError('BREAKER_OPEN', message), { peer, state, retryAfterMs });
   }
 
-  #tell({ key: peer, missed, circuit: { from, to, calls, failures, slowCalls, openForMs } }) {
+  #tell({ peer, missed, circuit: { from, to, calls, failures, slowCalls, openForMs } }) {
     this.#missed += missed;
     const event = EVENT_OF[to];
     if (this.#listeners.count(event) === 0) return;

@@ -181,9 +181,9 @@ class SocketTable {
   }
 
   #hear(delivery) {
-    const { kind, key, ifIdleMs } = owned(delivery);
+    const { kind, serial, ifIdleMs } = owned(delivery);
     if (kind === 'destroyed') this.#end();
-    else this.#closeWhenAsked(key, ifIdleMs);
+    else this.#closeWhenAsked(serial, ifIdleMs);
   }
 
   /** The tracker was destroyed: its sockets stay, and nothing else of this thread keeps the table. */

@@ -121,8 +121,7 @@ class Lifecycle {
     return this;
   }
 
-  #tell({ version, missed }) {
-    const state = STATES[version];
+  #tell({ state, missed }) {
     this.#listeners.emit('change', missed > 0 ? { state, missed } : { state });
   }
 

@@ -1,11 +1,11 @@
 'use strict';
 
-// A signal may have methods of its own, which must not run where a place was reserved.
+// A signal may have methods of its own. They must not run while capacity is reserved.
 const { addEventListener, removeEventListener } = EventTarget.prototype;
 const abortedOf = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted').get;
 
-/** By signal: all of ours who listen to it. */
-const heard = new WeakMap();
+/** The listeners of this package, by signal. */
+const groups = new WeakMap();
 
 /** Whether a value is a signal, and not only an object with its prototype. */
 function isAbortSignal(value) {
@@ -23,30 +23,30 @@ function throwIfAborted(signal) {
 }
 
 /**
- * Calls `listener` when the signal aborts. All of ours share one listener at the signal: a signal may end many calls at
- * once, and Node takes eleven listeners for a leak, and looks through all of them to add one.
+ * Calls `listener` when the signal aborts. All listeners of this package share one at the signal: a signal may end many
+ * calls at once, Node warns of a leak at eleven listeners, and scans all of them to add one.
  */
 function addAbortListener(signal, listener) {
-  const group = heard.get(signal) ?? listen(signal);
+  const group = groups.get(signal) ?? listen(signal);
   group.listeners.add(listener);
 }
 
-/** The last of ours to go leaves nothing at the signal. */
+/** With the last listener nothing is left at the signal. */
 function removeAbortListener(signal, listener) {
-  const group = heard.get(signal);
+  const group = groups.get(signal);
   if (!group?.listeners.delete(listener) || group.listeners.size > 0) return;
-  removeEventListener.call(signal, 'abort', group.tell);
-  heard.delete(signal);
+  removeEventListener.call(signal, 'abort', group.notify);
+  groups.delete(signal);
 }
 
 function listen(signal) {
   const listeners = new Set();
-  const tell = () => {
+  const notify = () => {
     for (const listener of listeners) listener();
   };
-  const group = { listeners, tell };
-  addEventListener.call(signal, 'abort', tell, { once: true });
-  heard.set(signal, group);
+  const group = { listeners, notify };
+  addEventListener.call(signal, 'abort', notify, { once: true });
+  groups.set(signal, group);
   return group;
 }
 

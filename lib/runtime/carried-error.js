@@ -5,12 +5,12 @@ const { SluiceError } = require('./errors');
 const { outline } = require('./outlined-error');
 const { rebuild } = require('./rebuilt-error');
 
-/** What was thrown, as bytes for other threads; see `outline`. */
+/** A thrown value as bytes for other threads; see `outline`. */
 function packError(thrown) {
   return v8.serialize(outline(thrown));
 }
 
-/** Never throws: bytes that are no error come to an error that says so. */
+/** Never throws: bytes that hold no error give an error that says so. */
 function unpackError(bytes) {
   try {
     return rebuild(v8.deserialize(bytes));
@@ -19,7 +19,7 @@ function unpackError(bytes) {
   }
 }
 
-/** Why nothing comes of what another thread has sent. */
+/** The error for bytes of another thread that cannot be decoded. */
 function undecodable(what, cause) {
   return new SluiceError('INVALID_VALUE', `${what} cannot be decoded: ${cause?.message}`, { cause });
 }

@@ -31,7 +31,7 @@ class Deadline {
     this.look();
   }
 
-  /** Fires if it is time, else waits for the rest of it. */
+  /** Fires if the time has come, else sets a timer for the rest. */
   look() {
     clearTimeout(this.#timer);
     const rest = this.#due - native.elapsed();

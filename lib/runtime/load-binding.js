@@ -65,7 +65,7 @@ function fileOf() {
   return process.env.NAPI_RS_NATIVE_LIBRARY_PATH || path.join(ROOT, `sluice.${platformSuffix()}.node`);
 }
 
-/** The generated loader tells causes as text only, and some of packages that do not exist: we try ourselves. */
+/** The generated loader reports causes as text only, some of packages that do not exist. So the file is tried here. */
 function explain(ofLoader) {
   const file = fileOf();
   const cause = errorOf(file) ?? ofLoader;
@@ -132,7 +132,7 @@ function howToBuild() {
   return `with Rust installed (https://rustup.rs), this makes one: node "${path.join(ROOT, 'scripts', 'build.mjs')}"`;
 }
 
-/** The machine that a file is built for; undefined where that cannot be told. */
+/** The machine that a file is built for; undefined where the file does not say. */
 function machineOf(file) {
   const header = Buffer.alloc(20);
   try {
@@ -148,7 +148,7 @@ function machineOf(file) {
   return ELF_MACHINES[header.readUInt16LE(18)];
 }
 
-/** As the generated loader tells platforms apart. */
+/** The suffix by which the generated loader distinguishes platforms. */
 function platformSuffix() {
   const abi = { linux: isMusl() ? '-musl' : '-gnu', win32: '-msvc' }[process.platform] ?? '';
   return `${process.platform}-${process.arch}${abi}`;

@@ -8,37 +8,37 @@ const { loadBinding } = require('./load-binding');
 
 const native = loadBinding();
 
-/** Numbers that pass beside the arguments of native calls and their results; read before the next call. */
+/** Numbers that cross beside arguments and results of native calls. Read them before the next call. */
 const numbers = new Float64Array(NUMBERS);
 
 /**
- * The versions of this thread's registries, by handle, as they are now: other threads write them. Empty where the
- * runtime has no such memory.
+ * The current versions of this thread's registries, by handle. Other threads write them. Empty where the runtime has no
+ * such memory.
  */
 const versions = new Int32Array(native.versionCells() ?? 0);
 
-/** What this thread is told by others: subscription number to handler. */
+/** Handlers of deliveries, by subscription. */
 const handlers = new Map();
-/** The numbers of those that keep this copy in memory though nothing else does. */
+/** The subscriptions that keep this copy in memory by themselves. */
 const holding = new Set();
 let nextSubscription = 1;
 
 /**
- * Subscription 0 of every thread: what concerns the process. `clock`: the test clock was moved; `reset`: everything was
- * reset; `options`: an instance has other options.
+ * Subscription 0 of every thread, for the whole process. `clock`: a test moved the clock; `reset`: a test emptied every
+ * instance; `options`: an instance has other options.
  */
 const ofProcess = { __proto__: null, clock: [], reset: [], options: [] };
-handlers.set(0, ({ kind }) => tellOfProcess(kind));
+handlers.set(0, ({ kind }) => notifyProcess(kind));
 
 /** Resets that this thread has followed. */
 let resets = 0;
 
-/** Called whenever the bell rings, before what the mailbox holds is told. */
+/** Called on each wake, before the mailbox is read. */
 const onWake = new Set();
 
 resets = native.resets();
-// Native code holds these weakly, so that a copy that nothing uses is collected, as when a test runner loads modules
-// anew. Whatever uses the copy has the native module at hand.
+// Native code holds these weakly. A copy that nothing uses is collected, as when a test runner reloads modules. What uses
+// the copy keeps the native module, and with it these.
 native.usedByNativeCode = { deliver, SluiceError };
 
 const isFirstLoad = native.attachThread(deliver, numbers, SluiceError, threadId, availableMemory()) === 1;
@@ -52,8 +52,8 @@ function availableMemory() {
 }
 
 /**
- * Runs `handler(delivery)` for what is left under the returned number. With `holds`, this copy stays in memory until
- * `unsubscribe` though nothing else uses it.
+ * Runs `handler(delivery)` for each delivery of the returned subscription. With `holds`, the subscription keeps this copy
+ * in memory until `unsubscribe`.
  */
 function subscribe(handler, { holds = true } = { __proto__: null }) {
   const subscription = nextSubscription++;
@@ -67,15 +67,15 @@ function unsubscribe(subscription) {
   letCollect(subscription);
 }
 
-/** Calls `look` whenever the bell rings, until `stopPolling`. */
-function pollOnWake(look) {
-  onWake.add(look);
-  hold(look);
+/** Calls `poll` on each wake, until `stopPolling`. */
+function pollOnWake(poll) {
+  onWake.add(poll);
+  hold(poll);
 }
 
-function stopPolling(look) {
-  onWake.delete(look);
-  letCollect(look);
+function stopPolling(poll) {
+  onWake.delete(poll);
+  letCollect(poll);
 }
 
 function hold(reason) {
@@ -88,8 +88,8 @@ function letCollect(reason) {
 }
 
 /**
- * Calls `release(handle)`, a native function, once an object that was registered with its handle is collected: a handle
- * is free again when the last object of this thread that stands for it has gone, be it together with this copy.
+ * A registry that calls `release(handle)`, a native function, for each registered object that is collected. A handle is
+ * free again once its last object in this thread is collected, even together with this copy.
  */
 function handlesOf(release) {
   const collected = new FinalizationRegistry(release);
@@ -97,32 +97,32 @@ function handlesOf(release) {
   return collected;
 }
 
-/** Runs `handler()` in this thread whenever that has happened. */
+/** Runs `handler()` in this thread on each event of the process; see `ofProcess`. */
 function onProcess(kind, handler) {
   ofProcess[kind].push(handler);
 }
 
-function tellOfProcess(kind) {
+function notifyProcess(kind) {
   if (kind === 'reset') followReset();
   else for (const handler of ofProcess[kind]) handler();
 }
 
-/** What this thread has of instances that were reset is forgotten: once for each reset. */
+/** Drops what this thread caches of instances that were reset. Once for each reset. */
 function followReset() {
   if (resets === native.resets()) return;
   resets = native.resets();
   for (const handler of ofProcess.reset) runSafely(handler);
 }
 
-/** The bell rang. */
+/** The waker calls this. */
 function deliver() {
-  for (const look of onWake) look();
+  for (const poll of onWake) poll();
   for (const delivery of native.takeDeliveries()) {
     runSafely(handlers.get(delivery.subscription), delivery);
   }
 }
 
-/** A handler that throws must not keep the others from what they were told. */
+/** A handler that throws must not keep the others from their deliveries. */
 function runSafely(handler, delivery) {
   try {
     handler?.(delivery);
@@ -133,10 +133,10 @@ function runSafely(handler, delivery) {
   }
 }
 
-/** Reasons why this thread goes on though nothing but the bell could wake it: calls and listeners that wait. */
+/** Reasons to keep this thread alive with nothing but the waker to wake it: pending calls, active listeners. */
 let reasons = 0;
 
-/** One reason more. Each is taken back by `letGo`. */
+/** Adds a reason. Each is removed by `letGo`. */
 function keepAlive() {
   // First: a stack overflow in there must not count as a reason.
   if (reasons === 0) native.keepThreadAlive(1);
@@ -149,8 +149,8 @@ function letGo() {
 }
 
 /**
- * A thread's own hook gives back what it held. Where a runtime skips the hook of a terminated worker
- * (Deno does), the thread that started it sees its end; elsewhere there is nothing left to do then.
+ * A thread's clean-up hook releases what it held. Deno skips the hook of a terminated worker, so the thread that started
+ * the worker reports its end. Where the hook has run, nothing is left to do.
  */
 function reapWorkersThatSkipTheirHook() {
   process.on('worker', (worker) => {

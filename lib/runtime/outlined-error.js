@@ -6,7 +6,7 @@ const { describe, SluiceError } = require('./errors');
 const { copyPlain } = require('./value');
 const { MOST_LEVELS, shorten } = require('./value-walk');
 
-/** What has a place of its own in an outline, or none. */
+/** Properties that an outline holds by themselves, or not at all. */
 const NO_FIELDS = new Set(['name', 'message', 'code', 'stack', 'remoteStack', 'cause']);
 
 /** Where an error refers to another. */
@@ -32,7 +32,7 @@ function outline(thrown) {
 class Outline {
   result;
   #errors = [];
-  /** What stands in the list, with the level and the path of each. */
+  /** The errors of the list, each with its level and path. */
   #found = [];
   #places = new Map();
 
@@ -81,7 +81,7 @@ class Outline {
   }
 }
 
-/** Its own plain data. What a getter would say is left out, and what is not plain. */
+/** The plain data among its own properties; no getters. */
 function fieldsOf(error, level) {
   const fields = [];
   for (const key of Object.keys(error)) {
@@ -118,7 +118,7 @@ function tooDeep(path) {
   return new SluiceError('INVALID_VALUE', message);
 }
 
-/** Of plain values a copy, which a getter changes no more, of others a description. */
+/** A copy of a plain value, without its getters; a description of any other. */
 function plain(value, levelsAbove) {
   try {
     return copyPlain(value, 'value', levelsAbove);

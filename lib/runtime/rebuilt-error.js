@@ -3,7 +3,7 @@
 const { makeError } = require('./error-classes');
 const { PREFIX, SluiceError } = require('./errors');
 
-/** An error like the one that was outlined; anything else that was thrown as it was. */
+/** An error like the outlined one; any other thrown value as it was. */
 function rebuild({ errors: outlines, value }) {
   if (outlines === undefined) return value;
   const errors = outlines.map(make);

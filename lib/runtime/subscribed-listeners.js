@@ -5,8 +5,8 @@ const { subscribe, unsubscribe } = require('./native');
 const { owned } = require('./schema');
 
 /**
- * Listeners to what other threads tell as well, and the subscription of this thread that brings it, which exists
- * while anybody listens.
+ * Listeners to events that may come from other threads, and the subscription of this thread that delivers them. It exists
+ * while there are listeners.
  */
 class SubscribedListeners {
   #events;
@@ -15,9 +15,8 @@ class SubscribedListeners {
   #subscription;
 
   /**
-   * `source.begin(subscription)` asks native code for deliveries under that number, `source.end(subscription)` for no
-   * more; each goes to `source.tell(delivery)`, which emits what it means. When the instance is destroyed, the
-   * subscription ends, and nothing of this thread keeps the listeners any more.
+   * `source.begin(subscription)` starts deliveries, `source.end(subscription)` stops them. `source.tell(delivery)` emits
+   * the event of each. When the instance is destroyed, the subscription ends and the listeners can be collected.
    */
   constructor(owner, events, source) {
     this.#events = events;
@@ -28,7 +27,7 @@ class SubscribedListeners {
   add(event, listener, options) {
     this.#listeners.add(event, listener, options);
     if (this.#subscription !== undefined) return;
-    const subscription = subscribe((delivery) => this.#hear(delivery));
+    const subscription = subscribe((delivery) => this.#receive(delivery));
     try {
       this.#source.begin(subscription);
     } catch (error) {
@@ -53,7 +52,7 @@ class SubscribedListeners {
     this.#endIfIdle();
   }
 
-  #hear(delivery) {
+  #receive(delivery) {
     if (owned(delivery).kind === 'destroyed') this.#forget();
     else this.#source.tell(delivery);
   }

@@ -6,7 +6,7 @@ const { MOST_LEVELS, shorten } = require('./value-walk');
 
 /**
  * Fails for a value of any kind that is nested too deeply for the stack of another thread, in the order in which structured
- * clone goes through it. What stands in two places, or in itself, is cloned once.
+ * clone goes through it. An object in two places, or within itself, is cloned once.
  */
 function checkLevels(value, what) {
   const seen = new Set();

@@ -6,7 +6,7 @@ const { describe, SluiceError } = require('./errors');
 /** Levels that the stack of every thread can read: arrays, objects, maps, sets and causes. The top value is the first. */
 const MOST_LEVELS = 256;
 
-/** Characters of a path that stand on either side of the cut. */
+/** Characters of a path on either side of the cut. */
 const MOST_PATH_END = 80;
 
 /** An array: its elements, then its named properties. */
@@ -101,7 +101,7 @@ class ListNode {
 const LEAF = Object.freeze({ count: 0 });
 
 /**
- * Looks at a value and everything within it, without recursion: how deep that goes may be an attacker's choice.
+ * Visits a value and everything within it, without recursion: an attacker may choose the depth.
  *
  * `kind` says what is accepted: `{ accepted, takesUndefined, copies, open(object, fail) }`. `open` gives the node of an
  * object that is accepted, else undefined; `fail(given, accepted?)` refuses it for a reason of its own.
@@ -110,7 +110,7 @@ class Walk {
   #what;
   #kind;
   #levelsAbove;
-  /** The nodes from the top to the one that is looked at. */
+  /** The nodes from the top to the current one. */
   #open = [];
   /** By object: the node that it has or had. */
   #nodes = new Map();
@@ -174,7 +174,7 @@ class Walk {
     return node.target;
   }
 
-  /** What stands in two places is no cycle, and is deeper in one of them perhaps. */
+  /** An object in two places is no cycle. It may be deeper in the second place. */
   #meetAgain(node) {
     if (node.isOpen) this.#fail('a cycle');
     this.#checkLevels(node.height);
@@ -217,7 +217,7 @@ function isPlainObject(object) {
   return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'hasOwnProperty');
 }
 
-/** What a value that is refused is called. Runs nothing of its own but a getter, whose error is not the caller's concern. */
+/** The name of a refused value in the error. At most a getter of the value runs; if it throws, the error is ignored. */
 function nameOf(given) {
   if (types.isProxy(given)) return 'a Proxy';
   let name;

@@ -26,12 +26,12 @@ function encodeDefined(value, what) {
   return serialize(walk(value, what, DEFINED), what);
 }
 
-/** A copy of plain data that stands within so many levels. */
+/** A copy of plain data that is nested in so many levels already. */
 function copyPlain(value, what, levelsAbove) {
   return walk(value, what, PLAIN, levelsAbove);
 }
 
-/** The bytes of a value that was looked at. They may be too many, or a getter may answer otherwise than before. */
+/** The bytes of a checked value. Still fails when they are too many, or when a getter answers differently than before. */
 function serialize(value, what) {
   try {
     return v8.serialize(value);

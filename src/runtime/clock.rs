@@ -38,7 +38,7 @@ pub(crate) fn elapsed_ms() -> f64 {
     in_ms(now) + set_back as f64
 }
 
-/// The time of the clock, as `elapsed` tells it.
+/// A time of the clock, in the milliseconds of `elapsed`.
 pub(crate) fn in_elapsed_ms(time: u64) -> f64 {
     let (_, set_back) = clock::now_and_set_back();
     in_ms(time) + set_back as f64
@@ -56,7 +56,7 @@ pub(crate) fn in_ms(nanos: u64) -> f64 {
     (nanos / MS) as f64 + (nanos % MS) as f64 / MS as f64
 }
 
-/// Nanoseconds of what [`in_ms`] told; exact for whole milliseconds.
+/// The inverse of [`in_ms`]; exact for whole milliseconds.
 pub(crate) fn from_ms(ms: f64) -> u64 {
     ms.trunc() as u64 * MS + (ms.fract() * MS as f64) as u64
 }

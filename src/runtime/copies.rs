@@ -1,18 +1,17 @@
-//! Two copies of the addon in one process are two universes: nothing is shared between them.
+//! Several copies of the addon in one process share nothing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use napi_derive::napi;
 
-/// The files of all copies of the addon this process has loaded, in that order, to be warned of. Empty
-/// where there is one or the system cannot tell; for the first of them, as the others speak; and the
-/// second time.
+/// The files of all copies of the addon that this process has loaded, in the order of loading, for a warning. Empty where
+/// there is one copy, where the system does not say, in the first copy (a later one warns), and on a second call.
 #[napi]
 pub fn other_copies_once() -> Vec<String> {
-    static TOLD: AtomicBool = AtomicBool::new(false);
+    static IS_REPORTED: AtomicBool = AtomicBool::new(false);
     let copies = loaded_copies();
     let is_first = own_file().is_none_or(|own| copies.first() == Some(&own));
-    if is_first || TOLD.swap(true, Ordering::Relaxed) {
+    if is_first || IS_REPORTED.swap(true, Ordering::Relaxed) {
         return Vec::new();
     }
     copies

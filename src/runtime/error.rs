@@ -54,7 +54,7 @@ pub(crate) fn throw_napi(env: sys::napi_env, error: &Error) -> sys::napi_value {
     ptr::null_mut()
 }
 
-/// A panic was caught: a bug of ours, told as an error of this call.
+/// An internal error: a panic was caught. Thrown by the call that caused it.
 pub(crate) fn throw_fault(env: sys::napi_env) -> sys::napi_value {
     throw_plain(env, "sluice: internal fault; please report it with what was called");
     ptr::null_mut()

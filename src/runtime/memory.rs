@@ -1,4 +1,4 @@
-//! Tells V8 what native memory limiters use, so that it collects garbage accordingly: once, by the thread that made
+//! Reports to V8 what native memory limiters use, so that it collects garbage accordingly: once, by the thread that made
 //! the limiter.
 
 use std::cell::RefCell;
@@ -14,7 +14,7 @@ use sluice_core::runtime::memory::MemoryUse;
 use crate::runtime::port::Port;
 use crate::runtime::thread;
 
-/// What one thread has told V8 of.
+/// What one thread has reported to V8.
 #[derive(Default)]
 pub(crate) struct Reports(RefCell<Vec<Report>>);
 
@@ -45,7 +45,7 @@ pub(crate) fn report(port: &Port, memory: &Arc<MemoryUse>) {
 }
 
 impl Reports {
-    /// Tells V8 what has changed. In the thread of `env`.
+    /// Reports to V8 what has changed. In the thread of `env`.
     pub(crate) fn bring_up_to_date(&self, env: sys::napi_env) {
         // Taken already where a collection that V8 begins below comes back here: then the outer call goes on.
         let Ok(mut reports) = self.0.try_borrow_mut() else { return };

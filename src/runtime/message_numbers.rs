@@ -5,7 +5,7 @@ use std::ptr;
 
 use sluice_core::Header;
 
-/// Messages whose numbers cross at once, either way. A receiver looks at the clock after so many.
+/// Messages whose numbers cross at once, either way. A receiver reads the clock after so many.
 pub(crate) const MOST_CROSSING: usize = 64;
 
 /// Arrays in which the numbers of messages cross, as one copy of our JavaScript registered them.

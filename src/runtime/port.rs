@@ -1,4 +1,4 @@
-//! One loaded copy of our JavaScript in a thread: the mailbox and the arrays by which native code reaches it.
+//! One loaded copy of the package's JavaScript in a thread: its mailbox, and the arrays it shares with native code.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
@@ -18,7 +18,7 @@ use crate::runtime::seam::Layout;
 use crate::runtime::thread::{self, Thread};
 use crate::runtime::waker::Waker;
 
-/// One loaded copy of our JavaScript in a thread: where it is reached, and where it leaves and reads numbers.
+/// One loaded copy of the package's JavaScript in a thread.
 pub(crate) struct Port {
     thread: *const Thread,
     env: sys::napi_env,
@@ -61,8 +61,7 @@ impl References {
 /// References of all living environments.
 static REFERENCES: AtomicUsize = AtomicUsize::new(0);
 
-/// How many numbers pass between JavaScript and a call beside its arguments: an argument costs more than
-/// a number in an array.
+/// How many numbers cross beside the arguments of a call. A number in an array costs less than an argument.
 pub(crate) const NUMBERS: usize = 21;
 
 impl Port {
@@ -155,7 +154,7 @@ impl Port {
         self.references.hold(&self.references.of_copy, reference);
     }
 
-    /// No JavaScript of this copy is left, or none but a function that knows nothing of the rest. In its thread.
+    /// The copy was collected. In its thread.
     fn retire(&self) {
         self.mailbox.close();
         self.waker.detach(true);
@@ -235,7 +234,7 @@ unsafe extern "C" fn attach_thread(env: sys::napi_env, info: sys::napi_callback_
     })
 }
 
-/// The function that the waker called was collected, with the copy of our JavaScript that it was of.
+/// The function that the waker called was collected, and with it the copy.
 unsafe extern "C" fn copy_is_gone(_: sys::napi_env, port: *mut c_void, _: *mut c_void) {
     // A panic must not cross into Node.
     let _ = std::panic::catch_unwind(|| {
@@ -247,7 +246,7 @@ unsafe extern "C" fn copy_is_gone(_: sys::napi_env, port: *mut c_void, _: *mut c
     });
 }
 
-/// `keepCopy(keeps)`: whether this copy of our JavaScript lives on for what it is told, with nobody holding it.
+/// `keepCopy(keeps)`: whether native code keeps this copy of the JavaScript in memory, for its subscriptions.
 unsafe extern "C" fn keep_copy(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let reference = call.port.on_wake();
@@ -263,7 +262,7 @@ unsafe extern "C" fn keep_copy(env: sys::napi_env, info: sys::napi_callback_info
     })
 }
 
-/// `keepForThread(value)`: keeps a value as long as the thread runs, whatever becomes of the copy.
+/// `keepForThread(value)`: keeps a value as long as the thread runs, even if the copy is collected.
 unsafe extern "C" fn keep_for_thread(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let mut reference = std::ptr::null_mut();
@@ -275,7 +274,7 @@ unsafe extern "C" fn keep_for_thread(env: sys::napi_env, info: sys::napi_callbac
     })
 }
 
-/// `keepThreadAlive(keeps)`: whether this thread goes on for what others may tell it, with nothing else to do.
+/// `keepThreadAlive(keeps)`: whether the thread stays alive for deliveries of other threads alone.
 unsafe extern "C" fn keep_thread_alive(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let keeps = call.u32(0)? == 1;
@@ -284,8 +283,8 @@ unsafe extern "C" fn keep_thread_alive(env: sys::napi_env, info: sys::napi_callb
     })
 }
 
-/// `versionCells()`: the memory of this port's versions as an `ArrayBuffer`; undefined where the runtime lets
-/// nobody show it native memory.
+/// `versionCells()`: the memory of this port's versions as an `ArrayBuffer`; undefined where the
+/// runtime does not allow buffers of native memory.
 unsafe extern "C" fn version_cells(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<0>::answer(env, info, |call| {
         let cells = Arc::clone(&call.port.versions);

@@ -196,14 +196,14 @@ impl<const N: usize> Call<'_, N> {
             // It may go on: Node cuts what does not fit.
             return Ok(Some(key_hash::hash_utf16(&self.long_text(value)?)));
         }
-        // SAFETY: Node wrote the first `length` units; their bytes are looked at.
+        // SAFETY: Node wrote the first `length` units; they are read as bytes.
         let bytes = unsafe { slice::from_raw_parts(units.as_ptr().cast(), 2 * length) };
         Ok(Some(key_hash::hash_bytes(bytes)))
     }
 
     fn long_text(&self, value: sys::napi_value) -> Result<Vec<u16>> {
         let mut length = 0;
-        // SAFETY: a string argument of the running callback; without a buffer Node tells its length.
+        // SAFETY: a string argument of the running callback; without a buffer Node returns its length.
         check_status!(unsafe {
             sys::napi_get_value_string_utf16(self.env, value, ptr::null_mut(), 0, &mut length)
         })?;
@@ -329,7 +329,7 @@ impl<const N: usize> Call<'_, N> {
         if length == 0 {
             return body(&mut []);
         }
-        // SAFETY: the array has so many bytes, an argument keeps it, and nobody else sees it while `body` runs.
+        // SAFETY: the array has so many bytes, an argument keeps it, and no JavaScript runs while `body` does.
         body(unsafe { slice::from_raw_parts_mut(data.cast(), length) })
     }
 

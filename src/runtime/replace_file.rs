@@ -1,5 +1,5 @@
-//! Replacing a file so that whoever reads it finds the old content or the new, each whole, at whatever
-//! moment the process or the machine stops.
+//! Replaces a file atomically: a reader finds the whole old content or the whole new content, even if the process or
+//! the machine stops in between.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -19,7 +19,7 @@ pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let (written, beside) = create_beside(path).map_err(failed("open"))?;
     let replaced = write_and_rename(written, &beside, path, bytes);
     if replaced.is_err() {
-        // What failed is told; that this fails too would not help anybody.
+        // The first failure is reported; this one would not help.
         let _ = fs::remove_file(&beside);
     }
     replaced
@@ -33,7 +33,7 @@ fn write_and_rename(mut written: File, beside: &Path, path: &Path, bytes: &[u8])
     sync_folder(path).map_err(failed("fsync"))
 }
 
-/// A file of a name that nobody has, in the same folder: only there can it be renamed in one step.
+/// A new file with an unused name in the same folder: only there is the rename atomic.
 fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
     let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
     for attempt in 0_u64.. {
@@ -55,7 +55,7 @@ fn failed(syscall: &'static str) -> impl Fn(io::Error) -> Failure {
     move |error| Failure { syscall, error }
 }
 
-/// Addresses of people: not for everybody to read.
+/// Contains addresses of clients: readable by the owner only.
 #[cfg(unix)]
 fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600)

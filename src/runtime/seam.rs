@@ -18,7 +18,7 @@ use sluice_core::runtime::options::{Accepts, Field};
 pub(crate) unsafe trait Layout: Copy {
     /// Where it begins in the array.
     const FIRST: usize;
-    /// What JavaScript is told of it.
+    /// Its description for JavaScript.
     const DESCRIPTION: LayoutDescription;
     /// How many numbers it has.
     const LENGTH: usize = size_of::<Self>() / size_of::<f64>();
@@ -74,14 +74,14 @@ pub(crate) use layout;
 
 /// An enumeration that crosses as a small integer.
 pub(crate) trait Coded: Copy + Sized + 'static {
-    /// What JavaScript is told of it.
+    /// Its description for JavaScript.
     const DESCRIPTION: CodesDescription;
     /// Every value, in the order of their codes.
     const ALL: &'static [Self];
-    /// The integer that stands for the value.
+    /// The integer of the value.
     fn code(self) -> u32;
 
-    /// The text that stands for the value in JavaScript.
+    /// The text of the value in JavaScript.
     fn text(self) -> &'static str {
         Self::DESCRIPTION.texts[self.code() as usize]
     }

@@ -1,4 +1,4 @@
-//! Instances a thread uses, by the integer its JavaScript knows them by.
+//! The handles of a thread: integers by which its JavaScript names instances.
 
 use std::sync::Arc;
 
@@ -38,8 +38,8 @@ impl Held for LocalHandle {
     }
 }
 
-/// Handles of one kind of instance in one thread. A handle is shared by all JavaScript objects of the
-/// thread that stand for the instance, and free again when the last of them was collected.
+/// Handles of one kind of instance in one thread. All JavaScript objects of the thread for one instance share a handle,
+/// which is free again when the last of them is collected.
 #[derive(Debug)]
 pub(crate) struct Slab<H> {
     slots: Vec<Option<Slot<H>>>,

@@ -1,8 +1,8 @@
 //! What one thread holds, and its end.
 //!
 //! A thread enters when it first loads the addon and leaves by the clean-up hook of its environment:
-//! after `return`, `terminate()`, `process.exit()`, an uncaught error or the end of its heap. Whatever it
-//! held is released there, in its own thread. Loading the addon again in the same thread (a test runner
+//! after `return`, `terminate()`, `process.exit()`, an uncaught error or the end of its heap. The hook releases
+//! everything that the thread held, in the thread itself. Loading the addon again in the same thread (a test runner
 //! that resets modules) adds a port, not a second thread.
 
 use std::cell::{Cell, RefCell};
@@ -29,7 +29,7 @@ pub(crate) struct Thread {
     handles: Handles,
     /// The versions of its registries, by handle: what JavaScript reads without a call.
     pub(super) versions: Arc<VersionCells>,
-    /// What it has told V8 of native memory.
+    /// The native memory that V8 knows of.
     pub(crate) memory: Reports,
     /// What the last instance that was opened has changed.
     pub(crate) option_changes: RefCell<Vec<OptionChange>>,
@@ -37,7 +37,7 @@ pub(crate) struct Thread {
     pub(super) ports: RefCell<Vec<Box<Port>>>,
 }
 
-/// Registries of a thread whose versions it is shown; of more it asks.
+/// Registries of a thread whose versions are shown in shared memory. Beyond that, JavaScript calls for them.
 const VERSIONS: usize = 1_024;
 
 /// What releases a thread's part in every component.
@@ -48,7 +48,7 @@ thread_local! {
 }
 
 impl Thread {
-    /// Tells V8 of what changed. In this thread, while its environment runs.
+    /// Reports changes of native memory to V8. In this thread, while its environment runs.
     pub(crate) fn report_memory(&self) {
         let env = self.ports.borrow().first().map(|port| port.env());
         if let Some(env) = env {
@@ -119,7 +119,7 @@ fn start_thread(env: &Env) -> Result<()> {
 
 /// The environment ends: no JavaScript of it runs any more.
 unsafe extern "C" fn leave(thread: *mut c_void) {
-    // A panic must not cross into Node; what is left undone then is the rest of this function.
+    // A panic must not cross into Node. It would skip the rest of this function.
     let _ = std::panic::catch_unwind(|| {
         CURRENT.set(std::ptr::null());
         // SAFETY: `thread` comes from `Box::into_raw` in `start_thread`, and this hook runs once.
@@ -141,7 +141,7 @@ pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("reapThread(threadId: number): void", reap_thread)
 }
 
-/// `reapThread(threadId)`: the second line, for runtimes that skip the hook of a terminated worker.
+/// `reapThread(threadId)`: releases what a worker held that has exited, for runtimes that skip its clean-up hook.
 unsafe extern "C" fn reap_thread(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let thread_id = call.u32(0)?;

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 
 use crate::runtime::port::Port;
 
-/// The waker of one environment; silent before it is attached and after it is taken down.
+/// The waker of one environment. Does nothing before it is attached and after it is detached.
 #[derive(Debug, Default)]
 pub(crate) struct Waker(Mutex<Option<Function>>);
 
@@ -37,7 +37,7 @@ fn slow_down() {
     }
 }
 
-/// In the thread of the waker. Without an environment it is Node that empties the queue of a thread that ends.
+/// In the thread of the waker. Without an environment, Node is emptying the queue of a thread that ends.
 unsafe extern "C" fn on_wake(env: sys::napi_env, _: sys::napi_value, port: *mut c_void, _: *mut c_void) {
     if env.is_null() {
         return;
@@ -57,7 +57,7 @@ unsafe extern "C" fn on_wake(env: sys::napi_env, _: sys::napi_value, port: *mut 
 }
 
 impl Waker {
-    /// Wakes by calling `port`'s function, where that is still there. It keeps neither it nor the thread alive.
+    /// From now on wakes the thread by calling `port`'s function, while it exists. Keeps neither alive.
     pub(crate) fn attach(&self, env: &Env, port: &Port) -> Result<()> {
         let name = env.create_string("sluice")?;
         let mut function = ptr::null_mut();
@@ -102,7 +102,7 @@ impl Waker {
         }
     }
 
-    /// Whether the waker keeps its thread alive: while somebody there waits for what others tell. In its own thread.
+    /// Whether the waker keeps its thread alive: while calls or listeners there are pending. In its own thread.
     pub(crate) fn keep_alive(&self, env: sys::napi_env, keeps: bool) -> Result<()> {
         let Some(Function(function)) = *self.0.lock() else { return Ok(()) };
         // SAFETY: its environment calls this, so it lives; `detach` runs in the same thread.
@@ -120,7 +120,7 @@ impl Waker {
     pub(crate) fn detach(&self, release: bool) {
         let taken = self.0.lock().take();
         if let (Some(Function(function)), true) = (taken, release) {
-            // SAFETY: nobody else has the pointer any more, and Node has not deleted it yet.
+            // SAFETY: no other reference to the pointer is left, and Node has not deleted it yet.
             unsafe {
                 sys::napi_release_threadsafe_function(function, sys::ThreadsafeFunctionReleaseMode::abort)
             };

@@ -35,7 +35,7 @@ pub enum Item {
     },
     /// A rule of a security monitor was met.
     SecurityAlert(Arc<Alert>),
-    /// What has become of calls that wait at a hub.
+    /// What became of pending calls at a hub.
     Hub(HubNews),
     /// The number of open connections fell to zero.
     Drained,

@@ -1,4 +1,4 @@
-//! Mistakes and faults. A refusal is not among them: it is a value.
+//! Errors: mistakes of the caller and failures of the system. A refusal is a value, not an error.
 
 /// The result of a call that can be a mistake of its caller.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -65,7 +65,7 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// The file is torn, cut short, changed, or none of ours.
+    /// The file is truncated, changed, or of another format.
     #[error("{file} is corrupt: {reason}; accepted: a file that Reputation save has written")]
     CorruptFile {
         /// Where it was read.

@@ -1,4 +1,4 @@
-//! A slice of fixed length whose parts are made when they are first used: a table made for many takes no room before
+//! A slice of fixed length whose parts are allocated on first use: a table with a large bound takes no memory before
 //! they come.
 
 use std::sync::OnceLock;

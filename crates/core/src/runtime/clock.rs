@@ -118,7 +118,7 @@ pub fn date_ahead() -> i64 {
     ahead
 }
 
-/// The date of a time of the clock, in UTC milliseconds, rounded up: as it will be if nobody sets the date.
+/// The date of a time of the clock, in UTC milliseconds, rounded up: if the system's date is not set in between.
 #[must_use]
 pub fn utc_ms_of(time: u64) -> u64 {
     ceil_ms(time.saturating_add_signed(date_ahead()))
@@ -160,7 +160,7 @@ pub fn restore() -> Option<SetBack> {
     by_hand(|| MANUAL.store(false, Ordering::Release))
 }
 
-/// Moves the clock; what is to be told of it where it goes back.
+/// Moves the clock. Returns the move if the clock went back.
 fn by_hand(change: impl FnOnce()) -> Option<SetBack> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock();

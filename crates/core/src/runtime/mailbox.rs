@@ -22,7 +22,7 @@ pub trait Queued: Send {
     /// Says that the instance of the subscription was destroyed.
     const DESTROYED: Self;
 
-    /// Events may be dropped when a thread does not keep up. Commands, and what a call waits for, may not.
+    /// Events may be dropped when a thread does not keep up. Commands and results of calls may not.
     fn may_be_dropped(&self) -> bool;
 }
 

@@ -15,7 +15,7 @@ pub fn set_available(bytes: u64) {
     AVAILABLE.store(bytes.max(1), Ordering::Relaxed);
 }
 
-/// Refuses an option whose entries, when it is full, take more bytes than there are.
+/// Refuses an option whose entries would take more bytes than the process has.
 pub(crate) fn check(option: &str, given: u64, bytes_each: u64) -> Result<()> {
     check_against(option, given, bytes_each, AVAILABLE.load(Ordering::Relaxed))
 }

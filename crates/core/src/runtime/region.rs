@@ -78,7 +78,7 @@ impl<T> Deref for Region<T> {
     }
 }
 
-/// Regions of this size and more ask for huge pages: their calls wait less for memory than for the tables of its pages.
+/// Regions of this size and more ask for huge pages: beyond it, page table look-ups cost more than the memory itself.
 #[cfg(all(target_os = "linux", not(any(sluice_loom, sluice_shuttle))))]
 const LARGE: usize = 64 << 20;
 

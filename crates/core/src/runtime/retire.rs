@@ -1,9 +1,9 @@
-//! A value that calls of many threads use until it is retired. It is dropped as soon as no call is inside.
+//! A value that calls of many threads use until it is retired. It is dropped once no call is inside.
 //!
 //! A thread that calls often has a [`Handle`], whose entrance says whether a call of it is inside. A call sets its
-//! entrance and then looks whether the value was retired; retirement marks the value and then looks at the entrances.
-//! The barriers between (`barrier`) let at least one of the two see the other: either the call turns back, or the value
-//! waits for it. A call that leaves looks for the mark in the same way, and drops the value if it is the last one.
+//! entrance and then reads the mark; retirement sets the mark and then reads the entrances. The barriers between
+//! (`barrier`) let at least one of the two see the other: either the call turns back, or the value outlives it. A call that
+//! leaves reads the mark in the same way, and drops the value if it is the last one.
 //! Garbage collection plays no part in it: a handle that nothing uses keeps nothing.
 #![allow(
     unsafe_code,
@@ -28,7 +28,7 @@ pub(crate) struct Retirable<T> {
     exit: Mutex<Exit>,
 }
 
-/// What is looked at and decided by one thread at a time.
+/// Decided by one thread at a time.
 #[derive(Default)]
 struct Exit {
     entrances: Vec<Arc<Entrance>>,
@@ -62,7 +62,7 @@ impl<T> Retirable<T> {
 
     /// Begins a call as [`Handle::enter`] does, for calls that are made seldom.
     pub(crate) fn enter(&self) -> Option<Inside<'_, T>> {
-        // Relaxed: the barrier orders it before the look at the mark.
+        // Relaxed: the barrier orders it before the read of the mark.
         self.guests.fetch_add(1, Ordering::Relaxed);
         barrier::light();
         let inside = Inside { retirable: self, entrance: None };
@@ -75,7 +75,7 @@ impl<T> Retirable<T> {
         {
             let mut exit = self.exit.lock();
             self.is_retired.store(1, Ordering::Relaxed);
-            // Under the lock: a call that leaves and sees the mark waits here until the entrances can be judged.
+            // Under the lock: a call that leaves and sees the mark blocks here until the entrances are read.
             exit.is_shut = barrier::heavy();
         }
         self.drop_if_deserted();
@@ -148,7 +148,7 @@ impl<T> Handle<T> {
     /// Begins a call; `None` when the value was retired.
     #[inline]
     pub(crate) fn enter(&mut self) -> Option<Inside<'_, T>> {
-        // Relaxed: the barrier orders it before the look at the mark. `&mut`: the call before has left.
+        // Relaxed: the barrier orders it before the read of the mark. `&mut`: the call before has left.
         self.entrance.0.store(INSIDE, Ordering::Relaxed);
         barrier::light();
         let inside = Inside { retirable: &self.retirable, entrance: Some(&self.entrance) };

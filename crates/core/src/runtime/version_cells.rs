@@ -1,4 +1,4 @@
-//! Numbers that a thread looks at instead of asking: the versions of the instances that it reads.
+//! Shared memory in which a thread reads the versions of its instances without a call.
 
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -30,7 +30,7 @@ impl VersionCells {
         self.0.len()
     }
 
-    /// Shows a version; beyond the places it is not shown. Release: who sees it and then asks finds it.
+    /// Writes a version; ignored beyond the last cell. Release: a thread that reads it finds the value.
     pub(crate) fn show(&self, at: usize, version: u64) {
         if let Some(cell) = self.0.get(at) {
             cell.store((version % (1 << 31)) as i32, Ordering::Release);
