@@ -271,9 +271,11 @@ test('closeIdle closes idle sockets of all threads, and none with a request in p
       await idleClosed;
     }
     await until(() => tracker.count, 1);
+    const responseClosed = once(pending, 'close');
     pending.end('hello');
     if (kind.startsWith('http2')) await assert.rejects(busy, /wait…hello/);
-    else (await busy).resume();
+    else await busy;
+    await responseClosed;
     assert.equal(tracker.count, 1, `${kind}: the connection with a request is still open`);
     clock.advance('1h');
     assert.equal(tracker.closeIdle('30m'), 1);
