@@ -10,9 +10,9 @@ import path from 'node:path';
 import test from 'node:test';
 import tls from 'node:tls';
 import sluice from '../../index.js';
-import testing from '../../lib/testing.js';
 import { selfSigned } from '../helpers/certificate.mjs';
 import { freshName, Peer, startPeers } from '../helpers/peer.mjs';
+import { manualClock } from '../helpers/setup.mjs';
 import { connect, listening, readAll, until } from '../helpers/sockets.mjs';
 
 const { ConnectionTracker } = sluice;
@@ -236,8 +236,7 @@ test('a destroyed tracker admits every socket, with a warning', async (t) => {
 });
 
 test('closeIdle closes idle sockets of all threads, and none with a request in progress', async (t) => {
-  const clock = testing.manualClock();
-  t.after(() => clock.restore());
+  const clock = manualClock(t);
   const [peer] = startPeers(t, 1);
   const tracker = fresh({});
   const peerPort = await peer.run(({ load, require }, name) => {

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'node:test';
 import sluice from '../../index.js';
-import testing from '../../lib/testing.js';
 import { freshName, Peer, startPeers } from '../helpers/peer.mjs';
+import { manualClock } from '../helpers/setup.mjs';
 import { until } from '../helpers/sockets.mjs';
 
 const { ConnectionTracker } = sluice;
@@ -66,8 +66,7 @@ test('a reused id is a new session', async () => {
 });
 
 test('closeIdle and idleTimeout call onClose', async (t) => {
-  const clock = testing.manualClock();
-  t.after(() => clock.restore());
+  const clock = manualClock(t);
   const tracker = fresh();
   const [idle, busy] = [openSession(tracker), openSession(tracker)];
   clock.advance('1m');
@@ -112,8 +111,7 @@ test('the sessions of a thread close when it ends', async (t) => {
 });
 
 test('stats count admitted and refused calls for each limit, over all threads', async (t) => {
-  const clock = testing.manualClock();
-  t.after(() => clock.restore());
+  const _clock = manualClock(t);
   const tracker = fresh({
     max: 6,
     maxPerClient: 2,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import { describe, test } from 'node:test';
 import sluice from '../../index.js';
-import { keptAlive } from '../helpers/guarded.mjs';
+import { keepConnection } from '../helpers/guarded.mjs';
 import { ask, read, statuses } from '../helpers/http.mjs';
 import { freshNames, stopClock } from '../helpers/setup.mjs';
 
@@ -52,7 +52,7 @@ describe('check', () => {
     });
     t.after(() => server.close());
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const agent = keptAlive(t);
+    const agent = keepConnection(t);
     const asked = { agent, headers: CREDENTIALS };
     assert.deepEqual(await statuses(2, server.address().port, asked), [401, 403]);
   });

@@ -10,7 +10,7 @@ import Fastify from 'fastify';
 import { WebSocket, WebSocketServer } from 'ws';
 import sluice from '../../index.js';
 import express from '../../lib/express.js';
-import { FRAMEWORKS, keptAlive, serveGuarded } from '../helpers/guarded.mjs';
+import { FRAMEWORKS, keepConnection, serveGuarded } from '../helpers/guarded.mjs';
 import { ask, read, statuses } from '../helpers/http.mjs';
 import { startPeers } from '../helpers/peer.mjs';
 import { freshNames, stopClock } from '../helpers/setup.mjs';
@@ -178,7 +178,7 @@ describe('clientAddress as a function', () => {
       clientAddress: (req) => req.headers['x-who'],
     });
     const { port } = await serveGuarded(t, 'plain http', guard);
-    const agent = keptAlive(t);
+    const agent = keepConnection(t);
     const by = (who, more) => ({ agent, path: '/401', headers: { 'x-who': who, ...CREDENTIALS }, ...more });
     assert.deepEqual(await statuses(4, port, by('203.0.113.5')), [401, 401, 401, 403]);
     assert.equal((await ask(port, by('203.0.113.5'))).headers.connection, 'keep-alive');

@@ -9,7 +9,7 @@ import Fastify from 'fastify';
 import sluice from '../../index.js';
 import express from '../../lib/express.js';
 import fastify from '../../lib/fastify.js';
-import { FRAMEWORKS, keptAlive, serveGuarded } from '../helpers/guarded.mjs';
+import { FRAMEWORKS, keepConnection, serveGuarded } from '../helpers/guarded.mjs';
 import { ask, serve, statuses } from '../helpers/http.mjs';
 import { freshNames, stopClock } from '../helpers/setup.mjs';
 import { listening } from '../helpers/sockets.mjs';
@@ -40,7 +40,7 @@ for (const framework of FRAMEWORKS) {
 
       test(`${status} is a failure where the request carried an Authorization header`, async (t) => {
         const { port } = await guarded(t);
-        const guessing = { agent: keptAlive(t), path: `/${status}`, headers: CREDENTIALS };
+        const guessing = { agent: keepConnection(t), path: `/${status}`, headers: CREDENTIALS };
         assert.deepEqual(await statuses(4, port, guessing), [status, status, status, 403]);
       });
     }
@@ -55,14 +55,14 @@ for (const framework of FRAMEWORKS) {
     test('when: ‘always’ asks for no credentials', async (t) => {
       const record = { 401: { event: 'unauthorized', when: 'always' } };
       const { port } = await guarded(t, { record });
-      const asked = { agent: keptAlive(t), path: '/401' };
+      const asked = { agent: keepConnection(t), path: '/401' };
       assert.deepEqual(await statuses(4, port, asked), [401, 401, 401, 403]);
     });
 
     test('when: ‘credentials’ may be said of any status', async (t) => {
       const record = { 400: { event: 'malformed-token', weight: 3, when: 'credentials' }, 401: 'bad-login' };
       const { guard, port } = await guarded(t, { record });
-      const agent = keptAlive(t);
+      const agent = keepConnection(t);
       assert.deepEqual(await statuses(3, port, { agent, path: '/400' }), [400, 400, 400]);
       assert.deepEqual(await statuses(3, port, { agent, path: '/401' }), [401, 401, 401]);
       assert.deepEqual(await statuses(2, port, { agent, path: '/400', headers: CREDENTIALS }), [400, 403]);
@@ -71,7 +71,7 @@ for (const framework of FRAMEWORKS) {
 
     test('login: true of a guard makes all of its requests logins', async (t) => {
       const { port } = await guarded(t, { login: true });
-      const asked = { agent: keptAlive(t), path: '/401' };
+      const asked = { agent: keepConnection(t), path: '/401' };
       assert.deepEqual(await statuses(4, port, asked), [401, 401, 401, 403]);
     });
 
@@ -113,7 +113,7 @@ async function serveExpress(framework, t) {
 for (const [framework, start] of Object.entries(SITES)) {
   test(`${framework}: a route that is a login weighs, the page beside it does not`, async (t) => {
     const { guard, port } = await start(t);
-    const agent = keptAlive(t);
+    const agent = keepConnection(t);
     assert.deepEqual(await statuses(5, port, { agent, path: '/page' }), Array(5).fill(401));
     const guess = { agent, path: '/login', method: 'POST' };
     assert.deepEqual(await statuses(4, port, guess), [401, 401, 401, 403]);

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import { describe, test } from 'node:test';
 import sluice from '../../index.js';
-import { FRAMEWORKS, keptAlive, serveGuarded } from '../helpers/guarded.mjs';
+import { FRAMEWORKS, keepConnection, serveGuarded } from '../helpers/guarded.mjs';
 import { ask, connectIdly, statuses } from '../helpers/http.mjs';
 import { freshNames, stopClock } from '../helpers/setup.mjs';
 import { connect, listening, until } from '../helpers/sockets.mjs';
@@ -43,7 +43,7 @@ for (const framework of FRAMEWORKS) {
 
     test('refuses with 403 who is banned, and serves others', async (t) => {
       const { guard, port } = await guarded(t, { reputation: BANS });
-      const agent = keptAlive(t);
+      const agent = keepConnection(t);
       assert.equal((await ask(port, { agent })).status, 200);
       guard.reputation.ban('127.0.0.1', { duration: '2500ms' });
       const refused = await ask(port, { agent });
@@ -67,7 +67,7 @@ for (const framework of FRAMEWORKS) {
 
     test('announces no end of a ban that has none', async (t) => {
       const { guard, port } = await guarded(t, { reputation: BANS });
-      const agent = keptAlive(t);
+      const agent = keepConnection(t);
       await ask(port, { agent });
       guard.reputation.ban('127.0.0.0/8', { duration: Number.POSITIVE_INFINITY });
       const answers = [await ask(port, { agent }), await ask(port)];
@@ -96,7 +96,7 @@ for (const framework of FRAMEWORKS) {
         connections: { max: 1 },
         rateLimit: { limit: 1, window: '1h' },
       });
-      const agent = keptAlive(t);
+      const agent = keepConnection(t);
       assert.deepEqual(await statuses(2, port, { agent }), [200, 429]);
       const full = await ask(port);
       assert.deepEqual([full.status, full.headers.connection], [503, 'close']);
@@ -112,7 +112,7 @@ for (const framework of FRAMEWORKS) {
       test(`the third ${status} bans, in time for the next request`, async (t) => {
         const record = { 404: { event: 'not-found', weight: 1 } };
         const { guard, port } = await guarded(t, { reputation: BANS, record });
-        const asked = { agent: keptAlive(t), path: `/${status}?secret=1`, headers: CREDENTIALS };
+        const asked = { agent: keepConnection(t), path: `/${status}?secret=1`, headers: CREDENTIALS };
         assert.deepEqual(await statuses(4, port, asked), [status, status, status, 403]);
         assert.equal(guard.stats().reputation.bans, 1);
         assert.equal(guard.stats().recorded, 3, 'being refused for a ban is no failure');
@@ -135,7 +135,7 @@ for (const framework of FRAMEWORKS) {
         reputation: { ...BANS, maxFailures: 100 },
         monitor: { rules: [rule] },
       });
-      const agent = keptAlive(t);
+      const agent = keepConnection(t);
       const asked = async (path) => (await ask(port, { agent, path })).status;
       const answers = [];
       for (const path of ['/404/a', '/404/a?1', '/404/b', '/404/a?2', '/404/c'])
@@ -204,7 +204,7 @@ for (const framework of FRAMEWORKS) {
 
     test('a client behind a trusted proxy is banned for itself, on the proxy’s connection', async (t) => {
       const { guard, port } = await guarded(t, { reputation: BANS, trustedProxies: ['127.0.0.1'] });
-      const agent = keptAlive(t);
+      const agent = keepConnection(t);
       const by = (client, path = '/') => ({
         agent,
         path,
@@ -230,7 +230,7 @@ for (const framework of FRAMEWORKS) {
       const { guard, port } = await guarded(t, { reputation: BANS, connections: { max: 5 } });
       sluice.Reputation.destroy(guard.name);
       RateLimiter.destroy(guard.name);
-      const agent = keptAlive(t);
+      const agent = keepConnection(t);
       assert.deepEqual(await statuses(2, port, { agent, path: '/401' }), [401, 401]);
       assert.ok(guard.stats().faults >= 4);
     });

@@ -5,8 +5,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { test } from 'node:test';
 import sluice from '../../index.js';
-import testing from '../../lib/testing.js';
-import { freshNames } from '../helpers/setup.mjs';
+import { freshNames, manualClock } from '../helpers/setup.mjs';
 import { connect, listening, until } from '../helpers/sockets.mjs';
 
 const { createGuard } = sluice;
@@ -62,8 +61,7 @@ test('a connection that is kept alive ends with its answer', async (t) => {
 });
 
 test('after the timeout it ends what is left', async (t) => {
-  const clock = testing.manualClock();
-  t.after(() => clock.restore());
+  const clock = manualClock(t);
   const guard = createGuard(freshName(), { connections: { max: 10 } });
   const servers = [net.createServer(() => {}), http.createServer(() => {})];
   for (const server of servers) guard.attach(server);

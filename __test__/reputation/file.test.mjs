@@ -8,8 +8,8 @@ import path from 'node:path';
 import test from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import sluice from '../../index.js';
-import testing from '../../lib/testing.js';
 import { freshName, gate, runInAll, startPeers } from '../helpers/peer.mjs';
+import { manualClock } from '../helpers/setup.mjs';
 
 const { Reputation } = sluice;
 
@@ -22,8 +22,7 @@ test.after(() => fs.rmSync(folder, { recursive: true }));
 const freshFile = () => path.join(folder, freshName());
 
 function stopClock(t) {
-  const clock = testing.manualClock();
-  t.after(() => clock.restore());
+  const clock = manualClock(t);
   clock.set(Date.UTC(2026, 0, 1));
   return clock;
 }
