@@ -1,4 +1,4 @@
-// sluice/express under Express 4 and 5, with real requests; every loopback address is another client.
+// sluice/express under Express 4 and 5, over real connections. Each loopback address is a separate client.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -7,9 +7,9 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import express5 from 'express';
-import express4 from 'express4';
 import { RateLimiter } from '../../index.js';
 import sluice from '../../lib/express.js';
+import { serveGuardedExpress, VERSIONS } from '../helpers/express.mjs';
 import { ask, connectIdly, read, serve, statuses } from '../helpers/http.mjs';
 import { freshNames, stopClock } from '../helpers/setup.mjs';
 
@@ -18,37 +18,10 @@ const ONCE = { limit: 1, window: '10s' };
 const clock = stopClock();
 const freshName = freshNames('express');
 
-function throwing(error) {
-  return () => {
-    throw error;
-  };
-}
-
-function rejecting(error) {
-  return () => Promise.reject(error);
-}
-
-for (const [version, express] of [
-  ['4', express4],
-  ['5', express5],
-]) {
+for (const [version, express] of Object.entries(VERSIONS)) {
   describe(`Express ${version}`, () => {
-    /** A server behind one guard; `served` is what its route saw, `failed` what its error handler got. */
-    async function guarded(t, options, { route = (_req, res) => res.send('served') } = {}) {
-      const middleware = sluice({ name: freshName(), ...options });
-      const seen = { served: [], failed: [], guard: middleware.guard };
-      const app = express();
-      app.use(middleware);
-      app.all('/', (req, res) => {
-        seen.served.push(req);
-        route(req, res);
-      });
-      app.use((error, _req, res, _next) => {
-        seen.failed.push(error);
-        res.status(500).send('failed');
-      });
-      return { port: await serve(t, app), ...seen };
-    }
+    const guarded = (t, options, route) =>
+      serveGuardedExpress(t, express, { name: freshName(), ...options }, route);
 
     test('a client without quota gets 429 and a problem that says when to come back', async (t) => {
       const { port, guard, served } = await guarded(t, { rateLimit: ONCE });
@@ -164,153 +137,6 @@ for (const [version, express] of [
       assert.equal(sockets.size, 1);
     });
 
-    describe('key, cost and skip', () => {
-      const byUser = (req) => req.headers['x-user'];
-      const as = (user) => ({ headers: { 'x-user': user } });
-
-      for (const [kind, key] of [
-        ['a function', byUser],
-        ['an async function', async (req) => byUser(req)],
-      ]) {
-        test(`key is ${kind} of the request`, async (t) => {
-          const { port } = await guarded(t, { rateLimit: ONCE, key });
-          assert.deepEqual(await statuses(2, port, as('ada')), [200, 429]);
-          assert.deepEqual(await statuses(2, port, as('bob')), [200, 429]);
-        });
-      }
-
-      for (const [kind, cost] of [
-        ['an integer', 3],
-        ['a function', () => 3],
-        ['an async function', async () => 3],
-      ]) {
-        test(`cost is ${kind}`, async (t) => {
-          const { port } = await guarded(t, { rateLimit: { limit: 7, window: '7s' }, cost });
-          const first = await ask(port);
-          assert.match(first.headers.ratelimit, /;r=4;/);
-          assert.deepEqual(await statuses(2, port), [200, 429]);
-        });
-      }
-
-      test('a cost above the whole quota is refused for ever', async (t) => {
-        const { port } = await guarded(t, { rateLimit: { limit: 2, window: '10s' }, cost: 3 });
-        const refused = await ask(port);
-        assert.equal(refused.status, 429);
-        assert.equal(refused.headers['retry-after'], undefined);
-        assert.equal(refused.json.retryAfterMs, null);
-        assert.equal(refused.json.detail, 'The request costs more than its quota can ever hold.');
-      });
-
-      for (const [kind, skip] of [
-        ['a function', (req) => req.headers['x-user'] === 'root'],
-        ['an async function', async (req) => req.headers['x-user'] === 'root'],
-      ]) {
-        test(`skip is ${kind}: what it skips is neither charged nor refused`, async (t) => {
-          const { port, guard } = await guarded(t, { rateLimit: ONCE, skip });
-          assert.deepEqual(await statuses(3, port, as('root')), [200, 200, 200]);
-          assert.deepEqual(await statuses(2, port, as('ada')), [200, 429]);
-          assert.equal((await ask(port, as('root'))).headers.ratelimit, undefined);
-          assert.equal(guard.stats().skipped, 4);
-        });
-      }
-
-      test('without a promise from them the request goes on in the same turn', () => {
-        const middleware = sluice({
-          name: freshName(),
-          rateLimit: ONCE,
-          key: () => 'ada',
-          cost: () => 1,
-          skip: () => false,
-        });
-        let wentOn = false;
-        middleware({ headers: {}, socket: {} }, { header() {}, getHeader() {} }, () => {
-          wentOn = true;
-        });
-        assert.ok(wentOn);
-      });
-
-      const broken = new Error('the session store is down');
-      for (const option of ['key', 'cost', 'skip']) {
-        test(`what ${option} throws or rejects with reaches the error handler as it is`, async (t) => {
-          for (const fails of [throwing(broken), rejecting(broken)]) {
-            const { port, failed, served } = await guarded(t, { [option]: fails });
-            assert.equal((await ask(port)).status, 500);
-            assert.deepEqual(failed, [broken]);
-            assert.deepEqual(served, []);
-          }
-        });
-      }
-
-      test('throwing undefined is an error too, not a pass', async (t) => {
-        const { port, failed, served } = await guarded(t, { key: throwing(undefined) });
-        assert.equal((await ask(port)).status, 500);
-        assert.ok(failed[0] instanceof Error);
-        assert.deepEqual(served, []);
-      });
-
-      for (const [option, value, code] of [
-        ['key', {}, 'ERR_SLUICE_INVALID_KEY'],
-        ['key', true, 'ERR_SLUICE_INVALID_KEY'],
-        ['cost', 0, 'ERR_SLUICE_INVALID_COST'],
-        ['cost', 1.5, 'ERR_SLUICE_INVALID_COST'],
-        ['cost', '2', 'ERR_SLUICE_INVALID_COST'],
-      ]) {
-        test(`a ${option} that is ${JSON.stringify(value)} is a mistake of its author`, async (t) => {
-          const { port, failed, guard } = await guarded(t, { [option]: () => value });
-          assert.equal((await ask(port)).status, 500);
-          assert.equal(failed[0].code, code);
-          assert.equal(guard.stats().faults, 0);
-        });
-      }
-    });
-
-    describe('handler', () => {
-      test('answers in our stead, after our status and headers', async (t) => {
-        const handler = (req, res, _next, refusal) => res.json({ slow: req.path, reason: refusal.reason });
-        const { port } = await guarded(t, { rateLimit: ONCE, handler });
-        await ask(port);
-        const refused = await ask(port);
-        assert.equal(refused.status, 429);
-        assert.equal(refused.headers['retry-after'], '10');
-        assert.match(refused.headers.ratelimit, /;r=0;t=10$/);
-        assert.deepEqual(refused.json, { slow: '/', reason: 'quota' });
-      });
-
-      test('is given the decision and the problem', async (t) => {
-        let given;
-        const handler = (_req, res, _next, refusal) => {
-          given = refusal;
-          res.end();
-        };
-        const { port } = await guarded(t, { rateLimit: ONCE, cost: 2, handler });
-        await ask(port);
-        assert.equal(given.status, 429);
-        assert.equal(given.retryAfterMs, Number.POSITIVE_INFINITY);
-        assert.equal(given.problem.retryAfterMs, null);
-        assert.equal(given.decision.remaining, 1);
-      });
-
-      const broken = new Error('no template');
-      for (const [verb, handler] of [
-        ['throws', throwing(broken)],
-        ['rejects with', rejecting(broken)],
-      ]) {
-        test(`what it ${verb} reaches the error handler as it is`, async (t) => {
-          const { port, failed } = await guarded(t, { rateLimit: ONCE, handler });
-          await ask(port);
-          assert.equal((await ask(port)).status, 500);
-          assert.deepEqual(failed, [broken]);
-        });
-      }
-    });
-
-    test('an error of a handler is a 500, not our 429', async (t) => {
-      const app = express();
-      app.set('env', 'test');
-      app.use(sluice({ name: freshName(), rateLimit: ONCE, handler: throwing(new Error('no template')) }));
-      assert.deepEqual(await statuses(2, await serve(t, app)), [404, 500]);
-    });
-
     describe('connections', () => {
       test('one more than the cap gets 503 and is closed', async (t) => {
         const { port, guard } = await guarded(t, { connections: { max: 1 } });
@@ -393,7 +219,7 @@ for (const [version, express] of [
 
     test('req.sluice holds what was decided', async (t) => {
       const route = (req, res) => res.json(req.sluice);
-      const { port } = await guarded(t, { rateLimit: { limit: 5, window: '5s' } }, { route });
+      const { port } = await guarded(t, { rateLimit: { limit: 5, window: '5s' } }, route);
       const { outcome, decision, refusal } = (await ask(port)).json;
       assert.equal(outcome, 'allowed');
       assert.equal(refusal, null);
