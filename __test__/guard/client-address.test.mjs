@@ -1,4 +1,4 @@
-// Which client a guard sees behind proxies: the header that is believed, and requests that name nobody.
+// The client of a request: trusted headers, the option clientAddress, and guard.clientOf.
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import os from 'node:os';
@@ -19,16 +19,16 @@ const BANS = { maxFailures: 3, findTime: '1m', banTime: '10s', maxBanTime: '1h' 
 const ONCE = { limit: 1, window: '1h' };
 const CREDENTIALS = { authorization: 'Basic YWRhOng=' };
 const PROXY = '127.0.0.1';
-const STRANGER = '127.0.0.9';
+const UNTRUSTED = '127.0.0.9';
 const TRUSTED = ['127.0.0.1', '10.0.0.0/8'];
 
 const freshName = freshNames('client-address');
 stopClock();
 
-/** A request of Node's that no server saw. */
+/** An incoming request without a server. */
 const incoming = (headers, remoteAddress = PROXY) => ({ headers, socket: { remoteAddress }, url: '/' });
 
-describe('the header that is believed', () => {
+describe('the header with the client address', () => {
   const client = (address, key = address) => ({ address, key });
   const UNKNOWN = client(null, 'unknown');
 
@@ -65,14 +65,14 @@ describe('the header that is believed', () => {
     });
   }
 
-  test('is not read where the remote address is not trusted, nor mixed with another', () => {
+  test('is read only from trusted remote addresses, and no other header is', () => {
     const headers = { 'x-forwarded-for': '203.0.113.1', 'x-real-ip': '203.0.113.2' };
     const guard = createGuard(freshName(), { trustedProxies: TRUSTED, clientAddress: 'x-real-ip' });
-    assert.equal(guard.clientOf(incoming(headers, STRANGER)).address, STRANGER);
+    assert.equal(guard.clientOf(incoming(headers, UNTRUSTED)).address, UNTRUSTED);
     assert.equal(guard.clientOf(incoming(headers)).address, '203.0.113.2');
   });
 
-  test('may arrive twice: a list of hops then, and unreadable where it must be single', async (t) => {
+  test('arriving twice is a list of hops, and unreadable for a header with a single address', async (t) => {
     for (const [clientAddress, name, key] of [
       ['x-forwarded-for', 'X-Forwarded-For', '203.0.113.2'],
       ['x-real-ip', 'X-Real-IP', 'unknown'],
@@ -86,15 +86,20 @@ describe('the header that is believed', () => {
 });
 
 describe('clientAddress as a function', () => {
-  test('names the client of every request: for the rate, bans and the monitor', async (t) => {
+  test('determines the client of every request for rate limit, bans and monitor', async (t) => {
     const guard = createGuard(freshName(), {
       reputation: BANS,
       monitor: { rules: [] },
-      clientAddress: (req) => req.headers['x-who'],
+      clientAddress: (req) => req.headers['x-client'],
     });
     const { port } = await serveGuarded(t, 'plain http', guard);
     const agent = keepConnection(t);
-    const by = (who, more) => ({ agent, path: '/401', headers: { 'x-who': who, ...CREDENTIALS }, ...more });
+    const by = (client, more) => ({
+      agent,
+      path: '/401',
+      headers: { 'x-client': client, ...CREDENTIALS },
+      ...more,
+    });
     assert.deepEqual(await statuses(4, port, by('203.0.113.5')), [401, 401, 401, 403]);
     assert.equal((await ask(port, by('203.0.113.5'))).headers.connection, 'keep-alive');
     assert.equal((await ask(port, by('203.0.113.6'))).status, 401);
@@ -102,30 +107,30 @@ describe('clientAddress as a function', () => {
     assert.equal(guard.limiter.peek('203.0.113.6').remaining, 99);
   });
 
-  test('is asked once for a request', () => {
-    let asked = 0;
+  test('is called once per request', () => {
+    let calls = 0;
     const guard = createGuard(freshName(), {
       reputation: BANS,
       clientAddress: () => {
-        asked += 1;
+        calls += 1;
         return '203.0.113.5';
       },
     });
     const req = incoming({});
     guard.check(req);
     guard.record(req, 'login-failed');
-    assert.deepEqual([guard.clientOf(req).address, asked], ['203.0.113.5', 1]);
+    assert.deepEqual([guard.clientOf(req).address, calls], ['203.0.113.5', 1]);
   });
 
   for (const [what, clientAddress] of Object.entries({
     throws: () => {
-      throw new Error('the user’s own');
+      throw new Error('thrown by clientAddress');
     },
     'returns nothing': () => undefined,
     'returns no address': () => 'localhost',
     'returns a promise': async () => '203.0.113.5',
   })) {
-    test(`one that ${what} makes the request unknown`, () => {
+    test(`a function that ${what} makes the client unknown`, () => {
       const guard = createGuard(freshName(), { reputation: BANS, clientAddress });
       const req = incoming({}, '203.0.113.9');
       assert.equal(guard.check(req).allowed, true);
@@ -136,10 +141,10 @@ describe('clientAddress as a function', () => {
     });
   }
 
-  test('its failure is warned of once', async (t) => {
+  test('a failure warns once', async (t) => {
     const guard = createGuard(freshName(), { rateLimit: ONCE, clientAddress: () => undefined });
     const [peer] = startPeers(t, 1);
-    const told = await peer.run(async ({ load }, name) => {
+    const warnings = await peer.run(async ({ load }, name) => {
       const rateLimit = { limit: 1, window: '1h' };
       const fails = () => {
         throw new Error('out of order');
@@ -151,20 +156,20 @@ describe('clientAddress as a function', () => {
       await new Promise(setImmediate);
       return warnings;
     }, guard.name);
-    assert.equal(told.length, 1);
+    assert.equal(warnings.length, 1);
     assert.match(
-      told[0],
+      warnings[0],
       /clientAddress.*out of order.*accepted: a function that returns an IPv4 or IPv6 address/,
     );
   });
 
-  test('one that names a trusted proxy bans nobody', () => {
+  test('a function that returns a trusted proxy bans no client', () => {
     const guard = createGuard(freshName(), {
       reputation: BANS,
       trustedProxies: TRUSTED,
       clientAddress: () => '10.0.0.1',
     });
-    const req = incoming({}, STRANGER);
+    const req = incoming({}, UNTRUSTED);
     for (let i = 0; i < 5; i++) guard.record(req, 'login-failed');
     assert.equal(guard.check(req).allowed, true);
   });
@@ -191,7 +196,7 @@ describe('clientAddress as a function', () => {
   });
 });
 
-describe('the option', () => {
+describe('the option clientAddress', () => {
   for (const [options, message] of [
     [
       { clientAddress: 'x-real-ip' },
@@ -205,13 +210,13 @@ describe('the option', () => {
     [{ clientAddress: '', trustedProxies: TRUSTED }, /clientAddress/],
     [{ clientAddress: ['x-real-ip'], trustedProxies: TRUSTED }, /clientAddress is an array/],
   ]) {
-    test(`${JSON.stringify(options)} is a mistake`, () => {
+    test(`${JSON.stringify(options)} is rejected`, () => {
       assert.throws(() => createGuard(freshName(), options), { code: 'ERR_SLUICE_INVALID_OPTION', message });
       assert.throws(() => express({ name: freshName(), ...options }), { code: 'ERR_SLUICE_INVALID_OPTION' });
     });
   }
 
-  test('is the same in all threads, or a mismatch', () => {
+  test('must be the same in all threads, else it is a config mismatch', () => {
     const name = freshName();
     createGuard(name, { trustedProxies: TRUSTED, clientAddress: 'X-Real-IP' });
     assert.equal(createGuard(name).clientOf(incoming({ 'x-real-ip': '203.0.113.1' })).address, '203.0.113.1');
@@ -224,7 +229,7 @@ describe('the option', () => {
     }
   });
 
-  test('as a function must be given by every thread', () => {
+  test('must be given by every thread if it is a function', () => {
     const name = freshName();
     createGuard(name, { clientAddress: () => '203.0.113.1' });
     assert.throws(() => createGuard(name), {
@@ -237,7 +242,7 @@ describe('the option', () => {
 
 describe('clientOf', () => {
   for (const framework of FRAMEWORKS) {
-    test(`${framework}: is what the decision says, also of a refusal`, async (t) => {
+    test(`${framework}: equals the client of the decision, also for refusals`, async (t) => {
       const guard = createGuard(freshName(), { rateLimit: ONCE, trustedProxies: TRUSTED });
       const seen = [];
       const check = guard.decide;
@@ -253,7 +258,7 @@ describe('clientOf', () => {
     });
   }
 
-  test('takes the requests of Fastify, and is at request.sluice', async () => {
+  test('accepts Fastify requests, and equals request.sluice.client', async () => {
     const app = Fastify();
     const guard = createGuard(freshName(), { trustedProxies: TRUSTED });
     await app.register(guard.fastify);
@@ -264,7 +269,7 @@ describe('clientOf', () => {
     await app.close();
   });
 
-  test('is there whatever the outcome', async () => {
+  test('is set for every outcome', async () => {
     const guard = createGuard(freshName(), {
       rateLimit: ONCE,
       skip: ({ url }) => url === '/skipped',
@@ -282,7 +287,7 @@ describe('clientOf', () => {
     );
   });
 
-  test('names whom recordSuccess and unban are for', () => {
+  test('gives the address for recordSuccess and unban', () => {
     const guard = createGuard(freshName(), { reputation: BANS, trustedProxies: TRUSTED });
     const req = () => incoming({ 'x-forwarded-for': '203.0.113.1' });
     for (let i = 0; i < 2; i++) guard.record(req(), 'login-failed');

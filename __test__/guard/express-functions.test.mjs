@@ -54,7 +54,7 @@ for (const [version, express] of Object.entries(VERSIONS)) {
         });
       }
 
-      test('a cost above the whole quota is refused for ever', async (t) => {
+      test('a cost above the limit is refused without Retry-After', async (t) => {
         const { port } = await guarded(t, { rateLimit: { limit: 2, window: '10s' }, cost: 3 });
         const refused = await ask(port);
         assert.equal(refused.status, 429);
@@ -67,7 +67,7 @@ for (const [version, express] of Object.entries(VERSIONS)) {
         ['a function', (req) => req.headers['x-user'] === 'root'],
         ['an async function', async (req) => req.headers['x-user'] === 'root'],
       ]) {
-        test(`skip is ${kind}: what it skips is neither charged nor refused`, async (t) => {
+        test(`skip is ${kind}: skipped requests are neither charged nor refused`, async (t) => {
           const { port, guard } = await guarded(t, { rateLimit: ONCE, skip });
           assert.deepEqual(await statuses(3, port, as('root')), [200, 200, 200]);
           assert.deepEqual(await statuses(2, port, as('ada')), [200, 429]);
@@ -76,7 +76,7 @@ for (const [version, express] of Object.entries(VERSIONS)) {
         });
       }
 
-      test('without a promise from them the request goes on in the same turn', () => {
+      test('when none of them returns a promise, next is called synchronously', () => {
         const middleware = sluice({
           name: freshName(),
           rateLimit: ONCE,
@@ -84,16 +84,16 @@ for (const [version, express] of Object.entries(VERSIONS)) {
           cost: () => 1,
           skip: () => false,
         });
-        let wentOn = false;
+        let isNextCalled = false;
         middleware({ headers: {}, socket: {} }, { header() {}, getHeader() {} }, () => {
-          wentOn = true;
+          isNextCalled = true;
         });
-        assert.ok(wentOn);
+        assert.ok(isNextCalled);
       });
 
       const broken = new Error('the session store is down');
       for (const option of ['key', 'cost', 'skip']) {
-        test(`what ${option} throws or rejects with reaches the error handler as it is`, async (t) => {
+        test(`an error thrown or rejected by ${option} reaches the error handler unchanged`, async (t) => {
           for (const fails of [throwing(broken), rejecting(broken)]) {
             const { port, failed, served } = await guarded(t, { [option]: fails });
             assert.equal((await ask(port)).status, 500);
@@ -103,7 +103,7 @@ for (const [version, express] of Object.entries(VERSIONS)) {
         });
       }
 
-      test('throwing undefined is an error too, not a pass', async (t) => {
+      test('throwing undefined is an error and admits nothing', async (t) => {
         const { port, failed, served } = await guarded(t, { key: throwing(undefined) });
         assert.equal((await ask(port)).status, 500);
         assert.ok(failed[0] instanceof Error);
@@ -117,7 +117,7 @@ for (const [version, express] of Object.entries(VERSIONS)) {
         ['cost', 1.5, 'ERR_SLUICE_INVALID_COST'],
         ['cost', '2', 'ERR_SLUICE_INVALID_COST'],
       ]) {
-        test(`a ${option} that is ${JSON.stringify(value)} is a mistake of its author`, async (t) => {
+        test(`an invalid ${option}, ${JSON.stringify(value)}, goes to the error handler and is no internal error`, async (t) => {
           const { port, failed, guard } = await guarded(t, { [option]: () => value });
           assert.equal((await ask(port)).status, 500);
           assert.equal(failed[0].code, code);
@@ -127,7 +127,7 @@ for (const [version, express] of Object.entries(VERSIONS)) {
     });
 
     describe('handler', () => {
-      test('answers in our stead, after our status and headers', async (t) => {
+      test('sends the body of a refusal; status and headers are set before', async (t) => {
         const handler = (req, res, _next, refusal) => res.json({ slow: req.path, reason: refusal.reason });
         const { port } = await guarded(t, { rateLimit: ONCE, handler });
         await ask(port);
@@ -138,18 +138,18 @@ for (const [version, express] of Object.entries(VERSIONS)) {
         assert.deepEqual(refused.json, { slow: '/', reason: 'quota' });
       });
 
-      test('is given the decision and the problem', async (t) => {
-        let given;
+      test('receives the decision and the problem document', async (t) => {
+        let received;
         const handler = (_req, res, _next, refusal) => {
-          given = refusal;
+          received = refusal;
           res.end();
         };
         const { port } = await guarded(t, { rateLimit: ONCE, cost: 2, handler });
         await ask(port);
-        assert.equal(given.status, 429);
-        assert.equal(given.retryAfterMs, Number.POSITIVE_INFINITY);
-        assert.equal(given.problem.retryAfterMs, null);
-        assert.equal(given.decision.remaining, 1);
+        assert.equal(received.status, 429);
+        assert.equal(received.retryAfterMs, Number.POSITIVE_INFINITY);
+        assert.equal(received.problem.retryAfterMs, null);
+        assert.equal(received.decision.remaining, 1);
       });
 
       const broken = new Error('no template');
@@ -157,7 +157,7 @@ for (const [version, express] of Object.entries(VERSIONS)) {
         ['throws', throwing(broken)],
         ['rejects with', rejecting(broken)],
       ]) {
-        test(`what it ${verb} reaches the error handler as it is`, async (t) => {
+        test(`an error that it ${verb} reaches the error handler unchanged`, async (t) => {
           const { port, failed } = await guarded(t, { rateLimit: ONCE, handler });
           await ask(port);
           assert.equal((await ask(port)).status, 500);
@@ -166,7 +166,7 @@ for (const [version, express] of Object.entries(VERSIONS)) {
       }
     });
 
-    test('an error of a handler is a 500, not our 429', async (t) => {
+    test('an error of handler gives 500 instead of 429', async (t) => {
       const app = express();
       app.set('env', 'test');
       app.use(sluice({ name: freshName(), rateLimit: ONCE, handler: throwing(new Error('no template')) }));

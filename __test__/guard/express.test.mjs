@@ -10,7 +10,7 @@ import express5 from 'express';
 import { RateLimiter } from '../../index.js';
 import sluice from '../../lib/express.js';
 import { serveGuardedExpress, VERSIONS } from '../helpers/express.mjs';
-import { ask, connectIdly, read, serve, statuses } from '../helpers/http.mjs';
+import { ask, connectIdly, keepAliveAgent, read, serve, statuses } from '../helpers/http.mjs';
 import { freshNames, stopClock } from '../helpers/setup.mjs';
 
 const ONCE = { limit: 1, window: '10s' };
@@ -23,7 +23,7 @@ for (const [version, express] of Object.entries(VERSIONS)) {
     const guarded = (t, options, route) =>
       serveGuardedExpress(t, express, { name: freshName(), ...options }, route);
 
-    test('a client without quota gets 429 and a problem that says when to come back', async (t) => {
+    test('a client without remaining quota gets 429 with Retry-After and a problem document', async (t) => {
       const { port, guard, served } = await guarded(t, { rateLimit: ONCE });
       await ask(port);
       const refused = await ask(port);
@@ -42,7 +42,7 @@ for (const [version, express] of Object.entries(VERSIONS)) {
       assert.equal(served.length, 1);
     });
 
-    test('it is served again exactly when the answer said', async (t) => {
+    test('a client is served again exactly after retryAfterMs', async (t) => {
       const { port } = await guarded(t, { rateLimit: ONCE });
       await ask(port);
       const { retryAfterMs } = (await ask(port)).json;
@@ -52,25 +52,25 @@ for (const [version, express] of Object.entries(VERSIONS)) {
       assert.equal((await ask(port)).status, 200);
     });
 
-    test('Retry-After is rounded up, never early', async (t) => {
+    test('Retry-After is rounded up to whole seconds', async (t) => {
       const { port } = await guarded(t, { rateLimit: ONCE });
       await ask(port);
       clock.advance(8_999);
       assert.equal((await ask(port)).headers['retry-after'], '2');
     });
 
-    test('every client has a quota of its own', async (t) => {
+    test('each client has its own quota', async (t) => {
       const { port } = await guarded(t, { rateLimit: ONCE });
       assert.deepEqual(await statuses(2, port, { from: '127.0.0.2' }), [200, 429]);
       assert.deepEqual(await statuses(2, port, { from: '127.0.0.3' }), [200, 429]);
     });
 
-    test('without options it is 100 requests a minute', async (t) => {
+    test('the default limit is 100 requests per minute', async (t) => {
       const { port } = await guarded(t, {});
       assert.deepEqual(await statuses(101, port), [...Array(100).fill(200), 429]);
     });
 
-    test('guards of one name share one quota, and must agree on it', async (t) => {
+    test('guards with one name share one quota, and other limits are a config mismatch', async (t) => {
       const name = freshName();
       const [one, other] = [
         await guarded(t, { name, rateLimit: ONCE }),
@@ -83,10 +83,10 @@ for (const [version, express] of Object.entries(VERSIONS)) {
       });
     });
 
-    test('a route takes another guard, with its own name and quota', async (t) => {
+    test('a route may have its own guard, with its own name and quota', async (t) => {
       const app = express();
-      const [everything, login] = [freshName(), freshName()];
-      app.use(sluice({ name: everything, rateLimit: { limit: 3, window: '10s' } }));
+      const [common, login] = [freshName(), freshName()];
+      app.use(sluice({ name: common, rateLimit: { limit: 3, window: '10s' } }));
       app.get('/login', sluice({ name: login, rateLimit: ONCE }), (_req, res) => res.send('served'));
       app.get('/', (_req, res) => res.send('served'));
       const port = await serve(t, app);
@@ -94,10 +94,10 @@ for (const [version, express] of Object.entries(VERSIONS)) {
       assert.equal((await ask(port, { path: '/login' })).status, 200);
       assert.deepEqual((await ask(port, { path: '/login' })).json['violated-policies'], [login]);
       assert.equal((await ask(port)).status, 200);
-      assert.deepEqual((await ask(port)).json['violated-policies'], [everything]);
+      assert.deepEqual((await ask(port)).json['violated-policies'], [common]);
     });
 
-    test('a guard mounted twice charges a request once', async (t) => {
+    test('a guard mounted twice charges each request once', async (t) => {
       const app = express();
       const middleware = sluice({ name: freshName(), rateLimit: { limit: 2, window: '10s' } });
       app.use(middleware);
@@ -105,7 +105,7 @@ for (const [version, express] of Object.entries(VERSIONS)) {
       assert.deepEqual(await statuses(3, await serve(t, app), { path: '/api' }), [200, 200, 429]);
     });
 
-    test('HEAD shares the quota and is refused without a body', async (t) => {
+    test('HEAD shares the quota, and its refusal has no body', async (t) => {
       const { port } = await guarded(t, { rateLimit: ONCE });
       await ask(port);
       const refused = await ask(port, { method: 'HEAD' });
@@ -116,8 +116,7 @@ for (const [version, express] of Object.entries(VERSIONS)) {
 
     test('a refused upload leaves its connection usable', async (t) => {
       const { port } = await guarded(t, { rateLimit: { limit: 2, window: '10s' } });
-      const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-      t.after(() => agent.destroy());
+      const agent = keepAliveAgent(t, { maxSockets: 1 });
       const body = Buffer.alloc(1_000_000);
       await statuses(2, port, { agent });
 
@@ -138,10 +137,9 @@ for (const [version, express] of Object.entries(VERSIONS)) {
     });
 
     describe('connections', () => {
-      test('one more than the cap gets 503 and is closed', async (t) => {
+      test('a connection over max gets 503 and is closed', async (t) => {
         const { port, guard } = await guarded(t, { connections: { max: 1 } });
-        const agent = new http.Agent({ keepAlive: true });
-        t.after(() => agent.destroy());
+        const agent = keepAliveAgent(t);
         const open = [http.request({ port, agent }), http.request({ port, agent })];
         await Promise.all(open.map((request) => connected(request)));
 
@@ -161,17 +159,16 @@ for (const [version, express] of Object.entries(VERSIONS)) {
         assert.equal(guard.tracker.count, 1);
       });
 
-      test('after the first request they count from their accept on', async (t) => {
+      test('after the first request, connections count from accept', async (t) => {
         const { port } = await guarded(t, { connections: { max: 2 } });
-        const agent = new http.Agent({ keepAlive: true });
-        t.after(() => agent.destroy());
+        const agent = keepAliveAgent(t);
         await ask(port, { agent });
         await connectIdly(t, port);
         assert.equal((await ask(port)).status, 503);
         assert.equal((await ask(port, { agent })).status, 200);
       });
 
-      /** Resolves when the request's socket stands; nothing has been sent on it. */
+      /** Waits until the socket of the request is connected; nothing has been sent yet. */
       async function connected(request) {
         const [socket] = await once(request, 'socket');
         if (socket.connecting) await once(socket, 'connect');
@@ -183,7 +180,7 @@ for (const [version, express] of Object.entries(VERSIONS)) {
       }
     });
 
-    test('dryRun refuses nobody, and tells what it would have done', async (t) => {
+    test('dryRun refuses no request and counts dryRefused', async (t) => {
       const { port, guard } = await guarded(t, { rateLimit: ONCE, dryRun: true });
       assert.deepEqual(await statuses(3, port), [200, 200, 200]);
       const { headers } = await ask(port);
@@ -193,16 +190,15 @@ for (const [version, express] of Object.entries(VERSIONS)) {
       assert.equal(guard.stats().dryRefused, 3);
     });
 
-    test('dryRun refuses no connection either', async (t) => {
+    test('dryRun refuses no connection', async (t) => {
       const { port, guard } = await guarded(t, { connections: { max: 1 }, dryRun: true });
-      const agent = new http.Agent({ keepAlive: true });
-      t.after(() => agent.destroy());
+      const agent = keepAliveAgent(t);
       assert.equal((await ask(port, { agent })).status, 200);
       assert.equal((await ask(port)).status, 200);
       assert.equal(guard.stats().dryRefused, 1);
     });
 
-    test('who was answered meanwhile is not answered again', async (t) => {
+    test('a request that was answered before is not answered again', async (t) => {
       const app = express();
       const answerFirst = (_req, res, next) => {
         res.send('answered');
@@ -217,7 +213,7 @@ for (const [version, express] of Object.entries(VERSIONS)) {
       assert.equal(middleware.guard.stats().refused, 1);
     });
 
-    test('req.sluice holds what was decided', async (t) => {
+    test('req.sluice is the decision', async (t) => {
       const route = (req, res) => res.json(req.sluice);
       const { port } = await guarded(t, { rateLimit: { limit: 5, window: '5s' } }, route);
       const { outcome, decision, refusal } = (await ask(port)).json;
@@ -226,7 +222,7 @@ for (const [version, express] of Object.entries(VERSIONS)) {
       assert.equal(decision.remaining, 4);
     });
 
-    test('stats() counts what was decided', async (t) => {
+    test('stats() counts the decisions', async (t) => {
       const { port, guard } = await guarded(t, { rateLimit: ONCE, connections: { max: 10 } });
       await statuses(3, port);
       const { allowed, refused, skipped, faults, rateLimit, connections } = guard.stats();
@@ -238,7 +234,7 @@ for (const [version, express] of Object.entries(VERSIONS)) {
       assert.equal(connections.refused.max, 0);
     });
 
-    test('rateLimit: false limits nothing', async (t) => {
+    test('rateLimit: false disables the limit', async (t) => {
       const { port, guard } = await guarded(t, { rateLimit: false });
       const { status, headers } = await ask(port);
       assert.deepEqual([status, headers.ratelimit, guard.limiter], [200, undefined, null]);
@@ -246,8 +242,8 @@ for (const [version, express] of Object.entries(VERSIONS)) {
   });
 }
 
-describe('who the client is', () => {
-  async function serving(t, options) {
+describe('the client', () => {
+  async function startServer(t, options) {
     const middleware = sluice({ name: freshName(), rateLimit: ONCE, ...options });
     return serve(
       t,
@@ -257,32 +253,31 @@ describe('who the client is', () => {
 
   const forwarded = (list) => ({ headers: { 'x-forwarded-for': list } });
 
-  test('X-Forwarded-For of strangers is ignored, with one warning', async (t) => {
-    const port = await serving(t);
+  test('X-Forwarded-For of untrusted clients is ignored, with one warning', async (t) => {
+    const port = await startServer(t);
     const warning = nextWarning('SLUICE_UNTRUSTED_FORWARDED_FOR');
     assert.equal((await ask(port, forwarded('203.0.113.1'))).status, 200);
     assert.equal((await ask(port, forwarded('203.0.113.2'))).status, 429);
     await warning;
   });
 
-  test('behind a trusted proxy it is the first untrusted hop from the right', async (t) => {
-    const port = await serving(t, { trustedProxies: ['127.0.0.0/8', '10.0.0.0/8'] });
+  test('is the first untrusted hop from the right behind a trusted proxy', async (t) => {
+    const port = await startServer(t, { trustedProxies: ['127.0.0.0/8', '10.0.0.0/8'] });
     assert.equal((await ask(port, forwarded('203.0.113.1, 10.0.0.1'))).status, 200);
     assert.equal((await ask(port, forwarded('203.0.113.1, 10.0.0.2'))).status, 429);
     assert.equal((await ask(port, forwarded('198.51.100.7, 203.0.113.1'))).status, 429);
     assert.equal((await ask(port, forwarded('203.0.113.2'))).status, 200);
   });
 
-  test('what a trusted proxy forwards and is no address is nobody: the proxy itself is charged', async (t) => {
-    const port = await serving(t, { trustedProxies: ['127.0.0.0/8'] });
+  test('is unknown when a trusted proxy forwards no address, and all such requests share one quota', async (t) => {
+    const port = await startServer(t, { trustedProxies: ['127.0.0.0/8'] });
     assert.equal((await ask(port, forwarded('203.0.113.1, unknown'))).status, 200);
     assert.equal((await ask(port, forwarded('_hidden'))).status, 429);
   });
 
-  test('a keep-alive connection of a proxy carries many clients', async (t) => {
-    const port = await serving(t, { trustedProxies: ['127.0.0.0/8'] });
-    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-    t.after(() => agent.destroy());
+  test('may change between requests on one connection of a proxy', async (t) => {
+    const port = await startServer(t, { trustedProxies: ['127.0.0.0/8'] });
+    const agent = keepAliveAgent(t, { maxSockets: 1 });
     const answers = [];
     for (const client of ['203.0.113.1', '203.0.113.2', '203.0.113.1']) {
       answers.push((await ask(port, { ...forwarded(client), agent })).status);
@@ -290,7 +285,7 @@ describe('who the client is', () => {
     assert.deepEqual(answers, [200, 200, 429]);
   });
 
-  test('requests over a Unix socket share one quota, with one warning', async (t) => {
+  test('is the same for all requests over a Unix socket, with one warning', async (t) => {
     const app = express5().use(sluice({ name: freshName(), rateLimit: ONCE }), (_req, res) =>
       res.send('served'),
     );
@@ -306,7 +301,7 @@ describe('who the client is', () => {
   });
 });
 
-test('a fault of ours lets the request pass, counts, and warns once', async (t) => {
+test('an internal error admits the request, is counted and warns once', async (t) => {
   const middleware = sluice({ name: freshName(), rateLimit: ONCE });
   const port = await serve(
     t,
@@ -346,7 +341,7 @@ describe('options', () => {
     [{ headers: 'draft-9' }, 'headers'],
     [{ dryRun: 1 }, 'dryRun'],
   ]) {
-    test(`${JSON.stringify(options)} is refused, naming ${named}`, () => {
+    test(`${JSON.stringify(options)} is rejected, naming ${named}`, () => {
       assert.throws(() => sluice({ name: freshName(), ...options }), {
         name: 'SluiceError',
         code: 'ERR_SLUICE_INVALID_OPTION',
@@ -355,7 +350,7 @@ describe('options', () => {
     });
   }
 
-  test('a name is checked like every name', () => {
+  test('an invalid name is rejected', () => {
     assert.throws(() => sluice({ name: '' }), { code: 'ERR_SLUICE_INVALID_NAME' });
   });
 });

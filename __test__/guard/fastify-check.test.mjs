@@ -18,19 +18,19 @@ const freshName = freshNames('fastify-check');
 const as = (user, url = '/') => ({ url, headers: user === undefined ? {} : { 'x-user': user } });
 
 describe('check(request, reply)', () => {
-  /** A route that asks by hand, and answers what it was told. */
-  const asking = (fastify) => async (request, reply) => {
+  /** A handler that calls check and sends its decision. */
+  const checking = (fastify) => async (request, reply) => {
     const answer = fastify.sluice.check(request, reply);
     assert.ok(answer instanceof Promise);
     const { allowed, status, body } = await answer;
     return allowed ? 'served' : reply.code(status).send(body);
   };
 
-  test('is a promise of the decision, with the headers written', async (t) => {
+  test('resolves with the decision and sets the headers', async (t) => {
     const fastify = createFastify(t);
     const name = freshName();
     fastify.register(sluice, { name, rateLimit: TWICE });
-    fastify.after(() => fastify.get('/', { config: { sluice: { rateLimit: false } } }, asking(fastify)));
+    fastify.after(() => fastify.get('/', { config: { sluice: { rateLimit: false } } }, checking(fastify)));
     const first = await fastify.inject('/');
     assert.deepEqual([first.statusCode, first.headers.ratelimit], [200, `"${name}";r=1;t=5`]);
     await fastify.inject('/');
@@ -41,18 +41,18 @@ describe('check(request, reply)', () => {
     assert.deepEqual(refused.json()['violated-policies'], [name]);
   });
 
-  test('charges once more, by the limit and key of the route', async (t) => {
+  test('charges again, with limit and key of the route', async (t) => {
     const fastify = createFastify(t);
     fastify.register(sluice, { name: freshName() });
     const rule = { rateLimit: { limit: 4, window: '10s' }, key: ({ headers }) => headers['x-user'] };
-    fastify.after(() => fastify.get('/', { config: { sluice: rule } }, asking(fastify)));
+    fastify.after(() => fastify.get('/', { config: { sluice: rule } }, checking(fastify)));
     assert.deepEqual(
       await injectAll(fastify, as('ada'), as('ada'), as('ada'), as('bob')),
       [200, 200, 429, 200],
     );
   });
 
-  test('the policy is told once, and request.sluice is the latest decision', async (t) => {
+  test('adds the policy once, and sets request.sluice to the latest decision', async (t) => {
     const fastify = createFastify(t);
     fastify.register(sluice, { name: freshName(), rateLimit: TWICE, reputation: BANS });
     fastify.after(() =>
@@ -68,18 +68,18 @@ describe('check(request, reply)', () => {
     assert.equal(fastify.sluice.stats().rateLimit.allowed, 2);
   });
 
-  test('rejects with what a function of the user’s throws', async (t) => {
+  test('rejects with the error of a function of the application', async (t) => {
     const fastify = createFastify(t);
     const key = () => {
       throw new Error('the session store is down');
     };
     fastify.register(sluice, { name: freshName(), key });
-    fastify.after(() => fastify.get('/', { config: { sluice: { rateLimit: false } } }, asking(fastify)));
+    fastify.after(() => fastify.get('/', { config: { sluice: { rateLimit: false } } }, checking(fastify)));
     const { statusCode, message } = (await fastify.inject('/')).json();
     assert.deepEqual([statusCode, message], [500, 'the session store is down']);
   });
 
-  test('works for a guard that is no plugin', async (t) => {
+  test('works for a guard that is not registered as a plugin', async (t) => {
     const guard = createGuard(freshName(), { rateLimit: ONCE });
     const fastify = createFastify(t);
     fastify.get('/', async (request, reply) => {
@@ -90,10 +90,10 @@ describe('check(request, reply)', () => {
   });
 });
 
-describe('what Fastify answers outside all hooks', () => {
+describe('requests that Fastify answers without running any hook', () => {
   const rawAsk = (port, path) => read(http.get({ port, path, host: '127.0.0.1', agent: false }));
 
-  test('/%zz is charged and recorded, though it stays a 400', async (t) => {
+  test('/%zz is charged and recorded, and still gets 400', async (t) => {
     const fastify = createFastify(t);
     const record = { 400: { event: 'bad-request', weight: 1 } };
     fastify.register(sluice, {
@@ -111,11 +111,11 @@ describe('what Fastify answers outside all hooks', () => {
     assert.deepEqual(guard.monitor.counts(), { 'bad-request': 1 });
     await rawAsk(port, '/%zz');
     await rawAsk(port, '/%zz');
-    assert.equal((await rawAsk(port, '/')).status, 403, 'three of them ban');
+    assert.equal((await rawAsk(port, '/')).status, 403, 'three of them cause a ban');
     assert.equal(guard.stats().allowed, 4);
   });
 
-  test('so is a parameter that is too long, and what frameworkErrors answers', async (t) => {
+  test('a parameter that is too long and answers of frameworkErrors are charged and recorded', async (t) => {
     const frameworkErrors = (_error, _request, reply) => void setImmediate(() => reply.code(418).send('no'));
     const fastify = createFastify(t, { frameworkErrors, routerOptions: { maxParamLength: 10 } });
     const plain = createFastify(t, { routerOptions: { maxParamLength: 10 } });
@@ -133,9 +133,9 @@ describe('what Fastify answers outside all hooks', () => {
     }
   });
 
-  test('functions of the user are not asked: there is no request of Fastify’s', async (t) => {
+  test('functions of the application are not called, since there is no Fastify request', async (t) => {
     const fastify = createFastify(t);
-    const never = () => assert.fail('asked');
+    const never = () => assert.fail('called');
     fastify.register(sluice, { name: freshName(), rateLimit: ONCE, key: never, cost: never, skip: never });
     const limited = createFastify(t);
     limited.register(sluice, { name: freshName(), rateLimit: { limit: never, window: '1s' } });
@@ -146,7 +146,7 @@ describe('what Fastify answers outside all hooks', () => {
     }
   });
 
-  test('no other answer is counted twice', async (t) => {
+  test('requests that run hooks are counted once', async (t) => {
     const fastify = createFastify(t);
     fastify.register(sluice, { name: freshName() });
     fastify.after(() => {

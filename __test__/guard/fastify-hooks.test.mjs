@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import { createGuard } from '../../index.js';
 import sluice from '../../lib/fastify.js';
 import { createFastify, injectAll, listenOn, served } from '../helpers/fastify.mjs';
-import { ask, statuses } from '../helpers/http.mjs';
+import { ask, keepAliveAgent, statuses } from '../helpers/http.mjs';
 import { freshNames, stopClock } from '../helpers/setup.mjs';
 
 const ONCE = { limit: 1, window: '10s' };
@@ -18,16 +18,16 @@ stopClock();
 const freshName = freshNames('fastify-hooks');
 
 const post = (body, url = '/') => ({ method: 'POST', url, payload: body });
-/** Authentication as a preHandler: sets who asks, and refuses who does not say. */
+/** Authentication as a preHandler: sets request.user, or answers 401. */
 const authenticate = async (request, reply) => {
   request.user = request.headers['x-user'];
-  if (request.user === undefined) reply.code(401).send('who?');
+  if (request.user === undefined) reply.code(401).send('no user');
 };
 const as = (user, url = '/') => ({ url, headers: user === undefined ? {} : { 'x-user': user } });
 
 describe('hook', () => {
   for (const hook of ['preValidation', 'preHandler']) {
-    test(`${hook}: the key may be of the body`, async (t) => {
+    test(`${hook}: key can read the body`, async (t) => {
       const fastify = createFastify(t);
       fastify.register(sluice, { name: freshName(), rateLimit: ONCE, hook, key: ({ body }) => body.user });
       fastify.post('/', served);
@@ -43,7 +43,7 @@ describe('hook', () => {
     ['before the plugin', (fastify, plugin) => fastify.addHook('preHandler', authenticate) && plugin()],
     ['after the plugin', (fastify, plugin) => plugin() && fastify.addHook('preHandler', authenticate)],
   ]) {
-    test(`preHandler: the key may be of who was authenticated ${order}`, async (t) => {
+    test(`preHandler: key can read the user, with authentication registered ${order}`, async (t) => {
       const fastify = createFastify(t);
       const options = {
         name: freshName(),
@@ -59,7 +59,7 @@ describe('hook', () => {
     });
   }
 
-  test('a route’s own preHandler runs before the rate is decided', async (t) => {
+  test('the preHandler of a route runs before the rate is decided', async (t) => {
     const fastify = createFastify(t);
     fastify.register(sluice, {
       name: freshName(),
@@ -73,7 +73,7 @@ describe('hook', () => {
   });
 
   for (const hook of LATER_HOOKS) {
-    test(`${hook}: each request is charged once, GET, HEAD and those without a route`, async (t) => {
+    test(`${hook}: each request is charged once, for GET, HEAD and without a route`, async (t) => {
       const fastify = createFastify(t);
       fastify.register(sluice, { name: freshName(), rateLimit: { limit: 3, window: '10s' }, hook });
       fastify.after(() => fastify.get('/', served));
@@ -84,7 +84,7 @@ describe('hook', () => {
       );
     });
 
-    test(`${hook}: routes that were declared before the plugin are limited too`, async (t) => {
+    test(`${hook}: routes declared before the plugin are limited too`, async (t) => {
       const fastify = createFastify(t);
       fastify.get('/', served);
       fastify.get('/own', { config: { sluice: { rateLimit: ONCE, hook: 'preHandler' } } }, served);
@@ -92,7 +92,7 @@ describe('hook', () => {
       assert.deepEqual(await injectAll(fastify, '/', '/', '/own', '/own'), [200, 429, 200, 429]);
     });
 
-    test(`${hook}: bans and caps stay in onRequest`, async (t) => {
+    test(`${hook}: bans and connection limits are decided in onRequest`, async (t) => {
       const fastify = createFastify(t);
       const options = { name: freshName(), rateLimit: ONCE, reputation: BANS, connections: { max: 1 }, hook };
       fastify.register(sluice, options);
@@ -102,8 +102,7 @@ describe('hook', () => {
         fastify.get('/', served);
       });
       const port = await listenOn(fastify);
-      const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-      t.after(() => agent.destroy());
+      const agent = keepAliveAgent(t, { maxSockets: 1 });
       assert.deepEqual(await statuses(1, port, { agent }), [200]);
       assert.equal((await ask(port)).status, 503);
       fastify.sluice.reputation.ban('127.0.0.1', { duration: '1m' });
@@ -112,7 +111,7 @@ describe('hook', () => {
     });
   }
 
-  test('of a route, where the plugin has another', async (t) => {
+  test('a route may have another hook than the plugin', async (t) => {
     const fastify = createFastify(t);
     fastify.register(sluice, { name: freshName(), rateLimit: ONCE });
     const login = { rateLimit: ONCE, hook: 'preValidation', key: ({ body }) => body.user };
@@ -127,7 +126,7 @@ describe('hook', () => {
     );
   });
 
-  test('answers are recorded and counted though the hook never came', async (t) => {
+  test('answers are recorded even when the hook never runs', async (t) => {
     const fastify = createFastify(t);
     const options = { rateLimit: TWICE, hook: 'preHandler', reputation: BANS, countOnly: 'failures' };
     fastify.register(sluice, { name: freshName(), ...options });
@@ -141,7 +140,7 @@ describe('hook', () => {
     assert.equal(fastify.sluice.stats().rateLimit.allowed, 0);
   });
 
-  test('a refusal there has the route’s handler, and hooks of the answer run', async (t) => {
+  test('a refusal in a later hook calls handler, and response hooks run', async (t) => {
     const fastify = createFastify(t);
     const handler = (_request, _reply, { reason }) => ({ reason });
     fastify.register(sluice, { name: freshName(), rateLimit: ONCE, hook: 'preHandler', handler });
@@ -155,7 +154,7 @@ describe('hook', () => {
     assert.deepEqual(seen, ['allowed', 'refused']);
   });
 
-  test('an inner scope’s guard may have another than the outer', async (t) => {
+  test('a guard in an inner scope may have another hook than the outer one', async (t) => {
     const fastify = createFastify(t);
     fastify.register(sluice, { name: freshName(), rateLimit: TWICE });
     fastify.register(async (scope) => {
@@ -171,26 +170,26 @@ describe('hook', () => {
     assert.deepEqual(await injectAll(fastify, ada, bob, ada), [200, 200, 429]);
   });
 
-  test('is one of four, and Fastify’s alone', async (t) => {
+  test('accepts four values, for Fastify only', async (t) => {
     const accepted = /hook is "onSend"; accepted: "onRequest", "preParsing", "preValidation", "preHandler"/;
-    const wrong = (message) => ({ code: 'ERR_SLUICE_INVALID_OPTION', message });
-    assert.throws(() => createGuard(freshName(), { hook: 'onSend' }), wrong(accepted));
+    const invalid = (message) => ({ code: 'ERR_SLUICE_INVALID_OPTION', message });
+    assert.throws(() => createGuard(freshName(), { hook: 'onSend' }), invalid(accepted));
     const express = (await import('../../lib/express.js')).default;
-    assert.throws(() => express({ name: freshName(), hook: 'onRequest' }), wrong(/no option "hook"/));
+    assert.throws(() => express({ name: freshName(), hook: 'onRequest' }), invalid(/no option "hook"/));
     const fastify = createFastify(t);
     fastify.register(sluice, { name: freshName() });
     await fastify.after();
     assert.throws(
       () => fastify.get('/', { config: { sluice: { hook: 'onSend' } } }, served),
-      wrong(accepted),
+      invalid(accepted),
     );
   });
 });
 
-describe('an error of a key that asks too early', () => {
+describe('an error of key in a hook that is too early', () => {
   const bodyOf = ({ body }) => body.user;
 
-  test('says which hook has what it reads, and is the error that was thrown', async (t) => {
+  test('names the hook in which the value is available, and is the thrown error', async (t) => {
     const fastify = createFastify(t);
     let thrown;
     const key = (request) => {
@@ -215,7 +214,7 @@ describe('an error of a key that asks too early', () => {
     assert.equal(handled, thrown);
   });
 
-  test('so does the one of keyFallback', async (t) => {
+  test('with keyFallback: error names that hook too', async (t) => {
     const fastify = createFastify(t);
     const options = { name: freshName(), key: ({ user }) => user, keyFallback: 'error' };
     fastify.register(sluice, options);
@@ -225,7 +224,7 @@ describe('an error of a key that asks too early', () => {
     assert.match(message, /what key returned is undefined; accepted: .*"preHandler"/);
   });
 
-  test('other errors, and those of preHandler, are as they were', async (t) => {
+  test('is unchanged for other errors and in preHandler', async (t) => {
     for (const [hook, error] of [
       ['onRequest', new TypeError('the session store is down')],
       ['preHandler', new TypeError("Cannot read properties of undefined (reading 'user')")],
@@ -242,9 +241,9 @@ describe('an error of a key that asks too early', () => {
   });
 });
 
-describe('registering twice in one scope', () => {
+describe('registering the plugin twice in one scope', () => {
   for (const same of [true, false]) {
-    test(`says what to do, ${same ? 'with one name' : 'with two names'}`, async (t) => {
+    test(`is rejected with the alternatives, ${same ? 'with one name' : 'with two names'}`, async (t) => {
       const fastify = createFastify(t);
       const name = freshName();
       fastify.register(sluice, { name });
@@ -258,13 +257,12 @@ describe('registering twice in one scope', () => {
   }
 });
 
-test('one answer for each request: a stream of requests on one connection', async (t) => {
+test('sequential requests on one connection each get one answer', async (t) => {
   const fastify = createFastify(t);
   fastify.register(sluice, { name: freshName(), rateLimit: { limit: 3, window: '10s' }, hook: 'preHandler' });
   fastify.after(() => fastify.post('/', served));
   const port = await listenOn(fastify);
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-  t.after(() => agent.destroy());
+  const agent = keepAliveAgent(t, { maxSockets: 1 });
   const answers = [];
   for (let i = 0; i < 5; i++) {
     const request = http.request({

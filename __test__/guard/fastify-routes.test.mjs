@@ -19,7 +19,7 @@ const guarded = (t, options, fastifyOptions) =>
 describe('config.sluice', () => {
   const limited = (rateLimit, more) => ({ config: { sluice: { rateLimit, ...more } } });
 
-  test('gives a route a limiter of its own, instead of the common one', async (t) => {
+  test('rateLimit gives the route its own limiter instead of the common one', async (t) => {
     const fastify = guarded(t, { rateLimit: ONCE });
     fastify.get('/users/:id', limited(TWICE), served);
     assert.deepEqual(await injectTimes(1, fastify, '/users/1'), [200]);
@@ -29,7 +29,7 @@ describe('config.sluice', () => {
     assert.deepEqual(await injectTimes(2, fastify, '/'), [200, 429]);
   });
 
-  test('its limiter is named after guard, method and pattern', async (t) => {
+  test('the limiter is named by guard, method and pattern', async (t) => {
     const fastify = guarded(t, { rateLimit: ONCE });
     fastify.register(async (api) => api.post('/users/:id', limited(TWICE), served), { prefix: '/api' });
     await fastify.inject({ method: 'POST', url: '/api/users/7' });
@@ -37,15 +37,15 @@ describe('config.sluice', () => {
     assert.equal(limiter.peek('127.0.0.1').remaining, 1);
   });
 
-  test('two threads or two servers that load their routes in another order agree', async (t) => {
+  test('the limiters do not depend on the order in which routes are declared', async (t) => {
     const name = freshName();
     const routes = { '/a': ONCE, '/b': TWICE };
-    const serverOf = (paths) => {
+    const withRoutes = (paths) => {
       const fastify = guarded(t, { name });
       for (const path of paths) fastify.get(path, limited(routes[path]), served);
       return fastify;
     };
-    const [one, other] = [serverOf(['/a', '/b']), serverOf(['/b', '/a'])];
+    const [one, other] = [withRoutes(['/a', '/b']), withRoutes(['/b', '/a'])];
     assert.deepEqual(
       [...(await injectTimes(1, one, '/a')), ...(await injectTimes(1, other, '/a'))],
       [200, 429],
@@ -56,21 +56,21 @@ describe('config.sluice', () => {
     );
   });
 
-  test('a route declared before the plugin was loaded has its limiter as well', async (t) => {
+  test('a route declared before the plugin is loaded has its limiter too', async (t) => {
     const declare = (fastify) => fastify.get('/early', limited(TWICE), served);
     const fastify = guarded(t, { rateLimit: ONCE }, { declare });
     assert.deepEqual(await injectTimes(3, fastify, '/early'), [200, 200, 429]);
     assert.deepEqual(await injectTimes(1, fastify, '/'), [200]);
   });
 
-  test('rateLimit: false leaves the route unlimited', async (t) => {
+  test('rateLimit: false disables the limit of the route', async (t) => {
     const fastify = guarded(t, { rateLimit: ONCE });
     fastify.get('/health', limited(false), served);
     assert.deepEqual(await injectTimes(3, fastify, '/health'), [200, 200, 200]);
     assert.equal((await fastify.inject('/health')).headers.ratelimit, undefined);
   });
 
-  test('a route may be limited where the server is not', async (t) => {
+  test('a route may have a limit when the server has none', async (t) => {
     const fastify = guarded(t, { rateLimit: false });
     fastify.get('/login', limited(ONCE), served);
     assert.deepEqual(await injectTimes(2, fastify, '/login'), [200, 429]);
@@ -84,7 +84,7 @@ describe('config.sluice', () => {
     assert.deepEqual(await injectTimes(2, fastify, '/'), [200, 429]);
   });
 
-  test('key, cost, skip and handler are the route’s own, the rest is the guard’s', async (t) => {
+  test('key, cost, skip and handler override those of the guard', async (t) => {
     const fastify = guarded(t, { rateLimit: ONCE, key: (request) => request.headers['x-user'] });
     const handler = (_request, reply) => reply.send('later');
     const skip = (request) => request.headers['x-user'] === 'root';
@@ -97,7 +97,7 @@ describe('config.sluice', () => {
     assert.deepEqual(await injectTimes(3, fastify, asUser('root')), [200, 200, 200]);
   });
 
-  test('the HEAD route that Fastify adds shares GET’s limiter', async (t) => {
+  test('the HEAD route that Fastify adds shares the limiter of GET', async (t) => {
     const fastify = guarded(t, {});
     fastify.get('/file', limited(TWICE), served);
     assert.deepEqual(await injectTimes(1, fastify, { method: 'HEAD', url: '/file' }), [200]);
@@ -107,7 +107,7 @@ describe('config.sluice', () => {
     assert.deepEqual(Object.keys(fastify.sluice.stats().routes), [`${fastify.sluice.name}:GET /file`]);
   });
 
-  test('so does a HEAD route declared by hand, in whatever order', async (t) => {
+  test('a declared HEAD route shares the limiter of GET, in either order', async (t) => {
     const fastify = guarded(t, {});
     fastify.head('/file', limited(TWICE), served);
     fastify.get('/file', limited(TWICE), served);
@@ -115,7 +115,7 @@ describe('config.sluice', () => {
     assert.deepEqual(await injectTimes(1, fastify, '/file'), [429]);
   });
 
-  test('of several methods each has a limiter of its own', async (t) => {
+  test('each method of a route has its own limiter', async (t) => {
     const fastify = guarded(t, {});
     fastify.route({ method: ['GET', 'POST'], url: '/both', ...limited(ONCE), handler: served });
     assert.deepEqual(await injectTimes(2, fastify, { method: 'GET', url: '/both' }), [200, 429]);
@@ -135,7 +135,7 @@ describe('config.sluice', () => {
     );
   });
 
-  test('a pattern too long for a name has a limiter all the same', async (t) => {
+  test('a pattern too long for a name has its own limiter too', async (t) => {
     const fastify = guarded(t, { rateLimit: ONCE });
     const [one, other] = ['a', 'b'].map((end) => `/${'long/'.repeat(40)}${end}`);
     for (const url of [one, other]) fastify.get(url, limited(TWICE), served);
@@ -148,7 +148,7 @@ describe('config.sluice', () => {
     [{ sluice: { connections: { max: 1 } } }, 'connections'],
     [{ sluice: { cost: 'dear' } }, 'cost'],
   ]) {
-    test(`${JSON.stringify(options)} fails the start, naming ${named}`, async (t) => {
+    test(`${JSON.stringify(options)} is rejected, naming ${named}`, async (t) => {
       const fastify = guarded(t, {});
       await fastify.after();
       assert.throws(() => fastify.get('/bad', { config: options }, served), {
@@ -159,10 +159,10 @@ describe('config.sluice', () => {
   }
 });
 
-describe('routes of one name', () => {
+describe('routes with one name', () => {
   const shared = (name, rateLimit = TWICE) => ({ config: { sluice: { name, rateLimit } } });
 
-  test('share a limiter, over methods, scopes and servers', async (t) => {
+  test('share a limiter across methods, scopes and servers', async (t) => {
     const name = freshName();
     const one = createFastify(t);
     one.register(sluice, { name, rateLimit: ONCE });
@@ -181,7 +181,7 @@ describe('routes of one name', () => {
     assert.equal(new RateLimiter(`${name}:search`).peek('127.0.0.1').remaining, 0);
   });
 
-  test('must agree on it, and each says what it is', async (t) => {
+  test('must all give the same rateLimit', async (t) => {
     const fastify = createFastify(t);
     fastify.register(sluice, { name: freshName() });
     await fastify.after();

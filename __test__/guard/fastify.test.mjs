@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { RateLimiter } from '../../index.js';
 import sluice from '../../lib/fastify.js';
 import { createGuarded, injectTimes, listenOn, served } from '../helpers/fastify.mjs';
-import { ask, connectIdly, read, statuses } from '../helpers/http.mjs';
+import { ask, connectIdly, keepAliveAgent, read, statuses } from '../helpers/http.mjs';
 import { freshNames, stopClock } from '../helpers/setup.mjs';
 
 const ONCE = { limit: 1, window: '10s' };
@@ -27,7 +27,7 @@ function throwing(error) {
 }
 
 describe('the plugin', () => {
-  test('refuses with 429 and a problem that says when to come back', async (t) => {
+  test('refuses with 429, Retry-After and a problem document', async (t) => {
     const fastify = guarded(t, { rateLimit: ONCE });
     const port = await listenOn(fastify);
     const first = await ask(port);
@@ -50,18 +50,18 @@ describe('the plugin', () => {
     assert.equal((await ask(port)).status, 200);
   });
 
-  test('without options it is 100 requests a minute for each client', async (t) => {
+  test('limits each client to 100 requests per minute by default', async (t) => {
     const port = await listenOn(guarded(t, {}));
     assert.deepEqual(await statuses(101, port), [...Array(100).fill(200), 429]);
     assert.equal((await ask(port, { from: '127.0.0.2' })).status, 200);
   });
 
-  test('requests for which there is no route are limited too', async (t) => {
+  test('limits requests without a route too', async (t) => {
     const fastify = guarded(t, { rateLimit: ONCE });
     assert.deepEqual(await injectTimes(2, fastify, '/nowhere'), [404, 429]);
   });
 
-  test('routes of other plugins are limited too, wherever they are registered', async (t) => {
+  test('limits routes of other plugins, registered before or after it', async (t) => {
     const plugin = async (instance) => instance.get('/', served);
     const declare = (instance) => instance.register(plugin, { prefix: '/before' });
     const fastify = guarded(t, { rateLimit: TWICE }, { declare });
@@ -74,8 +74,7 @@ describe('the plugin', () => {
     const fastify = guarded(t, { rateLimit: ONCE });
     fastify.post('/', served);
     const port = await listenOn(fastify);
-    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-    t.after(() => agent.destroy());
+    const agent = keepAliveAgent(t, { maxSockets: 1 });
     await ask(port, { agent });
 
     const sockets = new Set();
@@ -94,7 +93,7 @@ describe('the plugin', () => {
     assert.equal(sockets.size, 1);
   });
 
-  test('a refusal is no error: the error handler is not asked, hooks of the answer run', async (t) => {
+  test('a refusal runs the response hooks, not the error handler', async (t) => {
     const fastify = guarded(t, { rateLimit: ONCE });
     const seen = [];
     fastify.setErrorHandler((error, _request, reply) => reply.code(500).send(error.message));
@@ -103,20 +102,20 @@ describe('the plugin', () => {
     assert.deepEqual(seen, ['allowed', 'refused']);
   });
 
-  test('request.sluice holds what was decided', async (t) => {
+  test('request.sluice is the decision', async (t) => {
     const fastify = guarded(t, { rateLimit: TWICE });
     fastify.get('/sluice', async (request) => request.sluice);
     const { outcome, decision, refusal } = (await fastify.inject('/sluice')).json();
     assert.deepEqual([outcome, decision.remaining, refusal], ['allowed', 1, null]);
   });
 
-  test('dryRun refuses nobody, and tells what it would have done', async (t) => {
+  test('dryRun refuses no request and counts dryRefused', async (t) => {
     const fastify = guarded(t, { rateLimit: ONCE, dryRun: true });
     assert.deepEqual(await injectTimes(3, fastify, '/'), [200, 200, 200]);
     assert.equal(fastify.sluice.stats().dryRefused, 2);
   });
 
-  test('a fault of ours lets the request pass, and counts', async (t) => {
+  test('an internal error admits the request and is counted', async (t) => {
     const fastify = guarded(t, { rateLimit: ONCE });
     await fastify.ready();
     RateLimiter.destroy(fastify.sluice.name);
@@ -124,7 +123,7 @@ describe('the plugin', () => {
     assert.equal(fastify.sluice.stats().faults, 2);
   });
 
-  test('an inner scope may have another guard: both decide, and both speak', async (t) => {
+  test('a guard in an inner scope decides after the outer one, and both add their headers', async (t) => {
     const fastify = guarded(t, { rateLimit: { limit: 3, window: '30s' } });
     const inner = freshName();
     fastify.register(async (scope) => {
@@ -139,13 +138,13 @@ describe('the plugin', () => {
     assert.deepEqual(await injectTimes(2, fastify, '/'), [200, 429]);
   });
 
-  test('two guards of one name would charge everything twice', async (t) => {
+  test('registering one name in two scopes is rejected', async (t) => {
     const fastify = guarded(t, { name: freshName() });
     fastify.register(async (scope) => scope.register(sluice, { name: scope.sluice.name }));
     await assert.rejects(fastify.ready(), { code: 'ERR_SLUICE_INVALID_OPTION', message: /name/ });
   });
 
-  test('a bad option fails the start', async (t) => {
+  test('an invalid option fails ready()', async (t) => {
     const fastify = guarded(t, { rateLimits: {} });
     await assert.rejects(async () => fastify.ready(), {
       code: 'ERR_SLUICE_INVALID_OPTION',
@@ -154,14 +153,14 @@ describe('the plugin', () => {
   });
 });
 
-describe('functions of the user', () => {
-  test('are given Fastify’s request', async (t) => {
+describe('functions of the application', () => {
+  test('receive the Fastify request', async (t) => {
     const seen = [];
-    const see = (answer) => (request) => {
+    const record = (answer) => (request) => {
       seen.push(request.routeOptions.url);
       return answer;
     };
-    const fastify = guarded(t, { key: see('ada'), cost: see(1), skip: see(false) });
+    const fastify = guarded(t, { key: record('ada'), cost: record(1), skip: record(false) });
     await fastify.inject('/');
     assert.deepEqual(seen, ['/', '/', '/']);
   });
@@ -185,7 +184,7 @@ describe('functions of the user', () => {
       ['throws', throwing(broken)],
       ['rejects with', () => Promise.reject(broken)],
     ]) {
-      test(`what ${option} ${verb} reaches the error handler as it is`, async (t) => {
+      test(`an error that ${option} ${verb} reaches the error handler unchanged`, async (t) => {
         const fastify = guarded(t, { rateLimit: { limit: 2, window: '10s' }, cost: 3, [option]: fails });
         let failed;
         fastify.setErrorHandler((error, _request, reply) => {
@@ -198,17 +197,17 @@ describe('functions of the user', () => {
     }
   }
 
-  test('an error of a handler is a 500, not our 429', async (t) => {
+  test('an error of handler gives 500 instead of 429', async (t) => {
     const fastify = guarded(t, { rateLimit: ONCE, handler: throwing(new Error('no template')) });
     assert.deepEqual(await injectTimes(2, fastify, '/'), [200, 500]);
   });
 
-  test('rejecting with nothing is an error too, not a pass', async (t) => {
+  test('rejecting with undefined is an error and admits nothing', async (t) => {
     const fastify = guarded(t, { key: () => Promise.reject() });
     assert.deepEqual(await injectTimes(1, fastify, '/'), [500]);
   });
 
-  test('a key that is none, and a cost that is none, are mistakes of their author', async (t) => {
+  test('an invalid key or cost is an error of the application', async (t) => {
     for (const [option, value, code] of [
       ['key', {}, 'ERR_SLUICE_INVALID_KEY'],
       ['cost', -1, 'ERR_SLUICE_INVALID_COST'],
@@ -225,7 +224,7 @@ describe('functions of the user', () => {
     ['returns what to send', (_request, _reply, { reason }) => ({ reason })],
     ['resolves to what to send', async (_request, _reply, { reason }) => ({ reason })],
   ]) {
-    test(`a handler that ${how} answers in our stead, with our status and headers`, async (t) => {
+    test(`a handler that ${how} gives the body of a refusal; status and headers are kept`, async (t) => {
       const fastify = guarded(t, { rateLimit: ONCE, handler });
       await fastify.inject('/');
       const refused = await fastify.inject('/');
@@ -245,7 +244,7 @@ describe('the client', () => {
     assert.deepEqual(await injectTimes(1, fastify, from('203.0.113.2')), [200]);
   });
 
-  test('is not what Fastify’s own trustProxy says', async (t) => {
+  test('does not depend on the option trustProxy of Fastify', async (t) => {
     const fastify = guarded(t, { rateLimit: ONCE }, { trustProxy: true });
     const from = (list) => ({ url: '/', headers: { 'x-forwarded-for': list } });
     assert.deepEqual(await injectTimes(1, fastify, from('203.0.113.1')), [200]);
@@ -254,11 +253,10 @@ describe('the client', () => {
 });
 
 describe('connections', () => {
-  test('are capped from the accept on, over the whole server', async (t) => {
+  test('are limited from accept, over the whole server', async (t) => {
     const fastify = guarded(t, { connections: { max: 2 } });
     const port = await listenOn(fastify);
-    const agent = new http.Agent({ keepAlive: true });
-    t.after(() => agent.destroy());
+    const agent = keepAliveAgent(t);
     const accepted = once(fastify.server, 'connection');
     await connectIdly(t, port);
     await accepted;
@@ -274,7 +272,7 @@ describe('connections', () => {
     assert.equal(fastify.sluice.stats().connections.refused.max, 1);
   });
 
-  test('injected requests come over none', async (t) => {
+  test('injected requests count as none', async (t) => {
     const fastify = guarded(t, { connections: { max: 1 } });
     assert.deepEqual(await injectTimes(3, fastify, '/'), [200, 200, 200]);
     assert.equal(fastify.sluice.tracker.count, 0);

@@ -18,16 +18,16 @@ const BANS = { maxFailures: 3, findTime: '1m', banTime: '10s', maxBanTime: '1h' 
 const ONCE = { limit: 1, window: '1h' };
 const CREDENTIALS = { authorization: 'Basic YWRhOng=' };
 const PROXY = '127.0.0.1';
-const STRANGER = '127.0.0.9';
+const UNTRUSTED = '127.0.0.9';
 const TRUSTED = ['127.0.0.1', '10.0.0.0/8'];
 
 const freshName = freshNames('trusted-proxies');
 stopClock();
 
-/** A request of Node's that no server saw. */
+/** An incoming request without a server. */
 const incoming = (headers, remoteAddress = PROXY) => ({ headers, socket: { remoteAddress }, url: '/' });
 
-describe('a trusted proxy that names nobody', () => {
+describe('a request from a trusted proxy without a client address', () => {
   for (const framework of FRAMEWORKS) {
     for (const [what, headers] of Object.entries({
       Forwarded: { forwarded: 'for=203.0.113.7' },
@@ -36,7 +36,7 @@ describe('a trusted proxy that names nobody', () => {
       'an empty last hop': { 'x-forwarded-for': '203.0.113.7, ' },
       'no header': {},
     })) {
-      test(`${framework}, ${what}: nobody is banned, whoever fails`, async (t) => {
+      test(`${framework}, ${what}: failures ban no client`, async (t) => {
         const record = { 404: { event: 'probe', weight: 1 } };
         const guard = createGuard(freshName(), {
           reputation: BANS,
@@ -58,11 +58,11 @@ describe('a trusted proxy that names nobody', () => {
     }
   }
 
-  test('is warned of once, with what arrived', async (t) => {
+  test('warns once per kind, with the headers that arrived', async (t) => {
     const guard = createGuard(freshName(), { trustedProxies: TRUSTED });
-    // Earlier tests have warned in this thread.
+    // In another thread: this one has warned in earlier tests.
     const [peer] = startPeers(t, 1);
-    const told = await peer.run(async ({ load }, name) => {
+    const warnings = await peer.run(async ({ load }, name) => {
       const guard = load().createGuard(name);
       const warnings = [];
       process.on('warning', ({ code, message }) => warnings.push(`${code} ${message}`));
@@ -72,15 +72,15 @@ describe('a trusted proxy that names nobody', () => {
       await new Promise(setImmediate);
       return warnings;
     }, guard.name);
-    assert.equal(told.length, 2);
+    assert.equal(warnings.length, 2);
     assert.match(
-      told[0],
+      warnings[0],
       /^SLUICE_UNREADABLE_CLIENT_ADDRESS .*127\.0\.0\.1 .*x-forwarded-for.* forwarded: "for=192\.0\.2\.60"/,
     );
-    assert.match(told[1], /^SLUICE_MISSING_CLIENT_ADDRESS .*127\.0\.0\.1 /);
+    assert.match(warnings[1], /^SLUICE_MISSING_CLIENT_ADDRESS .*127\.0\.0\.1 /);
   });
 
-  test('its own key is none that `key` returns', async () => {
+  test('its key differs from every key that the function key returns', async () => {
     for (const returned of ['unknown', 'unknown\0', 'unknown\0\0']) {
       const guard = createGuard(freshName(), {
         rateLimit: ONCE,
@@ -95,7 +95,7 @@ describe('a trusted proxy that names nobody', () => {
     }
   });
 
-  test('a hop that is trusted is never recorded nor banned, by hand neither', () => {
+  test('a trusted hop is never recorded or banned, not even explicitly', () => {
     const guard = createGuard(freshName(), {
       reputation: BANS,
       monitor: { rules: [] },
@@ -110,7 +110,7 @@ describe('a trusted proxy that names nobody', () => {
 });
 
 describe('upgrades behind a proxy', () => {
-  async function serving(t, options) {
+  async function startServer(t, options) {
     const guard = createGuard(freshName(), { rateLimit: false, trustedProxies: TRUSTED, ...options });
     const server = http.createServer((_req, res) => res.end());
     const sockets = new WebSocketServer({ noServer: true });
@@ -124,7 +124,7 @@ describe('upgrades behind a proxy', () => {
     return { guard, port: await listening(t, server) };
   }
 
-  /** The status of an attempt to open a WebSocket: 101, or that of the refusal. */
+  /** Tries to open a WebSocket. The status is 101, or that of the refusal. */
   async function open(t, port, client, from = PROXY) {
     const headers = client === undefined ? {} : { 'x-forwarded-for': client };
     const ws = new WebSocket(`ws://127.0.0.1:${port}`, { headers, localAddress: from });
@@ -134,8 +134,8 @@ describe('upgrades behind a proxy', () => {
     return { ws, status: await Promise.race([once(ws, 'message').then(() => 101), refused]) };
   }
 
-  test('are counted for their clients: maxPerClient holds for each', async (t) => {
-    const { guard, port } = await serving(t, { connections: { maxPerClient: 2 } });
+  test('count for their clients, and maxPerClient applies to each client', async (t) => {
+    const { guard, port } = await startServer(t, { connections: { maxPerClient: 2 } });
     const opened = [];
     for (const client of ['203.0.113.1', '203.0.113.1', '203.0.113.1', '203.0.113.2', undefined]) {
       opened.push(await open(t, port, client));
@@ -157,8 +157,8 @@ describe('upgrades behind a proxy', () => {
     assert.equal((await open(t, port, '203.0.113.1')).status, 101);
   });
 
-  test('a connection that carries others as well is not counted for one', async (t) => {
-    const { guard, port } = await serving(t, { connections: { maxPerClient: 1 } });
+  test('a proxy connection without an upgrade is not counted for a client', async (t) => {
+    const { guard, port } = await startServer(t, { connections: { maxPerClient: 1 } });
     for (let i = 0; i < 3; i++) {
       const socket = await connect(t, { port, host: '127.0.0.1' });
       socket.write('GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.1\r\n\r\n');
@@ -167,14 +167,14 @@ describe('upgrades behind a proxy', () => {
     assert.deepEqual([guard.tracker.count, guard.tracker.countFor('203.0.113.1')], [3, 0]);
   });
 
-  test('a direct client was counted at accept, and is not counted again', async (t) => {
-    const { guard, port } = await serving(t, { connections: { maxPerClient: 1 } });
-    assert.equal((await open(t, port, undefined, STRANGER)).status, 101);
-    assert.equal(guard.tracker.countFor(STRANGER), 1);
+  test('the upgrade of a direct client, counted at accept, is not counted again', async (t) => {
+    const { guard, port } = await startServer(t, { connections: { maxPerClient: 1 } });
+    assert.equal((await open(t, port, undefined, UNTRUSTED)).status, 101);
+    assert.equal(guard.tracker.countFor(UNTRUSTED), 1);
   });
 
-  test('the rate of opening holds for each client too, and bans', async (t) => {
-    const { guard, port } = await serving(t, {
+  test('opens and bans apply to each client', async (t) => {
+    const { guard, port } = await startServer(t, {
       connections: { opens: { limit: 2, window: '1h' } },
       reputation: BANS,
     });
@@ -188,13 +188,13 @@ describe('upgrades behind a proxy', () => {
   });
 });
 
-test('raw sockets still have their opener at accept', async (t) => {
+test('without HTTP, a ban of the remote address applies at accept', async (t) => {
   const guard = createGuard(freshName(), { reputation: BANS, trustedProxies: TRUSTED });
   const server = net.createServer((socket) => socket.end('served'));
   guard.attach(server);
   const port = await listening(t, server);
-  guard.reputation.ban(STRANGER, { duration: '1m' });
-  const refused = await connect(t, { port, host: '127.0.0.1', localAddress: STRANGER });
+  guard.reputation.ban(UNTRUSTED, { duration: '1m' });
+  const refused = await connect(t, { port, host: '127.0.0.1', localAddress: UNTRUSTED });
   refused.resume();
   await refused.gone;
   assert.equal(guard.stats().refusedAtAccept, 1);

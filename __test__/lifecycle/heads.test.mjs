@@ -11,7 +11,7 @@ import tls from 'node:tls';
 import sluice from '../../index.js';
 import { selfSigned } from '../helpers/certificate.mjs';
 import { heldBack } from '../helpers/held-back.mjs';
-import { read } from '../helpers/http.mjs';
+import { keepAliveAgent, read } from '../helpers/http.mjs';
 import { getRequest, opening, postBody, postHead, readFrames } from '../helpers/http2-bytes.mjs';
 import { freshNames, manualClock } from '../helpers/setup.mjs';
 import { connect, listening, readAll, until } from '../helpers/sockets.mjs';
@@ -258,8 +258,7 @@ for (const closer of Object.keys(CLOSERS)) {
 
   test(`${closer}: a request that arrives on an idle connection just after the shutdown began is answered`, async (t) => {
     const { server, close, port } = await startServer(t, closer);
-    const agent = new http.Agent({ keepAlive: true });
-    t.after(() => agent.destroy());
+    const agent = keepAliveAgent(t);
     await read(http.get({ port, host, agent }));
     const down = close({ timeout: '20s' });
     await until(() => server.listening, false);

@@ -6,7 +6,7 @@ import http from 'node:http';
 import { test } from 'node:test';
 import { threadId } from 'node:worker_threads';
 import sluice from '../../index.js';
-import { read } from '../helpers/http.mjs';
+import { keepAliveAgent, read } from '../helpers/http.mjs';
 import { freshName, gate, runInAll, startPeers } from '../helpers/peer.mjs';
 import { connect, until } from '../helpers/sockets.mjs';
 
@@ -60,8 +60,7 @@ async function serving(t, count) {
 
 /** Sends requests over one keep-alive connection until one is refused. Returns how many were answered, and the last outcome. */
 async function client(t, port) {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-  t.after(() => agent.destroy());
+  const agent = keepAliveAgent(t, { maxSockets: 1 });
   for (let answered = 0; ; answered++) {
     const path = `/${answered}`;
     try {
