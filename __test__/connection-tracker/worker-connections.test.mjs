@@ -1,8 +1,8 @@
 // One tracker, many threads: limits are exact under contention.
 //
-// Planted bugs that these tests detect, on two cores. Load, compare, store in the gauge of `max`: 40 312 of 40 000 in the
-// first run. Reading the count of a client before taking its lock: 40 003 of 40 000 in the fourth run, and two connections at
-// once under a limit of one.
+// Planted bugs that these tests detect, on two cores. Load, compare, store in the gauge of `max`: 40 312 of 40 000 in
+// the first run. Reading the count of a client before taking its lock: 40 003 of 40 000 in the fourth run, and two
+// connections at once under a limit of one.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { freshName, gate, runInAll, startPeers } from '../helpers/peer.mjs';
@@ -79,7 +79,8 @@ for (const limit of ['max', 'maxPerClient']) {
           const connection = tracker.tryOpen('one client');
           if (connection === null) continue;
           count++;
-          // Incremented after opening and decremented before closing, so it never exceeds the number of open connections.
+          // Incremented after opening and decremented before closing, so it never exceeds the number of open
+          // connections.
           const together = Atomics.add(held, 0, 1) + 1;
           if (together > 1) throw new Error(`${together} at once after ${count}`);
           Atomics.sub(held, 0, 1);

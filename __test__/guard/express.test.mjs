@@ -357,7 +357,7 @@ describe('options', () => {
 
 async function nextWarning(code) {
   for (;;) {
-    const [warning] = await once(process, 'warning', { signal: AbortSignal.timeout(5_000) });
+    const [warning] = await once(process, 'warning', { signal: AbortSignal.timeout(60_000) });
     if (warning.code === code) return warning;
   }
 }

@@ -12,7 +12,7 @@ const TWICE = { limit: 2, window: '10s' };
 stopClock();
 const freshName = freshNames('fastify-routes');
 
-/** A Fastify behind a guard of its own, with the route `/`. */
+/** A Fastify behind a new guard, with the route `/`. */
 const guarded = (t, options, fastifyOptions) =>
   createGuarded(t, { name: freshName(), ...options }, fastifyOptions);
 

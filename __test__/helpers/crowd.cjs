@@ -1,7 +1,7 @@
 'use strict';
 
-// Clients of a server whose thread is suspended, in another thread or process. Each connects and sends one request. Creates
-// the file `connected` once the system has accepted all of them; reports the outcomes at the end.
+// Clients of a server whose thread is suspended, in another thread or process. Each connects and sends one request.
+// Creates the file `connected` once the system has accepted all of them; reports the outcomes at the end.
 
 const { writeFileSync } = require('node:fs');
 const http2 = require('node:http2');

@@ -11,8 +11,8 @@ const FILE = fileURLToPath(new URL('crowd.cjs', import.meta.url));
 const TIMEOUT_MS = 60_000;
 
 /**
- * Starts `count` clients in another process or thread and suspends this thread until all of them are connected, so they are in
- * the listen queue when the call returns. Resolves with the number of clients by status or error code.
+ * Starts `count` clients in another process or thread and suspends this thread until all of them are connected, so they
+ * are in the listen queue when the call returns. Resolves with the number of clients by status or error code.
  */
 export function crowd(t, { count, protocol = 'http', port, as = 'process' }) {
   const folder = mkdtempSync(path.join(tmpdir(), 'sluice-crowd-'));

@@ -7,7 +7,9 @@ import { serve } from './http.mjs';
 
 export const VERSIONS = { 4: express4, 5: express5 };
 
-/** An application behind one guard. `served` holds the requests of its route, `failed` the errors of its error handler. */
+/**
+ * An application behind one guard. `served` holds the requests of its route, `failed` the errors of its error handler.
+ */
 export async function serveGuardedExpress(t, express, options, route = (_req, res) => res.send('served')) {
   const middleware = sluice(options);
   const seen = { served: [], failed: [], guard: middleware.guard };

@@ -2,7 +2,9 @@ import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 
-/** Serves `app` on a free loopback port until the test ends. Throws when `app` writes a body that HTTP does not allow. */
+/**
+ * Serves `app` on a free loopback port until the test ends. Throws when `app` writes a body that HTTP does not allow.
+ */
 export async function serve(t, app) {
   const server = http.createServer({ rejectNonStandardBodyWrites: true }, app);
   server.listen(0, '127.0.0.1');
@@ -23,8 +25,8 @@ export async function connectIdly(t, port) {
 }
 
 /**
- * Sends one request from the loopback address `from`; each address of 127.0.0.0/8 is a separate client. Without an agent the
- * connection closes after the answer.
+ * Sends one request from the loopback address `from`; each address of 127.0.0.0/8 is a separate client. Without an
+ * agent the connection closes after the answer.
  */
 export async function ask(
   port,

@@ -1,7 +1,7 @@
 'use strict';
 
-// Servers in any runtime. Prints the ports they listen on, or the error, as a line of JSON. When its input ends, it closes the
-// servers and exits by itself.
+// Servers in any runtime. Prints the ports they listen on, or the error, as a line of JSON. When its input ends, it
+// closes the servers and exits by itself.
 
 const http = require('node:http');
 const https = require('node:https');
@@ -36,7 +36,9 @@ const MAKERS = {
   },
 };
 
-/** Answers `/slow` after the input has ended, `/ended` after the request has, else with the thread and its addresses. */
+/**
+ * Answers `/slow` after the input has ended, `/ended` after the request has, else with the thread and its addresses.
+ */
 const ended = new Promise((resolve) => {
   if (isMainThread) process.stdin.resume().once('end', resolve);
   else parentPort.once('message', resolve);

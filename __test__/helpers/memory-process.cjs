@@ -122,7 +122,9 @@ const SCENARIOS = {
     return { freed, name: limiter.name, late: await holder.release() };
   },
 
-  /** The external memory reported to V8, in MiB: of an empty table, in use here, in use by two threads, and destroyed. */
+  /**
+   * The external memory reported to V8, in MiB: of an empty table, in use here, in use by two threads, and destroyed.
+   */
   async reported() {
     await settle();
     const { bytesKnownToV8 } = require(path.join(root, 'lib', 'runtime', 'native.js')).native;

@@ -24,8 +24,8 @@ export function levelsOf(value) {
 }
 
 /**
- * A value that is shallow when it is inspected and 1500 levels deep when it is serialized, which a thread with half a megabyte
- * of stack cannot deserialize.
+ * A value that is shallow when it is inspected and 1500 levels deep when it is serialized, which a thread with half a
+ * megabyte of stack cannot deserialize.
  */
 export function unreadable() {
   let reads = 0;

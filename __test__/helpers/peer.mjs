@@ -6,9 +6,9 @@ import { Worker } from 'node:worker_threads';
 const FILE = new URL('peer-worker.cjs', import.meta.url);
 
 /**
- * A worker thread in which `run(body, data)` runs functions. They are sent as text, so they can use only their two arguments:
- * `{ load, meet, require, state }` and `data`. `load()` returns the package, `meet` waits at a gate, `state` is kept between
- * calls.
+ * A worker thread in which `run(body, data)` runs functions. They are sent as text, so they can use only their two
+ * arguments: `{ load, meet, require, state }` and `data`. `load()` returns the package, `meet` waits at a gate, `state`
+ * is kept between calls.
  */
 export class Peer {
   #worker;

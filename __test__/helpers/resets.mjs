@@ -19,8 +19,8 @@ async function block({ worker, signals }) {
 }
 
 /**
- * `count` clients connect, send a request and reset their connections while this thread is blocked. When it accepts them, the
- * system no longer knows their addresses.
+ * `count` clients connect, send a request and reset their connections while this thread is blocked. When it accepts
+ * them, the system no longer knows their addresses.
  */
 export async function resetWhileBusy(port, options) {
   await block(startClients(port, options));

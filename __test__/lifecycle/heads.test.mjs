@@ -1,5 +1,5 @@
-// Connections in the middle of a request head, a handshake, an HTTP/2 stream or an upload when a shutdown begins. The shutdown
-// waits for them as for requests; those that never complete are answered after a limit and counted as forced.
+// Connections in the middle of a request head, a handshake, an HTTP/2 stream or an upload when a shutdown begins. The
+// shutdown waits for them as for requests; those that never complete are answered after a limit and counted as forced.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';

@@ -1,4 +1,5 @@
-// Lifecycle in one thread: states, signals, cancellation tokens, tracked work and the report. Hooks are in hooks.test.mjs.
+// Lifecycle in one thread: states, signals, cancellation tokens, tracked work and the report. Hooks are in
+// hooks.test.mjs.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import sluice from '../../index.js';

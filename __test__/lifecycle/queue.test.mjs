@@ -1,5 +1,5 @@
-// Connections in the listen queue when a shutdown begins. The system resets them with the listening socket unless they are
-// accepted first: all of them get an answer, and those that are reset are counted.
+// Connections in the listen queue when a shutdown begins. The system resets them with the listening socket unless they
+// are accepted first: all of them get an answer, and those that are reset are counted.
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import http2 from 'node:http2';

@@ -1,4 +1,5 @@
-// Lifecycle and attached servers: which requests and connections are answered, refused, left open or closed in a shutdown.
+// Lifecycle and attached servers: which requests and connections are answered, refused, left open or closed in a
+// shutdown.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';

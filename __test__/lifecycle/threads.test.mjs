@@ -1,5 +1,5 @@
-// One lifecycle in many threads: all shut down together, no accepted request is lost, and threads that end or block do not
-// hold up the others.
+// One lifecycle in many threads: all shut down together, no accepted request is lost, and threads that end or block do
+// not hold up the others.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -58,7 +58,10 @@ async function serving(t, count) {
   return { ...started, counts, port };
 }
 
-/** Sends requests over one keep-alive connection until one is refused. Returns how many were answered, and the last outcome. */
+/**
+ * Sends requests over one keep-alive connection until one is refused. Returns how many were answered, and the last
+ * outcome.
+ */
 async function client(t, port) {
   const agent = keepAliveAgent(t, { maxSockets: 1 });
   for (let answered = 0; ; answered++) {

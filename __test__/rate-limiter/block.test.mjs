@@ -1,4 +1,4 @@
-// RateLimiter.block, and RateLimiter.reconfigure of a single GCRA limit. Time is a manual clock.
+// RateLimiter.block, and RateLimiter.reconfigure of a single GCRA limit. Uses a manual clock.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';

@@ -1,4 +1,4 @@
-// Several limits in one limiter: one decision, described by the limit that determines it. Time is a manual clock.
+// Several limits in one limiter: one decision, described by the limit that determines it. Uses a manual clock.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';

@@ -1,4 +1,5 @@
-// RateLimiter with one GCRA limit: what each method returns, exact to the unit and the millisecond. Time is a manual clock.
+// RateLimiter with one GCRA limit: what each method returns, exact to the unit and the millisecond. Uses a manual
+// clock.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';

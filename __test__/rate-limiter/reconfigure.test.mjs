@@ -1,4 +1,4 @@
-// RateLimiter.reconfigure: what may change, what stays, and what becomes of charged units. Time is a manual clock. A
+// RateLimiter.reconfigure: what may change, what stays, and what becomes of charged units. Uses a manual clock. A
 // single GCRA limit is tested in block.test.mjs.
 import assert from 'node:assert/strict';
 import test from 'node:test';

@@ -1,4 +1,5 @@
-// RateLimiter compared with a naive model over random calls, costs, pauses and reconfigurations. Time is a manual clock.
+// RateLimiter compared with a naive model over random calls, costs, pauses and reconfigurations. Uses a manual
+// clock.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';

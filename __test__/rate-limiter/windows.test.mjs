@@ -1,5 +1,5 @@
 // The fixed-window and sliding-window algorithms: when windows start and end, and what the weighted count admits, exact
-// to the unit and the millisecond. Time is a manual clock.
+// to the unit and the millisecond. Uses a manual clock.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';

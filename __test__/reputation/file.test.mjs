@@ -160,8 +160,8 @@ test('truncated, corrupt, foreign and newer files are rejected, and nothing chan
   }
 });
 
-// Planted bug that this test detects, on two cores: without a lock around save, an older state replaces about one save in
-// four.
+// Planted bug that this test detects, on two cores: without a lock around save, an older state replaces about one save
+// in four.
 test('threads that save to one file never replace a newer state with an older one', async (t) => {
   const peers = startPeers(t, 4);
   const [name, file] = [freshName(), freshFile()];
@@ -194,7 +194,10 @@ test('threads that save to one file never replace a newer state with an older on
   assert.equal(reader.bans().length, reputation.bans().length);
 });
 
-/** Kills a saving process after its first report, once `whenSaved` returns. Returns the last number it reported as saved. */
+/**
+ * Kills a saving process after its first report, once `whenSaved` returns. Returns the last number it reported as
+ * saved.
+ */
 async function saveUntilKilled(file, first, whenSaved) {
   const script = fileURLToPath(new URL('../helpers/saving-process.cjs', import.meta.url));
   const child = spawn(process.execPath, [script, file, String(first)], {

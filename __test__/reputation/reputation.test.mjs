@@ -112,7 +112,7 @@ test('recordSuccess clears failures, but ends no ban', () => {
   assert.equal(reputation.check(A).bans, 1);
 });
 
-test('ban takes a client or a range, for a duration or for ever', () => {
+test('ban takes a client or a range, for a duration or without an end', () => {
   const reputation = fresh();
   assert.equal(reputation.ban(A, { duration: '5m', reason: 'abuse' }), true);
   assert.equal(reputation.ban('10.0.0.0/8', { duration: Number.POSITIVE_INFINITY }), true);

@@ -1,11 +1,12 @@
 // Reputation across threads: one name is one state, and a ban applies in every thread.
 //
-// Planted bug that these tests detect, on two cores: when the history of a client is read under one lock and written under
-// another, the race for one ban counts too few failures in its first run.
+// Planted bug that these tests detect, on two cores: when the history of a client is read under one lock and written
+// under another, the race for one ban counts too few failures in its first run.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
 import { freshName, gate, runInAll, startPeers } from '../helpers/peer.mjs';
+import { until } from '../helpers/sockets.mjs';
 
 const { Reputation } = sluice;
 
@@ -101,24 +102,26 @@ test('setLists replaces both lists atomically', async (t) => {
   const peers = startPeers(t, 3);
   const name = freshName();
   const reputation = new Reputation(name, { ...RULES, deny: ['203.0.113.0/24'] });
-  const done = new Int32Array(new SharedArrayBuffer(4));
+  const words = new Int32Array(new SharedArrayBuffer(8));
   const rules = runInAll(
     peers,
-    ({ load }, { name, done }) => {
+    ({ load }, { name, words }) => {
       const reputation = new (load().Reputation)(name);
-      const seen = new Set();
-      while (Atomics.load(done, 0) === 0) seen.add(reputation.check('203.0.113.7').rule);
+      const seen = new Set([reputation.check('203.0.113.7').rule]);
+      Atomics.add(words, 1, 1);
+      while (Atomics.load(words, 0) === 0) seen.add(reputation.check('203.0.113.7').rule);
       return [...seen];
     },
-    { name, done },
+    { name, words },
   );
+  await until(() => words[1], peers.length);
   for (let i = 0; i < 2000; i++) {
     // The address is always in exactly one of the lists.
     if (i % 2 === 0) reputation.setLists({ allow: ['203.0.113.0/24'], deny: ['10.0.0.0/8'] });
     else reputation.setLists({ allow: [], deny: ['203.0.113.0/24'] });
     if (i % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
   }
-  Atomics.store(done, 0, 1);
+  Atomics.store(words, 0, 1);
   for (const seen of await rules) {
     assert.deepEqual(
       seen.filter((rule) => rule !== 'allow' && rule !== 'deny'),

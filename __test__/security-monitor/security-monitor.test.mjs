@@ -1,4 +1,5 @@
-// SecurityMonitor: counts, rules, history and alerts. Options are tested in options.test.mjs, threads in threads.test.mjs.
+// SecurityMonitor: counts, rules, history and alerts. Options are tested in options.test.mjs, threads in
+// threads.test.mjs.
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import test from 'node:test';
@@ -243,8 +244,8 @@ test('a long detail is truncated to 256 bytes of whole characters and marked wit
     const [entry] = monitor.history({ limit: 1 });
     const expected = detailCut ? { detail, detailCut } : { detail };
     assert.deepEqual({ detail: entry.detail, ...(entry.detailCut && { detailCut: true }) }, expected);
-    const [{ rule, event, client, count, at, ...ofAlert }] = await alerts();
-    assert.deepEqual(ofAlert, expected, rule + event + client + count + at);
+    const [{ rule, event, client, count, at, ...rest }] = await alerts();
+    assert.deepEqual(rest, expected, rule + event + client + count + at);
   }
 });
 

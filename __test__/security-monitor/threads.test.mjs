@@ -65,8 +65,8 @@ test('eight threads record: totals are exact, and each rule raises one alert', a
       { recorded: 1.1 * all, alerts: 5, historySize: 10_000, historyForgotten: 1.1 * all - 10_000 },
     );
     // Muted are the events after an alert: all of them for the rules on events, some for the distinct rule.
-    const ofEvents = counts.reduce((sum, count) => sum + all - count, 0);
-    assert.ok(muted > ofEvents && muted < ofEvents + all, `${muted}`);
+    const byCount = counts.reduce((sum, count) => sum + all - count, 0);
+    assert.ok(muted > byCount && muted < byCount + all, `${muted}`);
     const sequences = monitor.history().map(({ sequence }) => sequence);
     assert.deepEqual(
       sequences,
@@ -149,13 +149,11 @@ test('terminating subscribed threads leaves counts exact and delivery to other t
   const rules = [{ event: 'probe', count: 1, window: '1d', mute: 0, action: 'alert' }];
   const { peers, monitor } = await shared(t, 4, { rules });
   await runInAll(peers, collectAlerts);
-  const recording = peers.slice(0, 3).map((peer) =>
-    peer
-      .run(({ state }) => {
-        for (;;) state.monitor.record('probe', '192.0.2.2');
-      })
-      .catch(() => {}),
-  );
+  const recordForever = ({ state }) => {
+    for (;;) state.monitor.record('probe', '192.0.2.2');
+  };
+  // Never settles: the threads are terminated.
+  for (const peer of peers.slice(0, 3)) peer.run(recordForever);
   while (monitor.stats().recorded < 10_000) await new Promise(setImmediate);
   await Promise.all(peers.slice(0, 3).map((peer) => peer.end()));
   const { recorded, alerts } = monitor.stats();
@@ -167,7 +165,6 @@ test('terminating subscribed threads leaves counts exact and delivery to other t
     return state.alerts.at(-1).client;
   });
   assert.equal(client, IP);
-  assert.equal(recording.length, 3);
 });
 
 test('a listener does not keep its thread alive', async (t) => {
