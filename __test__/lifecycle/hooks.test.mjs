@@ -15,6 +15,7 @@ test('hooks run concurrently, and the report has the outcome of each', async () 
   const lifecycle = new Lifecycle(freshName());
   const order = [];
   const store = new AsyncLocalStorage();
+  let endWork;
   lifecycle.onShutdown(
     async () => {
       await turn();
@@ -25,13 +26,17 @@ test('hooks run concurrently, and the report has the outcome of each', async () 
   store.run('context', () =>
     lifecycle.onShutdown(async function flush({ reason }) {
       order.push(`flush ${reason} ${store.getStore()}`);
+      endWork();
     }),
   );
   lifecycle.onShutdown(() => {
     throw Object.assign(new TypeError('no file'), { code: 'ENOENT' });
   });
   lifecycle.onShutdown(() => Promise.reject('text'), { name: 'rejecting' });
-  lifecycle.track(new Promise((resolve) => setTimeout(resolve, 20)).then(() => order.push('work')));
+  const work = new Promise((resolve) => {
+    endWork = resolve;
+  });
+  lifecycle.track(work.then(() => order.push('work')));
   const { drained, hooks } = await lifecycle.shutdown({ reason: 'bye' });
   assert.deepEqual(order, ['flush bye context', 'work', 'drained']);
   assert.equal(drained, true, 'failed hooks do not affect drained');
