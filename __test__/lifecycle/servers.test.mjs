@@ -159,6 +159,10 @@ test('a started response is completed before the connection closes', async (t) =
 test('pipelined requests that arrived in time are answered, later ones get 503', async (t) => {
   const lifecycle = new Lifecycle(freshName());
   const { server, answers, port } = await startPending(t, lifecycle);
+  let accepted;
+  server.once('connection', (socket) => {
+    accepted = socket;
+  });
   const socket = await connect(t, { port, host });
   const request = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
   socket.write(request);
@@ -169,7 +173,7 @@ test('pipelined requests that arrived in time are answered, later ones get 503',
   await until(() => server.listening, false);
   socket.write(request);
   const received = readAll(socket);
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await until(() => accepted.bytesRead, 4 * request.length);
   for (const answer of answers) answer();
   const statuses = (await received).match(/HTTP\/1\.1 \d+|^Connection: .*$/gm);
   assert.deepEqual(
