@@ -1,4 +1,4 @@
-// clientKey: who a client is, as text that is its own client key.
+// clientKey: one canonical text for all notations of an address.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
@@ -28,12 +28,12 @@ const KEYS = {
 };
 
 for (const [key, texts] of Object.entries(KEYS)) {
-  test(`${key} is the key of ${texts.length} notations, and its own`, () => {
+  test(`clientKey gives ${key} for ${texts.length} notations and for itself`, () => {
     for (const text of [...texts, key]) assert.equal(clientKey(text), key, text);
   });
 }
 
-test('ipv6Prefix says how many bits name a client; IPv4 is always whole', () => {
+test('ipv6Prefix is the number of bits that identify a client; IPv4 addresses are kept whole', () => {
   const address = '2001:db8:1:2ff:ffff:ffff:ffff:ffff';
   const cut = (ipv6Prefix) => clientKey(address, { ipv6Prefix });
   assert.deepEqual([128, 64, 56, 48, 32, 1].map(cut), [
@@ -48,7 +48,7 @@ test('ipv6Prefix says how many bits name a client; IPv4 is always whole', () => 
   assert.equal(clientKey(address, {}), clientKey(address));
 });
 
-test('what is no address is a mistake that names it', () => {
+test('an invalid address is rejected with its value', () => {
   const texts = [
     '',
     ' ',
@@ -91,7 +91,7 @@ test('what is no address is a mistake that names it', () => {
   }
 });
 
-test('options that are none are mistakes', () => {
+test('invalid options are rejected', () => {
   for (const ipv6Prefix of [0, 129, 1.5, '64', null]) {
     const invalid = {
       code: 'ERR_SLUICE_INVALID_OPTION',

@@ -1,4 +1,4 @@
-// ConnectionTracker.attach: each accepted socket is a connection, or is refused before it is served.
+// ConnectionTracker.attach: each accepted socket is counted as a connection, or refused before it is served.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -10,9 +10,9 @@ import path from 'node:path';
 import test from 'node:test';
 import tls from 'node:tls';
 import sluice from '../../index.js';
-import testing from '../../lib/testing.js';
 import { selfSigned } from '../helpers/certificate.mjs';
 import { freshName, Peer, startPeers } from '../helpers/peer.mjs';
+import { manualClock } from '../helpers/setup.mjs';
 import { connect, listening, readAll, until } from '../helpers/sockets.mjs';
 
 const { ConnectionTracker } = sluice;
@@ -20,7 +20,7 @@ const { ConnectionTracker } = sluice;
 const certificate = selfSigned();
 const fresh = (options) => new ConnectionTracker(freshName(), options);
 
-/** A server of each kind; its sockets greet with what `greeting` waits for. */
+/** One server per kind. Each answers with 'hello'. */
 const KINDS = {
   net: () => net.createServer((socket) => socket.write('hello')),
   tls: () => tls.createServer(certificate, (socket) => socket.write('hello')),
@@ -30,8 +30,8 @@ const KINDS = {
   'http2 over TLS': () => http2.createSecureServer(certificate, (_req, res) => res.end('hello')),
 };
 
-/** A client that is served: it has said hello. */
-async function served(t, kind, port) {
+/** A client that has received 'hello'. */
+async function connectServed(t, kind, port) {
   if (kind.startsWith('http2')) {
     const scheme = kind === 'http2' ? 'http' : 'https';
     const session = http2.connect(`${scheme}://127.0.0.1:${port}`, { rejectUnauthorized: false });
@@ -54,12 +54,12 @@ async function served(t, kind, port) {
 }
 
 for (const [kind, create] of Object.entries(KINDS)) {
-  test(`a server of ${kind} refuses at accept, and counts what it serves`, async (t) => {
+  test(`${kind}: sockets over max are closed at accept, the others are counted`, async (t) => {
     const tracker = fresh({ max: 2 });
     const server = create();
     tracker.attach(server);
     const port = await listening(t, server);
-    const sockets = [await served(t, kind, port), await served(t, kind, port)];
+    const sockets = [await connectServed(t, kind, port), await connectServed(t, kind, port)];
     assert.deepEqual([tracker.count, tracker.countFor('127.0.0.1')], [2, 2]);
 
     const refused = await connect(t, { port, host: '127.0.0.1' });
@@ -69,26 +69,26 @@ for (const [kind, create] of Object.entries(KINDS)) {
 
     sockets[0].destroy();
     await until(() => tracker.count, 1);
-    await served(t, kind, port);
+    await connectServed(t, kind, port);
     assert.deepEqual([tracker.count, tracker.stats().opened], [2, 3]);
   });
 
-  test(`a server of ${kind}: a connection closed from another thread loses its socket`, async (t) => {
+  test(`${kind}: closing a connection from another thread closes its socket`, async (t) => {
     const [peer] = startPeers(t, 1);
     const tracker = fresh({});
     const server = create();
     tracker.attach(server);
-    const client = await served(t, kind, await listening(t, server));
+    const client = await connectServed(t, kind, await listening(t, server));
     const gone = once(client, 'close');
     const [{ id }] = tracker.list();
     const close = ({ load }, [name, id]) => new (load().ConnectionTracker)(name).close(id);
     assert.equal(await peer.run(close, [tracker.name, id]), true);
-    assert.equal(tracker.count, 0, 'it no longer counts');
+    assert.equal(tracker.count, 0, 'a closed connection is not counted');
     await gone;
   });
 }
 
-test('http tells the refused why, whole, though they wrote before they read', async (t) => {
+test('http: a refused client receives the complete problem response even while it sends a body', async (t) => {
   const tracker = fresh({ maxPerClient: 1 });
   const server = http.createServer(() => assert.fail('a refused request was served'));
   tracker.attach(server);
@@ -110,7 +110,7 @@ test('http tells the refused why, whole, though they wrote before they read', as
   assert.deepEqual([problem.status, problem['violated-policies']], [503, ['maxPerClient']]);
 });
 
-test('who opens too often is told when to come again', async (t) => {
+test('http: a refusal by opens carries Retry-After and retryAfterMs', async (t) => {
   const tracker = fresh({ opens: { limit: 1, window: '1h' } });
   const server = http.createServer();
   tracker.attach(server);
@@ -122,7 +122,7 @@ test('who opens too often is told when to come again', async (t) => {
   assert.ok(retryAfterMs > 3_590_000 && retryAfterMs <= 3_600_000);
 });
 
-test('onRefused is told why and may answer itself', async (t) => {
+test('onRefused receives the reason and may send its own answer', async (t) => {
   const tracker = fresh({ max: 1 });
   const refusals = [];
   const server = net.createServer();
@@ -139,7 +139,7 @@ test('onRefused is told why and may answer itself', async (t) => {
   assert.deepEqual(refusals, [{ reason: 'max', client: '127.0.0.1', retryAfterMs: 0 }]);
 });
 
-test('an onRefused that throws refuses the socket, with one process warning', {
+test('when onRefused throws, the socket gets the default refusal and the process one warning', {
   timeout: 30_000,
 }, async (t) => {
   const peer = new Peer({ stderr: true });
@@ -149,7 +149,7 @@ test('an onRefused that throws refuses the socket, with one process warning', {
     const server = require('node:net').createServer((socket) => socket.write('served'));
     tracker.attach(server, {
       onRefused: () => {
-        throw new Error('the user’s own');
+        throw new Error('thrown by onRefused');
       },
     });
     state.warnings = [];
@@ -159,11 +159,11 @@ test('an onRefused that throws refuses the socket, with one process warning', {
   await once(await connect(t, { port, host: '127.0.0.1' }), 'data');
   for (let i = 0; i < 3; i++) assert.equal(await readAll(await connect(t, { port, host: '127.0.0.1' })), '');
   const message =
-    'ConnectionTracker "onRefused that throws" onRefused failed; sockets get the default refusal: the user’s own';
+    'ConnectionTracker "onRefused that throws" onRefused failed; sockets get the default refusal: thrown by onRefused';
   assert.deepEqual(await peer.run(({ state }) => state.warnings), [['SLUICE_ON_REFUSED', message]]);
 });
 
-test('a unix socket has no client: it counts towards max only', {
+test('a connection over a unix socket has no client and counts towards max only', {
   skip: process.platform === 'win32',
 }, async (t) => {
   const tracker = fresh({ max: 3, maxPerClient: 1, opens: { limit: 1, window: '1h' } });
@@ -180,7 +180,7 @@ test('a unix socket has no client: it counts towards max only', {
   assert.deepEqual(tracker.stats().refused, { max: 1, maxPerClient: 0, opens: 0, banned: 0 });
 });
 
-test('trusted proxies are exempt from checks per client, not from max', async (t) => {
+test('trusted proxies are exempt from per-client limits, not from max', async (t) => {
   const tracker = fresh({ max: 4, maxPerClient: 1 });
   const server = net.createServer();
   tracker.attach(server, { trustedProxies: ['127.0.0.2/32', '10.0.0.0/8'] });
@@ -197,7 +197,7 @@ test('trusted proxies are exempt from checks per client, not from max', async (t
   assert.deepEqual(tracker.stats().refused, { max: 1, maxPerClient: 0, opens: 0, banned: 0 });
 });
 
-test('attached twice, a server counts once', async (t) => {
+test('attaching a server twice counts its connections once', async (t) => {
   const tracker = fresh({});
   const server = net.createServer();
   tracker.attach(server);
@@ -210,7 +210,7 @@ test('attached twice, a server counts once', async (t) => {
   assert.equal(tracker.stats().opened, 1);
 });
 
-test('several trackers of one server all count, and each refuses for itself', async (t) => {
+test('several trackers on one server each count, and each apply their own limits', async (t) => {
   const [wide, narrow] = [fresh({}), fresh({ max: 1 })];
   const server = net.createServer();
   wide.attach(server);
@@ -223,7 +223,7 @@ test('several trackers of one server all count, and each refuses for itself', as
   assert.equal(narrow.count, 1);
 });
 
-test('a tracker that was destroyed lets every socket pass, with a warning', async (t) => {
+test('a destroyed tracker admits every socket, with a warning', async (t) => {
   const tracker = fresh({ max: 1 });
   const server = net.createServer((socket) => socket.end('served'));
   tracker.attach(server);
@@ -235,54 +235,55 @@ test('a tracker that was destroyed lets every socket pass, with a warning', asyn
   assert.deepEqual([warning.name, warning.code], ['SluiceWarning', 'ERR_SLUICE_CLOSED']);
 });
 
-test('closeIdle: each thread closes its idle sockets, and none that is serving', async (t) => {
-  const clock = testing.manualClock();
-  t.after(() => clock.restore());
+test('closeIdle closes idle sockets of all threads, and none with a request in progress', async (t) => {
+  const clock = manualClock(t);
   const [peer] = startPeers(t, 1);
   const tracker = fresh({});
-  const theirPort = await peer.run(({ load, require }, name) => {
+  const peerPort = await peer.run(({ load, require }, name) => {
     const server = require('node:net').createServer((socket) => socket.write('hello'));
     new (load().ConnectionTracker)(name).attach(server);
     return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server.address().port)));
   }, tracker.name);
-  const theirs = await served(t, 'net', theirPort);
-  const theirsGone = once(theirs, 'close');
+  const remote = await connectServed(t, 'net', peerPort);
+  const remoteClosed = once(remote, 'close');
 
   for (const kind of ['http', 'https', 'http2', 'http2 over TLS']) {
     const server = KINDS[kind]();
-    let slow;
+    let pending;
     server.removeAllListeners('request');
     server.on('request', (_req, res) => {
-      if (slow === undefined) {
-        slow = res;
+      if (pending === undefined) {
+        pending = res;
         res.write('wait…');
       } else res.end('hello');
     });
     tracker.attach(server);
     const port = await listening(t, server);
-    const busy = served(t, kind, port);
-    await until(() => slow !== undefined, true);
-    const idle = await served(t, kind, port);
-    // Closed by the server, an idle TLS connection may end with a reset.
-    const idleGone = new Promise((resolve) => idle.once('error', () => {}).once('close', resolve));
-    clock.advance('1h');
-    tracker.closeIdle('30m');
-    await idleGone;
-    clock.advance('1h');
-    tracker.closeIdle(0);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    slow.end('hello');
+    const busy = connectServed(t, kind, port);
+    await until(() => pending !== undefined, true);
+    for (const idleFor of ['30m', 0]) {
+      const idle = await connectServed(t, kind, port);
+      // An idle TLS connection that the server closes may end with a reset.
+      const idleClosed = new Promise((resolve) => idle.once('error', () => {}).once('close', resolve));
+      clock.advance('1h');
+      tracker.closeIdle(idleFor);
+      await idleClosed;
+    }
+    await until(() => tracker.count, 1);
+    const responseClosed = once(pending, 'close');
+    pending.end('hello');
     if (kind.startsWith('http2')) await assert.rejects(busy, /wait…hello/);
     else await busy;
-    assert.equal(tracker.count, 1, `${kind}: who was served is still there`);
+    await responseClosed;
+    assert.equal(tracker.count, 1, `${kind}: the connection with a request is still open`);
     clock.advance('1h');
     assert.equal(tracker.closeIdle('30m'), 1);
     await until(() => tracker.count, 0);
   }
-  await theirsGone;
+  await remoteClosed;
 });
 
-test('what is no server, and options that are none, are mistakes', () => {
+test('attach rejects a value that is not a server, and invalid options', () => {
   const tracker = fresh({});
   const invalid = (message) => ({ code: 'ERR_SLUICE_INVALID_OPTION', message });
   for (const server of [undefined, null, {}, 80, 'http']) {
@@ -304,34 +305,34 @@ test('what is no server, and options that are none, are mistakes', () => {
   });
 });
 
-/** Warnings of this process that name the tracker. */
+/** The codes of process warnings that name the tracker. */
 function warningsOf(t, name) {
   const warnings = [];
-  const hear = (warning) => {
+  const collect = (warning) => {
     if (warning.message.includes(JSON.stringify(name))) warnings.push(warning.code);
   };
-  process.on('warning', hear);
-  t.after(() => process.off('warning', hear));
+  process.on('warning', collect);
+  t.after(() => process.off('warning', collect));
   return warnings;
 }
 
-for (const when of ['before the thread is told', 'after it was told']) {
-  test(`a tracker destroyed on a live server warns once and lets all pass, ${when}`, async (t) => {
+for (const when of ['before this thread is notified', 'after this thread was notified']) {
+  test(`a tracker destroyed on a live server admits every socket and warns once, ${when}`, async (t) => {
     const tracker = fresh({ max: 1 });
     const warnings = warningsOf(t, tracker.name);
     const server = net.createServer((socket) => socket.write('hello'));
     tracker.attach(server);
     const port = await listening(t, server);
-    await served(t, 'net', port);
+    await connectServed(t, 'net', port);
     ConnectionTracker.destroy(tracker.name);
     if (when.startsWith('after')) await new Promise((done) => setTimeout(done, 20));
-    for (let i = 0; i < 5; i++) await served(t, 'net', port);
+    for (let i = 0; i < 5; i++) await connectServed(t, 'net', port);
     await until(() => warnings.length, 1);
     assert.deepEqual(warnings, ['ERR_SLUICE_CLOSED']);
   });
 }
 
-test('a server whose tracker is destroyed and made anew is counted again, without a warning', async (t) => {
+test('a server attached to a recreated tracker is counted again, without a warning', async (t) => {
   const server = net.createServer((socket) => socket.write('hello'));
   const port = await listening(t, server);
   const name = freshName();
@@ -342,6 +343,6 @@ test('a server whose tracker is destroyed and made anew is counted again, withou
   }
   const tracker = new ConnectionTracker(name, { max: 1 }).attach(server);
   await new Promise((done) => setTimeout(done, 20));
-  await served(t, 'net', port);
+  await connectServed(t, 'net', port);
   assert.deepEqual([tracker.count, tracker.stats().opened, warnings], [1, 1, []]);
 });

@@ -1,9 +1,10 @@
-// ConnectionTracker: connections as sessions, their limits, their quotas, and finding and closing them.
+// ConnectionTracker: opening, limits, quotas, finding and closing connections, and drain.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
 import testing from '../../lib/testing.js';
 import { freshName, startPeers } from '../helpers/peer.mjs';
+import { until } from '../helpers/sockets.mjs';
 
 const { ConnectionTracker } = sluice;
 
@@ -12,7 +13,7 @@ test.after(() => clock.restore());
 
 const fresh = (options) => new ConnectionTracker(freshName(), options);
 
-test('never more than max, nor than maxPerClient', () => {
+test('max and maxPerClient bound the open connections', () => {
   const tracker = fresh({ max: 3, maxPerClient: 2 });
   const first = tracker.tryOpen('192.0.2.1');
   assert.notEqual(tracker.tryOpen('192.0.2.1'), null);
@@ -34,13 +35,13 @@ test('never more than max, nor than maxPerClient', () => {
   );
 });
 
-test('without limits everything opens, and is counted', () => {
+test('without limits every connection opens and is counted', () => {
   const tracker = fresh({});
   for (let i = 0; i < 1000; i++) assert.notEqual(tracker.tryOpen('192.0.2.1'), null);
   assert.deepEqual([tracker.count, tracker.countFor('192.0.2.1')], [1000, 1000]);
 });
 
-test('a client is who its address says: one IPv6 prefix, one IPv4 in any notation', () => {
+test('a client is one IPv6 prefix, or one IPv4 address in any notation', () => {
   const tracker = fresh({ maxPerClient: 2 });
   assert.equal(tracker.tryOpen('::ffff:192.0.2.1').client, '192.0.2.1');
   assert.equal(tracker.tryOpen('192.0.2.1:443').client, '192.0.2.1');
@@ -53,7 +54,7 @@ test('a client is who its address says: one IPv6 prefix, one IPv4 in any notatio
   assert.equal(wide.tryOpen('2001:db8:1:ffff::'), null);
 });
 
-test('opaque clients are any text', () => {
+test('with clients: opaque a client is any text', () => {
   const tracker = fresh({ maxPerClient: 1, clients: 'opaque' });
   for (const client of ['user 1', '2001:db8::1', '2001:db8::2', 'x'.repeat(5000)]) {
     assert.equal(tracker.tryOpen(client).client, client);
@@ -61,7 +62,7 @@ test('opaque clients are any text', () => {
   }
 });
 
-test('a connection tells its id, its client and when it was opened', () => {
+test('a connection has its id, openedAt and detail', () => {
   clock.set(Date.UTC(2030, 5, 1));
   const tracker = fresh({});
   const connection = tracker.tryOpen('192.0.2.1', { id: 'session 1', detail: { room: 'a' } });
@@ -73,7 +74,7 @@ test('a connection tells its id, its client and when it was opened', () => {
   assert.notEqual(own.id, '');
 });
 
-test('an id is of one open connection; a second is a mistake and opens nothing', () => {
+test('an id in use is rejected and opens nothing', () => {
   const tracker = fresh({ maxPerClient: 1 });
   const connection = tracker.tryOpen('192.0.2.1', { id: 'one' });
   const duplicate = { name: 'SluiceError', code: 'ERR_SLUICE_DUPLICATE_ID', message: /"one" is in use/ };
@@ -83,7 +84,7 @@ test('an id is of one open connection; a second is a mistake and opens nothing',
   assert.equal(tracker.tryOpen('192.0.2.2', { id: 'one' }).id, 'one');
 });
 
-test('ids that are given never meet those that are made', () => {
+test('generated ids never equal given ids', () => {
   const tracker = fresh({});
   const ids = new Set();
   for (let i = 0; i < 20; i++) ids.add(tracker.tryOpen('192.0.2.1', { id: `c${i}` }).id);
@@ -91,7 +92,7 @@ test('ids that are given never meet those that are made', () => {
   assert.equal(ids.size, 40);
 });
 
-test('closing is idempotent, by whichever object', () => {
+test('close is idempotent, on the connection, a found copy and the tracker', () => {
   const tracker = fresh({});
   const connection = tracker.tryOpen('192.0.2.1', { id: 'one' });
   const found = tracker.get('one');
@@ -113,19 +114,19 @@ test('a connection is found, listed and closed from any thread', async (t) => {
   const tracker = fresh({});
   const open = ({ load, state }, name) => {
     state.tracker = new (load().ConnectionTracker)(name);
-    state.connection = state.tracker.tryOpen('192.0.2.1', { id: 'theirs', detail: { room: ['a'] } });
+    state.connection = state.tracker.tryOpen('192.0.2.1', { id: 'remote', detail: { room: ['a'] } });
   };
   await peer.run(open, tracker.name);
-  const found = tracker.get('theirs');
-  assert.deepEqual([found.id, found.client, found.detail], ['theirs', '192.0.2.1', { room: ['a'] }]);
+  const found = tracker.get('remote');
+  assert.deepEqual([found.id, found.client, found.detail], ['remote', '192.0.2.1', { room: ['a'] }]);
   assert.ok(Object.isFrozen(found.detail) && Object.isFrozen(found.detail.room));
   assert.deepEqual(tracker.stats().perThread, { [peer.threadId]: 1 });
-  assert.equal(tracker.close('theirs'), true);
+  assert.equal(tracker.close('remote'), true);
   assert.equal(await peer.run(({ state }) => state.connection.close()), false);
   assert.deepEqual([tracker.count, tracker.stats().perThread], [0, {}]);
 });
 
-test('list is oldest first, of one client where it is asked for, and no more than asked for', () => {
+test('list is sorted oldest first and accepts client and limit', () => {
   const tracker = fresh({});
   for (const [client, id] of [
     ['192.0.2.1', 'a'],
@@ -160,7 +161,7 @@ test('`opens` limits how often a client may open', () => {
   assert.equal(tracker.stats().refused.opens, 3);
 });
 
-test('who was refused for another reason has not opened', () => {
+test('an attempt refused by another limit does not count towards opens', () => {
   const tracker = fresh({ maxPerClient: 1, opens: { limit: 2, window: '1h' } });
   const connection = tracker.tryOpen('192.0.2.1');
   for (let i = 0; i < 5; i++) assert.equal(tracker.tryOpen('192.0.2.1'), null);
@@ -169,14 +170,14 @@ test('who was refused for another reason has not opened', () => {
   assert.deepEqual(tracker.stats().refused, { max: 0, maxPerClient: 5, opens: 0, banned: 0 });
 });
 
-test('messages and bytes are quotas of each connection; both are charged or neither', () => {
+test('messages and bytes are quotas per connection; both are charged or neither', () => {
   const tracker = fresh({ messages: { limit: 3, window: '1s' }, bytes: { limit: 1000, window: '1s' } });
   const one = tracker.tryOpen('192.0.2.1');
   const other = tracker.tryOpen('192.0.2.1');
   assert.deepEqual([one.tryMessage(900), one.tryMessage(101), one.tryMessage(100)], [true, false, true]);
   assert.deepEqual([one.tryMessage(), one.tryMessage()], [true, false]);
   assert.equal(other.tryMessage(1000), true);
-  assert.equal(other.tryMessage(1001), false, 'more than the burst never fits');
+  assert.equal(other.tryMessage(1001), false, 'a message above the burst is refused');
   const { messages, bytes } = tracker.stats();
   assert.deepEqual(
     [messages, bytes],
@@ -188,10 +189,10 @@ test('messages and bytes are quotas of each connection; both are charged or neit
   clock.advance('1s');
   assert.equal(one.tryMessage(1000), true);
   one.close();
-  assert.equal(one.tryMessage(), false, 'a closed connection sends nothing');
+  assert.equal(one.tryMessage(), false, 'a closed connection admits no message');
 });
 
-test('without quotas every message may be sent, and counts', () => {
+test('without quotas every message is admitted and counted', () => {
   const tracker = fresh({});
   const connection = tracker.tryOpen('192.0.2.1');
   for (let i = 0; i < 10; i++) assert.equal(connection.tryMessage(10), true);
@@ -199,7 +200,7 @@ test('without quotas every message may be sent, and counts', () => {
   assert.deepEqual(tracker.stats().bytes, { allowed: 100, refused: 0 });
 });
 
-test('closeIdle closes what was not touched for so long, and says how many', () => {
+test('closeIdle closes connections idle for the given time and returns their number', () => {
   const tracker = fresh({});
   const [quiet, touched, sending] = ['a', 'b', 'c'].map((id) => tracker.tryOpen('192.0.2.1', { id }));
   clock.advance('59s');
@@ -213,40 +214,38 @@ test('closeIdle closes what was not touched for so long, and says how many', () 
   assert.equal(tracker.count, 0);
 });
 
-test('idleTimeout closes idle connections by itself, in whichever thread they are', async (t) => {
+test('idleTimeout closes idle connections in every thread', async (t) => {
   const [peer] = startPeers(t, 1);
   const tracker = fresh({ idleTimeout: '1m' });
-  const ours = tracker.tryOpen('192.0.2.1');
+  const local = tracker.tryOpen('192.0.2.1');
   const open = ({ load }, name) => new (load().ConnectionTracker)(name).tryOpen('192.0.2.2').id;
   await peer.run(open, tracker.name);
   clock.advance('59s');
-  ours.touch();
-  const turn = () => new Promise((resolve) => setTimeout(resolve, 1));
+  local.touch();
   clock.advance('1s');
-  for (let i = 0; i < 5000 && tracker.count > 1; i++) await turn();
-  assert.deepEqual([tracker.count, tracker.countFor('192.0.2.1')], [1, 1]);
+  await until(() => tracker.count, 1);
+  assert.equal(tracker.countFor('192.0.2.1'), 1);
   clock.advance('1m');
-  for (let i = 0; i < 5000 && tracker.count > 0; i++) await turn();
-  assert.equal(tracker.count, 0);
+  await until(() => tracker.count, 0);
 });
 
-test('drain resolves true once no connection of any thread is left', async (t) => {
+test('drain resolves true once no thread has an open connection', async (t) => {
   const [peer] = startPeers(t, 1);
   const tracker = fresh({});
   assert.equal(await tracker.drain({ timeout: 0 }), true);
-  const ours = tracker.tryOpen('192.0.2.1');
+  const local = tracker.tryOpen('192.0.2.1');
   const open = ({ load, state }, name) => {
     state.connection = new (load().ConnectionTracker)(name).tryOpen('192.0.2.2');
   };
   await peer.run(open, tracker.name);
   const drained = Promise.all([tracker.drain({ timeout: '1h' }), tracker.drain()]);
-  ours.close();
+  local.close();
   assert.equal(tracker.count, 1);
   await peer.run(({ state }) => state.connection.close());
   assert.deepEqual(await drained, [true, true]);
 });
 
-test('drain resolves false when some are left after its timeout, and closes nothing', async () => {
+test('drain resolves false when its timeout passes with connections open, and closes none', async () => {
   const tracker = fresh({});
   tracker.tryOpen('192.0.2.1');
   assert.equal(await tracker.drain({ timeout: 0 }), false);
@@ -260,7 +259,7 @@ test('drain resolves false when some are left after its timeout, and closes noth
   assert.equal(tracker.count, 1);
 });
 
-test('what ends with its thread settles a drain elsewhere', async (t) => {
+test('drain resolves when the thread with the last connection ends', async (t) => {
   const [peer] = startPeers(t, 1);
   const tracker = fresh({});
   await peer.run(

@@ -1,34 +1,34 @@
-// Sessions: connections that stand for something of the application's own, a WebSocket say, and end with it.
+// Sessions: connections that the application opens and closes itself, for example one for each WebSocket.
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'node:test';
 import sluice from '../../index.js';
-import testing from '../../lib/testing.js';
 import { freshName, Peer, startPeers } from '../helpers/peer.mjs';
+import { manualClock } from '../helpers/setup.mjs';
 import { until } from '../helpers/sockets.mjs';
 
 const { ConnectionTracker } = sluice;
 
 const fresh = (options = {}) => new ConnectionTracker(freshName(), options);
 
-/** A session, and how often it was told that it was closed. */
-function session(tracker, options) {
-  const told = { times: 0 };
+/** A session, and how often its onClose was called. */
+function openSession(tracker, options) {
+  const onClose = { calls: 0 };
   const connection = tracker.tryOpen('192.0.2.1', {
     ...options,
     onClose: () => {
-      told.times += 1;
+      onClose.calls += 1;
     },
   });
-  return { connection, told };
+  return { connection, onClose };
 }
 
-/** What was left for this thread has been delivered after a few turns. */
-async function turns() {
+/** Lets pending notifications of this thread arrive. */
+async function nextTurns() {
   for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-test('onClose is told once, whoever closes: the session, its tracker, another thread', async (t) => {
+test('onClose is called once, whether the session, its tracker or another thread closes', async (t) => {
   const [peer] = startPeers(t, 1);
   const tracker = fresh();
   const closers = {
@@ -40,45 +40,44 @@ test('onClose is told once, whoever closes: the session, its tracker, another th
     },
   };
   for (const close of Object.values(closers)) {
-    const opened = session(tracker);
+    const opened = openSession(tracker);
     assert.equal(await close(opened), true);
-    assert.equal(tracker.count, 0, 'it counts no longer at once');
-    await until(() => opened.told.times, 1);
+    assert.equal(tracker.count, 0, 'a closed session is not counted');
+    await until(() => opened.onClose.calls, 1);
     assert.equal(opened.connection.close(), false);
-    assert.equal(opened.connection.tryMessage(), false, 'it sends nothing more');
-    await turns();
-    assert.equal(opened.told.times, 1);
+    assert.equal(opened.connection.tryMessage(), false, 'a closed session admits no message');
+    await nextTurns();
+    assert.equal(opened.onClose.calls, 1);
   }
   const { opened, closed } = tracker.stats();
   assert.deepEqual([opened, closed], [3, 3]);
 });
 
-test('an id that is used again is another session', async () => {
+test('a reused id is a new session', async () => {
   const tracker = fresh();
-  const first = session(tracker, { id: 'ada' });
+  const first = openSession(tracker, { id: 'ada' });
   first.connection.close();
-  const second = session(tracker, { id: 'ada' });
-  await until(() => first.told.times, 1);
-  await turns();
-  assert.deepEqual([second.told.times, tracker.count], [0, 1]);
+  const second = openSession(tracker, { id: 'ada' });
+  await until(() => first.onClose.calls, 1);
+  await nextTurns();
+  assert.deepEqual([second.onClose.calls, tracker.count], [0, 1]);
   tracker.close('ada');
-  await until(() => second.told.times, 1);
+  await until(() => second.onClose.calls, 1);
 });
 
-test('closeIdle and idleTimeout tell it too', async (t) => {
-  const clock = testing.manualClock();
-  t.after(() => clock.restore());
+test('closeIdle and idleTimeout call onClose', async (t) => {
+  const clock = manualClock(t);
   const tracker = fresh();
-  const [idle, busy] = [session(tracker), session(tracker)];
+  const [idle, busy] = [openSession(tracker), openSession(tracker)];
   clock.advance('1m');
   busy.connection.touch();
   assert.equal(tracker.closeIdle('1m'), 1);
-  await until(() => idle.told.times, 1);
-  assert.deepEqual([tracker.count, busy.told.times, tracker.stats().closed], [1, 0, 1]);
+  await until(() => idle.onClose.calls, 1);
+  assert.deepEqual([tracker.count, busy.onClose.calls, tracker.stats().closed], [1, 0, 1]);
 
-  const short = session(fresh({ idleTimeout: '10s' }));
+  const short = openSession(fresh({ idleTimeout: '10s' }));
   clock.advance('15s');
-  await until(() => short.told.times, 1);
+  await until(() => short.onClose.calls, 1);
 });
 
 test('onClose runs in the context of tryOpen', async () => {
@@ -96,7 +95,7 @@ test('onClose runs in the context of tryOpen', async () => {
   await until(() => seen, 'mine');
 });
 
-test('a thread that ends is not waited for, and its sessions are gone', async (t) => {
+test('the sessions of a thread close when it ends', async (t) => {
   const tracker = fresh({ max: 2 });
   const peer = new Peer();
   t.after(() => peer.end());
@@ -111,9 +110,8 @@ test('a thread that ends is not waited for, and its sessions are gone', async (t
   assert.deepEqual([opened, closed, refused.max], [2, 2, 1]);
 });
 
-test('what is allowed and refused is counted for each limit, over all threads', async (t) => {
-  const clock = testing.manualClock();
-  t.after(() => clock.restore());
+test('stats count admitted and refused calls for each limit, over all threads', async (t) => {
+  const _clock = manualClock(t);
   const tracker = fresh({
     max: 6,
     maxPerClient: 2,
@@ -122,7 +120,7 @@ test('what is allowed and refused is counted for each limit, over all threads', 
     bytes: { limit: 100, window: '1s' },
   });
   const peers = startPeers(t, 4);
-  const play = ({ load, state }, [name, client]) => {
+  const openAndSend = ({ load, state }, [name, client]) => {
     const tracker = new (load().ConnectionTracker)(name);
     state.sessions = [1, 2, 3].map(() => tracker.tryOpen(client)).filter((session) => session !== null);
     return state.sessions.map((session) => [
@@ -133,7 +131,7 @@ test('what is allowed and refused is counted for each limit, over all threads', 
   };
   const sent = [];
   for (const [n, peer] of peers.entries())
-    sent.push(...(await peer.run(play, [tracker.name, `192.0.2.${n}`])));
+    sent.push(...(await peer.run(openAndSend, [tracker.name, `192.0.2.${n}`])));
   assert.deepEqual(new Set(sent.map(String)), new Set(['true,false,true']));
   const { count, opened, refused, messages, bytes } = tracker.stats();
   assert.deepEqual([count, opened], [6, 6]);
@@ -146,17 +144,17 @@ test('what is allowed and refused is counted for each limit, over all threads', 
     ],
   );
 
-  const reopen = ({ state }) => {
+  const closeTwice = ({ state }) => {
     for (const session of state.sessions) session.close();
     for (const session of state.sessions) session.close();
   };
-  for (const peer of peers) await peer.run(reopen);
-  assert.equal(tracker.count, 0, 'closed twice, it is not below zero');
+  for (const peer of peers) await peer.run(closeTwice);
+  assert.equal(tracker.count, 0, 'closing twice releases once');
   const fourth = ['192.0.2.0', '192.0.2.0', '192.0.2.0'].map((client) => tracker.tryOpen(client) !== null);
-  assert.deepEqual(fourth, [true, false, false], 'three openings in a minute, of which two were before');
+  assert.deepEqual(fourth, [true, false, false], 'two of the three opens per minute were used before');
   assert.equal(tracker.stats().refused.opens, 2);
 });
 
-test('an onClose that is no function is a mistake', () => {
+test('an onClose that is not a function is rejected', () => {
   assert.throws(() => fresh().tryOpen('192.0.2.1', { onClose: true }), { code: 'ERR_SLUICE_INVALID_OPTION' });
 });

@@ -1,17 +1,18 @@
-// Many threads, one tracker: caps that are exact, whichever thread comes first.
+// One tracker, many threads: limits are exact under contention.
 //
-// Planted bugs, each tried on two cores. Load, compare, store in the gauge of `max`: 40 312 of 40 000 in the first run. The
-// count of a client read before its lock is taken: 40 003 of 40 000 in the fourth, and two at once in a place for one.
+// Planted bugs that these tests detect, on two cores. Load, compare, store in the gauge of `max`: 40 312 of 40 000 in
+// the first run. Reading the count of a client before taking its lock: 40 003 of 40 000 in the fourth run, and two
+// connections at once under a limit of one.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { freshName, gate, runInAll, startPeers } from '../helpers/peer.mjs';
 
 const THREADS = 8;
-const RUNS = 20;
+const RUNS = 10;
 
 const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
 
-test('eight workers open exactly `max` connections', async (t) => {
+test('eight threads open exactly `max` connections', async (t) => {
   const peers = startPeers(t, THREADS);
   for (let run = 1; run <= RUNS; run++) {
     const name = freshName();
@@ -28,11 +29,11 @@ test('eight workers open exactly `max` connections', async (t) => {
       { name, start: gate(THREADS) },
     );
     assert.equal(sum(opened), 40_000, `run ${run}: ${opened}`);
-    const told = await peers[0].run(({ load }, name) => new (load().ConnectionTracker)(name).stats(), name);
-    assert.equal(told.count, 40_000);
-    assert.equal(told.refused.max, THREADS * 10_000 - 40_000);
+    const stats = await peers[0].run(({ load }, name) => new (load().ConnectionTracker)(name).stats(), name);
+    assert.equal(stats.count, 40_000);
+    assert.equal(stats.refused.max, THREADS * 10_000 - 40_000);
     assert.deepEqual(
-      told.perThread,
+      stats.perThread,
       Object.fromEntries(
         peers.map(({ threadId }, i) => [threadId, opened[i]]).filter(([, count]) => count > 0),
       ),
@@ -40,7 +41,7 @@ test('eight workers open exactly `max` connections', async (t) => {
   }
 });
 
-test('eight workers open exactly `maxPerClient` connections of one client', async (t) => {
+test('eight threads open exactly `maxPerClient` connections of one client', async (t) => {
   const peers = startPeers(t, THREADS);
   for (let run = 1; run <= RUNS; run++) {
     const name = freshName();
@@ -63,7 +64,7 @@ test('eight workers open exactly `maxPerClient` connections of one client', asyn
 });
 
 for (const limit of ['max', 'maxPerClient']) {
-  test(`a place of \`${limit}: 1\` is taken again when it is given back, and never held twice`, async (t) => {
+  test(`with \`${limit}: 1\` a connection opens after each close, and never two at once`, async (t) => {
     const peers = startPeers(t, THREADS);
     const name = freshName();
     const held = new Int32Array(new SharedArrayBuffer(4));
@@ -78,7 +79,8 @@ for (const limit of ['max', 'maxPerClient']) {
           const connection = tracker.tryOpen('one client');
           if (connection === null) continue;
           count++;
-          // Raised after opening and lowered before closing: it never shows more than are open.
+          // Incremented after opening and decremented before closing, so it never exceeds the number of open
+          // connections.
           const together = Atomics.add(held, 0, 1) + 1;
           if (together > 1) throw new Error(`${together} at once after ${count}`);
           Atomics.sub(held, 0, 1);
@@ -88,9 +90,9 @@ for (const limit of ['max', 'maxPerClient']) {
       },
       { name, limit, start: gate(THREADS), held },
     );
-    const told = await peers[0].run(({ load }, name) => new (load().ConnectionTracker)(name).stats(), name);
-    assert.deepEqual([told.count, told.opened, told.closed], [0, sum(opened), sum(opened)]);
-    assert.equal(told.refused[limit], THREADS * 30_000 - sum(opened));
-    assert.deepEqual(told.perThread, {});
+    const stats = await peers[0].run(({ load }, name) => new (load().ConnectionTracker)(name).stats(), name);
+    assert.deepEqual([stats.count, stats.opened, stats.closed], [0, sum(opened), sum(opened)]);
+    assert.equal(stats.refused[limit], THREADS * 30_000 - sum(opened));
+    assert.deepEqual(stats.perThread, {});
   });
 }

@@ -1,9 +1,9 @@
-// guard.check and guard.record, for those who answer themselves and know more than an answer says.
+// guard.check and guard.record, for applications that send refusals and record events themselves.
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { describe, test } from 'node:test';
 import sluice from '../../index.js';
-import { keptAlive } from '../helpers/guarded.mjs';
+import { keepConnection } from '../helpers/guarded.mjs';
 import { ask, read, statuses } from '../helpers/http.mjs';
 import { freshNames, stopClock } from '../helpers/setup.mjs';
 
@@ -11,7 +11,7 @@ const { createGuard } = sluice;
 
 const BANS = { maxFailures: 3, findTime: '1m', banTime: '10s', maxBanTime: '1h' };
 
-/** What makes a 401 a failed login. */
+/** Credentials, with which a 401 counts as a failed login. */
 const CREDENTIALS = { authorization: 'Basic YWRhOng=' };
 
 const freshName = freshNames('guard-check');
@@ -20,7 +20,7 @@ stopClock();
 describe('check', () => {
   const incoming = (address = '127.0.0.1') => ({ headers: {}, socket: { remoteAddress: address }, url: '/' });
 
-  test('answers at once, with all there is to send', () => {
+  test('returns the complete response synchronously', () => {
     const guard = createGuard(freshName(), { rateLimit: { limit: 1, window: '1m' } });
     const passed = guard.check(incoming());
     assert.deepEqual(
@@ -38,13 +38,13 @@ describe('check', () => {
     assert.equal(refused.headers['Content-Type'], 'application/problem+json');
   });
 
-  test('answers with a promise where a function of the user’s does', async () => {
+  test('returns a promise when a function of the application does', async () => {
     const guard = createGuard(freshName(), { key: async () => 'ada', rateLimit: { limit: 1, window: '1m' } });
     assert.equal((await guard.check(incoming())).allowed, true);
     assert.equal((await guard.check(incoming('127.0.0.9'))).status, 429);
   });
 
-  test('sees the answer on a response that it is given, without being attached', async (t) => {
+  test('with the response as second argument it records the answer of a server that is not attached', async (t) => {
     const guard = createGuard(freshName(), { reputation: { ...BANS, maxFailures: 1 } });
     const server = http.createServer((req, res) => {
       const { status = 401, headers, body } = guard.check(req, res);
@@ -52,7 +52,7 @@ describe('check', () => {
     });
     t.after(() => server.close());
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const agent = keptAlive(t);
+    const agent = keepConnection(t);
     const asked = { agent, headers: CREDENTIALS };
     assert.deepEqual(await statuses(2, server.address().port, asked), [401, 403]);
   });
@@ -63,7 +63,7 @@ for (const [how, answer] of [
   ['write', (res) => res.write('n')],
   ['end', (res) => res.end()],
 ]) {
-  test(`a ban holds when ${how} begins the answer that leads to it`, async (t) => {
+  test(`a ban applies as soon as ${how} starts the answer that causes it`, async (t) => {
     const guard = createGuard(freshName(), { reputation: { ...BANS, maxFailures: 1 } });
     const banned = [];
     const server = http.createServer((req, res) => {
@@ -84,7 +84,7 @@ for (const [how, answer] of [
 describe('record', () => {
   const REQUEST = { headers: {}, socket: { remoteAddress: '192.0.2.7' }, url: '/login' };
 
-  test('tells an event of the application’s own, as so many failures', () => {
+  test('records an event of the application, as weight failures', () => {
     const guard = createGuard(freshName(), { reputation: BANS, monitor: { rules: [] } });
     guard.record(REQUEST, 'login-failed', 'ada');
     guard.record(REQUEST, 'captcha-shown', undefined, { weight: 0 });
@@ -96,7 +96,7 @@ describe('record', () => {
     assert.equal(guard.stats().recorded, 3);
   });
 
-  test('the answer to such a request is not told as well', async (t) => {
+  test('the answer to a request with a recorded event is not recorded again', async (t) => {
     const guard = createGuard(freshName(), { reputation: BANS, monitor: { rules: [] } });
     const server = http.createServer((req, res) => {
       guard.check(req);
@@ -111,7 +111,7 @@ describe('record', () => {
     assert.equal(guard.stats().reputation.failures, 1);
   });
 
-  test('two guards that share a reputation tell it of an answer once', async (t) => {
+  test('two guards that share a reputation record an answer once', async (t) => {
     const shared = new sluice.Reputation(freshName(), BANS);
     const guards = [1, 2].map(() => createGuard(freshName(), { reputation: shared }));
     const server = http.createServer((req, res) => {
@@ -124,7 +124,7 @@ describe('record', () => {
     assert.equal(shared.stats().failures, 1);
   });
 
-  test('what is no event, no detail or no weight is a mistake', () => {
+  test('an invalid event, detail or weight is rejected', () => {
     const guard = createGuard(freshName(), { reputation: BANS, monitor: { rules: [] } });
     for (const [args, code] of [
       [[''], 'ERR_SLUICE_INVALID_VALUE'],
@@ -138,7 +138,7 @@ describe('record', () => {
     assert.equal(guard.stats().recorded, 0);
   });
 
-  test('a request without an address is nobody’s', () => {
+  test('a request without an address is not recorded', () => {
     const guard = createGuard(freshName(), { reputation: BANS, monitor: { rules: [] } });
     guard.record({ headers: {}, socket: { destroyed: true } }, 'login-failed');
     assert.deepEqual(guard.monitor.counts(), {});

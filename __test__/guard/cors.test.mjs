@@ -1,4 +1,4 @@
-// CORS and limits: preflights that are not charged, and refusals that scripts of other origins may read.
+// CORS: preflights that are not charged, and refusals that scripts of other origins can read.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import express5 from 'express';
@@ -16,7 +16,7 @@ const APP = 'https://app.example';
 stopClock();
 const freshName = freshNames('cors');
 
-/** Servers behind a guard that answer everything, preflights too. */
+/** Guarded servers that answer every request, including preflights. */
 const FRAMEWORKS = {
   'plain http': (t, guard) =>
     serve(t, async (req, res) => {
@@ -47,7 +47,7 @@ const from = (origin) => ({ headers: { origin } });
 
 for (const [framework, start] of Object.entries(FRAMEWORKS)) {
   describe(framework, () => {
-    test('preflights are charged, unless the option says otherwise', async (t) => {
+    test('preflights are charged, unless skipPreflight is true', async (t) => {
       const charging = await start(t, createGuard(freshName(), { rateLimit: ONCE }));
       assert.deepEqual([(await ask(charging, preflight)).status, (await ask(charging)).status], [200, 429]);
       const guard = createGuard(freshName(), { rateLimit: ONCE, skipPreflight: true, key: () => 'ada' });
@@ -59,7 +59,7 @@ for (const [framework, start] of Object.entries(FRAMEWORKS)) {
       assert.deepEqual([guard.stats().skipped, guard.stats().rateLimit.allowed], [3, 1]);
     });
 
-    test('another OPTIONS request is no preflight', async (t) => {
+    test('other OPTIONS requests are charged', async (t) => {
       const port = await start(t, createGuard(freshName(), { rateLimit: ONCE, skipPreflight: true }));
       for (const [headers, status] of [
         [{}, 200],
@@ -69,12 +69,16 @@ for (const [framework, start] of Object.entries(FRAMEWORKS)) {
       }
     });
 
-    test('a refusal may be read by the origins that are named', async (t) => {
+    test('refusals can be read by the given origins', async (t) => {
       const cors = { origin: [APP, /\.example\.org$/], credentials: true };
       const guard = createGuard(freshName(), { rateLimit: ONCE, reputation: BANS, cors });
       const port = await start(t, guard);
       const served = await ask(port, from(APP));
-      assert.equal(served.headers['access-control-allow-origin'], undefined, 'the rest is the application’s');
+      assert.equal(
+        served.headers['access-control-allow-origin'],
+        undefined,
+        'admitted responses are up to the application',
+      );
       for (const origin of [APP, 'https://a.example.org']) {
         const { status, headers } = await ask(port, from(origin));
         assert.deepEqual(
@@ -90,7 +94,7 @@ for (const [framework, start] of Object.entries(FRAMEWORKS)) {
       }
     });
 
-    test('true is any origin', async (t) => {
+    test('cors: true allows any origin', async (t) => {
       const port = await start(
         t,
         createGuard(freshName(), { rateLimit: ONCE, cors: true, headers: 'legacy' }),
@@ -103,7 +107,7 @@ for (const [framework, start] of Object.entries(FRAMEWORKS)) {
   });
 }
 
-test('what the application has said of CORS stays', async (t) => {
+test('CORS headers of the application are kept', async (t) => {
   const app = express5();
   app.use((_req, res, next) => {
     res.set({ 'Access-Control-Allow-Origin': 'https://own.example', Vary: 'Accept-Encoding' });
@@ -117,7 +121,7 @@ test('what the application has said of CORS stays', async (t) => {
   assert.equal(headers['access-control-allow-origin'], 'https://own.example');
 });
 
-test('Vary is added to what is there', async (t) => {
+test('Origin is added to an existing Vary header', async (t) => {
   const app = express5();
   app.use((req, res, next) => {
     res.set('Vary', req.headers['x-vary']);
@@ -129,13 +133,13 @@ test('Vary is added to what is there', async (t) => {
   app.use((_req, res) => res.send('served'));
   const port = await serve(t, app);
   await ask(port);
-  for (const [given, told] of [
+  for (const [given, expected] of [
     ['Accept-Encoding', 'Accept-Encoding, Origin'],
     ['accept, origin', 'accept, origin'],
     ['*', '*'],
   ]) {
     const { headers } = await ask(port, { headers: { origin: APP, 'x-vary': given } });
-    assert.equal(headers.vary, told);
+    assert.equal(headers.vary, expected);
     assert.equal(headers['access-control-expose-headers'], 'X-A');
   }
 });
@@ -151,12 +155,12 @@ describe('options', () => {
     [{ origin: APP, exposedHeaders: 'X-A' }, /exposedHeaders is "X-A"; accepted: an array of strings/],
     [{ origin: APP, maxAge: 1 }, /no option "maxAge"/],
   ]) {
-    test(`cors: ${JSON.stringify(cors)} is refused`, () => {
+    test(`cors: ${JSON.stringify(cors)} is rejected`, () => {
       assert.throws(() => createGuard(freshName(), { cors }), { code: 'ERR_SLUICE_INVALID_OPTION', message });
     });
   }
 
-  test('false is none, and skipPreflight is true or false', () => {
+  test('cors may be false, and skipPreflight must be true or false', () => {
     createGuard(freshName(), { cors: false });
     assert.throws(() => createGuard(freshName(), { skipPreflight: 'yes' }), {
       code: 'ERR_SLUICE_INVALID_OPTION',

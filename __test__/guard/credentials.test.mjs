@@ -1,4 +1,4 @@
-// Which answers weigh: those to requests that carried credentials, and to routes that are logins.
+// Which answers count as failures: those to requests with credentials, and those of login routes.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
@@ -9,7 +9,7 @@ import Fastify from 'fastify';
 import sluice from '../../index.js';
 import express from '../../lib/express.js';
 import fastify from '../../lib/fastify.js';
-import { FRAMEWORKS, keptAlive, serveGuarded } from '../helpers/guarded.mjs';
+import { FRAMEWORKS, keepConnection, serveGuarded } from '../helpers/guarded.mjs';
 import { ask, serve, statuses } from '../helpers/http.mjs';
 import { freshNames, stopClock } from '../helpers/setup.mjs';
 import { listening } from '../helpers/sockets.mjs';
@@ -30,7 +30,7 @@ for (const framework of FRAMEWORKS) {
     }
 
     for (const status of [401, 403]) {
-      test(`a page that polls without credentials is not banned for ${status}`, async (t) => {
+      test(`a client that polls without credentials is not banned for ${status}`, async (t) => {
         const monitor = { rules: [{ event: 'unauthorized', count: 3, window: '1m', action: 'ban' }] };
         const { guard, port } = await guarded(t, { monitor });
         const polling = { path: `/${status}`, headers: { cookie: 'session=expired', authorization: '' } };
@@ -38,44 +38,44 @@ for (const framework of FRAMEWORKS) {
         assert.deepEqual([guard.stats().recorded, guard.stats().reputation.bans], [0, 0]);
       });
 
-      test(`${status} is a failure where the request carried an Authorization header`, async (t) => {
+      test(`${status} is a failure when the request has an Authorization header`, async (t) => {
         const { port } = await guarded(t);
-        const guessing = { agent: keptAlive(t), path: `/${status}`, headers: CREDENTIALS };
+        const guessing = { agent: keepConnection(t), path: `/${status}`, headers: CREDENTIALS };
         assert.deepEqual(await statuses(4, port, guessing), [status, status, status, 403]);
       });
     }
 
-    test('old links ban nobody, however many', async (t) => {
+    test('404 is recorded but is no failure', async (t) => {
       const { guard, port } = await guarded(t, { monitor: { rules: [] } });
       assert.deepEqual(await statuses(10, port, { path: '/404' }), Array(10).fill(404));
       assert.equal(guard.stats().reputation.failures, 0);
       assert.deepEqual(guard.monitor.counts(), { 'not-found': 10 });
     });
 
-    test('when: ‘always’ asks for no credentials', async (t) => {
+    test('with when: always the status is a failure without credentials', async (t) => {
       const record = { 401: { event: 'unauthorized', when: 'always' } };
       const { port } = await guarded(t, { record });
-      const asked = { agent: keptAlive(t), path: '/401' };
+      const asked = { agent: keepConnection(t), path: '/401' };
       assert.deepEqual(await statuses(4, port, asked), [401, 401, 401, 403]);
     });
 
-    test('when: ‘credentials’ may be said of any status', async (t) => {
+    test('with when: credentials any status is a failure only with credentials', async (t) => {
       const record = { 400: { event: 'malformed-token', weight: 3, when: 'credentials' }, 401: 'bad-login' };
       const { guard, port } = await guarded(t, { record });
-      const agent = keptAlive(t);
+      const agent = keepConnection(t);
       assert.deepEqual(await statuses(3, port, { agent, path: '/400' }), [400, 400, 400]);
       assert.deepEqual(await statuses(3, port, { agent, path: '/401' }), [401, 401, 401]);
       assert.deepEqual(await statuses(2, port, { agent, path: '/400', headers: CREDENTIALS }), [400, 403]);
       assert.equal(guard.reputation.check('127.0.0.1').reason, 'malformed-token');
     });
 
-    test('login: true of a guard makes all of its requests logins', async (t) => {
+    test('with login: true every request of the guard counts as a login', async (t) => {
       const { port } = await guarded(t, { login: true });
-      const asked = { agent: keptAlive(t), path: '/401' };
+      const asked = { agent: keepConnection(t), path: '/401' };
       assert.deepEqual(await statuses(4, port, asked), [401, 401, 401, 403]);
     });
 
-    test('countOnly does not ask for credentials', async (t) => {
+    test('countOnly is independent of credentials', async (t) => {
       const rateLimit = { limit: 3, window: '1m', algorithm: 'fixed-window' };
       const { port } = await guarded(t, { rateLimit, countOnly: 'failures', reputation: false });
       assert.deepEqual(await statuses(5, port, { path: '/401' }), [401, 401, 401, 429, 429]);
@@ -83,7 +83,7 @@ for (const framework of FRAMEWORKS) {
   });
 }
 
-/** A login beside a page, behind one guard that bans. */
+/** A login route and a page behind one guard that bans. */
 const SITES = {
   'Express 4': (t) => serveExpress(express4, t),
   'Express 5': (t) => serveExpress(express5, t),
@@ -111,19 +111,19 @@ async function serveExpress(framework, t) {
 }
 
 for (const [framework, start] of Object.entries(SITES)) {
-  test(`${framework}: a route that is a login weighs, the page beside it does not`, async (t) => {
+  test(`${framework}: a 401 of the login route is a failure, one of the page is not`, async (t) => {
     const { guard, port } = await start(t);
-    const agent = keptAlive(t);
+    const agent = keepConnection(t);
     assert.deepEqual(await statuses(5, port, { agent, path: '/page' }), Array(5).fill(401));
     const guess = { agent, path: '/login', method: 'POST' };
     assert.deepEqual(await statuses(4, port, guess), [401, 401, 401, 403]);
-    assert.equal(guard.reputation.check('127.0.0.1').bans, 1, 'each guess was told once');
+    assert.equal(guard.reputation.check('127.0.0.1').bans, 1, 'each guess is recorded once');
     assert.equal(guard.stats().reputation.failures, 3);
     assert.equal((await ask(port, { path: '/page', from: '127.0.0.2' })).status, 401);
   });
 }
 
-test('the README’s example bans guesses and scanners, not crawlers and pages that poll', async (t) => {
+test('the example in the README bans password guessing and scanning, not crawling and polling', async (t) => {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
   const [, example] = /## Bans\n\n```js\n(.*?)```/s.exec(readme);
   const load = (name) => ({ sluice, 'sluice/express': express })[name];
@@ -155,7 +155,7 @@ test('the README’s example bans guesses and scanners, not crawlers and pages t
   assert.deepEqual(banned, [false, false, true, true]);
 });
 
-describe('what is no such option', () => {
+describe('invalid options', () => {
   for (const [options, message] of [
     [
       { record: { 401: { event: 'bad', when: 'never' } } },
@@ -167,12 +167,12 @@ describe('what is no such option', () => {
     ],
     [{ login: 'yes' }, /login is "yes"; accepted: true or false/],
   ]) {
-    test(`${JSON.stringify(options)} is refused`, () => {
+    test(`${JSON.stringify(options)} is rejected`, () => {
       assert.throws(() => createGuard(freshName(), options), { code: 'ERR_SLUICE_INVALID_OPTION', message });
     });
   }
 
-  test('entries that differ in `when` are a mismatch', () => {
+  test('record entries that differ in when are a config mismatch', () => {
     const name = freshName();
     createGuard(name, { record: { 401: 'unauthorized' } });
     createGuard(name, { record: { 401: { event: 'unauthorized', when: 'credentials' } } });

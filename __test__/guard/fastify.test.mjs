@@ -1,13 +1,13 @@
-// sluice/fastify: what Express's tests say of the guard they share is not repeated.
+// sluice/fastify. What it shares with Express is tested in the Express files and not repeated here.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
 import { describe, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import Fastify from 'fastify';
 import { RateLimiter } from '../../index.js';
 import sluice from '../../lib/fastify.js';
-import { ask, connectIdly, read, statuses } from '../helpers/http.mjs';
+import { createGuarded, injectTimes, listenOn, served } from '../helpers/fastify.mjs';
+import { ask, connectIdly, keepAliveAgent, read, statuses } from '../helpers/http.mjs';
 import { freshNames, stopClock } from '../helpers/setup.mjs';
 
 const ONCE = { limit: 1, window: '10s' };
@@ -16,27 +16,9 @@ const TWICE = { limit: 2, window: '10s' };
 const clock = stopClock();
 const freshName = freshNames('fastify');
 
-/** A Fastify behind a guard, with the route `/`; `declare` adds more before the plugin has been loaded. */
-function guarded(t, options, { declare = () => {}, ...fastifyOptions } = {}) {
-  const fastify = Fastify({ forceCloseConnections: true, ...fastifyOptions });
-  t.after(() => fastify.close());
-  declare(fastify);
-  fastify.register(sluice, { name: freshName(), ...options });
-  fastify.get('/', async () => 'served');
-  return fastify;
-}
-
-/** The port of a Fastify that listens. */
-async function listening(fastify) {
-  await fastify.listen({ port: 0, host: '127.0.0.1' });
-  return fastify.server.address().port;
-}
-
-async function injected(count, fastify, request) {
-  const all = [];
-  for (let i = 0; i < count; i++) all.push((await fastify.inject(request)).statusCode);
-  return all;
-}
+/** A Fastify behind a new guard, with the route `/`. */
+const guarded = (t, options, fastifyOptions) =>
+  createGuarded(t, { name: freshName(), ...options }, fastifyOptions);
 
 function throwing(error) {
   return () => {
@@ -44,12 +26,10 @@ function throwing(error) {
   };
 }
 
-const served = async () => 'served';
-
 describe('the plugin', () => {
-  test('refuses with 429 and a problem that says when to come back', async (t) => {
+  test('refuses with 429, Retry-After and a problem document', async (t) => {
     const fastify = guarded(t, { rateLimit: ONCE });
-    const port = await listening(fastify);
+    const port = await listenOn(fastify);
     const first = await ask(port);
     assert.equal(first.headers['ratelimit-policy'], `"${fastify.sluice.name}";q=1;w=10`);
     assert.equal(first.headers.ratelimit, `"${fastify.sluice.name}";r=0;t=10`);
@@ -70,32 +50,31 @@ describe('the plugin', () => {
     assert.equal((await ask(port)).status, 200);
   });
 
-  test('without options it is 100 requests a minute for each client', async (t) => {
-    const port = await listening(guarded(t, {}));
+  test('limits each client to 100 requests per minute by default', async (t) => {
+    const port = await listenOn(guarded(t, {}));
     assert.deepEqual(await statuses(101, port), [...Array(100).fill(200), 429]);
     assert.equal((await ask(port, { from: '127.0.0.2' })).status, 200);
   });
 
-  test('requests for which there is no route are limited too', async (t) => {
+  test('limits requests without a route too', async (t) => {
     const fastify = guarded(t, { rateLimit: ONCE });
-    assert.deepEqual(await injected(2, fastify, '/nowhere'), [404, 429]);
+    assert.deepEqual(await injectTimes(2, fastify, '/nowhere'), [404, 429]);
   });
 
-  test('routes of other plugins are limited too, wherever they are registered', async (t) => {
+  test('limits routes of other plugins, registered before or after it', async (t) => {
     const plugin = async (instance) => instance.get('/', served);
     const declare = (instance) => instance.register(plugin, { prefix: '/before' });
     const fastify = guarded(t, { rateLimit: TWICE }, { declare });
     fastify.register(plugin, { prefix: '/after' });
-    assert.deepEqual(await injected(1, fastify, '/before'), [200]);
-    assert.deepEqual(await injected(2, fastify, '/after'), [200, 429]);
+    assert.deepEqual(await injectTimes(1, fastify, '/before'), [200]);
+    assert.deepEqual(await injectTimes(2, fastify, '/after'), [200, 429]);
   });
 
   test('a refused upload leaves its connection usable', async (t) => {
     const fastify = guarded(t, { rateLimit: ONCE });
     fastify.post('/', served);
-    const port = await listening(fastify);
-    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-    t.after(() => agent.destroy());
+    const port = await listenOn(fastify);
+    const agent = keepAliveAgent(t, { maxSockets: 1 });
     await ask(port, { agent });
 
     const sockets = new Set();
@@ -114,37 +93,37 @@ describe('the plugin', () => {
     assert.equal(sockets.size, 1);
   });
 
-  test('a refusal is no error: the error handler is not asked, hooks of the answer run', async (t) => {
+  test('a refusal runs the response hooks, not the error handler', async (t) => {
     const fastify = guarded(t, { rateLimit: ONCE });
     const seen = [];
     fastify.setErrorHandler((error, _request, reply) => reply.code(500).send(error.message));
     fastify.addHook('onResponse', async (request) => seen.push(request.sluice.outcome));
-    assert.deepEqual(await injected(2, fastify, '/'), [200, 429]);
+    assert.deepEqual(await injectTimes(2, fastify, '/'), [200, 429]);
     assert.deepEqual(seen, ['allowed', 'refused']);
   });
 
-  test('request.sluice holds what was decided', async (t) => {
+  test('request.sluice is the decision', async (t) => {
     const fastify = guarded(t, { rateLimit: TWICE });
     fastify.get('/sluice', async (request) => request.sluice);
     const { outcome, decision, refusal } = (await fastify.inject('/sluice')).json();
     assert.deepEqual([outcome, decision.remaining, refusal], ['allowed', 1, null]);
   });
 
-  test('dryRun refuses nobody, and tells what it would have done', async (t) => {
+  test('dryRun refuses no request and counts dryRefused', async (t) => {
     const fastify = guarded(t, { rateLimit: ONCE, dryRun: true });
-    assert.deepEqual(await injected(3, fastify, '/'), [200, 200, 200]);
+    assert.deepEqual(await injectTimes(3, fastify, '/'), [200, 200, 200]);
     assert.equal(fastify.sluice.stats().dryRefused, 2);
   });
 
-  test('a fault of ours lets the request pass, and counts', async (t) => {
+  test('an internal error admits the request and is counted', async (t) => {
     const fastify = guarded(t, { rateLimit: ONCE });
     await fastify.ready();
     RateLimiter.destroy(fastify.sluice.name);
-    assert.deepEqual(await injected(2, fastify, '/'), [200, 200]);
+    assert.deepEqual(await injectTimes(2, fastify, '/'), [200, 200]);
     assert.equal(fastify.sluice.stats().faults, 2);
   });
 
-  test('an inner scope may have another guard: both decide, and both speak', async (t) => {
+  test('a guard in an inner scope decides after the outer one, and both add their headers', async (t) => {
     const fastify = guarded(t, { rateLimit: { limit: 3, window: '30s' } });
     const inner = freshName();
     fastify.register(async (scope) => {
@@ -155,17 +134,17 @@ describe('the plugin', () => {
     const outer = fastify.sluice.name;
     assert.equal(headers['ratelimit-policy'], `"${outer}";q=3;w=30, "${inner}";q=1;w=10`);
     assert.equal(headers.ratelimit, `"${outer}";r=2;t=10, "${inner}";r=0;t=10`);
-    assert.deepEqual(await injected(1, fastify, '/inner'), [429]);
-    assert.deepEqual(await injected(2, fastify, '/'), [200, 429]);
+    assert.deepEqual(await injectTimes(1, fastify, '/inner'), [429]);
+    assert.deepEqual(await injectTimes(2, fastify, '/'), [200, 429]);
   });
 
-  test('two guards of one name would charge everything twice', async (t) => {
+  test('registering one name in two scopes is rejected', async (t) => {
     const fastify = guarded(t, { name: freshName() });
     fastify.register(async (scope) => scope.register(sluice, { name: scope.sluice.name }));
     await assert.rejects(fastify.ready(), { code: 'ERR_SLUICE_INVALID_OPTION', message: /name/ });
   });
 
-  test('a bad option fails the start', async (t) => {
+  test('an invalid option fails ready()', async (t) => {
     const fastify = guarded(t, { rateLimits: {} });
     await assert.rejects(async () => fastify.ready(), {
       code: 'ERR_SLUICE_INVALID_OPTION',
@@ -174,154 +153,14 @@ describe('the plugin', () => {
   });
 });
 
-describe('config.sluice', () => {
-  const limited = (rateLimit, more) => ({ config: { sluice: { rateLimit, ...more } } });
-
-  test('gives a route a limiter of its own, instead of the common one', async (t) => {
-    const fastify = guarded(t, { rateLimit: ONCE });
-    fastify.get('/users/:id', limited(TWICE), served);
-    assert.deepEqual(await injected(1, fastify, '/users/1'), [200]);
-    const second = await fastify.inject('/users/2');
-    assert.equal(second.headers['ratelimit-policy'], `"${fastify.sluice.name}:GET /users/:id";q=2;w=10`);
-    assert.deepEqual(await injected(1, fastify, '/users/3'), [429]);
-    assert.deepEqual(await injected(2, fastify, '/'), [200, 429]);
-  });
-
-  test('its limiter is named after guard, method and pattern', async (t) => {
-    const fastify = guarded(t, { rateLimit: ONCE });
-    fastify.register(async (api) => api.post('/users/:id', limited(TWICE), served), { prefix: '/api' });
-    await fastify.inject({ method: 'POST', url: '/api/users/7' });
-    const limiter = new RateLimiter(`${fastify.sluice.name}:POST /api/users/:id`);
-    assert.equal(limiter.peek('127.0.0.1').remaining, 1);
-  });
-
-  test('two threads or two servers that load their routes in another order agree', async (t) => {
-    const name = freshName();
-    const routes = { '/a': ONCE, '/b': TWICE };
-    const serverOf = (paths) => {
-      const fastify = guarded(t, { name });
-      for (const path of paths) fastify.get(path, limited(routes[path]), served);
-      return fastify;
-    };
-    const [one, other] = [serverOf(['/a', '/b']), serverOf(['/b', '/a'])];
-    assert.deepEqual([...(await injected(1, one, '/a')), ...(await injected(1, other, '/a'))], [200, 429]);
-    assert.deepEqual(
-      [...(await injected(2, one, '/b')), ...(await injected(1, other, '/b'))],
-      [200, 200, 429],
-    );
-  });
-
-  test('a route declared before the plugin was loaded has its limiter as well', async (t) => {
-    const declare = (fastify) => fastify.get('/early', limited(TWICE), served);
-    const fastify = guarded(t, { rateLimit: ONCE }, { declare });
-    assert.deepEqual(await injected(3, fastify, '/early'), [200, 200, 429]);
-    assert.deepEqual(await injected(1, fastify, '/'), [200]);
-  });
-
-  test('rateLimit: false leaves the route unlimited', async (t) => {
-    const fastify = guarded(t, { rateLimit: ONCE });
-    fastify.get('/health', limited(false), served);
-    assert.deepEqual(await injected(3, fastify, '/health'), [200, 200, 200]);
-    assert.equal((await fastify.inject('/health')).headers.ratelimit, undefined);
-  });
-
-  test('a route may be limited where the server is not', async (t) => {
-    const fastify = guarded(t, { rateLimit: false });
-    fastify.get('/login', limited(ONCE), served);
-    assert.deepEqual(await injected(2, fastify, '/login'), [200, 429]);
-    assert.deepEqual(await injected(3, fastify, '/'), [200, 200, 200]);
-  });
-
-  test('without rateLimit the other options apply to the common limiter', async (t) => {
-    const fastify = guarded(t, { rateLimit: { limit: 4, window: '8s' } });
-    fastify.get('/report', { config: { sluice: { cost: 3 } } }, served);
-    assert.deepEqual(await injected(1, fastify, '/report'), [200]);
-    assert.deepEqual(await injected(2, fastify, '/'), [200, 429]);
-  });
-
-  test('key, cost, skip and handler are the route’s own, the rest is the guard’s', async (t) => {
-    const fastify = guarded(t, { rateLimit: ONCE, key: (request) => request.headers['x-user'] });
-    const handler = (_request, reply) => reply.send('later');
-    const skip = (request) => request.headers['x-user'] === 'root';
-    fastify.get('/mine', limited(TWICE, { cost: 2, skip, handler }), served);
-    const asUser = (user) => ({ url: '/mine', headers: { 'x-user': user } });
-
-    assert.deepEqual(await injected(2, fastify, asUser('ada')), [200, 429]);
-    assert.equal((await fastify.inject(asUser('ada'))).body, 'later');
-    assert.deepEqual(await injected(2, fastify, asUser('bob')), [200, 429]);
-    assert.deepEqual(await injected(3, fastify, asUser('root')), [200, 200, 200]);
-  });
-
-  test('the HEAD route that Fastify adds shares GET’s limiter', async (t) => {
-    const fastify = guarded(t, {});
-    fastify.get('/file', limited(TWICE), served);
-    assert.deepEqual(await injected(1, fastify, { method: 'HEAD', url: '/file' }), [200]);
-    assert.deepEqual(await injected(1, fastify, '/file'), [200]);
-    const refused = await fastify.inject({ method: 'HEAD', url: '/file' });
-    assert.deepEqual([refused.statusCode, refused.body], [429, '']);
-    assert.deepEqual(Object.keys(fastify.sluice.stats().routes), [`${fastify.sluice.name}:GET /file`]);
-  });
-
-  test('so does a HEAD route declared by hand, in whatever order', async (t) => {
-    const fastify = guarded(t, {});
-    fastify.head('/file', limited(TWICE), served);
-    fastify.get('/file', limited(TWICE), served);
-    assert.deepEqual(await injected(2, fastify, { method: 'HEAD', url: '/file' }), [200, 200]);
-    assert.deepEqual(await injected(1, fastify, '/file'), [429]);
-  });
-
-  test('of several methods each has a limiter of its own', async (t) => {
-    const fastify = guarded(t, {});
-    fastify.route({ method: ['GET', 'POST'], url: '/both', ...limited(ONCE), handler: served });
-    assert.deepEqual(await injected(2, fastify, { method: 'GET', url: '/both' }), [200, 429]);
-    assert.deepEqual(await injected(2, fastify, { method: 'POST', url: '/both' }), [200, 429]);
-    assert.deepEqual(Object.keys(fastify.sluice.stats().routes), [
-      `${fastify.sluice.name}:GET /both`,
-      `${fastify.sluice.name}:POST /both`,
-    ]);
-  });
-
-  test('a prefix with and without its slash is one route', async (t) => {
-    const fastify = guarded(t, {});
-    fastify.register(async (api) => api.get('/', limited(ONCE), served), { prefix: '/api' });
-    assert.deepEqual(
-      [...(await injected(1, fastify, '/api')), ...(await injected(1, fastify, '/api/'))],
-      [200, 429],
-    );
-  });
-
-  test('a pattern too long for a name has a limiter all the same', async (t) => {
-    const fastify = guarded(t, { rateLimit: ONCE });
-    const [one, other] = ['a', 'b'].map((end) => `/${'long/'.repeat(40)}${end}`);
-    for (const url of [one, other]) fastify.get(url, limited(TWICE), served);
-    assert.deepEqual(await injected(3, fastify, one), [200, 200, 429]);
-    assert.deepEqual(await injected(3, fastify, other), [200, 200, 429]);
-  });
-
-  for (const [options, named] of [
-    [{ sluice: { rateLimit: 5 } }, 'rateLimit'],
-    [{ sluice: { connections: { max: 1 } } }, 'connections'],
-    [{ sluice: { cost: 'dear' } }, 'cost'],
-  ]) {
-    test(`${JSON.stringify(options)} fails the start, naming ${named}`, async (t) => {
-      const fastify = guarded(t, {});
-      await fastify.after();
-      assert.throws(() => fastify.get('/bad', { config: options }, served), {
-        code: 'ERR_SLUICE_INVALID_OPTION',
-        message: new RegExp(`\\b${named}\\b`),
-      });
-    });
-  }
-});
-
-describe('functions of the user', () => {
-  test('are given Fastify’s request', async (t) => {
+describe('functions of the application', () => {
+  test('receive the Fastify request', async (t) => {
     const seen = [];
-    const see = (answer) => (request) => {
+    const record = (answer) => (request) => {
       seen.push(request.routeOptions.url);
       return answer;
     };
-    const fastify = guarded(t, { key: see('ada'), cost: see(1), skip: see(false) });
+    const fastify = guarded(t, { key: record('ada'), cost: record(1), skip: record(false) });
     await fastify.inject('/');
     assert.deepEqual(seen, ['/', '/', '/']);
   });
@@ -334,9 +173,9 @@ describe('functions of the user', () => {
       skip: async (request) => request.headers['x-user'] === 'root',
     });
     const as = (user) => ({ url: '/', headers: { 'x-user': user } });
-    assert.deepEqual(await injected(2, fastify, as('ada')), [200, 429]);
-    assert.deepEqual(await injected(2, fastify, as('bob')), [200, 429]);
-    assert.deepEqual(await injected(2, fastify, as('root')), [200, 200]);
+    assert.deepEqual(await injectTimes(2, fastify, as('ada')), [200, 429]);
+    assert.deepEqual(await injectTimes(2, fastify, as('bob')), [200, 429]);
+    assert.deepEqual(await injectTimes(2, fastify, as('root')), [200, 200]);
   });
 
   const broken = Object.assign(new Error('the session store is down'), { statusCode: 502 });
@@ -345,30 +184,30 @@ describe('functions of the user', () => {
       ['throws', throwing(broken)],
       ['rejects with', () => Promise.reject(broken)],
     ]) {
-      test(`what ${option} ${verb} reaches the error handler as it is`, async (t) => {
+      test(`an error that ${option} ${verb} reaches the error handler unchanged`, async (t) => {
         const fastify = guarded(t, { rateLimit: { limit: 2, window: '10s' }, cost: 3, [option]: fails });
         let failed;
         fastify.setErrorHandler((error, _request, reply) => {
           failed = error;
           return reply.code(error.statusCode).send('failed');
         });
-        assert.deepEqual(await injected(1, fastify, '/'), [502]);
+        assert.deepEqual(await injectTimes(1, fastify, '/'), [502]);
         assert.equal(failed, broken);
       });
     }
   }
 
-  test('an error of a handler is a 500, not our 429', async (t) => {
+  test('an error of handler gives 500 instead of 429', async (t) => {
     const fastify = guarded(t, { rateLimit: ONCE, handler: throwing(new Error('no template')) });
-    assert.deepEqual(await injected(2, fastify, '/'), [200, 500]);
+    assert.deepEqual(await injectTimes(2, fastify, '/'), [200, 500]);
   });
 
-  test('rejecting with nothing is an error too, not a pass', async (t) => {
+  test('rejecting with undefined is an error and admits nothing', async (t) => {
     const fastify = guarded(t, { key: () => Promise.reject() });
-    assert.deepEqual(await injected(1, fastify, '/'), [500]);
+    assert.deepEqual(await injectTimes(1, fastify, '/'), [500]);
   });
 
-  test('a key that is none, and a cost that is none, are mistakes of their author', async (t) => {
+  test('an invalid key or cost is an error of the application', async (t) => {
     for (const [option, value, code] of [
       ['key', {}, 'ERR_SLUICE_INVALID_KEY'],
       ['cost', -1, 'ERR_SLUICE_INVALID_COST'],
@@ -385,7 +224,7 @@ describe('functions of the user', () => {
     ['returns what to send', (_request, _reply, { reason }) => ({ reason })],
     ['resolves to what to send', async (_request, _reply, { reason }) => ({ reason })],
   ]) {
-    test(`a handler that ${how} answers in our stead, with our status and headers`, async (t) => {
+    test(`a handler that ${how} gives the body of a refusal; status and headers are kept`, async (t) => {
       const fastify = guarded(t, { rateLimit: ONCE, handler });
       await fastify.inject('/');
       const refused = await fastify.inject('/');
@@ -400,25 +239,24 @@ describe('the client', () => {
   test('is the first untrusted hop behind a trusted proxy', async (t) => {
     const fastify = guarded(t, { rateLimit: ONCE, trustedProxies: ['127.0.0.1/32'] });
     const from = (list) => ({ url: '/', headers: { 'x-forwarded-for': list } });
-    assert.deepEqual(await injected(2, fastify, from('203.0.113.1')), [200, 429]);
-    assert.deepEqual(await injected(1, fastify, from('spoofed, 203.0.113.1')), [429]);
-    assert.deepEqual(await injected(1, fastify, from('203.0.113.2')), [200]);
+    assert.deepEqual(await injectTimes(2, fastify, from('203.0.113.1')), [200, 429]);
+    assert.deepEqual(await injectTimes(1, fastify, from('spoofed, 203.0.113.1')), [429]);
+    assert.deepEqual(await injectTimes(1, fastify, from('203.0.113.2')), [200]);
   });
 
-  test('is not what Fastify’s own trustProxy says', async (t) => {
+  test('does not depend on the option trustProxy of Fastify', async (t) => {
     const fastify = guarded(t, { rateLimit: ONCE }, { trustProxy: true });
     const from = (list) => ({ url: '/', headers: { 'x-forwarded-for': list } });
-    assert.deepEqual(await injected(1, fastify, from('203.0.113.1')), [200]);
-    assert.deepEqual(await injected(1, fastify, from('203.0.113.2')), [429]);
+    assert.deepEqual(await injectTimes(1, fastify, from('203.0.113.1')), [200]);
+    assert.deepEqual(await injectTimes(1, fastify, from('203.0.113.2')), [429]);
   });
 });
 
 describe('connections', () => {
-  test('are capped from the accept on, over the whole server', async (t) => {
+  test('are limited from accept, over the whole server', async (t) => {
     const fastify = guarded(t, { connections: { max: 2 } });
-    const port = await listening(fastify);
-    const agent = new http.Agent({ keepAlive: true });
-    t.after(() => agent.destroy());
+    const port = await listenOn(fastify);
+    const agent = keepAliveAgent(t);
     const accepted = once(fastify.server, 'connection');
     await connectIdly(t, port);
     await accepted;
@@ -434,9 +272,9 @@ describe('connections', () => {
     assert.equal(fastify.sluice.stats().connections.refused.max, 1);
   });
 
-  test('injected requests come over none', async (t) => {
+  test('injected requests count as none', async (t) => {
     const fastify = guarded(t, { connections: { max: 1 } });
-    assert.deepEqual(await injected(3, fastify, '/'), [200, 200, 200]);
+    assert.deepEqual(await injectTimes(3, fastify, '/'), [200, 200, 200]);
     assert.equal(fastify.sluice.tracker.count, 0);
     assert.equal(fastify.sluice.stats().faults, 0);
   });

@@ -1,4 +1,4 @@
-// Options of other limiters are refused with what they are called here.
+// Options of other libraries are rejected with the name that they have here.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CircuitBreaker, ConnectionTracker, createGuard, RateLimiter, Reputation } from '../../index.js';
@@ -78,7 +78,7 @@ for (const [make, options, hints] of [
     ['"resetTimeout" is called openFor here'],
   ],
 ]) {
-  test(`${JSON.stringify(options)} for ${make.name || 'another component'}`, () => {
+  test(`${JSON.stringify(options)} is rejected with a hint: ${make.name || 'another component'}`, () => {
     assert.throws(
       () => make(options),
       (error) => {
@@ -91,7 +91,7 @@ for (const [make, options, hints] of [
   });
 }
 
-test('what is no option anywhere has no hint', () => {
+test('an unknown option of no other library is rejected without a hint', () => {
   assert.throws(() => limiter({ limits_: [] }), { message: /^[^;]*; accepted: [^;]*$/ });
   assert.throws(() => new ConnectionTracker(freshName(), { constructor: 1 }), {
     message: /^[^;]*; accepted: [^;]*$/,

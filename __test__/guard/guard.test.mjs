@@ -1,10 +1,10 @@
-// createGuard before plain http, Express and Fastify: who is refused, how, and what a client is told.
+// createGuard with plain http, Express and Fastify: what is refused, with which response, and what is recorded.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import { describe, test } from 'node:test';
 import sluice from '../../index.js';
-import { FRAMEWORKS, keptAlive, serveGuarded } from '../helpers/guarded.mjs';
+import { FRAMEWORKS, keepConnection, serveGuarded } from '../helpers/guarded.mjs';
 import { ask, connectIdly, statuses } from '../helpers/http.mjs';
 import { freshNames, stopClock } from '../helpers/setup.mjs';
 import { connect, listening, until } from '../helpers/sockets.mjs';
@@ -13,7 +13,7 @@ const { createGuard, RateLimiter } = sluice;
 
 const BANS = { maxFailures: 3, findTime: '1m', banTime: '10s', maxBanTime: '1h' };
 
-/** What makes a 401 a failed login. */
+/** Credentials, with which a 401 counts as a failed login. */
 const CREDENTIALS = { authorization: 'Basic YWRhOng=' };
 
 const clock = stopClock();
@@ -26,7 +26,7 @@ for (const framework of FRAMEWORKS) {
       return { guard, ...(await serveGuarded(t, framework, guard)) };
     }
 
-    test('tells the quota, and refuses with 429 who has used it up', async (t) => {
+    test('sends the quota, and 429 once it is used up', async (t) => {
       const { guard, port } = await guarded(t, { rateLimit: { limit: 1, window: '10s' } });
       const served = await ask(port);
       assert.equal(served.status, 200);
@@ -41,9 +41,9 @@ for (const framework of FRAMEWORKS) {
       assert.deepEqual(refused.json['violated-policies'], [guard.name]);
     });
 
-    test('refuses with 403 who is banned, and serves others', async (t) => {
+    test('refuses banned clients with 403 and serves others', async (t) => {
       const { guard, port } = await guarded(t, { reputation: BANS });
-      const agent = keptAlive(t);
+      const agent = keepConnection(t);
       assert.equal((await ask(port, { agent })).status, 200);
       guard.reputation.ban('127.0.0.1', { duration: '2500ms' });
       const refused = await ask(port, { agent });
@@ -65,9 +65,9 @@ for (const framework of FRAMEWORKS) {
       assert.equal((await ask(port)).status, 200);
     });
 
-    test('announces no end of a ban that has none', async (t) => {
+    test('sends no Retry-After for a ban without an end', async (t) => {
       const { guard, port } = await guarded(t, { reputation: BANS });
-      const agent = keptAlive(t);
+      const agent = keepConnection(t);
       await ask(port, { agent });
       guard.reputation.ban('127.0.0.0/8', { duration: Number.POSITIVE_INFINITY });
       const answers = [await ask(port, { agent }), await ask(port)];
@@ -77,7 +77,7 @@ for (const framework of FRAMEWORKS) {
       }
     });
 
-    test('a banned client is refused at accept, before it has asked anything', async (t) => {
+    test('a banned client is refused at accept', async (t) => {
       const { guard, port } = await guarded(t, { reputation: BANS, connections: { max: 10 } });
       assert.equal((await ask(port)).status, 200);
       guard.reputation.ban('127.0.0.1', { duration: '1m' });
@@ -87,16 +87,16 @@ for (const framework of FRAMEWORKS) {
       assert.match(refused.json.type, /#abnormal-usage-detected$/);
       const { refusedAtAccept, refusedBy, connections } = guard.stats();
       assert.deepEqual([refusedAtAccept, refusedBy.ban, connections.refused.banned], [1, 0, 1]);
-      assert.equal(connections.opened, 1, 'it never was a connection');
+      assert.equal(connections.opened, 1, 'the refused socket is not counted as opened');
     });
 
-    test('the ban comes before the cap, the cap before the rate', async (t) => {
+    test('bans are checked before connection limits, those before the rate limit', async (t) => {
       const { guard, port } = await guarded(t, {
         reputation: BANS,
         connections: { max: 1 },
         rateLimit: { limit: 1, window: '1h' },
       });
-      const agent = keptAlive(t);
+      const agent = keepConnection(t);
       assert.deepEqual(await statuses(2, port, { agent }), [200, 429]);
       const full = await ask(port);
       assert.deepEqual([full.status, full.headers.connection], [503, 'close']);
@@ -105,22 +105,22 @@ for (const framework of FRAMEWORKS) {
       assert.equal((await ask(port)).status, 403);
       const { refusedBy, rateLimit } = guard.stats();
       assert.deepEqual(refusedBy, { quota: 1, connections: 0, ban: 0 });
-      assert.deepEqual([rateLimit.allowed, rateLimit.refused], [1, 1], 'neither was charged');
+      assert.deepEqual([rateLimit.allowed, rateLimit.refused], [1, 1], 'neither refusal is charged');
     });
 
     for (const status of [401, 403, 404]) {
-      test(`the third ${status} bans, in time for the next request`, async (t) => {
+      test(`the third ${status} bans, and the next request is refused`, async (t) => {
         const record = { 404: { event: 'not-found', weight: 1 } };
         const { guard, port } = await guarded(t, { reputation: BANS, record });
-        const asked = { agent: keptAlive(t), path: `/${status}?secret=1`, headers: CREDENTIALS };
+        const asked = { agent: keepConnection(t), path: `/${status}?secret=1`, headers: CREDENTIALS };
         assert.deepEqual(await statuses(4, port, asked), [status, status, status, 403]);
         assert.equal(guard.stats().reputation.bans, 1);
-        assert.equal(guard.stats().recorded, 3, 'being refused for a ban is no failure');
+        assert.equal(guard.stats().recorded, 3, 'a refusal for a ban is no failure');
         assert.equal((await ask(port, { from: '127.0.0.2' })).status, 200);
       });
     }
 
-    test('whoever is only fast is never banned, unless that is told', async (t) => {
+    test('429 is no failure, unless record says so', async (t) => {
       const rateLimit = { limit: 1, window: '1h' };
       const { port } = await guarded(t, { reputation: BANS, rateLimit });
       assert.deepEqual(await statuses(6, port), [200, 429, 429, 429, 429, 429]);
@@ -129,29 +129,29 @@ for (const framework of FRAMEWORKS) {
       assert.deepEqual(await statuses(5, strict.port), [200, 429, 429, 429, 403]);
     });
 
-    test('the monitor is told of answers, with their paths, and its rules ban', async (t) => {
+    test('the monitor records answers with their paths, and its rules ban', async (t) => {
       const rule = { event: 'not-found', count: 3, window: '1m', distinct: true, action: 'ban' };
       const { guard, port } = await guarded(t, {
         reputation: { ...BANS, maxFailures: 100 },
         monitor: { rules: [rule] },
       });
-      const agent = keptAlive(t);
+      const agent = keepConnection(t);
       const asked = async (path) => (await ask(port, { agent, path })).status;
       const answers = [];
       for (const path of ['/404/a', '/404/a?1', '/404/b', '/404/a?2', '/404/c'])
         answers.push(await asked(path));
       assert.deepEqual(answers, [404, 404, 404, 404, 404]);
       assert.equal(await asked('/'), 403);
-      const told = guard.monitor.history().map(({ event, detail }) => `${event} ${detail}`);
+      const recorded = guard.monitor.history().map(({ event, detail }) => `${event} ${detail}`);
       const paths = ['c', 'a', 'b', 'a', 'a'];
       assert.deepEqual(
-        told,
+        recorded,
         paths.map((path) => `not-found /404/${path}`),
       );
       assert.equal(guard.stats().monitor.bans, 1);
     });
 
-    test('record says which answers are told, and as what', async (t) => {
+    test('record determines which statuses are recorded, and as which events', async (t) => {
       const record = { 404: false, 418: 'teapot', 401: { event: 'bad-login', weight: 2 } };
       const { guard, port } = await guarded(t, { reputation: BANS, monitor: { rules: [] }, record });
       for (const path of ['/404', '/418', '/401', '/200', '/500'])
@@ -161,7 +161,7 @@ for (const framework of FRAMEWORKS) {
       assert.equal(guard.reputation.check('127.0.0.1').reason, 'bad-login');
     });
 
-    test('record: false tells of no answer', async (t) => {
+    test('record: false records no answer', async (t) => {
       const { guard, port } = await guarded(t, {
         reputation: BANS,
         monitor: { rules: [] },
@@ -171,7 +171,7 @@ for (const framework of FRAMEWORKS) {
       assert.deepEqual([guard.monitor.counts(), guard.stats().recorded], [{}, 0]);
     });
 
-    test('false switches every part off', async (t) => {
+    test('false disables each part', async (t) => {
       const { guard, port } = await guarded(t, {
         rateLimit: false,
         connections: false,
@@ -188,13 +188,13 @@ for (const framework of FRAMEWORKS) {
       assert.deepEqual([rateLimit, connections, reputation, monitor, allowed], [null, null, null, null, 1]);
     });
 
-    test('by default nobody is banned, and nothing is recorded', async (t) => {
+    test('by default no client is banned and nothing is recorded', async (t) => {
       const { guard, port } = await guarded(t, {});
       assert.deepEqual(await statuses(101, port, { path: '/401' }), [...Array(100).fill(401), 429]);
       assert.deepEqual([guard.reputation, guard.monitor, guard.tracker], [null, null, null]);
     });
 
-    test('dryRun refuses nobody for a ban, at accept neither, and tells', async (t) => {
+    test('dryRun refuses no banned client, also not at accept, and counts dryRefused', async (t) => {
       const { guard, port } = await guarded(t, { reputation: BANS, dryRun: true });
       const asked = { path: '/401', headers: CREDENTIALS };
       assert.deepEqual(await statuses(5, port, asked), [401, 401, 401, 401, 401]);
@@ -202,9 +202,9 @@ for (const framework of FRAMEWORKS) {
       assert.deepEqual([refused, dryRefused, refusedAtAccept, reputation.bans], [0, 2, 0, 1]);
     });
 
-    test('a client behind a trusted proxy is banned for itself, on the proxy’s connection', async (t) => {
+    test('a client behind a trusted proxy is banned by itself, and the connection of the proxy stays open', async (t) => {
       const { guard, port } = await guarded(t, { reputation: BANS, trustedProxies: ['127.0.0.1'] });
-      const agent = keptAlive(t);
+      const agent = keepConnection(t);
       const by = (client, path = '/') => ({
         agent,
         path,
@@ -215,10 +215,10 @@ for (const framework of FRAMEWORKS) {
       assert.deepEqual([refused.status, refused.headers.connection], [403, 'keep-alive']);
       assert.equal((await ask(port, by('203.0.113.6'))).status, 200);
       guard.reputation.ban('127.0.0.1', { duration: '1m' });
-      assert.equal((await ask(port, by('203.0.113.6'))).status, 200, 'the proxy is nobody');
+      assert.equal((await ask(port, by('203.0.113.6'))).status, 200, 'a trusted proxy is never refused');
     });
 
-    test('a whole IPv6 address is judged, not its prefix', async (t) => {
+    test('deny lists match the whole IPv6 address, not its prefix', async (t) => {
       const deny = ['2001:db8::5'];
       const { port } = await guarded(t, { reputation: { ...BANS, deny }, trustedProxies: ['127.0.0.1'] });
       const by = (client) => ({ headers: { 'x-forwarded-for': client } });
@@ -226,18 +226,18 @@ for (const framework of FRAMEWORKS) {
       assert.equal((await ask(port, by('2001:db8::6'))).status, 200);
     });
 
-    test('a fault of ours lets the request pass, and counts', async (t) => {
+    test('an internal error admits the request and is counted', async (t) => {
       const { guard, port } = await guarded(t, { reputation: BANS, connections: { max: 5 } });
       sluice.Reputation.destroy(guard.name);
       RateLimiter.destroy(guard.name);
-      const agent = keptAlive(t);
+      const agent = keepConnection(t);
       assert.deepEqual(await statuses(2, port, { agent, path: '/401' }), [401, 401]);
       assert.ok(guard.stats().faults >= 4);
     });
   });
 }
 
-test('a connection that says nothing is refused for a ban too', async (t) => {
+test('a banned client that sends nothing is refused too', async (t) => {
   const guard = createGuard(freshName(), { reputation: BANS });
   const { port } = await serveGuarded(t, 'plain http', guard);
   guard.reputation.ban('127.0.0.1', { duration: '1m' });
@@ -248,7 +248,7 @@ test('a connection that says nothing is refused for a ban too', async (t) => {
   assert.match(text, /\r\nRetry-After: 60\r\n/);
 });
 
-test('HTTP/2: answers are recorded, and bans refuse streams, then connections', async (t) => {
+test('HTTP/2: answers are recorded, and a ban refuses streams and connections', async (t) => {
   const guard = createGuard(freshName(), { reputation: BANS, connections: { max: 10 } });
   const server = http2.createServer((req, res) => {
     const { status = 401, headers, body } = guard.check(req);
@@ -277,7 +277,7 @@ test('HTTP/2: answers are recorded, and bans refuse streams, then connections', 
   assert.deepEqual([refusedAtAccept, refusedBy.ban, faults], [1, 1, 0]);
 });
 
-test('a socket stays refused when its refusal cannot be counted', async (t) => {
+test('a socket is refused even when the refusal cannot be counted', async (t) => {
   const guard = createGuard(freshName(), { reputation: BANS, connections: { max: 5 } });
   const { port } = await serveGuarded(t, 'plain http', guard);
   guard.reputation.ban('127.0.0.1', { duration: '1m' });

@@ -1,4 +1,4 @@
-// What a client reads about its quota: RateLimit as in the IETF drafts 08 to 11, or the older X-RateLimit.
+// The headers about the quota: RateLimit of the IETF drafts 08 to 11, or X-RateLimit.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import express from 'express';
@@ -13,7 +13,7 @@ before(() => {
 });
 after(() => clock.restore());
 
-/** A server behind the given guards, and the port it listens on. */
+/** Starts a server behind the given guards and returns its port. */
 async function guarded(t, ...guards) {
   const app = express();
   for (const guard of guards) app.use(guard);
@@ -29,13 +29,13 @@ function legacyFields({ headers }) {
   return ['limit', 'remaining', 'reset'].map((field) => headers[`x-ratelimit-${field}`]);
 }
 
-test('the policy says quota and window, the state what is left and when there is more', async (t) => {
+test('RateLimit-Policy has quota and window; RateLimit has the remaining units and the time until the next', async (t) => {
   const port = await guarded(t, sluice({ name: 'search', rateLimit: { limit: 2, window: '10s' } }));
   assert.deepEqual(rateLimitFields(await ask(port)), ['"search";q=2;w=10', '"search";r=1;t=5']);
   assert.deepEqual(rateLimitFields(await ask(port)), ['"search";q=2;w=10', '"search";r=0;t=5']);
 });
 
-test('the wait for more quota is rounded up to whole seconds', async (t) => {
+test('t is rounded up to whole seconds', async (t) => {
   const port = await guarded(t, sluice({ name: 'rounded', rateLimit: { limit: 2, window: '10s' } }));
   await ask(port);
   clock.advance(1);
@@ -43,7 +43,7 @@ test('the wait for more quota is rounded up to whole seconds', async (t) => {
   assert.equal(state, '"rounded";r=0;t=5');
 });
 
-test('a refused request is told the state as well', async (t) => {
+test('refusals have the headers too', async (t) => {
   const port = await guarded(t, sluice({ name: 'refused', rateLimit: { limit: 1, window: '10s' } }));
   await ask(port);
   const refused = await ask(port);
@@ -51,12 +51,12 @@ test('a refused request is told the state as well', async (t) => {
   assert.deepEqual(rateLimitFields(refused), ['"refused";q=1;w=10', '"refused";r=0;t=10']);
 });
 
-test('a window that is no whole number of seconds goes unsaid', async (t) => {
+test('w is left out for a window that is not a whole number of seconds', async (t) => {
   const port = await guarded(t, sluice({ name: 'brief', rateLimit: { limit: 2, window: 1500 } }));
   assert.deepEqual(rateLimitFields(await ask(port)), ['"brief";q=2', '"brief";r=1;t=1']);
 });
 
-test('two guards on one request both speak', async (t) => {
+test('two guards on one request both add their fields', async (t) => {
   const everything = sluice({ name: 'everything', rateLimit: { limit: 10, window: '10s' } });
   const login = sluice({ name: 'login', rateLimit: { limit: 5, window: '60s' } });
   assert.deepEqual(rateLimitFields(await ask(await guarded(t, everything, login))), [
@@ -71,13 +71,13 @@ for (const [name, written] of [
   ['Zürich', '"Z%C3%BCrich"'],
   ['two\r\nlines', '"two%0D%0Alines"'],
 ]) {
-  test(`the name ${JSON.stringify(name)} is written ${written}`, async (t) => {
+  test(`the name ${JSON.stringify(name)} is escaped as ${written}`, async (t) => {
     const port = await guarded(t, sluice({ name, rateLimit: { limit: 2, window: '10s' } }));
     assert.deepEqual(rateLimitFields(await ask(port)), [`${written};q=2;w=10`, `${written};r=1;t=5`]);
   });
 }
 
-test('the policy follows reconfigure()', async (t) => {
+test('RateLimit-Policy follows reconfigure', async (t) => {
   const middleware = sluice({ name: 'growing', rateLimit: { limit: 2, window: '10s' } });
   const port = await guarded(t, middleware);
   await ask(port);
@@ -86,7 +86,7 @@ test('the policy follows reconfigure()', async (t) => {
   assert.equal(policy, '"growing";q=20;w=60');
 });
 
-test("'legacy' sends limit, remaining, and seconds until the quota is whole", async (t) => {
+test("headers: 'legacy' sends limit, remaining, and the seconds until the quota is full", async (t) => {
   const options = { name: 'legacy', rateLimit: { limit: 2, window: '10s' }, headers: 'legacy' };
   const port = await guarded(t, sluice(options));
   assert.deepEqual(legacyFields(await ask(port)), ['2', '1', '5']);
@@ -95,7 +95,7 @@ test("'legacy' sends limit, remaining, and seconds until the quota is whole", as
   assert.deepEqual(rateLimitFields(last), [undefined, undefined]);
 });
 
-test('false sends none, but a refusal keeps its Retry-After', async (t) => {
+test('headers: false sends none, but refusals keep Retry-After', async (t) => {
   const port = await guarded(
     t,
     sluice({ name: 'silent', rateLimit: { limit: 1, window: '10s' }, headers: false }),
@@ -106,10 +106,10 @@ test('false sends none, but a refusal keeps its Retry-After', async (t) => {
 });
 
 for (const [order, limits, shown] of [
-  ['the first binds', [2, 100], ['2', '1', '5']],
-  ['the second binds', [100, 2], ['2', '1', '5']],
+  ['the first', [2, 100], ['2', '1', '5']],
+  ['the second', [100, 2], ['2', '1', '5']],
 ]) {
-  test(`legacy headers of two guards are those of the one that binds: ${order}`, async (t) => {
+  test(`legacy headers of two guards describe the guard with fewer remaining requests: ${order}`, async (t) => {
     const guards = limits.map((limit) =>
       sluice({ name: `${order} ${limit}`, rateLimit: { limit, window: '10s' }, headers: 'legacy' }),
     );
@@ -122,7 +122,7 @@ for (const [order, limits, shown] of [
   });
 }
 
-test('with as much left, the one that resets later binds', async (t) => {
+test('with equal remaining requests, legacy headers describe the guard that resets later', async (t) => {
   const guards = ['10s', '1h', '20s'].map((window) =>
     sluice({
       name: `equal ${window}`,
@@ -133,7 +133,7 @@ test('with as much left, the one that resets later binds', async (t) => {
   assert.deepEqual(legacyFields(await ask(await guarded(t, ...guards))), ['3', '2', '3600']);
 });
 
-test('what binds is a number of requests, not a share of a limit', async (t) => {
+test('legacy headers compare numbers of remaining requests, not shares of a limit', async (t) => {
   const wide = sluice({ name: 'wide', rateLimit: { limit: 100, window: '1h' }, headers: 'legacy' });
   const narrow = sluice({ name: 'narrow', rateLimit: { limit: 5, window: '1h' }, headers: 'legacy' });
   for (let i = 0; i < 50; i++) wide.guard.limiter.penalize('127.0.0.1');

@@ -1,4 +1,4 @@
-// guard.stats() and guard.metrics(): what a guard counts, and the text format of Prometheus.
+// guard.stats() and guard.metrics(): the counters of a guard, and their Prometheus text format.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import sluice from '../../index.js';
@@ -16,7 +16,7 @@ const VALUE = String.raw`"((?:[^"\\\n]|\\["\\n])*)"`;
 const SAMPLE = new RegExp(`^(${NAME})(?:\\{((?:${NAME}=${VALUE},?)*)\\})? (-?[0-9.e+]+|NaN|[+-]Inf)$`);
 const UNESCAPED = { '\\\\': '\\', '\\"': '"', '\\n': '\n' };
 
-/** The families of an exposition; whatever the format does not allow is an error. */
+/** The metric families of a page. Throws on anything that the text format does not allow. */
 function parse(text) {
   assert.ok(text.endsWith('\n'));
   const families = new Map();
@@ -24,7 +24,7 @@ function parse(text) {
   for (const line of text.slice(0, -1).split('\n')) {
     const comment = /^# (HELP|TYPE) (\S+) (.+)$/.exec(line);
     if (comment?.[1] === 'HELP') {
-      assert.ok(!families.has(comment[2]), `${comment[2]} comes twice`);
+      assert.ok(!families.has(comment[2]), `${comment[2]} appears twice`);
       current = { name: comment[2], help: comment[3], samples: new Map() };
       families.set(current.name, current);
     } else if (comment !== null) {
@@ -36,7 +36,7 @@ function parse(text) {
       const sample = SAMPLE.exec(line);
       assert.ok(sample, `no sample: ${line}`);
       assert.equal(sample[1], current.name);
-      assert.ok(!current.samples.has(sample[2]), `${line} comes twice`);
+      assert.ok(!current.samples.has(sample[2]), `${line} appears twice`);
       current.samples.set(sample[2], Number(sample.at(-1)));
     }
   }
@@ -52,7 +52,7 @@ function labelValues(family, label) {
 }
 
 describe('stats', () => {
-  test('count what was decided, by every part', () => {
+  test('count the decisions, and include the stats of each part', () => {
     const guard = createGuard(freshName(), {
       rateLimit: { limit: 2, window: '1h' },
       connections: { max: 5 },
@@ -81,7 +81,7 @@ describe('stats', () => {
     assert.deepEqual([connections.opened, reputation.bans, monitor.recorded], [0, 1, 1]);
   });
 
-  test('are of all threads, also of those that ended', async (t) => {
+  test('include all threads, also ended ones', async (t) => {
     const name = freshName();
     const guard = createGuard(name, { rateLimit: { limit: 10, window: '1h' } });
     const peers = startPeers(t, 4);
@@ -97,7 +97,7 @@ describe('stats', () => {
 });
 
 describe('metrics', () => {
-  test('are what stats() tells, in the text format', () => {
+  test('are the values of stats() in the text format', () => {
     const guard = createGuard(freshName(), {
       rateLimit: { limit: 2, window: '1h' },
       connections: { max: 5 },
@@ -123,20 +123,20 @@ describe('metrics', () => {
     }
   });
 
-  test('leave out what the guard does not have', () => {
+  test('leave out disabled parts', () => {
     const families = parse(createGuard(freshName(), { rateLimit: false }).metrics());
     const names = [...families.keys()].join(' ');
     assert.doesNotMatch(names, /limiter|connections|bans|events/);
     assert.match(names, /sluice_requests_passed_total/);
   });
 
-  test('leave out a part that was destroyed', () => {
+  test('leave out destroyed parts', () => {
     const guard = createGuard(freshName());
     RateLimiter.destroy(guard.name);
     assert.ok(!parse(guard.metrics()).has('sluice_limiter_allowed_total'));
   });
 
-  test('escape what names may have in them', () => {
+  test('escape names', () => {
     const name = `${freshName()} "quoted" back\\slash\nline {braces}, käse`;
     const families = parse(createGuard(name).metrics());
     assert.deepEqual(labelValues(families.get('sluice_limiter_size'), 'limiter'), [name]);
@@ -144,10 +144,10 @@ describe('metrics', () => {
   });
 });
 
-describe('metrics() of all guards', () => {
+describe('metrics() over all guards', () => {
   const value = (families, name, labels) => families.get(name)?.samples.get(labels);
 
-  test('is one page, with each family once', () => {
+  test('is one page that has each family once', () => {
     const rateLimit = { limit: 1, window: '1h' };
     const guards = [1, 2].map(() =>
       createGuard(freshName(), { rateLimit, reputation: BANS, connections: { max: 5 } }),
@@ -163,7 +163,7 @@ describe('metrics() of all guards', () => {
     }
   });
 
-  test('says of each guard what the guard says itself', () => {
+  test('equals guard.metrics() for each guard', () => {
     const options = { reputation: BANS, monitor: { rules: [] }, connections: { max: 5 } };
     const guard = createGuard(freshName(), options);
     for (let i = 0; i < 3; i++) guard.check(from('192.0.2.1'));
@@ -172,7 +172,7 @@ describe('metrics() of all guards', () => {
     assert.equal(sluice.metrics({ guards: [guard.name, guard] }), guard.metrics());
   });
 
-  test('has guards and routes that only other threads know', async (t) => {
+  test('includes guards and routes that exist only in other threads', async (t) => {
     const name = freshName();
     const [peer] = startPeers(t, 1);
     await peer.run(
@@ -203,7 +203,7 @@ describe('metrics() of all guards', () => {
     );
   });
 
-  test('leaves out parts that were destroyed, and keeps the rest', () => {
+  test('leaves out destroyed parts and keeps the others', () => {
     const guard = createGuard(freshName(), { reputation: BANS, connections: { max: 5 } });
     RateLimiter.destroy(guard.name);
     sluice.Reputation.destroy(guard.name);
@@ -213,7 +213,7 @@ describe('metrics() of all guards', () => {
     assert.ok(families.has('sluice_requests_passed_total'));
   });
 
-  test('a guard may be told apart without comments, so that pages can be joined', () => {
+  test('comments: false leaves out comments, so that pages can be joined', () => {
     const [one, other] = [1, 2].map(() => createGuard(freshName(), {}));
     const samples = other.metrics({ comments: false });
     assert.doesNotMatch(samples, /#/);
@@ -228,12 +228,12 @@ describe('metrics() of all guards', () => {
     [{ guards: ['no such guard'] }, /metrics guards is "no such guard"; accepted: an array of guards/],
     [{ guard: [] }, /no option "guard"/],
   ]) {
-    test(`${JSON.stringify(options)} is refused`, () => {
+    test(`${JSON.stringify(options)} is rejected`, () => {
       assert.throws(() => sluice.metrics(options), { code: 'ERR_SLUICE_INVALID_OPTION', message });
     });
   }
 
-  test('comments is true or false', () => {
+  test('comments must be true or false', () => {
     assert.throws(() => createGuard(freshName(), {}).metrics({ comments: 'no' }), {
       code: 'ERR_SLUICE_INVALID_OPTION',
     });

@@ -1,4 +1,4 @@
-// What a limit may depend on, in both frameworks: the request, its answer, several limits at once.
+// Limits in Express and Fastify that depend on the request or its answer, and several limits at once.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -10,11 +10,12 @@ import express from '../../lib/express.js';
 import fastifyPlugin from '../../lib/fastify.js';
 import { ask, serve, statuses } from '../helpers/http.mjs';
 import { freshNames, stopClock } from '../helpers/setup.mjs';
+import { until } from '../helpers/sockets.mjs';
 
 const clock = stopClock();
 const freshName = freshNames('middleware-limits');
 
-/** A server that answers /200 with 200 and so on; `answer` may do so in another way. Its port and guard. */
+/** A guarded server that answers /200 with 200 and so on, or with `answer`. Returns port and guard. */
 const FRAMEWORKS = {
   'Express 4': (t, options, answer) => serveExpress(express4, t, options, answer),
   'Express 5': (t, options, answer) => serveExpress(express5, t, options, answer),
@@ -45,34 +46,26 @@ async function serveFastify(t, options, answer) {
   return { port: app.server.address().port, guard: app.sluice };
 }
 
-/** Until what follows an answer has happened as well. */
-async function until(condition) {
-  for (let turns = 0; !condition(); turns++) {
-    assert.ok(turns < 1000, 'waited too long');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
 const FIVE = { limit: 5, window: '1m', algorithm: 'fixed-window' };
 
 for (const [framework, start] of Object.entries(FRAMEWORKS)) {
   describe(framework, () => {
-    test("countOnly: 'failures' stops who fails, however often others succeed", async (t) => {
+    test("countOnly: 'failures' charges failures only, and each client by itself", async (t) => {
       const { port, guard } = await start(t, { rateLimit: FIVE, countOnly: 'failures' });
       for (let i = 0; i < 20; i++) {
         assert.equal((await ask(port, { path: '/200', from: '127.0.0.5' })).status, 200);
-        await until(() => guard.stats().refunded === i + 1);
+        await until(() => guard.stats().refunded, i + 1);
       }
       assert.deepEqual(await statuses(7, port, { path: '/401' }), [401, 401, 401, 401, 401, 429, 429]);
-      assert.equal((await ask(port, { path: '/200' })).status, 429, 'the right password comes too late');
+      assert.equal((await ask(port, { path: '/200' })).status, 429, 'success does not lift the limit');
       assert.equal((await ask(port, { path: '/200', from: '127.0.0.5' })).status, 200);
     });
 
-    test("countOnly: 'successes' leaves room for what failed", async (t) => {
+    test("countOnly: 'successes' charges successes only", async (t) => {
       const { port, guard } = await start(t, { rateLimit: FIVE, countOnly: 'successes' });
       for (let i = 0; i < 9; i++) {
         assert.equal((await ask(port, { path: '/503' })).status, 503);
-        await until(() => guard.stats().refunded === i + 1);
+        await until(() => guard.stats().refunded, i + 1);
       }
       assert.deepEqual(await statuses(6, port, { path: '/201' }), [201, 201, 201, 201, 201, 429]);
     });
@@ -81,7 +74,7 @@ for (const [framework, start] of Object.entries(FRAMEWORKS)) {
       ['failures', 4],
       ['successes', 5],
     ]) {
-      test(`a client that goes away has failed, where ${countOnly} count`, async (t) => {
+      test(`a client that disconnects counts as a failure, with countOnly: ${countOnly}`, async (t) => {
         let gone;
         const answer = (res) => {
           res.write('wait…');
@@ -92,46 +85,49 @@ for (const [framework, start] of Object.entries(FRAMEWORKS)) {
         const [response] = await once(request, 'response');
         response.on('error', () => {});
         request.destroy();
-        await until(() => gone !== undefined);
+        await until(() => gone !== undefined, true);
         await gone;
         await new Promise(setImmediate);
         assert.equal(guard.limiter.peek('127.0.0.1').remaining, remaining);
       });
     }
 
-    test('who has gone before an async decision has failed as well', async (t) => {
+    test('a client that disconnects before an async decision counts as a failure', async (t) => {
       let decide;
-      const key = () =>
-        new Promise((resolve) => {
+      let socket;
+      const key = (request) => {
+        socket = (request.raw ?? request).socket;
+        return new Promise((resolve) => {
           decide = () => resolve('k');
         });
+      };
       const { port, guard } = await start(t, { rateLimit: FIVE, countOnly: 'successes', key });
       const request = http.get({ port, host: '127.0.0.1', path: '/200', agent: false });
       request.on('error', () => {});
-      await until(() => decide !== undefined);
+      await until(() => decide !== undefined, true);
       request.destroy();
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await until(() => socket.destroyed, true);
       decide();
-      await until(() => guard.stats().refunded === 1);
+      await until(() => guard.stats().refunded, 1);
       assert.equal(guard.limiter.peek('k').remaining, 5);
     });
 
-    test('a charge of a window that has ended is not given to the next', async (t) => {
-      const waiting = [];
+    test('a refund of an ended window does not apply to the next window', async (t) => {
+      const pending = [];
       const { port, guard } = await start(t, { rateLimit: FIVE, countOnly: 'failures' }, (res) =>
-        waiting.push(res),
+        pending.push(res),
       );
       const slow = ask(port, { path: '/200' });
-      await until(() => waiting.length === 1);
+      await until(() => pending.length, 1);
       clock.advance('2m');
       for (let i = 0; i < 5; i++) assert.ok(guard.limiter.tryConsume('127.0.0.1'));
-      waiting[0].end('at last');
+      pending[0].end('at last');
       await slow;
-      await until(() => guard.stats().refunded === 1);
+      await until(() => guard.stats().refunded, 1);
       assert.equal(guard.limiter.peek('127.0.0.1').remaining, 0);
     });
 
-    test('limit is a function of the request, and headers tell the one decided by', async (t) => {
+    test('limit may be a function of the request, and the headers have its result', async (t) => {
       const plans = { free: 2, paid: 4 };
       const limit = (request) => plans[request.headers['x-plan']];
       for (const asked of [limit, async (request) => limit(request)]) {
@@ -140,13 +136,13 @@ for (const [framework, start] of Object.entries(FRAMEWORKS)) {
         assert.deepEqual(await statuses(3, port, by('free', '127.0.0.2')), [200, 200, 429]);
         assert.deepEqual(await statuses(5, port, by('paid', '127.0.0.3')), [200, 200, 200, 200, 429]);
         const upgraded = await ask(port, by('paid', '127.0.0.2'));
-        assert.equal(upgraded.status, 200, 'what was used stays used, under the larger limit');
+        assert.equal(upgraded.status, 200, 'consumed units stay consumed under the larger limit');
         assert.match(upgraded.headers['ratelimit-policy'], /^"middleware-limits-\d+";q=4;w=60$/);
         assert.match(upgraded.headers.ratelimit, /;r=1;t=60$/);
       }
     });
 
-    test('a limit that is none goes to the error handler', async (t) => {
+    test('an invalid limit goes to the error handler', async (t) => {
       const { port, guard } = await start(t, { rateLimit: { ...FIVE, limit: () => 0 } });
       const { status, json } = await ask(port, { path: '/200' });
       assert.equal(status, 500);
@@ -155,7 +151,7 @@ for (const [framework, start] of Object.entries(FRAMEWORKS)) {
       assert.equal(guard.stats().faults, 0);
     });
 
-    test('several limits are one decision, and all are told', async (t) => {
+    test('several limits are one decision, and the policy lists all of them', async (t) => {
       const limits = [
         { limit: 3, window: '1s' },
         { name: 'daily', limit: 4, window: '1d', algorithm: 'fixed-window' },
@@ -174,8 +170,8 @@ for (const [framework, start] of Object.entries(FRAMEWORKS)) {
   });
 }
 
-test('what cannot be is a mistake, told at the start', () => {
-  const wrong = [
+test('invalid options are rejected at creation', () => {
+  const invalidOptions = [
     [{ countOnly: 'errors' }, /countOnly is "errors"; accepted: "failures", "successes"/],
     [
       { rateLimit: { ...FIVE, limit: () => 1, burst: 2, algorithm: 'gcra' } },
@@ -183,7 +179,7 @@ test('what cannot be is a mistake, told at the start', () => {
     ],
     [{ rateLimit: { limits: [{ limit: () => 1, window: '1s' }] } }, /limits\[0\] limit is a function/],
   ];
-  for (const [options, message] of wrong) {
+  for (const [options, message] of invalidOptions) {
     assert.throws(() => express({ name: freshName(), ...options }), {
       code: 'ERR_SLUICE_INVALID_OPTION',
       message,

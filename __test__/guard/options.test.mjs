@@ -1,4 +1,4 @@
-// createGuard: names, options that must agree, and those that are none.
+// createGuard: names, shared parts, options that must agree, and invalid ones.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import Fastify from 'fastify';
@@ -16,13 +16,13 @@ const BANNING = { event: 'probe', count: 1, window: '1m', action: 'ban' };
 const freshName = freshNames('guard-options');
 const REQUEST = { headers: {}, socket: { remoteAddress: '192.0.2.1' }, url: '/' };
 
-describe('the guard of a name', () => {
-  test('is "default" where none is given, with 100 requests a minute', () => {
+describe('guards with one name', () => {
+  test('the default name is "default", the default limit 100 requests per minute', () => {
     const guard = createGuard();
     assert.deepEqual([guard.name, guard.limiter.peek('192.0.2.1').limit], ['default', 100]);
   });
 
-  test('is one, with the same options, with none, and in every framework', async () => {
+  test('are one guard, with equal options, without options and in every framework', async () => {
     const name = freshName();
     const options = { rateLimit: LIMIT, connections: { max: 5 }, reputation: BANS, monitor: { rules: [] } };
     createGuard(name, options).check(REQUEST);
@@ -59,7 +59,7 @@ describe('the guard of a name', () => {
     await app.close();
   });
 
-  test('what is left out is as the guard has it', () => {
+  test('options that are left out keep the value of the guard', () => {
     const name = freshName();
     createGuard(name, { rateLimit: false, record: false, dryRun: true, reputation: BANS });
     const guard = createGuard(name, { reputation: BANS, cost: 2, headers: 'legacy' });
@@ -86,18 +86,18 @@ describe('the guard of a name', () => {
     const [before, after] = ['limit', 'max', 'maxFailures'].includes(option)
       ? [created, given]
       : [options(created), options(given)];
-    test(`${JSON.stringify(after)} after ${JSON.stringify(before)} is a mismatch, naming ${option}`, () => {
+    test(`${JSON.stringify(after)} after ${JSON.stringify(before)} is a config mismatch, naming ${option}`, () => {
       const name = freshName();
       createGuard(name, before);
       assert.throws(() => createGuard(name, after), {
         code: 'ERR_SLUICE_CONFIG_MISMATCH',
         message: new RegExp(`\\b${option}\\b`),
       });
-      assert.equal(createGuard(name, before).name, name, 'it is as it was');
+      assert.equal(createGuard(name, before).name, name, 'the guard is unchanged');
     });
   }
 
-  test('proxies in another order, and the defaults written out, are the same options', () => {
+  test('proxies in another order and explicit defaults are equal options', () => {
     const name = freshName();
     createGuard(name, { trustedProxies: ['10.0.0.0/8', '192.0.2.0/24'] });
     createGuard(name, {
@@ -117,7 +117,7 @@ describe('the guard of a name', () => {
     assert.equal(createGuard(name, { rateLimit: { ...rateLimit } }).check(REQUEST).decision.limit, 3);
   });
 
-  test('an option that is wrong leaves no guard behind', () => {
+  test('an invalid option creates no guard', () => {
     const name = freshName();
     assert.throws(() => createGuard(name, { reputation: { maxFailures: 0 } }), {
       code: 'ERR_SLUICE_INVALID_OPTION',
@@ -126,8 +126,8 @@ describe('the guard of a name', () => {
   });
 });
 
-describe('parts that are shared', () => {
-  test('by name or as they are, with whoever else uses them', () => {
+describe('shared parts', () => {
+  test('are given by name or as instances', () => {
     const reputation = new Reputation(freshName(), BANS);
     const monitor = new SecurityMonitor(freshName(), { rules: [] });
     const guards = [
@@ -141,14 +141,14 @@ describe('parts that are shared', () => {
     assert.deepEqual(JSON.parse(guards[0].check(REQUEST).body)['violated-policies'], [reputation.name]);
   });
 
-  test('one that is not there is NOT_FOUND', () => {
+  test('a missing one is rejected with NOT_FOUND', () => {
     assert.throws(() => createGuard(freshName(), { reputation: freshName() }), {
       code: 'ERR_SLUICE_NOT_FOUND',
     });
     assert.throws(() => createGuard(freshName(), { monitor: freshName() }), { code: 'ERR_SLUICE_NOT_FOUND' });
   });
 
-  test('rules that ban do so in the guard’s reputation, or in the one they name', () => {
+  test('rules with action ban use the reputation of the guard, or the one of the monitor', () => {
     const other = new Reputation(freshName(), BANS);
     const own = createGuard(freshName(), { reputation: BANS, monitor: { rules: [BANNING] } });
     const named = createGuard(freshName(), {
@@ -161,7 +161,7 @@ describe('parts that are shared', () => {
     assert.equal(other.isBanned('192.0.2.1'), true);
   });
 
-  test('rules that ban need a reputation', () => {
+  test('rules with action ban require a reputation', () => {
     assert.throws(() => createGuard(freshName(), { monitor: { rules: [BANNING] } }), {
       code: 'ERR_SLUICE_INVALID_OPTION',
       message: /reputation/,
@@ -169,7 +169,7 @@ describe('parts that are shared', () => {
   });
 });
 
-describe('what is no option', () => {
+describe('invalid options', () => {
   for (const [options, named] of [
     [{ rateLimits: {} }, 'rateLimits'],
     [{ name: 'twice' }, 'name'],
@@ -189,7 +189,7 @@ describe('what is no option', () => {
     [null, 'options'],
     [[], 'options'],
   ]) {
-    test(`${JSON.stringify(options)} is refused, naming ${named}`, () => {
+    test(`${JSON.stringify(options)} is rejected, naming ${named}`, () => {
       assert.throws(() => createGuard(freshName(), options), {
         code: 'ERR_SLUICE_INVALID_OPTION',
         message: new RegExp(`\\b${named}\\b`),
@@ -198,12 +198,12 @@ describe('what is no option', () => {
   }
 
   for (const name of ['', 7, 'x'.repeat(129)]) {
-    test(`the name ${JSON.stringify(name).slice(0, 20)} is no name`, () => {
+    test(`the name ${JSON.stringify(name).slice(0, 20)} is rejected`, () => {
       assert.throws(() => createGuard(name), { code: 'ERR_SLUICE_INVALID_NAME' });
     });
   }
 
-  test('attach takes servers only', () => {
+  test('attach accepts servers only', () => {
     for (const connections of [false, { max: 1 }]) {
       const guard = createGuard(freshName(), { connections });
       for (const server of [undefined, {}, 'server']) {
@@ -212,7 +212,7 @@ describe('what is no option', () => {
     }
   });
 
-  test('a limiter of another kind under this name is a mismatch', () => {
+  test('an existing limiter with other options is a config mismatch', () => {
     const name = freshName();
     new RateLimiter(name, LIMIT);
     assert.throws(() => createGuard(name), { code: 'ERR_SLUICE_CONFIG_MISMATCH' });

@@ -1,4 +1,4 @@
-// What a refusal inherits of the page that is refused: nothing that describes it, and nothing that lets a cache keep it.
+// Which headers of the application a refusal keeps: none that describe its page, and none that allow caching.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -7,7 +7,7 @@ import express5 from 'express';
 import express4 from 'express4';
 import Fastify from 'fastify';
 import sluice from '../../index.js';
-import { ask, read, serve } from '../helpers/http.mjs';
+import { ask, keepAliveAgent, read, serve } from '../helpers/http.mjs';
 import { freshNames } from '../helpers/setup.mjs';
 import { until } from '../helpers/sockets.mjs';
 
@@ -18,7 +18,7 @@ const ONCE = { limit: 1, window: '1h' };
 
 const freshName = freshNames('refusal-headers');
 
-const OF_THE_PAGE = {
+const PAGE_FIELDS = {
   'Accept-Ranges': 'bytes',
   Age: '7',
   'Cache-Control': 'public, max-age=31536000',
@@ -32,7 +32,7 @@ const OF_THE_PAGE = {
   'Last-Modified': 'Thu, 01 Jan 2015 00:00:00 GMT',
   'Surrogate-Control': 'max-age=600',
 };
-const KEPT = {
+const KEPT_FIELDS = {
   'Access-Control-Allow-Origin': 'https://app.example',
   'Content-Security-Policy': "default-src 'self'",
   'Strict-Transport-Security': 'max-age=63072000',
@@ -40,12 +40,12 @@ const KEPT = {
   'X-Request-Id': '42',
 };
 const LINK = '</style.css>; rel=preload; as=style, <https://example.com/terms, all>; rel="terms-of-service"';
-const FIELDS = { ...OF_THE_PAGE, ...KEPT, Link: LINK };
+const FIELDS = { ...PAGE_FIELDS, ...KEPT_FIELDS, Link: LINK };
 
-/** A server that sets all fields before the guard is asked; its port. */
+/** Servers that set all fields before the guard decides. */
 const SERVERS = {
-  'plain http, told the response': (t, guard) => servePlain(t, (req, res) => guard.check(req, res)),
-  'plain http, not told the response': (t, guard) => servePlain(t, (req) => guard.check(req)),
+  'plain http, check(req, res)': (t, guard) => servePlain(t, (req, res) => guard.check(req, res)),
+  'plain http, check(req)': (t, guard) => servePlain(t, (req) => guard.check(req)),
   'Express 4': (t, guard) => serveExpress(t, guard, express4),
   'Express 5': (t, guard) => serveExpress(t, guard, express5),
   'Fastify 5': (t, guard) =>
@@ -95,21 +95,24 @@ for (const [kind, start] of Object.entries(SERVERS)) {
       ['quota', 429, () => {}],
       ['ban', 403, (guard) => guard.reputation.ban('127.0.0.1', { duration: '1m' })],
     ]) {
-      test(`a refusal by ${reason} is for no cache, and has nothing of the page`, async (t) => {
+      test(`a refusal by ${reason} is not cacheable and has no field of the page`, async (t) => {
         const guard = createGuard(freshName(), { rateLimit: ONCE, reputation: BANS });
         const port = await start(t, guard);
-        const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-        t.after(() => agent.destroy());
+        const agent = keepAliveAgent(t, { maxSockets: 1 });
         const served = await ask(port, { agent });
-        assert.deepEqual([served.status, served.headers.etag], [200, '"v1"'], 'the page keeps its own');
+        assert.deepEqual(
+          [served.status, served.headers.etag],
+          [200, '"v1"'],
+          'an admitted page keeps its fields',
+        );
         refuse(guard);
         const refused = await ask(port, { agent });
         assert.equal(refused.status, status);
         assert.equal(refused.headers['cache-control'], 'no-store');
-        for (const name of Object.keys(OF_THE_PAGE)) {
+        for (const name of Object.keys(PAGE_FIELDS)) {
           if (name !== 'Cache-Control') assert.equal(refused.headers[name.toLowerCase()], undefined, name);
         }
-        for (const [name, value] of Object.entries(KEPT)) {
+        for (const [name, value] of Object.entries(KEPT_FIELDS)) {
           assert.equal(refused.headers[name.toLowerCase()], value, name);
         }
         assert.equal(refused.headers.link, '<https://example.com/terms, all>; rel="terms-of-service"');
@@ -120,7 +123,7 @@ for (const [kind, start] of Object.entries(SERVERS)) {
   });
 }
 
-test('a handler of the application’s own starts without them, and may set its own', async (t) => {
+test('handler starts without these fields and may set its own', async (t) => {
   const guard = createGuard(freshName(), {
     rateLimit: ONCE,
     handler: (_req, res) => res.set('Cache-Control', 'private').send('slow down'),
@@ -134,7 +137,7 @@ test('a handler of the application’s own starts without them, and may set its 
   );
 });
 
-test('a page that says when to come back does not say so for a refusal without an end', async (t) => {
+test('a refusal without an end has no Retry-After, even if the application set one', async (t) => {
   const guard = createGuard(freshName(), { rateLimit: ONCE, cost: 2 });
   const app = express5();
   app.use((_req, res, next) => next(res.setHeader('Retry-After', '9') && undefined));
@@ -145,9 +148,9 @@ test('a page that says when to come back does not say so for a refusal without a
 
 for (const [reason, options, prepare] of [
   ['a ban', { reputation: BANS }, (guard) => guard.reputation.ban('127.0.0.1', { duration: '1m' })],
-  ['the cap', { connections: { max: 1 } }, (guard) => guard.tracker.tryOpen('192.0.2.1')],
+  ['max', { connections: { max: 1 } }, (guard) => guard.tracker.tryOpen('192.0.2.1')],
 ]) {
-  test(`so does the answer to ${reason} at accept`, async (t) => {
+  test(`a refusal by ${reason} at accept is not cacheable`, async (t) => {
     const guard = createGuard(freshName(), options);
     const server = http.createServer((_req, res) => res.end());
     guard.attach(server);
@@ -162,7 +165,7 @@ for (const [reason, options, prepare] of [
   });
 }
 
-test('and the answer of a lifecycle that shuts down', async (t) => {
+test('the 503 of a lifecycle that shuts down is not cacheable', async (t) => {
   const lifecycle = new sluice.Lifecycle(freshName()).ready();
   let finish;
   const server = http.createServer((req, res) => {
@@ -173,8 +176,7 @@ test('and the answer of a lifecycle that shuts down', async (t) => {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address();
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-  t.after(() => agent.destroy());
+  const agent = keepAliveAgent(t, { maxSockets: 1 });
   await ask(port, { agent });
   const slow = ask(port, { path: '/slow' });
   await until(() => typeof finish, 'function');

@@ -1,4 +1,4 @@
-// A client that is refused while it sends a body reads the answer; what is read of the body has bounds.
+// A client that is refused while it sends a body receives the answer; the server reads a bounded part of the body.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -17,15 +17,15 @@ import { listening, until } from '../helpers/sockets.mjs';
 const { ConnectionTracker, createGuard } = sluice;
 
 const BANS = { maxFailures: 3, findTime: '1m', banTime: '10s', maxBanTime: '1h' };
-const NOTHING_LEFT = { limit: 1, window: '1h' };
+const ONCE = { limit: 1, window: '1h' };
 const BODY = Buffer.alloc(5_000_000, 'x');
-/** Written one by one, so that most of them meet a connection that was refused meanwhile. */
-const PIECE = 100_000;
+/** Bodies are written in chunks, so that most writes come after the refusal. */
+const CHUNK = 100_000;
 const UPLOADS = 12;
 
 const freshName = freshNames('refusal-uploads');
 
-/** A listener of each framework behind a guard, none of which reads a body. */
+/** A guarded listener in each framework. None of them reads the body. */
 const LISTENERS = {
   'plain http': async (guard) => (req, res) => {
     const decision = guard.check(req, res);
@@ -62,7 +62,7 @@ const FRAMEWORKS = {
   'Fastify 5': serveFastify,
 };
 
-/** Uploads without ever looking at the answer before the body is written; the answer's first line, or the error. */
+/** Writes the complete body before it reads the answer. Resolves with the status line, or the code of the error. */
 function upload(port, { body = BODY, headers = ['Connection: close'], from = '127.0.0.1' } = {}) {
   return new Promise((resolve) => {
     const socket = net.connect({ port, host: '127.0.0.1', localAddress: from });
@@ -76,16 +76,16 @@ function upload(port, { body = BODY, headers = ['Connection: close'], from = '12
     socket.write(`${head.join('\r\n')}\r\n\r\n`);
     let sent = 0;
     const write = () => {
-      while (sent < body.length && !socket.destroyed && socket.write(body.subarray(sent, sent + PIECE)))
-        sent += PIECE;
-      sent += PIECE;
+      while (sent < body.length && !socket.destroyed && socket.write(body.subarray(sent, sent + CHUNK)))
+        sent += CHUNK;
+      sent += CHUNK;
     };
     socket.on('drain', write);
     write();
   });
 }
 
-/** As `upload`, by Node's client, which writes on until it has read the answer; the status, and every error. */
+/** Like `upload`, with http.request. Resolves with the status and all error codes. */
 async function uploadByRequest(port) {
   const request = http.request({ port, host: '127.0.0.1', method: 'POST', agent: false });
   const seen = [];
@@ -93,8 +93,8 @@ async function uploadByRequest(port) {
   request.on('error', ({ code }) => seen.push(code));
   request.on('response', (response) => seen.push(response.resume().statusCode));
   request.setHeader('Content-Length', BODY.length);
-  for (let sent = 0; sent < BODY.length && !request.destroyed; sent += PIECE) {
-    request.write(BODY.subarray(sent, sent + PIECE));
+  for (let sent = 0; sent < BODY.length && !request.destroyed; sent += CHUNK) {
+    request.write(BODY.subarray(sent, sent + CHUNK));
     await new Promise(setImmediate);
   }
   request.end();
@@ -108,21 +108,21 @@ async function uploads(count, port, options, send = upload) {
   return answers;
 }
 
-function all(line, count = UPLOADS) {
+function repeat(line, count = UPLOADS) {
   return Array(count).fill(line);
 }
 
 for (const [framework, start] of Object.entries(FRAMEWORKS)) {
   describe(framework, () => {
-    test('429 is read by each client that asks to close the connection', async (t) => {
-      const guard = createGuard(freshName(), { rateLimit: NOTHING_LEFT });
+    test('every uploading client receives its 429', async (t) => {
+      const guard = createGuard(freshName(), { rateLimit: ONCE });
       const { port } = await start(t, guard);
       guard.limiter.penalize('127.0.0.1');
-      assert.deepEqual(await uploads(UPLOADS, port), all('HTTP/1.1 429 Too Many Requests'));
-      assert.deepEqual(await uploads(UPLOADS, port, {}, uploadByRequest), all('429'));
+      assert.deepEqual(await uploads(UPLOADS, port), repeat('HTTP/1.1 429 Too Many Requests'));
+      assert.deepEqual(await uploads(UPLOADS, port, {}, uploadByRequest), repeat('429'));
     });
 
-    test('so is 403, on a connection that was accepted before the ban', async (t) => {
+    test('every uploading client receives its 403, on a connection accepted before the ban', async (t) => {
       const guard = createGuard(freshName(), { reputation: BANS });
       const { server, port } = await start(t, guard);
       server.on('connection', () => guard.reputation.ban('127.0.0.1', { duration: '1h' }));
@@ -133,36 +133,36 @@ for (const [framework, start] of Object.entries(FRAMEWORKS)) {
       assert.equal(guard.stats().refusedBy.ban, UPLOADS);
     });
 
-    test('and 403 and 503 at accept', async (t) => {
+    test('every uploading client receives its 403 or 503 at accept', async (t) => {
       const guard = createGuard(freshName(), { reputation: BANS, connections: { max: 1 } });
       const { server, port } = await start(t, guard);
       guard.attach(server);
       const held = guard.tracker.tryOpen('192.0.2.1');
-      assert.deepEqual(await uploads(UPLOADS, port), all('HTTP/1.1 503 Service Unavailable'));
-      assert.deepEqual(await uploads(UPLOADS, port, {}, uploadByRequest), all('503'));
+      assert.deepEqual(await uploads(UPLOADS, port), repeat('HTTP/1.1 503 Service Unavailable'));
+      assert.deepEqual(await uploads(UPLOADS, port, {}, uploadByRequest), repeat('503'));
       held.close();
       guard.reputation.ban('127.0.0.1', { duration: '1h' });
-      assert.deepEqual(await uploads(UPLOADS, port), all('HTTP/1.1 403 Forbidden'));
-      assert.deepEqual(await uploads(UPLOADS, port, {}, uploadByRequest), all('403'));
+      assert.deepEqual(await uploads(UPLOADS, port), repeat('HTTP/1.1 403 Forbidden'));
+      assert.deepEqual(await uploads(UPLOADS, port, {}, uploadByRequest), repeat('403'));
       assert.equal(guard.stats().connections.opened, 1);
     });
 
-    test('a client that asks before it sends gets the refusal, and no 100', async (t) => {
+    test('a request with Expect: 100-continue gets the refusal without 100 Continue', async (t) => {
       const guard = createGuard(freshName(), { rateLimit: { limit: 2, window: '1h' } });
       const { server, port } = await start(t, guard);
       guard.attach(server);
-      assert.deepEqual(await asked(port, ''), ['HTTP/1.1 200 OK']);
+      assert.deepEqual(await expectContinue(port, ''), ['HTTP/1.1 200 OK']);
       guard.limiter.penalize('127.0.0.1');
-      assert.deepEqual(await asked(port, ''), ['HTTP/1.1 429 Too Many Requests']);
+      assert.deepEqual(await expectContinue(port, ''), ['HTTP/1.1 429 Too Many Requests']);
       assert.deepEqual(await uploads(3, port, { headers: ['Expect: 100-continue'] }), [
-        ...all('HTTP/1.1 429 Too Many Requests', 3),
+        ...repeat('HTTP/1.1 429 Too Many Requests', 3),
       ]);
     });
   });
 }
 
-/** The status lines of all answers to a request that expects 100; `body` is sent once it has come. */
-async function asked(port, body, length = 10) {
+/** The status lines of all answers to a request with Expect: 100-continue. Sends `body` after 100 Continue. */
+async function expectContinue(port, body, length = 10) {
   const socket = net.connect({ port, host: '127.0.0.1' });
   let text = '';
   socket.on('data', (chunk) => {
@@ -177,38 +177,38 @@ async function asked(port, body, length = 10) {
 }
 
 describe('Expect: 100-continue', () => {
-  test('is answered with 100 when the body is read', async (t) => {
+  test('is answered with 100 Continue once the body is read', async (t) => {
     const guard = createGuard(freshName(), {});
     const app = express5();
     app.use(guard.express(), express5.raw({ type: () => true }), (req, res) => res.send(req.body));
     const { server, port } = await serveListener(t, app);
     guard.attach(server);
-    assert.deepEqual(await asked(port, '0123456789'), ['HTTP/1.1 100 Continue', 'HTTP/1.1 200 OK']);
+    assert.deepEqual(await expectContinue(port, '0123456789'), ['HTTP/1.1 100 Continue', 'HTTP/1.1 200 OK']);
   });
 
-  test('is left to a listener of the application’s own', async (t) => {
+  test('is left to a checkContinue listener of the application', async (t) => {
     const guard = createGuard(freshName(), {});
     const { server, port } = await serveListener(t, (_req, res) => res.end('request'));
     guard.attach(server);
     server.on('checkContinue', (_req, res) => res.writeHead(417).end());
-    assert.deepEqual(await asked(port, ''), ['HTTP/1.1 417 Expectation Failed']);
+    assert.deepEqual(await expectContinue(port, ''), ['HTTP/1.1 417 Expectation Failed']);
   });
 
-  test('an Express server that was never attached learns it with its first request', async (t) => {
-    const guard = createGuard(freshName(), { rateLimit: NOTHING_LEFT });
+  test('is handled on an Express server after its first request, without attach', async (t) => {
+    const guard = createGuard(freshName(), { rateLimit: ONCE });
     const { port } = await FRAMEWORKS['Express 5'](t, guard);
     assert.equal((await upload(port, { body: Buffer.alloc(1) })).slice(0, 12), 'HTTP/1.1 200');
-    assert.deepEqual(await asked(port, ''), ['HTTP/1.1 429 Too Many Requests']);
+    assert.deepEqual(await expectContinue(port, ''), ['HTTP/1.1 429 Too Many Requests']);
   });
 });
 
-/** Also where the connection is reset. */
+/** Resolves on close, also after an error. */
 function closed(socket) {
   return new Promise((resolve) => socket.once('close', resolve));
 }
 
 describe('bounds', () => {
-  /** A client that sends until its connection closes; how many bytes the server took. */
+  /** Sends until the connection closes. Resolves with the number of bytes that the server read, and the status line. */
   async function sendForever(server, port) {
     const [[accepted], socket] = await Promise.all([
       once(server, 'connection'),
@@ -232,7 +232,7 @@ describe('bounds', () => {
 
   const refusing = async (t, refusedBody) => {
     const guard = createGuard(freshName(), {
-      rateLimit: NOTHING_LEFT,
+      rateLimit: ONCE,
       connections: { max: 50 },
       refusedBody,
     });
@@ -242,14 +242,14 @@ describe('bounds', () => {
     return { guard, ...served };
   };
 
-  test('no more than so many bytes are read, also on a connection that would be kept', async (t) => {
+  test('at most bytes are read, also on a keep-alive connection', async (t) => {
     const { server, port } = await refusing(t, { bytes: 1_000_000, timeout: '1m' });
     const { bytes, line } = await sendForever(server, port);
     assert.equal(line, 'HTTP/1.1 429 Too Many Requests');
     assert.ok(bytes > 1_000_000 && bytes < 3_000_000, `${bytes} bytes`);
   });
 
-  test('nor for longer than the timeout', async (t) => {
+  test('the connection is closed after timeout', async (t) => {
     const { port, guard } = await refusing(t, { timeout: 100 });
     const socket = net.connect({ port, host: '127.0.0.1' });
     socket.on('error', () => {});
@@ -259,7 +259,7 @@ describe('bounds', () => {
     await until(() => guard.tracker.count, 0);
   });
 
-  test('a connection counts towards max while it is drained', async (t) => {
+  test('a connection counts towards max while its body is read', async (t) => {
     const { port, guard } = await refusing(t, { timeout: '1m' });
     const socket = net.connect({ port, host: '127.0.0.1' });
     t.after(() => socket.destroy());
@@ -274,7 +274,7 @@ describe('bounds', () => {
   });
 
   for (const refusedBody of [false, { connections: 0 }]) {
-    test(`${JSON.stringify(refusedBody)} reads nothing: the answer is sent and the socket closed`, async (t) => {
+    test(`${JSON.stringify(refusedBody)} reads nothing: the socket is closed after the answer`, async (t) => {
       const { server, port } = await refusing(t, refusedBody);
       const { bytes } = await sendForever(server, port);
       assert.ok(bytes < 1_000_000, `${bytes} bytes`);
@@ -282,7 +282,7 @@ describe('bounds', () => {
     });
   }
 
-  test('one connection more than may be drained at once is closed', async (t) => {
+  test('connections beyond the option connections are closed after the answer', async (t) => {
     const { port } = await refusing(t, { connections: 2, timeout: '1m' });
     const sockets = [1, 2, 3].map(() => net.connect({ port, host: '127.0.0.1' }));
     t.after(() => sockets.map((socket) => socket.destroy()));
@@ -298,7 +298,7 @@ describe('bounds', () => {
     );
   });
 
-  test('at accept the bounds are those of the tracker’s attach', async (t) => {
+  test('at accept the bounds of attach apply', async (t) => {
     const tracker = new ConnectionTracker(freshName(), { max: 1 });
     tracker.tryOpen('192.0.2.1');
     const server = http.createServer((_req, res) => res.end());
@@ -318,7 +318,7 @@ describe('bounds', () => {
     assert.ok(sent < 50_000_000, `${sent} bytes`);
   });
 
-  test('a client that is refused at accept and sends nothing is let go', async (t) => {
+  test('a client that is refused at accept and sends nothing is disconnected', async (t) => {
     const tracker = new ConnectionTracker(freshName(), { max: 1 });
     tracker.tryOpen('192.0.2.1');
     const server = http.createServer((_req, res) => res.end());
@@ -339,17 +339,17 @@ describe('bounds', () => {
     [{ timeout: '2h' }, /refusedBody timeout is "2h"; accepted: at most "1h"/],
     [{ sockets: 3 }, /refusedBody has no option "sockets"/],
   ]) {
-    test(`${JSON.stringify(refusedBody)} is no bound`, () => {
-      const wrong = { code: 'ERR_SLUICE_INVALID_OPTION', message };
-      assert.throws(() => createGuard(freshName(), { refusedBody }), wrong);
+    test(`${JSON.stringify(refusedBody)} is rejected`, () => {
+      const invalid = { code: 'ERR_SLUICE_INVALID_OPTION', message };
+      assert.throws(() => createGuard(freshName(), { refusedBody }), invalid);
       const tracker = new ConnectionTracker(freshName(), {});
-      assert.throws(() => tracker.attach(http.createServer(), { refusedBody }), wrong);
+      assert.throws(() => tracker.attach(http.createServer(), { refusedBody }), invalid);
     });
   }
 });
 
-test('over TLS the refusal of an upload is read as well', async (t) => {
-  const guard = createGuard(freshName(), { rateLimit: NOTHING_LEFT });
+test('over TLS every uploading client receives its refusal', async (t) => {
+  const guard = createGuard(freshName(), { rateLimit: ONCE });
   const listener = await LISTENERS['plain http'](guard);
   const { port } = await serveListener(t, listener, (listener) => https.createServer(selfSigned(), listener));
   guard.limiter.penalize('127.0.0.1');
@@ -373,11 +373,11 @@ test('over TLS the refusal of an upload is read as well', async (t) => {
   }
 });
 
-test('HTTP/2: the answer, then the stream is reset without an error', async (t) => {
-  const guard = createGuard(freshName(), { rateLimit: NOTHING_LEFT });
+test('HTTP/2: an uploading client receives the refusal, then its stream is reset without an error', async (t) => {
+  const guard = createGuard(freshName(), { rateLimit: ONCE });
   const listener = await LISTENERS['plain http'](guard);
   const reading = (req, res) => req.once('data', () => listener(req, res));
-  // More than a window, and less than Node's client keeps in memory.
+  // More than a flow-control window, and less than the client of Node buffers.
   const body = Buffer.alloc(1_000_000);
   for (const served of [listener, reading]) {
     const { server, port } = await serveListener(t, served, http2.createServer);

@@ -1,4 +1,4 @@
-// What a `key` function may return, and what stands for a key where there is none.
+// What the function key may return, and what keyFallback does without a key.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import express5 from 'express';
@@ -14,7 +14,7 @@ const ONCE = { limit: 1, window: '10s' };
 stopClock();
 const freshName = freshNames('request-keys');
 
-/** Two servers behind one guard each; `ask` answers for a request of `/<user>`. */
+/** A guarded server in each framework. */
 const FRAMEWORKS = {
   Express: async (t, guard) => {
     const app = express5();
@@ -41,7 +41,7 @@ const incoming = (key, remoteAddress = '192.0.2.1') => ({
 const NONE = [undefined, null, '', Number.NaN];
 
 describe('key', () => {
-  test('numbers and bigints are keys, as their text', () => {
+  test('numbers and bigints are keys, converted to text', () => {
     const guard = createGuard(freshName(), { rateLimit: ONCE, key: ({ key }) => key });
     for (const [one, same] of [
       [7, '7'],
@@ -56,7 +56,7 @@ describe('key', () => {
   });
 
   for (const value of NONE) {
-    test(`${String(value) || "''"} is none: the client's address is charged`, async () => {
+    test(`${String(value) || "''"} is no key: the address of the client is charged`, async () => {
       for (const key of [({ key }) => key, async ({ key }) => key]) {
         const guard = createGuard(freshName(), { rateLimit: ONCE, key });
         const statuses = [];
@@ -71,7 +71,7 @@ describe('key', () => {
   }
 
   for (const value of [{}, true, Symbol('key'), ['a'], () => 'a']) {
-    test(`${typeof value} is an error of its author`, () => {
+    test(`a value of type ${typeof value} is rejected`, () => {
       for (const keyFallback of ['client', 'refuse', 'error']) {
         const guard = createGuard(freshName(), { key: () => value, keyFallback });
         assert.throws(() => guard.check(incoming()), {
@@ -96,7 +96,7 @@ describe('keyFallback', () => {
   }
 
   for (const [framework, start] of Object.entries(FRAMEWORKS)) {
-    test(`'refuse' answers 400 in ${framework}, and charges nobody`, async (t) => {
+    test(`'refuse' answers 400 in ${framework} and charges no key`, async (t) => {
       const key = ({ headers }) => headers['x-api-key'];
       const guard = createGuard(freshName(), { rateLimit: ONCE, key, keyFallback: 'refuse' });
       const port = await start(t, guard);
@@ -117,14 +117,14 @@ describe('keyFallback', () => {
       assert.equal((await ask(port, { headers: { 'x-api-key': 'a' } })).status, 200);
     });
 
-    test(`'error' reaches ${framework}'s error handler`, async (t) => {
+    test(`'error' reaches the error handler of ${framework}`, async (t) => {
       const guard = createGuard(freshName(), { key: () => null, keyFallback: 'error' });
       const { status, json } = await ask(await start(t, guard));
       assert.deepEqual([status, json.code], [500, 'ERR_SLUICE_INVALID_KEY']);
     });
   }
 
-  test("'refuse' has the reason 'key', and the handler is asked", async (t) => {
+  test("'refuse' calls handler with the reason 'key'", async (t) => {
     const app = express5();
     const handler = (_req, res, _next, { reason, status }) => res.json({ reason, status });
     const options = { rateLimit: ONCE, key: () => undefined, keyFallback: 'refuse', handler };
@@ -133,8 +133,8 @@ describe('keyFallback', () => {
     assert.deepEqual([status, json], [400, { reason: 'key', status: 400 }]);
   });
 
-  test("'refuse' asks neither cost nor limit", () => {
-    const never = () => assert.fail('asked');
+  test("'refuse' calls neither cost nor limit", () => {
+    const never = () => assert.fail('called');
     const rateLimit = { limit: never, window: '1s' };
     const guard = createGuard(freshName(), {
       rateLimit,
@@ -145,21 +145,21 @@ describe('keyFallback', () => {
     assert.equal(guard.check(incoming()).status, 400);
   });
 
-  test('with dryRun it refuses nothing, and tells', () => {
+  test("'refuse' with dryRun admits the request and counts dryRefused", () => {
     const guard = createGuard(freshName(), { key: () => null, keyFallback: 'refuse', dryRun: true });
     assert.equal(guard.check(incoming()).allowed, true);
     const { allowed, refused, dryRefused } = guard.stats();
     assert.deepEqual([allowed, refused, dryRefused], [1, 0, 1]);
   });
 
-  test('is one of three', () => {
+  test('accepts three values', () => {
     assert.throws(() => createGuard(freshName(), { keyFallback: 'ip' }), {
       code: 'ERR_SLUICE_INVALID_OPTION',
       message: /keyFallback is "ip"; accepted: "client", "refuse", "error"/,
     });
   });
 
-  test('of a route, where the plugin has another', async (t) => {
+  test('of a route overrides that of the plugin', async (t) => {
     const app = Fastify();
     t.after(() => app.close());
     await app.register(createGuard(freshName(), { rateLimit: ONCE, key: () => null }).fastify);

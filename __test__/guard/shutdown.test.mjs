@@ -1,12 +1,12 @@
-// guard.shutdown(): servers stop accepting, who is connected may finish, who does not is disconnected.
+// guard.shutdown(): servers stop accepting, open requests may finish, and the rest is disconnected at the timeout.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import { test } from 'node:test';
 import sluice from '../../index.js';
-import testing from '../../lib/testing.js';
-import { freshNames } from '../helpers/setup.mjs';
+import { keepAliveAgent } from '../helpers/http.mjs';
+import { freshNames, manualClock } from '../helpers/setup.mjs';
 import { connect, listening, until } from '../helpers/sockets.mjs';
 
 const { createGuard } = sluice;
@@ -14,7 +14,7 @@ const { createGuard } = sluice;
 const freshName = freshNames('guard-shutdown');
 const ask = (port, agent) => http.get({ port, host: '127.0.0.1', agent });
 
-test('it waits for the requests on their way, and ends connections that are idle', async (t) => {
+test('it waits for requests in flight and closes idle connections', async (t) => {
   const guard = createGuard(freshName(), { connections: { max: 10 } });
   let answer;
   const server = http.createServer((req, res) => {
@@ -23,8 +23,7 @@ test('it waits for the requests on their way, and ends connections that are idle
   });
   guard.attach(server);
   const port = await listening(t, server);
-  const agent = new http.Agent({ keepAlive: true });
-  t.after(() => agent.destroy());
+  const agent = keepAliveAgent(t);
   const [first] = await once(http.get({ port, host: '127.0.0.1', path: '/idle', agent }), 'response');
   first.resume();
   await once(first, 'end');
@@ -32,7 +31,7 @@ test('it waits for the requests on their way, and ends connections that are idle
   await once(server, 'request');
 
   const down = guard.shutdown({ timeout: '10s' });
-  assert.equal(guard.shutdown(), down, 'a second call is the first');
+  assert.equal(guard.shutdown(), down, 'a second call returns the same promise');
   const refused = net.connect(port, '127.0.0.1');
   assert.equal((await once(refused, 'error'))[0].code, 'ECONNREFUSED');
   await until(() => guard.tracker.count, 1);
@@ -43,7 +42,7 @@ test('it waits for the requests on their way, and ends connections that are idle
   assert.equal(guard.tracker.count, 0);
 });
 
-test('a connection that is kept alive ends with its answer', async (t) => {
+test('a keep-alive connection closes with its answer', async (t) => {
   const guard = createGuard(freshName());
   let answer;
   const server = http.createServer((_req, res) => {
@@ -51,8 +50,7 @@ test('a connection that is kept alive ends with its answer', async (t) => {
   });
   guard.attach(server);
   const port = await listening(t, server);
-  const agent = new http.Agent({ keepAlive: true });
-  t.after(() => agent.destroy());
+  const agent = keepAliveAgent(t);
   const request = ask(port, agent);
   request.on('response', (response) => response.resume());
   await once(server, 'request');
@@ -61,9 +59,8 @@ test('a connection that is kept alive ends with its answer', async (t) => {
   assert.deepEqual(await down, { drained: true, forced: 0 });
 });
 
-test('after the timeout it ends what is left', async (t) => {
-  const clock = testing.manualClock();
-  t.after(() => clock.restore());
+test('after the timeout it closes the remaining connections', async (t) => {
+  const clock = manualClock(t);
   const guard = createGuard(freshName(), { connections: { max: 10 } });
   const servers = [net.createServer(() => {}), http.createServer(() => {})];
   for (const server of servers) guard.attach(server);
@@ -83,7 +80,7 @@ test('after the timeout it ends what is left', async (t) => {
   await until(() => guard.tracker.count, 0);
 });
 
-test('a guard that is attached to nothing, or to what listens no more, is down at once', async (t) => {
+test('without a listening server it resolves at once', async (t) => {
   assert.deepEqual(await createGuard(freshName()).shutdown(), { drained: true, forced: 0 });
   const guard = createGuard(freshName());
   guard.attach(http.createServer());
@@ -95,21 +92,21 @@ test('a guard that is attached to nothing, or to what listens no more, is down a
   assert.deepEqual(await guard.shutdown(), { drained: true, forced: 0 });
 });
 
-test('requests that still come are decided as before', async () => {
+test('requests that still arrive are decided as before', async () => {
   const guard = createGuard(freshName(), { rateLimit: { limit: 1, window: '1h' } });
   await guard.shutdown();
   const request = { headers: {}, socket: { remoteAddress: '192.0.2.1' }, url: '/' };
   assert.deepEqual([guard.check(request).status, guard.check(request).status], [undefined, 429]);
 });
 
-test('a timeout that is none, and options that are none, are mistakes', () => {
+test('invalid options are rejected', () => {
   const guard = createGuard(freshName());
   for (const options of [{ timeout: 'soon' }, { timeout: -1 }, { after: '1s' }]) {
     assert.throws(() => guard.shutdown(options), { code: 'ERR_SLUICE_INVALID_OPTION' });
   }
 });
 
-test('a server that was closed and listens again is known', async (t) => {
+test('a server that was closed and listens again is closed too', async (t) => {
   const guard = createGuard(freshName());
   const server = http.createServer();
   guard.attach(server);

@@ -1,12 +1,11 @@
-// One guard in four threads, each of which has a server of its own: bans, records and counts are of all.
+// One guard in four threads, each with its own server: bans, records and counts are shared.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import http from 'node:http';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import sluice from '../../index.js';
 import { FRAMEWORKS } from '../helpers/guarded.mjs';
-import { ask, statuses } from '../helpers/http.mjs';
+import { ask, keepAliveAgent, statuses } from '../helpers/http.mjs';
 import { freshNames, stopClock } from '../helpers/setup.mjs';
 
 const { createGuard } = sluice;
@@ -14,7 +13,7 @@ const { createGuard } = sluice;
 const clock = stopClock();
 const freshName = freshNames('guard-threads');
 
-/** The ports of four threads, one for each framework, behind the guard of this name. */
+/** Four threads, one per framework, with servers behind the guard `name`. */
 async function fourThreads(t, name, options) {
   const workers = FRAMEWORKS.map((framework) => {
     const workerData = { name, options, framework };
@@ -25,15 +24,14 @@ async function fourThreads(t, name, options) {
   return { workers, ports };
 }
 
-test('failures add up over all threads, and the ban holds in each, for open connections and at accept', async (t) => {
+test('failures of all threads add up, and the ban applies in each, on open connections and at accept', async (t) => {
   const name = freshName();
   const options = {
     connections: { max: 100 },
     reputation: { maxFailures: 8, findTime: '1m', banTime: '1m', maxBanTime: '1h' },
   };
   const { ports } = await fourThreads(t, name, options);
-  const agent = new http.Agent({ keepAlive: true });
-  t.after(() => agent.destroy());
+  const agent = keepAliveAgent(t);
   for (const port of ports) assert.equal((await ask(port, { agent })).status, 200);
   for (const port of ports) {
     const asked = { agent, path: '/401', headers: { authorization: 'Basic YWRhOng=' } };
@@ -53,7 +51,7 @@ test('failures add up over all threads, and the ban holds in each, for open conn
   for (const port of ports) assert.equal((await ask(port)).status, 200);
 });
 
-test('exactly one of many answers at once bans, whichever threads give them', async (t) => {
+test('concurrent answers of all threads cause exactly one ban', async (t) => {
   const name = freshName();
   const { ports } = await fourThreads(t, name, {
     rateLimit: false,
@@ -68,12 +66,12 @@ test('exactly one of many answers at once bans, whichever threads give them', as
   const { reputation, monitor, recorded } = createGuard(name).stats();
   assert.deepEqual([reputation.bans, monitor.alerts], [1, 1]);
   assert.ok(served >= 20 && served < 80, `${served} were served`);
-  assert.equal(recorded, served, 'each answer that went out is told, once');
-  assert.equal(reputation.failures, 20, 'nobody is counted against who is banned');
+  assert.equal(recorded, served, 'each sent answer is recorded once');
+  assert.equal(reputation.failures, 20, 'no failures are counted during a ban');
   for (const port of ports) assert.equal((await ask(port)).status, 403);
 });
 
-test('what a thread counted stays when it is terminated', async (t) => {
+test('the counts of a thread stay when it is terminated', async (t) => {
   const name = freshName();
   const { workers, ports } = await fourThreads(t, name, { rateLimit: { limit: 6, window: '1h' } });
   for (const port of ports) await statuses(2, port);

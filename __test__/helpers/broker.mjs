@@ -1,17 +1,17 @@
-// Brokers of a test: one here, and one in each of some other threads.
+// Brokers for tests: one in this thread, and one in each of several peers.
 import sluice from '../../index.js';
 import { freshName, runInAll, startPeers } from './peer.mjs';
 
 const { Broker } = sluice;
 
-/** A part of this thread in a broker, which it leaves with the test. */
+/** Joins a broker until the test ends. */
 export function join(t, name = freshName(), options = {}) {
   const broker = new Broker(name, options);
   t.after(() => broker.close({ timeout: 0 }));
   return broker;
 }
 
-/** What other threads serve in tests. */
+/** Runs in a peer: joins the broker and registers the endpoints that tests call. */
 const serve = ({ load, state, require }, { name, options }) => {
   const { setTimeout: pause } = require('node:timers/promises');
   const broker = new (load().Broker)(name, options);
@@ -53,7 +53,7 @@ const serve = ({ load, state, require }, { name, options }) => {
   return broker.id;
 };
 
-/** A broker of this thread with so many threads that serve; `ids` are theirs. */
+/** A broker of this thread and `count` peers that serve it; `ids` are the ids of the peers. */
 export async function shared(t, count, options = {}) {
   const broker = join(t, freshName(), { id: 'main', ...options });
   const peers = startPeers(t, count);
@@ -61,9 +61,9 @@ export async function shared(t, count, options = {}) {
   return { broker, peers, ids };
 }
 
-/** Waits for what another thread does in its own time. */
+/** Waits until `condition()` is truthy, or resolves to a truthy value. */
 export async function until(condition) {
-  // A net for what never comes to be: a busy machine takes its time.
+  // About two minutes, since a busy machine is slow.
   for (let turn = 0; turn < 24_000; turn++) {
     if (await condition()) return;
     await new Promise((done) => setTimeout(done, 5));
@@ -71,7 +71,7 @@ export async function until(condition) {
   throw new Error(`never: ${condition}`);
 }
 
-/** The codes of errors, without their prefix, and what else became of promises. */
+/** The outcome of each promise: 'ok', or the code of its error without the prefix. */
 export async function outcomes(promises) {
   const settled = await Promise.allSettled(promises);
   return settled.map(({ status, reason }) =>

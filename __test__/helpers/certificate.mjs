@@ -1,4 +1,4 @@
-// A certificate for tests, signed by itself: Node makes keys and signatures, what is missing is the DER around them.
+// A self-signed certificate for tests. Node creates keys and signatures; this file encodes the certificate as DER.
 import crypto from 'node:crypto';
 
 function der(tag, ...parts) {

@@ -1,6 +1,6 @@
 'use strict';
 
-// A primary and its workers. Each runs functions that the test sends as text, and answers with their results.
+// A primary or one of its workers. Runs the functions that the test sends as text, and replies with their results.
 
 const cluster = require('node:cluster');
 const path = require('node:path');
@@ -34,7 +34,7 @@ async function answer({ id, body, data }) {
   }
 }
 
-/** A thread of this process that a function commands. */
+/** A thread of this process that runs functions. */
 async function newPeer() {
   const { Peer } = await import(`file://${path.join(__dirname, 'peer.mjs')}`);
   return new Peer();

@@ -1,4 +1,4 @@
-// A cluster that a test commands: a primary in a process of its own, and its workers.
+// A cluster in which a test runs functions: a primary in its own process, and its workers.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -28,7 +28,7 @@ export class Cluster {
     return this.#run(undefined, body, data);
   }
 
-  /** Starts a worker. Its `run(body, data)` runs functions in its main thread. */
+  /** Starts a worker. `run(body, data)` runs a function in its main thread. */
   async fork() {
     const worker = this.#workers++;
     const pid = await this.inPrimary(async ({ cluster, state }) => {
@@ -65,14 +65,14 @@ export class Cluster {
   }
 }
 
-/** Ends with the test, as its workers do: a worker exits when its primary is gone. */
+/** A cluster until the test ends. Its workers exit when the primary does. */
 export function startCluster(t, policy = 'rr', execPath = undefined) {
   const cluster = new Cluster(policy, execPath);
   t.after(() => cluster.end());
   return cluster;
 }
 
-/** So many workers. */
+/** Starts `count` workers. */
 export function forkAll(cluster, count) {
   return Promise.all(Array.from({ length: count }, () => cluster.fork()));
 }

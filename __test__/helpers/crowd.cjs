@@ -1,7 +1,7 @@
 'use strict';
 
-// Clients of a server whose thread is busy: each connects and asks once, as a thread or a process of its own. The file
-// `connected` is written when the system has accepted all of them. What became of each is told at the end.
+// Clients of a server whose thread is suspended, in another thread or process. Each connects and sends one request.
+// Creates the file `connected` once the system has accepted all of them; reports the outcomes at the end.
 
 const { writeFileSync } = require('node:fs');
 const http2 = require('node:http2');
@@ -21,13 +21,13 @@ const CLIENTS = {
 };
 
 let open = 0;
-/** Each client's TCP connection stands. */
+/** A TCP connection has been established. */
 function onConnected() {
   open += 1;
   if (open === count) writeFileSync(connected, '');
 }
 
-/** The status of the answer, or the code of the error. */
+/** Resolves with the status of the answer, or the code of the error. */
 function overHttp1(socket, ready = 'connect') {
   return new Promise((resolve) => {
     let text = '';
@@ -55,14 +55,14 @@ function overHttp2(socket, scheme) {
   });
 }
 
-function tally(outcomes) {
+function countOutcomes(outcomes) {
   const counts = {};
   for (const outcome of outcomes) counts[outcome] = (counts[outcome] ?? 0) + 1;
   return counts;
 }
 
 Promise.all(Array.from({ length: count }, CLIENTS[protocol])).then((outcomes) => {
-  const told = tally(outcomes);
-  if (isMainThread) process.stdout.write(JSON.stringify(told), () => process.exit());
-  else parentPort.postMessage(told);
+  const counts = countOutcomes(outcomes);
+  if (isMainThread) process.stdout.write(JSON.stringify(counts), () => process.exit());
+  else parentPort.postMessage(counts);
 });

@@ -11,8 +11,8 @@ const FILE = fileURLToPath(new URL('crowd.cjs', import.meta.url));
 const TIMEOUT_MS = 60_000;
 
 /**
- * `count` clients in another process, or in another thread, that connect while this thread is suspended: after the call all
- * wait in the listen queue. A promise of what became of them: how many by status or code of an error.
+ * Starts `count` clients in another process or thread and suspends this thread until all of them are connected, so they
+ * are in the listen queue when the call returns. Resolves with the number of clients by status or error code.
  */
 export function crowd(t, { count, protocol = 'http', port, as = 'process' }) {
   const folder = mkdtempSync(path.join(tmpdir(), 'sluice-crowd-'));
@@ -23,12 +23,12 @@ export function crowd(t, { count, protocol = 'http', port, as = 'process' }) {
   return outcomes;
 }
 
-/** Suspends this thread. */
+/** Suspends this thread until `isDone()` returns true. */
 export function suspendUntil(isDone) {
   const words = new Int32Array(new SharedArrayBuffer(4));
   const deadline = Date.now() + TIMEOUT_MS;
   while (!isDone()) {
-    if (Date.now() > deadline) throw new Error('what this thread is suspended for does not happen');
+    if (Date.now() > deadline) throw new Error('the condition that this thread waits for did not come true');
     Atomics.wait(words, 0, 0, 2);
   }
 }

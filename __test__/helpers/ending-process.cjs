@@ -1,6 +1,6 @@
 'use strict';
 
-// Starts many threads that end in one way, and prints what is left of them. It ends by itself.
+// Starts many threads that all end in one way, prints what they left behind, and exits by itself.
 
 const { once } = require('node:events');
 const net = require('node:net');
@@ -30,8 +30,8 @@ const registry = new Registry(name);
 const breaker = new CircuitBreaker(name, { openFor: 1, timeout: '1h', halfOpenCalls: TRIALS });
 const hub = new ClientHub(name);
 const broker = new Broker(name, { id: 'main' }).unref();
-let told = 0;
-registry.on('change', () => told++);
+let changes = 0;
+registry.on('change', () => changes++);
 broker.handle('echo', (payload) => payload);
 broker.handle('later', (payload) => pause(1, payload));
 broker.on('message', (_payload, { from }) => answer(from));
@@ -44,7 +44,7 @@ async function startAndEnd(port) {
   let error;
   worker.once('error', (thrown) => (error = thrown));
   if (way === 'terminate') {
-    // Sometimes before it has loaded anything, sometimes in the middle of its work.
+    // Sometimes before it has loaded anything, sometimes during its work.
     if (next() < 0.7) await once(worker, 'message');
     await pause(next() * 30);
     worker.terminate();
@@ -53,7 +53,7 @@ async function startAndEnd(port) {
   return `${code} ${error?.code ?? error?.message ?? ''}`.trim();
 }
 
-/** It may have ended since. */
+/** Replies to a peer, which may have ended. */
 function answer(peer) {
   try {
     broker.send(peer, 'heard');
@@ -62,14 +62,14 @@ function answer(peer) {
   }
 }
 
-/** A circuit that threads may try: none of them reports, so it stays as it is. */
+/** Leaves a half-open circuit for the threads. They never report an outcome, so it stays half-open. */
 async function halfOpen() {
-  for (let i = 0; i < 10; i++) breaker.tryAcquire('peer').failure();
+  for (let i = 0; i < 10; i++) breaker.tryAcquire('target').failure();
   await pause(10);
-  breaker.tryAcquire('peer').release();
+  breaker.tryAcquire('target').release();
 }
 
-/** Below those that the system hands out, or a test beside this one might be given it between two uses. */
+/** A free port below the ephemeral range, so that no concurrent test is assigned it between two uses. */
 async function freePort() {
   for (;;) {
     const port = 10_000 + Math.floor(Math.random() * 20_000);
@@ -97,7 +97,7 @@ async function main() {
     }
   };
   await Promise.all(Array.from({ length: TOGETHER }, lane));
-  // Nobody is left to be told of this, and nobody has the port.
+  // No subscriber is left, and the port is free.
   for (let i = 0; i < 10; i++) registry.set('last', i);
   const server = net.createServer().listen(port, '127.0.0.1');
   await once(server, 'listening');
@@ -107,14 +107,18 @@ async function main() {
   const drained = await tracker.drain({ timeout: 0 });
   const { perThread: members } = await new Lifecycle(name).shutdown();
   let trials = 0;
-  while (breaker.tryAcquire('peer') !== null) trials += 1;
+  while (breaker.tryAcquire('target') !== null) trials += 1;
   const { waiting, initialising, initialisations } = hub.stats();
-  // Handlers of the last requests may still run.
+  // Handlers of the last calls may still be running.
   while (broker.stats().running > 0) await pause(1);
   const { peers, waiting: unread, inFlight, pending } = broker.stats();
-  const asked = broker.stats().thread.served;
+  const served = broker.stats().thread.served;
   const worked =
-    limiter.stats().allowed > 0 && registry.get('count') > 0 && told > 0 && initialisations > 0 && asked > 0;
+    limiter.stats().allowed > 0 &&
+    registry.get('count') > 0 &&
+    changes > 0 &&
+    initialisations > 0 &&
+    served > 0;
   console.log(
     JSON.stringify({
       ends,

@@ -1,6 +1,6 @@
 'use strict';
 
-// A thread that holds what can be held, uses the limiter and ends, at a moment and in a way that it is given.
+// A thread that uses and holds resources of all components, and ends at a random moment in the given way.
 
 const http = require('node:http');
 const { parentPort, workerData } = require('node:worker_threads');
@@ -25,7 +25,7 @@ const breaker = new CircuitBreaker(name, { openFor: 1, timeout: '1h', halfOpenCa
 const hub = new ClientHub(name);
 const lifecycle = new Lifecycle(name);
 const broker = new Broker(name).unref();
-broker.on('message', () => limiter.tryConsume('told by a message'));
+broker.on('message', () => limiter.tryConsume('message'));
 const held = [];
 const permits = [];
 
@@ -34,9 +34,9 @@ const steps = [
   () => held.at(-1)?.tryMessage(100),
   () => limiter.consume(`client ${Math.floor(next() * 100)}`),
   () => limiter.block(`client ${Math.floor(next() * 100)}`, '10ms'),
-  () => registry.on('change', () => limiter.tryConsume('told of a change')),
+  () => registry.on('change', () => limiter.tryConsume('change')),
   () => registry.update('count', (count = 0) => count + 1),
-  () => permits.push(breaker.tryAcquire('peer')),
+  () => permits.push(breaker.tryAcquire('target')),
   () => breaker.on('open', () => {}),
   () => void hub.getOrInit(`key ${Math.floor(next() * 5)}`, soonOrNever, { ttl: 1 }),
   () => lifecycle.on('change', () => {}).track(new Promise(() => {})),
@@ -46,7 +46,7 @@ const steps = [
   () => broker.peers().some(({ id }) => id === 'main') && broker.send('main', { seed }),
   () => broker.broadcast(seed),
   () => listenWithoutStaying(),
-  // What is awaited keeps a thread alive, so one that returns has nothing to wait for.
+  // A pending drain keeps a thread alive, so a thread that ends by returning must not start one.
   () => way !== 'return' && tracker.drain({ timeout: '1h' }),
 ];
 
@@ -59,7 +59,7 @@ const ends = {
   memory: () => {
     for (const kept = []; ; ) kept.push(new Array(10_000).fill(next()));
   },
-  // The starter ends it, whatever it does.
+  // The main thread terminates it at any point.
   terminate: () => setImmediate(work),
 };
 
@@ -70,19 +70,19 @@ function listenWithoutStaying() {
   tracker.attach(server);
   lifecycle.attach(server);
   const listening = listen(server, { port, host: '127.0.0.1' });
-  // A thread that listens already is told so.
+  // Rejects when the thread is listening already.
   listening.then(() => next() < 0.5 && server.close()).catch(() => {});
   server.unref();
 }
 
-/** A thread that returns would be kept alive by what never comes. */
+/** A pending initialisation keeps a thread alive, so one that ends by returning always settles it. */
 function soonOrNever() {
   return new Promise((resolve) => {
     if (way === 'return' || next() < 0.5) setImmediate(resolve, 'made');
   });
 }
 
-/** A handful of steps, each time, until it is time. */
+/** Runs five random steps per turn until the thread ends. */
 function work() {
   for (let i = 0; i < 5; i++) steps[Math.floor(next() * steps.length)]();
   if (rest-- > 0) setImmediate(work);

@@ -1,6 +1,6 @@
 'use strict';
 
-// Ends by `process.exit` while threads hold connections and work, and something here waits for them.
+// Calls `process.exit` while threads hold connections and run, and a drain is pending here.
 
 const { Worker } = require('node:worker_threads');
 const { ConnectionTracker, RateLimiter, Registry } = require('../..');

@@ -1,4 +1,4 @@
-// A server of its own in this thread, behind the guard that the main thread describes; answers with its port.
+// Starts an Express server behind the guard in workerData and posts its port.
 import http from 'node:http';
 import { parentPort, workerData } from 'node:worker_threads';
 import express from 'express';

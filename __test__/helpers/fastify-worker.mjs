@@ -1,4 +1,4 @@
-// A server of its own in this thread, behind the guard that the main thread describes; answers with its port.
+// Starts a Fastify server behind the guard in workerData and posts its port.
 import { parentPort, workerData } from 'node:worker_threads';
 import Fastify from 'fastify';
 import sluice from '../../lib/fastify.js';

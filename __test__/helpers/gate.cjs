@@ -1,6 +1,6 @@
 'use strict';
 
-/** Waits until so many threads wait here; all are released in the same moment. */
+/** Blocks until `count` threads have arrived, then releases all of them at once. */
 function meet({ words, count }) {
   if (Atomics.add(words, 0, 1) === count - 1) {
     Atomics.store(words, 1, 1);

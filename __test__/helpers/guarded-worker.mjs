@@ -1,4 +1,4 @@
-// A server of its own in this thread, in the framework and behind the guard that the main thread names.
+// Starts a server in the framework and behind the guard in workerData, and posts its port.
 import { parentPort, workerData } from 'node:worker_threads';
 import sluice from '../../index.js';
 import { serveGuarded } from './guarded.mjs';

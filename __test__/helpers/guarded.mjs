@@ -1,9 +1,10 @@
-// One server in every way a guard is used: each answers /404 with 404 and so on, and / with 200.
+// A guarded server in each framework. It answers /404 with 404 and so on, and / with 200.
 import { once } from 'node:events';
 import http from 'node:http';
 import express5 from 'express';
 import express4 from 'express4';
 import Fastify from 'fastify';
+import { keepAliveAgent } from './http.mjs';
 
 const statusOf = (url) => Number(/^\/(\d{3})/.exec(url)?.[1] ?? 200);
 
@@ -36,7 +37,7 @@ function application(express, guard) {
   return app.use((req, res) => res.status(statusOf(req.url)).send('answer'));
 }
 
-/** A server of this framework behind the guard, until the test ends. */
+/** A server of the framework behind the guard, until the test ends. */
 export async function serveGuarded(t, framework, guard) {
   const server = await LISTENERS[framework](guard);
   server.listen(0, '127.0.0.1');
@@ -48,9 +49,5 @@ export async function serveGuarded(t, framework, guard) {
   return { server, port: server.address().port };
 }
 
-/** A keep-alive connection, which stays open while who uses it is banned. */
-export function keptAlive(t) {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-  t.after(() => agent.destroy());
-  return agent;
-}
+/** One keep-alive connection until the test ends. */
+export const keepConnection = (t) => keepAliveAgent(t, { maxSockets: 1 });

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import net from 'node:net';
 
 /**
- * A relay on a port of its own that passes on the first `bytes` of what a client sends and holds the rest back until
- * `release()`. `arrived` settles when the client has sent more than that.
+ * A relay on its own port. It forwards the first `bytes` bytes that a client sends and withholds the rest until
+ * `release()`. `arrived` resolves when the client has sent more than that.
  */
 export async function heldBack(t, { port, bytes }) {
   const relays = [];

@@ -2,7 +2,9 @@ import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 
-/** Serves `app` on a free loopback port until the test ends. A body where HTTP has none is an error there. */
+/**
+ * Serves `app` on a free loopback port until the test ends. Throws when `app` writes a body that HTTP does not allow.
+ */
 export async function serve(t, app) {
   const server = http.createServer({ rejectNonStandardBodyWrites: true }, app);
   server.listen(0, '127.0.0.1');
@@ -14,7 +16,7 @@ export async function serve(t, app) {
   return server.address().port;
 }
 
-/** A connection on which nothing is asked; resolves when it stands. */
+/** Opens a connection that sends nothing. */
 export async function connectIdly(t, port) {
   const socket = net.connect({ port, host: '127.0.0.1' });
   t.after(() => socket.destroy());
@@ -23,8 +25,8 @@ export async function connectIdly(t, port) {
 }
 
 /**
- * One request from the loopback address `from`: every address of 127.0.0.0/8 is a client of its own. Without
- * an agent the connection closes after the answer.
+ * Sends one request from the loopback address `from`; each address of 127.0.0.0/8 is a separate client. Without an
+ * agent the connection closes after the answer.
  */
 export async function ask(
   port,
@@ -35,7 +37,7 @@ export async function ask(
   return read(request);
 }
 
-/** The whole answer to a request: status, headers, text, and `json` when it is some. */
+/** The complete answer to a request: status, headers, text, and `json` for a JSON body. */
 export async function read(request) {
   const [response] = await once(request, 'response');
   const chunks = [];
@@ -50,9 +52,16 @@ export async function read(request) {
   };
 }
 
-/** The statuses of `count` requests, one after the other. */
+/** The statuses of `count` sequential requests. */
 export async function statuses(count, port, options) {
   const all = [];
   for (let i = 0; i < count; i++) all.push((await ask(port, options)).status);
   return all;
+}
+
+/** An agent whose connections stay open, until the test ends. */
+export function keepAliveAgent(t, options = {}) {
+  const agent = new http.Agent({ keepAlive: true, ...options });
+  t.after(() => agent.destroy());
+  return agent;
 }

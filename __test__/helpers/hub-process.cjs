@@ -1,6 +1,6 @@
 'use strict';
 
-// A process, or a thread of it, that waits at a hub: see `client-hub-threads.test.mjs`. It prints what it came to.
+// A process with a pending ClientHub call. Prints the outcome. Used by client-hub/threads.test.mjs.
 
 const { isMainThread, Worker, workerData } = require('node:worker_threads');
 const { ClientHub } = require('../..');
@@ -26,13 +26,13 @@ const WAYS = {
   overdue() {
     return report(hub.getOrInit('key', never, { timeout: 50 }));
   },
-  /** When the other thread has begun, nothing but its own call keeps this one. */
+  /** The other thread is unreferenced once it has started: only the pending call keeps this process alive. */
   waiting() {
-    const begun = new Int32Array(new SharedArrayBuffer(4));
-    new Worker(__filename, { workerData: begun }).unref();
-    const look = setInterval(() => {
-      if (Atomics.load(begun, 0) === 0) return;
-      clearInterval(look);
+    const started = new Int32Array(new SharedArrayBuffer(4));
+    new Worker(__filename, { workerData: started }).unref();
+    const poll = setInterval(() => {
+      if (Atomics.load(started, 0) === 0) return;
+      clearInterval(poll);
       report(hub.getOrInit('key', () => 'made here'));
     }, 1);
   },

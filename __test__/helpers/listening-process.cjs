@@ -1,7 +1,7 @@
 'use strict';
 
-// Servers in any runtime, for a test that asks them. Says by a line of JSON on which ports they listen, or what kept them from
-// it; closes them when its input ends, and ends by itself then.
+// Servers in any runtime. Prints the ports they listen on, or the error, as a line of JSON. When its input ends, it
+// closes the servers and exits by itself.
 
 const http = require('node:http');
 const https = require('node:https');
@@ -36,7 +36,9 @@ const MAKERS = {
   },
 };
 
-/** `/slow` answers when input has ended, `/ended` when the request has; else it tells the thread and what it sees. */
+/**
+ * Answers `/slow` after the input has ended, `/ended` after the request has, else with the thread and its addresses.
+ */
 const ended = new Promise((resolve) => {
   if (isMainThread) process.stdin.resume().once('end', resolve);
   else parentPort.once('message', resolve);
@@ -65,7 +67,7 @@ async function start(name) {
   }
 }
 
-/** Closes, listens again, and closes for good. */
+/** Closes, listens again, and closes finally. */
 async function close(server) {
   await new Promise((resolve) => server.close(resolve));
   if (!isMainThread) return;

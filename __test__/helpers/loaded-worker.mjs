@@ -1,5 +1,5 @@
-// One of several threads that serve the same application on one port, in the framework that the main thread names.
-// Answers with its port, and afterwards every message with what its guard has counted.
+// One of several threads that serve one application on a shared port, in the framework in workerData. Posts its port,
+// then replies to each message with the stats of its guard.
 import http from 'node:http';
 import { parentPort, threadId, workerData } from 'node:worker_threads';
 import Fastify from 'fastify';

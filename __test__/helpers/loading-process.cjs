@@ -1,13 +1,13 @@
 'use strict';
 
-// Loads sluice several times in one thread, as a test runner that resets modules does, and prints what came of it.
+// Loads the package several times in one thread, as test runners that reset modules do, and prints the results.
 
 const { once } = require('node:events');
 const { isMainThread, Worker } = require('node:worker_threads');
 
 const LOADS = 20;
 
-function loadAnew() {
+function loadFresh() {
   for (const file of Object.keys(require.cache)) {
     if (file !== __filename) delete require.cache[file];
   }
@@ -24,8 +24,8 @@ function errorOf(call) {
 }
 
 async function main() {
-  const [first, second] = [loadAnew(), loadAnew()];
-  const limiters = [first, second, loadAnew()].map(
+  const [first, second] = [loadFresh(), loadFresh()];
+  const limiters = [first, second, loadFresh()].map(
     ({ RateLimiter }) => new RateLimiter('loads', { limit: 2, window: '1h' }),
   );
   const admitted = limiters.map((limiter) => limiter.tryConsume('client'));
@@ -34,10 +34,10 @@ async function main() {
   for (const tracker of trackers) tracker.tryOpen('192.0.2.1');
   const { count } = trackers[0];
 
-  let told = 0;
-  for (const { Registry } of [first, second]) new Registry('loads').on('change', () => told++);
+  let changes = 0;
+  for (const { Registry } of [first, second]) new Registry('loads').on('change', () => changes++);
   new first.Registry('loads').set('key', 1);
-  for (let turn = 0; turn < 100 && told < 2; turn++) await new Promise(setImmediate);
+  for (let turn = 0; turn < 100 && changes < 2; turn++) await new Promise(setImmediate);
 
   const error = errorOf(() => limiters[1].tryConsume(''));
   const errors = {
@@ -47,7 +47,7 @@ async function main() {
     perLoad: 0,
   };
   for (let load = 0; load < LOADS; load++) {
-    const { Registry, SluiceError } = loadAnew();
+    const { Registry, SluiceError } = loadFresh();
     if (errorOf(() => new Registry('loads').get('')) instanceof SluiceError) errors.perLoad++;
   }
 
@@ -55,13 +55,13 @@ async function main() {
   await once(worker, 'exit');
   const { count: left, opened, perThread } = trackers[1].stats();
   const afterWorker = { count: left, opened, perThread };
-  console.log(JSON.stringify({ admitted, count, told, errors, afterWorker }));
+  console.log(JSON.stringify({ admitted, count, told: changes, errors, afterWorker }));
 }
 
-/** Each load of the thread opens two; its one hook closes them all. */
+/** Each load in this thread opens two connections. All must close when the thread ends. */
 function holdInEachLoad() {
   for (let load = 0; load < LOADS; load++) {
-    const { ConnectionTracker } = loadAnew();
+    const { ConnectionTracker } = loadFresh();
     for (const client of ['192.0.2.1', '192.0.2.2']) new ConnectionTracker('loads').tryOpen(client);
   }
 }

@@ -1,4 +1,4 @@
-// One measurement of memory in a process of its own, with the collector at hand; prints what it found.
+// Measures memory in a separate process, with the garbage collector exposed, and prints the result.
 'use strict';
 
 const { once } = require('node:events');
@@ -25,7 +25,7 @@ async function growth(run) {
   return { grown, kept };
 }
 
-/** Everything that can be collected is, and what runs then has run. */
+/** Collects garbage and lets finalizers run. */
 async function settle() {
   for (let turn = 0; turn < 5; turn++) {
     global.gc();
@@ -37,8 +37,8 @@ function charge(limiter, count) {
   for (let i = 0; i < count; i++) limiter.tryConsume(`client ${i}`);
 }
 
-/** Another thread that holds a limiter, has used it, and stands in `Atomics.wait`. */
-async function holderOf(name, count) {
+/** Another thread that has used a limiter and blocks in `Atomics.wait` while it holds it. */
+async function startHolder(name, count) {
   const gate = new Int32Array(new SharedArrayBuffer(4));
   const worker = new Worker(__filename, { workerData: { name, count, gate } });
   await once(worker, 'message');
@@ -66,7 +66,7 @@ function hold({ name, count, gate }) {
 }
 
 const SCENARIOS = {
-  /** A limiter for each of fifty routes, without clients. */
+  /** Fifty limiters without keys. */
   async emptyLimiters() {
     const { grown } = await growth(() =>
       Array.from({ length: 50 }, (_, i) => new RateLimiter(`route ${i}`, HOUR)),
@@ -78,7 +78,7 @@ const SCENARIOS = {
     return (await growth(() => new RateLimiter('large', { ...HOUR, maxKeys: 20_000_000 }))).grown;
   },
 
-  /** With a bound that is kept exactly, and several limits. */
+  /** A hundred limiters with several limits and a small, exact `maxKeys`. */
   async emptySmallLimiters() {
     const limits = [HOUR, { name: 'other', limit: 100, window: '1d' }].map((limit, i) => ({
       name: `${i}`,
@@ -95,7 +95,7 @@ const SCENARIOS = {
     return (await growth(() => new SecurityMonitor('large', options))).grown;
   },
 
-  /** In one piece of JavaScript: nothing is collected that was not given back by `destroy`. */
+  /** Without a turn of the event loop: the memory is released by `destroy`, not by the garbage collector. */
   async destroyedLimiters() {
     const { grown } = await growth(() => {
       const held = [];
@@ -111,10 +111,10 @@ const SCENARIOS = {
     return grown;
   },
 
-  /** What `destroy` gives back at once while this thread and another hold the limiter. */
+  /** What `destroy` releases at once while this thread and another hold the limiter. */
   async destroyedWhileHeld() {
     const limiter = new RateLimiter('shared', { limit: 10, window: '1h' });
-    const holder = await holderOf('shared', 100_000);
+    const holder = await startHolder('shared', 100_000);
     await settle();
     const before = resident();
     RateLimiter.destroy('shared');
@@ -122,34 +122,36 @@ const SCENARIOS = {
     return { freed, name: limiter.name, late: await holder.release() };
   },
 
-  /** What V8 is told of, in MiB: nothing of an empty table, what is used, once for all threads, and nothing at last. */
+  /**
+   * The external memory reported to V8, in MiB: of an empty table, in use here, in use by two threads, and destroyed.
+   */
   async reported() {
     await settle();
     const { bytesKnownToV8 } = require(path.join(root, 'lib', 'runtime', 'native.js')).native;
     const before = bytesKnownToV8();
-    const told = () => (bytesKnownToV8() - before) / MiB;
-    const limiter = new RateLimiter('told', { limit: 10, window: '1h' });
-    const empty = told();
+    const reported = () => (bytesKnownToV8() - before) / MiB;
+    const limiter = new RateLimiter('reported', { limit: 10, window: '1h' });
+    const empty = reported();
     charge(limiter, 5_000);
-    const own = told();
-    const holder = await holderOf('told', 100_000);
+    const own = reported();
+    const holder = await startHolder('reported', 100_000);
     await pause(20);
-    const all = told();
-    RateLimiter.destroy('told');
-    const destroyed = told();
+    const all = reported();
+    RateLimiter.destroy('reported');
+    const destroyed = reported();
     await holder.release();
     return { empty, own, all, destroyed };
   },
 
-  /** Bytes per cycle that creating, listening and destroying leave behind. */
+  /** Bytes left behind per cycle of creating, subscribing and destroying. */
   async cycles(kind, count) {
     const { create, destroy } = CYCLES[kind];
     const run = async (from, to) => {
       for (let i = from; i < to; i++) {
         create(`${kind} ${i}`);
         destroy(`${kind} ${i}`);
-        // Collected often: otherwise memory stands as high as garbage once did. Node calls finalizers when its loop has
-        // time, so a loop of timers that are due would put them off to the end.
+        // Collects often, since resident memory keeps the peak of garbage. Node runs finalizers when its event loop is
+        // idle, which a loop of timers that are already due would prevent.
         if (i % 100 === 0) {
           global.gc();
           await pause(3);
@@ -167,13 +169,13 @@ const SCENARIOS = {
     };
   },
 
-  /** KiB that loading the package anew leaves behind, each time. */
+  /** KiB left behind per reload of the package. */
   async resets(count) {
     const reset = () => {
       for (const file of Object.keys(require.cache)) {
         if (file.startsWith(root) && file !== __filename) delete require.cache[file];
       }
-      // Node keeps what a module has required; test runners do not.
+      // Node keeps the children of a module; test runners do not.
       module.children.length = 0;
       const fresh = require(root);
       const limiter = new fresh.RateLimiter('reset', HOUR);

@@ -1,6 +1,6 @@
-// The rules of each algorithm, written as slowly and plainly as possible.
+// A naive model of each algorithm, written for clarity instead of speed.
 
-/** One limit of its only client. Times are milliseconds, debts nanoseconds. */
+/** One limit with a single key. Times are in milliseconds, debts in nanoseconds. */
 export class NaiveLimit {
   now = 0;
   debt = 0;
@@ -17,12 +17,12 @@ export class NaiveLimit {
     return this.burst ?? this.limit;
   }
 
-  /** Nanoseconds to a unit. */
+  /** The emission interval, in nanoseconds. */
   get interval() {
     return Math.ceil((this.window * 1e6) / this.limit);
   }
 
-  /** Lets time pass. */
+  /** Advances to `now`. */
   at(now) {
     this.debt = Math.max(0, this.debt - (now - this.now) * 1e6);
     this.now = now;
@@ -50,7 +50,7 @@ export class NaiveLimit {
     return cost;
   }
 
-  /** Milliseconds until the client is as if never seen. */
+  /** Milliseconds until the key is fully replenished. */
   get resetAfter() {
     if (this.algorithm === 'gcra') return Math.ceil(this.debt / 1e6);
     if (this.algorithm === 'fixed-window') return this.count > 0 ? this.end - this.now : 0;

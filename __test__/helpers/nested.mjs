@@ -1,4 +1,4 @@
-// Values that are nested: what bodies of requests may be, and what only code makes.
+// Deeply nested values, as in request bodies (objects and arrays) or from code only (maps and sets).
 
 const WRAPS = {
   objects: (inner) => ({ inner }),
@@ -7,14 +7,14 @@ const WRAPS = {
   sets: (inner) => new Set([inner]),
 };
 
-/** A value with so many levels of one kind. */
+/** A value with `levels` levels of one kind. */
 export function nested(levels, kind = 'objects') {
   let value = 'end';
   for (let level = 0; level < levels; level++) value = WRAPS[kind](value);
   return value;
 }
 
-/** How many levels there are. */
+/** The number of levels. */
 export function levelsOf(value) {
   let levels = 0;
   for (let rest = value; typeof rest === 'object'; levels++) {
@@ -24,13 +24,13 @@ export function levelsOf(value) {
 }
 
 /**
- * A value that is plain each time it is looked at, until it is serialized: a thread with half a megabyte of stack cannot
- * read what that comes to.
+ * A value that is shallow when it is inspected and 1500 levels deep when it is serialized, which a thread with half a
+ * megabyte of stack cannot deserialize.
  */
 export function unreadable() {
   let reads = 0;
   return {
-    // No JSON says this.
+    // Not representable in JSON.
     n: 1n,
     get deep() {
       reads += 1;
@@ -39,5 +39,5 @@ export function unreadable() {
   };
 }
 
-/** A thread that reads some 600 levels. */
+/** Options of a thread that can deserialize some 600 levels. */
 export const NARROW = { resourceLimits: { stackSizeMb: 0.5 } };

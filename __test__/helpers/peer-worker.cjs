@@ -1,6 +1,6 @@
 'use strict';
 
-// A thread that runs what its starter sends, one piece after the other: see `peer.mjs`.
+// The thread of a Peer: runs the functions that it is sent, see peer.mjs.
 
 const vm = require('node:vm');
 const { parentPort } = require('node:worker_threads');

@@ -1,4 +1,4 @@
-// Threads that a test commands, and the gate through which they start together.
+// Peers: threads in which a test runs functions, and the gate at which they start together.
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
@@ -6,9 +6,9 @@ import { Worker } from 'node:worker_threads';
 const FILE = new URL('peer-worker.cjs', import.meta.url);
 
 /**
- * A worker thread in which `run(body, data)` runs functions. They travel as text: what they use comes in their two
- * arguments, `{ load, meet, require, state }` and `data`. `load()` gives sluice, `meet` waits at a gate, `state` is kept
- * between calls.
+ * A worker thread in which `run(body, data)` runs functions. They are sent as text, so they can use only their two
+ * arguments: `{ load, meet, require, state }` and `data`. `load()` returns the package, `meet` waits at a gate, `state`
+ * is kept between calls.
  */
 export class Peer {
   #worker;
@@ -30,7 +30,7 @@ export class Peer {
     return this.#worker.threadId;
   }
 
-  /** The result of `body(local, data)` in the thread; its errors arrive with name, code and message. */
+  /** Resolves with the result of `body(local, data)` in the thread. Errors have name, code and message. */
   run(body, data) {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
@@ -44,25 +44,25 @@ export class Peer {
   }
 }
 
-/** So many peers, ended with the test. */
+/** `count` peers until the test ends. */
 export function startPeers(t, count, options) {
   const peers = Array.from({ length: count }, () => new Peer(options));
   t.after(() => Promise.all(peers.map((peer) => peer.end())));
   return peers;
 }
 
-/** Runs the same in every peer; the results in their order. */
+/** Runs one function in every peer. Resolves with the results in order. */
 export function runInAll(peers, body, data) {
   return Promise.all(peers.map((peer) => peer.run(body, data)));
 }
 
-/** A place for so many threads to `meet`. */
+/** A gate at which `count` threads `meet`. */
 export function gate(count) {
   const words = new Int32Array(new SharedArrayBuffer(8));
   return { words, count };
 }
 
-/** A name that no other test has. */
+/** A unique name. */
 export function freshName() {
   return `test-${randomUUID()}`;
 }

@@ -1,5 +1,5 @@
-// Runs what a server does at its start and with requests, in a process whose Object.prototype has been given hostile
-// values under the names of all options after everything was loaded. Prints which of them the package has read.
+// Creates components and serves requests after Object.prototype was polluted with the names of all options. Prints the
+// polluted values that the package has read.
 const path = require('node:path');
 const http = require('node:http');
 const express = require('express');
@@ -8,7 +8,7 @@ const sluice = require('../../index.js');
 const expressGuard = require('../../lib/express.js');
 const fastifyGuard = require('../../lib/fastify.js');
 
-/** The names of options, those of nested objects among them. */
+/** The names of all options, including those of nested objects. */
 const OPTIONS =
   `algorithm allow backlog backoff banFactor burst bytes calls client clientAddress clients comments connections cors cost countOnly
   delay deny detail distinct dryRun errorFilter event exit failureRate findTime forever halfOpenCalls handler headers
@@ -17,7 +17,7 @@ const OPTIONS =
   onRefused opens overflow rateLimit readyPath record ref refusal refusedBody refuses reputation restart retryAfter revive rules signals skip
   slowCallDuration slowCallRate staleIfError staleWhileRevalidate startTimeout timeout to trustedProxies ttl undo weight
   when window workerData`.split(/\s+/);
-/** Of these Node, Express and Fastify read some from their own options, so only where the package reads them. */
+/** Only reads by the package count: Node, Express and Fastify read some of these names from their own options. */
 const lib = path.dirname(require.resolve('../../lib/express.js')) + path.sep;
 const read = new Set();
 
@@ -73,7 +73,7 @@ async function useComponents() {
   monitor.history();
   monitor.top();
   const breaker = new sluice.CircuitBreaker('polluted', { openFor: '1s' });
-  await breaker.fire('peer', async () => 1);
+  await breaker.fire('target', async () => 1);
   const broker = new sluice.Broker('polluted');
   broker.handle('echo', (payload) => payload);
   await broker.call('echo', { a: 1 }, {});

@@ -1,6 +1,6 @@
 'use strict';
 
-/** A generator of numbers in [0, 1) that a seed repeats (mulberry32). */
+/** A reproducible generator of numbers in [0, 1) (mulberry32). */
 function random(seed) {
   let state = seed >>> 0;
   return () => {

@@ -11,7 +11,7 @@ function startClients(port, { count, payload = REQUEST, from = '127.0.0.1', tls 
   return { worker, signals: new Int32Array(flags) };
 }
 
-/** Keeps this thread busy until all clients have reset their connections. */
+/** Blocks this thread until all clients have reset their connections. */
 async function block({ worker, signals }) {
   const result = Atomics.wait(signals, DONE, 0, 20_000);
   await worker.terminate();
@@ -19,14 +19,14 @@ async function block({ worker, signals }) {
 }
 
 /**
- * `count` clients connect, send a request and reset their connections, all before this thread can accept any of them:
- * the system has forgotten their addresses by then.
+ * `count` clients connect, send a request and reset their connections while this thread is blocked. When it accepts
+ * them, the system no longer knows their addresses.
  */
 export async function resetWhileBusy(port, options) {
   await block(startClients(port, options));
 }
 
-/** The same over TLS connections that stand. `before` runs when all do, before any request is sent. */
+/** The same over established TLS connections. `before` runs once all are established, before any request is sent. */
 export async function resetTlsWhileBusy(port, { before, ...options }) {
   const clients = startClients(port, { ...options, tls: true });
   await once(clients.worker, 'message');
@@ -36,7 +36,7 @@ export async function resetTlsWhileBusy(port, { before, ...options }) {
   await block(clients);
 }
 
-/** Until everything that has arrived was looked at. */
+/** Gives this thread 20 turns of 2 ms each. Use it only to assert that something does not happen. */
 export async function settled() {
   for (let turns = 0; turns < 20; turns++) await new Promise((resolve) => setTimeout(resolve, 2));
 }

@@ -1,7 +1,7 @@
 'use strict';
 
-// A worker that sends requests and resets their connections at once, while the thread that serves is busy. With `tls`
-// it makes the handshakes first, and waits.
+// A worker that sends requests and resets their connections at once, while the serving thread is blocked. With `tls` it
+// completes the handshakes first and waits for the signal GO.
 
 const net = require('node:net');
 const tls = require('node:tls');

@@ -1,10 +1,10 @@
-// Other runtimes than the one that runs the tests, where they are on the machine.
+// Other JavaScript runtimes, if they are installed.
 import { spawnSync } from 'node:child_process';
 
 const VARIABLES = { bun: 'SLUICE_TEST_BUN', deno: 'SLUICE_TEST_DENO' };
 const FLAGS = { deno: ['run', '--allow-all', '--quiet'] };
 
-/** `{ execPath, flags }` to start a script with; `skip` says what is missing where there is none. */
+/** `{ execPath, flags }` to start a script with. `skip` is false, or says what is missing. */
 export function runtime(name) {
   if (name === 'node') return { execPath: process.execPath, flags: [], skip: false };
   const execPath = process.env[VARIABLES[name]] ?? name;

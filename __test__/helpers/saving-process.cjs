@@ -1,6 +1,6 @@
 'use strict';
 
-// Bans one client after the other, saves, and says so, until it is killed: `node saving-process.cjs <file> <first>`.
+// Until it is killed: bans the next client, saves, and prints its number. `node saving-process.cjs <file> <first>`
 
 const fs = require('node:fs');
 const { Reputation } = require('../..');
@@ -13,6 +13,6 @@ if (fs.existsSync(file)) reputation.load(file);
 for (let n = Number(first); ; n++) {
   reputation.ban(`10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`, { duration: Number.POSITIVE_INFINITY });
   reputation.save(file);
-  // Written to the pipe before it returns: what was said was saved.
+  // Synchronous: every printed number has been saved.
   fs.writeSync(1, `${n}\n`);
 }

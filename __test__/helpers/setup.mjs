@@ -1,7 +1,7 @@
 import { after, before } from 'node:test';
 import testing from '../../lib/testing.js';
 
-/** Instances live as long as the process: every test has names of its own. */
+/** Returns a function that gives a new name for each instance; instances live as long as the process. */
 export function freshNames(prefix) {
   let names = 0;
   return () => {
@@ -10,7 +10,7 @@ export function freshNames(prefix) {
   };
 }
 
-/** Stops the clock for all tests of the file; its hand is `clock.now` etc. once they run. */
+/** A manual clock for all tests of the file, usable once they run. */
 export function stopClock() {
   const clock = {};
   before(() => {
@@ -18,5 +18,12 @@ export function stopClock() {
     clock.set(1_000_000);
   });
   after(() => clock.restore());
+  return clock;
+}
+
+/** A manual clock until the test ends. */
+export function manualClock(t) {
+  const clock = testing.manualClock();
+  t.after(() => clock.restore());
   return clock;
 }

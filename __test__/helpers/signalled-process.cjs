@@ -1,6 +1,6 @@
 'use strict';
 
-// A server in two threads that shuts down by signals, and prints what came of it. `work` is what holds it up.
+// A server in two threads that shuts down on signals and prints its states. `work` selects the pending work.
 
 const { writeSync } = require('node:fs');
 const { isMainThread, Worker, parentPort, workerData } = require('node:worker_threads');

@@ -1,4 +1,4 @@
-// Servers and sockets that end with their test, and waiting for what they come to.
+// Servers and sockets that close with their test, and waiting for a condition.
 import { once } from 'node:events';
 import net from 'node:net';
 
@@ -18,7 +18,7 @@ export async function listening(t, server, where = { port: 0, host: '127.0.0.1' 
   return server.address().port;
 }
 
-/** A connected socket; `socket.gone` settles when it has closed. */
+/** A connected socket. `socket.gone` resolves when it has closed. */
 export async function connect(t, where) {
   const socket = net.connect(where);
   socket.on('error', () => {});
@@ -28,17 +28,17 @@ export async function connect(t, where) {
   return socket;
 }
 
-/** Everything that comes until the other side ends. */
+/** All data until the remote side ends. */
 export async function readAll(socket) {
   const chunks = [];
   for await (const chunk of socket) chunks.push(chunk);
   return Buffer.concat(chunks).toString();
 }
 
-/** A net for what never comes to be: a busy machine takes its time. */
+/** Long, since a busy machine is slow. */
 const MOST_MS = 120_000;
 
-/** Waits until `look()` is what is expected; for what other threads or the system do in their own time. */
+/** Waits until `look()` returns `expected`. Throws after two minutes. */
 export async function until(look, expected) {
   const deadline = Date.now() + MOST_MS;
   while (look() !== expected) {

@@ -1,13 +1,12 @@
-// A broker that spawns workers, what its groups tell, and that no thread is left when a test ends.
+// A broker that spawns groups of workers. Records their events and asserts that no thread is left when a test ends.
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 import sluice from '../../index.js';
-import testing from '../../lib/testing.js';
 import { freshName } from './peer.mjs';
 
 const { Broker } = sluice;
 
-/** What is spawned unless a test says otherwise. */
+/** The worker file that `open` spawns. */
 export const FILE = fileURLToPath(new URL('spawned-worker.cjs', import.meta.url));
 
 /** Threads of this process that have started and not ended. */
@@ -32,13 +31,9 @@ export function open(t) {
   return { name, broker, spawn };
 }
 
-export function stopClock(t) {
-  const clock = testing.manualClock();
-  t.after(() => clock.restore());
-  return clock;
-}
+export { manualClock as stopClock } from './setup.mjs';
 
-/** Everything that the group tells, as it comes. */
+/** Records all events of the group, in order. */
 export function record(group) {
   const told = [];
   for (const event of ['start', 'exit', 'restart', 'failed']) {
@@ -49,7 +44,7 @@ export function record(group) {
 
 export const next = (group, event) => new Promise((resolve) => group.once(event, resolve));
 
-/** Has a worker end itself, in the way named. */
+/** Makes a worker end itself in the given way. */
 export function end(broker, { peerId }, way) {
   broker.call('end', way, { to: peerId }).catch(() => {});
 }

@@ -1,6 +1,6 @@
 'use strict';
 
-// A worker of a group. What it serves, and how it fails before it joins, its starter says.
+// A worker of a group. workerData selects its endpoints and how it fails before it joins.
 
 const { threadId, workerData } = require('node:worker_threads');
 const { Broker } = require('../..');
@@ -22,7 +22,7 @@ const ENDS = {
 const ENDPOINTS = {
   echo: (payload) => payload,
   who: () => threadId,
-  /** Answers when the gate is open; says there that it has begun. */
+  /** Counts the started call in gate[1] and answers once gate[0] is set. */
   wait: async () => {
     Atomics.add(gate, 1, 1);
     while (Atomics.load(gate, 0) === 0) await new Promise(setImmediate);
@@ -33,7 +33,7 @@ const ENDPOINTS = {
   },
 };
 
-// Held up before it joins.
+// Blocks before it joins.
 if (gate?.[2] === 1) Atomics.wait(gate, 2, 1);
 if (fails !== undefined) ENDS[fails]();
 const broker = new Broker(name);

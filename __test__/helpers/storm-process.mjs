@@ -1,5 +1,5 @@
-// Eight threads that call each other while some of them end at random and others come: prints what came of the calls.
-// `node storm-process.mjs '{ calls, seed, lanes, endEvery }'`. It ends by itself.
+// Eight threads call each other while threads end at random and new ones start. Prints the totals and exits by itself.
+// `node storm-process.mjs '{ calls, seed, lanes, endEvery }'`
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
@@ -8,10 +8,10 @@ import { random } from './random.cjs';
 
 const FILE = new URL('storm-worker.mjs', import.meta.url);
 const THREADS = 8;
-/** All counters of the threads that are left must be 0 within this time after the last call. A net for what hangs. */
+/** The counters of all remaining threads must be 0 within this time after the last call. */
 const REST_MS = 60_000;
 
-/** A thread ends for each `endEvery` calls, however long they take: a slow machine has as many ends as a fast one. */
+/** One thread ends per `endEvery` calls, so the number of ends does not depend on the speed of the machine. */
 const { calls: goal, seed, lanes, endEvery } = JSON.parse(process.argv[2]);
 const chance = random(seed);
 const name = 'storm';
@@ -19,16 +19,16 @@ const name = 'storm';
 const cells = (Type, length) => new Type(new SharedArrayBuffer(length * Type.BYTES_PER_ELEMENT));
 const shared = {
   next: cells(Int32Array, 1),
-  /** Calls from this one on wait until a thread has been ended. */
+  /** Calls from this id on wait until the next thread has ended. */
   ceiling: cells(Int32Array, 1),
-  /** By call: whose it is, how often it has settled, how often a handler ran for it. */
+  /** Per call: its thread, how often it settled, how often its handler ran. */
   owners: cells(Uint16Array, goal),
   settled: cells(Uint8Array, goal),
   runs: cells(Uint8Array, goal),
-  /** Of all calls: answers and errors. */
+  /** Over all calls: the number of answers and of errors. */
   outcomes: cells(Int32Array, 2),
-  /** Messages that came. */
-  told: cells(Int32Array, 1),
+  /** The number of received messages. */
+  messages: cells(Int32Array, 1),
 };
 
 const broker = new sluice.Broker(name);
@@ -56,7 +56,7 @@ function startThread() {
   worker.on('exit', () => live.delete(number));
 }
 
-/** In the middle of whatever it does. */
+/** Ends a random thread at any point of its work. */
 function endOne() {
   const threads = [...live.values()];
   const { worker } = threads[Math.floor(chance() * threads.length)];
@@ -81,7 +81,7 @@ async function storm() {
   }
 }
 
-/** Those who are left end their calls, and nothing is left of any. */
+/** Waits until the remaining threads have settled their calls and hold nothing. */
 async function calm() {
   const isOver = () => [...live.values()].every((thread) => thread.done && isQuiet(thread));
   for (let rest = 0; rest < REST_MS && !isOver(); rest += 20) await pause(20);
@@ -123,7 +123,7 @@ console.log(
     unexpected: unexpected.slice(0, 10),
     answered: shared.outcomes[0],
     failed: shared.outcomes[1],
-    told: shared.told[0],
+    told: shared.messages[0],
     threads: started,
     seconds: Math.round((performance.now() - startedAt) / 100) / 10,
   }),

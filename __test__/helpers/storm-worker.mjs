@@ -1,23 +1,23 @@
-// A thread of the storm: it calls, is called, and may end at any line.
+// A thread of the storm: it calls, is called, and may end at any point.
 import { setTimeout as pause } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import sluice from '../../index.js';
 import { random } from './random.cjs';
 
 const { name, number, seed, goal, lanes, shared } = workerData;
-const { next: nextId, ceiling, owners, settled, runs, outcomes, told } = shared;
-/** A call with this deadline is answered long before, or it is lost. */
+const { next: nextId, ceiling, owners, settled, runs, outcomes, messages } = shared;
+/** A call with this timeout is answered long before it, or lost. */
 const AMPLE = '60s';
 
 const chance = random(seed);
 const below = (most) => Math.floor(chance() * most);
 const broker = new sluice.Broker(name);
-/** At once: this thread may not live to say it later. */
-const complain = (unexpected) => parentPort.postMessage({ unexpected });
+/** Posted at once, since this thread may end at any time. */
+const reportUnexpected = (unexpected) => parentPort.postMessage({ unexpected });
 
-/** What a handler is given is the number of its call: no call may run twice. */
+/** The payload of a handler is the id of its call. No call may run twice. */
 const running = (handler) => (id, context) => {
-  if (Atomics.add(runs, id, 1) !== 0) complain(`call ${id} ran twice`);
+  if (Atomics.add(runs, id, 1) !== 0) reportUnexpected(`call ${id} ran twice`);
   return handler(id, context);
 };
 const fail = (id) => Object.assign(new RangeError(`call ${id} fails`), { code: 'E_STORM' });
@@ -54,27 +54,27 @@ broker.handle(
   running((id) => broker.call('plain', id, { timeout: AMPLE })),
 );
 broker.handle('plain', (id) => id);
-broker.on('message', () => Atomics.add(told, 0, 1));
+broker.on('message', () => Atomics.add(messages, 0, 1));
 
-/** Whoever was asked has ended meanwhile. */
+/** The codes of a call whose receiver has ended. */
 const GONE = ['ERR_SLUICE_PEER_GONE', 'ERR_SLUICE_NO_ENDPOINT'];
 const LATE = 'ERR_SLUICE_TIMEOUT';
 
-/** What each kind of call asks, and with what it may end but for an answer. The shares are of a hundred. */
+/** The kinds of call: share in percent, and the error codes that each may end with. */
 const KINDS = [
   { share: 50, call: (id) => broker.call('echo', id, { timeout: AMPLE }), may: GONE },
   { share: 10, call: (id) => broker.call('slow', id, { timeout: 1 + below(20) }), may: [...GONE, LATE] },
   { share: 6, call: (id) => broker.call('fail', id, { timeout: AMPLE }), may: [...GONE, 'E_STORM'] },
   { share: 4, call: (id) => broker.call('never', id, { timeout: 1 + below(10) }), may: [...GONE, LATE] },
   { share: 8, call: aborted, may: [...GONE, 'ABORTED'] },
-  { share: 8, call: (id) => broker.call('echo', id, { timeout: AMPLE, to: somebody() }), may: GONE },
+  { share: 8, call: (id) => broker.call('echo', id, { timeout: AMPLE, to: randomPeer() }), may: GONE },
   { share: 5, call: (id) => broker.call('relay', id, { timeout: AMPLE }), may: GONE },
   { share: 1, call: (id) => broker.call('nowhere', id, { timeout: AMPLE }), may: GONE },
   { share: 6, call: sent, may: GONE },
   { share: 2, call: broadcast, may: [] },
 ];
 
-/** Sometimes before it has begun, sometimes when it has ended. */
+/** Aborts at a random time: before the call, during it or after it. */
 async function aborted(id) {
   const controller = new AbortController();
   const reason = Object.assign(new Error('aborted'), { code: 'ABORTED' });
@@ -86,7 +86,7 @@ async function aborted(id) {
 }
 
 async function sent(id) {
-  broker.send(somebody(), { id });
+  broker.send(randomPeer(), { id });
   return id;
 }
 
@@ -95,8 +95,8 @@ async function broadcast(id) {
   return id;
 }
 
-/** Often one who leaves before the call arrives. */
-function somebody() {
+/** May have left before the call arrives. */
+function randomPeer() {
   const peers = broker.peers();
   return peers[below(peers.length)]?.id ?? broker.id;
 }
@@ -111,15 +111,15 @@ function pick() {
 }
 
 function settle(id, outcome) {
-  if (Atomics.add(settled, id, 1) !== 0) complain(`call ${id} settled twice`);
+  if (Atomics.add(settled, id, 1) !== 0) reportUnexpected(`call ${id} settled twice`);
   Atomics.add(outcomes, outcome, 1);
 }
 
-function isOfAnother(id, { code, name, message }) {
+function isErrorOfAnotherCall(id, { code, name, message }) {
   return code === 'E_STORM' && (name !== 'RangeError' || message !== `call ${id} fails`);
 }
 
-/** Each lane has one call under way. */
+/** Each lane has one call in flight. */
 async function lane() {
   for (let id = Atomics.add(nextId, 0, 1); id < goal; id = Atomics.add(nextId, 0, 1)) {
     Atomics.store(owners, id, number);
@@ -127,15 +127,16 @@ async function lane() {
     const { call, may } = pick();
     await call(id).then(
       (answer) => {
-        if (answer !== id) complain(`call ${id} was answered with ${answer}`);
+        if (answer !== id) reportUnexpected(`call ${id} was answered with ${answer}`);
         settle(id, 0);
       },
       (error) => {
-        if (!may.includes(error.code) || isOfAnother(id, error)) complain(`call ${id}: ${error.stack}`);
+        if (!may.includes(error.code) || isErrorOfAnotherCall(id, error))
+          reportUnexpected(`call ${id}: ${error.stack}`);
         settle(id, 1);
       },
     );
-    // A promise that is settled at once must not keep the thread from hearing of anything else.
+    // Calls that settle at once must not starve the event loop.
     if (id % 64 === 0) await new Promise(setImmediate);
   }
 }
@@ -151,7 +152,7 @@ parentPort.on('message', (way) => ENDS[way]?.());
 
 await Promise.all(Array.from({ length: lanes }, lane));
 parentPort.postMessage({ done: true });
-/** What is left when all have stopped: told again and again, until the main thread has seen zeros. */
+/** Posts the remaining counts repeatedly, until the main thread has seen zeros. */
 for (;;) {
   const { pending, inFlight, waiting } = broker.stats();
   parentPort.postMessage({ left: { pendingCount: broker.pendingCount, pending, inFlight, waiting } });

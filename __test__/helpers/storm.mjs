@@ -1,4 +1,4 @@
-// A storm in a process of its own, and what must be true of it.
+// Runs a storm in a separate process and checks its totals.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -7,8 +7,7 @@ import { fileURLToPath } from 'node:url';
 const PROCESS = fileURLToPath(new URL('storm-process.mjs', import.meta.url));
 
 /**
- * Runs so many calls, of each thread as many at once as it has `lanes`; past `timeoutMs` it hangs, and fails. Gives its
- * totals.
+ * Runs `calls` calls, `lanes` of them at once per thread. Fails after `timeoutMs`. Resolves with the totals.
  */
 export async function storm({ calls, seed, lanes = 48, endEvery, timeoutMs, env }) {
   const child = spawn(process.execPath, [PROCESS, JSON.stringify({ calls, seed, lanes, endEvery })], {
@@ -30,15 +29,15 @@ export async function storm({ calls, seed, lanes = 48, endEvery, timeoutMs, env 
 function check(totals, calls, context) {
   const { unsettled, settledTwice, ranTwice, lostWithTheirThread, left, main, peers } = totals;
   assert.deepEqual(totals.unexpected, [], context);
-  // What is asked fails by itself in one of twenty calls, and is answered in most. How many messages come is for the machine.
-  const { answered, failed, told, threads } = totals;
-  assert.ok(answered > calls / 2 && failed > calls / 20 && told > 0 && threads > 8, context);
+  // One call in twenty fails on purpose, and most are answered. The number of messages depends on the machine.
+  const { answered, failed, told: messages, threads } = totals;
+  assert.ok(answered > calls / 2 && failed > calls / 20 && messages > 0 && threads > 8, context);
   assert.deepEqual(
     { unsettled, settledTwice, ranTwice },
     { unsettled: 0, settledTwice: 0, ranTwice: 0 },
     context,
   );
-  // A thread may end between settling a call and counting how.
+  // A thread may end between settling a call and counting its outcome.
   const uncounted = calls - totals.answered - totals.failed - lostWithTheirThread;
   assert.ok(uncounted >= 0 && uncounted <= totals.threads, context);
   const nothing = { pendingCount: 0, pending: 0, inFlight: 0, waiting: 0 };

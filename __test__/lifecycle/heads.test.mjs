@@ -1,5 +1,5 @@
-// What is under way when a shutdown begins: heads of requests that are half received, handshakes, streams, uploads. They are
-// waited for as requests are; what never comes to its end is answered in time, and counted.
+// Connections in the middle of a request head, a handshake, an HTTP/2 stream or an upload when a shutdown begins. The
+// shutdown waits for them as for requests; those that never complete are answered after a limit and counted as forced.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -9,12 +9,11 @@ import net from 'node:net';
 import { test } from 'node:test';
 import tls from 'node:tls';
 import sluice from '../../index.js';
-import testing from '../../lib/testing.js';
 import { selfSigned } from '../helpers/certificate.mjs';
 import { heldBack } from '../helpers/held-back.mjs';
-import { read } from '../helpers/http.mjs';
+import { keepAliveAgent, read } from '../helpers/http.mjs';
 import { getRequest, opening, postBody, postHead, readFrames } from '../helpers/http2-bytes.mjs';
-import { freshNames } from '../helpers/setup.mjs';
+import { freshNames, manualClock } from '../helpers/setup.mjs';
 import { connect, listening, readAll, until } from '../helpers/sockets.mjs';
 
 const { ConnectionTracker, Lifecycle, createGuard } = sluice;
@@ -25,7 +24,7 @@ const certificate = selfSigned();
 const HEAD = 'GET /asked HTTP/1.1\r\nHost: a\r\n\r\n';
 const [BEGIN, END] = [HEAD.slice(0, 12), HEAD.slice(12)];
 
-/** What closes a server: `report` has `drained` and `forced`. */
+/** The ways to close a server. Each resolves with `drained` and `forced`. */
 const CLOSERS = {
   Lifecycle: (server) => {
     const lifecycle = new Lifecycle(freshName()).ready();
@@ -48,14 +47,8 @@ const CLOSERS = {
 const DRAINED = { drained: true, forced: 0 };
 const FORCED = { drained: false, forced: 1 };
 
-function stoppedClock(t) {
-  const clock = testing.manualClock();
-  t.after(() => clock.restore());
-  return clock;
-}
-
-/** A server and its closer; `seen()` is how many bytes it has read of its connections. */
-async function stage(
+/** A server and its closer. `bytesRead()` is the number of bytes read from all its connections. */
+async function startServer(
   t,
   closer,
   create = () => http.createServer((req, res) => res.end(`served ${req.url}`)),
@@ -65,20 +58,20 @@ async function stage(
   server.prependListener('connection', (socket) => sockets.push(socket));
   const close = CLOSERS[closer](server);
   const port = await listening(t, server);
-  const seen = () => sockets.reduce((sum, { bytesRead }) => sum + (bytesRead ?? 0), 0);
-  return { server, close, port, seen };
+  const bytesRead = () => sockets.reduce((sum, socket) => sum + (socket.bytesRead ?? 0), 0);
+  return { server, close, port, bytesRead };
 }
 
-/** Settles when connections that sent nothing have been closed. */
-async function idleClosed(t, port) {
-  const silent = await connect(t, { port, host });
-  silent.resume();
-  return () => silent.gone;
+/** Opens an idle connection. The returned function resolves when the shutdown has closed it. */
+async function openIdle(t, port) {
+  const idle = await connect(t, { port, host });
+  idle.resume();
+  return () => idle.gone;
 }
 
 for (const closer of Object.keys(CLOSERS)) {
-  test(`${closer}: a head that is half received is waited for, and the request served`, async (t) => {
-    const { close, port, seen } = await stage(t, closer);
+  test(`${closer}: a partially received head is waited for and its request served`, async (t) => {
+    const { close, port, bytesRead } = await startServer(t, closer);
     const fresh = await connect(t, { port, host });
     const used = await connect(t, { port, host });
     used.write(HEAD);
@@ -86,14 +79,14 @@ for (const closer of Object.keys(CLOSERS)) {
     const pipelined = await connect(t, { port, host });
     pipelined.write(HEAD + BEGIN);
     await once(pipelined, 'data');
-    const others = await idleClosed(t, port);
+    const idleClosed = await openIdle(t, port);
     fresh.write(BEGIN);
     used.write(BEGIN);
-    await until(seen, 2 * HEAD.length + 3 * BEGIN.length);
+    await until(bytesRead, 2 * HEAD.length + 3 * BEGIN.length);
     const down = close({ timeout: '20s' });
-    await others();
+    await idleClosed();
     const answers = [fresh, used].map(readAll);
-    // What it came with was read as a whole; by its bytes it is idle.
+    // The beginning of its second head was read together with the first request, so it counts as idle.
     const last = readAll(pipelined);
     for (const socket of [fresh, used, pipelined]) socket.write(END);
     for (const answer of await Promise.all(answers)) {
@@ -103,16 +96,16 @@ for (const closer of Object.keys(CLOSERS)) {
     assert.deepEqual(await down, DRAINED);
   });
 
-  test(`${closer}: a head that never ends gets 408 after five seconds, and is forced`, async (t) => {
-    const clock = stoppedClock(t);
-    const { close, port, seen } = await stage(t, closer);
-    const others = await idleClosed(t, port);
+  test(`${closer}: a head that never completes gets 408 after five seconds and counts as forced`, async (t) => {
+    const clock = manualClock(t);
+    const { close, port, bytesRead } = await startServer(t, closer);
+    const idleClosed = await openIdle(t, port);
     const socket = await connect(t, { port, host });
     socket.write(BEGIN);
-    await until(seen, BEGIN.length);
+    await until(bytesRead, BEGIN.length);
     const answer = readAll(socket);
     const down = close({ timeout: '20s' });
-    await others();
+    await idleClosed();
     clock.advance(4_999);
     await new Promise((resolve) => setTimeout(resolve, 30));
     assert.equal(socket.destroyed, false);
@@ -123,45 +116,47 @@ for (const closer of Object.keys(CLOSERS)) {
     assert.deepEqual(await down, FORCED);
   });
 
-  test(`${closer}: or at the deadline, or as long as the server waits for heads`, async (t) => {
-    const clock = stoppedClock(t);
+  test(`${closer}: a head that never completes gets 408 at the deadline or after headersTimeout, if earlier`, async (t) => {
+    const clock = manualClock(t);
     for (const [headersTimeout, timeout] of [
       [60_000, '2s'],
       [2_000, '20s'],
     ]) {
-      const { close, port, seen } = await stage(t, closer, () => http.createServer({ headersTimeout }));
+      const { close, port, bytesRead } = await startServer(t, closer, () =>
+        http.createServer({ headersTimeout }),
+      );
       const socket = await connect(t, { port, host });
       socket.write(BEGIN);
-      await until(seen, BEGIN.length);
+      await until(bytesRead, BEGIN.length);
+      const idleClosed = await openIdle(t, port);
       const down = close({ timeout });
-      // The look that finds it comes before the clock is moved.
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      await idleClosed();
       clock.advance('2s');
       assert.match(await readAll(socket), /^HTTP\/1\.1 408 /);
       assert.deepEqual(await down, FORCED);
     }
   });
 
-  test(`${closer}: a TLS handshake under way is waited for`, async (t) => {
+  test(`${closer}: a TLS handshake in progress is waited for`, async (t) => {
     const create = () => https.createServer(certificate, (_req, res) => res.end('served'));
-    const { close, port, seen } = await stage(t, closer, create);
+    const { close, port, bytesRead } = await startServer(t, closer, create);
     const relay = await heldBack(t, { port, bytes: 100 });
     const agent = new https.Agent({ rejectUnauthorized: false });
     const answer = read(https.get({ port: relay.port, host, agent }));
     await relay.arrived;
-    await until(seen, 100);
-    const others = await idleClosed(t, port);
+    await until(bytesRead, 100);
+    const idleClosed = await openIdle(t, port);
     const down = close({ timeout: '20s' });
-    await others();
+    await idleClosed();
     relay.release();
     assert.equal((await answer).status, closer === 'Lifecycle' ? 503 : 200);
     assert.deepEqual(await down, DRAINED);
   });
 
-  test(`${closer}: a head within TLS is waited for, and answered when it never ends`, async (t) => {
-    const clock = stoppedClock(t);
+  test(`${closer}: a head over TLS is waited for, and answered when it never completes`, async (t) => {
+    const clock = manualClock(t);
     const create = () => https.createServer(certificate, (_req, res) => res.end('served'));
-    const { server, close, port } = await stage(t, closer, create);
+    const { server, close, port } = await startServer(t, closer, create);
     const streams = [];
     server.on('secureConnection', (stream) => streams.push(stream));
     const open = async () => {
@@ -171,15 +166,15 @@ for (const closer of Object.keys(CLOSERS)) {
       socket.write(BEGIN);
       return socket;
     };
-    const [ends, never] = [await open(), await open()];
+    const [completed, incomplete] = [await open(), await open()];
     await until(() => streams.reduce((sum, { bytesRead }) => sum + bytesRead, 0), 2 * BEGIN.length);
-    const others = await idleClosed(t, port);
+    const idleClosed = await openIdle(t, port);
     const down = close({ timeout: '20s' });
-    await others();
-    ends.write(END);
-    assert.match(await readAll(ends), /^HTTP\/1\.1 200 /);
+    await idleClosed();
+    completed.write(END);
+    assert.match(await readAll(completed), /^HTTP\/1\.1 200 /);
     clock.advance('5s');
-    assert.match(await readAll(never), /^HTTP\/1\.1 408 /);
+    assert.match(await readAll(incomplete), /^HTTP\/1\.1 408 /);
     assert.deepEqual(await down, FORCED);
   });
 
@@ -188,15 +183,15 @@ for (const closer of Object.keys(CLOSERS)) {
     () => http2.createSecureServer(certificate),
     () => tls.createServer(certificate),
   ]) {
-    test(`${closer}: a handshake that never ends is forced: ${create}`, async (t) => {
-      const clock = stoppedClock(t);
-      const { close, port, seen } = await stage(t, closer, create);
+    test(`${closer}: a handshake that never completes is forced: ${create}`, async (t) => {
+      const clock = manualClock(t);
+      const { close, port, bytesRead } = await startServer(t, closer, create);
       const socket = await connect(t, { port, host });
       socket.write(Buffer.from([22, 3, 1]));
-      await until(seen, 3);
-      const others = await idleClosed(t, port);
+      await until(bytesRead, 3);
+      const idleClosed = await openIdle(t, port);
       const down = close({ timeout: '20s' });
-      await others();
+      await idleClosed();
       assert.equal(socket.destroyed, false);
       clock.advance('5s');
       assert.deepEqual(await down, FORCED);
@@ -204,23 +199,23 @@ for (const closer of Object.keys(CLOSERS)) {
     });
   }
 
-  test(`${closer}: a stream of HTTP/2 whose head or body is half received is answered`, async (t) => {
+  test(`${closer}: an HTTP/2 stream with a partially received head or body is answered`, async (t) => {
     const create = () =>
       http2.createServer((req, res) => {
         req.resume().on('end', () => res.end('served'));
       });
-    const { close, port, seen } = await stage(t, closer, create);
+    const { close, port, bytesRead } = await startServer(t, closer, create);
     const [head, body] = [await connect(t, { port, host }), await connect(t, { port, host })];
     head.write(Buffer.concat([opening, getRequest.subarray(0, 10)]));
     body.write(Buffer.concat([opening, postHead]));
-    await until(seen, 2 * opening.length + 10 + postHead.length);
-    const others = await idleClosed(t, port);
+    await until(bytesRead, 2 * opening.length + 10 + postHead.length);
+    const idleClosed = await openIdle(t, port);
     const down = close({ timeout: '20s' });
-    await others();
+    await idleClosed();
     const answers = [head, body].map(async (socket) => Buffer.concat(await socket.toArray()));
     head.write(getRequest.subarray(10));
     body.write(postBody);
-    // Neither answers a PING, so they are told at the end of their patience, and end the connection themselves.
+    // Neither client answers a PING, so each closes the connection itself once it has its answer.
     for (const socket of [head, body]) socket.on('data', (chunk) => chunk.includes('served') && socket.end());
     for (const answer of await Promise.all(answers)) {
       const { isOk, text } = readFrames(answer);
@@ -229,42 +224,41 @@ for (const closer of Object.keys(CLOSERS)) {
     assert.deepEqual(await down, DRAINED);
   });
 
-  test(`${closer}: a head of HTTP/2 that never ends gets GOAWAY, and is forced`, async (t) => {
-    const clock = stoppedClock(t);
-    const { close, port, seen } = await stage(t, closer, () => http2.createServer());
+  test(`${closer}: an HTTP/2 head that never completes gets GOAWAY and counts as forced`, async (t) => {
+    const clock = manualClock(t);
+    const { close, port, bytesRead } = await startServer(t, closer, () => http2.createServer());
     const socket = await connect(t, { port, host });
     socket.write(Buffer.concat([opening, getRequest.subarray(0, 10)]));
-    await until(seen, opening.length + 10);
-    const others = await idleClosed(t, port);
+    await until(bytesRead, opening.length + 10);
+    const idleClosed = await openIdle(t, port);
     const down = close({ timeout: '20s' });
-    await others();
+    await idleClosed();
     const chunks = [];
     socket.on('data', (chunk) => chunks.push(chunk));
     clock.advance('5s');
-    await until(() => readFrames(Buffer.concat(chunks)).isGoodbye, true);
-    // Whether other streams of it are open, a guard does not know: it waits for them.
+    await until(() => readFrames(Buffer.concat(chunks)).isGoaway, true);
+    // A guard does not know whether other streams are open, and waits until the deadline.
     clock.advance('15s');
     assert.deepEqual(await down, FORCED);
     await socket.gone;
   });
 
-  test(`${closer}: and at the deadline, where that comes first`, async (t) => {
-    const clock = stoppedClock(t);
-    const { close, port, seen } = await stage(t, closer, () => http2.createServer());
+  test(`${closer}: an HTTP/2 head that never completes gets GOAWAY at the deadline, if earlier`, async (t) => {
+    const clock = manualClock(t);
+    const { close, port, bytesRead } = await startServer(t, closer, () => http2.createServer());
     const socket = await connect(t, { port, host });
     socket.write(Buffer.concat([opening, getRequest.subarray(0, 10)]));
-    await until(seen, opening.length + 10);
-    const everything = socket.toArray();
+    await until(bytesRead, opening.length + 10);
+    const received = socket.toArray();
     const down = close({ timeout: '2s' });
     clock.advance('2s');
     assert.deepEqual(await down, FORCED);
-    assert.equal(readFrames(Buffer.concat(await everything)).isGoodbye, true);
+    assert.equal(readFrames(Buffer.concat(await received)).isGoaway, true);
   });
 
-  test(`${closer}: requests on idle connections are answered that come just after`, async (t) => {
-    const { server, close, port } = await stage(t, closer);
-    const agent = new http.Agent({ keepAlive: true });
-    t.after(() => agent.destroy());
+  test(`${closer}: a request that arrives on an idle connection just after the shutdown began is answered`, async (t) => {
+    const { server, close, port } = await startServer(t, closer);
+    const agent = keepAliveAgent(t);
     await read(http.get({ port, host, agent }));
     const down = close({ timeout: '20s' });
     await until(() => server.listening, false);
@@ -273,8 +267,8 @@ for (const closer of Object.keys(CLOSERS)) {
     assert.deepEqual(await down, DRAINED);
   });
 
-  test(`${closer}: a session of HTTP/2 that is idle ends, and answers what comes just after`, async (t) => {
-    const { server, close, port } = await stage(t, closer, () =>
+  test(`${closer}: an idle HTTP/2 session ends, and answers requests that arrive just after the shutdown began`, async (t) => {
+    const { server, close, port } = await startServer(t, closer, () =>
       http2.createServer((_req, res) => res.end('served')),
     );
     const sessions = [http2.connect(`http://${host}:${port}`), http2.connect(`http://${host}:${port}`)];
@@ -293,17 +287,17 @@ for (const closer of Object.keys(CLOSERS)) {
   });
 }
 
-test('a head that begins after the server has stopped is refused, one of an upgrade too', async (t) => {
-  const { server, close, port, seen } = await stage(t, 'Lifecycle');
+test('requests and upgrades whose head completes after the server has stopped get 503', async (t) => {
+  const { server, close, port, bytesRead } = await startServer(t, 'Lifecycle');
   server.on('upgrade', assert.fail);
   const [late, upgrade] = [await connect(t, { port, host }), await connect(t, { port, host })];
   const handshake = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n';
   upgrade.write(handshake.slice(0, 30));
-  await until(seen, 30);
+  await until(bytesRead, 30);
   const down = close({ timeout: '20s' });
   await until(() => server.listening, false);
   late.write(BEGIN);
-  await until(seen, 30 + BEGIN.length);
+  await until(bytesRead, 30 + BEGIN.length);
   late.write(END);
   upgrade.write(handshake.slice(30));
   for (const answer of await Promise.all([late, upgrade].map(readAll)))
@@ -311,31 +305,31 @@ test('a head that begins after the server has stopped is refused, one of an upgr
   assert.deepEqual(await down, DRAINED);
 });
 
-test('an upload whose answer has come is no head, and ends as what is idle', async (t) => {
+test('an upload that has been answered counts as idle', async (t) => {
   const create = () => http.createServer((_req, res) => res.end('enough'));
-  const { close, port, seen } = await stage(t, 'Lifecycle', create);
+  const { close, port, bytesRead } = await startServer(t, 'Lifecycle', create);
   const socket = await connect(t, { port, host });
   const upload = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf';
   socket.write(upload);
   await once(socket, 'data');
   socket.write('more');
-  await until(seen, upload.length + 4);
+  await until(bytesRead, upload.length + 4);
   const down = close({ timeout: '20s' });
   await socket.gone;
   assert.deepEqual(await down, DRAINED);
 });
 
-test('a handshake of an application`s own protocol is ours, what follows is the application`s', async (t) => {
-  const clock = stoppedClock(t);
-  const { server, close, port } = await stage(t, 'Lifecycle', () => tls.createServer(certificate));
+test('on a TLS server the connection belongs to the application once the handshake is complete', async (t) => {
+  const clock = manualClock(t);
+  const { server, close, port } = await startServer(t, 'Lifecycle', () => tls.createServer(certificate));
   const streams = [];
   server.on('secureConnection', (stream) => streams.push(stream));
   const socket = tls.connect({ port, host, rejectUnauthorized: false });
   t.after(() => socket.destroy());
   await until(() => streams.length, 1);
-  const others = await idleClosed(t, port);
+  const idleClosed = await openIdle(t, port);
   const down = close({ timeout: '20s' });
-  await others();
+  await idleClosed();
   clock.advance('19s');
   streams[0].write('still here');
   assert.equal(String((await once(socket, 'data'))[0]), 'still here');
@@ -352,7 +346,7 @@ for (const [title, create, open] of [
   ],
 ]) {
   test(`closeIdle, ${title}: a connection is busy from the first byte of a request`, async (t) => {
-    const clock = stoppedClock(t);
+    const clock = manualClock(t);
     const tracker = new ConnectionTracker(freshName(), {});
     const server = create().on('request', (_req, res) => res.end('served'));
     const streams = [];
@@ -365,7 +359,7 @@ for (const [title, create, open] of [
     await once(socket, 'data');
     socket.write(BEGIN);
     await until(() => streams[0].bytesRead, HEAD.length + BEGIN.length);
-    for (let look = 0; look < 2; look++) {
+    for (let i = 0; i < 2; i++) {
       clock.advance('1h');
       tracker.closeIdle('30m');
       tracker.closeIdle();

@@ -1,10 +1,9 @@
-// Lifecycle in one thread: states, signals, tokens, tracked work, hooks and the report.
+// Lifecycle in one thread: states, signals, cancellation tokens, tracked work and the report. Hooks are in
+// hooks.test.mjs.
 import assert from 'node:assert/strict';
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'node:test';
 import sluice from '../../index.js';
-import testing from '../../lib/testing.js';
-import { freshNames } from '../helpers/setup.mjs';
+import { freshNames, manualClock } from '../helpers/setup.mjs';
 import { until } from '../helpers/sockets.mjs';
 
 const { Lifecycle } = sluice;
@@ -23,13 +22,7 @@ const EMPTY = {
   hooksMs: 0,
 };
 
-function stoppedClock(t) {
-  const clock = testing.manualClock();
-  t.after(() => clock.restore());
-  return clock;
-}
-
-test('it starts, runs, drains and has stopped', async () => {
+test('the states are starting, running, draining and stopped', async () => {
   const name = freshName();
   const lifecycle = new Lifecycle(name);
   assert.deepEqual([lifecycle.name, lifecycle.state, lifecycle.isCancelled], [name, 'starting', false]);
@@ -38,20 +31,20 @@ test('it starts, runs, drains and has stopped', async () => {
   const down = lifecycle.shutdown();
   assert.deepEqual([lifecycle.state, lifecycle.isCancelled], ['draining', true], 'at once');
   lifecycle.ready();
-  assert.equal(lifecycle.state, 'draining', 'ready takes nothing back');
+  assert.equal(lifecycle.state, 'draining', 'ready does not undo a shutdown');
   const { durationMs, ...report } = await down;
   assert.ok(Number.isInteger(durationMs) && durationMs >= 0);
   assert.deepEqual(report, { reason: null, ...EMPTY, perThread: { 0: { responded: true, ...EMPTY } } });
   assert.equal(lifecycle.state, 'stopped');
 });
 
-test('it may shut down before it is ready', async () => {
+test('shutdown may be called before ready', async () => {
   const lifecycle = new Lifecycle(freshName());
   await lifecycle.shutdown({ reason: 'no configuration' });
   assert.equal(lifecycle.state, 'stopped');
 });
 
-test('all who call for a shutdown get one report, also when it has ended', async () => {
+test('all calls of shutdown return one report, also after it has ended', async () => {
   const name = freshName();
   const lifecycle = new Lifecycle(name);
   const first = lifecycle.shutdown({ reason: 'first' });
@@ -61,26 +54,26 @@ test('all who call for a shutdown get one report, also when it has ended', async
   assert.equal(await lifecycle.shutdown(), report);
 });
 
-test('the signal is a real one, aborts on the next turn and says why', async () => {
+test('signal is an AbortSignal that aborts on the next turn with the reason', async () => {
   const lifecycle = new Lifecycle(freshName());
   const { signal } = lifecycle;
   assert.ok(signal instanceof AbortSignal);
   assert.equal(lifecycle.signal, signal);
-  let told = 0;
-  signal.addEventListener('abort', () => told++);
+  let aborts = 0;
+  signal.addEventListener('abort', () => aborts++);
   const down = lifecycle.shutdown({ reason: 'a new version' });
   assert.equal(signal.aborted, false);
   await down;
-  assert.deepEqual([signal.aborted, told], [true, 1]);
+  assert.deepEqual([signal.aborted, aborts], [true, 1]);
   assert.throws(() => signal.throwIfAborted(), {
     ...code('SHUTTING_DOWN'),
     message: /is shutting down: a new version$/,
   });
   const late = new Lifecycle(lifecycle.name).child('late').signal;
-  assert.equal(late.aborted, true, 'asked for later it has aborted');
+  assert.equal(late.aborted, true, 'a signal requested later is already aborted');
 });
 
-test('children are cancelled with what is above them, or by themselves', async () => {
+test('a child is cancelled with its ancestors, or by itself', async () => {
   const lifecycle = new Lifecycle(freshName());
   const jobs = lifecycle.child('jobs');
   const mail = jobs.child('mail');
@@ -102,7 +95,7 @@ test('children are cancelled with what is above them, or by themselves', async (
   assert.match(cache.signal.reason.message, /is shutting down: all$/);
 });
 
-test('tracked work is waited for, that of children too', async () => {
+test('shutdown waits for tracked work, including that of children', async () => {
   const lifecycle = new Lifecycle(freshName());
   const ends = [];
   const promise = new Promise((resolve) => ends.push(resolve));
@@ -133,7 +126,7 @@ test('tracked work is waited for, that of children too', async () => {
   await late;
 });
 
-test('work that has not begun is refused, and after the end all is', async () => {
+test('after cancel or shutdown no new work starts; after the end everything is refused', async () => {
   const lifecycle = new Lifecycle(freshName());
   const child = lifecycle.child('jobs');
   child.cancel('enough');
@@ -146,12 +139,12 @@ test('work that has not begun is refused, and after the end all is', async () =>
   for (const work of [undefined, 1, {}]) assert.throws(() => lifecycle.track(work), code('INVALID_OPTION'));
 });
 
-test('a thenable is asked once, and a promise of it is given back', async (t) => {
-  const clock = stoppedClock(t);
+test('track calls then of a thenable once and returns a promise', async (t) => {
+  const clock = manualClock(t);
   const lifecycle = new Lifecycle(freshName());
   let queries = 0;
   const query = {
-    // biome-ignore lint/suspicious/noThenProperty: as the queries of databases have one
+    // biome-ignore lint/suspicious/noThenProperty: like a database query
     then(resolve) {
       queries += 1;
       resolve('a row');
@@ -162,11 +155,11 @@ test('a thenable is asked once, and a promise of it is given back', async (t) =>
   lifecycle.track(new Promise(() => {}));
   const down = lifecycle.shutdown({ timeout: '5s' });
   clock.advance('5s');
-  assert.equal((await down).tasksLeft, 1, 'work that ends twice counts once');
+  assert.equal((await down).tasksLeft, 1, 'work that settles twice counts once');
 });
 
-test('after the deadline what is left is counted', async (t) => {
-  const clock = stoppedClock(t);
+test('work pending at the deadline is counted in tasksLeft', async (t) => {
+  const clock = manualClock(t);
   const lifecycle = new Lifecycle(freshName());
   lifecycle.track(new Promise(() => {}));
   lifecycle.child('jobs').track(() => new Promise(() => {}));
@@ -179,8 +172,8 @@ test('after the deadline what is left is counted', async (t) => {
   assert.deepEqual({ drained, tasksLeft, durationMs }, { drained: false, tasksLeft: 2, durationMs: 5_000 });
 });
 
-test('the time is ten seconds, and a later call may shorten it', async (t) => {
-  const clock = stoppedClock(t);
+test('timeout is ten seconds by default, and a later call may shorten it', async (t) => {
+  const clock = manualClock(t);
   const [first, second] = [new Lifecycle(freshName()), new Lifecycle(freshName())];
   for (const lifecycle of [first, second]) lifecycle.track(new Promise(() => {}));
   const downs = [first.shutdown(), second.shutdown({ timeout: '1m' })];
@@ -188,197 +181,12 @@ test('the time is ten seconds, and a later call may shorten it', async (t) => {
   clock.advance('10s');
   assert.equal((await downs[0]).durationMs, 10_000);
   await new Promise((resolve) => setTimeout(resolve, 30));
-  assert.equal(second.state, 'draining', 'a call without a time changes nothing');
+  assert.equal(second.state, 'draining', 'a call without timeout changes nothing');
   second.shutdown({ timeout: 0 });
   assert.equal((await downs[1]).durationMs, 10_000);
 });
 
-test('hooks run all at once, and each says what became of it', async () => {
-  const lifecycle = new Lifecycle(freshName());
-  const order = [];
-  const store = new AsyncLocalStorage();
-  lifecycle.onShutdown(
-    async () => {
-      await turn();
-      order.push('drained');
-    },
-    { name: 'pool', when: 'drained' },
-  );
-  store.run('context', () =>
-    lifecycle.onShutdown(async function flush({ reason }) {
-      order.push(`flush ${reason} ${store.getStore()}`);
-    }),
-  );
-  lifecycle.onShutdown(() => {
-    throw Object.assign(new TypeError('no file'), { code: 'ENOENT' });
-  });
-  lifecycle.onShutdown(() => Promise.reject('text'), { name: 'rejecting' });
-  lifecycle.track(new Promise((resolve) => setTimeout(resolve, 20)).then(() => order.push('work')));
-  const { drained, hooks } = await lifecycle.shutdown({ reason: 'bye' });
-  assert.deepEqual(order, ['flush bye context', 'work', 'drained']);
-  assert.equal(drained, true, 'what hooks do is told apart');
-  assert.deepEqual(
-    hooks.map(({ name, ok }) => [name, ok]),
-    [
-      ['pool', true],
-      ['flush', true],
-      ['hook 3', false],
-      ['rejecting', false],
-    ],
-  );
-  const { name, message, code: errorCode } = hooks[2].error;
-  assert.ok(hooks[2].error instanceof Error);
-  assert.deepEqual([name, message, errorCode], ['TypeError', 'no file', 'ENOENT']);
-  assert.equal(hooks[3].error.message, 'text');
-  assert.deepEqual(Object.keys(hooks[0]), ['name', 'ok']);
-});
-
-test('what a hook throws is told, whatever it is', async () => {
-  const lifecycle = new Lifecycle(freshName());
-  const unreadable = Object.defineProperty(new Error(), 'message', { get: () => assert.fail('unreadable') });
-  const thrown = ['text', 7, undefined, Symbol('s'), Object.create(null), unreadable];
-  for (const error of thrown) lifecycle.onShutdown(() => Promise.reject(error));
-  lifecycle.onShutdown(Object.defineProperty(() => {}, 'name', { value: {} }));
-  const { hooks } = await lifecycle.shutdown();
-  assert.deepEqual(
-    hooks.map(({ name, error }) => [name, error?.message]),
-    ['text', '7', 'undefined', 'a symbol', 'an object', 'an error that cannot be read', undefined].map(
-      (message, i) => [`hook ${i + 1}`, message],
-    ),
-  );
-});
-
-test('a hook that takes too long is left behind, at its own time, at the deadline, or two seconds after', async (t) => {
-  const clock = stoppedClock(t);
-  const lifecycle = new Lifecycle(freshName());
-  let ran = 0;
-  const hang = () => {
-    ran += 1;
-    return new Promise(() => {});
-  };
-  lifecycle.onShutdown(hang, { name: 'short', timeout: '2s' });
-  lifecycle.onShutdown(hang, { name: 'long' });
-  lifecycle.onShutdown(hang, { name: 'last', when: 'drained' });
-  const down = lifecycle.shutdown({ timeout: '5s' });
-  await until(() => ran, 2);
-  clock.advance('2s');
-  await new Promise((resolve) => setTimeout(resolve, 30));
-  clock.advance('3s');
-  await until(() => ran, 3);
-  clock.advance('2s');
-  const { drained, hooks, hooksMs, durationMs } = await down;
-  assert.deepEqual({ drained, hooksMs, durationMs }, { drained: true, hooksMs: 2000, durationMs: 7000 });
-  assert.deepEqual(
-    hooks.map(({ name, error }) => [name, error.code, /after (\d+) ms/.exec(error.message)[1]]),
-    [
-      ['short', 'ERR_SLUICE_TIMEOUT', '2000'],
-      ['long', 'ERR_SLUICE_TIMEOUT', '5000'],
-      ['last', 'ERR_SLUICE_TIMEOUT', '2000'],
-    ],
-  );
-});
-
-/** A lifecycle whose work never ends; a hook for the time after that settles when it is told to. */
-function stuck() {
-  const lifecycle = new Lifecycle(freshName());
-  lifecycle.track(new Promise(() => {}));
-  const hook = {};
-  const run = () =>
-    new Promise((resolve) => {
-      hook.end = resolve;
-    });
-  return { lifecycle, hook, run };
-}
-
-test('hooks for the end of the drain keep their time however long that took', async (t) => {
-  const clock = stoppedClock(t);
-  const { lifecycle, hook, run } = stuck();
-  lifecycle.onShutdown(run, { name: 'flush', when: 'drained', timeout: '2s' });
-  const down = lifecycle.shutdown({ timeout: '5s' });
-  clock.advance('5s');
-  await until(() => hook.end !== undefined, true);
-  clock.advance(1_999);
-  await new Promise((resolve) => setTimeout(resolve, 30));
-  assert.equal(lifecycle.state, 'draining');
-  hook.end();
-  const { drained, tasksLeft, hooks, hooksMs, durationMs, perThread } = await down;
-  assert.deepEqual(
-    { drained, tasksLeft, hooks },
-    { drained: false, tasksLeft: 1, hooks: [{ name: 'flush', ok: true }] },
-  );
-  assert.deepEqual([hooksMs, durationMs, perThread[0].hooksMs], [1_999, 6_999, 1_999]);
-});
-
-test('together they have five seconds, or `hooksTimeout`, which a later call may shorten', async (t) => {
-  const clock = stoppedClock(t);
-  const long = { when: 'drained', timeout: '1h' };
-  const ends = async (options, later, ms) => {
-    const { lifecycle, hook, run } = stuck();
-    lifecycle.onShutdown(run, long);
-    const down = lifecycle.shutdown({ timeout: 0, ...options });
-    await until(() => hook.end !== undefined, true);
-    if (later !== undefined) lifecycle.shutdown(later);
-    clock.advance(ms - 1);
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    assert.equal(lifecycle.state, 'draining');
-    clock.advance(1);
-    const { hooks, hooksMs } = await down;
-    assert.deepEqual([hooks[0].error.code, hooksMs], ['ERR_SLUICE_TIMEOUT', ms]);
-  };
-  await ends({}, undefined, 5_000);
-  await ends({ hooksTimeout: '20s' }, undefined, 20_000);
-  await ends({ hooksTimeout: '20s' }, { timeout: 0 }, 20_000);
-  await ends({ hooksTimeout: '20s' }, { hooksTimeout: '30s' }, 20_000);
-  await ends({ hooksTimeout: '20s' }, { hooksTimeout: '1s' }, 1_000);
-});
-
-test('work that they leave behind has their time as well', async (t) => {
-  const clock = stoppedClock(t);
-  const { lifecycle } = stuck();
-  let done;
-  const work = () => {
-    lifecycle.track(
-      new Promise((resolve) => {
-        done = resolve;
-      }),
-    );
-  };
-  lifecycle.onShutdown(work, { when: 'drained' });
-  const down = lifecycle.shutdown({ timeout: 0 });
-  await until(() => done !== undefined, true);
-  clock.advance(4_000);
-  await new Promise((resolve) => setTimeout(resolve, 30));
-  assert.equal(lifecycle.state, 'draining');
-  done();
-  const { tasksLeft, hooksMs } = await down;
-  assert.deepEqual({ tasksLeft, hooksMs }, { tasksLeft: 1, hooksMs: 4_000 });
-});
-
-test('a signal of the same kind within 500 ms is the same one', async (t) => {
-  const clock = stoppedClock(t);
-  for (const [second, after] of [
-    ['SIGINT', 0],
-    ['SIGTERM', 500],
-  ]) {
-    const { lifecycle, hook, run } = stuck();
-    lifecycle.onShutdown(run, { when: 'drained' });
-    t.after(lifecycle.handleSignals({ timeout: '1h', exit: false }));
-    const send = (signal) => process.emit(signal, signal);
-    send('SIGTERM');
-    for (const pause of [0, 3, 496]) {
-      clock.advance(Math.min(pause, after));
-      send('SIGTERM');
-    }
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    assert.equal(hook.end, undefined, 'nothing is forced');
-    clock.advance(Math.min(1, after));
-    send(second);
-    const { reason, tasksLeft, hooks } = await lifecycle.shutdown();
-    assert.deepEqual([reason, tasksLeft, hooks[0].error.code], ['SIGTERM', 1, 'ERR_SLUICE_TIMEOUT']);
-  }
-});
-
-test('changes are told in order, and not before the next turn', async () => {
+test('change events arrive in order, on a later turn', async () => {
   const lifecycle = new Lifecycle(freshName());
   const [states, once] = [[], []];
   const listener = ({ state }) => states.push(state);
@@ -393,7 +201,7 @@ test('changes are told in order, and not before the next turn', async () => {
   assert.throws(() => lifecycle.on('state', listener), code('INVALID_OPTION'));
 });
 
-test('what was destroyed refuses, and whoever waits is told', async () => {
+test('after destroy every method throws, and pending shutdowns reject', async () => {
   const name = freshName();
   const lifecycle = new Lifecycle(name);
   const child = lifecycle.child('jobs');
@@ -417,19 +225,19 @@ test('what was destroyed refuses, and whoever waits is told', async () => {
   ];
   for (const call of calls) assert.throws(call, code('CLOSED'), String(call));
   await assert.rejects(lifecycle.shutdown(), code('CLOSED'));
-  const anew = new Lifecycle(name);
-  assert.deepEqual([anew.state, anew.isCancelled], ['starting', false]);
+  const recreated = new Lifecycle(name);
+  assert.deepEqual([recreated.state, recreated.isCancelled], ['starting', false]);
   assert.equal(lifecycle.health()({ url: '/readyz', method: 'POST' }), false);
 });
 
-test('a listener of a signal may destroy it', async () => {
+test('an abort listener may destroy the lifecycle', async () => {
   const lifecycle = new Lifecycle(freshName());
   lifecycle.signal.addEventListener('abort', () => Lifecycle.destroy(lifecycle.name));
   assert.equal(lifecycle.child('jobs').signal.aborted, false);
   await assert.rejects(lifecycle.shutdown(), code('CLOSED'));
 });
 
-test('mistakes are told, and change nothing', async () => {
+test('invalid names and options are rejected and change nothing', async () => {
   for (const name of ['', 'x'.repeat(129), 1]) {
     assert.throws(() => new Lifecycle(name), code('INVALID_NAME'));
     assert.throws(() => new Lifecycle(freshName()).child(name), code('INVALID_NAME'));
@@ -439,7 +247,7 @@ test('mistakes are told, and change nothing', async () => {
     message: 'Lifecycle has no option "timeout"; accepted: onMismatch',
   });
   const lifecycle = new Lifecycle(freshName());
-  const wrong = [
+  const invalidOptions = [
     { timeout: 'soon' },
     { timeout: -1 },
     { delay: 1.5 },
@@ -448,7 +256,8 @@ test('mistakes are told, and change nothing', async () => {
     { after: 1 },
     null,
   ];
-  for (const options of wrong) await assert.rejects(lifecycle.shutdown(options), code('INVALID_OPTION'));
+  for (const options of invalidOptions)
+    await assert.rejects(lifecycle.shutdown(options), code('INVALID_OPTION'));
   for (const options of [{ timeout: 0 }, { when: 'now' }, { name: '' }, { order: 1 }]) {
     assert.throws(() => lifecycle.onShutdown(() => {}, options), code('INVALID_OPTION'));
   }

@@ -1,4 +1,4 @@
-// A process that shuts down: by signals, and by itself when nothing is left to do.
+// A process that shuts down: on signals, and by itself when nothing keeps it alive.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,32 +9,32 @@ import { fileURLToPath } from 'node:url';
 const FILE = fileURLToPath(new URL('../helpers/signalled-process.cjs', import.meta.url));
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Starts node; `lines` grows with what it prints, `ended` is how it ends. */
+/** Starts node. `lines` holds its printed lines, `printed(line)` waits for one, `ended` is its exit. */
 function start(...args) {
   const child = spawn(process.execPath, args, { cwd: root, timeout: 60_000, killSignal: 'SIGKILL' });
-  const process_ = { child, lines: [], stderr: '' };
+  const run = { child, lines: [], stderr: '' };
   let text = '';
   child.stdout.on('data', (chunk) => {
     text += chunk;
-    process_.lines = text.split('\n').slice(0, -1);
+    run.lines = text.split('\n').slice(0, -1);
     child.emit('line');
   });
-  child.stderr.on('data', (chunk) => (process_.stderr += chunk));
-  process_.ended = once(child, 'close').then(([code, signal]) => ({ code, signal, stderr: process_.stderr }));
-  process_.printed = async (line) => {
-    while (!process_.lines.includes(line)) await once(child, 'line');
+  child.stderr.on('data', (chunk) => (run.stderr += chunk));
+  run.ended = once(child, 'close').then(([code, signal]) => ({ code, signal, stderr: run.stderr }));
+  run.printed = async (line) => {
+    while (!run.lines.includes(line)) await once(child, 'line');
   };
-  return process_;
+  return run;
 }
 
 const signalled = (work, options) => start(FILE, JSON.stringify({ name: 'signalled', work, options }));
 const exited = (code) => ({ code, signal: null, stderr: '' });
 
 const RUNS = [
-  ['what ends in time', 'some', undefined, 'SIGTERM', 0],
-  ['what does not', 'endless', { timeout: 100 }, 'SIGINT', 1],
+  ['work that ends in time', 'some', undefined, 'SIGTERM', 0],
+  ['work that never ends', 'endless', { timeout: 100 }, 'SIGINT', 1],
   ['a hook that fails', 'failing hook', undefined, 'SIGTERM', 1],
-  ['another signal that was asked for', 'some', { signals: ['SIGUSR2'] }, 'SIGUSR2', 0],
+  ['a signal from the option signals', 'some', { signals: ['SIGUSR2'] }, 'SIGUSR2', 0],
 ];
 
 for (const [title, work, options, signal, code] of RUNS) {
@@ -55,7 +55,7 @@ test('a second signal ends the process at once', async () => {
   assert.deepEqual(await ended, exited(128 + constants.signals.SIGINT));
 });
 
-test('a signal that a shell sends twice takes no time from what goes on', async () => {
+test('a repeated SIGINT does not cut tracked work short', async () => {
   const { child, printed, ended } = signalled('some');
   await printed('running');
   child.kill('SIGINT');
@@ -65,36 +65,36 @@ test('a signal that a shell sends twice takes no time from what goes on', async 
   assert.deepEqual(await ended, exited(0));
 });
 
-test('work that is stuck takes no time from a hook that flushes', async () => {
-  const process_ = signalled('flush', { timeout: 100 });
-  await process_.printed('running');
-  process_.child.kill('SIGTERM');
-  assert.deepEqual(await process_.ended, exited(1));
-  assert.ok(process_.lines.includes('flushed'));
+test('work that never ends leaves hooks for when: drained their full time', async () => {
+  const run = signalled('flush', { timeout: 100 });
+  await run.printed('running');
+  run.child.kill('SIGTERM');
+  assert.deepEqual(await run.ended, exited(1));
+  assert.ok(run.lines.includes('flushed'));
 });
 
-test('without exit the process ends by itself, and a second signal ends the time', async () => {
-  const process_ = signalled('endless', { timeout: '1h', exit: false });
-  await process_.printed('running');
-  process_.child.kill('SIGTERM');
-  await process_.printed('draining');
-  process_.child.kill('SIGINT');
-  assert.deepEqual(await process_.ended, exited(0));
-  assert.deepEqual(JSON.parse(process_.lines.find((line) => line.startsWith('{'))), {
+test('with exit: false the process ends by itself, and a second signal forces the shutdown', async () => {
+  const run = signalled('endless', { timeout: '1h', exit: false });
+  await run.printed('running');
+  run.child.kill('SIGTERM');
+  await run.printed('draining');
+  run.child.kill('SIGINT');
+  assert.deepEqual(await run.ended, exited(0));
+  assert.deepEqual(JSON.parse(run.lines.find((line) => line.startsWith('{'))), {
     reason: 'SIGTERM',
     drained: false,
     threads: 2,
   });
 });
 
-test('what was taken away handles no signal', async () => {
+test('after uninstalling, signals have their default effect', async () => {
   const { child, printed, ended } = signalled('uninstalled');
   await printed('running');
   child.kill('SIGTERM');
   assert.deepEqual(await ended, { code: null, signal: 'SIGTERM', stderr: '' });
 });
 
-test('a lifecycle keeps no thread alive, a call that waits does', async () => {
+test('a lifecycle keeps no thread alive, a pending shutdown does', async () => {
   const idle = start(
     '-e',
     `const { Lifecycle } = require('./index.js');

@@ -1,5 +1,5 @@
-// Connections that are established and not accepted when a shutdown begins: the system resets them with the listening socket,
-// unless they are accepted before. All of them get an answer, and what is reset is counted.
+// Connections in the listen queue when a shutdown begins. The system resets them with the listening socket unless they
+// are accepted first: all of them get an answer, and those that are reset are counted.
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import http2 from 'node:http2';
@@ -7,10 +7,10 @@ import https from 'node:https';
 import net from 'node:net';
 import { test } from 'node:test';
 import sluice from '../../index.js';
-import testing from '../../lib/testing.js';
 import { selfSigned } from '../helpers/certificate.mjs';
 import { crowd } from '../helpers/crowd.mjs';
 import { freshName, runInAll, startPeers } from '../helpers/peer.mjs';
+import { manualClock } from '../helpers/setup.mjs';
 import { connect, listening, readAll, until } from '../helpers/sockets.mjs';
 
 const { Lifecycle, createGuard } = sluice;
@@ -43,7 +43,7 @@ for (const [protocol, create] of Object.entries(SERVERS)) {
     );
   });
 
-  test(`${protocol}: guard.shutdown() serves them`, async (t) => {
+  test(`${protocol}: guard.shutdown() serves every connection in the listen queue`, async (t) => {
     const guard = createGuard(freshName(), { rateLimit: { limit: 1000, window: '1h' } });
     const server = create();
     guard.attach(server);
@@ -54,9 +54,8 @@ for (const [protocol, create] of Object.entries(SERVERS)) {
   });
 }
 
-test('with a delay they are served, and those that come at its end are refused', async (t) => {
-  const clock = testing.manualClock();
-  t.after(() => clock.restore());
+test('with a delay queued connections are served, and those that arrive at its end get 503', async (t) => {
+  const clock = manualClock(t);
   const lifecycle = new Lifecycle(freshName()).ready();
   const server = http.createServer(serve);
   lifecycle.attach(server);
@@ -71,7 +70,7 @@ test('with a delay they are served, and those that come at its end are refused',
   assert.deepEqual({ drained, connectionsReset }, { drained: true, connectionsReset: 0 });
 });
 
-test('threads that share a port answer all of them together', async (t) => {
+test('threads that share a port answer every connection in its queue', async (t) => {
   const name = freshName();
   const lifecycle = new Lifecycle(name).ready();
   const peers = startPeers(t, 3);
@@ -107,8 +106,8 @@ test('threads that share a port answer all of them together', async (t) => {
   );
 });
 
-/** Runs `during` between the last accept of Node and the end of the listening socket. */
-function amidClose(server, during) {
+/** Runs `during` after the last accept of Node and before the listening socket closes. */
+function runDuringClose(server, during) {
   const { close } = server;
   server.close = function (...args) {
     server.close = close;
@@ -124,7 +123,7 @@ for (const [protocol, create] of Object.entries(SERVERS)) {
     lifecycle.attach(server);
     const port = await listening(t, server);
     let outcomes;
-    amidClose(server, () => {
+    runDuringClose(server, () => {
       outcomes = crowd(t, { count: 80, protocol, port, as: 'thread' });
     });
     const { drained, connectionsReset, connectionsClosed } = await lifecycle.shutdown();
@@ -137,7 +136,7 @@ for (const [protocol, create] of Object.entries(SERVERS)) {
   });
 }
 
-test('what waits at the deadline is reset, counted, and not drained', async (t) => {
+test('connections in the listen queue at the deadline are reset and counted, and drained is false', async (t) => {
   const lifecycle = new Lifecycle(freshName()).ready();
   const server = http.createServer(serve);
   lifecycle.attach(server);
@@ -154,7 +153,7 @@ test('what waits at the deadline is reset, counted, and not drained', async (t) 
   assert.deepEqual([perThread[0].drained, perThread[0].connectionsReset], [false, expected]);
 });
 
-test('of a shared port, the thread that closes it last counts what is reset', async (t) => {
+test('the last thread to close a shared port counts the connections that are reset', async (t) => {
   const name = freshName();
   const lifecycle = new Lifecycle(name).ready();
   const [peer] = startPeers(t, 1);
@@ -185,13 +184,17 @@ test('of a shared port, the thread that closes it last counts what is reset', as
   await suspended;
   const { drained, connectionsReset, perThread } = await down;
   assert.deepEqual(await outcomes, { ECONNRESET: 40 });
-  assert.deepEqual([drained, perThread[0].connectionsReset], [false, 0], 'another thread still listened');
-  // A thread that goes on accepts one before it looks at anything else.
+  assert.deepEqual(
+    [drained, perThread[0].connectionsReset],
+    [false, 0],
+    'another thread was still listening',
+  );
+  // A resumed thread may accept one connection before it handles the shutdown.
   const expected = process.platform === 'linux' ? [39, 40] : [1];
   assert.ok(expected.includes(connectionsReset), `${connectionsReset} reset`);
 });
 
-test('guard.shutdown() counts what is reset as forced', async (t) => {
+test('guard.shutdown() counts reset connections as forced', async (t) => {
   const guard = createGuard(freshName());
   const server = http.createServer(serve);
   guard.attach(server);
@@ -202,7 +205,7 @@ test('guard.shutdown() counts what is reset as forced', async (t) => {
   assert.deepEqual(await outcomes, { ECONNRESET: 40 });
 });
 
-test('a Unix socket, and a protocol of the application`s, are no exception', async (t) => {
+test('queued connections over a Unix socket, or with another protocol, are answered too', async (t) => {
   const lifecycle = new Lifecycle(freshName());
   const path = `/tmp/sluice-queue-${process.pid}.sock`;
   const server = http.createServer(serve);
@@ -211,7 +214,7 @@ test('a Unix socket, and a protocol of the application`s, are no exception', asy
   await listening(t, server, { path });
   const port = await listening(t, echo);
   const clients = [];
-  // Accepted by the system before this thread comes to its next turn.
+  // The system accepts them before the next turn of this thread.
   for (let i = 0; i < 80; i++) clients.push(net.connect(path), net.connect(port, host));
   for (const client of clients) client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
   const down = lifecycle.shutdown();

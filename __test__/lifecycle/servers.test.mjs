@@ -1,4 +1,5 @@
-// Lifecycle and servers: what is answered, refused, left alone and ended while a thread shuts down.
+// Lifecycle and attached servers: which requests and connections are answered, refused, left open or closed in a
+// shutdown.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -6,13 +7,10 @@ import http2 from 'node:http2';
 import https from 'node:https';
 import net from 'node:net';
 import { test } from 'node:test';
-import express from 'express';
-import Fastify from 'fastify';
 import sluice from '../../index.js';
-import testing from '../../lib/testing.js';
 import { selfSigned } from '../helpers/certificate.mjs';
-import { ask, read } from '../helpers/http.mjs';
-import { freshNames } from '../helpers/setup.mjs';
+import { ask, keepAliveAgent, read } from '../helpers/http.mjs';
+import { freshNames, manualClock } from '../helpers/setup.mjs';
 import { connect, listening, readAll, until } from '../helpers/sockets.mjs';
 
 const { Lifecycle, createGuard } = sluice;
@@ -21,24 +19,18 @@ const freshName = freshNames('lifecycle-servers');
 const host = '127.0.0.1';
 const certificate = selfSigned();
 
-function keptAlive(t, options = {}) {
-  const agent = new http.Agent({ keepAlive: true, ...options });
-  t.after(() => agent.destroy());
-  return agent;
-}
-
-/** A server whose requests wait: `answers` ends them. */
-async function waiting(t, lifecycle, create = (listener) => http.createServer(listener)) {
+/** A server whose requests stay pending until one of `answers` is called. */
+async function startPending(t, lifecycle, create = (listener) => http.createServer(listener)) {
   const answers = [];
   const server = create((_req, res) => answers.push(() => res.end('whole')));
   lifecycle.attach(server);
   return { server, answers, port: await listening(t, server) };
 }
 
-test('requests on their way are answered, with which their connections close', async (t) => {
+test('requests in flight are answered, and their connections close', async (t) => {
   const lifecycle = new Lifecycle(freshName()).ready();
-  const { server, answers, port } = await waiting(t, lifecycle);
-  const agent = keptAlive(t);
+  const { server, answers, port } = await startPending(t, lifecycle);
+  const agent = keepAliveAgent(t);
   const requests = [1, 2, 3].map(() => read(http.get({ port, host, agent })));
   await until(() => answers.length, 3);
   const down = lifecycle.shutdown({ timeout: '10s' });
@@ -56,7 +48,7 @@ test('requests on their way are answered, with which their connections close', a
   );
 });
 
-test('a request on an open connection is refused with the whole answer', async (t) => {
+test('a request on an open connection gets the complete 503 response', async (t) => {
   const lifecycle = new Lifecycle(freshName()).ready();
   const served = [];
   const server = http.createServer((req, res) => {
@@ -65,7 +57,7 @@ test('a request on an open connection is refused with the whole answer', async (
   });
   lifecycle.attach(server);
   const port = await listening(t, server);
-  const agents = [0, 1, 2].map(() => keptAlive(t));
+  const agents = [0, 1, 2].map(() => keepAliveAgent(t));
   for (const agent of agents) await ask(port, { agent, path: '/before' });
   const down = lifecycle.shutdown();
   await until(() => server.listening, false);
@@ -94,12 +86,15 @@ test('a request on an open connection is refused with the whole answer', async (
   assert.deepEqual(served, ['/before', '/before', '/before']);
 });
 
-test('who never sends the body of a request is refused, and not waited for', async (t) => {
+test('a request whose body never arrives gets 503 and is not waited for', async (t) => {
   const lifecycle = new Lifecycle(freshName());
-  const { server, port } = await waiting(t, lifecycle);
-  const asking = await waiting(t, lifecycle);
-  asking.server.on('checkContinue', assert.fail);
-  const sockets = [await connect(t, { port, host }), await connect(t, { port: asking.port, host })];
+  const { server, port } = await startPending(t, lifecycle);
+  const withCheckContinue = await startPending(t, lifecycle);
+  withCheckContinue.server.on('checkContinue', assert.fail);
+  const sockets = [
+    await connect(t, { port, host }),
+    await connect(t, { port: withCheckContinue.port, host }),
+  ];
   const down = lifecycle.shutdown({ timeout: '1m' });
   await until(() => server.listening, false);
   const answers = sockets.map(readAll);
@@ -108,25 +103,29 @@ test('who never sends the body of a request is refused, and not waited for', asy
   }
   const [first, second] = await Promise.all(answers);
   assert.match(first, /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 503 Service Unavailable\r\n/);
-  assert.match(second, /^HTTP\/1\.1 503 Service Unavailable\r\n/, 'where the server asks, before it is sent');
+  assert.match(
+    second,
+    /^HTTP\/1\.1 503 Service Unavailable\r\n/,
+    'with a checkContinue listener, before the body is sent',
+  );
   assert.equal((await down).drained, true);
 });
 
-test('idle connections end by themselves, those never used too, and none is forced', async (t) => {
+test('idle and unused connections are closed without counting as forced', async (t) => {
   const lifecycle = new Lifecycle(freshName());
   const server = http.createServer((_req, res) => res.end('ok'));
   lifecycle.attach(server);
   const port = await listening(t, server);
-  await ask(port, { agent: keptAlive(t) });
+  await ask(port, { agent: keepAliveAgent(t) });
   const unused = await connect(t, { port, host });
   const { drained, connectionsClosed } = await lifecycle.shutdown();
   assert.deepEqual({ drained, connectionsClosed }, { drained: true, connectionsClosed: 2 });
   await unused.gone;
 });
 
-test('without any time idle connections end, and requests are forced', async (t) => {
+test('with timeout 0 idle connections are closed and requests are forced', async (t) => {
   const lifecycle = new Lifecycle(freshName());
-  const { answers, port } = await waiting(t, lifecycle);
+  const { answers, port } = await startPending(t, lifecycle);
   await connect(t, { port, host });
   const request = http.get({ port, host });
   const failed = once(request, 'error');
@@ -139,7 +138,7 @@ test('without any time idle connections end, and requests are forced', async (t)
   assert.equal((await failed)[0].code, 'ECONNRESET');
 });
 
-test('an answer that had begun goes to its end, then the connection closes', async (t) => {
+test('a started response is completed before the connection closes', async (t) => {
   const lifecycle = new Lifecycle(freshName());
   let res;
   const server = http.createServer((_req, response) => {
@@ -148,7 +147,7 @@ test('an answer that had begun goes to its end, then the connection closes', asy
   });
   lifecycle.attach(server);
   const port = await listening(t, server);
-  const answer = read(http.get({ port, host, agent: keptAlive(t) }));
+  const answer = read(http.get({ port, host, agent: keepAliveAgent(t) }));
   await until(() => res !== undefined, true);
   const down = lifecycle.shutdown();
   await until(() => server.listening, false);
@@ -157,9 +156,13 @@ test('an answer that had begun goes to its end, then the connection closes', asy
   assert.deepEqual((await down).drained, true);
 });
 
-test('of pipelined requests all are answered that came in time', async (t) => {
+test('pipelined requests that arrived in time are answered, later ones get 503', async (t) => {
   const lifecycle = new Lifecycle(freshName());
-  const { server, answers, port } = await waiting(t, lifecycle);
+  const { server, answers, port } = await startPending(t, lifecycle);
+  let accepted;
+  server.once('connection', (socket) => {
+    accepted = socket;
+  });
   const socket = await connect(t, { port, host });
   const request = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
   socket.write(request);
@@ -169,10 +172,10 @@ test('of pipelined requests all are answered that came in time', async (t) => {
   await until(() => answers.length, 3);
   await until(() => server.listening, false);
   socket.write(request);
-  const everything = readAll(socket);
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  const received = readAll(socket);
+  await until(() => accepted.bytesRead, 4 * request.length);
   for (const answer of answers) answer();
-  const statuses = (await everything).match(/HTTP\/1\.1 \d+|^Connection: .*$/gm);
+  const statuses = (await received).match(/HTTP\/1\.1 \d+|^Connection: .*$/gm);
   assert.deepEqual(
     statuses.map((line) => line.trim().toLowerCase()),
     [
@@ -183,20 +186,20 @@ test('of pipelined requests all are answered that came in time', async (t) => {
   assert.deepEqual([answers.length, (await down).drained], [3, true]);
 });
 
-test('work that requests and hooks leave behind is waited for', async (t) => {
+test('shutdown waits for work tracked by requests and hooks', async (t) => {
   const lifecycle = new Lifecycle(freshName());
   const done = [];
-  const leave = (what) =>
+  const trackWork = (what) =>
     lifecycle.track(new Promise((resolve) => setTimeout(resolve, 60)).then(() => done.push(what)));
   const server = http.createServer((_req, res) => {
     setTimeout(() => {
       res.end('ok');
-      leave('request');
+      trackWork('request');
     }, 60);
   });
   lifecycle.attach(server);
-  lifecycle.onShutdown(() => done.push('hook') && leave('work of the hook'), { when: 'drained' });
-  lifecycle.onShutdown(() => void leave('work of the other'), { when: 'drained' });
+  lifecycle.onShutdown(() => done.push('hook') && trackWork('work of the hook'), { when: 'drained' });
+  lifecycle.onShutdown(() => void trackWork('work of the other'), { when: 'drained' });
   const port = await listening(t, server);
   const answer = ask(port);
   await once(server, 'request');
@@ -205,9 +208,8 @@ test('work that requests and hooks leave behind is waited for', async (t) => {
   assert.deepEqual([tasksLeft, (await answer).text], [0, 'ok']);
 });
 
-test('upgraded sockets are left to the application until the deadline', async (t) => {
-  const clock = testing.manualClock();
-  t.after(() => clock.restore());
+test('upgraded sockets stay open for the application until the deadline', async (t) => {
+  const clock = manualClock(t);
   const lifecycle = new Lifecycle(freshName());
   const server = http.createServer();
   const upgraded = [];
@@ -229,7 +231,7 @@ test('upgraded sockets are left to the application until the deadline', async (t
   const down = lifecycle.shutdown({ timeout: '5s' });
   assert.equal(String((await once(sockets[0], 'data'))[0]), 'bye');
   late.write(handshake);
-  assert.match(await readAll(late), /^HTTP\/1\.1 503 [\s\S]*shutting down/, 'no more are upgraded');
+  assert.match(await readAll(late), /^HTTP\/1\.1 503 [\s\S]*shutting down/, 'later upgrades are refused');
   await new Promise((resolve) => setTimeout(resolve, 250));
   sockets[1].write('still here');
   assert.equal(String((await once(sockets[1], 'data'))[0]), 'still here');
@@ -242,9 +244,8 @@ test('upgraded sockets are left to the application until the deadline', async (t
   await sockets[1].gone;
 });
 
-test('connections of other protocols are the application`s as well', async (t) => {
-  const clock = testing.manualClock();
-  t.after(() => clock.restore());
+test('connections of other protocols stay open for the application until the deadline', async (t) => {
+  const clock = manualClock(t);
   const lifecycle = new Lifecycle(freshName());
   const open = [];
   const server = net.createServer((socket) => open.push(socket));
@@ -265,9 +266,9 @@ test('connections of other protocols are the application`s as well', async (t) =
   await Promise.all([first.gone, second.gone]);
 });
 
-test('over TLS it is the same', async (t) => {
+test('over TLS requests in flight are answered and later ones get 503', async (t) => {
   const lifecycle = new Lifecycle(freshName());
-  const { server, answers, port } = await waiting(t, lifecycle, (listener) =>
+  const { server, answers, port } = await startPending(t, lifecycle, (listener) =>
     https.createServer(certificate, listener),
   );
   const agent = new https.Agent({ keepAlive: true, rejectUnauthorized: false });
@@ -293,9 +294,9 @@ for (const [title, create, scheme] of [
   ['HTTP/2', (listener) => http2.createServer(listener), 'http'],
   ['HTTP/2 over TLS', (listener) => http2.createSecureServer(certificate, listener), 'https'],
 ]) {
-  test(`${title}: sessions end their streams and close`, async (t) => {
+  test(`${title}: sessions complete their streams and close`, async (t) => {
     const lifecycle = new Lifecycle(freshName());
-    const { answers, port } = await waiting(t, lifecycle, create);
+    const { answers, port } = await startPending(t, lifecycle, create);
     const options = { rejectUnauthorized: false };
     const session = http2.connect(`${scheme}://${host}:${port}`, options);
     const idle = http2.connect(`${scheme}://${host}:${port}`, options);
@@ -305,9 +306,9 @@ for (const [title, create, scheme] of [
     });
     const stream = session.request({ ':path': '/' });
     await Promise.all([once(idle, 'connect'), until(() => answers.length, 1)]);
-    const goodbyes = [once(session, 'goaway'), once(idle, 'close')];
+    const announced = [once(session, 'goaway'), once(idle, 'close')];
     const down = lifecycle.shutdown();
-    await Promise.all(goodbyes);
+    await Promise.all(announced);
     answers[0]();
     assert.equal(await readAll(stream), 'whole');
     const { drained, forced, connectionsClosed } = await down;
@@ -318,14 +319,13 @@ for (const [title, create, scheme] of [
   });
 }
 
-test('during the delay servers go on, and tell their clients to connect anew', async (t) => {
-  const clock = testing.manualClock();
-  t.after(() => clock.restore());
+test('during delay servers keep answering, with Connection: close', async (t) => {
+  const clock = manualClock(t);
   const lifecycle = new Lifecycle(freshName()).ready();
   const server = http.createServer((_req, res) => res.end(lifecycle.state));
   lifecycle.attach(server);
   const port = await listening(t, server);
-  const agent = keptAlive(t);
+  const agent = keepAliveAgent(t);
   assert.equal((await ask(port, { agent })).headers.connection, 'keep-alive');
   const { signal } = lifecycle;
   const down = lifecycle.shutdown({ delay: '5s', timeout: '1s' });
@@ -340,7 +340,7 @@ test('during the delay servers go on, and tell their clients to connect anew', a
   await assert.rejects(ask(port), { code: 'ECONNREFUSED' });
 });
 
-test('a server that is attached late, or listens late, closes with the others', async (t) => {
+test('a server attached after the shutdown, or listening after it, is closed', async (t) => {
   const lifecycle = new Lifecycle(freshName());
   const early = http.createServer();
   lifecycle.attach(early).attach(early);
@@ -353,11 +353,11 @@ test('a server that is attached late, or listens late, closes with the others', 
   await once(early, 'close');
 });
 
-test('a server attached while it listens counts the connections that it has from their next request', async (t) => {
+test('attaching a listening server counts each existing connection from its next request', async (t) => {
   const lifecycle = new Lifecycle(freshName());
   const server = http.createServer((_req, res) => res.end('ok'));
   const port = await listening(t, server);
-  const agent = keptAlive(t);
+  const agent = keepAliveAgent(t);
   await ask(port, { agent });
   lifecycle.attach(server);
   await ask(port, { agent });
@@ -365,17 +365,17 @@ test('a server attached while it listens counts the connections that it has from
   assert.deepEqual({ drained, connectionsClosed }, { drained: true, connectionsClosed: 1 });
 });
 
-test('idle connections from before the server was attached end as the others', async (t) => {
+test('idle connections from before attach are closed too', async (t) => {
   const lifecycle = new Lifecycle(freshName());
   const server = http.createServer({ keepAliveTimeout: 60_000 }, (_req, res) => res.end('ok'));
   const port = await listening(t, server);
-  await ask(port, { agent: keptAlive(t) });
+  await ask(port, { agent: keepAliveAgent(t) });
   lifecycle.attach(server);
   const { durationMs } = await lifecycle.shutdown({ timeout: '30s' });
   assert.ok(durationMs < 10_000, `${durationMs} ms`);
 });
 
-test('a guard before the same server goes on, and may shut down beside it', async (t) => {
+test('a guard on the same server keeps working, and both may shut down together', async (t) => {
   const guard = createGuard(freshName(), { connections: { max: 10 }, reputation: banning() });
   const lifecycle = new Lifecycle(freshName());
   const answers = [];
@@ -386,97 +386,17 @@ test('a guard before the same server goes on, and may shut down beside it', asyn
   guard.attach(server);
   lifecycle.attach(server);
   const port = await listening(t, server);
-  const answer = read(http.get({ port, host, agent: keptAlive(t) }));
+  const answer = read(http.get({ port, host, agent: keepAliveAgent(t) }));
   await until(() => answers.length, 1);
   const downs = [lifecycle.shutdown(), guard.shutdown()];
   await until(() => server.listening, false);
   answers[0]();
   assert.equal((await answer).text, 'whole');
-  const [report, ofGuard] = await Promise.all(downs);
-  assert.deepEqual([report.drained, ofGuard], [true, { drained: true, forced: 0 }]);
+  const [report, guardReport] = await Promise.all(downs);
+  assert.deepEqual([report.drained, guardReport], [true, { drained: true, forced: 0 }]);
   assert.equal(guard.tracker.count, 0);
 });
 
 function banning() {
   return { maxFailures: 5, findTime: '1m', banTime: '1m', maxBanTime: '1h' };
 }
-
-const APPLICATIONS = {
-  'plain http': async (lifecycle) => {
-    const health = lifecycle.health();
-    const server = http.createServer((req, res) => health(req, res) || res.end('app'));
-    lifecycle.attach(server);
-    return server;
-  },
-  Express: async (lifecycle) => {
-    const server = http.createServer(
-      express()
-        .use(lifecycle.health())
-        .use((_req, res) => res.send('app')),
-    );
-    lifecycle.attach(server);
-    return server;
-  },
-  Fastify: async (lifecycle) => {
-    const app = Fastify();
-    await app.register(createGuard(freshName(), { rateLimit: { limit: 1, window: '1h' } }).fastify);
-    await app.register(lifecycle.fastify);
-    app.get('/', { config: { sluice: { rateLimit: false } } }, async () => 'app');
-    await app.ready();
-    return app.server;
-  },
-};
-
-for (const [framework, create] of Object.entries(APPLICATIONS)) {
-  test(`${framework}: probes see each state`, async (t) => {
-    const lifecycle = new Lifecycle(freshName());
-    const server = await create(lifecycle);
-    const port = await listening(t, server);
-    const agent = keptAlive(t, { maxSockets: 3 });
-    const probe = async (path, options) => {
-      const { status, json, headers } = await ask(port, { path, agent, ...options });
-      assert.match(headers['content-type'], /^application\/json/);
-      assert.equal(headers['cache-control'], 'no-store');
-      assert.equal(headers['retry-after'], status === 200 ? undefined : '1');
-      return [status, json?.state];
-    };
-    assert.deepEqual(await probe('/healthz'), [200, 'starting']);
-    assert.deepEqual(await probe('/readyz'), [503, 'starting']);
-    lifecycle.ready();
-    assert.deepEqual(await probe('/readyz?verbose'), [200, 'running']);
-    assert.deepEqual(await probe('/readyz', { method: 'HEAD' }), [200, undefined]);
-    assert.equal((await ask(port, { agent })).text, 'app');
-    const sockets = [keptAlive(t), keptAlive(t), keptAlive(t)];
-    for (const socket of sockets) await ask(port, { agent: socket });
-    const down = lifecycle.shutdown();
-    await until(() => server.listening, false);
-    assert.deepEqual(
-      await Promise.all([
-        probe('/healthz', { agent: sockets[0] }),
-        probe('/readyz', { agent: sockets[1] }),
-        ask(port, { agent: sockets[2] }).then(({ status, json }) => [status, json.title]),
-      ]),
-      [
-        [200, 'draining'],
-        [503, 'draining'],
-        [503, 'Temporary Reduced Capacity'],
-      ],
-    );
-    assert.equal((await down).drained, true);
-  });
-}
-
-test('probes may have other paths, and know the end', async () => {
-  const lifecycle = new Lifecycle(freshName());
-  const health = lifecycle.health({ livePath: '/live', readyPath: '/ready' });
-  const probe = (url, method = 'GET') => {
-    const told = {};
-    const res = { writeHead: (status) => Object.assign(told, { status }), end() {} };
-    return health({ url, method }, res) ? told.status : null;
-  };
-  await lifecycle.shutdown();
-  assert.deepEqual([probe('/live'), probe('/ready'), probe('/healthz')], [503, 503, null]);
-  assert.equal(probe('/live', 'POST'), null);
-  Lifecycle.destroy(lifecycle.name);
-  assert.equal(probe('/live'), 503);
-});

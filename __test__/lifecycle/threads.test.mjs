@@ -1,12 +1,12 @@
-// One lifecycle in many threads: all shut down together, no request that was accepted is lost, and whoever ends or stands
-// still keeps nobody waiting.
+// One lifecycle in many threads: all shut down together, no accepted request is lost, and threads that end or block do
+// not hold up the others.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
 import { test } from 'node:test';
 import { threadId } from 'node:worker_threads';
 import sluice from '../../index.js';
-import { read } from '../helpers/http.mjs';
+import { keepAliveAgent, read } from '../helpers/http.mjs';
 import { freshName, gate, runInAll, startPeers } from '../helpers/peer.mjs';
 import { connect, until } from '../helpers/sockets.mjs';
 
@@ -18,7 +18,7 @@ const open = ({ load, state }, name) => {
   state.lifecycle = new (load().Lifecycle)(name);
 };
 
-/** Counts requests as they come and as they are answered, some milliseconds later. */
+/** Counts each request when it arrives and again when it is answered, some milliseconds later. */
 const serve = async ({ load, require, state }, { port, counts }) => {
   const http = require('node:http');
   const server = http.createServer((req, res) => {
@@ -33,7 +33,7 @@ const serve = async ({ load, require, state }, { port, counts }) => {
   return (await load().listen(server, { port, host: '127.0.0.1' })).port;
 };
 
-/** Blocks the thread until it is let go; says that it does. */
+/** Reports through words[0], then blocks the thread until words[1] is set. */
 const block = (_, words) => {
   Atomics.store(words, 0, 1);
   Atomics.notify(words, 0);
@@ -50,18 +50,20 @@ async function shared(t, count) {
 }
 
 async function serving(t, count) {
-  const stage = await shared(t, count);
+  const started = await shared(t, count);
   const counts = new Int32Array(new SharedArrayBuffer(8));
-  const [first, ...others] = stage.peers;
+  const [first, ...others] = started.peers;
   const port = await first.run(serve, { port: 0, counts });
   await runInAll(others, serve, { port, counts });
-  return { ...stage, counts, port };
+  return { ...started, counts, port };
 }
 
-/** One request after the other over one kept connection, until it is refused: how many were answered, and the end. */
+/**
+ * Sends requests over one keep-alive connection until one is refused. Returns how many were answered, and the last
+ * outcome.
+ */
 async function client(t, port) {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-  t.after(() => agent.destroy());
+  const agent = keepAliveAgent(t, { maxSockets: 1 });
   for (let answered = 0; ; answered++) {
     const path = `/${answered}`;
     try {
@@ -81,17 +83,17 @@ test('under load no accepted request is lost, and every later one is refused', a
   lifecycle.ready();
   const clients = Array.from({ length: 40 }, () => client(t, port));
   await until(() => counts[0] > 400, true);
-  const [ofMain, ...ofPeers] = await Promise.all([
+  const [report, ...peerReports] = await Promise.all([
     lifecycle.shutdown({ reason: 'a new version', timeout: '20s' }),
     ...peers.slice(1).map((peer) => peer.run(shutdown)),
   ]);
   const ended = await Promise.all(clients);
   const answered = sum(ended.map(({ answered }) => answered));
-  assert.deepEqual([...counts], [answered, answered], 'accepted, and answered');
+  assert.deepEqual([...counts], [answered, answered], 'received and answered');
   for (const { end } of ended) assert.ok([503, 'ECONNREFUSED', 'ECONNRESET'].includes(end), String(end));
 
-  for (const report of ofPeers) assert.deepEqual(report, ofMain);
-  const { drained, forced, tasksLeft, perThread, connectionsClosed } = ofMain;
+  for (const peerReport of peerReports) assert.deepEqual(peerReport, report);
+  const { drained, forced, tasksLeft, perThread, connectionsClosed } = report;
   assert.deepEqual({ drained, forced, tasksLeft }, { drained: true, forced: 0, tasksLeft: 0 });
   assert.equal(sum(Object.values(perThread).map((thread) => thread.connectionsClosed)), connectionsClosed);
   assert.ok(connectionsClosed >= 40, `${connectionsClosed} connections`);
@@ -101,7 +103,7 @@ test('under load no accepted request is lost, and every later one is refused', a
   await assert.rejects(read(http.get({ port, host })), { code: 'ECONNREFUSED' });
 });
 
-test('a loop that never turns sees it at once, and the shutdown waits for it', async (t) => {
+test('a synchronous loop sees isCancelled at once, and the shutdown waits for its thread', async (t) => {
   const { peers, lifecycle } = await shared(t, 2);
   const start = gate(3);
   const loops = peers.map((peer) =>
@@ -126,7 +128,7 @@ test('a loop that never turns sees it at once, and the shutdown waits for it', a
   }
 });
 
-test('a thread that stands still is given up after the deadline, and closes when it goes on', async (t) => {
+test('a blocked thread is given up after the deadline, and closes its servers when it resumes', async (t) => {
   const { peers, lifecycle, port } = await serving(t, 2);
   const [blocked, other] = peers;
   const words = new Int32Array(new SharedArrayBuffer(8));
@@ -135,7 +137,7 @@ test('a thread that stands still is given up after the deadline, and closes when
   const report = await other.run(shutdown, { timeout: '1s', hooksTimeout: '1h' });
   assert.deepEqual(await lifecycle.shutdown(), report);
   assert.deepEqual([report.drained, report.forced], [false, 0]);
-  const responded = Object.entries(report.perThread).map(([id, told]) => [Number(id), told.responded]);
+  const responded = Object.entries(report.perThread).map(([id, thread]) => [Number(id), thread.responded]);
   assert.deepEqual(Object.fromEntries(responded), {
     [threadId]: true,
     [blocked.threadId]: false,
@@ -151,11 +153,11 @@ test('a thread that stands still is given up after the deadline, and closes when
   await assert.rejects(read(http.get({ port, host })), { code: 'ECONNREFUSED' });
 });
 
-test('a thread that runs its last hooks is given their time, one that is suspended is not', async (t) => {
+test('threads that run hooks with when: drained have hooksTimeout, a blocked thread does not', async (t) => {
   const { peers, lifecycle } = await shared(t, 3);
   const [flushing, hanging, blocked] = peers;
   await flushing.run(({ state }) => {
-    state.lifecycle.onShutdown(() => new Promise((resolve) => setTimeout(resolve, 3_000)), {
+    state.lifecycle.onShutdown(() => new Promise((resolve) => setTimeout(resolve, 2_200)), {
       name: 'flush',
       when: 'drained',
       timeout: '10s',
@@ -187,7 +189,7 @@ test('a thread that runs its last hooks is given their time, one that is suspend
   assert.deepEqual(responded, [true, true, false]);
 });
 
-test('a thread that dies keeps nobody waiting, and what it owed is left', async (t) => {
+test('a thread that ends during the shutdown is not waited for, and its work counts as left', async (t) => {
   const { peers, lifecycle } = await shared(t, 2);
   const [dying, idle] = peers;
   const port = await dying.run(async ({ require, state }) => {
@@ -214,11 +216,11 @@ test('a thread that dies keeps nobody waiting, and what it owed is left', async 
   assert.equal(
     Object.values(perThread).filter((thread) => thread.drained).length,
     2,
-    'the idle one owed nothing',
+    'the idle thread had no work',
   );
 });
 
-test('a thread that ended before takes no part', async (t) => {
+test('a thread that ended before the shutdown is not in the report', async (t) => {
   const { peers, lifecycle } = await shared(t, 2);
   const [gone, stays] = peers;
   await gone.run(({ state }) => {
@@ -230,7 +232,7 @@ test('a thread that ended before takes no part', async (t) => {
   assert.deepEqual(Object.keys(perThread), [String(threadId), String(stays.threadId)]);
 });
 
-test('hooks run in every thread, and what failed is told with the thread', async (t) => {
+test('hooks run in every thread, and failures are reported per thread', async (t) => {
   const { peers, lifecycle } = await shared(t, 3);
   await Promise.all(
     peers.map((peer, index) =>
@@ -258,41 +260,41 @@ test('hooks run in every thread, and what failed is told with the thread', async
   assert.deepEqual(await runInAll(peers, ({ state }) => state.reason), Array(3).fill('done'));
 });
 
-test('signals fire in every thread, of children too', async (t) => {
+test('signals abort in every thread, including those of children', async (t) => {
   const { peers, lifecycle } = await shared(t, 2);
   const listen = ({ state }) => {
-    state.told = [];
-    const hear = (name, { signal }) =>
-      signal.addEventListener('abort', () => state.told.push([name, signal.reason.code]));
-    hear('all', state.lifecycle);
-    hear('jobs', state.lifecycle.child('jobs'));
-    hear('mail', state.lifecycle.child('jobs').child('mail'));
+    state.aborted = [];
+    const record = (name, { signal }) =>
+      signal.addEventListener('abort', () => state.aborted.push([name, signal.reason.code]));
+    record('all', state.lifecycle);
+    record('jobs', state.lifecycle.child('jobs'));
+    record('mail', state.lifecycle.child('jobs').child('mail'));
   };
-  const told = async ({ state }, count) => {
-    while (state.told.length < count) await new Promise(setImmediate);
-    return state.told;
+  const aborted = async ({ state }, count) => {
+    while (state.aborted.length < count) await new Promise(setImmediate);
+    return state.aborted;
   };
   await runInAll(peers, listen);
   assert.equal(await peers[0].run(({ state }) => state.lifecycle.child('jobs').cancel('enough')), true);
   assert.equal(lifecycle.child('jobs').child('mail').isCancelled, true);
   const code = 'ERR_SLUICE_SHUTTING_DOWN';
-  for (const events of await runInAll(peers, told, 2)) {
+  for (const events of await runInAll(peers, aborted, 2)) {
     assert.deepEqual(events, [
       ['jobs', code],
       ['mail', code],
     ]);
   }
   await lifecycle.shutdown();
-  for (const events of await runInAll(peers, told, 3)) assert.deepEqual(events[2], ['all', code]);
+  for (const events of await runInAll(peers, aborted, 3)) assert.deepEqual(events[2], ['all', code]);
 });
 
-test('signals of the process are for the main thread to handle', async (t) => {
+test('handleSignals is rejected outside the main thread', async (t) => {
   const { peers } = await shared(t, 1);
   const handle = peers[0].run(({ state }) => state.lifecycle.handleSignals());
   await assert.rejects(handle, { name: 'SluiceError', code: 'ERR_SLUICE_UNSUPPORTED' });
 });
 
-test('who calls waits for the work of the other threads', async (t) => {
+test('shutdown waits for the work of the other threads', async (t) => {
   const { peers, lifecycle } = await shared(t, 2);
   await runInAll(peers, ({ state }) => {
     state.lifecycle.track(
@@ -310,7 +312,7 @@ test('who calls waits for the work of the other threads', async (t) => {
   assert.deepEqual({ drained, tasksLeft }, { drained: true, tasksLeft: 0 });
 });
 
-test('a thread may join while the others drain, and owes no report', async (t) => {
+test('a thread may join during a shutdown and is not in the report', async (t) => {
   const { peers, lifecycle } = await shared(t, 1);
   const [late] = startPeers(t, 1);
   let finish;

@@ -1,4 +1,4 @@
-// listen in cluster workers: one port for all workers of a primary, and for their threads.
+// listen in cluster workers: the workers of a primary and their threads share one port.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import fs from 'node:fs';
@@ -7,13 +7,13 @@ import os from 'node:os';
 import path from 'node:path';
 import nodeTest from 'node:test';
 import { forkAll, startCluster } from '../helpers/cluster.mjs';
+import { ask, assertRefused, distinctAnswers, eventually, freePort, host } from '../helpers/shared-port.mjs';
 import { readAll } from '../helpers/sockets.mjs';
 
-const host = '127.0.0.1';
 const skip = process.platform !== 'linux' && 'cluster workers share sockets on Linux only';
 const test = (name, body) => nodeTest(name, { skip }, body);
 
-/** In a main thread: a server that tells its process and thread. */
+/** Runs in a main thread: a server that answers with its process and thread. */
 const serve = async ({ load, require, state }, options) => {
   state.server = require('node:http').createServer((req, res) => {
     res.setHeader('Connection', 'close');
@@ -23,7 +23,7 @@ const serve = async ({ load, require, state }, options) => {
   return (await load().listen(state.server, options)).port;
 };
 
-/** In a main thread: a thread whose server tells its process and thread. It is kept as `state.peer`. */
+/** Runs in a main thread: starts the thread `state.peer` with a server that answers with its process and thread. */
 const serveInThread = async ({ newPeer, state }, options) => {
   state.peer ??= await newPeer();
   return state.peer.run(async ({ load, require, state }, options) => {
@@ -39,41 +39,7 @@ const close = ({ state }) => void state.server.close();
 const closeInThread = ({ state }) => state.peer.run(({ state }) => void state.server.close());
 const hasRequest = ({ state }) => state.finish !== undefined;
 
-async function ask(port, path = '/') {
-  const socket = net.connect(port, host);
-  // The server closes; a client that ended first would not be waited for.
-  socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
-  await once(socket, 'connect');
-  return (await readAll(socket)).split('\r\n\r\n')[1];
-}
-
 const askOften = (port, count) => Promise.all(Array.from({ length: count }, () => ask(port)));
-const isRefused = (port) => assert.rejects(ask(port), { code: 'ECONNREFUSED' });
-
-async function eventually(look) {
-  const deadline = Date.now() + 20_000;
-  while (!(await look())) {
-    assert.ok(Date.now() < deadline, `still not: ${look}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
-async function freePort() {
-  const server = net.createServer().listen(0, host);
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-/** All that answer on a port, seen until there are so many. */
-async function answering(port, count) {
-  const seen = new Set();
-  for (let i = 0; i < 500 && seen.size < count; i++)
-    for (const answer of await askOften(port, 20)) seen.add(answer);
-  return seen;
-}
 
 for (const policy of ['rr', 'none']) {
   for (const given of ['a port', 'port 0']) {
@@ -89,28 +55,28 @@ for (const policy of ['rr', 'none']) {
       const [port] = ports;
       assert.deepEqual(ports, [port, port, port, port]);
       assert.equal(options.port === 0 ? port > 0 : port === options.port, true);
-      assert.equal((await answering(port, 4)).size, 4, 'each is given connections');
-      // Each serves as long as it is the only one left.
+      assert.equal((await distinctAnswers(4, () => ask(port))).size, 4, 'each thread is given connections');
+      // The last server left answers every request.
       await first.run(close);
       await first.run(closeInThread);
       await second.run(close);
-      const [only] = new Set(await askOften(port, 10));
-      assert.match(only, new RegExp(`^${second.pid}:[1-9]`));
+      const [last] = new Set(await askOften(port, 10));
+      assert.match(last, new RegExp(`^${second.pid}:[1-9]`));
       await second.run(closeInThread);
-      await isRefused(port);
-      assert.equal(await first.run(serve, { port, host }), port, 'and the port can be had again');
+      await assertRefused(port);
+      assert.equal(await first.run(serve, { port, host }), port, 'the port can be used again');
     });
   }
 }
 
-test('threads share among workers whose main threads do not load the library', async (t) => {
+test('threads share a port across workers whose main threads do not load the library', async (t) => {
   const workers = await forkAll(startCluster(t), 2);
   const ports = await Promise.all(workers.map((worker) => worker.run(serveInThread, { port: 0, host })));
   assert.equal(ports[0], ports[1]);
-  assert.equal((await answering(ports[0], 2)).size, 2);
+  assert.equal((await distinctAnswers(2, () => ask(ports[0]))).size, 2);
 });
 
-test('the n-th server on port 0 of each worker shares with the n-th of the others', async (t) => {
+test('the n-th servers on port 0 of all workers share a port', async (t) => {
   const [first, second] = await forkAll(startCluster(t), 2);
   const ports = async (worker) => [
     await worker.run(serve, { port: 0, host }),
@@ -121,13 +87,13 @@ test('the n-th server on port 0 of each worker shares with the n-th of the other
   assert.deepEqual(await ports(second), [one, other]);
 });
 
-test('workers that listen at once open one port', async (t) => {
+test('workers that listen concurrently open one port', async (t) => {
   const workers = await forkAll(startCluster(t), 6);
   const ports = await Promise.all(workers.map((worker) => worker.run(serve, { port: 0, host })));
   assert.deepEqual(ports, Array(6).fill(ports[0]));
 });
 
-test('the worker that opened the port is killed: the others serve, and a new one joins them', async (t) => {
+test('when the worker that opened the port is killed, the others serve and a new worker joins', async (t) => {
   const cluster = startCluster(t);
   const [first, second] = await forkAll(cluster, 2);
   const port = await first.run(serve, { port: 0, host });
@@ -142,7 +108,7 @@ test('the worker that opened the port is killed: the others serve, and a new one
   assert.deepEqual(new Set(await askOften(port, 50)), new Set([`${third.pid}:0`]));
 });
 
-test('a thread that is terminated leaves the other threads and workers serving', async (t) => {
+test('when a thread is terminated, the other threads and workers serve', async (t) => {
   const [first, second] = await forkAll(startCluster(t), 2);
   const port = await first.run(serveInThread, { port: 0, host });
   assert.equal(await second.run(serveInThread, { port: 0, host }), port);
@@ -150,44 +116,44 @@ test('a thread that is terminated leaves the other threads and workers serving',
   assert.equal(new Set(await askOften(port, 50)).size, 1);
   assert.match(await ask(port), new RegExp(`^${second.pid}:`));
   await second.run(({ state }) => state.peer.end());
-  await isRefused(port);
+  await assertRefused(port);
 });
 
 test('a port of another process, or of a worker of another primary, is EADDRINUSE', async (t) => {
   const [worker] = await forkAll(startCluster(t), 1);
-  const [stranger] = await forkAll(startCluster(t), 1);
-  const port = await stranger.run(serve, { port: 0, host });
+  const [other] = await forkAll(startCluster(t), 1);
+  const port = await other.run(serve, { port: 0, host });
   const inUse = { code: 'EADDRINUSE', message: `listen EADDRINUSE: address already in use ${host}:${port}` };
   await assert.rejects(worker.run(serve, { port, host }), inUse);
   await assert.rejects(worker.run(serveInThread, { port, host }), inUse);
   assert.notEqual(await worker.run(serve, { port: 0, host }), port);
-  assert.equal(await ask(port), `${stranger.pid}:0`);
+  assert.equal(await ask(port), `${other.pid}:0`);
   const twice = { code: 'EADDRINUSE' };
-  await assert.rejects(stranger.run(serve, { port, host }), twice, 'nor does one thread listen twice');
+  await assert.rejects(other.run(serve, { port, host }), twice, 'one thread cannot listen twice');
 });
 
-test('the primary hears once from each worker that it listens, also where only threads do', async (t) => {
+test('the primary gets one listening event per worker, also when only its threads listen', async (t) => {
   const cluster = startCluster(t);
   const [first, second] = await forkAll(cluster, 2);
   const port = await first.run(serve, { port: 0, host });
   await first.run(serveInThread, { port: 0, host });
   await second.run(({ load }) => void load());
   await second.run(serveInThread, { port: 0, host });
-  const heard = ({ state }) => state.listening;
-  await eventually(async () => (await cluster.inPrimary(heard)).length === 2);
+  const listeningEvents = ({ state }) => state.listening;
+  await eventually(async () => (await cluster.inPrimary(listeningEvents)).length === 2);
   const expected = [1, 2].map((id) => ({ id, address: host, addressType: 4, port }));
   const byId = (a, b) => a.id - b.id;
-  assert.deepEqual((await cluster.inPrimary(heard)).sort(byId), expected);
+  assert.deepEqual((await cluster.inPrimary(listeningEvents)).sort(byId), expected);
 });
 
-test('a worker that disconnects closes the servers of all its threads, answers, and ends', async (t) => {
+test('a worker that disconnects closes the servers of all its threads, answers pending requests and exits', async (t) => {
   const cluster = startCluster(t);
   const [worker] = await forkAll(cluster, 1);
   const port = await worker.run(serve, { port: 0, host });
   const inFlight = ask(port, '/slow');
   await eventually(() => worker.run(hasRequest));
   assert.equal(await worker.run(serveInThread, { port, host }), port);
-  // From now on the thread lives for its server only.
+  // From now on only its server keeps the thread alive.
   await worker.run(({ state }) =>
     state.peer.run(({ require }) => require('node:worker_threads').parentPort.unref()),
   );
@@ -197,20 +163,20 @@ test('a worker that disconnects closes the servers of all its threads, answers, 
   await cluster.inPrimary(({ state }) => state.workers[0].disconnect());
   assert.equal(await inFlight, 'slow');
   assert.equal(await worker.exited(), 0);
-  await isRefused(port);
+  await assertRefused(port);
 });
 
 const isUnanswered = (answer) => !/^HTTP\/1\.1 (200|503)/.test(answer);
 
-/** Blocks a main thread until the file is there. */
+/** Runs in a main thread: blocks it until the file exists. */
 const blockUntil = ({ require }, file) => {
   while (!require('node:fs').existsSync(file));
 };
 
-test('a worker that shuts down leaves what waits in the queue to the others', async (t) => {
+test('a worker that shuts down leaves the listen queue to the other workers', async (t) => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'sluice-'));
   t.after(() => fs.rmSync(directory, { recursive: true }));
-  const [firstGoes, secondGoes] = ['first', 'second'].map((name) => path.join(directory, name));
+  const [releaseFirst, releaseSecond] = ['first', 'second'].map((name) => path.join(directory, name));
   const [first, second] = await forkAll(startCluster(t), 2);
   const port = await first.run(serve, { port: 0, host });
   assert.equal(await second.run(serve, { port: 0, host }), port);
@@ -220,27 +186,27 @@ test('a worker that shuts down leaves what waits in the queue to the others', as
   const shutDown = first.run(({ require, state }, file) => {
     while (!require('node:fs').existsSync(file));
     return state.lifecycle.shutdown({ timeout: '10s' });
-  }, firstGoes);
-  const unblocked = second.run(blockUntil, secondGoes);
+  }, releaseFirst);
+  const unblocked = second.run(blockUntil, releaseSecond);
   const clients = Array.from({ length: 20 }, () => net.connect(port, host));
   await Promise.all(clients.map((socket) => once(socket, 'connect')));
   for (const socket of clients) socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
-  fs.writeFileSync(firstGoes, '');
+  fs.writeFileSync(releaseFirst, '');
   const { drained } = await shutDown;
-  fs.writeFileSync(secondGoes, '');
+  fs.writeFileSync(releaseSecond, '');
   await unblocked;
   const answers = await Promise.all(clients.map(readAll));
   const isServed = (answer) => answer.endsWith(`\r\n\r\n${second.pid}:0`);
-  // A few are accepted in the turns before the shutdown reaches the server.
+  // Until the shutdown reaches its server, the first worker may accept a few.
   assert.ok(answers.filter(isServed).length >= 15, answers.join('\n'));
   assert.deepEqual(answers.filter(isUnanswered), []);
   assert.equal(drained, true);
 });
 
-test('of workers that shut down at once, the last one answers what waits in the queue', async (t) => {
+test('when all workers shut down together, every connection in the listen queue gets an answer', async (t) => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'sluice-'));
   t.after(() => fs.rmSync(directory, { recursive: true }));
-  const goes = path.join(directory, 'goes');
+  const release = path.join(directory, 'release');
   const workers = await forkAll(startCluster(t), 2);
   const [port] = await Promise.all(workers.map((worker) => worker.run(serve, { port: 0, host })));
   const shutDown = workers.map((worker) =>
@@ -248,12 +214,12 @@ test('of workers that shut down at once, the last one answers what waits in the 
       const lifecycle = new (load().Lifecycle)('app').attach(state.server).ready();
       while (!require('node:fs').existsSync(file));
       return lifecycle.shutdown({ timeout: '10s' });
-    }, goes),
+    }, release),
   );
   const clients = Array.from({ length: 20 }, () => net.connect(port, host));
   await Promise.all(clients.map((socket) => once(socket, 'connect')));
   for (const socket of clients) socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
-  fs.writeFileSync(goes, '');
+  fs.writeFileSync(release, '');
   const answers = await Promise.all(clients.map(readAll));
   assert.deepEqual(answers.filter(isUnanswered), []);
   assert.deepEqual(
@@ -262,7 +228,7 @@ test('of workers that shut down at once, the last one answers what waits in the 
   );
 });
 
-test('a worker that shuts down by a signal goes on when its primary is gone', async (t) => {
+test('a worker that shuts down on a signal completes its hooks after its primary has ended', async (t) => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'sluice-'));
   t.after(() => fs.rmSync(directory, { recursive: true }));
   const [begun, ended] = ['begun', 'ended'].map((name) => path.join(directory, name));
@@ -290,7 +256,7 @@ test('a worker that shuts down by a signal goes on when its primary is gone', as
   await eventually(() => !fs.existsSync(`/proc/${worker.pid}`));
 });
 
-test('where workers cannot share sockets the primary has the port, and threads are told so', async (t) => {
+test('without shared sockets the primary owns the port, and listen rejects in threads', async (t) => {
   const cluster = startCluster(t);
   const workers = await forkAll(cluster, 2);
   const withoutSharing = ({ load, require }) => {
@@ -300,7 +266,7 @@ test('where workers cannot share sockets the primary has the port, and threads a
   for (const worker of workers) await worker.run(withoutSharing);
   const ports = await Promise.all(workers.map((worker) => worker.run(serve, { port: 0, host })));
   assert.equal(ports[0], ports[1]);
-  assert.equal((await answering(ports[0], 2)).size, 2);
+  assert.equal((await distinctAnswers(2, () => ask(ports[0]))).size, 2);
   await assert.rejects(workers[0].run(serveInThread, { port: ports[0], host }), {
     name: 'SluiceError',
     code: 'ERR_SLUICE_UNSUPPORTED',

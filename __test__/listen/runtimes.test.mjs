@@ -1,4 +1,4 @@
-// listen in Bun and Deno as in Node: what it resolves with is a port that answers, or it rejects.
+// listen in Node, Bun and Deno: it resolves with a port that answers, or rejects.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,13 +12,14 @@ import { fileURLToPath } from 'node:url';
 import { selfSigned } from '../helpers/certificate.mjs';
 import { forkAll, startCluster } from '../helpers/cluster.mjs';
 import { runtime } from '../helpers/runtimes.mjs';
+import { distinctAnswers } from '../helpers/shared-port.mjs';
 import { readAll } from '../helpers/sockets.mjs';
 
 const FILE = fileURLToPath(new URL('../helpers/listening-process.cjs', import.meta.url));
 const CERTIFICATE = JSON.stringify(selfSigned());
 const host = '127.0.0.1';
 
-/** `next()` gives what it says; `end()` has it close, and settles with its exit code. */
+/** `next()` resolves with its next line of output; `end()` makes it close and resolves with its exit code. */
 function start(t, { execPath, flags }, ...args) {
   const child = spawn(execPath, [...flags, FILE, ...args], {
     env: { ...process.env, CERTIFICATE },
@@ -36,7 +37,7 @@ function start(t, { execPath, flags }, ...args) {
   };
 }
 
-async function get(url, options = {}) {
+async function getText(url, options = {}) {
   const { get } = url.startsWith('https') ? https : http;
   const [response] = await once(get(url, { agent: false, ...options }), 'response');
   return readAll(response);
@@ -49,9 +50,9 @@ async function getOverHttp2(port) {
   return answer;
 }
 
-const overTls = (port) => get(`https://${host}:${port}/`, { rejectUnauthorized: false });
+const overTls = (port) => getText(`https://${host}:${port}/`, { rejectUnauthorized: false });
 
-/** Its answer has the port by which the server was reached, and the address of the client. */
+/** The answer has the port and address of the server and the address of the client. Returns the thread id. */
 async function assertAnswers(port, answer) {
   const { thread, ...seen } = JSON.parse(answer);
   assert.deepEqual(seen, { address: host, port, client: host });
@@ -59,11 +60,11 @@ async function assertAnswers(port, answer) {
 }
 
 const ANSWERS = {
-  http: async (port) => assertAnswers(port, await get(`http://${host}:${port}/`)),
+  http: async (port) => assertAnswers(port, await getText(`http://${host}:${port}/`)),
   net: async (port) => assert.equal(await readAll(net.connect(port, host)), 'net'),
   http2: async (port) => assert.equal(await getOverHttp2(port), 'http2'),
-  express: async (port) => assert.equal(await get(`http://${host}:${port}/`), 'express'),
-  fastify: async (port) => assert.equal(await get(`http://${host}:${port}/`), 'fastify'),
+  express: async (port) => assert.equal(await getText(`http://${host}:${port}/`), 'express'),
+  fastify: async (port) => assert.equal(await getText(`http://${host}:${port}/`), 'fastify'),
   tls: async (port) => assert.equal(await overTls(port), 'tls'),
 };
 
@@ -87,7 +88,7 @@ for (const name of ['node', 'bun', 'deno']) {
     });
   }
 
-  test(`${name}: a server of https answers, or listen says what to do`, { skip }, async (t) => {
+  test(`${name}: an https server answers, or listen rejects with the alternative`, { skip }, async (t) => {
     const served = start(t, current, 'https');
     const { port, ...rest } = await served.next();
     if (name === 'bun') {
@@ -107,16 +108,14 @@ for (const name of ['node', 'bun', 'deno']) {
     const started = await served.next();
     const { port } = started[0];
     assert.deepEqual(started, Array(3).fill(started[0]));
-    const threads = new Set();
-    for (let i = 0; i < 500 && threads.size < 3; i++) {
-      const answers = await Promise.all(Array.from({ length: 20 }, () => get(`http://${host}:${port}/`)));
-      for (const answer of answers) threads.add(await assertAnswers(port, answer));
-    }
+    const threads = await distinctAnswers(3, async () => {
+      return assertAnswers(port, await getText(`http://${host}:${port}/`));
+    });
     assert.equal(threads.size, 3);
     assert.equal(await served.end(), 0);
   });
 
-  test(`${name}: a server that closes answers what it has begun, and closes idle connections`, {
+  test(`${name}: a closing server completes requests in flight and closes idle connections`, {
     skip,
   }, async (t) => {
     const served = start(t, current, 'http');
@@ -125,16 +124,18 @@ for (const name of ['node', 'bun', 'deno']) {
     idle.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
     await once(idle, 'data');
     const slow = net.connect(port, host);
-    const begun = readAll(slow);
+    const slowAnswer = readAll(slow);
     slow.write('GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
     await ANSWERS.http(port);
     const exited = served.end();
     await once(idle, 'close');
-    assert.match(await begun, /^HTTP\/1\.1 200 /);
+    assert.match(await slowAnswer, /^HTTP\/1\.1 200 /);
     assert.equal(await exited, 0);
   });
 
-  test(`${name}: a client that is slow, or idle, is disconnected in time`, { skip }, async (t) => {
+  test(`${name}: slow and idle clients are disconnected by the timeouts of the server`, {
+    skip,
+  }, async (t) => {
     const served = start(t, current, 'timeouts');
     const { port } = await served.next();
     const send = (text) => {
@@ -163,10 +164,6 @@ test('bun: cluster workers share a port', { skip }, async (t) => {
   };
   const [port, other] = await Promise.all(workers.map((worker) => worker.run(serve, { port: 0, host })));
   assert.equal(port, other);
-  const seen = new Set();
-  for (let i = 0; i < 500 && seen.size < 2; i++) {
-    for (const answer of await Promise.all(Array.from({ length: 20 }, () => get(`http://${host}:${port}/`))))
-      seen.add(answer);
-  }
+  const seen = await distinctAnswers(2, () => getText(`http://${host}:${port}/`));
   assert.deepEqual([...seen].sort(), workers.map(({ pid }) => String(pid)).sort());
 });

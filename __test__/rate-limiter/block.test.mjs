@@ -1,4 +1,4 @@
-// RateLimiter.block and reconfigure: what stands beside the charges, and what changes under them.
+// RateLimiter.block, and RateLimiter.reconfigure of a single GCRA limit. Uses a manual clock.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
@@ -11,9 +11,9 @@ const clock = testing.manualClock();
 test.after(() => clock.restore());
 
 const fresh = (options) => new RateLimiter(freshName(), options);
-const wait = (limiter, key, cost) => limiter.consume(key, cost).retryAfterMs;
+const retryAfter = (limiter, key, cost) => limiter.consume(key, cost).retryAfterMs;
 
-test('block refuses until its end', () => {
+test('a block refuses every call until it ends', () => {
   const limiter = fresh({ limit: 5, window: '1s' });
   assert.equal(limiter.block('a', '10m'), true);
   const { allowed, remaining, retryAfterMs, resetAfterMs } = limiter.consume('a');
@@ -23,41 +23,41 @@ test('block refuses until its end', () => {
   assert.equal(limiter.tryConsume('a'), false);
   clock.advance(1);
   assert.equal(limiter.consume('a', 5).remaining, 0);
-  assert.equal(limiter.tryConsume('b'), true, 'nobody else was blocked');
+  assert.equal(limiter.tryConsume('b'), true, 'no other key is blocked');
 });
 
-test('the later end wins', () => {
+test('of two blocks the later end applies', () => {
   const limiter = fresh({ limit: 5, window: '1s' });
   limiter.block('a', '10m');
   limiter.block('a', '1m');
-  assert.equal(wait(limiter, 'a'), 600_000);
+  assert.equal(retryAfter(limiter, 'a'), 600_000);
   limiter.block('a', '20m');
-  assert.equal(wait(limiter, 'a'), 1_200_000);
+  assert.equal(retryAfter(limiter, 'a'), 1_200_000);
 });
 
-test('charge, refund, penalty and reconfigure leave a block as it is', () => {
+test('consume, refund, penalize and reconfigure leave a block unchanged', () => {
   const limiter = fresh({ limit: 5, window: '1s' });
   limiter.block('a', '10m');
   limiter.tryConsume('a');
   limiter.refund('a', 100);
   limiter.penalize('a', 100);
   limiter.reconfigure({ limit: 1000 });
-  assert.equal(wait(limiter, 'a'), 600_000);
+  assert.equal(retryAfter(limiter, 'a'), 600_000);
 });
 
-test('what was owed before a block is still owed after it', () => {
+test('charges made before a block still apply after it', () => {
   const limiter = fresh({ limit: 6, window: '1m' });
   limiter.tryConsume('a', 6);
   limiter.block('a', '10s');
-  assert.equal(wait(limiter, 'a', 3), 30_000, 'the rate lets it wait longer than the block');
+  assert.equal(retryAfter(limiter, 'a', 3), 30_000, 'the limit refuses for longer than the block');
   clock.advance('10s');
-  assert.deepEqual([limiter.peek('a').remaining, wait(limiter, 'a', 3)], [1, 20_000]);
+  assert.deepEqual([limiter.peek('a').remaining, retryAfter(limiter, 'a', 3)], [1, 20_000]);
 });
 
-test('a blocked client is told never, where the cost is above the burst', () => {
+test('retryAfterMs is Infinity for a blocked key when the cost exceeds the burst', () => {
   const limiter = fresh({ limit: 5, window: '1s' });
   limiter.block('a', '10m');
-  assert.equal(wait(limiter, 'a', 6), Infinity);
+  assert.equal(retryAfter(limiter, 'a', 6), Infinity);
 });
 
 test('reset ends a block', () => {
@@ -70,10 +70,10 @@ test('reset ends a block', () => {
 test('a block may last a hundred years', () => {
   const limiter = fresh({ limit: 5, window: '1s' });
   assert.equal(limiter.block('a', '36525d'), true);
-  assert.equal(wait(limiter, 'a'), 36_525 * 86_400_000);
+  assert.equal(retryAfter(limiter, 'a'), 36_525 * 86_400_000);
 });
 
-test('a block of no duration, or of nonsense, is a mistake and blocks nobody', () => {
+test('block rejects a missing or invalid duration and blocks no key', () => {
   const limiter = fresh({ limit: 5, window: '1s' });
   for (const duration of [
     0,
@@ -101,7 +101,7 @@ test('a block of no duration, or of nonsense, is a mistake and blocks nobody', (
   assert.equal(limiter.tryConsume('a', 5), true);
 });
 
-test('reconfigure changes what is given and keeps the rest', () => {
+test('reconfigure changes the given options and keeps the others', () => {
   const limiter = fresh({ limit: 10, window: '1m' });
   limiter.reconfigure({ limit: 20 });
   assert.deepEqual(
@@ -115,29 +115,29 @@ test('reconfigure changes what is given and keeps the rest', () => {
   assert.deepEqual(
     [limiter.peek('a').limit, limiter.peek('a').remaining],
     [60, 5],
-    'a burst that was given stays',
+    'an explicit burst stays',
   );
   limiter.reconfigure({ dryRun: true });
   assert.equal(limiter.consume('a', 6).wouldRefuse, true);
 });
 
-test('what clients have used stays used', () => {
+test('reconfigure keeps what keys have consumed', () => {
   const limiter = fresh({ limit: 10, window: '10s' });
   limiter.tryConsume('a', 6);
   limiter.reconfigure({ limit: 20, window: '20s' });
   assert.equal(limiter.peek('a').remaining, 14);
 });
 
-test('a lower limit locks nobody out for longer than its own window', () => {
+test('a lower limit refuses no key for longer than its own window', () => {
   const limiter = fresh({ limit: 100, window: '30d' });
   limiter.tryConsume('a', 100);
   limiter.reconfigure({ limit: 10, window: '1s' });
-  assert.deepEqual([limiter.peek('a').resetAfterMs, wait(limiter, 'a')], [1000, 100]);
+  assert.deepEqual([limiter.peek('a').resetAfterMs, retryAfter(limiter, 'a')], [1000, 100]);
 });
 
-test('capacity and overflow are fixed; a mistake changes nothing', () => {
+test('maxKeys and overflow are fixed; a rejected reconfigure changes nothing', () => {
   const limiter = fresh({ limit: 10, window: '1m', maxKeys: 5, overflow: 'deny' });
-  const mistakes = [
+  const invalidOptions = [
     [{ maxKeys: 6 }, /maxKeys is 6; accepted: 5/],
     [{ overflow: 'evict' }, /overflow is "evict"; accepted: "deny"/],
     [{ limit: 0 }, /limit is 0; accepted: an integer from 1/],
@@ -146,7 +146,7 @@ test('capacity and overflow are fixed; a mistake changes nothing', () => {
     [{ lmit: 5 }, /has no option "lmit"/],
     [7, /options is 7; accepted: an object/],
   ];
-  for (const [options, message] of mistakes) {
+  for (const [options, message] of invalidOptions) {
     assert.throws(() => limiter.reconfigure(options), { code: 'ERR_SLUICE_INVALID_OPTION', message });
   }
   limiter.reconfigure({ maxKeys: 5, overflow: 'deny' });

@@ -1,4 +1,4 @@
-// Which keys are which clients, how many are held, and what is a mistake.
+// Which keys are distinct, and which keys, costs and options are rejected.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
@@ -12,33 +12,33 @@ test.after(() => clock.restore());
 
 const fresh = (options) => new RateLimiter(freshName(), { limit: 1, window: '1h', ...options });
 
-/** Of these keys, used one after the other, how many are clients of their own. */
-function clientsAmong(keys) {
+/** The number of distinct keys among these. */
+function countDistinct(keys) {
   const limiter = fresh();
   const distinct = keys.filter((key) => limiter.tryConsume(key)).length;
   for (const key of keys) {
-    assert.equal(limiter.tryConsume(key), false, 'a key is the same client when it comes again');
-    assert.equal(limiter.handle(key).tryConsume(), false, 'and through a handle');
+    assert.equal(limiter.tryConsume(key), false, 'an equal key shares the quota');
+    assert.equal(limiter.handle(key).tryConsume(), false, 'so does its handle');
   }
   return distinct;
 }
 
-test('keys that differ in one code unit are different clients, at any length', () => {
+test('keys that differ in one code unit are distinct, at any length', () => {
   for (const length of [1, 2, 63, 64, 65, 127, 128, 129, 254, 255, 256, 257, 511, 512, 513, 100_000]) {
     for (const unit of ['x', 'é', '€', '\ud83d']) {
       const base = unit.repeat(length - 1);
-      assert.equal(clientsAmong([`${base}a`, `${base}b`, `${base}\u0100`, `${base}a\0`, `${base}aa`]), 5);
-      assert.equal(clientsAmong([`a${base}`, `b${base}`, `\u0100${base}`]), 3);
+      assert.equal(countDistinct([`${base}a`, `${base}b`, `${base}\u0100`, `${base}a\0`, `${base}aa`]), 5);
+      assert.equal(countDistinct([`a${base}`, `b${base}`, `\u0100${base}`]), 3);
     }
   }
 });
 
-test('a key of one megabyte is a key', () => {
+test('keys of one megabyte are accepted and compared in full', () => {
   const megabyte = 'k'.repeat(1 << 20);
-  assert.equal(clientsAmong([megabyte, `${megabyte}k`, `${megabyte.slice(1)}l`, megabyte.toUpperCase()]), 4);
+  assert.equal(countDistinct([megabyte, `${megabyte}k`, `${megabyte.slice(1)}l`, megabyte.toUpperCase()]), 4);
 });
 
-test('code units count, not characters: lone surrogates, nulls and normal forms', () => {
+test('keys are compared by code unit: lone surrogates, NUL and normal forms differ', () => {
   const surrogates = [
     '\ud800',
     '\ud801',
@@ -50,13 +50,13 @@ test('code units count, not characters: lone surrogates, nulls and normal forms'
     'a\ud800',
     '\ud800a',
   ];
-  assert.equal(clientsAmong(surrogates), surrogates.length);
-  assert.equal(clientsAmong(['a', 'a\0', '\0', '\0\0', ' a', 'A', 'á', 'a\u0301', 'ａ']), 9);
+  assert.equal(countDistinct(surrogates), surrogates.length);
+  assert.equal(countDistinct(['a', 'a\0', '\0', '\0\0', ' a', 'A', 'á', 'a\u0301', 'ａ']), 9);
   const everyUnit = Array.from({ length: 0x10000 }, (_, unit) => String.fromCharCode(unit));
-  assert.equal(clientsAmong(everyUnit), 0x10000);
+  assert.equal(countDistinct(everyUnit), 0x10000);
 });
 
-test('a key is its text, however the engine holds it', () => {
+test('equal strings are one key, however V8 represents them', () => {
   const limiter = fresh();
   const flat = 'some client of this server';
   assert.equal(limiter.tryConsume(flat), true);
@@ -68,7 +68,7 @@ test('a key is its text, however the engine holds it', () => {
   }
 });
 
-const BAD_KEYS = [
+const INVALID_KEYS = [
   ['', '""'],
   [undefined, 'undefined'],
   [null, 'null'],
@@ -81,7 +81,7 @@ const BAD_KEYS = [
   [new String('a'), 'an object'],
 ];
 
-const KEYED = {
+const METHODS_WITH_KEY = {
   tryConsume: (limiter, key) => limiter.tryConsume(key),
   consume: (limiter, key) => limiter.consume(key),
   consumeMany: (limiter, key) => limiter.consumeMany(['a', key]),
@@ -93,10 +93,10 @@ const KEYED = {
   reset: (limiter, key) => limiter.reset(key),
 };
 
-for (const [method, call] of Object.entries(KEYED)) {
-  test(`${method}: what is no key is a mistake that names it and changes nothing`, () => {
+for (const [method, call] of Object.entries(METHODS_WITH_KEY)) {
+  test(`${method} rejects an invalid key with its value, and changes nothing`, () => {
     const limiter = fresh();
-    for (const [key, given] of BAD_KEYS) {
+    for (const [key, given] of INVALID_KEYS) {
       const message = new RegExp(`^(key|keys\\[1\\]) is ${given}; accepted: a non-empty string$`);
       assert.throws(() => call(limiter, key), {
         name: 'SluiceError',
@@ -109,21 +109,21 @@ for (const [method, call] of Object.entries(KEYED)) {
   });
 }
 
-test('consumeMany takes an array, without holes', () => {
+test('consumeMany accepts only arrays without holes', () => {
   const limiter = fresh();
   for (const keys of [undefined, 'a', { 0: 'a', length: 1 }, new Set(['a'])]) {
     assert.throws(() => limiter.consumeMany(keys), { code: 'ERR_SLUICE_INVALID_KEY', message: /^keys is / });
   }
-  // biome-ignore lint/suspicious/noSparseArray: that is the point
-  const holed = ['a', , 'b'];
-  assert.throws(() => limiter.consumeMany(holed), {
+  // biome-ignore lint/suspicious/noSparseArray: a sparse array is the input under test
+  const sparse = ['a', , 'b'];
+  assert.throws(() => limiter.consumeMany(sparse), {
     code: 'ERR_SLUICE_INVALID_KEY',
     message: /^keys\[1\] is undefined/,
   });
   assert.equal(limiter.size, 0);
 });
 
-const COSTED = {
+const METHODS_WITH_COST = {
   tryConsume: (limiter, cost) => limiter.tryConsume('a', cost),
   consume: (limiter, cost) => limiter.consume('a', cost),
   consumeMany: (limiter, cost) => limiter.consumeMany(['a', 'b'], cost),
@@ -133,8 +133,8 @@ const COSTED = {
   'handle.consume': (limiter, cost) => limiter.handle('a').consume(cost),
 };
 
-for (const [method, call] of Object.entries(COSTED)) {
-  test(`${method}: a cost is a positive integer`, () => {
+for (const [method, call] of Object.entries(METHODS_WITH_COST)) {
+  test(`${method} rejects a cost that is not a positive integer`, () => {
     const limiter = fresh({ limit: 10 });
     for (const cost of [
       0,
@@ -165,8 +165,8 @@ for (const [method, call] of Object.entries(COSTED)) {
   });
 }
 
-test('options that are missing, misspelt or out of range are a mistake that names them', () => {
-  const mistakes = [
+test('missing, unknown and out-of-range options are rejected by name', () => {
+  const invalidOptions = [
     [{}, /^RateLimiter limit is undefined; accepted: a value for it; required: limit, window$/],
     [{ limit: 1 }, /^RateLimiter window is undefined/],
     [{ limit: 0, window: 1 }, /^RateLimiter limit is 0; accepted: an integer from 1 to 9007199254740991$/],
@@ -189,14 +189,14 @@ test('options that are missing, misspelt or out of range are a mistake that name
     [[], /options is an array/],
     ['1/s', /options is "1\/s"/],
   ];
-  for (const [options, message] of mistakes) {
+  for (const [options, message] of invalidOptions) {
     const name = freshName();
     assert.throws(() => new RateLimiter(name, options), { code: 'ERR_SLUICE_INVALID_OPTION', message });
     assert.throws(() => new RateLimiter(name), { code: 'ERR_SLUICE_NOT_FOUND' }, 'nothing was created');
   }
 });
 
-test('a quota that rounding would change by more than 0.1 %, or that would overflow, is a mistake', () => {
+test('a quota is rejected when rounding changes it by more than 0.1 % or when it would overflow', () => {
   const invalid = (message) => ({ code: 'ERR_SLUICE_INVALID_OPTION', message });
   assert.throws(
     () => fresh({ limit: 3_000_000, window: '1s' }),
@@ -211,7 +211,7 @@ test('a quota that rounding would change by more than 0.1 %, or that would overf
   assert.equal(fresh({ limit: 1_000_000_000, window: '1s' }).tryConsume('a', 1_000_000_000), true);
 });
 
-test('what a later version brings is told to be unsupported', () => {
+test('a scope other than process is rejected as unsupported', () => {
   const unsupported = {
     name: 'SluiceError',
     code: 'ERR_SLUICE_UNSUPPORTED',

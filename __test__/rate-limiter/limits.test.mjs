@@ -1,4 +1,4 @@
-// Several limits of one limiter: decided as one, and told by the one that matters. Time is set by hand.
+// Several limits in one limiter: one decision, described by the limit that determines it. Uses a manual clock.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
@@ -12,11 +12,11 @@ const { kDecide, kReceipt, kUndo } = rateLimiter;
 const clock = testing.manualClock();
 test.after(() => clock.restore());
 
-// Each test begins with an hour.
+// Each test starts on a full hour.
 test.beforeEach(() => clock.set(Math.ceil(clock.now / 3_600_000) * 3_600_000));
 
 const fresh = (...limits) => new RateLimiter(freshName(), { limits });
-const told = ({ allowed, limit, remaining, resetAfterMs, retryAfterMs, policy }) => [
+const fields = ({ allowed, limit, remaining, resetAfterMs, retryAfterMs, policy }) => [
   allowed,
   limit,
   remaining,
@@ -29,36 +29,35 @@ const SECOND = { name: 'second', limit: 5, window: '1s' };
 const MINUTE = { name: 'minute', limit: 8, window: '1m', algorithm: 'fixed-window' };
 const HOUR = { name: 'hour', limit: 10, window: '1h', algorithm: 'sliding-window' };
 
-test('a call is charged to all limits, or, where one refuses, to none', () => {
+test('a call is charged to all limits, or to none when one of them refuses', () => {
   const limiter = fresh(SECOND, MINUTE, HOUR);
   assert.equal(limiter.tryConsume('a', 5), true);
-  for (let call = 0; call < 50; call++) assert.equal(limiter.tryConsume('a'), false, 'the second is spent');
+  for (let call = 0; call < 50; call++) assert.equal(limiter.tryConsume('a'), false, 'second is exhausted');
   clock.advance('1s');
-  for (let call = 0; call < 50; call++)
-    assert.equal(limiter.tryConsume('a', 4), false, 'the minute has three');
+  for (let call = 0; call < 50; call++) assert.equal(limiter.tryConsume('a', 4), false, 'minute has 3 left');
   assert.equal(limiter.tryConsume('a', 3), true);
   clock.advance('1m');
-  for (let call = 0; call < 50; call++) assert.equal(limiter.tryConsume('a', 3), false, 'the hour has two');
+  for (let call = 0; call < 50; call++) assert.equal(limiter.tryConsume('a', 3), false, 'hour has 2 left');
   assert.equal(limiter.tryConsume('a', 2), true);
   assert.deepEqual([limiter.stats().allowed, limiter.stats().refused], [3, 150]);
 });
 
-test('the limit that refuses longest is described', () => {
+test('a refusal describes the limit with the longest wait', () => {
   const limiter = fresh(SECOND, MINUTE, HOUR);
   limiter.tryConsume('a', 5);
-  assert.deepEqual(told(limiter.consume('a')), [false, 5, 0, 1000, 200, 'second']);
-  assert.deepEqual(told(limiter.consume('a', 4)).slice(3), [60_000, 60_000, 'minute'], 'it has three');
+  assert.deepEqual(fields(limiter.consume('a')), [false, 5, 0, 1000, 200, 'second']);
+  assert.deepEqual(fields(limiter.consume('a', 4)).slice(3), [60_000, 60_000, 'minute'], 'minute has 3 left');
   clock.advance('1s');
   limiter.tryConsume('a', 3);
-  // Eight of this hour must fade to seven in the next: 8 × (1 − f) + 3 = 10 where f is 450 s.
-  assert.deepEqual(told(limiter.consume('a', 3)), [false, 10, 2, 7_199_000, 4_049_000, 'hour']);
-  assert.deepEqual(told(limiter.consume('a', 1)), [false, 8, 0, 59_000, 59_000, 'minute']);
+  // The 8 of this hour must fade to 7 in the next: 8 × (1 − f) + 3 = 10 at f = 1/8, 450 s.
+  assert.deepEqual(fields(limiter.consume('a', 3)), [false, 10, 2, 7_199_000, 4_049_000, 'hour']);
+  assert.deepEqual(fields(limiter.consume('a', 1)), [false, 8, 0, 59_000, 59_000, 'minute']);
 });
 
-test('when the call may pass, the limit with the least remaining share is described', () => {
+test('an admitted call describes the limit with the smallest remaining share', () => {
   const limiter = fresh(SECOND, MINUTE, HOUR);
   const policy = (cost) => limiter.consume('a', cost).policy;
-  // Shares that remain: 4/5, 7/8, 9/10; a second later 5/5, 7/8, 9/10.
+  // Remaining shares: 4/5, 7/8, 9/10; one second later 5/5, 7/8, 9/10.
   assert.equal(policy(1), 'second');
   clock.advance('1s');
   assert.equal(limiter.peek('a').policy, 'minute');
@@ -67,31 +66,31 @@ test('when the call may pass, the limit with the least remaining share is descri
   assert.deepEqual(
     fresh(MINUTE, { ...MINUTE, name: 'same' }).consume('a').policy,
     'minute',
-    'else the first',
+    'the first of equals',
   );
 });
 
-test('a refused call is admitted after the longest wait, and not a millisecond before', () => {
+test('a refused call is admitted after retryAfterMs, and not a millisecond earlier', () => {
   for (const cost of [1, 2, 3, 5]) {
     const limiter = fresh(SECOND, MINUTE, HOUR);
     for (let call = 0; call < 40; call++) {
       const { allowed, retryAfterMs } = limiter.consume('a', cost);
       if (allowed) continue;
       clock.advance(retryAfterMs - 1);
-      assert.equal(limiter.tryConsume('a', cost), false, 'a millisecond early');
+      assert.equal(limiter.tryConsume('a', cost), false, '1 ms early');
       clock.advance(1);
       assert.equal(limiter.tryConsume('a', cost), true);
     }
   }
 });
 
-test('a cost above one of the limits is refused for ever by that one', () => {
+test('retryAfterMs is Infinity when the cost exceeds one of the limits, and that limit is described', () => {
   const limiter = fresh(MINUTE, SECOND, HOUR);
-  assert.deepEqual(told(limiter.consume('a', 6)), [false, 5, 5, 0, Infinity, 'second']);
+  assert.deepEqual(fields(limiter.consume('a', 6)), [false, 5, 5, 0, Infinity, 'second']);
   assert.equal(limiter.size, 0);
 });
 
-test('refund, penalize, block and reset are of all limits', () => {
+test('refund, penalize, block and reset apply to all limits', () => {
   const limiter = fresh(SECOND, MINUTE, HOUR);
   limiter.penalize('a', 100);
   assert.equal(limiter.consume('a').policy, 'hour');
@@ -105,19 +104,19 @@ test('refund, penalize, block and reset are of all limits', () => {
 });
 
 for (const algorithm of ['gcra', 'fixed-window', 'sliding-window']) {
-  test(`${algorithm}: what a call was charged by a limit of its own is taken back by that limit`, () => {
+  test(`${algorithm}: undo refunds a call under the limit that the call was given`, () => {
     const limiter = new RateLimiter(freshName(), { limit: 1, window: '1m', algorithm });
     limiter[kDecide]('a', 5, 10);
     limiter[kDecide]('a', 2, 10);
     const receipt = limiter[kReceipt]('a', 2);
     limiter[kDecide]('b', 1, 3);
     limiter[kUndo](receipt);
-    assert.equal(limiter[kDecide]('a', 1, 10).remaining, 4, 'five stay charged');
+    assert.equal(limiter[kDecide]('a', 1, 10).remaining, 4, '5 stay charged');
     assert.equal(limiter[kDecide]('b', 1, 3).remaining, 1);
   });
 }
 
-test('a limit without a name is called after what it says, in the largest whole unit', () => {
+test('an unnamed limit is named by its quota, in the largest whole unit of time', () => {
   const named = [
     [{ limit: 10, window: '1s' }, '10-per-1s'],
     [{ limit: 10, window: 1000 }, '10-per-1s'],
@@ -131,21 +130,21 @@ test('a limit without a name is called after what it says, in the largest whole 
   assert.equal(limiter.consume('a').policy, limiter.name);
 });
 
-test('six limits are decided as one', () => {
+test('a limiter takes six limits', () => {
   const limits = [1, 2, 3, 4, 5, 6].map((days) => ({ limit: 7 - days, window: `${days}d` }));
   const limiter = fresh(...limits);
-  assert.deepEqual(told(limiter.consume('a')), [true, 1, 0, 6 * 86_400_000, 0, '1-per-6d']);
+  assert.deepEqual(fields(limiter.consume('a')), [true, 1, 0, 6 * 86_400_000, 0, '1-per-6d']);
   assert.equal(limiter.consume('a').policy, '1-per-6d');
 });
 
-test('a limiter that is attached to without options knows the names', () => {
+test('attaching without options reports the names of the limits', () => {
   const limiter = fresh(SECOND, MINUTE);
   const attached = new RateLimiter(limiter.name);
   assert.equal(attached.consume('a', 5).policy, 'second');
   assert.deepEqual(attached.handle('a').peek(), limiter.peek('a'));
 });
 
-test('the same limits attach, however they are written; others are a mismatch of `limits`', () => {
+test('equal limits attach, however they are written; others are a config mismatch of limits', () => {
   const limits = [{ limit: 10, window: '1s' }, MINUTE];
   const { name } = fresh(...limits);
   const same = { window: 1000, limit: 10, burst: 10, algorithm: 'gcra', name: '10-per-1s' };
@@ -167,7 +166,7 @@ test('the same limits attach, however they are written; others are a mismatch of
   }
 });
 
-test('a list of one is a limiter of one limit, but for its name', () => {
+test('limits with one entry is the same as a single limit, except for its name', () => {
   const { name } = fresh({ name: 'only', limit: 10, window: '1s' });
   assert.ok(new RateLimiter(name, { limits: [{ name: 'only', limit: 10, window: '1s' }] }));
   assert.throws(() => new RateLimiter(name, { limit: 10, window: '1s' }), {
@@ -178,7 +177,7 @@ test('a list of one is a limiter of one limit, but for its name', () => {
   assert.ok(new RateLimiter(plain.name, { limits: [{ name: plain.name, limit: 10, window: '1s' }] }));
 });
 
-test('mistakes in a list name the limit that has them, and create nothing', () => {
+test('an invalid entry of limits is rejected by its index, and nothing is created', () => {
   const valid = { limit: 10, window: '1s' };
   const second = [
     [null, /limits\[1\] options is null; accepted: an object$/],
@@ -212,7 +211,7 @@ test('mistakes in a list name the limit that has them, and create nothing', () =
       { limits: valid },
       /limits is an object; accepted: an array of \{ name\?, limit, window, burst\?, algor/,
     ],
-    // biome-ignore lint/suspicious/noSparseArray: that is the point
+    // biome-ignore lint/suspicious/noSparseArray: a sparse array is the input under test
     [{ limits: [valid, , { limit: 9, window: '1s' }] }, /limits\[1\] options is undefined/],
     [{ limits: [valid], limit: 5 }, /^RateLimiter limit is 5; accepted: nothing beside limits/],
     [{ limits: [valid], window: '5s' }, /^RateLimiter window is 5000; accepted: nothing beside limits/],

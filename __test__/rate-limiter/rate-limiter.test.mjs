@@ -1,4 +1,5 @@
-// RateLimiter: what a call is told, to the unit and to the millisecond. Time is set by hand.
+// RateLimiter with one GCRA limit: what each method returns, exact to the unit and the millisecond. Uses a manual
+// clock.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
@@ -13,11 +14,11 @@ test.after(() => clock.restore());
 const DAY = 86_400_000;
 const fresh = (options) => new RateLimiter(freshName(), options);
 
-/** The calls of `count` that are admitted. */
+/** How many of `count` calls are admitted. */
 const admitted = (count, call) => Array.from({ length: count }, call).filter(Boolean).length;
 
-/** Every field that one call or more tells, in one number or text each. */
-const told = ({ allowed, limit, remaining, resetAfterMs, retryAfterMs }) => [
+/** The numeric fields of a decision. */
+const fields = ({ allowed, limit, remaining, resetAfterMs, retryAfterMs }) => [
   allowed,
   limit,
   remaining,
@@ -45,7 +46,7 @@ test('admits the burst at once, then one unit for each T = window / limit', () =
   );
 });
 
-test('admits at most burst + w / T in any interval of length w: twice the limit in the first window', () => {
+test('admits at most burst + w / T in an interval of length w: 19 for a limit of 10 in the first window', () => {
   const limiter = fresh({ limit: 10, window: '1s' });
   let count = 0;
   for (let ms = 0; ms < 1000; ms++) {
@@ -55,7 +56,7 @@ test('admits at most burst + w / T in any interval of length w: twice the limit 
   assert.equal(count, 19);
 });
 
-test('`burst` says how much may come at once', () => {
+test('burst is the number of units admitted at once', () => {
   const limiter = fresh({ limit: 10, window: '1s', burst: 1 });
   assert.equal(
     admitted(5, () => limiter.tryConsume('a')),
@@ -79,7 +80,7 @@ for (const [window, ms] of [
   [10, 10],
   ['90m', 90 * 60_000],
 ]) {
-  test(`a refused call is admitted after retryAfterMs and not a millisecond before: window ${window}`, () => {
+  test(`a refused call is admitted after retryAfterMs and not a millisecond earlier: window ${window}`, () => {
     for (const limit of [1, 2, 5, 10]) {
       const limiter = fresh({ limit, window });
       assert.equal(
@@ -98,7 +99,7 @@ for (const [window, ms] of [
   });
 }
 
-test('where T is no whole number of milliseconds, the wait is rounded up', () => {
+test('retryAfterMs is rounded up when T is not a whole number of milliseconds', () => {
   const limiter = fresh({ limit: 3, window: '1s' });
   assert.equal(
     admitted(4, () => limiter.tryConsume('a')),
@@ -111,7 +112,7 @@ test('where T is no whole number of milliseconds, the wait is rounded up', () =>
   assert.equal(limiter.tryConsume('a'), true);
 });
 
-test('a refused call of any cost is admitted after its own wait', () => {
+test('retryAfterMs takes the cost into account', () => {
   const limiter = fresh({ limit: 100, window: '10s' });
   limiter.tryConsume('a', 100);
   const { retryAfterMs } = limiter.consume('a', 37);
@@ -123,7 +124,7 @@ test('a refused call of any cost is admitted after its own wait', () => {
   assert.equal(limiter.peek('a').remaining, 0);
 });
 
-test('a decision tells limit, remaining, reset and wait', () => {
+test('a decision has limit, remaining, resetAfterMs, retryAfterMs and policy', () => {
   const limiter = fresh({ limit: 4, window: '1m' });
   const T = 15_000;
   assert.deepEqual(limiter.consume('a'), {
@@ -134,12 +135,12 @@ test('a decision tells limit, remaining, reset and wait', () => {
     retryAfterMs: 0,
     policy: limiter.name,
   });
-  assert.deepEqual(told(limiter.consume('a', 3)), [true, 4, 0, 4 * T, 0]);
-  assert.deepEqual(told(limiter.consume('a')), [false, 4, 0, 4 * T, T]);
+  assert.deepEqual(fields(limiter.consume('a', 3)), [true, 4, 0, 4 * T, 0]);
+  assert.deepEqual(fields(limiter.consume('a')), [false, 4, 0, 4 * T, T]);
   clock.advance(T / 2);
-  assert.deepEqual(told(limiter.consume('a')), [false, 4, 0, 4 * T - T / 2, T / 2]);
+  assert.deepEqual(fields(limiter.consume('a')), [false, 4, 0, 4 * T - T / 2, T / 2]);
   clock.advance(4 * T - T / 2);
-  assert.deepEqual(told(limiter.peek('a')), [true, 4, 4, 0, 0]);
+  assert.deepEqual(fields(limiter.peek('a')), [true, 4, 4, 0, 0]);
 });
 
 test('a refused call consumes nothing', () => {
@@ -149,25 +150,25 @@ test('a refused call consumes nothing', () => {
   assert.equal(limiter.tryConsume('a', 2), true);
 });
 
-test('a cost above the burst is refused for ever, with what truly remains, and takes no place', () => {
+test('a cost above the burst is refused with retryAfterMs Infinity and the true remaining units, and adds no entry', () => {
   const limiter = fresh({ limit: 5, window: '1h' });
   limiter.tryConsume('a', 2);
-  assert.deepEqual(told(limiter.consume('a', 6)).slice(2), [3, 2 * 720_000, Infinity]);
-  assert.deepEqual(told(limiter.consume('never seen', 6)), [false, 5, 5, 0, Infinity]);
+  assert.deepEqual(fields(limiter.consume('a', 6)).slice(2), [3, 2 * 720_000, Infinity]);
+  assert.deepEqual(fields(limiter.consume('never seen', 6)), [false, 5, 5, 0, Infinity]);
   assert.equal(limiter.tryConsume('a', Number.MAX_SAFE_INTEGER), false);
   assert.equal(limiter.size, 1);
 });
 
 test('peek charges nothing and counts nothing', () => {
   const limiter = fresh({ limit: 2, window: '1h' });
-  for (let i = 0; i < 5; i++) assert.deepEqual(told(limiter.peek('a')), [true, 2, 2, 0, 0]);
+  for (let i = 0; i < 5; i++) assert.deepEqual(fields(limiter.peek('a')), [true, 2, 2, 0, 0]);
   limiter.tryConsume('a', 2);
   for (let i = 0; i < 5; i++) assert.equal(limiter.peek('a').allowed, false);
   const { allowed, refused, size } = limiter.stats();
   assert.deepEqual([allowed, refused, size], [1, 0, 1]);
 });
 
-test('refund gives units back, never above the burst', () => {
+test('refund returns units, up to the burst', () => {
   const limiter = fresh({ limit: 10, window: '1h' });
   limiter.tryConsume('a', 6);
   limiter.refund('a', 4);
@@ -186,13 +187,13 @@ test('refund gives units back, never above the burst', () => {
   );
 });
 
-test('penalize charges without asking and stops at an empty bucket', () => {
+test('penalize charges unconditionally, down to an empty bucket', () => {
   const limiter = fresh({ limit: 10, window: '1s' });
   limiter.penalize('a', 3);
   assert.equal(limiter.peek('a').remaining, 7);
   limiter.penalize('a', 1_000_000);
   limiter.penalize('a');
-  assert.deepEqual(told(limiter.consume('a')), [false, 10, 0, 1000, 100]);
+  assert.deepEqual(fields(limiter.consume('a')), [false, 10, 0, 1000, 100]);
   clock.advance(100);
   assert.equal(
     admitted(3, () => limiter.tryConsume('a')),
@@ -200,7 +201,7 @@ test('penalize charges without asking and stops at an empty bucket', () => {
   );
 });
 
-test('reset forgets a client and says whether there was anything to forget', () => {
+test('reset removes a key and returns whether it had state', () => {
   const limiter = fresh({ limit: 1, window: '1h' });
   assert.equal(limiter.reset('a'), false);
   limiter.tryConsume('a');
@@ -209,10 +210,10 @@ test('reset forgets a client and says whether there was anything to forget', () 
   assert.equal(limiter.reset('a'), false);
   assert.deepEqual([limiter.tryConsume('a'), limiter.tryConsume('b')], [true, false]);
   clock.advance('1h');
-  assert.equal(limiter.reset('b'), false, 'it has expired by itself');
+  assert.equal(limiter.reset('b'), false, 'it has expired');
 });
 
-test('clear forgets all clients and their blocks', () => {
+test('clear removes all keys and their blocks', () => {
   const limiter = fresh({ limit: 1, window: '1h' });
   for (const key of ['a', 'b']) limiter.tryConsume(key);
   limiter.block('c', '1d');
@@ -221,7 +222,7 @@ test('clear forgets all clients and their blocks', () => {
   for (const key of ['a', 'b', 'c']) assert.equal(limiter.tryConsume(key), true);
 });
 
-test('a handle is the same client as its key', () => {
+test('a handle shares the quota of its key', () => {
   const limiter = fresh({ limit: 5, window: '1h' });
   const handle = limiter.handle('a');
   assert.equal(handle.tryConsume(), true);
@@ -237,25 +238,25 @@ test('a handle is the same client as its key', () => {
   assert.equal(handle.tryConsume(5), true);
 });
 
-test('consumeMany decides on each key in turn', () => {
+test('consumeMany decides each key in order', () => {
   const limiter = fresh({ limit: 2, window: '1h' });
   assert.deepEqual(limiter.consumeMany(['a', 'b', 'a', 'a', 'b']), [true, true, true, false, true]);
   assert.deepEqual(limiter.consumeMany(['c', 'c'], 2), [true, false]);
   assert.deepEqual(limiter.consumeMany([]), []);
 });
 
-test('consumeAsync tells what consume tells, and rejects where it throws', async () => {
+test('consumeAsync resolves with what consume returns, and rejects where consume throws', async () => {
   const limiter = fresh({ limit: 2, window: '1h' });
   const promise = limiter.consumeAsync('a', 2);
   assert.ok(promise instanceof Promise);
-  assert.deepEqual(told(await promise), [true, 2, 0, 3_600_000, 0]);
+  assert.deepEqual(fields(await promise), [true, 2, 0, 3_600_000, 0]);
   assert.equal((await limiter.consumeAsync('a')).allowed, false);
   await assert.rejects(limiter.consumeAsync(''), { code: 'ERR_SLUICE_INVALID_KEY' });
 });
 
-test('dryRun decides and charges as if live, and lets everybody pass', () => {
+test('dryRun decides and charges as usual, and admits every call', () => {
   const limiter = fresh({ limit: 2, window: '1h', dryRun: true });
-  assert.deepEqual(told(limiter.consume('a', 2)), [true, 2, 0, 3_600_000, 0]);
+  assert.deepEqual(fields(limiter.consume('a', 2)), [true, 2, 0, 3_600_000, 0]);
   assert.equal(limiter.peek('a').wouldRefuse, true);
   assert.equal(limiter.tryConsume('a'), true);
   const passed = limiter.consume('a');
@@ -269,7 +270,7 @@ test('dryRun decides and charges as if live, and lets everybody pass', () => {
   assert.equal('wouldRefuse' in fresh({ limit: 1, window: 1 }).consume('a'), false);
 });
 
-test('stats count over all calls; size is who is not as if never seen', () => {
+test('stats count all calls; size counts the keys that are not fully replenished', () => {
   const limiter = fresh({ limit: 2, window: '1m', maxKeys: 77 });
   for (let i = 0; i < 3; i++) limiter.tryConsume('a');
   limiter.consume('b');

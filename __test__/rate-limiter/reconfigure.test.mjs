@@ -1,5 +1,5 @@
-// RateLimiter.reconfigure: what may change, what stays, and what it makes of what clients have used. Time is set by
-// hand. The single limit by GCRA is in rate-limiter-block.test.mjs.
+// RateLimiter.reconfigure: what may change, what stays, and what becomes of charged units. Uses a manual clock. A
+// single GCRA limit is tested in block.test.mjs.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
@@ -10,25 +10,25 @@ import { freshName, gate, runInAll, startPeers } from '../helpers/peer.mjs';
 const { RateLimiter } = sluice;
 
 const clock = testing.manualClock();
-// Each test begins with an hour.
+// Each test starts on a full hour.
 test.beforeEach(() => clock.set(Math.ceil(clock.now / 3_600_000) * 3_600_000));
 test.after(() => clock.restore());
 
 const DAY = 86_400_000;
 const fresh = (options) => new RateLimiter(freshName(), options);
-const of = (algorithm, limit, window) => fresh({ algorithm, limit, window });
+const create = (algorithm, limit, window) => fresh({ algorithm, limit, window });
 const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
 
-/** What remains, and how long the next unit takes. */
-const rest = (limiter) => {
+/** The remaining units, and the time until the next call is admitted. */
+const remainingAndRetry = (limiter) => {
   const { remaining, retryAfterMs } = limiter.peek('a');
   return [remaining, retryAfterMs];
 };
 
 const invalid = (message) => ({ code: 'ERR_SLUICE_INVALID_OPTION', message });
 
-test('windows: what is given replaces, the rest stays', () => {
-  const limiter = of('fixed-window', 10, '1m');
+test('fixed-window: the given options change, the others stay', () => {
+  const limiter = create('fixed-window', 10, '1m');
   limiter.reconfigure({ limit: 20 });
   assert.deepEqual([limiter.peek('a').limit, limiter.consume('a').resetAfterMs], [20, 60_000]);
   limiter.reconfigure({ window: '1h' });
@@ -41,8 +41,8 @@ test('windows: what is given replaces, the rest stays', () => {
 });
 
 for (const algorithm of ['fixed-window', 'sliding-window']) {
-  test(`${algorithm}: what was used stays used under another limit, up and down`, () => {
-    const limiter = of(algorithm, 10, '1h');
+  test(`${algorithm}: consumed units stay consumed when the limit goes up or down`, () => {
+    const limiter = create(algorithm, 10, '1h');
     limiter.tryConsume('a', 6);
     for (const [limit, remaining] of [
       [20, 14],
@@ -57,51 +57,51 @@ for (const algorithm of ['fixed-window', 'sliding-window']) {
   });
 }
 
-test('a fixed window that is made shorter ends no later than one that starts now', () => {
+test('shortening a fixed window ends running windows no later than one that starts now', () => {
   for (const [from, to, ms] of [
     ['2m', '1m', 60_000],
     ['1h', '1s', 1000],
     ['30d', '1s', 1000],
     ['30d', 10, 10],
   ]) {
-    const limiter = of('fixed-window', 5, from);
+    const limiter = create('fixed-window', 5, from);
     limiter.tryConsume('a', 5);
     clock.advance(3);
     limiter.reconfigure({ window: to });
-    assert.deepEqual(rest(limiter), [0, ms], `${from} to ${to}`);
+    assert.deepEqual(remainingAndRetry(limiter), [0, ms], `${from} to ${to}`);
     clock.advance(ms - 1);
     assert.equal(limiter.tryConsume('a'), false);
     clock.advance(1);
     assert.equal(limiter.tryConsume('a', 5), true);
     clock.advance(ms);
-    // Nothing of the long window comes back, not even shortly before its end.
+    // The long window has no effect any more, not even shortly before its end.
     clock.advance(from === '2m' ? 0 : '59m');
-    assert.deepEqual(rest(limiter), [5, 0]);
+    assert.deepEqual(remainingAndRetry(limiter), [5, 0]);
   }
 });
 
-test('a fixed window that runs keeps its end when it is made longer', () => {
-  const limiter = of('fixed-window', 5, '1s');
+test('lengthening a fixed window leaves the end of running windows unchanged', () => {
+  const limiter = create('fixed-window', 5, '1s');
   limiter.tryConsume('a', 5);
   limiter.reconfigure({ window: '30d' });
-  assert.deepEqual(rest(limiter), [0, 1000]);
+  assert.deepEqual(remainingAndRetry(limiter), [0, 1000]);
   clock.advance(1000);
   assert.equal(limiter.consume('a').resetAfterMs, 30 * DAY);
 });
 
-test('a sliding window that gets a smaller limit has faded to it by the end of its next one', () => {
-  const limiter = of('sliding-window', 100, '1h');
+test('lowering the limit of a sliding window takes full effect by the end of the next window', () => {
+  const limiter = create('sliding-window', 100, '1h');
   limiter.tryConsume('a', 100);
   limiter.reconfigure({ limit: 10 });
-  // By the formula: 100 × (1 − f) + 1 = 10 in the next window.
-  assert.deepEqual(rest(limiter), [0, 3_600_000 + 0.91 * 3_600_000]);
+  // In the next window 100 × (1 − f) + 1 = 10, so f = 0.91.
+  assert.deepEqual(remainingAndRetry(limiter), [0, 3_600_000 + 0.91 * 3_600_000]);
   clock.advance(3_600_000 + 0.91 * 3_600_000 - 1);
   assert.equal(limiter.tryConsume('a'), false);
   clock.advance(1);
   assert.equal(limiter.tryConsume('a'), true);
 });
 
-test('several limits: their numbers change, each client keeps what it used of each', () => {
+test('several limits: quotas change, and keys keep what they consumed of each', () => {
   const limits = (second, minute) => ({
     limits: [
       { name: 'second', limit: second, window: '1s' },
@@ -125,13 +125,13 @@ test('several limits: their numbers change, each client keeps what it used of ea
   }
 });
 
-test('number, names and algorithms of the limits are fixed; a mistake changes nothing', () => {
+test('number, names and algorithms of limits are fixed; a rejected reconfigure changes nothing', () => {
   const one = { name: 'one', limit: 5, window: '1s' };
   const two = { name: 'two', limit: 8, window: '1m', algorithm: 'fixed-window' };
   const limiter = fresh({ limits: [one, two] });
   const fixed =
     /^reconfigure limits is .*; accepted: one by "gcra", two by "fixed-window": it is fixed at creation$/;
-  const mistakes = [
+  const invalidLimits = [
     [[one], fixed],
     [[two, one], fixed],
     [[one, two, { limit: 1, window: '1s' }], fixed],
@@ -146,28 +146,28 @@ test('number, names and algorithms of the limits are fixed; a mistake changes no
     ],
     [[], fixed],
   ];
-  for (const [limits, message] of mistakes) {
+  for (const [limits, message] of invalidLimits) {
     assert.throws(() => limiter.reconfigure({ limits }), invalid(message));
   }
   assert.equal(limiter.consume('a', 5).remaining, 0);
   assert.throws(
-    () => of('fixed-window', 5, '1s').reconfigure({ algorithm: 'gcra' }),
+    () => create('fixed-window', 5, '1s').reconfigure({ algorithm: 'gcra' }),
     invalid(/by "gcra"; acc/),
   );
   assert.throws(
-    () => of('fixed-window', 5, '1s').reconfigure({ burst: 5 }),
+    () => create('fixed-window', 5, '1s').reconfigure({ burst: 5 }),
     invalid(/a window has no burst/),
   );
 });
 
-test('a sliding window keeps its length, and each count its width', () => {
-  const sliding = of('sliding-window', 5, '1m');
+test('the length of a sliding window and the width of each counter are fixed', () => {
+  const sliding = create('sliding-window', 5, '1m');
   sliding.reconfigure({ window: 60_000, limit: 6 });
   assert.throws(
     () => sliding.reconfigure({ window: '2m' }),
     invalid(/window is 120000 ms; accepted: 60000 ms: a sl/),
   );
-  for (const limiter of [sliding, of('fixed-window', 5, '1m')]) {
+  for (const limiter of [sliding, create('fixed-window', 5, '1m')]) {
     limiter.reconfigure({ limit: 2 ** 20 - 1 });
     assert.throws(
       () => limiter.reconfigure({ limit: 2 ** 20 }),
@@ -175,7 +175,7 @@ test('a sliding window keeps its length, and each count its width', () => {
     );
     assert.equal(limiter.tryConsume('a', 2 ** 20 - 1), true);
   }
-  const wide = of('fixed-window', 2 ** 31, '1s');
+  const wide = create('fixed-window', 2 ** 31, '1s');
   assert.throws(
     () => wide.reconfigure({ window: '1d' }),
     invalid(/window is 86400000 ms; accepted: .* at most 16777215 ms/),
@@ -184,7 +184,7 @@ test('a sliding window keeps its length, and each count its width', () => {
   assert.equal(wide.consume('a').resetAfterMs, 3_600_000);
 });
 
-test('the options of creation still attach, the new ones are a mismatch, and what is new stays', () => {
+test('attaching compares with the options of creation, and keeps the reconfigured limit', () => {
   const created = { limits: [{ name: 'all', limit: 5, window: '1s' }], maxKeys: 50 };
   const changed = { ...created, limits: [{ name: 'all', limit: 9, window: '1m' }] };
   const limiter = fresh(created);
@@ -194,7 +194,7 @@ test('the options of creation still attach, the new ones are a mismatch, and wha
   assert.equal(new RateLimiter(limiter.name).peek('a').limit, 9);
 });
 
-test('four threads that change one option each lose none of the changes', async (t) => {
+test('four threads that each change one option lose no change', async (t) => {
   const limiter = fresh({ limit: 10, window: '10s', burst: 10 });
   const start = gate(4);
   const change = ({ load, meet }, { name, option, start }) => {
@@ -211,7 +211,7 @@ test('four threads that change one option each lose none of the changes', async 
   assert.deepEqual([limit, remaining, resetAfterMs, wouldRefuse], [20_500, 20_499, 1, false]);
 });
 
-/** What four threads get of one client, at one moment, while `change` runs so many times. */
+/** The units that four threads consume of one key, at one frozen moment, during `times` reconfigurations. */
 async function admittedUnderLoad(t, limiter, times, change) {
   const start = gate(5);
   const admitted = runInAll(
@@ -226,32 +226,32 @@ async function admittedUnderLoad(t, limiter, times, change) {
     { name: limiter.name, start },
   );
   meet(start);
-  for (let time = 0; time < times; time++) limiter.reconfigure(change(time));
-  const under = sum(await admitted);
-  let rest = 0;
+  for (let turn = 0; turn < times; turn++) limiter.reconfigure(change(turn));
+  const during = sum(await admitted);
+  let after = 0;
   limiter.reconfigure({ limit: 20_000 });
-  while (limiter.tryConsume('a')) rest++;
-  return under + rest;
+  while (limiter.tryConsume('a')) after++;
+  return during + after;
 }
 
 for (const algorithm of ['fixed-window', 'sliding-window']) {
-  test(`${algorithm}: the limit goes up and down under load, and the larger one is never exceeded`, async (t) => {
-    const limiter = of(algorithm, 20_000, '1h');
-    const change = (time) => ({ limit: time % 2 ? 20_000 : 10_000 });
+  test(`${algorithm}: raising and lowering the limit under load never admits more than the larger one`, async (t) => {
+    const limiter = create(algorithm, 20_000, '1h');
+    const change = (turn) => ({ limit: turn % 2 ? 20_000 : 10_000 });
     assert.equal(await admittedUnderLoad(t, limiter, 2000, change), 20_000);
   });
 }
 
-test('gcra: a burst that grows under load is spent once, and not one unit more', async (t) => {
+test('gcra: a burst raised under load is admitted exactly once', async (t) => {
   const limiter = fresh({ limit: 20_000, window: '1h', burst: 10_000 });
-  assert.equal(await admittedUnderLoad(t, limiter, 1000, (time) => ({ burst: 10_001 + time })), 11_000);
+  assert.equal(await admittedUnderLoad(t, limiter, 1000, (turn) => ({ burst: 10_001 + turn })), 11_000);
 });
 
-test('gcra: each cut of the burst under load gives back what the smaller one cannot owe, and no more', async (t) => {
+test('gcra: each cut of the burst under load refunds at most the difference', async (t) => {
   const limiter = fresh({ limit: 20_000, window: '1h', burst: 10_000 });
   const cuts = 100;
-  const total = await admittedUnderLoad(t, limiter, 2 * cuts, (time) => ({
-    burst: time % 2 ? 10_000 : 9990,
+  const total = await admittedUnderLoad(t, limiter, 2 * cuts, (turn) => ({
+    burst: turn % 2 ? 10_000 : 9990,
   }));
   assert.ok(total >= 10_000 && total <= 10_000 + 10 * cuts, String(total));
 });

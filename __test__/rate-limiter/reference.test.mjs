@@ -1,4 +1,5 @@
-// RateLimiter against a naive one, over random calls, costs, pauses and reconfigurations. Time is set by hand.
+// RateLimiter compared with a naive model over random calls, costs, pauses and reconfigurations. Uses a manual
+// clock.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
@@ -17,7 +18,7 @@ const ALGORITHMS = ['gcra', 'fixed-window', 'sliding-window'];
 const clock = testing.manualClock();
 test.after(() => clock.restore());
 
-/** Choices that a seed repeats. */
+/** Reproducible random choices. */
 class Dice {
   #next;
 
@@ -43,14 +44,14 @@ class Dice {
     return algorithm === 'gcra' && this.of(true, false) ? { ...limit, burst: this.from(1, 14) } : limit;
   }
 
-  /** Of all sizes: within a window, to its edge, over some, over very many. */
+  /** From nothing to a month: within a window, to its edge, across several, across very many. */
   pause() {
     const [short, long] = [this.from(1, 300), this.from(300, 5000)];
     return this.of(0, 0, 0, 0, short, short, short, short, short, 10, 100, 100, long, 31 * 86_400_000);
   }
 }
 
-/** A limiter and the naive one, with one client. */
+/** A limiter and its naive model, with one key. */
 class Pair {
   #limiter;
   #limits;
@@ -136,7 +137,7 @@ class Pair {
     return Math.max(0, this.#blockedUntil - clock.now, ...limits.map((limit) => limit.resetAfter));
   }
 
-  /** The decision describes one of the limits, tells the truth of it, and says when to come again. */
+  /** The decision describes the right limit, with its true state and the exact time until the call is admitted. */
   #check({ allowed, limit, remaining, resetAfterMs, retryAfterMs, policy }, cost) {
     const [now, isBlocked] = [clock.now, this.#blockedUntil > clock.now];
     const described = this.#naive.find(({ name }) => name === policy);
@@ -147,13 +148,13 @@ class Pair {
     if (allowed) {
       assert.equal(retryAfterMs, 0);
       const isLeast = (other) => described.remaining * other.capacity <= other.remaining * described.capacity;
-      assert.ok(this.#naive.every(isLeast), 'the least share is described');
+      assert.ok(this.#naive.every(isLeast), 'the smallest share is described');
     } else if (retryAfterMs === Infinity) {
       assert.ok(cost > described.capacity);
     } else {
-      assert.ok(isBlocked || !described.admits(cost), 'a limit that refuses is described');
-      assert.equal(this.#admitsAt(now + retryAfterMs - 1, cost), false, 'a millisecond early');
-      assert.equal(this.#admitsAt(now + retryAfterMs, cost), true, 'in time');
+      assert.ok(isBlocked || !described.admits(cost), 'a refusing limit is described');
+      assert.equal(this.#admitsAt(now + retryAfterMs - 1, cost), false, '1 ms early');
+      assert.equal(this.#admitsAt(now + retryAfterMs, cost), true, 'on time');
     }
   }
 }

@@ -1,4 +1,4 @@
-// What is reported of times, on the clock that runs: never more than the window it is about.
+// Reported times never exceed their window, on the real clock.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fastify from 'fastify';
@@ -9,21 +9,21 @@ import { freshName } from '../helpers/peer.mjs';
 const { CircuitBreaker, RateLimiter, Reputation } = sluice;
 
 const WINDOW_MS = 60_000;
-/** So many that they fall on every part of a millisecond. */
+/** Enough calls to fall on every fraction of a millisecond. */
 const KEYS = Array.from({ length: 2_000 }, (_, i) => `client ${i}`);
 const most = (values) => values.reduce((a, b) => Math.max(a, b), 0);
 
-test('the first hit of a fixed window reports no more than the window, and so does a refusal', () => {
+test('a fixed window reports at most its length, for the first call and for refusals', () => {
   const limiter = new RateLimiter(freshName(), { algorithm: 'fixed-window', limit: 1, window: WINDOW_MS });
   const admitted = KEYS.map((key) => limiter.consume(key));
   const refused = KEYS.map((key) => limiter.consume(key));
   assert.ok(most(admitted.map((decision) => decision.resetAfterMs)) <= WINDOW_MS);
   assert.ok(most(refused.map((decision) => decision.retryAfterMs)) <= WINDOW_MS);
-  // Nor is it shorter: seconds have not passed meanwhile.
+  // Nor less than that: each of these calls starts its window.
   assert.ok(admitted.every((decision) => decision.resetAfterMs === WINDOW_MS));
 });
 
-test('so does a window whose end is kept in coarser units', () => {
+test('a fixed window whose end is stored in coarser units reports at most its length', () => {
   const hours = 12 * 3_600_000;
   const limiter = new RateLimiter(freshName(), {
     algorithm: 'fixed-window',
@@ -33,7 +33,7 @@ test('so does a window whose end is kept in coarser units', () => {
   assert.ok(most(KEYS.map((key) => limiter.consume(key).resetAfterMs)) <= hours);
 });
 
-test('headers of a fixed window never say t above w', async (t) => {
+test('the headers of a fixed window never report t above w', async (t) => {
   const app = fastify();
   t.after(() => app.close());
   await app.register(plugin, {
@@ -50,7 +50,7 @@ test('headers of a fixed window never say t above w', async (t) => {
   }
 });
 
-test('a rate of one a window, a block, a ban and an open circuit report no more than their time', () => {
+test('a GCRA limit of 1, a block, a ban and an open circuit report at most their duration', () => {
   const gcra = new RateLimiter(freshName(), { limit: 1, window: WINDOW_MS });
   assert.ok(most(KEYS.map((key) => gcra.consume(key).resetAfterMs)) <= WINDOW_MS);
   assert.ok(most(KEYS.map((key) => gcra.consume(key).retryAfterMs)) <= WINDOW_MS);
@@ -70,9 +70,9 @@ test('a rate of one a window, a block, a ban and an open circuit report no more 
     minimumCalls: 1,
     openFor: WINDOW_MS,
   });
-  const open = KEYS.map((peer) => {
-    breaker.tryAcquire(peer).failure(new Error('down'));
-    return breaker.stats(peer).retryAfterMs;
+  const open = KEYS.map((target) => {
+    breaker.tryAcquire(target).failure(new Error('down'));
+    return breaker.stats(target).retryAfterMs;
   });
   assert.ok(most(open) <= WINDOW_MS);
 });

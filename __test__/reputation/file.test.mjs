@@ -1,4 +1,4 @@
-// Reputation in files: what is saved is known again, and a file is whole or refused.
+// Reputation.save and load: a file restores what was saved, and is rejected unless it is complete.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,8 +8,8 @@ import path from 'node:path';
 import test from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import sluice from '../../index.js';
-import testing from '../../lib/testing.js';
 import { freshName, gate, runInAll, startPeers } from '../helpers/peer.mjs';
+import { manualClock } from '../helpers/setup.mjs';
 
 const { Reputation } = sluice;
 
@@ -21,15 +21,14 @@ const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'sluice-reputation-'));
 test.after(() => fs.rmSync(folder, { recursive: true }));
 const freshFile = () => path.join(folder, freshName());
 
-function stoppedClock(t) {
-  const clock = testing.manualClock();
-  t.after(() => clock.restore());
+function stopClock(t) {
+  const clock = manualClock(t);
   clock.set(Date.UTC(2026, 0, 1));
   return clock;
 }
 
-test('what is saved is known again, by the date', (t) => {
-  const clock = stoppedClock(t);
+test('load restores failures, bans and ranges; bans end at their original date', (t) => {
+  const clock = stopClock(t);
   const saver = fresh();
   const file = freshFile();
   saver.recordFailure(A, { weight: 3, reason: 'wörter' });
@@ -53,7 +52,7 @@ test('what is saved is known again, by the date', (t) => {
   assert.deepEqual([tooLate.isBanned(A), tooLate.stats().size, tooLate.stats().ranges], [false, 0, 1]);
 });
 
-test('with the clock of the system, ends are the same to the millisecond', () => {
+test('with the system clock, bans end at the same millisecond', () => {
   const saver = fresh();
   const file = freshFile();
   for (let n = 0; n < 100; n++) saver.ban(`192.0.2.${n}`, { duration: 3_600_000 + n });
@@ -65,8 +64,8 @@ test('with the clock of the system, ends are the same to the millisecond', () =>
   assert.deepEqual(ends(loader), ends(saver));
 });
 
-test('loading adds: the later end holds, and twice changes nothing', (t) => {
-  stoppedClock(t);
+test('load merges, keeps the later end of a ban, and is idempotent', (t) => {
+  stopClock(t);
   const file = freshFile();
   const saver = fresh();
   saver.ban(A, { duration: '1h' });
@@ -86,7 +85,7 @@ test('loading adds: the later end holds, and twice changes nothing', (t) => {
   }
 });
 
-test('lists are options, and are in no file', () => {
+test('allow and deny lists are not saved', () => {
   const file = freshFile();
   fresh({ deny: [A] }).save(file);
   const loader = fresh({ deny: ['192.0.2.1'] });
@@ -94,7 +93,7 @@ test('lists are options, and are in no file', () => {
   assert.deepEqual([loader.isBanned(A), loader.isBanned('192.0.2.1')], [false, true]);
 });
 
-test('a file is replaced in one step, is for its owner alone, and leaves nothing beside it', () => {
+test('save replaces the file atomically, with mode 0600 and no temporary file left', () => {
   const own = fs.mkdtempSync(path.join(folder, 'own-'));
   const file = path.join(own, 'bans');
   const reputation = fresh();
@@ -104,13 +103,13 @@ test('a file is replaced in one step, is for its owner alone, and leaves nothing
   }
   assert.deepEqual(fs.readdirSync(own), ['bans']);
   if (process.platform !== 'win32') assert.equal(fs.statSync(file).mode & 0o777, 0o600);
-  // A process of our number was killed here before.
+  // A killed process with the same pid left its temporary file behind.
   fs.writeFileSync(path.join(own, `.bans.${process.pid}-0.tmp`), 'torn');
   reputation.save(file);
   fresh().load(file);
 });
 
-test('what the system refuses fails as node:fs does', () => {
+test('file system errors have the code, syscall and path of node:fs', () => {
   const reputation = fresh();
   const missing = path.join(folder, 'no such folder', 'bans');
   const code = 'ENOENT';
@@ -124,7 +123,7 @@ test('what the system refuses fails as node:fs does', () => {
   );
 });
 
-test('torn, cut, foreign and newer files are refused, and nothing is changed', () => {
+test('truncated, corrupt, foreign and newer files are rejected, and nothing changes', () => {
   const file = freshFile();
   const saver = fresh();
   for (let n = 0; n < 50; n++) saver.ban(`10.0.0.${n}`, { duration: '1h', reason: `number ${n}` });
@@ -132,22 +131,21 @@ test('torn, cut, foreign and newer files are refused, and nothing is changed', (
   const whole = fs.readFileSync(file);
   const newer = Buffer.from(whole);
   newer.writeUInt32LE(2, 8);
-  const torn = Buffer.from(whole);
-  torn.fill(0, 512, 1024);
+  const corrupt = Buffer.from(whole);
+  corrupt.fill(0, 512, 1024);
   const cases = [
     ['CORRUPT_FILE', Buffer.alloc(0), /is cut short/],
     ['CORRUPT_FILE', whole.subarray(0, 1000), /is cut short/],
     ['CORRUPT_FILE', whole.subarray(0, -1), /is cut short/],
     ['CORRUPT_FILE', Buffer.concat([whole, whole]), /more behind its end/],
-    ['CORRUPT_FILE', torn, /checksum/],
+    ['CORRUPT_FILE', corrupt, /checksum/],
     ['CORRUPT_FILE', Buffer.from('{"bans":[]}'), /a file of something else/],
     ['UNSUPPORTED_VERSION', newer, /has version 2 of its format; accepted: version 1/],
   ];
   const loader = fresh();
   loader.ban(A, { duration: '1h', reason: 'before' });
-  const before = [loader.bans(), loader.stats()].map((told) =>
-    JSON.stringify(told).replaceAll(/"retry.*?,/g, ''),
-  );
+  const snapshot = () => JSON.stringify([loader.bans(), loader.stats()]).replaceAll(/"retry.*?,/g, '');
+  const before = snapshot();
   for (const [code, bytes, message] of cases) {
     fs.writeFileSync(file, bytes);
     assert.throws(
@@ -158,15 +156,13 @@ test('torn, cut, foreign and newer files are refused, and nothing is changed', (
         return message.test(error.message);
       },
     );
-    const after = [loader.bans(), loader.stats()].map((told) =>
-      JSON.stringify(told).replaceAll(/"retry.*?,/g, ''),
-    );
-    assert.deepEqual(after, before);
+    assert.equal(snapshot(), before);
   }
 });
 
-// Planted bug, tried on two cores: when they take no turns, about one save in four is replaced by an older one.
-test('threads that save to one file never replace more with less', async (t) => {
+// Planted bug that this test detects, on two cores: without a lock around save, an older state replaces about one save
+// in four.
+test('threads that save to one file never replace a newer state with an older one', async (t) => {
   const peers = startPeers(t, 4);
   const [name, file] = [freshName(), freshFile()];
   const reputation = new Reputation(name, RULES);
@@ -198,49 +194,52 @@ test('threads that save to one file never replace more with less', async (t) => 
   assert.equal(reader.bans().length, reputation.bans().length);
 });
 
-/** Saves in a process of its own, which is killed in the middle of a save after its first; the last it said. */
-async function saveUntilKilled(file, first, whenSeen) {
+/**
+ * Kills a saving process after its first report, once `whenSaved` returns. Returns the last number it reported as
+ * saved.
+ */
+async function saveUntilKilled(file, first, whenSaved) {
   const script = fileURLToPath(new URL('../helpers/saving-process.cjs', import.meta.url));
   const child = spawn(process.execPath, [script, file, String(first)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  let said = '';
+  let output = '';
   child.stdout.setEncoding('utf8').on('data', (text) => {
-    if (said === '') {
-      whenSeen();
+    if (output === '') {
+      whenSaved();
       child.kill('SIGKILL');
     }
-    said += text;
+    output += text;
   });
   const [, signal] = await once(child, 'close');
   assert.equal(signal, 'SIGKILL');
-  return Number(said.slice(0, said.lastIndexOf('\n')).split('\n').at(-1));
+  return Number(output.slice(0, output.lastIndexOf('\n')).split('\n').at(-1));
 }
 
-/** Looks at the folder until a file there is being written: one beside, or one shorter than it was. */
-function seeWriting(folder, file, length) {
-  for (const until = performance.now() + 5000; performance.now() < until; ) {
+/** Blocks until a save is in progress: a temporary file exists, or the file is shorter than before. */
+function blockUntilWriting(folder, file, length) {
+  for (const deadline = performance.now() + 5000; performance.now() < deadline; ) {
     if (fs.readdirSync(folder).some((name) => name.endsWith('.tmp'))) return;
     if (fs.statSync(file).size < length) return;
   }
 }
 
-// Planted bug, tried: with the file itself written instead of one beside, it is cut short in the first round.
-test('a process that is killed while it saves loses no ban that was saved', async () => {
+// Planted bug that this test detects: a save that writes the file in place is truncated in the first round.
+test('a process killed while it saves loses no saved ban', async () => {
   const own = fs.mkdtempSync(path.join(folder, 'own-'));
   const file = path.join(own, 'bans');
-  // Enough to make one save take a while.
+  // Enough bans that a save takes some milliseconds.
   const early = fresh();
   for (let n = 0; n < 20_000; n++) {
     early.ban(`192.${n >> 16}.${(n >> 8) & 255}.${n & 255}`, { duration: '30d' });
   }
   early.save(file);
   let next = 0;
-  let amidst = 0;
-  for (let kill = 0; kill < 12; kill++) {
+  let interrupted = 0;
+  for (let kill = 0; kill < 6; kill++) {
     const { size } = fs.statSync(file);
-    // Every third is killed wherever it is.
-    const last = await saveUntilKilled(file, next, () => kill % 3 > 0 && seeWriting(own, file, size));
+    // Every third process is killed at any point.
+    const last = await saveUntilKilled(file, next, () => kill % 3 > 0 && blockUntilWriting(own, file, size));
     const loader = fresh();
     loader.load(file);
     for (let n = 0; n <= last; n++) {
@@ -251,8 +250,8 @@ test('a process that is killed while it saves loses no ban that was saved', asyn
     next = last + 1;
     for (const name of fs.readdirSync(own).filter((name) => name !== 'bans')) {
       fs.rmSync(path.join(own, name));
-      amidst++;
+      interrupted++;
     }
   }
-  assert.ok(amidst > 0, 'some were killed while they wrote');
+  assert.ok(interrupted > 0, 'some saves were interrupted');
 });

@@ -1,4 +1,4 @@
-// Reputation: failures, bans, lists, and what is refused.
+// Reputation: failures, bans, lists, and invalid options.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
@@ -19,7 +19,7 @@ test.after(() => clock.restore());
 const RULES = { maxFailures: 3, findTime: '10m', banTime: '1m', maxBanTime: '1h' };
 const fresh = (options) => new Reputation(freshName(), { ...RULES, ...options });
 
-/** The clear verdict, with changes. */
+/** The verdict on an unknown client, with changes. */
 const verdict = (changes) => ({
   banned: false,
   until: null,
@@ -40,7 +40,7 @@ function failUntilBanned(reputation, ip) {
 
 const invalid = (code, message) => ({ name: 'SluiceError', code: `ERR_SLUICE_${code}`, message });
 
-test('the last failure within findTime bans, until banTime is over', () => {
+test('maxFailures within findTime ban for banTime', () => {
   const reputation = fresh();
   assert.deepEqual(reputation.check(A), verdict());
   assert.deepEqual(reputation.recordFailure(A), verdict({ failures: 1 }));
@@ -72,7 +72,7 @@ test('failures older than findTime do not count', () => {
   assert.deepEqual(reputation.recordFailure(A, { weight: 2 }), verdict({ failures: 2 }));
 });
 
-test('each ban is longer, takes fewer failures, and is forgotten after a quiet time', () => {
+test('each further ban is longer and takes fewer failures; the count of past bans falls in quiet time', () => {
   const reputation = fresh({ maxFailures: 10, maxBanTime: '5m' });
   for (const [failures, minutes] of [
     [10, 1],
@@ -86,22 +86,22 @@ test('each ban is longer, takes fewer failures, and is forgotten after a quiet t
     clock.advance(minutes * MINUTE);
   }
   const { bans } = reputation.check(A);
-  const left = Array.from({ length: 7 }, () => {
+  const remaining = Array.from({ length: 7 }, () => {
     clock.advance('10m');
     return reputation.check(A).bans;
   });
-  assert.deepEqual([bans, ...left], [6, 5, 4, 3, 2, 1, 0, 0]);
+  assert.deepEqual([bans, ...remaining], [6, 5, 4, 3, 2, 1, 0, 0]);
   assert.deepEqual(failUntilBanned(reputation, A), [10, MINUTE]);
 });
 
-test('jitter shortens a ban by up to its share', () => {
+test('jitter shortens a ban by up to that fraction', () => {
   const reputation = fresh({ jitter: 0.5 });
   const lengths = Array.from({ length: 200 }, (_, n) => failUntilBanned(reputation, `10.0.0.${n}`)[1]);
   assert.ok(lengths.every((ms) => Number.isInteger(ms) && ms >= MINUTE / 2 && ms <= MINUTE));
   assert.ok(new Set(lengths).size > 100);
 });
 
-test('success forgives failures, but no ban', () => {
+test('recordSuccess clears failures, but ends no ban', () => {
   const reputation = fresh();
   reputation.recordFailure(A, { weight: 2 });
   assert.equal(reputation.recordSuccess(A), undefined);
@@ -112,7 +112,7 @@ test('success forgives failures, but no ban', () => {
   assert.equal(reputation.check(A).bans, 1);
 });
 
-test('bans by hand: of clients, of ranges, for a time and for ever', () => {
+test('ban takes a client or a range, for a duration or without an end', () => {
   const reputation = fresh();
   assert.equal(reputation.ban(A, { duration: '5m', reason: 'abuse' }), true);
   assert.equal(reputation.ban('10.0.0.0/8', { duration: Number.POSITIVE_INFINITY }), true);
@@ -141,7 +141,7 @@ test('bans by hand: of clients, of ranges, for a time and for ever', () => {
   assert.deepEqual(reputation.bans(), []);
 });
 
-test('unban ends a ban, and past bans stay remembered', () => {
+test('unban ends a ban and keeps the count of past bans', () => {
   const reputation = fresh();
   failUntilBanned(reputation, A);
   assert.equal(reputation.unban(A), true);
@@ -150,7 +150,7 @@ test('unban ends a ban, and past bans stay remembered', () => {
   assert.deepEqual(failUntilBanned(reputation, A), [2, 2 * MINUTE]);
 });
 
-test('the longest prefix over both lists decides, before any ban', () => {
+test('the longest matching prefix of allow and deny takes precedence over bans', () => {
   const reputation = fresh({ allow: ['10.0.0.0/8', '10.1.2.3'], deny: ['10.1.0.0/16', '2001:db8::/32'] });
   const rules = { '10.9.9.9': 'allow', '10.1.9.9': 'deny', '10.1.2.3': 'allow', '2001:db8::1': 'deny' };
   for (const [ip, rule] of Object.entries(rules)) {
@@ -170,7 +170,7 @@ test('the longest prefix over both lists decides, before any ban', () => {
   assert.equal(reputation.check('2001:db8::1').rule, 'none');
 });
 
-test('a client is an address cut to its prefix', () => {
+test('a client is an address truncated to its prefix', () => {
   const reputation = fresh();
   failUntilBanned(reputation, '[2001:db8:1:2::9]:443');
   assert.equal(reputation.isBanned('2001:db8:1:2:ffff::'), true);
@@ -185,7 +185,7 @@ test('a client is an address cut to its prefix', () => {
   assert.equal(wide.isBanned('2001:db8:1:ffff::'), true);
 });
 
-test('who is banned stays, whoever else comes', () => {
+test('banned clients are never evicted', () => {
   const reputation = fresh({ maxClients: 20 });
   for (let n = 0; n < 10; n++) failUntilBanned(reputation, `192.0.2.${n}`);
   for (let n = 0; n < 5000; n++) reputation.recordFailure(`10.0.${n >> 8}.${n & 255}`);
@@ -195,7 +195,7 @@ test('who is banned stays, whoever else comes', () => {
   assert.equal(evicted, 4990);
 });
 
-test('when all are banned, newcomers are not kept, and counted', () => {
+test('when every entry is banned, new clients are counted as untracked', () => {
   const reputation = fresh({ maxClients: 1 });
   reputation.ban(A, { duration: '1h' });
   assert.deepEqual(reputation.recordFailure('192.0.2.1', { weight: 100 }), verdict());
@@ -204,7 +204,7 @@ test('when all are banned, newcomers are not kept, and counted', () => {
   assert.deepEqual({ untracked, manualBans, size }, { untracked: 2, manualBans: 1, size: 1 });
 });
 
-test('stats count what happened in all', () => {
+test('stats count failures, bans and unbans, and the current state', () => {
   const reputation = fresh({ allow: ['10.0.0.0/8'], deny: ['192.0.2.0/24', '198.51.100.0/24'] });
   reputation.recordFailure(A, { weight: 2 });
   reputation.recordFailure(A);
@@ -228,7 +228,7 @@ test('stats count what happened in all', () => {
   });
 });
 
-test('options that make no sense are refused, by name', () => {
+test('invalid options are rejected by name', () => {
   const cases = [
     [{ maxFailures: 0 }, /^Reputation maxFailures is 0; accepted: an integer from 1 to 1000000/],
     [{ maxFailures: 1.5 }, /maxFailures is 1.5/],
@@ -259,7 +259,7 @@ test('options that make no sense are refused, by name', () => {
   }
 });
 
-test('calls that make no sense are refused, and change nothing', () => {
+test('invalid arguments are rejected and change nothing', () => {
   const reputation = fresh({ allow: ['10.0.0.0/8'], deny: ['192.0.2.0/24'] });
   reputation.recordFailure(A);
   const before = [reputation.check(A), reputation.stats(), reputation.bans()];
@@ -298,7 +298,7 @@ test('calls that make no sense are refused, and change nothing', () => {
   assert.equal(reputation.recordFailure(A, { reason: 'x'.repeat(256) }).failures, 2);
 });
 
-test('without the manual clock, dates are of the system', () => {
+test('without the manual clock, dates follow the system clock', () => {
   clock.restore();
   const reputation = fresh();
   const before = Date.now();

@@ -1,11 +1,12 @@
-// Reputation over threads: one name, one state; a ban in one is a refusal in all.
+// Reputation across threads: one name is one state, and a ban applies in every thread.
 //
-// Planted bug, tried on two cores: with the history of a client copied out, changed and written back in two turns at
-// its lock, the race for one ban counts too few failures in its first run.
+// Planted bug that these tests detect, on two cores: when the history of a client is read under one lock and written
+// under another, the race for one ban counts too few failures in its first run.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
 import { freshName, gate, runInAll, startPeers } from '../helpers/peer.mjs';
+import { until } from '../helpers/sockets.mjs';
 
 const { Reputation } = sluice;
 
@@ -18,23 +19,23 @@ const attach = ({ load, state }, [name, options]) => {
   state.reputation = new (load().Reputation)(name, options);
 };
 
-test('a ban in one worker refuses in three others', async (t) => {
+test('a ban in one thread applies in three others', async (t) => {
   const peers = startPeers(t, 4);
   await runInAll(peers, attach, [freshName(), RULES]);
   const isBanned = ({ state }) => state.reputation.isBanned('203.0.113.7');
   assert.deepEqual(await runInAll(peers, isBanned), [false, false, false, false]);
   await peers[0].run(({ state }) => {
-    for (let i = 0; i < 3; i++) state.reputation.recordFailure('203.0.113.7', { reason: 'in the first' });
+    for (let i = 0; i < 3; i++) state.reputation.recordFailure('203.0.113.7', { reason: 'first thread' });
   });
   assert.deepEqual(await runInAll(peers, isBanned), [true, true, true, true]);
   const { reason } = await peers[3].run(({ state }) => state.reputation.check('::ffff:203.0.113.7'));
-  assert.equal(reason, 'in the first');
+  assert.equal(reason, 'first thread');
   await peers[0].end();
   await peers[1].run(({ state }) => state.reputation.setLists({ allow: ['203.0.113.0/24'] }));
   assert.deepEqual(await runInAll(peers.slice(1), isBanned), [false, false, false]);
 });
 
-test('failures of several workers count together', async (t) => {
+test('failures of all threads count together', async (t) => {
   const peers = startPeers(t, 3);
   await runInAll(peers, attach, [freshName(), RULES]);
   const failures = [];
@@ -44,14 +45,14 @@ test('failures of several workers count together', async (t) => {
   assert.deepEqual(failures, [1, 2, 3]);
 });
 
-test('eight workers race: each crossing is one ban', async (t) => {
+test('eight threads race for one ban: failures are counted exactly, and crossing maxFailures is one ban', async (t) => {
   const peers = startPeers(t, THREADS);
   const calls = 2000;
   for (let run = 0; run < 10; run++) {
     for (const maxFailures of [THREADS * calls, (THREADS * calls) / 2 + run]) {
       const name = freshName();
       const reputation = new Reputation(name, { ...RULES, maxFailures });
-      const told = await runInAll(
+      const refused = await runInAll(
         peers,
         ({ load, meet }, { name, calls, start }) => {
           const reputation = new (load().Reputation)(name);
@@ -64,14 +65,14 @@ test('eight workers race: each crossing is one ban', async (t) => {
       );
       const { bans, failures, banned } = reputation.check('203.0.113.7');
       assert.deepEqual([bans, failures, banned], [1, maxFailures, true], `run ${run}`);
-      assert.equal(sum(told), THREADS * calls - maxFailures + 1);
+      assert.equal(sum(refused), THREADS * calls - maxFailures + 1);
       assert.deepEqual([reputation.stats().bans, reputation.stats().failures], [1, maxFailures]);
       Reputation.destroy(name);
     }
   }
 });
 
-test('workers that are terminated leave what they did, and nothing locked', async (t) => {
+test('terminated threads leave their failures counted and no lock held', async (t) => {
   const peers = startPeers(t, THREADS);
   const name = freshName();
   const reputation = new Reputation(name, { ...RULES, maxFailures: 1_000_000, maxClients: 50 });
@@ -81,44 +82,46 @@ test('workers that are terminated leave what they did, and nothing locked', asyn
     for (let n = 0; ; n++) {
       reputation.recordFailure('203.0.113.7');
       Atomics.add(counted, index, 1);
-      // Others come and go around the one that all blame.
+      // Keeps evicting other clients around the one that all threads report.
       reputation.recordFailure(`10.0.${n & 3}.${n & 255}`);
     }
   };
-  // They never answer: their threads are ended.
+  // Never settles: the threads are terminated.
   for (const [index, peer] of peers.entries()) peer.run(endless, { name, counted, index });
   while (counted.some((count) => count < 1000)) await new Promise((resolve) => setTimeout(resolve, 5));
   await Promise.all(peers.map((peer) => peer.end()));
   const { failures } = reputation.check('203.0.113.7');
-  const told = sum(counted);
-  // Each thread may have ended between a failure and its being told.
-  assert.ok(failures >= told && failures <= told + THREADS, `${failures} of ${told}`);
+  const reported = sum(counted);
+  // A thread may have ended between recording a failure and counting it.
+  assert.ok(failures >= reported && failures <= reported + THREADS, `${failures} of ${reported}`);
   assert.equal(reputation.recordFailure('203.0.113.7').failures, failures + 1);
   assert.equal(reputation.stats().size, 50);
 });
 
-test('lists change in one moment: no thread sees one without the other', async (t) => {
+test('setLists replaces both lists atomically', async (t) => {
   const peers = startPeers(t, 3);
   const name = freshName();
   const reputation = new Reputation(name, { ...RULES, deny: ['203.0.113.0/24'] });
-  const done = new Int32Array(new SharedArrayBuffer(4));
+  const words = new Int32Array(new SharedArrayBuffer(8));
   const rules = runInAll(
     peers,
-    ({ load }, { name, done }) => {
+    ({ load }, { name, words }) => {
       const reputation = new (load().Reputation)(name);
-      const seen = new Set();
-      while (Atomics.load(done, 0) === 0) seen.add(reputation.check('203.0.113.7').rule);
+      const seen = new Set([reputation.check('203.0.113.7').rule]);
+      Atomics.add(words, 1, 1);
+      while (Atomics.load(words, 0) === 0) seen.add(reputation.check('203.0.113.7').rule);
       return [...seen];
     },
-    { name, done },
+    { name, words },
   );
+  await until(() => words[1], peers.length);
   for (let i = 0; i < 2000; i++) {
-    // The address is always in exactly one of them.
+    // The address is always in exactly one of the lists.
     if (i % 2 === 0) reputation.setLists({ allow: ['203.0.113.0/24'], deny: ['10.0.0.0/8'] });
     else reputation.setLists({ allow: [], deny: ['203.0.113.0/24'] });
     if (i % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
   }
-  Atomics.store(done, 0, 1);
+  Atomics.store(words, 0, 1);
   for (const seen of await rules) {
     assert.deepEqual(
       seen.filter((rule) => rule !== 'allow' && rule !== 'deny'),
@@ -127,7 +130,7 @@ test('lists change in one moment: no thread sees one without the other', async (
   }
 });
 
-test('the same options attach, others are an error, and none only attach', async (t) => {
+test('equal options attach, other options are a config mismatch, and no options attach', async (t) => {
   const [peer] = startPeers(t, 1);
   const name = freshName();
   const lists = { allow: ['10.0.0.0/8', '::1'], deny: ['192.0.2.0/24'] };
@@ -166,7 +169,7 @@ test('the same options attach, others are an error, and none only attach', async
   }
 });
 
-test('long lists are compared whole, and named by their beginning', () => {
+test('long lists are compared in full and abbreviated in the error message', () => {
   const name = freshName();
   const deny = Array.from({ length: 10_000 }, (_, n) => `10.${n >> 8}.${n & 255}.0/24`);
   new Reputation(name, { ...RULES, deny });
@@ -182,7 +185,7 @@ test('long lists are compared whole, and named by their beginning', () => {
   );
 });
 
-test('what nobody created cannot be attached to; what was destroyed refuses', async (t) => {
+test('attaching to a missing instance throws; after destroy every method throws', async (t) => {
   const [peer] = startPeers(t, 1);
   const name = freshName();
   const notFound = { code: 'ERR_SLUICE_NOT_FOUND', message: /^Reputation ".*" does not exist; give options/ };

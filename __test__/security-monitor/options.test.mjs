@@ -1,4 +1,4 @@
-// SecurityMonitor: options, names, and what is thrown for what is neither.
+// SecurityMonitor: options, names, and the errors for invalid ones.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
@@ -13,14 +13,14 @@ const attach = ({ load, state }, [name, options]) => {
   state.monitor = new (load().SecurityMonitor)(name, options);
 };
 
-test('an option that is none, or outside what is accepted, is an error that says where', () => {
+test('invalid options are rejected by name and index, and nothing is created', () => {
   const rules = (rule) => ({ rules: [RULE, { ...RULE, name: 'bad', ...rule }] });
-  const refused = [
+  const invalidOptions = [
     [{}, /^SecurityMonitor rules is undefined/],
     [null, /^SecurityMonitor options is null/],
     [{ rules: {} }, /^SecurityMonitor rules is an object; accepted: an array/],
     [{ rules: [7] }, /^SecurityMonitor rules\[0\] options is 7/],
-    // biome-ignore lint/suspicious/noSparseArray: a hole is no rule
+    // biome-ignore lint/suspicious/noSparseArray: a sparse array is the input under test
     [{ rules: [, RULE] }, /^SecurityMonitor rules\[0\] options is undefined/],
     [{ rules: [], histroy: 5 }, /^SecurityMonitor has no option "histroy"; accepted: history, rules/],
     [{ rules: [], history: 0 }, /^SecurityMonitor history is 0; accepted: an integer from 1 to 1000000/],
@@ -56,7 +56,7 @@ test('an option that is none, or outside what is accepted, is an error that says
       /^SecurityMonitor rules is 65 rules; accepted: at most 64/,
     ],
   ];
-  for (const [options, message] of refused) {
+  for (const [options, message] of invalidOptions) {
     const name = freshName();
     const invalid = { name: 'SluiceError', code: 'ERR_SLUICE_INVALID_OPTION', message };
     assert.throws(() => new SecurityMonitor(name, options), invalid);
@@ -71,7 +71,7 @@ test('an option that is none, or outside what is accepted, is an error that says
   }
 });
 
-test('a record that is wrong in any part records nothing', () => {
+test('record rejects an invalid event, address or detail and records nothing', () => {
   const monitor = new SecurityMonitor(freshName(), { rules: [{ ...RULE, count: 1 }] });
   for (const event of ['', 7, undefined, null, {}, 'x'.repeat(129), 'lone \ud800']) {
     assert.throws(() => monitor.record(event, IP), {
@@ -98,7 +98,7 @@ test('a record that is wrong in any part records nothing', () => {
   assert.deepEqual([monitor.counts(), monitor.top()], [{}, []]);
 });
 
-test('a question that is wrong is an error', () => {
+test('history and top reject invalid options', () => {
   const monitor = new SecurityMonitor(freshName(), { rules: [] });
   const invalid = { code: 'ERR_SLUICE_INVALID_OPTION' };
   assert.throws(() => monitor.history({ limit: 0 }), { ...invalid, message: /^history limit is 0/ });
@@ -111,7 +111,7 @@ test('a question that is wrong is an error', () => {
   assert.throws(() => monitor.top({ limit: '3' }), { ...invalid, message: /^top limit is "3"/ });
 });
 
-test('a monitor takes 1024 different events', () => {
+test('a monitor accepts at most 1024 distinct events', () => {
   const monitor = new SecurityMonitor(freshName(), { rules: [RULE] });
   for (let i = 0; i < 1024; i++) monitor.record(`event ${i}`, IP);
   assert.throws(() => monitor.record('one more', IP), {
@@ -122,13 +122,13 @@ test('a monitor takes 1024 different events', () => {
   assert.equal(monitor.stats().recorded, 1025);
 });
 
-test('the same options attach in any thread, however they are written; none attach only', async (t) => {
+test('equal options attach in any thread, however they are written; no options attach', async (t) => {
   const [peer] = startPeers(t, 1);
   const name = freshName();
   const monitor = new SecurityMonitor(name, { rules: [RULE] });
   monitor.record('login-failed', IP);
-  const whole = { window: 60_000, count: 3, mute: '60s', distinct: false, name: 'login-failed-3-per-1m' };
-  const options = { maxClients: 100_000, history: 10_000, rules: [{ ...RULE, ...whole }] };
+  const defaults = { window: 60_000, count: 3, mute: '60s', distinct: false, name: 'login-failed-3-per-1m' };
+  const options = { maxClients: 100_000, history: 10_000, rules: [{ ...RULE, ...defaults }] };
   for (const given of [options, undefined]) {
     await peer.run(attach, [name, given]);
     await peer.run(({ state }, ip) => state.monitor.record('login-failed', ip), IP);
@@ -137,12 +137,12 @@ test('the same options attach in any thread, however they are written; none atta
   assert.equal(monitor.stats().alerts, 1);
   const notFound = {
     code: 'ERR_SLUICE_NOT_FOUND',
-    message: /^SecurityMonitor "nobody's" does not exist; give/,
+    message: /^SecurityMonitor "missing" does not exist; give/,
   };
-  assert.throws(() => new SecurityMonitor("nobody's"), notFound);
+  assert.throws(() => new SecurityMonitor('missing'), notFound);
 });
 
-test('other options are an error that names the first that differs and both values', () => {
+test('other options are a config mismatch that names the first difference and both values', () => {
   const name = freshName();
   new SecurityMonitor(name, { rules: [RULE], reputation: 'clients' });
   const differing = [
@@ -159,7 +159,7 @@ test('other options are an error that names the first that differs and both valu
   }
 });
 
-test('after destroy every call in every thread says so, and the name is free', async (t) => {
+test('after destroy every method throws in every thread, and the name is free', async (t) => {
   const [peer] = startPeers(t, 1);
   const name = freshName();
   const monitor = new SecurityMonitor(name, { rules: [RULE] });
@@ -185,5 +185,5 @@ test('after destroy every call in every thread says so, and the name is free', a
   const elsewhere = peer.run(({ state }) => state.monitor.record('login-failed', '192.0.2.1'));
   await assert.rejects(elsewhere, closed);
   assert.deepEqual(new SecurityMonitor(name, { rules: [], history: 5 }).counts(), {});
-  assert.throws(() => monitor.counts(), closed, 'the old one stays closed');
+  assert.throws(() => monitor.counts(), closed, 'the old instance stays closed');
 });

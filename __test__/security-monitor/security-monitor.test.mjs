@@ -1,5 +1,5 @@
-// SecurityMonitor: what is counted, which events meet a rule, what is remembered and what is told.
-// Options and their errors: security-monitor-options. Other threads: security-monitor-threads.
+// SecurityMonitor: counts, rules, history and alerts. Options are tested in options.test.mjs, threads in
+// threads.test.mjs.
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import test from 'node:test';
@@ -20,20 +20,20 @@ const RULE = { event: 'login-failed', count: 3, window: '1m', action: 'alert' };
 
 const fresh = (...rules) => new SecurityMonitor(freshName(), { rules });
 
-/** Gives the alerts that were raised since it was last asked, once all of them are told. */
-function listen(monitor) {
+/** Returns a function that waits for all raised alerts and resolves with those since its last call. */
+function collectAlerts(monitor) {
   const alerts = [];
-  let asked = 0;
+  let returned = 0;
   monitor.on('alert', (alert) => alerts.push(alert));
   return async () => {
     while (alerts.length < monitor.stats().alerts) await new Promise(setImmediate);
-    const since = alerts.slice(asked);
-    asked = alerts.length;
+    const since = alerts.slice(returned);
+    returned = alerts.length;
     return since;
   };
 }
 
-/** Which of these events, of one client, raise an alert: by their order, from 1. */
+/** The positions, from 1, of those events of one client that raise an alert. */
 async function alertsAt(rule, steps) {
   const monitor = fresh(rule);
   const alerts = [];
@@ -48,9 +48,9 @@ async function alertsAt(rule, steps) {
 
 const times = (...waits) => waits.map((wait) => [wait]);
 
-test('the count-th event within the window is the alert', async () => {
+test('the count-th event within the window raises an alert', async () => {
   const monitor = fresh({ name: 'guessing', ...RULE });
-  const alerts = listen(monitor);
+  const alerts = collectAlerts(monitor);
   for (const detail of ['a', 'b']) monitor.record('login-failed', IP, detail);
   assert.deepEqual(await alerts(), []);
   clock.advance('10s');
@@ -67,14 +67,14 @@ test('the count-th event within the window is the alert', async () => {
   assert.deepEqual(await alerts(), [alert]);
 });
 
-test('an event leaves the window when it is as old as the window', async () => {
+test('an event leaves the window once it is as old as the window', async () => {
   assert.deepEqual(await alertsAt(RULE, times(0, 0, 59_999)), [3]);
   assert.deepEqual(await alertsAt(RULE, times(0, 0, 60_000)), []);
   assert.deepEqual(await alertsAt(RULE, times(0, '30s', '30s', 29_999)), [4]);
   assert.deepEqual(await alertsAt({ ...RULE, count: 1, mute: 0 }, times(0, 0, '1h')), [1, 2, 3]);
 });
 
-test('after an alert the rule is silent for the client, as long as its window if not told', async () => {
+test('mute silences a rule for one client after an alert, by default for the length of its window', async () => {
   const two = { ...RULE, count: 2 };
   assert.deepEqual(await alertsAt(two, times(0, 0, 0, 59_999, 0, 1)), [2, 6]);
   assert.deepEqual(await alertsAt({ ...two, mute: '10s' }, times(0, 0, 9999, 1)), [2, 4]);
@@ -84,11 +84,11 @@ test('after an alert the rule is silent for the client, as long as its window if
   const monitor = fresh(two);
   for (let i = 0; i < 5; i++) monitor.record('login-failed', IP);
   for (let i = 0; i < 2; i++) monitor.record('login-failed', OTHER);
-  assert.equal(monitor.stats().alerts, 2, 'the silence is for one client');
+  assert.equal(monitor.stats().alerts, 2, 'mute applies to one client');
   assert.equal(monitor.stats().muted, 3);
 });
 
-test('a distinct rule counts different details, each from when it was last seen', async () => {
+test('a distinct rule counts different details, each from its latest occurrence', async () => {
   const rule = { ...RULE, distinct: true };
   const same = (...details) => details.map((detail) => [0, detail]);
   assert.deepEqual(await alertsAt(rule, same('a', 'a', 'a', 'b', 'a', 'b', 'c', 'd')), [7]);
@@ -101,23 +101,23 @@ test('a distinct rule counts different details, each from when it was last seen'
     ['20s', 'c'],
     [0, 'd'],
   ];
-  assert.deepEqual(await alertsAt(rule, seen), [5], 'b has left, a has not');
+  assert.deepEqual(await alertsAt(rule, seen), [5], 'b has left the window, a has not');
   const long = 'x'.repeat(256);
   assert.deepEqual(
     await alertsAt(rule, same(`${long}1`, `${long}2`, `${long}3`)),
     [],
-    'as far as they are kept',
+    'details are compared up to 256 bytes',
   );
 });
 
-test('several rules judge one event, each for itself', async () => {
+test('several rules apply to one event independently', async () => {
   const monitor = fresh(
     { name: 'few', ...RULE, count: 2, mute: '1h' },
     { name: 'many', ...RULE, count: 4 },
     { name: 'passwords', ...RULE, distinct: true },
     { name: 'other', ...RULE, event: 'probe', count: 1 },
   );
-  const alerts = listen(monitor);
+  const alerts = collectAlerts(monitor);
   for (const detail of ['a', 'b', 'a', 'c']) monitor.record('login-failed', IP, detail);
   assert.deepEqual(
     (await alerts()).map(({ rule, detail }) => [rule, detail]),
@@ -134,9 +134,9 @@ test('several rules judge one event, each for itself', async () => {
   );
 });
 
-test('a rule without a name is called after what it says', async () => {
+test('an unnamed rule is named by its event, count and window', async () => {
   const monitor = fresh(RULE, { ...RULE, distinct: true, window: 1500 });
-  const alerts = listen(monitor);
+  const alerts = collectAlerts(monitor);
   for (const detail of ['a', 'b', 'c']) monitor.record('login-failed', IP, detail);
   assert.deepEqual(
     (await alerts()).map(({ rule }) => rule),
@@ -144,7 +144,7 @@ test('a rule without a name is called after what it says', async () => {
   );
 });
 
-test('a client is who its address says', () => {
+test('a client is one IPv6 prefix, or one IPv4 address in any notation', () => {
   const monitor = fresh();
   for (const ip of ['2001:db8:1:2::3', '[2001:db8:1:2:ffff::9]:443', '2001:db8:1:2::%eth0'])
     monitor.record('a', ip);
@@ -156,7 +156,7 @@ test('a client is who its address says', () => {
   assert.deepEqual(monitor.countsFor(OTHER), {});
 });
 
-test('counts are totals per event, of all clients or of one, whatever time passes', () => {
+test('counts are totals per event, of all clients or of one, and do not expire', () => {
   const monitor = fresh(RULE);
   assert.deepEqual(monitor.counts(), {});
   for (let i = 0; i < 5; i++) monitor.record('login-failed', IP);
@@ -175,7 +175,7 @@ test('counts are totals per event, of all clients or of one, whatever time passe
   assert.equal(monitor.record('probe', IP), undefined);
 });
 
-test('top is by events, then by address, and no longer than asked for', () => {
+test('top is sorted by number of events, then by address, and accepts limit', () => {
   const monitor = fresh();
   for (let client = 1; client <= 12; client++) {
     for (let i = 0; i < (client === 7 ? 5 : 1); i++) monitor.record(`event ${i}`, `192.0.2.${client}`);
@@ -190,7 +190,7 @@ test('top is by events, then by address, and no longer than asked for', () => {
   assert.equal(monitor.top({ limit: 100 }).length, 12);
 });
 
-test('history is the newest first, bounded, and says how much it forgot', () => {
+test('history is sorted newest first, bounded, and reports the number of forgotten entries', () => {
   const monitor = new SecurityMonitor(freshName(), { history: 100, rules: [] });
   assert.deepEqual([monitor.history().length, monitor.history().forgotten], [0, 0]);
   for (let i = 0; i < 250; i++) {
@@ -225,9 +225,9 @@ test('history is the newest first, bounded, and says how much it forgot', () => 
   assert.equal(monitor.history({ limit: 1 }).forgotten, 150);
 });
 
-test('a long detail is cut to 256 bytes of whole characters, and says so', async () => {
+test('a long detail is truncated to 256 bytes of whole characters and marked with detailCut', async () => {
   const monitor = fresh({ ...RULE, count: 1, mute: 0 });
-  const alerts = listen(monitor);
+  const alerts = collectAlerts(monitor);
   const kept = [
     ['', ''],
     ['x'.repeat(256), 'x'.repeat(256)],
@@ -243,36 +243,35 @@ test('a long detail is cut to 256 bytes of whole characters, and says so', async
     monitor.record('login-failed', IP, given);
     const [entry] = monitor.history({ limit: 1 });
     const expected = detailCut ? { detail, detailCut } : { detail };
-    const { detail: told, ...rest } = entry;
-    assert.deepEqual({ detail: told, ...(rest.detailCut && { detailCut: true }) }, expected);
-    const [{ rule, event, client, count, at, ...ofAlert }] = await alerts();
-    assert.deepEqual(ofAlert, expected, rule + event + client + count + at);
+    assert.deepEqual({ detail: entry.detail, ...(entry.detailCut && { detailCut: true }) }, expected);
+    const [{ rule, event, client, count, at, ...rest }] = await alerts();
+    assert.deepEqual(rest, expected, rule + event + client + count + at);
   }
 });
 
-test('alerts are told later, in order, also to the thread that caused them; once and off', async () => {
+test('alerts are delivered asynchronously, in order, also to the recording thread; once and off work', async () => {
   const monitor = fresh({ ...RULE, count: 1, mute: 0 });
   const storage = new AsyncLocalStorage();
-  const told = [];
-  const removed = () => told.push('removed');
+  const onceCalls = [];
+  const removed = () => onceCalls.push('removed');
   monitor.on('alert', removed).off('alert', removed);
   storage.run('context', () =>
-    monitor.once('alert', ({ detail }) => told.push([detail, storage.getStore()])),
+    monitor.once('alert', ({ detail }) => onceCalls.push([detail, storage.getStore()])),
   );
-  const alerts = listen(monitor);
+  const alerts = collectAlerts(monitor);
   for (const detail of ['a', 'b', 'c']) monitor.record('login-failed', IP, detail);
-  assert.deepEqual(told, []);
+  assert.deepEqual(onceCalls, []);
   assert.deepEqual(
     (await alerts()).map(({ detail }) => detail),
     ['a', 'b', 'c'],
   );
-  assert.deepEqual(told, [['a', 'context']]);
+  assert.deepEqual(onceCalls, [['a', 'context']]);
   const invalid = { code: 'ERR_SLUICE_INVALID_OPTION' };
   assert.throws(() => monitor.on('alarm', () => {}), { ...invalid, message: /"alarm".*"alert"/ });
   assert.throws(() => monitor.on('alert'), { ...invalid, message: /listener is undefined/ });
 });
 
-test('more than 1024 waiting alerts: the oldest are dropped, and the next says how many', async () => {
+test('beyond 1024 pending alerts the oldest are dropped, and the next reports how many in missed', async () => {
   const monitor = fresh({ ...RULE, count: 1, mute: 0 });
   const alerts = [];
   monitor.on('alert', (alert) => alerts.push(alert));
@@ -282,17 +281,17 @@ test('more than 1024 waiting alerts: the oldest are dropped, and the next says h
   assert.deepEqual([alerts.length, alerts.at(-1).detail, alerts[1].missed], [1024, '1499', undefined]);
 });
 
-test('a rule that bans is an alert too; a ban that nobody carries out is counted', async () => {
+test('a rule with action ban raises an alert too; a ban without a reputation counts in bansFailed', async () => {
   const rules = [{ ...RULE, count: 2, action: 'ban' }];
   const monitor = new SecurityMonitor(freshName(), { rules, reputation: freshName() });
-  const alerts = listen(monitor);
+  const alerts = collectAlerts(monitor);
   for (let i = 0; i < 5; i++) monitor.record('login-failed', IP);
   assert.equal((await alerts()).length, 1);
   const { bans, bansFailed } = monitor.stats();
-  assert.deepEqual([bans, bansFailed], [1, 1], 'there is no reputation of that name');
+  assert.deepEqual([bans, bansFailed], [1, 1], 'no reputation has that name');
 });
 
-test('a rule that bans gives the client its next ban in the reputation, under the name of the rule', async () => {
+test('a rule with action ban bans the client in the reputation, with the name of the rule as reason', async () => {
   const reputation = new Reputation(freshName(), {
     maxFailures: 5,
     findTime: '10m',
@@ -307,11 +306,11 @@ test('a rule that bans gives the client its next ban in the reputation, under th
   }
   const { banned, bans, reason, retryAfterMs } = reputation.check(IP);
   assert.deepEqual([banned, bans, reason, retryAfterMs], [true, 1, 'guessing', 3_600_000]);
-  assert.equal(reputation.isBanned('203.0.113.99'), false, 'who is allowed is never banned automatically');
+  assert.equal(reputation.isBanned('203.0.113.99'), false, 'an allowed client is never banned automatically');
   assert.deepEqual([monitor.stats().bans, monitor.stats().bansFailed], [2, 1]);
 });
 
-test('a clock set back silences no rule for longer than it says', async () => {
+test('setting the clock back does not extend mute', async () => {
   const monitor = fresh({ ...RULE, count: 1 });
   clock.advance('1d');
   monitor.record('login-failed', IP);
@@ -323,7 +322,7 @@ test('a clock set back silences no rule for longer than it says', async () => {
   assert.equal(monitor.stats().alerts, 2);
 });
 
-test('of a million clients the monitor knows maxClients, and those near an alert among them', () => {
+test('of a million clients a monitor keeps maxClients, including those close to an alert', () => {
   const maxClients = 5000;
   const monitor = new SecurityMonitor(freshName(), { rules: [{ ...RULE, count: 5 }], maxClients });
   const near = Array.from({ length: 50 }, (_, i) => `198.51.100.${i}`);
@@ -338,6 +337,6 @@ test('of a million clients the monitor knows maxClients, and those near an alert
     { clients: maxClients, evictions: CLIENTS + 50 - maxClients, alerts: 0, recorded: CLIENTS + 200 },
   );
   for (const ip of near) monitor.record('login-failed', ip);
-  assert.equal(monitor.stats().alerts, 50, 'each had one event to go');
+  assert.equal(monitor.stats().alerts, 50, 'each was one event short');
   assert.deepEqual(monitor.counts(), { 'login-failed': CLIENTS + 250 });
 });
