@@ -7,8 +7,8 @@ const { openNamed } = require('../runtime/on-mismatch');
 const { checkName, parseDuration } = require('../runtime/schema');
 const { nativeOptions, replacementOptions } = require('./options');
 
-const { LIMIT, REMAINING, RESET_AFTER, RETRY_AFTER, WOULD_REFUSE, POLICY } = DECISION;
-const { MORE_AFTER, GENERATION, RECEIPT_AT } = MIDDLEWARE;
+const { LIMIT, REMAINING, RESET_AFTER, RETRY_AFTER, WOULD_REFUSE, POLICY, GENERATION } = DECISION;
+const { MORE_AFTER, RECEIPT_AT } = MIDDLEWARE;
 const { HANDLE, HASH_HIGH, HASH_LOW, COST, GUARD } = LIMITER_CALL;
 const NO_GUARD = -1;
 
