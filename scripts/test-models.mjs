@@ -1,36 +1,34 @@
 /*
  * The engine's models: small cases under every order in which threads may interleave (loom), larger ones under
  * random orders, the same each time (shuttle).
+ *
+ *   npm run test:models            all
+ *   npm run test:models -- blocks  those whose full name has the word
  */
-import { spawnSync } from 'node:child_process';
-import path from 'node:path';
-import { root } from './addon.mjs';
-import { findRust } from './requirements.mjs';
+import { build, inParallel, line, list, runModel } from './models.mjs';
+import { fail, findRust } from './requirements.mjs';
 
-const CHECKERS = [
-  { checker: 'loom', tests: 'models', env: { LOOM_MAX_PREEMPTIONS: '3' } },
-  { checker: 'shuttle', tests: 'schedules', env: {} },
-];
+const MODULES = { loom: 'models::', shuttle: 'schedules::' };
 
 findRust();
-for (const { checker, tests, env } of CHECKERS) {
-  const { status } = spawnSync(
-    'cargo',
-    `test --quiet --package sluice-core --lib --release ${tests}`.split(' '),
-    {
-      cwd: root,
-      stdio: 'inherit',
-      env: {
-        ...process.env,
-        ...env,
-        // Swaps our atomics for the checker's; other flags, other folder, or each build would undo the last one's.
-        RUSTFLAGS: `--cfg sluice_${checker}`,
-        CARGO_TARGET_DIR: path.join(root, 'target', checker),
-        // Built more often than run.
-        CARGO_PROFILE_RELEASE_LTO: 'off',
-        CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '16',
-      },
-    },
-  );
-  process.exitCode ||= status ?? 1;
+const wanted = process.argv.slice(2);
+const models = [];
+for (const [checker, module] of Object.entries(MODULES)) {
+  const binary = build(checker);
+  const names = await list(binary, module);
+  models.push(...names.map((name) => ({ binary, name })));
 }
+const chosen = models.filter(({ name }) => wanted.every((word) => name.includes(word)));
+if (chosen.length === 0) fail(`no model's name has ${wanted.join(' ')}.`);
+
+const passed = await inParallel(chosen, async ({ binary, name }) => {
+  const { outcome, seconds, output } = await runModel(binary, name);
+  console.log(line(outcome === 'passes' ? 'passed' : 'FAILED', seconds, name));
+  if (outcome !== 'passes') console.error(`${name} ${outcome}:\n${output}`);
+  return outcome === 'passes';
+});
+const failed = passed.filter((passed) => !passed).length;
+console.log(
+  failed === 0 ? `All ${passed.length} models passed.` : `${failed} of ${passed.length} models failed.`,
+);
+process.exitCode = failed === 0 ? 0 : 1;

@@ -11,6 +11,7 @@ pub mod key_hash;
 pub mod mailbox;
 pub mod memory;
 pub mod options;
+pub(crate) mod planted;
 pub(crate) mod region;
 pub(crate) mod retire;
 pub(crate) mod sharded_counters;

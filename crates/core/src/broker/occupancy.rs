@@ -1,5 +1,6 @@
 //! How much a peer has to do, and whether it takes more: one word.
 
+use crate::runtime::planted::planted;
 use crate::runtime::sync::{AtomicU64, Ordering};
 
 /// Messages that were promised a place and not yet taken out, requests not yet answered, and whether the peer leaves.
@@ -43,7 +44,7 @@ impl Word {
 
     fn with(self, more: Places, bound: u32) -> Result<Self, Refused> {
         let held = self.places();
-        if self.is_leaving() {
+        if !planted!(LeavingNotChecked) && self.is_leaving() {
             return Err(Refused::Leaving);
         }
         let is_full = held.messages >= bound || (more.requests > 0 && held.requests >= bound);
@@ -63,6 +64,10 @@ impl Occupancy {
         let mut word = Word(self.0.load(Ordering::Relaxed));
         loop {
             let next = word.with(places, bound)?;
+            if planted!(ReservedByStore) {
+                self.0.store(next.0, Ordering::Release);
+                return Ok(());
+            }
             // AcqRel: ordered with `leave` in the one order of this word, which is what the two agree by.
             match self.0.compare_exchange_weak(word.0, next.0, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return Ok(()),

@@ -23,6 +23,7 @@ use crate::runtime::clock::SetBack;
 use crate::runtime::instances::{Instance, OptionList};
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::memory::MemoryUse;
+use crate::runtime::planted::planted;
 use crate::runtime::retire::{Handle, Inside, Retirable};
 use crate::runtime::sharded_counters::{Count, ShardedCounters};
 use crate::runtime::sync::full_barrier;
@@ -413,7 +414,7 @@ impl RateLimiter {
         let Some(words) = written else { return };
         // The write before the look.
         full_barrier();
-        if self.epoch.get() != epoch {
+        if !planted!(EpochNotReadAgain) && self.epoch.get() != epoch {
             self.adopt_one(table, key, now, words);
         }
     }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use crossbeam_utils::CachePadded;
 
 use crate::runtime::memory::MemoryUse;
+use crate::runtime::planted::planted;
 use crate::runtime::region::{PAGE, Region};
 use crate::runtime::sync::{AtomicU64, Ordering, fence};
 
@@ -52,7 +53,8 @@ impl Head {
     }
 
     fn moved_to(self, top: u64) -> Self {
-        Self(((self.0 >> 32) + 1) << 32 | top)
+        let count = if planted!(HeadNotCounted) { 0 } else { (self.0 >> 32) + 1 };
+        Self(count << 32 | top)
     }
 }
 

@@ -39,6 +39,7 @@ use super::cell::{Cell, Step};
 use super::options::Overflow;
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::memory::MemoryUse;
+use crate::runtime::planted::planted;
 use crate::runtime::sync::{AtomicU64, Ordering, full_barrier, pause};
 
 /// Slots per client that the table is made for: two groups of eight, and the emptier one taken, hold them at
@@ -167,12 +168,13 @@ impl<C: Cell> Table<C> {
     /// The time to judge a client by. One who was brought in but never charged is a newcomer still.
     #[inline]
     fn counts_from(&self, client: &Client<C::Words>, now: u64) -> u64 {
-        if client.words == C::Words::default() { self.newcomers_count_from(now) } else { now }
+        let is_new = !planted!(HelpedInsertIgnoresWatermark) && client.words == C::Words::default();
+        if is_new { self.newcomers_count_from(now) } else { now }
     }
 
     fn newcomers_count_from(&self, now: u64) -> u64 {
         // Acquire: whoever does not find its client because it has expired sees when.
-        now.max(self.watermark.load(Ordering::Acquire))
+        if planted!(InsertIgnoresWatermark) { now } else { now.max(self.watermark.load(Ordering::Acquire)) }
     }
 
     /// Judges the client where there is one.
@@ -288,11 +290,12 @@ impl<C: Cell> Table<C> {
         let Found { slot, tag, state } = *found;
         let blocked_until = if state.has_block() { self.block_ends.get(slot, tag) } else { 0 };
         let words = self.cell.read(state.word());
-        if C::READ_IS_UNSURE && slot.state.load(Ordering::Relaxed) != state {
+        if C::READ_IS_UNSURE && !planted!(RecordNotChecked) && slot.state.load(Ordering::Relaxed) != state {
             return None;
         }
         // Relaxed: read after the state, whose load acquires. While the tag stands the state was this client's.
-        (slot.tag.load(Ordering::Relaxed) == tag).then_some(Client { words, blocked_until })
+        let is_same = planted!(ReadIgnoresTag) || slot.tag.load(Ordering::Relaxed) == tag;
+        is_same.then_some(Client { words, blocked_until })
     }
 
     /// Judges the client in a slot and writes what comes of it; `None` when the slot is no longer the client's.
@@ -310,16 +313,16 @@ impl<C: Cell> Table<C> {
             };
             let slot = found.slot;
             let value = self.cell.keep(&words, slot.index)?;
-            match slot.state.swap_if(found.state, State::value(value, found.state.has_block())) {
-                Ok(()) if slot.tag.load(Ordering::Relaxed) == found.tag => {
+            let charged = State::value(value, found.state.has_block() && !planted!(ChargeClearsBlock));
+            match slot.state.swap_if(found.state, charged) {
+                Ok(()) if planted!(ChargeIgnoresTag) || slot.tag.load(Ordering::Relaxed) == found.tag => {
                     self.cell.release(found.state.word(), slot.index);
                     return Some(result);
                 }
                 Ok(()) => {
                     // A stranger who owes the same has moved in, and was charged. Undone, if nobody has judged it.
-                    let charged = State::value(value, found.state.has_block());
                     let undone = slot.state.swap_if(charged, found.state).is_ok();
-                    let replaced = if undone { value } else { found.state.word() };
+                    let replaced = if undone && !planted!(UndoLeaks) { value } else { found.state.word() };
                     self.cell.release(replaced, slot.index);
                     return None;
                 }
@@ -343,7 +346,7 @@ impl<C: Cell> Table<C> {
         }
         // The end before the look at the mark: `unmark` does it the other way round.
         full_barrier();
-        let state = slot.state.load(Ordering::SeqCst);
+        let state = if planted!(BlockIgnoresMark) { found.state } else { slot.state.load(Ordering::SeqCst) };
         Self::mark(slot, state) && slot.tag.load(Ordering::Acquire) == tag
     }
 
@@ -371,7 +374,7 @@ impl<C: Cell> Table<C> {
         let unmarked = state.without_block();
         slot.state.swap_if(state, unmarked).ok()?;
         full_barrier();
-        let has_ended = self.block_ends.get(slot, tag) <= now;
+        let has_ended = planted!(EvictionIgnoresBlock) || self.block_ends.get(slot, tag) <= now;
         if has_ended && slot.tag.load(Ordering::Acquire) == tag {
             return Some(unmarked);
         }
@@ -387,6 +390,9 @@ impl<C: Cell> Table<C> {
             return false;
         }
         if slot.tag.load(Ordering::Acquire) != tag {
+            if planted!(ResetKeepsPlace) {
+                return true;
+            }
             // Either somebody has claimed the slot since, or it was a stranger who owes the same. Not to be put
             // back, as he may be in another slot by now: counted as one who was pushed out.
             self.live_evictions.fetch_add(1, Ordering::Relaxed);

@@ -13,6 +13,7 @@ use super::slots::{Candidates, Slot};
 use super::word::{Kind, State, Tag};
 use super::{Client, Full, Table};
 use crate::rate_limiter::cell::{Cell, Step};
+use crate::runtime::planted::planted;
 use crate::runtime::sync::{Ordering, full_barrier, pause};
 
 /// Each round that fails was undone by a step of another call. Two keys that take each other's claims for ever
@@ -132,7 +133,7 @@ impl<C: Cell> Table<C> {
 
     /// Brings the key in for whoever claimed the slot, uncharged: both then charge it like anybody.
     pub(super) fn finish(&self, claim: &Claim<'_>, key: &Candidates) {
-        if self.resolve(claim, key) {
+        if !planted!(ClaimNotFinished) && self.resolve(claim, key) {
             claim.confirm(State::FRESH);
         }
     }
@@ -141,12 +142,14 @@ impl<C: Cell> Table<C> {
     /// it is not, and the claim was cancelled; or when somebody else has ended it.
     pub(super) fn resolve(&self, claim: &Claim<'_>, key: &Candidates) -> bool {
         // The claim before the look at the others.
-        full_barrier();
+        if !planted!(NoBarrierAfterClaim) {
+            full_barrier();
+        }
         let mut is_before = true;
         for other in self.slots.of_key(key) {
             if other.index == claim.slot.index {
                 is_before = false;
-            } else if !self.yields(other, key, is_before) {
+            } else if !planted!(ClaimNotChecked) && !self.yields(other, key, is_before) {
                 self.cancel(claim);
                 return false;
             }
@@ -191,7 +194,8 @@ impl<C: Cell> Table<C> {
 
     /// False when somebody else has ended the claim.
     pub(super) fn cancel(&self, claim: &Claim<'_>) -> bool {
-        let cancelled = claim.slot.state.swap_if(claim.state(), State::free(claim.tag.version())).is_ok();
+        let free = if planted!(CancelLeavesValue) { State::FRESH } else { State::free(claim.tag.version()) };
+        let cancelled = claim.slot.state.swap_if(claim.state(), free).is_ok();
         if cancelled {
             self.bound.leave();
         }

@@ -11,6 +11,7 @@ use super::{Full, Table};
 use crate::rate_limiter::cell::Cell;
 use crate::rate_limiter::options::Overflow;
 use crate::runtime::clock::MS;
+use crate::runtime::planted::planted;
 use crate::runtime::sync::Ordering;
 
 /// Groups looked at for a newcomer of a table that is at its bound.
@@ -124,7 +125,7 @@ impl<C: Cell> Table<C> {
             let (mut vacant, mut best) = (0, None::<Looked<'_>>);
             for slot in self.slots.of_group(group) {
                 let looked = self.look(slot, now, lifetime);
-                if looked.is_of(key) {
+                if !planted!(InsertEvictsItself) && looked.is_of(key) {
                     return None;
                 }
                 if looked.is_vacant() {

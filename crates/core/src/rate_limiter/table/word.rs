@@ -10,6 +10,7 @@
 //! All zero is a free slot: memory that was never written is a table without clients.
 
 use crate::runtime::key_hash::KeyHash;
+use crate::runtime::planted::planted;
 use crate::runtime::sync::{AtomicU64, Ordering};
 
 const VERSION_BITS: u32 = 15;
@@ -38,7 +39,7 @@ impl Version {
     pub(super) const LAST: Self = Self(VERSION_MASK);
 
     pub(super) fn next(self) -> Self {
-        Self((self.0 + 1) & VERSION_MASK)
+        if planted!(VersionNotRaised) { self } else { Self((self.0 + 1) & VERSION_MASK) }
     }
 
     pub(super) fn bits(self) -> u64 {

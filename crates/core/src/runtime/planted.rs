@@ -1,0 +1,112 @@
+//! Bugs that the models must find, planted in the engine where they would be made.
+//!
+//! Built with `--cfg sluice_planted`, `SLUICE_PLANTED=NoBarrierAfterClaim` plants that bug for the whole process, and
+//! nothing is planted without it. In every other build [`planted!`] is the constant `false`.
+
+/// Whether this bug is planted: `if !planted!(NoBarrierAfterClaim) { full_barrier(); }`.
+macro_rules! planted {
+    ($bug:ident) => {
+        cfg!(sluice_planted) && $crate::runtime::planted::is_planted($crate::runtime::planted::Bug::$bug)
+    };
+}
+pub(crate) use planted;
+
+macro_rules! bugs {
+    ($(#[doc = $description:literal] $bug:ident => $model:ident,)+) => {
+        /// What can be planted.
+        #[derive(Clone, Copy)]
+        #[deny(dead_code, reason = "each bug has a place in the engine")]
+        pub(crate) enum Bug {
+            $(#[doc = $description] $bug,)+
+        }
+
+        /// Of each bug, in order: its name, the model that must find it, and what it is.
+        #[cfg(sluice_planted)]
+        const TABLE: &[(&str, &str, &str)] =
+            &[$((stringify!($bug), stringify!($model), $description.trim_ascii()),)+];
+    };
+}
+
+bugs! {
+    /// A claim is not checked against the key's other slots.
+    ClaimNotChecked => a_reset_next_to_a_newcomer_opens_no_second_slot,
+    /// There is no full barrier between a claim and the check of the other slots.
+    NoBarrierAfterClaim => a_reset_next_to_a_newcomer_opens_no_second_slot,
+    /// A cancelled claim becomes an expired value, not a free slot.
+    CancelLeavesValue => a_reset_next_to_a_newcomer_opens_no_second_slot,
+    /// A claim whose thread has stopped is not finished by others.
+    ClaimNotFinished => a_claim_whose_thread_is_gone_is_finished_or_taken,
+    /// A claim does not raise the version of its slot.
+    VersionNotRaised => nobody_is_refused_for_what_another_owes,
+    /// A client is judged without reading the tag again after the state.
+    ReadIgnoresTag => nobody_is_refused_for_what_another_owes,
+    /// A charge does not read the tag again after its exchange.
+    ChargeIgnoresTag => nobody_is_charged_for_another_who_owes_the_same,
+    /// A new key does not count from the watermark.
+    InsertIgnoresWatermark => who_was_forgotten_counts_from_then,
+    /// A key that another thread inserted does not count from the watermark.
+    HelpedInsertIgnoresWatermark => who_is_brought_in_by_a_helper_counts_from_the_watermark,
+    /// A new key evicts itself when another thread has just inserted it.
+    InsertEvictsItself => a_newcomer_of_a_full_group_does_not_evict_itself,
+    /// A reset does not give the place back when its slot is claimed at once.
+    ResetKeepsPlace => a_reset_next_to_a_newcomer_of_the_slot_loses_no_place,
+    /// A charge clears the mark of a block.
+    ChargeClearsBlock => a_block_next_to_a_charge_stands,
+    /// The end of a block is written without reading the tag.
+    BlockIgnoresTag => a_late_block_is_not_anothers,
+    /// An eviction does not look for a new block once it has cleared the mark of the ended one.
+    EvictionIgnoresBlock => a_client_blocked_anew_is_not_given_away,
+    /// A new block does not look for the mark again once its end is written.
+    BlockIgnoresMark => a_client_blocked_anew_is_not_given_away,
+    /// A record is used without checking that the slot still names it.
+    RecordNotChecked => a_reader_of_several_limits_sees_one_moment,
+    /// The head of a stack of free records has no count.
+    HeadNotCounted => a_record_has_one_holder,
+    /// A charge that is undone frees the record that is still in use.
+    UndoLeaks => a_charge_that_is_undone_leaves_its_record_to_others,
+    /// A charge does not read the config epoch again.
+    EpochNotReadAgain => a_charge_next_to_a_reconfiguration_is_cut,
+    /// Places of an inbox are reserved by a load and a store.
+    ReservedByStore => never_takes_more_than_the_bound,
+    /// A peer that leaves still accepts messages.
+    LeavingNotChecked => who_leaves_idle_has_promised_nothing,
+    /// A retired value is dropped while the call of a handle is inside.
+    EntrancesNotChecked => a_value_is_not_dropped_under_a_call,
+    /// There is no barrier between the entrance of a call and its look for retirement.
+    NoBarrierAfterEntrance => a_value_is_not_dropped_under_a_call,
+    /// The last call that leaves a retired value does not drop it.
+    LastCallDropsNothing => a_value_is_dropped_by_the_last_call_that_leaves,
+    /// A retired value is dropped while a call without a handle is inside.
+    GuestsNotChecked => a_value_is_not_dropped_under_a_call_without_a_handle,
+}
+
+#[cfg(not(sluice_planted))]
+pub(crate) const fn is_planted(_: Bug) -> bool {
+    false
+}
+
+/// Not an atomic of a model checker: it is no step of a model.
+#[cfg(sluice_planted)]
+pub(crate) fn is_planted(bug: Bug) -> bool {
+    use std::sync::LazyLock;
+
+    static PLANTED: LazyLock<Option<usize>> = LazyLock::new(|| {
+        let wanted = std::env::var("SLUICE_PLANTED").ok()?;
+        let place = TABLE.iter().position(|(name, ..)| *name == wanted);
+        Some(place.unwrap_or_else(|| panic!("SLUICE_PLANTED is {wanted}, which is no bug of the table")))
+    });
+    *PLANTED == Some(bug as usize)
+}
+
+#[cfg(all(test, sluice_planted))]
+mod tests {
+    /// What `npm run test:planted` plants.
+    #[test]
+    #[ignore = "a list, not a test"]
+    #[expect(clippy::print_stdout, reason = "a list")]
+    fn list() {
+        for (bug, model, description) in super::TABLE {
+            println!("planted\t{bug}\t{model}\t{description}");
+        }
+    }
+}
