@@ -131,9 +131,9 @@ mod models {
 
     use super::*;
 
-    /// Two senders and a bound of one: one is taken, whoever comes first, and given back once.
+    /// Two senders and a bound of one: one of them reserves.
     #[test]
-    fn never_takes_more_than_the_bound() {
+    fn never_reserves_more_than_the_bound() {
         loom::model(|| {
             let occupancy = Arc::new(Occupancy::default());
             let senders: Vec<_> = (0..2)
@@ -142,15 +142,16 @@ mod models {
                     thread::spawn(move || occupancy.reserve(Places::REQUEST, 1).is_ok())
                 })
                 .collect();
-            let taken = senders.into_iter().filter_map(|sender| sender.join().unwrap().then_some(())).count();
-            assert_eq!(taken, 1);
+            let reserved =
+                senders.into_iter().filter_map(|sender| sender.join().unwrap().then_some(())).count();
+            assert_eq!(reserved, 1);
             assert_eq!(occupancy.places(), Places { messages: 1, requests: 1 });
         });
     }
 
-    /// A peer that saw itself idle after it began to leave is never promised to anybody.
+    /// Once a peer leaves and is idle, no sender has reserved anything.
     #[test]
-    fn who_leaves_idle_has_promised_nothing() {
+    fn a_peer_that_leaves_idle_has_reserved_nothing() {
         loom::model(|| {
             let occupancy = Arc::new(Occupancy::default());
             let sender = {
@@ -164,8 +165,8 @@ mod models {
                     occupancy.places() == Places::default()
                 })
             };
-            let (promised, was_idle) = (sender.join().unwrap(), leaver.join().unwrap());
-            assert!(!(promised && was_idle));
+            let (reserved, was_idle) = (sender.join().unwrap(), leaver.join().unwrap());
+            assert!(!(reserved && was_idle));
         });
     }
 }

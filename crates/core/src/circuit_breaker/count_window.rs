@@ -314,10 +314,10 @@ mod models {
         });
     }
 
-    /// The window is full and its oldest call the only failure: it leaves with the next report but one, which
-    /// is the first of another block. In any order the counts are those of reports one after the other.
+    /// The window is full and its oldest call is its only failure. The second report, the first of another block,
+    /// pushes that call out. The counts are those of two reports one after the other.
     #[test]
-    fn a_report_sees_one_moment_across_blocks() {
+    fn a_report_sees_a_consistent_window_across_blocks() {
         loom::model(|| {
             let window = Arc::new(CountWindow::new(BLOCK + 1, TAG));
             window.record(TAG, Outcome::FAILURE);
@@ -332,7 +332,7 @@ mod models {
     }
 
     #[test]
-    fn no_report_of_before_is_counted_after() {
+    fn a_report_from_before_a_reset_is_not_counted_after_it() {
         loom::model(|| {
             let window = Arc::new(CountWindow::new(2, TAG));
             let late = {

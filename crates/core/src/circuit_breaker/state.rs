@@ -127,7 +127,7 @@ mod models {
     use super::*;
 
     #[test]
-    fn who_sees_it_open_knows_until_when() {
+    fn a_reader_that_sees_the_open_state_sees_its_end() {
         loom::model(|| {
             let cell = Arc::new(StateCell::new(StateWord::new(CircuitState::Closed, 1)));
             let opening = {
@@ -145,7 +145,7 @@ mod models {
                 .collect();
             opening.join().expect("no panic");
             for reader in readers {
-                reader.join().expect("it knew");
+                reader.join().expect("it sees the end");
             }
         });
     }

@@ -247,7 +247,7 @@ mod models {
     }
 
     #[test]
-    fn no_judgement_sees_a_failure_without_its_call() {
+    fn a_failure_is_never_seen_without_its_call() {
         loom::model(|| {
             let window = Arc::new(TimeWindow::of_slices(2, 1_000, TAG));
             let report = {
@@ -265,7 +265,7 @@ mod models {
     }
 
     #[test]
-    fn no_report_of_before_is_counted_after() {
+    fn a_report_from_before_a_reset_is_not_counted_after_it() {
         loom::model(|| {
             let window = Arc::new(TimeWindow::of_slices(2, 1_000, TAG));
             let late = {

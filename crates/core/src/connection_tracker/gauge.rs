@@ -55,7 +55,7 @@ mod models {
     }
 
     #[test]
-    fn a_place_given_back_is_free() {
+    fn concurrent_raises_and_lowers_add_up() {
         loom::model(|| {
             let gauge = Arc::new(Gauge::new());
             assert!(gauge.try_raise(1));

@@ -92,7 +92,7 @@ mod models {
     }
 
     #[test]
-    fn of_many_who_begin_one_does() {
+    fn one_of_several_threads_begins_the_shutdown() {
         loom::model(|| {
             let (moved, state) = advance_all([LifecycleState::Draining; 3]);
             assert_eq!(moved.iter().filter(|moved| **moved).count(), 1);
@@ -101,7 +101,7 @@ mod models {
     }
 
     #[test]
-    fn nobody_who_is_ready_takes_a_shutdown_back() {
+    fn becoming_ready_does_not_undo_a_shutdown() {
         loom::model(|| {
             let states = [LifecycleState::Running, LifecycleState::Draining, LifecycleState::Running];
             let (moved, state) = advance_all(states);

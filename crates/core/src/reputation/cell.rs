@@ -140,7 +140,7 @@ mod models {
     }
 
     #[test]
-    fn a_ban_is_never_forgotten() {
+    fn a_banned_client_is_never_evicted() {
         loom::model(|| {
             let cell = cell();
             assert_eq!(fail(&cell), Some(Outcome::Counted));
@@ -148,15 +148,15 @@ mod models {
             let eviction =
                 in_thread(&cell, |cell| cell.forget_if(|history| history.weight(&POLICY, NOW).is_some()));
             let outcome = failure.join().expect("no panic");
-            let forgotten = eviction.join().expect("no panic");
-            // Told that it is gone, the thread that failed comes again as a newcomer.
-            assert_eq!(outcome, if forgotten { None } else { Some(Outcome::Banned) });
-            assert_eq!(cell.is_banned(NOW), !forgotten);
+            let evicted = eviction.join().expect("no panic");
+            // `None` says that the cell was evicted: the thread that reports the failure then inserts the client again.
+            assert_eq!(outcome, if evicted { None } else { Some(Outcome::Banned) });
+            assert_eq!(cell.is_banned(NOW), !evicted);
         });
     }
 
     #[test]
-    fn the_word_says_what_the_history_says() {
+    fn the_word_agrees_with_the_history() {
         loom::model(|| {
             let cell = cell();
             let changes = [

@@ -29,55 +29,55 @@ macro_rules! bugs {
 
 bugs! {
     /// A claim is not checked against the key's other slots.
-    ClaimNotChecked => a_reset_next_to_a_newcomer_opens_no_second_slot,
+    ClaimNotChecked => an_insert_next_to_a_reset_takes_one_slot,
     /// There is no full barrier between a claim and the check of the other slots.
-    NoBarrierAfterClaim => a_reset_next_to_a_newcomer_opens_no_second_slot,
+    NoBarrierAfterClaim => an_insert_next_to_a_reset_takes_one_slot,
     /// A cancelled claim becomes an expired value, not a free slot.
-    CancelLeavesValue => a_reset_next_to_a_newcomer_opens_no_second_slot,
+    CancelLeavesValue => an_insert_next_to_a_reset_takes_one_slot,
     /// A claim whose thread has stopped is not finished by others.
-    ClaimNotFinished => a_claim_whose_thread_is_gone_is_finished_or_taken,
+    ClaimNotFinished => the_claim_of_a_stopped_thread_is_finished_or_taken_over,
     /// A claim does not raise the version of its slot.
-    VersionNotRaised => nobody_is_refused_for_what_another_owes,
+    VersionNotRaised => a_key_is_not_refused_for_the_charges_of_another,
     /// A client is judged without reading the tag again after the state.
-    ReadIgnoresTag => nobody_is_refused_for_what_another_owes,
+    ReadIgnoresTag => a_key_is_not_refused_for_the_charges_of_another,
     /// A charge does not read the tag again after its exchange.
-    ChargeIgnoresTag => nobody_is_charged_for_another_who_owes_the_same,
+    ChargeIgnoresTag => a_key_is_not_charged_for_another_with_an_equal_state,
     /// A new key does not count from the watermark.
-    InsertIgnoresWatermark => who_was_forgotten_counts_from_then,
+    InsertIgnoresWatermark => a_key_that_was_evicted_as_expired_counts_from_the_watermark,
     /// A key that another thread inserted does not count from the watermark.
-    HelpedInsertIgnoresWatermark => who_is_brought_in_by_a_helper_counts_from_the_watermark,
+    HelpedInsertIgnoresWatermark => a_key_inserted_by_another_thread_counts_from_the_watermark,
     /// A new key evicts itself when another thread has just inserted it.
-    InsertEvictsItself => a_newcomer_of_a_full_group_does_not_evict_itself,
+    InsertEvictsItself => a_new_key_does_not_evict_itself,
     /// A reset does not give the place back when its slot is claimed at once.
-    ResetKeepsPlace => a_reset_next_to_a_newcomer_of_the_slot_loses_no_place,
+    ResetKeepsPlace => a_reset_of_a_slot_that_is_claimed_at_once_is_counted,
     /// A charge clears the mark of a block.
     ChargeClearsBlock => a_block_next_to_a_charge_stands,
     /// The end of a block is written without reading the tag.
-    BlockIgnoresTag => a_late_block_is_not_anothers,
+    BlockIgnoresTag => a_block_does_not_apply_to_the_next_key_of_the_slot,
     /// An eviction does not look for a new block once it has cleared the mark of the ended one.
-    EvictionIgnoresBlock => a_client_blocked_anew_is_not_given_away,
+    EvictionIgnoresBlock => a_key_that_is_blocked_again_is_not_evicted,
     /// A new block does not look for the mark again once its end is written.
-    BlockIgnoresMark => a_client_blocked_anew_is_not_given_away,
+    BlockIgnoresMark => a_key_that_is_blocked_again_is_not_evicted,
     /// A record is used without checking that the slot still names it.
-    RecordNotChecked => a_reader_of_several_limits_sees_one_moment,
+    RecordNotChecked => a_reader_sees_the_words_of_one_charge,
     /// The head of a stack of free records has no count.
     HeadNotCounted => a_record_has_one_holder,
     /// A charge that is undone frees the record that is still in use.
-    UndoLeaks => a_charge_that_is_undone_leaves_its_record_to_others,
+    UndoLeaks => a_charge_that_is_undone_frees_its_own_record,
     /// A charge does not read the config epoch again.
-    EpochNotReadAgain => a_charge_next_to_a_reconfiguration_is_cut,
+    EpochNotReadAgain => a_charge_next_to_a_reconfiguration_is_adapted,
     /// Places of an inbox are reserved by a load and a store.
-    ReservedByStore => never_takes_more_than_the_bound,
+    ReservedByStore => never_reserves_more_than_the_bound,
     /// A peer that leaves still accepts messages.
-    LeavingNotChecked => who_leaves_idle_has_promised_nothing,
+    LeavingNotChecked => a_peer_that_leaves_idle_has_reserved_nothing,
     /// A retired value is dropped while the call of a handle is inside.
-    EntrancesNotChecked => a_value_is_not_dropped_under_a_call,
+    EntrancesNotChecked => a_value_is_not_dropped_during_a_call,
     /// There is no barrier between the entrance of a call and its look for retirement.
-    NoBarrierAfterEntrance => a_value_is_not_dropped_under_a_call,
+    NoBarrierAfterEntrance => a_value_is_not_dropped_during_a_call,
     /// The last call that leaves a retired value does not drop it.
-    LastCallDropsNothing => a_value_is_dropped_by_the_last_call_that_leaves,
+    LastCallDropsNothing => the_last_call_drops_a_retired_value,
     /// A retired value is dropped while a call without a handle is inside.
-    GuestsNotChecked => a_value_is_not_dropped_under_a_call_without_a_handle,
+    GuestsNotChecked => a_value_is_not_dropped_during_a_call_without_a_handle,
 }
 
 #[cfg(not(sluice_planted))]

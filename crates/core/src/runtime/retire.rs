@@ -212,15 +212,15 @@ mod models {
         (Arc::clone(&drops), Arc::new(Retirable::new(Value(drops))))
     }
 
-    /// While a call is inside, the value is there.
+    /// While a call is inside, the value is not dropped.
     fn look(inside: Option<Inside<'_, Value>>) {
         if let Some(value) = inside {
-            assert_eq!(value.0.load(Ordering::SeqCst), 0, "dropped under a call");
+            assert_eq!(value.0.load(Ordering::SeqCst), 0, "dropped during a call");
         }
     }
 
-    /// Retires the value while others call; it is dropped once, without waiting for anything else.
-    fn retire_beside(calls: Vec<Box<dyn FnOnce(&Arc<Retirable<Value>>) + Send>>) {
+    /// Retires the value while other threads call: it is dropped once, as soon as no call is inside.
+    fn retire_next_to(calls: Vec<Box<dyn FnOnce(&Arc<Retirable<Value>>) + Send>>) {
         let (drops, retirable) = value();
         let retires: Box<dyn FnOnce(&Arc<Retirable<Value>>) + Send> = Box::new(|value| value.retire());
         let threads = calls.into_iter().chain([retires]).map(|call| {
@@ -240,19 +240,19 @@ mod models {
     }
 
     #[test]
-    fn a_value_is_not_dropped_under_a_call() {
-        loom::model(|| retire_beside(vec![Box::new(call_twice)]));
+    fn a_value_is_not_dropped_during_a_call() {
+        loom::model(|| retire_next_to(vec![Box::new(call_twice)]));
     }
 
     #[test]
-    fn a_value_is_not_dropped_under_a_call_without_a_handle() {
-        loom::model(|| retire_beside(vec![Box::new(|value| look(value.enter()))]));
+    fn a_value_is_not_dropped_during_a_call_without_a_handle() {
+        loom::model(|| retire_next_to(vec![Box::new(|value| look(value.enter()))]));
     }
 
     #[test]
-    fn a_value_is_dropped_by_the_last_call_that_leaves() {
+    fn the_last_call_drops_a_retired_value() {
         let once = |retirable: &Arc<Retirable<Value>>| look(Handle::new(Arc::clone(retirable)).enter());
-        loom::model(move || retire_beside(vec![Box::new(once), Box::new(|value| look(value.enter()))]));
+        loom::model(move || retire_next_to(vec![Box::new(once), Box::new(|value| look(value.enter()))]));
     }
 }
 

@@ -288,7 +288,7 @@ mod models {
     use super::samples::{record, rule};
     use super::*;
 
-    /// How many alerts these clients raise with one event each, at once.
+    /// How many alerts are raised when each of these clients has one event, all at once.
     fn alerts(clients: &Arc<Clients>, count: usize, of: &[u32]) -> usize {
         let records: Vec<_> = of
             .iter()
@@ -305,7 +305,7 @@ mod models {
     }
 
     #[test]
-    fn one_of_three_events_meets_a_rule_of_three() {
+    fn one_of_three_events_raises_the_alert_of_a_rule_of_three() {
         loom::model(|| {
             let clients = Arc::new(Clients::new(1));
             assert_eq!(alerts(&clients, 3, &[1, 1, 1]), 1);
@@ -314,7 +314,7 @@ mod models {
     }
 
     #[test]
-    fn two_newcomers_share_one_place() {
+    fn two_new_clients_share_the_only_place() {
         loom::model(|| {
             let clients = Arc::new(Clients::new(1));
             assert_eq!(alerts(&clients, 1, &[1, 2]), 2);
@@ -323,7 +323,7 @@ mod models {
     }
 
     #[test]
-    fn one_newcomer_in_two_threads_takes_one_place() {
+    fn a_client_added_by_two_threads_is_counted_once() {
         loom::model(|| {
             let clients = Arc::new(Clients::new(2));
             record(&clients, 1, &rule(3), 0);

@@ -172,7 +172,7 @@ mod models {
     }
 
     #[test]
-    fn who_is_overtaken_by_a_round_does_not_overwrite() {
+    fn a_late_writer_does_not_overwrite_a_newer_entry() {
         loom::model(|| {
             let history = Arc::new(History::new(1));
             add_in_threads(&history, 3);
@@ -182,7 +182,7 @@ mod models {
     }
 
     #[test]
-    fn what_is_kept_is_the_newest_once_all_have_written() {
+    fn the_newest_entries_are_kept_once_all_have_written() {
         loom::model(|| {
             let history = Arc::new(History::new(2));
             add_in_threads(&history, 3);

@@ -1,7 +1,7 @@
-//! Random schedules of more threads, keys and calls than every interleaving could be run of.
+//! Random schedules of cases that are too large to run every interleaving: more threads, keys and calls.
 //!
 //! Half of the runs pick the next thread at random, half by PCT (Burckhardt et al., "A Randomized Scheduler with
-//! Probabilistic Guarantees of Finding Bugs", 2010), which finds what needs few preemptions at the right places.
+//! Probabilistic Guarantees of Finding Bugs", 2010), which finds bugs that need few preemptions, at the right steps.
 
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
@@ -15,13 +15,13 @@ use crate::rate_limiter::cell::{Several, Single};
 const THREADS: usize = 5;
 const CALLS: u64 = 12;
 const RUNS: usize = 3_000;
-/// The same schedules each time.
+/// Fixed: the schedules are the same each time.
 const SEED: u64 = 1;
 const BURST: u64 = 3;
 
 const KEYS: [(u64, u64); 4] = [(0x1000, 0), (0x2000, (1 << 53) - 1), (0x3000, 5 << 40), (0x4000, 1 << 52)];
 
-/// What was done to each key.
+/// What a thread did to a key.
 #[derive(Clone, Copy, Default)]
 struct Done {
     admitted: u64,
@@ -29,24 +29,24 @@ struct Done {
     resets: u64,
 }
 
-/// How much a thread meddles with what others count on.
+/// What the threads call.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Meddling {
-    /// Charges and penalties alone.
-    Nothing,
-    /// Refunds, blocks and resets as well.
+enum Calls {
+    /// Charges and penalties only.
+    Charges,
+    /// Refunds, blocks, resets and reconfigurations as well.
     All,
 }
 
-fn run_calls<C: Books + 'static>(small: &Small<C>, meddling: Meddling) -> [Done; KEYS.len()] {
+fn run_calls<C: Books + 'static>(small: &Small<C>, calls: Calls) -> [Done; KEYS.len()] {
     let mut random = thread_rng();
     let mut done = [Done::default(); KEYS.len()];
     for call in 0..CALLS {
         let index = random.gen_range(0..KEYS.len());
         let (key, done) = (KEYS[index], &mut done[index]);
-        // Clocks of threads differ, and time passes: some clients expire.
+        // The clocks of threads differ, and time passes: some keys expire.
         let now = NOW + (call + random.gen_range(0..4)) * T / 2;
-        match random.gen_range(0..if meddling == Meddling::All { 12 } else { 8 }) {
+        match random.gen_range(0..if calls == Calls::All { 12 } else { 8 }) {
             0 => small.penalize(key, now),
             1..8 => done.admitted += small.try_charge(key, now, random.gen_range(1..=2)),
             8 => done.given_back += small.refund(key, now),
@@ -59,7 +59,7 @@ fn run_calls<C: Books + 'static>(small: &Small<C>, meddling: Meddling) -> [Done;
 }
 
 impl<C: Books> Small<C> {
-    /// The units that were admitted; a call that finds no place is refused.
+    /// How many units were admitted; none where the key gets no slot.
     fn try_charge(&self, key: (u64, u64), now: u64, cost: u64) -> u64 {
         let charged = self.table.update(hash(key), now, Self::lifetime, |client, now| {
             let mut words = client.words;
@@ -92,25 +92,25 @@ impl<C: Books> Small<C> {
     }
 }
 
-/// Runs the threads, and checks every key: units admitted, and one slot at most.
-fn crowd<C: Books + 'static>(small: Small<C>, meddling: Meddling) {
+/// Runs the threads, and checks of every key how many units were admitted and that it has at most one slot.
+fn crowd<C: Books + 'static>(small: Small<C>, calls: Calls) {
     let small = Arc::new(small);
     let threads: Vec<_> = (0..THREADS)
         .map(|_| {
             let small = Arc::clone(&small);
-            thread::spawn(move || run_calls(&small, meddling))
+            thread::spawn(move || run_calls(&small, calls))
         })
         .collect();
     let done: Vec<_> = threads.into_iter().map(|thread| thread.join().expect("no panic")).collect();
     let refilled = (CALLS + 4) / 2;
     for (index, key) in KEYS.into_iter().enumerate() {
         let sum = |of: fn(&Done) -> u64| done.iter().map(|done| of(&done[index])).sum::<u64>();
-        let forgotten = small.table.live_evictions() + sum(|done| done.resets);
-        // Who was forgotten begins anew, by the clock of whoever calls first.
-        let most = (1 + forgotten) * (BURST + refilled) + sum(|done| done.given_back);
+        let lost = small.table.live_evictions() + sum(|done| done.resets);
+        // A key that was evicted or reset begins anew, by the clock of the thread that inserts it.
+        let most = (1 + lost) * (BURST + refilled) + sum(|done| done.given_back);
         let admitted = sum(|done| done.admitted);
         assert!(admitted <= most, "{admitted} of {most}");
-        assert!(small.places(key) <= 1, "a key has one slot");
+        assert!(small.slots_of(key) <= 1, "a key has one slot");
     }
 }
 
@@ -132,29 +132,29 @@ fn small(bound: Option<u64>, overflow: Overflow) -> Small<Single> {
 }
 
 #[test]
-fn a_table_with_room_for_all_admits_what_each_may_use() {
-    at_random(|| crowd(small(Some(4), Overflow::Deny), Meddling::Nothing));
+fn a_table_with_room_for_all_keys_admits_what_each_may_use() {
+    at_random(|| crowd(small(Some(4), Overflow::Deny), Calls::Charges));
 }
 
 #[test]
-fn a_table_too_small_that_denies_evicts_nobody() {
-    at_random(|| crowd(small(Some(2), Overflow::Deny), Meddling::Nothing));
+fn a_full_table_that_denies_evicts_no_key() {
+    at_random(|| crowd(small(Some(2), Overflow::Deny), Calls::Charges));
 }
 
 #[test]
-fn a_table_too_small_counts_whom_it_forgets() {
-    at_random(|| crowd(small(Some(2), Overflow::Evict), Meddling::All));
+fn a_full_table_that_evicts_counts_its_evictions() {
+    at_random(|| crowd(small(Some(2), Overflow::Evict), Calls::All));
 }
 
 #[test]
 fn refunds_blocks_and_resets_lose_nothing_else() {
-    at_random(|| crowd(small(None, Overflow::Evict), Meddling::All));
+    at_random(|| crowd(small(None, Overflow::Evict), Calls::All));
 }
 
 #[test]
-fn clients_of_several_limits_lose_no_record() {
+fn keys_of_several_limits_lose_no_record() {
     at_random(|| {
         let cell = |slots| Several::new(slots, 2, Default::default());
-        crowd(Small { table: table(Some(3), Overflow::Evict, cell), burst: BURST }, Meddling::All);
+        crowd(Small { table: table(Some(3), Overflow::Evict, cell), burst: BURST }, Calls::All);
     });
 }

@@ -1,6 +1,6 @@
-//! A table of a few slots for model checkers, which keeps its own books.
+//! A table of a few slots for model checkers, which checks its counts when it is dropped.
 //!
-//! A client may use `burst` units at once and gets one back every hundred nanoseconds.
+//! A key may use `burst` units at once and regains one every [`T`] nanoseconds.
 
 use super::*;
 use crate::rate_limiter::algorithm::Algorithm;
@@ -11,7 +11,7 @@ use crate::runtime::key_hash::KeyHash;
 pub(super) const T: u64 = 100;
 pub(super) const NOW: u64 = 1_000;
 
-/// When it is dropped, places and records must be those of the clients who are in it.
+/// When it is dropped, every slot that the bound counts must be taken, and every record that is in use named by a slot.
 pub(super) struct Small<C: Books> {
     pub(super) table: Table<C>,
     pub(super) burst: u64,
@@ -46,9 +46,9 @@ impl<C: Books> Drop for Small<C> {
             named += u64::from(C::READ_IS_UNSURE && state.is_value() && state.word() != 0);
         }
         if self.table.bound.most().is_some() {
-            assert_eq!(self.table.bound.taken(), taken, "places");
+            assert_eq!(self.table.bound.taken(), taken, "slots that the bound counts");
         }
-        assert_eq!(self.table.cell.records_in_use(), named, "records");
+        assert_eq!(self.table.cell.records_in_use(), named, "records in use");
     }
 }
 
@@ -61,8 +61,8 @@ impl<C: Books> Small<C> {
         words.as_ref().iter().map(|word| word.saturating_sub(now)).fold(0, u64::max)
     }
 
-    /// In how many slots a key is.
-    pub(super) fn places(&self, key: (u64, u64)) -> usize {
+    /// How many slots hold a value of the key.
+    pub(super) fn slots_of(&self, key: (u64, u64)) -> usize {
         let key = self.table.slots.candidates(hash(key));
         let holds = |slot: &slots::Slot<'_>| {
             slot.tag.load(Ordering::SeqCst).is_of(key.fingerprint)

@@ -1,0 +1,63 @@
+//! Blocks, next to charges and evictions of the same key.
+
+use super::*;
+
+#[test]
+fn a_block_next_to_a_charge_stands() {
+    for blocked_before in [false, true] {
+        bounded(3, move || {
+            let small = Arc::new(Small::of(1, 5, Overflow::Evict));
+            assert!(small.consume(A, NOW));
+            if blocked_before {
+                assert!(small.block(A, NOW / 2), "a block that has ended");
+            }
+            let block = call(|small: &Small<_>| small.block(A, 3_000_000));
+            at_once(&small, [consume(A, NOW), block]);
+            assert!(!small.consume(A, NOW), "it is blocked");
+        });
+    }
+}
+
+#[test]
+fn the_later_of_two_blocks_of_a_new_key_stands() {
+    bounded(3, || {
+        let small = Arc::new(Small::of(1, 1, Overflow::Evict));
+        let block = |until| call(move |small: &Small<_>| small.block(A, until));
+        assert_eq!(at_once(&small, [block(2_000_000), block(4_000_000)]), [true, true]);
+        let client = small.table.get(hash(A)).expect("blocked");
+        assert_eq!(client.blocked_until, 4_000_000);
+        assert_eq!(small.slots_of(A), 1);
+    });
+}
+
+/// A has expired, and B takes its slot while A is blocked.
+#[test]
+fn a_block_does_not_apply_to_the_next_key_of_the_slot() {
+    bounded(2, || {
+        let small = Arc::new(Small::of_one_slot(1));
+        assert!(small.consume(A, NOW - T), "expires now");
+        let late = call(|small: &Small<_>| small.block(A, 50_000_000));
+        let other = call(|small: &Small<_>| small.consume(B, NOW) && small.block(B, 2_000_000));
+        if at_once(&small, [late, other])[1] {
+            let client = small.table.get(hash(B)).expect("blocked");
+            assert_eq!(client.blocked_until, 2_000_000);
+        }
+    });
+}
+
+/// The second block of a key whose first has ended changes no state: an eviction must find it all the same.
+#[test]
+fn a_key_that_is_blocked_again_is_not_evicted() {
+    for now in [NOW, FAR / 2] {
+        bounded(3, move || {
+            let small = Arc::new(Small::of_one_slot(2));
+            assert!(small.block(A, NOW / 2), "a block that has ended");
+            if now == NOW {
+                assert!(small.consume(A, NOW), "live, not expired");
+            }
+            let block = call(|small: &Small<_>| small.block(A, FAR));
+            assert!(at_once(&small, [block, consume(B, now)])[0]);
+            assert!(!small.consume(A, now), "it is blocked");
+        });
+    }
+}

@@ -1,0 +1,53 @@
+//! Keys of several limits, whose words are in records.
+
+use super::*;
+
+#[test]
+fn two_limits_are_charged_together() {
+    bounded(2, || {
+        let small = Arc::new(Small::of_two_limits(2));
+        assert!(small.consume(A, NOW));
+        assert_eq!(admitted(&at_once(&small, [consume(A, NOW), consume(A, NOW)])), 1);
+        let words = small.table.get(hash(A)).expect("charged").words;
+        assert_eq!(words[..2], [NOW + 2 * T, NOW + 2 * T]);
+    });
+}
+
+#[test]
+fn two_new_keys_share_no_record() {
+    bounded(2, || {
+        let small = Arc::new(Small::of_two_limits(1));
+        assert_eq!(at_once(&small, [consume(A, NOW), consume(B, 2 * NOW)]), [true, true]);
+        let word = |key| small.table.get(hash(key)).map(|client| client.words[0]);
+        assert_eq!((word(A), word(B)), (Some(NOW + T), Some(2 * NOW + T)));
+    });
+}
+
+/// The record of each key is counted when the table is dropped.
+#[test]
+fn a_charge_that_is_undone_frees_its_own_record() {
+    bounded(3, || {
+        let small = Arc::new(Small::of_two_limits(1));
+        assert!(small.block(BLOCKED, FAR));
+        small.insert_uncharged(A, NOW);
+        let other = call(|small: &Small<_>| {
+            small.insert_uncharged(B, NOW);
+            true
+        });
+        at_once(&small, [consume(A, NOW), other]);
+    });
+}
+
+#[test]
+fn a_reader_sees_the_words_of_one_charge() {
+    bounded(3, || {
+        let small = Arc::new(Small::of_two_limits(3));
+        assert!(small.consume(A, NOW));
+        let read = call(|small: &Small<Several>| {
+            let words = small.table.get(hash(A)).expect("charged").words;
+            words[0] == words[1]
+        });
+        let charge = call(|small: &Small<_>| small.consume(A, NOW) && small.consume(A, NOW));
+        assert_eq!(at_once(&small, [read, charge]), [true, true]);
+    });
+}
