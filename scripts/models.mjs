@@ -1,4 +1,4 @@
-// Builds the engine with the atomics of a model checker, and runs its models: each in a process, as many as there are CPUs.
+// Builds the engine with the atomics of a model checker and runs its models, each in a process of its own.
 import { execFile, spawnSync } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';
@@ -6,12 +6,11 @@ import { performance } from 'node:perf_hooks';
 import { root } from './addon.mjs';
 import { fail } from './requirements.mjs';
 
-/** Both scripts that run loom's models use one build, in which bugs can be planted and none is. */
+/** One build serves both scripts that run loom's models: bugs can be planted in it, by the environment. */
 const CFGS = { loom: ['sluice_loom', 'sluice_planted'], shuttle: ['sluice_shuttle'] };
 /** For a model that hangs. On a busy machine a model takes several times as long as on an idle one. */
-const SECONDS = 300;
-
-/** Most preemptions of an interleaving, and most steps: enough for a call that tries in vain until it gives up. */
+const SECONDS = 600;
+/** Most preemptions and steps of an interleaving: enough steps for a call that retries until it gives up. */
 const BOUNDS = { LOOM_MAX_PREEMPTIONS: '3', LOOM_MAX_BRANCHES: '10000' };
 
 /** Builds the engine's tests for `checker`; the path of their binary. */
@@ -27,7 +26,7 @@ export function build(checker) {
     env: {
       ...process.env,
       RUSTFLAGS: CFGS[checker].map((cfg) => `--cfg ${cfg}`).join(' '),
-      // Apart from other builds: with other flags, everything would be built anew each time.
+      // Not the folder of other builds: other flags would build everything anew each time.
       CARGO_TARGET_DIR: path.join(root, 'target', checker),
     },
   });
@@ -49,7 +48,7 @@ export function runModel(binary, model, bug) {
   return run(binary, ['--exact', model, '--nocapture'], bug);
 }
 
-/** Runs the binary: how long it took, what it printed, and whether it passed, failed or was stopped. */
+/** Runs the binary: how long it took, what it printed, and `passes`, `fails` or why it proves neither. */
 export function run(binary, args, bug) {
   const startedAt = performance.now();
   const options = {
@@ -67,16 +66,14 @@ export function run(binary, args, bug) {
   });
 }
 
-/** An interleaving without an end proves nothing, neither that a model holds nor that it finds a bug. */
+/** An endless interleaving is no answer: the model neither holds nor finds a bug. */
 function outcomeOf(error, output) {
   if (!error) return 'passes';
   if (error.killed) return `does not end within ${SECONDS} s`;
-  return output.includes('exceeded maximum number of branches')
-    ? 'has an interleaving without an end'
-    : 'fails';
+  return output.includes('exceeded maximum number of branches') ? 'has an endless interleaving' : 'fails';
 }
 
-/** Calls `work` for each item, for as many at once as there are CPUs; the results in the items' order. */
+/** Calls `work` for each item, for as many items at once as there are CPUs; the results in the items' order. */
 export async function inParallel(items, work) {
   const results = [];
   const queue = items.entries();

@@ -1,7 +1,9 @@
-//! Bugs that the models must find, planted in the engine where they would be made.
+//! Bugs that the models must find.
 //!
-//! Built with `--cfg sluice_planted`, `SLUICE_PLANTED=NoBarrierAfterClaim` plants that bug for the whole process, and
-//! nothing is planted without it. In every other build [`planted!`] is the constant `false`.
+//! In a build with `--cfg sluice_planted`, the environment variable `SLUICE_PLANTED=NoBarrierAfterClaim` plants that bug
+//! for the whole process. In every other build `planted!` is the constant `false`.
+//!
+//! To add one: a line in `bugs!`, `planted!` at its place in the engine, `npm run test:planted -- NameOfTheBug`.
 
 /// Whether this bug is planted: `if !planted!(NoBarrierAfterClaim) { full_barrier(); }`.
 macro_rules! planted {
@@ -13,7 +15,7 @@ pub(crate) use planted;
 
 macro_rules! bugs {
     ($(#[doc = $description:literal] $bug:ident => $model:ident,)+) => {
-        /// What can be planted.
+        /// A bug that can be planted.
         #[derive(Clone, Copy)]
         #[deny(dead_code, reason = "each bug has a place in the engine")]
         pub(crate) enum Bug {
@@ -72,7 +74,7 @@ bugs! {
     LeavingNotChecked => a_peer_that_leaves_idle_has_reserved_nothing,
     /// A retired value is dropped while the call of a handle is inside.
     EntrancesNotChecked => a_value_is_not_dropped_during_a_call,
-    /// There is no barrier between the entrance of a call and its look for retirement.
+    /// There is no barrier between the entrance of a call and its check for retirement.
     NoBarrierAfterEntrance => a_value_is_not_dropped_during_a_call,
     /// The last call that leaves a retired value does not drop it.
     LastCallDropsNothing => the_last_call_drops_a_retired_value,
@@ -85,7 +87,7 @@ pub(crate) const fn is_planted(_: Bug) -> bool {
     false
 }
 
-/// Not an atomic of a model checker: it is no step of a model.
+/// Reads the environment once. Uses no atomic of a model checker, so it is no step of a model.
 #[cfg(sluice_planted)]
 pub(crate) fn is_planted(bug: Bug) -> bool {
     use std::sync::LazyLock;
@@ -93,7 +95,7 @@ pub(crate) fn is_planted(bug: Bug) -> bool {
     static PLANTED: LazyLock<Option<usize>> = LazyLock::new(|| {
         let wanted = std::env::var("SLUICE_PLANTED").ok()?;
         let place = TABLE.iter().position(|(name, ..)| *name == wanted);
-        Some(place.unwrap_or_else(|| panic!("SLUICE_PLANTED is {wanted}, which is no bug of the table")))
+        Some(place.unwrap_or_else(|| panic!("SLUICE_PLANTED is {wanted}, which names no bug")))
     });
     *PLANTED == Some(bug as usize)
 }
