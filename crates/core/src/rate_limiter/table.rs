@@ -313,14 +313,15 @@ impl<C: Cell> Table<C> {
             };
             let slot = found.slot;
             let value = self.cell.keep(&words, slot.index)?;
-            let charged = State::value(value, found.state.has_block() && !planted!(ChargeClearsBlock));
-            match slot.state.swap_if(found.state, charged) {
+            let has_block = found.state.has_block() && !planted!(ChargeClearsBlock);
+            match slot.state.swap_if(found.state, State::value(value, has_block)) {
                 Ok(()) if planted!(ChargeIgnoresTag) || slot.tag.load(Ordering::Relaxed) == found.tag => {
                     self.cell.release(found.state.word(), slot.index);
                     return Some(result);
                 }
                 Ok(()) => {
                     // A stranger who owes the same has moved in, and was charged. Undone, if nobody has judged it.
+                    let charged = State::value(value, found.state.has_block());
                     let undone = slot.state.swap_if(charged, found.state).is_ok();
                     let replaced = if undone && !planted!(UndoLeaks) { value } else { found.state.word() };
                     self.cell.release(replaced, slot.index);
