@@ -149,7 +149,7 @@ test('an invalid call rejects with a code and leaves nothing pending', async (t)
   const mistakes = [
     ['NO_ENDPOINT', 'missing'],
     ['NO_ENDPOINT', 'echo', 1, { to: 'main' }],
-    ['PEER_GONE', 'echo', 1, { to: 'stranger' }],
+    ['PEER_GONE', 'echo', 1, { to: 'unknown' }],
     ['INVALID_NAME', ''],
     ['INVALID_NAME', 5],
     ['INVALID_NAME', 'x'.repeat(129)],

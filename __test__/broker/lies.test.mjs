@@ -6,7 +6,7 @@ import { freshName } from '../helpers/peer.mjs';
 
 const withOwn = (value, key, own) => Object.defineProperty(value, key, { value: own });
 
-/** Made anew for each use, as some cannot be used twice. */
+/** Made for each use, as some cannot be used twice. */
 const REJECTED = {
   'a Proxy of a Buffer': () => new Proxy(Buffer.from('abc'), {}),
   'a Proxy of a Uint8Array': () => new Proxy(new Uint8Array(3), {}),

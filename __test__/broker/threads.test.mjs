@@ -101,7 +101,7 @@ test('messages of one sender arrive in the order sent', async (t) => {
 
 test('a message to an unknown peer throws; one without a listener is counted as unheard', async (t) => {
   const { broker, peers, ids } = await shared(t, 1);
-  assert.throws(() => broker.send('stranger', 1), code('PEER_GONE'));
+  assert.throws(() => broker.send('unknown', 1), code('PEER_GONE'));
   assert.throws(() => broker.send('', 1), code('INVALID_NAME'));
   await peers[0].run(({ state }, id) => state.broker.send(id, 'unheard'), 'main');
   await until(() => broker.stats().thread.unheard === 1);

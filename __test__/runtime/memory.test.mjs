@@ -142,7 +142,7 @@ test(
   },
 );
 
-test('V8 is told of the memory in use once for all threads, and of its release', onLinux, async () => {
+test('memory in use is reported to V8 once for all threads, and its release too', onLinux, async () => {
   const { empty, own, all, destroyed } = await measure('reported');
   // The slots of 5000 clients lie close together.
   assert.ok(empty < 0.1 && own > 0.1 && own < 1, `${empty}, ${own}`);
