@@ -6,8 +6,9 @@ use std::sync::{Arc, LazyLock};
 
 use rapidhash::fast::RandomState;
 use siphasher::sip128::{Hasher128, SipHasher13};
+use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::{KeyHash, hash_utf16};
-use sluice_core::{LocalHandle, RateLimiter, RateLimiterOptions, clock};
+use sluice_core::{LocalHandle, RateLimiter, RateLimiterOptions};
 
 use crate::contenders::{Admit, Limiter, Locks};
 use crate::gcra::Limit;
