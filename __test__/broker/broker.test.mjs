@@ -2,12 +2,16 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
+import testing from '../../lib/testing.js';
 import { join, outcomes, shared, until } from '../helpers/broker.mjs';
 import { freshName } from '../helpers/peer.mjs';
 import { block } from './block.mjs';
 
 const { Broker, SluiceError } = sluice;
 const code = (name) => ({ name: 'SluiceError', code: `ERR_SLUICE_${name}` });
+
+/** Polls until a handler runs in the thread of `peer`. */
+const handlerRuns = (peer) => until(() => peer.run(({ state }) => state.broker.stats().running === 1));
 
 test('a thread that handles the endpoint answers the call', async (t) => {
   const { broker, ids } = await shared(t, 1);
@@ -105,8 +109,13 @@ test('a thrown value that is not an error arrives as the cause of an Error', asy
 });
 
 test('a call rejects at its deadline and aborts the signal of its handler', async (t) => {
+  const clock = testing.manualClock();
+  t.after(() => clock.restore());
   const { broker, peers } = await shared(t, 1);
-  await assert.rejects(broker.call('never', null, { timeout: 20 }), code('TIMEOUT'));
+  const rejected = assert.rejects(broker.call('never', null, { timeout: 20 }), code('TIMEOUT'));
+  await handlerRuns(peers[0]);
+  clock.advance(20);
+  await rejected;
   assert.equal(broker.pendingCount, 0);
   await until(() => peers[0].run(({ state }) => state.aborted.length === 1));
   assert.deepEqual(await peers[0].run(({ state }) => state.aborted), ['ERR_SLUICE_TIMEOUT']);
@@ -116,7 +125,8 @@ test('an aborted call rejects with the reason of its signal and aborts its handl
   const { broker, peers } = await shared(t, 1);
   const controller = new AbortController();
   const call = broker.call('never', null, { signal: controller.signal });
-  setTimeout(() => controller.abort('enough'), 20);
+  await handlerRuns(peers[0]);
+  controller.abort('enough');
   assert.equal(await call.catch((reason) => reason), 'enough');
   await until(() => peers[0].run(({ state }) => state.aborted.length === 1));
   assert.deepEqual(await peers[0].run(({ state }) => state.aborted), [20], 'an AbortError');
