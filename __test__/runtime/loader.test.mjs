@@ -9,7 +9,7 @@ import { binaryPath, root } from '../../scripts/addon.mjs';
 
 const isRoot = process.getuid?.() === 0;
 /** A user id without rights, for a test that runs as root. */
-const NOBODY = 65_534;
+const UNPRIVILEGED = 65_534;
 
 /** A copy of the package without its binary; `binary` is the path where the loader expects it. */
 function copyOfPackage(t) {
@@ -79,7 +79,7 @@ test('a binary that the user cannot read is reported', { skip: process.platform 
   const { folder, binary } = copyOfPackage(t);
   copyFileSync(binaryPath, binary);
   chmodSync(binary, 0);
-  const { message } = load(folder, isRoot ? { uid: NOBODY, gid: NOBODY, cwd: folder } : {});
+  const { message } = load(folder, isRoot ? { uid: UNPRIVILEGED, gid: UNPRIVILEGED, cwd: folder } : {});
   assert.match(
     message,
     /^sluice cannot load "[^"]+": it was denied by the system; accepted: a file that this user may read/,
