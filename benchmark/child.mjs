@@ -1,16 +1,16 @@
-// Measurements in processes of their own: nobody else's garbage, timers or tables are in them.
+// Measurements in separate processes, free of the garbage, timers and tables of others.
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-/** A process that answers one question at a time. */
+/** A process that answers one request at a time. */
 export class Child {
   #process;
   #exited = false;
 
-  /** `starter`: a program and its arguments that start Node, and on a system where it becomes what it starts. */
+  /** `starter`: a command prefix that starts Node.js by replacing itself with it, such as `taskset`. */
   constructor(url, execArgv = [], starter = []) {
     const [execPath, ...args] = [...starter, process.execPath];
-    // What peers warn of belongs to no result; faults come back as answers.
+    // Warnings of other packages belong to no result; errors come back as answers.
     this.#process = fork(fileURLToPath(url), {
       execPath,
       execArgv: [...args, ...execArgv, '--no-warnings'],
@@ -20,8 +20,8 @@ export class Child {
     });
   }
 
-  /** Rejects with what the child threw, or with how it ended; past `timeoutMs` it is ended. */
-  ask(question, timeoutMs = 600_000) {
+  /** Rejects with the error of the child, or with how it ended; past `timeoutMs` the child is killed. */
+  ask(request, timeoutMs = 600_000) {
     return new Promise((resolve, reject) => {
       if (this.#exited) return reject(new Error('its process has ended'));
       const settle = (result) => {
@@ -37,7 +37,7 @@ export class Child {
         this.close();
       }, timeoutMs);
       this.#process.once('message', settle).once('exit', onExit);
-      this.#process.send(question);
+      this.#process.send(request);
     });
   }
 
@@ -46,23 +46,23 @@ export class Child {
   }
 }
 
-/** Answers every question of the process that started this one, and ends with it. */
+/** Answers every request of the parent process, and exits with it. */
 export function answerWith(answer) {
   process.once('disconnect', () => process.exit());
-  process.on('message', async (question) => {
+  process.on('message', async (request) => {
     try {
-      process.send({ answer: await answer(question) });
+      process.send({ answer: await answer(request) });
     } catch (error) {
       process.send({ error: error.message });
     }
   });
 }
 
-/** One question to a process that does nothing else. */
-export async function askOnce(url, question, { execArgv, timeoutMs } = {}) {
+/** Starts a process for a single request. */
+export async function askOnce(url, request, { execArgv, timeoutMs } = {}) {
   const child = new Child(url, execArgv);
   try {
-    return await child.ask(question, timeoutMs);
+    return await child.ask(request, timeoutMs);
   } finally {
     child.close();
   }

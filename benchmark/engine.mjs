@@ -1,10 +1,10 @@
 /*
- * The engine without Node.js, beside other maps and limiters: a part of `npm run bench`, and alone
+ * The engine without Node.js, compared with other maps and limiters: a part of `npm run bench`, or by itself
  *
- *   npm run bench:engine                     three minutes or four
+ *   npm run bench:engine                     three to four minutes
  *   npm run bench:engine -- --quick          about half a minute, noisier
  *
- * The results are data (`measureEngine`); everything else here makes text and charts of them.
+ * `measureEngine` returns the results as data; everything else here turns them into text and charts.
  */
 import { engineCharts } from './engine/charts.mjs';
 import { engineLosses } from './engine/losses.mjs';
@@ -16,7 +16,7 @@ export { engineCharts, engineLosses, engineSections, engineTargets, measureEngin
 
 export const title = 'The engine alone';
 
-/** As every part of a run: what is to be said, skipped, aimed at and drawn. */
+/** Runs this part: see `parts.mjs` for what it returns. */
 export async function run({ quick }) {
   const results = await measureEngine({ quick });
   const { skipped } = results;

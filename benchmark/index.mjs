@@ -1,10 +1,10 @@
 /*
- * What sluice costs, beside what others cost in the same run.
+ * Benchmarks of sluice and of other packages in the same run.
  *
  *   npm run bench                            everything, about fourteen minutes
  *   npm run bench -- --quick                 everything, about three minutes, noisier
  *   npm run bench -- --only js,http          these parts: js, http, memory, engine, broker
- *   npm run bench -- --write                 also puts the results into docs/benchmarks.md and docs/benchmarks/
+ *   npm run bench -- --write                 also writes docs/benchmarks.md and docs/benchmarks/
  */
 import { parseArgs } from 'node:util';
 import { describeMachine } from './machine.mjs';
@@ -21,8 +21,9 @@ const { values: options } = parseArgs({
 });
 const wanted = options.only.split(',');
 const unknown = wanted.filter((name) => !PARTS.includes(name));
-if (unknown.length > 0) fail(`--only takes some of ${PARTS.join(', ')}, not "${unknown.join(',')}".`);
-if (options.write && wanted.length < PARTS.length) fail('--write takes all parts: the page is of one run.');
+if (unknown.length > 0) fail(`--only is "${unknown.join(',')}"; accepted: some of ${PARTS.join(', ')}.`);
+if (options.write && wanted.length < PARTS.length)
+  fail('--write cannot be combined with --only: the page shows all parts of one run.');
 
 prepare();
 const machine = describeMachine();
@@ -30,7 +31,7 @@ for (const [what, value] of Object.entries(machine)) console.log(`${what.padEnd(
 const parts = await runParts(wanted, options.quick);
 console.log(`\n${results(parts)}`);
 if (options.write) await writePage({ machine, parts, quick: options.quick });
-// What peers keep timers for must not keep us.
+// Timers of other packages must not keep the process alive.
 process.exit();
 
 function fail(sentence) {

@@ -1,5 +1,5 @@
-// The limiters of others. Each opens one with room for so many clients and gives the function that decides for a
-// key; it throws where the package cannot be loaded.
+// Limiters of other packages. Each function opens one and returns the function that decides for a key; it throws if the
+// package cannot be loaded.
 import { createRequire } from 'node:module';
 import { MapLimiter } from './map-limiter.mjs';
 import { DAY_MS, PLENTY } from './plenty.mjs';
@@ -11,14 +11,14 @@ export function ownMap() {
   return (key) => limiter.tryConsume(key);
 }
 
-/** What it gives answers with a promise. */
+/** The function returned is asynchronous. */
 export async function flexible() {
   const { RateLimiterMemory } = await import('rate-limiter-flexible');
   const limiter = new RateLimiterMemory({ points: PLENTY, duration: DAY_MS / 1000 });
   return (key) => limiter.consume(key);
 }
 
-/** What it gives answers with a promise. */
+/** The function returned is asynchronous. */
 export async function memoryStore() {
   const { MemoryStore } = await import('express-rate-limit');
   const store = new MemoryStore();
@@ -26,21 +26,21 @@ export async function memoryStore() {
   return (key) => store.increment(key);
 }
 
-/** By default it keeps 5000 clients. */
+/** Sized for `clients`, as it keeps 5000 by default. */
 export function localStore(clients) {
   const LocalStore = require('@fastify/rate-limit/store/LocalStore.js');
   const store = new LocalStore(false, false, clients);
-  let told;
-  const tell = (_error, result) => {
-    told = result;
+  let last;
+  const onResult = (_error, result) => {
+    last = result;
   };
   return (key) => {
-    store.incr(key, tell, DAY_MS, PLENTY);
-    return told.current <= PLENTY;
+    store.incr(key, onResult, DAY_MS, PLENTY);
+    return last.current <= PLENTY;
   };
 }
 
-/** It wants a limiter made for each key before its first request, by `create`. */
+/** `create` must be called for each key before its first request. */
 export async function hyperLimit(bucketCount) {
   const { HyperLimit } = (await import('@hyperlimit/core')).default;
   const limiter = new HyperLimit({ bucketCount });

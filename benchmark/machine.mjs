@@ -1,4 +1,4 @@
-// Where and with what it was measured.
+// The machine and the versions that a run was measured with.
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import { peers } from './setup.mjs';
@@ -20,7 +20,7 @@ export function describeMachine() {
   };
 }
 
-/** How many threads of all processes want a core; ours is one of them. */
+/** The load average of the last minute, which includes the benchmark itself. */
 export function load() {
   return os.loadavg()[0];
 }

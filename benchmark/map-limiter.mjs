@@ -1,4 +1,4 @@
-/** What one writes in an afternoon: a fixed window per client in a `Map`, of this thread only, never cleaned. */
+/** A minimal limiter: a fixed window per client in a `Map` of this thread, whose entries are never removed. */
 export class MapLimiter {
   #windows = new Map();
   #limit;

@@ -1,8 +1,8 @@
-// docs/benchmarks.md and its plots, written by the run whose numbers they hold.
+// Writes docs/benchmarks.md and its plots from the results of a run.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { targetsSection } from './targets.mjs';
 
-/** What a run has found: for the terminal as it is, for the page with plots. */
+/** The results of a run as Markdown; `plotsOf` adds plots for the page. */
 export function results(parts, plotsOf = () => []) {
   const skipped = parts.flatMap((part) => part.skipped);
   return [
@@ -13,7 +13,7 @@ export function results(parts, plotsOf = () => []) {
   ].join('\n\n');
 }
 
-/** `plots` draws; loaded only here, as nothing else needs its package. */
+/** Loads `plots.mjs` only here, as nothing else needs its package. */
 export async function writePage({ machine, parts, quick }) {
   const plots = await import('./plots.mjs');
   const draw = ({ file, kind, ...chart }) => plots.writePlot(file, plots[kind](chart), chart.title);

@@ -1,5 +1,5 @@
-// The parts of a run. Each hands back Markdown `sections`, sentences of what was `skipped` and of where we lose
-// (`losses`), its `targets` and the data of its `charts`.
+// The parts of a run. Each returns Markdown `sections`, sentences on what was `skipped` and where sluice loses (`losses`),
+// its `targets`, and the data of its `charts`.
 import { load } from './machine.mjs';
 
 const FILES = {
@@ -16,7 +16,7 @@ export async function runParts(wanted, quick) {
   const parts = [];
   for (const name of wanted) {
     const before = load();
-    // Only now: the parts load what the set-up installs.
+    // Imported here, as the parts load packages that the set-up installs.
     const { title, run } = await import(FILES[name]);
     parts.push({ title, ...(await run({ quick })), noise: { before, after: load() } });
   }

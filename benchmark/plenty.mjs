@@ -1,5 +1,5 @@
-// The quota of everything that is measured: only where a row says *refused* is anybody.
+// The quota of all limiters measured, except in rows named *refused*.
 
-/** So much that nobody uses it up, and so slow that no bucket is full again before the next call. */
+/** More than a run uses up, with a refill too slow to fill a bucket again before the next call. */
 export const PLENTY = 1e9;
 export const DAY_MS = 86_400_000;

@@ -1,18 +1,18 @@
 /*
- * Plots of plain data, as SVG text: no browser, no date, the same bytes for the same numbers.
+ * Plots of plain data, as SVG text: without a browser or a date, so equal numbers give equal bytes.
  *
  *   bars({ title, unit, groups: ['get', 'set'], series: [{ name, values: [1, 2], ours: true }] })
  *   lines({ title, unit, x: { name: 'threads', values: [1, 2] }, series: [...], shadedFrom: 4, shade: 'why' })
- *   writePlot('name', svg) puts it into docs/benchmarks and gives the Markdown that shows it there
+ *   writePlot('name', svg) writes it to docs/benchmarks and returns the Markdown that shows it
  *
- * A value that was not measured is `null`. `log: true` makes the axis of values logarithmic.
+ * A value that was not measured is `null`. `log: true` makes the value axis logarithmic.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import * as echarts from 'echarts';
 
 const WIDTH = 860;
 const LEGEND_WIDTH = 250;
-/** Each colour as it is on white and on black, with a contrast of three to one at the least. */
+/** Each colour for light and dark backgrounds, with a contrast of at least 3:1. */
 const INK = ['#1f2328', '#e6edf3'];
 const MUTED = ['#59636e', '#9198a1'];
 const GRID = ['#d1d9e0', '#3d444d'];
@@ -24,7 +24,7 @@ const OURS = [
   ['#6a5be2', '#b5a9ff'],
   ['#0f7d9c', '#6fd6ee'],
 ];
-/** Told apart by those who do not see red and green, too; the lines differ in dashes and marks as well. */
+/** Distinguishable with red-green colour blindness; lines also differ in dashes and marks. */
 const OTHERS = [
   ['#c4501b', '#ff9c66'],
   ['#0b7a5b', '#3fd0a0'],
@@ -41,7 +41,7 @@ const MARKS = ['circle', 'rect', 'triangle', 'diamond'];
 
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 });
 
-/** Horizontal bars, one of each series per group. */
+/** Horizontal bars: in each group one bar per series. */
 export function bars({ title, unit, groups, series, log = false }) {
   const height = 110 + groups.length * (18 + series.length * 17);
   return render(height, {
@@ -66,7 +66,7 @@ export function bars({ title, unit, groups, series, log = false }) {
   });
 }
 
-/** A line per series over the same few points. Those from `shadedFrom` on lie on a shade that says why. */
+/** A line per series over the same points. From `shadedFrom` on the background is shaded and labelled `shade`. */
 export function lines({ title, unit, x, series, log = false, shadedFrom, shade }) {
   const last = x.values.at(-1);
   const area = shadedFrom !== undefined && {
@@ -104,7 +104,7 @@ export function lines({ title, unit, x, series, log = false, shadedFrom, shade }
   });
 }
 
-/** Markdown for a page in docs/. */
+/** Writes a plot and returns the Markdown for a page in docs/. */
 export function writePlot(name, svg, title) {
   const folder = new URL('../docs/benchmarks/', import.meta.url);
   mkdirSync(folder, { recursive: true });
@@ -180,7 +180,7 @@ function render(height, option) {
   }
 }
 
-/** Without what serves a pointer, and with names that do not depend on what was drawn before. */
+/** Removes styles and attributes for pointers, and makes names independent of earlier plots. */
 function tidy(svg) {
   return svg
     .replace(/<style >[\s\S]*?<\/style>\n?/g, '')
@@ -189,7 +189,7 @@ function tidy(svg) {
     .replace(/zr\d+-/g, 'plot-');
 }
 
-/** The plot follows the reader's system: a page's own theme does not reach into an image. */
+/** Follows the colour scheme of the reader's system, as the theme of a page does not apply inside an image. */
 function readableInTheDark(svg) {
   const rules = PAIRS.filter(([light]) => svg.includes(light)).flatMap(([light, dark]) =>
     ['fill', 'stroke'].map((use) => `[${use}="${light}"]{${use}:${dark}}`),

@@ -1,4 +1,4 @@
-// The library in raw-call/: the least that a Node-API call costs.
+// The library in raw-call/: the minimum cost of a Node-API call.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -10,12 +10,12 @@ const folder = fileURLToPath(new URL('raw-call', import.meta.url));
 const binary = path.join(folder, 'target', 'raw-call.node');
 const library = process.platform === 'darwin' ? 'libraw_call.dylib' : 'libraw_call.so';
 
-/** Where cargo cannot build it (Windows gives no libraries symbols of the program), its rows are left out. */
+/** Its rows are skipped where cargo cannot build it, as on Windows, where libraries cannot import from the program. */
 export function buildRawCall() {
   const source = path.join(folder, 'src', 'lib.rs');
   if (modifiedAt(binary) > modifiedAt(source)) return;
   console.log('sluice: building benchmark/raw-call, the floor of all native calls');
-  // Rust links musl statically unless told otherwise, and then there is no library to load.
+  // By default Rust links musl statically, which gives no loadable library.
   const env = isMusl() ? { RUSTFLAGS: '-C target-feature=-crt-static', ...process.env } : process.env;
   const args = ['build', '--release', '--locked', '--quiet', '--target-dir', 'target'];
   const { status } = spawnSync('cargo', args, { cwd: folder, env, stdio: 'inherit' });
@@ -26,7 +26,7 @@ export function loadRawCall() {
   return createRequire(import.meta.url)(binary);
 }
 
-/** 0 where there is none. */
+/** 0 if the file does not exist. */
 function modifiedAt(file) {
   return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }

@@ -1,45 +1,45 @@
-// What sluice is measured against and with: into benchmark/node_modules and benchmark/raw-call/target.
+// Installs the packages that sluice is compared with into benchmark/node_modules, and builds benchmark/raw-call.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { npm } from '../scripts/npm.mjs';
 import { buildRawCall } from './raw-call.mjs';
 
 const { dependencies: measured, devDependencies: tools } = readJson('package.json');
-/** Those that sluice's own tests need as well. */
+/** Packages compared with that the tests of sluice need as well. */
 const SHARED = ['@fastify/rate-limit', 'express', 'fastify'];
 
 const require = createRequire(import.meta.url);
 
 export function prepare() {
-  installPeers();
+  installOthers();
   buildHyperLimitUnlessItLoads();
   buildRawCall();
 }
 
-/** Name and version of everything that is not ours. */
+/** Name and version of every package compared with. */
 export function peers() {
   const shared = SHARED.map((name) => [name, readJson(`../node_modules/${name}/package.json`).version]);
   return [...Object.entries(measured), ...shared];
 }
 
-/** Installs what is missing. Without a network the peers are left out, loudly, and the rest is measured. */
-function installPeers() {
+/** Installs missing packages. Without a network their rows are skipped with a message. */
+function installOthers() {
   const missing = Object.entries({ ...measured, ...tools }).filter(
     ([name, version]) => installedVersion(name) !== version,
   );
   if (missing.length === 0) return;
-  const list = missing.map((peer) => peer.join(' ')).join(', ');
-  console.log(`sluice: installing what it is measured against into benchmark/node_modules: ${list}`);
-  // No scripts: each peer is tried as it was published before anything of it is built.
+  const list = missing.map((one) => one.join(' ')).join(', ');
+  console.log(`sluice: installing the packages compared with into benchmark/node_modules: ${list}`);
+  // No scripts: a package is first tried as published, before anything of it is built.
   const flags = ['--ignore-scripts', '--omit=peer', '--no-audit', '--no-fund', '--loglevel=error'];
   npm(['ci', '--prefix', 'benchmark', ...flags]);
 }
 
-/** Its binary asks for a recent glibc; npm builds it from its sources where that is missing. */
+/** Its binary needs a recent glibc; without one, npm builds it from source. */
 function buildHyperLimitUnlessItLoads() {
   const name = '@hyperlimit/core';
   if (installedVersion(name) === undefined || loads(name)) return;
-  console.log(`sluice: the binary that ${name} ships does not load here; npm builds it from its sources`);
+  console.log(`sluice: the binary of ${name} does not load here; npm builds it from source`);
   npm(['rebuild', '--prefix', 'benchmark', '--loglevel=error', name]);
 }
 

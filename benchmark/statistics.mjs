@@ -1,6 +1,6 @@
-// Medians: a round that another process has disturbed moves them little.
+// Medians, which a disturbed round moves little.
 
-/** Less than this much is within what two runs on one machine differ by. */
+/** Smaller ratios are within the variation between two runs on one machine. */
 export const NOTICEABLE = 1.05;
 
 export function median(values) {
@@ -17,7 +17,7 @@ export function ratio(samples, others) {
   return median(samples.map((sample, round) => sample / others[round]));
 }
 
-/** The numbers below `length` in an order of their own every time, so that noise meets all alike. */
+/** The numbers below `length` in random order, so that noise affects all cases alike. */
 export function shuffled(length) {
   const order = Array.from({ length }, (_, index) => index);
   for (let last = length - 1; last > 0; last--) {

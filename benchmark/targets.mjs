@@ -1,13 +1,13 @@
-// What was aimed at, beside what was measured: whether it was met follows from the two and from nothing else.
+// Targets beside measured values; the verdict follows from the two alone.
 import { table } from './table.mjs';
 
-/** Each target has one of `atMost`, `atLeast` and `below`; its `value` is undefined where it was not measured. */
+/** Each target has one of `atMost`, `atLeast` and `below`; its `value` is undefined if it was not measured. */
 export function targetsSection(targets) {
-  const rows = targets.map((target) => [target.what, told(target), bound(target), verdict(target)]);
+  const rows = targets.map((target) => [target.what, measured(target), bound(target), verdict(target)]);
   return `## Targets\n\n${table(['what', 'measured', 'target', ''], rows)}`;
 }
 
-function told({ value, unit }) {
+function measured({ value, unit }) {
   if (value === undefined) return '–';
   return `${value < 0.1 ? value.toFixed(4) : value.toFixed(2)} ${unit}`;
 }

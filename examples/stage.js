@@ -1,18 +1,18 @@
 'use strict';
 
-// What every example needs and none is about: threads that serve, a client, and a look at the totals.
+// Shared by all examples: starting threads, an HTTP client, and checks of totals.
 
 const http = require('node:http');
 const { Worker } = require('node:worker_threads');
 
 /**
- * Runs `file` in `count` worker threads. Each posts `{ port }`, or whatever else it wants to tell, once it serves.
- * Where they share their ports one answer stands for all; `told` has each. `options` are those of
- * the threads.
+ * Runs `file` in `count` worker threads with the `options` of a `Worker`. Each posts `{ port }`, or an object with more,
+ * once it serves. Resolves with the workers, all messages in `servers`, and the fields of the first message, as threads
+ * usually share their ports.
  */
 async function startWorkers(file, count, options) {
   const workers = Array.from({ length: count }, () => new Worker(file, options));
-  const told = await Promise.all(
+  const servers = await Promise.all(
     workers.map(
       (worker) =>
         new Promise((resolve, reject) => {
@@ -21,12 +21,12 @@ async function startWorkers(file, count, options) {
         }),
     ),
   );
-  return { workers, told, ...told[0] };
+  return { workers, servers, ...servers[0] };
 }
 
 /**
- * One request, over a connection of its own: so any of the threads may serve it; or over the agent's. `from` is a
- * loopback address, as of a client of its own.
+ * Sends one request, over a new connection, so that any thread may serve it, or through `agent`. `from` is the loopback
+ * address that stands for the client.
  */
 function ask(port, path, { method = 'GET', headers = {}, body, from, agent = false } = {}) {
   return new Promise((resolve, reject) => {
@@ -41,7 +41,7 @@ function ask(port, path, { method = 'GET', headers = {}, body, from, agent = fal
   });
 }
 
-/** Runs `make(0)`, `make(1)`, … `times` in all, `together` at once; the results in their order. */
+/** Calls `make(0)`, `make(1)`, … `times` in total, `together` concurrently. Resolves with the results in order. */
 async function repeat(times, together, make) {
   const results = [];
   let next = 0;
@@ -55,21 +55,21 @@ async function repeat(times, together, make) {
   return results;
 }
 
-/** How often each value comes, as text: `401 × 5, 429 × 45`. */
+/** How often each value occurs, as text: `401 × 5, 429 × 45`. */
 function tally(values) {
   const counts = new Map();
   for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
   return [...counts].map(([value, count]) => `${value} × ${count}`).join(', ');
 }
 
-/** Prints what was found. What is not as expected makes the example end with 1. */
+/** Prints what was found. An unexpected value makes the example exit with code 1. */
 function check(what, found, expected) {
   const isRight = String(found) === String(expected);
   console.log(`${isRight ? '✓' : '✗'} ${what}: ${found}${isRight ? '' : `, expected ${expected}`}`);
   if (!isRight) process.exitCode = 1;
 }
 
-/** Waits for what another thread does in its own time, a few seconds at most. */
+/** Polls until another thread has brought `condition` about, for a few seconds at most. */
 async function until(condition) {
   for (let turn = 0; !condition() && turn < 1000; turn++) await new Promise((done) => setTimeout(done, 5));
 }

@@ -1,4 +1,4 @@
-// What the addon's binary is called here, where it lies, and what it is built from.
+// The name and path of the addon's binary on this platform, and the sources that it is built from.
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +7,7 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
 
 const SOURCES = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'crates'];
 
-/** The suffix by which the generated loader distinguishes platforms: `linux-x64-gnu`, `darwin-arm64`. */
+/** The platform suffix that the generated loader uses: `linux-x64-gnu`, `darwin-arm64`. */
 export function platformSuffix() {
   const abi = { linux: isMusl() ? '-musl' : '-gnu', win32: '-msvc' }[process.platform] ?? '';
   return `${process.platform}-${process.arch}${abi}`;
@@ -21,10 +21,10 @@ export function isMusl() {
 
 export const binaryPath = path.join(root, `sluice.${platformSuffix()}.node`);
 
-/** Why a file must be built, or `undefined` when it is there and newer than all the addon's sources. */
+/** Why a file must be built, or `undefined` if it exists and is newer than all sources of the addon. */
 export function whyStale(file = binaryPath) {
   const builtAt = modifiedAt(file);
-  if (builtAt === undefined) return 'there is none yet';
+  if (builtAt === undefined) return 'it does not exist yet';
   return newestOf(SOURCES) > builtAt ? 'its sources are newer' : undefined;
 }
 

@@ -1,8 +1,8 @@
 /*
- * Runs the examples, each a process of its own that checks its totals.
+ * Runs the examples, each in a new process that checks its own totals.
  *
- *   npm run examples             all: a line for each, and what it printed if it failed
- *   npm run examples -- login    those named so, with what they print
+ *   npm run examples             all: a line for each, and the output of those that fail
+ *   npm run examples -- login    the examples named, with their output
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -29,10 +29,10 @@ function runs(name) {
     [path.join(root, 'examples', name, 'index.js')],
     { cwd: root, encoding: 'utf8', timeout: TIMEOUT_MS, killSignal: 'SIGKILL' },
   );
-  const isRight = status === 0;
-  if (!isRight || wanted.length > 0) process.stdout.write(`${stdout}${stderr}`);
+  const isPassed = status === 0;
+  if (!isPassed || wanted.length > 0) process.stdout.write(`${stdout}${stderr}`);
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1).padStart(5);
   const why = error?.code === 'ETIMEDOUT' ? `  took longer than ${TIMEOUT_MS / 1000} s` : '';
-  console.log(`${isRight ? '✓' : '✗'} ${name.padEnd(20)}${seconds} s${why}`);
-  return isRight;
+  console.log(`${isPassed ? '✓' : '✗'} ${name.padEnd(20)}${seconds} s${why}`);
+  return isPassed;
 }

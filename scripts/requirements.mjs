@@ -1,33 +1,31 @@
-// What must be on the machine before anything can be built or tested. What is missing is said in one sentence.
+// Tools that building and testing need. Each check exits with one sentence that says what is missing.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { root } from './addon.mjs';
 
-/** Our engines field says what users need; the tools that build and test need a little more. */
-const LEAST_NODE = '20.17';
+/** Minimum for building and testing, above the `engines` of package.json, which is for users. */
+const MIN_NODE = '20.17';
 
 export function requireNode() {
-  if (isAtLeast(process.versions.node, LEAST_NODE)) return;
-  fail(
-    `Node.js ${process.versions.node} is too old: install ${LEAST_NODE} or newer from https://nodejs.org.`,
-  );
+  if (isAtLeast(process.versions.node, MIN_NODE)) return;
+  fail(`Node.js ${process.versions.node} is too old: install ${MIN_NODE} or newer from https://nodejs.org.`);
 }
 
-/** Rust, of the version that Cargo.toml asks for, and a linker. */
+/** Requires the Rust version of Cargo.toml, and a linker. */
 export function requireRust() {
-  const least = /^rust-version = "([\d.]+)"/m.exec(readFileSync(path.join(root, 'Cargo.toml'), 'utf8'))[1];
+  const minimum = /^rust-version = "([\d.]+)"/m.exec(readFileSync(path.join(root, 'Cargo.toml'), 'utf8'))[1];
   findRust();
   const version = versionOf('cargo') && /\d+\.\d+\.\d+/.exec(versionOf('rustc') ?? '')?.[0];
   if (!version) {
     fail(
-      `Rust is missing: sluice is built from source here; install Rust ${least} or newer from https://rustup.rs.`,
+      `Rust is missing: sluice is built from source here; install Rust ${minimum} or newer from https://rustup.rs.`,
     );
   }
-  if (!isAtLeast(version, least)) {
+  if (!isAtLeast(version, minimum)) {
     fail(
-      `Rust ${version} is too old: sluice needs ${least} or newer; run "rustup update stable" (https://rustup.rs).`,
+      `Rust ${version} is too old: sluice needs ${minimum} or newer; run "rustup update stable" (https://rustup.rs).`,
     );
   }
   if (process.platform !== 'win32' && !['cc', 'gcc', 'clang'].some(versionOf)) {
@@ -37,7 +35,7 @@ export function requireRust() {
   }
 }
 
-/** A fresh Rust is in its own folder before the shell knows of it: then we look there, and so do our children. */
+/** Adds the folder of a freshly installed Rust to the PATH of this process and its children. */
 export function findRust() {
   if (versionOf('cargo')) return;
   const bin = path.join(process.env.CARGO_HOME ?? path.join(os.homedir(), '.cargo'), 'bin');
@@ -54,8 +52,8 @@ function versionOf(program) {
   return status === 0 ? stdout : undefined;
 }
 
-function isAtLeast(version, least) {
+function isAtLeast(version, minimum) {
   const [major, minor] = version.split('.').map(Number);
-  const [leastMajor, leastMinor] = least.split('.').map(Number);
-  return major > leastMajor || (major === leastMajor && minor >= leastMinor);
+  const [minMajor, minMinor] = minimum.split('.').map(Number);
+  return major > minMajor || (major === minMajor && minor >= minMinor);
 }

@@ -1,4 +1,4 @@
-// Makes a clean clone ready: npm packages and the built addon. Does only what is missing, and says so.
+// Prepares a fresh clone: installs npm packages and builds the addon, where missing or outdated.
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { modifiedAt, root, whyStale } from './addon.mjs';
@@ -7,7 +7,7 @@ import { fail, requireNode, requireRust } from './requirements.mjs';
 
 requireNode();
 const whyBuild = whyStale();
-// Before anything is downloaded: without Rust it would be in vain.
+// Checked before anything is downloaded.
 if (whyBuild !== undefined) requireRust();
 installPackages();
 if (whyBuild !== undefined) buildAddon(whyBuild);
@@ -18,10 +18,10 @@ function installPackages() {
   step('installing npm packages (npm ci)', () => npm(['ci', '--no-audit', '--no-fund', '--loglevel=error']));
 }
 
-/** Only the binary: files that are committed are never changed behind the back of a test. */
+/** Builds only the binary: tests must not change committed files. */
 function buildAddon(why) {
   const build = [path.join(root, 'scripts', 'build.mjs'), '--binary-only'];
-  step(`building the addon, as ${why} (cargo; about a minute the first time)`, () =>
+  step(`building the addon, because ${why} (cargo; about a minute the first time)`, () =>
     spawnSync(process.execPath, build, { cwd: root, stdio: 'inherit' }),
   );
 }

@@ -1,8 +1,8 @@
 /*
- * The storm of `__test__/broker-storm.test.mjs`, longer: threads that call each other while threads end at random.
+ * A longer run of the storm in `__test__/broker/storm.test.mjs`: threads call each other while threads end at random.
  *
- *   npm run storm                      a million calls, and 100 000 with slow bells
- *   npm run storm -- 5000000 <seed>    so many, with the seed of a storm that failed
+ *   npm run storm                      a million calls, and 100 000 with slow wakers
+ *   npm run storm -- 5000000 <seed>    that many calls, with the seed of a failed run
  */
 import { storm } from '../__test__/helpers/storm.mjs';
 
@@ -11,7 +11,7 @@ const timeoutMs = 60_000 + calls;
 
 const STORMS = {
   'a storm': { calls, endEvery: 5000 },
-  'a storm with slow bells': {
+  'a storm with slow wakers': {
     calls: Math.ceil(calls / 10),
     lanes: 12,
     endEvery: 500,
@@ -24,7 +24,7 @@ for (const [title, options] of Object.entries(STORMS)) {
   const totals = await storm({ ...options, seed, timeoutMs });
   const { answered, failed, lostWithTheirThread, told, threads, seconds } = totals;
   console.log(
-    `  ${answered} answered, ${failed} failed as they may, ${lostWithTheirThread} ended with their thread, ` +
-      `${told} messages, ${threads} threads, ${seconds} s; none lost, nothing left`,
+    `  ${answered} answered, ${failed} failed as expected, ${lostWithTheirThread} ended with their thread, ` +
+      `${told} messages, ${threads} threads, ${seconds} s; no call lost, nothing pending`,
   );
 }

@@ -1,9 +1,9 @@
 /*
- * The tests that run in Node.js. Files are named one by one: what a glob or a folder means to `node --test`
- * differs between versions.
+ * The tests that run in Node.js. Files are listed one by one, as versions of `node --test` differ in how they treat globs
+ * and folders.
  *
- *   npm run test:node                                            all
- *   npm run test:node -- registry --test-name-pattern=update     of files named so, with flags of Node
+ *   npm run test:node                                            all files
+ *   npm run test:node -- registry --test-name-pattern=update     files whose path contains "registry", with a flag of Node.js
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -11,10 +11,10 @@ import path from 'node:path';
 import { root } from './addon.mjs';
 import { fail } from './requirements.mjs';
 
-/** A net for what hangs. On a busy machine a file takes ten times as long as on an idle one. */
+/** Ends a file that hangs. On a busy machine a file can take ten times as long as on an idle one. */
 const TIMEOUT_MS = 600_000;
 
-/** Most files wait more than they compute. Node's own default leaves a core idle. */
+/** Most files wait more than they compute, and the default of Node.js leaves a core idle. */
 const FILES_AT_ONCE = 2;
 
 const flags = process.argv.slice(2).filter((argument) => argument.startsWith('-'));

@@ -1,16 +1,17 @@
-// All tests, cheapest first, each an npm script of its own; then what came of them.
+// Runs all test suites, cheapest first, each as an npm script, and prints a summary.
 import { npm } from './npm.mjs';
 import { requireRust } from './requirements.mjs';
 
 const SUITES = {
   lint: 'Biome, rustfmt and clippy',
   'test:generated': 'generated files are current',
-  'test:types': 'types, as TypeScript sees them',
-  'test:rust': 'engine',
-  'test:models': 'engine under every interleaving of small cases, random ones of larger (loom, shuttle)',
-  'test:planted': 'bugs planted into the engine are found by its models',
+  'test:types': 'TypeScript types',
+  'test:rust': 'the engine',
+  'test:models':
+    'models of the engine, exhaustively for small cases and at random for larger ones (loom, shuttle)',
+  'test:planted': 'the models find bugs planted into the engine',
   'test:node': 'the addon in Node.js',
-  examples: 'the examples, and their totals',
+  examples: 'the examples and their totals',
 };
 
 requireRust();

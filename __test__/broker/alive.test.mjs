@@ -1,4 +1,4 @@
-// What keeps a process alive, and what messages leave of its time.
+// What keeps a process or a thread alive, and that messages do not starve its timers.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import test from 'node:test';
@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Runs a script in a process of its own: what it printed, if it ended by itself. */
+/** Runs a script in a new process and returns its output. Fails unless the process exits by itself. */
 function run(code) {
   const ended = spawnSync(process.execPath, ['-e', code], { cwd: ROOT, encoding: 'utf8', timeout: 300_000 });
   const { status, signal, stdout, stderr } = ended;
@@ -14,7 +14,7 @@ function run(code) {
   return stdout.trim();
 }
 
-/** A main thread that starts a worker with `start()`. */
+/** A script for the main thread, in which `start()` starts the worker. */
 const inWorker = (main, worker) => `
   const { isMainThread, Worker } = require('node:worker_threads');
   const { Broker } = require('.');
@@ -25,7 +25,7 @@ const inWorker = (main, worker) => `
   };
   (async () => { ${main} })();`;
 
-test('a process with nothing but a broker ends by itself', () => {
+test('a broker alone does not keep a process alive', () => {
   run(`
     const { Broker } = require('.');
     const broker = new Broker('alive');
@@ -33,13 +33,13 @@ test('a process with nothing but a broker ends by itself', () => {
     console.log(broker.id);`);
 });
 
-test('so does a worker with nothing else', () => {
+test('a broker alone does not keep a worker alive', () => {
   const worker = "const { Broker } = require('.'); new Broker('alive').on('peerLeave', () => {});";
   const printed = run(inWorker("start().on('exit', (code) => console.log(code));", worker));
   assert.equal(printed, '0');
 });
 
-test('an awaited call keeps its thread alive, and no longer', () => {
+test('a pending call keeps its thread alive until it settles', () => {
   const worker = `
     const { Broker } = require('.');
     new Broker('alive').handle('late', () => new Promise((resolve) => setTimeout(resolve, 300, 'answered')));`;
@@ -50,7 +50,7 @@ test('an awaited call keeps its thread alive, and no longer', () => {
   assert.equal(run(inWorker(main, worker)), 'answered');
 });
 
-test('so does one that nobody answers: until its deadline', () => {
+test('an unanswered call keeps its thread alive until its deadline', () => {
   const main = `
     broker.handle('never', () => new Promise(() => {}));
     broker.unref();
@@ -75,7 +75,7 @@ test('a handler keeps its thread alive until the broker closes', () => {
 });
 
 test('timers run between the messages of a flood', () => {
-  // Always some thousands ahead of the listener: whoever drains the inbox until it is empty never comes to an end.
+  // The sender stays thousands of messages ahead: a receiver that drains its inbox until it is empty never returns.
   const worker = `
     const { workerData: received } = require('node:worker_threads');
     const { Broker } = require('.');

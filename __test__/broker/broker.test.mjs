@@ -1,14 +1,19 @@
-// Calls between threads: who answers, what comes back, and that every call settles once.
+// Calls between threads: routing, results and errors. Every call settles exactly once.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
+import testing from '../../lib/testing.js';
 import { join, outcomes, shared, until } from '../helpers/broker.mjs';
 import { freshName } from '../helpers/peer.mjs';
+import { block } from './block.mjs';
 
 const { Broker, SluiceError } = sluice;
 const code = (name) => ({ name: 'SluiceError', code: `ERR_SLUICE_${name}` });
 
-test('a call is answered by the thread that serves its endpoint', async (t) => {
+/** Polls until a handler runs in the thread of `peer`. */
+const handlerRuns = (peer) => until(() => peer.run(({ state }) => state.broker.stats().running === 1));
+
+test('a thread that handles the endpoint answers the call', async (t) => {
   const { broker, ids } = await shared(t, 1);
   assert.equal(await broker.call('echo', 'hello'), 'hello');
   assert.equal(await broker.call('echoLater', 5), 5);
@@ -16,7 +21,7 @@ test('a call is answered by the thread that serves its endpoint', async (t) => {
   assert.equal(broker.pendingCount, 0);
 });
 
-test('a handler is told who asks, under which number, and until when', async (t) => {
+test('a handler receives the caller, the id and the deadline of the request', async (t) => {
   const { broker } = await shared(t, 1);
   const before = Date.now();
   const first = await broker.call('context', null, { timeout: '1m' });
@@ -27,7 +32,7 @@ test('a handler is told who asks, under which number, and until when', async (t)
   assert.ok(Number.isInteger(first.deadline));
 });
 
-test('a thousand calls at once each get their own answer', async (t) => {
+test('a thousand concurrent calls each get their own answer', async (t) => {
   const { broker } = await shared(t, 4);
   const payloads = Array.from({ length: 1000 }, (_, index) => ({ index, text: `n${index}` }));
   const answers = await Promise.all(payloads.map((payload) => broker.call('echo', payload)));
@@ -36,7 +41,7 @@ test('a thousand calls at once each get their own answer', async (t) => {
   await until(() => broker.stats().inFlight === 0);
 });
 
-test('equally loaded peers take turns, and one is called by its id', async (t) => {
+test('calls rotate among equally loaded peers; `to` selects one', async (t) => {
   const { broker, ids } = await shared(t, 4);
   const calls = outcomes(Array.from({ length: 40 }, () => broker.call('never')));
   const loads = broker.peers().map(({ load }) => load);
@@ -46,7 +51,7 @@ test('equally loaded peers take turns, and one is called by its id', async (t) =
   assert.deepEqual(await calls, Array(40).fill('CLOSED'));
 });
 
-test('the least loaded answers: calls pass by a peer that is busy', async (t) => {
+test('calls go to the least loaded peer', async (t) => {
   const { broker, ids } = await shared(t, 2);
   const stuck = Array.from({ length: 5 }, () => broker.call('never', null, { to: ids[0] }).catch(() => {}));
   const answered = await Promise.all(Array.from({ length: 5 }, () => broker.call('who')));
@@ -55,7 +60,7 @@ test('the least loaded answers: calls pass by a peer that is busy', async (t) =>
   await Promise.all(stuck);
 });
 
-test('a thread calls itself as it calls others, and gets a copy', async (t) => {
+test('a call to the own thread receives a copy, as any other call', async (t) => {
   const broker = join(t);
   const given = { list: [1] };
   broker.handle('change', (payload) => {
@@ -66,7 +71,7 @@ test('a thread calls itself as it calls others, and gets a copy', async (t) => {
   assert.deepEqual(given, { list: [1] });
 });
 
-test('what is sent is the payload as it was at the call', async (t) => {
+test('the payload is copied at the call; later changes do not travel', async (t) => {
   const { broker } = await shared(t, 1);
   const payload = { n: 1 };
   const bytes = Buffer.from('abc');
@@ -76,18 +81,14 @@ test('what is sent is the payload as it was at the call', async (t) => {
   assert.deepEqual(await Promise.all(calls), [{ n: 1 }, Buffer.from('abc')]);
 });
 
-test('an error comes back with name, message, code and cause', async (t) => {
+test('an error of a handler arrives with its name, message, code and cause', async (t) => {
   const { broker } = await shared(t, 1);
   const error = await broker.call('throw', 'typed').catch((thrown) => thrown);
   assert.ok(error instanceof TypeError && error.cause instanceof RangeError);
   assert.deepEqual([error.name, error.message, error.code], ['TypeError', 'wrong', 'E_WRONG']);
   assert.equal(error.cause.message, 'the cause');
   assert.match(error.remoteStack, /broker\.mjs|evalmachine/, 'the stack of the handler');
-  assert.doesNotMatch(
-    error.stack,
-    /evalmachine/,
-    'no frame of the other thread stands among those of this one',
-  );
+  assert.doesNotMatch(error.stack, /evalmachine/, 'the stack has no frame of the other thread');
   await assert.rejects(broker.call('throw', 'coded'), (coded) => {
     assert.ok(coded instanceof SluiceError);
     return coded.code === 'ERR_SLUICE_NOT_FOUND' && coded.message === 'nothing there';
@@ -95,7 +96,7 @@ test('an error comes back with name, message, code and cause', async (t) => {
   await assert.rejects(broker.call('reject'), { name: 'Error', message: 'later' });
 });
 
-test('what is thrown and is no error comes as the cause of one', async (t) => {
+test('a thrown value that is not an error arrives as the cause of an Error', async (t) => {
   const { broker } = await shared(t, 1);
   await assert.rejects(broker.call('throw', 'text'), { name: 'Error', message: 'a text', cause: 'a text' });
   const ofObject = await broker.call('throw', 'object').catch((thrown) => thrown);
@@ -107,19 +108,25 @@ test('what is thrown and is no error comes as the cause of one', async (t) => {
   }
 });
 
-test('a call ends at its deadline, and the handler hears of it', async (t) => {
+test('a call rejects at its deadline and aborts the signal of its handler', async (t) => {
+  const clock = testing.manualClock();
+  t.after(() => clock.restore());
   const { broker, peers } = await shared(t, 1);
-  await assert.rejects(broker.call('never', null, { timeout: 20 }), code('TIMEOUT'));
+  const rejected = assert.rejects(broker.call('never', null, { timeout: 20 }), code('TIMEOUT'));
+  await handlerRuns(peers[0]);
+  clock.advance(20);
+  await rejected;
   assert.equal(broker.pendingCount, 0);
   await until(() => peers[0].run(({ state }) => state.aborted.length === 1));
   assert.deepEqual(await peers[0].run(({ state }) => state.aborted), ['ERR_SLUICE_TIMEOUT']);
 });
 
-test('a call ends with its signal, by the reason given, and the handler hears of it', async (t) => {
+test('an aborted call rejects with the reason of its signal and aborts its handler', async (t) => {
   const { broker, peers } = await shared(t, 1);
   const controller = new AbortController();
   const call = broker.call('never', null, { signal: controller.signal });
-  setTimeout(() => controller.abort('enough'), 20);
+  await handlerRuns(peers[0]);
+  controller.abort('enough');
   assert.equal(await call.catch((reason) => reason), 'enough');
   await until(() => peers[0].run(({ state }) => state.aborted.length === 1));
   assert.deepEqual(await peers[0].run(({ state }) => state.aborted), [20], 'an AbortError');
@@ -128,7 +135,7 @@ test('a call ends with its signal, by the reason given, and the handler hears of
   assert.equal(broker.stats().thread.calls, 1);
 });
 
-test('an answer that comes too late is dropped and counted', async (t) => {
+test('an answer after the deadline is dropped and counted as late', async (t) => {
   const broker = join(t);
   let answer;
   broker.handle('slow', () => new Promise((resolve) => (answer = resolve)));
@@ -138,24 +145,21 @@ test('an answer that comes too late is dropped and counted', async (t) => {
   assert.deepEqual([broker.pendingCount, broker.stats().inFlight], [0, 0]);
 });
 
-test('a request whose deadline passed before anybody looked is not run', async (t) => {
+test('a request that is past its deadline when it is received does not run', async (t) => {
   const { broker, peers } = await shared(t, 1);
-  const blocked = peers[0].run(({ load }) => {
-    for (const until = Date.now() + 200; Date.now() < until; );
-    return load() !== undefined;
-  });
+  const unblock = await block(peers[0]);
   await assert.rejects(broker.call('echo', 1, { timeout: 20 }), code('TIMEOUT'));
-  await blocked;
+  await unblock();
   await until(() => broker.stats().inFlight === 0);
   assert.equal(await peers[0].run(({ state }) => state.served), 0);
 });
 
-test('mistakes reject with a code and leave nothing behind', async (t) => {
+test('an invalid call rejects with a code and leaves nothing pending', async (t) => {
   const { broker, ids } = await shared(t, 1);
   const mistakes = [
-    ['NO_ENDPOINT', 'nobody'],
+    ['NO_ENDPOINT', 'missing'],
     ['NO_ENDPOINT', 'echo', 1, { to: 'main' }],
-    ['PEER_GONE', 'echo', 1, { to: 'stranger' }],
+    ['PEER_GONE', 'echo', 1, { to: 'unknown' }],
     ['INVALID_NAME', ''],
     ['INVALID_NAME', 5],
     ['INVALID_NAME', 'x'.repeat(129)],
@@ -180,7 +184,7 @@ test('mistakes reject with a code and leave nothing behind', async (t) => {
   assert.equal(broker.pendingCount, 0);
 });
 
-test('names, ids and handlers that cannot be are refused', async (t) => {
+test('invalid names, ids, options and handlers throw; an endpoint has one handler', async (t) => {
   const { broker } = await shared(t, 1);
   assert.throws(() => new Broker(''), code('INVALID_NAME'));
   assert.throws(() => new Broker('x', { id: 5 }), code('INVALID_OPTION'));
@@ -199,10 +203,10 @@ test('names, ids and handlers that cannot be are refused', async (t) => {
   assert.equal(await broker.call('mine'), 3);
 });
 
-test('an id belongs to one peer at a time', async (t) => {
+test('the id of a peer is unique', async (t) => {
   const { broker, peers, ids } = await shared(t, 2);
   assert.notEqual(ids[0], ids[1]);
-  const thief = ({ load }, { name, id }) => {
+  const join = ({ load }, { name, id }) => {
     const { Broker } = load();
     try {
       return new Broker(name, { id }).id;
@@ -210,13 +214,13 @@ test('an id belongs to one peer at a time', async (t) => {
       return error.code;
     }
   };
-  assert.equal(await peers[0].run(thief, { name: broker.name, id: 'main' }), 'ERR_SLUICE_CONFIG_MISMATCH');
+  assert.equal(await peers[0].run(join, { name: broker.name, id: 'main' }), 'ERR_SLUICE_CONFIG_MISMATCH');
   await peers[0].run(({ state }) => state.broker.close());
-  assert.equal(await peers[0].run(thief, { name: broker.name, id: 'main' }), 'ERR_SLUICE_DUPLICATE_ID');
-  assert.equal(await peers[0].run(thief, { name: broker.name, id: 'other' }), 'other');
+  assert.equal(await peers[0].run(join, { name: broker.name, id: 'main' }), 'ERR_SLUICE_DUPLICATE_ID');
+  assert.equal(await peers[0].run(join, { name: broker.name, id: 'other' }), 'other');
 });
 
-test('one thread is one peer, however many objects stand for it', (t) => {
+test('all Broker objects of a thread are one peer', (t) => {
   const first = join(t, freshName(), { id: 'one', inbox: 10, metadata: { zone: 'a' } });
   const second = new Broker(first.name);
   assert.deepEqual([second.id, first.peers().length], ['one', 1]);
@@ -225,7 +229,7 @@ test('one thread is one peer, however many objects stand for it', (t) => {
   assert.throws(() => new Broker(first.name, { inbox: 11 }), code('CONFIG_MISMATCH'));
 });
 
-test('peers and endpoints are seen with what they are and serve', async (t) => {
+test('peers() and endpoints() list the endpoints of every peer', async (t) => {
   const { broker, ids } = await shared(t, 1);
   broker.handle('echo', (payload) => payload);
   const [own, other] = broker.peers();

@@ -1,4 +1,4 @@
-// How calls end beside their answers, and what goes on after a broker was left or destroyed.
+// How calls end without an answer, and what holds after a broker was closed or destroyed.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { getEventListeners } from 'node:events';
@@ -17,13 +17,13 @@ const { manualClock } = testing;
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const code = (name) => ({ name: 'SluiceError', code: `ERR_SLUICE_${name}` });
 
-/** A broker of this thread with an endpoint that never answers. */
+/** Joins a broker with an endpoint `never` that does not answer. */
 function silent(t) {
   const broker = join(t);
   return broker.handle('never', () => new Promise(() => {}));
 }
 
-test('a signal that aborts while the payload is read ends the call', async (t) => {
+test('a signal that aborts while the payload is encoded rejects the call', async (t) => {
   const broker = silent(t);
   const controller = new AbortController();
   const aborting = {
@@ -37,7 +37,7 @@ test('a signal that aborts while the payload is read ends the call', async (t) =
   assert.deepEqual([broker.pendingCount, broker.stats().inFlight], [0, 0]);
 });
 
-test('a signal of many calls has one listener, and none when they have ended', async (t) => {
+test('a signal shared by many calls has one listener, removed once all have settled', async (t) => {
   const broker = silent(t);
   broker.handle('echo', (payload) => payload);
   const warnings = [];
@@ -56,7 +56,7 @@ test('a signal of many calls has one listener, and none when they have ended', a
   assert.deepEqual([broker.pendingCount, broker.stats().thread.aborted, warnings], [0, 100, []]);
 });
 
-test('time that passes within a call ends it, once, and its signal is let go', async (t) => {
+test('a deadline that passes during the call rejects it once and removes its signal listener', async (t) => {
   const clock = manualClock();
   t.after(() => clock.restore());
   const broker = silent(t);
@@ -74,7 +74,7 @@ test('time that passes within a call ends it, once, and its signal is let go', a
   assert.equal(broker.stats().thread.timeouts, 1);
 });
 
-test('who awaits a call under a clock that was ahead does not wait for that time', async (t) => {
+test('after the clock is set back, pending calls still time out after their timeout', async (t) => {
   const clock = manualClock();
   t.after(() => clock.restore());
   const broker = silent(t);
@@ -84,7 +84,7 @@ test('who awaits a call under a clock that was ahead does not wait for that time
   assert.deepEqual((await Promise.all(calls)).flat(), ['TIMEOUT', 'TIMEOUT', 'TIMEOUT']);
 });
 
-test('an answer that came in time to a thread that was busy is taken', async (t) => {
+test('a call whose answer arrived in time resolves even if its thread was busy past the deadline', async (t) => {
   const { broker } = await shared(t, 1);
   await broker.call('echo', 'warm');
   const call = broker.call('echo', 'in time', { timeout: 50 });
@@ -95,7 +95,7 @@ test('an answer that came in time to a thread that was busy is taken', async (t)
   assert.equal(await call, 'in time');
 });
 
-test('who has left does not touch what the thread does in the broker now', async (t) => {
+test('a closed Broker object does not affect a later one of the same thread and name', async (t) => {
   const first = join(t);
   first.handle('serve', () => 1);
   await first.close();
@@ -113,14 +113,14 @@ test('who has left does not touch what the thread does in the broker now', async
   assert.equal(await second.call('serve'), 2);
 });
 
-test('a broker destroyed elsewhere is CLOSED at once, and joined anew by its name', async (t) => {
+test('a broker that another thread destroys is CLOSED at once; its name can be joined again', async (t) => {
   const { broker, peers } = await shared(t, 1);
   const words = new Int32Array(new SharedArrayBuffer(8));
-  const told = peers[0].run(
+  const outcome = peers[0].run(
     ({ load, state }, { name, words }) => {
       Atomics.store(words, 0, 1);
       Atomics.notify(words, 0);
-      // Nothing can be told to this thread before the broker is gone.
+      // Blocked until the broker is destroyed, so no event can arrive before that.
       Atomics.wait(words, 1, 0);
       const codes = ['peers', 'endpoints', 'stats', 'broadcast'].map((method) => {
         try {
@@ -139,11 +139,11 @@ test('a broker destroyed elsewhere is CLOSED at once, and joined anew by its nam
   Broker.destroy(broker.name);
   Atomics.store(words, 1, 1);
   Atomics.notify(words, 1);
-  assert.deepEqual(await told, [...Array(4).fill('ERR_SLUICE_CLOSED'), 'new']);
+  assert.deepEqual(await outcome, [...Array(4).fill('ERR_SLUICE_CLOSED'), 'new']);
   assert.equal(await join(t, broker.name).call('new'), 'new');
 });
 
-test('who closes waits for workers that keep nothing alive', () => {
+test('close() waits for the workers of a group that is unref’d', () => {
   const worker = "new (require('.').Broker)('ends'); setTimeout(() => {}, 200);";
   const main = `
     const { Broker } = require('.');
@@ -156,7 +156,7 @@ test('who closes waits for workers that keep nothing alive', () => {
   assert.deepEqual([ended.stdout, ended.stderr, ended.status], ['closed\n', '', 0]);
 });
 
-test('of brokers that were left nothing is kept', async () => {
+test('brokers that were closed or destroyed are garbage collected', async () => {
   const before = v8.queryObjects(peer.Peer);
   for (let i = 0; i < 20; i++) {
     const name = freshName();
@@ -165,7 +165,7 @@ test('of brokers that were left nothing is kept', async () => {
     if (i % 2 === 0) await broker.close();
     else Broker.destroy(name);
   }
-  // Until then they are waited for, to be announced.
+  // A new peer is referenced until the end of the turn, when it is announced.
   await new Promise(setImmediate);
   const kept = v8.queryObjects(peer.Peer) - before;
   assert.ok(kept < 5, `${kept} of 20`);

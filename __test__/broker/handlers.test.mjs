@@ -1,5 +1,5 @@
 // biome-ignore-all lint/suspicious/noThenProperty: thenables are what is tested
-// What handlers and listeners may do: answer by promises of any kind, throw anything, and end the broker they run in.
+// What handlers and listeners may do: return any thenable, throw any value, close or destroy their own broker.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import v8 from 'node:v8';
@@ -36,8 +36,11 @@ const THENABLES = {
       }),
     rejects: 'own then',
   },
-  'what only looks like a promise': { make: () => Object.create(Promise.prototype), rejects: /incompatible/ },
-  'one that calls back at once, twice, and throws': {
+  'an object with the prototype of a promise': {
+    make: () => Object.create(Promise.prototype),
+    rejects: /incompatible/,
+  },
+  'a method that resolves, rejects and throws synchronously': {
     make: () => ({
       then(resolve, reject) {
         resolve('first');
@@ -49,7 +52,7 @@ const THENABLES = {
   },
 };
 
-test('every thenable settles its call, once, and the calls beside it', async (t) => {
+test('every kind of thenable settles its call once; concurrent calls are not affected', async (t) => {
   const broker = join(t);
   for (const [endpoint, { make }] of Object.entries(THENABLES)) broker.handle(endpoint, make);
   broker.handle('plain', () => 'plain');
@@ -63,7 +66,7 @@ test('every thenable settles its call, once, and the calls beside it', async (t)
   assert.equal(broker.stats().running, 0);
 });
 
-test('what is thrown may change whenever it is read', async (t) => {
+test('a thrown object whose getter changes with each read rejects the call', async (t) => {
   const broker = join(t);
   broker.handle('throw', (calm) => {
     let reads = 0;
@@ -80,11 +83,11 @@ test('what is thrown may change whenever it is read', async (t) => {
 
 const ENDS = {
   'destroys the broker': (broker) => Broker.destroy(broker.name),
-  'closes at once': (broker) => void broker.close({ timeout: 0 }),
+  'closes the broker without waiting': (broker) => void broker.close({ timeout: 0 }),
 };
 
 for (const [what, end] of Object.entries(ENDS)) {
-  test(`a handler that ${what} answers nobody, and the thread may join again within it`, async (t) => {
+  test(`a handler that ${what} leaves its call CLOSED, and may join the broker again`, async (t) => {
     const broker = join(t);
     let again;
     let signal;
@@ -93,23 +96,23 @@ for (const [what, end] of Object.entries(ENDS)) {
       ({ signal } = request);
       again = join(t, broker.name);
       again.handle('new', () => 'new');
-      return 'nobody waits';
+      return 'dropped';
     });
     await assert.rejects(broker.call('at once'), code('CLOSED'));
     assert.equal(await again.call('new'), 'new');
     await until(() => again.stats().inFlight === 0);
     assert.deepEqual([again.peers().length, again.stats().waiting], [1, 0]);
-    assert.equal(signal.aborted, false, 'who answers at once has nothing to stop');
+    assert.equal(signal.aborted, false, 'a synchronous handler is not aborted');
   });
 
-  test(`an asynchronous handler that ${what} hears it from its signal`, async (t) => {
+  test(`an asynchronous handler that ${what} is aborted by its signal`, async (t) => {
     const broker = join(t);
     const ended = new Promise((resolve) => {
       broker.handle('later', async (_payload, { signal }) => {
         end(broker);
         await null;
         resolve(signal.reason?.code);
-        throw new Error('nobody hears');
+        throw new Error('dropped');
       });
     });
     await assert.rejects(broker.call('later'), code('CLOSED'));
@@ -118,7 +121,7 @@ for (const [what, end] of Object.entries(ENDS)) {
   });
 }
 
-test('a listener that closes hears what had come before', async (t) => {
+test('a listener that closes the broker still receives messages sent before', async (t) => {
   const { broker, peers } = await shared(t, 1);
   const heard = [];
   let closed;
@@ -134,7 +137,7 @@ test('a listener that closes hears what had come before', async (t) => {
   assert.deepEqual(heard, [0, 1, 2, 3, 4]);
 });
 
-test('a payload whose getter ends the broker is CLOSED', async (t) => {
+test('a call rejects with CLOSED if a getter of its payload destroys the broker', async (t) => {
   const broker = join(t);
   broker.handle('echo', (payload) => payload);
   const ending = {
@@ -146,7 +149,7 @@ test('a payload whose getter ends the broker is CLOSED', async (t) => {
   await assert.rejects(broker.call('echo', ending), code('CLOSED'));
 });
 
-test('one function may listen once and for good', async (t) => {
+test('the same function can be added with once() and with on()', async (t) => {
   const broker = join(t);
   let heard = 0;
   const listener = () => {
@@ -160,13 +163,13 @@ test('one function may listen once and for good', async (t) => {
   }
 });
 
-test('of peers that left before they were answered nothing is kept', async (t) => {
+test('peers that leave before they are answered leak nothing', async (t) => {
   const broker = join(t, freshName(), { id: 'main' });
   const open = [];
   broker.handle('late', () => new Promise((resolve) => open.push(resolve)));
   const [peer] = startPeers(t, 1);
-  /** Somebody comes, asks, and goes; the answers of all are too late. */
-  const come = async (times) => {
+  /** Peers join, call and leave one after the other; then the handler answers all of them, too late. */
+  const joinCallLeave = async (times) => {
     await peer.run(
       async ({ load }, { name, times }) => {
         for (let i = 0; i < times; i++) {
@@ -182,10 +185,10 @@ test('of peers that left before they were answered nothing is kept', async (t) =
     for (const resolve of open.splice(0)) resolve({ too: 'late' });
     await until(() => broker.stats().inFlight === 0);
   };
-  // Each of those to whom something is sent has an array of numbers.
-  await come(1);
+  // The sender keeps one Float64Array per receiver.
+  await joinCallLeave(1);
   const before = v8.queryObjects(Float64Array);
-  await come(50);
+  await joinCallLeave(50);
   const more = v8.queryObjects(Float64Array) - before;
   assert.ok(more < 10, `${more} for 50 peers`);
 });

@@ -1,4 +1,4 @@
-// Values that are not what they say: they are refused or travel as they are, and no place is lost for them.
+// Values that misreport their type or size: each is rejected or travels as what it is, and none leaks inbox capacity.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { join, until } from '../helpers/broker.mjs';
@@ -6,8 +6,8 @@ import { freshName } from '../helpers/peer.mjs';
 
 const withOwn = (value, key, own) => Object.defineProperty(value, key, { value: own });
 
-/** Made anew for each use: some are made unusable by it. */
-const REFUSED = {
+/** Made for each use, as some cannot be used twice. */
+const REJECTED = {
   'a Proxy of a Buffer': () => new Proxy(Buffer.from('abc'), {}),
   'a Proxy of a Uint8Array': () => new Proxy(new Uint8Array(3), {}),
   'a Proxy in an object that is not JSON': () => ({ n: 1n, p: new Proxy({ a: 1 }, {}) }),
@@ -16,15 +16,15 @@ const REFUSED = {
   'an object with the prototype of a Date': () => Object.create(Date.prototype),
   'an object with the prototype of a Map': () => Object.create(Map.prototype),
   'an object with the prototype of a Set': () => Object.create(Set.prototype),
-  'a Map that hides what it holds': () =>
+  'a Map whose iterator hides its entries': () =>
     withOwn(new Map([['f', () => 1]]), Symbol.iterator, function* () {}),
-  'a Set that hides what it holds': () => withOwn(new Set([() => 1]), 'forEach', () => {}),
-  'a typed array whose memory has gone': () => {
+  'a Set whose forEach hides its members': () => withOwn(new Set([() => 1]), 'forEach', () => {}),
+  'a typed array whose buffer is detached': () => {
     const bytes = new Uint8Array(8);
     structuredClone(bytes, { transfer: [bytes.buffer] });
     return { bytes };
   },
-  'a class whose name throws': () => {
+  'an object whose constructor getter throws': () => {
     const get = () => {
       throw new Error('no name');
     };
@@ -38,16 +38,19 @@ const TRAVEL = {
     () => withOwn(Buffer.from('abc'), 'length', 2 ** 31),
     Buffer.from('abc'),
   ],
-  'a Buffer whose length is no number': [() => withOwn(Buffer.from('abc'), 'length', {}), Buffer.from('abc')],
-  'a Uint8Array that moves itself': [
+  'a Buffer whose length is not a number': [
+    () => withOwn(Buffer.from('abc'), 'length', {}),
+    Buffer.from('abc'),
+  ],
+  'a Uint8Array with a byteOffset of its own': [
     () => withOwn(new Uint8Array([1, 2, 3]), 'byteOffset', 99),
     new Uint8Array([1, 2, 3]),
   ],
   'a Proxy of a plain object': [() => new Proxy({ a: [1] }, {}), { a: [1] }],
-  'an object that calls itself a Map': [() => ({ [Symbol.toStringTag]: 'Map', a: 1n }), { a: 1n }],
+  'an object with the toStringTag of a Map': [() => ({ [Symbol.toStringTag]: 'Map', a: 1n }), { a: 1n }],
 };
 
-/** Answers are counted at the end of a turn. */
+/** Polls, as answers are counted at the end of a turn. */
 async function assertNothingIsLeft(broker, what) {
   await until(() => broker.stats().inFlight === 0);
   const { waiting, inFlight } = broker.stats();
@@ -56,17 +59,17 @@ async function assertNothingIsLeft(broker, what) {
 
 const NOTHING = { waiting: 0, inFlight: 0, pending: 0 };
 
-/** A broker whose inbox is full after two places that leak. */
+/** A broker whose inbox is full once two messages have leaked capacity. */
 function narrowInbox(t) {
   const broker = join(t, freshName(), { inbox: 2 });
   broker.handle('echo', (payload) => payload);
-  broker.handle('give', (what) => REFUSED[what]());
+  broker.handle('give', (what) => REJECTED[what]());
   return broker;
 }
 
-test('what is refused keeps no place, as a payload and as a result', async (t) => {
+test('a rejected value keeps no inbox capacity, as a payload or as a result', async (t) => {
   const broker = narrowInbox(t);
-  for (const [what, make] of Object.entries(REFUSED)) {
+  for (const [what, make] of Object.entries(REJECTED)) {
     for (let round = 0; round < 5; round++) {
       const invalid = { name: 'SluiceError', code: 'ERR_SLUICE_INVALID_VALUE' };
       await assert.rejects(broker.call('echo', make()), invalid, what);
@@ -79,7 +82,7 @@ test('what is refused keeps no place, as a payload and as a result', async (t) =
   assert.equal(await broker.call('echo', 'still there'), 'still there');
 });
 
-test('what has properties of its own travels as what it is', async (t) => {
+test('own properties that misreport a value do not change how it travels', async (t) => {
   const broker = narrowInbox(t);
   for (const [what, [make, expected]] of Object.entries(TRAVEL)) {
     for (let round = 0; round < 5; round++)
@@ -88,7 +91,7 @@ test('what has properties of its own travels as what it is', async (t) => {
   await assertNothingIsLeft(broker);
 });
 
-test('a signal has no say between a place and its message', async (t) => {
+test('methods overridden on a signal are not called while a call is sent', async (t) => {
   const broker = narrowInbox(t);
   const fail = () => {
     throw new Error('from the signal');
@@ -106,7 +109,7 @@ test('a signal has no say between a place and its message', async (t) => {
   await assertNothingIsLeft(broker);
 });
 
-test('a getter that throws keeps no place, and its error reaches the caller', async (t) => {
+test('a payload getter that throws keeps no inbox capacity; its error reaches the caller', async (t) => {
   const broker = narrowInbox(t);
   const lying = {
     n: 1n,

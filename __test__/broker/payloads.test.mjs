@@ -1,4 +1,4 @@
-// What travels arrives as it was; what cannot is refused by its path.
+// Which payloads are accepted. They arrive equal to what was sent; others are rejected with their path.
 import assert from 'node:assert/strict';
 import { constants } from 'node:buffer';
 import test from 'node:test';
@@ -6,7 +6,7 @@ import { join, shared, until } from '../helpers/broker.mjs';
 
 const DEEP = Array.from({ length: 100 }).reduce((inner) => ({ inner }), 'end');
 
-/** What JSON would ask for another value. */
+/** A value with a `toJSON` method, which `JSON.stringify` would call. */
 const withToJSON = (value, toJSON) => Object.defineProperty(value, 'toJSON', { value: toJSON });
 
 const PAYLOADS = {
@@ -15,7 +15,7 @@ const PAYLOADS = {
   'a true': true,
   'a zero': 0,
   'a negative zero': -0,
-  'no number': Number.NaN,
+  'not a number': Number.NaN,
   infinity: Number.NEGATIVE_INFINITY,
   'a bigint': 2n ** 80n,
   'an empty string': '',
@@ -33,7 +33,7 @@ const PAYLOADS = {
   'an object with undefined': { a: undefined },
   'an object with a negative zero': { a: -0 },
   'keys of any text': { 'a"b': 2, '': 3, 'ü\n': 4 },
-  'a key that objects have another use for': JSON.parse('{"__proto__":{"a":1}}'),
+  'a __proto__ key': JSON.parse('{"__proto__":{"a":1}}'),
   'an object a hundred deep': DEEP,
   'a date': new Date(1_700_000_000_000),
   'a map': new Map([['a', { b: new Date(1) }]]),
@@ -49,7 +49,7 @@ const PAYLOADS = {
   'a buffer in an object': { head: 1, body: Buffer.from('body') },
 };
 
-test('every kind of payload comes back as it was', async (t) => {
+test('every accepted kind of payload makes the round trip unchanged', async (t) => {
   const { broker } = await shared(t, 1);
   for (const [what, payload] of Object.entries(PAYLOADS)) {
     const answer = await broker.call('echo', payload);
@@ -61,14 +61,14 @@ test('every kind of payload comes back as it was', async (t) => {
   }
 });
 
-test('payloads of all kinds keep their order and their callers', async (t) => {
+test('concurrent calls with payloads of all kinds each get their own answer', async (t) => {
   const { broker } = await shared(t, 1);
   const payloads = Array.from({ length: 20 }, () => Object.values(PAYLOADS)).flat();
   const answers = await Promise.all(payloads.map((payload) => broker.call('echo', payload)));
   assert.deepEqual(answers, payloads);
 });
 
-test('nobody’s toJSON has a say, whatever it answers', async (t) => {
+test('toJSON is not called', async (t) => {
   const { broker } = await shared(t, 1);
   for (const other of [undefined, 'other', [1]]) {
     const toJSON = () => other;
@@ -79,7 +79,7 @@ test('nobody’s toJSON has a say, whatever it answers', async (t) => {
   }
 });
 
-test('arrays with properties and objects with symbols travel, whatever else is in them', async (t) => {
+test('arrays with properties and objects with symbol keys are accepted', async (t) => {
   const { broker } = await shared(t, 1);
   for (const text of ['ab', 'b']) {
     const match = text.match(/(a)?b/);
@@ -90,11 +90,11 @@ test('arrays with properties and objects with symbols travel, whatever else is i
   await assert.rejects(broker.call('echo', named), /payload\.more\.f is a function/);
 });
 
-test('texts that a string cannot hold together arrive, in order', async (t) => {
+test('a batch longer than the maximum string length arrives, in order', async (t) => {
   const broker = join(t);
   const received = [];
   broker.on('message', ({ text, index }) => received.push([text.length, index]));
-  // The thread has learnt by now to send eight together.
+  // After these messages the sender puts eight in a batch.
   for (let index = 0; index < 100; index++) broker.send(broker.id, { text: '', index });
   await until(() => received.splice(0).length === 100);
   const text = 'x'.repeat(2 ** 26);
@@ -107,14 +107,14 @@ test('texts that a string cannot hold together arrive, in order', async (t) => {
   assert.equal(broker.stats().waiting, 0);
 });
 
-test('an object whose JSON is as long as a string can be arrives', async (t) => {
+test('an object whose JSON has the maximum string length arrives', async (t) => {
   const broker = join(t);
   broker.handle('length', ({ text }) => text.length);
   const length = constants.MAX_STRING_LENGTH - JSON.stringify({ text: '' }).length;
   assert.equal(await broker.call('length', { text: 'x'.repeat(length) }), length);
 });
 
-test('what arrives is one’s own: not frozen, and nobody else’s', async (t) => {
+test('a received value is not frozen and not shared with the sender', async (t) => {
   const { broker } = await shared(t, 1);
   const payload = { list: [1], body: Buffer.from('x') };
   const answer = await broker.call('echo', payload);
@@ -124,11 +124,11 @@ test('what arrives is one’s own: not frozen, and nobody else’s', async (t) =
   assert.deepEqual(payload, { list: [1], body: Buffer.from('x') });
 });
 
-test('what cannot travel is refused by its path', async (t) => {
+test('a value of another kind is rejected with its path', async (t) => {
   const { broker } = await shared(t, 1);
   const cycle = { a: {} };
   cycle.a.b = cycle;
-  const refused = [
+  const rejected = [
     [() => 1, 'payload is a function'],
     [{ list: [1, Symbol('s')] }, 'payload.list[1] is a Symbol'],
     [{ 'a b': new WeakMap() }, 'payload["a b"] is a WeakMap'],
@@ -139,7 +139,7 @@ test('what cannot travel is refused by its path', async (t) => {
     [new Error('no'), 'payload is a Error'],
     [new SharedArrayBuffer(2), 'payload is a SharedArrayBuffer'],
   ];
-  for (const [payload, message] of refused) {
+  for (const [payload, message] of rejected) {
     await assert.rejects(broker.call('echo', payload), (error) => {
       assert.equal(error.code, 'ERR_SLUICE_INVALID_VALUE');
       assert.ok(error.message.startsWith(message), `${error.message}\nexpected ${message}`);
@@ -150,10 +150,10 @@ test('what cannot travel is refused by its path', async (t) => {
   assert.deepEqual([broker.pendingCount, broker.stats().waiting], [0, 0]);
 });
 
-test('four gigabytes and more are refused, however they are made up', async (t) => {
+test('payloads of 4 GiB or more are rejected, also when several views add up to that', async (t) => {
   const { broker, ids } = await shared(t, 1);
   const GIB = 2 ** 30;
-  // Memory that is never written takes no room.
+  // Never written, so the system commits no memory.
   const half = new ArrayBuffer(2 * GIB);
   const views = [new Uint8Array(half), new Float64Array(half), new DataView(half)];
   const payloads = [

@@ -1,4 +1,4 @@
-// Workers that a broker spawns: how they start, and what happens when they die.
+// Workers that a broker spawns: start-up, and restarts after they die.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,12 +8,12 @@ import { freshName } from '../helpers/peer.mjs';
 import { until } from '../helpers/sockets.mjs';
 import { end, FILE, next, open, record, stopClock, threads } from '../helpers/spawn.mjs';
 
-/** Enough to start with. */
+/** Just enough for a worker to start. */
 const SMALL_HEAP = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 };
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const NOWHERE = fileURLToPath(new URL('../helpers/nowhere.cjs', import.meta.url));
 
-test('resolves when all workers have joined; each has a peer that answers', async (t) => {
+test('spawn resolves once all workers have joined; each is a peer that answers', async (t) => {
   const { broker, spawn } = open(t);
   const group = await spawn({ count: 3, data: { serves: ['who'] } });
   const { workers } = group;
@@ -30,32 +30,32 @@ test('resolves when all workers have joined; each has a peer that answers', asyn
   }
 });
 
-test('a worker has the options of a Worker: its data, environment and arguments', async (t) => {
+test('spawn passes the options of a Worker on: eval, env and argv', async (t) => {
   const { name, broker } = open(t);
   const code = `const { Broker } = require(${JSON.stringify(fileURLToPath(new URL('../..', import.meta.url)))});
     new Broker(${JSON.stringify(name)}).handle('given', () => [process.env.GIVEN, process.argv[2]]);`;
-  await broker.spawn(code, { eval: true, env: { GIVEN: 'by the starter' }, argv: ['one'] });
+  await broker.spawn(code, { eval: true, env: { GIVEN: 'by spawn' }, argv: ['one'] });
   await until(() => broker.endpoints().includes('given'), true);
-  assert.deepEqual(await broker.call('given', null), ['by the starter', 'one']);
+  assert.deepEqual(await broker.call('given', null), ['by spawn', 'one']);
 });
 
 const FAILURES = {
   'a file that does not exist': { file: NOWHERE, message: /nowhere\.cjs" .*Cannot find module/, cause: true },
-  'one that throws': { data: { fails: 'throw' }, message: /the worker ends with this/, cause: true },
-  'one that exits': { data: { fails: 'exit' }, message: /ended with code 0 before it joined/ },
-  'one that exits with a code': { data: { fails: 'exit with a code' }, message: /ended with code 3/ },
-  'one that runs out of memory': {
+  'a worker that throws': { data: { fails: 'throw' }, message: /the worker ends with this/, cause: true },
+  'a worker that exits': { data: { fails: 'exit' }, message: /ended with code 0 before it joined/ },
+  'a worker that exits with a code': { data: { fails: 'exit with a code' }, message: /ended with code 3/ },
+  'a worker that runs out of memory': {
     data: { fails: 'out of memory' },
     resourceLimits: SMALL_HEAP,
     message: /memory/,
     cause: true,
   },
-  'one that never joins': {
+  'a worker that never joins': {
     data: { name: 'another broker', stays: true },
     startTimeout: 300,
     message: /did not join within 300 ms/,
   },
-  'what Node does not start': {
+  'a path that Node.js does not accept': {
     file: 'not/absolute.js',
     message: /absolute\.js" could not be started/,
     cause: true,
@@ -63,7 +63,7 @@ const FAILURES = {
 };
 
 for (const [title, { file = FILE, data, message, cause = false, ...options }] of Object.entries(FAILURES)) {
-  test(`rejects for ${title}, and leaves no thread`, async (t) => {
+  test(`spawn rejects for ${title} and leaves no thread`, async (t) => {
     const { name, broker } = open(t);
     await assert.rejects(
       broker.spawn(file, { count: 3, workerData: { name, ...data }, ...options }),
@@ -79,7 +79,7 @@ for (const [title, { file = FILE, data, message, cause = false, ...options }] of
   });
 }
 
-test('options that are none are refused', async (t) => {
+test('invalid options reject', async (t) => {
   const { broker } = open(t);
   for (const [file, options] of [
     ['', {}],
@@ -100,7 +100,7 @@ test('options that are none are refused', async (t) => {
 });
 
 for (const way of ['exit', 'exit with a code', 'throw', 'end quietly', 'out of memory']) {
-  test(`a worker that ends unasked is started again: ${way}`, async (t) => {
+  test(`a worker that dies is restarted: ${way}`, async (t) => {
     const { broker, spawn } = open(t);
     const group = await spawn({
       data: { serves: ['end'] },
@@ -128,44 +128,44 @@ for (const way of ['exit', 'exit with a code', 'throw', 'end quietly', 'out of m
   });
 }
 
-test('each death in a row doubles the wait, to the most; one after a long life begins anew', async (t) => {
+test('the back-off doubles with each death in a row up to maxBackoff, and resets after a long life', async (t) => {
   const { broker, spawn } = open(t);
   const clock = stopClock(t);
   const restart = { limit: 100, backoff: 100, maxBackoff: 400 };
   const group = await spawn({ data: { serves: ['end'] }, restart });
-  const waits = [];
+  const delays = [];
   const dieAndReturn = async () => {
     const [worker] = group.workers;
     await until(() => broker.endpoints().includes('end'), true);
     const died = next(group, 'restart');
     end(broker, worker, 'exit');
     const { delayMs } = await died;
-    waits.push(delayMs);
+    delays.push(delayMs);
     assert.equal(group.workers[0].state, 'restarting');
     const started = next(group, 'start');
     clock.advance(delayMs);
     await started;
   };
   for (let death = 0; death < 5; death++) await dieAndReturn();
-  assert.deepEqual(waits, [100, 200, 400, 400, 400]);
+  assert.deepEqual(delays, [100, 200, 400, 400, 400]);
   clock.advance(400);
   await dieAndReturn();
-  assert.equal(waits.at(-1), 100);
+  assert.equal(delays.at(-1), 100);
   assert.equal(group.workers[0].restarts, 6);
 });
 
-test('a group gives up after `limit` restarts in `window`; who is up goes on', async (t) => {
+test('a group stops restarting after `limit` restarts in `window`; its other workers keep running', async (t) => {
   const { broker, spawn } = open(t);
   const clock = stopClock(t);
   const restart = { limit: 2, window: '1m', backoff: 1 };
   const group = await spawn({ count: 2, data: { serves: ['end', 'echo'] }, restart });
   const { of } = record(group);
   const die = async (event) => {
-    const told = next(group, event);
+    const emitted = next(group, event);
     const worker = group.workers[0];
     await until(() => broker.peers().find(({ id }) => id === worker.peerId)?.endpoints.length, 2);
     end(broker, worker, 'exit with a code');
-    return told;
+    return emitted;
   };
   const dieAndReturn = async () => {
     const { delayMs } = await die('restart');
@@ -176,7 +176,7 @@ test('a group gives up after `limit` restarts in `window`; who is up goes on', a
   await dieAndReturn();
   clock.advance('30s');
   await dieAndReturn();
-  // The first of them is no longer in the window.
+  // The first restart is no longer in the window.
   clock.advance('31s');
   await dieAndReturn();
   const error = await die('failed');
@@ -191,7 +191,7 @@ test('a group gives up after `limit` restarts in `window`; who is up goes on', a
   assert.deepEqual(group.workers, []);
 });
 
-test('with `restart: false` nobody is started again', async (t) => {
+test('with `restart: false` a dead worker is not replaced', async (t) => {
   const { broker, spawn } = open(t);
   const group = await spawn({ count: 2, data: { serves: ['end'] }, restart: false });
   const { of } = record(group);
@@ -203,7 +203,7 @@ test('with `restart: false` nobody is started again', async (t) => {
   assert.deepEqual([of('restart'), of('failed')], [[], []]);
 });
 
-test('a death that nobody listens for is a warning', async (t) => {
+test('a death without an "exit" listener emits a warning', async (t) => {
   const { broker, spawn } = open(t);
   const group = await spawn({ data: { serves: ['end'] }, restart: { backoff: 1 } });
   await until(() => broker.endpoints().includes('end'), true);
@@ -217,8 +217,8 @@ test('a death that nobody listens for is a warning', async (t) => {
 });
 
 for (const [title, isRef] of [
-  ['a process goes on while its workers do', true],
-  ["a process ends beside a group that is unref'd", false],
+  ['a group keeps its process alive', true],
+  ["a group that is unref'd does not keep its process alive", false],
 ]) {
   test(title, () => {
     const name = freshName();

@@ -1,9 +1,9 @@
-// Eight threads that call each other, with deadlines, aborts and errors, while threads end at random: every call of a
-// thread that lives settles, once, with its own answer; no handler runs twice for one; nothing is left.
+// Eight threads call each other, with deadlines, aborts and errors, while threads end at random. Every call of a
+// surviving thread settles once with its own answer, no handler runs twice for a call, and nothing stays pending.
 import test from 'node:test';
 import { storm } from '../helpers/storm.mjs';
 
-/** A net for what hangs: nothing here depends on how long it takes. */
+/** Ends a test that hangs; no expectation depends on time. */
 const TIMEOUT_MS = 600_000;
 const seed = () => Math.floor(Math.random() * 2 ** 32);
 
@@ -11,10 +11,10 @@ test('100 000 calls in a storm', { timeout: TIMEOUT_MS }, async () => {
   await storm({ calls: 100_000, seed: seed(), endEvery: 1000, timeoutMs: TIMEOUT_MS - 5000 });
 });
 
-// A thread that ends between the decision to ring its bell and the ring takes the bell down under the lock that ringers
-// hold. That window is of nanoseconds; here it is held open for 5 ms now and then. Planted bug: the lock given up before
-// the ring. The storm above passes, this one aborted in each of three runs.
-test('a storm with slow bells', { timeout: TIMEOUT_MS }, async () => {
+// A thread that ends deletes its waker under a lock that the waking thread holds from its check to the call. The window
+// between the two is nanoseconds; here some wake-ups hold it open for 5 ms. Planted bug: the lock released before the
+// call. The storm above passes with it; this one aborted in each of three runs.
+test('a storm with slow wakers', { timeout: TIMEOUT_MS }, async () => {
   await storm({
     calls: 30_000,
     seed: seed(),

@@ -1,10 +1,11 @@
-// Threads that come, go and die: every call settles once, and nothing of them stays.
+// Threads that join, leave and die: every call settles once, and nothing stays pending.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
 import { join, outcomes, shared, until } from '../helpers/broker.mjs';
 import { freshName, startPeers } from '../helpers/peer.mjs';
 import { stopClock } from '../helpers/setup.mjs';
+import { block } from './block.mjs';
 
 const { Broker } = sluice;
 const clock = stopClock();
@@ -16,7 +17,7 @@ const nothingIsLeft = (broker) =>
     return waiting + inFlight + pending + running === 0;
   });
 
-test('the calls of a peer that dies end, once each, and others go on', async (t) => {
+test('calls to a peer that dies reject with PEER_GONE; calls to others go on', async (t) => {
   const { broker, peers, ids } = await shared(t, 2);
   const calls = outcomes(Array.from({ length: 50 }, () => broker.call('never', null, { to: ids[0] })));
   const answered = broker.call('echo', 1, { to: ids[1] });
@@ -34,7 +35,7 @@ test('the calls of a peer that dies end, once each, and others go on', async (t)
   await nothingIsLeft(broker);
 });
 
-test('a handler hears that the peer which asked is gone', async (t) => {
+test('a handler is aborted when its caller dies', async (t) => {
   const { broker, peers } = await shared(t, 2);
   let reason;
   broker.handle('wait', (_payload, { signal }) => {
@@ -47,17 +48,17 @@ test('a handler hears that the peer which asked is gone', async (t) => {
   await until(() => reason === 'ERR_SLUICE_PEER_GONE');
 });
 
-test('peers hear of each other: who comes with what, and who goes', async (t) => {
+test('"peerJoin" and "peerLeave" report each peer with its metadata', async (t) => {
   const broker = join(t);
   const heard = [];
   broker.on('peerJoin', (peer) => heard.push(['join', peer.id, peer.metadata]));
   broker.on('peerLeave', (peer) => heard.push(['leave', peer.id, peer.metadata]));
   const [peer] = startPeers(t, 1);
-  const threadId = await peer.run(({ load, state }, name) => {
+  const count = await peer.run(({ load, state }, name) => {
     state.broker = new (load().Broker)(name, { id: 'b', metadata: { zone: 'x' } });
     return state.broker.peers().length;
   }, broker.name);
-  assert.equal(threadId, 2);
+  assert.equal(count, 2);
   assert.deepEqual(broker.peers()[1].metadata, { zone: 'x' });
   assert.equal(broker.peers()[1].threadId, peer.threadId);
   await peer.run(({ state }) => state.broker.close());
@@ -68,7 +69,7 @@ test('peers hear of each other: who comes with what, and who goes', async (t) =>
   ]);
 });
 
-test('messages arrive in the order in which one thread sent them', async (t) => {
+test('messages of one sender arrive in the order sent', async (t) => {
   const { broker, peers, ids } = await shared(t, 2);
   const sent = [];
   for (let i = 0; i < 300; i++) {
@@ -98,9 +99,9 @@ test('messages arrive in the order in which one thread sent them', async (t) => 
   );
 });
 
-test('a message to nobody, and one that nobody listens for', async (t) => {
+test('a message to an unknown peer throws; one without a listener is counted as unheard', async (t) => {
   const { broker, peers, ids } = await shared(t, 1);
-  assert.throws(() => broker.send('stranger', 1), code('PEER_GONE'));
+  assert.throws(() => broker.send('unknown', 1), code('PEER_GONE'));
   assert.throws(() => broker.send('', 1), code('INVALID_NAME'));
   await peers[0].run(({ state }, id) => state.broker.send(id, 'unheard'), 'main');
   await until(() => broker.stats().thread.unheard === 1);
@@ -109,51 +110,47 @@ test('a message to nobody, and one that nobody listens for', async (t) => {
   assert.equal(ids.length, 1);
 });
 
-test('an inbox that is full refuses at the call, loses nothing, and says when it has room', async (t) => {
+test('a full inbox rejects further calls with BACKPRESSURE and loses none', async (t) => {
   const { broker, peers, ids } = await shared(t, 1, { inbox: 10 });
   const [to] = ids;
   const calls = Array.from({ length: 30 }, () => broker.call('never', null, { to }));
   const settled = outcomes(calls);
   await until(() => broker.stats().thread.refused === 20);
   assert.equal(broker.stats().inFlight, 10);
-  const drained = new Promise((resolve) => broker.once('drain', resolve));
   await peers[0].run(({ state }) => state.broker.close({ timeout: 0 }));
   const all = await settled;
   assert.equal(all.filter((outcome) => outcome === 'BACKPRESSURE').length, 20);
   assert.equal(all.filter((outcome) => outcome === 'PEER_GONE').length, 10);
-  await Promise.race([drained, nothingIsLeft(broker)]);
+  await nothingIsLeft(broker);
 });
 
-test('messages are refused at a full inbox and taken again after "drain"', async (t) => {
+test('a full inbox rejects messages until "drain"', async (t) => {
   const { broker, peers, ids } = await shared(t, 1, { inbox: 10 });
   const [to] = ids;
-  // The receiver does not look while it is busy.
-  const busy = peers[0].run(() => {
-    for (const until = Date.now() + 300; Date.now() < until; );
-  });
-  await new Promise((done) => setTimeout(done, 50));
-  const refused = [];
+  const unblock = await block(peers[0]);
+  const rejected = [];
   for (let i = 0; i < 15; i++) {
     try {
       broker.send(to, i);
     } catch (error) {
-      refused.push([i, error.code]);
+      rejected.push([i, error.code]);
     }
   }
   assert.deepEqual(
-    refused,
+    rejected,
     [10, 11, 12, 13, 14].map((i) => [i, 'ERR_SLUICE_BACKPRESSURE']),
   );
   assert.equal(broker.broadcast('full'), 0);
-  assert.deepEqual(await new Promise((resolve) => broker.once('drain', resolve)), { id: to });
-  await busy;
+  const drained = new Promise((resolve) => broker.once('drain', resolve));
+  await unblock();
+  assert.deepEqual(await drained, { id: to });
   broker.send(to, 'again');
   await until(async () => (await peers[0].run(({ state }) => state.messages.length)) === 11);
   const messages = await peers[0].run(({ state }) => state.messages.map(([, payload]) => payload));
   assert.deepEqual(messages, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 'again']);
 });
 
-test('who closes answers what it was asked before it goes', async (t) => {
+test('close() answers the requests already received before the peer leaves', async (t) => {
   const { broker, peers } = await shared(t, 1);
   await peers[0].run(({ state }) => {
     state.broker.handle('gate', () => new Promise((resolve) => (state.open = resolve)));
@@ -170,7 +167,7 @@ test('who closes answers what it was asked before it goes', async (t) => {
     await Promise.all(calls),
     calls.map((_, i) => i),
   );
-  assert.equal(broker.peers().length, 2, 'it waits for its slow handler');
+  assert.equal(broker.peers().length, 2, 'close() waits for the slow handler');
   await peers[0].run(({ state }) => {
     state.open('done');
     return state.closed;
@@ -180,7 +177,7 @@ test('who closes answers what it was asked before it goes', async (t) => {
   await nothingIsLeft(broker);
 });
 
-test('who closes waits no longer than it was told', async (t) => {
+test('close() waits no longer than its timeout', async (t) => {
   const { broker, peers } = await shared(t, 1);
   const stuck = broker.call('never').catch((error) => error.code);
   await until(() => broker.stats().inFlight === 1);
@@ -193,7 +190,7 @@ test('who closes waits no longer than it was told', async (t) => {
   assert.deepEqual(await peers[0].run(({ state }) => state.aborted), ['ERR_SLUICE_CLOSED']);
 });
 
-test('after closing nothing goes on, and the thread may join anew', async (t) => {
+test('after close() every use is CLOSED, and the thread can join again', async (t) => {
   const { broker } = await shared(t, 1);
   const pending = outcomes([broker.call('never')]);
   const [first, second] = [broker.close(), broker.close()];
@@ -215,7 +212,7 @@ test('after closing nothing goes on, and the thread may join anew', async (t) =>
   assert.equal(await again.call('echo', 'again'), 'again');
 });
 
-test('destroying a broker ends it in every thread', async (t) => {
+test('destroy() closes a broker in every thread', async (t) => {
   const { broker, peers } = await shared(t, 2);
   const pending = outcomes([broker.call('never')]);
   const waits = peers[0].run(({ state }) => state.broker.call('never').catch((error) => error.code));
@@ -231,7 +228,7 @@ test('destroying a broker ends it in every thread', async (t) => {
   assert.deepEqual(join(t, broker.name).endpoints(), []);
 });
 
-test('a year is a timeout, and deadlines follow the clock of decisions', async (t) => {
+test('deadlines follow the library’s clock, up to a year', async (t) => {
   const { broker } = await shared(t, 1);
   const [year, day] = ['365d', '1d'].map((timeout) => outcomes([broker.call('never', null, { timeout })]));
   clock.advance('1d');
@@ -242,7 +239,7 @@ test('a year is a timeout, and deadlines follow the clock of decisions', async (
   assert.equal(broker.pendingCount, 0);
 });
 
-test('handlers and listeners keep their asynchronous context', async (t) => {
+test('handlers and listeners run in the asynchronous context in which they were added', async (t) => {
   const { AsyncLocalStorage } = await import('node:async_hooks');
   const storage = new AsyncLocalStorage();
   const broker = join(t, freshName());

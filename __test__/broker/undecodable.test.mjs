@@ -1,4 +1,4 @@
-// Only the message that its receiver cannot decode is lost: its call rejects, its place is free again, all others arrive.
+// A message that its receiver cannot decode: its call rejects, its inbox capacity is freed, all other messages arrive.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { join, shared, until } from '../helpers/broker.mjs';
@@ -7,7 +7,7 @@ import { freshName, startPeers } from '../helpers/peer.mjs';
 
 const INVALID = 'ERR_SLUICE_INVALID_VALUE';
 
-/** A thread with a small stack that serves, and hears; its id. */
+/** Starts a peer whose thread has a small stack, with an endpoint `narrow` and a message listener. */
 async function narrowPeer(t, name) {
   const [narrow] = startPeers(t, 1, NARROW);
   const id = await narrow.run(({ load, state }, name) => {
@@ -25,7 +25,7 @@ async function narrowPeer(t, name) {
   return { narrow, id };
 }
 
-/** Answers are counted at the end of a turn. */
+/** Polls, as answers are counted at the end of a turn. */
 async function assertNothingIsLeft(broker) {
   await until(() => broker.stats().inFlight === 0);
   const { waiting, inFlight } = broker.stats();
@@ -33,8 +33,8 @@ async function assertNothingIsLeft(broker) {
   assert.deepEqual({ waiting, inFlight, pending: broker.pendingCount }, nothing);
 }
 
-test('a call that cannot be decoded rejects, and those of its batch are answered', async (t) => {
-  // Room for two rounds: a place is free again a moment after its answer has come.
+test('a call that cannot be decoded rejects; the others of its batch are answered', async (t) => {
+  // Capacity for two rounds, as it is freed only a moment after the answer has arrived.
   const broker = join(t, freshName(), { inbox: 12 });
   const { narrow } = await narrowPeer(t, broker.name);
   for (let round = 0; round < 20; round++) {
@@ -49,14 +49,14 @@ test('a call that cannot be decoded rejects, and those of its batch are answered
     }
   }
   await assertNothingIsLeft(broker);
-  assert.equal(await narrow.run(({ state }) => state.runs), 80, 'no handler has seen the others');
-  assert.equal(broker.stats().undecodable, 0, 'calls are not counted');
+  assert.equal(await narrow.run(({ state }) => state.runs), 80, 'no handler ran for the others');
+  assert.equal(broker.stats().undecodable, 0, 'only messages are counted');
 });
 
-test('a message that cannot be decoded is dropped, counted and warned of once', async (t) => {
+test('a message that cannot be decoded is dropped and counted; the first emits a warning', async (t) => {
   const broker = join(t, freshName(), { inbox: 4 });
   const { narrow, id } = await narrowPeer(t, broker.name);
-  // Warnings of a thread go to its own process object.
+  // A thread emits warnings on its own process object.
   await narrow.run(({ state }) => {
     state.warnings = [];
     process.on('warning', ({ code, message }) => state.warnings.push({ code, message }));
@@ -78,7 +78,7 @@ test('a message that cannot be decoded is dropped, counted and warned of once', 
   assert.match(warnings[0].message, /a message of peer "thread-0" cannot be decoded: /);
 });
 
-test('an answer that cannot be decoded rejects its call, and no other', async (t) => {
+test('an answer that cannot be decoded rejects its own call only', async (t) => {
   const { broker } = await shared(t, 0);
   broker.handle('wide', (kind) => (kind === 'bad' ? unreadable() : kind));
   const { narrow } = await narrowPeer(t, broker.name);

@@ -1,4 +1,4 @@
-// Workers of a group: how they are replaced, become more or fewer, and leave.
+// Workers of a group: rolling restarts, scaling and closing.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import test from 'node:test';
@@ -33,7 +33,7 @@ test('a rolling restart replaces every worker and loses no call', async (t) => {
   assert.ok(answered > 100, `${answered} calls`);
 });
 
-test('a successor that does not serve as much replaces nobody', async (t) => {
+test('a successor that serves fewer endpoints does not replace a worker', async (t) => {
   const { broker, name } = open(t);
   const clock = stopClock(t);
   const workerData = { name, serves: ['echo', 'who'] };
@@ -53,7 +53,7 @@ test('a successor that does not serve as much replaces nobody', async (t) => {
   assert.equal(threads, 2);
 });
 
-/** A group of one whose worker has died while its successor, which is held up by `gate[2]`, starts. */
+/** A group of one whose worker has died while its successor starts; the successor is blocked at `gate[2]`. */
 async function dieDuringRestart(t) {
   const { broker, spawn } = open(t);
   const gate = new Int32Array(new SharedArrayBuffer(12));
@@ -66,16 +66,16 @@ async function dieDuringRestart(t) {
   const died = next(group, 'exit');
   end(broker, old, 'exit');
   await died;
-  const letGo = () => {
+  const unblock = () => {
     gate[2] = 0;
     Atomics.notify(gate, 2);
   };
-  return { group, old, restarted, letGo };
+  return { group, old, restarted, unblock };
 }
 
-test('a worker that dies while its successor starts is followed by that one', async (t) => {
-  const { group, old, restarted, letGo } = await dieDuringRestart(t);
-  letGo();
+test('a worker that dies while its successor starts is replaced by that successor', async (t) => {
+  const { group, old, restarted, unblock } = await dieDuringRestart(t);
+  unblock();
   await restarted;
   const [{ threadId, state, restarts }] = group.workers;
   assert.deepEqual({ state, restarts }, { state: 'up', restarts: 0 });
@@ -83,15 +83,15 @@ test('a worker that dies while its successor starts is followed by that one', as
   assert.equal(threads, 1);
 });
 
-test('where the successor fails as well, another is started after the back-off', async (t) => {
+test('if the successor fails too, another worker is started after the back-off', async (t) => {
   const clock = stopClock(t);
-  const { group, restarted, letGo } = await dieDuringRestart(t);
+  const { group, restarted, unblock } = await dieDuringRestart(t);
   const failed = assert.rejects(restarted, { code: 'ERR_SLUICE_SPAWN_FAILED' });
   const due = next(group, 'restart');
   clock.advance('5s');
   const { delayMs } = await due;
   await failed;
-  letGo();
+  unblock();
   const started = next(group, 'start');
   clock.advance(delayMs);
   await started;
@@ -102,7 +102,7 @@ test('where the successor fails as well, another is started after the back-off',
   assert.equal(threads, 1);
 });
 
-test('the group grows and shrinks; who leaves finishes what runs', async (t) => {
+test('scale() adds and removes workers; a removed worker finishes its running requests', async (t) => {
   const { broker, spawn } = open(t);
   const gate = new Int32Array(new SharedArrayBuffer(8));
   const group = await spawn({ data: { serves: ['wait', 'echo'], gate } });
@@ -116,9 +116,9 @@ test('the group grows and shrinks; who leaves finishes what runs', async (t) => 
   const shrunk = group.scale(2, { timeout: '2m' });
   await until(() => broker.peers().find(({ id }) => id === last.peerId)?.endpoints.length ?? 0, 0);
   assert.equal(group.workers[2].state, 'closing');
-  // It has as long as the group waits, not as long as a broker that closes by itself.
+  // The timeout of scale() applies, not the shorter default of a broker that closes by itself.
   clock.advance('1m');
-  // The other workers have heard of the time by then, and so has this one.
+  // After these calls all workers, the removed one included, have received the new time.
   for (let turn = 0; turn < 100; turn++) await broker.call('echo', turn);
   gate[0] = 1;
   assert.equal(await answer, last.threadId);
@@ -131,7 +131,7 @@ test('the group grows and shrinks; who leaves finishes what runs', async (t) => 
   await assert.rejects(async () => group.scale(0), { code: 'ERR_SLUICE_INVALID_OPTION' });
 });
 
-test('workers that cannot be added leave the group as it was', async (t) => {
+test('a failed scale() leaves the group unchanged', async (t) => {
   const { broker, name } = open(t);
   const workerData = { name };
   const group = await broker.spawn(FILE, { workerData });
@@ -141,7 +141,7 @@ test('workers that cannot be added leave the group as it was', async (t) => {
   assert.equal(threads, 1);
 });
 
-test('of a worker that has ended nothing is kept', () => {
+test('workers that have ended are garbage collected', () => {
   const name = freshName();
   const code = `
     const { Broker } = require('.');
@@ -168,7 +168,7 @@ test('of a worker that has ended nothing is kept', () => {
   assert.deepEqual({ stdout, stderr }, { stdout: '8 2\n', stderr: '' });
 });
 
-test('closing ends all; one that something keeps alive is terminated after the timeout', async (t) => {
+test('close() ends all workers and terminates those still alive after the timeout', async (t) => {
   const { broker, spawn } = open(t);
   const clock = stopClock(t);
   const group = await spawn({ count: 2, data: { stays: true } });
@@ -190,7 +190,7 @@ test('closing ends all; one that something keeps alive is terminated after the t
   await group.close();
 });
 
-test('closing during a restart ends the successors too', async (t) => {
+test('close() during a restart ends the successors too', async (t) => {
   const { spawn } = open(t);
   const group = await spawn({ count: 2 });
   const restarted = assert.rejects(group.restart(), { code: 'ERR_SLUICE_CLOSED' });
@@ -200,7 +200,7 @@ test('closing during a restart ends the successors too', async (t) => {
   assert.equal(threads, 0);
 });
 
-test('closing while a dead worker is replaced starts no other, then or later', async (t) => {
+test('close() while a dead worker is replaced starts no further worker', async (t) => {
   const clock = stopClock(t);
   const { group, restarted } = await dieDuringRestart(t);
   const { of } = record(group);
@@ -213,7 +213,7 @@ test('closing while a dead worker is replaced starts no other, then or later', a
   assert.deepEqual([of('restart'), of('start'), threads], [[], [], 0]);
 });
 
-test('a process whose group closed during a replacement ends by itself', () => {
+test('a group that closes during a replacement does not keep its process alive', () => {
   const name = freshName();
   const code = `
     const { Broker } = require('.');
@@ -246,7 +246,7 @@ test('a process whose group closed during a replacement ends by itself', () => {
   );
 });
 
-test('closing while a restart is due cancels it', async (t) => {
+test('close() cancels a scheduled restart', async (t) => {
   const { broker, spawn } = open(t);
   const clock = stopClock(t);
   const group = await spawn({ data: { serves: ['end'] } });
@@ -260,7 +260,7 @@ test('closing while a restart is due cancels it', async (t) => {
   assert.deepEqual([group.workers, threads], [[], 0]);
 });
 
-test('a broker that closes has its groups leave first', async (t) => {
+test('closing a broker closes its groups first', async (t) => {
   const { broker, spawn } = open(t);
   await spawn({ count: 2 });
   await spawn();
@@ -270,7 +270,7 @@ test('a broker that closes has its groups leave first', async (t) => {
   await assert.rejects(async () => spawn(), { code: 'ERR_SLUICE_CLOSED' });
 });
 
-test('a broker that closes while workers start leaves none', async (t) => {
+test('closing a broker while workers start ends those workers', async (t) => {
   const { broker, spawn } = open(t);
   const closed = assert.rejects(spawn({ count: 2 }), { code: 'ERR_SLUICE_CLOSED' });
   await broker.close();
@@ -278,7 +278,7 @@ test('a broker that closes while workers start leaves none', async (t) => {
   assert.equal(threads, 0);
 });
 
-test('a worker that has workers of its own has them leave first', async (t) => {
+test('a worker with workers of its own closes them before it leaves', async (t) => {
   const { name, broker } = open(t);
   const code = `
     const { workerData } = require('node:worker_threads');

@@ -1,4 +1,4 @@
-// CircuitBreaker: calls that their callers abort say nothing about the peer.
+// CircuitBreaker: a call that its caller aborts counts neither as a success nor as a failure of the target.
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { getEventListeners, once } from 'node:events';
@@ -12,7 +12,7 @@ const { CircuitBreaker } = sluice;
 const clock = stopClock();
 
 const FOUR = { window: { calls: 4 }, minimumCalls: 4, openFor: '1s' };
-const own = new Error('the user’s own');
+const own = new Error('own error');
 
 const fresh = (options) => new CircuitBreaker(freshName(), { ...FOUR, ...options });
 const is = (expected) => (error) => error === expected;
@@ -22,11 +22,11 @@ const fail = async () => {
 };
 const named = (name) => new DOMException('given up', name);
 
-/** What a function that honours its signal does. */
+/** Rejects once the signal aborts, as a function that honours its signal does. */
 const untilAborted = (signal) =>
   new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
 
-/** A circuit that is open and due for a trial. */
+/** A breaker whose circuit is open and due for a trial. */
 async function tripped(options) {
   const breaker = fresh(options);
   for (let i = 0; i < 4; i++) await assert.rejects(breaker.fire('db', fail), is(own));
@@ -40,7 +40,7 @@ const counts = (breaker) => {
 };
 const NOTHING = { successes: 0, failures: 0, state: 'closed' };
 
-test('calls that their callers abort count as nothing, and reject with the reason', async () => {
+test('an aborted call rejects with the reason of its signal and is not counted', async () => {
   const breaker = fresh({ timeout: '5s' });
   for (const fn of [untilAborted, never, (signal) => untilAborted(signal).catch(() => 'a late success')]) {
     for (let i = 0; i < 8; i++) {
@@ -55,7 +55,7 @@ test('calls that their callers abort count as nothing, and reject with the reaso
   assert.deepEqual(counts(breaker), NOTHING);
 });
 
-test('an AbortError of the function’s own counts as nothing, a TimeoutError as a failure', async () => {
+test('an AbortError thrown by the function is not counted; a TimeoutError is a failure', async () => {
   const breaker = fresh();
   const throwing = (error) => () => Promise.reject(error);
   for (let i = 0; i < 8; i++) {
@@ -73,7 +73,7 @@ test('an AbortError of the function’s own counts as nothing, a TimeoutError as
   assert.deepEqual(counts(breaker), { successes: 0, failures: 4, state: 'open' });
 });
 
-test('the breaker’s own timeout is a failure, also of a function that rejects with an AbortError then', async () => {
+test('the timeout of the breaker is a failure, even if the function then rejects with an AbortError', async () => {
   const breaker = fresh({ timeout: 500 });
   const { signal } = new AbortController();
   const call = breaker.fire(
@@ -87,7 +87,7 @@ test('the breaker’s own timeout is a failure, also of a function that rejects 
   assert.equal(getEventListeners(signal, 'abort').length, 0);
 });
 
-test('a cancelled trial frees its place, and the circuit stays half open', async () => {
+test('an aborted trial frees its permit, and the circuit stays half-open', async () => {
   const breaker = await tripped({ timeout: '5s' });
   for (let i = 0; i < 8; i++) {
     const controller = new AbortController();
@@ -104,7 +104,7 @@ test('a cancelled trial frees its place, and the circuit stays half open', async
   assert.deepEqual(counts(breaker), { successes: 1, failures: 4, state: 'closed' });
 });
 
-test('failure(abortError) of a permit is release()', async () => {
+test('failure(abortError) of a permit acts as release()', async () => {
   const breaker = await tripped();
   for (let i = 0; i < 8; i++) {
     const permit = breaker.tryAcquire('db');
@@ -117,7 +117,7 @@ test('failure(abortError) of a permit is release()', async () => {
   assert.equal(breaker.state('db'), 'open');
 });
 
-test('errorFilter may answer that an error says nothing', async () => {
+test('an error for which errorFilter returns "ignore" is not counted', async () => {
   const asked = [];
   const breaker = await tripped({
     errorFilter: (error) => {
@@ -136,28 +136,24 @@ test('errorFilter may answer that an error says nothing', async () => {
     { name: 'AbortError' },
   );
   assert.deepEqual(counts(breaker), { successes: 0, failures: 4, state: 'halfOpen' });
-  assert.deepEqual(
-    asked,
-    [own, own, own, own, other, other],
-    'it is not asked about calls that were aborted',
-  );
+  assert.deepEqual(asked, [own, own, own, own, other, other], 'errorFilter is not called for aborted calls');
 });
 
-test('wrap takes a signal for all its calls', async () => {
+test('wrap() accepts one signal for all its calls', async () => {
   const breaker = fresh();
   const controller = new AbortController();
   const query = breaker.wrap('db', async (id, signal) => [id, await untilAborted(signal)], {
     signal: controller.signal,
   });
   const calls = [query(1), query(2)];
-  assert.equal(getEventListeners(controller.signal, 'abort').length, 1, 'Node takes eleven for a leak');
+  assert.equal(getEventListeners(controller.signal, 'abort').length, 1, 'Node.js warns of a leak at eleven');
   controller.abort();
   for (const call of calls) await assert.rejects(call, { name: 'AbortError' });
   await assert.rejects(query(3), { name: 'AbortError' });
   assert.deepEqual([counts(breaker), breaker.stats().peers.closed], [NOTHING, 1]);
 });
 
-test('a signal that has aborted makes no call, and one that lives long keeps no listener', async () => {
+test('an aborted signal makes no call; a signal that outlives its calls keeps no listener', async () => {
   const breaker = fresh({ timeout: 500 });
   let calls = 0;
   const count = async () => ++calls;
@@ -174,7 +170,7 @@ test('a signal that has aborted makes no call, and one that lives long keeps no 
   assert.equal(getEventListeners(signal, 'abort').length, 0);
 });
 
-test('a function that aborts its own caller’s signal is one that was aborted', async () => {
+test('a call whose function aborts the caller’s signal counts as aborted', async () => {
   const breaker = fresh({ timeout: 500 });
   for (const end of [() => Promise.reject(own), () => 'a value', () => never()]) {
     const controller = new AbortController();
@@ -192,7 +188,7 @@ test('a function that aborts its own caller’s signal is one that was aborted',
   assert.deepEqual(counts(breaker), NOTHING);
 });
 
-test('the call’s own signal aborts at once with the same reason, in the context of the call', async () => {
+test('the signal of a call aborts synchronously with the same reason, in the async context of the call', async () => {
   const breaker = fresh();
   const storage = new AsyncLocalStorage();
   const seen = [];
@@ -212,7 +208,7 @@ test('the call’s own signal aborts at once with the same reason, in the contex
   await assert.rejects(call, is(own));
 });
 
-test('the fallback is not asked by a caller that gave up', async () => {
+test('the fallback does not run for a call aborted by its caller', async () => {
   const breaker = fresh().fallback((error) => `instead of ${error.name}`);
   const controller = new AbortController();
   const call = breaker.fire('db', untilAborted, { signal: controller.signal });
@@ -222,7 +218,7 @@ test('the fallback is not asked by a caller that gave up', async () => {
   assert.equal(await breaker.fire('db', abortError), 'instead of AbortError');
 });
 
-test('what is no signal is an error and no call', async () => {
+test('an invalid signal option is an error and makes no call', async () => {
   const breaker = fresh();
   const mistakes = [
     [{ signal: {} }, /signal is an object; accepted: an AbortSignal/],
@@ -237,9 +233,9 @@ test('what is no signal is an error and no call', async () => {
   assert.equal(breaker.stats().peers.closed, 0);
 });
 
-test('over real sockets: clients that hang up do not open the circuit of a healthy upstream', async (t) => {
+test('over real sockets: clients that disconnect do not open the circuit of a healthy upstream', async (t) => {
   const breaker = fresh();
-  const upstream = http.createServer((_, res) => setTimeout(() => res.end('slow but well'), 20));
+  const upstream = http.createServer((_, res) => setTimeout(() => res.end('slow but healthy'), 20));
   upstream.listen(0, '127.0.0.1');
   await once(upstream, 'listening');
   t.after(() => upstream.close());
@@ -252,10 +248,10 @@ test('over real sockets: clients that hang up do not open the circuit of a healt
     await assert.rejects(call, { name: 'AbortError' });
   }
   assert.deepEqual(counts(breaker), NOTHING);
-  assert.equal(await breaker.fire('db', get), 'slow but well');
+  assert.equal(await breaker.fire('db', get), 'slow but healthy');
 });
 
-test('cancelled trials of threads that are terminated leave one place, neither more nor fewer', async (t) => {
+test('trials that are aborted and whose threads are terminated free their permit exactly once', async (t) => {
   const name = freshName();
   const breaker = new CircuitBreaker(name, { ...FOUR, timeout: '1h' });
   for (let i = 0; i < 4; i++) breaker.tryAcquire('db').failure();
@@ -265,18 +261,18 @@ test('cancelled trials of threads that are terminated leave one place, neither m
   for (const [index, peer] of peers.entries()) {
     granted.push(
       await peer.run(
-        async ({ load, state }, { name, cancels }) => {
+        async ({ load, state }, { name, aborts }) => {
           state.breaker = new (load().CircuitBreaker)(name);
           const controller = new AbortController();
           const trial = state.breaker.fire('db', () => new Promise(() => {}), { signal: controller.signal });
           trial.catch(() => {});
-          const tried = state.breaker.state('db');
-          if (cancels) controller.abort();
-          // A second cancel, and the end of the thread, give back nothing more.
+          const during = state.breaker.state('db');
+          if (aborts) controller.abort();
+          // A second abort and the end of the thread free no further permit.
           controller.abort();
-          return tried;
+          return during;
         },
-        { name, cancels: index % 2 === 0 },
+        { name, aborts: index % 2 === 0 },
       ),
     );
     await peer.end();
@@ -288,7 +284,7 @@ test('cancelled trials of threads that are terminated leave one place, neither m
   assert.equal(breaker.state('db'), 'closed');
 });
 
-test('a thread that ends between its abort and the next turn has given its trial back once', async (t) => {
+test('a thread that ends right after an abort frees the permit of its trial once', async (t) => {
   const name = freshName();
   const breaker = new CircuitBreaker(name, { ...FOUR, timeout: '1h', halfOpenCalls: 2 });
   for (let i = 0; i < 4; i++) breaker.tryAcquire('db').failure();

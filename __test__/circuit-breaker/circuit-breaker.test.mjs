@@ -1,5 +1,5 @@
-// CircuitBreaker: when a circuit opens, who tries it, when it closes. By permits, on a clock set by hand.
-// Calls it makes itself: circuit-breaker-fire. Other threads: circuit-breaker-threads.
+// CircuitBreaker: when a circuit opens, becomes half-open and closes. By permits, on a manual clock.
+// fire() and wrap() are in fire.test.mjs, several threads in threads.test.mjs, options in options.test.mjs.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
@@ -29,8 +29,8 @@ function tripped(options) {
   return breaker;
 }
 
-/** How long an open circuit refuses, found by asking at each of these times. */
-function opensFor(breaker) {
+/** How long an open circuit refuses calls; checks that it refuses until then. */
+function refusesFor(breaker) {
   const { retryAfterMs } = breaker.stats('db');
   clock.advance(retryAfterMs - 1);
   assert.equal(breaker.tryAcquire('db'), null);
@@ -38,7 +38,7 @@ function opensFor(breaker) {
   return retryAfterMs;
 }
 
-test('a circuit opens when the rate of failures is reached by enough calls', () => {
+test('a circuit opens once at least minimumCalls reach the failure rate', () => {
   for (const [outcomes, expected] of [
     ['', 'closed'],
     ['fff', 'closed'],
@@ -55,7 +55,7 @@ test('a circuit opens when the rate of failures is reached by enough calls', () 
   }
 });
 
-test('by default half of at least ten calls, of the last hundred', () => {
+test('by default a circuit opens at half of the last 100 calls, from 10 calls on', () => {
   const breaker = new CircuitBreaker(freshName(), { openFor: '1s' });
   call(breaker, 'fffffffff');
   assert.equal(breaker.state('db'), 'closed');
@@ -64,16 +64,16 @@ test('by default half of at least ten calls, of the last hundred', () => {
   call(breaker, `${'s'.repeat(51)}${'f'.repeat(49)}`, 'other');
   assert.equal(breaker.state('other'), 'closed');
   call(breaker, 'f', 'other');
-  assert.equal(breaker.state('other'), 'open', 'the hundred-and-first pushes a success out');
+  assert.equal(breaker.state('other'), 'open', 'the 101st call pushes a success out of the window');
 });
 
-test('peers have circuits of their own', () => {
+test('each target has its own circuit', () => {
   const breaker = tripped();
   assert.deepEqual([breaker.state('db'), breaker.state('cache')], ['open', 'closed']);
   assert.notEqual(breaker.tryAcquire('cache'), null);
 });
 
-test('slow calls open a circuit; a call is slow beyond the duration, told or measured', () => {
+test('slow calls open a circuit; their duration is passed to success() or measured', () => {
   const breaker = fresh({ slowCallDuration: 100, slowCallRate: 0.75 });
   breaker.tryAcquire('db').success(100);
   breaker.tryAcquire('db').success(100.5);
@@ -92,7 +92,7 @@ test('without slowCallDuration no call is slow', () => {
   assert.equal(breaker.state('db'), 'closed');
 });
 
-test('a window of time forgets what is older', () => {
+test('a window of time drops older calls', () => {
   const breaker = fresh({ window: { time: '10s' } });
   call(breaker, 'fff');
   clock.advance('10s');
@@ -104,21 +104,21 @@ test('a window of time forgets what is older', () => {
   assert.equal(breaker.state('db'), 'open');
 });
 
-test('an open circuit refuses until openFor is over; the next to ask tries it', () => {
+test('an open circuit refuses calls for openFor; the next call is its trial', () => {
   const breaker = tripped();
   clock.advance(999);
   assert.equal(breaker.tryAcquire('db'), null);
   clock.advance(1);
-  assert.equal(breaker.state('db'), 'open', 'nobody has asked yet');
+  assert.equal(breaker.state('db'), 'open', 'no call has been made yet');
   const trial = breaker.tryAcquire('db');
   assert.equal(breaker.state('db'), 'halfOpen');
   assert.equal(breaker.tryAcquire('db'), null);
   trial.success();
   assert.equal(breaker.state('db'), 'closed');
-  assert.equal(breaker.stats('db').calls, 0, 'it begins anew');
+  assert.equal(breaker.stats('db').calls, 0, 'a closed circuit starts with an empty window');
 });
 
-test('halfOpenCalls permits, judged by the same rates when all have reported', () => {
+test('a half-open circuit grants halfOpenCalls permits and applies the rates once all have reported', () => {
   for (const [outcomes, expected] of [
     ['sss', 'closed'],
     ['fss', 'closed'],
@@ -138,31 +138,31 @@ test('halfOpenCalls permits, judged by the same rates when all have reported', (
   }
 });
 
-test('openFor grows by backoff with each opening in a row, up to maxOpenFor', () => {
+test('openFor is multiplied by backoff with each opening in a row, up to maxOpenFor', () => {
   const breaker = tripped({ backoff: 3, maxOpenFor: '10s' });
-  const waits = [];
+  const delays = [];
   for (let i = 0; i < 4; i++) {
-    waits.push(opensFor(breaker));
+    delays.push(refusesFor(breaker));
     breaker.tryAcquire('db').failure();
   }
-  assert.deepEqual(waits, [1000, 3000, 9000, 10_000]);
+  assert.deepEqual(delays, [1000, 3000, 9000, 10_000]);
   assert.equal(breaker.stats('db').openings, 5);
   clock.advance('10s');
   breaker.tryAcquire('db').success();
   call(breaker, 'ffff');
-  assert.equal(opensFor(breaker), 1000, 'it had closed');
+  assert.equal(refusesFor(breaker), 1000, 'closing resets the back-off');
 });
 
-test('jitter takes off up to its share', () => {
-  const waits = Array.from({ length: 100 }, () => tripped({ jitter: 0.2 }).stats('db').retryAfterMs);
+test('jitter shortens openFor by up to its share', () => {
+  const delays = Array.from({ length: 100 }, () => tripped({ jitter: 0.2 }).stats('db').retryAfterMs);
   assert.ok(
-    waits.every((wait) => wait >= 800 && wait <= 1000),
-    waits.join(),
+    delays.every((delay) => delay >= 800 && delay <= 1000),
+    delays.join(),
   );
-  assert.ok(new Set(waits).size > 20);
+  assert.ok(new Set(delays).size > 20);
 });
 
-test('a trial that does not report gives its place back when its lease ends, to one', () => {
+test('the permit of a trial that does not report is granted again, once, when its lease ends', () => {
   for (const [options, lease] of [
     [{}, 1000],
     [{ timeout: 300 }, 300],
@@ -177,13 +177,13 @@ test('a trial that does not report gives its place back when its lease ends, to 
     assert.notEqual(next, null);
     assert.equal(breaker.tryAcquire('db'), null);
     lost.failure();
-    assert.equal(breaker.state('db'), 'halfOpen', 'another has its place');
+    assert.equal(breaker.state('db'), 'halfOpen', 'the report of an expired permit is ignored');
     next.success();
     assert.equal(breaker.state('db'), 'closed');
   }
 });
 
-test('a permit counts once, whatever is called on it how often', () => {
+test('a permit counts once; further calls on it have no effect', () => {
   const breaker = tripped({ halfOpenCalls: 2 });
   clock.advance('1s');
   const [first, second] = [breaker.tryAcquire('db'), breaker.tryAcquire('db')];
@@ -202,7 +202,7 @@ test('a permit counts once, whatever is called on it how often', () => {
   assert.equal(breaker.state('db'), 'closed');
 });
 
-test('a release in a closed circuit counts nothing', () => {
+test('release() in a closed circuit counts nothing', () => {
   const breaker = fresh();
   for (let i = 0; i < 10; i++) breaker.tryAcquire('db').release();
   assert.deepEqual([breaker.stats('db').calls, breaker.stats().successes], [0, 0]);
@@ -223,7 +223,7 @@ test('reports of an earlier state are ignored', () => {
   assert.equal(breaker.stats().ignored, 9);
 });
 
-test('isolate refuses and disable lets pass, uncounted, until reset', () => {
+test('isolate() refuses all calls and disable() admits all uncounted, until reset()', () => {
   const breaker = fresh();
   breaker.isolate('db');
   clock.advance('30d');
@@ -242,7 +242,7 @@ test('isolate refuses and disable lets pass, uncounted, until reset', () => {
   assert.equal(breaker.state('never called'), 'closed');
 });
 
-test('when maxPeers is reached an idle closed circuit goes, and no other', () => {
+test('at maxPeers only idle closed circuits are evicted', () => {
   const breaker = fresh({ maxPeers: 3 });
   call(breaker, 'ffff', 'open');
   breaker.isolate('isolated');
@@ -250,7 +250,7 @@ test('when maxPeers is reached an idle closed circuit goes, and no other', () =>
   assert.deepEqual([breaker.state('open'), breaker.state('isolated')], ['open', 'isolated']);
   assert.equal(breaker.stats().evicted, 49);
   breaker.disable('disabled');
-  call(breaker, 'ffff', 'no place is left');
+  call(breaker, 'ffff', 'untracked');
   const { evicted, untracked, peers } = breaker.stats();
   assert.deepEqual(
     { evicted, untracked, peers },
@@ -258,7 +258,7 @@ test('when maxPeers is reached an idle closed circuit goes, and no other', () =>
   );
 });
 
-test('stats and toJSON', () => {
+test('stats() and toJSON() report totals and circuits', () => {
   const name = freshName();
   const breaker = new CircuitBreaker(name, { ...FOUR, slowCallDuration: 50 });
   call(breaker, 'sfsf', 'db');
@@ -308,113 +308,7 @@ test('stats and toJSON', () => {
   assert.deepEqual(JSON.parse(JSON.stringify(breaker)), { name, ...totals, circuits });
 });
 
-test('options that are none are refused, and nothing is created', () => {
-  const name = freshName();
-  for (const [options, message] of [
-    [{}, /openFor is undefined/],
-    [{ openFor: 0 }, /openFor is 0/],
-    [{ openFor: '1w' }, /openFor is "1w"/],
-    [{ failureRate: 1.1 }, /failureRate is 1.1; accepted: a number above 0 and up to 1/],
-    [{ failureRate: 0 }, /failureRate is 0/],
-    [{ failureRate: '50%' }, /failureRate is "50%"/],
-    [{ failureRate: Number.NaN }, /failureRate is NaN/],
-    [{ slowCallRate: -0.5 }, /slowCallRate is -0.5/],
-    [{ slowCallDuration: 0 }, /slowCallDuration is 0/],
-    [{ minimumCalls: 0 }, /minimumCalls is 0/],
-    [{ window: {} }, /window has neither calls nor time/],
-    [{ window: { calls: 5, time: '1s' } }, /window has both calls and time/],
-    [{ window: { calls: 0 } }, /window calls is 0/],
-    [{ window: { time: '0s' } }, /window time is "0s"/],
-    [{ window: 100 }, /window options is 100/],
-    [{ window: { seconds: 1 } }, /window has no option "seconds"/],
-    [{ backoff: 0.5 }, /backoff is 0.5/],
-    [{ backoff: Infinity }, /backoff is Infinity/],
-    [{ maxOpenFor: 999 }, /maxOpenFor is 999; accepted: milliseconds from openFor, 1000,/],
-    [{ jitter: 1.5 }, /jitter is 1.5; accepted: a number from 0 to 1/],
-    [{ jitter: -0.1 }, /jitter is -0.1/],
-    [{ halfOpenCalls: 0 }, /halfOpenCalls is 0/],
-    [{ halfOpenCalls: 1.5 }, /halfOpenCalls is 1.5/],
-    [{ timeout: 0 }, /timeout is 0/],
-    [{ maxPeers: 0 }, /maxPeers is 0/],
-    [{ errorFilter: 'all' }, /errorFilter is "all"/],
-    [{ resetTimeout: 5 }, /has no option "resetTimeout"/],
-    [null, /options is null/],
-  ]) {
-    const given =
-      options === null || Object.keys(options).length === 0 ? options : { openFor: 1000, ...options };
-    assert.throws(() => new CircuitBreaker(name, given), {
-      name: 'SluiceError',
-      code: 'ERR_SLUICE_INVALID_OPTION',
-      message,
-    });
-  }
-  assert.throws(() => new CircuitBreaker(name), { code: 'ERR_SLUICE_NOT_FOUND' });
-});
-
-test('a peer is a non-empty string of whole characters; a mistake changes nothing', () => {
-  const breaker = fresh();
-  for (const peer of ['', undefined, null, 7, {}, 'lone \ud800']) {
-    const invalid = {
-      name: 'SluiceError',
-      code: 'ERR_SLUICE_INVALID_KEY',
-      message: /^peer is .*; accepted: a non-empty string without lone surrogates/,
-    };
-    for (const call of [
-      () => breaker.tryAcquire(peer),
-      () => breaker.state(peer),
-      () => breaker.isolate(peer),
-      () => breaker.disable(peer),
-      () => breaker.reset(peer),
-      () => breaker.wrap(peer, () => {}),
-      () => (peer === undefined ? breaker.state(peer) : breaker.stats(peer)),
-    ]) {
-      assert.throws(call, invalid);
-    }
-  }
-  const permit = breaker.tryAcquire('db');
-  for (const duration of [-1, Number.NaN, Infinity, '5', null]) {
-    assert.throws(() => permit.success(duration), { code: 'ERR_SLUICE_INVALID_OPTION' });
-  }
-  permit.success(5);
-  assert.equal(breaker.stats('db').calls, 1);
-  assert.deepEqual(breaker.stats().peers.closed, 1);
-});
-
-test('the same options attach, others are an error that names them; errorFilter is each object’s own', () => {
-  const name = freshName();
-  const breaker = new CircuitBreaker(name, FOUR);
-  const same = {
-    openFor: 1000,
-    minimumCalls: 4,
-    window: { calls: 4 },
-    failureRate: 0.5,
-    errorFilter: () => true,
-  };
-  const others = [
-    new CircuitBreaker(name, same),
-    new CircuitBreaker(name),
-    new CircuitBreaker(name, { errorFilter: () => false }),
-  ];
-  breaker.isolate('db');
-  for (const other of others) assert.equal(other.state('db'), 'isolated');
-  for (const [option, value, message] of [
-    ['failureRate', 0.6, /failureRate = 0.5; given: 0.6/],
-    ['window', { time: '4s' }, /window = 4 calls; given: 4000 ms/],
-    ['openFor', '2s', /openFor = 1000 ms; given: 2000 ms/],
-    ['timeout', '2s', /timeout = none; given: 2000 ms/],
-    ['maxPeers', 5, /maxPeers = 10000; given: 5/],
-  ]) {
-    assert.throws(() => new CircuitBreaker(name, { ...FOUR, [option]: value }), {
-      code: 'ERR_SLUICE_CONFIG_MISMATCH',
-      message,
-    });
-  }
-  assert.throws(() => new CircuitBreaker(freshName(), { errorFilter: () => true }), {
-    code: 'ERR_SLUICE_NOT_FOUND',
-  });
-});
-
-test('after destroy each call is refused; permits are quiet', async () => {
+test('after destroy() every call throws CLOSED; permits do nothing', async () => {
   const name = freshName();
   const breaker = new CircuitBreaker(name, FOUR);
   const permit = breaker.tryAcquire('db');
@@ -440,7 +334,7 @@ test('after destroy each call is refused; permits are quiet', async () => {
   permit.release();
 });
 
-test('a clock that is set back makes nobody wait for the time it showed', () => {
+test('a clock that is set back does not prolong openFor', () => {
   const breaker = tripped({ window: { time: '1s' } });
   const before = clock.now;
   clock.advance('1h');

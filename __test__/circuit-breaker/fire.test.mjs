@@ -1,4 +1,4 @@
-// CircuitBreaker: the calls it makes itself, and what they settle with.
+// CircuitBreaker: fire() and wrap(), what they settle with and what they count.
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { execFile } from 'node:child_process';
@@ -14,7 +14,7 @@ const clock = stopClock();
 const FOUR = { window: { calls: 4 }, minimumCalls: 4, openFor: '1s' };
 const OPEN = { name: 'SluiceError', code: 'ERR_SLUICE_BREAKER_OPEN' };
 const TIMEOUT = { name: 'SluiceError', code: 'ERR_SLUICE_TIMEOUT' };
-const own = new Error('the user’s own');
+const own = new Error('own error');
 
 const fresh = (options) => new CircuitBreaker(freshName(), { ...FOUR, ...options });
 const is = (expected) => (error) => error === expected;
@@ -27,7 +27,7 @@ async function trip(breaker) {
   for (let i = 0; i < 4; i++) await assert.rejects(breaker.fire('db', fail), is(own));
 }
 
-test('fire settles as its function does, and counts it', async () => {
+test('fire() settles as its function does and counts the outcome', async () => {
   const breaker = fresh({ timeout: '1s' });
   assert.equal(await breaker.fire('db', async () => 'value'), 'value');
   assert.equal(await breaker.fire('db', () => 'not a promise'), 'not a promise');
@@ -40,7 +40,7 @@ test('fire settles as its function does, and counts it', async () => {
   assert.deepEqual([successes, failures, breaker.state('db')], [2, 2, 'open']);
 });
 
-test('fire is refused while open, then tries and closes', async () => {
+test('fire() is rejected while the circuit is open; a successful trial closes it', async () => {
   const breaker = fresh();
   await trip(breaker);
   let calls = 0;
@@ -64,7 +64,7 @@ test('fire is refused while open, then tries and closes', async () => {
   await assert.rejects(breaker.fire('db', count), { ...OPEN, state: 'isolated', retryAfterMs: null });
 });
 
-test('a call past its timeout fails with TIMEOUT and its own signal aborts', async () => {
+test('a call past its timeout rejects with TIMEOUT and aborts its signal', async () => {
   const breaker = fresh({ timeout: 500 });
   const signals = [];
   const hang = (signal) => {
@@ -95,7 +95,7 @@ test('a call past its timeout fails with TIMEOUT and its own signal aborts', asy
   assert.deepEqual([breaker.stats().successes, breaker.stats().failures], [1, 2]);
 });
 
-test('what settles after its timeout counts no more', async () => {
+test('a function that settles after its timeout is not counted again', async () => {
   const breaker = fresh({ timeout: 500 });
   let finish;
   const late = breaker.fire('db', () => new Promise((resolve) => (finish = resolve)));
@@ -106,34 +106,34 @@ test('what settles after its timeout counts no more', async () => {
   assert.deepEqual([breaker.stats('db').calls, breaker.stats('db').failures], [1, 1]);
 });
 
-test('a trial that times out opens the circuit again, whichever thread or call notices', async () => {
+test('a trial past its timeout reopens the circuit, also when another call notices first', async () => {
   const breaker = fresh({ timeout: 500 });
   await trip(breaker);
   clock.advance('1s');
   const trial = breaker.fire('db', never);
   const trialFails = assert.rejects(trial, TIMEOUT);
   clock.advance(500);
-  // Asked before the timer of the call has fired.
+  // Called before the timer of the trial has fired.
   await assert.rejects(breaker.fire('db', never), { ...OPEN, state: 'open', retryAfterMs: 1000 });
   await trialFails;
   assert.deepEqual([breaker.state('db'), breaker.stats('db').openings], ['open', 2]);
 });
 
-test('who listens to a signal is told in the context of the call', async () => {
+test('abort listeners of a signal run in the async context of their call', async () => {
   const breaker = fresh({ timeout: 500 });
   const storage = new AsyncLocalStorage();
-  const told = [];
+  const seen = [];
   const hang = (signal) => {
-    signal.addEventListener('abort', () => told.push(storage.getStore()));
+    signal.addEventListener('abort', () => seen.push(storage.getStore()));
     return never();
   };
   const calls = ['a', 'b', 'c'].map((id) => storage.run(id, () => breaker.fire('db', hang)));
   clock.advance(500);
   for (const call of calls) await assert.rejects(call, TIMEOUT);
-  assert.deepEqual(told, ['a', 'b', 'c']);
+  assert.deepEqual(seen, ['a', 'b', 'c']);
 });
 
-test('deadlines hold in any order in which calls end, and when the clock was set back', async () => {
+test('deadlines hold in whatever order calls settle, and after the clock is set back', async () => {
   const breaker = fresh({ timeout: 500, window: { calls: 1000 }, minimumCalls: 1000 });
   const finishes = [];
   const calls = Array.from({ length: 9 }, (_, i) => {
@@ -153,12 +153,12 @@ test('deadlines hold in any order in which calls end, and when the clock was set
   assert.deepEqual([breaker.stats().successes, breaker.stats().failures], [4, 6]);
 });
 
-test('fallback is told every error but mistakes, and its result is the result', async () => {
+test('fallback receives every error except invalid arguments, and its result becomes the result', async () => {
   const breaker = fresh({ timeout: 500 });
-  const told = [];
+  const seen = [];
   assert.equal(
     breaker.fallback((error, peer) => {
-      told.push([error.code ?? error.message, peer]);
+      seen.push([error.code ?? error.message, peer]);
       return 'instead';
     }),
     breaker,
@@ -169,13 +169,13 @@ test('fallback is told every error but mistakes, and its result is the result', 
   assert.equal(await hanging, 'instead');
   breaker.isolate('db');
   assert.equal(await breaker.fire('db', async () => 'value'), 'instead');
-  assert.deepEqual(told, [
+  assert.deepEqual(seen, [
     [own.message, 'db'],
     ['ERR_SLUICE_TIMEOUT', 'db'],
     ['ERR_SLUICE_BREAKER_OPEN', 'db'],
   ]);
   await assert.rejects(breaker.fire('db'), { code: 'ERR_SLUICE_INVALID_OPTION' });
-  assert.equal(breaker.stats().failures, 2, 'a fallback does not make a call good');
+  assert.equal(breaker.stats().failures, 2, 'a fallback does not turn a failure into a success');
   const other = new Error('of the fallback');
   breaker.reset('db');
   breaker.fallback(async () => {
@@ -184,7 +184,7 @@ test('fallback is told every error but mistakes, and its result is the result', 
   await assert.rejects(breaker.fire('db', fail), is(other));
 });
 
-test('errorFilter says for which errors the peer is not to blame', async () => {
+test('an error for which errorFilter returns true counts as a success', async () => {
   const errorFilter = (error) => error.statusCode < 500;
   const breaker = fresh({ errorFilter });
   const notFound = Object.assign(new Error('not found'), { statusCode: 404 });
@@ -201,7 +201,7 @@ test('errorFilter says for which errors the peer is not to blame', async () => {
   assert.deepEqual([breaker.state('db'), breaker.stats().failures], ['open', 2]);
 });
 
-test('wrap gives the arguments, then the signal where there is a parameter left for it', async () => {
+test('wrap() passes the arguments, then the signal if the function has a parameter left', async () => {
   const breaker = fresh({ timeout: 500 });
   const add = breaker.wrap('db', async (a, b) => a + b);
   assert.equal(await add(1, 2), 3);
@@ -217,7 +217,7 @@ test('wrap gives the arguments, then the signal where there is a parameter left 
   assert.equal(await breaker.wrap('db', async (...args) => args.length)(1, 2, 3), 3);
 });
 
-test('what is no function is an error and no call', async () => {
+test('a value that is not a function is an error and makes no call', async () => {
   const breaker = fresh();
   for (const fn of [undefined, null, 'fn', Promise.resolve(1)]) {
     const invalid = { code: 'ERR_SLUICE_INVALID_OPTION', message: /accepted: a function$/ };
@@ -234,14 +234,14 @@ test('what is no function is an error and no call', async () => {
   assert.deepEqual(breaker.stats().peers.closed, 0);
 });
 
-test('changes are told in order and later, once to each listener', async () => {
+test('events are emitted in order and asynchronously, once to each listener', async (t) => {
   const breaker = fresh({ halfOpenCalls: 2 });
-  const told = [];
+  const seen = [];
   for (const event of ['open', 'halfOpen', 'close']) {
-    breaker.on(event, (change) => told.push([event, change]));
+    breaker.on(event, (change) => seen.push([event, change]));
   }
-  breaker.once('open', () => told.push('once'));
-  const removed = () => told.push('removed');
+  breaker.once('open', () => seen.push('once'));
+  const removed = () => seen.push('removed');
   breaker.on('open', removed).off('open', removed);
   await trip(breaker);
   clock.advance('1s');
@@ -249,12 +249,13 @@ test('changes are told in order and later, once to each listener', async () => {
   breaker.isolate('db');
   breaker.disable('db');
   const last = new Promise((resolve) => breaker.on('close', ({ from }) => from === 'isolated' && resolve()));
+  // Listeners do not keep the process alive; the timer does.
   const alive = setInterval(() => {}, 1000);
+  t.after(() => clearInterval(alive));
   await last;
-  clearInterval(alive);
   const none = { calls: 0, failures: 0, slowCalls: 0 };
   const four = { calls: 4, failures: 4, slowCalls: 0 };
-  assert.deepEqual(told, [
+  assert.deepEqual(seen, [
     ['open', { peer: 'db', state: 'open', from: 'closed', ...four, openForMs: 1000 }],
     'once',
     ['halfOpen', { peer: 'db', state: 'halfOpen', from: 'open', ...none }],
@@ -268,7 +269,7 @@ test('changes are told in order and later, once to each listener', async () => {
   });
 });
 
-test('a call keeps its thread alive until it settles, and no longer', async () => {
+test('a pending call keeps its thread alive until it settles', async () => {
   const script = `
     const { CircuitBreaker } = require(${JSON.stringify(new URL('../..', import.meta.url).pathname)});
     const short = new CircuitBreaker('short', { openFor: '1s', timeout: 50 });

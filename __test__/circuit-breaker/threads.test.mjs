@@ -1,4 +1,4 @@
-// One circuit in many threads: trials are counted over all of them, and come back with a thread that ends.
+// One circuit in many threads: trials are counted across all threads, and those of a thread that ends are freed.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
@@ -13,7 +13,7 @@ const open = ({ load, state }, name) => {
   state.permits = [];
 };
 
-/** Takes every permit there is, `times` tries; how many it was given. */
+/** Calls tryAcquire `times` times, keeps the permits and returns their number. */
 const acquire = ({ meet, state }, { start, times }) => {
   if (start !== undefined) meet(start);
   let granted = 0;
@@ -44,7 +44,7 @@ function trip(breaker) {
   assert.equal(breaker.state('db'), 'open');
 }
 
-/** Waits for what another thread does in its own time. */
+/** Polls until another thread has brought `condition` about. */
 async function until(condition) {
   for (let turn = 0; !condition() && turn < 2000; turn++) await new Promise((done) => setTimeout(done, 5));
   assert.ok(condition(), String(condition));
@@ -53,7 +53,7 @@ async function until(condition) {
 const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
 
 for (const halfOpenCalls of [1, 5]) {
-  test(`eight threads let go at once get exactly ${halfOpenCalls} trials, round after round`, async (t) => {
+  test(`eight threads at once get exactly ${halfOpenCalls} of halfOpenCalls trials, in each of 20 rounds`, async (t) => {
     const { breaker, peers } = await shared(t, 8, { halfOpenCalls });
     trip(breaker);
     for (let round = 0; round < 20; round++) {
@@ -68,7 +68,7 @@ for (const halfOpenCalls of [1, 5]) {
   });
 }
 
-test('the trials of a thread that is terminated come back, no more and no fewer', async (t) => {
+test('a terminated thread frees exactly its own trials', async (t) => {
   const { breaker, peers } = await shared(t, 3, { halfOpenCalls: 9 });
   trip(breaker);
   clock.advance('1s');
@@ -88,7 +88,7 @@ test('the trials of a thread that is terminated come back, no more and no fewer'
   assert.equal(breaker.state('db'), 'closed');
 });
 
-test('a thread that ends in the middle of a trial fire leaves its place', async (t) => {
+test('a thread that ends during a trial call frees that trial', async (t) => {
   const { breaker, peers } = await shared(t, 1, { timeout: '1h' });
   trip(breaker);
   clock.advance('1s');
@@ -101,7 +101,7 @@ test('a thread that ends in the middle of a trial fire leaves its place', async 
   assert.equal(breaker.state('db'), 'closed');
 });
 
-test('reports of all threads count, and the one that reaches the rate opens the circuit for all', async (t) => {
+test('outcomes of all threads count together; reaching the rate opens the circuit for all', async (t) => {
   const { breaker, peers } = await shared(t, 4, { window: { calls: 8000 }, minimumCalls: 8000 });
   const report = ({ meet, state }, start) => {
     meet(start);
@@ -118,12 +118,12 @@ test('reports of all threads count, and the one that reaches the rate opens the 
   assert.deepEqual(states, ['open', 'open', 'open', 'open']);
 });
 
-test('every thread is told of every change, once and in order', async (t) => {
+test('every thread receives every event, once and in order', async (t) => {
   const { breaker, peers } = await shared(t, 3);
   await runInAll(peers, ({ state }) => {
-    state.told = [];
+    state.events = [];
     for (const event of ['open', 'halfOpen', 'close']) {
-      state.breaker.on(event, ({ peer, state: to }) => state.told.push(`${event} ${peer} ${to}`));
+      state.breaker.on(event, ({ peer, state: to }) => state.events.push(`${event} ${peer} ${to}`));
     }
   });
   const here = [];
@@ -137,18 +137,18 @@ test('every thread is told of every change, once and in order', async (t) => {
   }
   await until(() => here.length === 60);
   const read = async ({ state }) => {
-    while (state.told.length < 60) await new Promise(setImmediate);
-    return state.told;
+    while (state.events.length < 60) await new Promise(setImmediate);
+    return state.events;
   };
   assert.deepEqual(await runInAll(peers, read), [expected, expected, expected]);
 });
 
-test('events that nobody takes out are dropped, and counted', async (t) => {
+test('a blocked thread keeps the newest 1024 events; the first reports how many it missed', async (t) => {
   const { breaker, peers } = await shared(t, 1);
   const words = new Int32Array(new SharedArrayBuffer(8));
   await peers[0].run(({ state }) => {
-    state.told = [];
-    state.breaker.on('close', (change) => state.told.push(change));
+    state.events = [];
+    state.breaker.on('close', (change) => state.events.push(change));
   });
   const blocked = peers[0].run((_, words) => {
     Atomics.store(words, 0, 1);
@@ -163,16 +163,16 @@ test('events that nobody takes out are dropped, and counted', async (t) => {
   Atomics.store(words, 1, 1);
   Atomics.notify(words, 1);
   await blocked;
-  const told = await peers[0].run(async ({ state }) => {
-    while (state.told.length < 512) await new Promise(setImmediate);
-    return state.told;
+  const events = await peers[0].run(async ({ state }) => {
+    while (state.events.length < 512) await new Promise(setImmediate);
+    return state.events;
   });
-  assert.equal(told.length, 512);
-  assert.equal(told[0].missed, 2000 - 1024);
-  assert.ok(told.slice(1).every(({ missed }) => missed === undefined));
+  assert.equal(events.length, 512);
+  assert.equal(events[0].missed, 2000 - 1024);
+  assert.ok(events.slice(1).every(({ missed }) => missed === undefined));
 });
 
-test('isolate, disable and reset are for all threads', async (t) => {
+test('isolate(), disable() and reset() apply to all threads', async (t) => {
   const { breaker, peers } = await shared(t, 1);
   const passes = ({ state }) => state.breaker.tryAcquire('db') !== null;
   breaker.isolate('db');

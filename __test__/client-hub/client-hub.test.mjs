@@ -1,44 +1,18 @@
-// ClientHub in one thread: what is kept, for how long, and what those who wait come to.
+// ClientHub in one thread: values, how long they are kept, and options.
+// Timeouts, aborts and leaders are in in-flight.test.mjs, failures in failures.test.mjs, threads in threads.test.mjs.
 import assert from 'node:assert/strict';
-import { AsyncLocalStorage } from 'node:async_hooks';
-import { getEventListeners } from 'node:events';
 import test from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import sluice from '../../index.js';
 import { freshName } from '../helpers/peer.mjs';
 import { stopClock } from '../helpers/setup.mjs';
+import { byHand, freshHub, is, never, sluiceError, unused } from './setup.mjs';
 
 const { ClientHub } = sluice;
 const clock = stopClock();
 
-const sluiceError = (code) => ({ name: 'SluiceError', code: `ERR_SLUICE_${code}` });
-const is = (expected) => (error) => error === expected;
-
-/** A hub of which nobody waits any more when the test ends. */
-function fresh(t, options) {
-  const hub = new ClientHub(freshName(), options);
-  t.after(() => {
-    const { waiting, initialising } = hub.stats();
-    assert.deepEqual({ waiting, initialising }, { waiting: 0, initialising: 0 });
-  });
-  return hub;
-}
-
-/** An initialiser that settles by hand: `calls` has `{ signal, resolve, reject }` of each run. */
-function byHand() {
-  const calls = [];
-  const init = (signal) =>
-    new Promise((resolve, reject) => {
-      calls.push({ signal, resolve, reject });
-    });
-  return { calls, init };
-}
-
-const never = () => new Promise(() => {});
-const unused = () => assert.fail('nobody asked for this');
-
-test('one initialiser runs, all get its value, and it is kept', async (t) => {
-  const hub = fresh(t);
+test('concurrent calls share one initialiser; its value is frozen and kept', async (t) => {
+  const hub = freshHub(t);
   const { calls, init } = byHand();
   const all = Promise.all([1, 2, 3].map(() => hub.getOrInit('key', init)));
   assert.equal(hub.get('key'), undefined);
@@ -51,7 +25,7 @@ test('one initialiser runs, all get its value, and it is kept', async (t) => {
     assert.equal(other, value);
   }
   assert.ok(Object.isFrozen(value) && Object.isFrozen(value.list) && Object.isFrozen(value.list[2]));
-  assert.ok(!Object.isFrozen(made), 'the maker’s own object stays as it is');
+  assert.ok(!Object.isFrozen(made), 'the object that the initialiser returned is not frozen');
   const { hits, misses, initialisations, entries } = hub.stats();
   assert.deepEqual(
     { hits, misses, initialisations, entries },
@@ -59,8 +33,8 @@ test('one initialiser runs, all get its value, and it is kept', async (t) => {
   );
 });
 
-test('values that are false, empty or null are values', async (t) => {
-  const hub = fresh(t);
+test('falsy and empty values are kept like any other', async (t) => {
+  const hub = freshHub(t);
   for (const value of [null, false, 0, '', 0n, Number.NaN, [], {}]) {
     const key = `key ${typeof value} ${value}`;
     assert.deepEqual(await hub.getOrInit(key, () => value), value);
@@ -68,8 +42,8 @@ test('values that are false, empty or null are values', async (t) => {
   }
 });
 
-test('a failure fails all who waited with the very error, is not kept, and the next call tries anew', async (t) => {
-  const hub = fresh(t);
+test('a failure rejects all pending calls with the same error object; the next call runs its initialiser', async (t) => {
+  const hub = freshHub(t);
   const { calls, init } = byHand();
   const error = new TypeError('down');
   const all = [1, 2, 3].map(() => hub.getOrInit('key', init));
@@ -83,12 +57,12 @@ test('a failure fails all who waited with the very error, is not kept, and the n
   assert.equal(hub.stats().failures, 2);
 });
 
-test('an error that cannot be read fails all who waited too', async (t) => {
-  const hub = fresh(t);
+test('an error with a throwing getter, or a value that is not an error, rejects all pending calls unchanged', async (t) => {
+  const hub = freshHub(t);
   const error = new Error('no');
   Object.defineProperty(error, 'code', {
     get() {
-      throw new Error('nobody reads this');
+      throw new Error('the getter ran');
     },
   });
   const all = [1, 2].map(() => hub.getOrInit('key', () => Promise.reject(error)));
@@ -99,8 +73,8 @@ test('an error that cannot be read fails all who waited too', async (t) => {
   );
 });
 
-test('what cannot be a value fails with its path', async (t) => {
-  const hub = fresh(t);
+test('an unsupported value rejects with its path', async (t) => {
+  const hub = freshHub(t);
   const cycle = {};
   cycle.self = cycle;
   const mistakes = [
@@ -117,8 +91,8 @@ test('what cannot be a value fails with its path', async (t) => {
   }
 });
 
-test('a value is fresh for its ttl, and until it is invalidated without one', async (t) => {
-  const hub = fresh(t);
+test('a value is fresh for its ttl, or until it is invalidated if it has none', async (t) => {
+  const hub = freshHub(t);
   let made = 0;
   const make = () => ++made;
   assert.equal(await hub.getOrInit('key', make, { ttl: '1s' }), 1);
@@ -134,8 +108,8 @@ test('a value is fresh for its ttl, and until it is invalidated without one', as
   assert.equal(hub.get('key'), undefined);
 });
 
-test('a stale value is answered with at once, and refreshed once', async (t) => {
-  const hub = fresh(t);
+test('a stale value is returned at once and refreshed once', async (t) => {
+  const hub = freshHub(t);
   const times = { ttl: '1s', staleWhileRevalidate: '1s' };
   const { calls, init } = byHand();
   await hub.getOrInit('key', () => 'old', times);
@@ -151,14 +125,14 @@ test('a stale value is answered with at once, and refreshed once', async (t) => 
   assert.deepEqual([hub.get('key'), hub.stats().stale, hub.stats().initialisations], ['new', 3, 2]);
 });
 
-test('a refresh that fails is counted, and the stale value stays for its time', async (t) => {
-  const hub = fresh(t);
+test('a failed refresh is counted and leaves the stale value for staleWhileRevalidate', async (t) => {
+  const hub = freshHub(t);
   const times = { ttl: '1s', staleWhileRevalidate: '10s' };
   const fail = async () => {
-    throw new Error('counted, and nothing else');
+    throw new Error('refresh failed');
   };
   await hub.getOrInit('key', () => 'old', times);
-  // When the next may begin: 1 s later, then 2 s, then 4 s.
+  // The back-off before the next refresh is 1 s, then 2 s, then 4 s.
   for (const [failed, pause] of ['1s', '1s', '2s'].entries()) {
     clock.advance(pause);
     assert.equal(await hub.getOrInit('key', fail, times), 'old');
@@ -166,11 +140,11 @@ test('a refresh that fails is counted, and the stale value stays for its time', 
     assert.equal(hub.stats().failures, failed + 1);
   }
   clock.advance('7s');
-  await assert.rejects(hub.getOrInit('key', fail, times), { message: 'counted, and nothing else' });
+  await assert.rejects(hub.getOrInit('key', fail, times), { message: 'refresh failed' });
 });
 
-test('who comes when the stale time is over waits for the refresh', async (t) => {
-  const hub = fresh(t);
+test('a call after the stale time is over waits for the running refresh', async (t) => {
+  const hub = freshHub(t);
   const times = { ttl: '1s', staleWhileRevalidate: '1s' };
   const { calls, init } = byHand();
   await hub.getOrInit('key', () => 'old', times);
@@ -182,179 +156,8 @@ test('who comes when the stale time is over waits for the refresh', async (t) =>
   assert.equal(await waiting, 'new');
 });
 
-test('invalidated while it is made, a value is for those who came before, and not kept', async (t) => {
-  const hub = fresh(t);
-  const { calls, init } = byHand();
-  const before = [hub.getOrInit('key', init), hub.getOrInit('key', init)];
-  assert.equal(hub.invalidate('key'), true);
-  const after = [hub.getOrInit('key', init), hub.getOrInit('key', init)];
-  assert.equal(calls.length, 1, 'one at a time');
-  calls[0].resolve('old');
-  assert.deepEqual(await Promise.all(before), ['old', 'old']);
-  assert.equal(hub.get('key'), undefined);
-  while (calls.length < 2) await turn();
-  calls[1].resolve('new');
-  assert.deepEqual([...(await Promise.all(after)), hub.get('key')], ['new', 'new', 'new']);
-  assert.equal(hub.stats().initialisations, 2);
-});
-
-test('an initialiser past its timeout hands over to a waiter, and its late result is ignored', async (t) => {
-  const hub = fresh(t);
-  const [slow, quick] = [byHand(), byHand()];
-  const first = hub.getOrInit('key', slow.init, { timeout: '5s' });
-  const second = hub.getOrInit('key', quick.init);
-  const third = hub.getOrInit('key', unused);
-  clock.advance(4999);
-  await turn();
-  assert.equal(slow.calls[0].signal.aborted, false);
-  clock.advance(1);
-  await assert.rejects(first, {
-    ...sluiceError('TIMEOUT'),
-    message: /initialiser of "key" took longer than 5000 ms/,
-  });
-  assert.equal(slow.calls[0].signal.reason.code, 'ERR_SLUICE_TIMEOUT');
-  while (quick.calls.length === 0) await turn();
-  slow.calls[0].resolve('late');
-  await turn();
-  assert.equal(hub.get('key'), undefined);
-  quick.calls[0].resolve('in time');
-  assert.deepEqual([await second, await third, hub.get('key')], ['in time', 'in time', 'in time']);
-  const { timeouts, handovers, initialisations } = hub.stats();
-  assert.deepEqual(
-    { timeouts, handovers, initialisations },
-    { timeouts: 1, handovers: 1, initialisations: 2 },
-  );
-});
-
-test('a timeout with nobody waiting fails the caller, after 30 s by default', async (t) => {
-  const hub = fresh(t);
-  const call = hub.getOrInit('key', never);
-  clock.advance('30s');
-  await assert.rejects(call, sluiceError('TIMEOUT'));
-  assert.equal(hub.stats().handovers, 0);
-});
-
-test('the time of a waiter’s initialiser counts from its own turn', async (t) => {
-  const hub = fresh(t);
-  const calls = [never, never, async () => 'third'].map((init) =>
-    hub.getOrInit('key', init, { timeout: '1s' }),
-  );
-  const settled = Promise.allSettled(calls);
-  for (let handovers = 1; handovers <= 2; handovers++) {
-    clock.advance('1s');
-    while (hub.stats().initialisations < handovers + 1) await turn();
-  }
-  const [first, second, third] = await settled;
-  assert.deepEqual([first.reason.code, second.reason.code], ['ERR_SLUICE_TIMEOUT', 'ERR_SLUICE_TIMEOUT']);
-  assert.equal(third.value, 'third');
-});
-
-test('a waiter that aborts waits no more, and nothing else changes', async (t) => {
-  const hub = fresh(t);
-  const { calls, init } = byHand();
-  const controller = new AbortController();
-  const leader = hub.getOrInit('key', init);
-  const waiter = hub.getOrInit('key', unused, { signal: controller.signal });
-  const reason = new Error('changed my mind');
-  controller.abort(reason);
-  await assert.rejects(waiter, is(reason));
-  assert.deepEqual([calls[0].signal.aborted, hub.stats().waiting], [false, 0]);
-  calls[0].resolve('value');
-  assert.equal(await leader, 'value');
-});
-
-test('a leader that aborts ends its initialiser when nobody else waits', async (t) => {
-  const hub = fresh(t);
-  const { calls, init } = byHand();
-  const controller = new AbortController();
-  const leader = hub.getOrInit('key', init, { signal: controller.signal });
-  controller.abort();
-  await assert.rejects(leader, { name: 'AbortError' });
-  assert.equal(calls[0].signal.reason, controller.signal.reason);
-  calls[0].resolve('nobody wants it');
-  await turn();
-  assert.equal(hub.get('key'), undefined);
-});
-
-test('a leader that aborts goes on for those who wait', async (t) => {
-  const hub = fresh(t);
-  const { calls, init } = byHand();
-  const controller = new AbortController();
-  const leader = hub.getOrInit('key', init, { signal: controller.signal });
-  const waiter = hub.getOrInit('key', unused);
-  controller.abort();
-  await assert.rejects(leader, { name: 'AbortError' });
-  assert.equal(calls[0].signal.aborted, false);
-  calls[0].resolve('value');
-  assert.deepEqual([await waiter, hub.get('key')], ['value', 'value']);
-});
-
-test('an initialiser that goes on for others is aborted when the last of them leaves', async (t) => {
-  const hub = fresh(t);
-  const { calls, init } = byHand();
-  const signals = [1, 2, 3].map(() => new AbortController());
-  const all = signals.map(({ signal }) => hub.getOrInit('key', init, { signal }));
-  const settled = Promise.allSettled(all);
-  const [first] = signals;
-  first.abort(new Error('the first'));
-  signals[1].abort();
-  await turn();
-  assert.equal(calls[0].signal.aborted, false, 'one waits');
-  signals[2].abort();
-  await settled;
-  await turn();
-  assert.equal(calls[0].signal.reason, first.signal.reason);
-  calls[0].resolve('nobody wants it');
-  await turn();
-  assert.equal(hub.get('key'), undefined);
-});
-
-test('a signal that has aborted is refused, and one that lives long keeps no listener', async (t) => {
-  const hub = fresh(t);
-  const { signal } = new AbortController();
-  await hub.getOrInit('a', async () => 1, { signal });
-  await assert.rejects(
-    hub.getOrInit('b', async () => Promise.reject(new Error('no')), { signal }),
-    { message: 'no' },
-  );
-  const late = [hub.getOrInit('c', never, { signal }), hub.getOrInit('c', async () => 1, { signal })];
-  assert.equal(getEventListeners(signal, 'abort').length, 1, 'Node takes eleven for a leak');
-  clock.advance('1m');
-  await Promise.allSettled(late);
-  assert.equal(getEventListeners(signal, 'abort').length, 0);
-  await assert.rejects(hub.getOrInit('a', unused, { signal: AbortSignal.abort('gone') }), is('gone'));
-});
-
-test('initialisers run in the context of their callers', async (t) => {
-  const hub = fresh(t);
-  const storage = new AsyncLocalStorage();
-  const seen = [];
-  const asking = (who, init) =>
-    storage.run(who, () => hub.getOrInit('key', init, { ttl: '1s', staleWhileRevalidate: '1s' }));
-  const note = (what) => seen.push(`${what} for ${storage.getStore()}`);
-  const first = asking('a', (signal) => {
-    note('led');
-    signal.addEventListener('abort', () => note('aborted'));
-    return never();
-  });
-  const second = asking('b', async () => {
-    note('took over');
-    return 1;
-  });
-  clock.advance('30s');
-  await assert.rejects(first, sluiceError('TIMEOUT'));
-  await second;
-  clock.advance('1s');
-  await asking('c', async () => {
-    note('refreshed');
-    return 2;
-  });
-  await turn();
-  assert.deepEqual(seen, ['led for a', 'aborted for a', 'took over for b', 'refreshed for c']);
-});
-
-test('at most maxEntries and maxBytes are kept; what was read goes last', async (t) => {
-  const hub = fresh(t, { maxEntries: 3, maxBytes: 1000 });
+test('at most maxEntries and maxBytes are kept; recently read values are evicted last', async (t) => {
+  const hub = freshHub(t, { maxEntries: 3, maxBytes: 1000 });
   for (const key of ['a', 'b', 'c']) await hub.getOrInit(key, () => key);
   hub.get('a');
   await hub.getOrInit('d', () => 'd');
@@ -373,14 +176,14 @@ test('at most maxEntries and maxBytes are kept; what was read goes last', async 
   assert.deepEqual([hub.get('too large'), hub.stats().tooLarge], [undefined, 1]);
 });
 
-test('ten thousand keys in a hub of a hundred leave a hundred', async (t) => {
-  const hub = fresh(t, { maxEntries: 100 });
+test('of 10 000 keys a hub with maxEntries 100 keeps 100', async (t) => {
+  const hub = freshHub(t, { maxEntries: 100 });
   for (let i = 0; i < 10_000; i++) assert.equal(await hub.getOrInit(`key ${i}`, () => i), i);
   const { entries, evictions } = hub.stats();
   assert.deepEqual({ entries, evictions }, { entries: 100, evictions: 9900 });
 });
 
-test('the first creates, and only options that are given are compared', () => {
+test('the first construction creates the hub; later ones compare only the options given', () => {
   const name = freshName();
   const hub = new ClientHub(name, { maxEntries: 5 });
   for (const options of [undefined, {}, { maxEntries: 5 }])
@@ -396,7 +199,7 @@ test('the first creates, and only options that are given are compared', () => {
   assert.equal(hub.stats().entries, 0);
 });
 
-test('destroyed, a hub ends all calls and takes no more', async () => {
+test('after destroy() all pending and later calls reject with CLOSED', async () => {
   const name = freshName();
   const hub = new ClientHub(name);
   const client = hub.client('key', never);
@@ -405,7 +208,7 @@ test('destroyed, a hub ends all calls and takes no more', async () => {
   assert.deepEqual([ClientHub.destroy(name), ClientHub.destroy(name)], [true, false]);
   for (const call of pending) await assert.rejects(call, sluiceError('CLOSED'));
   assert.equal(calls[0].signal.reason.code, 'ERR_SLUICE_CLOSED');
-  calls[0].resolve('nobody wants it');
+  calls[0].resolve('ignored');
   for (const call of [() => hub.getOrInit('key', init), () => client.get()])
     await assert.rejects(call, sluiceError('CLOSED'));
   for (const call of [() => hub.get('key'), () => hub.invalidate('key'), () => hub.stats()]) {
@@ -414,8 +217,8 @@ test('destroyed, a hub ends all calls and takes no more', async () => {
   assert.equal(await new ClientHub(name).getOrInit('key', () => 'anew'), 'anew');
 });
 
-test('mistakes are told with a code', async (t) => {
-  const hub = fresh(t);
+test('invalid arguments are errors with a code', async (t) => {
+  const hub = freshHub(t);
   for (const name of ['', 7, 'x'.repeat(129)])
     assert.throws(() => new ClientHub(name), sluiceError('INVALID_NAME'));
   for (const options of [

@@ -1,4 +1,4 @@
-// What a thread builds of a shared value: one live object for each key and version.
+// hub.client(): each thread builds one live object per key and version of the shared value.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -17,7 +17,7 @@ class Connection {
   }
 
   close() {
-    assert.equal(this.isClosed, false, 'closed once');
+    assert.equal(this.isClosed, false, 'closed twice');
     this.isClosed = true;
   }
 }
@@ -38,21 +38,21 @@ function setup(options) {
   return { hub, client, counts: () => [made, revived] };
 }
 
-test('all clients of a key share one object, built once', async () => {
+test('all clients of a key share one object, which is built once', async () => {
   const { hub, client, counts } = setup();
   const [a, b] = [client(), client()];
   assert.deepEqual([a.value, b.value], [undefined, undefined]);
   const [fromA, fromB] = await Promise.all([a.get(), b.get()]);
   assert.ok(fromA instanceof Connection && fromA.url === 'db 1');
   for (const other of [fromB, a.value, b.value, await a.get()]) assert.equal(other, fromA);
-  const again = new ClientHub(hub.name).client('db', () => assert.fail('it is there'), {
+  const again = new ClientHub(hub.name).client('db', () => assert.fail('the value exists'), {
     revive: () => assert.fail(),
   });
   assert.equal(await again.get(), fromA);
   assert.deepEqual(counts(), [1, 1]);
 });
 
-test('another version is another object, and the old one is disposed of once', async () => {
+test('a new version gets a new object; the old one is disposed of once', async () => {
   const { hub, client } = setup();
   const [a, b] = [client(), client()];
   const old = await a.get();
@@ -64,7 +64,7 @@ test('another version is another object, and the old one is disposed of once', a
   assert.equal(await a.get(), now);
 });
 
-test('a stale object stands until its refresh, which is built by the next get', async () => {
+test('a stale object is returned until the value is refreshed; the next get() builds the new one', async () => {
   const { client, counts } = setup({ ttl: '1s', staleWhileRevalidate: '1s' });
   const it = client();
   const old = await it.get();
@@ -79,7 +79,7 @@ test('a stale object stands until its refresh, which is built by the next get', 
   assert.equal(it.value, undefined);
 });
 
-test('without revive the value itself is given', async () => {
+test('without revive get() resolves with the value itself', async () => {
   const hub = new ClientHub(freshName());
   const client = hub.client('keys', async () => ({ kid: 'k1' }));
   assert.equal(client.value, undefined);
@@ -87,7 +87,7 @@ test('without revive the value itself is given', async () => {
   assert.deepEqual([value, client.value === value, hub.get('keys') === value], [{ kid: 'k1' }, true, true]);
 });
 
-test('what revive throws is told unchanged, and the next get tries anew', async () => {
+test('get() rejects with the error that revive throws; the next get() calls revive again', async () => {
   const error = new Error('no such driver');
   let fails = true;
   const { client, counts } = setup({
@@ -103,13 +103,13 @@ test('what revive throws is told unchanged, and the next get tries anew', async 
   assert.equal(counts()[0], 1);
 });
 
-test('each thread has its own object of the same value', async (t) => {
+test('each thread builds its own object of the same value', async (t) => {
   const { hub, client, counts } = setup();
   await client().get();
   const [peer] = startPeers(t, 1);
   const seen = await peer.run(async ({ load }, name) => {
     const hub = new (load().ClientHub)(name);
-    const init = () => Promise.reject(new Error('it is there'));
+    const init = () => Promise.reject(new Error('the value exists'));
     const revive = ({ url }) => ({ url, isOwn: true });
     const [a, b] = [hub.client('db', init, { revive }), hub.client('db', init, { revive })];
     const live = await a.get();
@@ -125,7 +125,7 @@ test('each thread has its own object of the same value', async (t) => {
   );
 });
 
-test('what revive rejects with is told unchanged, and the next get tries anew', async () => {
+test('get() rejects with the error that revive rejects with; the next get() calls revive again', async () => {
   const errors = [new Error('no route'), new Error('no login')];
   const { client, counts } = setup({
     revive: async (data) => {
@@ -142,7 +142,7 @@ test('what revive rejects with is told unchanged, and the next get tries anew', 
   assert.equal(await it.value, live);
 });
 
-test('an old object is disposed of once, also when others are looked through', async () => {
+test('each old object is disposed of once, also among many keys', async () => {
   const hub = new ClientHub(freshName());
   const disposed = [];
   const get = (key) =>
@@ -162,7 +162,7 @@ test('an old object is disposed of once, also when others are looked through', a
   assert.deepEqual([disposed.length, new Set(disposed)], [200, new Set(objects)]);
 });
 
-test('a thousand keys that come and go leave few objects behind', async () => {
+test('objects of evicted keys are disposed of', async () => {
   const hub = new ClientHub(freshName(), { maxEntries: 10 });
   let open = 0;
   for (let i = 0; i < 1000; i++) {

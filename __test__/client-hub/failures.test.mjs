@@ -1,4 +1,4 @@
-// ClientHub: what it remembers of initialisers that failed, and for how long it keeps what they make.
+// ClientHub: back-off of refreshes, retryAfter and staleIfError after failures; ttl as a function of the value.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -17,7 +17,7 @@ const down = new RangeError('the upstream is down');
 const unused = () => assert.fail('this initialiser must not run');
 const never = () => new Promise(() => {});
 
-/** An initialiser that fails, and counts. */
+/** An initialiser that fails and counts its runs. */
 function failing(error = down) {
   const init = async () => {
     init.runs += 1;
@@ -26,6 +26,7 @@ function failing(error = down) {
   return Object.assign(init, { runs: 0 });
 }
 
+/** A hub whose value of `key` has just passed its ttl. */
 async function stale(options) {
   const hub = new ClientHub(freshName());
   const times = { ttl: '1s', ...options };
@@ -34,7 +35,7 @@ async function stale(options) {
   return { hub, times };
 }
 
-test('reads do not retry a failed refresh: it backs off from 1 s, doubling to 30 s', async () => {
+test('a failed refresh is retried with a back-off that doubles from 1 s to 30 s, however often it is read', async () => {
   const { hub, times } = await stale({ staleWhileRevalidate: '1h' });
   const fail = failing();
   const runsAt = [];
@@ -47,7 +48,7 @@ test('reads do not retry a failed refresh: it backs off from 1 s, doubling to 30
     clock.advance(100);
   }
   const pauses = runsAt.slice(1).map((at, index) => at - runsAt[index]);
-  // Chance takes a fifth off at most; a look is due every tenth of a second.
+  // Jitter shortens a pause by a fifth at most; the test reads every 100 ms.
   for (const [index, longest] of [1, 2, 4, 8, 16, 30, 30, 30].entries()) {
     assert.ok(pauses[index] >= longest * 0.8 - 0.1 && pauses[index] <= longest + 0.1, `${pauses}`);
   }
@@ -63,10 +64,10 @@ test('reads do not retry a failed refresh: it backs off from 1 s, doubling to 30
   clock.advance('1s');
   await hub.getOrInit('key', fail, times);
   await turn();
-  assert.equal(fail.runs, runs + 1, 'a value that was made begins anew');
+  assert.equal(fail.runs, runs + 1, 'a successful refresh resets the back-off');
 });
 
-test('a refresh past its timeout is one that failed', async () => {
+test('a refresh past its timeout counts as failed', async () => {
   const { hub, times } = await stale({ staleWhileRevalidate: '1h', timeout: '2s' });
   let runs = 0;
   const hang = () => {
@@ -90,7 +91,7 @@ test('a refresh past its timeout is one that failed', async () => {
   assert.deepEqual([timeouts, initialising], [2, 0]);
 });
 
-test('without a stale value a failure is not kept, unless retryAfter says for how long', async () => {
+test('without a stale value a failure is remembered for retryAfter only', async () => {
   const hub = new ClientHub(freshName());
   const fail = failing();
   for (let runs = 1; runs <= 3; runs++) {
@@ -110,18 +111,18 @@ test('without a stale value a failure is not kept, unless retryAfter says for ho
   assert.equal(hub.stats().remembered, 0);
 });
 
-test('invalidate forgets a failure, and an initialiser that was given up is none', async () => {
+test('invalidate() drops a remembered failure; an AbortError is not remembered', async () => {
   const hub = new ClientHub(freshName());
   await assert.rejects(hub.getOrInit('key', failing(), { retryAfter: '5s' }), is(down));
   assert.equal(hub.invalidate('key'), false, 'there was no value');
   assert.equal(await hub.getOrInit('key', () => 'up'), 'up');
 
-  const given = new DOMException('the client of one call went away', 'AbortError');
-  await assert.rejects(hub.getOrInit('other', failing(given), { retryAfter: '5s' }), is(given));
+  const abort = new DOMException('the client of one call went away', 'AbortError');
+  await assert.rejects(hub.getOrInit('other', failing(abort), { retryAfter: '5s' }), is(abort));
   assert.equal(await hub.getOrInit('other', () => 'up'), 'up');
 });
 
-test('a timeout is remembered too', async () => {
+test('a timeout is remembered for retryAfter too', async () => {
   const hub = new ClientHub(freshName());
   const call = hub.getOrInit('key', never, { timeout: '1s', retryAfter: '5s' });
   clock.advance('1s');
@@ -130,7 +131,7 @@ test('a timeout is remembered too', async () => {
   await assert.rejects(hub.getOrInit('key', unused), is(error));
 });
 
-test('retryAfter holds in every thread, and after the thread that failed has ended', async (t) => {
+test('retryAfter holds in every thread, even after the thread that failed has ended', async (t) => {
   const name = freshName();
   const hub = new ClientHub(name);
   const [first, ...others] = startPeers(t, 3);
@@ -152,32 +153,32 @@ test('retryAfter holds in every thread, and after the thread that failed has end
   const [error, again] = await Promise.all(
     [1, 2].map(() => hub.getOrInit('key', unused).catch((error) => error)),
   );
-  assert.deepEqual([error.name, error === again], ['RangeError', true], 'one object in a thread');
+  assert.deepEqual([error.name, error === again], ['RangeError', true], 'one error object per thread');
   clock.advance('1m');
   assert.equal(await hub.getOrInit('key', () => 'up'), 'up');
 });
 
-test('staleIfError: the value is served where it cannot be made anew, from the end of its ttl', async () => {
+test('staleIfError serves the old value, from the end of its ttl, if making a new one fails', async () => {
   const { hub, times } = await stale({ staleIfError: '10s' });
   const fail = failing();
   const calls = [1, 2, 3].map(() => hub.getOrInit('key', fail, times));
   assert.deepEqual(await Promise.all(calls), ['old', 'old', 'old']);
   assert.deepEqual([fail.runs, hub.stats().failures], [1, 1]);
-  // While it backs off it is served at once.
+  // During the back-off the old value is served at once.
   clock.advance(500);
   assert.equal(await hub.getOrInit('key', unused, times), 'old');
   clock.advance(500);
   const waiting = hub.getOrInit('key', () => 'new', times);
-  assert.equal(await waiting, 'new', 'where it can be made the call waits for it');
+  assert.equal(await waiting, 'new', 'after the back-off the call waits for the new value');
   clock.advance('1s');
   const slow = [1, 2].map(() => hub.getOrInit('key', never, { ...times, timeout: '2s' }));
   clock.advance('2s');
-  assert.deepEqual(await Promise.all(slow), ['new', 'new'], 'a timeout is an error');
+  assert.deepEqual(await Promise.all(slow), ['new', 'new'], 'a timeout counts as a failure');
   clock.advance('8s');
   await assert.rejects(hub.getOrInit('key', fail, times), is(down));
 });
 
-test('staleIfError goes on where staleWhileRevalidate ends', async () => {
+test('staleIfError continues after staleWhileRevalidate ends', async () => {
   const { hub, times } = await stale({ staleWhileRevalidate: '2s', staleIfError: '10s' });
   clock.advance('2s');
   const fail = failing();
@@ -187,7 +188,7 @@ test('staleIfError goes on where staleWhileRevalidate ends', async () => {
   await assert.rejects(hub.getOrInit('key', unused), is(down));
 });
 
-test('a live object is that of the value served in place of an error', async () => {
+test('a client returns the live object of the value served by staleIfError', async () => {
   const hub = new ClientHub(freshName());
   const options = { ttl: '1s', staleIfError: '10s', revive: (value) => ({ value }) };
   let init = () => 'old';
@@ -195,12 +196,12 @@ test('a live object is that of the value served in place of an error', async () 
   const live = await client.get();
   clock.advance('1s');
   init = failing();
-  assert.equal(client.value, undefined, 'a call would make it anew');
+  assert.equal(client.value, undefined, 'a call would make a new value');
   assert.equal(await client.get(), live);
   assert.equal(client.value, live);
 });
 
-test('the waiters of all threads get the value served in place of an error', async (t) => {
+test('pending calls of all threads get the value served by staleIfError', async (t) => {
   const name = freshName();
   const hub = new ClientHub(name);
   const times = { ttl: '1s', staleIfError: '1h' };
@@ -223,7 +224,7 @@ test('the waiters of all threads get the value served in place of an error', asy
   assert.equal(hub.stats().initialising, 0);
 });
 
-test('threads that end during a back-off, or in the refresh, leave the rule as it is', async (t) => {
+test('the end of a thread neither counts as a failure nor cancels the back-off', async (t) => {
   const name = freshName();
   const hub = new ClientHub(name);
   const times = { ttl: '1s', staleWhileRevalidate: '1h' };
@@ -243,19 +244,19 @@ test('threads that end during a back-off, or in the refresh, leave the rule as i
   await hanging.end();
   assert.deepEqual([hub.stats().initialising, hub.stats().failures], [0, 0]);
   assert.equal(await failing.run(refresh, { name, times, hangs: false }), 'old');
-  assert.equal(hub.stats().failures, 1, 'the end of a thread is no failure, and delayed nothing');
+  assert.equal(hub.stats().failures, 1, 'the end of a thread is not a failure and starts no back-off');
   await failing.end();
   for (let reads = 0; reads < 100; reads++) assert.equal(await hub.getOrInit('key', unused, times), 'old');
   await turn();
   const { initialisations, failures } = hub.stats();
-  assert.deepEqual([initialisations, failures], [3, 1], 'the back-off outlives the thread that began it');
+  assert.deepEqual([initialisations, failures], [3, 1], 'the back-off outlives the thread that started it');
   clock.advance('1s');
   await hub.getOrInit('key', () => 'new', times);
   await turn();
   assert.equal(hub.get('key'), 'new');
 });
 
-test('over real sockets: an upstream that is down is asked a few times, not by every read', async (t) => {
+test('over real sockets: reads of a stale value send few requests to an upstream that is down', async (t) => {
   let requests = 0;
   const upstream = http.createServer((_, res) => {
     requests += 1;
@@ -289,7 +290,7 @@ test('over real sockets: an upstream that is down is asked a few times, not by e
     assert.deepEqual(await runInAll(peers, read, options), [['plan'], ['plan']]);
     await until(() => hub.stats().initialising, 0);
   }
-  // At 1, 2, 4 and 8 s, or a second earlier for the last by chance.
+  // At 1, 2, 4 and 8 s; jitter may bring the last one forward by a second.
   assert.equal(requests, 5);
 });
 
@@ -311,7 +312,7 @@ test('ttl and staleWhileRevalidate may be functions of the value', async () => {
   assert.equal((await hub.getOrInit('token', token('third', clock.now + 1000), options)).name, 'third');
 });
 
-test('a ttl of 0 or less serves the waiting calls only, Infinity keeps the value', async () => {
+test('a ttl function that returns 0 or less serves pending calls only; Infinity keeps the value', async () => {
   const hub = new ClientHub(freshName());
   for (const time of [0, -5, 0.5, Number.NEGATIVE_INFINITY]) {
     const calls = [1, 2].map(() => hub.getOrInit('key', () => 'made', { ttl: () => time }));
@@ -323,7 +324,7 @@ test('a ttl of 0 or less serves the waiting calls only, Infinity keeps the value
   assert.equal(hub.get('key'), 'made');
 });
 
-test('a ttl function that returns no duration fails the call, and nothing is kept', async () => {
+test('a ttl function that does not return a duration rejects the call; nothing is kept', async () => {
   const hub = new ClientHub(freshName());
   for (const answer of [undefined, null, Number.NaN, 'soon', {}, Promise.resolve(5)]) {
     await assert.rejects(
@@ -339,7 +340,7 @@ test('a ttl function that returns no duration fails the call, and nothing is kep
   );
 });
 
-test('options of failures are checked', async () => {
+test('invalid retryAfter and staleIfError are errors', async () => {
   const hub = new ClientHub(freshName());
   const mistakes = [
     { retryAfter: -1 },

@@ -1,4 +1,4 @@
-// One initialiser over all threads, exactly, whoever ends in the middle of it.
+// One initialiser at a time across all threads, also when the thread that runs it ends.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import test from 'node:test';
@@ -16,17 +16,17 @@ const open = ({ load, state }, name) => {
   state.hub = new (load().ClientHub)(name);
 };
 
-/** An initialiser that never ends, once it has counted itself. */
+/** Starts an initialiser that counts itself and never settles. */
 const hang = ({ state }, runs) => {
   const init = () => {
     Atomics.add(runs, 0, 1);
     return new Promise(() => {});
   };
-  // The thread is to be ended: nobody hears of this.
+  // The test terminates this thread; the rejection is not observed.
   state.hub.getOrInit('key', init).catch(() => {});
 };
 
-/** What a call comes to in a thread that would make `made` itself. */
+/** The outcome of a call whose own initialiser would return `made`. */
 const ask = async ({ state }, { runs, made }) => {
   const init = async () => {
     if (runs !== undefined) Atomics.add(runs, 0, 1);
@@ -50,12 +50,12 @@ async function shared(t, count) {
 
 const counter = () => new Int32Array(new SharedArrayBuffer(4));
 
-/** Nobody waits and nothing runs. */
+/** Polls until no call is pending and no initialiser runs. */
 async function isIdle(hub) {
   await until(() => hub.stats().waiting + hub.stats().initialising, 0);
 }
 
-test('eight threads, a thousand rounds, a thousand initialisations', async (t) => {
+test('eight threads that get the same 1000 keys run exactly 1000 initialisers', async (t) => {
   const { hub, peers } = await shared(t, 8);
   const runs = counter();
   const sums = await runInAll(
@@ -82,11 +82,11 @@ test('eight threads, a thousand rounds, a thousand initialisations', async (t) =
   await isIdle(hub);
 });
 
-test('a failure fails the waiters of every thread with an error like it', async (t) => {
+test('a failure rejects pending calls of every thread with an equal error', async (t) => {
   const { hub, peers } = await shared(t, 2);
   let fail;
   const own = hub.getOrInit('key', () => new Promise((_, reject) => (fail = reject)));
-  const asked = runInAll(peers, ask, { made: 'nobody makes this' });
+  const asked = runInAll(peers, ask, { made: 'not made' });
   await until(() => hub.stats().waiting, 2);
   const error = Object.assign(new RangeError('too far', { cause: new Error('the map') }), { code: 'EFAR' });
   fail(error);
@@ -97,7 +97,7 @@ test('a failure fails the waiters of every thread with an error like it', async 
   await isIdle(hub);
 });
 
-test('an invalid value fails the waiters of every thread as it fails its maker', async (t) => {
+test('an invalid value rejects pending calls of every thread', async (t) => {
   const { hub, peers } = await shared(t, 1);
   let make;
   const own = hub.getOrInit('key', () => new Promise((resolve) => (make = resolve)));
@@ -109,13 +109,13 @@ test('an invalid value fails the waiters of every thread as it fails its maker',
   assert.deepEqual([name, code], ['SluiceError', 'ERR_SLUICE_INVALID_VALUE']);
 });
 
-test('a thread that reads a value before it is told of it has one object for it', async (t) => {
+test('get() before the delivery of a value returns the object that the pending call resolves with', async (t) => {
   const { hub, peers } = await shared(t, 1);
   const words = counter();
   let make;
   const own = hub.getOrInit('key', () => new Promise((resolve) => (make = resolve)));
   const same = peers[0].run(async ({ state }, words) => {
-    const waiting = state.hub.getOrInit('key', () => 'never asked for');
+    const waiting = state.hub.getOrInit('key', () => 'not made');
     Atomics.wait(words, 0, 0);
     const read = state.hub.get('key');
     return read !== undefined && read === (await waiting);
@@ -128,7 +128,7 @@ test('a thread that reads a value before it is told of it has one object for it'
   assert.equal(await same, true);
 });
 
-test('a leader that is terminated half way hands over, each time', async (t) => {
+test('when the leader’s thread is terminated, a pending call of another thread takes over', async (t) => {
   const { name, hub, peers } = await shared(t, 3);
   const ROUNDS = 20;
   const runs = counter();
@@ -147,10 +147,10 @@ test('a leader that is terminated half way hands over, each time', async (t) => 
   await isIdle(hub);
 });
 
-test('threads that end at any moment leave nothing behind', async (t) => {
+test('threads that end at random moments leave no pending calls and no running initialisers', async (t) => {
   const { name, hub, peers } = await shared(t, 3);
-  const mortal = startPeers(t, 5);
-  await runInAll(mortal, open, name);
+  const doomed = startPeers(t, 5);
+  await runInAll(doomed, open, name);
   const work = async ({ state }, rounds) => {
     for (let round = 0; round < rounds; round++) {
       const init = async () => {
@@ -163,9 +163,9 @@ test('threads that end at any moment leave nothing behind', async (t) => {
     }
     return rounds;
   };
-  for (const peer of mortal) peer.run(work, Number.MAX_SAFE_INTEGER);
+  for (const peer of doomed) peer.run(work, Number.MAX_SAFE_INTEGER);
   const survivors = runInAll(peers, work, 2000);
-  for (const peer of mortal) {
+  for (const peer of doomed) {
     await new Promise((done) => setTimeout(done, 10 * Math.random()));
     await peer.end();
   }
@@ -173,7 +173,7 @@ test('threads that end at any moment leave nothing behind', async (t) => {
   await isIdle(hub);
 });
 
-test('a waiter of another thread takes over from a leader past its timeout', async (t) => {
+test('past the leader’s timeout a pending call of another thread takes over', async (t) => {
   const clock = testing.manualClock();
   t.after(() => clock.restore());
   const { hub, peers } = await shared(t, 1);
@@ -188,7 +188,7 @@ test('a waiter of another thread takes over from a leader past its timeout', asy
   await isIdle(hub);
 });
 
-test('a leader whose thread stands still is replaced all the same', async (t) => {
+test('past its timeout a leader is replaced even if its thread is blocked', async (t) => {
   const clock = testing.manualClock();
   t.after(() => clock.restore());
   const { hub, peers } = await shared(t, 1);
@@ -211,9 +211,9 @@ test('a leader whose thread stands still is replaced all the same', async (t) =>
   await isIdle(hub);
 });
 
-test('destroying a hub ends the calls of every thread', async (t) => {
+test('destroy() rejects the pending calls of every thread', async (t) => {
   const { name, hub, peers } = await shared(t, 3);
-  const asked = runInAll(peers, ask, { made: 'never asked for' });
+  const asked = runInAll(peers, ask, { made: 'made' });
   const own = hub.getOrInit('other', () => new Promise(() => {}));
   await asked;
   await runInAll(peers, ({ state }) => {
@@ -231,21 +231,21 @@ test('destroying a hub ends the calls of every thread', async (t) => {
   }
 });
 
-test('who is to look at a leader when the hub is destroyed is told of that', async () => {
+test('a pending call that is due to check its leader rejects with CLOSED after destroy()', async () => {
   const name = freshName();
   const hub = new ClientHub(name);
   const never = () => new Promise(() => {});
   const leader = hub.getOrInit('key', never, { timeout: 50 });
   const waiter = hub.getOrInit('key', never);
   ClientHub.destroy(name);
-  // The timers of both are due before the thread hears anything.
+  // Blocks until the timers of both calls are due, before any delivery.
   Atomics.wait(counter(), 0, 0, 60);
   const codes = (await Promise.allSettled([leader, waiter])).map(({ reason }) => reason.code);
   assert.ok(['ERR_SLUICE_TIMEOUT', 'ERR_SLUICE_CLOSED'].includes(codes[0]), codes[0]);
   assert.equal(codes[1], 'ERR_SLUICE_CLOSED');
 });
 
-test('a value that is nested too deeply fails its initialiser’s call and all that wait', async (t) => {
+test('a value that is nested too deeply rejects all pending calls', async (t) => {
   const { hub, peers } = await shared(t, 1);
   let make;
   const own = hub.getOrInit('key', () => new Promise((resolve) => (make = resolve)));
@@ -256,20 +256,20 @@ test('a value that is nested too deeply fails its initialiser’s call and all t
   assert.equal((await elsewhere).code, 'ERR_SLUICE_INVALID_VALUE');
 });
 
-/** What a process prints that waits at a hub in one of the ways of `hub-process.cjs`; it has to end by itself. */
-async function printed(way) {
+/** Runs one of the scenarios of `hub-process.cjs` and returns its output. Fails unless the process exits by itself. */
+async function outputOf(scenario) {
   const file = fileURLToPath(new URL('../helpers/hub-process.cjs', import.meta.url));
   const options = { timeout: 300_000, killSignal: 'SIGKILL' };
-  return (await promisify(execFile)(process.execPath, [file, way], options)).stdout.trim();
+  return (await promisify(execFile)(process.execPath, [file, scenario], options)).stdout.trim();
 }
 
-test('a process with nothing awaited ends by itself', async () => {
-  assert.equal(await printed('kept'), 'kept');
-  assert.equal(await printed('refreshing'), 'stale', 'a refresh in the background keeps nobody');
-  assert.equal(await printed('aborted'), 'aborted');
+test('a hub without pending calls does not keep a process alive', async () => {
+  assert.equal(await outputOf('kept'), 'kept');
+  assert.equal(await outputOf('refreshing'), 'stale', 'a background refresh does not keep the process alive');
+  assert.equal(await outputOf('aborted'), 'aborted');
 });
 
-test('an awaited call keeps its thread until it settles', async () => {
-  assert.equal(await printed('waiting'), 'made by the other');
-  assert.equal(await printed('overdue'), 'ERR_SLUICE_TIMEOUT', 'nothing but the hub waits there');
+test('a pending call keeps its thread alive until it settles', async () => {
+  assert.equal(await outputOf('waiting'), 'made by the other');
+  assert.equal(await outputOf('overdue'), 'ERR_SLUICE_TIMEOUT', 'nothing else keeps the process alive');
 });

@@ -1,5 +1,5 @@
-// Registry: values that every thread reads, frozen, and changes that are told.
-// What a value may be: registry-values. Other threads: registry-threads.
+// Registry: reads, writes, snapshots and "change" events in one thread.
+// Which values are accepted is in values.test.mjs, several threads are in threads.test.mjs.
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import test from 'node:test';
@@ -10,21 +10,21 @@ const { Registry } = sluice;
 
 const fresh = () => new Registry(freshName());
 
-/** The changes told until that of `version`. Listeners keep no thread alive, so a timer does. */
-async function changesUpTo(registry, version) {
+/** Collects changes up to that of `version`. Listeners do not keep the process alive; a timer does. */
+async function changesUpTo(t, registry, version) {
   const changes = [];
   const alive = setInterval(() => {}, 1000);
+  t.after(() => clearInterval(alive));
   await new Promise((resolve) => {
     registry.on('change', (change) => {
       changes.push(change);
       if (change.version >= version) resolve();
     });
   });
-  clearInterval(alive);
   return changes;
 }
 
-test('set, get, has, delete', () => {
+test('set(), get(), has() and delete() change size and version', () => {
   const registry = fresh();
   assert.deepEqual([registry.get('a'), registry.has('a'), registry.size], [undefined, false, 0]);
   assert.equal(registry.set('a', 1), 1);
@@ -34,13 +34,13 @@ test('set, get, has, delete', () => {
   assert.deepEqual([registry.get('a'), registry.size, registry.version], [undefined, 1, 3]);
 });
 
-test('getOrThrow throws NOT_FOUND, naming the key', () => {
+test('getOrThrow() throws NOT_FOUND with the key', () => {
   const registry = fresh();
   const notFound = { name: 'SluiceError', code: 'ERR_SLUICE_NOT_FOUND', message: /has no key "a\\"b"/ };
   assert.throws(() => registry.getOrThrow('a"b'), notFound);
 });
 
-test('setIfAbsent sets once', () => {
+test('setIfAbsent() sets a key once', () => {
   const registry = fresh();
   assert.deepEqual(
     [registry.setIfAbsent('a', 1), registry.setIfAbsent('a', 2), registry.get('a')],
@@ -49,7 +49,7 @@ test('setIfAbsent sets once', () => {
   assert.equal(registry.version, 1);
 });
 
-test('update is told the old value and repeats when another write came between', () => {
+test('update() passes the old value, and calls its function again if the key was written meanwhile', () => {
   const registry = fresh();
   assert.equal(registry.update('a', (old) => [old]).length, 1);
   const seen = [];
@@ -62,7 +62,7 @@ test('update is told the old value and repeats when another write came between',
     [value, registry.get('a'), seen],
     ['between, then', 'between, then', [[undefined], 'between']],
   );
-  const own = new Error('the user’s own');
+  const own = new Error('own error');
   const failing = () => {
     throw own;
   };
@@ -73,7 +73,7 @@ test('update is told the old value and repeats when another write came between',
   assert.equal(registry.get('a'), 'between, then');
 });
 
-test('keys, entries and iteration show one moment', () => {
+test('keys(), entries() and iteration show one version each', () => {
   const registry = fresh();
   registry.replaceAll({ a: 1, b: 2 });
   const [keys, entries] = [registry.keys(), registry.entries()];
@@ -96,7 +96,7 @@ test('keys, entries and iteration show one moment', () => {
   );
 });
 
-test('a snapshot is a map that nothing changes', () => {
+test('a snapshot is an immutable map', () => {
   const registry = fresh();
   registry.replaceAll([
     ['a', 1],
@@ -121,7 +121,7 @@ test('a snapshot is a map that nothing changes', () => {
   );
 });
 
-test('replaceAll takes a map, pairs or an object; what stays the same keeps its version', async () => {
+test('replaceAll() takes a map, pairs or an object; unchanged values keep their version', async (t) => {
   const registry = fresh();
   assert.equal(
     registry.replaceAll(
@@ -133,7 +133,7 @@ test('replaceAll takes a map, pairs or an object; what stays the same keeps its 
     1,
   );
   const b = registry.get('b');
-  const changes = changesUpTo(registry, 3);
+  const changes = changesUpTo(t, registry, 3);
   assert.equal(registry.replaceAll({ b: [2], c: 3 }), 2);
   assert.equal(registry.get('b'), b);
   registry.set('end', 1);
@@ -155,17 +155,17 @@ test('replaceAll takes a map, pairs or an object; what stays the same keeps its 
   );
 });
 
-test('changes are told in order and later, also to the thread that caused them', async () => {
+test('changes are emitted in order and asynchronously, also in the thread that made them', async (t) => {
   const registry = fresh();
-  const told = [];
-  const changes = changesUpTo(registry, 3);
-  registry.on('change', ({ version }) => told.push(version));
+  const emitted = [];
+  const changes = changesUpTo(t, registry, 3);
+  registry.on('change', ({ version }) => emitted.push(version));
   registry.set('a', 1);
   registry.set('b', 1);
   registry.delete('a');
   registry.delete('nothing');
   registry.setIfAbsent('b', 2);
-  assert.deepEqual(told, []);
+  assert.deepEqual(emitted, []);
   assert.deepEqual(await changes, [
     { key: 'a', version: 1 },
     { key: 'b', version: 2 },
@@ -173,17 +173,17 @@ test('changes are told in order and later, also to the thread that caused them',
   ]);
 });
 
-test('once and off; a listener keeps its asynchronous context', async () => {
+test('once() and off(); a listener runs in the async context in which it was added', async (t) => {
   const registry = fresh();
   const storage = new AsyncLocalStorage();
-  const told = [];
-  const removed = () => told.push('removed');
+  const emitted = [];
+  const removed = () => emitted.push('removed');
   registry.on('change', removed).off('change', removed);
-  storage.run('context', () => registry.once('change', () => told.push(storage.getStore())));
+  storage.run('context', () => registry.once('change', () => emitted.push(storage.getStore())));
   registry.set('a', 1);
   registry.set('a', 2);
-  await changesUpToNow(registry);
-  assert.deepEqual(told, ['context']);
+  await changesUpToNow(t, registry);
+  assert.deepEqual(emitted, ['context']);
   assert.throws(() => registry.on('chnage', () => {}), {
     code: 'ERR_SLUICE_INVALID_OPTION',
     message: /"chnage".*"change"/,
@@ -194,13 +194,13 @@ test('once and off; a listener keeps its asynchronous context', async () => {
   });
 });
 
-async function changesUpToNow(registry) {
-  const told = changesUpTo(registry, registry.version + 1);
+async function changesUpToNow(t, registry) {
+  const changes = changesUpTo(t, registry, registry.version + 1);
   registry.set('end', 1);
-  await told;
+  await changes;
 }
 
-test('a key is a non-empty string of whole characters', () => {
+test('a key is a non-empty string without lone surrogates', () => {
   const registry = fresh();
   for (const key of ['', undefined, null, 7, {}, 'lone \ud800']) {
     const invalid = {
@@ -229,18 +229,18 @@ test('a key is a non-empty string of whole characters', () => {
   assert.equal(registry.get(`${'k'.repeat(99_999)}l`), undefined);
 });
 
-test('size counts without copying a key', () => {
+test('size copies no keys', () => {
   const registry = new Registry(freshName());
   registry.replaceAll(Array.from({ length: 10_000 }, (_, i) => [`${'k'.repeat(1_000)} ${i}`, i]));
   const before = process.memoryUsage().heapUsed;
   assert.equal(registry.size, 10_000);
-  // Copies of the keys are ten megabytes.
+  // Copies of the keys would take ten megabytes.
   assert.ok(process.memoryUsage().heapUsed - before < 2e6);
   Registry.destroy(registry.name);
   assert.throws(() => registry.size, { code: 'ERR_SLUICE_CLOSED' });
 });
 
-test('update whose function writes its own key each time fails after the first repetition', () => {
+test('update() throws if its function writes the same key on each call', () => {
   const registry = fresh();
   const same = new Registry(registry.name);
   const writes = {
@@ -279,7 +279,7 @@ test('update whose function writes its own key each time fails after the first r
   }
 });
 
-test('update whose function updates its own key within itself fails', () => {
+test('update() throws if its function updates the same key', () => {
   const registry = fresh();
   let calls = 0;
   const change = () => {
@@ -290,7 +290,7 @@ test('update whose function updates its own key within itself fails', () => {
   assert.deepEqual([calls, registry.has('key')], [2, false]);
 });
 
-test('the function of update may write other keys and other registries, and fail', () => {
+test('the function of update() may write other keys and other registries, and may throw', () => {
   const [registry, other] = [fresh(), fresh()];
   const change = () => {
     registry.set('seen', true);

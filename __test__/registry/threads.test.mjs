@@ -1,4 +1,4 @@
-// One registry in many threads: what one writes all read, at one moment, and are told of in order.
+// One registry in many threads: every thread reads the same values and receives all changes in order.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
@@ -10,13 +10,13 @@ const open = ({ load, state }, name) => {
   state.registry = new (load().Registry)(name);
 };
 
-/** From now on the peer keeps the changes it is told of. */
+/** Makes the peer collect the changes that it receives. */
 const listen = ({ state }) => {
   state.changes = [];
   state.registry.on('change', (change) => state.changes.push(change));
 };
 
-/** The changes a peer was told of, once that of `version` has come. */
+/** The changes that the peer has received, once that of `version` has arrived. */
 const changesUpTo = async ({ state }, version) => {
   while ((state.changes.at(-1)?.version ?? 0) < version) await new Promise(setImmediate);
   return state.changes;
@@ -29,7 +29,7 @@ async function shared(t, count) {
   return { peers, registry: new Registry(name) };
 }
 
-test('what one thread sets is read in all', async (t) => {
+test('a value set in one thread is read in all', async (t) => {
   const { peers, registry } = await shared(t, 3);
   registry.set('flags', { beta: true, share: 0.5, tags: ['a', 'b'], big: 2n ** 80n });
   const read = ({ state }, key) => state.registry.get(key);
@@ -44,7 +44,7 @@ test('what one thread sets is read in all', async (t) => {
   );
 });
 
-test('updates of four threads all count', async (t) => {
+test('four threads lose no update: 4 × 5000 increments make 20 000', async (t) => {
   const { peers, registry } = await shared(t, 4);
   await runInAll(
     peers,
@@ -58,7 +58,7 @@ test('updates of four threads all count', async (t) => {
   assert.equal(registry.version, 20_000, 'each update is one change');
 });
 
-test('of four threads that set a key if absent, one does', async (t) => {
+test('setIfAbsent() of a key succeeds in exactly one of four threads', async (t) => {
   const { peers, registry } = await shared(t, 4);
   const won = await runInAll(
     peers,
@@ -77,7 +77,7 @@ test('of four threads that set a key if absent, one does', async (t) => {
   });
 });
 
-test('replaceAll and snapshot are one moment', async (t) => {
+test('a snapshot never mixes two replaceAll() calls', async (t) => {
   const { peers, registry } = await shared(t, 2);
   const [writer, reader] = peers;
   const KEYS = 20;
@@ -114,10 +114,10 @@ test('replaceAll and snapshot are one moment', async (t) => {
       { start, done, KEYS },
     ),
   ]);
-  assert.ok(seen > 10, `the reader saw ${seen} moments`);
+  assert.ok(seen > 10, `the reader saw ${seen} versions`);
 });
 
-test('every thread is told of every change, in the order of the changes', async (t) => {
+test('every thread receives every change in order', async (t) => {
   const { peers, registry } = await shared(t, 3);
   await runInAll(peers, listen);
   await runInAll(
@@ -141,7 +141,7 @@ test('every thread is told of every change, in the order of the changes', async 
   }
 });
 
-test('a thread that does not look misses the oldest changes, and is told how many', async (t) => {
+test('a blocked thread keeps the newest 1024 changes; the first reports how many it missed', async (t) => {
   const { peers, registry } = await shared(t, 1);
   const [peer] = peers;
   await peer.run(listen);
@@ -170,5 +170,5 @@ test('a listener does not keep its thread alive', async (t) => {
   await peers[0].run(listen);
   peers[0].run(({ require }) => require('node:worker_threads').parentPort.unref());
   await peers[0].exited;
-  registry.set('key', 'nobody listens any more');
+  registry.set('key', 'after the listener ended');
 });

@@ -1,4 +1,4 @@
-// What a Registry holds: plain values, which every thread reads as frozen copies.
+// Registry: which values are accepted. Every thread reads them as frozen copies.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import vm from 'node:vm';
@@ -9,7 +9,7 @@ const { Registry } = sluice;
 
 const fresh = () => new Registry(freshName());
 
-test('undefined is a value; null too', () => {
+test('undefined and null are values', () => {
   const registry = fresh();
   registry.set('a', undefined);
   registry.set('b', null);
@@ -17,7 +17,7 @@ test('undefined is a value; null too', () => {
   assert.equal(registry.getOrThrow('a'), undefined);
 });
 
-test('values come back as they went in', () => {
+test('values are read back unchanged', () => {
   const registry = fresh();
   const values = [
     true,
@@ -50,13 +50,13 @@ test('values come back as they went in', () => {
   assert.deepEqual(registry.get('realm'), { plain: [1] });
 });
 
-test('a value is deeply frozen, and one object until its version changes', () => {
+test('a value is deeply frozen, and the same object until its version changes', () => {
   const registry = fresh();
   const given = { list: [{ deep: 1 }] };
   registry.set('a', given);
   const value = registry.get('a');
   assert.ok(Object.isFrozen(value) && Object.isFrozen(value.list) && Object.isFrozen(value.list[0]));
-  assert.equal(Object.isFrozen(given), false, 'what was given stays the giver’s');
+  assert.equal(Object.isFrozen(given), false, 'the object passed in is not frozen');
   given.list[0].deep = 2;
   assert.equal(registry.get('a').list[0].deep, 1);
   registry.set('b', 1);
@@ -66,7 +66,7 @@ test('a value is deeply frozen, and one object until its version changes', () =>
   assert.notEqual(registry.get('a'), value);
 });
 
-test('what cannot be shared is a mistake that names its path, and changes nothing', () => {
+test('an unsupported value throws with its path and changes nothing', () => {
   const registry = fresh();
   registry.set('a', 'before');
   const cycle = { inner: {} };
@@ -81,7 +81,7 @@ test('what cannot be shared is a mistake that names its path, and changes nothin
     [Buffer.from('a'), /^value is a Buffer/],
     [new Point(), /^value is a Point/],
     [cycle, /^value\.inner\.back is a cycle/],
-    // biome-ignore lint/suspicious/noSparseArray: that is the point
+    // biome-ignore lint/suspicious/noSparseArray: a hole is what is tested
     [[1, , 2], /^value\[1\] is a hole/],
     [Object.assign([1], { x: 1 }), /^value is an array with properties/],
     [{ [Symbol('s')]: 1 }, /^value is an object with symbols/],
@@ -101,5 +101,5 @@ test('what cannot be shared is a mistake that names its path, and changes nothin
   assert.deepEqual([registry.version, registry.get('a'), registry.size], [1, 'before', 1]);
   const shared = { x: 1 };
   registry.set('a', [shared, shared]);
-  assert.deepEqual(registry.get('a'), [{ x: 1 }, { x: 1 }], 'twice the same is no cycle');
+  assert.deepEqual(registry.get('a'), [{ x: 1 }, { x: 1 }], 'the same object twice is not a cycle');
 });

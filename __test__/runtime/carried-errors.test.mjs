@@ -1,4 +1,4 @@
-// What an error carries from one thread to another, in a Broker and in a ClientHub alike.
+// Errors that cross threads, in a Broker and in a ClientHub: class, fields, causes and stack.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
@@ -8,7 +8,7 @@ import { freshName, startPeers } from '../helpers/peer.mjs';
 
 const { ClientHub, SluiceError } = sluice;
 
-/** Errors that another thread makes, by name. They travel as text: see `peer.mjs`. */
+/** Makes the error named `what` in another thread. The function travels as text: see `peer.mjs`. */
 const make = ({ load, require }, what) => {
   const chain = (length) => {
     let error = new Error('the first');
@@ -67,7 +67,7 @@ const make = ({ load, require }, what) => {
   return MAKE[what]();
 };
 
-/** Has another thread throw an error, as a handler and as an initialiser; gives what arrives here of each. */
+/** A function that makes another thread throw the named error from a handler and from an initialiser; both arrive here. */
 async function throwElsewhere(t) {
   const broker = join(t);
   const hub = new ClientHub(freshName());
@@ -101,7 +101,7 @@ async function throwElsewhere(t) {
       words,
     });
     while (Atomics.load(words, 0) === 0) await new Promise(setImmediate);
-    const ofHub = thrown(hub.getOrInit(what, () => assert.fail('made here')));
+    const ofHub = thrown(hub.getOrInit(what, () => assert.fail('this initialiser must not run')));
     while (hub.stats().waiting === 0) await new Promise(setImmediate);
     Atomics.store(words, 0, 2);
     await led;
@@ -174,7 +174,7 @@ function chainOf(error) {
   return links;
 }
 
-test('errors keep their class, errors, causes and plain fields', async (t) => {
+test('an error that crosses threads keeps its class, errors, causes and plain fields', async (t) => {
   const throwOne = await throwElsewhere(t);
   for (const [what, check] of Object.entries(CHECKS)) {
     for (const [where, error] of Object.entries(await throwOne(what))) {
@@ -193,7 +193,7 @@ test('errors keep their class, errors, causes and plain fields', async (t) => {
   }
 });
 
-test('a stack that has come through two threads has both', () => {
+test('remoteStack of an error that crossed two threads contains both stacks', () => {
   const once = carried.unpackError(carried.packError(new Error('far')));
   const twice = carried.unpackError(carried.packError(once));
   assert.ok(
@@ -201,7 +201,7 @@ test('a stack that has come through two threads has both', () => {
   );
 });
 
-test('bytes that are no error come to an error that says so', () => {
+test('bytes that do not encode an error are unpacked as an INVALID_VALUE error', () => {
   for (const bytes of [Buffer.from('nothing'), Buffer.alloc(0)]) {
     assert.equal(carried.unpackError(bytes).code, 'ERR_SLUICE_INVALID_VALUE');
   }

@@ -1,4 +1,4 @@
-// Two copies of the addon in one process share nothing: that must not happen unnoticed.
+// Two copies of the addon in one process share no state, so the second emits a warning.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { cp, mkdtemp, readdir, rm } from 'node:fs/promises';
@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
 
-/** What a copy needs to load: no sources, and no packages. */
+/** Copies the files that the addon needs to load, without sources and dependencies. */
 async function copyAddon(t) {
   const copy = await mkdtemp(path.join(os.tmpdir(), 'sluice-copy-'));
   t.after(() => rm(copy, { recursive: true }));
@@ -22,7 +22,7 @@ async function copyAddon(t) {
   return copy;
 }
 
-/** Loads each of `folders` in a worker of its own, one after the other; the main thread loads none. */
+/** The warnings of a process that loads each of `folders` in a new worker, in turn, and none in its main thread. */
 async function warningsOfLoading(...folders) {
   const script = `
     const { once } = require('node:events');
@@ -37,15 +37,15 @@ async function warningsOfLoading(...folders) {
 }
 
 test('a second copy warns once and names both files', {
-  skip: process.platform !== 'linux' && 'only Linux tells which libraries are loaded',
+  skip: process.platform !== 'linux' && 'loaded libraries can be listed on Linux only',
 }, async (t) => {
   const copy = await copyAddon(t);
   const warnings = await warningsOfLoading(root, copy, copy, root);
-  assert.equal(warnings.length, 1, 'whichever threads load them again');
+  assert.equal(warnings.length, 1, 'loading either copy again does not warn');
   for (const folder of [root, copy])
     assert.ok(warnings[0].includes(path.join(folder, 'sluice.')), warnings[0]);
 });
 
-test('one copy in many threads is no news', async () => {
+test('one copy in many threads does not warn', async () => {
   assert.deepEqual(await warningsOfLoading(root, root, root), []);
 });

@@ -1,4 +1,4 @@
-// SluiceError: a mistake or a fault, with a code that stays.
+// SluiceError: the class of every error of this package, with a stable code.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
@@ -12,7 +12,7 @@ tracker.tryOpen('192.0.2.1', { id: 'one' });
 const destroyed = new Registry(freshName());
 Registry.destroy(destroyed.name);
 
-/** One call for each code that this version knows, from JavaScript and from native code. */
+/** Calls that throw each code, from JavaScript and from native code. */
 const MISTAKES = {
   INVALID_OPTION: [
     () => new RateLimiter('x', { limit: 0, window: 1 }),
@@ -48,7 +48,7 @@ for (const [code, calls] of Object.entries(MISTAKES)) {
   });
 }
 
-test('a message quotes no more of what was given than helps', () => {
+test('a message quotes at most the start of a long value', () => {
   const long = 'x'.repeat(1_000_000);
   const calls = [
     () => new RateLimiter(long),
@@ -62,7 +62,7 @@ test('a message quotes no more of what was given than helps', () => {
   }
 });
 
-test('objects with tricks are described, not called', () => {
+test('messages describe an object without calling its methods', () => {
   const trap = () => assert.fail('user code ran');
   const tricky = { toString: trap, valueOf: trap, [Symbol.toPrimitive]: trap, toJSON: trap };
   for (const call of [

@@ -1,4 +1,4 @@
-// A name is an identity: in every thread it means the same state.
+// Named instances: in every thread of the process a name refers to the same state.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import test from 'node:test';
@@ -13,7 +13,7 @@ const attach = ({ load, state }, [kind, name, options]) => {
   state.instance = new (load()[kind])(name, options);
 };
 
-test('the same options attach in any thread, however they are written', async (t) => {
+test('equal options attach in any thread, however they are written', async (t) => {
   const [peer] = startPeers(t, 1);
   const name = freshName();
   const limiter = new RateLimiter(name, { limit: 10, window: '1m' });
@@ -22,7 +22,7 @@ test('the same options attach in any thread, however they are written', async (t
   assert.equal(await peer.run(({ state }) => state.instance.peek('client').remaining), 6);
 });
 
-test('without options a limiter and a tracker attach to what is there', async (t) => {
+test('without options a limiter and a tracker attach to the existing instance', async (t) => {
   const [peer] = startPeers(t, 1);
   const name = freshName();
   new RateLimiter(name, { limit: 10, window: '1m' }).tryConsume('client');
@@ -36,18 +36,18 @@ test('without options a limiter and a tracker attach to what is there', async (t
 });
 
 for (const kind of ['RateLimiter', 'ConnectionTracker', 'CircuitBreaker']) {
-  test(`a ${kind} that nobody created cannot be attached to`, async (t) => {
+  test(`attaching to a ${kind} that does not exist throws NOT_FOUND`, async (t) => {
     const [peer] = startPeers(t, 1);
     const notFound = {
       code: 'ERR_SLUICE_NOT_FOUND',
-      message: /^\w+ "nobody's" does not exist; give options/,
+      message: /^\w+ "missing" does not exist; give options/,
     };
-    assert.throws(() => new sluice[kind]("nobody's"), notFound);
-    await assert.rejects(peer.run(attach, [kind, "nobody's"]), notFound);
+    assert.throws(() => new sluice[kind]('missing'), notFound);
+    await assert.rejects(peer.run(attach, [kind, 'missing']), notFound);
   });
 }
 
-test('other options are an error that names the first that differs and both values', async (t) => {
+test('other options throw CONFIG_MISMATCH with the first that differs and both values', async (t) => {
   const [peer] = startPeers(t, 1);
   const name = freshName();
   const limiter = new RateLimiter(name, { limit: 10, window: '1m' });
@@ -89,7 +89,7 @@ test('the options of a tracker are compared too', () => {
   }
 });
 
-test('after destroy every thread is told so, and the name is free', async (t) => {
+test('after destroy() every thread gets CLOSED, and the name is free', async (t) => {
   const peers = startPeers(t, 2);
   const creations = {
     RateLimiter: { limit: 1, window: '1h' },
@@ -118,11 +118,11 @@ test('after destroy every thread is told so, and the name is free', async (t) =>
         kind === 'Registry' ? undefined : { ...options, ...(options.max && { max: 2 }) },
       ),
     );
-    for (const peer of peers) await assert.rejects(peer.run(use), closed, 'the old one stays closed');
+    for (const peer of peers) await assert.rejects(peer.run(use), closed, 'the old instance stays closed');
   }
 });
 
-test('a destroyed instance refuses each of its calls', () => {
+test('every method of a destroyed instance throws CLOSED', () => {
   const name = freshName();
   const limiter = new RateLimiter(name, { limit: 1, window: '1h' });
   const tracker = new ConnectionTracker(name, { max: 1 });
@@ -168,7 +168,7 @@ test('a destroyed instance refuses each of its calls', () => {
   for (const call of calls) assert.throws(call, { code: 'ERR_SLUICE_CLOSED' }, String(call));
 });
 
-test('an awaited call of a destroyed instance rejects', async () => {
+test('asynchronous methods of a destroyed instance reject with CLOSED', async () => {
   const name = freshName();
   const limiter = new RateLimiter(name, { limit: 1, window: '1h' });
   const tracker = new ConnectionTracker(name, { max: 1 });
@@ -177,7 +177,7 @@ test('an awaited call of a destroyed instance rejects', async () => {
   await assert.rejects(tracker.drain(), { code: 'ERR_SLUICE_CLOSED' });
 });
 
-test('reconfigure is for all threads; the options of creation still attach', async (t) => {
+test('reconfigure() applies to all threads; the options of creation still attach', async (t) => {
   const [peer] = startPeers(t, 1);
   const name = freshName();
   const limiter = new RateLimiter(name, { limit: 10, window: '1m' });
@@ -189,7 +189,7 @@ test('reconfigure is for all threads; the options of creation still attach', asy
   });
 });
 
-test('kinds have names of their own', () => {
+test('instances of different classes can share a name', () => {
   const name = freshName();
   assert.ok(new RateLimiter(name, { limit: 1, window: 1 }));
   assert.ok(new ConnectionTracker(name, {}));
@@ -219,7 +219,7 @@ test('a name is a non-empty string of at most 128 characters', () => {
   }
 });
 
-test('the test clock is one for all threads', async (t) => {
+test('all threads share the test clock', async (t) => {
   const [peer] = startPeers(t, 1);
   const name = freshName();
   const clock = testing.manualClock();
@@ -237,8 +237,8 @@ test('the test clock is one for all threads', async (t) => {
   assert.equal(limiter.tryConsume('client'), true);
 });
 
-test('state stays when only workers load the addon, and they come and go', async () => {
-  // In a process of its own, whose main thread never loads it.
+test('state survives when only workers load the addon and all of them end', async () => {
+  // In a new process, whose main thread never loads the addon.
   const script = `
     import { Peer } from ${JSON.stringify(new URL('../helpers/peer.mjs', import.meta.url).href)};
     const work = ({ load }) => {
@@ -251,13 +251,13 @@ test('state stays when only workers load the addon, and they come and go', async
       tracker.tryOpen('192.0.2.1');
       return [limiter.stats().allowed, registry.get('visits'), tracker.count, tracker.stats().opened];
     };
-    const told = [];
+    const seen = [];
     for (let i = 0; i < 4; i++) {
       const peer = new Peer();
-      told.push(await peer.run(work));
+      seen.push(await peer.run(work));
       await peer.end();
     }
-    console.log(JSON.stringify(told));
+    console.log(JSON.stringify(seen));
   `;
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]);
   assert.deepEqual(JSON.parse(stdout), [

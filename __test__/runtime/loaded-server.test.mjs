@@ -1,4 +1,4 @@
-// The README's guarantees, as clients see them: four threads on one port, several clients at once, exact totals.
+// The guarantees of the README as clients see them: four threads on one port, concurrent clients, exact totals.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -18,10 +18,10 @@ const LIMIT = 100;
 const ROUTE_LIMIT = 7;
 const REPORT_COST = 5;
 const CAPS = { max: 250, maxPerClient: 100 };
-/** Requests of one client at once, far from its cap: a connection counts a moment longer than its client sees it. */
+/** Concurrent requests per client, far below its cap: a connection counts a moment longer than its client sees it. */
 const LANES = 8;
 
-// Nothing flows back while the clock stands, so the quota is all that is ever admitted.
+// The clock is stopped, so nothing is replenished and exactly the quota is admitted.
 const clock = testing.manualClock();
 after(() => clock.restore());
 
@@ -40,19 +40,19 @@ for (const [title, framework] of Object.entries(FRAMEWORKS)) {
       const routeLimit = { limit: ROUTE_LIMIT, window: '1h' };
       const workerData = { framework, guard, routeLimit, reportCost: REPORT_COST };
       workers = Array.from({ length: THREADS }, () => startWorker(workerData));
-      const told = await Promise.all(workers.map((worker) => once(worker, 'message')));
-      const ports = new Set(told.map(([address]) => address.port));
+      const addresses = await Promise.all(workers.map((worker) => once(worker, 'message')));
+      const ports = new Set(addresses.map(([address]) => address.port));
       assert.equal(ports.size, 1);
       [port] = ports;
     });
 
     after(() => Promise.all(workers.map((worker) => worker.terminate())));
 
-    test('each client is admitted its quota, in units, whichever thread it meets', async () => {
+    test('each client is admitted exactly its quota, in units, across all threads', async () => {
       const mixed = ['GET /', 'HEAD /', 'GET /report'];
       const answers = await fromClients(port, 10, async (ask) => [
         ...(await ask(60, (turn) => mixed[turn % 3])),
-        // A report may find too little left for it; single units use the rest.
+        // A report may cost more than what is left; single units use up the rest.
         ...(await ask(40, (turn) => mixed[turn % 2])),
       ]);
       const served = [];
@@ -67,14 +67,14 @@ for (const [title, framework] of Object.entries(FRAMEWORKS)) {
       const { allowed, refused } = limiter.stats();
       assert.deepEqual([allowed, refused], [served.length, 400 - served.length]);
       const threads = new Set([...answers.values()].flat().map(({ headers }) => headers['x-worker']));
-      assert.ok(threads.size > 1, 'one thread served all, which proves nothing');
+      assert.ok(threads.size > 1, 'one thread served every request, so the test proves nothing');
     });
 
-    test('a route has a limit of its own, which HEAD shares with GET', async () => {
+    test('a route limit applies to GET and HEAD together', async () => {
       const methods = ['GET /route', 'HEAD /route'];
       const answers = await fromClients(port, 20, (ask) => ask(40, (turn) => methods[turn % 2]));
       for (const [client, all] of answers) {
-        // Express's middlewares all decide, so both are told; Fastify's route has its own in place of the plugin's.
+        // In Express both middlewares apply and report; in Fastify the route's limit replaces the plugin's.
         for (const answer of all) assertAnswer(answer, isExpress ? [name, routeName] : [routeName]);
         const remaining = all.filter(isServed).map(({ headers }) => quotas(headers).get(routeName).r);
         assert.deepEqual(remaining.sort(), [0, 1, 2, 3, 4, 5, 6], client);
@@ -83,7 +83,7 @@ for (const [title, framework] of Object.entries(FRAMEWORKS)) {
       assert.equal(new RateLimiter(routeName).stats().allowed, 4 * ROUTE_LIMIT);
     });
 
-    test('connections end at the caps, and what is refused is told so', async (t) => {
+    test('connections beyond a cap get a 503 that names the cap', async (t) => {
       await until(() => tracker.count, 0);
       const before = tracker.stats().refused;
       assert.deepEqual(before, { max: 0, maxPerClient: 0, opens: 0, banned: 0 });
@@ -92,7 +92,7 @@ for (const [title, framework] of Object.entries(FRAMEWORKS)) {
           Array.from({ length: count }, () => connect(t, { port, host: '127.0.0.1', localAddress: from })),
         );
       const refusedBy = async (reason, from) => {
-        for (let i = 0; i < 5; i++) assertNoRoom(await send(port, 'GET /', { localAddress: from }), reason);
+        for (let i = 0; i < 5; i++) assertRefused(await send(port, 'GET /', { localAddress: from }), reason);
       };
       const sockets = await open(CAPS.maxPerClient, '127.0.0.31');
       await until(() => tracker.countFor('127.0.0.31'), CAPS.maxPerClient);
@@ -105,7 +105,7 @@ for (const [title, framework] of Object.entries(FRAMEWORKS)) {
       await until(() => tracker.count, 0);
     });
 
-    test('a thread terminated under load gives back its connections and keeps the quotas whole', async (t) => {
+    test('terminating a thread under load frees its connections and keeps the quotas exact', async (t) => {
       const idle = [];
       for (let i = 0; i < 40; i++) {
         idle.push(await connect(t, { port, host: '127.0.0.1', localAddress: '127.0.0.41' }));
@@ -128,21 +128,21 @@ for (const [title, framework] of Object.entries(FRAMEWORKS)) {
       for (const [client, all] of answers) {
         const whole = all.filter(({ error }) => error === undefined);
         for (const answer of whole) assertAnswer(answer, [name]);
-        // What was on its way through the thread that ended may have been charged before.
+        // A lost answer of the terminated thread may have been charged.
         const admitted = whole.filter(isServed).length;
         const lost = all.length - whole.length;
         assert.ok(lost <= 2 * LANES, `${lost} answers lost`);
         assert.ok(admitted <= LIMIT && LIMIT <= admitted + lost, `${admitted} of ${LIMIT}, ${lost} lost`);
         assert.equal(limiter.peek(client).remaining, 0);
       }
-      assert.equal(limiter.stats().allowed - allowed, 4 * LIMIT, 'what it counted before it ended stays');
+      assert.equal(limiter.stats().allowed - allowed, 4 * LIMIT, 'counts of the terminated thread are kept');
       await until(() => tracker.count, 40 - held);
       assert.equal(tracker.stats().perThread[doomed.threadId], undefined);
       await until(() => idle.filter(({ destroyed }) => destroyed).length, held);
       workers = workers.filter((worker) => worker !== doomed);
     });
 
-    test('what is left adds up: no connection is open, and each that was has closed', async () => {
+    test('afterwards no connection is open, and every opened connection has been closed', async () => {
       await until(() => tracker.count, 0);
       const { opened, closed, perThread } = tracker.stats();
       assert.deepEqual([opened - closed, perThread], [0, {}]);
@@ -151,7 +151,7 @@ for (const [title, framework] of Object.entries(FRAMEWORKS)) {
       assert.deepEqual(counts[0].connections, tracker.stats());
     });
 
-    test('a fault of ours lets requests pass, and counts', async () => {
+    test('requests pass after an internal error, which is counted', async () => {
       RateLimiter.destroy(name);
       const answers = await fromClients(port, 60, (ask) => ask(15, () => 'GET /'));
       for (const { status, text } of [...answers.values()].flat()) {
@@ -164,7 +164,7 @@ for (const [title, framework] of Object.entries(FRAMEWORKS)) {
 
 function startWorker(workerData) {
   const file = new URL('../helpers/loaded-worker.mjs', import.meta.url);
-  // The fault of the last test is warned of, once in each thread.
+  // The internal error of the last test emits one warning in each thread.
   return new Worker(file, { workerData, execArgv: ['--no-warnings'] });
 }
 
@@ -179,15 +179,15 @@ function statsOf(workers) {
 }
 
 /**
- * Four clients at once, from 127.0.0.`first` on; every other one keeps its connections. `script(ask)` is what each
- * does: `ask(count, (turn) => 'GET /')` sends so many requests over a few lanes. All answers, by client.
+ * Runs `script(ask)` for four clients at once, from address 127.0.0.`first` on; every other one keeps its connections
+ * alive. `ask(count, (turn) => 'GET /')` sends that many requests over `LANES` lanes. Returns all answers by client.
  */
 async function fromClients(port, first, script) {
   const clients = [0, 1, 2, 3].map((n) => ({ address: `127.0.0.${first + n}`, keepAlive: n % 2 === 0 }));
   const entries = clients.map(async ({ address, keepAlive }) => {
     const agent = new http.Agent({ keepAlive, maxSockets: LANES });
-    const all = await script((count, say) =>
-      inLanes(count, (turn) => send(port, say(turn), { agent, localAddress: address })),
+    const all = await script((count, requestAt) =>
+      inLanes(count, (turn) => send(port, requestAt(turn), { agent, localAddress: address })),
     );
     agent.destroy();
     return [address, all];
@@ -205,11 +205,11 @@ async function inLanes(count, run) {
   return results;
 }
 
-/** The answer with what was `asked`, or the `error` of a connection that ended before. */
+/** The answer to the request `asked`, or the `error` of a connection that ended before it. */
 async function send(port, asked, options) {
   const [method, path] = asked.split(' ');
   const request = http.request({ ...options, method, path, port, host: '127.0.0.1' });
-  // It may come after the response's head as well.
+  // An error may also follow the head of the response.
   request.on('error', () => {});
   request.end();
   try {
@@ -222,7 +222,7 @@ async function send(port, asked, options) {
 const isServed = ({ status }) => status === 200;
 const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
 
-/** By policy: what `RateLimit` says remains, and for how long. */
+/** By policy: the remaining units and the time of the `RateLimit` header. */
 function quotas({ ratelimit }) {
   const item = /^"([^"]+)";r=(\d+);t=(\d+)$/;
   return new Map(
@@ -233,7 +233,7 @@ function quotas({ ratelimit }) {
   );
 }
 
-/** Served or refused: with the headers of all policies, and whole. */
+/** Checks that an answer, served or refused, is complete and has the headers of all policies. */
 function assertAnswer({ error, asked, status, headers, text, json }, policies) {
   assert.ifError(error);
   assert.deepEqual([...quotas(headers).keys()], policies);
@@ -267,8 +267,8 @@ function assertAnswer({ error, asked, status, headers, text, json }, policies) {
   });
 }
 
-/** Refused at accept, with a whole answer. */
-function assertNoRoom({ error, status, headers, text, json }, reason) {
+/** Checks the complete 503 answer of a connection that was refused at accept. */
+function assertRefused({ error, status, headers, text, json }, reason) {
   assert.ifError(error);
   assert.equal(status, 503);
   assert.equal(headers.connection, 'close');

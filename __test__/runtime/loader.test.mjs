@@ -1,4 +1,4 @@
-// The error of an addon that does not load says in its first sentence what is wrong, and what is accepted.
+// Errors of an addon that does not load: the first sentence says what is wrong and what is accepted.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,10 +8,10 @@ import test from 'node:test';
 import { binaryPath, root } from '../../scripts/addon.mjs';
 
 const isRoot = process.getuid?.() === 0;
-/** Some account without rights, for a test that root runs. */
-const NOBODY = 65_534;
+/** A user id without rights, for a test that runs as root. */
+const UNPRIVILEGED = 65_534;
 
-/** A copy of the package without its binary; `binary` is where that belongs. */
+/** A copy of the package without its binary; `binary` is the path where the loader expects it. */
 function copyOfPackage(t) {
   const folder = mkdtempSync(path.join(tmpdir(), 'sluice-loader-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -22,7 +22,7 @@ function copyOfPackage(t) {
   return { folder, binary: path.join(folder, path.basename(binaryPath)) };
 }
 
-/** The message of the error, and its code. */
+/** Loads the package in a new process: message and code of the error, or `{}`. */
 function load(folder, { flags = [], ...options } = {}) {
   const code = `try { require('${folder}'); console.log('{}'); }
     catch ({ message, code }) { console.log(JSON.stringify({ message, code })); }`;
@@ -34,21 +34,21 @@ function load(folder, { flags = [], ...options } = {}) {
   return JSON.parse(stdout);
 }
 
-test('a file that is missing', (t) => {
+test('a missing binary is reported with the platform', (t) => {
   const { folder } = copyOfPackage(t);
   const { message } = load(folder);
   const platform = `${process.platform}-${process.arch}`;
   assert.ok(message.startsWith(`sluice has no binary for ${platform} here; with Rust installed`), message);
 });
 
-test('a file that is there for another platform only', (t) => {
+test('a binary for another platform is reported with that platform', (t) => {
   const { folder } = copyOfPackage(t);
   writeFileSync(path.join(folder, 'sluice.plan9-mips.node'), '');
   assert.match(load(folder).message, /^sluice has no binary for \S+ here, only for plan9-mips; with Rust/);
 });
 
 for (const [what, content] of Object.entries({ empty: '', text: 'no library'.repeat(100) })) {
-  test(`a file that is damaged: ${what}`, (t) => {
+  test(`a damaged binary is reported: ${what}`, (t) => {
     const { folder, binary } = copyOfPackage(t);
     writeFileSync(binary, content);
     const { message, code } = load(folder);
@@ -60,7 +60,9 @@ for (const [what, content] of Object.entries({ empty: '', text: 'no library'.rep
   });
 }
 
-test('a file for another machine', { skip: process.platform !== 'linux' }, (t) => {
+test('a binary for another architecture is reported with both architectures', {
+  skip: process.platform !== 'linux',
+}, (t) => {
   const { folder, binary } = copyOfPackage(t);
   const content = readFileSync(binaryPath);
   const [other, number] = process.arch === 'arm64' ? ['x64', 62] : ['arm64', 183];
@@ -73,18 +75,18 @@ test('a file for another machine', { skip: process.platform !== 'linux' }, (t) =
   );
 });
 
-test('a file that the user may not read', { skip: process.platform !== 'linux' }, (t) => {
+test('a binary that the user cannot read is reported', { skip: process.platform !== 'linux' }, (t) => {
   const { folder, binary } = copyOfPackage(t);
   copyFileSync(binaryPath, binary);
   chmodSync(binary, 0);
-  const { message } = load(folder, isRoot ? { uid: NOBODY, gid: NOBODY, cwd: folder } : {});
+  const { message } = load(folder, isRoot ? { uid: UNPRIVILEGED, gid: UNPRIVILEGED, cwd: folder } : {});
   assert.match(
     message,
     /^sluice cannot load "[^"]+": it was denied by the system; accepted: a file that this user may read/,
   );
 });
 
-test('addons that are switched off', (t) => {
+test('--no-addons is reported', (t) => {
   const { folder, binary } = copyOfPackage(t);
   copyFileSync(binaryPath, binary);
   const { message, code } = load(folder, { flags: ['--no-addons'] });
@@ -99,7 +101,7 @@ const isStable = process.allowedNodeEnvironmentFlags.has('--permission');
 const hasAllowAddons = process.allowedNodeEnvironmentFlags.has('--allow-addons');
 const PERMISSION = isStable ? '--permission' : '--experimental-permission';
 
-test('a permission model that allows no addons', (t) => {
+test('a permission model without --allow-addons is reported', (t) => {
   const { folder, binary } = copyOfPackage(t);
   copyFileSync(binaryPath, binary);
   const { message, code } = load(folder, { flags: [PERMISSION, '--allow-fs-read=*'] });
@@ -111,7 +113,7 @@ test('a permission model that allows no addons', (t) => {
   assert.equal(code, 'ERR_DLOPEN_DISABLED');
 });
 
-test('a permission model that allows addons, but not to read ours', { skip: !isStable }, (t) => {
+test('a permission model that does not allow reading the binary is reported', { skip: !isStable }, (t) => {
   const { folder, binary } = copyOfPackage(t);
   copyFileSync(binaryPath, binary);
   const readable = ['lib', 'index.js', 'binding.cjs', 'package.json'].map((name) => path.join(folder, name));
@@ -123,7 +125,9 @@ test('a permission model that allows addons, but not to read ours', { skip: !isS
   );
 });
 
-test('a permission model that allows both', { skip: !hasAllowAddons }, (t) => {
+test('the addon loads under a permission model that allows addons and reads', {
+  skip: !hasAllowAddons,
+}, (t) => {
   const { folder, binary } = copyOfPackage(t);
   copyFileSync(binaryPath, binary);
   assert.deepEqual(load(folder, { flags: [PERMISSION, '--allow-addons', '--allow-fs-read=*'] }), {});

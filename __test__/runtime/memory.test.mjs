@@ -1,5 +1,5 @@
-// What tables take of memory: nothing before clients come, and nothing after `destroy`. Bounds are wide: they tell
-// pages that were taken from pages that were not.
+// Resident memory of tables: none before clients arrive, none after `destroy()`. The bounds, in MiB, are wide: they only
+// distinguish memory that is in use from memory that is not.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import os from 'node:os';
@@ -23,13 +23,13 @@ async function measure(...scenario) {
   return JSON.parse(stdout);
 }
 
-const onLinux = { skip: process.platform !== 'linux' && 'resident memory is told apart on Linux only' };
+const onLinux = { skip: process.platform !== 'linux' && 'resident memory is measured on Linux only' };
 const memory = Math.min(os.totalmem(), process.constrainedMemory?.() || Number.POSITIVE_INFINITY);
 
-/** Tests that refuse a number by this machine's memory. */
+/** For sizes that exceed the memory of most machines. */
 const fitsMachine = { skip: memory > 140 * 2 ** 30 && 'this machine has the memory' };
 
-test('maxKeys beyond the memory of the machine is refused with its bytes', fitsMachine, () => {
+test('maxKeys beyond the memory of the machine throws with its size in bytes', fitsMachine, () => {
   for (const maxKeys of [2 ** 31 * 2 - 1, 2 ** 32]) {
     const made = () => new RateLimiter(freshName(), { ...HOUR, maxKeys });
     const message = new RegExp(
@@ -41,7 +41,7 @@ test('maxKeys beyond the memory of the machine is refused with its bytes', fitsM
   assert.throws(() => new RateLimiter(freshName(), { ...HOUR, maxKeys: 2 ** 32 }), { message: accepted });
 });
 
-test('the same bound holds for several limits, for guards, and for an attach', fitsMachine, () => {
+test('the same bound applies to several limits, guards and attaching', fitsMachine, () => {
   const limits = [
     { name: 'a', limit: 1, window: '1m' },
     { name: 'b', limit: 9, window: '1h' },
@@ -58,7 +58,7 @@ test('the same bound holds for several limits, for guards, and for an attach', f
   assert.ok(new RateLimiter(name, HOUR).tryConsume('client'));
 });
 
-test('other tables refuse what the machine does not have as well', fitsMachine, () => {
+test('a Reputation and a Broker have the same bound', fitsMachine, () => {
   const times = { maxFailures: 2, findTime: '1m', banTime: '1m', maxBanTime: '1h' };
   assert.throws(() => new Reputation(freshName(), { ...times, maxClients: 2 ** 32 }), {
     code: 'ERR_SLUICE_INVALID_OPTION',
@@ -71,7 +71,7 @@ test('other tables refuse what the machine does not have as well', fitsMachine, 
   });
 });
 
-test('the largest of every other size option makes an instance or an error', () => {
+test('the maximum of every other size option creates an instance or throws', () => {
   const made = (make) => {
     try {
       return make() !== undefined;
@@ -86,11 +86,8 @@ test('the largest of every other size option makes an instance or an error', () 
   assert.ok(made(() => new CircuitBreaker(freshName(), { openFor: '1s', window, maxPeers: 1_000_000 })));
 });
 
-test(
-  'a table for which there is no address space is an error, not the end of the process',
-  onLinux,
-  async () => {
-    const script = `
+test('a table that exceeds the address space throws instead of aborting the process', onLinux, async () => {
+  const script = `
     const { RateLimiter } = require(${JSON.stringify(fileURLToPath(new URL('../..', import.meta.url)))});
     try {
       new RateLimiter('large', { limit: 1, window: '1h', maxKeys: 400_000_000 });
@@ -98,33 +95,37 @@ test(
       console.log(code, message);
     }
     new RateLimiter('small', { limit: 1, window: '1h', maxKeys: 1000 }).tryConsume('client');`;
-    const limited = `ulimit -v 10000000; exec "$0" -e "$1"`;
-    const { stdout } = await promisify(execFile)('bash', ['-c', limited, process.execPath, script]);
-    assert.match(
-      stdout,
-      /^ERR_SLUICE_INVALID_OPTION RateLimiter maxKeys is 400000000, which takes \d+ bytes/,
-    );
-  },
-);
+  const limited = `ulimit -v 10000000; exec "$0" -e "$1"`;
+  const { stdout } = await promisify(execFile)('bash', ['-c', limited, process.execPath, script]);
+  assert.match(stdout, /^ERR_SLUICE_INVALID_OPTION RateLimiter maxKeys is 400000000, which takes \d+ bytes/);
+});
 
-test('fifty limiters without clients take no pages', onLinux, async () => {
+test('fifty limiters without clients use no resident memory', onLinux, async () => {
   assert.ok((await measure('emptyLimiters')) < 20);
 });
 
-test('a limiter for twenty million takes no pages, with huge pages or without', onLinux, async () => {
-  assert.ok((await measure('emptyLargeLimiter')) < 20);
-});
+test(
+  'a limiter for 20 million keys uses no resident memory, with huge pages or without',
+  onLinux,
+  async () => {
+    assert.ok((await measure('emptyLargeLimiter')) < 20);
+  },
+);
 
-test('limiters with an exact bound and several limits take no pages', onLinux, async () => {
+test('limiters with an exact bound and several limits use no resident memory', onLinux, async () => {
   assert.ok((await measure('emptySmallLimiters')) < 20);
 });
 
-test('a monitor for ten million clients and a million events takes few pages', onLinux, async () => {
-  assert.ok((await measure('emptyMonitor')) < 20);
-});
+test(
+  'a monitor for 10 million clients and a million events uses little resident memory',
+  onLinux,
+  async () => {
+    assert.ok((await measure('emptyMonitor')) < 20);
+  },
+);
 
 test(
-  'three hundred limiters made, used and destroyed in one piece of JavaScript leave nothing',
+  'destroying 300 used limiters without a turn of the event loop frees their memory',
   onLinux,
   async () => {
     assert.ok((await measure('destroyedLimiters')) < 30);
@@ -132,7 +133,7 @@ test(
 );
 
 test(
-  'destroy gives the table back though two threads hold it, one of them in Atomics.wait',
+  'destroy() frees the table while two threads hold it, one of them blocked in Atomics.wait',
   onLinux,
   async () => {
     const { freed, late } = await measure('destroyedWhileHeld');
@@ -141,11 +142,11 @@ test(
   },
 );
 
-test('V8 is told of the pages in use, once, and that they are gone', onLinux, async () => {
+test('memory in use is reported to V8 once for all threads, and its release too', onLinux, async () => {
   const { empty, own, all, destroyed } = await measure('reported');
-  // Five thousand clients lie close together.
+  // The slots of 5000 clients lie close together.
   assert.ok(empty < 0.1 && own > 0.1 && own < 1, `${empty}, ${own}`);
-  // A hundred thousand are in nearly all pages of the table: 22 MiB, told by one of two threads.
+  // 100 000 clients touch nearly all pages of the table: 22 MiB, reported by one of two threads.
   assert.ok(all > 15 && all < 35, `${all}`);
   assert.ok(destroyed < 0.1, `${destroyed}`);
 });

@@ -1,5 +1,5 @@
-// What is published, as somebody who installs it meets it: packed, installed without a network into an empty project,
-// and used from there by require, by import and by TypeScript.
+// The published package: packed, installed offline into an empty project, and used there by require, import and
+// TypeScript.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
@@ -25,7 +25,7 @@ const project = path.join(scratch, 'project');
 const installed = path.join(project, 'node_modules', 'sluice');
 const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
 
-/** npm, without what an npm that runs us has told its children about this repository. */
+/** Runs npm without the `npm_` environment variables that an outer npm sets for this repository. */
 function npm(args, cwd) {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
   const itself = process.env.npm_execpath;
@@ -39,16 +39,16 @@ function npm(args, cwd) {
   });
 }
 
-/** Packs a folder; the archive, and the files in it. */
+/** Packs a folder and returns the archive and the files in it. */
 function pack(folder) {
-  const told = JSON.parse(npm(['pack', folder, '--json', '--pack-destination', scratch], root));
-  // A list, or by name: npm's versions differ.
-  const [{ filename, files }] = Object.values(told);
+  const packed = JSON.parse(npm(['pack', folder, '--json', '--pack-destination', scratch], root));
+  // An array or an object by name, depending on the version of npm.
+  const [{ filename, files }] = Object.values(packed);
   return { archive: path.join(scratch, filename), files: files.map((file) => file.path) };
 }
 
 const { archive, files } = pack(root);
-// The one dependency comes as an archive as well, so nothing is asked of a registry.
+// The one dependency is installed from an archive as well, so no registry is needed.
 const [dependency, ...others] = Object.keys(manifest.dependencies);
 const dependencyArchive = pack(path.join(root, 'node_modules', dependency)).archive;
 mkdirSync(project);
@@ -61,7 +61,7 @@ function run(name, text) {
   return JSON.parse(execFileSync(process.execPath, [name], { cwd: project, encoding: 'utf8' }));
 }
 
-/** Makes a package of this repository one of the project's, as if it had been installed there. */
+/** Links a package of this repository into the project, as if it were installed there. */
 function link(name) {
   const place = path.join(project, 'node_modules', name);
   mkdirSync(path.dirname(place), { recursive: true });
@@ -76,11 +76,11 @@ function filesUnder(folder) {
 
 const inPosix = (name) => name.split(path.sep).join('/');
 
-test('it has one dependency', () => {
+test('the package has one dependency', () => {
   assert.deepEqual([dependency, others], ['fastify-plugin', []]);
 });
 
-test('the archive has what its manifest names, and neither binaries nor tests', () => {
+test('the archive contains the files of its manifest, and neither binaries nor tests', () => {
   const named = Object.values(manifest.exports).flatMap((entry) =>
     typeof entry === 'string' ? [entry] : Object.values(entry),
   );
@@ -88,15 +88,15 @@ test('the archive has what its manifest names, and neither binaries nor tests', 
   const wanted = ['README.md', 'CHANGELOG.md', 'LICENSE-MIT', 'LICENSE-APACHE', ...named];
   for (const name of wanted) assert.ok(present.has(path.posix.normalize(name)), `${name} is missing`);
   for (const name of filesUnder('lib')) assert.ok(present.has(inPosix(name)), `${name} is missing`);
-  const alien = files.filter((name) =>
+  const unwanted = files.filter((name) =>
     /\.(node|tgz|log)$|\.test\.|^(target|benchmark|examples|__test__|node_modules|notes)\b/.test(name),
   );
-  assert.deepEqual(alien, []);
+  assert.deepEqual(unwanted, []);
   const here = files.filter((name) => readFileSync(path.join(installed, name), 'utf8').includes(root));
-  assert.deepEqual(here, [], 'files that name this folder');
+  assert.deepEqual(here, [], 'files that contain the path of this repository');
 });
 
-test('the archive has all that cargo needs', () => {
+test('the archive contains everything that cargo needs', () => {
   const present = new Set(files);
   const crates = readdirSync(path.join(root, 'crates'));
   const folders = ['src', ...crates.map((crate) => path.join('crates', crate, 'src'))];
@@ -106,36 +106,36 @@ test('the archive has all that cargo needs', () => {
   );
   assert.deepEqual(missing, []);
   findRust();
-  // Reads every manifest of the workspace, and fails when one names what is not there.
+  // Reads every manifest of the workspace and fails if one names a missing file.
   const args = ['metadata', '--no-deps', '--offline', '--format-version=1', '--quiet'];
   const metadata = JSON.parse(execFileSync('cargo', args, { cwd: installed, encoding: 'utf8' }));
   assert.equal(metadata.packages.find(({ name }) => name === 'sluice').version, manifest.version);
 });
 
-test('without a binary the error names the one command that makes it', () => {
+test('without a binary the error names the command that builds one', () => {
   const { status, stderr } = spawnSync(process.execPath, ['-e', 'require("sluice")'], {
     cwd: project,
     encoding: 'utf8',
   });
   assert.equal(status, 1);
-  const told = `Error: sluice has no binary for ${process.platform}-${process.arch} here`;
-  const [sentence] = stderr.split('\n').filter((line) => line.startsWith(told));
+  const start = `Error: sluice has no binary for ${process.platform}-${process.arch} here`;
+  const [sentence] = stderr.split('\n').filter((line) => line.startsWith(start));
   assert.ok(sentence, stderr);
   const [, script] = /this makes one: node "(.+)"$/.exec(sentence);
   assert.equal(script, path.join(realInstalled(), 'scripts', 'build.mjs'));
   assert.ok(existsSync(script));
-  // It gets as far as asking for Rust: all that it imports is there.
+  // The script gets as far as requiring Rust, so everything that it imports is in the archive.
   const built = spawnSync(process.execPath, [script], { encoding: 'utf8', env: { PATH: '', HOME: scratch } });
   assert.match(built.stderr, /^sluice: Rust is missing: .*https:\/\/rustup\.rs\.$/m);
 });
 
-/** Node names files by their real paths; the folder for temporary files may be a link. */
+/** The real path of the installed package, as Node.js reports it: the folder for temporary files may be a link. */
 function realInstalled() {
   const [found] = run('where.cjs', 'console.log(JSON.stringify([require.resolve("sluice/package.json")]))');
   return path.dirname(found);
 }
 
-test('with one, require and import give the same, and nothing else is exported', () => {
+test('with a binary, require and import return the same exports, and no inner module is exported', () => {
   copyFileSync(binaryPath, path.join(installed, path.basename(binaryPath)));
   const { names, same, limits, inner } = run(
     'use.mjs',
@@ -168,19 +168,19 @@ test('with one, require and import give the same, and nothing else is exported',
   assert.equal(inner, 'ERR_PACKAGE_PATH_NOT_EXPORTED');
 });
 
-/** The servers that the project of a user has. */
+/** The frameworks that the project of a user has installed. */
 const FRAMEWORKS = ['express', 'fastify'];
 
 for (const [kind, name, load] of [
   ['require', 'serve.cjs', (module, as) => `const ${as} = require('${module}');`],
   ['import', 'serve.mjs', (module, as) => `import ${as} from '${module}';`],
 ]) {
-  test(`sluice/express, sluice/fastify and sluice/testing, by ${kind}`, (t) => {
+  test(`sluice/express, sluice/fastify and sluice/testing work by ${kind}`, (t) => {
     for (const framework of FRAMEWORKS) link(framework);
     t.after(() => {
       for (const framework of FRAMEWORKS) rmSync(path.join(project, 'node_modules', framework));
     });
-    const told = run(
+    const output = run(
       name,
       `${load('express', 'express')} ${load('fastify', 'fastify')}
        ${load('sluice/express', 'middleware')} ${load('sluice/fastify', 'plugin')} ${load('sluice/testing', 'testing')}
@@ -204,11 +204,11 @@ for (const [kind, name, load] of [
        }
        main();`,
     );
-    assert.deepEqual(told, { statuses: [200, 429, 200], status: 200, policy: '"express";q=1;w=60' });
+    assert.deepEqual(output, { statuses: [200, 429, 200], status: 200, policy: '"express";q=1;w=60' });
   });
 }
 
-/** What TypeScript says of these files; '' when it has nothing to say. */
+/** The errors of TypeScript for these files, or ''. */
 function compile(sources, options = {}) {
   for (const [name, text] of Object.entries(sources)) writeFileSync(path.join(project, name), text);
   const compilerOptions = {
@@ -242,16 +242,16 @@ const MTS = `import { ConnectionTracker, RateLimiter } from 'sluice';\nimport { 
 const CTS = `import sluice = require('sluice');\nimport testing = require('sluice/testing');
 const { ConnectionTracker, RateLimiter } = sluice;\nconst { manualClock } = testing;${USES}`;
 
-test('TypeScript finds its types, from ES modules and CommonJS, with those of Node alone', () => {
+test('TypeScript finds the types from ES modules and CommonJS, with only @types/node installed', () => {
   link('@types/node');
-  // @types/node leans on it.
+  // A dependency of @types/node.
   if (existsSync(path.join(root, 'node_modules', 'undici-types'))) link('undici-types');
   assert.equal(compile({ 'use.mts': MTS, 'use.cts': CTS }), '');
   const bundled = { module: 'esnext', moduleResolution: 'bundler' };
   assert.equal(compile({ 'use.mts': MTS }, bundled), '');
 });
 
-test('TypeScript finds those of the middleware, beside those of the frameworks', () => {
+test('TypeScript finds the types of the middleware if those of the frameworks are installed', () => {
   for (const name of ['@types/express', 'fastify']) link(name);
   const express = (load) => `${load}
 export const guard = sluice({ rateLimit: { limit: 5, window: '1m' } }).guard.name;

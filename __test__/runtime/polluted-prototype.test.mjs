@@ -1,4 +1,4 @@
-// Options are an object's own: what another package has put on Object.prototype is none.
+// Options are own properties: properties that another package put on Object.prototype are ignored.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import test from 'node:test';

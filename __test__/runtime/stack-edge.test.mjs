@@ -1,4 +1,4 @@
-// Calls that are made where the stack ends fail at any line. What they had reserved is given back.
+// Calls near the end of the stack can fail at any line. They release whatever they had reserved.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,10 +12,10 @@ import { freshName } from '../helpers/peer.mjs';
 
 const { Broker, CircuitBreaker, ClientHub, ConnectionTracker, Lifecycle } = sluice;
 
-/** Frames above the end of the stack from which `act` is called: the first of them fail at once, the last do not fail. */
+/** Number of frames above the end of the stack that call `act`: enough for the first to fail and the last to succeed. */
 const FRAMES = 2000;
 
-/** Calls `act` with the whole stack used, then with one frame less, and so on; what it came to. */
+/** Calls `act` with the whole stack used, then with one frame less, and so on. Returns the result or error of each. */
 function atTheEdge(act, frames = FRAMES) {
   const outcomes = [];
   let rest = frames;
@@ -36,14 +36,14 @@ function atTheEdge(act, frames = FRAMES) {
 }
 
 const isError = (outcome) => outcome instanceof Error;
-const WAYS = [undefined, 1, { a: 1 }, { n: 1n }, 'x'.repeat(300), Buffer.from('bytes')];
+const PAYLOADS = [undefined, 1, { a: 1 }, { n: 1n }, 'x'.repeat(300), Buffer.from('bytes')];
 
-test('a call at the end of the stack fails, or is answered; no place is lost', async (t) => {
+test('a call at the end of the stack rejects or is answered; no inbox capacity leaks', async (t) => {
   const broker = join(t, freshName(), { inbox: 20_000 });
   broker.handle('echo', (payload) => payload);
   let failures = 0;
   for (let round = 0; round < 3; round++) {
-    for (const payload of WAYS) {
+    for (const payload of PAYLOADS) {
       const { signal } = new AbortController();
       const outcomes = atTheEdge(() => broker.call('echo', payload, { signal, timeout: '10m' }));
       const settled = await Promise.allSettled(outcomes);
@@ -55,7 +55,7 @@ test('a call at the end of the stack fails, or is answered; no place is lost', a
           assert.deepEqual(value, payload);
         }
       }
-      assert.deepEqual(settled.at(-1).value, payload, 'with some stack it is answered');
+      assert.deepEqual(settled.at(-1).value, payload, 'with enough stack the call is answered');
     }
   }
   assert.ok(failures > 0);
@@ -75,14 +75,14 @@ test('a call at the end of the stack fails, or is answered; no place is lost', a
   await assert.rejects(broker.call('never', 1, { timeout: 5 }), { code: 'ERR_SLUICE_TIMEOUT' });
 });
 
-test('messages at the end of the stack keep no place either', async (t) => {
+test('messages at the end of the stack leak no inbox capacity', async (t) => {
   const broker = join(t, freshName(), { inbox: 20_000 });
   const other = join(t, freshName());
   let heard = 0;
   broker.on('message', () => {
     heard += 1;
   });
-  for (const payload of WAYS) {
+  for (const payload of PAYLOADS) {
     const outcomes = atTheEdge(() => broker.send(broker.id, payload));
     const sent = outcomes.filter((outcome) => !isError(outcome)).length;
     await until(() => heard >= sent);
@@ -95,7 +95,7 @@ test('messages at the end of the stack keep no place either', async (t) => {
   assert.deepEqual([broker.stats().waiting, other.stats().waiting], [0, 0]);
 });
 
-test('an initialiser whose call fails at the end of the stack is run by another call', async () => {
+test('after a hub call that fails at the end of the stack, another call can run the initialiser', async () => {
   const hub = new ClientHub(freshName());
   let key = 0;
   const outcomes = atTheEdge(() => {
@@ -110,7 +110,7 @@ test('an initialiser whose call fails at the end of the stack is run by another 
   for (let one = 1; one <= key; one++) assert.equal(await hub.getOrInit(`${one}`, () => `${one}`), `${one}`);
 });
 
-test('a connection that could not be handed out is closed', () => {
+test('a connection whose tryOpen() fails is closed', () => {
   const tracker = new ConnectionTracker(freshName(), { max: 10_000 });
   let closed = 0;
   const onClose = () => {
@@ -124,10 +124,10 @@ test('a connection that could not be handed out is closed', () => {
   assert.equal(tracker.count, opened.length);
   for (const connection of opened) connection.close();
   assert.equal(tracker.count, 0);
-  assert.equal(closed, 0, 'onClose runs later');
+  assert.equal(closed, 0, 'onClose runs asynchronously');
 });
 
-test('a socket that cannot be watched is not counted', async () => {
+test('a socket that cannot be observed is not counted', async () => {
   const tracker = new ConnectionTracker(freshName(), { max: 1 });
   const server = net.createServer();
   tracker.attach(server);
@@ -142,7 +142,7 @@ test('a socket that cannot be watched is not counted', async () => {
   assert.match((await warned)[0].message, /not watched/);
 });
 
-test('a thread that could not take part in a broker is no peer', async (t) => {
+test('a thread whose join fails is not a peer', async (t) => {
   const broker = join(t, freshName());
   const names = [];
   const outcomes = atTheEdge(() => {
@@ -163,7 +163,7 @@ test('a thread that could not take part in a broker is no peer', async (t) => {
   }
 });
 
-test('work that could not be tracked is not waited for', async () => {
+test('shutdown does not wait for work whose track() failed', async () => {
   const lifecycle = new Lifecycle(freshName());
   const work = withOwnThen(Promise.resolve(1));
   for (let round = 0; round < 3; round++) {
@@ -177,22 +177,22 @@ test('work that could not be tracked is not waited for', async () => {
   assert.deepEqual([report.drained, report.tasksLeft], [true, 0]);
 });
 
-test('a permit that could not be handed out gives its place back', async (t) => {
+test('a permit whose tryAcquire() fails is freed', async (t) => {
   const clock = testing.manualClock();
   t.after(() => clock.restore());
-  const PLACES = 10_000;
-  const breaker = new CircuitBreaker(freshName(), { openFor: '1s', minimumCalls: 1, halfOpenCalls: PLACES });
+  const PERMITS = 10_000;
+  const breaker = new CircuitBreaker(freshName(), { openFor: '1s', minimumCalls: 1, halfOpenCalls: PERMITS });
   await breaker.fire('a', () => Promise.reject(new Error('open it'))).catch(() => {});
   assert.equal(breaker.state('a'), 'open');
   clock.advance('1s');
   const permits = atTheEdge(() => breaker.tryAcquire('a')).filter((outcome) => !isError(outcome));
   for (const permit of permits) permit.release();
-  const free = Array.from({ length: PLACES }, () => breaker.tryAcquire('a'));
+  const free = Array.from({ length: PERMITS }, () => breaker.tryAcquire('a'));
   assert.equal(free.filter((permit) => permit === null).length, 0);
   assert.equal(breaker.tryAcquire('a'), null);
 });
 
-/** A promise whose `then` fails. */
+/** A promise whose `then` throws. */
 function withOwnThen(promise) {
   return Object.defineProperty(promise, 'then', {
     value() {
@@ -201,7 +201,7 @@ function withOwnThen(promise) {
   });
 }
 
-test('a process ends by itself after calls at the end of the stack', () => {
+test('calls that fail at the end of the stack do not keep a process alive', () => {
   const code = `
     const { Broker, ClientHub } = require('.');
     const broker = new Broker('edge', { inbox: 100_000 });

@@ -1,5 +1,5 @@
-// A test clock that is set back, or restored from a later date, lengthens nothing: of every span of time in every
-// component as much is left as before. Each span is begun at one date, continued at an earlier one.
+// Setting the test clock back, or restoring it from a later date, prolongs nothing: every span of every component has as
+// much time left as before. Each test starts a span at one date and continues it at an earlier one.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
@@ -14,7 +14,7 @@ const LATER = Date.UTC(2090, 0, 1);
 const EARLIER = Date.UTC(2020, 0, 1);
 const SPAN = 10_000;
 
-/** How the clock goes back, and how the rest of the span passes after that. */
+/** Ways to set the clock back and let the rest of the span pass. */
 const WAYS = {
   'set back': (clock) => {
     clock.advance(SPAN / 2);
@@ -34,7 +34,7 @@ const WAYS = {
   },
 };
 
-/** Begins something at a later date that is over after `SPAN` milliseconds; what it began is awaited after the move. */
+/** Each starts something that ends after `SPAN` milliseconds and returns a function that awaits its end. */
 const SPANS = {
   'Lifecycle.shutdown with work that never ends': () => {
     const lifecycle = new Lifecycle(freshName());
@@ -108,7 +108,7 @@ test('guard.shutdown with a client that stays connected', { timeout: 10_000 }, a
   assert.deepEqual(await ended, { drained: false, forced: 1 });
 });
 
-test('calls of a Broker end by their own deadlines, those begun before the move and after it', {
+test('calls of a Broker end at their own deadlines, whether made before or after the move', {
   timeout: 10_000,
 }, async (t) => {
   const clock = testing.manualClock();
@@ -132,7 +132,7 @@ test('calls of a Broker end by their own deadlines, those begun before the move 
   await long;
 });
 
-test('the deadline that a handler is told is a date of the clock, before the move and after it', async (t) => {
+test('the deadline passed to a handler is a date of the clock, before and after the move', async (t) => {
   const clock = testing.manualClock();
   const broker = new Broker(freshName());
   t.after(() => {
@@ -146,7 +146,7 @@ test('the deadline that a handler is told is a date of the clock, before the mov
   }
 });
 
-test('calls through a CircuitBreaker end by their own deadlines, and none is slow for the move', async (t) => {
+test('calls through a CircuitBreaker end at their own deadlines, and the move makes none slow', async (t) => {
   const clock = testing.manualClock();
   t.after(() => clock.restore());
   clock.set(LATER);
@@ -165,7 +165,7 @@ test('calls through a CircuitBreaker end by their own deadlines, and none is slo
   await Promise.all([first, third]);
 });
 
-test('bans last as long as they were to last, and none that has ended comes back', (t) => {
+test('bans keep their remaining time, and an expired ban does not return', (t) => {
   const clock = testing.manualClock();
   t.after(() => clock.restore());
   clock.set(LATER);
@@ -195,7 +195,7 @@ test('bans last as long as they were to last, and none that has ended comes back
   assert.deepEqual(reputation.bans(), []);
 });
 
-test('quotas of a connection refill, and it becomes idle, as before', (t) => {
+test('quotas of a connection refill, and it becomes idle, after the same time', (t) => {
   const clock = testing.manualClock();
   t.after(() => clock.restore());
   clock.set(LATER);
@@ -213,7 +213,7 @@ test('quotas of a connection refill, and it becomes idle, as before', (t) => {
   assert.equal(tracker.closeIdle(SPAN), 1);
 });
 
-test('a socket becomes idle as before', { timeout: 10_000 }, async (t) => {
+test('a socket becomes idle after the same time', { timeout: 10_000 }, async (t) => {
   const clock = testing.manualClock();
   t.after(() => clock.restore());
   clock.set(LATER);
@@ -225,7 +225,7 @@ test('a socket becomes idle as before', { timeout: 10_000 }, async (t) => {
   const accepted = once(server, 'connection');
   const client = net.connect(server.address().port, '127.0.0.1').on('error', () => {});
   await accepted;
-  // The first look sees the bytes that have moved so far.
+  // The first check records the bytes transferred so far.
   tracker.closeIdle(0);
   await new Promise(setImmediate);
   clock.set(EARLIER);
@@ -236,7 +236,7 @@ test('a socket becomes idle as before', { timeout: 10_000 }, async (t) => {
   await closed;
 });
 
-test('the clock may go back many times', async (t) => {
+test('the clock can be set back many times', async (t) => {
   const clock = testing.manualClock();
   t.after(() => clock.restore());
   for (let round = 0; round < 500; round++) {

@@ -1,4 +1,4 @@
-// sluice/testing: time by hand, for decisions, reports and deadlines.
+// sluice/testing: a manual clock for decisions, reports and deadlines.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
@@ -11,7 +11,7 @@ const { manualClock } = testing;
 
 const LATEST = Date.UTC(2100, 0, 1);
 
-test('the clock stops where it was, in whole milliseconds, and runs again', (t) => {
+test('manualClock() stops the clock at a whole millisecond; restore() lets it run again', (t) => {
   const before = Date.now();
   const clock = manualClock();
   t.after(() => clock.restore());
@@ -23,7 +23,7 @@ test('the clock stops where it was, in whole milliseconds, and runs again', (t) 
   assert.ok(clock.now > now);
 });
 
-test('whole milliseconds are told whole, at any date', (t) => {
+test('now returns the whole milliseconds that were set, at any date', (t) => {
   const clock = manualClock();
   t.after(() => clock.restore());
   for (let day = 0; day < 40_000; day++) {
@@ -33,7 +33,7 @@ test('whole milliseconds are told whole, at any date', (t) => {
   }
 });
 
-test('set and advance move decisions and reports', (t) => {
+test('set() and advance() apply to decisions and reports', (t) => {
   const clock = manualClock();
   t.after(() => clock.restore());
   clock.set(Date.UTC(2040, 0, 1));
@@ -52,7 +52,7 @@ test('set and advance move decisions and reports', (t) => {
   assert.equal(new ConnectionTracker(freshName(), {}).tryOpen('192.0.2.1').openedAt, clock.now);
 });
 
-test('a second clock is the same clock', (t) => {
+test('all manual clocks are the same clock', (t) => {
   const [one, other] = [manualClock(), manualClock()];
   t.after(() => one.restore());
   one.set(5_000);
@@ -62,7 +62,7 @@ test('a second clock is the same clock', (t) => {
   assert.ok(one.now > 5_001);
 });
 
-test('moved back, it locks nobody out for longer than a window', (t) => {
+test('a clock that is set back refuses no client for longer than a window', (t) => {
   const clock = manualClock();
   t.after(() => clock.restore());
   clock.set(Date.UTC(2050, 0, 1));
@@ -72,7 +72,7 @@ test('moved back, it locks nobody out for longer than a window', (t) => {
   assert.deepEqual([limiter.peek('a').retryAfterMs, limiter.peek('a').resetAfterMs], [30_000, 60_000]);
 });
 
-test('deadlines move with it', async (t) => {
+test('deadlines follow the clock', async (t) => {
   const clock = manualClock();
   t.after(() => clock.restore());
   const tracker = new ConnectionTracker(freshName(), {});
@@ -82,7 +82,7 @@ test('deadlines move with it', async (t) => {
   assert.equal(await drained, false);
 });
 
-test('a deadline that another one cancels as both are due does nothing', async (t) => {
+test('a deadline cancelled by another that is due at the same time does not run', async (t) => {
   const clock = testing.manualClock();
   t.after(() => clock.restore());
   const done = [];
@@ -98,7 +98,7 @@ test('a deadline that another one cancels as both are due does nothing', async (
   assert.deepEqual(done, ['first']);
 });
 
-test('a deadline that waited under a stopped clock goes on when it runs again', {
+test('a deadline set under a stopped clock continues when the clock runs again', {
   timeout: 10_000,
 }, async (t) => {
   const clock = manualClock();
@@ -110,7 +110,7 @@ test('a deadline that waited under a stopped clock goes on when it runs again', 
   assert.equal(await drained, false);
 });
 
-test('what is no time is a mistake and moves nothing', (t) => {
+test('an invalid time or duration throws and does not move the clock', (t) => {
   const clock = manualClock();
   t.after(() => clock.restore());
   clock.set(1000);
@@ -129,7 +129,7 @@ test('what is no time is a mistake and moves nothing', (t) => {
   assert.equal(clock.now, LATEST);
 });
 
-test('at the end of its range a limiter still holds for a century', (t) => {
+test('at the latest date a limiter still works with a block of a century', (t) => {
   const clock = manualClock();
   t.after(() => clock.restore());
   clock.set(LATEST);

@@ -1,17 +1,15 @@
-// reset() of sluice/testing: every instance of the process is empty again, in all threads; objects, listeners and
-// servers stay, and the next construction sets the options.
+// reset() of sluice/testing, per component: instances are empty, objects, listeners and servers stay, and the next
+// construction sets the options. Threads and copies of the package are in testing-reset-threads.test.mjs.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, get } from 'node:http';
-import { createRequire } from 'node:module';
 import net from 'node:net';
-import path from 'node:path';
 import test from 'node:test';
 import express from 'express';
 import sluice from '../../index.js';
 import expressGuard from '../../lib/express.js';
 import testing from '../../lib/testing.js';
-import { freshName, startPeers } from '../helpers/peer.mjs';
+import { freshName } from '../helpers/peer.mjs';
 import { connect, listening } from '../helpers/sockets.mjs';
 
 const { Broker, CircuitBreaker, ClientHub, ConnectionTracker, Lifecycle, RateLimiter, Registry } = sluice;
@@ -23,7 +21,7 @@ const turns = async (count = 3) => {
   for (let turn = 0; turn < count; turn++) await new Promise(setImmediate);
 };
 
-test('a limiter forgets its clients, blocks and counts, and keeps its options', () => {
+test('RateLimiter: clients, blocks and counts are cleared; options are kept', () => {
   const limiter = new RateLimiter(freshName(), { limit: 2, window: '1h' });
   const handle = limiter.handle('a');
   limiter.consume('a', 2);
@@ -35,7 +33,7 @@ test('a limiter forgets its clients, blocks and counts, and keeps its options', 
   assert.equal(limiter.stats().allowed, 2);
 });
 
-test('the next construction sets the options, those that are fixed at creation too, for objects of before', () => {
+test('RateLimiter: the next construction sets all options, also for existing objects', () => {
   const name = freshName();
   const limiter = new RateLimiter(name, { limit: 2, window: '1h' });
   const handle = limiter.handle('a');
@@ -66,7 +64,7 @@ test('the next construction sets the options, those that are fixed at creation t
 });
 
 for (const algorithm of ['sliding-window', 'fixed-window']) {
-  test(`after a reset a ${algorithm} may have another length, and counts that its words could not hold`, () => {
+  test(`RateLimiter: a ${algorithm} can get another window and a larger limit`, () => {
     const name = freshName();
     const before = new RateLimiter(name, { limit: 10, window: '1m', algorithm });
     before.consume('a', 10);
@@ -78,7 +76,7 @@ for (const algorithm of ['sliding-window', 'fixed-window']) {
   });
 }
 
-test('what was reconfigured stays in force until it is constructed anew', () => {
+test('RateLimiter: reconfigured options stay in effect until the next construction with options', () => {
   const name = freshName();
   const limiter = new RateLimiter(name, { limit: 2, window: '1h' });
   limiter.reconfigure({ limit: 5 });
@@ -90,7 +88,7 @@ test('what was reconfigured stays in force until it is constructed anew', () => 
   assert.equal(limiter.consume('b').limit, 3);
 });
 
-test('connections are released; sockets and servers stay', async (t) => {
+test('ConnectionTracker: connections are released; sockets and attached servers stay', async (t) => {
   const name = freshName();
   const tracker = new ConnectionTracker(name, { max: 1 });
   const server = net.createServer((socket) => socket.pipe(socket));
@@ -110,14 +108,14 @@ test('connections are released; sockets and servers stay', async (t) => {
   first.destroy();
   await first.gone;
   await turns();
-  assert.equal(tracker.count, 1, 'the end of a connection of before is none of those that count');
+  assert.equal(tracker.count, 1, 'the end of an earlier connection is not counted');
   assert.equal(
     new ConnectionTracker(name, { max: 7, clients: 'opaque' }).tryOpen('not an address').client,
     'not an address',
   );
 });
 
-test('drain rejects', async () => {
+test('ConnectionTracker: a pending drain() rejects', async () => {
   const tracker = new ConnectionTracker(freshName(), {});
   tracker.tryOpen('192.0.2.1');
   const drained = assert.rejects(tracker.drain({ timeout: '1h' }), closed);
@@ -126,10 +124,10 @@ test('drain rejects', async () => {
   assert.equal(await tracker.drain(), true);
 });
 
-test('a registry is empty, its listeners hear no more of before and of what comes', async () => {
+test('Registry: values and undelivered changes are dropped; listeners receive later changes', async () => {
   const registry = new Registry(freshName());
-  const heard = [];
-  registry.on('change', ({ key, missed }) => heard.push([key, missed]));
+  const changes = [];
+  registry.on('change', ({ key, missed }) => changes.push([key, missed]));
   registry.set('before', 1);
   const { version } = registry;
   reset();
@@ -137,10 +135,10 @@ test('a registry is empty, its listeners hear no more of before and of what come
   assert.ok(registry.version > version);
   registry.set('after', 2);
   await turns();
-  assert.deepEqual([heard, registry.get('after')], [[['after', undefined]], 2]);
+  assert.deepEqual([changes, registry.get('after')], [[['after', undefined]], 2]);
 });
 
-test('bans, failures and lists set by hand are forgotten', () => {
+test('Reputation: bans, failures and lists set by setLists() are cleared', () => {
   const name = freshName();
   const options = { maxFailures: 2, findTime: '1h', banTime: '1h', maxBanTime: '1d', deny: ['192.0.2.0/24'] };
   const reputation = new Reputation(name, options);
@@ -159,7 +157,7 @@ test('bans, failures and lists set by hand are forgotten', () => {
   assert.deepEqual([reputation.isBanned('192.0.2.1'), reputation.stats().capacity], [false, 3]);
 });
 
-test('a monitor has seen nothing, and its listeners hear of what comes', async () => {
+test('SecurityMonitor: counts and history are cleared; listeners receive later alerts', async () => {
   const name = freshName();
   const rule = { event: 'scan', count: 2, window: '1h', action: 'alert' };
   const monitor = new SecurityMonitor(name, { rules: [rule] });
@@ -182,7 +180,7 @@ test('a monitor has seen nothing, and its listeners hear of what comes', async (
   assert.deepEqual([alerts, monitor.history().length], [['192.0.2.1'], 1]);
 });
 
-test('circuits are closed, permits are of none', () => {
+test('CircuitBreaker: circuits are closed; earlier permits have no effect', () => {
   const name = freshName();
   const options = { openFor: '1h', minimumCalls: 1, window: { calls: 1 } };
   const breaker = new CircuitBreaker(name, options);
@@ -205,7 +203,7 @@ test('circuits are closed, permits are of none', () => {
   assert.equal(breaker.state('a'), 'open');
 });
 
-test('values of a hub are forgotten, calls that wait or run reject, and later ones run', async () => {
+test('ClientHub: values are cleared, pending calls reject, and later calls run', async () => {
   const name = freshName();
   const hub = new ClientHub(name);
   await hub.getOrInit('kept', async () => 1);
@@ -232,7 +230,7 @@ test('values of a hub are forgotten, calls that wait or run reject, and later on
   assert.equal(hub.stats().entries, 1);
 });
 
-test('calls of a broker reject, what is served stays', async (t) => {
+test('Broker: pending calls reject; handlers stay', async (t) => {
   const broker = new Broker(freshName());
   t.after(() => broker.close({ timeout: 0 }));
   let signal;
@@ -253,7 +251,7 @@ test('calls of a broker reject, what is served stays', async (t) => {
   assert.deepEqual([broker.pendingCount, broker.stats().thread.calls], [0, 1]);
 });
 
-test('a lifecycle is starting again: its shutdown rejects, servers and hooks stay and serve the next', {
+test('Lifecycle: the state is "starting" and a pending shutdown() rejects; servers and hooks stay', {
   timeout: 10_000,
 }, async (t) => {
   const lifecycle = new Lifecycle(freshName()).ready();
@@ -291,7 +289,7 @@ test('a lifecycle is starting again: its shutdown rejects, servers and hooks sta
   assert.deepEqual([answer.statusCode, lifecycle.state], [200, 'starting']);
 });
 
-test('a guard forgets its clients and counts; the next construction sets its options and parts', async (t) => {
+test('createGuard: clients and counts are cleared; the next construction sets options and components', async (t) => {
   const name = freshName();
   const rateLimit = { limit: 1, window: '1h' };
   const app = express();
@@ -318,175 +316,16 @@ test('a guard forgets its clients and counts; the next construction sets its opt
   assert.throws(() => createGuard(name, { reputation: false }), { code: 'ERR_SLUICE_CONFIG_MISMATCH' });
 });
 
-test('warnings of guards come anew', async () => {
+test('createGuard: warnings are emitted again', async (t) => {
   const warned = [];
-  const hear = ({ code }) => warned.push(code);
-  process.on('warning', hear);
+  const collect = ({ code }) => warned.push(code);
+  process.on('warning', collect);
+  t.after(() => process.off('warning', collect));
   const request = { socket: { remoteAddress: '192.0.2.1' }, headers: { 'x-forwarded-for': '192.0.2.2' } };
   createGuard(freshName()).check({ ...request, socket: { remoteAddress: '192.0.2.1' } });
   createGuard(freshName()).check({ ...request, socket: { remoteAddress: '192.0.2.1' } });
   reset();
   createGuard(freshName()).check({ ...request, socket: { remoteAddress: '192.0.2.1' } });
   await turns();
-  process.off('warning', hear);
   assert.deepEqual(warned, ['SLUICE_UNTRUSTED_FORWARDED_FOR', 'SLUICE_UNTRUSTED_FORWARDED_FOR']);
 });
-
-test('in all threads: counts, values, waits and the options that come next', {
-  timeout: 30_000,
-}, async (t) => {
-  const name = freshName();
-  const limiter = new RateLimiter(name, { limit: 10, window: '1h' });
-  const peers = await startPeers(t, 3);
-  const begin = ({ load, state }, name) => {
-    const { RateLimiter, Registry, ClientHub, Lifecycle, Broker } = load();
-    state.limiter = new RateLimiter(name);
-    state.registry = new Registry(name);
-    state.hub = new ClientHub(name);
-    state.lifecycle = new Lifecycle(name);
-    state.broker = new Broker(name);
-    state.limiter.consume('a', 3);
-    state.registry.set(`by ${state.broker.id}`, 1);
-    const code = (promise) =>
-      promise.then(
-        () => 'resolved',
-        (error) => error.code,
-      );
-    state.waits = [
-      code(state.hub.getOrInit('key', () => new Promise(() => {}))),
-      code(state.broker.call('stuck', null)),
-      code(state.lifecycle.shutdown({ delay: '1h' })),
-    ];
-    return state.registry.size;
-  };
-  const broker = new Broker(name);
-  t.after(() => broker.close({ timeout: 0 }));
-  let asked = 0;
-  broker.handle('stuck', () => {
-    asked += 1;
-    return new Promise(() => {});
-  });
-  for (const peer of peers) await peer.run(begin, name);
-  assert.deepEqual([limiter.peek('a').remaining, new Registry(name).size], [1, 3]);
-  while (asked < 3) await turns();
-  reset();
-  for (const peer of peers) {
-    const [waits, remaining, size, state] = await peer.run(
-      async ({ state }) => [
-        await Promise.all(state.waits),
-        state.limiter.peek('a').remaining,
-        state.registry.size,
-        state.lifecycle.state,
-      ],
-      name,
-    );
-    assert.deepEqual(waits, Array(3).fill('ERR_SLUICE_CLOSED'));
-    assert.deepEqual([remaining, size, state], [10, 0, 'starting']);
-  }
-  new RateLimiter(name, {
-    limits: [
-      { name: 'own', limit: 4, window: '1h' },
-      { limit: 9, window: '1d' },
-    ],
-  });
-  const policies = await Promise.all(
-    peers.map((peer) => peer.run(({ state }) => state.limiter.consume('a').policy)),
-  );
-  assert.deepEqual(policies, ['own', 'own', 'own']);
-  assert.equal(limiter.peek('a').remaining, 1);
-});
-
-test('a call made right after a reset is answered, in every thread', { timeout: 30_000 }, async (t) => {
-  const name = freshName();
-  const [peer] = await startPeers(t, 1);
-  const broker = new Broker(name);
-  t.after(() => broker.close({ timeout: 0 }));
-  broker.handle('echo', (payload) => payload);
-  await peer.run(({ load, state }, name) => {
-    state.broker = new (load().Broker)(name);
-    state.hub = new (load().ClientHub)(name);
-  }, name);
-  for (let round = 0; round < 50; round++) {
-    reset();
-    const answers = await peer.run(
-      async ({ state }, round) => [
-        await state.broker.call('echo', round),
-        await state.hub.getOrInit('key', async () => round),
-      ],
-      round,
-    );
-    assert.deepEqual(answers, [round, round]);
-  }
-});
-
-test('under NODE_ENV=production it throws and forgets nothing', (t) => {
-  const before = process.env.NODE_ENV;
-  t.after(() => {
-    if (before === undefined) delete process.env.NODE_ENV;
-    else process.env.NODE_ENV = before;
-  });
-  const registry = new Registry(freshName());
-  registry.set('key', 1);
-  process.env.NODE_ENV = 'production';
-  assert.throws(reset, {
-    name: 'SluiceError',
-    code: 'ERR_SLUICE_UNSUPPORTED',
-    message: /NODE_ENV is "production"/,
-  });
-  assert.equal(registry.get('key'), 1);
-});
-
-test('what was destroyed stays destroyed', () => {
-  const limiter = new RateLimiter(freshName(), { limit: 1, window: '1h' });
-  RateLimiter.destroy(limiter.name);
-  reset();
-  assert.throws(() => limiter.tryConsume('a'), closed);
-  const lifecycle = new Lifecycle(freshName());
-  Lifecycle.destroy(lifecycle.name);
-  reset();
-  assert.throws(() => lifecycle.state, closed);
-});
-
-/** Another copy of the package in this thread, as a test runner loads it for each file; with the addon or by the same. */
-function copyOfPackage({ withAddon }) {
-  const require = createRequire(import.meta.url);
-  const root = path.dirname(require.resolve('../../package.json')) + path.sep;
-  for (const file of Object.keys(require.cache)) {
-    const isOurs = file.startsWith(root) && !file.includes('node_modules');
-    if (isOurs && (withAddon || !file.endsWith('.node'))) delete require.cache[file];
-  }
-  return { ...require('../../index.js'), ...require('../../lib/testing.js') };
-}
-
-for (const [what, how] of [
-  ['each with an addon of its own', { withAddon: true }],
-  ['all with one addon', { withAddon: false }],
-]) {
-  test(`copies of the package, as runners that reset modules leave them: ${what}`, {
-    timeout: 20_000,
-  }, async () => {
-    const name = freshName();
-    const listeners = process.listenerCount('worker');
-    for (let file = 0; file < 3; file++) {
-      const copy = copyOfPackage(how);
-      const heard = [];
-      const registry = new copy.Registry(name).on('change', ({ key }) => heard.push(key));
-      const broker = new copy.Broker(name);
-      broker.handle('echo', (payload) => payload);
-      const lifecycle = new copy.Lifecycle(name);
-      for (let round = 0; round < 2; round++) {
-        copy.reset();
-        registry.set(`${file} ${round}`, 1);
-        assert.equal(await broker.call('echo', round), round);
-        assert.equal(broker.peers().length, 1);
-        // A part of a copy that is gone would never report.
-        const { drained, perThread } = await lifecycle.shutdown({ timeout: '10m' });
-        assert.deepEqual([drained, Object.keys(perThread).length], [true, 1]);
-      }
-      assert.deepEqual(heard, [`${file} 0`, `${file} 1`]);
-      // The parts of the others ended with the resets.
-      if (file === 2) await broker.close();
-    }
-    assert.equal(process.listenerCount('worker'), listeners);
-  });
-}

@@ -1,4 +1,4 @@
-// Whatever a thread held is given back when it ends, in whichever way and at whichever moment.
+// Everything that a thread holds is released when it ends, in any way and at any moment.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -7,10 +7,10 @@ import { fileURLToPath } from 'node:url';
 
 const THREADS = 200;
 
-/** A net for what hangs. */
+/** Ends a child process that hangs. */
 const MOST_MS = 500_000;
 
-/** Runs a script of `helpers/` in a process of its own, which has to end by itself. */
+/** Runs a script of `helpers/` in a new process. */
 async function run(script, ...args) {
   const file = fileURLToPath(new URL(`../helpers/${script}`, import.meta.url));
   const child = spawn(process.execPath, [file, ...args], { timeout: MOST_MS, killSignal: 'SIGKILL' });
@@ -21,10 +21,10 @@ async function run(script, ...args) {
   return { code, signal, stdout, stderr };
 }
 
-/** The way of ending, and how Node reports it. */
+/** The ways of ending, with the exit codes and errors that Node.js may report for each. */
 const WAYS = {
   return: ['0'],
-  // 0 where it had not begun.
+  // 0 if the worker had not started.
   terminate: ['0', '1'],
   exit: ['0'],
   error: ['1 the thread ends with this'],
@@ -32,7 +32,7 @@ const WAYS = {
 };
 
 for (const [way, reports] of Object.entries(WAYS)) {
-  test(`${THREADS} threads that end by ${way} leave nothing behind`, async () => {
+  test(`${THREADS} threads that end by ${way} release everything`, async () => {
     const seed = Math.floor(Math.random() * 2 ** 32);
     const { code, signal, stdout, stderr } = await run(
       'ending-process.cjs',
@@ -62,14 +62,14 @@ for (const [way, reports] of Object.entries(WAYS)) {
   });
 }
 
-test('a process that exits while its threads hold connections exits with its code', async () => {
+test('a process whose threads hold connections exits with its own exit code', async () => {
   for (let i = 0; i < 5; i++) {
     const { code, signal, stderr } = await run('exiting-process.cjs');
     assert.deepEqual({ code, signal, stderr }, { code: 7, signal: null, stderr: '' });
   }
 });
 
-test('several loads in one thread share its state and give it back once', async () => {
+test('several copies of the package in one thread share its state and release it once', async () => {
   const { code, signal, stdout, stderr } = await run('loading-process.cjs');
   assert.deepEqual({ code, signal, stderr }, { code: 0, signal: null, stderr: '' });
   assert.deepEqual(JSON.parse(stdout), {

@@ -1,4 +1,4 @@
-// A thread frees its Node-API references when it ends: Node leaves that to the addon.
+// A thread deletes its Node-API references when it ends, as Node.js leaves that to the addon.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import test from 'node:test';
@@ -12,7 +12,7 @@ const LOADING = `
   const join = () => brokers.push(new (load().Broker)('references ' + brokers.length));
   join();
 `;
-/** A second copy of our JavaScript in the thread, as a test runner makes it. */
+/** Loads a second copy of the package's JavaScript, as a test runner that resets modules does. */
 const LOADING_AGAIN = `
   for (const key of Object.keys(require.cache)) if (!key.endsWith('.node')) delete require.cache[key];
   join();
@@ -26,13 +26,13 @@ const ENDINGS = {
 
 for (const [way, ending] of Object.entries(ENDINGS)) {
   for (const [loads, again] of Object.entries({ once: '', twice: LOADING_AGAIN })) {
-    test(`a thread that loads ${loads} and ends by ${way} gives back its references`, async () => {
+    test(`a thread that loads the package ${loads} and ends by ${way} deletes its references`, async () => {
       const before = native.referencesHeld();
       for (let i = 0; i < 5; i++) {
         const worker = new Worker(`${LOADING}${again}${ending}`, { eval: true });
         worker.on('error', () => {});
         if (way === 'terminate') worker.once('message', () => worker.terminate());
-        // `once` would reject with what the thread ends with.
+        // `once` of node:events would reject with the error of the worker.
         await new Promise((resolve) => worker.on('exit', resolve));
       }
       assert.equal(native.referencesHeld(), before);

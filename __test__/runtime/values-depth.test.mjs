@@ -1,4 +1,4 @@
-// What is accepted is readable by every reader, on every thread's stack: one bound on depth for all that crosses threads.
+// One bound on the depth of all values that cross threads, so that every thread's stack suffices to read them.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
@@ -9,12 +9,12 @@ import { FILE, open, threads } from '../helpers/spawn.mjs';
 
 const { Broker, ClientHub, ConnectionTracker, Registry } = sluice;
 
-/** As many levels as are accepted. */
+/** The number of levels accepted. */
 const MOST = 256;
 const PLAIN = ['objects', 'arrays'];
 const CLONED = [...PLAIN, 'maps', 'sets'];
 
-/** An attacker's body: below what body parsers admit. */
+/** A body that an attacker could send: small enough for body parsers. */
 const BODY = JSON.parse(`${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}`);
 
 function tooDeep(start) {
@@ -27,7 +27,7 @@ function tooDeep(start) {
   };
 }
 
-test('a registry takes 256 levels and no more, and gives them to every thread', async (t) => {
+test('a registry accepts at most 256 levels, which every thread can read', async (t) => {
   const registry = new Registry(freshName());
   const [narrow] = startPeers(t, 1, NARROW);
   for (const kind of PLAIN) {
@@ -51,7 +51,7 @@ test('a registry takes 256 levels and no more, and gives them to every thread', 
   assert.deepEqual(read, [true, true]);
 });
 
-test('a hub takes 256 levels and no more, for waiting calls of other threads too', async (t) => {
+test('a hub accepts at most 256 levels, which pending calls of other threads can read', async (t) => {
   const hub = new ClientHub(freshName());
   const [narrow] = startPeers(t, 1, NARROW);
   const ask = async ({ load }, name) => {
@@ -81,7 +81,7 @@ test('a hub takes 256 levels and no more, for waiting calls of other threads too
   }
 });
 
-test('a broker carries 256 levels of any kind there and back, and no more', async (t) => {
+test('a broker accepts payloads and results of at most 256 levels of any kind', async (t) => {
   const { broker, ids } = await shared(t, 1, {});
   const [narrow] = startPeers(t, 1, NARROW);
   const serve = ({ load }, name) => {
@@ -105,7 +105,7 @@ test('a broker carries 256 levels of any kind there and back, and no more', asyn
   assert.deepEqual([broker.stats().waiting, broker.pendingCount], [0, 0]);
 });
 
-test('a handler’s result that is too deep fails its call, and the thread goes on', async (t) => {
+test('a result that is nested too deeply rejects its call; the handler’s thread goes on', async (t) => {
   const broker = join(t, freshName(), { inbox: 2 });
   broker.handle('deep', (levels) => nested(levels));
   for (let round = 0; round < 5; round++) {
@@ -114,7 +114,7 @@ test('a handler’s result that is too deep fails its call, and the thread goes 
   assert.equal(levelsOf(await broker.call('deep', MOST)), MOST);
 });
 
-test('metadata of a peer, and details of connections, are bounded as well', async (t) => {
+test('the bound applies to metadata of peers and details of connections', async (t) => {
   const name = freshName();
   assert.throws(() => new Broker(name, { metadata: BODY }), tooDeep('metadata'));
   const broker = join(t, name, { metadata: nested(MOST) });
@@ -127,7 +127,7 @@ test('metadata of a peer, and details of connections, are bounded as well', asyn
   opened.close();
 });
 
-test('data of a worker that its thread could not read is refused before a thread starts', async (t) => {
+test('spawn() rejects workerData that is nested too deeply and starts no thread', async (t) => {
   const { broker, name } = open(t);
   for (const kind of CLONED) {
     const workerData = { name, deep: nested(12_000, kind) };
@@ -140,15 +140,15 @@ test('data of a worker that its thread could not read is refused before a thread
   assert.equal(group.workers.length, 1);
 });
 
-test('what stands in many places is looked at once', () => {
+test('an object referenced many times is visited once', () => {
   const registry = new Registry(freshName());
-  // Two to the hundredth as a tree.
+  // As a tree it would have 2^100 leaves.
   let value = ['end'];
   for (let level = 1; level < 100; level++) value = [value, value];
   registry.set('wide', value);
   const read = registry.get('wide');
   assert.equal(read[0], read[1]);
-  // Deeper in its second place than in its first.
+  // `half` lies deeper at its second reference than at its first.
   const half = nested(200);
   const late = { first: half, second: nested(100) };
   let last = late.second;
@@ -157,7 +157,7 @@ test('what stands in many places is looked at once', () => {
   assert.throws(() => registry.set('late', late), tooDeep('value.second'));
 });
 
-test('what a getter answered when it was checked is what is kept', () => {
+test('a getter is read once, and the value that was checked is stored', () => {
   const registry = new Registry(freshName());
   let reads = 0;
   const lying = {

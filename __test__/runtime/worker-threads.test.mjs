@@ -1,9 +1,9 @@
-// Many threads, one state: totals that are exact, whichever thread comes first.
+// Many threads, one limiter: totals are exact in any interleaving.
 //
-// Planted bugs, each tried on two cores. Load, compare, store in place of the compare-and-swap of a limiter's cell:
-// 100 016 of 100 000 in the first run. The lock of several limits given up between judging and charging: 124 694 of
-// 100 000 in the sixth run; each of them charged by itself, and given back when another refuses: 254 766 of 300 000 in
-// the first.
+// Planted bugs, each tried on two cores. Load, compare, store instead of the compare-and-swap of a limiter's cell:
+// 100 016 of 100 000 admitted in the first run. The lock of several limits released between deciding and charging:
+// 124 694 of 100 000 in the sixth run. Each limit charged by itself, and refunded when another refuses: 254 766 of
+// 300 000 in the first run.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { freshName, gate, runInAll, startPeers } from '../helpers/peer.mjs';
@@ -13,8 +13,8 @@ const RUNS = 20;
 
 const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
 
-/** A limiter whose client gets so many units: by each algorithm, and by several limits of which the last decides. */
 const window = '30d';
+/** Options that admit `limit` units: of each algorithm, and of several limits, the last of which is the lowest. */
 const QUOTAS = {
   gcra: (limit) => ({ limit, window }),
   'fixed-window': (limit) => ({ limit, window, algorithm: 'fixed-window' }),
@@ -29,7 +29,7 @@ const QUOTAS = {
 };
 
 for (const [title, quota] of Object.entries(QUOTAS)) {
-  test(`${title}: eight workers share one quota: of 8 × 50 000 calls exactly 100 000 are admitted`, async (t) => {
+  test(`${title}: eight threads share one quota: of 8 × 50 000 calls exactly 100 000 are admitted`, async (t) => {
     const peers = startPeers(t, THREADS);
     for (let run = 1; run <= RUNS; run++) {
       const admitted = await runInAll(
@@ -48,7 +48,7 @@ for (const [title, quota] of Object.entries(QUOTAS)) {
     }
   });
 
-  test(`${title}: each cost is charged whole or not at all, whichever thread asks`, async (t) => {
+  test(`${title}: a cost is charged as a whole or not at all, in every thread`, async (t) => {
     const peers = startPeers(t, THREADS);
     for (let run = 1; run <= RUNS; run++) {
       const admitted = await runInAll(
@@ -66,13 +66,13 @@ for (const [title, quota] of Object.entries(QUOTAS)) {
         },
         { name: freshName(), options: quota(10_007), start: gate(THREADS) },
       );
-      // All of them go on asking for one unit until none is left.
+      // Every thread also makes calls of cost 1, so the quota is used up exactly.
       assert.equal(sum(admitted), 10_007, `run ${run}: ${admitted}`);
     }
   });
 }
 
-test('what one of several limits refuses is charged to no other, not for a moment', async (t) => {
+test('a cost refused by one of several limits is never charged to another, not even briefly', async (t) => {
   const peers = startPeers(t, THREADS);
   const calls = 300_000;
   const name = freshName();
@@ -94,7 +94,7 @@ test('what one of several limits refuses is charged to no other, not for a momen
           }
           return count;
         },
-        // Six fit the wide limit and never the narrow one; five fit both whenever nobody else has any.
+        // A cost of 6 fits the wide limit and never the narrow one; 5 fits both if nothing else is charged.
         { name, start, calls, cost: thread === 0 ? 5 : 6 },
       ),
     ),
@@ -102,7 +102,7 @@ test('what one of several limits refuses is charged to no other, not for a momen
   assert.deepEqual(admitted, [calls, 0, 0, 0, 0, 0, 0, 0]);
 });
 
-test('of many keys, each has its own quota in all threads together', async (t) => {
+test('each of many keys has one quota across all threads', async (t) => {
   const peers = startPeers(t, THREADS);
   const admitted = await runInAll(
     peers,

@@ -1,4 +1,4 @@
-/** Exactly the same type, `any` included: neither is merely assignable to the other. */
+/** `true` if the types are identical; `any` equals only itself. */
 export type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 
 /** Does not compile unless its type argument is `true`. */

@@ -1,4 +1,4 @@
-// sluice/express: its functions are given Express's requests, and requests carry the decision.
+// sluice/express: functions in its options receive Express's requests, and requests carry the decision.
 import express, { type Request } from 'express';
 import { Lifecycle, type RateLimiter } from 'sluice';
 import sluice, {
@@ -56,13 +56,13 @@ sluice({
 });
 sluice({ cors: true, refusedBody: { bytes: 1_000_000, timeout: '1s', connections: 8 } });
 sluice({ refusedBody: false, onMismatch: 'reconfigure' });
-// @ts-expect-error a key is a text or a number
+// @ts-expect-error a key is a string, number or bigint
 sluice({ key: () => ({}) });
 // @ts-expect-error no such fallback
 sluice({ keyFallback: 'ip' });
 // @ts-expect-error Express has no hooks
 sluice({ hook: 'preHandler' });
-// @ts-expect-error one middleware is one guard: its options come at once
+// @ts-expect-error the name is an option
 sluice('api', {});
 // @ts-expect-error a quota needs its window
 sluice({ rateLimit: { limit: 5 } });

@@ -1,4 +1,4 @@
-// sluice/fastify: its functions are given Fastify's requests; instance, request and route config know it.
+// sluice/fastify: functions in its options receive Fastify's requests; instance, request and route config are typed.
 import fastify, { type FastifyRequest } from 'fastify';
 import { Lifecycle, type RateDecision } from 'sluice';
 import sluice, { type Guard, type GuardDecision, type Options, type RouteOptions } from 'sluice/fastify';
@@ -34,12 +34,12 @@ app.get('/search', { config: { sluice: shared } }, async (request, reply) => {
   return reply.code(status).send(body);
 });
 app.register(sluice, { hook: 'preValidation', onMismatch: 'reconfigure' });
-// @ts-expect-error a route follows its guard
+// @ts-expect-error a route inherits onMismatch from its guard
 export const own: RouteOptions = { onMismatch: 'reconfigure' };
 // @ts-expect-error no such hook
 app.register(sluice, { hook: 'onSend' });
 app.get('/health', { config: { sluice: { rateLimit: false } } }, async () => 'ok');
-// @ts-expect-error true is no quota
+// @ts-expect-error true is not a quota
 app.get('/none', { config: { sluice: { rateLimit: true } } }, async () => 'ok');
 // @ts-expect-error no such option
 app.register(sluice, { limit: 5 });

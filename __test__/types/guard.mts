@@ -38,7 +38,7 @@ const guard = createGuard('api', {
 expect<Equal<typeof guard, Guard>>();
 createGuard();
 createGuard('api', { rateLimit: { limit: 1, window: '1m' }, onMismatch: 'reconfigure' });
-// @ts-expect-error no such answer
+// @ts-expect-error no such value of onMismatch
 createGuard('api', { onMismatch: 'ignore' });
 createGuard('other', { reputation: 'logins', monitor: false, record: false });
 createGuard('third', {
@@ -66,22 +66,22 @@ expect<Equal<ReturnType<typeof guard.metrics>, string>>();
 guard.metrics({ comments: false });
 expect<Equal<ReturnType<typeof metrics>, string>>();
 metrics({ guards: [guard, 'other'] });
-// @ts-expect-error guards are an array
+// @ts-expect-error guards must be an array
 metrics({ guards: 'other' });
 expect<Equal<ReturnType<typeof guard.shutdown>, Promise<GuardShutdown>>>();
 await guard.shutdown({ timeout: '5s' });
 
-// @ts-expect-error the name comes first
+// @ts-expect-error the name is the first argument
 createGuard({ rateLimit: false });
-// @ts-expect-error the name is not given twice
+// @ts-expect-error the name is not an option
 createGuard('api', { name: 'api' });
-// @ts-expect-error an entry has an event
+// @ts-expect-error an entry needs an event
 createGuard('api', { record: { 401: { weight: 1 } } });
-// @ts-expect-error an entry is recorded with credentials, or always
+// @ts-expect-error no such value of when
 createGuard('api', { record: { 401: { event: 'denied', when: 'never' } } });
-// @ts-expect-error a list of headers is no header
+// @ts-expect-error a list of headers is not accepted
 createGuard('api', { clientAddress: ['x-real-ip'] });
-// @ts-expect-error true is no reputation
+// @ts-expect-error true is not a reputation
 createGuard('api', { reputation: true });
-// @ts-expect-error a detail is a text
+// @ts-expect-error a detail is a string
 guard.record({} as IncomingMessage, 'login-failed', { user: 'ada' });

@@ -1,4 +1,4 @@
-// The same types, for those who write CommonJS.
+// The types, imported in CommonJS.
 import sluice = require('sluice');
 import testing = require('sluice/testing');
 import express = require('express');

@@ -1,12 +1,12 @@
-// Questions and answers of two threads: every contender under every load once per round, in another order each time.
+// Calls between two threads: every contender under every load once per round, in a new order each round.
 import { Child } from '../child.mjs';
 import { shuffled } from '../statistics.mjs';
 import { CONTENDERS } from './contenders.mjs';
 import { onCores } from './placement.mjs';
 
 /**
- * For each load of each contender samples of calls per second and CPU µs; one at a time, of p50 and p99 in µs. Several
- * processes of each are measured one after the other: how fast one is depends on where its memory happens to lie.
+ * Samples of calls per second and CPU µs for each load of each contender, and of p50 and p99 in µs where one call is in
+ * flight. Several processes of each are measured in turn, as the speed of a process depends on its memory layout.
  */
 export async function measureCalls(placement, cores, { processes, rounds, ms }) {
   const results = Object.entries(CONTENDERS).flatMap(([name, { loads }]) =>
@@ -28,7 +28,7 @@ export async function measureCalls(placement, cores, { processes, rounds, ms }) 
   return results.map(({ samples, ...result }) => ({ ...result, ...columns(samples) }));
 }
 
-/** All stay open, and their threads asleep: a new process in every round would be measured cold. */
+/** All children stay open, asleep when not measured: a new process per round would be measured cold. */
 async function openChildren({ caller, callee }) {
   const url = new URL('echo-child.mjs', import.meta.url);
   const children = new Map();

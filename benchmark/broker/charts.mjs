@@ -1,4 +1,4 @@
-// What the plots of asking and telling show.
+// Data of the plots of calls and broadcasts.
 import { median } from '../statistics.mjs';
 import { CONTENDERS, OURS } from './contenders.mjs';
 import { RECEIVERS } from './fan-outs.mjs';

@@ -1,5 +1,5 @@
-// Ways of asking another thread. Each opens a thread that answers with what it is sent, and gives
-// `run(count, inFlight, make, take)`: so many exchanges, so many of them under way at once.
+// Ways to call another thread. Each opens a thread that echoes what it receives, and returns
+// `run(count, inFlight, make, take)`, which makes `count` calls with `inFlight` of them in flight.
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { BUFFERS, OBJECTS, STRINGS } from './loads.mjs';
@@ -31,7 +31,7 @@ async function sluice(core) {
   return calling((payload) => broker.call('echo', payload));
 }
 
-/** Nothing says which answer belongs to which question: they come in order. */
+/** Answers are not correlated with calls; they arrive in order. */
 function bareEcho(core) {
   const worker = startThread('bare', core);
   return (count, inFlight, make, take) =>
@@ -55,7 +55,7 @@ function bareEcho(core) {
     });
 }
 
-/** What one writes in an afternoon: no deadline, no error, and a call to a dead thread never ends. */
+/** A minimal implementation: no deadlines, no errors, and a call to a dead thread never settles. */
 function portCalls(core) {
   const worker = startThread('rpc', core);
   const pending = new Map();
@@ -97,13 +97,13 @@ function startThread(way, core) {
   return new Worker(THREAD, { workerData: { way, core } });
 }
 
-/** Each that awaits its answer asks again. */
+/** Runs `inFlight` lanes that each await one call after another. */
 function calling(call) {
   return async (count, inFlight, make, take) => {
     let left = count;
-    const askAll = async () => {
+    const lane = async () => {
       while (left-- > 0) take(await call(make()));
     };
-    await Promise.all(Array.from({ length: inFlight }, askAll));
+    await Promise.all(Array.from({ length: inFlight }, lane));
   };
 }

@@ -1,10 +1,10 @@
-// One contender in a process of its own, its caller and its callee each kept on a core.
+// One contender in a new process; caller and callee are each pinned to a core.
 import { answerWith } from '../child.mjs';
 import { CONTENDERS } from './contenders.mjs';
 import { payloads } from './loads.mjs';
 import { pinThread } from './placement.mjs';
 
-/** How many exchanges take the time that was asked for, by load. */
+/** The number of calls that take the requested time, by load. */
 const counts = new Map();
 let run;
 
@@ -14,7 +14,7 @@ answerWith(async ({ open, ...load }) => {
   run = await CONTENDERS[open.name].open(open.callee);
 });
 
-/** Exchanges per second, processor time of both threads per exchange in µs; one at a time, how long they took in µs. */
+/** Calls per second, CPU time of both threads per call in µs and, with one call in flight, p50 and p99 in µs. */
 async function measure({ payload, inFlight, ms }) {
   const key = `${payload} ${inFlight}`;
   if (!counts.has(key)) counts.set(key, await calibrate(payload, inFlight, ms));
@@ -29,7 +29,7 @@ async function measure({ payload, inFlight, ms }) {
   };
 }
 
-/** Also warms up: V8 has optimised what ran for so long. */
+/** Also warms up: V8 has optimised the code by then. */
 async function calibrate(payload, inFlight, ms) {
   for (let count = 2 * inFlight; ; count *= 2) {
     const { elapsedMs } = await exchange(payload, inFlight, count);
@@ -45,11 +45,11 @@ async function exchange(payload, inFlight, count) {
   await run(count, inFlight, make, take);
   const elapsedMs = performance.now() - startedAt;
   const { user, system } = process.cpuUsage(cpuBefore);
-  if (carried.balance !== 0) throw new Error('what came back is not what was sent');
+  if (carried.balance !== 0) throw new Error('the answers do not match the calls');
   return { elapsedMs, cpuUs: user + system, times };
 }
 
-/** With one at a time, what is taken is the answer to what was made last. */
+/** With one call in flight, `take` receives the answer to the last `make`. */
 function timed({ make, take }) {
   const times = [];
   let madeAt;

@@ -1,4 +1,4 @@
-// The thread that answers, in the way that it is told: what comes goes back.
+// The thread that echoes what it receives, in the way given by `workerData`.
 import { createRequire } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
 import { pinThread } from './placement.mjs';

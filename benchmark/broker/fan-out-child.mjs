@@ -1,4 +1,4 @@
-// One way of telling eight threads, in a process of its own.
+// One way to send a message to eight threads, in a new process.
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
@@ -6,24 +6,24 @@ import { answerWith } from '../child.mjs';
 import { FAN_OUTS, RECEIVERS } from './fan-outs.mjs';
 import { payloads } from './loads.mjs';
 
-/** How far the slowest may be behind: none of the ways is left to queue without limit. */
+/** How many messages the slowest receiver may lag behind, so that no way queues without limit. */
 const WINDOW = 512;
-/** Between two turns of the event loop, as a server would tell of what a batch of requests has changed. */
+/** Messages per turn of the event loop, as a server would send for a batch of requests. */
 const BURST = 64;
 
 const counts = new Int32Array(new SharedArrayBuffer(4 * RECEIVERS));
 const { make } = payloads('50-byte object');
-let tell;
-let told = 0;
+let send;
+let sent = 0;
 let perRun;
 
 answerWith(async ({ open, ms }) => {
   if (open !== undefined) {
-    tell = FAN_OUTS[open](await startThreads(open));
+    send = FAN_OUTS[open](await startThreads(open));
     return;
   }
   perRun ??= await calibrate(ms);
-  const { elapsedMs, cpuUs } = await tellAll(perRun);
+  const { elapsedMs, cpuUs } = await sendAll(perRun);
   return { perSecond: (1000 * perRun * RECEIVERS) / elapsedMs, cpu: cpuUs / (perRun * RECEIVERS) };
 });
 
@@ -39,19 +39,19 @@ async function startThreads(way) {
 
 async function calibrate(ms) {
   for (let count = WINDOW; ; count *= 2) {
-    const { elapsedMs } = await tellAll(count);
+    const { elapsedMs } = await sendAll(count);
     if (elapsedMs > ms / 2) return Math.ceil((count * ms) / elapsedMs);
   }
 }
 
-/** Until all have come. */
-async function tellAll(count) {
-  const end = told + count;
+/** Sends `count` messages and waits until every thread has received all of them. */
+async function sendAll(count) {
+  const end = sent + count;
   const cpuBefore = process.cpuUsage();
   const startedAt = performance.now();
-  while (told < end) {
-    await slowestIsAt(told - WINDOW);
-    for (const burst = Math.min(told + BURST, end); told < burst; told++) tell(make());
+  while (sent < end) {
+    await slowestIsAt(sent - WINDOW);
+    for (const burst = Math.min(sent + BURST, end); sent < burst; sent++) send(make());
   }
   await slowestIsAt(end);
   const elapsedMs = performance.now() - startedAt;
@@ -59,7 +59,7 @@ async function tellAll(count) {
   return { elapsedMs, cpuUs: user + system };
 }
 
-/** Asleep meanwhile: there are fewer cores than receivers. */
+/** Sleeps between checks, as there may be fewer cores than receivers. */
 async function slowestIsAt(goal) {
   while (Math.min(...counts) < goal) await pause(1);
 }

@@ -1,4 +1,4 @@
-// One of those who are told: it counts.
+// A receiver of the broadcast, which counts its messages.
 import { createRequire } from 'node:module';
 import { BroadcastChannel, parentPort, workerData } from 'node:worker_threads';
 import { CHANNEL } from './fan-outs.mjs';

@@ -1,10 +1,10 @@
-// One message to eight threads, by each way in turn. Nine threads go where the system puts them.
+// One message to eight threads, each way in turn. The nine threads are not pinned.
 import { Child } from '../child.mjs';
 import { ratio, shuffled } from '../statistics.mjs';
 import { OURS } from './contenders.mjs';
 import { FAN_OUTS, RECEIVERS } from './fan-outs.mjs';
 
-/** For each way samples of messages per second as they come in, all threads together, and CPU µs for each. */
+/** For each way samples of messages received per second by all threads together, and CPU µs per message. */
 export async function measureFanOut({ rounds, ms }) {
   const url = new URL('fan-out-child.mjs', import.meta.url);
   const results = Object.keys(FAN_OUTS).map((name) => ({ name, perSecond: [], cpu: [] }));

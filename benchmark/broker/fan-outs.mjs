@@ -1,4 +1,4 @@
-// Ways of telling eight threads the same. Each gives the function that tells all of them.
+// Ways to send a message to eight threads. Each returns the function that sends to all of them.
 import { createRequire } from 'node:module';
 import { BroadcastChannel } from 'node:worker_threads';
 import { OURS } from './contenders.mjs';

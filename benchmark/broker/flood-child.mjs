@@ -1,17 +1,17 @@
-// A thread that is told more than it can attend to, and has a timer.
+// A thread with a timer that receives more messages than it can process.
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { answerWith } from '../child.mjs';
 
 const TIMER_MS = 5;
-/** What the listener does with each message. */
+/** Busy time of the listener per message. */
 const WORK_MS = 0.005;
 
 const received = new Int32Array(new SharedArrayBuffer(4));
 
 answerWith(async ({ way, ms }) => {
   const worker = new Worker(new URL('flood-thread.mjs', import.meta.url), { workerData: { way, received } });
-  listen(way, worker, attend);
+  listen(way, worker, processMessage);
   while (received[0] === 0) await lateness();
   const startedAt = performance.now();
   const before = received[0];
@@ -26,13 +26,13 @@ function listen(way, worker, listener) {
   new Broker('benchmark', { id: 'flooded' }).on('message', listener);
 }
 
-function attend() {
+function processMessage() {
   const until = performance.now() + WORK_MS;
   while (performance.now() < until);
   Atomics.add(received, 0, 1);
 }
 
-/** Of the next timer, in ms. */
+/** How late the next timer fires, in ms. */
 function lateness() {
   const due = performance.now() + TIMER_MS;
   return new Promise((resolve) => setTimeout(() => resolve(performance.now() - due), TIMER_MS));

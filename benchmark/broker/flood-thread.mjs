@@ -1,9 +1,9 @@
-// Tells more than can be attended to, always with a few thousand messages ahead.
+// Sends more messages than the receiver can process, always a few thousand ahead of it.
 import { createRequire } from 'node:module';
 import { setImmediate as turn } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 
-/** Fewer than an inbox holds. */
+/** Less than the capacity of an inbox. */
 const AHEAD = 8000;
 const BURST = 64;
 

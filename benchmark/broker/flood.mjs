@@ -4,15 +4,15 @@ import { OURS } from './contenders.mjs';
 
 export const FLOODED = [OURS, 'MessagePort'];
 
-/** For each way and round the lateness of the latest timer in ms, and messages per second. */
+/** For each way samples of the greatest lateness of a timer in ms, and of messages per second. */
 export async function measureFlood({ rounds, ms }) {
   const url = new URL('flood-child.mjs', import.meta.url);
   const results = FLOODED.map((name) => ({ name, latest: [], perSecond: [] }));
   for (let round = 0; round < rounds; round++) {
     for (const { name, latest, perSecond } of results) {
-      const told = await askOnce(url, { way: name, ms }, { timeoutMs: 60_000 });
-      latest.push(told.latest);
-      perSecond.push(told.perSecond);
+      const sample = await askOnce(url, { way: name, ms }, { timeoutMs: 60_000 });
+      latest.push(sample.latest);
+      perSecond.push(sample.perSecond);
     }
   }
   return results;

@@ -1,4 +1,4 @@
-// What a million calls leave behind in the two threads that made and answered them.
+// Growth of the heaps of two threads over many calls between them.
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
@@ -26,14 +26,14 @@ answerWith(async ({ calls }) => {
 async function callAll(broker, calls) {
   const carried = payloads('50-byte object');
   let left = calls;
-  const ask = async () => {
+  const lane = async () => {
     while (left-- > 0) carried.take(await broker.call('echo', carried.make()));
   };
-  await Promise.all(Array.from({ length: IN_FLIGHT }, ask));
+  await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
   if (carried.balance !== 0) throw new Error('what came back is not what was sent');
 }
 
-/** Bytes that are left when both heaps have been collected. */
+/** Bytes in use after both heaps have been collected. */
 async function settled(broker) {
   const callee = await broker.call('collect', null);
   globalThis.gc();

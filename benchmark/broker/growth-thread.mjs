@@ -1,4 +1,4 @@
-// Answers, and collects its heap when it is asked to.
+// Echoes calls, and collects its heap on request.
 import { createRequire } from 'node:module';
 import { getHeapStatistics } from 'node:v8';
 

@@ -1,4 +1,4 @@
-// A process whose main thread and eight more could talk, and do not.
+// A process whose main thread and eight workers are connected but idle.
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -35,7 +35,7 @@ function used() {
   return { cpuMs: (user + system) / 1000, wakeUps: countWakeUps() };
 }
 
-/** How often all threads of the process have gone to sleep so far; only Linux tells. */
+/** How often the threads of the process have gone to sleep so far; known on Linux only. */
 function countWakeUps() {
   if (process.platform !== 'linux') return undefined;
   return readdirSync('/proc/self/task')

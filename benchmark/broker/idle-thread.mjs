@@ -1,4 +1,4 @@
-// One of those who could talk.
+// An idle thread, connected in the way given by `workerData`.
 import { createRequire } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
 

@@ -1,10 +1,10 @@
-// What a process costs whose threads have nothing to say to each other, and what many calls leave in one.
+// CPU time of a process whose threads are connected but idle, and growth of the heap over many calls.
 import { askOnce } from '../child.mjs';
 import { table } from '../table.mjs';
 
 const IDLE = { sluice: 'a broker and eight peers', MessagePort: 'eight threads that listen at their ports' };
 
-/** Twice as many calls as warm a process up. */
+/** Calls measured, after half as many that warm the process up. */
 const CALLS = 1_000_000;
 
 export async function measureIdle({ ms }) {

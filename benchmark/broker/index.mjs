@@ -1,4 +1,4 @@
-// The part `broker`: what it costs to ask and to tell other threads, beside other ways of doing so.
+// The part `broker`: calls and broadcasts between threads, compared with other ways.
 import { measureCalls } from './calls.mjs';
 import { charts } from './charts.mjs';
 import { fanOutTargets, measureFanOut } from './fan-out.mjs';
@@ -33,7 +33,7 @@ export async function run({ quick }) {
   const fanOut = await measureFanOut(plan.fanOut);
   console.log(`sluice: timers in a flood of messages, ${plan.flood.rounds} rounds`);
   const flood = await measureFlood(plan.flood);
-  console.log('sluice: idle threads, and a million calls');
+  console.log('sluice: idle threads, then a million calls');
   const idleResults = await measureIdle({ ms: IDLE_MS });
   const grown = await measureGrowth();
   return {

@@ -1,4 +1,4 @@
-// Where we lose in asking and telling, by rules that are the same for every run.
+// Where sluice loses in calls and broadcasts, by the same rules in every run.
 import { NOTICEABLE, ratio } from '../statistics.mjs';
 import { OURS } from './contenders.mjs';
 import { find } from './results.mjs';
@@ -7,7 +7,7 @@ export function losses(calls, fanOut, flood) {
   return [...lostCalls(calls), ...lostFanOut(fanOut), ...lostTimers(flood)];
 }
 
-/** Others that answer more calls under the same load in the same place. */
+/** Other ways that make noticeably more calls under the same load and placement. */
 function lostCalls(results) {
   return results
     .filter(({ name }) => name !== OURS)

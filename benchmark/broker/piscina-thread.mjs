@@ -1,4 +1,4 @@
-// The thread of a pool of one.
+// The only thread of the piscina pool.
 import { workerData } from 'piscina';
 import { pinThread } from './placement.mjs';
 

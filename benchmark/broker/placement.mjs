@@ -1,5 +1,5 @@
-// Which thread runs where. Two threads that talk are put on one core or on two as the system likes, and a round trip
-// costs three times as much in one case as in the other: both are measured, and neither by chance.
+// Pins threads to cores. The system places two threads on one core or on two, and a round trip costs three times as much
+// in one case as in the other. So both placements are measured, neither by chance.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
@@ -8,8 +8,8 @@ export const TWO_CORES = 'two cores';
 export const ONE_CORE = 'one core';
 
 /**
- * For each placement the core of who calls and of who answers. Empty where threads cannot be kept on a core; then what
- * the system makes of them is no ground for a ratio.
+ * The cores of caller and callee for each placement. Empty where threads cannot be pinned, as ratios would then depend on
+ * the scheduler.
  */
 export function placements() {
   const cores = pinnableCores();
@@ -19,14 +19,14 @@ export function placements() {
   return second === undefined ? one : { [TWO_CORES]: { caller: first, callee: second }, ...one };
 }
 
-/** The calling thread from now on, and those that it starts. */
+/** Pins the calling thread, and the threads that it starts from now on. */
 export function pinThread(core) {
-  // Looked up by the thread that asks.
+  // Resolves to the calling thread.
   const thread = path.basename(readlinkSync('/proc/thread-self'));
   execFileSync('taskset', ['--cpu-list', '--pid', String(core), thread], { stdio: 'ignore' });
 }
 
-/** How a process is started whose helpers (compilers, collectors) have those cores too. */
+/** A command prefix that starts a process on these cores, with its helper threads (compiler, garbage collector). */
 export function onCores(...cores) {
   return ['taskset', '--cpu-list', cores.join(',')];
 }
@@ -37,7 +37,7 @@ function pinnableCores() {
   return list.split(',').flatMap(coresOf);
 }
 
-/** Those of `3` or of `0-7`. */
+/** The cores of a list entry such as `3` or `0-7`. */
 function coresOf(range) {
   const [first, last = first] = range.split('-').map(Number);
   return Array.from({ length: last - first + 1 }, (_, at) => first + at);

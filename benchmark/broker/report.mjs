@@ -1,4 +1,4 @@
-// What came of asking and telling, as Markdown.
+// The results of calls and broadcasts, as Markdown.
 import { median, ratio, spread } from '../statistics.mjs';
 import { table } from '../table.mjs';
 import { CONTENDERS, OURS, RPC } from './contenders.mjs';

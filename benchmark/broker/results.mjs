@@ -1,7 +1,7 @@
-// Finding one's way in what was measured.
+// Look-ups in the results.
 import { OBJECTS } from './loads.mjs';
 
-/** The row of a contender under a load; undefined where it was not measured. */
+/** The row of a contender under a load; undefined if it was not measured. */
 export function find(results, placement, name, { payload, inFlight }) {
   return results.find(
     (result) =>

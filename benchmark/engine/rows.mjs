@@ -1,8 +1,8 @@
-// The rows of a run, by what they are of.
+// Look-ups in the rows of a run.
 import { cores } from '../machine.mjs';
 import { median, ratio } from '../statistics.mjs';
 
-/** Rows whose fields are these. */
+/** The rows with these values of fields. */
 export function where(rows, fields) {
   return rows.filter((row) => Object.entries(fields).every(([name, value]) => row[name] === value));
 }
@@ -11,7 +11,7 @@ export function only(rows, fields) {
   return where(rows, fields)[0];
 }
 
-/** The different values of a field, in the order in which they come. */
+/** The distinct values of a field, in order of occurrence. */
 export function distinct(rows, field) {
   return [...new Set(rows.map((row) => row[field]))];
 }
@@ -20,7 +20,7 @@ export function isOurs({ contender }) {
   return contender.startsWith('sluice');
 }
 
-/** How many times the throughput of another: within a round, but of medians with another program. */
+/** The ratio of throughputs: within rounds, or of medians for rows of different programs. */
 export function times({ callsPerSecond, contender }, other) {
   const ofOneProgram = isOfGo({ contender }) === isOfGo(other);
   return ofOneProgram
@@ -40,7 +40,7 @@ export function nsPerCall(row) {
   return 1e9 / median(row.callsPerSecond);
 }
 
-/** More threads than cores measure how the system shares cores out: such columns are marked. */
+/** Marks columns with more threads than cores, which measure the scheduler. */
 export function threadsHeading(threads) {
   return threads > cores ? `${threads} †` : `${threads}`;
 }

@@ -1,4 +1,4 @@
-// Builds the programs that measure, runs them one after the other, and reads the rows that they print.
+// Builds the programs that measure, runs them in turn, and reads the rows that they print.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
@@ -12,20 +12,20 @@ export const target = path.join(root, 'target', 'benchmark-engine');
 
 const FULL = { rounds: 9, sliceMs: 20, threads: [1, 2, 4, 8, 16], many: 10_000_000 };
 const QUICK = { rounds: 3, sliceMs: 6, threads: [1, 2, 4], many: 1_000_000 };
-/** Three tables of ten million clients need about half of it. */
+/** About twice what three tables of ten million clients need. */
 const MEMORY_FOR_MANY = 4 * 2 ** 30;
 const LONGEST_MS = 360_000;
 
 /**
- * What was measured: `rows` as the programs print them, a sample per round in each list. What cannot be built or
- * run here is left out, and `skipped` says so.
+ * The results: `rows` as the programs print them, with a sample per round in each list. `skipped` says what could not be
+ * built or run here.
  */
 export async function measureEngine({ quick = false } = {}) {
   const { settings, skipped } = settingsOf(quick);
   const results = { settings, skipped, rows: [], reading: undefined, go: undefined, peers: '' };
   const before = load();
   const engine = buildEngine();
-  // Before anything is timed: nothing of ours compiles while we measure.
+  // Built before anything is timed, so that no compiler runs meanwhile.
   const go = buildGo(target);
   results.rows.push(...rowsOf(engine, [...argumentsOf(settings), settings.many], 'the engine', results));
   if (results.rows.length > 0)
@@ -60,7 +60,7 @@ function buildEngine() {
     : { why: 'cargo cannot build it here' };
 }
 
-/** The rows that a program prints, or none and a sentence that says why. */
+/** The rows that a program prints. If it cannot run, none, and `skipped` says why. */
 function rowsOf({ program, why }, args, what, { skipped }) {
   if (program === undefined) {
     skipped.push(warn(`**Not measured: ${what}**, as ${why}.`));
@@ -83,7 +83,7 @@ function rowsOf({ program, why }, args, what, { skipped }) {
   return [];
 }
 
-/** What was built in, with versions. */
+/** The crates compared with, and their versions. */
 function peers() {
   const lock = readFileSync(new URL('Cargo.lock', import.meta.url), 'utf8');
   return ['dashmap', 'governor', 'papaya', 'rapidhash']

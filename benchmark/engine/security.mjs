@@ -1,4 +1,4 @@
-// What protects a server, beside maps behind a lock, as Markdown.
+// Connections, bans, events and circuits compared with maps behind a lock, as Markdown.
 import { table } from '../table.mjs';
 import { millions, percentiles, spreadOf, waited } from './cells.mjs';
 import { clientsOf, distinct, OVER_CORES, only, threadsHeading, times, where } from './rows.mjs';

@@ -1,8 +1,8 @@
-// What the engine aims at, beside what it reached: ratios within a round.
+// Targets of the engine and what was measured, as ratios within a round.
 import { clientsOf, only, times, where } from './rows.mjs';
 
 const FEW = 10_000;
-/** A quick run asks fewer: it says nothing about these. */
+/** A quick run has fewer clients, so these targets are not measured. */
 const MANY = 10_000_000;
 
 export function engineTargets({ rows }) {

@@ -1,4 +1,4 @@
-// The part `http`: what a limiter takes from a server's requests per second.
+// The part `http`: how much a limiter lowers the requests per second of a server.
 import { median, NOTICEABLE, ratio, spread } from '../statistics.mjs';
 import { table } from '../table.mjs';
 import { CONNECTIONS, measureServers } from './measure.mjs';
@@ -13,7 +13,7 @@ const NO_REDIS =
   '**Not measured: @fastify/rate-limit with Redis**, as `redis-server` is not on the PATH or does not start; ' +
   "the system's package manager has it (`apt-get install redis-server`).";
 
-/** By what limits, the server of each framework. */
+/** The servers charted for each kind of limiter, by framework. */
 const CHARTED = {
   sluice: ['Express, sluice/express', GUARDED],
   'the usual limiter, in memory': ['Express, express-rate-limit', 'Fastify, @fastify/rate-limit in memory'],
@@ -52,7 +52,7 @@ function report(results, rounds, seconds) {
   return `### Requests per second\n\n${how}\n\n${table(headings, rows)}`;
 }
 
-/** A server with ours that answers over 5 % fewer requests than the bare one, or than one with another limiter. */
+/** Servers with sluice that answer over 5 % fewer requests than the bare server or one with another limiter. */
 function losses(results) {
   return results
     .filter(({ name }) => isOurs(name))

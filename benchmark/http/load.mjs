@@ -1,4 +1,5 @@
-// The load, in a process of its own: autocannon, and each answer's time, which its own histogram rounds to milliseconds.
+// Generates the load with autocannon in a separate process, and records the time of each answer, as autocannon's own
+// histogram rounds to milliseconds.
 import autocannon from 'autocannon';
 import { answerWith } from '../child.mjs';
 

@@ -1,12 +1,12 @@
-// Each server under load once per round, in another order each time.
+// Each server under load once per round, in a new order each round.
 import { Child } from '../child.mjs';
 import { shuffled } from '../statistics.mjs';
 
-/** Enough to keep a server busy without a queue that hides its latency. */
+/** Enough to keep a server busy, without a queue that dominates its latency. */
 export const CONNECTIONS = 16;
 const WARM_SECONDS = 1;
 
-/** For each server a row of samples of requests per second, of p99 in ms, of processor time per request in µs. */
+/** For each server samples of requests per second, p99 in ms and CPU time per request in µs. */
 export async function measureServers(names, { rounds, seconds, redisPort }) {
   const load = new Child(new URL('load.mjs', import.meta.url));
   const servers = await openServers(names, redisPort);
@@ -26,7 +26,7 @@ export async function measureServers(names, { rounds, seconds, redisPort }) {
   return results;
 }
 
-/** All stay open: a new process in every round would be measured cold. */
+/** All servers stay open: a new process per round would be measured cold. */
 async function openServers(names, redisPort) {
   const servers = [];
   for (const name of names) {
@@ -38,9 +38,9 @@ async function openServers(names, redisPort) {
 
 async function underLoad({ name, child, port }, load, seconds) {
   const before = await child.ask({});
-  const told = await load.ask({ port, seconds, connections: CONNECTIONS }).catch((error) => {
+  const sample = await load.ask({ port, seconds, connections: CONNECTIONS }).catch((error) => {
     throw new Error(`${name}: ${error.message}`);
   });
   const used = (await child.ask({})) - before;
-  return { perSecond: told.perSecond, p99: told.p99, cpu: used / told.requests };
+  return { perSecond: sample.perSecond, p99: sample.p99, cpu: used / sample.requests };
 }

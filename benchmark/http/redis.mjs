@@ -1,16 +1,16 @@
-// A Redis of our own, of the system's package manager, that keeps nothing.
+// Starts the `redis-server` of the system without persistence.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
-const PATIENCE_MS = 5_000;
+const START_TIMEOUT_MS = 5_000;
 
-/** Resolves with its port and `stop`, or with undefined where there is none or it does not start. */
+/** Resolves with its port and `stop`, or with undefined if it is not installed or does not start. */
 export async function startRedis() {
   const port = await freePort();
   const options = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
   const server = spawn('redis-server', options, { stdio: 'ignore' });
-  // Also where there is no such program: `once` rejects on an error.
+  // Also settles if there is no such program, as `once` rejects on 'error'.
   const ended = once(server, 'exit').catch(() => {});
   const answers = await Promise.race([listens(port), ended.then(() => false)]);
   const stop = () => server.kill();
@@ -29,7 +29,7 @@ async function freePort() {
 }
 
 async function listens(port) {
-  for (const endsAt = performance.now() + PATIENCE_MS; performance.now() < endsAt; ) {
+  for (const endsAt = performance.now() + START_TIMEOUT_MS; performance.now() < endsAt; ) {
     const socket = connect(port, '127.0.0.1');
     const connected = await once(socket, 'connect').then(
       () => true,

@@ -1,4 +1,5 @@
-// One server in a process of its own: told its name it tells its port, asked for it the processor time it has used.
+// One server in a separate process. `{ open: name }` starts it and returns its port; any other request returns the CPU
+// time used so far.
 import { answerWith } from '../child.mjs';
 import { SERVERS } from './servers.mjs';
 

@@ -1,4 +1,4 @@
-// The servers that are measured: one route with a short answer, bare or behind a limiter that never refuses.
+// The servers measured: one route with a short answer, bare or behind a limiter that never refuses.
 import { createRequire } from 'node:module';
 import { DAY_MS, PLENTY } from '../plenty.mjs';
 
@@ -7,7 +7,7 @@ const require = createRequire(import.meta.url);
 const ANSWER = { hello: 'world' };
 
 /**
- * `over`: the bare server that a row is divided by. `isFloor`: no limiter, but what one costs at the least.
+ * `over`: the bare server that a row is divided by. `isFloor`: no limiter, but the minimum that any limiter costs.
  * `open` resolves with a listening `http.Server`.
  */
 export const SERVERS = {
@@ -38,7 +38,7 @@ async function expressRateLimit() {
   return expressServer(rateLimit(options));
 }
 
-/** As many headers as a limiter writes, and nothing else. */
+/** Writes as many headers as a limiter, and does nothing else. */
 function fastifyWithHeaders() {
   const plugin = async (app) => {
     app.addHook('onRequest', (_request, reply, next) => {

@@ -1,4 +1,4 @@
-// What calls leave on the JavaScript heap, one process per call.
+// Bytes that calls allocate on the JavaScript heap, measured in one process per call.
 import { askOnce } from '../child.mjs';
 import { table } from '../table.mjs';
 
@@ -22,10 +22,10 @@ const CALLS = [
   'lru-cache fetch(key), fresh',
 ];
 
-/** So much room for new objects that no collection comes while it is counted. */
+/** A young generation large enough that no collection runs during a measurement. */
 const execArgv = ['--expose-gc', '--min-semi-space-size=128', '--max-semi-space-size=128'];
 
-/** Bytes per call by name, of those that can be loaded here. */
+/** Bytes per call, by name, of the calls that can be loaded here. */
 export async function measureAllocation(names) {
   const url = new URL('allocation-child.mjs', import.meta.url);
   const bytes = {};

@@ -1,4 +1,4 @@
-// What is measured. A case is one call of one kind, under one load; all are asked by the same clients.
+// The cases measured. A case is a kind of call under a load; all use the same clients.
 import * as floors from './floors.mjs';
 import * as guards from './guards.mjs';
 import * as guardsOfOthers from './guards-of-others.mjs';
@@ -8,15 +8,15 @@ import * as others from './others.mjs';
 import * as ours from './ours.mjs';
 import { loopOver } from './rounds.mjs';
 
-/** What all others are divided by. */
+/** The row that all others are divided by. */
 export const BASELINE = 'sluice tryConsume(key)';
 
 export const LOADS = ['uniform', 'hot'];
 
 /**
- * `by`: ours, somebody else's, or the least that any native call costs. `task`: only calls with the same one
- * are rivals. `open` gives what is called, with which items (clients, if nothing else), whether it admits,
- * whether it is awaited and for how many keys it decides. `threads`: also measured in several.
+ * `by`: sluice, others, or the floor, the minimum that any native call costs. `task`: only calls with the same task are
+ * compared. `open` returns the function to call, its items (clients by default), whether it admits, whether it is
+ * awaited, and for how many keys it decides. `threads`: also measured in several threads.
  */
 const KINDS = {
   [BASELINE]: { by: 'sluice', task: 'limit', threads: true, open: ours.consuming },
@@ -139,10 +139,10 @@ export function kindOf(name) {
   return KINDS[name];
 }
 
-/** The same strings for all, or where they lie in memory would be measured too. */
+/** The same strings for all cases, so that their place in memory does not differ. */
 const clients = addresses();
 
-/** The case, ready to run; throws where a peer cannot be loaded. Its clients are known before it is timed. */
+/** Prepares a case and makes its clients known. Throws if its package cannot be loaded. */
 export async function openCase(name, load) {
   const opened = await KINDS[name].open(load);
   const { call, items = clients, first = items === clients ? addresses() : items } = opened;

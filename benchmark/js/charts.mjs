@@ -1,4 +1,4 @@
-// What the plots of the calls show.
+// Data of the plots of calls.
 import { cores } from '../machine.mjs';
 import { median } from '../statistics.mjs';
 import { kindOf, LOADS } from './cases.mjs';
@@ -15,7 +15,7 @@ const COSTS = [
   '@hyperlimit/core tryRequest(key)',
   'floor: a raw call that reads the key',
 ];
-/** By names that have room. */
+/** Cases by the shorter names that the plot shows. */
 const GUARDS = {
   'sluice tryConsume': 'sluice tryConsume(key)',
   'sluice isBanned': 'sluice reputation.isBanned(ip)',

@@ -1,4 +1,4 @@
-// What native calls cost that decide nothing, open for measuring.
+// Cases: native calls that decide nothing.
 import { createRequire } from 'node:module';
 import { loadRawCall } from '../raw-call.mjs';
 

@@ -1,18 +1,27 @@
-// The same by others, open for measuring.
+// Cases: bans and circuits of other packages.
 import { BlockList } from 'node:net';
 import { addresses } from './keys.mjs';
-import { fail, inVain, PEERS, ranges, succeed, TIMEOUT_MS, waitAndFail, waitAndSucceed } from './traffic.mjs';
+import {
+  fail,
+  PEERS,
+  ranges,
+  rejecting,
+  succeed,
+  TIMEOUT_MS,
+  waitAndFail,
+  waitAndSucceed,
+} from './traffic.mjs';
 
-/** It never has enough calls to open. */
+/** Options with which a circuit never has enough calls to open. */
 const FASTEST = { rollingPercentilesEnabled: false, volumeThreshold: Number.MAX_SAFE_INTEGER };
 
-/** When the ban of each client ends: all did. */
+/** Maps each client to the end of its ban; all have ended. */
 export function mapOfBans() {
   const ends = new Map(addresses().map((ip) => [ip, performance.now()]));
   return { call: (ip) => ends.get(ip) <= performance.now() };
 }
 
-/** One look takes so long that clients are not made known. */
+/** Clients are not called beforehand, as one look-up takes too long. */
 export function blockList() {
   const list = new BlockList();
   for (const range of ranges(10_000)) {
@@ -22,12 +31,12 @@ export function blockList() {
   return { call: (ip) => !list.check(ip), first: [] };
 }
 
-/** As it comes. */
+/** With its default options. */
 export function opossum() {
   return opossumOf(succeed);
 }
 
-/** Without percentiles of latency, which it keeps by default: its fastest setting. */
+/** Without the latency percentiles that it keeps by default: its fastest setting. */
 export function opossumWithoutPercentiles() {
   return opossumOf(succeed, FASTEST);
 }
@@ -37,18 +46,18 @@ export function opossumWaiting() {
 }
 
 export async function opossumFailing() {
-  return inVain(await opossumOf(fail, FASTEST));
+  return rejecting(await opossumOf(fail, FASTEST));
 }
 
 export async function opossumWaitingAndFailing() {
-  return inVain(await opossumOf(waitAndFail, FASTEST));
+  return rejecting(await opossumOf(waitAndFail, FASTEST));
 }
 
 export function opossumWithoutTimeout() {
   return opossumOf(succeed, { ...FASTEST, timeout: false });
 }
 
-/** Its timeouts are enforced, as those of the others. */
+/** With an enforced timeout, as the others have. */
 export async function cockatiel() {
   const { timeout, TimeoutStrategy, wrap } = await import('cockatiel');
   return cockatielOf((circuit) => wrap(circuit, timeout(TIMEOUT_MS, TimeoutStrategy.Aggressive)));

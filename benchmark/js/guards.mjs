@@ -1,29 +1,38 @@
-// Reputation, circuits and events of sluice, open for measuring.
+// Cases: reputation, circuits and events of sluice.
 import { createRequire } from 'node:module';
 import { DAY_MS } from '../plenty.mjs';
 import { addresses } from './keys.mjs';
-import { fail, inVain, PEERS, ranges, succeed, TIMEOUT_MS, waitAndFail, waitAndSucceed } from './traffic.mjs';
+import {
+  fail,
+  PEERS,
+  ranges,
+  rejecting,
+  succeed,
+  TIMEOUT_MS,
+  waitAndFail,
+  waitAndSucceed,
+} from './traffic.mjs';
 
 const require = createRequire(import.meta.url);
 const { CircuitBreaker, Reputation, SecurityMonitor } = require('../..');
 
 const DETAILS = ['anna', 'bert', 'carl', 'dora', 'emil', 'fred', 'gina', 'hans'];
-/** In a window of time, as opossum's, that never holds enough calls to open. */
+/** With a window of time, as opossum has, that never holds enough calls to open. */
 const NEVER_OPEN = { openFor: TIMEOUT_MS, window: { time: TIMEOUT_MS }, minimumCalls: 1_000_000 };
 
-/** All clients are known, by a failure each, and none is banned. */
+/** Every client has one failure; none is banned. */
 export function reputation() {
   return reputationWith('known');
 }
 
-/** All are banned. */
+/** Every client is banned. */
 export function banned() {
   const opened = open('banned');
   for (const ip of addresses()) opened.ban(ip, { duration: DAY_MS });
   return { call: (ip) => opened.isBanned(ip) };
 }
 
-/** As `reputation`, with ranges that are denied, of which none holds a client. */
+/** As `reputation`, with denied ranges that contain no client. */
 export function tenRanges() {
   return reputationWith('ten ranges', ranges(10));
 }
@@ -32,7 +41,7 @@ export function manyRanges() {
   return reputationWith('many ranges', ranges(10_000));
 }
 
-/** Each client is a peer. */
+/** Each client is a target. */
 export function permits() {
   const breaker = new CircuitBreaker('permits', { openFor: TIMEOUT_MS, maxPeers: 20_000 });
   return {
@@ -57,14 +66,14 @@ export function waiting() {
 }
 
 export function failing() {
-  return inVain(firingOf(fail));
+  return rejecting(firingOf(fail));
 }
 
 export function waitingAndFailing() {
-  return inVain(firingOf(waitAndFail));
+  return rejecting(firingOf(waitAndFail));
 }
 
-/** Each client has met both rules, which are silent and judge on. */
+/** Each client has met both rules before; they are muted but still count. */
 export function recording() {
   const met = { event: 'login-failed', count: 5, window: '1m', mute: DAY_MS, action: 'alert' };
   const rules = [
@@ -88,7 +97,7 @@ function reputationWith(name, deny = []) {
   return { call: (ip) => !opened.isBanned(ip) };
 }
 
-/** Nobody fails so often. */
+/** With more maxFailures than any client reaches. */
 function open(name, deny = []) {
   return new Reputation(name, {
     maxFailures: 1_000,

@@ -1,4 +1,4 @@
-// Values that were made before, read again where they could be made: the hub's and those of others, open for measuring.
+// Cases: reads of fresh values from a hub and from caches of other packages.
 import { createRequire } from 'node:module';
 import { addresses } from './keys.mjs';
 
@@ -21,7 +21,7 @@ export async function get() {
   return { call: (key) => hub.get(key) };
 }
 
-/** With a time to live, as ours has. */
+/** With a time to live, as the hub has. */
 export async function lruFetch() {
   const cache = await lruCache();
   return { call: (key) => cache.fetch(key), isAsync: true };

@@ -1,4 +1,4 @@
-// The part `js`: what one call costs in JavaScript, beside what others cost in the same run.
+// The part `js`: the cost of one call from JavaScript, compared with other packages in the same run.
 import { allocation, measureAllocation } from './allocation.mjs';
 import { LOADS, names, openCase } from './cases.mjs';
 import { costChart, guardChart, threadCharts } from './charts.mjs';

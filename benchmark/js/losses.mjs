@@ -1,4 +1,4 @@
-// Where our calls lose, by rules that are the same for every run.
+// Where calls of sluice lose, by the same rules in every run.
 import { cores } from '../machine.mjs';
 import { NOTICEABLE, ratio } from '../statistics.mjs';
 import { kindOf, LOADS } from './cases.mjs';
@@ -13,14 +13,14 @@ export function losses(results, threaded) {
   ];
 }
 
-/** For each call of others, the calls of ours with the same task that cost more under the same load. */
+/** For each call of another package, the calls of sluice with the same task that cost more under the same load. */
 function lostToOthers(results) {
   return againstOthers(results, (result) => result.samples).map(
     ({ theirs, losing }) => `\`${theirs.name}\` (${theirs.load}) costs less than ${list(losing)}.`,
   );
 }
 
-/** As above, while several threads call. What others do then, each thread does for itself. */
+/** As above, with several threads calling. Other packages share nothing between threads. */
 function lostToPrivateState(threaded, count) {
   return againstOthers(threaded, (result) => result.byCount[COUNTS.indexOf(count)]).map(
     ({ theirs, losing }) =>
@@ -28,7 +28,7 @@ function lostToPrivateState(threaded, count) {
   );
 }
 
-/** Our calls that a thread makes more slowly when others make them too. */
+/** Calls of sluice that are slower in a thread while other threads make them too. */
 function lostToContention(threaded, count) {
   const losing = threaded
     .filter(({ name }) => kindOf(name).by === 'sluice')

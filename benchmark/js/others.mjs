@@ -1,4 +1,4 @@
-// The same task by others, open for measuring.
+// Cases: limiters and maps of other packages.
 import * as limiters from '../limiters.mjs';
 import { addresses } from './keys.mjs';
 
@@ -23,7 +23,7 @@ export function localStore() {
   return { call: limiters.localStore(addresses().length) };
 }
 
-/** With buckets enough for each client to find one. */
+/** With enough buckets for all clients. */
 export async function hyperLimit() {
   const { create, tryRequest } = await limiters.hyperLimit(1 << 16);
   for (const key of addresses()) create(key);

@@ -1,4 +1,4 @@
-// Calls of sluice, open for measuring. Each gives what is called, with which items, and what its answers are.
+// Cases: calls of sluice. Each returns the function to call, its items, and what it answers.
 import { createRequire } from 'node:module';
 import { DAY_MS, PLENTY } from '../plenty.mjs';
 import { addresses, inOrder } from './keys.mjs';
@@ -7,9 +7,9 @@ const require = createRequire(import.meta.url);
 const { RateLimiter, Registry } = require('../..');
 
 const GENEROUS = { limit: PLENTY, window: DAY_MS };
-/** The most that this algorithm takes. */
+/** The maximum limit of this algorithm. */
 const MOST_OF_SLIDING = 2 ** 23 - 1;
-/** Keys of one `consumeMany`. */
+/** Keys per call of `consumeMany`. */
 const MANY = 64;
 
 export function consuming() {
@@ -57,7 +57,7 @@ export function twoLimits() {
   return consumingFrom('two', { limits: [GENEROUS, monthly] });
 }
 
-/** Filled once in the process: filled again, it would no longer be unchanged for those who have read it. */
+/** Filled once per process, as filling it again would change it for other cases. */
 export function registry() {
   const values = new Registry('benchmark');
   if (values.size === 0) values.replaceAll(addresses().map((key) => [key, { tier: 'free' }]));
@@ -66,7 +66,7 @@ export function registry() {
 
 let last;
 
-/** Where nobody else can see a decision, V8 does not make the object. */
+/** Keeps the object reachable, as V8 would otherwise not allocate it. */
 function kept(decision) {
   last = decision;
   return last;

@@ -1,4 +1,4 @@
-// What came of the calls, as Markdown.
+// The results of calls, as Markdown.
 import { cores } from '../machine.mjs';
 import { median, ratio, spread } from '../statistics.mjs';
 import { table } from '../table.mjs';

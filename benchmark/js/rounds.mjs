@@ -1,18 +1,18 @@
-// The harness: every case once per round, in another order each time, so noise meets all of them alike.
+// The harness: every case once per round, in a new order each round, so that noise affects all cases alike.
 
 import { shuffled } from '../statistics.mjs';
 
 const BATCH_MS = 4;
 
 /**
- * The processor time of this process: what others run meanwhile is not in it, what collects our garbage beside
- * us is. On Windows it ticks too seldom.
+ * The CPU time of this process, which excludes other processes and includes concurrent garbage collection. On Windows its
+ * resolution is too low.
  */
 const usedMs = process.platform === 'win32' ? () => performance.now() : processorTime;
 
 /**
- * A loop of its own for a case: in one that several share, V8 would no longer know which function it calls,
- * and all would cost more. A batch goes on where the last one ended, and tells how many calls answered yes.
+ * A separate loop for each case: in a shared loop the call would be megamorphic, and all cases would cost more. A batch
+ * continues where the last one ended, and returns how many calls answered yes.
  */
 export function loopOver(items, call, isAsync = false) {
   const last = items.length - 1; // a power of two less one
@@ -27,7 +27,7 @@ export function loopOver(items, call, isAsync = false) {
   return new Function('items', 'call', source)(items, call);
 }
 
-/** Nanoseconds per key of each case in each round: a row per case. */
+/** Nanoseconds per key in each round, a row per case. */
 export async function measure(cases, rounds) {
   const counts = [];
   for (const { batch } of cases) counts.push(await calibrate(batch));
@@ -52,7 +52,7 @@ function processorTime() {
   return (user + system) / 1000;
 }
 
-/** Also warms up: V8 has optimised what ran for so long. */
+/** Also warms up: V8 has optimised the code by then. */
 async function calibrate(batch) {
   for (let count = 1_000; ; count *= 2) {
     const startedAt = performance.now();

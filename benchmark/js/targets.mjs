@@ -1,4 +1,4 @@
-// What our calls shall cost, as quotients within a round: the same rows in every run.
+// Targets of calls, as ratios within a round: the same rows in every run.
 import { median, ratio } from '../statistics.mjs';
 import { BASELINE, LOADS } from './cases.mjs';
 
@@ -12,7 +12,7 @@ const MANY_RANGES = 'sluice reputation.isBanned(ip), 10 000 ranges';
 const FIRED = 'sluice breaker.fire(peer, async fn)';
 const WAITED = 'sluice breaker.fire(peer, async fn), which waits';
 
-/** A row without `against` is of nanoseconds. */
+/** A row without `against` is in nanoseconds. */
 const TARGETS = [
   { of: ALLOWED, against: RAW_STRING, atMost: 2.5 },
   { of: REFUSED, against: RAW_STRING, atMost: 2.5 },
@@ -39,7 +39,7 @@ export function targets(results) {
   return TARGETS.flatMap((target) => LOADS.map((load) => measured(target, load, results)));
 }
 
-/** `value` is undefined where one of the two could not be measured. */
+/** `value` is undefined if one of the two was not measured. */
 function measured({ of, against, unit = '×', ...bound }, load, results) {
   const samplesOf = (name) => results.find((result) => result.name === name && result.load === load)?.samples;
   const [ours, theirs] = [samplesOf(of), samplesOf(against)];

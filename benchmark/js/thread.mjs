@@ -1,11 +1,11 @@
-// One thread of several: runs the case that it is told to, when all that take part have come.
+// One of several threads: runs the case requested once all participants have arrived.
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { LOADS, openCase, threadedNames } from './cases.mjs';
 
 const RUN_MS = 15;
 const CHUNK = 500;
 
-/** Places of the shared array: how many have come, and how often all have. */
+/** Slots of the shared array: how many threads have arrived, and how often all have. */
 export const BARRIER = ['arrived', 'generation'];
 const [ARRIVED, GENERATION] = BARRIER.keys();
 
@@ -34,7 +34,7 @@ function runFor(batch, ms) {
   }
 }
 
-/** Waits awake, so that all start within a microsecond. */
+/** Spins, so that all threads start within a microsecond. */
 function meet(barrier, parties) {
   const generation = Atomics.load(barrier, GENERATION);
   if (Atomics.add(barrier, ARRIVED, 1) + 1 === parties) {

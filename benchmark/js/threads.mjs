@@ -1,13 +1,13 @@
-// The same calls from one thread and from several at once, in turn, on the same clients.
+// The same calls from one thread and from several at once, for the same clients.
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { LOADS, threadedNames } from './cases.mjs';
 import { BARRIER } from './thread.mjs';
 
-/** How many call at once. */
+/** Numbers of concurrent threads. */
 export const COUNTS = [1, 2, 4];
 
-/** For each case its `byCount`: for each count of threads, nanoseconds per call of each of them. */
+/** For each case `byCount`: samples of nanoseconds per call of a thread, for each number of threads. */
 export async function measureThreads(rounds) {
   const workers = await startWorkers(Math.max(...COUNTS));
   const cases = threadedNames.flatMap((name) => LOADS.map((load) => ({ name, load })));
@@ -22,7 +22,7 @@ export async function measureThreads(rounds) {
   return results;
 }
 
-/** Others in each round: none of them shall stand for all. */
+/** Different workers in each round, so that no single one decides a result. */
 function someOf(workers, count, round) {
   return Array.from({ length: count }, (_, at) => workers[(round + at) % workers.length]);
 }
@@ -35,7 +35,7 @@ async function startWorkers(threads) {
   return workers;
 }
 
-/** Nanoseconds per call of a thread, from the calls that all of them made together. */
+/** Nanoseconds per call of a thread, from the throughput of all threads together. */
 async function run(workers, index) {
   const replies = workers.map((worker) => once(worker, 'message'));
   for (const worker of workers) worker.postMessage({ index, parties: workers.length });

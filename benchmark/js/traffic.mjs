@@ -1,16 +1,16 @@
-// What circuits, lists and events are asked about, the same for all.
+// Functions, targets and ranges that all contenders are called with.
 
-/** Of a call, for all who end one in time. */
+/** The timeout of a call, for all contenders that enforce one. */
 export const TIMEOUT_MS = 10_000;
 
-/** Made once: what it costs to make an error is not what is measured. */
+/** Made once, as the cost of making an error is not measured. */
 const FAILURE = new Error('the peer is down');
 
 export async function succeed() {
   return true;
 }
 
-/** Its promise has failed before anybody can attend to it, of which V8 tells Node.js: that costs most of the call. */
+/** Its promise rejects before a handler is attached, which V8 reports to Node.js; that is most of the cost of the call. */
 export async function fail() {
   throw FAILURE;
 }
@@ -25,16 +25,16 @@ export async function waitAndFail() {
   throw FAILURE;
 }
 
-/** Calls that are to reject with what the peer failed with, and nothing else. */
-export function inVain({ call, ...opened }) {
-  const isAsFailed = (error) => error === FAILURE;
-  return { ...opened, call: (item) => call(item).then(undefined, isAsFailed) };
+/** Turns calls that must reject with `FAILURE` into calls that resolve with whether they did. */
+export function rejecting({ call, ...opened }) {
+  const isFailure = (error) => error === FAILURE;
+  return { ...opened, call: (item) => call(item).then(undefined, isFailure) };
 }
 
-/** Few, as others want an object for each. */
+/** Few targets, as other packages need an object for each. */
 export const PEERS = Array.from({ length: 10 }, (_, i) => `https://peer-${i}.example`);
 
-/** Different ranges of IPv4, /16 to /28, of which none holds a client of ours. */
+/** Distinct IPv4 ranges, /16 to /28, that contain no client. */
 export function ranges(count) {
   const prefixes = [16, 20, 24, 28];
   return Array.from({ length: count }, (_, i) => {

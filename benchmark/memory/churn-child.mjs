@@ -1,5 +1,5 @@
-// Clients that come once, in a table that always holds as many live ones as it is made for: how many
-// newcomers push out somebody who is still remembered? Under the manual clock, so exactly so many are live.
+// New clients in a table that always holds `maxKeys` live ones: how many of them evict a live client? Runs under the
+// manual clock, so that exactly that many are live.
 import { createRequire } from 'node:module';
 import { answerWith } from '../child.mjs';
 
@@ -7,7 +7,7 @@ const require = createRequire(import.meta.url);
 const { RateLimiter } = require('../..');
 const { manualClock } = require('../../lib/testing.js');
 
-/** A client is live for so long: the window of a limit of one. */
+/** How long a client is live: the window of a limit of one. */
 const WINDOW_MS = 1000;
 
 answerWith(({ maxKeys, rounds }) => {

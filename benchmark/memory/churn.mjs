@@ -1,10 +1,10 @@
-// How many newcomers push out a live client when as many are live as the limiter is made for.
+// How many new clients evict a live one when `maxKeys` clients are live.
 import { askOnce } from '../child.mjs';
 import { table } from '../table.mjs';
 
-export async function measureChurn(question) {
-  const told = await askOnce(new URL('churn-child.mjs', import.meta.url), question);
-  return { ...told, percent: (100 * told.evicted) / told.inserts };
+export async function measureChurn(plan) {
+  const counts = await askOnce(new URL('churn-child.mjs', import.meta.url), plan);
+  return { ...counts, percent: (100 * counts.evicted) / counts.inserts };
 }
 
 export function churn({ maxKeys, inserts, whileFilling, evicted, untracked, percent }) {

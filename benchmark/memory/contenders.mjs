@@ -1,11 +1,11 @@
-// Limiters to fill with clients. `open` gives a function that makes one client known.
+// Limiters to fill with clients. `open` returns a function that makes one client known.
 import { createRequire } from 'node:module';
 import * as limiters from '../limiters.mjs';
 import { DAY_MS, PLENTY } from '../plenty.mjs';
 
 const { RateLimiter } = createRequire(import.meta.url)('../..');
 
-/** `isAsync`: what `open` gives must be awaited. */
+/** `isAsync`: the function that `open` returns must be awaited. */
 export const CONTENDERS = {
   sluice: { open: sluice },
   'a Map with performance.now()': { open: limiters.ownMap },
@@ -20,7 +20,7 @@ function sluice(clients) {
   return (key) => limiter.tryConsume(key);
 }
 
-/** With a table that is two thirds full at the most. */
+/** With a table that is at most two thirds full. */
 async function hyperLimit(clients) {
   const { create, tryRequest } = await limiters.hyperLimit(2 ** Math.ceil(Math.log2(clients * 1.5)));
   return (key) => {

@@ -1,5 +1,5 @@
-// 10 000 well-known clients keep coming to a limiter: first in quiet, while the keys of a flood are made and thrown
-// away, so that what making them costs is known and the heap has its size; then the flood calls with its keys.
+// 10 000 regular clients call a limiter: first without a flood, while its keys are made and discarded, to measure what
+// making them costs and to let the heap reach its size; then while the flood calls with its keys.
 import { createRequire } from 'node:module';
 import { answerWith } from '../child.mjs';
 import { shuffled } from '../statistics.mjs';
@@ -7,42 +7,42 @@ import { shuffled } from '../statistics.mjs';
 const require = createRequire(import.meta.url);
 const { RateLimiter } = require('../..');
 
-const WELL_KNOWN = 10_000;
+const REGULARS = 10_000;
 const MAX_KEYS = 1_000_000;
 const LIMIT = 1000;
-/** So long that nothing is given back meanwhile: whoever came once is live to the end. */
+/** So long that nothing is replenished meanwhile: every client stays live to the end. */
 const WINDOW = '30d';
-/** Keys of the flood between two calls of every well-known client. */
+/** Keys of the flood between two calls of each regular client. */
 const WAVE = 500_000;
 
 answerWith(({ keys, mostMs }) => {
   const quiet = phase('quiet', keys, mostMs, () => makeKeys);
   const flooded = phase('flooded', keys, mostMs, (limiter) => floodInto(limiter));
-  return { maxKeys: MAX_KEYS, wellKnown: WELL_KNOWN, wave: WAVE, quiet, flooded };
+  return { maxKeys: MAX_KEYS, wellKnown: REGULARS, wave: WAVE, quiet, flooded };
 });
 
 /**
- * Times of all calls, in ns per call; what the process had resident after each wave; who was forgotten. Ends
- * before all keys have come when it takes too long.
+ * Returns ns per call of each wave, the resident memory after it, and how many regular clients were evicted. Ends early
+ * after `mostMs`.
  */
 function phase(name, keys, mostMs, waveOf) {
   const limiter = new RateLimiter(name, { limit: LIMIT, window: WINDOW, maxKeys: MAX_KEYS });
   const wave = waveOf(limiter);
-  const clients = Array.from({ length: WELL_KNOWN }, (_, client) => `198.51.${client >> 8}.${client & 255}`);
+  const clients = Array.from({ length: REGULARS }, (_, client) => `198.51.${client >> 8}.${client & 255}`);
   const startedAt = performance.now();
   for (const client of clients) limiter.tryConsume(client);
-  const told = { known: [], wave: [], rss: [process.memoryUsage.rss()] };
+  const samples = { known: [], wave: [], rss: [process.memoryUsage.rss()] };
   for (let from = 0; from < keys && performance.now() - startedAt < mostMs; from += WAVE) {
-    told.wave.push(timed(WAVE, () => wave(from)));
-    const inTurn = shuffled(WELL_KNOWN).map((at) => clients[at]);
-    told.known.push(timed(WELL_KNOWN, () => comeAgain(limiter, inTurn)));
-    told.rss.push(process.memoryUsage.rss());
+    samples.wave.push(timed(WAVE, () => wave(from)));
+    const inTurn = shuffled(REGULARS).map((at) => clients[at]);
+    samples.known.push(timed(REGULARS, () => callAll(limiter, inTurn)));
+    samples.rss.push(process.memoryUsage.rss());
   }
-  const calls = 1 + told.known.length;
+  const calls = 1 + samples.known.length;
   const { liveEvictions } = limiter.stats();
   const forgotten = countForgotten(limiter, clients, calls);
   RateLimiter.destroy(name);
-  return { ...told, liveEvictions, forgotten };
+  return { ...samples, liveEvictions, forgotten };
 }
 
 function timed(calls, work) {
@@ -51,7 +51,7 @@ function timed(calls, work) {
   return ((performance.now() - startedAt) * 1e6) / calls;
 }
 
-function comeAgain(limiter, clients) {
+function callAll(limiter, clients) {
   for (const client of clients) limiter.tryConsume(client);
 }
 
@@ -67,12 +67,12 @@ function makeKeys(from) {
   return sum;
 }
 
-/** Numbers of ten digits: the cheapest strings that are all different. */
+/** Ten-digit numbers: the cheapest distinct strings. */
 function keyOf(number) {
   return String(1_000_000_000 + number);
 }
 
-/** Those who have more left than their calls leave anybody. */
+/** Clients with more units left than their calls allow have been evicted. */
 function countForgotten(limiter, clients, calls) {
   return clients.filter((client) => limiter.peek(client).remaining > LIMIT - calls).length;
 }

@@ -1,20 +1,20 @@
-// What a flood of new keys does to memory, to the cost of calls, and to the clients who keep coming.
+// The effect of a flood of new keys on memory, on the cost of calls, and on regular clients.
 import { askOnce } from '../child.mjs';
 import { median, NOTICEABLE } from '../statistics.mjs';
 import { table } from '../table.mjs';
 
 const MEGABYTE = 2 ** 20;
-/** Points of the plot. */
+/** Number of points of the plot. */
 const POINTS = 20;
 
 export async function measureFlood({ keys, mostMs }) {
-  const told = await askOnce(new URL('flood-child.mjs', import.meta.url), { keys, mostMs });
-  const { quiet, flooded, wave, maxKeys } = told;
+  const measured = await askOnce(new URL('flood-child.mjs', import.meta.url), { keys, mostMs });
+  const { quiet, flooded, wave, maxKeys } = measured;
   const came = flooded.wave.length * wave;
-  // From where the table is full.
+  // From this wave on the table is full.
   const fullAt = Math.ceil((1.5 * maxKeys) / wave);
   return {
-    ...told,
+    ...measured,
     wanted: keys,
     came,
     madeIn: median(quiet.wave),
@@ -25,8 +25,8 @@ export async function measureFlood({ keys, mostMs }) {
   };
 }
 
-export function flood(told) {
-  const { maxKeys, wellKnown, came, madeIn, newcomer, knownQuiet, knownFlooded, rss, flooded } = told;
+export function flood(measured) {
+  const { maxKeys, wellKnown, came, madeIn, newcomer, knownQuiet, knownFlooded, rss, flooded } = measured;
   const rows = [
     ['keys that arrived once', millions(came)],
     ['`maxKeys`', millions(maxKeys)],
@@ -40,7 +40,7 @@ export function flood(told) {
     ['live keys evicted (`stats().liveEvictions`)', `${flooded.liveEvictions}`],
     [`known keys evicted, of ${wellKnown}`, `${flooded.forgotten}`],
   ];
-  return `### A flood of new keys\n\n${HOW}\n\n${table(['', 'measured'], rows)}${cutShort(told)}`;
+  return `### A flood of new keys\n\n${HOW}\n\n${table(['', 'measured'], rows)}${cutShort(measured)}`;
 }
 
 const HOW = `A limit of 1000 in 30 days, so a key that arrived once is live to the end and the table is full of live keys. All known keys

@@ -1,4 +1,4 @@
-// How far a process grows when one limiter comes to know so many clients.
+// Growth of a process in which one limiter gets to know this many clients.
 import { answerWith } from '../child.mjs';
 import { CONTENDERS } from './contenders.mjs';
 
@@ -7,7 +7,7 @@ const CHUNK = 100_000;
 
 answerWith(async ({ name, clients }) => {
   const { open, isAsync = false } = CONTENDERS[name];
-  // What the heap needs for keys that nobody keeps is not the limiter's.
+  // Make keys that are not kept first, so that the heap they need is not counted.
   for (let from = 0; from < 10 * CHUNK; from += CHUNK) knowAll((key) => key.length, from);
   const before = settled();
   const know = await open(clients);
@@ -27,12 +27,12 @@ async function knowAllAsync(know, from) {
   for (let client = from; client < from + CHUNK; client++) await know(address(client));
 }
 
-/** Different for all; as long as the addresses of real clients. */
+/** Distinct for each client, and as long as real addresses. */
 function address(client) {
   return `203.${client >> 16}.${(client >> 8) & 255}.${client & 255}`;
 }
 
-/** Resident bytes when the heap has given back what it can. */
+/** Resident bytes after garbage collection. */
 function settled() {
   globalThis.gc();
   globalThis.gc();

@@ -1,12 +1,12 @@
-// Bytes per client: the growth of a process that does nothing else, for each limiter and number of clients.
+// Bytes per client: the growth of a separate process for each limiter and number of clients.
 import { askOnce } from '../child.mjs';
 import { table } from '../table.mjs';
 import { CONTENDERS } from './contenders.mjs';
 
-/** A JavaScript heap larger than what is accepted, so that the limit in the child is what ends it. */
+/** A heap limit above the limit of the child, so that the latter applies. */
 const execArgv = ['--expose-gc', '--max-old-space-size=16000'];
 
-/** `sizes` ascend. Who cannot take one is not asked for the next. */
+/** `sizes` in ascending order; after one that fails, the larger ones are skipped. */
 export async function measureGrowth(sizes, mostMs) {
   const results = [];
   for (const name of Object.keys(CONTENDERS)) {

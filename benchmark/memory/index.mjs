@@ -1,4 +1,4 @@
-// The part `memory`: what clients cost to remember, and what a flood of them does.
+// The part `memory`: memory per client, and the effect of a flood of clients.
 import { NOTICEABLE } from '../statistics.mjs';
 import { churn, churnTarget, measureChurn } from './churn.mjs';
 import { CONTENDERS } from './contenders.mjs';
@@ -25,7 +25,7 @@ export async function run({ quick }) {
   const plan = quick ? QUICK : FULL;
   console.log(`sluice: memory of ${plan.sizes.map((size) => `${size / 1e6} million`).join(' and ')} clients`);
   const grown = await measureGrowth(plan.sizes, plan.mostMs);
-  console.log('sluice: as many live clients as there is room for');
+  console.log('sluice: a table full of live clients');
   const churned = await measureChurn(plan.churn);
   console.log(`sluice: a flood of ${plan.flood.keys / 1e6} million keys`);
   const flooded = await measureFlood(plan.flood);
@@ -38,7 +38,7 @@ export async function run({ quick }) {
   };
 }
 
-/** Others that need less than us for as many clients. */
+/** Limiters that need less memory for as many clients. */
 function growthLosses(results) {
   return results
     .map((theirs) => ({ ...theirs, times: bytesOf(results, OURS, theirs.clients) / theirs.bytes }))

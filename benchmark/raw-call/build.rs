@@ -1,4 +1,4 @@
-//! Node itself has the functions that this library calls; macOS must be told that they are found on loading.
+//! The Node.js program provides the functions that this library calls; on macOS the linker must allow that.
 
 fn main() {
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "macos") {

@@ -1,12 +1,12 @@
 'use strict';
 
-// Ann is on the free plan, Bob pays. Four worker threads serve both, and a day passes in a second.
+// Ann is on the free plan, Bob on the paid one. Four worker threads serve both; a manual clock lets a day pass.
 
 const { manualClock } = require('sluice/testing');
 const { ask, check, repeat, startWorkers, tally } = require('../stage');
 
 async function main() {
-  // The clock of all threads. It stands still, so the totals are known beforehand.
+  // The clock of all threads. It is stopped, so the totals are exact.
   const clock = manualClock();
   const { workers, port } = await startWorkers(require.resolve('./server'), 4);
 
@@ -16,7 +16,7 @@ async function main() {
     return tally(answers.map(({ status }) => status).sort());
   };
 
-  console.log('One second: 100 units');
+  console.log('The first second: 100 units');
   check('ann asks 40 times, at 10 units', await atOnce(40, 'ann', '/items'), '200 × 10, 429 × 30');
   check('bob asks 40 times, at 1 unit', await atOnce(40, 'bob', '/items'), '200 × 40');
   check('bob asks for 20 reports, at 5 units', await atOnce(20, 'bob', '/report'), '200 × 12, 429 × 8');
@@ -29,13 +29,13 @@ async function main() {
   check('ann asks 40 times more', await atOnce(40, 'ann', '/items'), '200 × 9, 429 × 31');
 
   clock.advance('1s');
-  console.log('Another second, and 300 units are used: a day');
+  console.log('Another second later the 300 units of the day are used up');
   const late = await get('ann', '/items');
   check('ann asks once more', late.status, 429);
-  check('what is used up', JSON.parse(late.text)['violated-policies'], ['day']);
+  check('the limit violated', JSON.parse(late.text)['violated-policies'], ['day']);
   show(late);
-  check('bob goes on', (await get('bob', '/report')).status, 200);
-  check('somebody without a key', (await get('eve', '/items')).status, 401);
+  check('bob is still served', (await get('bob', '/report')).status, 200);
+  check('a client without a key', (await get('eve', '/items')).status, 401);
 
   clock.advance('1d');
   console.log('The next day');

@@ -1,7 +1,7 @@
 'use strict';
 
-// One worker thread: a Fastify API with two plans. What a call takes from its account is counted in units; a plan
-// is what a unit of work costs on it, so both plans share one limiter, and a change of plan counts from the next call.
+// One worker thread: a Fastify API with two plans. Calls are charged in units, and a plan sets the price of a unit of
+// work. So both plans share one limiter, and a change of plan applies from the next call on.
 
 const { parentPort } = require('node:worker_threads');
 const fastify = require('fastify');
@@ -10,13 +10,13 @@ const { listen } = require('sluice');
 const PLANS = { free: 10, paid: 1 };
 const ACCOUNTS = { 'key-of-ann': { name: 'ann', plan: 'free' }, 'key-of-bob': { name: 'bob', plan: 'paid' } };
 
-/** The price of a call that is so much work, on the plan of who calls. */
+/** The cost of a call with this amount of work, on the plan of its account. */
 const price = (work) => (request) => work * PLANS[request.account.plan];
 
 async function start() {
   const app = fastify();
 
-  // Who calls is known before the limits ask for it: hooks run in the order in which they were added.
+  // Runs before the limits, which need the account: hooks run in the order in which they were added.
   app.decorateRequest('account', null);
   app.addHook('onRequest', async (request, reply) => {
     request.account = ACCOUNTS[request.headers['x-api-key']];
@@ -27,7 +27,7 @@ async function start() {
     name: 'api',
     key: (request) => request.account.name,
     cost: price(1),
-    // Both are charged, or neither is.
+    // Both limits are charged, or neither.
     rateLimit: {
       limits: [
         { name: 'second', limit: 100, window: '1s' },
@@ -37,7 +37,7 @@ async function start() {
   });
 
   app.get('/items', async () => ['this', 'that']);
-  // Five times the work, at five times the price; the rest is as above.
+  // Five times the work at five times the cost; all else as above.
   app.get('/report', { config: { sluice: { cost: price(5) } } }, async () => ({ total: 42 }));
 
   await app.ready();

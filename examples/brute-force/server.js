@@ -1,6 +1,6 @@
 'use strict';
 
-// One worker thread: a login behind a guard that bans. Nothing in here knows of the other threads.
+// One worker thread: a login behind a guard that bans. The code does not depend on the other threads.
 
 const http = require('node:http');
 const { parentPort } = require('node:worker_threads');
@@ -8,16 +8,16 @@ const express = require('express');
 const { createGuard, listen } = require('sluice');
 
 const guard = createGuard('login', {
-  // Bans are for this example; a limit would answer some of the guesses with 429 before.
+  // Off, as a limit would refuse some guesses with 429 before the bans that this example shows.
   rateLimit: false,
   reputation: {
-    // The fifth wrong password in ten minutes, for a minute at first and twice as long each time.
+    // The fifth wrong password in ten minutes bans, for a minute at first and twice as long each time.
     maxFailures: 5,
     findTime: '10m',
     banTime: '1m',
     maxBanTime: '1h',
   },
-  // All requests are logins, so a 401 is a failed one. Elsewhere only the login route says so.
+  // Every request is a login, so a 401 is a failed login. With other routes, set this on the login route only.
   login: true,
   record: { 401: 'wrong-password', 403: false, 404: false },
 });
@@ -29,7 +29,7 @@ app.post('/login', express.json(), (req, res) => {
   res.status(isRight ? 200 : 401).json({ welcome: isRight });
 });
 
-/** A server of this thread: whoever is banned is refused at accept, before a byte is read. */
+/** A server of this thread. Connections of banned clients are refused at accept, before a byte is read. */
 function serve() {
   const server = http.createServer(app);
   guard.attach(server);
@@ -37,7 +37,7 @@ function serve() {
 }
 
 async function start() {
-  // One port for all threads, and one of this thread's own, by which the story asks each of them.
+  // One port for all threads, and one for this thread alone, so that the example can call each of them.
   const { port } = await listen(serve(), { port: 0, host: '127.0.0.1' });
   const own = serve().listen(0, '127.0.0.1', () => parentPort.postMessage({ port, own: own.address().port }));
 }

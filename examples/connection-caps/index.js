@@ -1,7 +1,7 @@
 'use strict';
 
-// 30 connections at once, 10 of one client: over a web server, a chat server and four worker threads together.
-// Then one of the threads is terminated in the middle of its work.
+// At most 30 concurrent connections, 10 per client, across a web server, a chat server and four worker threads.
+// Then one of the threads is terminated while it holds connections.
 
 const net = require('node:net');
 const { ConnectionTracker } = require('sluice');
@@ -9,13 +9,13 @@ const { check, repeat, startWorkers, until } = require('../stage');
 
 const HELLO = 'GET / HTTP/1.1\r\nHost: example.com\r\n\r\n';
 
-/** A connection from a loopback address, as of a client of its own; null when the server refuses it. */
+/** Connects from a loopback address, which stands for a client. Resolves with null when the server refuses. */
 function connect(port, from, hello = '') {
   return new Promise((resolve) => {
     const socket = net.connect({ port, host: '127.0.0.1', localAddress: from });
     socket.once('connect', () => socket.write(hello));
     socket.once('data', (data) => resolve(/200 OK|welcome/.test(data) ? socket : null));
-    // Closed without a word, or by the end of its thread.
+    // Closed without an answer, or by the end of its thread.
     socket.on('error', () => {}).once('close', () => resolve(null));
   });
 }
@@ -25,7 +25,7 @@ async function main() {
   const { workers, webPort, chatPort } = await startWorkers(require.resolve('./server'), 4);
 
   const open = [];
-  /** Tries to open so many, every other one to the web server; how many were let in. */
+  /** Opens `count` connections, every other one to the web server, and returns how many are admitted. */
   const tryOpen = async (count, from) => {
     const sockets = await repeat(count, 4, (turn) =>
       turn % 2 === 0 ? connect(webPort, from, HELLO) : connect(chatPort, from),
@@ -35,30 +35,30 @@ async function main() {
     return admitted.length;
   };
 
-  console.log('At most 10 of one client');
+  console.log('At most 10 per client');
   check('16 connections of a first client', await tryOpen(16, '127.0.0.2'), 10);
-  check('16 of a second one', await tryOpen(16, '127.0.0.3'), 10);
+  check('16 connections of a second client', await tryOpen(16, '127.0.0.3'), 10);
   console.log('At most 30 in all');
-  check('8 of a third', await tryOpen(8, '127.0.0.4'), 8);
-  check('8 of a fourth', await tryOpen(8, '127.0.0.5'), 2);
+  check('8 connections of a third client', await tryOpen(8, '127.0.0.4'), 8);
+  check('8 connections of a fourth client', await tryOpen(8, '127.0.0.5'), 2);
   check('open', tracker.count, 30);
   const { maxPerClient, max } = tracker.stats().refused;
-  check('refused by the cap of their client, and of all', [maxPerClient, max], [12, 6]);
+  check('refused by maxPerClient, and by max', [maxPerClient, max], [12, 6]);
 
   const { perThread } = tracker.stats();
-  console.log('A thread ends, and with it its connections; by thread there were', perThread);
+  console.log('A thread is terminated, which closes its connections; open by thread before:', perThread);
   const [doomed] = workers.filter(({ threadId }) => perThread[threadId] > 0);
   const held = perThread[doomed.threadId];
   await doomed.terminate();
   await until(() => tracker.count === 30 - held);
   check('open', tracker.count, 30 - held);
-  check('a newcomer takes a place that came free', await tryOpen(1, '127.0.0.6'), 1);
+  check('a new client is admitted in place of one of them', await tryOpen(1, '127.0.0.6'), 1);
 
-  console.log('All hang up');
+  console.log('All clients disconnect');
   for (const socket of open) socket.destroy();
   check('drained', await tracker.drain({ timeout: '5s' }), true);
   const { opened, closed } = tracker.stats();
-  check('opened and not closed', opened - closed, 0);
+  check('opened but not closed', opened - closed, 0);
 
   await Promise.all(workers.map((worker) => worker.terminate()));
 }

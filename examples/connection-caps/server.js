@@ -1,6 +1,6 @@
 'use strict';
 
-// One worker thread with two servers. One tracker counts the connections of both, and of all threads.
+// One worker thread with two servers. One tracker counts the connections of both servers in all threads.
 
 const http = require('node:http');
 const net = require('node:net');
@@ -12,12 +12,12 @@ const tracker = new ConnectionTracker('caps', { max: 30, maxPerClient: 10 });
 const web = http.createServer((_req, res) => res.end(`served by thread ${threadId}\n`));
 const chat = net.createServer((socket) => {
   socket.write('welcome\n');
-  // Who hangs up rudely is no reason to fall.
+  // A connection that is reset must not end the process.
   socket.on('error', () => {});
 });
 
 async function start() {
-  // From now on whoever is one too many is refused at accept, before a byte is read.
+  // From now on connections beyond a cap are refused at accept, before a byte is read.
   tracker.attach(web).attach(chat);
   const [{ port: webPort }, { port: chatPort }] = [
     await listen(web, { port: 0, host: '127.0.0.1' }),

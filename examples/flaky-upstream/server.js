@@ -1,6 +1,6 @@
 'use strict';
 
-// One worker thread: a gateway whose upstream may be down. Circuits are one for all threads.
+// One worker thread: a gateway whose upstream may be down. All threads share one circuit for it.
 
 const http = require('node:http');
 const { parentPort, workerData } = require('node:worker_threads');
@@ -15,13 +15,14 @@ const breaker = new CircuitBreaker('gateway', {
   timeout: '2s',
 });
 
-/** Asks the upstream; a status of 5xx is a failure. */
+/** Calls the upstream; a status of 5xx is a failure. */
 function askUpstream(signal) {
   return new Promise((resolve, reject) => {
     const options = { host: '127.0.0.1', port: workerData.upstreamPort, agent: false, signal };
     const request = http.get(options, (response) => {
       response.resume();
-      if (response.statusCode >= 500) reject(new Error(`the upstream answers ${response.statusCode}`));
+      if (response.statusCode >= 500)
+        reject(new Error(`the upstream answered with status ${response.statusCode}`));
       else resolve('the order\n');
     });
     request.once('error', reject);

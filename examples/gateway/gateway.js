@@ -1,7 +1,7 @@
 'use strict';
 
-// The gateway: one HTTP server whose work is done by four threads. It knows whether a token is good, passes the request on,
-// and says what the thread answered.
+// The gateway: one HTTP server in front of four threads. It verifies the token of a request, calls a thread through the
+// broker, and answers with the result.
 
 const http = require('node:http');
 const path = require('node:path');
@@ -15,7 +15,7 @@ const STATUS = {
   ERR_SLUICE_TIMEOUT: 504,
 };
 
-/** Serves on a port of the system's choice, with tokens signed by the keys behind `keySetUrl`. */
+/** Listens on a free port. Accepts tokens signed by the keys at `keySetUrl`. */
 async function startGateway(keySetUrl) {
   const lifecycle = new Lifecycle('gateway');
   const broker = new Broker('gateway', { id: 'gateway' });
@@ -40,7 +40,7 @@ async function startGateway(keySetUrl) {
   });
 
   lifecycle.attach(server);
-  // When the last request is answered nobody needs the threads any more.
+  // The threads are closed once the last request is answered.
   lifecycle.onShutdown(() => broker.close(), { name: 'workers', when: 'drained' });
   const { port } = await listen(server, { port: 0, host: '127.0.0.1' });
   lifecycle.ready();

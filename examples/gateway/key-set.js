@@ -1,12 +1,12 @@
 'use strict';
 
-// Tokens are `user.signature`, the signature Ed25519 in base64url. Keys are fetched once for all threads, and each thread
-// makes its own key object of them.
+// Tokens are `user.signature`, with an Ed25519 signature in base64url. The key set is fetched once for all threads; each
+// thread builds its own key object from it.
 
 const { createPublicKey, sign, verify } = require('node:crypto');
 const { ClientHub } = require('sluice');
 
-/** `{ get() }`: what verifies tokens in this thread. */
+/** A client of the hub whose `get()` resolves with the `Verifier` of this thread. */
 function verifierOf(url) {
   return new ClientHub('gateway').client('key set', (signal) => fetchKeySet(url, signal), {
     ttl: '10m',
@@ -17,7 +17,7 @@ function verifierOf(url) {
 
 async function fetchKeySet(url, signal) {
   const response = await fetch(url, { signal });
-  if (!response.ok) throw new Error(`the key set is not to be had: ${response.status}`);
+  if (!response.ok) throw new Error(`the key set cannot be fetched: status ${response.status}`);
   const { keys } = await response.json();
   return keys[0];
 }
@@ -29,7 +29,7 @@ class Verifier {
     this.#key = key;
   }
 
-  /** The user that a token names, if it is signed; else undefined. */
+  /** The user of a token with a valid signature, else undefined. */
   verify(token = '') {
     const [user, signature = ''] = token.split('.');
     const isSigned = verify(null, Buffer.from(user), this.#key, Buffer.from(signature, 'base64url'));

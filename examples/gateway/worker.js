@@ -1,7 +1,7 @@
 'use strict';
 
-// One of the threads behind the gateway. It trusts nobody, so it verifies the token again: with the key set that all threads
-// share, and with a key object of its own.
+// One of the threads behind the gateway. It verifies the token again, with the key set that all threads share and a key
+// object of its own.
 
 const { threadId, workerData } = require('node:worker_threads');
 const { setTimeout: pause } = require('node:timers/promises');
@@ -12,7 +12,7 @@ const broker = new Broker('gateway');
 const verifier = verifierOf(workerData.keySetUrl);
 
 broker.handle('orders', async ({ user, item, token }, { signal }) => {
-  if ((await verifier.get()).verify(token) !== user) throw new Error('the token is somebody else’s');
+  if ((await verifier.get()).verify(token) !== user) throw new Error('the token belongs to another user');
   await pause(2, undefined, { signal }); // the database
   return { user, item, by: threadId };
 });
@@ -20,7 +20,7 @@ broker.handle('reports', async ({ user }, { signal }) => {
   await pause(300, undefined, { signal });
   return { user, report: 'long', by: threadId };
 });
-// For the example: a thread may end at any line.
+// Simulates a crash.
 broker.handle('crash', () => {
   process.exit(1);
 });

@@ -1,6 +1,6 @@
 'use strict';
 
-// A new version is to be rolled out while customers order: four threads stop together, and nobody's order is lost.
+// A new version is rolled out while customers place orders: four threads shut down together, and no order is lost.
 
 const http = require('node:http');
 const { once } = require('node:events');
@@ -11,7 +11,7 @@ const { ask, check, startWorkers, tally, until } = require('../stage');
 const CUSTOMERS = 60;
 const FEEDS = 16;
 
-/** Orders over one kept connection until there is no more to be had. */
+/** Places orders over one keep-alive connection until the server refuses. */
 async function order(port) {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
   let ordered = 0;
@@ -28,7 +28,7 @@ async function order(port) {
   }
 }
 
-/** A feed that has begun; `ended` is how it closes. */
+/** Opens a feed; `ended` resolves with its close code and reason. */
 async function follow(port) {
   const ws = new WebSocket(`ws://127.0.0.1:${port}`);
   const ended = once(ws, 'close').then(([code, reason]) => `${code} ${reason}`);
@@ -43,35 +43,35 @@ async function main() {
   const probe = async (path) => (await ask(port, path)).status;
 
   console.log('Four threads on one port');
-  check('ready before they are', await probe('/readyz'), 503);
+  check('readiness probe before ready()', await probe('/readyz'), 503);
   lifecycle.ready();
-  check('ready', await probe('/readyz'), 200);
+  check('readiness probe', await probe('/readyz'), 200);
   const feeds = await Promise.all(Array.from({ length: FEEDS }, () => follow(port)));
   const customers = Array.from({ length: CUSTOMERS }, () => order(port));
   await until(() => ledger.get('accepted') > 600);
 
-  console.log('A new version');
+  console.log('The shutdown begins');
   const down = lifecycle.shutdown({ reason: 'a new version', delay: '1s', timeout: '10s' });
   check('state', lifecycle.state, 'draining');
-  check('ready while the load balancer looks', await probe('/readyz'), 503);
-  check('alive', await probe('/healthz'), 200);
+  check('readiness probe during the delay', await probe('/readyz'), 503);
+  check('liveness probe', await probe('/healthz'), 200);
   const report = await down;
   const ended = await Promise.all(customers);
   const ordered = ended.reduce((sum, customer) => sum + customer.ordered, 0);
-  const refusals = ended.filter(({ end }) => ![503, 'ECONNREFUSED'].includes(end));
+  const otherEnds = ended.filter(({ end }) => ![503, 'ECONNREFUSED'].includes(end));
 
-  check('accepted, and answered', ledger.get('accepted') === ordered, true);
-  check('written before the threads went', ledger.get('written') === ordered, true);
-  check('customers who met anything but a refusal', refusals.length, 0);
+  check('every accepted order was answered', ledger.get('accepted') === ordered, true);
+  check('every order was written before the threads stopped', ledger.get('written') === ordered, true);
+  check('customers whose last request failed otherwise than by a refusal', otherEnds.length, 0);
   check(
-    'feeds ended with',
+    'close code and reason of the feeds',
     tally(await Promise.all(feeds.map((feed) => feed.ended))),
     `1001 a new version × ${FEEDS}`,
   );
   check('drained', report.drained, true);
   check('forced, reset, and left', [report.forced, report.connectionsReset, report.tasksLeft], [0, 0, 0]);
   check('threads', Object.keys(report.perThread).length, 5);
-  check('hooks that went well', report.hooks.filter(({ ok }) => ok).length, 8);
+  check('hooks that succeeded', report.hooks.filter(({ ok }) => ok).length, 8);
   check('pools closed', ledger.get('pools closed'), 4);
   check('state', lifecycle.state, 'stopped');
 

@@ -1,7 +1,7 @@
 'use strict';
 
-// One worker thread that serves orders and a feed, and shuts down with the others: who orders gets the answer, who
-// listens is told why the feed ends, and what is written in the background is on disk before the thread goes.
+// One worker thread that serves orders and a feed, and shuts down with the others: accepted orders are answered, feeds
+// are closed with the reason, and background writes finish before the thread stops.
 
 const http = require('node:http');
 const { setTimeout: pause } = require('node:timers/promises');

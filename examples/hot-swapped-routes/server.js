@@ -1,6 +1,6 @@
 'use strict';
 
-// One worker thread: a gateway that looks up each request's route in a table that others replace meanwhile.
+// One worker thread: a gateway that looks up routes in a table that another thread replaces meanwhile.
 
 const http = require('node:http');
 const { parentPort } = require('node:worker_threads');
@@ -9,13 +9,13 @@ const { listen, Registry } = require('sluice');
 const routes = new Registry('routes');
 let table = routes.snapshot();
 
-/** All routes as of one moment. Asking for the version is one native number; a snapshot is made only after a change. */
+/** All routes of one release. Reading the version is cheap; a snapshot is made only after a change. */
 function currentTable() {
   if (routes.version !== table.version) table = routes.snapshot();
   return table;
 }
 
-/** Of which releases the routes of a table are: more than one would be half of a change. */
+/** The releases to which the routes of a table belong; more than one would be a partial change. */
 const releasesIn = (routes) => [...new Set([...routes.values()].map(({ release }) => release))];
 
 const server = http.createServer((req, res) => {

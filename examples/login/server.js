@@ -1,6 +1,6 @@
 'use strict';
 
-// One worker thread: Express, with a limit on wrong passwords. Nothing in here knows of the other threads.
+// One worker thread: Express, with a limit on wrong passwords. The code does not depend on the other threads.
 
 const http = require('node:http');
 const { parentPort } = require('node:worker_threads');
@@ -11,13 +11,13 @@ const sluice = require('sluice/express');
 const app = express();
 
 const onlyFewFailures = sluice({
-  // The name is what the threads have in common: they all count in the limiter 'login'.
+  // All threads share the limiter of this name.
   name: 'login',
-  // Five, and then none until fifteen minutes after the first.
+  // Five failures, then none until fifteen minutes after the first.
   rateLimit: { limit: 5, window: '15m', algorithm: 'fixed-window' },
-  // An answer below 400 was no failure: its charge is taken back.
+  // An answer with a status below 400 is refunded.
   countOnly: 'failures',
-  // Behind a proxy, the client is who the proxy says it is.
+  // Requests of this proxy are counted for the client that it names in X-Forwarded-For.
   trustedProxies: ['127.0.0.1'],
 });
 
@@ -26,7 +26,7 @@ app.post('/login', onlyFewFailures, express.json(), (req, res) => {
   res.status(isRight ? 200 : 401).json({ welcome: isRight });
 });
 
-// Port 0 lets the system choose. All threads get the same port, and take turns in accepting.
+// Port 0 lets the system choose. All threads get the same port and share its connections.
 listen(http.createServer(app), { port: 0, host: '127.0.0.1' }).then((address) =>
   parentPort.postMessage(address),
 );

@@ -1,7 +1,7 @@
 'use strict';
 
-// A scanner looks for sixty things that are not there, over four worker threads: the fifteenth bans it. A reader with
-// an old bookmark asks for one missing page as often, and a visitor reads what there is; both stay.
+// A scanner requests sixty missing paths from four worker threads: the fifteenth bans it. A reader with an old bookmark
+// requests one missing page as often, and a visitor an existing one; neither is banned.
 
 const { createGuard } = require('sluice');
 const { manualClock } = require('sluice/testing');
@@ -23,21 +23,21 @@ async function main() {
     repeat(60, 1, (turn) => ask(port, `/old-page?visit=${turn}`, { from: READER })),
     repeat(60, 1, () => ask(port, '/', { from: VISITOR })),
   ]);
-  check('60 different paths that are not there', statuses(scan), '403 × 45, 404 × 15');
-  check('one path that is not there, 60 times', statuses(bookmark), '404 × 60');
+  check('60 different missing paths', statuses(scan), '403 × 45, 404 × 15');
+  check('one missing path, 60 times', statuses(bookmark), '404 × 60');
   check('60 visits', statuses(visit), '200 × 60');
-  check('  the scanner is to come back in so many seconds', scan.at(-1).headers['retry-after'], 600);
+  check('  Retry-After of the scanner, in seconds', scan.at(-1).headers['retry-after'], 600);
 
   await until(() => alerts.length > 0);
-  const told = alerts.map(
+  const summaries = alerts.map(
     ({ rule, client, count, detail }) => `${rule} by ${client}: ${count}, then ${detail}`,
   );
-  check('alerts', told, [`scan by ${SCANNER}: 15, then /backup-14.zip`]);
+  check('alerts', summaries, [`scan by ${SCANNER}: 15, then /backup-14.zip`]);
 
   clock.advance('10m');
   const again = await repeat(60, 1, (turn) => ask(port, `/admin-${turn}`, { from: SCANNER }));
-  check('ten minutes later it begins anew', statuses(again), '403 × 45, 404 × 15');
-  check('  and is banned for twice as long', again.at(-1).headers['retry-after'], 1200);
+  check('ten minutes later the scanner starts again', statuses(again), '403 × 45, 404 × 15');
+  check('  Retry-After, twice as long', again.at(-1).headers['retry-after'], 1200);
 
   const { reputation, monitor, refusedAtAccept, refusedBy } = guard.stats();
   check('bans, and events recorded', [reputation.bans, monitor.recorded], [2, 90]);

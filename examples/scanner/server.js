@@ -1,6 +1,6 @@
 'use strict';
 
-// One worker thread: Fastify, behind a guard that knows a scanner by how many different things it misses.
+// One worker thread: Fastify behind a guard that bans clients which request many different missing paths.
 
 const { parentPort } = require('node:worker_threads');
 const fastify = require('fastify');
@@ -8,7 +8,7 @@ const { createGuard, listen } = require('sluice');
 
 const guard = createGuard('site', {
   rateLimit: { limit: 1000, window: '1m' },
-  // A missing page is no failure by default, so an old bookmark bans no one: bans come from the rule alone.
+  // A missing page does not count as a failure by default, so only the rule below bans.
   reputation: { maxFailures: 100, findTime: '10m', banTime: '10m', maxBanTime: '1d' },
   monitor: {
     rules: [{ name: 'scan', event: 'not-found', count: 15, window: '1m', distinct: true, action: 'ban' }],

@@ -1,7 +1,7 @@
 'use strict';
 
-// A catalogue that takes its time, behind four worker threads: each product is asked for once, not once by each thread nor
-// by each request. A thread that asks is terminated, and another asks in its place.
+// A slow catalogue behind four worker threads: each product is fetched once, not once per thread or request. When the
+// fetching thread is terminated, another thread takes over.
 
 const http = require('node:http');
 const { ClientHub } = require('sluice');
@@ -9,11 +9,11 @@ const { ask, check, repeat, startWorkers, tally, until } = require('../stage');
 
 const PRODUCTS = 20;
 
-/** A catalogue that counts what it is asked; while it `holds`, it keeps who asks waiting. */
+/** A catalogue that counts its requests; while it `holds`, it does not answer. */
 async function startCatalogue() {
-  const catalogue = { asked: 0, fails: false, holds: false, lastThread: 0 };
+  const catalogue = { requests: 0, fails: false, holds: false, lastThread: 0 };
   const server = http.createServer((req, res) => {
-    catalogue.asked += 1;
+    catalogue.requests += 1;
     catalogue.lastThread = Number(req.headers['x-thread']);
     if (catalogue.holds) return;
     res.statusCode = catalogue.fails ? 500 : 200;
@@ -37,39 +37,39 @@ async function main() {
   };
   const product = (turn) => `/product-${turn % PRODUCTS}`;
 
-  console.log(`400 requests for ${PRODUCTS} products, 100 at once`);
+  console.log(`400 requests for ${PRODUCTS} products, 100 concurrently`);
   check('prices', await statuses(400, 100, product), '150 × 400');
-  check('the catalogue was asked, once for the rates', catalogue.asked, PRODUCTS + 1);
+  check('requests to the catalogue, one of them for the rates', catalogue.requests, PRODUCTS + 1);
 
-  console.log('Their time is over: a stale answer at once, and one question in the background');
+  console.log('The values are stale: they are served at once and refreshed by one request in the background');
   await until(() => products.get('/product-0') === undefined);
   check('prices', await statuses(40, 40, () => '/product-0'), '150 × 40');
   await until(() => products.stats().initialising === 0);
-  check('the catalogue was asked once more', catalogue.asked, PRODUCTS + 2);
+  check('requests to the catalogue, one more than before', catalogue.requests, PRODUCTS + 2);
 
-  console.log('It is down for a product that nobody has');
+  console.log('The catalogue fails for a product that is not kept yet');
   catalogue.fails = true;
   const { failures } = products.stats();
-  check('those who asked together', await statuses(20, 20, () => '/new'), '502 × 20');
+  check('20 concurrent requests', await statuses(20, 20, () => '/new'), '502 × 20');
   catalogue.fails = false;
-  check('some failures, fewer than requests', products.stats().failures - failures < 20, true);
-  check('afterwards', await statuses(20, 20, () => '/new'), '150 × 20');
+  check('fewer failures than requests', products.stats().failures - failures < 20, true);
+  check('after the catalogue has recovered', await statuses(20, 20, () => '/new'), '150 × 20');
 
-  console.log('The thread that asks is terminated');
+  console.log('The thread that fetches is terminated');
   catalogue.holds = true;
-  const before = catalogue.asked;
+  const before = catalogue.requests;
   const asking = Promise.allSettled(Array.from({ length: 40 }, () => ask(port, '/last')));
-  await until(() => products.stats().waiting === 39 && catalogue.asked > before);
+  await until(() => products.stats().waiting === 39 && catalogue.requests > before);
   catalogue.holds = false;
   await workers.find(({ threadId }) => threadId === catalogue.lastThread).terminate();
   const settled = await asking;
   const answered = settled.filter(({ value }) => value?.status === 200).length;
   const cut = settled.filter(({ status }) => status === 'rejected').length;
-  check('answered, or cut off with their thread', answered + cut, 40);
-  check('answered by the others', answered > 0, true);
-  check('the catalogue was asked by that thread and one other', catalogue.asked - before, 2);
+  check('requests answered, or cut off with their thread', answered + cut, 40);
+  check('some are answered by other threads', answered > 0, true);
+  check('requests to the catalogue, by that thread and one other', catalogue.requests - before, 2);
   const { handovers, waiting, initialising } = products.stats();
-  check('handed over, waiting, running', [handovers, waiting, initialising], [1, 0, 0]);
+  check('handovers, pending calls, running initialisers', [handovers, waiting, initialising], [1, 0, 0]);
 
   catalogue.server.close();
   catalogue.server.closeAllConnections();

@@ -1,6 +1,6 @@
 'use strict';
 
-// One worker thread: a shop in front of a catalogue that is slow to answer. Each product is asked for once by all threads.
+// One worker thread: a shop in front of a slow catalogue. Each product is fetched once for all threads.
 
 const http = require('node:http');
 const { parentPort, threadId, workerData } = require('node:worker_threads');
@@ -12,11 +12,11 @@ const TIMES = { ttl: '2s', staleWhileRevalidate: '1m', timeout: '5s' };
 async function askCatalogue(path, signal) {
   const url = `http://127.0.0.1:${workerData.cataloguePort}${path}`;
   const response = await fetch(url, { signal, headers: { 'x-thread': String(threadId) } });
-  if (!response.ok) throw new Error(`the catalogue answers ${response.status}`);
+  if (!response.ok) throw new Error(`the catalogue answered with status ${response.status}`);
   return response.json();
 }
 
-/** What a thread makes of a price list, once for each list: it could not be sent to others, nor need it. */
+/** A converter that each thread builds from the shared rates, once per version: functions cannot be shared. */
 const rates = products.client('/rates', (signal) => askCatalogue('/rates', signal), {
   revive: ({ rate }) => ({ convert: (price) => Math.round(price * rate) }),
 });

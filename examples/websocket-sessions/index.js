@@ -1,7 +1,7 @@
 'use strict';
 
-// WebSockets over four worker threads: so many at once, of one client, and per minute; so many messages and bytes per
-// second on each. Then an operator, in another thread, ends one session, clients come through a proxy, and a thread dies.
+// WebSockets in four worker threads, limited in total, per client and per minute, with quotas of messages and bytes per
+// session. An operator in another thread closes a session, clients connect through a proxy, and a thread dies.
 
 const { ConnectionTracker } = require('sluice');
 const { manualClock } = require('sluice/testing');
@@ -10,7 +10,7 @@ const { check, repeat, startWorkers, tally, until } = require('../stage');
 
 const PROXY = '127.0.0.100';
 
-/** A socket that has been told the id of its session; null when it was refused. `behind` is the client of a proxy. */
+/** A socket that has received its session id, or null if refused. `behind` is the client named by the proxy. */
 function connect(port, from, behind) {
   const headers = behind === undefined ? {} : { 'x-forwarded-for': behind };
   return new Promise((resolve) => {
@@ -23,7 +23,7 @@ function connect(port, from, behind) {
   });
 }
 
-/** What the server answers to each of these messages. */
+/** Sends messages and resolves with the answers of the server. */
 function talk(ws, messages) {
   return new Promise((resolve) => {
     const answers = [];
@@ -45,7 +45,7 @@ async function main() {
     return admitted.length;
   };
 
-  console.log('At most 6 of one client, 20 in all');
+  console.log('At most 6 sessions per client, 20 in total');
   for (const [from, expected] of [
     ['127.0.0.2', 6],
     ['127.0.0.3', 6],
@@ -56,41 +56,41 @@ async function main() {
   }
   check('open', sessions.count, 20);
 
-  console.log('5 messages and 1000 bytes in a second, on each');
+  console.log('At most 5 messages and 1000 bytes per second and session');
   const short = await Promise.all(open.slice(0, 4).map((ws) => talk(ws, Array(8).fill('hello'))));
   check('8 short messages on each of four', tally(short.flat().sort()), 'echo hello × 20, too much × 12');
   const [large] = await Promise.all([talk(open[4], ['x'.repeat(900), 'x'.repeat(200), 'ok'])]);
   check(
-    '900 bytes, 200 more, and 2',
+    'messages of 900, 200 and 2 bytes',
     large.map((text) => text.slice(0, 8)),
     ['echo xxx', 'too much', 'echo ok'],
   );
   clock.advance('1s');
   check('a second later', await talk(open[0], ['hello']), 'echo hello');
 
-  console.log('An operator ends one session, wherever it is');
+  console.log('An operator closes a session of another thread');
   check('found', sessions.close(open[0].session), true);
   await until(() => open[0].closedWith !== undefined);
-  check('its WebSocket was closed with', open[0].closedWith, 1001);
+  check('close code of its WebSocket', open[0].closedWith, 1001);
   check('open', sessions.count, 19);
 
-  console.log('At most 10 openings of one client in a minute');
+  console.log('At most 10 openings per client and minute');
   for (const ws of open.filter((ws) => ws.readyState === WebSocket.OPEN).slice(0, 5)) ws.close();
   await until(() => sessions.count === 14);
-  check('all six of the first client are gone', sessions.countFor('127.0.0.2'), 0);
-  check('6 more of it, of which 4 are left', await tryOpen(6, '127.0.0.2'), 4);
+  check('sessions of the first client', sessions.countFor('127.0.0.2'), 0);
+  check('6 more, of which 4 openings are left', await tryOpen(6, '127.0.0.2'), 4);
   clock.advance('6s');
-  check('six seconds later there is one more', await tryOpen(2, '127.0.0.2'), 1);
+  check('2 more six seconds later, when one has come back', await tryOpen(2, '127.0.0.2'), 1);
 
-  console.log('Behind a proxy each client has its own 6');
+  console.log('Behind a proxy each client has its own limit of 6');
   for (const ws of open.filter((ws) => ws.readyState === WebSocket.OPEN).slice(0, 11)) ws.close();
   await until(() => sessions.count === 8);
   for (const client of ['203.0.113.1', '203.0.113.2']) {
     check(`7 sessions of ${client}`, await tryOpen(7, PROXY, client), 6);
   }
-  check('open, of them the proxy’s own', [sessions.count, sessions.countFor(PROXY)], [20, 0]);
+  check('open, and counted for the proxy itself', [sessions.count, sessions.countFor(PROXY)], [20, 0]);
 
-  console.log('A thread dies, and its sessions with it');
+  console.log('A thread dies, which closes its sessions');
   const { perThread } = sessions.stats();
   const [doomed] = workers.filter(({ threadId }) => perThread[threadId] > 0);
   const left = 20 - perThread[doomed.threadId];
@@ -98,7 +98,7 @@ async function main() {
   await until(() => sessions.count === left);
   check('open', sessions.count, left);
 
-  console.log('All hang up');
+  console.log('All clients disconnect');
   for (const ws of open) ws.terminate();
   check('drained', await sessions.drain({ timeout: '5s' }), true);
   const { count, opened, closed, refused, messages, bytes } = sessions.stats();

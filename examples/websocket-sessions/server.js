@@ -1,6 +1,6 @@
 'use strict';
 
-// One worker thread with a WebSocket server. Sessions are counted, limited and ended over all threads.
+// One worker thread with a WebSocket server. Sessions are counted, limited and closed across all threads.
 
 const http = require('node:http');
 const { parentPort } = require('node:worker_threads');
@@ -15,21 +15,21 @@ const sessions = new ConnectionTracker('chat', {
   bytes: { limit: 1000, window: '1s' },
 });
 
-// The guard knows the client behind the proxy, so the caps per client hold there as well.
+// The guard finds the client behind the proxy, so that caps per client apply there too.
 const guard = createGuard('chat', { rateLimit: false, trustedProxies: ['127.0.0.100'] });
 
 const server = http.createServer();
 const sockets = new WebSocketServer({ noServer: true, maxPayload: 4096 });
 
-// Asked before the handshake, so who is refused gets an answer of HTTP.
+// Runs before the handshake, so that a refusal is a plain HTTP response.
 server.on('upgrade', (req, socket, head) => {
   let end = () => socket.destroy();
   const { address } = guard.clientOf(req);
-  // A proxy that names no client: there is nothing to hold a cap per client against.
+  // The proxy names no client, so no cap per client can be applied.
   if (address === null) return socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
   const session = sessions.tryOpen(address, { onClose: () => end() });
   if (session === null) return socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n');
-  // Whoever hangs up, before the handshake or after it, gives its place back.
+  // Closes the session when the socket closes, before the handshake or after it.
   socket.once('close', () => session.close());
   sockets.handleUpgrade(req, socket, head, (ws) => {
     end = () => ws.close(1001, 'ended by the server');

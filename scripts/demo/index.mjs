@@ -1,7 +1,7 @@
-// Four worker threads, one port, one limit: what is admitted against what was configured.
+// Four worker threads, one port, one limit: requests admitted, beside the limit configured.
 //
-//   npm run demo             runs, prints its tables, and ends with 1 if a total is wrong
-//   npm run demo -- --keep   leaves the server running to be tried with curl
+//   npm run demo             prints its tables, and exits with code 1 if a total is wrong
+//   npm run demo -- --keep   then keeps the server running, to try it with curl
 
 import { createRequire } from 'node:module';
 import net from 'node:net';
@@ -14,7 +14,7 @@ const { ConnectionTracker } = createRequire(import.meta.url)('../../index.js');
 const WORKERS = 4;
 const LIMIT = 100;
 const WINDOW = '1h';
-/** One unit comes back after this long; the load takes a small part of it. */
+/** Time in which one unit is replenished; the load takes a small part of it. */
 const REFILL_MS = 3_600_000 / LIMIT;
 const REQUESTS = 600;
 const CLIENTS = Array.from({ length: 8 }, (_, index) => `127.0.0.${11 + index}`);
@@ -26,7 +26,7 @@ function expect(what, found, wanted) {
   if (found !== wanted) failures.push(`${what}: ${found}, expected ${wanted}`);
 }
 
-/** Each worker asks for port 0 of `host`, and is given the port that the first of them got. */
+/** Each worker listens on port 0 of `host`; all get the port of the first one. */
 async function startWorkers(limiter, host) {
   const start = () => {
     const workerData = { limiter, limit: LIMIT, window: WINDOW, host };
@@ -66,29 +66,34 @@ async function measure({ host, port }, label) {
   return { ...load, admitted };
 }
 
-/** Exactly the limit, for each client; more only for time in which quota came back. */
+/** Each client is admitted exactly the limit, plus what was replenished meanwhile. */
 function checkTotals({ byClient, elapsedMs }) {
   const refilled = Math.floor(elapsedMs / REFILL_MS);
   for (const [client, { ok, refused, other }] of byClient) {
     if (refilled === 0) expect(`admitted to ${client}`, ok, LIMIT);
-    else expect(`admitted to ${client} within what came back`, ok >= LIMIT && ok <= LIMIT + refilled, true);
+    else
+      expect(
+        `admitted to ${client} within the limit and what was replenished`,
+        ok >= LIMIT && ok <= LIMIT + refilled,
+        true,
+      );
     expect(`answers to ${client}`, ok + refused, REQUESTS);
     expect(`other answers to ${client}`, other, 0);
   }
 }
 
-/** Opens connections, ends a worker that holds some of them, and shows the count come back. */
+/** Opens connections, terminates a worker that holds some of them, and shows how the count falls. */
 async function endOneWorker(workers, port) {
   const tracker = new ConnectionTracker('demo');
   const sockets = [];
-  // One after the other: a burst is often accepted by the first thread that wakes.
+  // One after another, as the first thread that wakes often accepts a whole burst.
   while (sockets.length < IDLE_CONNECTIONS) sockets.push(await connect(port));
   await until(() => tracker.count === IDLE_CONNECTIONS, 'connections to be counted');
   const before = tracker.stats().perThread;
   const [doomed] = workers.filter((worker) => before[worker.threadId] > 0);
   const doomedId = doomed.threadId;
   await doomed.terminate();
-  await until(() => tracker.count === IDLE_CONNECTIONS - before[doomedId], 'the count to return');
+  await until(() => tracker.count === IDLE_CONNECTIONS - before[doomedId], 'the count to fall');
   const after = tracker.stats().perThread;
 
   printTable(
@@ -105,7 +110,7 @@ async function endOneWorker(workers, port) {
   expect('connections of the terminated worker', after[doomedId] ?? 0, 0);
   for (const socket of sockets) socket.destroy();
   await until(() => tracker.count === 0, 'the count to reach zero');
-  console.log(`  After the other clients hung up: ${tracker.count}.\n`);
+  console.log(`  After all clients have disconnected: ${tracker.count}.\n`);
   return workers.filter((worker) => worker !== doomed);
 }
 
@@ -113,7 +118,7 @@ function connect(port) {
   return new Promise((resolve, reject) => {
     const socket = net.connect(port, '127.0.0.1');
     socket.once('connect', () => resolve(socket));
-    // The worker that served it may have been terminated: that is what is shown.
+    // Also emitted when the worker that serves it is terminated, which is expected.
     socket.on('error', reject);
   });
 }
@@ -139,27 +144,27 @@ function reportAndExit() {
 
 function keepRunning(port) {
   console.log(`
-The server is up, limited to ${LIMIT} per ${WINDOW} and client. Try:
+The server is running with a limit of ${LIMIT} per ${WINDOW} and client. Try:
 
-  curl -i http://127.0.0.1:${port}/                           a new client: see RateLimit and x-worker
-  curl -i --interface ${CLIENTS[0]} http://127.0.0.1:${port}/    a client of the demo: its quota is used up
+  curl -i http://127.0.0.1:${port}/                           a new client: see the headers RateLimit and x-worker
+  curl -i --interface ${CLIENTS[0]} http://127.0.0.1:${port}/    a client of the demo, whose quota is used up
   for i in $(seq 120); do curl -s -o /dev/null -w '%{http_code} ' http://127.0.0.1:${port}/; done
 
-Ctrl-C ends it.`);
+Ctrl-C stops it.`);
 }
 
 console.log(`
-sluice: ${WORKERS} worker threads with Fastify on one port, ${CLIENTS.length} clients with ${REQUESTS} requests each,
-${LIMIT} requests per ${WINDOW} and client.
+sluice: ${WORKERS} worker threads with Fastify on one port; ${CLIENTS.length} clients send ${REQUESTS} requests each;
+the limit is ${LIMIT} requests per ${WINDOW} and client.
 
-1. sluice: one count for all threads
+1. sluice: all threads share one count
 `);
 const shared = await startWorkers('sluice', '127.0.0.1');
 const exact = await measure(shared, 'with sluice');
 checkTotals(exact);
 
 console.log(
-  '2. The same load with @fastify/rate-limit, whose memory store counts in each thread for itself\n',
+  '2. The same load with @fastify/rate-limit, whose memory store counts in each thread separately\n',
 );
 const separate = await startWorkers('@fastify/rate-limit', '127.0.0.2');
 const inflated = await measure(separate, 'with @fastify/rate-limit');
@@ -173,7 +178,7 @@ printTable(
   ],
 );
 
-console.log(`3. ${IDLE_CONNECTIONS} open connections, and one of the workers is terminated\n`);
+console.log(`3. ${IDLE_CONNECTIONS} open connections; one of the workers is terminated\n`);
 const left = await endOneWorker(shared.workers, shared.port);
 
 reportAndExit();

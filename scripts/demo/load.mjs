@@ -1,8 +1,8 @@
-// Real HTTP from several client addresses, and who was told what by which worker.
+// HTTP requests from several client addresses, and their outcomes by client and by worker.
 
 import http from 'node:http';
 
-/** Requests of one client at once, each over a connection of its own: so every worker serves every client. */
+/** Concurrent requests per client, each over a new connection, so that every worker serves every client. */
 const CONCURRENCY = 12;
 
 /**
@@ -10,7 +10,7 @@ const CONCURRENCY = 12;
  * 200, with 429 and with anything else.
  */
 export async function sendLoad({ host, port, clients, requests, onProgress }) {
-  const tally = { byClient: new Map(), byWorker: new Map(), sent: 0 };
+  const outcomes = { byClient: new Map(), byWorker: new Map(), sent: 0 };
   const total = clients.length * requests;
   const startedAt = performance.now();
   await Promise.all(
@@ -20,16 +20,16 @@ export async function sendLoad({ host, port, clients, requests, onProgress }) {
       const sendRest = async () => {
         while (left > 0) {
           left -= 1;
-          count(tally, client, await get({ host, port, path: '/', agent }));
-          tally.sent += 1;
-          onProgress?.(tally.sent, total);
+          count(outcomes, client, await get({ host, port, path: '/', agent }));
+          outcomes.sent += 1;
+          onProgress?.(outcomes.sent, total);
         }
       };
       await Promise.all(Array.from({ length: CONCURRENCY }, sendRest));
       agent.destroy();
     }),
   );
-  return { ...tally, elapsedMs: performance.now() - startedAt };
+  return { ...outcomes, elapsedMs: performance.now() - startedAt };
 }
 
 function get(options) {

@@ -1,4 +1,4 @@
-// What the demo shows: tables, and one line of progress where there is a terminal.
+// Output of the demo: tables, and a progress line if stdout is a terminal.
 
 const isTerminal = process.stdout.isTTY === true;
 
@@ -16,7 +16,7 @@ export function printTable(headings, rows) {
   console.log();
 }
 
-/** A function for `sendLoad`: redraws one line in a terminal, and prints a line per quarter elsewhere. */
+/** An `onProgress` for `sendLoad`: redraws one line in a terminal, prints a line per quarter otherwise. */
 export function progressLine(label) {
   let shown = 0;
   return (done, total) => {

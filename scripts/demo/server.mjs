@@ -1,4 +1,4 @@
-// One worker thread of the demo: a Fastify server on the port all workers share.
+// One worker thread of the demo: a Fastify server on the port that all workers share.
 
 import { createRequire } from 'node:module';
 import { parentPort, threadId, workerData } from 'node:worker_threads';
@@ -10,7 +10,7 @@ const { limiter, limit, window, host } = workerData;
 
 const app = Fastify();
 if (limiter === 'sluice') {
-  // All workers name the same limiter and the same tracker, so all have the same counts.
+  // All workers use the same name, so they share one limiter and one tracker.
   await app.register(require('../../lib/fastify.js'), {
     name: 'demo',
     rateLimit: { limit, window },

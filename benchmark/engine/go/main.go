@@ -1,5 +1,4 @@
-// Values that every request reads and few write, in Go's sync.Map: the loads of src/registry.rs, and rows
-// of the same shape.
+// Read-mostly values in Go's sync.Map, with the loads of src/registry.rs and rows of the same shape.
 package main
 
 import (
@@ -161,7 +160,7 @@ func writeOnce(names []string) float64 {
 	return float64(keys*(1+readsPerWrite)) / elapsed.Seconds()
 }
 
-// mustAdd also keeps the compiler from leaving the reads out.
+// mustAdd also keeps the compiler from removing the reads.
 func mustAdd(sum, reads int) {
 	if sum != reads*len(value) {
 		panic("a read did not find its value")

@@ -1,22 +1,22 @@
-//! Who asks, and in which order.
+//! Clients, and the order in which they call.
 
 use sluice_core::runtime::key_hash::{KeyHash, hash_str};
 
 use crate::contenders::Text;
 use crate::rounds::Random;
 
-/// Keys in the order of their calls, a power of two of them, and how each call is to be answered.
+/// Keys in the order of their calls, a power of two of them, and the expected number of admitted calls.
 #[derive(Debug)]
 pub struct Load<K> {
     keys: Box<[K]>,
-    /// Calls before this one that are admitted; one more than there are keys.
+    /// How many calls before each one are admitted; one entry more than keys.
     admitted_before: Box<[u32]>,
 }
 
 impl<K: Copy> Load<K> {
-    /// The clients of `order` by their numbers; those below `used_up` are refused.
+    /// `order` has the numbers of clients; those below `used_up` are refused.
     pub fn new(order: &[u32], used_up: u32, key: impl Fn(u32) -> K) -> Self {
-        assert!(order.len().is_power_of_two(), "a loop goes round it with one `&`");
+        assert!(order.len().is_power_of_two(), "a loop wraps with one `&`");
         let mut admitted = 0;
         let mut admitted_before = vec![0];
         for client in order {
@@ -33,7 +33,7 @@ impl<K: Copy> Load<K> {
         &self.keys
     }
 
-    /// How many of so many calls are to be admitted, from the first on.
+    /// How many of `calls` calls are admitted, starting with call `first`.
     pub fn admitted(&self, first: usize, calls: usize) -> u64 {
         let length = self.keys.len();
         let before = |calls: usize| {
@@ -44,7 +44,7 @@ impl<K: Copy> Load<K> {
     }
 }
 
-/// Clients by their addresses, as each kind of contender takes them.
+/// The addresses of clients, in every form that a contender takes.
 #[derive(Debug)]
 pub struct Addresses {
     pub texts: Vec<Text>,
@@ -53,7 +53,7 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// For the rest of the process: loads hold them by reference.
+    /// Leaks the addresses, as loads hold them by reference.
     pub fn of(clients: u32) -> Self {
         let address = |i: u32| format!("203.{}.{}.{}", i >> 12, (i >> 6) & 63, i & 63);
         let texts: Vec<Text> = (0..clients).map(|i| &*Box::leak(Box::new(address(i)))).collect();
@@ -65,7 +65,7 @@ impl Addresses {
     }
 }
 
-/// Clients from `first` to before `end`, so many calls of them, each as likely as another.
+/// A random order of `calls` calls by clients from `first` to before `end`.
 pub fn at_random(first: u32, end: u32, calls: usize) -> Vec<u32> {
     let mut random = Random::new();
     (0..calls).map(|_| first + random.below(u64::from(end - first)) as u32).collect()

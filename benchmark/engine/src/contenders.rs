@@ -1,4 +1,4 @@
-//! What a limiter must offer to be measured, and how its calls are made and checked.
+//! The interface of the limiters measured, and how their calls are made and checked.
 
 use std::hash::Hash;
 use std::sync::LazyLock;
@@ -10,27 +10,27 @@ use crate::clients::Load;
 use crate::harness::{Caller, Slice, for_a_while, so_many};
 use crate::waited::Waited;
 
-/// A client's address, the same for all.
+/// The address of a client, shared by all contenders.
 pub type Text = &'static String;
 
 /// A limit per client.
 pub trait Limiter: Send + Sync {
-    /// A key as it stands in a load: small, and made before the clock starts.
+    /// A key as a load holds it: small, and made before the measurement.
     type Key: Copy + Send + Sync;
     const LOCKS: Locks = Locks::Measured;
 
-    /// Charges one unit if it is there.
+    /// Charges one unit if it is available.
     fn admit(&self, key: Self::Key, now: u64, waited: &mut Waited) -> bool;
 
-    /// As [`admit`](Self::admit), for the calls of one thread, which may keep something of its own for them.
+    /// As [`admit`](Self::admit), for the calls of one thread, which may keep a thread-local handle.
     fn of_thread(&self) -> impl Admit<Self::Key> {
         |key, now, waited| self.admit(key, now, waited)
     }
 
-    /// Leaves a new client nothing.
+    /// Uses up the quota of a new client.
     fn use_up(&self, key: Self::Key, now: u64);
 
-    /// Makes all clients known, and leaves the first `used_up` nothing.
+    /// Makes all clients known, and uses up the quota of the first `used_up`.
     fn fill(&self, clients: impl Iterator<Item = Self::Key>, used_up: u32) {
         for (client, key) in clients.enumerate() {
             if client < used_up as usize {
@@ -42,29 +42,29 @@ pub trait Limiter: Send + Sync {
     }
 }
 
-/// What one thread calls for each key: see [`Limiter::admit`].
+/// The function that a thread calls for each key: see [`Limiter::admit`].
 pub trait Admit<K>: FnMut(K, u64, &mut Waited) -> bool + Send {}
 
 impl<K, A: FnMut(K, u64, &mut Waited) -> bool + Send> Admit<K> for A {}
 
-/// Room for a quarter more than there are to be, for all alike.
+/// The capacity of every contender: a quarter more than the clients.
 pub fn room(clients: usize) -> usize {
     clients + clients / 4
 }
 
-/// What can be said of the time that calls wait for locks.
+/// Whether the time that calls wait for locks can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Locks {
-    /// Tried first, and waits are timed.
+    /// Locks are tried first, and waits are timed.
     Measured,
-    /// There are none on this path.
+    /// There are no locks on this path.
     None,
-    /// They are behind an interface that does not show them.
+    /// The interface does not expose its locks.
     Hidden,
 }
 
-/// A key that is owned by the map, and how a load holds it.
+/// A key that a map owns, and how a load holds it.
 pub trait Borrowed: Hash + Eq + Clone + Send + Sync {
     type By: Copy + Send + Sync;
     fn from_load(key: &Self::By) -> &Self;
@@ -84,20 +84,20 @@ impl Borrowed for u64 {
     }
 }
 
-/// The time of all calls but those that read a clock themselves. It stands still: nobody gets anything back.
+/// The time of all calls except those that read a clock. It is constant, so nothing is replenished.
 pub static NOW: LazyLock<u64> = LazyLock::new(clock::now);
 
-/// One slice, and whether the answers were right.
+/// One slice, and how many answers were wrong.
 #[derive(Debug)]
 pub struct Measured {
     pub slice: Slice,
-    /// Of all threads, in ticks.
+    /// Ticks that all threads waited for locks.
     pub waited: u64,
-    /// Calls that were answered otherwise than an unbounded map would: forgotten clients of a bounded one.
+    /// Calls answered differently from an unbounded map, because a bounded table had evicted the client.
     pub unlike: u64,
 }
 
-/// All threads go round one load until the time is over, from places that lie evenly apart behind `first`.
+/// All threads repeat one load until the time is over, starting at evenly spaced positions from `first` on.
 pub fn go_round<L: Limiter>(
     limiter: &L,
     load: &Load<L::Key>,
@@ -110,7 +110,7 @@ pub fn go_round<L: Limiter>(
     Measured::from(slice, &calls)
 }
 
-/// The threads share out one load, and each goes through its part once.
+/// The threads divide one load, and each makes the calls of its part once.
 pub fn go_through<L: Limiter>(limiter: &L, load: &Load<L::Key>, threads: usize) -> Measured {
     let mut calls = calls_of_threads(limiter, load, 0, threads);
     let slice = so_many(&mut calls, load.keys().len() / threads);
@@ -127,7 +127,7 @@ impl Measured {
     }
 }
 
-/// What one thread does with its part of a load.
+/// The calls of one thread.
 struct Calls<'a, K, A> {
     admit: A,
     load: &'a Load<K>,
@@ -147,8 +147,8 @@ fn calls_of_threads<'a, L: Limiter>(
 ) -> Vec<Calls<'a, L::Key, impl Admit<L::Key>>> {
     let (keys, now) = (load.keys(), *NOW);
     let apart = keys.len() / threads;
-    let places = (0..threads).map(|thread| (first + thread * apart) & (keys.len() - 1));
-    places
+    let positions = (0..threads).map(|thread| (first + thread * apart) & (keys.len() - 1));
+    positions
         .map(|first| Calls {
             admit: limiter.of_thread(),
             load,

@@ -1,4 +1,4 @@
-//! One rate limit per client, kept in one map after the other: keys are texts.
+//! One rate limit per client, kept in each of several maps. Keys are strings.
 
 use rapidhash::fast::RandomState as RapidHash;
 use std::hash::RandomState as SipHash;
@@ -10,38 +10,38 @@ use crate::contenders::{Limiter, Locks, Measured, Text, go_round, go_through, ro
 use crate::gcra::{Limit, SLOW, WIDE};
 use crate::governors::{Governor, Running, Standing};
 use crate::maps::{InDashMap, InMutex, InPapaya, InRwLock};
-use crate::ours::{CodeUnits, Hashed, Ours, Unseated};
+use crate::ours::{CodeUnits, Hashed, Ours, WithoutHandles};
 use crate::report::{Row, emit};
 use crate::rounds::Plan;
 
-/// Who asks, and what they are told.
+/// The clients of a load, and how many of them are refused.
 struct Mix {
     name: &'static str,
     clients: u32,
-    /// So many of them are refused.
+    /// How many of them are refused.
     used_up: u32,
     limit: Limit,
     calls: Calls,
 }
 
-/// In which order clients ask.
+/// The order in which clients call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Calls {
-    /// Of known clients, each as likely as another.
+    /// Known clients at random.
     Known,
-    /// Of nobody twice.
-    Newcomers,
+    /// New clients, each once.
+    New,
 }
 
 const CLIENTS: u32 = 10_000;
-const NEWCOMERS: u32 = 1 << 16;
-/// Of the order of calls.
+const NEW_CLIENTS: u32 = 1 << 16;
+/// Number of calls in the order of a load.
 const LENGTH: usize = 1 << 15;
 
 const MIXES: [Mix; 7] = [
     known("read-heavy", CLIENTS, CLIENTS / 100 * 95, SLOW),
     known("mixed", CLIENTS, CLIENTS / 2, SLOW),
-    Mix { name: "insert-heavy", clients: NEWCOMERS, used_up: 0, limit: SLOW, calls: Calls::Newcomers },
+    Mix { name: "insert-heavy", clients: NEW_CLIENTS, used_up: 0, limit: SLOW, calls: Calls::New },
     known("one hot key, admitted", 1, 0, WIDE),
     known("one hot key, refused", 1, 1, SLOW),
     known("all admitted", CLIENTS, 0, SLOW),
@@ -52,7 +52,7 @@ const fn known(name: &'static str, clients: u32, used_up: u32, limit: Limit) -> 
     Mix { name, clients, used_up, limit, calls: Calls::Known }
 }
 
-/// The clients of a mix and their calls, in every form that a contender takes.
+/// The clients and calls of a mix, in every form that a contender takes.
 struct Loads {
     addresses: Addresses,
     texts: Load<Text>,
@@ -65,7 +65,7 @@ impl Mix {
         let addresses = Addresses::of(self.clients);
         let order = match self.calls {
             Calls::Known => at_random(0, self.clients, LENGTH),
-            Calls::Newcomers => (0..self.clients).collect(),
+            Calls::New => (0..self.clients).collect(),
         };
         Loads {
             texts: Load::new(&order, self.used_up, |client| addresses.texts[client as usize]),
@@ -76,11 +76,11 @@ impl Mix {
     }
 }
 
-/// A contender that a mix has been made ready for.
+/// A contender prepared for a mix.
 struct Contender<'a> {
     name: &'static str,
     locks: Locks,
-    /// One slice, by so many threads.
+    /// Runs one slice with this number of threads.
     run: Box<dyn Fn(usize) -> Measured + 'a>,
 }
 
@@ -108,7 +108,7 @@ fn contenders<'a>(plan: &'a Plan, mix: &'a Mix, loads: &'a Loads) -> Vec<Contend
     let of_texts = (texts, &addresses.texts[..]);
     vec![
         contender("sluice", Ours::<CodeUnits>::new, plan, mix, of_units),
-        contender("sluice, without handles", Unseated::new, plan, mix, of_units),
+        contender("sluice, without handles", WithoutHandles::new, plan, mix, of_units),
         contender("sluice, hash given", Ours::<Hashed>::new, plan, mix, of_hashes),
         contender("sluice, its clock", Ours::<CodeUnits, true>::new, plan, mix, of_units),
         contender("RwLock<HashMap>", InRwLock::new, plan, mix, of_texts),
@@ -130,7 +130,7 @@ fn contender<'a, L: Limiter + 'a>(
 ) -> Contender<'a> {
     let room = room(clients.len());
     let run: Box<dyn Fn(usize) -> Measured> = match mix.calls {
-        Calls::Newcomers => Box::new(move |threads| go_through(&make(mix.limit, room), load, threads)),
+        Calls::New => Box::new(move |threads| go_through(&make(mix.limit, room), load, threads)),
         Calls::Known => {
             let limiter = make(mix.limit, room);
             limiter.fill(clients.iter().copied(), mix.used_up);

@@ -1,4 +1,4 @@
-//! governor's keyed limiter: its decision in DashMap, read from a clock of its own.
+//! The keyed limiter of governor: its decision in a DashMap, with its own clock.
 
 use std::hash::{BuildHasher, Hash};
 use std::num::NonZeroU32;
@@ -13,15 +13,15 @@ use crate::contenders::{Borrowed, Limiter, Locks};
 use crate::gcra::Limit;
 use crate::waited::Waited;
 
-/// With keys `K`, the hasher `S` and the clock `C`.
+/// The limiter with keys `K`, hasher `S` and clock `C`.
 pub struct Governor<K: Hash + Eq + Clone, S: BuildHasher + Clone, C: Clock> {
     limiter: RateLimiter<K, DashMapStateStore<K, S>, C, NoOpMiddleware<C::Instant>>,
     burst: NonZeroU32,
 }
 
-/// A clock that stands still: reading it is one load.
+/// A stopped clock: reading it is one load.
 pub type Standing = FakeRelativeClock;
-/// The clock that governor takes by default.
+/// The default clock of governor.
 pub type Running = DefaultClock;
 
 impl<K, S, C> Governor<K, S, C>
@@ -31,9 +31,9 @@ where
     C: Clock + Default,
 {
     pub fn new(limit: Limit, capacity: usize) -> Self {
-        let burst = NonZeroU32::new(limit.burst).expect("a limit admits somebody");
+        let burst = NonZeroU32::new(limit.burst).expect("a burst above 0");
         let interval = Duration::from_nanos(limit.interval);
-        let quota = Quota::with_period(interval).expect("an interval takes time").allow_burst(burst);
+        let quota = Quota::with_period(interval).expect("an interval above 0").allow_burst(burst);
         let store = DashMapStateStore::with_capacity_and_hasher(capacity, S::default());
         Self { limiter: RateLimiter::new(quota, store, C::default()), burst }
     }

@@ -1,4 +1,4 @@
-//! Threads that call at once, and what their calls cost.
+//! Runs threads that call concurrently, and measures their calls.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, LazyLock};
@@ -6,22 +6,22 @@ use std::time::{Duration, Instant};
 
 use core_affinity::CoreId;
 
-/// Between two looks at whether it is over; one call of them is timed.
+/// Calls between two checks for the end; one of them is timed.
 const BATCH: usize = 64;
-/// Of one thread in one slice: more are not kept.
+/// The maximum number of samples of a thread in a slice.
 const MOST_SAMPLES: usize = 1 << 16;
 
-/// What one thread does over and over.
+/// The call that a thread repeats.
 pub trait Caller: Send {
     fn call(&mut self);
 }
 
-/// What all threads did in one slice of one case.
+/// The calls of all threads in one slice of a case.
 #[derive(Debug)]
 pub struct Slice {
     pub calls: u64,
     pub elapsed: Duration,
-    /// Of single calls, in ticks of the processor's counter, in order. With the time that reading it takes.
+    /// Ticks of the processor's counter per single call, sorted. They include reading the counter.
     pub ticks: Vec<u64>,
 }
 
@@ -30,30 +30,30 @@ impl Slice {
         self.calls as f64 / self.elapsed.as_secs_f64()
     }
 
-    /// The call that so many of a hundred were not slower than, in nanoseconds.
+    /// A percentile of single calls, in nanoseconds.
     pub fn percentile(&self, share: f64) -> f64 {
         let at = (self.ticks.len().saturating_sub(1) as f64 * share).round() as usize;
         self.ticks.get(at).map_or(f64::NAN, |ticks| nanos(*ticks))
     }
 }
 
-/// Every thread calls until the time is over.
+/// Runs every thread until the time is over.
 pub fn for_a_while<C: Caller>(callers: &mut [C], duration: Duration) -> Slice {
     let over = AtomicBool::new(false);
-    // Relaxed: nothing but the end is told.
+    // Relaxed: the flag publishes nothing but itself.
     run(
         callers,
         |_| !over.load(Ordering::Relaxed),
         || {
             std::thread::sleep(duration);
             over.store(true, Ordering::Relaxed);
-            // Threads that have no core now see it later, and make one batch more at the most.
+            // Threads that are not scheduled now see it later, and make at most one more batch.
             Some(Instant::now())
         },
     )
 }
 
-/// Every thread makes so many calls, in whole batches.
+/// Makes `calls` calls in every thread, in whole batches.
 pub fn so_many<C: Caller>(callers: &mut [C], calls: usize) -> Slice {
     run(callers, |made| made + BATCH <= calls, || None)
 }
@@ -82,8 +82,8 @@ fn run<C: Caller>(
         let parts = threads.into_iter().map(|thread| thread.join().expect("a caller does not panic"));
         (parts.collect::<Vec<_>>(), stopped)
     });
-    let started = parts.iter().map(|part| part.started).min().expect("a caller at the least");
-    let ended = parts.iter().map(|part| part.ended).max().expect("a caller at the least");
+    let started = parts.iter().map(|part| part.started).min().expect("at least one caller");
+    let ended = parts.iter().map(|part| part.ended).max().expect("at least one caller");
     let mut ticks: Vec<_> = parts.iter().flat_map(|part| &part.ticks).copied().collect();
     ticks.sort_unstable();
     Slice {
@@ -93,7 +93,7 @@ fn run<C: Caller>(
     }
 }
 
-/// What one thread did.
+/// The calls of one thread in a slice.
 struct Part {
     calls: u64,
     started: Instant,
@@ -120,7 +120,7 @@ fn part<C: Caller>(caller: &mut C, goes_on: &impl Fn(usize) -> bool) -> Part {
     Part { calls: made as u64, started, ended: Instant::now(), ticks }
 }
 
-/// Thread after thread takes the next core: two of them share one only where there is no other.
+/// Pins each thread to the next core; threads share a core only if there are more threads than cores.
 fn stay_on_a_core(thread: usize) {
     static CORES: LazyLock<Vec<CoreId>> = LazyLock::new(|| core_affinity::get_core_ids().unwrap_or_default());
     if !CORES.is_empty() {
@@ -135,7 +135,7 @@ pub fn tick() -> u64 {
     COUNTER.raw()
 }
 
-/// Nanoseconds of so many ticks.
+/// Converts ticks to nanoseconds.
 pub fn nanos(ticks: u64) -> f64 {
     COUNTER.delta_as_nanos(0, ticks) as f64
 }

@@ -1,5 +1,4 @@
-//! Clients with integers for keys, few and many, by one thread and by two: what a decision costs where
-//! nearly all of it is the map's.
+//! Integer keys of few and many clients, in one thread and two: decisions whose cost is nearly all that of the map.
 
 use std::hash::RandomState as SipHash;
 
@@ -16,7 +15,7 @@ use crate::rounds::{Plan, Random};
 const FEW: u64 = 10_000;
 const THREADS: [usize; 2] = [1, 2];
 
-/// Half of the clients are known and have most of their quota, the others none.
+/// Loads of known clients: half of them have most of their quota, the others none.
 struct Loads {
     clients: u32,
     admitted: Load<u64>,
@@ -27,7 +26,7 @@ impl Loads {
     fn of(clients: u64) -> Self {
         let clients = u32::try_from(clients).expect("fewer clients than four thousand million");
         let half = clients / 2;
-        // As many calls as clients who are asked: caches must not hold a large load.
+        // As many calls as clients called, so that caches cannot hold a large load.
         let calls = (half as usize).next_power_of_two().max(1 << 15);
         Self {
             clients,
@@ -37,7 +36,7 @@ impl Loads {
     }
 }
 
-/// One slice of a load, from this call on, by so many threads.
+/// Runs one slice of a load, from a call on, with a number of threads.
 type Run<'a> = dyn Fn(&Load<u64>, usize, usize) -> Measured + 'a;
 
 struct Contender<'a> {
@@ -75,7 +74,7 @@ fn compare(plan: &Plan, loads: &Loads, contenders: &[Contender<'_>]) {
     let mut random = Random::new();
     let samples = plan.interleaved(cases.len(), |case| {
         let (contender, (_, load), threads) = cases[case];
-        // Anywhere: a slice is too short to come round a large load.
+        // Starts anywhere, as a slice is too short to wrap around a large load.
         (contender.run)(load, random.below(load.keys().len() as u64) as usize, threads)
     });
     for ((contender, (kind, _), threads), samples) in cases.iter().zip(&samples) {

@@ -1,6 +1,6 @@
-//! What the engine costs beside other maps and limiters: one JSON object per line and case.
+//! The engine compared with other maps and limiters: prints one JSON object per case and line.
 //!
-//! `benchmark/engine.mjs` builds this, runs it, and makes tables, plots and sentences of what it prints.
+//! `benchmark/engine.mjs` builds and runs this program, and turns its output into tables, plots and sentences.
 
 mod clients;
 mod contenders;

@@ -1,4 +1,4 @@
-//! The limit as one would keep it in a map: a time per client, each map at its best.
+//! The limit kept in other maps: a time per client, each map used at its best.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
@@ -12,7 +12,7 @@ use crate::contenders::{Limiter, Locks, Text};
 use crate::gcra::Limit;
 use crate::waited::Waited;
 
-/// Known clients are charged under the shared lock.
+/// Charges known clients under the read lock.
 #[derive(Debug)]
 pub struct InRwLock {
     limit: Limit,
@@ -56,7 +56,7 @@ impl Limiter for InRwLock {
 
     fn use_up(&self, key: Text, now: u64) {
         let used_up = AtomicU64::new(self.limit.used_up(now));
-        self.map.write().expect("nobody panics in it").insert(key.clone(), used_up);
+        self.map.write().expect("not poisoned").insert(key.clone(), used_up);
     }
 }
 
@@ -86,7 +86,7 @@ impl Limiter for InMutex {
     }
 
     fn use_up(&self, key: Text, now: u64) {
-        self.map.lock().expect("nobody panics in it").insert(key.clone(), self.limit.used_up(now));
+        self.map.lock().expect("not poisoned").insert(key.clone(), self.limit.used_up(now));
     }
 }
 

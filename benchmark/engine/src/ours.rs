@@ -1,4 +1,4 @@
-//! Ours, by its public interface, with the ways in which a key becomes a hash.
+//! The limiter of sluice through its public interface, with several ways to hash a key.
 
 use std::hash::{BuildHasher, Hasher};
 use std::marker::PhantomData;
@@ -6,29 +6,30 @@ use std::sync::{Arc, LazyLock};
 
 use rapidhash::fast::RandomState;
 use siphasher::sip128::{Hasher128, SipHasher13};
+use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::{KeyHash, hash_utf16};
-use sluice_core::{RateLimiter, RateLimiterOptions, LocalHandle, clock};
+use sluice_core::{LocalHandle, RateLimiter, RateLimiterOptions};
 
 use crate::contenders::{Admit, Limiter, Locks};
 use crate::gcra::Limit;
 use crate::waited::Waited;
 
-/// How a key of the load becomes what the limiter takes.
+/// Converts a key of a load to the hash that the limiter takes.
 pub trait KeyOf: Send + Sync {
     type Key: Copy + Send + Sync;
     fn hash(key: Self::Key) -> KeyHash;
 }
 
-/// It was hashed before.
+/// A key hashed beforehand.
 #[derive(Debug)]
 pub struct Hashed;
-/// The code units of a JavaScript string, as the addon gets them.
+/// The code units of a JavaScript string, as the addon receives them.
 #[derive(Debug)]
 pub struct CodeUnits;
-/// An integer by SipHash-1-3, as we hash strings.
+/// An integer hashed with SipHash-1-3, as the addon hashes strings.
 #[derive(Debug)]
 pub struct IntegerBySip;
-/// An integer by the fast hasher that others are given, once for each half of what we keep of a key.
+/// An integer hashed with the fast hasher of the other maps, once for each half of the hash.
 #[derive(Debug)]
 pub struct IntegerByRapidHash;
 
@@ -70,8 +71,8 @@ impl KeyOf for IntegerByRapidHash {
     }
 }
 
-/// Ours from a local for each thread, as the addon calls it; given the time, or (`READS_CLOCK`) reading our clock in
-/// each call.
+/// The limiter called through a thread-local handle per thread, as the addon calls it. The time is given, or, with
+/// `READS_CLOCK`, read in each call.
 #[derive(Debug)]
 pub struct Ours<K, const READS_CLOCK: bool = false> {
     limiter: Arc<RateLimiter>,
@@ -99,10 +100,10 @@ impl<K: KeyOf, const READS_CLOCK: bool> Limiter for Ours<K, READS_CLOCK> {
     }
 
     fn of_thread(&self) -> impl Admit<K::Key> {
-        let mut local = LocalHandle::new(Arc::clone(&self.limiter));
+        let mut handle = LocalHandle::new(Arc::clone(&self.limiter));
         move |key, now, _| {
             let now = if READS_CLOCK { clock::now() } else { now };
-            local.try_consume(K::hash(key), 1, now).expect("open")
+            handle.try_consume(K::hash(key), 1, now).expect("open")
         }
     }
 
@@ -112,17 +113,17 @@ impl<K: KeyOf, const READS_CLOCK: bool> Limiter for Ours<K, READS_CLOCK> {
     }
 }
 
-/// Ours called by all threads as it is, without their locals.
+/// The limiter called directly by all threads, without thread-local handles.
 #[derive(Debug)]
-pub struct Unseated(Ours<CodeUnits>);
+pub struct WithoutHandles(Ours<CodeUnits>);
 
-impl Unseated {
+impl WithoutHandles {
     pub fn new(limit: Limit, capacity: usize) -> Self {
         Self(Ours::new(limit, capacity))
     }
 }
 
-impl Limiter for Unseated {
+impl Limiter for WithoutHandles {
     type Key = &'static [u16];
     const LOCKS: Locks = Locks::None;
 

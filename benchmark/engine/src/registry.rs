@@ -1,4 +1,4 @@
-//! Values that every request reads and few write.
+//! Read-mostly values that every request reads.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -14,18 +14,18 @@ use crate::report::{Row, emit};
 use crate::rounds::Plan;
 
 const KEYS: u32 = 1_000;
-/// Each key is read so often where all are written once before.
+/// Reads of each key after it is written once.
 const READS_PER_WRITE: usize = 100;
-/// Of the order of reads; a power of two.
+/// Number of reads in an order; a power of two.
 const LENGTH: usize = 1 << 14;
 const VALUE: &[u8] = b"{\"plan\":\"pro\",\"limit\":1000}";
 
-/// A map of values. What is read is held on to while it is used, whatever others write.
+/// A map of values. A value that was read stays valid while other threads write.
 trait Values: Send + Sync {
     fn new() -> Self;
     fn set(&self, key: &str);
     fn read(&self, key: &str) -> usize;
-    /// The lengths of all values, at one moment.
+    /// The total length of all values of one version.
     fn read_all(&self) -> usize;
 
     fn fill(&self, keys: &[String]) {
@@ -43,16 +43,16 @@ impl Values for InRwLock {
     }
 
     fn set(&self, key: &str) {
-        self.0.write().expect("nobody panics in it").insert(key.to_owned(), VALUE.into());
+        self.0.write().expect("not poisoned").insert(key.to_owned(), VALUE.into());
     }
 
     fn read(&self, key: &str) -> usize {
-        let value = self.0.read().expect("nobody panics in it").get(key).cloned();
+        let value = self.0.read().expect("not poisoned").get(key).cloned();
         value.map_or(0, |value| value.len())
     }
 
     fn read_all(&self) -> usize {
-        self.0.read().expect("nobody panics in it").values().map(|value| value.len()).sum()
+        self.0.read().expect("not poisoned").values().map(|value| value.len()).sum()
     }
 }
 
@@ -76,7 +76,7 @@ impl Values for Ours {
     }
 }
 
-/// Ours, filled in one write, as its documentation tells.
+/// The registry of sluice, filled in one write, as its documentation recommends.
 struct OursAtOnce(Ours);
 
 impl Values for OursAtOnce {
@@ -102,7 +102,7 @@ impl Values for OursAtOnce {
     }
 }
 
-/// One of the things that are done with a map, by so many threads.
+/// An operation on a map with a number of threads.
 struct Case<'a> {
     load: &'static str,
     contender: &'static str,
@@ -160,7 +160,7 @@ fn cases_of<'a, V: Values>(
     cases
 }
 
-/// A key after the other.
+/// Reads one key after another.
 struct Reads<'a, V> {
     values: &'a V,
     keys: &'a [&'a str],
@@ -174,7 +174,7 @@ impl<V: Values> Caller for Reads<'_, V> {
     }
 }
 
-/// All values, again and again.
+/// Reads all values again and again.
 struct ReadsAll<'a, V>(&'a V);
 
 impl<V: Values> Caller for ReadsAll<'_, V> {
@@ -183,7 +183,7 @@ impl<V: Values> Caller for ReadsAll<'_, V> {
     }
 }
 
-/// Every key is written once and read many times; the slice counts both.
+/// Writes every key once and reads it many times; the slice counts both.
 fn write_once<V: Values>(keys: &[String]) -> Slice {
     let started = Instant::now();
     let values = V::new();

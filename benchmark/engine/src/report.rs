@@ -1,11 +1,11 @@
-//! Rows of JSON: all samples of a case, so that ratios can be taken within a round.
+//! JSON rows with all samples of a case, so that ratios can be taken within a round.
 
 use serde::Serialize;
 
 use crate::contenders::{Locks, Measured};
 use crate::harness::{Slice, nanos, tick};
 
-/// One case. Lists hold a number per round.
+/// One case. Lists have one number per round.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
@@ -23,11 +23,11 @@ pub struct Row {
     locks: Option<Locks>,
     /// Nanoseconds.
     waited_per_call: Vec<f64>,
-    /// Share of the calls that were answered otherwise than an unbounded map would.
+    /// Share of the calls answered differently from an unbounded map.
     unlike: f64,
 }
 
-/// More than a bounded table forgets.
+/// More than a bounded table can cause by evictions.
 const MOST_UNLIKE: f64 = 0.01;
 
 impl Row {
@@ -81,7 +81,7 @@ fn to_tenths(nanos: f64) -> f64 {
     (nanos * 10.0).round() / 10.0
 }
 
-/// What reading the processor's counter adds to every percentile.
+/// Emits the time that reading the processor's counter adds to every percentile.
 pub fn clock() {
     let mut apart: Vec<_> =
         (0..10_001).map(|_| (tick(), tick())).map(|(one, two)| two.saturating_sub(one)).collect();

@@ -1,16 +1,16 @@
-//! How often and how long everything is measured, and in which order.
+//! How often, how long and in which order cases are measured.
 
 use std::time::{Duration, Instant};
 
-/// What a run was asked for.
+/// The arguments of a run.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub rounds: usize,
     /// How long each case runs in each round.
     pub slice: Duration,
-    /// How many threads call at once.
+    /// Numbers of concurrent threads.
     pub threads: Vec<usize>,
-    /// The larger number of clients with integers for keys.
+    /// The larger number of clients with integer keys.
     pub many: u64,
 }
 
@@ -39,7 +39,7 @@ fn number(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Marsaglia's xorshift with 64 bits: the same loads and orders in every run.
+/// Marsaglia's 64-bit xorshift: the same loads and orders in every run.
 #[derive(Debug)]
 pub struct Random(u64);
 
@@ -53,7 +53,7 @@ impl Random {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        // The upper half of the product: no bias that matters here, and no division.
+        // The upper half of the product: negligible bias, and no division.
         ((u128::from(self.0) * u128::from(bound)) >> 64) as u64
     }
 
@@ -64,20 +64,20 @@ impl Random {
     }
 }
 
-/// Rounds of each case, even where the machine is much slower than it should be.
+/// Minimum of rounds, even on a machine that is much slower than expected.
 const LEAST_ROUNDS: usize = 3;
 
 impl Plan {
-    /// Runs every case once per round, in another order each time, so that noise meets all of them alike.
-    /// A row of samples per case. Rounds end early where all take half as long again as they are meant to.
+    /// Runs every case once per round, in a new order each round, so that noise affects all cases alike. Returns a row
+    /// of samples per case. Stops early if the rounds take over half as long again as planned.
     pub fn interleaved<T>(&self, cases: usize, mut run: impl FnMut(usize) -> T) -> Vec<Vec<T>> {
         let mut random = Random::new();
         let mut order: Vec<_> = (0..cases).collect();
         let mut samples: Vec<Vec<T>> = (0..cases).map(|_| Vec::with_capacity(self.rounds)).collect();
-        let meant = self.slice * (self.rounds * cases) as u32;
+        let planned = self.slice * (self.rounds * cases) as u32;
         let started = Instant::now();
         for round in 0..self.rounds {
-            if round >= LEAST_ROUNDS && started.elapsed() > meant * 3 / 2 {
+            if round >= LEAST_ROUNDS && started.elapsed() > planned * 3 / 2 {
                 break;
             }
             random.shuffle(&mut order);

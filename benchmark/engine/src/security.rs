@@ -1,4 +1,4 @@
-//! What protects a server, beside the form that such code usually has: a map behind an `RwLock`.
+//! Connections, bans, events and circuits, compared with the usual form of such code: a map behind an `RwLock`.
 
 mod breaker;
 mod connections;
@@ -18,7 +18,7 @@ use monitor::Record;
 use reputation::{IsBanned, RecordFailure};
 
 const CLIENTS: u32 = 10_000;
-/// Of the order in which they call; a power of two.
+/// Number of calls in an order; a power of two.
 const LENGTH: usize = 1 << 15;
 
 /// One call of a thread.
@@ -27,22 +27,22 @@ struct Call {
     /// The number of the client.
     client: u32,
     ip: Text,
-    /// How many calls this thread made before.
+    /// Number of calls that this thread has made before.
     before: usize,
 }
 
-/// What threads call at once about their clients.
+/// A component that threads call concurrently for their clients.
 trait Guard: Send + Sync {
     const LOCKS: Locks;
 
     /// Makes all clients known.
     fn fill(&self, _clients: &[Text]) {}
 
-    /// True when it was answered as it must be, whoever called meanwhile.
+    /// True if the answer is the expected one, which does not depend on concurrent calls.
     fn call(&self, call: Call, waited: &mut Waited) -> bool;
 }
 
-/// A guard, ready to be called by so many threads.
+/// A prepared guard, and the number of threads that call it.
 struct Case<'a> {
     load: &'static str,
     contender: &'static str,
@@ -138,8 +138,8 @@ fn cases_of<'a, G: Guard + 'a>(
 }
 
 fn go_round(guard: &impl Guard, load: &Load, threads: usize, duration: Duration) -> Measured {
-    let places = (0..threads).map(|thread| thread * LENGTH / threads);
-    let mut calls: Vec<_> = places
+    let positions = (0..threads).map(|thread| thread * LENGTH / threads);
+    let mut calls: Vec<_> = positions
         .map(|first| Calls { guard, load, first, made: 0, right: 0, waited: Waited::default() })
         .collect();
     let slice = for_a_while(&mut calls, duration);
@@ -150,7 +150,7 @@ fn go_round(guard: &impl Guard, load: &Load, threads: usize, duration: Duration)
     }
 }
 
-/// What one thread does, from its place in the order on.
+/// The calls of one thread, from its position in the order on.
 struct Calls<'a, G> {
     guard: &'a G,
     load: &'a Load,

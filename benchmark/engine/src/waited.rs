@@ -1,24 +1,24 @@
-//! How long a thread stood before locks: each is tried first, and only a wait is timed.
+//! The time that a thread waits for locks: each lock is tried first, and only a wait is timed.
 
 use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::harness::tick;
 
-/// Ticks of the processor's counter that one thread waited.
+/// Ticks of the processor's counter that one thread has waited.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Waited(pub u64);
 
 impl Waited {
     pub fn lock<'a, T>(&mut self, lock: &'a Mutex<T>) -> MutexGuard<'a, T> {
-        lock.try_lock().unwrap_or_else(|_| self.during(|| lock.lock().expect("nobody panics in it")))
+        lock.try_lock().unwrap_or_else(|_| self.during(|| lock.lock().expect("not poisoned")))
     }
 
     pub fn read<'a, T>(&mut self, lock: &'a RwLock<T>) -> RwLockReadGuard<'a, T> {
-        lock.try_read().unwrap_or_else(|_| self.during(|| lock.read().expect("nobody panics in it")))
+        lock.try_read().unwrap_or_else(|_| self.during(|| lock.read().expect("not poisoned")))
     }
 
     pub fn write<'a, T>(&mut self, lock: &'a RwLock<T>) -> RwLockWriteGuard<'a, T> {
-        lock.try_write().unwrap_or_else(|_| self.during(|| lock.write().expect("nobody panics in it")))
+        lock.try_write().unwrap_or_else(|_| self.during(|| lock.write().expect("not poisoned")))
     }
 
     #[cold]

@@ -1,12 +1,11 @@
-//! The floor of the benchmarks: what Node-API calls cost that decide nothing. Linked to Node directly, without
-//! a crate in between, so nothing but Node-API itself is measured. Statuses are looked at where a wrong one
-//! would give a wrong number.
+//! The floor of the benchmarks: Node-API calls that decide nothing. Calls Node-API directly, without a crate in between,
+//! so that only Node-API is measured. Checks a status only where a failure would falsify a number.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// As many code units as a limiter reads of a key without asking for its length first.
+/// The number of code units that a limiter reads of a key without querying its length first.
 const BUFFER: usize = 256;
 const OK: c_int = 0;
 
@@ -56,10 +55,10 @@ unsafe extern "C" fn nothing(_env: Env, _info: Info) -> Value {
     ptr::null_mut()
 }
 
-/// `number(n): n`, of 32 bits: the cheapest of Node-API's numbers, in both directions.
+/// `number(n): n`, with 32 bits: the cheapest number type of Node-API in both directions.
 unsafe extern "C" fn number(env: Env, info: Info) -> Value {
     let mut given = 0;
-    // SAFETY: Node passes `env` and `info` of the running call.
+    // SAFETY: Node.js passes `env` and `info` of the running call.
     unsafe {
         if napi_get_value_uint32(env, first_argument(env, info), &mut given) != OK {
             return ptr::null_mut();
@@ -68,11 +67,11 @@ unsafe extern "C" fn number(env: Env, info: Info) -> Value {
     }
 }
 
-/// `string(text): number` of code units, of the first 255 of them.
+/// `string(text): number` of code units, at most 255.
 unsafe extern "C" fn string(env: Env, info: Info) -> Value {
     let mut buffer = [MaybeUninit::<u16>::uninit(); BUFFER];
     let mut length = 0;
-    // SAFETY: as above; Node writes at most `BUFFER` code units, a closing zero among them.
+    // SAFETY: as above; Node.js writes at most `BUFFER` code units, including the terminating zero.
     unsafe {
         let text = first_argument(env, info);
         let place = buffer.as_mut_ptr().cast();
@@ -88,7 +87,7 @@ unsafe extern "C" fn string(env: Env, info: Info) -> Value {
 unsafe fn first_argument(env: Env, info: Info) -> Value {
     let mut argument = ptr::null_mut();
     let mut count = 1;
-    // SAFETY: one argument has room in `argument`; Node fills a missing one with `undefined`.
+    // SAFETY: `argument` has space for one argument; Node.js fills a missing one with `undefined`.
     unsafe { napi_get_cb_info(env, info, &mut count, &mut argument, ptr::null_mut(), ptr::null_mut()) };
     argument
 }
@@ -103,14 +102,14 @@ unsafe fn created(env: Env, number: u32) -> Value {
 }
 
 /// # Safety
-/// Node calls this with the environment and the exports of the module that it loads.
+/// Node.js calls this with the environment and the exports of the module that it loads.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn napi_register_module_v1(env: Env, exports: Value) -> Value {
     let functions: [(&CStr, Callback); 3] = [(c"nothing", nothing), (c"number", number), (c"string", string)];
     for (name, callback) in functions {
         let mut function = ptr::null_mut();
         let length = name.count_bytes();
-        // SAFETY: by the caller; the name ends with a zero.
+        // SAFETY: by the caller; the name is terminated by a zero.
         unsafe {
             napi_create_function(env, name.as_ptr(), length, callback, ptr::null_mut(), &mut function);
             napi_set_named_property(env, exports, name.as_ptr(), function);

@@ -1,4 +1,4 @@
-//! What the engine costs without Node.js: `npm run bench:core`.
+//! Costs of the engine without Node.js: `npm run bench:core`.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,23 +13,23 @@ use sluice_core::{
 
 const CLIENTS: u64 = 10_000;
 const DAY_MS: u64 = 86_400_000;
-/// So much that no client uses it up while it is measured.
+/// A limit that no client uses up during a measurement.
 const PLENTY: u64 = 1_000_000_000;
-/// The most that a sliding window takes.
+/// The maximum limit of a sliding window.
 const MOST_OF_SLIDING: u64 = (1 << 23) - 1;
-/// Any moment of the clock; those that follow are a nanosecond later each.
+/// Any time of the clock.
 const START: u64 = 1_800_000_000_000_000_000;
 
 fn limiter(options: RateLimiterOptions) -> RateLimiter {
     RateLimiter::new("bench", options.try_into().expect("valid"))
 }
 
-/// Client `i` of a load that goes round all of them, in an order that no prefetcher guesses.
+/// All clients, in an order that defeats the prefetcher.
 fn clients() -> Vec<KeyHash> {
     (0..CLIENTS).map(|i| hash_str(&format!("203.0.{}.{}", i * 7919 % CLIENTS, i % 7))).collect()
 }
 
-/// One limiter with one client: the decision and its compare-and-swap, and a look-up that finds all in cache.
+/// One limiter with one client: the decision, its compare-and-swap, and a look-up from the cache.
 fn algorithms(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("try_consume, one client");
     for (name, algorithm, limit) in [
@@ -64,7 +64,7 @@ fn clients_of_a_limiter(criterion: &mut Criterion) {
         });
     }
     group.throughput(Throughput::Elements(CLIENTS));
-    group.bench_function("all of them newcomers", |bencher| {
+    group.bench_function("all new", |bencher| {
         bencher.iter_batched_ref(
             || limiter(RateLimiterOptions::new(PLENTY, DAY_MS)),
             |limiter| {
@@ -78,7 +78,7 @@ fn clients_of_a_limiter(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// One thread, and the same while another makes the same calls.
+/// One thread alone, then the same thread while another makes the same calls.
 fn one_hot_client(criterion: &mut Criterion) {
     let limiter = limiter(RateLimiterOptions::new(PLENTY, DAY_MS));
     let client = hash_str("203.0.113.7");

@@ -1,4 +1,4 @@
-//! What a tracker promises, read from outside.
+//! `ConnectionTracker`: caps, quotas, ids, idle connections and contention.
 
 use std::sync::{Arc, Barrier};
 
@@ -37,8 +37,8 @@ fn per_second(limit: u64) -> Option<Quota> {
     Some(Quota { limit, window_ms: 1_000, burst: None })
 }
 
-/// With the compare-and-swap of the gauge replaced by load, compare, store this fails, as it does with
-/// the client's count read before its lock is taken.
+/// Planted bugs: with the compare-and-swap of the gauge replaced by load, compare, store this fails, as it does with the
+/// client's count read before its lock is taken.
 #[test]
 fn eight_threads_never_exceed_max_nor_max_per_client() {
     for (max, max_per_client, most) in
@@ -68,7 +68,7 @@ fn eight_threads_never_exceed_max_nor_max_per_client() {
 }
 
 #[test]
-fn counts_by_client_as_client_key_names_it() {
+fn clients_are_counted_by_their_client_key() {
     let tracker = tracker(ConnectionTrackerOptions { max_per_client: Some(1), ..Default::default() });
     let connection = open(&tracker, "2001:db8:1:2::9", ME).expect("first");
     assert_eq!(connection.client.as_deref(), Some("2001:db8:1:2::"));
@@ -76,7 +76,7 @@ fn counts_by_client_as_client_key_names_it() {
     assert!(open(&tracker, "2001:db8:1:3::8", ME).is_some());
     let options = ConnectionOptions::session(ME);
     assert_eq!(
-        tracker.open(Some("nobody"), options, (0, 0)).expect_err("no address").code(),
+        tracker.open(Some("not an address"), options, (0, 0)).expect_err("no address").code(),
         "INVALID_ADDRESS"
     );
 }
@@ -106,7 +106,7 @@ fn a_socket_without_an_address_counts_towards_max_only() {
 }
 
 #[test]
-fn a_proxy_is_exempt_from_what_counts_per_client() {
+fn a_proxy_is_exempt_from_caps_per_client() {
     let tracker = tracker(ConnectionTrackerOptions { max_per_client: Some(1), ..Default::default() });
     for _ in 0..3 {
         let proxy = ConnectionOptions { check_client: false, ..ConnectionOptions::session(ME) };
@@ -126,14 +126,14 @@ fn proxied(tracker: &ConnectionTracker) -> Arc<Connection> {
 }
 
 #[test]
-fn a_connection_of_a_proxy_counts_for_the_client_it_is_assigned_to() {
+fn an_assigned_connection_counts_for_its_client() {
     let tracker =
         tracker(ConnectionTrackerOptions { max: Some(4), max_per_client: Some(2), ..Default::default() });
     let connections: Vec<_> = (0..4).map(|_| proxied(&tracker)).collect();
     let assign = |at: usize| tracker.assign(&connections[at], "::ffff:203.0.113.7", 0).expect("open");
-    // The total is full, and is not asked again.
+    // The tracker is at `max`; assigning does not check it.
     assert_eq!((assign(0), assign(1)), (None, None));
-    assert_eq!(assign(1), None, "it counts already");
+    assert_eq!(assign(1), None, "it is assigned already");
     assert_eq!(assign(2), Some(Refusal::MaxPerClient));
     assert_eq!((tracker.count(), tracker.count_for("203.0.113.7")), (4, Ok(2)));
     assert_eq!(tracker.list(9, Some("203.0.113.7")).expect("open").len(), 2);
@@ -145,7 +145,7 @@ fn a_connection_of_a_proxy_counts_for_the_client_it_is_assigned_to() {
     assert_eq!(assign(3), None, "it is closed");
     assert_eq!((assign(2), tracker.count_for("203.0.113.7")), (None, Ok(2)));
     assert_eq!(
-        tracker.assign(&connections[3], "nobody", 0).expect_err("no address").code(),
+        tracker.assign(&connections[3], "not an address", 0).expect_err("no address").code(),
         "INVALID_ADDRESS"
     );
     tracker.thread_ended(ME);
@@ -153,7 +153,7 @@ fn a_connection_of_a_proxy_counts_for_the_client_it_is_assigned_to() {
 }
 
 #[test]
-fn assigning_is_an_opening_of_the_client() {
+fn assigning_charges_the_opens_of_the_client() {
     let tracker = tracker(ConnectionTrackerOptions { opens: per_second(1), ..Default::default() });
     let assign = || tracker.assign(&proxied(&tracker), "203.0.113.7", 0).expect("open");
     assert_eq!(assign(), None);
@@ -161,9 +161,9 @@ fn assigning_is_an_opening_of_the_client() {
     assert_eq!(tracker.count_for("203.0.113.7"), Ok(1));
 }
 
-/// Planted bug, tried once: without the look at `is_open` under the lock in `Connection::assign`, a count stays.
+/// Planted bug: without the check of `is_open` under the lock in `Connection::assign`, a count leaks.
 #[test]
-fn assigning_and_closing_at_once_leave_no_count() {
+fn assigning_and_closing_concurrently_leak_no_count() {
     let tracker = tracker(ConnectionTrackerOptions { max_per_client: Some(3), ..Default::default() });
     for _ in 0..2_000 {
         let connections: Vec<_> = (0..4).map(|_| proxied(&tracker)).collect();
@@ -196,7 +196,7 @@ fn ids_are_unique_while_open() {
     tracker.close(&connection);
     assert!(tracker.by_id("room-1").expect("open").is_none());
     assert!(matches!(open_as(&tracker, "203.0.113.8", with_id(), 0), Opened::Yes(_)));
-    // An id of ours gives way to one that a user took.
+    // A generated id skips one that the caller has taken.
     let mine = ConnectionOptions { id: Some("c3"), ..ConnectionOptions::session(ME) };
     assert!(matches!(open_as(&tracker, "203.0.113.9", mine, 0), Opened::Yes(_)));
     for _ in 0..3 {
@@ -205,7 +205,7 @@ fn ids_are_unique_while_open() {
 }
 
 #[test]
-fn limits_how_often_a_client_opens() {
+fn opens_limits_how_often_a_client_connects() {
     let tracker =
         tracker(ConnectionTrackerOptions { opens: per_second(2), max: Some(3), ..Default::default() });
     for _ in 0..2 {
@@ -224,7 +224,7 @@ fn limits_how_often_a_client_opens() {
 }
 
 #[test]
-fn messages_and_bytes_are_charged_both_or_neither() {
+fn messages_and_bytes_are_charged_together_or_not_at_all() {
     let options =
         ConnectionTrackerOptions { messages: per_second(2), bytes: per_second(100), ..Default::default() };
     let tracker = tracker(options);
@@ -233,7 +233,7 @@ fn messages_and_bytes_are_charged_both_or_neither() {
     assert!(!message(101), "more than the burst");
     assert!(message(100));
     assert!(!message(1), "no bytes left");
-    assert!(message(0), "but a message was");
+    assert!(message(0), "one message is left");
     assert!(!message(0));
     let stats = tracker.stats().expect("open");
     assert_eq!((stats.messages_allowed, stats.messages_refused), (2, 3));
@@ -242,7 +242,7 @@ fn messages_and_bytes_are_charged_both_or_neither() {
 }
 
 #[test]
-fn idle_sockets_are_closed_by_their_owner_and_sessions_at_once() {
+fn idle_sessions_are_closed_at_once_and_idle_sockets_by_their_thread() {
     let tracker = tracker(ConnectionTrackerOptions { idle_timeout_ms: Some(1_000), ..Default::default() });
     let mailbox = Arc::new(Mailbox::new(ThreadId(2), Box::new(|| ())));
     let served = ConnectionOptions {
@@ -256,17 +256,17 @@ fn idle_sockets_are_closed_by_their_owner_and_sessions_at_once() {
 
     assert_eq!(tracker.close_idle(None, SECOND), Ok(2));
     assert!(!session.is_open() && busy.is_open());
-    assert!(socket.is_open(), "only its thread knows whether it is idle still");
+    assert!(socket.is_open(), "only its thread knows whether it is still idle");
     let asked = mailbox.take().remove(0);
     let expected = Item::CloseConnection { serial: socket.serial, if_idle_ms: Some(1_000) };
     assert_eq!((asked.subscription, asked.item), (5, expected));
 
     assert!(tracker.close(&socket), "a close from another thread");
-    assert_eq!(mailbox.take().len(), 1, "asks the thread too");
+    assert_eq!(mailbox.take().len(), 1, "also sends a command to its thread");
 }
 
 #[test]
-fn whoever_waits_is_told_when_the_last_connection_closes() {
+fn drained_is_delivered_when_the_last_connection_closes() {
     let tracker = tracker(ConnectionTrackerOptions::default());
     let mailbox = Arc::new(Mailbox::new(ME, Box::new(|| ())));
     let (a, b) =

@@ -1,4 +1,4 @@
-//! Lifecycle: one state, who is awaited when it shuts down, and what came of it.
+//! `Lifecycle`: states, members that a shutdown waits for, deadlines, tokens and the report.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use sluice_core::{
     ShutdownReport, ShutdownRequest, ThreadId,
 };
 
-/// A lifecycle and its members, of threads 1, 2, and so on.
+/// A lifecycle with a member for each of threads 1, 2, and so on.
 struct Stage {
     lifecycle: Lifecycle,
     mailboxes: Vec<Arc<Mailbox>>,
@@ -45,7 +45,8 @@ impl Stage {
         self.lifecycle.shutdown_report().expect("open").expect("ended")
     }
 
-    fn told(&self, thread: usize) -> usize {
+    /// Number of deliveries to a member since the last call.
+    fn deliveries(&self, thread: usize) -> usize {
         self.mailboxes[thread].take().len()
     }
 }
@@ -57,7 +58,7 @@ fn count(member: &Member, counts: &[(MemberCount, u64)]) {
 }
 
 #[test]
-fn the_states_come_in_one_order() {
+fn states_follow_in_order_starting_running_draining_stopped() {
     let stage = stage(1);
     assert_eq!(stage.state(), LifecycleState::Starting);
     assert_eq!([stage.lifecycle.ready(), stage.lifecycle.ready()], [Ok(true), Ok(false)]);
@@ -70,7 +71,7 @@ fn the_states_come_in_one_order() {
 }
 
 #[test]
-fn it_has_stopped_when_every_member_has_reported() {
+fn the_lifecycle_stops_once_every_member_has_reported() {
     let stage = stage(3);
     stage.shut_down(10 * MS, 5 * MS);
     stage.report(0, 6 * MS);
@@ -84,33 +85,33 @@ fn it_has_stopped_when_every_member_has_reported() {
 }
 
 #[test]
-fn members_are_told_of_each_step() {
+fn members_are_notified_of_each_step() {
     let stage = stage(2);
     stage.lifecycle.ready().expect("open");
-    assert_eq!([stage.told(0), stage.told(1)], [1, 1]);
+    assert_eq!([stage.deliveries(0), stage.deliveries(1)], [1, 1]);
     stage.shut_down(10, 0);
-    assert_eq!([stage.told(0), stage.told(1)], [1, 1]);
+    assert_eq!([stage.deliveries(0), stage.deliveries(1)], [1, 1]);
     stage.report(0, 1);
     stage.report(1, 1);
-    assert_eq!([stage.told(0), stage.told(1)], [1, 1]);
+    assert_eq!([stage.deliveries(0), stage.deliveries(1)], [1, 1]);
 }
 
 #[test]
-fn subscribers_are_told_of_every_state_in_order() {
+fn subscribers_receive_every_state_in_order() {
     let stage = stage(1);
     stage.lifecycle.subscribe(Arc::<Mailbox>::clone(&stage.mailboxes[0]), 9).expect("open");
     stage.lifecycle.ready().expect("open");
     stage.shut_down(1, 0);
     stage.report(0, 1);
-    let told: Vec<_> =
+    let received: Vec<_> =
         stage.mailboxes[0].take().into_iter().filter(|delivery| delivery.subscription == 9).collect();
     let states = [LifecycleState::Running, LifecycleState::Draining, LifecycleState::Stopped];
     let expected: Vec<_> = states.into_iter().map(|state| Item::LifecycleChange { state }).collect();
-    assert_eq!(told.into_iter().map(|delivery| delivery.item).collect::<Vec<_>>(), expected);
+    assert_eq!(received.into_iter().map(|delivery| delivery.item).collect::<Vec<_>>(), expected);
 }
 
 #[test]
-fn a_report_has_what_each_thread_counted_since_the_beginning() {
+fn a_report_has_the_counts_of_each_thread_since_the_shutdown_began() {
     let stage = stage(2);
     count(&stage.members[0], &[(MemberCount::Opened, 5), (MemberCount::Closed, 2), (MemberCount::Begun, 3)]);
     stage.shut_down(10, 0);
@@ -130,7 +131,7 @@ fn a_report_has_what_each_thread_counted_since_the_beginning() {
 }
 
 #[test]
-fn a_thread_that_ends_is_not_waited_for_and_leaves_what_it_owed() {
+fn a_thread_that_ends_is_not_waited_for_and_its_open_work_is_reported() {
     let stage = stage(2);
     count(&stage.members[1], &[(MemberCount::Opened, 5), (MemberCount::Closed, 1), (MemberCount::Begun, 2)]);
     stage.shut_down(10, 0);
@@ -143,7 +144,7 @@ fn a_thread_that_ends_is_not_waited_for_and_leaves_what_it_owed() {
 }
 
 #[test]
-fn a_thread_that_ends_without_debts_was_drained() {
+fn a_thread_that_ends_without_open_work_counts_as_drained() {
     let stage = stage(2);
     stage.shut_down(10, 0);
     stage.lifecycle.thread_ended(ThreadId(2), 2);
@@ -152,7 +153,7 @@ fn a_thread_that_ends_without_debts_was_drained() {
 }
 
 #[test]
-fn who_says_nothing_is_given_up_at_the_deadline_and_not_before() {
+fn a_silent_member_is_given_up_at_the_deadline_and_not_before() {
     let stage = stage(2);
     count(&stage.members[1], &[(MemberCount::Opened, 2), (MemberCount::Begun, 1)]);
     stage.shut_down(10, 0);
@@ -169,7 +170,7 @@ fn who_says_nothing_is_given_up_at_the_deadline_and_not_before() {
 }
 
 #[test]
-fn a_later_call_may_shorten_the_time_only() {
+fn a_later_shut_down_can_only_shorten_the_time() {
     let stage = stage(1);
     let request = |reason: &str, delay, timeout| ShutdownRequest {
         reason: Some(reason.into()),
@@ -183,15 +184,15 @@ fn a_later_call_may_shorten_the_time_only() {
     stage.lifecycle.shut_down(request("second", 0, None), 1).expect("open");
     stage.lifecycle.shut_down(request("third", 0, Some(200)), 1).expect("open");
     assert_eq!((times(&stage).closes_at, times(&stage).deadline), (5, 105));
-    stage.told(0);
+    stage.deliveries(0);
     stage.lifecycle.shut_down(request("fourth", 0, Some(0)), 2).expect("open");
-    assert_eq!((times(&stage).closes_at, times(&stage).deadline, stage.told(0)), (2, 2, 1));
+    assert_eq!((times(&stage).closes_at, times(&stage).deadline, stage.deliveries(0)), (2, 2, 1));
     stage.report(0, 3);
     assert_eq!(stage.result().reason.as_deref(), Some("first"));
 }
 
 #[test]
-fn the_time_of_hooks_is_shortened_by_itself() {
+fn hooks_timeout_is_shortened_independently_of_timeout() {
     let stage = stage(1);
     let request =
         |timeout, hooks_timeout| ShutdownRequest { timeout, hooks_timeout, ..ShutdownRequest::default() };
@@ -200,15 +201,15 @@ fn the_time_of_hooks_is_shortened_by_itself() {
     assert_eq!((times().deadline, times().hooks_timeout), (100, 5_000 * MS));
     stage.lifecycle.shut_down(request(Some(0), None), 1).expect("open");
     assert_eq!((times().deadline, times().hooks_timeout), (1, 5_000 * MS));
-    stage.told(0);
+    stage.deliveries(0);
     stage.lifecycle.shut_down(request(None, Some(6_000 * MS)), 2).expect("open");
-    assert_eq!((times().hooks_timeout, stage.told(0)), (5_000 * MS, 0));
+    assert_eq!((times().hooks_timeout, stage.deliveries(0)), (5_000 * MS, 0));
     stage.lifecycle.shut_down(request(None, Some(7)), 2).expect("open");
-    assert_eq!((times().deadline, times().hooks_timeout, stage.told(0)), (1, 7, 1));
+    assert_eq!((times().deadline, times().hooks_timeout, stage.deliveries(0)), (1, 7, 1));
 }
 
 #[test]
-fn a_member_in_its_last_hooks_is_given_their_time() {
+fn a_drained_member_has_hooks_timeout_for_its_last_hooks() {
     let stage = stage(3);
     let request =
         ShutdownRequest { timeout: Some(10), hooks_timeout: Some(20), ..ShutdownRequest::default() };
@@ -218,7 +219,7 @@ fn a_member_in_its_last_hooks_is_given_their_time() {
     stage.lifecycle.drained(&stage.members[0], 4);
     stage.lifecycle.drained(&stage.members[1], 12);
     stage.lifecycle.drained(&stage.members[1], 13);
-    assert_eq!(late_at(), Some(10), "the third says nothing");
+    assert_eq!(late_at(), Some(10), "the third member is silent");
     stage.lifecycle.give_up(10, 15);
     assert_eq!((stage.state(), late_at()), (LifecycleState::Draining, Some(24)));
     stage.report(0, 16);
@@ -232,7 +233,7 @@ fn a_member_in_its_last_hooks_is_given_their_time() {
 }
 
 #[test]
-fn what_the_system_reset_was_not_drained() {
+fn a_thread_with_reset_connections_is_not_drained() {
     let stage = stage(1);
     stage.shut_down(10, 0);
     let end = MemberEnd { connections_reset: 3, ..MemberEnd::default() };
@@ -242,7 +243,7 @@ fn what_the_system_reset_was_not_drained() {
 }
 
 #[test]
-fn who_joins_during_a_shutdown_owes_nothing() {
+fn a_member_that_joins_during_a_shutdown_is_not_part_of_it() {
     let stage = stage(1);
     stage.shut_down(10, 0);
     let mailbox = Arc::new(Mailbox::new(ThreadId(9), Box::new(|| ())));
@@ -250,11 +251,11 @@ fn who_joins_during_a_shutdown_owes_nothing() {
     stage.lifecycle.report(&late, MemberEnd { forced: 5, ..MemberEnd::default() }, 1);
     stage.report(0, 1);
     assert_eq!(stage.result().threads.len(), 1);
-    assert_eq!(mailbox.take().len(), 1, "it is told of the end");
+    assert_eq!(mailbox.take().len(), 1, "it is notified of the end");
 }
 
 #[test]
-fn a_child_is_cancelled_by_itself_with_its_parent_or_with_all() {
+fn a_token_is_cancelled_alone_with_its_parent_or_by_a_shutdown() {
     let stage = stage(1);
     let jobs = stage.lifecycle.child("jobs").expect("open");
     let mail = jobs.child("mail");
@@ -269,7 +270,7 @@ fn a_child_is_cancelled_by_itself_with_its_parent_or_with_all() {
         [&jobs, &mail, &cache].map(|token| token.is_cancelled()),
         [Some(true), Some(true), Some(false)]
     );
-    assert_eq!((mail.reason().as_deref(), cache.reason(), stage.told(0)), (Some("enough"), None, 1));
+    assert_eq!((mail.reason().as_deref(), cache.reason(), stage.deliveries(0)), (Some("enough"), None, 1));
     assert_eq!(stage.lifecycle.is_cancelled(), Ok(false));
 
     stage.shut_down(1, 0);
@@ -277,13 +278,13 @@ fn a_child_is_cancelled_by_itself_with_its_parent_or_with_all() {
 }
 
 #[test]
-fn refuses_when_destroyed_and_tells_who_waits() {
+fn close_notifies_members_and_later_calls_are_closed() {
     let stage = stage(1);
     let token = stage.lifecycle.child("jobs").expect("open");
     stage.shut_down(10, 0);
-    stage.told(0);
+    stage.deliveries(0);
     stage.lifecycle.close();
-    assert_eq!(stage.told(0), 1);
+    assert_eq!(stage.deliveries(0), 1);
     assert_eq!(stage.lifecycle.state().expect_err("closed").code(), "CLOSED");
     assert_eq!(stage.lifecycle.ready().expect_err("closed").code(), "CLOSED");
     assert_eq!(stage.lifecycle.shutdown_report().expect_err("closed").code(), "CLOSED");
@@ -291,7 +292,7 @@ fn refuses_when_destroyed_and_tells_who_waits() {
 }
 
 #[test]
-fn of_many_threads_that_begin_one_gives_the_reason() {
+fn concurrent_shut_downs_are_one_with_the_reason_of_one_caller() {
     let stage = stage(4);
     std::thread::scope(|scope| {
         for caller in 0..4 {
@@ -304,5 +305,7 @@ fn of_many_threads_that_begin_one_gives_the_reason() {
             });
         }
     });
-    assert_eq!((stage.state(), stage.result().threads.len()), (LifecycleState::Stopped, 4));
+    let ShutdownReport { reason, threads, .. } = stage.result();
+    assert_eq!((stage.state(), threads.len()), (LifecycleState::Stopped, 4));
+    assert!(["0", "1", "2", "3"].contains(&reason.as_deref().expect("given")));
 }

@@ -1,4 +1,4 @@
-//! What a limiter promises, read from outside.
+//! `RateLimiter`: quotas, costs, blocks, reconfiguration and full tables.
 
 use sluice_core::runtime::key_hash::{KeyHash, hash_str};
 use sluice_core::{AlgorithmKind, Instances, LimitOptions, Overflow, Quota, RateLimiter, RateLimiterOptions};
@@ -10,6 +10,7 @@ fn limiter(limit: u64, window_ms: u64) -> RateLimiter {
     RateLimiter::new("test", RateLimiterOptions::new(limit, window_ms).try_into().expect("valid"))
 }
 
+/// A limiter of several limits, each with a window of 30 days.
 fn several(limits: &[(AlgorithmKind, u64)]) -> RateLimiter {
     let limit = |(index, (algorithm, limit)): (usize, &(AlgorithmKind, u64))| LimitOptions {
         name: format!("limit {index}"),
@@ -29,7 +30,7 @@ fn admitted(limiter: &RateLimiter, key: KeyHash, calls: usize, now: u64) -> usiz
     (0..calls).filter(|_| limiter.try_consume(key, 1, now).expect("open")).count()
 }
 
-/// How many of eight threads' calls of one client were admitted, made all at once.
+/// Eight threads make `calls` calls of one client each, all at once. Returns how many are admitted.
 fn admitted_to_eight_threads(limiter: &RateLimiter, calls: usize) -> usize {
     let gate = std::sync::Barrier::new(8);
     std::thread::scope(|scope| {
@@ -43,7 +44,7 @@ fn admitted_to_eight_threads(limiter: &RateLimiter, calls: usize) -> usize {
 }
 
 #[test]
-fn eight_threads_admit_the_quota_and_not_one_unit_more() {
+fn eight_threads_admit_exactly_the_quota() {
     for algorithm in [AlgorithmKind::Gcra, AlgorithmKind::FixedWindow, AlgorithmKind::SlidingWindow] {
         let options = RateLimiterOptions::by(algorithm, 100_000, 30 * DAY_MS);
         let limiter = RateLimiter::new("test", options.try_into().expect("valid"));
@@ -66,20 +67,28 @@ fn eight_threads_charge_several_limits_as_one() {
 }
 
 #[test]
-fn what_one_limit_refuses_is_charged_to_none() {
+fn a_call_refused_by_one_limit_is_charged_to_none() {
     let limiter = several(&[(AlgorithmKind::Gcra, 10), (AlgorithmKind::FixedWindow, 4)]);
     assert!(limiter.try_consume(client("a"), 3, 0).expect("open"));
     for _ in 0..5 {
         assert!(!limiter.try_consume(client("a"), 2, 0).expect("open"));
     }
-    let told = limiter.consume(client("a"), 1, 0).expect("open");
-    assert_eq!((told.allowed, told.policy, told.remaining), (true, 1, 0), "the tightest is told");
+    let decision = limiter.consume(client("a"), 1, 0).expect("open");
+    assert_eq!(
+        (decision.allowed, decision.policy, decision.remaining),
+        (true, 1, 0),
+        "the tightest limit is reported"
+    );
     let refused = limiter.consume(client("a"), 11, 0).expect("open");
-    assert_eq!((refused.retry_after, refused.policy), (None, 0), "both never: the first");
+    assert_eq!(
+        (refused.retry_after, refused.policy),
+        (None, 0),
+        "if no limit ever admits it, the first is reported"
+    );
 }
 
 #[test]
-fn reconfigured_under_load_no_client_gets_more_than_the_larger_limit() {
+fn reconfiguring_under_load_admits_no_more_than_the_larger_limit() {
     for algorithm in [AlgorithmKind::Gcra, AlgorithmKind::FixedWindow, AlgorithmKind::SlidingWindow] {
         let options = |limit| RateLimiterOptions::by(algorithm, limit, 30 * DAY_MS);
         let limiter = RateLimiter::new("test", options(20_000).try_into().expect("valid"));
@@ -97,14 +106,14 @@ fn reconfigured_under_load_no_client_gets_more_than_the_larger_limit() {
         });
         limiter.reconfigure(options(20_000), || 77).expect("valid");
         let all = total + admitted(&limiter, client("one"), 20_000, 77);
-        // Under GCRA a smaller limit cuts the debt to what it could have left itself.
+        // GCRA caps the debt at the burst of a smaller limit, so its total is not exact.
         let exact = algorithm != AlgorithmKind::Gcra;
         assert!(if exact { all == 20_000 } else { (10_000..=40_000).contains(&all) }, "{algorithm}: {all}");
     }
 }
 
 #[test]
-fn a_window_of_any_length_refills_by_its_end() {
+fn a_bucket_is_full_again_after_one_window_of_any_length() {
     for window_ms in [10, 1_000, 30 * DAY_MS] {
         let limiter = limiter(5, window_ms);
         let start = 1_800_000_000 * SECOND;
@@ -119,7 +128,7 @@ fn a_window_of_any_length_refills_by_its_end() {
 }
 
 #[test]
-fn the_first_window_sees_up_to_twice_the_limit() {
+fn gcra_admits_up_to_twice_the_limit_in_the_first_window() {
     let limiter = limiter(10, 1_000);
     let mut total = admitted(&limiter, client("a"), 20, 0);
     for step in 1..=10 {
@@ -129,7 +138,7 @@ fn the_first_window_sees_up_to_twice_the_limit() {
 }
 
 #[test]
-fn cost_is_charged_whole_or_not_at_all() {
+fn a_cost_is_charged_as_a_whole_or_not_at_all() {
     let limiter = limiter(10, 1_000);
     let first = limiter.consume(client("a"), 7, 0).expect("open");
     assert_eq!((first.allowed, first.remaining, first.reset_after), (true, 3, 7 * SECOND / 10));
@@ -139,11 +148,11 @@ fn cost_is_charged_whole_or_not_at_all() {
 }
 
 #[test]
-fn a_cost_above_the_burst_is_refused_for_ever_and_tells_the_truth() {
+fn a_cost_above_the_burst_is_refused_without_retry_after() {
     let limiter = limiter(10, 1_000);
     let refused = limiter.consume(client("a"), 11, 0).expect("open");
     assert_eq!((refused.allowed, refused.remaining, refused.retry_after), (false, 10, None));
-    assert_eq!(limiter.stats(0).expect("open").size, 0, "it takes no place");
+    assert_eq!(limiter.stats(0).expect("open").size, 0, "it takes no slot");
     limiter.consume(client("a"), 4, 0).expect("open");
     assert_eq!(limiter.consume(client("a"), 11, 0).expect("open").remaining, 6);
     assert_eq!(limiter.try_consume(client("a"), 0, 0).expect_err("no cost").code(), "INVALID_COST");
@@ -163,7 +172,7 @@ fn peek_changes_nothing() {
 }
 
 #[test]
-fn refund_never_lifts_above_the_burst() {
+fn refund_never_exceeds_the_burst() {
     let limiter = limiter(10, 1_000);
     limiter.refund(client("a"), 5, 0).expect("open");
     assert_eq!(limiter.peek(client("a"), 0).expect("open").remaining, 10);
@@ -173,7 +182,7 @@ fn refund_never_lifts_above_the_burst() {
 }
 
 #[test]
-fn a_charge_taken_back_late_gives_nothing_twice() {
+fn undoing_a_charge_that_has_already_refilled_gives_nothing() {
     for algorithm in [AlgorithmKind::Gcra, AlgorithmKind::FixedWindow, AlgorithmKind::SlidingWindow] {
         let options = RateLimiterOptions::by(algorithm, 10, 1_000);
         let limiter = RateLimiter::new("test", options.try_into().expect("valid"));
@@ -193,7 +202,7 @@ fn a_charge_taken_back_late_gives_nothing_twice() {
 }
 
 #[test]
-fn a_charge_by_a_limit_for_one_call_is_taken_back_by_that_limit() {
+fn undo_of_a_call_with_its_own_limit_uses_that_limit() {
     for algorithm in [AlgorithmKind::Gcra, AlgorithmKind::FixedWindow, AlgorithmKind::SlidingWindow] {
         let options = RateLimiterOptions::by(algorithm, 1, 1_000);
         let limiter = RateLimiter::new("plans", options.try_into().expect("valid"));
@@ -206,7 +215,7 @@ fn a_charge_by_a_limit_for_one_call_is_taken_back_by_that_limit() {
 }
 
 #[test]
-fn penalize_stops_at_an_empty_bucket() {
+fn penalize_empties_the_bucket_at_most() {
     let limiter = limiter(10, 1_000);
     limiter.penalize(client("a"), 1_000_000, 0).expect("open");
     let decision = limiter.peek(client("a"), 0).expect("open");
@@ -214,18 +223,18 @@ fn penalize_stops_at_an_empty_bucket() {
 }
 
 #[test]
-fn a_short_block_is_no_amnesty() {
+fn a_block_does_not_cancel_debt() {
     let limiter = limiter(10, 1_000);
     admitted(&limiter, client("a"), 10, 0);
     assert!(limiter.block(client("a"), SECOND / 5, 0).expect("open"));
     let decision = limiter.consume(client("a"), 1, SECOND / 10).expect("open");
     assert_eq!((decision.allowed, decision.remaining, decision.retry_after), (false, 0, Some(SECOND / 10)));
     let after = limiter.peek(client("a"), SECOND / 5).expect("open");
-    assert_eq!((after.allowed, after.remaining), (true, 2), "what was owed is still owed");
+    assert_eq!((after.allowed, after.remaining), (true, 2), "the debt remains");
 }
 
 #[test]
-fn the_later_end_of_two_blocks_wins_and_reset_ends_it() {
+fn the_later_of_two_blocks_holds_until_reset() {
     let limiter = limiter(10, 1_000);
     limiter.block(client("a"), 9 * SECOND, 0).expect("open");
     limiter.block(client("a"), SECOND, 0).expect("open");
@@ -235,12 +244,12 @@ fn the_later_end_of_two_blocks_wins_and_reset_ends_it() {
     assert!(!limiter.try_consume(client("a"), 1, 9 * SECOND - 1).expect("open"));
     assert_eq!(limiter.stats(0).expect("open").blocked, 1);
     assert!(limiter.reset(client("a"), 0).expect("open"));
-    assert!(!limiter.reset(client("a"), 0).expect("open"), "there was nothing left to forget");
+    assert!(!limiter.reset(client("a"), 0).expect("open"), "there is no state left");
     assert!(limiter.try_consume(client("a"), 1, 0).expect("open"));
 }
 
 #[test]
-fn reconfigure_keeps_what_was_used_and_locks_nobody_out() {
+fn reconfigure_keeps_consumed_units_but_refuses_no_longer_than_the_new_window() {
     let limiter = limiter(10, 100_000);
     admitted(&limiter, client("a"), 10, 0);
     limiter.reconfigure(RateLimiterOptions::new(5, 1_000), || 0).expect("open");
@@ -254,7 +263,7 @@ fn reconfigure_keeps_what_was_used_and_locks_nobody_out() {
 }
 
 #[test]
-fn a_limit_for_one_call_keeps_what_was_used() {
+fn a_limit_for_one_call_keeps_consumed_units() {
     for algorithm in [AlgorithmKind::FixedWindow, AlgorithmKind::SlidingWindow] {
         let options = RateLimiterOptions::by(algorithm, 1, 1_000);
         let limiter = RateLimiter::new("plans", options.try_into().expect("valid"));
@@ -273,7 +282,7 @@ fn a_limit_for_one_call_keeps_what_was_used() {
 }
 
 #[test]
-fn a_limit_for_one_call_is_told_when_the_table_is_full() {
+fn a_limit_for_one_call_is_reported_when_the_table_is_full() {
     let options =
         RateLimiterOptions { max_keys: 1, overflow: Overflow::Deny, ..RateLimiterOptions::new(1, 1_000) };
     let limiter = RateLimiter::new("small", options.try_into().expect("valid"));
@@ -285,7 +294,7 @@ fn a_limit_for_one_call_is_told_when_the_table_is_full() {
 }
 
 #[test]
-fn a_clock_set_back_makes_nobody_wait_for_the_time_it_showed() {
+fn setting_the_clock_back_does_not_prolong_a_refusal() {
     for algorithm in [AlgorithmKind::Gcra, AlgorithmKind::FixedWindow, AlgorithmKind::SlidingWindow] {
         let options = RateLimiterOptions { max_keys: 1, ..RateLimiterOptions::by(algorithm, 2, 60_000) };
         let limiter = RateLimiter::new("test", options.try_into().expect("valid"));
@@ -294,14 +303,18 @@ fn a_clock_set_back_makes_nobody_wait_for_the_time_it_showed() {
         admitted(&limiter, client("b"), 2, later + 600 * SECOND);
         limiter.clock_was_set_back(earlier);
         assert_eq!(admitted(&limiter, client("b"), 2, earlier + 60 * SECOND), 2, "{algorithm}");
-        assert_eq!(admitted(&limiter, client("c"), 2, earlier + 300 * SECOND), 2, "{algorithm}: a newcomer");
-        let told = limiter.consume(client("c"), 1, earlier + 300 * SECOND).expect("open");
-        assert!(told.retry_after.expect("some") <= 120 * SECOND, "{algorithm}");
+        assert_eq!(
+            admitted(&limiter, client("c"), 2, earlier + 300 * SECOND),
+            2,
+            "{algorithm}: a new client"
+        );
+        let refused = limiter.consume(client("c"), 1, earlier + 300 * SECOND).expect("open");
+        assert!(refused.retry_after.expect("some") <= 120 * SECOND, "{algorithm}");
     }
 }
 
 #[test]
-fn dry_run_decides_as_if_live_and_refuses_nobody() {
+fn dry_run_decides_as_usual_but_refuses_no_call() {
     let options = RateLimiterOptions { dry_run: true, ..RateLimiterOptions::new(2, 1_000) };
     let limiter = RateLimiter::new("dry", options.try_into().expect("valid"));
     assert_eq!(admitted(&limiter, client("a"), 5, 0), 5);
@@ -314,7 +327,7 @@ fn dry_run_decides_as_if_live_and_refuses_nobody() {
 }
 
 #[test]
-fn overflow_denies_or_lets_pass_as_told() {
+fn overflow_selects_whether_a_call_without_a_slot_is_admitted() {
     for (overflow, passes) in [(Overflow::Deny, false), (Overflow::Allow, true)] {
         let options = RateLimiterOptions { max_keys: 1, overflow, ..RateLimiterOptions::new(1, 1_000) };
         let limiter = RateLimiter::new("small", options.try_into().expect("valid"));
@@ -322,22 +335,22 @@ fn overflow_denies_or_lets_pass_as_told() {
         let decision = limiter.consume(client("b"), 1, 1).expect("open");
         assert_eq!(decision.allowed, passes);
         assert_eq!(limiter.stats(1).expect("open").untracked, 1);
-        assert!(limiter.try_consume(client("b"), 1, SECOND).expect("open"), "the place is free again");
+        assert!(limiter.try_consume(client("b"), 1, SECOND).expect("open"), "the slot is free again");
     }
 }
 
 #[test]
-fn a_block_that_finds_no_place_is_refused_and_counted() {
+fn a_block_without_a_free_slot_is_refused_and_counted() {
     let options = RateLimiterOptions { max_keys: 1, ..RateLimiterOptions::new(1, 1_000) };
     let limiter = RateLimiter::new("small", options.try_into().expect("valid"));
     assert!(limiter.block(client("a"), SECOND, 0).expect("open"));
     assert!(!limiter.block(client("b"), SECOND, 0).expect("open"));
-    assert!(limiter.try_consume(client("c"), 1, 0).expect("open"), "under evict a newcomer passes");
+    assert!(limiter.try_consume(client("c"), 1, 0).expect("open"), "under evict a new client is admitted");
     assert_eq!(limiter.stats(0).expect("open").untracked, 2);
 }
 
 #[test]
-fn names_attach_with_the_same_options_only() {
+fn a_name_attaches_with_equal_options_only() {
     let instances = Instances::<RateLimiter>::new();
     let config =
         |limit, window_ms| Some(RateLimiterOptions::new(limit, window_ms).try_into().expect("valid"));

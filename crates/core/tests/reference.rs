@@ -1,6 +1,5 @@
-//! Every algorithm against a naive one: the same rules written as slowly and plainly as possible, with
-//! wide numbers and no packing, over random operations, costs, times and reconfigurations. Also where more
-//! clients come than there are places.
+//! Every algorithm against a naive reference: the same rules written plainly, with wide integers and no packing, over
+//! random operations, costs, times and reconfigurations. Also with more clients than slots.
 
 use std::sync::Arc;
 
@@ -12,15 +11,15 @@ use sluice_core::{
 
 const MS: u128 = 1_000_000;
 
-/// What one limit knows of its only client.
+/// The state of one limit for its only client.
 #[derive(Clone, Debug)]
 struct Naive {
     kind: AlgorithmKind,
     limit: u128,
     window: u128,
     burst: u128,
-    /// GCRA: nanoseconds of debt at `seen`. Fixed window: its end, and the count. Sliding window: its
-    /// number, the count before and the count in it.
+    /// GCRA: `debt` in nanoseconds at `seen`. Fixed window: `end` and `curr`, its count. Sliding window: its number
+    /// `index`, the previous count `prev` and the current one `curr`.
     debt: u128,
     seen: u128,
     end: u128,
@@ -63,7 +62,7 @@ impl Naive {
         if self.kind == AlgorithmKind::Gcra { self.burst } else { self.limit }
     }
 
-    /// Lets time pass.
+    /// Advances the state to `now`.
     fn at(&mut self, now: u128) {
         self.debt = self.debt.saturating_sub(now - self.seen);
         self.seen = now;
@@ -123,7 +122,7 @@ impl Naive {
         (self.debt, self.end, self.prev, self.curr) = (0, 0, 0, 0);
     }
 
-    /// The largest cost that is admitted, found by trying.
+    /// The largest cost that is admitted, found by trial.
     fn remaining(&self) -> u128 {
         (1..=self.capacity()).take_while(|cost| self.admits(*cost)).last().unwrap_or(0)
     }
@@ -138,7 +137,7 @@ enum Operation {
     Block(u64),
     Reset,
     SetLimit(u64),
-    /// Of a limit whose window may change.
+    /// Ignored for a sliding window, whose length is fixed.
     SetWindow(u64),
 }
 
@@ -155,7 +154,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// Times of all sizes: within a window, at its edge, over many, over years.
+/// Milliseconds: within a window, at its edge, over several windows, over a month.
 fn pause() -> impl Strategy<Value = u64> {
     prop_oneof![
         4 => Just(0),
@@ -206,14 +205,14 @@ fn compare(
                 if wanted {
                     naive.iter_mut().for_each(|limit| limit.charge(cost.into()));
                 }
-                check_told(&decision, &naive, cost, now, blocked_until)?;
+                check_decision(&decision, &naive, cost, now, blocked_until)?;
                 check_retry(&limiter, &naive, &decision, cost, now, blocked_until)?;
             }
             Operation::Peek => {
                 let decision = limiter.peek(key, at).expect("open");
                 let wanted = blocked_until <= now && naive.iter().all(|limit| limit.admits(1));
                 prop_assert_eq!(decision.allowed, wanted);
-                check_told(&decision, &naive, 1, now, blocked_until)?;
+                check_decision(&decision, &naive, 1, now, blocked_until)?;
             }
             Operation::Refund(cost) => {
                 limiter.refund(key, cost, at).expect("open");
@@ -248,8 +247,8 @@ fn compare(
     Ok(())
 }
 
-/// The decision describes one of the limits, and tells the truth of it.
-fn check_told(
+/// Checks that the decision describes one of the limits, the right one, and correctly.
+fn check_decision(
     decision: &Decision,
     naive: &[Naive],
     cost: u64,
@@ -261,18 +260,18 @@ fn check_told(
     let remaining = if blocked_until > now { 0 } else { described.remaining() };
     prop_assert_eq!(u128::from(decision.remaining), remaining);
     if !decision.allowed && blocked_until <= now {
-        prop_assert!(!described.admits(cost.into()), "a limit that refuses is described");
+        prop_assert!(!described.admits(cost.into()), "the limit described must be one that refuses");
     } else if blocked_until <= now {
         let share = |limit: &Naive| (limit.remaining(), limit.capacity());
         let (least, of) = share(described);
         let is_least =
             naive.iter().map(share).all(|(remaining, capacity)| least * capacity <= remaining * of);
-        prop_assert!(is_least, "the least share is described");
+        prop_assert!(is_least, "the limit described must be the tightest");
     }
     Ok(())
 }
 
-/// Nothing is admitted before the time told, and the call is at it.
+/// Checks that the call is admitted exactly at `retry_after` and not before.
 fn check_retry(
     limiter: &RateLimiter,
     naive: &[Naive],
@@ -291,7 +290,7 @@ fn check_retry(
         Some(wait) => {
             let then = now + u128::from(wait);
             prop_assert!(!admitted_at(then - 1), "one nanosecond earlier");
-            // Each limit waits for itself; what others charge meanwhile is nothing, so the longest decides.
+            // Nothing is charged meanwhile, so the limit with the longest wait decides.
             prop_assert!(admitted_at(then), "then");
             prop_assert_eq!(limiter.peek(hash_str("client"), then as u64).expect("open").remaining > 0, true);
         }
@@ -300,10 +299,10 @@ fn check_retry(
     Ok(())
 }
 
-const PLACES: usize = 2;
+const SLOTS: usize = 2;
 const CLIENTS: usize = 5;
 
-/// More clients than places: who is as if never seen makes room, and nobody else.
+/// More clients than slots: only a fully replenished client is evicted.
 #[derive(Clone)]
 struct Crowd {
     clients: Vec<(Naive, u128)>,
@@ -326,7 +325,7 @@ impl Crowd {
     }
 
     fn has_room_for(&self, client: usize) -> bool {
-        self.is_live(client) || self.size() < PLACES
+        self.is_live(client) || self.size() < SLOTS
     }
 
     fn admits(&self, client: usize, cost: u128) -> bool {
@@ -335,29 +334,29 @@ impl Crowd {
     }
 }
 
-/// Calls of several clients, by two threads' locals in turn.
+/// Calls of several clients through two thread-local handles in turn.
 fn compare_crowd(limit: LimitOptions, steps: Vec<(u64, usize, Operation)>) -> Result<(), TestCaseError> {
     let limit = LimitOptions { name: "limit".to_owned(), ..limit };
     let mut options = RateLimiterOptions {
         limits: vec![limit],
-        max_keys: PLACES as u64,
+        max_keys: SLOTS as u64,
         overflow: Overflow::Deny,
         ..RateLimiterOptions::new(1, 1)
     };
     let limiter = Arc::new(RateLimiter::new("test", options.clone().try_into().expect("valid")));
-    let mut locals = [(); 2].map(|()| LocalHandle::new(Arc::clone(&limiter)));
+    let mut handles = [(); 2].map(|()| LocalHandle::new(Arc::clone(&limiter)));
     let mut crowd = Crowd { clients: vec![(Naive::new(&options.limits[0]), 0); CLIENTS], now: 0 };
     for (turn, (pause, client, operation)) in steps.into_iter().enumerate() {
         crowd.at(crowd.now + u128::from(pause) * MS);
-        let (key, at, local) = (hash_str(&client.to_string()), crowd.now as u64, &mut locals[turn % 2]);
+        let (key, at, handle) = (hash_str(&client.to_string()), crowd.now as u64, &mut handles[turn % 2]);
         let (has_room, is_live) = (crowd.has_room_for(client), crowd.is_live(client));
         let known = &crowd.clients[client].0;
         match operation {
             Operation::Consume(cost) => {
                 let wanted = crowd.admits(client, cost.into());
                 let allowed = match turn % 3 {
-                    0 => local.consume(key, cost, at).expect("open").allowed,
-                    1 => local.try_consume(key, cost, at).expect("open"),
+                    0 => handle.consume(key, cost, at).expect("open").allowed,
+                    1 => handle.try_consume(key, cost, at).expect("open"),
                     _ => limiter.try_consume(key, cost, at).expect("open"),
                 };
                 prop_assert_eq!(allowed, wanted);
@@ -367,7 +366,7 @@ fn compare_crowd(limit: LimitOptions, steps: Vec<(u64, usize, Operation)>) -> Re
             }
             Operation::Peek => {
                 let remaining = if crowd.clients[client].1 > crowd.now { 0 } else { known.remaining() };
-                prop_assert_eq!(u128::from(local.peek(key, at).expect("open").remaining), remaining);
+                prop_assert_eq!(u128::from(handle.peek(key, at).expect("open").remaining), remaining);
             }
             Operation::Refund(cost) => {
                 limiter.refund(key, cost, at).expect("open");
@@ -417,7 +416,7 @@ proptest! {
     }
 
     #[test]
-    fn more_clients_than_places(
+    fn more_clients_than_slots(
         limit in limit(AlgorithmKind::Gcra),
         steps in prop::collection::vec((pause(), 0..CLIENTS, operation()), 1..80),
     ) {

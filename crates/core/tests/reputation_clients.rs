@@ -1,58 +1,28 @@
-//! A reputation under many threads and more clients than it has places for.
+//! `Reputation` under contention and with more clients than it has slots.
 
 use std::sync::Barrier;
 
-use sluice_core::{Reputation, ReputationOptions, Verdict};
+use sluice_core::{Reputation, ReputationOptions};
 
-const MS: u64 = 1_000_000;
-const MINUTE: u64 = 60_000 * MS;
-/// Some day; no rule may depend on which.
-const NOW: u64 = 1_700_000_000_000 * MS;
-const A: &str = "203.0.113.7";
-
-/// Three failures in ten minutes ban for one minute, at most for an hour.
-fn options() -> ReputationOptions {
-    ReputationOptions::new(3, 600_000, 60_000, 3_600_000)
-}
-
-fn reputation(options: ReputationOptions) -> Reputation {
-    Reputation::with_chance("test", options.try_into().expect("valid"), || 0.0)
-}
-
-fn fail(reputation: &Reputation, ip: &str, now: u64) -> Verdict {
-    reputation.record_failure(ip, 1, None, now).expect("open")
-}
-
-fn check(reputation: &Reputation, ip: &str, now: u64) -> Verdict {
-    reputation.check(ip, now).expect("open")
-}
-
-/// Fails until banned; returns after how many failures, and for how long.
-fn fail_until_banned(reputation: &Reputation, ip: &str, now: u64) -> (u32, u64) {
-    for failures in 1.. {
-        let verdict = fail(reputation, ip, now);
-        if verdict.banned {
-            return (failures, verdict.retry_after(now));
-        }
-    }
-    unreachable!("failures ban");
-}
+#[path = "support/reputation.rs"]
+mod support;
+use support::*;
 
 fn is_banned(reputation: &Reputation, ip: &str, now: u64) -> bool {
     reputation.is_banned(ip, now).expect("open")
 }
 
-/// Planted bug, tried once: with the history copied out and written back in two turns at its lock, the
-/// count is too low, or several bans follow one crossing.
+/// Planted bug: with the history read and written back under two separate locks, the count is too low, or one crossing of
+/// the threshold gives several bans.
 #[test]
-fn eight_threads_race_for_one_ban() {
+fn failures_of_eight_threads_give_exactly_one_ban() {
     const EACH: u64 = 500;
     for run in 0..20 {
-        // The first is banned by the last failure of all, the second by one in the middle.
+        // In the first case the last of all failures bans, in the second one in the middle.
         for max_failures in [8 * EACH, 8 * EACH / 2 + run] {
             let reputation = reputation(ReputationOptions { max_failures, ..options() });
             let gate = Barrier::new(8);
-            let told: usize = std::thread::scope(|scope| {
+            let banned: usize = std::thread::scope(|scope| {
                 let call = || {
                     gate.wait();
                     (0..EACH).filter(|_| fail(&reputation, A, NOW).banned).count()
@@ -62,16 +32,20 @@ fn eight_threads_race_for_one_ban() {
             });
             let verdict = check(&reputation, A, NOW);
             assert_eq!((verdict.bans, verdict.failures), (1, max_failures), "run {run}");
-            assert_eq!(told as u64, 8 * EACH - max_failures + 1, "told from the crossing on");
+            assert_eq!(
+                banned as u64,
+                8 * EACH - max_failures + 1,
+                "every verdict from the threshold on is a ban"
+            );
             let stats = reputation.stats(NOW).expect("open");
             assert_eq!((stats.failures, stats.bans), (max_failures, 1));
         }
     }
 }
 
-/// Newcomers race with failures of those who are about to be forgotten.
+/// New clients race with failures of clients that are about to be evicted.
 #[test]
-fn no_ban_is_lost_while_places_change_hands() {
+fn no_ban_is_lost_while_clients_are_evicted() {
     let reputation = reputation(ReputationOptions { max_failures: 2, max_clients: 64, ..options() });
     std::thread::scope(|scope| {
         for thread in 0..4 {
@@ -99,7 +73,7 @@ fn no_ban_is_lost_while_places_change_hands() {
 }
 
 #[test]
-fn the_least_to_remember_goes_first() {
+fn the_client_with_the_lowest_eviction_rank_is_evicted_first() {
     let reputation = reputation(ReputationOptions { max_clients: 4, ..options() });
     fail_until_banned(&reputation, "10.0.0.1", NOW);
     let now = NOW + MINUTE;
@@ -107,37 +81,38 @@ fn the_least_to_remember_goes_first() {
     fail(&reputation, "10.0.0.3", now);
     fail(&reputation, "10.0.0.3", now + 1);
     fail(&reputation, "10.0.0.4", now + 2);
-    // Banned; then a past ban; then two failures; then one: the newcomer has the place of the last.
+    // Ranks from high to low: banned, an earlier ban, two failures, one failure. The last is evicted.
     fail(&reputation, "10.0.0.5", now + 3);
     assert_eq!(check(&reputation, "10.0.0.4", now + 3).failures, 0);
     assert_eq!(reputation.stats(now).expect("open").evicted, 1);
-    // Of the same weight the older goes.
+    // Of equal rank the older is evicted.
     fail(&reputation, "10.0.0.6", now + 4);
-    let remembered = |ip| check(&reputation, ip, now + 4);
-    assert_eq!((remembered("10.0.0.5").failures, remembered("10.0.0.6").failures), (0, 1));
-    assert_eq!((remembered("10.0.0.3").failures, remembered("10.0.0.1").bans), (2, 1));
-    assert!(remembered("10.0.0.2").banned);
-    // Whose failures are over goes before all who count, and is no loss.
+    let known = |ip| check(&reputation, ip, now + 4);
+    assert_eq!((known("10.0.0.5").failures, known("10.0.0.6").failures), (0, 1));
+    assert_eq!((known("10.0.0.3").failures, known("10.0.0.1").bans), (2, 1));
+    assert!(known("10.0.0.2").banned);
+    // A client whose failures have all expired is replaced first, and does not count as evicted.
     let later = now + 10 * MINUTE + 1;
     fail(&reputation, "10.0.0.7", later);
     assert_eq!(reputation.stats(later).expect("open").evicted, 2);
 }
 
 #[test]
-fn when_all_are_banned_a_stranger_has_no_place() {
+fn when_all_clients_are_banned_a_new_client_is_not_tracked() {
     let reputation = reputation(ReputationOptions { max_clients: 2, ..options() });
     reputation.ban("10.0.0.1", None, None, NOW).expect("room");
     reputation.ban("10.0.0.2", Some(MINUTE), None, NOW).expect("room");
     let verdict = reputation.record_failure(A, 100, None, NOW).expect("open");
     assert_eq!((verdict.banned, verdict.failures), (false, 0));
     assert_eq!(reputation.ban(A, None, None, NOW), Ok(false));
-    assert_eq!(reputation.ban("10.0.0.0/24", None, None, NOW), Ok(true), "ranges need no place");
+    assert_eq!(reputation.ban("10.0.0.0/24", None, None, NOW), Ok(true), "ranges take no slot");
     let stats = reputation.stats(NOW).expect("open");
     assert_eq!((stats.untracked, stats.size, stats.banned, stats.capacity), (2, 2, 2, 2));
     assert_eq!(reputation.ban(A, None, None, NOW + MINUTE), Ok(true), "a ban has ended");
 }
 
-fn flood(strangers: u32) {
+/// Failures of `clients` new clients while half of the slots are taken by bans.
+fn flood(clients: u32) {
     const CLIENTS: u64 = 2_000;
     let reputation = reputation(ReputationOptions { max_clients: CLIENTS, ..options() });
     let banned: Vec<_> = (0..1_000).map(|n| format!("192.168.{}.{}", n >> 8, n & 255)).collect();
@@ -148,28 +123,28 @@ fn flood(strangers: u32) {
         for thread in 0..2 {
             let reputation = &reputation;
             scope.spawn(move || {
-                for n in 0..strangers / 2 {
+                for n in 0..clients / 2 {
                     let address = std::net::Ipv4Addr::from(0x1000_0000 + n * 2 + thread);
                     fail(reputation, &address.to_string(), NOW + u64::from(n));
                 }
             });
         }
     });
-    let now = NOW + u64::from(strangers);
+    let now = NOW + u64::from(clients);
     assert!(banned.iter().all(|ip| is_banned(&reputation, ip, now)));
     let stats = reputation.stats(now).expect("open");
     assert_eq!((stats.size, stats.banned, stats.bans), (CLIENTS, 1_000, 1_000));
-    assert_eq!(stats.failures + stats.untracked, 3_000 + u64::from(strangers));
-    assert_eq!(stats.evicted, u64::from(strangers) - 1_000 - stats.untracked);
+    assert_eq!(stats.failures + stats.untracked, 3_000 + u64::from(clients));
+    assert_eq!(stats.evicted, u64::from(clients) - 1_000 - stats.untracked);
 }
 
 #[test]
-fn a_million_strangers_push_out_no_ban() {
+fn a_flood_of_a_million_clients_evicts_no_ban() {
     flood(1_000_000);
 }
 
 #[test]
 #[ignore = "ten million take a while: run by hand, in release"]
-fn ten_million_strangers_push_out_no_ban() {
+fn a_flood_of_ten_million_clients_evicts_no_ban() {
     flood(10_000_000);
 }

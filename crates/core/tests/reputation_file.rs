@@ -1,51 +1,20 @@
-//! What a reputation saves, and what it believes.
+//! `Reputation`: saved files, and what loading them accepts.
 
 use proptest::prelude::*;
-use sluice_core::{FOREVER, Reputation, ReputationOptions, Verdict};
+use sluice_core::{FOREVER, Reputation, ReputationOptions};
 
-const MS: u64 = 1_000_000;
-const MINUTE: u64 = 60_000 * MS;
-/// Some day; no rule may depend on which.
-const NOW: u64 = 1_700_000_000_000 * MS;
-const A: &str = "203.0.113.7";
-const B: &str = "203.0.113.8";
+#[path = "support/reputation.rs"]
+mod support;
+use support::*;
 
-/// Length of what stands before the content of a file.
+/// Length of the header before the content of a file.
 const HEADER: usize = 24;
-
-/// Three failures in ten minutes ban for one minute, at most for an hour.
-fn options() -> ReputationOptions {
-    ReputationOptions::new(3, 600_000, 60_000, 3_600_000)
-}
-
-fn reputation(options: ReputationOptions) -> Reputation {
-    Reputation::with_chance("test", options.try_into().expect("valid"), || 0.0)
-}
-
-fn fail(reputation: &Reputation, ip: &str, now: u64) -> Verdict {
-    reputation.record_failure(ip, 1, None, now).expect("open")
-}
-
-fn check(reputation: &Reputation, ip: &str, now: u64) -> Verdict {
-    reputation.check(ip, now).expect("open")
-}
-
-/// Fails until banned; returns after how many failures, and for how long.
-fn fail_until_banned(reputation: &Reputation, ip: &str, now: u64) -> (u32, u64) {
-    for failures in 1.. {
-        let verdict = fail(reputation, ip, now);
-        if verdict.banned {
-            return (failures, verdict.retry_after(now));
-        }
-    }
-    unreachable!("failures ban");
-}
 
 fn save(reputation: &Reputation, now: u64) -> Vec<u8> {
     reputation.save(now, 0).expect("open")
 }
 
-/// One of everything that is saved.
+/// A reputation with one of everything that is saved.
 fn eventful() -> Reputation {
     let reputation = reputation(options());
     reputation.record_failure(A, 3, Some("ärger"), NOW).expect("open");
@@ -58,7 +27,7 @@ fn eventful() -> Reputation {
 }
 
 #[test]
-fn what_is_saved_is_known_again() {
+fn loading_restores_what_was_saved() {
     let saver = eventful();
     let now = NOW + MINUTE / 2;
     let loader = reputation(options());
@@ -75,20 +44,24 @@ fn what_is_saved_is_known_again() {
 }
 
 #[test]
-fn a_file_keeps_dates_where_the_clock_of_another_process_differs() {
+fn dates_hold_if_the_clock_of_the_loading_process_differs() {
     let saver = eventful();
     let bytes = saver.save(NOW, (5_000 * MINUTE).cast_signed()).expect("open");
     let loader = reputation(options());
-    // Its clock is behind by 5000 minutes, its date is ten seconds on.
+    // The saver's clock is behind by 5000 minutes; ten seconds pass until the load.
     let now = NOW + 5_000 * MINUTE + MINUTE / 6;
     loader.load(&bytes, "file", now, 0).expect("whole");
     assert_eq!(check(&loader, A, now).retry_after(now), MINUTE * 5 / 6);
     assert_eq!(check(&loader, "2001:db8::1", now).until, Some(FOREVER));
-    assert_eq!(check(&loader, B, now + 9 * MINUTE).failures, 2, "a failure ahead of the date is of now");
+    assert_eq!(
+        check(&loader, B, now + 9 * MINUTE).failures,
+        2,
+        "a failure dated in the future counts from now"
+    );
 }
 
 #[test]
-fn loading_adds_and_twice_changes_nothing() {
+fn loading_merges_and_is_idempotent() {
     let bytes = save(&eventful(), NOW + MINUTE / 2);
     let now = NOW + MINUTE / 2;
     let loader = reputation(options());
@@ -96,7 +69,7 @@ fn loading_adds_and_twice_changes_nothing() {
     loader.record_failure(B, 1, None, now).expect("open");
     loader.ban("10.0.0.0/8", Some(5 * MINUTE), Some("longer"), now).expect("open");
     fail(&loader, "198.51.100.1", now);
-    let mut told = None;
+    let mut first = None;
     for _ in 0..3 {
         loader.load(&bytes, "file", now, 0).expect("whole");
         let ips = [A, B, "10.1.1.1", "198.51.100.1", "2001:db8::1"];
@@ -106,12 +79,12 @@ fn loading_adds_and_twice_changes_nothing() {
         assert_eq!((verdicts[1].failures, verdicts[3].failures), (2, 1));
         assert_eq!(verdicts[2].reason.as_deref(), Some("longer"));
         assert!(verdicts[4].banned);
-        assert_eq!(*told.get_or_insert(verdicts.clone()), verdicts);
+        assert_eq!(*first.get_or_insert(verdicts.clone()), verdicts);
     }
 }
 
 #[test]
-fn where_there_are_too_few_places_bans_are_loaded_first() {
+fn with_too_few_slots_bans_are_loaded_first() {
     let saver = reputation(options());
     for n in 0..100 {
         fail(&saver, &format!("10.0.0.{n}"), NOW);
@@ -128,12 +101,12 @@ fn reputation_ban(reputation: &Reputation, ip: &str) {
 }
 
 #[test]
-fn a_file_that_is_not_whole_is_refused_and_changes_nothing() {
+fn a_corrupt_file_is_an_error_and_changes_nothing() {
     let bytes = save(&eventful(), NOW);
     let loader = eventful();
     let before = save(&loader, NOW);
     let refuses = |bytes: &[u8], code: &str| {
-        let error = loader.load(bytes, "bans.bin", NOW, 0).expect_err("not whole");
+        let error = loader.load(bytes, "bans.bin", NOW, 0).expect_err("corrupt");
         assert_eq!(error.code(), code, "{error}");
         assert!(error.to_string().starts_with("bans.bin "), "{error}");
     };
@@ -147,7 +120,7 @@ fn a_file_that_is_not_whole_is_refused_and_changes_nothing() {
         refuses(&flipped, if is_version { "UNSUPPORTED_VERSION" } else { "CORRUPT_FILE" });
     }
     refuses(&[&bytes[..], &[0]].concat(), "CORRUPT_FILE");
-    refuses(b"{ \"bans\": [] }, which is a file of something else", "CORRUPT_FILE");
+    refuses(b"{ \"bans\": [] }, a file of another program", "CORRUPT_FILE");
     let zeros = vec![0; bytes.len()];
     refuses(&zeros, "CORRUPT_FILE");
     assert_eq!(save(&loader, NOW).len(), before.len());
@@ -155,9 +128,9 @@ fn a_file_that_is_not_whole_is_refused_and_changes_nothing() {
 }
 
 proptest! {
-    /// With a checksum that is right, so that the content is read.
+    /// The checksum is correct, so that the content is read.
     #[test]
-    fn no_content_makes_it_panic(content: Vec<u8>, at in 0_usize..200, byte: u8) {
+    fn no_content_makes_load_panic(content: Vec<u8>, at in 0_usize..200, byte: u8) {
         let mut bytes = save(&eventful(), NOW);
         let known = bytes.len() - HEADER;
         bytes[HEADER + at % known] = byte;

@@ -1,4 +1,4 @@
-//! Calls through closed circuits: leave for each, and what came of it.
+//! Calls through closed circuits: a permit for each, and a report of its outcome.
 
 use std::collections::HashMap;
 use std::sync::RwLock;
@@ -6,14 +6,14 @@ use std::sync::RwLock;
 use rapidhash::fast::RandomState;
 use sluice_core::runtime::clock::MS;
 use sluice_core::runtime::key_hash::hash_str;
-use sluice_core::{CircuitBreaker, CircuitBreakerOptions, ThreadId, Request};
+use sluice_core::{CircuitBreaker, CircuitBreakerOptions, Request, ThreadId};
 
 use super::{Call, Guard};
 use crate::contenders::{Locks, NOW};
 use crate::waited::Waited;
 
 const OPEN_FOR_MS: u64 = 10_000;
-/// Newest calls that are judged, and how many there must be.
+/// The size of the window, and the minimum of calls in it.
 const CALLS: usize = 100;
 const MINIMUM: usize = 10;
 const MAX_PEERS: u64 = 20_000;
@@ -38,14 +38,14 @@ impl Guard for Ours {
     }
 }
 
-/// Circuits by peer, behind one lock. An open one closes again when its time is over: nobody tries it first.
+/// Circuits by target, behind one lock. An open circuit closes when its time is over, without a trial.
 #[derive(Default)]
 pub struct Plain(RwLock<HashMap<String, Circuit, RandomState>>);
 
 #[derive(Default)]
 struct Circuit {
     open_until: u64,
-    /// Whether each of the newest calls failed, a wake.
+    /// A ring buffer: whether each of the newest calls failed.
     failed: Vec<bool>,
     oldest: usize,
     failures: usize,
@@ -64,11 +64,11 @@ impl Guard for Plain {
 }
 
 impl Plain {
-    fn report(&self, peer: &str, failed: bool, waited: &mut Waited) {
+    fn report(&self, target: &str, failed: bool, waited: &mut Waited) {
         let mut circuits = waited.write(&self.0);
-        match circuits.get_mut(peer) {
+        match circuits.get_mut(target) {
             Some(circuit) => circuit.report(failed, *NOW),
-            None => circuits.entry(peer.to_owned()).or_default().report(failed, *NOW),
+            None => circuits.entry(target.to_owned()).or_default().report(failed, *NOW),
         }
     }
 }

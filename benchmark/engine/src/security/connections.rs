@@ -1,4 +1,4 @@
-//! Connections that are opened and closed: never more than so many at once, nor of one client.
+//! Connections that are opened and closed, with caps in total and per client.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,13 +11,13 @@ use super::{Call, Guard};
 use crate::contenders::{Locks, NOW};
 use crate::waited::Waited;
 
-/// Nobody reaches them while it is measured.
+/// Caps that are not reached during a measurement.
 const MAX: usize = 1_000_000;
 const MAX_PER_CLIENT: usize = 1_000;
 
 pub struct Ours(ConnectionTracker);
 
-/// All of it behind one lock: a connection is found by its number, and its client by that.
+/// All state behind one lock: connections by serial, and counts by client.
 #[derive(Default)]
 pub struct Plain(RwLock<Connections>);
 

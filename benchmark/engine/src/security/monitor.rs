@@ -1,4 +1,4 @@
-//! Events of clients, counted, judged by two rules and remembered.
+//! Events of clients: counted, judged by two rules and kept in a history.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -14,19 +14,19 @@ use crate::contenders::{Locks, NOW, Text};
 use crate::waited::Waited;
 
 const EVENT: &str = "login-failed";
-/// Of either rule: so many events of a client, and so many different details.
+/// The count of both rules: of events of a client, and of distinct details.
 const COUNT: usize = 5;
 const WINDOW_MS: u64 = 60_000;
 const HISTORY: usize = 10_000;
 const DETAILS: [&str; 8] = ["anna", "bert", "carl", "dora", "emil", "fred", "gina", "hans"];
 
-/// A monitor of either form. Both tell how many rules an event met.
+/// A monitor in either form, which returns how many rules an event met.
 pub trait Observer: Send + Sync {
     const LOCKS: Locks;
     fn record(&self, ip: &str, detail: &str, waited: &mut Waited) -> u64;
 }
 
-/// Each client met both rules before: they are silent, and still judge.
+/// Each client has met both rules before; they are muted but still count.
 pub struct Record<O>(pub O);
 
 impl<O: Observer> Guard for Record<O> {
@@ -69,7 +69,7 @@ fn rule(name: &str, distinct: bool) -> RuleOptions {
         window_ms: WINDOW_MS,
         distinct,
         mute_ms: None,
-        // So that we are told.
+        // So that the callback of `record` reports it.
         action: Action::Ban,
     }
 }
@@ -78,7 +78,7 @@ impl Observer for Ours {
     const LOCKS: Locks = Locks::Hidden;
 
     fn record(&self, ip: &str, detail: &str, _: &mut Waited) -> u64 {
-        // Relaxed: one thread's, and only ours to add to.
+        // Relaxed: used by this thread only.
         let met = AtomicU64::new(0);
         let ban = |_: &str, _: &sluice_core::Alert| met.fetch_add(1, Ordering::Relaxed) < COUNT as u64;
         self.monitor.record(self.event, ip, Some(detail), (*NOW, *NOW), ban).expect("an address");
@@ -86,7 +86,7 @@ impl Observer for Ours {
     }
 }
 
-/// The three locks at once that such code takes, in this order.
+/// Takes its three locks together, in this order, as such code usually does.
 #[derive(Default)]
 pub struct Plain {
     counts: RwLock<HashMap<String, u64, RandomState>>,
@@ -103,7 +103,7 @@ struct Client {
     muted_until: [u64; 2],
 }
 
-/// What the history holds; nobody asks for it here.
+/// An entry of the history, which is not read here.
 #[expect(dead_code, reason = "written as it would be, to be read by others")]
 struct Entry {
     event: String,

@@ -1,4 +1,4 @@
-//! Failures of clients, and whether one is banned.
+//! Failures and bans of clients.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -12,13 +12,13 @@ use super::{Call, Guard, LENGTH};
 use crate::contenders::{Locks, NOW, Text};
 use crate::waited::Waited;
 
-/// Beyond what anybody fails while it is measured: each eighth call of a thread forgives, and in eight passes over the
-/// clients everybody is forgiven by each thread.
+/// More failures than a client reaches: every eighth call of a thread is a success, and in eight passes over the clients
+/// each thread records a success of every client.
 const MAX_FAILURES: usize = 1_000;
 const FIND_TIME_MS: u64 = 600_000;
 const BAN_TIME_MS: u64 = 3_600_000;
 
-/// A reputation of either form.
+/// A reputation in either form.
 pub trait Judge: Send + Sync {
     const LOCKS_OF_READERS: Locks;
     const LOCKS_OF_WRITERS: Locks;
@@ -33,7 +33,7 @@ pub trait Judge: Send + Sync {
 /// Every second client is banned.
 pub struct IsBanned<J>(pub J);
 
-/// Seven failures, and a success that forgives what the client did: nobody gets banned.
+/// Seven failures, then a success that clears those of the client, so that none is banned.
 pub struct RecordFailure<J>(pub J);
 
 impl<J: Judge> Guard for IsBanned<J> {
@@ -58,7 +58,7 @@ impl<J: Judge> Guard for RecordFailure<J> {
     const LOCKS: Locks = J::LOCKS_OF_WRITERS;
 
     fn call(&self, call: Call, waited: &mut Waited) -> bool {
-        // Another eighth in each pass over the clients: none of them is never forgiven.
+        // A different eighth in each pass over the clients, so that every client has a success.
         if (call.before + call.before / LENGTH) % 8 == 7 {
             self.0.record_success(call.ip, waited);
             return true;
@@ -101,7 +101,7 @@ impl Judge for Ours {
     }
 }
 
-/// Clients by their addresses, behind one lock. No lists, and nobody is ever forgotten.
+/// Clients by address, behind one lock. Has no lists and never evicts a client.
 #[derive(Default)]
 pub struct Plain(RwLock<HashMap<IpAddr, Record, RandomState>>);
 
@@ -134,7 +134,7 @@ impl Judge for Plain {
 
     fn ban(&self, ip: &str) {
         let record = Record { banned_until: *NOW + BAN_TIME_MS * MS, ..Record::default() };
-        self.0.write().expect("nobody panics in it").insert(address(ip), record);
+        self.0.write().expect("not poisoned").insert(address(ip), record);
     }
 }
 
