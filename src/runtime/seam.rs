@@ -180,7 +180,7 @@ fn describe_layout(layout: &LayoutDescription) -> String {
 }
 
 fn describe_field(field: &Field) -> String {
-    let Field { name, accepts, default, is_required } = field;
+    let Field { name, accepts, default, is_required, .. } = field;
     let mut text = format!("{{\"name\":{name:?},\"required\":{is_required}");
     if let Some(default) = default {
         let _ = write!(text, ",\"default\":{default:?}");

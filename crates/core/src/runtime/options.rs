@@ -25,6 +25,8 @@ pub struct Field {
     pub default: Option<&'static str>,
     /// Whether it has to be given.
     pub is_required: bool,
+    /// Whether an existing instance keeps it: it cannot be reconfigured.
+    pub is_fixed: bool,
 }
 
 /// The values that an option accepts.

@@ -12,11 +12,14 @@
 ///         open_for_ms: u64 = "openFor", Accepts::duration(), required as open_for_ms;
 ///         /// The longest opening.
 ///         max_open_for_ms: Option<u64> = "maxOpenFor", Accepts::duration();
+///         /// Most targets tracked at once.
+///         max_peers: u64 = "maxPeers", Accepts::up_to(1_000_000), default 10_000, fixed;
 ///     }
 /// }
 /// ```
 ///
-/// An option with neither `required` nor `default` is an `Option`, or has the default of its type.
+/// An option with neither `required` nor `default` is an `Option`, or has the default of its type. A `fixed` option
+/// cannot be reconfigured: `list_fixed` has it.
 macro_rules! options {
     (
         $(#[$meta:meta])*
@@ -24,7 +27,7 @@ macro_rules! options {
             $(
                 $(#[$doc:meta])*
                 $field:ident: $type:ty = $name:literal, $accepts:expr
-                    $(, required as $required:ident)? $(, default $default:expr)?;
+                    $(, required as $required:ident)? $(, default $default:expr)? $(, fixed $($unused:literal)?)?;
             )*
         }
     ) => {
@@ -42,6 +45,7 @@ macro_rules! options {
                     accepts: $accepts,
                     default: $crate::runtime::options::options!(@literal [$($default)?]),
                     is_required: $crate::runtime::options::options!(@is_required [$($required)?]),
+                    is_fixed: $crate::runtime::options::options!(@is_fixed [$(fixed $($unused)?)?]),
                 },)*
             ];
 
@@ -83,12 +87,21 @@ macro_rules! options {
                 use $crate::runtime::options::OptionValue;
                 vec![$(($name, self.$field.print(&$accepts)),)*]
             }
+
+            /// Those of [`list`](Self::list) that are fixed at creation.
+            #[allow(dead_code, reason = "a component may have none, or print its options in another form")]
+            pub(crate) fn list_fixed(&self) -> $crate::runtime::OptionList {
+                let fields = Self::FIELDS.iter();
+                fields.zip(self.list()).filter(|(field, _)| field.is_fixed).map(|(_, option)| option).collect()
+            }
         }
     };
     (@literal [$default:expr]) => { Some(stringify!($default)) };
     (@literal []) => { None };
     (@is_required [$required:ident]) => { true };
     (@is_required []) => { false };
+    (@is_fixed [fixed]) => { true };
+    (@is_fixed []) => { false };
     (@initial [$required:ident] []) => { $required };
     (@initial [] [$default:expr]) => { $default };
     (@initial [] []) => { Default::default() };
@@ -104,11 +117,11 @@ mod tests {
         /// Options of nothing.
         pub(super) struct Thing of "Thing" {
             /// So many.
-            count: u64 = "count", Accepts::up_to(10), default 3;
+            count: u64 = "count", Accepts::up_to(10), default 3, fixed;
             /// For so long.
             time_ms: u64 = "time", Accepts::duration(), required as time_ms;
             /// Or so long.
-            most_ms: Option<u64> = "most", Accepts::duration();
+            most_ms: Option<u64> = "most", Accepts::duration(), fixed;
             /// A share.
             share: f64 = "share", Accepts::rate(), default 0.5;
         }
@@ -169,6 +182,12 @@ mod tests {
             read(&[("time", 1.0), ("share", 1.0), ("count", 10.0)]).expect("valid").check_ranges(),
             Ok(())
         );
+    }
+
+    #[test]
+    fn lists_the_fixed_options_in_their_order() {
+        let fixed = read(&[("time", 5.0)]).expect("valid").list_fixed();
+        assert_eq!(fixed, [("count", "3".to_owned()), ("most", "none".to_owned())]);
     }
 
     #[test]
