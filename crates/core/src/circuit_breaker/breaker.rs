@@ -294,8 +294,7 @@ impl Instance for CircuitBreaker {
 
     /// The window, which every circuit has, and how many circuits there are.
     fn list_fixed(config: &CircuitBreakerConfig) -> OptionList {
-        let is_fixed = |option: &str| ["window", "maxPeers"].contains(&option);
-        config.options.list().into_iter().filter(|(option, _)| is_fixed(option)).collect()
+        config.options.list_fixed()
     }
 
     /// Circuits stay as they are; what happens to them from now on is judged by the new options.

@@ -32,7 +32,7 @@ options! {
         /// Fewer calls in the window open nothing.
         minimum_calls: u64 = "minimumCalls", Accepts::up_to(1_000_000), default 10;
         /// Over what rates are taken.
-        window: WindowOptions = "window", Accepts::Other, default WindowOptions::Calls(100);
+        window: WindowOptions = "window", Accepts::Other, default WindowOptions::Calls(100), fixed;
         /// How long a circuit stays open at first.
         open_for_ms: u64 = "openFor", Accepts::duration(), required as open_for_ms;
         /// By how much each opening in a row is longer than the last.
@@ -46,7 +46,7 @@ options! {
         /// How long a call may take, where the caller enforces it; a trial call is leased for so long.
         timeout_ms: Option<u64> = "timeout", Accepts::duration();
         /// Most targets remembered at once.
-        max_peers: u64 = "maxPeers", Accepts::up_to(1_000_000), default 10_000;
+        max_peers: u64 = "maxPeers", Accepts::up_to(1_000_000), default 10_000, fixed;
     }
 }
 
