@@ -2,9 +2,9 @@
 
 const { addAbortListener, removeAbortListener } = require('../runtime/abort-listeners');
 const { rebuild, undecodable } = require('../runtime/carried-error');
+const { DeadlineList } = require('../runtime/deadline-list');
 const { SluiceError } = require('../runtime/errors');
 const { keepAlive, letGo } = require('../runtime/native');
-const { CallDeadlines } = require('./call-deadlines');
 const { CANCELLED } = require('./frame');
 
 /**
@@ -16,7 +16,8 @@ class Calls {
   #calls = [];
   #free = [];
   #count = 0;
-  #deadlines = new CallDeadlines();
+  /** It keeps no thread alive: calls do. */
+  #deadlines = new DeadlineList({ tickMs: 8, keepsAlive: false, isDeferred: true });
   /** Tells a peer that nobody waits for its answer any more. */
   #cancel;
   #describe;
@@ -58,7 +59,7 @@ class Calls {
   /** Removes a call that was not sent. Its caller has an error already. */
   drop(call) {
     if (call.calls === undefined) return;
-    if (call.tick !== undefined) this.#deadlines.remove(call);
+    this.#deadlines.remove(call);
     this.#remove(call);
   }
 

@@ -4,36 +4,38 @@ const { AsyncResource } = require('node:async_hooks');
 const { addAbortListener, removeAbortListener } = require('../runtime/abort-listeners');
 const { outcomeOf, outcomeOfAbort, report } = require('./call-outcome');
 const { SluiceError } = require('../runtime/errors');
-const { native } = require('../runtime/native');
+const { PERMIT } = require('../runtime/layouts');
+const { native, numbers } = require('../runtime/native');
 const { promiseOf } = require('../runtime/promise-of');
 
 /** A call under way: it settles once, by its result, its error or its deadline, and reports what came of it. */
 class FiredCall {
-  // Those of the queue of deadlines.
-  due = 0;
+  // Fields of the list of deadlines.
+  tick = undefined;
   previous = undefined;
   next = undefined;
 
   #source;
   #ticket;
   #startedAt;
+  /** 0: no limit. */
+  #timeoutMs;
   #peer;
   #resolve;
   #reject;
   #isSettled = false;
-  /** Where its end is, if it has one. */
-  #deadlines;
   /** Aborts the call's own signal, where it has one. */
   #abort;
   /** Where the caller gave a signal: `{ signal, onAbort, context, controller }`. */
   #caller;
 
-  constructor(source, peer, ticket, startedAt, resolve, reject) {
+  /** Made right after its permit was acquired, whose numbers it reads. */
+  constructor(source, peer, ticket, resolve, reject) {
     this.#source = source;
-    this.#deadlines = source.deadlines;
     this.#peer = peer;
     this.#ticket = ticket;
-    this.#startedAt = startedAt;
+    this.#startedAt = numbers[PERMIT.STARTED_AT];
+    this.#timeoutMs = numbers[PERMIT.TIMEOUT];
     this.#resolve = resolve;
     this.#reject = reject;
   }
@@ -58,7 +60,7 @@ class FiredCall {
       return;
     }
     // The function may have aborted its caller's signal.
-    if (!this.#isSettled) this.#deadlines?.add(this, this.#startedAt);
+    if (!this.#isSettled && this.#timeoutMs > 0) this.#watchDeadline();
     promiseOf(result).then(
       (value) => this.#succeed(value),
       (error) => this.#fail(error),
@@ -72,7 +74,7 @@ class FiredCall {
     const { handle, name } = this.#source;
     native.permitFailure(handle, this.#ticket, this.#startedAt);
     const peer = JSON.stringify(this.#peer);
-    const message = `CircuitBreaker "${name}": the call to ${peer} took longer than ${this.#deadlines.ms} ms`;
+    const message = `CircuitBreaker "${name}": the call to ${peer} took longer than ${this.#timeoutMs} ms`;
     const error = new SluiceError('TIMEOUT', message);
     this.#abort?.(error);
     this.#reject(error);
@@ -81,7 +83,7 @@ class FiredCall {
   /** It aborts by way of a promise made here: listeners run in the context of the call, not in that of the timer. */
   #makeSignal() {
     const controller = new AbortController();
-    if (this.#deadlines !== undefined) {
+    if (this.#timeoutMs > 0) {
       const timedOut = new Promise((resolve) => {
         this.#abort = resolve;
       });
@@ -89,6 +91,12 @@ class FiredCall {
     }
     if (this.#caller !== undefined) this.#caller.controller = controller;
     return controller.signal;
+  }
+
+  #watchDeadline() {
+    const { deadlines } = this.#source;
+    deadlines.add(this, this.#startedAt + this.#timeoutMs);
+    deadlines.arm();
   }
 
   #watch(signal) {
@@ -134,7 +142,7 @@ class FiredCall {
     if (this.#isSettled) return false;
     this.#isSettled = true;
     if (this.#caller !== undefined) this.#unwatch();
-    if (this.due !== 0) this.#deadlines.remove(this);
+    if (this.tick !== undefined) this.#source.deadlines.remove(this);
     return true;
   }
 }

@@ -1,7 +1,7 @@
 'use strict';
 
 const { callSignal, circuitBreakerOptions } = require('./options');
-const { DeadlineQueue } = require('../runtime/deadline-queue');
+const { DeadlineList } = require('../runtime/deadline-list');
 const { invalidOption, SluiceError } = require('../runtime/errors');
 const { FiredCall } = require('./fired-call');
 const { BREAKER_REFUSAL, CIRCUIT_STATES, PERMIT } = require('../runtime/layouts');
@@ -28,8 +28,6 @@ class CircuitBreaker {
   #handle;
   /** What permits and calls need; it keeps this object, and with it the handle, in use. */
   #source;
-  /** Milliseconds that a call may take, 0 for any, as the deadlines know them. */
-  #timeoutMs = 0;
   #fallback;
   #listeners = new SubscribedListeners('CircuitBreaker', EVENTS, {
     begin: (subscription) => native.subscribeToCircuits(this.#handle, subscription),
@@ -46,7 +44,8 @@ class CircuitBreaker {
     const open = (reconfigures) => native.openCircuitBreaker(name, shared, reconfigures);
     this.#handle = openNamed('CircuitBreaker', name, options, open);
     collected.register(this, this.#handle);
-    this.#source = { breaker: this, name, handle: this.#handle, errorFilter, deadlines: undefined };
+    const deadlines = new DeadlineList({ tickMs: 1, keepsAlive: true, isDeferred: false });
+    this.#source = { breaker: this, name, handle: this.#handle, errorFilter, deadlines };
   }
 
   static destroy(name) {
@@ -173,24 +172,14 @@ class CircuitBreaker {
   }
 
   #run(peer, ticket, fn, signal) {
-    const startedAt = numbers[PERMIT.STARTED_AT];
-    const timeoutMs = numbers[PERMIT.TIMEOUT];
     let hasRun = false;
     const settled = new Promise((resolve, reject) => {
-      // Another construction may have changed it.
-      if (timeoutMs !== this.#timeoutMs) this.#useTimeout(timeoutMs);
-      new FiredCall(this.#source, peer, ticket, startedAt, resolve, reject).run(fn, signal);
+      new FiredCall(this.#source, peer, ticket, resolve, reject).run(fn, signal);
       hasRun = true;
     });
     // A stack overflow, with which the promise has rejected.
     if (!hasRun) native.releasePermit(this.#handle, ticket);
     return settled;
-  }
-
-  /** For calls that begin from now on. */
-  #useTimeout(timeoutMs) {
-    this.#timeoutMs = timeoutMs;
-    this.#source.deadlines = timeoutMs === 0 ? undefined : new DeadlineQueue(timeoutMs);
   }
 
   /** Why native code has just refused. */
