@@ -153,6 +153,18 @@ test('deadlines hold in whatever order calls settle, and after the clock is set 
   assert.deepEqual([breaker.stats().successes, breaker.stats().failures], [4, 6]);
 });
 
+test('a function that blocks its thread beyond the timeout fails at once, and later calls still time out', async () => {
+  const breaker = fresh({ timeout: 500 });
+  const blocking = () => {
+    clock.advance(600);
+    return never();
+  };
+  await assert.rejects(breaker.fire('db', blocking), TIMEOUT);
+  const later = breaker.fire('db', never);
+  clock.advance(500);
+  await assert.rejects(later, TIMEOUT);
+});
+
 test('fallback receives every error except invalid arguments, and its result becomes the result', async () => {
   const breaker = fresh({ timeout: 500 });
   const seen = [];
