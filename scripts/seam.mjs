@@ -28,7 +28,7 @@ function layoutsOf({ constants, layouts, codes, options }) {
     constant(
       'OPTIONS',
       'Options by component: what each accepts, and its default.',
-      options.map(({ owner, fields }) => `  ${owner}: {\n${fields.map(option).join('\n')}\n  },`),
+      options.map(({ owner, fields }) => `  ${keyOf(owner)}: {\n${fields.map(option).join('\n')}\n  },`),
     ),
   ];
   const names = [...constants, ...layouts, ...codes].map(({ name }) => name);
@@ -42,6 +42,11 @@ function layout({ name, doc, length, slots }) {
   );
   lines.push(`  /** How many numbers it has. */\n  LENGTH: ${length},`);
   return constant(name, `${doc} Places of numbers.`, lines);
+}
+
+/** A property name; quoted where it is no identifier. */
+function keyOf(name) {
+  return /^\w+$/.test(name) ? name : `'${name}'`;
 }
 
 function option({ name, default: byDefault, ...field }) {

@@ -51,6 +51,7 @@ macro_rules! options {
 
             /// What is required, and everything else by default.
             #[must_use]
+            #[allow(clippy::new_without_default, reason = "most options have a required one")]
             $visibility fn new($($($required: $type,)?)*) -> Self {
                 Self {
                     $($field: $crate::runtime::options::options!(@initial [$($required)?] [$($default)?]),)*
@@ -75,6 +76,7 @@ macro_rules! options {
             }
 
             /// Whether each option is in its range.
+            #[allow(dead_code, reason = "options within options are checked under another name")]
             pub(crate) fn check_ranges(&self) -> $crate::Result<()> {
                 use $crate::runtime::options::OptionValue;
                 $(self.$field.check(concat!($owner, " ", $name), &$accepts)?;)*
