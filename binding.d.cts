@@ -24,7 +24,7 @@ export declare function addGuardLimiter(handle: number, name: string): void
 /** Moves the stopped clock on. */
 export declare function advanceClock(ms: number): void
 
-/** All circuits, by the names of their peers. */
+/** All circuits, sorted by target. */
 export declare function allCircuitStats(handle: number): Array<NativeCircuitStats>
 
 /** Tells the others, where nothing that was sent has told them yet. */
@@ -41,7 +41,7 @@ export declare function attachToBroker(name: string, inbox: number | undefined |
 /** Bans a client or a range; without a duration for ever. True when it is kept. */
 export declare function banByHand(handle: number, target: string, durationMs?: number | undefined | null, reason?: string | undefined | null): boolean
 
-/** Whether a call that was told to lead still does, and begins. */
+/** A call that was notified to lead begins its run. False when another call leads now. */
 export declare function beginInHub(handle: number, key: string, call: number): boolean
 
 /** Begins a shutdown, or shortens the one that goes on. */
@@ -72,7 +72,7 @@ export declare function circuitBreakerStats(handle: number): NativeCircuitBreake
 
 export declare function circuitState(handle: number, peer: string): string
 
-/** The circuit of one peer; none for a peer that is not known. */
+/** The circuit of one target; null where the target is not tracked. */
 export declare function circuitStats(handle: number, peer: string): NativeCircuitStats | null
 
 export declare function clearRateLimiter(handle: number): void
@@ -126,7 +126,7 @@ export declare function destroyReputation(name: string): boolean
 
 export declare function destroySecurityMonitor(name: string): boolean
 
-/** Nobody here wants what a leader makes; true when others do, and it goes on. */
+/** The caller of a leader no longer needs the result. True when pending calls do, and the run continues. */
 export declare function detachInHub(handle: number, key: string, call: number): boolean
 
 export declare function disableCircuit(handle: number, peer: string): void
@@ -134,10 +134,10 @@ export declare function disableCircuit(handle: number, peer: string): void
 /** The number of an endpoint that is or was served. */
 export declare function endpointNumber(handle: number, endpoint: string): number | null
 
-/** A leader failed; null when it leads no more. */
+/** Ends a run with an error. Null when another call leads now. */
 export declare function failInHub(handle: number, key: string, call: number, error: Uint8Array, retryAfterMs: number): NativeFailed | null
 
-/** A leader has a value; null when it leads no more. */
+/** Ends a run with a value. Null when another call leads now. */
 export declare function finishInHub(handle: number, key: string, call: number, value: Uint8Array, retention: NativeRetention): NativeFinished | null
 
 /** Requests with lower numbers were sent before everything was reset. */
@@ -172,7 +172,7 @@ export declare function hasLeftCluster(): boolean
 /** Holds a duplicate of a listening socket; its number, or none where the descriptor is no such socket. */
 export declare function holdListenQueue(fd: number): number | null
 
-/** A value that is fresh. */
+/** The value of a key; null where it is not fresh. */
 export declare function hubValue(handle: number, key: string): NativeHubValue | null
 
 export declare function invalidateInHub(handle: number, key: string): boolean
@@ -188,6 +188,10 @@ export declare function isolateCircuit(handle: number, peer: string): void
 /** Takes part in a broker, which it creates where there is none. */
 export declare function joinBroker(name: string, joining: NativeJoining): NativeMembership
 
+/**
+ * Returns a value or a remembered error, or makes the call lead or wait. `subscription` receives the events of the
+ * call.
+ */
 export declare function joinHub(handle: number, key: string, subscription: number, timeoutMs: number, knownVersion: number): NativeJoined
 
 /**
@@ -202,7 +206,7 @@ export declare function leaveBroker(handle: number): void
 /** The channel to the primary has closed: all servers of this process are to close. */
 export declare function leaveCluster(): void
 
-/** A call waits no more. */
+/** Removes a call; a run that it leads passes to a pending call. */
 export declare function leaveHub(handle: number, key: string, call: number): void
 
 /** The main thread of a cluster worker asks its primary for ports, and other threads cannot. */
@@ -221,7 +225,7 @@ export declare function listenerIsTaken(lease: number): void
 /** Adds what a file holds; what the operating system refused, or nothing. */
 export declare function loadReputation(handle: number, path: string): NativeFileFailure | null
 
-/** In how many milliseconds a call that waits is to look again; null when it does not wait any more. */
+/** Replaces a leader that took too long. Returns milliseconds until the next look; null when the call is not pending. */
 export declare function lookInHub(handle: number, key: string, call: number): number | null
 
 /** An alert, as a delivery carries it. */
@@ -258,7 +262,7 @@ export interface NativeChange {
   version: number
 }
 
-/** Sums over all threads, and how many circuits are in which state. */
+/** Sums over all threads, and the number of circuits in each state. */
 export interface NativeCircuitBreakerStats {
   successes: number
   failures: number
@@ -275,7 +279,7 @@ export interface NativeCircuitBreakerStats {
   disabled: number
 }
 
-/** A circuit got another state. */
+/** A circuit changed its state. */
 export interface NativeCircuitChange {
   from: string
   to: string
@@ -296,11 +300,6 @@ export interface NativeCircuitStats {
   slowCallRate: number
   retryAfterMs?: number
   openings: number
-}
-
-export interface NativeClientHubOptions {
-  maxEntries?: number
-  maxBytes?: number
 }
 
 export interface NativeClientHubStats {
@@ -384,7 +383,7 @@ export type NativeDelivery =
   | { kind: 'alert'; subscription: number; missed: number; alert: NativeAlert }
   | { kind: 'lifecycle'; subscription: number; missed: number; state: string }
   | { kind: 'close'; subscription: number; serial: string; ifIdleMs?: number }
-  | { kind: 'hub'; subscription: number; hub: NativeHubNews }
+  | { kind: 'hub'; subscription: number; hub: NativeHubEvent }
   | { kind: 'drained'; subscription: number }
   | { kind: 'moved'; subscription: number }
   | { kind: 'destroyed'; subscription: number }
@@ -404,14 +403,15 @@ export interface NativeEntry {
   value: Buffer
 }
 
-/**
- * The outcome of a failed initialiser: the stale value that the waiting calls of this thread receive, if there is one,
- * and the version of the remembered error, or 0.
- */
+/** A run that failed. */
 export interface NativeFailed {
+  /** Of the stale value that the pending calls receive; 0 without one. */
   version: number
+  /** Of the stale value. */
   bytes?: Buffer
+  /** The version of the remembered error; 0 when it is not remembered. */
   failure: number
+  /** The calls of this thread that waited for the run. */
   calls: Array<number>
 }
 
@@ -421,9 +421,10 @@ export interface NativeFileFailure {
   syscall: string
 }
 
-/** The version of a value that was made, and those of this thread that waited. */
+/** A run that made a value. */
 export interface NativeFinished {
   version: number
+  /** The calls of this thread that waited for it. */
   calls: Array<number>
 }
 
@@ -465,14 +466,14 @@ export interface NativeHookOutcome {
   error?: NativeHookError
 }
 
-/** What has become of calls of this thread: `lead`, `replaced`, `abandoned`, `made`, `failed` or `closed`. */
-export interface NativeHubNews {
-  kind: string
-  calls: Array<number>
-  version: number
-  /** Of a value or an error. */
-  bytes?: Buffer
-}
+/** What became of calls that lead a run or wait for one. `bytes` has the value or the error. */
+export type NativeHubEvent =
+  | { kind: 'lead'; call: number }
+  | { kind: 'replaced'; call: number }
+  | { kind: 'abandoned'; call: number }
+  | { kind: 'made'; calls: Array<number>; version: number; bytes: Buffer }
+  | { kind: 'failed'; calls: Array<number>; bytes: Buffer }
+  | { kind: 'closed'; calls: Array<number> }
 
 export interface NativeHubValue {
   version: number
@@ -480,17 +481,21 @@ export interface NativeHubValue {
 }
 
 /**
- * What a call comes to at first: a value, which stands there unless its version is the one known; the error under
- * which an earlier failure is remembered; a call that is to run its initialiser; or one that waits for another's, for
- * so many milliseconds until it is to look.
+ * What a call finds: a value, whose bytes are left out where the caller knows its version; a remembered error; or
+ * neither, and the call leads a run or waits for one.
  */
 export interface NativeJoined {
+  /** Of the value; 0 without one. */
   version: number
-  /** Of a value or an error. */
+  /** Of the value or the error. */
   bytes?: Buffer
+  /** The version of the remembered error. */
   failure?: number
+  /** The number of the call, where it is to run its initialiser. */
   leads?: number
+  /** The number of the call, where it waits for another call's initialiser. */
   waits?: number
+  /** With `waits`: milliseconds until `lookInHub`. */
   restMs: number
 }
 
@@ -614,7 +619,7 @@ export interface NativeReputationStats {
   capacity: number
 }
 
-/** For how long a value is kept. */
+/** How long a value is kept. */
 export interface NativeRetention {
   ttlMs?: number
   staleMs: number
@@ -717,14 +722,14 @@ export interface NativeWaiting {
 /** A `drained` delivery follows once no connection is left. */
 export declare function notifyDrained(handle: number, subscription: number): void
 
-/** Attaches to a breaker or creates it; the handle is this thread's. */
+/** Attaches to a breaker, or creates it. The handle belongs to the calling thread. */
 export declare function openCircuitBreaker(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
 
 /** Reads a list of trusted proxies; the handle is this thread's. */
 export declare function openClientAddress(trustedProxies: Array<string>, ipv6Prefix: number): number
 
-/** Attaches to a hub or creates it; the handle is this thread's. */
-export declare function openClientHub(name: string, options: NativeClientHubOptions, reconfigures?: boolean | undefined | null): number
+/** Attaches to a hub, or creates it. The handle belongs to the calling thread. */
+export declare function openClientHub(name: string, options: object, reconfigures?: boolean | undefined | null): number
 
 export declare function openConnection(handle: number, client: string | undefined | null, request: NativeConnectionRequest): NativeOpened
 
@@ -753,9 +758,8 @@ export declare function openSecurityMonitor(name: string, options?: NativeSecuri
 export declare function openToken(handle: number, parent: number | undefined | null, name: string): number
 
 /**
- * The files of all copies of the addon this process has loaded, in that order, to be warned of. Empty
- * where there is one or the system cannot tell; for the first of them, as the others speak; and the
- * second time.
+ * The files of all copies of the addon that this process has loaded, in the order of loading, for a warning. Empty where
+ * there is one copy, where the system does not say, in the first copy (a later one warns), and on a second call.
  */
 export declare function otherCopiesOnce(): Array<string>
 
@@ -803,13 +807,13 @@ export declare function registryUnsubscribe(handle: number, subscription: number
 /** After a reset: takes part again, if it does not. */
 export declare function rejoinLifecycle(handle: number): void
 
-/** One JavaScript object less that stands for the breaker. */
+/** Releases one reference to the handle: a JavaScript object that used it was collected. */
 export declare function releaseCircuitBreaker(handle: number): void
 
 /** One JavaScript object less that stands for the list. */
 export declare function releaseClientAddress(handle: number): void
 
-/** One JavaScript object less that stands for the hub. */
+/** Releases one reference to the handle: a JavaScript object that used it was collected. */
 export declare function releaseClientHub(handle: number): void
 
 /** One JavaScript object less that stands for the tracker. */
@@ -886,7 +890,7 @@ export declare function shutdownReport(handle: number): NativeShutdownReport | n
 
 export declare function shutdownTimes(handle: number): NativeShutdownTimes | null
 
-/** Tells this thread of every change from now on, under this number. */
+/** Delivers every later change to this thread, under the number of the subscription. */
 export declare function subscribeToCircuits(handle: number, subscription: number): void
 
 /** Leaves a delivery of the kind `destroyed` under this number when the tracker is destroyed. */
@@ -904,7 +908,7 @@ export declare function takeOptionChanges(): Array<NativeOptionChange>
 /** The connections and the work of this thread have ended, or their time has: its last hooks begin. */
 export declare function threadDrained(handle: number): void
 
-/** A leader's time is over; null when another leads. */
+/** Ends a run that took too long. Null when another call leads now. */
 export declare function timeOutInHub(handle: number, key: string, call: number, error: Uint8Array, retryAfterMs: number): NativeFailed | null
 
 /** Why it was cancelled by itself, or one above it. */
@@ -929,7 +933,7 @@ export declare function withdrawEndpoint(handle: number, endpoint: string): void
 
 /* Raw functions: no macro, no allocation. Numbers beside their arguments cross as lib/runtime/layouts.js says. */
 
-export declare function acquirePermit(handle: number, peer: string, hasDeadline: 0 | 1): number
+export declare function acquirePermit(handle: number, peer: string, hasDeadline: boolean): number
 
 export declare function answeredRequests(handle: number, count: number): void
 

@@ -11,8 +11,8 @@ const { encodeDefined } = require('../runtime/value');
 const { retentionOf } = require('./retention');
 
 /**
- * A call that runs its initialiser, or waits for another's and may be told that it is its turn. What it runs for the
- * user runs in the asynchronous context of whoever called.
+ * A call that leads, and so runs its initialiser, or that waits for a leader and may take over. The user's functions
+ * run in the asynchronous context of the caller.
  */
 class HubCall extends AsyncResource {
   isAwaited = false;
@@ -21,14 +21,14 @@ class HubCall extends AsyncResource {
   #id;
   #init;
   #options;
-  /** Whoever awaits the call: `{ take, resolve, reject, onAbort }`. */
+  /** `{ take, resolve, reject, onAbort }`; undefined where no promise awaits the call. */
   #caller;
-  /** While it leads. */
+  /** Of the initialiser's signal, while the call leads. */
   #controller;
-  /** Of its initialiser while it leads; of another's while it waits. */
+  /** While the call leads, that of its initialiser; while it waits, that of the leader's. */
   #deadline;
-  /** What is called when that time is over. */
-  #watched;
+  /** The function that the deadline calls. */
+  #onDeadline;
   #isOver = false;
   #resets = native.resets();
 
@@ -46,12 +46,12 @@ class HubCall extends AsyncResource {
     return this.#key;
   }
 
-  /** Whether the hub has forgotten it. */
+  /** Whether the hub was reset since the call began. */
   get isReset() {
     return native.resets() !== this.#resets;
   }
 
-  /** A promise for what `take` makes of the value. The thread is kept alive until it settles. */
+  /** A promise for the result of `take` on the entry. The thread is kept alive until it settles. */
   settled(take) {
     const { signal } = this.#options;
     const caller = { take, resolve: undefined, reject: undefined, onAbort: () => this.#abort() };
@@ -59,7 +59,7 @@ class HubCall extends AsyncResource {
       caller.resolve = resolve;
       caller.reject = reject;
     });
-    // Set unless the stack overflowed in the constructor of the promise, which has rejected then.
+    // Undefined where the stack overflowed in the constructor of the promise, which has then rejected.
     if (caller.reject === undefined) return settled;
     keepAlive();
     this.#caller = caller;
@@ -68,7 +68,7 @@ class HubCall extends AsyncResource {
     return settled;
   }
 
-  /** Its caller has an error already. */
+  /** Ends a call whose caller already has an error. */
   drop() {
     this.#end();
     this.#settle(() => {});
@@ -76,8 +76,8 @@ class HubCall extends AsyncResource {
   }
 
   /**
-   * With `isCaller` the caller's context is that of the running code. Entering it again may not be done where the stack
-   * overflows: Node 20 ends the process then.
+   * Runs the initialiser. With `isCaller` the running code is already in the caller's context. It is not entered again,
+   * as Node 20 ends the process where the stack overflows on entering a context.
    */
   lead(isCaller = false) {
     this.#controller = new AbortController();
@@ -97,21 +97,21 @@ class HubCall extends AsyncResource {
     );
   }
 
-  /** For the leader, whose time is over in `restMs`: its own thread may stand still then. */
+  /** Waits for a leader whose time is over in `restMs`. Has it replaced then, as its thread may be suspended. */
   wait(restMs) {
     let rest = restMs;
     try {
       if (rest === 0) rest = native.lookInHub(this.#hub.handle, this.#key, this.#id);
     } catch (error) {
-      // Destroyed, of which this thread has not heard yet.
+      // The hub was destroyed, and the event has not arrived yet.
       this.giveUp(error);
       return;
     }
     if (rest !== null) this.#watch(rest, () => this.wait(0));
   }
 
-  /** It is this call's turn, unless that took so long that it is another's by now. */
-  turn() {
+  /** Takes over as leader, unless another call leads by now. */
+  beginTurn() {
     let leads;
     try {
       leads = native.beginInHub(this.#hub.handle, this.#key, this.#id);
@@ -123,12 +123,12 @@ class HubCall extends AsyncResource {
     else this.replaced();
   }
 
-  /** Its turn is over: others have seen that its time was, while this thread stood still. */
+  /** Another call leads now: this one took too long, while its thread was suspended. */
   replaced() {
     this.giveUp(this.#replacedError());
   }
 
-  /** It went on for others, of whom nobody waits any more. */
+  /** The run continued for calls that no longer wait. */
   abandoned() {
     this.giveUp(this.#options.signal.reason);
   }
@@ -149,7 +149,7 @@ class HubCall extends AsyncResource {
     this.#settle(({ reject }) => reject(error));
   }
 
-  /** The signal has aborted when the caller hears of it. */
+  /** Aborts the initialiser's signal before the caller's promise rejects. */
   giveUp(error) {
     this.#end();
     this.#abortInitialiser(error);
@@ -175,7 +175,7 @@ class HubCall extends AsyncResource {
 
   #fail(error) {
     if (this.#isOver) return;
-    // An aborted initialiser says nothing about the next one.
+    // An aborted initialiser does not predict the next one.
     const retryAfterMs = hasName(error, 'AbortError') ? 0 : this.#options.retryAfter;
     this.#report(
       () => native.failInHub(this.#hub.handle, this.#key, this.#id, packError(error), retryAfterMs),
@@ -183,7 +183,7 @@ class HubCall extends AsyncResource {
     );
   }
 
-  /** Settles this thread's waiting calls with the stale value, or without one with the error. */
+  /** Settles this thread's pending calls with the stale value, or with the error where there is none. */
   #settleFailed({ version, bytes, failure, calls }, error) {
     if (failure > 0) this.#hub.rememberFailure(this.#key, failure, error);
     if (version > 0) {
@@ -194,20 +194,20 @@ class HubCall extends AsyncResource {
     this.#hub.each(calls, (call) => call.failed(error));
   }
 
-  /** Only a leader's report is taken: another may have taken over while this thread stood still. */
-  #report(report, onTaken) {
-    let taken;
+  /** The hub accepts the report of a leader only. Another call may have taken over while this thread was suspended. */
+  #report(report, onAccepted) {
+    let accepted;
     try {
-      taken = report();
+      accepted = report();
     } catch (error) {
       this.failed(error);
       return;
     }
-    if (taken === null) this.failed(this.#replacedError());
-    else onTaken(taken);
+    if (accepted === null) this.failed(this.#replacedError());
+    else onAccepted(accepted);
   }
 
-  /** Aborts the signal before any call settles. */
+  /** Aborts the initialiser's signal before any call settles. */
   #timeOut() {
     const error = this.#timeoutError();
     const { retryAfter } = this.#options;
@@ -220,7 +220,7 @@ class HubCall extends AsyncResource {
     this.#settleFailed(failed, error);
   }
 
-  /** A leader goes on if others wait for what it makes. */
+  /** The caller's signal aborted. A leader's run continues if other calls wait for it. */
   #abort() {
     const { reason } = this.#options.signal;
     const { handle } = this.#hub;
@@ -242,11 +242,11 @@ class HubCall extends AsyncResource {
   #watch(ms, onTime) {
     this.#deadline?.cancel();
     const due = native.elapsed() + ms;
-    this.#watched = onTime;
-    // Later: a timer of Node's that is made where the stack overflows keeps the thread alive for good.
+    this.#onDeadline = onTime;
+    // In a microtask: a Node.js timer whose creation overflows the stack keeps the thread alive for good.
     queueMicrotask(() => {
-      if (this.#isOver || this.#watched !== onTime) return;
-      // A test may have set the clock back since.
+      if (this.#isOver || this.#onDeadline !== onTime) return;
+      // A test may have set the clock back in between.
       const rest = Math.min(ms, Math.max(0, due - native.elapsed()));
       this.#deadline = new Deadline(rest, onTime, { ref: false });
     });
@@ -268,7 +268,7 @@ class HubCall extends AsyncResource {
     settle(caller);
   }
 
-  /** Why another call leads, or none does. */
+  /** The error of a call that leads no more. */
   #replacedError() {
     return this.isReset ? this.#hub.closedError(this) : this.#timeoutError();
   }

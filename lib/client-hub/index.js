@@ -23,7 +23,7 @@ class ClientHub {
     return this.#hub.name;
   }
 
-  /** Mistakes reject, as everything else that keeps the caller from its value. */
+  /** Rejects for invalid arguments too; never throws. */
   async getOrInit(key, init, options = NO_OPTIONS) {
     checkInit(init);
     const checked = callOptions(options);

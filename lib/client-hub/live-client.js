@@ -1,6 +1,6 @@
 'use strict';
 
-/** What is built of the value of one key in this thread, and built anew when the value is another. */
+/** The live object that this thread builds from the value of one key, and rebuilds when the value changes. */
 class LiveClient {
   #hub;
   #key;

@@ -4,7 +4,7 @@ const { isPromise } = require('node:util/types');
 
 const LEAST_PRUNED = 64;
 
-/** What one thread has built of values, by key: one object for each key and version, whichever client asked for it. */
+/** The live objects of one thread: one for each key and version, shared by all clients of the key. */
 class LiveObjects {
   #hub;
   #byKey = new Map();
@@ -14,19 +14,19 @@ class LiveObjects {
     this.#hub = hub;
   }
 
-  /** The object of an entry, built now if this thread has none. One of a later version stands for earlier ones too. */
+  /** The object of an entry, built where this thread has none. An object of a later version is returned as well. */
   of(key, { version, value }, revive, dispose) {
     const existing = this.#byKey.get(key);
     if (existing !== undefined && existing.version >= version) return existing.object;
     const object = revive(value);
-    // Not among those that are looked through: each is disposed of once.
+    // Removed before `#keep`, whose pruning would dispose of it too.
     this.#byKey.delete(key);
     this.#keep(key, { version, object, dispose });
     if (existing !== undefined) disposeOf(existing);
     return object;
   }
 
-  /** The object of what a call would be answered with now. */
+  /** The object of the value that a call would receive now. */
   current(key) {
     const existing = this.#byKey.get(key);
     return existing !== undefined && this.#hub.isCurrent(key, existing.version) ? existing.object : undefined;
@@ -38,12 +38,12 @@ class LiveObjects {
     if (isPromise(live.object)) live.object.catch(() => this.#forget(key, live));
   }
 
-  /** What could not be built is tried anew by the next who asks. */
+  /** An object whose promise rejects is dropped, so that the next call builds it again. */
   #forget(key, live) {
     if (this.#byKey.get(key) === live) this.#byKey.delete(key);
   }
 
-  /** Gives up those whose values are gone. Done when they may be the half, it costs little per key. */
+  /** Disposes of objects whose values are gone. Runs each time the map has doubled, so its cost per key is constant. */
   #prune() {
     for (const [key, existing] of this.#byKey) {
       if (this.#hub.isCurrent(key, existing.version)) continue;
@@ -54,7 +54,7 @@ class LiveObjects {
   }
 }
 
-/** What it throws must not keep the caller from the new object. */
+/** An error of `dispose` is thrown later, so that the caller receives the new object. */
 function disposeOf({ object, dispose }) {
   try {
     dispose?.(object);

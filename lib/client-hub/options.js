@@ -1,9 +1,10 @@
 'use strict';
 
+const { schemaOf } = require('../runtime/declared-options');
 const { onMismatch } = require('../runtime/on-mismatch');
-const { abortSignal, checkOptions, duration, func, integer, parseDuration } = require('../runtime/schema');
+const { abortSignal, checkOptions, duration, func, parseDuration } = require('../runtime/schema');
 
-const HUB = { maxEntries: integer(1, 10_000_000), maxBytes: integer(1), onMismatch };
+const HUB = schemaOf('ClientHub', { onMismatch });
 
 const durationOrFunction = (value, option) => (typeof value === 'function' ? value : duration(value, option));
 
@@ -20,7 +21,7 @@ const CLIENT = { ...CALL, revive: func, dispose: func };
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 
-/** Nothing by default: what is left out is not compared where the hub exists. */
+/** Fills in no defaults: an option that is left out is not compared with those of an existing hub. */
 function hubOptions(options) {
   return checkOptions('ClientHub', options, HUB);
 }

@@ -2,7 +2,7 @@
 
 const { parseDuration } = require('../runtime/schema');
 
-/** How long a value is kept, as native code takes it. Throws what the user's functions throw. */
+/** How long a value is kept, for native code. Throws what the user's functions throw. */
 function retentionOf({ ttl, staleWhileRevalidate, staleIfError = 0 }, value) {
   const ttlMs = timeOf('ttl', ttl, value, { forever: true });
   return {
@@ -12,7 +12,9 @@ function retentionOf({ ttl, staleWhileRevalidate, staleIfError = 0 }, value) {
   };
 }
 
-/** The duration of an option, or of its function's result: negative numbers count as 0, fractions are rounded down. */
+/**
+ * The duration of an option, or of its function's result: a negative number counts as 0, a fraction is rounded down.
+ */
 function timeOf(option, given, value, { forever = false } = { __proto__: null }) {
   if (typeof given !== 'function') return given;
   const answer = given(value);

@@ -11,25 +11,25 @@ const { LiveObjects } = require('./live-objects');
 
 const LEAST_PRUNED = 64;
 
-/** Remembered errors that a thread keeps as objects; others are decoded from their bytes. */
+/** Remembered errors that a thread keeps as objects. Others are decoded anew for each call. */
 const MOST_FAILURES = 64;
 
-/** By handle: all objects of this thread that stand for a hub share what the thread has of it. */
+/** By handle. All `ClientHub` objects of this thread with one name share it. */
 const hubs = new Map();
 
-/** A handle is free again when what stood for it was collected. */
+/** A handle is released when its `ThreadHub` is collected. */
 const collected = handlesOf(native.releaseClientHub);
 const forgotten = new FinalizationRegistry((handle) => {
   if (hubs.get(handle)?.deref() === undefined) hubs.delete(handle);
 });
 
-/** What one thread has of a hub: values as it decoded them, live objects, calls under way. */
+/** A hub as one thread sees it: decoded values, live objects, calls that lead or wait. */
 class ThreadHub {
   live = new LiveObjects(this);
-  /** Decoded values by key: `{ version, value }`, current while the hub has that version. */
+  /** Decoded values by key: `{ version, value }`. Current while the hub has that version. */
   #values = new Map();
   #pruneAt = LEAST_PRUNED;
-  /** Objects of remembered errors, by key: `{ version, error }`. */
+  /** Decoded remembered errors, by key: `{ version, error }`. */
   #failures = new Map();
   #calls = new Map();
   #subscription;
@@ -40,8 +40,7 @@ class ThreadHub {
   }
 
   static open(name, options) {
-    const { maxEntries, maxBytes } = options;
-    const open = (reconfigures) => native.openClientHub(name, { maxEntries, maxBytes }, reconfigures);
+    const open = (reconfigures) => native.openClientHub(name, options, reconfigures);
     const handle = openNamed('ClientHub', name, options, open);
     const existing = hubs.get(handle)?.deref();
     if (existing !== undefined) {
@@ -55,14 +54,14 @@ class ThreadHub {
     return hub;
   }
 
-  /** The entry of a key whose value is fresh: one native call and a look-up, where this thread has decoded it. */
+  /** The entry of a fresh value. One native call and a look-up, where this thread has decoded the version. */
   fresh(key) {
     const version = native.readHub(this.handle, key);
     if (version === 0) return undefined;
     return this.#known(key, version) ?? this.#fetch(key);
   }
 
-  /** What this thread has decoded of the value that a call would be answered with now. */
+  /** The entry of the value that a call would receive now, where this thread has decoded it. */
   current(key) {
     const entry = this.#values.get(key);
     return entry !== undefined && this.isCurrent(key, entry.version) ? entry : undefined;
@@ -72,9 +71,9 @@ class ThreadHub {
     return native.hubVersion(this.handle, key) === version;
   }
 
-  /** A promise for what `take` makes of the entry that is there, stale perhaps, or made by this call or another. */
+  /** A promise for the result of `take` on the entry: fresh, stale, or made by this call or another. */
   call(key, init, options, take) {
-    this.#subscription ??= subscribe((delivery) => this.#tell(delivery.hub));
+    this.#subscription ??= subscribe(({ hub }) => this.#settle(hub));
     try {
       return this.#join(key, init, options, take);
     } finally {
@@ -83,7 +82,8 @@ class ThreadHub {
   }
 
   #join(key, init, options, take) {
-    // The stack may overflow anywhere below. The call is undone when the stack is short again: others wait for it.
+    // The stack may overflow anywhere below. The call is then undone once the stack has unwound, as others may wait for
+    // it.
     const begun = { id: undefined, call: undefined, hasFailed: false };
     queueMicrotask(() => {
       if (begun.hasFailed) this.#undo(key, begun);
@@ -121,7 +121,7 @@ class ThreadHub {
     return settled;
   }
 
-  /** The caller of a call has an error already: another leads in its stead, or it waits no more. */
+  /** Removes a call whose caller already has an error. Where it leads, another call takes over. */
   #undo(key, { id, call }) {
     if (id === undefined) return;
     call?.drop();
@@ -129,13 +129,13 @@ class ThreadHub {
     native.leaveHub(this.handle, key, id);
   }
 
-  /** In the background: the caller has its answer before it begins. */
+  /** Makes a value anew in the background. The caller has its answer before the initialiser begins. */
   #refresh(key, id, init, options) {
     const call = new HubCall(this, key, id, init, options);
     queueMicrotask(() => call.lead());
   }
 
-  /** From now on calls of this thread reject with the same object. */
+  /** From now on, calls of this thread reject with this error object. */
   rememberFailure(key, version, error) {
     this.#failures.delete(key);
     if (this.#failures.size >= MOST_FAILURES) this.#failures.delete(this.#failures.keys().next().value);
@@ -159,7 +159,7 @@ class ThreadHub {
     this.#unsubscribeIfIdle();
   }
 
-  /** A value was made: these calls have it, those of them that are still under way. */
+  /** Settles those of these calls that still wait, with a value that was made. */
   made(ids, version, bytes) {
     let made;
     this.each(ids, (call) => {
@@ -173,24 +173,34 @@ class ThreadHub {
     });
   }
 
-  /** Runs `tell` for those of these calls that are still under way. */
-  each(ids, tell) {
+  /** Runs `settle` for those of these calls that still lead or wait. */
+  each(ids, settle) {
     for (const id of ids) {
       const call = this.#calls.get(id);
-      if (call !== undefined) tell(call);
+      if (call !== undefined) settle(call);
     }
   }
 
-  #tell({ kind, calls, version, bytes }) {
-    if (kind === 'lead') this.each(calls, (call) => call.turn());
-    else if (kind === 'replaced') this.each(calls, (call) => call.replaced());
-    else if (kind === 'abandoned') this.each(calls, (call) => call.abandoned());
-    else if (kind === 'made') this.made(calls, version, bytes);
-    else if (kind === 'failed') this.each(calls, (call) => call.failed(unpackError(bytes)));
-    else this.each(calls, (call) => call.giveUp(this.closedError(call)));
+  #settle(event) {
+    switch (event.kind) {
+      case 'lead':
+        return this.each([event.call], (call) => call.beginTurn());
+      case 'replaced':
+        return this.each([event.call], (call) => call.replaced());
+      case 'abandoned':
+        return this.each([event.call], (call) => call.abandoned());
+      case 'made':
+        return this.made(event.calls, event.version, event.bytes);
+      case 'failed':
+        return this.each(event.calls, (call) => call.failed(unpackError(event.bytes)));
+      case 'closed':
+        return this.each(event.calls, (call) => call.giveUp(this.closedError(call)));
+      default:
+        throw new TypeError(`sluice: ${event.kind} is not an event of a hub`);
+    }
   }
 
-  /** The entry of a value that was made. This thread keeps it where the hub does. */
+  /** The entry of a value that was made. This thread keeps it if the hub does. */
   #entryOf(key, version, bytes) {
     const known = this.#known(key, version);
     if (known !== undefined) return known;
@@ -208,13 +218,13 @@ class ThreadHub {
     this.#subscription = undefined;
   }
 
-  /** This thread's first look at a version; undefined where that is gone by now. */
+  /** Decodes a version that this thread has not read yet. Undefined where it is gone by now. */
   #fetch(key) {
     const found = native.hubValue(this.handle, key);
     return found === null ? undefined : this.#keep(key, found.version, found.bytes);
   }
 
-  /** What this thread has decoded of a version: the same object for all who read it. */
+  /** The decoded entry of a version: the same object for all callers of this thread. */
   #known(key, version) {
     const known = this.#values.get(key);
     return known?.version === version ? known : undefined;
@@ -227,7 +237,7 @@ class ThreadHub {
     return kept;
   }
 
-  /** Drops what the hub has no more. Done when that may be the half, it costs little per key. */
+  /** Drops values that the hub has no more. Runs each time the map has doubled, so its cost per key is constant. */
   #prune() {
     for (const [key, { version }] of this.#values) {
       if (!this.isCurrent(key, version)) this.#values.delete(key);

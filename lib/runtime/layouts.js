@@ -58,7 +58,7 @@ const MESSAGE_HEADER = Object.freeze({
 
 /** A permit that was acquired. Places of numbers. */
 const PERMIT = Object.freeze({
-  /** When, in milliseconds of the clock. */
+  /** When it was acquired, in milliseconds of the clock. */
   STARTED_AT: 0,
   /** Milliseconds that the call may take; 0: no limit. */
   TIMEOUT: 1,
@@ -70,7 +70,7 @@ const PERMIT = Object.freeze({
 const BREAKER_REFUSAL = Object.freeze({
   /** The circuit's state, by its code. */
   STATE: 0,
-  /** Milliseconds until it is worth asking again; -1 where that is not known. */
+  /** Milliseconds until a retry may pass; -1: unknown. */
   RETRY_AFTER: 1,
   /** How many numbers it has. */
   LENGTH: 2,
@@ -229,6 +229,14 @@ const OPTIONS = Object.freeze({
     halfOpenCalls: {required: false, accepts: 'integer', least: 1, most: 10000, default: 1},
     timeout: {required: false, accepts: 'duration', least: 1},
     maxPeers: {required: false, accepts: 'integer', least: 1, most: 1000000, default: 10000},
+  },
+  'CircuitBreaker window': {
+    calls: {required: false, accepts: 'integer', least: 1, most: 10000},
+    time: {required: false, accepts: 'duration', least: 1},
+  },
+  ClientHub: {
+    maxEntries: {required: false, accepts: 'integer', least: 1, most: 10000000},
+    maxBytes: {required: false, accepts: 'integer', least: 1, most: 9007199254740991},
   },
 });
 

@@ -6,7 +6,7 @@ use sluice_core::RegistryChange;
 use sluice_core::deliveries::{Delivery, Item};
 
 use crate::circuit_breaker::NativeCircuitChange;
-use crate::client_hub::NativeHubNews;
+use crate::client_hub::NativeHubEvent;
 use crate::runtime::seam::Coded;
 use crate::runtime::thread;
 use crate::security_monitor::NativeAlert;
@@ -26,7 +26,7 @@ pub enum NativeDelivery {
     /// A connection is to be closed; with `ifIdleMs` only if nothing was transferred for so long.
     Close { subscription: u32, serial: String, if_idle_ms: Option<f64> },
     /// What became of pending calls at a hub.
-    Hub { subscription: u32, hub: NativeHubNews },
+    Hub { subscription: u32, hub: NativeHubEvent },
     /// No connection of a tracker is open.
     Drained { subscription: u32 },
     /// Something of a lifecycle changed that a member acts on.
@@ -74,7 +74,7 @@ fn native(Delivery { subscription, missed, item }: Delivery) -> Option<NativeDel
             serial: serial.to_string(),
             if_idle_ms: if_idle_ms.map(|ms| ms as f64),
         },
-        Item::Hub(news) => NativeDelivery::Hub { subscription, hub: news.into() },
+        Item::Hub(event) => NativeDelivery::Hub { subscription, hub: event.into() },
         Item::Drained => NativeDelivery::Drained { subscription },
         Item::LifecycleMoved => NativeDelivery::Moved { subscription },
         Item::Destroyed => NativeDelivery::Destroyed { subscription },

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::circuit_breaker::CircuitChange;
-use crate::client_hub::HubNews;
+use crate::client_hub::HubEvent;
 use crate::connection_tracker::ConnectionEvent;
 use crate::lifecycle::{LifecycleEvent, LifecycleState};
 use crate::registry::RegistryChange;
@@ -36,7 +36,7 @@ pub enum Item {
     /// A rule of a security monitor was met.
     SecurityAlert(Arc<Alert>),
     /// What became of pending calls at a hub.
-    Hub(HubNews),
+    Hub(HubEvent),
     /// The number of open connections fell to zero.
     Drained,
     /// A lifecycle has another state.
@@ -110,8 +110,8 @@ impl From<Arc<Alert>> for Item {
     }
 }
 
-impl From<HubNews> for Item {
-    fn from(news: HubNews) -> Self {
-        Self::Hub(news)
+impl From<HubEvent> for Item {
+    fn from(event: HubEvent) -> Self {
+        Self::Hub(event)
     }
 }

@@ -44,8 +44,8 @@ pub use circuit_breaker::{
     CircuitState, CircuitStats, Counts, Outcome, Refused, Request, Ticket, WindowOptions,
 };
 pub use client_hub::{
-    CallId, Caller, ClientHub, ClientHubConfig, ClientHubOptions, ClientHubStats, Failed, Finished,
-    HubFailure, HubNews, HubValue, Joined, Retention,
+    CallId, Caller, ClientHub, ClientHubConfig, ClientHubOptions, ClientHubStats, Failed, Finished, HubEvent,
+    HubFailure, HubValue, Joined, Retention,
 };
 pub use connection_tracker::{
     Connection, ConnectionEvent, ConnectionOptions, ConnectionTracker, ConnectionTrackerConfig,

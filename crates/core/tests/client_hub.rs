@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sluice_core::runtime::key_hash::hash_str;
 use sluice_core::{
-    CallId, ClientHub, ClientHubOptions, ClientHubStats, HubNews, HubValue, Instance, Instances, Joined,
+    CallId, ClientHub, ClientHubOptions, ClientHubStats, HubEvent, HubValue, Instance, Instances, Joined,
     Retention, ThreadId,
 };
 
@@ -21,9 +21,9 @@ fn value(hub: &ClientHub, now: u64) -> Option<String> {
 }
 
 /// The calls and values of deliveries that are all `Made`.
-fn made(news: &[HubNews]) -> Vec<(Vec<CallId>, String)> {
+fn made(news: &[HubEvent]) -> Vec<(Vec<CallId>, String)> {
     let delivered = news.iter().map(|news| match news {
-        HubNews::Made { calls, value } => {
+        HubEvent::Made { calls, value } => {
             (calls.clone(), String::from_utf8(value.bytes.to_vec()).expect("text"))
         }
         other => panic!("{other:?}"),
@@ -55,7 +55,7 @@ fn a_failure_fails_all_pending_calls_and_is_not_kept() {
     let leader = lead(&hub, &a, 0);
     let waiter = wait(&hub, &b, 0);
     assert!(hub.fail(key(), leader, &failed("why", 0), 0).expect("open").is_some());
-    assert_eq!(news(&b), [HubNews::Failed { calls: vec![waiter], error: bytes("why") }]);
+    assert_eq!(news(&b), [HubEvent::Failed { calls: vec![waiter], error: bytes("why") }]);
     assert!(hub.fail(key(), leader, &failed("why", 0), 0).expect("open").is_none(), "a run ends once");
     lead(&hub, &b, 0);
     assert_eq!(stats(&hub).failures, 1);
@@ -67,7 +67,7 @@ fn after_a_timeout_the_oldest_pending_call_leads_and_the_late_result_is_ignored(
     let first = lead(&hub, &a, 0);
     let [second, third] = [wait(&hub, &b, 0), wait(&hub, &c, 0)];
     time_out(&hub, first, SECOND);
-    assert_eq!(news(&b), [HubNews::Lead { call: second }]);
+    assert_eq!(news(&b), [HubEvent::Lead { call: second }]);
     assert_eq!(finish(&hub, first, "late", FOREVER, SECOND), None);
     assert!(hub.begin(key(), second, SECOND).expect("open"));
     assert!(!hub.begin(key(), first, SECOND).expect("open"));
@@ -85,8 +85,8 @@ fn a_leader_whose_thread_is_blocked_is_replaced_when_a_pending_call_checks_it() 
     assert_eq!(hub.look(key(), waiter, SECOND - 1).expect("open"), Some(SECOND));
     assert!(news(&b).is_empty());
     assert_eq!(hub.look(key(), waiter, SECOND).expect("open"), Some(2 * SECOND));
-    assert_eq!(news(&b), [HubNews::Lead { call: waiter }]);
-    assert_eq!(news(&a), [HubNews::Replaced { call: leader }]);
+    assert_eq!(news(&b), [HubEvent::Lead { call: waiter }]);
+    assert_eq!(news(&a), [HubEvent::Replaced { call: leader }]);
     assert_eq!(hub.look(key(), waiter, SECOND).expect("open"), None, "the call is no longer pending");
     time_out(&hub, leader, SECOND);
     assert_eq!(stats(&hub).timeouts, 1, "one initialiser times out once");
@@ -102,7 +102,7 @@ fn the_end_of_a_thread_hands_its_lead_over_and_drops_its_pending_calls() {
     hub.thread_ended(ThreadId(2), 0);
     assert_eq!(in_flight(&hub), (2, 1));
     hub.thread_ended(ThreadId(1), 0);
-    assert_eq!(news(&c), [HubNews::Lead { call: third }]);
+    assert_eq!(news(&c), [HubEvent::Lead { call: third }]);
     hub.thread_ended(ThreadId(3), 0);
     assert_eq!((in_flight(&hub), stats(&hub).handovers), ((0, 0), 1));
 }
@@ -115,7 +115,7 @@ fn a_call_that_leaves_when_it_was_to_lead_hands_over() {
     let third = wait(&hub, &c, 0);
     time_out(&hub, first, SECOND);
     hub.leave(key(), second, SECOND);
-    assert_eq!(news(&c), [HubNews::Lead { call: third }]);
+    assert_eq!(news(&c), [HubEvent::Lead { call: third }]);
     hub.leave(key(), third, SECOND);
     assert_eq!(in_flight(&hub), (0, 0));
 }
@@ -145,7 +145,7 @@ fn a_detached_leader_is_abandoned_when_the_last_pending_call_leaves() {
     hub.leave(key(), first, 0);
     assert!(news(&a).is_empty(), "another call is pending");
     hub.thread_ended(ThreadId(3), 0);
-    assert_eq!(news(&a), [HubNews::Abandoned { call: leader }]);
+    assert_eq!(news(&a), [HubEvent::Abandoned { call: leader }]);
     assert_eq!(finish(&hub, leader, "v", FOREVER, 0), None);
     assert_eq!((in_flight(&hub), stats(&hub).handovers), ((0, 0), 0));
 }
@@ -159,8 +159,8 @@ fn a_call_made_after_an_invalidation_leads_once_the_leader_is_abandoned() {
     let late = wait(&hub, &b, 0);
     assert!(hub.detach(key(), leader, 0));
     hub.leave(key(), waiter, 0);
-    assert_eq!(news(&a), [HubNews::Abandoned { call: leader }]);
-    assert_eq!(news(&b), [HubNews::Lead { call: late }]);
+    assert_eq!(news(&a), [HubEvent::Abandoned { call: leader }]);
+    assert_eq!(news(&b), [HubEvent::Lead { call: late }]);
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn a_run_that_began_before_an_invalidation_serves_earlier_calls_only() {
     let [late, later] = [wait(&hub, &c, 0), wait(&hub, &b, 0)];
     assert_eq!(finish(&hub, leader, "old", FOREVER, 0), Some(vec![]));
     assert_eq!(made(&news(&b)), [(vec![early], "old".to_owned())]);
-    assert_eq!((value(&hub, 0), news(&c)), (None, vec![HubNews::Lead { call: late }]));
+    assert_eq!((value(&hub, 0), news(&c)), (None, vec![HubEvent::Lead { call: late }]));
     assert!(hub.begin(key(), late, 0).expect("open"));
     finish(&hub, late, "new", FOREVER, 0).expect("leads");
     assert_eq!(made(&news(&b)), [(vec![later], "new".to_owned())]);
@@ -289,8 +289,8 @@ fn close_notifies_all_calls_and_refuses_later_ones() {
     let leader = lead(&hub, &a, 0);
     let waiter = wait(&hub, &b, 0);
     hub.close();
-    assert_eq!(news(&a), [HubNews::Closed { calls: vec![leader] }]);
-    assert_eq!(news(&b), [HubNews::Closed { calls: vec![waiter] }]);
+    assert_eq!(news(&a), [HubEvent::Closed { calls: vec![leader] }]);
+    assert_eq!(news(&b), [HubEvent::Closed { calls: vec![waiter] }]);
     assert_eq!(hub.join(key(), a.caller, SECOND, 0).expect_err("closed").code(), "CLOSED");
     assert_eq!(hub.read(key(), 0).expect_err("closed").code(), "CLOSED");
     assert_eq!(hub.version(key(), 0), None);

@@ -2,7 +2,7 @@
 
 use sluice_core::runtime::key_hash::hash_str;
 use sluice_core::{
-    CallId, Caller, ClientHub, ClientHubStats, Failed, Finished, HubFailure, HubNews, Joined, Retention,
+    CallId, Caller, ClientHub, ClientHubStats, Failed, Finished, HubEvent, HubFailure, Joined, Retention,
     ThreadId,
 };
 
@@ -115,7 +115,7 @@ fn stale_if_error_serves_pending_calls_and_later_ones_until_the_next_attempt() {
     let Finished { stale, calls, .. } = fail(&hub, leader, SECOND, 0);
     let stale = stale.expect("the value served in place of the error");
     assert_eq!((&*stale.bytes, calls), (&b"v"[..], vec![own]));
-    assert_eq!(news(&b), [HubNews::Made { calls: vec![other], value: stale.clone() }]);
+    assert_eq!(news(&b), [HubEvent::Made { calls: vec![other], value: stale.clone() }]);
     backs_off(&hub, &b, SECOND);
     assert_eq!(hub.version(key(), SECOND), Some(stale.version));
 
@@ -137,7 +137,7 @@ fn stale_if_error_serves_pending_calls_after_a_timeout() {
     let leader = lead(&hub, &a, SECOND);
     let waiter = wait(&hub, &b, SECOND);
     hub.time_out(key(), leader, &failed("too long", 0), 2 * SECOND).expect("ends");
-    assert!(matches!(&news(&b)[..], [HubNews::Made { calls, .. }] if *calls == [waiter]));
+    assert!(matches!(&news(&b)[..], [HubEvent::Made { calls, .. }] if *calls == [waiter]));
     assert_eq!((stats(&hub).handovers, stats(&hub).timeouts), (0, 1));
 }
 
@@ -149,7 +149,7 @@ fn without_a_value_an_error_is_remembered_for_retry_after_only() {
     let call = lead(&hub, &a, 0);
     let waiter = wait(&hub, &b, 0);
     let Finished { failure, .. } = fail(&hub, call, 0, 5 * SECOND);
-    assert!(matches!(&news(&b)[..], [HubNews::Failed { calls, .. }] if *calls == [waiter]));
+    assert!(matches!(&news(&b)[..], [HubEvent::Failed { calls, .. }] if *calls == [waiter]));
     for (thread, now) in [(&a, 0), (&b, 5 * SECOND - 1)] {
         let joined = join(&hub, thread, now);
         assert_eq!(error_of(&joined), b"why");
@@ -173,7 +173,7 @@ fn a_failure_of_a_run_begun_before_an_invalidation_is_not_remembered() {
     hub.invalidate(key()).expect("open");
     let late = wait(&hub, &b, 0);
     assert_eq!(fail(&hub, call, 0, SECOND).failure, 0);
-    assert_eq!(news(&b), [HubNews::Lead { call: late }]);
+    assert_eq!(news(&b), [HubEvent::Lead { call: late }]);
     assert_eq!(stats(&hub).remembered, 0);
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 
 use sluice_core::runtime::key_hash::hash_str;
-use sluice_core::{CallId, ClientHub, ClientHubStats, HubNews, Joined, Retention, ThreadId};
+use sluice_core::{CallId, ClientHub, ClientHubStats, HubEvent, Joined, Retention, ThreadId};
 
 #[path = "support/client_hub.rs"]
 mod support;
@@ -31,19 +31,19 @@ impl Play {
     fn listen(&mut self, thread: u64) {
         for news in news(&self.threads[&thread]) {
             match news {
-                HubNews::Lead { call } => {
+                HubEvent::Lead { call } => {
                     // Not pending any more if it left meanwhile.
                     if self.waiting.remove(&call).is_some() && self.hub.begin(key(), call, 0).expect("open") {
                         self.leading.insert(call, thread);
                     }
                 }
-                HubNews::Made { calls, .. } | HubNews::Failed { calls, .. } => {
+                HubEvent::Made { calls, .. } | HubEvent::Failed { calls, .. } => {
                     for call in calls {
                         let waited = self.waiting.remove(&call) == Some(thread);
                         assert!(waited || self.left.remove(&call), "notified once, and only if pending");
                     }
                 }
-                HubNews::Abandoned { call } => {
+                HubEvent::Abandoned { call } => {
                     assert!(self.detached.contains(&call), "only a detached leader is abandoned");
                     self.leading.remove(&call);
                 }
@@ -217,7 +217,7 @@ fn exactly_one_of_eight_threads_leads_in_every_round() {
                         Joined::Wait { call, .. } => {
                             while !news(&me)
                                 .iter()
-                                .any(|news| matches!(news, HubNews::Made { calls, .. } if calls == &[call]))
+                                .any(|news| matches!(news, HubEvent::Made { calls, .. } if calls == &[call]))
                             {
                                 std::thread::yield_now();
                             }

@@ -9,7 +9,7 @@ const MOST: u64 = 30_000 * MS;
 /// The share of a pause that jitter may remove, so that keys that failed together are not refreshed together.
 const JITTER: f64 = 0.2;
 
-/// After the k-th failure in a row, k from 0: `min(1 s · 2^k, 30 s) · (1 − 0.2 · U[0,1])`.
+/// The pause after the k-th failure in a row, counted from 0: `min(1 s · 2^k, 30 s) · (1 − 0.2 · U[0,1])`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BackOff {
     failures: u32,
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn doubles_from_one_second_to_thirty() {
+    fn the_pause_doubles_from_one_second_to_thirty() {
         let mut last = None;
         let waits = [(); 8].map(|()| {
             let next = BackOff::by_chance(last, 5, 0.0);
@@ -59,13 +59,13 @@ mod tests {
     }
 
     #[test]
-    fn chance_only_shortens_and_by_a_fifth_at_most() {
+    fn jitter_removes_a_fifth_at_most() {
         let waits = [0.0, 0.5, 1.0].map(|chance| BackOff::by_chance(None, 0, chance).until() / MS);
         assert_eq!(waits, [1_000, 900, 800]);
     }
 
     #[test]
-    fn lasts_no_longer_because_a_test_set_the_clock_back() {
+    fn a_clock_that_is_set_back_does_not_lengthen_the_pause() {
         let mut back_off = BackOff::by_chance(None, 10 * FIRST, 0.0);
         back_off.clock_was_set_back(FIRST);
         assert_eq!(back_off.until(), 2 * FIRST);

@@ -1,4 +1,4 @@
-//! A remembered error: calls reject with it for some time instead of running an initialiser.
+//! A remembered error: for some time, calls reject with it instead of running an initialiser.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use std::sync::Arc;
 pub struct Failed {
     /// The error, encoded by the calling thread.
     pub error: Arc<[u8]>,
-    /// Nanoseconds for which later calls reject with it; with 0 the next call runs its initialiser.
+    /// Nanoseconds for which later calls reject with it. With 0 the next call runs its initialiser.
     pub retry_after: u64,
     /// Bytes of the key.
     pub key_bytes: u64,
@@ -36,7 +36,7 @@ impl Remembered {
         Self { failure, since: now, retry_after: failed.retry_after, key_bytes: failed.key_bytes }
     }
 
-    pub(super) fn is_over(&self, now: u64) -> bool {
+    pub(super) fn is_expired(&self, now: u64) -> bool {
         now.saturating_sub(self.since) >= self.retry_after
     }
 

@@ -1,45 +1,42 @@
-//! The hub: its keys, what is kept of them, and what threads are told, put together.
+//! The hub: its slots, the bounds on what they keep, and its counters.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use parking_lot::Mutex;
 
+use super::events::{HubEvent, Notices};
+use super::eviction_queue::{EvictionQueue, Limits};
 use super::failure::HubFailure;
 use super::initialisation::{Call, CallId, Caller};
 use super::kept::{Age, HubValue};
-use super::news::{HubNews, Notices};
 use super::options::ClientHubConfig;
-use super::shelf::{Limits, Shelf};
 use super::slot::{Entered, Slot};
 use super::stats::ClientHubStats;
-use crate::runtime::ThreadId;
-use crate::runtime::clock::SetBack;
-use crate::runtime::instances::{Instance, OptionList};
+use crate::runtime::instances::OptionList;
 use crate::runtime::key_hash::{AlreadyHashed, KeyHash};
 use crate::runtime::sharded_counters::ShardedCounters;
 use crate::{Error, Result};
 
-/// A value for each of many keys, made by one initialiser over all threads while the others wait.
+/// A cache of values, each made by one initialiser over all threads while other calls wait for it.
 ///
-/// A key has one leader at a time, the call whose initialiser runs. Each call has a number, and what it reports is
-/// taken only while it leads. A read of a fresh value takes the shared lock of one shard; everything else the
-/// exclusive one, for a few instructions. Threads are told when no lock is held.
+/// A key has one leader at a time, the call whose initialiser runs. Each call has a number, and the hub accepts its
+/// result only while it leads. A read of a fresh value takes the shared lock of one shard; everything else takes the
+/// exclusive lock, for a few instructions. Events are sent when no lock is held.
 pub struct ClientHub {
     name: String,
-    created_with: OptionList,
-    limits: Mutex<Limits>,
+    pub(super) created_with: OptionList,
+    pub(super) limits: Mutex<Limits>,
     pub(super) slots: DashMap<KeyHash, Slot, AlreadyHashed>,
-    /// Locked before a shard, never after it.
-    pub(super) shelf: Mutex<Shelf>,
-    /// Remembered errors. Locked before a shard too, never while `shelf` is locked.
-    pub(super) failures: Mutex<Shelf>,
+    /// Of values. Locked before a shard, never after it.
+    pub(super) values: Mutex<EvictionQueue>,
+    /// Of remembered errors. Locked before a shard too, never while `values` is locked.
+    pub(super) failures: Mutex<EvictionQueue>,
     last_number: AtomicU64,
     pub(super) counters: ShardedCounters<11>,
-    closed: AtomicBool,
+    pub(super) closed: AtomicBool,
 }
 
 const HITS: usize = 0;
@@ -54,22 +51,22 @@ pub(super) const EXPIRED: usize = 8;
 pub(super) const TOO_LARGE: usize = 9;
 const REJECTED: usize = 10;
 
-/// What a call comes to at first.
+/// What a call finds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Joined {
-    /// A value, fresh.
+    /// A fresh value.
     Fresh(HubValue),
-    /// A value, stale; with a call that is to refresh it, where nobody does yet.
+    /// A stale value. With a call, that call makes the value anew in the background.
     Stale(HubValue, Option<CallId>),
-    /// This call runs its initialiser.
+    /// The call is to run its initialiser.
     Lead(CallId),
-    /// A remembered error: no initialiser runs until `retry_after` is over.
+    /// A remembered error. No initialiser runs until its `retry_after` is over.
     Failed(HubFailure),
-    /// This call is told what comes of another's, whose time is over at `until`.
+    /// The call waits for a leader.
     Wait {
         /// The call.
         call: CallId,
-        /// When it is worth a [`look`](ClientHub::look).
+        /// When the leader's time is over and the call should [`look`](ClientHub::look).
         until: u64,
     },
 }
@@ -81,9 +78,9 @@ impl ClientHub {
         Self {
             name: name.to_owned(),
             created_with: config.list(),
-            limits: Mutex::new(limits_of(&config)),
+            limits: Mutex::new(config.limits()),
             slots: DashMap::with_hasher(AlreadyHashed::default()),
-            shelf: Mutex::default(),
+            values: Mutex::default(),
             failures: Mutex::default(),
             last_number: AtomicU64::new(0),
             counters: ShardedCounters::new(),
@@ -91,7 +88,11 @@ impl ClientHub {
         }
     }
 
-    /// The version of a value that is fresh: a thread that has decoded it needs nothing else.
+    /// The version of the fresh value of a key. A thread that has decoded that version needs nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] after the hub was destroyed.
     pub fn read(&self, key: KeyHash, now: u64) -> Result<Option<u64>> {
         self.check_open()?;
         let version = self.slots.get(&key).and_then(|slot| {
@@ -105,58 +106,74 @@ impl ClientHub {
         Ok(version)
     }
 
-    /// A value that is fresh; counts nothing.
+    /// The fresh value of a key. Counts nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] after the hub was destroyed.
     pub fn value(&self, key: KeyHash, now: u64) -> Result<Option<HubValue>> {
         self.check_open()?;
         Ok(self.slots.get(&key).and_then(|slot| Some(slot.kept(Age::Fresh, now)?.value.clone())))
     }
 
-    /// The version of the value that a call would be answered with, fresh or stale; none of a hub that was destroyed.
-    /// Counts nothing.
+    /// The version of the value that a call would receive, fresh or stale. `None` after the hub was destroyed. Counts
+    /// nothing.
     #[must_use]
     pub fn version(&self, key: KeyHash, now: u64) -> Option<u64> {
         self.slots.get(&key).and_then(|slot| Some(slot.at_hand(now)?.value.version))
     }
 
-    /// Returns a value, a place in the queue for one, or a remembered error. `timeout`: how long the call's own
+    /// Returns a value or a remembered error, or makes the call lead or wait. `timeout`: how long the call's own
     /// initialiser may run.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] after the hub was destroyed.
     pub fn join(&self, key: KeyHash, caller: Caller, timeout: u64, now: u64) -> Result<Joined> {
         let id = self.next_number();
         let call = Call { id, caller, timeout };
         let (expired, forgotten, entered) = {
             let mut slot = self.slots.entry(key).or_default();
-            // Under the lock: `close` comes to this shard after it has closed.
+            // Under the lock: `close` sets the flag before it empties this shard.
             self.check_open()?;
-            (slot.drop_expired(now), slot.drop_past_failure(now), slot.enter(call, now))
+            (slot.drop_expired(now), slot.drop_expired_failure(now), slot.enter(call, now))
         };
-        self.forgot_failure(forgotten);
+        self.subtract_failure(forgotten);
         if let Some(weight) = expired {
             self.counters.add(EXPIRED, 1);
-            self.shelf.lock().remove(weight);
+            self.values.lock().remove(weight);
         }
         Ok(self.answer(id, entered))
     }
 
-    /// Nothing that is kept, or being made, is answered to a later call; whether there was anything.
+    /// No later call receives the value that is kept or being made. Returns whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] after the hub was destroyed.
     pub fn invalidate(&self, key: KeyHash) -> Result<bool> {
         self.check_open()?;
         let invalidated = self.change(key, |slot| (slot.take_failure(), slot.invalidate()));
         let Some((forgotten, (weight, was_there))) = invalidated else { return Ok(false) };
-        self.forgot_failure(forgotten);
+        self.subtract_failure(forgotten);
         if let Some(weight) = weight {
-            self.shelf.lock().remove(weight);
+            self.values.lock().remove(weight);
         }
         Ok(was_there)
     }
 
-    /// The clock was set back, by hand, in a test: nothing lasts longer for that.
+    /// A test set the clock back. Nothing lasts longer than if it began now.
     pub fn clock_was_set_back(&self, now: u64) {
         for mut slot in self.slots.iter_mut() {
             slot.clock_was_set_back(now);
         }
     }
 
-    /// Sums over all threads, and one pass over the keys.
+    /// Sums over all threads. Costs one pass over the keys.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] after the hub was destroyed.
     pub fn stats(&self) -> Result<ClientHubStats> {
         self.check_open()?;
         let sum = |counter| self.counters.sum(counter);
@@ -168,8 +185,8 @@ impl ClientHub {
             }
         }
         let (entries, bytes) = {
-            let shelf = self.shelf.lock();
-            (shelf.entries(), shelf.bytes())
+            let values = self.values.lock();
+            (values.entries(), values.bytes())
         };
         Ok(ClientHubStats {
             hits: sum(HITS),
@@ -208,7 +225,7 @@ impl ClientHub {
         joined
     }
 
-    /// Runs `change` on what there is of a key; a key of which nothing is left is forgotten.
+    /// Runs `change` on the slot of a key, if it has one, and removes a slot that is left empty.
     pub(super) fn change<R>(&self, key: KeyHash, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
         let Entry::Occupied(mut slot) = self.slots.entry(key) else { return None };
         let result = change(slot.get_mut());
@@ -218,8 +235,8 @@ impl ClientHub {
         Some(result)
     }
 
-    /// Subtracts the weight of a forgotten error.
-    pub(super) fn forgot_failure(&self, weight: Option<u64>) {
+    /// Subtracts the weight of an error that was removed.
+    pub(super) fn subtract_failure(&self, weight: Option<u64>) {
         if let Some(weight) = weight {
             self.failures.lock().remove(weight);
         }
@@ -229,25 +246,25 @@ impl ClientHub {
         *self.limits.lock()
     }
 
-    /// Forgets everything, and tells the calls that wait or run an initialiser.
-    fn empty(&self) {
+    /// Removes everything, and notifies the calls that lead or wait.
+    pub(super) fn empty(&self) {
         let mut calls = Vec::new();
         {
-            let mut shelf = self.shelf.lock();
+            let mut values = self.values.lock();
             self.slots.retain(|_, slot| {
                 calls.extend(slot.close());
                 false
             });
-            *shelf = Shelf::default();
-            *self.failures.lock() = Shelf::default();
+            *values = EvictionQueue::default();
+            *self.failures.lock() = EvictionQueue::default();
         }
         let mut notices = Notices::default();
-        notices.settle(calls, |calls| HubNews::Closed { calls });
+        notices.settle(calls, |calls| HubEvent::Closed { calls });
         notices.send();
     }
 
     pub(super) fn next_number(&self) -> u64 {
-        // Relaxed: only that no two are the same.
+        // Relaxed: the numbers only have to be unique.
         self.last_number.fetch_add(1, Ordering::Relaxed) + 1
     }
 
@@ -258,58 +275,6 @@ impl ClientHub {
         }
         Ok(())
     }
-}
-
-impl Instance for ClientHub {
-    const KIND: &'static str = "ClientHub";
-    type Config = ClientHubConfig;
-
-    fn create(name: &str, config: ClientHubConfig) -> Self {
-        Self::new(name, config)
-    }
-
-    fn created_with(&self) -> &OptionList {
-        &self.created_with
-    }
-
-    fn list_options(config: &ClientHubConfig) -> OptionList {
-        config.list_given()
-    }
-
-    /// Tells everybody who waits or runs an initialiser.
-    fn close(&self) {
-        self.closed.store(true, Ordering::Relaxed);
-        self.empty();
-    }
-
-    fn list_all(config: &ClientHubConfig) -> OptionList {
-        config.list()
-    }
-
-    /// Values that are more than are kept from now on go when the next comes.
-    fn reconfigure(&self, _: &str, config: ClientHubConfig, is_empty: bool) -> Result<Option<Arc<Self>>> {
-        let mut limits = self.limits.lock();
-        let before = if is_empty { limits_of(&ClientHubConfig::default()) } else { *limits };
-        *limits = config.limits_or(before);
-        Ok(None)
-    }
-
-    fn reset(&self) {
-        self.empty();
-        self.counters.reset();
-    }
-
-    fn thread_ended(&self, thread: ThreadId, now: u64) {
-        Self::thread_ended(self, thread, now);
-    }
-
-    fn clock_was_set_back(&self, set_back: SetBack) {
-        Self::clock_was_set_back(self, set_back.now);
-    }
-}
-
-fn limits_of(config: &ClientHubConfig) -> Limits {
-    Limits { entries: config.max_entries(), bytes: config.max_bytes() }
 }
 
 impl fmt::Debug for ClientHub {

@@ -1,20 +1,20 @@
-//! One run of an initialiser: who runs it, and who waits for it.
+//! One run of an initialiser: the call that leads it, and the calls that wait for it.
 
 use std::collections::VecDeque;
 
-use super::news::HubNews;
+use super::events::HubEvent;
 use crate::runtime::ThreadId;
 use crate::runtime::mailbox::{Sink, SubscriptionId, is_same};
 
-/// A call that leads or waits. It leads at most once, so its number also says which run a result is of.
+/// The number of a call that leads or waits. A call leads at most once, so the number also identifies its run.
 pub type CallId = u64;
 
-/// Whom to tell about a call.
+/// Where the events of a call go.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// The thread's mailbox.
-    pub mailbox: Sink<HubNews>,
-    /// Under which number.
+    pub mailbox: Sink<HubEvent>,
+    /// The subscription in the mailbox.
     pub subscription: SubscriptionId,
 }
 
@@ -41,22 +41,22 @@ impl Call {
 #[derive(Debug)]
 pub(super) struct Initialisation {
     leader: Call,
-    /// From when its time counts.
+    /// Start of the leader's time.
     since: u64,
     waiters: VecDeque<Call>,
-    /// Who came after an invalidation: what is being made may be older than that, so they wait for the next run.
+    /// Calls that came after an invalidation. The value being made may be older, so they wait for the next run.
     late: VecDeque<Call>,
     is_invalidated: bool,
-    /// Nobody in the leader's thread wants what it makes.
+    /// The leader's caller no longer needs the result.
     is_detached: bool,
 }
 
-/// What a run that has ended leaves behind.
+/// What a run that ended leaves behind.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) leader: Call,
     pub(super) waiters: Vec<Call>,
-    /// Who leads the run of those who came late.
+    /// The leader of the next run, which the late calls wait for.
     pub(super) next: Option<Call>,
 }
 
@@ -80,7 +80,7 @@ impl Initialisation {
         self.leader.id == call
     }
 
-    /// Nobody at all wants what it makes: those who came late wait for the next run.
+    /// Whether no call needs the result. Late calls wait for the next run, not for this one.
     pub(super) fn is_abandoned(&self) -> bool {
         self.is_detached && self.waiters.is_empty()
     }
@@ -127,7 +127,7 @@ impl Initialisation {
         self.leader.is_of(thread)
     }
 
-    /// The leader begins: until now it did not know.
+    /// The leader has read the event that made it the leader. Its time begins now.
     pub(super) fn begin(&mut self, now: u64) {
         self.since = now;
     }
@@ -141,21 +141,22 @@ impl Initialisation {
         self.since = self.since.min(now);
     }
 
-    /// The run of whoever waits longest, for all who wait: it begins after every invalidation. `None` when nobody does.
+    /// The next run, led by the call that has waited longest and awaited by all others. It begins after every
+    /// invalidation. `None` when no call waits.
     pub(super) fn hand_over(self, now: u64) -> Option<Self> {
         let mut calls = self.waiters;
         calls.extend(self.late);
         Self::of(calls, now)
     }
 
-    /// It came to a value or an error, for those who were there before an invalidation; and the run of the others.
+    /// Ends the run for the calls that came before an invalidation. Returns the next run, of the late calls, with it.
     pub(super) fn end(self, now: u64) -> (Ended, Option<Self>) {
         let next = Self::of(self.late, now);
         let next_leader = next.as_ref().map(|run| run.leader.clone());
         (Ended { leader: self.leader, waiters: self.waiters.into(), next: next_leader }, next)
     }
 
-    /// Everybody, the leader first.
+    /// All calls, the leader first.
     pub(super) fn into_calls(self) -> Vec<Call> {
         let rest = self.waiters.into_iter().chain(self.late);
         std::iter::once(self.leader).chain(rest).collect()

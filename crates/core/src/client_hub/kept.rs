@@ -1,25 +1,25 @@
-//! A value that is kept, and for how long it is good.
+//! A value that is kept, and how long it may be served.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::back_off::BackOff;
 
-/// A value, encoded by whoever makes and reads it.
+/// A value, encoded by the thread that made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HubValue {
-    /// No two values of a hub have the same; later ones have higher ones.
+    /// Unique in a hub. Later values have higher versions.
     pub version: u64,
     /// The value.
     pub bytes: Arc<[u8]>,
 }
 
-/// For how long a value is to be kept, in nanoseconds, and what its key weighs.
+/// How long a value is kept, in nanoseconds, and the weight of its key.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
-    /// How long it is fresh. `None`: until it is invalidated or pushed out.
+    /// How long it is fresh. `None`: until it is invalidated or evicted.
     pub ttl: Option<u64>,
-    /// For how long after that it may still be answered with, while it is made anew.
+    /// How long after `ttl` it may be served while it is made anew.
     pub stale_for: u64,
     /// How long after `ttl` it may be served when a refresh fails.
     pub stale_if_error: u64,
@@ -27,7 +27,7 @@ pub struct Retention {
     pub key_bytes: u64,
 }
 
-/// What a value is good for at one moment.
+/// How a value may be served at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Age {
     Fresh,
@@ -42,7 +42,7 @@ pub(super) struct Kept {
     pub(super) value: HubValue,
     retention: Retention,
     since: u64,
-    /// Read since the search for a place last came by.
+    /// It was read since the eviction queue last checked it.
     is_used: AtomicBool,
     /// The pause after a failed refresh.
     back_off: Option<BackOff>,
@@ -78,7 +78,7 @@ impl Kept {
         self.value.bytes.len() as u64 + self.retention.key_bytes
     }
 
-    /// Relaxed: a hint, which publishes nothing. Not written where it stands already, so readers share the line.
+    /// Relaxed: a hint that publishes nothing. Not written again once it is set, so that readers share the cache line.
     pub(super) fn mark_used(&self) {
         if !self.is_used.load(Ordering::Relaxed) {
             self.is_used.store(true, Ordering::Relaxed);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn is_fresh_for_its_time_then_stale_then_nothing() {
+    fn a_value_is_fresh_then_stale_then_expired() {
         let ages = |kept: &Kept| [1_000, 1_009, 1_010, 1_014, 1_015].map(|now| kept.age(now));
         let [fresh, stale, expired] = [Age::Fresh, Age::Stale, Age::Expired];
         assert_eq!(ages(&kept(Some(10), 5)), [fresh, fresh, stale, stale, expired]);
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_a_last_resort_counts_from_the_end_of_its_ttl_too() {
+    fn stale_if_error_counts_from_the_end_of_the_ttl() {
         let ages = |stale_for, stale_if_error| {
             let retention = Retention { ttl: Some(10), stale_for, stale_if_error, key_bytes: 4 };
             let kept = Kept { retention, ..kept(None, 0) };
@@ -129,14 +129,14 @@ mod tests {
     }
 
     #[test]
-    fn nobody_keeps_it_longer_because_a_test_set_the_clock_back() {
+    fn a_clock_that_is_set_back_does_not_lengthen_the_ttl() {
         let mut kept = kept(Some(10), 0);
         kept.clock_was_set_back(100);
         assert_eq!([kept.age(109), kept.age(110)], [Age::Fresh, Age::Expired]);
     }
 
     #[test]
-    fn weighs_its_key_too() {
+    fn the_weight_includes_the_key() {
         assert_eq!(kept(None, 0).weight(), 7);
     }
 }

@@ -1,57 +1,57 @@
-//! Options of a hub, and what of them is valid.
+//! Options of a hub and their validation.
 
-use super::shelf::Limits;
+use super::eviction_queue::Limits;
 use super::slot::Slot;
-use crate::runtime::instances::{OptionList, or_none};
+use crate::rate_limiter::MAX_SAFE_INTEGER;
+use crate::runtime::instances::OptionList;
 use crate::runtime::memory;
+use crate::runtime::options::{Accepts, options};
 use crate::{Error, Result};
 
 const DEFAULT_MAX_ENTRIES: u64 = 10_000;
-const MOST_ENTRIES: u64 = 10_000_000;
 
-/// Options as a user gives them. What is left out has its default where the hub is created, and is not compared
-/// where it exists.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ClientHubOptions {
-    /// Most values kept at once.
-    pub max_entries: Option<u64>,
-    /// Most bytes of values and keys kept at once. `None`: as many as there are.
-    pub max_bytes: Option<u64>,
+options! {
+    /// Options as a user gives them. An option that is left out has its default when the hub is created, and is not
+    /// compared when it exists.
+    pub struct ClientHubOptions of "ClientHub" {
+        /// Most values kept at once. `None`: the default, 10 000.
+        max_entries: Option<u64> = "maxEntries", Accepts::up_to(10_000_000);
+        /// Most bytes of values and keys kept at once. `None`: no limit.
+        max_bytes: Option<u64> = "maxBytes", Accepts::up_to(MAX_SAFE_INTEGER);
+    }
 }
 
 /// Valid options.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ClientHubConfig {
     given: ClientHubOptions,
 }
 
 impl ClientHubConfig {
-    pub(super) fn max_entries(&self) -> u64 {
-        self.given.max_entries.unwrap_or(DEFAULT_MAX_ENTRIES)
+    /// The limits of a new hub.
+    pub(super) fn limits(&self) -> Limits {
+        self.limits_or(Limits { entries: DEFAULT_MAX_ENTRIES, bytes: u64::MAX })
     }
 
-    pub(super) fn max_bytes(&self) -> u64 {
-        self.given.max_bytes.unwrap_or(u64::MAX)
-    }
-
-    /// What is given, and of the rest what was before.
-    pub(super) fn limits_or(&self, before: Limits) -> Limits {
+    /// The limits of a hub that exists: `current` where an option is left out.
+    pub(super) fn limits_or(&self, current: Limits) -> Limits {
         Limits {
-            entries: self.given.max_entries.unwrap_or(before.entries),
-            bytes: self.given.max_bytes.unwrap_or(before.bytes),
+            entries: self.given.max_entries.unwrap_or(current.entries),
+            bytes: self.given.max_bytes.unwrap_or(current.bytes),
         }
     }
 
-    /// All options, as the hub has them.
+    /// All options of a new hub.
     pub(super) fn list(&self) -> OptionList {
-        vec![("maxEntries", self.max_entries().to_string()), ("maxBytes", or_none(self.given.max_bytes))]
+        let max_entries = self.given.max_entries.or(Some(DEFAULT_MAX_ENTRIES));
+        ClientHubOptions { max_entries, ..self.given.clone() }.list()
     }
 
-    /// Those that were given.
+    /// The options that were given.
     pub(super) fn list_given(&self) -> OptionList {
-        let ClientHubOptions { max_entries, max_bytes } = self.given;
-        let given = [("maxEntries", max_entries), ("maxBytes", max_bytes)];
-        given.into_iter().filter_map(|(name, value)| Some((name, value?.to_string()))).collect()
+        let is_given = [self.given.max_entries.is_some(), self.given.max_bytes.is_some()];
+        let options = self.given.list().into_iter().zip(is_given);
+        options.filter_map(|(option, is_given)| is_given.then_some(option)).collect()
     }
 }
 
@@ -59,21 +59,9 @@ impl TryFrom<ClientHubOptions> for ClientHubConfig {
     type Error = Error;
 
     fn try_from(given: ClientHubOptions) -> Result<Self> {
-        check("maxEntries", given.max_entries, MOST_ENTRIES)?;
+        given.check_ranges()?;
         memory::check("ClientHub maxEntries", given.max_entries.unwrap_or(0), Slot::BYTES)?;
-        check("maxBytes", given.max_bytes, u64::MAX)?;
         Ok(Self { given })
-    }
-}
-
-fn check(option: &str, given: Option<u64>, most: u64) -> Result<()> {
-    match given {
-        Some(number) if number == 0 || number > most => Err(Error::invalid_option(
-            &format!("ClientHub {option}"),
-            number,
-            format!("an integer from 1 to {most}"),
-        )),
-        _ => Ok(()),
     }
 }
 
@@ -82,18 +70,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refuses_a_hub_that_keeps_nothing() {
-        for options in [
-            ClientHubOptions { max_entries: Some(0), max_bytes: None },
-            ClientHubOptions { max_entries: Some(MOST_ENTRIES + 1), max_bytes: None },
-            ClientHubOptions { max_entries: None, max_bytes: Some(0) },
-        ] {
+    fn a_limit_of_zero_or_beyond_its_range_is_refused() {
+        for (max_entries, max_bytes) in
+            [(Some(0), None), (Some(10_000_001), None), (None, Some(0)), (None, Some(MAX_SAFE_INTEGER + 1))]
+        {
+            let options = ClientHubOptions { max_entries, max_bytes };
             assert_eq!(ClientHubConfig::try_from(options).expect_err("refused").code(), "INVALID_OPTION");
         }
     }
 
     #[test]
-    fn lists_what_was_given_for_comparison_and_all_for_those_who_compare() {
+    fn only_given_options_are_compared_with_all_options_in_force() {
         let config = ClientHubConfig::try_from(ClientHubOptions { max_entries: None, max_bytes: Some(7) });
         let config = config.expect("valid");
         assert_eq!(config.list_given(), [("maxBytes", "7".to_owned())]);

@@ -1,11 +1,11 @@
-//! Storing a value or an error, and evicting others for it.
+//! How values and errors are stored, and others evicted for them.
 
+use super::eviction_queue::Position;
 use super::failure::{Failed, Remembered};
 use super::hub::{ClientHub, EVICTIONS, EXPIRED, TOO_LARGE};
 use super::initialisation::{CallId, Ended};
 use super::kept::{Age, Kept};
-use super::shelf::Ticket;
-use super::slot::{FailedRun, GaveWay, Slot, TimedOut};
+use super::slot::{Eviction, FailedRun, Slot, TimedOut};
 use crate::runtime::key_hash::KeyHash;
 
 /// The outcome of a run that made no value.
@@ -30,20 +30,20 @@ impl RunEnd for TimedOut {
 }
 
 impl ClientHub {
-    /// Ends a run with a value, and keeps it where that is possible. Those who keep values take turns, so there are
-    /// never more than there may be.
+    /// Ends a run with a value, and keeps the value where its size and its age allow. Values are kept one at a time, so
+    /// the limits are never exceeded. `None` when another call leads now.
     pub(super) fn keep(&self, key: KeyHash, call: CallId, kept: Kept, now: u64) -> Option<Ended> {
         let (weight, version) = (kept.weight(), kept.value.version);
-        let mut shelf = self.shelf.lock();
+        let mut queue = self.values.lock();
         let (outdated, may_be_kept) = self.change(key, |slot| slot.prepare(call)).flatten()?;
         if let Some(weight) = outdated {
-            shelf.remove(weight);
+            queue.remove(weight);
         }
         let limits = self.limits();
         let fits = weight <= limits.bytes;
         let lasts = kept.age(now) < Age::Expired;
         if may_be_kept && fits && lasts {
-            shelf.make_room(weight, limits, |ticket, must| self.take_away(ticket, must, now));
+            queue.make_room(weight, limits, |position, is_forced| self.evict(position, is_forced, now));
         } else if may_be_kept && !fits {
             self.counters.add(TOO_LARGE, 1);
         }
@@ -51,16 +51,17 @@ impl ClientHub {
         let ended = self.change(key, |slot| Some((slot.end(call, kept, now)?, slot.take_failure())));
         let ((ended, is_kept), forgotten) = ended.flatten()?;
         if is_kept {
-            let still_kept = |ticket: &Ticket| self.keeps(*ticket);
-            shelf.add(Ticket { key, version }, weight, still_kept);
+            let still_kept = |position: &Position| self.keeps(*position);
+            queue.add(Position { key, version }, weight, still_kept);
         }
-        drop(shelf);
-        self.forgot_failure(forgotten);
+        drop(queue);
+        self.subtract_failure(forgotten);
         Some(ended)
     }
 
-    /// Ends a run with an error, and remembers it for `retry_after`. Remembered errors have the same bounds as values,
-    /// `maxEntries` and `maxBytes`; the oldest are evicted. `end` runs under the lock of the key's shard.
+    /// Ends a run with an error, and remembers the error for `retry_after`. Remembered errors have bounds of their own,
+    /// also `maxEntries` and `maxBytes`; the oldest are evicted. `end` runs under the lock of the key's shard. Returns
+    /// the version of the remembered error, or 0.
     pub(super) fn end_failed<R: RunEnd>(
         &self,
         key: KeyHash,
@@ -74,36 +75,36 @@ impl ClientHub {
         if failed.retry_after == 0 || weight > self.limits().bytes {
             return Some((self.change(key, |slot| end(slot, None)).flatten()?, 0));
         }
-        let mut shelf = self.failures.lock();
-        shelf.make_room(weight, self.limits(), |Ticket { key, version }, _| {
-            self.change(key, |slot| slot.forget_failure(version)).unwrap_or(GaveWay::Gone)
+        let mut queue = self.failures.lock();
+        queue.make_room(weight, self.limits(), |Position { key, version }, _| {
+            self.change(key, |slot| slot.forget_failure(version)).unwrap_or(Eviction::Gone)
         });
         let ended = self.change(key, |slot| end(slot, Some(remembered))).flatten()?;
         let Some(run) = ended.failed_run() else { return Some((ended, 0)) };
-        if let Some(weight) = run.forgotten {
-            shelf.remove(weight);
+        if let Some(weight) = run.replaced {
+            queue.remove(weight);
         }
         if !run.is_remembered {
             return Some((ended, 0));
         }
-        shelf.add(Ticket { key, version }, weight, |Ticket { key, version }| {
+        queue.add(Position { key, version }, weight, |Position { key, version }| {
             self.slots.get(key).is_some_and(|slot| slot.remembers(*version))
         });
         Some((ended, version))
     }
 
-    fn take_away(&self, Ticket { key, version }: Ticket, must: bool, now: u64) -> GaveWay {
-        let gave_way = self.change(key, |slot| slot.give_way(version, must, now));
-        let gave_way = gave_way.unwrap_or(GaveWay::Gone);
-        match gave_way {
-            GaveWay::Expired(_) => self.counters.add(EXPIRED, 1),
-            GaveWay::Evicted(_) => self.counters.add(EVICTIONS, 1),
-            GaveWay::Gone | GaveWay::InUse => {}
+    fn evict(&self, Position { key, version }: Position, is_forced: bool, now: u64) -> Eviction {
+        let eviction = self.change(key, |slot| slot.evict(version, is_forced, now));
+        let eviction = eviction.unwrap_or(Eviction::Gone);
+        match eviction {
+            Eviction::Expired(_) => self.counters.add(EXPIRED, 1),
+            Eviction::Evicted(_) => self.counters.add(EVICTIONS, 1),
+            Eviction::Gone | Eviction::InUse => {}
         }
-        gave_way
+        eviction
     }
 
-    fn keeps(&self, Ticket { key, version }: Ticket) -> bool {
+    fn keeps(&self, Position { key, version }: Position) -> bool {
         self.slots.get(&key).is_some_and(|slot| slot.keeps(version))
     }
 }

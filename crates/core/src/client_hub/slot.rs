@@ -1,89 +1,33 @@
-//! What there is of one key, and the rules by which it changes. Whoever calls holds the lock of the key's shard.
+//! The state of one key, and its transitions. All of them run under the lock of the key's shard.
 
-use super::failure::{HubFailure, Remembered};
+mod outcomes;
+
+use super::failure::Remembered;
 use super::initialisation::{Call, CallId, Ended, Initialisation};
-use super::kept::{Age, HubValue, Kept};
+use super::kept::{Age, Kept};
 use crate::runtime::ThreadId;
 
-/// A value, a run of an initialiser, or both: a stale value is read while it is made anew.
+pub(super) use outcomes::{Entered, Eviction, FailedRun, Handover, TimedOut};
+
+/// A value, a run of an initialiser, or both: a stale value is served while it is made anew.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
     kept: Option<Kept>,
-    /// Apart: most keys have none, and reads shall find theirs in few lines of memory.
+    /// Boxed: most keys have none, and a small slot is read from fewer cache lines.
     run: Option<Box<Initialisation>>,
     /// A remembered error: calls reject with it instead of running their initialiser.
     failure: Option<Box<Remembered>>,
 }
 
 impl Slot {
-    /// Least bytes of an entry.
+    /// Bytes of an entry, at least.
     pub(super) const BYTES: u64 = size_of::<Self>() as u64;
-}
 
-/// What a call finds.
-#[derive(Debug)]
-pub(super) enum Entered {
-    Fresh(HubValue),
-    /// The call may refresh it in the background, if nobody does.
-    Stale {
-        value: HubValue,
-        refreshes: bool,
-    },
-    Leads,
-    /// A remembered error.
-    Failed(HubFailure),
-    /// For the leader, whose time is over then.
-    Waits {
-        until: u64,
-    },
-}
-
-/// What the search for a place finds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum GaveWay {
-    /// Another value is there, or none.
-    Gone,
-    /// It was read meanwhile.
-    InUse,
-    /// Nobody reads it any more: so many bytes are free.
-    Expired(u64),
-    Evicted(u64),
-}
-
-/// A run that came to no end, and the next.
-#[derive(Debug, Default)]
-pub(super) struct Turnover {
-    /// Its leader, where that does not know: nobody wants what it makes any more.
-    pub(super) abandoned: Option<Call>,
-    /// Who leads in its place.
-    pub(super) leader: Option<Call>,
-}
-
-/// A run that failed.
-#[derive(Debug)]
-pub(super) struct FailedRun {
-    pub(super) ended: Ended,
-    /// The value that the waiting calls receive instead of the error.
-    pub(super) stale: Option<HubValue>,
-    /// Whether the error is remembered.
-    pub(super) is_remembered: bool,
-    /// The weight of the error that this one replaces.
-    pub(super) forgotten: Option<u64>,
-}
-
-/// The outcome of a run that took too long.
-#[derive(Debug)]
-pub(super) enum TimedOut {
-    Failed(FailedRun),
-    HandedOver(Turnover),
-}
-
-impl Slot {
     pub(super) fn is_empty(&self) -> bool {
         self.kept.is_none() && self.run.is_none() && self.failure.is_none()
     }
 
-    /// The value, while it is so old at most.
+    /// The value, unless it is older than `at_most`.
     pub(super) fn kept(&self, at_most: Age, now: u64) -> Option<&Kept> {
         self.kept.as_ref().filter(|kept| kept.age(now) <= at_most)
     }
@@ -123,7 +67,7 @@ impl Slot {
         Entered::Leads
     }
 
-    /// A leader begins what it was told to; false when its turn is over.
+    /// A new leader begins its run. False when another call leads now.
     pub(super) fn begin(&mut self, call: CallId, now: u64) -> bool {
         match self.run_of(call) {
             Some(run) => {
@@ -134,13 +78,14 @@ impl Slot {
         }
     }
 
-    /// A leader has a value: the one there was goes, and this is its weight. True when the new one may be kept.
+    /// Removes the value that the leader is about to replace and returns its weight. True when the new one may be kept.
+    /// `None` when another call leads now.
     pub(super) fn prepare(&mut self, call: CallId) -> Option<(Option<u64>, bool)> {
         let may_be_kept = !self.run_of(call)?.is_invalidated();
         Some((self.take_kept(), may_be_kept))
     }
 
-    /// A leader has made its value; `None` when it is no leader any more. True when `kept` was kept.
+    /// Ends a run with a value. True when `kept` was kept. `None` when another call leads now.
     pub(super) fn end(&mut self, call: CallId, kept: Option<Kept>, now: u64) -> Option<(Ended, bool)> {
         let run = self.run.take_if(|run| run.is_led_by(call))?;
         let is_kept = kept.is_some() && !run.is_invalidated();
@@ -150,8 +95,8 @@ impl Slot {
         Some((self.next_after(*run, now), is_kept))
     }
 
-    /// Ends a run with an error; `None` when the call leads no more. A stale value is served for some time before the
-    /// next refresh. An error from before an invalidation is not remembered.
+    /// Ends a run with an error. A stale value is served for some time before the next refresh. An error from before an
+    /// invalidation is not remembered. `None` when another call leads now.
     pub(super) fn fail(&mut self, call: CallId, failure: Option<Remembered>, now: u64) -> Option<FailedRun> {
         let run = self.run.take_if(|run| run.is_led_by(call))?;
         let stale = self.kept.as_mut().filter(|kept| kept.age(now) <= Age::LastResort).map(|kept| {
@@ -160,15 +105,15 @@ impl Slot {
         });
         let failure = failure.filter(|_| !run.is_invalidated());
         let is_remembered = failure.is_some();
-        let forgotten = if is_remembered { self.take_failure() } else { None };
+        let replaced = if is_remembered { self.take_failure() } else { None };
         if is_remembered {
             self.failure = failure.map(Box::new);
         }
-        Some(FailedRun { ended: self.next_after(*run, now), stale, is_remembered, forgotten })
+        Some(FailedRun { ended: self.next_after(*run, now), stale, is_remembered, replaced })
     }
 
-    /// Ends a run that took too long; `None` when the call leads no more. Without a stale value a waiting call becomes
-    /// the leader.
+    /// Ends a run that took too long. Without a stale value a pending call becomes the leader. `None` when another call
+    /// leads now.
     pub(super) fn time_out(
         &mut self,
         call: CallId,
@@ -177,15 +122,15 @@ impl Slot {
     ) -> Option<TimedOut> {
         let is_awaited = self.run_of(call)?.waiting() > 0;
         if is_awaited && self.kept(Age::LastResort, now).is_none() {
-            return Some(TimedOut::HandedOver(Turnover { abandoned: None, leader: self.hand_over(now) }));
+            return Some(TimedOut::HandedOver(Handover { abandoned: None, leader: self.hand_over(now) }));
         }
         self.fail(call, failure, now).map(TimedOut::Failed)
     }
 
-    /// A call waits no more, or gives up its turn.
-    pub(super) fn leave(&mut self, call: CallId, now: u64) -> Turnover {
+    /// Removes a call. A run that it leads passes to a pending call.
+    pub(super) fn leave(&mut self, call: CallId, now: u64) -> Handover {
         if self.run_of(call).is_some() {
-            return Turnover { abandoned: None, leader: self.hand_over(now) };
+            return Handover { abandoned: None, leader: self.hand_over(now) };
         }
         if let Some(run) = &mut self.run {
             run.leave(call);
@@ -193,21 +138,21 @@ impl Slot {
         self.end_abandoned(now)
     }
 
-    /// As [`leave`](Self::leave), of a leader whose result others may wait for: true when it goes on for them.
+    /// As [`leave`](Self::leave), for a leader. Where calls wait for its run, the run continues for them: true.
     pub(super) fn detach(&mut self, call: CallId, now: u64) -> (bool, Option<Call>) {
         let Some(run) = self.run_of(call) else { return (false, None) };
         run.detach();
         if run.is_abandoned() { (false, self.hand_over(now)) } else { (true, None) }
     }
 
-    /// A leader whose time is over, and whoever leads in its place.
+    /// Replaces a leader whose time is over. Returns it and the new leader.
     pub(super) fn replace_overdue(&mut self, now: u64) -> Option<(Call, Call)> {
         let overdue = self.run.as_ref().filter(|run| run.until() <= now)?.leader().clone();
         Some((overdue, self.hand_over(now)?))
     }
 
-    /// Nothing of before is kept from now on: the weight of the value there was, and whether there was one or it was
-    /// being made.
+    /// Removes the value and marks a run as outdated. Returns the weight of the value, and whether there was a value or
+    /// a run.
     pub(super) fn invalidate(&mut self) -> (Option<u64>, bool) {
         let weight = self.take_kept();
         if let Some(run) = &mut self.run {
@@ -222,55 +167,55 @@ impl Slot {
     }
 
     /// Forgets a remembered error that has expired and returns its weight.
-    pub(super) fn drop_past_failure(&mut self, now: u64) -> Option<u64> {
-        self.failure.take_if(|remembered| remembered.is_over(now)).map(|remembered| remembered.weight())
+    pub(super) fn drop_expired_failure(&mut self, now: u64) -> Option<u64> {
+        self.failure.take_if(|remembered| remembered.is_expired(now)).map(|remembered| remembered.weight())
     }
 
     /// Forgets the remembered error of this version.
-    pub(super) fn forget_failure(&mut self, version: u64) -> GaveWay {
+    pub(super) fn forget_failure(&mut self, version: u64) -> Eviction {
         let forgotten = self.failure.take_if(|remembered| remembered.failure.version == version);
-        forgotten.map_or(GaveWay::Gone, |remembered| GaveWay::Evicted(remembered.weight()))
+        forgotten.map_or(Eviction::Gone, |remembered| Eviction::Evicted(remembered.weight()))
     }
 
     pub(super) fn remembers(&self, version: u64) -> bool {
         self.failure.as_ref().is_some_and(|remembered| remembered.failure.version == version)
     }
 
-    /// The weight of a value whose time is over.
+    /// Removes an expired value and returns its weight.
     pub(super) fn drop_expired(&mut self, now: u64) -> Option<u64> {
         let is_expired = self.kept.as_ref()?.age(now) == Age::Expired;
         if is_expired { self.take_kept() } else { None }
     }
 
-    /// Gives up the value of this version, unless it is in use; `must` asks no more.
-    pub(super) fn give_way(&mut self, version: u64, must: bool, now: u64) -> GaveWay {
+    /// Removes the value of this version, unless it is in use. `is_forced` removes it even then.
+    pub(super) fn evict(&mut self, version: u64, is_forced: bool, now: u64) -> Eviction {
         let Some(kept) = self.kept.as_mut().filter(|kept| kept.value.version == version) else {
-            return GaveWay::Gone;
+            return Eviction::Gone;
         };
         let weight = kept.weight();
         let is_expired = kept.age(now) == Age::Expired;
-        if !is_expired && kept.take_used() && !must {
-            return GaveWay::InUse;
+        if !is_expired && kept.take_used() && !is_forced {
+            return Eviction::InUse;
         }
         self.kept = None;
-        if is_expired { GaveWay::Expired(weight) } else { GaveWay::Evicted(weight) }
+        if is_expired { Eviction::Expired(weight) } else { Eviction::Evicted(weight) }
     }
 
     pub(super) fn keeps(&self, version: u64) -> bool {
         self.kept.as_ref().is_some_and(|kept| kept.value.version == version)
     }
 
-    /// A thread has ended.
-    pub(super) fn thread_ended(&mut self, thread: ThreadId, now: u64) -> Option<Turnover> {
+    /// Removes the calls of a thread that ended. A run that it led passes to a pending call.
+    pub(super) fn thread_ended(&mut self, thread: ThreadId, now: u64) -> Option<Handover> {
         let run = self.run.as_mut()?;
         run.leave_all_of(thread);
         if run.is_led_from(thread) {
-            return Some(Turnover { abandoned: None, leader: self.hand_over(now) });
+            return Some(Handover { abandoned: None, leader: self.hand_over(now) });
         }
         Some(self.end_abandoned(now))
     }
 
-    /// Everybody who waits or leads.
+    /// Empties the slot and returns the calls that led or waited.
     pub(super) fn close(&mut self) -> Vec<Call> {
         self.kept = None;
         self.failure = None;
@@ -289,7 +234,7 @@ impl Slot {
         }
     }
 
-    /// Calls that came after an invalidation get a run of their own.
+    /// Calls that came after an invalidation get the next run.
     fn next_after(&mut self, run: Initialisation, now: u64) -> Ended {
         let (ended, next) = run.end(now);
         self.run = next.map(Box::new);
@@ -300,11 +245,11 @@ impl Slot {
         self.run.as_deref_mut().filter(|run| run.is_led_by(call))
     }
 
-    fn end_abandoned(&mut self, now: u64) -> Turnover {
+    fn end_abandoned(&mut self, now: u64) -> Handover {
         let Some(run) = self.run.as_ref().filter(|run| run.is_abandoned()) else {
-            return Turnover::default();
+            return Handover::default();
         };
-        Turnover { abandoned: Some(run.leader().clone()), leader: self.hand_over(now) }
+        Handover { abandoned: Some(run.leader().clone()), leader: self.hand_over(now) }
     }
 
     fn hand_over(&mut self, now: u64) -> Option<Call> {

@@ -1,38 +1,38 @@
-//! What is told of a hub.
+//! Statistics of a hub.
 
-/// Sums over all threads since creation, and what there is now.
+/// Sums over all threads since creation. `remembered` and the last four are of now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClientHubStats {
     /// Calls answered with a fresh value.
     pub hits: u64,
-    /// Calls answered with a stale one.
+    /// Calls answered with a stale value.
     pub stale: u64,
-    /// Calls that had to wait for an initialiser, their own or another's.
+    /// Calls that waited for an initialiser, their own or another call's.
     pub misses: u64,
-    /// Initialisers that were begun.
+    /// Runs of initialisers that began.
     pub initialisations: u64,
-    /// Initialisers that failed.
+    /// Runs that failed.
     pub failures: u64,
-    /// Initialisers that took too long.
+    /// Runs that took too long.
     pub timeouts: u64,
-    /// How often a waiter took over from an initialiser that was not to finish.
+    /// Runs that passed from a leader that did not finish to a pending call.
     pub handovers: u64,
-    /// Values pushed out by others.
+    /// Values evicted for others.
     pub evictions: u64,
-    /// Values whose time was over when somebody asked for them, or when a place was needed.
+    /// Expired values removed, by a call for their key or by an eviction.
     pub expired: u64,
-    /// Values that alone are larger than all that may be kept.
+    /// Values not kept because each alone exceeds `maxBytes`.
     pub too_large: u64,
     /// Calls rejected with a remembered error.
     pub rejected: u64,
-    /// Remembered errors; an expired one counts until its key is asked for.
+    /// Remembered errors. An expired one counts until its key is asked for.
     pub remembered: u64,
-    /// Values kept now, those whose time is over among them until somebody comes by.
+    /// Values kept. An expired one counts until it is removed.
     pub entries: u64,
-    /// Bytes of these and of their keys.
+    /// Bytes of these values and of their keys.
     pub bytes: u64,
-    /// Calls that wait for the initialiser of another call, now.
+    /// Calls pending on the initialiser of another call.
     pub waiting: u64,
-    /// Initialisers that run now.
+    /// Initialisers that run.
     pub initialising: u64,
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use sluice_core::deliveries::{Item, Mailbox};
 use sluice_core::runtime::key_hash::{KeyHash, hash_str};
 use sluice_core::{
-    CallId, Caller, ClientHub, ClientHubOptions, ClientHubStats, Failed, HubNews, Joined, Retention, ThreadId,
+    CallId, Caller, ClientHub, ClientHubOptions, ClientHubStats, Failed, HubEvent, Joined, Retention,
+    ThreadId,
 };
 
 pub(crate) const MS: u64 = 1_000_000;
@@ -101,7 +102,7 @@ pub(crate) fn time_out(hub: &ClientHub, call: CallId, now: u64) {
 }
 
 /// What the hub has delivered to the thread of `caller` since the last look.
-pub(crate) fn news(caller: &CallingThread) -> Vec<HubNews> {
+pub(crate) fn news(caller: &CallingThread) -> Vec<HubEvent> {
     let deliveries = caller.mailbox.take().into_iter();
     deliveries
         .map(|delivery| match delivery.item {
