@@ -1,7 +1,7 @@
 import type { Frozen } from '../registry';
 import type { Duration, OnMismatch } from '../runtime';
 
-/** What a {@link ClientHub} holds: plain data, without undefined. */
+/** A value of a {@link ClientHub}: plain data, without undefined. */
 export type HubValue =
   | null
   | boolean
@@ -17,28 +17,29 @@ export interface ClientHubOptions {
    * @default 10_000
    */
   maxEntries?: number;
-  /** Most bytes of values (as serialised) and keys kept at once; by default as many as there are. */
+  /** Most bytes of values (as serialised) and keys kept at once; by default no limit. */
   maxBytes?: number;
   /**
-   * What happens when these options differ from those in force. All of them may change; what is left out stays.
+   * What happens when these options differ from those in force. All of them may change; an option that is left out
+   * stays.
    * @default 'error'
    */
   onMismatch?: OnMismatch;
 }
 
-/** What is kept is decided by the options of the call whose initialiser made it. */
+/** A value is kept by the options of the call whose initialiser made it. */
 export interface GetOrInitOptions<Value = unknown> {
   /**
-   * How long a value is fresh; by default until it is invalidated or evicted. A function receives the new value, and may
-   * also return `Infinity`, or 0 or less for a value that is not fresh at all.
+   * How long a value is fresh; by default until it is invalidated or evicted. A function receives the new value. It may
+   * also return `Infinity`, or 0 or less for a value that is never fresh.
    */
   ttl?: Duration | ((value: Value) => Duration);
   /**
-   * For how long after its `ttl` a value is still answered with, while one thread makes it anew in the background.
-   * After a refresh that failed, the next begins after 1 s, and twice as long each time up to 30 s.
+   * How long after its `ttl` a value is still served, while one thread makes it anew in the background. After a refresh
+   * that failed, the next begins after 1 s, then twice as long each time, up to 30 s.
    */
   staleWhileRevalidate?: Duration | ((value: Value) => Duration);
-  /** How long after its `ttl` a value is served when it cannot be made anew. */
+  /** How long after its `ttl` a value is still served when it cannot be made anew. */
   staleIfError?: Duration;
   /**
    * How long calls reject with the error of a failed initialiser, where there is no value to serve.
@@ -46,94 +47,94 @@ export interface GetOrInitOptions<Value = unknown> {
    */
   retryAfter?: Duration;
   /**
-   * How long this call's own initialiser may run; then its signal aborts, the call rejects with `TIMEOUT`, and the
-   * initialiser of a call that waits is run.
+   * How long this call's own initialiser may run. Then its signal aborts, the call rejects with `TIMEOUT`, and a
+   * pending call runs its own initialiser.
    * @default '30s'
    */
   timeout?: Duration;
-  /** Ends this call's waiting: it rejects with the signal's reason. */
+  /** Aborts this call: it rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 
 export interface HubClientOptions<Value, Live> extends GetOrInitOptions<Value> {
-  /** Builds the live object of a value: once for each thread and version. A promise that rejects is forgotten. */
+  /** Builds the live object of a value, once for each thread and version. A promise that rejects is not kept. */
   revive?: (value: Frozen<Value>) => Live;
-  /** Called with a live object that another has taken the place of in this thread, or whose value is gone; once. */
+  /** Called once with each live object that was replaced in this thread, or whose value is gone. */
   dispose?: (live: Live) => void;
 }
 
-/** The live object of one key, as one thread sees it. Made by a {@link ClientHub} only. */
+/** The live object of one key in this thread. Made by a {@link ClientHub} only. */
 export interface HubClient<Live> {
-  /** The live object of the current value, built where this thread has none; the value is made as by `getOrInit`. */
+  /** The live object of the current value, built where this thread has none. The value is made as by `getOrInit`. */
   get(): Promise<Awaited<Live>>;
-  /** The live object that this thread has of the current value, fresh or stale; else undefined. */
+  /** The live object of the current value, fresh or stale, where this thread has built it; else undefined. */
   readonly value: Live | undefined;
 }
 
-/** Sums over all threads since creation; `remembered` and the last four are of now. */
+/** Sums over all threads since creation. `remembered` and the last four are of now. */
 export interface ClientHubStats {
   /** Calls answered with a fresh value. */
   hits: number;
-  /** Calls answered with a stale one. */
+  /** Calls answered with a stale value. */
   stale: number;
-  /** Calls of `getOrInit` and of clients that ran their initialiser or waited for another's. */
+  /** Calls of `getOrInit` and of clients that ran their initialiser, or waited for that of another call. */
   misses: number;
-  /** Initialisers that were begun, in the background too. */
+  /** Initialisers that began, also in the background. */
   initialisations: number;
-  /** Of these, how many failed. */
+  /** Initialisers that failed. */
   failures: number;
-  /** Of these, how many took too long. */
+  /** Initialisers that took too long. */
   timeouts: number;
-  /** How often a waiting call took over, from one that took too long, gave up, or whose thread ended. */
+  /** How often a pending call took over from a call that took too long, was aborted, or whose thread ended. */
   handovers: number;
-  /** Values pushed out by others. */
+  /** Values evicted for others. */
   evictions: number;
-  /** Values whose time was over when somebody asked for them, or when room was needed. */
+  /** Expired values that were removed, by a call for their key or to make room. */
   expired: number;
-  /** Values that were not kept, as each alone is larger than `maxBytes`. */
+  /** Values that were not kept, as each alone exceeds `maxBytes`. */
   tooLarge: number;
   /** Calls rejected with a remembered error. */
   rejected: number;
-  /** Remembered errors; an expired one counts until its key is asked for. */
+  /** Remembered errors. An expired one counts until its key is asked for. */
   remembered: number;
-  /** Values kept; those whose time is over among them, until somebody asks. */
+  /** Values kept. An expired one counts until it is removed. */
   entries: number;
-  /** Bytes of these and their keys. */
+  /** Bytes of these values and of their keys. */
   bytes: number;
-  /** Calls that wait for the initialiser of another call. */
+  /** Calls pending on the initialiser of another call. */
   waiting: number;
   /** Initialisers that run. */
   initialising: number;
 }
 
 /**
- * A cache of plain data whose values are made once for all threads: one call runs its initialiser, the others wait
- * for what it comes to. A value is deeply frozen, and in one thread the same object until it is made anew.
+ * A cache of plain data whose values are made once for all threads: one call runs its initialiser, and concurrent calls
+ * receive its result. A value is deeply frozen, and in one thread the same object until it is made anew.
  *
- * `Value` is what you put in; it says nothing at run time. Keys are non-empty strings without lone surrogates, else
- * `INVALID_KEY`. Every method throws `CLOSED` after `ClientHub.destroy`, or rejects with it.
+ * `Value` is the type of the values; it is not checked at run time. Keys are non-empty strings without lone surrogates,
+ * else `INVALID_KEY`. Every method throws `CLOSED` after `ClientHub.destroy`, or rejects with it.
  */
 export class ClientHub<Value = HubValue> {
   /**
-   * Creates the hub of this name, or attaches to it. Where options that are given differ from those in force,
-   * `onMismatch` decides.
+   * Creates the hub of this name, or attaches to it. Where the given options differ from those in force, `onMismatch`
+   * decides.
    *
    * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`, `CONFIG_MISMATCH`.
    */
   constructor(name: string, options?: ClientHubOptions);
 
-  /** Ends the hub in all threads, and every call that waits; false when there was none. Its name is free again. */
+  /** Ends the hub in all threads, and every pending call; false when there was none. Its name is free again. */
   static destroy(name: string): boolean;
 
   readonly name: string;
 
   /**
-   * The value of a key; made by one initialiser over all threads where there is none. A failure rejects this call and
-   * all that waited, and the next call tries anew, unless `retryAfter` or `staleIfError` say otherwise. Mistakes reject
-   * as well.
+   * The value of a key. Where there is none, one initialiser over all threads makes it. A failure rejects this call and
+   * all that waited, and the next call tries again, unless `retryAfter` or `staleIfError` apply. Rejects for invalid
+   * arguments too.
    *
-   * The signal of `init` aborts when nobody is to get its result any more. What it makes that is no plain data is
-   * `INVALID_VALUE`, with the path to the part at fault.
+   * The signal of `init` aborts when no call needs the result any more. A result that is not plain data rejects with
+   * `INVALID_VALUE` and the path to the invalid part.
    */
   getOrInit<Made extends Value>(
     key: string,
@@ -145,12 +146,12 @@ export class ClientHub<Value = HubValue> {
   get(key: string): Frozen<Value> | undefined;
 
   /**
-   * Forgets a value. One that is being made goes to those who waited before, and to nobody else. True when there was
-   * either.
+   * Removes a value. A value that is being made is received only by the calls that already wait for it. True when there
+   * was either.
    */
   invalidate(key: string): boolean;
 
-  /** What is built of a value in this thread. Without `revive` that is the value itself. */
+  /** A client for the live object of a key in this thread. Without `revive` the object is the value itself. */
   client<Made extends Value, Live>(
     key: string,
     init: (signal: AbortSignal) => Made | PromiseLike<Made>,
