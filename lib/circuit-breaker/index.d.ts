@@ -1,6 +1,6 @@
 import type { Duration, OnMismatch, SluiceError } from '../runtime';
 
-/** Over which calls a {@link CircuitBreaker} takes its rates: the last so many, or those of the last so long. */
+/** The calls over which a {@link CircuitBreaker} computes its rates: the last N calls, or the calls of a period. */
 export type CircuitWindow =
   | {
       /** An integer from 1 to 10 000. */
@@ -8,19 +8,19 @@ export type CircuitWindow =
       time?: never;
     }
   | {
-      /** Forgets by tenths of its length. */
+      /** Calls leave the window by tenths of its length. */
       time: Duration;
       calls?: never;
     };
 
-/** What {@link CircuitBreaker} takes. All threads agree on it, except for `errorFilter` and `onMismatch`. */
+/** Options of {@link CircuitBreaker}. All threads share them, except for `errorFilter` and `onMismatch`. */
 export interface CircuitBreakerOptions {
   /**
    * The share of failed calls that opens a circuit, above 0 and up to 1.
    * @default 0.5
    */
   failureRate?: number;
-  /** A call that takes longer is slow, whether it fails or not. Without it no call is. */
+  /** A call that takes longer is slow, whether it fails or not. By default no call is slow. */
   slowCallDuration?: Duration;
   /**
    * The share of slow calls that opens a circuit, above 0 and up to 1.
@@ -28,43 +28,50 @@ export interface CircuitBreakerOptions {
    */
   slowCallRate?: number;
   /**
-   * Fewer calls in the window open nothing. A window of fewer calls counts when it is full.
+   * With fewer calls in the window, the circuit does not open. A window smaller than this counts once it is full.
    * @default 10
    */
   minimumCalls?: number;
-  /** @default { calls: 100 } */
+  /**
+   * The calls over which rates are computed.
+   * @default { calls: 100 }
+   */
   window?: CircuitWindow;
-  /** How long an open circuit refuses before it is tried. */
+  /** How long an open circuit refuses calls before it is tried. */
   openFor: Duration;
   /**
-   * By how much each opening in a row is longer than the last, a number from 1.
+   * The factor by which consecutive openings grow, a number from 1.
    * @default 1
    */
   backoff?: number;
-  /** The longest opening; `openFor` at least. */
+  /** The longest opening; at least `openFor`. */
   maxOpenFor?: Duration;
   /**
-   * The share that chance may take off each opening, from 0 to 1.
+   * The share of each opening that a random jitter may remove, from 0 to 1.
    * @default 0
    */
   jitter?: number;
   /**
-   * How many calls try a half-open circuit, over all threads; by all of them it is judged.
+   * How many trial calls a half-open circuit admits, over all threads. It closes or opens once all of them have
+   * reported.
    * @default 1
    */
   halfOpenCalls?: number;
-  /** How long a call of `fire` may take, and for how long a trial's permit is leased; without it for `openFor`. */
+  /**
+   * How long a call of `fire` may take, and how long the permit of a trial is leased. Without it the lease is
+   * `openFor`.
+   */
   timeout?: Duration;
   /**
-   * Most peers remembered at once. Beyond it, closed circuits that are not in use are forgotten.
+   * Most peers tracked at once. Beyond that, idle closed circuits are evicted.
    * @default 10_000
    */
   maxPeers?: number;
   /**
    * Decides how a call that fails with this error counts: `true` as a success, `false` as a failure, `'ignore'` not at
    * all. The call rejects with its error in any case. When the filter throws or returns a promise, the call counts as
-   * a failure, with one warning. The filter is not called for aborted calls. It belongs to this object: it is not
-   * compared, and an object that is given nothing else but `onMismatch` attaches.
+   * a failure, with one warning. The filter is not called for aborted calls. It belongs to this object and is not
+   * compared; with no other options but `onMismatch`, the object attaches.
    */
   errorFilter?: (error: unknown) => boolean | 'ignore';
   /**
@@ -76,71 +83,73 @@ export interface CircuitBreakerOptions {
 
 export interface FireOptions {
   /**
-   * Aborts the call: it rejects with the signal's reason, and the signal that `fn` was given aborts with the same. The
-   * call is neither success nor failure, unless the reason is a `TimeoutError`, which is a failure.
+   * Aborts the call: it rejects with the signal's reason, and the signal that `fn` received aborts with the same
+   * reason. The call counts as neither success nor failure, unless the reason is a `TimeoutError`, which counts as a
+   * failure.
    */
   signal?: AbortSignal;
 }
 
 /**
- * - `'closed'`: calls pass, and are counted.
- * - `'open'`: they are refused, until `openFor` is over and somebody asks.
- * - `'halfOpen'`: so many try it.
- * - `'isolated'`: they are refused until `reset` or `disable`.
- * - `'disabled'`: they pass and are not counted until `reset` or `isolate`.
+ * - `'closed'`: calls pass and are counted.
+ * - `'open'`: calls are refused, until `openFor` is over and a call tries the circuit.
+ * - `'halfOpen'`: `halfOpenCalls` trial calls pass.
+ * - `'isolated'`: calls are refused until `reset` or `disable`.
+ * - `'disabled'`: calls pass and are not counted until `reset` or `isolate`.
  */
 export type CircuitState = 'closed' | 'open' | 'halfOpen' | 'isolated' | 'disabled';
 
-/** A circuit has another state. */
+/** A change of a circuit's state. */
 export interface CircuitChange {
   peer: string;
-  /** Its state now. */
+  /** The state now. */
   state: CircuitState;
-  /** Its state before. */
+  /** The state before. */
   from: CircuitState;
-  /** The calls that led to it; 0 where it was changed by hand, or by time. */
+  /** The calls that led to the change; 0 where it was changed by hand, or by time. */
   calls: number;
   failures: number;
   slowCalls: number;
-  /** With `'open'` only: for how long, in milliseconds. */
+  /** With `'open'` only: how long the circuit stays open, in milliseconds. */
   openForMs?: number;
-  /** Changes just before this one that were dropped, as more than 1024 waited. */
+  /** Changes just before this one that were dropped, as more than 1024 were pending. */
   missed?: number;
 }
 
 /** One circuit at this moment. */
 export interface CircuitStats {
   state: CircuitState;
-  /** Calls in the window of a closed circuit, or trials of a half-open one that reported. */
+  /** Calls in the window of a closed circuit, or trial calls of a half-open circuit that have reported. */
   calls: number;
   failures: number;
   slowCalls: number;
-  /** Of these calls; 0 without any. */
+  /** The share of these calls that failed; 0 without calls. */
   failureRate: number;
+  /** The share of these calls that was slow; 0 without calls. */
   slowCallRate: number;
-  /** How often in a row it opened since it was last closed. */
+  /** Consecutive openings since the circuit was last closed. */
   openings: number;
-  /** Until an open circuit may be tried, in milliseconds; else null. */
+  /** Milliseconds until an open circuit may be tried; else null. */
   retryAfterMs: number | null;
 }
 
-/** Sums over all threads since creation; `peers` of now. */
+/** Sums over all threads since creation. `peers` is of now. */
 export interface CircuitBreakerStats {
   successes: number;
   failures: number;
-  /** Calls that took longer than `slowCallDuration`, good and failed ones. */
+  /** Calls that took longer than `slowCallDuration`, successes and failures. */
   slowCalls: number;
-  /** Calls that were not let pass. */
+  /** Calls that were refused. */
   refused: number;
-  /** Reports that came too late to count: for an earlier state, or a trial whose place another has taken. */
+  /** Reports that came too late to count: for an earlier state, or a trial whose place another call has taken. */
   ignored: number;
   /** How often circuits opened by themselves. */
   opened: number;
-  /** Closed circuits forgotten for newcomers. */
+  /** Closed circuits evicted for new peers. */
   evicted: number;
-  /** Calls that passed uncounted, as there was no place for their peer. */
+  /** Calls that passed uncounted, as their peer could not be tracked. */
   untracked: number;
-  /** Circuits by state; peers that are not remembered are closed. */
+  /** Circuits by state. Peers that are not tracked are closed and not counted. */
   peers: Record<CircuitState, number>;
 }
 
@@ -149,19 +158,19 @@ export interface BreakerOpenError extends SluiceError {
   readonly code: 'ERR_SLUICE_BREAKER_OPEN';
   readonly peer: string;
   readonly state: 'open' | 'halfOpen' | 'isolated';
-  /** Until it is worth another try, in milliseconds; null where that is not known. */
+  /** Milliseconds until a retry may pass; null where that is not known. */
   readonly retryAfterMs: number | null;
 }
 
 /**
- * Leave for one call. The first of its methods that is called counts, the others do nothing; a report counts only in
- * the state of the circuit in which the permit was given. That of a trial is leased for `timeout`, or else `openFor`,
- * and comes back at once when its thread ends. Made by a {@link CircuitBreaker} only.
+ * Permission for one call. The first method call counts, later ones do nothing. A report counts only in the state of
+ * the circuit in which the permit was acquired. The permit of a trial is leased for `timeout`, or else `openFor`, and
+ * is released at once when its thread ends. Made by a {@link CircuitBreaker} only.
  */
 export interface Permit {
-  /** The call was good. It took so many milliseconds, or those since the permit was given. */
+  /** The call succeeded. By default it took the time since the permit was acquired. */
   success(durationMs?: number): void;
-  /** The call failed; `errorFilter` may decide otherwise. With an `AbortError` it equals `release()`. */
+  /** The call failed, unless `errorFilter` decides otherwise. With an `AbortError` it equals `release()`. */
   failure(error?: unknown): void;
   /** No call was made. */
   release(): void;
@@ -169,11 +178,11 @@ export interface Permit {
 }
 
 /**
- * Refuses calls to a peer that fails, so that it can recover and callers need not wait. Each peer has a circuit,
- * which all threads share.
+ * Refuses calls to a target that fails, so that the target can recover and callers do not wait. Each target has a
+ * circuit, which all threads share.
  *
- * A peer is a non-empty string without lone surrogates, else `INVALID_KEY`. Every method throws `CLOSED` after
- * `CircuitBreaker.destroy`.
+ * A `peer` names the target of a call, such as a host. It is a non-empty string without lone surrogates, else
+ * `INVALID_KEY`. Every method throws `CLOSED` after `CircuitBreaker.destroy`.
  */
 export class CircuitBreaker {
   /**
@@ -193,12 +202,12 @@ export class CircuitBreaker {
   readonly name: string;
 
   /**
-   * Calls `fn` if the circuit of the peer lets it pass, and counts what comes of it. Settles as `fn` does, or rejects
-   * with `BREAKER_OPEN` (a {@link BreakerOpenError}), or with `TIMEOUT` after `timeout`; then the signal, which is this
-   * call's own, aborts. A `fn` that declares no parameter is given none.
+   * Calls `fn` if the circuit of the peer admits the call, and counts the outcome. Settles as `fn` does. Rejects with
+   * `BREAKER_OPEN` (a {@link BreakerOpenError}) where the circuit refuses, and with `TIMEOUT` after `timeout`, when the
+   * call's own signal aborts. A `fn` that declares no parameter receives no signal.
    *
-   * A call that `options.signal` aborts, or that rejects with an `AbortError`, is neither success nor failure: a
-   * trial's place becomes free, and the circuit stays half open.
+   * A call that `options.signal` aborts, or that rejects with an `AbortError`, is neither success nor failure: the
+   * place of a trial is free again, and the circuit stays half-open.
    */
   fire<Value>(
     peer: string,
@@ -207,8 +216,8 @@ export class CircuitBreaker {
   ): Promise<Value>;
 
   /**
-   * A function that fires `fn` with its own arguments; the signal follows them where `fn` declares more parameters than
-   * it was given. `options.signal` aborts all of its calls.
+   * Returns a function that fires `fn` with its arguments. The signal follows them where `fn` declares more parameters
+   * than there are arguments. `options.signal` aborts all of its calls.
    */
   wrap<Args extends unknown[], Value>(
     peer: string,
@@ -222,39 +231,39 @@ export class CircuitBreaker {
   ): (...args: Args) => Promise<Value>;
 
   /**
-   * From now on a call of this object's `fire` that would reject settles as `fn` does instead; mistakes, and calls that
-   * their caller aborted, still reject. What is counted stays the same.
+   * From now on, a call of this object's `fire` that would reject settles as `fn` does instead. Calls with invalid
+   * arguments, and calls that their caller aborted, still reject. Counts do not change.
    */
   fallback(fn: (error: unknown, peer: string) => unknown): this;
 
-  /** Leave for one call that you make and report yourself, or null. */
+  /** A permit for one call that you make and report yourself; null where the circuit refuses. */
   tryAcquire(peer: string): Permit | null;
 
-  /** An open circuit stays open until a call begins to try it. */
+  /** The state of the peer's circuit. An open circuit stays open until a call tries it. */
   state(peer: string): CircuitState;
 
-  /** Refuses all calls until `reset` or `disable`. */
+  /** Refuses all calls to the peer until `reset` or `disable`. */
   isolate(peer: string): void;
 
-  /** Lets all calls pass, and counts none, until `reset` or `isolate`. */
+  /** Lets all calls to the peer pass, and counts none, until `reset` or `isolate`. */
   disable(peer: string): void;
 
-  /** Closes the circuit, whatever its state, and forgets its calls. */
+  /** Closes the circuit, whatever its state, and empties its window. */
   reset(peer: string): void;
 
   /**
-   * Calls the listener for each change of any thread from now on, in order: `'open'` for the states `'open'` and
-   * `'isolated'`, `'close'` for `'closed'` and `'disabled'`. It keeps no thread alive.
+   * Calls the listener for each later change by any thread, in order: `'open'` for the states `'open'` and
+   * `'isolated'`, `'close'` for `'closed'` and `'disabled'`. A listener does not keep its thread alive.
    */
   on(event: 'open' | 'halfOpen' | 'close', listener: (change: CircuitChange) => void): this;
   once(event: 'open' | 'halfOpen' | 'close', listener: (change: CircuitChange) => void): this;
   off(event: 'open' | 'halfOpen' | 'close', listener: (change: CircuitChange) => void): this;
 
-  /** Costs one pass over the circuits. */
+  /** Totals. Costs one pass over the circuits. */
   stats(): CircuitBreakerStats;
-  /** One circuit. */
+  /** The circuit of one peer. */
   stats(peer: string): CircuitStats;
 
-  /** Everything there is to tell, for a metrics endpoint. */
+  /** All statistics, for a metrics endpoint. */
   toJSON(): CircuitBreakerStats & { name: string; circuits: Record<string, CircuitStats> };
 }
