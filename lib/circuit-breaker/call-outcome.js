@@ -6,7 +6,7 @@ const { warnOfThrow } = require('../runtime/warn-of-throw');
 
 const FAILURE = 'failure';
 const SUCCESS = 'success';
-/** Neither success nor failure: nothing is counted, and a trial's place becomes free. */
+/** Neither success nor failure: the call is not counted, and the place of a trial is free. */
 const IGNORED = 'ignored';
 
 /** How a call that ended with an error counts. Never throws. */
@@ -15,7 +15,7 @@ function outcomeOf(source, error) {
   return source.errorFilter === undefined ? FAILURE : filtered(source, error);
 }
 
-/** How a call counts that its caller's signal aborted. After a deadline of the caller's the peer was too slow. */
+/** How a call counts whose caller aborted it. A `TimeoutError` is a deadline of the caller: the target was too slow. */
 function outcomeOfAbort(reason) {
   return hasName(reason, 'TimeoutError') ? FAILURE : IGNORED;
 }
@@ -26,7 +26,7 @@ function report({ handle }, ticket, startedAt, outcome) {
   else native.releasePermit(handle, ticket);
 }
 
-/** A filter that throws, or returns a promise, leaves the call a failure. */
+/** Where the filter throws or returns a promise, the call counts as a failure. */
 function filtered({ name, errorFilter }, error) {
   const failsWith = (thrown) =>
     warnOfThrow(

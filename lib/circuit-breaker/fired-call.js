@@ -8,7 +8,9 @@ const { PERMIT } = require('../runtime/layouts');
 const { native, numbers } = require('../runtime/native');
 const { promiseOf } = require('../runtime/promise-of');
 
-/** A call under way: it settles once, by its result, its error or its deadline, and reports what came of it. */
+/**
+ * A call in flight. It settles once, by its result, its error, its deadline or its caller's signal, and reports that.
+ */
 class FiredCall {
   // Fields of the list of deadlines.
   tick = undefined;
@@ -24,12 +26,12 @@ class FiredCall {
   #resolve;
   #reject;
   #isSettled = false;
-  /** Aborts the call's own signal, where it has one. */
+  /** Aborts the signal that `fn` received, where it received one. */
   #abort;
-  /** Where the caller gave a signal: `{ signal, onAbort, context, controller }`. */
+  /** `{ signal, onAbort, context, controller }`; undefined where the caller gave no signal. */
   #caller;
 
-  /** Made right after its permit was acquired, whose numbers it reads. */
+  /** Reads the numbers of the permit, so it is constructed right after `acquirePermit`. */
   constructor(source, peer, ticket, resolve, reject) {
     this.#source = source;
     this.#peer = peer;
@@ -41,8 +43,8 @@ class FiredCall {
   }
 
   /**
-   * Making a signal costs more than all the rest, so a function that declares no parameter gets none. `signal` is
-   * the caller's, where it gave one.
+   * Calls `fn`. `signal` is the caller's, if any. The call's own signal costs more than the rest of the call, so a
+   * function that declares no parameter receives none.
    */
   run(fn, signal) {
     if (signal !== undefined) this.#watch(signal);
@@ -59,7 +61,7 @@ class FiredCall {
       this.#succeed(result);
       return;
     }
-    // The function may have aborted its caller's signal.
+    // `fn` may have aborted the caller's signal.
     if (!this.#isSettled && this.#timeoutMs > 0) this.#watchDeadline();
     promiseOf(result).then(
       (value) => this.#succeed(value),
@@ -67,7 +69,7 @@ class FiredCall {
     );
   }
 
-  /** It takes too long. The signal has aborted when the caller hears of it. */
+  /** The deadline has passed. Aborts the call's signal before the promise rejects. */
   expire() {
     this.#isSettled = true;
     if (this.#caller !== undefined) this.#unwatch();
@@ -80,7 +82,9 @@ class FiredCall {
     this.#reject(error);
   }
 
-  /** It aborts by way of a promise made here: listeners run in the context of the call, not in that of the timer. */
+  /**
+   * The signal aborts through a promise made here, so that its listeners run in the context of the call, not the timer.
+   */
   #makeSignal() {
     const controller = new AbortController();
     if (this.#timeoutMs > 0) {
@@ -101,7 +105,7 @@ class FiredCall {
 
   #watch(signal) {
     const onAbort = () => this.#cancel();
-    // The caller's signal may abort in any context; listeners of the call's own signal run in that of the call.
+    // The caller's signal may abort in any context. Listeners of the call's own signal run in the context of the call.
     this.#caller = {
       signal,
       onAbort,
@@ -115,7 +119,7 @@ class FiredCall {
     removeAbortListener(this.#caller.signal, this.#caller.onAbort);
   }
 
-  /** The caller's signal aborted. The outcome of the function is ignored from now on. */
+  /** The caller's signal aborted. The result of `fn` is ignored from now on. */
   #cancel() {
     if (!this.#settle()) return;
     const { signal, context, controller } = this.#caller;
@@ -137,7 +141,7 @@ class FiredCall {
     this.#reject(error);
   }
 
-  /** False when it is too late. */
+  /** False when the call has already settled. */
   #settle() {
     if (this.#isSettled) return false;
     this.#isSettled = true;

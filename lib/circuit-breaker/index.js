@@ -13,28 +13,25 @@ const { SubscribedListeners } = require('../runtime/subscribed-listeners');
 
 const STATES = Object.keys(CIRCUIT_STATES);
 
-/** The event that a new state is: calls are refused, a few may try, or all pass. */
+/** The event for each new state: calls are refused, a few may try, or all pass. */
 const EVENT_OF = { open: 'open', isolated: 'open', halfOpen: 'halfOpen', closed: 'close', disabled: 'close' };
-/** A call that the breaker ends when it takes too long, or a permit. */
-const [FIRES, HOLDS] = [1, 0];
-
 const EVENTS = ['open', 'halfOpen', 'close'];
 
-/** A handle is free again when the last object of this thread that stands for it was collected. */
+/** A handle is released when the last object of this thread that uses it is collected. */
 const collected = handlesOf(native.releaseCircuitBreaker);
 
 class CircuitBreaker {
   #name;
   #handle;
-  /** What permits and calls need; it keeps this object, and with it the handle, in use. */
+  /** What permits and calls share. It references this object, so that the handle stays valid while they exist. */
   #source;
   #fallback;
   #listeners = new SubscribedListeners('CircuitBreaker', EVENTS, {
     begin: (subscription) => native.subscribeToCircuits(this.#handle, subscription),
     end: (subscription) => native.unsubscribeFromCircuits(this.#handle, subscription),
-    tell: (delivery) => this.#tell(delivery),
+    tell: (delivery) => this.#notify(delivery),
   });
-  /** Events that were dropped, not told of yet. */
+  /** Dropped events that no listener was notified of yet. */
   #missed = 0;
 
   constructor(name, options) {
@@ -57,7 +54,7 @@ class CircuitBreaker {
     return this.#name;
   }
 
-  /** Mistakes reject, as everything else that keeps `fn` from its result. */
+  /** Rejects for invalid arguments too; never throws. */
   fire(peer, fn, options) {
     let signal;
     try {
@@ -69,7 +66,7 @@ class CircuitBreaker {
     return this.#fire(peer, fn, signal);
   }
 
-  /** The call's signal follows the arguments, where `fn` declares a parameter for it. */
+  /** The call's signal follows the arguments where `fn` declares a parameter for it. */
   wrap(peer, fn, options) {
     checkPeer(peer);
     if (typeof fn !== 'function') throw invalidOption('CircuitBreaker wrap', fn, 'a function');
@@ -89,12 +86,12 @@ class CircuitBreaker {
   }
 
   tryAcquire(peer) {
-    const ticket = this.#acquire(peer, HOLDS);
+    const ticket = this.#acquire(peer, false);
     if (ticket === 0) return null;
     try {
       return new Permit(this.#source, ticket, numbers[PERMIT.STARTED_AT]);
     } catch (error) {
-      // A stack overflow: the caller does not get the permit.
+      // A stack overflow: the caller does not receive the permit.
       native.releasePermit(this.#handle, ticket);
       throw error;
     }
@@ -150,7 +147,7 @@ class CircuitBreaker {
     let ticket;
     try {
       signal?.throwIfAborted();
-      ticket = this.#acquire(peer, FIRES);
+      ticket = this.#acquire(peer, true);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -159,16 +156,16 @@ class CircuitBreaker {
     return fallback === undefined
       ? settled
       : settled.catch((error) => {
-          // An aborted call rejects with the caller's reason.
+          // A call that its caller aborted rejects with the reason.
           if (signal?.aborted) throw error;
           return fallback(error, peer);
         });
   }
 
-  /** A ticket's number, and in `numbers` the time; or 0, and there why not. */
-  #acquire(peer, how) {
+  /** A ticket, with the layout PERMIT in `numbers`; or 0, with BREAKER_REFUSAL. */
+  #acquire(peer, hasDeadline) {
     if (typeof peer !== 'string' || peer === '') checkPeer(peer);
-    return native.acquirePermit(this.#handle, peer, how);
+    return native.acquirePermit(this.#handle, peer, hasDeadline);
   }
 
   #run(peer, ticket, fn, signal) {
@@ -177,12 +174,12 @@ class CircuitBreaker {
       new FiredCall(this.#source, peer, ticket, resolve, reject).run(fn, signal);
       hasRun = true;
     });
-    // A stack overflow, with which the promise has rejected.
+    // The stack overflowed, and the promise has rejected with that.
     if (!hasRun) native.releasePermit(this.#handle, ticket);
     return settled;
   }
 
-  /** Why native code has just refused. */
+  /** The error for a refusal, by the layout BREAKER_REFUSAL that native code has just written. */
   #refusal(peer) {
     const state = STATES[numbers[BREAKER_REFUSAL.STATE]];
     const wait = numbers[BREAKER_REFUSAL.RETRY_AFTER];
@@ -192,15 +189,15 @@ class CircuitBreaker {
     return Object.assign(new SluiceError('BREAKER_OPEN', message), { peer, state, retryAfterMs });
   }
 
-  #tell({ peer, missed, circuit: { from, to, calls, failures, slowCalls, openForMs } }) {
+  #notify({ peer, missed, circuit: { from, to, calls, failures, slowCalls, openForMs } }) {
     this.#missed += missed;
     const event = EVENT_OF[to];
     if (this.#listeners.count(event) === 0) return;
-    const told = { peer, state: to, from, calls, failures, slowCalls };
-    if (typeof openForMs === 'number') told.openForMs = openForMs;
-    if (this.#missed > 0) told.missed = this.#missed;
+    const change = { peer, state: to, from, calls, failures, slowCalls };
+    if (typeof openForMs === 'number') change.openForMs = openForMs;
+    if (this.#missed > 0) change.missed = this.#missed;
     this.#missed = 0;
-    this.#listeners.emit(event, told);
+    this.#listeners.emit(event, change);
   }
 }
 

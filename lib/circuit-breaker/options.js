@@ -3,28 +3,28 @@
 const { requiredOf, schemaOf } = require('../runtime/declared-options');
 const { SluiceError } = require('../runtime/errors');
 const { onMismatch } = require('../runtime/on-mismatch');
-const { abortSignal, checkOptions, duration, func, integer, requireOptions } = require('../runtime/schema');
+const { abortSignal, checkOptions, func, requireOptions } = require('../runtime/schema');
 
-const WINDOW = { calls: integer(1, 10_000), time: duration };
+const WINDOW = schemaOf('CircuitBreaker window');
 
 const SCHEMA = schemaOf('CircuitBreaker', { window: oneWindow, errorFilter: func, onMismatch });
 
 const CALL = { signal: abortSignal };
 
 /**
- * `{ shared, errorFilter }`: the options that all threads agree on, and what is this object's alone. Without any of the
- * former they are `undefined`: the object only attaches.
+ * `{ shared, errorFilter }`: the options that all threads share, and the filter of this object. `shared` is undefined
+ * where no shared option is given: the object only attaches.
  */
 function circuitBreakerOptions(options) {
   if (options === undefined) return { shared: undefined, errorFilter: undefined };
   const { errorFilter, onMismatch: mismatch, ...shared } = checkOptions('CircuitBreaker', options, SCHEMA);
-  const isOfObject = errorFilter !== undefined || mismatch !== undefined;
-  if (isOfObject && Object.keys(shared).length === 0) return { shared: undefined, errorFilter };
+  const hasOwn = errorFilter !== undefined || mismatch !== undefined;
+  if (hasOwn && Object.keys(shared).length === 0) return { shared: undefined, errorFilter };
   requireOptions('CircuitBreaker', shared, requiredOf('CircuitBreaker'));
   return { shared, errorFilter };
 }
 
-/** The caller's signal, if there is one. */
+/** The caller's signal, if any. */
 function callSignal(owner, options) {
   return options === undefined ? undefined : checkOptions(owner, options, CALL).signal;
 }

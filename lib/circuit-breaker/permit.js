@@ -5,13 +5,13 @@ const { invalidOption } = require('../runtime/errors');
 const { native } = require('../runtime/native');
 
 /**
- * Leave for one call. What is reported first counts, and only in the state of the circuit in which it was given; a
- * trial's place comes back with the report, with `release`, when its lease ends, or with its thread.
+ * Permission for one call. Only its first report counts, and only in the state of the circuit in which it was acquired.
+ * The place of a trial is free after the report, after `release`, when the lease expires, or when the thread ends.
  */
 class Permit {
-  /** `{ breaker, name, handle, errorFilter }`; the breaker, so that its handle stays in use. */
+  /** Shared with the breaker: see `CircuitBreaker`. */
   #source;
-  /** 0 once it was reported or released. */
+  /** 0 after a report or `release`. */
   #ticket;
   #startedAt;
 
@@ -45,7 +45,7 @@ class Permit {
     this.release();
   }
 
-  /** The ticket, once; then that of nobody, whose reports reach nobody. */
+  /** The ticket, once; then 0, whose reports are ignored. */
   #take() {
     const ticket = this.#ticket;
     this.#ticket = 0;

@@ -111,6 +111,13 @@ impl<const N: usize> Call<'_, N> {
         Ok(value)
     }
 
+    pub(crate) fn flag(&self, index: usize) -> Result<bool> {
+        let mut value = false;
+        // SAFETY: an argument of the running callback.
+        check_status!(unsafe { sys::napi_get_value_bool(self.env, self.args[index], &mut value) })?;
+        Ok(value)
+    }
+
     pub(crate) fn f64(&self, index: usize) -> Result<f64> {
         let mut value = 0.0;
         // SAFETY: an argument of the running callback.

@@ -1,20 +1,19 @@
-//! Calls to a peer that fails are refused for a while, so that it can recover and callers need not wait.
+//! Refuses calls to a target that fails for some time, so that the target can recover and callers do not wait.
 //!
-//! What a window counts, how long a circuit stays open, who may try a half-open one and where the circuits
-//! of all peers are kept: each in a file of its own.
+//! Each target has a circuit, shared by all threads. In the API a target is called a peer.
 
 mod answer;
 mod breaker;
 mod change;
 mod circuit;
 mod count_window;
+mod instance;
 mod opening;
 mod options;
-mod peers;
 mod rates;
 mod state;
 mod stats;
-
+mod targets;
 mod ticket;
 mod time_window;
 mod trials;
@@ -25,7 +24,7 @@ pub(crate) use opening::chance;
 pub use answer::{Answer, Refused, Request};
 pub use breaker::CircuitBreaker;
 pub use change::CircuitChange;
-pub use options::{CircuitBreakerConfig, CircuitBreakerOptions, WindowOptions};
+pub use options::{CircuitBreakerConfig, CircuitBreakerOptions, CircuitWindowOptions, WindowOptions};
 pub use rates::{Counts, Outcome};
 pub use state::CircuitState;
 pub use stats::{CircuitBreakerStats, CircuitStats};

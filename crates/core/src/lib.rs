@@ -41,7 +41,8 @@ pub use broker::{
 };
 pub use circuit_breaker::{
     Answer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerOptions, CircuitBreakerStats, CircuitChange,
-    CircuitState, CircuitStats, Counts, Outcome, Refused, Request, Ticket, WindowOptions,
+    CircuitState, CircuitStats, CircuitWindowOptions, Counts, Outcome, Refused, Request, Ticket,
+    WindowOptions,
 };
 pub use client_hub::{
     CallId, Caller, ClientHub, ClientHubConfig, ClientHubOptions, ClientHubStats, Failed, Finished, HubEvent,

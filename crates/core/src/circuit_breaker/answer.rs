@@ -1,15 +1,16 @@
-//! What is asked of a circuit before a call, and what it answers.
+//! The request for a call to pass, and the answer of the circuit.
 
 use super::state::CircuitState;
 use super::ticket::Ticket;
 use crate::runtime::ThreadId;
 
-/// Who asks for a call to be let pass.
+/// A request for one call to pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
-    /// The thread that makes it.
+    /// The thread that makes the call.
     pub thread: ThreadId,
-    /// Whether the caller ends it after the breaker's `timeout`: a trial whose lease runs out has then failed.
+    /// Whether the caller ends the call after the breaker's `timeout`. A trial call whose lease expires has then
+    /// failed.
     pub has_deadline: bool,
 }
 
@@ -18,7 +19,7 @@ pub struct Request {
 pub struct Refused {
     /// The circuit's state.
     pub state: CircuitState,
-    /// Nanoseconds until it is worth asking again; `None` where that depends on others.
+    /// Nanoseconds until a retry may pass; `None` where that depends on other calls or on `reset`.
     pub retry_after: Option<u64>,
 }
 

@@ -1,21 +1,21 @@
-//! The event of a circuit that changed.
+//! The event of a circuit that changes its state.
 
 use std::sync::Arc;
 
 use super::rates::Counts;
 use super::state::CircuitState;
 
-/// A circuit has another state.
+/// A circuit changed its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CircuitChange {
     /// The target of the circuit.
     pub peer: Arc<str>,
-    /// Its state before.
+    /// The state before.
     pub from: CircuitState,
-    /// Its state now.
+    /// The state now.
     pub to: CircuitState,
-    /// Calls that led to it; none when it was changed by hand, or by time.
+    /// The calls that led to the change; none where it was changed by hand, or by time.
     pub counts: Counts,
-    /// Nanoseconds for which it is open.
+    /// Nanoseconds for which the circuit is open.
     pub open_for: Option<u64>,
 }

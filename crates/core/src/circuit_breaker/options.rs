@@ -1,4 +1,4 @@
-//! Options of a breaker, and what of them is valid.
+//! Options of a breaker and their validation.
 
 use super::circuit::Circuit;
 use super::opening::Opening;
@@ -8,15 +8,15 @@ use crate::runtime::memory;
 use crate::runtime::options::{Accepts, MAX_DURATION_MS, OptionValue, Source, options};
 use crate::{Error, Result};
 
-/// Most calls that a window of calls holds: counting one costs a look at all blocks of 16.
-const MAX_WINDOW_CALLS: u64 = 10_000;
+/// Bounded, as counting a call reads every block of 16 calls.
+const WINDOW_CALLS: Accepts = Accepts::up_to(10_000);
 
-/// Over what rates are taken.
+/// The calls over which rates are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WindowOptions {
-    /// The last calls, so many.
+    /// The last N calls.
     Calls(u64),
-    /// The calls of the last milliseconds, so many.
+    /// The calls of the last N milliseconds.
     TimeMs(u64),
 }
 
@@ -29,37 +29,47 @@ options! {
         slow_call_duration_ms: Option<u64> = "slowCallDuration", Accepts::duration();
         /// The share of slow calls that opens a circuit.
         slow_call_rate: f64 = "slowCallRate", Accepts::rate(), default 1.0;
-        /// Fewer calls in the window open nothing.
+        /// With fewer calls in the window, no circuit opens.
         minimum_calls: u64 = "minimumCalls", Accepts::up_to(1_000_000), default 10;
-        /// Over what rates are taken.
+        /// The calls over which rates are computed.
         window: WindowOptions = "window", Accepts::Other, default WindowOptions::Calls(100), fixed;
         /// How long a circuit stays open at first.
         open_for_ms: u64 = "openFor", Accepts::duration(), required as open_for_ms;
-        /// By how much each opening in a row is longer than the last.
+        /// The factor by which consecutive openings grow.
         backoff: f64 = "backoff", Accepts::factor(), default 1.0;
         /// The longest opening.
         max_open_for_ms: Option<u64> = "maxOpenFor", Accepts::duration();
-        /// The share of an opening that chance may take off.
+        /// The share of an opening that jitter may remove.
         jitter: f64 = "jitter", Accepts::share(), default 0.0;
-        /// How many calls try a half-open circuit.
+        /// How many trial calls a half-open circuit admits.
         half_open_calls: u64 = "halfOpenCalls", Accepts::up_to(10_000), default 1;
-        /// How long a call may take, where the caller enforces it; a trial call is leased for so long.
+        /// How long a call may take, where the caller enforces it. The lease of a trial lasts as long.
         timeout_ms: Option<u64> = "timeout", Accepts::duration();
-        /// Most targets remembered at once.
+        /// Most targets tracked at once.
         max_peers: u64 = "maxPeers", Accepts::up_to(1_000_000), default 10_000, fixed;
+    }
+}
+
+options! {
+    /// The window as a user gives it: one of both.
+    pub struct CircuitWindowOptions of "CircuitBreaker window" {
+        /// The number of calls.
+        calls: Option<u64> = "calls", WINDOW_CALLS;
+        /// The period in milliseconds.
+        time_ms: Option<u64> = "time", Accepts::duration();
     }
 }
 
 impl OptionValue for WindowOptions {
     fn read(source: &dyn Source, name: &str) -> Option<Self> {
-        let window = source.nested(name)?;
-        let number = |name| window.number(name).map(|number| number as u64);
-        number("time").map(Self::TimeMs).or_else(|| number("calls").map(Self::Calls))
+        let CircuitWindowOptions { calls, time_ms } =
+            CircuitWindowOptions::read(&*source.nested(name)?).ok()?;
+        time_ms.map(Self::TimeMs).or(calls.map(Self::Calls))
     }
 
     fn check(&self, option: &str, _: &Accepts) -> Result<()> {
         match *self {
-            Self::Calls(calls) => calls.check(&format!("{option} calls"), &Accepts::up_to(MAX_WINDOW_CALLS)),
+            Self::Calls(calls) => calls.check(&format!("{option} calls"), &WINDOW_CALLS),
             Self::TimeMs(ms) => ms.check(&format!("{option} time"), &Accepts::duration()),
         }
     }
@@ -81,6 +91,13 @@ pub struct CircuitBreakerConfig {
     pub(super) lease: u64,
 }
 
+impl CircuitBreakerConfig {
+    pub(super) fn capacity(&self) -> usize {
+        // Validated to a million.
+        usize::try_from(self.options.max_peers).unwrap_or(usize::MAX)
+    }
+}
+
 impl TryFrom<CircuitBreakerOptions> for CircuitBreakerConfig {
     type Error = Error;
 
@@ -88,7 +105,7 @@ impl TryFrom<CircuitBreakerOptions> for CircuitBreakerConfig {
         options.check_ranges()?;
         check_relations(&options)?;
         let minimum_calls = match options.window {
-            // A window never holds more calls than it has places.
+            // A window never holds more calls than its size.
             WindowOptions::Calls(calls) => options.minimum_calls.min(calls),
             WindowOptions::TimeMs(_) => options.minimum_calls,
         };
@@ -120,7 +137,7 @@ impl std::fmt::Display for WindowOptions {
     }
 }
 
-/// What depends on more than one option, or on the machine.
+/// Checks that involve several options, or the memory of the machine.
 fn check_relations(options: &CircuitBreakerOptions) -> Result<()> {
     memory::check("CircuitBreaker maxPeers", options.max_peers, Circuit::least_bytes(options.window))?;
     match options.max_open_for_ms {

@@ -1,22 +1,22 @@
-//! What calls came to, and when that is too bad.
+//! Outcomes of calls, and the thresholds that open a circuit.
 
-/// What one call came to.
+/// The outcome of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// It failed.
     pub failed: bool,
-    /// It took longer than it should, whether it failed or not.
+    /// It took longer than `slowCallDuration`, whether it failed or not.
     pub slow: bool,
 }
 
 impl Outcome {
-    /// A good call.
+    /// A fast call that succeeded.
     pub const SUCCESS: Self = Self { failed: false, slow: false };
-    /// A call that failed in good time.
+    /// A fast call that failed.
     pub const FAILURE: Self = Self { failed: true, slow: false };
 }
 
-/// Calls, and how many of them were bad.
+/// The number of calls, and how many of them failed or were slow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Calls that were reported.
@@ -55,29 +55,29 @@ impl std::ops::AddAssign for Counts {
     }
 }
 
-/// Both counts are below 2^53, so the quotient is the double nearest to the true one: a rate that is met
-/// exactly compares as equal.
+/// Both counts are below 2^53, so the quotient is the double nearest to the exact rate, and a rate that equals its
+/// threshold compares as equal.
 fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-/// Rates that open a circuit when they are reached.
+/// The rates that open a circuit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Thresholds {
     pub(super) failure_rate: f64,
-    /// None where no call counts as slow.
+    /// `None` where no call counts as slow.
     pub(super) slow_rate: Option<f64>,
-    /// Fewer calls than this say nothing.
+    /// With fewer calls no threshold is reached.
     pub(super) minimum_calls: u64,
 }
 
 impl Thresholds {
-    /// Whether so many calls are enough to judge by, and too bad.
+    /// Whether there are enough calls, and a rate reaches its threshold.
     pub(super) fn are_reached(&self, counts: Counts) -> bool {
         counts.calls >= self.minimum_calls && self.are_reached_by_share(counts)
     }
 
-    /// As [`are_reached`](Self::are_reached), for calls that are enough whatever their number.
+    /// As [`are_reached`](Self::are_reached), whatever the number of calls.
     pub(super) fn are_reached_by_share(&self, counts: Counts) -> bool {
         counts.failure_rate() >= self.failure_rate
             || self.slow_rate.is_some_and(|slow_rate| counts.slow_rate() >= slow_rate)
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_counts_from_exactly_its_value_and_enough_calls() {
+    fn a_threshold_is_reached_by_an_equal_rate_and_enough_calls() {
         let thresholds = Thresholds { failure_rate: 0.3, slow_rate: Some(0.7), minimum_calls: 10 };
         for (of, reached) in [
             (counts(9, 9, 9), false),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_slow_where_no_duration_says_so() {
+    fn no_call_is_slow_without_a_slow_call_duration() {
         let thresholds = Thresholds { failure_rate: 1.0, slow_rate: None, minimum_calls: 1 };
         assert!(!thresholds.are_reached(counts(5, 0, 5)));
     }

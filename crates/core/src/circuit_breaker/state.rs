@@ -1,33 +1,33 @@
-//! The word that every call reads: the state of a circuit, and which time it is in it.
+//! The word that every call reads: the state of a circuit and the number of its last change.
 
 use crate::runtime::sync::{AtomicU64, Ordering};
 
-/// What a circuit does with calls.
+/// How a circuit treats calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CircuitState {
-    /// They pass, and are counted.
+    /// Calls pass and are counted.
     Closed,
-    /// They are refused until a time.
+    /// Calls are refused for some time.
     Open,
-    /// A few may try.
+    /// A few trial calls pass.
     HalfOpen,
-    /// They are refused until somebody says otherwise.
+    /// Calls are refused until the circuit is reset or disabled.
     Isolated,
-    /// They pass, and are not counted.
+    /// Calls pass and are not counted.
     Disabled,
 }
 
 /// State and number in one word.
 ///
-/// The number is that of the change that led to the state: no two changes of one circuit have the same, so
-/// what was permitted in an earlier state can be told apart.
+/// The number is that of the change that led to the state, unique in a circuit. It distinguishes tickets that were
+/// given in an earlier state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StateWord(u64);
 
 const STATE_BITS: u32 = 3;
 const STATE: u64 = (1 << STATE_BITS) - 1;
 
-/// The code of a circuit that gave up its place to another peer's.
+/// The code of a circuit that was evicted.
 const RETIRED: u64 = 7;
 
 impl StateWord {
@@ -42,7 +42,7 @@ impl StateWord {
         Self(number << STATE_BITS | code)
     }
 
-    /// A circuit that takes no part any more.
+    /// The word of a circuit that was evicted.
     pub(super) const fn retired() -> Self {
         Self(RETIRED)
     }
@@ -64,7 +64,7 @@ impl StateWord {
     }
 }
 
-/// The state of one circuit. Changes are made under the circuit's lock; anybody reads, without one.
+/// The state of one circuit. Changed under the circuit's lock, read without it.
 #[derive(Debug)]
 pub(super) struct StateCell {
     word: AtomicU64,
@@ -77,7 +77,7 @@ impl StateCell {
     }
 
     pub(super) fn load(&self) -> StateWord {
-        // Acquire: pairs with `store`, so who sees a state sees the window and the time that belong to it.
+        // Acquire: pairs with `store`. A reader of a state sees the window and the time that belong to it.
         StateWord(self.word.load(Ordering::Acquire))
     }
 
@@ -85,20 +85,20 @@ impl StateCell {
         self.word.store(word.0, Ordering::Release);
     }
 
-    /// Opens until a time, which is there for all who see it open.
+    /// Opens until a time. A reader that sees the open state sees that time.
     pub(super) fn open(&self, number: u64, until: u64) {
         self.set_open_until(until);
         self.store(StateWord::new(CircuitState::Open, number));
     }
 
-    /// The end of the opening that was seen, or of a later one.
+    /// The end of the opening that `load` returned, or of a later one.
     pub(super) fn open_until(&self) -> u64 {
-        // Relaxed: `load` came before it and pairs with the store after it.
+        // Relaxed: the acquire of `load` comes first and pairs with the release after `set_open_until`.
         self.open_until.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_open_until(&self, until: u64) {
-        // Relaxed: published by the store of the word, or to nobody in particular.
+        // Relaxed: published by the store of the word. Where a test sets the clock back, a late view does no harm.
         self.open_until.store(until, Ordering::Relaxed);
     }
 }
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_tells_its_state_and_number() {
+    fn a_word_holds_its_state_and_number() {
         use CircuitState::{Closed, Disabled, HalfOpen, Isolated, Open};
         for state in [Closed, Open, HalfOpen, Isolated, Disabled] {
             let word = StateWord::new(state, 123);
@@ -118,7 +118,7 @@ mod tests {
     }
 }
 
-/// Planted bug, tried once: with the word stored before the time, the model fails.
+/// Tried once: with the word stored before the time, the model fails.
 #[cfg(all(test, sluice_loom))]
 mod models {
     use loom::sync::Arc;

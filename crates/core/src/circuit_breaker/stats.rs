@@ -1,28 +1,31 @@
-//! What is told of a breaker and of its circuits.
+//! Statistics of a breaker and of its circuits.
 
 use std::sync::Arc;
 
+use super::breaker::{CircuitBreaker, FAILED, IGNORED, OPENED, REFUSED, SLOW, SUCCEEDED, UNTRACKED};
 use super::rates::Counts;
 use super::state::CircuitState;
+use crate::Result;
+use crate::runtime::key_hash::KeyHash;
 
-/// Sums over all threads since creation, and the circuits of now.
+/// Sums over all threads since creation, and the circuits that exist now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CircuitBreakerStats {
-    /// Calls reported as good, slow ones among them.
+    /// Calls reported as successes, slow ones included.
     pub succeeded: u64,
-    /// Calls reported as failed.
+    /// Calls reported as failures.
     pub failed: u64,
-    /// Calls that took too long, good and failed ones.
+    /// Slow calls, successes and failures.
     pub slow: u64,
     /// Calls refused.
     pub refused: u64,
-    /// Reports that came too late to count: for an earlier state, or for a trial that another took over.
+    /// Reports that came too late to count: for an earlier state, or for a trial whose place another call has taken.
     pub ignored: u64,
-    /// How often a circuit opened.
+    /// How often circuits opened by themselves.
     pub opened: u64,
-    /// Closed circuits that gave up their place to another peer's.
+    /// Closed circuits evicted for new targets.
     pub evicted: u64,
-    /// Calls that passed uncounted, as there was no place for their peer.
+    /// Calls that passed uncounted, as there was no place for their target.
     pub untracked: u64,
     /// Circuits that are closed now.
     pub closed: u64,
@@ -39,14 +42,68 @@ pub struct CircuitBreakerStats {
 /// One circuit at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CircuitStats {
-    /// Whose it is.
+    /// The target of the circuit.
     pub peer: Arc<str>,
     /// Its state.
     pub state: CircuitState,
-    /// What its window holds, or what the trial calls that reported came to.
+    /// The calls in the window of a closed circuit, or the trial calls of a half-open one that have reported.
     pub counts: Counts,
     /// Nanoseconds until an open circuit may be tried.
     pub retry_after: Option<u64>,
-    /// How often in a row it opened, since it last closed.
+    /// Consecutive openings since the circuit was last closed.
     pub openings: u32,
+}
+
+impl CircuitBreaker {
+    /// Sums over all threads. Costs one pass over the circuits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`](crate::Error::Closed) after the breaker was destroyed.
+    pub fn stats(&self) -> Result<CircuitBreakerStats> {
+        self.check_open()?;
+        let mut stats = CircuitBreakerStats {
+            succeeded: self.counters.sum(SUCCEEDED),
+            failed: self.counters.sum(FAILED),
+            slow: self.counters.sum(SLOW),
+            refused: self.counters.sum(REFUSED),
+            ignored: self.counters.sum(IGNORED),
+            opened: self.counters.sum(OPENED),
+            untracked: self.counters.sum(UNTRACKED),
+            evicted: self.targets.evicted(),
+            ..CircuitBreakerStats::default()
+        };
+        for state in self.targets.all().iter().filter_map(|circuit| circuit.state()) {
+            *match state {
+                CircuitState::Closed => &mut stats.closed,
+                CircuitState::Open => &mut stats.open,
+                CircuitState::HalfOpen => &mut stats.half_open,
+                CircuitState::Isolated => &mut stats.isolated,
+                CircuitState::Disabled => &mut stats.disabled,
+            } += 1;
+        }
+        Ok(stats)
+    }
+
+    /// The circuit of one target; `None` for a target that is not tracked, whose circuit is closed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`](crate::Error::Closed) after the breaker was destroyed.
+    pub fn peer_stats(&self, key: KeyHash, now: u64) -> Result<Option<CircuitStats>> {
+        self.check_open()?;
+        Ok(self.targets.get(key).and_then(|circuit| circuit.stats(now)))
+    }
+
+    /// All circuits, sorted by target.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`](crate::Error::Closed) after the breaker was destroyed.
+    pub fn all_peer_stats(&self, now: u64) -> Result<Vec<CircuitStats>> {
+        self.check_open()?;
+        let mut all: Vec<_> = self.targets.all().iter().filter_map(|circuit| circuit.stats(now)).collect();
+        all.sort_unstable_by(|a, b| a.peer.cmp(&b.peer));
+        Ok(all)
+    }
 }

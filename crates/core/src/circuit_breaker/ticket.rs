@@ -1,27 +1,27 @@
-//! What a caller holds of a permitted call: a number that JavaScript counts exactly.
+//! What the caller of an admitted call holds: an integer that a JavaScript number represents exactly.
 
-/// Which circuit permitted a call, and under which number: that of its state, or of the trial call.
+/// The circuit that admitted a call, and a number: that of the circuit's state, or of the trial.
 ///
-/// Numbers of a circuit are used once, so a ticket reports at most to the state, or for the trial, that it
-/// was given in. A forged or outdated one reports to nobody.
+/// A circuit uses each number once, so a ticket reports only to the state or the trial it was given for. A forged or
+/// outdated ticket reports to none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket(u64);
 
-/// Bits of a circuit's serial. Serials come round after 16 million peers, numbers after 536 million changes
-/// of one circuit: a ticket would have to be as old as that to be taken for another.
+/// Bits of a circuit's serial. Serials wrap around after 16 million targets, numbers after 536 million changes of one
+/// circuit. Only a ticket as old as that could be mistaken for another.
 pub(super) const SERIAL_BITS: u32 = 24;
 const NUMBER_BITS: u32 = 53 - SERIAL_BITS;
 const NUMBER: u64 = (1 << NUMBER_BITS) - 1;
 
 impl Ticket {
-    /// Of a call that was let pass without being counted.
+    /// The ticket of a call that was admitted uncounted.
     pub(super) const UNTRACKED: Self = Self(1);
 
     pub(super) const fn new(serial: u32, number: u64) -> Self {
         Self((serial as u64) << NUMBER_BITS | number & NUMBER)
     }
 
-    /// From its number; any number is a ticket, if of nobody.
+    /// The ticket of a number. A number that was never given is a ticket that reports to none.
     #[must_use]
     pub const fn from_number(number: u64) -> Self {
         Self(number)
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_a_number_that_doubles_count() {
+    fn a_ticket_is_exact_as_a_double() {
         let last = Ticket::new((1 << SERIAL_BITS) - 1, u64::MAX);
         assert_eq!(last.number(), (1 << 53) - 1);
         assert_eq!((last.serial(), last.is_of(NUMBER), last.is_of(1)), ((1 << SERIAL_BITS) - 1, true, false));

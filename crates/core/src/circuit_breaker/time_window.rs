@@ -1,21 +1,20 @@
-//! The calls of the last while, counted by slices of time without a lock.
+//! The calls of a period, counted by slices of time without a lock.
 
 use super::rates::{Counts, Outcome};
 use super::window::Tag;
 use crate::runtime::sync::{AtomicU64, Ordering};
 
-/// Slices of a window: it forgets by tenths of its length.
+/// Slices of a window. Calls leave it by tenths of its length.
 const SLICES: u64 = 10;
 
 /// Counts of the current slice of time and the nine before it.
 ///
-/// A call is remembered for at most the window's length and at least nine tenths of it. Each count is a word
-/// that also says of which slice it is, so that the first report of a new slice begins anew with what the last
-/// one left behind, and nothing sweeps.
+/// A call counts for at least nine tenths of the window's length and at most all of it. Each count is a word that also
+/// names its slice. The first report of a new slice overwrites the count of the old one, so nothing sweeps.
 ///
-/// A report counts its call first, its failure after that; who judges reads failures first. So a judgement never
-/// sees a rate above the true one, and it sees every report that ended before its own: of reports that come
-/// together, the last to end sees them all.
+/// A report raises the count of calls before that of failures, and a reader reads failures first. So a reader never
+/// sees a rate above the true one. It sees every report that ended before it began to read: of concurrent reports, the
+/// last to end sees them all.
 #[derive(Debug)]
 pub(super) struct TimeWindow {
     /// Nanoseconds of a slice.
@@ -44,7 +43,8 @@ impl TimeWindow {
         Self { length: nanos.div_ceil(slices), slices: (0..slices).map(slice).collect() }
     }
 
-    /// Counts a call; what the window holds then. `None` when it was emptied under another tag.
+    /// Counts a call and returns the counts of the window after it. `None` when the window was emptied under another
+    /// tag.
     pub(super) fn record(&self, tag: Tag, outcome: Outcome, now: u64) -> Option<Counts> {
         let time = now / self.length;
         let slice = &self.slices[(time % self.slices.len() as u64) as usize];
@@ -54,12 +54,12 @@ impl TimeWindow {
         counted.then(|| self.counts(tag, now))
     }
 
-    /// What the window holds at a time.
+    /// The counts of the window at a time.
     pub(super) fn counts(&self, tag: Tag, now: u64) -> Counts {
         let (newest, slices) = (now / self.length, self.slices.len() as u64);
         let mut counts = Counts::default();
         for slice in &*self.slices {
-            // In this order: see the type.
+            // Failures first: see the type.
             counts.failures += read(&slice.failures, tag, newest, slices);
             counts.slow += read(&slice.slow, tag, newest, slices);
             counts.calls += read(&slice.calls, tag, newest, slices);
@@ -67,21 +67,21 @@ impl TimeWindow {
         counts
     }
 
-    /// Empties it; reports under other tags find no way in. One caller at a time.
+    /// Empties the window. Reports under other tags no longer count. One caller at a time.
     pub(super) fn reset(&self, tag: Tag) {
         for Slice { calls, failures, slow } in &*self.slices {
             for count in [calls, failures, slow] {
-                // A swap: it comes after the last report of before, or that finds the new tag.
+                // A swap: a report from before either comes first, or finds the new tag.
                 count.swap(Count::none(tag).0, Ordering::AcqRel);
             }
         }
     }
 }
 
-/// One more in a slice; false when the word belongs to another tag, or to a later slice: then the report
-/// stood still for a whole window, and is forgotten as it would be by now.
+/// Adds one to the count of a slice. False when the word belongs to another tag, or to a later slice: then the thread
+/// was suspended for a whole window, and the call would have left it by now.
 fn raise(word: &AtomicU64, tag: Tag, time: u64) -> bool {
-    // Release: who sees this count sees those that the report raised before. Acquire: and passes it on.
+    // Release: a reader of this count sees those that the report raised before. Acquire: so do readers of later counts.
     let raise = |word| Count(word).raised(tag, time).map(|count| count.0);
     word.fetch_update(Ordering::AcqRel, Ordering::Acquire, raise).is_ok()
 }
@@ -90,17 +90,17 @@ fn read(word: &AtomicU64, tag: Tag, newest: u64, slices: u64) -> u64 {
     Count(word.load(Ordering::Acquire)).within(tag, newest, slices)
 }
 
-/// A count (22 bits), of a slice of time (32) and under a tag (10).
+/// A count (22 bits) with its slice of time (32 bits) and its tag (10 bits).
 ///
-/// Four million calls in a slice are the most it counts. Slices come round after 2^32: a peer that is called
-/// after so long, to the slice, finds what it left there.
+/// It counts at most four million calls in a slice. Slices wrap around after 2^32: a target that is called after
+/// exactly that time finds its old counts.
 #[derive(Clone, Copy)]
 struct Count(u64);
 
 const MOST: u64 = (1 << 22) - 1;
 const TIME_AT: u32 = 22;
 const TIMES: u64 = 1 << 32;
-/// By how many slices a report may be late and be known to be.
+/// By how many slices a report may be late and be recognised as late.
 const LATEST: u64 = 1 << 16;
 const TAG_AT: u32 = 54;
 const TAGS: u64 = 1 << 10;
@@ -120,16 +120,16 @@ impl Count {
         }
         match self.age(time) {
             0 => Some(Self::new(tag, time, (self.count() + 1).min(MOST))),
-            // Of a slice to come: the clock that was read is a window old.
+            // The word is of a later slice: this report read the clock a window ago.
             age if age > TIMES - LATEST && self.count() > 0 => None,
             _ => Some(Self::new(tag, time, 1)),
         }
     }
 
-    /// The count, if it is of the window of so many slices that ends with `newest`.
+    /// The count, if its slice is in the window of `slices` slices that ends with `newest`.
     fn within(self, tag: Tag, newest: u64, slices: u64) -> u64 {
         let age = self.age(newest);
-        // A slice that began while this clock was read is in the window as well.
+        // A slice that began after this clock was read is in the window too.
         let is_in = !(slices..=TIMES - slices).contains(&age);
         if self.is_under(tag) && is_in { self.count() } else { 0 }
     }
@@ -138,7 +138,7 @@ impl Count {
         self.0 >> TAG_AT == u64::from(tag.0) % TAGS
     }
 
-    /// Slices since this one, modulo 2^32.
+    /// The age in slices, modulo 2^32.
     fn age(self, time: u64) -> u64 {
         (time % TIMES).wrapping_sub(self.0 >> TIME_AT & (TIMES - 1)) & (TIMES - 1)
     }
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn forgets_by_tenths() {
+    fn calls_leave_the_window_by_tenths() {
         let window = TimeWindow::new(1_000, TAG);
         assert_eq!(window.record(TAG, Outcome::FAILURE, START), Some(counts(1, 1)));
         assert_eq!(window.record(TAG, Outcome::SUCCESS, START + 550), Some(counts(2, 1)));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_a_little_late_counts_and_one_that_is_a_window_late_does_not() {
+    fn a_report_that_is_a_window_late_does_not_count() {
         let window = TimeWindow::new(1_000, TAG);
         window.record(TAG, Outcome::SUCCESS, START + 100);
         assert_eq!(window.record(TAG, Outcome::FAILURE, START + 99), Some(counts(2, 1)));
@@ -183,14 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn counts_no_more_than_it_can() {
+    fn a_full_count_stays_full() {
         let full = Count::new(TAG, 9, MOST);
         assert_eq!(full.raised(TAG, 9).map(Count::count), Some(MOST));
         assert_eq!(full.raised(TAG, 19).map(Count::count), Some(1));
     }
 
     #[test]
-    fn an_emptied_window_takes_reports_of_its_new_tag_only() {
+    fn an_emptied_window_counts_reports_of_its_new_tag_only() {
         let window = TimeWindow::new(1_000, TAG);
         window.record(TAG, Outcome::FAILURE, START);
         window.reset(Tag(4));
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_of_many_threads_all_count() {
+    fn concurrent_reports_all_count() {
         let window = TimeWindow::new(1_000, TAG);
         std::thread::scope(|scope| {
             for _ in 0..4 {
@@ -217,8 +217,8 @@ mod tests {
     }
 }
 
-/// Planted bugs, tried once: with load, compare, store in place of the update, the first model fails; with
-/// failures raised before calls, the second; without the look at the tag, the third.
+/// Tried once: with load, compare, store in place of the update, the first model fails; with failures raised before
+/// calls, the second; without the check of the tag, the third.
 #[cfg(all(test, sluice_loom))]
 mod models {
     use loom::sync::Arc;
@@ -254,11 +254,11 @@ mod models {
                 let window = Arc::clone(&window);
                 thread::spawn(move || window.record(TAG, Outcome::FAILURE, 0))
             };
-            let judge = {
+            let reader = {
                 let window = Arc::clone(&window);
                 thread::spawn(move || window.counts(TAG, 0))
             };
-            let counts = judge.join().expect("no panic");
+            let counts = reader.join().expect("no panic");
             assert!(counts.failures <= counts.calls);
             assert_eq!(report.join().expect("no panic"), Some(Counts { calls: 1, failures: 1, slow: 0 }));
         });

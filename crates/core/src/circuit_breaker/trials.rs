@@ -1,9 +1,9 @@
-//! The calls that may try a half-open circuit: so many and no more, each until its lease ends.
+//! The trial calls of a half-open circuit: a fixed number of places, each leased.
 
 use super::rates::{Counts, Outcome};
 use crate::runtime::ThreadId;
 
-/// Trial calls under way, and what those that reported came to.
+/// Trial calls in flight, and the outcomes of those that have reported.
 #[derive(Debug, Default)]
 pub(super) struct Trials {
     leases: Vec<Lease>,
@@ -13,21 +13,21 @@ pub(super) struct Trials {
 #[derive(Debug)]
 pub(super) struct Lease {
     pub(super) number: u64,
-    /// The thread with which it ends.
+    /// The thread that makes the call. The lease ends with it.
     pub(super) thread: ThreadId,
-    /// When its place is free for another.
+    /// When it expires and its place is free.
     pub(super) until: u64,
-    /// Its end is the end of the time that the call had: when it comes, the call has failed.
+    /// The call has a deadline, which is the end of the lease: when the lease expires, the call has failed.
     pub(super) ends_call: bool,
 }
 
 impl Trials {
-    /// What was reported.
+    /// The outcomes that were reported.
     pub(super) fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// Places taken: by calls under way, and by those that reported.
+    /// Places taken, by calls in flight and by those that have reported.
     pub(super) fn taken(&self) -> u64 {
         self.leases.len() as u64 + self.counts.calls
     }
@@ -41,8 +41,8 @@ impl Trials {
         self.leases.push(lease);
     }
 
-    /// Ends the leases whose time is over. A call with a deadline has failed by then; of the others nothing
-    /// is known, and their places are free.
+    /// Ends the leases that have expired. A call with a deadline has failed by then. The outcome of any other call is
+    /// unknown, and its place is free.
     pub(super) fn expire(&mut self, now: u64) {
         let counts = &mut self.counts;
         self.leases.retain(|lease| {
@@ -54,8 +54,8 @@ impl Trials {
         });
     }
 
-    /// Ends one lease with its outcome; false when it has none any more. A report that comes after its time
-    /// counts while nobody has taken its place.
+    /// Ends one lease with its outcome; false when there is no such lease any more. A late report counts as long as no
+    /// other call needed the place.
     pub(super) fn report(&mut self, is_it: impl Fn(u64) -> bool, outcome: Outcome) -> bool {
         let reported = self.release(is_it);
         if reported {
@@ -64,7 +64,7 @@ impl Trials {
         reported
     }
 
-    /// Frees the place of one lease.
+    /// Ends one lease without an outcome.
     pub(super) fn release(&mut self, is_it: impl Fn(u64) -> bool) -> bool {
         let index = self.leases.iter().position(|lease| is_it(lease.number));
         index.is_some_and(|index| {
@@ -73,7 +73,7 @@ impl Trials {
         })
     }
 
-    /// Frees the places of a thread that ended.
+    /// Ends the leases of a thread that ended.
     pub(super) fn thread_ended(&mut self, thread: ThreadId) {
         self.leases.retain(|lease| lease.thread != thread);
     }

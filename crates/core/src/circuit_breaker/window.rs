@@ -1,4 +1,4 @@
-//! What a closed circuit remembers of its calls.
+//! The window over which a closed circuit computes its rates.
 
 use super::count_window::CountWindow;
 use super::options::WindowOptions;
@@ -6,8 +6,9 @@ use super::rates::{Counts, Outcome};
 use super::time_window::TimeWindow;
 use crate::runtime::clock::MS;
 
-/// For which time in the closed state a window counts: the end of that state's number. A report of an earlier
-/// time carries another tag, and is not counted even when it comes between the emptying and the closing.
+/// The period in the closed state that a window counts for: the low bits of that state's number. A report of an earlier
+/// period carries another tag. It is not counted even if it comes after the window was emptied and before the circuit
+/// is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tag(pub(super) u16);
 
@@ -31,7 +32,7 @@ impl Window {
         }
     }
 
-    /// Bytes beside the window itself.
+    /// Bytes allocated by the window.
     pub(super) fn bytes(options: WindowOptions) -> u64 {
         match options {
             WindowOptions::Calls(calls) => CountWindow::bytes(calls),
@@ -39,7 +40,7 @@ impl Window {
         }
     }
 
-    /// Counts a call, and tells what the window holds right after it. `None` for a report of another time.
+    /// Counts a call and returns the counts of the window right after it. `None` for a report of another period.
     pub(super) fn record(&self, tag: Tag, outcome: Outcome, now: u64) -> Option<Counts> {
         match self {
             Self::Calls(window) => window.record(tag, outcome),
@@ -54,7 +55,7 @@ impl Window {
         }
     }
 
-    /// Forgets everything, for a circuit that is to close under this tag. Under the circuit's lock.
+    /// Empties the window of a circuit that is about to close under this tag. Under the circuit's lock.
     pub(super) fn reset(&self, tag: Tag) {
         match self {
             Self::Calls(window) => window.reset(tag),

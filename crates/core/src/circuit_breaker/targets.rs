@@ -1,4 +1,4 @@
-//! Where the circuits of all peers are kept, and who goes when there are too many.
+//! The circuits of all targets, and the eviction of idle ones.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -12,40 +12,40 @@ use super::state::CircuitState;
 use super::ticket::SERIAL_BITS;
 use crate::runtime::key_hash::{AlreadyHashed, KeyHash};
 
-/// Circuits looked at for a newcomer when there is no room: bounds the cost of a flood of new peers.
+/// Circuits examined to make room for a new target. Bounds the cost of a flood of new targets.
 const PROBES: usize = 16;
 
-/// Circuits by peer, and by serial for reports. Their maps' locks are held for a look-up, or for what a call
-/// of a closed circuit does; newcomers take turns at one lock.
+/// Circuits by target, and by serial for reports. The locks of both maps are held for a look-up, or for a call through
+/// a closed circuit. Insertions share one lock.
 #[derive(Debug)]
-pub(super) struct Peers {
+pub(super) struct Targets {
     by_key: DashMap<KeyHash, Arc<Circuit>, AlreadyHashed>,
     by_serial: DashMap<Serial, Arc<Circuit>, AlreadyHashed>,
     places: Mutex<Places>,
     capacity: AtomicUsize,
 }
 
-/// Who holds a place, in order of arrival.
+/// The targets that are tracked, in order of insertion.
 #[derive(Debug)]
 struct Places {
     /// Each key of the map exactly once.
     keys: Vec<KeyHash>,
-    /// Where the next search for a place begins.
+    /// Where the next search begins, as the hand of a clock.
     hand: usize,
     last_serial: u32,
     evicted: u64,
 }
 
-/// A place for one newcomer.
+/// A place for one new target.
 #[derive(Clone, Copy)]
 enum Vacancy {
-    /// One that is added.
+    /// A new place at the end.
     Added,
-    /// One that was given up.
+    /// The place of a circuit that was evicted.
     Freed(usize),
 }
 
-impl Peers {
+impl Targets {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             by_key: DashMap::with_hasher(AlreadyHashed::default()),
@@ -55,7 +55,7 @@ impl Peers {
         }
     }
 
-    /// Runs `call`, a few instructions, on the circuit of a peer.
+    /// Runs `call`, a few instructions, on the circuit of a target.
     pub(super) fn with<R>(&self, key: KeyHash, call: impl FnOnce(&Circuit) -> R) -> Option<R> {
         self.by_key.get(&key).map(|circuit| call(&circuit))
     }
@@ -73,12 +73,12 @@ impl Peers {
         self.by_serial.get(&Serial(serial)).map(|circuit| Arc::clone(&circuit))
     }
 
-    /// The circuit of a peer, made where there is none; `None` when no circuit gives up its place for it.
-    /// `must` makes room in any case.
+    /// The circuit of a target, made where there is none. `None` when no circuit can be evicted for it; with
+    /// `is_forced` the capacity is exceeded instead.
     pub(super) fn get_or_insert(
         &self,
         key: KeyHash,
-        must: bool,
+        is_forced: bool,
         make: impl FnOnce(u32) -> Circuit,
     ) -> Option<Arc<Circuit>> {
         let mut places = self.places.lock();
@@ -86,12 +86,12 @@ impl Peers {
             return Some(circuit);
         }
         let vacancy = match self.find_vacancy(&mut places) {
-            None if must => Vacancy::Added,
+            None if is_forced => Vacancy::Added,
             vacancy => vacancy?,
         };
         let serial = self.next_serial(&mut places);
         let circuit = Arc::new(make(serial));
-        // By serial first: who finds it by its key may report by its serial.
+        // By serial first: a caller that finds it by its key may report by its serial.
         self.by_serial.insert(Serial(serial), Arc::clone(&circuit));
         self.by_key.insert(key, Arc::clone(&circuit));
         match vacancy {
@@ -110,13 +110,13 @@ impl Peers {
         self.places.lock().evicted
     }
 
-    /// For those that come from now on.
+    /// Applies to later insertions.
     pub(super) fn set_capacity(&self, capacity: usize) {
-        // Relaxed: nothing is read on the strength of it.
+        // Relaxed: no other data depends on it.
         self.capacity.store(capacity, Ordering::Relaxed);
     }
 
-    /// Forgets every circuit. Serials go on, so a ticket of before finds none.
+    /// Removes every circuit. Serials are not reused, so an earlier ticket finds no circuit.
     pub(super) fn clear(&self) {
         let mut places = self.places.lock();
         self.by_key.clear();
@@ -126,8 +126,8 @@ impl Peers {
         places.evicted = 0;
     }
 
-    /// A place, if need be that of a closed circuit: one that was not asked since the hand last came by, or
-    /// else the first one found. Circuits in other states keep theirs.
+    /// A free place, or that of a closed circuit: one that was idle since the hand last passed, else the first one
+    /// found. Circuits in other states are not evicted.
     fn find_vacancy(&self, places: &mut Places) -> Option<Vacancy> {
         if places.keys.len() < self.capacity.load(Ordering::Relaxed) {
             return Some(Vacancy::Added);
@@ -148,18 +148,18 @@ impl Peers {
         self.evict(places, place, &circuit).then_some(Vacancy::Freed(place))
     }
 
-    /// Removes a circuit, if it is closed and stays so.
+    /// Evicts a circuit, if it is still closed.
     fn evict(&self, places: &mut Places, place: usize, circuit: &Circuit) -> bool {
-        let gone = circuit.retire();
-        if gone {
+        let is_evicted = circuit.retire();
+        if is_evicted {
             self.by_key.remove(&places.keys[place]);
             self.by_serial.remove(&Serial(circuit.serial));
             places.evicted += 1;
         }
-        gone
+        is_evicted
     }
 
-    /// From 1 on; comes round, past those in use.
+    /// From 1 on. Wraps around, and skips serials in use.
     fn next_serial(&self, places: &mut Places) -> u32 {
         loop {
             places.last_serial = places.last_serial % ((1 << SERIAL_BITS) - 1) + 1;
@@ -176,7 +176,7 @@ struct Serial(u32);
 
 impl Hash for Serial {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // By the golden ratio: consecutive numbers are spread over all shards and tags.
+        // Multiplied by the golden ratio, so that consecutive numbers spread over all shards and tags.
         state.write_u64(u64::from(self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     }
 }

@@ -1,0 +1,47 @@
+//! Events of circuits that change their state.
+
+use napi::bindgen_prelude::{Env, Result};
+use napi_derive::napi;
+use sluice_core::CircuitChange;
+use sluice_core::runtime::clock;
+
+use super::breaker;
+use crate::runtime::seam::Coded;
+use crate::runtime::{error, thread};
+
+/// A circuit changed its state.
+#[napi(object)]
+pub struct NativeCircuitChange {
+    pub from: String,
+    pub to: String,
+    pub calls: f64,
+    pub failures: f64,
+    pub slow_calls: f64,
+    pub open_for_ms: Option<f64>,
+}
+
+/// Delivers every later change to this thread, under the number of the subscription.
+#[napi]
+pub fn subscribe_to_circuits(env: Env, handle: u32, subscription: u32) -> Result<()> {
+    let mailbox = thread::port_of(&env)?.mailbox();
+    error::check(&env, breaker(handle)?.subscribe(mailbox, subscription))
+}
+
+#[napi]
+pub fn unsubscribe_from_circuits(handle: u32, subscription: u32) -> Result<()> {
+    breaker(handle)?.unsubscribe(thread::current()?.id, subscription);
+    Ok(())
+}
+
+impl From<CircuitChange> for NativeCircuitChange {
+    fn from(change: CircuitChange) -> Self {
+        Self {
+            from: change.from.text().to_owned(),
+            to: change.to.text().to_owned(),
+            calls: change.counts.calls as f64,
+            failures: change.counts.failures as f64,
+            slow_calls: change.counts.slow as f64,
+            open_for_ms: change.open_for.map(|nanos| clock::ceil_ms(nanos) as f64),
+        }
+    }
+}

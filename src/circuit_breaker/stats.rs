@@ -1,0 +1,93 @@
+//! Statistics of a breaker and of its circuits.
+
+use napi::bindgen_prelude::{Env, Result};
+use napi_derive::napi;
+use sluice_core::CircuitStats;
+use sluice_core::runtime::clock;
+use sluice_core::runtime::key_hash::hash_str;
+
+use super::breaker;
+use crate::runtime::error;
+use crate::runtime::seam::Coded;
+
+/// Sums over all threads, and the number of circuits in each state.
+#[napi(object)]
+pub struct NativeCircuitBreakerStats {
+    pub successes: f64,
+    pub failures: f64,
+    pub slow_calls: f64,
+    pub refused: f64,
+    pub ignored: f64,
+    pub opened: f64,
+    pub evicted: f64,
+    pub untracked: f64,
+    pub closed: f64,
+    pub open: f64,
+    pub half_open: f64,
+    pub isolated: f64,
+    pub disabled: f64,
+}
+
+/// One circuit.
+#[napi(object)]
+pub struct NativeCircuitStats {
+    pub peer: String,
+    pub state: String,
+    pub calls: f64,
+    pub failures: f64,
+    pub slow_calls: f64,
+    pub failure_rate: f64,
+    pub slow_call_rate: f64,
+    pub retry_after_ms: Option<f64>,
+    pub openings: u32,
+}
+
+#[napi]
+pub fn circuit_breaker_stats(env: Env, handle: u32) -> Result<NativeCircuitBreakerStats> {
+    let stats = error::check(&env, breaker(handle)?.stats())?;
+    Ok(NativeCircuitBreakerStats {
+        successes: stats.succeeded as f64,
+        failures: stats.failed as f64,
+        slow_calls: stats.slow as f64,
+        refused: stats.refused as f64,
+        ignored: stats.ignored as f64,
+        opened: stats.opened as f64,
+        evicted: stats.evicted as f64,
+        untracked: stats.untracked as f64,
+        closed: stats.closed as f64,
+        open: stats.open as f64,
+        half_open: stats.half_open as f64,
+        isolated: stats.isolated as f64,
+        disabled: stats.disabled as f64,
+    })
+}
+
+/// The circuit of one target; null where the target is not tracked.
+#[napi]
+pub fn circuit_stats(env: Env, handle: u32, peer: String) -> Result<Option<NativeCircuitStats>> {
+    let stats = error::check(&env, breaker(handle)?.peer_stats(hash_str(&peer), clock::now()))?;
+    Ok(stats.map(Into::into))
+}
+
+/// All circuits, sorted by target.
+#[napi]
+pub fn all_circuit_stats(env: Env, handle: u32) -> Result<Vec<NativeCircuitStats>> {
+    let all = error::check(&env, breaker(handle)?.all_peer_stats(clock::now()))?;
+    Ok(all.into_iter().map(Into::into).collect())
+}
+
+impl From<CircuitStats> for NativeCircuitStats {
+    fn from(stats: CircuitStats) -> Self {
+        Self {
+            peer: stats.peer.to_string(),
+            state: stats.state.text().to_owned(),
+            calls: stats.counts.calls as f64,
+            failures: stats.counts.failures as f64,
+            slow_calls: stats.counts.slow as f64,
+            failure_rate: stats.counts.failure_rate(),
+            slow_call_rate: stats.counts.slow_rate(),
+            retry_after_ms: stats.retry_after.map(|nanos| clock::ceil_ms(nanos) as f64),
+            openings: stats.openings,
+        }
+    }
+}
