@@ -16,7 +16,7 @@ class Calls {
   #calls = [];
   #free = [];
   #count = 0;
-  /** It keeps no thread alive: calls do. */
+  /** Deadlines do not keep the thread alive; pending calls do. */
   #deadlines = new DeadlineList({ tickMs: 8, keepsAlive: false, isDeferred: true });
   /** Tells a peer that nobody waits for its answer any more. */
   #cancel;
