@@ -36,7 +36,7 @@ function oneWindow(value, option) {
   const what = given.length === 0 ? 'neither calls nor time' : 'both calls and time';
   throw new SluiceError(
     'INVALID_OPTION',
-    `${option} has ${what}; accepted: { calls } for the last so many calls, or { time } for those of so long`,
+    `${option} has ${what}; accepted: { calls } for the last N calls, or { time } for the calls of a period`,
   );
 }
 
