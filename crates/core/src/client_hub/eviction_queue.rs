@@ -11,11 +11,11 @@ const MAX_SKIPPED: usize = 64;
 /// Outdated positions that are tolerated before all of them are removed in one pass.
 const FEW_OUTDATED: usize = 64;
 
-/// A second-chance queue: the oldest value is evicted, unless it was read since the last check; then it moves to the
-/// back.
+/// A second-chance queue of values, or of remembered errors: the oldest is evicted, unless it was read since the last
+/// check; then it moves to the back.
 ///
-/// A value is added under the lock of the queue. It is removed before that lock is taken, so the sums are never below
-/// what is kept.
+/// A value is kept only under the lock of its queue, and subtracted only after it was removed. So the sums are never
+/// below what is kept.
 #[derive(Debug, Default)]
 pub(super) struct EvictionQueue {
     /// One for each value, and some outdated ones.
@@ -24,8 +24,8 @@ pub(super) struct EvictionQueue {
     bytes: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
 /// The place of one value in the queue.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Position {
     pub(super) key: KeyHash,
     pub(super) version: u64,

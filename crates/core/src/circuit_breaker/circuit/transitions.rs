@@ -3,6 +3,7 @@
 use parking_lot::MutexGuard;
 
 use super::super::answer::{Answer, Refused, Request};
+use super::super::change::CircuitChange;
 use super::super::opening::chance;
 use super::super::options::CircuitBreakerConfig;
 use super::super::rates::{Counts, Outcome};
@@ -112,11 +113,7 @@ impl Circuit {
     }
 
     /// Sets the state by hand: closed, isolated or disabled. False when the circuit was evicted.
-    pub(in crate::circuit_breaker) fn set(
-        &self,
-        to: CircuitState,
-        notify: &dyn Fn(super::CircuitChange),
-    ) -> bool {
+    pub(in crate::circuit_breaker) fn set(&self, to: CircuitState, notify: &dyn Fn(CircuitChange)) -> bool {
         let mut transitions = self.transitions.lock();
         let Some(from) = self.state() else { return false };
         transitions.reopened = 0;
@@ -180,7 +177,7 @@ impl Circuit {
     }
 
     /// Closes the circuit with an empty window. Notifies of a change unless it was closed.
-    fn close(&self, transitions: &mut Locked<'_>, counts: Counts, notify: &dyn Fn(super::CircuitChange)) {
+    fn close(&self, transitions: &mut Locked<'_>, counts: Counts, notify: &dyn Fn(CircuitChange)) {
         let from = self.state().unwrap_or(CircuitState::Closed);
         let number = transitions.next_number();
         self.window.reset(Tag::of(number));
