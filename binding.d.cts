@@ -503,13 +503,6 @@ export interface NativeJoining {
   reconfigures: boolean
 }
 
-/** One of the limits of a limiter. */
-export interface NativeLimit {
-  name: string
-  quota: NativeQuota
-  algorithm: string
-}
-
 /** A duplicate of the socket, or the system's error. */
 export interface NativeListener {
   fd?: number
@@ -557,19 +550,18 @@ export interface NativePeer {
   load: number
 }
 
+/** A limit as headers describe it. */
+export interface NativePolicy {
+  name: string
+  limit: number
+  windowMs: number
+}
+
 /** So many units per so much time; checked to be integers by JavaScript. */
 export interface NativeQuota {
   limit: number
   windowMs: number
   burst?: number
-}
-
-/** Options as `lib/rate-limiter.js` normalises them. */
-export interface NativeRateLimiterOptions {
-  limits: Array<NativeLimit>
-  maxKeys: number
-  overflow: string
-  dryRun: boolean
 }
 
 /** Sums over all threads. */
@@ -738,7 +730,7 @@ export declare function openGuard(name: string, options?: NativeGuardOptions | u
 export declare function openPorts(): Array<NativeOpenPort>
 
 /** Attaches to a limiter or creates it; the handle is this thread's. */
-export declare function openRateLimiter(name: string, options?: NativeRateLimiterOptions | undefined | null, reconfigures?: boolean | undefined | null): number
+export declare function openRateLimiter(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
 
 /** Attaches to a registry or creates it; the handle is this thread's. */
 export declare function openRegistry(name: string): number
@@ -770,13 +762,13 @@ export declare function portsAreLeftToPrimary(): boolean
 /** Which options are in force: raised by every `reconfigure`. */
 export declare function rateLimiterGeneration(handle: number): number
 
-/** The options in force, which another thread may have changed. */
-export declare function rateLimiterOptions(handle: number): NativeRateLimiterOptions
+/** The limits in force, which another thread may have changed. */
+export declare function rateLimiterPolicies(handle: number): Array<NativePolicy>
 
 export declare function rateLimiterStats(handle: number): NativeRateLimiterStats
 
-/** False when the options in force are no longer those of `generation`; nothing was changed then. */
-export declare function reconfigureRateLimiter(handle: number, generation: number, options: NativeRateLimiterOptions): boolean
+/** Replaces the options in force by those given, which are checked, for all threads. */
+export declare function reconfigureRateLimiter(handle: number, options: object): void
 
 /** Sets a value if the entry still has the version `expected`; none expects no entry. */
 export declare function registryCompareAndSet(handle: number, key: string, expected: number | undefined | null, value: Uint8Array): NativeChange

@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{Env, Result};
+use napi::bindgen_prelude::{Env, Object, Result};
 use napi::sys;
 use napi_derive::napi;
 use sluice_core::runtime::clock::{self, MS};
 use sluice_core::runtime::key_hash::KeyHash;
 use sluice_core::{
-    AlgorithmKind, Decision, Instances, LimitOptions, LocalHandle, MAX_LIMITS, Overflow, Quota, RateLimiter,
-    RateLimiterConfig, RateLimiterOptions, Receipt,
+    Decision, Instances, LimitOptions, LocalHandle, MAX_LIMITS, Quota, RateLimiter, RateLimiterConfig,
+    RateLimiterOptions, Receipt,
 };
 
 use crate::components::Component;
 use crate::guard;
 use crate::runtime::instances;
+use crate::runtime::options::Given;
 use crate::runtime::raw::{Call, Exports};
 use crate::runtime::seam::{Declarations, Layout, layout};
 use crate::runtime::{error, memory, thread};
@@ -27,7 +28,11 @@ pub(crate) const COMPONENT: Component = Component {
     declarations: Declarations {
         layouts: &[DecisionNumbers::DESCRIPTION, MiddlewareNumbers::DESCRIPTION, LimiterCall::DESCRIPTION],
         codes: &[],
-        options: &[],
+        options: &[
+            ("Quota", Quota::FIELDS),
+            ("Limit", LimitOptions::FIELDS),
+            ("RateLimiter", RateLimiterOptions::FIELDS),
+        ],
     },
 };
 
@@ -46,79 +51,17 @@ impl From<NativeQuota> for Quota {
     }
 }
 
-/// One of the limits of a limiter.
+/// A limit as headers describe it.
 #[napi(object)]
-pub struct NativeLimit {
+pub struct NativePolicy {
     pub name: String,
-    pub quota: NativeQuota,
-    pub algorithm: String,
+    pub limit: f64,
+    pub window_ms: f64,
 }
 
-/// Options as `lib/rate-limiter.js` normalises them.
-#[napi(object)]
-pub struct NativeRateLimiterOptions {
-    pub limits: Vec<NativeLimit>,
-    pub max_keys: f64,
-    pub overflow: String,
-    pub dry_run: bool,
-}
-
-impl From<NativeLimit> for LimitOptions {
-    fn from(NativeLimit { name, quota, algorithm }: NativeLimit) -> Self {
-        let algorithm = match algorithm.as_str() {
-            "fixed-window" => AlgorithmKind::FixedWindow,
-            "sliding-window" => AlgorithmKind::SlidingWindow,
-            _ => AlgorithmKind::Gcra,
-        };
-        Self { name, quota: quota.into(), algorithm }
-    }
-}
-
-impl From<NativeRateLimiterOptions> for RateLimiterOptions {
-    fn from(options: NativeRateLimiterOptions) -> Self {
-        let overflow = match options.overflow.as_str() {
-            "deny" => Overflow::Deny,
-            "allow" => Overflow::Allow,
-            _ => Overflow::Evict,
-        };
-        Self {
-            limits: options.limits.into_iter().map(Into::into).collect(),
-            max_keys: options.max_keys as u64,
-            overflow,
-            dry_run: options.dry_run,
-        }
-    }
-}
-
-impl From<&RateLimiterOptions> for NativeRateLimiterOptions {
-    fn from(options: &RateLimiterOptions) -> Self {
-        let overflow = match options.overflow {
-            Overflow::Evict => "evict",
-            Overflow::Deny => "deny",
-            Overflow::Allow => "allow",
-        };
-        Self {
-            limits: options.limits.iter().map(Into::into).collect(),
-            max_keys: options.max_keys as f64,
-            overflow: overflow.to_owned(),
-            dry_run: options.dry_run,
-        }
-    }
-}
-
-impl From<&LimitOptions> for NativeLimit {
-    fn from(LimitOptions { name, quota, algorithm }: &LimitOptions) -> Self {
-        let algorithm = match algorithm {
-            AlgorithmKind::Gcra => "gcra",
-            AlgorithmKind::FixedWindow => "fixed-window",
-            AlgorithmKind::SlidingWindow => "sliding-window",
-        };
-        let quota = NativeQuota {
-            limit: quota.limit as f64,
-            window_ms: quota.window_ms as f64,
-            burst: quota.burst.map(|burst| burst as f64),
-        };
-        Self { name: name.clone(), quota, algorithm: algorithm.to_owned() }
+impl From<&LimitOptions> for NativePolicy {
+    fn from(LimitOptions { name, quota, .. }: &LimitOptions) -> Self {
+        Self { name: name.clone(), limit: quota.limit as f64, window_ms: quota.window_ms as f64 }
     }
 }
 
@@ -140,10 +83,11 @@ pub struct NativeRateLimiterStats {
 pub fn open_rate_limiter(
     env: Env,
     name: String,
-    options: Option<NativeRateLimiterOptions>,
+    #[napi(ts_arg_type = "object | undefined")] options: Option<Object<'_>>,
     reconfigures: Option<bool>,
 ) -> Result<u32> {
-    let config = options.map(RateLimiterOptions::from).map(RateLimiterConfig::try_from);
+    let options = options.map(|options| RateLimiterOptions::read(&Given(options)));
+    let config = options.map(|options| options.and_then(RateLimiterConfig::try_from));
     let config = error::check(&env, config.transpose())?;
     let limiter = instances::open(&env, &LIMITERS, &name, config, reconfigures)?;
     let port = thread::port_of(&env)?;
@@ -163,16 +107,10 @@ pub fn destroy_rate_limiter(name: String) -> bool {
     LIMITERS.destroy(&name)
 }
 
-/// False when the options in force are no longer those of `generation`; nothing was changed then.
+/// Replaces the options in force by those given, which are checked, for all threads.
 #[napi]
-pub fn reconfigure_rate_limiter(
-    env: Env,
-    handle: u32,
-    generation: f64,
-    options: NativeRateLimiterOptions,
-) -> Result<bool> {
-    let limiter = limiter(handle)?;
-    error::check(&env, limiter.reconfigure_since(generation as u64, options.into(), clock::now))
+pub fn reconfigure_rate_limiter(env: Env, handle: u32, options: Object<'_>) -> Result<()> {
+    error::check(&env, limiter(handle)?.reconfigure_with(&Given(options), clock::now))
 }
 
 #[napi]
@@ -195,10 +133,10 @@ pub fn rate_limiter_stats(env: Env, handle: u32) -> Result<NativeRateLimiterStat
     })
 }
 
-/// The options in force, which another thread may have changed.
+/// The limits in force, which another thread may have changed.
 #[napi]
-pub fn rate_limiter_options(handle: u32) -> Result<NativeRateLimiterOptions> {
-    Ok(limiter(handle)?.config().options().into())
+pub fn rate_limiter_policies(handle: u32) -> Result<Vec<NativePolicy>> {
+    Ok(limiter(handle)?.config().options().limits.iter().map(Into::into).collect())
 }
 
 /// Which options are in force: raised by every `reconfigure`.

@@ -5,7 +5,7 @@ const { DECISION, LIMITER_CALL, MIDDLEWARE } = require('../runtime/layouts');
 const { handlesOf, native, numbers } = require('../runtime/native');
 const { openNamed } = require('../runtime/on-mismatch');
 const { checkName, parseDuration } = require('../runtime/schema');
-const { nativeOptions, replacementOptions } = require('./options');
+const { creationOptions, replacementOptions } = require('./options');
 
 const { LIMIT, REMAINING, RESET_AFTER, RETRY_AFTER, WOULD_REFUSE, POLICY, GENERATION } = DECISION;
 const { MORE_AFTER, RECEIPT_AT } = MIDDLEWARE;
@@ -35,7 +35,7 @@ class RateLimiter {
   constructor(name, options) {
     checkName('RateLimiter', name);
     this.#name = name;
-    const checked = options === undefined ? undefined : nativeOptions(name, options);
+    const checked = options === undefined ? undefined : creationOptions(name, options);
     const open = (reconfigures) => native.openRateLimiter(name, checked, reconfigures);
     this.#handle = openNamed('RateLimiter', name, options, open);
     collected.register(this, this.#handle);
@@ -110,15 +110,8 @@ class RateLimiter {
     return native.reset(this.#handle, key) === 1;
   }
 
-  /** Made of the options in force, so it is made anew where another thread has changed them meanwhile. */
   reconfigure(options) {
-    let generation;
-    let replacement;
-    do {
-      generation = native.rateLimiterGeneration(this.#handle);
-      const current = native.rateLimiterOptions(this.#handle);
-      replacement = replacementOptions(this.#name, current, options);
-    } while (!native.reconfigureRateLimiter(this.#handle, generation, replacement));
+    native.reconfigureRateLimiter(this.#handle, replacementOptions(options));
   }
 
   clear() {
@@ -161,9 +154,7 @@ class RateLimiter {
 
   /** The policies that the last `kDecide` was decided by; the same array while they stay in force. */
   [kPolicies]() {
-    this.#policies ??= native
-      .rateLimiterOptions(this.#handle)
-      .limits.map(({ name, quota }) => ({ name, limit: quota.limit, windowMs: quota.windowMs }));
+    this.#policies ??= native.rateLimiterPolicies(this.#handle);
     return this.#policies;
   }
 
@@ -175,7 +166,7 @@ class RateLimiter {
   }
 
   #readPolicyNames(generation) {
-    this.#policyNames = native.rateLimiterOptions(this.#handle).limits.map((limit) => limit.name);
+    this.#policyNames = native.rateLimiterPolicies(this.#handle).map(({ name }) => name);
     this.#namesGeneration = generation;
   }
 

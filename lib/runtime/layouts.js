@@ -230,6 +230,24 @@ const OPTIONS = Object.freeze({
     timeout: {required: false, accepts: 'duration', least: 1},
     maxPeers: {required: false, accepts: 'integer', least: 1, most: 1000000, default: 10000},
   },
+  Quota: {
+    limit: {required: true, accepts: 'integer', least: 1, most: 9007199254740991},
+    window: {required: true, accepts: 'duration', least: 1},
+    burst: {required: false, accepts: 'integer', least: 1, most: 9007199254740991},
+  },
+  Limit: {
+    name: {required: false, accepts: 'other'},
+    limit: {required: true, accepts: 'integer', least: 1, most: 9007199254740991},
+    window: {required: true, accepts: 'duration', least: 1},
+    burst: {required: false, accepts: 'integer', least: 1, most: 9007199254740991},
+    algorithm: {required: false, accepts: 'oneOf', choices: ['gcra','fixed-window','sliding-window']},
+  },
+  RateLimiter: {
+    limits: {required: true, accepts: 'other'},
+    maxKeys: {required: false, accepts: 'integer', least: 1, most: 4294967296, default: 1000000},
+    overflow: {required: false, accepts: 'oneOf', choices: ['evict','deny','allow']},
+    dryRun: {required: false, accepts: 'boolean', default: false},
+  },
 });
 
 module.exports = {

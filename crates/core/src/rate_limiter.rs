@@ -3,6 +3,7 @@
 pub(crate) mod algorithm;
 mod calls;
 mod cell;
+mod config;
 mod config_epoch;
 mod decision;
 mod fixed_window;
@@ -16,9 +17,10 @@ mod sliding_window;
 mod table;
 
 pub use calls::RateLimiterStats;
+pub use config::RateLimiterConfig;
 pub use decision::{Decision, Receipt};
 pub use limiter::RateLimiter;
 pub use local_handle::LocalHandle;
-pub use options::{AlgorithmKind, LimitOptions, MAX_LIMITS, Overflow, RateLimiterConfig, RateLimiterOptions};
+pub use options::{AlgorithmKind, LimitOptions, MAX_LIMITS, Overflow, RateLimiterOptions};
 pub use quota::Quota;
 pub(crate) use quota::{MAX_SAFE_INTEGER, check_range};

@@ -1,6 +1,7 @@
 //! What is counted of calls, and told of all of them.
 
-use super::options::{Overflow, RateLimiterConfig};
+use super::config::RateLimiterConfig;
+use super::options::Overflow;
 use crate::runtime::sharded_counters::Count;
 
 /// Counts over all threads since creation, and the state of the table now.

@@ -2,7 +2,8 @@
 
 use super::algorithm::Refused;
 use super::cell::{Step, Words};
-use super::options::{MAX_LIMITS, RateLimiterConfig, Rule};
+use super::config::{RateLimiterConfig, Rule};
+use super::options::MAX_LIMITS;
 use super::table::Client;
 
 /// What is to be told about one call. Times are nanoseconds.

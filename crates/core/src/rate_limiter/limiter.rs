@@ -11,10 +11,11 @@ use super::calls::{
     ALLOWED, COUNTERS, DRY_REFUSED, REFUSED, RateLimiterStats, UNTRACKED, count, overflow_refuses,
 };
 use super::cell::{Cell, Several, Single, Step, Words};
+use super::config::{RateLimiterConfig, Rule};
 use super::config_epoch::{AtomicConfigEpoch, ConfigEpoch};
 use super::decision::{self, Charge, Decision, Receipt, admit};
 use super::local_handle::LocalHandles;
-use super::options::{RateLimiterConfig, RateLimiterOptions, Rule};
+use super::options::RateLimiterOptions;
 use super::quota::MAX_SAFE_INTEGER;
 use super::table::{Client, Full, Table};
 use crate::runtime::ThreadId;
@@ -23,6 +24,7 @@ use crate::runtime::clock::SetBack;
 use crate::runtime::instances::{Instance, OptionList};
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::memory::MemoryUse;
+use crate::runtime::options::Source;
 use crate::runtime::planted::planted;
 use crate::runtime::retire::{Handle, Inside, Retirable};
 use crate::runtime::sharded_counters::{Count, ShardedCounters};
@@ -354,9 +356,20 @@ impl RateLimiter {
         self.replace_options(options, clock)
     }
 
-    /// As [`reconfigure`](Self::reconfigure), where the options in force are still of `generation`: for
-    /// options that were made of them. False when others came between, and nothing was changed.
-    pub fn reconfigure_since(
+    /// As [`reconfigure`](Self::reconfigure), by the options in `given`. What is left out stays in force, also when
+    /// another thread changes it at the same time.
+    pub fn reconfigure_with(&self, given: &dyn Source, clock: impl Fn() -> u64) -> Result<()> {
+        loop {
+            let in_force = self.config();
+            let options = in_force.options.with(given)?;
+            if self.reconfigure_since(in_force.generation, options, &clock)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// False when the options in force are no longer those of `generation`; nothing was changed then.
+    fn reconfigure_since(
         &self,
         generation: u64,
         options: RateLimiterOptions,
@@ -634,7 +647,7 @@ mod tests {
     /// A call that stood still while other options came knows only an old time.
     #[test]
     fn who_settles_late_takes_no_charge_of_others_back() {
-        let options = RateLimiterOptions::new(10, 10);
+        let options = RateLimiterOptions::single(10, 10);
         let limiter = RateLimiter::new("test", options.clone().try_into().expect("valid"));
         let (key, epoch) = (hash_str("client"), limiter.epoch());
         assert!(limiter.try_consume(key, 10, 0).expect("open"));

@@ -8,10 +8,10 @@ use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::calls::COUNTERS;
+use super::config::RateLimiterConfig;
 use super::config_epoch::ConfigEpoch;
 use super::decision::Decision;
 use super::limiter::{Contents, InForce, RateLimiter, check_cost};
-use super::options::RateLimiterConfig;
 use crate::Result;
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::retire::Handle;
