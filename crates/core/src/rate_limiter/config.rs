@@ -1,7 +1,6 @@
 //! Valid options of a limiter, ready to decide by.
 
 use std::io;
-use std::sync::Arc;
 
 use super::algorithm::Algorithm;
 use super::cell::Several;
@@ -78,14 +77,12 @@ impl RateLimiterConfig {
         Ok(Self { generation: self.generation, ..config })
     }
 
-    /// The config that decided a call, whose limit may have been its own.
-    pub(super) fn judging_by(self: &Arc<Self>, limit: u64) -> Arc<Self> {
+    /// The config that decided a call by a limit of its own; `None`: this one did.
+    pub(super) fn of_limit(&self, limit: u64) -> Option<Self> {
         match &self.rules[..] {
             // A limit that these options do not accept belonged to options that were replaced.
-            [rule] if rule.limit != limit => {
-                self.with_limit(limit).map_or_else(|_| Arc::clone(self), Arc::new)
-            }
-            _ => Arc::clone(self),
+            [rule] if rule.limit != limit => self.with_limit(limit).ok(),
+            _ => None,
         }
     }
 
