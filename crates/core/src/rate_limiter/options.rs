@@ -176,3 +176,6 @@ fn refuse_options_of_a_limit(given: &dyn Source) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
