@@ -670,7 +670,7 @@ export interface NativeShutdownTimes {
   reason?: string
 }
 
-/** Everything at one moment; the lists have one order. */
+/** All entries at one moment. The lists have the same order. */
 export interface NativeSnapshot {
   version: number
   keys: Array<string>
@@ -745,9 +745,8 @@ export declare function openSecurityMonitor(name: string, options?: NativeSecuri
 export declare function openToken(handle: number, parent: number | undefined | null, name: string): number
 
 /**
- * The files of all copies of the addon this process has loaded, in that order, to be warned of. Empty
- * where there is one or the system cannot tell; for the first of them, as the others speak; and the
- * second time.
+ * The files of all copies of the addon that this process has loaded, in the order of loading, for a warning. Empty where
+ * there is one copy, where the system does not say, in the first copy (a later one warns), and on a second call.
  */
 export declare function otherCopiesOnce(): Array<string>
 
@@ -759,7 +758,7 @@ export declare function otherWorkersAccept(lease: number): boolean
 
 export declare function portsAreLeftToPrimary(): boolean
 
-/** Which options are in force: raised by every `reconfigure`. */
+/** The generation of the options in force: raised by every `reconfigure`. */
 export declare function rateLimiterGeneration(handle: number): number
 
 /** The limits in force, which another thread may have changed. */
@@ -767,10 +766,10 @@ export declare function rateLimiterPolicies(handle: number): Array<NativePolicy>
 
 export declare function rateLimiterStats(handle: number): NativeRateLimiterStats
 
-/** Replaces the options in force by those given, which are checked, for all threads. */
+/** Replaces the given options, which JavaScript has checked, in all threads. */
 export declare function reconfigureRateLimiter(handle: number, options: object): void
 
-/** Sets a value if the entry still has the version `expected`; none expects no entry. */
+/** Sets a value if the entry still has the version `expected`; `undefined`: if there is no entry. */
 export declare function registryCompareAndSet(handle: number, key: string, expected: number | undefined | null, value: Uint8Array): NativeChange
 
 export declare function registryDelete(handle: number, key: string): NativeChange
@@ -787,7 +786,7 @@ export declare function registrySetIfAbsent(handle: number, key: string, value: 
 
 export declare function registrySnapshot(handle: number): NativeSnapshot
 
-/** Tells this thread of every change from now on, under this number. */
+/** Sends this thread every change from now on, under this number. */
 export declare function registrySubscribe(handle: number, subscription: number): void
 
 export declare function registryUnsubscribe(handle: number, subscription: number): void
@@ -816,10 +815,10 @@ export declare function releaseLifecycle(handle: number): void
 /** Gives a lease back; the last one closes the socket. */
 export declare function releaseListener(lease: number): void
 
-/** One JavaScript object less that stands for the limiter. */
+/** A JavaScript object that stands for the limiter was collected. */
 export declare function releaseRateLimiter(handle: number): void
 
-/** One JavaScript object less that stands for the registry. */
+/** A JavaScript object that stands for the registry was collected. */
 export declare function releaseRegistry(handle: number): void
 
 /** One JavaScript object less that stands for the reputation. */

@@ -11,6 +11,7 @@ const { name: _, ...SINGLE } = LIMIT;
 const SCHEMA = { ...SINGLE, ...schemaOf('RateLimiter', { limits: listOfLimits, scope: processOnly }) };
 const CREATION = { ...SCHEMA, onMismatch };
 
+/** @type {[string, number][]} */
 const UNITS = [
   ['d', 86_400_000],
   ['h', 3_600_000],

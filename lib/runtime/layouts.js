@@ -8,6 +8,9 @@ const NUMBERS = 21;
 /** Messages whose numbers cross at once, either way. */
 const MOST_CROSSING = 64;
 
+/** Versions of a registry that its cells tell apart: they show the remainder. */
+const DISTINCT_VERSIONS = 2147483648;
+
 /** A request that found a receiver. Places of numbers. */
 const ROUTE = Object.freeze({
   /** The request's number. */
@@ -90,7 +93,7 @@ const DECISION = Object.freeze({
   LIMIT: 0,
   /** Units left. */
   REMAINING: 1,
-  /** Milliseconds until the client is fully replenished. */
+  /** Milliseconds until the key has its full quota. */
   RESET_AFTER: 2,
   /** Milliseconds until the same call is admitted; 0 when it is, Infinity when it never is. */
   RETRY_AFTER: 3,
@@ -110,9 +113,9 @@ const MIDDLEWARE = Object.freeze({
   MORE_AFTER: 7,
   /** The receipt, by which undoCharge takes the charge back: when it was made, in nanoseconds. */
   RECEIPT_AT: 8,
-  /** The limit that it was decided by. */
+  /** The limit that decided. */
   RECEIPT_LIMIT: 9,
-  /** What each limit owed after it. */
+  /** When the key has its full quota of each limit again, in nanoseconds. */
   RECEIPT_SETTLES: 10,
   /** How many numbers it has. */
   LENGTH: 9,
@@ -254,6 +257,7 @@ module.exports = {
   BREAKER_REFUSAL,
   CIRCUIT_STATES,
   DECISION,
+  DISTINCT_VERSIONS,
   HEADER_FORMATS,
   LIFECYCLE_COUNTS,
   LIFECYCLE_STATES,

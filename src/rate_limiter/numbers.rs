@@ -8,7 +8,7 @@ use sluice_core::{Decision, LocalHandle, MAX_LIMITS, Receipt};
 
 use crate::guard;
 use crate::runtime::raw::Call;
-use crate::runtime::seam::{Layout, layout};
+use crate::runtime::seam::layout;
 
 layout! {
     /// A decision, as every caller gets it.

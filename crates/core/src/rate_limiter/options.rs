@@ -95,19 +95,17 @@ pub struct LimitOptions {
     pub algorithm: AlgorithmKind,
 }
 
+/// An option without a default: the burst of a quota.
+const OPTIONAL: Field = Quota::FIELDS[2];
+
 impl LimitOptions {
     /// The options by their names in JavaScript, where those of the quota are not nested.
     pub const FIELDS: &'static [Field] = &[
-        Field { name: "name", accepts: Accepts::Other, default: None, is_required: false },
+        Field { name: "name", accepts: Accepts::Other, ..OPTIONAL },
         Quota::FIELDS[0],
         Quota::FIELDS[1],
         Quota::FIELDS[2],
-        Field {
-            name: "algorithm",
-            accepts: Accepts::OneOf(AlgorithmKind::TEXTS),
-            default: None,
-            is_required: false,
-        },
+        Field { name: "algorithm", accepts: Accepts::OneOf(AlgorithmKind::TEXTS), ..OPTIONAL },
     ];
 
     /// A limit by GCRA.

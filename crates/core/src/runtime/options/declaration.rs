@@ -53,8 +53,11 @@ macro_rules! options {
                 }
             }
 
-            /// The options in `source`. What is left out has its default; a required option that is left out is an
-            /// error.
+            /// The options in `source`. What is left out has its default.
+            ///
+            /// # Errors
+            ///
+            /// A required option that is left out; a text that stands for no value.
             $visibility fn read(source: &dyn $crate::runtime::options::Source) -> $crate::Result<Self> {
                 use $crate::runtime::options::OptionValue;
                 $($(
@@ -67,6 +70,10 @@ macro_rules! options {
             }
 
             /// Takes the options in `source`. What is left out stays as it is.
+            ///
+            /// # Errors
+            ///
+            /// A text that stands for no value.
             $visibility fn update(
                 &mut self,
                 source: &dyn $crate::runtime::options::Source,
