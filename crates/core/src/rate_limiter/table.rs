@@ -24,6 +24,7 @@ mod size;
 mod slots;
 #[cfg(all(test, any(sluice_loom, sluice_shuttle)))]
 mod small;
+mod survey;
 #[cfg(all(test, not(any(sluice_loom, sluice_shuttle))))]
 mod tests;
 mod vacancy;

@@ -149,7 +149,11 @@ pub trait OptionValue: Sized {
         }
         Ok(())
     }
-    /// Whether the option accepts it.
+    /// Checks that the option accepts it.
+    ///
+    /// # Errors
+    ///
+    /// A value that the option does not accept.
     fn check(&self, option: &str, accepts: &Accepts) -> Result<()>;
     /// The value as the user would read it.
     fn print(&self, accepts: &Accepts) -> String;

@@ -6,7 +6,8 @@
 
 use super::claims::Claim;
 use super::slots::{Candidates, Found, GROUP_SLOTS, Slot};
-use super::word::{Kind, State, Tag, Version};
+use super::survey::{EvictionRank, Looked, Survey, better};
+use super::word::{Kind, State, Tag};
 use super::{Full, Table};
 use crate::rate_limiter::cell::Cell;
 use crate::rate_limiter::options::Overflow;
@@ -16,84 +17,6 @@ use crate::runtime::sync::Ordering;
 
 /// Groups that are searched for a new key when the table is at its bound.
 const SWEPT_GROUPS: usize = 16;
-
-/// How much evicting a slot would lose, from nothing to what must not be evicted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum EvictionRank {
-    Free,
-    /// Its key has its full quota.
-    Expired,
-    /// Another key is being inserted.
-    Claimed,
-    /// Its key has its full quota after so many nanoseconds.
-    Live(u64),
-    /// Not to be evicted: blocked, or just changing.
-    Kept(u64),
-}
-
-/// A slot as the insert of a new key sees it.
-#[derive(Clone, Copy)]
-struct Looked<'a> {
-    slot: Slot<'a>,
-    tag: Tag,
-    state: State,
-    rank: EvictionRank,
-}
-
-impl<'a> Looked<'a> {
-    /// The version that the next claim of the slot has.
-    fn next_version(&self) -> Version {
-        match self.state.kind() {
-            Kind::Value => self.tag.version().next(),
-            Kind::Claim(tag) => tag.version().next(),
-            Kind::Free(version) => version.next(),
-        }
-    }
-
-    fn is_of(&self, key: &Candidates) -> bool {
-        match self.state.kind() {
-            Kind::Value => self.tag.is_of(key.fingerprint),
-            Kind::Claim(tag) => tag.is_of(key.fingerprint),
-            Kind::Free(_) => false,
-        }
-    }
-
-    fn found(&self) -> Found<'a> {
-        Found { slot: self.slot, tag: self.tag, state: self.state }
-    }
-
-    fn is_vacant(&self) -> bool {
-        self.rank <= EvictionRank::Expired
-    }
-}
-
-/// What the groups of a new key offer.
-#[derive(Default)]
-struct Survey<'a> {
-    /// The best slot of the group with most vacancies.
-    vacancy: Option<Looked<'a>>,
-    /// An expired key's slot, in any group.
-    expired: Option<Looked<'a>>,
-    /// The best of the slots that are not vacant.
-    occupied: Option<Looked<'a>>,
-    earliest_vacancy: Option<u64>,
-}
-
-impl<'a> Survey<'a> {
-    fn add(&mut self, looked: Looked<'a>, now: u64) {
-        if !looked.is_vacant() {
-            self.occupied = better(self.occupied, looked);
-        }
-        match looked.rank {
-            EvictionRank::Expired => self.expired = Some(looked),
-            EvictionRank::Live(left) | EvictionRank::Kept(left) => {
-                let end = now.saturating_add(left);
-                self.earliest_vacancy = self.earliest_vacancy.min(Some(end)).or(Some(end));
-            }
-            EvictionRank::Free | EvictionRank::Claimed => {}
-        }
-    }
-}
 
 impl<C: Cell> Table<C> {
     /// Claims a slot for a key that was not found; `None` when another thread came between.
@@ -289,13 +212,5 @@ impl<C: Cell> Table<C> {
             }
             None => Err(Full { earliest_vacancy }),
         }
-    }
-}
-
-/// The slot with the lower rank; of two alike, the earlier one.
-fn better<'a>(best: Option<Looked<'a>>, other: Looked<'a>) -> Option<Looked<'a>> {
-    match best {
-        Some(best) if best.rank <= other.rank => Some(best),
-        _ => Some(other),
     }
 }
