@@ -179,7 +179,7 @@ fn write<W: Words>(words: W) -> Step<W, W> {
 #[cfg(all(test, not(any(sluice_loom, sluice_shuttle))))]
 mod tests {
     use super::*;
-    use crate::rate_limiter::contents::Clients;
+    use crate::rate_limiter::contents::KeyTable;
     use crate::rate_limiter::{RateLimiterConfig, RateLimiterOptions};
     use crate::runtime::clock::MS;
     use crate::runtime::key_hash::hash_str;
@@ -199,7 +199,7 @@ mod tests {
         };
         let (key, late) = (hash_str("client"), call());
         assert!(late.try_consume(key, 10, 0));
-        let Clients::Single(table) = &contents.clients else { panic!("one limit") };
+        let KeyTable::Single(table) = &contents.table else { panic!("one limit") };
         let written = table.get(key).map(|client| client.words);
 
         in_force.replace(config().into());

@@ -71,8 +71,8 @@ pub(crate) struct Several {
 }
 
 impl Several {
-    pub(crate) fn new(clients: usize, limits: usize, in_use: Arc<MemoryUse>) -> io::Result<Self> {
-        Ok(Self { records: Records::new(clients, limits, in_use)? })
+    pub(crate) fn new(slots: usize, limits: usize, in_use: Arc<MemoryUse>) -> io::Result<Self> {
+        Ok(Self { records: Records::new(slots, limits, in_use)? })
     }
 
     /// Bytes of a slot.

@@ -17,7 +17,7 @@ use crate::runtime::sharded_counters::ShardedCounters;
     clippy::large_enum_variant,
     reason = "one per limiter; a box would be one more look-up in every call"
 )]
-pub(super) enum Clients {
+pub(super) enum KeyTable {
     Single(Table<Single>),
     Several(Box<Table<Several>>),
 }
@@ -25,9 +25,9 @@ pub(super) enum Clients {
 /// Runs the same code on either table.
 macro_rules! with_table {
     ($contents:expr, $table:ident => $call:expr) => {
-        match &$contents.clients {
-            $crate::rate_limiter::contents::Clients::Single($table) => $call,
-            $crate::rate_limiter::contents::Clients::Several($table) => $call,
+        match &$contents.table {
+            $crate::rate_limiter::contents::KeyTable::Single($table) => $call,
+            $crate::rate_limiter::contents::KeyTable::Several($table) => $call,
         }
     };
 }
@@ -35,7 +35,7 @@ pub(super) use with_table;
 
 /// Dropped as soon as the limiter is destroyed and no call is inside.
 pub(super) struct Contents {
-    pub(super) clients: Clients,
+    pub(super) table: KeyTable,
     /// Of calls that are made without a thread-local handle.
     pub(super) counters: ShardedCounters<COUNTERS>,
     pub(super) memory: Arc<MemoryUse>,
@@ -47,18 +47,18 @@ impl Contents {
         // `maxKeys` is at most 2^32, which every 64-bit machine counts.
         let max_keys = usize::try_from(options.max_keys).unwrap_or(usize::MAX);
         let memory = Arc::<MemoryUse>::default();
-        let clients = match limits {
+        let table = match limits {
             1 => {
                 let single = |_| Ok(Single);
-                Clients::Single(Table::new(max_keys, options.overflow, Arc::clone(&memory), single)?)
+                KeyTable::Single(Table::new(max_keys, options.overflow, Arc::clone(&memory), single)?)
             }
             _ => {
                 let several = |slots| Several::new(slots, limits, Arc::clone(&memory));
                 let table = Table::new(max_keys, options.overflow, Arc::clone(&memory), several)?;
-                Clients::Several(Box::new(table))
+                KeyTable::Several(Box::new(table))
             }
         };
-        Ok(Self { clients, counters: ShardedCounters::new(), memory })
+        Ok(Self { table, counters: ShardedCounters::new(), memory })
     }
 
     /// Prefetches the slots of a key that is about to be used.

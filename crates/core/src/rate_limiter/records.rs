@@ -68,10 +68,10 @@ pub(super) struct Records {
 }
 
 impl Records {
-    pub(super) fn new(clients: usize, limits: usize, in_use: Arc<MemoryUse>) -> io::Result<Self> {
+    pub(super) fn new(slots: usize, limits: usize, in_use: Arc<MemoryUse>) -> io::Result<Self> {
         let length = 1 + limits;
         Ok(Self {
-            memory: Region::zeroed((clients + IN_FLIGHT) * length)?,
+            memory: Region::zeroed((slots + IN_FLIGHT) * length)?,
             length,
             stacks: Default::default(),
             fresh: CachePadded::default(),
