@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn keeps_whole_milliseconds_for_a_century() {
-        let version = Tag::NOBODY.version();
+        let version = Tag::NONE.version();
         for ms in [1, 999, 1_800_000_000_000, 4_955_760_000_000] {
             assert_eq!(BlockEnd::new(ms * MS, version).at(), ms * MS);
         }

@@ -53,7 +53,7 @@ pub(super) struct Tag(u64);
 
 impl Tag {
     #[cfg(test)]
-    pub(super) const NOBODY: Self = Self(0);
+    pub(super) const NONE: Self = Self(0);
 
     pub(super) fn new(fingerprint: Fingerprint, version: Version) -> Self {
         Self(fingerprint.0 << VERSION_BITS | version.0)
