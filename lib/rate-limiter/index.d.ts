@@ -126,7 +126,7 @@ export interface RateLimiterStats {
   blocked: number;
   /** Keys below their full quota, or blocked, now. */
   size: number;
-  /** `maxKeys`. */
+  /** Most keys held at once: `maxKeys`, or the number of slots of a table for more than 16 384 keys. */
   capacity: number;
 }
 
