@@ -508,13 +508,6 @@ export interface NativeJoining {
   reconfigures: boolean
 }
 
-/** One of the limits of a limiter. */
-export interface NativeLimit {
-  name: string
-  quota: NativeQuota
-  algorithm: string
-}
-
 /** A duplicate of the socket, or the system's error. */
 export interface NativeListener {
   fd?: number
@@ -562,19 +555,18 @@ export interface NativePeer {
   load: number
 }
 
+/** A limit as headers describe it. */
+export interface NativePolicy {
+  name: string
+  limit: number
+  windowMs: number
+}
+
 /** So many units per so much time; checked to be integers by JavaScript. */
 export interface NativeQuota {
   limit: number
   windowMs: number
   burst?: number
-}
-
-/** Options as `lib/rate-limiter.js` normalises them. */
-export interface NativeRateLimiterOptions {
-  limits: Array<NativeLimit>
-  maxKeys: number
-  overflow: string
-  dryRun: boolean
 }
 
 /** Sums over all threads. */
@@ -683,7 +675,7 @@ export interface NativeShutdownTimes {
   reason?: string
 }
 
-/** Everything at one moment; the lists have one order. */
+/** All entries at one moment. The lists have the same order. */
 export interface NativeSnapshot {
   version: number
   keys: Array<string>
@@ -743,7 +735,7 @@ export declare function openGuard(name: string, options?: NativeGuardOptions | u
 export declare function openPorts(): Array<NativeOpenPort>
 
 /** Attaches to a limiter or creates it; the handle is this thread's. */
-export declare function openRateLimiter(name: string, options?: NativeRateLimiterOptions | undefined | null, reconfigures?: boolean | undefined | null): number
+export declare function openRateLimiter(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
 
 /** Attaches to a registry or creates it; the handle is this thread's. */
 export declare function openRegistry(name: string): number
@@ -771,18 +763,18 @@ export declare function otherWorkersAccept(lease: number): boolean
 
 export declare function portsAreLeftToPrimary(): boolean
 
-/** Which options are in force: raised by every `reconfigure`. */
+/** The generation of the options in force: raised by every `reconfigure`. */
 export declare function rateLimiterGeneration(handle: number): number
 
-/** The options in force, which another thread may have changed. */
-export declare function rateLimiterOptions(handle: number): NativeRateLimiterOptions
+/** The limits in force, which another thread may have changed. */
+export declare function rateLimiterPolicies(handle: number): Array<NativePolicy>
 
 export declare function rateLimiterStats(handle: number): NativeRateLimiterStats
 
-/** False when the options in force are no longer those of `generation`; nothing was changed then. */
-export declare function reconfigureRateLimiter(handle: number, generation: number, options: NativeRateLimiterOptions): boolean
+/** Replaces the given options, which JavaScript has checked, in all threads. */
+export declare function reconfigureRateLimiter(handle: number, options: object): void
 
-/** Sets a value if the entry still has the version `expected`; none expects no entry. */
+/** Sets a value if the entry still has the version `expected`; `undefined`: if there is no entry. */
 export declare function registryCompareAndSet(handle: number, key: string, expected: number | undefined | null, value: Uint8Array): NativeChange
 
 export declare function registryDelete(handle: number, key: string): NativeChange
@@ -799,7 +791,7 @@ export declare function registrySetIfAbsent(handle: number, key: string, value: 
 
 export declare function registrySnapshot(handle: number): NativeSnapshot
 
-/** Tells this thread of every change from now on, under this number. */
+/** Sends this thread every change from now on, under this number. */
 export declare function registrySubscribe(handle: number, subscription: number): void
 
 export declare function registryUnsubscribe(handle: number, subscription: number): void
@@ -828,10 +820,10 @@ export declare function releaseLifecycle(handle: number): void
 /** Gives a lease back; the last one closes the socket. */
 export declare function releaseListener(lease: number): void
 
-/** One JavaScript object less that stands for the limiter. */
+/** A JavaScript object that stands for the limiter was collected. */
 export declare function releaseRateLimiter(handle: number): void
 
-/** One JavaScript object less that stands for the registry. */
+/** A JavaScript object that stands for the registry was collected. */
 export declare function releaseRegistry(handle: number): void
 
 /** One JavaScript object less that stands for the reputation. */

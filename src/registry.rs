@@ -1,4 +1,4 @@
-//! `Registry`. Values cross as bytes; `lib/value.js` knows what they mean.
+//! `Registry`. Values cross as bytes, in the encoding of `lib/runtime/value.js`.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub struct NativeChange {
     pub version: f64,
 }
 
-/// Everything at one moment; the lists have one order.
+/// All entries at one moment. The lists have the same order.
 #[napi(object)]
 pub struct NativeSnapshot<'env> {
     pub version: f64,
@@ -52,7 +52,7 @@ pub fn open_registry(env: Env, name: String) -> Result<u32> {
     Ok(handle)
 }
 
-/// One JavaScript object less that stands for the registry.
+/// A JavaScript object that stands for the registry was collected.
 #[napi]
 pub fn release_registry(handle: u32) -> Result<()> {
     let thread = thread::current()?;
@@ -89,7 +89,7 @@ pub fn registry_set_if_absent(env: Env, handle: u32, key: String, value: Uint8Ar
     error::check(&env, change).map(Into::into)
 }
 
-/// Sets a value if the entry still has the version `expected`; none expects no entry.
+/// Sets a value if the entry still has the version `expected`; `undefined`: if there is no entry.
 #[napi]
 pub fn registry_compare_and_set(
     env: Env,
@@ -141,7 +141,7 @@ pub fn registry_snapshot(env: &Env, handle: u32) -> Result<NativeSnapshot<'_>> {
     })
 }
 
-/// Tells this thread of every change from now on, under this number.
+/// Sends this thread every change from now on, under this number.
 #[napi]
 pub fn registry_subscribe(env: Env, handle: u32, subscription: u32) -> Result<()> {
     let mailbox = thread::port_of(&env)?.mailbox();
@@ -186,7 +186,7 @@ unsafe extern "C" fn size(env: sys::napi_env, info: sys::napi_callback_info) -> 
     })
 }
 
-/// `registryVersion(handle)`: what a reader compares where it is not shown.
+/// `registryVersion(handle)`: for readers whose handle has no version cell.
 unsafe extern "C" fn version(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let version = with_registry(call, Registry::version)?;
@@ -194,7 +194,7 @@ unsafe extern "C" fn version(env: sys::napi_env, info: sys::napi_callback_info) 
     })
 }
 
-/// `registryEntryVersion(handle, key)`: to see whether a decoded value is current; -1 without a value.
+/// `registryEntryVersion(handle, key)`: tells whether a decoded value is current; -1 where the key has no value.
 unsafe extern "C" fn entry_version(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
         let key = call.text(1).unwrap_or_default();

@@ -20,9 +20,14 @@ pub(crate) mod waker;
 use napi::bindgen_prelude::Result;
 
 /// Numbers that JavaScript sizes its arrays by.
-pub(crate) const CONSTANTS: [seam::Constant; 2] = [
+pub(crate) const CONSTANTS: [seam::Constant; 3] = [
     ("NUMBERS", port::NUMBERS, "Numbers that cross beside the arguments of a call."),
     ("MOST_CROSSING", message_numbers::MOST_CROSSING, "Messages whose numbers cross at once, either way."),
+    (
+        "DISTINCT_VERSIONS",
+        sluice_core::VersionCells::DISTINCT as usize,
+        "Versions of a registry that its cells tell apart: they show the remainder.",
+    ),
 ];
 
 /// Adds the raw functions that belong to no component.

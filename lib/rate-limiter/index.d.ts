@@ -3,7 +3,7 @@ import type { Duration, OnMismatch, QuotaOptions } from '../runtime';
 /** How a limit counts. {@link GcraLimit} and {@link WindowLimit} say what each admits. */
 export type Algorithm = 'gcra' | 'fixed-window' | 'sliding-window';
 
-/** A bucket that refills evenly: no edges of windows, and a burst of its own. */
+/** A bucket that refills evenly: it has no window edges, and a burst of its own. */
 export interface GcraLimit extends QuotaOptions {
   /** @default 'gcra' */
   algorithm?: 'gcra';
@@ -12,69 +12,69 @@ export interface GcraLimit extends QuotaOptions {
 /**
  * A count per window.
  *
- * - `'fixed-window'`: at most `limit` per window, which starts at the client's first hit. Around its end up to twice
- *   that.
- * - `'sliding-window'`: while `previous × (1 − f) + current ≤ limit`, with windows aligned to multiples of their length
- *   (UTC), and f the share of the current one that has passed.
+ * - `'fixed-window'`: admits at most `limit` per window, which starts with the key's first call; around a window's end,
+ *   up to twice that.
+ * - `'sliding-window'`: admits while `previous × (1 − f) + current ≤ limit`. Windows are aligned to multiples of their
+ *   length (UTC), and f is the elapsed share of the current one.
  */
 export interface WindowLimit {
   algorithm: 'fixed-window' | 'sliding-window';
-  /** Units per window, an integer from 1; at most 2³² − 1 in a fixed, 2²³ − 1 in a sliding window. */
+  /** Units per window, an integer from 1; at most 2³² − 1 for a fixed, 2²³ − 1 for a sliding window. */
   limit: number;
-  /** Its length; a fixed window lasts 10 ms at least. */
+  /** Length of the window; at least 10 ms for a fixed window. */
   window: Duration;
-  /** Windows have none: `INVALID_OPTION`. */
+  /** Windows have no burst: `INVALID_OPTION`. */
   burst?: never;
 }
 
 /** One of several limits. */
 export type LimitOptions = (GcraLimit | WindowLimit) & {
   /**
-   * What decisions and headers call it, at most 128 characters; no two limits of one limiter have the same. Give one
-   * to a limit that is to be reconfigured: names are fixed.
-   * @default what it says, such as `'10-per-1s'`
+   * What decisions and headers call the limit; unique in its limiter, at most 128 characters. Names are fixed, so give
+   * one to a limit that you want to reconfigure.
+   * @default its quota, such as `'10-per-1s'`
    */
   name?: string;
 };
 
-/** One limit, which decisions call by the limiter's name. */
+/** A single limit. In decisions it has the limiter's name. */
 export type SingleLimitOptions = (GcraLimit | WindowLimit) & { limits?: never };
 
 /** Several limits. */
 export interface SeveralLimitsOptions {
   /**
-   * One to six, decided as one: a call is charged to all of them or to none. Decisions describe the one that refuses
-   * longest, or else the one with the least remaining share.
+   * One to six limits. A call is charged to all of them or to none. Decisions describe the limit that refuses longest, or
+   * else the one with the least remaining share.
    */
   limits: readonly LimitOptions[];
-  /** Belongs in one of the limits, as do the next three: `INVALID_OPTION`. */
+  /** Set on an entry of `limits`, as are the next three; here it is `INVALID_OPTION`. */
   limit?: never;
   window?: never;
   burst?: never;
   algorithm?: never;
 }
 
-/** What {@link RateLimiter} takes: one limit, or several; and how many clients are held. */
+/** What {@link RateLimiter} takes: one limit or several, and the size of its table. */
 export type RateLimiterOptions = (SingleLimitOptions | SeveralLimitsOptions) & {
   /**
-   * Most clients remembered at once, an integer from 1 to 2³². A client that has its whole quota again needs no place.
+   * Keys that the table is sized for, an integer from 1 to 2³². A key that has its full quota needs no slot.
    * @default 1_000_000
    */
   maxKeys?: number;
   /**
-   * What a newcomer gets when there is no place: that of the client nearest to a full quota (`'evict'`), a
-   * refusal (`'deny'`), or passage without being counted (`'allow'`). Only `'deny'` keeps every quota exactly
-   * even then. Blocked clients are never evicted.
+   * What a new key gets when every slot it may use holds a live key: the slot of the key closest to its full quota
+   * (`'evict'`), a refusal (`'deny'`), or admission without being counted (`'allow'`). Only `'deny'` keeps every quota
+   * exact even then. Blocked keys are never evicted.
    * @default 'evict'
    */
   overflow?: 'evict' | 'deny' | 'allow';
   /**
-   * Decides, charges and counts as if live, but refuses nobody; decisions say `wouldRefuse`.
+   * Decides, charges and counts as usual, but admits every call; decisions have `wouldRefuse`.
    * @default false
    */
   dryRun?: boolean;
   /**
-   * Which threads share the limiter: all of this process. Anything else is `UNSUPPORTED` in this version.
+   * Which threads share the limiter: all threads of this process. Other values are `UNSUPPORTED` in this version.
    * @default 'process'
    */
   scope?: 'process';
@@ -86,51 +86,51 @@ export type RateLimiterOptions = (SingleLimitOptions | SeveralLimitsOptions) & {
   onMismatch?: OnMismatch;
 };
 
-/** The answer to one call, by one of its limits. Times are milliseconds, rounded up to integers. */
+/** The outcome of one call, as one of its limits describes it. Times are milliseconds, rounded up to integers. */
 export interface Decision {
-  /** Whether the call may pass. */
+  /** Whether the call is admitted. */
   allowed: boolean;
   /** Units per window. */
   limit: number;
   /** Units that would still be admitted now. */
   remaining: number;
-  /** Until the client is as if never seen, with its whole quota. */
+  /** Until the key has its full quota. */
   resetAfterMs: number;
   /**
-   * Until the same call is admitted, if the client does nothing else: exactly then, and not a millisecond before; 0
-   * when it was. `Infinity` for a cost above the burst, or a window's limit, which no waiting helps.
+   * Until the same call is admitted, if nothing else arrives: exactly then, not a millisecond before. 0 when it was
+   * admitted; `Infinity` when the cost exceeds the burst or a window's limit.
    */
   retryAfterMs: number;
   /**
-   * The name of the limit that is described: of several the one that refuses longest, or else the one with the least
+   * The name of the limit described: of several limits the one that refuses longest, or else the one with the least
    * remaining share. A single limit has the limiter's name.
    */
   policy: string;
-  /** With `dryRun` only: whether a live limiter would have refused. */
+  /** With `dryRun` only: whether the call would have been refused. */
   wouldRefuse?: boolean;
 }
 
 /** Sums over all threads since creation, and the state now. */
 export interface RateLimiterStats {
-  /** Calls that passed. */
+  /** Calls that were admitted. */
   allowed: number;
   /** Calls that were refused. */
   refused: number;
-  /** Calls that `dryRun` let pass. */
+  /** Calls that `dryRun` admitted and a live limiter would have refused. */
   dryRefused: number;
-  /** Calls that found no place: answered as `overflow` says, and blocks that were not kept. */
+  /** Calls that found no slot, decided by `overflow`, and blocks that were not kept. */
   untracked: number;
-  /** Clients forgotten while they still owed something: the only ones to whom more than the quota was given. */
+  /** Keys evicted while below their full quota: the only keys that may have got more than their quota. */
   liveEvictions: number;
-  /** Clients blocked now. */
+  /** Keys blocked now. */
   blocked: number;
-  /** Clients that have less than their whole quota, or are blocked, now. */
+  /** Keys below their full quota, or blocked, now. */
   size: number;
-  /** `maxKeys`. */
+  /** Most keys held at once: `maxKeys`, or the number of slots of a table for more than 16 384 keys. */
   capacity: number;
 }
 
-/** A key of one limiter, hashed once: for a client that is asked about often. It owns nothing. */
+/** A key of one limiter, hashed once: for a key that is used often. It owns nothing and needs no closing. */
 export interface KeyHandle {
   /** As {@link RateLimiter.tryConsume}. */
   tryConsume(cost?: number): boolean;
@@ -141,16 +141,16 @@ export interface KeyHandle {
 }
 
 /**
- * A rate limit per client that all threads share: together they admit the quota, and not one unit more.
+ * A rate limit per key that all threads share: together they admit the quota, and not one unit more.
  *
- * A key is any non-empty string of any length; keys that differ in one code unit are different clients. Every
- * method throws `INVALID_KEY` for what is no key, `INVALID_COST` for a cost that is no positive integer, and
- * `CLOSED` after `RateLimiter.destroy`.
+ * A key is a non-empty string of any length; keys that differ in one code unit are different keys. Every method throws
+ * `INVALID_KEY` for other values, `INVALID_COST` for a cost that is not a positive integer, and `CLOSED` after
+ * `RateLimiter.destroy`.
  */
 export class RateLimiter {
   /**
-   * Creates the limiter of this name, or attaches to it. With options that differ from those in force,
-   * `onMismatch` decides; without options it attaches only.
+   * Creates the limiter of this name, or attaches to it. If the options differ from those in force, `onMismatch` decides.
+   * Without options it only attaches.
    *
    * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`, `CONFIG_MISMATCH`, `NOT_FOUND`, `UNSUPPORTED`.
    */
@@ -161,60 +161,60 @@ export class RateLimiter {
 
   readonly name: string;
 
-  /** Takes `cost` units (default 1) if they are there: true when the call may pass. The cheapest question. */
+  /** Charges `cost` units (default 1) if they are available; true when the call is admitted. The cheapest call. */
   tryConsume(key: string, cost?: number): boolean;
 
-  /** As `tryConsume`, with all there is to tell. A refused call takes nothing. */
+  /** As `tryConsume`, with the whole decision. A refused call consumes nothing. */
   consume(key: string, cost?: number): Decision;
 
-  /** As `consume`, but mistakes reject. */
+  /** As `consume`, but invalid arguments reject. */
   consumeAsync(key: string, cost?: number): Promise<Decision>;
 
-  /** `tryConsume` for each key in turn. One invalid key among them is an error that charges nobody. */
+  /** `tryConsume` for each key in turn. An invalid key throws before any key is charged. */
   consumeMany(keys: readonly string[], cost?: number): boolean[];
 
-  /** What `consume(key)` would answer; takes and counts nothing. */
+  /** The decision for a call of cost 1; charges and counts nothing. */
   peek(key: string): Decision;
 
-  /** The key, hashed once, for calls that save reading it. */
+  /** The key, hashed once, for calls that need not read it again. */
   handle(key: string): KeyHandle;
 
-  /** Gives units back (default 1) to every limit, up to its burst, or a window's limit. */
+  /** Returns units (default 1) to every limit, up to its burst or a window's limit. */
   refund(key: string, cost?: number): void;
 
-  /** Takes units (default 1) of every limit without asking, down to none. */
+  /** Charges units (default 1) to every limit without a decision, down to none left. */
   penalize(key: string, cost?: number): void;
 
   /**
-   * Refuses the client for so long; of several blocks the one that ends last holds. What the client owed before
-   * it still owes afterwards. False, and counted in `stats().untracked`, when the limiter is full.
+   * Refuses the key until the block ends; of several blocks, the latest end holds. What the key has used stays used.
+   * False, and counted in `stats().untracked`, when no slot can be freed for the key.
    *
    * @throws {SluiceError} `INVALID_OPTION` for the duration.
    */
   block(key: string, duration: Duration): boolean;
 
-  /** Forgets what the client did, and its block; true when there was anything to forget. */
+  /** Removes the key's state and its block; true when there was any. */
   reset(key: string): boolean;
 
   /**
-   * The options given replace those in force, for all threads at once. What clients have used stays used, as far as the
-   * new options could have left it: a bucket is at most empty, a fixed window ends no later than one that starts now.
-   * Blocks stay. The options of the creation still attach.
+   * Replaces the given options in all threads at once. What keys have used stays used, as far as the new options could
+   * have left it: a bucket is at most empty, and a fixed window ends no later than one that starts now. Blocks stay. The
+   * options of the creation still attach.
    *
-   * Fixed are `maxKeys`, `overflow`, the names, number and algorithms of the limits, and the length of a sliding
-   * window; the limit of a window fits the count chosen at creation: at most 2²⁰ − 1, or where it was larger, the
-   * next 2ⁿ − 1. `limits` are given all or not at all.
+   * Fixed at creation: `maxKeys`, `overflow`, the names, number and algorithms of the limits, and the length of a sliding
+   * window. The limit of a window must fit the width of its count, which is chosen at creation: at most 2²⁰ − 1, or the
+   * next 2ⁿ − 1 where it was larger. Give all of `limits` or none.
    *
    * @throws {SluiceError} `INVALID_OPTION`, and nothing is changed.
    */
   reconfigure(options: Partial<RateLimiterOptions> & { onMismatch?: never }): void;
 
-  /** Forgets all clients and blocks. */
+  /** Removes every key and block. */
   clear(): void;
 
   /** `stats().size`, at the same cost. */
   readonly size: number;
 
-  /** Costs one pass over the table: for a metrics endpoint, not for every request. */
+  /** One pass over the table: for a metrics endpoint, not for every request. */
   stats(): RateLimiterStats;
 }

@@ -1,26 +1,17 @@
 'use strict';
 
+const { requiredOf, schemaOf } = require('../runtime/declared-options');
 const { invalidOption, SluiceError } = require('../runtime/errors');
 const { onMismatch } = require('../runtime/on-mismatch');
-const {
-  boolean,
-  checkName,
-  checkOptions,
-  duration,
-  integer,
-  oneOf,
-  owned,
-  requireOptions,
-} = require('../runtime/schema');
+const { checkName, checkOptions, owned, requireOptions } = require('../runtime/schema');
 
-const QUOTA = { limit: integer(1), window: duration, burst: integer(1) };
-const ALGORITHM = { algorithm: oneOf('gcra', 'fixed-window', 'sliding-window') };
-const TABLE = { maxKeys: integer(1, 2 ** 32), overflow: oneOf('evict', 'deny', 'allow'), dryRun: boolean };
-
-const LIMIT = { name: policyName, ...QUOTA, ...ALGORITHM };
-const SCHEMA = { ...QUOTA, ...ALGORITHM, limits: listOfLimits, ...TABLE, scope: processOnly };
+const LIMIT = schemaOf('Limit', { name: policyName });
+/** The options of a single limit, which has the name of its limiter. */
+const { name: _, ...SINGLE } = LIMIT;
+const SCHEMA = { ...SINGLE, ...schemaOf('RateLimiter', { limits: listOfLimits, scope: processOnly }) };
 const CREATION = { ...SCHEMA, onMismatch };
 
+/** @type {[string, number][]} */
 const UNITS = [
   ['d', 86_400_000],
   ['h', 3_600_000],
@@ -29,57 +20,28 @@ const UNITS = [
   ['ms', 1],
 ];
 
-/** Options of a new limiter, complete, as native code takes them. */
-function nativeOptions(name, options) {
+/** The options of a new limiter, checked: a single limit is the only one of `limits`. */
+function creationOptions(name, options) {
   const checked = checkOptions('RateLimiter', options, CREATION);
-  const { maxKeys = 1_000_000, overflow = 'evict', dryRun = false } = checked;
-  return { limits: limitsOf(name, 'RateLimiter', checked), maxKeys, overflow, dryRun };
+  if (checked.limits !== undefined) return withNamedLimits('RateLimiter', checked);
+  requireOptions('RateLimiter', checked, requiredOf('Quota'));
+  return owned(checked, { limits: [owned(checked, { name })] });
 }
 
-/** The options in force, with those that were given in their place. */
-function replacementOptions(name, current, options) {
-  const given = checkOptions('reconfigure', options, SCHEMA);
-  const [single, ...others] = current.limits;
-  const isSingle = others.length === 0;
-  const ofSingle = ['limit', 'window', 'burst', 'algorithm'].find((option) => given[option] !== undefined);
-  let { limits } = current;
-  if (given.limits !== undefined) {
-    limits = limitsOf(name, 'reconfigure', given);
-  } else if (ofSingle !== undefined) {
-    if (!isSingle) {
-      const accepted = 'nothing: this limiter has several limits, which change by limits';
-      throw invalidOption(`reconfigure ${ofSingle}`, given[ofSingle], accepted);
-    }
-    const { limit, windowMs: window, burst } = owned(single.quota);
-    limits = [nativeLimit(single.name, { limit, window, burst, algorithm: single.algorithm, ...given })];
-  }
-  return {
-    limits,
-    maxKeys: given.maxKeys ?? current.maxKeys,
-    overflow: given.overflow ?? current.overflow,
-    dryRun: given.dryRun ?? current.dryRun,
-  };
+/** The options of `reconfigure`, checked. Those that are left out stay in force. */
+function replacementOptions(options) {
+  const checked = checkOptions('reconfigure', options, SCHEMA);
+  return checked.limits === undefined ? checked : withNamedLimits('reconfigure', checked);
 }
 
-/** `limit` and `window`, which have the limiter's name; or `limits`, each with its own. */
-function limitsOf(name, owner, checked) {
-  if (checked.limits === undefined) {
-    requireOptions(owner, checked, ['limit', 'window']);
-    return [nativeLimit(name, checked)];
-  }
-  for (const option of ['limit', 'window', 'burst', 'algorithm']) {
+function withNamedLimits(owner, checked) {
+  for (const option of Object.keys(SINGLE)) {
     if (checked[option] === undefined) continue;
-    throw invalidOption(
-      `${owner} ${option}`,
-      checked[option],
-      `nothing beside limits: it belongs in one of them`,
-    );
+    const accepted = 'nothing beside limits: it belongs in one of them';
+    throw invalidOption(`${owner} ${option}`, checked[option], accepted);
   }
-  return checked.limits.map((limit) => nativeLimit(limit.name ?? defaultPolicyName(limit), limit));
-}
-
-function nativeLimit(name, { limit, window, burst, algorithm = 'gcra' }) {
-  return { name, quota: { limit, windowMs: window, burst }, algorithm };
+  for (const limit of checked.limits) limit.name ??= defaultPolicyName(limit);
+  return checked;
 }
 
 /** `100-per-1m`: what a limit without a name is called in decisions and headers. */
@@ -95,7 +57,7 @@ function listOfLimits(value, option) {
   // A copy has no holes.
   return Array.from(value).map((limit, index) => {
     const checked = checkOptions(`${option}[${index}]`, limit, LIMIT);
-    requireOptions(`${option}[${index}]`, checked, ['limit', 'window']);
+    requireOptions(`${option}[${index}]`, checked, requiredOf('Quota'));
     return checked;
   });
 }
@@ -110,4 +72,4 @@ function processOnly(value, option) {
   throw new SluiceError('UNSUPPORTED', `${option}: this version supports only "process"`);
 }
 
-module.exports = { defaultPolicyName, nativeOptions, replacementOptions };
+module.exports = { creationOptions, defaultPolicyName, replacementOptions };

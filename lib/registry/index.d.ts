@@ -18,16 +18,16 @@ export type Frozen<Value> = RegistryValue extends Value
 
 /** What {@link Registry} takes. */
 export interface RegistryOptions {
-  /** As of every named component. A registry has no other options, so none can differ. */
+  /** Accepted as for every named component. A registry has no other options, so none can differ. */
   onMismatch?: OnMismatch;
 }
 
-/** A key got another value, or none. */
+/** A key got another value, or was deleted. */
 export interface RegistryChange {
   key: string;
   /** The registry's version after the change. */
   version: number;
-  /** Changes just before this one that were dropped, as more than 1024 waited. */
+  /** Changes just before this one that were dropped because more than 1024 were pending. */
   missed?: number;
 }
 
@@ -38,12 +38,12 @@ export interface RegistrySnapshot<Value = RegistryValue> extends ReadonlyMap<str
 
 /**
  * A map of plain data that all threads share. A thread that reads a key gets the same frozen object until the key
- * is written again. Reads take no lock; each write copies the table of keys (not the values), so that a large
- * registry is filled with `replaceAll`.
+ * is written again. Reads take no lock. Each write copies the table of keys (not the values): fill a large registry with
+ * `replaceAll`.
  *
- * `Value` is what you put in; it says nothing at run time. Keys are non-empty strings without lone surrogates, else
- * `INVALID_KEY`; values that are no plain data are `INVALID_VALUE`, with the path to the part at fault. Every method
- * throws `CLOSED` after `Registry.destroy`.
+ * `Value` is the type of the values; it is not checked at run time. Keys are non-empty strings without lone surrogates,
+ * otherwise `INVALID_KEY`. Values that are not plain data are `INVALID_VALUE`, with the path to the invalid part. Every
+ * method throws `CLOSED` after `Registry.destroy`.
  */
 export class Registry<Value = RegistryValue> {
   /**
@@ -58,11 +58,11 @@ export class Registry<Value = RegistryValue> {
 
   readonly name: string;
 
-  /** The value, or `undefined` without one: a native number and a look-up while nothing is written. */
+  /** The value, or `undefined` if there is none. Two look-ups while no thread writes. */
   get(key: string): Frozen<Value> | undefined;
 
   /**
-   * As `get`, where a value must be there.
+   * As `get`, for a value that must exist.
    *
    * @throws {SluiceError} `NOT_FOUND`.
    */
@@ -70,40 +70,40 @@ export class Registry<Value = RegistryValue> {
 
   has(key: string): boolean;
 
-  /** Sets a value, whatever was there; returns the registry's version after it. */
+  /** Sets a value, whether or not the key has one; returns the registry's version after the write. */
   set(key: string, value: Value | Frozen<Value>): number;
 
-  /** Sets a value where there is none; true when it did. Of many threads exactly one is told so. */
+  /** Sets a value if the key has none; true when it did. Of several threads that try, exactly one gets `true`. */
   setIfAbsent(key: string, value: Value | Frozen<Value>): boolean;
 
   /**
-   * Sets what `change` makes of the value, and returns it. `change` is called again when another thread wrote
-   * in between, so it should only compute: a function that writes `key` itself each time it is called gets
+   * Sets the value that `change` returns for the current one, and returns it. `change` is called again when another
+   * thread wrote in between, so it should only compute. A function that writes `key` itself on every call gets
    * `ERR_SLUICE_UNSUPPORTED`.
    */
   update(key: string, change: (value: Frozen<Value> | undefined) => Value | Frozen<Value>): Frozen<Value>;
 
-  /** True when there was a value. */
+  /** Deletes a key; true when it had a value. */
   delete(key: string): boolean;
 
   keys(): IterableIterator<string>;
 
-  /** Of one moment, as of `snapshot`. */
+  /** The entries at one moment, as in `snapshot`. */
   entries(): IterableIterator<[string, Frozen<Value>]>;
 
   [Symbol.iterator](): IterableIterator<[string, Frozen<Value>]>;
 
   readonly size: number;
 
-  /** Raised by every change of any key. */
+  /** Raised by every write of any key. */
   readonly version: number;
 
-  /** All values at one moment, as a map that cannot be changed. */
+  /** All values at one moment, as a read-only map. */
   snapshot(): RegistrySnapshot<Value>;
 
   /**
-   * Makes these the only values, in one moment; returns the version after it. Keys whose value stays the same
-   * keep their object, and nobody is told of them.
+   * Makes these the only values, in one step; returns the version after it. Keys whose value stays the same keep their
+   * object, and no change is sent for them.
    */
   replaceAll(
     entries:
@@ -111,7 +111,7 @@ export class Registry<Value = RegistryValue> {
       | Readonly<Record<string, Value | Frozen<Value>>>,
   ): number;
 
-  /** Calls the listener for each change of any thread from now on, in order. It keeps no thread alive. */
+  /** Calls the listener for each change by any thread from now on, in order. A listener keeps no thread alive. */
   on(event: 'change', listener: (change: RegistryChange) => void): this;
   once(event: 'change', listener: (change: RegistryChange) => void): this;
   off(event: 'change', listener: (change: RegistryChange) => void): this;

@@ -1,32 +1,31 @@
 'use strict';
 
 const { invalid, SluiceError } = require('../runtime/errors');
+const { DISTINCT_VERSIONS } = require('../runtime/layouts');
 const { handlesOf, native, versions } = require('../runtime/native');
 const { onMismatch } = require('../runtime/on-mismatch');
 const { checkName, checkOptions, checkTextKey } = require('../runtime/schema');
 const { SubscribedListeners } = require('../runtime/subscribed-listeners');
 const { decode, encode } = require('../runtime/value');
+const { RunningUpdate } = require('./running-updates');
+const { RegistrySnapshot } = require('./snapshot');
 
+/** Fewer decoded values are never pruned. */
 const LEAST_PRUNED = 64;
 
-/**
- * Updates whose functions run in this thread now, the innermost last: `{ handle, key, writes, repeats, isRefused }`.
- * `writes` says that the function has written its own key, `repeats` that it had when it was called before.
- */
-const updates = [];
-
+/** A native handle is released when the last object of this thread that stands for it is collected. */
 const collected = handlesOf(native.releaseRegistry);
 
 class Registry {
   #name;
   #handle;
-  /** What this thread has decoded, by key: `{ version, value, checkedAt }`, current when that is the version shown now. */
+  /** Decoded entries by key: `{ version, value, checkedAt }`, current while `checkedAt` is the version shown. */
   #decoded = new Map();
   #pruneAt = LEAST_PRUNED;
   #listeners = new SubscribedListeners('Registry', ['change'], {
     begin: (subscription) => native.registrySubscribe(this.#handle, subscription),
     end: (subscription) => native.registryUnsubscribe(this.#handle, subscription),
-    tell: (delivery) => this.#tell(delivery),
+    tell: (delivery) => this.#report(delivery),
   });
 
   constructor(name, options = {}) {
@@ -63,13 +62,13 @@ class Registry {
 
   set(key, value) {
     checkTextKey('key', key);
-    this.#enterWrite(key);
+    RunningUpdate.enterWrite(this.#handle, key);
     return native.registrySet(this.#handle, key, encode(value, 'value')).version;
   }
 
   setIfAbsent(key, value) {
     checkTextKey('key', key);
-    this.#enterWrite(key);
+    RunningUpdate.enterWrite(this.#handle, key);
     return native.registrySetIfAbsent(this.#handle, key, encode(value, 'value')).done;
   }
 
@@ -78,11 +77,11 @@ class Registry {
     if (typeof change !== 'function')
       throw invalid('INVALID_OPTION', 'update', change, 'a function of the old value');
     checkTextKey('key', key);
-    this.#enterWrite(key);
-    const update = { handle: this.#handle, key, writes: false, repeats: false, isRefused: false };
+    RunningUpdate.enterWrite(this.#handle, key);
+    const update = new RunningUpdate(this.#name, this.#handle, key);
     for (;;) {
       const entry = this.#read(key);
-      const bytes = encode(this.#changed(update, change, entry?.value), 'value');
+      const bytes = encode(update.run(change, entry?.value), 'value');
       const { done, version } = native.registryCompareAndSet(this.#handle, key, entry?.version, bytes);
       if (done) return this.#keep(key, version, bytes, shown(version)).value;
     }
@@ -90,7 +89,7 @@ class Registry {
 
   delete(key) {
     checkTextKey('key', key);
-    this.#enterWrite(key);
+    RunningUpdate.enterWrite(this.#handle, key);
     return native.registryDelete(this.#handle, key).done;
   }
 
@@ -120,7 +119,7 @@ class Registry {
     const entryAt = (index) =>
       this.#current(keys[index], entryVersions[index], () => values[index], shown(version));
     const entries = keys.map((key, index) => [key, entryAt(index)]);
-    // What is in the snapshot is all there is: nothing else decoded is still needed.
+    // The snapshot has every key, so no other decoded value is needed.
     this.#decoded = new Map(entries);
     return new RegistrySnapshot(version, new Map(entries.map(([key, { value }]) => [key, value])));
   }
@@ -133,7 +132,7 @@ class Registry {
     }
     const values = new Map(pairs);
     const bytes = [...values].map(([key, value]) => encode(value, `value of ${JSON.stringify(key)}`));
-    this.#enterWrite();
+    RunningUpdate.enterWrite(this.#handle);
     return native.registryReplaceAll(this.#handle, [...values.keys()], bytes);
   }
 
@@ -152,48 +151,13 @@ class Registry {
     return this;
   }
 
-  /** The value that the function of `update` makes of the old one. */
-  #changed(update, change, value) {
-    update.repeats = update.writes;
-    updates.push(update);
-    try {
-      const changed = change(value);
-      // The function may have caught the error of its own write.
-      if (update.isRefused) throw this.#writesOwnKey(update.key);
-      return changed;
-    } finally {
-      updates.pop();
-    }
-  }
-
-  /**
-   * A function of `update` that writes its own key is called again, as after the write of another thread. One that
-   * does so each time would be called for ever: it is refused the second time. Without a key, all are written.
-   */
-  #enterWrite(key) {
-    if (updates.length === 0) return;
-    const own = updates.filter(
-      (update) => update.handle === this.#handle && (key ?? update.key) === update.key,
-    );
-    for (const update of own) {
-      update.isRefused = update.repeats || own.length > 1;
-      if (update.isRefused) throw this.#writesOwnKey(update.key);
-      update.writes = true;
-    }
-  }
-
-  #writesOwnKey(key) {
-    const message = `Registry "${this.#name}": the function of update writes ${JSON.stringify(key)}, the key that it updates, each time; accepted: to return the new value`;
-    return new SluiceError('UNSUPPORTED', message);
-  }
-
-  #tell({ key, version, missed }) {
+  #report({ key, version, missed }) {
     this.#listeners.emit('change', missed > 0 ? { key, version, missed } : { key, version });
   }
 
   /**
-   * The decoded entry of a key. While no thread writes, that is two look-ups; after a write, each key read
-   * asks once for its own version and keeps its value if that is the same.
+   * The decoded entry of a key. While no thread writes, a read is two look-ups. After a write, the first read of each
+   * key asks for the key's own version, and keeps its value if that is the same.
    */
   #read(key) {
     const handle = this.#handle;
@@ -218,7 +182,7 @@ class Registry {
     return entry;
   }
 
-  /** The entry as this thread decoded it before, or decoded now. */
+  /** The entry as this thread has decoded it before, or decodes it now. */
   #current(key, version, bytes, checkedAt) {
     const known = this.#decoded.get(key);
     if (known?.version !== version) return { version, value: decode(bytes()), checkedAt };
@@ -226,7 +190,7 @@ class Registry {
     return known;
   }
 
-  /** Drops values of keys that are gone. Done when they may be the half, it costs little per key. */
+  /** Drops values of keys that are gone. The cost per key is small, as it runs when half of them may be gone. */
   #prune() {
     for (const [key, known] of this.#decoded) {
       if (native.registryEntryVersion(this.#handle, key) !== known.version) this.#decoded.delete(key);
@@ -235,52 +199,9 @@ class Registry {
   }
 }
 
-/** A version as threads are shown it. */
+/** A version as `versions` shows it. */
 function shown(version) {
-  return version % 2 ** 31;
-}
-
-/** A `ReadonlyMap`: what a `Map` reads, and nothing that writes. */
-class RegistrySnapshot {
-  #map;
-
-  constructor(version, map) {
-    this.version = version;
-    this.#map = map;
-    Object.freeze(this);
-  }
-
-  get size() {
-    return this.#map.size;
-  }
-
-  get(key) {
-    return this.#map.get(key);
-  }
-
-  has(key) {
-    return this.#map.has(key);
-  }
-
-  keys() {
-    return this.#map.keys();
-  }
-
-  values() {
-    return this.#map.values();
-  }
-
-  entries() {
-    return this.#map.entries();
-  }
-
-  forEach(visit, thisArg) {
-    for (const [key, value] of this.#map) visit.call(thisArg, value, key, this);
-  }
-
-  [Symbol.iterator]() {
-    return this.#map.entries();
-  }
+  return version % DISTINCT_VERSIONS;
 }
 
 function pairsOf(entries) {

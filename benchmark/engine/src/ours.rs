@@ -83,7 +83,7 @@ pub struct Ours<K, const READS_CLOCK: bool = false> {
 impl<K, const READS_CLOCK: bool> Ours<K, READS_CLOCK> {
     pub fn new(limit: Limit, capacity: usize) -> Self {
         let burst = u64::from(limit.burst);
-        let mut options = RateLimiterOptions::new(burst, burst * limit.interval / clock::MS);
+        let mut options = RateLimiterOptions::single(burst, burst * limit.interval / clock::MS);
         options.max_keys = capacity as u64;
         let limiter = RateLimiter::new("benchmark", options.try_into().expect("valid options"));
         Self { limiter: Arc::new(limiter), burst, key: PhantomData }

@@ -54,7 +54,7 @@ fn clients_of_a_limiter(criterion: &mut Criterion) {
     let clients = clients();
     let mut group = criterion.benchmark_group("try_consume, 10 000 clients");
     for (name, limit) in [("known", PLENTY), ("refused", 1)] {
-        let limiter = limiter(RateLimiterOptions::new(limit, DAY_MS));
+        let limiter = limiter(RateLimiterOptions::single(limit, DAY_MS));
         for client in &clients {
             limiter.try_consume(*client, 1, START).expect("open");
         }
@@ -66,7 +66,7 @@ fn clients_of_a_limiter(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(CLIENTS));
     group.bench_function("all new", |bencher| {
         bencher.iter_batched_ref(
-            || limiter(RateLimiterOptions::new(PLENTY, DAY_MS)),
+            || limiter(RateLimiterOptions::single(PLENTY, DAY_MS)),
             |limiter| {
                 for client in &clients {
                     limiter.try_consume(*client, 1, START).expect("open");
@@ -80,7 +80,7 @@ fn clients_of_a_limiter(criterion: &mut Criterion) {
 
 /// One thread alone, then the same thread while another makes the same calls.
 fn one_hot_client(criterion: &mut Criterion) {
-    let limiter = limiter(RateLimiterOptions::new(PLENTY, DAY_MS));
+    let limiter = limiter(RateLimiterOptions::single(PLENTY, DAY_MS));
     let client = hash_str("203.0.113.7");
     let (now, stop) = (AtomicU64::new(START), AtomicBool::new(false));
     let call = || limiter.try_consume(black_box(client), 1, now.load(Ordering::Relaxed));

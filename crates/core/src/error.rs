@@ -136,4 +136,12 @@ impl Error {
             accepted: accepted.to_string(),
         }
     }
+
+    /// The error of an option, with the option's owner before its name.
+    pub(crate) fn of_owner(mut self, owner: &str) -> Self {
+        if let Self::InvalidOption { option, .. } = &mut self {
+            *option = format!("{owner} {option}");
+        }
+        self
+    }
 }

@@ -6,7 +6,7 @@
 //! ```
 //! use sluice_core::{RateLimiter, RateLimiterOptions, runtime::key_hash::hash_str};
 //!
-//! let limiter = RateLimiter::new("api", RateLimiterOptions::new(2, 1_000).try_into()?);
+//! let limiter = RateLimiter::new("api", RateLimiterOptions::single(2, 1_000).try_into()?);
 //! let (client, now) = (hash_str("203.0.113.7"), 0);
 //! assert!(limiter.try_consume(client, 1, now)?);
 //! assert!(limiter.try_consume(client, 1, now)?);

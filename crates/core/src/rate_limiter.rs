@@ -1,24 +1,34 @@
-//! Limits per client: how much, decided how, kept where. Each in a file of its own.
+//! Rate limits per key.
+//!
+//! An algorithm decides, a cell keeps what it knows of a key, a table finds the cell, and a call puts them together. The
+//! limiter owns the table; a thread-local handle makes its calls cheaper. Imports point in that order only.
 
 pub(crate) mod algorithm;
-mod calls;
+mod call;
 mod cell;
+mod config;
 mod config_epoch;
+mod contents;
+mod counts;
 mod decision;
 mod fixed_window;
 pub(crate) mod gcra;
+mod in_force;
+mod instance;
 mod limiter;
 mod local_handle;
 mod options;
 mod quota;
+mod reconfiguration;
 mod records;
 mod sliding_window;
 mod table;
 
-pub use calls::RateLimiterStats;
+pub use config::RateLimiterConfig;
+pub use counts::RateLimiterStats;
 pub use decision::{Decision, Receipt};
 pub use limiter::RateLimiter;
 pub use local_handle::LocalHandle;
-pub use options::{AlgorithmKind, LimitOptions, MAX_LIMITS, Overflow, RateLimiterConfig, RateLimiterOptions};
+pub use options::{AlgorithmKind, LimitOptions, MAX_LIMITS, Overflow, RateLimiterOptions};
 pub use quota::Quota;
 pub(crate) use quota::{MAX_SAFE_INTEGER, check_range};

@@ -1,4 +1,6 @@
-//! Values that every request reads and few write.
+//! Registry: values that every request reads and few write.
+
+mod instance;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,17 +10,16 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use crate::runtime::ThreadId;
-use crate::runtime::clock::SetBack;
-use crate::runtime::instances::{Instance, OptionList};
+use crate::runtime::instances::OptionList;
 use crate::runtime::mailbox::{Sink, SubscriptionId};
 use crate::runtime::subscribers::Subscribers;
 use crate::runtime::version_cells::VersionCells;
 use crate::{Error, Result};
 
-/// One value, encoded by whoever reads and writes it.
+/// One value. Its encoding is the caller's.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The registry's version when this value was set.
+    /// The registry's version with this value.
     pub version: u64,
     /// The value.
     pub value: Box<[u8]>,
@@ -44,22 +45,24 @@ pub struct Change {
 
 /// A map whose readers take no lock and see one moment.
 ///
-/// A read is one load of the current snapshot and one look-up. A write copies the map's table (not the
-/// values), so it costs time in proportion to the number of keys: fill a large one with `replace_all`.
+/// A read is one load of the current snapshot and one look-up. A write copies the table of keys (not the values), so its
+/// cost grows with the number of keys: fill a large registry with `replace_all`.
+///
+/// Methods that return a [`Result`] fail once the registry is destroyed.
 #[derive(Debug)]
 pub struct Registry {
     name: String,
     created_with: OptionList,
     snapshot: ArcSwap<Snapshot>,
-    /// Held by the one writer at a time, until its change is shown and sent.
+    /// Held by one writer at a time, until its change is shown and sent.
     writing: Mutex<()>,
     subscribers: Subscribers<RegistryChange>,
-    /// Where threads look for the version. Written under the lock of the writers.
+    /// Where threads read the version. Entries are added, and versions shown, under the writers' lock.
     shown: Mutex<Vec<Shown>>,
     closed: AtomicBool,
 }
 
-/// A place in which a thread is shown the version.
+/// A cell in which a thread reads the version.
 #[derive(Debug)]
 struct Shown {
     thread: ThreadId,
@@ -67,7 +70,7 @@ struct Shown {
     at: usize,
 }
 
-/// A key has another value, or none.
+/// A key got another value, or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistryChange {
     /// The key.
@@ -92,45 +95,77 @@ impl Registry {
     }
 
     /// All values at one moment.
+    ///
+    /// # Errors
+    ///
+    /// The registry is destroyed.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>> {
         self.check_open()?;
         Ok(self.snapshot.load_full())
     }
 
     /// The value of a key.
+    ///
+    /// # Errors
+    ///
+    /// The registry is destroyed.
     pub fn get(&self, key: &str) -> Result<Option<Arc<Entry>>> {
         self.check_open()?;
         Ok(self.snapshot.load().entries.get(key).cloned())
     }
 
-    /// The version now; it changes with every change of a value.
+    /// The version now; every write raises it.
+    ///
+    /// # Errors
+    ///
+    /// The registry is destroyed.
     pub fn version(&self) -> Result<u64> {
         self.check_open()?;
         Ok(self.snapshot.load().version)
     }
 
-    /// Sets a value, whatever was there.
+    /// Sets a value, whether or not the key has one.
+    ///
+    /// # Errors
+    ///
+    /// The registry is destroyed.
     pub fn set(&self, key: &str, value: Box<[u8]>) -> Result<Change> {
         self.write(key, |_| true, Some(value))
     }
 
-    /// Sets a value where there is none.
+    /// Sets a value if the key has none.
+    ///
+    /// # Errors
+    ///
+    /// The registry is destroyed.
     pub fn set_if_absent(&self, key: &str, value: Box<[u8]>) -> Result<Change> {
         self.write(key, |existing| existing.is_none(), Some(value))
     }
 
-    /// Sets a value if the entry still has this version; `None` is a key without value.
+    /// Sets a value if the entry still has the version `expected`; `None`: if the key has none.
+    ///
+    /// # Errors
+    ///
+    /// The registry is destroyed.
     pub fn compare_and_set(&self, key: &str, expected: Option<u64>, value: Box<[u8]>) -> Result<Change> {
         self.write(key, |existing| existing.map(|entry| entry.version) == expected, Some(value))
     }
 
     /// Removes a key.
+    ///
+    /// # Errors
+    ///
+    /// The registry is destroyed.
     pub fn delete(&self, key: &str) -> Result<Change> {
         self.write(key, |existing| existing.is_some(), None)
     }
 
-    /// Makes these the only values, in one moment. A key whose value is the same to the byte keeps its
-    /// version, and nobody is told of it.
+    /// Makes these the only values, in one step. A key whose value is the same to the byte keeps its version, and no
+    /// change is sent for it.
+    ///
+    /// # Errors
+    ///
+    /// The registry is destroyed.
     pub fn replace_all(&self, values: Vec<(String, Box<[u8]>)>) -> Result<u64> {
         self.check_open()?;
         let _writers = self.writing.lock();
@@ -153,8 +188,12 @@ impl Registry {
         Ok(version)
     }
 
-    /// Shows a thread the version from now on, in a place of its cells, until the thread or the registry ends. A
-    /// write has ended when all are shown it.
+    /// Shows a thread the version from now on, in one of its cells, until the thread or the registry ends. A write returns
+    /// when all threads are shown its version.
+    ///
+    /// # Errors
+    ///
+    /// The registry is destroyed.
     pub fn show_version(&self, thread: ThreadId, cells: &Arc<VersionCells>, at: usize) -> Result<()> {
         self.check_open()?;
         let _writers = self.writing.lock();
@@ -167,34 +206,36 @@ impl Registry {
         Ok(())
     }
 
-    /// The place is wanted for another registry.
+    /// Stops showing a thread the version: its cell is free for another registry.
     pub fn hide_version(&self, thread: ThreadId, at: usize) {
         self.shown.lock().retain(|shown| shown.thread != thread || shown.at != at);
     }
 
     /// How many keys there are.
+    ///
+    /// # Errors
+    ///
+    /// The registry is destroyed.
     pub fn size(&self) -> Result<usize> {
         self.check_open()?;
         Ok(self.snapshot.load().entries.len())
     }
 
     /// Sends every change from now on to a thread.
+    ///
+    /// # Errors
+    ///
+    /// The registry is destroyed.
     pub fn subscribe(&self, sink: Sink<RegistryChange>, subscription: SubscriptionId) -> Result<()> {
         let thread = sink.thread();
         self.subscribers.add(sink, subscription);
-        // After: a registry that closes meanwhile either finds the subscription, or is found closed.
+        // After it was added: a registry that closes meanwhile either notifies the subscription or is found closed.
         self.check_open().inspect_err(|_| self.subscribers.remove(thread, subscription))
     }
 
     /// Ends one subscription of a thread.
     pub fn unsubscribe(&self, thread: ThreadId, subscription: SubscriptionId) {
         self.subscribers.remove(thread, subscription);
-    }
-
-    /// Ends every subscription of a thread that ended.
-    pub fn thread_ended(&self, thread: ThreadId) {
-        self.subscribers.thread_ended(thread);
-        self.shown.lock().retain(|shown| shown.thread != thread);
     }
 
     fn write(
@@ -222,7 +263,7 @@ impl Registry {
         Ok(Change { done: true, version })
     }
 
-    /// By the writer whose turn it is.
+    /// The caller holds `writing`.
     fn publish(&self, version: u64, entries: HashMap<Arc<str>, Arc<Entry>>) {
         self.snapshot.store(Arc::new(Snapshot { version, entries }));
         for Shown { cells, at, .. } in &*self.shown.lock() {
@@ -249,155 +290,5 @@ fn changed_keys(
     set.map(|(key, _)| key).chain(removed).cloned().collect()
 }
 
-impl Registry {
-    /// Forgets every value, without events. The version goes on, so no thread takes an old value for a new one.
-    fn forget_all(&self) {
-        let _writers = self.writing.lock();
-        let version = self.snapshot.load().version + 1;
-        self.publish(version, HashMap::new());
-    }
-}
-
-impl Instance for Registry {
-    const KIND: &'static str = "Registry";
-    type Config = ();
-
-    fn create(name: &str, _: ()) -> Self {
-        Self::new(name)
-    }
-
-    fn created_with(&self) -> &OptionList {
-        &self.created_with
-    }
-
-    fn list_options(_: &()) -> OptionList {
-        OptionList::new()
-    }
-
-    fn reconfigure(&self, _: &str, (): (), _: bool) -> Result<Option<Arc<Self>>> {
-        Ok(None)
-    }
-
-    fn reset(&self) {
-        self.forget_all();
-    }
-
-    fn close(&self) {
-        self.closed.store(true, Ordering::Relaxed);
-        // After the last write, so that it stays closed.
-        let _writers = self.writing.lock();
-        for Shown { cells, at, .. } in self.shown.lock().drain(..) {
-            cells.show_closed(at);
-        }
-        self.subscribers.end();
-    }
-
-    fn thread_ended(&self, thread: ThreadId, _: u64) {
-        Self::thread_ended(self, thread);
-    }
-
-    /// A registry knows no time.
-    fn clock_was_set_back(&self, _: SetBack) {}
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::deliveries::{Item, Mailbox};
-
-    fn value(text: &str) -> Box<[u8]> {
-        text.as_bytes().into()
-    }
-
-    fn read(registry: &Registry, key: &str) -> Option<String> {
-        let entry = registry.get(key).expect("open")?;
-        Some(String::from_utf8(entry.value.to_vec()).expect("text"))
-    }
-
-    #[test]
-    fn every_change_raises_the_version() {
-        let registry = Registry::new("r");
-        assert_eq!(registry.set("a", value("1")), Ok(Change { done: true, version: 1 }));
-        assert_eq!(registry.set("a", value("1")), Ok(Change { done: true, version: 2 }));
-        assert_eq!(registry.set_if_absent("a", value("9")), Ok(Change { done: false, version: 2 }));
-        assert_eq!(registry.set_if_absent("b", value("2")), Ok(Change { done: true, version: 3 }));
-        assert_eq!(registry.delete("c"), Ok(Change { done: false, version: 3 }));
-        assert_eq!(registry.delete("a"), Ok(Change { done: true, version: 4 }));
-        assert_eq!((read(&registry, "a"), read(&registry, "b")), (None, Some("2".into())));
-    }
-
-    #[test]
-    fn compare_and_set_notices_a_value_that_came_back() {
-        let registry = Registry::new("r");
-        let first = registry.set("a", value("x")).expect("open").version;
-        registry.delete("a").expect("open");
-        registry.set("a", value("x")).expect("open");
-        assert!(!registry.compare_and_set("a", Some(first), value("y")).expect("open").done);
-        assert!(!registry.compare_and_set("a", None, value("y")).expect("open").done);
-        assert!(registry.compare_and_set("b", None, value("y")).expect("open").done);
-    }
-
-    #[test]
-    fn replace_all_keeps_what_did_not_change() {
-        let registry = Registry::new("r");
-        for key in ["same", "other", "gone"] {
-            registry.set(key, value(key)).expect("open");
-        }
-        let same = registry.get("same").expect("open").expect("set").version;
-        let values = vec![
-            ("same".into(), value("same")),
-            ("other".into(), value("new")),
-            ("added".into(), value("a")),
-        ];
-        let version = registry.replace_all(values).expect("open");
-        assert_eq!(version, 4);
-        assert_eq!(registry.get("same").expect("open").expect("kept").version, same);
-        assert_eq!(registry.get("other").expect("open").expect("set").version, version);
-        assert_eq!((read(&registry, "gone"), read(&registry, "added")), (None, Some("a".into())));
-    }
-
-    #[test]
-    fn tells_every_change_in_order_until_the_subscription_ends() {
-        let registry = Registry::new("r");
-        let mailbox = Arc::new(Mailbox::new(ThreadId(1), Box::new(|| ())));
-        registry.subscribe(Arc::<Mailbox>::clone(&mailbox), 7).expect("open");
-        registry.set("a", value("1")).expect("open");
-        registry.set_if_absent("a", value("2")).expect("open");
-        registry.replace_all(vec![("b".into(), value("1"))]).expect("open");
-        registry.unsubscribe(ThreadId(1), 7);
-        registry.set("c", value("1")).expect("open");
-        let told: Vec<_> = mailbox.take().into_iter().map(|delivery| delivery.item).collect();
-        let change = |key: &str, version| Item::RegistryChange(RegistryChange { key: key.into(), version });
-        assert_eq!(told, [change("a", 1), change("a", 2), change("b", 2)]);
-    }
-
-    #[test]
-    fn concurrent_updates_all_count() {
-        let registry = Registry::new("r");
-        registry.set("n", value("0")).expect("open");
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    for _ in 0..250 {
-                        while {
-                            let entry = registry.get("n").expect("open").expect("set");
-                            let n: u64 =
-                                std::str::from_utf8(&entry.value).expect("text").parse().expect("number");
-                            let next = value(&(n + 1).to_string());
-                            !registry.compare_and_set("n", Some(entry.version), next).expect("open").done
-                        } {}
-                    }
-                });
-            }
-        });
-        assert_eq!(read(&registry, "n"), Some("1000".into()));
-    }
-
-    #[test]
-    fn refuses_when_closed() {
-        let registry = Registry::new("r");
-        registry.close();
-        assert_eq!(registry.get("a").expect_err("closed").code(), "CLOSED");
-        assert_eq!(registry.set("a", value("1")).expect_err("closed").code(), "CLOSED");
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ const SECOND: u64 = 1_000_000_000;
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 fn limiter(limit: u64, window_ms: u64) -> RateLimiter {
-    RateLimiter::new("test", RateLimiterOptions::new(limit, window_ms).try_into().expect("valid"))
+    RateLimiter::new("test", RateLimiterOptions::single(limit, window_ms).try_into().expect("valid"))
 }
 
 /// A limiter of several limits, each with a window of 30 days.
@@ -18,7 +18,7 @@ fn several(limits: &[(AlgorithmKind, u64)]) -> RateLimiter {
         algorithm: *algorithm,
     };
     let limits = limits.iter().enumerate().map(limit).collect();
-    let options = RateLimiterOptions { limits, ..RateLimiterOptions::new(1, 1) };
+    let options = RateLimiterOptions { limits, ..RateLimiterOptions::single(1, 1) };
     RateLimiter::new("several", options.try_into().expect("valid"))
 }
 
@@ -240,7 +240,7 @@ fn the_later_of_two_blocks_holds_until_reset() {
     limiter.block(client("a"), SECOND, 0).expect("open");
     limiter.refund(client("a"), 5, 0).expect("open");
     limiter.penalize(client("a"), 1, 0).expect("open");
-    limiter.reconfigure(RateLimiterOptions::new(1_000, 1_000), || 0).expect("open");
+    limiter.reconfigure(RateLimiterOptions::single(1_000, 1_000), || 0).expect("open");
     assert!(!limiter.try_consume(client("a"), 1, 9 * SECOND - 1).expect("open"));
     assert_eq!(limiter.stats(0).expect("open").blocked, 1);
     assert!(limiter.reset(client("a"), 0).expect("open"));
@@ -252,12 +252,12 @@ fn the_later_of_two_blocks_holds_until_reset() {
 fn reconfigure_keeps_consumed_units_but_refuses_no_longer_than_the_new_window() {
     let limiter = limiter(10, 100_000);
     admitted(&limiter, client("a"), 10, 0);
-    limiter.reconfigure(RateLimiterOptions::new(5, 1_000), || 0).expect("open");
+    limiter.reconfigure(RateLimiterOptions::single(5, 1_000), || 0).expect("open");
     let decision = limiter.peek(client("a"), 0).expect("open");
     assert_eq!((decision.limit, decision.remaining, decision.retry_after), (5, 0, Some(SECOND / 5)));
     assert!(!limiter.try_consume(client("a"), 1, SECOND / 5 - 1).expect("open"));
     assert!(limiter.try_consume(client("a"), 1, SECOND / 5).expect("open"), "not after 90 seconds");
-    let other_table = RateLimiterOptions { max_keys: 7, ..RateLimiterOptions::new(5, 1_000) };
+    let other_table = RateLimiterOptions { max_keys: 7, ..RateLimiterOptions::single(5, 1_000) };
     let error = limiter.reconfigure(other_table, || 0).expect_err("fixed");
     assert!(error.to_string().contains("reconfigure maxKeys is 7"), "{error}");
 }
@@ -284,7 +284,7 @@ fn a_limit_for_one_call_keeps_consumed_units() {
 #[test]
 fn a_limit_for_one_call_is_reported_when_the_table_is_full() {
     let options =
-        RateLimiterOptions { max_keys: 1, overflow: Overflow::Deny, ..RateLimiterOptions::new(1, 1_000) };
+        RateLimiterOptions { max_keys: 1, overflow: Overflow::Deny, ..RateLimiterOptions::single(1, 1_000) };
     let limiter = RateLimiter::new("small", options.try_into().expect("valid"));
     assert!(limiter.consume_with_limit(client("a"), 1, 7, 0).expect("open").allowed);
     let refused = limiter.consume_with_limit(client("b"), 1, 7, 0).expect("open");
@@ -315,7 +315,7 @@ fn setting_the_clock_back_does_not_prolong_a_refusal() {
 
 #[test]
 fn dry_run_decides_as_usual_but_refuses_no_call() {
-    let options = RateLimiterOptions { dry_run: true, ..RateLimiterOptions::new(2, 1_000) };
+    let options = RateLimiterOptions { dry_run: true, ..RateLimiterOptions::single(2, 1_000) };
     let limiter = RateLimiter::new("dry", options.try_into().expect("valid"));
     assert_eq!(admitted(&limiter, client("a"), 5, 0), 5);
     let decision = limiter.consume(client("a"), 1, 0).expect("open");
@@ -329,7 +329,7 @@ fn dry_run_decides_as_usual_but_refuses_no_call() {
 #[test]
 fn overflow_selects_whether_a_call_without_a_slot_is_admitted() {
     for (overflow, passes) in [(Overflow::Deny, false), (Overflow::Allow, true)] {
-        let options = RateLimiterOptions { max_keys: 1, overflow, ..RateLimiterOptions::new(1, 1_000) };
+        let options = RateLimiterOptions { max_keys: 1, overflow, ..RateLimiterOptions::single(1, 1_000) };
         let limiter = RateLimiter::new("small", options.try_into().expect("valid"));
         assert!(limiter.try_consume(client("a"), 1, 0).expect("open"));
         let decision = limiter.consume(client("b"), 1, 1).expect("open");
@@ -341,7 +341,7 @@ fn overflow_selects_whether_a_call_without_a_slot_is_admitted() {
 
 #[test]
 fn a_block_without_a_free_slot_is_refused_and_counted() {
-    let options = RateLimiterOptions { max_keys: 1, ..RateLimiterOptions::new(1, 1_000) };
+    let options = RateLimiterOptions { max_keys: 1, ..RateLimiterOptions::single(1, 1_000) };
     let limiter = RateLimiter::new("small", options.try_into().expect("valid"));
     assert!(limiter.block(client("a"), SECOND, 0).expect("open"));
     assert!(!limiter.block(client("b"), SECOND, 0).expect("open"));
@@ -353,7 +353,7 @@ fn a_block_without_a_free_slot_is_refused_and_counted() {
 fn a_name_attaches_with_equal_options_only() {
     let instances = Instances::<RateLimiter>::new();
     let config =
-        |limit, window_ms| Some(RateLimiterOptions::new(limit, window_ms).try_into().expect("valid"));
+        |limit, window_ms| Some(RateLimiterOptions::single(limit, window_ms).try_into().expect("valid"));
     assert_eq!(instances.open("api", None).expect_err("absent").code(), "NOT_FOUND");
     let created = instances.open("api", config(10, 1_000)).expect("creates");
     assert!(std::sync::Arc::ptr_eq(&created, &instances.open("api", None).expect("attaches")));
@@ -361,7 +361,7 @@ fn a_name_attaches_with_equal_options_only() {
     assert_eq!(error.code(), "CONFIG_MISMATCH");
     assert!(error.to_string().contains("window = 1000 ms; given: 2000 ms"), "{error}");
 
-    created.reconfigure(RateLimiterOptions::new(99, 1_000), || 0).expect("open");
+    created.reconfigure(RateLimiterOptions::single(99, 1_000), || 0).expect("open");
     instances.open("api", config(10, 1_000)).expect("the creation options still attach");
     assert_eq!(created.peek(client("a"), 0).expect("open").limit, 99, "and the new ones stay");
 

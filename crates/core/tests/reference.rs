@@ -189,7 +189,7 @@ fn compare(
     for (index, limit) in limits.iter_mut().enumerate() {
         limit.name = format!("limit {index}");
     }
-    let mut options = RateLimiterOptions { limits, max_keys: 4, ..RateLimiterOptions::new(1, 1) };
+    let mut options = RateLimiterOptions { limits, max_keys: 4, ..RateLimiterOptions::single(1, 1) };
     let limiter = RateLimiter::new("test", options.clone().try_into().expect("valid"));
     let mut naive: Vec<Naive> = options.limits.iter().map(Naive::new).collect();
     let (key, mut now, mut blocked_until) = (hash_str("client"), u128::from(start_ms) * MS, 0);
@@ -341,7 +341,7 @@ fn compare_crowd(limit: LimitOptions, steps: Vec<(u64, usize, Operation)>) -> Re
         limits: vec![limit],
         max_keys: SLOTS as u64,
         overflow: Overflow::Deny,
-        ..RateLimiterOptions::new(1, 1)
+        ..RateLimiterOptions::single(1, 1)
     };
     let limiter = Arc::new(RateLimiter::new("test", options.clone().try_into().expect("valid")));
     let mut handles = [(); 2].map(|()| LocalHandle::new(Arc::clone(&limiter)));

@@ -68,7 +68,7 @@ impl TryFrom<ConnectionTrackerOptions> for ConnectionTrackerConfig {
         gcra(options.opens, "ConnectionTracker opens")?;
         let opens = options.opens.map(|quota| {
             let limit = LimitOptions { name: "opens".to_owned(), quota, algorithm: AlgorithmKind::Gcra };
-            let by_default = RateLimiterOptions::new(quota.limit, quota.window_ms);
+            let by_default = RateLimiterOptions::single(quota.limit, quota.window_ms);
             RateLimiterOptions { limits: vec![limit], max_keys: MAX_OPENING_CLIENTS, ..by_default }
         });
         Ok(Self {

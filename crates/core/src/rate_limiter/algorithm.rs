@@ -1,37 +1,37 @@
-//! The algorithms a limit can be decided by, behind one set of pure functions.
+//! The algorithms that decide a limit, behind one set of pure functions.
 //!
-//! Each keeps a client in one 64-bit word. What the functions of this file have in common:
+//! Each keeps what it knows of a key in one 64-bit word. All functions of this file hold to:
 //!
-//! - 0 is a client never seen, and a word whose [`reset_after`](Algorithm::reset_after) is 0 is the same as 0.
-//! - `now` may be older than the word: a thread may stand still between reading the clock and deciding.
-//!   That never admits more.
-//! - Nothing is admitted that would not be by the same calls one after the other.
+//! - 0 is the word of a new key, and a word whose [`reset_after`](Algorithm::reset_after) is 0 equals 0.
+//! - `now` may be older than the word: a thread may be suspended between reading the clock and deciding. That never
+//!   admits more.
+//! - Concurrent calls admit nothing that the same calls would not admit one after the other.
 
 use super::fixed_window::FixedWindow;
 use super::gcra::Gcra;
 use super::sliding_window::SlidingWindow;
 
-/// How late a thread may be between reading its clock and deciding, an hour in nanoseconds. What a word of
-/// windows says of the time ahead is believed no further, as it may be of a time long gone.
+/// How late a thread may be between reading its clock and deciding: an hour, in nanoseconds. A window's word that seems
+/// to be further ahead than that is an old one.
 pub(super) const LATE: u64 = 3_600_000_000_000;
 
-/// Why a call was refused: what it waits for.
+/// Why a call was refused: how long until it conforms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Refused {
-    /// It conforms after this many nanoseconds, if nothing else comes.
+    /// It conforms after this many nanoseconds, if nothing else arrives.
     For(u64),
-    /// It asks for more than can be there at once and never conforms.
+    /// It asks for more than is ever available at once, and never conforms.
     Ever,
 }
 
-/// When a charge was made, and when its client will have been as if never seen had nothing else come.
+/// When a charge was made, and when its key has its full quota again if nothing else arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ChargedAt {
     pub(crate) at: u64,
     pub(crate) settles: u64,
 }
 
-/// A rate, and the rule it is decided by.
+/// A rate, with the algorithm that decides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Algorithm {
     Gcra(Gcra),
@@ -50,7 +50,7 @@ macro_rules! by_algorithm {
 }
 
 impl Algorithm {
-    /// Most units that can be there at once.
+    /// Most units that can be available at once.
     pub(crate) fn capacity(&self) -> u64 {
         by_algorithm!(self, rate => rate.capacity())
     }
@@ -76,18 +76,18 @@ impl Algorithm {
         by_algorithm!(self, rate => rate.decide(state, now, cost).map_err(Refused::For))
     }
 
-    /// The state after charging without asking; stops where nothing is left.
+    /// The state after charging without a decision, down to an empty quota.
     pub(crate) fn penalize(&self, state: u64, now: u64, cost: u64) -> u64 {
         by_algorithm!(self, rate => rate.penalize(state, now, cost.min(rate.capacity())))
     }
 
-    /// The state after giving units back; never above the capacity.
+    /// The state after returning units; never above the capacity.
     pub(crate) fn refund(&self, state: u64, now: u64, cost: u64) -> u64 {
         by_algorithm!(self, rate => rate.refund(state, now, cost.min(rate.capacity())))
     }
 
-    /// The state after taking back a charge of `cost` that was made at `charge.at`. What time or a new
-    /// window has given back since is not given a second time.
+    /// The state after taking back a charge of `cost` that was made at `charge.at`. What time or a new window has
+    /// returned since is not returned twice.
     pub(crate) fn undo(&self, state: u64, now: u64, cost: u64, charge: ChargedAt) -> u64 {
         match self {
             Self::Gcra(rate) => rate.undo(state, now, cost, charge.settles),
@@ -96,23 +96,23 @@ impl Algorithm {
         }
     }
 
-    /// The state for these parameters that others have left: what was used stays used, as far as these
-    /// could have left it. A rate made smaller must not lock anybody out for as long as the old one would.
+    /// The state that other parameters have left, for these: what was used stays used, as far as these parameters could
+    /// have left it. So a lower rate locks no key out for as long as the old rate would have.
     pub(crate) fn adopt(&self, state: u64, now: u64) -> u64 {
         match self {
             Self::Gcra(rate) => rate.adopt(state, now),
             Self::FixedWindow(rate) => rate.adopt(state, now),
-            // Its windows keep their length, and counts are counts under any limit.
+            // Its windows keep their length, and counts mean the same under any limit.
             Self::SlidingWindow(_) => state,
         }
     }
 
-    /// Units that would be admitted at once.
+    /// Units that would be admitted now.
     pub(crate) fn remaining(&self, state: u64, now: u64) -> u64 {
         by_algorithm!(self, rate => rate.remaining(state, now))
     }
 
-    /// Nanoseconds until the client is as if never seen.
+    /// Nanoseconds until the key has its full quota.
     pub(crate) fn reset_after(&self, state: u64, now: u64) -> u64 {
         by_algorithm!(self, rate => rate.reset_after(state, now))
     }

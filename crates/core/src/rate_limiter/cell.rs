@@ -1,7 +1,7 @@
-//! What the 62 bits of a slot stand for: the word of a single limit, or a record of several.
+//! What the 62 bits of a slot hold: the word of a single limit, or the name of a record with several words.
 //!
-//! Either way every change is one compare-and-swap of the state that was judged, so calls of any number of
-//! threads have the same result as the same calls one after the other.
+//! Either way a change is one compare-and-swap of the state that was decided on, so concurrent calls have the same result
+//! as the same calls one after the other.
 
 use std::io;
 use std::sync::Arc;
@@ -15,31 +15,30 @@ use crate::runtime::sync::{Ordering, fence};
 pub(crate) enum Step<W, R> {
     /// Leaves it: a refusal writes nothing.
     Keep(R),
-    /// Replaces it, if nobody else did meanwhile; otherwise the decision is made anew.
+    /// Replaces it. If another thread has changed it, the decision is made again.
     Write(W, R),
 }
 
-/// The words of a client, one per limit; those beyond stay 0. All zero is a client never seen.
+/// The words of a key, one per limit; unused ones stay 0. All zero is a new key.
 pub(crate) trait Words: Copy + Default + PartialEq + AsRef<[u64]> + AsMut<[u64]> {}
 
 impl<const N: usize> Words for [u64; N] where Self: Default {}
 
-/// How the words of a client are kept in a slot. 0 stands for a client never seen.
+/// How the words of a key are kept in the value of a slot. 0 stands for a new key.
 pub(crate) trait Cell: Send + Sync {
     type Words: Words;
 
-    /// The words that a slot's value stands for. The caller makes sure that the slot still holds it: until
-    /// then they may be those of another.
+    /// The words that a slot's value stands for. They are valid only if the slot still holds the value afterwards, which the
+    /// caller checks.
     fn read(&self, value: u64) -> Self::Words;
 
-    /// Whether the slot must be looked at again after `read`.
+    /// Whether the slot must be read again after `read`.
     const READ_IS_UNSURE: bool;
 
-    /// A value for a slot that stands for the words and that nobody else has; none when there is no room at the
-    /// moment.
+    /// A value that stands for the words, for one slot only; `None` when there is no room at the moment.
     fn keep(&self, words: &Self::Words, slot: usize) -> Option<u64>;
 
-    /// The value is in its slot no more, or never was.
+    /// Frees a value that is no longer in its slot, or never was.
     fn release(&self, value: u64, slot: usize);
 }
 
@@ -65,15 +64,15 @@ impl Cell for Single {
     fn release(&self, _: u64, _: usize) {}
 }
 
-/// Several limits: the value names a record of their words, which is written before it is published and not
-/// changed while it is. Records are used again, each time under another name.
+/// Several limits: the value names a record of their words. A record is written before its name is published, and does not
+/// change while it is. Records are reused, each time under another name.
 pub(crate) struct Several {
     records: Records,
 }
 
 impl Several {
-    pub(crate) fn new(clients: usize, limits: usize, in_use: Arc<MemoryUse>) -> io::Result<Self> {
-        Ok(Self { records: Records::new(clients, limits, in_use)? })
+    pub(crate) fn new(slots: usize, limits: usize, in_use: Arc<MemoryUse>) -> io::Result<Self> {
+        Ok(Self { records: Records::new(slots, limits, in_use)? })
     }
 
     /// Bytes of a slot.
@@ -94,8 +93,8 @@ impl Cell for Several {
     fn read(&self, value: u64) -> Self::Words {
         let mut words = Self::Words::default();
         self.records.read(value, &mut words);
-        // Whoever reads a word that was written later finds the slot changed as well: pairs with the fence
-        // in `Records::take`.
+        // A thread that has read a word of a later use then finds the slot changed: pairs with the fence in
+        // `Records::take`.
         fence(Ordering::Acquire);
         words
     }

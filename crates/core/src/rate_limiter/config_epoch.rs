@@ -1,7 +1,7 @@
-//! Which options are in force, in a word that each call reads twice.
+//! The config epoch: a word that each call reads before it decides and after it has written.
 //!
-//! It is `reconfigurations : 63 | closed : 1`, and is raised after the options were replaced and before what
-//! clients owe is adopted by them.
+//! The word is `reconfigurations : 63 | closed : 1`. It is raised after the config was replaced, and before the words of
+//! keys are adapted to the new one.
 
 use crate::runtime::sync::{AtomicU64, Ordering};
 
@@ -28,8 +28,8 @@ impl Default for AtomicConfigEpoch {
 }
 
 impl AtomicConfigEpoch {
-    /// `SeqCst`, like the exchange of a client's state: of a call that writes by old options and a
-    /// reconfiguration, one sees the other.
+    /// `SeqCst`, like the exchange of a key's state: of a call that writes by the old config and a reconfiguration,
+    /// one sees the other.
     #[inline]
     pub(super) fn get(&self) -> ConfigEpoch {
         ConfigEpoch(self.0.load(Ordering::SeqCst))

@@ -1,16 +1,17 @@
-//! Judging a client by all its limits, and telling what came of it.
+//! Deciding a call by all limits of its key, and describing the outcome.
 
 use super::algorithm::Refused;
 use super::cell::{Step, Words};
-use super::options::{MAX_LIMITS, RateLimiterConfig, Rule};
-use super::table::Client;
+use super::config::{RateLimiterConfig, Rule};
+use super::options::MAX_LIMITS;
+use super::table::{Client, Full};
 
-/// What is to be told about one call. Times are nanoseconds.
+/// The outcome of one call. Times are nanoseconds.
 ///
 /// It describes the limit that refuses longest, or else the one with the least remaining share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// The call may pass.
+    /// The call is admitted.
     pub allowed: bool,
     /// Which of the limits is described.
     pub policy: usize,
@@ -18,42 +19,42 @@ pub struct Decision {
     pub limit: u64,
     /// Units that would still be admitted at once.
     pub remaining: u64,
-    /// Until the client is as if never seen.
+    /// Until the key has its full quota.
     pub reset_after: u64,
-    /// Until the same call is admitted if nothing else comes; 0 when allowed, `None` when never.
+    /// Until the same call is admitted if nothing else arrives; 0 when allowed, `None` when never.
     pub retry_after: Option<u64>,
     /// Until at least one unit more is available; 0 when none is missing.
     pub more_after: u64,
     /// Under `dryRun`: whether the call would have been refused. `None` when the limiter is live.
     pub would_refuse: Option<bool>,
-    /// Which options it was decided by: raised by every `reconfigure`.
+    /// The generation of the options that decided: raised by every `reconfigure`.
     pub generation: u64,
-    /// When it was decided, and when each limit will have forgotten it: what undoing the charge takes.
+    /// What taking the charge back requires.
     pub receipt: Receipt,
 }
 
-/// What is needed to take a charge back.
+/// What is needed to take a charge back. Times are nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
-    /// The time at which the call was judged.
+    /// The time by which the call was decided.
     pub at: u64,
-    /// The limit it was judged by, which may have been one for this call; of several limits, the first.
+    /// The limit that decided, which may have been one for this call; of several limits, the first.
     pub limit: u64,
-    /// For each limit, when it will have forgotten the charge.
+    /// For each limit, when the key has its full quota again if nothing else arrives.
     pub settles: [u64; MAX_LIMITS],
 }
 
-/// The outcome of one charge, before it is told to anybody.
+/// The outcome of one charge, before it is described.
 #[derive(Default)]
 pub(super) struct Charge<W> {
     /// What refuses longest, and for how long.
     pub(super) refused: Option<(usize, Refused)>,
-    /// The client after the call, and the time it was judged by.
+    /// The key's state after the call, and the time that decided.
     client: Client<W>,
     now: u64,
 }
 
-/// Charges all limits of a client or none. What came of it is left in `charge`, where it stays in registers.
+/// Charges all limits of a key or none. The outcome is left in `charge`, where it stays in registers.
 #[inline]
 pub(super) fn charge<W: Words>(
     rules: &[Rule],
@@ -74,12 +75,12 @@ pub(super) fn charge<W: Words>(
     }
 }
 
-/// What a call would come to; charges nothing.
+/// The outcome that a call would have; charges nothing.
 pub(super) fn foresee<W: Words>(rules: &[Rule], client: Client<W>, cost: u64, now: u64) -> Charge<W> {
     Charge { refused: judge(rules, &client, cost, now).err(), client, now }
 }
 
-/// The words after the call if nothing refuses it: as [`judge`], without reasons.
+/// The words after the call; `None` when it is refused. As [`judge`], without the reason.
 #[inline]
 pub(super) fn admit<W: Words>(rules: &[Rule], client: &Client<W>, cost: u64, now: u64) -> Option<W> {
     let mut next = client.words;
@@ -89,7 +90,7 @@ pub(super) fn admit<W: Words>(rules: &[Rule], client: &Client<W>, cost: u64, now
     (client.blocked_until <= now).then_some(next)
 }
 
-/// The words after the call; or the limit that refuses longest. A block refuses whatever the limits say.
+/// The words after the call, or the limit that refuses longest. A block refuses whatever the limits decide.
 fn judge<W: Words>(rules: &[Rule], client: &Client<W>, cost: u64, now: u64) -> Result<W, (usize, Refused)> {
     let words = client.words.as_ref();
     let mut next = client.words;
@@ -110,6 +111,20 @@ fn judge<W: Words>(rules: &[Rule], client: &Client<W>, cost: u64, now: u64) -> R
     }
 }
 
+/// Nanoseconds until the words equal those of a new key.
+pub(super) fn lifetime(rules: &[Rule], words: impl AsRef<[u64]>, now: u64) -> u64 {
+    let resets = rules.iter().zip(words.as_ref()).map(|(rule, word)| rule.algorithm.reset_after(*word, now));
+    resets.fold(0, u64::max)
+}
+
+/// The words after the same operation on the word of each limit.
+pub(super) fn each<W: Words>(rules: &[Rule], mut words: W, operation: impl Fn(&Rule, u64) -> u64) -> W {
+    for (rule, word) in rules.iter().zip(words.as_mut()) {
+        *word = operation(rule, *word);
+    }
+    words
+}
+
 /// The limit with the least remaining share.
 fn tightest(rules: &[Rule], words: &[u64], now: u64) -> usize {
     let share = |index: usize| {
@@ -123,7 +138,7 @@ fn tightest(rules: &[Rule], words: &[u64], now: u64) -> usize {
 }
 
 impl<W: Words> Charge<W> {
-    /// The words that an admitted call has written.
+    /// The words that the call has written, if it was admitted.
     pub(super) fn written(&self) -> Option<W> {
         self.refused.is_none().then_some(self.client.words)
     }
@@ -169,7 +184,25 @@ impl<W: Words> Charge<W> {
 }
 
 impl Decision {
-    /// Under `dryRun` nobody is refused, and what would have been is told.
+    /// For a new key that found the table full. When the first slot is freed is all that is known.
+    pub(super) fn of_full_table(full: &Full, config: &RateLimiterConfig, refused: bool, now: u64) -> Self {
+        let wait = if refused { full.earliest_vacancy.saturating_sub(now) } else { 0 };
+        let Rule { limit, algorithm, .. } = &config.rules[0];
+        Self {
+            allowed: !refused,
+            policy: 0,
+            limit: *limit,
+            remaining: if refused { 0 } else { algorithm.capacity() },
+            reset_after: wait,
+            retry_after: Some(wait),
+            more_after: wait,
+            would_refuse: None,
+            generation: config.generation,
+            receipt: Receipt::default(),
+        }
+    }
+
+    /// Under `dryRun` every call is admitted, and the decision says which would have been refused.
     pub(super) fn pass_if_dry(mut self, config: &RateLimiterConfig) -> Self {
         if config.options.dry_run {
             self.would_refuse = Some(!self.allowed);

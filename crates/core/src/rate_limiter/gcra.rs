@@ -1,8 +1,8 @@
 //! The generic cell rate algorithm.
 //!
-//! The word is the theoretical arrival time (TAT): the moment at which the client's bucket is full again.
-//! Formulae: ITU-T I.371 in the form that Redis, governor and throttled use; `burst` cells of interval
-//! `T` are tolerated ahead of time.
+//! The word is the theoretical arrival time (TAT): the time at which the key's bucket is full again.
+//! Formulae: ITU-T I.371, in the form that Redis, governor and throttled use. `burst` cells of interval `T` are
+//! tolerated ahead of time.
 
 /// A rate, in the terms of the algorithm.
 ///
@@ -11,7 +11,7 @@
 pub(crate) struct Gcra {
     /// `T`: nanoseconds between two units at the sustained rate.
     pub(crate) emission_interval: u64,
-    /// Units that may come at once.
+    /// Units that may arrive at once.
     pub(crate) burst: u64,
 }
 
@@ -20,7 +20,7 @@ impl Gcra {
         self.burst
     }
 
-    /// How far ahead of now a TAT may lie: `burst * T`. Construction keeps it below 2^60.
+    /// How far ahead of now a TAT may be: `burst * T`. Construction keeps it at most 2^60.
     pub(crate) const fn tolerance(&self) -> u64 {
         self.burst * self.emission_interval
     }
@@ -35,7 +35,7 @@ impl Gcra {
 
     pub(crate) fn penalize(&self, tat: u64, now: u64, cost: u64) -> u64 {
         let next = (tat.max(now) + cost * self.emission_interval).min(now + self.tolerance());
-        // A thread with an old clock must not lower what later ones have charged.
+        // A thread with an old clock must not lower what later threads have charged.
         next.max(tat)
     }
 
@@ -43,8 +43,7 @@ impl Gcra {
         tat.saturating_sub(cost * self.emission_interval).max(now)
     }
 
-    /// `settles_at` is when the charge, and what was owed before it, has drained: what drained already is
-    /// not given back a second time.
+    /// `settles_at` is when the charge and all charges before it have drained. What has drained is not returned twice.
     pub(crate) fn undo(&self, tat: u64, now: u64, cost: u64, settles_at: u64) -> u64 {
         let credit = cost.saturating_mul(self.emission_interval).min(settles_at.saturating_sub(now));
         tat.saturating_sub(credit).max(now)
@@ -89,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_when_more_quota_comes() {
+    fn says_when_more_quota_is_available() {
         let full = 0;
         assert_eq!(TEN_PER_SECOND.until_more(full, 1_000), 0);
         assert_eq!(TEN_PER_SECOND.until_more(1_100, 1_000), 100);
@@ -104,15 +103,15 @@ mod tests {
     }
 
     #[test]
-    fn gives_back_only_what_has_not_drained() {
+    fn returns_only_what_has_not_drained() {
         let one = TEN_PER_SECOND.decide(0, 0, 1).expect("first");
         let two = TEN_PER_SECOND.decide(one, 150, 1).expect("after the first has drained");
-        assert_eq!(TEN_PER_SECOND.undo(two, 160, 1, one), two, "the first left nothing");
+        assert_eq!(TEN_PER_SECOND.undo(two, 160, 1, one), two, "the first has drained");
         assert_eq!(TEN_PER_SECOND.undo(two, 160, 1, two), 160);
     }
 
     #[test]
-    fn a_penalty_by_an_old_clock_takes_nothing_back() {
+    fn a_penalty_by_an_old_clock_lowers_nothing() {
         assert_eq!(TEN_PER_SECOND.penalize(9_000, 1_000, 1), 9_000);
     }
 }

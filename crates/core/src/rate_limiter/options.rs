@@ -1,251 +1,130 @@
-//! Options of a limiter, and what of them is valid.
+//! Options of a limiter, as they are given.
 
-use std::sync::Arc;
-use std::{fmt, io};
+use std::fmt;
 
-use super::algorithm::Algorithm;
-use super::cell::Several;
-use super::quota::{Quota, check_range};
-use super::table::{SLOT_BYTES, slots_for};
-use crate::runtime::instances::OptionList;
-use crate::runtime::memory;
+use super::quota::Quota;
+use crate::runtime::options::{Accepts, Field, OptionValue, Source, choice, options};
 use crate::{Error, Result};
 
-/// Most limits that one limiter decides as one.
+/// Most limits of one limiter.
 pub const MAX_LIMITS: usize = 6;
 
-/// What a new client gets when the table is full and holds nobody whose state has expired.
+/// What a new key gets when each slot it may use holds a live key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
-    /// The place of the client closest to a full quota. Blocked clients are never evicted.
+    /// The slot of the key closest to its full quota. Blocked keys are never evicted.
     #[default]
     Evict,
     /// A refusal.
     Deny,
-    /// Passage, uncounted.
+    /// Admission without being counted.
     Allow,
 }
 
-/// The rule by which a limit is decided.
+choice! {
+    Overflow { Evict = "evict", Deny = "deny", Allow = "allow" }
+}
+
+/// How a limit counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AlgorithmKind {
     /// A bucket that refills evenly.
     #[default]
     Gcra,
-    /// A count per window that starts at the client's first hit.
+    /// A count per window, which starts with the key's first call.
     FixedWindow,
-    /// Two aligned windows, weighted by time.
+    /// The counts of two aligned windows, weighted by time.
     SlidingWindow,
 }
 
-/// One of the limits of a limiter.
+choice! {
+    AlgorithmKind { Gcra = "gcra", FixedWindow = "fixed-window", SlidingWindow = "sliding-window" }
+}
+
+options! {
+    /// Options of a limiter.
+    #[derive(Eq)]
+    pub struct RateLimiterOptions of "RateLimiter" {
+        /// The limits. A call is charged to all of them or to none.
+        limits: Vec<LimitOptions> = "limits", Accepts::Other, required as limits;
+        /// Keys that the table is sized for.
+        max_keys: u64 = "maxKeys", Accepts::up_to(1 << 32), default 1_000_000;
+        /// What a new key gets when the table is full.
+        overflow: Overflow = "overflow", Accepts::OneOf(Overflow::TEXTS);
+        /// Decides, charges and counts as usual, but admits every call.
+        dry_run: bool = "dryRun", Accepts::Boolean, default false;
+    }
+}
+
+impl RateLimiterOptions {
+    /// A single limit by GCRA, and everything else by default.
+    #[must_use]
+    pub fn single(limit: u64, window_ms: u64) -> Self {
+        Self::by(AlgorithmKind::Gcra, limit, window_ms)
+    }
+
+    /// As [`single`](Self::single), by any algorithm.
+    #[must_use]
+    pub fn by(algorithm: AlgorithmKind, limit: u64, window_ms: u64) -> Self {
+        let single = LimitOptions::new(Quota::new(limit, window_ms));
+        Self::new(vec![LimitOptions { algorithm, ..single }])
+    }
+
+    /// These options with those in `given` in their place: `limits`, or the options of a single limit.
+    pub(super) fn with(&self, given: &dyn Source) -> Result<Self> {
+        let mut options = self.clone();
+        options.update(given)?;
+        if given.list("limits").is_none() {
+            match &mut options.limits[..] {
+                [single] => single.update(given)?,
+                _ => refuse_options_of_a_limit(given)?,
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// One limit of a limiter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitOptions {
     /// What decisions call it.
     pub name: String,
-    /// How much per how long.
+    /// How much in how long.
     pub quota: Quota,
-    /// By which rule.
+    /// How it counts.
     pub algorithm: AlgorithmKind,
 }
 
-/// Options as a user gives them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RateLimiterOptions {
-    /// The limits, decided as one: all are charged or none.
-    pub limits: Vec<LimitOptions>,
-    /// Most clients held at once.
-    pub max_keys: u64,
-    /// What happens beyond.
-    pub overflow: Overflow,
-    /// Decide and charge, but refuse nobody.
-    pub dry_run: bool,
-}
+/// An option without a default: the burst of a quota.
+const OPTIONAL: Field = Quota::FIELDS[2];
 
-impl RateLimiterOptions {
-    /// One limit of `limit` per `window_ms` by GCRA, everything else by default.
+impl LimitOptions {
+    /// The options by their names in JavaScript, where those of the quota are not nested.
+    pub const FIELDS: &'static [Field] = &[
+        Field { name: "name", accepts: Accepts::Other, ..OPTIONAL },
+        Quota::FIELDS[0],
+        Quota::FIELDS[1],
+        Quota::FIELDS[2],
+        Field { name: "algorithm", accepts: Accepts::OneOf(AlgorithmKind::TEXTS), ..OPTIONAL },
+    ];
+
+    /// A limit by GCRA.
     #[must_use]
-    pub fn new(limit: u64, window_ms: u64) -> Self {
-        Self::by(AlgorithmKind::Gcra, limit, window_ms)
+    pub fn new(quota: Quota) -> Self {
+        Self { name: "limit".to_owned(), quota, algorithm: AlgorithmKind::default() }
     }
 
-    /// As [`new`](Self::new), by another rule.
-    #[must_use]
-    pub fn by(algorithm: AlgorithmKind, limit: u64, window_ms: u64) -> Self {
-        let quota = Quota { limit, window_ms, burst: None };
-        Self {
-            limits: vec![LimitOptions { name: "limit".to_owned(), quota, algorithm }],
-            max_keys: 1_000_000,
-            overflow: Overflow::default(),
-            dry_run: false,
-        }
-    }
-}
-
-/// A limit, ready to decide.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Rule {
-    pub(crate) name: String,
-    pub(crate) limit: u64,
-    pub(crate) algorithm: Algorithm,
-}
-
-/// Valid options: nothing in it can overflow or divide by zero.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RateLimiterConfig {
-    pub(crate) options: RateLimiterOptions,
-    /// At least one, and [`MAX_LIMITS`] at most.
-    pub(crate) rules: Box<[Rule]>,
-    /// How often the limiter was reconfigured before these came into force.
-    pub(crate) generation: u64,
-}
-
-impl TryFrom<RateLimiterOptions> for RateLimiterConfig {
-    type Error = Error;
-
-    fn try_from(options: RateLimiterOptions) -> Result<Self> {
-        Self::build(options, None)
-    }
-}
-
-impl RateLimiterConfig {
-    /// The options as they were given.
-    #[must_use]
-    pub fn options(&self) -> &RateLimiterOptions {
-        &self.options
+    fn read(source: &dyn Source) -> Result<Self> {
+        let mut limit = Self::new(Quota::read(source)?);
+        limit.update(source)?;
+        Ok(limit)
     }
 
-    /// How often the limiter was reconfigured before these came into force.
-    #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.generation
+    fn update(&mut self, source: &dyn Source) -> Result<()> {
+        self.name.update(source, "name")?;
+        self.quota.update(source)?;
+        self.algorithm.update(source, "algorithm").map_err(|error| error.of_owner("RateLimiter"))
     }
-
-    /// Options to come into force after these, for the same table and the same words in it.
-    pub(crate) fn replaced_by(&self, options: RateLimiterOptions) -> Result<Self> {
-        for (option, fixed, given) in [
-            ("maxKeys", self.options.max_keys.to_string(), options.max_keys.to_string()),
-            ("overflow", self.options.overflow.to_string(), options.overflow.to_string()),
-            ("limits", shape(&self.options), shape(&options)),
-        ] {
-            if fixed != given {
-                let accepted = format!("{fixed}: it is fixed at creation");
-                return Err(Error::invalid_option(&format!("reconfigure {option}"), given, accepted));
-            }
-        }
-        Self::build(options, Some(self))
-    }
-
-    /// These options with another limit, for one call.
-    pub(crate) fn with_limit(&self, limit: u64) -> Result<Self> {
-        let mut options = self.options.clone();
-        let [single] = &mut options.limits[..] else {
-            let given = format!("{} limits", self.rules.len());
-            return Err(Error::invalid_option("a limit for one call", given, "a limiter of one limit"));
-        };
-        single.quota = Quota { limit, burst: None, ..single.quota };
-        let config = Self::build(options, Some(self))?;
-        Ok(Self { generation: self.generation, ..config })
-    }
-
-    /// These options, as a call was judged by them whose limit may have been its own.
-    pub(crate) fn judging_by(self: &Arc<Self>, limit: u64) -> Arc<Self> {
-        match &self.rules[..] {
-            // A limit that is not valid with these options was one of others, which are no more.
-            [rule] if rule.limit != limit => {
-                self.with_limit(limit).map_or_else(|_| Arc::clone(self), Arc::new)
-            }
-            _ => Arc::clone(self),
-        }
-    }
-
-    /// The error where the system cannot map the table.
-    pub(crate) fn too_large(&self, cause: &io::Error) -> Error {
-        let bytes = bytes_of_a_key(self.rules.len());
-        memory::refused("RateLimiter maxKeys", self.options.max_keys, bytes, cause)
-    }
-
-    fn build(options: RateLimiterOptions, existing: Option<&Self>) -> Result<Self> {
-        check_range("RateLimiter", "maxKeys", options.max_keys, 1 << 32)?;
-        memory::check("RateLimiter maxKeys", options.max_keys, bytes_of_a_key(options.limits.len()))?;
-        if options.limits.is_empty() || options.limits.len() > MAX_LIMITS {
-            let given = format!("{} limits", options.limits.len());
-            return Err(Error::invalid_option(
-                "RateLimiter limits",
-                given,
-                format!("1 to {MAX_LIMITS} limits"),
-            ));
-        }
-        let owner = |index| match options.limits.len() {
-            1 => "RateLimiter".to_owned(),
-            _ => format!("RateLimiter limits[{index}]"),
-        };
-        let rules = options.limits.iter().enumerate().map(|(index, limit)| {
-            let existing = existing.map(|existing| &existing.rules[index].algorithm);
-            let algorithm = limit.quota.to_algorithm(&owner(index), limit.algorithm, existing)?;
-            if options.limits[..index].iter().any(|earlier| earlier.name == limit.name) {
-                let option = format!("{} name", owner(index));
-                return Err(Error::invalid_option(&option, format!("{:?}", limit.name), "a name of its own"));
-            }
-            Ok(Rule { name: limit.name.clone(), limit: limit.quota.limit, algorithm })
-        });
-        let rules = rules.collect::<Result<_>>()?;
-        let generation = existing.map_or(0, |existing| existing.generation + 1);
-        Ok(Self { options, rules, generation })
-    }
-
-    /// As the user would read them.
-    pub(crate) fn list(&self) -> OptionList {
-        let RateLimiterOptions { limits, max_keys, overflow, dry_run } = &self.options;
-        let (single, several) = match &limits[..] {
-            [limit] => (Some(limit), "none".to_owned()),
-            limits => (None, limits.iter().map(LimitOptions::to_string).collect::<Vec<_>>().join("; ")),
-        };
-        let of_single = |text: fn(&LimitOptions) -> String| single.map_or_else(|| "none".to_owned(), text);
-        vec![
-            ("limits", several),
-            ("limits[0].name", of_single(|limit| limit.name.clone())),
-            ("limit", of_single(|limit| limit.quota.limit.to_string())),
-            ("window", of_single(|limit| format!("{} ms", limit.quota.window_ms))),
-            ("burst", of_single(|limit| limit.quota.burst.unwrap_or(limit.quota.limit).to_string())),
-            ("algorithm", of_single(|limit| limit.algorithm.to_string())),
-            ("maxKeys", max_keys.to_string()),
-            ("overflow", overflow.to_string()),
-            ("dryRun", dry_run.to_string()),
-        ]
-    }
-}
-
-/// Most bytes that a client takes in a full table.
-fn bytes_of_a_key(limits: usize) -> u64 {
-    const MANY: u64 = 1 << 20;
-    let of_cell = if limits > 1 { Several::bytes_each(limits) } else { 0 };
-    (slots_for(MANY) * (SLOT_BYTES + of_cell) as u64).div_ceil(MANY)
-}
-
-impl RateLimiterConfig {
-    /// What is fixed at creation.
-    pub(crate) fn list_fixed(&self) -> OptionList {
-        vec![
-            ("limits", shape(&self.options)),
-            ("window", sliding_windows(&self.options)),
-            ("maxKeys", self.options.max_keys.to_string()),
-            ("overflow", self.options.overflow.to_string()),
-        ]
-    }
-}
-
-/// Lengths of the sliding windows, which the numbers of windows in clients' words depend on.
-fn sliding_windows(options: &RateLimiterOptions) -> String {
-    let sliding = options.limits.iter().filter(|limit| limit.algorithm == AlgorithmKind::SlidingWindow);
-    let lengths = sliding.map(|limit| format!("{} ms", limit.quota.window_ms));
-    lengths.collect::<Vec<_>>().join(", ")
-}
-
-/// What of the limits cannot change: how many, which, by which rules.
-fn shape(options: &RateLimiterOptions) -> String {
-    let limits = options.limits.iter().map(|limit| format!("{} by {}", limit.name, limit.algorithm));
-    limits.collect::<Vec<_>>().join(", ")
 }
 
 impl fmt::Display for LimitOptions {
@@ -254,22 +133,47 @@ impl fmt::Display for LimitOptions {
     }
 }
 
-impl fmt::Display for Overflow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Evict => "\"evict\"",
-            Self::Deny => "\"deny\"",
-            Self::Allow => "\"allow\"",
-        })
+impl OptionValue for Vec<LimitOptions> {
+    fn read(source: &dyn Source, name: &str) -> Option<Self> {
+        read_limits(source, name)?.ok()
+    }
+
+    fn update(&mut self, source: &dyn Source, name: &str) -> Result<()> {
+        if let Some(limits) = read_limits(source, name) {
+            *self = limits?;
+        }
+        Ok(())
+    }
+
+    fn check(&self, option: &str, _: &Accepts) -> Result<()> {
+        if (1..=MAX_LIMITS).contains(&self.len()) {
+            return Ok(());
+        }
+        let given = format!("{} limits", self.len());
+        Err(Error::invalid_option(option, given, format!("1 to {MAX_LIMITS} limits")))
+    }
+
+    fn print(&self, _: &Accepts) -> String {
+        self.iter().map(LimitOptions::to_string).collect::<Vec<_>>().join("; ")
     }
 }
 
-impl fmt::Display for AlgorithmKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Gcra => "\"gcra\"",
-            Self::FixedWindow => "\"fixed-window\"",
-            Self::SlidingWindow => "\"sliding-window\"",
-        })
-    }
+fn read_limits(source: &dyn Source, name: &str) -> Option<Result<Vec<LimitOptions>>> {
+    let limits = source.list(name)?;
+    Some(limits.iter().map(|limit| LimitOptions::read(&**limit)).collect())
 }
+
+/// Several limits are reconfigured by `limits` only.
+fn refuse_options_of_a_limit(given: &dyn Source) -> Result<()> {
+    for Field { name, .. } in LimitOptions::FIELDS {
+        let number = given.number(name).map(|number| number.to_string());
+        if let Some(value) = number.or_else(|| given.text(name).map(|text| format!("{text:?}"))) {
+            let accepted = "nothing: this limiter has several limits, which change by limits";
+            return Err(Error::invalid_option(&format!("reconfigure {name}"), value, accepted));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! So many units per so much time, and what of it is valid.
+//! Quotas: so many units per so much time, and which of them can be kept exactly.
 
 use std::fmt;
 
@@ -8,21 +8,26 @@ use super::gcra::Gcra;
 use super::options::AlgorithmKind;
 use super::sliding_window::SlidingWindow;
 use crate::runtime::clock::MS;
-use crate::runtime::options::{Accepts, MAX_DURATION_MS, OptionValue, Source};
+use crate::runtime::options::{Accepts, OptionValue, Source, options};
 use crate::{Error, Result};
 
 /// The largest cost, limit or burst: what a JavaScript number counts exactly.
 pub(crate) const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
-/// So many units per so much time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
-    /// Units per window.
-    pub limit: u64,
-    /// Length of the window in milliseconds.
-    pub window_ms: u64,
-    /// Units that may come at once; `limit` where it is left out.
-    pub burst: Option<u64>,
+/// A number of units.
+const UNITS: Accepts = Accepts::up_to(MAX_SAFE_INTEGER);
+
+options! {
+    /// So many units per so much time.
+    #[derive(Copy, Eq)]
+    pub struct Quota of "Quota" {
+        /// Units per window.
+        limit: u64 = "limit", UNITS, required as limit;
+        /// Length of the window in milliseconds.
+        window_ms: u64 = "window", Accepts::duration(), required as window_ms;
+        /// Units that may arrive at once; `limit` where it is left out.
+        burst: Option<u64> = "burst", UNITS;
+    }
 }
 
 impl Quota {
@@ -31,7 +36,7 @@ impl Quota {
     pub(crate) fn to_gcra(self, owner: &str) -> Result<Gcra> {
         let Self { limit, window_ms, burst } = self;
         let burst = burst.unwrap_or(limit);
-        self.check(owner)?;
+        self.check_ranges_of(owner)?;
         let window = u128::from(window_ms * MS);
         // Rounded up, never down: the rate may come out a trifle low, never high.
         let interval = window.div_ceil(u128::from(limit));
@@ -66,7 +71,7 @@ impl Quota {
             let accepted = "nothing: a window has no burst; it goes with \"gcra\"";
             return Err(Error::invalid_option(&format!("{owner} burst"), burst, accepted));
         }
-        self.check(owner)?;
+        self.check_ranges_of(owner)?;
         let (option, window) = (format!("{owner} limit"), self.window_ms * MS);
         match (kind, existing) {
             (_, Some(Algorithm::SlidingWindow(rate))) => {
@@ -87,12 +92,6 @@ impl Quota {
             _ => FixedWindow::new(&option, self.limit, window, None).map(Algorithm::FixedWindow),
         }
     }
-
-    fn check(self, owner: &str) -> Result<()> {
-        check_range(owner, "limit", self.limit, MAX_SAFE_INTEGER)?;
-        check_range(owner, "burst", self.burst.unwrap_or(self.limit), MAX_SAFE_INTEGER)?;
-        check_range(owner, "window", self.window_ms, MAX_DURATION_MS)
-    }
 }
 
 impl fmt::Display for Quota {
@@ -110,14 +109,13 @@ pub(crate) fn check_range(owner: &str, option: &str, given: u64, most: u64) -> R
 }
 
 impl OptionValue for Quota {
+    /// What is required and left out is 0, which is out of range.
     fn read(source: &dyn Source, name: &str) -> Option<Self> {
         let quota = source.nested(name)?;
-        let number = |name| quota.number(name).map(|number| number as u64);
-        let (limit, window_ms) = (number("limit").unwrap_or(0), number("window").unwrap_or(0));
-        Some(Self { limit, window_ms, burst: number("burst") })
+        Some(Self::read(&*quota).unwrap_or_else(|_| Self::new(0, 0)))
     }
 
-    /// Whether the quota can be kept exactly depends on the algorithm, which checks it.
+    /// Checked by [`to_gcra`](Self::to_gcra): whether a quota can be kept exactly depends on its algorithm.
     fn check(&self, _: &str, _: &Accepts) -> Result<()> {
         Ok(())
     }
@@ -130,6 +128,7 @@ impl OptionValue for Quota {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::options::MAX_DURATION_MS;
 
     fn gcra(limit: u64, window_ms: u64, burst: Option<u64>) -> Result<Gcra> {
         Quota { limit, window_ms, burst }.to_gcra("RateLimiter")

@@ -1,13 +1,12 @@
-//! Records of words that clients of several limits are kept in, and who may use them.
+//! Records: the words of keys of several limits.
 //!
-//! A record is written by the one thread that took it, published by its name in a slot, read by anybody, and
-//! given back by the thread that replaced the name. A name says which use of the record it is of, so a slot
-//! that holds the same name as before holds the same words.
+//! A record is written by the one thread that took it, published by its name in a slot, read by any thread, and freed by
+//! the thread that replaced the name. A name includes the number of the record's use, so a slot that holds the same name
+//! as before holds the same words.
 //!
-//! Free records form stacks (Treiber, "Systems Programming: Coping with Parallelism", 1986), whose heads are
-//! counted so that a head seen again is not taken for unchanged. A slot always uses the same stack, where it
-//! finds the record that it gave back last. Nothing here waits: a thread that stands still keeps at most the
-//! record it took.
+//! Free records form stacks (Treiber, "Systems Programming: Coping with Parallelism", 1986). Their heads have a count, so
+//! that a head seen again is not mistaken for an unchanged one (ABA). A slot always uses the same stack, where it finds
+//! the record that it freed last. No thread waits for another: a suspended thread holds at most the record it took.
 
 use std::io;
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use crate::runtime::planted::planted;
 use crate::runtime::region::{PAGE, Region};
 use crate::runtime::sync::{AtomicU64, Ordering, fence};
 
-/// Records beyond one per client: those which threads hold between two publications.
+/// Records beyond one per slot: those that threads hold between taking and publishing.
 const IN_FLIGHT: usize = if cfg!(any(sluice_loom, sluice_shuttle)) { 8 } else { 1_024 };
 const STACKS: usize = 8;
 
@@ -59,20 +58,20 @@ impl Head {
 }
 
 pub(super) struct Records {
-    /// Of each record: which one lies below it on its stack and how often it was used, then its words.
+    /// Each record: the one below it on its stack and the number of its use, then its words.
     memory: Region<AtomicU64>,
     length: usize,
     stacks: [CachePadded<AtomicU64>; STACKS],
-    /// How many records were ever taken.
+    /// How many records were ever taken from the unused memory.
     fresh: CachePadded<AtomicU64>,
     in_use: Arc<MemoryUse>,
 }
 
 impl Records {
-    pub(super) fn new(clients: usize, limits: usize, in_use: Arc<MemoryUse>) -> io::Result<Self> {
+    pub(super) fn new(slots: usize, limits: usize, in_use: Arc<MemoryUse>) -> io::Result<Self> {
         let length = 1 + limits;
         Ok(Self {
-            memory: Region::zeroed((clients + IN_FLIGHT) * length)?,
+            memory: Region::zeroed((slots + IN_FLIGHT) * length)?,
             length,
             stacks: Default::default(),
             fresh: CachePadded::default(),
@@ -80,7 +79,7 @@ impl Records {
         })
     }
 
-    /// Bytes of the record of a client.
+    /// Bytes of a record.
     pub(super) const fn bytes_each(limits: usize) -> usize {
         (1 + limits) * size_of::<AtomicU64>()
     }
@@ -90,34 +89,34 @@ impl Records {
         &self.memory[start..start + self.length]
     }
 
-    /// The words of a record; of any use, if the name is no longer published.
+    /// The words of a record; those of another use if the name is no longer published.
     pub(super) fn read(&self, name: u64, words: &mut [u64]) {
         let name = Name(name);
         if name.number() == 0 {
             return;
         }
         for (word, kept) in words.iter_mut().zip(&self.record(name.number())[1..]) {
-            // Relaxed: the caller looks again whether the name is still published.
+            // Relaxed: the caller checks that the name is still published.
             *word = kept.load(Ordering::Relaxed);
         }
     }
 
-    /// A record of these words for a slot; its name.
+    /// Takes a record for a slot and writes the words to it; returns its name.
     pub(super) fn take(&self, words: &[u64], slot: usize) -> Option<u64> {
         let number = self.pop(slot % STACKS).or_else(|| self.take_fresh()).or_else(|| self.pop_any())?;
         let [link, kept @ ..] = self.record(number) else { return None };
-        // Release: whoever reads a word of this use sees that the use before is no longer published.
+        // Release: a thread that reads a word of this use also sees that the use before is no longer published.
         fence(Ordering::Release);
         for (kept, word) in kept.iter().zip(words) {
             kept.store(*word, Ordering::Relaxed);
         }
-        // Relaxed: only its holder writes it, and the stack or the slot publishes it.
+        // Relaxed: only the holder writes it, and the stack or the slot publishes it.
         let uses = (link.load(Ordering::Relaxed) >> 32) + 1;
         link.store((uses % USES) << 32, Ordering::Relaxed);
         Some(Name::new(number, uses).0)
     }
 
-    /// By the thread that took the name out of its slot, or never put it there.
+    /// Frees a record. Only for the thread that took the name out of its slot, or never put it there.
     pub(super) fn give_back(&self, name: u64, slot: usize) {
         let name = Name(name);
         if name.number() != 0 {
@@ -140,7 +139,7 @@ impl Records {
 
     fn take_fresh(&self) -> Option<u64> {
         let most = (self.memory.len() / self.length) as u64;
-        // Relaxed: a number that nobody else has.
+        // Relaxed: each number is taken once, and nothing is published.
         let taken = self
             .fresh
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| (taken < most).then_some(taken + 1));
@@ -149,7 +148,7 @@ impl Records {
         Some(taken + 1)
     }
 
-    /// Records are first used in order: each page counts with the first one that ends in it.
+    /// Counts the pages that the record is the first to reach: records are first used in order.
     fn count_pages(&self, taken: u64) {
         let bytes = Self::bytes_each(self.length - 1) as u64;
         let pages = |records: u64| (records * bytes).div_ceil(PAGE as u64);
@@ -165,14 +164,14 @@ impl Records {
 
     fn pop(&self, stack: usize) -> Option<u64> {
         let head = &self.stacks[stack];
-        // Acquire: the link of the top was written before it was put there.
+        // Acquire: the link of the top was written before the top was pushed.
         let mut seen = Head(head.load(Ordering::Acquire));
         loop {
             let top = seen.top();
             if top == 0 {
                 return None;
             }
-            // It may be of a later use by now; then the head has moved.
+            // It may belong to a later use by now; then the head has moved, and the exchange fails.
             let below = self.record(top)[0].load(Ordering::Relaxed) & u64::from(u32::MAX);
             let next = seen.moved_to(below);
             match head.compare_exchange_weak(seen.0, next.0, Ordering::AcqRel, Ordering::Acquire) {
@@ -189,7 +188,7 @@ impl Records {
         loop {
             link.store(name.uses() << 32 | seen.top(), Ordering::Relaxed);
             let next = seen.moved_to(name.number());
-            // Release: the link before the top that it belongs to.
+            // Release: publishes the link with the top.
             match head.compare_exchange_weak(seen.0, next.0, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(current) => seen = Head(current),

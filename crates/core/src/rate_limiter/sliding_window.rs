@@ -1,23 +1,23 @@
-//! Two counters, of this window and the one before, weighted by time.
+//! The counts of the current window and the one before, weighted by time.
 //!
-//! Windows are aligned to multiples of their length. The estimate is `prev * (1 - f) + curr`, where f is
-//! the share of the current window that has passed (Cloudflare, "How we built rate limiting capable of
-//! scaling to millions of domains", 2017): exact to that formula, approximate to a log of all calls.
+//! Windows are aligned to multiples of their length. The estimate is `prev * (1 - f) + curr`, where f is the elapsed
+//! share of the current window (Cloudflare, "How we built rate limiting capable of scaling to millions of domains",
+//! 2017): exact to that formula, approximate to a log of all calls.
 //!
-//! The word is `index : 62 - 2c | prev : c | curr : c`. `c` is the width of the limit at creation and 20 at
-//! least; the index of the window is kept modulo its field. (A client that comes back after exactly 2^22
-//! windows, where c is 20, may for once find an old count: after 48 days where a window is a second.)
+//! The word is `index : 62 - 2c | prev : c | curr : c`. `c` is the width of the limit at creation, at least 20. The index
+//! of the window is kept modulo its field, so a key that returns after exactly 2^22 windows (where c is 20) may once find
+//! an old count: after 48 days with windows of a second.
 
 use super::algorithm::LATE;
 use crate::{Error, Result};
 
-/// Bits of the word; two are left for a table that wants to mark kinds of words.
+/// Bits of the word. The table uses the other two.
 const BITS: u32 = 62;
 const LEAST_COUNT_BITS: u32 = 20;
 const MOST_COUNT_BITS: u32 = 23;
 
-/// A thread may be so many windows late, or [`LATE`] where that is less, but always one: a count that then
-/// seems to be of the future is of the present.
+/// Windows that a thread may be late: this many, or [`LATE`] where that is less, and always one. A count that seems to be
+/// that far in the future belongs to the present.
 const REACH: u64 = 1_024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(crate) struct SlidingWindow {
     count_bits: u32,
 }
 
-/// A client at one moment.
+/// The counts of a key at one moment.
 #[derive(Clone, Copy)]
 struct Counts {
     index: u64,
@@ -38,7 +38,7 @@ struct Counts {
 }
 
 impl SlidingWindow {
-    /// `count_bits` are those of creation, where the limit is changed later. `option` names the limit in errors.
+    /// `count_bits` is the width chosen at creation, where the limit is reconfigured. `option` names the limit in errors.
     pub(crate) fn new(option: &str, limit: u64, window: u64, count_bits: Option<u32>) -> Result<Self> {
         let needed = LEAST_COUNT_BITS.max(u64::BITS - limit.leading_zeros());
         let count_bits = count_bits.unwrap_or(needed.min(MOST_COUNT_BITS));
@@ -78,13 +78,13 @@ impl SlidingWindow {
 
     pub(crate) fn refund(&self, state: u64, now: u64, cost: u64) -> u64 {
         let counts = self.counts(state, now);
-        // What was used last is given back first; what is older weighs less already.
+        // The latest use is returned first: older use weighs less already.
         let curr = counts.curr.saturating_sub(cost);
         let prev = counts.prev.saturating_sub(cost - (counts.curr - curr));
         if curr == 0 && prev == 0 { 0 } else { self.word(Counts { prev, curr, ..counts }) }
     }
 
-    /// Gives back to the window that was charged at `charged_at`.
+    /// Returns units to the window that was charged at `charged_at`.
     pub(crate) fn undo(&self, state: u64, now: u64, cost: u64, charged_at: u64) -> u64 {
         let counts = self.counts(state, now);
         let undone = match counts.index.wrapping_sub(charged_at / self.window) & self.index_mask() {
@@ -131,18 +131,18 @@ impl SlidingWindow {
         self.limit.saturating_sub(used)
     }
 
-    /// Nanoseconds until `cost` has room, which it has not now.
+    /// Nanoseconds until `cost`, which has no room now, has room.
     fn wait_for(&self, counts: Counts, cost: u64) -> u64 {
         let left = self.window - counts.elapsed;
         match self.limit.checked_sub(counts.curr + cost) {
-            // In this window already: when the one before weighs little enough.
+            // In this window: once the one before weighs little enough.
             Some(free) if counts.prev > 0 => self.fades_to(counts.prev, free).saturating_sub(counts.elapsed),
-            // In the next one, in which the current count is the previous.
+            // In the next window, where the current count is the previous one.
             _ => left + self.fades_to(counts.curr, self.limit - cost),
         }
     }
 
-    /// When, in a window, a previous count has faded to `most`: the least e with prev * (w - e) <= most * w.
+    /// When in a window a previous count has faded to `most`: the least e with prev * (w - e) <= most * w.
     fn fades_to(&self, prev: u64, most: u64) -> u64 {
         if prev <= most {
             return 0;
@@ -159,7 +159,7 @@ impl SlidingWindow {
         match present.wrapping_sub(index) & self.index_mask() {
             0 => Counts { index, prev, curr, elapsed },
             1 => Counts { index: present, prev: curr, curr: 0, elapsed },
-            // The thread is late: it decides as at the start of the window that the word is of.
+            // The thread is late: it decides as at the start of the word's window.
             age if age > self.index_mask() - self.reach() && state != 0 => {
                 Counts { index, prev, curr, elapsed: 0 }
             }
@@ -187,71 +187,4 @@ impl SlidingWindow {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MS: u64 = 1_000_000;
-
-    fn window(limit: u64, window_ms: u64) -> SlidingWindow {
-        SlidingWindow::new("limit", limit, window_ms * MS, None).expect("valid")
-    }
-
-    /// The published example: 42 in the last minute, 18 in this one, a quarter of which has passed.
-    #[test]
-    fn weighs_the_previous_window_by_what_is_left_of_this_one() {
-        let minute = window(50, 60_000);
-        let mut state = minute.decide(0, 59_000 * MS, 42).expect("previous");
-        state = minute.decide(state, 75_000 * MS, 18).expect("31.5 + 18 = 49.5");
-        assert_eq!(minute.remaining(state, 75_000 * MS), 0);
-        let wait = minute.decide(state, 75_000 * MS, 1).expect_err("50.5");
-        assert!(minute.decide(state, 75_000 * MS + wait - 1, 1).is_err());
-        assert!(minute.decide(state, 75_000 * MS + wait, 1).is_ok());
-    }
-
-    #[test]
-    fn a_limit_of_one_is_admitted_again() {
-        let second = window(1, 1_000);
-        let one = second.decide(0, 250 * MS, 1).expect("first");
-        let wait = second.decide(one, 250 * MS, 1).expect_err("used");
-        assert_eq!(wait, 1_750 * MS, "until the count before has faded whole");
-        assert!(second.decide(one, 2_000 * MS, 1).is_ok());
-        assert_eq!(second.reset_after(one, 250 * MS), 1_750 * MS);
-    }
-
-    #[test]
-    fn a_late_thread_finds_the_count_of_the_newer_window() {
-        let second = window(2, 1_000);
-        let state = second.decide(0, 5_000 * MS, 2).expect("window 5");
-        let wait = second.decide(state, 4_999 * MS, 1).expect_err("it read its clock in window 4");
-        assert_eq!(wait, MS + 1_500 * MS);
-    }
-
-    #[test]
-    fn gives_back_the_newest_first() {
-        let second = window(10, 1_000);
-        let state =
-            second.decide(0, 0, 4).and_then(|state| second.decide(state, 1_000 * MS, 3)).expect("room");
-        assert_eq!(second.remaining(state, 1_000 * MS), 3);
-        assert_eq!(second.remaining(second.refund(state, 1_000 * MS, 3), 1_000 * MS), 6);
-        assert_eq!(second.remaining(second.refund(state, 1_000 * MS, 5), 1_000 * MS), 8);
-        assert_eq!(second.refund(state, 1_000 * MS, 10), 0);
-    }
-
-    #[test]
-    fn gives_back_to_the_window_that_was_charged() {
-        let second = window(10, 1_000);
-        let state =
-            second.decide(0, 0, 4).and_then(|state| second.decide(state, 1_000 * MS, 3)).expect("room");
-        let undone = second.undo(state, 1_000 * MS, 4, 0);
-        assert_eq!(second.remaining(undone, 1_000 * MS), 7);
-        assert_eq!(second.undo(state, 2_000 * MS, 4, 0), state, "it weighs nothing any more");
-    }
-
-    #[test]
-    fn takes_limits_of_23_bits_and_no_wider() {
-        assert!(SlidingWindow::new("limit", (1 << 23) - 1, MS, None).is_ok());
-        let error = SlidingWindow::new("limit", 1 << 23, MS, None).expect_err("too wide");
-        assert!(error.to_string().contains("accepted: at most 8388607"), "{error}");
-        assert!(SlidingWindow::new("limit", 1 << 20, MS, Some(20)).is_err(), "the cell is narrower");
-    }
-}
+mod tests;

@@ -1,10 +1,10 @@
-//! What is kept of a key: 106 bits of a keyed hash, as two numbers that JavaScript holds exactly.
+//! Keys are stored as 106 bits of a keyed hash: two halves, each a number that JavaScript holds exactly.
 //!
-//! The seeds are random for each process, so nobody can aim keys at one place of a table or look for two
-//! keys that meet. Among ten million keys the chance that any two meet is about 6e-19.
+//! The seeds are random for each process, so an attacker can neither aim keys at one part of a table nor search for
+//! collisions. Among ten million keys, the chance that any two collide is about 6e-19.
 //!
-//! Each half is a foldhash of its own seeds: a keyed hash, not a cryptographic one. Nobody outside sees a hash,
-//! so there is nothing to learn the seeds from; SipHash would be safe from those who could, and costs 20 ns.
+//! Each half is a foldhash with seeds of its own: a keyed hash, not a cryptographic one. Hashes never leave the process, so
+//! an attacker cannot learn the seeds from them. SipHash would be safe even then, and costs 20 ns.
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::LazyLock;
@@ -12,14 +12,14 @@ use std::sync::LazyLock;
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
 
-/// A key, hashed. Equal for equal code units, within one process.
+/// The hash of a key. Within one process, equal code units have equal hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyHash {
     high: u64,
     low: u64,
 }
 
-/// The bits of one half: what a double counts exactly.
+/// The bits of one half: as many as a double holds exactly.
 const HALF: u64 = (1 << 53) - 1;
 
 impl KeyHash {
@@ -29,7 +29,7 @@ impl KeyHash {
         (self.high, self.low)
     }
 
-    /// From the halves of a hash of this process.
+    /// The hash that has these halves, which must be from this process.
     #[must_use]
     pub const fn from_halves(high: u64, low: u64) -> Self {
         Self { high: high & HALF, low: low & HALF }
@@ -38,7 +38,7 @@ impl KeyHash {
 
 impl Hash for KeyHash {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // Every bit of the word is random: maps take shards from one end and tags from the other.
+        // All bits of the word are random: maps take the shard from one end and the tag from the other.
         state.write_u64(self.high << 11 ^ self.low);
     }
 }
@@ -49,7 +49,7 @@ struct Half {
     shared: SharedSeed,
 }
 
-/// Drawn once per process, from the operating system's randomness.
+/// Seeded once per process, from the operating system's randomness.
 static HALVES: LazyLock<[Half; 2]> = LazyLock::new(|| {
     let random = RandomState::new();
     [1_u8, 2].map(|half| Half {
@@ -63,13 +63,13 @@ impl Half {
     fn hash(&self, bytes: &[u8]) -> u64 {
         let mut hasher = FoldHasher::with_seed(self.seed, &self.shared);
         hasher.write(bytes);
-        // A key that another one begins with is another key.
+        // The length, so that a key and its prefix have different hashes.
         hasher.write_usize(bytes.len());
         hasher.finish()
     }
 }
 
-/// For maps whose keys strangers choose: seeded as keys are.
+/// For maps whose keys come from outside: has the seeds of the keys.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Seeded;
 
@@ -82,7 +82,7 @@ impl BuildHasher for Seeded {
     }
 }
 
-/// Hashes bytes: of a JavaScript string, its code units as they lie in memory.
+/// Hashes bytes. For a JavaScript string, these are its code units in native byte order.
 #[inline]
 #[must_use]
 pub fn hash_bytes(bytes: &[u8]) -> KeyHash {
@@ -97,7 +97,7 @@ pub fn hash_utf16(units: &[u16]) -> KeyHash {
     hash_bytes(&bytes)
 }
 
-/// Hashes a text as JavaScript would hold it: `hash_str(s)` is `hash_utf16` of its code units.
+/// Hashes a text as JavaScript holds it: `hash_utf16` of its code units.
 #[must_use]
 pub fn hash_str(text: &str) -> KeyHash {
     let units: Vec<u16> = text.encode_utf16().collect();
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_code_unit_makes_another_key() {
+    fn keys_that_differ_in_one_code_unit_have_different_hashes() {
         let long = vec![97_u16; 1000];
         let mut other = long.clone();
         other[999] = 98;
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn text_and_code_units_agree_across_chunks() {
+    fn a_text_and_its_code_units_have_the_same_hash() {
         for length in [1, 63, 64, 65, 200] {
             let text = "ä".repeat(length);
             assert_eq!(hash_str(&text), hash_utf16(&vec![0xe4; length]));

@@ -4,8 +4,10 @@
 //! its ranges, the list that error messages print, and a table of [`Field`]s. The binding reads options by that table,
 //! and JavaScript checks them by it, so no range and no default is written a second time.
 
+mod choice;
 mod declaration;
 
+pub(crate) use choice::choice;
 pub(crate) use declaration::options;
 
 use crate::runtime::instances::or_none;
@@ -138,7 +140,22 @@ pub trait Source {
 pub trait OptionValue: Sized {
     /// The value in `source`, if the option is there.
     fn read(source: &dyn Source, name: &str) -> Option<Self>;
-    /// Whether the option accepts it.
+    /// Takes the value in `source`, if the option is there.
+    ///
+    /// # Errors
+    ///
+    /// A value that stands for nothing.
+    fn update(&mut self, source: &dyn Source, name: &str) -> Result<()> {
+        if let Some(value) = Self::read(source, name) {
+            *self = value;
+        }
+        Ok(())
+    }
+    /// Checks that the option accepts it.
+    ///
+    /// # Errors
+    ///
+    /// A value that the option does not accept.
     fn check(&self, option: &str, accepts: &Accepts) -> Result<()>;
     /// The value as the user would read it.
     fn print(&self, accepts: &Accepts) -> String;
@@ -211,8 +228,7 @@ impl OptionValue for String {
     fn check(&self, option: &str, accepts: &Accepts) -> Result<()> {
         match accepts {
             Accepts::OneOf(choices) if !choices.contains(&self.as_str()) => {
-                let quoted: Vec<_> = choices.iter().map(|choice| format!("{choice:?}")).collect();
-                Err(Error::invalid_option(option, format!("{self:?}"), quoted.join(", ")))
+                Err(no_choice(option, self, choices))
             }
             _ => Ok(()),
         }
@@ -242,6 +258,13 @@ impl<T: OptionValue> OptionValue for Option<T> {
         Some(T::read(source, name))
     }
 
+    fn update(&mut self, source: &dyn Source, name: &str) -> Result<()> {
+        if let Some(value) = T::read(source, name) {
+            *self = Some(value);
+        }
+        Ok(())
+    }
+
     fn check(&self, option: &str, accepts: &Accepts) -> Result<()> {
         self.as_ref().map_or(Ok(()), |value| value.check(option, accepts))
     }
@@ -256,4 +279,10 @@ pub(crate) fn missing(owner: &str, name: &str, fields: &[Field]) -> Error {
     let required: Vec<_> = fields.iter().filter(|field| field.is_required).map(|field| field.name).collect();
     let accepted = format!("a value for it; required: {}", required.join(", "));
     Error::invalid_option(&format!("{owner} {name}"), "undefined", accepted)
+}
+
+/// The error for a text that is none of `choices`.
+pub(crate) fn no_choice(option: &str, given: &str, choices: &[&str]) -> Error {
+    let quoted: Vec<_> = choices.iter().map(|choice| format!("{choice:?}")).collect();
+    Error::invalid_option(option, format!("{given:?}"), quoted.join(", "))
 }

@@ -11,6 +11,9 @@ const CLOSED: i32 = -1;
 pub struct VersionCells(Box<[AtomicI32]>);
 
 impl VersionCells {
+    /// Versions that a cell tells apart: it shows the remainder.
+    pub const DISTINCT: u64 = 1 << 31;
+
     /// So many places.
     #[must_use]
     pub fn new(count: usize) -> Self {
@@ -33,7 +36,7 @@ impl VersionCells {
     /// Writes a version; ignored beyond the last cell. Release: a thread that reads it finds the value.
     pub(crate) fn show(&self, at: usize, version: u64) {
         if let Some(cell) = self.0.get(at) {
-            cell.store((version % (1 << 31)) as i32, Ordering::Release);
+            cell.store((version % Self::DISTINCT) as i32, Ordering::Release);
         }
     }
 

@@ -1,8 +1,8 @@
-//! When blocks end, beside the slots: pages that no block was ever written to take no room.
+//! The ends of blocks, in memory of their own: pages that no block was ever written to take no memory.
 //!
-//! The word is `end : 49 | version : 15`. The end counts 1/64 ms and reaches 278 years; a whole millisecond
-//! is exact, anything else is rounded down. The version is that of the tag under which it was written: a word
-//! of an earlier client of the slot means nothing to a later one.
+//! The word is `end : 49 | version : 15`. The end is in units of 1/64 ms, rounded down, and reaches 278 years; whole
+//! milliseconds are exact. The version is that of the slot's tag when the end was written, so a later key of the slot
+//! ignores the end.
 
 use std::io;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ const MOST_UNITS: u64 = (1 << (64 - VERSION_BITS)) - 1;
 
 pub(super) struct BlockEnds {
     words: Region<AtomicU64>,
-    /// Those that an end was written to.
+    /// Pages that an end was written to.
     used: Pages,
 }
 
@@ -51,24 +51,24 @@ impl BlockEnds {
         Ok(Self { words: Region::zeroed(slots)?, used })
     }
 
-    /// When the block of the client that `tag` names ends; 0 where it has none. Of the tag's client only if the
-    /// tag still stands afterwards.
+    /// When the block of the key that `tag` names ends; 0 if it has none. Valid only if the slot still has the tag
+    /// afterwards.
     pub(super) fn get(&self, slot: Slot<'_>, tag: Tag) -> u64 {
-        // SeqCst: who takes a mark away looks at the end afterwards. Whoever reads the end of a later client
-        // finds that client's tag as well.
+        // SeqCst: a thread that has cleared the mark of a block reads the end afterwards. A thread that reads the end of
+        // a later key then also reads that key's tag.
         let end = BlockEnd(self.words[slot.index].load(Ordering::SeqCst));
         if end.is_since(tag.version()) { end.at() } else { 0 }
     }
 
-    /// Lets the block of the client that `tag` names end at `until` or later. False when the slot is no
-    /// longer the client's.
+    /// Makes the block of the key that `tag` names end at `until` or later. False when the slot no longer belongs to the
+    /// key.
     pub(super) fn extend(&self, slot: Slot<'_>, tag: Tag, until: u64) -> bool {
         let word = &self.words[slot.index];
         let wanted = BlockEnd::new(until, tag.version());
         let mut end = BlockEnd(word.load(Ordering::Acquire));
         loop {
-            // Read after the end: while the tag stands, no later client has written an end, and none can be
-            // overwritten by the exchange below.
+            // Read after the end: while the slot has the tag, no later key has written an end that the exchange below
+            // could overwrite.
             if !planted!(BlockIgnoresTag) && slot.tag.load(Ordering::Acquire) != tag {
                 return false;
             }
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn keeps_whole_milliseconds_for_a_century() {
-        let version = Tag::NOBODY.version();
+        let version = Tag::NONE.version();
         for ms in [1, 999, 1_800_000_000_000, 4_955_760_000_000] {
             assert_eq!(BlockEnd::new(ms * MS, version).at(), ms * MS);
         }

@@ -1,8 +1,7 @@
-//! How many clients a small table holds at most.
+//! How many keys a small table holds at most.
 //!
-//! A large table holds who finds a slot, up to half as many again as it was made for: counting would make
-//! newcomers of all threads write one word. A small one holds exactly `maxKeys`, as somebody who asks for ten
-//! means ten.
+//! A large table holds every key that finds a slot, so up to 10/7 of `maxKeys` and the slots of its near part: with a
+//! count, new keys of all threads would write one word. A small table holds exactly `maxKeys`.
 
 use crossbeam_utils::CachePadded;
 
@@ -13,9 +12,9 @@ const SMALL: usize = 16_384;
 
 pub(super) struct Bound {
     most: Option<u64>,
-    /// Slots that are not free, those being claimed included.
+    /// Slots that are not free, claimed ones included.
     taken: CachePadded<AtomicU64>,
-    /// The group at which the next search for somebody expired begins.
+    /// The group at which the next search for an expired key starts.
     hand: CachePadded<AtomicU64>,
 }
 
@@ -37,10 +36,10 @@ impl Bound {
         self.most.map(|most| most as usize)
     }
 
-    /// Takes one of the places that are left, if there is one.
+    /// Takes a place, if one is left.
     pub(super) fn enter(&self) -> bool {
         let Some(most) = self.most else { return true };
-        // SeqCst, as in `leave`: whoever finds the table full has seen all that was taken before.
+        // SeqCst, as in `leave`: a thread that finds the table full sees every slot that was taken before.
         let entered = self
             .taken
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |taken| (taken < most).then_some(taken + 1));
@@ -53,9 +52,9 @@ impl Bound {
         }
     }
 
-    /// Where to look for somebody expired: `step` groups from here are the caller's.
+    /// Where to search for an expired key: the caller gets `step` groups from here.
     pub(super) fn advance(&self, step: usize, groups: usize) -> usize {
-        // Relaxed: any place will do.
+        // Relaxed: any group will do.
         (self.hand.fetch_add(step as u64, Ordering::Relaxed) % groups as u64) as usize
     }
 }

@@ -1,13 +1,13 @@
-//! How a newcomer gets a slot, so that no key ever has two.
+//! How a new key is inserted, so that no key ever has two slots.
 //!
-//! 1. Claim: exchange the state of a slot that can be given away for a claim, which names the key and a version
-//!    that the slot has not had. A claim holds no charge, so anybody may cancel or finish it and nothing is lost.
-//! 2. Resolve: look at every other slot of the key. If it holds the key, or an earlier slot a claim for it, this
-//!    claim is cancelled; a claim in a later slot is. Then write the tag.
-//! 3. Confirm: exchange the claim for the client's first state. This decides and charges in one step.
+//! 1. Claim: exchange the state of an available slot for a claim, which names the key and a version that the slot has not
+//!    had. A claim holds no charge, so any thread may cancel or finish it and nothing is lost.
+//! 2. Resolve: check every other slot of the key. If one holds the key, or an earlier one a claim for it, cancel this
+//!    claim; cancel claims in later slots. Then write the tag.
+//! 3. Confirm: exchange the claim for the key's first state. This charges the key.
 //!
-//! Of two claims for one key, whichever was made second sees the first when it looks. A thread that stands still
-//! between the steps keeps nobody waiting: the same key finishes its claim, another key takes the slot.
+//! Of two claims for one key, the one that was made second sees the first when it resolves. A thread that is suspended
+//! between the steps delays no other thread: a call for the same key finishes its claim, another key may take the slot.
 
 use super::slots::{Candidates, Slot};
 use super::word::{Kind, State, Tag};
@@ -16,9 +16,9 @@ use crate::rate_limiter::cell::{Cell, Step};
 use crate::runtime::planted::planted;
 use crate::runtime::sync::{Ordering, full_barrier, pause};
 
-/// Each round that fails was undone by a step of another call. Two keys that take each other's claims for ever
-/// are not possible in practice; this makes it not possible at all.
-const ROUNDS: usize = 64;
+/// Attempts to insert a key. An attempt fails only through a step of another call, so two keys could keep cancelling each
+/// other's claims in theory; this bound rules it out.
+const ATTEMPTS: usize = 64;
 
 /// A slot under a claim.
 #[derive(Clone, Copy)]
@@ -37,18 +37,18 @@ impl Claim<'_> {
         self.slot.state.load(Ordering::SeqCst) == self.state()
     }
 
-    /// Exchanges the claim for the key's first state; false when somebody else has ended it.
+    /// Exchanges the claim for the key's first state; false when another thread has ended the claim.
     fn confirm(&self, first: State) -> bool {
         self.slot.state.swap_if(self.state(), first).is_ok()
     }
 }
 
 impl<C: Cell> Table<C> {
-    /// Judges a client that was not found, and brings it in where that writes anything; blocked until
-    /// `blocked_until`, if given.
+    /// Decides for a key that was not found, and inserts it if that writes anything; blocked until `blocked_until`, if
+    /// given.
     #[cold]
     #[inline(never)]
-    pub(super) fn bring_in<R>(
+    pub(super) fn insert<R>(
         &self,
         key: &Candidates,
         now: u64,
@@ -56,48 +56,57 @@ impl<C: Cell> Table<C> {
         lifetime: &impl Fn(&C::Words, u64) -> u64,
         decide: &mut impl FnMut(&Client<C::Words>, u64) -> Step<C::Words, R>,
     ) -> Result<R, Full> {
-        let stranger = Client { words: C::Words::default(), blocked_until: 0 };
-        for _ in 0..ROUNDS {
-            if let Some(found) = self.slots.find(key) {
-                let blocked = blocked_until.is_none_or(|until| self.extend_block(found, until));
-                if blocked
-                    && let Some(result) =
-                        self.change(found, |client| decide(client, self.counts_from(client, now)))
-                {
-                    return Ok(result);
-                }
-                continue;
-            }
-            if let Some(claim) = self.standing_claim(key) {
-                self.finish(&claim, key);
-                continue;
-            }
-            let from = self.newcomers_count_from(now);
-            match decide(&stranger, from) {
-                Step::Keep(result) => return Ok(result),
-                // As if never seen still: there is nothing to keep.
-                Step::Write(words, result) if blocked_until.is_none() && lifetime(&words, from) == 0 => {
-                    return Ok(result);
-                }
-                Step::Write(..) => {}
-            }
-            let Some(claim) = self.claim(key, from, lifetime)? else {
-                pause();
-                continue;
-            };
-            if !self.resolve(&claim, key) {
-                continue;
-            }
-            // Again: it may have been raised for this very client, before the claim.
-            let from = self.newcomers_count_from(now);
-            if let Some(result) = self.confirm(&claim, blocked_until, decide(&stranger, from)) {
+        for _ in 0..ATTEMPTS {
+            if let Some(result) = self.try_insert(key, now, blocked_until, lifetime, decide)? {
                 return Ok(result);
             }
         }
         Err(Full { earliest_vacancy: now })
     }
 
-    /// Charges the newcomer, whose claim stands alone.
+    /// `None` when a step of another call came between.
+    fn try_insert<R>(
+        &self,
+        key: &Candidates,
+        now: u64,
+        blocked_until: Option<u64>,
+        lifetime: &impl Fn(&C::Words, u64) -> u64,
+        decide: &mut impl FnMut(&Client<C::Words>, u64) -> Step<C::Words, R>,
+    ) -> Result<Option<R>, Full> {
+        if let Some(found) = self.slots.find(key) {
+            let blocked = blocked_until.is_none_or(|until| self.extend_block(found, until));
+            if !blocked {
+                return Ok(None);
+            }
+            return Ok(self.change(found, |client| decide(client, self.counts_from(client, now))));
+        }
+        if let Some(claim) = self.standing_claim(key) {
+            self.finish(&claim, key);
+            return Ok(None);
+        }
+        let new = Client { words: C::Words::default(), blocked_until: 0 };
+        let from = self.new_keys_count_from(now);
+        match decide(&new, from) {
+            Step::Keep(result) => return Ok(Some(result)),
+            // The words equal those of a new key: there is nothing to keep.
+            Step::Write(words, result) if blocked_until.is_none() && lifetime(&words, from) == 0 => {
+                return Ok(Some(result));
+            }
+            Step::Write(..) => {}
+        }
+        let Some(claim) = self.claim(key, from, lifetime)? else {
+            pause();
+            return Ok(None);
+        };
+        if !self.resolve(&claim, key) {
+            return Ok(None);
+        }
+        // Read again: the watermark may have been raised for this very key before the claim.
+        let from = self.new_keys_count_from(now);
+        Ok(self.confirm(&claim, blocked_until, decide(&new, from)))
+    }
+
+    /// Charges the new key, whose claim is the only one.
     fn confirm<R>(
         &self,
         claim: &Claim<'_>,
@@ -123,7 +132,7 @@ impl<C: Cell> Table<C> {
         None
     }
 
-    /// A claim for the key in its earliest slot that has one.
+    /// The claim for the key in its earliest slot that has one.
     pub(super) fn standing_claim(&self, key: &Candidates) -> Option<Claim<'_>> {
         self.slots.of_key(key).find_map(|slot| match slot.state.load(Ordering::SeqCst).kind() {
             Kind::Claim(tag) if tag.is_of(key.fingerprint) => Some(Claim { slot, tag }),
@@ -131,17 +140,17 @@ impl<C: Cell> Table<C> {
         })
     }
 
-    /// Brings the key in for whoever claimed the slot, uncharged: both then charge it like anybody.
+    /// Helps finish another thread's insert; charges nothing. Both threads then charge the key as any other.
     pub(super) fn finish(&self, claim: &Claim<'_>, key: &Candidates) {
         if !planted!(ClaimNotFinished) && self.resolve(claim, key) {
             claim.confirm(State::FRESH);
         }
     }
 
-    /// Makes sure that the claim is the only one for its key, and that the key is in no other slot. False when
-    /// it is not, and the claim was cancelled; or when somebody else has ended it.
+    /// Makes sure that the claim is the only one for its key, and that the key has no other slot. Otherwise cancels the
+    /// claim and answers false, as when another thread has ended it.
     pub(super) fn resolve(&self, claim: &Claim<'_>, key: &Candidates) -> bool {
-        // The claim before the look at the others.
+        // The claim before the reads of the other slots.
         if !planted!(NoBarrierAfterClaim) {
             full_barrier();
         }
@@ -157,7 +166,7 @@ impl<C: Cell> Table<C> {
         self.write_tag(claim)
     }
 
-    /// Whether another slot leaves the key to the claim. `is_before`: the other one comes first.
+    /// Whether another slot leaves the key to the claim. `is_before`: the other slot is the earlier one.
     fn yields(&self, other: Slot<'_>, key: &Candidates, is_before: bool) -> bool {
         loop {
             let state = other.state.load(Ordering::SeqCst);
@@ -177,14 +186,14 @@ impl<C: Cell> Table<C> {
         }
     }
 
-    /// Puts the claim's tag into its slot; false when somebody else has ended the claim.
+    /// Writes the claim's tag to its slot; false when another thread has ended the claim.
     fn write_tag(&self, claim: &Claim<'_>) -> bool {
         loop {
             let tag = claim.slot.tag.load(Ordering::Acquire);
             if tag == claim.tag {
                 return true;
             }
-            // While the claim stands nobody writes a later tag, so an earlier one is replaced or was already.
+            // While the claim stands no thread writes a later tag, so this one is earlier and may be replaced.
             if !claim.stands() {
                 return false;
             }
@@ -192,7 +201,7 @@ impl<C: Cell> Table<C> {
         }
     }
 
-    /// False when somebody else has ended the claim.
+    /// False when another thread has ended the claim.
     pub(super) fn cancel(&self, claim: &Claim<'_>) -> bool {
         let free = if planted!(CancelLeavesValue) { State::FRESH } else { State::free(claim.tag.version()) };
         let cancelled = claim.slot.state.swap_if(claim.state(), free).is_ok();

@@ -1,4 +1,4 @@
-//! Which pages of a region were written to.
+//! Which pages of a region were written.
 
 use std::io;
 use std::sync::Arc;
@@ -7,19 +7,19 @@ use crate::runtime::memory::MemoryUse;
 use crate::runtime::region::{PAGE, Region};
 use crate::runtime::sync::{AtomicU64, Ordering};
 
-/// A bit for each page, and their bytes among those in use.
+/// A bit for each page. The bytes of marked pages count as in use.
 pub(super) struct Pages {
     bits: Region<AtomicU64>,
     in_use: Arc<MemoryUse>,
 }
 
 impl Pages {
-    /// Of a region of so many bytes.
+    /// The pages of a region of this many bytes.
     pub(super) fn new(bytes: usize, in_use: Arc<MemoryUse>) -> io::Result<Self> {
         Ok(Self { bits: Region::zeroed(bytes.div_ceil(PAGE).div_ceil(64))?, in_use })
     }
 
-    /// Before the byte at this place is written.
+    /// To be called before the byte at this place is written.
     #[inline]
     pub(super) fn mark(&self, byte: usize) {
         let page = byte / PAGE;
@@ -31,13 +31,13 @@ impl Pages {
         }
     }
 
-    /// The pages that were written to, in order.
+    /// The pages that were written, in order.
     pub(super) fn marked(&self) -> impl Iterator<Item = usize> {
         (0..self.bits.len() * 64).filter(|page| self.is_marked(*page))
     }
 
     fn is_marked(&self, page: usize) -> bool {
-        // SeqCst, like the write that follows `mark`: a pass that does not find the bit came before it.
+        // SeqCst, like the write that follows `mark`: a pass that misses the bit came before the write.
         self.bits[page / 64].load(Ordering::SeqCst) & 1 << (page % 64) != 0
     }
 }

@@ -1,4 +1,4 @@
-//! What the table promises, of clients whose only word is the time at which they expire.
+//! What the table promises, for keys whose only word is the time at which they expire.
 
 use super::*;
 use crate::rate_limiter::cell::Single;
@@ -25,7 +25,7 @@ fn holds(table: &Table<Single>, key: &str) -> bool {
 }
 
 #[test]
-fn gives_an_expired_place_away_before_a_live_one() {
+fn an_expired_key_is_evicted_before_a_live_one() {
     let table = table(3, Overflow::Evict);
     for (key, expiry) in [("a", 500), ("b", 100), ("c", 300)] {
         set(&table, key, 0, expiry).expect("room");
@@ -35,13 +35,13 @@ fn gives_an_expired_place_away_before_a_live_one() {
     assert_eq!(table.live_evictions(), 0);
 
     set(&table, "e", 100, 900).expect("evicts");
-    assert!(!holds(&table, "c"), "the client closest to fresh goes");
+    assert!(!holds(&table, "c"), "the key closest to its full quota is evicted");
     assert_eq!(table.live_evictions(), 1);
     assert_eq!(table.count(100, lifetime), (3, 0));
 }
 
 #[test]
-fn never_evicts_the_blocked() {
+fn blocked_keys_are_never_evicted() {
     let table = table(2, Overflow::Evict);
     for key in ["a", "b"] {
         table.block(hash_str(key), 1_000_000, 0, lifetime).expect("room");
@@ -52,16 +52,16 @@ fn never_evicts_the_blocked() {
 }
 
 #[test]
-fn denies_when_full_and_told_to() {
+fn a_full_table_denies_new_keys_under_deny() {
     let table = table(1, Overflow::Deny);
     set(&table, "a", 0, 100).expect("room");
     assert_eq!(set(&table, "b", 99, 100), Err(Full { earliest_vacancy: 100 }));
     set(&table, "b", 100, 200).expect("a has expired");
 }
 
-/// Without the watermark, the thread with the old clock finds its client absent and admits it twice.
+/// Without the watermark, a thread with an old clock finds its key absent and admits it twice.
 #[test]
-fn a_newcomer_counts_from_what_was_forgotten() {
+fn a_new_key_counts_from_the_watermark() {
     let table = table(1, Overflow::Evict);
     set(&table, "a", 1_000, 1_100).expect("room");
     set(&table, "b", 1_150, 1_151).expect("a has expired");
@@ -69,7 +69,7 @@ fn a_newcomer_counts_from_what_was_forgotten() {
     assert_eq!(decided_by, Ok(1_150));
 }
 
-/// A small table counts to the client, whoever comes at once.
+/// A small table holds exactly `maxKeys`, also under contention.
 #[test]
 fn a_small_table_stays_within_its_bound_under_contention() {
     let table = table(50, Overflow::Evict);
@@ -92,13 +92,13 @@ fn a_small_table_stays_within_its_bound_under_contention() {
     for i in 0..500 {
         set(&table, &format!("late {i}"), 5_000, 20_000).expect("evicts");
     }
-    assert_eq!(table.count(5_000, lifetime), (50, 0), "no place was lost in the crowd");
+    assert_eq!(table.count(5_000, lifetime), (50, 0), "no place was lost");
 }
 
-/// Each newcomer comes when another has expired: with as many clients as the table was made for, fewer than
-/// one in a thousand pushes a live one out.
+/// Each new key arrives when another has expired. With as many live keys as the table was made for, fewer than one new
+/// key in a thousand evicts a live one.
 #[test]
-fn a_table_in_steady_use_evicts_hardly_anybody() {
+fn a_table_in_steady_use_evicts_almost_no_live_key() {
     const CLIENTS: u64 = 40_000;
     let table = table(CLIENTS as usize, Overflow::Evict);
     let newcomers = 4 * CLIENTS;
@@ -111,9 +111,9 @@ fn a_table_in_steady_use_evicts_hardly_anybody() {
     assert!(live >= CLIENTS - CLIENTS / 1_000, "{live}");
 }
 
-/// A flood of clients that never come back leaves the table as large as it was, and each of them answered.
+/// A flood of keys that never return leaves the table as large as it was, and each of them gets a slot.
 #[test]
-fn a_flood_finds_a_place_or_takes_one() {
+fn each_key_of_a_flood_gets_a_slot() {
     let table = table(20_000, Overflow::Evict);
     for i in 0..200_000_u64 {
         set_hashed(&table, hash_str(&i.to_string()), i, i + 1_000_000).expect("evicts");
@@ -123,7 +123,7 @@ fn a_flood_finds_a_place_or_takes_one() {
 }
 
 #[test]
-fn what_is_reset_or_cleared_is_gone_and_its_place_free() {
+fn reset_and_clear_remove_the_key_and_free_its_place() {
     let table = table(2, Overflow::Deny);
     for round in 0..40_000 {
         set(&table, "a", round, round + 10).expect("room");

@@ -1,12 +1,13 @@
-//! Which slot a newcomer gets.
+//! Which slot a new key gets.
 //!
-//! A slot that is free or whose client has expired, in the emptier of the key's groups; then one under a claim of
-//! another key, which holds no charge; then, if the overflow rule says so, that of the client closest to a full
-//! quota. Blocked clients keep theirs.
+//! A slot that is free or whose key has expired, in the emptier of the new key's groups; then a slot under a claim of
+//! another key, which holds no charge; then, under `overflow: 'evict'`, the slot of the key closest to its full quota.
+//! Blocked keys keep their slots.
 
 use super::claims::Claim;
 use super::slots::{Candidates, Found, GROUP_SLOTS, Slot};
-use super::word::{Kind, State, Tag, Version};
+use super::survey::{EvictionRank, Looked, Survey, better};
+use super::word::{Kind, State, Tag};
 use super::{Full, Table};
 use crate::rate_limiter::cell::Cell;
 use crate::rate_limiter::options::Overflow;
@@ -14,70 +15,8 @@ use crate::runtime::clock::MS;
 use crate::runtime::planted::planted;
 use crate::runtime::sync::Ordering;
 
-/// Groups looked at for a newcomer of a table that is at its bound.
+/// Groups that are searched for a new key when the table is at its bound.
 const SWEPT_GROUPS: usize = 16;
-
-/// How much a slot would be missed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum EvictionRank {
-    Free,
-    /// Its client is as if never seen.
-    Expired,
-    /// Somebody is moving in.
-    Claimed,
-    /// Its client will be as if never seen after so many nanoseconds.
-    Live(u64),
-    /// Not to be given away: blocked, or just changing.
-    Kept(u64),
-}
-
-/// A slot as a newcomer sees it.
-#[derive(Clone, Copy)]
-struct Looked<'a> {
-    slot: Slot<'a>,
-    tag: Tag,
-    state: State,
-    rank: EvictionRank,
-}
-
-impl<'a> Looked<'a> {
-    /// The version that the next claim of the slot has.
-    fn next_version(&self) -> Version {
-        match self.state.kind() {
-            Kind::Value => self.tag.version().next(),
-            Kind::Claim(tag) => tag.version().next(),
-            Kind::Free(version) => version.next(),
-        }
-    }
-
-    fn is_of(&self, key: &Candidates) -> bool {
-        match self.state.kind() {
-            Kind::Value => self.tag.is_of(key.fingerprint),
-            Kind::Claim(tag) => tag.is_of(key.fingerprint),
-            Kind::Free(_) => false,
-        }
-    }
-
-    fn found(&self) -> Found<'a> {
-        Found { slot: self.slot, tag: self.tag, state: self.state }
-    }
-
-    fn is_vacant(&self) -> bool {
-        self.rank <= EvictionRank::Expired
-    }
-}
-
-/// What a newcomer found in its groups.
-#[derive(Default)]
-struct Survey<'a> {
-    /// The best in the group with most vacancies.
-    vacancy: Option<Looked<'a>>,
-    /// Somebody expired, in any group.
-    expired: Option<Looked<'a>>,
-    /// The best of those that are not vacant.
-    occupied: Option<Looked<'a>>,
-    earliest_vacancy: Option<u64>,
-}
 
 impl<C: Cell> Table<C> {
     /// Claims a slot for a key that was not found; `None` when another thread came between.
@@ -112,7 +51,7 @@ impl<C: Cell> Table<C> {
         }
     }
 
-    /// `None` when the key is there by now, or on its way: nobody takes its own place.
+    /// `None` when the key was inserted meanwhile, or is being inserted: an insert must not evict its own key.
     fn survey(
         &self,
         key: &Candidates,
@@ -131,17 +70,8 @@ impl<C: Cell> Table<C> {
                 if looked.is_vacant() {
                     vacant += 1;
                     best = better(best, looked);
-                } else {
-                    survey.occupied = better(survey.occupied, looked);
                 }
-                match looked.rank {
-                    EvictionRank::Expired => survey.expired = Some(looked),
-                    EvictionRank::Live(left) | EvictionRank::Kept(left) => {
-                        let end = now.saturating_add(left);
-                        survey.earliest_vacancy = survey.earliest_vacancy.min(Some(end)).or(Some(end));
-                    }
-                    _ => {}
-                }
+                survey.add(looked, now);
             }
             if vacant > most_vacant {
                 (most_vacant, survey.vacancy) = (vacant, best);
@@ -184,7 +114,7 @@ impl<C: Cell> Table<C> {
     ) -> Option<Claim<'a>> {
         let Looked { slot, tag, rank, .. } = victim;
         if rank == EvictionRank::Expired {
-            self.forget_until(&victim.found(), now, lifetime);
+            self.raise_watermark(&victim.found(), now, lifetime);
         }
         let state = self.unmark(&victim.found(), now)?;
         self.slots.use_slot(slot);
@@ -205,7 +135,7 @@ impl<C: Cell> Table<C> {
         self.keep_if_still(tag, claim)
     }
 
-    /// Frees the slot of a client who was judged; false when another thread came between.
+    /// Frees the slot of a key that was ranked; false when another thread came between.
     fn clear_out(&self, victim: &Looked<'_>, now: u64) -> bool {
         let found = victim.found();
         let unmarked = self.unmark(&found, now);
@@ -216,33 +146,33 @@ impl<C: Cell> Table<C> {
         freed
     }
 
-    /// The value that was exchanged may have been that of a later client of the slot who owed the same: then
-    /// the claim's version is not new, and the claim is given up.
+    /// ABA: the value that was exchanged may belong to a later key of the slot with an equal state. Then the claim's version
+    /// is not new, and the claim is given up.
     fn keep_if_still<'a>(&self, tag: Tag, claim: Claim<'a>) -> Option<Claim<'a>> {
         let now = claim.slot.tag.load(Ordering::Acquire);
         if now == tag || now == claim.tag {
             return Some(claim);
         }
         if claim.slot.state.swap_if(claim.state(), State::free(now.version())).is_ok() {
-            // The place of the client who was there after all: the claim took none of its own.
+            // The place of the key that was evicted: the claim took none of its own.
             self.bound.leave();
         }
         None
     }
 
-    /// Lets newcomers count from a time at which the client had expired, so that to be absent and to be present
-    /// come to the same for every thread, whenever it read its clock.
-    fn forget_until(&self, found: &Found<'_>, now: u64, lifetime: &impl Fn(&C::Words, u64) -> u64) {
+    /// Raises the watermark to a time at which the key had expired. So its absence and its presence are the same for every
+    /// thread, whenever it read its clock.
+    fn raise_watermark(&self, found: &Found<'_>, now: u64, lifetime: &impl Fn(&C::Words, u64) -> u64) {
         let watermark = self.watermark.load(Ordering::Acquire);
         let expired_by = |time| self.read(found).is_some_and(|client| client.lifetime(time, lifetime) == 0);
-        // Not for each: who expired before the last time it was raised needs no other.
+        // A key that had expired by the watermark needs no higher one.
         if watermark + MS < now || !expired_by(watermark) {
             self.watermark.fetch_max(now, Ordering::AcqRel);
         }
     }
 
-    /// The table is at its bound, and the newcomer's groups hold nobody to replace: frees a slot elsewhere. Not an
-    /// error where another thread is about to give its place back, or has brought the key in.
+    /// The table is at its bound, and the new key's groups hold none that can be replaced: frees a slot elsewhere. Not an
+    /// error where another thread is about to free its place, or has inserted the key.
     fn make_room(
         &self,
         key: &Candidates,
@@ -261,7 +191,7 @@ impl<C: Cell> Table<C> {
                 }
                 match looked.rank {
                     EvictionRank::Expired => {
-                        self.forget_until(&looked.found(), now, lifetime);
+                        self.raise_watermark(&looked.found(), now, lifetime);
                         freed |= self.clear_out(&looked, now);
                     }
                     EvictionRank::Live(left) | EvictionRank::Kept(left) => {
@@ -282,13 +212,5 @@ impl<C: Cell> Table<C> {
             }
             None => Err(Full { earliest_vacancy }),
         }
-    }
-}
-
-/// The one that would be missed less; the earlier one of two alike.
-fn better<'a>(best: Option<Looked<'a>>, other: Looked<'a>) -> Option<Looked<'a>> {
-    match best {
-        Some(best) if best.rank <= other.rank => Some(best),
-        _ => Some(other),
     }
 }

@@ -1,4 +1,4 @@
-//! The two words of a slot: who it is of, and what is known of them.
+//! The two words of a slot: the tag, which says whose it is, and the state of that key.
 //!
 //! | word | bits |
 //! |---|---|
@@ -7,7 +7,7 @@
 //! | state, a claim | `0 :` the tag that will be stored |
 //! | state, free | `0 : 0 : version 15` |
 //!
-//! All zero is a free slot: memory that was never written is a table without clients.
+//! All zero is a free slot, so memory that was never written is an empty table.
 
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::planted::planted;
@@ -18,7 +18,7 @@ const VERSION_MASK: u64 = (1 << VERSION_BITS) - 1;
 const VALUE: u64 = 1 << 63;
 const BLOCKED: u64 = 1 << 62;
 
-/// What a slot remembers of a key; never 0.
+/// What a slot stores of a key; never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fingerprint(u64);
 
@@ -29,12 +29,12 @@ impl Fingerprint {
     }
 }
 
-/// Which claim of a slot wrote a word. A late write of a thread that stood still names an old one.
+/// Which claim of a slot wrote a word. A late write by a suspended thread has an old version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Version(u64);
 
 impl Version {
-    /// The one after which versions begin anew.
+    /// The version after which versions wrap.
     #[cfg(all(test, sluice_loom))]
     pub(super) const LAST: Self = Self(VERSION_MASK);
 
@@ -47,13 +47,13 @@ impl Version {
     }
 }
 
-/// Whose slot it is, since which claim.
+/// Which key a slot belongs to, and by which claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tag(u64);
 
 impl Tag {
     #[cfg(test)]
-    pub(super) const NOBODY: Self = Self(0);
+    pub(super) const NONE: Self = Self(0);
 
     pub(super) fn new(fingerprint: Fingerprint, version: Version) -> Self {
         Self(fingerprint.0 << VERSION_BITS | version.0)
@@ -61,7 +61,7 @@ impl Tag {
 
     #[inline]
     pub(super) fn is_of(self, fingerprint: Fingerprint) -> bool {
-        // Whatever the version: the difference has no bit above it.
+        // For any version: the difference has no bit above the version's.
         self.0 ^ (fingerprint.0 << VERSION_BITS) <= VERSION_MASK
     }
 
@@ -77,16 +77,16 @@ pub(super) struct State(u64);
 /// The kinds of states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// The state of the client that the tag names.
+    /// The state of the key that the tag names.
     Value,
-    /// Somebody is moving in. Nothing is charged yet.
+    /// A key is being inserted. Nothing is charged yet.
     Claim(Tag),
-    /// Given up; only a newer version may claim it.
+    /// Free; only a newer version may claim it.
     Free(Version),
 }
 
 impl State {
-    /// A client that was let in without a charge.
+    /// A key that was inserted without a charge.
     pub(super) const FRESH: Self = Self(VALUE);
 
     #[inline]
@@ -123,7 +123,7 @@ impl State {
         self.0 & (BLOCKED - 1)
     }
 
-    /// Of a value: the client was blocked, until what is kept beside the slots.
+    /// Of a value: the key was blocked; the end is in `BlockEnds`.
     #[inline]
     pub(super) fn has_block(self) -> bool {
         self.0 & BLOCKED != 0
@@ -148,9 +148,9 @@ impl AtomicTag<'_> {
         Tag(self.0.load(order))
     }
 
-    /// Published by the claim's confirmation; what it names must be seen by who reads the new tag.
-    pub(super) fn swap_if(self, judged: Tag, next: Tag) -> bool {
-        self.0.compare_exchange(judged.0, next.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    /// AcqRel: publishes what was written under the claim to every reader of the new tag.
+    pub(super) fn swap_if(self, expected: Tag, next: Tag) -> bool {
+        self.0.compare_exchange(expected.0, next.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 }
 
@@ -164,11 +164,11 @@ impl AtomicState<'_> {
         State(self.0.load(order))
     }
 
-    /// `SeqCst`: claims are told from each other by the one order of all of these, and `reconfigure` finds
-    /// each charge or is found by it.
+    /// `SeqCst`: the single order of all these exchanges decides between claims, and of a charge and a reconfiguration one
+    /// sees the other.
     #[inline]
-    pub(super) fn swap_if(self, judged: State, next: State) -> Result<(), State> {
-        let swapped = self.0.compare_exchange(judged.0, next.0, Ordering::SeqCst, Ordering::Acquire);
+    pub(super) fn swap_if(self, expected: State, next: State) -> Result<(), State> {
+        let swapped = self.0.compare_exchange(expected.0, next.0, Ordering::SeqCst, Ordering::Acquire);
         swapped.map(|_| ()).map_err(State)
     }
 }

@@ -58,8 +58,11 @@ macro_rules! options {
                 }
             }
 
-            /// The options in `source`. What is left out has its default; a required option that is left out is an
-            /// error.
+            /// The options in `source`. What is left out has its default.
+            ///
+            /// # Errors
+            ///
+            /// A required option that is left out; a text that stands for no value.
             $visibility fn read(source: &dyn $crate::runtime::options::Source) -> $crate::Result<Self> {
                 use $crate::runtime::options::OptionValue;
                 $($(
@@ -67,19 +70,36 @@ macro_rules! options {
                         .ok_or_else(|| $crate::runtime::options::missing($owner, $name, Self::FIELDS))?;
                 )?)*
                 let mut options = Self::new($($($required,)?)*);
-                $(
-                    if let Some(value) = <$type>::read(source, $name) {
-                        options.$field = value;
-                    }
-                )*
+                options.update(source)?;
                 Ok(options)
             }
 
-            /// Whether each option is in its range.
-            #[allow(dead_code, reason = "options within options are checked under another name")]
-            pub(crate) fn check_ranges(&self) -> $crate::Result<()> {
+            /// Takes the options in `source`. What is left out stays as it is.
+            ///
+            /// # Errors
+            ///
+            /// A text that stands for no value.
+            $visibility fn update(
+                &mut self,
+                source: &dyn $crate::runtime::options::Source,
+            ) -> $crate::Result<()> {
                 use $crate::runtime::options::OptionValue;
-                $(self.$field.check(concat!($owner, " ", $name), &$accepts)?;)*
+                $(
+                    self.$field.update(source, $name).map_err(|error| error.of_owner($owner))?;
+                )*
+                Ok(())
+            }
+
+            /// Whether each option is in its range.
+            #[allow(dead_code, reason = "options within options have an owner of their own")]
+            pub(crate) fn check_ranges(&self) -> $crate::Result<()> {
+                self.check_ranges_of($owner)
+            }
+
+            /// As [`check_ranges`](Self::check_ranges), where errors name another owner.
+            pub(crate) fn check_ranges_of(&self, owner: &str) -> $crate::Result<()> {
+                use $crate::runtime::options::OptionValue;
+                $(self.$field.check($name, &$accepts).map_err(|error| error.of_owner(owner))?;)*
                 Ok(())
             }
 

@@ -63,7 +63,7 @@ fn a_key_is_not_charged_for_another_with_an_equal_state() {
 fn a_charge_next_to_a_reconfiguration_is_adapted() {
     const LESS: u64 = 2;
     bounded(3, || {
-        let options = |limit| RateLimiterOptions { max_keys: 1, ..RateLimiterOptions::new(limit, limit) };
+        let options = |limit| RateLimiterOptions { max_keys: 1, ..RateLimiterOptions::single(limit, limit) };
         let limiter = Arc::new(RateLimiter::new("model", options(9).try_into().expect("valid")));
         let client = hash(A);
         let charge = call(move |limiter: &RateLimiter| {

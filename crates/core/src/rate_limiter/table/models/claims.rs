@@ -65,7 +65,7 @@ fn the_version_of_a_slot_may_wrap_around() {
     bounded(2, || {
         let small = Arc::new(Small::of(1, 1, Overflow::Evict));
         for slot in small.table.slots.all() {
-            let unused = State::free(word::Tag::NOBODY.version());
+            let unused = State::free(word::Tag::NONE.version());
             assert!(slot.state.swap_if(unused, State::free(word::Version::LAST)).is_ok());
         }
         assert_eq!(admitted(&at_once(&small, [consume(A, NOW), consume(A, NOW)])), 1);

@@ -1,0 +1,90 @@
+//! What a limiter holds of its keys: the table and the shared counters. Freed when the limiter is destroyed.
+
+use std::io;
+use std::sync::Arc;
+
+use super::cell::{Several, Single};
+use super::config::RateLimiterConfig;
+use super::counts::COUNTERS;
+use super::decision::each;
+use super::table::Table;
+use crate::runtime::key_hash::KeyHash;
+use crate::runtime::memory::MemoryUse;
+use crate::runtime::sharded_counters::ShardedCounters;
+
+/// The table of a limiter of one limit, or of several.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per limiter; a box would be one more look-up in every call"
+)]
+pub(super) enum KeyTable {
+    Single(Table<Single>),
+    Several(Box<Table<Several>>),
+}
+
+/// Runs the same code on either table.
+macro_rules! with_table {
+    ($contents:expr, $table:ident => $call:expr) => {
+        match &$contents.table {
+            $crate::rate_limiter::contents::KeyTable::Single($table) => $call,
+            $crate::rate_limiter::contents::KeyTable::Several($table) => $call,
+        }
+    };
+}
+pub(super) use with_table;
+
+/// Dropped as soon as the limiter is destroyed and no call is inside.
+pub(super) struct Contents {
+    pub(super) table: KeyTable,
+    /// Of calls that are made without a thread-local handle.
+    pub(super) counters: ShardedCounters<COUNTERS>,
+    pub(super) memory: Arc<MemoryUse>,
+}
+
+impl Contents {
+    pub(super) fn new(config: &RateLimiterConfig) -> io::Result<Self> {
+        let (options, limits) = (&config.options, config.rules.len());
+        // `maxKeys` is at most 2^32, which every 64-bit machine counts.
+        let max_keys = usize::try_from(options.max_keys).unwrap_or(usize::MAX);
+        let memory = Arc::<MemoryUse>::default();
+        let table = match limits {
+            1 => {
+                let single = |_| Ok(Single);
+                KeyTable::Single(Table::new(max_keys, options.overflow, Arc::clone(&memory), single)?)
+            }
+            _ => {
+                let several = |slots| Several::new(slots, limits, Arc::clone(&memory));
+                let table = Table::new(max_keys, options.overflow, Arc::clone(&memory), several)?;
+                KeyTable::Several(Box::new(table))
+            }
+        };
+        Ok(Self { table, counters: ShardedCounters::new(), memory })
+    }
+
+    /// Prefetches the slots of a key that is about to be used.
+    #[inline]
+    pub(super) fn prefetch(&self, key: KeyHash) {
+        with_table!(self, table => table.prefetch(key));
+    }
+
+    /// Cuts what keys have used to what `config` could have left. New keys count from `latest` at the latest.
+    pub(super) fn adopt(&self, config: &RateLimiterConfig, latest: u64, clock: impl Fn() -> u64) {
+        with_table!(self, table => table.adapt(latest, |words| {
+            // Read after the words, so no charge was made by a later clock.
+            let now = clock();
+            each(&config.rules, *words, |rule, word| rule.algorithm.adopt(word, now))
+        }));
+    }
+
+    /// Removes every key, and sets the counters to 0.
+    pub(super) fn reset(&self) {
+        with_table!(self, table => table.reset_all());
+        self.counters.reset();
+    }
+}
+
+impl Drop for Contents {
+    fn drop(&mut self) {
+        self.memory.end();
+    }
+}

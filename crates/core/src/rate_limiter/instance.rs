@@ -1,0 +1,79 @@
+//! The limiter as a named instance.
+
+use std::sync::Arc;
+
+use super::config::RateLimiterConfig;
+use super::limiter::RateLimiter;
+use crate::Result;
+use crate::runtime::ThreadId;
+use crate::runtime::clock::{self, SetBack};
+use crate::runtime::instances::{Instance, OptionList};
+
+impl Instance for RateLimiter {
+    const KIND: &'static str = "RateLimiter";
+    type Config = RateLimiterConfig;
+
+    fn create(name: &str, config: RateLimiterConfig) -> Self {
+        Self::new(name, config)
+    }
+
+    fn try_create(name: &str, config: RateLimiterConfig) -> Result<Self> {
+        Self::try_new(name, config)
+    }
+
+    fn created_with(&self) -> &OptionList {
+        &self.created_with
+    }
+
+    fn list_options(config: &RateLimiterConfig) -> OptionList {
+        config.list()
+    }
+
+    fn close(&self) {
+        self.in_force.close();
+        self.contents.retire();
+    }
+
+    /// What the table is made for.
+    fn list_fixed(config: &RateLimiterConfig) -> OptionList {
+        config.list_fixed()
+    }
+
+    fn reconfigure(
+        &self,
+        name: &str,
+        config: RateLimiterConfig,
+        is_empty: bool,
+    ) -> Result<Option<Arc<Self>>> {
+        let in_force = self.config();
+        if !is_empty {
+            Self::reconfigure(self, config.options, clock::now)?;
+            return Ok(None);
+        }
+        // An empty limiter takes any options. Where its words cannot hold them, another limiter replaces it.
+        let fits = in_force.list_fixed() == config.list_fixed();
+        if fits && Self::reconfigure(self, config.options.clone(), clock::now).is_ok() {
+            return Ok(None);
+        }
+        let generation = in_force.generation + 1;
+        let successor = Arc::new(Self::try_new(name, RateLimiterConfig { generation, ..config })?);
+        // It is closed after its successor can be found.
+        let successor = self.successor.get_or_init(|| successor);
+        Instance::close(self);
+        Ok(Some(Arc::clone(successor)))
+    }
+
+    fn reset(&self) {
+        if let Some(contents) = self.contents.enter() {
+            contents.reset();
+            self.counts_of_handles.reset();
+        }
+    }
+
+    /// Thread-local handles are dropped with their thread, and charges belong to keys.
+    fn thread_ended(&self, _: ThreadId, _: u64) {}
+
+    fn clock_was_set_back(&self, set_back: SetBack) {
+        Self::clock_was_set_back(self, set_back.now);
+    }
+}

@@ -1,0 +1,75 @@
+//! How other options come into force while calls are made.
+
+use std::sync::Arc;
+
+use super::limiter::RateLimiter;
+use super::options::RateLimiterOptions;
+use crate::Result;
+use crate::runtime::options::Source;
+use crate::runtime::sync::full_barrier;
+
+impl RateLimiter {
+    /// Replaces the options for all threads at once. What keys have used stays used, as far as the new options could
+    /// have left it. One pass over the table, during which calls go on. `clock` gives the time of each of its steps.
+    ///
+    /// # Errors
+    ///
+    /// Options that are invalid or fixed at creation, and nothing is changed; the limiter is destroyed.
+    pub fn reconfigure(&self, options: RateLimiterOptions, clock: impl Fn() -> u64) -> Result<()> {
+        let _one_at_a_time = self.reconfiguring.lock();
+        self.replace_options(options, clock)
+    }
+
+    /// As [`reconfigure`](Self::reconfigure), by the options in `given`. What is left out stays in force, also when
+    /// another thread changes it at the same time.
+    ///
+    /// # Errors
+    ///
+    /// As of [`reconfigure`](Self::reconfigure).
+    pub fn reconfigure_with(&self, given: &dyn Source, clock: impl Fn() -> u64) -> Result<()> {
+        // Read without the lock: reading options may run code of the other side.
+        loop {
+            let in_force = self.config();
+            let options = in_force.options.with(given)?;
+            if self.reconfigure_since(in_force.generation, options, &clock)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Cuts what keys have used, after a test set the clock back: no key waits for a time that the clock showed before.
+    /// Blocks keep their ends.
+    pub fn clock_was_set_back(&self, now: u64) {
+        let _one_at_a_time = self.reconfiguring.lock();
+        if let Some(contents) = self.contents.enter() {
+            contents.adopt(&self.in_force.load(), now, || now);
+        }
+    }
+
+    /// False when the options in force are no longer those of `generation`; nothing was changed then.
+    fn reconfigure_since(
+        &self,
+        generation: u64,
+        options: RateLimiterOptions,
+        clock: impl Fn() -> u64,
+    ) -> Result<bool> {
+        let _one_at_a_time = self.reconfiguring.lock();
+        if self.in_force.load().generation != generation {
+            return Ok(false);
+        }
+        self.replace_options(options, clock).map(|()| true)
+    }
+
+    /// The caller holds `reconfiguring`.
+    fn replace_options(&self, options: RateLimiterOptions, clock: impl Fn() -> u64) -> Result<()> {
+        self.check_open()?;
+        let contents = self.enter()?;
+        let config = Arc::new(self.in_force.load().replaced_by(options)?);
+        // A call that was decided by the config before either wrote before the pass below comes to its key, or finds the
+        // epoch changed after it wrote, and does for its key what the pass does.
+        self.in_force.replace(Arc::clone(&config));
+        full_barrier();
+        contents.adopt(&config, u64::MAX, clock);
+        Ok(())
+    }
+}

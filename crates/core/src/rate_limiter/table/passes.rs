@@ -1,0 +1,60 @@
+//! Passes over all keys, during which calls go on.
+
+use super::Table;
+use super::slots::{Found, Slot};
+use super::word::State;
+use crate::rate_limiter::cell::{Cell, Step};
+use crate::runtime::sync::Ordering;
+
+impl<C: Cell> Table<C> {
+    /// Removes every key, one after the other.
+    pub(crate) fn clear(&self) {
+        for found in self.occupied() {
+            // A key whose state has just changed counts as inserted after this pass.
+            self.vacate(&found);
+        }
+    }
+
+    /// Removes every key, and sets what was counted of them to 0.
+    pub(crate) fn reset_all(&self) {
+        self.clear();
+        self.watermark.store(0, Ordering::SeqCst);
+        self.live_evictions.store(0, Ordering::Relaxed);
+    }
+
+    /// Changes the words of every key. New keys count from `latest` at the latest.
+    pub(crate) fn adapt(&self, latest: u64, change: impl Fn(&C::Words) -> C::Words) {
+        self.watermark.fetch_min(latest, Ordering::SeqCst);
+        for mut found in self.occupied() {
+            while found.state.is_value() && found.state != State::FRESH {
+                let adapted = self.change(found, |client| match change(&client.words) {
+                    words if words == client.words => Step::Keep(()),
+                    words => Step::Write(words, ()),
+                });
+                if adapted.is_some() {
+                    break;
+                }
+                found.tag = found.slot.tag.load(Ordering::SeqCst);
+                found.state = found.slot.state.load(Ordering::SeqCst);
+            }
+        }
+    }
+
+    /// How many keys are below their full quota or blocked, and how many of them are blocked.
+    pub(crate) fn count(&self, now: u64, lifetime: impl Fn(&C::Words, u64) -> u64) -> (u64, u64) {
+        let clients = self.occupied().filter_map(|found| self.read(&found));
+        clients.fold((0, 0), |(live, blocked), client| {
+            let is_live = client.lifetime(now, &lifetime) > 0;
+            (live + u64::from(is_live), blocked + u64::from(client.blocked_until > now))
+        })
+    }
+
+    /// Every slot that holds a value.
+    fn occupied(&self) -> impl Iterator<Item = Found<'_>> {
+        let read = |slot: Slot<'_>| (slot.tag.load(Ordering::SeqCst), slot.state.load(Ordering::SeqCst));
+        self.slots.all().filter_map(move |slot| {
+            let (tag, state) = read(slot);
+            (state.is_value() && state != State::FRESH).then_some(Found { slot, tag, state })
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! What the insert of a new key sees of slots, and which of them it prefers.
+
+use super::slots::{Candidates, Found, Slot};
+use super::word::{Kind, State, Tag, Version};
+
+/// How much evicting a slot would lose, from nothing to what must not be evicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum EvictionRank {
+    Free,
+    /// Its key has its full quota.
+    Expired,
+    /// Another key is being inserted.
+    Claimed,
+    /// Its key has its full quota after so many nanoseconds.
+    Live(u64),
+    /// Not to be evicted: blocked, or just changing.
+    Kept(u64),
+}
+
+/// A slot as the insert of a new key sees it.
+#[derive(Clone, Copy)]
+pub(super) struct Looked<'a> {
+    pub(super) slot: Slot<'a>,
+    pub(super) tag: Tag,
+    pub(super) state: State,
+    pub(super) rank: EvictionRank,
+}
+
+impl<'a> Looked<'a> {
+    /// The version that the next claim of the slot has.
+    pub(super) fn next_version(&self) -> Version {
+        match self.state.kind() {
+            Kind::Value => self.tag.version().next(),
+            Kind::Claim(tag) => tag.version().next(),
+            Kind::Free(version) => version.next(),
+        }
+    }
+
+    pub(super) fn is_of(&self, key: &Candidates) -> bool {
+        match self.state.kind() {
+            Kind::Value => self.tag.is_of(key.fingerprint),
+            Kind::Claim(tag) => tag.is_of(key.fingerprint),
+            Kind::Free(_) => false,
+        }
+    }
+
+    pub(super) fn found(&self) -> Found<'a> {
+        Found { slot: self.slot, tag: self.tag, state: self.state }
+    }
+
+    pub(super) fn is_vacant(&self) -> bool {
+        self.rank <= EvictionRank::Expired
+    }
+}
+
+/// What the groups of a new key offer.
+#[derive(Default)]
+pub(super) struct Survey<'a> {
+    /// The best slot of the group with most vacancies.
+    pub(super) vacancy: Option<Looked<'a>>,
+    /// An expired key's slot, in any group.
+    pub(super) expired: Option<Looked<'a>>,
+    /// The best of the slots that are not vacant.
+    pub(super) occupied: Option<Looked<'a>>,
+    pub(super) earliest_vacancy: Option<u64>,
+}
+
+impl<'a> Survey<'a> {
+    pub(super) fn add(&mut self, looked: Looked<'a>, now: u64) {
+        if !looked.is_vacant() {
+            self.occupied = better(self.occupied, looked);
+        }
+        match looked.rank {
+            EvictionRank::Expired => self.expired = Some(looked),
+            EvictionRank::Live(left) | EvictionRank::Kept(left) => {
+                let end = now.saturating_add(left);
+                self.earliest_vacancy = self.earliest_vacancy.min(Some(end)).or(Some(end));
+            }
+            EvictionRank::Free | EvictionRank::Claimed => {}
+        }
+    }
+}
+
+/// The slot with the lower rank; of two alike, the earlier one.
+pub(super) fn better<'a>(best: Option<Looked<'a>>, other: Looked<'a>) -> Option<Looked<'a>> {
+    match best {
+        Some(best) if best.rank <= other.rank => Some(best),
+        _ => Some(other),
+    }
+}

@@ -1,0 +1,14 @@
+'use strict';
+
+/** Methods of a limiter that only this library calls. */
+module.exports = {
+  /** For middleware: `consume` with what its headers need. */
+  kDecide: Symbol('sluice.decide'),
+  /** The policies in force. */
+  kPolicies: Symbol('sluice.policies'),
+  /** The names of the policies that decided the last call. */
+  kPolicyNames: Symbol('sluice.policyNames'),
+  /** For charges that are taken back once the response is known. */
+  kReceipt: Symbol('sluice.receipt'),
+  kUndo: Symbol('sluice.undo'),
+};

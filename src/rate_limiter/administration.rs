@@ -1,0 +1,113 @@
+//! Calls that are not made for every request.
+
+use napi::bindgen_prelude::{Env, Result};
+use napi::sys;
+use napi_derive::napi;
+use sluice_core::RateLimiter;
+use sluice_core::runtime::clock::{self, MS};
+
+use super::limiter;
+use super::numbers::receipt;
+use crate::runtime::error;
+use crate::runtime::raw::{Call, Exports};
+
+/// Sums over all threads.
+#[napi(object)]
+pub struct NativeRateLimiterStats {
+    pub allowed: f64,
+    pub refused: f64,
+    pub dry_refused: f64,
+    pub untracked: f64,
+    pub live_evictions: f64,
+    pub blocked: f64,
+    pub size: f64,
+    pub capacity: f64,
+}
+
+#[napi]
+pub fn clear_rate_limiter(env: Env, handle: u32) -> Result<()> {
+    error::check(&env, limiter(handle)?.clear())
+}
+
+#[napi]
+pub fn rate_limiter_stats(env: Env, handle: u32) -> Result<NativeRateLimiterStats> {
+    let stats = error::check(&env, limiter(handle)?.stats(clock::now()))?;
+    Ok(NativeRateLimiterStats {
+        allowed: stats.allowed as f64,
+        refused: stats.refused as f64,
+        dry_refused: stats.dry_refused as f64,
+        untracked: stats.untracked as f64,
+        live_evictions: stats.live_evictions as f64,
+        blocked: stats.blocked as f64,
+        size: stats.size as f64,
+        capacity: stats.capacity as f64,
+    })
+}
+
+pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("refund(handle: number, key: string, cost: number): void", refund)?;
+    exports.function("undoCharge(handle: number, key: string, cost: number): void", undo_charge)?;
+    exports.function("penalize(handle: number, key: string, cost: number): void", penalize)?;
+    exports.function("block(handle: number, key: string, durationMs: number): 0 | 1", block)?;
+    exports.function("reset(handle: number, key: string): 0 | 1", reset)
+}
+
+/// Runs `body` on the limiter of argument 0.
+fn with_limiter<const N: usize, R>(
+    call: &Call<'_, N>,
+    body: impl FnOnce(&RateLimiter) -> sluice_core::Result<R>,
+) -> Result<R> {
+    let result = {
+        let mut limiters = call.port.thread().limiters.borrow_mut();
+        let local = limiters.get_mut(call.u32(0)?)?;
+        local.follow();
+        body(local.limiter())
+    };
+    call.check(result)
+}
+
+/// `refund(handle, key, cost)`.
+unsafe extern "C" fn refund(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<3>::answer(env, info, |call| {
+        let (key, cost) = (call.key(1)?, call.cost(2)?);
+        with_limiter(call, |limiter| limiter.refund(key, cost, clock::now()))?;
+        call.undefined()
+    })
+}
+
+/// `undoCharge(handle, key, cost)`: takes back the charge whose receipt is among the numbers.
+unsafe extern "C" fn undo_charge(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<3>::answer(env, info, |call| {
+        let (key, cost, receipt) = (call.key(1)?, call.cost(2)?, receipt(call));
+        with_limiter(call, |limiter| limiter.undo(key, cost, &receipt, clock::now()))?;
+        call.undefined()
+    })
+}
+
+/// `penalize(handle, key, cost)`.
+unsafe extern "C" fn penalize(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<3>::answer(env, info, |call| {
+        let (key, cost) = (call.key(1)?, call.cost(2)?);
+        with_limiter(call, |limiter| limiter.penalize(key, cost, clock::now()))?;
+        call.undefined()
+    })
+}
+
+/// `block(handle, key, durationMs)`: 1 when it is kept.
+unsafe extern "C" fn block(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<3>::answer(env, info, |call| {
+        let (key, duration_ms) = (call.key(1)?, call.f64(2)?);
+        let duration = duration_ms as u64 * MS;
+        let kept = with_limiter(call, |limiter| limiter.block(key, duration, clock::now()))?;
+        call.int(i32::from(kept))
+    })
+}
+
+/// `reset(handle, key)`: 1 when there was state or a block to remove.
+unsafe extern "C" fn reset(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<2>::answer(env, info, |call| {
+        let key = call.key(1)?;
+        let removed = with_limiter(call, |limiter| limiter.reset(key, clock::now()))?;
+        call.int(i32::from(removed))
+    })
+}
