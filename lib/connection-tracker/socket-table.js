@@ -10,6 +10,7 @@ const { refuseSocket } = require('../http/refuse-socket');
 const { refusedBodyOption } = require('../http/refused-body');
 const { acceptedSocket, hasLostAddress, keepAddresses, remoteAddressOf } = require('../http/remote-address');
 const { checkServer } = require('../http/server-closing');
+const { HOOK_ORDER, hookServer } = require('../http/server-hook');
 const { warningInstead } = require('../runtime/warn-of-throw');
 
 const ATTACH_SCHEMA = { onRefused: func, trustedProxies: strings, refusedBody: refusedBodyOption };
@@ -145,24 +146,18 @@ class SocketTable {
     return false;
   }
 
-  /**
-   * A listener cannot keep the server's own listener from a refused socket, which would parse requests from
-   * it, and one for upgrades would change what the server does with them; so we hear of these events before
-   * they are emitted. Errors of ours let the socket pass.
-   */
+  /** Internal errors let the socket pass. */
   #watch(server, admits) {
-    const { emit } = server;
     const entryOf = (socket) => acceptedSocket(socket)?.[this.#entry];
-    const passes = (socket) => this.#passes(admits, socket);
-    const watching = function (event, ...args) {
-      if (event === 'connection' && !passes(args[0])) return true;
-      if (event === 'request') entryOf(args[0].socket)?.serve(args[1]);
-      else if (event === 'stream') entryOf(args[0].session?.socket)?.serve(args[0]);
-      else if (event === 'upgrade' || event === 'connect') entryOf(args[1])?.upgrade();
-      return emit.call(this, event, ...args);
-    };
-    server.emit = watching;
-    this.#attached.add(server, watching, emit);
+    const upgrade = (_req, socket) => entryOf(socket)?.upgrade();
+    const detach = hookServer(server, HOOK_ORDER.CONNECTION_TRACKER, {
+      connection: (socket) => this.#passes(admits, socket),
+      request: (req, res) => entryOf(req.socket)?.serve(res),
+      stream: (stream) => entryOf(stream.session?.socket)?.serve(stream),
+      upgrade,
+      connect: upgrade,
+    });
+    this.#attached.add(server, detach);
   }
 
   /** Internal errors let the socket pass. A destroyed tracker warns once and counts nothing more. */
@@ -317,4 +312,4 @@ class Entry {
   }
 }
 
-module.exports = { acceptedSocket, socketTableOf };
+module.exports = { socketTableOf };

@@ -1,6 +1,6 @@
 'use strict';
 
-const { acceptedSocket } = require('../connection-tracker/socket-table');
+const { acceptedSocket } = require('../http/remote-address');
 
 /** The open connections of one server: what their requests are read from is known when the server closes. */
 class HeldConnections {

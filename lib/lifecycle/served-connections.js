@@ -3,7 +3,8 @@
 const { native } = require('../runtime/native');
 const { owned } = require('../runtime/schema');
 const { closeServer } = require('../http/server-closing');
-const { acceptedSocket } = require('../connection-tracker/socket-table');
+const { acceptedSocket } = require('../http/remote-address');
+const { HOOK_ORDER, hookServer } = require('../http/server-hook');
 const { idleSockets } = require('./idle-sockets');
 const { refuseLate, refuseRequest, refuseStream, refuseUpgrade } = require('./refuse-request');
 const { IDLE_LOOKS, ServedSocket } = require('./served-socket');
@@ -41,7 +42,7 @@ class ServedConnections {
     this.#onClose = onClose;
     this.#isProbe = isProbe;
     this.#refuses = refuses;
-    this.#watch();
+    this.#unwatch = this.#watch();
   }
 
   /** From now on each answer tells its client to connect anew next time. */
@@ -106,43 +107,22 @@ class ServedConnections {
     this.#unwatch();
   }
 
-  /** A listener could not keep the application's own from a request, so we hear of events before they are emitted. */
   #watch() {
-    const server = this.#server;
-    const { emit } = server;
-    const goesOn = (event, args) => this.#goesOn(event, args);
-    const watching = function (event, ...args) {
-      return goesOn(event, args) ? emit.call(this, event, ...args) : true;
-    };
-    server.emit = watching;
-    this.#unwatch = () => {
-      if (server.emit === watching) server.emit = emit;
-    };
-  }
-
-  #goesOn(event, [first, second]) {
-    switch (event) {
-      case 'connection':
-        this.#hold(first);
-        return true;
-      case 'secureConnection':
-        this.#secure(first);
-        return true;
-      case 'request':
-      case 'checkContinue':
-      case 'checkExpectation':
-        return this.#serves(first, second, event);
-      case 'upgrade':
-      case 'connect':
-        return this.#upgrades(second);
-      case 'session':
-        this.#holdSession(first, this.#hold(acceptedSocket(first.socket)));
-        return true;
-      case 'stream':
-        return this.#streams(first, second);
-      default:
-        return true;
-    }
+    const serves = (event) => (req, res) => this.#serves(req, res, event);
+    const upgrades = (_req, socket) => this.#upgrades(socket);
+    return hookServer(this.#server, HOOK_ORDER.SERVED_CONNECTIONS, {
+      connection: (socket) => {
+        this.#hold(socket);
+      },
+      secureConnection: (stream) => this.#secure(stream),
+      request: serves('request'),
+      checkContinue: serves('checkContinue'),
+      checkExpectation: serves('checkExpectation'),
+      upgrade: upgrades,
+      connect: upgrades,
+      session: (session) => this.#holdSession(session, this.#hold(acceptedSocket(session.socket))),
+      stream: (stream, headers) => this.#streams(stream, headers),
+    });
   }
 
   #serves(req, res, event) {
