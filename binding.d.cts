@@ -339,18 +339,6 @@ export interface NativeConnectionRequest {
   checkClient: boolean
 }
 
-/** Options as `lib/connection-tracker.js` normalises them. */
-export interface NativeConnectionTrackerOptions {
-  max?: number
-  maxPerClient?: number
-  opaqueClients: boolean
-  ipv6Prefix: number
-  opens?: NativeQuota
-  messages?: NativeQuota
-  bytes?: NativeQuota
-  idleTimeoutMs?: number
-}
-
 /** Counts over all threads; open connections by Node's thread id. */
 export interface NativeConnectionTrackerStats {
   count: number
@@ -729,7 +717,7 @@ export declare function openClientHub(name: string, options: NativeClientHubOpti
 export declare function openConnection(handle: number, client: string | undefined | null, request: NativeConnectionRequest): NativeOpened
 
 /** Attaches to a tracker or creates it; the handle is this thread's. */
-export declare function openConnectionTracker(name: string, options?: NativeConnectionTrackerOptions | undefined | null, reconfigures?: boolean | undefined | null): number
+export declare function openConnectionTracker(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
 
 /** Attaches to a guard or creates it; the handle is this thread's. */
 export declare function openGuard(name: string, options?: NativeGuardOptions | undefined | null, reconfigures?: boolean | undefined | null): number
@@ -753,9 +741,8 @@ export declare function openSecurityMonitor(name: string, options?: NativeSecuri
 export declare function openToken(handle: number, parent: number | undefined | null, name: string): number
 
 /**
- * The files of all copies of the addon this process has loaded, in that order, to be warned of. Empty
- * where there is one or the system cannot tell; for the first of them, as the others speak; and the
- * second time.
+ * The files of all copies of the addon that this process has loaded, in the order of loading, for a warning. Empty where
+ * there is one copy, where the system does not say, in the first copy (a later one warns), and on a second call.
  */
 export declare function otherCopiesOnce(): Array<string>
 

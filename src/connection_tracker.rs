@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{BufferSlice, Env, Result, Uint8Array};
+use napi::bindgen_prelude::{BufferSlice, Env, Object, Result, Uint8Array};
 use napi::sys;
 use napi_derive::napi;
 use sluice_core::runtime::clock::{self};
@@ -14,10 +14,10 @@ use sluice_core::{
 };
 
 use crate::components::Component;
-use crate::rate_limiter::NativeQuota;
 use crate::runtime::error;
 use crate::runtime::instances;
 use crate::runtime::memory;
+use crate::runtime::options::Given;
 use crate::runtime::presence;
 use crate::runtime::raw::{Call, Exports};
 use crate::runtime::seam::Declarations;
@@ -28,40 +28,12 @@ static TRACKERS: Instances<ConnectionTracker> = Instances::new();
 pub(crate) const COMPONENT: Component = Component {
     state: &TRACKERS,
     export,
-    declarations: Declarations { layouts: &[], codes: &[], options: &[] },
+    declarations: Declarations {
+        layouts: &[],
+        codes: &[],
+        options: &[("ConnectionTracker", ConnectionTrackerOptions::FIELDS)],
+    },
 };
-
-/// Options as `lib/connection-tracker.js` normalises them.
-#[napi(object)]
-pub struct NativeConnectionTrackerOptions {
-    pub max: Option<f64>,
-    pub max_per_client: Option<f64>,
-    pub opaque_clients: bool,
-    pub ipv6_prefix: u32,
-    pub opens: Option<NativeQuota>,
-    pub messages: Option<NativeQuota>,
-    pub bytes: Option<NativeQuota>,
-    pub idle_timeout_ms: Option<f64>,
-}
-
-impl TryFrom<NativeConnectionTrackerOptions> for ConnectionTrackerConfig {
-    type Error = sluice_core::Error;
-
-    fn try_from(options: NativeConnectionTrackerOptions) -> sluice_core::Result<Self> {
-        let integer = |number: Option<f64>| number.map(|number| number as u64);
-        ConnectionTrackerOptions {
-            max: integer(options.max),
-            max_per_client: integer(options.max_per_client),
-            opaque_clients: options.opaque_clients,
-            ipv6_prefix: u8::try_from(options.ipv6_prefix).unwrap_or(u8::MAX),
-            opens: options.opens.map(Into::into),
-            messages: options.messages.map(Into::into),
-            bytes: options.bytes.map(Into::into),
-            idle_timeout_ms: integer(options.idle_timeout_ms),
-        }
-        .try_into()
-    }
-}
 
 /// How a connection is to be opened.
 #[napi(object)]
@@ -113,10 +85,12 @@ pub struct NativeConnectionTrackerStats {
 pub fn open_connection_tracker(
     env: Env,
     name: String,
-    options: Option<NativeConnectionTrackerOptions>,
+    #[napi(ts_arg_type = "object | undefined")] options: Option<Object<'_>>,
     reconfigures: Option<bool>,
 ) -> Result<u32> {
-    let config = error::check(&env, options.map(ConnectionTrackerConfig::try_from).transpose())?;
+    let options = options.map(|options| ConnectionTrackerOptions::read(&Given(options)));
+    let config = options.map(|options| options.and_then(ConnectionTrackerConfig::try_from));
+    let config = error::check(&env, config.transpose())?;
     let tracker = instances::open(&env, &TRACKERS, &name, config, reconfigures)?;
     let port = thread::port_of(&env)?;
     if let Some(opens) = tracker.opens_memory() {

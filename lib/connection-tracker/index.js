@@ -5,16 +5,13 @@ const { Deadline } = require('../runtime/deadline');
 const { invalidOption, SluiceError } = require('../runtime/errors');
 const { handlesOf, native, subscribe, unsubscribe } = require('../runtime/native');
 const { onMismatch, openNamed } = require('../runtime/on-mismatch');
-const { DEFAULT_IPV6_PREFIX, checkPrefix } = require('../client-key');
+const { schemaOf } = require('../runtime/declared-options');
 const {
   checkName,
   checkOptions,
   checkTextKey,
-  duration,
   func,
   integer,
-  nativeQuota,
-  oneOf,
   owned,
   parseDuration,
   quota,
@@ -22,17 +19,8 @@ const {
 const { socketTableOf } = require('./socket-table');
 const { encode } = require('../runtime/value');
 
-const SCHEMA = {
-  max: integer(1),
-  maxPerClient: integer(1),
-  clients: oneOf('ip', 'opaque'),
-  ipv6Prefix: checkPrefix,
-  opens: quota,
-  messages: quota,
-  bytes: quota,
-  idleTimeout: duration,
-  onMismatch,
-};
+/** Options within quotas are checked here; what they mean together, natively. */
+const SCHEMA = schemaOf('ConnectionTracker', { opens: quota, messages: quota, bytes: quota, onMismatch });
 
 const OPEN_SCHEMA = { id: (value) => value, detail: (value) => value, onClose: func };
 const LIST_SCHEMA = { limit: integer(1), client: (value) => value };
@@ -59,7 +47,7 @@ class ConnectionTracker {
   constructor(name, options) {
     checkName('ConnectionTracker', name);
     this.#name = name;
-    const checked = options === undefined ? undefined : toNative(options);
+    const checked = options === undefined ? undefined : sharedOptions(options);
     const open = (reconfigures) => native.openConnectionTracker(name, checked, reconfigures);
     this.#handle = openNamed('ConnectionTracker', name, options, open);
     collected.register(this, this.#handle);
@@ -235,23 +223,13 @@ function checkClient(client) {
   checkTextKey('client', client);
 }
 
-function toNative(options) {
-  const checked = checkOptions('ConnectionTracker', options, SCHEMA);
-  const { max, maxPerClient, clients = 'ip', ipv6Prefix = DEFAULT_IPV6_PREFIX, idleTimeout } = checked;
-  if (clients === 'opaque' && checked.ipv6Prefix !== undefined) {
-    throw invalidOption('ConnectionTracker ipv6Prefix', ipv6Prefix, 'nothing, with clients: "opaque"');
+function sharedOptions(options) {
+  const { onMismatch: _, ...shared } = checkOptions('ConnectionTracker', options, SCHEMA);
+  if (shared.clients === 'opaque' && shared.ipv6Prefix !== undefined) {
+    const accepted = 'nothing, with clients: "opaque"';
+    throw invalidOption('ConnectionTracker ipv6Prefix', shared.ipv6Prefix, accepted);
   }
-  const optional = (given) => (given === undefined ? undefined : nativeQuota(given));
-  return {
-    max,
-    maxPerClient,
-    opaqueClients: clients === 'opaque',
-    ipv6Prefix,
-    opens: optional(checked.opens),
-    messages: optional(checked.messages),
-    bytes: optional(checked.bytes),
-    idleTimeoutMs: idleTimeout,
-  };
+  return shared;
 }
 
 module.exports = { ConnectionTracker, kAdmitSocket, kAssignSocket, kCountBanned, kCountWithoutAddress };

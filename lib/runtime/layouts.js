@@ -230,6 +230,16 @@ const OPTIONS = Object.freeze({
     timeout: {required: false, accepts: 'duration', least: 1},
     maxPeers: {required: false, accepts: 'integer', least: 1, most: 1000000, default: 10000},
   },
+  ConnectionTracker: {
+    max: {required: false, accepts: 'integer', least: 1, most: 9007199254740991},
+    maxPerClient: {required: false, accepts: 'integer', least: 1, most: 9007199254740991},
+    clients: {required: false, accepts: 'oneOf', choices: ['ip','opaque'], default: 'ip'},
+    ipv6Prefix: {required: false, accepts: 'integer', least: 1, most: 128},
+    opens: {required: false, accepts: 'other'},
+    messages: {required: false, accepts: 'other'},
+    bytes: {required: false, accepts: 'other'},
+    idleTimeout: {required: false, accepts: 'duration', least: 1},
+  },
 });
 
 module.exports = {
