@@ -47,7 +47,7 @@ class ConnectionTracker {
   constructor(name, options) {
     checkName('ConnectionTracker', name);
     this.#name = name;
-    const checked = options === undefined ? undefined : sharedOptions(options);
+    const checked = options === undefined ? undefined : trackerOptions(options);
     const open = (reconfigures) => native.openConnectionTracker(name, checked, reconfigures);
     this.#handle = openNamed('ConnectionTracker', name, options, open);
     collected.register(this, this.#handle);
@@ -71,15 +71,15 @@ class ConnectionTracker {
     const bytes = detail === undefined ? undefined : encode(detail, 'detail');
     const table = onClose && this.#socketTable();
     const request = { id, detail: bytes, subscription: table?.subscription, checkClient: true };
-    const { connection } = owned(native.openConnection(this.#handle, client, request));
-    if (!connection) return null;
+    const opened = owned(native.openConnection(this.#handle, client, request));
+    if (opened.kind === 'refused') return null;
     try {
-      const opened = new Connection(this, this.#handle, connection, detail);
-      table?.holdSession(connection.serial, onClose);
-      return opened;
+      const connection = new Connection(this, this.#handle, opened, detail);
+      table?.holdSession(opened.serial, onClose);
+      return connection;
     } catch (error) {
-      // A stack overflow: the caller does not get the connection, so it could never close it.
-      native.closeConnection(this.#handle, connection.serial, true);
+      // A stack overflow. The caller does not get the connection, so it could never close it.
+      native.closeConnection(this.#handle, opened.serial, true);
       throw error;
     }
   }
@@ -223,13 +223,13 @@ function checkClient(client) {
   checkTextKey('client', client);
 }
 
-function sharedOptions(options) {
-  const { onMismatch: _, ...shared } = checkOptions('ConnectionTracker', options, SCHEMA);
-  if (shared.clients === 'opaque' && shared.ipv6Prefix !== undefined) {
-    const accepted = 'nothing, with clients: "opaque"';
-    throw invalidOption('ConnectionTracker ipv6Prefix', shared.ipv6Prefix, accepted);
+function trackerOptions(options) {
+  const checked = checkOptions('ConnectionTracker', options, SCHEMA);
+  const { clients, ipv6Prefix } = checked;
+  if (clients === 'opaque' && ipv6Prefix !== undefined) {
+    throw invalidOption('ConnectionTracker ipv6Prefix', ipv6Prefix, 'nothing, with clients: "opaque"');
   }
-  return shared;
+  return checked;
 }
 
 module.exports = { ConnectionTracker, kAdmitSocket, kAssignSocket, kCountBanned, kCountWithoutAddress };

@@ -113,19 +113,21 @@ class SocketTable {
     const client = remoteAddressOf(socket);
     const request = { id: undefined, detail: undefined, subscription: this.#subscription, checkClient };
     const opened = owned(native.openConnection(this.#handle, client, request));
-    const { connection, refusal, retryAfterMs } = opened;
-    if (!connection)
-      return { connection: undefined, refusal: { reason: refusal, client, retryAfterMs: retryAfterMs ?? 0 } };
+    if (opened.kind === 'refused') {
+      const { reason, retryAfterMs } = opened;
+      return { connection: undefined, refusal: { reason, client, retryAfterMs } };
+    }
+    const { serial } = opened;
     try {
-      this.#hold(socket, connection);
+      this.#hold(socket, serial);
     } catch (error) {
       // A stack overflow, or a socket with methods of its own: nothing would close the connection.
       delete socket[this.#entry];
-      this.#entries.delete(String(connection.serial));
-      native.closeConnection(this.#handle, connection.serial, true);
+      this.#entries.delete(String(serial));
+      native.closeConnection(this.#handle, serial, true);
       throw error;
     }
-    return { connection: connection.serial, refusal: undefined };
+    return { connection: serial, refusal: undefined };
   }
 
   /**
@@ -135,8 +137,10 @@ class SocketTable {
   assign(socket, client) {
     const entry = acceptedSocket(socket)?.[this.#entry];
     if (entry === undefined) return null;
-    const { refusal, retryAfterMs } = owned(native.assignConnection(this.#handle, entry.serial, client));
-    return refusal ? { reason: refusal, client, retryAfterMs: retryAfterMs ?? 0 } : null;
+    const refusal = native.assignConnection(this.#handle, entry.serial, client);
+    if (refusal === null) return null;
+    const { reason, retryAfterMs } = owned(refusal);
+    return { reason, client, retryAfterMs };
   }
 
   /** Closes a TCP socket without an address: limits per client could not be applied to it. Answers false. */
@@ -190,7 +194,7 @@ class SocketTable {
     this.#isEnded = true;
   }
 
-  #hold(socket, { serial }) {
+  #hold(socket, serial) {
     const entry = new Entry(this.#handle, serial, socket);
     socket[this.#entry] = entry;
     this.#entries.set(String(serial), entry);
