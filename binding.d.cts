@@ -32,8 +32,8 @@ export declare function announceInBroker(handle: number): void
 
 export declare function askPeerToLeave(handle: number, id: string): boolean
 
-/** Counts the connection with this serial for the client behind it; the answer holds a refusal or nothing. */
-export declare function assignConnection(handle: number, serial: number, client: string): NativeOpened
+/** Counts the connection with this serial for `client`. Returns why it may not, or nothing. */
+export declare function assignConnection(handle: number, serial: number, client: string): NativeRefusal | null
 
 /** Another object of a thread that takes part already. Fails where it wants another bound. */
 export declare function attachToBroker(name: string, inbox: number | undefined | null, reconfigures: boolean): void
@@ -44,8 +44,8 @@ export declare function banByHand(handle: number, target: string, durationMs?: n
 /** Whether a call that was told to lead still does, and begins. */
 export declare function beginInHub(handle: number, key: string, call: number): boolean
 
-/** Begins a shutdown, or shortens the one that goes on. */
-export declare function beginShutdown(handle: number, request: NativeShutdownRequest): void
+/** Begins a shutdown, or shortens the one in progress. */
+export declare function beginShutdown(handle: number, options: object): void
 
 /** Takes no more requests. */
 export declare function beginToLeaveBroker(handle: number): void
@@ -65,7 +65,7 @@ export declare function brokerStats(handle: number): NativeBrokerStats
  */
 export declare function bytesKnownToV8(): number
 
-/** True for the call that cancelled it. */
+/** True for the call that cancels it. */
 export declare function cancelToken(token: number, reason?: string | undefined | null): boolean
 
 export declare function circuitBreakerStats(handle: number): NativeCircuitBreakerStats
@@ -79,27 +79,34 @@ export declare function clearRateLimiter(handle: number): void
 
 export declare function clientHubStats(handle: number): NativeClientHubStats
 
-/** Closes a connection of any thread; `socket_is_closed` when nobody need be asked to close it. */
+/**
+ * Closes a connection of any thread. Its thread is asked to close the socket unless `socket_is_closed`. False when it
+ * was closed already.
+ */
 export declare function closeConnection(handle: number, serial: number, socketIsClosed: boolean): boolean
 
+/** Closes idle connections of all threads. Returns how many were closed, or are to be closed by their threads. */
 export declare function closeIdleConnections(handle: number, olderThanMs?: number | undefined | null): number
 
 /** Closes the duplicate. How many connections the system resets with it: none while another thread has the socket. */
 export declare function closeListenQueue(id: number): number
 
+/** The open connection with this id, in whatever thread it was opened. */
 export declare function connectionById(handle: number, id: string): NativeConnection | null
 
-/** What counts as idle by default; none where the option was left out. */
+/** The option `idleTimeout`; none where it was left out. */
 export declare function connectionTrackerIdleTimeout(handle: number): number | null
 
+/** Costs one pass over all connections. */
 export declare function connectionTrackerStats(handle: number): NativeConnectionTrackerStats
 
-/** Counts a socket that was refused at accept for a ban. */
+/** Counts a socket that was refused at accept because its client is banned. */
 export declare function countBannedConnection(handle: number): void
 
+/** Open connections of one client over all threads. */
 export declare function countConnectionsFor(handle: number, client: string): number
 
-/** Counts a TCP socket that was closed at accept as it had no address. */
+/** Counts a TCP socket that was closed at accept because it had lost its address. */
 export declare function countConnectionWithoutAddress(handle: number): void
 
 /** Counts a message that this thread could not decode. */
@@ -114,8 +121,10 @@ export declare function destroyCircuitBreaker(name: string): boolean
 
 export declare function destroyClientHub(name: string): boolean
 
+/** True when there was one. */
 export declare function destroyConnectionTracker(name: string): boolean
 
+/** True when there was one. */
 export declare function destroyLifecycle(name: string): boolean
 
 export declare function destroyRateLimiter(name: string): boolean
@@ -146,7 +155,7 @@ export declare function firstRequestSinceReset(handle: number): number
 /** Gives back the places that this thread has reserved. It has delivered all its messages before. */
 export declare function giveBackUnusedInBroker(handle: number): void
 
-/** Threads that were late at this time, in milliseconds of `elapsed`, are not waited for. */
+/** Stops waiting for members that were late at this time, in milliseconds of `elapsed`. */
 export declare function giveUpShutdown(handle: number, by: number): void
 
 /** Sums over all threads, in the order of `lib/guard/counts.js`. */
@@ -191,8 +200,8 @@ export declare function joinBroker(name: string, joining: NativeJoining): Native
 export declare function joinHub(handle: number, key: string, subscription: number, timeoutMs: number, knownVersion: number): NativeJoined
 
 /**
- * Attaches to a lifecycle or creates it, and takes part in it: what moves it is told under this number. The handle
- * is this copy's, and stays until it is released.
+ * Attaches to a lifecycle or creates it, and makes this thread a member. `moved` deliveries follow. The handle belongs to
+ * this copy of the package, and stays until it is released.
  */
 export declare function joinLifecycle(name: string, subscription: number, threadId: number): number
 
@@ -208,11 +217,12 @@ export declare function leaveHub(handle: number, key: string, call: number): voi
 /** The main thread of a cluster worker asks its primary for ports, and other threads cannot. */
 export declare function leavePortsToPrimary(): void
 
-/** True for the call that made it so. */
+/** Moves from starting to running. True for the call that does. */
 export declare function lifecycleReady(handle: number): boolean
 
 export declare function listBans(handle: number): Array<NativeBan>
 
+/** Open connections, oldest first. */
 export declare function listConnections(handle: number, limit: number, client?: string | undefined | null): Array<NativeConnection>
 
 /** The server listens: from now on the descriptor is closed with it. */
@@ -322,24 +332,27 @@ export interface NativeClientHubStats {
   initialising: number
 }
 
+/** An open connection. */
 export interface NativeConnection {
   serial: number
   id: string
+  /** As the tracker counts it; none for a socket without an address. */
   client?: string
   openedAt: number
   detail?: Buffer
 }
 
-/** How a connection is to be opened. */
+/** How a connection is opened. */
 export interface NativeConnectionRequest {
   id?: string
   detail?: Uint8Array
-  /** The subscription through which this thread closes the socket it serves. */
+  /** The subscription through which this thread is asked to close the connection's socket. */
   subscription?: number
+  /** Whether limits per client apply. */
   checkClient: boolean
 }
 
-/** Counts over all threads; open connections by Node's thread id. */
+/** Counts over all threads; open connections by Node's id of their thread. */
 export interface NativeConnectionTrackerStats {
   count: number
   opened: number
@@ -442,12 +455,14 @@ export interface NativeHistoryEntry {
   at: number
 }
 
+/** What a hook threw. */
 export interface NativeHookError {
   name: string
   message: string
   code?: string
 }
 
+/** The outcome of a hook; without an error it succeeded. */
 export interface NativeHookOutcome {
   name: string
   error?: NativeHookError
@@ -516,12 +531,10 @@ export interface NativeMembership {
   others: Array<NativePeer>
 }
 
-/** A connection, or the reason why there is none. */
-export interface NativeOpened {
-  connection?: NativeConnection
-  refusal?: string
-  retryAfterMs?: number
-}
+/** A connection that was opened, or why it was not. */
+export type NativeOpened =
+  | { kind: 'opened'; serial: number; id: string; client?: string; openedAt: number }
+  | { kind: 'refused'; reason: string; retryAfterMs: number }
 
 /** A port that is open in this process. */
 export interface NativeOpenPort {
@@ -570,6 +583,13 @@ export interface NativeRateLimiterStats {
   blocked: number
   size: number
   capacity: number
+}
+
+/** Why a connection does not count for a client. */
+export interface NativeRefusal {
+  reason: string
+  /** Until the client may open again; 0 where that depends on others closing. */
+  retryAfterMs: number
 }
 
 /** Options as `lib/reputation.js` normalises them. */
@@ -641,27 +661,20 @@ export interface NativeSecurityMonitorStats {
   historyForgotten: number
 }
 
+/** The reports of all members. */
 export interface NativeShutdownReport {
   reason?: string
   durationMs: number
   threads: Array<NativeThreadReport>
 }
 
-/** What a call asks of a shutdown. Times are in milliseconds. */
-export interface NativeShutdownRequest {
-  reason?: string
-  delay: number
-  timeout?: number
-  hooksTimeout?: number
-}
-
 /** Times in milliseconds of `elapsed`. */
 export interface NativeShutdownTimes {
   closesAt: number
   deadline: number
-  /** Not a time but a length of time: that of the hooks after the drain. */
+  /** A duration, not a time: how long the hooks after the drain may take. */
   hooksTimeout: number
-  /** When the first thread that has not reported is late; none when all have. */
+  /** When the first member that has not reported is late; none when all have. */
   lateAt?: number
   reason?: string
 }
@@ -674,7 +687,7 @@ export interface NativeSnapshot {
   values: Array<Buffer>
 }
 
-/** What a thread says when it has done what it could. */
+/** What a member reports when it has finished. */
 export interface NativeThreadEnd {
   forced: number
   connectionsReset: number
@@ -682,6 +695,7 @@ export interface NativeThreadEnd {
   hooksMs: number
 }
 
+/** The report of one member, by Node's id of its thread. */
 export interface NativeThreadReport {
   threadId: number
   responded: boolean
@@ -714,6 +728,7 @@ export declare function openClientAddress(trustedProxies: Array<string>, ipv6Pre
 /** Attaches to a hub or creates it; the handle is this thread's. */
 export declare function openClientHub(name: string, options: NativeClientHubOptions, reconfigures?: boolean | undefined | null): number
 
+/** Opens a connection. Its detail is not given back: the caller has it. */
 export declare function openConnection(handle: number, client: string | undefined | null, request: NativeConnectionRequest): NativeOpened
 
 /** Attaches to a tracker or creates it; the handle is this thread's. */
@@ -787,7 +802,7 @@ export declare function registrySubscribe(handle: number, subscription: number):
 
 export declare function registryUnsubscribe(handle: number, subscription: number): void
 
-/** After a reset: takes part again, if it does not. */
+/** After a reset: makes this thread a member again, if it is none. */
 export declare function rejoinLifecycle(handle: number): void
 
 /** One JavaScript object less that stands for the breaker. */
@@ -799,13 +814,13 @@ export declare function releaseClientAddress(handle: number): void
 /** One JavaScript object less that stands for the hub. */
 export declare function releaseClientHub(handle: number): void
 
-/** One JavaScript object less that stands for the tracker. */
+/** A JavaScript object of the tracker was collected. */
 export declare function releaseConnectionTracker(handle: number): void
 
 /** One JavaScript object less that stands for the guard. */
 export declare function releaseGuard(handle: number): void
 
-/** Gives the handle of a lifecycle up that was destroyed. */
+/** Nothing of a destroyed lifecycle uses the handle any more. */
 export declare function releaseLifecycle(handle: number): void
 
 /** Gives a lease back; the last one closes the socket. */
@@ -823,10 +838,10 @@ export declare function releaseReputation(handle: number): void
 /** One JavaScript object less that stands for the monitor. */
 export declare function releaseSecurityMonitor(handle: number): void
 
-/** Gives the handle of a token up whose lifecycle was destroyed. */
+/** A JavaScript object of the token was collected. */
 export declare function releaseToken(token: number): void
 
-/** This thread has done what it could. */
+/** Reports for this thread. */
 export declare function reportShutdown(handle: number, end: NativeThreadEnd): void
 
 export declare function reputationStats(handle: number): NativeReputationStats
@@ -868,18 +883,19 @@ export declare function setReputationLists(handle: number, allow: Array<string>,
 /** Whether this process is a cluster worker that shares its ports with the other workers of its primary. */
 export declare function sharesWithClusterWorkers(): boolean
 
-/** What came of the shutdown; none before it has ended. */
+/** The report of the shutdown; none before it has ended. */
 export declare function shutdownReport(handle: number): NativeShutdownReport | null
 
+/** The times of the shutdown in progress; none before it has begun. */
 export declare function shutdownTimes(handle: number): NativeShutdownTimes | null
 
 /** Tells this thread of every change from now on, under this number. */
 export declare function subscribeToCircuits(handle: number, subscription: number): void
 
-/** Leaves a delivery of the kind `destroyed` under this number when the tracker is destroyed. */
+/** A `destroyed` delivery follows when the tracker is destroyed. */
 export declare function subscribeToConnectionTracker(handle: number, subscription: number): void
 
-/** Tells this thread of every state from now on, under this number. */
+/** `lifecycle` deliveries follow, one for each state. */
 export declare function subscribeToLifecycle(handle: number, subscription: number): void
 
 /** Everything pending, in order. */
@@ -888,13 +904,13 @@ export declare function takeDeliveries(): Array<NativeDelivery>
 /** The options that the last `open…` of this thread has changed, once. */
 export declare function takeOptionChanges(): Array<NativeOptionChange>
 
-/** The connections and the work of this thread have ended, or their time has: its last hooks begin. */
+/** The drain of this thread has ended: the hooks after it begin. */
 export declare function threadDrained(handle: number): void
 
 /** A leader's time is over; null when another leads. */
 export declare function timeOutInHub(handle: number, key: string, call: number, error: Uint8Array, retryAfterMs: number): NativeFailed | null
 
-/** Why it was cancelled by itself, or one above it. */
+/** The reason given for the nearest token, from this one upwards, that was itself cancelled. */
 export declare function tokenReason(token: number): string | null
 
 export declare function unban(handle: number, target: string): boolean

@@ -1,5 +1,6 @@
 'use strict';
 
+const { schemaOf } = require('../runtime/declared-options');
 const { SluiceError } = require('../runtime/errors');
 const { healthMiddleware, healthPaths, healthPlugin, probesOf } = require('./health');
 const { partOf } = require('./part');
@@ -8,14 +9,13 @@ const { handleSignals } = require('./signals');
 const { LIFECYCLE_STATES } = require('../runtime/layouts');
 const { native } = require('../runtime/native');
 const { onMismatch } = require('../runtime/on-mismatch');
-const { checkName, checkOptions, owned, parseDuration } = require('../runtime/schema');
+const { checkName, checkOptions } = require('../runtime/schema');
 const { SubscribedListeners } = require('../runtime/subscribed-listeners');
 
 const STATES = Object.keys(LIFECYCLE_STATES);
 
-const orNone = (value, option) => parseDuration(value, option, { least: 0 });
-const TIMES = { timeout: orNone, delay: orNone, hooksTimeout: orNone };
-const SHUTDOWN = { ...TIMES, reason: (value, option) => checkReason(option, value) };
+const SHUTDOWN = schemaOf('shutdown', { reason: (value, option) => checkReason(option, value) });
+const { reason: _, ...TIMES } = SHUTDOWN;
 
 /** One state machine over all threads: starting, running, draining, stopped. */
 class Lifecycle {
@@ -84,7 +84,7 @@ class Lifecycle {
   /** Mistakes reject, as everything else that keeps it from its report. */
   shutdown(options = {}) {
     try {
-      return this.#part.shutdown(owned({ delay: 0 }, checkOptions('shutdown', options, SHUTDOWN)));
+      return this.#part.shutdown(checkOptions('shutdown', options, SHUTDOWN));
     } catch (error) {
       return Promise.reject(error);
     }

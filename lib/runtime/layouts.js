@@ -190,6 +190,13 @@ const HEADER_FORMATS = Object.freeze({
   single: 2,
 });
 
+/** Why a connection was refused. */
+const CONNECTION_REFUSALS = Object.freeze({
+  max: 0,
+  maxPerClient: 1,
+  opens: 2,
+});
+
 /** The states of a lifecycle, in their order. */
 const LIFECYCLE_STATES = Object.freeze({
   starting: 0,
@@ -240,11 +247,18 @@ const OPTIONS = Object.freeze({
     bytes: {required: false, accepts: 'other'},
     idleTimeout: {required: false, accepts: 'duration', least: 1},
   },
+  shutdown: {
+    timeout: {required: false, accepts: 'duration', least: 0},
+    delay: {required: false, accepts: 'duration', least: 0, default: 0},
+    hooksTimeout: {required: false, accepts: 'duration', least: 0},
+    reason: {required: false, accepts: 'other'},
+  },
 });
 
 module.exports = {
   BREAKER_REFUSAL,
   CIRCUIT_STATES,
+  CONNECTION_REFUSALS,
   DECISION,
   HEADER_FORMATS,
   LIFECYCLE_COUNTS,
