@@ -9,12 +9,12 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
-/** Accepts one connection, or closes the duplicate where none waits. Neither where the process has no free descriptor. */
+/** Accepts one connection, or closes the duplicate if none waits. Does neither while the process has no free descriptor. */
 export declare function acceptWaiting(id: number): NativeWaiting
 
 /**
- * Takes part in listening on a port. The n-th socket that each thread opens on port 0 of one address is
- * the same one; a thread that asks twice for one port is told that it is in use.
+ * Leases the socket of a port to this thread. The n-th socket that each thread opens on port 0 of one address is the same
+ * one; a port that the thread has leased already is in use.
  */
 export declare function acquireListener(address: string, port: number, backlog: number): NativeListener
 
@@ -88,7 +88,10 @@ export declare function closeConnection(handle: number, serial: number, socketIs
 /** Closes idle connections of all threads. Returns how many were closed, or are to be closed by their threads. */
 export declare function closeIdleConnections(handle: number, olderThanMs?: number | undefined | null): number
 
-/** Closes the duplicate. How many connections the system resets with it: none while another thread has the socket. */
+/**
+ * Closes the duplicate. Returns how many connections the system resets with it: none while another thread has the
+ * socket.
+ */
 export declare function closeListenQueue(id: number): number
 
 /** The open connection with this id, in whatever thread it was opened. */
@@ -176,9 +179,10 @@ export declare function guardOptions(name: string, ifSet: boolean): NativeGuardO
 /** Whether nothing is asked of a peer that leaves. */
 export declare function hasFinishedInBroker(handle: number): boolean
 
+/** Whether the channel to the primary has closed. */
 export declare function hasLeftCluster(): boolean
 
-/** Holds a duplicate of a listening socket; its number, or none where the descriptor is no such socket. */
+/** Holds a duplicate of a listening socket. Returns its number, or none where the descriptor is no listening socket. */
 export declare function holdListenQueue(fd: number): number | null
 
 /** A value that is fresh. */
@@ -513,15 +517,10 @@ export interface NativeLimit {
   algorithm: string
 }
 
-/** A duplicate of the socket, or the system's error. */
-export interface NativeListener {
-  fd?: number
-  port?: number
-  /** To be given back when the server has closed. */
-  lease?: number
-  /** The system's error number where there is no socket. */
-  errno?: number
-}
+/** A lease of a port's socket, or why there is none. */
+export type NativeListener =
+  | { kind: 'leased'; fd: number; port: number; lease: number }
+  | { kind: 'failed'; errno: number }
 
 export interface NativeMembership {
   handle: number
@@ -708,7 +707,7 @@ export interface NativeThreadReport {
   hooksMs: number
 }
 
-/** What a call found in the queue. */
+/** What `acceptWaiting` found in the queue. */
 export interface NativeWaiting {
   /** The descriptor of a connection, which its receiver closes. */
   fd?: number
@@ -763,10 +762,11 @@ export declare function otherCopiesOnce(): Array<string>
 
 /**
  * Whether other cluster workers go on accepting from a port that this process is about to close. Of several that close
- * at once, at least the last one hears that none does.
+ * at once, at least the last one learns that none does.
  */
 export declare function otherWorkersAccept(lease: number): boolean
 
+/** Whether ports are left to the primary. */
 export declare function portsAreLeftToPrimary(): boolean
 
 /** Which options are in force: raised by every `reconfigure`. */
@@ -920,12 +920,12 @@ export declare function unsubscribeFromCircuits(handle: number, subscription: nu
 export declare function unsubscribeFromLifecycle(handle: number, subscription: number): void
 
 /**
- * How many connections wait to be accepted; none where that is no listening socket, or the system does not say. Where it
- * says only that there are some, 1.
+ * How many connections wait to be accepted; none where the descriptor is no listening socket, or the system does not
+ * say. 1 where it says only that there are some.
  */
 export declare function waitingConnections(fd: number): number | null
 
-/** From now on this subscription learns when a port was opened, or this process leaves its cluster. */
+/** `listeners` deliveries follow when a port is opened, or this process leaves its cluster. */
 export declare function watchListeners(subscription: number): void
 
 export declare function withdrawEndpoint(handle: number, endpoint: string): void

@@ -9,7 +9,7 @@ const { native } = require('../runtime/native');
 const { closeWithCluster, leavesPortToPrimary, listenOnDescriptor } = require('./cluster-worker');
 const { leases } = require('./leases');
 const { acceptorFor, explain, ignoresDescriptors } = require('./http-acceptor');
-const { checkOptions, integer, requireOptions } = require('../runtime/schema');
+const { checkOptions, integer, owned, requireOptions } = require('../runtime/schema');
 
 const DEFAULT_BACKLOG = 511;
 const checkHost = (value, option) => {
@@ -102,8 +102,8 @@ function checkListenOptions(server, options) {
 
 async function acquire(host, port, backlog) {
   for (const address of await addressesOf(host)) {
-    const listener = native.acquireListener(address, port, backlog);
-    if (listener.errno === undefined || listener.errno === null) return listener;
+    const listener = owned(native.acquireListener(address, port, backlog));
+    if (listener.kind === 'leased') return listener;
     const error = systemError(listener.errno, address, port);
     // Without a host the wildcard of IPv6 is tried first, which a system may not have.
     if (host !== undefined || !['EAFNOSUPPORT', 'EADDRNOTAVAIL'].includes(error.code)) throw error;
