@@ -3,7 +3,7 @@
 /** How many trackers count the connections of a server. */
 const counted = new WeakMap();
 
-/** Servers whose next connection has a warning to give. */
+/** Servers whose next connection may give a warning. */
 const warning = new WeakSet();
 
 /** The servers that one tracker is attached to. They are held weakly: a server may be collected before its tracker. */

@@ -1,11 +1,13 @@
 'use strict';
 
 const { Connection } = require('./connection');
+const { DrainedSubscription } = require('./drained-subscription');
+const { trackerOptions } = require('./options');
+const { socketTableOf } = require('./socket-table');
 const { Deadline } = require('../runtime/deadline');
-const { invalidOption, SluiceError } = require('../runtime/errors');
-const { handlesOf, native, subscribe, unsubscribe } = require('../runtime/native');
-const { onMismatch, openNamed } = require('../runtime/on-mismatch');
-const { schemaOf } = require('../runtime/declared-options');
+const { SluiceError } = require('../runtime/errors');
+const { handlesOf, native } = require('../runtime/native');
+const { openNamed } = require('../runtime/on-mismatch');
 const {
   checkName,
   checkOptions,
@@ -14,24 +16,19 @@ const {
   integer,
   owned,
   parseDuration,
-  quota,
 } = require('../runtime/schema');
-const { socketTableOf } = require('./socket-table');
 const { encode } = require('../runtime/value');
-
-/** Options within quotas are checked here; what they mean together, natively. */
-const SCHEMA = schemaOf('ConnectionTracker', { opens: quota, messages: quota, bytes: quota, onMismatch });
 
 const OPEN_SCHEMA = { id: (value) => value, detail: (value) => value, onClose: func };
 const LIST_SCHEMA = { limit: integer(1), client: (value) => value };
 const DEFAULT_LIST_LIMIT = 1000;
 const DEFAULT_DRAIN_TIMEOUT = '10s';
 
-/** For the middleware: a connection for the socket of a request, opened at most once. */
+/** For the guard: opens a connection for the socket of a request, at most once. */
 const kAdmitSocket = Symbol('sluice.admitSocket');
-/** For the guard: counts the connection of a proxy, which carries one client from now on, for this client. */
+/** For the guard: counts the connection of a proxy, which carries one client from now on, for that client. */
 const kAssignSocket = Symbol('sluice.assignSocket');
-/** For the guard: one more socket that was refused at accept as its client is banned, or as it had no address. */
+/** For the guard: counts a socket that was refused at accept, because its client is banned or it has no address. */
 const kCountBanned = Symbol('sluice.countBanned');
 const kCountWithoutAddress = Symbol('sluice.countWithoutAddress');
 
@@ -40,7 +37,7 @@ const collected = handlesOf(native.releaseConnectionTracker);
 class ConnectionTracker {
   #name;
   #handle;
-  /** What `drain` waits for: called when no connection is left, or the tracker is destroyed. */
+  /** Pending calls of `drain`: called when no connection is left, or the tracker is destroyed. */
   #draining = new Set();
   #drained = new DrainedSubscription(this.#draining);
 
@@ -51,7 +48,7 @@ class ConnectionTracker {
     const open = (reconfigures) => native.openConnectionTracker(name, checked, reconfigures);
     this.#handle = openNamed('ConnectionTracker', name, options, open);
     collected.register(this, this.#handle);
-    // Whoever may open connections closes those that are idle.
+    // Every thread that may open connections closes those that are idle.
     if (typeof native.connectionTrackerIdleTimeout(this.#handle) === 'number') this.#socketTable();
   }
 
@@ -121,7 +118,7 @@ class ConnectionTracker {
     return native.closeIdleConnections(this.#handle, ms);
   }
 
-  /** True once no connection of any thread is left; false when some are after `timeout`. */
+  /** Resolves with true once no connection of any thread is left, with false when some are after `timeout`. */
   async drain(options = {}) {
     const checked = checkOptions('drain', options, {
       timeout: (value, name) => parseDuration(value, name, { least: 0 }),
@@ -161,7 +158,7 @@ class ConnectionTracker {
     return this.#socketTable().admit(socket, options);
   }
 
-  /** `{ reason, client, retryAfterMs }` where the client has no room for it, else null. */
+  /** The refusal, `{ reason, client, retryAfterMs }`, or null. */
   [kAssignSocket](socket, client) {
     return this.#socketTable().assign(socket, client);
   }
@@ -193,43 +190,14 @@ class ConnectionTracker {
       this.#draining.add(done);
       const deadline = new Deadline(ms, done);
       native.notifyDrained(this.#handle, this.#drained.begin());
-      // It may have closed before we asked to be told.
+      // The last connection may have closed before the subscription began.
       if (this.count === 0) done();
     });
   }
 }
 
-/** This thread's subscription to the news that a tracker has drained. It knows no tracker, so it keeps none. */
-class DrainedSubscription {
-  #waiting;
-  #number;
-
-  constructor(waiting) {
-    this.#waiting = waiting;
-  }
-
-  /** Its number. The news comes once and ends it. */
-  begin() {
-    this.#number ??= subscribe(() => {
-      unsubscribe(this.#number);
-      this.#number = undefined;
-      for (const settle of [...this.#waiting]) settle();
-    });
-    return this.#number;
-  }
-}
-
 function checkClient(client) {
   checkTextKey('client', client);
-}
-
-function trackerOptions(options) {
-  const checked = checkOptions('ConnectionTracker', options, SCHEMA);
-  const { clients, ipv6Prefix } = checked;
-  if (clients === 'opaque' && ipv6Prefix !== undefined) {
-    throw invalidOption('ConnectionTracker ipv6Prefix', ipv6Prefix, 'nothing, with clients: "opaque"');
-  }
-  return checked;
 }
 
 module.exports = { ConnectionTracker, kAdmitSocket, kAssignSocket, kCountBanned, kCountWithoutAddress };
