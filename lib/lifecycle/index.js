@@ -26,7 +26,7 @@ class Lifecycle {
   #listeners = new SubscribedListeners('Lifecycle', ['change'], {
     begin: (subscription) => native.subscribeToLifecycle(this.#handle, subscription),
     end: (subscription) => native.unsubscribeFromLifecycle(this.#handle, subscription),
-    tell: (delivery) => this.#tell(delivery),
+    tell: (delivery) => this.#notify(delivery),
   });
 
   constructor(name, options = {}) {
@@ -81,7 +81,7 @@ class Lifecycle {
     return this;
   }
 
-  /** Mistakes reject, as everything else that keeps it from its report. */
+  /** Invalid options reject, as does everything else that prevents the report. */
   shutdown(options = {}) {
     try {
       return this.#part.shutdown(checkOptions('shutdown', options, SHUTDOWN));
@@ -121,7 +121,7 @@ class Lifecycle {
     return this;
   }
 
-  #tell({ state, missed }) {
+  #notify({ state, missed }) {
     this.#listeners.emit('change', missed > 0 ? { state, missed } : { state });
   }
 
@@ -131,7 +131,7 @@ class Lifecycle {
     return probesOf(paths, () => this.#stateOrStopped());
   }
 
-  /** What was destroyed has stopped, for whoever probes. */
+  /** For probes, a destroyed lifecycle has stopped. */
   #stateOrStopped() {
     try {
       return this.state;
