@@ -58,12 +58,11 @@ function option({ name, default: byDefault, ...field }) {
     .replaceAll(/,(?=\w+: )/g, ', ')},`;
 }
 
-/** The value of a literal of Rust. */
+/** The value of a literal of Rust; `undefined` for the name of a constant. */
 function literal(text) {
   if (text === 'true' || text === 'false') return text === 'true';
-  return text.startsWith('"')
-    ? JSON.parse(text.replace(/\.to_owned\(\)$/, ''))
-    : Number(text.replaceAll('_', ''));
+  if (text.startsWith('"')) return JSON.parse(text.replace(/\.to_owned\(\)$/, ''));
+  return /^\d/.test(text) ? Number(text.replaceAll('_', '')) : undefined;
 }
 
 function constant(name, doc, lines) {

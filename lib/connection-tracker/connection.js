@@ -5,13 +5,13 @@ const { native } = require('../runtime/native');
 const { owned } = require('../runtime/schema');
 const { decode } = require('../runtime/value');
 
-/** A connection that was opened, as one thread sees it. It counts until somebody closes it, or its thread ends. */
+/** An open connection, as one thread sees it. It counts until any thread closes it, or its own thread ends. */
 class Connection {
   #tracker;
   #handle;
   #serial;
 
-  /** `tracker` is kept so that its handle stays in use. */
+  /** Holds `tracker`, so that its handle stays in use. */
   constructor(tracker, handle, { serial, id, client, openedAt }, detail) {
     this.#tracker = tracker;
     this.#handle = handle;
@@ -23,7 +23,7 @@ class Connection {
     Object.freeze(this);
   }
 
-  /** As found by its id or in a list. */
+  /** A connection that was found by its id, or in a list. */
   static found(tracker, handle, connection) {
     const { detail } = owned(connection);
     return new Connection(tracker, handle, connection, detail ? decode(detail) : undefined);

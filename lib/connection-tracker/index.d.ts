@@ -4,14 +4,14 @@ import type { RefusedBodyOptions } from '../guard';
 import type { RegistryValue } from '../registry';
 import type { Duration, OnMismatch, QuotaOptions } from '../runtime';
 
-/** What {@link ConnectionTracker} takes. What is left out is not limited. */
+/** Options of {@link ConnectionTracker}. What is left out is not limited. */
 export interface ConnectionTrackerOptions {
   /** Most connections at once, over all threads. */
   max?: number;
   /** Most connections of one client at once, over all threads. */
   maxPerClient?: number;
   /**
-   * What clients are: addresses, counted as {@link clientKey} names them, or any texts.
+   * What clients are: addresses, counted as {@link clientKey} names them, or any text.
    * @default 'ip'
    */
   clients?: 'ip' | 'opaque';
@@ -26,25 +26,25 @@ export interface ConnectionTrackerOptions {
   messages?: QuotaOptions;
   /** How many bytes one connection may send, in messages. */
   bytes?: QuotaOptions;
-  /** Connections that are not used for so long are closed: sockets by their bytes, sessions by `touch`. */
+  /** Connections idle for so long are closed. Sockets are active by their bytes, sessions by `touch`. */
   idleTimeout?: Duration;
   /**
-   * What happens when these options differ from those in force. Fixed at creation: `clients` and `ipv6Prefix`.
+   * What happens when these options differ from those in force. `clients` and `ipv6Prefix` are fixed at creation.
    * @default 'error'
    */
   onMismatch?: OnMismatch;
 }
 
-/** Counts over all threads since creation; `count` and `perThread` of now. */
+/** Counts over all threads since creation; `count` and `perThread` are current. */
 export interface ConnectionTrackerStats {
   count: number;
   opened: number;
   closed: number;
-  /** By the option that refused; `banned` are sockets that a guard refused at accept. */
+  /** By the option that refused; `banned` counts sockets that a guard refused at accept. */
   refused: { max: number; maxPerClient: number; opens: number; banned: number };
   messages: { allowed: number; refused: number };
   bytes: { allowed: number; refused: number };
-  /** TCP sockets closed at accept: their clients had reset them before their addresses were known. */
+  /** TCP sockets closed at accept because their clients had reset them before their addresses were known. */
   withoutAddress: number;
   /** Open connections by the `threadId` of the thread that holds them. */
   perThread: Record<string, number>;
@@ -53,28 +53,28 @@ export interface ConnectionTrackerStats {
 /** Why a socket was refused at accept. */
 export interface ConnectionRefusal {
   reason: 'max' | 'maxPerClient' | 'opens';
-  /** The peer's address; `undefined` for a socket that has none. */
+  /** The remote address; `undefined` for a socket that has none. */
   client: string | undefined;
-  /** Until the client may open again, in milliseconds; 0 where that depends on others closing. */
+  /** Milliseconds until the client may open again; 0 where that depends on other connections closing. */
   retryAfterMs: number;
 }
 
 export interface AttachOptions {
   /**
-   * Answers a refused socket in the server's protocol, by ending or destroying it. Otherwise, and where it throws,
-   * plain HTTP clients get a 503 and all others are closed without a word.
+   * Answers a refused socket in the server's protocol, by ending or destroying it. Without it, or if it throws,
+   * plain HTTP clients get a 503 and all other sockets are closed without an answer.
    */
   onRefused?: (socket: Socket, refusal: ConnectionRefusal) => void;
   /** Addresses and ranges of proxies: their sockets count towards `max` only. */
   trustedProxies?: readonly string[];
-  /** What is read of a refused client's request, so that it can read the answer; `false` closes at once after it. */
+  /** What is read of a refused request, so that its client can read the answer; `false` closes right after the answer. */
   refusedBody?: RefusedBodyOptions | false;
 }
 
 /**
  * Connections counted over all threads: never more than `max`, nor than `maxPerClient` of one client.
  *
- * A connection is a session, with or without a socket. What a thread holds it gives back when it ends, however it
+ * A connection is a session, with or without a socket. All connections of a thread are closed when it ends, however it
  * ends. Every method throws `CLOSED` after `ConnectionTracker.destroy`; those that take a client throw
  * `INVALID_KEY`, and `INVALID_ADDRESS` where clients are addresses.
  */
@@ -87,15 +87,15 @@ export class ConnectionTracker {
    */
   constructor(name: string, options?: ConnectionTrackerOptions);
 
-  /** Ends the tracker in all threads; false when there was none. Its name is free again. */
+  /** Destroys the tracker in all threads; false when there was none. Its name is free again. */
   static destroy(name: string): boolean;
 
   readonly name: string;
 
   /**
-   * Opens a connection of the client, or answers null when there is no room. It counts until it is closed.
-   * `onClose` is called once in this thread after that, asynchronously, by whomever it was closed, in whatever thread:
-   * the place to end what the connection stands for. It does not keep the thread alive.
+   * Opens a connection of the client, or returns null when a limit refuses it. It counts until it is closed.
+   * `onClose` is then called once in this thread, asynchronously, whichever thread closed it: the place to end what the
+   * connection stands for. It does not keep the thread alive.
    *
    * @throws {SluiceError} `DUPLICATE_ID` when a connection of this id is open, `INVALID_VALUE` for the detail.
    */
@@ -106,7 +106,7 @@ export class ConnectionTracker {
 
   /**
    * From now on each socket of the server is a connection, or is refused before a byte of it is read. For servers
-   * of net, tls, http, https and http2; to attach one again changes nothing.
+   * of net, tls, http, https and http2. Idempotent.
    */
   attach(server: Server, options?: AttachOptions): this;
 
@@ -127,13 +127,13 @@ export class ConnectionTracker {
 
   /**
    * Closes the connections of all threads on which nothing was transferred for so long (default `idleTimeout`, or
-   * any time). Each socket is closed by its thread, which looks again before. Returns how many were asked.
+   * any time). Each socket is closed by its own thread, which checks again first. Returns how many were asked to close.
    */
   closeIdle(olderThan?: Duration): number;
 
   /**
-   * Waits until no connection of any thread is left: true. False when some are after `timeout` (default `'10s'`).
-   * It closes none.
+   * Resolves with true once no connection of any thread is left, with false when some are after `timeout` (default
+   * `'10s'`). Closes none.
    */
   drain(options?: { timeout?: Duration }): Promise<boolean>;
 
@@ -141,29 +141,29 @@ export class ConnectionTracker {
   stats(): ConnectionTrackerStats;
 }
 
-/** A connection that was opened, as one thread sees it. Made by a {@link ConnectionTracker} only. */
+/** An open connection, as one thread sees it. Only a {@link ConnectionTracker} makes it. */
 export interface Connection {
-  /** The id it was opened with, or its own. */
+  /** The id it was opened with, or one that the tracker made. */
   readonly id: string;
-  /** As the tracker counts it; null for a socket without an address. */
+  /** The client, as the tracker counts it; null for a socket without an address. */
   readonly client: string | null;
   /** When it was opened, UTC in milliseconds. */
   readonly openedAt: number;
-  /** What it was opened with. */
+  /** The detail it was opened with. */
   readonly detail: RegistryValue;
   /** The name of its tracker. */
   readonly tracker: string;
 
-  /** Says that the connection is in use, so that it is not idle. */
+  /** Records that the connection is in use, so it is not idle. */
   touch(): void;
 
   /**
-   * Charges one message of so many bytes (default 0) to the quotas of this connection; false, and nothing is
-   * charged, when one of them has no room or the connection is closed. Touches it.
+   * Charges one message of so many bytes (default 0) to the quotas of this connection, and touches it. False, with
+   * nothing charged, when one of them refuses or the connection is closed.
    */
   tryMessage(bytes?: number): boolean;
 
-  /** Closes the connection, and its socket in the socket's thread; false when it was closed before. */
+  /** Closes the connection, and its socket in the socket's thread; false when it was closed already. */
   close(): boolean;
 
   [Symbol.dispose](): void;

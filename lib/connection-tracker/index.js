@@ -1,49 +1,34 @@
 'use strict';
 
 const { Connection } = require('./connection');
+const { DrainedSubscription } = require('./drained-subscription');
+const { trackerOptions } = require('./options');
+const { socketTableOf } = require('./socket-table');
 const { Deadline } = require('../runtime/deadline');
-const { invalidOption, SluiceError } = require('../runtime/errors');
-const { handlesOf, native, subscribe, unsubscribe } = require('../runtime/native');
-const { onMismatch, openNamed } = require('../runtime/on-mismatch');
-const { DEFAULT_IPV6_PREFIX, checkPrefix } = require('../client-key');
+const { SluiceError } = require('../runtime/errors');
+const { handlesOf, native } = require('../runtime/native');
+const { openNamed } = require('../runtime/on-mismatch');
 const {
   checkName,
   checkOptions,
   checkTextKey,
-  duration,
   func,
   integer,
-  nativeQuota,
-  oneOf,
   owned,
   parseDuration,
-  quota,
 } = require('../runtime/schema');
-const { socketTableOf } = require('./socket-table');
 const { encode } = require('../runtime/value');
-
-const SCHEMA = {
-  max: integer(1),
-  maxPerClient: integer(1),
-  clients: oneOf('ip', 'opaque'),
-  ipv6Prefix: checkPrefix,
-  opens: quota,
-  messages: quota,
-  bytes: quota,
-  idleTimeout: duration,
-  onMismatch,
-};
 
 const OPEN_SCHEMA = { id: (value) => value, detail: (value) => value, onClose: func };
 const LIST_SCHEMA = { limit: integer(1), client: (value) => value };
 const DEFAULT_LIST_LIMIT = 1000;
 const DEFAULT_DRAIN_TIMEOUT = '10s';
 
-/** For the middleware: a connection for the socket of a request, opened at most once. */
+/** For the guard: opens a connection for the socket of a request, at most once. */
 const kAdmitSocket = Symbol('sluice.admitSocket');
-/** For the guard: counts the connection of a proxy, which carries one client from now on, for this client. */
+/** For the guard: counts the connection of a proxy, which carries one client from now on, for that client. */
 const kAssignSocket = Symbol('sluice.assignSocket');
-/** For the guard: one more socket that was refused at accept as its client is banned, or as it had no address. */
+/** For the guard: counts a socket that was refused at accept, because its client is banned or it has no address. */
 const kCountBanned = Symbol('sluice.countBanned');
 const kCountWithoutAddress = Symbol('sluice.countWithoutAddress');
 
@@ -52,18 +37,18 @@ const collected = handlesOf(native.releaseConnectionTracker);
 class ConnectionTracker {
   #name;
   #handle;
-  /** What `drain` waits for: called when no connection is left, or the tracker is destroyed. */
+  /** Pending calls of `drain`: called when no connection is left, or the tracker is destroyed. */
   #draining = new Set();
   #drained = new DrainedSubscription(this.#draining);
 
   constructor(name, options) {
     checkName('ConnectionTracker', name);
     this.#name = name;
-    const checked = options === undefined ? undefined : toNative(options);
+    const checked = options === undefined ? undefined : trackerOptions(options);
     const open = (reconfigures) => native.openConnectionTracker(name, checked, reconfigures);
     this.#handle = openNamed('ConnectionTracker', name, options, open);
     collected.register(this, this.#handle);
-    // Whoever may open connections closes those that are idle.
+    // Every thread that may open connections closes those that are idle.
     if (typeof native.connectionTrackerIdleTimeout(this.#handle) === 'number') this.#socketTable();
   }
 
@@ -83,15 +68,15 @@ class ConnectionTracker {
     const bytes = detail === undefined ? undefined : encode(detail, 'detail');
     const table = onClose && this.#socketTable();
     const request = { id, detail: bytes, subscription: table?.subscription, checkClient: true };
-    const { connection } = owned(native.openConnection(this.#handle, client, request));
-    if (!connection) return null;
+    const opened = owned(native.openConnection(this.#handle, client, request));
+    if (opened.kind === 'refused') return null;
     try {
-      const opened = new Connection(this, this.#handle, connection, detail);
-      table?.holdSession(connection.serial, onClose);
-      return opened;
+      const connection = new Connection(this, this.#handle, opened, detail);
+      table?.holdSession(opened.serial, onClose);
+      return connection;
     } catch (error) {
-      // A stack overflow: the caller does not get the connection, so it could never close it.
-      native.closeConnection(this.#handle, connection.serial, true);
+      // A stack overflow. The caller does not get the connection, so it could never close it.
+      native.closeConnection(this.#handle, opened.serial, true);
       throw error;
     }
   }
@@ -133,7 +118,7 @@ class ConnectionTracker {
     return native.closeIdleConnections(this.#handle, ms);
   }
 
-  /** True once no connection of any thread is left; false when some are after `timeout`. */
+  /** Resolves with true once no connection of any thread is left, with false when some are after `timeout`. */
   async drain(options = {}) {
     const checked = checkOptions('drain', options, {
       timeout: (value, name) => parseDuration(value, name, { least: 0 }),
@@ -173,7 +158,7 @@ class ConnectionTracker {
     return this.#socketTable().admit(socket, options);
   }
 
-  /** `{ reason, client, retryAfterMs }` where the client has no room for it, else null. */
+  /** The refusal, `{ reason, client, retryAfterMs }`, or null. */
   [kAssignSocket](socket, client) {
     return this.#socketTable().assign(socket, client);
   }
@@ -205,53 +190,14 @@ class ConnectionTracker {
       this.#draining.add(done);
       const deadline = new Deadline(ms, done);
       native.notifyDrained(this.#handle, this.#drained.begin());
-      // It may have closed before we asked to be told.
+      // The last connection may have closed before the subscription began.
       if (this.count === 0) done();
     });
   }
 }
 
-/** This thread's subscription to the news that a tracker has drained. It knows no tracker, so it keeps none. */
-class DrainedSubscription {
-  #waiting;
-  #number;
-
-  constructor(waiting) {
-    this.#waiting = waiting;
-  }
-
-  /** Its number. The news comes once and ends it. */
-  begin() {
-    this.#number ??= subscribe(() => {
-      unsubscribe(this.#number);
-      this.#number = undefined;
-      for (const settle of [...this.#waiting]) settle();
-    });
-    return this.#number;
-  }
-}
-
 function checkClient(client) {
   checkTextKey('client', client);
-}
-
-function toNative(options) {
-  const checked = checkOptions('ConnectionTracker', options, SCHEMA);
-  const { max, maxPerClient, clients = 'ip', ipv6Prefix = DEFAULT_IPV6_PREFIX, idleTimeout } = checked;
-  if (clients === 'opaque' && checked.ipv6Prefix !== undefined) {
-    throw invalidOption('ConnectionTracker ipv6Prefix', ipv6Prefix, 'nothing, with clients: "opaque"');
-  }
-  const optional = (given) => (given === undefined ? undefined : nativeQuota(given));
-  return {
-    max,
-    maxPerClient,
-    opaqueClients: clients === 'opaque',
-    ipv6Prefix,
-    opens: optional(checked.opens),
-    messages: optional(checked.messages),
-    bytes: optional(checked.bytes),
-    idleTimeoutMs: idleTimeout,
-  };
 }
 
 module.exports = { ConnectionTracker, kAdmitSocket, kAssignSocket, kCountBanned, kCountWithoutAddress };

@@ -8,8 +8,7 @@ const {
   kCountBanned,
   kCountWithoutAddress,
 } = require('../connection-tracker');
-const { remoteAddressOf } = require('../http/remote-address');
-const { acceptedSocket } = require('../connection-tracker/socket-table');
+const { acceptedSocket, remoteAddressOf } = require('../http/remote-address');
 
 /** Counts the connections of a guard's servers, and says which of them the caps leave no room for. */
 class ConnectionGate {

@@ -8,7 +8,7 @@ const { BanGate } = require('./ban-gate');
 const { ConnectionGate } = require('./connection-gate');
 const { Cors } = require('./cors');
 const { Counts } = require('./counts');
-const { ServerHook, kResponse } = require('./server-hook');
+const { GuardedServers, kResponse } = require('./guarded-servers');
 const { expressMiddleware } = require('./express-middleware');
 const { checkByHand, isReply } = require('./fastify-check');
 const { GuardDecision } = require('./guard-decision');
@@ -57,7 +57,7 @@ class Guard {
   #plainRule;
   /** null without `cors`. */
   #cors;
-  #serverHook;
+  #servers;
   #middleware;
   #plugin;
   #shutdown;
@@ -116,10 +116,10 @@ class Guard {
 
   /** From now on the server's connections are judged at their accept. Idempotent. */
   attach(server) {
-    if (this.#serverHook.isAttached(server)) return this;
+    if (this.#servers.isAttached(server)) return this;
     this.#connections?.attach(server);
     // Whoever attaches later hears of a socket earlier: bans come before caps.
-    this.#serverHook.attach(server);
+    this.#servers.attach(server);
     return this;
   }
 
@@ -273,7 +273,7 @@ class Guard {
     this.#recorder = this.#makeRecorder();
     if (this.#bans !== null) this.#bans.client = this.#client;
     this.#connections?.trust(changed.trustedProxies);
-    for (const server of this.#serverHook.servers) this.#connections?.attach(server);
+    for (const server of this.#servers.servers) this.#connections?.attach(server);
   }
 
   /** Ends the servers of this thread. Requests on their way are decided as before. */
@@ -282,7 +282,7 @@ class Guard {
     // What was shut down before everything was reset may have begun anew.
     if (this.#shutdownResets !== native.resets()) this.#shutdown = undefined;
     this.#shutdownResets = native.resets();
-    this.#shutdown ??= this.#serverHook.close(timeout).then((forced) => ({ drained: forced === 0, forced }));
+    this.#shutdown ??= this.#servers.close(timeout).then((forced) => ({ drained: forced === 0, forced }));
     return this.#shutdown;
   }
 
@@ -300,12 +300,12 @@ class Guard {
     this.#monitor = this.#openMonitor();
     this.#recorder = this.#makeRecorder();
     this.#judges = this.#bans !== null || this.#monitor !== null || this.#connections !== null;
-    this.#serverHook = new ServerHook({
+    this.#servers = new GuardedServers({
       refuses: (socket) => (dryRun ? null : this.#refusesSocket(socket)),
       onRefused: (refusal) => this.#refusedAtAccept(refusal),
       onFault: (error) => this.#counts.fault(error),
       // What is recorded of answers may change later.
-      hears: this.#bans !== null || this.#monitor !== null || this.#options.countOnly !== undefined,
+      isGated: this.#bans !== null || this.#monitor !== null || this.#options.countOnly !== undefined,
       refusedBody,
     });
   }
@@ -377,7 +377,7 @@ class Guard {
 
   /** Express does not know its server. Injected requests have none. */
   #meet(server) {
-    if (server !== undefined && server !== null && !this.#serverHook.isAttached(server)) this.attach(server);
+    if (server !== undefined && server !== null && !this.#servers.isAttached(server)) this.attach(server);
   }
 
   #prepareRefusal(incoming, response) {

@@ -1,10 +1,10 @@
 'use strict';
 
-const { acceptedSocket } = require('../connection-tracker/socket-table');
+const { acceptedSocket } = require('../http/remote-address');
 
-/** The open connections of one server: what their requests are read from is known when the server closes. */
+/** The open connections of one server, with what their requests are read from, for when the server closes. */
 class HeldConnections {
-  /** Where a socket has its entry: http2 shows sockets through proxies, which have other identities. */
+  /** The property of a socket that holds its entry. Not a map: http2 wraps sockets in proxies of other identity. */
   #entry = Symbol('sluice.held');
   #connections = new Set();
 

@@ -6,26 +6,26 @@ const { drain, endWhenQuiet } = require('./refused-body');
 const NO_ERROR = 0;
 
 /**
- * How long after its answer a stream is reset. Node's own client never closes a stream whose reset it meets before it has
- * read the whole answer.
+ * How long after its answer a stream is reset. Node's client never closes a stream if the reset arrives before it has read
+ * the whole answer.
  */
 const RESET_AFTER_MS = 50;
 
-/** On a request whose `100 Continue` was not sent: its client may wait for it and send no body. */
+/** On a request whose `100 Continue` was not sent: its client may wait for that, and send no body. */
 const kAwaitsContinue = Symbol('sluice.awaitsContinue');
 
 /**
- * Lets the client of a refused request read its answer. Closed with unread bytes, a connection is reset and the answer
- * lost; so the body is read and discarded within `bounds` once the answer is sent, and only then the connection closes, if
- * the answer says so or a bound was reached. A stream of HTTP/2 is reset without an error after its answer.
+ * Lets the client of a refused request read its answer. A connection that closes with unread bytes is reset, and the
+ * answer is lost. So once the answer is sent, the body is read and discarded within `bounds`. Only then the connection
+ * closes, if the answer says so or a bound was reached. A stream of HTTP/2 is reset without an error after its answer.
  */
 function drainRequest(req, res, bounds) {
   if (req.httpVersionMajor > 1) closeStream(req.stream);
-  else if (isComing(req)) drainAfterAnswer(req, res, bounds);
+  else if (isArriving(req)) drainAfterAnswer(req, res, bounds);
 }
 
-/** Whether more of the request's body is to come over a socket of Node's. */
-function isComing({ complete, headers, socket }) {
+/** Whether more of the body is to arrive, on a socket of Node. */
+function isArriving({ complete, headers, socket }) {
   if (complete || typeof socket?.destroySoon !== 'function' || socket.destroyed) return false;
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
@@ -45,7 +45,7 @@ function drainAfterAnswer(req, res, bounds) {
     else if (isClosing) socket.destroySoon();
   };
   if (awaitsContinue(req) && !res.headersSent) res.setHeader('Connection', 'close');
-  // Node discards a body of which nothing was read when the answer is sent, without a bound: so something is read before.
+  // When the answer is sent, Node discards a body of which nothing was read, without a bound. So something is read before.
   res.prependOnceListener('finish', () => {
     if (!req.complete && !socket.destroyed) req._read(0);
   });
@@ -60,7 +60,7 @@ function drainAfterAnswer(req, res, bounds) {
 }
 
 function discardBody(req, bounds, done) {
-  // Its client need not send the body: it closes when it sees the end.
+  // The client need not send the body. It closes when it sees the end of the answer.
   if (awaitsContinue(req)) endWhenQuiet(req.socket);
   if (!drain(req, bounds, { socket: req.socket, done })) done(false);
 }
@@ -69,7 +69,7 @@ function awaitsContinue(req) {
   return req[kAwaitsContinue] === true;
 }
 
-/** Of a request without a body nothing is to come, and Node closes its stream. */
+/** Node itself closes the stream of a request without a body. */
 function closeStream(stream) {
   const close = () => {
     if (!stream.readableEnded && !stream.closed) stream.close(NO_ERROR);

@@ -5,8 +5,8 @@ const { kAwaitsContinue } = require('./drain-request');
 const servers = new WeakSet();
 
 /**
- * From now on `100 Continue` is sent when the body of a request is first read, not before the request is looked at: a
- * client that is refused need not send its body. A listener of the application's own keeps its say. Idempotent.
+ * From now on the server sends `100 Continue` when the body of a request is first read, not when its head has arrived. So
+ * a refused client need not send its body. Does nothing where the application has a listener of its own. Idempotent.
  */
 function continueLate(server) {
   if (servers.has(server)) return;

@@ -7,17 +7,17 @@ const { owned } = require('../runtime/schema');
 /** Connections that are accepted in one turn while a server closes. */
 const MOST_AT_ONCE = 64;
 
-/** Turns without a new connection after which a queue that cannot be looked at counts as empty. */
+/** Turns without a new connection after which a queue whose length is unknown counts as empty. */
 const QUIET_TURNS = 2;
 
-/** How long to wait for a descriptor where the process has none left. */
+/** How long to wait while the process has no free descriptor. */
 const FULL_PAUSE_MS = 10;
 
 const turn = () => new Promise(setImmediate);
 
 /**
- * The connections of a listening server that are established and not accepted yet. The system resets them when the
- * socket closes, so they are accepted before.
+ * The listen queue of a server: connections that are established and not accepted yet. The system resets them when the
+ * socket closes, so they are accepted first.
  */
 class ListenQueue {
   #server;
@@ -29,14 +29,14 @@ class ListenQueue {
   }
 
   /**
-   * Lets Node accept what waits now, which takes one connection in each turn; until `isOver()`. What comes in meanwhile is
-   * left to `close`, unless the system cannot be asked: then it ends when nothing comes.
+   * Lets Node accept what is queued now, until `isOver()`. Node accepts one connection in each turn. Later connections are
+   * left to `close`. Where the system does not report the length of the queue, waits until no connection arrives.
    */
   async empty(isOver) {
-    const first = this.#waiting();
+    const first = this.#length();
     const looksEmpty = this.#isQuiet();
     for (let turns = 0; this.#server.listening && !isOver(); turns++) {
-      const isEmpty = first === undefined ? looksEmpty() : turns >= first || this.#waiting() === 0;
+      const isEmpty = first === undefined ? looksEmpty() : turns >= first || this.#length() === 0;
       if (isEmpty) return;
       await turn();
     }
@@ -49,8 +49,8 @@ class ListenQueue {
   }
 
   /**
-   * Accepts what came in since, and closes the socket with the look that finds its queue empty, or when `isOver()`.
-   * How many connections are reset.
+   * Accepts the connections queued since, and closes the socket in the call that finds its queue empty, or when `isOver()`.
+   * Resolves with the number of connections that are reset.
    */
   async close(isOver) {
     if (this.#held === undefined) return 0;
@@ -64,7 +64,7 @@ class ListenQueue {
     return native.closeListenQueue(this.#held);
   }
 
-  /** As Node does with a connection that it has accepted. */
+  /** Does what Node does with an accepted connection. */
   #serve(fd) {
     const server = this.#server;
     const { allowHalfOpen, pauseOnConnect: pauseOnCreate } = server;
@@ -78,19 +78,19 @@ class ListenQueue {
     server.emit('connection', socket);
   }
 
-  /** `undefined` where the system cannot be asked. */
-  #waiting() {
+  /** The length of the queue; `undefined` where the system does not report it. */
+  #length() {
     const fd = this.#descriptor();
     return fd === undefined ? undefined : (native.waitingConnections(fd) ?? undefined);
   }
 
-  /** Node has no public name for it. There is none in workers of a cluster, and on Windows. */
+  /** Node has no public name for the descriptor. There is none in cluster workers and on Windows. */
   #descriptor() {
     const fd = this.#server._handle?.fd;
     return Number.isInteger(fd) && fd >= 0 ? fd : undefined;
   }
 
-  /** Asked once a turn: whether Node has accepted nothing for some turns. */
+  /** A function to call once a turn: whether Node has accepted nothing for some turns. */
   #isQuiet() {
     let turns = -1;
     let before;
@@ -103,7 +103,7 @@ class ListenQueue {
   }
 }
 
-/** Newer versions of Node do not accept from addresses that a server blocks. */
+/** Newer versions of Node do not accept connections from addresses in the block list of a server. */
 function isBlocked({ blockList }, { remoteAddress, remoteFamily }) {
   return remoteAddress !== undefined && blockList?.check(remoteAddress, remoteFamily?.toLowerCase()) === true;
 }

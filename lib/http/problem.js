@@ -1,6 +1,6 @@
 'use strict';
 
-/** Bodies of refusals: RFC 9457, with the types of draft-ietf-httpapi-ratelimit-headers. */
+/** Bodies of refusals: problem details by RFC 9457, with the types of draft-ietf-httpapi-ratelimit-headers. */
 
 const PROBLEM_TYPES = 'https://iana.org/assignments/http-problem-types#';
 const PROBLEM_MEDIA_TYPE = 'application/problem+json';
@@ -14,13 +14,13 @@ const REDUCED_CAPACITY = {
 
 const ABNORMAL_USAGE = { status: 403, type: 'abnormal-usage-detected', title: 'Abnormal Usage Detected' };
 
-/** For a connection that can no longer be answered; the type is RFC 9457's for what its status says. */
+/** For a connection that has lost its address. The type is that of RFC 9457 for problems that the status describes. */
 const BAD_REQUEST = { type: 'about:blank', title: 'Bad Request', status: 400 };
 
-/** Nobody knows when a connection ends; a second keeps honest clients from coming back at once. */
+/** When a connection ends is unknown. A second keeps well-behaved clients from retrying at once. */
 const CONNECTION_RETRY_MS = 1000;
 
-/** When another instance, or this one started anew, may answer. */
+/** When another instance, or this one after its restart, may answer. */
 const SHUTDOWN_RETRY_MS = 1000;
 
 const CONNECTION_DETAILS = {
@@ -29,10 +29,10 @@ const CONNECTION_DETAILS = {
   opens: 'This client opens connections too often.',
 };
 
-/** Only the status says what is wrong (RFC 9457, section 4.2.1). */
+/** The status alone describes the problem (RFC 9457, section 4.2.1). */
 const KEY_MISSING = { status: 400, type: 'about:blank', title: 'Bad Request' };
 
-/** `retryAfterMs` may be Infinity: such a wait is null in the body. */
+/** An infinite `retryAfterMs` is null in the body. */
 function problem({ status, type, title }, { detail, retryAfterMs, policies }) {
   return {
     type: type === 'about:blank' ? type : PROBLEM_TYPES + type,
@@ -51,13 +51,13 @@ function quotaProblem({ retryAfterMs, policy }) {
   return problem(QUOTA_EXCEEDED, { detail, retryAfterMs, policies: [policy] });
 }
 
-/** For a request without the key that the limit `policy` counts by. Waiting does not help. */
+/** For a request without the key that the limit `policy` counts by. Retrying does not help. */
 function keyProblem(policy) {
   const detail = 'The request does not say whose quota it is charged to.';
   return problem(KEY_MISSING, { detail, retryAfterMs: Number.POSITIVE_INFINITY, policies: [policy] });
 }
 
-/** For a connection that a tracker refused, for its `reason`. */
+/** For a connection that a tracker refused. `reason` is the option that refused it. */
 function connectionProblem({ reason, retryAfterMs }) {
   return problem(REDUCED_CAPACITY, {
     detail: CONNECTION_DETAILS[reason],
@@ -66,7 +66,7 @@ function connectionProblem({ reason, retryAfterMs }) {
   });
 }
 
-/** For a request that comes while the process shuts down: another instance may serve it. */
+/** For a request that arrives while the process shuts down. Another instance may serve it. */
 function shutdownProblem() {
   return problem(REDUCED_CAPACITY, {
     detail: 'The server is shutting down.',
@@ -75,7 +75,7 @@ function shutdownProblem() {
   });
 }
 
-/** For a request whose head has not arrived as a whole when the server stops waiting for it. */
+/** For a request whose head has not arrived whole when the server stops waiting for it. */
 function headTimeoutProblem() {
   return {
     type: 'about:blank',
@@ -87,7 +87,7 @@ function headTimeoutProblem() {
   };
 }
 
-/** For a client that is banned, by `policy`. Why is not for the client to know. */
+/** For a client that `policy` has banned. The reason is not disclosed to it. */
 function banProblem({ retryAfterMs, policy }) {
   const detail = Number.isFinite(retryAfterMs)
     ? `This client is banned. Try again in ${seconds(retryAfterMs)} s.`
@@ -95,13 +95,13 @@ function banProblem({ retryAfterMs, policy }) {
   return problem(ABNORMAL_USAGE, { detail, retryAfterMs, policies: [policy] });
 }
 
-/** For a connection whose client has reset it before its address was known. */
+/** For a connection that its client has reset before its address was known. */
 function addressProblem() {
   const detail = 'The connection has no remote address.';
   return { ...BAD_REQUEST, detail, retryAfterMs: null, 'violated-policies': [] };
 }
 
-/** Header fields count whole seconds; rounded up, nobody is told to come back too early. */
+/** Whole seconds for header fields, rounded up so that no client retries too early. */
 function seconds(ms) {
   return Math.ceil(ms / 1000);
 }

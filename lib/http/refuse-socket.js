@@ -6,9 +6,9 @@ const { DEFAULT_REFUSED_BODY, drain, endWhenQuiet } = require('./refused-body');
 const { RequestEnd } = require('./request-end');
 
 /**
- * Ends a socket that was refused at accept. `onRefused(socket, refusal)`, which never throws, may answer in its own
- * protocol; otherwise plain HTTP gets a 503, or a 403 where the client is banned, and everything else is closed without a word.
- * `refusedBody` bounds what is read of the request meanwhile.
+ * Ends a socket that was refused at accept. `onRefused(socket, refusal)`, which never throws, may answer in the protocol
+ * of the server. Otherwise plain HTTP gets a 503, or a 403 for a banned client, and every other socket is closed without an
+ * answer. `refusedBody` bounds what is read of the request meanwhile.
  */
 function refuseSocket(
   server,
@@ -28,19 +28,19 @@ function refuseSocket(
   answerRequest(socket, problem, refusedBody);
 }
 
-/** Ends a socket, whose client speaks HTTP, with a problem, and gives the client time to read it. */
+/** Ends a socket of HTTP with a problem, and gives its client time to read it. */
 function answerSocket(socket, problem, refusedBody = DEFAULT_REFUSED_BODY) {
   socket.end(response(problem));
   linger(socket, refusedBody);
 }
 
-/** As `answerSocket`, before a byte of the request was read: the socket ends when the request has come. */
+/** As `answerSocket`, before a byte of the request was read: the socket ends when the request has arrived. */
 function answerRequest(socket, problem, refusedBody) {
   const request = new RequestEnd();
   socket.write(response(problem));
   endWhenQuiet(socket);
   const endWithRequest = (chunk) => {
-    if (!socket.writableEnded && request.comesWith(chunk)) socket.end();
+    if (!socket.writableEnded && request.isCompletedBy(chunk)) socket.end();
   };
   drainAndClose(socket, refusedBody, endWithRequest);
 }
@@ -54,7 +54,7 @@ function endAndClose(socket, refusedBody) {
   else socket.destroySoon();
 }
 
-/** A socket closed with unread bytes resets the connection, and its client would not see the answer. */
+/** A socket that closes with unread bytes resets the connection, and its client would not see the answer. */
 function linger(socket, refusedBody) {
   drainAndClose(socket, refusedBody);
 }

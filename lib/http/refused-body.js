@@ -10,13 +10,13 @@ const LONGEST_TIMEOUT_MS = 3_600_000;
 
 const SCHEMA = { bytes: integer(0), timeout: checkTimeout, connections: integer(0) };
 
-/** How long a client that has its answer may be silent before it is taken to have sent what it wants to send. */
+/** How long an answered client sends nothing before its request counts as sent. */
 const QUIET_MS = 250;
 
-/** Connections that this thread drains now, of all servers. */
+/** Connections of all servers that this thread drains now. */
 let draining = 0;
 
-/** Bounds, complete, or `false` where nothing is read. */
+/** The bounds with their defaults, or `false` where nothing is read. */
 function refusedBodyOption(value, option) {
   if (value === false) return false;
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
@@ -32,9 +32,9 @@ function checkTimeout(value, option) {
 }
 
 /**
- * Reads and discards what a stream gives until it has ended, its `socket` has closed or a bound is reached, then calls
- * `done(hasEnded)`. `onData` sees each chunk. False, and nothing is read, where this thread drains as many connections as
- * it may.
+ * Reads and discards a stream until it has ended, its `socket` has closed or a bound is reached, then calls
+ * `done(hasEnded)`. `onData` gets each chunk. Returns false and reads nothing when this thread already drains as many
+ * connections as `bounds` allows.
  */
 function drain(stream, bounds, { socket = stream, onData = () => {}, done }) {
   if (bounds === false || draining >= bounds.connections) return false;
@@ -62,8 +62,8 @@ function drain(stream, bounds, { socket = stream, onData = () => {}, done }) {
 }
 
 /**
- * Ends a socket's writable side once nothing has arrived for a while. Ended while its client still sends, some clients
- * would fail before they read the answer.
+ * Ends the writable side of a socket once nothing has arrived for a while. Some clients that are still sending fail at the
+ * end, before they read the answer.
  */
 function endWhenQuiet(socket) {
   let { bytesRead } = socket;

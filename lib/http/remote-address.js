@@ -2,22 +2,22 @@
 
 const net = require('node:net');
 
-/** Where a socket, and a stream of HTTP/2, has the address that was taken at its accept. */
+/** On a socket, and on a stream of HTTP/2: the address that was read at accept. */
 const kAddress = Symbol('sluice.remoteAddress');
 
 const kept = new WeakSet();
 
 /**
- * The socket that was accepted: below TLS it is another one than that of the request. Node has no public
- * name for it; where the private one should go, such sockets are idle as their bytes tell.
+ * The accepted socket. Over TLS it is not the socket of the request. Node has no public name for it. If a version of
+ * Node removes the private one, such sockets are active by their bytes only.
  */
 function acceptedSocket(socket) {
   return socket?._parent ?? socket;
 }
 
 /**
- * The remote address of a socket, kept with it from the first look: the system forgets the address when the client
- * resets the connection. `undefined` for a socket that has none.
+ * The remote address of a socket, kept on it from the first call: the system drops the address when the client resets the
+ * connection. `undefined` for a socket that has none.
  */
 function remoteAddressOf(socket) {
   const accepted = acceptedSocket(socket);
@@ -30,8 +30,8 @@ function remoteAddressOf(socket) {
 }
 
 /**
- * The remote address behind a request of Node's. A request of HTTP/2 loses its socket when its stream closes, so the
- * stream has the address too.
+ * The remote address of a request. A request of HTTP/2 loses its socket when its stream closes, so the stream has the
+ * address too.
  */
 function addressOfRequest({ socket, stream }) {
   return stream?.[kAddress] ?? remoteAddressOf(socket);
@@ -46,7 +46,7 @@ function keepAddresses(server) {
 }
 
 function keepAddressOfStreams(session) {
-  // A lifecycle may have closed it already; then its socket must not be touched.
+  // A lifecycle may have closed the session already. Then its socket must not be used.
   if (session.destroyed) return;
   const address = remoteAddressOf(session.socket);
   session.prependListener('stream', (stream) => {
@@ -55,25 +55,25 @@ function keepAddressOfStreams(session) {
 }
 
 /**
- * Whether a socket without an address is a TCP connection, which its client has reset before anything could look. All
- * other sockets never have one: Unix sockets, and streams that are no sockets.
+ * Whether a socket without an address is a TCP connection that its client has reset before the address was read. Other
+ * sockets never have one: Unix sockets, and streams that are not sockets.
  */
 function hasLostAddress(socket) {
   const accepted = acceptedSocket(socket);
   if (!(accepted instanceof net.Socket)) return false;
   const { _handle: handle, server } = accepted;
   if (handle) return typeof handle.getpeername === 'function';
-  // A closed socket has no handle any more; its server still tells what it accepts.
+  // A closed socket has no handle any more. The address of its server shows what it accepts.
   return typeof server?.address === 'function' && typeof server.address() !== 'string';
 }
 
-/** The same for a request: one of HTTP/2 whose stream has closed cannot be asked any more. */
+/** The same for a request. One of HTTP/2 whose stream has closed counts as lost. */
 function hasRequestLostAddress({ socket, stream }) {
   if (stream !== undefined && stream.session === undefined) return true;
   return hasLostAddress(socket);
 }
 
-/** Ends the connection of a request, with all of its streams. */
+/** Ends the connection of a request, with all its streams. */
 function destroyConnectionOf({ socket, stream }) {
   if (stream === undefined) socket.destroy();
   else stream.session?.destroy();

@@ -1,20 +1,20 @@
 'use strict';
 
-/** A head that is longer has no end that matters. */
+/** The end of a longer head is not searched for. */
 const LONGEST_HEAD = 16 * 1024;
 
 const HEAD_END = '\r\n\r\n';
 const LAST_CHUNK = '0\r\n\r\n';
 
-/** Where one request of HTTP/1 ends, for a socket that no parser reads. */
+/** Finds the end of one request of HTTP/1, on a socket that no parser reads. */
 class RequestEnd {
   #head = '';
-  /** Bytes of the body that are to come; unknown before the head has come, and where the body comes in chunks. */
+  /** Bytes of the body that are still to arrive; `undefined` before the end of the head, and for a chunked body. */
   #left;
   #tail = '';
 
-  /** Whether the request has come whole with this chunk. A client that asks first is told no by its answer. */
-  comesWith(chunk) {
+  /** Whether this chunk completes the request. With `Expect`, the head does: the client waits for an answer. */
+  isCompletedBy(chunk) {
     if (this.#left !== undefined) return this.#takes(chunk.length);
     if (this.#head === null) return this.#endsChunks(chunk.toString('latin1'));
     this.#head += chunk.toString('latin1');

@@ -4,7 +4,7 @@ const { invalidOption } = require('../runtime/errors');
 const { otherWorkersAccept } = require('../listen/leases');
 const { ListenQueue } = require('./listen-queue');
 
-/** How often connections are looked at while a server shuts down. */
+/** The pause between two looks at the connections while a server shuts down. */
 const LOOK_MS = 10;
 
 const SERVER_METHODS = ['emit', 'listen', 'close'];
@@ -15,11 +15,11 @@ function checkServer(option, server) {
 }
 
 /**
- * Accepts what waits in the listen queue, then no more, and waits until the last of `sockets` has gone, or `isOver()`;
- * what is left then is ended. Resolves with what was `left`, and how many connections were `reset` in the queue.
+ * Closes a server: accepts what is in its listen queue, stops accepting, and waits until the last of `sockets` has closed,
+ * or `isOver()`. Sockets left then are destroyed, except those for which `isAnswered(socket)` is true, which close by
+ * themselves. Resolves with the sockets that were `left`, and how many connections were `reset` in the queue.
  *
- * `tidy(isOver)` runs with each look, to end what is not waited for. At the end `isAnswered(socket)` tells which of
- * those that are left close by themselves. `sessions()` are those of HTTP/2.
+ * `tidy(isOver)` is called with each look, to end what is not awaited. `sessions()` are the sessions of HTTP/2.
  */
 async function closeServer(server, { sockets, sessions, tidy, isOver, isAnswered }) {
   const open = () => [...sockets].filter((socket) => !socket.destroyed);
@@ -41,8 +41,8 @@ async function closeServer(server, { sockets, sessions, tidy, isOver, isAnswered
 }
 
 /**
- * How many connections were reset. `onClosed` is called once the server has closed and its queue is empty. Where other
- * cluster workers have the socket they serve what waits in the queue.
+ * Resolves with the number of connections that were reset. `onClosed` is called once the server has closed and its queue is
+ * empty. Where other cluster workers accept from the socket, they serve what is in the queue.
  */
 async function stopAccepting(server, { isOver, sessions }, onClosed) {
   if (otherWorkersAccept(server)) {
@@ -59,9 +59,9 @@ async function stopAccepting(server, { isOver, sessions }, onClosed) {
 }
 
 /**
- * Newer versions of Node end idle connections and sessions together with the listening socket, older ones do not. Which
- * of them end, and when, is for `tidy` to say. A server that listens no more says so; its connections may be open all the
- * same.
+ * Closes the listening socket only. Newer versions of Node also end idle connections and sessions in `close`; here `tidy`
+ * decides which of them end, and when. A server that no longer listens calls back with an error; its connections may still
+ * be open.
  */
 function stopListening(server, sessions, onClosed) {
   const shadowed = [...sessions].map((session) => shadow(session, 'close'));
@@ -74,7 +74,7 @@ function stopListening(server, sessions, onClosed) {
   }
 }
 
-/** Puts `instead` in the place of a method; what it returns takes it away. */
+/** Replaces a method by `instead` until the returned function is called. */
 function shadow(object, method, instead = () => {}) {
   const own = Object.getOwnPropertyDescriptor(object, method);
   Object.defineProperty(object, method, { value: instead, configurable: true, writable: true });
@@ -84,7 +84,7 @@ function shadow(object, method, instead = () => {}) {
   };
 }
 
-/** Looks every few milliseconds; keeps the thread alive meanwhile, unless told not to. */
+/** Resolves once `isDone()`, which is called every few milliseconds. Keeps the thread alive unless `ref` is false. */
 function until(isDone, { ref = true } = { __proto__: null }) {
   return new Promise((resolve) => {
     if (isDone()) return resolve();

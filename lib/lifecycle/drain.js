@@ -5,12 +5,12 @@ const { owned } = require('../runtime/schema');
 const { until } = require('../http/server-closing');
 
 /**
- * How long threads get to say what came of it once the time is over. By the timer, not by the clock of decisions: no
- * deadline of the application's, but what a busy thread takes to hear of it.
+ * How long past their time threads may take to report. Measured by a timer, not by the clock of decisions: it is no
+ * deadline of the application, but the time in which a busy thread reads its deliveries.
  */
 const GRACE_MS = 500;
 
-/** A shutdown as this thread goes through it: once, whenever it hears of it. */
+/** One shutdown in this thread. It begins when the thread is notified. */
 class Drain {
   #handle;
   #servers;
@@ -24,7 +24,7 @@ class Drain {
   #isClosing = false;
   #isReset;
 
-  /** `isAwaited()` says whether the shutdown still goes on: where it was destroyed, nobody waits for work and hooks. */
+  /** `isAwaited()` is whether the shutdown is in progress. Once the lifecycle was destroyed, work and hooks are not awaited. */
   constructor({ handle, servers, hooks, tasks, isAwaited, isReset }) {
     this.#handle = handle;
     this.#servers = servers;
@@ -32,14 +32,14 @@ class Drain {
     this.#tasks = tasks;
     this.#isAwaited = isAwaited;
     this.#isReset = isReset;
-    this.look();
+    this.refresh();
     this.#run();
   }
 
-  /** The times may have become shorter. */
-  look() {
+  /** Reads the times, which may have become shorter. */
+  refresh() {
     const times = native.shutdownTimes(this.#handle);
-    // Another thread has reset everything, of which this one has not heard yet.
+    // Another thread has reset everything. The delivery that says so has not arrived yet.
     if (times === null) return;
     const { closesAt, deadline, hooksTimeout, reason } = owned(times);
     this.#closesAt = closesAt;
@@ -48,7 +48,7 @@ class Drain {
     this.#reason = reason ?? null;
   }
 
-  /** A server that begins to listen now ends with the others. */
+  /** A server that begins to listen during the shutdown closes with the others. */
   add(connections) {
     if (this.#isClosing) connections.close(() => this.#isOver());
     else connections.announce();
@@ -60,7 +60,7 @@ class Drain {
     if (this.#isReset()) return;
     this.#isClosing = true;
     const [ended] = await Promise.all([this.#close(), this.#runHooks('draining', () => this.#deadline)]);
-    // Requests and hooks leave work behind: it is looked at when no more can come from them.
+    // Requests and hooks may leave work behind. By now they add no more.
     await until(() => this.#tasks() === 0 || !this.#isAwaited() || this.#isOver());
     const hooksMs = await this.#runLastHooks();
     if (this.#isReset()) return;
@@ -81,8 +81,8 @@ class Drain {
   }
 
   /**
-   * Hooks for which connections and work must have ended have a time of their own, however late that is; so has the work
-   * that they leave behind. How many milliseconds they took.
+   * Runs the hooks after the drain. They, and the work that they leave behind, have a time of their own, however late they
+   * begin. Resolves with the milliseconds that they took.
    */
   async #runLastHooks() {
     const startedAt = native.elapsed();
@@ -96,7 +96,7 @@ class Drain {
     return native.elapsed() - startedAt;
   }
 
-  /** A thread that is suspended must not keep the others waiting. This keeps no thread alive. */
+  /** Gives up members that are late: a suspended thread must not delay the others. Keeps no thread alive. */
   async #giveUpOthers() {
     while (this.#isAwaited()) {
       await until(() => !this.#isAwaited() || native.elapsed() >= this.#lateAt(), { ref: false });
@@ -107,7 +107,7 @@ class Drain {
     }
   }
 
-  /** When the first thread that has not reported is late. */
+  /** When the first member that has not reported is late. */
   #lateAt() {
     return owned(native.shutdownTimes(this.#handle)).lateAt ?? Number.POSITIVE_INFINITY;
   }

@@ -16,7 +16,7 @@ function healthPaths(options = {}) {
   return { livePath: '/healthz', readyPath: '/readyz', ...checkOptions('health', options, SCHEMA) };
 }
 
-/** The answers to probes: alive until it has stopped, ready while it runs. `stateOf()` gives the state. */
+/** The answers to probes: alive until the lifecycle has stopped, ready while it is running. `stateOf()` returns the state. */
 function probesOf({ livePath, readyPath }, stateOf) {
   return new Map([
     [livePath, () => answerOf(stateOf(), (state) => state !== 'stopped')],
@@ -36,7 +36,7 @@ function answerOf(state, isFine) {
   return { status: ok ? 200 : 503, headers, body };
 }
 
-/** For Express, and for plain servers: true when it has answered. */
+/** Middleware for Express and for plain servers. Returns true when it has answered. */
 function healthMiddleware(probes) {
   return function health(req, res, next) {
     const isRead = req.method === 'GET' || req.method === 'HEAD';
@@ -52,7 +52,7 @@ function healthMiddleware(probes) {
   };
 }
 
-/** For Fastify 5: routes for the probes, without limits; the server is attached. */
+/** A plugin for Fastify 5: adds routes for the probes, exempt from rate limits, and attaches the server. */
 function healthPlugin(install) {
   const fp = require('fastify-plugin');
   return fp(async (fastify, options) => addRoutes(fastify, install(fastify.server, options)), {

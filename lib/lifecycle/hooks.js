@@ -7,7 +7,7 @@ const { native } = require('../runtime/native');
 const { ACCEPTED_NAME, checkOptions, func, isName, oneOf, parseDuration } = require('../runtime/schema');
 const { until } = require('../http/server-closing');
 
-/** What each hook has, without another wish: while the drain goes on, all of its time. */
+/** Default timeouts. Hooks during the drain have all of its time. */
 const DEFAULT_TIMEOUTS_MS = { draining: Number.POSITIVE_INFINITY, drained: 2000 };
 
 const SCHEMA = {
@@ -19,7 +19,7 @@ const SCHEMA = {
   when: oneOf('draining', 'drained'),
 };
 
-/** What the application wants to do when its lifecycle shuts down, in this thread. */
+/** The hooks of one lifecycle in this thread. */
 class Hooks {
   #owner;
   #hooks = [];
@@ -44,7 +44,7 @@ class Hooks {
     return this.#hooks.some((hook) => hook.when === when);
   }
 
-  /** Runs those of one moment, all at once. They get as long as they may, and `deadline()` at most. */
+  /** Runs the hooks of one moment concurrently. Each has its own timeout, and `deadline()` at most. */
   async run(when, reason, deadline) {
     const running = this.#hooks
       .filter((hook) => hook.when === when)
@@ -54,7 +54,7 @@ class Hooks {
     await Promise.all(running);
   }
 
-  /** What became of them, in the order in which they were registered. */
+  /** The outcomes, in the order of registration. */
   outcomes() {
     return this.#hooks.map(({ outcome }) => outcome);
   }
@@ -81,7 +81,7 @@ class Hooks {
   }
 }
 
-/** What crosses threads of what was thrown. Never throws: the report is waited for. */
+/** The thrown value as the report has it. Never throws: the report is awaited. */
 function toNative(thrown) {
   const { errors, value } = outline(thrown);
   if (errors === undefined) {

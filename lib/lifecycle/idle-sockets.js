@@ -2,13 +2,13 @@
 
 const { shadow } = require('../http/server-closing');
 
-/** Whether `closeIdleConnections` is Node's own, which destroys one socket after the other. */
+/** Whether `closeIdleConnections` is that of Node, which calls `destroy` of each socket. */
 const isNode = process.versions.bun === undefined && process.versions.deno === undefined;
 
 /**
- * Which of `sockets` Node counts as idle: a request was served, and of the next no byte was parsed. Only the parser
- * knows that, and only `closeIdleConnections` asks it; so the sockets are kept from being destroyed by it. `undefined`
- * where the server cannot be asked. Other idle sockets of the server are closed.
+ * The `sockets` that Node counts as idle: a request was served, and no byte of the next one was parsed. Only the parser
+ * knows that, and only `closeIdleConnections` asks it, so `destroy` of these sockets has no effect during the call. Other
+ * idle sockets of the server are closed. `undefined` where the server cannot be asked.
  */
 function idleSockets(server, sockets) {
   if (!isNode || typeof server.closeIdleConnections !== 'function') return undefined;

@@ -1,5 +1,6 @@
 'use strict';
 
+const { schemaOf } = require('../runtime/declared-options');
 const { SluiceError } = require('../runtime/errors');
 const { healthMiddleware, healthPaths, healthPlugin, probesOf } = require('./health');
 const { partOf } = require('./part');
@@ -8,14 +9,13 @@ const { handleSignals } = require('./signals');
 const { LIFECYCLE_STATES } = require('../runtime/layouts');
 const { native } = require('../runtime/native');
 const { onMismatch } = require('../runtime/on-mismatch');
-const { checkName, checkOptions, owned, parseDuration } = require('../runtime/schema');
+const { checkName, checkOptions } = require('../runtime/schema');
 const { SubscribedListeners } = require('../runtime/subscribed-listeners');
 
 const STATES = Object.keys(LIFECYCLE_STATES);
 
-const orNone = (value, option) => parseDuration(value, option, { least: 0 });
-const TIMES = { timeout: orNone, delay: orNone, hooksTimeout: orNone };
-const SHUTDOWN = { ...TIMES, reason: (value, option) => checkReason(option, value) };
+const SHUTDOWN = schemaOf('shutdown', { reason: (value, option) => checkReason(option, value) });
+const { reason: _, ...TIMES } = SHUTDOWN;
 
 /** One state machine over all threads: starting, running, draining, stopped. */
 class Lifecycle {
@@ -26,7 +26,7 @@ class Lifecycle {
   #listeners = new SubscribedListeners('Lifecycle', ['change'], {
     begin: (subscription) => native.subscribeToLifecycle(this.#handle, subscription),
     end: (subscription) => native.unsubscribeFromLifecycle(this.#handle, subscription),
-    tell: (delivery) => this.#tell(delivery),
+    tell: (delivery) => this.#notify(delivery),
   });
 
   constructor(name, options = {}) {
@@ -81,10 +81,10 @@ class Lifecycle {
     return this;
   }
 
-  /** Mistakes reject, as everything else that keeps it from its report. */
+  /** Invalid options reject, as does everything else that prevents the report. */
   shutdown(options = {}) {
     try {
-      return this.#part.shutdown(owned({ delay: 0 }, checkOptions('shutdown', options, SHUTDOWN)));
+      return this.#part.shutdown(checkOptions('shutdown', options, SHUTDOWN));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -121,7 +121,7 @@ class Lifecycle {
     return this;
   }
 
-  #tell({ state, missed }) {
+  #notify({ state, missed }) {
     this.#listeners.emit('change', missed > 0 ? { state, missed } : { state });
   }
 
@@ -131,7 +131,7 @@ class Lifecycle {
     return probesOf(paths, () => this.#stateOrStopped());
   }
 
-  /** What was destroyed has stopped, for whoever probes. */
+  /** For probes, a destroyed lifecycle has stopped. */
   #stateOrStopped() {
     try {
       return this.state;

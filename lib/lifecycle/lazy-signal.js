@@ -2,7 +2,7 @@
 
 const { setMaxListeners } = require('node:events');
 
-/** An AbortSignal that is made when somebody asks for it, and aborts when it is told to look. */
+/** An AbortSignal that is made when it is first asked for. `refresh` aborts it once it is cancelled. */
 class LazySignal {
   #isCancelled;
   #reasonOf;
@@ -14,11 +14,11 @@ class LazySignal {
   }
 
   get signal() {
-    // Asked each time, as it throws once the lifecycle was destroyed.
+    // Called each time: it throws once the lifecycle was destroyed.
     const isCancelled = this.#isCancelled();
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
-      // One signal for all that a thread has under way: many listeners are no leak.
+      // One signal for all work of a thread: many listeners are no leak.
       setMaxListeners(0, this.#controller.signal);
       if (isCancelled) this.#controller.abort(this.#reasonOf());
     }
@@ -29,17 +29,18 @@ class LazySignal {
     return this.#isCancelled();
   }
 
-  /** With what it aborts, whether it has yet or not. */
+  /** The reason with which it aborts, whether or not it has. */
   get reason() {
     return this.#controller?.signal.reason ?? this.#reasonOf();
   }
 
-  /** Another signal from now on, where this one has aborted. */
+  /** Replaces a signal that has aborted with a new one. */
   renew() {
     if (this.#controller?.signal.aborted) this.#controller = undefined;
   }
 
-  look() {
+  /** Aborts the signal if it is cancelled. */
+  refresh() {
     if (this.#controller === undefined || this.#controller.signal.aborted) return;
     if (this.#isCancelled()) this.#controller.abort(this.#reasonOf());
   }

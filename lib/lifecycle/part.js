@@ -20,10 +20,10 @@ const { opened: OPENED, closed: CLOSED, begun: BEGUN, done: DONE } = LIFECYCLE_C
 
 const promiseThen = Promise.prototype.then;
 
-/** A handle is free again when nothing stands for the lifecycle any more: once it was destroyed. */
+/** Releases a handle when no object uses it any more: once the lifecycle was destroyed. */
 const collected = handlesOf(native.releaseLifecycle);
 
-/** This thread's parts, by name: one for all objects of a lifecycle, as it has servers and hooks that stay. */
+/** This thread's parts, by name: one for all objects of a lifecycle. Its servers and hooks outlive the objects. */
 const parts = new Map();
 
 function partOf(name) {
@@ -34,7 +34,7 @@ function partOf(name) {
   return part;
 }
 
-/** What this thread has to do with one lifecycle. */
+/** This thread's membership in one lifecycle: its servers, hooks, tokens and tracked work. */
 class Part {
   #name;
   #handle;
@@ -47,11 +47,11 @@ class Part {
   #hooks;
   #servers = new Set();
   #known = new WeakSet();
-  /** What requests ask that are answered to the end, by the ends of their paths. */
+  /** The paths of probes, which are answered to the end. A request is a probe if its path ends with one of them. */
   #probes = new Set();
   #tasks = 0;
   #drain;
-  /** The promise of the report, for all who wait in this thread, and how it settles. */
+  /** The promise of the report, shared by all callers in this thread, and what settles it. */
   #ended;
   #settle;
   /** How often the lifecycle was reset, as far as this thread has followed. */
@@ -59,14 +59,14 @@ class Part {
 
   constructor(name) {
     this.#name = name;
-    this.#subscription = subscribe(() => this.#look());
+    this.#subscription = subscribe(() => this.#refresh());
     this.#handle = native.joinLifecycle(name, this.#subscription, threadId);
     collected.register(this, this.#handle);
     this.#resets = native.lifecycleResets(this.#handle);
     this.#tokens = new Tokens(this, undefined);
     this.#hooks = new Hooks(this.title);
-    // Who joins late is not told of what was before.
-    if (this.isCancelled) setImmediate(() => this.#look());
+    // A member that joins late is not notified of what was before.
+    if (this.isCancelled) setImmediate(() => this.#refresh());
   }
 
   get handle() {
@@ -94,7 +94,7 @@ class Part {
     return this.#tokens;
   }
 
-  /** Why new work is refused, and signals abort. */
+  /** The error with which new work is refused, and signals abort. */
   error() {
     const reason = owned(native.shutdownTimes(this.#handle)).reason ?? null;
     const why = reason === null ? '' : `: ${reason}`;
@@ -102,8 +102,8 @@ class Part {
   }
 
   /**
-   * Waits for `work` at the end. What was begun is waited for as long as anybody waits; a function is begun here, and
-   * not once `scope`, the signal of who asks, is cancelled.
+   * Makes a shutdown wait for `work`. A promise is accepted until the lifecycle has stopped. A function is called here,
+   * unless `scope`, the signal of the lifecycle or of a token, is cancelled.
    */
   track(work, scope = this.#signal) {
     this.followReset();
@@ -147,7 +147,7 @@ class Part {
     server.on('close', () => this.#servers.delete(connections));
   }
 
-  /** The report, the same for all callers. */
+  /** Resolves with the report, the same for all callers. */
   shutdown(request) {
     this.followReset();
     native.beginShutdown(this.#handle, request);
@@ -157,12 +157,12 @@ class Part {
       });
       keepAlive();
     }
-    // Others may have come to the end before.
-    if (this.#stateNow() === STOPPED) this.#tellReport();
+    // Other threads may have finished before.
+    if (this.#stateNow() === STOPPED) this.#resolveReport();
     return this.#ended;
   }
 
-  /** Everything was reset: what this thread has of a shutdown of before is void, and so is the work that it tracked. */
+  /** After a reset, a shutdown from before it is void in this thread, and so is the work tracked until then. */
   followReset() {
     const resets = native.lifecycleResets(this.#handle);
     if (resets === this.#resets) return;
@@ -177,12 +177,12 @@ class Part {
     this.#rejectReport('was reset while it shut down');
   }
 
-  /** Something changed. */
-  #look() {
+  /** Something of the lifecycle changed. */
+  #refresh() {
     try {
       this.#follow(native.lifecycleState(this.#handle));
     } catch (error) {
-      // It may also be destroyed by a listener of a signal, or by another thread meanwhile.
+      // A listener of a signal, or another thread, may have destroyed it meanwhile.
       if (this.isOpen) throw error;
       this.#end();
     }
@@ -190,10 +190,10 @@ class Part {
 
   #follow(state) {
     this.followReset();
-    this.#signal.look();
-    this.#tokens.look();
-    if (state >= DRAINING) this.#drainNow().look();
-    if (state === STOPPED) this.#tellReport();
+    this.#signal.refresh();
+    this.#tokens.refresh();
+    if (state >= DRAINING) this.#drainNow().refresh();
+    if (state === STOPPED) this.#resolveReport();
   }
 
   #drainNow() {
@@ -209,14 +209,14 @@ class Part {
     return this.#drain;
   }
 
-  #tellReport() {
+  #resolveReport() {
     const report = this.#settle === undefined ? null : this.#unlessDestroyed(native.shutdownReport);
     if (report === null || report === undefined) return;
     this.#settle.resolve(reportOf(report));
     this.#letGo();
   }
 
-  /** It was destroyed. */
+  /** The lifecycle was destroyed. */
   #end() {
     if (parts.get(this.#name) === this) parts.delete(this.#name);
     unsubscribe(this.#subscription);
@@ -241,7 +241,7 @@ class Part {
       this.#tasks -= 1;
       native.countForLifecycle(this.#handle, DONE);
     };
-    // Subscribes before it counts, and ignores a `then` of the promise's own: a promise that never calls back is not counted.
+    // Subscribes before it counts, and ignores a `then` of the promise itself: a promise that never calls back is not counted.
     promiseThen.call(promise, done, done);
     this.#tasks += 1;
     native.countForLifecycle(this.#handle, BEGUN);
@@ -255,12 +255,12 @@ class Part {
     return false;
   }
 
-  /** Native code throws what has to be thrown. */
+  /** The native call throws if the lifecycle was destroyed. */
   #checkOpen() {
     native.lifecycleState(this.#handle);
   }
 
-  /** `undefined` once it was destroyed. */
+  /** `undefined` once the lifecycle was destroyed. */
   #stateNow() {
     return this.#unlessDestroyed(native.lifecycleState);
   }
@@ -274,7 +274,7 @@ class Part {
   }
 }
 
-/** Other thenables, such as queries of databases, may begin anew with each `then`: they are asked once. */
+/** Other thenables, such as database queries, may begin anew with each `then`, so it is called once. */
 function promiseOf(work) {
   return isPromise(work) ? work : Promise.resolve(work);
 }

@@ -3,12 +3,12 @@
 const { headTimeoutProblem, PROBLEM_MEDIA_TYPE, seconds, shutdownProblem } = require('../http/problem');
 const { answerSocket } = require('../http/refuse-socket');
 
-/** How long a refused client may go on sending. */
+/** How long the body of a refused request is read. */
 const LINGER_MS = 1000;
 
 /**
- * Answers a request that came after its server stopped. A body that is still being sent is read before the connection
- * closes: closed with unread bytes it would be reset, and the client would not see the answer.
+ * Refuses a request that arrived after its server stopped. A body that is still being sent is read before the connection
+ * closes: with unread bytes it would be reset, and the client would not see the answer.
  */
 function refuseRequest(req, res, { hasBody }) {
   const problem = shutdownProblem();
@@ -33,7 +33,7 @@ function refuseRequest(req, res, { hasBody }) {
   req.resume();
 }
 
-/** As `refuseRequest`, on a stream of HTTP/2: Node resets it once its answer has ended. */
+/** As `refuseRequest`, for a stream of HTTP/2. Node resets it once its answer has ended. */
 function refuseStream(stream, headers) {
   const problem = shutdownProblem();
   const body = JSON.stringify(problem);
@@ -47,7 +47,7 @@ function refuseStream(stream, headers) {
   stream.end(headers[':method'] === 'HEAD' ? undefined : body);
 }
 
-/** Ends a connection on which a request's head did not come to its end. */
+/** Ends a connection on which the head of a request did not arrive whole in time. */
 function refuseLate(socket) {
   socket.on('error', () => {});
   answerSocket(socket, headTimeoutProblem());

@@ -2,20 +2,21 @@
 
 const { owned } = require('../runtime/schema');
 
-/** What came of a shutdown in all threads, of what each of them told. */
+/** The report of a shutdown, from the reports of its members. */
 function reportOf(report) {
   const { reason, durationMs, threads } = owned(report);
   const perThread = {};
   for (const { threadId, ...thread } of threads) {
-    const told = { ...thread, hooks: thread.hooks.map(hookOf) };
-    // A thread that has loaded several copies tells for each.
-    perThread[threadId] = perThread[threadId] === undefined ? told : merge([perThread[threadId], told]);
+    const reported = { ...thread, hooks: thread.hooks.map(hookOf) };
+    // A thread that has loaded several copies of the package reports for each.
+    perThread[threadId] =
+      perThread[threadId] === undefined ? reported : merge([perThread[threadId], reported]);
   }
   const { responded, ...all } = merge(Object.values(perThread));
   return { reason: reason ?? null, ...all, perThread, durationMs };
 }
 
-/** Sums; hooks of threads run at the same time, so of their times the longest. */
+/** Sums, except `hooksMs`: hooks of threads run at the same time, so the longest time counts. */
 function merge(parts) {
   const sum = (key) => parts.reduce((total, part) => total + part[key], 0);
   return {

@@ -3,16 +3,17 @@
 const { native } = require('../runtime/native');
 const { owned } = require('../runtime/schema');
 const { closeServer } = require('../http/server-closing');
-const { acceptedSocket } = require('../connection-tracker/socket-table');
+const { acceptedSocket } = require('../http/remote-address');
+const { HOOK_ORDER, hookServer } = require('../http/server-hook');
 const { idleSockets } = require('./idle-sockets');
 const { refuseLate, refuseRequest, refuseStream, refuseUpgrade } = require('./refuse-request');
 const { IDLE_LOOKS, ServedSocket } = require('./served-socket');
 const { ServedSession } = require('./served-session');
 
-/** How long a head or a handshake that is under way has at most, after its server stopped. */
+/** The longest time for a head or a handshake in progress, after the server stopped. */
 const MOST_PATIENCE_MS = 5000;
 
-/** One server that is to be closed: which of its connections are in use, and how they end. */
+/** The connections of one server that is to be closed: which of them are busy, and how they end. */
 class ServedConnections {
   #server;
   #onOpen;
@@ -20,19 +21,19 @@ class ServedConnections {
   #isProbe;
   #refuses;
   #unwatch;
-  /** Where a socket has its entry: http2 shows sockets through proxies, which have other identities. */
+  /** The property of a socket that holds its entry. Not a map: http2 wraps sockets in proxies of other identity. */
   #entry = Symbol('sluice.served');
   #sockets = new Set();
   #sessions = new Map();
   #isAnnounced = false;
   #isStopped = false;
   #looks = 0;
-  /** Connections that ended with a head or a handshake under way. */
+  /** Connections that were ended with a head or a handshake in progress. */
   #late = new Set();
 
   /**
-   * `onOpen` and `onClose` are called once for each connection. Requests for which `isProbe(req)` is true are served
-   * to the end; all are where it does not refuse.
+   * `onOpen` and `onClose` are called once for each connection. After the server stopped, later requests are refused
+   * unless `isProbe(req)` is true; with `refuses: false` none is.
    */
   constructor(server, options) {
     const { onOpen = () => {}, onClose = () => {}, isProbe = () => false, refuses = true } = owned(options);
@@ -41,18 +42,18 @@ class ServedConnections {
     this.#onClose = onClose;
     this.#isProbe = isProbe;
     this.#refuses = refuses;
-    this.#watch();
+    this.#unwatch = this.#watch();
   }
 
-  /** From now on each answer tells its client to connect anew next time. */
+  /** From now on answers of HTTP/1 have `Connection: close`. */
   announce() {
     this.#isAnnounced = true;
     for (const socket of this.#sockets) announceClose(socket[this.#entry]);
   }
 
   /**
-   * Takes over connections that were accepted before: `{ socket, stream, session }`, where over TLS `stream` is what is
-   * read from, and `session` one of HTTP/2.
+   * Takes over connections that were accepted before, each `{ socket, stream, session }`. Over TLS, `stream` is the socket
+   * that requests are read from; `session` is that of HTTP/2.
    */
   adopt(connections) {
     const entries = [];
@@ -74,7 +75,7 @@ class ServedConnections {
     }
   }
 
-  /** As if no shutdown had begun: everything was reset. A server that has stopped serves again once it listens again. */
+  /** After a reset: serves as if no shutdown had begun. A server that has stopped serves again once it listens again. */
   resume() {
     if (this.#isStopped && !this.#server.listening) return;
     this.#isAnnounced = false;
@@ -83,7 +84,7 @@ class ServedConnections {
     this.#late.clear();
   }
 
-  /** No more is accepted; requests on their way are answered, later ones refused. `{ forced, reset }`. */
+  /** Stops the server: requests in progress are answered, later ones refused. Resolves with `{ forced, reset }`. */
   async close(isOver) {
     this.announce();
     this.#isStopped = true;
@@ -101,52 +102,31 @@ class ServedConnections {
     return { forced: new Set([...left, ...this.#late]).size, reset };
   }
 
-  /** Hears of the server's events no more. */
+  /** Ends the hook of the server. */
   detach() {
     this.#unwatch();
   }
 
-  /** A listener could not keep the application's own from a request, so we hear of events before they are emitted. */
   #watch() {
-    const server = this.#server;
-    const { emit } = server;
-    const goesOn = (event, args) => this.#goesOn(event, args);
-    const watching = function (event, ...args) {
-      return goesOn(event, args) ? emit.call(this, event, ...args) : true;
-    };
-    server.emit = watching;
-    this.#unwatch = () => {
-      if (server.emit === watching) server.emit = emit;
-    };
-  }
-
-  #goesOn(event, [first, second]) {
-    switch (event) {
-      case 'connection':
-        this.#hold(first);
-        return true;
-      case 'secureConnection':
-        this.#secure(first);
-        return true;
-      case 'request':
-      case 'checkContinue':
-      case 'checkExpectation':
-        return this.#serves(first, second, event);
-      case 'upgrade':
-      case 'connect':
-        return this.#upgrades(second);
-      case 'session':
-        this.#holdSession(first, this.#hold(acceptedSocket(first.socket)));
-        return true;
-      case 'stream':
-        return this.#streams(first, second);
-      default:
-        return true;
-    }
+    const serves = (event) => (req, res) => this.#serves(req, res, event);
+    const upgrades = (_req, socket) => this.#upgrades(socket);
+    return hookServer(this.#server, HOOK_ORDER.SERVED_CONNECTIONS, {
+      connection: (socket) => {
+        this.#hold(socket);
+      },
+      secureConnection: (stream) => this.#secure(stream),
+      request: serves('request'),
+      checkContinue: serves('checkContinue'),
+      checkExpectation: serves('checkExpectation'),
+      upgrade: upgrades,
+      connect: upgrades,
+      session: (session) => this.#holdSession(session, this.#hold(acceptedSocket(session.socket))),
+      stream: (stream, headers) => this.#streams(stream, headers),
+    });
   }
 
   #serves(req, res, event) {
-    // Streams of HTTP/2 were judged as such.
+    // Requests of HTTP/2 were handled at their 'stream' event.
     if (res.stream !== undefined) return true;
     const entry = this.#hold(acceptedSocket(req.socket), req.socket);
     if (entry?.isAnswered) return false;
@@ -199,7 +179,7 @@ class ServedConnections {
     if (this.#isStopped) served.stop(native.elapsed());
   }
 
-  /** The entry of a socket, made at its accept, or with its first request where it came before us. */
+  /** The entry of a socket, made at its accept, or with its first request if it was accepted before. */
   #hold(socket, stream = isTls(this.#server) ? undefined : socket) {
     const known = socket?.[this.#entry];
     if (known !== undefined || socket === undefined || socket === null || socket.destroyed) return known;
@@ -217,7 +197,7 @@ class ServedConnections {
     if (this.#sockets.delete(socket)) this.#onClose();
   }
 
-  /** Ends what is idle, and what has begun and takes too long. Other protocols are the application's to end. */
+  /** Ends connections that are idle, or whose head or handshake takes too long. The application ends other protocols. */
   #tidy(isForced) {
     this.#looks += 1;
     const now = native.elapsed();
@@ -233,7 +213,7 @@ class ServedConnections {
     for (const served of this.#sessions.values()) {
       if (served.look(now, patience, isForced)) this.#late.add(served.socket);
     }
-    // Those that were accepted before the server was attached have no entry: which of them are idle, Node knows.
+    // Connections that were accepted before the server was attached have no entry. Node knows which of them are idle.
     if (this.#looks > IDLE_LOOKS && this.#sockets.size === 0) this.#server.closeIdleConnections?.();
   }
 
@@ -243,11 +223,11 @@ class ServedConnections {
   }
 
   #endIdle(entries, isForced) {
-    // Of a connection that was used, only the parser knows whether the next request came in with the last one.
+    // Only the parser knows whether the next request has arrived together with the last one.
     const isUsed = ({ hasServed, isDiscarding }) => hasServed && !isDiscarding;
     const idle = entries.some(isUsed) ? this.#idleStreams() : undefined;
     for (const entry of entries) {
-      // What has come from the queue may have sent something that was not read yet.
+      // A connection from the queue may have sent something that was not read yet.
       if (isForced && entry.isQueued) this.#late.add(entry.socket);
       if (idle === undefined || !isUsed(entry) || idle.has(entry.stream)) entry.socket.destroy();
       else if (isForced) this.#endLate(entry);
@@ -268,7 +248,7 @@ class ServedConnections {
   }
 }
 
-/** Servers of http and https have the first method, those of http2 the second. */
+/** Servers of http and https have the first method, servers of http2 the second. */
 function speaksHttp(server) {
   return typeof server.closeIdleConnections === 'function' || typeof server.updateSettings === 'function';
 }
@@ -277,7 +257,7 @@ function isTls(server) {
   return typeof server.setSecureContext === 'function';
 }
 
-/** The connection closes with its latest answer. HTTP/2 has other ways. */
+/** Marks the latest answer so that the connection closes with it. Not for HTTP/2. */
 function announceClose(entry) {
   const res = entry?.latest;
   if (res === undefined || res.headersSent) return;
@@ -285,7 +265,7 @@ function announceClose(entry) {
   entry.closing = res;
 }
 
-/** Another answer is to follow. */
+/** Takes the mark back: another answer follows. */
 function takeBack(entry) {
   if (entry.closing?.headersSent === false) entry.closing.setHeader('Connection', 'keep-alive');
   entry.closing = undefined;

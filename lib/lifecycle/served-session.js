@@ -3,23 +3,23 @@
 const { IDLE_LOOKS } = require('./served-socket');
 
 /**
- * A session of HTTP/2 on a server that has stopped. After its GOAWAY new streams are ignored, and what arrives of a
- * session says nothing about the frames in it. So a PING is sent first: its answer cannot come amid a request's head,
- * so once it is there, every request that had begun before is known.
+ * A session of HTTP/2 on a server that has stopped. After its GOAWAY new streams are ignored, and the bytes that arrive
+ * do not show which frames they contain. So a PING is sent first. Its answer cannot arrive within the head of a request, so
+ * after it every request that had begun before is known.
  */
 class ServedSession {
-  /** As it was accepted. */
+  /** The accepted socket, below TLS. */
   socket;
-  /** Requests that have begun before the server stopped may still come. */
+  /** Requests that began before the server stopped may still arrive. */
   mayFinish = false;
   #session;
-  /** Where its bytes are read from. */
+  /** The socket that its bytes are read from. */
   #stream;
   #stoppedAt;
   #looks = 0;
-  /** Streams that are open; `undefined` where those before us are not known. */
+  /** Open streams; `undefined` for a session that was adopted, whose earlier streams are not known. */
   #streams;
-  /** Bytes up to the last answer to a PING. */
+  /** Bytes read up to the last answer to a PING. */
   #explained = 0;
   #isAsking = false;
   #isClosing = false;
@@ -46,7 +46,7 @@ class ServedSession {
     if (this.mayFinish) this.#ask();
   }
 
-  /** Says GOAWAY when nothing is under way; true when it does so though something may be, as the time is over. */
+  /** Sends GOAWAY once nothing is in progress, or the time is over. True when something may have been in progress. */
   look(now, patience, isForced) {
     if (this.#session.destroyed) return false;
     if (this.#isClosing) return this.#end(isForced);
@@ -68,7 +68,7 @@ class ServedSession {
     this.#session.close();
   }
 
-  /** After its GOAWAY Node leaves a session open on which a frame is half received. */
+  /** After its GOAWAY, Node leaves a session open that has received half a frame. */
   #end(isForced) {
     if (isForced || this.#streams === 0) this.#session.destroy();
     return false;

@@ -1,33 +1,33 @@
 'use strict';
 
 /**
- * Looks, some ten milliseconds apart, after which a connection that is idle closes: 200 ms at least. They are counted, as
- * each has a turn before it in which the thread reads what has arrived, however late it is.
+ * Looks, some ten milliseconds apart, after which an idle connection closes: at least 200 ms. Looks are counted instead of
+ * time, because before each one the thread has a turn in which it reads what has arrived, however late it is.
  */
 const IDLE_LOOKS = 20;
 
-/** One connection of a server: whether a request or a handshake is under way on it. */
+/** One connection of a server: whether a request or a handshake is in progress on it. */
 class ServedSocket {
-  /** As it was accepted. */
+  /** The accepted socket. */
   socket;
-  /** What requests are read from: over TLS another one, and none before the end of the handshake. */
+  /** The socket that requests are read from: over TLS another one, `undefined` before the end of the handshake. */
   stream;
-  /** It is the application's, or another protocol's, to end. */
+  /** The application ends it: it is an HTTP/2 session, or speaks another protocol. */
   isKept = false;
-  /** It was accepted after the server had stopped, from the listen queue. */
+  /** It was accepted from the listen queue after the server had stopped. */
   isQueued = false;
-  /** A request began before the server stopped, and is served although its head ends later. */
+  /** A request began before the server stopped. It is served although its head ends later. */
   mayFinish = false;
-  /** It was answered for the last time. */
+  /** Its last answer was sent. */
   isAnswered = false;
-  /** Its latest response that has not ended, and the one that says that the connection closes. */
+  /** The latest response that has not ended, and the one with `Connection: close`. */
   latest;
   closing;
   #requests = 0;
   #hasServed = false;
-  /** Bytes up to the end of the last request: what comes after is the head of the next. */
+  /** Bytes read up to the end of the last request. Bytes after that are the head of the next one. */
   #explained = 0;
-  /** A request that was answered before it had arrived as a whole. */
+  /** A request that was answered before all of it had arrived. */
   #arriving;
   #beganAt;
   #looks = 0;
@@ -45,7 +45,7 @@ class ServedSocket {
     return this.#hasServed;
   }
 
-  /** A request was answered whose body is still sent: the connection is as good as idle. */
+  /** The body of an answered request is still arriving. The connection counts as idle. */
   get isDiscarding() {
     return this.#arriving?.complete === false;
   }
@@ -57,7 +57,7 @@ class ServedSocket {
     this.#beganAt = undefined;
   }
 
-  /** A request came: until its answer has ended, the connection is in use. */
+  /** A request arrived. Until its response has ended, the connection is busy. */
   serve(req, res) {
     this.#requests += 1;
     this.#hasServed = true;
@@ -66,7 +66,7 @@ class ServedSocket {
     res.once('close', () => this.#served(req, res));
   }
 
-  /** Known from now on, though not what was read before. `isIdle` says that no request is under way. */
+  /** Takes over a connection that has been read before. `isIdle` is whether no request is in progress. */
   adopt(isIdle) {
     const { bytesRead } = this.socket;
     if (this.stream === undefined || bytesRead === 0) return;
@@ -74,7 +74,7 @@ class ServedSocket {
     this.#explained = isIdle ? this.stream.bytesRead : -1;
   }
 
-  /** The head of a request, or a handshake, has begun and not ended. */
+  /** Whether the head of a request, or a handshake, has begun and not ended. */
   hasBegun() {
     if (this.stream === undefined) return this.socket.bytesRead > 0;
     if (this.#arriving !== undefined) {
@@ -85,19 +85,19 @@ class ServedSocket {
     return this.stream.bytesRead > this.#explained;
   }
 
-  /** The server's parser says that a head has begun, in the bytes that an earlier request came with. */
+  /** The parser has found the begin of a head in the bytes that arrived with an earlier request. */
   begin() {
     this.#explained = -1;
   }
 
-  /** The server has stopped: a request that has begun is served. */
+  /** The server has stopped. A request that has begun is served. */
   stop() {
     this.mayFinish = this.stream !== undefined && !this.isServing && this.hasBegun();
   }
 
   /**
-   * What becomes of it, with `patience` in milliseconds for what has begun: it is `'busy'`, `'late'`, or nothing is under
-   * way, `'quiet'` at first and then `'idle'`.
+   * The verdict: `'busy'`; `'late'` when what has begun takes longer than `patience` milliseconds; with nothing in progress,
+   * `'quiet'` at first and then `'idle'`.
    */
   look(now, patience) {
     if (this.isKept || this.isAnswered || this.isServing) return 'busy';

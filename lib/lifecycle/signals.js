@@ -8,17 +8,17 @@ const { boolean, checkOptions } = require('../runtime/schema');
 
 const DEFAULT_SIGNALS = ['SIGTERM', 'SIGINT'];
 
-/** Those that the system lets nobody handle. */
-const UNHEARD_SIGNALS = ['SIGKILL', 'SIGSTOP'];
+/** Signals that no process can handle. */
+const UNHANDLED_SIGNALS = ['SIGKILL', 'SIGSTOP'];
 
-/** Shells and npm pass a signal on that the system has sent to the whole group: within this time it is the same one. */
+/** Shells and npm pass on a signal that the system has sent to the whole group. Within this time it is the same signal. */
 const REPEAT_MS = 500;
 
 /**
- * Shuts down with the first signal, and ends the process with the second: another one, or the same kind again later
- * than a repeat. Returns what takes the handlers away again.
+ * The first signal shuts down. The second ends the process: another kind, or the same kind after `REPEAT_MS`. Returns a
+ * function that removes the handlers.
  *
- * `shutdown(options)` is the lifecycle's; `times` are the checkers of its options.
+ * `shutdown(options)` is that of the lifecycle; `times` has the checkers of its options.
  */
 function handleSignals(shutdown, times, options = {}) {
   const {
@@ -67,24 +67,24 @@ function handleSignals(shutdown, times, options = {}) {
 }
 
 /**
- * Ctrl-C reaches the primary of a cluster too, and Node ends a worker at once when its primary is gone, unless the worker
- * disconnects by itself. Here the shutdown ends it.
+ * Ctrl-C also reaches the primary of a cluster. Node ends a worker at once when its primary is gone, unless the worker has
+ * marked its exit as wanted. This one exits with its shutdown.
  */
 function outlivePrimary() {
   const worker = process.connected ? require('node:cluster').worker : undefined;
   if (worker !== undefined && worker !== null) worker.exitedAfterDisconnect = true;
 }
 
-/** What a shell tells of a process that a signal ended. */
+/** The exit code that a shell reports for a process that a signal ended. */
 function codeOf(signal) {
   return 128 + constants.signals[signal];
 }
 
 function checkSignals(value, option) {
-  const isHeard = (name) =>
-    typeof name === 'string' && Object.hasOwn(constants.signals, name) && !UNHEARD_SIGNALS.includes(name);
-  if (Array.isArray(value) && value.length > 0 && value.every(isHeard)) return [...new Set(value)];
-  const accepted = `an array of names of signals, such as ["SIGTERM", "SIGINT"], without ${UNHEARD_SIGNALS.join(' and ')}`;
+  const canBeHandled = (name) =>
+    typeof name === 'string' && Object.hasOwn(constants.signals, name) && !UNHANDLED_SIGNALS.includes(name);
+  if (Array.isArray(value) && value.length > 0 && value.every(canBeHandled)) return [...new Set(value)];
+  const accepted = `an array of names of signals, such as ["SIGTERM", "SIGINT"], without ${UNHANDLED_SIGNALS.join(' and ')}`;
   throw invalidOption(option, value, accepted);
 }
 

@@ -6,10 +6,10 @@ const { checkName } = require('../runtime/schema');
 const { LazySignal } = require('./lazy-signal');
 const { checkReason } = require('./reason');
 
-/** A number of a token is free again when nothing stands for it any more: once its lifecycle was destroyed. */
+/** Releases the number of a token when no object uses it any more: once its lifecycle was destroyed. */
 const collected = handlesOf(native.releaseToken);
 
-/** A part of the work: cancelled with its lifecycle, with the token above it, or by itself. */
+/** A part of the work: cancelled with its lifecycle, with the token above it, or on its own. */
 class LifecycleToken {
   #name;
   #number;
@@ -53,7 +53,7 @@ class LifecycleToken {
   }
 }
 
-/** The tokens below a lifecycle or a token, one for each name. */
+/** The tokens below a lifecycle or another token, one for each name. */
 class Tokens {
   #part;
   #parent;
@@ -76,14 +76,14 @@ class Tokens {
   }
 
   /** Something of the lifecycle changed. */
-  look() {
+  refresh() {
     for (const { signal, children } of this.#byName.values()) {
-      signal.look();
-      children.look();
+      signal.refresh();
+      children.refresh();
     }
   }
 
-  /** Everything was reset: none is cancelled any more. */
+  /** After a reset, no token is cancelled. */
   renew() {
     for (const { signal, children } of this.#byName.values()) {
       signal.renew();

@@ -12,18 +12,18 @@ const announced = new Set();
 let watches = false;
 
 /**
- * A worker thread of a cluster worker takes itself for a primary. Only processes with a channel can be cluster workers;
- * others do not load the module.
+ * The main thread only: in worker threads of a cluster worker, `node:cluster` acts as in a primary. Only processes with a
+ * channel can be cluster workers; others do not load the module.
  */
 const cluster = isMainThread && process.connected ? require('node:cluster') : undefined;
 const isMainOfWorker = cluster?.isWorker === true;
-/** Where the workers of a primary give each other sockets; elsewhere the primary keeps them. */
+/** Whether the workers of a primary hand each other sockets. Elsewhere the primary keeps them. */
 const sharesSockets = native.sharesWithClusterWorkers();
 
 if (isMainOfWorker && sharesSockets) joinCluster();
 if (isMainOfWorker && !sharesSockets) native.leavePortsToPrimary();
 
-/** The main thread reports to the primary what all threads open, and tells them when the primary lets go. */
+/** The main thread reports the ports of all threads to the primary, and its disconnection to all threads. */
 function joinCluster() {
   watch();
   cluster.worker.once('disconnect', () => native.leaveCluster());
@@ -41,8 +41,9 @@ function leavesPortToPrimary() {
 }
 
 /**
- * In a cluster worker Node sends the number of a descriptor to the primary, where it means another one or none, also
- * where the port is to be `exclusive`, which Bun respects. A primary listens on its own descriptors.
+ * In a cluster worker Node sends the number of a descriptor to the primary, where it is another descriptor or none, even
+ * with `exclusive`. A primary listens on its own descriptors, so the worker acts as one for the call. Bun respects
+ * `exclusive`.
  */
 function listenOnDescriptor(server, fd, backlog) {
   const listen = () => server.listen({ fd, exclusive: true }, backlog);
@@ -67,10 +68,11 @@ function closeWithCluster(server) {
 function watch() {
   if (watches) return;
   watches = true;
-  native.watchListeners(subscribe(look));
+  native.watchListeners(subscribe(refresh));
 }
 
-function look() {
+/** A port was opened, or this process leaves its cluster. */
+function refresh() {
   if (native.hasLeftCluster()) {
     for (const server of listening) server.close();
   } else if (isMainOfWorker) {
@@ -78,14 +80,14 @@ function look() {
   }
 }
 
-/** What the primary's `'listening'` event reports; process managers wait for it. Each port is reported once. */
+/** Makes the primary emit `'listening'`, which process managers wait for. Each port is reported once. */
 function announce({ address, isV6, port }) {
   const key = `${address} ${port}`;
   if (announced.has(key) || !process.connected) return;
   announced.add(key);
   const addressType = isV6 ? 6 : 4;
   const message = { cmd: 'NODE_CLUSTER', act: 'listening', data: null, address, addressType, port };
-  // A channel that closes meanwhile is no error of the server.
+  // A channel that closes meanwhile is not an error of the server.
   process.send(message, undefined, undefined, () => {});
 }
 

@@ -6,16 +6,16 @@ const net = require('node:net');
 const { SluiceError } = require('../runtime/errors');
 const { HttpTimeouts } = require('./http-timeouts');
 
-/** How often connections that became idle are closed while a server closes, as Bun does not do it. */
+/** The pause between two closings of idle connections while a server closes. Bun does not close them itself. */
 const LOOK_MS = 50;
 
 const DELEGATED = ['address', 'getConnections', 'ref', 'unref'];
 
-/** The server that accepts for an HTTP server; its value is `undefined` while that does not listen. */
+/** By HTTP server: the server that accepts for it; `undefined` while it does not listen. */
 const acceptors = new WeakMap();
 const timeouts = new WeakMap();
 
-/** The HTTP servers of Bun are none of `net`, and ignore descriptors: they would listen on a random port. */
+/** HTTP servers of Bun are not servers of `net`, and ignore descriptors: they would listen on a random port. */
 function ignoresDescriptors(server) {
   return (
     process.versions.bun !== undefined && server instanceof http.Server && !(server instanceof net.Server)
@@ -23,11 +23,11 @@ function ignoresDescriptors(server) {
 }
 
 /**
- * A server of `net` that accepts connections and hands them to `server`, which looks from then on as if it listened
+ * A server of `net` that accepts connections and hands them to `server`, which from then on behaves as if it listened
  * itself.
  */
 function acceptorFor(server) {
-  // Older versions know one class for both.
+  // Older versions of Bun have one class for http and https.
   if (server.listenerCount('connection') === 0) throw unsupported('an http server', LEAST_BUN);
   if (server instanceof https.Server) throw unsupported('an https server', REMEDY_HTTPS);
   if (server.listening) throw alreadyListens();
@@ -41,14 +41,14 @@ function acceptorFor(server) {
   }
   acceptors.set(server, acceptor);
   acceptor.once('listening', () => server.emit('listening'));
-  const forget = () => {
+  const clear = () => {
     if (acceptors.get(server) === acceptor) acceptors.set(server, undefined);
   };
-  acceptor.once('close', forget).once('error', forget);
+  acceptor.once('close', clear).once('error', clear);
   return acceptor;
 }
 
-/** What listening on a descriptor failed with: older versions of Bun reject each, with an error of the system. */
+/** The error of listening on a descriptor. Older versions of Bun reject every descriptor with an error of the system. */
 function explain(error) {
   const isTooOld = process.versions.bun !== undefined && error.code === 'EINVAL';
   return isTooOld ? unsupported('a server', LEAST_BUN) : error;
@@ -68,7 +68,7 @@ function alreadyListens() {
   return Object.assign(error, { code: 'ERR_SERVER_ALREADY_LISTEN' });
 }
 
-/** What asks the server about its port asks its acceptor, while it has one. */
+/** Methods of the server that concern its port are those of its acceptor, while it has one. */
 function delegate(server) {
   for (const name of DELEGATED) {
     const method = server[name];
@@ -105,9 +105,9 @@ function delegateClose(server) {
   };
 }
 
-/** As `server.close` of Node: idle connections are closed at once, others after their answer. */
+/** Closes as `server.close` of Node: idle connections at once, others after their answer. */
 function closeAcceptor(server, acceptor, callback) {
-  // Set aside for the length of this call by what looks after connections itself.
+  // A lifecycle or a guard that shuts down overrides the method during this call, and ends connections itself.
   const isOverridden = Object.hasOwn(server, 'closeIdleConnections');
   const looking = isOverridden ? undefined : setInterval(() => server.closeIdleConnections(), LOOK_MS);
   looking?.unref();

@@ -1,16 +1,16 @@
 'use strict';
 
-/** How often connections are looked at. */
+/** The pause between two looks at the connections. */
 const LOOK_MS = 500;
 
-/** How much longer than announced an idle connection is kept, as Node does: a request may be on its way. */
+/** How much longer than announced an idle connection is kept, as in Node: a request may be in flight. */
 const KEEP_ALIVE_BUFFER_MS = 1000;
 
 const TIMED_OUT = 'HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n';
 
 /**
- * The timeouts of an HTTP server of Node, for connections that are handed to it by its `'connection'` event: Bun applies
- * `headersTimeout`, `requestTimeout` and `keepAliveTimeout` only to those that it has accepted itself.
+ * The timeouts of an HTTP server for connections that it gets by its `'connection'` event. Bun applies `headersTimeout`,
+ * `requestTimeout` and `keepAliveTimeout` only to connections that it has accepted itself.
  */
 class HttpTimeouts {
   #server;
@@ -20,7 +20,7 @@ class HttpTimeouts {
   constructor(server) {
     this.#server = server;
     server.prependListener('request', (req, res) => this.#begin(req, res));
-    // Connections that change to another protocol are the application's.
+    // A connection that changes to another protocol belongs to the application.
     for (const event of ['upgrade', 'connect']) {
       server.prependListener(event, (_req, socket) => this.#forget(socket));
     }
@@ -68,7 +68,7 @@ class HttpTimeouts {
     }
   }
 
-  /** As Node does: an application that hears of it answers by itself. */
+  /** As in Node: an application with a listener for `'clientError'` answers itself. */
   #expire(socket) {
     this.#forget(socket);
     const error = Object.assign(new Error('Request timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });

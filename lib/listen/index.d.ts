@@ -1,10 +1,10 @@
 import type { Server } from 'node:net';
 
 export interface ListenOptions {
-  /** 0 for a free one: the n-th server that each thread opens so is on the same port, in all cluster workers too. */
+  /** 0 for a free port: the n-th server that each thread opens this way shares one, also across cluster workers. */
   port: number;
   /**
-   * An address, or a name of one.
+   * An address, or a host name.
    * @default all addresses, IPv6 and IPv4
    */
   host?: string;
@@ -16,9 +16,9 @@ export interface ListenOptions {
 }
 
 /**
- * Listens on a port together with all threads of this process that ask for it. They accept from one queue, so
- * that what waits when a thread ends is served by another; the port closes with the last server. Cluster workers of
- * one primary share the port likewise.
+ * Listens on a port together with all threads of this process that ask for it. They accept from one queue, so a
+ * connection that is pending when a thread ends is served by another. The port closes with the last server. Cluster workers
+ * of one primary share the port in the same way.
  *
  * Rejects as `server.listen` fails, with `EADDRINUSE` where another process or this thread itself has the port, and
  * with `UNSUPPORTED` on Windows, for `https` servers on Bun, and in threads of cluster workers outside Linux.

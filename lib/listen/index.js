@@ -9,7 +9,7 @@ const { native } = require('../runtime/native');
 const { closeWithCluster, leavesPortToPrimary, listenOnDescriptor } = require('./cluster-worker');
 const { leases } = require('./leases');
 const { acceptorFor, explain, ignoresDescriptors } = require('./http-acceptor');
-const { checkOptions, integer, requireOptions } = require('../runtime/schema');
+const { checkOptions, integer, owned, requireOptions } = require('../runtime/schema');
 
 const DEFAULT_BACKLOG = 511;
 const checkHost = (value, option) => {
@@ -24,8 +24,8 @@ const ACCEPTED_SERVERS =
   'a server of net, tls, http, https or http2, such as http.createServer(app) for Express, or app.server of Fastify';
 
 /**
- * Listens on a port together with all threads that ask for it. They accept from one queue, so what waits
- * when a thread ends is served by another; the port closes with the last server.
+ * Listens on a port together with all threads that ask for it. They accept from one queue, so a connection that is pending
+ * when a thread ends is served by another. The port closes with the last server.
  */
 async function listen(server, options) {
   const { port, host, backlog = DEFAULT_BACKLOG } = checkListenOptions(server, options);
@@ -48,7 +48,7 @@ async function listen(server, options) {
   return { port: listener.port };
 }
 
-/** A runtime that ignored the descriptor has opened a port of its own. */
+/** Fails where a runtime has ignored the descriptor and opened a port of its own. */
 function checkPort(server, port) {
   const actual = server.address?.()?.port;
   if (!server.listening || actual === undefined || actual === port) return;
@@ -61,13 +61,13 @@ function checkPort(server, port) {
 }
 
 /**
- * A server that closes accepts no more, though its last connection may end much later. The port must close
- * then, or clients would connect to it and wait for nobody.
+ * Gives the lease back when `server.close` is called: the server no longer accepts, though its last connection may end much
+ * later. With the port still open, clients would connect and never be served.
  */
 function giveBackWithClose(server, lease) {
   const isKnown = leases.has(server);
   leases.set(server, lease);
-  // Closed by another hand in the turn between listening and here.
+  // The server may have been closed since it began to listen.
   if (!server.listening) giveBack(server);
   if (isKnown) return;
   const { close } = server;
@@ -102,10 +102,10 @@ function checkListenOptions(server, options) {
 
 async function acquire(host, port, backlog) {
   for (const address of await addressesOf(host)) {
-    const listener = native.acquireListener(address, port, backlog);
-    if (listener.errno === undefined || listener.errno === null) return listener;
+    const listener = owned(native.acquireListener(address, port, backlog));
+    if (listener.kind === 'leased') return listener;
     const error = systemError(listener.errno, address, port);
-    // Without a host the wildcard of IPv6 is tried first, which a system may not have.
+    // Without a host, the wildcard address of IPv6 is tried first. A system may have no IPv6.
     if (host !== undefined || !['EAFNOSUPPORT', 'EADDRNOTAVAIL'].includes(error.code)) throw error;
   }
   throw systemError(constants.errno.EAFNOSUPPORT, '::', port);
@@ -116,7 +116,7 @@ async function addressesOf(host) {
   return [isIP(host) ? host : (await lookup(host)).address];
 }
 
-/** As `server.listen` itself would report it. */
+/** The error that `server.listen` would report. */
 function systemError(errno, address, port) {
   const [code, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error'];
   const error = new Error(`listen ${code}: ${text} ${address}:${port}`);
@@ -139,7 +139,7 @@ function listening(server, start) {
     try {
       start();
     } catch (error) {
-      // The server did not take the descriptor: it listens already, or was given nonsense.
+      // The server did not take the descriptor: it listens already, or rejects its arguments.
       server.off('listening', onListening);
       server.off('error', onError);
       reject(error);

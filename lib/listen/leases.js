@@ -2,12 +2,12 @@
 
 const { native } = require('../runtime/native');
 
-/** The leases of servers that listen, to be given back when they stop. */
+/** By server that listens: its lease, given back when the server stops. */
 const leases = new WeakMap();
 
 /**
- * Whether other cluster workers go on accepting from the port of a server that is about to close: what waits in the
- * queue is then served by them.
+ * Whether other cluster workers go on accepting from the port of a server that is about to close. They then serve what is
+ * in the queue.
  */
 function otherWorkersAccept(server) {
   const lease = leases.get(server);

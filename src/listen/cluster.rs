@@ -4,7 +4,7 @@
 //! worker threads. So the workers hand the socket to each other: the first one opens it, and each one that holds it
 //! gives a duplicate to the next, over a Unix socket with an abstract name. The primary takes no part.
 //!
-//! A worker is believed to be one of the same primary if it has the same parent process and the same user.
+//! A worker is trusted to be one of the same primary if it has the same parent process and the same user.
 
 use std::ffi::OsStr;
 use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Read, Result, Write};
@@ -31,7 +31,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a worker may hold its turn before the others give up.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Names that are tried: other copies of this library, or other PID namespaces, may have the first ones.
+/// How many names are tried: other copies of this library, or other PID namespaces, may have the first ones.
 const MOST_NAMES: usize = 16;
 
 /// The longest request: a letter, an IPv6 address, two numbers, and what separates them.
@@ -49,7 +49,7 @@ pub(crate) struct Wanted {
 
 pub(crate) type Descriptor = OwnedFd;
 
-/// What a process tells the other workers.
+/// How a process answers the other workers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answers {
     /// A duplicate of a socket that it holds.
@@ -107,7 +107,7 @@ fn others() -> impl Iterator<Item = String> {
     names().into_iter().filter(move |name| Some(name) != own.as_ref())
 }
 
-/// Names by which workers of this primary may be reached.
+/// The names under which workers of this primary answer.
 fn names() -> Vec<String> {
     let (prefix, table) = (prefix(), std::fs::read("/proc/net/unix").unwrap_or_default());
     let table = String::from_utf8_lossy(&table);
@@ -119,7 +119,7 @@ fn names() -> Vec<String> {
     names
 }
 
-/// Asks a worker; what it answers is read from the stream.
+/// Asks a worker. Its answer is read from the stream.
 fn ask(name: &str, question: char, wanted: Wanted) -> Result<UnixStream> {
     let mut stream = UnixStream::connect_addr(&abstract_name(name)?)?;
     limit_time(&stream)?;
@@ -224,7 +224,7 @@ fn receive(stream: &UnixStream) -> Result<Option<OwnedFd>> {
     Ok(sockets.flatten().next())
 }
 
-/// Whether the other side is another cluster worker of our primary.
+/// Whether the other side is another cluster worker of the same primary.
 fn is_sibling(stream: &UnixStream) -> bool {
     let Some(other) = credentials(stream) else { return false };
     other.uid == rustix::process::geteuid().as_raw()
@@ -249,7 +249,7 @@ fn credentials(stream: &UnixStream) -> Option<libc::ucred> {
     (status == 0).then_some(credentials)
 }
 
-/// The parent of a process: the second field after its name, which is in parentheses and may hold any.
+/// The parent of a process: the second field after its name, which is in parentheses and may contain any character.
 fn parent_of(pid: i32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()

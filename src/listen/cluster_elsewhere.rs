@@ -1,4 +1,4 @@
-//! Where workers cannot give each other sockets by these means: `lib/listen.js` leaves the port to the primary there.
+//! Systems where workers cannot give each other sockets: `lib/listen/` leaves the port to the primary there.
 
 use std::io::{Error, ErrorKind, Result};
 use std::net::IpAddr;

@@ -1,18 +1,19 @@
-//! The connections that wait in the system's queue of a listening socket whose server closes.
+//! The connections pending in the listen queue of a socket whose server closes.
 //!
-//! Node gives no way to accept what is left and to close without a gap: between its last accept and its close the
-//! system goes on completing handshakes, and resets those connections with the socket. So a duplicate is held here
-//! while the server closes, from which the rest is accepted. It closes in the call that finds the queue empty.
+//! Node cannot accept what is left and close without a gap: between its last accept and its close the system goes on
+//! completing handshakes, and resets those connections with the socket. So a duplicate of the socket is held here while
+//! the server closes, and the rest is accepted from it. It closes in the call that finds the queue empty.
 //!
-//! A thread can end between the call that gave it a connection and the socket object that takes it. Until the next
-//! call the descriptor is closed here if it is still open.
+//! A thread can end between the call that gives it a connection and the socket object that takes it. So the last
+//! descriptor given is closed here when the thread ends, if it is still open.
 
 use napi::bindgen_prelude::{Error, Result, Status};
 use napi_derive::napi;
 use parking_lot::Mutex;
 use sluice_core::ThreadId;
 
-use crate::listen::{Inode, inode};
+use super::ports;
+use super::socket::{Inode, inode};
 use crate::runtime::thread;
 
 /// A duplicate of a listening socket, held by one thread.
@@ -33,7 +34,7 @@ struct Queues {
 
 static QUEUES: Mutex<Queues> = Mutex::new(Queues { held: Vec::new(), last_id: 0 });
 
-/// What a call found in the queue.
+/// What `acceptWaiting` found in the queue.
 #[napi(object)]
 pub struct NativeWaiting {
     /// The descriptor of a connection, which its receiver closes.
@@ -42,14 +43,14 @@ pub struct NativeWaiting {
     pub is_closed: bool,
 }
 
-/// How many connections wait to be accepted; none where that is no listening socket, or the system does not say. Where it
-/// says only that there are some, 1.
+/// How many connections wait to be accepted; none where the descriptor is no listening socket, or the system does not
+/// say. 1 where it says only that there are some.
 #[napi]
 pub fn waiting_connections(fd: i32) -> Option<u32> {
     system::waiting(fd)
 }
 
-/// Holds a duplicate of a listening socket; its number, or none where the descriptor is no such socket.
+/// Holds a duplicate of a listening socket. Returns its number, or none where the descriptor is no listening socket.
 #[napi]
 pub fn hold_listen_queue(fd: i32) -> Result<Option<u32>> {
     let thread = thread::current()?.id;
@@ -61,7 +62,7 @@ pub fn hold_listen_queue(fd: i32) -> Result<Option<u32>> {
     Ok(Some(id))
 }
 
-/// Accepts one connection, or closes the duplicate where none waits. Neither where the process has no free descriptor.
+/// Accepts one connection, or closes the duplicate if none waits. Does neither while the process has no free descriptor.
 #[napi]
 pub fn accept_waiting(id: u32) -> Result<NativeWaiting> {
     let mut queues = QUEUES.lock();
@@ -81,13 +82,14 @@ pub fn accept_waiting(id: u32) -> Result<NativeWaiting> {
     }
 }
 
-/// Closes the duplicate. How many connections the system resets with it: none while another thread has the socket.
+/// Closes the duplicate. Returns how many connections the system resets with it: none while another thread has the
+/// socket.
 #[napi]
 pub fn close_listen_queue(id: u32) -> u32 {
     let mut queues = QUEUES.lock();
     let Some(at) = queues.held.iter().position(|held| held.id == id) else { return 0 };
     let held = queues.held.swap_remove(at);
-    let is_last = !queues.held.iter().any(|other| other.inode == held.inode) && !super::has(held.inode);
+    let is_last = !queues.held.iter().any(|other| other.inode == held.inode) && !ports::has(held.inode);
     // Closed under the lock, so that of two threads the later one counts.
     if is_last { held.socket.close() } else { 0 }
 }
@@ -164,7 +166,7 @@ mod system {
     }
 
     pub(super) fn close(fd: i32) {
-        // SAFETY: the caller has found it open, and that no one else closes it.
+        // SAFETY: the caller has found it open, and nothing else closes it.
         drop(unsafe { OwnedFd::from_raw_fd(fd) });
     }
 
@@ -172,7 +174,7 @@ mod system {
         option::<libc::c_int>(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN).is_some_and(|listens| listens != 0)
     }
 
-    /// Of a listening socket, Linux gives the length of its queue for the segments that are not acknowledged.
+    /// The length of the queue. For a listening socket, Linux reports it in the field for unacknowledged segments.
     #[cfg(target_os = "linux")]
     fn length(fd: i32) -> Option<u32> {
         option::<libc::tcp_info>(fd, libc::IPPROTO_TCP, libc::TCP_INFO).map(|info| info.tcpi_unacked)
@@ -187,7 +189,7 @@ mod system {
     fn option<T: Copy>(fd: i32, level: libc::c_int, name: libc::c_int) -> Option<T> {
         let mut value = std::mem::MaybeUninit::<T>::zeroed();
         let mut size = libc::socklen_t::try_from(size_of::<T>()).ok()?;
-        // SAFETY: any descriptor will do; the system writes `size` bytes at most.
+        // SAFETY: any descriptor is allowed; the system writes at most `size` bytes.
         let found =
             unsafe { libc::getsockopt(fd, level, name, value.as_mut_ptr().cast(), &raw mut size) } == 0;
         // SAFETY: zeroed is a value of the types above, and so is what the system wrote.

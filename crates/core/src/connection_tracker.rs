@@ -1,10 +1,19 @@
-//! Who is connected: counted over all threads, released with the thread that held it.
+//! Open connections: counted over all threads, released with the thread that holds them.
 
 mod connection;
+mod counts;
 pub(crate) mod gauge;
+mod ids;
+mod in_force;
+mod instance;
 mod options;
+mod queries;
+mod refusal;
+mod stats;
 mod tracker;
 
 pub use connection::{Connection, ConnectionEvent, ConnectionOptions};
 pub use options::{ConnectionTrackerConfig, ConnectionTrackerOptions};
-pub use tracker::{ConnectionTracker, ConnectionTrackerStats, Opened, Refusal};
+pub use refusal::{Opened, Refusal};
+pub use stats::ConnectionTrackerStats;
+pub use tracker::ConnectionTracker;

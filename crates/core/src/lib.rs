@@ -56,7 +56,7 @@ pub use error::{Error, Result};
 pub use guard::{GUARD_COUNTERS, Guard, GuardOptions};
 pub use lifecycle::{
     CancellationToken, HookError, HookOutcome, Lifecycle, LifecycleEvent, LifecycleState, Member,
-    MemberCount, MemberEnd, ShutdownReport, ShutdownRequest, ShutdownTimes, ThreadReport,
+    MemberCount, MemberEnd, ShutdownOptions, ShutdownReport, ShutdownRequest, ShutdownTimes, ThreadReport,
 };
 pub use rate_limiter::{
     AlgorithmKind, Decision, LimitOptions, LocalHandle, MAX_LIMITS, Overflow, Quota, RateLimiter,

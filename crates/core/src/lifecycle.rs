@@ -1,9 +1,13 @@
-//! From the first request to the last: one state for all threads, and a shutdown that waits for them.
+//! One state for all threads, from start to stop, and a shutdown that waits for them.
 //!
-//! A thread that takes part is a [`Member`]. It counts there what it owes, so that is known also when it ends or
-//! stands still. A shutdown asks every member, and has ended when all have reported, have ended, or are given up.
+//! A thread that takes part is a [`Member`]. It counts its connections and its work there, so other threads know them even
+//! when it ends or is suspended. A shutdown notifies every member. It ends when each has reported, has ended, or was given
+//! up.
 
+mod instance;
 mod member;
+mod membership;
+mod options;
 mod report;
 mod shutdown;
 mod state;
@@ -15,16 +19,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use parking_lot::Mutex;
 
 pub use member::{Member, MemberCount};
+pub use options::ShutdownOptions;
 pub use report::{HookError, HookOutcome, MemberEnd, ShutdownReport, ThreadReport};
 pub use shutdown::{ShutdownRequest, ShutdownTimes};
 pub use state::{LifecycleEvent, LifecycleState};
 pub use token::CancellationToken;
 
 use crate::runtime::clock::SetBack;
-use crate::runtime::instances::{Instance, OptionList};
+use crate::runtime::instances::OptionList;
 use crate::runtime::mailbox::{Sink, SubscriptionId};
 use crate::runtime::subscribers::Subscribers;
 use crate::{Error, Result, ThreadId};
+use membership::Membership;
 use shutdown::Shutdown;
 use state::StateCell;
 
@@ -35,17 +41,11 @@ pub struct Lifecycle {
     created_with: OptionList,
     state: Arc<StateCell>,
     tokens: token::Children,
-    /// Who takes part, and what is owed. States change under this lock, so events keep their order.
-    roll: Mutex<Roll>,
+    /// The members, and the shutdown in progress. States change under this lock, so events keep their order.
+    membership: Mutex<Membership>,
     /// How often it was reset.
     resets: AtomicU32,
     subscribers: Subscribers<LifecycleEvent>,
-}
-
-#[derive(Debug, Default)]
-struct Roll {
-    members: Vec<Arc<Member>>,
-    shutdown: Option<Shutdown>,
 }
 
 impl Lifecycle {
@@ -57,142 +57,169 @@ impl Lifecycle {
             created_with: OptionList::new(),
             state: Arc::new(StateCell::new()),
             tokens: token::Children::default(),
-            roll: Mutex::new(Roll::default()),
+            membership: Mutex::new(Membership::default()),
             resets: AtomicU32::new(0),
             subscribers: Subscribers::default(),
         }
     }
 
     /// The state at this moment. Wait-free.
+    ///
+    /// # Errors
+    /// The lifecycle was destroyed.
     pub fn state(&self) -> Result<LifecycleState> {
         self.state.get().ok_or_else(|| self.closed())
     }
 
-    /// How often it was reset: what a thread has of a shutdown of before is void.
+    /// How often it was reset. What a thread knows of a shutdown from before a reset is void.
     #[must_use]
     pub fn resets(&self) -> u32 {
         self.resets.load(Ordering::Acquire)
     }
 
     /// Whether a shutdown has begun. Wait-free.
+    ///
+    /// # Errors
+    /// The lifecycle was destroyed.
     pub fn is_cancelled(&self) -> Result<bool> {
         Ok(self.state()? >= LifecycleState::Draining)
     }
 
-    /// A thread takes part: it is told to look, by [`LifecycleEvent::Moved`], whenever something changes. Who joins
-    /// during a shutdown is not asked for a report.
+    /// Makes a thread a member. [`LifecycleEvent::Moved`] notifies it of every change. A member that joins during a
+    /// shutdown is not awaited.
+    ///
+    /// # Errors
+    /// The lifecycle was destroyed.
     pub fn join(
         &self,
         mailbox: Sink<LifecycleEvent>,
         subscription: SubscriptionId,
         thread_id: u32,
     ) -> Result<Arc<Member>> {
-        let mut roll = self.roll.lock();
+        let mut membership = self.membership.lock();
         self.state()?;
         let member = Arc::new(Member::new(mailbox, subscription, thread_id));
-        roll.members.push(Arc::clone(&member));
+        membership.members.push(Arc::clone(&member));
         Ok(member)
     }
 
-    /// A member takes part again, if it was dismissed.
+    /// Makes a dismissed member one again.
     pub fn rejoin(&self, member: &Arc<Member>) {
-        let mut roll = self.roll.lock();
-        if self.state.get().is_some() && !roll.members.iter().any(|other| Arc::ptr_eq(other, member)) {
-            roll.members.push(Arc::clone(member));
+        let mut membership = self.membership.lock();
+        if self.state.get().is_some() && !membership.members.iter().any(|other| Arc::ptr_eq(other, member)) {
+            membership.members.push(Arc::clone(member));
         }
     }
 
-    /// The members of this mailbox no longer take part; no thread waits for them.
+    /// Removes the members with this mailbox. No thread waits for them.
     pub fn dismiss(&self, mailbox: &Sink<LifecycleEvent>) {
-        self.roll.lock().members.retain(|member| !member.is_told_by(mailbox));
+        self.membership.lock().members.retain(|member| !member.has_mailbox(mailbox));
     }
 
-    /// From starting to running; false when it runs already, or no more.
+    /// Moves from starting to running. False when it is running already, or shuts down.
+    ///
+    /// # Errors
+    /// The lifecycle was destroyed.
     pub fn ready(&self) -> Result<bool> {
-        let roll = self.roll.lock();
+        let membership = self.membership.lock();
         self.state()?;
-        Ok(self.advance(&roll, LifecycleState::Running))
+        Ok(self.advance(&membership, LifecycleState::Running))
     }
 
-    /// Begins to shut down. Where a shutdown goes on, its time may get shorter, never longer.
+    /// Begins a shutdown. One in progress may only get less time.
+    ///
+    /// # Errors
+    /// The lifecycle was destroyed.
     pub fn shut_down(&self, request: ShutdownRequest, now: u64) -> Result<()> {
-        let mut roll = self.roll.lock();
+        let mut membership = self.membership.lock();
         self.state()?;
-        match &mut roll.shutdown {
+        match &mut membership.shutdown {
             None => {
-                roll.shutdown = Some(Shutdown::begin(request, &roll.members, now));
-                self.advance(&roll, LifecycleState::Draining);
-                self.stop_if_all_is_told(&mut roll, now);
+                membership.shutdown = Some(Shutdown::begin(request, &membership.members, now));
+                self.advance(&membership, LifecycleState::Draining);
+                self.stop_if_all_reported(&mut membership, now);
             }
             Some(shutdown) => {
                 if shutdown.hasten(&request, now) {
-                    roll.tell();
+                    membership.notify();
                 }
             }
         }
         Ok(())
     }
 
-    /// When the shutdown that goes on closes servers and when its time is over; none before it has begun.
+    /// When the shutdown closes servers, and when its time is over; none before it has begun.
     #[must_use]
     pub fn shutdown_times(&self) -> Option<ShutdownTimes> {
-        self.roll.lock().shutdown.as_ref().map(Shutdown::times)
+        self.membership.lock().shutdown.as_ref().map(Shutdown::times)
     }
 
-    /// The drain of a member has ended. From now on it has the time of the hooks that come after.
+    /// The drain of a member has ended. From now on it has the time of the hooks that run after the drain.
     pub fn drained(&self, member: &Arc<Member>, now: u64) {
-        if let Some(shutdown) = &mut self.roll.lock().shutdown {
+        if let Some(shutdown) = &mut self.membership.lock().shutdown {
             shutdown.drained(member, now);
         }
     }
 
-    /// A member has done what it could.
+    /// Takes the report of a member.
     pub fn report(&self, member: &Arc<Member>, end: MemberEnd, now: u64) {
-        let mut roll = self.roll.lock();
-        if let Some(shutdown) = &mut roll.shutdown {
+        let mut membership = self.membership.lock();
+        if let Some(shutdown) = &mut membership.shutdown {
             shutdown.report(member, end);
         }
-        self.stop_if_all_is_told(&mut roll, now);
+        self.stop_if_all_reported(&mut membership, now);
     }
 
-    /// Stops waiting for members that were late at the time `by`: after the deadline without the end of their drain,
-    /// or after the time of their hooks.
+    /// Stops waiting for members that were late at the time `by`: past the deadline without having drained, or past the
+    /// time of their hooks.
     pub fn give_up(&self, by: u64, now: u64) {
-        let mut roll = self.roll.lock();
-        if let Some(shutdown) = &mut roll.shutdown {
+        let mut membership = self.membership.lock();
+        if let Some(shutdown) = &mut membership.shutdown {
             shutdown.give_up(by.min(now));
         }
-        self.stop_if_all_is_told(&mut roll, now);
+        self.stop_if_all_reported(&mut membership, now);
     }
 
-    /// What came of the shutdown; none before it has ended.
+    /// The report of the shutdown; none before it has ended.
+    ///
+    /// # Errors
+    /// The lifecycle was destroyed.
     pub fn shutdown_report(&self) -> Result<Option<ShutdownReport>> {
         self.state()?;
-        Ok(self.roll.lock().shutdown.as_ref().and_then(Shutdown::result))
+        Ok(self.membership.lock().shutdown.as_ref().and_then(Shutdown::result))
     }
 
     /// The token of this name, the same in all threads. It lives as long as the lifecycle.
+    ///
+    /// # Errors
+    /// The lifecycle was destroyed.
     pub fn child(&self, name: &str) -> Result<Arc<CancellationToken>> {
         self.state()?;
         Ok(self.tokens.open(name, || CancellationToken::below(&self.state, &[])))
     }
 
-    /// Cancels a token and those below it; false when it was cancelled already. Members are told to look.
+    /// Cancels a token and those below it, and notifies members. False when it was cancelled already.
+    ///
+    /// # Errors
+    /// The lifecycle was destroyed.
     pub fn cancel(&self, token: &CancellationToken, reason: Option<&str>) -> Result<bool> {
         self.state()?;
         let is_first = token.cancel(reason);
         if is_first {
-            self.roll.lock().tell();
+            self.membership.lock().notify();
         }
         Ok(is_first)
     }
 
-    /// Tells a thread of every state from now on.
+    /// Notifies the subscription of every state from now on.
+    ///
+    /// # Errors
+    /// The lifecycle was destroyed.
     pub fn subscribe(&self, mailbox: Sink<LifecycleEvent>, subscription: SubscriptionId) -> Result<()> {
         self.state()?;
         let thread = mailbox.thread();
         self.subscribers.add(mailbox, subscription);
-        // Again: a subscription that came after the end would never be told.
+        // Again: a subscription that was added after the end would never be notified.
         self.state().inspect_err(|_| self.subscribers.remove(thread, subscription)).map(|_| ())
     }
 
@@ -201,36 +228,36 @@ impl Lifecycle {
         self.subscribers.remove(thread, subscription);
     }
 
-    /// The clock was set back, by hand, in a test: a shutdown that goes on has as much time left as before.
+    /// A test set the clock back: a shutdown in progress has as much time left as before.
     pub fn clock_was_set_back(&self, set_back: SetBack) {
-        let mut roll = self.roll.lock();
-        if let Some(shutdown) = &mut roll.shutdown {
+        let mut membership = self.membership.lock();
+        if let Some(shutdown) = &mut membership.shutdown {
             shutdown.clock_was_set_back(set_back);
-            roll.tell();
+            membership.notify();
         }
     }
 
-    /// A thread ended: it takes no part any more, and what it owed counts as left.
+    /// Removes the members of a thread that ended. Work that it had not finished counts as left.
     pub fn thread_ended(&self, thread: ThreadId, now: u64) {
         self.subscribers.thread_ended(thread);
-        let mut roll = self.roll.lock();
-        roll.members.retain(|member| member.thread() != thread);
-        if let Some(shutdown) = &mut roll.shutdown {
+        let mut membership = self.membership.lock();
+        membership.members.retain(|member| member.thread() != thread);
+        if let Some(shutdown) = &mut membership.shutdown {
             shutdown.thread_ended(thread);
         }
-        self.stop_if_all_is_told(&mut roll, now);
+        self.stop_if_all_reported(&mut membership, now);
     }
 
-    fn stop_if_all_is_told(&self, roll: &mut Roll, now: u64) {
-        if roll.shutdown.as_mut().is_some_and(|shutdown| shutdown.end_if_all_is_told(now)) {
-            self.advance(roll, LifecycleState::Stopped);
+    fn stop_if_all_reported(&self, membership: &mut Membership, now: u64) {
+        if membership.shutdown.as_mut().is_some_and(|shutdown| shutdown.end_if_all_reported(now)) {
+            self.advance(membership, LifecycleState::Stopped);
         }
     }
 
-    fn advance(&self, roll: &Roll, to: LifecycleState) -> bool {
+    fn advance(&self, membership: &Membership, to: LifecycleState) -> bool {
         let has_moved = self.state.advance(to);
         if has_moved {
-            roll.tell();
+            membership.notify();
             self.subscribers.notify(&LifecycleEvent::Changed(to));
         }
         has_moved
@@ -238,61 +265,5 @@ impl Lifecycle {
 
     fn closed(&self) -> Error {
         Error::Closed { name: self.name.clone() }
-    }
-}
-
-impl Roll {
-    fn tell(&self) {
-        for member in &self.members {
-            member.tell();
-        }
-    }
-}
-
-impl Instance for Lifecycle {
-    const KIND: &'static str = "Lifecycle";
-    type Config = ();
-
-    fn create(name: &str, (): ()) -> Self {
-        Self::new(name)
-    }
-
-    fn created_with(&self) -> &OptionList {
-        &self.created_with
-    }
-
-    fn list_options((): &()) -> OptionList {
-        OptionList::new()
-    }
-
-    fn reconfigure(&self, _: &str, (): (), _: bool) -> Result<Option<Arc<Self>>> {
-        Ok(None)
-    }
-
-    /// It is starting again. Members stay and are told to look.
-    fn reset(&self) {
-        let mut roll = self.roll.lock();
-        roll.shutdown = None;
-        self.tokens.reset();
-        self.resets.fetch_add(1, Ordering::AcqRel);
-        self.state.reset();
-        roll.tell();
-    }
-
-    fn close(&self) {
-        let mut roll = self.roll.lock();
-        self.state.destroy();
-        // Whoever waits looks, and finds it gone.
-        roll.tell();
-        roll.members.clear();
-        self.subscribers.end();
-    }
-
-    fn thread_ended(&self, thread: ThreadId, now: u64) {
-        Self::thread_ended(self, thread, now);
-    }
-
-    fn clock_was_set_back(&self, set_back: SetBack) {
-        Self::clock_was_set_back(self, set_back);
     }
 }

@@ -10,57 +10,57 @@ use crate::runtime::ThreadId;
 use crate::runtime::clock::SetBack;
 use crate::runtime::mailbox::{Sink, SubscriptionId};
 
-/// What a thread is sent about the connections that it serves.
+/// What a tracker sends to threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionEvent {
-    /// A connection is to be closed.
+    /// The thread is to close the socket of a connection.
     Close {
-        /// Its number, which is never reused. An id may be another connection's by the time this is read.
+        /// Serials are never reused. An id may belong to another connection by the time this is read.
         serial: u64,
-        /// Only if nothing was transferred for this many milliseconds.
+        /// Only if nothing was transferred for so many milliseconds.
         if_idle_ms: Option<u64>,
     },
     /// The number of open connections fell to zero.
     Drained,
 }
 
-/// What is given with a connection.
+/// How a connection is opened.
 #[derive(Clone, Debug)]
 pub struct ConnectionOptions<'a> {
     /// The thread that holds it.
     pub thread: ThreadId,
-    /// Its name, or `None` for one of the tracker's.
+    /// Its id; `None` for one that the tracker makes.
     pub id: Option<&'a str>,
-    /// What the user wants to find with it, encoded by whoever reads it.
+    /// What the user keeps with it, encoded by the binding.
     pub detail: Option<Box<[u8]>>,
-    /// Where its thread, who serves a socket for it, is asked to close that.
+    /// Where the thread is asked to close the connection's socket; `None` for a connection without one.
     pub socket: Option<(Sink<ConnectionEvent>, SubscriptionId)>,
-    /// Whether limits per client apply; they do not for a proxy that speaks for many.
+    /// Whether limits per client apply. They do not for a proxy, whose connection carries many clients.
     pub check_client: bool,
 }
 
 impl ConnectionOptions<'_> {
-    /// A session without a socket of ours, under all limits.
+    /// A session without a socket, under all limits.
     #[must_use]
     pub fn session(thread: ThreadId) -> Self {
         Self { thread, id: None, detail: None, socket: None, check_client: true }
     }
 }
 
-/// A connection that was opened. It counts until it is closed, by anybody, or its thread ends.
+/// A connection that was opened. It counts until any thread closes it, or its own thread ends.
 #[derive(Debug)]
 pub struct Connection {
-    /// Its number; numbers are not used twice.
+    /// Its number, which is never reused.
     pub serial: u64,
     /// Its id, unique among the open connections of its tracker.
     pub id: Arc<str>,
-    /// Who opened it, as counted; `None` for a socket without an address.
+    /// The client that opened it, under the name it is counted by; `None` for a socket without an address.
     pub client: Option<Arc<str>>,
-    /// Date of opening, UTC milliseconds.
+    /// When it was opened, in UTC milliseconds.
     pub opened_at: u64,
     /// The thread that holds it.
     pub thread: ThreadId,
-    /// What the user gave with it.
+    /// What the user keeps with it.
     pub detail: Option<Box<[u8]>>,
     counts_for_client: bool,
     /// The client behind a proxy, once it is known; see [`assign`](Self::assign).
@@ -71,7 +71,7 @@ pub struct Connection {
     closed: AtomicBool,
 }
 
-/// Theoretical arrival times of messages and bytes; behind one lock, so both are charged or neither.
+/// Theoretical arrival times of messages and bytes. One lock holds both, so both are charged or neither.
 #[derive(Debug, Default)]
 struct Usage {
     messages: u64,
@@ -102,21 +102,23 @@ impl Connection {
         }
     }
 
-    /// The client it counts for, or `None` where limits per client do not apply.
+    /// The client that it counts for; `None` where limits per client do not apply.
     #[must_use]
     pub fn counted_client(&self) -> Option<Arc<str>> {
         let opener = self.client.as_ref().filter(|_| self.counts_for_client);
         opener.cloned().or_else(|| self.assigned.lock().clone())
     }
 
-    /// The client it belongs to: the assigned one, else the one that opened it.
+    /// The client that it belongs to: the assigned one, else the one that opened it.
     #[must_use]
     pub fn current_client(&self) -> Option<Arc<str>> {
         self.assigned.lock().clone().or_else(|| self.client.clone())
     }
 
-    /// Makes it count for `client` from now on. False when it already counts for a client, or is closed: closing sets
-    /// its flag before it takes this lock, so it either finds the client here or is seen here.
+    /// Makes it count for `client` from now on. False when it already counts for a client, or is closed.
+    ///
+    /// A close sets its flag before it takes this lock. So either it finds the client here and releases it, or this call
+    /// sees the flag.
     pub(super) fn assign(&self, client: &Arc<str>) -> bool {
         let mut assigned = self.assigned.lock();
         let is_free = self.is_open() && !self.counts_for_client && assigned.is_none();
@@ -126,9 +128,9 @@ impl Connection {
         is_free
     }
 
-    /// Says that something was transferred.
+    /// Records that something was transferred.
     pub fn touch(&self, now: u64) {
-        // Relaxed: a time that is compared, nothing more.
+        // Relaxed: a time to compare; it publishes nothing.
         self.last_active.fetch_max(now, Ordering::Relaxed);
     }
 
@@ -137,7 +139,7 @@ impl Connection {
         now.saturating_sub(self.last_active.load(Ordering::Relaxed))
     }
 
-    /// The clock was set back: it was active as long ago as before, and its quotas lack as much.
+    /// A test set the clock back: the connection is idle for as long as before, and its quotas are as full.
     pub(super) fn clock_was_set_back(&self, set_back: SetBack) {
         // Relaxed: as in `touch`.
         let moved = |time| Some(set_back.moved(time));
@@ -156,13 +158,13 @@ impl Connection {
         !self.closed.swap(true, Ordering::AcqRel)
     }
 
-    /// Asks the thread to close the socket; false when there is none, or the thread has ended.
+    /// Asks the thread to close the socket. False when there is none, or the thread has ended.
     pub(super) fn ask_thread(&self, if_idle_ms: Option<u64>) -> bool {
         let Some((mailbox, subscription)) = &self.socket else { return false };
         mailbox.push(*subscription, ConnectionEvent::Close { serial: self.serial, if_idle_ms })
     }
 
-    /// Charges one message of so many bytes, if both quotas have room.
+    /// Charges one message of so many bytes if both quotas admit it.
     pub(super) fn try_message(&self, config: &ConnectionTrackerConfig, bytes: u64, now: u64) -> bool {
         let mut usage = self.usage.lock();
         let messages = match &config.messages {

@@ -2,7 +2,7 @@
 
 use crate::runtime::sync::{AtomicU64, Ordering};
 
-/// How many of something there are, over all threads.
+/// A number of things that exist, over all threads.
 #[derive(Debug)]
 pub(crate) struct Gauge {
     count: AtomicU64,
@@ -14,18 +14,18 @@ impl Gauge {
     }
 
     pub(crate) fn get(&self) -> u64 {
-        // Relaxed: a number that is told; nothing is read on the strength of it.
+        // Relaxed: a number to report; no other read depends on it.
         self.count.load(Ordering::Relaxed)
     }
 
-    /// One more, unless there are `most`. Lock-free.
+    /// Adds one unless there are `most`. Lock-free.
     pub(crate) fn try_raise(&self, most: u64) -> bool {
-        // Relaxed: the total order of one word keeps the bound.
+        // Relaxed: all changes of one word have one order, which keeps the bound.
         let raise = |count| (count < most).then_some(count + 1);
         self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, raise).is_ok()
     }
 
-    /// One fewer; returns how many are left. Each raise is lowered once.
+    /// Takes one away and returns how many are left. Each successful raise is lowered once.
     pub(crate) fn lower(&self) -> u64 {
         self.count.fetch_sub(1, Ordering::Relaxed) - 1
     }

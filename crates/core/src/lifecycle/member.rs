@@ -1,4 +1,4 @@
-//! A thread that takes part, and what it owes.
+//! A thread that takes part, and what it has not finished.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,13 +14,13 @@ pub enum MemberCount {
     Opened,
     /// A connection of one of its servers closed.
     Closed,
-    /// Work began that is to be waited for.
+    /// Tracked work began.
     Begun,
-    /// Such work ended.
+    /// Tracked work ended.
     Done,
 }
 
-/// One thread's part in a lifecycle. It alone counts; anybody may read.
+/// One thread's part in a lifecycle. Only this thread counts; every thread may read.
 #[derive(Debug)]
 pub struct Member {
     mailbox: Sink<LifecycleEvent>,
@@ -34,9 +34,9 @@ impl Member {
         Self { mailbox, subscription, thread_id, counts: Default::default() }
     }
 
-    /// One more. Wait-free.
+    /// Adds one. Wait-free.
     pub fn count(&self, what: MemberCount) {
-        // Relaxed: its own thread reads them in order; others read what was true a moment ago.
+        // Relaxed: the member's own thread reads the counts in order; others may read slightly older ones.
         self.counts[what as usize].fetch_add(1, Ordering::Relaxed);
     }
 
@@ -46,7 +46,7 @@ impl Member {
         self.get(MemberCount::Opened).saturating_sub(self.closed())
     }
 
-    /// Work that goes on now.
+    /// Tracked work in progress.
     #[must_use]
     pub fn tasks(&self) -> u64 {
         self.get(MemberCount::Begun).saturating_sub(self.get(MemberCount::Done))
@@ -60,35 +60,35 @@ impl Member {
         self.mailbox.thread()
     }
 
-    pub(super) fn is_told_by(&self, mailbox: &Sink<LifecycleEvent>) -> bool {
+    pub(super) fn has_mailbox(&self, mailbox: &Sink<LifecycleEvent>) -> bool {
         is_same(&self.mailbox, mailbox)
     }
 
-    /// It is to look at its lifecycle.
-    pub(super) fn tell(&self) {
+    /// Notifies the thread that something of the lifecycle changed.
+    pub(super) fn notify(&self) {
         self.mailbox.push(self.subscription, LifecycleEvent::Moved);
     }
 
-    /// Of a member that has done what it could.
+    /// The report of a member that has finished.
     pub(super) fn reported(&self, closed_before: u64, end: MemberEnd) -> ThreadReport {
         let MemberEnd { forced, connections_reset, hooks, hooks_took } = end;
-        let owed = self.owes(closed_before, forced);
-        ThreadReport { responded: true, connections_reset, hooks, hooks_took, ..owed }
+        let report = self.unfinished(closed_before, forced);
+        ThreadReport { responded: true, connections_reset, hooks, hooks_took, ..report }
     }
 
-    /// Of one that ended: with it ended all it had.
+    /// The report for a thread that ended: its connections ended with it.
     pub(super) fn ended(&self, closed_before: u64) -> ThreadReport {
         let open = self.open();
-        let owed = self.owes(closed_before, open);
-        ThreadReport { responded: true, connections_closed: owed.connections_closed + open, ..owed }
+        let report = self.unfinished(closed_before, open);
+        ThreadReport { responded: true, connections_closed: report.connections_closed + open, ..report }
     }
 
-    /// Of one that says nothing.
+    /// The report for a member that was given up.
     pub(super) fn silent(&self, closed_before: u64) -> ThreadReport {
-        self.owes(closed_before, self.open())
+        self.unfinished(closed_before, self.open())
     }
 
-    fn owes(&self, closed_before: u64, forced: u64) -> ThreadReport {
+    fn unfinished(&self, closed_before: u64, forced: u64) -> ThreadReport {
         ThreadReport {
             thread_id: self.thread_id,
             responded: false,

@@ -1,4 +1,4 @@
-//! What came of a shutdown.
+//! The report of a shutdown.
 
 /// What a hook threw.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,64 +11,64 @@ pub struct HookError {
     pub code: Option<String>,
 }
 
-/// What became of a hook.
+/// The outcome of a hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookOutcome {
-    /// What it is called.
+    /// The hook's name.
     pub name: String,
-    /// Why it failed; none where it did not.
+    /// Why it failed; none where it succeeded.
     pub error: Option<HookError>,
 }
 
-/// What a thread says when it has done what it could.
+/// What a member reports when it has finished.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemberEnd {
-    /// Connections that had not gone by themselves in time.
+    /// Connections that were ended because they had not closed in time.
     pub forced: u64,
-    /// Connections that the system reset as they still waited to be accepted.
+    /// Connections that the system reset in the listen queue.
     pub connections_reset: u64,
-    /// What became of its hooks, in the order in which they were registered.
+    /// The outcomes of its hooks, in the order of their registration.
     pub hooks: Vec<HookOutcome>,
-    /// How many nanoseconds the hooks took that run after the drain.
+    /// Nanoseconds that the hooks after the drain took.
     pub hooks_took: u64,
 }
 
-/// What came of it in one thread.
+/// The report of one thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThreadReport {
     /// Node's id of the thread.
     pub thread_id: u32,
-    /// Whether it reported, or ended, in time.
+    /// Whether the thread reported, or ended, in time.
     pub responded: bool,
-    /// Connections that had not gone by themselves in time.
+    /// Connections that were ended because they had not closed in time.
     pub forced: u64,
-    /// Connections that closed since the shutdown began, those that were forced included.
+    /// Connections that closed since the shutdown began, including those that were forced.
     pub connections_closed: u64,
-    /// Connections that the system reset as they still waited to be accepted.
+    /// Connections that the system reset in the listen queue.
     pub connections_reset: u64,
-    /// Work that had not ended in time.
+    /// Tracked work that had not ended in time.
     pub tasks_left: u64,
-    /// What became of its hooks, in the order in which they were registered.
+    /// The outcomes of its hooks, in the order of their registration.
     pub hooks: Vec<HookOutcome>,
-    /// How many nanoseconds the hooks took that run after the drain.
+    /// Nanoseconds that the hooks after the drain took.
     pub hooks_took: u64,
 }
 
 impl ThreadReport {
-    /// Whether nothing was left.
+    /// Whether nothing was forced, reset or left.
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.responded && self.forced == 0 && self.connections_reset == 0 && self.tasks_left == 0
     }
 }
 
-/// What came of it in all.
+/// The report of all threads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShutdownReport {
-    /// Why the shutdown began, as its first caller said.
+    /// Why the shutdown began, as its first caller gave it.
     pub reason: Option<String>,
-    /// How many nanoseconds it took.
+    /// Nanoseconds that the shutdown took.
     pub took: u64,
-    /// By thread, in the order in which they joined.
+    /// One for each member, in the order in which they joined.
     pub threads: Vec<ThreadReport>,
 }

@@ -1,4 +1,4 @@
-//! A shutdown that goes on: until when, and whose report is still awaited.
+//! A shutdown in progress: its times, and the members whose report is awaited.
 
 use std::sync::Arc;
 
@@ -7,44 +7,44 @@ use super::report::{MemberEnd, ShutdownReport, ThreadReport};
 use crate::runtime::ThreadId;
 use crate::runtime::clock::{MS, SetBack};
 
-/// What a shutdown has, without another wish.
+/// How long a shutdown may take by default.
 const DEFAULT_TIMEOUT: u64 = 10_000 * MS;
 
-/// What the hooks after the drain have together, without another wish.
+/// How long the hooks after the drain may take together by default.
 const DEFAULT_HOOKS_TIMEOUT: u64 = 5_000 * MS;
 
-/// What who calls for a shutdown wants. Times are in nanoseconds.
+/// What a call to shut down asks for. Times are in nanoseconds.
 #[derive(Clone, Debug, Default)]
 pub struct ShutdownRequest {
     /// Why.
     pub reason: Option<String>,
     /// How long servers go on as before.
     pub delay: u64,
-    /// How long after that threads may take; ten seconds by default.
+    /// How long threads may take after that; ten seconds by default.
     pub timeout: Option<u64>,
-    /// How long the hooks after that may take together; five seconds by default.
+    /// How long the hooks after the drain may take together; five seconds by default.
     pub hooks_timeout: Option<u64>,
 }
 
 /// Times of the clock, and the reason for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShutdownTimes {
-    /// Servers close then.
+    /// When servers close.
     pub closes_at: u64,
-    /// What is left then is ended.
+    /// When what is left is ended.
     pub deadline: u64,
-    /// How long the hooks of a thread may take from its end of the drain on.
+    /// How long the hooks of a thread may take after its drain.
     pub hooks_timeout: u64,
-    /// When the first thread that has not reported is late; none when all have.
+    /// When the first member that has not reported is late; none when all have.
     pub late_at: Option<u64>,
-    /// As its first caller said.
+    /// Why, as the first caller gave it.
     pub reason: Option<String>,
 }
 
 #[derive(Debug)]
 pub(super) struct Shutdown {
     began_at: u64,
-    /// How long it took before the clock was set back.
+    /// How long it took until a test set the clock back.
     took_before: u64,
     closes_at: u64,
     deadline: u64,
@@ -54,18 +54,18 @@ pub(super) struct Shutdown {
     took: Option<u64>,
 }
 
-/// What one member owes.
+/// What is awaited of one member.
 #[derive(Debug)]
 struct Part {
     member: Arc<Member>,
     closed_before: u64,
-    /// When its hooks began that run after the drain.
+    /// When its drain ended and the hooks after it began.
     drained_at: Option<u64>,
     report: Option<ThreadReport>,
 }
 
 impl Part {
-    /// A member is late after the deadline, or after the time of its hooks where they have begun.
+    /// A member is late past the deadline, or past the time of the hooks after the drain where they have begun.
     fn late_at(&self, deadline: u64, hooks_timeout: u64) -> u64 {
         self.drained_at.map_or(deadline, |at| at.saturating_add(hooks_timeout))
     }
@@ -93,7 +93,7 @@ impl Shutdown {
         }
     }
 
-    /// Another call for it: only a time that it names, and that is shorter, changes anything.
+    /// Another call to shut down: a time that it gives, and that is shorter, takes effect. True when one did.
     pub(super) fn hasten(&mut self, request: &ShutdownRequest, now: u64) -> bool {
         if self.took.is_some() {
             return false;
@@ -121,19 +121,19 @@ impl Shutdown {
     }
 
     pub(super) fn times(&self) -> ShutdownTimes {
-        let owed = self.parts.iter().filter(|part| part.report.is_none());
+        let awaited = self.parts.iter().filter(|part| part.report.is_none());
         ShutdownTimes {
             closes_at: self.closes_at,
             deadline: self.deadline,
             hooks_timeout: self.hooks_timeout,
-            late_at: owed.map(|part| part.late_at(self.deadline, self.hooks_timeout)).min(),
+            late_at: awaited.map(|part| part.late_at(self.deadline, self.hooks_timeout)).min(),
             reason: self.reason.clone(),
         }
     }
 
-    /// The connections and the work of a member have ended, or their time has: its last hooks begin.
+    /// The drain of a member has ended: its connections and its work have, or their time has.
     pub(super) fn drained(&mut self, member: &Arc<Member>, now: u64) {
-        if let Some(part) = self.owed().find(|part| Arc::ptr_eq(&part.member, member)) {
+        if let Some(part) = self.awaited().find(|part| Arc::ptr_eq(&part.member, member)) {
             part.drained_at.get_or_insert(now);
         }
     }
@@ -149,32 +149,32 @@ impl Shutdown {
         }
     }
 
-    /// The first report of a member counts.
+    /// Takes the first report of a member.
     pub(super) fn report(&mut self, member: &Arc<Member>, end: MemberEnd) {
-        if let Some(part) = self.owed().find(|part| Arc::ptr_eq(&part.member, member)) {
+        if let Some(part) = self.awaited().find(|part| Arc::ptr_eq(&part.member, member)) {
             part.report = Some(part.member.reported(part.closed_before, end));
         }
     }
 
     pub(super) fn thread_ended(&mut self, thread: ThreadId) {
-        for part in self.owed().filter(|part| part.member.thread() == thread) {
+        for part in self.awaited().filter(|part| part.member.thread() == thread) {
             part.report = Some(part.member.ended(part.closed_before));
         }
     }
 
-    /// Members that were late by then are silent.
+    /// Gives up members that were late at the time `by`.
     pub(super) fn give_up(&mut self, by: u64) {
         let (deadline, hooks_timeout) = (self.deadline, self.hooks_timeout);
-        for part in self.owed() {
+        for part in self.awaited() {
             if part.late_at(deadline, hooks_timeout) <= by {
                 part.report = Some(part.member.silent(part.closed_before));
             }
         }
     }
 
-    /// True once: when nothing is awaited any more.
-    pub(super) fn end_if_all_is_told(&mut self, now: u64) -> bool {
-        let ends = self.took.is_none() && self.owed().next().is_none();
+    /// True once, when no report is awaited any more.
+    pub(super) fn end_if_all_reported(&mut self, now: u64) -> bool {
+        let ends = self.took.is_none() && self.awaited().next().is_none();
         if ends {
             self.took = Some(self.took_before.saturating_add(now.saturating_sub(self.began_at)));
         }
@@ -187,7 +187,7 @@ impl Shutdown {
         Some(ShutdownReport { reason: self.reason.clone(), took, threads })
     }
 
-    fn owed(&mut self) -> impl Iterator<Item = &mut Part> {
+    fn awaited(&mut self) -> impl Iterator<Item = &mut Part> {
         self.parts.iter_mut().filter(|part| part.report.is_none())
     }
 }

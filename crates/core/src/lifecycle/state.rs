@@ -1,4 +1,4 @@
-//! Where a lifecycle stands: one word that only grows.
+//! The state of a lifecycle: one word that only grows.
 
 use crate::runtime::sync::{AtomicU64, Ordering};
 
@@ -18,16 +18,20 @@ pub enum LifecycleState {
 /// What a lifecycle sends to threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LifecycleEvent {
-    /// It has another state. For subscribers.
+    /// The lifecycle has another state. For subscribers.
     Changed(LifecycleState),
     /// Something changed that a member acts on. For members.
     Moved,
 }
 
-/// After all states.
-const DESTROYED: u64 = 4;
+/// By their numbers.
+const STATES: [LifecycleState; 4] =
+    [LifecycleState::Starting, LifecycleState::Running, LifecycleState::Draining, LifecycleState::Stopped];
 
-/// The state, or that there is none any more.
+/// The number after those of all states.
+const DESTROYED: u64 = STATES.len() as u64;
+
+/// The state, or that the lifecycle was destroyed.
 #[derive(Debug)]
 pub(super) struct StateCell(AtomicU64);
 
@@ -36,36 +40,31 @@ impl StateCell {
         Self(AtomicU64::new(LifecycleState::Starting as u64))
     }
 
-    /// The state now; none once it was destroyed.
+    /// The state; none once the lifecycle was destroyed.
     pub(super) fn get(&self) -> Option<LifecycleState> {
-        // Acquire: who sees a state sees what was done before it was reached.
-        match self.0.load(Ordering::Acquire) {
-            0 => Some(LifecycleState::Starting),
-            1 => Some(LifecycleState::Running),
-            2 => Some(LifecycleState::Draining),
-            3 => Some(LifecycleState::Stopped),
-            _ => None,
-        }
+        // Acquire: a thread that sees a state sees everything done before it was reached.
+        let state = self.0.load(Ordering::Acquire);
+        STATES.get(state as usize).copied()
     }
 
-    /// Moves on to a later state; false where that was reached or passed. Of many threads one is told true.
+    /// Moves to a later state. True for the one call that does; false where the state was reached or passed.
     pub(super) fn advance(&self, to: LifecycleState) -> bool {
         self.raise(to as u64)
     }
 
-    /// The end of all states.
+    /// Ends all states.
     pub(super) fn destroy(&self) {
         self.raise(DESTROYED);
     }
 
-    /// Back to the beginning, for tests; what was destroyed stays so.
+    /// Moves back to the first state, for tests. A destroyed lifecycle stays destroyed.
     pub(super) fn reset(&self) {
         let to_start = |state| (state < DESTROYED).then_some(LifecycleState::Starting as u64);
         let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, to_start);
     }
 
     fn raise(&self, to: u64) -> bool {
-        // Release: pairs with the load of who sees it.
+        // Release: pairs with the load in `get`.
         self.0.fetch_max(to, Ordering::AcqRel) < to
     }
 }

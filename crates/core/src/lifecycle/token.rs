@@ -1,4 +1,4 @@
-//! A part of the work that may be cancelled by itself, and is with the whole.
+//! Tokens: parts of the work that can be cancelled on their own.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::LifecycleState;
 use super::state::StateCell;
 
-/// Set once a token was cancelled by itself, with the reason given.
+/// Set once a token itself was cancelled, with the reason given.
 #[derive(Debug, Default)]
 pub(super) struct Cancelled(ArcSwapOption<Option<Box<str>>>);
 
@@ -18,24 +18,24 @@ impl Cancelled {
         self.0.load().is_some()
     }
 
-    /// False when it was set before.
+    /// False when it is set already.
     fn set(&self, reason: Option<&str>) -> bool {
         let reason = Arc::new(reason.map(Into::into));
         self.0.compare_and_swap(&None::<Arc<_>>, Some(reason)).is_none()
     }
 }
 
-/// Cancelled by its name in any thread, with a token above it, or with the lifecycle.
+/// A token. It is cancelled by its name in any thread, with a token above it, or with the lifecycle.
 #[derive(Debug)]
 pub struct CancellationToken {
     lifecycle: Arc<StateCell>,
-    /// Of itself, then of those above it. They are not held themselves, as they hold this one.
+    /// Its own flag, then those of the tokens above it. The tokens themselves are not held: they hold this one.
     lineage: Vec<Arc<Cancelled>>,
     children: Children,
 }
 
 impl CancellationToken {
-    /// A token below those of this lineage.
+    /// A token below those with these flags.
     pub(super) fn below(lifecycle: &Arc<StateCell>, lineage: &[Arc<Cancelled>]) -> Self {
         Self {
             lifecycle: Arc::clone(lifecycle),
@@ -50,22 +50,22 @@ impl CancellationToken {
         self.children.open(name, || Self::below(&self.lifecycle, &self.lineage))
     }
 
-    /// Whether it, one above it or the lifecycle is cancelled; none once that was destroyed. Wait-free: a load for
-    /// each of them.
+    /// Whether the token, one above it or the lifecycle is cancelled; none once the lifecycle was destroyed. Wait-free:
+    /// one load for each of them.
     #[must_use]
     pub fn is_cancelled(&self) -> Option<bool> {
         let state = self.lifecycle.get()?;
         Some(state >= LifecycleState::Draining || self.lineage.iter().any(|token| token.is_set()))
     }
 
-    /// The reason of the nearest that was cancelled by itself, if it gave one.
+    /// The reason given for the nearest token, from this one upwards, that was itself cancelled.
     #[must_use]
     pub fn reason(&self) -> Option<String> {
         let nearest = self.lineage.iter().find_map(|token| token.0.load_full())?;
         nearest.as_deref().map(str::to_owned)
     }
 
-    /// False when it was cancelled before.
+    /// False when it is cancelled already.
     pub(super) fn cancel(&self, reason: Option<&str>) -> bool {
         self.is_cancelled() == Some(false) && self.lineage[0].set(reason)
     }
@@ -76,7 +76,7 @@ impl CancellationToken {
 pub(super) struct Children(Mutex<HashMap<Box<str>, Arc<CancellationToken>>>);
 
 impl Children {
-    /// None of them is cancelled any more.
+    /// Makes every token uncancelled.
     pub(super) fn reset(&self) {
         for token in self.0.lock().values() {
             token.lineage[0].0.store(None);

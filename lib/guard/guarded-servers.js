@@ -6,32 +6,33 @@ const { native } = require('../runtime/native');
 const { refuseSocket } = require('../http/refuse-socket');
 const { keepAddresses } = require('../http/remote-address');
 const { checkServer } = require('../http/server-closing');
+const { HOOK_ORDER, hookServer } = require('../http/server-hook');
 const { HeldConnections } = require('./held-connections');
 
-/** Where an accepted request has its response, so that who is asked about the request finds it. */
+/** On a request of a server with a ban gate: its response. */
 const kResponse = Symbol('sluice.response');
 
 /**
- * The accept of every server that a guard stands before in this thread: who is banned is refused before a
- * byte is read, and who was let in is known, to be waited for when the server shuts down.
+ * The servers of one guard in this thread. Refuses banned clients at accept, before a byte is read, and knows the open
+ * connections, which a shutdown waits for.
  */
-class ServerHook {
+class GuardedServers {
   #refuses;
   #onRefused;
   #onFault;
-  #hears;
+  #isGated;
   #refusedBody;
   #servers = new Map();
   #attached = new WeakSet();
 
   /**
-   * `refuses(socket)` gives a refusal or null; `onRefused(refusal)` is told of each. A socket that has lost its
-   * `'address'` cannot be answered. Only with `hears` it is asked, and
-   * requests have their responses at `kResponse`: each event of the server costs a little more then. `refusedBody` bounds
-   * what is read of refused sockets.
+   * With `isGated`, `refuses(socket)` returns why a socket is refused at accept, or null, `onRefused(refusal)` is called
+   * for each refused one, and requests have their response at `kResponse`; this costs a little on each event of a
+   * server. `onFault(error)` counts what `refuses` throws; the socket is admitted. `refusedBody` bounds what is read of
+   * refused sockets.
    */
-  constructor({ refuses, onRefused, onFault, hears, refusedBody }) {
-    this.#hears = hears;
+  constructor({ refuses, onRefused, onFault, isGated, refusedBody }) {
+    this.#isGated = isGated;
     this.#refusedBody = refusedBody;
     this.#refuses = refuses;
     this.#onRefused = onRefused;
@@ -48,7 +49,7 @@ class ServerHook {
     this.#watch(server);
   }
 
-  /** Those that listen. */
+  /** The servers that listen. */
   get servers() {
     return this.#servers.keys();
   }
@@ -58,8 +59,8 @@ class ServerHook {
   }
 
   /**
-   * Accepts no more, and waits until those who are connected have gone; who has not after `timeoutMs` is
-   * disconnected. How many those were, and those that the system reset before they were accepted.
+   * Stops accepting and waits for open connections to end; disconnects those left after `timeoutMs`. Resolves with the
+   * number of these, and of connections that the system reset in the listen queue.
    */
   async close(timeoutMs) {
     const due = native.elapsed() + timeoutMs;
@@ -74,28 +75,22 @@ class ServerHook {
 
   #watch(server) {
     const held = new HeldConnections();
-    const detach = this.#hears ? this.#intercept(server, held) : listen(server, held);
-    const watch = () => this.#servers.set(server, { held, detach });
+    const unhook = this.#isGated ? this.#hook(server, held) : listen(server, held);
+    const watch = () => this.#servers.set(server, { held, unhook });
     watch();
     server.on('listening', watch);
     server.on('close', () => this.#servers.delete(server));
   }
 
-  /** A listener could not keep the server's own from a refused socket, so we hear of events before. */
-  #intercept(server, held) {
-    const { emit } = server;
-    const admits = (socket) => this.#admits(server, socket, held);
-    const intercepting = function (event, ...args) {
-      if (event === 'connection' && !admits(args[0])) return true;
-      if (event === 'request') args[0][kResponse] = args[1];
-      else if (event === 'secureConnection') held.secure(args[0]);
-      else if (event === 'session') held.speak(args[0]);
-      return emit.call(this, event, ...args);
-    };
-    server.emit = intercepting;
-    return () => {
-      if (server.emit === intercepting) server.emit = emit;
-    };
+  #hook(server, held) {
+    return hookServer(server, HOOK_ORDER.BAN_GATE, {
+      connection: (socket) => this.#admits(server, socket, held),
+      secureConnection: (stream) => held.secure(stream),
+      session: (session) => held.speak(session),
+      request: (req, res) => {
+        req[kResponse] = res;
+      },
+    });
   }
 
   #admits(server, socket, held) {
@@ -104,13 +99,14 @@ class ServerHook {
       held.add(socket);
       return true;
     }
+    // Its client has reset it: there is nothing to answer.
     if (refusal.reason === 'address') socket.destroy();
     else refuseSocket(server, socket, refusal, { refusedBody: this.#refusedBody });
     this.#onRefused(refusal);
     return false;
   }
 
-  /** null after a fault. */
+  /** null after an internal error. */
   #refusalOf(socket) {
     try {
       return this.#refuses(socket);
@@ -120,7 +116,7 @@ class ServerHook {
   }
 }
 
-/** Holds the connections that come; undone by what it returns. */
+/** Holds new connections until the returned function is called. */
 function listen(server, held) {
   const listeners = {
     connection: (socket) => held.add(socket),
@@ -133,14 +129,14 @@ function listen(server, held) {
   };
 }
 
-/** Requests that come meanwhile are decided and served as before. */
-async function closeHeld(server, { held, detach }, isOver) {
+/** Requests that arrive while the server closes are decided and served as before. */
+async function closeHeld(server, { held, unhook }, isOver) {
   const served = new ServedConnections(server, { refuses: false });
   served.adopt(held.connections);
   const { forced, reset } = await served.close(isOver);
   served.detach();
-  detach();
+  unhook();
   return forced + reset;
 }
 
-module.exports = { ServerHook, kResponse };
+module.exports = { GuardedServers, kResponse };

@@ -1,0 +1,76 @@
+//! A tracker as a named instance of the process.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::ConnectionTracker;
+use super::options::ConnectionTrackerConfig;
+use crate::Result;
+use crate::runtime::ThreadId;
+use crate::runtime::clock::SetBack;
+use crate::runtime::instances::{Instance, OptionList};
+
+/// Options that say how clients are named: those that are connected have names.
+const FIXED: [&str; 2] = ["clients", "ipv6Prefix"];
+
+impl Instance for ConnectionTracker {
+    const KIND: &'static str = "ConnectionTracker";
+    type Config = ConnectionTrackerConfig;
+
+    fn create(name: &str, config: ConnectionTrackerConfig) -> Self {
+        Self::new(name, config)
+    }
+
+    fn try_create(name: &str, config: ConnectionTrackerConfig) -> Result<Self> {
+        Self::try_new(name, config)
+    }
+
+    fn created_with(&self) -> &OptionList {
+        &self.created_with
+    }
+
+    fn list_options(config: &ConnectionTrackerConfig) -> OptionList {
+        config.list()
+    }
+
+    fn list_fixed(config: &ConnectionTrackerConfig) -> OptionList {
+        config.list().into_iter().filter(|(option, _)| FIXED.contains(option)).collect()
+    }
+
+    /// Open connections stay open, even if they are more than the new options allow.
+    fn reconfigure(&self, name: &str, config: ConnectionTrackerConfig, _: bool) -> Result<Option<Arc<Self>>> {
+        let in_force = self.in_force.load().replaced_by(name, config)?;
+        self.in_force.store(Arc::new(in_force));
+        Ok(None)
+    }
+
+    /// Sockets stay open, and no longer count.
+    fn reset(&self) {
+        for connection in self.select(|_| true) {
+            self.forget(&connection);
+        }
+        if let Some(opens) = &self.in_force.load().opens {
+            Instance::reset(&**opens);
+        }
+        self.counters.reset();
+    }
+
+    fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        if let Some(opens) = &self.in_force.load().opens {
+            Instance::close(&**opens);
+        }
+        self.subscribers.end();
+        for (sink, subscription) in self.draining.lock().drain(..) {
+            sink.destroyed(subscription);
+        }
+    }
+
+    fn thread_ended(&self, thread: ThreadId, _: u64) {
+        Self::thread_ended(self, thread);
+    }
+
+    fn clock_was_set_back(&self, set_back: SetBack) {
+        Self::clock_was_set_back(self, set_back);
+    }
+}

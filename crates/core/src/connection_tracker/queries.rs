@@ -1,0 +1,80 @@
+//! What can be asked of a tracker.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::ConnectionTracker;
+use super::connection::Connection;
+use super::stats::ConnectionTrackerStats;
+use crate::Result;
+
+impl ConnectionTracker {
+    /// Open connections over all threads.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.counts.total()
+    }
+
+    /// Open connections of one client over all threads.
+    ///
+    /// # Errors
+    /// The tracker was destroyed, or the client is not an address.
+    pub fn count_for(&self, client: &str) -> Result<u64> {
+        self.check_open()?;
+        let client = self.in_force.load().config.client(client)?;
+        Ok(self.counts.of_client(&client))
+    }
+
+    /// The open connection with this serial.
+    #[must_use]
+    pub fn by_serial(&self, serial: u64) -> Option<Arc<Connection>> {
+        self.connections.get(&serial).map(|connection| Arc::clone(connection.value()))
+    }
+
+    /// The open connection with this id.
+    ///
+    /// # Errors
+    /// The tracker was destroyed.
+    pub fn by_id(&self, id: &str) -> Result<Option<Arc<Connection>>> {
+        self.check_open()?;
+        Ok(self.ids.serial(id).and_then(|serial| self.by_serial(serial)))
+    }
+
+    /// Open connections, of one client or of all, oldest first.
+    ///
+    /// # Errors
+    /// The tracker was destroyed, or the client is not an address.
+    pub fn list(&self, most: usize, client: Option<&str>) -> Result<Vec<Arc<Connection>>> {
+        self.check_open()?;
+        let client = client.map(|text| self.in_force.load().config.client(text)).transpose()?;
+        let mut connections =
+            self.select(|c| client.is_none() || c.current_client().as_deref() == client.as_deref());
+        connections.sort_unstable_by_key(|connection| connection.serial);
+        connections.truncate(most);
+        Ok(connections)
+    }
+
+    /// The default of [`close_idle`](Self::close_idle), in milliseconds.
+    #[must_use]
+    pub fn idle_timeout_ms(&self) -> Option<u64> {
+        self.in_force.load().config.options.idle_timeout_ms
+    }
+
+    /// Sums over all threads. Costs one pass over the connections.
+    ///
+    /// # Errors
+    /// The tracker was destroyed.
+    pub fn stats(&self) -> Result<ConnectionTrackerStats> {
+        self.check_open()?;
+        let mut per_thread = BTreeMap::new();
+        for connection in &self.connections {
+            *per_thread.entry(connection.thread).or_default() += 1;
+        }
+        Ok(self.counters.stats(self.count(), per_thread))
+    }
+
+    pub(super) fn select(&self, is_wanted: impl Fn(&Connection) -> bool) -> Vec<Arc<Connection>> {
+        let wanted = self.connections.iter().filter(|connection| is_wanted(connection));
+        wanted.map(|connection| Arc::clone(connection.value())).collect()
+    }
+}

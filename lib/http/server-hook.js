@@ -1,0 +1,121 @@
+'use strict';
+
+/**
+ * Which subscription sees an event first. Of equal ones, the later subscription does.
+ *
+ * A listener could not do this: it cannot keep the server's own listeners from a refused socket or request, and a listener
+ * for `'upgrade'` or `'connect'` would change what Node does without one.
+ */
+const HOOK_ORDER = Object.freeze({
+  /** A banned client is refused before a tracker counts its socket or charges it for opening a connection. */
+  BAN_GATE: 0,
+  /** A refused socket is not a connection that is served, so a shutdown does not account for it. */
+  CONNECTION_TRACKER: 1,
+  /** The connections that are left, and their requests. */
+  SERVED_CONNECTIONS: 2,
+});
+
+/** On an `emit` of this package without subscriptions: the function that it passes events to. All copies share it. */
+const kPassesTo = Symbol.for('sluice.passesTo');
+
+/** By server. */
+const hooks = new WeakMap();
+
+/**
+ * Calls `handlers[event](first, second)` with the first two arguments of the server's events, before any listener. A
+ * handler that returns false ends the event: later handlers and all listeners do not see it. An error that a handler
+ * throws is thrown by `emit`. Returns a function that ends the subscription.
+ *
+ * This is the only module that replaces `emit` of a server. With the last subscription the server gets its own back.
+ * Where another library has wrapped it meanwhile, the hook stays in the chain and passes every event on.
+ */
+function hookServer(server, order, handlers) {
+  let hook = hooks.get(server);
+  if (hook === undefined) {
+    hook = new ServerHook(server);
+    hooks.set(server, hook);
+  }
+  return hook.subscribe(order, handlers);
+}
+
+class ServerHook {
+  #server;
+  /** The function in the place of the server's `emit`; `undefined` without subscriptions. */
+  #emit;
+  /** The function that was in its place before. */
+  #replaced;
+  /** By event, in their order. The lists are replaced, never changed: a handler may end subscriptions. */
+  #handlers = new Map();
+
+  constructor(server) {
+    this.#server = server;
+  }
+
+  subscribe(order, handlers) {
+    this.#install();
+    const added = Object.entries(handlers).map(([event, handle]) => [event, { order, handle }]);
+    for (const [event, handler] of added) this.#add(event, handler);
+    return () => {
+      for (const [event, handler] of added.splice(0)) this.#remove(event, handler);
+      if (this.#handlers.size === 0) this.#uninstall();
+    };
+  }
+
+  #add(event, handler) {
+    const known = this.#handlers.get(event) ?? [];
+    const later = known.findIndex(({ order }) => order >= handler.order);
+    this.#handlers.set(event, known.toSpliced(later < 0 ? known.length : later, 0, handler));
+  }
+
+  #remove(event, handler) {
+    const left = this.#handlers.get(event).filter((other) => other !== handler);
+    if (left.length > 0) this.#handlers.set(event, left);
+    else this.#handlers.delete(event);
+  }
+
+  /** Puts the hook outermost, unless it is: another library may have wrapped it, or put an older `emit` back. */
+  #install() {
+    const { emit } = this.#server;
+    if (emit === this.#emit) return;
+    this.#retire();
+    const hook = this;
+    const hooked = function (event, ...args) {
+      if (hook.#emit === hooked && hook.#ends(event, args[0], args[1])) return true;
+      return emit.call(this, event, ...args);
+    };
+    this.#emit = hooked;
+    this.#replaced = emit;
+    this.#server.emit = hooked;
+  }
+
+  /** From now on the function in place, if there is one, only passes events on. */
+  #retire() {
+    if (this.#emit !== undefined) this.#emit[kPassesTo] = this.#replaced;
+    this.#emit = undefined;
+  }
+
+  #uninstall() {
+    this.#retire();
+    const { emit } = this.#server;
+    let own = emit;
+    while (own[kPassesTo] !== undefined) own = own[kPassesTo];
+    if (own !== emit) restoreEmit(this.#server, own);
+  }
+
+  #ends(event, first, second) {
+    const handlers = this.#handlers.get(event);
+    if (handlers === undefined) return false;
+    for (const { handle } of handlers) {
+      if (handle(first, second) === false) return true;
+    }
+    return false;
+  }
+}
+
+/** A server of Node inherits its `emit`. */
+function restoreEmit(server, emit) {
+  Reflect.deleteProperty(server, 'emit');
+  if (server.emit !== emit) server.emit = emit;
+}
+
+module.exports = { HOOK_ORDER, hookServer };

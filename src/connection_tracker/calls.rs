@@ -1,0 +1,53 @@
+//! Raw calls: counts, and what is called for each message.
+
+use napi::bindgen_prelude::Result;
+use napi::sys;
+use sluice_core::ConnectionTracker;
+use sluice_core::runtime::clock;
+
+use crate::runtime::raw::{Call, Exports};
+
+pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("countConnections(handle: number): number", count)?;
+    exports.function("touchConnection(handle: number, serial: number): void", touch)?;
+    exports.function("tryMessage(handle: number, serial: number, bytes: number): 0 | 1", try_message)
+}
+
+/// Runs `body` on the tracker of argument 0.
+fn with_tracker<const N: usize, R>(
+    call: &Call<'_, N>,
+    body: impl FnOnce(&ConnectionTracker) -> sluice_core::Result<R>,
+) -> Result<R> {
+    call.check(call.on(&call.port.thread().trackers, body)?)
+}
+
+/// `countConnections(handle)`: open connections over all threads.
+unsafe extern "C" fn count(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let count = with_tracker(call, |tracker| tracker.check_open().map(|()| tracker.count()))?;
+        call.number(count as f64)
+    })
+}
+
+/// `touchConnection(handle, serial)`: something was transferred.
+unsafe extern "C" fn touch(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<2>::answer(env, info, |call| {
+        let serial = call.f64(1)? as u64;
+        with_tracker(call, |tracker| {
+            if let Some(connection) = tracker.by_serial(serial) {
+                connection.touch(clock::now());
+            }
+            Ok(())
+        })?;
+        call.undefined()
+    })
+}
+
+/// `tryMessage(handle, serial, bytes)`: 1 when the connection may send it.
+unsafe extern "C" fn try_message(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<3>::answer(env, info, |call| {
+        let (serial, bytes) = (call.f64(1)? as u64, call.f64(2)? as u64);
+        let allowed = with_tracker(call, |tracker| tracker.try_message(serial, bytes, clock::now()))?;
+        call.int(i32::from(allowed))
+    })
+}

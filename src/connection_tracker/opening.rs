@@ -1,0 +1,117 @@
+//! Opening connections, and why they are refused.
+
+use napi::bindgen_prelude::{Env, Result, Uint8Array};
+use napi_derive::napi;
+use sluice_core::runtime::clock;
+use sluice_core::runtime::mailbox::Sink;
+use sluice_core::{Connection, ConnectionOptions, Opened, Refusal};
+
+use super::tracker;
+use crate::runtime::seam::{Coded, codes};
+use crate::runtime::{error, thread};
+
+/// How a connection is opened.
+#[napi(object)]
+pub struct NativeConnectionRequest {
+    pub id: Option<String>,
+    pub detail: Option<Uint8Array>,
+    /// The subscription through which this thread is asked to close the connection's socket.
+    pub subscription: Option<u32>,
+    /// Whether limits per client apply.
+    pub check_client: bool,
+}
+
+/// A connection that was opened, or why it was not.
+#[napi(discriminant = "kind", discriminant_case = "camelCase", object_from_js = false)]
+pub enum NativeOpened {
+    Opened { serial: f64, id: String, client: Option<String>, opened_at: f64 },
+    Refused { reason: String, retry_after_ms: f64 },
+}
+
+/// Why a connection does not count for a client.
+#[napi(object, object_from_js = false)]
+pub struct NativeRefusal {
+    pub reason: String,
+    /// Until the client may open again; 0 where that depends on others closing.
+    pub retry_after_ms: f64,
+}
+
+/// The option that refused a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reason {
+    Max,
+    MaxPerClient,
+    Opens,
+}
+
+codes! {
+    /// Why a connection was refused.
+    Reason = "CONNECTION_REFUSALS" {
+        Max = "max",
+        MaxPerClient = "maxPerClient",
+        Opens = "opens",
+    }
+}
+
+/// Opens a connection. Its detail is not given back: the caller has it.
+#[napi]
+pub fn open_connection(
+    env: Env,
+    handle: u32,
+    client: Option<String>,
+    request: NativeConnectionRequest,
+) -> Result<NativeOpened> {
+    let port = thread::port_of(&env)?;
+    let options = ConnectionOptions {
+        thread: port.thread().id,
+        id: request.id.as_deref(),
+        detail: request.detail.map(|detail| detail.as_ref().into()),
+        socket: request.subscription.map(|subscription| (port.mailbox() as Sink<_>, subscription)),
+        check_client: request.check_client,
+    };
+    let at = (clock::now(), clock::utc_ms());
+    let opened = error::check(&env, tracker(handle)?.open(client.as_deref(), options, at))?;
+    Ok(match opened {
+        Opened::Yes(connection) => NativeOpened::of(&connection),
+        Opened::No(refusal) => {
+            let NativeRefusal { reason, retry_after_ms } = refusal.into();
+            NativeOpened::Refused { reason, retry_after_ms }
+        }
+    })
+}
+
+/// Counts the connection with this serial for `client`. Returns why it may not, or nothing.
+#[napi]
+pub fn assign_connection(
+    env: Env,
+    handle: u32,
+    serial: f64,
+    client: String,
+) -> Result<Option<NativeRefusal>> {
+    let tracker = tracker(handle)?;
+    let Some(connection) = tracker.by_serial(serial as u64) else { return Ok(None) };
+    let refusal = error::check(&env, tracker.assign(&connection, &client, clock::now()))?;
+    Ok(refusal.map(Into::into))
+}
+
+impl NativeOpened {
+    fn of(connection: &Connection) -> Self {
+        Self::Opened {
+            serial: connection.serial as f64,
+            id: connection.id.to_string(),
+            client: connection.current_client().as_deref().map(str::to_owned),
+            opened_at: connection.opened_at as f64,
+        }
+    }
+}
+
+impl From<Refusal> for NativeRefusal {
+    fn from(refusal: Refusal) -> Self {
+        let (reason, retry_after) = match refusal {
+            Refusal::Max => (Reason::Max, 0),
+            Refusal::MaxPerClient => (Reason::MaxPerClient, 0),
+            Refusal::Opens { retry_after } => (Reason::Opens, retry_after),
+        };
+        Self { reason: reason.text().to_owned(), retry_after_ms: clock::ceil_ms(retry_after) as f64 }
+    }
+}
