@@ -27,16 +27,14 @@ export declare function advanceClock(ms: number): void
 /** All circuits, by the names of their peers. */
 export declare function allCircuitStats(handle: number): Array<NativeCircuitStats>
 
-/** Tells the others, where nothing that was sent has told them yet. */
+/** Notifies the other peers that this one has joined, unless something that it sent has done so. */
 export declare function announceInBroker(handle: number): void
-
-export declare function askPeerToLeave(handle: number, id: string): boolean
 
 /** Counts the connection with this serial for the client behind it; the answer holds a refusal or nothing. */
 export declare function assignConnection(handle: number, serial: number, client: string): NativeOpened
 
-/** Another object of a thread that takes part already. Fails where it wants another bound. */
-export declare function attachToBroker(name: string, inbox: number | undefined | null, reconfigures: boolean): void
+/** Checks the options of another object of a thread that has joined. */
+export declare function attachToBroker(name: string, options: object | undefined, reconfigures: boolean): void
 
 /** Bans a client or a range; without a duration for ever. True when it is kept. */
 export declare function banByHand(handle: number, target: string, durationMs?: number | undefined | null, reason?: string | undefined | null): boolean
@@ -47,12 +45,9 @@ export declare function beginInHub(handle: number, key: string, call: number): b
 /** Begins a shutdown, or shortens the one that goes on. */
 export declare function beginShutdown(handle: number, request: NativeShutdownRequest): void
 
-/** Takes no more requests. */
-export declare function beginToLeaveBroker(handle: number): void
-
 export declare function brokerEndpoints(handle: number): Array<NativeEndpoint>
 
-/** Messages that each peer takes before it has looked at one. */
+/** Most messages pending at a peer, and most requests that it works on. */
 export declare function brokerInbox(handle: number): number
 
 export declare function brokerPeers(handle: number): Array<NativePeer>
@@ -140,11 +135,8 @@ export declare function failInHub(handle: number, key: string, call: number, err
 /** A leader has a value; null when it leads no more. */
 export declare function finishInHub(handle: number, key: string, call: number, value: Uint8Array, retention: NativeRetention): NativeFinished | null
 
-/** Requests with lower numbers were sent before everything was reset. */
+/** The first request number after the last reset. */
 export declare function firstRequestSinceReset(handle: number): number
-
-/** Gives back the places that this thread has reserved. It has delivered all its messages before. */
-export declare function giveBackUnusedInBroker(handle: number): void
 
 /** Threads that were late at this time, in milliseconds of `elapsed`, are not waited for. */
 export declare function giveUpShutdown(handle: number, by: number): void
@@ -164,7 +156,7 @@ export declare function guardNames(): Array<string>
  */
 export declare function guardOptions(name: string, ifSet: boolean): NativeGuardOptions | null
 
-/** Whether nothing is asked of a peer that leaves. */
+/** Whether a peer that is leaving has nothing pending. */
 export declare function hasFinishedInBroker(handle: number): boolean
 
 export declare function hasLeftCluster(): boolean
@@ -177,7 +169,7 @@ export declare function hubValue(handle: number, key: string): NativeHubValue | 
 
 export declare function invalidateInHub(handle: number, key: string): boolean
 
-/** Whether there is no such broker any more. */
+/** Whether the broker was destroyed. */
 export declare function isBrokerDestroyed(handle: number): boolean
 
 /** Whether a test has stopped the clock. */
@@ -185,8 +177,8 @@ export declare function isClockManual(): boolean
 
 export declare function isolateCircuit(handle: number, peer: string): void
 
-/** Takes part in a broker, which it creates where there is none. */
-export declare function joinBroker(name: string, joining: NativeJoining): NativeMembership
+/** Joins a broker, or creates it. Without options it accepts those in force. */
+export declare function joinBroker(name: string, request: NativeJoinRequest, options: object | undefined, reconfigures: boolean): NativeMembership
 
 export declare function joinHub(handle: number, key: string, subscription: number, timeoutMs: number, knownVersion: number): NativeJoined
 
@@ -196,7 +188,7 @@ export declare function joinHub(handle: number, key: string, subscription: numbe
  */
 export declare function joinLifecycle(name: string, subscription: number, threadId: number): number
 
-/** Takes part no longer; the handle is free. */
+/** Leaves; the handle is free. */
 export declare function leaveBroker(handle: number): void
 
 /** The channel to the primary has closed: all servers of this process are to close. */
@@ -243,7 +235,7 @@ export interface NativeBan {
   reason?: string
 }
 
-/** What goes on over all threads. */
+/** Totals over all threads. */
 export interface NativeBrokerStats {
   peers: number
   endpoints: number
@@ -494,13 +486,9 @@ export interface NativeJoined {
   restMs: number
 }
 
-export interface NativeJoining {
+export interface NativeJoinRequest {
   id?: string
   metadata?: Buffer
-  /** `None` attaches to whatever bound there is. */
-  inbox?: number
-  /** Whether another bound comes into force. */
-  reconfigures: boolean
 }
 
 /** One of the limits of a limiter. */
@@ -524,7 +512,7 @@ export interface NativeMembership {
   handle: number
   number: number
   id: string
-  /** Who was there before. */
+  /** The peers that joined before. */
   others: Array<NativePeer>
 }
 
@@ -839,10 +827,16 @@ export declare function releaseSecurityMonitor(handle: number): void
 /** Gives the handle of a token up whose lifecycle was destroyed. */
 export declare function releaseToken(token: number): void
 
+/** Releases the capacity that this thread has reserved. It has delivered all its messages before. */
+export declare function releaseUnusedInBroker(handle: number): void
+
 /** This thread has done what it could. */
 export declare function reportShutdown(handle: number, end: NativeThreadEnd): void
 
 export declare function reputationStats(handle: number): NativeReputationStats
+
+/** Asks another peer to finish its work and leave. False if there is no peer with this id. */
+export declare function requestPeerLeave(handle: number, id: string): boolean
 
 export declare function resetCircuit(handle: number, peer: string): void
 
@@ -870,7 +864,7 @@ export declare function securityMonitorUnsubscribe(handle: number, subscription:
 
 export declare function securityTop(handle: number, limit: number): Array<NativeCount>
 
-/** Serves an endpoint; its number. */
+/** Serves an endpoint. Returns its number. */
 export declare function serveEndpoint(handle: number, endpoint: string): number
 
 /** Stops the clock of the process at this many milliseconds. */
@@ -885,6 +879,9 @@ export declare function sharesWithClusterWorkers(): boolean
 export declare function shutdownReport(handle: number): NativeShutdownReport | null
 
 export declare function shutdownTimes(handle: number): NativeShutdownTimes | null
+
+/** Stops accepting requests and messages. */
+export declare function startLeavingBroker(handle: number): void
 
 /** Tells this thread of every change from now on, under this number. */
 export declare function subscribeToCircuits(handle: number, subscription: number): void
@@ -931,13 +928,9 @@ export declare function withdrawEndpoint(handle: number, endpoint: string): void
 
 export declare function acquirePermit(handle: number, peer: string, hasDeadline: 0 | 1): number
 
-export declare function answeredRequests(handle: number, count: number): void
-
 export declare function attachThread(onWake: () => void, numbers: Float64Array, errorClass: unknown, threadId: number, memory: number): 0 | 1
 
 export declare function block(handle: number, key: string, durationMs: number): 0 | 1
-
-export declare function brokerNumbers(outgoing: Float64Array, incoming: Float64Array): void
 
 export declare function checkReputation(handle: number, ip: string): string | undefined
 
@@ -1031,9 +1024,11 @@ export declare function registryVersion(handle: number): number
 
 export declare function releasePermit(handle: number, ticket: number): void
 
-export declare function reserveForAll(handle: number): number
+export declare function requestsAnswered(handle: number, count: number): void
 
-export declare function reserveMessage(handle: number, receiver: number): number
+export declare function reserveForAll(handle: number): number | undefined
+
+export declare function reserveMessage(handle: number, receiver: number): 0 | 1
 
 export declare function reset(handle: number, key: string): 0 | 1
 
@@ -1046,6 +1041,8 @@ export declare function resolveClient(handle: number, format: number, header: st
 export declare function routeRequest(handle: number, endpoint: number): number
 
 export declare function routeRequestTo(handle: number, receiver: number): number
+
+export declare function shareMessageHeaders(outgoing: Float64Array, incoming: Float64Array): void
 
 export declare function takeMessages(handle: number, whenEmpty: number): string | [string | undefined, ...(string | Buffer)[]] | undefined
 

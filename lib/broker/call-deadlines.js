@@ -3,22 +3,22 @@
 const { Deadline } = require('../runtime/deadline');
 const { native } = require('../runtime/native');
 
-/** Calls whose deadlines lie within this many milliseconds end together, at the last of them: none before its time. */
+/** Calls whose deadlines lie within one tick of so many milliseconds end together, at the last of them: none early. */
 const TICK_MS = 8;
 
 /**
- * Deadlines of calls, by ticks of the clock: a call in its tick is in a list it leaves at once when it is answered. One timer
- * stands for the first tick. It does not keep the thread alive; calls do.
+ * Deadlines of calls, by ticks of the clock. Each tick is a linked list, so an answered call is removed in constant time.
+ * One timer is set, for the first tick. It does not keep the thread alive; in-flight calls do.
  *
- * An entry has `tick`, `previous` and `next`, which are the list's, and `expire()`.
+ * An entry has `expire()`, and the fields `tick`, `previous` and `next`, which only the list uses.
  */
 class CallDeadlines {
   #ticks = new Map();
-  /** The tick added to last: it stays while it is empty, as the next call most often has the same. */
+  /** The tick of the call added last. Kept while it is empty, since the next call most often has the same. */
   #latest;
-  /** When the timer is to fire, in milliseconds of `elapsed`. */
+  /** When the timer fires, in milliseconds of `elapsed`. */
   #armed = Number.POSITIVE_INFINITY;
-  /** The earliest deadline that was added since a timer was set. */
+  /** The earliest deadline added since then. */
   #wanted = Number.POSITIVE_INFINITY;
   #deadline;
   #turn;
@@ -36,8 +36,8 @@ class CallDeadlines {
   }
 
   /**
-   * Sets a timer for the first of those that were added. Not done by `add`, whose caller may be anywhere on the stack: a
-   * timer of Node's that is made where the stack overflows keeps the thread alive for good.
+   * Sets the timer for calls that were added. `add` does not, as it may run near the end of the stack: a Node timer whose
+   * creation overflows the stack keeps the thread alive for ever.
    */
   arm() {
     const wanted = this.#wanted;
@@ -71,8 +71,7 @@ class CallDeadlines {
   }
 
   /**
-   * Calls end in the turn after that: their requests are to go out first, and a thread that was busy for long may have the
-   * answers waiting.
+   * Calls end one turn after the timer: their requests go out first, and a thread that was busy may have answers pending.
    */
   #arm(due, now) {
     this.#deadline?.cancel();
