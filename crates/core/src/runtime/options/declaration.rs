@@ -47,6 +47,7 @@ macro_rules! options {
 
             /// What is required, and everything else by default.
             #[must_use]
+            #[allow(clippy::new_without_default, reason = "options with a required one have no default")]
             $visibility fn new($($($required: $type,)?)*) -> Self {
                 Self {
                     $($field: $crate::runtime::options::options!(@initial [$($required)?] [$($default)?]),)*
@@ -55,6 +56,10 @@ macro_rules! options {
 
             /// The options in `source`. What is left out has its default; a required option that is left out is an
             /// error.
+            ///
+            /// # Errors
+            ///
+            /// `INVALID_OPTION` if a required option is left out.
             $visibility fn read(source: &dyn $crate::runtime::options::Source) -> $crate::Result<Self> {
                 use $crate::runtime::options::OptionValue;
                 $($(
