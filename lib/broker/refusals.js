@@ -24,16 +24,17 @@ class Refusals {
   }
 
   #errorOf(what, endpoint, to) {
+    const reason = numbers[REFUSED_SEND.REASON];
     const { title, inbox } = this.#membership;
-    switch (numbers[REFUSED_SEND.REASON]) {
+    switch (reason) {
       case SEND_REFUSALS.noEndpoint: {
-        const message = `${title}: nobody serves ${JSON.stringify(endpoint)}; served now: ${this.#served() || 'none'}`;
+        const message = `${title}: no peer serves ${JSON.stringify(endpoint)}; served now: ${this.#served() || 'none'}`;
         return new SluiceError('NO_ENDPOINT', message);
       }
       case SEND_REFUSALS.full: {
         this.#counts.refused += 1;
-        const whom = to === undefined ? 'every peer that serves it' : `peer "${to}"`;
-        const message = `${title}: ${whom} has no room for ${what}: ${inbox} wait or are worked on; wait for "drain"`;
+        const receiver = to === undefined ? 'every peer that serves it' : `peer "${to}"`;
+        const message = `${title}: ${what} was refused: the inbox of ${receiver} is full (${inbox} pending or being worked on); wait for "drain"`;
         return new SluiceError('BACKPRESSURE', message);
       }
       case SEND_REFUSALS.gone:

@@ -124,7 +124,7 @@ class SupervisedWorker {
 
   #reason(code, cause) {
     if (this.#isLate) return `did not join within ${this.#plan.startTimeout} ms and was terminated`;
-    if (this.isLeaving) return 'was told to end before it had joined';
+    if (this.isLeaving) return 'was asked to end before it had joined';
     if (code === null) return `could not be started: ${cause.message}`;
     if (cause !== undefined) return `failed before it joined: ${cause.message ?? String(cause)}`;
     return `ended with code ${code} before it joined; accepted: a file that makes a Broker of this name`;
