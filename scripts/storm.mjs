@@ -4,6 +4,7 @@
  *   npm run storm                      a million calls, and 100 000 with slow wakers
  *   npm run storm -- 5000000 <seed>    that many calls, with the seed of a failed run
  */
+import { slowWakerEnv } from '../__test__/helpers/slow-waker.mjs';
 import { storm } from '../__test__/helpers/storm.mjs';
 
 const [calls = 1_000_000, seed = Math.floor(Math.random() * 2 ** 32)] = process.argv.slice(2).map(Number);
@@ -15,7 +16,7 @@ const STORMS = {
     calls: Math.ceil(calls / 10),
     lanes: 12,
     endEvery: 500,
-    env: { SLUICE_TEST_SLOW_BELL: '1' },
+    env: slowWakerEnv(),
   },
 };
 

@@ -20,9 +20,18 @@ pub(crate) mod waker;
 use napi::bindgen_prelude::Result;
 
 /// Numbers that JavaScript sizes its arrays by.
-pub(crate) const CONSTANTS: [seam::Constant; 3] = [
+pub(crate) const CONSTANTS: [seam::Constant; 4] = [
     ("NUMBERS", port::NUMBERS, "Numbers that cross beside the arguments of a call."),
-    ("MOST_CROSSING", message_numbers::MOST_CROSSING, "Messages whose numbers cross at once, either way."),
+    (
+        "MOST_CROSSING",
+        message_numbers::MOST_CROSSING,
+        "Messages whose headers cross at once, in each direction.",
+    ),
+    (
+        "EVERY_PEER",
+        message_numbers::EVERY_PEER as usize,
+        "Stands for every other peer as the receiver of a message.",
+    ),
     (
         "DISTINCT_VERSIONS",
         sluice_core::VersionCells::DISTINCT as usize,

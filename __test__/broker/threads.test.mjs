@@ -124,6 +124,25 @@ test('a full inbox rejects further calls with BACKPRESSURE and loses none', asyn
   await nothingIsLeft(broker);
 });
 
+test('a refusal names the call or message, the receiver, and what is accepted', async (t) => {
+  const broker = join(t, undefined, { id: 'main', inbox: 1 });
+  const title = `Broker "${broker.name}"`;
+  broker.handle('never', () => new Promise(() => {}));
+  const first = outcomes([broker.call('never')]);
+  const full = 'is full (1 pending or being worked on); wait for "drain"';
+  await assert.rejects(broker.call('never'), {
+    message: `${title}: the call of "never" was refused: the inbox of every peer that serves it ${full}`,
+  });
+  assert.throws(() => broker.send('main', 1), {
+    message: `${title}: the message was refused: the inbox of peer "main" ${full}`,
+  });
+  await assert.rejects(broker.call('missing'), {
+    message: `${title}: no peer serves "missing"; served now: "never"`,
+  });
+  await broker.close({ timeout: 0 });
+  assert.deepEqual(await first, ['CLOSED']);
+});
+
 test('a full inbox rejects messages until "drain"', async (t) => {
   const { broker, peers, ids } = await shared(t, 1, { inbox: 10 });
   const [to] = ids;

@@ -6,7 +6,7 @@ const { ArrayNode, isPlainObject, LEAF, ListNode, ObjectNode } = require('../run
 const ACCEPTED =
   'null, undefined, booleans, numbers, bigints, strings, Buffers, typed arrays, Date, Map, Set, arrays and plain objects of these, without cycles';
 
-// What objects are and hold is asked of these: properties of their own and prototypes may say anything.
+// Read through the getters of built-in prototypes: own properties and prototypes of a value may lie.
 const getterOf = (prototype, key) => Object.getOwnPropertyDescriptor(prototype, key).get;
 const typedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype);
 const typedArrayLength = getterOf(typedArrayPrototype, 'length');
@@ -16,7 +16,7 @@ const arrayBufferByteLength = getterOf(ArrayBuffer.prototype, 'byteLength');
 const mapForEach = Map.prototype.forEach;
 const setForEach = Set.prototype.forEach;
 
-/** What an object may only pretend to be, by its prototype. */
+/** Classes that an object may belong to by its prototype only. */
 const CLASSES = [
   ['a typed array', Object.getPrototypeOf(Uint8Array)],
   ['a DataView', DataView],
@@ -31,17 +31,14 @@ function lengthOf(typedArray) {
   return typedArrayLength.call(typedArray);
 }
 
-/** Bytes of an object that holds bytes; 0 of others. */
+/** Bytes that an object holds; 0 for other objects. */
 function byteLengthOf(object) {
   if (types.isTypedArray(object)) return typedArrayByteLength.call(object);
   if (types.isDataView(object)) return dataViewByteLength.call(object);
   return types.isArrayBuffer(object) ? arrayBufferByteLength.call(object) : 0;
 }
 
-/**
- * What structured clone keeps, for `walk`. Arrays may have properties, which are looked at, and objects symbols, which
- * are not.
- */
+/** For `walk`: what structured clone copies. Named properties of arrays are visited, properties under symbols are not. */
 function openCloned(object, fail) {
   if (types.isProxy(object)) return undefined;
   if (Array.isArray(object)) return new ArrayNode(object, Object.keys(object).slice(object.length));
@@ -49,8 +46,8 @@ function openCloned(object, fail) {
   if (types.isSet(object)) return new ListNode(valuesOf(object), (at) => `.values[${at}]`);
   if (ArrayBuffer.isView(object) || types.isDate(object) || types.isArrayBuffer(object)) return LEAF;
   if (isPlainObject(object)) return new ObjectNode(object);
-  const pretended = CLASSES.find(([, Class]) => object instanceof Class);
-  if (pretended !== undefined) fail(`an object that is ${pretended[0]} by its prototype only`);
+  const claimed = CLASSES.find(([, Class]) => object instanceof Class);
+  if (claimed !== undefined) fail(`an object that is ${claimed[0]} by its prototype only`);
   return undefined;
 }
 

@@ -7,48 +7,48 @@ const { serialize } = require('../runtime/value');
 const { walk } = require('../runtime/value-walk');
 const { ACCEPTED, byteLengthOf, lengthOf, openCloned } = require('./cloned');
 
-/** How a payload travels. The first two are in the JSON text of their batch, the others by themselves. */
+/** How a payload travels. The first two are part of the JSON text of their batch, the others travel by themselves. */
 const CODEC = { json: 0, nothing: 1, text: 2, buffer: 3, bytes: 4, rich: 5 };
 
-/** From here on a string costs less by itself than as JSON. */
+/** A string of this length or more costs less by itself than as JSON. */
 const LONG_TEXT = 200;
 
-/** No string has more than 2^29 characters, and the receiver parses this one with others. */
+/** A string has at most about 2^29 characters, and the receiver joins this one with others. */
 const LONGEST_JSON = 2 ** 28;
 
-/** Deeper values are looked at by what knows cycles. */
+/** Deeper values are checked by `walk`, which detects cycles. */
 const MOST_NESTED = 32;
 
-/** Bytes that a message must not reach: their number crosses to native code as 32 bits. */
+/** A payload has fewer bytes than this: the number crosses to native code as 32 bits. */
 const MOST_BYTES = 2 ** 32;
 const ACCEPTED_BYTES = `less than ${MOST_BYTES} bytes (4 GiB) in all`;
 
-/** The payload encoded last. It is used before another is. */
+/** The payload encoded last; used before the next is encoded. */
 const encoded = { codec: CODEC.json, data: 'null' };
 
 /**
- * Encodes a copy of a value, as it is now: JSON where that is exact, which is what costs least, structured clone where
- * it is not. `what` names the value in the error.
+ * Encodes a copy of a value as it is now: as JSON if that is exact, since it costs least, else by structured clone.
+ * `what` names the value in errors.
  */
 function encode(value, what) {
   switch (typeof value) {
     case 'string':
       return encodeText(value);
     case 'undefined':
-      return leave(CODEC.nothing, 'null');
+      return encodedAs(CODEC.nothing, 'null');
     case 'object':
       if (types.isUint8Array(value)) return encodeBytes(value, what);
   }
   const json = isExactAsJson(value, 0) ? toJson(value) : undefined;
-  if (json !== undefined) return leave(CODEC.json, json);
+  if (json !== undefined) return encodedAs(CODEC.json, json);
   check(value, what);
   return encodeRich(value, what);
 }
 
-/** Encodes plain data that this library has made itself. */
+/** Encodes plain data made by this library, which needs no check. */
 function encodeOwn(value, what) {
   const json = isExactAsJson(value, 0) ? toJson(value) : undefined;
-  return json === undefined ? encodeRich(value, what) : leave(CODEC.json, json);
+  return json === undefined ? encodeRich(value, what) : encodedAs(CODEC.json, json);
 }
 
 function check(value, what) {
@@ -64,7 +64,7 @@ function check(value, what) {
 function encodeRich(value, what) {
   const bytes = serialize(value, what);
   checkLength(bytes.length, what);
-  return leave(CODEC.rich, bytes);
+  return encodedAs(CODEC.rich, bytes);
 }
 
 function checkLength(length, what) {
@@ -72,27 +72,27 @@ function checkLength(length, what) {
   throw new SluiceError('INVALID_VALUE', `${what} has ${length} bytes; accepted: ${ACCEPTED_BYTES}`);
 }
 
-/** JSON escapes lone surrogates, which UTF-8 does not have. */
+/** Lone surrogates need JSON, which escapes them; UTF-8 has none. */
 function encodeText(text) {
-  if (text.length < LONG_TEXT || !text.isWellFormed()) return leave(CODEC.json, JSON.stringify(text));
-  return leave(CODEC.text, text);
+  if (text.length < LONG_TEXT || !text.isWellFormed()) return encodedAs(CODEC.json, JSON.stringify(text));
+  return encodedAs(CODEC.text, text);
 }
 
 function encodeBytes(bytes, what) {
   checkLength(lengthOf(bytes), what);
-  if (Buffer.isBuffer(bytes)) return leave(CODEC.buffer, bytes);
+  if (Buffer.isBuffer(bytes)) return encodedAs(CODEC.buffer, bytes);
   return Object.getPrototypeOf(bytes) === Uint8Array.prototype
-    ? leave(CODEC.bytes, bytes)
+    ? encodedAs(CODEC.bytes, bytes)
     : encodeRich(bytes, what);
 }
 
-function leave(codec, data) {
+function encodedAs(codec, data) {
   encoded.codec = codec;
   encoded.data = data;
   return encoded;
 }
 
-/** The value of what came by itself. */
+/** The value of a payload that travelled by itself. */
 function decode(codec, data) {
   switch (codec) {
     case CODEC.bytes:
@@ -104,7 +104,7 @@ function decode(codec, data) {
   }
 }
 
-/** Undefined where the text would be too long. What a getter throws it throws again where the value is looked at next. */
+/** Undefined if the text would be too long, or a getter throws: it throws again when the value is checked. */
 function toJson(value) {
   try {
     const json = JSON.stringify(value);
@@ -114,7 +114,7 @@ function toJson(value) {
   }
 }
 
-/** Whether JSON says neither less nor other than the value. False also where it is not worth finding out. */
+/** Whether JSON represents the value exactly. False also for values that are costly to check. */
 function isExactAsJson(value, depth) {
   switch (typeof value) {
     case 'string':

@@ -1,57 +1,30 @@
 'use strict';
 
-const { threadId } = require('node:worker_threads');
-const { Peer, DEFAULT_CLOSE_MS } = require('./peer');
-const { invalidOption, SluiceError } = require('../runtime/errors');
-const { native, onProcess } = require('../runtime/native');
-const { onMismatch, openNamed } = require('../runtime/on-mismatch');
-const {
-  ACCEPTED_NAME,
-  abortSignal,
-  checkName,
-  checkOptions,
-  integer,
-  isName,
-  parseDuration,
-} = require('../runtime/schema');
-const { encode } = require('../runtime/value');
-
-const SCHEMA = { id: name, metadata: (value) => value, inbox: integer(1, 2 ** 31 - 1), onMismatch };
-const CALL_SCHEMA = {
-  timeout: (value, option) => parseDuration(value, option),
-  signal: abortSignal,
-  to: name,
-};
-const CLOSE_SCHEMA = { timeout: (value, option) => parseDuration(value, option, { least: 0 }) };
-
-const DEFAULT_CALL_MS = 30_000;
-const NO_OPTIONS = Object.freeze({});
-
-/** The parts that this thread has in brokers, by name. */
-const peers = new Map();
-
-onProcess('reset', () => {
-  for (const peer of [...peers.values()]) peer.followReset();
-});
+const { invalidOption } = require('../runtime/errors');
+const { native } = require('../runtime/native');
+const { openNamed } = require('../runtime/on-mismatch');
+const { checkName } = require('../runtime/schema');
+const { DEFAULT_CALL_TIMEOUT_MS, brokerOptions, callOptions, closeTimeout } = require('./options');
+const { leaveDestroyed, peerOf } = require('./peers');
 
 /** Threads that find each other by name, call each other, and send each other messages. */
 class Broker {
   #name;
   #peer;
 
-  constructor(name, options = NO_OPTIONS) {
+  constructor(name, options) {
     checkName('Broker', name);
-    const checked = checkOptions('Broker', options, SCHEMA);
+    const checked = brokerOptions(options);
     this.#name = name;
     const open = (reconfigures) => peerOf(name, checked, reconfigures);
     this.#peer = openNamed('Broker', name, checked, open);
   }
 
-  /** Every thread leaves; what they await is rejected. */
+  /** Makes every thread leave; their in-flight calls reject. */
   static destroy(name) {
     checkName('Broker', name);
     const isDestroyed = native.destroyBroker(name);
-    if (isDestroyed) peers.get(name)?.leave();
+    if (isDestroyed) leaveDestroyed(name);
     return isDestroyed;
   }
 
@@ -75,13 +48,13 @@ class Broker {
     return this.#peer.unhandle(endpoint);
   }
 
-  /** Mistakes reject, as everything else that keeps a call from its answer. */
+  /** Invalid arguments reject as well. */
   call(endpoint, payload, options) {
     try {
       checkName('Broker endpoint', endpoint);
-      if (options === undefined) return this.#peer.call(endpoint, payload, DEFAULT_CALL_MS);
-      const { timeout = DEFAULT_CALL_MS, signal, to } = checkOptions('Broker call', options, CALL_SCHEMA);
-      return this.#peer.call(endpoint, payload, timeout, signal, to);
+      if (options === undefined) return this.#peer.caller.call(endpoint, payload, DEFAULT_CALL_TIMEOUT_MS);
+      const { timeout = DEFAULT_CALL_TIMEOUT_MS, signal, to } = callOptions(options);
+      return this.#peer.caller.call(endpoint, payload, timeout, signal, to);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -89,11 +62,11 @@ class Broker {
 
   send(peerId, payload) {
     checkName('Broker peer', peerId);
-    this.#peer.send(peerId, payload);
+    this.#peer.messages.send(peerId, payload);
   }
 
   broadcast(payload) {
-    return this.#peer.broadcast(payload);
+    return this.#peer.messages.broadcast(payload);
   }
 
   on(event, listener) {
@@ -119,7 +92,7 @@ class Broker {
     return this.#peer.endpoints();
   }
 
-  /** Mistakes reject as well. */
+  /** Invalid arguments reject. */
   async spawn(file, options) {
     return this.#peer.spawn(file, options);
   }
@@ -138,9 +111,8 @@ class Broker {
     return this;
   }
 
-  close(options = NO_OPTIONS) {
-    const { timeout = DEFAULT_CLOSE_MS } = checkOptions('Broker close', options, CLOSE_SCHEMA);
-    return this.#peer.close(timeout);
+  close(options) {
+    return this.#peer.close(closeTimeout(options));
   }
 
   [Symbol.asyncDispose]() {
@@ -150,34 +122,6 @@ class Broker {
   stats() {
     return this.#peer.stats();
   }
-}
-
-/** A thread has one part in a broker, however many objects stand for it. */
-function peerOf(name, { id, metadata, inbox }, reconfigures) {
-  const bytes = metadata === undefined ? undefined : encode(metadata, 'metadata');
-  const existing = peers.get(name);
-  if (existing?.isDestroyed) existing.leave();
-  if (!peers.has(name)) {
-    const peer = new Peer(name, { id, metadata: bytes, inbox, reconfigures }, threadId, () =>
-      peers.delete(name),
-    );
-    peers.set(name, peer);
-    return peer;
-  }
-  checkSame(name, 'id', existing.id, id);
-  native.attachToBroker(name, inbox, reconfigures);
-  return existing;
-}
-
-function checkSame(name, option, existing, given) {
-  if (given === undefined || given === existing) return;
-  const message = `"${name}" was joined by this thread with ${option} = ${existing}; given: ${given}. A thread is one peer: close it first`;
-  throw new SluiceError('CONFIG_MISMATCH', message);
-}
-
-function name(value, option) {
-  if (isName(value)) return value;
-  throw invalidOption(option, value, ACCEPTED_NAME);
 }
 
 module.exports = { Broker };

@@ -3,14 +3,11 @@
 const { SluiceError } = require('../runtime/errors');
 const { native } = require('../runtime/native');
 
-/**
- * What a handler is told of a request beside its payload. A signal costs more than all the rest of a call, so it is made when it
- * is asked for.
- */
+/** What a handler gets beside the payload. Its signal is made on first use: it costs more than the rest of a call. */
 class Request {
-  /** The id of the peer that asks. */
+  /** The id of the caller. */
   from;
-  /** The request's number, which no other request of this broker has. */
+  /** The request's number, unique in this broker. */
   id;
   #due;
   #controller;
@@ -22,12 +19,12 @@ class Request {
     this.#due = due;
   }
 
-  /** UTC milliseconds after which nobody waits for the answer. */
+  /** UTC milliseconds at which the call times out. */
   get deadline() {
     return native.utcOfElapsed(this.#due);
   }
 
-  /** Aborts when nobody waits for the answer any more: deadline, abort, the end of either peer. */
+  /** Aborts when the answer is no longer awaited: deadline, abort, the end of either peer. */
   get signal() {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
@@ -42,14 +39,13 @@ class Request {
   }
 }
 
-/** The reasons of a handler's signal. */
+/** The reasons of a handler's signal, in the order of `CANCELLED`. */
 const REASONS = [
   () => new DOMException('The caller has aborted the call', 'AbortError'),
   () => new SluiceError('TIMEOUT', 'The caller has waited as long as it meant to'),
   () => new SluiceError('CLOSED', 'The caller has left its broker'),
 ];
 
-/** By the number of `CANCELLED`. */
 function reasonOf(cancelled) {
   return REASONS[cancelled]();
 }

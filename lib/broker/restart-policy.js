@@ -1,12 +1,12 @@
 'use strict';
 
-/** When a worker that died may be started again. One for all workers of a group; it only decides. */
+/** Decides when a worker that died is restarted. One policy for all workers of a group; it has no side effects. */
 class RestartPolicy {
   #limit;
   #window;
   #backoff;
   #maxBackoff;
-  /** When the restarts of the last window were granted, the oldest first. */
+  /** Times of the restarts granted in the last window, oldest first. */
   #granted = [];
 
   constructor({ limit, window, backoff, maxBackoff }) {
@@ -20,7 +20,7 @@ class RestartPolicy {
     return `at most ${this.#limit} restarts in ${this.#window} ms`;
   }
 
-  /** Whether one more fits `limit` in `window`; if so, it is taken. */
+  /** Whether `window` allows one more restart; if so, counts it. */
   grant(now) {
     while (this.#granted.length > 0 && this.#granted[0] <= now - this.#window) this.#granted.shift();
     if (this.#granted.length >= this.#limit) return false;
@@ -28,12 +28,12 @@ class RestartPolicy {
     return true;
   }
 
-  /** Milliseconds to wait before the restart after so many deaths in a row. */
+  /** Milliseconds before the restart after so many deaths in a row. */
   delay(deaths) {
     return Math.min(this.#backoff * 2 ** (deaths - 1), this.#maxBackoff);
   }
 
-  /** Whether a worker that was up for so long has done well, so that its death is the first of a row again. */
+  /** Whether a worker was up for so long that its death counts as the first in a row. */
   isLong(ms) {
     return ms >= this.#maxBackoff;
   }

@@ -3,62 +3,85 @@
 const { AsyncResource } = require('node:async_hooks');
 const { outline, undecodable } = require('../runtime/carried-error');
 const { describe, SluiceError } = require('../runtime/errors');
+const { MESSAGE_HEADER } = require('../runtime/layouts');
+const { native } = require('../runtime/native');
 const { promiseOf } = require('../runtime/promise-of');
 const { encode, encodeOwn } = require('./codec');
-const { KIND } = require('./frame');
+const { KIND, incoming } = require('./headers');
 const { Request, reasonOf } = require('./request');
 
-/** The answering side of a peer: its handlers, and the requests that they work on. */
+/** The serving side of a peer: its handlers, and the requests that they work on. */
 class Service {
-  #brokerName;
-  #outgoing;
+  #membership;
+  #directory;
+  #queue;
+  /** Names of the endpoints that this thread serves. */
+  #served = new Set();
   /** By the endpoint's number: `{ handler, context }`. */
   #handlers = new Map();
-  /** Requests that wait for a promise, by number: `{ number, request }` with the number of the peer that asked. */
+  /** Requests whose handler has returned a promise, by number: `{ caller, request }` with the caller's number. */
   #running = new Map();
-  /** Why nothing is answered any more: this peer has left. */
+  /** Why nothing is answered any more, once this peer has left. */
   #closed;
 
-  /** `served` were answered, `failed` of them by an error, `expired` came too late to be run. */
+  /** Requests: `served` were answered by a value, `failed` by an error, `expired` arrived too late to run. */
   counts = { served: 0, failed: 0, expired: 0 };
 
-  constructor(brokerName, outgoing) {
-    this.#brokerName = brokerName;
-    this.#outgoing = outgoing;
+  constructor({ membership, directory, queue }) {
+    this.#membership = membership;
+    this.#directory = directory;
+    this.#queue = queue;
   }
 
+  /** How many endpoints have a handler. */
   get size() {
     return this.#handlers.size;
   }
 
+  /** How many requests have not settled. */
   get running() {
     return this.#running.size;
   }
 
-  /** Handlers run in the asynchronous context in which they were added. */
-  add(number, handler) {
-    const context = new AsyncResource('sluice:Broker:handler');
-    this.#handlers.set(number, { handler, context });
+  /** Serves an endpoint. The handler runs in the current asynchronous context. */
+  handle(endpoint, handler) {
+    const { title, handle } = this.#membership;
+    if (this.#served.has(endpoint)) {
+      const message = `${title}: this thread serves "${endpoint}" already; unhandle it first`;
+      throw new SluiceError('DUPLICATE_ID', message);
+    }
+    const number = native.serveEndpoint(handle, endpoint);
+    this.#directory.addEndpoint(endpoint, number);
+    this.#served.add(endpoint);
+    this.#handlers.set(number, { handler, context: new AsyncResource('sluice:Broker:handler') });
   }
 
-  remove(number) {
-    this.#handlers.delete(number);
+  /** Stops serving an endpoint; false if this thread does not serve it. Requests on their way are refused. */
+  unhandle(endpoint) {
+    if (!this.#served.delete(endpoint)) return false;
+    native.withdrawEndpoint(this.#membership.handle, endpoint);
+    this.#handlers.delete(this.#directory.endpoint(endpoint));
+    return true;
   }
 
-  /** A request has come. Whatever becomes of it, it is answered once, or nobody waits for it any more. */
-  serve(from, sequence, place, endpoint, due, now, payload) {
+  /**
+   * Runs the handler of a request whose header begins at `at`. Every request is answered once, unless its caller no
+   * longer awaits it.
+   */
+  serve(from, at, now, payload) {
+    const due = incoming[at + MESSAGE_HEADER.DEADLINE];
     if (due <= now) {
       this.counts.expired += 1;
-      this.#outgoing.answered();
+      this.#queue.requestAnswered();
       return;
     }
-    const served = this.#handlers.get(endpoint);
-    const task = { receiver: from.number, sequence, place };
+    const served = this.#handlers.get(incoming[at + MESSAGE_HEADER.ENDPOINT]);
+    const task = new Task(from.number, at);
     if (served === undefined) {
       this.#fail(task, this.#notServed());
       return;
     }
-    const request = new Request(from.id, sequence, due);
+    const request = new Request(from.id, task.sequence, due);
     let result;
     try {
       result = served.context.runInAsyncScope(served.handler, undefined, payload, request);
@@ -73,36 +96,34 @@ class Service {
     this.#reply(task, result);
   }
 
-  /** A request has come whose payload cannot be decoded. No handler sees it. */
-  refuse(receiver, sequence, place, error) {
-    this.#fail(
-      { receiver, sequence, place },
-      undecodable(`Broker "${this.#brokerName}": the payload`, error),
-    );
+  /** Fails a request whose payload cannot be decoded. Its handler does not run. */
+  refuse(at, error) {
+    const what = `${this.#membership.title}: the payload`;
+    this.#fail(new Task(incoming[at + MESSAGE_HEADER.SENDER], at), undecodable(what, error));
   }
 
-  /** Its caller does not wait any more. */
+  /** Aborts the signal of a request that its caller no longer awaits. */
   cancel(sequence, cancelled) {
     this.#running.get(sequence)?.request.cancel(reasonOf(cancelled));
   }
 
-  /** A peer has left: nobody waits for what it asked. */
+  /** Aborts the signals of requests from a peer that has left. */
   peerLeft(number, id) {
-    for (const { number: asker, request } of this.#running.values()) {
-      if (asker === number)
+    for (const { caller, request } of this.#running.values()) {
+      if (caller === number)
         request.cancel(new SluiceError('PEER_GONE', `Peer "${id}", which asked, is gone`));
     }
   }
 
-  /** Everything was reset: earlier requests are no longer awaited. */
+  /** Aborts the signals of requests that were sent before everything was reset. */
   followReset(first) {
-    const reason = new SluiceError('CLOSED', `Broker "${this.#brokerName}" was reset`);
+    const reason = new SluiceError('CLOSED', `${this.#membership.title} was reset`);
     for (const [sequence, { request }] of this.#running) if (sequence < first) request.cancel(reason);
   }
 
-  /** This peer leaves: what still runs is answered to nobody. */
+  /** This peer leaves: aborts the signals of running requests, which are not answered any more. */
   close() {
-    this.#closed = new SluiceError('CLOSED', `This peer has left broker "${this.#brokerName}"`);
+    this.#closed = new SluiceError('CLOSED', `This peer has left broker "${this.#membership.brokerName}"`);
     for (const { request } of this.#running.values()) request.cancel(this.#closed);
     this.#running.clear();
     this.#handlers.clear();
@@ -117,8 +138,8 @@ class Service {
         if (this.#running.delete(task.sequence)) this.#fail(task, error);
       },
     );
-    // A handler may have ended this very peer.
-    if (this.#closed === undefined) this.#running.set(task.sequence, { number: task.receiver, request });
+    // The handler may have made this peer leave.
+    if (this.#closed === undefined) this.#running.set(task.sequence, { caller: task.receiver, request });
     else request.cancel(this.#closed);
   }
 
@@ -133,7 +154,7 @@ class Service {
     this.#answered();
   }
 
-  /** The caller's place is given back, whatever becomes of the error. */
+  /** Releases the request's capacity whatever happens to the error. */
   #fail(task, error) {
     this.counts.failed += 1;
     try {
@@ -143,17 +164,26 @@ class Service {
     }
   }
 
-  #send({ receiver, sequence, place }, kind, payload) {
-    if (this.#closed === undefined) this.#outgoing.send(receiver, kind, payload, sequence, place);
+  #send(task, kind, payload) {
+    if (this.#closed === undefined) this.#queue.sendReply(task, kind, payload);
   }
 
   #answered() {
-    if (this.#closed === undefined) this.#outgoing.answered();
+    if (this.#closed === undefined) this.#queue.requestAnswered();
   }
 
   #notServed() {
-    const message = `Broker "${this.#brokerName}": the peer that was asked does not serve this endpoint`;
+    const message = `${this.#membership.title}: the peer that was asked does not serve this endpoint`;
     return new SluiceError('NO_ENDPOINT', message);
+  }
+}
+
+/** Where the answer of a request goes: to a peer, and there to a slot of its in-flight calls. */
+class Task {
+  constructor(receiver, at) {
+    this.receiver = receiver;
+    this.sequence = incoming[at + MESSAGE_HEADER.SEQUENCE];
+    this.slot = incoming[at + MESSAGE_HEADER.SLOT];
   }
 }
 
@@ -165,7 +195,7 @@ function encodeError(thrown) {
   }
 }
 
-/** What is no error travels as the cause of one: callers look for a message. */
+/** A thrown value that is not an error travels as the cause of one, since callers expect a message. */
 function outlineOfError(thrown) {
   const outlined = outline(thrown);
   if (outlined.errors !== undefined) return outlined;

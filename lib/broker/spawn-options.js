@@ -28,7 +28,7 @@ const restart = (value, option) => {
 
 const SCHEMA = { count, restart, startTimeout: duration };
 
-/** Ours, and under `workerOptions` what Node's `Worker` is given as it is. */
+/** The options of `spawn`, with defaults; `workerOptions` are those passed on to Node's `Worker`. */
 function checkSpawn(file, options) {
   if (!(file instanceof URL) && (typeof file !== 'string' || file === '')) {
     throw invalidOption('spawn file', file, 'a path or a URL, as `new Worker` takes it');
@@ -36,7 +36,7 @@ function checkSpawn(file, options) {
   checkObject('spawn', options);
   const { count, restart, startTimeout, ...workerOptions } = owned(options);
   const checked = checkOptions('spawn', { count, restart, startTimeout }, SCHEMA);
-  // Node serializes what a new thread cannot read, which then dies before it runs a line.
+  // Node would serialize a value that the new thread cannot read; the thread would die before its first line.
   checkLevels(workerOptions.workerData, 'spawn workerData');
   return {
     count: checked.count ?? 1,
@@ -46,7 +46,7 @@ function checkSpawn(file, options) {
   };
 }
 
-/** Milliseconds that workers have for leaving. */
+/** Milliseconds that workers have to leave. */
 function leaveTimeout(what, options = {}) {
   const timeout = (value, option) => parseDuration(value, option, { least: 0 });
   return checkOptions(what, options, { timeout }).timeout ?? parseDuration(DEFAULT_TIMEOUT);

@@ -6,11 +6,11 @@ const { SluiceError } = require('../runtime/errors');
 const { native } = require('../runtime/native');
 
 /**
- * One thread of a group, from its start to its exit. `up` resolves when its peer has joined and rejects when it never
- * will; `exited` resolves with `{ code, error }`, and then nothing of the thread is held any more.
+ * One thread of a group, from start to exit. `up` resolves when its peer has joined and rejects if it never will.
+ * `exited` resolves with `{ code, error }`, after which nothing of the thread is held.
  */
 class SupervisedWorker {
-  /** Its date; and the time by which spans are measured. */
+  /** In UTC milliseconds, and on the clock that measures durations. */
   startedAt = Math.floor(native.clockNow());
   begunAt = native.elapsed();
   upAt;
@@ -35,7 +35,7 @@ class SupervisedWorker {
       this.#resolveUp = resolve;
       this.#rejectUp = reject;
     });
-    // Its end is told to the group as well, so not everybody waits for this.
+    // The group is notified of its end as well, so `up` may be awaited by no caller.
     this.up.catch(() => {});
     this.exited = new Promise((resolve) => {
       this.#resolveExited = resolve;
@@ -47,7 +47,7 @@ class SupervisedWorker {
     return this.upAt !== undefined && !this.hasEnded;
   }
 
-  /** A peer of this thread has joined. */
+  /** The peer of this thread has joined. */
   join(peerId) {
     this.peerId = peerId;
     if (this.upAt !== undefined || this.hasEnded) return;
@@ -57,20 +57,20 @@ class SupervisedWorker {
   }
 
   /**
-   * Its peer finishes what it runs and leaves. Then the thread ends by itself, unless something of its own keeps it
-   * alive; past `timeout` it is terminated. One that has not joined is terminated at once.
+   * Asks its peer to finish its work and leave. The thread then ends by itself, unless something else keeps it alive;
+   * after `timeout` it is terminated. A thread that has not joined is terminated at once.
    */
   async leave(timeout) {
-    this.#holdThreadUntilGone();
+    this.#keepAliveUntilExit();
     if (!this.isUp) return this.terminate();
-    this.#plan.askToLeave(this.peerId);
+    this.#plan.requestLeave(this.peerId);
     const deadline = new Deadline(timeout, () => this.#worker?.terminate(), { ref: false });
     await this.exited;
     deadline.cancel();
   }
 
   async terminate() {
-    this.#holdThreadUntilGone();
+    this.#keepAliveUntilExit();
     this.#worker?.terminate();
     await this.exited;
   }
@@ -80,8 +80,8 @@ class SupervisedWorker {
     else this.#worker?.unref();
   }
 
-  /** Somebody awaits its end, and this thread must not be over before. */
-  #holdThreadUntilGone() {
+  /** A caller awaits its end, so this thread must not end before. */
+  #keepAliveUntilExit() {
     this.isLeaving = true;
     this.#worker?.ref();
   }
@@ -100,11 +100,11 @@ class SupervisedWorker {
     });
     this.#worker.once('exit', (code) => this.#end(code, this.#error));
     this.setRef(isRef);
-    // The thread itself keeps this one alive, if anything does.
-    this.#startDeadline = new Deadline(startTimeout, () => this.#giveUpStart(), { ref: false });
+    // Not a reason to keep this thread alive: the worker may be one.
+    this.#startDeadline = new Deadline(startTimeout, () => this.#abandonStart(), { ref: false });
   }
 
-  #giveUpStart() {
+  #abandonStart() {
     this.#isLate = true;
     this.#worker.terminate();
   }
@@ -118,13 +118,13 @@ class SupervisedWorker {
   }
 
   #spawnFailed(code, cause) {
-    const message = `${this.#plan.title} ${this.#whatHappened(code, cause)}`;
+    const message = `${this.#plan.title} ${this.#reason(code, cause)}`;
     return new SluiceError('SPAWN_FAILED', message, cause === undefined ? undefined : { cause });
   }
 
-  #whatHappened(code, cause) {
+  #reason(code, cause) {
     if (this.#isLate) return `did not join within ${this.#plan.startTimeout} ms and was terminated`;
-    if (this.isLeaving) return 'was told to end before it had joined';
+    if (this.isLeaving) return 'was asked to end before it had joined';
     if (code === null) return `could not be started: ${cause.message}`;
     if (cause !== undefined) return `failed before it joined: ${cause.message ?? String(cause)}`;
     return `ended with code ${code} before it joined; accepted: a file that makes a Broker of this name`;

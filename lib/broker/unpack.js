@@ -2,49 +2,50 @@
 
 const { MESSAGE_HEADER } = require('../runtime/layouts');
 const { CODEC, decode } = require('./codec');
-const { CODEC_UNIT, HEADER, KIND, incoming } = require('./frame');
+const { CODEC_UNIT, HEADER, KIND, incoming } = require('./headers');
 
 /**
- * Hands on so many messages in order: `onMessage(kind, at, value)`, `onUndecodable(kind, at, error)` where its value cannot
- * be decoded, `onNews(kind, at, values)`; `at` is where its numbers begin. `taken` is the JSON text of an array, or an array
- * of that text and of what stands beside it. Stops when one of them answers false. What one of them throws is thrown later
- * on and keeps no other message from being handed on.
+ * Passes `count` messages on in order: to `receiver.onMessage(kind, at, value)`, to `onUndecodable(kind, at, error)` if
+ * the payload cannot be decoded, or to `onEvent(kind, at, values)`; `at` is where the header begins. `taken` is the JSON
+ * text of an array, or an array of that text and of the payloads that are not JSON. Stops when one of them returns false.
+ * An error that one of them throws is rethrown later, and the other messages are passed on.
  */
-function unpack(taken, count, { onMessage, onUndecodable, onNews }) {
-  const [json, ...beside] = typeof taken === 'string' ? [taken] : taken;
-  const texts = new Texts(json);
-  let nextBeside = 0;
-  const handOn = (kind, at) => {
-    if (kind >= KIND.joined) {
-      const first = nextBeside;
-      nextBeside += kind === KIND.joined ? 1 + incoming[at + MESSAGE_HEADER.PLACE] : 0;
-      return onNews(kind, at, beside.slice(first, nextBeside));
-    }
-    const codec = (incoming[at] - kind) / CODEC_UNIT;
-    let value;
-    try {
-      value = codec <= CODEC.nothing ? texts.next() : decode(codec, beside[nextBeside++]);
-    } catch (error) {
-      return onUndecodable(kind, at, error);
-    }
-    return onMessage(kind, at, codec === CODEC.nothing ? undefined : value);
-  };
+function unpack(taken, count, receiver) {
+  const payloads = new Payloads(taken);
   for (let at = 0; at < count * HEADER; at += HEADER) {
     try {
-      if (handOn(incoming[at] % CODEC_UNIT, at) === false) return;
+      if (passOn(payloads, at, receiver) === false) return;
     } catch (error) {
       throwLater(error);
     }
   }
 }
 
-/** The values of a JSON text, parsed at once. Where that fails, each of them fails. */
-class Texts {
-  #values = [];
-  #error;
-  #taken = 0;
+function passOn(payloads, at, receiver) {
+  const kind = incoming[at] % CODEC_UNIT;
+  if (kind >= KIND.joined) return receiver.onEvent(kind, at, payloads.ofEvent(kind, at));
+  const codec = (incoming[at] - kind) / CODEC_UNIT;
+  let value;
+  try {
+    value = payloads.ofMessage(codec);
+  } catch (error) {
+    return receiver.onUndecodable(kind, at, error);
+  }
+  return receiver.onMessage(kind, at, value);
+}
 
-  constructor(json) {
+/** The payloads of messages in order. JSON is parsed at once; if that fails, each of them fails. */
+class Payloads {
+  #values = [];
+  #nextValue = 0;
+  #error;
+  /** The payloads that are not JSON, after the text. */
+  #others;
+  #nextOther = 1;
+
+  constructor(taken) {
+    const json = typeof taken === 'string' ? taken : taken[0];
+    this.#others = taken;
     if (json === undefined) return;
     try {
       this.#values = JSON.parse(json);
@@ -53,9 +54,19 @@ class Texts {
     }
   }
 
-  next() {
+  ofMessage(codec) {
+    if (codec > CODEC.nothing) return decode(codec, this.#others[this.#nextOther++]);
     if (this.#error !== undefined) throw this.#error;
-    return this.#values[this.#taken++];
+    const value = this.#values[this.#nextValue++];
+    return codec === CODEC.nothing ? undefined : value;
+  }
+
+  /** The id and the metadata of a peer that joined. */
+  ofEvent(kind, at) {
+    if (kind !== KIND.joined) return [];
+    const first = this.#nextOther;
+    this.#nextOther += 1 + incoming[at + MESSAGE_HEADER.SLOT];
+    return this.#others.slice(first, this.#nextOther);
   }
 }
 

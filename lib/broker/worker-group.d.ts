@@ -3,35 +3,35 @@ import type { Duration, SluiceError } from '../runtime';
 
 export interface RestartOptions {
   /**
-   * How often a worker may be started again within `window`, over the whole group; then the group gives up.
+   * Most restarts within `window`, over the whole group; then the group gives up.
    * @default 10
    */
   limit?: number;
   /** @default '1m' */
   window?: Duration;
   /**
-   * Wait before a restart. Each further death in a row doubles it.
+   * Pause before a restart. Each further death in a row doubles it.
    * @default '100ms'
    */
   backoff?: Duration;
   /**
-   * The longest wait. A worker that was up for as long has done well: its death is the first of a row again.
-   * @default '10s', or `backoff` where that is longer
+   * The longest pause. After this much uptime, a death counts as the first in a row.
+   * @default '10s', or `backoff` if that is longer
    */
   maxBackoff?: Duration;
 }
 
-/** What is not listed here is an option of Node's `Worker` and given to each as it is. */
+/** Any other option is one of Node's `Worker`, passed on unchanged. */
 export interface SpawnOptions extends WorkerOptions {
   /**
-   * How many workers, 1 to 1024.
+   * Number of workers, 1 to 1024.
    * @default 1
    */
   count?: number;
-  /** When a worker that ends without having been asked is started again; `false` for never. */
+  /** When a worker that ends without being asked is restarted; `false`: never. */
   restart?: RestartOptions | false;
   /**
-   * How long a worker may take until its peer has joined.
+   * How long a worker may take to join the broker.
    * @default '30s'
    */
   startTimeout?: Duration;
@@ -39,22 +39,22 @@ export interface SpawnOptions extends WorkerOptions {
 
 export interface LeaveOptions {
   /**
-   * How long workers may take to finish what they run and to end; then they are terminated.
+   * How long workers may take to finish their work and end; then they are terminated.
    * @default '10s'
    */
   timeout?: Duration;
 }
 
 export interface WorkerState {
-  /** `null` while nobody is there. */
+  /** `null` while no worker is there. */
   threadId: number | null;
-  /** `null` until its peer has joined. */
+  /** `null` until it has joined. */
   peerId: string | null;
-  /** `'restarting'`: it died, and the next one is due after its back-off. */
+  /** `'restarting'`: it died, and the next one starts after the back-off. */
   state: 'starting' | 'up' | 'closing' | 'restarting';
-  /** How often a worker in this place died and was followed by another. */
+  /** How often a worker in this slot died and was replaced. */
   restarts: number;
-  /** UTC in milliseconds; `null` while nobody is there. */
+  /** UTC milliseconds; `null` while no worker is there. */
   startedAt: number | null;
 }
 
@@ -64,15 +64,15 @@ export interface WorkerStart {
 }
 
 export interface WorkerExit {
-  /** `null` where Node could not start it. */
+  /** `null` if Node could not start it. */
   threadId: number | null;
-  /** `null` where its peer had not joined. */
+  /** `null` if it had not joined. */
   peerId: string | null;
-  /** `null` where Node could not start it. */
+  /** `null` if Node could not start it. */
   code: number | null;
-  /** What was thrown in it and not caught. */
+  /** What it threw and did not catch. */
   error: unknown;
-  /** Whether the group had asked it to end. */
+  /** Whether the group asked it to end. */
   asked: boolean;
 }
 
@@ -84,26 +84,25 @@ export interface WorkerRestart {
   error: unknown;
 }
 
-/** Workers that a broker has spawned and looks after, each with a peer of its own. */
+/** Workers that a broker has spawned and supervises, each with its own peer. */
 export interface WorkerGroup {
-  /** As it is now. */
+  /** The workers as of now. */
   readonly workers: WorkerState[];
 
   /**
-   * Replaces the workers, one after the other: a new one is started, and when it has joined and serves at least the
-   * endpoints of the old one, the old one withdraws its endpoints, finishes what it runs and ends. No call is lost.
-   * Rejects with `SPAWN_FAILED` where a new one does not come that far; it is ended then, and those not yet replaced
-   * stay.
+   * Replaces the workers one after the other. When the new worker has joined and serves at least the endpoints of the old
+   * one, the old one withdraws its endpoints, finishes its work and ends. No call is lost. Rejects with `SPAWN_FAILED` if a
+   * new worker does not get that far; it is terminated then, and the workers not yet replaced stay.
    */
   restart(options?: LeaveOptions): Promise<void>;
 
-  /** Resolves when there are so many workers. Those that are too many leave as in a restart. */
+  /** Resolves when there are `count` workers. Surplus workers leave as in a restart. */
   scale(count: number, options?: LeaveOptions): Promise<void>;
 
-  /** Ends all workers: each finishes what it runs, and is terminated where that takes longer than `timeout`. */
+  /** Ends all workers: each finishes its work, and is terminated if that takes longer than `timeout`. */
   close(options?: LeaveOptions): Promise<void>;
 
-  /** Whether the workers keep this thread alive, as they do by default. One that was asked to leave does. */
+  /** Whether the workers keep this thread alive; they do by default. A worker that was asked to leave always does. */
   ref(): this;
   unref(): this;
 
@@ -111,9 +110,9 @@ export interface WorkerGroup {
   on(event: 'start', listener: (worker: WorkerStart) => void): this;
   /** A worker has ended, asked or not. */
   on(event: 'exit', listener: (worker: WorkerExit) => void): this;
-  /** A worker that died will be started again after `delayMs`. */
+  /** A worker died and will be restarted after `delayMs`. */
   on(event: 'restart', listener: (worker: WorkerRestart) => void): this;
-  /** Workers died too often: nobody is started again from now on. Those that are up go on. */
+  /** Workers died too often: none is restarted from now on. Those that are up continue. */
   on(event: 'failed', listener: (error: SluiceError) => void): this;
   once(event: 'start', listener: (worker: WorkerStart) => void): this;
   once(event: 'exit', listener: (worker: WorkerExit) => void): this;

@@ -6,51 +6,45 @@ const { Listeners } = require('../runtime/listeners');
 const { native } = require('../runtime/native');
 const { RestartPolicy } = require('./restart-policy');
 const { checkSpawn, count: checkCount, leaveTimeout } = require('./spawn-options');
-const { WorkerPlace } = require('./worker-place');
+const { WorkerSlot } = require('./worker-slot');
 
-/** How often it is looked whether a successor has its endpoints: no event says so. */
-const LOOK_MS = 5;
+/** Interval of checks whether a successor serves its endpoints: no event says so. */
+const CHECK_MS = 5;
 
-/**
- * Workers that a broker has spawned, each with a peer of its own. One that dies is started again, until that happens
- * too often.
- */
+/** Workers that a broker has spawned, each with its own peer. A worker that dies is restarted, until it happens too often. */
 class WorkerGroup {
   #peer;
   #listeners = new Listeners('WorkerGroup', ['start', 'exit', 'restart', 'failed']);
-  /** What the places know of the group. */
-  #keeper;
-  #places = new Set();
-  /** Restarts and changes of the count, one after the other. */
+  /** What the slots know of the group. */
+  #group;
+  #slots = new Set();
+  /** The last `restart` or `scale`: they run one after the other. */
   #work = Promise.resolve();
   #closing;
   #onJoin = ({ id, threadId }) => this.#join(threadId, id);
 
   constructor(peer, { plan, policy }) {
     this.#peer = peer;
-    this.#keeper = {
+    this.#group = {
       plan,
       policy,
       isRef: true,
       onUp: ({ threadId, peerId }) => this.#listeners.emit('start', { threadId, peerId }),
-      onEnd: (worker, end) => this.#tellEnd(worker, end),
-      onRestart: (worker, delayMs, error) => this.#tellRestart(worker, delayMs, error),
-      onAbandon: (place, error) => this.#abandon(place, error),
+      onEnd: (worker, end) => this.#reportEnd(worker, end),
+      onRestart: (worker, delayMs, error) => this.#reportRestart(worker, delayMs, error),
+      onAbandon: (slot, error) => this.#abandon(slot, error),
     };
     peer.on('peerJoin', this.#onJoin, false);
     peer.groups.add(this);
   }
 
-  /**
-   * Resolves when all workers are up; rejects, and none is left, when one of them will never be. `peer` is the part of
-   * this thread in the broker.
-   */
+  /** Resolves when all workers are up; rejects, and none is left, if one of them never will be. `peer` is this thread's. */
   static async spawn(peer, file, options = {}) {
     const { count, restart, startTimeout, workerOptions } = checkSpawn(file, options);
     const title = `Broker "${peer.brokerName}": worker ${workerOptions.eval ? 'of code given' : JSON.stringify(String(file))}`;
-    // Once this thread has left the broker, so have all others: it was destroyed.
-    const askToLeave = (id) => peer.hasLeft || peer.askToLeave(id);
-    const plan = { title, file, workerOptions, startTimeout, askToLeave };
+    // If this thread has left while workers are up, the broker was destroyed, and they have left as well.
+    const requestLeave = (id) => peer.hasLeft || peer.requestLeave(id);
+    const plan = { title, file, workerOptions, startTimeout, requestLeave };
     const policy = restart === false ? undefined : new RestartPolicy(restart);
     const group = new WorkerGroup(peer, { plan, policy });
     try {
@@ -64,35 +58,35 @@ class WorkerGroup {
   }
 
   get workers() {
-    return [...this.#places].map((place) => place.describe());
+    return [...this.#slots].map((slot) => slot.describe());
   }
 
-  /** One after the other: each goes when its successor serves what it serves, so no call finds nobody. */
+  /** Replaces one worker after the other. Each leaves when its successor serves its endpoints, so they are always served. */
   async restart(options) {
     const timeout = leaveTimeout('restart', options);
     return this.#inTurn(async () => {
       this.#checkOpen();
-      for (const place of [...this.#places]) {
-        await place.settle();
+      for (const slot of [...this.#slots]) {
+        await slot.settle();
         this.#checkOpen();
-        if (place.isUp) await place.replace((...both) => this.#servesAsMuch(...both), timeout);
+        if (slot.isUp) await slot.replace((...both) => this.#servesAsMuch(...both), timeout);
       }
     });
   }
 
-  /** Resolves when there are so many workers, and those that are too many have left. */
+  /** Resolves when there are `count` workers and the others have left. */
   async scale(count, options) {
     checkCount(count, 'scale count');
     const timeout = leaveTimeout('scale', options);
     return this.#inTurn(async () => {
       this.#checkOpen();
-      const missing = count - this.#places.size;
+      const missing = count - this.#slots.size;
       if (missing > 0) await this.#add(missing);
-      else await Promise.all([...this.#places].slice(count).map((place) => this.#remove(place, timeout)));
+      else await Promise.all([...this.#slots].slice(count).map((slot) => this.#remove(slot, timeout)));
     });
   }
 
-  /** Resolves when all have left, or were terminated after `timeout`. */
+  /** Resolves when all workers have ended; those that take longer than `timeout` are terminated. */
   async close(options) {
     const timeout = leaveTimeout('close', options);
     this.#closing ??= this.#end(timeout);
@@ -122,30 +116,30 @@ class WorkerGroup {
     return this;
   }
 
-  /** All or none of them stay. */
+  /** Adds all or none. */
   async #add(count) {
-    const places = Array.from({ length: count }, () => new WorkerPlace(this.#keeper));
-    for (const place of places) this.#places.add(place);
+    const slots = Array.from({ length: count }, () => new WorkerSlot(this.#group));
+    for (const slot of slots) this.#slots.add(slot);
     try {
-      await Promise.all(places.map((place) => place.fill()));
+      await Promise.all(slots.map((slot) => slot.fill()));
     } catch (error) {
-      await Promise.all(places.map((place) => this.#remove(place, 0)));
+      await Promise.all(slots.map((slot) => this.#remove(slot, 0)));
       throw error;
     }
   }
 
-  async #remove(place, timeout) {
-    await place.leave(timeout);
-    this.#places.delete(place);
+  async #remove(slot, timeout) {
+    await slot.leave(timeout);
+    this.#slots.delete(slot);
   }
 
   async #end(timeout) {
-    await Promise.all([...this.#places].map((place) => this.#remove(place, timeout)));
+    await Promise.all([...this.#slots].map((slot) => this.#remove(slot, timeout)));
     this.#peer.off('peerJoin', this.#onJoin);
     this.#peer.groups.delete(this);
   }
 
-  /** One failure does not keep the next from being tried. What fails as the group is closed says so. */
+  /** A failure does not stop the next one. What fails because the group is closed rejects with `CLOSED`. */
   #inTurn(work) {
     const done = this.#work.then(work).catch((error) => {
       this.#checkOpen();
@@ -160,30 +154,30 @@ class WorkerGroup {
   }
 
   #closedError() {
-    return new SluiceError('CLOSED', `${this.#keeper.plan.title}: its group is closed`);
+    return new SluiceError('CLOSED', `${this.#group.plan.title}: its group is closed`);
   }
 
   #setRef(isRef) {
-    this.#keeper.isRef = isRef;
-    for (const place of this.#places) place.setRef(isRef);
+    this.#group.isRef = isRef;
+    for (const slot of this.#slots) slot.setRef(isRef);
     return this;
   }
 
   #join(threadId, peerId) {
-    for (const place of this.#places) {
-      for (const worker of place.threads) if (worker.threadId === threadId) worker.join(peerId);
+    for (const slot of this.#slots) {
+      for (const worker of slot.threads) if (worker.threadId === threadId) worker.join(peerId);
     }
   }
 
   async #servesAsMuch(successor, old) {
-    const due = successor.begunAt + this.#keeper.plan.startTimeout;
+    const due = successor.begunAt + this.#group.plan.startTimeout;
     for (;;) {
       if (successor.hasEnded) throw this.#notAsMuch('ended');
       const served = this.#endpointsOf(successor);
       const missing = this.#endpointsOf(old).filter((endpoint) => !served.includes(endpoint));
       if (missing.length === 0) return;
       if (native.elapsed() >= due) throw this.#notAsMuch(`does not serve ${missing.join(', ')}`);
-      await pause(LOOK_MS);
+      await pause(CHECK_MS);
     }
   }
 
@@ -192,39 +186,39 @@ class WorkerGroup {
   }
 
   #notAsMuch(what) {
-    const message = `${this.#keeper.plan.title} ${what} instead of replacing another; accepted: one with all endpoints of the other`;
+    const message = `${this.#group.plan.title} ${what} instead of replacing another; accepted: one with all endpoints of the other`;
     return new SluiceError('SPAWN_FAILED', message);
   }
 
-  #tellEnd({ threadId, peerId, isLeaving }, { code, error }) {
+  #reportEnd({ threadId, peerId, isLeaving }, { code, error }) {
     this.#listeners.emit('exit', { threadId, peerId, code, error, asked: isLeaving });
   }
 
-  #tellRestart({ threadId, peerId }, delayMs, error) {
-    this.#warnUnlessHeard(['exit', 'restart'], 'SLUICE_WORKER_DIED', 'died and is started again', error);
+  #reportRestart({ threadId, peerId }, delayMs, error) {
+    this.#warnUnlessListening(['exit', 'restart'], 'SLUICE_WORKER_DIED', 'died and is started again', error);
     this.#listeners.emit('restart', { threadId, peerId, delayMs, error });
   }
 
-  /** Nobody is started there any more; where the policy says so, nowhere from now on. */
-  #abandon(place, cause) {
-    this.#places.delete(place);
-    const { policy } = this.#keeper;
+  /** The slot is not refilled. If workers died too often, no slot is from now on. */
+  #abandon(slot, cause) {
+    this.#slots.delete(slot);
+    const { policy } = this.#group;
     if (policy === undefined) {
-      this.#warnUnlessHeard(['exit'], 'SLUICE_WORKER_DIED', 'died', cause);
+      this.#warnUnlessListening(['exit'], 'SLUICE_WORKER_DIED', 'died', cause);
       return;
     }
-    this.#keeper.policy = undefined;
+    this.#group.policy = undefined;
     const what = `dies too often; accepted: ${policy.terms}`;
-    this.#warnUnlessHeard(['failed'], 'SLUICE_GROUP_FAILED', what, cause);
-    const message = `${this.#keeper.plan.title} ${what}`;
+    this.#warnUnlessListening(['failed'], 'SLUICE_GROUP_FAILED', what, cause);
+    const message = `${this.#group.plan.title} ${what}`;
     this.#listeners.emit('failed', new SluiceError('SPAWN_FAILED', message, { cause }));
   }
 
-  /** A death must not pass in silence. */
-  #warnUnlessHeard(events, code, what, cause) {
+  /** A death that no listener handles emits a process warning. */
+  #warnUnlessListening(events, code, what, cause) {
     if (events.some((event) => this.#listeners.count(event) > 0)) return;
     const detail = cause === undefined ? undefined : (cause.stack ?? String(cause));
-    process.emitWarning(`${this.#keeper.plan.title} ${what}`, { type: 'SluiceWarning', code, detail });
+    process.emitWarning(`${this.#group.plan.title} ${what}`, { type: 'SluiceWarning', code, detail });
   }
 }
 

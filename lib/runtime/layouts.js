@@ -5,10 +5,13 @@
 /** Numbers that cross beside the arguments of a call. */
 const NUMBERS = 21;
 
-/** Messages whose numbers cross at once, either way. */
+/** Messages whose headers cross at once, in each direction. */
 const MOST_CROSSING = 64;
 
-/** A request that found a receiver. Places of numbers. */
+/** Stands for every other peer as the receiver of a message. */
+const EVERY_PEER = 0;
+
+/** A request for which a receiver has reserved capacity. Places of numbers. */
 const ROUTE = Object.freeze({
   /** The request's number. */
   SEQUENCE: 0,
@@ -18,7 +21,15 @@ const ROUTE = Object.freeze({
   LENGTH: 2,
 });
 
-/** The capacity that JavaScript reserved for a batch. Places of numbers. */
+/** A message for which no capacity was reserved. Places of numbers. */
+const REFUSED_SEND = Object.freeze({
+  /** Why, by its code. */
+  REASON: 0,
+  /** How many numbers it has. */
+  LENGTH: 1,
+});
+
+/** The capacity that was reserved for a batch. Places of numbers. */
 const RESERVED = Object.freeze({
   /** Messages. */
   MESSAGES: 2,
@@ -28,7 +39,7 @@ const RESERVED = Object.freeze({
   LENGTH: 2,
 });
 
-/** What one look into the inbox took out. Places of numbers. */
+/** What one call of `takeMessages` took. Places of numbers. */
 const TAKEN = Object.freeze({
   /** Headers, in the array of incoming headers. */
   HEADERS: 0,
@@ -38,16 +49,16 @@ const TAKEN = Object.freeze({
   LENGTH: 2,
 });
 
-/** The numbers of a message, in arrays of their own. Places of numbers. */
+/** The header of a message, in arrays of headers. Places of numbers. */
 const MESSAGE_HEADER = Object.freeze({
-  /** Its kind, by its code, and 32 times its codec. Of news, the kind alone. */
+  /** Its kind, by its code, plus 32 times the codec of its payload. Of an event, the kind alone. */
   KIND: 0,
-  /** The peer that sent it, or that the news are of. */
+  /** The number of the peer that sent it, or that the event is about. */
   SENDER: 1,
   /** The request's number. Of a peer that joined, Node's id of its thread. */
   SEQUENCE: 2,
-  /** The request's place in the table of its caller. Of a peer that joined, 1 when metadata follows. */
-  PLACE: 3,
+  /** The request's slot in the table of its caller. Of a peer that joined, 1 when metadata follows. */
+  SLOT: 3,
   /** The endpoint's number; of a cancelled request, the reason by its code. */
   ENDPOINT: 4,
   /** When the call ends, in milliseconds of the clock; 0 for never. */
@@ -152,15 +163,15 @@ const VERDICT = Object.freeze({
   LENGTH: 6,
 });
 
-/** Why nothing was reserved. */
-const UNRESERVED = Object.freeze({
+/** Why no capacity was reserved. */
+const SEND_REFUSALS = Object.freeze({
   noEndpoint: 0,
   full: 1,
   gone: 2,
   closed: 3,
 });
 
-/** What a message is; those from `joined` on are news of the broker itself. */
+/** What a message is; those from `joined` on are events of the broker itself. */
 const MESSAGE_KINDS = Object.freeze({
   request: 0,
   reply: 1,
@@ -169,9 +180,16 @@ const MESSAGE_KINDS = Object.freeze({
   cancel: 4,
   joined: 5,
   left: 6,
-  room: 7,
-  askedToLeave: 8,
+  drained: 7,
+  leaveRequested: 8,
   destroyed: 9,
+});
+
+/** What a thread does whose inbox is empty. */
+const WHEN_EMPTY = Object.freeze({
+  sleep: 0,
+  stayAwake: 1,
+  yield: 2,
 });
 
 /** The states of a circuit. */
@@ -216,6 +234,9 @@ const REPUTATION_RULES = Object.freeze({
 
 /** Options by component: what each accepts, and its default. */
 const OPTIONS = Object.freeze({
+  Broker: {
+    inbox: {required: false, accepts: 'integer', least: 1, most: 2147483647, default: 10000},
+  },
   CircuitBreaker: {
     failureRate: {required: false, accepts: 'number', least: 0, most: 1, isAbove: true, words: 'a number above 0 and up to 1', default: 0.5},
     slowCallDuration: {required: false, accepts: 'duration', least: 1},
@@ -244,6 +265,7 @@ module.exports = {
   BREAKER_REFUSAL,
   CIRCUIT_STATES,
   DECISION,
+  EVERY_PEER,
   HEADER_FORMATS,
   LIFECYCLE_COUNTS,
   LIFECYCLE_STATES,
@@ -255,11 +277,13 @@ module.exports = {
   NUMBERS,
   OPTIONS,
   PERMIT,
+  REFUSED_SEND,
   REPUTATION_RULES,
   RESERVED,
   RESOLVED_CLIENT,
   ROUTE,
+  SEND_REFUSALS,
   TAKEN,
-  UNRESERVED,
   VERDICT,
+  WHEN_EMPTY,
 };

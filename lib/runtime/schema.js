@@ -145,6 +145,7 @@ function nativeQuota({ limit, window, burst }) {
 
 module.exports = {
   ACCEPTED_NAME,
+  MAX_DURATION_MS,
   QUOTA,
   abortSignal,
   boolean,

@@ -6,9 +6,6 @@
 
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use napi::bindgen_prelude::{Env, Result};
 use napi::{check_status, sys};
@@ -27,15 +24,20 @@ struct Function(sys::napi_threadsafe_function);
 // lives, which the lock around it ensures.
 unsafe impl Send for Function {}
 
-/// For tests: with `SLUICE_TEST_SLOW_BELL` in the environment, one wake in eight takes its time on both sides of the
-/// lock. A thread that ends in that moment is what the lock is for; it is too short for ordinary load to meet it.
+/// With the feature `slow-waker`, for tests: one wake in eight sleeps before the lock and while it is held. A thread that
+/// ends in that moment is what the lock is for; the window is too short for ordinary load to hit it.
+#[cfg(feature = "slow-waker")]
 fn slow_down() {
-    static IS_SLOW: LazyLock<bool> = LazyLock::new(|| std::env::var_os("SLUICE_TEST_SLOW_BELL").is_some());
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     static STEPS: AtomicU32 = AtomicU32::new(0);
-    if *IS_SLOW && STEPS.fetch_add(1, Ordering::Relaxed) % 8 < 2 {
-        std::thread::sleep(Duration::from_millis(5));
+    if STEPS.fetch_add(1, Ordering::Relaxed) % 8 < 2 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
     }
 }
+
+#[cfg(not(feature = "slow-waker"))]
+const fn slow_down() {}
 
 /// In the thread of the waker. Without an environment, Node is emptying the queue of a thread that ends.
 unsafe extern "C" fn on_wake(env: sys::napi_env, _: sys::napi_value, port: *mut c_void, _: *mut c_void) {

@@ -36,8 +36,8 @@ pub mod runtime;
 mod security_monitor;
 
 pub use broker::{
-    Batch, Body, Broker, BrokerStats, DEFAULT_INBOX, HEADER, Header, Joining, News, Parcel, Peer, PeerInfo,
-    Reserved, Unreserved,
+    Batch, Body, Broker, BrokerConfig, BrokerEvent, BrokerOptions, BrokerStats, HEADER_LENGTH, Header,
+    InboxItem, JoinRequest, Peer, PeerInfo, Route, SendRefusal,
 };
 pub use circuit_breaker::{
     Answer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerOptions, CircuitBreakerStats, CircuitChange,

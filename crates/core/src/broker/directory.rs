@@ -1,34 +1,35 @@
-//! Who is there, and who serves what.
+//! The peers of a broker, and what each serves.
 
 use std::sync::Arc;
 
+use super::inbox::{BrokerEvent, InboxItem};
 use super::peer::Peer;
 
-/// What others know of a peer.
+/// What other peers know about a peer.
 #[derive(Debug)]
 pub struct PeerInfo {
-    /// Its number, which no other peer of this broker ever has; they rise.
+    /// Its number, never reused within a broker. Numbers start at 1 and rise.
     pub number: u32,
     /// The id that users know it by.
     pub id: Box<str>,
     /// Node's id of its thread.
     pub thread_id: u32,
-    /// What it said of itself, encoded by whoever reads and writes it; empty for nothing.
+    /// What it published about itself, encoded; empty for nothing.
     pub metadata: Box<[u8]>,
 }
 
-/// Peers and endpoints at one moment. It is replaced, not changed.
+/// An immutable snapshot of peers and endpoints.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Directory {
-    /// Raised when a peer comes or goes.
+    /// Raised when a peer joins or leaves.
     pub(crate) version: u64,
     /// In the order of their numbers.
     peers: Vec<Arc<Peer>>,
-    /// By the numbers of endpoints, which stay.
+    /// By number. An endpoint keeps its number when no peer serves it any more.
     endpoints: Vec<Endpoint>,
 }
 
-/// Something that peers serve, or once served.
+/// An endpoint that peers serve or have served.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     pub(crate) name: Arc<str>,
@@ -59,9 +60,23 @@ impl Directory {
         at.and_then(|at| u32::try_from(at).ok())
     }
 
-    /// Endpoints that somebody serves.
+    /// Endpoints that at least one peer serves.
     pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
         self.endpoints.iter().filter(|endpoint| !endpoint.servers.is_empty())
+    }
+
+    /// Every other peer that accepts messages.
+    pub(crate) fn receivers_of(&self, sender: &Peer) -> Vec<Arc<Peer>> {
+        let accepts =
+            |peer: &&Arc<Peer>| peer.info().number != sender.info().number && !peer.occupancy.is_leaving();
+        self.peers.iter().filter(accepts).cloned().collect()
+    }
+
+    /// Puts an event into the inbox of every peer, except one.
+    pub(crate) fn notify(&self, event: &BrokerEvent, except: Option<u32>) {
+        for peer in self.peers.iter().filter(|peer| Some(peer.info().number) != except) {
+            peer.inbox.push(InboxItem::Event(event.clone()));
+        }
     }
 
     pub(crate) fn with_peer(&self, peer: Arc<Peer>) -> Self {
@@ -78,7 +93,7 @@ impl Directory {
         next
     }
 
-    /// With `peer` among those that serve `name`, and the endpoint's number.
+    /// A snapshot in which `peer` serves `name`, and the endpoint's number.
     pub(crate) fn with_server(&self, peer: &Arc<Peer>, name: &str) -> (Self, u32) {
         let mut next = self.without_server(peer.info().number, Some(name));
         let endpoint = next.endpoint(name).unwrap_or_else(|| {
@@ -89,7 +104,7 @@ impl Directory {
         (next, endpoint)
     }
 
-    /// Without this peer among those that serve `name`, or anything.
+    /// A snapshot in which the peer does not serve `name`; with `None`, in which it serves nothing.
     pub(crate) fn without_server(&self, number: u32, name: Option<&str>) -> Self {
         let mut next = self.clone();
         for endpoint in &mut next.endpoints {

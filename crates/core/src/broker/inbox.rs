@@ -1,4 +1,4 @@
-//! What waits for one peer.
+//! What is pending for one peer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,18 +6,18 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::directory::PeerInfo;
-use super::occupancy::Places;
+use super::occupancy::Capacity;
 
-/// Numbers that go with each message; what they mean is its readers' and writers' affair.
-pub const HEADER: usize = 6;
+/// How many numbers go with each message. The core does not interpret them.
+pub const HEADER_LENGTH: usize = 6;
 
 /// The numbers of one message.
-pub type Header = [f64; HEADER];
+pub type Header = [f64; HEADER_LENGTH];
 
-/// What one message, or several, say.
+/// The payload of one message, or of several.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// One JSON text for each message, with commas between.
+    /// One JSON text per message, separated by commas.
     Json {
         /// UTF-8.
         text: Vec<u8>,
@@ -35,56 +35,56 @@ pub enum Body {
     Bytes(Vec<u8>),
 }
 
-/// Messages of one sender that travel together. Several receivers share one.
+/// Messages of one sender that travel together. The receivers of a broadcast share one.
 #[derive(Debug)]
 pub struct Batch {
     /// The numbers of each message.
     pub headers: Box<[Header]>,
-    /// What they say.
+    /// Their payloads.
     pub body: Body,
-    /// Places that these messages were promised at each receiver.
-    pub(crate) places: Places,
+    /// Capacity that these messages hold at each receiver.
+    pub(crate) capacity: Capacity,
 }
 
 impl Batch {
-    /// `requests` of its messages ask for an answer, `messages` were promised a place.
+    /// `messages` of them have reserved capacity, and `requests` of those expect an answer.
     #[must_use]
     pub fn new(headers: Box<[Header]>, body: Body, messages: u32, requests: u32) -> Self {
-        Self { headers, body, places: Places { messages, requests } }
+        Self { headers, body, capacity: Capacity { messages, requests } }
     }
 
-    /// Places that they hold in the receiver's inbox until they are taken out.
+    /// How many messages hold capacity in the inbox until they are taken.
     #[must_use]
     pub fn messages(&self) -> u32 {
-        self.places.messages
+        self.capacity.messages
     }
 }
 
-/// What the broker itself tells a peer.
+/// An event of the broker itself.
 #[derive(Clone, Debug)]
-pub enum News {
+pub enum BrokerEvent {
     /// Another peer joined.
-    Joined(Arc<PeerInfo>),
-    /// Another peer left, or its thread ended. Nothing of it comes after this.
-    Left(u32),
-    /// A peer that had no place has some again.
-    Room(u32),
-    /// Somebody asks this peer to finish and leave.
-    AskedToLeave,
+    PeerJoined(Arc<PeerInfo>),
+    /// Another peer left, or its thread ended. Nothing from it follows.
+    PeerLeft(u32),
+    /// A peer that refused this one has half of its inbox free again.
+    Drained(u32),
+    /// Another peer asks this one to finish its work and leave.
+    LeaveRequested,
     /// The broker was destroyed.
     Destroyed,
 }
 
-/// One thing in an inbox.
+/// One entry of an inbox.
 #[derive(Clone, Debug)]
-pub enum Parcel {
+pub enum InboxItem {
     /// Messages of a peer.
     Messages(Arc<Batch>),
-    /// Something of the broker.
-    News(News),
+    /// An event of the broker.
+    Event(BrokerEvent),
 }
 
-/// First in, first out. One lock, held for one push or to swap the whole of it.
+/// First in, first out. The lock is held for one push, or to swap out everything.
 pub(crate) struct Inbox {
     state: Mutex<State>,
     wake: Box<dyn Fn() + Send + Sync>,
@@ -93,26 +93,26 @@ pub(crate) struct Inbox {
 #[derive(Default)]
 struct State {
     is_closed: bool,
-    /// The receiver has been woken for and has not said since that it sleeps.
+    /// The receiver was woken and has not gone to sleep since.
     is_awake: bool,
-    parcels: Vec<Parcel>,
+    items: Vec<InboxItem>,
 }
 
 impl Inbox {
-    /// `wake` wakes the receiver, from any thread, and must not block or call back.
+    /// `wake` wakes the receiver. It is called from any thread, and must neither block nor call back.
     pub(crate) fn new(wake: Box<dyn Fn() + Send + Sync>) -> Self {
         Self { state: Mutex::default(), wake }
     }
 
-    /// How many parcels wait before it; none when the receiver is gone.
-    pub(crate) fn push(&self, parcel: Parcel) -> Option<usize> {
+    /// Returns how many items are pending before this one; `None` if the receiver is gone.
+    pub(crate) fn push(&self, item: InboxItem) -> Option<usize> {
         let (before, must_wake) = {
             let mut state = self.state.lock();
             if state.is_closed {
                 return None;
             }
-            state.parcels.push(parcel);
-            (state.parcels.len() - 1, !std::mem::replace(&mut state.is_awake, true))
+            state.items.push(item);
+            (state.items.len() - 1, !std::mem::replace(&mut state.is_awake, true))
         };
         if must_wake {
             (self.wake)();
@@ -120,39 +120,39 @@ impl Inbox {
         Some(before)
     }
 
-    /// Takes out everything, into the empty `room`. When there is nothing, the receiver stays awake or sleeps: the next
-    /// push then wakes. Under load nobody wakes.
-    pub(crate) fn take(&self, room: &mut Vec<Parcel>, stays_awake: bool) {
+    /// Swaps everything pending into the empty `items`. If nothing is pending, the receiver stays awake or goes to sleep,
+    /// and the next push wakes it. Under load no push wakes.
+    pub(crate) fn take(&self, items: &mut Vec<InboxItem>, stays_awake: bool) {
         let mut state = self.state.lock();
-        if state.parcels.is_empty() {
+        if state.items.is_empty() {
             state.is_awake = stays_awake;
         } else {
-            std::mem::swap(&mut state.parcels, room);
+            std::mem::swap(&mut state.items, items);
         }
     }
 
-    /// Drops the messages that wait, not the news; the places that were reserved for them.
-    pub(crate) fn drop_messages(&self) -> Places {
-        let mut freed = Places::default();
+    /// Drops pending messages, not events. Returns the capacity that they held.
+    pub(crate) fn drop_messages(&self) -> Capacity {
+        let mut freed = Capacity::default();
         let dropped: Vec<_> = {
             let mut state = self.state.lock();
-            state.parcels.extract_if(.., |parcel| matches!(parcel, Parcel::Messages(_))).collect()
+            state.items.extract_if(.., |item| matches!(item, InboxItem::Messages(_))).collect()
         };
-        for parcel in &dropped {
-            if let Parcel::Messages(batch) = parcel {
-                freed.messages += batch.places.messages;
-                freed.requests += batch.places.requests;
+        for item in &dropped {
+            if let InboxItem::Messages(batch) = item {
+                freed.messages += batch.capacity.messages;
+                freed.requests += batch.capacity.requests;
             }
         }
         freed
     }
 
-    /// Drops what waits and refuses more.
+    /// Drops everything pending and refuses more.
     pub(crate) fn close(&self) {
         let dropped = {
             let mut state = self.state.lock();
             state.is_closed = true;
-            std::mem::take(&mut state.parcels)
+            std::mem::take(&mut state.items)
         };
         drop(dropped);
     }
@@ -180,36 +180,36 @@ mod tests {
     }
 
     #[test]
-    fn rings_for_a_sleeper_only() {
+    fn wakes_a_sleeping_receiver_only() {
         let (inbox, wakes) = inbox();
-        let mut room = Vec::new();
+        let mut items = Vec::new();
         for _ in 0..3 {
-            assert!(inbox.push(Parcel::News(News::AskedToLeave)).is_some());
+            assert!(inbox.push(InboxItem::Event(BrokerEvent::LeaveRequested)).is_some());
         }
-        inbox.take(&mut room, false);
-        assert_eq!((room.len(), wakes.load(Ordering::Relaxed)), (3, 1));
+        inbox.take(&mut items, false);
+        assert_eq!((items.len(), wakes.load(Ordering::Relaxed)), (3, 1));
 
-        // It took something out, so it looks again: no wake.
-        room.clear();
-        inbox.push(Parcel::News(News::AskedToLeave));
-        inbox.take(&mut room, false);
-        room.clear();
-        inbox.take(&mut room, true);
-        inbox.push(Parcel::News(News::AskedToLeave));
+        // The receiver took something, so it looks again without a wake.
+        items.clear();
+        inbox.push(InboxItem::Event(BrokerEvent::LeaveRequested));
+        inbox.take(&mut items, false);
+        items.clear();
+        inbox.take(&mut items, true);
+        inbox.push(InboxItem::Event(BrokerEvent::LeaveRequested));
         assert_eq!(wakes.load(Ordering::Relaxed), 1);
 
-        inbox.take(&mut room, false);
-        room.clear();
-        inbox.take(&mut room, false);
-        inbox.push(Parcel::News(News::AskedToLeave));
+        inbox.take(&mut items, false);
+        items.clear();
+        inbox.take(&mut items, false);
+        inbox.push(InboxItem::Event(BrokerEvent::LeaveRequested));
         assert_eq!(wakes.load(Ordering::Relaxed), 2);
     }
 
     #[test]
-    fn takes_nothing_once_closed() {
+    fn refuses_everything_once_closed() {
         let (inbox, wakes) = inbox();
         inbox.close();
-        assert_eq!(inbox.push(Parcel::News(News::Left(1))), None);
+        assert_eq!(inbox.push(InboxItem::Event(BrokerEvent::PeerLeft(1))), None);
         assert_eq!(wakes.load(Ordering::Relaxed), 0);
     }
 }

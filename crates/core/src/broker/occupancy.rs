@@ -1,22 +1,22 @@
-//! How much a peer has to do, and whether it takes more: one word.
+//! What is pending for a peer, and whether it accepts more: one word.
 
 use crate::runtime::planted::planted;
 use crate::runtime::sync::{AtomicU64, Ordering};
 
-/// Messages that were promised a place and not yet taken out, requests not yet answered, and whether the peer leaves.
+/// Messages that hold capacity and were not taken yet, requests not answered yet, and whether the peer is leaving.
 #[derive(Debug, Default)]
 pub(crate) struct Occupancy(AtomicU64);
 
-/// What a message takes up.
+/// Capacity of a peer, in use or to be reserved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Places {
-    /// Places in the inbox.
+pub(crate) struct Capacity {
+    /// Messages in its inbox.
     pub(crate) messages: u32,
-    /// Answers owed.
+    /// Requests to answer.
     pub(crate) requests: u32,
 }
 
-/// Why a peer takes no more.
+/// Why no capacity was reserved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     Full,
@@ -30,20 +30,20 @@ struct Word(u64);
 impl Word {
     const LEAVING: u64 = 1 << 63;
 
-    const fn of(places: Places) -> Self {
-        Self(places.messages as u64 | (places.requests as u64) << 32)
+    const fn of(capacity: Capacity) -> Self {
+        Self(capacity.messages as u64 | (capacity.requests as u64) << 32)
     }
 
-    const fn places(self) -> Places {
-        Places { messages: self.0 as u32, requests: (self.0 >> 32) as u32 & 0x7fff_ffff }
+    const fn held(self) -> Capacity {
+        Capacity { messages: self.0 as u32, requests: (self.0 >> 32) as u32 & 0x7fff_ffff }
     }
 
     const fn is_leaving(self) -> bool {
         self.0 & Self::LEAVING != 0
     }
 
-    fn with(self, more: Places, bound: u32) -> Result<Self, Refused> {
-        let held = self.places();
+    fn with(self, more: Capacity, bound: u32) -> Result<Self, Refused> {
+        let held = self.held();
         if !planted!(LeavingNotChecked) && self.is_leaving() {
             return Err(Refused::Leaving);
         }
@@ -52,23 +52,23 @@ impl Word {
     }
 }
 
-impl Places {
+impl Capacity {
     pub(crate) const MESSAGE: Self = Self { messages: 1, requests: 0 };
     pub(crate) const REQUEST: Self = Self { messages: 1, requests: 1 };
 }
 
 impl Occupancy {
-    /// Takes places while fewer than `bound` of each kind are taken.
-    pub(crate) fn reserve(&self, places: Places, bound: u32) -> Result<(), Refused> {
-        // Relaxed: nothing is published by the count itself; messages pass through the inbox's lock.
+    /// Reserves capacity while less than `bound` of each kind is in use.
+    pub(crate) fn reserve(&self, capacity: Capacity, bound: u32) -> Result<(), Refused> {
+        // Relaxed: the count publishes nothing; messages pass through the inbox's lock.
         let mut word = Word(self.0.load(Ordering::Relaxed));
         loop {
-            let next = word.with(places, bound)?;
+            let next = word.with(capacity, bound)?;
             if planted!(ReservedByStore) {
                 self.0.store(next.0, Ordering::Release);
                 return Ok(());
             }
-            // AcqRel: ordered with `leave` in the one order of this word, which is what the two agree by.
+            // AcqRel: ordered with `leave` by the modification order of this word.
             match self.0.compare_exchange_weak(word.0, next.0, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return Ok(()),
                 Err(found) => word = Word(found),
@@ -76,19 +76,19 @@ impl Occupancy {
         }
     }
 
-    /// Gives places back: messages were taken out, requests answered, or neither will ever be.
-    pub(crate) fn release(&self, places: Places) {
-        // Release: whoever sees a peer without work sees what was done before.
-        self.0.fetch_sub(Word::of(places).0, Ordering::Release);
+    /// Releases capacity: messages were taken, requests answered, or neither will ever happen.
+    pub(crate) fn release(&self, capacity: Capacity) {
+        // Release: a thread that sees the peer idle sees what the peer did before.
+        self.0.fetch_sub(Word::of(capacity).0, Ordering::Release);
     }
 
-    /// No more is taken from now on. Who saw it idle after this knows that nothing will come.
+    /// Refuses all reservations from now on. If it is idle after this call, nothing more will arrive.
     pub(crate) fn leave(&self) {
         self.0.fetch_or(Word::LEAVING, Ordering::AcqRel);
     }
 
-    pub(crate) fn places(&self) -> Places {
-        Word(self.0.load(Ordering::Acquire)).places()
+    pub(crate) fn held(&self) -> Capacity {
+        Word(self.0.load(Ordering::Acquire)).held()
     }
 
     pub(crate) fn is_leaving(&self) -> bool {
@@ -101,26 +101,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_up_to_the_bound_of_messages_and_of_requests() {
+    fn reserves_up_to_the_bound_of_messages_and_of_requests() {
         let occupancy = Occupancy::default();
-        assert_eq!(occupancy.reserve(Places::REQUEST, 2), Ok(()));
-        assert_eq!(occupancy.reserve(Places::MESSAGE, 2), Ok(()));
-        assert_eq!(occupancy.reserve(Places::MESSAGE, 2), Err(Refused::Full));
-        // Both were taken out, one is not answered yet.
-        occupancy.release(Places { messages: 2, requests: 0 });
-        assert_eq!(occupancy.places(), Places { messages: 0, requests: 1 });
-        assert_eq!(occupancy.reserve(Places::REQUEST, 1), Err(Refused::Full));
-        assert_eq!(occupancy.reserve(Places::MESSAGE, 1), Ok(()));
+        assert_eq!(occupancy.reserve(Capacity::REQUEST, 2), Ok(()));
+        assert_eq!(occupancy.reserve(Capacity::MESSAGE, 2), Ok(()));
+        assert_eq!(occupancy.reserve(Capacity::MESSAGE, 2), Err(Refused::Full));
+        // Both messages were taken, the request is not answered yet.
+        occupancy.release(Capacity { messages: 2, requests: 0 });
+        assert_eq!(occupancy.held(), Capacity { messages: 0, requests: 1 });
+        assert_eq!(occupancy.reserve(Capacity::REQUEST, 1), Err(Refused::Full));
+        assert_eq!(occupancy.reserve(Capacity::MESSAGE, 1), Ok(()));
     }
 
     #[test]
-    fn takes_nothing_once_it_leaves() {
+    fn refuses_reservations_once_it_leaves() {
         let occupancy = Occupancy::default();
-        occupancy.reserve(Places::REQUEST, 9).unwrap();
+        occupancy.reserve(Capacity::REQUEST, 9).unwrap();
         occupancy.leave();
-        assert_eq!(occupancy.reserve(Places::MESSAGE, 9), Err(Refused::Leaving));
-        occupancy.release(Places::REQUEST);
-        assert_eq!((occupancy.places(), occupancy.is_leaving()), (Places::default(), true));
+        assert_eq!(occupancy.reserve(Capacity::MESSAGE, 9), Err(Refused::Leaving));
+        occupancy.release(Capacity::REQUEST);
+        assert_eq!((occupancy.held(), occupancy.is_leaving()), (Capacity::default(), true));
     }
 }
 
@@ -139,13 +139,13 @@ mod models {
             let senders: Vec<_> = (0..2)
                 .map(|_| {
                     let occupancy = Arc::clone(&occupancy);
-                    thread::spawn(move || occupancy.reserve(Places::REQUEST, 1).is_ok())
+                    thread::spawn(move || occupancy.reserve(Capacity::REQUEST, 1).is_ok())
                 })
                 .collect();
             let reserved =
                 senders.into_iter().filter_map(|sender| sender.join().unwrap().then_some(())).count();
             assert_eq!(reserved, 1);
-            assert_eq!(occupancy.places(), Places { messages: 1, requests: 1 });
+            assert_eq!(occupancy.held(), Capacity { messages: 1, requests: 1 });
         });
     }
 
@@ -156,13 +156,13 @@ mod models {
             let occupancy = Arc::new(Occupancy::default());
             let sender = {
                 let occupancy = Arc::clone(&occupancy);
-                thread::spawn(move || occupancy.reserve(Places::REQUEST, 8).is_ok())
+                thread::spawn(move || occupancy.reserve(Capacity::REQUEST, 8).is_ok())
             };
             let leaver = {
                 let occupancy = Arc::clone(&occupancy);
                 thread::spawn(move || {
                     occupancy.leave();
-                    occupancy.places() == Places::default()
+                    occupancy.held() == Capacity::default()
                 })
             };
             let (reserved, was_idle) = (sender.join().unwrap(), leaver.join().unwrap());

@@ -1,4 +1,4 @@
-//! One thread's part in a broker.
+//! One thread's membership in a broker.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,23 +6,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 
 use super::directory::PeerInfo;
-use super::inbox::{Inbox, Parcel};
-use super::occupancy::{Occupancy, Places};
+use super::inbox::{Inbox, InboxItem};
+use super::occupancy::{Capacity, Occupancy};
+use super::reservations::Reservations;
 use crate::runtime::ThreadId;
 
-/// A thread that takes part.
+/// A thread that has joined.
 #[derive(Debug)]
 pub struct Peer {
     info: Arc<PeerInfo>,
     pub(crate) thread: ThreadId,
     pub(crate) occupancy: Occupancy,
     pub(crate) inbox: Inbox,
-    /// Places that others promised it and that it has not used yet; given back when it leaves.
-    pub(crate) promised: Mutex<Promised>,
-    /// Whether the others were told of it.
+    /// Capacity that it reserved at others and has not used yet; released when it leaves.
+    pub(crate) reservations: Mutex<Reservations>,
+    /// Whether the other peers were notified that it joined.
     is_announced: AtomicBool,
-    /// Peers that were refused here and want to hear when there is room.
-    pub(crate) refused: Mutex<Vec<u32>>,
+    /// Peers that it refused and that are notified when it has drained.
+    pub(crate) refused_senders: Mutex<Vec<u32>>,
 }
 
 impl Peer {
@@ -32,95 +33,48 @@ impl Peer {
             thread,
             occupancy: Occupancy::default(),
             inbox: Inbox::new(wake),
-            promised: Mutex::default(),
-            refused: Mutex::default(),
+            reservations: Mutex::default(),
+            refused_senders: Mutex::default(),
             is_announced: AtomicBool::new(false),
         }
     }
 
-    /// What others know of it.
+    /// What other peers know about it.
     #[must_use]
     pub fn info(&self) -> &Arc<PeerInfo> {
         &self.info
     }
 
     pub(super) fn is_announced(&self) -> bool {
-        // Acquire: whoever sees it set sends after the news, which stand in every inbox by then.
+        // Acquire: a sender that sees it set sends after the event, which is in every inbox by then.
         self.is_announced.load(Ordering::Acquire)
     }
 
-    /// True for the first.
+    /// Whether this call was the first.
     pub(super) fn set_announced(&self) -> bool {
         !self.is_announced.swap(true, Ordering::AcqRel)
     }
 
-    /// Requests that were sent to it and are not answered.
+    /// Requests sent to it and not answered yet.
     #[must_use]
     pub fn load(&self) -> u32 {
-        self.occupancy.places().requests
+        self.occupancy.held().requests
     }
 
-    /// Messages for it that it has not taken out.
+    /// Messages sent to it and not taken from its inbox yet.
     #[must_use]
-    pub fn waiting(&self) -> u32 {
-        self.occupancy.places().messages
+    pub fn pending_messages(&self) -> u32 {
+        self.occupancy.held().messages
     }
 
-    /// Takes out everything that waits, into the empty `room`, and makes room for more. See [`Inbox::take`].
-    pub fn take(&self, room: &mut Vec<Parcel>, stays_awake: bool) {
-        self.inbox.take(room, stays_awake);
+    /// Moves everything pending into the empty `items`. See [`Inbox::take`].
+    pub fn take(&self, items: &mut Vec<InboxItem>, stays_awake: bool) {
+        self.inbox.take(items, stays_awake);
     }
 
-    /// Nothing is asked of it any more, nor will be.
+    /// Whether it is leaving, and nothing is pending nor will be.
     #[must_use]
     pub fn has_finished(&self) -> bool {
-        self.occupancy.is_leaving() && self.occupancy.places() == Places::default()
-    }
-}
-
-/// Places promised to one sender, by the receiver's number.
-#[derive(Debug, Default)]
-pub(crate) struct Promised {
-    by_receiver: Vec<(u32, Places)>,
-    /// Messages for everybody that are not sent yet.
-    pub(crate) to_all: Option<ToAll>,
-}
-
-/// Messages for everybody who was there at the first of them, each of whom has a place for each.
-#[derive(Debug)]
-pub(crate) struct ToAll {
-    /// Of the directory.
-    pub(crate) version: u64,
-    pub(crate) receivers: Vec<Arc<Peer>>,
-    pub(crate) messages: u32,
-}
-
-impl Promised {
-    pub(crate) fn add(&mut self, receiver: u32, places: Places) {
-        let held = self.of(receiver);
-        held.messages += places.messages;
-        held.requests += places.requests;
-    }
-
-    /// What is used needs no giving back.
-    pub(crate) fn use_up(&mut self, receiver: u32, places: Places) {
-        let held = self.of(receiver);
-        held.messages = held.messages.saturating_sub(places.messages);
-        held.requests = held.requests.saturating_sub(places.requests);
-        if *held == Places::default() {
-            self.by_receiver.retain(|(number, _)| *number != receiver);
-        }
-    }
-
-    pub(crate) fn take(&mut self) -> (Vec<(u32, Places)>, Option<ToAll>) {
-        (std::mem::take(&mut self.by_receiver), self.to_all.take())
-    }
-
-    fn of(&mut self, receiver: u32) -> &mut Places {
-        let at = self.by_receiver.iter().position(|(number, _)| *number == receiver).unwrap_or_else(|| {
-            self.by_receiver.push((receiver, Places::default()));
-            self.by_receiver.len() - 1
-        });
-        &mut self.by_receiver[at].1
+        self.occupancy.is_leaving() && self.occupancy.held() == Capacity::default()
     }
 }

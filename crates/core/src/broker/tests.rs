@@ -1,7 +1,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::routing::{Route, SendRefusal};
 use super::*;
+use crate::Result;
+use crate::runtime::ThreadId;
+
+fn broker(inbox: u64) -> Broker {
+    Broker::new("b", config(inbox).unwrap())
+}
+
+fn config(inbox: u64) -> Result<BrokerConfig> {
+    BrokerOptions { inbox }.try_into()
+}
 
 fn join(broker: &Broker, thread: u32) -> Arc<Peer> {
     joined(broker, thread, None).unwrap()
@@ -9,7 +20,7 @@ fn join(broker: &Broker, thread: u32) -> Arc<Peer> {
 
 fn joined(broker: &Broker, thread: u32, id: Option<&str>) -> Result<Arc<Peer>> {
     broker
-        .join(Joining {
+        .join(JoinRequest {
             id: id.map(str::to_owned),
             thread: ThreadId(u64::from(thread)),
             thread_id: thread,
@@ -23,25 +34,25 @@ fn joined(broker: &Broker, thread: u32, id: Option<&str>) -> Result<Arc<Peer>> {
 }
 
 fn request() -> Batch {
-    Batch::new(Box::new([[0.0; HEADER]]), Body::Bytes(Vec::new()), 1, 1)
+    Batch::new(Box::new([[0.0; HEADER_LENGTH]]), Body::Bytes(Vec::new()), 1, 1)
 }
 
 fn message(text: &str) -> Batch {
-    Batch::new(Box::new([[0.0; HEADER]]), Body::Bytes(text.as_bytes().to_vec()), 1, 0)
+    Batch::new(Box::new([[0.0; HEADER_LENGTH]]), Body::Bytes(text.as_bytes().to_vec()), 1, 0)
 }
 
-/// What a peer takes out, as text; it makes room for more.
+/// What a peer takes from its inbox, as text.
 fn read(broker: &Broker, peer: &Peer) -> Vec<String> {
-    let mut room = Vec::new();
-    peer.take(&mut room, false);
-    let texts = room.iter().map(|parcel| match parcel {
-        Parcel::News(News::Joined(info)) => format!("joined {}", info.id),
-        Parcel::News(News::Left(number)) => format!("left {number}"),
-        Parcel::News(News::Room(number)) => format!("room {number}"),
-        Parcel::News(News::AskedToLeave) => "asked to leave".to_owned(),
-        Parcel::News(News::Destroyed) => "destroyed".to_owned(),
-        Parcel::Messages(batch) => {
-            broker.taken_out(peer, batch.messages());
+    let mut items = Vec::new();
+    peer.take(&mut items, false);
+    let texts = items.iter().map(|item| match item {
+        InboxItem::Event(BrokerEvent::PeerJoined(info)) => format!("joined {}", info.id),
+        InboxItem::Event(BrokerEvent::PeerLeft(number)) => format!("left {number}"),
+        InboxItem::Event(BrokerEvent::Drained(number)) => format!("drained {number}"),
+        InboxItem::Event(BrokerEvent::LeaveRequested) => "leave requested".to_owned(),
+        InboxItem::Event(BrokerEvent::Destroyed) => "destroyed".to_owned(),
+        InboxItem::Messages(batch) => {
+            broker.messages_taken(peer, batch.messages());
             match &batch.body {
                 Body::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
                 Body::Json { .. } | Body::Text { .. } => unreachable!("not sent here"),
@@ -52,8 +63,8 @@ fn read(broker: &Broker, peer: &Peer) -> Vec<String> {
 }
 
 #[test]
-fn ids_are_those_of_threads_or_as_asked_for_and_never_twice() {
-    let broker = Broker::new("b", 10);
+fn ids_are_unique_and_made_of_the_threads_unless_given() {
+    let broker = broker(10);
     let ids: Vec<_> = [join(&broker, 1), join(&broker, 1), joined(&broker, 2, Some("api")).unwrap()]
         .iter()
         .map(|peer| peer.info().id.to_string())
@@ -65,8 +76,8 @@ fn ids_are_those_of_threads_or_as_asked_for_and_never_twice() {
 }
 
 #[test]
-fn the_least_loaded_answers_and_equals_take_turns() {
-    let broker = Broker::new("b", 100);
+fn routes_to_the_least_loaded_peer_and_equals_take_turns() {
+    let broker = broker(100);
     let caller = join(&broker, 1);
     let servers = [join(&broker, 2), join(&broker, 3)];
     let endpoint = servers.each_ref().map(|server| broker.serve(server, "echo").unwrap())[0];
@@ -74,39 +85,39 @@ fn the_least_loaded_answers_and_equals_take_turns() {
         broker.route(&caller, endpoint).unwrap();
     }
     assert_eq!(servers.each_ref().map(|server| server.load()), [5, 5]);
-    broker.answered(&servers[1], 3);
+    broker.requests_answered(&servers[1], 3);
     for _ in 0..3 {
         assert_eq!(broker.route(&caller, endpoint).unwrap().receiver, servers[1].info().number);
     }
 }
 
 #[test]
-fn a_peer_that_is_full_refuses_and_says_when_it_has_room() {
-    let broker = Broker::new("b", 4);
+fn a_full_peer_refuses_and_notifies_once_it_is_half_free() {
+    let broker = broker(4);
     let (caller, server) = (join(&broker, 1), join(&broker, 2));
     let endpoint = broker.serve(&server, "echo").unwrap();
     for _ in 0..4 {
-        let Reserved { receiver, .. } = broker.route(&caller, endpoint).unwrap();
+        let Route { receiver, .. } = broker.route(&caller, endpoint).unwrap();
         assert!(broker.deliver(&caller, receiver, request()).is_some());
     }
-    assert_eq!(broker.route(&caller, endpoint), Err(Unreserved::Full));
+    assert_eq!(broker.route(&caller, endpoint), Err(SendRefusal::Full));
     read(&broker, &caller);
     read(&broker, &server);
     assert_eq!(
         broker.stats(),
         BrokerStats { peers: 2, endpoints: 1, waiting: 0, in_flight: 4, undecodable: 0 }
     );
-    broker.answered(&server, 1);
+    broker.requests_answered(&server, 1);
     assert_eq!(read(&broker, &caller), [""; 0]);
-    broker.answered(&server, 1);
-    assert_eq!(read(&broker, &caller), ["room 2"]);
-    broker.answered(&server, 2);
+    broker.requests_answered(&server, 1);
+    assert_eq!(read(&broker, &caller), ["drained 2"]);
+    broker.requests_answered(&server, 2);
     assert_eq!((read(&broker, &caller), broker.stats().in_flight), (Vec::new(), 0));
 }
 
 #[test]
-fn a_thread_that_ends_gives_back_what_it_was_promised() {
-    let broker = Broker::new("b", 4);
+fn a_thread_that_ends_releases_its_reservations() {
+    let broker = broker(4);
     let (caller, server, other) = (join(&broker, 1), join(&broker, 2), join(&broker, 3));
     let endpoint = broker.serve(&server, "echo").unwrap();
     broker.route(&caller, endpoint).unwrap();
@@ -121,8 +132,8 @@ fn a_thread_that_ends_gives_back_what_it_was_promised() {
 }
 
 #[test]
-fn what_a_peer_sent_comes_before_the_news_of_its_end() {
-    let broker = Broker::new("b", 4);
+fn messages_of_a_peer_arrive_before_its_leave_event() {
+    let broker = broker(4);
     let (sender, receiver) = (join(&broker, 1), join(&broker, 2));
     broker.reserve_message(&sender, 2).unwrap();
     assert_eq!(broker.deliver(&sender, 2, message("last words")), Some(0));
@@ -132,19 +143,19 @@ fn what_a_peer_sent_comes_before_the_news_of_its_end() {
 }
 
 #[test]
-fn a_peer_is_announced_once_and_before_what_it_sends() {
-    let broker = Broker::new("b", 4);
+fn a_peer_is_announced_once_and_before_its_first_message() {
+    let broker = broker(4);
     let others = [join(&broker, 1), join(&broker, 2)];
     others.iter().for_each(|other| drop(read(&broker, other)));
     let silent = |thread| {
-        let joining = Joining {
+        let request = JoinRequest {
             id: None,
             thread: ThreadId(thread),
             thread_id: thread as u32,
             metadata: Box::default(),
             wake: Box::new(|| {}),
         };
-        broker.join(joining).unwrap().0
+        broker.join(request).unwrap().0
     };
     let sender = silent(3);
     assert_eq!(read(&broker, &others[0]), [""; 0]);
@@ -159,8 +170,8 @@ fn a_peer_is_announced_once_and_before_what_it_sends() {
 }
 
 #[test]
-fn one_message_for_all_reaches_those_that_were_there_at_the_first() {
-    let broker = Broker::new("b", 4);
+fn a_batch_of_broadcasts_reaches_the_peers_of_the_first() {
+    let broker = broker(4);
     let (sender, early) = (join(&broker, 1), join(&broker, 2));
     assert_eq!(broker.reserve_for_all(&sender), Some(1));
     assert_eq!(broker.reserve_for_all(&sender), Some(1));
@@ -175,37 +186,37 @@ fn one_message_for_all_reaches_those_that_were_there_at_the_first() {
 }
 
 #[test]
-fn a_message_for_all_passes_by_those_that_are_full() {
-    let broker = Broker::new("b", 1);
+fn a_broadcast_skips_full_peers() {
+    let broker = broker(1);
     let (sender, full, free) = (join(&broker, 1), join(&broker, 2), join(&broker, 3));
     broker.reserve_message(&sender, full.info().number).unwrap();
     assert_eq!(broker.reserve_for_all(&sender), None);
-    assert_eq!((full.waiting(), free.waiting()), (1, 0));
+    assert_eq!((full.pending_messages(), free.pending_messages()), (1, 0));
     assert_eq!(broker.broadcast(&sender, message("news")), 1);
     assert_eq!(read(&broker, &free), ["news"]);
 }
 
 #[test]
-fn who_begins_to_leave_is_asked_nothing_new_and_finishes_what_was_promised() {
-    let broker = Broker::new("b", 10);
+fn a_leaving_peer_gets_no_new_request_and_finishes_those_with_capacity() {
+    let broker = broker(10);
     let (caller, server) = (join(&broker, 1), join(&broker, 2));
     let endpoint = broker.serve(&server, "echo").unwrap();
-    let Reserved { receiver, .. } = broker.route(&caller, endpoint).unwrap();
-    broker.begin_to_leave(&server);
-    assert_eq!(broker.route(&caller, endpoint), Err(Unreserved::NoEndpoint));
-    assert_eq!(broker.route_to(&caller, receiver), Err(Unreserved::Gone));
+    let Route { receiver, .. } = broker.route(&caller, endpoint).unwrap();
+    broker.start_leaving(&server);
+    assert_eq!(broker.route(&caller, endpoint), Err(SendRefusal::NoEndpoint));
+    assert_eq!(broker.route_to(&caller, receiver), Err(SendRefusal::Gone));
     assert!(!server.has_finished());
 
     assert!(broker.deliver(&caller, receiver, request()).is_some());
     read(&broker, &server);
     assert!(!server.has_finished());
-    broker.answered(&server, 1);
+    broker.requests_answered(&server, 1);
     assert!(server.has_finished());
 }
 
 #[test]
-fn threads_at_once_never_pass_the_bound_and_leave_nothing_behind() {
-    let broker = Arc::new(Broker::new("b", 16));
+fn concurrent_callers_never_exceed_the_bound_and_release_everything() {
+    let broker = Arc::new(broker(16));
     let server = join(&broker, 100);
     let endpoint = broker.serve(&server, "echo").unwrap();
     let most = Arc::new(AtomicU32::new(0));
@@ -214,13 +225,13 @@ fn threads_at_once_never_pass_the_bound_and_leave_nothing_behind() {
             let (broker, server, most) = (Arc::clone(&broker), Arc::clone(&server), Arc::clone(&most));
             std::thread::spawn(move || {
                 let caller = join(&broker, thread);
-                let mut room = Vec::new();
+                let mut items = Vec::new();
                 for _ in 0..2_000 {
-                    if let Ok(Reserved { receiver, .. }) = broker.route(&caller, endpoint) {
+                    if let Ok(Route { receiver, .. }) = broker.route(&caller, endpoint) {
                         most.fetch_max(server.load(), Ordering::Relaxed);
                         broker.deliver(&caller, receiver, request());
                     }
-                    answer_all(&broker, &server, &mut room);
+                    answer_all(&broker, &server, &mut items);
                 }
                 broker.leave(&caller);
             })
@@ -235,20 +246,20 @@ fn threads_at_once_never_pass_the_bound_and_leave_nothing_behind() {
     );
 }
 
-fn answer_all(broker: &Broker, server: &Peer, room: &mut Vec<Parcel>) {
-    server.take(room, true);
-    for parcel in room.drain(..) {
-        if let Parcel::Messages(batch) = parcel {
-            broker.taken_out(server, batch.messages());
-            broker.answered(server, 1);
+fn answer_all(broker: &Broker, server: &Peer, items: &mut Vec<InboxItem>) {
+    server.take(items, true);
+    for item in items.drain(..) {
+        if let InboxItem::Messages(batch) = item {
+            broker.messages_taken(server, batch.messages());
+            broker.requests_answered(server, 1);
         }
     }
 }
 
-/// A broadcast takes a place at each peer and gives them back where one has none. Who was refused in between is told.
+/// A broadcast that meets a full peer releases what it reserved at the others. A sender refused in between is notified.
 #[test]
-fn who_is_refused_while_a_broadcast_tries_hears_of_room() {
-    let broker = Broker::new("b", 1);
+fn a_sender_refused_during_a_failed_broadcast_is_notified() {
+    let broker = broker(1);
     let [caller, sender, free, full] = [1, 2, 3, 4].map(|thread| join(&broker, thread));
     let number = free.info().number;
     broker.reserve_message(&sender, full.info().number).unwrap();
@@ -266,27 +277,38 @@ fn who_is_refused_while_a_broadcast_tries_hears_of_room() {
             }
             is_over.store(1, Ordering::Relaxed);
         });
-        assert!(read(&broker, &sender).contains(&format!("room {number}")));
+        assert!(read(&broker, &sender).contains(&format!("drained {number}")));
     }
 }
 
-/// Places that were reserved for messages that failed before they were any are given back, and nothing else.
 #[test]
-fn gives_back_what_a_sender_will_not_use() {
-    let broker = Broker::new("b", 2);
+fn releases_the_capacity_that_a_sender_did_not_use_and_no_other() {
+    let broker = broker(2);
     let [sender, receiver, waiting] = [1, 2, 3].map(|thread| join(&broker, thread));
     let number = receiver.info().number;
     broker.reserve_message(&sender, number).unwrap();
     broker.deliver(&sender, number, message("m"));
     broker.route_to(&sender, number).unwrap();
-    assert_eq!(broker.reserve_message(&waiting, number), Err(Unreserved::Full));
+    assert_eq!(broker.reserve_message(&waiting, number), Err(SendRefusal::Full));
     broker.reserve_for_all(&sender);
 
-    broker.give_back_unused(&sender);
-    broker.give_back_unused(&sender);
-    assert_eq!((receiver.waiting(), receiver.load(), waiting.waiting()), (1, 0, 0));
-    assert!(read(&broker, &waiting).contains(&format!("room {number}")));
+    broker.release_unused(&sender);
+    broker.release_unused(&sender);
+    assert_eq!((receiver.pending_messages(), receiver.load(), waiting.pending_messages()), (1, 0, 0));
+    assert!(read(&broker, &waiting).contains(&format!("drained {number}")));
 
     broker.count_undecodable();
     assert_eq!(broker.stats().undecodable, 1);
+}
+
+#[test]
+fn an_inbox_holds_at_least_one_message_and_at_most_what_31_bits_count() {
+    for inbox in [0, 1 << 31] {
+        let error = config(inbox).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("Broker inbox is {inbox}; accepted: an integer from 1 to 2147483647")
+        );
+    }
+    assert_eq!(broker((1 << 31) - 1).inbox(), (1 << 31) - 1);
 }

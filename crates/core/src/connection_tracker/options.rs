@@ -73,7 +73,7 @@ impl TryFrom<ConnectionTrackerOptions> for ConnectionTrackerConfig {
 /// The limiter that counts how often clients open.
 fn opens_limiter(quota: Quota) -> Result<RateLimiterConfig> {
     let limit = LimitOptions { name: "opens".to_owned(), quota, algorithm: AlgorithmKind::Gcra };
-    let by_default = RateLimiterOptions::new(quota.limit, quota.window_ms);
+    let by_default = RateLimiterOptions::single(quota.limit, quota.window_ms);
     RateLimiterOptions { limits: vec![limit], max_keys: MAX_OPENING_CLIENTS, ..by_default }.try_into()
 }
 

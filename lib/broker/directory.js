@@ -1,27 +1,32 @@
 'use strict';
 
 const { native } = require('../runtime/native');
+const { owned } = require('../runtime/schema');
 const { decode } = require('../runtime/value');
 
 /** The number that no peer has. */
-const NOBODY = 0;
+const NO_PEER = 0;
 
-/** The number that no endpoint has. */
-const NOBODYS = 2 ** 32 - 1;
+/** A number that no endpoint has. */
+const NO_ENDPOINT = 2 ** 32 - 1;
 
-/** Whom a peer knows, itself included, and the numbers by which native code knows them. */
-class Neighbours {
+/** The peers that this one knows, itself included, and the numbers by which native code knows peers and endpoints. */
+class Directory {
   #handle;
   #byNumber = new Map();
   #numbers = new Map();
-  /** Numbers of endpoints that are or were served. They stay. */
+  /** Numbers of endpoints that are or were served. They never change. */
   #endpoints = new Map();
 
-  constructor(handle) {
+  constructor({ handle, others }) {
     this.#handle = handle;
+    for (const other of others) {
+      const { number, id, threadId, metadata } = owned(other);
+      this.add(number, id, threadId, metadata);
+    }
   }
 
-  /** Somebody has come; as events tell of him. */
+  /** Adds a peer. Returns it as events report it. */
   add(number, id, threadId, metadata) {
     const event = { id, threadId, metadata: metadata ? decode(metadata) : undefined };
     this.#byNumber.set(number, { number, id, event });
@@ -32,7 +37,7 @@ class Neighbours {
   remove(number) {
     const { id } = this.#byNumber.get(number);
     this.#byNumber.delete(number);
-    // Another may have the id by now.
+    // A new peer may have the id by now.
     if (this.#numbers.get(id) === number) this.#numbers.delete(id);
   }
 
@@ -40,12 +45,12 @@ class Neighbours {
     return this.#byNumber.get(number);
   }
 
-  /** The number of a peer. Who joined a moment ago may not have been told of yet. */
+  /** The number of a peer. Asks native code for an unknown id: the join event may not have arrived yet. */
   numberOf(id) {
     return (
       this.#numbers.get(id) ??
       native.brokerPeers(this.#handle).find((peer) => peer.id === id)?.number ??
-      NOBODY
+      NO_PEER
     );
   }
 
@@ -59,10 +64,10 @@ class Neighbours {
 
   #findEndpoint(name) {
     const number = native.endpointNumber(this.#handle, name);
-    if (number === null) return NOBODYS;
+    if (number === null) return NO_ENDPOINT;
     this.#endpoints.set(name, number);
     return number;
   }
 }
 
-module.exports = { Neighbours };
+module.exports = { Directory };

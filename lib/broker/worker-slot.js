@@ -5,19 +5,19 @@ const { SluiceError } = require('../runtime/errors');
 const { native } = require('../runtime/native');
 const { SupervisedWorker } = require('./supervised-worker');
 
-/** A place in a group: it has one worker after the other, until it is given up. */
-class WorkerPlace {
+/** A slot of a group: has one worker after the other, until it is closed or abandoned. */
+class WorkerSlot {
   #group;
   #worker;
-  /** Starting, to take the place of the worker. */
+  /** Starting, to replace the worker. */
   #successor;
-  /** Until the next start. */
+  /** The back-off before the next start. */
   #pause;
-  /** In a row, of workers that did not last. */
+  /** Deaths in a row. */
   #deaths = 0;
   #hasBeenUp = false;
   #restarts = 0;
-  /** Set by `leave`. No thread is started here after that. */
+  /** Set by `leave`. No thread is started after that. */
   #isClosed = false;
 
   /** `group`: `{ plan, policy, isRef, onUp, onEnd, onRestart, onAbandon }`. */
@@ -39,18 +39,18 @@ class WorkerPlace {
     return { threadId, peerId, state: this.#state(), restarts: this.#restarts, startedAt };
   }
 
-  /** Resolves when the first worker is up; rejects, and nobody is here, when it will never be. */
+  /** Resolves when the first worker is up; rejects, and the slot is empty, if it never will be. */
   async fill() {
     this.#worker = this.#start();
     await this.#worker.up;
   }
 
-  /** Until a worker that is starting is up, or will never be. */
+  /** Resolves when a worker that is starting is up or has failed. */
   async settle() {
     await this.#worker?.up.catch(() => {});
   }
 
-  /** Another worker takes over: `isReady(successor)` resolves when it can, and the old one leaves then. */
+  /** Starts a successor; once `isReady(successor, old)` resolves, the old worker leaves. */
   async replace(isReady, timeout) {
     const old = this.#worker;
     const successor = this.#start();
@@ -60,7 +60,7 @@ class WorkerPlace {
       await isReady(successor, old);
     } catch (error) {
       this.#successor = undefined;
-      // The old one may have died meanwhile, and nobody was started for it.
+      // The old worker may have died meanwhile without being restarted.
       if (this.#worker === undefined && !old.isLeaving) this.#refill(old, error);
       await successor.terminate();
       throw error;
@@ -70,7 +70,7 @@ class WorkerPlace {
     await old.leave(timeout);
   }
 
-  /** Resolves when everybody has gone; nobody is started any more. */
+  /** Resolves when all its threads have ended; no thread is started any more. */
   async leave(timeout) {
     this.#isClosed = true;
     this.#pause?.cancel();
@@ -133,4 +133,4 @@ class WorkerPlace {
   }
 }
 
-module.exports = { WorkerPlace };
+module.exports = { WorkerSlot };

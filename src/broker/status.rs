@@ -1,0 +1,107 @@
+//! What a peer can ask about its broker.
+
+use napi::bindgen_prelude::{BufferSlice, Env, Result};
+use napi_derive::napi;
+use sluice_core::Peer;
+
+use super::{Membership, on};
+
+#[napi(object)]
+pub struct NativePeer<'env> {
+    pub number: u32,
+    pub id: String,
+    pub thread_id: u32,
+    pub metadata: Option<BufferSlice<'env>>,
+    pub load: u32,
+}
+
+#[napi(object)]
+pub struct NativeEndpoint {
+    pub name: String,
+    /// Numbers of the peers that serve it.
+    pub peers: Vec<u32>,
+}
+
+/// Totals over all threads.
+#[napi(object)]
+pub struct NativeBrokerStats {
+    pub peers: f64,
+    pub endpoints: f64,
+    pub waiting: f64,
+    pub in_flight: f64,
+    /// Messages that their receivers could not decode, since the broker was created.
+    pub undecodable: f64,
+}
+
+/// Most messages pending at a peer, and most requests that it works on.
+#[napi]
+pub fn broker_inbox(handle: u32) -> Result<u32> {
+    on(handle, |membership| membership.broker.inbox())
+}
+
+/// The first request number after the last reset.
+#[napi]
+pub fn first_request_since_reset(handle: u32) -> Result<f64> {
+    on(handle, |membership| membership.broker.first_since_reset() as f64)
+}
+
+/// The number of an endpoint that is or was served.
+#[napi]
+pub fn endpoint_number(handle: u32, endpoint: String) -> Result<Option<u32>> {
+    on(handle, |membership| membership.broker.endpoint(&endpoint))
+}
+
+#[napi]
+pub fn broker_peers(env: &Env, handle: u32) -> Result<Vec<NativePeer<'_>>> {
+    let peers = on(handle, |membership| membership.broker.peers())?;
+    peers.iter().map(|peer| describe(env, peer)).collect()
+}
+
+#[napi]
+pub fn broker_endpoints(handle: u32) -> Result<Vec<NativeEndpoint>> {
+    let endpoints = on(handle, |membership| membership.broker.endpoints())?;
+    Ok(endpoints.into_iter().map(|(name, peers)| NativeEndpoint { name: name.to_string(), peers }).collect())
+}
+
+#[napi]
+pub fn broker_stats(handle: u32) -> Result<NativeBrokerStats> {
+    let stats = on(handle, |membership| membership.broker.stats())?;
+    Ok(NativeBrokerStats {
+        peers: stats.peers as f64,
+        endpoints: stats.endpoints as f64,
+        waiting: stats.waiting as f64,
+        in_flight: stats.in_flight as f64,
+        undecodable: stats.undecodable as f64,
+    })
+}
+
+/// Counts a message that this thread could not decode.
+#[napi]
+pub fn count_undecodable_in_broker(handle: u32) -> Result<()> {
+    on(handle, |membership| membership.broker.count_undecodable())
+}
+
+/// Releases the capacity that this thread has reserved. It has delivered all its messages before.
+#[napi]
+pub fn release_unused_in_broker(handle: u32) -> Result<()> {
+    on(handle, |Membership { broker, peer, .. }| broker.release_unused(peer))
+}
+
+/// Whether the broker was destroyed.
+#[napi]
+pub fn is_broker_destroyed(handle: u32) -> Result<bool> {
+    on(handle, |membership| membership.broker.is_destroyed())
+}
+
+pub(super) fn describe<'env>(env: &'env Env, peer: &Peer) -> Result<NativePeer<'env>> {
+    let info = peer.info();
+    let metadata =
+        (!info.metadata.is_empty()).then(|| BufferSlice::copy_from(env, &info.metadata)).transpose()?;
+    Ok(NativePeer {
+        number: info.number,
+        id: info.id.to_string(),
+        thread_id: info.thread_id,
+        metadata,
+        load: peer.load(),
+    })
+}
