@@ -18,7 +18,7 @@ export declare function acceptWaiting(id: number): NativeWaiting
  */
 export declare function acquireListener(address: string, port: number, backlog: number): NativeListener
 
-/** A limiter that the guard's rules use from now on. */
+/** Adds a limiter that the guard's rules use from now on. */
 export declare function addGuardLimiter(handle: number, name: string): void
 
 /** Moves the stopped clock on. */
@@ -67,6 +67,12 @@ export declare function bytesKnownToV8(): number
 
 /** True for the call that cancelled it. */
 export declare function cancelToken(token: number, reason?: string | undefined | null): boolean
+
+/**
+ * The options in force, where one that may change differs from `known`; none where the guard was reset and has not been
+ * given any since.
+ */
+export declare function changedGuardOptions(name: string, known: object): NativeGuardOptions | null
 
 export declare function circuitBreakerStats(handle: number): NativeCircuitBreakerStats
 
@@ -149,7 +155,7 @@ export declare function giveBackUnusedInBroker(handle: number): void
 /** Threads that were late at this time, in milliseconds of `elapsed`, are not waited for. */
 export declare function giveUpShutdown(handle: number, by: number): void
 
-/** Sums over all threads, in the order of `lib/guard/counts.js`. */
+/** Sums over all threads, in the order of `GUARD_COUNTERS`. */
 export declare function guardCounts(handle: number): Array<number>
 
 /** The names of the limiters that all threads use for the guard, sorted. */
@@ -159,8 +165,8 @@ export declare function guardLimiters(handle: number): Array<string>
 export declare function guardNames(): Array<string>
 
 /**
- * The options of the guard of this name; none where there is none, nor, with `if_set`, where it was reset and has not been
- * given any since.
+ * The options of the guard of this name; none where there is none, nor, with `if_set`, where it was reset and has not
+ * been given any since.
  */
 export declare function guardOptions(name: string, ifSet: boolean): NativeGuardOptions | null
 
@@ -427,16 +433,19 @@ export interface NativeFinished {
   calls: Array<number>
 }
 
-/** What threads agree on, as text: `lib/guard/shared-options.js` writes and reads it. */
+/** The options in force. */
 export interface NativeGuardOptions {
-  rateLimit: string
-  connections: string
-  reputation: string
-  monitor: string
-  record: string
-  trustedProxies: string
-  clientAddress: string
-  dryRun: string
+  rateLimit: 'off' | 'options' | 'byRequest'
+  connections: 'off' | 'options'
+  /** Left out where the guard has none. */
+  reputation?: string
+  /** Left out where the guard has none. */
+  monitor?: string
+  record: Array<NativeRecord>
+  trustedProxies: Array<string>
+  /** The header that names the client; left out where each thread has a function. */
+  clientAddress?: string
+  dryRun: boolean
 }
 
 /** The newest first, and how many events are no longer there. */
@@ -584,18 +593,12 @@ export interface NativeRateLimiterStats {
   capacity: number
 }
 
-/** Options as `lib/reputation.js` normalises them. */
-export interface NativeReputationOptions {
-  maxFailures: number
-  findTimeMs: number
-  banTimeMs: number
-  banFactor: number
-  maxBanTimeMs: number
-  jitter: number
-  ipv6Prefix: number
-  allow: Array<string>
-  deny: Array<string>
-  maxClients: number
+/** What is recorded of answers with one status. */
+export interface NativeRecord {
+  status: number
+  event: string
+  weight: number
+  when: 'credentials' | 'always'
 }
 
 /** Sums over all threads, and the state now. */
@@ -619,25 +622,6 @@ export interface NativeRetention {
   ttlMs?: number
   staleMs: number
   staleIfErrorMs: number
-}
-
-/** A rule as `lib/security-monitor.js` normalises it. */
-export interface NativeRule {
-  name: string
-  event: string
-  count: number
-  windowMs: number
-  distinct: boolean
-  muteMs?: number
-  bans: boolean
-}
-
-/** Options as `lib/security-monitor.js` normalises them. */
-export interface NativeSecurityMonitorOptions {
-  history: number
-  rules: Array<NativeRule>
-  reputation?: string
-  maxClients: number
 }
 
 /** Sums over all threads. */
@@ -732,7 +716,7 @@ export declare function openConnection(handle: number, client: string | undefine
 export declare function openConnectionTracker(name: string, options?: NativeConnectionTrackerOptions | undefined | null, reconfigures?: boolean | undefined | null): number
 
 /** Attaches to a guard or creates it; the handle is this thread's. */
-export declare function openGuard(name: string, options?: NativeGuardOptions | undefined | null, reconfigures?: boolean | undefined | null): number
+export declare function openGuard(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
 
 /** The ports on which servers of this process listen. */
 export declare function openPorts(): Array<NativeOpenPort>
@@ -744,10 +728,10 @@ export declare function openRateLimiter(name: string, options?: NativeRateLimite
 export declare function openRegistry(name: string): number
 
 /** Attaches to a reputation or creates it; the handle is this thread's. */
-export declare function openReputation(name: string, options?: NativeReputationOptions | undefined | null, reconfigures?: boolean | undefined | null): number
+export declare function openReputation(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
 
 /** Attaches to a monitor or creates it; the handle is this thread's. */
-export declare function openSecurityMonitor(name: string, options?: NativeSecurityMonitorOptions | undefined | null, reconfigures?: boolean | undefined | null): number
+export declare function openSecurityMonitor(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
 
 /** The token of this name below a lifecycle, or below a token of it. */
 export declare function openToken(handle: number, parent: number | undefined | null, name: string): number
@@ -815,7 +799,7 @@ export declare function releaseClientHub(handle: number): void
 /** One JavaScript object less that stands for the tracker. */
 export declare function releaseConnectionTracker(handle: number): void
 
-/** One JavaScript object less that stands for the guard. */
+/** Releases a JavaScript object's hold on the handle. */
 export declare function releaseGuard(handle: number): void
 
 /** Gives the handle of a lifecycle up that was destroyed. */
@@ -955,7 +939,7 @@ export declare function consumeOne(key: string): boolean
 
 export declare function countConnections(handle: number): number
 
-export declare function countForGuard(handle: number, counter: number): 0 | 1
+export declare function countForGuard(handle: number, counter: number): void
 
 export declare function countForLifecycle(handle: number, what: number): void
 

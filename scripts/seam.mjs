@@ -28,7 +28,7 @@ function layoutsOf({ constants, layouts, codes, options }) {
     constant(
       'OPTIONS',
       'Options by component: what each accepts, and its default.',
-      options.map(({ owner, fields }) => `  ${owner}: {\n${fields.map(option).join('\n')}\n  },`),
+      options.map(({ owner, fields }) => `  ${keyOf(owner)}: {\n${fields.map(option).join('\n')}\n  },`),
     ),
   ];
   const names = [...constants, ...layouts, ...codes].map(({ name }) => name);
@@ -44,21 +44,25 @@ function layout({ name, doc, length, slots }) {
   return constant(name, `${doc} Places of numbers.`, lines);
 }
 
+/** A property name; quoted where it is no identifier. */
+function keyOf(name) {
+  return /^\w+$/.test(name) ? name : `'${name}'`;
+}
+
 function option({ name, default: byDefault, ...field }) {
-  // Of other options the default is an expression of Rust.
-  if (byDefault !== undefined && field.accepts !== 'other') field.default = literal(byDefault);
+  if (byDefault !== undefined) field.default = literal(byDefault);
   return `    ${name}: ${JSON.stringify(field)
     .replaceAll('"', "'")
     .replaceAll(/'(\w+)':/g, '$1: ')
     .replaceAll(/,(?=\w+: )/g, ', ')},`;
 }
 
-/** The value of a literal of Rust. */
+/** The value of a literal of Rust; `undefined` for any other expression. */
 function literal(text) {
   if (text === 'true' || text === 'false') return text === 'true';
-  return text.startsWith('"')
-    ? JSON.parse(text.replace(/\.to_owned\(\)$/, ''))
-    : Number(text.replaceAll('_', ''));
+  if (text.startsWith('"')) return JSON.parse(text.replace(/\.to_owned\(\)$/, ''));
+  const number = Number(text.replaceAll('_', ''));
+  return Number.isNaN(number) ? undefined : number;
 }
 
 function constant(name, doc, lines) {

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{Env, Result};
+use napi::bindgen_prelude::{Env, Error, Result, Status};
 use napi::sys;
 use napi_derive::napi;
 use sluice_core::ThreadId;
-use sluice_core::client_key::{self, HeaderFormat};
-use sluice_core::client_key::{CidrList, ClientAddress, Resolved};
+use sluice_core::client_key::{self, CidrList, ClientAddress, ClientKeyOptions, HeaderFormat, Resolved};
 use sluice_core::runtime::clock::SetBack;
 
 use crate::components::Component;
@@ -31,7 +30,7 @@ pub(crate) const COMPONENT: Component = Component {
     declarations: Declarations {
         layouts: &[ResolvedClient::DESCRIPTION],
         codes: &[HeaderFormat::DESCRIPTION],
-        options: &[],
+        options: &[("clientKey", ClientKeyOptions::FIELDS)],
     },
 };
 
@@ -62,12 +61,19 @@ fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("isTrustedProxy(handle: number, peer: string): 0 | 1", is_trusted_proxy)
 }
 
+/// A prefix that JavaScript has checked.
+fn prefix(given: u32) -> Result<u8> {
+    u8::try_from(given)
+        .ok()
+        .filter(|prefix| (1..=128).contains(prefix))
+        .ok_or_else(|| Error::new(Status::InvalidArg, format!("sluice: {given} is no IPv6 prefix")))
+}
+
 /// `clientKey(address, ipv6Prefix)`.
 unsafe extern "C" fn canonical(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
         let address = call.text(0).ok_or_else(|| error::invalid_address(call.env, call.args[0]))?;
-        let prefix = u8::try_from(call.u32(1)?).unwrap_or(128);
-        let key = call.check(client_key::client_key(&address, prefix))?;
+        let key = call.check(client_key::client_key(&address, prefix(call.u32(1)?)?))?;
         call.string(&key)
     })
 }
@@ -77,7 +83,7 @@ unsafe extern "C" fn canonical(env: sys::napi_env, info: sys::napi_callback_info
 pub fn open_client_address(env: Env, trusted_proxies: Vec<String>, ipv6_prefix: u32) -> Result<u32> {
     let trusted = CidrList::parse("trustedProxies", trusted_proxies.iter().map(String::as_str));
     let trusted = error::check(&env, trusted)?;
-    let address = ClientAddress::new(trusted, u8::try_from(ipv6_prefix).unwrap_or(128));
+    let address = ClientAddress::new(trusted, prefix(ipv6_prefix)?);
     Ok(thread::current()?.client_addresses.borrow_mut().hold(Arc::new(address)))
 }
 

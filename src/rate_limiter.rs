@@ -13,7 +13,6 @@ use sluice_core::{
 };
 
 use crate::components::Component;
-use crate::guard;
 use crate::runtime::instances;
 use crate::runtime::raw::{Call, Exports};
 use crate::runtime::seam::{Declarations, Layout, layout};
@@ -371,7 +370,7 @@ fn tell_all<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<s
 fn count_for_guard<const N: usize>(call: &Call<'_, N>) -> Result<()> {
     let LimiterCall { guard, .. } = call.port.read();
     if guard >= 0.0 {
-        call.port.thread().guards.borrow().get(guard as u32)?.count(guard::ALLOWED);
+        call.port.thread().guards.borrow().get(guard as u32)?.count(sluice_core::GuardCounter::Allowed);
     }
     Ok(())
 }

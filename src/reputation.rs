@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{Env, Result};
+use napi::bindgen_prelude::{Env, Object, Result};
 use napi::sys;
 use napi_derive::napi;
 use parking_lot::Mutex;
@@ -15,6 +15,7 @@ use sluice_core::{
 use crate::components::Component;
 use crate::runtime::error;
 use crate::runtime::instances;
+use crate::runtime::options::Given;
 use crate::runtime::raw::{Call, Exports};
 use crate::runtime::replace_file::{Failure, replace_file};
 use crate::runtime::seam::{Coded, Declarations, Layout, codes, layout};
@@ -28,7 +29,7 @@ pub(crate) const COMPONENT: Component = Component {
     declarations: Declarations {
         layouts: &[VerdictNumbers::DESCRIPTION],
         codes: &[ReputationRule::DESCRIPTION],
-        options: &[],
+        options: &[("Reputation", ReputationOptions::FIELDS)],
     },
 };
 
@@ -41,41 +42,6 @@ const EINVAL: i32 = 22;
 /// The reputation of this name, for those that ban by its rules.
 pub(crate) fn find(name: &str) -> Option<Arc<Reputation>> {
     REPUTATIONS.open(name, None).ok()
-}
-
-/// Options as `lib/reputation.js` normalises them.
-#[napi(object)]
-pub struct NativeReputationOptions {
-    pub max_failures: f64,
-    pub find_time_ms: f64,
-    pub ban_time_ms: f64,
-    pub ban_factor: f64,
-    pub max_ban_time_ms: f64,
-    pub jitter: f64,
-    pub ipv6_prefix: u32,
-    pub allow: Vec<String>,
-    pub deny: Vec<String>,
-    pub max_clients: f64,
-}
-
-impl TryFrom<NativeReputationOptions> for ReputationConfig {
-    type Error = sluice_core::Error;
-
-    fn try_from(options: NativeReputationOptions) -> sluice_core::Result<Self> {
-        ReputationOptions {
-            max_failures: options.max_failures as u64,
-            find_time_ms: options.find_time_ms as u64,
-            ban_time_ms: options.ban_time_ms as u64,
-            ban_factor: options.ban_factor,
-            max_ban_time_ms: options.max_ban_time_ms as u64,
-            jitter: options.jitter,
-            ipv6_prefix: u8::try_from(options.ipv6_prefix).unwrap_or(u8::MAX),
-            allow: options.allow,
-            deny: options.deny,
-            max_clients: options.max_clients as u64,
-        }
-        .try_into()
-    }
 }
 
 /// A ban that stands. Without end its times are infinite.
@@ -116,10 +82,12 @@ pub struct NativeFileFailure {
 pub fn open_reputation(
     env: Env,
     name: String,
-    options: Option<NativeReputationOptions>,
+    #[napi(ts_arg_type = "object | undefined")] options: Option<Object<'_>>,
     reconfigures: Option<bool>,
 ) -> Result<u32> {
-    let config = error::check(&env, options.map(ReputationConfig::try_from).transpose())?;
+    let options = options.map(|options| ReputationOptions::read(&Given(options)));
+    let config = options.map(|options| options.and_then(ReputationConfig::try_from));
+    let config = error::check(&env, config.transpose())?;
     let reputation = instances::open(&env, &REPUTATIONS, &name, config, reconfigures)?;
     Ok(thread::current()?.reputations.borrow_mut().hold(reputation))
 }

@@ -18,11 +18,17 @@ pub(crate) mod thread;
 pub(crate) mod waker;
 
 use napi::bindgen_prelude::Result;
+use sluice_core::client_key::DEFAULT_IPV6_PREFIX;
 
-/// Numbers that JavaScript sizes its arrays by.
-pub(crate) const CONSTANTS: [seam::Constant; 2] = [
+/// Numbers that JavaScript needs beside the layouts.
+pub(crate) const CONSTANTS: [seam::Constant; 3] = [
     ("NUMBERS", port::NUMBERS, "Numbers that cross beside the arguments of a call."),
     ("MOST_CROSSING", message_numbers::MOST_CROSSING, "Messages whose numbers cross at once, either way."),
+    (
+        "DEFAULT_IPV6_PREFIX",
+        DEFAULT_IPV6_PREFIX as usize,
+        "Leading bits of an IPv6 address that stand for one client by default.",
+    ),
 ];
 
 /// Adds the raw functions that belong to no component.

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{Env, Result};
+use napi::bindgen_prelude::{Env, Object, Result};
 use napi::sys;
 use napi_derive::napi;
 use sluice_core::runtime::clock;
 use sluice_core::{
-    Action, Alert, EventId, HistoryEntry, HistoryQuery, Instances, RuleOptions, SecurityMonitor,
+    Alert, EventId, HistoryEntry, HistoryQuery, Instances, RuleOptions, SecurityMonitor,
     SecurityMonitorConfig, SecurityMonitorOptions,
 };
 
 use crate::components::Component;
 use crate::reputation;
 use crate::runtime::instances;
+use crate::runtime::options::Given;
 use crate::runtime::raw::{Call, Exports};
 use crate::runtime::seam::Declarations;
 use crate::runtime::{error, thread};
@@ -23,7 +24,14 @@ static MONITORS: Instances<SecurityMonitor> = Instances::new();
 pub(crate) const COMPONENT: Component = Component {
     state: &MONITORS,
     export,
-    declarations: Declarations { layouts: &[], codes: &[], options: &[] },
+    declarations: Declarations {
+        layouts: &[],
+        codes: &[],
+        options: &[
+            ("SecurityMonitor", SecurityMonitorOptions::FIELDS),
+            ("SecurityMonitor rules", RuleOptions::FIELDS),
+        ],
+    },
 };
 
 /// More bytes than an address has, in whatever notation.
@@ -38,55 +46,6 @@ fn ban(reputation: &str, alert: &Alert) -> bool {
     let banned = reputation::find(reputation)
         .map(|reputation| reputation.ban_automatically(&alert.client, &alert.rule, clock::now()));
     banned.is_some_and(|verdict| verdict.is_ok_and(|verdict| verdict.banned))
-}
-
-/// A rule as `lib/security-monitor.js` normalises it.
-#[napi(object)]
-pub struct NativeRule {
-    pub name: String,
-    pub event: String,
-    pub count: f64,
-    pub window_ms: f64,
-    pub distinct: bool,
-    pub mute_ms: Option<f64>,
-    pub bans: bool,
-}
-
-/// Options as `lib/security-monitor.js` normalises them.
-#[napi(object)]
-pub struct NativeSecurityMonitorOptions {
-    pub history: f64,
-    pub rules: Vec<NativeRule>,
-    pub reputation: Option<String>,
-    pub max_clients: f64,
-}
-
-impl From<NativeRule> for RuleOptions {
-    fn from(rule: NativeRule) -> Self {
-        Self {
-            name: rule.name,
-            event: rule.event,
-            count: rule.count as u64,
-            window_ms: rule.window_ms as u64,
-            distinct: rule.distinct,
-            mute_ms: rule.mute_ms.map(|mute| mute as u64),
-            action: if rule.bans { Action::Ban } else { Action::Alert },
-        }
-    }
-}
-
-impl TryFrom<NativeSecurityMonitorOptions> for SecurityMonitorConfig {
-    type Error = sluice_core::Error;
-
-    fn try_from(options: NativeSecurityMonitorOptions) -> sluice_core::Result<Self> {
-        SecurityMonitorOptions {
-            history: options.history as u64,
-            rules: options.rules.into_iter().map(Into::into).collect(),
-            reputation: options.reputation,
-            max_clients: options.max_clients as u64,
-        }
-        .try_into()
-    }
 }
 
 /// An alert, as a delivery carries it.
@@ -171,10 +130,12 @@ pub struct NativeSecurityMonitorStats {
 pub fn open_security_monitor(
     env: Env,
     name: String,
-    options: Option<NativeSecurityMonitorOptions>,
+    #[napi(ts_arg_type = "object | undefined")] options: Option<Object<'_>>,
     reconfigures: Option<bool>,
 ) -> Result<u32> {
-    let config = error::check(&env, options.map(SecurityMonitorConfig::try_from).transpose())?;
+    let options = options.map(|options| SecurityMonitorOptions::read(&Given(options)));
+    let config = options.map(|options| options.and_then(SecurityMonitorConfig::try_from));
+    let config = error::check(&env, config.transpose())?;
     let monitor = instances::open(&env, &MONITORS, &name, config, reconfigures)?;
     Ok(thread::current()?.monitors.borrow_mut().hold(monitor))
 }

@@ -1,12 +1,12 @@
 'use strict';
 
-const { HEADER_FORMATS, RESOLVED_CLIENT } = require('../runtime/layouts');
+const { schemaOf } = require('../runtime/declared-options');
+const { DEFAULT_IPV6_PREFIX, HEADER_FORMATS, RESOLVED_CLIENT } = require('../runtime/layouts');
 const { handlesOf, native, numbers } = require('../runtime/native');
-const { checkOptions, integer, owned } = require('../runtime/schema');
+const { checkOptions, owned } = require('../runtime/schema');
 
-const DEFAULT_IPV6_PREFIX = 64;
-const checkPrefix = integer(1, 128);
-const SCHEMA = { ipv6Prefix: checkPrefix };
+const SCHEMA = schemaOf('clientKey');
+const { ipv6Prefix: checkPrefix } = SCHEMA;
 
 const collected = handlesOf(native.releaseClientAddress);
 

@@ -1,23 +1,8 @@
 'use strict';
 
+const { GUARD_COUNTERS } = require('../runtime/layouts');
 const { handlesOf, native } = require('../runtime/native');
 const { warnOnce } = require('./warn-once');
-
-/** What a guard counts, over all threads; native code knows them by their place. */
-const COUNTERS = [
-  'allowed',
-  'refusedByQuota',
-  'refusedByConnections',
-  'refusedByBan',
-  'dryRefused',
-  'skipped',
-  'refunded',
-  'recorded',
-  'faults',
-  'refusedAtAccept',
-];
-
-const PLACE = Object.fromEntries(COUNTERS.map((counter, place) => [counter, place]));
 
 const collected = handlesOf(native.releaseGuard);
 
@@ -41,11 +26,11 @@ class Counts {
   }
 
   allowed() {
-    native.countForGuard(this.handle, PLACE.allowed);
+    native.countForGuard(this.handle, GUARD_COUNTERS.allowed);
   }
 
   count(counter) {
-    native.countForGuard(this.handle, PLACE[counter]);
+    native.countForGuard(this.handle, GUARD_COUNTERS[counter]);
   }
 
   /** An error of ours that kept something from being decided. Answers null: it goes on without. */
@@ -61,7 +46,9 @@ class Counts {
 
   all() {
     const counts = native.guardCounts(this.handle);
-    return Object.fromEntries(COUNTERS.map((counter, place) => [counter, counts[place]]));
+    return Object.fromEntries(
+      Object.entries(GUARD_COUNTERS).map(([counter, code]) => [counter, counts[code]]),
+    );
   }
 }
 

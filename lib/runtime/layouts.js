@@ -8,6 +8,9 @@ const NUMBERS = 21;
 /** Messages whose numbers cross at once, either way. */
 const MOST_CROSSING = 64;
 
+/** Leading bits of an IPv6 address that stand for one client by default. */
+const DEFAULT_IPV6_PREFIX = 64;
+
 /** A request that found a receiver. Places of numbers. */
 const ROUTE = Object.freeze({
   /** The request's number. */
@@ -190,6 +193,20 @@ const HEADER_FORMATS = Object.freeze({
   single: 2,
 });
 
+/** What a guard counts. */
+const GUARD_COUNTERS = Object.freeze({
+  allowed: 0,
+  refusedByQuota: 1,
+  refusedByConnections: 2,
+  refusedByBan: 3,
+  dryRefused: 4,
+  skipped: 5,
+  refunded: 6,
+  recorded: 7,
+  faults: 8,
+  refusedAtAccept: 9,
+});
+
 /** The states of a lifecycle, in their order. */
 const LIFECYCLE_STATES = Object.freeze({
   starting: 0,
@@ -230,12 +247,60 @@ const OPTIONS = Object.freeze({
     timeout: {required: false, accepts: 'duration', least: 1},
     maxPeers: {required: false, accepts: 'integer', least: 1, most: 1000000, default: 10000},
   },
+  clientKey: {
+    ipv6Prefix: {required: false, accepts: 'integer', least: 1, most: 128},
+  },
+  guard: {
+    rateLimit: {required: true, accepts: 'oneOf', choices: ['off','options','byRequest']},
+    connections: {required: true, accepts: 'oneOf', choices: ['off','options']},
+    reputation: {required: true, accepts: 'other'},
+    monitor: {required: true, accepts: 'other'},
+    record: {required: true, accepts: 'other'},
+    trustedProxies: {required: false, accepts: 'texts'},
+    clientAddress: {required: true, accepts: 'other'},
+    dryRun: {required: false, accepts: 'boolean', default: false},
+  },
+  'guard record': {
+    status: {required: true, accepts: 'integer', least: 100, most: 599},
+    event: {required: true, accepts: 'other'},
+    weight: {required: false, accepts: 'integer', least: 0, most: 9007199254740991, default: 1},
+    when: {required: false, accepts: 'oneOf', choices: ['credentials','always'], default: 'always'},
+  },
+  Reputation: {
+    maxFailures: {required: true, accepts: 'integer', least: 1, most: 1000000},
+    findTime: {required: true, accepts: 'duration', least: 1},
+    banTime: {required: true, accepts: 'duration', least: 1},
+    banFactor: {required: false, accepts: 'number', least: 1, most: 1.7976931348623157e+308, isAbove: false, words: 'a finite number from 1', default: 2},
+    maxBanTime: {required: true, accepts: 'duration', least: 1},
+    jitter: {required: false, accepts: 'number', least: 0, most: 1, isAbove: false, words: 'a number from 0 to 1', default: 0},
+    ipv6Prefix: {required: false, accepts: 'integer', least: 1, most: 128},
+    allow: {required: false, accepts: 'texts'},
+    deny: {required: false, accepts: 'texts'},
+    maxClients: {required: false, accepts: 'integer', least: 1, most: 4294967296, default: 100000},
+  },
+  SecurityMonitor: {
+    history: {required: false, accepts: 'integer', least: 1, most: 1000000, default: 10000},
+    rules: {required: true, accepts: 'other'},
+    reputation: {required: false, accepts: 'other'},
+    maxClients: {required: false, accepts: 'integer', least: 1, most: 10000000, default: 100000},
+  },
+  'SecurityMonitor rules': {
+    name: {required: true, accepts: 'other'},
+    event: {required: true, accepts: 'other'},
+    count: {required: true, accepts: 'integer', least: 1, most: 10000},
+    window: {required: true, accepts: 'duration', least: 1},
+    distinct: {required: false, accepts: 'boolean', default: false},
+    mute: {required: false, accepts: 'duration', least: 0},
+    action: {required: true, accepts: 'oneOf', choices: ['alert','ban']},
+  },
 });
 
 module.exports = {
   BREAKER_REFUSAL,
   CIRCUIT_STATES,
   DECISION,
+  DEFAULT_IPV6_PREFIX,
+  GUARD_COUNTERS,
   HEADER_FORMATS,
   LIFECYCLE_COUNTS,
   LIFECYCLE_STATES,

@@ -4,7 +4,7 @@ const { invalid } = require('../runtime/errors');
 const { handlesOf, native } = require('../runtime/native');
 const { openNamed } = require('../runtime/on-mismatch');
 const { ACCEPTED_NAME, checkName, checkOptions, integer, isName, owned } = require('../runtime/schema');
-const { nativeOptions } = require('./options');
+const { sharedOptions } = require('./options');
 const { SubscribedListeners } = require('../runtime/subscribed-listeners');
 
 const HISTORY_SCHEMA = { ip: (value) => value, event: (value) => value, limit: integer(1) };
@@ -27,7 +27,7 @@ class SecurityMonitor {
   constructor(name, options) {
     checkName('SecurityMonitor', name);
     this.#name = name;
-    const checked = options === undefined ? undefined : nativeOptions(options);
+    const checked = options === undefined ? undefined : sharedOptions(options);
     const open = (reconfigures) => native.openSecurityMonitor(name, checked, reconfigures);
     this.#handle = openNamed('SecurityMonitor', name, options, open);
     collected.register(this, this.#handle);

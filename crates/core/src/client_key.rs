@@ -8,10 +8,22 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub use cidr::{CidrList, ClientAddress, Resolved};
 pub use forwarded::HeaderFormat;
 
+use crate::runtime::options::{Accepts, options};
 use crate::{Error, Result};
 
-/// How many leading bits of an IPv6 address name one client. Providers hand a whole /64 to a subscriber.
+/// Leading bits of an IPv6 address that stand for one client by default: providers give a whole /64 to a subscriber.
 pub const DEFAULT_IPV6_PREFIX: u8 = 64;
+
+/// The prefixes that an option accepts.
+pub(crate) const IPV6_PREFIXES: Accepts = Accepts::up_to(128);
+
+options! {
+    /// Options of [`client_key`] as a user gives them.
+    pub struct ClientKeyOptions of "clientKey" {
+        /// Leading bits of an IPv6 address that stand for one client.
+        ipv6_prefix: u8 = "ipv6Prefix", IPV6_PREFIXES, default DEFAULT_IPV6_PREFIX;
+    }
+}
 
 /// The canonical text of the client behind `text`.
 ///

@@ -52,7 +52,9 @@ pub use connection_tracker::{
     ConnectionTrackerOptions, ConnectionTrackerStats, Opened, Refusal,
 };
 pub use error::{Error, Result};
-pub use guard::{GUARD_COUNTERS, Guard, GuardOptions};
+pub use guard::{
+    AddressSource, Guard, GuardConfig, GuardCounter, GuardOptions, GuardPart, PartName, RecordOptions,
+};
 pub use lifecycle::{
     CancellationToken, HookError, HookOutcome, Lifecycle, LifecycleEvent, LifecycleState, Member,
     MemberCount, MemberEnd, ShutdownReport, ShutdownRequest, ShutdownTimes, ThreadReport,

@@ -5,13 +5,25 @@ use std::sync::Arc;
 use super::window::{DetailWindow, EventWindow};
 use crate::runtime::key_hash::KeyHash;
 
-/// What follows when a rule is met.
+/// What a rule does when a client meets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Whoever listens is told.
+    /// It raises an alert.
     Alert,
-    /// And the client is to be banned.
+    /// It raises an alert and bans the client.
     Ban,
+}
+
+impl Action {
+    /// The texts that stand for the actions in options.
+    pub(super) const TEXTS: [&str; 2] = [Self::Alert.text(), Self::Ban.text()];
+
+    pub(super) const fn text(self) -> &'static str {
+        match self {
+            Self::Alert => "alert",
+            Self::Ban => "ban",
+        }
+    }
 }
 
 /// A rule, ready to judge. Times are nanoseconds.

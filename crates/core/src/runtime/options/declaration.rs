@@ -71,9 +71,15 @@ macro_rules! options {
             }
 
             /// Whether each option is in its range.
+            #[allow(dead_code, reason = "options in a list are checked under their place in it")]
             pub(crate) fn check_ranges(&self) -> $crate::Result<()> {
+                self.check_ranges_of($owner)
+            }
+
+            /// As `check_ranges`; messages call the owner of the options `owner`.
+            pub(crate) fn check_ranges_of(&self, owner: &str) -> $crate::Result<()> {
                 use $crate::runtime::options::OptionValue;
-                $(self.$field.check(concat!($owner, " ", $name), &$accepts)?;)*
+                $(self.$field.check(&format!("{owner} {}", $name), &$accepts)?;)*
                 Ok(())
             }
 
