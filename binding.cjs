@@ -852,6 +852,7 @@ module.exports.brokerPeers = nativeBinding.brokerPeers
 module.exports.brokerStats = nativeBinding.brokerStats
 module.exports.bytesKnownToV8 = nativeBinding.bytesKnownToV8
 module.exports.cancelToken = nativeBinding.cancelToken
+module.exports.changedGuardOptions = nativeBinding.changedGuardOptions
 module.exports.circuitBreakerStats = nativeBinding.circuitBreakerStats
 module.exports.circuitState = nativeBinding.circuitState
 module.exports.circuitStats = nativeBinding.circuitStats

@@ -18,7 +18,7 @@ export declare function acceptWaiting(id: number): NativeWaiting
  */
 export declare function acquireListener(address: string, port: number, backlog: number): NativeListener
 
-/** A limiter that the guard's rules use from now on. */
+/** Adds a limiter that the guard's rules use from now on. */
 export declare function addGuardLimiter(handle: number, name: string): void
 
 /** Moves the stopped clock on. */
@@ -38,7 +38,7 @@ export declare function assignConnection(handle: number, serial: number, client:
 /** Another object of a thread that takes part already. Fails where it wants another bound. */
 export declare function attachToBroker(name: string, inbox: number | undefined | null, reconfigures: boolean): void
 
-/** Bans a client or a range; without a duration for ever. True when it is kept. */
+/** Bans a client or a range; permanently without a duration. False when the ban is not stored. */
 export declare function banByHand(handle: number, target: string, durationMs?: number | undefined | null, reason?: string | undefined | null): boolean
 
 /** A call that was notified to lead begins its run. False when another call leads now. */
@@ -67,6 +67,12 @@ export declare function bytesKnownToV8(): number
 
 /** True for the call that cancelled it. */
 export declare function cancelToken(token: number, reason?: string | undefined | null): boolean
+
+/**
+ * The options in force, where one that may change differs from `known`; none where the guard was reset and has not been
+ * given any since.
+ */
+export declare function changedGuardOptions(name: string, known: object): NativeGuardOptions | null
 
 export declare function circuitBreakerStats(handle: number): NativeCircuitBreakerStats
 
@@ -149,7 +155,7 @@ export declare function giveBackUnusedInBroker(handle: number): void
 /** Threads that were late at this time, in milliseconds of `elapsed`, are not waited for. */
 export declare function giveUpShutdown(handle: number, by: number): void
 
-/** Sums over all threads, in the order of `lib/guard/counts.js`. */
+/** Sums over all threads, in the order of `GUARD_COUNTERS`. */
 export declare function guardCounts(handle: number): Array<number>
 
 /** The names of the limiters that all threads use for the guard, sorted. */
@@ -159,8 +165,8 @@ export declare function guardLimiters(handle: number): Array<string>
 export declare function guardNames(): Array<string>
 
 /**
- * The options of the guard of this name; none where there is none, nor, with `if_set`, where it was reset and has not been
- * given any since.
+ * The options of the guard of this name; none where there is none, nor, with `if_set`, where it was reset and has not
+ * been given any since.
  */
 export declare function guardOptions(name: string, ifSet: boolean): NativeGuardOptions | null
 
@@ -222,7 +228,7 @@ export declare function listConnections(handle: number, limit: number, client?: 
 /** The server listens: from now on the descriptor is closed with it. */
 export declare function listenerIsTaken(lease: number): void
 
-/** Adds what a file holds; what the operating system refused, or nothing. */
+/** Merges the content of a file. Returns the error of the operating system, if any. */
 export declare function loadReputation(handle: number, path: string): NativeFileFailure | null
 
 /** Replaces a leader that took too long. Returns milliseconds until the next look; null when the call is not pending. */
@@ -239,7 +245,7 @@ export interface NativeAlert {
   at: number
 }
 
-/** A ban that stands. Without end its times are infinite. */
+/** A ban in force. The times of a permanent ban are infinite. */
 export interface NativeBan {
   client: string
   until: number
@@ -367,7 +373,7 @@ export interface NativeConnectionTrackerStats {
   perThread: Record<string, number>
 }
 
-/** How many of what: events, or events of a client. */
+/** A count and what it is of: an event or a client. */
 export interface NativeCount {
   of: string
   count: number
@@ -415,7 +421,7 @@ export interface NativeFailed {
   calls: Array<number>
 }
 
-/** What the operating system refused. */
+/** An error of the operating system. */
 export interface NativeFileFailure {
   errno: number
   syscall: string
@@ -428,19 +434,22 @@ export interface NativeFinished {
   calls: Array<number>
 }
 
-/** What threads agree on, as text: `lib/guard/shared-options.js` writes and reads it. */
+/** The options in force. */
 export interface NativeGuardOptions {
-  rateLimit: string
-  connections: string
-  reputation: string
-  monitor: string
-  record: string
-  trustedProxies: string
-  clientAddress: string
-  dryRun: string
+  rateLimit: 'off' | 'options' | 'byRequest'
+  connections: 'off' | 'options'
+  /** Left out where the guard has none. */
+  reputation?: string
+  /** Left out where the guard has none. */
+  monitor?: string
+  record: Array<NativeRecord>
+  trustedProxies: Array<string>
+  /** The header that names the client; left out where each thread has a function. */
+  clientAddress?: string
+  dryRun: boolean
 }
 
-/** The newest first, and how many events are no longer there. */
+/** Events, the newest first, and how many are no longer in the history. */
 export interface NativeHistory {
   entries: Array<NativeHistoryEntry>
   forgotten: number
@@ -581,21 +590,15 @@ export interface NativeRateLimiterStats {
   capacity: number
 }
 
-/** Options as `lib/reputation.js` normalises them. */
-export interface NativeReputationOptions {
-  maxFailures: number
-  findTimeMs: number
-  banTimeMs: number
-  banFactor: number
-  maxBanTimeMs: number
-  jitter: number
-  ipv6Prefix: number
-  allow: Array<string>
-  deny: Array<string>
-  maxClients: number
+/** What is recorded of answers with one status. */
+export interface NativeRecord {
+  status: number
+  event: string
+  weight: number
+  when: 'credentials' | 'always'
 }
 
-/** Sums over all threads, and the state now. */
+/** Sums over all threads, and the current state. */
 export interface NativeReputationStats {
   failures: number
   bans: number
@@ -616,25 +619,6 @@ export interface NativeRetention {
   ttlMs?: number
   staleMs: number
   staleIfErrorMs: number
-}
-
-/** A rule as `lib/security-monitor.js` normalises it. */
-export interface NativeRule {
-  name: string
-  event: string
-  count: number
-  windowMs: number
-  distinct: boolean
-  muteMs?: number
-  bans: boolean
-}
-
-/** Options as `lib/security-monitor.js` normalises them. */
-export interface NativeSecurityMonitorOptions {
-  history: number
-  rules: Array<NativeRule>
-  reputation?: string
-  maxClients: number
 }
 
 /** Sums over all threads. */
@@ -717,7 +701,7 @@ export declare function notifyDrained(handle: number, subscription: number): voi
 /** Attaches to a breaker, or creates it. The handle belongs to the calling thread. */
 export declare function openCircuitBreaker(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
 
-/** Reads a list of trusted proxies; the handle is this thread's. */
+/** Reads a list of trusted proxies. The handle belongs to this thread. */
 export declare function openClientAddress(trustedProxies: Array<string>, ipv6Prefix: number): number
 
 /** Attaches to a hub, or creates it. The handle belongs to the calling thread. */
@@ -729,7 +713,7 @@ export declare function openConnection(handle: number, client: string | undefine
 export declare function openConnectionTracker(name: string, options?: NativeConnectionTrackerOptions | undefined | null, reconfigures?: boolean | undefined | null): number
 
 /** Attaches to a guard or creates it; the handle is this thread's. */
-export declare function openGuard(name: string, options?: NativeGuardOptions | undefined | null, reconfigures?: boolean | undefined | null): number
+export declare function openGuard(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
 
 /** The ports on which servers of this process listen. */
 export declare function openPorts(): Array<NativeOpenPort>
@@ -741,10 +725,10 @@ export declare function openRateLimiter(name: string, options?: object | undefin
 export declare function openRegistry(name: string): number
 
 /** Attaches to a reputation or creates it; the handle is this thread's. */
-export declare function openReputation(name: string, options?: NativeReputationOptions | undefined | null, reconfigures?: boolean | undefined | null): number
+export declare function openReputation(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
 
 /** Attaches to a monitor or creates it; the handle is this thread's. */
-export declare function openSecurityMonitor(name: string, options?: NativeSecurityMonitorOptions | undefined | null, reconfigures?: boolean | undefined | null): number
+export declare function openSecurityMonitor(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
 
 /** The token of this name below a lifecycle, or below a token of it. */
 export declare function openToken(handle: number, parent: number | undefined | null, name: string): number
@@ -802,7 +786,7 @@ export declare function rejoinLifecycle(handle: number): void
 /** Releases one reference to the handle: a JavaScript object that used it was collected. */
 export declare function releaseCircuitBreaker(handle: number): void
 
-/** One JavaScript object less that stands for the list. */
+/** Releases a JavaScript object's hold on the handle. */
 export declare function releaseClientAddress(handle: number): void
 
 /** Releases one reference to the handle: a JavaScript object that used it was collected. */
@@ -811,7 +795,7 @@ export declare function releaseClientHub(handle: number): void
 /** One JavaScript object less that stands for the tracker. */
 export declare function releaseConnectionTracker(handle: number): void
 
-/** One JavaScript object less that stands for the guard. */
+/** Releases a JavaScript object's hold on the handle. */
 export declare function releaseGuard(handle: number): void
 
 /** Gives the handle of a lifecycle up that was destroyed. */
@@ -826,10 +810,10 @@ export declare function releaseRateLimiter(handle: number): void
 /** A JavaScript object that stands for the registry was collected. */
 export declare function releaseRegistry(handle: number): void
 
-/** One JavaScript object less that stands for the reputation. */
+/** Releases a JavaScript object's hold on the handle. */
 export declare function releaseReputation(handle: number): void
 
-/** One JavaScript object less that stands for the monitor. */
+/** Releases a JavaScript object's hold on the handle. */
 export declare function releaseSecurityMonitor(handle: number): void
 
 /** Gives the handle of a token up whose lifecycle was destroyed. */
@@ -845,7 +829,7 @@ export declare function resetCircuit(handle: number, peer: string): void
 /** Lets the clock run again. */
 export declare function restoreClock(): void
 
-/** Writes everything but the lists to a file; what the operating system refused, or nothing. */
+/** Writes everything but the lists to a file. Returns the error of the operating system, if any. */
 export declare function saveReputation(handle: number, path: string): NativeFileFailure | null
 
 export declare function securityCounts(handle: number): Array<NativeCount>
@@ -859,7 +843,7 @@ export declare function securityHistory(handle: number, ip?: string | undefined 
 
 export declare function securityMonitorStats(handle: number): NativeSecurityMonitorStats
 
-/** Tells this thread of every alert from now on, under this number. */
+/** Delivers every alert to this thread from now on, under this subscription. */
 export declare function securityMonitorSubscribe(handle: number, subscription: number): void
 
 export declare function securityMonitorUnsubscribe(handle: number, subscription: number): void
@@ -951,7 +935,7 @@ export declare function consumeOne(key: string): boolean
 
 export declare function countConnections(handle: number): number
 
-export declare function countForGuard(handle: number, counter: number): 0 | 1
+export declare function countForGuard(handle: number, counter: number): void
 
 export declare function countForLifecycle(handle: number, what: number): void
 
@@ -977,7 +961,7 @@ export declare function hubVersion(handle: number, key: string): number
 
 export declare function isBanned(handle: number, ip: string): 0 | 1
 
-export declare function isTrustedProxy(handle: number, peer: string): 0 | 1
+export declare function isTrustedProxy(handle: number, address: string | undefined): 0 | 1
 
 export declare function keepCopy(keeps: 0 | 1): void
 
@@ -1009,7 +993,7 @@ export declare function readHub(handle: number, key: string): number
 
 export declare function reapThread(threadId: number): void
 
-export declare function recordEvent(handle: number, event: number, ip: string, detail: string | undefined): number
+export declare function recordEvent(handle: number, event: number, ip: string, detail: string | undefined): void
 
 export declare function recordFailure(handle: number, ip: string, weight: number, reason: string | undefined): string | undefined
 

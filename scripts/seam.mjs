@@ -50,19 +50,19 @@ function keyOf(name) {
 }
 
 function option({ name, default: byDefault, ...field }) {
-  // Of other options the default is an expression of Rust.
-  if (byDefault !== undefined && field.accepts !== 'other') field.default = literal(byDefault);
+  if (byDefault !== undefined) field.default = literal(byDefault);
   return `    ${name}: ${JSON.stringify(field)
     .replaceAll('"', "'")
     .replaceAll(/'(\w+)':/g, '$1: ')
     .replaceAll(/,(?=\w+: )/g, ', ')},`;
 }
 
-/** The value of a literal of Rust; `undefined` for the name of a constant. */
+/** The value of a literal of Rust; `undefined` for any other expression. */
 function literal(text) {
   if (text === 'true' || text === 'false') return text === 'true';
   if (text.startsWith('"')) return JSON.parse(text.replace(/\.to_owned\(\)$/, ''));
-  return /^\d/.test(text) ? Number(text.replaceAll('_', '')) : undefined;
+  const number = Number(text.replaceAll('_', ''));
+  return Number.isNaN(number) ? undefined : number;
 }
 
 function constant(name, doc, lines) {

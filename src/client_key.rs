@@ -1,13 +1,12 @@
-//! `clientKey` and the address behind trusted proxies.
+//! `clientKey`, and the client's address behind trusted proxies.
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{Env, Result};
+use napi::bindgen_prelude::{Env, Error, Result, Status};
 use napi::sys;
 use napi_derive::napi;
 use sluice_core::ThreadId;
-use sluice_core::client_key::{self, HeaderFormat};
-use sluice_core::client_key::{CidrList, ClientAddress, Resolved};
+use sluice_core::client_key::{self, CidrList, ClientAddress, ClientKeyOptions, HeaderFormat, Resolved};
 use sluice_core::runtime::clock::SetBack;
 
 use crate::components::Component;
@@ -16,7 +15,7 @@ use crate::runtime::raw::{Call, Exports};
 use crate::runtime::seam::{Coded, Declarations, Layout, codes, layout};
 use crate::runtime::thread;
 
-/// Lists of proxies belong to their handles; the process keeps nothing.
+/// The process keeps nothing: lists of proxies belong to their handles.
 struct Stateless;
 
 impl sluice_core::Component for Stateless {
@@ -31,7 +30,7 @@ pub(crate) const COMPONENT: Component = Component {
     declarations: Declarations {
         layouts: &[ResolvedClient::DESCRIPTION],
         codes: &[HeaderFormat::DESCRIPTION],
-        options: &[],
+        options: &[("clientKey", ClientKeyOptions::FIELDS)],
     },
 };
 
@@ -59,29 +58,34 @@ fn export(exports: &Exports<'_>) -> Result<()> {
         "resolveClient(handle: number, format: number, header: string): string | undefined",
         resolve_client,
     )?;
-    exports.function("isTrustedProxy(handle: number, peer: string): 0 | 1", is_trusted_proxy)
+    exports.function("isTrustedProxy(handle: number, address: string | undefined): 0 | 1", is_trusted_proxy)
+}
+
+/// A prefix that JavaScript has checked.
+fn prefix(given: u32) -> Result<u8> {
+    client_key::ipv6_prefix(given)
+        .ok_or_else(|| Error::new(Status::InvalidArg, format!("sluice: {given} is no IPv6 prefix")))
 }
 
 /// `clientKey(address, ipv6Prefix)`.
 unsafe extern "C" fn canonical(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
         let address = call.text(0).ok_or_else(|| error::invalid_address(call.env, call.args[0]))?;
-        let prefix = u8::try_from(call.u32(1)?).unwrap_or(128);
-        let key = call.check(client_key::client_key(&address, prefix))?;
+        let key = call.check(client_key::client_key(&address, prefix(call.u32(1)?)?))?;
         call.string(&key)
     })
 }
 
-/// Reads a list of trusted proxies; the handle is this thread's.
+/// Reads a list of trusted proxies. The handle belongs to this thread.
 #[napi]
 pub fn open_client_address(env: Env, trusted_proxies: Vec<String>, ipv6_prefix: u32) -> Result<u32> {
     let trusted = CidrList::parse("trustedProxies", trusted_proxies.iter().map(String::as_str));
     let trusted = error::check(&env, trusted)?;
-    let address = ClientAddress::new(trusted, u8::try_from(ipv6_prefix).unwrap_or(128));
+    let address = ClientAddress::new(trusted, prefix(ipv6_prefix)?);
     Ok(thread::current()?.client_addresses.borrow_mut().hold(Arc::new(address)))
 }
 
-/// One JavaScript object less that stands for the list.
+/// Releases a JavaScript object's hold on the handle.
 #[napi]
 pub fn release_client_address(handle: u32) -> Result<()> {
     thread::current()?.client_addresses.borrow_mut().release(handle);
@@ -97,8 +101,8 @@ unsafe extern "C" fn key_of_address(env: sys::napi_env, info: sys::napi_callback
     })
 }
 
-/// `resolveClient(handle, format, header)`: the key of who the header of a trusted proxy names, `undefined` where it
-/// cannot be read. Leaves 1 among the numbers where that is a proxy too.
+/// `resolveClient(handle, format, header)`: the key of the client that the header of a trusted proxy names, `undefined`
+/// where the header is unreadable. Writes whether that client is a trusted proxy as well.
 unsafe extern "C" fn resolve_client(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
         let format = HeaderFormat::from_code(call.u32(1)?)?;
@@ -116,12 +120,12 @@ unsafe extern "C" fn resolve_client(env: sys::napi_env, info: sys::napi_callback
     })
 }
 
-/// `isTrustedProxy(handle, peer)`: 1 when it is.
+/// `isTrustedProxy(handle, address)`: 1 for the address of a trusted proxy, 0 for any other value.
 unsafe extern "C" fn is_trusted_proxy(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
-        let peer = call.text(1);
+        let remote = call.text(1);
         let trusted = call.on(&call.port.thread().client_addresses, |address| {
-            peer.is_some_and(|peer| address.is_trusted(&peer))
+            remote.is_some_and(|remote| address.is_trusted(&remote))
         })?;
         call.int(i32::from(trusted))
     })

@@ -2,69 +2,100 @@
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{Env, Result};
+use napi::bindgen_prelude::{Env, Object, Result};
 use napi::sys;
 use napi_derive::napi;
-use sluice_core::{Guard, GuardOptions, Instances};
+use sluice_core::{
+    AddressSource, Guard, GuardConfig, GuardCounter, GuardOptions, Instances, PartName, RecordOptions,
+};
 
 use crate::components::Component;
-use crate::runtime::instances;
+use crate::runtime::options::Given;
 use crate::runtime::raw::{Call, Exports};
-use crate::runtime::seam::Declarations;
-use crate::runtime::thread;
-
-/// The counter of requests that went on, in the order of `lib/guard/counts.js`.
-pub(crate) const ALLOWED: usize = 0;
+use crate::runtime::seam::{Coded, Declarations, codes};
+use crate::runtime::{error, instances, thread};
 
 static GUARDS: Instances<Guard> = Instances::new();
 
 pub(crate) const COMPONENT: Component = Component {
     state: &GUARDS,
     export,
-    declarations: Declarations { layouts: &[], codes: &[], options: &[] },
+    declarations: Declarations {
+        layouts: &[],
+        codes: &[GuardCounter::DESCRIPTION],
+        options: &[("guard", GuardOptions::FIELDS), ("guard record", RecordOptions::FIELDS)],
+    },
 };
 
-/// What threads agree on, as text: `lib/guard/shared-options.js` writes and reads it.
-#[napi(object)]
-pub struct NativeGuardOptions {
-    pub rate_limit: String,
-    pub connections: String,
-    pub reputation: String,
-    pub monitor: String,
-    pub record: String,
-    pub trusted_proxies: String,
-    pub client_address: String,
-    pub dry_run: String,
+codes! {
+    /// What a guard counts.
+    GuardCounter = "GUARD_COUNTERS" {
+        Allowed = "allowed",
+        RefusedByQuota = "refusedByQuota",
+        RefusedByConnections = "refusedByConnections",
+        RefusedByBan = "refusedByBan",
+        DryRefused = "dryRefused",
+        Skipped = "skipped",
+        Refunded = "refunded",
+        Recorded = "recorded",
+        Faults = "faults",
+        RefusedAtAccept = "refusedAtAccept",
+    }
 }
 
-impl From<NativeGuardOptions> for GuardOptions {
-    fn from(options: NativeGuardOptions) -> Self {
+/// The options in force.
+#[napi(object)]
+pub struct NativeGuardOptions {
+    #[napi(ts_type = "'off' | 'options' | 'byRequest'")]
+    pub rate_limit: String,
+    #[napi(ts_type = "'off' | 'options'")]
+    pub connections: String,
+    /// Left out where the guard has none.
+    pub reputation: Option<String>,
+    /// Left out where the guard has none.
+    pub monitor: Option<String>,
+    pub record: Vec<NativeRecord>,
+    pub trusted_proxies: Vec<String>,
+    /// The header that names the client; left out where each thread has a function.
+    pub client_address: Option<String>,
+    pub dry_run: bool,
+}
+
+/// What is recorded of answers with one status.
+#[napi(object)]
+pub struct NativeRecord {
+    pub status: u32,
+    pub event: String,
+    pub weight: f64,
+    #[napi(ts_type = "'credentials' | 'always'")]
+    pub when: String,
+}
+
+impl From<&GuardConfig> for NativeGuardOptions {
+    fn from(config: &GuardConfig) -> Self {
+        let options = config.options().clone();
+        let PartName(reputation) = options.reputation;
+        let PartName(monitor) = options.monitor;
         Self {
-            rate_limit: options.rate_limit,
-            connections: options.connections,
-            reputation: options.reputation,
-            monitor: options.monitor,
-            record: options.record,
+            rate_limit: options.rate_limit.text().to_owned(),
+            connections: options.connections.text().to_owned(),
+            reputation,
+            monitor,
+            record: options.record.into_iter().map(Into::into).collect(),
             trusted_proxies: options.trusted_proxies,
-            client_address: options.client_address,
+            client_address: match options.client_address {
+                AddressSource::Header(header) => Some(header),
+                AddressSource::Function => None,
+            },
             dry_run: options.dry_run,
         }
     }
 }
 
-impl From<&GuardOptions> for NativeGuardOptions {
-    fn from(options: &GuardOptions) -> Self {
-        let options = options.clone();
-        Self {
-            rate_limit: options.rate_limit,
-            connections: options.connections,
-            reputation: options.reputation,
-            monitor: options.monitor,
-            record: options.record,
-            trusted_proxies: options.trusted_proxies,
-            client_address: options.client_address,
-            dry_run: options.dry_run,
-        }
+impl From<RecordOptions> for NativeRecord {
+    fn from(RecordOptions { status, event, weight, when }: RecordOptions) -> Self {
+        // Validated to be at most 599.
+        Self { status: status as u32, event, weight: weight as f64, when }
     }
 }
 
@@ -73,19 +104,33 @@ impl From<&GuardOptions> for NativeGuardOptions {
 pub fn open_guard(
     env: Env,
     name: String,
-    options: Option<NativeGuardOptions>,
+    #[napi(ts_arg_type = "object | undefined")] options: Option<Object<'_>>,
     reconfigures: Option<bool>,
 ) -> Result<u32> {
-    let guard = instances::open(&env, &GUARDS, &name, options.map(Into::into), reconfigures)?;
+    let config = error::check(&env, options.map(config).transpose())?;
+    let guard = instances::open(&env, &GUARDS, &name, config, reconfigures)?;
     Ok(thread::current()?.guards.borrow_mut().hold(guard))
 }
 
-/// The options of the guard of this name; none where there is none, nor, with `if_set`, where it was reset and has not been
-/// given any since.
+/// The options of the guard of this name; none where there is none, nor, with `if_set`, where it was reset and has not
+/// been given any since.
 #[napi]
 pub fn guard_options(name: String, if_set: bool) -> Option<NativeGuardOptions> {
     let guard = if if_set { GUARDS.get_if_set(&name) } else { GUARDS.open(&name, None).ok() };
-    guard.map(|guard| (&*guard.options()).into())
+    guard.map(|guard| (&*guard.config()).into())
+}
+
+/// The options in force, where one that may change differs from `known`; none where the guard was reset and has not been
+/// given any since.
+#[napi]
+pub fn changed_guard_options(
+    env: Env,
+    name: String,
+    known: Object<'_>,
+) -> Result<Option<NativeGuardOptions>> {
+    let known = error::check(&env, config(known))?;
+    let in_force = GUARDS.get_if_set(&name).map(|guard| guard.config());
+    Ok(in_force.filter(|config| config.differs_from(&known)).map(|config| (&*config).into()))
 }
 
 /// The names of all guards of the process, sorted.
@@ -96,44 +141,50 @@ pub fn guard_names() -> Vec<String> {
     names
 }
 
-/// A limiter that the guard's rules use from now on.
+/// Adds a limiter that the guard's rules use from now on.
 #[napi]
 pub fn add_guard_limiter(handle: u32, name: String) -> Result<()> {
-    let guard: Arc<Guard> = thread::current()?.guards.borrow().get(handle).cloned()?;
-    guard.add_limiter(name);
+    guard(handle)?.add_limiter(name);
     Ok(())
 }
 
 /// The names of the limiters that all threads use for the guard, sorted.
 #[napi]
 pub fn guard_limiters(handle: u32) -> Result<Vec<String>> {
-    let guard: Arc<Guard> = thread::current()?.guards.borrow().get(handle).cloned()?;
-    Ok(guard.limiters())
+    Ok(guard(handle)?.limiters())
 }
 
-/// One JavaScript object less that stands for the guard.
+/// Releases a JavaScript object's hold on the handle.
 #[napi]
 pub fn release_guard(handle: u32) -> Result<()> {
     thread::current()?.guards.borrow_mut().release(handle);
     Ok(())
 }
 
-/// Sums over all threads, in the order of `lib/guard/counts.js`.
+/// Sums over all threads, in the order of `GUARD_COUNTERS`.
 #[napi]
 pub fn guard_counts(handle: u32) -> Result<Vec<f64>> {
-    let guard: Arc<Guard> = thread::current()?.guards.borrow().get(handle).cloned()?;
-    Ok(guard.counts().map(|count| count as f64).to_vec())
+    let guard = guard(handle)?;
+    Ok(GuardCounter::ALL.iter().map(|counter| guard.sum(*counter) as f64).collect())
+}
+
+fn guard(handle: u32) -> Result<Arc<Guard>> {
+    thread::current()?.guards.borrow().get(handle).cloned()
+}
+
+fn config(options: Object<'_>) -> sluice_core::Result<GuardConfig> {
+    GuardOptions::read(&Given(options)).and_then(GuardConfig::try_from)
 }
 
 fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function("countForGuard(handle: number, counter: number): 0 | 1", count)
+    exports.function("countForGuard(handle: number, counter: number): void", count)
 }
 
-/// `countForGuard(handle, counter)`: one more; 1 when there is such a counter.
+/// `countForGuard(handle, counter)`: adds one to a counter of `GUARD_COUNTERS`.
 unsafe extern "C" fn count(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
-        let counter = call.u32(1)? as usize;
-        let counted = call.on(&call.port.thread().guards, |guard| guard.count(counter))?;
-        call.int(i32::from(counted))
+        let counter = GuardCounter::from_code(call.u32(1)?)?;
+        call.on(&call.port.thread().guards, |guard| guard.count(counter))?;
+        call.undefined()
     })
 }

@@ -12,7 +12,6 @@ use napi::bindgen_prelude::Result;
 use sluice_core::{Instances, LimitOptions, Quota, RateLimiter, RateLimiterOptions};
 
 use self::numbers::{DecisionNumbers, LimiterCall, MiddlewareNumbers};
-pub(crate) use self::opening::NativeQuota;
 use crate::components::Component;
 use crate::runtime::raw::Exports;
 use crate::runtime::seam::{Declarations, Layout};

@@ -18,9 +18,10 @@ pub(crate) mod thread;
 pub(crate) mod waker;
 
 use napi::bindgen_prelude::Result;
+use sluice_core::client_key::DEFAULT_IPV6_PREFIX;
 
 /// Numbers that JavaScript sizes its arrays by.
-pub(crate) const CONSTANTS: [seam::Constant; 4] = [
+pub(crate) const CONSTANTS: [seam::Constant; 5] = [
     ("NUMBERS", port::NUMBERS, "Numbers that cross beside the arguments of a call."),
     (
         "MOST_CROSSING",
@@ -36,6 +37,11 @@ pub(crate) const CONSTANTS: [seam::Constant; 4] = [
         "DISTINCT_VERSIONS",
         sluice_core::VersionCells::DISTINCT as usize,
         "Versions of a registry that its cells tell apart: they show the remainder.",
+    ),
+    (
+        "DEFAULT_IPV6_PREFIX",
+        DEFAULT_IPV6_PREFIX as usize,
+        "Leading bits of an IPv6 address that stand for one client by default.",
     ),
 ];
 

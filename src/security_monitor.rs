@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{Env, Result};
+use napi::bindgen_prelude::{Env, Object, Result};
 use napi::sys;
 use napi_derive::napi;
 use sluice_core::runtime::clock;
 use sluice_core::{
-    Action, Alert, EventId, HistoryEntry, HistoryQuery, Instances, RuleOptions, SecurityMonitor,
+    Alert, EventId, HistoryEntry, HistoryQuery, Instances, MAX_DETAIL_BYTES, RuleOptions, SecurityMonitor,
     SecurityMonitorConfig, SecurityMonitorOptions,
 };
 
 use crate::components::Component;
 use crate::reputation;
 use crate::runtime::instances;
+use crate::runtime::options::Given;
 use crate::runtime::raw::{Call, Exports};
 use crate::runtime::seam::Declarations;
 use crate::runtime::{error, thread};
@@ -23,70 +24,28 @@ static MONITORS: Instances<SecurityMonitor> = Instances::new();
 pub(crate) const COMPONENT: Component = Component {
     state: &MONITORS,
     export,
-    declarations: Declarations { layouts: &[], codes: &[], options: &[] },
+    declarations: Declarations {
+        layouts: &[],
+        codes: &[],
+        options: &[
+            ("SecurityMonitor", SecurityMonitorOptions::FIELDS),
+            ("SecurityMonitor rules", RuleOptions::FIELDS),
+        ],
+    },
 };
 
-/// More bytes than an address has, in whatever notation.
+/// More bytes than the longest notation of an address has.
 const ADDRESS_BYTES: usize = 256;
 
-/// More bytes than are kept of a detail, so that the core sees which are longer.
-const DETAIL_BYTES: usize = 264;
+/// More bytes than are kept of a detail, so that core sees that a longer one is cut.
+const DETAIL_BYTES: usize = MAX_DETAIL_BYTES + 8;
 
-/// Bans the client of an alert in the reputation of this name; false when it is not banned after that: there is no
-/// such reputation, or its lists allow the client.
+/// Bans the client of an alert in the reputation of this name. False when the client is not banned afterwards: the
+/// reputation does not exist, or allows the client.
 fn ban(reputation: &str, alert: &Alert) -> bool {
     let banned = reputation::find(reputation)
         .map(|reputation| reputation.ban_automatically(&alert.client, &alert.rule, clock::now()));
     banned.is_some_and(|verdict| verdict.is_ok_and(|verdict| verdict.banned))
-}
-
-/// A rule as `lib/security-monitor.js` normalises it.
-#[napi(object)]
-pub struct NativeRule {
-    pub name: String,
-    pub event: String,
-    pub count: f64,
-    pub window_ms: f64,
-    pub distinct: bool,
-    pub mute_ms: Option<f64>,
-    pub bans: bool,
-}
-
-/// Options as `lib/security-monitor.js` normalises them.
-#[napi(object)]
-pub struct NativeSecurityMonitorOptions {
-    pub history: f64,
-    pub rules: Vec<NativeRule>,
-    pub reputation: Option<String>,
-    pub max_clients: f64,
-}
-
-impl From<NativeRule> for RuleOptions {
-    fn from(rule: NativeRule) -> Self {
-        Self {
-            name: rule.name,
-            event: rule.event,
-            count: rule.count as u64,
-            window_ms: rule.window_ms as u64,
-            distinct: rule.distinct,
-            mute_ms: rule.mute_ms.map(|mute| mute as u64),
-            action: if rule.bans { Action::Ban } else { Action::Alert },
-        }
-    }
-}
-
-impl TryFrom<NativeSecurityMonitorOptions> for SecurityMonitorConfig {
-    type Error = sluice_core::Error;
-
-    fn try_from(options: NativeSecurityMonitorOptions) -> sluice_core::Result<Self> {
-        SecurityMonitorOptions {
-            history: options.history as u64,
-            rules: options.rules.into_iter().map(Into::into).collect(),
-            reputation: options.reputation,
-            max_clients: options.max_clients as u64,
-        }
-        .try_into()
-    }
 }
 
 /// An alert, as a delivery carries it.
@@ -138,14 +97,14 @@ impl From<HistoryEntry> for NativeHistoryEntry {
     }
 }
 
-/// The newest first, and how many events are no longer there.
+/// Events, the newest first, and how many are no longer in the history.
 #[napi(object)]
 pub struct NativeHistory {
     pub entries: Vec<NativeHistoryEntry>,
     pub forgotten: f64,
 }
 
-/// How many of what: events, or events of a client.
+/// A count and what it is of: an event or a client.
 #[napi(object)]
 pub struct NativeCount {
     pub of: String,
@@ -171,15 +130,17 @@ pub struct NativeSecurityMonitorStats {
 pub fn open_security_monitor(
     env: Env,
     name: String,
-    options: Option<NativeSecurityMonitorOptions>,
+    #[napi(ts_arg_type = "object | undefined")] options: Option<Object<'_>>,
     reconfigures: Option<bool>,
 ) -> Result<u32> {
-    let config = error::check(&env, options.map(SecurityMonitorConfig::try_from).transpose())?;
+    let options = options.map(|options| SecurityMonitorOptions::read(&Given(options)));
+    let config = options.map(|options| options.and_then(SecurityMonitorConfig::try_from));
+    let config = error::check(&env, config.transpose())?;
     let monitor = instances::open(&env, &MONITORS, &name, config, reconfigures)?;
     Ok(thread::current()?.monitors.borrow_mut().hold(monitor))
 }
 
-/// One JavaScript object less that stands for the monitor.
+/// Releases a JavaScript object's hold on the handle.
 #[napi]
 pub fn release_security_monitor(handle: u32) -> Result<()> {
     thread::current()?.monitors.borrow_mut().release(handle);
@@ -242,7 +203,7 @@ pub fn security_monitor_stats(env: Env, handle: u32) -> Result<NativeSecurityMon
     })
 }
 
-/// Tells this thread of every alert from now on, under this number.
+/// Delivers every alert to this thread from now on, under this subscription.
 #[napi]
 pub fn security_monitor_subscribe(env: Env, handle: u32, subscription: u32) -> Result<()> {
     let mailbox = thread::port_of(&env)?.mailbox();
@@ -268,12 +229,12 @@ fn monitor(handle: u32) -> Result<Arc<SecurityMonitor>> {
 
 fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function(
-        "recordEvent(handle: number, event: number, ip: string, detail: string | undefined): number",
+        "recordEvent(handle: number, event: number, ip: string, detail: string | undefined): void",
         record,
     )
 }
 
-/// `recordEvent(handle, event, ip, detail | undefined)`, with the event's number.
+/// `recordEvent(handle, event, ip, detail | undefined)`; `event` is its number.
 unsafe extern "C" fn record(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<4>::answer(env, info, |call| {
         let event = EventId(call.u32(1)?);

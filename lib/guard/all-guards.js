@@ -3,7 +3,7 @@
 const { invalidOption } = require('../runtime/errors');
 const { ConnectionTracker } = require('../connection-tracker');
 const { native } = require('../runtime/native');
-const { checkOptions } = require('../runtime/schema');
+const { checkOptions, owned } = require('../runtime/schema');
 const { RateLimiter } = require('../rate-limiter');
 const { Reputation } = require('../reputation');
 const { SecurityMonitor } = require('../security-monitor');
@@ -13,10 +13,10 @@ const { guardStats } = require('./guard-stats');
 
 const OPTIONS = { guards: guardNames };
 
-/** What all guards of the process count, in whatever thread they were made, as one page for Prometheus. */
+/** What all guards of the process count, whichever threads created them, as one page for Prometheus. */
 function metrics(options = {}) {
   const { guards = native.guardNames() } = checkOptions('metrics', options, OPTIONS);
-  return exposition(guards.map(toldOf), { comments: true });
+  return exposition(guards.map(readGuard), { comments: true });
 }
 
 function guardNames(value, option) {
@@ -31,18 +31,18 @@ function guardNames(value, option) {
 }
 
 /**
- * What `exposition` takes, of a guard that this thread may have no object for: its parts are attached to by their names. A
+ * What `exposition` takes, for a guard of which this thread may have no object: attaches to its parts by their names. A
  * part that was destroyed is left out.
  */
-function toldOf(name) {
-  const options = native.guardOptions(name, false);
+function readGuard(name) {
+  const options = owned(native.guardOptions(name, false));
   const counts = new Counts();
-  // Without options it only attaches: after a reset the next construction sets them.
+  // Attaches only: after a reset the next construction sets the options.
   counts.open(native.openGuard(name, undefined));
   const parts = {
-    tracker: options.connections === 'false' ? null : attached(ConnectionTracker, name),
-    reputation: attached(Reputation, JSON.parse(options.reputation)),
-    monitor: attached(SecurityMonitor, JSON.parse(options.monitor)),
+    tracker: options.connections === 'off' ? null : attached(ConnectionTracker, name),
+    reputation: attached(Reputation, options.reputation),
+    monitor: attached(SecurityMonitor, options.monitor),
   };
   const limiters = limitersOf(counts.handle);
   const limiter = limiters.get(name) ?? null;
@@ -59,7 +59,7 @@ function limitersOf(handle) {
 
 /** null for a part that the guard does not have, or that was destroyed. */
 function attached(Part, name) {
-  if (name === false) return null;
+  if (name === undefined) return null;
   try {
     return new Part(name);
   } catch {

@@ -1,31 +1,16 @@
 'use strict';
 
+const { GUARD_COUNTERS } = require('../runtime/layouts');
 const { handlesOf, native } = require('../runtime/native');
 const { warnOnce } = require('./warn-once');
 
-/** What a guard counts, over all threads; native code knows them by their place. */
-const COUNTERS = [
-  'allowed',
-  'refusedByQuota',
-  'refusedByConnections',
-  'refusedByBan',
-  'dryRefused',
-  'skipped',
-  'refunded',
-  'recorded',
-  'faults',
-  'refusedAtAccept',
-];
-
-const PLACE = Object.fromEntries(COUNTERS.map((counter, place) => [counter, place]));
-
 const collected = handlesOf(native.releaseGuard);
 
-/** The counts that all threads of one guard share. They are opened before the first request comes. */
+/** The counters that all threads of a guard share. They are opened before the first request. */
 class Counts {
-  /** The guard's, for calls that count on their way. */
+  /** The guard's handle; native calls that count take it. */
   handle;
-  /** Limiters that were made before the guard was. */
+  /** Names of limiters that were created before the guard. */
   #limiters = [];
 
   open(handle) {
@@ -34,26 +19,26 @@ class Counts {
     for (const name of this.#limiters) native.addGuardLimiter(handle, name);
   }
 
-  /** One more limiter whose numbers belong to the guard's, in all threads. */
+  /** Adds a limiter to those of the guard, in all threads. */
   uses(limiter) {
     if (this.handle === undefined) this.#limiters.push(limiter);
     else native.addGuardLimiter(this.handle, limiter);
   }
 
   allowed() {
-    native.countForGuard(this.handle, PLACE.allowed);
+    native.countForGuard(this.handle, GUARD_COUNTERS.allowed);
   }
 
   count(counter) {
-    native.countForGuard(this.handle, PLACE[counter]);
+    native.countForGuard(this.handle, GUARD_COUNTERS[counter]);
   }
 
-  /** An error of ours that kept something from being decided. Answers null: it goes on without. */
+  /** Counts an internal error, and warns of the first. Returns null: the request passes undecided. */
   fault(error) {
     this.count('faults');
     warnOnce(
       'SLUICE_GUARD_FAULT',
-      `A guard let a request pass after a fault of its own: ${error?.message}`,
+      `A guard let a request pass after an internal error: ${error?.message}`,
       error?.stack,
     );
     return null;
@@ -61,7 +46,9 @@ class Counts {
 
   all() {
     const counts = native.guardCounts(this.handle);
-    return Object.fromEntries(COUNTERS.map((counter, place) => [counter, counts[place]]));
+    return Object.fromEntries(
+      Object.entries(GUARD_COUNTERS).map(([counter, code]) => [counter, counts[code]]),
+    );
   }
 }
 

@@ -6,9 +6,8 @@ const { MIXED_CASE } = require('./headers');
 const { settle } = require('./user-function');
 
 /**
- * A guard as middleware for Express 4 and 5, reachable as `.guard`. A request that meets the same middleware
- * again (mounted twice, or handled anew under another URL) has been decided and charged, and goes on. Another
- * middleware decides by itself.
+ * A guard as middleware for Express 4 and 5; `.guard` is the guard. A request that passes the same middleware again
+ * (mounted twice, or rewritten to another URL) is not charged again. Another middleware decides for itself.
  */
 function expressMiddleware(guard) {
   const kMet = Symbol('met');
@@ -29,15 +28,12 @@ function expressMiddleware(guard) {
 }
 
 const DECISION = {
-  ask: ({ guard, req }) => guard.decide(req),
+  run: ({ guard, req }) => guard.decide(req),
   done: conclude,
   fail: (error, { next }) => next(error),
 };
 
-/**
- * Whoever answered meanwhile has answered: then nothing is written, and a refused request just goes no
- * further.
- */
+/** Where another answer was sent meanwhile, nothing is written, and a refused request is not passed on. */
 function conclude(decision, { guard, req, res, next }) {
   const follows = req.sluice !== undefined;
   req.sluice = decision;
@@ -55,7 +51,7 @@ function refuse({ handler, refusal }, { req, res, next }) {
 }
 
 const HANDLING = {
-  ask: ({ handler, req, res, next, refusal }) => handler(req, res, next, refusal),
+  run: ({ handler, req, res, next, refusal }) => handler(req, res, next, refusal),
   done: () => {},
   fail: (error, { res, next }) => {
     res.statusCode = 200;

@@ -11,11 +11,11 @@ function by(label, labels, labelled) {
 }
 
 /**
- * What guards count, for Prometheus: `told` is of `{ guard, stats }`. Each sample has the label `guard`; parts are labelled
- * by their names too. `comments: false` leaves out the lines that a page may have only once.
+ * What guards count, for Prometheus; `entries` are `{ guard, stats }`. Each sample has the label `guard`; parts have a label
+ * with their name too. `comments: false` leaves out the lines that a page may have only once.
  */
-function exposition(told, { comments }) {
-  const all = told.map(({ guard, stats }) => familiesOf(guard, stats));
+function exposition(entries, { comments }) {
+  const all = entries.map(({ guard, stats }) => familiesOf(guard, stats));
   return writeFamilies(merged(all.flat()), { comments });
 }
 
@@ -29,7 +29,7 @@ function familiesOf(guard, stats) {
   ];
 }
 
-/** One family for each name, with the samples of all guards: the format has each name once. */
+/** Merges families of one name: the format allows each name once. */
 function merged(families) {
   const byName = new Map();
   for (const family of families) {
@@ -44,7 +44,7 @@ function requests(labels, { allowed, skipped, refusedBy, refusedAtAccept, ...sta
   const { dryRefused, refunded, recorded, faults } = stats;
   const outcomes = { allowed, skipped };
   return [
-    counter('sluice_requests_passed_total', 'Requests that went on.', by('outcome', labels, outcomes)),
+    counter('sluice_requests_passed_total', 'Requests that passed.', by('outcome', labels, outcomes)),
     counter(
       'sluice_requests_refused_total',
       'Requests that were refused, by reason.',
@@ -55,56 +55,42 @@ function requests(labels, { allowed, skipped, refusedBy, refusedAtAccept, ...sta
     ]),
     counter('sluice_dry_refused_total', 'Refusals that dryRun only counted.', [[labels, dryRefused]]),
     counter('sluice_refunded_total', 'Charges taken back by countOnly.', [[labels, refunded]]),
-    counter('sluice_recorded_total', 'Requests told to the reputation or the monitor.', [[labels, recorded]]),
-    counter('sluice_faults_total', 'Faults of the guard; each let something pass.', [[labels, faults]]),
+    counter('sluice_recorded_total', 'Requests that the reputation or the monitor recorded.', [
+      [labels, recorded],
+    ]),
+    counter('sluice_faults_total', 'Internal errors of the guard; each let its request pass.', [
+      [labels, faults],
+    ]),
   ];
 }
 
-/** The guard's limiter and those of its routes; none that was destroyed. */
+/** The guard's limiter and those of its routes, without any that was destroyed. */
 function limitersOf({ limiter }, { rateLimit, routes }) {
   const all = limiter === null ? routes : { [limiter.name]: rateLimit, ...routes };
   return Object.entries(all).filter(([, stats]) => stats !== null);
 }
 
+/** The families of a limiter, each with the property of its statistics. */
+const LIMITER_FAMILIES = [
+  [counter, 'sluice_limiter_allowed_total', 'Calls that a limiter allowed.', 'allowed'],
+  [counter, 'sluice_limiter_refused_total', 'Calls that a limiter refused.', 'refused'],
+  [counter, 'sluice_limiter_untracked_total', 'Calls for keys that were not stored.', 'untracked'],
+  [
+    counter,
+    'sluice_limiter_live_evictions_total',
+    'Clients evicted before they were fully replenished.',
+    'liveEvictions',
+  ],
+  [gauge, 'sluice_limiter_blocked', 'Clients blocked now.', 'blocked'],
+  [gauge, 'sluice_limiter_size', 'Clients tracked now.', 'size'],
+  [gauge, 'sluice_limiter_capacity', 'Most clients tracked at once.', 'capacity'],
+];
+
 function limiters(labels, all) {
-  const each = (read) => all.map(([limiter, stats]) => [{ ...labels, limiter }, read(stats)]);
-  return [
-    counter(
-      'sluice_limiter_allowed_total',
-      'Calls that a limiter let pass.',
-      each((s) => s.allowed),
-    ),
-    counter(
-      'sluice_limiter_refused_total',
-      'Calls that a limiter refused.',
-      each((s) => s.refused),
-    ),
-    counter(
-      'sluice_limiter_untracked_total',
-      'Calls that found no place.',
-      each((s) => s.untracked),
-    ),
-    counter(
-      'sluice_limiter_live_evictions_total',
-      'Clients forgotten while they owed something.',
-      each((s) => s.liveEvictions),
-    ),
-    gauge(
-      'sluice_limiter_blocked',
-      'Clients blocked now.',
-      each((s) => s.blocked),
-    ),
-    gauge(
-      'sluice_limiter_size',
-      'Clients held now.',
-      each((s) => s.size),
-    ),
-    gauge(
-      'sluice_limiter_capacity',
-      'Clients held at most.',
-      each((s) => s.capacity),
-    ),
-  ];
+  return LIMITER_FAMILIES.map(([family, name, help, property]) => {
+    const samples = all.map(([limiter, stats]) => [{ ...labels, limiter }, stats[property]]);
+    return family(name, help, samples);
+  });
 }
 
 function connections(labels, stats) {
@@ -131,15 +117,19 @@ function reputation(labels, stats) {
     counter('sluice_failures_total', 'Failures counted, by weight.', [[labels, failures]]),
     counter(
       'sluice_bans_total',
-      'Bans made, by failures and by hand.',
+      'Bans, automatic and manual.',
       by('kind', labels, { automatic: bans, manual: manualBans }),
     ),
-    counter('sluice_unbans_total', 'Bans ended by hand.', [[labels, unbans]]),
-    counter('sluice_bans_untracked_total', 'Failures and bans that found no place.', [[labels, untracked]]),
-    counter('sluice_reputation_evicted_total', 'Clients forgotten for newcomers.', [[labels, evicted]]),
+    counter('sluice_unbans_total', 'Bans ended by unban.', [[labels, unbans]]),
+    counter('sluice_bans_untracked_total', 'Failures and bans that were not stored.', [[labels, untracked]]),
+    counter(
+      'sluice_reputation_evicted_total',
+      'Clients evicted while their failures or bans still counted.',
+      [[labels, evicted]],
+    ),
     gauge('sluice_banned', 'Banned now.', by('kind', labels, { client: banned, range: ranges })),
-    gauge('sluice_reputation_size', 'Clients held now.', [[labels, size]]),
-    gauge('sluice_reputation_capacity', 'Clients held at most.', [[labels, capacity]]),
+    gauge('sluice_reputation_size', 'Clients tracked now.', [[labels, size]]),
+    gauge('sluice_reputation_capacity', 'Most clients tracked at once.', [[labels, capacity]]),
   ];
 }
 
@@ -149,11 +139,11 @@ function monitor(labels, stats) {
   return [
     counter('sluice_events_total', 'Events recorded.', [[labels, recorded]]),
     counter('sluice_alerts_total', 'Alerts raised.', [[labels, alerts]]),
-    counter('sluice_alerts_muted_total', 'Events that met a silent rule.', [[labels, muted]]),
-    counter('sluice_alert_bans_total', 'Bans asked for by rules.', [[labels, bans]]),
+    counter('sluice_alerts_muted_total', 'Events that met a muted rule.', [[labels, muted]]),
+    counter('sluice_alert_bans_total', 'Bans requested by rules.', [[labels, bans]]),
     counter('sluice_alert_bans_failed_total', 'Of them, those not carried out.', [[labels, bansFailed]]),
-    counter('sluice_monitor_evictions_total', 'Clients forgotten for newcomers.', [[labels, evictions]]),
-    gauge('sluice_monitor_clients', 'Clients known now.', [[labels, clients]]),
+    counter('sluice_monitor_evictions_total', 'Clients evicted for new ones.', [[labels, evictions]]),
+    gauge('sluice_monitor_clients', 'Clients tracked now.', [[labels, clients]]),
   ];
 }
 

@@ -1,12 +1,16 @@
 'use strict';
 
+const { schemaOf } = require('../runtime/declared-options');
 const { invalidOption } = require('../runtime/errors');
-const { ACCEPTED_NAME, integer, isName, object, oneOf, owned } = require('../runtime/schema');
+const { OPTIONS } = require('../runtime/layouts');
+const { ACCEPTED_NAME, isName, object, owned } = require('../runtime/schema');
+
+const { status: STATUS, weight: WEIGHT, when: WHEN } = OPTIONS['guard record'];
 
 /**
- * What an answer means about its client. 401 and 403 count where the request carried credentials: a page that polls
- * with an expired session guesses nothing. 404 is no failure, as old links are followed by customers and crawlers; nor
- * is a refusal by quota, which would ban a client for what the limit is there to hold.
+ * What is recorded of answers by default. 401 and 403 are failures only where the request carried credentials: a page
+ * that polls with an expired session guesses nothing. 404 is no failure, as customers and crawlers follow old links; nor
+ * is 429, which would ban clients for exceeding a quota.
  */
 const DEFAULTS = {
   __proto__: null,
@@ -16,18 +20,20 @@ const DEFAULTS = {
   429: { event: 'rate-limited', weight: 0, when: 'always' },
 };
 
-const STATUS = /^[1-5]\d\d$/;
+const STATUS_TEXT = /^\d{3}$/;
 const ACCEPTED = 'false, the name of an event, or { event, weight?, when? }';
 
 const eventName = (value, option) => {
   if (isName(value)) return value;
   throw invalidOption(option, value, ACCEPTED_NAME);
 };
-const checkEntry = object({ event: eventName, weight: integer(0), when: oneOf('credentials', 'always') }, [
-  'event',
-]);
+/** The status is the key of the entry. */
+const { status: _, ...ENTRY } = schemaOf('guard record', { event: eventName });
+const checkEntry = object(ENTRY, ['event']);
 
-/** From status to `{ event, weight, when }`, by status; none for `false`. */
+const isStatus = (text) => STATUS_TEXT.test(text) && text >= STATUS.least && text <= STATUS.most;
+
+/** Entries `{ event, weight, when }` by status; none for `false`. */
 function recordOption(value, option) {
   if (value === false) return owned();
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
@@ -35,7 +41,9 @@ function recordOption(value, option) {
   }
   const entries = owned(DEFAULTS);
   for (const [status, entry] of Object.entries(value)) {
-    if (!STATUS.test(status)) throw invalidOption(`${option} status`, status, 'a status from 100 to 599');
+    if (!isStatus(status)) {
+      throw invalidOption(`${option} status`, status, `a status from ${STATUS.least} to ${STATUS.most}`);
+    }
     if (entry === false) delete entries[status];
     else if (entry !== undefined) entries[status] = withDefaults(status, entry, `${option}[${status}]`);
   }
@@ -43,7 +51,7 @@ function recordOption(value, option) {
 }
 
 function withDefaults(status, entry, option) {
-  const { weight = 1, when = 'always' } = DEFAULTS[status] ?? owned();
+  const { weight = WEIGHT.default, when = WHEN.default } = DEFAULTS[status] ?? owned();
   if (typeof entry === 'string') return { event: eventName(entry, option), weight, when };
   if (entry === null || typeof entry !== 'object') throw invalidOption(option, entry, ACCEPTED);
   const given = checkEntry(entry, option);

@@ -1,69 +1,64 @@
 'use strict';
 
 const { invalidOption } = require('../runtime/errors');
+const { OPTIONS } = require('../runtime/layouts');
 const { native } = require('../runtime/native');
 const { openNamed } = require('../runtime/on-mismatch');
 const { owned } = require('../runtime/schema');
 const { DEFAULT_RECORD } = require('./record-options');
 
-/** What all threads of a guard agree on. */
-const SHARED = [
-  'rateLimit',
-  'connections',
-  'reputation',
-  'monitor',
-  'record',
-  'trustedProxies',
-  'clientAddress',
-  'dryRun',
-];
+/** The options that all threads of a guard agree on. */
+const SHARED = Object.keys(OPTIONS.guard);
 
-/** Those of them that another construction may change. */
-const CHANGEABLE = ['record', 'trustedProxies', 'clientAddress'];
-
-const DEFAULT_RATE_LIMIT = owned({ limit: 100, window: '1m' });
-const DEFAULT_CLIENT_ADDRESS = 'x-forwarded-for';
+const DEFAULTS = owned({
+  rateLimit: owned({ limit: 100, window: '1m' }),
+  connections: false,
+  reputation: false,
+  monitor: false,
+  record: DEFAULT_RECORD,
+  trustedProxies: [],
+  clientAddress: 'x-forwarded-for',
+  dryRun: OPTIONS.guard.dryRun.default,
+});
 
 /**
- * What all threads of a guard agree on. `options` are complete: what was left out is as the guard of this
- * name has it (`undefined` for a part that is to be attached to), or the default where there is none yet.
+ * The options that all threads of a guard agree on. `options` are complete: those that were left out are the existing
+ * guard's (`undefined` for a part to attach to), or the defaults where there is no guard yet.
  */
 class SharedOptions {
   #name;
-  #text;
+  /** As native code takes them. */
+  #shared;
   #handle;
   #attaches;
 
-  /** Fails when an option differs from the guard that exists, before anything is made. */
+  /** Fails when an option differs from the guard that exists, before any part is created. */
   constructor(owner, given) {
     const { name } = given;
     this.#name = name;
     const isGiven = SHARED.some((option) => given[option] !== undefined);
     const existing = native.guardOptions(name, isGiven) ?? undefined;
-    const chosen = existing === undefined ? withDefaults(given) : withExisting(owner, given, existing);
+    const chosen = existing === undefined ? withDefaults(given) : withExisting(owner, given, owned(existing));
     checkClientAddress(owner, given, chosen);
-    this.#text = textOf(name, chosen, existing);
+    this.#shared = toNative(name, chosen, existing);
     this.options = chosen;
     this.#attaches = existing !== undefined && !isGiven;
     if (existing !== undefined) this.#handle = this.#open();
   }
 
-  /** The options that may change while the guard lives, where another construction has changed them; else `undefined`. */
+  /** The options that may change, where another construction has changed them; else `undefined`. */
   changed() {
-    const existing = native.guardOptions(this.#name, true) ?? undefined;
-    const before = this.#text;
-    if (existing === undefined || CHANGEABLE.every((option) => existing[option] === before[option])) {
-      return undefined;
-    }
-    this.#text = existing;
-    const record = owned(JSON.parse(existing.record));
-    const trustedProxies = JSON.parse(existing.trustedProxies);
-    // A function stays: each thread gives its own.
-    if (existing.clientAddress === FUNCTION) return owned({ record, trustedProxies });
-    return owned({ record, trustedProxies, clientAddress: JSON.parse(existing.clientAddress) });
+    const existing = native.changedGuardOptions(this.#name, this.#shared) ?? undefined;
+    if (existing === undefined) return undefined;
+    const { record, trustedProxies, clientAddress } = owned(existing);
+    const source = sourceOf(clientAddress);
+    this.#shared = owned(this.#shared, { record, trustedProxies, clientAddress: source });
+    const changed = owned({ record: recordOf(record), trustedProxies });
+    // A function stays: each thread has its own.
+    return clientAddress === undefined ? changed : owned(changed, { clientAddress });
   }
 
-  /** The guard itself, made when its parts have been: a mistake in one of them leaves no guard behind. */
+  /** Creates the guard itself once its parts exist: an invalid option of a part leaves no guard behind. */
   open() {
     this.#handle ??= this.#open();
     return this.#handle;
@@ -71,83 +66,88 @@ class SharedOptions {
 
   #open() {
     // Without any options it only attaches, where there is a guard.
-    const text = this.#attaches ? undefined : this.#text;
-    const open = (reconfigures) => native.openGuard(this.#name, text, reconfigures);
+    const shared = this.#attaches ? undefined : this.#shared;
+    const open = (reconfigures) => native.openGuard(this.#name, shared, reconfigures);
     return openNamed('guard', this.#name, this.options, open);
   }
 }
 
 function withDefaults(given) {
-  const { rateLimit = DEFAULT_RATE_LIMIT, connections = false, reputation = false, monitor = false } = given;
-  const { record = DEFAULT_RECORD, trustedProxies = [], dryRun = false } = given;
-  const { clientAddress = DEFAULT_CLIENT_ADDRESS } = given;
-  const client = { record, trustedProxies, clientAddress };
-  return owned(given, { rateLimit, connections, reputation, monitor, dryRun }, client);
+  const complete = owned(given);
+  for (const option of SHARED) complete[option] ??= DEFAULTS[option];
+  return complete;
 }
 
 function withExisting(owner, given, existing) {
-  const { rateLimit = existing.rateLimit === 'false' ? false : undefined } = given;
-  if (rateLimit === undefined && existing.rateLimit === 'by request') {
-    throw invalidOption(
-      `${owner} rateLimit`,
-      undefined,
-      "the limiter's options: its limit is a function, which each thread must give",
-    );
+  if (given.rateLimit === undefined && existing.rateLimit === 'byRequest') {
+    const accepted = "the limiter's options: its limit is a function, which each thread must give";
+    throw invalidOption(`${owner} rateLimit`, undefined, accepted);
   }
-  const { connections = existing.connections === 'false' ? false : undefined } = given;
-  const { reputation = JSON.parse(existing.reputation), monitor = JSON.parse(existing.monitor) } = given;
-  const {
-    record = owned(JSON.parse(existing.record)),
-    trustedProxies = JSON.parse(existing.trustedProxies),
-  } = given;
-  const { dryRun = JSON.parse(existing.dryRun) } = given;
-  const { clientAddress = headerOf(owner, existing) } = given;
-  const client = { record, trustedProxies, clientAddress };
-  return owned(given, { rateLimit, connections, reputation, monitor, dryRun }, client);
+  if (given.clientAddress === undefined && existing.clientAddress === undefined) {
+    const accepted = 'the function, which each thread must give';
+    throw invalidOption(`${owner} clientAddress`, undefined, accepted);
+  }
+  const existingOptions = {
+    rateLimit: existing.rateLimit === 'off' ? false : undefined,
+    connections: existing.connections === 'off' ? false : undefined,
+    reputation: existing.reputation ?? false,
+    monitor: existing.monitor ?? false,
+    record: recordOf(existing.record),
+    trustedProxies: existing.trustedProxies,
+    clientAddress: existing.clientAddress,
+    dryRun: existing.dryRun,
+  };
+  const complete = owned(given);
+  for (const option of SHARED) complete[option] ??= existingOptions[option];
+  return complete;
 }
 
-function headerOf(owner, { clientAddress }) {
-  if (clientAddress !== FUNCTION) return JSON.parse(clientAddress);
-  throw invalidOption(`${owner} clientAddress`, undefined, 'the function, which each thread must give');
-}
-
-/** A header is believed from trusted proxies only, so one that is named without any would never be read. */
+/** Only trusted proxies may name the client in a header: a header that is given without any would never be read. */
 function checkClientAddress(owner, { clientAddress }, { trustedProxies }) {
   if (typeof clientAddress !== 'string' || trustedProxies.length > 0) return;
-  const accepted = 'a header together with `trustedProxies`, which it is believed from; or a function';
+  const accepted = 'a header together with `trustedProxies`, which are trusted to send it; or a function';
   throw invalidOption(`${owner} clientAddress`, clientAddress, accepted);
 }
 
-/** As text, what only its own thread can call. */
-const FUNCTION = 'a function';
-
-/** The same text where the same is meant. What is in a part's options is for the part to compare. */
-function textOf(name, options, existing) {
+/** The shared options as native code takes them. Each part compares its own options. */
+function toNative(name, options, existing) {
   const { rateLimit, connections, reputation, monitor, record, trustedProxies, clientAddress, dryRun } =
     options;
-  return {
-    rateLimit: rateLimit === undefined ? existing.rateLimit : kindOfLimit(rateLimit),
-    connections: connections === undefined ? existing.connections : kindOf(connections),
-    reputation: JSON.stringify(nameOf(name, reputation)),
-    monitor: JSON.stringify(nameOf(name, monitor)),
-    record: JSON.stringify(record),
-    trustedProxies: JSON.stringify([...trustedProxies].sort()),
-    clientAddress: typeof clientAddress === 'function' ? FUNCTION : JSON.stringify(clientAddress),
-    dryRun: JSON.stringify(dryRun),
-  };
+  return owned({
+    rateLimit: rateLimit === undefined ? existing.rateLimit : limitKind(rateLimit),
+    connections: connections === undefined ? existing.connections : partKind(connections),
+    reputation: partName(name, reputation),
+    monitor: partName(name, monitor),
+    record: Object.entries(record).map(([status, entry]) => owned({ status: Number(status) }, entry)),
+    trustedProxies,
+    clientAddress: sourceOf(typeof clientAddress === 'function' ? undefined : clientAddress),
+    dryRun,
+  });
 }
 
-function kindOf(part) {
-  return part === false ? 'false' : 'options';
+function partKind(part) {
+  return part === false ? 'off' : 'options';
 }
 
-function kindOfLimit(rateLimit) {
-  return rateLimit !== false && typeof rateLimit.limit === 'function' ? 'by request' : kindOf(rateLimit);
+function limitKind(rateLimit) {
+  return rateLimit !== false && typeof rateLimit.limit === 'function' ? 'byRequest' : partKind(rateLimit);
 }
 
 /** A part with options of its own has the guard's name. */
-function nameOf(name, part) {
+function partName(name, part) {
   return part === false || typeof part === 'string' ? part : name;
+}
+
+/** A function has no header. */
+function sourceOf(header) {
+  return header === undefined ? owned() : owned({ header });
+}
+
+/** Native entries by status. */
+function recordOf(entries) {
+  return owned(
+    Object.fromEntries(entries.map(({ status, event, weight, when }) => [status, { event, weight, when }])),
+  );
 }
 
 module.exports = { SharedOptions };

@@ -2,7 +2,7 @@
 
 const { fileURLToPath } = require('node:url');
 const { getSystemErrorMap } = require('node:util');
-const { DEFAULT_IPV6_PREFIX, checkPrefix } = require('../client-key');
+const { checkDeclared, schemaOf } = require('../runtime/declared-options');
 const { invalid, invalidOption } = require('../runtime/errors');
 const { REPUTATION_RULES, VERDICT } = require('../runtime/layouts');
 const { handlesOf, native, numbers } = require('../runtime/native');
@@ -10,7 +10,6 @@ const { onMismatch, openNamed } = require('../runtime/on-mismatch');
 const {
   checkName,
   checkOptions,
-  duration,
   integer,
   parseDuration,
   requireOptions,
@@ -22,26 +21,13 @@ const RULES = Object.keys(REPUTATION_RULES);
 
 const MAX_REASON_LENGTH = 256;
 
-const SCHEMA = {
-  maxFailures: integer(1, 1_000_000),
-  findTime: duration,
-  banTime: duration,
-  banFactor: number(1, Number.MAX_VALUE, 'a finite number from 1'),
-  maxBanTime: duration,
-  jitter: number(0, 1, 'a number from 0 to 1'),
-  ipv6Prefix: checkPrefix,
-  allow: strings,
-  deny: strings,
-  maxClients: integer(1, 2 ** 32),
-  onMismatch,
-};
-const REQUIRED = ['maxFailures', 'findTime', 'banTime', 'maxBanTime'];
+const SCHEMA = schemaOf('Reputation', { onMismatch });
 
 const FAILURE = { weight: integer(1), reason };
 const BAN = { duration: (value, option) => parseDuration(value, option, { forever: true }), reason };
 const LISTS = { allow: strings, deny: strings };
 
-/** A handle is free again when the last object of this thread that stands for it was collected. */
+/** Releases a handle when the last object of this thread that uses it is collected. */
 const collected = handlesOf(native.releaseReputation);
 
 class Reputation {
@@ -51,7 +37,7 @@ class Reputation {
   constructor(name, options) {
     checkName('Reputation', name);
     this.#name = name;
-    const checked = options === undefined ? undefined : toNative(options);
+    const checked = options === undefined ? undefined : sharedOptions(options);
     const open = (reconfigures) => native.openReputation(name, checked, reconfigures);
     this.#handle = openNamed('Reputation', name, options, open);
     collected.register(this, this.#handle);
@@ -122,7 +108,7 @@ class Reputation {
   }
 }
 
-/** The verdict that native code has just left. */
+/** The verdict that native code has just written. */
 function verdict(reason = null) {
   const banned = numbers[BANNED] === 1;
   return {
@@ -136,30 +122,10 @@ function verdict(reason = null) {
   };
 }
 
-function toNative(options) {
-  const checked = checkOptions('Reputation', options, SCHEMA);
-  requireOptions('Reputation', checked, REQUIRED);
-  const { maxFailures, findTime, banTime, banFactor = 2, maxBanTime, jitter = 0 } = checked;
-  const { ipv6Prefix = DEFAULT_IPV6_PREFIX, allow = [], deny = [], maxClients = 100_000 } = checked;
-  return {
-    maxFailures,
-    findTimeMs: findTime,
-    banTimeMs: banTime,
-    banFactor,
-    maxBanTimeMs: maxBanTime,
-    jitter,
-    ipv6Prefix,
-    allow,
-    deny,
-    maxClients,
-  };
-}
-
-function number(least, most, accepted) {
-  return (value, option) => {
-    if (typeof value === 'number' && value >= least && value <= most) return value;
-    throw invalidOption(option, value, accepted);
-  };
+/** The options that all threads share, as native code takes them. */
+function sharedOptions(options) {
+  const { onMismatch: _, ...shared } = checkDeclared('Reputation', options, SCHEMA);
+  return shared;
 }
 
 function reason(value, option) {
@@ -174,12 +140,22 @@ function checkTarget(ipOrCidr) {
 }
 
 function fileOf(owner, path) {
-  const file = path instanceof URL ? fileURLToPath(path) : path;
+  const file = path instanceof URL ? pathOf(path) : path;
   if (typeof file === 'string' && file !== '' && !file.includes('\0')) return file;
-  throw invalidOption(`${owner} path`, path, 'the path of a file as a string, or a file URL');
+  const given = path instanceof URL ? path.href : path;
+  throw invalidOption(`${owner} path`, given, 'the path of a file as a string, or a file URL');
 }
 
-/** As node:fs fails. */
+/** The path of a file URL; `undefined` for any other URL. */
+function pathOf(url) {
+  try {
+    return fileURLToPath(url);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Throws the error that `node:fs` would throw. */
 function throwIfFailed(failure, path) {
   if (failure === null || failure === undefined) return;
   const { errno, syscall } = failure;

@@ -123,7 +123,9 @@ const oneOf =
   };
 
 const strings = (value, option) => {
-  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return [...value];
+  // A copy has no holes, which `every` skips.
+  const copy = Array.isArray(value) ? [...value] : undefined;
+  if (copy?.every((item) => typeof item === 'string')) return copy;
   throw invalidOption(option, value, 'an array of strings');
 };
 

@@ -1,64 +1,24 @@
 'use strict';
 
+const { checkDeclared, requiredOf, schemaOf } = require('../runtime/declared-options');
 const { invalidOption } = require('../runtime/errors');
 const { onMismatch } = require('../runtime/on-mismatch');
-const {
-  ACCEPTED_NAME,
-  boolean,
-  checkName,
-  checkOptions,
-  duration,
-  integer,
-  isName,
-  oneOf,
-  parseDuration,
-  requireOptions,
-} = require('../runtime/schema');
+const { ACCEPTED_NAME, checkName, checkOptions, isName, requireOptions } = require('../runtime/schema');
 const { defaultPolicyName } = require('../rate-limiter/options');
 
-const DEFAULT_HISTORY = 10_000;
-const DEFAULT_MAX_CLIENTS = 100_000;
+const RULE = schemaOf('SecurityMonitor rules', { name, event });
+/** A rule without a name gets one here. */
+const REQUIRED_OF_RULE = requiredOf('SecurityMonitor rules').filter((option) => option !== 'name');
 
-const RULE = {
-  name,
-  event,
-  count: integer(1, 10_000),
-  window: duration,
-  distinct: boolean,
-  mute: (value, option) => parseDuration(value, option, { least: 0 }),
-  action: oneOf('alert', 'ban'),
-};
-const REQUIRED_OF_RULE = ['event', 'count', 'window', 'action'];
+const SCHEMA = schemaOf('SecurityMonitor', { rules, reputation: name, onMismatch });
 
-const SCHEMA = {
-  history: integer(1, 1_000_000),
-  rules,
-  reputation: name,
-  maxClients: integer(1, 10_000_000),
-  onMismatch,
-};
-
-/** Options of a new monitor, complete, as native code takes them. */
-function nativeOptions(options) {
-  const checked = checkOptions('SecurityMonitor', options, SCHEMA);
-  requireOptions('SecurityMonitor', checked, ['rules']);
-  const { history = DEFAULT_HISTORY, maxClients = DEFAULT_MAX_CLIENTS, reputation } = checked;
-  return { history, rules: checked.rules.map(nativeRule), reputation, maxClients };
+/** The options that all threads share, as native code takes them. */
+function sharedOptions(options) {
+  const { onMismatch: _, ...shared } = checkDeclared('SecurityMonitor', options, SCHEMA);
+  return shared;
 }
 
-function nativeRule(rule) {
-  return {
-    name: rule.name ?? defaultName(rule),
-    event: rule.event,
-    count: rule.count,
-    windowMs: rule.window,
-    distinct: rule.distinct ?? false,
-    muteMs: rule.mute,
-    bans: rule.action === 'ban',
-  };
-}
-
-/** `login-failed-5-per-1m`, `login-failed-distinct-5-per-1m`: what alerts call a rule without a name. */
+/** `login-failed-5-per-1m`, `login-failed-distinct-5-per-1m`: the name of a rule that is given none. */
 function defaultName({ event, count, window, distinct }) {
   return `${event}${distinct ? '-distinct' : ''}-${defaultPolicyName({ limit: count, window })}`;
 }
@@ -72,6 +32,7 @@ function rules(value, option) {
   return Array.from(value).map((rule, index) => {
     const checked = checkOptions(`${option}[${index}]`, rule, RULE);
     requireOptions(`${option}[${index}]`, checked, REQUIRED_OF_RULE);
+    checked.name ??= defaultName(checked);
     return checked;
   });
 }
@@ -86,4 +47,4 @@ function name(value, option) {
   return value;
 }
 
-module.exports = { nativeOptions };
+module.exports = { sharedOptions };

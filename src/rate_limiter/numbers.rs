@@ -6,7 +6,6 @@ use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::KeyHash;
 use sluice_core::{Decision, LocalHandle, MAX_LIMITS, Receipt};
 
-use crate::guard;
 use crate::runtime::raw::Call;
 use crate::runtime::seam::layout;
 
@@ -131,7 +130,7 @@ pub(super) fn write_for_middleware<const N: usize>(
 fn count_for_guard<const N: usize>(call: &Call<'_, N>) -> Result<()> {
     let LimiterCall { guard, .. } = call.port.read();
     if guard >= 0.0 {
-        call.port.thread().guards.borrow().get(guard as u32)?.count(guard::ALLOWED);
+        call.port.thread().guards.borrow().get(guard as u32)?.count(sluice_core::GuardCounter::Allowed);
     }
     Ok(())
 }

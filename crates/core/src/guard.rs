@@ -1,4 +1,6 @@
-//! What the threads share of a guard beside its limiters, trackers and bans: which of them it has, and its counts.
+//! What the threads of a guard share beside its limiters, tracker, reputation and monitor: options and counts.
+
+mod options;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,64 +8,49 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+pub use options::{AddressSource, GuardConfig, GuardOptions, GuardPart, PartName, RecordOptions};
+
 use crate::Result;
 use crate::runtime::ThreadId;
 use crate::runtime::clock::SetBack;
 use crate::runtime::instances::{Instance, OptionList};
 use crate::runtime::sharded_counters::ShardedCounters;
 
-/// Kinds of things a guard counts.
-pub const GUARD_COUNTERS: usize = 10;
-
-/// What all threads of one guard agree on, as text that is the same where the meaning is.
-#[derive(Clone, Debug)]
-pub struct GuardOptions {
-    /// Whether requests are limited, and by what.
-    pub rate_limit: String,
-    /// Whether connections are counted.
-    pub connections: String,
-    /// The name of its reputation, if it has one.
-    pub reputation: String,
-    /// The name of its monitor, if it has one.
-    pub monitor: String,
-    /// What becomes of answers.
-    pub record: String,
-    /// Whose word on the client counts.
-    pub trusted_proxies: String,
-    /// Which header names the client.
-    pub client_address: String,
-    /// Whether it refuses anybody.
-    pub dry_run: String,
+/// What a guard counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GuardCounter {
+    /// Requests that passed.
+    Allowed,
+    /// Requests that a limiter refused.
+    RefusedByQuota,
+    /// Requests whose connection exceeded a cap.
+    RefusedByConnections,
+    /// Requests of banned clients.
+    RefusedByBan,
+    /// Requests that passed only because of `dryRun`.
+    DryRefused,
+    /// Requests that were not charged, by `skip`.
+    Skipped,
+    /// Charges that were taken back.
+    Refunded,
+    /// Requests that the reputation or the monitor recorded.
+    Recorded,
+    /// Internal errors, each of which let its request pass.
+    Faults,
+    /// Sockets that were refused at accept.
+    RefusedAtAccept,
 }
 
-impl GuardOptions {
-    fn list(&self) -> OptionList {
-        vec![
-            ("rateLimit", self.rate_limit.clone()),
-            ("connections", self.connections.clone()),
-            ("reputation", self.reputation.clone()),
-            ("monitor", self.monitor.clone()),
-            ("record", self.record.clone()),
-            ("trustedProxies", self.trusted_proxies.clone()),
-            ("clientAddress", self.client_address.clone()),
-            ("dryRun", self.dry_run.clone()),
-        ]
-    }
+const COUNTERS: usize = GuardCounter::RefusedAtAccept as usize + 1;
 
-    /// A header is text in quotes. A function belongs to each thread, so one cannot replace a header for all.
-    fn kind_of_client_address(&self) -> &'static str {
-        if self.client_address.starts_with('"') { "a header" } else { "a function" }
-    }
-}
-
-/// The shared part of a guard. It decides nothing: its limiter, tracker and reputation do. It lives as long as the
+/// The shared part of a guard. It decides nothing: its limiters, tracker and reputation do. It lives as long as the
 /// process.
 #[derive(Debug)]
 pub struct Guard {
     name: String,
-    options: ArcSwap<GuardOptions>,
+    config: ArcSwap<GuardConfig>,
     created_with: OptionList,
-    counters: ShardedCounters<GUARD_COUNTERS>,
+    counters: ShardedCounters<COUNTERS>,
     /// Names of the limiters that its rules use, added as threads declare them.
     limiters: Mutex<BTreeSet<String>>,
 }
@@ -75,7 +62,7 @@ impl Guard {
         &self.name
     }
 
-    /// Adds a limiter to the names that [`limiters`](Self::limiters) gives. Idempotent.
+    /// Adds a limiter to the names that [`limiters`](Self::limiters) returns. Idempotent.
     pub fn add_limiter(&self, name: String) {
         self.limiters.lock().insert(name);
     }
@@ -88,35 +75,31 @@ impl Guard {
 
     /// The options in force.
     #[must_use]
-    pub fn options(&self) -> Arc<GuardOptions> {
-        self.options.load_full()
+    pub fn config(&self) -> Arc<GuardConfig> {
+        self.config.load_full()
     }
 
-    /// One more of a kind; which kinds there are is for the caller to say. False when there is no such kind.
-    pub fn count(&self, counter: usize) -> bool {
-        let is_known = counter < GUARD_COUNTERS;
-        if is_known {
-            self.counters.add(counter, 1);
-        }
-        is_known
+    /// Adds one to a counter.
+    pub fn count(&self, counter: GuardCounter) {
+        self.counters.add(counter as usize, 1);
     }
 
-    /// Sums over all threads.
+    /// The sum of a counter over all threads.
     #[must_use]
-    pub fn counts(&self) -> [u64; GUARD_COUNTERS] {
-        std::array::from_fn(|counter| self.counters.sum(counter))
+    pub fn sum(&self, counter: GuardCounter) -> u64 {
+        self.counters.sum(counter as usize)
     }
 }
 
 impl Instance for Guard {
     const KIND: &'static str = "guard";
-    type Config = GuardOptions;
+    type Config = GuardConfig;
 
-    fn create(name: &str, options: GuardOptions) -> Self {
+    fn create(name: &str, config: GuardConfig) -> Self {
         Self {
             name: name.to_owned(),
-            created_with: options.list(),
-            options: ArcSwap::from_pointee(options),
+            created_with: config.list(),
+            config: ArcSwap::from_pointee(config),
             counters: ShardedCounters::new(),
             limiters: Mutex::default(),
         }
@@ -126,22 +109,16 @@ impl Instance for Guard {
         &self.created_with
     }
 
-    fn list_options(options: &GuardOptions) -> OptionList {
-        options.list()
+    fn list_options(config: &GuardConfig) -> OptionList {
+        config.list()
     }
 
-    /// Which parts it has, and whether it refuses anybody.
-    fn list_fixed(options: &GuardOptions) -> OptionList {
-        let is_fixed =
-            |option: &str| ["rateLimit", "connections", "reputation", "monitor", "dryRun"].contains(&option);
-        let mut fixed: OptionList =
-            options.list().into_iter().filter(|(option, _)| is_fixed(option)).collect();
-        fixed.push(("clientAddress", options.kind_of_client_address().to_owned()));
-        fixed
+    fn list_fixed(config: &GuardConfig) -> OptionList {
+        config.list_fixed()
     }
 
-    fn reconfigure(&self, _: &str, options: GuardOptions, _: bool) -> Result<Option<Arc<Self>>> {
-        self.options.store(Arc::new(options));
+    fn reconfigure(&self, _: &str, config: GuardConfig, _: bool) -> Result<Option<Arc<Self>>> {
+        self.config.store(Arc::new(config));
         Ok(None)
     }
 
@@ -149,74 +126,15 @@ impl Instance for Guard {
         self.counters.reset();
     }
 
-    /// There is nothing to refuse: what decides is closed by itself.
+    /// A guard refuses nothing itself: its parts are closed by themselves.
     fn close(&self) {}
 
-    /// Threads hold nothing of it.
+    /// Threads hold nothing of a guard.
     fn thread_ended(&self, _: ThreadId, _: u64) {}
 
-    /// A guard knows no time.
+    /// A guard keeps no times.
     fn clock_was_set_back(&self, _: SetBack) {}
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Error, Instances};
-
-    fn options(record: &str) -> GuardOptions {
-        let off = || "false".to_owned();
-        GuardOptions {
-            rate_limit: off(),
-            connections: off(),
-            reputation: off(),
-            monitor: off(),
-            record: record.to_owned(),
-            trusted_proxies: "[]".to_owned(),
-            client_address: "\"x-forwarded-for\"".to_owned(),
-            dry_run: off(),
-        }
-    }
-
-    #[test]
-    fn threads_agree_on_the_options_and_add_up_their_counts() {
-        let guards = Instances::<Guard>::new();
-        let guard = guards.open("api", Some(options("{}"))).unwrap();
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    let same = guards.open("api", Some(options("{}"))).unwrap();
-                    (0..1_000).for_each(|_| assert!(same.count(3)));
-                });
-            }
-        });
-        assert_eq!(guard.counts()[3], 8_000);
-        let mismatch = guards.open("api", Some(options("false"))).unwrap_err();
-        assert!(matches!(mismatch, Error::ConfigMismatch { option: "record", .. }));
-    }
-
-    #[test]
-    fn limiters_of_all_threads_are_listed_once() {
-        let guards = Instances::<Guard>::new();
-        std::thread::scope(|scope| {
-            for thread in 0..4 {
-                let guards = &guards;
-                scope.spawn(move || {
-                    let guard = guards.open("api", Some(options("{}"))).unwrap();
-                    guard.add_limiter("api".to_owned());
-                    guard.add_limiter(format!("api:GET /{thread}"));
-                });
-            }
-        });
-        let [guard] = &guards.all()[..] else { panic!("one guard") };
-        assert_eq!(guard.name(), "api");
-        assert_eq!(guard.limiters(), ["api", "api:GET /0", "api:GET /1", "api:GET /2", "api:GET /3"]);
-    }
-
-    #[test]
-    fn what_is_no_counter_is_not_counted() {
-        let guard = Guard::create("api", options("{}"));
-        assert!(!guard.count(GUARD_COUNTERS));
-        assert_eq!(guard.counts(), [0; GUARD_COUNTERS]);
-    }
-}
+mod tests;

@@ -53,7 +53,9 @@ pub use connection_tracker::{
     ConnectionTrackerOptions, ConnectionTrackerStats, Opened, Refusal,
 };
 pub use error::{Error, Result};
-pub use guard::{GUARD_COUNTERS, Guard, GuardOptions};
+pub use guard::{
+    AddressSource, Guard, GuardConfig, GuardCounter, GuardOptions, GuardPart, PartName, RecordOptions,
+};
 pub use lifecycle::{
     CancellationToken, HookError, HookOutcome, Lifecycle, LifecycleEvent, LifecycleState, Member,
     MemberCount, MemberEnd, ShutdownOptions, ShutdownReport, ShutdownRequest, ShutdownTimes, ThreadReport,
@@ -70,6 +72,6 @@ pub use runtime::{
     Component, Instance, Instances, OnMismatch, OptionChange, OptionList, ThreadId, VersionCells,
 };
 pub use security_monitor::{
-    Action, Alert, EventId, HistoryEntry, HistoryQuery, MAX_EVENTS, RuleOptions, SecurityMonitor,
-    SecurityMonitorConfig, SecurityMonitorOptions, SecurityMonitorStats,
+    Action, Alert, EventId, HistoryEntry, HistoryQuery, MAX_DETAIL_BYTES, MAX_EVENTS, RuleOptions,
+    SecurityMonitor, SecurityMonitorConfig, SecurityMonitorOptions, SecurityMonitorStats,
 };

@@ -30,5 +30,5 @@ pub use decision::{Decision, Receipt};
 pub use limiter::RateLimiter;
 pub use local_handle::LocalHandle;
 pub use options::{AlgorithmKind, LimitOptions, MAX_LIMITS, Overflow, RateLimiterOptions};
+pub(crate) use quota::MAX_SAFE_INTEGER;
 pub use quota::Quota;
-pub(crate) use quota::{MAX_SAFE_INTEGER, check_range};

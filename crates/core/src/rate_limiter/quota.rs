@@ -101,13 +101,6 @@ impl fmt::Display for Quota {
     }
 }
 
-pub(crate) fn check_range(owner: &str, option: &str, given: u64, most: u64) -> Result<()> {
-    if (1..=most).contains(&given) {
-        return Ok(());
-    }
-    Err(Error::invalid_option(&format!("{owner} {option}"), given, format!("an integer from 1 to {most}")))
-}
-
 impl OptionValue for Quota {
     /// What is required and left out is 0, which is out of range.
     fn read(source: &dyn Source, name: &str) -> Option<Self> {

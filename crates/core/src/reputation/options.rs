@@ -1,60 +1,45 @@
-//! Options of a reputation, and what of them is valid.
+//! Options of a reputation, and which of them are valid.
 
 use super::clients::Clients;
 use super::policy::Policy;
 use super::ranges::Lists;
+use crate::client_key::{DEFAULT_IPV6_PREFIX, IPV6_PREFIXES};
 use crate::runtime::clock::MS;
 use crate::runtime::instances::OptionList;
 use crate::runtime::memory;
-use crate::runtime::options::MAX_DURATION_MS;
+use crate::runtime::options::{Accepts, MAX_DURATION_MS, options};
 use crate::{Error, Result};
 
+/// What messages call the owner of the options.
 const OWNER: &str = "Reputation";
 
-/// Most failures that a ban may take.
-const MAX_FAILURES: u64 = 1_000_000;
+/// How much longer each further ban is.
+const BAN_FACTORS: Accepts =
+    Accepts::Number { least: 1.0, most: f64::MAX, is_above: false, words: "a finite number from 1" };
 
-/// Options as a user gives them.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ReputationOptions {
-    /// Failures that ban.
-    pub max_failures: u64,
-    /// Over how long they are counted.
-    pub find_time_ms: u64,
-    /// How long the first ban lasts.
-    pub ban_time_ms: u64,
-    /// By how much each further ban is longer.
-    pub ban_factor: f64,
-    /// How long a ban lasts at most.
-    pub max_ban_time_ms: u64,
-    /// By which share a ban may be shorter, at random.
-    pub jitter: f64,
-    /// Leading bits of an IPv6 address that name one client.
-    pub ipv6_prefix: u8,
-    /// Ranges that are never banned.
-    pub allow: Vec<String>,
-    /// Ranges that are always banned.
-    pub deny: Vec<String>,
-    /// Most clients remembered at once.
-    pub max_clients: u64,
-}
-
-impl ReputationOptions {
-    /// What has no default; everything else by default.
-    #[must_use]
-    pub fn new(max_failures: u64, find_time_ms: u64, ban_time_ms: u64, max_ban_time_ms: u64) -> Self {
-        Self {
-            max_failures,
-            find_time_ms,
-            ban_time_ms,
-            ban_factor: 2.0,
-            max_ban_time_ms,
-            jitter: 0.0,
-            ipv6_prefix: crate::client_key::DEFAULT_IPV6_PREFIX,
-            allow: Vec::new(),
-            deny: Vec::new(),
-            max_clients: 100_000,
-        }
+options! {
+    /// Options as a user gives them.
+    pub struct ReputationOptions of "Reputation" {
+        /// How many failures ban a client.
+        max_failures: u64 = "maxFailures", Accepts::up_to(1_000_000), required as max_failures;
+        /// The window in which failures count.
+        find_time_ms: u64 = "findTime", Accepts::duration(), required as find_time_ms;
+        /// The length of the first ban.
+        ban_time_ms: u64 = "banTime", Accepts::duration(), required as ban_time_ms;
+        /// The factor by which each further ban is longer.
+        ban_factor: f64 = "banFactor", BAN_FACTORS, default 2.0;
+        /// The longest ban.
+        max_ban_time_ms: u64 = "maxBanTime", Accepts::duration(), required as max_ban_time_ms;
+        /// The share of a ban by which it may be shorter, at random.
+        jitter: f64 = "jitter", Accepts::share(), default 0.0;
+        /// Leading bits of an IPv6 address that stand for one client.
+        ipv6_prefix: u8 = "ipv6Prefix", IPV6_PREFIXES, default DEFAULT_IPV6_PREFIX;
+        /// Ranges that are never banned automatically.
+        allow: Vec<String> = "allow", Accepts::Texts;
+        /// Ranges that are always banned.
+        deny: Vec<String> = "deny", Accepts::Texts;
+        /// Most clients tracked at once.
+        max_clients: u64 = "maxClients", Accepts::up_to(1 << 32), default 100_000;
     }
 }
 
@@ -72,14 +57,8 @@ impl TryFrom<ReputationOptions> for ReputationConfig {
     type Error = Error;
 
     fn try_from(options: ReputationOptions) -> Result<Self> {
-        check_range("maxFailures", options.max_failures, 1, MAX_FAILURES)?;
-        check_range("findTime", options.find_time_ms, 1, MAX_DURATION_MS)?;
-        check_range("banTime", options.ban_time_ms, 1, MAX_DURATION_MS)?;
+        options.check_ranges()?;
         check_max_ban_time(&options)?;
-        check_share("banFactor", options.ban_factor, 1.0, f64::MAX, "a finite number from 1")?;
-        check_share("jitter", options.jitter, 0.0, 1.0, "a number from 0 to 1")?;
-        check_range("ipv6Prefix", options.ipv6_prefix.into(), 1, 128)?;
-        check_range("maxClients", options.max_clients, 1, 1 << 32)?;
         memory::check("Reputation maxClients", options.max_clients, Clients::BYTES_EACH)?;
         Ok(Self {
             policy: Policy {
@@ -99,47 +78,25 @@ impl TryFrom<ReputationOptions> for ReputationConfig {
 }
 
 impl ReputationConfig {
-    /// As the user would read them.
+    /// The options as the user would read them. Lists are printed in one order and notation, however they were given.
     pub(super) fn list(&self) -> OptionList {
-        let options = &self.options;
         let [allow, deny] = self.lists.describe();
-        vec![
-            ("maxFailures", options.max_failures.to_string()),
-            ("findTime", format!("{} ms", options.find_time_ms)),
-            ("banTime", format!("{} ms", options.ban_time_ms)),
-            ("banFactor", options.ban_factor.to_string()),
-            ("maxBanTime", format!("{} ms", options.max_ban_time_ms)),
-            ("jitter", options.jitter.to_string()),
-            ("ipv6Prefix", options.ipv6_prefix.to_string()),
-            ("allow", allow),
-            ("deny", deny),
-            ("maxClients", options.max_clients.to_string()),
-        ]
+        let print = |(option, value)| match option {
+            "allow" => (option, allow.clone()),
+            "deny" => (option, deny.clone()),
+            _ => (option, value),
+        };
+        self.options.list().into_iter().map(print).collect()
     }
-}
-
-fn check_range(option: &str, given: u64, least: u64, most: u64) -> Result<()> {
-    if (least..=most).contains(&given) {
-        return Ok(());
-    }
-    let accepted = format!("an integer from {least} to {most}");
-    Err(Error::invalid_option(&format!("{OWNER} {option}"), given, accepted))
 }
 
 fn check_max_ban_time(options: &ReputationOptions) -> Result<()> {
     let (least, given) = (options.ban_time_ms, options.max_ban_time_ms);
-    if (least..=MAX_DURATION_MS).contains(&given) {
+    if given >= least {
         return Ok(());
     }
     let accepted = format!("from banTime, {least} ms, to {MAX_DURATION_MS} ms");
     Err(Error::invalid_option(&format!("{OWNER} maxBanTime"), format!("{given} ms"), accepted))
-}
-
-fn check_share(option: &str, given: f64, least: f64, most: f64, accepted: &str) -> Result<()> {
-    if (least..=most).contains(&given) {
-        return Ok(());
-    }
-    Err(Error::invalid_option(&format!("{OWNER} {option}"), given, accepted))
 }
 
 #[cfg(test)]

@@ -1,71 +1,61 @@
-//! Options of a monitor, and what of them is valid.
+//! Options of a monitor, and which of them are valid.
 
 use std::fmt;
 
 use super::clients::Clients;
 use super::history::History;
 use super::rule::{Action, Rule};
-use crate::rate_limiter::check_range;
 use crate::runtime::clock::MS;
-use crate::runtime::instances::{OptionList, or_none};
+use crate::runtime::instances::OptionList;
 use crate::runtime::memory;
-use crate::runtime::options::MAX_DURATION_MS;
+use crate::runtime::options::{Accepts, OptionValue, Source, options};
 use crate::{Error, Result};
 
 /// Most rules of one monitor.
 const MAX_RULES: usize = 64;
 
-/// The largest count of a rule: so many times of 8 bytes may be kept of a client.
+/// The largest count of a rule. A client's window then takes up to 80 kB.
 const MAX_COUNT: u64 = 10_000;
 
-/// The largest count of different details, which are looked through one by one.
-const MAX_DISTINCT: u64 = 1_000;
+/// The largest count of a rule that counts different details, which are searched one by one.
+const DISTINCT_COUNTS: Accepts = Accepts::up_to(1_000);
 
-const MAX_HISTORY: u64 = 1_000_000;
-const MAX_CLIENTS: u64 = 10_000_000;
-
-/// A rule as a user gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuleOptions {
-    /// What alerts call it.
-    pub name: String,
-    /// The event it counts.
-    pub event: String,
-    /// How many of them meet it.
-    pub count: u64,
-    /// Within how long, in milliseconds.
-    pub window_ms: u64,
-    /// Whether different details are counted rather than events.
-    pub distinct: bool,
-    /// For how long it is silent for a client after an alert; for its window where it is left out.
-    pub mute_ms: Option<u64>,
-    /// What follows.
-    pub action: Action,
+options! {
+    /// A rule as a user gives it. JavaScript names a rule without a name.
+    pub struct RuleOptions of "SecurityMonitor rules" {
+        /// Its name in alerts.
+        name: String = "name", Accepts::Other, required as name;
+        /// The event that it counts.
+        event: String = "event", Accepts::Other, required as event;
+        /// How many events of one client raise an alert.
+        count: u64 = "count", Accepts::up_to(MAX_COUNT), required as count;
+        /// The length of its window.
+        window_ms: u64 = "window", Accepts::duration(), required as window_ms;
+        /// Whether it counts different details rather than events.
+        distinct: bool = "distinct", Accepts::Boolean, default false;
+        /// For how long it is muted for a client after an alert. `None`: for its window.
+        mute_ms: Option<u64> = "mute", Accepts::Duration { least: 0 };
+        /// What it does beside raising an alert.
+        action: Action = "action", Accepts::OneOf(&Action::TEXTS), required as action;
+    }
 }
 
-/// Options as a user gives them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecurityMonitorOptions {
-    /// Events remembered, of all clients.
-    pub history: u64,
-    /// When to raise an alert.
-    pub rules: Vec<RuleOptions>,
-    /// Where clients are banned.
-    pub reputation: Option<String>,
-    /// Clients known at once.
-    pub max_clients: u64,
-}
-
-impl SecurityMonitorOptions {
-    /// These rules, everything else by default.
-    #[must_use]
-    pub fn new(rules: Vec<RuleOptions>) -> Self {
-        Self { history: 10_000, rules, reputation: None, max_clients: 100_000 }
+options! {
+    /// Options as a user gives them.
+    pub struct SecurityMonitorOptions of "SecurityMonitor" {
+        /// Events kept, of all clients.
+        history: u64 = "history", Accepts::up_to(1_000_000), default 10_000;
+        /// When to raise an alert.
+        rules: Vec<RuleOptions> = "rules", Accepts::Other, required as rules;
+        /// The reputation in which rules ban.
+        reputation: Option<String> = "reputation", Accepts::Other;
+        /// Clients tracked at once.
+        max_clients: u64 = "maxClients", Accepts::up_to(10_000_000), default 100_000;
     }
 }
 
 /// Valid options.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SecurityMonitorConfig {
     pub(super) options: SecurityMonitorOptions,
     pub(super) rules: Box<[Rule]>,
@@ -75,30 +65,21 @@ impl TryFrom<SecurityMonitorOptions> for SecurityMonitorConfig {
     type Error = Error;
 
     fn try_from(options: SecurityMonitorOptions) -> Result<Self> {
-        check_range("SecurityMonitor", "history", options.history, MAX_HISTORY)?;
-        check_range("SecurityMonitor", "maxClients", options.max_clients, MAX_CLIENTS)?;
+        options.check_ranges()?;
         memory::check("SecurityMonitor history", options.history, History::BYTES_EACH)?;
         memory::check("SecurityMonitor maxClients", options.max_clients, Clients::BYTES_EACH)?;
-        if options.rules.len() > MAX_RULES {
-            let given = format!("{} rules", options.rules.len());
-            let accepted = format!("at most {MAX_RULES} rules");
-            return Err(Error::invalid_option("SecurityMonitor rules", given, accepted));
-        }
         for (index, rule) in options.rules.iter().enumerate() {
-            check_rule(&format!("SecurityMonitor rules[{index}]"), rule, &options.rules[..index])?;
-            if rule.action == Action::Ban && options.reputation.is_none() {
-                let option = format!("SecurityMonitor rules[{index}] action");
-                let accepted = "\"alert\", or \"ban\" where the option reputation names who bans";
-                return Err(Error::invalid_option(&option, rule.action, accepted));
-            }
+            let owner = format!("SecurityMonitor rules[{index}]");
+            check_relations(&owner, rule, &options.rules[..index])?;
+            check_ban(&owner, rule, options.reputation.as_deref())?;
         }
         Ok(Self { rules: options.rules.iter().map(Rule::from).collect(), options })
     }
 }
 
 impl SecurityMonitorConfig {
-    /// Numbers the rules: one that counts as a rule of `before` has its number, others have numbers from `next` on.
-    /// The next number then.
+    /// Assigns ids: a rule that counts as one of `before` gets its id, the others get ids from `next` on. Returns the next
+    /// free id.
     pub(super) fn number_rules(&mut self, before: &[Rule], mut next: u32) -> u32 {
         for rule in &mut self.rules {
             rule.id = before.iter().find(|other| other.counts_as(rule)).map_or(next, |other| other.id);
@@ -107,31 +88,68 @@ impl SecurityMonitorConfig {
         next
     }
 
-    /// As the user would read them.
+    /// The options as the user would read them.
     pub(super) fn list(&self) -> OptionList {
-        let SecurityMonitorOptions { history, rules, reputation, max_clients } = &self.options;
-        let rules: Vec<_> = rules.iter().map(RuleOptions::to_string).collect();
-        vec![
-            ("history", history.to_string()),
-            ("rules", format!("[{}]", rules.join("; "))),
-            ("reputation", or_none(reputation.as_ref().map(|name| format!("{name:?}")))),
-            ("maxClients", max_clients.to_string()),
-        ]
+        self.options.list()
     }
 }
 
-fn check_rule(owner: &str, rule: &RuleOptions, earlier: &[RuleOptions]) -> Result<()> {
-    check_range(owner, "count", rule.count, if rule.distinct { MAX_DISTINCT } else { MAX_COUNT })?;
-    check_range(owner, "window", rule.window_ms, MAX_DURATION_MS)?;
-    if rule.mute_ms.is_some_and(|mute| mute > MAX_DURATION_MS) {
-        let accepted = format!("milliseconds from 0 to {MAX_DURATION_MS}");
-        return Err(Error::invalid_option(&format!("{owner} mute"), or_none(rule.mute_ms), accepted));
+/// What depends on more than one option of a rule, or on the rules before it.
+fn check_relations(owner: &str, rule: &RuleOptions, earlier: &[RuleOptions]) -> Result<()> {
+    if rule.distinct {
+        rule.count.check(&format!("{owner} count"), &DISTINCT_COUNTS)?;
     }
     if earlier.iter().any(|other| other.name == rule.name) {
         let given = format!("{:?}", rule.name);
         return Err(Error::invalid_option(&format!("{owner} name"), given, "a name of its own"));
     }
     Ok(())
+}
+
+fn check_ban(owner: &str, rule: &RuleOptions, reputation: Option<&str>) -> Result<()> {
+    if rule.action != Action::Ban || reputation.is_some() {
+        return Ok(());
+    }
+    let accepted = "\"alert\", or \"ban\" together with the option reputation";
+    Err(Error::invalid_option(&format!("{owner} action"), rule.action, accepted))
+}
+
+impl OptionValue for Vec<RuleOptions> {
+    /// One invalid rule makes the list invalid.
+    fn read(source: &dyn Source, name: &str) -> Option<Self> {
+        let rules = source.list(name)?;
+        rules.iter().map(|rule| RuleOptions::read(&**rule).ok()).collect()
+    }
+
+    fn check(&self, option: &str, _: &Accepts) -> Result<()> {
+        if self.len() > MAX_RULES {
+            let given = format!("{} rules", self.len());
+            return Err(Error::invalid_option(option, given, format!("at most {MAX_RULES} rules")));
+        }
+        self.iter()
+            .enumerate()
+            .try_for_each(|(index, rule)| rule.check_ranges_of(&format!("{option}[{index}]")))
+    }
+
+    fn print(&self, _: &Accepts) -> String {
+        let rules: Vec<_> = self.iter().map(RuleOptions::to_string).collect();
+        format!("[{}]", rules.join("; "))
+    }
+}
+
+impl OptionValue for Action {
+    fn read(source: &dyn Source, name: &str) -> Option<Self> {
+        let text = source.text(name)?;
+        [Self::Alert, Self::Ban].into_iter().find(|action| action.text() == text)
+    }
+
+    fn check(&self, _: &str, _: &Accepts) -> Result<()> {
+        Ok(())
+    }
+
+    fn print(&self, _: &Accepts) -> String {
+        self.to_string()
+    }
 }
 
 impl RuleOptions {
@@ -170,9 +188,6 @@ impl fmt::Display for RuleOptions {
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Alert => "\"alert\"",
-            Self::Ban => "\"ban\"",
-        })
+        write!(f, "{:?}", self.text())
     }
 }

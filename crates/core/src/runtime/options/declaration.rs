@@ -64,9 +64,8 @@ macro_rules! options {
             ///
             /// A required option that is left out; a text that stands for no value.
             $visibility fn read(source: &dyn $crate::runtime::options::Source) -> $crate::Result<Self> {
-                use $crate::runtime::options::OptionValue;
                 $($(
-                    let $required = <$type>::read(source, $name)
+                    let $required = <$type as $crate::runtime::options::OptionValue>::read(source, $name)
                         .ok_or_else(|| $crate::runtime::options::missing($owner, $name, Self::FIELDS))?;
                 )?)*
                 let mut options = Self::new($($($required,)?)*);
