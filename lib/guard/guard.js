@@ -118,7 +118,6 @@ class Guard {
   attach(server) {
     if (this.#servers.isAttached(server)) return this;
     this.#connections?.attach(server);
-    // Whoever attaches later hears of a socket earlier: bans come before caps.
     this.#servers.attach(server);
     return this;
   }
