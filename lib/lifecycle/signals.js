@@ -24,7 +24,8 @@ function handleSignals(shutdown, times, options = {}) {
   const schema = { ...times, signals: checkSignals, exit: boolean };
   const { signals = DEFAULT_SIGNALS, exit = true, ...given } = checkOptions('handleSignals', options, schema);
   if (!isMainThread) {
-    const message = 'handleSignals: Node tells only the main thread of signals; accepted: a call there';
+    const message =
+      'handleSignals: Node delivers no signals to worker threads; accepted: a call in the main thread';
     throw new SluiceError('UNSUPPORTED', message);
   }
   const handler = handlerOf(exit ? exitingReactions(shutdown, given) : reactions(shutdown, given));
