@@ -291,7 +291,11 @@ test('signals abort in every thread, including those of children', async (t) => 
 test('handleSignals is rejected outside the main thread', async (t) => {
   const { peers } = await shared(t, 1);
   const handle = peers[0].run(({ state }) => state.lifecycle.handleSignals());
-  await assert.rejects(handle, { name: 'SluiceError', code: 'ERR_SLUICE_UNSUPPORTED' });
+  await assert.rejects(handle, {
+    name: 'SluiceError',
+    code: 'ERR_SLUICE_UNSUPPORTED',
+    message: 'handleSignals: Node delivers no signals to worker threads; accepted: a call in the main thread',
+  });
 });
 
 test('shutdown waits for the work of the other threads', async (t) => {

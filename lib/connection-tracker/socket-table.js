@@ -100,7 +100,7 @@ class SocketTable {
       native.closeConnection(this.#handle, serial, true);
       notify();
     };
-    // A session is in use by `touch` only, which the tracker knows of.
+    // A session is active by `touch` and `tryMessage`, which the tracker sees itself.
     this.#entries.set(key, { isIdleFor: () => true, end });
   }
 

@@ -33,7 +33,7 @@ class GuardedServers {
   attach(server) {
     if (this.#gate.isAttached(server)) return;
     this.#connections?.attach(server);
-    // What attaches later sees a socket earlier: bans come before caps.
+    // The hook of the server runs bans before caps, whichever attached first.
     this.#gate.attach(server);
   }
 

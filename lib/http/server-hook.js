@@ -1,24 +1,19 @@
 'use strict';
 
-/**
- * Which subscription sees an event first. Of equal ones, the later subscription does.
- *
- * A listener could not do this: it cannot keep the server's own listeners from a refused socket or request, and a listener
- * for `'upgrade'` or `'connect'` would change what Node does without one.
- */
+/** The order in which subscriptions see an event, lowest first. Of equal ones, the later subscription is first. */
 const HOOK_ORDER = Object.freeze({
   /** A banned client is refused before a tracker counts its socket or charges it for opening a connection. */
   BAN_GATE: 0,
-  /** A refused socket is not a connection that is served, so a shutdown does not account for it. */
+  /** A socket that a tracker refuses is not a served connection: a shutdown does not count it. */
   CONNECTION_TRACKER: 1,
-  /** The connections that are left, and their requests. */
+  /** The admitted connections and their requests, which a shutdown waits for. */
   SERVED_CONNECTIONS: 2,
 });
 
 /** On an `emit` of this package without subscriptions: the function that it passes events to. All copies share it. */
 const kPassesTo = Symbol.for('sluice.passesTo');
 
-/** By server. */
+/** The hook of each server. */
 const hooks = new WeakMap();
 
 /**
@@ -26,8 +21,10 @@ const hooks = new WeakMap();
  * handler that returns false ends the event: later handlers and all listeners do not see it. An error that a handler
  * throws is thrown by `emit`. Returns a function that ends the subscription.
  *
- * This is the only module that replaces `emit` of a server. With the last subscription the server gets its own back.
- * Where another library has wrapped it meanwhile, the hook stays in the chain and passes every event on.
+ * Listeners cannot do this: they cannot keep a refused socket or request from the server's own listeners, and a listener
+ * for `'upgrade'` or `'connect'` would change what Node does without one. So the hook replaces `emit`; no other module does.
+ * The end of the last subscription restores it. If another library has wrapped it meanwhile, the hook stays in the chain and
+ * passes every event on.
  */
 function hookServer(server, order, handlers) {
   let hook = hooks.get(server);
@@ -38,6 +35,7 @@ function hookServer(server, order, handlers) {
   return hook.subscribe(order, handlers);
 }
 
+/** The replaced `emit` of one server, and its subscriptions. */
 class ServerHook {
   #server;
   /** The function in the place of the server's `emit`; `undefined` without subscriptions. */

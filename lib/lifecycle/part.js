@@ -14,7 +14,6 @@ const { reportOf } = require('./report');
 const { ServedConnections } = require('./served-connections');
 const { Tokens } = require('./token');
 
-/** As native code numbers states, and what a member counts. */
 const { draining: DRAINING, stopped: STOPPED } = LIFECYCLE_STATES;
 const { opened: OPENED, closed: CLOSED, begun: BEGUN, done: DONE } = LIFECYCLE_COUNTS;
 

@@ -21,21 +21,24 @@ const REPEAT_MS = 500;
  * `shutdown(options)` is that of the lifecycle; `times` has the checkers of its options.
  */
 function handleSignals(shutdown, times, options = {}) {
-  const {
-    signals = DEFAULT_SIGNALS,
-    exit = true,
-    ...given
-  } = checkOptions('handleSignals', options, {
-    ...times,
-    signals: checkSignals,
-    exit: boolean,
-  });
+  const schema = { ...times, signals: checkSignals, exit: boolean };
+  const { signals = DEFAULT_SIGNALS, exit = true, ...given } = checkOptions('handleSignals', options, schema);
   if (!isMainThread) {
-    const message = 'handleSignals: Node tells only the main thread of signals; accepted: a call there';
+    const message =
+      'handleSignals: Node delivers no signals to worker threads; accepted: a call in the main thread';
     throw new SluiceError('UNSUPPORTED', message);
   }
+  const handler = handlerOf(exit ? exitingReactions(shutdown, given) : reactions(shutdown, given));
+  for (const signal of signals) process.on(signal, handler);
+  return () => {
+    for (const signal of signals) process.off(signal, handler);
+  };
+}
+
+/** Distinguishes the first signal, its repeats and the second signal. */
+function handlerOf({ begin, force }) {
   let first;
-  const handler = (signal) => {
+  return (signal) => {
     const at = native.elapsed();
     if (first === undefined) {
       first = { signal, at };
@@ -44,25 +47,27 @@ function handleSignals(shutdown, times, options = {}) {
       force(signal);
     }
   };
+}
 
-  const begin = (signal) => {
-    if (exit) outlivePrimary();
-    shutdown({ ...given, reason: signal }).then(
-      ({ drained, hooks }) => end(drained && hooks.every(({ ok }) => ok) ? 0 : 1),
-      () => end(codeOf(signal)),
-    );
+/** The process ends when nothing is left to do. */
+function reactions(shutdown, options) {
+  return {
+    begin: (signal) => void shutdown({ ...options, reason: signal }).catch(() => {}),
+    force: (signal) => void shutdown({ timeout: 0, hooksTimeout: 0, reason: signal }).catch(() => {}),
   };
-  const force = (signal) => {
-    if (exit) process.exit(codeOf(signal));
-    shutdown({ timeout: 0, hooksTimeout: 0, reason: signal }).catch(() => {});
-  };
-  const end = (code) => {
-    if (exit) process.exit(code);
-  };
+}
 
-  for (const signal of signals) process.on(signal, handler);
-  return () => {
-    for (const signal of signals) process.off(signal, handler);
+/** The process exits with the end of the shutdown, or with the second signal. */
+function exitingReactions(shutdown, options) {
+  return {
+    begin: (signal) => {
+      outlivePrimary();
+      shutdown({ ...options, reason: signal }).then(
+        ({ drained, hooks }) => process.exit(drained && hooks.every(({ ok }) => ok) ? 0 : 1),
+        () => process.exit(codeOf(signal)),
+      );
+    },
+    force: (signal) => process.exit(codeOf(signal)),
   };
 }
 
