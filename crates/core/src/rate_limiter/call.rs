@@ -2,7 +2,7 @@
 
 use super::algorithm::ChargedAt;
 use super::cell::{Cell, Step, Words};
-use super::config::{RateLimiterConfig, Rule};
+use super::config::RateLimiterConfig;
 use super::config_epoch::ConfigEpoch;
 use super::contents::{Contents, with_table};
 use super::counts::{UNTRACKED, count, overflow_refuses};
@@ -156,7 +156,7 @@ impl<C: Count> Call<'_, C> {
         // The write before the look at the epoch.
         full_barrier();
         if !planted!(EpochNotReadAgain) && self.in_force.epoch() != self.epoch {
-            adopt_one(table, &self.in_force.load().rules, key, now, words);
+            adopt_one(table, self.in_force, key, now, words);
         }
     }
 }
@@ -164,9 +164,10 @@ impl<C: Count> Call<'_, C> {
 /// Cuts what the call itself has written, and nothing that came later: other calls may have charged by a later clock and
 /// the config in force, and were admitted on top of no more than that config leaves.
 #[cold]
-fn adopt_one<S: Cell>(table: &Table<S>, rules: &[Rule], key: KeyHash, now: u64, written: S::Words) {
+fn adopt_one<S: Cell>(table: &Table<S>, in_force: &ConfigInForce, key: KeyHash, now: u64, written: S::Words) {
+    let config = in_force.load();
     table.update_existing(key, |client| {
-        let adopted = each(rules, client.words, |rule, word| rule.algorithm.adopt(word, now));
+        let adopted = each(&config.rules, client.words, |rule, word| rule.algorithm.adopt(word, now));
         if client.words == written { Step::Write(adopted, ()) } else { Step::Keep(()) }
     });
 }
