@@ -13,10 +13,10 @@ const { guardStats } = require('./guard-stats');
 
 const OPTIONS = { guards: guardNames };
 
-/** What all guards of the process count, in whatever thread they were made, as one page for Prometheus. */
+/** What all guards of the process count, whichever threads created them, as one page for Prometheus. */
 function metrics(options = {}) {
   const { guards = native.guardNames() } = checkOptions('metrics', options, OPTIONS);
-  return exposition(guards.map(toldOf), { comments: true });
+  return exposition(guards.map(readGuard), { comments: true });
 }
 
 function guardNames(value, option) {
@@ -31,13 +31,13 @@ function guardNames(value, option) {
 }
 
 /**
- * What `exposition` takes, of a guard that this thread may have no object for: its parts are attached to by their names. A
+ * What `exposition` takes, for a guard of which this thread may have no object: attaches to its parts by their names. A
  * part that was destroyed is left out.
  */
-function toldOf(name) {
+function readGuard(name) {
   const options = owned(native.guardOptions(name, false));
   const counts = new Counts();
-  // Without options it only attaches: after a reset the next construction sets them.
+  // Attaches only: after a reset the next construction sets the options.
   counts.open(native.openGuard(name, undefined));
   const parts = {
     tracker: options.connections === 'off' ? null : attached(ConnectionTracker, name),

@@ -28,7 +28,7 @@ function untrustedForwarding() {
   );
 }
 
-/** For a socket that never has an address. Other sockets without one are no connections, but made up for a request. */
+/** For a Unix socket, which has no address. Other sockets without one belong to injected requests. */
 function missingAddress(socket) {
   if (!isUnixSocket(socket)) return;
   warnOnce(
@@ -43,7 +43,7 @@ function isUnixSocket(socket) {
   return typeof socket?.server?.address === 'function' && typeof socket.server.address() === 'string';
 }
 
-/** For the believed header of a trusted proxy, which names no address. */
+/** For a trusted proxy whose header names no address. */
 function unreadable(proxy, name, value) {
   warnOnce(
     'SLUICE_UNREADABLE_CLIENT_ADDRESS',
@@ -58,7 +58,7 @@ function otherHeader(headers) {
   return name === undefined ? undefined : { name, value: headers[name] };
 }
 
-/** For a trusted proxy that did not send the believed header, though perhaps an `other`. */
+/** For a trusted proxy that did not send the configured header, but perhaps an `other`. */
 function unnamed(proxy, name, other) {
   if (other === undefined) {
     warnOnce(
@@ -78,7 +78,7 @@ function unnamed(proxy, name, other) {
   );
 }
 
-/** For a function `clientAddress` that threw, or returned no address. */
+/** For a function `clientAddress` that has thrown, or returned no address. */
 function unanswered(error) {
   warnOnce(
     'SLUICE_UNREADABLE_CLIENT_ADDRESS',

@@ -11,7 +11,7 @@ const {
 const { remoteAddressOf } = require('../http/remote-address');
 const { acceptedSocket } = require('../connection-tracker/socket-table');
 
-/** Counts the connections of a guard's servers, and says which of them the caps leave no room for. */
+/** Counts the connections of a guard's servers, and refuses those beyond its caps. */
 class ConnectionGate {
   #held = new WeakSet();
   #observes;
@@ -20,8 +20,8 @@ class ConnectionGate {
   #proxies;
 
   /**
-   * Without `options` it attaches to the tracker that there is. With `observes` nothing is refused at accept:
-   * connections are counted with their first request.
+   * Without `options` it attaches to the existing tracker. With `observes` nothing is refused at accept: connections are
+   * counted with their first request.
    */
   constructor(name, options, { trustedProxies, observes, refusedBody }) {
     this.tracker = new ConnectionTracker(name, options);
@@ -30,29 +30,28 @@ class ConnectionGate {
     this.trust(trustedProxies);
   }
 
-  /** For sockets and requests that come from now on; of attached servers, once they are attached again. */
+  /** Trusts these proxies for sockets and requests from now on; for attached servers, once they are attached again. */
   trust(trustedProxies) {
     this.#trustedProxies = trustedProxies;
     this.#proxies = trustedProxies.length > 0 ? new ClientAddress({ trustedProxies }) : null;
   }
 
-  /** From now on the caps are kept at accept, before a byte is parsed. */
+  /** Enforces the caps at accept from now on, before a byte is parsed. */
   attach(server) {
     const options = { trustedProxies: this.#trustedProxies, refusedBody: this.#refusedBody };
     if (!this.#observes) this.tracker.attach(server, options);
   }
 
-  /** A socket was refused at accept: its client is banned, or it has no address. */
+  /** Counts a socket that was refused at accept: its client is banned, or it has no address. */
   countRefused({ reason }) {
     this.tracker[reason === 'banned' ? kCountBanned : kCountWithoutAddress]();
   }
 
   /**
-   * Why the request's connection is not held; null when it is. A socket accepted before its server was
-   * attached is admitted here, with its first request. Injected requests have no server, as they never
-   * came over a connection.
+   * The refusal of the request's connection; null when it is counted. A socket that was accepted before its server was
+   * attached is admitted here, with its first request. Injected requests have no server and no connection.
    *
-   * The connection of a proxy that changes to another protocol carries one client from then on, and counts for it.
+   * A proxy's connection that is upgraded carries one client from then on, and is counted for that client.
    */
   refuses({ socket, httpVersionMajor, upgrade }, { judged, isForwarded }) {
     const server = socket?.server;

@@ -3,7 +3,7 @@
 const { invalidOption } = require('../runtime/errors');
 const { boolean, checkOptions, owned, strings } = require('../runtime/schema');
 
-/** What scripts of other origins may read of a refusal, by the format of its headers. */
+/** Headers of a refusal that scripts of other origins may read, by the format of the quota's headers. */
 const EXPOSED = {
   'draft-8': ['Retry-After', 'RateLimit', 'RateLimit-Policy'],
   legacy: ['Retry-After', 'X-RateLimit-Limit', 'X-RateLimit-Remaining', 'X-RateLimit-Reset'],
@@ -15,7 +15,7 @@ const ORIGIN = /^(?:null|[a-z][a-z\d+.-]*:\/\/[^/?#\s]+)$/i;
 
 const SCHEMA = { origin: originOption, credentials: boolean, exposedHeaders: strings };
 
-/** `{ origin, credentials?, exposedHeaders? }`; true is any origin. */
+/** `{ origin, credentials?, exposedHeaders? }`; `true` allows any origin. */
 function corsOption(value, option) {
   if (value === false) return undefined;
   if (value === true) return owned({ origin: '*' });
@@ -44,20 +44,20 @@ function originOption(value, option) {
   );
 }
 
-/** Lets scripts of other origins read a refusal that is sent before the application's own CORS was asked. */
+/** Lets scripts of other origins read refusals, which are sent before the application's own CORS middleware runs. */
 class Cors {
   #origin;
   #credentials;
   #exposed;
 
-  /** `options` as `corsOption` gives them; `headers` is the format of the quota's. */
+  /** Options as `corsOption` returns them; `headers` is the format of the quota's headers. */
   constructor({ origin, credentials = false, exposedHeaders }, headers) {
     this.#origin = origin;
     this.#credentials = credentials;
     this.#exposed = (exposedHeaders ?? EXPOSED[headers] ?? ['Retry-After']).join(', ');
   }
 
-  /** Sets which origins may read the answer to `incoming`. Headers of the application stay. */
+  /** Writes the CORS headers of the answer to `incoming`. Headers of the application stay. */
   write(response, incoming) {
     if (response.getHeader('Access-Control-Allow-Origin') !== undefined) return;
     if (this.#origin === '*') return this.#allow(response, '*');
@@ -77,7 +77,7 @@ class Cors {
   }
 }
 
-/** The answer is another for each origin. */
+/** Adds `Origin` to `Vary`: the answer depends on it. */
 function addVary(response) {
   const before = response.getHeader('Vary');
   const fields =

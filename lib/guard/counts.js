@@ -6,11 +6,11 @@ const { warnOnce } = require('./warn-once');
 
 const collected = handlesOf(native.releaseGuard);
 
-/** The counts that all threads of one guard share. They are opened before the first request comes. */
+/** The counters that all threads of a guard share. They are opened before the first request. */
 class Counts {
-  /** The guard's, for calls that count on their way. */
+  /** The guard's handle; native calls that count take it. */
   handle;
-  /** Limiters that were made before the guard was. */
+  /** Names of limiters that were created before the guard. */
   #limiters = [];
 
   open(handle) {
@@ -19,7 +19,7 @@ class Counts {
     for (const name of this.#limiters) native.addGuardLimiter(handle, name);
   }
 
-  /** One more limiter whose numbers belong to the guard's, in all threads. */
+  /** Adds a limiter to those of the guard, in all threads. */
   uses(limiter) {
     if (this.handle === undefined) this.#limiters.push(limiter);
     else native.addGuardLimiter(this.handle, limiter);
@@ -33,7 +33,7 @@ class Counts {
     native.countForGuard(this.handle, GUARD_COUNTERS[counter]);
   }
 
-  /** An error of ours that kept something from being decided. Answers null: it goes on without. */
+  /** Counts an internal error, and warns of the first. Returns null: the request passes undecided. */
   fault(error) {
     this.count('faults');
     warnOnce(

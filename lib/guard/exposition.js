@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * Prometheus' text format, version 0.0.4. A family is `{ name, type, help, samples }`, a sample
- * `[labels, value]`; one without samples is left out. Without `comments` there are no lines of help and type.
+ * Writes Prometheus' text format, version 0.0.4. A family is `{ name, type, help, samples }`, a sample `[labels, value]`;
+ * families without samples are left out. Without `comments` there are no lines of help and type.
  */
 function writeFamilies(families, { comments }) {
   return families

@@ -6,9 +6,8 @@ const { MIXED_CASE } = require('./headers');
 const { settle } = require('./user-function');
 
 /**
- * A guard as middleware for Express 4 and 5, reachable as `.guard`. A request that meets the same middleware
- * again (mounted twice, or handled anew under another URL) has been decided and charged, and goes on. Another
- * middleware decides by itself.
+ * A guard as middleware for Express 4 and 5; `.guard` is the guard. A request that passes the same middleware again
+ * (mounted twice, or rewritten to another URL) is not charged again. Another middleware decides for itself.
  */
 function expressMiddleware(guard) {
   const kMet = Symbol('met');
@@ -34,10 +33,7 @@ const DECISION = {
   fail: (error, { next }) => next(error),
 };
 
-/**
- * Whoever answered meanwhile has answered: then nothing is written, and a refused request just goes no
- * further.
- */
+/** Where another answer was sent meanwhile, nothing is written, and a refused request is not passed on. */
 function conclude(decision, { guard, req, res, next }) {
   const follows = req.sluice !== undefined;
   req.sluice = decision;

@@ -4,18 +4,18 @@ const { PROBLEM_MEDIA_TYPE } = require('../http/problem');
 const { LOWER_CASE } = require('./headers');
 const { settle } = require('./user-function');
 
-/** An answer that was sent meanwhile stands: Fastify then stops by itself. */
-function conclude(decision, { guard, request, reply, next, isHeard }) {
+/** Where another answer was sent meanwhile, Fastify stops by itself. */
+function conclude(decision, { guard, request, reply, next, isWatched }) {
   const follows = request.sluice !== null;
   request.sluice = decision;
-  guard.watch(decision, request.raw, reply.raw, { isHeard });
+  guard.watch(decision, request.raw, reply.raw, { isWatched });
   if (reply.sent) return next();
   guard.writeHeaders(decision, reply, { follows, names: LOWER_CASE });
   if (decision.allowed) next();
   else refuse(decision, { request, reply, next });
 }
 
-/** Like a route's handler, a custom one sends by itself or returns what to send. */
+/** Like a route's handler, a custom handler sends the answer itself or returns it. */
 function refuse({ handler, refusal }, { request, reply, next }) {
   reply.code(refusal.status);
   if (handler === undefined) return sendProblem(refusal, request, reply);
@@ -33,7 +33,7 @@ const HANDLING = {
   },
 };
 
-/** As bytes: to a string Fastify would add a charset, which JSON has not. */
+/** Sends bytes: to a string Fastify would add a charset, which JSON does not have. */
 function sendProblem(refusal, request, reply) {
   reply.header('Content-Type', PROBLEM_MEDIA_TYPE);
   reply.send(request.method === 'HEAD' ? undefined : Buffer.from(refusal.body));

@@ -4,18 +4,18 @@ const { PROBLEM_MEDIA_TYPE } = require('../http/problem');
 const { LOWER_CASE } = require('./headers');
 const { RouteRules } = require('./route-rules');
 
-/** The rules of routes by guard, for routes of any server. */
+/** Rules of routes by guard, for the routes of any server. */
 const rulesOf = new WeakMap();
 
 /**
- * Decides on a request that the application asks about, and charges it, by the limit of its route, or the guard's where the
- * route has none. Headers are written onto `reply`; to send is the application's part.
+ * Decides on a request when the application asks, and charges it to the limiter of its route, or to the guard's where the
+ * route has none. Headers are written onto `reply`; the application sends the answer.
  */
 async function checkByHand(guard, request, reply) {
   const decision = await guard.decide(request, request.raw, ruleOf(guard, request));
   const follows = request.sluice !== null && request.sluice !== undefined;
   request.sluice = decision;
-  guard.watch(decision, request.raw, reply.raw, { isHeard: follows });
+  guard.watch(decision, request.raw, reply.raw, { isWatched: follows });
   if (reply.sent) return decision;
   guard.writeHeaders(decision, reply, { follows, names: LOWER_CASE });
   if (!decision.allowed) reply.header('Content-Type', PROBLEM_MEDIA_TYPE);
@@ -28,7 +28,7 @@ function ruleOf(guard, request) {
   return rule.limiter === null ? guard.rule : rule;
 }
 
-/** Whether an answer is Fastify's, which has Node's behind it. */
+/** Whether a response is a reply of Fastify, which has Node's response behind it. */
 function isReply(response) {
   return response?.raw !== undefined && typeof response.header === 'function';
 }

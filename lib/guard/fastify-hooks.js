@@ -8,13 +8,13 @@ const { settle } = require('./user-function');
 /** The hooks after `onRequest`, in which the rate may be decided instead. */
 const LATER_HOOKS = HOOKS.slice(1);
 
-/** What Node says when a property is read of what is not there yet. */
+/** Node's message when a property is read of `undefined` or `null`. */
 const READS_NOTHING = /^Cannot (?:read propert|destructure property).* of .*(?:undefined|null)/;
 
 /**
- * Decides rates in the later hooks. A route's own hooks run after those of its scope, so that whatever a `preHandler`
- * has set is there, in whatever order the plugins were registered: each declared route gets the hook that its rule names.
- * `hooks` are those of the scope, for requests without a route and for routes that were declared before.
+ * Decides rates in the later hooks. Each declared route gets the hook that its rule names: a route's own hooks run after
+ * those of its scope, so what a `preHandler` sets is there in whatever order plugins were registered. `hooks` are added to
+ * the scope, for requests without a route and for routes that were declared before.
  */
 function decideIn(fastify, { guard, rules, hooks }) {
   const kDeclared = Symbol('sluice.declared');
@@ -34,11 +34,11 @@ function decideIn(fastify, { guard, rules, hooks }) {
   }
 }
 
-/** Decides on requests whose rule names `hook`, except those that `passes` says are decided on elsewhere. */
+/** Decides on requests whose rule names `hook`, except those that `passes` leaves to another hook. */
 function hookFunction(hook, { guard, rules, passes }) {
   const decide = (request, reply, next) => {
     if (passes(request)) return next();
-    settle(LATER, { guard, rules, hook, request, reply, next, isHeard: true });
+    settle(LATER, { guard, rules, hook, request, reply, next, isWatched: true });
   };
   return hook === 'preParsing' ? (request, reply, _payload, next) => decide(request, reply, next) : decide;
 }
@@ -53,8 +53,8 @@ const LATER = {
 };
 
 /**
- * The error as it is; one that says that something is not there is told which hook it takes. A `key` that reads the body
- * fails in `onRequest` for no other reason.
+ * Adds to an error about something missing which hook has it: a `key` that reads the body fails in `onRequest`. Other
+ * errors stay as they are.
  */
 function withHookHint(error, hook) {
   const isMissing =

@@ -8,15 +8,15 @@ const { conclude } = require('./fastify-answer');
 const { RouteRules } = require('./route-rules');
 const { settle } = require('./user-function');
 
-/** What Fastify prints of a server without any. */
+/** What Fastify prints for a server without routes. */
 const NO_ROUTES = '(empty tree)';
 
 /**
- * A guard as plugin for Fastify 5: `fastify.sluice` is the guard, `request.sluice` what it decided. It
- * decides in `onRequest`, before a body is read, and for requests without a route as well; the rate later where the option
- * `hook` says so. `guardFor` is given the plugin's options.
+ * A guard as plugin for Fastify 5: `fastify.sluice` is the guard, `request.sluice` its decision. It decides in `onRequest`,
+ * before a body is read, also on requests without a route; on the rate in a later hook where the option `hook` names one.
+ * `guardFor` is called with the plugin's options.
  *
- * async, though it awaits nothing: only a rejection fails `ready()`, what a plugin throws ends the process.
+ * async although it awaits nothing: a rejection fails `ready()`, but an exception of a plugin ends the process.
  */
 function pluginOf(guardFor) {
   return fp(async (fastify, options) => install(fastify, guardFor(options)), {
@@ -38,12 +38,12 @@ function install(fastify, guard) {
   const unmet = countUnmet(fastify, guard);
   fastify.addHook('onRequest', (request, reply, next) => {
     unmet.met(request.raw);
-    settle(FIRST, { guard, rules, request, reply, next, isHeard: false });
+    settle(FIRST, { guard, rules, request, reply, next, isWatched: false });
   });
   decideIn(fastify, { guard, rules, hooks: sawAll ? [guard.rule.hook] : LATER_HOOKS });
 }
 
-/** Bans and connections are decided here; the rate too, unless the route has another hook for it. */
+/** Decides on bans and connections, and on the rate unless the route names a later hook for it. */
 const FIRST = {
   ask: ({ guard, rules, request }) => {
     const rule = rules.of(request);
@@ -59,12 +59,12 @@ const FIRST = {
   fail: (error, { next }) => next(withHookHint(error, 'onRequest')),
 };
 
-/** Whether the hook for routes will have seen all there are. */
+/** Whether `onRoute` hooks added now see every route. */
 function hasNoRoutes(fastify) {
   return fastify.printRoutes() === NO_ROUTES;
 }
 
-/** An inner scope's requests meet the outer guard as well: one name twice would charge each of them twice. */
+/** Requests of an inner scope pass the outer guard as well: the same name would charge each of them twice. */
 function nameTaken(name) {
   return invalidOption('sluice/fastify name', name, 'a name that no guard of this scope has');
 }

@@ -1,21 +1,21 @@
 'use strict';
 
-/** What Fastify's router answers before any hook: a URL that cannot be decoded, and a parameter that is too long. */
+/** Statuses that Fastify's router answers with before any hook: an undecodable URL, and a parameter that is too long. */
 const BAD_URL = 400;
 const LONG_PARAMETER = 414;
 
 const MEETS_ALL = { met() {} };
 
 /**
- * Charges and records requests that Fastify's router answers by itself, outside all hooks. They can be seen at the server
- * only, once Fastify has looked at them, and too late to refuse them. `met(incoming)` says that a hook ran.
+ * Charges and records requests that Fastify's router answers itself, outside all hooks. They are seen only at the server,
+ * after Fastify, which is too late to refuse them. `met(incoming)` marks a request for which a hook ran.
  */
 function countUnmet(fastify, guard) {
   if (!isRoot(fastify) || typeof fastify.server?.on !== 'function') return MEETS_ALL;
   let latest;
   fastify.server.on('request', (incoming, response) => {
     if (incoming === latest || !isRoutersOwn(incoming, response)) return;
-    // There is no request of Fastify's that the user's functions could be asked about.
+    // There is no Fastify request to call the user's functions with.
     guard.watch(guard.decide(incoming, incoming, guard.plainRule), incoming, response);
   });
   return {
@@ -25,7 +25,7 @@ function countUnmet(fastify, guard) {
   };
 }
 
-/** A scope's hooks do not see what the router answers, nor do its limits concern it. */
+/** What the router answers belongs to no inner scope. */
 function isRoot(fastify) {
   return Object.hasOwn(fastify, 'server');
 }

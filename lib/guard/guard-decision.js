@@ -4,25 +4,25 @@ const { PROBLEM_MEDIA_TYPE } = require('../http/problem');
 const { MIXED_CASE } = require('./headers');
 
 /**
- * What a guard decided about one request; applications find it at `req.sluice` (Express) and `request.sluice`
- * (Fastify). `client` is the client that the guard saw: `{ address, key }`. `outcome` is 'allowed', 'refused', 'skipped' or 'fault'; `decision` is the limiter's, null where
- * none was asked.
+ * What a guard decided about one request: `req.sluice` in Express, `request.sluice` in Fastify. `client` is
+ * `{ address, key }`; `outcome` is 'allowed', 'refused', 'skipped' or 'fault'; `decision` is the limiter's, null where no
+ * limiter decided.
  */
 class GuardDecision {
   #rule;
   #undo;
 
-  /** A request that no limiter was asked about. */
+  /** A request that passes without a limiter's decision. */
   static undecided(outcome, client) {
     return new GuardDecision(outcome, { client, rule: null, decision: null, refusal: null, undo: null });
   }
 
-  /** `decision` is the limiter's, where that refuses. */
+  /** `decision` is the limiter's, where it refuses; else null. */
   static refused({ client, rule, refusal, decision }) {
     return new GuardDecision('refused', { client, rule, decision, refusal, undo: null });
   }
 
-  /** All are given: defaults would be read from a polluted `Object.prototype`. `undo` takes the charge back, or is null. */
+  /** Takes no defaults, which a polluted `Object.prototype` would replace. `undo` takes the charge back, or is null. */
   constructor(outcome, { client, rule, decision, refusal, undo }) {
     this.outcome = outcome;
     this.client = client;
@@ -32,7 +32,7 @@ class GuardDecision {
     this.#undo = undo;
   }
 
-  /** Whether `answered` has to be told what became of the request. */
+  /** Whether `answered` is to be called with the outcome of the request. */
   get awaitsAnswer() {
     return this.#undo !== null;
   }
@@ -42,17 +42,17 @@ class GuardDecision {
     if (succeeded === (this.#rule.countOnly === 'failures')) this.#undo();
   }
 
-  /** Whether the request goes on: what was skipped, or met a fault of ours, does. */
+  /** Whether the request passes; it also does when it was skipped, or after an internal error. */
   get allowed() {
     return this.outcome !== 'refused';
   }
 
-  /** Of the answer to a refused request. */
+  /** The status of the answer to a refused request. */
   get status() {
     return this.refusal?.status;
   }
 
-  /** What the client is to be told, whether it is served or refused: names and values of header fields. */
+  /** Names and values of the headers for the client, whether it is served or refused. */
   get headers() {
     const headers = {};
     const response = {
@@ -72,7 +72,7 @@ class GuardDecision {
     return this.refusal?.body;
   }
 
-  /** The user's own answer to a refused request, if there is one. */
+  /** The user's function that answers refused requests, if there is one. */
   get handler() {
     return this.#rule?.handler;
   }

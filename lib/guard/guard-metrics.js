@@ -11,11 +11,11 @@ function by(label, labels, labelled) {
 }
 
 /**
- * What guards count, for Prometheus: `told` is of `{ guard, stats }`. Each sample has the label `guard`; parts are labelled
- * by their names too. `comments: false` leaves out the lines that a page may have only once.
+ * What guards count, for Prometheus; `entries` are `{ guard, stats }`. Each sample has the label `guard`; parts have a label
+ * with their name too. `comments: false` leaves out the lines that a page may have only once.
  */
-function exposition(told, { comments }) {
-  const all = told.map(({ guard, stats }) => familiesOf(guard, stats));
+function exposition(entries, { comments }) {
+  const all = entries.map(({ guard, stats }) => familiesOf(guard, stats));
   return writeFamilies(merged(all.flat()), { comments });
 }
 
@@ -29,7 +29,7 @@ function familiesOf(guard, stats) {
   ];
 }
 
-/** One family for each name, with the samples of all guards: the format has each name once. */
+/** Merges families of one name: the format allows each name once. */
 function merged(families) {
   const byName = new Map();
   for (const family of families) {
@@ -60,7 +60,7 @@ function requests(labels, { allowed, skipped, refusedBy, refusedAtAccept, ...sta
   ];
 }
 
-/** The guard's limiter and those of its routes; none that was destroyed. */
+/** The guard's limiter and those of its routes, without any that was destroyed. */
 function limitersOf({ limiter }, { rateLimit, routes }) {
   const all = limiter === null ? routes : { [limiter.name]: rateLimit, ...routes };
   return Object.entries(all).filter(([, stats]) => stats !== null);

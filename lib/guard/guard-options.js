@@ -20,14 +20,14 @@ const { recordOption } = require('./record-options');
 
 const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** What is inside is for the limiter or the tracker to judge. */
+/** The limiter or the tracker checks what is inside. */
 const optionsOrFalse = (value, option) => {
   if (value === false) return value;
   if (isObject(value)) return owned(value);
   throw invalidOption(option, value, 'an object of options, or false');
 };
 
-/** Options of a part of its own, or the name of one that others use as well. */
+/** Options of a part of the guard's own, or the name of one that others share. */
 const partOf = (Part) => (value, option) => {
   if (value instanceof Part) return value.name;
   if (value === false) return value;
@@ -55,10 +55,11 @@ const headerOrFunction = (value, option) => {
   const accepted = 'the name of a header, such as "x-forwarded-for", or a function that returns an address';
   throw invalidOption(option, value, accepted);
 };
+
 /** Fastify's hooks in which the rate may be decided. */
 const HOOKS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'];
 
-/** What a route may say for itself. */
+/** Options of a route. */
 const ROUTE = {
   rateLimit: optionsOrFalse,
   key: func,
@@ -72,7 +73,7 @@ const ROUTE = {
   hook: oneOf(...HOOKS),
 };
 
-/** A Fastify route also names the routes that share its limiter. */
+/** A Fastify route may also name the limiter that it shares with other routes. */
 const FASTIFY_ROUTE = { ...ROUTE, name: (value) => value };
 
 const GUARD = {
@@ -91,12 +92,12 @@ const GUARD = {
   onMismatch,
 };
 
-/** Express has one moment for its middleware: where it is mounted. */
+/** Express has no hooks: its middleware decides where it is mounted. */
 const { hook: _hook, ...EXPRESS_GUARD } = GUARD;
 
 const DEFAULTS = { name: 'default', headers: 'draft-8', refusedBody: DEFAULT_REFUSED_BODY };
 
-/** Valid from here on; what is left out is as the guard of this name has it, or the default. */
+/** Valid options of a guard. What is left out is as the existing guard of this name has it, or the default. */
 function guardOptions(owner, options = {}) {
   const schema = owner === 'sluice/express' ? EXPRESS_GUARD : GUARD;
   const checked = owned(DEFAULTS, checkOptions(owner, options, schema));
@@ -104,7 +105,7 @@ function guardOptions(owner, options = {}) {
   return checked;
 }
 
-/** Holds only what the route does say. */
+/** Valid options of a route: only those that it gives. */
 function routeOptions(owner, options) {
   const route = `${owner} config.sluice`;
   const checked = checkOptions(route, options, FASTIFY_ROUTE);
@@ -112,7 +113,7 @@ function routeOptions(owner, options) {
   return checked;
 }
 
-/** A limiter that routes share is found by whichever of them is declared first, so each says what it is. */
+/** The first declared route creates the limiter that routes share, so each of them has to give its options. */
 function checkShared(route, { name, rateLimit }) {
   checkName(route, name);
   if (typeof rateLimit === 'object') return;

@@ -1,6 +1,6 @@
 'use strict';
 
-/** What a guard and its parts count, over all threads. A part that is not there is null. */
+/** What a guard and its parts count, over all threads. A part that the guard does not have is null. */
 function guardStats(counts, { limiters, limiter, tracker, reputation, monitor }) {
   const { refusedByQuota, refusedByConnections, refusedByBan, ...others } = counts.all();
   const stats = {
@@ -19,7 +19,7 @@ function guardStats(counts, { limiters, limiter, tracker, reputation, monitor })
   return stats;
 }
 
-/** null for what is not there, or was destroyed: faults must be told above all when they happen. */
+/** null for a part that does not exist or was destroyed: the guard's own counts must stay readable then. */
 function statsOf(instance) {
   try {
     return instance?.stats() ?? null;

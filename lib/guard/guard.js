@@ -1,31 +1,28 @@
 'use strict';
 
-const { native, onProcess } = require('../runtime/native');
 const { boolean, checkOptions, owned, parseDuration } = require('../runtime/schema');
-const { SecurityMonitor } = require('../security-monitor');
-const { beforeAnswer, tellAnswer } = require('./answer');
-const { BanGate } = require('./ban-gate');
-const { ConnectionGate } = require('./connection-gate');
+const { Admission } = require('./admission');
+const { beforeAnswer, reportAnswer } = require('./answer');
 const { Cors } = require('./cors');
 const { Counts } = require('./counts');
-const { ServerHook, kResponse } = require('./server-hook');
 const { expressMiddleware } = require('./express-middleware');
 const { checkByHand, isReply } = require('./fastify-check');
 const { GuardDecision } = require('./guard-decision');
 const { exposition } = require('./guard-metrics');
 const { guardOptions, routeOptions } = require('./guard-options');
+const { openParts } = require('./guard-parts');
 const { guardStats } = require('./guard-stats');
+const { incomingOf } = require('./incoming');
 const { RateGate } = require('./rate-gate');
+const { followOptions, kFollow, remember } = require('./reconfigured-guards');
 const { Recorder, markLogin } = require('./recorder');
-const { destroyConnectionOf, hasLostAddress, remoteAddressOf } = require('../http/remote-address');
-const { addressLost, connectionsExhausted } = require('./refusal');
 const { prepareRefusal } = require('./refused-answer');
-const { LOST, RequestClient, UNKNOWN } = require('./request-client');
-const { Rule } = require('./rule');
+const { RequestClient, UNKNOWN } = require('./request-client');
+const { Rule, plainRuleOf } = require('./rule');
+const { ServerGate } = require('./server-gate');
+const { kResponse } = require('./server-hook');
 const { SharedOptions } = require('./shared-options');
 const { after } = require('./user-function');
-
-const kFollow = Symbol('sluice.followOptions');
 
 const DEFAULT_SHUTDOWN_TIMEOUT = '10s';
 const SHUTDOWN = { timeout: (value, option) => parseDuration(value, option, { least: 0 }) };
@@ -33,50 +30,46 @@ const RECORD = { weight: (value) => value };
 const METRICS = { comments: boolean };
 
 /**
- * What stands before a server: it decides on requests and says what to send; sending is the adapter's part.
+ * Stands before a server: decides on requests and says what to answer to refused ones. Adapters send the answers.
  *
- * Its parts are named instances, shared by all threads that use the same names, as are its counts; the servers
- * that it is attached to belong to its thread. A fault of ours keeps no request from being served: it passes and
- * counts.
+ * Its parts are named instances, shared by all threads that use the same names, as are its counts; the servers that it
+ * is attached to belong to its thread. An internal error lets the request pass, and is counted.
  */
 class Guard {
   #owner;
   #options;
+  #shared;
   #counts = new Counts();
-  #client;
-  /** Whether anything but the rate depends on the client. */
-  #judges;
+  /** null without `cors`. */
+  #cors;
   /** null without `connections`, as the next two without their options. */
   #connections;
   #bans;
   #monitor;
   #recorder;
+  #serverGate;
+  #admission;
+  /** Whether more than the rate depends on the client. */
+  #needsClient;
   #rates;
   #limited;
   #rule;
   #plainRule;
-  /** null without `cors`. */
-  #cors;
-  #serverHook;
   #middleware;
   #plugin;
-  #shutdown;
-  #shutdownResets;
-  #shared;
 
-  /** `owner` is how error messages call the caller: the adapter's name. */
+  /** `owner` is what error messages call the caller: the adapter's name. */
   constructor(owner, options) {
     this.#owner = owner;
     this.#shared = new SharedOptions(owner, guardOptions(owner, options));
     this.#options = this.#shared.options;
-    this.#cors =
-      this.#options.cors === undefined ? null : new Cors(this.#options.cors, this.#options.headers);
-    this.#client = new RequestClient(this.#options);
-    this.#makeGates();
-    this.#makeRules();
+    const { cors, headers } = this.#options;
+    this.#cors = cors === undefined ? null : new Cors(cors, headers);
+    this.#openParts();
+    this.#openRates();
     this.#counts.open(this.#shared.open());
     remember(this);
-    // This construction may have changed the options of others.
+    // This construction may have changed the options of other guards.
     if (this.#options.onMismatch === 'reconfigure') followOptions();
   }
 
@@ -106,6 +99,12 @@ class Guard {
     return this.#rule;
   }
 
+  /** The guard's rule without functions of the user. */
+  get plainRule() {
+    this.#plainRule ??= plainRuleOf(this.#limited, this.#options);
+    return this.#plainRule;
+  }
+
   /** A route's own rule. What `options` leave out is the guard's, its limiter included. */
   routeRule(limiterName, options) {
     const own = routeOptions(this.#owner, options);
@@ -114,19 +113,16 @@ class Guard {
     return new Rule(limited, owned(this.#options, own));
   }
 
-  /** From now on the server's connections are judged at their accept. Idempotent. */
+  /** Decides on the server's connections at accept from now on. Idempotent. */
   attach(server) {
-    if (this.#serverHook.isAttached(server)) return this;
-    this.#connections?.attach(server);
-    // Whoever attaches later hears of a socket earlier: bans come before caps.
-    this.#serverHook.attach(server);
+    this.#serverGate.attach(server);
     return this;
   }
 
   /**
-   * Decides on a request of Node's, of Express or of Fastify, and charges it. `res` is where its answer is seen;
-   * the requests of an attached server know it. A promise where a function of the user's gave one. With Fastify's reply
-   * its headers are written, and it is a promise.
+   * Decides on a request of Node, Express or Fastify, and charges it. `res` is where its answer is seen; requests of an
+   * attached server know theirs. Returns a promise where a function of the user returned one. With Fastify's reply it
+   * writes the headers and returns a promise.
    */
   check(req, res = req[kResponse]) {
     if (isReply(res)) return checkByHand(this, req, res);
@@ -139,7 +135,7 @@ class Guard {
   }
 
   /**
-   * The ban first, then the connection, then the rate. `request` is what the user's functions are given,
+   * Decides about the ban first, then the connection, then the rate. `request` is what the user's functions are given,
    * `incoming` Node's request behind it.
    */
   decide(request, incoming = request, rule = this.#rule) {
@@ -161,74 +157,38 @@ class Guard {
     return this.#decideRate(request, incoming, rule, seen.client);
   }
 
-  #seeFor(incoming, rule) {
-    return this.#see(incoming, rule.needsClient || this.#judges);
-  }
-
-  #admit(incoming, rule, seen) {
-    if (rule.login) markLogin(incoming);
-    const refusal = this.#refusal(incoming, seen);
-    if (refusal === null) return null;
-    return this.#toldTo(
-      incoming,
-      GuardDecision.refused({ client: seen.client, rule, refusal, decision: null }),
-    );
-  }
-
-  #decideRate(request, incoming, rule, client) {
-    if (rule.limiter !== null) {
-      const decision = this.#rates.decide(request, incoming, rule, client);
-      return this.#cors === null ? decision : after(decision, (made) => this.#toldTo(incoming, made));
-    }
-    this.#counts.allowed();
-    return GuardDecision.undecided('allowed', client);
-  }
-
   /** The client that the guard sees behind a request: `{ address, key }`. */
   clientOf(req) {
-    return (this.#see(incomingOf(req)) ?? UNKNOWN).client;
+    return this.#admission.clientOf(incomingOf(req));
   }
 
   /**
-   * Learns what becomes of a request that was decided on: `response` is Node's. The answer to a refused one is prepared, so
-   * this comes before its headers are written. `isHeard` says that `watchAnswer` was called before.
+   * Watches for the answer to a request that was decided on. `response` is Node's. The answer to a refused request is
+   * prepared here, so this is called before its headers are written. `isWatched`: `watchAnswer` was called before.
    */
-  watch(decision, incoming, response, { isHeard = false } = { __proto__: null }) {
+  watch(decision, incoming, response, { isWatched = false } = { __proto__: null }) {
     if (!decision.allowed) this.#prepareRefusal(incoming, response);
-    if (decision.awaitsAnswer) tellAnswer(response, decision);
-    if (!isHeard && decision.refusal?.reason !== 'ban') this.watchAnswer(incoming, response);
+    if (decision.awaitsAnswer) reportAnswer(response, decision);
+    if (!isWatched && decision.refusal?.reason !== 'ban') this.watchAnswer(incoming, response);
   }
 
-  /** Records what the answer to a request says, whatever is decided about it. */
+  /** Records what the answer to a request means, whatever is decided about the request. */
   watchAnswer(incoming, response) {
-    if (this.#recorder.hearsAnswers) this.#hear(incoming, response);
+    if (!this.#recorder.recordsAnswers) return;
+    const address = this.#admission.judgedOf(incoming);
+    beforeAnswer(response, (status) => this.#recorder.answered(incoming, address, status));
   }
 
-  /** The guard's rule without functions of the user; with a limit that is one it has no limiter. */
-  get plainRule() {
-    const { cost, rateLimit } = this.#options;
-    const isByRequest = typeof rateLimit === 'object' && typeof rateLimit.limit === 'function';
-    this.#plainRule ??= new Rule(
-      isByRequest ? { limiter: null, limit: undefined } : this.#limited,
-      owned(this.#options, {
-        key: undefined,
-        skip: undefined,
-        cost: typeof cost === 'function' ? 1 : cost,
-      }),
-    );
-    return this.#plainRule;
-  }
-
-  /** Tells reputation and monitor what the application knows of a request's client, a wrong password say. */
+  /** Records an event of the application's own, such as a wrong password, for a request's client. */
   record(req, event, detail, options = {}) {
     const { weight = 1 } = checkOptions('record', options, RECORD);
     const incoming = incomingOf(req);
-    this.#recorder.record(incoming, this.#judgedOf(incoming), { event, detail, weight });
+    this.#recorder.record(incoming, this.#admission.judgedOf(incoming), { event, detail, weight });
   }
 
   /**
-   * Writes what the client is to know onto what has `header(name, value)` and `getHeader(name)`. `follows`
-   * says that another guard has decided about the request before; `names` are the fields'.
+   * Writes the headers of a decision onto what has `header(name, value)` and `getHeader(name)`. `follows`: another guard
+   * has decided about the request before; `names` are the fields' names.
    */
   writeHeaders(decision, response, how) {
     try {
@@ -244,7 +204,7 @@ class Guard {
   }
 
   get fastify() {
-    // Loaded by those who use it only.
+    // Loaded only where it is used.
     this.#plugin ??= require('./fastify-plugin').pluginOf(() => this);
     return this.#plugin;
   }
@@ -264,53 +224,53 @@ class Guard {
     return exposition([{ guard: this, stats: this.stats() }], { comments });
   }
 
-  /** Another construction may have changed the options that all guards of the name share. */
+  /** Closes the servers of this thread. Pending requests are decided as before. */
+  shutdown(options = {}) {
+    const { timeout = parseDuration(DEFAULT_SHUTDOWN_TIMEOUT) } = checkOptions('shutdown', options, SHUTDOWN);
+    return this.#serverGate.close(timeout);
+  }
+
+  /** Takes over the options that another construction has changed for all guards of the name. */
   [kFollow]() {
     const changed = this.#shared.changed();
     if (changed === undefined) return;
     this.#options = owned(this.#options, changed);
-    this.#client = new RequestClient(this.#options);
-    this.#recorder = this.#makeRecorder();
-    if (this.#bans !== null) this.#bans.client = this.#client;
-    this.#connections?.trust(changed.trustedProxies);
-    for (const server of this.#serverHook.servers) this.#connections?.attach(server);
+    this.#admission.findBy(new RequestClient(this.#options));
+    this.#recorder = this.#newRecorder();
+    this.#serverGate.trust(changed.trustedProxies);
   }
 
-  /** Ends the servers of this thread. Requests on their way are decided as before. */
-  shutdown(options = {}) {
-    const { timeout = parseDuration(DEFAULT_SHUTDOWN_TIMEOUT) } = checkOptions('shutdown', options, SHUTDOWN);
-    // What was shut down before everything was reset may have begun anew.
-    if (this.#shutdownResets !== native.resets()) this.#shutdown = undefined;
-    this.#shutdownResets = native.resets();
-    this.#shutdown ??= this.#serverHook.close(timeout).then((forced) => ({ drained: forced === 0, forced }));
-    return this.#shutdown;
-  }
-
-  #makeGates() {
-    const { name, connections, reputation, trustedProxies, refusedBody, dryRun } = this.#options;
-    this.#connections =
-      connections === false
-        ? null
-        : new ConnectionGate(name, this.#part(connections), {
-            trustedProxies,
-            observes: dryRun,
-            refusedBody,
-          });
-    this.#bans = reputation === false ? null : new BanGate(name, this.#part(reputation), this.#client);
-    this.#monitor = this.#openMonitor();
-    this.#recorder = this.#makeRecorder();
-    this.#judges = this.#bans !== null || this.#monitor !== null || this.#connections !== null;
-    this.#serverHook = new ServerHook({
-      refuses: (socket) => (dryRun ? null : this.#refusesSocket(socket)),
-      onRefused: (refusal) => this.#refusedAtAccept(refusal),
-      onFault: (error) => this.#counts.fault(error),
-      // What is recorded of answers may change later.
-      hears: this.#bans !== null || this.#monitor !== null || this.#options.countOnly !== undefined,
-      refusedBody,
+  #openParts() {
+    const { dryRun, countOnly } = this.#options;
+    const client = new RequestClient(this.#options);
+    const { connections, bans, monitor } = openParts(this.#options, client);
+    this.#connections = connections;
+    this.#bans = bans;
+    this.#monitor = monitor;
+    this.#recorder = this.#newRecorder();
+    this.#needsClient = bans !== null || monitor !== null || connections !== null;
+    // What is recorded of answers may change later.
+    const readsAnswers = bans !== null || monitor !== null || countOnly !== undefined;
+    const counts = this.#counts;
+    this.#serverGate = new ServerGate({ bans, connections, counts, options: this.#options, readsAnswers });
+    this.#admission = new Admission({
+      client,
+      bans,
+      connections,
+      serverGate: this.#serverGate,
+      counts,
+      dryRun,
     });
   }
 
-  #makeRecorder() {
+  #openRates() {
+    const { name, rateLimit, dryRun, onMismatch } = this.#options;
+    this.#rates = new RateGate(this.#owner, { dryRun, counts: this.#counts, onMismatch });
+    this.#limited = this.#rates.limited(name, rateLimit);
+    this.#rule = new Rule(this.#limited, this.#options);
+  }
+
+  #newRecorder() {
     return new Recorder({
       reputation: this.reputation,
       monitor: this.#monitor,
@@ -319,65 +279,31 @@ class Guard {
     });
   }
 
-  /** The options of a part, for which what the guard says of a mismatch holds as well. */
-  #part(options) {
-    const { onMismatch } = this.#options;
-    return typeof options === 'object' && onMismatch !== undefined ? owned({ onMismatch }, options) : options;
+  #seeFor(incoming, rule) {
+    return this.#admission.see(incoming, rule.needsClient || this.#needsClient);
   }
 
-  #makeRules() {
-    const { name, rateLimit, dryRun } = this.#options;
-    this.#rates = new RateGate(this.#owner, {
-      dryRun,
-      counts: this.#counts,
-      onMismatch: this.#options.onMismatch,
-    });
-    this.#limited = this.#rates.limited(name, rateLimit);
-    this.#rule = new Rule(this.#limited, this.#options);
+  #admit(incoming, rule, seen) {
+    if (rule.login) markLogin(incoming);
+    const refusal = this.#admission.refusal(incoming, seen);
+    if (refusal === null) return null;
+    const refused = GuardDecision.refused({ client: seen.client, rule, refusal, decision: null });
+    return this.#allowingOrigin(incoming, refused);
   }
 
-  /** Its rules ban in the guard's reputation, unless they were told another. */
-  #openMonitor() {
-    const { name } = this.#options;
-    const monitor = this.#part(this.#options.monitor);
-    if (monitor === false) return null;
-    if (typeof monitor === 'string') return new SecurityMonitor(monitor);
-    const bans = Array.isArray(monitor.rules) && monitor.rules.some((rule) => rule?.action === 'ban');
-    if (!bans || this.#bans === null) return new SecurityMonitor(name, monitor);
-    return new SecurityMonitor(name, owned({ reputation: this.reputation.name }, monitor));
-  }
-
-  /** Why a request goes no further, before its rate is looked at; null when it does. */
-  #refusal(incoming, seen) {
-    if (seen === LOST) return this.#refuseLost(incoming);
-    if (this.#bans === null && this.#connections === null) return null;
-    try {
-      this.#meet(incoming.socket?.server);
-      const ban = this.#bans?.refuses(incoming, seen) ?? null;
-      if (ban !== null) return this.#counted(ban, 'refusedByBan');
-      const cap = this.#connections?.refuses(incoming, seen) ?? null;
-      return cap === null ? null : this.#counted(connectionsExhausted(cap), 'refusedByConnections');
-    } catch (error) {
-      return this.#counts.fault(error);
+  #decideRate(request, incoming, rule, client) {
+    if (rule.limiter !== null) {
+      const decision = this.#rates.decide(request, incoming, rule, client);
+      return this.#cors === null ? decision : after(decision, (made) => this.#allowingOrigin(incoming, made));
     }
+    this.#counts.allowed();
+    return GuardDecision.undecided('allowed', client);
   }
 
-  /** Nothing is served on a connection whose client nothing can name: it would escape every limit. */
-  #refuseLost(incoming) {
-    const refusal = this.#counted(addressLost(), 'refusedByConnections');
-    if (refusal !== null) destroyConnectionOf(incoming);
-    return refusal;
-  }
-
-  /** Why a socket is refused at accept, or null. */
-  #refusesSocket(socket) {
-    if (remoteAddressOf(socket) === undefined && hasLostAddress(socket)) return { reason: 'address' };
-    return this.#bans?.refusesSocket(socket) ?? null;
-  }
-
-  /** Express does not know its server. Injected requests have none. */
-  #meet(server) {
-    if (server !== undefined && server !== null && !this.#serverHook.isAttached(server)) this.attach(server);
+  /** The decision; a refusal can be read by the origins that `cors` allows. */
+  #allowingOrigin(incoming, decision) {
+    if (this.#cors !== null) decision.refusal?.allowOrigin(this.#cors, incoming);
+    return decision;
   }
 
   #prepareRefusal(incoming, response) {
@@ -387,68 +313,6 @@ class Guard {
       this.#counts.fault(error);
     }
   }
-
-  /** Which origins may read a refusal depends on the request. */
-  #toldTo(incoming, decision) {
-    if (this.#cors !== null) decision.refusal?.allowOrigin(this.#cors, incoming);
-    return decision;
-  }
-
-  /** null where it is only told. */
-  #counted(refusal, counter) {
-    this.#counts.count(this.#options.dryRun ? 'dryRefused' : counter);
-    return this.#options.dryRun ? null : refusal;
-  }
-
-  /** Records what the answer will say. */
-  #hear(incoming, response) {
-    const address = this.#judgedOf(incoming);
-    beforeAnswer(response, (status) => this.#recorder.answered(incoming, address, status));
-  }
-
-  #refusedAtAccept(refusal) {
-    this.#counts.count('refusedAtAccept');
-    try {
-      this.#connections?.countRefused(refusal);
-    } catch (error) {
-      this.#counts.fault(error);
-    }
-  }
-
-  /** null after a fault. */
-  #see(incoming, isNeeded = true) {
-    try {
-      return this.#client.see(incoming, isNeeded);
-    } catch (error) {
-      return this.#counts.fault(error);
-    }
-  }
-
-  /** The address that failures are recorded for; `undefined` where there is none. */
-  #judgedOf(incoming) {
-    return this.#see(incoming)?.judged;
-  }
-}
-
-/** References to the guards of this thread. */
-const guards = new Set();
-const collected = new FinalizationRegistry((reference) => guards.delete(reference));
-
-function remember(guard) {
-  const reference = new WeakRef(guard);
-  guards.add(reference);
-  collected.register(guard, reference);
-}
-
-function followOptions() {
-  for (const reference of guards) reference.deref()?.[kFollow]();
-}
-
-onProcess('options', followOptions);
-
-/** Node's request behind Fastify's; Express's is Node's own. */
-function incomingOf(req) {
-  return req.raw ?? req;
 }
 
 module.exports = { Guard };

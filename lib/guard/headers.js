@@ -4,7 +4,7 @@ const { seconds } = require('../http/problem');
 const { kPolicies } = require('../rate-limiter');
 const { quoted } = require('./structured-field');
 
-/** The fields as they are written. */
+/** The fields in their usual case. */
 const MIXED_CASE = {
   policy: 'RateLimit-Policy',
   quota: 'RateLimit',
@@ -12,7 +12,7 @@ const MIXED_CASE = {
   legacyRemaining: 'X-RateLimit-Remaining',
   legacyReset: 'X-RateLimit-Reset',
 };
-/** As Fastify sends them, which lowers each name again with each answer. */
+/** The fields in lower case, which Fastify need not convert with each answer. */
 const LOWER_CASE = {
   policy: 'ratelimit-policy',
   quota: 'ratelimit',
@@ -21,24 +21,23 @@ const LOWER_CASE = {
   legacyReset: 'x-ratelimit-reset',
 };
 
-/** `w` holds whole seconds only; a window that is none goes unsaid rather than rounded to a wrong one. */
+/** `w` takes whole seconds only: any other window is left out rather than rounded. */
 function policyItem({ name, limit, windowMs }) {
   const window = windowMs % 1000 === 0 ? `;w=${windowMs / 1000}` : '';
   return `${quoted(name)};q=${limit}${window}`;
 }
 
 /**
- * `RateLimit-Policy` and `RateLimit` as in draft-ietf-httpapi-ratelimit-headers-08 (the syntax of 09 to 11 as
- * well). The policy list is written once and again only when the limiter's policies change, in whatever
- * thread they did.
+ * `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-08; 09 to 11 have the same syntax. The policy
+ * list is cached until a thread changes the limiter's policies.
  */
 class Draft8Headers {
   #limiter;
   #policies;
   #policyList;
-  /** Of a single policy; null where there are several. */
+  /** The single policy; null where there are several. */
   #only;
-  /** By the policies' names. */
+  /** The beginning of `RateLimit` by the policies' names. */
   #beginnings;
 
   constructor(limiter) {
@@ -53,7 +52,7 @@ class Draft8Headers {
     add(response, names.quota, this.#quotaOf(decision));
   }
 
-  /** The quota told is the one decided by, also where it is a function of the request. */
+  /** Shows the limit that decided, also where it is a function of the request. */
   #listFor(limit) {
     const only = this.#only;
     return only === null || only.limit === limit ? this.#policyList : policyItem({ ...only, limit });
@@ -61,7 +60,7 @@ class Draft8Headers {
 
   #quotaOf({ policy, remaining, moreAfterMs }) {
     const text = `${this.#beginnings.get(policy) ?? beginning(policy)}${remaining};t=${seconds(moreAfterMs)}`;
-    // V8 now puts the parts together, for less than Node's check of the value would pay for it.
+    // Makes V8 flatten the string, which costs less than Node's check of an unflattened one.
     text.charCodeAt(0);
     return text;
   }
@@ -79,7 +78,7 @@ class Draft8Headers {
 /** One policy of a list: its quoted name and its parameters. */
 const ITEM = /"(?:[^"\\]|\\.)*"[^,]*/g;
 
-/** Of what is told about a policy: what remains comes next. */
+/** The beginning of a policy's item in `RateLimit`, up to what remains. */
 function beginning(policy) {
   return `${quoted(policy)};r=`;
 }
@@ -88,11 +87,11 @@ function set(response, field, items) {
   response.header(field, items);
 }
 
-/** A policy that was told before, by a decision on the same request, is told as it is now. */
+/** Adds items to a field; an item that another guard wrote for the same policy is replaced. */
 function append(response, field, items) {
   const before = String(response.getHeader(field) ?? '').match(ITEM) ?? [];
-  const told = new Set(items.match(ITEM).map(policyOf));
-  const kept = before.filter((item) => !told.has(policyOf(item)));
+  const added = new Set(items.match(ITEM).map(policyOf));
+  const kept = before.filter((item) => !added.has(policyOf(item)));
   set(response, field, [...kept, items].join(', '));
 }
 
@@ -101,8 +100,8 @@ function policyOf(item) {
 }
 
 /**
- * The older, unstandardised triple. It has room for one policy: of several guards that of the one that binds, which is the
- * one that refuses, or else has the least remaining. `Reset` counts seconds from now.
+ * The older, unstandardised triple. It shows one policy: of several guards that of the binding one, which refuses, or else
+ * has the least remaining. `Reset` counts seconds from now.
  */
 class LegacyHeaders {
   write(response, decision, { follows, names }) {
@@ -114,7 +113,7 @@ class LegacyHeaders {
   }
 }
 
-/** Whether what another guard has written says less than `decision` does; of equals, the one that resets later binds. */
+/** Whether the headers of another guard bind more than `decision`; of equals, the one that resets later binds. */
 function bindsMore(response, names, { remaining, resetAfterMs }) {
   const written = response.getHeader(names.legacyRemaining);
   if (written === undefined) return false;
@@ -127,8 +126,8 @@ class NoHeaders {
 }
 
 /**
- * The writer for one limiter. `response` is what has `header(name, value)` and `getHeader(name)`: Express's
- * response and Fastify's reply. What `follows` another guard's word on the same request is added to it.
+ * The writer for one limiter. `response` has `header(name, value)` and `getHeader(name)`: Express's response or Fastify's
+ * reply. With `follows`, headers of another guard on the same request are kept and added to.
  */
 function headersFor(format, limiter) {
   if (format === 'draft-8') return new Draft8Headers(limiter);

@@ -4,7 +4,7 @@ const { invalidOption } = require('../runtime/errors');
 const { Guard } = require('./guard');
 const { owned } = require('../runtime/schema');
 
-/** The guard of this name: the first call in the process creates it, later ones attach. */
+/** The guard of this name: the first call in the process creates it, later calls attach. */
 function createGuard(name = 'default', options = {}) {
   if (!isPlain(options)) return new Guard('createGuard', options);
   const own = owned(options);
@@ -14,7 +14,7 @@ function createGuard(name = 'default', options = {}) {
   return new Guard('createGuard', owned(own, { name }));
 }
 
-/** What is no object of options is for the guard to refuse. */
+/** Other values are left to the guard, which refuses them. */
 function isPlain(options) {
   return typeof options === 'object' && options !== null && !Array.isArray(options);
 }

@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * Fields that describe the page that is refused, or say how long a cache keeps it: left on a refusal, a CDN would store it
- * for everyone, or a client read it as something else. Fields of CORS and security stay.
+ * Fields that describe the refused page or its caching: left on a refusal, they would make a CDN store it for all clients,
+ * or a client misread it. Fields of CORS and security stay.
  */
 const OF_THE_PAGE = new Set([
   'accept-ranges',
@@ -31,12 +31,12 @@ const OF_THE_PAGE = new Set([
   'transfer-encoding',
 ]);
 
-/** Relations of links that make a client load something for the page. */
+/** Link relations that make a client load something for the page. */
 const LOADING = /^(?:preload|modulepreload|prefetch|prerender|preconnect|dns-prefetch)$/i;
 const LINK = /<[^>]*>(?:[^,"]|"(?:[^"\\]|\\.)*")*/g;
 const REL = /;\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))/i;
 
-/** Takes what belongs to the page off an answer: Node's response, Express's, or Fastify's reply. */
+/** Removes the fields of the page from a response of Node or Express, or a reply of Fastify. */
 function removePageHeaders(response) {
   const headers = response.getHeaders?.() ?? {};
   for (const name of Object.keys(headers)) {

@@ -1,6 +1,6 @@
 'use strict';
 
-/** Whether a browser asks by this request if a script may send another. */
+/** Whether the request is a CORS preflight. */
 function isPreflight({ method, headers }) {
   return (
     method === 'OPTIONS' &&

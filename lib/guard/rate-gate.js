@@ -8,13 +8,13 @@ const { isPreflight } = require('./preflight');
 const { keyMissing, quotaExceeded } = require('./refusal');
 const { missingKey } = require('./request-key');
 
-/** Of a limiter that there is already. */
+/** For attaching to an existing limiter. */
 const ATTACHED = { options: undefined, limit: undefined };
 
-/** What a limiter throws for a key, a cost or a limit that a user's function made. */
+/** Codes that a limiter throws for a key, cost or limit that a user's function returned. */
 const MISTAKES = new Set(['ERR_SLUICE_INVALID_KEY', 'ERR_SLUICE_INVALID_COST', 'ERR_SLUICE_INVALID_OPTION']);
 
-/** The limiters of a guard, and what they say about a request by one of its rules. */
+/** The limiters of a guard; decides on the rate of a request by one of its rules. */
 class RateGate {
   #owner;
   #dryRun;
@@ -29,12 +29,12 @@ class RateGate {
     this.#counts = counts;
   }
 
-  /** Statistics by the limiters' names, over all threads. */
+  /** The limiters of this thread by name. */
   get limiters() {
     return this.#limiters;
   }
 
-  /** A limiter, and the function that gives its limit for each request where it has one. */
+  /** A limiter, and the function that returns the limit for each request, if `rateLimit` has one. */
   limited(name, rateLimit) {
     if (rateLimit === false) return { limiter: null, limit: undefined };
     const { options, limit } = rateLimit === undefined ? ATTACHED : this.#split(rateLimit);
@@ -44,7 +44,7 @@ class RateGate {
     return { limiter, limit };
   }
 
-  /** With what the guard says for all of its limiters. */
+  /** The options with what the guard sets for all of its limiters. */
   #given(options) {
     const given =
       this.#onMismatch === undefined ? owned(options) : owned({ onMismatch: this.#onMismatch }, options);
@@ -52,12 +52,12 @@ class RateGate {
   }
 
   /**
-   * Decides on a request of `client`, by a rule with a limiter, and charges it. Answers at once, or with a promise where
-   * a function of the user's gave one; what such a function throws comes through as it is.
+   * Decides on a request of `client`, by a rule with a limiter, and charges it. Returns a promise only where a function of
+   * the user returned one. Exceptions of such a function pass unchanged.
    */
   decide(request, incoming, rule, client) {
     if (rule.skipsPreflight && isPreflight(incoming)) return this.#skipped(client);
-    if (rule.asksUser) return this.#ask(rule, request, client);
+    if (rule.callsUser) return this.#ask(rule, request, client);
     return this.#decide(rule, client, client.key, rule.cost);
   }
 
@@ -69,13 +69,13 @@ class RateGate {
     });
   }
 
-  /** Decides on a request that `key` has no key for. */
+  /** Decides on a request for which `key` returned no key. */
   #withoutKey(rule, client, { given, goOn }) {
     if (rule.keyFallback === 'error') throw missingKey(given);
     return rule.keyFallback === 'refuse' ? this.#keyless(rule, client) : goOn(client.key);
   }
 
-  /** Counted with the quota's refusals: the rate's part of the guard refuses it. */
+  /** Refuses a request without a key; counted with the refusals by quota. */
   #keyless(rule, client) {
     this.#counts.count(this.#dryRun ? 'dryRefused' : 'refusedByQuota');
     if (!this.#dryRun)
@@ -89,7 +89,7 @@ class RateGate {
     return GuardDecision.undecided('allowed', client);
   }
 
-  /** Where the limit is a function, the limiter is created with the least, and told another by each call. */
+  /** Where the limit is a function, the limiter is created with a limit of 1, and each call sets its own. */
   #split(rateLimit) {
     const { limit, burst } = rateLimit;
     if (typeof limit !== 'function') return { options: rateLimit, limit: undefined };
@@ -113,7 +113,7 @@ class RateGate {
     });
   }
 
-  /** What it allows is counted with it. null after a fault. */
+  /** Charges the request; the native call also counts it as allowed. null after an internal error. */
   #charge(rule, key, cost, limit) {
     try {
       return rule.limiter[kDecide](key, cost, limit, this.#counts.handle);
@@ -123,7 +123,7 @@ class RateGate {
     }
   }
 
-  /** Takes the charge that was just made back, when it turns out not to count. */
+  /** Returns a function that takes back the charge that was just made. */
   #undoFor(limiter, key, cost) {
     const receipt = limiter[kReceipt](key, cost);
     return () => {

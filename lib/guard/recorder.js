@@ -3,7 +3,7 @@
 const { invalid, invalidOption } = require('../runtime/errors');
 const { ACCEPTED_NAME, isName } = require('../runtime/schema');
 
-/** One request is told to a reputation or a monitor once, however many guards of theirs it met. */
+/** Marks by which an answer is recorded once in each reputation and monitor, however many guards share them. */
 const marks = new Map();
 
 function markOf(kind, { name }) {
@@ -12,25 +12,25 @@ function markOf(kind, { name }) {
   return marks.get(key);
 }
 
-/** Where a request that met a route with `login: true` says so, to all guards that record its answer. */
+/** Set on a request whose route has `login: true`, for all guards that record its answer. */
 const kLogin = Symbol('sluice.login');
 
 function markLogin(incoming) {
   incoming[kLogin] = true;
 }
 
-/** Whether an answer can be about credentials at all: a page that polls without any is no guess. */
+/** Whether the request carried credentials: without any, its answer says nothing about them. */
 function hasCredentials(incoming) {
   return incoming[kLogin] === true || Boolean(incoming.headers?.authorization);
 }
 
-/** Tells the reputation and the monitor what clients did: what answers say, and what the application knows. */
+/** Records in the reputation and the monitor what answers say about clients, and what the application reports. */
 class Recorder {
   #counts;
   #entries;
   #recipients = [];
-  /** Whether anything would be told of an answer. */
-  hearsAnswers;
+  /** Whether answers are recorded at all. */
+  recordsAnswers;
 
   /** `reputation` and `monitor` may be null; `entries` by status. */
   constructor({ reputation, monitor, entries, counts }) {
@@ -46,22 +46,26 @@ class Recorder {
         if (weight > 0) reputation.recordFailure(address, { weight, reason: event });
         return weight > 0;
       });
-    this.hearsAnswers = this.#recipients.length > 0 && Object.keys(entries).length > 0;
+    this.recordsAnswers = this.#recipients.length > 0 && Object.keys(entries).length > 0;
   }
 
-  /** What an answer means, unless the application has said something about its request. */
+  /** Records what an answer means, unless the application has reported an event of its request. */
   answered(incoming, address, status) {
     const entry = this.#entries[status];
     if (entry === undefined || address === undefined) return;
     if (entry.when === 'credentials' && !hasCredentials(incoming)) return;
     try {
-      this.#tell(incoming, { ...entry, address, detail: pathOf(incoming) }, { once: true });
+      this.#write(incoming, { ...entry, address, detail: pathOf(incoming) }, { once: true });
     } catch (error) {
       this.#counts.fault(error);
     }
   }
 
-  /** An event of the application's own. What is no event is its mistake; else as above. */
+  /**
+   * Records an event of the application's own.
+   *
+   * @throws {SluiceError} `INVALID_VALUE` for the event or the detail, `INVALID_OPTION` for the weight.
+   */
   record(incoming, address, { event, detail, weight }) {
     if (!isName(event)) throw invalid('INVALID_VALUE', 'event', event, ACCEPTED_NAME);
     if (detail !== undefined && typeof detail !== 'string') {
@@ -72,29 +76,29 @@ class Recorder {
     }
     if (address === undefined) return;
     try {
-      this.#tell(incoming, { event, address, detail, weight }, { once: false });
+      this.#write(incoming, { event, address, detail, weight }, { once: false });
     } catch (error) {
       if (error?.code === 'ERR_SLUICE_INVALID_VALUE') throw error;
       this.#counts.fault(error);
     }
   }
 
-  #add(kind, recipient, tell) {
-    this.#recipients.push({ mark: markOf(kind, recipient), tell });
+  #add(kind, recipient, write) {
+    this.#recipients.push({ mark: markOf(kind, recipient), write });
   }
 
-  #tell(incoming, told, { once }) {
-    let isNews = false;
-    for (const { mark, tell } of this.#recipients) {
+  #write(incoming, entry, { once }) {
+    let isRecorded = false;
+    for (const { mark, write } of this.#recipients) {
       if (once && incoming[mark]) continue;
       incoming[mark] = true;
-      if (tell(told)) isNews = true;
+      if (write(entry)) isRecorded = true;
     }
-    if (isNews) this.#counts.count('recorded');
+    if (isRecorded) this.#counts.count('recorded');
   }
 }
 
-/** Without its query, so that a scanner's paths are as many as it tried. */
+/** The path without its query, so that a scanner is counted by the paths that it tries. */
 function pathOf({ originalUrl, url }) {
   const target = originalUrl ?? url ?? '';
   const end = target.search(/[?#]/);

@@ -11,13 +11,13 @@ const {
 } = require('../http/problem');
 const { removePageHeaders } = require('./page-headers');
 
-/** Why a request was refused, and the whole answer to it. */
+/** The reason of a refusal, and the whole answer to it. */
 class Refusal {
   #body;
   /** Which origins may read the answer, where the guard has `cors`. */
   #cors = null;
 
-  /** `closesConnection`: the connection itself is what there is too much of. A spent quota leaves it usable. */
+  /** `closesConnection`: the connection itself is refused. A spent quota leaves it usable. */
   constructor(reason, { problem, retryAfterMs, decision, closesConnection }) {
     this.reason = reason;
     this.status = problem.status;
@@ -33,12 +33,12 @@ class Refusal {
     return this.#body;
   }
 
-  /** The answer lets scripts of the request's origin read it, as far as `cors` allows. */
+  /** Lets scripts of the request's origin read the answer, as far as `cors` allows. */
   allowOrigin(cors, incoming) {
     this.#cors = { cors, incoming };
   }
 
-  /** The headers every refusal carries, a custom one too, and none of the page's. A wait without end is not announced. */
+  /** Writes the headers of every refusal, a custom one too, and removes those of the page. */
   writeHeaders(response) {
     removePageHeaders(response);
     response.header('Cache-Control', 'no-store');
@@ -60,12 +60,12 @@ function quotaExceeded(decision) {
   });
 }
 
-/** For a request that says nothing by which its quota could be found. */
+/** For a request without a key. */
 function keyMissing(policy) {
   return withoutWait('key', keyProblem(policy));
 }
 
-/** `refused` is the tracker's reason, and its wait where it knows one. */
+/** `refused` is the tracker's reason, and the time to wait where it is known. */
 function connectionsExhausted(refused) {
   const problem = connectionProblem(refused);
   return new Refusal('connections', {
@@ -76,12 +76,12 @@ function connectionsExhausted(refused) {
   });
 }
 
-/** The client has reset its connection before its address was known: there is no one to answer. */
+/** For a client that has reset its connection before its address was known. */
 function addressLost() {
   return withoutWait('address', addressProblem());
 }
 
-/** `policy` names the reputation. A proxy's connection carries others as well, and stays. */
+/** `policy` is the reputation's name. A proxy's connection carries other clients as well, and stays open. */
 function banned({ retryAfterMs }, { policy, closesConnection }) {
   return new Refusal('ban', {
     problem: banProblem({ retryAfterMs, policy }),
@@ -91,7 +91,7 @@ function banned({ retryAfterMs }, { policy, closesConnection }) {
   });
 }
 
-/** No wait would help. */
+/** A refusal for which waiting does not help. */
 function withoutWait(reason, problem) {
   return new Refusal(reason, {
     problem,

@@ -4,8 +4,8 @@ const { drainRequest } = require('../http/drain-request');
 const { removePageHeaders } = require('./page-headers');
 
 /**
- * Prepares the answer to a refused request before it is written: nothing of the page is left on it, and its client can read
- * it while it still sends a body, which is read within the bounds of `refusedBody`.
+ * Prepares the answer to a refused request before it is written: removes headers of the page, and reads the request's body
+ * within the bounds of `refusedBody`, so that a client that is still sending can read the answer.
  */
 function prepareRefusal(incoming, response = responseTo(incoming), refusedBody) {
   if (response?.headersSent) return;
@@ -14,8 +14,8 @@ function prepareRefusal(incoming, response = responseTo(incoming), refusedBody) 
 }
 
 /**
- * Node's response to a request that came without it. Node has no public name for it; where the private one should go,
- * `check(req, res)` tells it.
+ * Node's response to a request, by a private property: Node has no public one. Should it go, `check(req, res)` gives the
+ * response.
  */
 function responseTo(incoming) {
   const response = incoming.socket?._httpMessage;

@@ -10,20 +10,20 @@ const {
 const { promiseOf } = require('../runtime/promise-of');
 const warnings = require('./client-warnings');
 
-/** The key of all requests whose client is not known: no address, so no other client's. */
+/** The key of all requests whose client is unknown. It is no address, so no other client has it. */
 const UNKNOWN_KEY = 'unknown';
 const LIKE_UNKNOWN = /^unknown\0*$/;
 
-/** A socket of a proxy: each of its requests names another client. */
+/** Marks a socket of a proxy: each of its requests names its own client. */
 const PROXY = Symbol('sluice.proxy');
 
 const WHOLE_ADDRESS = 128;
 
-/** One client, as a guard sees it. */
+/** A client, as a guard sees it. */
 class Seen {
   /**
-   * `client` is what users are given. `judged` is the address that failures and bans are for: `undefined` for a client
-   * that is not known, and for a trusted proxy.
+   * `client` is what users read. `judged` is the address that failures and bans are for: `undefined` for an unknown client
+   * and for a trusted proxy. `isForwarded`: a proxy named the client.
    */
   constructor(client, judged, isForwarded) {
     this.client = client;
@@ -32,39 +32,39 @@ class Seen {
   }
 }
 
-const NOBODY = Object.freeze({ address: null, key: UNKNOWN_KEY });
-const UNKNOWN = new Seen(NOBODY, undefined, false);
-const UNKNOWN_BEHIND_PROXY = new Seen(NOBODY, undefined, true);
-/** A TCP client that has reset its connection before anything could look. */
-const LOST = new Seen(NOBODY, undefined, false);
+const NO_CLIENT = Object.freeze({ address: null, key: UNKNOWN_KEY });
+const UNKNOWN = new Seen(NO_CLIENT, undefined, false);
+const UNKNOWN_BEHIND_PROXY = new Seen(NO_CLIENT, undefined, true);
+/** A TCP client that has reset its connection before its address was read. */
+const LOST = new Seen(NO_CLIENT, undefined, false);
 
 /**
  * The client that sent a request. The proxy settings of Express and Fastify are ignored.
  *
- * A client that speaks for itself is looked up once for each socket. Only a trusted proxy's requests are asked for
- * their headers, which Node parses when they are first read; a server that never reads them should not pay for ours.
+ * A direct client is looked up once for each socket. Headers are read only of a trusted proxy's requests: Node parses them
+ * when they are first read, which a server that never reads them need not pay for.
  */
 class RequestClient {
-  #trustsNobody;
+  #hasNoProxies;
   #proxies;
-  /** Where a whole address is asked for: lists and bans of ranges look at all of its bits. */
+  /** For whole addresses: lists and bans of ranges look at all bits. */
   #whole;
   #header;
-  #ask;
+  #addressOf;
   #kSeen = Symbol('sluice.client');
 
-  /** `clientAddress` is the header that is believed from trusted proxies, or a function of the request. */
+  /** `clientAddress` is the header in which trusted proxies name the client, or a function of the request. */
   constructor({ trustedProxies, clientAddress }) {
-    this.#trustsNobody = trustedProxies.length === 0;
+    this.#hasNoProxies = trustedProxies.length === 0;
     this.#proxies = new ClientAddress({ trustedProxies });
     this.#whole = new ClientAddress({ trustedProxies, ipv6Prefix: WHOLE_ADDRESS });
-    this.#ask = typeof clientAddress === 'function' ? clientAddress : null;
-    this.#header = this.#ask === null ? clientAddress : null;
+    this.#addressOf = typeof clientAddress === 'function' ? clientAddress : null;
+    this.#header = this.#addressOf === null ? clientAddress : null;
   }
 
   /**
-   * The client of `incoming`, which is Node's own request; always the same for one request. `isNeeded` says that
-   * something is decided by it: then a client that cannot be named is warned of.
+   * The client of `incoming`, which is Node's own request; always the same for one request. `isNeeded`: a decision depends
+   * on it, so a client that cannot be named is warned of.
    */
   see(incoming, isNeeded) {
     const known = incoming.socket?.[this.#kSeen];
@@ -76,25 +76,25 @@ class RequestClient {
     return incoming[this.#kSeen] ?? this.#meet(incoming, known === PROXY, isNeeded);
   }
 
-  /** The client that opened a socket; `undefined` when that is a proxy, or has no address. */
+  /** The client that opened a socket; `undefined` for a trusted proxy, or without an address. */
   openerOf(socket) {
     const address = remoteAddressOf(socket);
     return address === undefined || this.#proxies.isTrusted(address) ? undefined : address;
   }
 
   #meet(incoming, isProxy, isNeeded) {
-    const client = isProxy ? this.#named(incoming, isNeeded) : this.#newcomer(incoming, isNeeded);
+    const client = isProxy ? this.#named(incoming, isNeeded) : this.#first(incoming, isNeeded);
     incoming[this.#kSeen] = client;
     return client;
   }
 
-  /** The client of the first request over a socket; of each where the application names clients. */
-  #newcomer(incoming, isNeeded) {
+  /** The client of the first request on a socket; of each request where a function names clients. */
+  #first(incoming, isNeeded) {
     const { socket, headers } = incoming;
     keepAddresses(socket?.server);
     const remote = addressOfRequest(incoming);
     if (remote === undefined && hasRequestLostAddress(incoming)) return LOST;
-    if (this.#ask !== null) return this.#asked(incoming, remote, isNeeded);
+    if (this.#addressOf !== null) return this.#namedByUser(incoming, remote, isNeeded);
     if (remote === undefined) {
       if (isNeeded) warnings.missingAddress(socket);
       return UNKNOWN;
@@ -103,7 +103,7 @@ class RequestClient {
       if (socket) socket[this.#kSeen] = PROXY;
       return this.#named(incoming, isNeeded);
     }
-    if (this.#trustsNobody && isNeeded && headers['x-forwarded-for'] !== undefined) {
+    if (this.#hasNoProxies && isNeeded && headers['x-forwarded-for'] !== undefined) {
       warnings.untrustedForwarding();
     }
     const seen = this.#ofAddress(this.#whole.keyOf(remote), { isJudged: true, isForwarded: false });
@@ -125,7 +125,7 @@ class RequestClient {
     return UNKNOWN_BEHIND_PROXY;
   }
 
-  /** A proxy that names no client speaks for itself, as health checks do, unless it sends another header. */
+  /** A proxy that names no client is the client itself, as in health checks, unless it sends another known header. */
   #unnamed(incoming, isNeeded) {
     const proxy = addressOfRequest(incoming);
     const other = warnings.otherHeader(incoming.headers);
@@ -134,11 +134,11 @@ class RequestClient {
     return this.#ofAddress(this.#whole.keyOf(proxy), { isJudged: false, isForwarded: true });
   }
 
-  /** The client that the application names. */
-  #asked(incoming, remote, isNeeded) {
+  /** The client that the user's function names. */
+  #namedByUser(incoming, remote, isNeeded) {
     try {
-      const answer = this.#ask(incoming);
-      // No address either, but one that rejects must not end the thread.
+      const answer = this.#addressOf(incoming);
+      // A promise is no address, but its rejection must not end the process.
       if (typeof answer?.then === 'function') promiseOf(answer).catch(() => {});
       const address = this.#whole.keyOf(answer);
       const isForwarded = remote === undefined || address !== this.#whole.keyOf(remote);
@@ -149,15 +149,15 @@ class RequestClient {
     }
   }
 
-  /** `address` in its canonical form. */
+  /** A client by its address, in canonical form. */
   #ofAddress(address, { isJudged, isForwarded }) {
-    // Only IPv6 is cut.
+    // Only IPv6 addresses are cut to a prefix.
     const key = address.includes(':') ? this.#proxies.keyOf(address) : address;
     return new Seen({ address, key }, isJudged ? address : undefined, isForwarded);
   }
 }
 
-/** The key that `key` returned, so that it is never the one of requests without a client. */
+/** The key that `key` returned, made different from the key of unknown clients. */
 function ownKey(key) {
   return typeof key === 'string' && LIKE_UNKNOWN.test(key) ? `${key}\0` : key;
 }

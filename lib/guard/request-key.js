@@ -6,7 +6,7 @@ const { ownKey } = require('./request-client');
 const ACCEPTED = 'a non-empty string, a number or a bigint; null or undefined for no key';
 
 /**
- * The key that a `key` function gave for a request: its text, or null where it gave none.
+ * The key that a `key` function returned: its text, or null where it is no key.
  *
  * @throws {SluiceError} `INVALID_KEY` for another type.
  */
@@ -18,7 +18,7 @@ function keyOf(given) {
   throw invalid('INVALID_KEY', 'what key returned', given, ACCEPTED);
 }
 
-/** The error of `keyFallback: 'error'`, for what was given instead of a key. */
+/** The error of `keyFallback: 'error'`, for what was returned instead of a key. */
 function missingKey(given) {
   return invalid('INVALID_KEY', 'what key returned', given, 'a non-empty string, a number or a bigint');
 }

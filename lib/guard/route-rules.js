@@ -3,10 +3,10 @@
 const { createHash } = require('node:crypto');
 const { owned } = require('../runtime/schema');
 
-/** What a name may have at most. */
+/** Most characters of a name. */
 const NAME_LENGTH = 128;
 
-/** A pattern too long for a name keeps its beginning, and a digest that tells it from others. */
+/** Cuts a pattern that is too long for a name, and appends a digest that makes it unique. */
 function fitted(name) {
   if (name.length <= NAME_LENGTH) return name;
   const digest = `#${createHash('sha256').update(name).digest('hex').slice(0, 16)}`;
@@ -14,47 +14,46 @@ function fitted(name) {
 }
 
 /**
- * The rules that were made for declared routes, by guard, by the route's options and by the limiter's name. A rule that is
- * made again later fails where its limiter was reconfigured in between.
+ * The rules of declared routes, by guard, by the route's options and by the limiter's name. They are created once: creating
+ * one again would fail once its limiter was reconfigured.
  */
 const declaredOf = new WeakMap();
 
 /**
- * The rules of Fastify's routes, from their `config.sluice`. A route's limiter is named after the request's
- * method and the route's pattern, nothing else: the same in every thread and in every order of loading. Each
- * method of a route has a limiter of its own, as if declared alone; HEAD has GET's, being a way to ask for
- * the same work. Routes whose configuration has one `name` share the limiter of that name.
+ * The rules of Fastify's routes, from their `config.sluice`. A route's limiter is named after the method and the route's
+ * pattern only, so the name is the same in every thread and in every order of loading. Each method of a route has its own
+ * limiter; HEAD shares GET's, as it asks for the same work. Routes with the same `name` share the limiter of that name.
  */
 class RouteRules {
   #guard;
   #ofConfig = new WeakMap();
   #declared;
-  /** Whether all routes have the guard's rule: then requests need not be asked for theirs, which costs. */
-  #areAllAlike;
+  /** Whether all routes have the guard's rule: then the costly look-up by request is skipped. */
+  #haveGuardRule;
 
-  /** `sawAll` says that no route was declared before. */
+  /** `sawAll`: no route was declared before. */
   constructor(guard, { sawAll }) {
     this.#guard = guard;
-    this.#areAllAlike = sawAll;
+    this.#haveGuardRule = sawAll;
     if (!declaredOf.has(guard)) declaredOf.set(guard, new WeakMap());
     this.#declared = declaredOf.get(guard);
   }
 
   /**
-   * Makes a declared route's limiters, so that a bad option fails the start of the server. Answers the hook in which its
-   * rate is decided.
+   * Creates the limiters of a declared route, so that an invalid option fails the start of the server. Returns the hook in
+   * which its rate is decided.
    */
   declare({ method, url, config }) {
     const options = ownOptions(config);
     if (options === undefined) return this.#guard.rule.hook;
-    this.#areAllAlike = false;
+    this.#haveGuardRule = false;
     const rules = [method].flat().map((one) => this.#declare(one, url, options));
     return rules[0].hook;
   }
 
-  /** Routes declared before the plugin was loaded are met here, with their first request. */
+  /** The rule of a request. Limiters of routes declared before the plugin are created here, with their first request. */
   of(request) {
-    return this.#areAllAlike ? this.#guard.rule : this.#ruleOf(request);
+    return this.#haveGuardRule ? this.#guard.rule : this.#ruleOf(request);
   }
 
   #ruleOf({ method, routeOptions: { url, config } }) {

@@ -1,6 +1,6 @@
 'use strict';
 
-const { integer } = require('../runtime/schema');
+const { integer, owned } = require('../runtime/schema');
 const { headersFor } = require('./headers');
 const { keyOf } = require('./request-key');
 const { after } = require('./user-function');
@@ -8,9 +8,8 @@ const { after } = require('./user-function');
 const checkLimit = integer(1);
 
 /**
- * How requests of one route are limited: which limiter, whose key, what price. `limiter` is null where
- * `rateLimit` is false. Whether a rule asks the user's functions is known beforehand, so that a request pays
- * only for what is there.
+ * How requests of one route are limited: by which limiter, key and cost. `limiter` is null where `rateLimit` is false.
+ * Whether a rule calls functions of the user is known beforehand, so that a request pays only for what there is.
  */
 class Rule {
   #key;
@@ -28,14 +27,14 @@ class Rule {
     this.cost = cost;
     /** 'failures' or 'successes' where the others' charges are taken back; else undefined. */
     this.countOnly = countOnly;
-    /** Whether a request of this route carries credentials. */
+    /** Whether requests of this route carry credentials. */
     this.login = login;
-    /** Fastify's hook in which the rate is decided; without a limiter there is nothing to wait for. */
+    /** Fastify's hook in which the rate is decided; `onRequest` without a limiter. */
     this.hook = limiter === null ? 'onRequest' : hook;
-    /** What stands for the key where there is none: 'client', 'refuse' or 'error'. */
+    /** What happens to a request without a key: 'client', 'refuse' or 'error'. */
     this.keyFallback = keyFallback;
     this.skipsPreflight = skipPreflight;
-    this.asksUser = [key, cost, skip, limit].some((option) => typeof option === 'function');
+    this.callsUser = [key, cost, skip, limit].some((option) => typeof option === 'function');
     this.needsClient = limiter !== null && key === undefined;
     this.#key = key;
     this.#cost = typeof cost === 'function' ? cost : () => cost;
@@ -44,9 +43,9 @@ class Rule {
   }
 
   /**
-   * Asks `skip`, then `key`, `cost` and the limit, each only when the one before has answered, and hands the
-   * last three to `decide`. Without a promise among the answers there is none in the result. Where `key` gave none,
-   * `missing(given, goOn)` decides, or goes on with another.
+   * Calls `skip`, then `key`, `cost` and the limit, each once the one before has returned or its promise has settled, and
+   * passes the results of the last three to `decide`. Returns a promise only where one of them did. Where `key` returns no
+   * key, `missing(given, goOn)` decides, or continues with another key by `goOn(key)`.
    */
   ask(request, client, { skip, decide, missing }) {
     const goOn = (key) =>
@@ -69,4 +68,15 @@ class Rule {
   }
 }
 
-module.exports = { Rule };
+/**
+ * The rule of `options` without the user's functions, for requests that no framework has seen. Where the limit is a
+ * function, it has no limiter.
+ */
+function plainRuleOf(limited, options) {
+  const { cost } = options;
+  const plain = { key: undefined, skip: undefined, cost: typeof cost === 'function' ? 1 : cost };
+  const isByRequest = limited.limit !== undefined;
+  return new Rule(isByRequest ? { limiter: null, limit: undefined } : limited, owned(options, plain));
+}
+
+module.exports = { Rule, plainRuleOf };

@@ -6,14 +6,14 @@ function isThenable(value) {
   return typeof value?.then === 'function';
 }
 
-/** Calls `next` with what `value` is or resolves to: at once, and without a promise, when it is none. */
+/** Calls `next` with the value: at once where `value` is no promise, else once it has resolved. */
 function after(value, next) {
   return isThenable(value) ? promiseOf(value).then(next) : next(value);
 }
 
 /**
- * Runs `ask(context)` and hands what it returns, or its promise resolves to, to `done(value, context)`; what is
- * thrown goes to `fail(error, context)` unchanged. The three are made once: closures for each request cost more.
+ * Runs `ask(context)` and passes what it returns, or its promise resolves to, to `done(value, context)`; exceptions go to
+ * `fail(error, context)` unchanged. The three functions are created once: closures for each request cost more.
  */
 function settle({ ask, done, fail }, context) {
   let value;
@@ -35,8 +35,8 @@ function settleLater(promise, { done, fail }, context) {
 }
 
 /**
- * What was thrown; a falsy error is replaced: frameworks take it for none, and `throw undefined` would let a
- * request pass undecided.
+ * What was thrown; a falsy error is replaced: frameworks take it for no error, so `throw undefined` would let a request
+ * pass undecided.
  */
 function toError(thrown) {
   return thrown || new Error(`A function given to sluice threw ${String(thrown)}`);

@@ -7,8 +7,8 @@ const warned = new Set();
 onProcess('reset', () => warned.clear());
 
 /**
- * A process warning, once per thread and code: what is wrong is the server's set-up, not one request. `detail`
- * says where more is to be read.
+ * Emits a process warning once per thread and code: the cause is the server's set-up, not one request. `detail` says where
+ * to read more.
  */
 function warnOnce(code, message, detail) {
   if (warned.has(code)) return;

@@ -1,0 +1,80 @@
+'use strict';
+
+const { destroyConnectionOf } = require('../http/remote-address');
+const { addressLost, connectionsExhausted } = require('./refusal');
+const { LOST, UNKNOWN } = require('./request-client');
+
+/** Decides about a request's client and its connection, before its rate is decided. */
+class Admission {
+  #client;
+  #bans;
+  #connections;
+  #serverGate;
+  #counts;
+  #dryRun;
+
+  /** `bans` and `connections` may be null. */
+  constructor({ client, bans, connections, serverGate, counts, dryRun }) {
+    this.#client = client;
+    this.#bans = bans;
+    this.#connections = connections;
+    this.#serverGate = serverGate;
+    this.#counts = counts;
+    this.#dryRun = dryRun;
+  }
+
+  /** Finds the clients of requests by `client` from now on. */
+  findBy(client) {
+    this.#client = client;
+    if (this.#bans !== null) this.#bans.client = client;
+  }
+
+  /** The client behind a request; null after an internal error. `isNeeded` says that a decision depends on it. */
+  see(incoming, isNeeded = true) {
+    try {
+      return this.#client.see(incoming, isNeeded);
+    } catch (error) {
+      return this.#counts.fault(error);
+    }
+  }
+
+  /** The client as users read it: `{ address, key }`. */
+  clientOf(incoming) {
+    return (this.see(incoming) ?? UNKNOWN).client;
+  }
+
+  /** The address that failures are recorded for; `undefined` where there is none. */
+  judgedOf(incoming) {
+    return this.see(incoming)?.judged;
+  }
+
+  /** The refusal of a request for its client's ban or its connection; null when it is admitted. */
+  refusal(incoming, seen) {
+    if (seen === LOST) return this.#refuseLost(incoming);
+    if (this.#bans === null && this.#connections === null) return null;
+    try {
+      this.#serverGate.meet(incoming.socket?.server);
+      const ban = this.#bans?.refuses(incoming, seen) ?? null;
+      if (ban !== null) return this.#counted(ban, 'refusedByBan');
+      const cap = this.#connections?.refuses(incoming, seen) ?? null;
+      return cap === null ? null : this.#counted(connectionsExhausted(cap), 'refusedByConnections');
+    } catch (error) {
+      return this.#counts.fault(error);
+    }
+  }
+
+  /** Serves nothing on a connection whose client has no address: it would escape every limit. */
+  #refuseLost(incoming) {
+    const refusal = this.#counted(addressLost(), 'refusedByConnections');
+    if (refusal !== null) destroyConnectionOf(incoming);
+    return refusal;
+  }
+
+  /** null in a dry run, which only counts. */
+  #counted(refusal, counter) {
+    this.#counts.count(this.#dryRun ? 'dryRefused' : counter);
+    return this.#dryRun ? null : refusal;
+  }
+}
+
+module.exports = { Admission };

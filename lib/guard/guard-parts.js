@@ -1,0 +1,46 @@
+'use strict';
+
+const { owned } = require('../runtime/schema');
+const { SecurityMonitor } = require('../security-monitor');
+const { BanGate } = require('./ban-gate');
+const { ConnectionGate } = require('./connection-gate');
+
+/**
+ * Opens the parts of a guard other than its limiters: named instances that all threads share. A part that the options do
+ * not ask for is null.
+ */
+function openParts(options, client) {
+  const connections = openConnections(options);
+  const bans = openBans(options, client);
+  return { connections, bans, monitor: openMonitor(options, bans) };
+}
+
+function openConnections({ name, connections, trustedProxies, refusedBody, dryRun, onMismatch }) {
+  if (connections === false) return null;
+  const own = { trustedProxies, observes: dryRun, refusedBody };
+  return new ConnectionGate(name, partOptions(connections, onMismatch), own);
+}
+
+function openBans({ name, reputation, onMismatch }, client) {
+  return reputation === false ? null : new BanGate(name, partOptions(reputation, onMismatch), client);
+}
+
+/** Rules that ban do so in the guard's reputation, unless they name another. */
+function openMonitor({ name, monitor, onMismatch }, bans) {
+  if (monitor === false) return null;
+  if (typeof monitor === 'string') return new SecurityMonitor(monitor);
+  const own = partOptions(monitor, onMismatch);
+  if (bans === null || !hasBanningRule(own)) return new SecurityMonitor(name, own);
+  return new SecurityMonitor(name, owned({ reputation: bans.reputation.name }, own));
+}
+
+function hasBanningRule(options) {
+  return Array.isArray(options?.rules) && options.rules.some((rule) => rule?.action === 'ban');
+}
+
+/** The options of a part, with the guard's `onMismatch` unless it has its own. */
+function partOptions(options, onMismatch) {
+  return typeof options === 'object' && onMismatch !== undefined ? owned({ onMismatch }, options) : options;
+}
+
+module.exports = { openParts };
