@@ -12,7 +12,7 @@ const { exposition } = require('./guard-metrics');
 const { guardOptions, routeOptions } = require('./guard-options');
 const { openParts } = require('./guard-parts');
 const { guardStats } = require('./guard-stats');
-const { incomingOf } = require('./incoming');
+const { checkRequest, checkResponse, incomingOf } = require('./incoming');
 const { RateGate } = require('./rate-gate');
 const { followOptions, kFollow, remember } = require('./reconfigured-guards');
 const { Recorder, markLogin } = require('./recorder');
@@ -124,12 +124,15 @@ class Guard {
    * attached server know theirs. Returns a promise where a function of the user returned one. With Fastify's reply it
    * writes the headers and returns a promise.
    */
-  check(req, res = req[kResponse]) {
-    if (isReply(res)) return checkByHand(this, req, res);
+  check(req, res) {
+    checkRequest(req);
+    if (res !== undefined) checkResponse(res);
+    const response = res ?? req[kResponse];
+    if (isReply(response)) return checkByHand(this, req, response);
     const incoming = incomingOf(req);
     return after(this.decide(req, incoming), (decision) => {
-      if (res !== undefined) this.watch(decision, incoming, res);
-      else if (!decision.allowed) this.#prepareRefusal(incoming, res);
+      if (response !== undefined) this.watch(decision, incoming, response);
+      else if (!decision.allowed) this.#prepareRefusal(incoming, response);
       return decision;
     });
   }
@@ -159,6 +162,7 @@ class Guard {
 
   /** The client that the guard sees behind a request: `{ address, key }`. */
   clientOf(req) {
+    checkRequest(req);
     return this.#admission.clientOf(incomingOf(req));
   }
 
@@ -181,6 +185,7 @@ class Guard {
 
   /** Records an event of the application's own, such as a wrong password, for a request's client. */
   record(req, event, detail, options = {}) {
+    checkRequest(req);
     const { weight = 1 } = checkOptions('record', options, RECORD);
     const incoming = incomingOf(req);
     this.#recorder.record(incoming, this.#admission.judgedOf(incoming), { event, detail, weight });

@@ -281,6 +281,8 @@ export interface Guard {
    *
    * `res` is where the answer is seen, for `record` and `countOnly`; the requests of attached servers know theirs. What the
    * page has set on it is taken off where the request is refused.
+   *
+   * @throws {SluiceError} `INVALID_VALUE` for a request or a response that is no object.
    */
   check(
     req: GuardedRequest,
@@ -293,14 +295,18 @@ export interface Guard {
    */
   check(request: { raw: IncomingMessage | Http2ServerRequest }, reply: GuardedReply): Promise<GuardDecision>;
 
-  /** The client behind a request, as this guard sees it: for logs, `recordSuccess`, `unban`, sessions. */
+  /**
+   * The client behind a request, as this guard sees it: for logs, `recordSuccess`, `unban`, sessions.
+   *
+   * @throws {SluiceError} `INVALID_VALUE` for a request that is no object.
+   */
   clientOf(req: GuardedRequest): GuardClient;
 
   /**
    * Tells reputation and monitor an event of the application's own, a failed login say. It is `weight` failures
    * (default 1; 0 for none). The request's answer is not recorded as well then.
    *
-   * @throws {SluiceError} `INVALID_VALUE` for event or detail, `INVALID_OPTION` for the weight.
+   * @throws {SluiceError} `INVALID_VALUE` for the request, the event or the detail, `INVALID_OPTION` for the weight.
    */
   record(req: GuardedRequest, event: string, detail?: string, options?: { weight?: number }): void;
 

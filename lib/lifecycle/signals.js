@@ -81,11 +81,24 @@ function codeOf(signal) {
 }
 
 function checkSignals(value, option) {
-  const isHeard = (name) =>
-    typeof name === 'string' && Object.hasOwn(constants.signals, name) && !UNHEARD_SIGNALS.includes(name);
-  if (Array.isArray(value) && value.length > 0 && value.every(isHeard)) return [...new Set(value)];
-  const accepted = `an array of names of signals, such as ["SIGTERM", "SIGINT"], without ${UNHEARD_SIGNALS.join(' and ')}`;
-  throw invalidOption(option, value, accepted);
+  const others = `other than ${UNHEARD_SIGNALS.join(' and ')}`;
+  if (!Array.isArray(value) || value.length === 0) {
+    const accepted = `a non-empty array of names of signals ${others}, such as ["SIGTERM", "SIGINT"]`;
+    throw invalidOption(option, value, accepted);
+  }
+  const signals = [...value];
+  const invalid = signals.findIndex((name) => !canHandle(name));
+  if (invalid >= 0) {
+    const accepted = `the name of a signal ${others}, such as "SIGTERM"`;
+    throw invalidOption(`${option}[${invalid}]`, signals[invalid], accepted);
+  }
+  return [...new Set(signals)];
+}
+
+function canHandle(name) {
+  return (
+    typeof name === 'string' && Object.hasOwn(constants.signals, name) && !UNHEARD_SIGNALS.includes(name)
+  );
 }
 
 module.exports = { handleSignals };

@@ -140,9 +140,19 @@ function checkTarget(ipOrCidr) {
 }
 
 function fileOf(owner, path) {
-  const file = path instanceof URL ? fileURLToPath(path) : path;
+  const file = path instanceof URL ? pathOf(path) : path;
   if (typeof file === 'string' && file !== '' && !file.includes('\0')) return file;
-  throw invalidOption(`${owner} path`, path, 'the path of a file as a string, or a file URL');
+  const given = path instanceof URL ? path.href : path;
+  throw invalidOption(`${owner} path`, given, 'the path of a file as a string, or a file URL');
+}
+
+/** The path of a file URL; `undefined` for any other URL. */
+function pathOf(url) {
+  try {
+    return fileURLToPath(url);
+  } catch {
+    return undefined;
+  }
 }
 
 /** As node:fs fails. */
