@@ -1,4 +1,4 @@
-//! Who behaved badly: failures counted, bans that grow, lists of ranges; one state for all threads.
+//! Failures that ban clients, bans that grow, and lists of ranges; one state for all threads.
 
 mod cell;
 mod client;
@@ -17,5 +17,5 @@ pub use options::{ReputationConfig, ReputationOptions};
 pub use stats::ReputationStats;
 pub use verdict::{Ban, ReputationRule, Verdict};
 
-/// The end of a ban that does not end.
+/// The end of a permanent ban.
 pub const FOREVER: u64 = u64::MAX;

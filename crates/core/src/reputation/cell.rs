@@ -1,16 +1,15 @@
-//! One client's state, and the one place where it changes.
+//! The state of one client, and the one place where it changes.
 
 use super::client::Client;
 use super::history::History;
 use super::verdict::BanTerm;
 use crate::runtime::sync::{AtomicU64, Mutex, Ordering};
 
-/// The end of a client's ban, as everybody reads it: one word.
+/// The end of a client's ban in one word, which is read without a lock.
 #[derive(Debug)]
 struct BanWord(AtomicU64);
 
 impl BanWord {
-    /// Nobody is banned until the beginning of time.
     fn free() -> Self {
         Self(AtomicU64::new(0))
     }
@@ -20,7 +19,7 @@ impl BanWord {
         now < self.0.load(Ordering::Relaxed)
     }
 
-    /// The caller holds the history's lock, so words are written in the order of the bans.
+    /// Writes the end of the ban. The caller holds the history's lock, so words are written in the order of the bans.
     fn follow(&self, term: Option<&BanTerm>) {
         self.0.store(term.map_or(0, |term| term.until), Ordering::Relaxed);
     }
@@ -29,8 +28,8 @@ impl BanWord {
 /// The state of one client.
 ///
 /// Every change is made under a lock of this client alone, so calls of any number of threads have the same
-/// result as the same calls one after the other. Whether it is banned is one load, without a lock; whoever
-/// has been told of a ban, or has waited for who was, sees it.
+/// result as the same calls one after the other. Whether the client is banned is one load, without a lock: a thread sees
+/// a ban that it made itself, or whose maker it has synchronised with.
 #[derive(Debug)]
 pub(super) struct Cell {
     pub(super) client: Client,
@@ -41,7 +40,7 @@ pub(super) struct Cell {
 #[derive(Debug)]
 enum State {
     Known(History),
-    /// Its place was given away, and it is on its way out of the table: what is written here is lost.
+    /// It was evicted and is about to leave the table: a change here would be lost.
     Gone,
 }
 
@@ -56,7 +55,7 @@ impl Cell {
         self.banned_until.holds(now)
     }
 
-    /// Changes the history; `None` when the client's place was given away before.
+    /// Changes the history; `None` when the client was evicted before.
     pub(super) fn update<R>(&self, change: impl FnOnce(&mut History) -> R) -> Option<R> {
         let mut state = self.state.lock();
         let State::Known(history) = &mut *state else { return None };
@@ -72,8 +71,8 @@ impl Cell {
         }
     }
 
-    /// Gives the place away if `idle` holds of the history, seen alone.
-    pub(super) fn forget_if(&self, idle: impl FnOnce(&History) -> bool) -> bool {
+    /// Evicts the client if `idle` holds for its history; nothing changes between the two.
+    pub(super) fn evict_if(&self, idle: impl FnOnce(&History) -> bool) -> bool {
         let mut state = self.state.lock();
         match &*state {
             State::Known(history) if idle(history) => {
@@ -86,8 +85,8 @@ impl Cell {
     }
 }
 
-/// Every interleaving of small cases. Planted bug, tried once: with the history copied out, changed and
-/// written back in two turns at the lock, all three fail.
+/// Every interleaving of small cases. Planted bug, tried once: with the history copied, changed and written back under
+/// two separate locks, all three fail.
 #[cfg(all(test, sluice_loom))]
 mod models {
     use std::net::IpAddr;
@@ -146,7 +145,7 @@ mod models {
             assert_eq!(fail(&cell), Some(Outcome::Counted));
             let failure = in_thread(&cell, fail);
             let eviction =
-                in_thread(&cell, |cell| cell.forget_if(|history| history.weight(&POLICY, NOW).is_some()));
+                in_thread(&cell, |cell| cell.evict_if(|history| history.eviction_rank(&POLICY, NOW).is_some()));
             let outcome = failure.join().expect("no panic");
             let evicted = eviction.join().expect("no panic");
             // `None` says that the cell was evicted: the thread that reports the failure then inserts the client again.

@@ -1,10 +1,10 @@
-//! One client: the address that stands for it.
+//! A client: the address that stands for it.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::client_key::client_of;
 
-/// An IPv4 address as IPv6 carries it, or IPv6 cut to its prefix: equal for all addresses of one client.
+/// An IPv4 address mapped to IPv6, or an IPv6 address cut to its prefix: equal for all addresses of one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Client(u128);
 

@@ -1,8 +1,7 @@
-//! Where the cells are: a bounded map from client to cell.
+//! A bounded map from client to cell.
 //!
-//! Reads take no lock. Nothing sweeps the map: a client of whom nothing counts any more is the same as one
-//! never seen, so its place is given away when a newcomer needs one. Newcomers take turns at one lock,
-//! which makes the bound and the choice of a place exact.
+//! Reads take no lock. Nothing sweeps the map: a client whose failures and bans no longer count is equal to a new one, and
+//! is evicted when a new client needs its place. Inserts take one lock, which makes the bound and the eviction exact.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,11 +12,11 @@ use parking_lot::{Mutex, RwLock};
 
 use super::cell::Cell;
 use super::client::Client;
-use super::history::History;
+use super::history::{EvictionRank, History};
 use super::policy::Policy;
 use crate::runtime::clock::SetBack;
 
-/// Places looked at for a newcomer when all are taken: bounds the cost of a flood of strangers.
+/// Places compared when an insert has to evict: bounds the cost of a flood of new clients.
 const PROBES: usize = 16;
 
 pub(super) struct Clients {
@@ -27,23 +26,23 @@ pub(super) struct Clients {
     policy: RwLock<Policy>,
 }
 
-/// Who holds a place.
+/// The clients that hold places.
 #[derive(Default)]
 struct Places {
     /// Each cell of the map exactly once.
     cells: Vec<Arc<Cell>>,
-    /// Where the next search for a place begins.
+    /// Where the next search for an eviction begins.
     hand: usize,
-    /// Clients forgotten of whom something still counted.
+    /// Clients evicted while something of them still counted.
     evicted: u64,
 }
 
-/// All places looked at are of banned clients.
+/// Every place compared is held by a banned client.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Full;
 
 impl Clients {
-    /// Least bytes of a client: its cell, and its names in the map and among the places.
+    /// Least bytes of a client: its cell, its key in the map, and the two references to the cell.
     pub(super) const BYTES_EACH: u64 =
         (size_of::<Cell>() + size_of::<Client>() + 2 * size_of::<Arc<Cell>>()) as u64;
 
@@ -56,9 +55,9 @@ impl Clients {
         }
     }
 
-    /// Other options, from the next call on. The capacity changes only where there are no clients.
+    /// Applies other options from the next call on. The capacity changes only while there are no clients.
     pub(super) fn reconfigure(&self, capacity: usize, policy: Policy) {
-        // Relaxed: nothing is read on the strength of it.
+        // Relaxed: it publishes no other memory.
         self.capacity.store(capacity, Ordering::Relaxed);
         *self.policy.write() = policy;
     }
@@ -67,22 +66,22 @@ impl Clients {
         *self.policy.read()
     }
 
-    /// Lock-free: one look-up and one load.
+    /// Whether a client is banned. Lock-free: one look-up and one load.
     pub(super) fn is_banned(&self, client: Client, now: u64) -> bool {
         self.cells.pin().get(&client).is_some_and(|cell| cell.is_banned(now))
     }
 
-    /// Looks at the history of a client that has one.
+    /// Reads the history of a known client.
     pub(super) fn read<R>(&self, client: Client, look: impl FnOnce(&History) -> R) -> Option<R> {
         self.find(client)?.read(look)
     }
 
-    /// Changes the history of a client that has one.
+    /// Changes the history of a known client.
     pub(super) fn existing<R>(&self, client: Client, change: impl FnOnce(&mut History) -> R) -> Option<R> {
         self.find(client)?.update(change)
     }
 
-    /// Changes the history of a client, which begins where there is none. It is kept if it then matters.
+    /// Changes the history of a client, which is new where it is not known. A new history is stored if it then matters.
     pub(super) fn with<R>(
         &self,
         client: Client,
@@ -93,7 +92,7 @@ impl Clients {
             return Ok(result);
         }
         let mut places = self.places.lock();
-        // Under this lock nobody is on the way out.
+        // Under this lock no client is being evicted.
         if let Some(result) = self.existing(client, &change) {
             return Ok(result);
         }
@@ -102,7 +101,7 @@ impl Clients {
         if !history.matters(&self.policy(), now) {
             return Ok(result);
         }
-        let vacancy = self.find_vacancy(&mut places, now)?;
+        let vacancy = self.make_room(&mut places, now)?;
         let cell = Arc::new(Cell::new(client, history));
         match vacancy {
             Some(place) => places.cells[place] = Arc::clone(&cell),
@@ -112,45 +111,45 @@ impl Clients {
         Ok(result)
     }
 
-    /// A place for one newcomer: none needs to be freed while there is room. Otherwise that of the client
-    /// with the least to remember: bans first, then failures, then how long ago the last one was.
-    fn find_vacancy(&self, places: &mut Places, now: u64) -> Result<Option<usize>, Full> {
+    /// A place for a new client: `None` for one more at the end, or the place of an evicted client. Of the places compared,
+    /// the client with the lowest rank goes: by bans, then failures, then the time of the last failure.
+    fn make_room(&self, places: &mut Places, now: u64) -> Result<Option<usize>, Full> {
         if places.cells.len() < self.capacity.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let mut least: Option<(usize, (u32, u64, u64))> = None;
+        let mut lowest: Option<(usize, EvictionRank)> = None;
         for _ in 0..PROBES.min(places.cells.len()) {
             let place = places.hand;
             places.hand = (place + 1) % places.cells.len();
             let cell = &places.cells[place];
-            let Some(Some(weight)) = cell.read(|history| history.weight(&self.policy(), now)) else {
+            let Some(Some(rank)) = cell.read(|history| history.eviction_rank(&self.policy(), now)) else {
                 continue;
             };
-            if least.is_none_or(|(_, lightest)| weight < lightest) {
-                least = Some((place, weight));
+            if lowest.is_none_or(|(_, other)| rank < other) {
+                lowest = Some((place, rank));
             }
-            if (weight.0, weight.1) == (0, 0) {
+            if !rank.matters() {
                 break;
             }
         }
-        let (place, (bans, failures, _)) = least.ok_or(Full)?;
+        let (place, rank) = lowest.ok_or(Full)?;
         let cell = &places.cells[place];
-        if !cell.forget_if(|history| history.standing(now).is_none()) {
+        if !cell.evict_if(|history| history.standing(now).is_none()) {
             return Err(Full);
         }
         self.cells.pin().remove(&cell.client);
-        places.evicted += u64::from(bans > 0 || failures > 0);
+        places.evicted += u64::from(rank.matters());
         Ok(Some(place))
     }
 
-    /// Every client at one moment, the histories one after the other.
+    /// Every client at one moment; their histories are read one after the other.
     pub(super) fn all(&self) -> Vec<(Client, History)> {
         let cells = self.places.lock().cells.clone();
         let known = cells.iter().filter_map(|cell| Some((cell.client, cell.read(History::clone)?)));
         known.collect()
     }
 
-    /// How many clients matter, and how many of them are banned. One pass over all.
+    /// How many clients matter, and how many are banned. One pass over all.
     pub(super) fn count(&self, now: u64) -> (u64, u64) {
         let cells = self.places.lock().cells.clone();
         cells.iter().fold((0, 0), |(size, banned), cell| {
@@ -163,14 +162,14 @@ impl Clients {
         self.places.lock().evicted
     }
 
-    /// The clock was set back, by hand, in a test.
+    /// A test set the clock back.
     pub(super) fn clock_was_set_back(&self, set_back: SetBack) {
         for cell in &self.places.lock().cells {
             cell.update(|history| history.clock_was_set_back(&self.policy(), set_back));
         }
     }
 
-    /// Forgets every client.
+    /// Removes every client.
     pub(super) fn clear(&self) {
         let mut places = self.places.lock();
         self.cells.pin().clear();

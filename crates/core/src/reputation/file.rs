@@ -1,6 +1,6 @@
-//! The file: everything but the lists, as bytes. Nothing here touches a disk.
+//! The file format of a reputation: everything but the lists. Nothing here touches a disk.
 //!
-//! All numbers are little-endian, all dates UTC milliseconds, so a file outlives the clock of its process.
+//! All numbers are little-endian. Times are UTC milliseconds, so a file outlives the clock of its process.
 //!
 //! | bytes | |
 //! |---|---|
@@ -27,17 +27,17 @@ const MAGIC: &[u8; 8] = b"sluiceRP";
 const VERSION: u32 = 1;
 const HEADER: usize = 24;
 
-/// The length of a reason that was not given.
+/// Stands for the length of a reason where none was given.
 const NO_REASON: u32 = u32::MAX;
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Debug)]
 pub(super) struct Saved {
     pub(super) clients: Vec<(Client, History)>,
     pub(super) ranges: Vec<(IpNet, BanTerm)>,
 }
 
-/// The bytes of a file. A date is a time of the clock and `ahead`.
+/// The bytes of a file. A date is a time of the clock plus `ahead`.
 pub(super) fn encode<'a>(
     clients: &[(Client, History)],
     ranges: impl Iterator<Item = (IpNet, &'a BanTerm)>,
@@ -64,7 +64,7 @@ pub(super) fn encode<'a>(
     file
 }
 
-/// Reads all of a file, or says why it cannot be believed.
+/// Reads a whole file. `source` names it in errors.
 pub(super) fn decode(bytes: &[u8], source: &str, ahead: i64) -> Result<Saved> {
     let corrupt = |reason| Error::CorruptFile { file: source.to_owned(), reason };
     let content = checked_content(bytes, source)?;
@@ -72,7 +72,7 @@ pub(super) fn decode(bytes: &[u8], source: &str, ahead: i64) -> Result<Saved> {
     content.saved().filter(|_| content.bytes.is_empty()).ok_or_else(|| corrupt("its content makes no sense"))
 }
 
-/// What follows the header, when it is all there and as it was written.
+/// What follows the header, if the file is complete and its checksum matches.
 fn checked_content<'a>(bytes: &'a [u8], source: &str) -> Result<&'a [u8]> {
     let corrupt = |reason| Error::CorruptFile { file: source.to_owned(), reason };
     if !bytes.starts_with(&MAGIC[..bytes.len().min(MAGIC.len())]) {
@@ -158,7 +158,7 @@ impl Writer {
     }
 }
 
-/// Reads what [`Writer`] wrote; `None` where it did not.
+/// Reads what [`Writer`] writes; `None` for anything else.
 struct Reader<'a> {
     bytes: &'a [u8],
     ahead: i64,
@@ -176,7 +176,7 @@ impl Reader<'_> {
     fn client(&mut self) -> Option<(Client, History)> {
         let client = Client::from_bits(u128::from_le_bytes(self.take()?));
         let (bans, quiet_since) = (self.small()?, self.date()?);
-        // No ban is forgotten in no time, whatever the file says.
+        // A period of 0 would divide by zero, whatever the file says.
         let quiet_period = self.duration()?.max(1);
         let term = match self.take::<1>()? {
             [0] => None,

@@ -1,4 +1,4 @@
-//! What is remembered of one client: recent failures, past bans, and the ban that stands.
+//! The history of one client: recent failures, past bans, and the ban in force.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,41 +14,57 @@ pub(super) struct Moment {
     pub(super) failures: u64,
 }
 
-/// One client's history. All zero is a client never seen.
+/// One client's history. The default is that of a new client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct History {
-    /// Failures that may still count, oldest first; none from before the last automatic ban.
+    /// Failures that may still count, the oldest first; none from before the last automatic ban.
     pub(super) moments: VecDeque<Moment>,
-    /// Automatic bans remembered at `quiet_since`.
+    /// Automatic bans that were not forgotten at `quiet_since`.
     pub(super) bans: u32,
-    /// From when bans are being forgotten: the end of the last ban, or a failure after it.
+    /// The start of the time without failure: the end of the last ban, or a failure after it.
     pub(super) quiet_since: u64,
-    /// For each of these without a failure one ban is forgotten.
+    /// One ban is forgotten after each such period without failure.
     pub(super) quiet_period: u64,
     /// The last ban, which may have ended.
     pub(super) term: Option<BanTerm>,
 }
 
-/// Why a client is banned next.
+/// What may ban a client.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cause {
-    /// So many failures, once they are as many as ban.
+    /// So many failures, which ban it if they reach `maxFailures`.
     Failures(u64),
-    /// As if the last failure that bans had come.
+    /// A request to ban it, as if its failures had reached `maxFailures`.
     Order,
 }
 
-/// What came of a cause.
+/// The outcome of a cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// Who is banned is not counted against.
+    /// The client is banned already: nothing was counted.
     Ignored,
     Counted,
     Banned,
 }
 
+/// In which order clients are evicted, the lowest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct EvictionRank {
+    bans: u32,
+    failures: u64,
+    /// 0 without failures.
+    last_failure: u64,
+}
+
+impl EvictionRank {
+    /// Whether something would be lost with the client.
+    pub(super) fn matters(self) -> bool {
+        self.bans > 0 || self.failures > 0
+    }
+}
+
 impl History {
-    /// The ban that stands.
+    /// The ban in force.
     pub(super) fn standing(&self, now: u64) -> Option<&BanTerm> {
         self.term.as_ref().filter(|term| term.stands(now))
     }
@@ -68,22 +84,22 @@ impl History {
         self.bans.saturating_sub(u32::try_from(forgotten).unwrap_or(u32::MAX))
     }
 
-    /// How much there is to remember: by this the least is forgotten first. `None` while a ban stands.
-    pub(super) fn weight(&self, policy: &Policy, now: u64) -> Option<(u32, u64, u64)> {
+    /// In which order clients are evicted; `None` during a ban, in which a client is not evicted.
+    pub(super) fn eviction_rank(&self, policy: &Policy, now: u64) -> Option<EvictionRank> {
         if self.standing(now).is_some() {
             return None;
         }
         let failures = self.failures(policy, now);
-        let last = self.moments.back().filter(|_| failures > 0).map_or(0, |moment| moment.at);
-        Some((self.bans(now), failures, last))
+        let last_failure = self.moments.back().filter(|_| failures > 0).map_or(0, |moment| moment.at);
+        Some(EvictionRank { bans: self.bans(now), failures, last_failure })
     }
 
-    /// Whether it differs from the history of a client never seen.
+    /// Whether it differs from the history of a new client.
     pub(super) fn matters(&self, policy: &Policy, now: u64) -> bool {
-        self.weight(policy, now).is_none_or(|(bans, failures, _)| bans > 0 || failures > 0)
+        self.eviction_rank(policy, now).is_none_or(EvictionRank::matters)
     }
 
-    /// Holds a cause against the client, who is banned if that is enough. `chance` draws from 0 to 1.
+    /// Counts a cause, and bans the client if that reaches `maxFailures`. `chance` returns a random number from 0 to 1.
     pub(super) fn blame(
         &mut self,
         policy: &Policy,
@@ -110,20 +126,20 @@ impl History {
         let duration = policy.nth_ban(self.bans, chance());
         self.quiet_period = policy.quiet_period(duration);
         self.moments = VecDeque::new();
-        self.serve(BanTerm { until: now + duration, reason: reason.map(Arc::from), failures });
+        self.put_in_force(BanTerm { until: now + duration, reason: reason.map(Arc::from), failures });
         Outcome::Banned
     }
 
-    /// Bans until the later of two ends.
+    /// Bans the client; of two bans the one that ends later holds.
     pub(super) fn ban(&mut self, term: BanTerm, now: u64) {
         self.recall(now);
         let standing = self.term.take().filter(|standing| standing.stands(now));
         if let Some(latest) = later(standing, Some(term)) {
-            self.serve(latest);
+            self.put_in_force(latest);
         }
     }
 
-    /// Ends the ban that stands; false when none does. Past bans are being forgotten from now on.
+    /// Ends the ban in force; false when there is none. The time without failure starts now.
     pub(super) fn unban(&mut self, now: u64) -> bool {
         let stood = self.standing(now).is_some();
         if stood {
@@ -133,13 +149,13 @@ impl History {
         stood
     }
 
-    /// Forgets the failures that did not ban.
+    /// Forgets the failures that have not led to a ban.
     pub(super) fn forgive(&mut self) {
         self.moments = VecDeque::new();
     }
 
-    /// Adds what another history of the same client knows: the later end of a ban, the longer memory of
-    /// bans, and the more failures of the two. To add the same twice changes nothing.
+    /// Merges another history of the same client: the later end of a ban, the more past bans, and the more failures of the
+    /// two. Merging the same history twice changes nothing.
     pub(super) fn merge(&mut self, other: Self, policy: &Policy, now: u64) {
         if (other.bans(now), other.quiet_since) > (self.bans(now), self.quiet_since) {
             self.bans = other.bans;
@@ -151,13 +167,12 @@ impl History {
         }
         let standing = self.term.take().filter(|standing| standing.stands(now));
         match later(standing, other.term.filter(|standing| standing.stands(now))) {
-            Some(latest) => self.serve(latest),
+            Some(latest) => self.put_in_force(latest),
             None => self.term = None,
         }
     }
 
-    /// The clock was set back, by hand: failures and bans of the past are as old as before, and a ban that
-    /// stands ends after as long as before.
+    /// A test set the clock back: past failures and bans keep their age, and the ban in force its remaining time.
     pub(super) fn clock_was_set_back(&mut self, policy: &Policy, set_back: SetBack) {
         self.moments.retain(|moment| is_live(moment, policy, set_back.before));
         self.bans = self.bans(set_back.before);
@@ -170,7 +185,7 @@ impl History {
         }
     }
 
-    /// What a file says happened later than `now` happened now. Bans end when they were to end.
+    /// Moves what a file dates later than `now` to `now`. Bans keep their end.
     pub(super) fn cut(&mut self, now: u64) {
         for moment in &mut self.moments {
             moment.at = moment.at.min(now);
@@ -180,19 +195,19 @@ impl History {
         }
     }
 
-    /// Brings the number of bans up to date, and starts the time without failure anew.
+    /// Updates the number of past bans, and restarts the time without failure.
     fn recall(&mut self, now: u64) {
         self.bans = self.bans(now);
         self.quiet_since = self.quiet_since.max(now);
     }
 
-    /// No time of a ban is time without failure.
-    fn serve(&mut self, term: BanTerm) {
+    /// Puts a ban in force. The time without failure starts at its end.
+    fn put_in_force(&mut self, term: BanTerm) {
         self.quiet_since = self.quiet_since.max(term.until);
         self.term = Some(term);
     }
 
-    /// A thread that is late counts with the latest.
+    /// Adds failures. Those of a thread that read the clock earlier than another count at the latest moment.
     fn count(&mut self, failures: u64, moment: u64, now: u64) {
         match self.moments.back_mut() {
             Some(last) if now.saturating_sub(last.at) <= moment => {
@@ -203,7 +218,7 @@ impl History {
     }
 }
 
-/// A failure counts for `findTime`, and no more at its end.
+/// Whether failures still count: they do until they are as old as `findTime`.
 fn is_live(moment: &Moment, policy: &Policy, now: u64) -> bool {
     now.saturating_sub(moment.at) < policy.find_time
 }

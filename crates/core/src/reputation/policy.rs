@@ -1,29 +1,29 @@
-//! The rules: what a failure counts, when it bans, for how long. Pure arithmetic.
+//! How much a failure counts, when failures ban, and for how long. Pure arithmetic.
 
 use super::FOREVER;
 use crate::runtime::clock::MS;
 
-/// Most moments kept of one client's failures. Beyond so many failures, those closer together than this
-/// share of `findTime` are kept as one moment.
+/// Most moments kept of one client's failures. Where more failures are needed to ban, those closer together than this
+/// fraction of `findTime` are kept as one moment.
 const MOST_MOMENTS: u64 = 1024;
 
 /// When a client is banned, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Policy {
-    /// What bans.
+    /// How many failures ban.
     pub(super) max_failures: u64,
-    /// Over how long failures count, nanoseconds.
+    /// How long a failure counts, in nanoseconds.
     pub(super) find_time: u64,
     pub(super) ban_time_ms: u64,
     pub(super) ban_factor: f64,
     pub(super) max_ban_time_ms: u64,
-    /// The share of a ban that chance may take away.
+    /// The largest share of a ban that is taken off at random.
     pub(super) jitter: f64,
 }
 
 impl Policy {
-    /// What one failure counts for a client with so many bans behind it: `min(2^(bans - 1) + 1, maxFailures)`
-    /// from the first ban on. The rule of fail2ban's observer.
+    /// How much one failure counts for a client with so many past bans: 1 without any, else
+    /// `min(2^(bans - 1) + 1, maxFailures)`. The rule of fail2ban's observer.
     pub(super) fn counts_each(&self, bans: u32) -> u64 {
         match bans {
             0 => 1,
@@ -31,7 +31,7 @@ impl Policy {
         }
     }
 
-    /// How long the `n`-th ban lasts, in nanoseconds. `chance` is a draw from 0 to 1.
+    /// How long the `n`-th ban lasts, in nanoseconds. `chance` is a random number from 0 to 1.
     pub(super) fn nth_ban(&self, n: u32, chance: f64) -> u64 {
         let exponent = i32::try_from(n.saturating_sub(1)).unwrap_or(i32::MAX);
         let escalated = self.ban_time_ms as f64 * self.ban_factor.powi(exponent);
@@ -39,25 +39,25 @@ impl Policy {
         nanos(longest * (1.0 - self.jitter * chance))
     }
 
-    /// How long a client must be good after a ban of this length for one ban to be forgotten.
+    /// How long a client must be without failure after a ban of this length until one ban is forgotten.
     pub(super) fn quiet_period(&self, last_ban: u64) -> u64 {
         self.find_time.max(last_ban)
     }
 
-    /// Failures this close together are kept as one moment: 0 keeps each its own.
+    /// Failures no further apart than this are kept as one moment. 0: only failures at the same time are.
     pub(super) fn moment(&self) -> u64 {
         if self.max_failures <= MOST_MOMENTS { 0 } else { self.find_time / MOST_MOMENTS }
     }
 }
 
-/// Nanoseconds of a time in milliseconds. In two parts, as a double holds a century in no finer steps than
-/// 512 ns, and reports round up.
+/// Milliseconds in nanoseconds. Whole milliseconds are converted apart: a double holds a century in steps of 512 ns, which
+/// reports would round up to another millisecond.
 fn nanos(ms: f64) -> u64 {
     let whole = ms.floor();
     whole as u64 * MS + ((ms - whole) * MS as f64).round() as u64
 }
 
-/// The end of a ban that starts `now`.
+/// The end of a ban that starts `now`; `None` is a permanent ban.
 pub(super) fn end_of(duration: Option<u64>, now: u64) -> u64 {
     duration.map_or(FOREVER, |duration| now.saturating_add(duration).min(FOREVER - 1))
 }
@@ -100,14 +100,14 @@ mod tests {
     }
 
     #[test]
-    fn chance_takes_from_the_longest_too_and_never_adds() {
+    fn jitter_shortens_also_the_longest_ban_and_never_lengthens() {
         let policy = Policy { jitter: 0.25, ..POLICY };
         assert_eq!([0.0, 0.5, 1.0].map(|chance| policy.nth_ban(1, chance) / MS), [60_000, 52_500, 45_000]);
         assert_eq!([0.0, 1.0].map(|chance| policy.nth_ban(9, chance) / MS), [1_000_000, 750_000]);
     }
 
     #[test]
-    fn a_failure_counts_more_for_a_known_offender() {
+    fn a_failure_counts_more_after_earlier_bans() {
         assert_eq!([0, 1, 2, 3, 4, 64, u32::MAX].map(|bans| POLICY.counts_each(bans)), [1, 2, 3, 5, 5, 5, 5]);
         let patient = Policy { max_failures: 1_000_000, ..POLICY };
         assert_eq!([1, 2, 3, 11, 33].map(|bans| patient.counts_each(bans)), [2, 3, 5, 1_025, 1_000_000]);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ban_ends_before_for_ever_does() {
+    fn a_temporary_ban_is_never_permanent() {
         assert_eq!(end_of(Some(5), 10), 15);
         assert_eq!(end_of(Some(u64::MAX), 10), FOREVER - 1);
         assert_eq!(end_of(None, 10), FOREVER);

@@ -1,4 +1,4 @@
-//! Ranges of addresses: who is allowed, who is denied, who is banned.
+//! Ranges of addresses: the allow list, the deny list, and banned ranges.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,25 +11,29 @@ use crate::client_key::cidr::parse_range;
 use crate::runtime::clock::SetBack;
 use crate::{Error, Result};
 
-/// Ranges of a list that are written out where options are shown; of longer lists the rest is a checksum.
+/// Ranges of a list that are printed with the options; a longer list is printed with a checksum.
 const MOST_SHOWN: usize = 8;
 
-/// Changes of range bans that are copied with each further one.
+/// Most recent bans: they are copied with each change.
 const MOST_RECENT: usize = 128;
 
-/// What a list says of an address.
+/// The list that decides about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Listed {
     Allow,
     Deny,
 }
 
-/// The two lists, as one: no range is in both.
+/// Both lists in one map: no range is in both.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lists(JointPrefixMap<IpNet, Listed>);
 
 impl Lists {
     /// Reads both lists. `owner` names them in errors.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ADDRESS` for a text that is no range, `INVALID_OPTION` for a range in both lists.
     pub(super) fn parse(owner: &str, allow: &[String], deny: &[String]) -> Result<Self> {
         let mut ranges = JointPrefixMap::new();
         for text in allow {
@@ -45,7 +49,7 @@ impl Lists {
         Ok(Self(ranges))
     }
 
-    /// The longest prefix over both lists decides.
+    /// The list with the longest prefix around the address.
     pub(super) fn decide(&self, address: IpAddr) -> Option<Listed> {
         if self.0.is_empty() {
             return None;
@@ -53,13 +57,13 @@ impl Lists {
         self.0.get_lpm(&IpNet::from(address)).map(|(_, listed)| *listed)
     }
 
-    /// How many ranges each has.
+    /// The number of ranges in each list.
     pub(super) fn lengths(&self) -> [u64; 2] {
         let allowed = self.0.values().filter(|listed| **listed == Listed::Allow).count() as u64;
         [allowed, self.0.len() as u64 - allowed]
     }
 
-    /// Both as the user would read them, in one order however they were given.
+    /// Both lists as the user would read them, in one order however they were given.
     pub(super) fn describe(&self) -> [String; 2] {
         [Listed::Allow, Listed::Deny].map(|wanted| {
             let ranges: Vec<_> = self
@@ -83,19 +87,19 @@ impl Lists {
 
 type Bans = JointPrefixMap<IpNet, BanTerm>;
 
-/// Ranges that are banned, each with its end.
+/// Banned ranges, each with its end.
 ///
-/// Whoever changes them makes a copy. Most are settled, and shared by the copies; the few that were changed
-/// last stand apart, so that only these are copied each time.
+/// Each change makes a copy. Most bans are settled, and shared by the copies; the few that changed last are kept apart, so
+/// that a change copies only these.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RangeBans {
     settled: Arc<Bans>,
-    /// These stand in for what is settled of the same range. A ban that was ended has its end in the past.
+    /// Takes precedence over a settled ban of the same range. A ban that `unban` ended has its end in the past.
     recent: Bans,
 }
 
 impl RangeBans {
-    /// Of the bans around an address the one that ends last.
+    /// The ban that ends last of those around an address.
     pub(super) fn around(&self, address: IpAddr, now: u64) -> Option<&BanTerm> {
         if self.settled.is_empty() && self.recent.is_empty() {
             return None;
@@ -106,13 +110,13 @@ impl RangeBans {
         around.filter(|term| term.stands(now)).max_by_key(|term| term.until)
     }
 
-    /// Those that stand.
+    /// The bans in force.
     pub(super) fn standing(&self, now: u64) -> impl Iterator<Item = (IpNet, &BanTerm)> {
         let settled = self.settled.iter().filter(|(range, _)| self.is_settled(range));
         self.recent.iter().chain(settled).filter(move |(_, term)| term.stands(now))
     }
 
-    /// These bans and more, each until the later of two ends.
+    /// These bans and `more`; of two bans of a range the one that ends later holds.
     pub(super) fn with(&self, more: impl IntoIterator<Item = (IpNet, BanTerm)>, now: u64) -> Self {
         let mut bans = self.clone();
         for (range, term) in more {
@@ -133,7 +137,7 @@ impl RangeBans {
         (bans.settle(now), true)
     }
 
-    /// These bans after the clock was set back: each ends after as long as before.
+    /// These bans after the clock was set back: each keeps its remaining time.
     pub(super) fn after_set_back(&self, set_back: SetBack) -> Self {
         let mut settled = Bans::new();
         for (range, term) in self.standing(set_back.before) {
@@ -144,7 +148,7 @@ impl RangeBans {
         Self { settled: Arc::new(settled), recent: Bans::new() }
     }
 
-    /// The ban of exactly this range.
+    /// The ban in force of exactly this range.
     fn of(&self, range: &IpNet, now: u64) -> Option<&BanTerm> {
         let term = self.recent.get(range).or_else(|| self.settled.get(range));
         term.filter(|term| term.stands(now))
@@ -154,7 +158,7 @@ impl RangeBans {
         self.recent.is_empty() || !self.recent.contains_key(range)
     }
 
-    /// Once many were changed all are settled, without those that have ended.
+    /// Settles all bans once many have changed, and drops those that have ended.
     fn settle(self, now: u64) -> Self {
         if self.recent.len() <= MOST_RECENT {
             return self;
@@ -167,7 +171,7 @@ impl RangeBans {
     }
 }
 
-/// All that is said of ranges at one moment.
+/// Lists and banned ranges at one moment.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ranges {
     pub(super) lists: Arc<Lists>,

@@ -1,30 +1,30 @@
-//! What is counted.
+//! Statistics of a reputation.
 
 /// Counts over all threads since creation, and the state now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReputationStats {
-    /// Failures counted against somebody, by weight.
+    /// Failures counted, by weight.
     pub failures: u64,
     /// Automatic bans.
     pub bans: u64,
-    /// Bans made by hand.
+    /// Manual bans.
     pub manual_bans: u64,
-    /// Bans ended by hand.
+    /// Bans ended by `unban`.
     pub unbans: u64,
-    /// Failures and bans of clients for whom there was no place, as all others are banned.
+    /// Failures and bans that were not stored, as every place was held by a banned client.
     pub untracked: u64,
-    /// Clients forgotten whose failures or past bans still counted.
+    /// Clients evicted while their failures or past bans still counted.
     pub evicted: u64,
     /// Clients banned now.
     pub banned: u64,
     /// Ranges banned now.
     pub ranges: u64,
-    /// Ranges in the list of those allowed.
+    /// Ranges in the allow list.
     pub allow: u64,
-    /// Ranges in the list of those denied.
+    /// Ranges in the deny list.
     pub deny: u64,
-    /// Clients remembered now.
+    /// Clients tracked now.
     pub size: u64,
-    /// Most clients remembered at once.
+    /// Most clients tracked at once.
     pub capacity: u64,
 }

@@ -1,4 +1,4 @@
-//! What is told about a client.
+//! Verdicts on addresses, and bans.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,35 +12,35 @@ use crate::runtime::clock::SetBack;
 /// What decides about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReputationRule {
-    /// Nothing: it may pass.
+    /// Nothing: it is admitted.
     None,
     /// A ban, of the client or of a range around it.
     Ban,
-    /// The list of those denied.
+    /// The deny list.
     Deny,
-    /// The list of those allowed.
+    /// The allow list.
     Allow,
 }
 
 /// What is known of an address. Times are nanoseconds of the clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// It is to be refused.
+    /// Whether the address is refused.
     pub banned: bool,
-    /// Until when, [`FOREVER`] for a ban without end; `None` for who is not banned.
+    /// When the ban ends, [`FOREVER`] for a permanent one; `None` without a ban.
     pub until: Option<u64>,
-    /// Failures counted within `findTime`; while an automatic ban stands, those that led to it.
+    /// Failures counted within `findTime`. During an automatic ban, those that led to it.
     pub failures: u64,
-    /// Automatic bans remembered.
+    /// Automatic bans that are not forgotten.
     pub bans: u32,
-    /// Why the ban that stands was made, where that was said.
+    /// The reason of the ban in force, if one was given.
     pub reason: Option<Arc<str>>,
     /// What decides.
     pub rule: ReputationRule,
 }
 
 impl Verdict {
-    /// The lists decide first, then the ban that ends last.
+    /// The verdict: the lists decide first, then the ban that ends last.
     pub(super) fn of(record: Record, listed: Option<Listed>, around: Option<&BanTerm>) -> Self {
         let Record { failures, bans, term } = record;
         let rule = ReputationRule::None;
@@ -57,7 +57,7 @@ impl Verdict {
         }
     }
 
-    /// Nanoseconds until the client may come back: 0 for now, [`FOREVER`] for never.
+    /// Nanoseconds until the address is admitted: 0 for now, [`FOREVER`] for never.
     #[must_use]
     pub fn retry_after(&self, now: u64) -> u64 {
         match self.until {
@@ -68,7 +68,7 @@ impl Verdict {
     }
 }
 
-/// What the history of a client comes to at one moment.
+/// A client's history, summed up at one moment.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     pub(super) failures: u64,
@@ -76,16 +76,16 @@ pub(super) struct Record {
     pub(super) term: Option<BanTerm>,
 }
 
-/// A ban that stands.
+/// A ban in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ban {
-    /// Whom it holds for: one address for a client, or the range.
+    /// The banned range; of a client, its one address.
     pub range: IpNet,
     /// Whether it is of one client.
     pub is_client: bool,
     /// When it ends; [`FOREVER`] for never.
     pub until: u64,
-    /// Why, where that was said.
+    /// The reason, if one was given.
     pub reason: Option<Arc<str>>,
 }
 
@@ -98,19 +98,19 @@ impl Ban {
         Self { range, is_client: false, until, reason }
     }
 
-    /// Whom it holds for, as `ban` and `unban` take it.
+    /// The banned client or range, as `ban` and `unban` take it.
     #[must_use]
     pub fn target(&self) -> String {
         if self.is_client { self.range.addr().to_string() } else { self.range.to_string() }
     }
 }
 
-/// A ban as it is kept.
+/// A ban as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BanTerm {
     pub(super) until: u64,
     pub(super) reason: Option<Arc<str>>,
-    /// The failures that led to it; 0 when it was made by hand.
+    /// The failures that led to it; 0 for a manual ban.
     pub(super) failures: u64,
 }
 
@@ -119,20 +119,20 @@ impl BanTerm {
         Self { until, reason: reason.map(Arc::from), failures: 0 }
     }
 
-    /// The clock was set back: it ends after as long as before.
+    /// The clock was set back: the remaining time stays the same.
     pub(super) fn clock_was_set_back(&mut self, set_back: SetBack) {
         if self.until != FOREVER {
             self.until = set_back.moved(self.until);
         }
     }
 
-    /// At its end it stands no more.
+    /// Whether it is in force; at its end it is not.
     pub(super) fn stands(&self, now: u64) -> bool {
         now < self.until
     }
 }
 
-/// Of two bans the one that ends later; the first where they end together.
+/// The ban that ends later; the first where both end together.
 pub(super) fn later(first: Option<BanTerm>, second: Option<BanTerm>) -> Option<BanTerm> {
     match (first, second) {
         (Some(first), Some(second)) if second.until > first.until => Some(second),
