@@ -1,4 +1,4 @@
-//! Who a client is: the address that one subscriber controls, as text.
+//! The key of a client: the part of its address that one subscriber controls, as text.
 
 pub(crate) mod cidr;
 pub(crate) mod forwarded;
@@ -25,21 +25,24 @@ options! {
     }
 }
 
-/// The canonical text of the client behind `text`.
+/// The canonical text of the client behind the address `text`.
 ///
-/// IPv4 as it is; IPv4 inside `::ffff:0:0/96` or NAT64's `64:ff9b::/96` (RFC 6052) as that IPv4; other IPv6 cut
-/// to its prefix, in the form of RFC 5952. Zone, brackets and port are dropped. The result is a client
-/// key again: `client_key(&client_key(x)?)` gives the same.
+/// IPv4 stays; IPv4 inside `::ffff:0:0/96` or NAT64's `64:ff9b::/96` (RFC 6052) becomes that IPv4; other IPv6 is cut to
+/// its prefix, in the form of RFC 5952. Zone, brackets and port are dropped. A client key is its own client key.
+///
+/// # Errors
+///
+/// `INVALID_ADDRESS` for a text that is no address.
 pub fn client_key(text: &str, ipv6_prefix: u8) -> Result<String> {
     parse_address(text).map(|address| key_of(address, ipv6_prefix))
 }
 
-/// As [`client_key`], for an address that is parsed already.
+/// As [`client_key`], for a parsed address.
 pub(crate) fn key_of(address: IpAddr, ipv6_prefix: u8) -> String {
     client_of(address, ipv6_prefix).to_string()
 }
 
-/// The address that stands for the client: its key, before it is text.
+/// The address that stands for the client: its key before it is printed.
 pub(crate) fn client_of(address: IpAddr, ipv6_prefix: u8) -> IpAddr {
     match unmap(address) {
         IpAddr::V6(v6) => IpAddr::V6(cut(v6, ipv6_prefix)),
@@ -47,7 +50,7 @@ pub(crate) fn client_of(address: IpAddr, ipv6_prefix: u8) -> IpAddr {
     }
 }
 
-/// Reads an address as servers and proxies write it.
+/// Reads an address as servers and proxies write it: perhaps with brackets, zone and port.
 pub(crate) fn parse_address(text: &str) -> Result<IpAddr> {
     text.parse()
         .ok()
@@ -55,7 +58,7 @@ pub(crate) fn parse_address(text: &str) -> Result<IpAddr> {
         .ok_or_else(|| Error::InvalidAddress { given: excerpt(text) })
 }
 
-/// The IPv4 address that an IPv6 address carries, decided by its bits.
+/// The IPv4 address that an IPv6 address carries, by its bits; any other address stays.
 pub(crate) fn unmap(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     match v6.segments() {
@@ -71,7 +74,7 @@ fn cut(address: Ipv6Addr, prefix: u8) -> Ipv6Addr {
     Ipv6Addr::from(u128::from(address) & kept)
 }
 
-/// `[v6]`, `[v6]:port`, `v4:port` and bare addresses; `None` for a port that is no port.
+/// The address in `[v6]`, `[v6]:port`, `v4:port` or a bare address; `None` for an invalid port.
 fn without_port(text: &str) -> Option<&str> {
     if let Some(rest) = text.strip_prefix('[') {
         let (host, port) = rest.split_once(']')?;
@@ -88,7 +91,7 @@ fn is_port(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok()
 }
 
-/// `fe80::1%eth0` is `fe80::1`; only IPv6 has zones.
+/// Removes the zone: `fe80::1%eth0` is `fe80::1`. Only IPv6 has zones.
 fn without_zone(host: &str) -> &str {
     match host.split_once('%') {
         Some((address, zone)) if address.contains(':') && !zone.is_empty() => address,
@@ -96,7 +99,7 @@ fn without_zone(host: &str) -> &str {
     }
 }
 
-/// What a message may repeat of a text that came from outside.
+/// The beginning of a text from outside, for a message.
 fn excerpt(text: &str) -> String {
     const MOST: usize = 80;
     match text.char_indices().nth(MOST) {
@@ -116,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv4_stays() {
+    fn ipv4_is_its_own_key() {
         for text in ["203.0.113.7", "203.0.113.7:443", "::ffff:203.0.113.7", "::ffff:cb00:7107"] {
             assert_eq!(key(text), "203.0.113.7");
         }
@@ -125,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv6_is_cut() {
+    fn ipv6_is_cut_to_its_prefix() {
         for text in
             ["2001:db8:1:2:3:4:5:6", "[2001:db8:1:2:3:4:5:6]:443", "2001:DB8:1:2::", "2001:db8:1:2::9%eth0"]
         {
@@ -137,13 +140,13 @@ mod tests {
     }
 
     #[test]
-    fn mapped_is_decided_by_bits_not_by_notation() {
+    fn mapped_addresses_are_recognized_by_bits_not_by_notation() {
         assert_eq!(client_key("::203.0.113.7", 128).expect("valid"), "::cb00:7107");
         assert_eq!(client_key("64:ff9b:1::203.0.113.7", 128).expect("valid"), "64:ff9b:1::cb00:7107");
     }
 
     #[test]
-    fn refuses_what_is_no_address() {
+    fn refuses_invalid_addresses() {
         for text in [
             "",
             " ",

@@ -1,7 +1,4 @@
-//! What happened, by whom: counted over all threads, judged by rules, remembered for a while.
-//!
-//! A rule judges the events of one client in a sliding window; how, kept where, remembered how: each in a file of
-//! its own.
+//! Security events of clients: counted over all threads, judged by rules in sliding windows, and kept in a history.
 
 mod alert;
 mod client;
@@ -12,11 +9,13 @@ mod history;
 mod monitor;
 mod options;
 mod rule;
+mod stats;
 mod window;
 
 pub use alert::Alert;
 pub use events::{EventId, MAX_EVENTS};
 pub use history::{HistoryEntry, HistoryQuery};
-pub use monitor::{SecurityMonitor, SecurityMonitorStats};
+pub use monitor::SecurityMonitor;
 pub use options::{RuleOptions, SecurityMonitorConfig, SecurityMonitorOptions};
 pub use rule::Action;
+pub use stats::SecurityMonitorStats;

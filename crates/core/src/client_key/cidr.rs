@@ -1,4 +1,4 @@
-//! Lists of address ranges, and which client a chain of proxies speaks for.
+//! Lists of address ranges, and the client behind a chain of proxies.
 
 use std::net::IpAddr;
 
@@ -15,7 +15,11 @@ pub struct CidrList {
 }
 
 impl CidrList {
-    /// Reads ranges as `10.0.0.0/8`, `2001:db8::/32` or single addresses. `option` names the list in errors.
+    /// Reads ranges such as `10.0.0.0/8`, `2001:db8::/32` or single addresses. `option` names the list in errors.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ADDRESS` for a text that is neither.
     pub fn parse<'a>(option: &str, texts: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let ranges = texts.into_iter().map(|text| parse_range(option, text)).collect::<Result<_>>()?;
         Ok(Self { ranges })
@@ -29,7 +33,7 @@ impl CidrList {
     }
 }
 
-/// Reads one range, or an address as the range of itself alone. `option` names it in errors.
+/// Reads a range, or an address as the range of that address alone. `option` names it in errors.
 pub(crate) fn parse_range(option: &str, text: &str) -> Result<IpNet> {
     let invalid = |reason| Error::InvalidCidr { option: option.to_owned(), given: text.to_owned(), reason };
     let Some((address, prefix)) = text.split_once('/') else {
@@ -44,7 +48,7 @@ pub(crate) fn parse_range(option: &str, text: &str) -> Result<IpNet> {
     if range.trunc() != range {
         return Err(invalid("bits are set behind the prefix"));
     }
-    // A range inside ::ffff:0:0/96 means IPv4 clients, which are looked up as IPv4.
+    // A range inside ::ffff:0:0/96 means IPv4 addresses, which are looked up as IPv4.
     match (unmap(address), prefix.checked_sub(96)) {
         (IpAddr::V4(v4), Some(prefix)) if address.is_ipv6() => {
             IpNet::new(IpAddr::V4(v4), prefix).map_err(|_| invalid(too_long))
@@ -53,7 +57,7 @@ pub(crate) fn parse_range(option: &str, text: &str) -> Result<IpNet> {
     }
 }
 
-/// Which client a request comes from, when proxies in front of the server are known.
+/// Finds the client of a request behind trusted proxies.
 #[derive(Clone, Debug)]
 pub struct ClientAddress {
     trusted: CidrList,
@@ -61,25 +65,29 @@ pub struct ClientAddress {
 }
 
 impl ClientAddress {
-    /// Trusts what proxies in `trusted` say about who connected to them.
+    /// Trusts the proxies in `trusted` to name their clients.
     #[must_use]
     pub fn new(trusted: CidrList, ipv6_prefix: u8) -> Self {
         Self { trusted, ipv6_prefix }
     }
 
-    /// Whether the peer is a trusted proxy.
+    /// Whether the remote address is that of a trusted proxy.
     #[must_use]
-    pub fn is_trusted(&self, peer: &str) -> bool {
-        parse_address(peer).is_ok_and(|address| self.trusted.contains(address))
+    pub fn is_trusted(&self, remote: &str) -> bool {
+        parse_address(remote).is_ok_and(|address| self.trusted.contains(address))
     }
 
     /// The key of an address.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ADDRESS` for a text that is no address.
     pub fn key(&self, address: &str) -> Result<String> {
         Ok(key_of(parse_address(address)?, self.ipv6_prefix))
     }
 
-    /// Which client a header of a trusted proxy names: reading from the right, the first hop that is not trusted. A
-    /// hop that is no address makes the header unreadable: what stands left of it could be invented by the client.
+    /// The client that a header of a trusted proxy names: the first hop from the right that is not trusted. A hop that is no
+    /// address makes the header unreadable: the client could have forged everything to its left.
     #[must_use]
     pub fn resolve(&self, format: HeaderFormat, header: &str) -> Resolved {
         let mut leftmost = None;
@@ -96,7 +104,7 @@ impl ClientAddress {
     }
 }
 
-/// What a header of a trusted proxy says about the client.
+/// The client that a header of a trusted proxy names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resolved {
     /// The key of the first address that is not trusted.
@@ -133,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_nonsense() {
+    fn refuses_invalid_ranges() {
         for text in [
             "10.0.0.0/33",
             "::/129",
@@ -153,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_hops_from_the_right_as_far_as_it_trusts() {
+    fn reads_hops_from_the_right_up_to_the_first_untrusted() {
         let behind = ClientAddress::new(list(&["10.0.0.0/8"]).expect("valid"), 64);
         let resolve = |header| behind.resolve(HeaderFormat::List, header);
         let client = |key: &str| Resolved::Client(key.to_owned());

@@ -5,15 +5,15 @@ use std::borrow::Cow;
 /// How a header names addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderFormat {
-    /// `X-Forwarded-For`: addresses between commas, the latest proxy's word on the right.
+    /// `X-Forwarded-For`: addresses separated by commas, the latest proxy's on the right.
     List,
-    /// `Forwarded` (RFC 7239): elements between commas, whose `for` is an address.
+    /// `Forwarded` (RFC 7239): elements separated by commas, whose `for` is an address.
     Forwarded,
     /// One address, such as `X-Real-IP`.
     Single,
 }
 
-/// The hops that a header names, from the right; `None` for an element that names none.
+/// The hops that a header names, from the right; `None` for an element without an address.
 pub(crate) fn hops(format: HeaderFormat, header: &str) -> impl Iterator<Item = Option<Cow<'_, str>>> {
     let mut rest = Some(header);
     std::iter::from_fn(move || {
@@ -36,8 +36,8 @@ fn split_last(text: &str, at: Option<usize>) -> (Option<&str>, &str) {
     }
 }
 
-/// Where a delimiter last stands outside quotes. It is looked for from the right: what stands left may come from the
-/// client, whose unbalanced quote must not hide the proxy's element.
+/// The position of the last delimiter outside quotes. The search goes from the right: the left part may come from the
+/// client, and an unbalanced quote there must not hide the proxy's element.
 fn last_unquoted(text: &str, delimiter: u8) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut is_quoted = false;
@@ -55,7 +55,7 @@ fn is_escaped(bytes: &[u8], at: usize) -> bool {
     bytes[..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
 }
 
-/// The address in the one `for` of an element, without an obfuscated port.
+/// The value of the only `for` of an element, without an obfuscated port.
 fn node_of(element: &str) -> Option<Cow<'_, str>> {
     let mut node = None;
     let mut rest = Some(element);
@@ -70,7 +70,7 @@ fn node_of(element: &str) -> Option<Cow<'_, str>> {
     node.map(without_obfuscated_port)
 }
 
-/// The text of a token or of a quoted string.
+/// The text of a token or a quoted string.
 fn unquote(value: &str) -> Option<Cow<'_, str>> {
     let Some(quoted) = value.strip_prefix('"') else {
         return (!value.contains('"')).then_some(Cow::Borrowed(value));
@@ -91,7 +91,7 @@ fn unquote(value: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(plain))
 }
 
-/// `203.0.113.1:_secret` is `203.0.113.1`.
+/// Removes an obfuscated port: `203.0.113.1:_secret` is `203.0.113.1`.
 fn without_obfuscated_port(node: Cow<'_, str>) -> Cow<'_, str> {
     match node.find(":_") {
         Some(at) => Cow::Owned(node[..at].to_owned()),
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn an_element_without_one_plain_for_names_nothing() {
+    fn an_element_without_exactly_one_for_names_no_hop() {
         for element in ["", "proto=https", "for", "for=1.1.1.1;for=2.2.2.2", "for=\"1.1.1.1", "for=1.1\"1.1"]
         {
             assert_eq!(forwarded(element)[0], None, "{element}");
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_client_sent_cannot_hide_what_the_proxy_added() {
+    fn the_client_cannot_hide_the_proxys_element() {
         for sent in ["for=\"6.6.6.6", "\"", "for=6.6.6.6;x=\"\\", "\\", "for=\"\\\"", ",;=\""] {
             assert_eq!(forwarded(&format!("{sent}, for=192.0.2.1"))[0], named("192.0.2.1"), "{sent}");
         }

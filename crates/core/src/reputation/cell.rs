@@ -144,8 +144,9 @@ mod models {
             let cell = cell();
             assert_eq!(fail(&cell), Some(Outcome::Counted));
             let failure = in_thread(&cell, fail);
-            let eviction =
-                in_thread(&cell, |cell| cell.evict_if(|history| history.eviction_rank(&POLICY, NOW).is_some()));
+            let eviction = in_thread(&cell, |cell| {
+                cell.evict_if(|history| history.eviction_rank(&POLICY, NOW).is_some())
+            });
             let outcome = failure.join().expect("no panic");
             let evicted = eviction.join().expect("no panic");
             // `None` says that the cell was evicted: the thread that reports the failure then inserts the client again.

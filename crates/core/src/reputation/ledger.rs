@@ -1,6 +1,8 @@
-//! The ledger: lists, ranges and clients put together.
+//! The reputation: lists, banned ranges and clients combined.
 
-use std::fmt;
+mod instance;
+mod report;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -11,34 +13,30 @@ use parking_lot::Mutex;
 
 use super::client::Client;
 use super::clients::Clients;
-use super::file;
 use super::history::{Cause, History, Outcome};
 use super::options::ReputationConfig;
 use super::policy::end_of;
 use super::ranges::{Listed, Lists, Ranges};
-use super::stats::ReputationStats;
-use super::verdict::{Ban, BanTerm, Record, Verdict};
+use super::verdict::{BanTerm, Record, Verdict};
 use crate::client_key::cidr::parse_range;
 use crate::client_key::{parse_address, unmap};
-use crate::runtime::ThreadId;
 use crate::runtime::clock::SetBack;
-use crate::runtime::instances::{Instance, OptionList};
+use crate::runtime::instances::OptionList;
 use crate::runtime::sharded_counters::ShardedCounters;
 use crate::{Error, Result};
 
-/// Who behaved badly, for all threads: failures that ban, bans that grow, and lists.
+/// Failures, bans and lists of all threads.
 ///
-/// A client is an address as `client_key` cuts it; lists and bans of ranges are asked for the whole
-/// address. Failures of one client take effect one after the other, whichever threads they come from, so
-/// the failure that bans does so once.
+/// A client is an address as `client_key` cuts it; lists and banned ranges are matched against the whole address. Failures
+/// of one client take effect one after the other, whichever threads they come from, so `maxFailures` failures make one ban.
 pub struct Reputation {
     name: String,
     created_with: OptionList,
     config: ArcSwap<ReputationConfig>,
-    /// Of `config`, for every call.
+    /// A copy of the prefix in `config`, which every call reads.
     ipv6_prefix: AtomicU8,
     ranges: ArcSwap<Ranges>,
-    /// Those who change the ranges take turns.
+    /// Serializes changes of the ranges.
     changing_ranges: Mutex<()>,
     clients: Clients,
     chance: Box<dyn Fn() -> f64 + Send + Sync>,
@@ -52,20 +50,20 @@ const MANUAL_BANS: usize = 2;
 const UNBANS: usize = 3;
 const UNTRACKED: usize = 4;
 
-/// Whom a ban is for.
+/// What a ban applies to.
 enum Target {
     Client(Client),
     Range(IpNet),
 }
 
 impl Reputation {
-    /// Nobody has done anything yet.
+    /// A reputation without clients.
     #[must_use]
     pub fn new(name: &str, config: ReputationConfig) -> Self {
         Self::with_chance(name, config, fastrand::f64)
     }
 
-    /// As [`new`](Self::new), with another source of the numbers from 0 to 1 that `jitter` takes.
+    /// As [`new`](Self::new), with another source of random numbers from 0 to 1 for `jitter`.
     #[must_use]
     pub fn with_chance(
         name: &str,
@@ -87,7 +85,11 @@ impl Reputation {
         }
     }
 
-    /// Whether an address is to be refused. Takes no lock.
+    /// Whether an address is banned or denied. Takes no lock.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ADDRESS`, `CLOSED`.
     pub fn is_banned(&self, ip: &str, now: u64) -> Result<bool> {
         self.check_open()?;
         let address = address_of(ip)?;
@@ -101,7 +103,11 @@ impl Reputation {
         })
     }
 
-    /// All there is to tell about an address.
+    /// The verdict on an address.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ADDRESS`, `CLOSED`.
     pub fn check(&self, ip: &str, now: u64) -> Result<Verdict> {
         self.check_open()?;
         let address = address_of(ip)?;
@@ -109,19 +115,31 @@ impl Reputation {
         Ok(self.judge(address, record.unwrap_or_default(), now))
     }
 
-    /// Counts `weight` failures against the client, who is banned when they are as many as ban. Who is
-    /// allowed, denied or banned is not counted against.
+    /// Counts `weight` failures of a client and bans it once they reach `maxFailures`. Counts nothing while a list or a ban
+    /// decides about the client.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ADDRESS`, `CLOSED`.
     pub fn record_failure(&self, ip: &str, weight: u64, reason: Option<&str>, now: u64) -> Result<Verdict> {
         self.blame(ip, Cause::Failures(weight.max(1)), reason, now)
     }
 
-    /// Gives the client its next ban at once, as if its failures were as many as ban. Who is allowed,
-    /// denied or banned stays so.
+    /// Bans a client as if its failures had reached `maxFailures`. Does nothing while a list or a ban decides about the
+    /// client.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ADDRESS`, `CLOSED`.
     pub fn ban_automatically(&self, client: &str, reason: &str, now: u64) -> Result<Verdict> {
         self.blame(client, Cause::Order, Some(reason), now)
     }
 
-    /// Forgets the failures counted against the client; never a ban, nor the number of bans.
+    /// Forgets the failures of a client, but no ban and no number of bans.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ADDRESS`, `CLOSED`.
     pub fn record_success(&self, ip: &str) -> Result<()> {
         self.check_open()?;
         let client = self.client(address_of(ip)?);
@@ -129,8 +147,12 @@ impl Reputation {
         Ok(())
     }
 
-    /// Bans a client or a range for `duration`, or for ever; the later of two ends holds. False, and
-    /// counted, when there is no place for the client, as all others are banned.
+    /// Bans a client or a range for `duration`, or permanently; of two bans the one that ends later holds. False, and
+    /// counted, when the client is not stored because every place is held by a banned client.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ADDRESS`, `CLOSED`.
     pub fn ban(&self, target: &str, duration: Option<u64>, reason: Option<&str>, now: u64) -> Result<bool> {
         self.check_open()?;
         let term = BanTerm::by_hand(end_of(duration, now), reason);
@@ -151,6 +173,10 @@ impl Reputation {
     }
 
     /// Ends the ban of this client or of exactly this range; false when there is none.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ADDRESS`, `CLOSED`.
     pub fn unban(&self, target: &str, now: u64) -> Result<bool> {
         self.check_open()?;
         let stood = match self.target(target)? {
@@ -171,21 +197,11 @@ impl Reputation {
         Ok(stood)
     }
 
-    /// The bans that stand, those of ranges and of clients, the first to end first. One pass over all.
-    pub fn bans(&self, now: u64) -> Result<Vec<Ban>> {
-        self.check_open()?;
-        let ranges = self.ranges.load();
-        let of_ranges = ranges.bans.standing(now).map(|(range, term)| Ban::of_range(range, term.clone()));
-        let clients = self.clients.all();
-        let of_clients = clients.into_iter().filter_map(|(client, history)| {
-            Some(Ban::of_client(client.address(), history.standing(now)?.clone()))
-        });
-        let mut bans: Vec<_> = of_ranges.chain(of_clients).collect();
-        bans.sort_by_key(|ban| (ban.until, ban.range));
-        Ok(bans)
-    }
-
-    /// Replaces both lists in one moment.
+    /// Replaces both lists at once.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ADDRESS`, `INVALID_OPTION`, `CLOSED`; nothing is changed then.
     pub fn set_lists(&self, allow: &[String], deny: &[String]) -> Result<()> {
         self.check_open()?;
         let lists = Arc::new(Lists::parse("setLists", allow, deny)?);
@@ -193,61 +209,7 @@ impl Reputation {
         Ok(())
     }
 
-    /// Everything but the lists, as bytes for a file. Its dates are times of the clock and `date_ahead`.
-    pub fn save(&self, now: u64, date_ahead: i64) -> Result<Vec<u8>> {
-        self.check_open()?;
-        let mut clients = self.clients.all();
-        clients.retain(|(_, history)| history.matters(&self.config.load().policy, now));
-        let ranges = self.ranges.load();
-        Ok(file::encode(&clients, ranges.bans.standing(now), date_ahead))
-    }
-
-    /// Adds what a file holds to what is known: bans until the later of two ends, the longer memory of
-    /// past bans, the more failures of the two. `source` names the file in errors.
-    pub fn load(&self, bytes: &[u8], source: &str, now: u64, date_ahead: i64) -> Result<()> {
-        self.check_open()?;
-        let mut saved = file::decode(bytes, source, date_ahead)?;
-        for (client, history) in &mut saved.clients {
-            // Whoever saved may have cut addresses elsewhere, and its date may have been ahead.
-            *client = self.client(client.address());
-            history.cut(now);
-        }
-        // Bans first: they are to have the places, should there be too few.
-        saved.clients.sort_by_key(|(_, history)| history.standing(now).is_none());
-        let policy = self.config.load().policy;
-        for (client, history) in saved.clients {
-            let merge = |own: &mut History| own.merge(history.clone(), &policy, now);
-            if self.clients.with(client, now, merge).is_err() {
-                self.counters.add(UNTRACKED, 1);
-            }
-        }
-        self.change_ranges(|ranges| Ranges { bans: Arc::new(ranges.bans.with(saved.ranges, now)), ..ranges });
-        Ok(())
-    }
-
-    /// Sums over all threads, and one pass over the clients.
-    pub fn stats(&self, now: u64) -> Result<ReputationStats> {
-        self.check_open()?;
-        let (size, banned) = self.clients.count(now);
-        let ranges = self.ranges.load();
-        let [allow, deny] = ranges.lists.lengths();
-        Ok(ReputationStats {
-            failures: self.counters.sum(FAILURES),
-            bans: self.counters.sum(BANS),
-            manual_bans: self.counters.sum(MANUAL_BANS),
-            unbans: self.counters.sum(UNBANS),
-            untracked: self.counters.sum(UNTRACKED),
-            evicted: self.clients.evicted(),
-            banned,
-            ranges: ranges.bans.standing(now).count() as u64,
-            allow,
-            deny,
-            size,
-            capacity: self.config.load().capacity as u64,
-        })
-    }
-
-    /// The clock was set back, by hand, in a test: bans end after as long as before.
+    /// A test set the clock back: bans keep their remaining time.
     pub fn clock_was_set_back(&self, set_back: SetBack) {
         self.clients.clock_was_set_back(set_back);
         self.change_ranges(|ranges| Ranges {
@@ -297,11 +259,11 @@ impl Reputation {
     }
 
     fn client(&self, address: IpAddr) -> Client {
-        // Relaxed: it changes between a reset and the next construction only.
+        // Relaxed: it changes only between a reset and the next construction.
         Client::of(address, self.ipv6_prefix.load(Ordering::Relaxed))
     }
 
-    /// A range within one client is that client.
+    /// A range within one client means that client.
     fn target(&self, text: &str) -> Result<Target> {
         if !text.contains('/') {
             return Ok(Target::Client(self.client(address_of(text)?)));
@@ -325,7 +287,7 @@ impl Reputation {
     }
 
     fn check_open(&self) -> Result<()> {
-        // Relaxed: a call that races with `destroy` may still be answered.
+        // Relaxed: a call concurrent with `destroy` may still succeed.
         if self.closed.load(Ordering::Relaxed) {
             return Err(Error::Closed { name: self.name.clone() });
         }
@@ -333,66 +295,7 @@ impl Reputation {
     }
 }
 
-/// An address as lists and clients know it: IPv4 inside IPv6 is that IPv4.
+/// Reads an address; IPv4 inside IPv6 becomes that IPv4.
 fn address_of(text: &str) -> Result<IpAddr> {
     parse_address(text).map(unmap)
-}
-
-impl Instance for Reputation {
-    const KIND: &'static str = "Reputation";
-    type Config = ReputationConfig;
-
-    fn create(name: &str, config: ReputationConfig) -> Self {
-        Self::new(name, config)
-    }
-
-    fn created_with(&self) -> &OptionList {
-        &self.created_with
-    }
-
-    fn list_options(config: &ReputationConfig) -> OptionList {
-        config.list()
-    }
-
-    /// By which clients are named, and how many have a place.
-    fn list_fixed(config: &ReputationConfig) -> OptionList {
-        let is_fixed = |option: &str| ["ipv6Prefix", "maxClients"].contains(&option);
-        config.list().into_iter().filter(|(option, _)| is_fixed(option)).collect()
-    }
-
-    /// Bans that stand, and failures that count, stay.
-    fn reconfigure(&self, _: &str, config: ReputationConfig, _: bool) -> Result<Option<Arc<Self>>> {
-        self.clients.reconfigure(config.capacity, config.policy);
-        let lists = Arc::new(config.lists.clone());
-        self.ipv6_prefix.store(config.ipv6_prefix, Ordering::Relaxed);
-        self.config.store(Arc::new(config));
-        self.change_ranges(|ranges| Ranges { lists, ..ranges });
-        Ok(None)
-    }
-
-    fn reset(&self) {
-        self.clients.clear();
-        let lists = Arc::new(self.config.load().lists.clone());
-        self.change_ranges(|_| Ranges { lists, bans: Arc::default() });
-        self.counters.reset();
-    }
-
-    fn close(&self) {
-        self.closed.store(true, Ordering::Relaxed);
-        // A thread may keep the closed reputation for a while; it need not keep its clients.
-        self.clients.clear();
-    }
-
-    /// Threads hold nothing of it.
-    fn thread_ended(&self, _: ThreadId, _: u64) {}
-
-    fn clock_was_set_back(&self, set_back: SetBack) {
-        Self::clock_was_set_back(self, set_back);
-    }
-}
-
-impl fmt::Debug for Reputation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reputation").field("name", &self.name).finish_non_exhaustive()
-    }
 }

@@ -1,4 +1,4 @@
-//! What is told when a rule is met.
+//! Alerts.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ pub struct Alert {
     pub event: Arc<str>,
     /// The client, as [`client_key`](crate::client_key::client_key) names it.
     pub client: String,
-    /// What was found in the window: events, or different details. It is the rule's count, as no more are kept.
+    /// How many events, or different details, were in the window: the rule's count, as no more are kept.
     pub count: u64,
-    /// The detail of the event that met it.
+    /// The detail of the event that met the rule.
     pub detail: Option<Detail>,
-    /// Date of that event, UTC milliseconds.
+    /// The date of that event, in UTC milliseconds.
     pub at: u64,
 }

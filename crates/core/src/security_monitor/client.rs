@@ -1,4 +1,4 @@
-//! What is known of one client.
+//! The state of one client.
 
 use std::net::IpAddr;
 
@@ -8,28 +8,29 @@ use super::events::{Event, EventId};
 use super::rule::{Nearness, Rule, RuleState, Verdict};
 use crate::runtime::key_hash::KeyHash;
 
-/// One client: what it did since it was first seen, and what rules know of it.
+/// One client: its events since it is tracked, and the state of each rule.
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) address: IpAddr,
     last_seen: u64,
     nearness: Nearness,
-    /// Most clients cause one event, which one or two rules judge: what that takes is in one piece of memory.
+    /// Sized for the usual client, which causes one event that one or two rules judge.
     counts: SmallVec<[(EventId, u64); 1]>,
-    /// By the number of the rule; only of rules whose event it caused.
+    /// By the rule's id; only for rules whose event the client has caused.
     rules: SmallVec<[(u32, RuleState); 2]>,
 }
 
-/// What rules say of one event.
+/// The verdicts of all rules on one event.
 #[derive(Debug, Default)]
 pub(super) struct Verdicts {
-    /// Indices of the rules that it meets.
+    /// Indices of the rules that raise an alert.
     pub(super) alerts: Vec<usize>,
-    /// How many it would meet, were they not silent.
+    /// How many rules are met but muted.
     pub(super) muted: u64,
 }
 
-/// How much is lost when a client is forgotten: first by how near it is to an alert, then by when it was seen last.
+/// In which order clients are evicted, the lowest first: by how near they are to an alert, then by when they were last
+/// seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct EvictionRank {
     heat: usize,
@@ -47,7 +48,7 @@ impl Client {
         }
     }
 
-    /// Another client, never seen, in the memory of this one.
+    /// A new client in the memory of this one.
     pub(super) fn renamed(mut self, address: IpAddr) -> Self {
         self.address = address;
         self.last_seen = 0;
@@ -65,7 +66,7 @@ impl Client {
         rules: &[Rule],
         now: u64,
     ) -> Verdicts {
-        // A thread may come here with a time that it read before the last one did.
+        // Another thread may have read the clock later but come here earlier.
         let now = now.max(self.last_seen);
         self.last_seen = now;
         self.count(event.id);
@@ -86,7 +87,7 @@ impl Client {
         EvictionRank { heat: self.nearness.heat(now), last_seen: self.last_seen }
     }
 
-    /// Its events, in the order of their first.
+    /// Its events, in the order in which they first occurred.
     pub(super) fn counts(&self) -> &[(EventId, u64)] {
         &self.counts
     }
@@ -95,7 +96,7 @@ impl Client {
         self.counts.iter().map(|(_, count)| count).sum()
     }
 
-    /// The clock was set back, by hand, in a test.
+    /// A test set the clock back.
     pub(super) fn clock_was_set_back(&mut self, rules: &[Rule], now: u64) {
         self.last_seen = self.last_seen.min(now);
         for (id, state) in &mut self.rules {
@@ -121,7 +122,7 @@ impl Client {
     fn state_of(&mut self, rule: &Rule, rules: &[Rule]) -> &mut RuleState {
         let known = self.rules.iter().position(|(id, _)| *id == rule.id);
         let place = known.unwrap_or_else(|| {
-            // Of rules that are no more nothing need be known.
+            // The state of removed rules is dropped.
             self.rules.retain(|(id, _)| rules.iter().any(|rule| rule.id == *id));
             self.rules.push((rule.id, rule.new_state()));
             self.rules.len() - 1

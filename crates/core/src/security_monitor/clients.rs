@@ -1,8 +1,7 @@
-//! Where the clients are: so many and no more, in buckets with a lock each.
+//! A bounded set of clients, in buckets with a lock each.
 //!
-//! A client is in the bucket its hash names. Threads wait for each other only where they mean clients of one bucket, and
-//! there for one judgement. When all places are taken, a newcomer gets that of the client whose loss matters least among
-//! the next [`PROBES`].
+//! A client's hash determines its bucket. A thread waits for another only in the same bucket, for the time of one call. When
+//! all places are taken, a new client replaces the one with the lowest eviction rank among the next [`PROBES`].
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,16 +15,16 @@ use crate::runtime::key_hash::hash_bytes;
 use crate::runtime::sharded_counters::ShardedCounters;
 use crate::runtime::sync::Mutex;
 
-/// Clients of a bucket, on average, when all places are taken.
+/// Clients per bucket, on average, when all places are taken.
 const PER_BUCKET: u64 = 4;
 
-/// Clients that are compared when one has to go; the last bucket looked at is looked at whole.
+/// Clients that are compared for an eviction; the last bucket is compared as a whole.
 const PROBES: usize = 16;
 
-/// Buckets in which they are looked for: with fewer clients than that something is on its way between two of them.
+/// Most buckets that are searched for them: fewer clients are there only while others are being replaced.
 const PROBED_BUCKETS: usize = 64;
 
-/// How often a newcomer looks again when another thread was faster.
+/// How often an eviction is tried again when another thread was faster.
 const ATTEMPTS: usize = 8;
 
 #[derive(Debug)]
@@ -37,7 +36,7 @@ pub(super) struct Clients {
     evictions: ShardedCounters<1>,
 }
 
-/// A client as a candidate to give up its place.
+/// A candidate for eviction.
 #[derive(Clone, Copy)]
 struct Candidate {
     bucket: usize,
@@ -55,7 +54,7 @@ impl Clients {
         Self { buckets, held: Gauge::new(), most, evictions: ShardedCounters::new() }
     }
 
-    /// Runs `call` on the client, which is made where it is not known. `call` may only touch the client.
+    /// Runs `call` on the client, which is added where it is not known. `call` must not use other clients.
     pub(super) fn with<R>(&self, address: IpAddr, now: u64, call: impl FnOnce(&mut Client) -> R) -> R {
         let home = self.bucket_of(address);
         {
@@ -69,25 +68,25 @@ impl Clients {
         }
         self.evictions.add(0, 1);
         let Some(evicted) = self.evict(home, now) else {
-            // Every place is between two clients: this one is judged by what it does now, and forgotten.
+            // Every place is being replaced: this client is judged by this one event and not kept.
             return call(&mut Client::new(address));
         };
         let mut bucket = self.buckets.at(home).lock();
         if let Some(client) = find(&mut bucket, address) {
-            // Another thread has brought it here: one place is free again.
+            // Another thread has added it: the evicted client's place is free again.
             self.held.lower();
             return call(client);
         }
         call(admit(&mut bucket, evicted.renamed(address)))
     }
 
-    /// Runs `call` on the client where it is known.
+    /// Runs `call` on the client if it is known.
     pub(super) fn existing<R>(&self, address: IpAddr, call: impl FnOnce(&Client) -> R) -> Option<R> {
         let mut bucket = self.buckets.at(self.bucket_of(address)).lock();
         find(&mut bucket, address).map(|client| call(client))
     }
 
-    /// Forgets every client.
+    /// Removes every client.
     pub(super) fn clear(&self) {
         for bucket in self.buckets.made() {
             for _ in std::mem::take(&mut *bucket.lock()) {
@@ -96,19 +95,19 @@ impl Clients {
         }
     }
 
-    /// How many are known.
+    /// How many clients are tracked.
     pub(super) fn count(&self) -> u64 {
         self.held.get()
     }
 
-    /// How many were forgotten for others.
+    /// How many clients were evicted.
     pub(super) fn evictions(&self) -> u64 {
         self.evictions.sum(0)
     }
 
-    /// Those with the most events, the first with the most, and at most `limit`. One pass over all.
+    /// The clients with the most events, at most `limit`, in descending order. One pass over all.
     pub(super) fn top(&self, limit: usize) -> Vec<(IpAddr, u64)> {
-        // The least of those kept is on top.
+        // The heap's top has the fewest events of those kept.
         let mut kept = BinaryHeap::new();
         for bucket in self.buckets.made() {
             for client in bucket.lock().iter() {
@@ -122,25 +121,25 @@ impl Clients {
         descending.map(|Reverse((total, Reverse(address)))| (address, total)).collect()
     }
 
-    /// The clock was set back, by hand, in a test.
+    /// A test set the clock back.
     pub(super) fn clock_was_set_back(&self, rules: &[Rule], now: u64) {
         for bucket in self.buckets.made() {
             bucket.lock().iter_mut().for_each(|client| client.clock_was_set_back(rules, now));
         }
     }
 
-    /// Takes a client out to make room for another; its place still counts.
+    /// Takes a client out to make room for another; its place stays counted.
     fn evict(&self, home: usize, now: u64) -> Option<Client> {
         (0..ATTEMPTS).find_map(|_| {
             let Candidate { bucket, address, rank } = self.lowest_rank(home, now)?;
             let mut bucket = self.buckets.at(bucket).lock();
             let place = bucket.iter().position(|client| client.address == address)?;
-            // What it did meanwhile may have made it rank more than others.
+            // A concurrent event may have raised its rank.
             (bucket[place].rank(now) <= rank).then(|| bucket.swap_remove(place))
         })
     }
 
-    /// One lock at a time: the candidate may be gone when it is looked for.
+    /// The client with the lowest rank of those compared. Takes one lock at a time, so the candidate may be gone afterwards.
     fn lowest_rank(&self, home: usize, now: u64) -> Option<Candidate> {
         let mut least: Option<Candidate> = None;
         let mut probed = 0;
@@ -161,7 +160,7 @@ impl Clients {
 
     fn bucket_of(&self, address: IpAddr) -> usize {
         let octets = match address {
-            // No IPv6 client is in this range: those are counted as the IPv4 address they carry.
+            // No IPv6 client is in this range: such addresses are mapped to IPv4 before.
             IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
             IpAddr::V6(v6) => v6.octets(),
         };
@@ -178,161 +177,16 @@ fn find(bucket: &mut [Client], address: IpAddr) -> Option<&mut Client> {
 }
 
 fn admit(bucket: &mut Vec<Client>, client: Client) -> &mut Client {
-    // A few large clients: room in advance would be most of what a bucket takes.
+    // Buckets hold a few large clients: spare capacity would be most of their memory.
     bucket.reserve_exact(1);
     bucket.push(client);
     let last = bucket.len() - 1;
     &mut bucket[last]
 }
 
-#[cfg(test)]
-mod samples {
-    use super::super::events::{Event, EventId, Events};
-    use super::super::rule::{Action, Rule};
-    use super::*;
-
-    /// `count` events within 100 ns, and silence for so long.
-    pub(super) fn rule(count: usize) -> [Rule; 1] {
-        let (name, event) = ("rule".into(), "event".into());
-        [Rule { id: 0, name, event, count, window: 100, distinct: false, mute: 100, action: Action::Alert }]
-    }
-
-    pub(super) fn address(number: u32) -> IpAddr {
-        IpAddr::V4(number.into())
-    }
-
-    /// How many alerts this event of the client raises.
-    pub(super) fn record(clients: &Clients, client: u32, rules: &[Rule], now: u64) -> usize {
-        let events = Events::new();
-        events.mention("event", rules).expect("the first");
-        let event: &Event = events.get(EventId(0)).expect("just mentioned");
-        clients.with(address(client), now, |client| client.record(event, None, rules, now)).alerts.len()
-    }
-}
-
-#[cfg(all(test, not(sluice_loom)))]
-mod tests {
-    use super::samples::{address, record, rule};
-    use super::*;
-
-    fn knows(clients: &Clients, client: u32) -> bool {
-        clients.existing(address(client), |_| ()).is_some()
-    }
-
-    #[test]
-    fn whoever_is_nearest_to_an_alert_stays_longest() {
-        let (clients, rules) = (Clients::new(8), rule(4));
-        for (client, events) in [(1, 3), (2, 1), (3, 2), (4, 1), (5, 3), (6, 2), (7, 4), (8, 2)] {
-            (0..events).for_each(|_| _ = record(&clients, client, &rules, u64::from(client)));
-        }
-        let mut gone = Vec::new();
-        for newcomer in 9..=15 {
-            (0..3).for_each(|_| _ = record(&clients, newcomer, &rules, 9));
-            gone.extend(
-                (1..=8)
-                    .filter(|client| !gone.contains(client) && !knows(&clients, *client))
-                    .collect::<Vec<_>>(),
-            );
-        }
-        // One event; two, or an alert already; three. Of equals the one that was seen last stays.
-        assert_eq!(gone, [2, 4, 3, 6, 7, 8, 1]);
-        assert_eq!((clients.count(), clients.evictions()), (8, 7));
-    }
-
-    #[test]
-    fn a_flood_leaves_those_who_are_near() {
-        let (clients, rules) = (Clients::new(1_000), rule(5));
-        for near in 0..50 {
-            (0..4).for_each(|_| _ = record(&clients, near, &rules, 0));
-        }
-        for client in 1_000..101_000 {
-            record(&clients, client, &rules, 1);
-        }
-        assert_eq!((0..50).filter(|near| record(&clients, *near, &rules, 2) == 1).count(), 50);
-        assert_eq!(clients.count(), 1_000);
-        assert_eq!(clients.evictions(), 100_000 - 950);
-    }
-
-    #[test]
-    fn whoever_did_nothing_within_a_window_goes_first() {
-        let (clients, rules) = (Clients::new(2), rule(5));
-        (0..4).for_each(|_| _ = record(&clients, 1, &rules, 0));
-        record(&clients, 2, &rules, 50);
-        record(&clients, 3, &rules, 100);
-        assert_eq!([1, 2, 3].map(|client| knows(&clients, client)), [false, true, true]);
-    }
-
-    #[test]
-    fn stays_within_its_bound_under_contention() {
-        let (clients, rules) = (Clients::new(50), rule(1_000));
-        std::thread::scope(|scope| {
-            for thread in 0..4 {
-                let (clients, rules) = (&clients, &rules);
-                scope.spawn(move || {
-                    (0..2_000).for_each(|i| _ = record(clients, (i * 7 + thread) % 300, rules, 0));
-                });
-            }
-        });
-        let held: usize = clients.buckets.made().map(|bucket| bucket.lock().len()).sum();
-        assert_eq!((held, clients.count()), (50, 50));
-    }
-}
-
-/// Planted bugs, each tried once: a client looked for under one lock and admitted under another fails the first model;
-/// the second look for it left out, after a place was made, fails the third.
 #[cfg(all(test, sluice_loom))]
-mod models {
-    use loom::sync::Arc;
-    use loom::thread;
-
-    use super::samples::{record, rule};
-    use super::*;
-
-    /// How many alerts are raised when each of these clients has one event, all at once.
-    fn alerts(clients: &Arc<Clients>, count: usize, of: &[u32]) -> usize {
-        let records: Vec<_> = of
-            .iter()
-            .map(|client| {
-                let (clients, client) = (Arc::clone(clients), *client);
-                thread::spawn(move || record(&clients, client, &rule(count), 0))
-            })
-            .collect();
-        records.into_iter().map(|record| record.join().expect("no panic")).sum()
-    }
-
-    fn held(clients: &Clients) -> usize {
-        clients.buckets.made().map(|bucket| bucket.lock().len()).sum()
-    }
-
-    #[test]
-    fn one_of_three_events_raises_the_alert_of_a_rule_of_three() {
-        loom::model(|| {
-            let clients = Arc::new(Clients::new(1));
-            assert_eq!(alerts(&clients, 3, &[1, 1, 1]), 1);
-            assert_eq!((held(&clients), clients.count()), (1, 1));
-        });
-    }
-
-    #[test]
-    fn two_new_clients_share_the_only_place() {
-        loom::model(|| {
-            let clients = Arc::new(Clients::new(1));
-            assert_eq!(alerts(&clients, 1, &[1, 2]), 2);
-            assert_eq!((held(&clients), clients.count()), (1, 1));
-        });
-    }
-
-    #[test]
-    fn a_client_added_by_two_threads_is_counted_once() {
-        loom::model(|| {
-            let clients = Arc::new(Clients::new(2));
-            record(&clients, 1, &rule(3), 0);
-            record(&clients, 2, &rule(3), 0);
-            alerts(&clients, 3, &[3, 3]);
-            assert_eq!(held(&clients) as u64, clients.count());
-            let mut known: Vec<_> = clients.top(9).into_iter().map(|(client, _)| client).collect();
-            known.dedup();
-            assert_eq!(known.len(), held(&clients));
-        });
-    }
-}
+mod models;
+#[cfg(test)]
+mod samples;
+#[cfg(all(test, not(sluice_loom)))]
+mod tests;

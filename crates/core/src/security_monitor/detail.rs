@@ -1,20 +1,20 @@
-//! What is kept of the text that comes with an event.
+//! The detail of an event, cut to what is kept.
 
 use crate::runtime::key_hash::{KeyHash, hash_bytes};
 
 /// Bytes of UTF-8 that are kept of a detail.
 const MOST: usize = 256;
 
-/// A detail, no longer than is kept.
+/// A detail as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Detail {
     /// The text, or its beginning.
     pub text: Box<str>,
-    /// Whether there was more of it.
+    /// Whether the text was longer.
     pub is_cut: bool,
 }
 
-/// A detail as it is given, before anything is allocated for it.
+/// A detail as it is given, cut but not yet copied.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Given<'a> {
     text: &'a str,
@@ -22,7 +22,7 @@ pub(super) struct Given<'a> {
 }
 
 impl<'a> Given<'a> {
-    /// The first 256 bytes, or a little less where a character would be torn.
+    /// The first 256 bytes, or less where a character would be split.
     pub(super) fn cut(text: &'a str) -> Self {
         if text.len() <= MOST {
             return Self { text, is_cut: false };
@@ -31,7 +31,7 @@ impl<'a> Given<'a> {
         Self { text: &text[..end], is_cut: true }
     }
 
-    /// By what details are told apart: only what is kept of them.
+    /// The hash by which details are compared: of what is kept.
     pub(super) fn hash(self) -> KeyHash {
         hash_bytes(self.text.as_bytes())
     }
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_256_bytes_and_no_half_character() {
+    fn keeps_256_bytes_and_splits_no_character() {
         assert_eq!(cut(""), (0, false));
         assert_eq!(cut(&"x".repeat(256)), (256, false));
         assert_eq!(cut(&"x".repeat(257)), (256, true));
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_apart_by_what_is_kept() {
+    fn compares_what_is_kept() {
         let long = "x".repeat(256);
         assert_eq!(Given::cut(&format!("{long}a")).hash(), Given::cut(&format!("{long}b")).hash());
         assert_ne!(Given::cut("a").hash(), Given::cut("b").hash());

@@ -1,4 +1,4 @@
-//! The events a monitor has heard of, by number.
+//! The kinds of events of a monitor, by number.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// Most different events of one monitor: their names come from a program, not from its clients.
 pub const MAX_EVENTS: usize = 1024;
 
-/// An event by its number in one monitor.
+/// The number of an event in one monitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventId(pub u32);
 
@@ -24,7 +24,7 @@ pub(super) struct Event {
     pub(super) name: Arc<str>,
     /// The rules that judge it, by index.
     pub(super) rules: Box<[usize]>,
-    /// Whether one of them looks at details.
+    /// Whether one of them counts details.
     pub(super) has_distinct: bool,
     total: Arc<ShardedCounters<1>>,
 }
@@ -57,7 +57,7 @@ impl Events {
         Self { by_number: Chunks::new(MAX_EVENTS, OnceLock::new), numbers: Mutex::default() }
     }
 
-    /// The same events under the same numbers, judged by other rules; with `counted`, their totals go on.
+    /// The same events under the same numbers, judged by other rules; with `counted` they keep their totals.
     pub(super) fn judged_by(&self, rules: &[Rule], counted: bool) -> Self {
         let events = Self::new();
         let mut numbers = events.numbers.lock();
@@ -74,7 +74,7 @@ impl Events {
         events
     }
 
-    /// The number of this event, which is new with its first mention.
+    /// The number of this event, which is added with its first mention.
     pub(super) fn mention(&self, name: &str, rules: &[Rule]) -> Result<EventId> {
         let mut numbers = self.numbers.lock();
         if let Some(id) = numbers.get(name) {
@@ -98,7 +98,7 @@ impl Events {
         Ok(id)
     }
 
-    /// The number of this event, if it was ever mentioned.
+    /// The number of this event, if it was mentioned.
     pub(super) fn find(&self, name: &str) -> Option<EventId> {
         self.numbers.lock().get(name).copied()
     }
@@ -107,7 +107,7 @@ impl Events {
         self.by_number.find(id.0 as usize)?.get()
     }
 
-    /// All that were mentioned, in that order.
+    /// All events, in the order of their first mention.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Event> {
         self.by_number.made().map_while(OnceLock::get)
     }

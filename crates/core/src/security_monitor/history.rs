@@ -1,7 +1,7 @@
 //! The newest events of all threads.
 //!
-//! A ring of slots. A thread takes a number, which names its slot, and writes there under the slot's own lock, which
-//! two threads want at once only when one has been overtaken by a whole round; then the newer event stays.
+//! A ring of slots. A thread takes a number, which determines its slot, and writes there under the slot's own lock. Two
+//! threads compete for a lock only when one is a whole round behind; then the newer event stays.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,33 +11,33 @@ use super::events::EventId;
 use crate::runtime::chunks::Chunks;
 use crate::runtime::sync::{AtomicU64, Mutex, Ordering};
 
-/// One event as it is told.
+/// A recorded event, as it is reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryEntry {
     /// Its number: events are numbered from 0 as they are recorded.
     pub sequence: u64,
     /// Its name.
     pub event: Arc<str>,
-    /// Who caused it, as [`client_key`](crate::client_key::client_key) names it.
+    /// Its client, as [`client_key`](crate::client_key::client_key) names it.
     pub client: String,
-    /// What came with it.
+    /// Its detail.
     pub detail: Option<Detail>,
     /// Its date, UTC milliseconds.
     pub at: u64,
 }
 
-/// Which events are asked for; what is `None` is not asked about.
+/// Which events to find; `None` does not filter.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HistoryQuery<'a> {
-    /// Address of their client.
+    /// The address of their client.
     pub ip: Option<&'a str>,
     /// Their name.
     pub event: Option<&'a str>,
-    /// How many at most.
+    /// Most events to return.
     pub limit: Option<usize>,
 }
 
-/// One event as it is kept.
+/// A recorded event, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) event: EventId,
@@ -60,7 +60,7 @@ impl History {
     /// Least bytes of an event.
     pub(super) const BYTES_EACH: u64 = size_of::<Slot>() as u64;
 
-    /// Room for so many events, at least one.
+    /// Room for `capacity` events, at least one.
     pub(super) fn new(capacity: usize) -> Self {
         Self { slots: Chunks::new(capacity, || Mutex::new(None)), next: AtomicU64::new(0) }
     }
@@ -75,29 +75,29 @@ impl History {
                 _ => slot.replace((sequence, entry)),
             }
         };
-        // Its memory is given back when nobody waits for the slot.
+        // Freed after the slot's lock is released.
         drop(overwritten);
     }
 
-    /// The events that are wanted and still here, the newest first, with their numbers. One pass over the ring, or
-    /// until there are `limit`.
+    /// The events in the ring that match, the newest first, with their numbers. One pass over the ring, until `limit` are
+    /// found.
     pub(super) fn newest(&self, wanted: impl Fn(&Entry) -> bool, limit: usize) -> Vec<(u64, Entry)> {
         let next = self.next.load(Ordering::Relaxed);
         let kept = (self.forgotten_of(next)..next).rev();
         let found = kept.filter_map(|sequence| {
             let slot = self.slot(sequence).lock();
-            // Another number is there while one is being written, or after.
+            // The slot has another number until this one is written, and once it is overwritten.
             slot.as_ref().filter(|(number, entry)| *number == sequence && wanted(entry)).cloned()
         });
         found.take(limit).collect()
     }
 
-    /// Forgets every event; their numbers go on.
+    /// Removes every event; numbering continues.
     pub(super) fn clear(&self) {
         self.slots.made().for_each(|slot| drop(slot.lock().take()));
     }
 
-    /// How many events are kept, and how many no longer.
+    /// How many events are kept, and how many were overwritten or removed.
     pub(super) fn kept_and_forgotten(&self) -> (u64, u64) {
         let next = self.next.load(Ordering::Relaxed);
         let forgotten = self.forgotten_of(next);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_the_newest_and_knows_how_many_it_forgot() {
+    fn keeps_the_newest_and_counts_the_others() {
         let history = History::new(3);
         assert_eq!((newest(&history, 9), history.kept_and_forgotten()), (vec![], (0, 0)));
         (10..12).for_each(|at| history.add(numbered(at)));
@@ -153,7 +153,7 @@ mod tests {
     }
 }
 
-/// Planted bug, tried once: with the newer event overwritten by the older both models fail.
+/// Planted bug, tried once: if an older event overwrites a newer one, both models fail.
 #[cfg(all(test, sluice_loom))]
 mod models {
     use loom::sync::Arc;

@@ -78,8 +78,8 @@ impl TryFrom<SecurityMonitorOptions> for SecurityMonitorConfig {
 }
 
 impl SecurityMonitorConfig {
-    /// Numbers the rules: one that counts as a rule of `before` has its number, others have numbers from `next` on.
-    /// The next number then.
+    /// Assigns ids: a rule that counts as one of `before` gets its id, the others get ids from `next` on. Returns the next
+    /// free id.
     pub(super) fn number_rules(&mut self, before: &[Rule], mut next: u32) -> u32 {
         for rule in &mut self.rules {
             rule.id = before.iter().find(|other| other.counts_as(rule)).map_or(next, |other| other.id);

@@ -1,4 +1,4 @@
-//! When a client meets a rule.
+//! Rules: when a client's events raise an alert.
 
 use std::sync::Arc;
 
@@ -26,10 +26,10 @@ impl Action {
     }
 }
 
-/// A rule, ready to judge. Times are nanoseconds.
+/// A valid rule. Times are nanoseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rule {
-    /// Clients keep what a rule knows of them under this number, which a rule that counts otherwise has not.
+    /// The key of the rule's state in clients. A rule that counts differently has another id.
     pub(super) id: u32,
     pub(super) name: Arc<str>,
     pub(super) event: Arc<str>,
@@ -40,18 +40,18 @@ pub(super) struct Rule {
     pub(super) action: Action,
 }
 
-/// What an event is to a rule.
+/// The verdict of a rule on an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Nothing yet.
+    /// The rule is not met.
     Below,
-    /// It meets the rule, which was met shortly before.
+    /// The rule is met but muted, after a recent alert.
     Muted,
-    /// It meets the rule.
+    /// The rule is met.
     Alert,
 }
 
-/// What a rule knows of one client.
+/// The state of a rule for one client.
 #[derive(Debug)]
 pub(super) struct RuleState {
     seen: Seen,
@@ -65,17 +65,16 @@ enum Seen {
     Details(DetailWindow),
 }
 
-/// How near a client was to an alert at its last event, and until when that says anything: while that event is in the
-/// window. Kept so that clients can be compared without looking into their windows.
+/// How near a client was to an alert at its last event, valid while that event is in the window. Kept so that clients are
+/// compared without reading their windows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Nearness {
-    /// Found of those it takes, in thousandths.
+    /// The events in the window, in thousandths of the rule's count.
     heat: usize,
     until: u64,
 }
 
-/// One that has had its alert is of less interest than one that is about to cause its first, and of more than one that
-/// hardly did anything.
+/// The heat of a muted client: below a client near its first alert, above one with few events.
 const MUTED: usize = 500;
 
 impl Nearness {
@@ -83,19 +82,19 @@ impl Nearness {
         if now < self.until { self.heat } else { 0 }
     }
 
-    /// The hotter of two; of equals that which lasts.
+    /// The hotter of two; of equals the one that is valid longer.
     pub(super) fn or(self, other: Self, now: u64) -> Self {
         if (self.heat(now), self.until) < (other.heat(now), other.until) { other } else { self }
     }
 
-    /// The clock was set back: what lies later is over at `latest`.
+    /// The clock was set back: it is valid until `latest` at most.
     pub(super) fn cut(&mut self, latest: u64) {
         self.until = self.until.min(latest);
     }
 }
 
 impl Rule {
-    /// Whether both count alike, so that what one knows of a client is true for the other.
+    /// Whether both count alike, so that the state of one is valid for the other.
     pub(super) fn counts_as(&self, other: &Self) -> bool {
         let counted = |rule: &Self| (rule.count, rule.window, rule.distinct);
         self.name == other.name && self.event == other.event && counted(self) == counted(other)
@@ -109,7 +108,7 @@ impl Rule {
         RuleState { seen, muted_until: 0, nearness: Nearness::default() }
     }
 
-    /// Counts an event and judges it. Without a detail it is nothing to a rule that counts different ones.
+    /// Counts an event and judges it. A rule that counts different details ignores an event without one.
     pub(super) fn judge(&self, state: &mut RuleState, detail: Option<KeyHash>, now: u64) -> Verdict {
         let found = match (&mut state.seen, detail) {
             (Seen::Events(window), _) => window.add(now, self.window, self.count),
@@ -129,7 +128,7 @@ impl Rule {
         verdict
     }
 
-    /// The clock was set back: nothing is later than `now`, and no silence longer than the rule's.
+    /// The clock was set back: no event is later than `now`, and the rule is muted for at most its `mute`.
     pub(super) fn clock_was_set_back(&self, state: &mut RuleState, now: u64) {
         match &mut state.seen {
             Seen::Events(window) => window.cut(now),
@@ -141,7 +140,7 @@ impl Rule {
 }
 
 impl RuleState {
-    /// As of a client never seen; the memory stays.
+    /// The state of a new client; keeps the memory.
     pub(super) fn clear(&mut self) {
         match &mut self.seen {
             Seen::Events(window) => window.clear(),
@@ -172,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn is_met_by_the_event_that_makes_the_count() {
+    fn is_met_by_the_event_that_reaches_the_count() {
         use Verdict::{Alert, Below, Muted};
         assert_eq!(judge_at(&rule(3, 100, 100), &[0, 1, 2, 3]), [Below, Below, Alert, Muted]);
         assert_eq!(judge_at(&rule(1, 100, 100), &[0, 99, 100]), [Alert, Muted, Alert]);
@@ -180,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn after_its_silence_what_is_in_the_window_counts() {
+    fn events_while_muted_count_afterwards() {
         use Verdict::{Alert, Below, Muted};
         assert_eq!(
             judge_at(&rule(2, 100, 30), &[0, 10, 20, 39, 40, 69, 70]),
@@ -203,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_without_detail_is_none_of_the_different_ones() {
+    fn a_distinct_rule_ignores_an_event_without_detail() {
         let rule = Rule { distinct: true, ..rule(2, 100, 0) };
         let mut state = rule.new_state();
         let one = Some(hash_bytes(b"one"));
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_set_back_silences_nobody_for_longer() {
+    fn a_clock_set_back_mutes_no_client_for_longer() {
         let rule = rule(1, 100, 100);
         let mut state = rule.new_state();
         assert_eq!(rule.judge(&mut state, None, 1_000_000), Verdict::Alert);

@@ -1,15 +1,15 @@
-//! Sliding windows: what one client did lately, as far as one rule looks.
+//! Sliding windows over the events of one client, for one rule.
 //!
-//! A window keeps the times of the newest `most` sightings, in order, which is all it takes to tell whether there are
-//! `most` of them: exact, in time logarithmic in `most` for events and linear for details. Something is in the
-//! window while it is younger than the window is long. Times are given in order.
+//! A window keeps the times of the newest `most` events, in order, which suffices to count exactly up to `most`, in time
+//! logarithmic in `most` for events and linear for details. An event is in the window while its age is below the window's
+//! length. Times must not decrease.
 
 use smallvec::SmallVec;
 
 use crate::runtime::key_hash::KeyHash;
 
-/// Times of events: a wake once there are `most`, the newest in place of the oldest. Short ones need no memory of their
-/// own.
+/// Times of events: a ring once there are `most`, in which the newest replaces the oldest. Short windows need no
+/// allocation.
 #[derive(Debug, Default)]
 pub(super) struct EventWindow {
     times: SmallVec<[u64; 5]>,
@@ -18,7 +18,7 @@ pub(super) struct EventWindow {
 }
 
 impl EventWindow {
-    /// One more; how many there are then, up to `most`.
+    /// Adds an event. Returns how many are in the window then, up to `most`.
     pub(super) fn add(&mut self, now: u64, length: u64, most: usize) -> usize {
         if self.newest().is_some_and(|newest| !is_within(newest, now, length)) {
             self.clear();
@@ -32,13 +32,13 @@ impl EventWindow {
         self.count(now, length)
     }
 
-    /// Nothing happened, as far as is known; the memory stays.
+    /// Removes everything; keeps the memory.
     pub(super) fn clear(&mut self) {
         self.times.clear();
         self.oldest = 0;
     }
 
-    /// Nothing happened later than this.
+    /// Moves later times to `latest`.
     pub(super) fn cut(&mut self, latest: u64) {
         self.times.iter_mut().for_each(|time| *time = latest.min(*time));
     }
@@ -50,7 +50,7 @@ impl EventWindow {
 
     fn count(&self, now: u64, length: u64) -> usize {
         let gone = |times: &[u64]| times.partition_point(|time| !is_within(*time, now, length));
-        // Both halves are in order, and the first has the later times.
+        // Both halves are sorted, and the first has the later times.
         let (later, earlier) = self.times.split_at(self.oldest);
         self.times.len() - gone(earlier) - gone(later)
     }
@@ -67,7 +67,8 @@ struct Seen {
 }
 
 impl DetailWindow {
-    /// One was seen, perhaps again; how many different ones there are then, up to `most`.
+    /// Adds a detail, or updates when it was last seen. Returns how many different ones are in the window then, up to
+    /// `most`.
     pub(super) fn add(&mut self, detail: KeyHash, now: u64, length: u64, most: usize) -> usize {
         let gone = self.0.partition_point(|seen| !is_within(seen.time, now, length));
         self.0.drain(..gone);
@@ -80,12 +81,12 @@ impl DetailWindow {
         self.0.len()
     }
 
-    /// Nothing happened, as far as is known; the memory stays.
+    /// Removes everything; keeps the memory.
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// Nothing happened later than this.
+    /// Moves later times to `latest`.
     pub(super) fn cut(&mut self, latest: u64) {
         self.0.iter_mut().for_each(|seen| seen.time = latest.min(seen.time));
     }

@@ -1,0 +1,72 @@
+//! The reputation as a named instance.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Reputation;
+use crate::Result;
+use crate::reputation::options::ReputationConfig;
+use crate::reputation::ranges::Ranges;
+use crate::runtime::ThreadId;
+use crate::runtime::clock::SetBack;
+use crate::runtime::instances::{Instance, OptionList};
+
+impl Instance for Reputation {
+    const KIND: &'static str = "Reputation";
+    type Config = ReputationConfig;
+
+    fn create(name: &str, config: ReputationConfig) -> Self {
+        Self::new(name, config)
+    }
+
+    fn created_with(&self) -> &OptionList {
+        &self.created_with
+    }
+
+    fn list_options(config: &ReputationConfig) -> OptionList {
+        config.list()
+    }
+
+    /// How clients are identified, and how many are tracked.
+    fn list_fixed(config: &ReputationConfig) -> OptionList {
+        let is_fixed = |option: &str| ["ipv6Prefix", "maxClients"].contains(&option);
+        config.list().into_iter().filter(|(option, _)| is_fixed(option)).collect()
+    }
+
+    /// Bans and failures stay.
+    fn reconfigure(&self, _: &str, config: ReputationConfig, _: bool) -> Result<Option<Arc<Self>>> {
+        self.clients.reconfigure(config.capacity, config.policy);
+        let lists = Arc::new(config.lists.clone());
+        self.ipv6_prefix.store(config.ipv6_prefix, Ordering::Relaxed);
+        self.config.store(Arc::new(config));
+        self.change_ranges(|ranges| Ranges { lists, ..ranges });
+        Ok(None)
+    }
+
+    fn reset(&self) {
+        self.clients.clear();
+        let lists = Arc::new(self.config.load().lists.clone());
+        self.change_ranges(|_| Ranges { lists, bans: Arc::default() });
+        self.counters.reset();
+    }
+
+    fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        // A thread may hold the closed reputation for a while; its clients are freed now.
+        self.clients.clear();
+    }
+
+    /// Threads hold nothing of it.
+    fn thread_ended(&self, _: ThreadId, _: u64) {}
+
+    fn clock_was_set_back(&self, set_back: SetBack) {
+        Self::clock_was_set_back(self, set_back);
+    }
+}
+
+impl fmt::Debug for Reputation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reputation").field("name", &self.name).finish_non_exhaustive()
+    }
+}
