@@ -38,7 +38,7 @@ export declare function assignConnection(handle: number, serial: number, client:
 /** Another object of a thread that takes part already. Fails where it wants another bound. */
 export declare function attachToBroker(name: string, inbox: number | undefined | null, reconfigures: boolean): void
 
-/** Bans a client or a range; without a duration for ever. True when it is kept. */
+/** Bans a client or a range; permanently without a duration. False when the ban is not stored. */
 export declare function banByHand(handle: number, target: string, durationMs?: number | undefined | null, reason?: string | undefined | null): boolean
 
 /** Whether a call that was told to lead still does, and begins. */
@@ -224,7 +224,7 @@ export declare function listConnections(handle: number, limit: number, client?: 
 /** The server listens: from now on the descriptor is closed with it. */
 export declare function listenerIsTaken(lease: number): void
 
-/** Adds what a file holds; what the operating system refused, or nothing. */
+/** Merges the content of a file. Returns the error of the operating system, if any. */
 export declare function loadReputation(handle: number, path: string): NativeFileFailure | null
 
 /** In how many milliseconds a call that waits is to look again; null when it does not wait any more. */
@@ -241,7 +241,7 @@ export interface NativeAlert {
   at: number
 }
 
-/** A ban that stands. Without end its times are infinite. */
+/** A ban in force. The times of a permanent ban are infinite. */
 export interface NativeBan {
   client: string
   until: number
@@ -374,7 +374,7 @@ export interface NativeConnectionTrackerStats {
   perThread: Record<string, number>
 }
 
-/** How many of what: events, or events of a client. */
+/** A count and what it is of: an event or a client. */
 export interface NativeCount {
   of: string
   count: number
@@ -421,7 +421,7 @@ export interface NativeFailed {
   calls: Array<number>
 }
 
-/** What the operating system refused. */
+/** An error of the operating system. */
 export interface NativeFileFailure {
   errno: number
   syscall: string
@@ -448,7 +448,7 @@ export interface NativeGuardOptions {
   dryRun: boolean
 }
 
-/** The newest first, and how many events are no longer there. */
+/** Events, the newest first, and how many are no longer in the history. */
 export interface NativeHistory {
   entries: Array<NativeHistoryEntry>
   forgotten: number
@@ -601,7 +601,7 @@ export interface NativeRecord {
   when: 'credentials' | 'always'
 }
 
-/** Sums over all threads, and the state now. */
+/** Sums over all threads, and the current state. */
 export interface NativeReputationStats {
   failures: number
   bans: number
@@ -704,7 +704,7 @@ export declare function notifyDrained(handle: number, subscription: number): voi
 /** Attaches to a breaker or creates it; the handle is this thread's. */
 export declare function openCircuitBreaker(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
 
-/** Reads a list of trusted proxies; the handle is this thread's. */
+/** Reads a list of trusted proxies. The handle belongs to this thread. */
 export declare function openClientAddress(trustedProxies: Array<string>, ipv6Prefix: number): number
 
 /** Attaches to a hub or creates it; the handle is this thread's. */
@@ -790,7 +790,7 @@ export declare function rejoinLifecycle(handle: number): void
 /** One JavaScript object less that stands for the breaker. */
 export declare function releaseCircuitBreaker(handle: number): void
 
-/** One JavaScript object less that stands for the list. */
+/** Releases a JavaScript object's hold on the handle. */
 export declare function releaseClientAddress(handle: number): void
 
 /** One JavaScript object less that stands for the hub. */
@@ -814,10 +814,10 @@ export declare function releaseRateLimiter(handle: number): void
 /** One JavaScript object less that stands for the registry. */
 export declare function releaseRegistry(handle: number): void
 
-/** One JavaScript object less that stands for the reputation. */
+/** Releases a JavaScript object's hold on the handle. */
 export declare function releaseReputation(handle: number): void
 
-/** One JavaScript object less that stands for the monitor. */
+/** Releases a JavaScript object's hold on the handle. */
 export declare function releaseSecurityMonitor(handle: number): void
 
 /** Gives the handle of a token up whose lifecycle was destroyed. */
@@ -833,7 +833,7 @@ export declare function resetCircuit(handle: number, peer: string): void
 /** Lets the clock run again. */
 export declare function restoreClock(): void
 
-/** Writes everything but the lists to a file; what the operating system refused, or nothing. */
+/** Writes everything but the lists to a file. Returns the error of the operating system, if any. */
 export declare function saveReputation(handle: number, path: string): NativeFileFailure | null
 
 export declare function securityCounts(handle: number): Array<NativeCount>
@@ -847,7 +847,7 @@ export declare function securityHistory(handle: number, ip?: string | undefined 
 
 export declare function securityMonitorStats(handle: number): NativeSecurityMonitorStats
 
-/** Tells this thread of every alert from now on, under this number. */
+/** Delivers every alert to this thread from now on, under this subscription. */
 export declare function securityMonitorSubscribe(handle: number, subscription: number): void
 
 export declare function securityMonitorUnsubscribe(handle: number, subscription: number): void
@@ -965,7 +965,7 @@ export declare function hubVersion(handle: number, key: string): number
 
 export declare function isBanned(handle: number, ip: string): 0 | 1
 
-export declare function isTrustedProxy(handle: number, peer: string): 0 | 1
+export declare function isTrustedProxy(handle: number, address: string | undefined): 0 | 1
 
 export declare function keepCopy(keeps: 0 | 1): void
 
@@ -997,7 +997,7 @@ export declare function readHub(handle: number, key: string): number
 
 export declare function reapThread(threadId: number): void
 
-export declare function recordEvent(handle: number, event: number, ip: string, detail: string | undefined): number
+export declare function recordEvent(handle: number, event: number, ip: string, detail: string | undefined): void
 
 export declare function recordFailure(handle: number, ip: string, weight: number, reason: string | undefined): string | undefined
 

@@ -6,7 +6,7 @@ declare function sluice(options?: sluice.Options): sluice.Middleware;
 
 declare namespace sluice {
   type Handler = (req: Request, res: Response, next: NextFunction, refusal: Refusal) => unknown;
-  /** Express has no hooks: a guard decides where it is mounted. */
+  /** Without `hook`: Express has no hooks, and a guard decides where it is mounted. */
   type Options = Omit<guard.GuardOptions<Request, Handler>, 'hook'>;
   type Middleware = RequestHandler & { readonly guard: Guard };
   type Guard = guard.Guard;
@@ -20,7 +20,7 @@ declare namespace sluice {
 declare global {
   namespace Express {
     interface Request {
-      /** What the guard decided; of several guards, the latest. */
+      /** The guard's decision; of several guards, the latest. */
       sluice?: guard.GuardDecision;
     }
   }

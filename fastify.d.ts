@@ -7,9 +7,9 @@ declare const sluice: FastifyPluginAsync<sluice.Options>;
 declare namespace sluice {
   type Handler = (request: FastifyRequest, reply: FastifyReply, refusal: Refusal) => unknown;
   type Options = guard.GuardOptions<FastifyRequest, Handler>;
-  /** `config.sluice` of a route: what it leaves out is the plugin's. */
+  /** `config.sluice` of a route. Options that are left out are those of the plugin. */
   type RouteOptions = guard.RuleOptions<FastifyRequest, Handler> & {
-    /** Routes of one name share a limiter, whose options each of them gives. */
+    /** Routes with the same name share a limiter; each of them gives its options. */
     name?: string;
   };
   type Guard = guard.Guard;
@@ -25,7 +25,7 @@ declare module 'fastify' {
     sluice: guard.Guard;
   }
   interface FastifyRequest {
-    /** What the guard decided; null before it did. */
+    /** The guard's decision; null before it. */
     sluice: guard.GuardDecision | null;
   }
   interface FastifyContextConfig {

@@ -2,7 +2,7 @@
 
 const { Guard } = require('./guard/guard');
 
-/** A guard of its own, or one more use of the guard of this name, as middleware for Express 4 and 5. */
+/** Creates the guard of this name or attaches to it, as middleware for Express 4 and 5. */
 function sluice(options) {
   return new Guard('sluice/express', options).express();
 }

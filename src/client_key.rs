@@ -1,4 +1,4 @@
-//! `clientKey` and the address behind trusted proxies.
+//! `clientKey`, and the client's address behind trusted proxies.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::runtime::raw::{Call, Exports};
 use crate::runtime::seam::{Coded, Declarations, Layout, codes, layout};
 use crate::runtime::thread;
 
-/// Lists of proxies belong to their handles; the process keeps nothing.
+/// The process keeps nothing: lists of proxies belong to their handles.
 struct Stateless;
 
 impl sluice_core::Component for Stateless {
@@ -58,7 +58,7 @@ fn export(exports: &Exports<'_>) -> Result<()> {
         "resolveClient(handle: number, format: number, header: string): string | undefined",
         resolve_client,
     )?;
-    exports.function("isTrustedProxy(handle: number, peer: string): 0 | 1", is_trusted_proxy)
+    exports.function("isTrustedProxy(handle: number, address: string | undefined): 0 | 1", is_trusted_proxy)
 }
 
 /// A prefix that JavaScript has checked.
@@ -78,7 +78,7 @@ unsafe extern "C" fn canonical(env: sys::napi_env, info: sys::napi_callback_info
     })
 }
 
-/// Reads a list of trusted proxies; the handle is this thread's.
+/// Reads a list of trusted proxies. The handle belongs to this thread.
 #[napi]
 pub fn open_client_address(env: Env, trusted_proxies: Vec<String>, ipv6_prefix: u32) -> Result<u32> {
     let trusted = CidrList::parse("trustedProxies", trusted_proxies.iter().map(String::as_str));
@@ -87,7 +87,7 @@ pub fn open_client_address(env: Env, trusted_proxies: Vec<String>, ipv6_prefix: 
     Ok(thread::current()?.client_addresses.borrow_mut().hold(Arc::new(address)))
 }
 
-/// One JavaScript object less that stands for the list.
+/// Releases a JavaScript object's hold on the handle.
 #[napi]
 pub fn release_client_address(handle: u32) -> Result<()> {
     thread::current()?.client_addresses.borrow_mut().release(handle);
@@ -103,8 +103,8 @@ unsafe extern "C" fn key_of_address(env: sys::napi_env, info: sys::napi_callback
     })
 }
 
-/// `resolveClient(handle, format, header)`: the key of who the header of a trusted proxy names, `undefined` where it
-/// cannot be read. Leaves 1 among the numbers where that is a proxy too.
+/// `resolveClient(handle, format, header)`: the key of the client that the header of a trusted proxy names, `undefined`
+/// where the header is unreadable. Writes whether that client is a trusted proxy as well.
 unsafe extern "C" fn resolve_client(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
         let format = HeaderFormat::from_code(call.u32(1)?)?;
@@ -122,12 +122,12 @@ unsafe extern "C" fn resolve_client(env: sys::napi_env, info: sys::napi_callback
     })
 }
 
-/// `isTrustedProxy(handle, peer)`: 1 when it is.
+/// `isTrustedProxy(handle, address)`: 1 for the address of a trusted proxy, 0 for any other value.
 unsafe extern "C" fn is_trusted_proxy(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
-        let peer = call.text(1);
+        let remote = call.text(1);
         let trusted = call.on(&call.port.thread().client_addresses, |address| {
-            peer.is_some_and(|peer| address.is_trusted(&peer))
+            remote.is_some_and(|remote| address.is_trusted(&remote))
         })?;
         call.int(i32::from(trusted))
     })

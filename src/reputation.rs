@@ -33,18 +33,18 @@ pub(crate) const COMPONENT: Component = Component {
     },
 };
 
-/// Saves take turns: what is saved later knows more, and must not be replaced by what was saved before.
+/// Serializes saves: a later save must not be replaced by an earlier one.
 static SAVING: Mutex<()> = Mutex::new(());
 
-/// For errors that the operating system did not number: a path that names no file.
+/// The number of errors without one from the operating system: a path that names no file.
 const EINVAL: i32 = 22;
 
-/// The reputation of this name, for those that ban by its rules.
+/// The reputation of this name, for monitors whose rules ban.
 pub(crate) fn find(name: &str) -> Option<Arc<Reputation>> {
     REPUTATIONS.open(name, None).ok()
 }
 
-/// A ban that stands. Without end its times are infinite.
+/// A ban in force. The times of a permanent ban are infinite.
 #[napi(object)]
 pub struct NativeBan {
     pub client: String,
@@ -53,7 +53,7 @@ pub struct NativeBan {
     pub reason: Option<String>,
 }
 
-/// Sums over all threads, and the state now.
+/// Sums over all threads, and the current state.
 #[napi(object)]
 pub struct NativeReputationStats {
     pub failures: f64,
@@ -70,7 +70,7 @@ pub struct NativeReputationStats {
     pub capacity: f64,
 }
 
-/// What the operating system refused.
+/// An error of the operating system.
 #[napi(object)]
 pub struct NativeFileFailure {
     pub errno: i32,
@@ -92,7 +92,7 @@ pub fn open_reputation(
     Ok(thread::current()?.reputations.borrow_mut().hold(reputation))
 }
 
-/// One JavaScript object less that stands for the reputation.
+/// Releases a JavaScript object's hold on the handle.
 #[napi]
 pub fn release_reputation(handle: u32) -> Result<()> {
     thread::current()?.reputations.borrow_mut().release(handle);
@@ -104,7 +104,7 @@ pub fn destroy_reputation(name: String) -> bool {
     REPUTATIONS.destroy(&name)
 }
 
-/// Bans a client or a range; without a duration for ever. True when it is kept.
+/// Bans a client or a range; permanently without a duration. False when the ban is not stored.
 #[napi]
 pub fn ban_by_hand(
     env: Env,
@@ -141,7 +141,7 @@ pub fn set_reputation_lists(env: Env, handle: u32, allow: Vec<String>, deny: Vec
     error::check(&env, reputation(handle)?.set_lists(&allow, &deny))
 }
 
-/// Writes everything but the lists to a file; what the operating system refused, or nothing.
+/// Writes everything but the lists to a file. Returns the error of the operating system, if any.
 #[napi]
 pub fn save_reputation(env: Env, handle: u32, path: String) -> Result<Option<NativeFileFailure>> {
     let reputation = reputation(handle)?;
@@ -150,7 +150,7 @@ pub fn save_reputation(env: Env, handle: u32, path: String) -> Result<Option<Nat
     Ok(replace_file(Path::new(&path), &bytes).err().map(Into::into))
 }
 
-/// Adds what a file holds; what the operating system refused, or nothing.
+/// Merges the content of a file. Returns the error of the operating system, if any.
 #[napi]
 pub fn load_reputation(env: Env, handle: u32, path: String) -> Result<Option<NativeFileFailure>> {
     let reputation = reputation(handle)?;
@@ -187,12 +187,12 @@ impl From<Failure> for NativeFileFailure {
     }
 }
 
-/// The date of a ban's end, in UTC milliseconds.
+/// The end of a ban in UTC milliseconds.
 fn date(until: u64) -> f64 {
     if until == FOREVER { f64::INFINITY } else { clock::utc_ms_of(until) as f64 }
 }
 
-/// Milliseconds until a ban's end.
+/// Milliseconds until the end of a ban.
 fn wait(retry_after: u64, until: u64) -> f64 {
     if until == FOREVER { f64::INFINITY } else { clock::ceil_ms(retry_after) as f64 }
 }
@@ -247,7 +247,7 @@ codes! {
 }
 
 /// Writes the numbers of a verdict. Returns the reason, or `undefined`.
-fn tell<const N: usize>(call: &Call<'_, N>, verdict: &Verdict, now: u64) -> Result<sys::napi_value> {
+fn write_verdict<const N: usize>(call: &Call<'_, N>, verdict: &Verdict, now: u64) -> Result<sys::napi_value> {
     call.port.write(VerdictNumbers {
         banned: f64::from(u8::from(verdict.banned)),
         until: verdict.until.map_or(0.0, date),
@@ -262,7 +262,7 @@ fn tell<const N: usize>(call: &Call<'_, N>, verdict: &Verdict, now: u64) -> Resu
     }
 }
 
-/// `isBanned(handle, ip)`: 1 when the address is to be refused.
+/// `isBanned(handle, ip)`: 1 when the address is banned or denied.
 unsafe extern "C" fn is_banned(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
         let banned = with_reputation(call, |reputation, ip| reputation.is_banned(ip, clock::now()))?;
@@ -270,23 +270,23 @@ unsafe extern "C" fn is_banned(env: sys::napi_env, info: sys::napi_callback_info
     })
 }
 
-/// `checkReputation(handle, ip)`: the verdict.
+/// `checkReputation(handle, ip)`: writes the verdict and returns its reason.
 unsafe extern "C" fn check(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
         let now = clock::now();
         let verdict = with_reputation(call, |reputation, ip| reputation.check(ip, now))?;
-        tell(call, &verdict, now)
+        write_verdict(call, &verdict, now)
     })
 }
 
-/// `recordFailure(handle, ip, weight, reason | undefined)`: the verdict after it.
+/// `recordFailure(handle, ip, weight, reason | undefined)`: writes the verdict after it and returns its reason.
 unsafe extern "C" fn record_failure(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<4>::answer(env, info, |call| {
         let (now, weight, reason) = (clock::now(), call.f64(2)? as u64, call.text(3));
         let verdict = with_reputation(call, |reputation, ip| {
             reputation.record_failure(ip, weight, reason.as_deref(), now)
         })?;
-        tell(call, &verdict, now)
+        write_verdict(call, &verdict, now)
     })
 }
 

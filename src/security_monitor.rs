@@ -34,14 +34,14 @@ pub(crate) const COMPONENT: Component = Component {
     },
 };
 
-/// More bytes than an address has, in whatever notation.
+/// More bytes than the longest notation of an address has.
 const ADDRESS_BYTES: usize = 256;
 
-/// More bytes than are kept of a detail, so that the core sees which are longer.
+/// More bytes than are kept of a detail, so that core sees that a longer one is cut.
 const DETAIL_BYTES: usize = 264;
 
-/// Bans the client of an alert in the reputation of this name; false when it is not banned after that: there is no
-/// such reputation, or its lists allow the client.
+/// Bans the client of an alert in the reputation of this name. False when the client is not banned afterwards: the
+/// reputation does not exist, or allows the client.
 fn ban(reputation: &str, alert: &Alert) -> bool {
     let banned = reputation::find(reputation)
         .map(|reputation| reputation.ban_automatically(&alert.client, &alert.rule, clock::now()));
@@ -97,14 +97,14 @@ impl From<HistoryEntry> for NativeHistoryEntry {
     }
 }
 
-/// The newest first, and how many events are no longer there.
+/// Events, the newest first, and how many are no longer in the history.
 #[napi(object)]
 pub struct NativeHistory {
     pub entries: Vec<NativeHistoryEntry>,
     pub forgotten: f64,
 }
 
-/// How many of what: events, or events of a client.
+/// A count and what it is of: an event or a client.
 #[napi(object)]
 pub struct NativeCount {
     pub of: String,
@@ -140,7 +140,7 @@ pub fn open_security_monitor(
     Ok(thread::current()?.monitors.borrow_mut().hold(monitor))
 }
 
-/// One JavaScript object less that stands for the monitor.
+/// Releases a JavaScript object's hold on the handle.
 #[napi]
 pub fn release_security_monitor(handle: u32) -> Result<()> {
     thread::current()?.monitors.borrow_mut().release(handle);
@@ -203,7 +203,7 @@ pub fn security_monitor_stats(env: Env, handle: u32) -> Result<NativeSecurityMon
     })
 }
 
-/// Tells this thread of every alert from now on, under this number.
+/// Delivers every alert to this thread from now on, under this subscription.
 #[napi]
 pub fn security_monitor_subscribe(env: Env, handle: u32, subscription: u32) -> Result<()> {
     let mailbox = thread::port_of(&env)?.mailbox();
@@ -229,12 +229,12 @@ fn monitor(handle: u32) -> Result<Arc<SecurityMonitor>> {
 
 fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function(
-        "recordEvent(handle: number, event: number, ip: string, detail: string | undefined): number",
+        "recordEvent(handle: number, event: number, ip: string, detail: string | undefined): void",
         record,
     )
 }
 
-/// `recordEvent(handle, event, ip, detail | undefined)`, with the event's number.
+/// `recordEvent(handle, event, ip, detail | undefined)`; `event` is its number.
 unsafe extern "C" fn record(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<4>::answer(env, info, |call| {
         let event = EventId(call.u32(1)?);

@@ -10,7 +10,7 @@ const { ipv6Prefix: checkPrefix } = SCHEMA;
 
 const collected = handlesOf(native.releaseClientAddress);
 
-/** The canonical text of the client behind an address. Its own client key again. */
+/** The canonical text of the client behind an address. It is its own client key. */
 function clientKey(ip, options) {
   if (options === undefined) return native.clientKey(ip, DEFAULT_IPV6_PREFIX);
   const { ipv6Prefix = DEFAULT_IPV6_PREFIX } = checkOptions('clientKey', options, SCHEMA);
@@ -20,7 +20,7 @@ function clientKey(ip, options) {
 /** How each header of a proxy names clients. Every other header holds one address. */
 const FORMAT_OF_HEADER = { 'x-forwarded-for': 'list', forwarded: 'forwarded' };
 
-/** Which client a request comes from, when the proxies in front of the server are known. */
+/** Finds the client of a request behind trusted proxies. */
 class ClientAddress {
   #handle;
 
@@ -30,18 +30,19 @@ class ClientAddress {
     collected.register(this, this.#handle);
   }
 
-  isTrusted(peer) {
-    return native.isTrustedProxy(this.#handle, peer) === 1;
+  /** Whether the address is that of a trusted proxy. */
+  isTrusted(address) {
+    return native.isTrustedProxy(this.#handle, address) === 1;
   }
 
-  /** The key of an address; throws `INVALID_ADDRESS` for what is none. */
+  /** The key of an address; throws `INVALID_ADDRESS` for any other value. */
   keyOf(address) {
     return native.keyOfAddress(this.#handle, address);
   }
 
   /**
-   * The client that the header of a trusted proxy names: `address` is its key, `isProxy` says that it is trusted as well.
-   * `undefined` where the header cannot be read.
+   * The client that the header of a trusted proxy names: `address` is its key; `isProxy`: it is a trusted proxy as well.
+   * `undefined` where the header is unreadable.
    */
   resolve(name, header) {
     const address = native.resolveClient(

@@ -3,22 +3,22 @@ import type { Duration, OnMismatch } from '../runtime';
 
 /** What {@link Reputation} takes. */
 export interface ReputationOptions {
-  /** The failure within `findTime` that bans, an integer from 1 to 1 000 000. */
+  /** How many failures within `findTime` ban a client, an integer from 1 to 1 000 000. */
   maxFailures: number;
-  /** For how long a failure counts. */
+  /** How long a failure counts. */
   findTime: Duration;
-  /** How long a first ban lasts. */
+  /** The length of a first ban. */
   banTime: Duration;
   /**
-   * By how much each further ban is longer, from 1.
+   * The factor by which each further ban is longer, from 1.
    * @default 2
    */
   banFactor?: number;
-  /** The longest a ban gets, `banTime` or more. */
+  /** The longest ban, at least `banTime`. */
   maxBanTime: Duration;
   /**
-   * The share of its length by which chance may shorten a ban, from 0 to 1, so that those banned together do not come
-   * back together.
+   * The share of a ban by which it may be shorter, at random, from 0 to 1: clients that were banned together then do not
+   * return together.
    * @default 0
    */
   jitter?: number;
@@ -27,12 +27,12 @@ export interface ReputationOptions {
    * @default 64
    */
   ipv6Prefix?: number;
-  /** Addresses and ranges that are never banned. */
+  /** Addresses and ranges that are never banned automatically. */
   allow?: readonly string[];
-  /** Addresses and ranges that are always banned. None may be in `allow` as well; the longest prefix decides. */
+  /** Addresses and ranges that are always banned. None may be in both lists; the longest prefix decides. */
   deny?: readonly string[];
   /**
-   * Most clients remembered at once, an integer from 1 to 2³². Who is banned is never forgotten for a stranger.
+   * Most clients tracked at once, an integer from 1 to 2³². A banned client is never evicted.
    * @default 100_000
    */
   maxClients?: number;
@@ -43,35 +43,35 @@ export interface ReputationOptions {
   onMismatch?: OnMismatch;
 }
 
-/** What is known of an address. Times are milliseconds, rounded up to integers. */
+/** The verdict on an address. Times are milliseconds, rounded up to integers. */
 export interface Verdict {
-  /** Whether it is to be refused. */
+  /** Whether to refuse the address. */
   banned: boolean;
-  /** When the ban ends, UTC in milliseconds; `Infinity` for one without end, null for who is not banned. */
+  /** When the ban ends, in UTC milliseconds; `Infinity` for a permanent one, null without a ban. */
   until: number | null;
-  /** Until the ban ends; 0 for who is not banned. */
+  /** The time until the ban ends; 0 without a ban. */
   retryAfterMs: number;
-  /** Failures that count now; while an automatic ban stands, those that led to it. */
+  /** Failures that count now; during an automatic ban, those that led to it. */
   failures: number;
   /** Automatic bans that are not forgotten. */
   bans: number;
-  /** Why the ban that stands was made; null where that was not said, and for who is not banned by a ban. */
+  /** The reason of the ban in force; null without a reason, and where no ban decides. */
   reason: string | null;
-  /** What decides: the list that names the longest prefix, or else a ban, or nothing. */
+  /** What decides: the list with the longest prefix, else a ban, else nothing. */
   rule: 'none' | 'ban' | 'deny' | 'allow';
 }
 
-/** A ban that stands. */
+/** A ban in force. */
 export interface Ban {
   /** The client's address, or the range, as {@link Reputation.unban} takes it. */
   client: string;
-  /** When it ends, UTC in milliseconds; `Infinity` for never. */
+  /** When it ends, in UTC milliseconds; `Infinity` for a permanent ban. */
   until: number;
   retryAfterMs: number;
   reason: string | null;
 }
 
-/** Sums over all threads since creation, and the state now. */
+/** Sums over all threads since creation, and the current state. */
 export interface ReputationStats {
   /** Failures counted, by weight. */
   failures: number;
@@ -81,9 +81,9 @@ export interface ReputationStats {
   manualBans: number;
   /** Bans ended by `unban`. */
   unbans: number;
-  /** Failures and bans that were not kept, as all `maxClients` clients are banned. */
+  /** Failures and bans that were not stored, as all `maxClients` clients were banned. */
   untracked: number;
-  /** Clients forgotten for a newcomer while their failures or past bans still counted. */
+  /** Clients evicted while their failures or past bans still counted. */
   evicted: number;
   /** Clients banned now. */
   banned: number;
@@ -93,66 +93,67 @@ export interface ReputationStats {
   allow: number;
   /** Ranges in `deny`. */
   deny: number;
-  /** Clients remembered now. */
+  /** Clients tracked now. */
   size: number;
   /** `maxClients`. */
   capacity: number;
 }
 
 /**
- * Failures that ban, bans that grow, and lists of addresses, for all threads: who is banned in one is refused in all.
+ * Failures that ban clients, bans that grow, and lists of addresses, for all threads: a client that one thread bans is
+ * refused by all.
  *
- * A client is an address as {@link clientKey} cuts it; lists and bans of ranges look at the whole address. Every
- * method that takes an address throws `INVALID_ADDRESS` for what is none, and every method `CLOSED` after
+ * A client is an address as {@link clientKey} cuts it; lists and banned ranges are matched against the whole address.
+ * Every method that takes an address throws `INVALID_ADDRESS` for any other value, and every method throws `CLOSED` after
  * `Reputation.destroy`.
  */
 export class Reputation {
   /**
-   * Creates the reputation of this name, or attaches to it. With options that differ from those in force,
-   * `onMismatch` decides; without options it attaches only.
+   * Creates the reputation of this name, or attaches to it. `onMismatch` decides what happens with options that differ from
+   * those in force. Without options it only attaches.
    *
    * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`, `INVALID_ADDRESS`, `CONFIG_MISMATCH`, `NOT_FOUND`.
    */
   constructor(name: string, options?: ReputationOptions);
 
-  /** Ends the reputation in all threads; false when there was none. Its name is free again. */
+  /** Destroys the reputation in all threads and frees its name; false when there is none. */
   static destroy(name: string): boolean;
 
   readonly name: string;
 
-  /** Whether to refuse the address. The cheapest question; it takes no lock. */
+  /** Whether to refuse the address. The cheapest call; it takes no lock. */
   isBanned(ip: string): boolean;
 
-  /** As `isBanned`, with all there is to tell. */
+  /** As `isBanned`, with the reasons. */
   check(ip: string): Verdict;
 
   /**
-   * Counts `weight` failures (default 1) against the client. The one that makes `maxFailures` within `findTime` bans,
-   * once, whichever threads they come from. Who is allowed, denied or banned is not counted against.
+   * Counts `weight` failures (default 1) of the client. The failure that reaches `maxFailures` within `findTime` bans it
+   * once, whichever threads they come from. Counts nothing while a list or a ban decides about the client.
    *
-   * @throws {SluiceError} `INVALID_OPTION` for a weight that is no positive integer, or a reason above 256 characters.
+   * @throws {SluiceError} `INVALID_OPTION` for a weight that is no positive integer, or a reason longer than 256 characters.
    */
   recordFailure(ip: string, options?: { weight?: number; reason?: string }): Verdict;
 
-  /** Forgets the failures that count now; never a ban, nor the number of bans. */
+  /** Forgets the client's failures, but no ban and no number of bans. */
   recordSuccess(ip: string): void;
 
   /**
-   * Bans a client or a range for so long; of two bans the one that ends later holds. It is no step of the escalation.
-   * False, and counted in `stats().untracked`, when there is no place for the client, as all others are banned.
+   * Bans a client or a range; of two bans the one that ends later holds. Does not lengthen later bans. False, and counted
+   * in `stats().untracked`, when the client is not stored because all `maxClients` clients are banned.
    *
    * @throws {SluiceError} `INVALID_OPTION` for the duration or the reason.
    */
   ban(ipOrCidr: string, options: { duration: Duration | typeof Infinity; reason?: string }): boolean;
 
-  /** Ends the ban of this client, or of exactly this range; false when there is none. Past bans stay remembered. */
+  /** Ends the ban of this client, or of exactly this range; false when there is none. Past bans still count. */
   unban(ipOrCidr: string): boolean;
 
-  /** The bans that stand, the first to end first. Costs one pass over all clients. */
+  /** The bans in force, the first to end first. Costs one pass over all clients. */
   bans(): Ban[];
 
   /**
-   * Replaces both lists for all threads in one moment; what is left out is empty. The options of the creation still
+   * Replaces both lists for all threads at once; a list that is left out is empty. The options of the creation still
    * attach.
    *
    * @throws {SluiceError} `INVALID_ADDRESS`, `INVALID_OPTION`, and nothing is changed.
@@ -160,16 +161,18 @@ export class Reputation {
   setLists(lists: { allow?: readonly string[]; deny?: readonly string[] }): void;
 
   /**
-   * Writes everything but the lists to a file, whole or not at all, at whatever moment the process is killed. Blocks
-   * until the disk has it. Fails as `node:fs` does.
+   * Writes everything but the lists to a file, completely or not at all, even if the process is killed. Blocks until the
+   * data is on the disk. Throws the errors of `node:fs`.
+   *
+   * @throws {SluiceError} `INVALID_OPTION` for the path.
    */
   save(path: string | URL): void;
 
   /**
-   * Adds what a file holds: bans until the later of two ends, the longer memory of past bans, the more failures. To
-   * load it twice changes nothing. Fails as `node:fs` does where it cannot be read.
+   * Merges the content of a file: the later end of a ban, the more past bans, the more failures. Loading it twice changes
+   * nothing. Throws the errors of `node:fs` where the file cannot be read.
    *
-   * @throws {SluiceError} `CORRUPT_FILE`, `UNSUPPORTED_VERSION`, and nothing is changed.
+   * @throws {SluiceError} `INVALID_OPTION`, `CORRUPT_FILE`, `UNSUPPORTED_VERSION`, and nothing is changed.
    */
   load(path: string | URL): void;
 

@@ -27,7 +27,7 @@ const FAILURE = { weight: integer(1), reason };
 const BAN = { duration: (value, option) => parseDuration(value, option, { forever: true }), reason };
 const LISTS = { allow: strings, deny: strings };
 
-/** A handle is free again when the last object of this thread that stands for it was collected. */
+/** Releases a handle when the last object of this thread that uses it is collected. */
 const collected = handlesOf(native.releaseReputation);
 
 class Reputation {
@@ -108,7 +108,7 @@ class Reputation {
   }
 }
 
-/** The verdict that native code has just left. */
+/** The verdict that native code has just written. */
 function verdict(reason = null) {
   const banned = numbers[BANNED] === 1;
   return {
@@ -155,7 +155,7 @@ function pathOf(url) {
   }
 }
 
-/** As node:fs fails. */
+/** Throws the error that `node:fs` would throw. */
 function throwIfFailed(failure, path) {
   if (failure === null || failure === undefined) return;
   const { errno, syscall } = failure;

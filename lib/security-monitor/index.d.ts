@@ -4,45 +4,45 @@ import type { Duration, OnMismatch } from '../runtime';
 /** When {@link SecurityMonitor} raises an alert: `count` events of one client within `window`. */
 export interface SecurityRule {
   /**
-   * What alerts call it, at most 128 characters; no two rules of one monitor have the same.
-   * @default what it says, such as `'login-failed-5-per-1m'`, or `'probe-distinct-5-per-1m'`
+   * Its name in alerts, at most 128 characters, unique in the monitor.
+   * @default a description such as `'login-failed-5-per-1m'`, or `'probe-distinct-5-per-1m'`
    */
   name?: string;
-  /** The event that is counted, at most 128 characters. */
+  /** The event that it counts, at most 128 characters. */
   event: string;
-  /** How many of them, an integer from 1 to 10 000; with `distinct` to 1000. */
+  /** How many events raise an alert, an integer from 1 to 10 000; with `distinct` to 1000. */
   count: number;
-  /** Within how long, more than 0. An event leaves the window when it is as old as the window is long. */
+  /** The length of the window, more than 0. An event leaves the window when it is that old. */
   window: Duration;
   /**
-   * Counts different details (passwords tried, paths scanned) rather than events: a detail counts once, from when it
-   * was last seen. Events without a detail do not count then.
+   * Whether it counts different details (passwords tried, paths scanned) rather than events. A detail counts once, from
+   * when it was last seen; events without a detail do not count.
    * @default false
    */
   distinct?: boolean;
   /**
-   * For how long the rule is silent for a client after an alert. Events still count meanwhile; with 0 each further event
-   * that finds `count` in the window is an alert.
+   * How long the rule is muted for a client after an alert. Events still count meanwhile. With 0 each further event is an
+   * alert as long as `count` events are in the window.
    * @default window
    */
   mute?: Duration;
-  /** `'ban'` also bans the client, in the monitor's `reputation`. Listeners are told of both. */
+  /** `'ban'` raises an alert as well, and bans the client in the monitor's `reputation`. */
   action: 'alert' | 'ban';
 }
 
 /** What {@link SecurityMonitor} takes. */
 export interface SecurityMonitorOptions {
   /**
-   * Newest events remembered, of all clients, an integer from 1 to 1 000 000.
+   * How many of the newest events are kept, of all clients, an integer from 1 to 1 000 000.
    * @default 10_000
    */
   history?: number;
   /** At most 64; may be empty. */
   rules: readonly SecurityRule[];
-  /** Name of the reputation in which rules ban; needed where one does. */
+  /** The name of the reputation in which rules ban; required where one does. */
   reputation?: string;
   /**
-   * Clients known at once, an integer from 1 to 10 000 000. Beyond, a newcomer takes the place of one that is far from
+   * Most clients tracked at once, an integer from 1 to 10 000 000. Beyond that, a new client replaces one that is far from
    * an alert.
    * @default 100_000
    */
@@ -54,110 +54,110 @@ export interface SecurityMonitorOptions {
   onMismatch?: OnMismatch;
 }
 
-/** An event, as it is told. */
+/** A recorded event. */
 interface SecurityEventDetails {
   event: string;
-  /** Who caused it, as {@link clientKey} names it. */
+  /** Its client, as {@link clientKey} returns it. */
   client: string;
-  /** What came with it: at most 256 bytes of UTF-8, cut before a character that does not fit. */
+  /** Its detail: at most 256 bytes of UTF-8, cut before a character that does not fit. */
   detail: string | undefined;
-  /** Only where the detail was longer. */
+  /** Present only where the detail was longer. */
   detailCut?: true;
-  /** When it was recorded, UTC in milliseconds. */
+  /** When it was recorded, in UTC milliseconds. */
   at: number;
 }
 
-/** A client met a rule; the event is the one that met it. */
+/** A client met a rule; the event is the one that reached the count. */
 export interface SecurityAlert extends SecurityEventDetails {
   /** The rule's name. */
   rule: string;
-  /** How many events, or different details, were found in the window: the rule's `count`, as no more are kept. */
+  /** How many events, or different details, were in the window: the rule's `count`, as no more are kept. */
   count: number;
-  /** Alerts just before this one that were dropped, as more than 1024 waited. */
+  /** How many alerts just before this one were dropped, as more than 1024 were pending. */
   missed?: number;
 }
 
-/** An event that is remembered. */
+/** An event in the history. */
 export interface SecurityEvent extends SecurityEventDetails {
   /** Its number: events are numbered from 0 as they are recorded, over all threads. */
   sequence: number;
 }
 
-/** Events that are remembered, the newest first. */
+/** Events in the history, the newest first. */
 export interface SecurityHistory extends Array<SecurityEvent> {
-  /** Events of the monitor that are remembered no longer, of whatever kind and client. */
+  /** How many events of the monitor are no longer in the history, of any kind and client. */
   readonly forgotten: number;
 }
 
-/** Counts over all threads since creation; `clients` and `historySize` of now. */
+/** Counts over all threads since creation; `clients` and `historySize` are current. */
 export interface SecurityMonitorStats {
   /** Events recorded. */
   recorded: number;
   /** Alerts raised, those that ban among them. */
   alerts: number;
-  /** Events that met a rule while it was silent for their client; once per rule. */
+  /** Events that met a rule while it was muted for their client; once per rule. */
   muted: number;
-  /** Bans asked for. */
+  /** Bans requested by rules. */
   bans: number;
-  /** Of them, those that nobody carried out: no reputation of this name, or its lists spare the client. */
+  /** Of them, those that were not carried out: the reputation does not exist, or allows the client. */
   bansFailed: number;
-  /** Clients known now. */
+  /** Clients tracked now. */
   clients: number;
-  /** Clients forgotten for newcomers. */
+  /** Clients evicted for new ones. */
   evictions: number;
-  /** Events remembered. */
+  /** Events in the history. */
   historySize: number;
-  /** Events remembered no longer. */
+  /** Events no longer in the history. */
   historyForgotten: number;
 }
 
 /**
- * Events of all threads, counted per client, judged by rules in sliding windows and remembered for a while.
+ * Security events of all threads, counted per client, judged by rules in sliding windows and kept in a history.
  *
  * A rule is met by exactly one event: the `count`-th of a client within its window, whichever threads recorded them.
- * Clients are addresses, counted as {@link clientKey} names them. Every method throws `CLOSED` after
+ * Clients are addresses as {@link clientKey} cuts them. Every method throws `CLOSED` after
  * `SecurityMonitor.destroy`; those that take an address throw `INVALID_ADDRESS`.
  */
 export class SecurityMonitor {
   /**
-   * Creates the monitor of this name, or attaches to it. With options that differ from those in force,
-   * `onMismatch` decides; without options it attaches only.
+   * Creates the monitor of this name, or attaches to it. `onMismatch` decides what happens with options that differ from
+   * those in force. Without options it only attaches.
    *
    * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`, `CONFIG_MISMATCH`, `NOT_FOUND`.
    */
   constructor(name: string, options?: SecurityMonitorOptions);
 
-  /** Ends the monitor in all threads; false when there was none. Its name is free again. */
+  /** Destroys the monitor in all threads and frees its name; false when there is none. */
   static destroy(name: string): boolean;
 
   readonly name: string;
 
   /**
-   * Records an event of a client, of a rule or not. One monitor takes 1024 different events: what differs by request
-   * belongs in the detail, of which the first 256 bytes of UTF-8 are kept and compared.
+   * Records an event of a client, whether or not a rule counts it. A monitor takes 1024 different events: what differs by
+   * request belongs in the detail, of which the first 256 bytes of UTF-8 are kept and compared.
    *
    * @throws {SluiceError} `INVALID_VALUE` for the event or the detail.
    */
   record(event: string, ip: string, detail?: string): void;
 
-  /** What is remembered, of this client and this event where they are given. One pass over the history. */
+  /** Events in the history, of this client and this event where they are given. One pass over the history. */
   history(options?: { ip?: string; event?: string; limit?: number }): SecurityHistory;
 
   /** How often each event was recorded. */
   counts(): Record<string, number>;
 
-  /** How often each event was recorded of this client since it is known: since its first, or since it was forgotten. */
+  /** How often each event was recorded of this client since it is tracked: since its first event, or its last eviction. */
   countsFor(ip: string): Record<string, number>;
 
   /**
-   * The clients with the most events since they are known, at most `limit` (default 10). Of equals the lower address
+   * The clients with the most events since they are tracked, at most `limit` (default 10). Of equals the lower address
    * comes first. One pass over all clients.
    */
   top(options?: { limit?: number }): { client: string; count: number }[];
 
   stats(): SecurityMonitorStats;
 
-  /** Calls the listener for each alert of any thread from now on, in one order for all. It keeps no thread alive. */
+  /** Calls the listener for each alert of any thread from now on, in the same order in all threads. Keeps no thread alive. */
   on(event: 'alert', listener: (alert: SecurityAlert) => void): this;
   once(event: 'alert', listener: (alert: SecurityAlert) => void): this;
   off(event: 'alert', listener: (alert: SecurityAlert) => void): this;

@@ -16,12 +16,12 @@ const collected = handlesOf(native.releaseSecurityMonitor);
 class SecurityMonitor {
   #name;
   #handle;
-  /** The numbers by which native code knows events. It has a bound on them, so this has. */
+  /** The numbers of events in native code, which bounds how many there are. */
   #events = new Map();
   #listeners = new SubscribedListeners('SecurityMonitor', ['alert'], {
     begin: (subscription) => native.securityMonitorSubscribe(this.#handle, subscription),
     end: (subscription) => native.securityMonitorUnsubscribe(this.#handle, subscription),
-    tell: (delivery) => this.#tell(delivery),
+    tell: (delivery) => this.#emit(delivery),
   });
 
   constructor(name, options) {
@@ -43,11 +43,11 @@ class SecurityMonitor {
   }
 
   record(event, ip, detail) {
-    const number = this.#events.get(event) ?? this.#mention(event);
+    const number = this.#events.get(event) ?? this.#numberOf(event);
     native.recordEvent(this.#handle, number, ip, detail);
   }
 
-  /** The newest first; `forgotten` says how many events are no longer there. */
+  /** The newest first; `forgotten` is how many events are no longer in it. */
   history(options = {}) {
     const { ip, event, limit } = checkOptions('history', options, HISTORY_SCHEMA);
     if (ip !== undefined) checkAddress(ip);
@@ -89,15 +89,15 @@ class SecurityMonitor {
     return this;
   }
 
-  #mention(event) {
+  #numberOf(event) {
     checkEvent(event);
     const number = native.securityEvent(this.#handle, event);
     this.#events.set(event, number);
     return number;
   }
 
-  #tell({ alert: told, missed }) {
-    const { rule, event, client, count, detail, detailCut, at } = owned(told);
+  #emit({ alert: delivered, missed }) {
+    const { rule, event, client, count, detail, detailCut, at } = owned(delivered);
     const alert = { rule, event, client, count, detail, at };
     if (detailCut) alert.detailCut = true;
     if (missed > 0) alert.missed = missed;
@@ -105,8 +105,8 @@ class SecurityMonitor {
   }
 }
 
-function historyEntry(told) {
-  const { sequence, event, client, detail, detailCut, at } = owned(told);
+function historyEntry(found) {
+  const { sequence, event, client, detail, detailCut, at } = owned(found);
   const entry = { sequence, event, client, detail, at };
   if (detailCut) entry.detailCut = true;
   return entry;
