@@ -38,7 +38,7 @@ class Counts {
     this.count('faults');
     warnOnce(
       'SLUICE_GUARD_FAULT',
-      `A guard let a request pass after a fault of its own: ${error?.message}`,
+      `A guard let a request pass after an internal error: ${error?.message}`,
       error?.stack,
     );
     return null;

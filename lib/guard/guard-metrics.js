@@ -44,7 +44,7 @@ function requests(labels, { allowed, skipped, refusedBy, refusedAtAccept, ...sta
   const { dryRefused, refunded, recorded, faults } = stats;
   const outcomes = { allowed, skipped };
   return [
-    counter('sluice_requests_passed_total', 'Requests that went on.', by('outcome', labels, outcomes)),
+    counter('sluice_requests_passed_total', 'Requests that passed.', by('outcome', labels, outcomes)),
     counter(
       'sluice_requests_refused_total',
       'Requests that were refused, by reason.',
@@ -55,8 +55,12 @@ function requests(labels, { allowed, skipped, refusedBy, refusedAtAccept, ...sta
     ]),
     counter('sluice_dry_refused_total', 'Refusals that dryRun only counted.', [[labels, dryRefused]]),
     counter('sluice_refunded_total', 'Charges taken back by countOnly.', [[labels, refunded]]),
-    counter('sluice_recorded_total', 'Requests told to the reputation or the monitor.', [[labels, recorded]]),
-    counter('sluice_faults_total', 'Faults of the guard; each let something pass.', [[labels, faults]]),
+    counter('sluice_recorded_total', 'Requests that the reputation or the monitor recorded.', [
+      [labels, recorded],
+    ]),
+    counter('sluice_faults_total', 'Internal errors of the guard; each let its request pass.', [
+      [labels, faults],
+    ]),
   ];
 }
 
@@ -71,7 +75,7 @@ function limiters(labels, all) {
   return [
     counter(
       'sluice_limiter_allowed_total',
-      'Calls that a limiter let pass.',
+      'Calls that a limiter allowed.',
       each((s) => s.allowed),
     ),
     counter(
@@ -81,12 +85,12 @@ function limiters(labels, all) {
     ),
     counter(
       'sluice_limiter_untracked_total',
-      'Calls that found no place.',
+      'Calls for keys that were not stored.',
       each((s) => s.untracked),
     ),
     counter(
       'sluice_limiter_live_evictions_total',
-      'Clients forgotten while they owed something.',
+      'Clients evicted before they were fully replenished.',
       each((s) => s.liveEvictions),
     ),
     gauge(
@@ -96,12 +100,12 @@ function limiters(labels, all) {
     ),
     gauge(
       'sluice_limiter_size',
-      'Clients held now.',
+      'Clients tracked now.',
       each((s) => s.size),
     ),
     gauge(
       'sluice_limiter_capacity',
-      'Clients held at most.',
+      'Most clients tracked at once.',
       each((s) => s.capacity),
     ),
   ];
@@ -131,15 +135,19 @@ function reputation(labels, stats) {
     counter('sluice_failures_total', 'Failures counted, by weight.', [[labels, failures]]),
     counter(
       'sluice_bans_total',
-      'Bans made, by failures and by hand.',
+      'Bans, automatic and manual.',
       by('kind', labels, { automatic: bans, manual: manualBans }),
     ),
-    counter('sluice_unbans_total', 'Bans ended by hand.', [[labels, unbans]]),
-    counter('sluice_bans_untracked_total', 'Failures and bans that found no place.', [[labels, untracked]]),
-    counter('sluice_reputation_evicted_total', 'Clients forgotten for newcomers.', [[labels, evicted]]),
+    counter('sluice_unbans_total', 'Bans ended by unban.', [[labels, unbans]]),
+    counter('sluice_bans_untracked_total', 'Failures and bans that were not stored.', [[labels, untracked]]),
+    counter(
+      'sluice_reputation_evicted_total',
+      'Clients evicted while their failures or bans still counted.',
+      [[labels, evicted]],
+    ),
     gauge('sluice_banned', 'Banned now.', by('kind', labels, { client: banned, range: ranges })),
-    gauge('sluice_reputation_size', 'Clients held now.', [[labels, size]]),
-    gauge('sluice_reputation_capacity', 'Clients held at most.', [[labels, capacity]]),
+    gauge('sluice_reputation_size', 'Clients tracked now.', [[labels, size]]),
+    gauge('sluice_reputation_capacity', 'Most clients tracked at once.', [[labels, capacity]]),
   ];
 }
 
@@ -149,11 +157,11 @@ function monitor(labels, stats) {
   return [
     counter('sluice_events_total', 'Events recorded.', [[labels, recorded]]),
     counter('sluice_alerts_total', 'Alerts raised.', [[labels, alerts]]),
-    counter('sluice_alerts_muted_total', 'Events that met a silent rule.', [[labels, muted]]),
-    counter('sluice_alert_bans_total', 'Bans asked for by rules.', [[labels, bans]]),
+    counter('sluice_alerts_muted_total', 'Events that met a muted rule.', [[labels, muted]]),
+    counter('sluice_alert_bans_total', 'Bans requested by rules.', [[labels, bans]]),
     counter('sluice_alert_bans_failed_total', 'Of them, those not carried out.', [[labels, bansFailed]]),
-    counter('sluice_monitor_evictions_total', 'Clients forgotten for newcomers.', [[labels, evictions]]),
-    gauge('sluice_monitor_clients', 'Clients known now.', [[labels, clients]]),
+    counter('sluice_monitor_evictions_total', 'Clients evicted for new ones.', [[labels, evictions]]),
+    gauge('sluice_monitor_clients', 'Clients tracked now.', [[labels, clients]]),
   ];
 }
 

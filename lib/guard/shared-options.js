@@ -105,7 +105,7 @@ function withExisting(owner, given, existing) {
 /** Only trusted proxies may name the client in a header: a header that is given without any would never be read. */
 function checkClientAddress(owner, { clientAddress }, { trustedProxies }) {
   if (typeof clientAddress !== 'string' || trustedProxies.length > 0) return;
-  const accepted = 'a header together with `trustedProxies`, which it is believed from; or a function';
+  const accepted = 'a header together with `trustedProxies`, which are trusted to send it; or a function';
   throw invalidOption(`${owner} clientAddress`, clientAddress, accepted);
 }
 

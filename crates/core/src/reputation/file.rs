@@ -69,7 +69,7 @@ pub(super) fn decode(bytes: &[u8], source: &str, ahead: i64) -> Result<Saved> {
     let corrupt = |reason| Error::CorruptFile { file: source.to_owned(), reason };
     let content = checked_content(bytes, source)?;
     let mut content = Reader { bytes: content, ahead };
-    content.saved().filter(|_| content.bytes.is_empty()).ok_or_else(|| corrupt("its content makes no sense"))
+    content.saved().filter(|_| content.bytes.is_empty()).ok_or_else(|| corrupt("its content is invalid"))
 }
 
 /// What follows the header, if the file is complete and its checksum matches.
@@ -90,7 +90,7 @@ fn checked_content<'a>(bytes: &'a [u8], source: &str) -> Result<&'a [u8]> {
         std::cmp::Ordering::Less => Err(cut_short()),
         std::cmp::Ordering::Greater => Err(corrupt("there is more behind its end")),
         std::cmp::Ordering::Equal if crc32fast::hash(content) != checksum => {
-            Err(corrupt("its checksum is another"))
+            Err(corrupt("its checksum does not match"))
         }
         std::cmp::Ordering::Equal => Ok(content),
     }

@@ -110,7 +110,7 @@ fn check_ban(owner: &str, rule: &RuleOptions, reputation: Option<&str>) -> Resul
     if rule.action != Action::Ban || reputation.is_some() {
         return Ok(());
     }
-    let accepted = "\"alert\", or \"ban\" where the option reputation names who bans";
+    let accepted = "\"alert\", or \"ban\" together with the option reputation";
     Err(Error::invalid_option(&format!("{owner} action"), rule.action, accepted))
 }
 
