@@ -63,9 +63,7 @@ fn export(exports: &Exports<'_>) -> Result<()> {
 
 /// A prefix that JavaScript has checked.
 fn prefix(given: u32) -> Result<u8> {
-    u8::try_from(given)
-        .ok()
-        .filter(|prefix| (1..=128).contains(prefix))
+    client_key::ipv6_prefix(given)
         .ok_or_else(|| Error::new(Status::InvalidArg, format!("sluice: {given} is no IPv6 prefix")))
 }
 

@@ -7,7 +7,7 @@ use napi::sys;
 use napi_derive::napi;
 use sluice_core::runtime::clock;
 use sluice_core::{
-    Alert, EventId, HistoryEntry, HistoryQuery, Instances, RuleOptions, SecurityMonitor,
+    Alert, EventId, HistoryEntry, HistoryQuery, Instances, MAX_DETAIL_BYTES, RuleOptions, SecurityMonitor,
     SecurityMonitorConfig, SecurityMonitorOptions,
 };
 
@@ -38,7 +38,7 @@ pub(crate) const COMPONENT: Component = Component {
 const ADDRESS_BYTES: usize = 256;
 
 /// More bytes than are kept of a detail, so that core sees that a longer one is cut.
-const DETAIL_BYTES: usize = 264;
+const DETAIL_BYTES: usize = MAX_DETAIL_BYTES + 8;
 
 /// Bans the client of an alert in the reputation of this name. False when the client is not banned afterwards: the
 /// reputation does not exist, or allows the client.

@@ -14,8 +14,11 @@ use crate::{Error, Result};
 /// Leading bits of an IPv6 address that stand for one client by default: providers give a whole /64 to a subscriber.
 pub const DEFAULT_IPV6_PREFIX: u8 = 64;
 
+/// The longest prefix: a whole address.
+const MAX_IPV6_PREFIX: u8 = 128;
+
 /// The prefixes that an option accepts.
-pub(crate) const IPV6_PREFIXES: Accepts = Accepts::up_to(128);
+pub(crate) const IPV6_PREFIXES: Accepts = Accepts::up_to(MAX_IPV6_PREFIX as u64);
 
 options! {
     /// Options of [`client_key`] as a user gives them.
@@ -35,6 +38,12 @@ options! {
 /// `INVALID_ADDRESS` for a text that is no address.
 pub fn client_key(text: &str, ipv6_prefix: u8) -> Result<String> {
     parse_address(text).map(|address| key_of(address, ipv6_prefix))
+}
+
+/// The number as a prefix, if it is one.
+#[must_use]
+pub fn ipv6_prefix(number: u32) -> Option<u8> {
+    u8::try_from(number).ok().filter(|prefix| (1..=MAX_IPV6_PREFIX).contains(prefix))
 }
 
 /// As [`client_key`], for a parsed address.

@@ -71,6 +71,6 @@ pub use runtime::{
     Component, Instance, Instances, OnMismatch, OptionChange, OptionList, ThreadId, VersionCells,
 };
 pub use security_monitor::{
-    Action, Alert, EventId, HistoryEntry, HistoryQuery, MAX_EVENTS, RuleOptions, SecurityMonitor,
-    SecurityMonitorConfig, SecurityMonitorOptions, SecurityMonitorStats,
+    Action, Alert, EventId, HistoryEntry, HistoryQuery, MAX_DETAIL_BYTES, MAX_EVENTS, RuleOptions,
+    SecurityMonitor, SecurityMonitorConfig, SecurityMonitorOptions, SecurityMonitorStats,
 };

@@ -13,6 +13,7 @@ mod stats;
 mod window;
 
 pub use alert::Alert;
+pub use detail::MAX_DETAIL_BYTES;
 pub use events::{EventId, MAX_EVENTS};
 pub use history::{HistoryEntry, HistoryQuery};
 pub use monitor::SecurityMonitor;

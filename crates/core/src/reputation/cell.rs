@@ -116,7 +116,7 @@ mod models {
     }
 
     fn fail(cell: &Cell) -> Option<Outcome> {
-        cell.update(|history| history.blame(&POLICY, Cause::Failures(1), None, NOW, || 0.0))
+        cell.update(|history| history.apply(&POLICY, Cause::Failures(1), None, NOW, || 0.0))
     }
 
     fn in_thread<R: 'static>(cell: &Arc<Cell>, body: fn(&Cell) -> R) -> thread::JoinHandle<R> {

@@ -134,7 +134,7 @@ impl Clients {
         }
         let (place, rank) = lowest.ok_or(Full)?;
         let cell = &places.cells[place];
-        if !cell.evict_if(|history| history.standing(now).is_none()) {
+        if !cell.evict_if(|history| history.ban_in_force(now).is_none()) {
             return Err(Full);
         }
         self.cells.pin().remove(&cell.client);

@@ -35,7 +35,7 @@ pub(super) enum Cause {
     /// So many failures, which ban it if they reach `maxFailures`.
     Failures(u64),
     /// A request to ban it, as if its failures had reached `maxFailures`.
-    Order,
+    Request,
 }
 
 /// The outcome of a cause.
@@ -65,8 +65,8 @@ impl EvictionRank {
 
 impl History {
     /// The ban in force.
-    pub(super) fn standing(&self, now: u64) -> Option<&BanTerm> {
-        self.term.as_ref().filter(|term| term.stands(now))
+    pub(super) fn ban_in_force(&self, now: u64) -> Option<&BanTerm> {
+        self.term.as_ref().filter(|term| term.is_in_force(now))
     }
 
     /// Failures that count.
@@ -86,7 +86,7 @@ impl History {
 
     /// In which order clients are evicted; `None` during a ban, in which a client is not evicted.
     pub(super) fn eviction_rank(&self, policy: &Policy, now: u64) -> Option<EvictionRank> {
-        if self.standing(now).is_some() {
+        if self.ban_in_force(now).is_some() {
             return None;
         }
         let failures = self.failures(policy, now);
@@ -100,7 +100,7 @@ impl History {
     }
 
     /// Counts a cause, and bans the client if that reaches `maxFailures`. `chance` returns a random number from 0 to 1.
-    pub(super) fn blame(
+    pub(super) fn apply(
         &mut self,
         policy: &Policy,
         cause: Cause,
@@ -108,14 +108,14 @@ impl History {
         now: u64,
         chance: impl Fn() -> f64,
     ) -> Outcome {
-        if self.standing(now).is_some() {
+        if self.ban_in_force(now).is_some() {
             return Outcome::Ignored;
         }
-        self.recall(now);
+        self.update_bans(now);
         self.moments.retain(|moment| is_live(moment, policy, now));
         let counted = match cause {
             Cause::Failures(failures) => failures.saturating_mul(policy.counts_each(self.bans)),
-            Cause::Order => policy.max_failures.saturating_sub(self.failures(policy, now)),
+            Cause::Request => policy.max_failures.saturating_sub(self.failures(policy, now)),
         };
         self.count(counted, policy.moment(), now);
         let failures = self.failures(policy, now);
@@ -132,21 +132,21 @@ impl History {
 
     /// Bans the client; of two bans the one that ends later holds.
     pub(super) fn ban(&mut self, term: BanTerm, now: u64) {
-        self.recall(now);
-        let standing = self.term.take().filter(|standing| standing.stands(now));
-        if let Some(latest) = later(standing, Some(term)) {
+        self.update_bans(now);
+        let current = self.term.take().filter(|term| term.is_in_force(now));
+        if let Some(latest) = later(current, Some(term)) {
             self.put_in_force(latest);
         }
     }
 
     /// Ends the ban in force; false when there is none. The time without failure starts now.
     pub(super) fn unban(&mut self, now: u64) -> bool {
-        let stood = self.standing(now).is_some();
-        if stood {
+        let was_banned = self.ban_in_force(now).is_some();
+        if was_banned {
             self.term = None;
             self.quiet_since = now;
         }
-        stood
+        was_banned
     }
 
     /// Forgets the failures that have not led to a ban.
@@ -165,8 +165,8 @@ impl History {
         if other.failures(policy, now) > self.failures(policy, now) {
             self.moments = other.moments;
         }
-        let standing = self.term.take().filter(|standing| standing.stands(now));
-        match later(standing, other.term.filter(|standing| standing.stands(now))) {
+        let current = self.term.take().filter(|term| term.is_in_force(now));
+        match later(current, other.term.filter(|term| term.is_in_force(now))) {
             Some(latest) => self.put_in_force(latest),
             None => self.term = None,
         }
@@ -190,13 +190,13 @@ impl History {
         for moment in &mut self.moments {
             moment.at = moment.at.min(now);
         }
-        if self.standing(now).is_none() {
+        if self.ban_in_force(now).is_none() {
             self.quiet_since = self.quiet_since.min(now);
         }
     }
 
     /// Updates the number of past bans, and restarts the time without failure.
-    fn recall(&mut self, now: u64) {
+    fn update_bans(&mut self, now: u64) {
         self.bans = self.bans(now);
         self.quiet_since = self.quiet_since.max(now);
     }

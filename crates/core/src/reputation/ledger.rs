@@ -122,7 +122,7 @@ impl Reputation {
     ///
     /// `INVALID_ADDRESS`, `CLOSED`.
     pub fn record_failure(&self, ip: &str, weight: u64, reason: Option<&str>, now: u64) -> Result<Verdict> {
-        self.blame(ip, Cause::Failures(weight.max(1)), reason, now)
+        self.apply(ip, Cause::Failures(weight.max(1)), reason, now)
     }
 
     /// Bans a client as if its failures had reached `maxFailures`. Does nothing while a list or a ban decides about the
@@ -132,7 +132,7 @@ impl Reputation {
     ///
     /// `INVALID_ADDRESS`, `CLOSED`.
     pub fn ban_automatically(&self, client: &str, reason: &str, now: u64) -> Result<Verdict> {
-        self.blame(client, Cause::Order, Some(reason), now)
+        self.apply(client, Cause::Request, Some(reason), now)
     }
 
     /// Forgets the failures of a client, but no ban and no number of bans.
@@ -156,7 +156,7 @@ impl Reputation {
     pub fn ban(&self, target: &str, duration: Option<u64>, reason: Option<&str>, now: u64) -> Result<bool> {
         self.check_open()?;
         let term = BanTerm::by_hand(end_of(duration, now), reason);
-        let kept = match self.target(target)? {
+        let is_stored = match self.target(target)? {
             Target::Client(client) => {
                 self.clients.with(client, now, |history| history.ban(term.clone(), now)).is_ok()
             }
@@ -168,8 +168,8 @@ impl Reputation {
                 true
             }
         };
-        self.counters.add(if kept { MANUAL_BANS } else { UNTRACKED }, 1);
-        Ok(kept)
+        self.counters.add(if is_stored { MANUAL_BANS } else { UNTRACKED }, 1);
+        Ok(is_stored)
     }
 
     /// Ends the ban of this client or of exactly this range; false when there is none.
@@ -179,22 +179,22 @@ impl Reputation {
     /// `INVALID_ADDRESS`, `CLOSED`.
     pub fn unban(&self, target: &str, now: u64) -> Result<bool> {
         self.check_open()?;
-        let stood = match self.target(target)? {
+        let was_banned = match self.target(target)? {
             Target::Client(client) => {
                 self.clients.existing(client, |history| history.unban(now)).unwrap_or(false)
             }
             Target::Range(range) => {
-                let mut stood = false;
+                let mut was_banned = false;
                 self.change_ranges(|ranges| {
                     let bans;
-                    (bans, stood) = ranges.bans.without(&range, now);
+                    (bans, was_banned) = ranges.bans.without(&range, now);
                     Ranges { bans: Arc::new(bans), ..ranges }
                 });
-                stood
+                was_banned
             }
         };
-        self.counters.add(UNBANS, u64::from(stood));
-        Ok(stood)
+        self.counters.add(UNBANS, u64::from(was_banned));
+        Ok(was_banned)
     }
 
     /// Replaces both lists at once.
@@ -218,7 +218,7 @@ impl Reputation {
         });
     }
 
-    fn blame(&self, ip: &str, cause: Cause, reason: Option<&str>, now: u64) -> Result<Verdict> {
+    fn apply(&self, ip: &str, cause: Cause, reason: Option<&str>, now: u64) -> Result<Verdict> {
         self.check_open()?;
         let address = address_of(ip)?;
         let (client, policy) = (self.client(address), &self.config.load().policy);
@@ -226,11 +226,11 @@ impl Reputation {
             let record = self.clients.read(client, |history| self.record(history, now));
             return Ok(self.judge(address, record.unwrap_or_default(), now));
         }
-        let blamed = self.clients.with(client, now, |history| {
-            let outcome = history.blame(policy, cause, reason, now, &self.chance);
+        let applied = self.clients.with(client, now, |history| {
+            let outcome = history.apply(policy, cause, reason, now, &self.chance);
             (outcome, self.record(history, now))
         });
-        let Ok((outcome, record)) = blamed else {
+        let Ok((outcome, record)) = applied else {
             self.counters.add(UNTRACKED, 1);
             return Ok(self.judge(address, Record::default(), now));
         };
@@ -247,7 +247,7 @@ impl Reputation {
     }
 
     fn record(&self, history: &History, now: u64) -> Record {
-        let term = history.standing(now).cloned();
+        let term = history.ban_in_force(now).cloned();
         let led_to_it = term.as_ref().map_or(0, |term| term.failures);
         let failures = led_to_it.saturating_add(history.failures(&self.config.load().policy, now));
         Record { failures, bans: history.bans(now), term }

@@ -107,20 +107,20 @@ impl RangeBans {
         let address = IpNet::from(address);
         let settled = self.settled.cover(&address).filter(|(range, _)| self.is_settled(range));
         let around = self.recent.cover(&address).chain(settled).map(|(_, term)| term);
-        around.filter(|term| term.stands(now)).max_by_key(|term| term.until)
+        around.filter(|term| term.is_in_force(now)).max_by_key(|term| term.until)
     }
 
     /// The bans in force.
-    pub(super) fn standing(&self, now: u64) -> impl Iterator<Item = (IpNet, &BanTerm)> {
+    pub(super) fn in_force(&self, now: u64) -> impl Iterator<Item = (IpNet, &BanTerm)> {
         let settled = self.settled.iter().filter(|(range, _)| self.is_settled(range));
-        self.recent.iter().chain(settled).filter(move |(_, term)| term.stands(now))
+        self.recent.iter().chain(settled).filter(move |(_, term)| term.is_in_force(now))
     }
 
     /// These bans and `more`; of two bans of a range the one that ends later holds.
     pub(super) fn with(&self, more: impl IntoIterator<Item = (IpNet, BanTerm)>, now: u64) -> Self {
         let mut bans = self.clone();
         for (range, term) in more {
-            if self.of(&range, now).is_none_or(|standing| standing.until < term.until) {
+            if self.of(&range, now).is_none_or(|current| current.until < term.until) {
                 bans.recent.insert(range, term);
             }
         }
@@ -140,7 +140,7 @@ impl RangeBans {
     /// These bans after the clock was set back: each keeps its remaining time.
     pub(super) fn after_set_back(&self, set_back: SetBack) -> Self {
         let mut settled = Bans::new();
-        for (range, term) in self.standing(set_back.before) {
+        for (range, term) in self.in_force(set_back.before) {
             let mut term = term.clone();
             term.clock_was_set_back(set_back);
             settled.insert(range, term);
@@ -151,7 +151,7 @@ impl RangeBans {
     /// The ban in force of exactly this range.
     fn of(&self, range: &IpNet, now: u64) -> Option<&BanTerm> {
         let term = self.recent.get(range).or_else(|| self.settled.get(range));
-        term.filter(|term| term.stands(now))
+        term.filter(|term| term.is_in_force(now))
     }
 
     fn is_settled(&self, range: &IpNet) -> bool {
@@ -164,7 +164,7 @@ impl RangeBans {
             return self;
         }
         let mut settled = Bans::new();
-        for (range, term) in self.standing(now) {
+        for (range, term) in self.in_force(now) {
             settled.insert(range, term.clone());
         }
         Self { settled: Arc::new(settled), recent: Bans::new() }

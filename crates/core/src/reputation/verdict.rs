@@ -127,7 +127,7 @@ impl BanTerm {
     }
 
     /// Whether it is in force; at its end it is not.
-    pub(super) fn stands(&self, now: u64) -> bool {
+    pub(super) fn is_in_force(&self, now: u64) -> bool {
         now < self.until
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::runtime::key_hash::{KeyHash, hash_bytes};
 
-/// Bytes of UTF-8 that are kept of a detail.
-const MOST: usize = 256;
+/// Most bytes of UTF-8 that are kept of a detail.
+pub const MAX_DETAIL_BYTES: usize = 256;
 
 /// A detail as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,10 +24,10 @@ pub(super) struct Given<'a> {
 impl<'a> Given<'a> {
     /// The first 256 bytes, or less where a character would be split.
     pub(super) fn cut(text: &'a str) -> Self {
-        if text.len() <= MOST {
+        if text.len() <= MAX_DETAIL_BYTES {
             return Self { text, is_cut: false };
         }
-        let end = (0..=MOST).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        let end = (0..=MAX_DETAIL_BYTES).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
         Self { text: &text[..end], is_cut: true }
     }
 

@@ -19,10 +19,10 @@ impl Reputation {
     pub fn bans(&self, now: u64) -> Result<Vec<Ban>> {
         self.check_open()?;
         let ranges = self.ranges.load();
-        let of_ranges = ranges.bans.standing(now).map(|(range, term)| Ban::of_range(range, term.clone()));
+        let of_ranges = ranges.bans.in_force(now).map(|(range, term)| Ban::of_range(range, term.clone()));
         let clients = self.clients.all();
         let of_clients = clients.into_iter().filter_map(|(client, history)| {
-            Some(Ban::of_client(client.address(), history.standing(now)?.clone()))
+            Some(Ban::of_client(client.address(), history.ban_in_force(now)?.clone()))
         });
         let mut bans: Vec<_> = of_ranges.chain(of_clients).collect();
         bans.sort_by_key(|ban| (ban.until, ban.range));
@@ -39,7 +39,7 @@ impl Reputation {
         let mut clients = self.clients.all();
         clients.retain(|(_, history)| history.matters(&self.config.load().policy, now));
         let ranges = self.ranges.load();
-        Ok(file::encode(&clients, ranges.bans.standing(now), date_ahead))
+        Ok(file::encode(&clients, ranges.bans.in_force(now), date_ahead))
     }
 
     /// Merges the content of a file: the later end of a ban, the more past bans, and the more failures of the two. `source`
@@ -57,7 +57,7 @@ impl Reputation {
             history.cut(now);
         }
         // Bans first, in case there are too few places.
-        saved.clients.sort_by_key(|(_, history)| history.standing(now).is_none());
+        saved.clients.sort_by_key(|(_, history)| history.ban_in_force(now).is_none());
         let policy = self.config.load().policy;
         for (client, history) in saved.clients {
             let merge = |own: &mut History| own.merge(history.clone(), &policy, now);
@@ -87,7 +87,7 @@ impl Reputation {
             untracked: self.counters.sum(UNTRACKED),
             evicted: self.clients.evicted(),
             banned,
-            ranges: ranges.bans.standing(now).count() as u64,
+            ranges: ranges.bans.in_force(now).count() as u64,
             allow,
             deny,
             size,
