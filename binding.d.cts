@@ -737,9 +737,8 @@ export declare function openSecurityMonitor(name: string, options?: object | und
 export declare function openToken(handle: number, parent: number | undefined | null, name: string): number
 
 /**
- * The files of all copies of the addon this process has loaded, in that order, to be warned of. Empty
- * where there is one or the system cannot tell; for the first of them, as the others speak; and the
- * second time.
+ * The files of all copies of the addon that this process has loaded, in the order of loading, for a warning. Empty where
+ * there is one copy, where the system does not say, in the first copy (a later one warns), and on a second call.
  */
 export declare function otherCopiesOnce(): Array<string>
 
