@@ -70,45 +70,27 @@ function limitersOf({ limiter }, { rateLimit, routes }) {
   return Object.entries(all).filter(([, stats]) => stats !== null);
 }
 
+/** The families of a limiter, each with the property of its statistics. */
+const LIMITER_FAMILIES = [
+  [counter, 'sluice_limiter_allowed_total', 'Calls that a limiter allowed.', 'allowed'],
+  [counter, 'sluice_limiter_refused_total', 'Calls that a limiter refused.', 'refused'],
+  [counter, 'sluice_limiter_untracked_total', 'Calls for keys that were not stored.', 'untracked'],
+  [
+    counter,
+    'sluice_limiter_live_evictions_total',
+    'Clients evicted before they were fully replenished.',
+    'liveEvictions',
+  ],
+  [gauge, 'sluice_limiter_blocked', 'Clients blocked now.', 'blocked'],
+  [gauge, 'sluice_limiter_size', 'Clients tracked now.', 'size'],
+  [gauge, 'sluice_limiter_capacity', 'Most clients tracked at once.', 'capacity'],
+];
+
 function limiters(labels, all) {
-  const each = (read) => all.map(([limiter, stats]) => [{ ...labels, limiter }, read(stats)]);
-  return [
-    counter(
-      'sluice_limiter_allowed_total',
-      'Calls that a limiter allowed.',
-      each((s) => s.allowed),
-    ),
-    counter(
-      'sluice_limiter_refused_total',
-      'Calls that a limiter refused.',
-      each((s) => s.refused),
-    ),
-    counter(
-      'sluice_limiter_untracked_total',
-      'Calls for keys that were not stored.',
-      each((s) => s.untracked),
-    ),
-    counter(
-      'sluice_limiter_live_evictions_total',
-      'Clients evicted before they were fully replenished.',
-      each((s) => s.liveEvictions),
-    ),
-    gauge(
-      'sluice_limiter_blocked',
-      'Clients blocked now.',
-      each((s) => s.blocked),
-    ),
-    gauge(
-      'sluice_limiter_size',
-      'Clients tracked now.',
-      each((s) => s.size),
-    ),
-    gauge(
-      'sluice_limiter_capacity',
-      'Most clients tracked at once.',
-      each((s) => s.capacity),
-    ),
-  ];
+  return LIMITER_FAMILIES.map(([family, name, help, property]) => {
+    const samples = all.map(([limiter, stats]) => [{ ...labels, limiter }, stats[property]]);
+    return family(name, help, samples);
+  });
 }
 
 function connections(labels, stats) {
