@@ -28,7 +28,7 @@ function expressMiddleware(guard) {
 }
 
 const DECISION = {
-  ask: ({ guard, req }) => guard.decide(req),
+  run: ({ guard, req }) => guard.decide(req),
   done: conclude,
   fail: (error, { next }) => next(error),
 };
@@ -51,7 +51,7 @@ function refuse({ handler, refusal }, { req, res, next }) {
 }
 
 const HANDLING = {
-  ask: ({ handler, req, res, next, refusal }) => handler(req, res, next, refusal),
+  run: ({ handler, req, res, next, refusal }) => handler(req, res, next, refusal),
   done: () => {},
   fail: (error, { res, next }) => {
     res.statusCode = 200;

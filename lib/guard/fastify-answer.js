@@ -23,7 +23,7 @@ function refuse({ handler, refusal }, { request, reply, next }) {
 }
 
 const HANDLING = {
-  ask: ({ handler, request, reply, refusal }) => handler(request, reply, refusal),
+  run: ({ handler, request, reply, refusal }) => handler(request, reply, refusal),
   done: (payload, { reply }) => {
     if (payload !== undefined && payload !== reply && !reply.sent) reply.send(payload);
   },

@@ -44,7 +44,7 @@ function hookFunction(hook, { guard, rules, passes }) {
 }
 
 const LATER = {
-  ask: ({ guard, rules, hook, request }) => {
+  run: ({ guard, rules, hook, request }) => {
     const rule = rules.of(request);
     return rule.hook === hook ? guard.decideRate(request, request.raw, rule) : null;
   },

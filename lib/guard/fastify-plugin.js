@@ -45,7 +45,7 @@ function install(fastify, guard) {
 
 /** Decides on bans and connections, and on the rate unless the route names a later hook for it. */
 const FIRST = {
-  ask: ({ guard, rules, request }) => {
+  run: ({ guard, rules, request }) => {
     const rule = rules.of(request);
     return rule.hook === 'onRequest'
       ? guard.decide(request, request.raw, rule)

@@ -97,7 +97,7 @@ const { hook: _hook, ...EXPRESS_GUARD } = GUARD;
 
 const DEFAULTS = { name: 'default', headers: 'draft-8', refusedBody: DEFAULT_REFUSED_BODY };
 
-/** Valid options of a guard. What is left out is as the existing guard of this name has it, or the default. */
+/** Valid options of a guard. Shared options that are left out are not filled in here: the existing guard may have them. */
 function guardOptions(owner, options = {}) {
   const schema = owner === 'sluice/express' ? EXPRESS_GUARD : GUARD;
   const checked = owned(DEFAULTS, checkOptions(owner, options, schema));

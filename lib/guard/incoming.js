@@ -10,12 +10,12 @@ function incomingOf(req) {
   return req.raw ?? req;
 }
 
-/** @throws {SluiceError} `INVALID_VALUE` for what is no object. */
+/** @throws {SluiceError} `INVALID_VALUE` for a value that is no object. */
 function checkRequest(req) {
   if (!isObject(req)) throw invalid('INVALID_VALUE', 'request', req, ACCEPTED_REQUEST);
 }
 
-/** @throws {SluiceError} `INVALID_VALUE` for what is no object. */
+/** @throws {SluiceError} `INVALID_VALUE` for a value that is no object. */
 function checkResponse(res) {
   if (!isObject(res)) throw invalid('INVALID_VALUE', 'response', res, ACCEPTED_RESPONSE);
 }

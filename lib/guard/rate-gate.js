@@ -57,12 +57,12 @@ class RateGate {
    */
   decide(request, incoming, rule, client) {
     if (rule.skipsPreflight && isPreflight(incoming)) return this.#skipped(client);
-    if (rule.callsUser) return this.#ask(rule, request, client);
+    if (rule.callsUser) return this.#evaluate(rule, request, client);
     return this.#decide(rule, client, client.key, rule.cost);
   }
 
-  #ask(rule, request, client) {
-    return rule.ask(request, client.key, {
+  #evaluate(rule, request, client) {
+    return rule.evaluate(request, client.key, {
       skip: () => this.#skipped(client),
       decide: (key, cost, limit) => this.#decide(rule, client, key, cost, limit),
       missing: (given, goOn) => this.#withoutKey(rule, client, { given, goOn }),

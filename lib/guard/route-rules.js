@@ -22,7 +22,7 @@ const declaredOf = new WeakMap();
 /**
  * The rules of Fastify's routes, from their `config.sluice`. A route's limiter is named after the method and the route's
  * pattern only, so the name is the same in every thread and in every order of loading. Each method of a route has its own
- * limiter; HEAD shares GET's, as it asks for the same work. Routes with the same `name` share the limiter of that name.
+ * limiter; HEAD shares GET's, as it does the same work. Routes with the same `name` share the limiter of that name.
  */
 class RouteRules {
   #guard;

@@ -47,7 +47,7 @@ class Rule {
    * passes the results of the last three to `decide`. Returns a promise only where one of them did. Where `key` returns no
    * key, `missing(given, goOn)` decides, or continues with another key by `goOn(key)`.
    */
-  ask(request, client, { skip, decide, missing }) {
+  evaluate(request, client, { skip, decide, missing }) {
     const goOn = (key) =>
       after(this.#cost(request), (cost) =>
         after(this.#limitOf(request), (limit) => decide(key, cost, limit)),

@@ -22,8 +22,8 @@ const DEFAULTS = owned({
 });
 
 /**
- * What all threads of a guard agree on. `options` are complete: what was left out is as the guard of this
- * name has it (`undefined` for a part that is to be attached to), or the default where there is none yet.
+ * The options that all threads of a guard agree on. `options` are complete: those that were left out are the existing
+ * guard's (`undefined` for a part to attach to), or the defaults where there is no guard yet.
  */
 class SharedOptions {
   #name;

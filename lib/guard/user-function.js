@@ -12,14 +12,14 @@ function after(value, next) {
 }
 
 /**
- * Runs `ask(context)` and passes what it returns, or its promise resolves to, to `done(value, context)`; exceptions go to
+ * Runs `run(context)` and passes what it returns, or its promise resolves to, to `done(value, context)`; exceptions go to
  * `fail(error, context)` unchanged. The three functions are created once: closures for each request cost more.
  */
-function settle({ ask, done, fail }, context) {
+function settle({ run, done, fail }, context) {
   let value;
   let isLater;
   try {
-    value = ask(context);
+    value = run(context);
     isLater = isThenable(value);
   } catch (error) {
     return fail(toError(error), context);

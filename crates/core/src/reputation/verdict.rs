@@ -22,7 +22,7 @@ pub enum ReputationRule {
     Allow,
 }
 
-/// What is known of an address. Times are nanoseconds of the clock.
+/// The verdict on an address. Times are nanoseconds of the clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Whether the address is refused.
