@@ -9,12 +9,12 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
-/** Accepts one connection, or closes the duplicate where none waits. Neither where the process has no free descriptor. */
+/** Accepts one connection, or closes the duplicate if none waits. Does neither while the process has no free descriptor. */
 export declare function acceptWaiting(id: number): NativeWaiting
 
 /**
- * Takes part in listening on a port. The n-th socket that each thread opens on port 0 of one address is
- * the same one; a thread that asks twice for one port is told that it is in use.
+ * Leases the socket of a port to this thread. The n-th socket that each thread opens on port 0 of one address is the same
+ * one; a port that the thread has leased already is in use.
  */
 export declare function acquireListener(address: string, port: number, backlog: number): NativeListener
 
@@ -27,16 +27,14 @@ export declare function advanceClock(ms: number): void
 /** All circuits, sorted by target. */
 export declare function allCircuitStats(handle: number): Array<NativeCircuitStats>
 
-/** Tells the others, where nothing that was sent has told them yet. */
+/** Notifies the other peers that this one has joined, unless something that it sent has done so. */
 export declare function announceInBroker(handle: number): void
 
-export declare function askPeerToLeave(handle: number, id: string): boolean
+/** Counts the connection with this serial for `client`. Returns why it may not, or nothing. */
+export declare function assignConnection(handle: number, serial: number, client: string): NativeRefusal | null
 
-/** Counts the connection with this serial for the client behind it; the answer holds a refusal or nothing. */
-export declare function assignConnection(handle: number, serial: number, client: string): NativeOpened
-
-/** Another object of a thread that takes part already. Fails where it wants another bound. */
-export declare function attachToBroker(name: string, inbox: number | undefined | null, reconfigures: boolean): void
+/** Checks the options of another object of a thread that has joined. */
+export declare function attachToBroker(name: string, options: object | undefined, reconfigures: boolean): void
 
 /** Bans a client or a range; permanently without a duration. False when the ban is not stored. */
 export declare function banByHand(handle: number, target: string, durationMs?: number | undefined | null, reason?: string | undefined | null): boolean
@@ -44,15 +42,12 @@ export declare function banByHand(handle: number, target: string, durationMs?: n
 /** A call that was notified to lead begins its run. False when another call leads now. */
 export declare function beginInHub(handle: number, key: string, call: number): boolean
 
-/** Begins a shutdown, or shortens the one that goes on. */
-export declare function beginShutdown(handle: number, request: NativeShutdownRequest): void
-
-/** Takes no more requests. */
-export declare function beginToLeaveBroker(handle: number): void
+/** Begins a shutdown, or shortens the one in progress. */
+export declare function beginShutdown(handle: number, options: object): void
 
 export declare function brokerEndpoints(handle: number): Array<NativeEndpoint>
 
-/** Messages that each peer takes before it has looked at one. */
+/** Most messages pending at a peer, and most requests that it works on. */
 export declare function brokerInbox(handle: number): number
 
 export declare function brokerPeers(handle: number): Array<NativePeer>
@@ -65,7 +60,7 @@ export declare function brokerStats(handle: number): NativeBrokerStats
  */
 export declare function bytesKnownToV8(): number
 
-/** True for the call that cancelled it. */
+/** True for the call that cancels it. */
 export declare function cancelToken(token: number, reason?: string | undefined | null): boolean
 
 /**
@@ -85,27 +80,37 @@ export declare function clearRateLimiter(handle: number): void
 
 export declare function clientHubStats(handle: number): NativeClientHubStats
 
-/** Closes a connection of any thread; `socket_is_closed` when nobody need be asked to close it. */
+/**
+ * Closes a connection of any thread. Its thread is asked to close the socket unless `socket_is_closed`. False when it
+ * was closed already.
+ */
 export declare function closeConnection(handle: number, serial: number, socketIsClosed: boolean): boolean
 
+/** Closes idle connections of all threads. Returns how many were closed, or are to be closed by their threads. */
 export declare function closeIdleConnections(handle: number, olderThanMs?: number | undefined | null): number
 
-/** Closes the duplicate. How many connections the system resets with it: none while another thread has the socket. */
+/**
+ * Closes the duplicate. Returns how many connections the system resets with it: none while another thread has the
+ * socket.
+ */
 export declare function closeListenQueue(id: number): number
 
+/** The open connection with this id, in whatever thread it was opened. */
 export declare function connectionById(handle: number, id: string): NativeConnection | null
 
-/** What counts as idle by default; none where the option was left out. */
+/** The option `idleTimeout`; none where it was left out. */
 export declare function connectionTrackerIdleTimeout(handle: number): number | null
 
+/** Costs one pass over all connections. */
 export declare function connectionTrackerStats(handle: number): NativeConnectionTrackerStats
 
-/** Counts a socket that was refused at accept for a ban. */
+/** Counts a socket that was refused at accept because its client is banned. */
 export declare function countBannedConnection(handle: number): void
 
+/** Open connections of one client over all threads. */
 export declare function countConnectionsFor(handle: number, client: string): number
 
-/** Counts a TCP socket that was closed at accept as it had no address. */
+/** Counts a TCP socket that was closed at accept because it had lost its address. */
 export declare function countConnectionWithoutAddress(handle: number): void
 
 /** Counts a message that this thread could not decode. */
@@ -120,8 +125,10 @@ export declare function destroyCircuitBreaker(name: string): boolean
 
 export declare function destroyClientHub(name: string): boolean
 
+/** True when there was one. */
 export declare function destroyConnectionTracker(name: string): boolean
 
+/** True when there was one. */
 export declare function destroyLifecycle(name: string): boolean
 
 export declare function destroyRateLimiter(name: string): boolean
@@ -146,13 +153,10 @@ export declare function failInHub(handle: number, key: string, call: number, err
 /** Ends a run with a value. Null when another call leads now. */
 export declare function finishInHub(handle: number, key: string, call: number, value: Uint8Array, retention: NativeRetention): NativeFinished | null
 
-/** Requests with lower numbers were sent before everything was reset. */
+/** The first request number after the last reset. */
 export declare function firstRequestSinceReset(handle: number): number
 
-/** Gives back the places that this thread has reserved. It has delivered all its messages before. */
-export declare function giveBackUnusedInBroker(handle: number): void
-
-/** Threads that were late at this time, in milliseconds of `elapsed`, are not waited for. */
+/** Stops waiting for members that were late at this time, in milliseconds of `elapsed`. */
 export declare function giveUpShutdown(handle: number, by: number): void
 
 /** Sums over all threads, in the order of `GUARD_COUNTERS`. */
@@ -170,12 +174,13 @@ export declare function guardNames(): Array<string>
  */
 export declare function guardOptions(name: string, ifSet: boolean): NativeGuardOptions | null
 
-/** Whether nothing is asked of a peer that leaves. */
+/** Whether a peer that is leaving has nothing pending. */
 export declare function hasFinishedInBroker(handle: number): boolean
 
+/** Whether the channel to the primary has closed. */
 export declare function hasLeftCluster(): boolean
 
-/** Holds a duplicate of a listening socket; its number, or none where the descriptor is no such socket. */
+/** Holds a duplicate of a listening socket. Returns its number, or none where the descriptor is no listening socket. */
 export declare function holdListenQueue(fd: number): number | null
 
 /** The value of a key; null where it is not fresh. */
@@ -183,7 +188,7 @@ export declare function hubValue(handle: number, key: string): NativeHubValue | 
 
 export declare function invalidateInHub(handle: number, key: string): boolean
 
-/** Whether there is no such broker any more. */
+/** Whether the broker was destroyed. */
 export declare function isBrokerDestroyed(handle: number): boolean
 
 /** Whether a test has stopped the clock. */
@@ -191,8 +196,8 @@ export declare function isClockManual(): boolean
 
 export declare function isolateCircuit(handle: number, peer: string): void
 
-/** Takes part in a broker, which it creates where there is none. */
-export declare function joinBroker(name: string, joining: NativeJoining): NativeMembership
+/** Joins a broker, or creates it. Without options it accepts those in force. */
+export declare function joinBroker(name: string, request: NativeJoinRequest, options: object | undefined, reconfigures: boolean): NativeMembership
 
 /**
  * Returns a value or a remembered error, or makes the call lead or wait. `subscription` receives the events of the
@@ -201,12 +206,12 @@ export declare function joinBroker(name: string, joining: NativeJoining): Native
 export declare function joinHub(handle: number, key: string, subscription: number, timeoutMs: number, knownVersion: number): NativeJoined
 
 /**
- * Attaches to a lifecycle or creates it, and takes part in it: what moves it is told under this number. The handle
- * is this copy's, and stays until it is released.
+ * Attaches to a lifecycle or creates it, and makes this thread a member. `moved` deliveries follow. The handle belongs to
+ * this copy of the package, and stays until it is released.
  */
 export declare function joinLifecycle(name: string, subscription: number, threadId: number): number
 
-/** Takes part no longer; the handle is free. */
+/** Leaves; the handle is free. */
 export declare function leaveBroker(handle: number): void
 
 /** The channel to the primary has closed: all servers of this process are to close. */
@@ -218,11 +223,12 @@ export declare function leaveHub(handle: number, key: string, call: number): voi
 /** The main thread of a cluster worker asks its primary for ports, and other threads cannot. */
 export declare function leavePortsToPrimary(): void
 
-/** True for the call that made it so. */
+/** Moves from starting to running. True for the call that does. */
 export declare function lifecycleReady(handle: number): boolean
 
 export declare function listBans(handle: number): Array<NativeBan>
 
+/** Open connections, oldest first. */
 export declare function listConnections(handle: number, limit: number, client?: string | undefined | null): Array<NativeConnection>
 
 /** The server listens: from now on the descriptor is closed with it. */
@@ -253,7 +259,7 @@ export interface NativeBan {
   reason?: string
 }
 
-/** What goes on over all threads. */
+/** Totals over all threads. */
 export interface NativeBrokerStats {
   peers: number
   endpoints: number
@@ -327,36 +333,27 @@ export interface NativeClientHubStats {
   initialising: number
 }
 
+/** An open connection. */
 export interface NativeConnection {
   serial: number
   id: string
+  /** As the tracker counts it; none for a socket without an address. */
   client?: string
   openedAt: number
   detail?: Buffer
 }
 
-/** How a connection is to be opened. */
+/** How a connection is opened. */
 export interface NativeConnectionRequest {
   id?: string
   detail?: Uint8Array
-  /** The subscription through which this thread closes the socket it serves. */
+  /** The subscription through which this thread is asked to close the connection's socket. */
   subscription?: number
+  /** Whether limits per client apply. */
   checkClient: boolean
 }
 
-/** Options as `lib/connection-tracker.js` normalises them. */
-export interface NativeConnectionTrackerOptions {
-  max?: number
-  maxPerClient?: number
-  opaqueClients: boolean
-  ipv6Prefix: number
-  opens?: NativeQuota
-  messages?: NativeQuota
-  bytes?: NativeQuota
-  idleTimeoutMs?: number
-}
-
-/** Counts over all threads; open connections by Node's thread id. */
+/** Counts over all threads; open connections by Node's id of their thread. */
 export interface NativeConnectionTrackerStats {
   count: number
   opened: number
@@ -464,12 +461,14 @@ export interface NativeHistoryEntry {
   at: number
 }
 
+/** What a hook threw. */
 export interface NativeHookError {
   name: string
   message: string
   code?: string
 }
 
+/** The outcome of a hook; without an error it succeeded. */
 export interface NativeHookOutcome {
   name: string
   error?: NativeHookError
@@ -508,39 +507,28 @@ export interface NativeJoined {
   restMs: number
 }
 
-export interface NativeJoining {
+export interface NativeJoinRequest {
   id?: string
   metadata?: Buffer
-  /** `None` attaches to whatever bound there is. */
-  inbox?: number
-  /** Whether another bound comes into force. */
-  reconfigures: boolean
 }
 
-/** A duplicate of the socket, or the system's error. */
-export interface NativeListener {
-  fd?: number
-  port?: number
-  /** To be given back when the server has closed. */
-  lease?: number
-  /** The system's error number where there is no socket. */
-  errno?: number
-}
+/** A lease of a port's socket, or why there is none. */
+export type NativeListener =
+  | { kind: 'leased'; fd: number; port: number; lease: number }
+  | { kind: 'failed'; errno: number }
 
 export interface NativeMembership {
   handle: number
   number: number
   id: string
-  /** Who was there before. */
+  /** The peers that joined before. */
   others: Array<NativePeer>
 }
 
-/** A connection, or the reason why there is none. */
-export interface NativeOpened {
-  connection?: NativeConnection
-  refusal?: string
-  retryAfterMs?: number
-}
+/** A connection that was opened, or why it was not. */
+export type NativeOpened =
+  | { kind: 'opened'; serial: number; id: string; client?: string; openedAt: number }
+  | { kind: 'refused'; reason: string; retryAfterMs: number }
 
 /** A port that is open in this process. */
 export interface NativeOpenPort {
@@ -598,6 +586,13 @@ export interface NativeRecord {
   when: 'credentials' | 'always'
 }
 
+/** Why a connection does not count for a client. */
+export interface NativeRefusal {
+  reason: string
+  /** Until the client may open again; 0 where that depends on others closing. */
+  retryAfterMs: number
+}
+
 /** Sums over all threads, and the current state. */
 export interface NativeReputationStats {
   failures: number
@@ -634,27 +629,20 @@ export interface NativeSecurityMonitorStats {
   historyForgotten: number
 }
 
+/** The reports of all members. */
 export interface NativeShutdownReport {
   reason?: string
   durationMs: number
   threads: Array<NativeThreadReport>
 }
 
-/** What a call asks of a shutdown. Times are in milliseconds. */
-export interface NativeShutdownRequest {
-  reason?: string
-  delay: number
-  timeout?: number
-  hooksTimeout?: number
-}
-
 /** Times in milliseconds of `elapsed`. */
 export interface NativeShutdownTimes {
   closesAt: number
   deadline: number
-  /** Not a time but a length of time: that of the hooks after the drain. */
+  /** A duration, not a time: how long the hooks after the drain may take. */
   hooksTimeout: number
-  /** When the first thread that has not reported is late; none when all have. */
+  /** When the first member that has not reported is late; none when all have. */
   lateAt?: number
   reason?: string
 }
@@ -667,7 +655,7 @@ export interface NativeSnapshot {
   values: Array<Buffer>
 }
 
-/** What a thread says when it has done what it could. */
+/** What a member reports when it has finished. */
 export interface NativeThreadEnd {
   forced: number
   connectionsReset: number
@@ -675,6 +663,7 @@ export interface NativeThreadEnd {
   hooksMs: number
 }
 
+/** The report of one member, by Node's id of its thread. */
 export interface NativeThreadReport {
   threadId: number
   responded: boolean
@@ -687,7 +676,7 @@ export interface NativeThreadReport {
   hooksMs: number
 }
 
-/** What a call found in the queue. */
+/** What `acceptWaiting` found in the queue. */
 export interface NativeWaiting {
   /** The descriptor of a connection, which its receiver closes. */
   fd?: number
@@ -707,10 +696,11 @@ export declare function openClientAddress(trustedProxies: Array<string>, ipv6Pre
 /** Attaches to a hub, or creates it. The handle belongs to the calling thread. */
 export declare function openClientHub(name: string, options: object, reconfigures?: boolean | undefined | null): number
 
+/** Opens a connection. Its detail is not given back: the caller has it. */
 export declare function openConnection(handle: number, client: string | undefined | null, request: NativeConnectionRequest): NativeOpened
 
 /** Attaches to a tracker or creates it; the handle is this thread's. */
-export declare function openConnectionTracker(name: string, options?: NativeConnectionTrackerOptions | undefined | null, reconfigures?: boolean | undefined | null): number
+export declare function openConnectionTracker(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
 
 /** Attaches to a guard or creates it; the handle is this thread's. */
 export declare function openGuard(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
@@ -741,10 +731,11 @@ export declare function otherCopiesOnce(): Array<string>
 
 /**
  * Whether other cluster workers go on accepting from a port that this process is about to close. Of several that close
- * at once, at least the last one hears that none does.
+ * at once, at least the last one learns that none does.
  */
 export declare function otherWorkersAccept(lease: number): boolean
 
+/** Whether ports are left to the primary. */
 export declare function portsAreLeftToPrimary(): boolean
 
 /** The generation of the options in force: raised by every `reconfigure`. */
@@ -780,7 +771,7 @@ export declare function registrySubscribe(handle: number, subscription: number):
 
 export declare function registryUnsubscribe(handle: number, subscription: number): void
 
-/** After a reset: takes part again, if it does not. */
+/** After a reset: makes this thread a member again, if it is none. */
 export declare function rejoinLifecycle(handle: number): void
 
 /** Releases one reference to the handle: a JavaScript object that used it was collected. */
@@ -792,13 +783,13 @@ export declare function releaseClientAddress(handle: number): void
 /** Releases one reference to the handle: a JavaScript object that used it was collected. */
 export declare function releaseClientHub(handle: number): void
 
-/** One JavaScript object less that stands for the tracker. */
+/** A JavaScript object of the tracker was collected. */
 export declare function releaseConnectionTracker(handle: number): void
 
 /** Releases a JavaScript object's hold on the handle. */
 export declare function releaseGuard(handle: number): void
 
-/** Gives the handle of a lifecycle up that was destroyed. */
+/** Nothing of a destroyed lifecycle uses the handle any more. */
 export declare function releaseLifecycle(handle: number): void
 
 /** Gives a lease back; the last one closes the socket. */
@@ -816,13 +807,19 @@ export declare function releaseReputation(handle: number): void
 /** Releases a JavaScript object's hold on the handle. */
 export declare function releaseSecurityMonitor(handle: number): void
 
-/** Gives the handle of a token up whose lifecycle was destroyed. */
+/** A JavaScript object of the token was collected. */
 export declare function releaseToken(token: number): void
 
-/** This thread has done what it could. */
+/** Releases the capacity that this thread has reserved. It has delivered all its messages before. */
+export declare function releaseUnusedInBroker(handle: number): void
+
+/** Reports for this thread. */
 export declare function reportShutdown(handle: number, end: NativeThreadEnd): void
 
 export declare function reputationStats(handle: number): NativeReputationStats
+
+/** Asks another peer to finish its work and leave. False if there is no peer with this id. */
+export declare function requestPeerLeave(handle: number, id: string): boolean
 
 export declare function resetCircuit(handle: number, peer: string): void
 
@@ -850,7 +847,7 @@ export declare function securityMonitorUnsubscribe(handle: number, subscription:
 
 export declare function securityTop(handle: number, limit: number): Array<NativeCount>
 
-/** Serves an endpoint; its number. */
+/** Serves an endpoint. Returns its number. */
 export declare function serveEndpoint(handle: number, endpoint: string): number
 
 /** Stops the clock of the process at this many milliseconds. */
@@ -861,18 +858,22 @@ export declare function setReputationLists(handle: number, allow: Array<string>,
 /** Whether this process is a cluster worker that shares its ports with the other workers of its primary. */
 export declare function sharesWithClusterWorkers(): boolean
 
-/** What came of the shutdown; none before it has ended. */
+/** The report of the shutdown; none before it has ended. */
 export declare function shutdownReport(handle: number): NativeShutdownReport | null
 
+/** The times of the shutdown in progress; none before it has begun. */
 export declare function shutdownTimes(handle: number): NativeShutdownTimes | null
+
+/** Stops accepting requests and messages. */
+export declare function startLeavingBroker(handle: number): void
 
 /** Delivers every later change to this thread, under the number of the subscription. */
 export declare function subscribeToCircuits(handle: number, subscription: number): void
 
-/** Leaves a delivery of the kind `destroyed` under this number when the tracker is destroyed. */
+/** A `destroyed` delivery follows when the tracker is destroyed. */
 export declare function subscribeToConnectionTracker(handle: number, subscription: number): void
 
-/** Tells this thread of every state from now on, under this number. */
+/** `lifecycle` deliveries follow, one for each state. */
 export declare function subscribeToLifecycle(handle: number, subscription: number): void
 
 /** Everything pending, in order. */
@@ -881,13 +882,13 @@ export declare function takeDeliveries(): Array<NativeDelivery>
 /** The options that the last `open…` of this thread has changed, once. */
 export declare function takeOptionChanges(): Array<NativeOptionChange>
 
-/** The connections and the work of this thread have ended, or their time has: its last hooks begin. */
+/** The drain of this thread has ended: the hooks after it begin. */
 export declare function threadDrained(handle: number): void
 
 /** Ends a run that took too long. Null when another call leads now. */
 export declare function timeOutInHub(handle: number, key: string, call: number, error: Uint8Array, retryAfterMs: number): NativeFailed | null
 
-/** Why it was cancelled by itself, or one above it. */
+/** The reason given for the nearest token, from this one upwards, that was itself cancelled. */
 export declare function tokenReason(token: number): string | null
 
 export declare function unban(handle: number, target: string): boolean
@@ -897,12 +898,12 @@ export declare function unsubscribeFromCircuits(handle: number, subscription: nu
 export declare function unsubscribeFromLifecycle(handle: number, subscription: number): void
 
 /**
- * How many connections wait to be accepted; none where that is no listening socket, or the system does not say. Where it
- * says only that there are some, 1.
+ * How many connections wait to be accepted; none where the descriptor is no listening socket, or the system does not
+ * say. 1 where it says only that there are some.
  */
 export declare function waitingConnections(fd: number): number | null
 
-/** From now on this subscription learns when a port was opened, or this process leaves its cluster. */
+/** `listeners` deliveries follow when a port is opened, or this process leaves its cluster. */
 export declare function watchListeners(subscription: number): void
 
 export declare function withdrawEndpoint(handle: number, endpoint: string): void
@@ -911,13 +912,9 @@ export declare function withdrawEndpoint(handle: number, endpoint: string): void
 
 export declare function acquirePermit(handle: number, peer: string, hasDeadline: boolean): number
 
-export declare function answeredRequests(handle: number, count: number): void
-
 export declare function attachThread(onWake: () => void, numbers: Float64Array, errorClass: unknown, threadId: number, memory: number): 0 | 1
 
 export declare function block(handle: number, key: string, durationMs: number): 0 | 1
-
-export declare function brokerNumbers(outgoing: Float64Array, incoming: Float64Array): void
 
 export declare function checkReputation(handle: number, ip: string): string | undefined
 
@@ -1011,9 +1008,11 @@ export declare function registryVersion(handle: number): number
 
 export declare function releasePermit(handle: number, ticket: number): void
 
-export declare function reserveForAll(handle: number): number
+export declare function requestsAnswered(handle: number, count: number): void
 
-export declare function reserveMessage(handle: number, receiver: number): number
+export declare function reserveForAll(handle: number): number | undefined
+
+export declare function reserveMessage(handle: number, receiver: number): 0 | 1
 
 export declare function reset(handle: number, key: string): 0 | 1
 
@@ -1026,6 +1025,8 @@ export declare function resolveClient(handle: number, format: number, header: st
 export declare function routeRequest(handle: number, endpoint: number): number
 
 export declare function routeRequestTo(handle: number, receiver: number): number
+
+export declare function shareMessageHeaders(outgoing: Float64Array, incoming: Float64Array): void
 
 export declare function takeMessages(handle: number, whenEmpty: number): string | [string | undefined, ...(string | Buffer)[]] | undefined
 

@@ -1,4 +1,4 @@
-// A guard's methods refuse what is no request and no response, with an error that says what was given.
+// Invalid arguments of a guard are a SluiceError that says what was given.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
@@ -41,4 +41,19 @@ test('check() refuses what is no response, and charges nothing', () => {
     assert.throws(() => guard.check(REQUEST, response), invalid('response', shown, accepted));
   }
   assert.equal(guard.limiter.peek('192.0.2.1').remaining, 100);
+});
+
+test('a list with a hole is refused', () => {
+  const guard = createGuard(freshName());
+  // biome-ignore lint/suspicious/noSparseArray: a hole is no guard
+  assert.throws(() => sluice.metrics({ guards: [, guard] }), {
+    code: 'ERR_SLUICE_INVALID_OPTION',
+    message: 'metrics guards is undefined; accepted: an array of guards, or of names of guards that exist',
+  });
+  // biome-ignore lint/suspicious/noSparseArray: a hole is no origin
+  const origin = [, 'https://app.example'];
+  assert.throws(() => createGuard(freshName(), { cors: { origin } }), {
+    code: 'ERR_SLUICE_INVALID_OPTION',
+    message: /^createGuard cors origin is undefined; accepted: "\*", an origin/,
+  });
 });

@@ -6,7 +6,6 @@ const { handlesOf, native, numbers } = require('../runtime/native');
 const { checkOptions, owned } = require('../runtime/schema');
 
 const SCHEMA = schemaOf('clientKey');
-const { ipv6Prefix: checkPrefix } = SCHEMA;
 
 const collected = handlesOf(native.releaseClientAddress);
 
@@ -54,4 +53,4 @@ class ClientAddress {
   }
 }
 
-module.exports = { ClientAddress, DEFAULT_IPV6_PREFIX, checkPrefix, clientKey };
+module.exports = { ClientAddress, clientKey };

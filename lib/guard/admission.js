@@ -9,16 +9,16 @@ class Admission {
   #client;
   #bans;
   #connections;
-  #servers;
+  #serverGate;
   #counts;
   #dryRun;
 
   /** `bans` and `connections` may be null. */
-  constructor({ client, bans, connections, servers, counts, dryRun }) {
+  constructor({ client, bans, connections, serverGate, counts, dryRun }) {
     this.#client = client;
     this.#bans = bans;
     this.#connections = connections;
-    this.#servers = servers;
+    this.#serverGate = serverGate;
     this.#counts = counts;
     this.#dryRun = dryRun;
   }
@@ -53,7 +53,7 @@ class Admission {
     if (seen === LOST) return this.#refuseLost(incoming);
     if (this.#bans === null && this.#connections === null) return null;
     try {
-      this.#servers.meet(incoming.socket?.server);
+      this.#serverGate.meet(incoming.socket?.server);
       const ban = this.#bans?.refuses(incoming, seen) ?? null;
       if (ban !== null) return this.#counted(ban, 'refusedByBan');
       const cap = this.#connections?.refuses(incoming, seen) ?? null;

@@ -20,13 +20,13 @@ function metrics(options = {}) {
 }
 
 function guardNames(value, option) {
+  const accepted = 'an array of guards, or of names of guards that exist';
+  if (!Array.isArray(value)) throw invalidOption(option, value, accepted);
   const known = native.guardNames();
-  const names = Array.isArray(value) ? value.map((one) => one?.name ?? one) : [value];
-  const unknown = names.find((name) => !known.includes(name));
-  if (!Array.isArray(value) || unknown !== undefined) {
-    const accepted = 'an array of guards, or of names of guards that there are';
-    throw invalidOption(option, unknown ?? value, accepted);
-  }
+  // A copy has no holes.
+  const names = [...value].map((one) => one?.name ?? one);
+  const unknown = names.findIndex((name) => !known.includes(name));
+  if (unknown >= 0) throw invalidOption(option, names[unknown], accepted);
   return [...new Set(names)];
 }
 

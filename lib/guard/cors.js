@@ -34,7 +34,8 @@ function corsOption(value, option) {
 
 function originOption(value, option) {
   if (value === '*') return value;
-  const origins = Array.isArray(value) ? value : [value];
+  // A copy has no holes.
+  const origins = Array.isArray(value) ? [...value] : [value];
   const isOne = (one) => one instanceof RegExp || (typeof one === 'string' && ORIGIN.test(one));
   if (origins.length > 0 && origins.every(isOne)) return origins;
   throw invalidOption(

@@ -12,7 +12,6 @@ const { exposition } = require('./guard-metrics');
 const { guardOptions, routeOptions } = require('./guard-options');
 const { openParts } = require('./guard-parts');
 const { guardStats } = require('./guard-stats');
-const { GuardedServers } = require('./guarded-servers');
 const { checkRequest, checkResponse, incomingOf } = require('./incoming');
 const { RateGate } = require('./rate-gate');
 const { followOptions, kFollow, remember } = require('./reconfigured-guards');
@@ -20,7 +19,8 @@ const { Recorder, markLogin } = require('./recorder');
 const { prepareRefusal } = require('./refused-answer');
 const { RequestClient, UNKNOWN } = require('./request-client');
 const { Rule, plainRuleOf } = require('./rule');
-const { kResponse } = require('./accept-gate');
+const { ServerGate } = require('./server-gate');
+const { kResponse } = require('./guarded-servers');
 const { SharedOptions } = require('./shared-options');
 const { after } = require('./user-function');
 
@@ -47,7 +47,7 @@ class Guard {
   #bans;
   #monitor;
   #recorder;
-  #servers;
+  #serverGate;
   #admission;
   /** Whether more than the rate depends on the client. */
   #needsClient;
@@ -115,7 +115,7 @@ class Guard {
 
   /** Decides on the server's connections at accept from now on. Idempotent. */
   attach(server) {
-    this.#servers.attach(server);
+    this.#serverGate.attach(server);
     return this;
   }
 
@@ -232,7 +232,7 @@ class Guard {
   /** Closes the servers of this thread. Pending requests are decided as before. */
   shutdown(options = {}) {
     const { timeout = parseDuration(DEFAULT_SHUTDOWN_TIMEOUT) } = checkOptions('shutdown', options, SHUTDOWN);
-    return this.#servers.close(timeout);
+    return this.#serverGate.close(timeout);
   }
 
   /** Takes over the options that another construction has changed for all guards of the name. */
@@ -242,7 +242,7 @@ class Guard {
     this.#options = owned(this.#options, changed);
     this.#admission.findBy(new RequestClient(this.#options));
     this.#recorder = this.#newRecorder();
-    this.#servers.trust(changed.trustedProxies);
+    this.#serverGate.trust(changed.trustedProxies);
   }
 
   #openParts() {
@@ -257,8 +257,15 @@ class Guard {
     // What is recorded of answers may change later.
     const readsAnswers = bans !== null || monitor !== null || countOnly !== undefined;
     const counts = this.#counts;
-    this.#servers = new GuardedServers({ bans, connections, counts, options: this.#options, readsAnswers });
-    this.#admission = new Admission({ client, bans, connections, servers: this.#servers, counts, dryRun });
+    this.#serverGate = new ServerGate({ bans, connections, counts, options: this.#options, readsAnswers });
+    this.#admission = new Admission({
+      client,
+      bans,
+      connections,
+      serverGate: this.#serverGate,
+      counts,
+      dryRun,
+    });
   }
 
   #openRates() {

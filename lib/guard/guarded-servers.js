@@ -1,76 +1,142 @@
 'use strict';
 
-const { hasLostAddress, remoteAddressOf } = require('../http/remote-address');
+const { continueLate } = require('../http/late-continue');
+const { ServedConnections } = require('../lifecycle/served-connections');
 const { native } = require('../runtime/native');
-const { AcceptGate } = require('./accept-gate');
+const { refuseSocket } = require('../http/refuse-socket');
+const { keepAddresses } = require('../http/remote-address');
+const { checkServer } = require('../http/server-closing');
+const { HOOK_ORDER, hookServer } = require('../http/server-hook');
+const { HeldConnections } = require('./held-connections');
 
-/** The servers of this thread that a guard is attached to: which sockets they accept, and how they end. */
+/** On a request of a server with a ban gate: its response. */
+const kResponse = Symbol('sluice.response');
+
+/**
+ * The servers of one guard in this thread. Refuses banned clients at accept, before a byte is read, and knows the open
+ * connections, which a shutdown waits for.
+ */
 class GuardedServers {
-  #connections;
-  #bans;
-  #counts;
-  #gate;
-  #shutdown;
-  /** How often everything had been reset when the shutdown began. */
-  #shutdownResets;
+  #refuses;
+  #onRefused;
+  #onFault;
+  #isGated;
+  #refusedBody;
+  #servers = new Map();
+  #attached = new WeakSet();
 
-  /** `bans` and `connections` may be null. With `readsAnswers`, requests know their responses. */
-  constructor({ bans, connections, counts, options, readsAnswers }) {
-    const { dryRun, refusedBody } = options;
-    this.#connections = connections;
-    this.#bans = bans;
-    this.#counts = counts;
-    this.#gate = new AcceptGate({
-      refuses: (socket) => (dryRun ? null : this.#refuses(socket)),
-      onRefused: (refusal) => this.#refused(refusal),
-      onFault: (error) => counts.fault(error),
-      isGated: readsAnswers,
-      refusedBody,
+  /**
+   * With `isGated`, `refuses(socket)` returns why a socket is refused at accept, or null, `onRefused(refusal)` is called
+   * for each refused one, and requests have their response at `kResponse`; this costs a little on each event of a
+   * server. `onFault(error)` counts what `refuses` throws; the socket is admitted. `refusedBody` bounds what is read of
+   * refused sockets.
+   */
+  constructor({ refuses, onRefused, onFault, isGated, refusedBody }) {
+    this.#isGated = isGated;
+    this.#refusedBody = refusedBody;
+    this.#refuses = refuses;
+    this.#onRefused = onRefused;
+    this.#onFault = onFault;
+  }
+
+  /** Idempotent. */
+  attach(server) {
+    if (this.#attached.has(server)) return;
+    checkServer('attach server', server);
+    this.#attached.add(server);
+    keepAddresses(server);
+    continueLate(server);
+    this.#watch(server);
+  }
+
+  /** The servers that listen. */
+  get servers() {
+    return this.#servers.keys();
+  }
+
+  isAttached(server) {
+    return this.#attached.has(server);
+  }
+
+  /**
+   * Stops accepting and waits for open connections to end; disconnects those left after `timeoutMs`. Resolves with the
+   * number of these, and of connections that the system reset in the listen queue.
+   */
+  async close(timeoutMs) {
+    const due = native.elapsed() + timeoutMs;
+    const isOver = () => native.elapsed() >= due;
+    const closing = [...this.#servers].map(([server, held]) => {
+      this.#servers.delete(server);
+      return closeHeld(server, held, isOver);
+    });
+    const ended = await Promise.all(closing);
+    return ended.reduce((sum, count) => sum + count, 0);
+  }
+
+  #watch(server) {
+    const held = new HeldConnections();
+    const unhook = this.#isGated ? this.#hook(server, held) : listen(server, held);
+    const watch = () => this.#servers.set(server, { held, unhook });
+    watch();
+    server.on('listening', watch);
+    server.on('close', () => this.#servers.delete(server));
+  }
+
+  #hook(server, held) {
+    return hookServer(server, HOOK_ORDER.BAN_GATE, {
+      connection: (socket) => this.#admits(server, socket, held),
+      secureConnection: (stream) => held.secure(stream),
+      session: (session) => held.speak(session),
+      request: (req, res) => {
+        req[kResponse] = res;
+      },
     });
   }
 
-  /** Decides on the server's connections at accept from now on. Idempotent. */
-  attach(server) {
-    if (this.#gate.isAttached(server)) return;
-    this.#connections?.attach(server);
-    // The hook of the server runs bans before caps, whichever attached first.
-    this.#gate.attach(server);
+  #admits(server, socket, held) {
+    const refusal = this.#refusalOf(socket);
+    if (refusal === null) {
+      held.add(socket);
+      return true;
+    }
+    // Its client has reset it: there is nothing to answer.
+    if (refusal.reason === 'address') socket.destroy();
+    else refuseSocket(server, socket, refusal, { refusedBody: this.#refusedBody });
+    this.#onRefused(refusal);
+    return false;
   }
 
-  /** Attaches to the server of a request, which Express does not know before. Injected requests have none. */
-  meet(server) {
-    if (server !== undefined && server !== null) this.attach(server);
-  }
-
-  /** Trusts other proxies from now on. */
-  trust(trustedProxies) {
-    this.#connections?.trust(trustedProxies);
-    for (const server of this.#gate.servers) this.#connections?.attach(server);
-  }
-
-  /** Closes the servers. Pending requests are decided as before. A second call returns the same promise. */
-  close(timeout) {
-    // A guard that was shut down before a reset may have begun anew.
-    if (this.#shutdownResets !== native.resets()) this.#shutdown = undefined;
-    this.#shutdownResets = native.resets();
-    this.#shutdown ??= this.#gate.close(timeout).then((forced) => ({ drained: forced === 0, forced }));
-    return this.#shutdown;
-  }
-
-  /** The refusal of a socket at accept, or null. */
-  #refuses(socket) {
-    if (remoteAddressOf(socket) === undefined && hasLostAddress(socket)) return { reason: 'address' };
-    return this.#bans?.refusesSocket(socket) ?? null;
-  }
-
-  #refused(refusal) {
-    this.#counts.count('refusedAtAccept');
+  /** null after an internal error. */
+  #refusalOf(socket) {
     try {
-      this.#connections?.countRefused(refusal);
+      return this.#refuses(socket);
     } catch (error) {
-      this.#counts.fault(error);
+      return this.#onFault(error);
     }
   }
 }
 
-module.exports = { GuardedServers };
+/** Holds new connections until the returned function is called. */
+function listen(server, held) {
+  const listeners = {
+    connection: (socket) => held.add(socket),
+    secureConnection: (stream) => held.secure(stream),
+    session: (session) => held.speak(session),
+  };
+  for (const [event, listener] of Object.entries(listeners)) server.prependListener(event, listener);
+  return () => {
+    for (const [event, listener] of Object.entries(listeners)) server.off(event, listener);
+  };
+}
+
+/** Requests that arrive while the server closes are decided and served as before. */
+async function closeHeld(server, { held, unhook }, isOver) {
+  const served = new ServedConnections(server, { refuses: false });
+  served.adopt(held.connections);
+  const { forced, reset } = await served.close(isOver);
+  served.detach();
+  unhook();
+  return forced + reset;
+}
+
+module.exports = { GuardedServers, kResponse };

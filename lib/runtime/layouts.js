@@ -11,6 +11,12 @@ const MOST_CROSSING = 64;
 /** Stands for every other peer as the receiver of a message. */
 const EVERY_PEER = 0;
 
+/** Versions of a registry that its cells tell apart: they show the remainder. */
+const DISTINCT_VERSIONS = 2147483648;
+
+/** Leading bits of an IPv6 address that stand for one client by default. */
+const DEFAULT_IPV6_PREFIX = 64;
+
 /** A request for which a receiver has reserved capacity. Places of numbers. */
 const ROUTE = Object.freeze({
   /** The request's number. */
@@ -101,7 +107,7 @@ const DECISION = Object.freeze({
   LIMIT: 0,
   /** Units left. */
   REMAINING: 1,
-  /** Milliseconds until the client is fully replenished. */
+  /** Milliseconds until the key has its full quota. */
   RESET_AFTER: 2,
   /** Milliseconds until the same call is admitted; 0 when it is, Infinity when it never is. */
   RETRY_AFTER: 3,
@@ -121,9 +127,9 @@ const MIDDLEWARE = Object.freeze({
   MORE_AFTER: 7,
   /** The receipt, by which undoCharge takes the charge back: when it was made, in nanoseconds. */
   RECEIPT_AT: 8,
-  /** The limit that it was decided by. */
+  /** The limit that decided. */
   RECEIPT_LIMIT: 9,
-  /** What each limit owed after it. */
+  /** When the key has its full quota of each limit again, in nanoseconds. */
   RECEIPT_SETTLES: 10,
   /** How many numbers it has. */
   LENGTH: 9,
@@ -208,6 +214,27 @@ const HEADER_FORMATS = Object.freeze({
   single: 2,
 });
 
+/** Why a connection was refused. */
+const CONNECTION_REFUSALS = Object.freeze({
+  max: 0,
+  maxPerClient: 1,
+  opens: 2,
+});
+
+/** What a guard counts. */
+const GUARD_COUNTERS = Object.freeze({
+  allowed: 0,
+  refusedByQuota: 1,
+  refusedByConnections: 2,
+  refusedByBan: 3,
+  dryRefused: 4,
+  skipped: 5,
+  refunded: 6,
+  recorded: 7,
+  faults: 8,
+  refusedAtAccept: 9,
+});
+
 /** The states of a lifecycle, in their order. */
 const LIFECYCLE_STATES = Object.freeze({
   starting: 0,
@@ -259,13 +286,97 @@ const OPTIONS = Object.freeze({
     maxEntries: {required: false, accepts: 'integer', least: 1, most: 10000000},
     maxBytes: {required: false, accepts: 'integer', least: 1, most: 9007199254740991},
   },
+  clientKey: {
+    ipv6Prefix: {required: false, accepts: 'integer', least: 1, most: 128},
+  },
+  ConnectionTracker: {
+    max: {required: false, accepts: 'integer', least: 1, most: 9007199254740991},
+    maxPerClient: {required: false, accepts: 'integer', least: 1, most: 9007199254740991},
+    clients: {required: false, accepts: 'oneOf', choices: ['ip','opaque'], default: 'ip'},
+    ipv6Prefix: {required: false, accepts: 'integer', least: 1, most: 128},
+    opens: {required: false, accepts: 'other'},
+    messages: {required: false, accepts: 'other'},
+    bytes: {required: false, accepts: 'other'},
+    idleTimeout: {required: false, accepts: 'duration', least: 1},
+  },
+  guard: {
+    rateLimit: {required: true, accepts: 'oneOf', choices: ['off','options','byRequest']},
+    connections: {required: true, accepts: 'oneOf', choices: ['off','options']},
+    reputation: {required: true, accepts: 'other'},
+    monitor: {required: true, accepts: 'other'},
+    record: {required: true, accepts: 'other'},
+    trustedProxies: {required: false, accepts: 'texts'},
+    clientAddress: {required: true, accepts: 'other'},
+    dryRun: {required: false, accepts: 'boolean', default: false},
+  },
+  'guard record': {
+    status: {required: true, accepts: 'integer', least: 100, most: 599},
+    event: {required: true, accepts: 'other'},
+    weight: {required: false, accepts: 'integer', least: 0, most: 9007199254740991, default: 1},
+    when: {required: false, accepts: 'oneOf', choices: ['credentials','always'], default: 'always'},
+  },
+  shutdown: {
+    timeout: {required: false, accepts: 'duration', least: 0},
+    delay: {required: false, accepts: 'duration', least: 0, default: 0},
+    hooksTimeout: {required: false, accepts: 'duration', least: 0},
+    reason: {required: false, accepts: 'other'},
+  },
+  Quota: {
+    limit: {required: true, accepts: 'integer', least: 1, most: 9007199254740991},
+    window: {required: true, accepts: 'duration', least: 1},
+    burst: {required: false, accepts: 'integer', least: 1, most: 9007199254740991},
+  },
+  Limit: {
+    name: {required: false, accepts: 'other'},
+    limit: {required: true, accepts: 'integer', least: 1, most: 9007199254740991},
+    window: {required: true, accepts: 'duration', least: 1},
+    burst: {required: false, accepts: 'integer', least: 1, most: 9007199254740991},
+    algorithm: {required: false, accepts: 'oneOf', choices: ['gcra','fixed-window','sliding-window']},
+  },
+  RateLimiter: {
+    limits: {required: true, accepts: 'other'},
+    maxKeys: {required: false, accepts: 'integer', least: 1, most: 4294967296, default: 1000000},
+    overflow: {required: false, accepts: 'oneOf', choices: ['evict','deny','allow']},
+    dryRun: {required: false, accepts: 'boolean', default: false},
+  },
+  Reputation: {
+    maxFailures: {required: true, accepts: 'integer', least: 1, most: 1000000},
+    findTime: {required: true, accepts: 'duration', least: 1},
+    banTime: {required: true, accepts: 'duration', least: 1},
+    banFactor: {required: false, accepts: 'number', least: 1, most: 1.7976931348623157e+308, isAbove: false, words: 'a finite number from 1', default: 2},
+    maxBanTime: {required: true, accepts: 'duration', least: 1},
+    jitter: {required: false, accepts: 'number', least: 0, most: 1, isAbove: false, words: 'a number from 0 to 1', default: 0},
+    ipv6Prefix: {required: false, accepts: 'integer', least: 1, most: 128},
+    allow: {required: false, accepts: 'texts'},
+    deny: {required: false, accepts: 'texts'},
+    maxClients: {required: false, accepts: 'integer', least: 1, most: 4294967296, default: 100000},
+  },
+  SecurityMonitor: {
+    history: {required: false, accepts: 'integer', least: 1, most: 1000000, default: 10000},
+    rules: {required: true, accepts: 'other'},
+    reputation: {required: false, accepts: 'other'},
+    maxClients: {required: false, accepts: 'integer', least: 1, most: 10000000, default: 100000},
+  },
+  'SecurityMonitor rules': {
+    name: {required: true, accepts: 'other'},
+    event: {required: true, accepts: 'other'},
+    count: {required: true, accepts: 'integer', least: 1, most: 10000},
+    window: {required: true, accepts: 'duration', least: 1},
+    distinct: {required: false, accepts: 'boolean', default: false},
+    mute: {required: false, accepts: 'duration', least: 0},
+    action: {required: true, accepts: 'oneOf', choices: ['alert','ban']},
+  },
 });
 
 module.exports = {
   BREAKER_REFUSAL,
   CIRCUIT_STATES,
+  CONNECTION_REFUSALS,
   DECISION,
+  DEFAULT_IPV6_PREFIX,
+  DISTINCT_VERSIONS,
   EVERY_PEER,
+  GUARD_COUNTERS,
   HEADER_FORMATS,
   LIFECYCLE_COUNTS,
   LIFECYCLE_STATES,
