@@ -27,12 +27,7 @@ class Peer {
   caller;
   messages;
   #membership;
-  #directory;
-  #listeners;
-  #service;
-  #inFlight;
-  #departure;
-  #counts = { calls: 0, sent: 0, received: 0, unheard: 0, refused: 0 };
+  #parts;
 
   /** `forget` is called when the peer leaves. */
   constructor(brokerName, joining, threadId, forget) {
@@ -48,17 +43,18 @@ class Peer {
   }
 
   #assemble(threadId, metadata, forget) {
-    const parts = { membership: this.#membership, counts: this.#counts };
-    parts.directory = new Directory(parts.membership);
-    parts.directory.add(parts.membership.number, parts.membership.id, threadId, metadata);
-    parts.queue = new OutgoingQueue(parts.membership, () => this.#onFlushed());
-    parts.inFlight = new InFlightCalls(parts.membership, (call, reason) =>
-      parts.queue.sendCancel(call, reason),
-    );
+    const membership = this.#membership;
+    const parts = { membership, counts: { calls: 0, sent: 0, received: 0, unheard: 0, refused: 0 } };
+    this.#parts = parts;
+    parts.directory = new Directory(membership);
+    parts.directory.add(membership.number, membership.id, threadId, metadata);
+    parts.queue = new OutgoingQueue(membership, () => this.#onFlushed());
+    parts.inFlight = new InFlightCalls(membership, (call, reason) => parts.queue.sendCancel(call, reason));
     parts.service = new Service(parts);
     parts.listeners = new PeerListeners(parts);
     parts.refusals = new Refusals(parts);
-    parts.messages = new Messages(parts);
+    this.caller = new Caller(parts);
+    this.messages = parts.messages = new Messages(parts);
     const stop = () => {
       poller.remove(parts.inbox);
       parts.listeners.updateKeepAlive();
@@ -66,14 +62,7 @@ class Peer {
     parts.departure = new Departure(parts, this.groups, { forget, stop });
     parts.events = new BrokerEvents(parts);
     parts.inbox = new Inbox(parts);
-    this.#directory = parts.directory;
-    this.#listeners = parts.listeners;
-    this.#service = parts.service;
-    this.#inFlight = parts.inFlight;
-    this.caller = new Caller(parts);
-    this.messages = parts.messages;
-    this.#departure = parts.departure;
-    announceSoon(parts.membership);
+    announceSoon(membership);
     poller.add(parts.inbox);
   }
 
@@ -95,34 +84,34 @@ class Peer {
   }
 
   get pendingCount() {
-    return this.#inFlight.count;
+    return this.#parts.inFlight.count;
   }
 
   handle(endpoint, handler) {
     this.#membership.checkAlive();
-    this.#service.handle(endpoint, handler);
-    this.#listeners.updateKeepAlive();
+    this.#parts.service.handle(endpoint, handler);
+    this.#parts.listeners.updateKeepAlive();
   }
 
   /** False if this thread does not serve the endpoint. */
   unhandle(endpoint) {
     this.#membership.checkAlive();
-    const wasServed = this.#service.unhandle(endpoint);
-    this.#listeners.updateKeepAlive();
+    const wasServed = this.#parts.service.unhandle(endpoint);
+    this.#parts.listeners.updateKeepAlive();
     return wasServed;
   }
 
   on(event, listener, once) {
     this.#membership.checkAlive();
-    this.#listeners.add(event, listener, once);
+    this.#parts.listeners.add(event, listener, once);
   }
 
   off(event, listener) {
-    this.#listeners.remove(event, listener);
+    this.#parts.listeners.remove(event, listener);
   }
 
   setRef(isRef) {
-    this.#listeners.setRef(isRef);
+    this.#parts.listeners.setRef(isRef);
   }
 
   peers() {
@@ -149,12 +138,12 @@ class Peer {
   stats() {
     this.#membership.checkAlive();
     const shared = native.brokerStats(this.#membership.handle);
-    const thread = { ...this.#counts, ...this.#inFlight.counts, ...this.#service.counts };
-    return { ...shared, pending: this.#inFlight.count, running: this.#service.running, thread };
+    const thread = { ...this.#parts.counts, ...this.#parts.inFlight.counts, ...this.#parts.service.counts };
+    return { ...shared, pending: this.#parts.inFlight.count, running: this.#parts.service.running, thread };
   }
 
   spawn(file, options) {
-    if (this.#departure.isClosing) throw closedError(this.#membership.title);
+    if (this.#parts.departure.isClosing) throw closedError(this.#membership.title);
     this.#membership.checkAlive();
     return WorkerGroup.spawn(this, file, options);
   }
@@ -166,29 +155,29 @@ class Peer {
   }
 
   close(timeout) {
-    return this.#departure.close(timeout);
+    return this.#parts.departure.close(timeout);
   }
 
   /** Leaves at once and answers nothing: the broker was destroyed. */
   leave() {
-    this.#departure.leave();
+    this.#parts.departure.leave();
   }
 
   /** Everything was reset: ends earlier calls and requests, and counts from 0. */
   followReset() {
     if (this.hasLeft) return;
     const first = native.firstRequestSinceReset(this.#membership.handle);
-    this.#inFlight.followReset(first);
-    this.#service.followReset(first);
-    for (const counts of [this.#counts, this.#inFlight.counts, this.#service.counts]) {
+    this.#parts.inFlight.followReset(first);
+    this.#parts.service.followReset(first);
+    for (const counts of [this.#parts.counts, this.#parts.inFlight.counts, this.#parts.service.counts]) {
       for (const counter of Object.keys(counts)) counts[counter] = 0;
     }
   }
 
   #onFlushed() {
     this.caller.dropUnsent();
-    this.#inFlight.armDeadlines();
-    this.#departure.finishIfIdle();
+    this.#parts.inFlight.armDeadlines();
+    this.#parts.departure.finishIfIdle();
   }
 }
 

@@ -24,15 +24,15 @@ struct Function(sys::napi_threadsafe_function);
 // lives, which the lock around it ensures.
 unsafe impl Send for Function {}
 
-/// With the feature `slow-waker`, for tests: one wake in eight sleeps before the lock and while it is held. A thread that
-/// ends in that moment is what the lock is for; the window is too short for ordinary load to hit it.
+/// With the feature `slow-waker`, for tests: every other wake sleeps before the lock and while it is held. The lock is there
+/// for threads that end in that moment, and the window is too short for ordinary load to hit it.
 #[cfg(feature = "slow-waker")]
 fn slow_down() {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     static STEPS: AtomicU32 = AtomicU32::new(0);
-    if STEPS.fetch_add(1, Ordering::Relaxed) % 8 < 2 {
-        std::thread::sleep(std::time::Duration::from_millis(5));
+    if STEPS.fetch_add(1, Ordering::Relaxed) % 4 < 2 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
 
