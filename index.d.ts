@@ -18,7 +18,7 @@ export {
   SpawnOptions,
   WorkerGroup,
   WorkerState,
-} from './lib/broker/worker-group';
+} from './lib/broker/workers';
 export {
   BreakerOpenError,
   CircuitBreaker,

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
-import rateLimiter from '../../lib/rate-limiter/index.js';
+import symbols from '../../lib/rate-limiter/symbols.js';
 import testing from '../../lib/testing.js';
 import { freshName } from '../helpers/peer.mjs';
 
 const { RateLimiter } = sluice;
-const { kDecide, kReceipt, kUndo } = rateLimiter;
+const { kDecide, kReceipt, kUndo } = symbols;
 
 const clock = testing.manualClock();
 test.after(() => clock.restore());

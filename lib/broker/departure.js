@@ -85,7 +85,7 @@ class Departure {
       this.#onLeft = () => {
         deadline?.cancel();
         letGo();
-        resolve();
+        resolve(undefined);
       };
       deadline = new Deadline(timeout, () => this.leave());
     });

@@ -1,6 +1,6 @@
 import type { RegistryValue } from '../registry';
 import type { Duration, OnMismatch } from '../runtime';
-import type { SpawnOptions, WorkerGroup } from './worker-group';
+import type { SpawnOptions, WorkerGroup } from './workers';
 
 /**
  * A value that travels between threads: plain data, Buffers, typed arrays, `Date`, `Map` and `Set`. The receiver gets a

@@ -44,6 +44,7 @@ class Peer {
 
   #assemble(threadId, metadata, forget) {
     const membership = this.#membership;
+    /** @type {any} Each part takes what it needs of those before it. */
     const parts = { membership, counts: { calls: 0, sent: 0, received: 0, unheard: 0, refused: 0 } };
     this.#parts = parts;
     parts.directory = new Directory(membership);

@@ -91,6 +91,7 @@ class Poller {
    * answers go out after this, so threads that await them would run in vain.
    */
   #takeAll(staysAwake) {
+    /** @type {number} */
     let whenEmpty = staysAwake ? WHEN_EMPTY.yield : WHEN_EMPTY.sleep;
     const until = performance.now() + MOST_MS;
     let takes = 0;

@@ -1,6 +1,7 @@
 'use strict';
 
 const { parseDuration } = require('../runtime/schema');
+const { NONE } = require('../runtime/none');
 
 /** How long a value is kept, for native code. Throws what the user's functions throw. */
 function retentionOf({ ttl, staleWhileRevalidate, staleIfError = 0 }, value) {
@@ -15,7 +16,7 @@ function retentionOf({ ttl, staleWhileRevalidate, staleIfError = 0 }, value) {
 /**
  * The duration of an option, or of its function's result: a negative number counts as 0, a fraction is rounded down.
  */
-function timeOf(option, given, value, { forever = false } = { __proto__: null }) {
+function timeOf(option, given, value, { forever = false } = NONE) {
   if (typeof given !== 'function') return given;
   const answer = given(value);
   if (typeof answer !== 'number') return parse(option, answer, forever);

@@ -18,19 +18,12 @@ const {
   parseDuration,
 } = require('../runtime/schema');
 const { encode } = require('../runtime/value');
+const { kAdmitSocket, kAssignSocket, kCountBanned, kCountWithoutAddress } = require('./symbols');
 
 const OPEN_SCHEMA = { id: (value) => value, detail: (value) => value, onClose: func };
 const LIST_SCHEMA = { limit: integer(1), client: (value) => value };
 const DEFAULT_LIST_LIMIT = 1000;
 const DEFAULT_DRAIN_TIMEOUT = '10s';
-
-/** For the guard: opens a connection for the socket of a request, at most once. */
-const kAdmitSocket = Symbol('sluice.admitSocket');
-/** For the guard: counts the connection of a proxy, which carries one client from now on, for that client. */
-const kAssignSocket = Symbol('sluice.assignSocket');
-/** For the guard: counts a socket that was refused at accept, because its client is banned or it has no address. */
-const kCountBanned = Symbol('sluice.countBanned');
-const kCountWithoutAddress = Symbol('sluice.countWithoutAddress');
 
 const collected = handlesOf(native.releaseConnectionTracker);
 
@@ -185,7 +178,7 @@ class ConnectionTracker {
       const done = () => {
         deadline.cancel();
         this.#draining.delete(done);
-        resolve();
+        resolve(undefined);
       };
       this.#draining.add(done);
       const deadline = new Deadline(ms, done);
@@ -200,4 +193,4 @@ function checkClient(client) {
   checkTextKey('client', client);
 }
 
-module.exports = { ConnectionTracker, kAdmitSocket, kAssignSocket, kCountBanned, kCountWithoutAddress };
+module.exports = { ConnectionTracker };

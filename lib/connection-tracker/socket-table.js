@@ -2,7 +2,7 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { AttachedServers } = require('./attached-servers');
-const { ClientAddress } = require('../client-key');
+const { ClientAddress } = require('../client-key/client-address');
 const { IdleSweep } = require('./idle-sweep');
 const { native, subscribe, unsubscribe } = require('../runtime/native');
 const { checkOptions, func, owned, strings } = require('../runtime/schema');
@@ -13,6 +13,7 @@ const { checkServer } = require('../http/server-closing');
 const { HOOK_ORDER, hookServer } = require('../http/server-hook');
 const { TrackedSocket } = require('./tracked-socket');
 const { warningInstead } = require('../runtime/warn-of-throw');
+const { NONE } = require('../runtime/none');
 
 const ATTACH_SCHEMA = { onRefused: func, trustedProxies: strings, refusedBody: refusedBodyOption };
 
@@ -105,7 +106,7 @@ class SocketTable {
   }
 
   /** The connection of a socket, opened at most once, or why it is refused. */
-  admit(socket, { checkClient = true } = { __proto__: null }) {
+  admit(socket, { checkClient = true } = NONE) {
     const known = socket[this.#entry];
     if (known !== undefined) return { connection: known.serial, refusal: undefined };
     const client = remoteAddressOf(socket);

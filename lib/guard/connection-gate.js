@@ -1,13 +1,13 @@
 'use strict';
 
-const { ClientAddress } = require('../client-key');
+const { ClientAddress } = require('../client-key/client-address');
+const { ConnectionTracker } = require('../connection-tracker');
 const {
-  ConnectionTracker,
   kAdmitSocket,
   kAssignSocket,
   kCountBanned,
   kCountWithoutAddress,
-} = require('../connection-tracker');
+} = require('../connection-tracker/symbols');
 const { acceptedSocket, remoteAddressOf } = require('../http/remote-address');
 
 /** Counts the connections of a guard's servers, and refuses those beyond its caps. */

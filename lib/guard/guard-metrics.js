@@ -70,7 +70,11 @@ function limitersOf({ limiter }, { rateLimit, routes }) {
   return Object.entries(all).filter(([, stats]) => stats !== null);
 }
 
-/** The families of a limiter, each with the property of its statistics. */
+/**
+ * The families of a limiter, each with the property of its statistics.
+ *
+ * @type {[Function, string, string, string][]}
+ */
 const LIMITER_FAMILIES = [
   [counter, 'sluice_limiter_allowed_total', 'Calls that a limiter allowed.', 'allowed'],
   [counter, 'sluice_limiter_refused_total', 'Calls that a limiter refused.', 'refused'],

@@ -23,6 +23,7 @@ const { ServerGate } = require('./server-gate');
 const { kResponse } = require('./guarded-servers');
 const { SharedOptions } = require('./shared-options');
 const { after } = require('./user-function');
+const { NONE } = require('../runtime/none');
 
 const DEFAULT_SHUTDOWN_TIMEOUT = '10s';
 const SHUTDOWN = { timeout: (value, option) => parseDuration(value, option, { least: 0 }) };
@@ -170,7 +171,7 @@ class Guard {
    * Watches for the answer to a request that was decided on. `response` is Node's. The answer to a refused request is
    * prepared here, so this is called before its headers are written. `isWatched`: `watchAnswer` was called before.
    */
-  watch(decision, incoming, response, { isWatched = false } = { __proto__: null }) {
+  watch(decision, incoming, response, { isWatched = false } = NONE) {
     if (!decision.allowed) this.#prepareRefusal(incoming, response);
     if (decision.awaitsAnswer) reportAnswer(response, decision);
     if (!isWatched && decision.refusal?.reason !== 'ban') this.watchAnswer(incoming, response);

@@ -1,7 +1,7 @@
 'use strict';
 
 const { seconds } = require('../http/problem');
-const { kPolicies } = require('../rate-limiter');
+const { kPolicies } = require('../rate-limiter/symbols');
 const { quoted } = require('./structured-field');
 
 /** The fields in their usual case. */

@@ -2,7 +2,8 @@
 
 const { invalidOption } = require('../runtime/errors');
 const { owned } = require('../runtime/schema');
-const { RateLimiter, kDecide, kReceipt, kUndo } = require('../rate-limiter');
+const { RateLimiter } = require('../rate-limiter');
+const { kDecide, kReceipt, kUndo } = require('../rate-limiter/symbols');
 const { GuardDecision } = require('./guard-decision');
 const { isPreflight } = require('./preflight');
 const { keyMissing, quotaExceeded } = require('./refusal');

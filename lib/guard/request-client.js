@@ -1,6 +1,6 @@
 'use strict';
 
-const { ClientAddress } = require('../client-key');
+const { ClientAddress } = require('../client-key/client-address');
 const {
   addressOfRequest,
   hasRequestLostAddress,

@@ -68,7 +68,10 @@ class ListenQueue {
   #serve(fd) {
     const server = this.#server;
     const { allowHalfOpen, pauseOnConnect: pauseOnCreate } = server;
-    const socket = new net.Socket({ fd, readable: true, writable: true, allowHalfOpen, pauseOnCreate });
+    /** @type {any} The types of Node.js lack `pauseOnCreate`, and `server` of a socket. */
+    const options = { fd, readable: true, writable: true, allowHalfOpen, pauseOnCreate };
+    /** @type {any} */
+    const socket = new net.Socket(options);
     if (isBlocked(server, socket)) {
       socket.destroy();
       return;

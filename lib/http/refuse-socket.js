@@ -4,6 +4,7 @@ const http = require('node:http');
 const { PROBLEM_MEDIA_TYPE, banProblem, connectionProblem, seconds } = require('./problem');
 const { DEFAULT_REFUSED_BODY, drain, endWhenQuiet } = require('./refused-body');
 const { RequestEnd } = require('./request-end');
+const { NONE } = require('../runtime/none');
 
 /**
  * Ends a socket that was refused at accept. `onRefused(socket, refusal)`, which never throws, may answer in the protocol
@@ -14,7 +15,7 @@ function refuseSocket(
   server,
   socket,
   refusal,
-  { onRefused, refusedBody = DEFAULT_REFUSED_BODY } = { __proto__: null },
+  { onRefused = undefined, refusedBody = DEFAULT_REFUSED_BODY } = NONE,
 ) {
   socket.on('error', () => {});
   onRefused?.(socket, refusal);

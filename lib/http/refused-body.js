@@ -36,7 +36,7 @@ function checkTimeout(value, option) {
  * `done(hasEnded)`. `onData` gets each chunk. Returns false and reads nothing when this thread already drains as many
  * connections as `bounds` allows.
  */
-function drain(stream, bounds, { socket = stream, onData = () => {}, done }) {
+function drain(stream, bounds, { socket = stream, onData = (_chunk) => {}, done }) {
   if (bounds === false || draining >= bounds.connections) return false;
   draining += 1;
   let bytes = 0;

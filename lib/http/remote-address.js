@@ -61,7 +61,9 @@ function keepAddressOfStreams(session) {
 function hasLostAddress(socket) {
   const accepted = acceptedSocket(socket);
   if (!(accepted instanceof net.Socket)) return false;
-  const { _handle: handle, server } = accepted;
+  /** @type {any} The types of Node.js lack `_handle` and `server`. */
+  const fields = accepted;
+  const { _handle: handle, server } = fields;
   if (handle) return typeof handle.getpeername === 'function';
   // A closed socket has no handle any more. The address of its server shows what it accepts.
   return typeof server?.address === 'function' && typeof server.address() !== 'string';

@@ -3,6 +3,7 @@
 const { invalidOption } = require('../runtime/errors');
 const { otherWorkersAccept } = require('../listen/leases');
 const { ListenQueue } = require('./listen-queue');
+const { NONE } = require('../runtime/none');
 
 /** The pause between two looks at the connections while a server shuts down. */
 const LOOK_MS = 10;
@@ -85,13 +86,13 @@ function shadow(object, method, instead = () => {}) {
 }
 
 /** Resolves once `isDone()`, which is called every few milliseconds. Keeps the thread alive unless `ref` is false. */
-function until(isDone, { ref = true } = { __proto__: null }) {
+function until(isDone, { ref = true } = NONE) {
   return new Promise((resolve) => {
-    if (isDone()) return resolve();
+    if (isDone()) return resolve(undefined);
     const looking = setInterval(() => {
       if (!isDone()) return;
       clearInterval(looking);
-      resolve();
+      resolve(undefined);
     }, LOOK_MS);
     if (!ref) looking.unref();
   });

@@ -35,6 +35,7 @@ function hookOf(outcome) {
   const { name, error } = owned(outcome);
   if (error === undefined || error === null) return { name, ok: true };
   const { name: errorName, message, code } = owned(error);
+  /** @type {Error & { code?: string }} */
   const thrown = Object.assign(new Error(message), { name: errorName });
   if (typeof code === 'string') thrown.code = code;
   return { name, ok: false, error: thrown };

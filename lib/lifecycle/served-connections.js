@@ -9,6 +9,7 @@ const { idleSockets } = require('./idle-sockets');
 const { refuseLate, refuseRequest, refuseStream, refuseUpgrade } = require('./refuse-request');
 const { IDLE_LOOKS, ServedSocket } = require('./served-socket');
 const { ServedSession } = require('./served-session');
+const { NONE } = require('../runtime/none');
 
 /** The longest time for a head or a handshake in progress, after the server stopped. */
 const MOST_PATIENCE_MS = 5000;
@@ -149,7 +150,7 @@ class ServedConnections {
     return !isRefused;
   }
 
-  #isRefused(req, { mayFinish } = { __proto__: null }) {
+  #isRefused(req, { mayFinish = false } = NONE) {
     return this.#isStopped && this.#refuses && !mayFinish && !this.#isProbe(req);
   }
 

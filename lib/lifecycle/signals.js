@@ -76,7 +76,9 @@ function exitingReactions(shutdown, options) {
  * marked its exit as wanted. This one exits with its shutdown.
  */
 function outlivePrimary() {
-  const worker = process.connected ? require('node:cluster').worker : undefined;
+  /** @type {any} The types of Node.js lack `worker`. */
+  const cluster = process.connected ? require('node:cluster') : undefined;
+  const worker = cluster?.worker;
   if (worker !== undefined && worker !== null) worker.exitedAfterDisconnect = true;
 }
 

@@ -14,6 +14,8 @@ let watches = false;
 /**
  * The main thread only: in worker threads of a cluster worker, `node:cluster` acts as in a primary. Only processes with a
  * channel can be cluster workers; others do not load the module.
+ *
+ * @type {any} The types of Node.js lack some of its fields.
  */
 const cluster = isMainThread && process.connected ? require('node:cluster') : undefined;
 const isMainOfWorker = cluster?.isWorker === true;

@@ -132,7 +132,7 @@ function listening(server, start) {
     };
     const onListening = () => {
       server.off('error', onError);
-      resolve();
+      resolve(undefined);
     };
     server.once('error', onError);
     server.once('listening', onListening);

@@ -167,4 +167,4 @@ class RateLimiter {
   }
 }
 
-module.exports = { RateLimiter, kDecide, kPolicies, kReceipt, kUndo };
+module.exports = { RateLimiter };

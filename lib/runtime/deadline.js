@@ -1,6 +1,7 @@
 'use strict';
 
 const { native, onProcess } = require('./native');
+const { NONE } = require('./none');
 
 /** What Node's timers take at most; they fire at once beyond it. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -23,7 +24,7 @@ class Deadline {
   #ref;
   #timer;
 
-  constructor(ms, onTime, { ref = true } = { __proto__: null }) {
+  constructor(ms, onTime, { ref = true } = NONE) {
     this.#due = native.elapsed() + ms;
     this.#onTime = onTime;
     this.#ref = ref;

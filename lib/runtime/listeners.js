@@ -2,6 +2,7 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { invalid } = require('./errors');
+const { NONE } = require('./none');
 
 /**
  * Listeners of one object for the events it has. Each runs in the asynchronous context in which it was
@@ -16,7 +17,7 @@ class Listeners {
     this.#byEvent = new Map(events.map((event) => [event, []]));
   }
 
-  add(event, listener, { once = false } = { __proto__: null }) {
+  add(event, listener, { once = false } = NONE) {
     const listeners = this.#listenersOf(event);
     if (typeof listener !== 'function') {
       throw invalid('INVALID_OPTION', `${this.#owner} listener`, listener, 'a function');

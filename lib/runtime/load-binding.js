@@ -8,7 +8,11 @@ const ROOT = path.join(__dirname, '..', '..');
 /** Machines by their number in an ELF header, as `process.arch` names them. */
 const ELF_MACHINES = { 3: 'ia32', 40: 'arm', 62: 'x64', 183: 'arm64', 243: 'riscv64', 258: 'loong64' };
 
-/** What loaders of shared libraries say, and what it means. The first that matches counts. */
+/**
+ * What loaders of shared libraries say, and what it means. The first that matches counts.
+ *
+ * @type {[RegExp, string | ((match: RegExpExecArray) => string)][]}
+ */
 const DIAGNOSES = [
   [
     /permission denied|operation not permitted/i,
@@ -69,6 +73,7 @@ function fileOf() {
 function explain(ofLoader) {
   const file = fileOf();
   const cause = errorOf(file) ?? ofLoader;
+  /** @type {Error & { code?: unknown }} */
   const error = new Error(`sluice ${sentence(file, cause)}`, isMissing(cause, file) ? undefined : { cause });
   if (cause.code !== undefined) error.code = cause.code;
   return error;
@@ -156,8 +161,10 @@ function platformSuffix() {
 
 function isMusl() {
   if (process.platform !== 'linux') return false;
-  process.report.excludeNetwork = true;
-  return process.report.getReport().header.glibcVersionRuntime === undefined;
+  /** @type {any} The types of Node.js lack `excludeNetwork`. */
+  const { report } = process;
+  report.excludeNetwork = true;
+  return report.getReport().header.glibcVersionRuntime === undefined;
 }
 
 module.exports = { loadBinding };

@@ -5,6 +5,7 @@ const { threadId } = require('node:worker_threads');
 const { SluiceError } = require('./errors');
 const { NUMBERS } = require('./layouts');
 const { loadBinding } = require('./load-binding');
+const { NONE } = require('./none');
 
 const native = loadBinding();
 
@@ -55,7 +56,7 @@ function availableMemory() {
  * Runs `handler(delivery)` for each delivery of the returned subscription. With `holds`, the subscription keeps this copy
  * in memory until `unsubscribe`.
  */
-function subscribe(handler, { holds = true } = { __proto__: null }) {
+function subscribe(handler, { holds = true } = NONE) {
   const subscription = nextSubscription++;
   handlers.set(subscription, handler);
   if (holds) hold(subscription);

@@ -1,0 +1,11 @@
+'use strict';
+
+/** For the guard: opens a connection for the socket of a request, at most once. */
+const kAdmitSocket = Symbol('sluice.admitSocket');
+/** For the guard: counts the connection of a proxy, which carries one client from now on, for that client. */
+const kAssignSocket = Symbol('sluice.assignSocket');
+/** For the guard: counts a socket that was refused at accept, because its client is banned or it has no address. */
+const kCountBanned = Symbol('sluice.countBanned');
+const kCountWithoutAddress = Symbol('sluice.countWithoutAddress');
+
+module.exports = { kAdmitSocket, kAssignSocket, kCountBanned, kCountWithoutAddress };
