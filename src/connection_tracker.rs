@@ -12,6 +12,7 @@ use sluice_core::runtime::clock;
 use sluice_core::{ConnectionTracker, ConnectionTrackerConfig, ConnectionTrackerOptions, Instances};
 
 use crate::components::Component;
+use crate::runtime::numbers::{double, integer};
 use crate::runtime::options::Given;
 use crate::runtime::seam::{Coded, Declarations};
 use crate::runtime::{error, instances, memory, thread};
@@ -84,7 +85,7 @@ pub fn count_connection_without_address(env: Env, handle: u32) -> Result<()> {
 #[napi]
 pub fn close_connection(handle: u32, serial: f64, socket_is_closed: bool) -> Result<bool> {
     let tracker = tracker(handle)?;
-    let connection = tracker.by_serial(serial as u64);
+    let connection = tracker.by_serial(integer(serial));
     Ok(connection.is_some_and(|connection| {
         if socket_is_closed { tracker.forget(&connection) } else { tracker.close(&connection) }
     }))
@@ -93,20 +94,20 @@ pub fn close_connection(handle: u32, serial: f64, socket_is_closed: bool) -> Res
 /// Open connections of one client over all threads.
 #[napi]
 pub fn count_connections_for(env: Env, handle: u32, client: String) -> Result<f64> {
-    Ok(error::check(&env, tracker(handle)?.count_for(&client))? as f64)
+    Ok(double(error::check(&env, tracker(handle)?.count_for(&client))?))
 }
 
 /// Closes idle connections of all threads. Returns how many were closed, or are to be closed by their threads.
 #[napi]
 pub fn close_idle_connections(env: Env, handle: u32, older_than_ms: Option<f64>) -> Result<f64> {
-    let older_than_ms = older_than_ms.map(|ms| ms as u64);
-    Ok(error::check(&env, tracker(handle)?.close_idle(older_than_ms, clock::now()))? as f64)
+    let older_than_ms = older_than_ms.map(integer);
+    Ok(double(error::check(&env, tracker(handle)?.close_idle(older_than_ms, clock::now()))?))
 }
 
 /// The option `idleTimeout`; none where it was left out.
 #[napi]
 pub fn connection_tracker_idle_timeout(handle: u32) -> Result<Option<f64>> {
-    Ok(tracker(handle)?.idle_timeout_ms().map(|ms| ms as f64))
+    Ok(tracker(handle)?.idle_timeout_ms().map(double))
 }
 
 /// A `drained` delivery follows once no connection is left.

@@ -10,6 +10,7 @@ use sluice_core::{
 };
 
 use crate::components::Component;
+use crate::runtime::numbers::double;
 use crate::runtime::options::Given;
 use crate::runtime::raw::{Call, Exports};
 use crate::runtime::seam::{Coded, Declarations, codes};
@@ -95,7 +96,8 @@ impl From<&GuardConfig> for NativeGuardOptions {
 impl From<RecordOptions> for NativeRecord {
     fn from(RecordOptions { status, event, weight, when }: RecordOptions) -> Self {
         // Validated to be at most 599.
-        Self { status: status as u32, event, weight: weight as f64, when }
+        let status = u32::try_from(status).unwrap_or(u32::MAX);
+        Self { status, event, weight: double(weight), when }
     }
 }
 
@@ -165,7 +167,7 @@ pub fn release_guard(handle: u32) -> Result<()> {
 #[napi]
 pub fn guard_counts(handle: u32) -> Result<Vec<f64>> {
     let guard = guard(handle)?;
-    Ok(GuardCounter::ALL.iter().map(|counter| guard.sum(*counter) as f64).collect())
+    Ok(GuardCounter::ALL.iter().map(|counter| double(guard.sum(*counter))).collect())
 }
 
 fn guard(handle: u32) -> Result<Arc<Guard>> {

@@ -3,6 +3,8 @@
 //! What is called per request is a raw Node-API callback: the `#[napi]` macro takes process-wide locks and
 //! allocates per call. Everything else is `#[napi]`. The classes users see are in `lib/`.
 
+// `runtime::numbers` alone converts inexactly.
+#![warn(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 #![expect(unreachable_pub, reason = "`#[napi]` exports what is `pub`")]
 #![expect(missing_debug_implementations, reason = "objects for JavaScript are not printed here")]
 

@@ -9,6 +9,7 @@ use sluice_core::{Change, Instances, Registry};
 
 use crate::components::Component;
 use crate::runtime::error;
+use crate::runtime::numbers::{double, integer};
 use crate::runtime::raw::{Call, Exports};
 use crate::runtime::seam::Declarations;
 use crate::runtime::thread;
@@ -72,7 +73,7 @@ pub fn registry_get(env: &Env, handle: u32, key: String) -> Result<Option<Native
     let entry = error::check(env, registry(handle)?.get(&key))?;
     let entry = entry.map(|entry| {
         let value = BufferSlice::copy_from(env, &entry.value)?;
-        Ok(NativeEntry { version: entry.version as f64, value })
+        Ok(NativeEntry { version: double(entry.version), value })
     });
     entry.transpose()
 }
@@ -98,7 +99,7 @@ pub fn registry_compare_and_set(
     expected: Option<f64>,
     value: Uint8Array,
 ) -> Result<NativeChange> {
-    let expected = expected.map(|version| version as u64);
+    let expected = expected.map(integer);
     let change = registry(handle)?.compare_and_set(&key, expected, value.as_ref().into());
     error::check(&env, change).map(Into::into)
 }
@@ -117,7 +118,7 @@ pub fn registry_replace_all(
     values: Vec<Uint8Array>,
 ) -> Result<f64> {
     let values = keys.into_iter().zip(values.iter().map(|value| value.as_ref().into())).collect();
-    Ok(error::check(&env, registry(handle)?.replace_all(values))? as f64)
+    Ok(double(error::check(&env, registry(handle)?.replace_all(values))?))
 }
 
 #[napi]
@@ -131,9 +132,9 @@ pub fn registry_snapshot(env: &Env, handle: u32) -> Result<NativeSnapshot<'_>> {
     let snapshot = error::check(env, registry(handle)?.snapshot())?;
     let entries: Vec<_> = snapshot.entries.iter().collect();
     Ok(NativeSnapshot {
-        version: snapshot.version as f64,
+        version: double(snapshot.version),
         keys: entries.iter().map(|(key, _)| key.to_string()).collect(),
-        versions: entries.iter().map(|(_, entry)| entry.version as f64).collect(),
+        versions: entries.iter().map(|(_, entry)| double(entry.version)).collect(),
         values: entries
             .iter()
             .map(|(_, entry)| BufferSlice::copy_from(env, &entry.value))
@@ -156,7 +157,7 @@ pub fn registry_unsubscribe(handle: u32, subscription: u32) -> Result<()> {
 
 impl From<Change> for NativeChange {
     fn from(change: Change) -> Self {
-        Self { done: change.done, version: change.version as f64 }
+        Self { done: change.done, version: double(change.version) }
     }
 }
 
@@ -182,7 +183,7 @@ fn with_registry<const N: usize, R>(
 unsafe extern "C" fn size(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let size = with_registry(call, Registry::size)?;
-        call.number(size as f64)
+        call.number(double(size))
     })
 }
 
@@ -190,7 +191,7 @@ unsafe extern "C" fn size(env: sys::napi_env, info: sys::napi_callback_info) -> 
 unsafe extern "C" fn version(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let version = with_registry(call, Registry::version)?;
-        call.number(version as f64)
+        call.number(double(version))
     })
 }
 
@@ -199,6 +200,6 @@ unsafe extern "C" fn entry_version(env: sys::napi_env, info: sys::napi_callback_
     Call::<2>::answer(env, info, |call| {
         let key = call.text(1).unwrap_or_default();
         let entry = with_registry(call, |registry| registry.get(&key))?;
-        call.number(entry.map_or(-1.0, |entry| entry.version as f64))
+        call.number(entry.map_or(-1.0, |entry| double(entry.version)))
     })
 }

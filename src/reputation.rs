@@ -7,7 +7,7 @@ use napi::bindgen_prelude::{Env, Object, Result};
 use napi::sys;
 use napi_derive::napi;
 use parking_lot::Mutex;
-use sluice_core::runtime::clock::{self, MS};
+use sluice_core::runtime::clock;
 use sluice_core::{
     Ban, FOREVER, Instances, Reputation, ReputationConfig, ReputationOptions, ReputationRule, Verdict,
 };
@@ -15,6 +15,7 @@ use sluice_core::{
 use crate::components::Component;
 use crate::runtime::error;
 use crate::runtime::instances;
+use crate::runtime::numbers::{ceil_ms, double, from_whole_ms, integer};
 use crate::runtime::options::Given;
 use crate::runtime::raw::{Call, Exports};
 use crate::runtime::replace_file::{Failure, replace_file};
@@ -113,7 +114,7 @@ pub fn ban_by_hand(
     duration_ms: Option<f64>,
     reason: Option<String>,
 ) -> Result<bool> {
-    let duration = duration_ms.map(|ms| ms as u64 * MS);
+    let duration = duration_ms.map(from_whole_ms);
     let kept = reputation(handle)?.ban(&target, duration, reason.as_deref(), clock::now());
     error::check(&env, kept)
 }
@@ -166,18 +167,18 @@ pub fn load_reputation(env: Env, handle: u32, path: String) -> Result<Option<Nat
 pub fn reputation_stats(env: Env, handle: u32) -> Result<NativeReputationStats> {
     let stats = error::check(&env, reputation(handle)?.stats(clock::now()))?;
     Ok(NativeReputationStats {
-        failures: stats.failures as f64,
-        bans: stats.bans as f64,
-        manual_bans: stats.manual_bans as f64,
-        unbans: stats.unbans as f64,
-        untracked: stats.untracked as f64,
-        evicted: stats.evicted as f64,
-        banned: stats.banned as f64,
-        ranges: stats.ranges as f64,
-        allow: stats.allow as f64,
-        deny: stats.deny as f64,
-        size: stats.size as f64,
-        capacity: stats.capacity as f64,
+        failures: double(stats.failures),
+        bans: double(stats.bans),
+        manual_bans: double(stats.manual_bans),
+        unbans: double(stats.unbans),
+        untracked: double(stats.untracked),
+        evicted: double(stats.evicted),
+        banned: double(stats.banned),
+        ranges: double(stats.ranges),
+        allow: double(stats.allow),
+        deny: double(stats.deny),
+        size: double(stats.size),
+        capacity: double(stats.capacity),
     })
 }
 
@@ -189,12 +190,12 @@ impl From<Failure> for NativeFileFailure {
 
 /// The end of a ban in UTC milliseconds.
 fn date(until: u64) -> f64 {
-    if until == FOREVER { f64::INFINITY } else { clock::utc_ms_of(until) as f64 }
+    if until == FOREVER { f64::INFINITY } else { double(clock::utc_ms_of(until)) }
 }
 
 /// Milliseconds until the end of a ban.
 fn wait(retry_after: u64, until: u64) -> f64 {
-    if until == FOREVER { f64::INFINITY } else { clock::ceil_ms(retry_after) as f64 }
+    if until == FOREVER { f64::INFINITY } else { ceil_ms(retry_after) }
 }
 
 fn reputation(handle: u32) -> Result<Arc<Reputation>> {
@@ -252,7 +253,7 @@ fn write_verdict<const N: usize>(call: &Call<'_, N>, verdict: &Verdict, now: u64
         banned: f64::from(u8::from(verdict.banned)),
         until: verdict.until.map_or(0.0, date),
         retry_after: verdict.until.map_or(0.0, |until| wait(verdict.retry_after(now), until)),
-        failures: verdict.failures as f64,
+        failures: double(verdict.failures),
         bans: f64::from(verdict.bans),
         rule: verdict.rule.code().into(),
     });
@@ -282,7 +283,7 @@ unsafe extern "C" fn check(env: sys::napi_env, info: sys::napi_callback_info) ->
 /// `recordFailure(handle, ip, weight, reason | undefined)`: writes the verdict after it and returns its reason.
 unsafe extern "C" fn record_failure(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<4>::answer(env, info, |call| {
-        let (now, weight, reason) = (clock::now(), call.f64(2)? as u64, call.text(3));
+        let (now, weight, reason) = (clock::now(), integer(call.f64(2)?), call.text(3));
         let verdict = with_reputation(call, |reputation, ip| {
             reputation.record_failure(ip, weight, reason.as_deref(), now)
         })?;

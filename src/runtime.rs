@@ -7,6 +7,7 @@ pub(crate) mod error;
 pub(crate) mod instances;
 pub(crate) mod memory;
 pub(crate) mod message_numbers;
+pub(crate) mod numbers;
 pub(crate) mod options;
 pub(crate) mod port;
 pub(crate) mod presence;
@@ -22,25 +23,25 @@ use sluice_core::client_key::DEFAULT_IPV6_PREFIX;
 
 /// Numbers that JavaScript sizes its arrays by.
 pub(crate) const CONSTANTS: [seam::Constant; 5] = [
-    ("NUMBERS", port::NUMBERS, "Numbers that cross beside the arguments of a call."),
+    ("NUMBERS", port::NUMBERS as u64, "Numbers that cross beside the arguments of a call."),
     (
         "MOST_CROSSING",
-        message_numbers::MOST_CROSSING,
+        message_numbers::MOST_CROSSING as u64,
         "Messages whose headers cross at once, in each direction.",
     ),
     (
         "EVERY_PEER",
-        message_numbers::EVERY_PEER as usize,
+        message_numbers::EVERY_PEER as u64,
         "Stands for every other peer as the receiver of a message.",
     ),
     (
         "DISTINCT_VERSIONS",
-        sluice_core::VersionCells::DISTINCT as usize,
+        sluice_core::VersionCells::DISTINCT,
         "Versions of a registry that its cells tell apart: they show the remainder.",
     ),
     (
         "DEFAULT_IPV6_PREFIX",
-        DEFAULT_IPV6_PREFIX as usize,
+        DEFAULT_IPV6_PREFIX as u64,
         "Leading bits of an IPv6 address that stand for one client by default.",
     ),
 ];

@@ -14,6 +14,7 @@ use sluice_core::{
 use crate::components::Component;
 use crate::reputation;
 use crate::runtime::instances;
+use crate::runtime::numbers::{double, integer};
 use crate::runtime::options::Given;
 use crate::runtime::raw::{Call, Exports};
 use crate::runtime::seam::Declarations;
@@ -66,10 +67,10 @@ impl From<&Alert> for NativeAlert {
             rule: alert.rule.to_string(),
             event: alert.event.to_string(),
             client: alert.client.clone(),
-            count: alert.count as f64,
+            count: double(alert.count),
             detail: alert.detail.as_ref().map(|detail| detail.text.to_string()),
             detail_cut: alert.detail.as_ref().is_some_and(|detail| detail.is_cut),
-            at: alert.at as f64,
+            at: double(alert.at),
         }
     }
 }
@@ -87,12 +88,12 @@ pub struct NativeHistoryEntry {
 impl From<HistoryEntry> for NativeHistoryEntry {
     fn from(entry: HistoryEntry) -> Self {
         Self {
-            sequence: entry.sequence as f64,
+            sequence: double(entry.sequence),
             event: entry.event.to_string(),
             client: entry.client,
             detail_cut: entry.detail.as_ref().is_some_and(|detail| detail.is_cut),
             detail: entry.detail.map(|detail| detail.text.into()),
-            at: entry.at as f64,
+            at: double(entry.at),
         }
     }
 }
@@ -166,10 +167,10 @@ pub fn security_history(
     event: Option<String>,
     limit: Option<f64>,
 ) -> Result<NativeHistory> {
-    let limit = limit.map(|limit| limit as usize);
+    let limit = limit.map(integer);
     let query = HistoryQuery { ip: ip.as_deref(), event: event.as_deref(), limit };
     let (entries, forgotten) = error::check(&env, monitor(handle)?.history(query))?;
-    Ok(NativeHistory { entries: entries.into_iter().map(Into::into).collect(), forgotten: forgotten as f64 })
+    Ok(NativeHistory { entries: entries.into_iter().map(Into::into).collect(), forgotten: double(forgotten) })
 }
 
 #[napi]
@@ -184,22 +185,22 @@ pub fn security_counts_for(env: Env, handle: u32, ip: String) -> Result<Vec<Nati
 
 #[napi]
 pub fn security_top(env: Env, handle: u32, limit: f64) -> Result<Vec<NativeCount>> {
-    counts(error::check(&env, monitor(handle)?.top(limit as usize))?)
+    counts(error::check(&env, monitor(handle)?.top(integer(limit)))?)
 }
 
 #[napi]
 pub fn security_monitor_stats(env: Env, handle: u32) -> Result<NativeSecurityMonitorStats> {
     let stats = error::check(&env, monitor(handle)?.stats())?;
     Ok(NativeSecurityMonitorStats {
-        recorded: stats.recorded as f64,
-        alerts: stats.alerts as f64,
-        muted: stats.muted as f64,
-        bans: stats.bans as f64,
-        bans_failed: stats.bans_failed as f64,
-        clients: stats.clients as f64,
-        evictions: stats.evictions as f64,
-        history_size: stats.history_size as f64,
-        history_forgotten: stats.history_forgotten as f64,
+        recorded: double(stats.recorded),
+        alerts: double(stats.alerts),
+        muted: double(stats.muted),
+        bans: double(stats.bans),
+        bans_failed: double(stats.bans_failed),
+        clients: double(stats.clients),
+        evictions: double(stats.evictions),
+        history_size: double(stats.history_size),
+        history_forgotten: double(stats.history_forgotten),
     })
 }
 
@@ -219,7 +220,7 @@ pub fn security_monitor_unsubscribe(handle: u32, subscription: u32) -> Result<()
 fn counts<T: ToString>(counts: Vec<(T, u64)>) -> Result<Vec<NativeCount>> {
     Ok(counts
         .into_iter()
-        .map(|(of, count)| NativeCount { of: of.to_string(), count: count as f64 })
+        .map(|(of, count)| NativeCount { of: of.to_string(), count: double(count) })
         .collect())
 }
 

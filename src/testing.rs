@@ -6,8 +6,9 @@ use napi::bindgen_prelude::Result;
 use napi::sys;
 use napi_derive::napi;
 use sluice_core::deliveries::Item;
-use sluice_core::runtime::clock::{self, MS, SetBack};
+use sluice_core::runtime::clock::{self, SetBack};
 
+use crate::runtime::numbers::{double, from_whole_ms};
 use crate::runtime::presence;
 use crate::runtime::raw::{Call, Exports};
 use crate::{components, lifecycle};
@@ -40,7 +41,7 @@ unsafe extern "C" fn reset_instances(env: sys::napi_env, info: sys::napi_callbac
 
 /// `resets()`: how often everything was reset. Pending calls compare it to learn that they were dropped.
 unsafe extern "C" fn resets(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Call::<0>::answer(env, info, |call| call.number(RESETS.load(Ordering::Acquire) as f64))
+    Call::<0>::answer(env, info, |call| call.number(double(RESETS.load(Ordering::Acquire))))
 }
 
 /// Whether a test has stopped the clock.
@@ -52,13 +53,13 @@ pub fn is_clock_manual() -> bool {
 /// Stops the clock of the process at this many milliseconds.
 #[napi]
 pub fn set_clock(ms: f64) {
-    notify(clock::set_manual(ms as u64 * MS));
+    notify(clock::set_manual(from_whole_ms(ms)));
 }
 
 /// Moves the stopped clock on.
 #[napi]
 pub fn advance_clock(ms: f64) {
-    clock::advance_manual(ms as u64 * MS);
+    clock::advance_manual(from_whole_ms(ms));
     notify(None);
 }
 

@@ -7,6 +7,7 @@ use sluice_core::{Batch, Body};
 use super::routing::RouteNumbers;
 use super::{text, with};
 use crate::runtime::message_numbers::EVERY_PEER;
+use crate::runtime::numbers::integer;
 use crate::runtime::raw::{Call, Exports};
 use crate::runtime::seam::layout;
 
@@ -89,7 +90,7 @@ unsafe extern "C" fn deliver_bytes(env: sys::napi_env, info: sys::napi_callback_
 fn deliver<const N: usize>(call: &Call<'_, N>, count: usize, body: Body) -> Result<sys::napi_value> {
     let ReservedNumbers { messages, requests } = call.port.read();
     let headers = call.port.message_numbers.outgoing(count)?;
-    let batch = Batch::new(headers, body, messages as u32, requests as u32);
+    let batch = Batch::new(headers, body, integer(messages), integer(requests));
     let receiver = call.u32(1)?;
     let delivered = with(call, |member| match receiver {
         EVERY_PEER => member.broker.broadcast(&member.peer, batch),

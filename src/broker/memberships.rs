@@ -37,7 +37,7 @@ impl Memberships {
             memberships.len() - 1
         });
         memberships[free] = Some(membership);
-        free as u32
+        u32::try_from(free).unwrap_or(u32::MAX)
     }
 
     /// Removes a membership; `None` if it has ended before.

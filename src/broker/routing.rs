@@ -6,6 +6,7 @@ use sluice_core::{Route, SendRefusal};
 
 use super::with;
 use crate::runtime::clock::elapsed_ms;
+use crate::runtime::numbers::double;
 use crate::runtime::raw::{Call, Exports};
 use crate::runtime::seam::{Coded, codes, layout};
 
@@ -86,7 +87,7 @@ fn write_route(
 ) -> Result<sys::napi_value> {
     match route {
         Ok(Route { receiver, sequence }) => {
-            call.port.write(RouteNumbers { sequence: sequence as f64, now: elapsed_ms() });
+            call.port.write(RouteNumbers { sequence: double(sequence), now: elapsed_ms() });
             call.int(receiver.cast_signed())
         }
         Err(refusal) => write_refusal(call, refusal),

@@ -5,6 +5,7 @@ use napi_derive::napi;
 use sluice_core::Peer;
 
 use super::{Membership, on};
+use crate::runtime::numbers::double;
 
 #[napi(object)]
 pub struct NativePeer<'env> {
@@ -42,7 +43,7 @@ pub fn broker_inbox(handle: u32) -> Result<u32> {
 /// The first request number after the last reset.
 #[napi]
 pub fn first_request_since_reset(handle: u32) -> Result<f64> {
-    on(handle, |membership| membership.broker.first_since_reset() as f64)
+    on(handle, |membership| double(membership.broker.first_since_reset()))
 }
 
 /// The number of an endpoint that is or was served.
@@ -67,11 +68,11 @@ pub fn broker_endpoints(handle: u32) -> Result<Vec<NativeEndpoint>> {
 pub fn broker_stats(handle: u32) -> Result<NativeBrokerStats> {
     let stats = on(handle, |membership| membership.broker.stats())?;
     Ok(NativeBrokerStats {
-        peers: stats.peers as f64,
-        endpoints: stats.endpoints as f64,
-        waiting: stats.waiting as f64,
-        in_flight: stats.in_flight as f64,
-        undecodable: stats.undecodable as f64,
+        peers: double(stats.peers),
+        endpoints: double(stats.endpoints),
+        waiting: double(stats.waiting),
+        in_flight: double(stats.in_flight),
+        undecodable: double(stats.undecodable),
     })
 }
 

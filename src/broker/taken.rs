@@ -10,6 +10,7 @@ use super::header::{MessageHeader, MessageKind};
 use super::text;
 use crate::runtime::clock::elapsed_ms;
 use crate::runtime::message_numbers::MOST_CROSSING;
+use crate::runtime::numbers::double;
 use crate::runtime::raw::Call;
 use crate::runtime::seam::layout;
 
@@ -65,7 +66,7 @@ impl<'a> Taken<'a> {
     }
 
     pub(super) fn finish(self) -> Result<sys::napi_value> {
-        self.call.port.write(TakenNumbers { headers: self.headers as f64, now: elapsed_ms() });
+        self.call.port.write(TakenNumbers { headers: double(self.headers), now: elapsed_ms() });
         if self.json.is_empty() {
             return self.array(self.call.undefined()?);
         }

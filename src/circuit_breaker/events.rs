@@ -3,9 +3,9 @@
 use napi::bindgen_prelude::{Env, Result};
 use napi_derive::napi;
 use sluice_core::CircuitChange;
-use sluice_core::runtime::clock;
 
 use super::breaker;
+use crate::runtime::numbers::{ceil_ms, double};
 use crate::runtime::seam::Coded;
 use crate::runtime::{error, thread};
 
@@ -38,10 +38,10 @@ impl From<CircuitChange> for NativeCircuitChange {
         Self {
             from: change.from.text().to_owned(),
             to: change.to.text().to_owned(),
-            calls: change.counts.calls as f64,
-            failures: change.counts.failures as f64,
-            slow_calls: change.counts.slow as f64,
-            open_for_ms: change.open_for.map(|nanos| clock::ceil_ms(nanos) as f64),
+            calls: double(change.counts.calls),
+            failures: double(change.counts.failures),
+            slow_calls: double(change.counts.slow),
+            open_for_ms: change.open_for.map(ceil_ms),
         }
     }
 }

@@ -6,8 +6,8 @@ use sluice_core::runtime::clock::{self, MS};
 use sluice_core::runtime::key_hash::{KeyHash, hash_str};
 use sluice_core::{Answer, CircuitBreaker, Request, Ticket};
 
-use crate::runtime::clock::{from_ms, in_ms};
 use crate::runtime::error;
+use crate::runtime::numbers::{ceil_ms, double, from_ms, in_ms, integer};
 use crate::runtime::raw::{Call, Exports};
 use crate::runtime::seam::{Coded, layout};
 
@@ -60,8 +60,8 @@ unsafe extern "C" fn acquire(env: sys::napi_env, info: sys::napi_callback_info) 
                 with_breaker(call, |breaker| breaker.try_acquire(key, &target, request, now))?
             }
         };
-        let started_at = in_ms(now) + set_back as f64;
-        write(call, answer, PermitNumbers { started_at, timeout: timeout_ms as f64 })
+        let started_at = in_ms(now) + double(set_back);
+        write(call, answer, PermitNumbers { started_at, timeout: double(timeout_ms) })
     })
 }
 
@@ -88,12 +88,12 @@ fn write<const N: usize>(
         Err(refused) => {
             call.port.write(BreakerRefusal {
                 state: refused.state.code().into(),
-                retry_after: refused.retry_after.map_or(-1.0, |nanos| clock::ceil_ms(nanos) as f64),
+                retry_after: refused.retry_after.map_or(-1.0, ceil_ms),
             });
             0
         }
     };
-    call.number(number as f64)
+    call.number(double(number))
 }
 
 /// `permitSuccess(handle, ticket, startedAt)`: the call took the time since `startedAt`.
@@ -109,7 +109,7 @@ unsafe extern "C" fn failure(env: sys::napi_env, info: sys::napi_callback_info) 
 /// `permitSuccessAfter(handle, ticket, durationMs)`.
 unsafe extern "C" fn success_after(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
-        let took = (call.f64(2)? * MS as f64) as u64;
+        let took = integer(call.f64(2)? * double(MS));
         report(call, false, took, clock::now())
     })
 }
@@ -126,7 +126,7 @@ unsafe extern "C" fn release(env: sys::napi_env, info: sys::napi_callback_info) 
 fn report_since(env: sys::napi_env, info: sys::napi_callback_info, failed: bool) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
         let (now, set_back) = clock::now_and_set_back();
-        let took = (in_ms(now) + set_back as f64 - call.f64(2)?).max(0.0);
+        let took = (in_ms(now) + double(set_back) - call.f64(2)?).max(0.0);
         report(call, failed, from_ms(took), now)
     })
 }
@@ -138,7 +138,7 @@ fn report(call: &Call<'_, 3>, failed: bool, took: u64, now: u64) -> Result<sys::
 }
 
 fn ticket<const N: usize>(call: &Call<'_, N>) -> Result<Ticket> {
-    Ok(Ticket::from_number(call.f64(1)? as u64))
+    Ok(Ticket::from_number(integer(call.f64(1)?)))
 }
 
 /// Runs `body` on the breaker of argument 0.

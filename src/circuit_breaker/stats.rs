@@ -8,6 +8,7 @@ use sluice_core::runtime::key_hash::hash_str;
 
 use super::breaker;
 use crate::runtime::error;
+use crate::runtime::numbers::{ceil_ms, double};
 use crate::runtime::seam::Coded;
 
 /// Sums over all threads, and the number of circuits in each state.
@@ -46,19 +47,19 @@ pub struct NativeCircuitStats {
 pub fn circuit_breaker_stats(env: Env, handle: u32) -> Result<NativeCircuitBreakerStats> {
     let stats = error::check(&env, breaker(handle)?.stats())?;
     Ok(NativeCircuitBreakerStats {
-        successes: stats.succeeded as f64,
-        failures: stats.failed as f64,
-        slow_calls: stats.slow as f64,
-        refused: stats.refused as f64,
-        ignored: stats.ignored as f64,
-        opened: stats.opened as f64,
-        evicted: stats.evicted as f64,
-        untracked: stats.untracked as f64,
-        closed: stats.closed as f64,
-        open: stats.open as f64,
-        half_open: stats.half_open as f64,
-        isolated: stats.isolated as f64,
-        disabled: stats.disabled as f64,
+        successes: double(stats.succeeded),
+        failures: double(stats.failed),
+        slow_calls: double(stats.slow),
+        refused: double(stats.refused),
+        ignored: double(stats.ignored),
+        opened: double(stats.opened),
+        evicted: double(stats.evicted),
+        untracked: double(stats.untracked),
+        closed: double(stats.closed),
+        open: double(stats.open),
+        half_open: double(stats.half_open),
+        isolated: double(stats.isolated),
+        disabled: double(stats.disabled),
     })
 }
 
@@ -81,12 +82,12 @@ impl From<CircuitStats> for NativeCircuitStats {
         Self {
             peer: stats.peer.to_string(),
             state: stats.state.text().to_owned(),
-            calls: stats.counts.calls as f64,
-            failures: stats.counts.failures as f64,
-            slow_calls: stats.counts.slow as f64,
+            calls: double(stats.counts.calls),
+            failures: double(stats.counts.failures),
+            slow_calls: double(stats.counts.slow),
             failure_rate: stats.counts.failure_rate(),
             slow_call_rate: stats.counts.slow_rate(),
-            retry_after_ms: stats.retry_after.map(|nanos| clock::ceil_ms(nanos) as f64),
+            retry_after_ms: stats.retry_after.map(ceil_ms),
             openings: stats.openings,
         }
     }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::{Buffer, BufferSlice, Env, Result, Uint8Array};
 use napi_derive::napi;
-use sluice_core::runtime::clock::{self, MS};
+use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::hash_str;
 use sluice_core::{Caller, Failed, Finished, HubFailure, HubValue, Joined, Retention};
 
 use super::hub;
+use crate::runtime::numbers::{ceil_ms, double, from_whole_ms, integer};
 use crate::runtime::{error, thread};
 
 /// What a call finds: a value, whose bytes are left out where the caller knows its version; a remembered error; or
@@ -70,22 +71,22 @@ pub fn join_hub(
     known_version: f64,
 ) -> Result<NativeJoined<'_>> {
     let caller = Caller { mailbox: thread::port_of(env)?.mailbox(), subscription };
-    let (timeout, now) = (timeout_ms as u64 * MS, clock::now());
+    let (timeout, now) = (from_whole_ms(timeout_ms), clock::now());
     let joined = error::check(env, hub(handle)?.join(hash_str(&key), caller, timeout, now))?;
     match joined {
         Joined::Fresh(value) => NativeJoined::with_value(env, &value, known_version),
         Joined::Stale(value, refresh) => Ok(NativeJoined {
-            leads: refresh.map(|call| call as f64),
+            leads: refresh.map(double),
             ..NativeJoined::with_value(env, &value, known_version)?
         }),
-        Joined::Lead(call) => Ok(NativeJoined { leads: Some(call as f64), ..NativeJoined::NOTHING }),
+        Joined::Lead(call) => Ok(NativeJoined { leads: Some(double(call)), ..NativeJoined::NOTHING }),
         Joined::Failed(HubFailure { version, error }) => Ok(NativeJoined {
             bytes: Some(BufferSlice::copy_from(env, &error)?),
-            failure: Some(version as f64),
+            failure: Some(double(version)),
             ..NativeJoined::NOTHING
         }),
         Joined::Wait { call, until } => Ok(NativeJoined {
-            waits: Some(call as f64),
+            waits: Some(double(call)),
             rest_ms: rest_ms(until, now),
             ..NativeJoined::NOTHING
         }),
@@ -95,7 +96,7 @@ pub fn join_hub(
 /// A call that was notified to lead begins its run. False when another call leads now.
 #[napi]
 pub fn begin_in_hub(env: Env, handle: u32, key: String, call: f64) -> Result<bool> {
-    error::check(&env, hub(handle)?.begin(hash_str(&key), call as u64, clock::now()))
+    error::check(&env, hub(handle)?.begin(hash_str(&key), integer(call), clock::now()))
 }
 
 /// Ends a run with a value. Null when another call leads now.
@@ -109,13 +110,13 @@ pub fn finish_in_hub(
     retention: NativeRetention,
 ) -> Result<Option<NativeFinished>> {
     let retention = Retention {
-        ttl: retention.ttl_ms.map(|ms| ms as u64 * MS),
-        stale_for: retention.stale_ms as u64 * MS,
-        stale_if_error: retention.stale_if_error_ms as u64 * MS,
+        ttl: retention.ttl_ms.map(from_whole_ms),
+        stale_for: from_whole_ms(retention.stale_ms),
+        stale_if_error: from_whole_ms(retention.stale_if_error_ms),
         key_bytes: key.len() as u64,
     };
     let bytes = Arc::from(value.as_ref());
-    let finished = hub(handle)?.finish(hash_str(&key), call as u64, bytes, retention, clock::now());
+    let finished = hub(handle)?.finish(hash_str(&key), integer(call), bytes, retention, clock::now());
     Ok(error::check(&env, finished)?.map(Into::into))
 }
 
@@ -130,7 +131,7 @@ pub fn fail_in_hub(
     retry_after_ms: f64,
 ) -> Result<Option<NativeFailed>> {
     let failed = failed(&key, &error, retry_after_ms);
-    let finished = hub(handle)?.fail(hash_str(&key), call as u64, &failed, clock::now());
+    let finished = hub(handle)?.fail(hash_str(&key), integer(call), &failed, clock::now());
     Ok(error::check(&env, finished)?.map(Into::into))
 }
 
@@ -144,27 +145,27 @@ pub fn time_out_in_hub(
     retry_after_ms: f64,
 ) -> Result<Option<NativeFailed>> {
     let failed = failed(&key, &error, retry_after_ms);
-    Ok(hub(handle)?.time_out(hash_str(&key), call as u64, &failed, clock::now()).map(Into::into))
+    Ok(hub(handle)?.time_out(hash_str(&key), integer(call), &failed, clock::now()).map(Into::into))
 }
 
 /// Removes a call; a run that it leads passes to a pending call.
 #[napi]
 pub fn leave_hub(handle: u32, key: String, call: f64) -> Result<()> {
-    hub(handle)?.leave(hash_str(&key), call as u64, clock::now());
+    hub(handle)?.leave(hash_str(&key), integer(call), clock::now());
     Ok(())
 }
 
 /// The caller of a leader no longer needs the result. True when pending calls do, and the run continues.
 #[napi]
 pub fn detach_in_hub(handle: u32, key: String, call: f64) -> Result<bool> {
-    Ok(hub(handle)?.detach(hash_str(&key), call as u64, clock::now()))
+    Ok(hub(handle)?.detach(hash_str(&key), integer(call), clock::now()))
 }
 
 /// Replaces a leader that took too long. Returns milliseconds until the next look; null when the call is not pending.
 #[napi]
 pub fn look_in_hub(env: Env, handle: u32, key: String, call: f64) -> Result<Option<f64>> {
     let now = clock::now();
-    let until = error::check(&env, hub(handle)?.look(hash_str(&key), call as u64, now))?;
+    let until = error::check(&env, hub(handle)?.look(hash_str(&key), integer(call), now))?;
     Ok(until.map(|until| rest_ms(until, now)))
 }
 
@@ -175,7 +176,7 @@ impl NativeJoined<'_> {
 
 impl<'env> NativeJoined<'env> {
     fn with_value(env: &'env Env, value: &HubValue, known_version: f64) -> Result<Self> {
-        let version = value.version as f64;
+        let version = double(value.version);
         let is_known = version == known_version;
         let bytes = (!is_known).then(|| BufferSlice::copy_from(env, &value.bytes)).transpose()?;
         Ok(Self { version, bytes, ..Self::NOTHING })
@@ -184,30 +185,30 @@ impl<'env> NativeJoined<'env> {
 
 impl From<Finished> for NativeFinished {
     fn from(Finished { version, calls, .. }: Finished) -> Self {
-        Self { version: version as f64, calls: as_numbers(&calls) }
+        Self { version: double(version), calls: as_numbers(&calls) }
     }
 }
 
 impl From<Finished> for NativeFailed {
     fn from(Finished { stale, failure, calls, .. }: Finished) -> Self {
         Self {
-            version: stale.as_ref().map_or(0.0, |value| value.version as f64),
+            version: stale.as_ref().map_or(0.0, |value| double(value.version)),
             bytes: stale.map(|value| Buffer::from(&*value.bytes)),
-            failure: failure as f64,
+            failure: double(failure),
             calls: as_numbers(&calls),
         }
     }
 }
 
 fn failed(key: &str, error: &Uint8Array, retry_after_ms: f64) -> Failed {
-    let retry_after = retry_after_ms as u64 * MS;
+    let retry_after = from_whole_ms(retry_after_ms);
     Failed { error: Arc::from(error.as_ref()), retry_after, key_bytes: key.len() as u64 }
 }
 
 pub(super) fn as_numbers(calls: &[u64]) -> Vec<f64> {
-    calls.iter().map(|call| *call as f64).collect()
+    calls.iter().copied().map(double).collect()
 }
 
 fn rest_ms(until: u64, now: u64) -> f64 {
-    clock::ceil_ms(until.saturating_sub(now)) as f64
+    ceil_ms(until.saturating_sub(now))
 }

@@ -5,6 +5,7 @@ use napi_derive::napi;
 use sluice_core::HubEvent;
 
 use super::calls::as_numbers;
+use crate::runtime::numbers::double;
 
 /// What became of calls that lead a run or wait for one. `bytes` has the value or the error.
 #[napi(discriminant = "kind", discriminant_case = "camelCase", object_from_js = false)]
@@ -26,12 +27,12 @@ pub enum NativeHubEvent {
 impl From<HubEvent> for NativeHubEvent {
     fn from(event: HubEvent) -> Self {
         match event {
-            HubEvent::Lead { call } => Self::Lead { call: call as f64 },
-            HubEvent::Replaced { call } => Self::Replaced { call: call as f64 },
-            HubEvent::Abandoned { call } => Self::Abandoned { call: call as f64 },
+            HubEvent::Lead { call } => Self::Lead { call: double(call) },
+            HubEvent::Replaced { call } => Self::Replaced { call: double(call) },
+            HubEvent::Abandoned { call } => Self::Abandoned { call: double(call) },
             HubEvent::Made { calls, value } => Self::Made {
                 calls: as_numbers(&calls),
-                version: value.version as f64,
+                version: double(value.version),
                 bytes: Buffer::from(&*value.bytes),
             },
             HubEvent::Failed { calls, error } => {

@@ -9,6 +9,7 @@ use sluice_core::{ClientHub, HubValue};
 
 use super::hub;
 use crate::runtime::error;
+use crate::runtime::numbers::double;
 use crate::runtime::raw::{Call, Exports};
 
 #[napi(object)]
@@ -22,7 +23,7 @@ pub struct NativeHubValue<'env> {
 pub fn hub_value(env: &Env, handle: u32, key: String) -> Result<Option<NativeHubValue<'_>>> {
     let value = error::check(env, hub(handle)?.value(hash_str(&key), clock::now()))?;
     let value = value.map(|HubValue { version, bytes }| {
-        Ok(NativeHubValue { version: version as f64, bytes: BufferSlice::copy_from(env, &bytes)? })
+        Ok(NativeHubValue { version: double(version), bytes: BufferSlice::copy_from(env, &bytes)? })
     });
     value.transpose()
 }
@@ -50,6 +51,6 @@ fn answer_version(
     Call::<2>::answer(env, info, |call| {
         let key = call.key(1)?;
         let version = call.on(&call.port.thread().hubs, |hub| look(hub, key, clock::now()))?;
-        call.number(call.check(version)?.unwrap_or(0) as f64)
+        call.number(double(call.check(version)?.unwrap_or(0)))
     })
 }

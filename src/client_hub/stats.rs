@@ -5,6 +5,7 @@ use napi_derive::napi;
 
 use super::hub;
 use crate::runtime::error;
+use crate::runtime::numbers::double;
 
 #[napi(object)]
 pub struct NativeClientHubStats {
@@ -30,21 +31,21 @@ pub struct NativeClientHubStats {
 pub fn client_hub_stats(env: Env, handle: u32) -> Result<NativeClientHubStats> {
     let stats = error::check(&env, hub(handle)?.stats())?;
     Ok(NativeClientHubStats {
-        hits: stats.hits as f64,
-        stale: stats.stale as f64,
-        misses: stats.misses as f64,
-        initialisations: stats.initialisations as f64,
-        failures: stats.failures as f64,
-        timeouts: stats.timeouts as f64,
-        handovers: stats.handovers as f64,
-        evictions: stats.evictions as f64,
-        expired: stats.expired as f64,
-        too_large: stats.too_large as f64,
-        rejected: stats.rejected as f64,
-        remembered: stats.remembered as f64,
-        entries: stats.entries as f64,
-        bytes: stats.bytes as f64,
-        waiting: stats.waiting as f64,
-        initialising: stats.initialising as f64,
+        hits: double(stats.hits),
+        stale: double(stats.stale),
+        misses: double(stats.misses),
+        initialisations: double(stats.initialisations),
+        failures: double(stats.failures),
+        timeouts: double(stats.timeouts),
+        handovers: double(stats.handovers),
+        evictions: double(stats.evictions),
+        expired: double(stats.expired),
+        too_large: double(stats.too_large),
+        rejected: double(stats.rejected),
+        remembered: double(stats.remembered),
+        entries: double(stats.entries),
+        bytes: double(stats.bytes),
+        waiting: double(stats.waiting),
+        initialising: double(stats.initialising),
     })
 }

@@ -5,6 +5,7 @@ use napi::sys;
 use sluice_core::ConnectionTracker;
 use sluice_core::runtime::clock;
 
+use crate::runtime::numbers::{double, integer};
 use crate::runtime::raw::{Call, Exports};
 
 pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
@@ -25,14 +26,14 @@ fn with_tracker<const N: usize, R>(
 unsafe extern "C" fn count(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let count = with_tracker(call, |tracker| tracker.check_open().map(|()| tracker.count()))?;
-        call.number(count as f64)
+        call.number(double(count))
     })
 }
 
 /// `touchConnection(handle, serial)`: something was transferred.
 unsafe extern "C" fn touch(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
-        let serial = call.f64(1)? as u64;
+        let serial = integer(call.f64(1)?);
         with_tracker(call, |tracker| {
             if let Some(connection) = tracker.by_serial(serial) {
                 connection.touch(clock::now());
@@ -46,7 +47,7 @@ unsafe extern "C" fn touch(env: sys::napi_env, info: sys::napi_callback_info) ->
 /// `tryMessage(handle, serial, bytes)`: 1 when the connection may send it.
 unsafe extern "C" fn try_message(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
-        let (serial, bytes) = (call.f64(1)? as u64, call.f64(2)? as u64);
+        let (serial, bytes) = (integer(call.f64(1)?), integer(call.f64(2)?));
         let allowed = with_tracker(call, |tracker| tracker.try_message(serial, bytes, clock::now()))?;
         call.int(i32::from(allowed))
     })

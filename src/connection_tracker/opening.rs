@@ -7,6 +7,7 @@ use sluice_core::runtime::mailbox::Sink;
 use sluice_core::{Connection, ConnectionOptions, Opened, Refusal};
 
 use super::tracker;
+use crate::runtime::numbers::{ceil_ms, double, integer};
 use crate::runtime::seam::{Coded, codes};
 use crate::runtime::{error, thread};
 
@@ -89,7 +90,7 @@ pub fn assign_connection(
     client: String,
 ) -> Result<Option<NativeRefusal>> {
     let tracker = tracker(handle)?;
-    let Some(connection) = tracker.by_serial(serial as u64) else { return Ok(None) };
+    let Some(connection) = tracker.by_serial(integer(serial)) else { return Ok(None) };
     let refusal = error::check(&env, tracker.assign(&connection, &client, clock::now()))?;
     Ok(refusal.map(Into::into))
 }
@@ -97,10 +98,10 @@ pub fn assign_connection(
 impl NativeOpened {
     fn of(connection: &Connection) -> Self {
         Self::Opened {
-            serial: connection.serial as f64,
+            serial: double(connection.serial),
             id: connection.id.to_string(),
             client: connection.current_client().as_deref().map(str::to_owned),
-            opened_at: connection.opened_at as f64,
+            opened_at: double(connection.opened_at),
         }
     }
 }
@@ -112,6 +113,6 @@ impl From<Refusal> for NativeRefusal {
             Refusal::MaxPerClient => (Reason::MaxPerClient, 0),
             Refusal::Opens { retry_after } => (Reason::Opens, retry_after),
         };
-        Self { reason: reason.text().to_owned(), retry_after_ms: clock::ceil_ms(retry_after) as f64 }
+        Self { reason: reason.text().to_owned(), retry_after_ms: ceil_ms(retry_after) }
     }
 }

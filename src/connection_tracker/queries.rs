@@ -7,6 +7,7 @@ use napi_derive::napi;
 use sluice_core::{Connection, ThreadId};
 
 use super::tracker;
+use crate::runtime::numbers::{double, integer};
 use crate::runtime::{error, presence};
 
 /// An open connection.
@@ -53,7 +54,7 @@ pub fn list_connections(
     limit: f64,
     client: Option<String>,
 ) -> Result<Vec<NativeConnection<'_>>> {
-    let connections = error::check(env, tracker(handle)?.list(limit as usize, client.as_deref()))?;
+    let connections = error::check(env, tracker(handle)?.list(integer(limit), client.as_deref()))?;
     connections.iter().map(|connection| NativeConnection::of(env, connection)).collect()
 }
 
@@ -62,21 +63,21 @@ pub fn list_connections(
 pub fn connection_tracker_stats(env: Env, handle: u32) -> Result<NativeConnectionTrackerStats> {
     let stats = error::check(&env, tracker(handle)?.stats())?;
     let by_thread = |(thread, count): (&ThreadId, &u64)| {
-        Some((presence::thread_id_of(*thread)?.to_string(), *count as f64))
+        Some((presence::thread_id_of(*thread)?.to_string(), double(*count)))
     };
     Ok(NativeConnectionTrackerStats {
-        count: stats.count as f64,
-        opened: stats.opened as f64,
-        closed: stats.closed as f64,
-        refused_max: stats.refused_max as f64,
-        refused_max_per_client: stats.refused_max_per_client as f64,
-        refused_opens: stats.refused_opens as f64,
-        refused_banned: stats.refused_banned as f64,
-        without_address: stats.without_address as f64,
-        messages_allowed: stats.messages_allowed as f64,
-        messages_refused: stats.messages_refused as f64,
-        bytes_allowed: stats.bytes_allowed as f64,
-        bytes_refused: stats.bytes_refused as f64,
+        count: double(stats.count),
+        opened: double(stats.opened),
+        closed: double(stats.closed),
+        refused_max: double(stats.refused_max),
+        refused_max_per_client: double(stats.refused_max_per_client),
+        refused_opens: double(stats.refused_opens),
+        refused_banned: double(stats.refused_banned),
+        without_address: double(stats.without_address),
+        messages_allowed: double(stats.messages_allowed),
+        messages_refused: double(stats.messages_refused),
+        bytes_allowed: double(stats.bytes_allowed),
+        bytes_refused: double(stats.bytes_refused),
         per_thread: stats.per_thread.iter().filter_map(by_thread).collect(),
     })
 }
@@ -85,10 +86,10 @@ impl<'env> NativeConnection<'env> {
     fn of(env: &'env Env, connection: &Connection) -> Result<Self> {
         let detail = connection.detail.as_deref();
         Ok(Self {
-            serial: connection.serial as f64,
+            serial: double(connection.serial),
             id: connection.id.to_string(),
             client: connection.current_client().as_deref().map(str::to_owned),
-            opened_at: connection.opened_at as f64,
+            opened_at: double(connection.opened_at),
             detail: detail.map(|detail| BufferSlice::copy_from(env, detail)).transpose()?,
         })
     }

@@ -6,8 +6,9 @@ use sluice_core::runtime::clock;
 use sluice_core::{HookError, HookOutcome, MemberEnd, ShutdownOptions, ShutdownRequest, ThreadReport};
 
 use super::part;
-use crate::runtime::clock::{from_elapsed_ms, from_ms, in_elapsed_ms, in_ms};
+use crate::runtime::clock::{from_elapsed_ms, in_elapsed_ms};
 use crate::runtime::error;
+use crate::runtime::numbers::{ceil_ms, double, from_ms, in_ms, integer};
 use crate::runtime::options::Given;
 
 /// Times in milliseconds of `elapsed`.
@@ -122,7 +123,7 @@ pub fn shutdown_report(env: Env, handle: u32) -> Result<Option<NativeShutdownRep
     let report = error::check(&env, part(handle)?.lifecycle.shutdown_report())?;
     Ok(report.map(|report| NativeShutdownReport {
         reason: report.reason,
-        duration_ms: clock::ceil_ms(report.took) as f64,
+        duration_ms: ceil_ms(report.took),
         threads: report.threads.into_iter().map(Into::into).collect(),
     }))
 }
@@ -144,8 +145,8 @@ impl From<HookOutcome> for NativeHookOutcome {
 impl From<NativeThreadEnd> for MemberEnd {
     fn from(end: NativeThreadEnd) -> Self {
         Self {
-            forced: end.forced as u64,
-            connections_reset: end.connections_reset as u64,
+            forced: integer(end.forced),
+            connections_reset: integer(end.connections_reset),
             hooks: end.hooks.into_iter().map(Into::into).collect(),
             hooks_took: from_ms(end.hooks_ms),
         }
@@ -158,12 +159,12 @@ impl From<ThreadReport> for NativeThreadReport {
             thread_id: report.thread_id,
             responded: report.responded,
             drained: report.is_drained(),
-            forced: report.forced as f64,
-            connections_closed: report.connections_closed as f64,
-            connections_reset: report.connections_reset as f64,
-            tasks_left: report.tasks_left as f64,
+            forced: double(report.forced),
+            connections_closed: double(report.connections_closed),
+            connections_reset: double(report.connections_reset),
+            tasks_left: double(report.tasks_left),
             hooks: report.hooks.into_iter().map(Into::into).collect(),
-            hooks_ms: clock::ceil_ms(report.hooks_took) as f64,
+            hooks_ms: ceil_ms(report.hooks_took),
         }
     }
 }

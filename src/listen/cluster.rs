@@ -235,7 +235,7 @@ fn is_sibling(stream: &UnixStream) -> bool {
 /// The process on the other side; its number is 0 where it belongs to another PID namespace.
 fn credentials(stream: &UnixStream) -> Option<libc::ucred> {
     let mut credentials = libc::ucred { pid: 0, uid: 0, gid: 0 };
-    let mut size = size_of::<libc::ucred>() as libc::socklen_t;
+    let mut size = libc::socklen_t::try_from(size_of::<libc::ucred>()).ok()?;
     // SAFETY: the descriptor is open; the system writes at most `size` bytes to `credentials`.
     let status = unsafe {
         libc::getsockopt(

@@ -4,11 +4,12 @@ use napi::bindgen_prelude::{Env, Result};
 use napi::sys;
 use napi_derive::napi;
 use sluice_core::RateLimiter;
-use sluice_core::runtime::clock::{self, MS};
+use sluice_core::runtime::clock;
 
 use super::limiter;
 use super::numbers::receipt;
 use crate::runtime::error;
+use crate::runtime::numbers::{double, from_whole_ms};
 use crate::runtime::raw::{Call, Exports};
 
 /// Sums over all threads.
@@ -33,14 +34,14 @@ pub fn clear_rate_limiter(env: Env, handle: u32) -> Result<()> {
 pub fn rate_limiter_stats(env: Env, handle: u32) -> Result<NativeRateLimiterStats> {
     let stats = error::check(&env, limiter(handle)?.stats(clock::now()))?;
     Ok(NativeRateLimiterStats {
-        allowed: stats.allowed as f64,
-        refused: stats.refused as f64,
-        dry_refused: stats.dry_refused as f64,
-        untracked: stats.untracked as f64,
-        live_evictions: stats.live_evictions as f64,
-        blocked: stats.blocked as f64,
-        size: stats.size as f64,
-        capacity: stats.capacity as f64,
+        allowed: double(stats.allowed),
+        refused: double(stats.refused),
+        dry_refused: double(stats.dry_refused),
+        untracked: double(stats.untracked),
+        live_evictions: double(stats.live_evictions),
+        blocked: double(stats.blocked),
+        size: double(stats.size),
+        capacity: double(stats.capacity),
     })
 }
 
@@ -97,7 +98,7 @@ unsafe extern "C" fn penalize(env: sys::napi_env, info: sys::napi_callback_info)
 unsafe extern "C" fn block(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
         let (key, duration_ms) = (call.key(1)?, call.f64(2)?);
-        let duration = duration_ms as u64 * MS;
+        let duration = from_whole_ms(duration_ms);
         let kept = with_limiter(call, |limiter| limiter.block(key, duration, clock::now()))?;
         call.int(i32::from(kept))
     })

@@ -5,6 +5,7 @@ use napi::sys;
 use sluice_core::runtime::clock;
 
 use super::numbers::{LimiterCall, with_left_hash, write};
+use crate::runtime::numbers::double;
 use crate::runtime::raw::{Call, Exports};
 
 pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
@@ -19,7 +20,7 @@ unsafe extern "C" fn hash_key(env: sys::napi_env, info: sys::napi_callback_info)
     Call::<1>::answer(env, info, |call| {
         let (high, low) = call.key(0)?.halves();
         let left: LimiterCall = call.port.read();
-        call.port.write(LimiterCall { hash_high: high as f64, hash_low: low as f64, ..left });
+        call.port.write(LimiterCall { hash_high: double(high), hash_low: double(low), ..left });
         call.undefined()
     })
 }

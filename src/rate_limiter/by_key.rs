@@ -6,6 +6,7 @@ use sluice_core::LocalHandle;
 use sluice_core::runtime::clock;
 
 use super::numbers::{with_handle, with_left_handle, write, write_for_middleware};
+use crate::runtime::numbers::{double, integer};
 use crate::runtime::raw::{Call, Exports};
 
 pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
@@ -67,7 +68,7 @@ unsafe extern "C" fn consume_many(env: sys::napi_env, info: sys::napi_callback_i
         let cost = call.cost(1)?;
         let keys = match call.keys(0)? {
             Ok(keys) => keys,
-            Err(mistake) => return call.number(mistake as f64),
+            Err(mistake) => return call.number(double(mistake)),
         };
         call.with_bytes(2, keys.len(), |allowed| {
             let mut allowed = allowed.iter_mut();
@@ -103,7 +104,7 @@ unsafe extern "C" fn decide(env: sys::napi_env, info: sys::napi_callback_info) -
 /// `decideByLimit(handle, key, cost, limit)`: as `decide`, with another limit for this call.
 unsafe extern "C" fn decide_by_limit(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<4>::answer(env, info, |call| {
-        let (key, cost, limit) = (call.key(1)?, call.cost(2)?, call.f64(3)? as u64);
+        let (key, cost, limit) = (call.key(1)?, call.cost(2)?, integer(call.f64(3)?));
         let decide = |local: &mut LocalHandle| local.consume_with_limit(key, cost, limit, clock::now());
         let decision = with_handle(call, call.f64(0)?, decide)?;
         write_for_middleware(call, &decision)

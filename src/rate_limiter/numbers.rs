@@ -2,10 +2,10 @@
 
 use napi::bindgen_prelude::Result;
 use napi::sys;
-use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::KeyHash;
 use sluice_core::{Decision, LocalHandle, MAX_LIMITS, Receipt};
 
+use crate::runtime::numbers::{ceil_ms, double, integer};
 use crate::runtime::raw::Call;
 use crate::runtime::seam::layout;
 
@@ -67,7 +67,7 @@ pub(super) fn with_handle<const N: usize, R>(
     body: impl FnOnce(&mut LocalHandle) -> sluice_core::Result<R>,
 ) -> Result<R> {
     // The borrow ends before JavaScript runs again.
-    let result = body(call.port.thread().limiters.borrow_mut().get_mut(handle as u32)?);
+    let result = body(call.port.thread().limiters.borrow_mut().get_mut(integer(handle))?);
     call.check(result)
 }
 
@@ -88,22 +88,21 @@ pub(super) fn with_left_hash<const N: usize, R>(
     body: impl FnOnce(&mut LocalHandle, KeyHash, u64) -> sluice_core::Result<R>,
 ) -> Result<R> {
     let LimiterCall { handle, hash_high, hash_low, cost, .. } = call.port.read();
-    let key = KeyHash::from_halves(hash_high as u64, hash_low as u64);
-    with_handle(call, handle, |local| body(local, key, cost as u64))
+    let key = KeyHash::from_halves(integer(hash_high), integer(hash_low));
+    with_handle(call, handle, |local| body(local, key, integer(cost)))
 }
 
 /// Writes the decision among the numbers, and answers whether the call is admitted.
 #[inline]
 pub(super) fn write<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<sys::napi_value> {
-    let ms = |nanos| clock::ceil_ms(nanos) as f64;
     call.port.write(DecisionNumbers {
-        limit: decision.limit as f64,
-        remaining: decision.remaining as f64,
-        reset_after: ms(decision.reset_after),
-        retry_after: decision.retry_after.map_or(f64::INFINITY, ms),
+        limit: double(decision.limit),
+        remaining: double(decision.remaining),
+        reset_after: ceil_ms(decision.reset_after),
+        retry_after: decision.retry_after.map_or(f64::INFINITY, ceil_ms),
         would_refuse: decision.would_refuse.map_or(-1.0, |refused| f64::from(u8::from(refused))),
-        policy: decision.policy as f64,
-        generation: decision.generation as f64,
+        policy: double(decision.policy),
+        generation: double(decision.generation),
     });
     call.boolean(decision.allowed)
 }
@@ -115,10 +114,10 @@ pub(super) fn write_for_middleware<const N: usize>(
 ) -> Result<sys::napi_value> {
     let receipt = &decision.receipt;
     call.port.write(MiddlewareNumbers {
-        more_after: clock::ceil_ms(decision.more_after) as f64,
-        receipt_at: receipt.at as f64,
-        receipt_limit: receipt.limit as f64,
-        receipt_settles: receipt.settles.map(|settles| settles as f64),
+        more_after: ceil_ms(decision.more_after),
+        receipt_at: double(receipt.at),
+        receipt_limit: double(receipt.limit),
+        receipt_settles: receipt.settles.map(double),
     });
     if decision.allowed {
         count_for_guard(call)?;
@@ -130,7 +129,7 @@ pub(super) fn write_for_middleware<const N: usize>(
 fn count_for_guard<const N: usize>(call: &Call<'_, N>) -> Result<()> {
     let LimiterCall { guard, .. } = call.port.read();
     if guard >= 0.0 {
-        call.port.thread().guards.borrow().get(guard as u32)?.count(sluice_core::GuardCounter::Allowed);
+        call.port.thread().guards.borrow().get(integer(guard))?.count(sluice_core::GuardCounter::Allowed);
     }
     Ok(())
 }
@@ -139,6 +138,6 @@ fn count_for_guard<const N: usize>(call: &Call<'_, N>) -> Result<()> {
 /// inexact by as much.
 pub(super) fn receipt<const N: usize>(call: &Call<'_, N>) -> Receipt {
     let MiddlewareNumbers { receipt_at, receipt_limit, receipt_settles, .. } = call.port.read();
-    let settles = receipt_settles.map(|settles| settles as u64);
-    Receipt { at: receipt_at as u64, limit: receipt_limit as u64, settles }
+    let settles = receipt_settles.map(integer);
+    Receipt { at: integer(receipt_at), limit: integer(receipt_limit), settles }
 }

@@ -6,6 +6,7 @@ use sluice_core::runtime::clock;
 use sluice_core::{LimitOptions, Quota, RateLimiterConfig, RateLimiterOptions};
 
 use super::{LIMITERS, limiter};
+use crate::runtime::numbers::{double, integer};
 use crate::runtime::options::Given;
 use crate::runtime::{error, instances, memory, thread};
 
@@ -19,8 +20,8 @@ pub struct NativeQuota {
 
 impl From<NativeQuota> for Quota {
     fn from(quota: NativeQuota) -> Self {
-        let burst = quota.burst.map(|burst| burst as u64);
-        Self { limit: quota.limit as u64, window_ms: quota.window_ms as u64, burst }
+        let burst = quota.burst.map(integer);
+        Self { limit: integer(quota.limit), window_ms: integer(quota.window_ms), burst }
     }
 }
 
@@ -34,7 +35,7 @@ pub struct NativePolicy {
 
 impl From<&LimitOptions> for NativePolicy {
     fn from(LimitOptions { name, quota, .. }: &LimitOptions) -> Self {
-        Self { name: name.clone(), limit: quota.limit as f64, window_ms: quota.window_ms as f64 }
+        Self { name: name.clone(), limit: double(quota.limit), window_ms: double(quota.window_ms) }
     }
 }
 
@@ -82,5 +83,5 @@ pub fn rate_limiter_policies(handle: u32) -> Result<Vec<NativePolicy>> {
 /// The generation of the options in force: raised by every `reconfigure`.
 #[napi]
 pub fn rate_limiter_generation(handle: u32) -> Result<f64> {
-    Ok(limiter(handle)?.config().generation() as f64)
+    Ok(double(limiter(handle)?.config().generation()))
 }

@@ -4,6 +4,7 @@ use napi::bindgen_prelude::Result;
 use napi::sys;
 use sluice_core::runtime::clock::{self, MS};
 
+use crate::runtime::numbers::{double, from_ms, in_ms, integer};
 use crate::runtime::raw::{Call, Exports};
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
@@ -27,36 +28,25 @@ unsafe extern "C" fn elapsed(env: sys::napi_env, info: sys::napi_callback_info) 
 unsafe extern "C" fn utc_of_elapsed(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let (_, set_back) = clock::now_and_set_back();
-        let on_clock = (call.f64(0)? - set_back as f64).max(0.0);
-        call.number(clock::utc_ms_of(from_ms(on_clock)) as f64)
+        let on_clock = (call.f64(0)? - double(set_back)).max(0.0);
+        call.number(double(clock::utc_ms_of(from_ms(on_clock))))
     })
 }
 
 /// See `elapsed`.
 pub(crate) fn elapsed_ms() -> f64 {
     let (now, set_back) = clock::now_and_set_back();
-    in_ms(now) + set_back as f64
+    in_ms(now) + double(set_back)
 }
 
 /// A time of the clock, in the milliseconds of `elapsed`.
 pub(crate) fn in_elapsed_ms(time: u64) -> f64 {
     let (_, set_back) = clock::now_and_set_back();
-    in_ms(time) + set_back as f64
+    in_ms(time) + double(set_back)
 }
 
 /// The time of the clock at such a time; the latest where that is later than any.
 pub(crate) fn from_elapsed_ms(ms: f64) -> u64 {
     let (_, set_back) = clock::now_and_set_back();
-    ((ms - set_back as f64).max(0.0).trunc() as u64).saturating_mul(MS)
-}
-
-/// Milliseconds, with fractions. Nanoseconds since 1970 are more than a double counts: in one division, whole
-/// milliseconds would not come out whole, and what is due at one of them would be early or late.
-pub(crate) fn in_ms(nanos: u64) -> f64 {
-    (nanos / MS) as f64 + (nanos % MS) as f64 / MS as f64
-}
-
-/// The inverse of [`in_ms`]; exact for whole milliseconds.
-pub(crate) fn from_ms(ms: f64) -> u64 {
-    ms.trunc() as u64 * MS + (ms.fract() * MS as f64) as u64
+    integer::<u64>((ms - double(set_back)).max(0.0).trunc()).saturating_mul(MS)
 }

@@ -7,6 +7,7 @@ use sluice_core::deliveries::{Delivery, Item};
 
 use crate::circuit_breaker::NativeCircuitChange;
 use crate::client_hub::NativeHubEvent;
+use crate::runtime::numbers::double;
 use crate::runtime::seam::Coded;
 use crate::runtime::thread;
 use crate::security_monitor::NativeAlert;
@@ -56,10 +57,10 @@ pub fn take_deliveries(env: Env) -> Result<Vec<NativeDelivery>> {
 
 /// `None` for what is not for JavaScript.
 fn native(Delivery { subscription, missed, item }: Delivery) -> Option<NativeDelivery> {
-    let missed = missed as f64;
+    let missed = double(missed);
     Some(match item {
         Item::RegistryChange(RegistryChange { key, version }) => {
-            NativeDelivery::Change { subscription, missed, key: key.to_string(), version: version as f64 }
+            NativeDelivery::Change { subscription, missed, key: key.to_string(), version: double(version) }
         }
         Item::CircuitChange(change) => {
             let peer = change.peer.to_string();
@@ -72,7 +73,7 @@ fn native(Delivery { subscription, missed, item }: Delivery) -> Option<NativeDel
         Item::CloseConnection { serial, if_idle_ms } => NativeDelivery::Close {
             subscription,
             serial: serial.to_string(),
-            if_idle_ms: if_idle_ms.map(|ms| ms as f64),
+            if_idle_ms: if_idle_ms.map(double),
         },
         Item::Hub(event) => NativeDelivery::Hub { subscription, hub: event.into() },
         Item::Drained => NativeDelivery::Drained { subscription },

@@ -11,6 +11,7 @@ use napi_derive::napi;
 use sluice_core::deliveries::Item;
 use sluice_core::runtime::memory::MemoryUse;
 
+use crate::runtime::numbers::double;
 use crate::runtime::port::Port;
 use crate::runtime::thread;
 
@@ -69,7 +70,7 @@ impl Reports {
 /// was reported; heap statistics leave it out.
 #[napi]
 pub fn bytes_known_to_v8(env: Env) -> f64 {
-    adjust(env.raw(), 0) as f64
+    double(adjust(env.raw(), 0))
 }
 
 fn adjust(env: sys::napi_env, change: i64) -> i64 {

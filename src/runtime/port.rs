@@ -12,6 +12,7 @@ use sluice_core::VersionCells;
 use sluice_core::deliveries::Mailbox;
 
 use crate::runtime::message_numbers::MessageNumbers;
+use crate::runtime::numbers::{double, integer};
 use crate::runtime::presence;
 use crate::runtime::raw::{Call, Exports};
 use crate::runtime::seam::Layout;
@@ -211,7 +212,7 @@ pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
 unsafe extern "C" fn attach_thread(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<5>::answer(env, info, |call| {
         let env = Env::from_raw(call.env);
-        sluice_core::runtime::memory::set_available(call.f64(4)? as u64);
+        sluice_core::runtime::memory::set_available(integer(call.f64(4)?));
         let port = call.port;
         port.on_wake.set(call.reference(0, false)?);
         port.waker.attach(&env, port)?;
@@ -319,5 +320,5 @@ unsafe extern "C" fn drop_version_cells(_: sys::napi_env, _: *mut c_void, held: 
 
 /// `referencesHeld()`: references to objects of all threads' environments that live. For tests.
 unsafe extern "C" fn references_held(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Call::<0>::answer(env, info, |call| call.number(REFERENCES.load(Ordering::Relaxed) as f64))
+    Call::<0>::answer(env, info, |call| call.number(double(REFERENCES.load(Ordering::Relaxed))))
 }

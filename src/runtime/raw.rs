@@ -12,6 +12,7 @@ use napi::{Error, Status, check_status, sys};
 use sluice_core::runtime::key_hash::{self, KeyHash};
 
 use crate::runtime::error;
+use crate::runtime::numbers::integer;
 use crate::runtime::port::Port;
 use crate::runtime::seam;
 use crate::runtime::slab::{Held, Slab};
@@ -23,7 +24,7 @@ const SHORT_KEY: usize = 256;
 const SHORT_TEXT: usize = 64;
 
 /// Elements of an array that are held at once while it is read.
-const SCOPE: usize = 64;
+const SCOPE: u32 = 64;
 
 /// The largest integer a JavaScript number counts exactly.
 const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
@@ -128,7 +129,7 @@ impl<const N: usize> Call<'_, N> {
     /// A cost: an integer from 1 to 2^53 - 1.
     pub(crate) fn cost(&self, index: usize) -> Result<u64> {
         match self.f64(index) {
-            Ok(cost) if (1.0..=MAX_SAFE_INTEGER).contains(&cost) && cost.fract() == 0.0 => Ok(cost as u64),
+            Ok(cost) if (1.0..=MAX_SAFE_INTEGER).contains(&cost) && cost.fract() == 0.0 => Ok(integer(cost)),
             _ => Err(error::invalid_cost(self.env, self.args[index])),
         }
     }
@@ -145,8 +146,8 @@ impl<const N: usize> Call<'_, N> {
         // SAFETY: an argument of the running callback.
         check_status!(unsafe { sys::napi_get_array_length(self.env, self.args[index], &mut length) })?;
         let mut keys = Vec::with_capacity(length as usize);
-        for first in (0..length).step_by(SCOPE) {
-            let last = length.min(first + SCOPE as u32);
+        for first in (0..length).step_by(SCOPE as usize) {
+            let last = length.min(first + SCOPE);
             let mistake = self.in_scope(|| {
                 for at in first..last {
                     match self.key_of(self.element(index, at)?)? {

@@ -149,7 +149,7 @@ pub(crate) struct Declarations {
 }
 
 /// A number that both sides know.
-pub(crate) type Constant = (&'static str, usize, &'static str);
+pub(crate) type Constant = (&'static str, u64, &'static str);
 
 /// All declarations as JSON.
 pub(crate) fn describe(components: &[&Declarations], constants: &[Constant]) -> String {
