@@ -1,0 +1,201 @@
+//! Arguments that are texts: keys, which are hashed, and others, which are read.
+
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::slice;
+
+use napi::bindgen_prelude::Result;
+use napi::{check_status, sys};
+use sluice_core::runtime::key_hash::{self, KeyHash};
+
+use super::Call;
+use crate::runtime::error;
+
+/// Code units of a key that are read without asking for its length first.
+const SHORT_KEY: usize = 256;
+
+/// Room for the text of any address.
+const SHORT_TEXT: usize = 64;
+
+/// Elements of an array that are held at once while it is read.
+const SCOPE: u32 = 64;
+
+impl<const N: usize> Call<'_, N> {
+    /// A key, exactly: any non-empty string of any code units.
+    #[inline]
+    pub(crate) fn key(&self, index: usize) -> Result<KeyHash> {
+        self.key_of(self.args[index])?.ok_or_else(|| error::invalid_key(self.env, self.args[index]))
+    }
+
+    /// The keys of an array; or the place of the first value that is none.
+    pub(crate) fn keys(&self, index: usize) -> Result<std::result::Result<Vec<KeyHash>, usize>> {
+        let mut length = 0;
+        // SAFETY: an argument of the running callback.
+        check_status!(unsafe { sys::napi_get_array_length(self.env, self.args[index], &mut length) })?;
+        let mut keys = Vec::with_capacity(length as usize);
+        for first in (0..length).step_by(SCOPE as usize) {
+            let last = length.min(first + SCOPE);
+            let mistake = self.in_scope(|| {
+                for at in first..last {
+                    match self.key_of(self.element(index, at)?)? {
+                        Some(key) => keys.push(key),
+                        None => return Ok(Some(at as usize)),
+                    }
+                }
+                Ok(None)
+            })?;
+            if let Some(mistake) = mistake {
+                return Ok(Err(mistake));
+            }
+        }
+        Ok(Ok(keys))
+    }
+
+    fn element(&self, index: usize, at: u32) -> Result<sys::napi_value> {
+        let mut element = ptr::null_mut();
+        // SAFETY: an argument of the running callback.
+        check_status!(unsafe { sys::napi_get_element(self.env, self.args[index], at, &mut element) })?;
+        Ok(element)
+    }
+
+    /// Values that `body` makes are given up after it.
+    fn in_scope<R>(&self, body: impl FnOnce() -> Result<R>) -> Result<R> {
+        let mut scope = ptr::null_mut();
+        // SAFETY: the environment runs this callback; the scope is closed before it returns.
+        check_status!(unsafe { sys::napi_open_handle_scope(self.env, &mut scope) })?;
+        let result = body();
+        // SAFETY: the scope that was opened last.
+        check_status!(unsafe { sys::napi_close_handle_scope(self.env, scope) })?;
+        result
+    }
+
+    /// `None` for what is no key.
+    #[inline]
+    fn key_of(&self, value: sys::napi_value) -> Result<Option<KeyHash>> {
+        let mut units = [const { MaybeUninit::<u16>::uninit() }; SHORT_KEY];
+        let mut length = 0;
+        // SAFETY: an argument of the running callback; Node writes at most `SHORT_KEY` units.
+        let status = unsafe {
+            sys::napi_get_value_string_utf16(
+                self.env,
+                value,
+                units.as_mut_ptr().cast(),
+                SHORT_KEY,
+                &mut length,
+            )
+        };
+        if status != sys::Status::napi_ok || length == 0 {
+            return Ok(None);
+        }
+        if length == SHORT_KEY - 1 {
+            // It may go on: Node cuts what does not fit.
+            return Ok(Some(key_hash::hash_utf16(&self.long_text(value)?)));
+        }
+        // SAFETY: Node wrote the first `length` units; they are read as bytes.
+        let bytes = unsafe { slice::from_raw_parts(units.as_ptr().cast(), 2 * length) };
+        Ok(Some(key_hash::hash_bytes(bytes)))
+    }
+
+    fn long_text(&self, value: sys::napi_value) -> Result<Vec<u16>> {
+        let mut length = 0;
+        // SAFETY: a string argument of the running callback; without a buffer Node returns its length.
+        check_status!(unsafe {
+            sys::napi_get_value_string_utf16(self.env, value, ptr::null_mut(), 0, &mut length)
+        })?;
+        let mut units = vec![0_u16; length + 1];
+        // SAFETY: the buffer has room for the text and the terminator Node appends.
+        check_status!(unsafe {
+            sys::napi_get_value_string_utf16(self.env, value, units.as_mut_ptr(), units.len(), &mut length)
+        })?;
+        units.truncate(length);
+        Ok(units)
+    }
+
+    /// A text argument; `None` for `undefined` and anything else that is no string.
+    pub(crate) fn text(&self, index: usize) -> Option<String> {
+        self.with_text(index, str::to_owned)
+    }
+
+    /// Runs `body` on a text argument, which is not copied to the heap where it is short.
+    pub(crate) fn with_text<R>(&self, index: usize, body: impl FnOnce(&str) -> R) -> Option<R> {
+        let mut ascii = [0; SHORT_TEXT];
+        match self.short_ascii(index, &mut ascii) {
+            Some(text) => Some(body(text)),
+            None => self.with_any_text(index, body),
+        }
+    }
+
+    /// A text argument that is short and plain, as addresses are: code units are cheaper to come by than UTF-8.
+    #[inline]
+    fn short_ascii<'b>(&self, index: usize, buffer: &'b mut [u8; SHORT_TEXT]) -> Option<&'b str> {
+        let mut units = [0_u16; SHORT_TEXT];
+        let mut length = 0;
+        // SAFETY: an argument of the running callback; Node writes at most `SHORT_TEXT` units.
+        let status = unsafe {
+            sys::napi_get_value_string_utf16(
+                self.env,
+                self.args[index],
+                units.as_mut_ptr(),
+                SHORT_TEXT,
+                &mut length,
+            )
+        };
+        // The last unit is the terminator: a text that fills the rest may go on.
+        if status != sys::Status::napi_ok || length >= SHORT_TEXT - 1 {
+            return None;
+        }
+        for (byte, unit) in buffer.iter_mut().zip(&units[..length]) {
+            *byte = u8::try_from(*unit).ok().filter(u8::is_ascii)?;
+        }
+        std::str::from_utf8(&buffer[..length]).ok()
+    }
+
+    fn with_any_text<R>(&self, index: usize, body: impl FnOnce(&str) -> R) -> Option<R> {
+        let mut bytes = [const { MaybeUninit::<u8>::uninit() }; SHORT_KEY];
+        let mut length = 0;
+        // SAFETY: an argument of the running callback; Node writes at most `SHORT_KEY` bytes.
+        let status = unsafe {
+            sys::napi_get_value_string_utf8(
+                self.env,
+                self.args[index],
+                bytes.as_mut_ptr().cast(),
+                SHORT_KEY,
+                &mut length,
+            )
+        };
+        if status != sys::Status::napi_ok {
+            return None;
+        }
+        // Node stops before a character that does not fit: the last three bytes may be missing.
+        if length + 4 >= SHORT_KEY {
+            return self
+                .long_text(self.args[index])
+                .ok()
+                .map(|units| body(&String::from_utf16_lossy(&units)));
+        }
+        // SAFETY: Node wrote the first `length` bytes.
+        let bytes = unsafe { &*(&raw const bytes[..length] as *const [u8]) };
+        Some(body(&String::from_utf8_lossy(bytes)))
+    }
+
+    /// As much of a text argument as fits the buffer in whole characters, less the terminator; `None` for what is no
+    /// string. The text is whole when four bytes or more of the buffer stay free.
+    pub(crate) fn text_start<'b>(&self, index: usize, buffer: &'b mut [u8]) -> Option<&'b str> {
+        let mut length = 0;
+        // SAFETY: an argument of the running callback; Node writes at most the buffer's length.
+        let status = unsafe {
+            sys::napi_get_value_string_utf8(
+                self.env,
+                self.args[index],
+                buffer.as_mut_ptr().cast(),
+                buffer.len(),
+                &mut length,
+            )
+        };
+        if status != sys::Status::napi_ok {
+            return None;
+        }
+        // Node writes a replacement for what is no character, so all of it is UTF-8.
+        str::from_utf8(&buffer[..length]).ok()
+    }
+}
