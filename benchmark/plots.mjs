@@ -1,7 +1,7 @@
 /*
  * Plots of plain data, as SVG text: without a browser or a date, so equal numbers give equal bytes.
  *
- *   bars({ title, unit, groups: ['get', 'set'], series: [{ name, values: [1, 2], ours: true }] })
+ *   bars({ title, unit, groups: ['get', 'set'], series: [{ name, values: [1, 2], highlighted: true }] })
  *   lines({ title, unit, x: { name: 'threads', values: [1, 2] }, series: [...], shadedFrom: 4, shade: 'why' })
  *   writePlot('name', svg) writes it to docs/benchmarks and returns the Markdown that shows it
  *
@@ -18,7 +18,7 @@ const MUTED = ['#59636e', '#9198a1'];
 const GRID = ['#d1d9e0', '#3d444d'];
 const PAPER = ['#ffffff', '#0d1117'];
 const SHADE = ['#f0f2f4', '#1a2029'];
-const OURS = [
+const HIGHLIGHTED = [
   ['#0a55c4', '#6cb6ff'],
   ['#3f8ae0', '#a5d3ff'],
   ['#6a5be2', '#b5a9ff'],
@@ -35,7 +35,7 @@ const OTHERS = [
   ['#5d7a12', '#b4d455'],
   ['#3b3f46', '#d5dae0'],
 ];
-const PAIRS = [INK, MUTED, GRID, PAPER, SHADE, ...OURS, ...OTHERS];
+const PAIRS = [INK, MUTED, GRID, PAPER, SHADE, ...HIGHLIGHTED, ...OTHERS];
 const DASHES = ['solid', 'dashed', 'dotted'];
 const MARKS = ['circle', 'rect', 'triangle', 'diamond'];
 
@@ -86,7 +86,7 @@ export function lines({ title, unit, x, series, log = false, shadedFrom, shade }
       nameTextStyle: { color: MUTED[0] },
     },
     yAxis: valueAxis(log),
-    series: painted(series).map(({ name, values, colour, ours, at }) => ({
+    series: painted(series).map(({ name, values, colour, highlighted, at }) => ({
       ...still,
       type: 'line',
       name,
@@ -96,8 +96,8 @@ export function lines({ title, unit, x, series, log = false, shadedFrom, shade }
       itemStyle: { color: colour },
       lineStyle: {
         color: colour,
-        width: ours ? 3.5 : 1.5,
-        type: ours ? 'solid' : DASHES[at % DASHES.length],
+        width: highlighted ? 3.5 : 1.5,
+        type: highlighted ? 'solid' : DASHES[at % DASHES.length],
       },
       markArea: at === 0 && area ? area : undefined,
     })),
@@ -159,9 +159,9 @@ function valueAxis(log) {
 }
 
 function painted(series) {
-  const taken = { ours: 0, others: 0 };
+  const taken = { highlighted: 0, others: 0 };
   return series.map((one, at) => {
-    const [palette, kind] = one.ours ? [OURS, 'ours'] : [OTHERS, 'others'];
+    const [palette, kind] = one.highlighted ? [HIGHLIGHTED, 'highlighted'] : [OTHERS, 'others'];
     return { ...one, at, colour: palette[taken[kind]++ % palette.length][0] };
   });
 }

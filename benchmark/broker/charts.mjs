@@ -1,6 +1,6 @@
 // Data of the plots of calls and broadcasts.
 import { median } from '../statistics.mjs';
-import { CONTENDERS, OURS } from './contenders.mjs';
+import { CONTENDERS, SLUICE } from './contenders.mjs';
 import { RECEIVERS } from './fan-outs.mjs';
 import { OBJECTS } from './loads.mjs';
 import { find, measuredPlacements } from './results.mjs';
@@ -19,7 +19,7 @@ function callChart(results, placement) {
     groups: OBJECTS.map(({ inFlight }) => `${inFlight} in flight`),
     series: Object.keys(CONTENDERS).map((name) => ({
       name,
-      ours: name === OURS,
+      highlighted: name === SLUICE,
       values: OBJECTS.map((load) => median(find(results, placement, name, load).perSecond) / 1000),
     })),
   };
@@ -34,7 +34,7 @@ function fanOutChart(results) {
     groups: ['50-byte object'],
     series: results.map(({ name, perSecond }) => ({
       name,
-      ours: name === OURS,
+      highlighted: name === SLUICE,
       values: [median(perSecond) / 1000],
     })),
   };

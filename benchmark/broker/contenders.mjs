@@ -9,14 +9,14 @@ const require = createRequire(import.meta.url);
 const THREAD = new URL('echo-thread.mjs', import.meta.url);
 const MOST_IN_FLIGHT = Math.max(...OBJECTS.map(({ inFlight }) => inFlight));
 
-export const OURS = 'sluice';
+export const SLUICE = 'sluice';
 export const BARE = 'MessagePort, bare echo';
 export const RPC = 'MessagePort, Map + promise';
 export const COMLINK = 'comlink';
 export const PISCINA = 'piscina';
 
 export const CONTENDERS = {
-  [OURS]: { open: sluice, loads: [...OBJECTS, ...STRINGS, ...BUFFERS] },
+  [SLUICE]: { open: sluice, loads: [...OBJECTS, ...STRINGS, ...BUFFERS] },
   [BARE]: { open: bareEcho, loads: [...OBJECTS, ...STRINGS, ...BUFFERS] },
   [RPC]: { open: portCalls, loads: [...OBJECTS, ...STRINGS, ...BUFFERS] },
   [COMLINK]: { open: comlink, loads: OBJECTS },

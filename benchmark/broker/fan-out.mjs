@@ -1,7 +1,7 @@
 // One message to eight threads, each way in turn. The nine threads are not pinned.
 import { Child } from '../child.mjs';
 import { ratio, shuffled } from '../statistics.mjs';
-import { OURS } from './contenders.mjs';
+import { SLUICE } from './contenders.mjs';
 import { FAN_OUTS, RECEIVERS } from './fan-outs.mjs';
 
 /** For each way samples of messages received per second by all threads together, and CPU µs per message. */
@@ -27,11 +27,11 @@ export async function measureFanOut({ rounds, ms }) {
 export function fanOutTargets(results) {
   const of = (name) => results.find((result) => result.name === name).perSecond;
   return Object.keys(FAN_OUTS)
-    .filter((name) => name !== OURS)
+    .filter((name) => name !== SLUICE)
     .map((name) => ({
       what: `a 50-byte object to ${RECEIVERS} threads, sluice / ${name}`,
       atLeast: 2,
       unit: '×',
-      value: ratio(of(OURS), of(name)),
+      value: ratio(of(SLUICE), of(name)),
     }));
 }

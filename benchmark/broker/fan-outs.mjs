@@ -1,7 +1,7 @@
 // Ways to send a message to eight threads. Each returns the function that sends to all of them.
 import { createRequire } from 'node:module';
 import { BroadcastChannel } from 'node:worker_threads';
-import { OURS } from './contenders.mjs';
+import { SLUICE } from './contenders.mjs';
 
 const require = createRequire(import.meta.url);
 
@@ -9,7 +9,7 @@ export const RECEIVERS = 8;
 export const CHANNEL = 'benchmark';
 
 export const FAN_OUTS = {
-  [OURS]: sluice,
+  [SLUICE]: sluice,
   BroadcastChannel: broadcastChannel,
   'a MessagePort each': messagePorts,
 };

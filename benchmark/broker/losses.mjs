@@ -1,6 +1,6 @@
 // Where sluice loses in calls and broadcasts, by the same rules in every run.
 import { NOTICEABLE, ratio } from '../statistics.mjs';
-import { OURS } from './contenders.mjs';
+import { SLUICE } from './contenders.mjs';
 import { find } from './results.mjs';
 
 export function losses(calls, fanOut, flood) {
@@ -10,9 +10,9 @@ export function losses(calls, fanOut, flood) {
 /** Other ways that make noticeably more calls under the same load and placement. */
 function lostCalls(results) {
   return results
-    .filter(({ name }) => name !== OURS)
-    .map((theirs) => ({ ...theirs, ours: find(results, theirs.placement, OURS, theirs) }))
-    .map((theirs) => ({ ...theirs, times: ratio(theirs.perSecond, theirs.ours.perSecond) }))
+    .filter(({ name }) => name !== SLUICE)
+    .map((rival) => ({ ...rival, sluice: find(results, rival.placement, SLUICE, rival) }))
+    .map((rival) => ({ ...rival, times: ratio(rival.perSecond, rival.sluice.perSecond) }))
     .filter(({ times }) => times > NOTICEABLE)
     .map(
       ({ name, payload, inFlight, placement, times }) =>
@@ -21,9 +21,9 @@ function lostCalls(results) {
 }
 
 function lostFanOut(results) {
-  const ours = results.find(({ name }) => name === OURS);
+  const sluice = results.find(({ name }) => name === SLUICE);
   return results
-    .map(({ name, perSecond }) => ({ name, times: ratio(perSecond, ours.perSecond) }))
+    .map(({ name, perSecond }) => ({ name, times: ratio(perSecond, sluice.perSecond) }))
     .filter(({ times }) => times > NOTICEABLE)
     .map(
       ({ name, times }) => `\`${name}\` delivers ${times.toFixed(2)} × as many messages to eight threads.`,
@@ -31,9 +31,9 @@ function lostFanOut(results) {
 }
 
 function lostTimers(results) {
-  const ours = results.find(({ name }) => name === OURS);
+  const sluice = results.find(({ name }) => name === SLUICE);
   return results
-    .map(({ name, perSecond }) => ({ name, times: ratio(perSecond, ours.perSecond) }))
+    .map(({ name, perSecond }) => ({ name, times: ratio(perSecond, sluice.perSecond) }))
     .filter(({ times }) => times > NOTICEABLE)
     .map(({ name, times }) => `In a flood, \`${name}\` processes ${times.toFixed(2)} × as many messages.`);
 }

@@ -1,7 +1,7 @@
 // The results of calls and broadcasts, as Markdown.
 import { median, ratio, spread } from '../statistics.mjs';
 import { table } from '../table.mjs';
-import { CONTENDERS, OURS, RPC } from './contenders.mjs';
+import { CONTENDERS, RPC, SLUICE } from './contenders.mjs';
 import { RECEIVERS } from './fan-outs.mjs';
 import { BUFFERS, OBJECTS, STRINGS } from './loads.mjs';
 import { find, HUNDRED, measuredPlacements, ONE_AT_A_TIME } from './results.mjs';
@@ -53,11 +53,11 @@ function larger(results, placement) {
 }
 
 export function fanOutSection(results) {
-  const ours = results.find(({ name }) => name === OURS);
+  const sluice = results.find(({ name }) => name === SLUICE);
   const rows = results.map(({ name, perSecond, cpu }) => [
     name,
     (median(perSecond) / 1000).toFixed(0),
-    ratio(ours.perSecond, perSecond).toFixed(2),
+    ratio(sluice.perSecond, perSecond).toFixed(2),
     median(cpu).toFixed(2),
     `±${(100 * spread(perSecond)).toFixed(0)} %`,
   ]);

@@ -1,6 +1,6 @@
 // Targets of calls, as ratios within a round: the same rows in every run.
 import { ratio } from '../statistics.mjs';
-import { BARE, COMLINK, OURS, PISCINA, RPC } from './contenders.mjs';
+import { BARE, COMLINK, PISCINA, RPC, SLUICE } from './contenders.mjs';
 import { BUFFERS, OBJECTS, STRINGS } from './loads.mjs';
 import { ONE_CORE, TWO_CORES } from './placement.mjs';
 import { find, HUNDRED, ONE_AT_A_TIME } from './results.mjs';
@@ -30,8 +30,8 @@ export function targets(results) {
 }
 
 function measured({ load, against, column = 'perSecond', ...bound }, placement, results) {
-  const [ours, theirs] = [OURS, against].map((name) => find(results, placement, name, load)?.[column]);
+  const [sluice, rival] = [SLUICE, against].map((name) => find(results, placement, name, load)?.[column]);
   const { payload, inFlight } = load;
   const what = `${WHAT[column]}, ${payload}, ${inFlight} in flight, ${placement}: sluice / ${against}`;
-  return { what, ...bound, unit: '×', value: ours && theirs && ratio(ours, theirs) };
+  return { what, ...bound, unit: '×', value: sluice && rival && ratio(sluice, rival) };
 }

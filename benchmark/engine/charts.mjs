@@ -1,7 +1,7 @@
 // The results as charts: data for `lines` and `bars` of plots.mjs.
 import { cores } from '../machine.mjs';
 import { median } from '../statistics.mjs';
-import { clientsOf, distinct, isOurs, nsPerCall, only, where } from './rows.mjs';
+import { clientsOf, distinct, isSluice, nsPerCall, only, where } from './rows.mjs';
 
 export function engineCharts(results) {
   return [...throughput(results), latency(results), registry(results), security(results)];
@@ -87,7 +87,7 @@ function security({ rows, settings: { threads } }) {
 function seriesOf(rows, valuesOf) {
   return distinct(rows, 'contender').map((contender) => ({
     name: contender,
-    ours: isOurs({ contender }),
+    highlighted: isSluice({ contender }),
     values: valuesOf(contender),
   }));
 }

@@ -2,7 +2,7 @@
 // second, or its p99 is over 5 % lower with at most as many threads as cores.
 import { cores } from '../machine.mjs';
 import { NOTICEABLE, ratio } from '../statistics.mjs';
-import { clientsOf, distinct, isOurs, only, times, where } from './rows.mjs';
+import { clientsOf, distinct, isSluice, only, times, where } from './rows.mjs';
 
 export function engineLosses({ rows }) {
   return [
@@ -33,8 +33,8 @@ function slowest(rows) {
 const MORE = 'more calls per second than sluice, by threads,';
 const SOONER = 'a lower p99 than sluice, by threads,';
 
-function sooner(theirs, ours) {
-  return ratio(ours.p99, theirs.p99);
+function sooner(rival, sluice) {
+  return ratio(sluice.p99, rival.p99);
 }
 
 /** A sentence for each load. */
@@ -48,14 +48,14 @@ function lostBy(rows, title, what, advantage) {
 /** Contenders with a noticeable advantage over the row of sluice that they are compared with. */
 function winnersOf(rows, advantage, rival = rivalOf) {
   const others = distinct(
-    rows.filter((row) => !isOurs(row)),
+    rows.filter((row) => !isSluice(row)),
     'contender',
   );
   return others.flatMap((contender) => {
     const won = where(rows, { contender })
-      .map((theirs) => ({
-        threads: theirs.threads,
-        by: advantage(theirs, only(rows, { contender: rival(theirs), threads: theirs.threads })),
+      .map((row) => ({
+        threads: row.threads,
+        by: advantage(row, only(rows, { contender: rival(row), threads: row.threads })),
       }))
       .filter(({ by }) => by > NOTICEABLE);
     const list = won.map(({ threads, by }) => `${threads}: ${by.toFixed(2)} ×`);
@@ -82,13 +82,13 @@ function security(rows) {
 
 /** Loads under which sluice makes fewer calls in two threads than in one. */
 function together(rows) {
-  const ofOurs = rows.filter(
+  const ofSluice = rows.filter(
     (row) => row.contender === 'sluice' && 'load' in row && row.section === 'contention',
   );
-  const slower = distinct(ofOurs, 'load')
+  const slower = distinct(ofSluice, 'load')
     .map((load) => ({
       load,
-      by: times(only(ofOurs, { load, threads: 1 }), only(ofOurs, { load, threads: 2 })),
+      by: times(only(ofSluice, { load, threads: 1 }), only(ofSluice, { load, threads: 2 })),
     }))
     .filter(({ by }) => by > NOTICEABLE)
     .map(({ load, by }) => `${load} (one thread makes ${by.toFixed(2)} × the calls of two)`);
@@ -102,11 +102,11 @@ function registry(rows) {
   const ofAll = where(rows, { section: 'registry' });
   return distinct(ofAll, 'load').flatMap((load) => {
     const ofLoad = where(ofAll, { load });
-    return distinct(ofLoad.filter(isOurs), 'contender').flatMap((ours) => {
-      const winners = winnersOf(ofLoad, times, () => ours);
+    return distinct(ofLoad.filter(isSluice), 'contender').flatMap((variant) => {
+      const winners = winnersOf(ofLoad, times, () => variant);
       return winners.length > 0
         ? [
-            `Registry, ${load}: more calls per second than \`${ours}\`, by threads, with ${winners.join('; ')}.`,
+            `Registry, ${load}: more calls per second than \`${variant}\`, by threads, with ${winners.join('; ')}.`,
           ]
         : [];
     });

@@ -1,7 +1,7 @@
 // The results of the engine, as Markdown.
 import { table } from '../table.mjs';
 import { millions, nanoseconds, percentiles, spreadOf, waited } from './cells.mjs';
-import { distinct, isOurs, OVER_CORES, only, threadsHeading, times, where } from './rows.mjs';
+import { distinct, isSluice, OVER_CORES, only, threadsHeading, times, where } from './rows.mjs';
 import { security } from './security.mjs';
 
 const MIXES = {
@@ -131,7 +131,7 @@ ${OVER_CORES}`;
 
 /** Reports calls answered differently because the bounded table had evicted a client. */
 function forgotten(rows) {
-  const most = Math.max(...rows.filter(isOurs).map(({ unlike }) => unlike));
+  const most = Math.max(...rows.filter(isSluice).map(({ unlike }) => unlike));
   if (most === 0) return '';
   return `\n\nsluice answered up to ${(100 * most).toPrecision(2)} % of the calls differently from an unbounded map, for keys that it had evicted.`;
 }

@@ -16,7 +16,7 @@ export function distinct(rows, field) {
   return [...new Set(rows.map((row) => row[field]))];
 }
 
-export function isOurs({ contender }) {
+export function isSluice({ contender }) {
   return contender.startsWith('sluice');
 }
 

@@ -43,7 +43,7 @@ function section(rows, load, threads) {
   const headings = (first) => [first, 'load', ...threads.map(threadsHeading)];
   const throughput = linesOf(cases, millions).map((line, at) => [...line, spreadOf(where(rows, cases[at]))]);
   const plain = cases.filter(({ contender }) => contender === PLAIN);
-  const gains = linesOf(plain, (theirs) => times(only(rows, oursBeside(theirs)), theirs).toFixed(2));
+  const gains = linesOf(plain, (rival) => times(only(rows, sluiceBeside(rival)), rival).toFixed(2));
   const ratios = gains.map(([, ...rest]) => ['sluice ×', ...rest, '']);
   return `#### ${load}
 
@@ -58,6 +58,6 @@ ${table(headings('ns waited for locks, per call'), linesOf(cases, waited))}
 ${OVER_CORES}`;
 }
 
-function oursBeside({ keys, threads }) {
+function sluiceBeside({ keys, threads }) {
   return { contender: 'sluice', keys, threads };
 }

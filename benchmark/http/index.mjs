@@ -55,14 +55,14 @@ function report(results, rounds, seconds) {
 /** Servers with sluice that answer over 5 % fewer requests than the bare server or one with another limiter. */
 function losses(results) {
   return results
-    .filter(({ name }) => isOurs(name))
-    .flatMap((ours) =>
-      rivals(results, ours.name)
-        .map((theirs) => ({ theirs, times: ratio(theirs.perSecond, ours.perSecond) }))
+    .filter(({ name }) => isSluice(name))
+    .flatMap((sluice) =>
+      rivals(results, sluice.name)
+        .map((rival) => ({ rival, times: ratio(rival.perSecond, sluice.perSecond) }))
         .filter(({ times }) => times > NOTICEABLE)
         .map(
-          ({ theirs, times }) =>
-            `\`${theirs.name}\` answers ${times.toFixed(2)} × the requests of ${ours.name}.`,
+          ({ rival, times }) =>
+            `\`${rival.name}\` answers ${times.toFixed(2)} × the requests of ${sluice.name}.`,
         ),
     );
 }
@@ -85,7 +85,7 @@ function chart(results) {
   const frameworks = ['Express', 'Fastify'];
   const series = Object.entries(CHARTED).map(([name, rows]) => ({
     name,
-    ours: name === 'sluice',
+    highlighted: name === 'sluice',
     values: rows.map((row) => (of(results, row) === undefined ? null : shareOfBare(results, row))),
   }));
   const title = 'Requests per second beside the bare server';
@@ -94,14 +94,14 @@ function chart(results) {
 
 function rivals(results, name) {
   const { over } = SERVERS[name];
-  return results.filter((other) => isRival(SERVERS[other.name], over) && !isOurs(other.name));
+  return results.filter((other) => isRival(SERVERS[other.name], over) && !isSluice(other.name));
 }
 
 function isRival(server, over) {
   return server.over === over && !server.isFloor;
 }
 
-function isOurs(name) {
+function isSluice(name) {
   return name.includes('sluice');
 }
 

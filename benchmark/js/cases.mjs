@@ -5,8 +5,8 @@ import * as guardsOfOthers from './guards-of-others.mjs';
 import * as hubs from './hubs.mjs';
 import { addresses, inOrder } from './keys.mjs';
 import * as others from './others.mjs';
-import * as ours from './ours.mjs';
 import { loopOver } from './rounds.mjs';
+import * as sluice from './sluice.mjs';
 
 /** The row that all others are divided by. */
 export const BASELINE = 'sluice tryConsume(key)';
@@ -19,16 +19,21 @@ export const LOADS = ['uniform', 'hot'];
  * awaited, and for how many keys it decides. `threads`: also measured in several threads.
  */
 const KINDS = {
-  [BASELINE]: { by: 'sluice', task: 'limit', threads: true, open: ours.consuming },
-  'sluice tryConsume(key), refused': { by: 'sluice', task: 'limit', threads: true, open: ours.refusing },
-  'sluice handle.tryConsume()': { by: 'sluice', task: 'limit', threads: true, open: ours.handles },
-  'sluice consume(key)': { by: 'sluice', task: 'limit', threads: true, open: ours.consumeWithDecision },
-  'sluice consumeMany(64 keys), per key': { by: 'sluice', task: 'limit', open: ours.consumingMany },
-  'sluice peek(key)': { by: 'sluice', task: 'limit', open: ours.peeking },
-  'sluice tryConsume(key), fixed-window': { by: 'sluice', task: 'limit', open: ours.fixedWindow },
-  'sluice tryConsume(key), sliding-window': { by: 'sluice', task: 'limit', open: ours.slidingWindow },
-  'sluice tryConsume(key), two limits': { by: 'sluice', task: 'limit', threads: true, open: ours.twoLimits },
-  'sluice Registry.get(key), unchanged': { by: 'sluice', task: 'read', threads: true, open: ours.registry },
+  [BASELINE]: { by: 'sluice', task: 'limit', threads: true, open: sluice.consuming },
+  'sluice tryConsume(key), refused': { by: 'sluice', task: 'limit', threads: true, open: sluice.refusing },
+  'sluice handle.tryConsume()': { by: 'sluice', task: 'limit', threads: true, open: sluice.handles },
+  'sluice consume(key)': { by: 'sluice', task: 'limit', threads: true, open: sluice.consumeWithDecision },
+  'sluice consumeMany(64 keys), per key': { by: 'sluice', task: 'limit', open: sluice.consumingMany },
+  'sluice peek(key)': { by: 'sluice', task: 'limit', open: sluice.peeking },
+  'sluice tryConsume(key), fixed-window': { by: 'sluice', task: 'limit', open: sluice.fixedWindow },
+  'sluice tryConsume(key), sliding-window': { by: 'sluice', task: 'limit', open: sluice.slidingWindow },
+  'sluice tryConsume(key), two limits': {
+    by: 'sluice',
+    task: 'limit',
+    threads: true,
+    open: sluice.twoLimits,
+  },
+  'sluice Registry.get(key), unchanged': { by: 'sluice', task: 'read', threads: true, open: sluice.registry },
   'sluice reputation.isBanned(ip)': { by: 'sluice', task: 'bans', threads: true, open: guards.reputation },
   'sluice reputation.isBanned(ip), banned': { by: 'sluice', task: 'bans', open: guards.banned },
   'sluice reputation.isBanned(ip), ten ranges': { by: 'sluice', task: 'ten ranges', open: guards.tenRanges },

@@ -56,7 +56,7 @@ export function costChart(results) {
     groups: LOADS.map((load) => GROUPS[load]),
     series: COSTS.map((name) => ({
       name: name.replace(' with performance.now(), fixed window', ''),
-      ours: kindOf(name).by === 'sluice',
+      highlighted: kindOf(name).by === 'sluice',
       values: LOADS.map((load) => medianOf(find(results, name, load)?.samples)),
     })),
   };
@@ -98,7 +98,7 @@ function threadChart(results, file, title, names) {
     x: { name: 'threads', values: COUNTS },
     series: names.map((name) => ({
       name,
-      ours: kindOf(fullName(name)).by === 'sluice',
+      highlighted: kindOf(fullName(name)).by === 'sluice',
       values: find(results, fullName(name), 'uniform').byCount.map(
         (ns, at) => (1000 * COUNTS[at]) / median(ns),
       ),

@@ -16,15 +16,15 @@ export function losses(results, threaded) {
 /** For each call of another package, the calls of sluice with the same task that cost more under the same load. */
 function lostToOthers(results) {
   return againstOthers(results, (result) => result.samples).map(
-    ({ theirs, losing }) => `\`${theirs.name}\` (${theirs.load}) costs less than ${list(losing)}.`,
+    ({ rival, losing }) => `\`${rival.name}\` (${rival.load}) costs less than ${list(losing)}.`,
   );
 }
 
 /** As above, with several threads calling. Other packages share nothing between threads. */
 function lostToPrivateState(threaded, count) {
   return againstOthers(threaded, (result) => result.byCount[COUNTS.indexOf(count)]).map(
-    ({ theirs, losing }) =>
-      `With ${count} threads calling, \`${theirs.name}\` (${theirs.load}), which shares nothing, costs less than ${list(losing)}.`,
+    ({ rival, losing }) =>
+      `With ${count} threads calling, \`${rival.name}\` (${rival.load}), which shares nothing, costs less than ${list(losing)}.`,
   );
 }
 
@@ -47,17 +47,17 @@ function lostToContention(threaded, count) {
 }
 
 function againstOthers(results, samplesOf) {
-  const isRival = (ours, theirs) =>
-    kindOf(ours.name).by === 'sluice' &&
-    kindOf(ours.name).task === kindOf(theirs.name).task &&
-    ours.load === theirs.load;
+  const isRival = (sluice, rival) =>
+    kindOf(sluice.name).by === 'sluice' &&
+    kindOf(sluice.name).task === kindOf(rival.name).task &&
+    sluice.load === rival.load;
   return results
     .filter(({ name }) => kindOf(name).by === 'others')
-    .map((theirs) => ({
-      theirs,
+    .map((rival) => ({
+      rival,
       losing: results
-        .filter((ours) => isRival(ours, theirs))
-        .map((ours) => ({ name: ours.name, times: ratio(samplesOf(ours), samplesOf(theirs)) }))
+        .filter((sluice) => isRival(sluice, rival))
+        .map((sluice) => ({ name: sluice.name, times: ratio(samplesOf(sluice), samplesOf(rival)) }))
         .filter(({ times }) => times > NOTICEABLE),
     }))
     .filter(({ losing }) => losing.length > 0);

@@ -42,8 +42,8 @@ export function targets(results) {
 /** `value` is undefined if one of the two was not measured. */
 function measured({ of, against, unit = '×', ...bound }, load, results) {
   const samplesOf = (name) => results.find((result) => result.name === name && result.load === load)?.samples;
-  const [ours, theirs] = [samplesOf(of), samplesOf(against)];
+  const [sluice, rival] = [samplesOf(of), samplesOf(against)];
   const what = against === undefined ? `${of} (${load})` : `${of} / ${against} (${load})`;
-  if (against === undefined) return { what, ...bound, unit, value: median(ours) };
-  return { what, ...bound, unit, value: ours && theirs && ratio(ours, theirs) };
+  if (against === undefined) return { what, ...bound, unit, value: median(sluice) };
+  return { what, ...bound, unit, value: sluice && rival && ratio(sluice, rival) };
 }

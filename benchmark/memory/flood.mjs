@@ -66,7 +66,7 @@ export function floodChart({ wave, flooded }) {
     title: 'Memory of the process in a flood of new keys, maxKeys 1 million',
     unit: 'MB resident',
     x: { name: 'million keys that came', values: points.map(({ at }) => (at * wave) / 1e6) },
-    series: [{ name: 'sluice', ours: true, values: points.map(({ bytes }) => bytes / MEGABYTE) }],
+    series: [{ name: 'sluice', highlighted: true, values: points.map(({ bytes }) => bytes / MEGABYTE) }],
   };
 }
 

@@ -7,7 +7,7 @@ import { bytesOf, growth, measureGrowth, notMeasured } from './growth.mjs';
 
 export const title = 'Memory and floods';
 
-const OURS = 'sluice';
+const SLUICE = 'sluice';
 const QUICK = {
   sizes: [1_000_000],
   mostMs: [15_000],
@@ -41,7 +41,7 @@ export async function run({ quick }) {
 /** Limiters that need less memory for as many clients. */
 function growthLosses(results) {
   return results
-    .map((theirs) => ({ ...theirs, times: bytesOf(results, OURS, theirs.clients) / theirs.bytes }))
+    .map((rival) => ({ ...rival, times: bytesOf(results, SLUICE, rival.clients) / rival.bytes }))
     .filter(({ times }) => times > NOTICEABLE)
     .map(
       ({ name, clients, times }) =>
@@ -51,7 +51,7 @@ function growthLosses(results) {
 
 function growthTargets(results) {
   return results
-    .filter(({ name }) => name === OURS)
+    .filter(({ name }) => name === SLUICE)
     .map(({ clients, bytes }) => ({
       what: `memory of a client, \`maxKeys\` and clients ${clients / 1e6} million`,
       atMost: 24,
@@ -69,7 +69,7 @@ function growthChart(results, sizes) {
     groups: sizes.map((clients) => `${clients / 1e6} million clients`),
     series: Object.keys(CONTENDERS).map((name) => ({
       name,
-      ours: name === OURS,
+      highlighted: name === SLUICE,
       values: sizes.map((clients) => bytesOf(results, name, clients) ?? null),
     })),
   };

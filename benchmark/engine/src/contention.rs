@@ -10,7 +10,7 @@ use crate::contenders::{Limiter, Locks, Measured, Text, go_round, go_through, ro
 use crate::gcra::{Limit, SLOW, WIDE};
 use crate::governors::{Governor, Running, Standing};
 use crate::maps::{InDashMap, InMutex, InPapaya, InRwLock};
-use crate::ours::{CodeUnits, Hashed, Ours, WithoutHandles};
+use crate::sluice::{CodeUnits, Hashed, Sluice, WithoutHandles};
 use crate::report::{Row, emit};
 use crate::rounds::Plan;
 
@@ -107,10 +107,10 @@ fn contenders<'a>(plan: &'a Plan, mix: &'a Mix, loads: &'a Loads) -> Vec<Contend
     let of_hashes = (hashes, &addresses.hashes[..]);
     let of_texts = (texts, &addresses.texts[..]);
     vec![
-        contender("sluice", Ours::<CodeUnits>::new, plan, mix, of_units),
+        contender("sluice", Sluice::<CodeUnits>::new, plan, mix, of_units),
         contender("sluice, without handles", WithoutHandles::new, plan, mix, of_units),
-        contender("sluice, hash given", Ours::<Hashed>::new, plan, mix, of_hashes),
-        contender("sluice, its clock", Ours::<CodeUnits, true>::new, plan, mix, of_units),
+        contender("sluice, hash given", Sluice::<Hashed>::new, plan, mix, of_hashes),
+        contender("sluice, its clock", Sluice::<CodeUnits, true>::new, plan, mix, of_units),
         contender("RwLock<HashMap>", InRwLock::new, plan, mix, of_texts),
         contender("Mutex<HashMap>", InMutex::new, plan, mix, of_texts),
         contender("DashMap", InDashMap::new, plan, mix, of_texts),

@@ -8,7 +8,7 @@ use crate::clients::{Load, at_random};
 use crate::contenders::{Limiter, Measured, go_round, room};
 use crate::gcra::{Limit, SLOW};
 use crate::governors::{Governor, Running, Standing};
-use crate::ours::{IntegerByRapidHash, IntegerBySip, Ours};
+use crate::sluice::{IntegerByRapidHash, IntegerBySip, Sluice};
 use crate::report::{Row, emit};
 use crate::rounds::{Plan, Random};
 
@@ -47,9 +47,9 @@ struct Contender<'a> {
 pub fn measure(plan: &Plan) {
     let few = Loads::of(FEW);
     let contenders = vec![
-        contender("sluice", Ours::<IntegerByRapidHash>::new, plan, &few),
-        contender("sluice, SipHash", Ours::<IntegerBySip>::new, plan, &few),
-        contender("sluice, its clock", Ours::<IntegerByRapidHash, true>::new, plan, &few),
+        contender("sluice", Sluice::<IntegerByRapidHash>::new, plan, &few),
+        contender("sluice, SipHash", Sluice::<IntegerBySip>::new, plan, &few),
+        contender("sluice, its clock", Sluice::<IntegerByRapidHash, true>::new, plan, &few),
         contender("governor", Governor::<u64, SipHash, Standing>::new, plan, &few),
         contender("governor, rapidhash", Governor::<u64, RapidHash, Standing>::new, plan, &few),
         contender("governor, its clock", Governor::<u64, SipHash, Running>::new, plan, &few),
@@ -58,7 +58,7 @@ pub fn measure(plan: &Plan) {
     drop(contenders);
     let many = Loads::of(plan.many);
     let contenders = vec![
-        contender("sluice", Ours::<IntegerByRapidHash>::new, plan, &many),
+        contender("sluice", Sluice::<IntegerByRapidHash>::new, plan, &many),
         contender("governor", Governor::<u64, SipHash, Standing>::new, plan, &many),
         contender("governor, rapidhash", Governor::<u64, RapidHash, Standing>::new, plan, &many),
     ];

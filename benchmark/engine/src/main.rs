@@ -10,7 +10,7 @@ mod governors;
 mod harness;
 mod integers;
 mod maps;
-mod ours;
+mod sluice;
 mod registry;
 mod report;
 mod rounds;

@@ -56,9 +56,9 @@ impl Values for InRwLock {
     }
 }
 
-struct Ours(Registry);
+struct Sluice(Registry);
 
-impl Values for Ours {
+impl Values for Sluice {
     fn new() -> Self {
         Self(Registry::new("benchmark"))
     }
@@ -77,11 +77,11 @@ impl Values for Ours {
 }
 
 /// The registry of sluice, filled in one write, as its documentation recommends.
-struct OursAtOnce(Ours);
+struct SluiceAtOnce(Sluice);
 
-impl Values for OursAtOnce {
+impl Values for SluiceAtOnce {
     fn new() -> Self {
-        Self(Ours::new())
+        Self(Sluice::new())
     }
 
     fn set(&self, key: &str) {
@@ -114,13 +114,13 @@ pub fn measure(plan: &Plan) {
     let keys: Vec<_> = (0..KEYS).map(|i| format!("tenant-{i}")).collect();
     let random: Vec<_> = at_random(0, KEYS, LENGTH).into_iter().map(|i| &*keys[i as usize]).collect();
     let in_order: Vec<_> = keys.iter().map(|key| &**key).cycle().take(LENGTH).collect();
-    let (ours, locked) = (Ours::new(), InRwLock::new());
-    ours.fill(&keys);
+    let (sluice, locked) = (Sluice::new(), InRwLock::new());
+    sluice.fill(&keys);
     locked.fill(&keys);
     let mut cases = Vec::new();
-    cases.extend(cases_of("sluice", plan, &ours, &keys, (&random, &in_order)));
+    cases.extend(cases_of("sluice", plan, &sluice, &keys, (&random, &in_order)));
     cases.extend(cases_of("RwLock<HashMap>", plan, &locked, &keys, (&random, &in_order)));
-    let run = Box::new(|| write_once::<OursAtOnce>(&keys));
+    let run = Box::new(|| write_once::<SluiceAtOnce>(&keys));
     cases.push(Case { load: WRITE_ONCE, contender: "sluice, replaceAll", threads: 1, run });
     let samples = plan.interleaved(cases.len(), |case| (cases[case].run)());
     for (case, slices) in cases.iter().zip(&samples) {

@@ -57,33 +57,33 @@ pub fn measure(plan: &Plan) {
         let cases: Vec<_> = [
             both(
                 "connection opened and closed",
-                connections::Ours::new(),
+                connections::Sluice::new(),
                 connections::Plain::default(),
                 plan,
                 &load,
             ),
             both(
                 "isBanned",
-                IsBanned(reputation::Ours::new()),
+                IsBanned(reputation::Sluice::new()),
                 IsBanned(reputation::Plain::default()),
                 plan,
                 &load,
             ),
             both(
                 "recordFailure",
-                RecordFailure(reputation::Ours::new()),
+                RecordFailure(reputation::Sluice::new()),
                 RecordFailure(reputation::Plain::default()),
                 plan,
                 &load,
             ),
             both(
                 "event recorded",
-                Record(monitor::Ours::new()),
+                Record(monitor::Sluice::new()),
                 Record(monitor::Plain::default()),
                 plan,
                 &load,
             ),
-            both("permit and success", breaker::Ours::new(), breaker::Plain::default(), plan, &load),
+            both("permit and success", breaker::Sluice::new(), breaker::Plain::default(), plan, &load),
         ]
         .into_iter()
         .flatten()
@@ -110,12 +110,12 @@ impl Load {
 
 fn both<'a>(
     load: &'static str,
-    ours: impl Guard + 'a,
+    sluice: impl Guard + 'a,
     plain: impl Guard + 'a,
     plan: &'a Plan,
     clients: &'a Load,
 ) -> Vec<Case<'a>> {
-    let mut cases = cases_of(load, "sluice", ours, plan, clients);
+    let mut cases = cases_of(load, "sluice", sluice, plan, clients);
     cases.extend(cases_of(load, "RwLock<HashMap>", plain, plan, clients));
     cases
 }

@@ -18,9 +18,9 @@ const CALLS: usize = 100;
 const MINIMUM: usize = 10;
 const MAX_PEERS: u64 = 20_000;
 
-pub struct Ours(CircuitBreaker);
+pub struct Sluice(CircuitBreaker);
 
-impl Ours {
+impl Sluice {
     pub fn new() -> Self {
         let options =
             CircuitBreakerOptions { max_peers: MAX_PEERS, ..CircuitBreakerOptions::new(OPEN_FOR_MS) };
@@ -28,7 +28,7 @@ impl Ours {
     }
 }
 
-impl Guard for Ours {
+impl Guard for Sluice {
     const LOCKS: Locks = Locks::Hidden;
 
     fn call(&self, call: Call, _: &mut Waited) -> bool {

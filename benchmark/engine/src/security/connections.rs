@@ -15,7 +15,7 @@ use crate::waited::Waited;
 const MAX: usize = 1_000_000;
 const MAX_PER_CLIENT: usize = 1_000;
 
-pub struct Ours(ConnectionTracker);
+pub struct Sluice(ConnectionTracker);
 
 /// All state behind one lock: connections by serial, and counts by client.
 #[derive(Default)]
@@ -33,7 +33,7 @@ struct Connection {
     opened_at: u64,
 }
 
-impl Ours {
+impl Sluice {
     pub fn new() -> Self {
         let options = ConnectionTrackerOptions {
             max: Some(MAX as u64),
@@ -44,7 +44,7 @@ impl Ours {
     }
 }
 
-impl Guard for Ours {
+impl Guard for Sluice {
     const LOCKS: Locks = Locks::Hidden;
 
     fn call(&self, call: Call, _: &mut Waited) -> bool {

@@ -44,12 +44,12 @@ impl<O: Observer> Guard for Record<O> {
     }
 }
 
-pub struct Ours {
+pub struct Sluice {
     monitor: SecurityMonitor,
     event: EventId,
 }
 
-impl Ours {
+impl Sluice {
     pub fn new() -> Self {
         let options = SecurityMonitorOptions {
             history: HISTORY as u64,
@@ -74,7 +74,7 @@ fn rule(name: &str, distinct: bool) -> RuleOptions {
     }
 }
 
-impl Observer for Ours {
+impl Observer for Sluice {
     const LOCKS: Locks = Locks::Hidden;
 
     fn record(&self, ip: &str, detail: &str, _: &mut Waited) -> u64 {

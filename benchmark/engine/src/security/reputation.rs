@@ -71,16 +71,16 @@ fn is_bad(client: u32) -> bool {
     client % 2 == 1
 }
 
-pub struct Ours(Reputation);
+pub struct Sluice(Reputation);
 
-impl Ours {
+impl Sluice {
     pub fn new() -> Self {
         let options = ReputationOptions::new(MAX_FAILURES as u64, FIND_TIME_MS, BAN_TIME_MS, BAN_TIME_MS);
         Self(Reputation::new("benchmark", options.try_into().expect("valid options")))
     }
 }
 
-impl Judge for Ours {
+impl Judge for Sluice {
     const LOCKS_OF_READERS: Locks = Locks::None;
     const LOCKS_OF_WRITERS: Locks = Locks::Hidden;
 

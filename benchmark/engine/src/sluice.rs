@@ -74,13 +74,13 @@ impl KeyOf for IntegerByRapidHash {
 /// The limiter called through a thread-local handle per thread, as the addon calls it. The time is given, or, with
 /// `READS_CLOCK`, read in each call.
 #[derive(Debug)]
-pub struct Ours<K, const READS_CLOCK: bool = false> {
+pub struct Sluice<K, const READS_CLOCK: bool = false> {
     limiter: Arc<RateLimiter>,
     burst: u64,
     key: PhantomData<K>,
 }
 
-impl<K, const READS_CLOCK: bool> Ours<K, READS_CLOCK> {
+impl<K, const READS_CLOCK: bool> Sluice<K, READS_CLOCK> {
     pub fn new(limit: Limit, capacity: usize) -> Self {
         let burst = u64::from(limit.burst);
         let mut options = RateLimiterOptions::single(burst, burst * limit.interval / clock::MS);
@@ -90,7 +90,7 @@ impl<K, const READS_CLOCK: bool> Ours<K, READS_CLOCK> {
     }
 }
 
-impl<K: KeyOf, const READS_CLOCK: bool> Limiter for Ours<K, READS_CLOCK> {
+impl<K: KeyOf, const READS_CLOCK: bool> Limiter for Sluice<K, READS_CLOCK> {
     type Key = K::Key;
     const LOCKS: Locks = Locks::None;
 
@@ -115,11 +115,11 @@ impl<K: KeyOf, const READS_CLOCK: bool> Limiter for Ours<K, READS_CLOCK> {
 
 /// The limiter called directly by all threads, without thread-local handles.
 #[derive(Debug)]
-pub struct WithoutHandles(Ours<CodeUnits>);
+pub struct WithoutHandles(Sluice<CodeUnits>);
 
 impl WithoutHandles {
     pub fn new(limit: Limit, capacity: usize) -> Self {
-        Self(Ours::new(limit, capacity))
+        Self(Sluice::new(limit, capacity))
     }
 }
 
