@@ -28,6 +28,10 @@ use napi::bindgen_prelude::{Env, Object, Result};
 use napi_derive::napi;
 
 /// Runs in every thread that loads the addon, and again when a thread loads it anew.
+///
+/// # Errors
+///
+/// Where Node-API refuses to register the end of the thread or an export.
 #[napi(module_exports)]
 pub fn load(exports: Object, env: Env) -> Result<()> {
     // State lives in statics: they must outlast threads even if only workers loaded the addon.

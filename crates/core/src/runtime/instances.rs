@@ -21,7 +21,11 @@ pub trait Instance: Sized {
 
     /// Creates the instance.
     fn create(name: &str, config: Self::Config) -> Self;
-    /// As [`create`](Self::create); an error where the system has no room for it.
+    /// As [`create`](Self::create), for instances whose creation can fail.
+    ///
+    /// # Errors
+    ///
+    /// Where the process lacks the memory for the instance.
     fn try_create(name: &str, config: Self::Config) -> Result<Self> {
         Ok(Self::create(name, config))
     }
@@ -41,6 +45,10 @@ pub trait Instance: Sized {
     }
     /// Takes other options, in all threads at once; with `is_empty`, after a reset, those that are fixed as well. An
     /// instance that cannot is replaced: handles of this one follow the one that is returned.
+    ///
+    /// # Errors
+    ///
+    /// Where the instance cannot take the options.
     fn reconfigure(&self, name: &str, config: Self::Config, is_empty: bool) -> Result<Option<Arc<Self>>>;
     /// Empties it: everything counted, kept or held is forgotten, what is pending is given up. Options, listeners
     /// and handles stay.
@@ -98,12 +106,21 @@ impl<T: Instance> Instances<T> {
 
     /// Attaches to `name`, or creates it: the same options attach, others are [`Error::ConfigMismatch`],
     /// and no options attach only.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ConfigMismatch`] for other options, [`Error::NotFound`] where neither an instance nor options exist, and
+    /// the errors of [`Instance::try_create`].
     pub fn open(&self, name: &str, config: Option<T::Config>) -> Result<Arc<T>> {
         self.open_with(name, config, OnMismatch::Error).map(|(instance, _)| instance)
     }
 
     /// As [`open`](Self::open); with [`OnMismatch::Reconfigure`] other options come into force, unless one of them is
     /// fixed at creation. What has changed by that comes with the instance.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and the errors of [`Instance::reconfigure`].
     pub fn open_with(
         &self,
         name: &str,
