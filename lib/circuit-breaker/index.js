@@ -29,7 +29,7 @@ class CircuitBreaker {
   #listeners = new SubscribedListeners('CircuitBreaker', EVENTS, {
     begin: (subscription) => native.subscribeToCircuits(this.#handle, subscription),
     end: (subscription) => native.unsubscribeFromCircuits(this.#handle, subscription),
-    tell: (delivery) => this.#notify(delivery),
+    emit: (delivery) => this.#notify(delivery),
   });
   /** Dropped events that no listener was notified of yet. */
   #missed = 0;

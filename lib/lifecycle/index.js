@@ -26,7 +26,7 @@ class Lifecycle {
   #listeners = new SubscribedListeners('Lifecycle', ['change'], {
     begin: (subscription) => native.subscribeToLifecycle(this.#handle, subscription),
     end: (subscription) => native.unsubscribeFromLifecycle(this.#handle, subscription),
-    tell: (delivery) => this.#notify(delivery),
+    emit: (delivery) => this.#notify(delivery),
   });
 
   constructor(name, options = {}) {

@@ -25,7 +25,7 @@ class Registry {
   #listeners = new SubscribedListeners('Registry', ['change'], {
     begin: (subscription) => native.registrySubscribe(this.#handle, subscription),
     end: (subscription) => native.registryUnsubscribe(this.#handle, subscription),
-    tell: (delivery) => this.#report(delivery),
+    emit: (delivery) => this.#report(delivery),
   });
 
   constructor(name, options = {}) {

@@ -15,7 +15,7 @@ class SubscribedListeners {
   #subscription;
 
   /**
-   * `source.begin(subscription)` starts deliveries, `source.end(subscription)` stops them. `source.tell(delivery)` emits
+   * `source.begin(subscription)` starts deliveries, `source.end(subscription)` stops them. `source.emit(delivery)` emits
    * the event of each. When the instance is destroyed, the subscription ends and the listeners can be collected.
    */
   constructor(owner, events, source) {
@@ -54,7 +54,7 @@ class SubscribedListeners {
 
   #receive(delivery) {
     if (owned(delivery).kind === 'destroyed') this.#forget();
-    else this.#source.tell(delivery);
+    else this.#source.emit(delivery);
   }
 
   #endIfIdle() {

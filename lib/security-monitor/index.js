@@ -21,7 +21,7 @@ class SecurityMonitor {
   #listeners = new SubscribedListeners('SecurityMonitor', ['alert'], {
     begin: (subscription) => native.securityMonitorSubscribe(this.#handle, subscription),
     end: (subscription) => native.securityMonitorUnsubscribe(this.#handle, subscription),
-    tell: (delivery) => this.#emit(delivery),
+    emit: (delivery) => this.#emit(delivery),
   });
 
   constructor(name, options) {
