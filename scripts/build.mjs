@@ -49,7 +49,7 @@ function buildWithCli() {
 
 function buildWithCargo() {
   const target = path.join(root, 'target');
-  // Rust links musl statically unless told otherwise, and then there is no library to load.
+  // By default Rust links musl statically, and then there is no library to load.
   if (isMusl()) process.env.RUSTFLAGS ??= '-C target-feature=-crt-static';
   run('cargo', ['build', '--locked', '--package', 'sluice', ...profile, '--target-dir', target]);
   return path.join(target, options.debug ? 'debug' : 'release', LIBRARY);

@@ -23,9 +23,9 @@ const STORMS = {
 for (const [title, options] of Object.entries(STORMS)) {
   console.log(`${title}: ${options.calls} calls, seed ${seed}`);
   const totals = await storm({ ...options, seed, timeoutMs });
-  const { answered, failed, lostWithTheirThread, told, threads, seconds } = totals;
+  const { answered, failed, lostWithTheirThread, messages, threads, seconds } = totals;
   console.log(
     `  ${answered} answered, ${failed} failed as expected, ${lostWithTheirThread} ended with their thread, ` +
-      `${told} messages, ${threads} threads, ${seconds} s; no call lost, nothing pending`,
+      `${messages} messages, ${threads} threads, ${seconds} s; no call lost, nothing pending`,
   );
 }

@@ -195,7 +195,8 @@ unsafe extern "C" fn version(env: sys::napi_env, info: sys::napi_callback_info) 
     })
 }
 
-/// `registryEntryVersion(handle, key)`: tells whether a decoded value is current; -1 where the key has no value.
+/// `registryEntryVersion(handle, key)`: the version of the key's value, against which a decoded value is checked; -1 for
+/// a key without a value.
 unsafe extern "C" fn entry_version(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
         let key = call.text(1).unwrap_or_default();

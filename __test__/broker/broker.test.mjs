@@ -17,7 +17,7 @@ test('a thread that handles the endpoint answers the call', async (t) => {
   const { broker, ids } = await shared(t, 1);
   assert.equal(await broker.call('echo', 'hello'), 'hello');
   assert.equal(await broker.call('echoLater', 5), 5);
-  assert.equal(await broker.call('who'), ids[0]);
+  assert.equal(await broker.call('whichPeer'), ids[0]);
   assert.equal(broker.pendingCount, 0);
 });
 
@@ -46,7 +46,7 @@ test('calls rotate among equally loaded peers; `to` selects one', async (t) => {
   const calls = outcomes(Array.from({ length: 40 }, () => broker.call('never')));
   const loads = broker.peers().map(({ load }) => load);
   assert.deepEqual(loads, [0, 10, 10, 10, 10]);
-  for (const id of ids) assert.equal(await broker.call('who', null, { to: id }), id);
+  for (const id of ids) assert.equal(await broker.call('whichPeer', null, { to: id }), id);
   await broker.close();
   assert.deepEqual(await calls, Array(40).fill('CLOSED'));
 });
@@ -54,7 +54,7 @@ test('calls rotate among equally loaded peers; `to` selects one', async (t) => {
 test('calls go to the least loaded peer', async (t) => {
   const { broker, ids } = await shared(t, 2);
   const stuck = Array.from({ length: 5 }, () => broker.call('never', null, { to: ids[0] }).catch(() => {}));
-  const answered = await Promise.all(Array.from({ length: 5 }, () => broker.call('who')));
+  const answered = await Promise.all(Array.from({ length: 5 }, () => broker.call('whichPeer')));
   assert.deepEqual(new Set(answered), new Set([ids[1]]));
   await broker.close();
   await Promise.all(stuck);

@@ -123,10 +123,10 @@ for (const [what, end] of Object.entries(ENDS)) {
 
 test('a listener that closes the broker still receives messages sent before', async (t) => {
   const { broker, peers } = await shared(t, 1);
-  const heard = [];
+  const received = [];
   let closed;
   broker.on('message', (payload) => {
-    heard.push(payload);
+    received.push(payload);
     closed ??= broker.close();
   });
   await peers[0].run(({ state }) => {
@@ -134,7 +134,7 @@ test('a listener that closes the broker still receives messages sent before', as
   });
   await until(() => closed !== undefined);
   await closed;
-  assert.deepEqual(heard, [0, 1, 2, 3, 4]);
+  assert.deepEqual(received, [0, 1, 2, 3, 4]);
 });
 
 test('a call rejects with CLOSED if a getter of its payload destroys the broker', async (t) => {
@@ -151,15 +151,15 @@ test('a call rejects with CLOSED if a getter of its payload destroys the broker'
 
 test('the same function can be added with once() and with on()', async (t) => {
   const broker = join(t);
-  let heard = 0;
+  let received = 0;
   const listener = () => {
-    heard += 1;
+    received += 1;
   };
   broker.once('message', listener).on('message', listener);
   for (const expected of [2, 3, 4]) {
     broker.send(broker.id, 'x');
-    await until(() => heard >= expected);
-    assert.equal(heard, expected);
+    await until(() => received >= expected);
+    assert.equal(received, expected);
   }
 });
 

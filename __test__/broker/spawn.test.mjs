@@ -15,7 +15,7 @@ const NOWHERE = fileURLToPath(new URL('../helpers/nowhere.cjs', import.meta.url)
 
 test('spawn resolves once all workers have joined; each is a peer that answers', async (t) => {
   const { broker, spawn } = open(t);
-  const group = await spawn({ count: 3, data: { serves: ['who'] } });
+  const group = await spawn({ count: 3, data: { serves: ['threadId'] } });
   const { workers } = group;
   assert.deepEqual(
     workers.map(({ state, restarts }) => ({ state, restarts })),
@@ -26,7 +26,7 @@ test('spawn resolves once all workers have joined; each is a peer that answers',
     assert.equal(peers.find(({ id }) => id === peerId).threadId, threadId);
     assert.ok(Number.isInteger(startedAt) && Math.abs(Date.now() - startedAt) < 60_000);
     await until(() => broker.peers().find(({ id }) => id === peerId).endpoints.length, 1);
-    assert.equal(await broker.call('who', null, { to: peerId }), threadId);
+    assert.equal(await broker.call('threadId', null, { to: peerId }), threadId);
   }
 });
 

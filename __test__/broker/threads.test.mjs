@@ -50,9 +50,9 @@ test('a handler is aborted when its caller dies', async (t) => {
 
 test('"peerJoin" and "peerLeave" report each peer with its metadata', async (t) => {
   const broker = join(t);
-  const heard = [];
-  broker.on('peerJoin', (peer) => heard.push(['join', peer.id, peer.metadata]));
-  broker.on('peerLeave', (peer) => heard.push(['leave', peer.id, peer.metadata]));
+  const received = [];
+  broker.on('peerJoin', (peer) => received.push(['join', peer.id, peer.metadata]));
+  broker.on('peerLeave', (peer) => received.push(['leave', peer.id, peer.metadata]));
   const [peer] = startPeers(t, 1);
   const count = await peer.run(({ load, state }, name) => {
     state.broker = new (load().Broker)(name, { id: 'b', metadata: { zone: 'x' } });
@@ -62,8 +62,8 @@ test('"peerJoin" and "peerLeave" report each peer with its metadata', async (t) 
   assert.deepEqual(broker.peers()[1].metadata, { zone: 'x' });
   assert.equal(broker.peers()[1].threadId, peer.threadId);
   await peer.run(({ state }) => state.broker.close());
-  await until(() => heard.length === 2);
-  assert.deepEqual(heard, [
+  await until(() => received.length === 2);
+  assert.deepEqual(received, [
     ['join', 'b', { zone: 'x' }],
     ['leave', 'b', { zone: 'x' }],
   ]);
@@ -262,12 +262,12 @@ test('handlers and listeners run in the asynchronous context in which they were 
   const { AsyncLocalStorage } = await import('node:async_hooks');
   const storage = new AsyncLocalStorage();
   const broker = join(t, freshName());
-  const heard = [];
+  const received = [];
   storage.run('served', () => broker.handle('context', () => storage.getStore()));
-  storage.run('listened', () => broker.on('message', () => heard.push(storage.getStore())));
+  storage.run('listened', () => broker.on('message', () => received.push(storage.getStore())));
   const answer = await storage.run('called', async () => [await broker.call('context'), storage.getStore()]);
   assert.deepEqual(answer, ['served', 'called']);
   broker.send(broker.id, 'to myself');
-  await until(() => heard.length === 1);
-  assert.deepEqual(heard, ['listened']);
+  await until(() => received.length === 1);
+  assert.deepEqual(received, ['listened']);
 });

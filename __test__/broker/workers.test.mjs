@@ -11,7 +11,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 test('a rolling restart replaces every worker and loses no call', async (t) => {
   const { broker, spawn } = open(t);
-  const group = await spawn({ count: 2, data: { serves: ['echo', 'who'] } });
+  const group = await spawn({ count: 2, data: { serves: ['echo', 'threadId'] } });
   await until(() => broker.endpoints().length, 2);
   let isRunning = true;
   let answered = 0;
@@ -36,14 +36,14 @@ test('a rolling restart replaces every worker and loses no call', async (t) => {
 test('a successor that serves fewer endpoints does not replace a worker', async (t) => {
   const { broker, name } = open(t);
   const clock = stopClock(t);
-  const workerData = { name, serves: ['echo', 'who'] };
+  const workerData = { name, serves: ['echo', 'threadId'] };
   const group = await broker.spawn(FILE, { workerData, count: 2, startTimeout: '5s' });
   await until(() => broker.peers().filter(({ endpoints }) => endpoints.length === 2).length, 2);
   const before = group.workers;
   workerData.serves = ['echo'];
   const refused = assert.rejects(group.restart(), (error) => {
     assert.equal(error.code, 'ERR_SLUICE_SPAWN_FAILED');
-    assert.match(error.message, /does not serve who/);
+    assert.match(error.message, /does not serve threadId/);
     return true;
   });
   await next(group, 'start');

@@ -27,7 +27,7 @@ const serve = ({ load, state, require }, { name, options }) => {
     await pause(1);
     return payload;
   });
-  broker.handle('who', () => broker.id);
+  broker.handle('whichPeer', () => broker.id);
   broker.handle('context', (_payload, { from, id, deadline }) => ({ from, id, deadline }));
   broker.handle('throw', (how) => {
     const cause = new RangeError('the cause');

@@ -56,7 +56,7 @@ async function startAndEnd(port) {
 /** Replies to a peer, which may have ended. */
 function answer(peer) {
   try {
-    broker.send(peer, 'heard');
+    broker.send(peer, 'received');
   } catch (error) {
     if (error.code !== 'ERR_SLUICE_PEER_GONE') throw error;
   }

@@ -55,7 +55,7 @@ async function main() {
   await once(worker, 'exit');
   const { count: left, opened, perThread } = trackers[1].stats();
   const afterWorker = { count: left, opened, perThread };
-  console.log(JSON.stringify({ admitted, count, told: changes, errors, afterWorker }));
+  console.log(JSON.stringify({ admitted, count, changes, errors, afterWorker }));
 }
 
 /** Each load in this thread opens two connections. All must close when the thread ends. */

@@ -35,11 +35,11 @@ export { manualClock as stopClock } from './setup.mjs';
 
 /** Records all events of the group, in order. */
 export function record(group) {
-  const told = [];
+  const emitted = [];
   for (const event of ['start', 'exit', 'restart', 'failed']) {
-    group.on(event, (what) => told.push({ event, what }));
+    group.on(event, (what) => emitted.push({ event, what }));
   }
-  return { told, of: (event) => told.filter((one) => one.event === event).map(({ what }) => what) };
+  return { emitted, of: (event) => emitted.filter((one) => one.event === event).map(({ what }) => what) };
 }
 
 export const next = (group, event) => new Promise((resolve) => group.once(event, resolve));

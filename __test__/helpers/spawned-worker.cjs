@@ -21,7 +21,7 @@ const ENDS = {
 
 const ENDPOINTS = {
   echo: (payload) => payload,
-  who: () => threadId,
+  threadId: () => threadId,
   /** Counts the started call in gate[1] and answers once gate[0] is set. */
   wait: async () => {
     Atomics.add(gate, 1, 1);

@@ -123,7 +123,7 @@ console.log(
     unexpected: unexpected.slice(0, 10),
     answered: shared.outcomes[0],
     failed: shared.outcomes[1],
-    told: shared.messages[0],
+    messages: shared.messages[0],
     threads: started,
     seconds: Math.round((performance.now() - startedAt) / 100) / 10,
   }),

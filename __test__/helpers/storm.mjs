@@ -30,7 +30,7 @@ function check(totals, calls, context) {
   const { unsettled, settledTwice, ranTwice, lostWithTheirThread, left, main, peers } = totals;
   assert.deepEqual(totals.unexpected, [], context);
   // One call in twenty fails on purpose, and most are answered. The number of messages depends on the machine.
-  const { answered, failed, told: messages, threads } = totals;
+  const { answered, failed, messages, threads } = totals;
   assert.ok(answered > calls / 2 && failed > calls / 20 && messages > 0 && threads > 8, context);
   assert.deepEqual(
     { unsettled, settledTwice, ranTwice },

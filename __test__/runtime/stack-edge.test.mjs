@@ -78,15 +78,15 @@ test('a call at the end of the stack rejects or is answered; no inbox capacity l
 test('messages at the end of the stack leak no inbox capacity', async (t) => {
   const broker = join(t, freshName(), { inbox: 20_000 });
   const other = join(t, freshName());
-  let heard = 0;
+  let received = 0;
   broker.on('message', () => {
-    heard += 1;
+    received += 1;
   });
   for (const payload of PAYLOADS) {
     const outcomes = atTheEdge(() => broker.send(broker.id, payload));
     const sent = outcomes.filter((outcome) => !isError(outcome)).length;
-    await until(() => heard >= sent);
-    heard = 0;
+    await until(() => received >= sent);
+    received = 0;
     assert.ok(sent > 0 && sent < FRAMES);
     atTheEdge(() => broker.broadcast(payload));
     await new Promise(setImmediate);

@@ -132,8 +132,8 @@ function copyOfPackage({ withAddon }) {
   const require = createRequire(import.meta.url);
   const root = path.dirname(require.resolve('../../package.json')) + path.sep;
   for (const file of Object.keys(require.cache)) {
-    const isOurs = file.startsWith(root) && !file.includes('node_modules');
-    if (isOurs && (withAddon || !file.endsWith('.node'))) delete require.cache[file];
+    const isOfPackage = file.startsWith(root) && !file.includes('node_modules');
+    if (isOfPackage && (withAddon || !file.endsWith('.node'))) delete require.cache[file];
   }
   return { ...require('../../index.js'), ...require('../../lib/testing.js') };
 }

@@ -75,7 +75,7 @@ test('several copies of the package in one thread share its state and release it
   assert.deepEqual(JSON.parse(stdout), {
     admitted: [true, true, false],
     count: 2,
-    told: 2,
+    changes: 2,
     errors: { ownCode: 'ERR_SLUICE_INVALID_KEY', isOwn: true, isOther: false, perLoad: 20 },
     afterWorker: { count: 2, opened: 42, perThread: { 0: 2 } },
   });

@@ -13,7 +13,7 @@ const { CANCELLED } = require('./headers');
  * later is counted.
  */
 class InFlightCalls {
-  /** By slot. Slots are reused; the request's number tells their calls apart. */
+  /** By slot. Slots are reused; the request's number distinguishes their calls. */
   #calls = [];
   #free = [];
   #count = 0;

@@ -3,7 +3,7 @@
 const { describe } = require('../runtime/errors');
 const { warnOnce } = require('./warn-once');
 
-const READ_MORE = 'See docs/middleware.md#who-the-client-is in the package.';
+const READ_MORE = 'See docs/middleware.md#the-client-of-a-request in the package.';
 
 /** Headers in which proxies name clients. */
 const FORWARDING_HEADERS = [

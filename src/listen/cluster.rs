@@ -43,7 +43,7 @@ pub(crate) struct Wanted {
     pub(crate) address: IpAddr,
     /// As given to `listen`: 0 lets the system choose.
     pub(crate) port: u16,
-    /// Tells the sockets on port 0 of one address apart.
+    /// Distinguishes the sockets on port 0 of one address.
     pub(crate) index: u32,
 }
 

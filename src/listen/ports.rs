@@ -16,7 +16,7 @@ struct SharedPort {
     address: IpAddr,
     /// As asked for: 0 lets the system choose.
     requested_port: u16,
-    /// Tells the sockets on port 0 of one address apart.
+    /// Distinguishes the sockets on port 0 of one address.
     index: u32,
     port: u16,
     /// Whether a server of this process closes, as all will.

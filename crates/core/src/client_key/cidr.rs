@@ -172,6 +172,6 @@ mod tests {
         for unreadable in ["", "6.6.6.6, unknown, 10.0.0.2", "6.6.6.6, ", "6.6.6.6,,10.0.0.2", "_hidden"] {
             assert_eq!(resolve(unreadable), Resolved::Unreadable, "{unreadable}");
         }
-        assert!(behind.key("nobody").is_err());
+        assert!(behind.key("no address").is_err());
     }
 }

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_cannot_hide_the_proxys_element() {
+    fn the_client_cannot_hide_the_element_of_the_proxy() {
         for sent in ["for=\"6.6.6.6", "\"", "for=6.6.6.6;x=\"\\", "\\", "for=\"\\\"", ",;=\""] {
             assert_eq!(forwarded(&format!("{sent}, for=192.0.2.1"))[0], named("192.0.2.1"), "{sent}");
         }
@@ -157,7 +157,7 @@ mod tests {
         }
 
         #[test]
-        fn the_rightmost_element_is_the_proxys(sent: String) {
+        fn the_rightmost_element_is_of_the_proxy(sent: String) {
             let header = format!("{sent}, for=192.0.2.1");
             prop_assert_eq!(&forwarded(&header)[0], &named("192.0.2.1"));
         }

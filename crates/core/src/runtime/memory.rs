@@ -110,10 +110,10 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_watcher_of_every_change() {
+    fn notifies_the_watcher_of_every_change() {
         let (sender, seen) = std::sync::mpsc::channel();
         let memory = MemoryUse::default();
-        assert!(memory.watch(move || sender.send(()).expect("heard")));
+        assert!(memory.watch(move || sender.send(()).expect("the receiver exists")));
         assert!(!memory.watch(|| panic!("a second watcher")));
         memory.add(4_096);
         assert_eq!((memory.bytes(), memory.has_ended()), (4_096, false));
