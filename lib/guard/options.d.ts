@@ -19,11 +19,23 @@ export type RequestKey = string | number | bigint | null | undefined;
 
 /** Bounds on what is read and discarded of the bodies of refused requests, so that their clients can read the answer. */
 export interface RefusedBodyOptions {
-  /** Most bytes of each request. Default: 8 MiB. */
+  /**
+   * Most bytes of each request.
+   *
+   * @default 8 MiB
+   */
   bytes?: number;
-  /** How long after the answer, at most an hour. Default: `'2s'`. */
+  /**
+   * How long after the answer, at most an hour.
+   *
+   * @default '2s'
+   */
   timeout?: Duration;
-  /** Most connections per thread that are read at once; others are closed with the answer. Default: 64. */
+  /**
+   * Most connections per thread that are read at once; others are closed with the answer.
+   *
+   * @default 64
+   */
   connections?: number;
 }
 
@@ -31,9 +43,17 @@ export interface RefusedBodyOptions {
 export interface CorsOptions {
   /** Any origin (`'*'`), one, or several. A RegExp matches anywhere in the origin, so anchor it. */
   origin: '*' | string | RegExp | readonly (string | RegExp)[];
-  /** Whether to allow credentials; not with `'*'`. Default: false. */
+  /**
+   * Whether to allow credentials; not with `'*'`.
+   *
+   * @default false
+   */
   credentials?: boolean;
-  /** Headers that they may read. Default: `Retry-After` and those of `headers`. */
+  /**
+   * Headers that they may read.
+   *
+   * @default `Retry-After` and those of `headers`
+   */
   exposedHeaders?: readonly string[];
 }
 
@@ -43,33 +63,51 @@ export interface RuleOptions<Request, Handler> {
   rateLimit?: RateLimiterOptions | DynamicRateLimit<Request> | false;
   /**
    * The key whose quota a request is charged to: a non-empty string, or a number or bigint, which is converted to text.
-   * `''`, `NaN`, `null` and `undefined` are no key. Default: the client's address.
+   * `''`, `NaN`, `null` and `undefined` are no key.
+   *
+   * @default the client's address
    */
   key?: (request: Request) => RequestKey | Promise<RequestKey>;
   /**
    * What happens to a request without a key: it is charged to its client's address (`'client'`), refused with 400
-   * (`'refuse'`), or fails with an error (`'error'`). Default: `'client'`.
+   * (`'refuse'`), or fails with an error (`'error'`).
+   *
+   * @default 'client'
    */
   keyFallback?: 'client' | 'refuse' | 'error';
-  /** How many units a request costs, a positive integer. Default: 1. */
+  /**
+   * How many units a request costs, a positive integer.
+   *
+   * @default 1
+   */
   cost?: number | ((request: Request) => number | Promise<number>);
   /** Requests for which it returns true are neither charged nor refused. */
   skip?: (request: Request) => boolean | Promise<boolean>;
-  /** Whether CORS preflights are exempt from the limit: neither charged nor refused. Default: false. */
+  /**
+   * Whether CORS preflights are exempt from the limit: neither charged nor refused.
+   *
+   * @default false
+   */
   skipPreflight?: boolean;
   /**
    * Fastify's hook in which the rate is decided. A key from the body needs `'preValidation'`, one that a `preHandler` sets
-   * needs `'preHandler'`. Bans and connections are decided in `onRequest`. Default: `'onRequest'`.
+   * needs `'preHandler'`. Bans and connections are decided in `onRequest`.
+   *
+   * @default 'onRequest'
    */
   hook?: 'onRequest' | 'preParsing' | 'preValidation' | 'preHandler';
   /**
    * Charges only requests that fail (or succeed): the charge of the others is taken back once they are answered. A request
-   * fails with a status from 400, or when its client disconnects before the answer. Default: all requests count.
+   * fails with a status from 400, or when its client disconnects before the answer.
+   *
+   * @default all requests count
    */
   countOnly?: 'failures' | 'successes';
   /**
    * Whether requests of this route carry credentials: an answer of 401 or 403 is then a failed login, also without an
-   * `Authorization` header. Default: `false`.
+   * `Authorization` header.
+   *
+   * @default false
    */
   login?: boolean;
   /** Answers refused requests instead of the guard. Status and headers are set when it is called. */
@@ -80,10 +118,16 @@ export interface RuleOptions<Request, Handler> {
 export interface RecordEntry {
   /** The event that the monitor records, and the reason that the reputation gets. */
   event: string;
-  /** How many failures the reputation counts, an integer from 0. Default: 1; for 404 and 429 it is 0. */
+  /**
+   * How many failures the reputation counts, an integer from 0.
+   *
+   * @default 1; for 404 and 429 it is 0
+   */
   weight?: number;
   /**
-   * `'credentials'` records only where the request carried an `Authorization` header, or its route has `login: true`. Default: `'credentials'` for 401 and 403, else `'always'`.
+   * `'credentials'` records only where the request carried an `Authorization` header, or its route has `login: true`.
+   *
+   * @default `'credentials'` for 401 and 403, else `'always'`
    */
   when?: 'credentials' | 'always';
 }
@@ -91,10 +135,16 @@ export interface RecordEntry {
 export interface GuardOptions<Request, Handler> extends RuleOptions<Request, Handler> {
   /**
    * Names the guard and its parts. Guards of one name share them over all threads, and must agree on their options.
-   * Options that are left out are those of the existing guard. Default: `'default'`.
+   * Options that are left out are those of the existing guard.
+   *
+   * @default 'default'
    */
   name?: string;
-  /** Caps on open connections. Default: none. */
+  /**
+   * Caps on open connections.
+   *
+   * @default none
+   */
   connections?: ConnectionTrackerOptions | false;
   /**
    * Bans: options of a {@link Reputation} of the guard's name, or an existing one, or its name. Default: none, so nothing
@@ -103,7 +153,9 @@ export interface GuardOptions<Request, Handler> extends RuleOptions<Request, Han
   reputation?: ReputationOptions | Reputation | string | false;
   /**
    * Rules on events: options of a {@link SecurityMonitor} of the guard's name, or an existing one, or its name. Rules that
-   * ban do so in the guard's reputation, where the monitor's `reputation` is left out. Default: none.
+   * ban do so in the guard's reputation, where the monitor's `reputation` is left out.
+   *
+   * @default none
    */
   monitor?: SecurityMonitorOptions | SecurityMonitor | string | false;
   /**
@@ -112,17 +164,30 @@ export interface GuardOptions<Request, Handler> extends RuleOptions<Request, Han
    * `'not-found'` and 429 `'rate-limited'`, which are no failures. `false` records no answer.
    */
   record?: Readonly<Record<number, string | RecordEntry | false>> | false;
-  /** Ranges of proxies that are trusted to name the client. No failures are counted for their addresses. Default: none. */
+  /**
+   * Ranges of proxies that are trusted to name the client. No failures are counted for their addresses.
+   *
+   * @default none
+   */
   trustedProxies?: readonly string[];
   /**
    * The header in which trusted proxies name the client, such as `'forwarded'` (RFC 7239), `'x-real-ip'` or
    * `'cf-connecting-ip'`; or a function that is called for every request of Node's and returns the address.
-   * Default: `'x-forwarded-for'`.
+   *
+   * @default 'x-forwarded-for'
    */
   clientAddress?: string | ((request: IncomingMessage | Http2ServerRequest) => string);
-  /** The format of the quota's headers. Default: `'draft-8'`. */
+  /**
+   * The format of the quota's headers.
+   *
+   * @default 'draft-8'
+   */
   headers?: 'draft-8' | 'legacy' | false;
-  /** CORS headers of refusals that have none yet; `true` allows any origin. Default: none. */
+  /**
+   * CORS headers of refusals that have none yet; `true` allows any origin.
+   *
+   * @default none
+   */
   cors?: CorsOptions | boolean;
   /** What is read of a refused request's body; `false` closes its connection with the answer. */
   refusedBody?: RefusedBodyOptions | false;
@@ -132,7 +197,9 @@ export interface GuardOptions<Request, Handler> extends RuleOptions<Request, Han
    * What happens when options differ from those of the existing guard; for its parts and the limiters of its routes too,
    * unless they have their own. `record`, `trustedProxies`, the header of `clientAddress` and the options
    * of the parts may change. Fixed at creation: which parts there are, the names of `reputation` and `monitor`, whether
-   * the limit or `clientAddress` is a function, and `dryRun`. Default: `'error'`.
+   * the limit or `clientAddress` is a function, and `dryRun`.
+   *
+   * @default 'error'
    */
   onMismatch?: OnMismatch;
 }
