@@ -227,14 +227,16 @@ impl Registry {
     ///
     /// The registry is destroyed.
     pub fn subscribe(&self, sink: Sink<RegistryChange>, subscription: SubscriptionId) -> Result<()> {
-        let thread = sink.thread();
+        // Between writes, so that it gets all changes of a version or none.
+        let _writers = self.writing.lock();
+        self.check_open()?;
         self.subscribers.add(sink, subscription);
-        // After it was added: a registry that closes meanwhile either notifies the subscription or is found closed.
-        self.check_open().inspect_err(|_| self.subscribers.remove(thread, subscription))
+        Ok(())
     }
 
     /// Ends one subscription of a thread.
     pub fn unsubscribe(&self, thread: ThreadId, subscription: SubscriptionId) {
+        let _writers = self.writing.lock();
         self.subscribers.remove(thread, subscription);
     }
 
