@@ -1,6 +1,6 @@
 // CircuitBreaker: a call that its caller aborts counts neither as a success nor as a failure of the target.
 import assert from 'node:assert/strict';
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncLocalStorage, createHook } from 'node:async_hooks';
 import { getEventListeners, once } from 'node:events';
 import http from 'node:http';
 import test from 'node:test';
@@ -8,7 +8,7 @@ import sluice from '../../index.js';
 import { freshName, runInAll, startPeers } from '../helpers/peer.mjs';
 import { stopClock } from '../helpers/setup.mjs';
 
-const { CircuitBreaker } = sluice;
+const { CircuitBreaker, RateLimiter } = sluice;
 const clock = stopClock();
 
 const FOUR = { window: { calls: 4 }, minimumCalls: 4, openFor: '1s' };
@@ -307,4 +307,15 @@ test('a thread that ends right after an abort frees the permit of its trial once
   assert.deepEqual(permits.map(Boolean), [true, true, false]);
   for (const permit of permits.slice(0, 2)) permit.success();
   assert.equal(breaker.state('db'), 'closed');
+});
+
+test('a hook of async_hooks that calls the library changes neither the start nor the timeout of a call', async (t) => {
+  const limiter = new RateLimiter(freshName(), { limit: 100, window: '1h' });
+  const breaker = fresh({ timeout: 50 });
+  const hook = createHook({ init: () => limiter.consume('client') }).enable();
+  t.after(() => hook.disable());
+  const fired = breaker.fire('db', never);
+  hook.disable();
+  clock.advance(50);
+  await assert.rejects(fired, { code: 'ERR_SLUICE_TIMEOUT', message: /took longer than 50 ms$/ });
 });

@@ -4,8 +4,7 @@ const { AsyncResource } = require('node:async_hooks');
 const { addAbortListener, removeAbortListener } = require('../runtime/abort-listeners');
 const { outcomeOf, outcomeOfAbort, report } = require('./call-outcome');
 const { SluiceError } = require('../runtime/errors');
-const { PERMIT } = require('../runtime/layouts');
-const { native, numbers } = require('../runtime/native');
+const { native } = require('../runtime/native');
 const { promiseOf } = require('../runtime/promise-of');
 
 /**
@@ -31,13 +30,13 @@ class FiredCall {
   /** `{ signal, onAbort, context, controller }`; undefined where the caller gave no signal. */
   #caller;
 
-  /** Reads the numbers of the permit, so it is constructed right after `acquirePermit`. */
-  constructor(source, peer, ticket, resolve, reject) {
+  /** `permit` is `{ ticket, startedAt, timeoutMs }`. */
+  constructor(source, peer, permit, resolve, reject) {
     this.#source = source;
     this.#peer = peer;
-    this.#ticket = ticket;
-    this.#startedAt = numbers[PERMIT.STARTED_AT];
-    this.#timeoutMs = numbers[PERMIT.TIMEOUT];
+    this.#ticket = permit.ticket;
+    this.#startedAt = permit.startedAt;
+    this.#timeoutMs = permit.timeoutMs;
     this.#resolve = resolve;
     this.#reject = reject;
   }

@@ -169,9 +169,11 @@ class CircuitBreaker {
   }
 
   #run(peer, ticket, fn, signal) {
+    // Read before the promise exists: hooks of `async_hooks` run when it is made, and may call this library.
+    const permit = { ticket, startedAt: numbers[PERMIT.STARTED_AT], timeoutMs: numbers[PERMIT.TIMEOUT] };
     let hasRun = false;
     const settled = new Promise((resolve, reject) => {
-      new FiredCall(this.#source, peer, ticket, resolve, reject).run(fn, signal);
+      new FiredCall(this.#source, peer, permit, resolve, reject).run(fn, signal);
       hasRun = true;
     });
     // The stack overflowed, and the promise has rejected with that.
