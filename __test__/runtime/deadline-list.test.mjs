@@ -85,3 +85,21 @@ test('a deferred list expires its entries one turn of the event loop later', asy
   await turn();
   assert.deepEqual(expired, ['call']);
 });
+
+test('a timer that cannot be set is set by the next entry', async (t) => {
+  const { expired, add } = fresh();
+  const { setTimeout } = globalThis;
+  t.after(() => {
+    globalThis.setTimeout = setTimeout;
+  });
+  globalThis.setTimeout = () => {
+    throw new RangeError('Maximum call stack size exceeded');
+  };
+  assert.throws(() => add('first', 100), RangeError);
+  globalThis.setTimeout = setTimeout;
+  add('second', 300);
+  await pass(100);
+  assert.deepEqual(expired, ['first']);
+  await pass(200);
+  assert.deepEqual(expired, ['first', 'second']);
+});

@@ -65,8 +65,14 @@ class DeadlineList {
   arm() {
     const wanted = this.#wanted;
     this.#wanted = Number.POSITIVE_INFINITY;
-    if (wanted < this.#armed) this.#setTimer(wanted, native.elapsed());
-    else if (this.#keepsAlive && !this.#isRef) this.#setRef(true);
+    try {
+      if (wanted < this.#armed) this.#setTimer(wanted, native.elapsed());
+      else if (this.#keepsAlive && !this.#isRef) this.#setRef(true);
+    } catch (error) {
+      // A stack overflow. The next call sets the timer.
+      if (wanted < this.#wanted) this.#wanted = wanted;
+      throw error;
+    }
   }
 
   /** Does nothing for an entry that is not in the list. */
@@ -128,17 +134,23 @@ class DeadlineList {
     let hasFired = false;
     const onTime = () => {
       hasFired = true;
-      if (this.#isDeferred) this.#turn = setImmediate(() => this.#expire());
-      else this.#expire();
+      if (this.#isDeferred) this.#turn = setImmediate(() => this.#expire(due));
+      else this.#expire(due);
     };
-    const timer = new Deadline(Math.max(due - now, 0), onTime, { ref: this.#isRef });
-    // A deadline that has passed fires at once, and may have set the next timer.
-    if (!hasFired) this.#timer = timer;
+    try {
+      const timer = new Deadline(Math.max(due - now, 0), onTime, { ref: this.#isRef });
+      // A deadline that has passed fires at once, and may have set the next timer.
+      if (!hasFired) this.#timer = timer;
+    } catch (error) {
+      // A stack overflow: there is no timer.
+      if (!hasFired) this.#armed = Number.POSITIVE_INFINITY;
+      throw error;
+    }
   }
 
-  #expire() {
-    // A timer may fire a fraction of a millisecond early.
-    const now = Math.max(native.elapsed(), this.#armed);
+  /** `due` is the time of the timer, which may fire a fraction of a millisecond early. */
+  #expire(due) {
+    const now = Math.max(native.elapsed(), due);
     this.#armed = Number.POSITIVE_INFINITY;
     this.#timer = undefined;
     for (let tick = this.#first; tick !== undefined && tick.due <= now; tick = this.#first) {

@@ -28,8 +28,9 @@ class Deadline {
     this.#due = native.elapsed() + ms;
     this.#onTime = onTime;
     this.#ref = ref;
-    pending.add(this);
     this.look();
+    // After: where the stack overflows, no deadline without a timer stays behind.
+    if (this.#timer !== undefined) pending.add(this);
   }
 
   /** Fires if the time has come, else sets a timer for the rest. */
