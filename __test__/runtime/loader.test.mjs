@@ -26,10 +26,11 @@ function copyOfPackage(t) {
 function load(folder, { flags = [], ...options } = {}) {
   const code = `try { require('${folder}'); console.log('{}'); }
     catch ({ message, code }) { console.log(JSON.stringify({ message, code })); }`;
-  const { stdout, stderr } = spawnSync(process.execPath, [...flags, '-e', code], {
+  const { stdout, stderr, error } = spawnSync(process.execPath, [...flags, '-e', code], {
     encoding: 'utf8',
     ...options,
   });
+  assert.ifError(error);
   assert.ok(stdout !== '', stderr);
   return JSON.parse(stdout);
 }
