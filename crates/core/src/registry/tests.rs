@@ -3,6 +3,7 @@
 use super::*;
 use crate::deliveries::{Item, Mailbox};
 use crate::runtime::Instance;
+use crate::runtime::mailbox::EventSink;
 
 fn value(text: &str) -> Box<[u8]> {
     text.as_bytes().into()
@@ -95,4 +96,43 @@ fn refuses_when_closed() {
     registry.close();
     assert_eq!(registry.get("a").expect_err("closed").code(), "CLOSED");
     assert_eq!(registry.set("a", value("1")).expect_err("closed").code(), "CLOSED");
+}
+
+/// A subscriber that takes a millisecond for each event and says when the first has come, so that other threads get a
+/// turn between two events of a version.
+#[derive(Debug)]
+struct SlowSink(Arc<AtomicBool>);
+
+impl EventSink<RegistryChange> for SlowSink {
+    fn thread(&self) -> ThreadId {
+        ThreadId(2)
+    }
+
+    fn push(&self, _: SubscriptionId, _: RegistryChange) -> bool {
+        self.0.store(true, Ordering::Release);
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        true
+    }
+
+    fn destroyed(&self, _: SubscriptionId) {}
+}
+
+/// Without the writers' lock, the late subscriber gets the last of the 32 changes of the version.
+#[test]
+fn a_subscription_sees_all_changes_of_a_version_or_none() {
+    let registry = Registry::new("r");
+    let has_begun = Arc::new(AtomicBool::new(false));
+    registry.subscribe(Arc::new(SlowSink(Arc::clone(&has_begun))), 1).expect("open");
+    let mailbox = Arc::new(Mailbox::new(ThreadId(1), Box::new(|| ())));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let entries = (0..32).map(|key| (key.to_string(), value("v"))).collect();
+            registry.replace_all(entries).expect("open");
+        });
+        while !has_begun.load(Ordering::Acquire) {
+            std::thread::yield_now();
+        }
+        registry.subscribe(Arc::<Mailbox>::clone(&mailbox), 7).expect("open");
+    });
+    assert_eq!(mailbox.take(), []);
 }
