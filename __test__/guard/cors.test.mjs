@@ -1,8 +1,11 @@
 // CORS: preflights that are not charged, and refusals that scripts of other origins can read.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { getRequestListener } from '@hono/node-server';
 import express5 from 'express';
 import Fastify from 'fastify';
+import { Hono } from 'hono';
+import Koa from 'koa';
 import sluice from '../../index.js';
 import { ask, serve } from '../helpers/http.mjs';
 import { freshNames, stopClock } from '../helpers/setup.mjs';
@@ -29,6 +32,25 @@ const FRAMEWORKS = {
       t,
       express5().use(guard.express(), (_req, res) => res.send('served')),
     ),
+  'a listener of http': (t, guard) =>
+    serve(
+      t,
+      guard.http()((_req, res) => res.end('served')),
+    ),
+  Koa: (t, guard) => {
+    const app = new Koa();
+    app.use(guard.koa());
+    app.use((ctx) => {
+      ctx.body = 'served';
+    });
+    return serve(t, app.callback());
+  },
+  Hono: (t, guard) => {
+    const app = new Hono();
+    app.use(guard.hono());
+    app.all('/', (c) => c.text('served'));
+    return serve(t, getRequestListener(app.fetch));
+  },
   Fastify: async (t, guard) => {
     const app = Fastify({ forceCloseConnections: true });
     t.after(() => app.close());

@@ -1,13 +1,20 @@
-// Limits in Express and Fastify that depend on the request or its answer, and several limits at once.
+// Limits in each framework that depend on the request or its answer, and several limits at once.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import http from 'node:http';
+import nodeHttp from 'node:http';
 import { describe, test } from 'node:test';
+import { getRequestListener } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import express5 from 'express';
 import express4 from 'express4';
 import Fastify from 'fastify';
+import { Hono } from 'hono';
+import Koa from 'koa';
 import express from '../../lib/express.js';
 import fastifyPlugin from '../../lib/fastify.js';
+import hono from '../../lib/hono.js';
+import koa from '../../lib/koa.js';
+import http from '../../lib/node-http.js';
 import { ask, serve, statuses } from '../helpers/http.mjs';
 import { freshNames, stopClock } from '../helpers/setup.mjs';
 import { until } from '../helpers/sockets.mjs';
@@ -20,7 +27,65 @@ const FRAMEWORKS = {
   'Express 4': (t, options, answer) => serveExpress(express4, t, options, answer),
   'Express 5': (t, options, answer) => serveExpress(express5, t, options, answer),
   'Fastify 5': serveFastify,
+  'Koa 3': serveKoa,
+  'Hono 4': serveHono,
+  'a listener of http': serveListener,
 };
+
+async function serveKoa(t, options, answer) {
+  const middleware = koa({ name: freshName(), ...options });
+  const app = new Koa();
+  app.use(async (ctx, next) => {
+    try {
+      await next();
+    } catch (error) {
+      ctx.status = 500;
+      ctx.body = { code: error.code, message: error.message };
+    }
+  });
+  app.use(middleware);
+  app.use((ctx) => {
+    if (answer === undefined) {
+      ctx.status = Number(ctx.path.slice(1));
+      ctx.body = 'answer';
+      return;
+    }
+    // Koa begins with 404.
+    ctx.status = 200;
+    ctx.respond = false;
+    answer(ctx.res);
+  });
+  return { port: await serve(t, app.callback()), guard: middleware.guard };
+}
+
+async function serveHono(t, options, answer) {
+  const middleware = hono({ name: freshName(), ...options });
+  const app = new Hono();
+  app.use(middleware);
+  app.get('/:status', (c) => {
+    if (answer === undefined) return c.text('answer', Number(c.req.param('status')));
+    answer(c.env.outgoing);
+    return RESPONSE_ALREADY_SENT;
+  });
+  app.onError((error, c) => c.json({ code: error.code, message: error.message }, 500));
+  return { port: await serve(t, getRequestListener(app.fetch)), guard: middleware.guard };
+}
+
+async function serveListener(t, options, answer) {
+  const protect = http({ name: freshName(), ...options });
+  const listener = (req, res) => {
+    if (answer !== undefined) return answer(res);
+    res.statusCode = Number(req.url.slice(1));
+    res.end('answer');
+  };
+  const guarded = (req, res) =>
+    protect(req, res, (error) => {
+      if (error === undefined) return listener(req, res);
+      res.writeHead(500, { 'Content-Type': 'application/json' });
+      res.end(JSON.stringify({ code: error.code, message: error.message }));
+    });
+  return { port: await serve(t, guarded), guard: protect.guard };
+}
 
 async function serveExpress(framework, t, options, answer) {
   const middleware = express({ name: freshName(), ...options });
@@ -45,6 +110,9 @@ async function serveFastify(t, options, answer) {
   await app.listen({ port: 0, host: '127.0.0.1' });
   return { port: app.server.address().port, guard: app.sluice };
 }
+
+/** Node's request behind what a framework gives to functions among the options. */
+const nodeRequestOf = (request) => request.env?.incoming ?? request.raw ?? request;
 
 const FIVE = { limit: 5, window: '1m', algorithm: 'fixed-window' };
 
@@ -81,7 +149,7 @@ for (const [framework, start] of Object.entries(FRAMEWORKS)) {
           gone = once(res, 'close');
         };
         const { port, guard } = await start(t, { rateLimit: FIVE, countOnly }, answer);
-        const request = http.get({ port, host: '127.0.0.1', path: '/200', agent: false });
+        const request = nodeHttp.get({ port, host: '127.0.0.1', path: '/200', agent: false });
         const [response] = await once(request, 'response');
         response.on('error', () => {});
         request.destroy();
@@ -96,13 +164,13 @@ for (const [framework, start] of Object.entries(FRAMEWORKS)) {
       let decide;
       let socket;
       const key = (request) => {
-        socket = (request.raw ?? request).socket;
+        socket = nodeRequestOf(request).socket;
         return new Promise((resolve) => {
           decide = () => resolve('k');
         });
       };
       const { port, guard } = await start(t, { rateLimit: FIVE, countOnly: 'successes', key });
-      const request = http.get({ port, host: '127.0.0.1', path: '/200', agent: false });
+      const request = nodeHttp.get({ port, host: '127.0.0.1', path: '/200', agent: false });
       request.on('error', () => {});
       await until(() => decide !== undefined, true);
       request.destroy();
@@ -129,7 +197,7 @@ for (const [framework, start] of Object.entries(FRAMEWORKS)) {
 
     test('limit may be a function of the request, and the headers have its result', async (t) => {
       const plans = { free: 2, paid: 4 };
-      const limit = (request) => plans[request.headers['x-plan']];
+      const limit = (request) => plans[nodeRequestOf(request).headers['x-plan']];
       for (const asked of [limit, async (request) => limit(request)]) {
         const { port } = await start(t, { rateLimit: { ...FIVE, limit: asked } });
         const by = (plan, from) => ({ path: '/200', from, headers: { 'x-plan': plan } });

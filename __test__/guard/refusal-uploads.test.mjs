@@ -6,9 +6,12 @@ import http2 from 'node:http2';
 import https from 'node:https';
 import net from 'node:net';
 import { describe, test } from 'node:test';
+import { getRequestListener } from '@hono/node-server';
 import express5 from 'express';
 import express4 from 'express4';
 import Fastify from 'fastify';
+import { Hono } from 'hono';
+import Koa from 'koa';
 import sluice from '../../index.js';
 import { selfSigned } from '../helpers/certificate.mjs';
 import { freshNames } from '../helpers/setup.mjs';
@@ -34,6 +37,23 @@ const LISTENERS = {
   },
   'Express 4': async (guard) => express4().use(guard.express(), (_req, res) => res.end('served')),
   'Express 5': async (guard) => express5().use(guard.express(), (_req, res) => res.end('served')),
+  'a listener of http': async (guard) => guard.http()((_req, res) => res.end('served')),
+  'Koa 3': async (guard) => {
+    const app = new Koa();
+    // A client that has disconnected is no error of the application.
+    app.silent = true;
+    app.use(guard.koa());
+    app.use((ctx) => {
+      ctx.body = 'served';
+    });
+    return app.callback();
+  },
+  'Hono 4': async (guard) => {
+    const app = new Hono();
+    app.use(guard.hono());
+    app.all('/', (c) => c.text('served'));
+    return getRequestListener(app.fetch);
+  },
 };
 
 async function serveFastify(t, guard) {

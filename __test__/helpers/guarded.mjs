@@ -1,9 +1,12 @@
 // A guarded server in each framework. It answers /404 with 404 and so on, and / with 200.
 import { once } from 'node:events';
 import http from 'node:http';
+import { createAdaptorServer } from '@hono/node-server';
 import express5 from 'express';
 import express4 from 'express4';
 import Fastify from 'fastify';
+import { Hono } from 'hono';
+import Koa from 'koa';
 import { keepAliveAgent } from './http.mjs';
 
 const statusOf = (url) => Number(/^\/(\d{3})/.exec(url)?.[1] ?? 200);
@@ -17,6 +20,23 @@ const LISTENERS = {
     });
     guard.attach(server);
     return server;
+  },
+  'a listener of http': async (guard) =>
+    http.createServer(guard.http()((req, res) => res.writeHead(statusOf(req.url)).end('answer'))),
+  'Koa 3': async (guard) => {
+    const app = new Koa();
+    app.use(guard.koa());
+    app.use((ctx) => {
+      ctx.status = statusOf(ctx.url);
+      ctx.body = 'answer';
+    });
+    return http.createServer(app.callback());
+  },
+  'Hono 4': async (guard) => {
+    const app = new Hono();
+    app.use(guard.hono());
+    app.all('*', (c) => c.text('answer', statusOf(c.req.path)));
+    return createAdaptorServer(app);
   },
   'Express 4': async (guard) => http.createServer(application(express4, guard)),
   'Express 5': async (guard) => http.createServer(application(express5, guard)),

@@ -1,12 +1,14 @@
 'use strict';
 
 const { continueLate } = require('../http/late-continue');
-const { PROBLEM_MEDIA_TYPE } = require('../http/problem');
 const { MIXED_CASE } = require('./headers');
+const { headersOf } = require('./node-headers');
+const { sendProblem } = require('./send-problem');
 const { settle } = require('./user-function');
 
 /**
- * A guard as middleware for Express 4 and 5; `.guard` is the guard. A request that passes the same middleware again
+ * A guard as middleware for Express 4 and 5, and for whatever calls `(req, res, next)` with the request and the response of
+ * Node; `.guard` is the guard. A request that passes the same middleware again
  * (mounted twice, or rewritten to another URL) is not charged again. Another middleware decides for itself.
  */
 function expressMiddleware(guard) {
@@ -16,7 +18,7 @@ function expressMiddleware(guard) {
   function middleware(req, res, next) {
     if (req[kMet]) return next();
     req[kMet] = true;
-    const { server } = req.socket;
+    const server = req.socket?.server;
     if (server !== latestServer && server) {
       latestServer = server;
       continueLate(server);
@@ -39,14 +41,14 @@ function conclude(decision, { guard, req, res, next }) {
   req.sluice = decision;
   const answered = res.headersSent;
   guard.watch(decision, req, res);
-  if (!answered) guard.writeHeaders(decision, res, { follows, names: MIXED_CASE });
+  if (!answered) guard.writeHeaders(decision, headersOf(res), { follows, names: MIXED_CASE });
   if (decision.allowed) next();
   else if (!answered) refuse(decision, { req, res, next });
 }
 
 function refuse({ handler, refusal }, { req, res, next }) {
   res.statusCode = refusal.status;
-  if (handler === undefined) return sendProblem(refusal, req, res);
+  if (handler === undefined) return sendProblem(refusal.body, req, res);
   settle(HANDLING, { handler, refusal, req, res, next });
 }
 
@@ -58,11 +60,5 @@ const HANDLING = {
     next(error);
   },
 };
-
-function sendProblem(refusal, req, res) {
-  res.setHeader('Content-Type', PROBLEM_MEDIA_TYPE);
-  res.setHeader('Content-Length', Buffer.byteLength(refusal.body));
-  res.end(req.method === 'HEAD' ? undefined : refusal.body);
-}
 
 module.exports = { expressMiddleware };

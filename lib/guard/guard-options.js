@@ -92,14 +92,16 @@ const GUARD = {
   onMismatch,
 };
 
-/** Express has no hooks: its middleware decides where it is mounted. */
-const { hook: _hook, ...EXPRESS_GUARD } = GUARD;
+/** Middleware has no hooks: it decides where it is mounted. */
+const { hook: _hook, ...MIDDLEWARE_GUARD } = GUARD;
+/** Those whose guard may be used as plugin for Fastify. */
+const WITH_HOOKS = new Set(['sluice/fastify', 'createGuard']);
 
 const DEFAULTS = { name: 'default', headers: 'draft-8', refusedBody: DEFAULT_REFUSED_BODY };
 
 /** Valid options of a guard. Shared options that are left out are not filled in here: the existing guard may have them. */
 function guardOptions(owner, options = {}) {
-  const schema = owner === 'sluice/express' ? EXPRESS_GUARD : GUARD;
+  const schema = WITH_HOOKS.has(owner) ? GUARD : MIDDLEWARE_GUARD;
   const checked = owned(DEFAULTS, checkOptions(owner, options, schema));
   checkName(owner, checked.name);
   return checked;

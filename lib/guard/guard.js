@@ -56,8 +56,8 @@ class Guard {
   #limited;
   #rule;
   #plainRule;
-  #middleware;
-  #plugin;
+  /** Middleware and plugins by their framework. Each is loaded only where it is used. */
+  #adapters = new Map();
 
   /** `owner` is what error messages call the caller: the adapter's name. */
   constructor(owner, options) {
@@ -205,14 +205,23 @@ class Guard {
   }
 
   express() {
-    this.#middleware ??= expressMiddleware(this);
-    return this.#middleware;
+    return this.#adapted('express', () => expressMiddleware(this));
+  }
+
+  koa() {
+    return this.#adapted('koa', () => require('./koa-middleware').koaMiddleware(this));
+  }
+
+  hono() {
+    return this.#adapted('hono', () => require('./hono-middleware').honoMiddleware(this));
+  }
+
+  http() {
+    return this.#adapted('http', () => require('./http-listener').httpListener(this));
   }
 
   get fastify() {
-    // Loaded only where it is used.
-    this.#plugin ??= require('./fastify-plugin').pluginOf(() => this);
-    return this.#plugin;
+    return this.#adapted('fastify', () => require('./fastify-plugin').pluginOf(() => this));
   }
 
   stats() {
@@ -244,6 +253,11 @@ class Guard {
     this.#admission.findBy(new RequestClient(this.#options));
     this.#recorder = this.#newRecorder();
     this.#serverGate.trust(changed.trustedProxies);
+  }
+
+  #adapted(framework, make) {
+    if (!this.#adapters.has(framework)) this.#adapters.set(framework, make());
+    return this.#adapters.get(framework);
   }
 
   #openParts() {

@@ -121,6 +121,42 @@ export interface GuardMiddleware {
   readonly guard: Guard;
 }
 
+/** A guard as Koa middleware, without Koa's types. */
+export interface GuardKoaMiddleware {
+  (ctx: { req: IncomingMessage; res: ServerResponse }, next: () => Promise<unknown>): Promise<unknown>;
+  readonly guard: Guard;
+}
+
+/** A guard as Hono middleware, without Hono's types. */
+export interface GuardHonoMiddleware {
+  (c: { env: unknown }, next: () => Promise<void>): Promise<Response | undefined>;
+  readonly guard: Guard;
+}
+
+/** A listener of Node's `'request'`, over HTTP/1 or HTTP/2. */
+export type GuardedListener<
+  Request extends IncomingMessage | Http2ServerRequest = IncomingMessage,
+  Reply extends ServerResponse | Http2ServerResponse = ServerResponse,
+> = (req: Request, res: Reply) => void;
+
+/** A guard before listeners of Node's servers. */
+export interface GuardHttp {
+  /** A listener that calls `listener` for admitted requests, and answers the others. */
+  <
+    Request extends IncomingMessage | Http2ServerRequest = IncomingMessage,
+    Reply extends ServerResponse | Http2ServerResponse = ServerResponse,
+  >(
+    listener: GuardedListener<Request, Reply>,
+  ): GuardedListener<Request, Reply>;
+  /** The guard as middleware, for frameworks that pass Node's own request and response. */
+  (
+    req: IncomingMessage | Http2ServerRequest,
+    res: ServerResponse | Http2ServerResponse,
+    next: (error?: unknown) => void,
+  ): void;
+  readonly guard: Guard;
+}
+
 /** A guard as Fastify plugin, without Fastify's types. */
 export type GuardPlugin = (instance: object, options: object) => Promise<void>;
 
@@ -182,6 +218,15 @@ export interface Guard {
 
   /** The guard as middleware for Express 4 and 5; the same with each call. */
   express(): GuardMiddleware;
+
+  /** The guard as middleware for Koa 2 and 3; the same with each call. */
+  koa(): GuardKoaMiddleware;
+
+  /** The guard as middleware for Hono 4 behind `@hono/node-server`; the same with each call. */
+  hono(): GuardHonoMiddleware;
+
+  /** The guard before listeners of Node's own servers; the same with each call. */
+  http(): GuardHttp;
 
   /** The guard as plugin for Fastify 5. */
   readonly fastify: GuardPlugin;

@@ -17,6 +17,8 @@ const ABNORMAL_USAGE = { status: 403, type: 'abnormal-usage-detected', title: 'A
 /** For a connection that has lost its address. The type is that of RFC 9457 for problems that the status describes. */
 const BAD_REQUEST = { type: 'about:blank', title: 'Bad Request', status: 400 };
 
+const INTERNAL_ERROR = { type: 'about:blank', title: 'Internal Server Error', status: 500 };
+
 /** When a connection ends is unknown. A second keeps well-behaved clients from retrying at once. */
 const CONNECTION_RETRY_MS = 1000;
 
@@ -101,6 +103,12 @@ function addressProblem() {
   return { ...BAD_REQUEST, detail, retryAfterMs: null, 'violated-policies': [] };
 }
 
+/** For a request that could not be decided, as a function of the application failed. */
+function internalErrorProblem() {
+  const detail = 'The server could not decide about the request.';
+  return { ...INTERNAL_ERROR, detail, retryAfterMs: null, 'violated-policies': [] };
+}
+
 /** Whole seconds for header fields, rounded up so that no client retries too early. */
 function seconds(ms) {
   return Math.ceil(ms / 1000);
@@ -112,6 +120,7 @@ module.exports = {
   banProblem,
   connectionProblem,
   headTimeoutProblem,
+  internalErrorProblem,
   keyProblem,
   quotaProblem,
   seconds,

@@ -1,0 +1,42 @@
+'use strict';
+
+const { continueLate } = require('../http/late-continue');
+const { PROBLEM_MEDIA_TYPE } = require('../http/problem');
+const { MIXED_CASE } = require('./headers');
+const { NodeHeaders } = require('./node-headers');
+
+/**
+ * A guard as middleware for Koa 2 and 3; `.guard` is the guard, `ctx.state.sluice` its decision. A request that passes the
+ * same middleware again is not charged again. Another middleware decides for itself.
+ */
+function koaMiddleware(guard) {
+  const kMet = Symbol('met');
+
+  async function middleware(ctx, next) {
+    const { req, res } = ctx;
+    if (req[kMet]) return next();
+    req[kMet] = true;
+    const server = req.socket?.server;
+    if (server) continueLate(server);
+    const decision = await guard.decide(ctx, req);
+    const follows = ctx.state.sluice !== undefined;
+    ctx.state.sluice = decision;
+    const answered = res.headersSent;
+    guard.watch(decision, req, res);
+    if (!answered) guard.writeHeaders(decision, new NodeHeaders(res), { follows, names: MIXED_CASE });
+    if (decision.allowed) return next();
+    if (!answered) return refuse(decision, ctx, next);
+  }
+
+  return Object.assign(middleware, { guard });
+}
+
+async function refuse({ handler, refusal }, ctx, next) {
+  ctx.status = refusal.status;
+  if (handler !== undefined) return handler(ctx, next, refusal);
+  ctx.set('Content-Type', PROBLEM_MEDIA_TYPE);
+  // Bytes: to a string Koa would add a charset, which JSON does not have.
+  ctx.body = Buffer.from(refusal.body);
+}
+
+module.exports = { koaMiddleware };
