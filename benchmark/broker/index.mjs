@@ -2,6 +2,7 @@
 import { measureCalls } from './calls.mjs';
 import { charts } from './charts.mjs';
 import { fanOutTargets, measureFanOut } from './fan-out.mjs';
+import { figures } from './figures.mjs';
 import { floodTarget, measureFlood } from './flood.mjs';
 import { idle, idleTargets, measureGrowth, measureIdle } from './idle.mjs';
 import { losses } from './losses.mjs';
@@ -51,6 +52,7 @@ export async function run({ quick }) {
       floodTarget(flood),
       ...idleTargets(idleResults, grown),
     ],
+    figures: figures(calls),
     charts: charts(calls, fanOut),
   };
 }

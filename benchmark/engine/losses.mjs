@@ -8,7 +8,8 @@ export function engineLosses({ rows }) {
   return [
     ...throughput(rows),
     ...slowest(rows),
-    ...integers(rows),
+    ...byKeys(rows, 'strings', 'Strings for keys'),
+    ...byKeys(rows, 'integers', 'Integers for keys'),
     ...together(rows),
     ...registry(rows),
     ...security(rows),
@@ -63,10 +64,10 @@ function winnersOf(rows, advantage, rival = rivalOf) {
   });
 }
 
-function integers(rows) {
-  const ofAll = where(rows, { section: 'integers' });
+function byKeys(rows, section, title) {
+  const ofAll = where(rows, { section });
   return distinct(ofAll, 'keys').flatMap((keys) =>
-    lostBy(where(ofAll, { keys }), `Integers for keys, ${clientsOf(keys)}, `, MORE, times),
+    lostBy(where(ofAll, { keys }), `${title}, ${clientsOf(keys)}, `, MORE, times),
   );
 }
 

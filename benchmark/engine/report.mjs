@@ -18,6 +18,7 @@ export function engineSections(results) {
   return [
     introduction(results),
     ...contention(results),
+    strings(results),
     integers(results),
     registry(results),
     ...security(results),
@@ -70,8 +71,27 @@ ${OVER_CORES}${forgotten(ofMix)}`;
   });
 }
 
+function strings({ rows }) {
+  return `### Strings for keys
+
+One thread and two, with calls that consist almost only of the hash and the map; the keys are addresses, and each load uses half
+of them. \`sluice\` hashes the UTF-16 units of the address. \`governor\` hashes its UTF-8 bytes with Rust's default, SipHash-1-3.
+The columns *sluice ×* are the throughput of \`sluice\` divided by that of the row.
+
+${byClients(where(rows, { section: 'strings' }))}`;
+}
+
 function integers({ rows }) {
-  const ofAll = where(rows, { section: 'integers' });
+  return `### Integers for keys
+
+As above. \`sluice\` hashes the integer twice with rapidhash, for the two halves that it stores of a key, and \`SipHash\` once with
+SipHash-1-3 and 128 bits.
+
+${byClients(where(rows, { section: 'integers' }))}`;
+}
+
+/** A table for each number of clients. */
+function byClients(ofAll) {
   const tables = distinct(ofAll, 'keys').map((keys) => {
     const ofKeys = where(ofAll, { keys });
     const by = (contender, load, threads) => only(ofKeys, { contender, load, threads });
@@ -91,13 +111,7 @@ function integers({ rows }) {
     ];
     return `${keys.toLocaleString('en')} clients:\n\n${table(columns, lines)}${forgotten(ofKeys)}`;
   });
-  return `### Integers for keys
-
-One thread and two, with calls that consist almost only of the map. Each load uses half of the keys. \`sluice\` hashes the integer
-twice with rapidhash, for the two halves that it stores of a key, and \`SipHash\` once with SipHash-1-3 and 128 bits; the rest is
-as above. The columns *sluice ×* are the throughput of \`sluice\` divided by that of the row.
-
-${tables.join('\n\n')}`;
+  return tables.join('\n\n');
 }
 
 function registry({ rows, go, settings: { threads } }) {

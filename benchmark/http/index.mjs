@@ -33,6 +33,7 @@ export async function run({ quick }) {
     skipped: redis === undefined ? [NO_REDIS] : [],
     losses: losses(results),
     targets: targets(results),
+    figures: [figure(results)],
     charts: [chart(results)],
   };
 }
@@ -79,6 +80,19 @@ function targets(results) {
     },
     { what: `requests per processor time, ${beside}`, atLeast: 0.95, unit: '×', value: cpu },
   ];
+}
+
+function figure(results) {
+  const share = (name) => `${name}: ${shareOfBare(results, name).toFixed(2)}`;
+  const others = ['Fastify, @fastify/rate-limit in memory', 'Fastify, @fastify/rate-limit with Redis'];
+  return {
+    question: 'What does it cost a server?',
+    answer: `Fastify with the guard answers ${shareOfBare(results, GUARDED).toFixed(2)} of the requests of a bare one`,
+    beside: others
+      .filter((name) => of(results, name) !== undefined)
+      .map((name) => share(name).replace('Fastify, ', ''))
+      .join('; '),
+  };
 }
 
 function chart(results) {

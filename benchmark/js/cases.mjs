@@ -20,6 +20,7 @@ export const LOADS = ['uniform', 'hot'];
  */
 const KINDS = {
   [BASELINE]: { by: 'sluice', task: 'limit', threads: true, open: sluice.consuming },
+  'sluice tryConsume(key), live states': { by: 'sluice', task: 'limit', open: sluice.consumingLive },
   'sluice tryConsume(key), refused': { by: 'sluice', task: 'limit', threads: true, open: sluice.refusing },
   'sluice handle.tryConsume()': { by: 'sluice', task: 'limit', threads: true, open: sluice.handles },
   'sluice consume(key)': { by: 'sluice', task: 'limit', threads: true, open: sluice.consumeWithDecision },
@@ -153,5 +154,11 @@ export async function openCase(name, load) {
   const { call, items = clients, first = items === clients ? addresses() : items } = opened;
   const { admits = true, isAsync = false, keysPerCall = 1 } = opened;
   for (const item of first) await call(item);
-  return { name, load, admits, keysPerCall, batch: loopOver(inOrder(items, load), call, isAsync) };
+  return {
+    name,
+    load,
+    admits,
+    keysPerCall,
+    batch: loopOver(`${name}, ${load}`, inOrder(items, load), call, isAsync),
+  };
 }

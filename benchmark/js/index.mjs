@@ -2,6 +2,7 @@
 import { allocation, measureAllocation } from './allocation.mjs';
 import { LOADS, names, openCase } from './cases.mjs';
 import { costChart, guardChart, threadCharts } from './charts.mjs';
+import { figures } from './figures.mjs';
 import { losses } from './losses.mjs';
 import { contention, costs } from './report.mjs';
 import { measure } from './rounds.mjs';
@@ -25,6 +26,7 @@ export async function run({ quick }) {
     skipped,
     losses: losses(results, threaded),
     targets: targets(results),
+    figures: figures(results, threaded),
     charts: [costChart(results), guardChart(results), ...threadCharts(threaded)],
   };
 }

@@ -11,12 +11,14 @@ const BATCH_MS = 4;
 const usedMs = process.platform === 'win32' ? () => performance.now() : processorTime;
 
 /**
- * A separate loop for each case: in a shared loop the call would be megamorphic, and all cases would cost more. A batch
- * continues where the last one ended, and returns how many calls answered yes.
+ * A separate loop for each case: in a shared loop the call would be megamorphic, and all cases would cost more. The name is
+ * part of the source, as V8 shares the feedback of functions with the same source. A batch continues where the last one
+ * ended, and returns how many calls answered yes.
  */
-export function loopOver(items, call, isAsync = false) {
+export function loopOver(name, items, call, isAsync = false) {
   const last = items.length - 1; // a power of two less one
-  const source = `let next = 0;
+  const source = `// ${name}
+  let next = 0;
   return ${isAsync ? 'async ' : ''}function batch(count) {
     let yes = 0;
     let i = next & ${last};

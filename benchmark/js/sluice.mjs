@@ -1,12 +1,15 @@
 // Cases: calls of sluice. Each returns the function to call, its items, and what it answers.
 import { createRequire } from 'node:module';
-import { DAY_MS, PLENTY } from '../plenty.mjs';
+import { DAY_MS, PLENTY, TEN_YEARS_MS } from '../plenty.mjs';
 import { addresses, inOrder } from './keys.mjs';
 
 const require = createRequire(import.meta.url);
 const { RateLimiter, Registry } = require('../..');
 
+/** A bucket is full again before the next call of its client, where there are 10 000. */
 const GENEROUS = { limit: PLENTY, window: DAY_MS };
+/** The state of a client is live at each call, as in a server. */
+const LIVE = { limit: PLENTY, window: TEN_YEARS_MS };
 /** The maximum limit of this algorithm. */
 const MOST_OF_SLIDING = 2 ** 23 - 1;
 /** Keys per call of `consumeMany`. */
@@ -14,6 +17,10 @@ const MANY = 64;
 
 export function consuming() {
   return consumingFrom('gcra', GENEROUS);
+}
+
+export function consumingLive() {
+  return consumingFrom('live', LIVE);
 }
 
 export function refusing() {

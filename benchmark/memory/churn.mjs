@@ -19,7 +19,7 @@ export function churn({ maxKeys, inserts, whileFilling, evicted, untracked, perc
 export function churnTarget({ percent }) {
   return {
     what: 'new keys that evict a live one, `maxKeys` live',
-    below: 0.1,
+    atMost: 0.05,
     unit: '%',
     value: percent,
   };

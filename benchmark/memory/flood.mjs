@@ -46,6 +46,24 @@ export function flood(measured) {
 const HOW = `A limit of 1000 in 30 days, so a key that arrived once is live to the end and the table is full of live keys. All known keys
 call once after every 500 000 new ones. A known key was evicted if it has more left than its calls leave.`;
 
+export function floodFigure({ came, knownQuiet, knownFlooded, rss, flooded, wellKnown }) {
+  const growth = ((rss.peak - rss.full) / MEGABYTE).toFixed(0);
+  return {
+    question: 'What does a flood of new keys do?',
+    answer: `${millions(came)} keys evict ${flooded.forgotten} of ${wellKnown} regular clients; memory grows by ${growth} MB once the table is full`,
+    beside: `a call of a regular client: ${(knownFlooded / knownQuiet).toFixed(2)} × its cost without the flood`,
+  };
+}
+
+export function floodTarget({ knownQuiet, knownFlooded }) {
+  return {
+    what: 'a call of a well-known client, in a flood / quiet',
+    atMost: 1.5,
+    unit: '×',
+    value: knownFlooded / knownQuiet,
+  };
+}
+
 export function floodLosses({ knownQuiet, knownFlooded, rss, flooded, wellKnown }) {
   const slower = knownFlooded / knownQuiet;
   const grown = rss.peak / rss.full;

@@ -37,6 +37,19 @@ export function growth(results, sizes) {
   return `### Memory per client\n\n${table(headings, rows)}`;
 }
 
+export function growthFigure(results, clients) {
+  const others = Object.keys(CONTENDERS).filter((name) => name !== 'sluice');
+  const beside = others
+    .map((name) => ({ name, bytes: bytesOf(results, name, clients) }))
+    .filter(({ bytes }) => bytes !== undefined)
+    .map(({ name, bytes }) => `${name}: ${bytes.toFixed(0)}`);
+  return {
+    question: 'How much memory does a client take?',
+    answer: `${bytesOf(results, 'sluice', clients)?.toFixed(0)} bytes, with ${clients / 1e6} million clients`,
+    beside: beside.join('; '),
+  };
+}
+
 export function bytesOf(results, name, clients) {
   return results.find((result) => result.name === name && result.clients === clients)?.bytes;
 }

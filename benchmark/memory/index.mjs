@@ -2,8 +2,8 @@
 import { NOTICEABLE } from '../statistics.mjs';
 import { churn, churnTarget, measureChurn } from './churn.mjs';
 import { CONTENDERS } from './contenders.mjs';
-import { flood, floodChart, floodLosses, measureFlood } from './flood.mjs';
-import { bytesOf, growth, measureGrowth, notMeasured } from './growth.mjs';
+import { flood, floodChart, floodFigure, floodLosses, floodTarget, measureFlood } from './flood.mjs';
+import { bytesOf, growth, growthFigure, measureGrowth, notMeasured } from './growth.mjs';
 
 export const title = 'Memory and floods';
 
@@ -33,7 +33,8 @@ export async function run({ quick }) {
     sections: [growth(grown, plan.sizes), churn(churned), flood(flooded)],
     skipped: notMeasured(grown),
     losses: [...growthLosses(grown), ...floodLosses(flooded)],
-    targets: [...growthTargets(grown), churnTarget(churned)],
+    targets: [...growthTargets(grown), churnTarget(churned), floodTarget(flooded)],
+    figures: [growthFigure(grown, plan.sizes[0]), floodFigure(flooded)],
     charts: [growthChart(grown, plan.sizes), floodChart(flooded)],
   };
 }

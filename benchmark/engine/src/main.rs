@@ -8,7 +8,7 @@ mod contention;
 mod gcra;
 mod governors;
 mod harness;
-mod integers;
+mod keys;
 mod maps;
 mod sluice;
 mod registry;
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     };
     report::clock();
     contention::measure(&plan);
-    integers::measure(&plan);
+    keys::measure(&plan);
     registry::measure(&plan);
     security::measure(&plan);
     ExitCode::SUCCESS

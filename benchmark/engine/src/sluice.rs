@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::marker::PhantomData;
 use std::sync::{Arc, LazyLock};
 
-use rapidhash::fast::RandomState;
+use rapidhash::quality::RandomState;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::{KeyHash, hash_utf16};
@@ -29,7 +29,8 @@ pub struct CodeUnits;
 /// An integer hashed with SipHash-1-3, as the addon hashes strings.
 #[derive(Debug)]
 pub struct IntegerBySip;
-/// An integer hashed with the fast hasher of the other maps, once for each half of the hash.
+/// An integer hashed with rapidhash, once for each half of the hash. In its variant of better quality: in that of the
+/// maps, both halves follow from one multiplication, and some seeds crowd the keys into a part of the table.
 #[derive(Debug)]
 pub struct IntegerByRapidHash;
 
