@@ -41,6 +41,10 @@ createGuard('api', { rateLimit: { limit: 1, window: '1m' }, onMismatch: 'reconfi
 // @ts-expect-error no such value of onMismatch
 createGuard('api', { onMismatch: 'ignore' });
 createGuard('other', { reputation: 'logins', monitor: false, record: false });
+createGuard('quiet', { headers: 'refused', policyHeader: 'once-per-connection' });
+createGuard('loud', { headers: true, policyHeader: 'always' });
+// @ts-expect-error no such value of policyHeader
+createGuard('once', { policyHeader: 'once' });
 createGuard('third', {
   reputation: new Reputation('logins'),
   clientAddress: ({ socket }) => socket.remoteAddress ?? '',

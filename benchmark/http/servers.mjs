@@ -6,6 +6,8 @@ const require = createRequire(import.meta.url);
 
 const ANSWER = { hello: 'world' };
 
+const WIDE = { rateLimit: { limit: PLENTY, window: DAY_MS } };
+
 /**
  * `over`: the bare server that a row is divided by. `isFloor`: no limiter, but the minimum that any limiter costs.
  * `open` resolves with a listening `http.Server`.
@@ -14,16 +16,27 @@ export const SERVERS = {
   Express: { over: 'Express', open: () => expressServer() },
   'Express, sluice/express': {
     over: 'Express',
-    open: () =>
-      expressServer(require('../../lib/express.js')({ rateLimit: { limit: PLENTY, window: DAY_MS } })),
+    open: () => expressServer(require('../../lib/express.js')(WIDE)),
+  },
+  "Express, sluice/express, headers: 'refused'": {
+    over: 'Express',
+    open: () => expressServer(require('../../lib/express.js')({ ...WIDE, headers: 'refused' })),
   },
   'Express, express-rate-limit': { over: 'Express', open: expressRateLimit },
   Fastify: { over: 'Fastify', open: () => fastifyServer() },
   'Fastify, two constant headers': { over: 'Fastify', isFloor: true, open: fastifyWithHeaders },
   'Fastify, sluice/fastify': {
     over: 'Fastify',
+    open: () => fastifyServer(require('../../lib/fastify.js'), WIDE),
+  },
+  'Fastify, sluice/fastify, policy once a connection': {
+    over: 'Fastify',
     open: () =>
-      fastifyServer(require('../../lib/fastify.js'), { rateLimit: { limit: PLENTY, window: DAY_MS } }),
+      fastifyServer(require('../../lib/fastify.js'), { ...WIDE, policyHeader: 'once-per-connection' }),
+  },
+  "Fastify, sluice/fastify, headers: 'refused'": {
+    over: 'Fastify',
+    open: () => fastifyServer(require('../../lib/fastify.js'), { ...WIDE, headers: 'refused' }),
   },
   'Fastify, @fastify/rate-limit in memory': {
     over: 'Fastify',

@@ -4,8 +4,10 @@ const { invalidOption } = require('../runtime/errors');
 const { boolean, checkOptions, owned, strings } = require('../runtime/schema');
 
 /** Headers of a refusal that scripts of other origins may read, by the format of the quota's headers. */
+const DRAFT = ['Retry-After', 'RateLimit', 'RateLimit-Policy'];
 const EXPOSED = {
-  'draft-8': ['Retry-After', 'RateLimit', 'RateLimit-Policy'],
+  'draft-8': DRAFT,
+  refused: DRAFT,
   legacy: ['Retry-After', 'X-RateLimit-Limit', 'X-RateLimit-Remaining', 'X-RateLimit-Reset'],
 };
 

@@ -1,7 +1,7 @@
 'use strict';
 
 const { continueLate } = require('../http/late-continue');
-const { MIXED_CASE } = require('./headers');
+const { mixedCase } = require('./headers');
 const { headersOf } = require('./node-headers');
 const { sendProblem } = require('./send-problem');
 const { settle } = require('./user-function');
@@ -13,6 +13,11 @@ const { settle } = require('./user-function');
  */
 function expressMiddleware(guard) {
   const kMet = Symbol('met');
+  const decision = {
+    run: (req) => guard.decide(req),
+    done: (decided, req, res, next) => conclude(guard, decided, { req, res, next }),
+    fail: (error, _req, _res, next) => next(error),
+  };
   let latestServer;
 
   function middleware(req, res, next) {
@@ -23,42 +28,35 @@ function expressMiddleware(guard) {
       latestServer = server;
       continueLate(server);
     }
-    settle(DECISION, { guard, req, res, next });
+    settle(decision, req, res, next);
   }
 
   return Object.assign(middleware, { guard });
 }
 
-const DECISION = {
-  run: ({ guard, req }) => guard.decide(req),
-  done: conclude,
-  fail: (error, { next }) => next(error),
-};
-
 /** Where another answer was sent meanwhile, nothing is written, and a refused request is not passed on. */
-function conclude(decision, { guard, req, res, next }) {
+function conclude(guard, decision, { req, res, next }) {
   const follows = req.sluice !== undefined;
   req.sluice = decision;
   const answered = res.headersSent;
   guard.watch(decision, req, res);
-  if (!answered) guard.writeHeaders(decision, headersOf(res), { follows, names: MIXED_CASE });
+  if (!answered && decision.hasHeaders) guard.writeHeaders(decision, headersOf(res), mixedCase(follows));
   if (decision.allowed) next();
-  else if (!answered) refuse(decision, { req, res, next });
+  else if (!answered) refuse(decision, req, res, next);
 }
 
-function refuse({ handler, refusal }, { req, res, next }) {
+function refuse({ handler, refusal }, req, res, next) {
   res.statusCode = refusal.status;
   if (handler === undefined) return sendProblem(refusal.body, req, res);
-  settle(HANDLING, { handler, refusal, req, res, next });
+  const handling = {
+    run: () => handler(req, res, next, refusal),
+    done: () => {},
+    fail: (error) => {
+      res.statusCode = 200;
+      next(error);
+    },
+  };
+  settle(handling);
 }
-
-const HANDLING = {
-  run: ({ handler, req, res, next, refusal }) => handler(req, res, next, refusal),
-  done: () => {},
-  fail: (error, { res, next }) => {
-    res.statusCode = 200;
-    next(error);
-  },
-};
 
 module.exports = { expressMiddleware };

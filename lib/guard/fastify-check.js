@@ -1,7 +1,7 @@
 'use strict';
 
 const { PROBLEM_MEDIA_TYPE } = require('../http/problem');
-const { LOWER_CASE } = require('./headers');
+const { lowerCase } = require('./headers');
 const { RouteRules } = require('./route-rules');
 
 /** Rules of routes by guard, for the routes of any server. */
@@ -17,7 +17,7 @@ async function checkByHand(guard, request, reply) {
   request.sluice = decision;
   guard.watch(decision, request.raw, reply.raw, { isWatched: follows });
   if (reply.sent) return decision;
-  guard.writeHeaders(decision, reply, { follows, names: LOWER_CASE });
+  guard.writeHeaders(decision, reply, lowerCase(follows));
   if (!decision.allowed) reply.header('Content-Type', PROBLEM_MEDIA_TYPE);
   return decision;
 }

@@ -1,12 +1,15 @@
 'use strict';
 
 const { PREFIX } = require('../runtime/errors');
-const { conclude } = require('./fastify-answer');
+const { concludeFor } = require('./fastify-answer');
 const { HOOKS } = require('./guard-options');
 const { settle } = require('./user-function');
 
 /** The hooks after `onRequest`, in which the rate may be decided instead. */
 const LATER_HOOKS = HOOKS.slice(1);
+
+/** Set on a request whose rate is decided in a later hook. Reading the rule again costs more. */
+const kDecidedLater = Symbol('sluice.decidedLater');
 
 /** Node's message when a property is read of `undefined` or `null`. */
 const READS_NOTHING = /^Cannot (?:read propert|destructure property).* of .*(?:undefined|null)/;
@@ -36,21 +39,33 @@ function decideIn(fastify, { guard, rules, hooks }) {
 
 /** Decides on requests whose rule names `hook`, except those that `passes` leaves to another hook. */
 function hookFunction(hook, { guard, rules, passes }) {
+  const later = laterSteps(hook, { guard, rules });
+  // Requests that reply.callNotFound() passes on have the guard's rule from then on.
+  const ofGuard = guard.rule.hook === hook;
   const decide = (request, reply, next) => {
-    if (passes(request)) return next();
-    settle(LATER, { guard, rules, hook, request, reply, next, isWatched: true });
+    if ((!ofGuard && request[kDecidedLater] === undefined) || passes(request)) return next();
+    settle(later, request, reply, next);
   };
   return hook === 'preParsing' ? (request, reply, _payload, next) => decide(request, reply, next) : decide;
 }
 
-const LATER = {
-  run: ({ guard, rules, hook, request }) => {
-    const rule = rules.of(request);
-    return rule.hook === hook ? guard.decideRate(request, request.raw, rule) : null;
-  },
-  done: (decision, context) => (decision === null ? context.next() : conclude(decision, context)),
-  fail: (error, { hook, next }) => next(withHookHint(error, hook)),
-};
+function laterSteps(hook, { guard, rules }) {
+  const conclude = concludeFor(guard, { isWatched: true });
+  return {
+    run: (request) => {
+      const rule = rules.of(request);
+      return rule.hook === hook ? guard.decideRate(request, request.raw, rule) : null;
+    },
+    done: (decision, request, reply, next) =>
+      decision === null ? next() : conclude(decision, request, reply, next),
+    fail: (error, _request, _reply, next) => next(withHookHint(error, hook)),
+  };
+}
+
+/** Leaves the rate of a request to a later hook. */
+function decideLater(request) {
+  request[kDecidedLater] = true;
+}
 
 /**
  * Adds to an error about something missing which hook has it: a `key` that reads the body fails in `onRequest`. Other
@@ -72,4 +87,4 @@ function withHookHint(error, hook) {
   return error;
 }
 
-module.exports = { LATER_HOOKS, decideIn, withHookHint };
+module.exports = { LATER_HOOKS, decideIn, decideLater, withHookHint };

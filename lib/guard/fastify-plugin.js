@@ -3,8 +3,8 @@
 const fp = require('fastify-plugin');
 const { SluiceError, invalidOption } = require('../runtime/errors');
 const { countUnmet } = require('./fastify-unmet');
-const { LATER_HOOKS, decideIn, withHookHint } = require('./fastify-hooks');
-const { conclude } = require('./fastify-answer');
+const { LATER_HOOKS, decideIn, decideLater, withHookHint } = require('./fastify-hooks');
+const { concludeFor } = require('./fastify-answer');
 const { RouteRules } = require('./route-rules');
 const { settle } = require('./user-function');
 
@@ -36,28 +36,32 @@ function install(fastify, guard) {
   guard.attach(fastify.server);
 
   const unmet = countUnmet(fastify, guard);
+  const first = firstSteps(guard, rules);
   fastify.addHook('onRequest', (request, reply, next) => {
     unmet.met(request.raw);
-    settle(FIRST, { guard, rules, request, reply, next, isWatched: false });
+    settle(first, request, reply, next);
   });
   decideIn(fastify, { guard, rules, hooks: sawAll ? [guard.rule.hook] : LATER_HOOKS });
 }
 
 /** Decides on bans and connections, and on the rate unless the route names a later hook for it. */
-const FIRST = {
-  run: ({ guard, rules, request }) => {
-    const rule = rules.of(request);
-    return rule.hook === 'onRequest'
-      ? guard.decide(request, request.raw, rule)
-      : guard.admit(request.raw, rule);
-  },
-  done: (decision, context) => {
-    if (decision !== null) return conclude(decision, context);
-    context.guard.watchAnswer(context.request.raw, context.reply.raw);
-    context.next();
-  },
-  fail: (error, { next }) => next(withHookHint(error, 'onRequest')),
-};
+function firstSteps(guard, rules) {
+  const conclude = concludeFor(guard, { isWatched: false });
+  return {
+    run: (request) => {
+      const rule = rules.of(request);
+      if (rule.hook === 'onRequest') return guard.decide(request, request.raw, rule);
+      decideLater(request);
+      return guard.admit(request.raw, rule);
+    },
+    done: (decision, request, reply, next) => {
+      if (decision !== null) return conclude(decision, request, reply, next);
+      guard.watchAnswer(request.raw, reply.raw);
+      next();
+    },
+    fail: (error, _request, _reply, next) => next(withHookHint(error, 'onRequest')),
+  };
+}
 
 /** Whether `onRoute` hooks added now see every route. */
 function hasNoRoutes(fastify) {

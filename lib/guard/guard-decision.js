@@ -1,7 +1,7 @@
 'use strict';
 
 const { PROBLEM_MEDIA_TYPE } = require('../http/problem');
-const { MIXED_CASE } = require('./headers');
+const { mixedCase } = require('./headers');
 
 /**
  * What a guard decided about one request: `req.sluice` in Express, `request.sluice` in Fastify. `client` is
@@ -9,32 +9,44 @@ const { MIXED_CASE } = require('./headers');
  * limiter decided.
  */
 class GuardDecision {
+  refusal = null;
   #rule;
-  #undo;
+  #undo = null;
+  #policyOnce = null;
 
   /** A request that passes without a limiter's decision. */
   static undecided(outcome, client) {
-    return new GuardDecision(outcome, { client, rule: null, decision: null, refusal: null, undo: null });
+    return new GuardDecision(outcome, client, null, null);
   }
 
   /** `decision` is the limiter's, where it refuses; else null. */
   static refused({ client, rule, refusal, decision }) {
-    return new GuardDecision('refused', { client, rule, decision, refusal, undo: null });
+    const refused = new GuardDecision('refused', client, rule, decision);
+    refused.refusal = refusal;
+    return refused;
   }
 
-  /** Takes no defaults, which a polluted `Object.prototype` would replace. `undo` takes the charge back, or is null. */
-  constructor(outcome, { client, rule, decision, refusal, undo }) {
+  /** `rule` is null where no limiter decided and nothing is refused. */
+  constructor(outcome, client, rule, decision) {
     this.outcome = outcome;
     this.client = client;
     this.decision = decision;
-    this.refusal = refusal;
     this.#rule = rule;
+  }
+
+  /** `undo` takes the charge back. */
+  undoBy(undo) {
     this.#undo = undo;
   }
 
   /** Whether `answered` is to be called with the outcome of the request. */
   get awaitsAnswer() {
     return this.#undo !== null;
+  }
+
+  /** The answer shows the policies of the limiter only if `policyOnce` says so. */
+  showPolicy(policyOnce) {
+    this.#policyOnce = policyOnce;
   }
 
   /** Takes the charge back if such requests do not count. */
@@ -59,7 +71,7 @@ class GuardDecision {
       header: (name, value) => Object.assign(headers, { [name]: value }),
       getHeader: (name) => headers[name],
     };
-    this.writeHeaders(response, { follows: false, names: MIXED_CASE });
+    this.writeHeaders(response, mixedCase(false));
     if (this.refusal !== null) {
       headers['Content-Type'] = PROBLEM_MEDIA_TYPE;
       headers['Content-Length'] = String(Buffer.byteLength(this.body));
@@ -77,9 +89,18 @@ class GuardDecision {
     return this.#rule?.handler;
   }
 
+  /** Whether `writeHeaders` writes any. */
+  get hasHeaders() {
+    return this.refusal !== null || this.#hasQuota;
+  }
+
   writeHeaders(response, how) {
-    if (this.decision !== null) this.#rule.headers.write(response, this.decision, how);
+    if (this.#hasQuota) this.#rule.headers.write(response, this.decision, how, this.#policyOnce);
     this.refusal?.writeHeaders(response);
+  }
+
+  get #hasQuota() {
+    return this.decision !== null && (this.#rule.headers.onAllowed || this.refusal !== null);
   }
 }
 

@@ -76,6 +76,11 @@ const ROUTE = {
 /** A Fastify route may also name the limiter that it shares with other routes. */
 const FASTIFY_ROUTE = { ...ROUTE, name: (value) => value };
 
+const format = oneOf(true, 'draft-8', 'refused', 'legacy', false);
+const headersOption = (value, option) => (format(value, option) === true ? 'draft-8' : value);
+
+const POLICY_HEADER = ['always', 'once-per-connection'];
+
 const GUARD = {
   ...ROUTE,
   name: (value) => value,
@@ -85,7 +90,8 @@ const GUARD = {
   record: recordOption,
   trustedProxies: strings,
   clientAddress: headerOrFunction,
-  headers: oneOf('draft-8', 'legacy', false),
+  headers: headersOption,
+  policyHeader: oneOf(...POLICY_HEADER),
   cors: corsOption,
   refusedBody: refusedBodyOption,
   dryRun: boolean,
@@ -97,14 +103,27 @@ const { hook: _hook, ...MIDDLEWARE_GUARD } = GUARD;
 /** Those whose guard may be used as plugin for Fastify. */
 const WITH_HOOKS = new Set(['sluice/fastify', 'createGuard']);
 
-const DEFAULTS = { name: 'default', headers: 'draft-8', refusedBody: DEFAULT_REFUSED_BODY };
+const DEFAULTS = {
+  name: 'default',
+  headers: 'draft-8',
+  policyHeader: 'always',
+  refusedBody: DEFAULT_REFUSED_BODY,
+};
 
 /** Valid options of a guard. Shared options that are left out are not filled in here: the existing guard may have them. */
 function guardOptions(owner, options = {}) {
   const schema = WITH_HOOKS.has(owner) ? GUARD : MIDDLEWARE_GUARD;
   const checked = owned(DEFAULTS, checkOptions(owner, options, schema));
   checkName(owner, checked.name);
+  checkPolicyHeader(owner, checked);
   return checked;
+}
+
+/** Only the draft's headers have one for policies. */
+function checkPolicyHeader(owner, { headers, policyHeader }) {
+  if (policyHeader === 'always' || (headers !== 'legacy' && headers !== false)) return;
+  const accepted = `${JSON.stringify(policyHeader)} together with headers "draft-8" or "refused"`;
+  throw invalidOption(`${owner} policyHeader`, policyHeader, accepted);
 }
 
 /** Valid options of a route: only those that it gives. */

@@ -15,6 +15,7 @@ const { guardStats } = require('./guard-stats');
 const { checkRequest, checkResponse, incomingOf } = require('./incoming');
 const { RateGate } = require('./rate-gate');
 const { followOptions, kFollow, remember } = require('./reconfigured-guards');
+const { policyOnceFor } = require('./policy-once');
 const { Recorder, markLogin } = require('./recorder');
 const { prepareRefusal } = require('./refused-answer');
 const { RequestClient, UNKNOWN } = require('./request-client');
@@ -52,6 +53,9 @@ class Guard {
   #admission;
   /** Whether more than the rate depends on the client. */
   #needsClient;
+  /** Whether a decision on the rate is completed by `cors` or `policyHeader`. */
+  #completes;
+  #showsPolicyOnce;
   #rates;
   #limited;
   #rule;
@@ -64,8 +68,10 @@ class Guard {
     this.#owner = owner;
     this.#shared = new SharedOptions(owner, guardOptions(owner, options));
     this.#options = this.#shared.options;
-    const { cors, headers } = this.#options;
+    const { cors, headers, policyHeader } = this.#options;
     this.#cors = cors === undefined ? null : new Cors(cors, headers);
+    this.#showsPolicyOnce = policyHeader !== 'always';
+    this.#completes = this.#cors !== null || this.#showsPolicyOnce;
     this.#openParts();
     this.#openRates();
     this.#counts.open(this.#shared.open());
@@ -308,21 +314,22 @@ class Guard {
     const refusal = this.#admission.refusal(incoming, seen);
     if (refusal === null) return null;
     const refused = GuardDecision.refused({ client: seen.client, rule, refusal, decision: null });
-    return this.#allowingOrigin(incoming, refused);
+    return this.#complete(incoming, refused);
   }
 
   #decideRate(request, incoming, rule, client) {
     if (rule.limiter !== null) {
       const decision = this.#rates.decide(request, incoming, rule, client);
-      return this.#cors === null ? decision : after(decision, (made) => this.#allowingOrigin(incoming, made));
+      return this.#completes ? after(decision, (made) => this.#complete(incoming, made)) : decision;
     }
     this.#counts.allowed();
     return GuardDecision.undecided('allowed', client);
   }
 
   /** The decision; a refusal can be read by the origins that `cors` allows. */
-  #allowingOrigin(incoming, decision) {
+  #complete(incoming, decision) {
     if (this.#cors !== null) decision.refusal?.allowOrigin(this.#cors, incoming);
+    if (this.#showsPolicyOnce) decision.showPolicy(policyOnceFor(incoming));
     return decision;
   }
 

@@ -2,6 +2,7 @@
 
 const { seconds } = require('../http/problem');
 const { kPolicies } = require('../rate-limiter/symbols');
+const { QuotaTexts } = require('./quota-texts');
 const { quoted } = require('./structured-field');
 
 /** The fields in their usual case. */
@@ -28,27 +29,34 @@ function policyItem({ name, limit, windowMs }) {
 }
 
 /**
- * `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-08; 09 to 11 have the same syntax. The policy
- * list is cached until a thread changes the limiter's policies.
+ * `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-08; 09 to 11 have the same syntax. Texts of
+ * policies are cached until a thread changes the limiter's policies.
  */
 class Draft8Headers {
+  /** Whether answers to admitted requests have headers too. */
+  onAllowed;
   #limiter;
   #policies;
   #policyList;
   /** The single policy; null where there are several. */
   #only;
-  /** The beginning of `RateLimit` by the policies' names. */
-  #beginnings;
+  /** The values of `RateLimit` by the policies' names. */
+  #quotas;
 
-  constructor(limiter) {
+  constructor(limiter, { onAllowed }) {
+    this.onAllowed = onAllowed;
     this.#limiter = limiter;
     this.#refresh();
   }
 
-  write(response, decision, { follows, names }) {
+  /** `policyOnce` says whether this answer has `RateLimit-Policy`; null where every answer has it. */
+  write(response, decision, { follows, names }, policyOnce) {
     this.#refresh();
     const add = follows ? append : set;
-    add(response, names.policy, this.#listFor(decision.limit));
+    const policies = this.#listFor(decision.limit);
+    if (policyOnce === null || policyOnce.shows(this.#limiter, policies)) {
+      add(response, names.policy, policies);
+    }
     add(response, names.quota, this.#quotaOf(decision));
   }
 
@@ -59,10 +67,8 @@ class Draft8Headers {
   }
 
   #quotaOf({ policy, remaining, moreAfterMs }) {
-    const text = `${this.#beginnings.get(policy) ?? beginning(policy)}${remaining};t=${seconds(moreAfterMs)}`;
-    // Makes V8 flatten the string, which costs less than Node's check of an unflattened one.
-    text.charCodeAt(0);
-    return text;
+    const quotas = this.#quotas.get(policy) ?? new QuotaTexts(beginning(policy));
+    return quotas.textOf(remaining, seconds(moreAfterMs));
   }
 
   #refresh() {
@@ -71,7 +77,7 @@ class Draft8Headers {
     this.#policies = policies;
     this.#policyList = policies.map(policyItem).join(', ');
     this.#only = policies.length === 1 ? policies[0] : null;
-    this.#beginnings = new Map(policies.map(({ name }) => [name, beginning(name)]));
+    this.#quotas = new Map(policies.map(({ name }) => [name, new QuotaTexts(beginning(name))]));
   }
 }
 
@@ -104,6 +110,8 @@ function policyOf(item) {
  * has the least remaining. `Reset` counts seconds from now.
  */
 class LegacyHeaders {
+  onAllowed = true;
+
   write(response, decision, { follows, names }) {
     if (follows && decision.allowed && bindsMore(response, names, decision)) return;
     const { limit, remaining, resetAfterMs } = decision;
@@ -122,6 +130,8 @@ function bindsMore(response, names, { remaining, resetAfterMs }) {
 }
 
 class NoHeaders {
+  onAllowed = false;
+
   write() {}
 }
 
@@ -130,8 +140,24 @@ class NoHeaders {
  * reply. With `follows`, headers of another guard on the same request are kept and added to.
  */
 function headersFor(format, limiter) {
-  if (format === 'draft-8') return new Draft8Headers(limiter);
-  return format === 'legacy' ? new LegacyHeaders() : new NoHeaders();
+  switch (format) {
+    case 'draft-8':
+    case 'refused':
+      return new Draft8Headers(limiter, { onAllowed: format === 'draft-8' });
+    case 'legacy':
+      return new LegacyHeaders();
+    default:
+      return new NoHeaders();
+  }
 }
 
-module.exports = { LOWER_CASE, MIXED_CASE, headersFor };
+/** How headers are written for one spelling of the fields' names, by whether another guard wrote headers before. */
+function waysFor(names) {
+  const ways = [false, true].map((follows) => Object.freeze({ follows, names }));
+  return (follows) => ways[follows ? 1 : 0];
+}
+
+const mixedCase = waysFor(MIXED_CASE);
+const lowerCase = waysFor(LOWER_CASE);
+
+module.exports = { headersFor, lowerCase, mixedCase };

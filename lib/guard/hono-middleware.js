@@ -3,7 +3,7 @@
 const { continueLate } = require('../http/late-continue');
 const { PROBLEM_MEDIA_TYPE } = require('../http/problem');
 const { SluiceError } = require('../runtime/errors');
-const { MIXED_CASE } = require('./headers');
+const { mixedCase } = require('./headers');
 const { NodeHeaders } = require('./node-headers');
 
 /**
@@ -27,7 +27,8 @@ function honoMiddleware(guard) {
     guard.watch(decision, incoming, outgoing);
     if (!decision.allowed) return refuse(decision, { guard, c, next, follows });
     // Onto Node's response: they are sent with whatever Response the application returns.
-    if (!answered) guard.writeHeaders(decision, new NodeHeaders(outgoing), { follows, names: MIXED_CASE });
+    if (!answered && decision.hasHeaders)
+      guard.writeHeaders(decision, new NodeHeaders(outgoing), mixedCase(follows));
     return next();
   }
 
@@ -37,7 +38,7 @@ function honoMiddleware(guard) {
 /** The headers of a refusal go onto Hono's response, from which those of the page are removed. */
 async function refuse(decision, { guard, c, next, follows }) {
   const { handler, refusal } = decision;
-  guard.writeHeaders(decision, new HonoHeaders(c), { follows, names: MIXED_CASE });
+  guard.writeHeaders(decision, new HonoHeaders(c), mixedCase(follows));
   c.status(refusal.status);
   if (handler !== undefined) return handler(c, next, refusal);
   return c.body(refusal.body, { headers: { 'Content-Type': PROBLEM_MEDIA_TYPE } });

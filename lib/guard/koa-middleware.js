@@ -2,7 +2,7 @@
 
 const { continueLate } = require('../http/late-continue');
 const { PROBLEM_MEDIA_TYPE } = require('../http/problem');
-const { MIXED_CASE } = require('./headers');
+const { mixedCase } = require('./headers');
 const { NodeHeaders } = require('./node-headers');
 
 /**
@@ -23,7 +23,8 @@ function koaMiddleware(guard) {
     ctx.state.sluice = decision;
     const answered = res.headersSent;
     guard.watch(decision, req, res);
-    if (!answered) guard.writeHeaders(decision, new NodeHeaders(res), { follows, names: MIXED_CASE });
+    if (!answered && decision.hasHeaders)
+      guard.writeHeaders(decision, new NodeHeaders(res), mixedCase(follows));
     if (decision.allowed) return next();
     if (!answered) return refuse(decision, ctx, next);
   }

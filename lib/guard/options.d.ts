@@ -178,11 +178,20 @@ export interface GuardOptions<Request, Handler> extends RuleOptions<Request, Han
    */
   clientAddress?: string | ((request: IncomingMessage | Http2ServerRequest) => string);
   /**
-   * The format of the quota's headers.
+   * The headers about the quota: those of the IETF draft (`'draft-8'`, or `true`), the same on refusals only
+   * (`'refused'`), the older `X-RateLimit-*` (`'legacy'`), or none. `Retry-After` stays.
    *
    * @default 'draft-8'
    */
-  headers?: 'draft-8' | 'legacy' | false;
+  headers?: boolean | 'draft-8' | 'refused' | 'legacy';
+  /**
+   * Which answers have `RateLimit-Policy`, of those with `RateLimit`: all, or the first of each connection (over HTTP/2 of
+   * each session) for each limiter, and the next whenever its policies differ from those sent last. Behind a proxy that
+   * keeps connections, only some clients then see it. An error with headers that have no `RateLimit-Policy`.
+   *
+   * @default 'always'
+   */
+  policyHeader?: 'always' | 'once-per-connection';
   /**
    * CORS headers of refusals that have none yet; `true` allows any origin.
    *

@@ -102,16 +102,13 @@ class RateGate {
   #decide(rule, client, key, cost, limit) {
     const decision = this.#charge(rule, key, cost, limit);
     if (decision === null) return GuardDecision.undecided('fault', client);
-    const undo = rule.countOnly === undefined ? null : this.#undoFor(rule.limiter, key, cost);
     if (decision.wouldRefuse) this.#counts.count('dryRefused');
     if (!decision.allowed) return this.#refused(decision, rule, client);
-    return new GuardDecision('allowed', {
-      client,
-      rule,
-      decision,
-      refusal: null,
-      undo: decision.wouldRefuse ? null : undo,
-    });
+    const allowed = new GuardDecision('allowed', client, rule, decision);
+    if (rule.countOnly !== undefined && !decision.wouldRefuse) {
+      allowed.undoBy(this.#undoFor(rule.limiter, key, cost));
+    }
+    return allowed;
   }
 
   /** Charges the request; the native call also counts it as allowed. null after an internal error. */

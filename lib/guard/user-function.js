@@ -12,26 +12,27 @@ function after(value, next) {
 }
 
 /**
- * Runs `run(context)` and passes what it returns, or its promise resolves to, to `done(value, context)`; exceptions go to
- * `fail(error, context)` unchanged. The three functions are created once: closures for each request cost more.
+ * Runs `run(request, response, next)` and passes what it returns, or its promise resolves to, to
+ * `done(value, request, response, next)`; exceptions go to `fail(error, request, response, next)` unchanged. The three
+ * functions are created once: closures or objects for each request cost more.
  */
-function settle({ run, done, fail }, context) {
+function settle(steps, request, response, next) {
   let value;
   let isLater;
   try {
-    value = run(context);
+    value = steps.run(request, response, next);
     isLater = isThenable(value);
   } catch (error) {
-    return fail(toError(error), context);
+    return steps.fail(toError(error), request, response, next);
   }
-  if (isLater) settleLater(value, { done, fail }, context);
-  else done(value, context);
+  if (isLater) settleLater(value, steps, [request, response, next]);
+  else steps.done(value, request, response, next);
 }
 
-function settleLater(promise, { done, fail }, context) {
+function settleLater(promise, { done, fail }, given) {
   promiseOf(promise)
-    .then((value) => done(value, context))
-    .catch((error) => fail(toError(error), context));
+    .then((value) => done(value, ...given))
+    .catch((error) => fail(toError(error), ...given));
 }
 
 /**
