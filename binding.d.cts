@@ -735,6 +735,12 @@ export declare function otherCopiesOnce(): Array<string>
  */
 export declare function otherWorkersAccept(lease: number): boolean
 
+/** The shape that has this number. */
+export declare function payloadShape(number: number): string | null
+
+/** The number of a shape, given as JSON of its keys; left out where no more are kept. */
+export declare function payloadShapeNumber(text: string): number | null
+
 /** Whether ports are left to the primary. */
 export declare function portsAreLeftToPrimary(): boolean
 

@@ -6,6 +6,7 @@ mod inbox;
 mod joining;
 mod memberships;
 mod routing;
+mod shapes;
 mod status;
 mod taken;
 mod text;

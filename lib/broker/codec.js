@@ -6,18 +6,14 @@ const { SluiceError } = require('../runtime/errors');
 const { serialize } = require('../runtime/value');
 const { walk } = require('../runtime/value-walk');
 const { ACCEPTED, byteLengthOf, lengthOf, openCloned } = require('./cloned');
+const { isExactAsJson, toJson } = require('./exact-json');
+const { toShaped } = require('./shaped');
 
-/** How a payload travels. The first two are part of the JSON text of their batch, the others travel by themselves. */
-const CODEC = { json: 0, nothing: 1, text: 2, buffer: 3, bytes: 4, rich: 5 };
+/** How a payload travels. The first three are part of the JSON text of their batch, the others travel by themselves. */
+const CODEC = { json: 0, nothing: 1, shaped: 2, text: 3, buffer: 4, bytes: 5, rich: 6 };
 
 /** A string of this length or more costs less by itself than as JSON. */
 const LONG_TEXT = 200;
-
-/** A string has at most about 2^29 characters, and the receiver joins this one with others. */
-const LONGEST_JSON = 2 ** 28;
-
-/** Deeper values are checked by `walk`, which detects cycles. */
-const MOST_NESTED = 32;
 
 /** A payload has fewer bytes than this: the number crosses to native code as 32 bits. */
 const MOST_BYTES = 2 ** 32;
@@ -38,7 +34,17 @@ function encode(value, what) {
       return encodedAs(CODEC.nothing, 'null');
     case 'object':
       if (types.isUint8Array(value)) return encodeBytes(value, what);
+      if (value !== null) return encodeObject(value, what);
   }
+  return encodeValue(value, what);
+}
+
+function encodeObject(object, what) {
+  const shaped = toShaped(object);
+  return shaped === undefined ? encodeValue(object, what) : encodedAs(CODEC.shaped, shaped);
+}
+
+function encodeValue(value, what) {
   const json = isExactAsJson(value, 0) ? toJson(value) : undefined;
   if (json !== undefined) return encodedAs(CODEC.json, json);
   check(value, what);
@@ -92,6 +98,11 @@ function encodedAs(codec, data) {
   return encoded;
 }
 
+/** Whether a payload is part of the JSON text of its batch. */
+function isInText(codec) {
+  return codec <= CODEC.shaped;
+}
+
 /** The value of a payload that travelled by itself. */
 function decode(codec, data) {
   switch (codec) {
@@ -104,44 +115,4 @@ function decode(codec, data) {
   }
 }
 
-/** Undefined if the text would be too long, or a getter throws: it throws again when the value is checked. */
-function toJson(value) {
-  try {
-    const json = JSON.stringify(value);
-    return json.length <= LONGEST_JSON ? json : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Whether JSON represents the value exactly. False also for values that are costly to check. */
-function isExactAsJson(value, depth) {
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-      return true;
-    case 'number':
-      return Number.isFinite(value) && (value !== 0 || 1 / value > 0);
-    case 'object':
-      return value === null || (depth < MOST_NESTED && isExactObject(value, depth + 1));
-    default:
-      return false;
-  }
-}
-
-function isExactObject(object, depth) {
-  if (typeof object.toJSON === 'function') return false;
-  if (Array.isArray(object)) {
-    for (let index = 0; index < object.length; index++) {
-      if (!isExactAsJson(object[index], depth)) return false;
-    }
-    return true;
-  }
-  if (Object.getPrototypeOf(object) !== Object.prototype) return false;
-  for (const key in object) {
-    if (!isExactAsJson(object[key], depth)) return false;
-  }
-  return true;
-}
-
-module.exports = { CODEC, decode, encode, encodeOwn };
+module.exports = { CODEC, decode, encode, encodeOwn, isInText };

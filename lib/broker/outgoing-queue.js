@@ -2,7 +2,7 @@
 
 const { EVERY_PEER } = require('../runtime/layouts');
 const { native } = require('../runtime/native');
-const { CODEC } = require('./codec');
+const { CODEC, isInText } = require('./codec');
 const { lengthOf } = require('./cloned');
 const { CODEC_UNIT, KIND } = require('./headers');
 const { Outbox, exposeAlone, writeEndpoint, writeHeader } = require('./outbox');
@@ -80,7 +80,7 @@ class OutgoingQueue {
   broadcast(payload) {
     this.#flushEach();
     this.#writeHeader(KIND.message, payload, 0, 0);
-    if (payload.codec <= CODEC.nothing) {
+    if (isInText(payload.codec)) {
       const receivers = this.#reserveForAll();
       if (receivers === 0) return 0;
       if (receivers !== undefined) {
@@ -122,7 +122,7 @@ class OutgoingQueue {
   /** Queues the message whose header was written, or delivers it by itself if its payload is not JSON. */
   #send(receiver, payload, messages, requests) {
     const outbox = this.#outboxOf(receiver);
-    if (payload.codec <= CODEC.nothing) {
+    if (isInText(payload.codec)) {
       this.#append(outbox, payload.data, messages, requests);
       return;
     }
@@ -239,7 +239,7 @@ class OutgoingQueue {
 
 function deliverOne(handle, receiver, { codec, data }) {
   if (codec === CODEC.text) return native.deliverText(handle, receiver, data, data.length);
-  if (codec <= CODEC.nothing) return native.deliverJson(handle, receiver, 1, data, data.length);
+  if (isInText(codec)) return native.deliverJson(handle, receiver, 1, data, data.length);
   return native.deliverBytes(handle, receiver, data, lengthOf(data));
 }
 

@@ -1,8 +1,9 @@
 'use strict';
 
 const { MESSAGE_HEADER } = require('../runtime/layouts');
-const { CODEC, decode } = require('./codec');
+const { CODEC, decode, isInText } = require('./codec');
 const { CODEC_UNIT, HEADER, KIND, incoming } = require('./headers');
+const { receivedShape } = require('./shaped');
 
 /**
  * Passes `count` messages on in order: to `receiver.onMessage(kind, at, value)`, to `onUndecodable(kind, at, error)` if
@@ -55,10 +56,17 @@ class Payloads {
   }
 
   ofMessage(codec) {
-    if (codec > CODEC.nothing) return decode(codec, this.#others[this.#nextOther++]);
+    if (!isInText(codec)) return decode(codec, this.#others[this.#nextOther++]);
     if (this.#error !== undefined) throw this.#error;
     const value = this.#values[this.#nextValue++];
-    return codec === CODEC.nothing ? undefined : value;
+    if (codec === CODEC.json) return value;
+    return codec === CODEC.nothing ? undefined : this.#ofShape(receivedShape(value));
+  }
+
+  #ofShape(shape) {
+    const first = this.#nextValue;
+    this.#nextValue += shape.keys.length;
+    return shape.read(this.#values, first);
   }
 
   /** The id and the metadata of a peer that joined. */

@@ -15,6 +15,7 @@ mod options;
 mod peer;
 mod reservations;
 mod routing;
+mod shapes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -28,6 +29,7 @@ pub use membership::JoinRequest;
 pub use options::{BrokerConfig, BrokerOptions};
 pub use peer::Peer;
 pub use routing::{Route, SendRefusal};
+pub use shapes::Shapes;
 
 use crate::runtime::instances::OptionList;
 use directory::Directory;

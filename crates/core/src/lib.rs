@@ -37,7 +37,7 @@ mod security_monitor;
 
 pub use broker::{
     Batch, Body, Broker, BrokerConfig, BrokerEvent, BrokerOptions, BrokerStats, HEADER_LENGTH, Header,
-    InboxItem, JoinRequest, Peer, PeerInfo, Route, SendRefusal,
+    InboxItem, JoinRequest, Peer, PeerInfo, Route, SendRefusal, Shapes,
 };
 pub use circuit_breaker::{
     Answer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerOptions, CircuitBreakerStats, CircuitChange,
