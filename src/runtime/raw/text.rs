@@ -6,7 +6,7 @@ use std::slice;
 
 use napi::bindgen_prelude::Result;
 use napi::{check_status, sys};
-use sluice_core::runtime::key_hash::{self, KeyHash};
+use sluice_core::runtime::key_hash::{self, KeyHash, SHORT};
 
 use super::Call;
 use crate::runtime::error;
@@ -73,6 +73,8 @@ impl<const N: usize> Call<'_, N> {
     #[inline]
     fn key_of(&self, value: sys::napi_value) -> Result<Option<KeyHash>> {
         let mut units = [const { MaybeUninit::<u16>::uninit() }; SHORT_KEY];
+        // What is hashed at once: zeros follow a short key.
+        units[..SHORT].fill(MaybeUninit::new(0));
         let mut length = 0;
         // SAFETY: an argument of the running callback; Node writes at most `SHORT_KEY` units.
         let status = unsafe {
@@ -91,9 +93,13 @@ impl<const N: usize> Call<'_, N> {
             // It may go on: Node cuts what does not fit.
             return Ok(Some(key_hash::hash_utf16(&self.long_text(value)?)));
         }
-        // SAFETY: Node wrote the first `length` units; they are read as bytes.
-        let bytes = unsafe { slice::from_raw_parts(units.as_ptr().cast(), 2 * length) };
-        Ok(Some(key_hash::hash_bytes(bytes)))
+        // SAFETY: they were written above; Node wrote the text and its terminator over the first of them.
+        let block = unsafe { &*units.as_ptr().cast::<[u16; SHORT]>() };
+        if let Some(hash) = key_hash::hash_short(block, length) {
+            return Ok(Some(hash));
+        }
+        // SAFETY: Node wrote the first `length` units.
+        Ok(Some(key_hash::hash_utf16(unsafe { slice::from_raw_parts(units.as_ptr().cast(), length) })))
     }
 
     fn long_text(&self, value: sys::napi_value) -> Result<Vec<u16>> {

@@ -48,7 +48,7 @@ impl Clients {
 
     pub(super) fn new(capacity: usize, policy: Policy) -> Self {
         Self {
-            cells: HashMap::with_hasher(Seeded),
+            cells: HashMap::with_hasher(Seeded::default()),
             places: Mutex::default(),
             capacity: AtomicUsize::new(capacity),
             policy: RwLock::new(policy),
