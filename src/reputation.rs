@@ -7,6 +7,7 @@ use napi::bindgen_prelude::{Env, Object, Result};
 use napi::sys;
 use napi_derive::napi;
 use parking_lot::Mutex;
+use sluice_core::client_key::AddressText;
 use sluice_core::runtime::clock;
 use sluice_core::{
     Ban, FOREVER, Instances, Reputation, ReputationConfig, ReputationOptions, ReputationRule, Verdict,
@@ -212,10 +213,10 @@ fn export(exports: &Exports<'_>) -> Result<()> {
 /// Runs `body` on the reputation of argument 0, with the address of argument 1.
 fn with_reputation<const N: usize, R>(
     call: &Call<'_, N>,
-    body: impl FnOnce(&Reputation, &str) -> sluice_core::Result<R>,
+    body: impl FnOnce(&Reputation, AddressText<'_>) -> sluice_core::Result<R>,
 ) -> Result<R> {
     let reputations = &call.port.thread().reputations;
-    let result = call.with_text(1, |ip| call.on(reputations, |reputation| body(reputation, ip)));
+    let result = call.with_address(1, |ip| call.on(reputations, |reputation| body(reputation, ip)));
     call.check(result.ok_or_else(|| error::invalid_address(call.env, call.args[1]))??)
 }
 
@@ -294,7 +295,7 @@ unsafe extern "C" fn record_failure(env: sys::napi_env, info: sys::napi_callback
 /// `recordSuccess(handle, ip)`.
 unsafe extern "C" fn record_success(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
-        with_reputation(call, Reputation::record_success)?;
+        with_reputation(call, |reputation, ip| reputation.record_success(ip))?;
         call.undefined()
     })
 }

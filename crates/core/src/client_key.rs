@@ -1,10 +1,13 @@
 //! The key of a client: the part of its address that one subscriber controls, as text.
 
+mod address_text;
 pub(crate) mod cidr;
+mod dotted;
 pub(crate) mod forwarded;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+pub use address_text::AddressText;
 pub use cidr::{CidrList, ClientAddress, Resolved};
 pub use forwarded::HeaderFormat;
 
@@ -61,8 +64,9 @@ pub(crate) fn client_of(address: IpAddr, ipv6_prefix: u8) -> IpAddr {
 
 /// Reads an address as servers and proxies write it: perhaps with brackets, zone and port.
 pub(crate) fn parse_address(text: &str) -> Result<IpAddr> {
-    text.parse()
-        .ok()
+    dotted::parse(text.as_bytes())
+        .map(IpAddr::V4)
+        .or_else(|| text.parse().ok())
         .or_else(|| without_port(text).and_then(|host| without_zone(host).parse().ok()))
         .ok_or_else(|| Error::InvalidAddress { given: excerpt(text) })
 }

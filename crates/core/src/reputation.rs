@@ -1,5 +1,6 @@
 //! Failures that ban clients, bans that grow, and lists of ranges; one state for all threads.
 
+mod ban_lines;
 mod cell;
 mod client;
 mod clients;
@@ -9,6 +10,7 @@ mod ledger;
 mod options;
 mod policy;
 mod ranges;
+mod shared_ranges;
 mod stats;
 mod verdict;
 

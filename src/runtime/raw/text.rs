@@ -6,7 +6,8 @@ use std::slice;
 
 use napi::bindgen_prelude::Result;
 use napi::{check_status, sys};
-use sluice_core::runtime::key_hash::{self, KeyHash};
+use sluice_core::client_key::AddressText;
+use sluice_core::runtime::key_hash::{self, KeyHash, SHORT};
 
 use super::Call;
 use crate::runtime::error;
@@ -73,6 +74,8 @@ impl<const N: usize> Call<'_, N> {
     #[inline]
     fn key_of(&self, value: sys::napi_value) -> Result<Option<KeyHash>> {
         let mut units = [const { MaybeUninit::<u16>::uninit() }; SHORT_KEY];
+        // What is hashed at once: zeros follow a short key.
+        units[..SHORT].fill(MaybeUninit::new(0));
         let mut length = 0;
         // SAFETY: an argument of the running callback; Node writes at most `SHORT_KEY` units.
         let status = unsafe {
@@ -91,9 +94,13 @@ impl<const N: usize> Call<'_, N> {
             // It may go on: Node cuts what does not fit.
             return Ok(Some(key_hash::hash_utf16(&self.long_text(value)?)));
         }
-        // SAFETY: Node wrote the first `length` units; they are read as bytes.
-        let bytes = unsafe { slice::from_raw_parts(units.as_ptr().cast(), 2 * length) };
-        Ok(Some(key_hash::hash_bytes(bytes)))
+        // SAFETY: they were written above; Node wrote the text and its terminator over the first of them.
+        let block = unsafe { &*units.as_ptr().cast::<[u16; SHORT]>() };
+        if let Some(hash) = key_hash::hash_short(block, length) {
+            return Ok(Some(hash));
+        }
+        // SAFETY: Node wrote the first `length` units.
+        Ok(Some(key_hash::hash_utf16(unsafe { slice::from_raw_parts(units.as_ptr().cast(), length) })))
     }
 
     fn long_text(&self, value: sys::napi_value) -> Result<Vec<u16>> {
@@ -118,24 +125,42 @@ impl<const N: usize> Call<'_, N> {
 
     /// Runs `body` on a text argument, which is not copied to the heap where it is short.
     pub(crate) fn with_text<R>(&self, index: usize, body: impl FnOnce(&str) -> R) -> Option<R> {
-        let mut ascii = [0; SHORT_TEXT];
-        match self.short_ascii(index, &mut ascii) {
+        let mut units = [const { MaybeUninit::uninit() }; SHORT_TEXT];
+        let mut bytes = [0; SHORT_TEXT];
+        match self.short_units(index, &mut units).and_then(|units| ascii(units, &mut bytes)) {
             Some(text) => Some(body(text)),
             None => self.with_any_text(index, body),
         }
     }
 
-    /// A text argument that is short and plain, as addresses are: code units are cheaper to come by than UTF-8.
+    /// As [`with_text`](Self::with_text), for an address: one of IPv4 is read where it lies.
+    pub(crate) fn with_address<R>(&self, index: usize, body: impl FnOnce(AddressText<'_>) -> R) -> Option<R> {
+        let mut units = [const { MaybeUninit::uninit() }; SHORT_TEXT];
+        let mut bytes = [0; SHORT_TEXT];
+        let units = self.short_units(index, &mut units);
+        if let Some(address) = units.and_then(AddressText::dotted) {
+            return Some(body(address));
+        }
+        match units.and_then(|units| ascii(units, &mut bytes)) {
+            Some(text) => Some(body(text.into())),
+            None => self.with_any_text(index, |text| body(text.into())),
+        }
+    }
+
+    /// The code units of a short text argument, which are cheaper to read than UTF-8.
     #[inline]
-    fn short_ascii<'b>(&self, index: usize, buffer: &'b mut [u8; SHORT_TEXT]) -> Option<&'b str> {
-        let mut units = [0_u16; SHORT_TEXT];
+    fn short_units<'b>(
+        &self,
+        index: usize,
+        units: &'b mut [MaybeUninit<u16>; SHORT_TEXT],
+    ) -> Option<&'b [u16]> {
         let mut length = 0;
         // SAFETY: an argument of the running callback; Node writes at most `SHORT_TEXT` units.
         let status = unsafe {
             sys::napi_get_value_string_utf16(
                 self.env,
                 self.args[index],
-                units.as_mut_ptr(),
+                units.as_mut_ptr().cast(),
                 SHORT_TEXT,
                 &mut length,
             )
@@ -144,10 +169,8 @@ impl<const N: usize> Call<'_, N> {
         if status != sys::Status::napi_ok || length >= SHORT_TEXT - 1 {
             return None;
         }
-        for (byte, unit) in buffer.iter_mut().zip(&units[..length]) {
-            *byte = u8::try_from(*unit).ok().filter(u8::is_ascii)?;
-        }
-        std::str::from_utf8(&buffer[..length]).ok()
+        // SAFETY: Node wrote the first `length` units.
+        Some(unsafe { slice::from_raw_parts(units.as_ptr().cast(), length) })
     }
 
     fn with_any_text<R>(&self, index: usize, body: impl FnOnce(&str) -> R) -> Option<R> {
@@ -198,4 +221,13 @@ impl<const N: usize> Call<'_, N> {
         // Node writes a replacement for what is no character, so all of it is UTF-8.
         str::from_utf8(&buffer[..length]).ok()
     }
+}
+
+/// Code units as text, where all of them are ASCII, as those of addresses are.
+fn ascii<'b>(units: &[u16], bytes: &'b mut [u8; SHORT_TEXT]) -> Option<&'b str> {
+    let bytes = bytes.get_mut(..units.len())?;
+    for (byte, unit) in bytes.iter_mut().zip(units) {
+        *byte = u8::try_from(*unit).ok().filter(u8::is_ascii)?;
+    }
+    str::from_utf8(bytes).ok()
 }

@@ -1,88 +1,75 @@
 //! The state of one client, and the one place where it changes.
 
+use super::ban_lines::{BanLines, Place};
 use super::client::Client;
 use super::history::History;
-use super::verdict::BanTerm;
-use crate::runtime::sync::{AtomicU64, Mutex, Ordering};
-
-/// The end of a client's ban in one word, which is read without a lock.
-#[derive(Debug)]
-struct BanWord(AtomicU64);
-
-impl BanWord {
-    fn free() -> Self {
-        Self(AtomicU64::new(0))
-    }
-
-    fn holds(&self, now: u64) -> bool {
-        // Relaxed: the word carries its whole meaning; no other memory is published through it.
-        now < self.0.load(Ordering::Relaxed)
-    }
-
-    /// Writes the end of the ban. The caller holds the history's lock, so words are written in the order of the bans.
-    fn follow(&self, term: Option<&BanTerm>) {
-        self.0.store(term.map_or(0, |term| term.until), Ordering::Relaxed);
-    }
-}
+use crate::runtime::sync::Mutex;
 
 /// The state of one client.
 ///
-/// Every change is made under a lock of this client alone, so calls of any number of threads have the same
-/// result as the same calls one after the other. Whether the client is banned is one load, without a lock: a thread sees
-/// a ban that it made itself, or whose maker it has synchronised with.
+/// Every change is made under a lock of this client alone, so calls of any number of threads have the same result as the
+/// same calls one after the other. The end of its ban is copied to a line that is read without a lock, within that lock: a
+/// thread sees a ban that it made itself, or whose maker it has synchronised with.
 #[derive(Debug)]
 pub(super) struct Cell {
     pub(super) client: Client,
-    banned_until: BanWord,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 enum State {
-    Known(History),
+    Known(History, Place),
     /// It was evicted and is about to leave the table: a change here would be lost.
     Gone,
 }
 
 impl Cell {
     pub(super) fn new(client: Client, history: History) -> Self {
-        let banned_until = BanWord::free();
-        banned_until.follow(history.term.as_ref());
-        Self { client, banned_until, state: Mutex::new(State::Known(history)) }
+        Self { client, state: Mutex::new(State::Known(history, Place::default())) }
     }
 
-    pub(super) fn is_banned(&self, now: u64) -> bool {
-        self.banned_until.holds(now)
+    /// Makes the client known by `insert`; its ban can be read from then on, by its line and by its history.
+    pub(super) fn enter(&self, bans: &BanLines, insert: impl FnOnce()) {
+        let mut state = self.state.lock();
+        insert();
+        if let State::Known(history, place) = &mut *state {
+            bans.set(self.client, place, end_of_ban(history));
+        }
     }
 
     /// Changes the history; `None` when the client was evicted before.
-    pub(super) fn update<R>(&self, change: impl FnOnce(&mut History) -> R) -> Option<R> {
+    pub(super) fn update<R>(&self, bans: &BanLines, change: impl FnOnce(&mut History) -> R) -> Option<R> {
         let mut state = self.state.lock();
-        let State::Known(history) = &mut *state else { return None };
+        let State::Known(history, place) = &mut *state else { return None };
         let result = change(history);
-        self.banned_until.follow(history.term.as_ref());
+        bans.set(self.client, place, end_of_ban(history));
         Some(result)
     }
 
     pub(super) fn read<R>(&self, look: impl FnOnce(&History) -> R) -> Option<R> {
         match &*self.state.lock() {
-            State::Known(history) => Some(look(history)),
+            State::Known(history, _) => Some(look(history)),
             State::Gone => None,
         }
     }
 
     /// Evicts the client if `idle` holds for its history; nothing changes between the two.
-    pub(super) fn evict_if(&self, idle: impl FnOnce(&History) -> bool) -> bool {
+    pub(super) fn evict_if(&self, bans: &BanLines, idle: impl FnOnce(&History) -> bool) -> bool {
         let mut state = self.state.lock();
-        match &*state {
-            State::Known(history) if idle(history) => {
+        match &mut *state {
+            State::Known(history, place) if idle(history) => {
+                bans.set(self.client, place, 0);
                 *state = State::Gone;
-                self.banned_until.follow(None);
                 true
             }
             _ => false,
         }
     }
+}
+
+/// When the last ban ends, or has ended; 0 without one.
+fn end_of_ban(history: &History) -> u64 {
+    history.term.as_ref().map_or(0, |term| term.until)
 }
 
 /// Every interleaving of small cases. Planted bug, tried once: with the history copied, changed and written back under
@@ -95,8 +82,10 @@ mod models {
     use loom::thread;
 
     use super::*;
+    use crate::reputation::ban_lines::Reading;
     use crate::reputation::history::{Cause, Outcome};
     use crate::reputation::policy::Policy;
+    use crate::reputation::verdict::BanTerm;
     use crate::runtime::clock::MS;
 
     const NOW: u64 = 1_000 * MS;
@@ -110,16 +99,35 @@ mod models {
         jitter: 0.0,
     };
 
-    fn cell() -> Arc<Cell> {
+    /// A client and the line of its ban.
+    struct Known {
+        cell: Cell,
+        bans: BanLines,
+    }
+
+    impl Known {
+        /// As `Clients::is_banned`.
+        fn is_banned(&self, now: u64) -> bool {
+            match self.bans.read(self.cell.client) {
+                Reading::None => false,
+                Reading::Until(until) => now < until,
+                Reading::Unsure => {
+                    self.cell.read(|history| history.ban_in_force(now).is_some()).unwrap_or(false)
+                }
+            }
+        }
+    }
+
+    fn cell() -> Arc<Known> {
         let client = Client::of(IpAddr::from([192, 0, 2, 1]), 64);
-        Arc::new(Cell::new(client, History::default()))
+        Arc::new(Known { cell: Cell::new(client, History::default()), bans: BanLines::new(1) })
     }
 
-    fn fail(cell: &Cell) -> Option<Outcome> {
-        cell.update(|history| history.apply(&POLICY, Cause::Failures(1), None, NOW, || 0.0))
+    fn fail(Known { cell, bans }: &Known) -> Option<Outcome> {
+        cell.update(bans, |history| history.apply(&POLICY, Cause::Failures(1), None, NOW, || 0.0))
     }
 
-    fn in_thread<R: 'static>(cell: &Arc<Cell>, body: fn(&Cell) -> R) -> thread::JoinHandle<R> {
+    fn in_thread<R: 'static>(cell: &Arc<Known>, body: fn(&Known) -> R) -> thread::JoinHandle<R> {
         let cell = Arc::clone(cell);
         thread::spawn(move || body(&cell))
     }
@@ -133,7 +141,7 @@ mod models {
                 calls.into_iter().map(|call| call.join().expect("no panic").expect("known")).collect();
             outcomes.sort_by_key(|outcome| *outcome as u8);
             assert_eq!(outcomes, [Outcome::Ignored, Outcome::Counted, Outcome::Banned]);
-            assert_eq!(cell.read(|history| history.bans), Some(1));
+            assert_eq!(cell.cell.read(|history| history.bans), Some(1));
             assert!(cell.is_banned(NOW) && !cell.is_banned(NOW + 100 * MS));
         });
     }
@@ -144,8 +152,8 @@ mod models {
             let cell = cell();
             assert_eq!(fail(&cell), Some(Outcome::Counted));
             let failure = in_thread(&cell, fail);
-            let eviction = in_thread(&cell, |cell| {
-                cell.evict_if(|history| history.eviction_rank(&POLICY, NOW).is_some())
+            let eviction = in_thread(&cell, |Known { cell, bans }| {
+                cell.evict_if(bans, |history| history.eviction_rank(&POLICY, NOW).is_some())
             });
             let outcome = failure.join().expect("no panic");
             let evicted = eviction.join().expect("no panic");
@@ -156,28 +164,48 @@ mod models {
     }
 
     #[test]
-    fn the_word_agrees_with_the_history() {
+    fn the_line_agrees_with_the_history() {
         loom::model(|| {
             let cell = cell();
             let changes = [
                 in_thread(&cell, |cell| {
                     let _ = (fail(cell), fail(cell));
                 }),
-                in_thread(&cell, |cell| {
-                    cell.update(|history| history.unban(NOW));
+                in_thread(&cell, |Known { cell, bans }| {
+                    cell.update(bans, |history| history.unban(NOW));
                 }),
-                in_thread(&cell, |cell| {
+                in_thread(&cell, |Known { cell, bans }| {
                     let later = BanTerm::by_hand(NOW + 200 * MS, None);
-                    cell.update(|history| history.ban(later, NOW));
+                    cell.update(bans, |history| history.ban(later, NOW));
                 }),
             ];
             for change in changes {
                 change.join().expect("no panic");
             }
-            let until = cell.read(|history| history.term.as_ref().map_or(0, |term| term.until));
+            let until = cell.cell.read(|history| history.term.as_ref().map_or(0, |term| term.until));
             for time in [NOW, NOW + 100 * MS, NOW + 200 * MS] {
                 assert_eq!(Some(cell.is_banned(time)), until.map(|until| time < until));
             }
+        });
+    }
+
+    /// What one thread finds in the line, another that it tells of it finds in the history, and the other way round.
+    #[test]
+    fn a_ban_that_was_seen_is_seen_in_both_places() {
+        loom::model(|| {
+            let cell = cell();
+            let maker = in_thread(&cell, |Known { cell, bans }| {
+                cell.update(bans, |history| history.ban(BanTerm::by_hand(NOW + MS, None), NOW));
+            });
+            let in_history = |cell: &Known| cell.cell.read(|history| history.ban_in_force(NOW).is_some());
+            if cell.is_banned(NOW) {
+                assert_eq!(in_history(&cell), Some(true));
+            }
+            if in_history(&cell) == Some(true) {
+                assert!(cell.is_banned(NOW));
+            }
+            maker.join().expect("no panic");
+            assert!(cell.is_banned(NOW));
         });
     }
 }

@@ -10,6 +10,7 @@ use crate::runtime::key_hash::Seeded;
 use papaya::HashMap;
 use parking_lot::{Mutex, RwLock};
 
+use super::ban_lines::{BanLines, Reading};
 use super::cell::Cell;
 use super::client::Client;
 use super::history::{EvictionRank, History};
@@ -21,6 +22,7 @@ const PROBES: usize = 16;
 
 pub(super) struct Clients {
     cells: HashMap<Client, Arc<Cell>, Seeded>,
+    bans: BanLines,
     places: Mutex<Places>,
     capacity: AtomicUsize,
     policy: RwLock<Policy>,
@@ -42,13 +44,14 @@ struct Places {
 pub(super) struct Full;
 
 impl Clients {
-    /// Least bytes of a client: its cell, its key in the map, and the two references to the cell.
+    /// Least bytes of a client: its cell, its key in the map, the two references to the cell, and its part of the lines.
     pub(super) const BYTES_EACH: u64 =
-        (size_of::<Cell>() + size_of::<Client>() + 2 * size_of::<Arc<Cell>>()) as u64;
+        (size_of::<Cell>() + size_of::<Client>() + 2 * size_of::<Arc<Cell>>() + BanLines::BYTES_EACH) as u64;
 
     pub(super) fn new(capacity: usize, policy: Policy) -> Self {
         Self {
-            cells: HashMap::with_hasher(Seeded),
+            cells: HashMap::with_hasher(Seeded::default()),
+            bans: BanLines::new(capacity),
             places: Mutex::default(),
             capacity: AtomicUsize::new(capacity),
             policy: RwLock::new(policy),
@@ -66,9 +69,19 @@ impl Clients {
         *self.policy.read()
     }
 
-    /// Whether a client is banned. Lock-free: one look-up and one load.
+    /// Whether a client is banned: one cache line, and the client's lock only where that is not enough.
+    #[inline]
     pub(super) fn is_banned(&self, client: Client, now: u64) -> bool {
-        self.cells.pin().get(&client).is_some_and(|cell| cell.is_banned(now))
+        match self.bans.read(client) {
+            Reading::None => false,
+            Reading::Until(until) => now < until,
+            Reading::Unsure => self.has_ban_in_history(client, now),
+        }
+    }
+
+    #[cold]
+    fn has_ban_in_history(&self, client: Client, now: u64) -> bool {
+        self.read(client, |history| history.ban_in_force(now).is_some()).unwrap_or(false)
     }
 
     /// Reads the history of a known client.
@@ -78,7 +91,7 @@ impl Clients {
 
     /// Changes the history of a known client.
     pub(super) fn existing<R>(&self, client: Client, change: impl FnOnce(&mut History) -> R) -> Option<R> {
-        self.find(client)?.update(change)
+        self.find(client)?.update(&self.bans, change)
     }
 
     /// Changes the history of a client, which is new where it is not known. A new history is stored if it then matters.
@@ -107,7 +120,9 @@ impl Clients {
             Some(place) => places.cells[place] = Arc::clone(&cell),
             None => places.cells.push(Arc::clone(&cell)),
         }
-        self.cells.pin().insert(client, cell);
+        cell.enter(&self.bans, || {
+            self.cells.pin().insert(client, Arc::clone(&cell));
+        });
         Ok(result)
     }
 
@@ -134,7 +149,7 @@ impl Clients {
         }
         let (place, rank) = lowest.ok_or(Full)?;
         let cell = &places.cells[place];
-        if !cell.evict_if(|history| history.ban_in_force(now).is_none()) {
+        if !cell.evict_if(&self.bans, |history| history.ban_in_force(now).is_none()) {
             return Err(Full);
         }
         self.cells.pin().remove(&cell.client);
@@ -152,10 +167,14 @@ impl Clients {
     /// How many clients matter, and how many are banned. One pass over all.
     pub(super) fn count(&self, now: u64) -> (u64, u64) {
         let cells = self.places.lock().cells.clone();
-        cells.iter().fold((0, 0), |(size, banned), cell| {
-            let matters = cell.read(|history| history.matters(&self.policy(), now)).unwrap_or(false);
-            (size + u64::from(matters), banned + u64::from(cell.is_banned(now)))
-        })
+        let policy = self.policy();
+        let look = |history: &History| (history.matters(&policy, now), history.ban_in_force(now).is_some());
+        cells
+            .iter()
+            .filter_map(|cell| cell.read(look))
+            .fold((0, 0), |(size, banned), (matters, is_banned)| {
+                (size + u64::from(matters), banned + u64::from(is_banned))
+            })
     }
 
     pub(super) fn evicted(&self) -> u64 {
@@ -165,7 +184,7 @@ impl Clients {
     /// A test set the clock back.
     pub(super) fn clock_was_set_back(&self, set_back: SetBack) {
         for cell in &self.places.lock().cells {
-            cell.update(|history| history.clock_was_set_back(&self.policy(), set_back));
+            cell.update(&self.bans, |history| history.clock_was_set_back(&self.policy(), set_back));
         }
     }
 
@@ -173,6 +192,9 @@ impl Clients {
     pub(super) fn clear(&self) {
         let mut places = self.places.lock();
         self.cells.pin().clear();
+        for cell in &places.cells {
+            cell.evict_if(&self.bans, |_| true);
+        }
         *places = Places::default();
     }
 

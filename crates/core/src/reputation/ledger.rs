@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
-use parking_lot::Mutex;
 
 use super::client::Client;
 use super::clients::Clients;
@@ -17,9 +16,10 @@ use super::history::{Cause, History, Outcome};
 use super::options::ReputationConfig;
 use super::policy::end_of;
 use super::ranges::{Listed, Lists, Ranges};
+use super::shared_ranges::SharedRanges;
 use super::verdict::{BanTerm, Record, Verdict};
 use crate::client_key::cidr::parse_range;
-use crate::client_key::{parse_address, unmap};
+use crate::client_key::{AddressText, unmap};
 use crate::runtime::clock::SetBack;
 use crate::runtime::instances::OptionList;
 use crate::runtime::sharded_counters::ShardedCounters;
@@ -35,9 +35,7 @@ pub struct Reputation {
     config: ArcSwap<ReputationConfig>,
     /// A copy of the prefix in `config`, which every call reads.
     ipv6_prefix: AtomicU8,
-    ranges: ArcSwap<Ranges>,
-    /// Serializes changes of the ranges.
-    changing_ranges: Mutex<()>,
+    ranges: SharedRanges,
     clients: Clients,
     chance: Box<dyn Fn() -> f64 + Send + Sync>,
     counters: ShardedCounters<5>,
@@ -74,8 +72,7 @@ impl Reputation {
         Self {
             name: name.to_owned(),
             created_with: config.list(),
-            ranges: ArcSwap::from_pointee(ranges),
-            changing_ranges: Mutex::new(()),
+            ranges: SharedRanges::new(ranges),
             clients: Clients::new(config.capacity, config.policy),
             ipv6_prefix: AtomicU8::new(config.ipv6_prefix),
             config: ArcSwap::from_pointee(config),
@@ -90,17 +87,16 @@ impl Reputation {
     /// # Errors
     ///
     /// `INVALID_ADDRESS`, `CLOSED`.
-    pub fn is_banned(&self, ip: &str, now: u64) -> Result<bool> {
+    pub fn is_banned<'a>(&self, ip: impl Into<AddressText<'a>>, now: u64) -> Result<bool> {
         self.check_open()?;
         let address = address_of(ip)?;
-        let ranges = self.ranges.load();
-        Ok(match ranges.lists.decide(address) {
-            Some(listed) => listed == Listed::Deny,
-            None => {
-                self.clients.is_banned(self.client(address), now)
-                    || ranges.bans.around(address, now).is_some()
-            }
-        })
+        let ranges = self.ranges.load_any();
+        let listed = ranges.as_ref().and_then(|ranges| ranges.lists.decide(address));
+        if let Some(listed) = listed {
+            return Ok(listed == Listed::Deny);
+        }
+        let is_around = || ranges.is_some_and(|ranges| ranges.bans.around(address, now).is_some());
+        Ok(self.clients.is_banned(self.client(address), now) || is_around())
     }
 
     /// The verdict on an address.
@@ -108,7 +104,7 @@ impl Reputation {
     /// # Errors
     ///
     /// `INVALID_ADDRESS`, `CLOSED`.
-    pub fn check(&self, ip: &str, now: u64) -> Result<Verdict> {
+    pub fn check<'a>(&self, ip: impl Into<AddressText<'a>>, now: u64) -> Result<Verdict> {
         self.check_open()?;
         let address = address_of(ip)?;
         let record = self.clients.read(self.client(address), |history| self.record(history, now));
@@ -121,8 +117,14 @@ impl Reputation {
     /// # Errors
     ///
     /// `INVALID_ADDRESS`, `CLOSED`.
-    pub fn record_failure(&self, ip: &str, weight: u64, reason: Option<&str>, now: u64) -> Result<Verdict> {
-        self.apply(ip, Cause::Failures(weight.max(1)), reason, now)
+    pub fn record_failure<'a>(
+        &self,
+        ip: impl Into<AddressText<'a>>,
+        weight: u64,
+        reason: Option<&str>,
+        now: u64,
+    ) -> Result<Verdict> {
+        self.apply(ip.into(), Cause::Failures(weight.max(1)), reason, now)
     }
 
     /// Bans a client as if its failures had reached `maxFailures`. Does nothing while a list or a ban decides about the
@@ -132,7 +134,7 @@ impl Reputation {
     ///
     /// `INVALID_ADDRESS`, `CLOSED`.
     pub fn ban_automatically(&self, client: &str, reason: &str, now: u64) -> Result<Verdict> {
-        self.apply(client, Cause::Request, Some(reason), now)
+        self.apply(client.into(), Cause::Request, Some(reason), now)
     }
 
     /// Forgets the failures of a client, but no ban and no number of bans.
@@ -140,7 +142,7 @@ impl Reputation {
     /// # Errors
     ///
     /// `INVALID_ADDRESS`, `CLOSED`.
-    pub fn record_success(&self, ip: &str) -> Result<()> {
+    pub fn record_success<'a>(&self, ip: impl Into<AddressText<'a>>) -> Result<()> {
         self.check_open()?;
         let client = self.client(address_of(ip)?);
         self.clients.existing(client, History::forgive);
@@ -161,7 +163,7 @@ impl Reputation {
                 self.clients.with(client, now, |history| history.ban(term.clone(), now)).is_ok()
             }
             Target::Range(range) => {
-                self.change_ranges(|ranges| Ranges {
+                self.ranges.change(|ranges| Ranges {
                     bans: Arc::new(ranges.bans.with([(range, term)], now)),
                     ..ranges
                 });
@@ -185,7 +187,7 @@ impl Reputation {
             }
             Target::Range(range) => {
                 let mut was_banned = false;
-                self.change_ranges(|ranges| {
+                self.ranges.change(|ranges| {
                     let bans;
                     (bans, was_banned) = ranges.bans.without(&range, now);
                     Ranges { bans: Arc::new(bans), ..ranges }
@@ -205,20 +207,18 @@ impl Reputation {
     pub fn set_lists(&self, allow: &[String], deny: &[String]) -> Result<()> {
         self.check_open()?;
         let lists = Arc::new(Lists::parse("setLists", allow, deny)?);
-        self.change_ranges(|ranges| Ranges { lists, ..ranges });
+        self.ranges.change(|ranges| Ranges { lists, ..ranges });
         Ok(())
     }
 
     /// A test set the clock back: bans keep their remaining time.
     pub fn clock_was_set_back(&self, set_back: SetBack) {
         self.clients.clock_was_set_back(set_back);
-        self.change_ranges(|ranges| Ranges {
-            bans: Arc::new(ranges.bans.after_set_back(set_back)),
-            ..ranges
-        });
+        self.ranges
+            .change(|ranges| Ranges { bans: Arc::new(ranges.bans.after_set_back(set_back)), ..ranges });
     }
 
-    fn apply(&self, ip: &str, cause: Cause, reason: Option<&str>, now: u64) -> Result<Verdict> {
+    fn apply(&self, ip: AddressText<'_>, cause: Cause, reason: Option<&str>, now: u64) -> Result<Verdict> {
         self.check_open()?;
         let address = address_of(ip)?;
         let (client, policy) = (self.client(address), &self.config.load().policy);
@@ -242,7 +242,7 @@ impl Reputation {
     }
 
     fn is_decided_by_range(&self, address: IpAddr, now: u64) -> bool {
-        let ranges = self.ranges.load();
+        let Some(ranges) = self.ranges.load_any() else { return false };
         ranges.lists.decide(address).is_some() || ranges.bans.around(address, now).is_some()
     }
 
@@ -254,8 +254,12 @@ impl Reputation {
     }
 
     fn judge(&self, address: IpAddr, record: Record, now: u64) -> Verdict {
-        let ranges = self.ranges.load();
-        Verdict::of(record, ranges.lists.decide(address), ranges.bans.around(address, now))
+        match self.ranges.load_any() {
+            None => Verdict::of(record, None, None),
+            Some(ranges) => {
+                Verdict::of(record, ranges.lists.decide(address), ranges.bans.around(address, now))
+            }
+        }
     }
 
     fn client(&self, address: IpAddr) -> Client {
@@ -280,12 +284,6 @@ impl Reputation {
         })
     }
 
-    fn change_ranges(&self, change: impl FnOnce(Ranges) -> Ranges) {
-        let _one_at_a_time = self.changing_ranges.lock();
-        let changed = change(Ranges::clone(&self.ranges.load()));
-        self.ranges.store(Arc::new(changed));
-    }
-
     fn check_open(&self) -> Result<()> {
         // Relaxed: a call concurrent with `destroy` may still succeed.
         if self.closed.load(Ordering::Relaxed) {
@@ -296,6 +294,6 @@ impl Reputation {
 }
 
 /// Reads an address; IPv4 inside IPv6 becomes that IPv4.
-fn address_of(text: &str) -> Result<IpAddr> {
-    parse_address(text).map(unmap)
+fn address_of<'a>(text: impl Into<AddressText<'a>>) -> Result<IpAddr> {
+    text.into().read().map(unmap)
 }

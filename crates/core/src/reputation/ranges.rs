@@ -57,6 +57,10 @@ impl Lists {
         self.0.get_lpm(&IpNet::from(address)).map(|(_, listed)| *listed)
     }
 
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The number of ranges in each list.
     pub(super) fn lengths(&self) -> [u64; 2] {
         let allowed = self.0.values().filter(|listed| **listed == Listed::Allow).count() as u64;
@@ -99,9 +103,14 @@ pub(super) struct RangeBans {
 }
 
 impl RangeBans {
+    /// Whether there is no ban, of those that have ended neither.
+    fn is_empty(&self) -> bool {
+        self.settled.is_empty() && self.recent.is_empty()
+    }
+
     /// The ban that ends last of those around an address.
     pub(super) fn around(&self, address: IpAddr, now: u64) -> Option<&BanTerm> {
-        if self.settled.is_empty() && self.recent.is_empty() {
+        if self.is_empty() {
             return None;
         }
         let address = IpNet::from(address);
@@ -176,4 +185,11 @@ impl RangeBans {
 pub(super) struct Ranges {
     pub(super) lists: Arc<Lists>,
     pub(super) bans: Arc<RangeBans>,
+}
+
+impl Ranges {
+    /// Whether they decide about no address.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lists.is_empty() && self.bans.is_empty()
+    }
 }

@@ -80,6 +80,14 @@ bugs! {
     LastCallDropsNothing => the_last_call_drops_a_retired_value,
     /// A retired value is dropped while a call without a handle is inside.
     GuestsNotChecked => a_value_is_not_dropped_during_a_call_without_a_handle,
+    /// The flag that says whether there are ranges is written outside of the lock of changes.
+    RangesFlagOutsideLock => the_flag_of_ranges_follows_the_last_of_two_changes,
+    /// That flag is raised after the ranges are stored.
+    RangesFlagRaisedLate => ranges_that_were_seen_are_not_missed_afterwards,
+    /// A line of bans is not read again after its slots.
+    BanLineNotReadAgain => a_line_in_change_shows_no_ban_of_another,
+    /// A ban that has no slot of its line is not counted there.
+    BanElsewhereNotCounted => a_ban_without_a_slot_is_not_missed,
 }
 
 #[cfg(not(sluice_planted))]

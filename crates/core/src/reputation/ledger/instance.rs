@@ -40,14 +40,14 @@ impl Instance for Reputation {
         let lists = Arc::new(config.lists.clone());
         self.ipv6_prefix.store(config.ipv6_prefix, Ordering::Relaxed);
         self.config.store(Arc::new(config));
-        self.change_ranges(|ranges| Ranges { lists, ..ranges });
+        self.ranges.change(|ranges| Ranges { lists, ..ranges });
         Ok(None)
     }
 
     fn reset(&self) {
         self.clients.clear();
         let lists = Arc::new(self.config.load().lists.clone());
-        self.change_ranges(|_| Ranges { lists, bans: Arc::default() });
+        self.ranges.change(|_| Ranges { lists, bans: Arc::default() });
         self.counters.reset();
     }
 

@@ -65,7 +65,7 @@ impl Reputation {
                 self.counters.add(UNTRACKED, 1);
             }
         }
-        self.change_ranges(|ranges| Ranges { bans: Arc::new(ranges.bans.with(saved.ranges, now)), ..ranges });
+        self.ranges.change(|ranges| Ranges { bans: Arc::new(ranges.bans.with(saved.ranges, now)), ..ranges });
         Ok(())
     }
 
