@@ -918,7 +918,7 @@ export declare function withdrawEndpoint(handle: number, endpoint: string): void
 
 export declare function acquirePermit(handle: number, peer: string, hasDeadline: boolean): number
 
-export declare function attachThread(onWake: () => void, numbers: Float64Array, errorClass: unknown, threadId: number, memory: number): 0 | 1
+export declare function attachThread(onWake: () => void, numbers: Float64Array, integers: Int32Array, errorClass: unknown, threadId: number, memory: number): 0 | 1
 
 export declare function block(handle: number, key: string, durationMs: number): 0 | 1
 
@@ -1044,7 +1044,7 @@ export declare function tryConsume(key: string, cost: number): boolean
 
 export declare function tryConsumeHashed(): boolean
 
-export declare function tryConsumeOne(key: string): boolean
+export declare function tryConsumeOne(key: string): void
 
 export declare function tryMessage(handle: number, serial: number, bytes: number): 0 | 1
 

@@ -36,12 +36,12 @@ function layoutsOf({ constants, layouts, codes, options }) {
   return `${parts.join('\n\n')}\n\nmodule.exports = {\n${exported.join('\n')}\n};\n`;
 }
 
-function layout({ name, doc, length, slots }) {
+function layout({ name, doc, places, length, slots }) {
   const lines = slots.map(
     ({ name, index, doc }) => `  /** ${doc.replaceAll('`', '')} */\n  ${name.toUpperCase()}: ${index},`,
   );
-  lines.push(`  /** How many numbers it has. */\n  LENGTH: ${length},`);
-  return constant(name, `${doc} Places of numbers.`, lines);
+  lines.push(`  /** How many ${places} it has. */\n  LENGTH: ${length},`);
+  return constant(name, `${doc} Places of ${places}.`, lines);
 }
 
 /** A property name; quoted where it is no identifier. */

@@ -47,5 +47,6 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
 #[napi]
 pub fn describe_seam() -> String {
     let components: Vec<_> = components::declarations().collect();
-    runtime::seam::describe(&components, &runtime::CONSTANTS)
+    let constants: Vec<_> = runtime::constants().collect();
+    runtime::seam::describe(&components, &constants)
 }

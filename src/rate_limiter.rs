@@ -11,9 +11,9 @@ use std::sync::Arc;
 use napi::bindgen_prelude::Result;
 use sluice_core::{Instances, LimitOptions, Quota, RateLimiter, RateLimiterOptions};
 
-use self::numbers::{DecisionNumbers, LimiterCall, MiddlewareNumbers};
+use self::numbers::{DecisionNumbers, LimiterCall, MiddlewareNumbers, QuickLimiterCall};
 use crate::components::Component;
-use crate::runtime::raw::Exports;
+use crate::runtime::raw::{Admission, Exports};
 use crate::runtime::seam::{Declarations, Layout};
 use crate::runtime::thread;
 
@@ -23,7 +23,13 @@ pub(crate) const COMPONENT: Component = Component {
     state: &LIMITERS,
     export,
     declarations: Declarations {
-        layouts: &[DecisionNumbers::DESCRIPTION, MiddlewareNumbers::DESCRIPTION, LimiterCall::DESCRIPTION],
+        layouts: &[
+            DecisionNumbers::DESCRIPTION,
+            MiddlewareNumbers::DESCRIPTION,
+            LimiterCall::DESCRIPTION,
+            QuickLimiterCall::DESCRIPTION,
+            Admission::DESCRIPTION,
+        ],
         codes: &[],
         options: &[
             ("Quota", Quota::FIELDS),

@@ -21,27 +21,32 @@ pub(crate) mod waker;
 use napi::bindgen_prelude::Result;
 use sluice_core::client_key::DEFAULT_IPV6_PREFIX;
 
-/// Numbers that JavaScript sizes its arrays by.
-pub(crate) const CONSTANTS: [seam::Constant; 5] = [
-    ("NUMBERS", port::NUMBERS as u64, "Numbers that cross beside the arguments of a call."),
+/// Numbers that JavaScript sizes its arrays by, and what answers mean.
+pub(crate) fn constants() -> impl Iterator<Item = seam::Constant> {
+    SIZES.into_iter().chain(raw::CONSTANTS)
+}
+
+const SIZES: [seam::Constant; 6] = [
+    ("NUMBERS", port::NUMBERS as i64, "Numbers that cross beside the arguments of a call."),
+    ("INTEGERS", port::INTEGERS as i64, "Integers that cross beside them, without boxes."),
     (
         "MOST_CROSSING",
-        message_numbers::MOST_CROSSING as u64,
+        message_numbers::MOST_CROSSING as i64,
         "Messages whose headers cross at once, in each direction.",
     ),
     (
         "EVERY_PEER",
-        message_numbers::EVERY_PEER as u64,
+        message_numbers::EVERY_PEER as i64,
         "Stands for every other peer as the receiver of a message.",
     ),
     (
         "DISTINCT_VERSIONS",
-        sluice_core::VersionCells::DISTINCT,
+        sluice_core::VersionCells::DISTINCT.cast_signed(),
         "Versions of a registry that its cells tell apart: they show the remainder.",
     ),
     (
         "DEFAULT_IPV6_PREFIX",
-        DEFAULT_IPV6_PREFIX as u64,
+        DEFAULT_IPV6_PREFIX as i64,
         "Leading bits of an IPv6 address that stand for one client by default.",
     ),
 ];

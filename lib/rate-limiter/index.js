@@ -1,8 +1,8 @@
 'use strict';
 
 const { invalid } = require('../runtime/errors');
-const { DECISION, LIMITER_CALL, MIDDLEWARE } = require('../runtime/layouts');
-const { handlesOf, native, numbers } = require('../runtime/native');
+const { DECISION, LIMITER_CALL, MIDDLEWARE, QUICK_LIMITER_CALL } = require('../runtime/layouts');
+const { handlesOf, integers, isAdmitted, native, numbers } = require('../runtime/native');
 const { openNamed } = require('../runtime/on-mismatch');
 const { checkName, parseDuration } = require('../runtime/schema');
 const { readDecision } = require('./decision');
@@ -13,6 +13,8 @@ const { kDecide, kPolicies, kPolicyNames, kReceipt, kUndo } = require('./symbols
 const { GENERATION } = DECISION;
 const { MORE_AFTER, RECEIPT_AT } = MIDDLEWARE;
 const { HANDLE, GUARD } = LIMITER_CALL;
+const { HANDLE: CALLED } = QUICK_LIMITER_CALL;
+const { tryConsumeOne } = native;
 const AFTER_RECEIPT = MORE_AFTER + MIDDLEWARE.LENGTH;
 const NO_GUARD = -1;
 
@@ -49,8 +51,13 @@ class RateLimiter {
   }
 
   tryConsume(key, cost = 1) {
+    if (cost === 1) {
+      integers[CALLED] = this.#handle;
+      tryConsumeOne(key);
+      return isAdmitted();
+    }
     numbers[HANDLE] = this.#handle;
-    return cost === 1 ? native.tryConsumeOne(key) : native.tryConsume(key, cost);
+    return native.tryConsume(key, cost);
   }
 
   consume(key, cost = 1) {

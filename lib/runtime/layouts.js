@@ -5,6 +5,9 @@
 /** Numbers that cross beside the arguments of a call. */
 const NUMBERS = 21;
 
+/** Integers that cross beside them, without boxes. */
+const INTEGERS = 16;
+
 /** Messages whose headers cross at once, in each direction. */
 const MOST_CROSSING = 64;
 
@@ -16,6 +19,12 @@ const DISTINCT_VERSIONS = 2147483648;
 
 /** Leading bits of an IPv6 address that stand for one client by default. */
 const DEFAULT_IPV6_PREFIX = 64;
+
+/** The answer of a call that is admitted. */
+const ADMITTED = -1;
+
+/** The answer of a call that is refused. */
+const REFUSED = -2;
 
 /** A request for which a receiver has reserved capacity. Places of numbers. */
 const ROUTE = Object.freeze({
@@ -149,6 +158,22 @@ const LIMITER_CALL = Object.freeze({
   GUARD: 20,
   /** How many numbers it has. */
   LENGTH: 5,
+});
+
+/** What JavaScript leaves for quick calls of a limiter. Places of integers. */
+const QUICK_LIMITER_CALL = Object.freeze({
+  /** The limiter's handle. */
+  HANDLE: 0,
+  /** How many integers it has. */
+  LENGTH: 1,
+});
+
+/** Whether a call is admitted. Places of integers. */
+const ADMISSION = Object.freeze({
+  /** ADMITTED or REFUSED, in place of the handle. */
+  ANSWER: 0,
+  /** How many integers it has. */
+  LENGTH: 1,
 });
 
 /** A verdict. Places of numbers. */
@@ -369,6 +394,8 @@ const OPTIONS = Object.freeze({
 });
 
 module.exports = {
+  ADMISSION,
+  ADMITTED,
   BREAKER_REFUSAL,
   CIRCUIT_STATES,
   CONNECTION_REFUSALS,
@@ -378,6 +405,7 @@ module.exports = {
   EVERY_PEER,
   GUARD_COUNTERS,
   HEADER_FORMATS,
+  INTEGERS,
   LIFECYCLE_COUNTS,
   LIFECYCLE_STATES,
   LIMITER_CALL,
@@ -388,6 +416,8 @@ module.exports = {
   NUMBERS,
   OPTIONS,
   PERMIT,
+  QUICK_LIMITER_CALL,
+  REFUSED,
   REFUSED_SEND,
   REPUTATION_RULES,
   RESERVED,

@@ -5,12 +5,12 @@ use napi::sys;
 use sluice_core::LocalHandle;
 use sluice_core::runtime::clock;
 
-use super::numbers::{with_handle, with_left_handle, write, write_for_middleware};
+use super::numbers::{with_called, with_handle, with_left_handle, write, write_for_middleware};
 use crate::runtime::numbers::{double, integer};
-use crate::runtime::raw::{Call, Exports};
+use crate::runtime::raw::{Admission, Call, Exports};
 
 pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function("tryConsumeOne(key: string): boolean", try_consume_one)?;
+    exports.function("tryConsumeOne(key: string): void", try_consume_one)?;
     exports.function("tryConsume(key: string, cost: number): boolean", try_consume)?;
     exports.function("consumeOne(key: string): boolean", consume_one)?;
     exports.function("consume(key: string, cost: number): boolean", consume)?;
@@ -27,10 +27,10 @@ pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
 
 /// `tryConsumeOne(key)`: whether a call of cost 1 is admitted.
 unsafe extern "C" fn try_consume_one(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Call::<1>::answer(env, info, |call| {
+    Call::<1>::quick(env, info, |call| {
         let key = call.key(0)?;
-        let allowed = with_left_handle(call, |local| local.try_consume(key, 1, clock::now()))?;
-        call.boolean(allowed)
+        let admitted = with_called(call, |local| local.try_consume(key, 1, clock::now()))?;
+        Ok(Admission::from(admitted))
     })
 }
 

@@ -59,6 +59,26 @@ layout! {
     }
 }
 
+layout! {
+    /// What JavaScript leaves for quick calls of a limiter.
+    pub(crate) struct QuickLimiterCall: i32 = "QUICK_LIMITER_CALL" from 0 => {
+        /// The limiter's handle.
+        handle,
+    }
+}
+
+/// Runs `body` on this thread's handle to the limiter that a quick call is of.
+#[inline(always)]
+pub(super) fn with_called<const N: usize, R>(
+    call: &Call<'_, N>,
+    body: impl FnOnce(&mut LocalHandle) -> sluice_core::Result<R>,
+) -> Result<R> {
+    let QuickLimiterCall { handle } = call.port.read();
+    // The borrow ends before JavaScript runs again.
+    let result = body(call.port.thread().limiters.borrow_mut().at(handle)?);
+    call.check(result)
+}
+
 /// Runs `body` on this thread's handle to a limiter.
 #[inline]
 pub(super) fn with_handle<const N: usize, R>(

@@ -1,0 +1,42 @@
+//! Answers of quick calls.
+
+use crate::runtime::seam::{Constant, Layout, layout};
+
+/// The call is admitted.
+const ADMITTED: i32 = -1;
+
+/// The call is refused.
+const REFUSED: i32 = -2;
+
+/// What an answer means, for JavaScript.
+pub(crate) const CONSTANTS: [Constant; 2] = [
+    ("ADMITTED", ADMITTED as i64, "The answer of a call that is admitted."),
+    ("REFUSED", REFUSED as i64, "The answer of a call that is refused."),
+];
+
+/// What a quick call leaves among the integers.
+///
+/// JavaScript leaves the handle of an instance in the first place, 0 or more. The answer takes its place and is negative.
+/// So a call that failed is one that left no answer, whatever JavaScript had left there, and can never be taken for an
+/// admission.
+pub(crate) trait Answer: Layout<Place = i32> {
+    /// It begins where the handle was.
+    const IN_PLACE_OF_THE_HANDLE: () = assert!(Self::FIRST == 0);
+}
+
+layout! {
+    /// Whether a call is admitted.
+    pub(crate) struct Admission: i32 = "ADMISSION" from 0 => {
+        /// ADMITTED or REFUSED, in place of the handle.
+        answer,
+    }
+}
+
+impl Answer for Admission {}
+
+impl From<bool> for Admission {
+    #[inline(always)]
+    fn from(is_admitted: bool) -> Self {
+        Self { answer: if is_admitted { ADMITTED } else { REFUSED } }
+    }
+}
