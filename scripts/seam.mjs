@@ -71,5 +71,5 @@ function constant(name, doc, lines) {
 
 function typesOf({ functions }) {
   const declarations = functions.toSorted().map((signature) => `export declare function ${signature}`);
-  return `\n/* Raw functions: no macro, no allocation. Numbers beside their arguments cross as lib/runtime/layouts.js says. */\n\n${declarations.join('\n\n')}\n`;
+  return `\n/*\n * Raw functions: no macro, no allocation. Numbers beside their arguments cross as lib/runtime/layouts.js says. What such\n * a function answers in place of a handle is negative: a call that failed leaves the handle. It returns undefined.\n */\n\n${declarations.join('\n\n')}\n`;
 }

@@ -3,7 +3,8 @@
 mod administration;
 mod by_hash;
 mod by_key;
-mod numbers;
+mod crossing;
+mod layouts;
 mod opening;
 
 use std::sync::Arc;
@@ -11,9 +12,11 @@ use std::sync::Arc;
 use napi::bindgen_prelude::Result;
 use sluice_core::{Instances, LimitOptions, Quota, RateLimiter, RateLimiterOptions};
 
-use self::numbers::{DecisionNumbers, LimiterCall, MiddlewareNumbers, QuickLimiterCall};
+use self::layouts::{
+    DecisionIntegers, DecisionNumbers, HashedKey, LimiterCall, LimiterCost, MiddlewareNumbers, SeveralAnswers,
+};
 use crate::components::Component;
-use crate::runtime::raw::{Admission, Exports};
+use crate::runtime::raw::Exports;
 use crate::runtime::seam::{Declarations, Layout};
 use crate::runtime::thread;
 
@@ -24,11 +27,13 @@ pub(crate) const COMPONENT: Component = Component {
     export,
     declarations: Declarations {
         layouts: &[
+            LimiterCall::DESCRIPTION,
+            LimiterCost::DESCRIPTION,
+            HashedKey::DESCRIPTION,
+            SeveralAnswers::DESCRIPTION,
+            DecisionIntegers::DESCRIPTION,
             DecisionNumbers::DESCRIPTION,
             MiddlewareNumbers::DESCRIPTION,
-            LimiterCall::DESCRIPTION,
-            QuickLimiterCall::DESCRIPTION,
-            Admission::DESCRIPTION,
         ],
         codes: &[],
         options: &[

@@ -21,14 +21,17 @@ pub(crate) mod waker;
 use napi::bindgen_prelude::Result;
 use sluice_core::client_key::DEFAULT_IPV6_PREFIX;
 
+use self::seam::Layout;
+
 /// Numbers that JavaScript sizes its arrays by, and what answers mean.
 pub(crate) fn constants() -> impl Iterator<Item = seam::Constant> {
     SIZES.into_iter().chain(raw::CONSTANTS)
 }
 
-const SIZES: [seam::Constant; 6] = [
+const SIZES: [seam::Constant; 7] = [
     ("NUMBERS", port::NUMBERS as i64, "Numbers that cross beside the arguments of a call."),
     ("INTEGERS", port::INTEGERS as i64, "Integers that cross beside them, without boxes."),
+    ("KEYS_AT_ONCE", raw::KEYS_AT_ONCE as i64, "Keys of a limiter that cross at once."),
     (
         "MOST_CROSSING",
         message_numbers::MOST_CROSSING as i64,
@@ -50,6 +53,10 @@ const SIZES: [seam::Constant; 6] = [
         "Leading bits of an IPv6 address that stand for one client by default.",
     ),
 ];
+
+/// What JavaScript has to know beside what components declare.
+pub(crate) static DECLARATIONS: seam::Declarations =
+    seam::Declarations { layouts: &[raw::Admission::DESCRIPTION], codes: &[], options: &[] };
 
 /// Adds the raw functions that belong to no component.
 pub(crate) fn export(exports: &raw::Exports<'_>) -> Result<()> {

@@ -14,6 +14,7 @@ use crate::runtime::thread;
 
 /// Throws a mistake or fault of the core as a `SluiceError`.
 #[cold]
+#[inline(never)]
 pub(crate) fn throw_core(env: sys::napi_env, port: &Port, core: &sluice_core::Error) -> Error {
     throw(env, port, core.code(), &core.to_string())
 }

@@ -13,7 +13,8 @@ use std::ptr;
 use napi::bindgen_prelude::{Env, Object, Result};
 use napi::{Error, Status, check_status, sys};
 
-pub(crate) use self::answer::{Admission, Answer, CONSTANTS};
+pub(crate) use self::answer::{Admission, Answer, CONSTANTS, DONE, IN_NUMBERS};
+pub(crate) use self::text::KEYS_AT_ONCE;
 use crate::runtime::error;
 use crate::runtime::port::Port;
 use crate::runtime::seam;

@@ -7,7 +7,7 @@ use napi::sys;
 use crate::runtime::seam::Layout;
 
 /// Places of the array of numbers, a `Float64Array`.
-pub(crate) const NUMBERS: usize = 21;
+pub(crate) const NUMBERS: usize = 16;
 
 /// Places of the array of integers, an `Int32Array`. JavaScript reads and writes them without boxes.
 pub(crate) const INTEGERS: usize = 16;

@@ -8,10 +8,18 @@ const ADMITTED: i32 = -1;
 /// The call is refused.
 const REFUSED: i32 = -2;
 
+/// The answer is in the array of numbers.
+pub(crate) const IN_NUMBERS: i32 = -3;
+
+/// What the call is for was done.
+pub(crate) const DONE: i32 = -4;
+
 /// What an answer means, for JavaScript.
-pub(crate) const CONSTANTS: [Constant; 2] = [
+pub(crate) const CONSTANTS: [Constant; 4] = [
     ("ADMITTED", ADMITTED as i64, "The answer of a call that is admitted."),
     ("REFUSED", REFUSED as i64, "The answer of a call that is refused."),
+    ("IN_NUMBERS", IN_NUMBERS as i64, "The answer of a call whose answer is in the array of numbers."),
+    ("DONE", DONE as i64, "The answer of a call that only does something."),
 ];
 
 /// What a quick call leaves among the integers.
