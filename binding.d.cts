@@ -744,7 +744,7 @@ export declare function payloadShapeNumber(text: string): number | null
 /** Whether ports are left to the primary. */
 export declare function portsAreLeftToPrimary(): boolean
 
-/** The generation of the options in force: raised by every `reconfigure`. */
+/** The generation of the options in force, raised by every `reconfigure`: its last 32 bits, as a decision has them. */
 export declare function rateLimiterGeneration(handle: number): number
 
 /** The limits in force, which another thread may have changed. */

@@ -4,7 +4,7 @@ use napi::bindgen_prelude::Result;
 use napi::sys;
 use sluice_core::runtime::clock;
 
-use super::crossing::{decided, left_key, parts_of, with_limiter};
+use super::crossing::{leave_decision, left_key, parts_of, with_limiter};
 use super::layouts::HashedKey;
 use crate::runtime::raw::{Admission, Call, DONE, Exports};
 
@@ -30,11 +30,7 @@ unsafe extern "C" fn try_consume_hashed(
 ) -> sys::napi_value {
     Call::<0>::quick(env, info, |call| {
         let key = left_key(call);
-        with_limiter(
-            call,
-            |local, cost| local.try_consume(key, cost, clock::now()),
-            |admitted| Admission::from(*admitted),
-        )
+        with_limiter(call, |local, cost| local.try_consume(key, cost, clock::now()), Admission::from)
     })
 }
 
@@ -45,7 +41,7 @@ unsafe extern "C" fn consume_hashed(env: sys::napi_env, info: sys::napi_callback
         with_limiter(
             call,
             |local, cost| local.consume(key, cost, clock::now()),
-            |decision| decided(call, decision),
+            |decision| leave_decision(call, &decision),
         )
     })
 }
@@ -54,6 +50,10 @@ unsafe extern "C" fn consume_hashed(env: sys::napi_env, info: sys::napi_callback
 unsafe extern "C" fn peek_hashed(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<0>::quick(env, info, |call| {
         let key = left_key(call);
-        with_limiter(call, |local, _| local.peek(key, clock::now()), |decision| decided(call, decision))
+        with_limiter(
+            call,
+            |local, _| local.peek(key, clock::now()),
+            |decision| leave_decision(call, &decision),
+        )
     })
 }

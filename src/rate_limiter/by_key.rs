@@ -6,7 +6,7 @@ use sluice_core::LocalHandle;
 use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::KeyHash;
 
-use super::crossing::{decided, decided_for_middleware, with_limiter};
+use super::crossing::{leave_decision, leave_for_middleware, with_limiter};
 use super::layouts::{LimiterCall, SeveralAnswers};
 use crate::runtime::numbers::integer;
 use crate::runtime::raw::{Admission, Call, DONE, Exports, KEYS_AT_ONCE};
@@ -24,11 +24,7 @@ pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
 unsafe extern "C" fn try_consume(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::quick(env, info, |call| {
         let key = call.key(0)?;
-        with_limiter(
-            call,
-            |local, cost| local.try_consume(key, cost, clock::now()),
-            |admitted| Admission::from(*admitted),
-        )
+        with_limiter(call, |local, cost| local.try_consume(key, cost, clock::now()), Admission::from)
     })
 }
 
@@ -59,7 +55,7 @@ unsafe extern "C" fn consume(env: sys::napi_env, info: sys::napi_callback_info) 
         with_limiter(
             call,
             |local, cost| local.consume(key, cost, clock::now()),
-            |decision| decided(call, decision),
+            |decision| leave_decision(call, &decision),
         )
     })
 }
@@ -69,7 +65,7 @@ unsafe extern "C" fn decide(env: sys::napi_env, info: sys::napi_callback_info) -
     Call::<1>::quick(env, info, |call| {
         let key = call.key(0)?;
         let consume = |local: &mut LocalHandle, cost| local.consume(key, cost, clock::now());
-        with_limiter(call, consume, |decision| decided_for_middleware(call, decision))?
+        with_limiter(call, consume, |decision| leave_for_middleware(call, &decision))?
     })
 }
 
@@ -79,7 +75,7 @@ unsafe extern "C" fn decide_by_limit(env: sys::napi_env, info: sys::napi_callbac
         let (key, limit) = (call.key(0)?, integer(call.f64(1)?));
         let consume =
             |local: &mut LocalHandle, cost| local.consume_with_limit(key, cost, limit, clock::now());
-        with_limiter(call, consume, |decision| decided_for_middleware(call, decision))?
+        with_limiter(call, consume, |decision| leave_for_middleware(call, &decision))?
     })
 }
 
@@ -87,6 +83,10 @@ unsafe extern "C" fn decide_by_limit(env: sys::napi_env, info: sys::napi_callbac
 unsafe extern "C" fn peek(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::quick(env, info, |call| {
         let key = call.key(0)?;
-        with_limiter(call, |local, _| local.peek(key, clock::now()), |decision| decided(call, decision))
+        with_limiter(
+            call,
+            |local, _| local.peek(key, clock::now()),
+            |decision| leave_decision(call, &decision),
+        )
     })
 }

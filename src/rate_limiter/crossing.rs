@@ -8,7 +8,7 @@ use sluice_core::{Decision, GuardCounter, LocalHandle, Receipt};
 use super::layouts::{DecisionIntegers, DecisionNumbers, LimiterCall, LimiterCost, MiddlewareNumbers};
 use crate::runtime::error::throw_core;
 use crate::runtime::numbers::{ceil_ms, double, integer, last_bits, natural, of_parts, parts};
-use crate::runtime::raw::{Admission, Call, IN_NUMBERS};
+use crate::runtime::raw::{Admission, Call, IN_NUMBERS, Left};
 
 /// Runs `body` on this thread's handle to the limiter, with the units that JavaScript left; what `answer` makes of its
 /// outcome.
@@ -16,16 +16,15 @@ use crate::runtime::raw::{Admission, Call, IN_NUMBERS};
 pub(super) fn with_limiter<const N: usize, R, A>(
     call: &Call<'_, N>,
     body: impl FnOnce(&mut LocalHandle, u64) -> sluice_core::Result<R>,
-    answer: impl FnOnce(&R) -> A,
+    answer: impl FnOnce(R) -> A,
 ) -> Result<A> {
     let LimiterCall { handle, cost, .. } = call.port.read();
     let cost = if cost == 0 { large_cost(call) } else { natural(cost) };
     // The borrow ends before JavaScript runs again.
     let outcome = body(call.port.thread().limiters.borrow_mut().at(handle)?, cost);
-    // By reference: an outcome that is moved is copied, with the error that it might be.
-    match &outcome {
+    match outcome {
         Ok(outcome) => Ok(answer(outcome)),
-        Err(error) => Err(throw_core(call.env, call.port, error)),
+        Err(error) => Err(throw_core(call.env, call.port, &error)),
     }
 }
 
@@ -49,10 +48,10 @@ pub(super) fn parts_of(key: KeyHash) -> [i32; 4] {
     [high, high_rest, low, low_rest]
 }
 
-/// The decision as it crosses: as integers, where it consists of such. Inlined, so that unused fields of the decision are
-/// optimised away.
+/// Leaves a decision: as integers, where it consists of such. Inlined, so that unused fields of the decision are optimised
+/// away.
 #[inline(always)]
-pub(super) fn decided<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> DecisionIntegers {
+pub(super) fn leave_decision<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Left {
     let reset_after = clock::ceil_ms(decision.reset_after);
     let retry_after = decision.retry_after.map_or(u64::MAX, clock::ceil_ms);
     let of_all = decision.limit | decision.remaining | reset_after | retry_after;
@@ -71,7 +70,7 @@ pub(super) fn decided<const N: usize>(call: &Call<'_, N>, decision: &Decision) -
         );
         answer = IN_NUMBERS;
     }
-    DecisionIntegers {
+    call.leave(DecisionIntegers {
         answer,
         limit: last_bits(decision.limit),
         remaining: last_bits(decision.remaining),
@@ -79,7 +78,7 @@ pub(super) fn decided<const N: usize>(call: &Call<'_, N>, decision: &Decision) -
         retry_after: last_bits(retry_after),
         policy: last_bits(decision.policy as u64),
         generation: last_bits(decision.generation),
-    }
+    })
 }
 
 /// What [`DecisionNumbers`] are made of. Times are milliseconds; without an end, the largest.
@@ -106,11 +105,8 @@ fn write_large<const N: usize>(call: &Call<'_, N>, decision: &LargeDecision) {
     });
 }
 
-/// As [`decided`], with what only middleware asks for.
-pub(super) fn decided_for_middleware<const N: usize>(
-    call: &Call<'_, N>,
-    decision: &Decision,
-) -> Result<DecisionIntegers> {
+/// As [`leave_decision`], with what only middleware asks for.
+pub(super) fn leave_for_middleware<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<Left> {
     let receipt = &decision.receipt;
     call.port.write(MiddlewareNumbers {
         more_after: ceil_ms(decision.more_after),
@@ -121,7 +117,7 @@ pub(super) fn decided_for_middleware<const N: usize>(
     if decision.allowed {
         count_for_guard(call)?;
     }
-    Ok(decided(call, decision))
+    Ok(leave_decision(call, decision))
 }
 
 /// Counts here, as a call of its own would cost more.

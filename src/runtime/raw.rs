@@ -13,7 +13,7 @@ use std::ptr;
 use napi::bindgen_prelude::{Env, Object, Result};
 use napi::{Error, Status, check_status, sys};
 
-pub(crate) use self::answer::{Admission, Answer, CONSTANTS, DONE, IN_NUMBERS};
+pub(crate) use self::answer::{Admission, Answer, CONSTANTS, DONE, IN_NUMBERS, Leave, Left};
 pub(crate) use self::text::KEYS_AT_ONCE;
 use crate::runtime::error;
 use crate::runtime::port::Port;
@@ -86,14 +86,13 @@ impl<const N: usize> Call<'_, N> {
     /// As [`answer`](Self::answer), for calls that are made for every request: the answer lies among the integers, and
     /// JavaScript gets `undefined`, which costs nothing.
     #[inline(always)]
-    pub(crate) fn quick<A: Answer>(
+    pub(crate) fn quick<L: Leave>(
         env: sys::napi_env,
         info: sys::napi_callback_info,
-        body: impl FnOnce(&Call<'_, N>) -> Result<A>,
+        body: impl FnOnce(&Call<'_, N>) -> Result<L>,
     ) -> sys::napi_value {
-        const { A::IN_PLACE_OF_THE_HANDLE };
         if let Some((answer, port)) = Self::run(env, info, body) {
-            port.write(answer);
+            answer.leave(port);
         }
         ptr::null_mut()
     }

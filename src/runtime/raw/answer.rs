@@ -1,5 +1,7 @@
 //! Answers of quick calls.
 
+use super::Call;
+use crate::runtime::port::Port;
 use crate::runtime::seam::{Constant, Layout, layout};
 
 /// The call is admitted.
@@ -30,6 +32,38 @@ pub(crate) const CONSTANTS: [Constant; 4] = [
 pub(crate) trait Answer: Layout<Place = i32> {
     /// It begins where the handle was.
     const IN_PLACE_OF_THE_HANDLE: () = assert!(Self::FIRST == 0);
+}
+
+/// An answer was left among the integers. Large answers are left at once: one that is returned is copied.
+pub(crate) struct Left(());
+
+impl<const N: usize> Call<'_, N> {
+    /// Leaves the answer of a quick call.
+    #[inline(always)]
+    pub(crate) fn leave(&self, answer: impl Answer) -> Left {
+        answer.leave(self.port)
+    }
+}
+
+/// What a quick call returns: an answer, or that it has left one.
+pub(crate) trait Leave {
+    fn leave(self, port: &Port) -> Left;
+}
+
+impl<A: Answer> Leave for A {
+    #[inline(always)]
+    fn leave(self, port: &Port) -> Left {
+        const { A::IN_PLACE_OF_THE_HANDLE };
+        port.write(self);
+        Left(())
+    }
+}
+
+impl Leave for Left {
+    #[inline(always)]
+    fn leave(self, _: &Port) -> Left {
+        self
+    }
 }
 
 layout! {

@@ -38,8 +38,8 @@ impl<const N: usize> Call<'_, N> {
         Ok(keys)
     }
 
-    /// `None` for what is no key.
-    #[inline]
+    /// `None` for what is no key. Inlined, so that the hash stays in registers.
+    #[inline(always)]
     fn key_of(&self, value: sys::napi_value) -> Result<Option<KeyHash>> {
         let mut units = [const { MaybeUninit::<u16>::uninit() }; SHORT_KEY];
         let mut length = 0;
@@ -65,6 +65,7 @@ impl<const N: usize> Call<'_, N> {
         Ok(Some(key_hash::hash_bytes(bytes)))
     }
 
+    #[cold]
     fn long_text(&self, value: sys::napi_value) -> Result<Vec<u16>> {
         let mut length = 0;
         // SAFETY: a string argument of the running callback; without a buffer Node returns its length.
