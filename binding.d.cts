@@ -744,7 +744,7 @@ export declare function payloadShapeNumber(text: string): number | null
 /** Whether ports are left to the primary. */
 export declare function portsAreLeftToPrimary(): boolean
 
-/** The generation of the options in force: raised by every `reconfigure`. */
+/** The generation of the options in force, raised by every `reconfigure`: its last 32 bits, as a decision has them. */
 export declare function rateLimiterGeneration(handle: number): number
 
 /** The limits in force, which another thread may have changed. */
@@ -914,11 +914,14 @@ export declare function watchListeners(subscription: number): void
 
 export declare function withdrawEndpoint(handle: number, endpoint: string): void
 
-/* Raw functions: no macro, no allocation. Numbers beside their arguments cross as lib/runtime/layouts.js says. */
+/*
+ * Raw functions: no macro, no allocation. Numbers beside their arguments cross as lib/runtime/layouts.js says. What such
+ * a function answers in place of a handle is negative: a call that failed leaves the handle. It returns undefined.
+ */
 
 export declare function acquirePermit(handle: number, peer: string, hasDeadline: boolean): number
 
-export declare function attachThread(onWake: () => void, numbers: Float64Array, errorClass: unknown, threadId: number, memory: number): 0 | 1
+export declare function attachThread(onWake: () => void, numbers: Float64Array, integers: Int32Array, errorClass: unknown, threadId: number, memory: number): 0 | 1
 
 export declare function block(handle: number, key: string, durationMs: number): 0 | 1
 
@@ -928,13 +931,9 @@ export declare function clientKey(address: string, ipv6Prefix: number): string
 
 export declare function clockNow(): number
 
-export declare function consume(key: string, cost: number): boolean
+export declare function consume(key: string): void
 
-export declare function consumeHashed(): boolean
-
-export declare function consumeMany(keys: string[], cost: number, allowed: Uint8Array): number
-
-export declare function consumeOne(key: string): boolean
+export declare function consumeHashed(): void
 
 export declare function countConnections(handle: number): number
 
@@ -942,11 +941,9 @@ export declare function countForGuard(handle: number, counter: number): void
 
 export declare function countForLifecycle(handle: number, what: number): void
 
-export declare function decide(key: string, cost: number): boolean
+export declare function decide(key: string): void
 
-export declare function decideByLimit(handle: number, key: string, cost: number, limit: number): boolean
-
-export declare function decideOne(key: string): boolean
+export declare function decideByLimit(key: string, limit: number): void
 
 export declare function deliverBytes(handle: number, receiver: number, bytes: Uint8Array, length: number): number
 
@@ -980,9 +977,9 @@ export declare function lifecycleResets(handle: number): number
 
 export declare function lifecycleState(handle: number): number
 
-export declare function peek(key: string): boolean
+export declare function peek(key: string): void
 
-export declare function peekHashed(): boolean
+export declare function peekHashed(): void
 
 export declare function penalize(handle: number, key: string, cost: number): void
 
@@ -1040,11 +1037,11 @@ export declare function tokenIsCancelled(token: number): boolean
 
 export declare function touchConnection(handle: number, serial: number): void
 
-export declare function tryConsume(key: string, cost: number): boolean
+export declare function tryConsume(key: string): void
 
-export declare function tryConsumeHashed(): boolean
+export declare function tryConsumeHashed(): void
 
-export declare function tryConsumeOne(key: string): boolean
+export declare function tryConsumeSeveral(...keys: (string | undefined)[]): void
 
 export declare function tryMessage(handle: number, serial: number, bytes: number): 0 | 1
 

@@ -36,12 +36,12 @@ function layoutsOf({ constants, layouts, codes, options }) {
   return `${parts.join('\n\n')}\n\nmodule.exports = {\n${exported.join('\n')}\n};\n`;
 }
 
-function layout({ name, doc, length, slots }) {
+function layout({ name, doc, places, length, slots }) {
   const lines = slots.map(
     ({ name, index, doc }) => `  /** ${doc.replaceAll('`', '')} */\n  ${name.toUpperCase()}: ${index},`,
   );
-  lines.push(`  /** How many numbers it has. */\n  LENGTH: ${length},`);
-  return constant(name, `${doc} Places of numbers.`, lines);
+  lines.push(`  /** How many ${places} it has. */\n  LENGTH: ${length},`);
+  return constant(name, `${doc} Places of ${places}.`, lines);
 }
 
 /** A property name; quoted where it is no identifier. */
@@ -71,5 +71,5 @@ function constant(name, doc, lines) {
 
 function typesOf({ functions }) {
   const declarations = functions.toSorted().map((signature) => `export declare function ${signature}`);
-  return `\n/* Raw functions: no macro, no allocation. Numbers beside their arguments cross as lib/runtime/layouts.js says. */\n\n${declarations.join('\n\n')}\n`;
+  return `\n/*\n * Raw functions: no macro, no allocation. Numbers beside their arguments cross as lib/runtime/layouts.js says. What such\n * a function answers in place of a handle is negative: a call that failed leaves the handle. It returns undefined.\n */\n\n${declarations.join('\n\n')}\n`;
 }

@@ -46,6 +46,8 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
 /// What JavaScript and this binary both have to know, as JSON: read by `npm run build`.
 #[napi]
 pub fn describe_seam() -> String {
-    let components: Vec<_> = components::declarations().collect();
-    runtime::seam::describe(&components, &runtime::CONSTANTS)
+    let declarations: Vec<_> =
+        std::iter::once(&runtime::DECLARATIONS).chain(components::declarations()).collect();
+    let constants: Vec<_> = runtime::constants().collect();
+    runtime::seam::describe(&declarations, &constants)
 }

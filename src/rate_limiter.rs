@@ -3,7 +3,8 @@
 mod administration;
 mod by_hash;
 mod by_key;
-mod numbers;
+mod crossing;
+mod layouts;
 mod opening;
 
 use std::sync::Arc;
@@ -11,7 +12,9 @@ use std::sync::Arc;
 use napi::bindgen_prelude::Result;
 use sluice_core::{Instances, LimitOptions, Quota, RateLimiter, RateLimiterOptions};
 
-use self::numbers::{DecisionNumbers, LimiterCall, MiddlewareNumbers};
+use self::layouts::{
+    DecisionIntegers, DecisionNumbers, HashedKey, LimiterCall, LimiterCost, MiddlewareNumbers, SeveralAnswers,
+};
 use crate::components::Component;
 use crate::runtime::raw::Exports;
 use crate::runtime::seam::{Declarations, Layout};
@@ -23,7 +26,15 @@ pub(crate) const COMPONENT: Component = Component {
     state: &LIMITERS,
     export,
     declarations: Declarations {
-        layouts: &[DecisionNumbers::DESCRIPTION, MiddlewareNumbers::DESCRIPTION, LimiterCall::DESCRIPTION],
+        layouts: &[
+            LimiterCall::DESCRIPTION,
+            LimiterCost::DESCRIPTION,
+            HashedKey::DESCRIPTION,
+            SeveralAnswers::DESCRIPTION,
+            DecisionIntegers::DESCRIPTION,
+            DecisionNumbers::DESCRIPTION,
+            MiddlewareNumbers::DESCRIPTION,
+        ],
         codes: &[],
         options: &[
             ("Quota", Quota::FIELDS),

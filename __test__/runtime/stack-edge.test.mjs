@@ -10,7 +10,7 @@ import testing from '../../lib/testing.js';
 import { join, until } from '../helpers/broker.mjs';
 import { freshName } from '../helpers/peer.mjs';
 
-const { Broker, CircuitBreaker, ClientHub, ConnectionTracker, Lifecycle } = sluice;
+const { Broker, CircuitBreaker, ClientHub, ConnectionTracker, Lifecycle, RateLimiter } = sluice;
 
 /** Number of frames above the end of the stack that call `act`: enough for the first to fail and the last to succeed. */
 const FRAMES = 2000;
@@ -175,6 +175,26 @@ test('shutdown does not wait for work whose track() failed', async () => {
   await new Promise(setImmediate);
   const report = await lifecycle.shutdown({ timeout: 200 });
   assert.deepEqual([report.drained, report.tasksLeft], [true, 0]);
+});
+
+test('at the end of the stack, a limiter admits what it counts and no more', () => {
+  const QUOTA = 1500;
+  const CALLS = {
+    tryConsume: (limiter) => limiter.tryConsume('a'),
+    consume: (limiter) => limiter.consume('a').allowed,
+    consumeMany: (limiter) => limiter.consumeMany(['a'])[0],
+    handle: (limiter) => limiter.handle('a').tryConsume(),
+  };
+  for (const [title, call] of Object.entries(CALLS)) {
+    const limiter = new RateLimiter(freshName(), { limit: QUOTA, window: '30d' });
+    const outcomes = atTheEdge(() => call(limiter));
+    const count = (outcome) => outcomes.filter((one) => one === outcome).length;
+    const { allowed, refused } = limiter.stats();
+    assert.ok(outcomes.some(isError) && count(false) > 0, title);
+    assert.equal(allowed, QUOTA, title);
+    assert.ok(count(true) <= allowed && count(false) <= refused, `${title} ${count(true)} ${count(false)}`);
+    assert.equal(count(true) + count(false) + outcomes.filter(isError).length, outcomes.length);
+  }
 });
 
 test('a permit whose tryAcquire() fails is freed', async (t) => {

@@ -1,21 +1,37 @@
 'use strict';
 
-const { DECISION } = require('../runtime/layouts');
-const { numbers } = require('../runtime/native');
+const { ADMITTED, DECISION, IN_NUMBERS, LARGE_DECISION, REFUSED } = require('../runtime/layouts');
+const { integers, noAnswer, numbers } = require('../runtime/native');
 
-const { LIMIT, REMAINING, RESET_AFTER, RETRY_AFTER, WOULD_REFUSE, POLICY } = DECISION;
+const { ANSWER, LIMIT, REMAINING, RESET_AFTER, RETRY_AFTER, POLICY } = DECISION;
 
-/** The decision that native code has just written. */
-function readDecision(policyNames, allowed) {
-  const decision = {
-    allowed,
-    limit: numbers[LIMIT],
-    remaining: numbers[REMAINING],
-    resetAfterMs: numbers[RESET_AFTER],
-    retryAfterMs: numbers[RETRY_AFTER],
-    policy: policyNames[numbers[POLICY]],
+/** The decision that native code has just left. */
+function readDecision(policyNames) {
+  const answer = integers[ANSWER];
+  if (answer !== ADMITTED && answer !== REFUSED) return readLargeDecision(policyNames);
+  return {
+    allowed: answer === ADMITTED,
+    limit: integers[LIMIT],
+    remaining: integers[REMAINING],
+    resetAfterMs: integers[RESET_AFTER],
+    retryAfterMs: integers[RETRY_AFTER],
+    policy: policyNames[integers[POLICY]],
   };
-  if (numbers[WOULD_REFUSE] >= 0) decision.wouldRefuse = numbers[WOULD_REFUSE] === 1;
+}
+
+/** A decision that is not of integers alone, or of a dry run. */
+function readLargeDecision(policyNames) {
+  if (integers[ANSWER] !== IN_NUMBERS) noAnswer();
+  const decision = {
+    allowed: numbers[LARGE_DECISION.ALLOWED] === 1,
+    limit: numbers[LARGE_DECISION.LIMIT],
+    remaining: numbers[LARGE_DECISION.REMAINING],
+    resetAfterMs: numbers[LARGE_DECISION.RESET_AFTER],
+    retryAfterMs: numbers[LARGE_DECISION.RETRY_AFTER],
+    policy: policyNames[integers[POLICY]],
+  };
+  const wouldRefuse = numbers[LARGE_DECISION.WOULD_REFUSE];
+  if (wouldRefuse >= 0) decision.wouldRefuse = wouldRefuse === 1;
   return decision;
 }
 

@@ -1,18 +1,20 @@
 'use strict';
 
-const { invalid } = require('../runtime/errors');
 const { DECISION, LIMITER_CALL, MIDDLEWARE } = require('../runtime/layouts');
-const { handlesOf, native, numbers } = require('../runtime/native');
+const { handlesOf, integers, isAdmitted, native, numbers } = require('../runtime/native');
 const { openNamed } = require('../runtime/on-mismatch');
 const { checkName, parseDuration } = require('../runtime/schema');
+const { leaveCost } = require('./cost');
 const { readDecision } = require('./decision');
 const { KeyHandle } = require('./key-handle');
 const { creationOptions, replacementOptions } = require('./options');
+const { consumeMany } = require('./several');
 const { kDecide, kPolicies, kPolicyNames, kReceipt, kUndo } = require('./symbols');
 
 const { GENERATION } = DECISION;
 const { MORE_AFTER, RECEIPT_AT } = MIDDLEWARE;
 const { HANDLE, GUARD } = LIMITER_CALL;
+const { consume, decide, decideByLimit, peek, tryConsume } = native;
 const AFTER_RECEIPT = MORE_AFTER + MIDDLEWARE.LENGTH;
 const NO_GUARD = -1;
 
@@ -49,40 +51,29 @@ class RateLimiter {
   }
 
   tryConsume(key, cost = 1) {
-    numbers[HANDLE] = this.#handle;
-    return cost === 1 ? native.tryConsumeOne(key) : native.tryConsume(key, cost);
+    this.#leave(cost);
+    tryConsume(key);
+    return isAdmitted();
   }
 
   consume(key, cost = 1) {
-    numbers[HANDLE] = this.#handle;
-    const allowed = cost === 1 ? native.consumeOne(key) : native.consume(key, cost);
-    return readDecision(this[kPolicyNames](), allowed);
+    this.#leave(cost);
+    consume(key);
+    return readDecision(this[kPolicyNames]());
   }
 
   async consumeAsync(key, cost = 1) {
     return this.consume(key, cost);
   }
 
-  /** All keys are checked before the first is charged, so an error charges none. */
   consumeMany(keys, cost = 1) {
-    if (!Array.isArray(keys)) throw invalid('INVALID_KEY', 'keys', keys, 'an array of non-empty strings');
-    // A copy has no holes and no getters, and does not change between the check and the charge.
-    const given = [...keys];
-    const allowed = new Uint8Array(given.length);
-    numbers[HANDLE] = this.#handle;
-    const mistake = native.consumeMany(given, cost, allowed);
-    if (mistake >= 0) {
-      throw invalid('INVALID_KEY', `keys[${mistake}]`, given[mistake], 'a non-empty string');
-    }
-    const answers = new Array(allowed.length);
-    for (let index = 0; index < answers.length; index++) answers[index] = allowed[index] === 1;
-    return answers;
+    return consumeMany(this.#handle, keys, cost);
   }
 
   peek(key) {
-    numbers[HANDLE] = this.#handle;
-    const allowed = native.peek(key);
-    return readDecision(this[kPolicyNames](), allowed);
+    this.#leave(1);
+    peek(key);
+    return readDecision(this[kPolicyNames]());
   }
 
   handle(key) {
@@ -123,13 +114,14 @@ class RateLimiter {
 
   /** `limit` replaces the configured one for this call. An admitted call is counted for the guard of this handle. */
   [kDecide](key, cost = 1, limit = undefined, guard = NO_GUARD) {
-    numbers[HANDLE] = this.#handle;
-    numbers[GUARD] = guard;
-    const allowed = this.#decide(key, cost, limit);
-    const decision = readDecision(this[kPolicyNames](), allowed);
+    this.#leave(cost);
+    integers[GUARD] = guard;
+    if (limit === undefined) decide(key);
+    else decideByLimit(key, limit);
+    const decision = readDecision(this[kPolicyNames]());
     decision.moreAfterMs = numbers[MORE_AFTER];
-    if (numbers[GENERATION] !== this.#generation) this.#policies = undefined;
-    this.#generation = numbers[GENERATION];
+    if (integers[GENERATION] !== this.#generation) this.#policies = undefined;
+    this.#generation = integers[GENERATION];
     return decision;
   }
 
@@ -151,9 +143,16 @@ class RateLimiter {
   }
 
   [kPolicyNames]() {
-    const generation = numbers[GENERATION];
-    if (generation !== this.#namesGeneration) this.#readPolicyNames(generation);
+    if (integers[GENERATION] !== this.#namesGeneration) this.#followOptions();
     return this.#policyNames;
+  }
+
+  /** Reads the names between a call and its answer, which stays where it is. */
+  #followOptions() {
+    const answer = [integers.slice(), numbers.slice()];
+    this.#readPolicyNames(integers[GENERATION]);
+    integers.set(answer[0]);
+    numbers.set(answer[1]);
   }
 
   #readPolicyNames(generation) {
@@ -161,9 +160,10 @@ class RateLimiter {
     this.#namesGeneration = generation;
   }
 
-  #decide(key, cost, limit) {
-    if (limit !== undefined) return native.decideByLimit(this.#handle, key, cost, limit);
-    return cost === 1 ? native.decideOne(key) : native.decide(key, cost);
+  /** Leaves the arguments of a native call. */
+  #leave(cost) {
+    leaveCost(cost);
+    integers[HANDLE] = this.#handle;
   }
 }
 

@@ -1,27 +1,36 @@
 'use strict';
 
-const { invalid } = require('../runtime/errors');
-const { LIMITER_CALL } = require('../runtime/layouts');
-const { native, numbers } = require('../runtime/native');
+const { DONE, HASHED_KEY, LIMITER_CALL } = require('../runtime/layouts');
+const { integers, isAdmitted, native, noAnswer } = require('../runtime/native');
+const { leaveCost } = require('./cost');
 const { readDecision } = require('./decision');
 const { kPolicyNames } = require('./symbols');
 
-const { HANDLE, HASH_HIGH, HASH_LOW, COST } = LIMITER_CALL;
+const { HANDLE, HASH } = LIMITER_CALL;
+const { ANSWER } = HASHED_KEY;
+const { consumeHashed, hashKey, peekHashed, tryConsumeHashed } = native;
 
 /** A key of a limiter, hashed once. It owns nothing. */
 class KeyHandle {
   /** Referenced so that the limiter's handle stays in use. */
   #limiter;
   #handle;
+  /** The hash, in four small integers: V8 keeps others outside of the object. */
   #high;
+  #highRest;
   #low;
+  #lowRest;
 
   constructor(limiter, handle, key) {
-    native.hashKey(key);
+    integers[HANDLE] = handle;
+    hashKey(key);
+    if (integers[ANSWER] !== DONE) noAnswer();
     this.#limiter = limiter;
     this.#handle = handle;
-    this.#high = numbers[HASH_HIGH];
-    this.#low = numbers[HASH_LOW];
+    this.#high = integers[HASH];
+    this.#highRest = integers[HASH + 1];
+    this.#low = integers[HASH + 2];
+    this.#lowRest = integers[HASH + 3];
   }
 
   get limiter() {
@@ -30,30 +39,30 @@ class KeyHandle {
 
   tryConsume(cost = 1) {
     this.#leave(cost);
-    return native.tryConsumeHashed();
+    tryConsumeHashed();
+    return isAdmitted();
   }
 
   consume(cost = 1) {
     this.#leave(cost);
-    const allowed = native.consumeHashed();
-    return readDecision(this.#limiter[kPolicyNames](), allowed);
+    consumeHashed();
+    return readDecision(this.#limiter[kPolicyNames]());
   }
 
   peek() {
     this.#leave(1);
-    const allowed = native.peekHashed();
-    return readDecision(this.#limiter[kPolicyNames](), allowed);
+    peekHashed();
+    return readDecision(this.#limiter[kPolicyNames]());
   }
 
   /** Leaves the arguments of a native call. */
   #leave(cost) {
-    if (!(Number.isSafeInteger(cost) && cost > 0)) {
-      throw invalid('INVALID_COST', 'cost', cost, `an integer from 1 to ${Number.MAX_SAFE_INTEGER}`);
-    }
-    numbers[HANDLE] = this.#handle;
-    numbers[HASH_HIGH] = this.#high;
-    numbers[HASH_LOW] = this.#low;
-    numbers[COST] = cost;
+    leaveCost(cost);
+    integers[HANDLE] = this.#handle;
+    integers[HASH] = this.#high;
+    integers[HASH + 1] = this.#highRest;
+    integers[HASH + 2] = this.#low;
+    integers[HASH + 3] = this.#lowRest;
   }
 }
 

@@ -3,7 +3,7 @@
 const { totalmem } = require('node:os');
 const { threadId } = require('node:worker_threads');
 const { SluiceError } = require('./errors');
-const { NUMBERS } = require('./layouts');
+const { ADMISSION, ADMITTED, INTEGERS, NUMBERS, REFUSED } = require('./layouts');
 const { loadBinding } = require('./load-binding');
 const { NONE } = require('./none');
 
@@ -13,10 +13,29 @@ const native = loadBinding();
 const numbers = new Float64Array(NUMBERS);
 
 /**
+ * Integers that cross in the same way, for calls that are made for every request. The first is the handle of an instance
+ * before such a call and its answer after it, which is negative: a call that failed leaves none.
+ */
+const integers = new Int32Array(INTEGERS);
+
+/**
  * The current versions of this thread's registries, by handle. Other threads write them. Empty where the runtime has no
  * such memory.
  */
 const versions = new Int32Array(native.versionCells() ?? 0);
+
+const { ANSWER } = ADMISSION;
+
+/** Whether the last quick call was admitted. Throws where it left no answer. */
+function isAdmitted() {
+  const answer = integers[ANSWER];
+  return answer === ADMITTED || (answer !== REFUSED && noAnswer());
+}
+
+/** A native call ended without an answer and without an exception: an internal error, and never an admission. */
+function noAnswer() {
+  throw new Error('sluice: internal fault; please report it with what was called');
+}
 
 /** Handlers of deliveries, by subscription. */
 const handlers = new Map();
@@ -42,7 +61,8 @@ resets = native.resets();
 // the copy keeps the native module, and with it these.
 native.usedByNativeCode = { deliver, SluiceError };
 
-const isFirstLoad = native.attachThread(deliver, numbers, SluiceError, threadId, availableMemory()) === 1;
+const isFirstLoad =
+  native.attachThread(deliver, numbers, integers, SluiceError, threadId, availableMemory()) === 1;
 if (isFirstLoad) reapWorkersThatSkipTheirHook();
 warnOfOtherCopies();
 
@@ -173,10 +193,13 @@ function warnOfOtherCopies() {
 module.exports = {
   followReset,
   handlesOf,
+  integers,
+  isAdmitted,
   keepAlive,
   letGo,
   pollOnWake,
   native,
+  noAnswer,
   numbers,
   onProcess,
   stopPolling,

@@ -99,8 +99,8 @@ unsafe extern "C" fn share_message_headers(
 ) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
         let shared = &call.port.message_numbers;
-        shared.outgoing.set(call.pinned_floats(0, MOST_CROSSING * HEADER_LENGTH)?);
-        shared.incoming.set(call.pinned_floats(1, MOST_CROSSING * HEADER_LENGTH)?);
+        shared.outgoing.set(call.pinned(0, MOST_CROSSING * HEADER_LENGTH)?);
+        shared.incoming.set(call.pinned(1, MOST_CROSSING * HEADER_LENGTH)?);
         call.undefined()
     })
 }

@@ -6,8 +6,8 @@ use napi_derive::napi;
 use sluice_core::RateLimiter;
 use sluice_core::runtime::clock;
 
+use super::crossing::receipt;
 use super::limiter;
-use super::numbers::receipt;
 use crate::runtime::error;
 use crate::runtime::numbers::{double, from_whole_ms};
 use crate::runtime::raw::{Call, Exports};

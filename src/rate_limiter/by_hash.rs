@@ -4,24 +4,22 @@ use napi::bindgen_prelude::Result;
 use napi::sys;
 use sluice_core::runtime::clock;
 
-use super::numbers::{LimiterCall, with_left_hash, write};
-use crate::runtime::numbers::double;
-use crate::runtime::raw::{Call, Exports};
+use super::crossing::{leave_decision, left_key, parts_of, with_limiter};
+use super::layouts::HashedKey;
+use crate::runtime::raw::{Admission, Call, DONE, Exports};
 
 pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("hashKey(key: string): void", hash_key)?;
-    exports.function("tryConsumeHashed(): boolean", try_consume_hashed)?;
-    exports.function("consumeHashed(): boolean", consume_hashed)?;
-    exports.function("peekHashed(): boolean", peek_hashed)
+    exports.function("tryConsumeHashed(): void", try_consume_hashed)?;
+    exports.function("consumeHashed(): void", consume_hashed)?;
+    exports.function("peekHashed(): void", peek_hashed)
 }
 
-/// `hashKey(key)`: leaves the two halves of the key's hash.
+/// `hashKey(key)`: leaves the key's hash.
 unsafe extern "C" fn hash_key(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Call::<1>::answer(env, info, |call| {
-        let (high, low) = call.key(0)?.halves();
-        let left: LimiterCall = call.port.read();
-        call.port.write(LimiterCall { hash_high: double(high), hash_low: double(low), ..left });
-        call.undefined()
+    Call::<1>::quick(env, info, |call| {
+        let hash = parts_of(call.key(0)?);
+        Ok(HashedKey { answer: DONE, unused: 0, hash })
     })
 }
 
@@ -30,24 +28,32 @@ unsafe extern "C" fn try_consume_hashed(
     env: sys::napi_env,
     info: sys::napi_callback_info,
 ) -> sys::napi_value {
-    Call::<0>::answer(env, info, |call| {
-        let allowed = with_left_hash(call, |local, key, cost| local.try_consume(key, cost, clock::now()))?;
-        call.boolean(allowed)
+    Call::<0>::quick(env, info, |call| {
+        let key = left_key(call);
+        with_limiter(call, |local, cost| local.try_consume(key, cost, clock::now()), Admission::from)
     })
 }
 
 /// `consumeHashed()`.
 unsafe extern "C" fn consume_hashed(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Call::<0>::answer(env, info, |call| {
-        let decision = with_left_hash(call, |local, key, cost| local.consume(key, cost, clock::now()))?;
-        write(call, &decision)
+    Call::<0>::quick(env, info, |call| {
+        let key = left_key(call);
+        with_limiter(
+            call,
+            |local, cost| local.consume(key, cost, clock::now()),
+            |decision| leave_decision(call, &decision),
+        )
     })
 }
 
 /// `peekHashed()`.
 unsafe extern "C" fn peek_hashed(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Call::<0>::answer(env, info, |call| {
-        let decision = with_left_hash(call, |local, key, _| local.peek(key, clock::now()))?;
-        write(call, &decision)
+    Call::<0>::quick(env, info, |call| {
+        let key = left_key(call);
+        with_limiter(
+            call,
+            |local, _| local.peek(key, clock::now()),
+            |decision| leave_decision(call, &decision),
+        )
     })
 }

@@ -6,7 +6,7 @@ use sluice_core::runtime::clock;
 use sluice_core::{LimitOptions, Quota, RateLimiterConfig, RateLimiterOptions};
 
 use super::{LIMITERS, limiter};
-use crate::runtime::numbers::{double, integer};
+use crate::runtime::numbers::{double, integer, last_bits};
 use crate::runtime::options::Given;
 use crate::runtime::{error, instances, memory, thread};
 
@@ -80,8 +80,8 @@ pub fn rate_limiter_policies(handle: u32) -> Result<Vec<NativePolicy>> {
     Ok(limiter(handle)?.config().options().limits.iter().map(Into::into).collect())
 }
 
-/// The generation of the options in force: raised by every `reconfigure`.
+/// The generation of the options in force, raised by every `reconfigure`: its last 32 bits, as a decision has them.
 #[napi]
-pub fn rate_limiter_generation(handle: u32) -> Result<f64> {
-    Ok(double(limiter(handle)?.config().generation()))
+pub fn rate_limiter_generation(handle: u32) -> Result<i32> {
+    Ok(last_bits(limiter(handle)?.config().generation()))
 }

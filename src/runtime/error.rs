@@ -13,6 +13,8 @@ use crate::runtime::port::Port;
 use crate::runtime::thread;
 
 /// Throws a mistake or fault of the core as a `SluiceError`.
+#[cold]
+#[inline(never)]
 pub(crate) fn throw_core(env: sys::napi_env, port: &Port, core: &sluice_core::Error) -> Error {
     throw(env, port, core.code(), &core.to_string())
 }
@@ -25,6 +27,7 @@ pub(crate) fn check<T>(env: &Env, result: sluice_core::Result<T>) -> Result<T> {
     })
 }
 
+#[cold]
 pub(crate) fn invalid_key(env: sys::napi_env, given: sys::napi_value) -> Error {
     throw_invalid(env, "INVALID_KEY", "key", given, "a non-empty string")
 }
@@ -33,6 +36,7 @@ pub(crate) fn invalid_peer(env: sys::napi_env, given: sys::napi_value) -> Error 
     throw_invalid(env, "INVALID_KEY", "peer", given, "a non-empty string without lone surrogates")
 }
 
+#[cold]
 pub(crate) fn invalid_cost(env: sys::napi_env, given: sys::napi_value) -> Error {
     throw_invalid(env, "INVALID_COST", "cost", given, "an integer from 1 to 9007199254740991")
 }
@@ -46,18 +50,18 @@ pub(crate) fn invalid_detail(env: sys::napi_env, given: sys::napi_value) -> Erro
     throw_invalid(env, "INVALID_VALUE", "detail", given, "a string, or undefined for none")
 }
 
-/// Throws an error of napi itself, unless one is pending; answers the callback.
-pub(crate) fn throw_napi(env: sys::napi_env, error: &Error) -> sys::napi_value {
+/// Throws an error of napi itself, unless one is pending.
+#[cold]
+pub(crate) fn throw_napi(env: sys::napi_env, error: &Error) {
     if error.status != Status::PendingException {
         throw_plain(env, &error.to_string());
     }
-    ptr::null_mut()
 }
 
 /// An internal error: a panic was caught. Thrown by the call that caused it.
-pub(crate) fn throw_fault(env: sys::napi_env) -> sys::napi_value {
+#[cold]
+pub(crate) fn throw_fault(env: sys::napi_env) {
     throw_plain(env, "sluice: internal fault; please report it with what was called");
-    ptr::null_mut()
 }
 
 fn throw_invalid(

@@ -50,6 +50,34 @@ pub(crate) fn integer<T: Integer>(double: f64) -> T {
     T::from_double(double)
 }
 
+/// An integer that JavaScript has checked to be positive.
+#[inline]
+pub(crate) fn natural(integer: i32) -> u64 {
+    u64::from(integer.cast_unsigned())
+}
+
+/// The last 32 bits: exact below 2^31.
+#[inline]
+pub(crate) fn last_bits(integer: u64) -> i32 {
+    integer as i32
+}
+
+/// Bits of the second of two [`parts`]. With as many more in the first, both are positive and fit V8's integers where
+/// it compresses pointers.
+const PART: u32 = 27;
+
+/// An integer below 2^54 in two parts.
+#[inline]
+pub(crate) fn parts(integer: u64) -> [i32; 2] {
+    [last_bits(integer >> PART), last_bits(integer & ((1 << PART) - 1))]
+}
+
+/// The inverse of [`parts`].
+#[inline]
+pub(crate) fn of_parts([first, second]: [i32; 2]) -> u64 {
+    natural(first) << PART | natural(second)
+}
+
 /// Milliseconds, with fractions. Nanoseconds since 1970 are more than a double counts: in one division, whole
 /// milliseconds would not come out whole, and what is due at one of them would be early or late.
 #[inline]

@@ -1,24 +1,24 @@
 //! Raw Node-API callbacks: arguments in, a number or text out, nothing allocated on the way.
 
+mod answer;
+mod arguments;
+mod results;
 mod text;
 
 use std::cell::RefCell;
 use std::ffi::{CString, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::slice;
 
 use napi::bindgen_prelude::{Env, Object, Result};
 use napi::{Error, Status, check_status, sys};
 
+pub(crate) use self::answer::{Admission, Answer, CONSTANTS, DONE, IN_NUMBERS, Leave, Left};
+pub(crate) use self::text::KEYS_AT_ONCE;
 use crate::runtime::error;
-use crate::runtime::numbers::integer;
 use crate::runtime::port::Port;
 use crate::runtime::seam;
 use crate::runtime::slab::{Held, Slab};
-
-/// The largest integer a JavaScript number counts exactly.
-const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
 
 type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
@@ -71,11 +71,39 @@ impl<const N: usize> Call<'_, N> {
     /// Runs `body` and gives its value to JavaScript: errors are thrown, a panic becomes an error.
     ///
     /// Only for use inside a callback that [`Exports::function`] registered.
+    #[inline(always)]
     pub(crate) fn answer(
         env: sys::napi_env,
         info: sys::napi_callback_info,
         body: impl FnOnce(&Call<'_, N>) -> Result<sys::napi_value>,
     ) -> sys::napi_value {
+        match Self::run(env, info, body) {
+            Some((value, _)) => value,
+            None => ptr::null_mut(),
+        }
+    }
+
+    /// As [`answer`](Self::answer), for calls that are made for every request: the answer lies among the integers, and
+    /// JavaScript gets `undefined`, which costs nothing.
+    #[inline(always)]
+    pub(crate) fn quick<L: Leave>(
+        env: sys::napi_env,
+        info: sys::napi_callback_info,
+        body: impl FnOnce(&Call<'_, N>) -> Result<L>,
+    ) -> sys::napi_value {
+        if let Some((answer, port)) = Self::run(env, info, body) {
+            answer.leave(port);
+        }
+        ptr::null_mut()
+    }
+
+    /// The value of `body`, unless an exception is pending.
+    #[inline(always)]
+    fn run<'a, R>(
+        env: sys::napi_env,
+        info: sys::napi_callback_info,
+        body: impl FnOnce(&Call<'a, N>) -> Result<R>,
+    ) -> Option<(R, &'a Port)> {
         let mut args = [ptr::null_mut(); N];
         let mut count = N;
         let mut data = ptr::null_mut();
@@ -84,147 +112,18 @@ impl<const N: usize> Call<'_, N> {
             sys::napi_get_cb_info(env, info, &mut count, args.as_mut_ptr(), ptr::null_mut(), &mut data)
         };
         if status != sys::Status::napi_ok || data.is_null() {
-            return ptr::null_mut();
+            error::throw_fault(env);
+            return None;
         }
         // SAFETY: `Exports::function` passed a port, which lives as long as its thread runs JavaScript.
         let port = unsafe { &*data.cast::<Port>() };
         let call = Call { env, args, port };
         match catch_unwind(AssertUnwindSafe(|| body(&call))) {
-            Ok(Ok(value)) => value,
+            Ok(Ok(value)) => return Some((value, port)),
             Ok(Err(error)) => error::throw_napi(env, &error),
             Err(_) => error::throw_fault(env),
         }
-    }
-
-    pub(crate) fn u32(&self, index: usize) -> Result<u32> {
-        let mut value = 0;
-        // SAFETY: an argument of the running callback.
-        check_status!(unsafe { sys::napi_get_value_uint32(self.env, self.args[index], &mut value) })?;
-        Ok(value)
-    }
-
-    pub(crate) fn flag(&self, index: usize) -> Result<bool> {
-        let mut value = false;
-        // SAFETY: an argument of the running callback.
-        check_status!(unsafe { sys::napi_get_value_bool(self.env, self.args[index], &mut value) })?;
-        Ok(value)
-    }
-
-    pub(crate) fn f64(&self, index: usize) -> Result<f64> {
-        let mut value = 0.0;
-        // SAFETY: an argument of the running callback.
-        check_status!(unsafe { sys::napi_get_value_double(self.env, self.args[index], &mut value) })?;
-        Ok(value)
-    }
-
-    /// A cost: an integer from 1 to 2^53 - 1.
-    pub(crate) fn cost(&self, index: usize) -> Result<u64> {
-        match self.f64(index) {
-            Ok(cost) if (1.0..=MAX_SAFE_INTEGER).contains(&cost) && cost.fract() == 0.0 => Ok(integer(cost)),
-            _ => Err(error::invalid_cost(self.env, self.args[index])),
-        }
-    }
-
-    pub(crate) fn is_undefined(&self, index: usize) -> Result<bool> {
-        let mut kind = sys::ValueType::napi_undefined;
-        // SAFETY: an argument of the running callback.
-        check_status!(unsafe { sys::napi_typeof(self.env, self.args[index], &mut kind) })?;
-        Ok(kind == sys::ValueType::napi_undefined)
-    }
-
-    /// The memory of a `Float64Array` of at least `length` numbers, kept for the life of the port.
-    pub(crate) fn pinned_floats(&self, index: usize, length: usize) -> Result<*mut f64> {
-        let data = self.typed_array(index, sys::TypedarrayType::float64_array, length)?;
-        self.reference(index, true)?;
-        Ok(data.cast())
-    }
-
-    /// Runs `body` on the memory of a `Uint8Array` of at least `length` bytes. It runs no JavaScript.
-    pub(crate) fn with_bytes<R>(
-        &self,
-        index: usize,
-        length: usize,
-        body: impl FnOnce(&mut [u8]) -> Result<R>,
-    ) -> Result<R> {
-        let data = self.typed_array(index, sys::TypedarrayType::uint8_array, length)?;
-        if length == 0 {
-            return body(&mut []);
-        }
-        // SAFETY: the array has so many bytes, an argument keeps it, and no JavaScript runs while `body` does.
-        body(unsafe { slice::from_raw_parts_mut(data.cast(), length) })
-    }
-
-    fn typed_array(
-        &self,
-        index: usize,
-        kind: sys::napi_typedarray_type,
-        length: usize,
-    ) -> Result<*mut c_void> {
-        let (mut found_kind, mut found, mut data) = (0, 0, ptr::null_mut());
-        // SAFETY: an argument of the running callback.
-        check_status!(unsafe {
-            sys::napi_get_typedarray_info(
-                self.env,
-                self.args[index],
-                &mut found_kind,
-                &mut found,
-                &mut data,
-                ptr::null_mut(),
-                ptr::null_mut(),
-            )
-        })?;
-        if found_kind != kind || found < length {
-            return Err(Error::new(Status::InvalidArg, "sluice: a longer typed array is needed"));
-        }
-        Ok(data)
-    }
-
-    /// A reference to an argument, which ends with the port. It keeps its value only where `keeps` says so.
-    pub(crate) fn reference(&self, index: usize, keeps: bool) -> Result<sys::napi_ref> {
-        let (mut reference, count) = (ptr::null_mut(), u32::from(keeps));
-        // SAFETY: an argument of the running callback.
-        check_status!(unsafe {
-            sys::napi_create_reference(self.env, self.args[index], count, &mut reference)
-        })?;
-        self.port.hold(reference);
-        Ok(reference)
-    }
-
-    pub(crate) fn int(&self, value: i32) -> Result<sys::napi_value> {
-        let mut result = ptr::null_mut();
-        // SAFETY: the environment runs this callback.
-        check_status!(unsafe { sys::napi_create_int32(self.env, value, &mut result) })?;
-        Ok(result)
-    }
-
-    pub(crate) fn number(&self, value: f64) -> Result<sys::napi_value> {
-        let mut result = ptr::null_mut();
-        // SAFETY: the environment runs this callback.
-        check_status!(unsafe { sys::napi_create_double(self.env, value, &mut result) })?;
-        Ok(result)
-    }
-
-    pub(crate) fn string(&self, text: &str) -> Result<sys::napi_value> {
-        let mut result = ptr::null_mut();
-        // SAFETY: the environment runs this callback; the text is valid UTF-8 of this length.
-        check_status!(unsafe {
-            sys::napi_create_string_utf8(self.env, text.as_ptr().cast(), text.len() as isize, &mut result)
-        })?;
-        Ok(result)
-    }
-
-    pub(crate) fn boolean(&self, value: bool) -> Result<sys::napi_value> {
-        let mut result = ptr::null_mut();
-        // SAFETY: the environment runs this callback.
-        check_status!(unsafe { sys::napi_get_boolean(self.env, value, &mut result) })?;
-        Ok(result)
-    }
-
-    pub(crate) fn undefined(&self) -> Result<sys::napi_value> {
-        let mut result = ptr::null_mut();
-        // SAFETY: the environment runs this callback.
-        check_status!(unsafe { sys::napi_get_undefined(self.env, &mut result) })?;
-        Ok(result)
+        None
     }
 
     /// Runs `body` on an instance of this thread, by the handle of argument 0. The borrow of the thread's

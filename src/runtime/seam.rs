@@ -9,35 +9,42 @@ use std::sync::Mutex;
 use napi::bindgen_prelude::{Error, Result, Status};
 use sluice_core::runtime::options::{Accepts, Field};
 
+use crate::runtime::port::Place;
+
 /// Numbers that cross beside the arguments of a call, at fixed places of a shared array.
 ///
 /// # Safety
 ///
-/// The type is `repr(C)` and consists of `f64`s only, so it has no padding and any bits are a valid value. [`layout!`]
+/// The type is `repr(C)` and consists of `Place`s only, so it has no padding and any bits are a valid value. [`layout!`]
 /// makes such types.
 pub(crate) unsafe trait Layout: Copy {
+    /// What each of its places holds: `f64` in the array of numbers, `i32` in that of integers.
+    type Place: Place;
     /// Where it begins in the array.
     const FIRST: usize;
     /// Its description for JavaScript.
     const DESCRIPTION: LayoutDescription;
-    /// How many numbers it has.
-    const LENGTH: usize = size_of::<Self>() / size_of::<f64>();
+    /// How many places it has.
+    const LENGTH: usize = size_of::<Self>() / size_of::<Self::Place>();
 }
 
 /// A layout as JavaScript sees it.
 pub(crate) struct LayoutDescription {
     pub(crate) name: &'static str,
     pub(crate) doc: &'static str,
+    /// What its array is called.
+    pub(crate) places: &'static str,
     pub(crate) first: usize,
-    /// How many numbers it has.
+    /// How many places it has.
     pub(crate) length: usize,
     /// Name, place relative to `first`, unit.
     pub(crate) slots: &'static [(&'static str, usize, &'static str)],
 }
 
-/// Declares a [`Layout`]. A slot is one number, or `[n]` of them.
+/// Declares a [`Layout`], of numbers; of integers where `: i32` follows its name. A slot is one place, or `[n]` of them.
 macro_rules! layout {
     (
+        @of $Place:ident
         $(#[doc = $doc:literal])*
         $visibility:vis struct $Name:ident = $name:literal from $first:expr => {
             $($(#[doc = $slot_doc:literal])* $slot:ident $([$width:expr])?,)*
@@ -47,28 +54,34 @@ macro_rules! layout {
         #[derive(Clone, Copy, Debug)]
         #[repr(C)]
         $visibility struct $Name {
-            $($(#[doc = $slot_doc])* $visibility $slot: layout!(@type $($width)?),)*
+            $($(#[doc = $slot_doc])* $visibility $slot: layout!(@type $Place $($width)?),)*
         }
 
-        // SAFETY: `repr(C)`, and every field is an `f64` or an array of them.
+        // SAFETY: `repr(C)`, and every field is a `Place` or an array of them.
         unsafe impl $crate::runtime::seam::Layout for $Name {
+            type Place = $Place;
             const FIRST: usize = $first;
             const DESCRIPTION: $crate::runtime::seam::LayoutDescription =
                 $crate::runtime::seam::LayoutDescription {
                     name: $name,
                     doc: concat!($($doc),*),
+                    places: <$Place as $crate::runtime::port::Place>::ARRAY,
                     first: $first,
-                    length: size_of::<$Name>() / size_of::<f64>(),
+                    length: size_of::<$Name>() / size_of::<$Place>(),
                     slots: &[$((
                         stringify!($slot),
-                        std::mem::offset_of!($Name, $slot) / size_of::<f64>(),
+                        std::mem::offset_of!($Name, $slot) / size_of::<$Place>(),
                         concat!($($slot_doc),*),
                     ),)*],
                 };
         }
     };
-    (@type) => { f64 };
-    (@type $width:expr) => { [f64; $width] };
+    (@type $Place:ident) => { $Place };
+    (@type $Place:ident $width:expr) => { [$Place; $width] };
+    ($(#[doc = $doc:literal])* $visibility:vis struct $Name:ident: $Place:ident $($rest:tt)*) => {
+        layout! { @of $Place $(#[doc = $doc])* $visibility struct $Name $($rest)* }
+    };
+    ($($layout:tt)*) => { layout! { @of f64 $($layout)* } };
 }
 pub(crate) use layout;
 
@@ -149,7 +162,7 @@ pub(crate) struct Declarations {
 }
 
 /// A number that both sides know.
-pub(crate) type Constant = (&'static str, u64, &'static str);
+pub(crate) type Constant = (&'static str, i64, &'static str);
 
 /// All declarations as JSON.
 pub(crate) fn describe(components: &[&Declarations], constants: &[Constant]) -> String {
@@ -172,11 +185,14 @@ pub(crate) fn describe(components: &[&Declarations], constants: &[Constant]) -> 
 }
 
 fn describe_layout(layout: &LayoutDescription) -> String {
-    let LayoutDescription { name, doc, first, length, slots } = layout;
+    let LayoutDescription { name, doc, places, first, length, slots } = layout;
     let slots = list(*slots, |(name, at, doc)| {
         format!("{{\"name\":{name:?},\"index\":{},\"doc\":{:?}}}", first + at, doc.trim())
     });
-    format!("{{\"name\":{name:?},\"doc\":{:?},\"length\":{length},\"slots\":{slots}}}", doc.trim())
+    format!(
+        "{{\"name\":{name:?},\"doc\":{:?},\"places\":{places:?},\"length\":{length},\"slots\":{slots}}}",
+        doc.trim()
+    )
 }
 
 fn describe_field(field: &Field) -> String {

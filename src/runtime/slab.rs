@@ -58,14 +58,23 @@ impl<H> Default for Slab<H> {
 }
 
 impl<H: Held> Slab<H> {
+    #[inline]
     pub(crate) fn get(&self, handle: u32) -> Result<&H> {
         let slot = self.slots.get(handle as usize).and_then(Option::as_ref);
         slot.map(|slot| &slot.held).ok_or_else(no_such_handle)
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, handle: u32) -> Result<&mut H> {
         let slot = self.slots.get_mut(handle as usize).and_then(Option::as_mut);
         slot.map(|slot| &mut slot.held).ok_or_else(no_such_handle)
+    }
+
+    /// By a handle that crossed among the integers.
+    #[inline(always)]
+    pub(crate) fn at(&mut self, handle: i32) -> Result<&mut H> {
+        // A negative handle becomes a large one, which no slab has.
+        self.get_mut(handle.cast_unsigned())
     }
 
     /// The handle of an instance, for one more holder.
@@ -76,7 +85,7 @@ impl<H: Held> Slab<H> {
         let index = self.slots.iter().position(taken).unwrap_or_else(|| self.vacancy());
         let slot = self.slots[index].get_or_insert_with(|| Slot { held: H::hold(instance), holders: 0 });
         slot.holders += 1;
-        u32::try_from(index).unwrap_or(u32::MAX)
+        i32::try_from(index).unwrap_or(i32::MAX).cast_unsigned()
     }
 
     /// One holder less; what was held, if that was the last one.
@@ -98,6 +107,7 @@ impl<H: Held> Slab<H> {
     }
 }
 
+#[cold]
 fn no_such_handle() -> Error {
     Error::new(Status::InvalidArg, "sluice: no such handle in this thread")
 }

@@ -15,63 +15,32 @@ use crate::runtime::error;
 /// Code units of a key that are read without asking for its length first.
 const SHORT_KEY: usize = 256;
 
+/// Keys that cross as arguments of one call: enough that what the call costs is little for each of them.
+pub(crate) const KEYS_AT_ONCE: usize = 16;
+
 /// Room for the text of any address.
 const SHORT_TEXT: usize = 64;
 
-/// Elements of an array that are held at once while it is read.
-const SCOPE: u32 = 64;
-
 impl<const N: usize> Call<'_, N> {
     /// A key, exactly: any non-empty string of any code units.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn key(&self, index: usize) -> Result<KeyHash> {
         self.key_of(self.args[index])?.ok_or_else(|| error::invalid_key(self.env, self.args[index]))
     }
 
-    /// The keys of an array; or the place of the first value that is none.
-    pub(crate) fn keys(&self, index: usize) -> Result<std::result::Result<Vec<KeyHash>, usize>> {
-        let mut length = 0;
-        // SAFETY: an argument of the running callback.
-        check_status!(unsafe { sys::napi_get_array_length(self.env, self.args[index], &mut length) })?;
-        let mut keys = Vec::with_capacity(length as usize);
-        for first in (0..length).step_by(SCOPE as usize) {
-            let last = length.min(first + SCOPE);
-            let mistake = self.in_scope(|| {
-                for at in first..last {
-                    match self.key_of(self.element(index, at)?)? {
-                        Some(key) => keys.push(key),
-                        None => return Ok(Some(at as usize)),
-                    }
-                }
-                Ok(None)
-            })?;
-            if let Some(mistake) = mistake {
-                return Ok(Err(mistake));
-            }
+    /// Reads the first `count` arguments, all of them keys, into `keys`; those that it has read.
+    #[inline(always)]
+    pub(crate) fn first_keys<'k>(&self, count: i32, keys: &'k mut [KeyHash; N]) -> Result<&'k [KeyHash]> {
+        let count = usize::try_from(count).unwrap_or(0).min(N);
+        let keys = &mut keys[..count];
+        for (index, key) in keys.iter_mut().enumerate() {
+            *key = self.key(index)?;
         }
-        Ok(Ok(keys))
+        Ok(keys)
     }
 
-    fn element(&self, index: usize, at: u32) -> Result<sys::napi_value> {
-        let mut element = ptr::null_mut();
-        // SAFETY: an argument of the running callback.
-        check_status!(unsafe { sys::napi_get_element(self.env, self.args[index], at, &mut element) })?;
-        Ok(element)
-    }
-
-    /// Values that `body` makes are given up after it.
-    fn in_scope<R>(&self, body: impl FnOnce() -> Result<R>) -> Result<R> {
-        let mut scope = ptr::null_mut();
-        // SAFETY: the environment runs this callback; the scope is closed before it returns.
-        check_status!(unsafe { sys::napi_open_handle_scope(self.env, &mut scope) })?;
-        let result = body();
-        // SAFETY: the scope that was opened last.
-        check_status!(unsafe { sys::napi_close_handle_scope(self.env, scope) })?;
-        result
-    }
-
-    /// `None` for what is no key.
-    #[inline]
+    /// `None` for what is no key. Inlined, so that the hash stays in registers.
+    #[inline(always)]
     fn key_of(&self, value: sys::napi_value) -> Result<Option<KeyHash>> {
         let mut units = [const { MaybeUninit::<u16>::uninit() }; SHORT_KEY];
         // What is hashed at once: zeros follow a short key.
@@ -103,6 +72,7 @@ impl<const N: usize> Call<'_, N> {
         Ok(Some(key_hash::hash_utf16(unsafe { slice::from_raw_parts(units.as_ptr().cast(), length) })))
     }
 
+    #[cold]
     fn long_text(&self, value: sys::napi_value) -> Result<Vec<u16>> {
         let mut length = 0;
         // SAFETY: a string argument of the running callback; without a buffer Node returns its length.
