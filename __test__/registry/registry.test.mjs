@@ -34,6 +34,30 @@ test('set(), get(), has() and delete() change size and version', () => {
   assert.deepEqual([registry.get('a'), registry.size, registry.version], [undefined, 1, 3]);
 });
 
+test('a value that was read many times is the new one after each kind of write', () => {
+  const registry = fresh();
+  const writes = [
+    [() => registry.set('a', 1), 1],
+    [() => registry.set('a', 2), 2],
+    [() => registry.set('b', 0), 2],
+    [() => registry.delete('a'), undefined],
+    [() => registry.setIfAbsent('a', 3), 3],
+    [() => registry.update('a', (old) => old + 1), 4],
+    [() => registry.replaceAll({ a: 5 }), 5],
+    [() => registry.snapshot(), 5],
+    [() => registry.set('a', undefined), undefined],
+    [() => registry.replaceAll({}), undefined],
+  ];
+  for (const [write, value] of writes) {
+    write();
+    // The first read asks for the entry, the second keeps its value, the third has it.
+    for (let read = 0; read < 4; read++) assert.equal(registry.get('a'), value, `${write}`);
+    assert.equal(registry.has('a'), registry.snapshot().has('a'), `${write}`);
+  }
+  Registry.destroy(registry.name);
+  assert.throws(() => registry.get('a'), { code: 'ERR_SLUICE_CLOSED' });
+});
+
 test('getOrThrow() throws NOT_FOUND with the key', () => {
   const registry = fresh();
   const notFound = { name: 'SluiceError', code: 'ERR_SLUICE_NOT_FOUND', message: /has no key "a\\"b"/ };

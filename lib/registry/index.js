@@ -7,6 +7,7 @@ const { onMismatch } = require('../runtime/on-mismatch');
 const { checkName, checkOptions, checkTextKey } = require('../runtime/schema');
 const { SubscribedListeners } = require('../runtime/subscribed-listeners');
 const { decode, encode } = require('../runtime/value');
+const { DecodedEntries } = require('./decoded-entries');
 const { RunningUpdate } = require('./running-updates');
 const { RegistrySnapshot } = require('./snapshot');
 
@@ -19,8 +20,7 @@ const collected = handlesOf(native.releaseRegistry);
 class Registry {
   #name;
   #handle;
-  /** Decoded entries by key: `{ version, value, checkedAt }`, current while `checkedAt` is the version shown. */
-  #decoded = new Map();
+  #decoded = new DecodedEntries();
   #pruneAt = LEAST_PRUNED;
   #listeners = new SubscribedListeners('Registry', ['change'], {
     begin: (subscription) => native.registrySubscribe(this.#handle, subscription),
@@ -46,18 +46,24 @@ class Registry {
   }
 
   get(key) {
-    return this.#read(key)?.value;
+    const version = this.#versionShown();
+    const value = this.#decoded.value(key, version);
+    return value === undefined ? this.#read(key, version)?.value : value;
   }
 
   getOrThrow(key) {
-    const entry = this.#read(key);
+    const version = this.#versionShown();
+    const value = this.#decoded.value(key, version);
+    if (value !== undefined) return value;
+    const entry = this.#read(key, version);
     if (entry !== undefined) return entry.value;
     const message = `Registry "${this.#name}" has no key ${JSON.stringify(key)}; set it first, or use get`;
     throw new SluiceError('NOT_FOUND', message);
   }
 
   has(key) {
-    return this.#read(key) !== undefined;
+    const version = this.#versionShown();
+    return this.#decoded.value(key, version) !== undefined || this.#read(key, version) !== undefined;
   }
 
   set(key, value) {
@@ -80,7 +86,7 @@ class Registry {
     RunningUpdate.enterWrite(this.#handle, key);
     const update = new RunningUpdate(this.#name, this.#handle, key);
     for (;;) {
-      const entry = this.#read(key);
+      const entry = this.#read(key, this.#versionShown());
       const bytes = encode(update.run(change, entry?.value), 'value');
       const { done, version } = native.registryCompareAndSet(this.#handle, key, entry?.version, bytes);
       if (done) return this.#keep(key, version, bytes, shown(version)).value;
@@ -120,7 +126,7 @@ class Registry {
       this.#current(keys[index], entryVersions[index], () => values[index], shown(version));
     const entries = keys.map((key, index) => [key, entryAt(index)]);
     // The snapshot has every key, so no other decoded value is needed.
-    this.#decoded = new Map(entries);
+    this.#decoded.replaceAll(entries);
     return new RegistrySnapshot(version, new Map(entries.map(([key, { value }]) => [key, value])));
   }
 
@@ -155,17 +161,21 @@ class Registry {
     this.#listeners.emit('change', missed > 0 ? { key, version, missed } : { key, version });
   }
 
-  /**
-   * The decoded entry of a key. While no thread writes, a read is two look-ups. After a write, the first read of each
-   * key asks for the key's own version, and keeps its value if that is the same.
-   */
-  #read(key) {
+  /** The version that this thread is shown, and decoded entries are checked at. */
+  #versionShown() {
     const handle = this.#handle;
-    const version =
-      handle < versions.length ? Atomics.load(versions, handle) : shown(native.registryVersion(handle));
-    const known = this.#decoded.get(key);
-    if (known?.checkedAt === version) return known;
+    return handle < versions.length ? Atomics.load(versions, handle) : shown(native.registryVersion(handle));
+  }
+
+  /**
+   * The decoded entry of a key at the version shown. While no thread writes, a read is two look-ups. After a write, the
+   * first read of each key asks for the key's own version, and keeps its value if that is the same.
+   */
+  #read(key, version) {
+    const current = this.#decoded.current(key, version);
+    if (current !== undefined) return current;
     checkTextKey('key', key);
+    const known = this.#decoded.get(key);
     if (known !== undefined && native.registryEntryVersion(this.#handle, key) === known.version) {
       known.checkedAt = version;
       return known;
