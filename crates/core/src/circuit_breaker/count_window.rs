@@ -60,8 +60,7 @@ impl CountWindow {
                 Stage::Later => {}
                 Stage::Current => {
                     let next = block.with(outcome, lap);
-                    let mut counts = self.count_except(index);
-                    counts += next.counts(length);
+                    let counts = self.counts_with(index, lap, next);
                     let (current, new) = (block.0, next.0);
                     let swapped = self.blocks[index].compare_exchange_weak(
                         current,
@@ -79,7 +78,11 @@ impl CountWindow {
 
     /// The counts of the window. During concurrent reports the blocks may be of different moments.
     pub(super) fn counts(&self) -> Counts {
-        self.count_except(usize::MAX)
+        let mut counts = Counts::default();
+        for (index, block) in self.blocks.iter().enumerate() {
+            counts += Block(block.load(Ordering::Acquire)).counts(self.length(index));
+        }
+        counts
     }
 
     /// Empties the window. Reports under other tags no longer count. One caller at a time.
@@ -108,13 +111,15 @@ impl CountWindow {
         BLOCK.min(self.calls - index as u64 * BLOCK)
     }
 
-    fn count_except(&self, skipped: usize) -> Counts {
-        let mut counts = Counts::default();
-        for (index, block) in self.blocks.iter().enumerate() {
-            if index != skipped {
-                counts += Block(block.load(Ordering::Acquire)).counts(self.length(index));
-            }
-        }
-        counts
+    /// The counts of the window with `block` at this place in this lap. The blocks before it are full, and those after it
+    /// are of the lap before, if there was one. So no block is asked how many outcomes it has.
+    fn counts_with(&self, index: usize, lap: u64, block: Block) -> Counts {
+        let (before, rest) = self.blocks.split_at(index);
+        let others = before.iter().chain(&rest[1..]);
+        let marks = others.fold(block.marks(), |marks, other| {
+            marks.and(Block(other.load(Ordering::Acquire)).marks())
+        });
+        let calls = if lap > 0 { self.calls } else { index as u64 * BLOCK + block.filled() };
+        Counts { calls, failures: marks.failures(), slow: marks.slow() }
     }
 }

@@ -51,12 +51,17 @@ impl TimeWindow {
         let counted = raise(&slice.calls, tag, time)
             && (!outcome.failed || raise(&slice.failures, tag, time))
             && (!outcome.slow || raise(&slice.slow, tag, time));
-        counted.then(|| self.counts(tag, now))
+        counted.then(|| self.counts_to(tag, time))
     }
 
     /// The counts of the window at a time.
     pub(super) fn counts(&self, tag: Tag, now: u64) -> Counts {
-        let (newest, slices) = (now / self.length, self.slices.len() as u64);
+        self.counts_to(tag, now / self.length)
+    }
+
+    /// The counts of the window that ends with this slice of time.
+    fn counts_to(&self, tag: Tag, newest: u64) -> Counts {
+        let slices = self.slices.len() as u64;
         let mut counts = Counts::default();
         for slice in &*self.slices {
             // Failures first: see the type.
@@ -128,6 +133,9 @@ impl Count {
 
     /// The count, if its slice is in the window of `slices` slices that ends with `newest`.
     fn within(self, tag: Tag, newest: u64, slices: u64) -> u64 {
+        if self.count() == 0 {
+            return 0;
+        }
         let age = self.age(newest);
         // A slice that began after this clock was read is in the window too.
         let is_in = !(slices..=TIMES - slices).contains(&age);
