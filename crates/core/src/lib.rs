@@ -41,7 +41,7 @@ pub use broker::{
 };
 pub use circuit_breaker::{
     Answer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerOptions, CircuitBreakerStats, CircuitChange,
-    CircuitState, CircuitStats, CircuitWindowOptions, Counts, Outcome, Refused, Request, Ticket,
+    CircuitState, CircuitStats, CircuitWindowOptions, Counts, LocalBreaker, Outcome, Refused, Request, Ticket,
     WindowOptions,
 };
 pub use client_hub::{

@@ -21,14 +21,25 @@ use crate::runtime::sharded_counters::ShardedCounters;
 use crate::runtime::subscribers::Subscribers;
 use crate::{Error, Result, ThreadId};
 
+/// The end of a call.
+#[derive(Clone, Copy)]
+pub(super) struct Report {
+    pub(super) ticket: Ticket,
+    pub(super) failed: bool,
+    /// How long the call took, where that is known.
+    pub(super) took: Option<u64>,
+    pub(super) now: u64,
+}
+
 /// One circuit for each target, shared by all threads.
 ///
 /// A call through a closed circuit, and one that an open circuit refuses, takes no lock but the shared one of a shard
-/// of the look-up.
+/// of the look-up. By a [`LocalBreaker`](super::LocalBreaker) it takes none.
 pub struct CircuitBreaker {
     name: String,
     pub(super) created_with: OptionList,
-    pub(super) config: ArcSwap<CircuitBreakerConfig>,
+    /// Handles of threads watch it.
+    pub(super) config: Arc<ArcSwap<CircuitBreakerConfig>>,
     /// The timeout in `config`, which every call reads; 0: no limit.
     pub(super) timeout_ms: AtomicU64,
     pub(super) targets: Targets,
@@ -54,7 +65,7 @@ impl CircuitBreaker {
             created_with: config.options.list(),
             timeout_ms: AtomicU64::new(config.options.timeout_ms.unwrap_or(0)),
             targets: Targets::new(config.capacity()),
-            config: ArcSwap::from_pointee(config),
+            config: Arc::new(ArcSwap::from_pointee(config)),
             subscribers: Subscribers::default(),
             counters: ShardedCounters::new(),
             closed: AtomicBool::new(false),
@@ -75,15 +86,7 @@ impl CircuitBreaker {
     /// [`Error::Closed`] after the breaker was destroyed.
     pub fn try_acquire_known(&self, key: KeyHash, request: Request, now: u64) -> Result<Option<Answer>> {
         self.check_open()?;
-        let answer = match self.targets.with(key, |circuit| circuit.try_pass(now)) {
-            None => return Ok(None),
-            Some(Some(answer)) => Some(answer),
-            Some(None) => self.targets.get(key).and_then(|circuit| self.pass(&circuit, request, now)),
-        };
-        if let Some(Err(_)) = answer {
-            self.counters.add(REFUSED, 1);
-        }
-        Ok(answer)
+        Ok(self.targets.get(key).and_then(|circuit| self.answer_of(&circuit, request, now)))
     }
 
     /// Whether a call to a target may pass. `key` is the hash of `target`.
@@ -106,27 +109,32 @@ impl CircuitBreaker {
     /// Counts a call that took `took` nanoseconds, where that is known. A ticket counts once, and only in the state in
     /// which it was given; else false.
     pub fn report(&self, ticket: Ticket, failed: bool, took: Option<u64>, now: u64) -> bool {
-        let config = self.config.load();
+        let circuit = self.targets.get_serial(ticket.serial());
+        self.report_to(circuit.as_deref(), Report { ticket, failed, took, now }, &self.config.load())
+    }
+
+    /// As [`report`](Self::report), to the circuit of the ticket: `None` where it was evicted.
+    #[inline]
+    pub(super) fn report_to(
+        &self,
+        circuit: Option<&Circuit>,
+        report: Report,
+        config: &CircuitBreakerConfig,
+    ) -> bool {
+        let Report { ticket, failed, took, now } = report;
         let slow = took.zip(config.slow_after).is_some_and(|(took, most)| took > most);
         let outcome = Outcome { failed, slow };
-        let serial = ticket.serial();
         let notify = |change| self.notify(&change);
-        let context = Context { config: &config, now, notify: &notify };
-        let reported = self.targets.with_serial(serial, |circuit| circuit.report(ticket, outcome, &context));
-        let counted = match reported.unwrap_or(Reported::Ignored) {
+        let context = Context { config, now, notify: &notify };
+        let counted = circuit.is_some_and(|circuit| match circuit.report(ticket, outcome, &context) {
             Reported::Counted => true,
             Reported::Ignored => false,
             Reported::Tripped(counts) => {
-                if let Some(circuit) = self.targets.get_serial(serial) {
-                    circuit.open_if_still(ticket, counts, &context);
-                }
+                circuit.open_if_still(ticket, counts, &context);
                 true
             }
-            Reported::Trial => self
-                .targets
-                .get_serial(serial)
-                .is_some_and(|circuit| circuit.report_trial(ticket, outcome, &context)),
-        };
+            Reported::Trial => circuit.report_trial(ticket, outcome, &context),
+        });
         self.count(outcome, counted);
         counted
     }
@@ -145,7 +153,7 @@ impl CircuitBreaker {
     /// [`Error::Closed`] after the breaker was destroyed.
     pub fn state(&self, key: KeyHash) -> Result<CircuitState> {
         self.check_open()?;
-        let state = self.targets.with(key, Circuit::state).flatten();
+        let state = self.targets.get(key).and_then(|circuit| circuit.state());
         Ok(state.unwrap_or(CircuitState::Closed))
     }
 
@@ -214,9 +222,20 @@ impl CircuitBreaker {
         }
     }
 
-    fn pass(&self, circuit: &Circuit, request: Request, now: u64) -> Option<Answer> {
-        let notify = |change| self.notify(&change);
-        circuit.pass(request, &Context { config: &self.config.load(), now, notify: &notify })
+    /// The answer of a circuit, counted; `None` when it was evicted.
+    pub(super) fn answer_of(&self, circuit: &Circuit, request: Request, now: u64) -> Option<Answer> {
+        let answer = circuit.try_pass(now).or_else(|| {
+            let notify = |change| self.notify(&change);
+            circuit.pass(request, &Context { config: &self.config.load(), now, notify: &notify })
+        })?;
+        self.count_answer(&answer);
+        Some(answer)
+    }
+
+    pub(super) fn count_answer(&self, answer: &Answer) {
+        if answer.is_err() {
+            self.counters.add(REFUSED, 1);
+        }
     }
 
     fn set(&self, key: KeyHash, target: &str, to: CircuitState) -> Result<()> {
@@ -231,7 +250,7 @@ impl CircuitBreaker {
 
     fn circuit(&self, key: KeyHash, target: &str, is_forced: bool) -> Option<Arc<Circuit>> {
         self.targets.get_or_insert(key, is_forced, |serial| {
-            Circuit::new(serial, Arc::from(target), &self.config.load())
+            Circuit::new(serial, key, Arc::from(target), &self.config.load())
         })
     }
 

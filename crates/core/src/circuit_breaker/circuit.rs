@@ -15,6 +15,7 @@ use super::state::{CircuitState, StateCell, StateWord};
 use super::stats::CircuitStats;
 use super::ticket::Ticket;
 use super::window::{Tag, Window};
+use crate::runtime::key_hash::KeyHash;
 use transitions::Transitions;
 
 /// The result of a report.
@@ -47,6 +48,8 @@ pub(super) struct Context<'a> {
 #[derive(Debug)]
 pub(super) struct Circuit {
     pub(super) serial: u32,
+    /// The hash of the target.
+    pub(super) key: KeyHash,
     target: Arc<str>,
     state: StateCell,
     window: Window,
@@ -60,10 +63,11 @@ impl Circuit {
         size_of::<Self>() as u64 + Window::bytes(window)
     }
 
-    pub(super) fn new(serial: u32, target: Arc<str>, config: &CircuitBreakerConfig) -> Self {
+    pub(super) fn new(serial: u32, key: KeyHash, target: Arc<str>, config: &CircuitBreakerConfig) -> Self {
         let number = 1;
         Self {
             serial,
+            key,
             target,
             state: StateCell::new(StateWord::new(CircuitState::Closed, number)),
             window: Window::new(config.options.window, Tag::of(number)),
@@ -73,12 +77,14 @@ impl Circuit {
     }
 
     /// `None` when the circuit was evicted.
+    #[inline]
     pub(super) fn state(&self) -> Option<CircuitState> {
         self.state.load().state()
     }
 
     /// Whether a call may pass, decided without the lock. `None` where that takes the lock, or when the circuit was
     /// evicted.
+    #[inline]
     pub(super) fn try_pass(&self, now: u64) -> Option<Answer> {
         // Relaxed: a hint for the search for an idle circuit.
         if !self.used.load(Ordering::Relaxed) {
@@ -99,6 +105,7 @@ impl Circuit {
     }
 
     /// Counts a call of a closed circuit, without the lock.
+    #[inline]
     pub(super) fn report(&self, ticket: Ticket, outcome: Outcome, context: &Context<'_>) -> Reported {
         let word = self.state.load();
         match word.state() {

@@ -116,9 +116,8 @@ impl CountWindow {
     fn counts_with(&self, index: usize, lap: u64, block: Block) -> Counts {
         let (before, rest) = self.blocks.split_at(index);
         let others = before.iter().chain(&rest[1..]);
-        let marks = others.fold(block.marks(), |marks, other| {
-            marks.and(Block(other.load(Ordering::Acquire)).marks())
-        });
+        let marks = others
+            .fold(block.marks(), |marks, other| marks.and(Block(other.load(Ordering::Acquire)).marks()));
         let calls = if lap > 0 { self.calls } else { index as u64 * BLOCK + block.filled() };
         Counts { calls, failures: marks.failures(), slow: marks.slow() }
     }

@@ -15,8 +15,8 @@ use crate::runtime::key_hash::{AlreadyHashed, KeyHash};
 /// Circuits examined to make room for a new target. Bounds the cost of a flood of new targets.
 const PROBES: usize = 16;
 
-/// Circuits by target, and by serial for reports. The locks of both maps are held for a look-up, or for a call through
-/// a closed circuit. Insertions share one lock.
+/// Circuits by target, and by serial for reports. The locks of both maps are held for a look-up. Insertions share one
+/// lock. A circuit that is in the maps no more is marked as evicted, so that a thread may keep it and look there first.
 #[derive(Debug)]
 pub(super) struct Targets {
     by_key: DashMap<KeyHash, Arc<Circuit>, AlreadyHashed>,
@@ -55,20 +55,12 @@ impl Targets {
         }
     }
 
-    /// Runs `call`, a few instructions, on the circuit of a target.
-    pub(super) fn with<R>(&self, key: KeyHash, call: impl FnOnce(&Circuit) -> R) -> Option<R> {
-        self.by_key.get(&key).map(|circuit| call(&circuit))
-    }
-
-    /// As [`with`](Self::with), by serial.
-    pub(super) fn with_serial<R>(&self, serial: u32, call: impl FnOnce(&Circuit) -> R) -> Option<R> {
-        self.by_serial.get(&Serial(serial)).map(|circuit| call(&circuit))
-    }
-
+    /// The circuit of a target.
     pub(super) fn get(&self, key: KeyHash) -> Option<Arc<Circuit>> {
         self.by_key.get(&key).map(|circuit| Arc::clone(&circuit))
     }
 
+    /// The circuit of this serial.
     pub(super) fn get_serial(&self, serial: u32) -> Option<Arc<Circuit>> {
         self.by_serial.get(&Serial(serial)).map(|circuit| Arc::clone(&circuit))
     }
@@ -119,6 +111,7 @@ impl Targets {
     /// Removes every circuit. Serials are not reused, so an earlier ticket finds no circuit.
     pub(super) fn clear(&self) {
         let mut places = self.places.lock();
+        self.all().iter().for_each(|circuit| circuit.discard());
         self.by_key.clear();
         self.by_serial.clear();
         places.keys.clear();

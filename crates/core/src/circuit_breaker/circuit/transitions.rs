@@ -148,6 +148,12 @@ impl Circuit {
         }
     }
 
+    /// Marks a circuit as evicted, whatever its state: threads that keep it find it so.
+    pub(in crate::circuit_breaker) fn discard(&self) {
+        let _transitions = self.transitions.lock();
+        self.state.store(StateWord::retired());
+    }
+
     fn half_open(&self, transitions: &mut Locked<'_>, context: &Context<'_>) {
         transitions.trials = Trials::default();
         let number = transitions.next_number();
