@@ -41,8 +41,8 @@ pub use broker::{
 };
 pub use circuit_breaker::{
     Answer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerOptions, CircuitBreakerStats, CircuitChange,
-    CircuitState, CircuitStats, CircuitWindowOptions, Counts, LocalBreaker, Outcome, Refused, Request, Ticket,
-    WindowOptions,
+    CircuitState, CircuitStats, CircuitWindowOptions, Counts, LocalBreaker, Outcome, Refused, Request,
+    Ticket, WindowOptions,
 };
 pub use client_hub::{
     CallId, Caller, ClientHub, ClientHubConfig, ClientHubOptions, ClientHubStats, Failed, Finished, HubEvent,
@@ -72,6 +72,6 @@ pub use runtime::{
     Component, Instance, Instances, OnMismatch, OptionChange, OptionList, ThreadId, VersionCells,
 };
 pub use security_monitor::{
-    Action, Alert, EventId, HistoryEntry, HistoryQuery, MAX_DETAIL_BYTES, MAX_EVENTS, RuleOptions,
-    SecurityMonitor, SecurityMonitorConfig, SecurityMonitorOptions, SecurityMonitorStats,
+    Action, Alert, EventId, HistoryEntry, HistoryQuery, LocalMonitor, MAX_DETAIL_BYTES, MAX_EVENTS,
+    RuleOptions, SecurityMonitor, SecurityMonitorConfig, SecurityMonitorOptions, SecurityMonitorStats,
 };

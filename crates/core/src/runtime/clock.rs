@@ -64,7 +64,8 @@ impl Monotonic {
     }
 }
 
-fn system_time() -> u64 {
+/// The system's date in nanoseconds since 1970.
+pub(crate) fn system_time() -> u64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX / 2)
 }

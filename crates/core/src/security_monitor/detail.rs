@@ -37,6 +37,35 @@ impl<'a> Given<'a> {
     }
 }
 
+/// A detail in a place that is used again, or none. A text needs no allocation where the place has held one as long.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kept {
+    memory: Box<[u8]>,
+    /// Of the text, which begins there. At most [`MAX_DETAIL_BYTES`].
+    length: u16,
+    is_cut: bool,
+    is_given: bool,
+}
+
+/// Memory comes in multiples of so many bytes, so that texts of similar lengths share a size.
+const GRAIN: usize = 16;
+
+impl Kept {
+    pub(super) fn replace(&mut self, detail: Option<Given<'_>>) {
+        let Given { text, is_cut } = detail.unwrap_or(Given { text: "", is_cut: false });
+        if text.len() > self.memory.len() {
+            self.memory = vec![0; text.len().next_multiple_of(GRAIN)].into();
+        }
+        self.memory[..text.len()].copy_from_slice(text.as_bytes());
+        (self.length, self.is_cut, self.is_given) = (text.len() as u16, is_cut, detail.is_some());
+    }
+
+    pub(super) fn detail(&self) -> Option<Detail> {
+        let text = || String::from_utf8_lossy(&self.memory[..usize::from(self.length)]).into();
+        self.is_given.then(|| Detail { text: text(), is_cut: self.is_cut })
+    }
+}
+
 impl From<Given<'_>> for Detail {
     fn from(Given { text, is_cut }: Given<'_>) -> Self {
         Self { text: text.into(), is_cut }
@@ -62,6 +91,19 @@ mod tests {
         assert_eq!(cut(&format!("x{}", "ä".repeat(128))), (255, true));
         assert_eq!(cut(&"€".repeat(86)), (255, true));
         assert_eq!(cut(&format!("xx{}", "😀".repeat(64))), (254, true));
+    }
+
+    #[test]
+    fn a_place_holds_the_last_detail_alone() {
+        let mut kept = Kept::default();
+        assert_eq!(kept.detail(), None);
+        let long = "ä".repeat(200);
+        for text in ["a", long.as_str(), "", "0123456789abcdef", "0123456789abcdef0"] {
+            kept.replace(Some(Given::cut(text)));
+            assert_eq!(kept.detail(), Some(Given::cut(text).into()));
+        }
+        kept.replace(None);
+        assert_eq!(kept.detail(), None);
     }
 
     #[test]

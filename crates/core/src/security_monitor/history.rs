@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::detail::Detail;
+use super::detail::{Detail, Given, Kept};
 use super::events::EventId;
 use crate::runtime::chunks::Chunks;
 use crate::runtime::sync::{AtomicU64, Mutex, Ordering};
@@ -42,8 +42,34 @@ pub struct HistoryQuery<'a> {
 pub(super) struct Entry {
     pub(super) event: EventId,
     pub(super) client: IpAddr,
-    pub(super) detail: Option<Detail>,
+    pub(super) detail: Kept,
     pub(super) at: u64,
+}
+
+/// A recorded event, as it is given.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recorded<'a> {
+    pub(super) event: EventId,
+    pub(super) client: IpAddr,
+    pub(super) detail: Option<Given<'a>>,
+    pub(super) at: u64,
+}
+
+impl From<Recorded<'_>> for Entry {
+    fn from(recorded: Recorded<'_>) -> Self {
+        let Recorded { event, client, at, .. } = recorded;
+        let mut entry = Self { event, client, detail: Kept::default(), at };
+        entry.replace(recorded);
+        entry
+    }
+}
+
+impl Entry {
+    /// Becomes another event, in the memory of this one.
+    fn replace(&mut self, Recorded { event, client, detail, at }: Recorded<'_>) {
+        (self.event, self.client, self.at) = (event, client, at);
+        self.detail.replace(detail);
+    }
 }
 
 /// An event with its number.
@@ -65,18 +91,17 @@ impl History {
         Self { slots: Chunks::new(capacity, || Mutex::new(None)), next: AtomicU64::new(0) }
     }
 
-    pub(super) fn add(&self, entry: Entry) {
+    pub(super) fn add(&self, recorded: Recorded<'_>) {
         // Relaxed: it only numbers; the slot's lock publishes the entry.
         let sequence = self.next.fetch_add(1, Ordering::Relaxed);
-        let overwritten = {
-            let mut slot = self.slot(sequence).lock();
-            match &*slot {
-                Some((newer, _)) if *newer > sequence => None,
-                _ => slot.replace((sequence, entry)),
+        match &mut *self.slot(sequence).lock() {
+            Some((newer, _)) if *newer > sequence => {}
+            Some((number, entry)) => {
+                *number = sequence;
+                entry.replace(recorded);
             }
-        };
-        // Freed after the slot's lock is released.
-        drop(overwritten);
+            empty => *empty = Some((sequence, recorded.into())),
+        }
     }
 
     /// The events in the ring that match, the newest first, with their numbers. One pass over the ring, until `limit` are
@@ -114,8 +139,8 @@ impl History {
 }
 
 #[cfg(test)]
-fn numbered(number: u64) -> Entry {
-    Entry { event: EventId(0), client: IpAddr::from([192, 0, 2, 1]), detail: None, at: number }
+fn numbered(number: u64) -> Recorded<'static> {
+    Recorded { event: EventId(0), client: IpAddr::from([192, 0, 2, 1]), detail: None, at: number }
 }
 
 #[cfg(all(test, not(sluice_loom)))]

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use super::alert::Alert;
 use super::detail::Given;
 use super::events::{Event, EventId, Events};
-use super::history::{Entry, HistoryEntry, HistoryQuery};
+use super::history::{Entry, HistoryEntry, HistoryQuery, Recorded};
 use super::options::SecurityMonitorConfig;
 use super::rule::{Action, Rule};
 use super::stats::SecurityMonitorStats;
@@ -23,7 +23,18 @@ use crate::runtime::instances::OptionList;
 use crate::runtime::mailbox::{Sink, SubscriptionId};
 use crate::runtime::subscribers::Subscribers;
 use crate::{Error, Result};
-use state::{ALERTS, BANS, BANS_FAILED, MUTED, State};
+pub(super) use state::State;
+use state::{ALERTS, BANS, BANS_FAILED, MUTED};
+
+/// An event of a client.
+#[derive(Clone, Copy)]
+pub(super) struct Occurrence<'a> {
+    pub(super) event: EventId,
+    pub(super) ip: &'a str,
+    pub(super) detail: Option<&'a str>,
+    /// The time in nanoseconds and the date in UTC milliseconds.
+    pub(super) at: (u64, u64),
+}
 
 /// Events of all threads, counted per client and judged by rules.
 ///
@@ -32,7 +43,8 @@ use state::{ALERTS, BANS, BANS_FAILED, MUTED, State};
 pub struct SecurityMonitor {
     name: String,
     created_with: OptionList,
-    state: ArcSwap<State>,
+    /// Handles of threads watch it.
+    pub(super) state: Arc<ArcSwap<State>>,
     /// Serializes mentions of events and changes of options, so that events keep their numbers.
     changing: Mutex<()>,
     subscribers: Subscribers<Arc<Alert>>,
@@ -46,7 +58,7 @@ impl SecurityMonitor {
         Self {
             name: name.to_owned(),
             created_with: config.list(),
-            state: ArcSwap::from_pointee(State::new(config, Events::new(), 0)),
+            state: Arc::new(ArcSwap::from_pointee(State::new(config, Events::new(), 0))),
             changing: Mutex::new(()),
             subscribers: Subscribers::default(),
             closed: AtomicBool::new(false),
@@ -80,8 +92,18 @@ impl SecurityMonitor {
         at: (u64, u64),
         ban: impl Fn(&str, &Alert) -> bool,
     ) -> Result<()> {
+        self.record_in(&self.state.load(), Occurrence { event, ip, detail, at }, ban)
+    }
+
+    /// As [`record`](Self::record), with the state in force.
+    #[inline]
+    pub(super) fn record_in(
+        &self,
+        state: &State,
+        Occurrence { event, ip, detail, at }: Occurrence<'_>,
+        ban: impl Fn(&str, &Alert) -> bool,
+    ) -> Result<()> {
         self.check_open()?;
-        let state = self.state.load();
         let event = state.known_event(event)?;
         let client = client_named(ip)?;
         let detail = detail.map(Given::cut);
@@ -90,13 +112,13 @@ impl SecurityMonitor {
         let rules = &state.config.rules;
         let hash = detail.filter(|_| event.has_distinct).map(Given::hash);
         let verdicts = state.clients.with(client, now, |client| client.record(event, hash, rules, now));
-        state.history.add(Entry { event: event.id, client, detail: detail.map(Into::into), at: utc_ms });
+        state.history.add(Recorded { event: event.id, client, detail, at: utc_ms });
         if verdicts.muted > 0 {
             state.counters.add(MUTED, verdicts.muted);
         }
         for index in verdicts.alerts {
             let rule = &rules[index];
-            self.act(&state, rule, alert(rule, client, detail, utc_ms), &ban);
+            self.act(state, rule, alert(rule, client, detail, utc_ms), &ban);
         }
         Ok(())
     }
@@ -138,11 +160,37 @@ impl SecurityMonitor {
     ///
     /// `INVALID_ADDRESS`, `CLOSED`.
     pub fn counts_for(&self, ip: &str) -> Result<Vec<(Arc<str>, u64)>> {
+        let (state, mut counts) = (self.state.load(), Vec::new());
+        self.counts_in(&state, ip, |_, event, count| counts.push((event, count)))?;
+        let named = |(event, count)| Some((Arc::clone(&state.events.get(event)?.name), count));
+        Ok(counts.into_iter().filter_map(named).collect())
+    }
+
+    /// As [`counts_for`](Self::counts_for), with the state in force. Returns how many there are.
+    #[inline]
+    pub(super) fn counts_in(
+        &self,
+        state: &State,
+        ip: &str,
+        mut each: impl FnMut(usize, EventId, u64),
+    ) -> Result<usize> {
         self.check_open()?;
-        let state = self.state.load();
-        let counts = state.clients.existing(client_named(ip)?, |client| client.counts().to_vec());
-        let counts = counts.unwrap_or_default().into_iter();
-        Ok(counts.filter_map(|(id, count)| Some((Arc::clone(&state.events.get(id)?.name), count))).collect())
+        let found = state.clients.existing(client_named(ip)?, |client| {
+            let counts = client.counts();
+            counts.iter().enumerate().for_each(|(place, (event, count))| each(place, *event, *count));
+            counts.len()
+        });
+        Ok(found.unwrap_or(0))
+    }
+
+    /// The names of all events, by number.
+    ///
+    /// # Errors
+    ///
+    /// `CLOSED`.
+    pub fn events(&self) -> Result<Vec<Arc<str>>> {
+        self.check_open()?;
+        Ok(self.state.load().events.iter().map(|event| Arc::clone(&event.name)).collect())
     }
 
     /// The clients with the most events, and how many each has; of equals the lower address first. One pass over all

@@ -27,7 +27,10 @@ impl EventWindow {
             self.times.push(now);
         } else {
             self.times[self.oldest] = now;
-            self.oldest = (self.oldest + 1) % most;
+            self.oldest += 1;
+            if self.oldest == most {
+                self.oldest = 0;
+            }
         }
         self.count(now, length)
     }
@@ -49,6 +52,9 @@ impl EventWindow {
     }
 
     fn count(&self, now: u64, length: u64) -> usize {
+        if self.times.get(self.oldest).is_some_and(|oldest| is_within(*oldest, now, length)) {
+            return self.times.len();
+        }
         let gone = |times: &[u64]| times.partition_point(|time| !is_within(*time, now, length));
         // Both halves are sorted, and the first has the later times.
         let (later, earlier) = self.times.split_at(self.oldest);
@@ -71,7 +77,9 @@ impl DetailWindow {
     /// `most`.
     pub(super) fn add(&mut self, detail: KeyHash, now: u64, length: u64, most: usize) -> usize {
         let gone = self.0.partition_point(|seen| !is_within(seen.time, now, length));
-        self.0.drain(..gone);
+        if gone > 0 {
+            self.0.drain(..gone);
+        }
         if let Some(known) = self.0.iter().rposition(|seen| seen.detail == detail) {
             self.0.remove(known);
         } else if self.0.len() == most {

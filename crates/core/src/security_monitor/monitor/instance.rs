@@ -44,6 +44,9 @@ impl Instance for SecurityMonitor {
         let state = self.state.load();
         let next = if is_empty { state.emptied(config) } else { state.judged_by(config) };
         self.state.store(Arc::new(next));
+        if is_empty {
+            state.free();
+        }
         Ok(None)
     }
 
@@ -51,15 +54,13 @@ impl Instance for SecurityMonitor {
         let _turn = self.changing.lock();
         let state = self.state.load();
         self.state.store(Arc::new(state.emptied(state.config.clone())));
+        state.free();
     }
 
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         self.subscribers.end();
-        // A thread may hold the closed monitor for a while; clients and history are freed now.
-        let state = self.state.load();
-        state.clients.clear();
-        state.history.clear();
+        self.state.load().free();
     }
 
     fn thread_ended(&self, thread: ThreadId, _: u64) {

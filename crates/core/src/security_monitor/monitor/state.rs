@@ -10,7 +10,7 @@ use crate::security_monitor::options::SecurityMonitorConfig;
 use crate::{Error, Result};
 
 /// The options in force and everything recorded. Replaced when the options change and at a reset.
-pub(super) struct State {
+pub(in crate::security_monitor) struct State {
     pub(super) config: SecurityMonitorConfig,
     /// The id of the next new rule.
     next_rule: u32,
@@ -59,10 +59,16 @@ impl State {
         Self::new(config, events, self.next_rule)
     }
 
+    /// Frees what it recorded now: a thread may hold a state that is replaced, or a closed monitor, until its next call.
+    pub(super) fn free(&self) {
+        self.clients.clear();
+        self.history.clear();
+    }
+
     pub(super) fn describe(&self, sequence: u64, entry: Entry) -> Option<HistoryEntry> {
         let event = Arc::clone(&self.events.get(entry.event)?.name);
         let Entry { client, detail, at, .. } = entry;
-        Some(HistoryEntry { sequence, event, client: client.to_string(), detail, at })
+        Some(HistoryEntry { sequence, event, client: client.to_string(), detail: detail.detail(), at })
     }
 
     pub(super) fn known_event(&self, id: EventId) -> Result<&Event> {
