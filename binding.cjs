@@ -965,6 +965,7 @@ module.exports.saveReputation = nativeBinding.saveReputation
 module.exports.securityCounts = nativeBinding.securityCounts
 module.exports.securityCountsFor = nativeBinding.securityCountsFor
 module.exports.securityEvent = nativeBinding.securityEvent
+module.exports.securityEvents = nativeBinding.securityEvents
 module.exports.securityHistory = nativeBinding.securityHistory
 module.exports.securityMonitorStats = nativeBinding.securityMonitorStats
 module.exports.securityMonitorSubscribe = nativeBinding.securityMonitorSubscribe

@@ -842,6 +842,9 @@ export declare function securityCountsFor(handle: number, ip: string): Array<Nat
 /** The number by which `recordEvent` knows an event of this monitor. */
 export declare function securityEvent(handle: number, name: string): number
 
+/** The names of all events, by number. */
+export declare function securityEvents(handle: number): Array<string>
+
 export declare function securityHistory(handle: number, ip?: string | undefined | null, event?: string | undefined | null, limit?: number | undefined | null): NativeHistory
 
 export declare function securityMonitorStats(handle: number): NativeSecurityMonitorStats
@@ -919,7 +922,9 @@ export declare function withdrawEndpoint(handle: number, endpoint: string): void
  * a function answers in place of a handle is negative: a call that failed leaves the handle. It returns undefined.
  */
 
-export declare function acquirePermit(handle: number, peer: string, hasDeadline: boolean): number
+export declare function acquireForCall(peer: string): void
+
+export declare function acquirePermit(peer: string): void
 
 export declare function attachThread(onWake: () => void, numbers: Float64Array, integers: Int32Array, errorClass: unknown, threadId: number, memory: number): 0 | 1
 
@@ -983,17 +988,21 @@ export declare function peekHashed(): void
 
 export declare function penalize(handle: number, key: string, cost: number): void
 
-export declare function permitFailure(handle: number, ticket: number, startedAt: number): void
+export declare function permitFailure(): void
 
-export declare function permitSuccess(handle: number, ticket: number, startedAt: number): void
+export declare function permitSuccess(): void
 
-export declare function permitSuccessAfter(handle: number, ticket: number, durationMs: number): void
+export declare function permitSuccessAfter(durationMs: number): void
+
+export declare function readClientEvents(ip: string): void
 
 export declare function readHub(handle: number, key: string): number
 
 export declare function reapThread(threadId: number): void
 
-export declare function recordEvent(handle: number, event: number, ip: string, detail: string | undefined): void
+export declare function recordEvent(ip: string): void
+
+export declare function recordEventWith(ip: string, detail: string): void
 
 export declare function recordFailure(handle: number, ip: string, weight: number, reason: string | undefined): string | undefined
 
@@ -1009,7 +1018,7 @@ export declare function registrySize(handle: number): number
 
 export declare function registryVersion(handle: number): number
 
-export declare function releasePermit(handle: number, ticket: number): void
+export declare function releasePermit(): void
 
 export declare function requestsAnswered(handle: number, count: number): void
 

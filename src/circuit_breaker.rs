@@ -11,7 +11,7 @@ use napi_derive::napi;
 use sluice_core::runtime::key_hash::hash_str;
 use sluice_core::{
     CircuitBreaker, CircuitBreakerConfig, CircuitBreakerOptions, CircuitState, CircuitWindowOptions,
-    Instances,
+    Instances, LocalBreaker,
 };
 
 use crate::components::Component;
@@ -19,10 +19,11 @@ use crate::runtime::error;
 use crate::runtime::instances;
 use crate::runtime::options::Given;
 use crate::runtime::seam::{Coded, Declarations, Layout, codes};
+use crate::runtime::slab::Held;
 use crate::runtime::thread;
 
 pub(crate) use events::NativeCircuitChange;
-use permits::{BreakerRefusal, PermitNumbers};
+use permits::{BreakerRefusal, CallTimes, PermitAnswer, PermitCall};
 
 static BREAKERS: Instances<CircuitBreaker> = Instances::new();
 
@@ -30,7 +31,12 @@ pub(crate) const COMPONENT: Component = Component {
     state: &BREAKERS,
     export: permits::export,
     declarations: Declarations {
-        layouts: &[PermitNumbers::DESCRIPTION, BreakerRefusal::DESCRIPTION],
+        layouts: &[
+            PermitCall::DESCRIPTION,
+            PermitAnswer::DESCRIPTION,
+            CallTimes::DESCRIPTION,
+            BreakerRefusal::DESCRIPTION,
+        ],
         codes: &[CircuitState::DESCRIPTION],
         options: &[
             ("CircuitBreaker", CircuitBreakerOptions::FIELDS),
@@ -99,5 +105,17 @@ pub fn reset_circuit(env: Env, handle: u32, peer: String) -> Result<()> {
 }
 
 fn breaker(handle: u32) -> Result<Arc<CircuitBreaker>> {
-    thread::current()?.breakers.borrow().get(handle).cloned()
+    Ok(Arc::clone(thread::current()?.breakers.borrow().get(handle)?.breaker()))
+}
+
+impl Held for LocalBreaker {
+    type Instance = CircuitBreaker;
+
+    fn hold(breaker: Arc<CircuitBreaker>) -> Self {
+        Self::new(breaker)
+    }
+
+    fn instance(&self) -> &Arc<CircuitBreaker> {
+        self.breaker()
+    }
 }

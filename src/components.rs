@@ -8,7 +8,7 @@ use napi::bindgen_prelude::Result;
 use sluice_core::client_key::ClientAddress;
 use sluice_core::runtime::clock::{self, SetBack};
 use sluice_core::{
-    CircuitBreaker, ClientHub, ConnectionTracker, Guard, LocalHandle, Registry, Reputation, SecurityMonitor,
+    ClientHub, ConnectionTracker, Guard, LocalBreaker, LocalHandle, LocalMonitor, Registry, Reputation,
     ThreadId,
 };
 
@@ -33,7 +33,7 @@ pub(crate) struct Component {
 /// What one thread holds of each component, by the handles that JavaScript has.
 #[derive(Default)]
 pub(crate) struct Handles {
-    pub(crate) breakers: RefCell<Slab<Arc<CircuitBreaker>>>,
+    pub(crate) breakers: RefCell<Slab<LocalBreaker>>,
     pub(crate) hubs: RefCell<Slab<Arc<ClientHub>>>,
     pub(crate) limiters: RefCell<Slab<LocalHandle>>,
     pub(crate) trackers: RefCell<Slab<Arc<ConnectionTracker>>>,
@@ -43,7 +43,7 @@ pub(crate) struct Handles {
     pub(crate) guards: RefCell<Slab<Arc<Guard>>>,
     pub(crate) lifecycles: RefCell<Slab<Arc<lifecycle::Part>>>,
     pub(crate) tokens: RefCell<Slab<Arc<lifecycle::Child>>>,
-    pub(crate) monitors: RefCell<Slab<Arc<SecurityMonitor>>>,
+    pub(crate) monitors: RefCell<Slab<LocalMonitor>>,
     pub(crate) memberships: broker::Memberships,
 }
 

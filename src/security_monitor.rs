@@ -1,32 +1,32 @@
-//! `SecurityMonitor`: a raw call to record, `#[napi]` for the rest.
+//! `SecurityMonitor`: raw calls for requests, `#[napi]` for the rest.
+
+mod calls;
 
 use std::sync::Arc;
 
 use napi::bindgen_prelude::{Env, Object, Result};
-use napi::sys;
 use napi_derive::napi;
-use sluice_core::runtime::clock;
 use sluice_core::{
-    Alert, EventId, HistoryEntry, HistoryQuery, Instances, MAX_DETAIL_BYTES, RuleOptions, SecurityMonitor,
+    Alert, HistoryEntry, HistoryQuery, Instances, LocalMonitor, RuleOptions, SecurityMonitor,
     SecurityMonitorConfig, SecurityMonitorOptions,
 };
 
 use crate::components::Component;
-use crate::reputation;
 use crate::runtime::instances;
 use crate::runtime::numbers::{double, integer};
 use crate::runtime::options::Given;
-use crate::runtime::raw::{Call, Exports};
-use crate::runtime::seam::Declarations;
+use crate::runtime::seam::{Declarations, Layout};
+use crate::runtime::slab::Held;
 use crate::runtime::{error, thread};
+use calls::{ClientCounts, ClientEvents, MonitorCall};
 
 static MONITORS: Instances<SecurityMonitor> = Instances::new();
 
 pub(crate) const COMPONENT: Component = Component {
     state: &MONITORS,
-    export,
+    export: calls::export,
     declarations: Declarations {
-        layouts: &[],
+        layouts: &[MonitorCall::DESCRIPTION, ClientEvents::DESCRIPTION, ClientCounts::DESCRIPTION],
         codes: &[],
         options: &[
             ("SecurityMonitor", SecurityMonitorOptions::FIELDS),
@@ -34,20 +34,6 @@ pub(crate) const COMPONENT: Component = Component {
         ],
     },
 };
-
-/// More bytes than the longest notation of an address has.
-const ADDRESS_BYTES: usize = 256;
-
-/// More bytes than are kept of a detail, so that core sees that a longer one is cut.
-const DETAIL_BYTES: usize = MAX_DETAIL_BYTES + 8;
-
-/// Bans the client of an alert in the reputation of this name. False when the client is not banned afterwards: the
-/// reputation does not exist, or allows the client.
-fn ban(reputation: &str, alert: &Alert) -> bool {
-    let banned = reputation::find(reputation)
-        .map(|reputation| reputation.ban_automatically(&alert.client, &alert.rule, clock::now()));
-    banned.is_some_and(|verdict| verdict.is_ok_and(|verdict| verdict.banned))
-}
 
 /// An alert, as a delivery carries it.
 #[napi(object)]
@@ -173,6 +159,13 @@ pub fn security_history(
     Ok(NativeHistory { entries: entries.into_iter().map(Into::into).collect(), forgotten: double(forgotten) })
 }
 
+/// The names of all events, by number.
+#[napi]
+pub fn security_events(env: Env, handle: u32) -> Result<Vec<String>> {
+    let names = error::check(&env, monitor(handle)?.events())?;
+    Ok(names.iter().map(ToString::to_string).collect())
+}
+
 #[napi]
 pub fn security_counts(env: Env, handle: u32) -> Result<Vec<NativeCount>> {
     counts(error::check(&env, monitor(handle)?.counts())?)
@@ -225,31 +218,17 @@ fn counts<T: ToString>(counts: Vec<(T, u64)>) -> Result<Vec<NativeCount>> {
 }
 
 fn monitor(handle: u32) -> Result<Arc<SecurityMonitor>> {
-    thread::current()?.monitors.borrow().get(handle).cloned()
+    Ok(Arc::clone(thread::current()?.monitors.borrow().get(handle)?.monitor()))
 }
 
-fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function(
-        "recordEvent(handle: number, event: number, ip: string, detail: string | undefined): void",
-        record,
-    )
-}
+impl Held for LocalMonitor {
+    type Instance = SecurityMonitor;
 
-/// `recordEvent(handle, event, ip, detail | undefined)`; `event` is its number.
-unsafe extern "C" fn record(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Call::<4>::answer(env, info, |call| {
-        let event = EventId(call.u32(1)?);
-        let (mut address, mut detail) = ([0; ADDRESS_BYTES], [0; DETAIL_BYTES]);
-        let ip = call.text_start(2, &mut address);
-        let ip = ip.ok_or_else(|| error::invalid_address(call.env, call.args[2]))?;
-        let detail = call.text_start(3, &mut detail);
-        if detail.is_none() && !call.is_undefined(3)? {
-            return Err(error::invalid_detail(call.env, call.args[3]));
-        }
-        let at = (clock::now(), clock::utc_ms());
-        let recorded =
-            call.on(&call.port.thread().monitors, |monitor| monitor.record(event, ip, detail, at, ban))?;
-        call.check(recorded)?;
-        call.undefined()
-    })
+    fn hold(monitor: Arc<SecurityMonitor>) -> Self {
+        Self::new(monitor)
+    }
+
+    fn instance(&self) -> &Arc<SecurityMonitor> {
+        self.monitor()
+    }
 }

@@ -202,6 +202,42 @@ test('a permit counts once; further calls on it have no effect', () => {
   assert.equal(breaker.state('db'), 'closed');
 });
 
+test('permits of many targets count each for its own, also after the circuit has changed often', () => {
+  const breaker = new CircuitBreaker(freshName(), { openFor: '1s', slowCallDuration: '2s' });
+  const targets = Array.from({ length: 40 }, (_, n) => `target ${n}`);
+  // Each change raises the number that a ticket carries.
+  for (let change = 0; change < 300; change++) {
+    breaker.isolate(targets[7]);
+    breaker.reset(targets[7]);
+  }
+  const permits = targets.map((target) => breaker.tryAcquire(target));
+  clock.advance('2s');
+  for (const permit of permits.toReversed()) permit.success();
+  clock.advance(1);
+  const late = targets.map((target) => breaker.tryAcquire(target));
+  clock.advance(2001);
+  for (const permit of late) permit.success();
+  for (const target of targets) {
+    const { calls, failures, slowCalls } = breaker.stats(target);
+    assert.deepEqual({ calls, failures, slowCalls }, { calls: 2, failures: 0, slowCalls: 1 }, target);
+  }
+  const { successes, slowCalls, ignored } = breaker.stats();
+  assert.deepEqual({ successes, slowCalls, ignored }, { successes: 80, slowCalls: 40, ignored: 0 });
+});
+
+test('a permit counts for its own circuit whatever is called before it reports', () => {
+  const [one, other] = [1, 2].map(() => new CircuitBreaker(freshName(), { openFor: '1s' }));
+  const permit = one.tryAcquire('a');
+  other.tryAcquire('b').failure();
+  other.isolate('c');
+  assert.equal(other.tryAcquire('c'), null);
+  permit.success();
+  permit.success();
+  const { successes, failures, ignored } = one.stats();
+  assert.deepEqual({ successes, failures, ignored }, { successes: 1, failures: 0, ignored: 1 });
+  assert.deepEqual([other.stats().failures, other.stats().refused], [1, 1]);
+});
+
 test('release() in a closed circuit counts nothing', () => {
   const breaker = fresh();
   for (let i = 0; i < 10; i++) breaker.tryAcquire('db').release();

@@ -175,6 +175,42 @@ test('counts are totals per event, of all clients or of one, and do not expire',
   assert.equal(monitor.record('probe', IP), undefined);
 });
 
+test('countsFor() has every event of a client, however many there are and by whichever object', () => {
+  const name = freshName();
+  const [monitor, reader] = [new SecurityMonitor(name, { rules: [] }), new SecurityMonitor(name)];
+  assert.deepEqual(reader.countsFor(IP), {});
+  // One call reads fifteen; a number as a name comes first in an object; `__proto__` is a name like any other.
+  const events = ['404', '__proto__', ...Array.from({ length: 18 }, (_, n) => `event-${n}`)];
+  const expected = {};
+  for (const [index, event] of events.entries()) {
+    for (let n = 0; n <= index; n++) monitor.record(event, IP, n % 2 === 0 ? undefined : 'detail');
+    Object.defineProperty(expected, event, { value: index + 1, enumerable: true });
+    for (const object of [monitor, reader, reader]) {
+      assert.deepEqual(Object.entries(object.countsFor(IP)), Object.entries(expected));
+    }
+    assert.deepEqual(reader.countsFor('203.0.113.250'), {});
+  }
+});
+
+test('a place of the history that is used again holds its last event alone', () => {
+  const monitor = new SecurityMonitor(freshName(), { rules: [], history: 2 });
+  const details = [
+    'short',
+    'ä'.repeat(100),
+    undefined,
+    '',
+    'x'.repeat(62),
+    'x'.repeat(63),
+    'x'.repeat(64),
+    'ab',
+  ];
+  for (const [index, detail] of details.entries()) {
+    monitor.record(`event-${index % 3}`, IP, detail);
+    const [{ event, detail: found }] = monitor.history();
+    assert.deepEqual([event, found], [`event-${index % 3}`, detail]);
+  }
+});
+
 test('top is sorted by number of events, then by address, and accepts limit', () => {
   const monitor = fresh();
   for (let client = 1; client <= 12; client++) {

@@ -4,6 +4,8 @@ const { hasName } = require('../runtime/errors');
 const { native } = require('../runtime/native');
 const { warnOfThrow } = require('../runtime/warn-of-throw');
 
+const { permitFailure, permitSuccess, releasePermit } = native;
+
 const FAILURE = 'failure';
 const SUCCESS = 'success';
 /** Neither success nor failure: the call is not counted, and the place of a trial is free. */
@@ -20,10 +22,11 @@ function outcomeOfAbort(reason) {
   return hasName(reason, 'TimeoutError') ? FAILURE : IGNORED;
 }
 
-function report({ handle }, ticket, startedAt, outcome) {
-  if (outcome === FAILURE) native.permitFailure(handle, ticket, startedAt);
-  else if (outcome === SUCCESS) native.permitSuccess(handle, ticket, startedAt);
-  else native.releasePermit(handle, ticket);
+/** Reports the permit that was left for native code. */
+function reportLeft(outcome) {
+  if (outcome === FAILURE) permitFailure();
+  else if (outcome === SUCCESS) permitSuccess();
+  else releasePermit();
 }
 
 /** Where the filter throws or returns a promise, the call counts as a failure. */
@@ -47,4 +50,4 @@ function filtered({ name, errorFilter }, error) {
   return FAILURE;
 }
 
-module.exports = { outcomeOf, outcomeOfAbort, report };
+module.exports = { FAILURE, outcomeOf, outcomeOfAbort, reportLeft, SUCCESS };

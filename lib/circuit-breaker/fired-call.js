@@ -2,10 +2,13 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { addAbortListener, removeAbortListener } = require('../runtime/abort-listeners');
-const { outcomeOf, outcomeOfAbort, report } = require('./call-outcome');
+const { FAILURE, outcomeOf, outcomeOfAbort, reportLeft, SUCCESS } = require('./call-outcome');
 const { SluiceError } = require('../runtime/errors');
-const { native } = require('../runtime/native');
+const { PERMIT_CALL } = require('../runtime/layouts');
+const { integers } = require('../runtime/native');
 const { promiseOf } = require('../runtime/promise-of');
+
+const { HANDLE, TICKET_HIGH, TICKET_LOW, STARTED_HIGH, STARTED_LOW } = PERMIT_CALL;
 
 /**
  * A call in flight. It settles once, by its result, its error, its deadline or its caller's signal, and reports that.
@@ -17,10 +20,8 @@ class FiredCall {
   next = undefined;
 
   #source;
-  #ticket;
-  #startedAt;
-  /** 0: no limit. */
-  #timeoutMs;
+  /** `{ ticketHigh, ticketLow, startedHigh, startedLow, startedAt, timeoutMs }`; `timeoutMs` is 0 without a limit. */
+  #permit;
   #peer;
   #resolve;
   #reject;
@@ -30,13 +31,10 @@ class FiredCall {
   /** `{ signal, onAbort, context, controller }`; undefined where the caller gave no signal. */
   #caller;
 
-  /** `permit` is `{ ticket, startedAt, timeoutMs }`. */
   constructor(source, peer, permit, resolve, reject) {
     this.#source = source;
     this.#peer = peer;
-    this.#ticket = permit.ticket;
-    this.#startedAt = permit.startedAt;
-    this.#timeoutMs = permit.timeoutMs;
+    this.#permit = permit;
     this.#resolve = resolve;
     this.#reject = reject;
   }
@@ -61,7 +59,7 @@ class FiredCall {
       return;
     }
     // `fn` may have aborted the caller's signal.
-    if (!this.#isSettled && this.#timeoutMs > 0) this.#watchDeadline();
+    if (!this.#isSettled && this.#permit.timeoutMs > 0) this.#watchDeadline();
     promiseOf(result).then(
       (value) => this.#succeed(value),
       (error) => this.#fail(error),
@@ -72,10 +70,10 @@ class FiredCall {
   expire() {
     this.#isSettled = true;
     if (this.#caller !== undefined) this.#unwatch();
-    const { handle, name } = this.#source;
-    native.permitFailure(handle, this.#ticket, this.#startedAt);
+    this.#report(FAILURE);
+    const { name } = this.#source;
     const peer = JSON.stringify(this.#peer);
-    const message = `CircuitBreaker "${name}": the call to ${peer} took longer than ${this.#timeoutMs} ms`;
+    const message = `CircuitBreaker "${name}": the call to ${peer} took longer than ${this.#permit.timeoutMs} ms`;
     const error = new SluiceError('TIMEOUT', message);
     this.#abort?.(error);
     this.#reject(error);
@@ -86,7 +84,7 @@ class FiredCall {
    */
   #makeSignal() {
     const controller = new AbortController();
-    if (this.#timeoutMs > 0) {
+    if (this.#permit.timeoutMs > 0) {
       const timedOut = new Promise((resolve) => {
         this.#abort = resolve;
       });
@@ -98,7 +96,8 @@ class FiredCall {
 
   #watchDeadline() {
     const { deadlines } = this.#source;
-    deadlines.add(this, this.#startedAt + this.#timeoutMs);
+    const { startedAt, timeoutMs } = this.#permit;
+    deadlines.add(this, startedAt + timeoutMs);
     deadlines.arm();
   }
 
@@ -123,21 +122,31 @@ class FiredCall {
     if (!this.#settle()) return;
     const { signal, context, controller } = this.#caller;
     const { reason } = signal;
-    report(this.#source, this.#ticket, this.#startedAt, outcomeOfAbort(reason));
+    this.#report(outcomeOfAbort(reason));
     if (controller !== undefined) context.runInAsyncScope(() => controller.abort(reason));
     this.#reject(reason);
   }
 
   #succeed(value) {
     if (!this.#settle()) return;
-    native.permitSuccess(this.#source.handle, this.#ticket, this.#startedAt);
+    this.#report(SUCCESS);
     this.#resolve(value);
   }
 
   #fail(error) {
     if (!this.#settle()) return;
-    report(this.#source, this.#ticket, this.#startedAt, outcomeOf(this.#source, error));
+    this.#report(outcomeOf(this.#source, error));
     this.#reject(error);
+  }
+
+  #report(outcome) {
+    const { ticketHigh, ticketLow, startedHigh, startedLow } = this.#permit;
+    integers[HANDLE] = this.#source.handle;
+    integers[TICKET_HIGH] = ticketHigh;
+    integers[TICKET_LOW] = ticketLow;
+    integers[STARTED_HIGH] = startedHigh;
+    integers[STARTED_LOW] = startedLow;
+    reportLeft(outcome);
   }
 
   /** False when the call has already settled. */

@@ -4,12 +4,17 @@ const { callSignal, circuitBreakerOptions } = require('./options');
 const { DeadlineList } = require('../runtime/deadline-list');
 const { invalidOption, SluiceError } = require('../runtime/errors');
 const { FiredCall } = require('./fired-call');
-const { BREAKER_REFUSAL, CIRCUIT_STATES, PERMIT } = require('../runtime/layouts');
-const { handlesOf, native, numbers } = require('../runtime/native');
+const layouts = require('../runtime/layouts');
+const { handlesOf, integers, native, noAnswer, numbers } = require('../runtime/native');
 const { openNamed } = require('../runtime/on-mismatch');
 const { checkName, checkTextKey } = require('../runtime/schema');
 const { Permit } = require('./permit');
 const { SubscribedListeners } = require('../runtime/subscribed-listeners');
+
+const { ADMITTED, BREAKER_REFUSAL, CALL_TIMES, CIRCUIT_STATES, PERMIT, PERMIT_CALL, REFUSED } = layouts;
+const { HANDLE } = PERMIT_CALL;
+const { ANSWER, TICKET_HIGH, TICKET_LOW, STARTED_HIGH, STARTED_LOW } = PERMIT;
+const { acquireForCall, acquirePermit, releasePermit } = native;
 
 const STATES = Object.keys(CIRCUIT_STATES);
 
@@ -86,13 +91,19 @@ class CircuitBreaker {
   }
 
   tryAcquire(peer) {
-    const ticket = this.#acquire(peer, false);
-    if (ticket === 0) return null;
+    if (typeof peer !== 'string' || peer === '') checkPeer(peer);
+    integers[HANDLE] = this.#handle;
+    acquirePermit(peer);
+    const answer = integers[ANSWER];
+    if (answer !== ADMITTED) return answer === REFUSED ? null : noAnswer();
+    const ticketHigh = integers[TICKET_HIGH];
+    const ticketLow = integers[TICKET_LOW];
     try {
-      return new Permit(this.#source, ticket, numbers[PERMIT.STARTED_AT]);
+      return new Permit(this.#source, ticketHigh, ticketLow, integers[STARTED_HIGH], integers[STARTED_LOW]);
     } catch (error) {
-      // A stack overflow: the caller does not receive the permit.
-      native.releasePermit(this.#handle, ticket);
+      // A stack overflow: the caller does not receive the permit. Nothing but the answer has to be written again.
+      integers[HANDLE] = this.#handle;
+      releasePermit();
       throw error;
     }
   }
@@ -144,14 +155,18 @@ class CircuitBreaker {
   }
 
   #fire(peer, fn, signal) {
-    let ticket;
+    let answer;
     try {
       signal?.throwIfAborted();
-      ticket = this.#acquire(peer, true);
+      if (typeof peer !== 'string' || peer === '') checkPeer(peer);
+      integers[HANDLE] = this.#handle;
+      acquireForCall(peer);
+      answer = integers[ANSWER];
+      if (answer !== ADMITTED && answer !== REFUSED) noAnswer();
     } catch (error) {
       return Promise.reject(error);
     }
-    const settled = ticket === 0 ? Promise.reject(this.#refusal(peer)) : this.#run(peer, ticket, fn, signal);
+    const settled = answer === ADMITTED ? this.#run(peer, fn, signal) : Promise.reject(this.#refusal(peer));
     const fallback = this.#fallback;
     return fallback === undefined
       ? settled
@@ -162,22 +177,29 @@ class CircuitBreaker {
         });
   }
 
-  /** A ticket, with the layout PERMIT in `numbers`; or 0, with BREAKER_REFUSAL. */
-  #acquire(peer, hasDeadline) {
-    if (typeof peer !== 'string' || peer === '') checkPeer(peer);
-    return native.acquirePermit(this.#handle, peer, hasDeadline);
-  }
-
-  #run(peer, ticket, fn, signal) {
+  /** Runs a call with the permit that native code has just written. */
+  #run(peer, fn, signal) {
     // Read before the promise exists: hooks of `async_hooks` run when it is made, and may call this library.
-    const permit = { ticket, startedAt: numbers[PERMIT.STARTED_AT], timeoutMs: numbers[PERMIT.TIMEOUT] };
+    const permit = {
+      ticketHigh: integers[TICKET_HIGH],
+      ticketLow: integers[TICKET_LOW],
+      startedHigh: integers[STARTED_HIGH],
+      startedLow: integers[STARTED_LOW],
+      startedAt: numbers[CALL_TIMES.STARTED_AT],
+      timeoutMs: numbers[CALL_TIMES.TIMEOUT],
+    };
     let hasRun = false;
     const settled = new Promise((resolve, reject) => {
       new FiredCall(this.#source, peer, permit, resolve, reject).run(fn, signal);
       hasRun = true;
     });
     // The stack overflowed, and the promise has rejected with that.
-    if (!hasRun) native.releasePermit(this.#handle, ticket);
+    if (!hasRun) {
+      integers[HANDLE] = this.#handle;
+      integers[TICKET_HIGH] = permit.ticketHigh;
+      integers[TICKET_LOW] = permit.ticketLow;
+      releasePermit();
+    }
     return settled;
   }
 

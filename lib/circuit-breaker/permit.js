@@ -1,8 +1,12 @@
 'use strict';
 
-const { outcomeOf, report } = require('./call-outcome');
+const { outcomeOf, reportLeft } = require('./call-outcome');
 const { invalidOption } = require('../runtime/errors');
-const { native } = require('../runtime/native');
+const { PERMIT_CALL } = require('../runtime/layouts');
+const { integers, native } = require('../runtime/native');
+
+const { HANDLE, TICKET_HIGH, TICKET_LOW, STARTED_HIGH, STARTED_LOW } = PERMIT_CALL;
+const { permitSuccess, permitSuccessAfter, releasePermit } = native;
 
 /**
  * Permission for one call. Only its first report counts, and only in the state of the circuit in which it was acquired.
@@ -11,45 +15,57 @@ const { native } = require('../runtime/native');
 class Permit {
   /** Shared with the breaker: see `CircuitBreaker`. */
   #source;
-  /** 0 after a report or `release`. */
-  #ticket;
-  #startedAt;
+  /** Both halves of the ticket are 0 after a report or `release`. */
+  #ticketHigh;
+  #ticketLow;
+  #startedHigh;
+  #startedLow;
 
-  constructor(source, ticket, startedAt) {
+  constructor(source, ticketHigh, ticketLow, startedHigh, startedLow) {
     this.#source = source;
-    this.#ticket = ticket;
-    this.#startedAt = startedAt;
+    this.#ticketHigh = ticketHigh;
+    this.#ticketLow = ticketLow;
+    this.#startedHigh = startedHigh;
+    this.#startedLow = startedLow;
   }
 
   success(durationMs) {
     if (durationMs === undefined) {
-      native.permitSuccess(this.#source.handle, this.#take(), this.#startedAt);
+      this.#leave();
+      permitSuccess();
       return;
     }
     if (typeof durationMs !== 'number' || !(durationMs >= 0 && durationMs < Infinity)) {
       throw invalidOption('Permit success durationMs', durationMs, 'milliseconds as a number from 0');
     }
-    native.permitSuccessAfter(this.#source.handle, this.#take(), durationMs);
+    this.#leave();
+    permitSuccessAfter(durationMs);
   }
 
   failure(error) {
     const outcome = error === undefined ? 'failure' : outcomeOf(this.#source, error);
-    report(this.#source, this.#take(), this.#startedAt, outcome);
+    this.#leave();
+    reportLeft(outcome);
   }
 
   release() {
-    native.releasePermit(this.#source.handle, this.#take());
+    this.#leave();
+    releasePermit();
   }
 
   [Symbol.dispose]() {
     this.release();
   }
 
-  /** The ticket, once; then 0, whose reports are ignored. */
-  #take() {
-    const ticket = this.#ticket;
-    this.#ticket = 0;
-    return ticket;
+  /** Leaves the permit for a native call. The ticket once; then 0, whose reports are ignored. */
+  #leave() {
+    integers[HANDLE] = this.#source.handle;
+    integers[TICKET_HIGH] = this.#ticketHigh;
+    integers[TICKET_LOW] = this.#ticketLow;
+    integers[STARTED_HIGH] = this.#startedHigh;
+    integers[STARTED_LOW] = this.#startedLow;
+    this.#ticketHigh = 0;
+    this.#ticketLow = 0;
   }
 }
 

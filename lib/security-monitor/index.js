@@ -1,7 +1,8 @@
 'use strict';
 
 const { invalid } = require('../runtime/errors');
-const { handlesOf, native } = require('../runtime/native');
+const { CLIENT_COUNTS, CLIENT_EVENTS, MONITOR_CALL } = require('../runtime/layouts');
+const { handlesOf, integers, native, noAnswer, numbers } = require('../runtime/native');
 const { openNamed } = require('../runtime/on-mismatch');
 const { ACCEPTED_NAME, checkName, checkOptions, integer, isName, owned } = require('../runtime/schema');
 const { sharedOptions } = require('./options');
@@ -11,6 +12,13 @@ const HISTORY_SCHEMA = { ip: (value) => value, event: (value) => value, limit: i
 const TOP_SCHEMA = { limit: integer(1) };
 const DEFAULT_TOP_LIMIT = 10;
 
+const { HANDLE, EVENT } = MONITOR_CALL;
+const { ANSWER, EVENTS } = CLIENT_EVENTS;
+const { COUNTS } = CLIENT_COUNTS;
+/** Events of a client that one call reads. */
+const MOST_READ = CLIENT_COUNTS.LENGTH;
+const { readClientEvents, recordEvent, recordEventWith } = native;
+
 const collected = handlesOf(native.releaseSecurityMonitor);
 
 class SecurityMonitor {
@@ -18,6 +26,8 @@ class SecurityMonitor {
   #handle;
   /** The numbers of events in native code, which bounds how many there are. */
   #events = new Map();
+  /** The names of events by number, as far as `countsFor` has asked for them. */
+  #names = [];
   #listeners = new SubscribedListeners('SecurityMonitor', ['alert'], {
     begin: (subscription) => native.securityMonitorSubscribe(this.#handle, subscription),
     end: (subscription) => native.securityMonitorUnsubscribe(this.#handle, subscription),
@@ -44,7 +54,10 @@ class SecurityMonitor {
 
   record(event, ip, detail) {
     const number = this.#events.get(event) ?? this.#numberOf(event);
-    native.recordEvent(this.#handle, number, ip, detail);
+    integers[HANDLE] = this.#handle;
+    integers[EVENT] = number;
+    if (detail === undefined) recordEvent(ip);
+    else recordEventWith(ip, detail);
   }
 
   /** The newest first; `forgotten` is how many events are no longer in it. */
@@ -62,7 +75,19 @@ class SecurityMonitor {
 
   countsFor(ip) {
     checkAddress(ip);
-    return countsByEvent(native.securityCountsFor(this.#handle, ip));
+    integers[HANDLE] = this.#handle;
+    readClientEvents(ip);
+    const answer = integers[ANSWER];
+    if (answer >= 0) noAnswer();
+    const found = -1 - answer;
+    if (found > MOST_READ) return this.#countsFor(ip);
+    const counts = {};
+    for (let place = 0; place < found; place++) {
+      const name = this.#names[integers[EVENTS + place]];
+      if (name === undefined) return this.#countsFor(ip);
+      counts[name] = numbers[COUNTS + place];
+    }
+    return counts;
   }
 
   top(options = {}) {
@@ -87,6 +112,14 @@ class SecurityMonitor {
   off(event, listener) {
     this.#listeners.remove(event, listener);
     return this;
+  }
+
+  /** As `countsFor`, for a client with many events, or with some whose names are not known here. */
+  #countsFor(ip) {
+    const names = native.securityEvents(this.#handle);
+    // An assignment of this property would set the prototype.
+    this.#names = names.map((name) => (name === '__proto__' ? undefined : name));
+    return countsByEvent(native.securityCountsFor(this.#handle, ip));
   }
 
   #numberOf(event) {

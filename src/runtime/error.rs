@@ -41,11 +41,13 @@ pub(crate) fn invalid_cost(env: sys::napi_env, given: sys::napi_value) -> Error 
     throw_invalid(env, "INVALID_COST", "cost", given, "an integer from 1 to 9007199254740991")
 }
 
+#[cold]
 pub(crate) fn invalid_address(env: sys::napi_env, given: sys::napi_value) -> Error {
     let accepted = "IPv4 or IPv6 as a string, with or without brackets, port and zone";
     throw_invalid(env, "INVALID_ADDRESS", "address", given, accepted)
 }
 
+#[cold]
 pub(crate) fn invalid_detail(env: sys::napi_env, given: sys::napi_value) -> Error {
     throw_invalid(env, "INVALID_VALUE", "detail", given, "a string, or undefined for none")
 }

@@ -14,7 +14,7 @@ use napi::bindgen_prelude::{Env, Object, Result};
 use napi::{Error, Status, check_status, sys};
 
 pub(crate) use self::answer::{Admission, Answer, CONSTANTS, DONE, IN_NUMBERS, Leave, Left};
-pub(crate) use self::text::KEYS_AT_ONCE;
+pub(crate) use self::text::{KEYS_AT_ONCE, TextBuffer};
 use crate::runtime::error;
 use crate::runtime::port::Port;
 use crate::runtime::seam;

@@ -23,13 +23,6 @@ impl<const N: usize> Call<'_, N> {
         Ok(value)
     }
 
-    pub(crate) fn flag(&self, index: usize) -> Result<bool> {
-        let mut value = false;
-        // SAFETY: an argument of the running callback.
-        check_status!(unsafe { sys::napi_get_value_bool(self.env, self.args[index], &mut value) })?;
-        Ok(value)
-    }
-
     pub(crate) fn f64(&self, index: usize) -> Result<f64> {
         let mut value = 0.0;
         // SAFETY: an argument of the running callback.
@@ -43,13 +36,6 @@ impl<const N: usize> Call<'_, N> {
             Ok(cost) if (1.0..=MAX_SAFE_INTEGER).contains(&cost) && cost.fract() == 0.0 => Ok(integer(cost)),
             _ => Err(error::invalid_cost(self.env, self.args[index])),
         }
-    }
-
-    pub(crate) fn is_undefined(&self, index: usize) -> Result<bool> {
-        let mut kind = sys::ValueType::napi_undefined;
-        // SAFETY: an argument of the running callback.
-        check_status!(unsafe { sys::napi_typeof(self.env, self.args[index], &mut kind) })?;
-        Ok(kind == sys::ValueType::napi_undefined)
     }
 
     /// The memory of a typed array of at least `length` places, kept for the life of the port.

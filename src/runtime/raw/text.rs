@@ -173,23 +173,72 @@ impl<const N: usize> Call<'_, N> {
 
     /// As much of a text argument as fits the buffer in whole characters, less the terminator; `None` for what is no
     /// string. The text is whole when four bytes or more of the buffer stay free.
-    pub(crate) fn text_start<'b>(&self, index: usize, buffer: &'b mut [u8]) -> Option<&'b str> {
+    #[inline]
+    pub(crate) fn text_start<'b, const BYTES: usize>(
+        &self,
+        index: usize,
+        buffer: &'b mut TextBuffer<BYTES>,
+    ) -> Option<&'b str> {
+        let length = self.ascii_to(index, buffer).or_else(|| self.utf8_to(index, buffer))?;
+        // SAFETY: the first `length` bytes were written.
+        let bytes = unsafe { &*(&raw const buffer.0[..length] as *const [u8]) };
+        // Node writes a replacement for what is no character, so all of it is UTF-8.
+        str::from_utf8(bytes).ok()
+    }
+
+    /// Reads a text that is short and plain, by its code units; returns its length.
+    #[inline]
+    fn ascii_to<const BYTES: usize>(&self, index: usize, buffer: &mut TextBuffer<BYTES>) -> Option<usize> {
+        const { assert!(SHORT_TEXT <= BYTES) };
+        let mut units = [const { MaybeUninit::<u16>::uninit() }; SHORT_TEXT];
+        let mut length = 0;
+        // SAFETY: an argument of the running callback; Node writes at most `SHORT_TEXT` units.
+        let status = unsafe {
+            sys::napi_get_value_string_utf16(
+                self.env,
+                self.args[index],
+                units.as_mut_ptr().cast(),
+                SHORT_TEXT,
+                &mut length,
+            )
+        };
+        // The last unit is the terminator: a text that fills the rest may go on.
+        if status != sys::Status::napi_ok || length >= SHORT_TEXT - 1 {
+            return None;
+        }
+        // SAFETY: Node wrote the first `length` units.
+        let units = unsafe { &*(&raw const units[..length] as *const [u16]) };
+        let mut all = 0;
+        for (byte, unit) in buffer.0.iter_mut().zip(units) {
+            all |= *unit;
+            byte.write(unit.to_le_bytes()[0]);
+        }
+        (all < 0x80).then_some(length)
+    }
+
+    #[inline(never)]
+    fn utf8_to<const BYTES: usize>(&self, index: usize, buffer: &mut TextBuffer<BYTES>) -> Option<usize> {
         let mut length = 0;
         // SAFETY: an argument of the running callback; Node writes at most the buffer's length.
         let status = unsafe {
             sys::napi_get_value_string_utf8(
                 self.env,
                 self.args[index],
-                buffer.as_mut_ptr().cast(),
-                buffer.len(),
+                buffer.0.as_mut_ptr().cast(),
+                BYTES,
                 &mut length,
             )
         };
-        if status != sys::Status::napi_ok {
-            return None;
-        }
-        // Node writes a replacement for what is no character, so all of it is UTF-8.
-        str::from_utf8(&buffer[..length]).ok()
+        (status == sys::Status::napi_ok).then_some(length)
+    }
+}
+
+/// Where a text is read to. Only what is read is written.
+pub(crate) struct TextBuffer<const BYTES: usize>([MaybeUninit<u8>; BYTES]);
+
+impl<const BYTES: usize> TextBuffer<BYTES> {
+    pub(crate) const fn new() -> Self {
+        Self([const { MaybeUninit::uninit() }; BYTES])
     }
 }
 
