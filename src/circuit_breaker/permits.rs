@@ -12,8 +12,7 @@ use crate::runtime::raw::{Admission, Answer, Call, Exports};
 use crate::runtime::seam::{Coded, layout};
 
 layout! {
-    /// What JavaScript leaves for a call of a breaker: its handle, and where it is about a permit that was acquired, what
-    /// PERMIT has of it.
+    /// What JavaScript leaves for a call of a breaker: its handle and, for a report, the permit.
     pub(super) struct PermitCall: i32 = "PERMIT_CALL" from 0 => {
         /// The breaker's handle.
         handle,
