@@ -28,6 +28,7 @@ mod connection_tracker;
 pub mod deliveries;
 mod error;
 mod guard;
+mod hit_counter;
 mod lifecycle;
 mod rate_limiter;
 mod registry;
@@ -55,6 +56,10 @@ pub use connection_tracker::{
 pub use error::{Error, Result};
 pub use guard::{
     AddressSource, Guard, GuardConfig, GuardCounter, GuardOptions, GuardPart, PartName, RecordOptions,
+};
+pub use hit_counter::{
+    Exceeding, Hit, HitCounter, HitCounterConfig, HitCounterOptions, HitCounterStats, HitKey, Hits, KeptHits,
+    LocalHitCounter, WindowLength,
 };
 pub use lifecycle::{
     CancellationToken, HookError, HookOutcome, Lifecycle, LifecycleEvent, LifecycleState, Member,

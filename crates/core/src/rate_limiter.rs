@@ -24,7 +24,9 @@ mod records;
 mod sliding_window;
 mod table;
 
+pub(crate) use cell::{Single, Step};
 pub use config::RateLimiterConfig;
+pub(crate) use config::bytes_of_a_key;
 pub use counts::RateLimiterStats;
 pub use decision::{Decision, Receipt};
 pub use limiter::RateLimiter;
@@ -32,3 +34,4 @@ pub use local_handle::LocalHandle;
 pub use options::{AlgorithmKind, LimitOptions, MAX_LIMITS, Overflow, RateLimiterOptions};
 pub(crate) use quota::MAX_SAFE_INTEGER;
 pub use quota::Quota;
+pub(crate) use table::{Client, Full, Table};

@@ -150,7 +150,7 @@ impl RateLimiterConfig {
 }
 
 /// Most bytes that a key takes in a full table.
-fn bytes_of_a_key(limits: usize) -> u64 {
+pub(crate) fn bytes_of_a_key(limits: usize) -> u64 {
     const MANY: u64 = 1 << 20;
     let of_cell = if limits > 1 { Several::bytes_each(limits) } else { 0 };
     (slots_for(MANY) * (SLOT_BYTES + of_cell) as u64).div_ceil(MANY)

@@ -1,0 +1,171 @@
+//! A thread's own handle to a counter.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::contents::Contents;
+use super::counter::HitCounter;
+use super::kept_keys::KeptHits;
+use super::window::{Hit, Hits, WindowLength};
+use crate::runtime::key_hash::{KeyHash, hash_utf16};
+use crate::runtime::retire::{Handle, Inside};
+use crate::{Error, Result};
+
+/// One thread's handle to a counter. It keeps no table once the counter is destroyed. Times are nanoseconds, and windows
+/// begin and end on whole milliseconds.
+///
+/// All methods fail once the counter is destroyed.
+pub struct LocalHitCounter {
+    counter: Arc<HitCounter>,
+    contents: Handle<Contents>,
+}
+
+/// A key as its caller has it: its hash, and its text where the counter keeps texts.
+#[derive(Clone, Copy, Debug)]
+pub struct HitKey<'a> {
+    /// The hash of the text.
+    pub hash: KeyHash,
+    /// The text, as UTF-16.
+    pub text: &'a [u16],
+}
+
+impl<'a> HitKey<'a> {
+    /// The key of a text.
+    #[must_use]
+    pub fn of(text: &'a [u16]) -> Self {
+        Self { hash: hash_utf16(text), text }
+    }
+}
+
+impl LocalHitCounter {
+    /// A handle for the calling thread.
+    #[must_use]
+    pub fn new(counter: Arc<HitCounter>) -> Self {
+        let contents = Handle::new(Arc::clone(&counter.contents));
+        Self { counter, contents }
+    }
+
+    /// The counter.
+    #[must_use]
+    pub fn counter(&self) -> &Arc<HitCounter> {
+        &self.counter
+    }
+
+    /// Counts the hit, in the window that runs or in one that begins now, in one step for all threads.
+    ///
+    /// # Errors
+    ///
+    /// The counter is destroyed.
+    #[inline]
+    pub fn add(&mut self, key: HitKey<'_>, hit: &Hit, now: u64) -> Result<Hits> {
+        let contents = self.enter()?;
+        let hits = contents.add(key.hash, hit, now);
+        if hits.first {
+            contents.keep(key, now);
+        }
+        Ok(hits)
+    }
+
+    /// Takes hits back from a window that runs, down to none. The window stays.
+    ///
+    /// # Errors
+    ///
+    /// The counter is destroyed.
+    pub fn take_back(&mut self, key: KeyHash, n: u64, now: u64) -> Result<()> {
+        self.enter()?.take_back(key, n, now);
+        Ok(())
+    }
+
+    /// The count of a key whose window runs.
+    ///
+    /// # Errors
+    ///
+    /// The counter is destroyed.
+    pub fn get(&mut self, key: KeyHash, now: u64) -> Result<Option<Hits>> {
+        Ok(self.enter()?.get(key, now))
+    }
+
+    /// Gives the key this count and a window that begins now, in one step; false when the table has no slot for it.
+    ///
+    /// # Errors
+    ///
+    /// The counter is destroyed.
+    pub fn set(&mut self, key: HitKey<'_>, count: i64, window: WindowLength, now: u64) -> Result<bool> {
+        let contents = self.enter()?;
+        let is_set = contents.set(key.hash, count, window, now);
+        if is_set {
+            contents.keep(key, now);
+        }
+        Ok(is_set)
+    }
+
+    /// Removes the key; true where a window ran.
+    ///
+    /// # Errors
+    ///
+    /// The counter is destroyed.
+    pub fn delete(&mut self, key: KeyHash, now: u64) -> Result<bool> {
+        let contents = self.enter()?;
+        if let Some(kept) = &contents.kept {
+            kept.forget(key);
+        }
+        Ok(contents.delete(key, now))
+    }
+
+    /// Removes every key, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// The counter is destroyed.
+    pub fn clear(&mut self) -> Result<()> {
+        let contents = self.enter()?;
+        contents.table.clear();
+        if let Some(kept) = &contents.kept {
+            kept.clear();
+        }
+        Ok(())
+    }
+
+    /// All keys whose window runs, in no order.
+    ///
+    /// # Errors
+    ///
+    /// The counter keeps no texts (`keepKeys`), or is destroyed.
+    pub fn dump(&mut self, now: u64) -> Result<Vec<KeptHits>> {
+        let contents = self.enter()?;
+        let Some(kept) = &contents.kept else {
+            return Err(Error::invalid_option("HitCounter keepKeys", false, "true, for dump and restore"));
+        };
+        Ok(kept.dump(|key| contents.get(key, now)))
+    }
+
+    /// The way into the table; that of the counter which replaced this one, if any did.
+    #[inline]
+    fn enter(&mut self) -> Result<Inside<'_, Contents>> {
+        if self.counter.successor().is_some() {
+            self.follow();
+        }
+        self.contents.enter().ok_or_else(|| self.counter.closed())
+    }
+
+    #[cold]
+    fn follow(&mut self) {
+        while let Some(successor) = self.counter.successor() {
+            *self = Self::new(Arc::clone(successor));
+        }
+    }
+}
+
+impl Contents {
+    fn keep(&self, key: HitKey<'_>, now: u64) {
+        if let Some(kept) = &self.kept {
+            kept.keep(key.hash, key.text, |key| self.get(key, now).is_some());
+        }
+    }
+}
+
+impl fmt::Debug for LocalHitCounter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalHitCounter").field("counter", &self.counter).finish_non_exhaustive()
+    }
+}

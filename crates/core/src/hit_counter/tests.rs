@@ -1,0 +1,290 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::Overflow;
+use crate::runtime::clock::MS;
+use crate::runtime::key_hash::KeyHash;
+
+const NOW: u64 = 1_800_000_000_123 * MS + 999_999;
+
+fn counter_of(options: HitCounterOptions) -> LocalHitCounter {
+    let counter = HitCounter::try_new("c", &options.try_into().expect("valid")).expect("room");
+    LocalHitCounter::new(Arc::new(counter))
+}
+
+fn counter() -> LocalHitCounter {
+    counter_of(HitCounterOptions { max_keys: 100, ..HitCounterOptions::new() })
+}
+
+fn units(text: &str) -> Vec<u16> {
+    text.encode_utf16().collect()
+}
+
+fn add(counter: &mut LocalHitCounter, key: &str, hit: Hit, now: u64) -> Hits {
+    counter.add(HitKey::of(&units(key)), &hit, now).expect("open")
+}
+
+fn hash(key: &str) -> KeyHash {
+    HitKey::of(&units(key)).hash
+}
+
+const fn hit(n: i64, ms: u64) -> Hit {
+    Hit { n, window: WindowLength::Ms(ms), exceeding: None }
+}
+
+const fn hits(count: i64, ms: u64, first: bool) -> Hits {
+    Hits { count, left: WindowLength::Ms(ms), first }
+}
+
+#[test]
+fn counts_from_the_first_hit_to_the_millisecond() {
+    let mut counter = counter();
+    assert_eq!(add(&mut counter, "a", hit(1, 1_000), NOW), hits(1, 1_000, true));
+    assert_eq!(add(&mut counter, "a", hit(1, 5_000), NOW + 1), hits(2, 999, false));
+    counter.take_back(hash("a"), 5, NOW + 1).expect("open");
+    assert_eq!(counter.get(hash("a"), NOW + 1), Ok(Some(hits(0, 999, false))));
+    assert_eq!(add(&mut counter, "a", hit(-3, 1_000), NOW + 1), hits(-3, 999, false));
+    counter.take_back(hash("a"), 1, NOW + 1).expect("open");
+    assert_eq!(counter.get(hash("a"), NOW + 1), Ok(Some(hits(-3, 999, false))), "not above 0");
+    assert_eq!(counter.get(hash("a"), NOW + 999 * MS + 1), Ok(None));
+    assert_eq!(add(&mut counter, "a", hit(1, 2_000), NOW + 1_000 * MS), hits(1, 2_000, true));
+}
+
+#[test]
+fn a_window_that_never_ends_keeps_its_count() {
+    let mut counter = counter();
+    let forever = Hit { n: 1, window: WindowLength::Forever, exceeding: None };
+    add(&mut counter, "a", forever, NOW);
+    let after = add(&mut counter, "a", hit(1, 10), NOW + (1 << 61));
+    assert_eq!(after, Hits { count: 2, left: WindowLength::Forever, first: false });
+}
+
+#[test]
+fn a_count_above_the_limit_begins_another_window() {
+    let mut counter = counter();
+    let exceeding = Exceeding { above: 2, window: WindowLength::Ms(60_000), once: false, double: false };
+    let with = |exceeding| Hit { exceeding: Some(exceeding), ..hit(1, 1_000) };
+    let mut count = |key: &str, exceeding, now| add(&mut counter, key, with(exceeding), now);
+    for expected in [hits(1, 1_000, true), hits(2, 1_000, false), hits(3, 60_000, true)] {
+        assert_eq!(count("each", exceeding, NOW), expected);
+    }
+    assert_eq!(count("each", exceeding, NOW + 5 * MS), hits(4, 60_000, true), "begins anew with each");
+
+    let once = Exceeding { once: true, ..exceeding };
+    for _ in 0..3 {
+        count("once", once, NOW);
+    }
+    assert_eq!(count("once", once, NOW + 5 * MS), hits(4, 59_995, false), "begins once");
+
+    let double = Exceeding { double: true, ..exceeding };
+    let left = |hits: Hits| hits.left;
+    let doubled: Vec<_> = (0..5).map(|_| left(count("double", double, NOW))).collect();
+    let ms = [1_000, 1_000, 60_000, 120_000, 240_000].map(WindowLength::Ms);
+    assert_eq!(doubled, ms);
+    for _ in 0..60 {
+        count("double", double, NOW);
+    }
+    assert_eq!(left(count("double", double, NOW)), WindowLength::Forever);
+}
+
+#[test]
+fn set_gives_count_and_window_in_one_step() {
+    let mut counter = counter();
+    add(&mut counter, "a", hit(1, 10), NOW);
+    let key = units("a");
+    assert_eq!(counter.set(HitKey::of(&key), 7, WindowLength::Ms(500), NOW + MS), Ok(true));
+    assert_eq!(counter.get(hash("a"), NOW + 2 * MS), Ok(Some(hits(7, 499, false))));
+    assert_eq!(counter.delete(hash("a"), NOW + 2 * MS), Ok(true));
+    assert_eq!(counter.delete(hash("a"), NOW + 2 * MS), Ok(false));
+}
+
+#[test]
+fn a_call_with_an_earlier_time_moves_no_end() {
+    let mut counter = counter();
+    add(&mut counter, "a", hit(1, 1_000), NOW);
+    assert_eq!(add(&mut counter, "a", hit(1, 1_000), NOW - 400 * MS), hits(2, 1_000, false));
+    assert_eq!(counter.get(hash("a"), NOW + 999 * MS), Ok(Some(hits(2, 1, false))));
+    assert_eq!(counter.get(hash("a"), NOW + 1_000 * MS), Ok(None));
+}
+
+#[test]
+fn a_full_table_denies_or_allows_without_counting() {
+    for (overflow, count) in [(Overflow::Deny, i64::MAX), (Overflow::Allow, 1)] {
+        let options = HitCounterOptions { max_keys: 1, overflow, ..HitCounterOptions::new() };
+        let mut counter = counter_of(options);
+        let mut refused = 0;
+        for key in 0..100 {
+            let hits = add(&mut counter, &key.to_string(), hit(1, 1_000), NOW);
+            refused += u64::from(hits.count != 1);
+            assert!(hits.count == 1 || hits.count == count);
+        }
+        let stats = counter.counter().stats(NOW).expect("open");
+        assert_eq!(stats.size + stats.untracked, 100);
+        assert_eq!(refused, if overflow == Overflow::Deny { stats.untracked } else { 0 });
+    }
+}
+
+#[test]
+fn a_count_at_the_end_of_its_range_is_counted() {
+    let mut counter = counter();
+    assert_eq!(add(&mut counter, "a", hit(i64::MAX, 1_000), NOW).count, Hits::MOST);
+    assert_eq!(add(&mut counter, "a", hit(1, 1_000), NOW).count, Hits::MOST);
+    assert_eq!(counter.counter().stats(NOW).expect("open").saturated, 2);
+}
+
+#[test]
+fn dumps_the_keys_whose_window_runs() {
+    let mut counter = counter_of(HitCounterOptions { max_keys: 100, keep_keys: true, ..HitCounterOptions::new() });
+    add(&mut counter, "a", hit(3, 1_000), NOW);
+    add(&mut counter, "b", hit(1, 10), NOW);
+    let later = NOW + 20 * MS;
+    let a = KeptHits { key: units("a").into(), hits: hits(3, 980, false) };
+    assert_eq!(counter.dump(later), Ok(vec![a]));
+    counter.clear().expect("open");
+    assert_eq!(counter.dump(later), Ok(Vec::new()));
+    let error = self::counter().dump(NOW).expect_err("no texts");
+    assert_eq!(error.to_string(), "HitCounter keepKeys is false; accepted: true, for dump and restore");
+}
+
+#[test]
+fn texts_of_ended_windows_are_dropped() {
+    let options = HitCounterOptions { max_keys: 8, keep_keys: true, ..HitCounterOptions::new() };
+    let mut counter = counter_of(options);
+    for key in 0..10_000_u64 {
+        add(&mut counter, &key.to_string(), hit(1, 1), NOW + key * MS);
+    }
+    assert!(counter.dump(NOW + 9_999 * MS).expect("kept").len() <= 1);
+}
+
+#[test]
+fn hits_of_eight_threads_all_count() {
+    let counter = Arc::clone(counter().counter());
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut local = LocalHitCounter::new(Arc::clone(&counter));
+                for turn in 0..10_000_u64 {
+                    let key = (turn % 10).to_string();
+                    add(&mut local, &key, hit(1, 60_000), NOW + turn);
+                }
+            });
+        }
+    });
+    let mut local = LocalHitCounter::new(counter);
+    for key in 0..10 {
+        let found = local.get(hash(&key.to_string()), NOW + 10_000).expect("open");
+        assert_eq!(found.map(|hits| hits.count), Some(8_000));
+    }
+}
+
+/// What a single thread would do with a map.
+#[derive(Default)]
+struct Naive(HashMap<String, (i64, WindowLength)>);
+
+/// A window's end, or never.
+fn end(now_ms: u64, window: WindowLength) -> WindowLength {
+    match window {
+        WindowLength::Ms(ms) => WindowLength::Ms(now_ms + ms),
+        WindowLength::Forever => WindowLength::Forever,
+    }
+}
+
+impl Naive {
+    fn running(&mut self, key: &str, now_ms: u64) -> Option<(i64, WindowLength)> {
+        self.0.retain(|_, (_, end)| !matches!(end, WindowLength::Ms(end) if *end <= now_ms));
+        self.0.get(key).copied()
+    }
+
+    fn add(&mut self, key: &str, hit: &Hit, now_ms: u64) -> (i64, WindowLength) {
+        let (before, mut ends) = self.running(key, now_ms).unwrap_or((0, end(now_ms, hit.window)));
+        let count = before + hit.n;
+        if let Some(Exceeding { above, window, once, double }) = hit.exceeding
+            && count > above
+            && !(once && before > above)
+        {
+            let factor = if double { 1_u64 << (count - above - 1).min(30) } else { 1 };
+            let WindowLength::Ms(ms) = window else { unreachable!("these tests use windows that end") };
+            ends = end(now_ms, WindowLength::Ms(ms * factor));
+        }
+        self.0.insert(key.to_owned(), (count, ends));
+        (count, ends)
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Call {
+    Add(u8, Hit),
+    TakeBack(u8, u64),
+    Set(u8, i64, u64),
+    Get(u8),
+    Delete(u8),
+    Wait(u64),
+}
+
+fn calls() -> impl Strategy<Value = Vec<Call>> {
+    let key = 0..3_u8;
+    let exceeding = proptest::option::of((0..6_i64, 1..5_000_u64, any::<bool>(), any::<bool>()).prop_map(
+        |(above, ms, once, double)| Exceeding { above, window: WindowLength::Ms(ms), once, double },
+    ));
+    let add = (key.clone(), -2..5_i64, 1..3_000_u64, exceeding).prop_map(|(key, n, ms, exceeding)| {
+        Call::Add(key, Hit { n, window: WindowLength::Ms(ms), exceeding })
+    });
+    let call = prop_oneof![
+        6 => add,
+        1 => (key.clone(), 0..4_u64).prop_map(|(key, n)| Call::TakeBack(key, n)),
+        1 => (key.clone(), -3..20_i64, 1..3_000_u64).prop_map(|(key, count, ms)| Call::Set(key, count, ms)),
+        1 => key.clone().prop_map(Call::Get),
+        1 => key.prop_map(Call::Delete),
+        2 => (0..2_000_u64).prop_map(Call::Wait),
+    ];
+    proptest::collection::vec(call, 0..60)
+}
+
+proptest! {
+    #[test]
+    fn does_what_a_map_does(calls in calls()) {
+        let (mut counter, mut naive) = (counter(), Naive::default());
+        let mut now = NOW;
+        for call in calls {
+            let now_ms = now / MS;
+            match call {
+                Call::Add(key, hit) => {
+                    let key = key.to_string();
+                    let counted = add(&mut counter, &key, hit, now);
+                    let (count, ends) = naive.add(&key, &hit, now_ms);
+                    prop_assert_eq!((counted.count, end(now_ms, counted.left)), (count, ends));
+                }
+                Call::TakeBack(key, n) => {
+                    let key = key.to_string();
+                    counter.take_back(hash(&key), n, now).expect("open");
+                    if let Some((count, ends)) = naive.running(&key, now_ms)
+                        && count > 0
+                    {
+                        naive.0.insert(key, ((count - n.cast_signed()).max(0), ends));
+                    }
+                }
+                Call::Set(key, count, ms) => {
+                    let text = units(&key.to_string());
+                    let window = WindowLength::Ms(ms);
+                    counter.set(HitKey::of(&text), count, window, now).expect("open");
+                    naive.0.insert(key.to_string(), (count, end(now_ms, window)));
+                }
+                Call::Get(key) => {
+                    let key = key.to_string();
+                    let got = counter.get(hash(&key), now).expect("open");
+                    prop_assert_eq!(got.map(|hits| (hits.count, end(now_ms, hits.left))), naive.running(&key, now_ms));
+                }
+                Call::Delete(key) => {
+                    let key = key.to_string();
+                    let ran = naive.running(&key, now_ms).is_some();
+                    prop_assert_eq!(counter.delete(hash(&key), now).expect("open"), ran);
+                    naive.0.remove(&key);
+                }
+                Call::Wait(ms) => now += ms * MS,
+            }
+        }
+    }
+}
