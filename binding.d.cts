@@ -76,6 +76,8 @@ export declare function circuitState(handle: number, peer: string): string
 /** The circuit of one target; null where the target is not tracked. */
 export declare function circuitStats(handle: number, peer: string): NativeCircuitStats | null
 
+export declare function clearHitCounter(handle: number): void
+
 export declare function clearRateLimiter(handle: number): void
 
 export declare function clientHubStats(handle: number): NativeClientHubStats
@@ -128,6 +130,8 @@ export declare function destroyClientHub(name: string): boolean
 /** True when there was one. */
 export declare function destroyConnectionTracker(name: string): boolean
 
+export declare function destroyHitCounter(name: string): boolean
+
 /** True when there was one. */
 export declare function destroyLifecycle(name: string): boolean
 
@@ -143,6 +147,9 @@ export declare function destroySecurityMonitor(name: string): boolean
 export declare function detachInHub(handle: number, key: string, call: number): boolean
 
 export declare function disableCircuit(handle: number, peer: string): void
+
+/** All keys whose window runs at `now`: UTC milliseconds, negative for the time of the process. */
+export declare function dumpHitCounter(handle: number, now: number): Array<NativeKeptHits>
 
 /** The number of an endpoint that is or was served. */
 export declare function endpointNumber(handle: number, endpoint: string): number | null
@@ -179,6 +186,8 @@ export declare function hasFinishedInBroker(handle: number): boolean
 
 /** Whether the channel to the primary has closed. */
 export declare function hasLeftCluster(): boolean
+
+export declare function hitCounterStats(handle: number): NativeHitCounterStats
 
 /** Holds a duplicate of a listening socket. Returns its number, or none where the descriptor is no listening socket. */
 export declare function holdListenQueue(fd: number): number | null
@@ -461,6 +470,15 @@ export interface NativeHistoryEntry {
   at: number
 }
 
+/** Sums over all threads. */
+export interface NativeHitCounterStats {
+  size: number
+  capacity: number
+  liveEvictions: number
+  untracked: number
+  saturated: number
+}
+
 /** What a hook threw. */
 export interface NativeHookError {
   name: string
@@ -510,6 +528,14 @@ export interface NativeJoined {
 export interface NativeJoinRequest {
   id?: string
   metadata?: Buffer
+}
+
+/** A key whose window runs. */
+export interface NativeKeptHits {
+  /** Its text, as UTF-16. */
+  key: Uint16Array
+  count: number
+  leftMs: number
 }
 
 /** A lease of a port's socket, or why there is none. */
@@ -705,6 +731,9 @@ export declare function openConnectionTracker(name: string, options?: object | u
 /** Attaches to a guard or creates it; the handle is this thread's. */
 export declare function openGuard(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
 
+/** Attaches to a counter or creates it; the handle is this thread's. */
+export declare function openHitCounter(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
+
 /** The ports on which servers of this process listen. */
 export declare function openPorts(): Array<NativeOpenPort>
 
@@ -794,6 +823,9 @@ export declare function releaseConnectionTracker(handle: number): void
 
 /** Releases a JavaScript object's hold on the handle. */
 export declare function releaseGuard(handle: number): void
+
+/** A JavaScript object that stands for the counter was collected. */
+export declare function releaseHitCounter(handle: number): void
 
 /** Nothing of a destroyed lifecycle uses the handle any more. */
 export declare function releaseLifecycle(handle: number): void
@@ -926,6 +958,8 @@ export declare function acquireForCall(peer: string): void
 
 export declare function acquirePermit(peer: string): void
 
+export declare function addHits(key: string): undefined
+
 export declare function attachThread(onWake: () => void, numbers: Float64Array, integers: Int32Array, errorClass: unknown, threadId: number, memory: number): 0 | 1
 
 export declare function block(handle: number, key: string, durationMs: number): 0 | 1
@@ -950,6 +984,8 @@ export declare function decide(key: string): void
 
 export declare function decideByLimit(key: string, limit: number): void
 
+export declare function deleteHits(key: string): boolean
+
 export declare function deliverBytes(handle: number, receiver: number, bytes: Uint8Array, length: number): number
 
 export declare function deliverJson(handle: number, receiver: number, count: number, text: string, length: number): number
@@ -959,6 +995,8 @@ export declare function deliverJsonToAll(handle: number, count: number, text: st
 export declare function deliverText(handle: number, receiver: number, text: string, length: number): number
 
 export declare function elapsed(): number
+
+export declare function getHits(key: string): boolean
 
 export declare function hashKey(key: string): void
 
@@ -1038,7 +1076,11 @@ export declare function routeRequest(handle: number, endpoint: number): number
 
 export declare function routeRequestTo(handle: number, receiver: number): number
 
+export declare function setHits(key: string): boolean
+
 export declare function shareMessageHeaders(outgoing: Float64Array, incoming: Float64Array): void
+
+export declare function takeHitsBack(key: string): undefined
 
 export declare function takeMessages(handle: number, whenEmpty: number): string | [string | undefined, ...(string | Buffer)[]] | undefined
 

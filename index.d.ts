@@ -57,7 +57,11 @@ export type {
   Guard,
   GuardClient,
   GuardDecision,
+  GuardedListener,
   GuardHandler,
+  GuardHonoMiddleware,
+  GuardHttp,
+  GuardKoaMiddleware,
   GuardMiddleware,
   GuardOptions,
   GuardPlugin,
@@ -71,6 +75,15 @@ export type {
   RequestKey,
 } from './lib/guard';
 export { createGuard, metrics } from './lib/guard';
+export {
+  CountedHits,
+  DumpedHits,
+  HitCount,
+  HitCounter,
+  HitCounterOptions,
+  HitCounterStats,
+  HitRule,
+} from './lib/hit-counter';
 export {
   HealthOptions,
   HookOutcome,

@@ -16,6 +16,7 @@ const { ConnectionTracker } = require('./lib/connection-tracker');
 const { createGuard } = require('./lib/guard');
 const { SluiceError } = require('./lib/runtime/errors');
 const { metrics } = require('./lib/guard/all-guards');
+const { HitCounter } = require('./lib/hit-counter');
 const { Lifecycle } = require('./lib/lifecycle');
 const { listen } = require('./lib/listen');
 const { RateLimiter } = require('./lib/rate-limiter');
@@ -28,6 +29,7 @@ module.exports = {
   CircuitBreaker,
   ClientHub,
   ConnectionTracker,
+  HitCounter,
   Lifecycle,
   RateLimiter,
   Registry,

@@ -8,16 +8,16 @@ use napi::bindgen_prelude::Result;
 use sluice_core::client_key::ClientAddress;
 use sluice_core::runtime::clock::{self, SetBack};
 use sluice_core::{
-    ClientHub, ConnectionTracker, Guard, LocalBreaker, LocalHandle, LocalMonitor, Registry, Reputation,
-    ThreadId,
+    ClientHub, ConnectionTracker, Guard, LocalBreaker, LocalHandle, LocalHitCounter, LocalMonitor, Registry,
+    Reputation, ThreadId,
 };
 
 use crate::runtime::raw::Exports;
 use crate::runtime::seam::Declarations;
 use crate::runtime::slab::Slab;
 use crate::{
-    broker, circuit_breaker, client_hub, client_key, connection_tracker, guard, lifecycle, listen,
-    rate_limiter, registry, reputation, security_monitor,
+    broker, circuit_breaker, client_hub, client_key, connection_tracker, guard, hit_counter, lifecycle,
+    listen, rate_limiter, registry, reputation, security_monitor,
 };
 
 /// What the binding has of one component.
@@ -35,6 +35,7 @@ pub(crate) struct Component {
 pub(crate) struct Handles {
     pub(crate) breakers: RefCell<Slab<LocalBreaker>>,
     pub(crate) hubs: RefCell<Slab<Arc<ClientHub>>>,
+    pub(crate) hit_counters: RefCell<Slab<LocalHitCounter>>,
     pub(crate) limiters: RefCell<Slab<LocalHandle>>,
     pub(crate) trackers: RefCell<Slab<Arc<ConnectionTracker>>>,
     pub(crate) registries: RefCell<Slab<Arc<Registry>>>,
@@ -47,13 +48,14 @@ pub(crate) struct Handles {
     pub(crate) memberships: broker::Memberships,
 }
 
-static COMPONENTS: [Component; 12] = [
+static COMPONENTS: [Component; 13] = [
     broker::COMPONENT,
     circuit_breaker::COMPONENT,
     client_hub::COMPONENT,
     client_key::COMPONENT,
     connection_tracker::COMPONENT,
     guard::COMPONENT,
+    hit_counter::COMPONENT,
     lifecycle::COMPONENT,
     listen::COMPONENT,
     rate_limiter::COMPONENT,

@@ -15,6 +15,7 @@ mod client_key;
 mod components;
 mod connection_tracker;
 mod guard;
+mod hit_counter;
 mod lifecycle;
 mod listen;
 mod rate_limiter;

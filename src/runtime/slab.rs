@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use napi::bindgen_prelude::{Error, Result, Status};
-use sluice_core::{LocalHandle, RateLimiter};
+use sluice_core::{HitCounter, LocalHandle, LocalHitCounter, RateLimiter};
 
 /// What a thread keeps of an instance: the instance alone, or more.
 pub(crate) trait Held {
@@ -35,6 +35,18 @@ impl Held for LocalHandle {
 
     fn instance(&self) -> &Arc<RateLimiter> {
         self.limiter()
+    }
+}
+
+impl Held for LocalHitCounter {
+    type Instance = HitCounter;
+
+    fn hold(counter: Arc<HitCounter>) -> Self {
+        Self::new(counter)
+    }
+
+    fn instance(&self) -> &Arc<HitCounter> {
+        self.counter()
     }
 }
 

@@ -18,6 +18,6 @@ mod word;
 
 pub use counter::{HitCounter, HitCounterStats};
 pub use kept_keys::KeptHits;
-pub use local::{HitKey, LocalHitCounter};
+pub use local::LocalHitCounter;
 pub use options::{HitCounterConfig, HitCounterOptions};
 pub use window::{Exceeding, Hit, Hits, WindowLength};

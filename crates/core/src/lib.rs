@@ -58,7 +58,7 @@ pub use guard::{
     AddressSource, Guard, GuardConfig, GuardCounter, GuardOptions, GuardPart, PartName, RecordOptions,
 };
 pub use hit_counter::{
-    Exceeding, Hit, HitCounter, HitCounterConfig, HitCounterOptions, HitCounterStats, HitKey, Hits, KeptHits,
+    Exceeding, Hit, HitCounter, HitCounterConfig, HitCounterOptions, HitCounterStats, Hits, KeptHits,
     LocalHitCounter, WindowLength,
 };
 pub use lifecycle::{

@@ -72,6 +72,11 @@ impl<const N: usize> Call<'_, N> {
         Ok(Some(key_hash::hash_utf16(unsafe { slice::from_raw_parts(units.as_ptr().cast(), length) })))
     }
 
+    /// The code units of a text argument.
+    pub(crate) fn units(&self, index: usize) -> Result<Vec<u16>> {
+        self.long_text(self.args[index])
+    }
+
     #[cold]
     fn long_text(&self, value: sys::napi_value) -> Result<Vec<u16>> {
         let mut length = 0;

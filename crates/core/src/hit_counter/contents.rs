@@ -54,7 +54,11 @@ impl Contents {
         self.note(hit.window);
         if let Some(exceeding) = &hit.exceeding {
             // A window that doubles may get as long as any.
-            self.note(if exceeding.double { WindowLength::Ms(WindowLength::MOST_MS) } else { exceeding.window });
+            self.note(if exceeding.double {
+                WindowLength::Ms(WindowLength::MOST_MS)
+            } else {
+                exceeding.window
+            });
         }
         let early = planted!(LongestWindowReadEarly).then(|| self.longest());
         let count = |client: &Client<[u64; 1]>, now: u64| {
@@ -74,7 +78,8 @@ impl Contents {
     /// Gives the key this count and a window that begins now, in one step; false when the table has no slot for it.
     pub(super) fn set(&self, key: KeyHash, count: i64, window: WindowLength, now: u64) -> bool {
         self.note(window);
-        let set = |_: &Client<[u64; 1]>, now: u64| Step::Write([window::begin(count, window, now / MS).0], ());
+        let set =
+            |_: &Client<[u64; 1]>, now: u64| Step::Write([window::begin(count, window, now / MS).0], ());
         let is_set = self.table.update(key, now, |words, now| self.lifetime(words, now), set).is_ok();
         if !is_set {
             self.counters.count(UNTRACKED);

@@ -18,6 +18,7 @@ pub struct HitCounter {
     name: String,
     pub(super) created_with: OptionList,
     pub(super) fixed: OptionList,
+    pub(super) keeps_keys: bool,
     pub(super) contents: Arc<Retirable<Contents>>,
     memory: Arc<MemoryUse>,
     /// The counter that replaced this one.
@@ -52,6 +53,7 @@ impl HitCounter {
             name: name.to_owned(),
             created_with: config.list(),
             fixed: config.list_fixed(),
+            keeps_keys: config.options.keep_keys,
             memory: Arc::clone(&contents.memory),
             contents: Arc::new(Retirable::new(contents)),
             successor: OnceLock::new(),

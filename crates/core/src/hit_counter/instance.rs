@@ -38,12 +38,7 @@ impl Instance for HitCounter {
     }
 
     /// All options are fixed, so only an empty counter gets others: another one replaces it.
-    fn reconfigure(
-        &self,
-        name: &str,
-        config: HitCounterConfig,
-        is_empty: bool,
-    ) -> Result<Option<Arc<Self>>> {
+    fn reconfigure(&self, name: &str, config: HitCounterConfig, is_empty: bool) -> Result<Option<Arc<Self>>> {
         if !is_empty || self.fixed == config.list_fixed() {
             return Ok(None);
         }

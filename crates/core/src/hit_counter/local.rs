@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::contents::Contents;
-use super::counter::HitCounter;
+use super::counter::{HitCounter, HitCounterStats};
 use super::kept_keys::KeptHits;
 use super::window::{Hit, Hits, WindowLength};
-use crate::runtime::key_hash::{KeyHash, hash_utf16};
+use crate::runtime::key_hash::KeyHash;
 use crate::runtime::retire::{Handle, Inside};
 use crate::{Error, Result};
 
@@ -18,23 +18,6 @@ use crate::{Error, Result};
 pub struct LocalHitCounter {
     counter: Arc<HitCounter>,
     contents: Handle<Contents>,
-}
-
-/// A key as its caller has it: its hash, and its text where the counter keeps texts.
-#[derive(Clone, Copy, Debug)]
-pub struct HitKey<'a> {
-    /// The hash of the text.
-    pub hash: KeyHash,
-    /// The text, as UTF-16.
-    pub text: &'a [u16],
-}
-
-impl<'a> HitKey<'a> {
-    /// The key of a text.
-    #[must_use]
-    pub fn of(text: &'a [u16]) -> Self {
-        Self { hash: hash_utf16(text), text }
-    }
 }
 
 impl LocalHitCounter {
@@ -57,13 +40,27 @@ impl LocalHitCounter {
     ///
     /// The counter is destroyed.
     #[inline]
-    pub fn add(&mut self, key: HitKey<'_>, hit: &Hit, now: u64) -> Result<Hits> {
+    pub fn add(&mut self, key: KeyHash, hit: &Hit, now: u64) -> Result<Hits> {
+        Ok(self.enter()?.add(key, hit, now))
+    }
+
+    /// Whether texts of keys are kept: then [`keep`](Self::keep) follows each call that begins a window.
+    #[must_use]
+    pub fn keeps_keys(&self) -> bool {
+        self.counter.keeps_keys
+    }
+
+    /// Keeps the text of a key, as UTF-16, for [`dump`](Self::dump).
+    ///
+    /// # Errors
+    ///
+    /// The counter is destroyed.
+    pub fn keep(&mut self, key: KeyHash, text: &[u16], now: u64) -> Result<()> {
         let contents = self.enter()?;
-        let hits = contents.add(key.hash, hit, now);
-        if hits.first {
-            contents.keep(key, now);
+        if let Some(kept) = &contents.kept {
+            kept.keep(key, text, |key| contents.get(key, now).is_some());
         }
-        Ok(hits)
+        Ok(())
     }
 
     /// Takes hits back from a window that runs, down to none. The window stays.
@@ -90,13 +87,8 @@ impl LocalHitCounter {
     /// # Errors
     ///
     /// The counter is destroyed.
-    pub fn set(&mut self, key: HitKey<'_>, count: i64, window: WindowLength, now: u64) -> Result<bool> {
-        let contents = self.enter()?;
-        let is_set = contents.set(key.hash, count, window, now);
-        if is_set {
-            contents.keep(key, now);
-        }
-        Ok(is_set)
+    pub fn set(&mut self, key: KeyHash, count: i64, window: WindowLength, now: u64) -> Result<bool> {
+        Ok(self.enter()?.set(key, count, window, now))
     }
 
     /// Removes the key; true where a window ran.
@@ -126,6 +118,16 @@ impl LocalHitCounter {
         Ok(())
     }
 
+    /// As [`HitCounter::stats`].
+    ///
+    /// # Errors
+    ///
+    /// The counter is destroyed.
+    pub fn stats(&mut self, now: u64) -> Result<HitCounterStats> {
+        self.follow();
+        self.counter.stats(now)
+    }
+
     /// All keys whose window runs, in no order.
     ///
     /// # Errors
@@ -152,14 +154,6 @@ impl LocalHitCounter {
     fn follow(&mut self) {
         while let Some(successor) = self.counter.successor() {
             *self = Self::new(Arc::clone(successor));
-        }
-    }
-}
-
-impl Contents {
-    fn keep(&self, key: HitKey<'_>, now: u64) {
-        if let Some(kept) = &self.kept {
-            kept.keep(key.hash, key.text, |key| self.get(key, now).is_some());
         }
     }
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::Overflow;
 use crate::runtime::clock::MS;
-use crate::runtime::key_hash::KeyHash;
+use crate::runtime::key_hash::{KeyHash, hash_utf16};
 
 const NOW: u64 = 1_800_000_000_123 * MS + 999_999;
 
@@ -24,11 +24,15 @@ fn units(text: &str) -> Vec<u16> {
 }
 
 fn add(counter: &mut LocalHitCounter, key: &str, hit: Hit, now: u64) -> Hits {
-    counter.add(HitKey::of(&units(key)), &hit, now).expect("open")
+    let hits = counter.add(hash(key), &hit, now).expect("open");
+    if hits.first && counter.keeps_keys() {
+        counter.keep(hash(key), &units(key), now).expect("open");
+    }
+    hits
 }
 
 fn hash(key: &str) -> KeyHash {
-    HitKey::of(&units(key)).hash
+    hash_utf16(&units(key))
 }
 
 const fn hit(n: i64, ms: u64) -> Hit {
@@ -94,8 +98,7 @@ fn a_count_above_the_limit_begins_another_window() {
 fn set_gives_count_and_window_in_one_step() {
     let mut counter = counter();
     add(&mut counter, "a", hit(1, 10), NOW);
-    let key = units("a");
-    assert_eq!(counter.set(HitKey::of(&key), 7, WindowLength::Ms(500), NOW + MS), Ok(true));
+    assert_eq!(counter.set(hash("a"), 7, WindowLength::Ms(500), NOW + MS), Ok(true));
     assert_eq!(counter.get(hash("a"), NOW + 2 * MS), Ok(Some(hits(7, 499, false))));
     assert_eq!(counter.delete(hash("a"), NOW + 2 * MS), Ok(true));
     assert_eq!(counter.delete(hash("a"), NOW + 2 * MS), Ok(false));
@@ -137,7 +140,8 @@ fn a_count_at_the_end_of_its_range_is_counted() {
 
 #[test]
 fn dumps_the_keys_whose_window_runs() {
-    let mut counter = counter_of(HitCounterOptions { max_keys: 100, keep_keys: true, ..HitCounterOptions::new() });
+    let mut counter =
+        counter_of(HitCounterOptions { max_keys: 100, keep_keys: true, ..HitCounterOptions::new() });
     add(&mut counter, "a", hit(3, 1_000), NOW);
     add(&mut counter, "b", hit(1, 10), NOW);
     let later = NOW + 20 * MS;
@@ -267,9 +271,8 @@ proptest! {
                     }
                 }
                 Call::Set(key, count, ms) => {
-                    let text = units(&key.to_string());
                     let window = WindowLength::Ms(ms);
-                    counter.set(HitKey::of(&text), count, window, now).expect("open");
+                    counter.set(hash(&key.to_string()), count, window, now).expect("open");
                     naive.0.insert(key.to_string(), (count, end(now_ms, window)));
                 }
                 Call::Get(key) => {

@@ -204,14 +204,17 @@ mod tests {
         }
         assert_eq!(kept(i64::MAX, 1_000).count, Running::MOST);
         assert_eq!(kept(i64::MIN, 1_000).count, Running::LEAST);
-        let forever = Running::begin(i64::MAX, WindowLength::Forever, NOW).word().running(0, 0).expect("runs");
+        let forever =
+            Running::begin(i64::MAX, WindowLength::Forever, NOW).word().running(0, 0).expect("runs");
         assert_eq!((forever.count, forever.left), (Running::MOST, WindowLength::Forever));
     }
 
     #[test]
     fn no_word_of_a_window_is_0() {
         for count in [i64::MIN, 0, i64::MAX] {
-            for window in [WindowLength::Ms(1), WindowLength::Ms(WindowLength::MOST_MS), WindowLength::Forever] {
+            for window in
+                [WindowLength::Ms(1), WindowLength::Ms(WindowLength::MOST_MS), WindowLength::Forever]
+            {
                 assert_ne!(Running::begin(count, window, 0).word(), CountWord(0));
             }
         }

@@ -1,0 +1,54 @@
+'use strict';
+
+const { invalid } = require('../runtime/errors');
+const { boolean, checkOptions } = require('../runtime/schema');
+
+/** Counts that are told apart. The native side has some room beyond. */
+const MOST = 1_000_000_000;
+/** Times that a date has. */
+const LAST_MS = 8.64e15;
+
+/** Hits of `add`: they may be negative. */
+function checkHits(n) {
+  return checkCount('n', n, undefined);
+}
+
+/** @param {number | undefined} least */
+function checkCount(what, given, least) {
+  if (Number.isSafeInteger(given) && (least === undefined || given >= least)) return given;
+  const accepted = least === undefined ? 'an integer' : `an integer from ${least}`;
+  throw invalid('INVALID_VALUE', what, given, accepted);
+}
+
+/** Milliseconds, rounded up: windows end on whole ones. */
+function checkWindow(what, given) {
+  if (typeof given === 'number' && given > 0) return Math.ceil(given);
+  throw invalid('INVALID_VALUE', what, given, 'a number of milliseconds above 0, or Infinity');
+}
+
+/** Whole milliseconds since 1970. */
+function checkTime(now) {
+  if (typeof now === 'number' && now >= 0 && now <= LAST_MS) return Math.floor(now);
+  throw invalid('INVALID_VALUE', 'now', now, 'milliseconds since 1970, as Date.now() returns them');
+}
+
+const limit = (value, option) => {
+  if (Number.isSafeInteger(value) && value <= MOST) return value;
+  throw invalid('INVALID_OPTION', option, value, `an integer up to ${MOST}`);
+};
+const window = (value, option) => {
+  if (typeof value === 'number' && value > 0) return Math.ceil(value);
+  throw invalid('INVALID_OPTION', option, value, 'a number of milliseconds above 0, or Infinity');
+};
+
+const RULE = { above: limit, windowMs: window, once: boolean, double: boolean };
+
+function checkRule(rule) {
+  const { above, windowMs, once = false, double = false } = checkOptions('HitCounter rule', rule, RULE);
+  if (above === undefined)
+    throw invalid('INVALID_OPTION', 'HitCounter rule above', above, `an integer up to ${MOST}`);
+  if (windowMs === undefined) window(windowMs, 'HitCounter rule windowMs');
+  return { above, windowMs, once, double };
+}
+
+module.exports = { checkCount, checkHits, checkRule, checkTime, checkWindow };

@@ -1,0 +1,86 @@
+//! Calls for a request, by the text of the key.
+
+use napi::bindgen_prelude::Result;
+use napi::sys;
+use sluice_core::runtime::key_hash::KeyHash;
+
+use super::numbers::{HitNumbers, with_counter};
+use crate::runtime::raw::{Call, Exports};
+
+pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("addHits(key: string): undefined", add)?;
+    exports.function("takeHitsBack(key: string): undefined", take_back)?;
+    exports.function("getHits(key: string): boolean", get)?;
+    exports.function("setHits(key: string): boolean", set)?;
+    exports.function("deleteHits(key: string): boolean", delete)
+}
+
+/// `addHits(key)`: counts; the count is left among the numbers.
+unsafe extern "C" fn add(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let key = call.key(0)?;
+        let (hits, keeps) = with_counter(call, |counter, left| {
+            let hits = counter.add(key, &left.hit(), left.now())?;
+            Ok((hits, hits.first && counter.keeps_keys()))
+        })?;
+        if keeps {
+            keep(call, key)?;
+        }
+        call.port.write(HitNumbers::from(hits));
+        call.undefined()
+    })
+}
+
+/// `takeHitsBack(key)`.
+unsafe extern "C" fn take_back(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let key = call.key(0)?;
+        with_counter(call, |counter, left| {
+            let n = u64::try_from(left.hit().n).unwrap_or(0);
+            counter.take_back(key, n, left.now())
+        })?;
+        call.undefined()
+    })
+}
+
+/// `getHits(key)`: whether a window runs; its count is then among the numbers.
+unsafe extern "C" fn get(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let key = call.key(0)?;
+        let hits = with_counter(call, |counter, left| counter.get(key, left.now()))?;
+        if let Some(hits) = hits {
+            call.port.write(HitNumbers::from(hits));
+        }
+        call.boolean(hits.is_some())
+    })
+}
+
+/// `setHits(key)`: false when the table has no slot for the key.
+unsafe extern "C" fn set(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let key = call.key(0)?;
+        let (is_set, keeps) = with_counter(call, |counter, left| {
+            let is_set = counter.set(key, left.hit().n, left.window(), left.now())?;
+            Ok((is_set, is_set && counter.keeps_keys()))
+        })?;
+        if keeps {
+            keep(call, key)?;
+        }
+        call.boolean(is_set)
+    })
+}
+
+/// `deleteHits(key)`: whether a window ran.
+unsafe extern "C" fn delete(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let key = call.key(0)?;
+        let ran = with_counter(call, |counter, left| counter.delete(key, left.now()))?;
+        call.boolean(ran)
+    })
+}
+
+#[cold]
+fn keep(call: &Call<'_, 1>, key: KeyHash) -> Result<()> {
+    let text = call.units(0)?;
+    with_counter(call, |counter, left| counter.keep(key, &text, left.now()))
+}
