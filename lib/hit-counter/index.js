@@ -6,8 +6,9 @@ const { handlesOf, native, numbers } = require('../runtime/native');
 const { onMismatch, openNamed } = require('../runtime/on-mismatch');
 const { checkName, checkOptions } = require('../runtime/schema');
 const { checkCount, checkHits, checkRule, checkTime, checkWindow } = require('./arguments');
+const { kEnds } = require('./symbols');
 
-const { COUNT, LEFT, FIRST } = HITS;
+const { COUNT, LEFT, FIRST, ENDS } = HITS;
 const { HANDLE, NOW, N, WINDOW, ABOVE, EXCEEDING_WINDOW, ONCE, DOUBLE } = HIT_CALL;
 const { addHits, deleteHits, getHits, setHits, takeHitsBack } = native;
 /** The time is that of the process. */
@@ -58,6 +59,11 @@ class HitCounter {
     }
     addHits(key);
     return { count: numbers[COUNT], leftMs: numbers[LEFT], first: numbers[FIRST] === 1 };
+  }
+
+  /** When the window of the last `add` or `get` of this thread ends, in UTC milliseconds; read it before the next call. */
+  get [kEnds]() {
+    return numbers[ENDS];
   }
 
   takeBack(key, n = 1, now = undefined) {

@@ -19,14 +19,15 @@ pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
 unsafe extern "C" fn add(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let key = call.key(0)?;
-        let (hits, keeps) = with_counter(call, |counter, left| {
-            let hits = counter.add(key, &left.hit(), left.now())?;
-            Ok((hits, hits.first && counter.keeps_keys()))
+        let (hits, now, keeps) = with_counter(call, |counter, left| {
+            let now = left.now();
+            let hits = counter.add(key, &left.hit(), now)?;
+            Ok((hits, now, hits.first && counter.keeps_keys()))
         })?;
         if keeps {
             keep(call, key)?;
         }
-        call.port.write(HitNumbers::from(hits));
+        call.port.write(HitNumbers::of(hits, now));
         call.undefined()
     })
 }
@@ -47,9 +48,12 @@ unsafe extern "C" fn take_back(env: sys::napi_env, info: sys::napi_callback_info
 unsafe extern "C" fn get(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let key = call.key(0)?;
-        let hits = with_counter(call, |counter, left| counter.get(key, left.now()))?;
+        let (hits, now) = with_counter(call, |counter, left| {
+            let now = left.now();
+            Ok((counter.get(key, now)?, now))
+        })?;
         if let Some(hits) = hits {
-            call.port.write(HitNumbers::from(hits));
+            call.port.write(HitNumbers::of(hits, now));
         }
         call.boolean(hits.is_some())
     })

@@ -1,7 +1,7 @@
 //! The numbers that cross beside the key of a call.
 
 use napi::bindgen_prelude::Result;
-use sluice_core::runtime::clock;
+use sluice_core::runtime::clock::{self, MS};
 use sluice_core::{Exceeding, Hit, Hits, LocalHitCounter, WindowLength};
 
 use crate::runtime::numbers::{double, from_whole_ms, integer};
@@ -17,6 +17,8 @@ layout! {
         left,
         /// 1 when the window began with this call, else 0.
         first,
+        /// When the window ends, in UTC milliseconds; Infinity when it never does.
+        ends,
     }
 }
 
@@ -79,10 +81,11 @@ pub(super) fn left_ms(left: WindowLength) -> f64 {
     }
 }
 
-impl From<Hits> for HitNumbers {
-    fn from(hits: Hits) -> Self {
+impl HitNumbers {
+    pub(super) fn of(hits: Hits, now: u64) -> Self {
         let count = if hits.count > Hits::MOST { f64::INFINITY } else { double(hits.count) };
-        Self { count, left: left_ms(hits.left), first: f64::from(u8::from(hits.first)) }
+        let left = left_ms(hits.left);
+        Self { count, left, first: f64::from(u8::from(hits.first)), ends: double(now / MS) + left }
     }
 }
 

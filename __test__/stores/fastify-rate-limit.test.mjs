@@ -1,0 +1,181 @@
+// sluice/fastify-rate-limit as the store of @fastify/rate-limit 11, beside its own store.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { describe, mock, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import rateLimit from '@fastify/rate-limit';
+import Fastify from 'fastify';
+import stores from '../../lib/stores/fastify-rate-limit.js';
+import { ask } from '../helpers/http.mjs';
+import { random } from '../helpers/random.cjs';
+import { freshNames } from '../helpers/setup.mjs';
+
+const LocalStore = createRequire(import.meta.url)('@fastify/rate-limit/store/LocalStore.js');
+const { FastifyRateLimitStore } = stores;
+const freshName = freshNames('frl');
+const storeNamed = (name = freshName()) => FastifyRateLimitStore.named(name, { maxKeys: 1000 });
+
+async function limited(t, options, routes = () => {}) {
+  const app = Fastify({ forceCloseConnections: true });
+  t.after(() => app.close());
+  await app.register(rateLimit, { store: storeNamed(), timeWindow: 60_000, max: 2, ...options });
+  app.get('/', async () => 'served');
+  routes(app);
+  await app.ready();
+  const status = async (url = '/') => (await app.inject(url)).statusCode;
+  const times = async (count, url) => {
+    const all = [];
+    for (let i = 0; i < count; i++) all.push(await status(url));
+    return all;
+  };
+  return { app, times };
+}
+
+test('limits, and sends its headers', async (t) => {
+  const { app, times } = await limited(t, {});
+  const { headers } = await app.inject('/');
+  assert.deepEqual(
+    [headers['x-ratelimit-limit'], headers['x-ratelimit-remaining'], headers['x-ratelimit-reset']],
+    ['2', '1', '60'],
+  );
+  assert.deepEqual(await times(3), [200, 429, 429]);
+});
+
+test('routes count apart, and a limiter made by hand does too', async (t) => {
+  const own = { config: { rateLimit: { max: 1, timeWindow: 1_000 } } };
+  const { app, times } = await limited(t, { max: 3 }, (app) => {
+    app.get('/one', own, async () => 'one');
+    app.get('/two', own, async () => 'two');
+    app.get(
+      '/hand',
+      { onRequest: app.rateLimit({ max: 2 }), config: { rateLimit: false } },
+      async () => 'hand',
+    );
+  });
+  assert.deepEqual(await times(2, '/one'), [200, 429]);
+  assert.deepEqual(await times(2, '/two'), [200, 429]);
+  assert.deepEqual(await times(3, '/hand'), [200, 200, 429]);
+  assert.deepEqual(await times(4), [200, 200, 200, 429]);
+  await app.close();
+});
+
+test('bans after as many refusals', async (t) => {
+  const { times } = await limited(t, { max: 1, ban: 2 });
+  assert.deepEqual(await times(5), [200, 429, 429, 403, 403]);
+});
+
+test('a check without a hit reads the count', async (t) => {
+  const seen = [];
+  const { times } = await limited(t, {}, (app) => {
+    const check = app.createRateLimit();
+    app.get('/peek', { config: { rateLimit: false } }, async (request) => {
+      seen.push(await check(request, { increment: false }));
+      return 'peeked';
+    });
+  });
+  await times(2);
+  await times(2, '/peek');
+  assert.deepEqual(
+    seen.map(({ remaining, isExceeded }) => [remaining, isExceeded]),
+    [
+      [0, false],
+      [0, false],
+    ],
+  );
+});
+
+const KINDS = {
+  plain: {},
+  continueExceeding: { continueExceeding: true },
+};
+for (const [kind, options] of Object.entries(KINDS)) {
+  test(`over random calls it does what the store of the plugin does: ${kind}`, () => {
+    mock.timers.enable({ apis: ['Date'], now: 1_700_000_000_000 });
+    try {
+      for (let seed = 1; seed <= 20; seed++) {
+        const own = new (storeNamed())(options);
+        const theirs = new LocalStore(options.continueExceeding, options.exponentialBackoff);
+        const next = random(seed);
+        const below = (bound) => Math.floor(next() * bound);
+        for (let call = 0; call < 300; call++) {
+          const key = `client ${below(3)}`;
+          mock.timers.tick(below(4) === 0 ? below(400) : 0);
+          const what = below(4) === 0 ? 'read' : 'incr';
+          const answers = [own, theirs].map((store) => answerOf(store, what, key));
+          assert.deepEqual(answers[0], answers[1], `seed ${seed}, call ${call}: ${what}`);
+        }
+      }
+    } finally {
+      mock.timers.reset();
+    }
+  });
+}
+
+function answerOf(store, what, key) {
+  let answer;
+  store[what](
+    key,
+    (error, { current, ttl }) => {
+      answer = { error, current, ttl };
+    },
+    1_000,
+    3,
+  );
+  return answer;
+}
+
+test('exponentialBackoff: the window that is announced is the one that holds', () => {
+  mock.timers.enable({ apis: ['Date'], now: 1_700_000_000_000 });
+  try {
+    const store = new (storeNamed())({ exponentialBackoff: true });
+    const ttls = Array.from({ length: 6 }, () => answerOf(store, 'incr', 'a').ttl);
+    assert.deepEqual(ttls, [1_000, 1_000, 1_000, 1_000, 2_000, 4_000]);
+    mock.timers.tick(3_999);
+    assert.deepEqual(answerOf(store, 'read', 'a'), { error: null, current: 6, ttl: 1 });
+    mock.timers.tick(1);
+    assert.deepEqual(answerOf(store, 'read', 'a'), { error: null, current: 0, ttl: 0 });
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+test('four threads share one limit', async (t) => {
+  const name = freshName();
+  const workers = Array.from(
+    { length: 4 },
+    () =>
+      new Worker(new URL('../helpers/fastify-rate-limit-worker.mjs', import.meta.url), {
+        workerData: { name },
+      }),
+  );
+  t.after(() => Promise.all(workers.map((worker) => worker.terminate())));
+  const ports = await Promise.all(workers.map(async (worker) => (await once(worker, 'message'))[0]));
+  const answers = await Promise.all(ports.flatMap((port) => Array.from({ length: 25 }, () => ask(port))));
+  const count = (status) => answers.filter((answer) => answer.status === status).length;
+  assert.deepEqual([count(200), count(429)], [50, 50]);
+});
+
+describe('bad input', () => {
+  test('a window of 0 has ended with each hit, as in the plugin', () => {
+    const store = new (storeNamed())({});
+    let answer;
+    for (let i = 0; i < 3; i++) store.incr('a', (error, hits) => (answer = { error, hits }), 0, 1);
+    assert.deepEqual(answer, { error: null, hits: { current: 1, ttl: 0 } });
+  });
+
+  test('a limit that counts do not reach, with a window that continues', () => {
+    const store = new (storeNamed())({ continueExceeding: true });
+    let failure;
+    store.incr('a', (error) => (failure = error), 1_000, 2e9);
+    assert.equal(failure.code, 'ERR_SLUICE_INVALID_OPTION');
+    assert.match(failure.message, /^FastifyRateLimitStore max is 2000000000; accepted: at most 1000000000/);
+  });
+
+  test('names and options', () => {
+    assert.throws(() => FastifyRateLimitStore.named(''), { code: 'ERR_SLUICE_INVALID_NAME' });
+    assert.throws(() => FastifyRateLimitStore.named('a', { limit: 5 }), {
+      code: 'ERR_SLUICE_INVALID_OPTION',
+    });
+  });
+});

@@ -1,0 +1,71 @@
+'use strict';
+
+const { invalidOption } = require('../runtime/errors');
+const { StoreCounter, storeOptions } = require('./store-counter');
+
+const OWNER = 'ExpressRateLimitStore';
+
+/**
+ * A store for express-rate-limit 7 and 8, and for hono-rate-limiter. Counts are shared by all threads; each limiter has a store
+ * of its own, and a name that no other limiter has.
+ */
+class ExpressRateLimitStore {
+  /** express-rate-limit looks for requests that are counted twice by this and `prefix`. */
+  localKeys = false;
+  #counter;
+  #windowMs;
+
+  constructor(options = {}) {
+    const { name, counter } = storeOptions(OWNER, options, 'express-rate-limit');
+    this.prefix = name;
+    this.#counter = new StoreCounter(name, counter);
+  }
+
+  /** The limiter calls it with its options. */
+  init({ windowMs }) {
+    if (this.#windowMs !== undefined && windowMs !== this.#windowMs) {
+      const accepted = `${this.#windowMs}, as the limiter that has this store; give each limiter a store of its own`;
+      throw invalidOption(`${OWNER} windowMs`, windowMs, accepted);
+    }
+    if (!(typeof windowMs === 'number' && windowMs > 0)) {
+      throw invalidOption(`${OWNER} windowMs`, windowMs, 'a number of milliseconds above 0');
+    }
+    this.#windowMs = windowMs;
+  }
+
+  increment(key) {
+    const { count } = this.#counter.add(key, 1, this.#window());
+    return { totalHits: count, resetTime: new Date(this.#counter.ends) };
+  }
+
+  decrement(key) {
+    this.#counter.takeBack(key, 1);
+  }
+
+  get(key) {
+    const found = this.#counter.get(key);
+    if (found === null) return undefined;
+    return { totalHits: found.count, resetTime: new Date(this.#counter.ends) };
+  }
+
+  resetKey(key) {
+    this.#counter.delete(key);
+  }
+
+  resetAll() {
+    this.#counter.clear();
+  }
+
+  #window() {
+    if (this.#windowMs === undefined) {
+      throw invalidOption(
+        `${OWNER} windowMs`,
+        undefined,
+        'the store of a limiter, which calls init with its options',
+      );
+    }
+    return this.#windowMs;
+  }
+}
+
+module.exports = { ExpressRateLimitStore };

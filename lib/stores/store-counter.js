@@ -1,0 +1,90 @@
+'use strict';
+
+const { HitCounter } = require('../hit-counter');
+const { kEnds } = require('../hit-counter/symbols');
+const { invalidOption } = require('../runtime/errors');
+const { checkName, checkOptions, owned } = require('../runtime/schema');
+
+/** As they were when the package was loaded. */
+const RealDate = Date;
+const { now: realNow } = Date;
+
+/** Limits beyond this are not reached before the count stays at its end. */
+const MOST = 1_000_000_000;
+
+/**
+ * The time for a call: that of the process, unless the runner of a test has replaced `Date`. Then its clock is the one that
+ * the test moves.
+ */
+function timeOfCall() {
+  return Date === RealDate && Date.now === realNow ? undefined : Date.now();
+}
+
+/** The counter behind one store. Stores of one name share it over all threads. */
+class StoreCounter {
+  #counter;
+
+  constructor(name, options) {
+    this.#counter = new HitCounter(name, options);
+  }
+
+  get counter() {
+    return this.#counter;
+  }
+
+  /** Counts `n` hits. The count is a safe integer also where a full table denies: then it is above every limit. */
+  add(key, n, windowMs, rule) {
+    const hits = this.#counter.add(keyOf(key), n, windowMs, rule, timeOfCall());
+    if (hits.count > MOST) hits.count = Math.min(hits.count, Number.MAX_SAFE_INTEGER);
+    return hits;
+  }
+
+  /** When the window of the last call ends, in UTC milliseconds. */
+  get ends() {
+    return this.#counter[kEnds];
+  }
+
+  takeBack(key, n) {
+    this.#counter.takeBack(keyOf(key), n, timeOfCall());
+  }
+
+  get(key) {
+    return this.#counter.get(keyOf(key), timeOfCall());
+  }
+
+  set(key, count, windowMs) {
+    return this.#counter.set(keyOf(key), count, windowMs, timeOfCall());
+  }
+
+  delete(key) {
+    return this.#counter.delete(keyOf(key), timeOfCall());
+  }
+
+  clear() {
+    this.#counter.clear();
+  }
+}
+
+/** A store takes any value for a key; a counter takes texts. Texts are their own keys. */
+function keyOf(key) {
+  return typeof key === 'string' && key !== '' ? key : `\0${typeof key} ${String(key)}`;
+}
+
+/** A limit that counts can exceed. */
+function checkLimit(option, limit) {
+  if (limit <= MOST) return limit;
+  throw invalidOption(option, limit, `at most ${MOST}: counts go no further`);
+}
+
+/** Options of a store: its name, and those of the counter. */
+function storeOptions(owner, options, defaultName) {
+  const { name = defaultName, ...ofCounter } = checkOptions(owner, options, OPTIONS);
+  checkName(owner, name);
+  return { name, counter: owned(ofCounter) };
+}
+
+const any = (value) => value;
+/** The counter checks its own. */
+const OPTIONS = { name: any, maxKeys: any, overflow: any, keepKeys: any, onMismatch: any };
+
+module.exports = { StoreCounter, checkLimit, storeOptions };
