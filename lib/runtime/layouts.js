@@ -99,9 +99,41 @@ const MESSAGE_HEADER = Object.freeze({
   LENGTH: 6,
 });
 
-/** A permit that was acquired. Places of numbers. */
+/** What JavaScript leaves for a call of a breaker: its handle and, for a report, the permit. Places of integers. */
+const PERMIT_CALL = Object.freeze({
+  /** The breaker's handle. */
+  HANDLE: 0,
+  /** The upper half of the ticket. */
+  TICKET_HIGH: 1,
+  /** Its lower half. */
+  TICKET_LOW: 2,
+  /** The upper half of when it was acquired. */
+  STARTED_HIGH: 3,
+  /** Its lower half. */
+  STARTED_LOW: 4,
+  /** How many integers it has. */
+  LENGTH: 5,
+});
+
+/** A permit that was acquired. Places of integers. */
 const PERMIT = Object.freeze({
-  /** When it was acquired, in milliseconds of the clock. */
+  /** ADMITTED; or REFUSED, and then there is no permit but a BREAKER_REFUSAL. */
+  ANSWER: 0,
+  /** The upper half of its ticket. */
+  TICKET_HIGH: 1,
+  /** Its lower half. */
+  TICKET_LOW: 2,
+  /** The upper half of when it was acquired, in nanoseconds. */
+  STARTED_HIGH: 3,
+  /** Its lower half. */
+  STARTED_LOW: 4,
+  /** How many integers it has. */
+  LENGTH: 5,
+});
+
+/** The times of a call with a deadline, beside its permit. Places of numbers. */
+const CALL_TIMES = Object.freeze({
+  /** When the permit was acquired, in milliseconds of the clock. */
   STARTED_AT: 0,
   /** Milliseconds that the call may take; 0: no limit. */
   TIMEOUT: 1,
@@ -125,6 +157,42 @@ const RESOLVED_CLIENT = Object.freeze({
   IS_PROXY: 0,
   /** How many numbers it has. */
   LENGTH: 1,
+});
+
+/** The count of a key, as JavaScript gets it. Places of numbers. */
+const HITS = Object.freeze({
+  /** Hits in the window; Infinity where the table has no slot for the key and overflow is 'deny'. */
+  COUNT: 0,
+  /** Milliseconds until the window ends; Infinity when it never does. */
+  LEFT: 1,
+  /** 1 when the window began with this call, else 0. */
+  FIRST: 2,
+  /** When the window ends, in UTC milliseconds; Infinity when it never does. */
+  ENDS: 3,
+  /** How many numbers it has. */
+  LENGTH: 4,
+});
+
+/** What JavaScript leaves for calls of a counter, checked. Places of numbers. */
+const HIT_CALL = Object.freeze({
+  /** The counter's handle. */
+  HANDLE: 4,
+  /** The time in UTC milliseconds; negative for that of the process. */
+  NOW: 5,
+  /** Hits. */
+  N: 6,
+  /** The window that begins where none runs: milliseconds, or Infinity. */
+  WINDOW: 7,
+  /** The limit above which another window begins; NaN for none. */
+  ABOVE: 8,
+  /** That window. */
+  EXCEEDING_WINDOW: 9,
+  /** 1 when only the hit that crosses the limit begins it. */
+  ONCE: 10,
+  /** 1 when it is twice as long with each further hit. */
+  DOUBLE: 11,
+  /** How many numbers it has. */
+  LENGTH: 8,
 });
 
 /** What JavaScript leaves for a call of a limiter. Places of integers. */
@@ -241,6 +309,34 @@ const VERDICT = Object.freeze({
   RULE: 5,
   /** How many numbers it has. */
   LENGTH: 6,
+});
+
+/** What JavaScript leaves for a call of a monitor. Places of integers. */
+const MONITOR_CALL = Object.freeze({
+  /** The monitor's handle. */
+  HANDLE: 0,
+  /** The number of the event to record. */
+  EVENT: 1,
+  /** How many integers it has. */
+  LENGTH: 2,
+});
+
+/** The events of a client. Places of integers. */
+const CLIENT_EVENTS = Object.freeze({
+  /** -1 less how many there are. */
+  ANSWER: 0,
+  /** The numbers of the first ones. */
+  EVENTS: 1,
+  /** How many integers it has. */
+  LENGTH: 16,
+});
+
+/** How often each of those events occurred. Places of numbers. */
+const CLIENT_COUNTS = Object.freeze({
+  /** The totals. */
+  COUNTS: 0,
+  /** How many numbers it has. */
+  LENGTH: 15,
 });
 
 /** Why no capacity was reserved. */
@@ -389,6 +485,11 @@ const OPTIONS = Object.freeze({
     weight: {required: false, accepts: 'integer', least: 0, most: 9007199254740991, default: 1},
     when: {required: false, accepts: 'oneOf', choices: ['credentials','always'], default: 'always'},
   },
+  HitCounter: {
+    maxKeys: {required: false, accepts: 'integer', least: 1, most: 4294967296, default: 1000000},
+    overflow: {required: false, accepts: 'oneOf', choices: ['evict','deny','allow']},
+    keepKeys: {required: false, accepts: 'boolean', default: false},
+  },
   shutdown: {
     timeout: {required: false, accepts: 'duration', least: 0},
     delay: {required: false, accepts: 'duration', least: 0, default: 0},
@@ -446,7 +547,10 @@ module.exports = {
   ADMISSION,
   ADMITTED,
   BREAKER_REFUSAL,
+  CALL_TIMES,
   CIRCUIT_STATES,
+  CLIENT_COUNTS,
+  CLIENT_EVENTS,
   CONNECTION_REFUSALS,
   DECISION,
   DEFAULT_IPV6_PREFIX,
@@ -456,6 +560,8 @@ module.exports = {
   GUARD_COUNTERS,
   HASHED_KEY,
   HEADER_FORMATS,
+  HITS,
+  HIT_CALL,
   INTEGERS,
   IN_NUMBERS,
   KEYS_AT_ONCE,
@@ -467,10 +573,12 @@ module.exports = {
   MESSAGE_HEADER,
   MESSAGE_KINDS,
   MIDDLEWARE,
+  MONITOR_CALL,
   MOST_CROSSING,
   NUMBERS,
   OPTIONS,
   PERMIT,
+  PERMIT_CALL,
   REFUSED,
   REFUSED_SEND,
   REPUTATION_RULES,
