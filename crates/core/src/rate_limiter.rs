@@ -18,6 +18,7 @@ mod instance;
 mod limiter;
 mod local_handle;
 mod options;
+mod quick;
 mod quota;
 mod reconfiguration;
 mod records;

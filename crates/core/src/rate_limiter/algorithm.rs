@@ -51,6 +51,7 @@ macro_rules! by_algorithm {
 
 impl Algorithm {
     /// Most units that can be available at once.
+    #[inline]
     pub(crate) fn capacity(&self) -> u64 {
         by_algorithm!(self, rate => rate.capacity())
     }
@@ -65,6 +66,12 @@ impl Algorithm {
             Self::Gcra(_) => Err(Refused::Ever),
             _ => self.decide_by_windows(state, now, cost),
         }
+    }
+
+    /// As [`decide`](Self::decide), where the cost is at most the capacity, and without the reason.
+    #[inline(always)]
+    pub(crate) fn admit(&self, state: u64, now: u64, cost: u64) -> Option<u64> {
+        by_algorithm!(self, rate => rate.decide(state, now, cost).ok())
     }
 
     /// Out of line, so that what the common algorithm needs stays in registers.
@@ -108,16 +115,19 @@ impl Algorithm {
     }
 
     /// Units that would be admitted now.
+    #[inline(always)]
     pub(crate) fn remaining(&self, state: u64, now: u64) -> u64 {
         by_algorithm!(self, rate => rate.remaining(state, now))
     }
 
     /// Nanoseconds until the key has its full quota.
+    #[inline(always)]
     pub(crate) fn reset_after(&self, state: u64, now: u64) -> u64 {
         by_algorithm!(self, rate => rate.reset_after(state, now))
     }
 
     /// Nanoseconds until at least one unit more is available; 0 when none is missing.
+    #[inline(always)]
     pub(crate) fn until_more(&self, state: u64, now: u64) -> u64 {
         by_algorithm!(self, rate => rate.until_more(state, now))
     }

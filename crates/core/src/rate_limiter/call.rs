@@ -28,7 +28,7 @@ pub(super) struct Call<'a, C> {
 
 impl<C: Count> Call<'_, C> {
     /// Charges `cost` units if they are available; true when the call is admitted.
-    #[inline]
+    #[inline(never)]
     pub(super) fn try_consume(&self, key: KeyHash, cost: u64, now: u64) -> bool {
         let rules = &self.config.rules;
         let refused = with_table!(self.contents, table => {
@@ -151,7 +151,13 @@ impl<C: Count> Call<'_, C> {
 
     /// After the call has written: adopts a config that came meanwhile.
     #[inline]
-    fn settle<S: Cell>(&self, table: &Table<S>, key: KeyHash, now: u64, written: Option<S::Words>) {
+    pub(super) fn settle<S: Cell>(
+        &self,
+        table: &Table<S>,
+        key: KeyHash,
+        now: u64,
+        written: Option<S::Words>,
+    ) {
         let Some(words) = written else { return };
         // The write before the look at the epoch.
         full_barrier();

@@ -5,6 +5,7 @@ use std::io;
 use super::algorithm::Algorithm;
 use super::cell::Several;
 use super::options::{AlgorithmKind, LimitOptions, RateLimiterOptions};
+use super::quick::Ordinary;
 use super::quota::Quota;
 use super::table::{SLOT_BYTES, slots_for};
 use crate::runtime::instances::OptionList;
@@ -27,6 +28,7 @@ pub struct RateLimiterConfig {
     pub(crate) rules: Box<[Rule]>,
     /// How often the limiter was reconfigured before these options came into force.
     pub(crate) generation: u64,
+    pub(super) ordinary: Ordinary,
 }
 
 impl TryFrom<RateLimiterOptions> for RateLimiterConfig {
@@ -109,9 +111,10 @@ impl RateLimiterConfig {
             }
             Ok(Rule { name: limit.name.clone(), limit: limit.quota.limit, algorithm })
         });
-        let rules = rules.collect::<Result<_>>()?;
+        let rules: Box<[Rule]> = rules.collect::<Result<_>>()?;
         let generation = existing.map_or(0, |existing| existing.generation + 1);
-        Ok(Self { options, rules, generation })
+        let ordinary = Ordinary::of(&rules, options.dry_run);
+        Ok(Self { options, rules, generation, ordinary })
     }
 
     /// The options as the user would read them: a single limit by its own options, several as `limits`.

@@ -1,6 +1,6 @@
 //! Deciding a call by all limits of its key, and describing the outcome.
 
-use super::algorithm::Refused;
+use super::algorithm::{Algorithm, Refused};
 use super::cell::{Step, Words};
 use super::config::{RateLimiterConfig, Rule};
 use super::options::MAX_LIMITS;
@@ -146,31 +146,17 @@ impl<W: Words> Charge<W> {
     #[inline(always)]
     pub(super) fn describe(&self, config: &RateLimiterConfig) -> Decision {
         let Self { refused, client, now } = self;
-        let (now, rules, words) = (*now, &config.rules, client.words.as_ref());
-        let Client { blocked_until, .. } = client;
-        let block = blocked_until.saturating_sub(now);
-        let policy = refused.map_or_else(|| tightest(rules, words, now), |(index, _)| index);
-        let (Rule { algorithm, limit, .. }, word) = (&rules[policy], words[policy]);
-        Decision {
-            allowed: refused.is_none(),
-            policy,
-            limit: *limit,
-            remaining: if block > 0 { 0 } else { algorithm.remaining(word, now) },
-            reset_after: algorithm.reset_after(word, now).max(block),
-            retry_after: match refused {
-                None => Some(0),
-                Some((_, Refused::For(wait))) => Some(*wait),
-                Some((_, Refused::Ever)) => None,
-            },
-            more_after: match algorithm.decide(word, now, 1) {
-                Err(Refused::For(wait)) => wait.max(block),
-                _ if block > 0 => block,
-                _ => algorithm.until_more(word, now),
-            },
-            would_refuse: None,
-            generation: config.generation,
-            receipt: self.receipt(rules),
-        }
+        let (rules, words) = (&config.rules, client.words.as_ref());
+        let policy = refused.map_or_else(|| tightest(rules, words, *now), |(index, _)| index);
+        let outcome = Outcome {
+            word: words[policy],
+            now: *now,
+            refused: refused.map(|(_, refused)| refused),
+            block: client.blocked_until.saturating_sub(*now),
+        };
+        let Rule { algorithm, limit, .. } = &rules[policy];
+        let described = Described { policy, limit: *limit, algorithm, generation: config.generation };
+        described.decision(&outcome, self.receipt(rules))
     }
 
     fn receipt(&self, rules: &[Rule]) -> Receipt {
@@ -180,6 +166,50 @@ impl<W: Words> Charge<W> {
             *settles = self.now + rule.algorithm.reset_after(*word, self.now);
         }
         receipt
+    }
+}
+
+/// The outcome of a call by one limit.
+pub(super) struct Outcome {
+    /// The key's word after the call.
+    pub(super) word: u64,
+    pub(super) now: u64,
+    pub(super) refused: Option<Refused>,
+    /// Nanoseconds for which the key is blocked.
+    pub(super) block: u64,
+}
+
+/// The limit that a decision describes.
+pub(super) struct Described<'a> {
+    pub(super) policy: usize,
+    pub(super) limit: u64,
+    pub(super) algorithm: &'a Algorithm,
+    pub(super) generation: u64,
+}
+
+impl Described<'_> {
+    #[inline(always)]
+    pub(super) fn decision(&self, outcome: &Outcome, receipt: Receipt) -> Decision {
+        let Outcome { word, now, refused, block } = *outcome;
+        let (remaining, more_after) =
+            (self.algorithm.remaining(word, now), self.algorithm.until_more(word, now));
+        Decision {
+            allowed: refused.is_none(),
+            policy: self.policy,
+            limit: self.limit,
+            remaining: if block > 0 { 0 } else { remaining },
+            reset_after: self.algorithm.reset_after(word, now).max(block),
+            retry_after: match refused {
+                None => Some(0),
+                Some(Refused::For(wait)) => Some(wait),
+                Some(Refused::Ever) => None,
+            },
+            // The end of a block makes available what remains.
+            more_after: if block > 0 && remaining > 0 { block } else { more_after.max(block) },
+            would_refuse: None,
+            generation: self.generation,
+            receipt,
+        }
     }
 }
 

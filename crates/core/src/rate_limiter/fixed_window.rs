@@ -13,6 +13,9 @@ use crate::{Error, Result};
 /// The finest unit of time: 1/16 ms. Whole milliseconds are whole units, so windows end on them exactly.
 const FINEST_UNIT: u64 = 62_500;
 
+/// The coarsest unit is the finest, doubled so often.
+const MOST_DOUBLINGS: u32 = 31;
+
 /// Bits of the word. The table uses the other two.
 const BITS: u32 = 62;
 const LEAST_COUNT_BITS: u32 = 20;
@@ -41,7 +44,8 @@ pub(crate) struct FixedWindow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     count_bits: u32,
-    unit: u64,
+    /// How often the finest unit is doubled.
+    doublings: u32,
 }
 
 /// A running window.
@@ -60,14 +64,25 @@ impl Layout {
         let end_bits = BITS.saturating_sub(count_bits);
         // The reach must fit in the half of the field that is ahead of now.
         let fits = |unit: u64| window.div_ceil(unit) < 1 << end_bits.saturating_sub(5);
-        let unit = (0..32).map(|doublings| FINEST_UNIT << doublings).find(|unit| fits(*unit));
-        Self { count_bits, unit: unit.unwrap_or(u64::MAX) }
+        // Always found for a limit that `FixedWindow::new` accepts.
+        let doublings = (0..MOST_DOUBLINGS).find(|doublings| fits(FINEST_UNIT << doublings));
+        Self { count_bits, doublings: doublings.unwrap_or(MOST_DOUBLINGS) }
+    }
+
+    const fn unit(self) -> u64 {
+        FINEST_UNIT << self.doublings
+    }
+
+    /// Whole units of a time. Two steps, so that the processor divides by a constant.
+    #[inline]
+    const fn units(self, time: u64) -> u64 {
+        (time >> self.doublings) / FINEST_UNIT
     }
 
     /// A window that is too short would not end exact to 0.1 %; one that is too long would wrap the field.
     fn check_window(self, option: &str, window: u64) -> Result<()> {
-        let units = if self.unit == FINEST_UNIT { LEAST_UNITS_OF_FINEST } else { LEAST_UNITS };
-        let (least, most) = (self.unit * units, self.unit.saturating_mul(self.end_mask() / 4));
+        let units = if self.doublings == 0 { LEAST_UNITS_OF_FINEST } else { LEAST_UNITS };
+        let (least, most) = (self.unit() * units, self.unit().saturating_mul(self.end_mask() / 4));
         let accepted = if window < least {
             format!("a window of at least {} ms", least.div_ceil(MS))
         } else if window > most {
@@ -96,7 +111,7 @@ impl FixedWindow {
         }
         layout.check_window(option, window)?;
         let reach = window + window.saturating_mul(REACH).min(LATE);
-        let reach = (reach.div_ceil(layout.unit) + 1).min(layout.end_mask() / 2);
+        let reach = (reach.div_ceil(layout.unit()) + 1).min(layout.end_mask() / 2);
         let reach = existing.map_or(reach, |existing| existing.reach.max(reach));
         Ok(Self { limit, window, layout, reach })
     }
@@ -105,6 +120,7 @@ impl FixedWindow {
         self.limit
     }
 
+    #[inline]
     pub(crate) fn decide(&self, state: u64, now: u64, cost: u64) -> std::result::Result<u64, u64> {
         match self.running(state, now) {
             None => Ok(self.word(self.end_of_new(now), cost)),
@@ -142,14 +158,17 @@ impl FixedWindow {
         }
     }
 
+    #[inline]
     pub(crate) fn remaining(&self, state: u64, now: u64) -> u64 {
         self.running(state, now).map_or(self.limit, |running| self.limit.saturating_sub(running.count))
     }
 
+    #[inline]
     pub(crate) fn reset_after(&self, state: u64, now: u64) -> u64 {
         self.running(state, now).map_or(0, |running| running.left)
     }
 
+    #[inline]
     pub(crate) fn until_more(&self, state: u64, now: u64) -> u64 {
         self.reset_after(state, now)
     }
@@ -162,23 +181,28 @@ impl FixedWindow {
         }
     }
 
+    #[inline]
     fn running(&self, state: u64, now: u64) -> Option<Running> {
-        let Layout { count_bits, unit } = self.layout;
+        let Layout { count_bits, .. } = self.layout;
         let (end, count) = (state >> count_bits, state & ((1 << count_bits) - 1));
-        let ahead = end.wrapping_sub(now / unit) & self.layout.end_mask();
+        let (unit, units) = (self.layout.unit(), self.layout.units(now));
+        let ahead = end.wrapping_sub(units) & self.layout.end_mask();
         (count > 0 && (1..=self.reach).contains(&ahead)).then(|| Running {
             end,
             count,
-            left: self.without_rounding(ahead * unit - now % unit),
+            left: self.without_rounding(ahead * unit - (now - units * unit)),
         })
     }
 
     fn without_rounding(&self, left: u64) -> u64 {
-        if (self.window..self.window + self.layout.unit).contains(&left) { self.window } else { left }
+        if (self.window..self.window + self.layout.unit()).contains(&left) { self.window } else { left }
     }
 
     fn end_of_new(&self, now: u64) -> u64 {
-        (now + self.window).div_ceil(self.layout.unit) & self.layout.end_mask()
+        let end = now + self.window;
+        let units = self.layout.units(end);
+        // Rounded up.
+        (units + u64::from(units * self.layout.unit() < end)) & self.layout.end_mask()
     }
 
     fn word(&self, end: u64, count: u64) -> u64 {

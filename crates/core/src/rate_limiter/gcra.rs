@@ -49,19 +49,33 @@ impl Gcra {
         tat.saturating_sub(credit).max(now)
     }
 
+    /// Divides the debt and not what is left, as [`until_more`](Self::until_more) does: a caller of both pays one division.
+    #[inline]
     pub(crate) fn remaining(&self, tat: u64, now: u64) -> u64 {
-        self.tolerance().saturating_sub(self.reset_after(tat, now)) / self.emission_interval
+        let debt = self.reset_after(tat, now);
+        if self.lacks_a_unit(debt) { 0 } else { self.burst - debt.div_ceil(self.emission_interval) }
     }
 
+    #[inline]
     pub(crate) fn reset_after(&self, tat: u64, now: u64) -> u64 {
         tat.saturating_sub(now)
     }
 
+    #[inline]
     pub(crate) fn until_more(&self, tat: u64, now: u64) -> u64 {
-        match self.reset_after(tat, now) {
-            0 => 0,
-            debt => (debt - 1) % self.emission_interval + 1,
+        let debt = self.reset_after(tat, now);
+        if self.lacks_a_unit(debt) {
+            return debt + self.emission_interval - self.tolerance();
         }
+        match debt % self.emission_interval {
+            0 => self.emission_interval.min(debt),
+            part => part,
+        }
+    }
+
+    /// Whether a call of cost 1 is refused at this debt.
+    fn lacks_a_unit(&self, debt: u64) -> bool {
+        debt + self.emission_interval > self.tolerance()
     }
 
     /// A TAT that other parameters have left, cut to what these could have left.
@@ -93,6 +107,22 @@ mod tests {
         assert_eq!(TEN_PER_SECOND.until_more(full, 1_000), 0);
         assert_eq!(TEN_PER_SECOND.until_more(1_100, 1_000), 100);
         assert_eq!(TEN_PER_SECOND.until_more(1_250, 1_000), 50);
+        assert_eq!(TEN_PER_SECOND.until_more(2_250, 1_000), 350, "more debt than it has burst");
+    }
+
+    #[test]
+    fn each_unit_that_remains_is_admitted_and_no_more() {
+        for debt in 0..=1_100 {
+            let (tat, now) = (5_000 + debt, 5_000);
+            let remaining = TEN_PER_SECOND.remaining(tat, now);
+            let admits = |cost| TEN_PER_SECOND.decide(tat, now, cost).is_ok();
+            assert!(remaining == 0 || admits(remaining));
+            assert!(!admits(remaining + 1));
+            let then = now + TEN_PER_SECOND.until_more(tat, now);
+            let more = u64::from(debt > 0);
+            assert_eq!(TEN_PER_SECOND.remaining(tat, then), remaining + more);
+            assert!(debt == 0 || TEN_PER_SECOND.remaining(tat, then - 1) == remaining);
+        }
     }
 
     #[test]

@@ -3,13 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::algorithm::Algorithm;
 use super::call::Call;
 use super::config::RateLimiterConfig;
 use super::config_epoch::ConfigEpoch;
 use super::contents::Contents;
 use super::counts::LocalCounts;
 use super::decision::Decision;
+use super::gcra::Gcra;
 use super::limiter::{RateLimiter, check_cost};
+use super::quick::Ordinary;
+use super::table::Charged;
 use crate::Result;
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::retire::Handle;
@@ -51,8 +55,10 @@ impl LocalHandle {
     /// As of [`RateLimiter::try_consume`].
     #[inline]
     pub fn try_consume(&mut self, key: KeyHash, cost: u64, now: u64) -> Result<bool> {
-        check_cost(cost)?;
-        self.call(|call| call.try_consume(key, cost, now))
+        match self.charge_gcra_at_once(key, cost, now) {
+            Some((_, charged)) => Ok(!charged.is_refused),
+            None => self.try_consume_otherwise(key, cost, now),
+        }
     }
 
     /// As [`RateLimiter::consume`]. Inlined, so that unused fields of the decision are optimised away.
@@ -62,8 +68,12 @@ impl LocalHandle {
     /// As of [`RateLimiter::consume`].
     #[inline(always)]
     pub fn consume(&mut self, key: KeyHash, cost: u64, now: u64) -> Result<Decision> {
-        check_cost(cost)?;
-        self.call(|call| call.consume(key, cost, now))
+        let decision = match self.charge_gcra_at_once(key, cost, now) {
+            Some((rate, charged)) => self.config.describe(Algorithm::Gcra(rate), (cost, now), &charged),
+            // Moved out of the result, so that the decision above stays in registers.
+            None => self.consume_otherwise(key, cost, now)?,
+        };
+        Ok(decision)
     }
 
     /// As [`RateLimiter::consume_with_limit`].
@@ -99,9 +109,13 @@ impl LocalHandle {
         mut answer: impl FnMut(bool),
     ) -> Result<()> {
         for batch in keys.chunks(PREFETCHED) {
-            self.call(|call| batch.iter().for_each(|key| call.contents.prefetch(*key)))?;
-            for key in batch {
-                answer(self.try_consume(*key, cost, now)?);
+            let mut left = batch.iter();
+            while !left.as_slice().is_empty() {
+                self.call(|call| {
+                    check_cost(cost)?;
+                    call.try_consume_each(&mut left, cost, now, &mut answer);
+                    Ok(())
+                })??;
             }
         }
         Ok(())
@@ -112,6 +126,77 @@ impl LocalHandle {
         while let Some(successor) = self.limiter.successor() {
             *self = Self::new(Arc::clone(successor));
         }
+    }
+
+    /// Charges a key if the call is ordinary. `None`: it is not, and nothing was done. `admit` gives the key's word after
+    /// the call, or refuses it.
+    #[inline(always)]
+    fn charge_at_once(
+        &mut self,
+        key: KeyHash,
+        now: u64,
+        admit: impl Fn(&Ordinary, u64) -> Option<u64>,
+    ) -> Option<Charged> {
+        if self.limiter.in_force.epoch() != self.epoch {
+            return None;
+        }
+        let contents = self.contents.enter()?;
+        // Not by `call`: its closure might not be inlined.
+        let call = Call {
+            epoch: self.epoch,
+            config: &self.config,
+            in_force: &self.limiter.in_force,
+            contents: &contents,
+            counts: self.counts.as_ref(),
+        };
+        call.charge_at_once(key, now, |word| admit(&call.config.ordinary, word))
+    }
+
+    /// As [`charge_at_once`](Self::charge_at_once), by GCRA.
+    #[inline(always)]
+    fn charge_gcra_at_once(&mut self, key: KeyHash, cost: u64, now: u64) -> Option<(Gcra, Charged)> {
+        let rate = self.config.ordinary.gcra(cost)?;
+        let charged = self.charge_at_once(key, now, |_, word| rate.decide(word, now, cost).ok())?;
+        Some((rate, charged))
+    }
+
+    /// As [`charge_at_once`](Self::charge_at_once), by a window.
+    #[inline(always)]
+    fn charge_window_at_once(&mut self, key: KeyHash, cost: u64, now: u64) -> Option<Charged> {
+        if !self.config.ordinary.is_window(cost) {
+            return None;
+        }
+        self.charge_at_once(key, now, |ordinary, word| ordinary.algorithm.admit(word, now, cost))
+    }
+
+    /// Any call but an ordinary one by GCRA. Out of line, so that what that needs stays in registers.
+    #[inline(never)]
+    fn try_consume_otherwise(&mut self, key: KeyHash, cost: u64, now: u64) -> Result<bool> {
+        match self.charge_window_at_once(key, cost, now) {
+            Some(charged) => Ok(!charged.is_refused),
+            None => self.try_consume_in_full(key, cost, now),
+        }
+    }
+
+    #[inline(never)]
+    fn try_consume_in_full(&mut self, key: KeyHash, cost: u64, now: u64) -> Result<bool> {
+        check_cost(cost)?;
+        self.call(|call| call.try_consume(key, cost, now))
+    }
+
+    /// As [`try_consume_otherwise`](Self::try_consume_otherwise).
+    #[inline(never)]
+    fn consume_otherwise(&mut self, key: KeyHash, cost: u64, now: u64) -> Result<Decision> {
+        match self.charge_window_at_once(key, cost, now) {
+            Some(charged) => Ok(self.config.describe_window((cost, now), &charged)),
+            None => self.consume_in_full(key, cost, now),
+        }
+    }
+
+    #[inline(never)]
+    fn consume_in_full(&mut self, key: KeyHash, cost: u64, now: u64) -> Result<Decision> {
+        check_cost(cost)?;
+        self.call(|call| call.consume(key, cost, now))
     }
 
     #[inline(always)]

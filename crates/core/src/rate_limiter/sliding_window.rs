@@ -62,6 +62,7 @@ impl SlidingWindow {
         self.limit
     }
 
+    #[inline]
     pub(crate) fn decide(&self, state: u64, now: u64, cost: u64) -> std::result::Result<u64, u64> {
         let counts = self.counts(state, now);
         if self.has_room(counts, cost) {
@@ -95,10 +96,12 @@ impl SlidingWindow {
         if undone.curr == 0 && undone.prev == 0 { 0 } else { self.word(undone) }
     }
 
+    #[inline]
     pub(crate) fn remaining(&self, state: u64, now: u64) -> u64 {
         self.room(self.counts(state, now))
     }
 
+    #[inline]
     pub(crate) fn reset_after(&self, state: u64, now: u64) -> u64 {
         let counts = self.counts(state, now);
         let left = self.window - counts.elapsed;
@@ -109,6 +112,7 @@ impl SlidingWindow {
         }
     }
 
+    #[inline]
     pub(crate) fn until_more(&self, state: u64, now: u64) -> u64 {
         let counts = self.counts(state, now);
         match self.room(counts) {
@@ -118,6 +122,7 @@ impl SlidingWindow {
     }
 
     /// Whether `prev * (1 - f) + curr + cost <= limit`, in whole numbers.
+    #[inline]
     fn has_room(&self, counts: Counts, cost: u64) -> bool {
         let weighted = u128::from(counts.prev) * u128::from(self.window - counts.elapsed);
         let free = i128::from(self.limit) - i128::from(counts.curr) - i128::from(cost);
@@ -125,13 +130,14 @@ impl SlidingWindow {
     }
 
     /// The largest cost that has room.
+    #[inline]
     fn room(&self, counts: Counts) -> u64 {
-        let weighted = u128::from(counts.prev) * u128::from(self.window - counts.elapsed);
-        let used = counts.curr + weighted.div_ceil(u128::from(self.window)) as u64;
+        let used = counts.curr + share(counts.prev, self.window - counts.elapsed, self.window);
         self.limit.saturating_sub(used)
     }
 
     /// Nanoseconds until `cost`, which has no room now, has room.
+    #[inline]
     fn wait_for(&self, counts: Counts, cost: u64) -> u64 {
         let left = self.window - counts.elapsed;
         match self.limit.checked_sub(counts.curr + cost) {
@@ -143,14 +149,15 @@ impl SlidingWindow {
     }
 
     /// When in a window a previous count has faded to `most`: the least e with prev * (w - e) <= most * w.
+    #[inline]
     fn fades_to(&self, prev: u64, most: u64) -> u64 {
         if prev <= most {
             return 0;
         }
-        let excess = u128::from(prev - most) * u128::from(self.window);
-        excess.div_ceil(u128::from(prev)) as u64
+        share(self.window, prev - most, prev)
     }
 
+    #[inline]
     fn counts(&self, state: u64, now: u64) -> Counts {
         let mask = (1 << self.count_bits) - 1;
         let (index, prev, curr) =
@@ -168,6 +175,7 @@ impl SlidingWindow {
     }
 
     /// Nanoseconds by which a late thread decides ahead of its clock.
+    #[inline]
     fn late_by(&self, counts: Counts, now: u64) -> u64 {
         let windows = counts.index.wrapping_sub(now / self.window) & self.index_mask();
         if windows == 0 { 0 } else { windows * self.window - now % self.window }
@@ -183,6 +191,15 @@ impl SlidingWindow {
 
     fn word(&self, Counts { index, prev, curr, .. }: Counts) -> u64 {
         (((index << self.count_bits) | prev) << self.count_bits) | curr
+    }
+}
+
+/// `whole * part / of`, rounded up. In 64 bits where they suffice: a division of 128 bits costs more than a call.
+#[inline]
+fn share(whole: u64, part: u64, of: u64) -> u64 {
+    match whole.checked_mul(part) {
+        Some(product) => product.div_ceil(of),
+        None => (u128::from(whole) * u128::from(part)).div_ceil(u128::from(of)) as u64,
     }
 }
 

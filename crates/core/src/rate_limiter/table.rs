@@ -18,6 +18,7 @@ mod claims;
 mod models;
 mod pages;
 mod passes;
+mod quick;
 #[cfg(all(test, sluice_shuttle))]
 mod schedules;
 mod size;
@@ -37,6 +38,7 @@ use crossbeam_utils::CachePadded;
 
 use self::block_ends::BlockEnds;
 use self::bound::Bound;
+pub(crate) use self::quick::Charged;
 use self::size::groups_for;
 pub(crate) use self::size::{SLOT_BYTES, slots_for};
 use self::slots::{Candidates, Found, Slots};
@@ -212,9 +214,15 @@ impl<C: Cell> Table<C> {
         if C::READ_IS_UNSURE && !planted!(RecordNotChecked) && slot.state.load(Ordering::Relaxed) != state {
             return None;
         }
-        // Relaxed: read after the state, whose load acquires. If the tag still stands, the state was this key's.
-        let is_same = planted!(ReadIgnoresTag) || slot.tag.load(Ordering::Relaxed) == tag;
+        let is_same = planted!(ReadIgnoresTag) || self.is_of_key(found);
         is_same.then_some(Client { words, blocked_until })
+    }
+
+    /// After a load or an exchange of the state: whether that was the key's.
+    #[inline]
+    fn is_of_key(&self, found: &Found<'_>) -> bool {
+        // Relaxed: read after an access of the state that acquires. If the tag still stands, it stood at that access.
+        found.slot.tag.load(Ordering::Relaxed) == found.tag
     }
 
     /// Decides for the key in a slot and writes the result; `None` when the slot no longer belongs to the key. Repeats only
@@ -233,16 +241,14 @@ impl<C: Cell> Table<C> {
             let slot = found.slot;
             let value = self.cell.keep(&words, slot.index)?;
             let has_block = found.state.has_block() && !planted!(ChargeClearsBlock);
-            match slot.state.swap_if(found.state, State::value(value, has_block)) {
-                Ok(()) if planted!(ChargeIgnoresTag) || slot.tag.load(Ordering::Relaxed) == found.tag => {
+            let charged = State::value(value, has_block);
+            match slot.state.swap_if(found.state, charged) {
+                Ok(()) if planted!(ChargeIgnoresTag) || self.is_of_key(&found) => {
                     self.cell.release(found.state.word(), slot.index);
                     return Some(result);
                 }
                 Ok(()) => {
-                    // ABA: the slot was reused by a key with an equal state, which was charged; roll back, unless another
-                    // call has changed it since.
-                    let charged = State::value(value, found.state.has_block());
-                    let undone = slot.state.swap_if(charged, found.state).is_ok();
+                    let undone = self.roll_back(&found, charged);
                     let replaced = if undone && !planted!(UndoLeaks) { value } else { found.state.word() };
                     self.cell.release(replaced, slot.index);
                     return None;
@@ -257,6 +263,13 @@ impl<C: Cell> Table<C> {
                 }
             }
         }
+    }
+
+    /// ABA: the slot was reused by a key with an equal state, which was charged. False when another call has changed it
+    /// since.
+    #[cold]
+    fn roll_back(&self, found: &Found<'_>, charged: State) -> bool {
+        found.slot.state.swap_if(charged, found.state).is_ok()
     }
 
     /// Frees the slot, if it still holds what was found.

@@ -29,11 +29,15 @@ mod asymmetric {
 
     #[inline(always)]
     pub(crate) fn light() {
-        if REACHES_ALL.load(Ordering::Relaxed) {
-            compiler_fence(Ordering::SeqCst);
-        } else {
-            fence(Ordering::SeqCst);
+        if !REACHES_ALL.load(Ordering::Relaxed) {
+            full();
         }
+        compiler_fence(Ordering::SeqCst);
+    }
+
+    #[cold]
+    fn full() {
+        fence(Ordering::SeqCst);
     }
 
     pub(crate) fn heavy() -> bool {

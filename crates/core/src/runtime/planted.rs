@@ -68,6 +68,18 @@ bugs! {
     UndoLeaks => a_charge_that_is_undone_frees_its_own_record,
     /// A charge does not read the config epoch again.
     EpochNotReadAgain => a_charge_next_to_a_reconfiguration_is_adapted,
+    /// The quick path writes over the claim that came between its look and its exchange.
+    QuickOverwritesClaim => a_claim_between_look_and_exchange_stands,
+    /// The quick path takes a key that was blocked.
+    QuickIgnoresBlock => a_block_between_look_and_exchange_stands,
+    /// The quick path does not read the config epoch again.
+    QuickEpochNotReadAgain => a_reconfiguration_between_look_and_exchange_is_adopted,
+    /// The quick path does not read the tag again after its exchange.
+    QuickChargeIgnoresTag => a_reset_between_look_and_exchange_stands,
+    /// The quick path judges a client without reading the tag again after the state.
+    QuickReadIgnoresTag => an_eviction_between_look_and_decision_is_noticed,
+    /// The quick path takes a key that was inserted but not charged yet.
+    QuickChargesNewKey => a_key_that_is_not_charged_yet_counts_from_the_watermark,
     /// Places of an inbox are reserved by a load and a store.
     ReservedByStore => never_reserves_more_than_the_bound,
     /// A peer that leaves still accepts messages.

@@ -8,6 +8,7 @@ mod bounds;
 mod charges;
 mod claims;
 mod evictions;
+mod quick;
 mod records;
 
 use loom::sync::Arc;
@@ -35,19 +36,19 @@ const FAR: u64 = 1_000_000_000;
 type Call<S, R = bool> = Box<dyn FnOnce(&S) -> R + Send>;
 
 impl Small<Single> {
-    fn of(groups: usize, burst: u64, overflow: Overflow) -> Self {
-        Self { table: small_table(groups, Bound::of(None), overflow, |_| Ok(Single)), burst }
+    fn of(path: Path, groups: usize, burst: u64, overflow: Overflow) -> Self {
+        Self { table: small_table(groups, Bound::of(None), overflow, |_| Ok(Single)), burst, path }
     }
 
     /// One group, of which `most` slots may be taken.
-    fn bounded(most: u64, burst: u64) -> Self {
+    fn bounded(path: Path, most: u64, burst: u64) -> Self {
         let bound = Bound::of(Some(most));
-        Self { table: small_table(1, bound, Overflow::Evict, |_| Ok(Single)), burst }
+        Self { table: small_table(1, bound, Overflow::Evict, |_| Ok(Single)), burst, path }
     }
 
     /// One group, of which one slot is out of reach.
-    fn of_one_slot(burst: u64) -> Self {
-        let small = Self::of(1, burst, Overflow::Evict);
+    fn of_one_slot(path: Path, burst: u64) -> Self {
+        let small = Self::of(path, 1, burst, Overflow::Evict);
         assert!(small.block(BLOCKED, FAR));
         small
     }
@@ -56,13 +57,16 @@ impl Small<Single> {
 impl Small<Several> {
     fn of_two_limits(burst: u64) -> Self {
         let several = |slots| Several::new(slots, 2, Default::default());
-        Self { table: small_table(1, Bound::of(None), Overflow::Evict, several), burst }
+        Self { table: small_table(1, Bound::of(None), Overflow::Evict, several), burst, path: Path::Full }
     }
 }
 
 impl<C: Books> Small<C> {
     /// Charges every limit, or none.
     fn consume(&self, key: Key, now: u64) -> bool {
+        if let Some(admitted) = self.charge_at_once(key, now, 1) {
+            return admitted;
+        }
         let decide = |client: &Client<C::Words>, now| {
             let mut words = client.words;
             if client.blocked_until > now {
@@ -130,6 +134,19 @@ fn at_once<S: Send + Sync + 'static, R: Send + 'static>(
 
 fn admitted(answers: &[bool]) -> usize {
     answers.iter().filter(|admitted| **admitted).count()
+}
+
+/// Checks the model with calls by each path.
+fn on_both_paths(preemptions: usize, model: impl Fn(Path) + Copy + Send + Sync + 'static) {
+    for path in [Path::Full, Path::Quick] {
+        bounded(preemptions, move || model(path));
+    }
+}
+
+/// As [`on_both_paths`], for three threads that insert: the quick path has one look more, and one preemption less here.
+fn three_on_both_paths(model: impl Fn(Path) + Copy + Send + Sync + 'static) {
+    bounded(2, move || model(Path::Full));
+    bounded(1, move || model(Path::Quick));
 }
 
 /// Checks the model, interleavings with up to `preemptions` preemptions.

@@ -61,6 +61,9 @@ fn run_calls<C: Books + 'static>(small: &Small<C>, calls: Calls) -> [Done; KEYS.
 impl<C: Books> Small<C> {
     /// How many units were admitted; none where the key gets no slot.
     fn try_charge(&self, key: (u64, u64), now: u64, cost: u64) -> u64 {
+        if let Some(admitted) = self.charge_at_once(key, now, cost) {
+            return if admitted { cost } else { 0 };
+        }
         let charged = self.table.update(hash(key), now, Self::lifetime, |client, now| {
             let mut words = client.words;
             for word in words.as_mut().iter_mut().take(2) {
@@ -127,34 +130,43 @@ fn table<C: Cell>(
     small_table(2, Bound::of(bound), overflow, cell)
 }
 
-fn small(bound: Option<u64>, overflow: Overflow) -> Small<Single> {
-    Small { table: table(bound, overflow, |_| Ok(Single)), burst: BURST }
+fn small(path: Path, bound: Option<u64>, overflow: Overflow) -> Small<Single> {
+    Small { table: table(bound, overflow, |_| Ok(Single)), burst: BURST, path }
+}
+
+fn on_both_paths(model: impl Fn(Path) + Send + Sync + Copy + 'static) {
+    for path in [Path::Full, Path::Quick] {
+        at_random(move || model(path));
+    }
 }
 
 #[test]
 fn a_table_with_room_for_all_keys_admits_what_each_may_use() {
-    at_random(|| crowd(small(Some(4), Overflow::Deny), Calls::Charges));
+    on_both_paths(|path| crowd(small(path, Some(4), Overflow::Deny), Calls::Charges));
 }
 
 #[test]
 fn a_full_table_that_denies_evicts_no_key() {
-    at_random(|| crowd(small(Some(2), Overflow::Deny), Calls::Charges));
+    on_both_paths(|path| crowd(small(path, Some(2), Overflow::Deny), Calls::Charges));
 }
 
 #[test]
 fn a_full_table_that_evicts_counts_its_evictions() {
-    at_random(|| crowd(small(Some(2), Overflow::Evict), Calls::All));
+    on_both_paths(|path| crowd(small(path, Some(2), Overflow::Evict), Calls::All));
 }
 
 #[test]
 fn refunds_blocks_and_resets_lose_nothing_else() {
-    at_random(|| crowd(small(None, Overflow::Evict), Calls::All));
+    on_both_paths(|path| crowd(small(path, None, Overflow::Evict), Calls::All));
 }
 
 #[test]
 fn keys_of_several_limits_lose_no_record() {
     at_random(|| {
         let cell = |slots| Several::new(slots, 2, Default::default());
-        crowd(Small { table: table(Some(3), Overflow::Evict, cell), burst: BURST }, Calls::All);
+        crowd(
+            Small { table: table(Some(3), Overflow::Evict, cell), burst: BURST, path: Path::Full },
+            Calls::All,
+        );
     });
 }

@@ -15,16 +15,35 @@ pub(super) const NOW: u64 = 1_000;
 pub(super) struct Small<C: Books> {
     pub(super) table: Table<C>,
     pub(super) burst: u64,
+    pub(super) path: Path,
 }
 
-pub(super) trait Books: Cell {
+/// How calls charge a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Path {
+    /// In full.
+    Full,
+    /// At once where the call is ordinary, else in full: as a thread's handle does.
+    Quick,
+}
+
+pub(super) trait Books: Cell + Sized {
     /// Records that are not free.
     fn records_in_use(&self) -> u64;
+
+    /// Charges at once; whether the call is admitted. `None`: it is not ordinary, as no call on several limits is.
+    fn charge_at_once(_: &Table<Self>, _: KeyHash, _: impl Fn(u64) -> Option<u64>) -> Option<bool> {
+        None
+    }
 }
 
 impl Books for Single {
     fn records_in_use(&self) -> u64 {
         0
+    }
+
+    fn charge_at_once(table: &Table<Self>, key: KeyHash, admit: impl Fn(u64) -> Option<u64>) -> Option<bool> {
+        table.charge_at_once(key, admit).map(|charged| !charged.is_refused)
     }
 }
 
@@ -55,6 +74,12 @@ impl<C: Books> Drop for Small<C> {
 impl<C: Books> Small<C> {
     pub(super) fn rate(&self) -> Algorithm {
         Algorithm::Gcra(Gcra { emission_interval: T, burst: self.burst })
+    }
+
+    /// Whether the call is admitted; `None` where it must be made in full.
+    pub(super) fn charge_at_once(&self, key: (u64, u64), now: u64, cost: u64) -> Option<bool> {
+        let admit = |word| self.rate().admit(word, now, cost);
+        if self.path == Path::Quick { C::charge_at_once(&self.table, hash(key), admit) } else { None }
     }
 
     pub(super) fn lifetime(words: &C::Words, now: u64) -> u64 {

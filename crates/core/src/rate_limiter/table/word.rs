@@ -123,6 +123,21 @@ impl State {
         self.0 & (BLOCKED - 1)
     }
 
+    /// The algorithm's word, where a call may decide by it alone: of a value that was charged and never blocked. A key that
+    /// was not charged yet is new, and counts from the watermark.
+    #[inline]
+    pub(super) fn ordinary_word(self) -> Option<u64> {
+        if self.is_value()
+            && (planted!(QuickChargesNewKey) && self.word() == 0
+                || planted!(QuickIgnoresBlock) && self.has_block())
+        {
+            return Some(self.word());
+        }
+        // One comparison: 0 comes out too large, as do a word with the bit of a block, claims and free slots.
+        let word = self.0 ^ VALUE;
+        (word.wrapping_sub(1) < BLOCKED - 1).then_some(word)
+    }
+
     /// Of a value: the key was blocked; the end is in `BlockEnds`.
     #[inline]
     pub(super) fn has_block(self) -> bool {

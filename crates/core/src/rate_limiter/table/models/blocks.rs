@@ -5,8 +5,8 @@ use super::*;
 #[test]
 fn a_block_next_to_a_charge_stands() {
     for blocked_before in [false, true] {
-        bounded(3, move || {
-            let small = Arc::new(Small::of(1, 5, Overflow::Evict));
+        on_both_paths(3, move |path| {
+            let small = Arc::new(Small::of(path, 1, 5, Overflow::Evict));
             assert!(small.consume(A, NOW));
             if blocked_before {
                 assert!(small.block(A, NOW / 2), "a block that has ended");
@@ -20,8 +20,8 @@ fn a_block_next_to_a_charge_stands() {
 
 #[test]
 fn the_later_of_two_blocks_of_a_new_key_stands() {
-    bounded(3, || {
-        let small = Arc::new(Small::of(1, 1, Overflow::Evict));
+    on_both_paths(3, |path| {
+        let small = Arc::new(Small::of(path, 1, 1, Overflow::Evict));
         let block = |until| call(move |small: &Small<_>| small.block(A, until));
         assert_eq!(at_once(&small, [block(2_000_000), block(4_000_000)]), [true, true]);
         let client = small.table.get(hash(A)).expect("blocked");
@@ -33,8 +33,8 @@ fn the_later_of_two_blocks_of_a_new_key_stands() {
 /// A has expired, and B takes its slot while A is blocked.
 #[test]
 fn a_block_does_not_apply_to_the_next_key_of_the_slot() {
-    bounded(2, || {
-        let small = Arc::new(Small::of_one_slot(1));
+    on_both_paths(2, |path| {
+        let small = Arc::new(Small::of_one_slot(path, 1));
         assert!(small.consume(A, NOW - T), "expires now");
         let late = call(|small: &Small<_>| small.block(A, 50_000_000));
         let other = call(|small: &Small<_>| small.consume(B, NOW) && small.block(B, 2_000_000));
@@ -49,8 +49,8 @@ fn a_block_does_not_apply_to_the_next_key_of_the_slot() {
 #[test]
 fn a_key_that_is_blocked_again_is_not_evicted() {
     for now in [NOW, FAR / 2] {
-        bounded(3, move || {
-            let small = Arc::new(Small::of_one_slot(2));
+        on_both_paths(3, move |path| {
+            let small = Arc::new(Small::of_one_slot(path, 2));
             assert!(small.block(A, NOW / 2), "a block that has ended");
             if now == NOW {
                 assert!(small.consume(A, NOW), "live, not expired");

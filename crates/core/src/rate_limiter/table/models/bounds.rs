@@ -4,8 +4,8 @@ use super::*;
 
 #[test]
 fn a_table_at_its_bound_counts_its_slots() {
-    bounded(2, || {
-        let small = Arc::new(Small::bounded(1, 1));
+    on_both_paths(2, |path| {
+        let small = Arc::new(Small::bounded(path, 1, 1));
         assert_eq!(at_once(&small, [consume(A, NOW), consume(B, NOW)]), [true, true]);
         assert!(small.slots_of(A) + small.slots_of(B) <= 1);
     });
@@ -14,8 +14,8 @@ fn a_table_at_its_bound_counts_its_slots() {
 /// A slot is claimed, and the claim finished by another thread, between a third thread's survey and its own claim.
 #[test]
 fn an_insert_that_another_thread_finishes_is_counted_once() {
-    bounded(2, || {
-        let small = Arc::new(Small::bounded(2, 1));
+    on_both_paths(2, |path| {
+        let small = Arc::new(Small::bounded(path, 2, 1));
         let stopped = call(|small: &Small<_>| {
             let key = small.table.slots.candidates(hash(A));
             small.table.claim(&key, NOW, &Small::<Single>::lifetime).is_ok_and(|claim| claim.is_none())
@@ -35,8 +35,8 @@ fn an_insert_that_another_thread_finishes_is_counted_once() {
 /// Another key claims the slot before the reset that freed it has read its tag again.
 #[test]
 fn a_reset_of_a_slot_that_is_claimed_at_once_is_counted() {
-    bounded(3, || {
-        let small = Arc::new(Small::bounded(2, 1));
+    on_both_paths(3, |path| {
+        let small = Arc::new(Small::bounded(path, 2, 1));
         assert!(small.consume(A, NOW));
         let reset = call(|small: &Small<_>| small.table.reset(hash(A)).is_some());
         let others = call(|small: &Small<_>| small.consume(B, NOW) && small.consume(C, NOW));

@@ -6,8 +6,8 @@ use crate::runtime::clock::MS;
 
 #[test]
 fn a_charge_and_a_penalty_both_count() {
-    bounded(3, || {
-        let small = Arc::new(Small::of(1, 2, Overflow::Evict));
+    on_both_paths(3, |path| {
+        let small = Arc::new(Small::of(path, 1, 2, Overflow::Evict));
         let penalty = call(|small: &Small<_>| {
             small.change(A, NOW, |rate, word| rate.penalize(word, NOW, 1));
             true
@@ -19,8 +19,8 @@ fn a_charge_and_a_penalty_both_count() {
 
 #[test]
 fn a_charge_and_a_refund_both_count() {
-    bounded(3, || {
-        let small = Arc::new(Small::of(1, 2, Overflow::Evict));
+    on_both_paths(3, |path| {
+        let small = Arc::new(Small::of(path, 1, 2, Overflow::Evict));
         assert!(small.consume(A, NOW));
         let refund = call(|small: &Small<_>| {
             small.change(A, NOW, |rate, word| rate.refund(word, NOW, 1));
@@ -34,8 +34,8 @@ fn a_charge_and_a_refund_both_count() {
 /// A has expired, and B takes its slot while A is charged.
 #[test]
 fn a_key_is_not_refused_for_the_charges_of_another() {
-    bounded(2, || {
-        let small = Arc::new(Small::of_one_slot(1));
+    on_both_paths(2, |path| {
+        let small = Arc::new(Small::of_one_slot(path, 1));
         assert!(small.consume(A, NOW - T), "expires now");
         assert_eq!(at_once(&small, [consume(A, NOW), consume(B, NOW)]), [true, true]);
     });
@@ -44,8 +44,8 @@ fn a_key_is_not_refused_for_the_charges_of_another() {
 /// B takes the slot of A, with the state that A had, while A is charged.
 #[test]
 fn a_key_is_not_charged_for_another_with_an_equal_state() {
-    bounded(3, || {
-        let small = Arc::new(Small::of_one_slot(3));
+    on_both_paths(3, |path| {
+        let small = Arc::new(Small::of_one_slot(path, 3));
         assert!(small.consume(A, NOW));
         let other = call(|small: &Small<_>| {
             small.table.reset(hash(A));

@@ -4,8 +4,8 @@ use super::*;
 
 #[test]
 fn a_key_inserted_by_two_threads_has_one_slot() {
-    bounded(3, || {
-        let small = Arc::new(Small::of(1, 1, Overflow::Evict));
+    on_both_paths(3, |path| {
+        let small = Arc::new(Small::of(path, 1, 1, Overflow::Evict));
         assert_eq!(admitted(&at_once(&small, [consume(A, NOW), consume(A, NOW)])), 1);
         assert_eq!(small.slots_of(A), 1);
     });
@@ -13,8 +13,8 @@ fn a_key_inserted_by_two_threads_has_one_slot() {
 
 #[test]
 fn a_key_inserted_by_three_threads_has_one_slot() {
-    bounded(2, || {
-        let small = Arc::new(Small::of(1, 2, Overflow::Evict));
+    three_on_both_paths(|path| {
+        let small = Arc::new(Small::of(path, 1, 2, Overflow::Evict));
         let answers = at_once(&small, [consume(A, NOW), consume(A, NOW), consume(A, NOW)]);
         assert_eq!(admitted(&answers), 2);
         assert_eq!(small.slots_of(A), 1);
@@ -25,8 +25,9 @@ fn a_key_inserted_by_three_threads_has_one_slot() {
 #[test]
 fn an_insert_next_to_a_reset_takes_one_slot() {
     for has_bound in [false, true] {
-        bounded(2, move || {
-            let small = if has_bound { Small::bounded(2, 1) } else { Small::of(1, 1, Overflow::Evict) };
+        on_both_paths(2, move |path| {
+            let small =
+                if has_bound { Small::bounded(path, 2, 1) } else { Small::of(path, 1, 1, Overflow::Evict) };
             let small = Arc::new(small);
             assert!(small.consume(B, NOW));
             let reset = call(|small: &Small<_>| small.table.reset(hash(B)).is_some());
@@ -41,8 +42,8 @@ fn an_insert_next_to_a_reset_takes_one_slot() {
 #[test]
 fn a_key_of_two_groups_has_one_slot() {
     for other in [A, B] {
-        bounded(3, move || {
-            let small = Arc::new(Small::of(2, 1, Overflow::Evict));
+        on_both_paths(3, move |path| {
+            let small = Arc::new(Small::of(path, 2, 1, Overflow::Evict));
             let answers = at_once(&small, [consume(A, NOW), consume(other, NOW)]);
             assert_eq!(admitted(&answers), if other == A { 1 } else { 2 });
             assert_eq!((small.slots_of(A), small.slots_of(other)), (1, 1));
@@ -52,8 +53,8 @@ fn a_key_of_two_groups_has_one_slot() {
 
 #[test]
 fn two_new_keys_that_compete_for_a_slot_are_both_admitted() {
-    bounded(2, || {
-        let small = Arc::new(Small::of_one_slot(1));
+    on_both_paths(2, |path| {
+        let small = Arc::new(Small::of_one_slot(path, 1));
         assert_eq!(at_once(&small, [consume(A, NOW), consume(B, NOW)]), [true, true]);
         assert_eq!(small.slots_of(A) + small.slots_of(B), 1);
         assert!(small.table.live_evictions() <= 1);
@@ -62,8 +63,8 @@ fn two_new_keys_that_compete_for_a_slot_are_both_admitted() {
 
 #[test]
 fn the_version_of_a_slot_may_wrap_around() {
-    bounded(2, || {
-        let small = Arc::new(Small::of(1, 1, Overflow::Evict));
+    on_both_paths(2, |path| {
+        let small = Arc::new(Small::of(path, 1, 1, Overflow::Evict));
         for slot in small.table.slots.all() {
             let unused = State::free(word::Tag::NONE.version());
             assert!(slot.state.swap_if(unused, State::free(word::Version::LAST)).is_ok());
@@ -77,8 +78,9 @@ fn the_version_of_a_slot_may_wrap_around() {
 #[test]
 fn the_claim_of_a_stopped_thread_is_finished_or_taken_over() {
     for (steps, one_slot) in [(1, false), (2, false), (1, true)] {
-        bounded(2, move || {
-            let small = if one_slot { Small::of_one_slot(1) } else { Small::of(1, 1, Overflow::Evict) };
+        three_on_both_paths(move |path| {
+            let small =
+                if one_slot { Small::of_one_slot(path, 1) } else { Small::of(path, 1, 1, Overflow::Evict) };
             let small = Arc::new(small);
             let stopped = call(move |small: &Small<_>| {
                 let key = small.table.slots.candidates(hash(A));

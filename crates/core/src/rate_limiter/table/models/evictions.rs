@@ -6,8 +6,8 @@ use super::*;
 /// an exchange could not tell equal ones apart.
 #[test]
 fn a_new_key_does_not_evict_itself() {
-    bounded(3, || {
-        let small = Arc::new(Small::of_one_slot(1));
+    on_both_paths(3, |path| {
+        let small = Arc::new(Small::of_one_slot(path, 1));
         assert!(small.consume(B, NOW + T / 2));
         assert_eq!(admitted(&at_once(&small, [consume(A, NOW), consume(A, NOW)])), 1);
         assert_eq!(small.table.live_evictions(), 1);
@@ -15,8 +15,8 @@ fn a_new_key_does_not_evict_itself() {
 }
 
 /// B evicts A while A is charged so many times. What A had used is lost, and the eviction counted.
-fn eviction_next_to(charges: usize) {
-    let small = Arc::new(Small::of_one_slot(2));
+fn eviction_next_to(path: Path, charges: usize) {
+    let small = Arc::new(Small::of_one_slot(path, 2));
     assert!(small.consume(A, NOW));
     let mut calls: Vec<_> = (0..charges).map(|_| consume(A, NOW)).collect();
     calls.push(consume(B, NOW));
@@ -27,19 +27,19 @@ fn eviction_next_to(charges: usize) {
 
 #[test]
 fn an_eviction_next_to_a_charge_loses_what_it_counts() {
-    bounded(3, || eviction_next_to(1));
+    on_both_paths(3, |path| eviction_next_to(path, 1));
 }
 
 #[test]
 fn an_eviction_next_to_two_charges_loses_what_it_counts() {
-    bounded(1, || eviction_next_to(2));
+    on_both_paths(1, |path| eviction_next_to(path, 2));
 }
 
 /// One thread has read its clock at 1001 and is slow; another evicts the key, which has expired at 1100.
 #[test]
 fn a_key_that_was_evicted_as_expired_counts_from_the_watermark() {
-    bounded(3, || {
-        let small = Arc::new(Small::of_one_slot(1));
+    on_both_paths(3, |path| {
+        let small = Arc::new(Small::of_one_slot(path, 1));
         assert!(small.consume(A, NOW), "until 1100");
         let answers = at_once(&small, [consume(B, NOW + T), consume(A, NOW + 1)]);
         assert!(answers[0]);
@@ -54,8 +54,8 @@ fn a_key_that_was_evicted_as_expired_counts_from_the_watermark() {
 /// A key that another thread inserted uncharged is still new when it is first charged, whatever clock its thread read.
 #[test]
 fn a_key_inserted_by_another_thread_counts_from_the_watermark() {
-    bounded(2, || {
-        let small = Arc::new(Small::of_one_slot(1));
+    on_both_paths(2, |path| {
+        let small = Arc::new(Small::of_one_slot(path, 1));
         assert!(small.consume(A, NOW), "until 1100");
         assert!(small.consume(B, NOW + T), "A has expired");
         assert!(small.consume(B, NOW + 3 * T), "its state differs from the one that A will have");
