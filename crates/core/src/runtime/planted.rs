@@ -48,6 +48,10 @@ bugs! {
     InsertIgnoresWatermark => a_key_that_was_evicted_as_expired_counts_from_the_watermark,
     /// A key that another thread inserted does not count from the watermark.
     HelpedInsertIgnoresWatermark => a_key_inserted_by_another_thread_counts_from_the_watermark,
+    /// A key that has just expired is evicted while another vacancy exists.
+    SparedTakenFirst => a_key_that_has_just_expired_is_spared,
+    /// A key that has just expired is evicted without raising the watermark.
+    SparedLeavesWatermark => a_key_that_was_evicted_as_expired_counts_from_the_watermark,
     /// A new key evicts itself when another thread has just inserted it.
     InsertEvictsItself => a_new_key_does_not_evict_itself,
     /// A reset does not give the place back when its slot is claimed at once.

@@ -1,7 +1,12 @@
 //! What the insert of a new key sees of slots, and which of them it prefers.
 
-use super::slots::{Candidates, Found, Slot};
+use super::slots::{Candidates, Found, GROUP_SLOTS, Slot};
 use super::word::{Kind, State, Tag, Version};
+use crate::runtime::clock::MS;
+use crate::runtime::planted::planted;
+
+/// For how long an expired key is spared while another vacancy exists.
+pub(super) const SPARED: u64 = 1_000 * MS;
 
 /// How much evicting a slot would lose, from nothing to what must not be evicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -9,12 +14,21 @@ pub(super) enum EvictionRank {
     Free,
     /// Its key has its full quota.
     Expired,
+    /// Its key has had its full quota for less than [`SPARED`]. It may return soon, and would then evict another of its
+    /// kind.
+    JustExpired,
     /// Another key is being inserted.
     Claimed,
     /// Its key has its full quota after so many nanoseconds.
     Live(u64),
     /// Not to be evicted: blocked, or just changing.
     Kept(u64),
+}
+
+impl EvictionRank {
+    pub(super) fn is_expired(self) -> bool {
+        matches!(self, Self::Expired | Self::JustExpired)
+    }
 }
 
 /// A slot as the insert of a new key sees it.
@@ -49,16 +63,51 @@ impl<'a> Looked<'a> {
     }
 
     pub(super) fn is_vacant(&self) -> bool {
-        self.rank <= EvictionRank::Expired
+        self.rank <= EvictionRank::JustExpired
+    }
+}
+
+/// The vacancies of a group.
+#[derive(Default)]
+pub(super) struct Vacancies<'a> {
+    /// Slots that are free, or whose key has expired a while ago.
+    lasting: usize,
+    /// Slots whose key has just expired.
+    recent: usize,
+    pub(super) best: Option<Looked<'a>>,
+}
+
+impl<'a> Vacancies<'a> {
+    pub(super) fn add(&mut self, looked: Looked<'a>) {
+        match looked.rank {
+            EvictionRank::Free | EvictionRank::Expired => self.lasting += 1,
+            EvictionRank::JustExpired => self.recent += 1,
+            _ => return,
+        }
+        self.best = better(self.best, looked);
+    }
+
+    /// Whether a key can be inserted without evicting one that has just expired.
+    pub(super) fn has_lasting(&self) -> bool {
+        self.lasting > 0
+    }
+
+    /// The group with the highest number gets a new key: the one with most vacancies. Keys that have just expired are
+    /// spared while another vacancy exists.
+    pub(super) fn preference(&self) -> usize {
+        if planted!(SparedTakenFirst) && self.recent > 0 {
+            return usize::MAX;
+        }
+        if self.lasting > 0 { GROUP_SLOTS + self.lasting } else { self.recent }
     }
 }
 
 /// What the groups of a new key offer.
 #[derive(Default)]
 pub(super) struct Survey<'a> {
-    /// The best slot of the group with most vacancies.
+    /// The best slot of the group that is preferred.
     pub(super) vacancy: Option<Looked<'a>>,
-    /// An expired key's slot, in any group.
+    /// An expired key's slot, in any group; of a key that has just expired, if there is no other.
     pub(super) expired: Option<Looked<'a>>,
     /// The best of the slots that are not vacant.
     pub(super) occupied: Option<Looked<'a>>,
@@ -71,7 +120,7 @@ impl<'a> Survey<'a> {
             self.occupied = better(self.occupied, looked);
         }
         match looked.rank {
-            EvictionRank::Expired => self.expired = Some(looked),
+            EvictionRank::Expired | EvictionRank::JustExpired => self.expired = better(self.expired, looked),
             EvictionRank::Live(left) | EvictionRank::Kept(left) => {
                 let end = now.saturating_add(left);
                 self.earliest_vacancy = self.earliest_vacancy.min(Some(end)).or(Some(end));

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::rate_limiter::cell::Single;
+use crate::runtime::clock::MS;
 use crate::runtime::key_hash::{KeyHash, hash_str};
 
 fn table(max_keys: usize, overflow: Overflow) -> Table<Single> {
@@ -38,6 +39,22 @@ fn an_expired_key_is_evicted_before_a_live_one() {
     assert!(!holds(&table, "c"), "the key closest to its full quota is evicted");
     assert_eq!(table.live_evictions(), 1);
     assert_eq!(table.count(100, lifetime), (3, 0));
+}
+
+/// Keys that expired less than a second ago keep their slots while others have been expired for longer.
+#[test]
+fn a_key_that_has_just_expired_is_spared_while_another_vacancy_exists() {
+    const SECOND: u64 = 1_000 * MS;
+    let table = table(3, Overflow::Evict);
+    for (key, expiry) in [("a", 2 * SECOND - 2), ("b", SECOND), ("c", 2 * SECOND - 1)] {
+        set(&table, key, 0, expiry).expect("room");
+    }
+    let at = 2 * SECOND;
+    set(&table, "d", at, 9 * SECOND).expect("b has expired a second ago");
+    assert!(holds(&table, "a") && holds(&table, "c") && !holds(&table, "b"));
+    set(&table, "e", at, 9 * SECOND).expect("one of the others has expired");
+    assert_eq!([holds(&table, "a"), holds(&table, "c")].iter().filter(|holds| **holds).count(), 1);
+    assert_eq!(table.live_evictions(), 0);
 }
 
 #[test]

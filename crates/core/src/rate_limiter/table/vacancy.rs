@@ -1,12 +1,12 @@
 //! Which slot a new key gets.
 //!
-//! A slot that is free or whose key has expired, in the emptier of the new key's groups; then a slot under a claim of
-//! another key, which holds no charge; then, under `overflow: 'evict'`, the slot of the key closest to its full quota.
+//! A slot that is free or whose key has expired, in the emptier of the new key's groups; keys that have just expired
+//! are spared while another such slot exists. Then a slot under a claim of another key, which holds no charge; then, under `overflow: 'evict'`, the slot of the key closest to its full quota.
 //! Blocked keys keep their slots.
 
 use super::claims::Claim;
 use super::slots::{Candidates, Found, GROUP_SLOTS, Slot};
-use super::survey::{EvictionRank, Looked, Survey, better};
+use super::survey::{EvictionRank, Looked, SPARED, Survey, Vacancies, better};
 use super::word::{Kind, State, Tag};
 use super::{Full, Table};
 use crate::rate_limiter::cell::Cell;
@@ -28,7 +28,7 @@ impl<C: Cell> Table<C> {
     ) -> Result<Option<Claim<'_>>, Full> {
         let Some(survey) = self.survey(key, now, lifetime) else { return Ok(None) };
         if let Some(vacancy) = survey.vacancy {
-            if vacancy.rank == EvictionRank::Expired || self.bound.enter() {
+            if vacancy.rank.is_expired() || self.bound.enter() {
                 return Ok(self.take(key, vacancy, now, lifetime));
             }
             if let Some(expired) = survey.expired {
@@ -59,25 +59,22 @@ impl<C: Cell> Table<C> {
         lifetime: &impl Fn(&C::Words, u64) -> u64,
     ) -> Option<Survey<'_>> {
         let mut survey = Survey::default();
-        let mut most_vacant = 0;
+        let mut most_preferred = 0;
         for group in self.slots.groups_of(key) {
-            let (mut vacant, mut best) = (0, None::<Looked<'_>>);
+            let mut vacancies = Vacancies::default();
             for slot in self.slots.of_group(group) {
                 let looked = self.look(slot, now, lifetime);
                 if !planted!(InsertEvictsItself) && looked.is_of(key) {
                     return None;
                 }
-                if looked.is_vacant() {
-                    vacant += 1;
-                    best = better(best, looked);
-                }
+                vacancies.add(looked);
                 survey.add(looked, now);
             }
-            if vacant > most_vacant {
-                (most_vacant, survey.vacancy) = (vacant, best);
+            if vacancies.preference() > most_preferred {
+                (most_preferred, survey.vacancy) = (vacancies.preference(), vacancies.best);
             }
             if self.slots.is_near(group) && !self.slots.is_crowded() {
-                if vacant > 0 {
+                if vacancies.has_lasting() {
                     break;
                 }
                 self.slots.send_on();
@@ -95,6 +92,9 @@ impl<C: Cell> Table<C> {
             Kind::Value => match self.read(&Found { slot, tag, state }) {
                 None => EvictionRank::Kept(0),
                 Some(client) => match client.lifetime(now, lifetime) {
+                    0 if client.lifetime(now.saturating_sub(SPARED), lifetime) > 0 => {
+                        EvictionRank::JustExpired
+                    }
                     0 => EvictionRank::Expired,
                     left if client.blocked_until > now => EvictionRank::Kept(left),
                     left => EvictionRank::Live(left),
@@ -113,7 +113,7 @@ impl<C: Cell> Table<C> {
         lifetime: &impl Fn(&C::Words, u64) -> u64,
     ) -> Option<Claim<'a>> {
         let Looked { slot, tag, rank, .. } = victim;
-        if rank == EvictionRank::Expired {
+        if rank.is_expired() && !(planted!(SparedLeavesWatermark) && rank == EvictionRank::JustExpired) {
             self.raise_watermark(&victim.found(), now, lifetime);
         }
         let state = self.unmark(&victim.found(), now)?;
@@ -190,7 +190,7 @@ impl<C: Cell> Table<C> {
                     return Ok(());
                 }
                 match looked.rank {
-                    EvictionRank::Expired => {
+                    EvictionRank::Expired | EvictionRank::JustExpired => {
                         self.raise_watermark(&looked.found(), now, lifetime);
                         freed |= self.clear_out(&looked, now);
                     }
