@@ -36,6 +36,10 @@ bugs! {
     NoBarrierAfterClaim => an_insert_next_to_a_reset_takes_one_slot,
     /// A cancelled claim becomes an expired value, not a free slot.
     CancelLeavesValue => an_insert_next_to_a_reset_takes_one_slot,
+    /// A claim is not checked against the slots before it, such as those of the key's home.
+    OverflowIgnoresHome => a_key_whose_home_becomes_free_has_one_slot,
+    /// A look for a key ends at its home, though the key may be in another line.
+    LookEndsAtHome => a_key_whose_home_becomes_free_has_one_slot,
     /// A claim whose thread has stopped is not finished by others.
     ClaimNotFinished => the_claim_of_a_stopped_thread_is_finished_or_taken_over,
     /// A claim does not raise the version of its slot.

@@ -1,6 +1,6 @@
 //! What the insert of a new key sees of slots, and which of them it prefers.
 
-use super::slots::{Candidates, Found, GROUP_SLOTS, Slot};
+use super::slots::{Candidates, Found, LINE_SLOTS, Slot};
 use super::word::{Kind, State, Tag, Version};
 use crate::runtime::clock::MS;
 use crate::runtime::planted::planted;
@@ -62,19 +62,19 @@ impl<'a> Looked<'a> {
         Found { slot: self.slot, tag: self.tag, state: self.state }
     }
 
-    pub(super) fn is_vacant(&self) -> bool {
+    fn is_vacant(&self) -> bool {
         self.rank <= EvictionRank::JustExpired
     }
 }
 
-/// The vacancies of a group.
+/// The vacancies of a line.
 #[derive(Default)]
 pub(super) struct Vacancies<'a> {
     /// Slots that are free, or whose key has expired a while ago.
     lasting: usize,
     /// Slots whose key has just expired.
     recent: usize,
-    pub(super) best: Option<Looked<'a>>,
+    best: Option<Looked<'a>>,
 }
 
 impl<'a> Vacancies<'a> {
@@ -87,27 +87,31 @@ impl<'a> Vacancies<'a> {
         self.best = better(self.best, looked);
     }
 
-    /// Whether a key can be inserted without evicting one that has just expired.
-    pub(super) fn has_lasting(&self) -> bool {
-        self.lasting > 0
-    }
-
-    /// The group with the highest number gets a new key: the one with most vacancies. Keys that have just expired are
-    /// spared while another vacancy exists.
-    pub(super) fn preference(&self) -> usize {
+    /// The line with the highest number gets a new key: a line that is filled in order if it has a vacancy, else the one
+    /// with most vacancies. Keys that have just expired are spared while another vacancy exists.
+    fn preference(&self, in_order: bool) -> usize {
         if planted!(SparedTakenFirst) && self.recent > 0 {
             return usize::MAX;
         }
-        if self.lasting > 0 { GROUP_SLOTS + self.lasting } else { self.recent }
+        match (self.lasting, in_order) {
+            (0, true) => LINE_SLOTS * usize::from(self.recent > 0),
+            (0, false) => self.recent,
+            (_, true) => usize::MAX,
+            (lasting, false) => LINE_SLOTS + lasting,
+        }
     }
 }
 
-/// What the groups of a new key offer.
+/// What the lines of a new key offer.
 #[derive(Default)]
 pub(super) struct Survey<'a> {
-    /// The best slot of the group that is preferred.
+    /// The best slot of the line that is preferred.
     pub(super) vacancy: Option<Looked<'a>>,
-    /// An expired key's slot, in any group; of a key that has just expired, if there is no other.
+    /// How much that line is preferred.
+    preference: usize,
+    /// The other lines were not read, as the first ones have a vacancy.
+    pub(super) is_partial: bool,
+    /// An expired key's slot, in any line; of a key that has just expired, if there is no other.
     pub(super) expired: Option<Looked<'a>>,
     /// The best of the slots that are not vacant.
     pub(super) occupied: Option<Looked<'a>>,
@@ -127,6 +131,15 @@ impl<'a> Survey<'a> {
             }
             EvictionRank::Free | EvictionRank::Claimed => {}
         }
+    }
+
+    /// Adds a line whose slots were added. True where a new key need not look further.
+    pub(super) fn end_line(&mut self, vacancies: &Vacancies<'a>, in_order: bool) -> bool {
+        let preference = vacancies.preference(in_order);
+        if preference > self.preference {
+            (self.preference, self.vacancy) = (preference, vacancies.best);
+        }
+        in_order && vacancies.lasting > 0
     }
 }
 
