@@ -40,6 +40,8 @@ bugs! {
     OverflowIgnoresHome => a_key_whose_home_becomes_free_has_one_slot,
     /// A look for a key ends at its home, though the key may be in another line.
     LookEndsAtHome => a_key_whose_home_becomes_free_has_one_slot,
+    /// An insert that another thread came before does not look for the key again.
+    NeverLooksAgain => a_key_inserted_by_two_threads_has_one_slot,
     /// A claim whose thread has stopped is not finished by others.
     ClaimNotFinished => the_claim_of_a_stopped_thread_is_finished_or_taken_over,
     /// A claim does not raise the version of its slot.
