@@ -14,6 +14,7 @@ mod block_ends;
 mod blocks;
 mod bound;
 mod claims;
+mod matching;
 #[cfg(all(test, sluice_loom))]
 mod models;
 mod pages;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
+use super::matching::matching_tags;
 use super::pages::Pages;
 use super::word::{AtomicState, AtomicTag, Fingerprint, State, Tag};
 use crate::runtime::key_hash::KeyHash;
@@ -89,14 +90,6 @@ impl<'a> Line<'a> {
         Slot { tag: AtomicTag(tag), state: AtomicState(state), index: self.index + lane }
     }
 
-    /// A bit for each tag that is of the key. Without branches, as the place of a match cannot be predicted.
-    #[inline(always)]
-    fn matches(self, fingerprint: Fingerprint) -> u32 {
-        // Relaxed: a match is read again.
-        let is_of = |lane: usize| AtomicTag(&self.words.0[lane]).load(Ordering::Relaxed).is_of(fingerprint);
-        (0..LINE_SLOTS).fold(0, |matches, lane| matches | u32::from(is_of(lane)) << lane)
-    }
-
     /// The first of the slots that `matches` names, if it holds a value of the key.
     #[inline(always)]
     fn verify(self, matches: u32, fingerprint: Fingerprint) -> Option<Found<'a>> {
@@ -110,7 +103,7 @@ impl<'a> Line<'a> {
 
     #[inline(always)]
     fn find(self, fingerprint: Fingerprint) -> Option<Found<'a>> {
-        let mut matches = self.matches(fingerprint);
+        let mut matches = matching_tags(self.words, fingerprint);
         while matches != 0 {
             if let Some(found) = self.verify(matches, fingerprint) {
                 return Some(found);
@@ -222,12 +215,12 @@ impl Slots {
         lines.find_map(|line| self.line(line).find(key.fingerprint))
     }
 
-    /// As [`find`](Self::find), in the first line that `find` reads. May also miss a key there: one that another slot of
-    /// the line held before, or that is one of two with almost equal tags.
+    /// As [`find`](Self::find), in the first line that `find` reads. Checks the first match only, so it may miss a key that
+    /// is there: in rare cases another slot of the line has an old or almost equal tag.
     #[inline(always)]
     pub(super) fn find_likely(&self, key: &Candidates) -> Option<Found<'_>> {
         let line = self.line(self.likely(key));
-        let matches = line.matches(key.fingerprint);
+        let matches = matching_tags(line.words, key.fingerprint);
         if matches == 0 { None } else { line.verify(matches, key.fingerprint) }
     }
 
