@@ -1,6 +1,6 @@
 //! A bounded table of keys, without locks, shared by all threads.
 //!
-//! A key may use the slots of two groups (`slots`). A slot is a tag, which says whose it is, and a state. A key that is in
+//! A key may use the slots of a few lines (`slots`). A slot is a tag, which says whose it is, and a state. A key that is in
 //! the table is charged by one compare-and-swap of its state (`change`). A new key is inserted by a claim: its thread
 //! claims a slot, makes sure that no other slot holds or claims the same key, and turns the claim into the first state
 //! (`claims`). There is no sweep: an expired key equals a new one, and its slot is reused when a new key needs one
@@ -14,6 +14,7 @@ mod block_ends;
 mod blocks;
 mod bound;
 mod claims;
+mod matching;
 #[cfg(all(test, sluice_loom))]
 mod models;
 mod pages;
@@ -39,7 +40,7 @@ use crossbeam_utils::CachePadded;
 use self::block_ends::BlockEnds;
 use self::bound::Bound;
 pub(crate) use self::quick::Charged;
-use self::size::groups_for;
+use self::size::pairs_for;
 pub(crate) use self::size::{SLOT_BYTES, slots_for};
 use self::slots::{Candidates, Found, Slots};
 use self::word::State;
@@ -92,17 +93,17 @@ impl<C: Cell> Table<C> {
         in_use: Arc<MemoryUse>,
         cell: impl FnOnce(usize) -> io::Result<C>,
     ) -> io::Result<Self> {
-        Self::of_groups(groups_for(max_keys), Bound::new(max_keys), overflow, in_use, cell)
+        Self::of_pairs(pairs_for(max_keys), Bound::new(max_keys), overflow, in_use, cell)
     }
 
-    fn of_groups(
-        groups: usize,
+    fn of_pairs(
+        pairs: usize,
         bound: Bound,
         overflow: Overflow,
         in_use: Arc<MemoryUse>,
         cell: impl FnOnce(usize) -> io::Result<C>,
     ) -> io::Result<Self> {
-        let slots = Slots::new(groups, Arc::clone(&in_use))?;
+        let slots = Slots::new(pairs, Arc::clone(&in_use))?;
         Ok(Self {
             cell: cell(slots.count())?,
             block_ends: BlockEnds::new(slots.count(), in_use)?,
@@ -147,7 +148,7 @@ impl<C: Cell> Table<C> {
         lifetime: impl Fn(&C::Words, u64) -> u64,
         mut decide: impl FnMut(&Client<C::Words>, u64) -> Step<C::Words, R>,
     ) -> Result<R, Full> {
-        if let Some(found) = self.slots.find_elsewhere(key)
+        if let Some(found) = self.slots.find(key)
             && let Some(result) = self.change(found, |client| decide(client, self.counts_from(client, now)))
         {
             return Ok(result);

@@ -36,6 +36,12 @@ bugs! {
     NoBarrierAfterClaim => an_insert_next_to_a_reset_takes_one_slot,
     /// A cancelled claim becomes an expired value, not a free slot.
     CancelLeavesValue => an_insert_next_to_a_reset_takes_one_slot,
+    /// A claim is not checked against the slots before it, such as those of the key's home.
+    OverflowIgnoresHome => a_key_whose_home_becomes_free_has_one_slot,
+    /// A look for a key ends at its home, though the key may be in another line.
+    LookEndsAtHome => a_key_whose_home_becomes_free_has_one_slot,
+    /// An insert that another thread came before does not look for the key again.
+    NeverLooksAgain => a_key_inserted_by_two_threads_has_one_slot,
     /// A claim whose thread has stopped is not finished by others.
     ClaimNotFinished => the_claim_of_a_stopped_thread_is_finished_or_taken_over,
     /// A claim does not raise the version of its slot.
@@ -48,6 +54,10 @@ bugs! {
     InsertIgnoresWatermark => a_key_that_was_evicted_as_expired_counts_from_the_watermark,
     /// A key that another thread inserted does not count from the watermark.
     HelpedInsertIgnoresWatermark => a_key_inserted_by_another_thread_counts_from_the_watermark,
+    /// A key that has just expired is evicted while another vacancy exists.
+    SparedTakenFirst => a_key_that_has_just_expired_is_spared,
+    /// A key that has just expired is evicted without raising the watermark.
+    SparedLeavesWatermark => a_key_that_was_evicted_as_expired_counts_from_the_watermark,
     /// A new key evicts itself when another thread has just inserted it.
     InsertEvictsItself => a_new_key_does_not_evict_itself,
     /// A reset does not give the place back when its slot is claimed at once.

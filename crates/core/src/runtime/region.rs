@@ -1,6 +1,6 @@
 //! Memory that starts as zeros and takes no room before it is written: pages of the system, untouched until used.
 //!
-//! The one module of the engine, beside `retire`, that needs `unsafe`.
+//! One of the few modules of the engine that need `unsafe`.
 #![allow(
     unsafe_code,
     reason = "a mapping is bytes until its type is named, and prefetching takes an address"
@@ -22,13 +22,13 @@ pub(crate) unsafe trait Zeroed: Default {}
 // SAFETY: an integer.
 unsafe impl Zeroed for AtomicU64 {}
 
-/// Two cache lines, which processors often fetch together.
+/// A cache line of eight words.
 #[derive(Debug, Default)]
-#[repr(C, align(128))]
-pub(crate) struct LinePair(pub(crate) [[AtomicU64; 8]; 2]);
+#[repr(C, align(64))]
+pub(crate) struct CacheLine(pub(crate) [AtomicU64; 8]);
 
 // SAFETY: integers.
-unsafe impl Zeroed for LinePair {}
+unsafe impl Zeroed for CacheLine {}
 
 /// Bytes that are taken at a time, as far as they are counted. Some systems have larger pages.
 pub(crate) const PAGE: usize = 4_096;
@@ -119,7 +119,7 @@ impl<T> Deref for Region<T> {
 }
 
 /// Asks for the cache line of a value before it is needed.
-#[inline]
+#[inline(always)]
 pub(crate) fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a hint to the processor; it reads nothing that the program could see, at any address.
@@ -147,8 +147,8 @@ mod tests {
 
     #[test]
     fn lines_are_aligned() {
-        let region = Region::<LinePair>::zeroed(3).expect("room");
-        assert!(region.iter().all(|pair| std::ptr::from_ref(pair).addr() % 128 == 0));
+        let region = Region::<CacheLine>::zeroed(3).expect("room");
+        assert!(region.iter().all(|line| std::ptr::from_ref(line).addr() % 64 == 0));
     }
 
     #[test]

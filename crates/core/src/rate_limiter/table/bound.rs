@@ -14,7 +14,7 @@ pub(super) struct Bound {
     most: Option<u64>,
     /// Slots that are not free, claimed ones included.
     taken: CachePadded<AtomicU64>,
-    /// The group at which the next search for an expired key starts.
+    /// The line at which the next search for an expired key starts.
     hand: CachePadded<AtomicU64>,
 }
 
@@ -36,6 +36,12 @@ impl Bound {
         self.most.map(|most| most as usize)
     }
 
+    /// Whether a place is left at the moment.
+    pub(super) fn has_room(&self) -> bool {
+        // Relaxed: `enter` decides.
+        self.most.is_none_or(|most| self.taken.load(Ordering::Relaxed) < most)
+    }
+
     /// Takes a place, if one is left.
     pub(super) fn enter(&self) -> bool {
         let Some(most) = self.most else { return true };
@@ -52,9 +58,9 @@ impl Bound {
         }
     }
 
-    /// Where to search for an expired key: the caller gets `step` groups from here.
-    pub(super) fn advance(&self, step: usize, groups: usize) -> usize {
-        // Relaxed: any group will do.
-        (self.hand.fetch_add(step as u64, Ordering::Relaxed) % groups as u64) as usize
+    /// Where to search for an expired key: the caller gets `step` lines from here.
+    pub(super) fn advance(&self, step: usize, lines: usize) -> usize {
+        // Relaxed: any line will do.
+        (self.hand.fetch_add(step as u64, Ordering::Relaxed) % lines as u64) as usize
     }
 }

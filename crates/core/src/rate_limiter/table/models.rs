@@ -1,4 +1,4 @@
-//! Every interleaving of small cases, in tables of two or four slots.
+//! Every interleaving of small cases, in tables of two, four or six slots.
 //!
 //! All calls run in spawned threads and the main thread only joins them: the model checker misses bugs where the main
 //! thread takes part.
@@ -21,10 +21,12 @@ use crate::rate_limiter::cell::{Several, Single};
 
 type Key = (u64, u64);
 
-/// In a table of two groups, the first group of each of these keys is the second of the other.
+/// In a table of two pairs, the first of each of these keys is the second of the other. In smaller tables they have
+/// different homes, too.
 const A: Key = (0x1000, 0);
 const B: Key = (0x2000, (1 << 53) - 1);
 
+/// Its home is that of A.
 const C: Key = (0x4000, 0);
 
 /// Blocked where a model wants one slot of two to be out of reach.
@@ -36,17 +38,17 @@ const FAR: u64 = 1_000_000_000;
 type Call<S, R = bool> = Box<dyn FnOnce(&S) -> R + Send>;
 
 impl Small<Single> {
-    fn of(path: Path, groups: usize, burst: u64, overflow: Overflow) -> Self {
-        Self { table: small_table(groups, Bound::of(None), overflow, |_| Ok(Single)), burst, path }
+    fn of(path: Path, pairs: usize, burst: u64, overflow: Overflow) -> Self {
+        Self { table: small_table(pairs, Bound::of(None), overflow, |_| Ok(Single)), burst, path }
     }
 
-    /// One group, of which `most` slots may be taken.
+    /// One pair of lines, of which `most` slots may be taken.
     fn bounded(path: Path, most: u64, burst: u64) -> Self {
         let bound = Bound::of(Some(most));
         Self { table: small_table(1, bound, Overflow::Evict, |_| Ok(Single)), burst, path }
     }
 
-    /// One group, of which one slot is out of reach.
+    /// One pair of lines, of which one slot is out of reach.
     fn of_one_slot(path: Path, burst: u64) -> Self {
         let small = Self::of(path, 1, burst, Overflow::Evict);
         assert!(small.block(BLOCKED, FAR));

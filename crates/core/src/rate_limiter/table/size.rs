@@ -1,10 +1,10 @@
 //! How many slots a table has, and what they take.
 
 use super::block_ends::BlockEnds;
-use super::slots::{GROUP_SLOTS, Slots};
+use super::slots::{LINE_SLOTS, Slots};
 
-/// Slots per key of a table. With two groups of eight slots and the emptier one taken, a table holds its keys at seven
-/// tenths full, in less than 24 bytes each. With as many live keys, fewer than one new key in a thousand evicts one.
+/// Slots per key of a table. With six lines of four slots for each key, a table holds its keys at seven tenths full, in less
+/// than 24 bytes each. With as many live keys, fewer than one new key in a thousand evicts one.
 const SLOTS_PER_KEY: (usize, usize) = (10, 7);
 
 /// Bytes of a slot of a full table, without those of its cell.
@@ -16,6 +16,6 @@ pub(crate) fn slots_for(keys: u64) -> u64 {
     (keys * slots as u64).div_ceil(of as u64)
 }
 
-pub(super) fn groups_for(max_keys: usize) -> usize {
-    (slots_for(max_keys as u64) as usize).div_ceil(GROUP_SLOTS)
+pub(super) fn pairs_for(max_keys: usize) -> usize {
+    (slots_for(max_keys as u64) as usize).div_ceil(2 * LINE_SLOTS)
 }

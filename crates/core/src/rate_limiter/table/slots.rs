@@ -1,54 +1,60 @@
 //! The layout of the slots, and which of them a key may use.
 //!
-//! A key may use two groups of eight slots; a new key takes the emptier one. A group is two cache lines of four tags and
-//! four states each, so most look-ups touch one line.
+//! Four slots are a line: one cache line of four tags and four states. Two lines are a pair. A key may use three pairs, each
+//! from a line of its own on; the line that it uses first of all is its home. A new key gets a slot of its home while that
+//! has a vacancy, and otherwise of the emptiest of the other five lines: so most keys are found in the first line, and few
+//! new keys find all lines full.
 //!
-//! A large table also has a near part, small enough for a core's cache, in which each key has a third group. It fills
+//! A large table also has a near part, small enough for a core's cache, in which each key has a pair as well. It fills
 //! first: a few thousand keys in a table for a million lie close together, and touch few pages. Once the table is crowded,
-//! most keys are in the far part, and look-ups start there.
+//! most keys are in the far part, and both look-ups and inserts start at home.
+
+mod lines;
 
 use std::io;
 use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
+use super::matching::matching_tags;
 use super::pages::Pages;
 use super::word::{AtomicState, AtomicTag, Fingerprint, State, Tag};
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::memory::MemoryUse;
-use crate::runtime::region::{self, LinePair, PAGE, Region};
+use crate::runtime::planted::planted;
+use crate::runtime::region::{self, CacheLine, PAGE, Region};
 use crate::runtime::sync::{AtomicU64, Ordering};
 
 /// Slots of a line. Fewer in models, which run every interleaving of every access.
-const LINE_SLOTS: usize = if cfg!(any(sluice_loom, sluice_shuttle)) { 1 } else { 4 };
-pub(super) const GROUP_SLOTS: usize = 2 * LINE_SLOTS;
+pub(super) const LINE_SLOTS: usize = if cfg!(any(sluice_loom, sluice_shuttle)) { 1 } else { 4 };
 
-/// Groups of the near part: 256 KiB.
-const NEAR_GROUPS: usize = 2_048;
-/// A table of fewer groups has no near part.
-const LEAST_WITH_NEAR: usize = 2 * NEAR_GROUPS;
+/// Lines of the near part, a power of two: 256 KiB.
+const NEAR_LINES: usize = 4_096;
+/// A table of fewer lines has no near part.
+const LEAST_WITH_NEAR: usize = 2 * NEAR_LINES;
 
 /// All slots of a table; zeros are free ones.
 pub(super) struct Slots {
-    /// The near part, then the far part. The first half of each line are tags, so four tags are compared at once; the
-    /// other half are their states.
-    groups: Region<LinePair>,
+    /// The near part, then the far part; an even number of lines each.
+    lines: Region<CacheLine>,
     near: usize,
-    /// How many new keys found the near part full, up to the number that makes the table crowded.
-    sent_on: CachePadded<AtomicU64>,
+    far: usize,
+    /// How many more new keys may find the near part full before the table is crowded.
+    until_crowded: CachePadded<AtomicU64>,
     /// Pages of which a slot was ever used. A pass over all slots skips the others.
     used: Pages,
 }
 
-/// Bytes of a group.
-const GROUP_BYTES: usize = size_of::<[[u64; 8]; 2]>();
-/// Groups of a page.
-const PAGE_GROUPS: usize = PAGE / GROUP_BYTES;
+/// Bytes of a line.
+const LINE_BYTES: usize = size_of::<[u64; 8]>();
+/// Lines of a page.
+const PAGE_LINES: usize = PAGE / LINE_BYTES;
 
 /// What selects the slots of a key, and what is stored of it there.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidates {
     pub(super) fingerprint: Fingerprint,
+    /// A random number below 2^53.
     low: u64,
 }
 
@@ -69,202 +75,164 @@ pub(super) struct Found<'a> {
     pub(super) state: State,
 }
 
-/// Four slots.
+/// Four slots: the tags are the first half of the cache line, their states the other half.
 #[derive(Clone, Copy)]
 struct Line<'a> {
-    words: &'a [AtomicU64; 8],
+    words: &'a CacheLine,
     /// The place of its first slot.
     index: usize,
 }
 
 impl<'a> Line<'a> {
-    #[inline]
+    #[inline(always)]
     fn slot(self, lane: usize) -> Slot<'a> {
-        let (tag, state) = (&self.words[lane], &self.words[LINE_SLOTS + lane]);
+        let (tag, state) = (&self.words.0[lane], &self.words.0[LINE_SLOTS + lane]);
         Slot { tag: AtomicTag(tag), state: AtomicState(state), index: self.index + lane }
     }
 
-    /// A bit for each tag that is of the key. Without branches, as the place of a match cannot be predicted.
-    #[inline]
-    fn matches(self, fingerprint: Fingerprint) -> u32 {
-        // Relaxed: a match is read again.
-        let is_of = |lane: usize| AtomicTag(&self.words[lane]).load(Ordering::Relaxed).is_of(fingerprint);
-        (0..LINE_SLOTS).fold(0, |matches, lane| matches | u32::from(is_of(lane)) << lane)
+    /// The first of the slots that `matches` names, if it holds a value of the key.
+    #[inline(always)]
+    fn verify(self, matches: u32, fingerprint: Fingerprint) -> Option<Found<'a>> {
+        let slot = self.slot(matches.trailing_zeros() as usize % LINE_SLOTS);
+        // Acquire: the state that is decided on is at least as new as the tag.
+        let tag = slot.tag.load(Ordering::Acquire);
+        // Acquire: pairs with the confirmation, before which the tag was written.
+        let state = slot.state.load(Ordering::Acquire);
+        (tag.is_of(fingerprint) && state.is_value()).then_some(Found { slot, tag, state })
+    }
+
+    #[inline(always)]
+    fn find(self, fingerprint: Fingerprint) -> Option<Found<'a>> {
+        let mut matches = matching_tags(self.words, fingerprint);
+        while matches != 0 {
+            if let Some(found) = self.verify(matches, fingerprint) {
+                return Some(found);
+            }
+            matches &= matches - 1;
+        }
+        None
     }
 }
 
 impl Slots {
     /// Bytes of a slot.
-    pub(super) const BYTES_EACH: usize = GROUP_BYTES / GROUP_SLOTS;
+    pub(super) const BYTES_EACH: usize = LINE_BYTES / LINE_SLOTS;
 
-    pub(super) fn new(groups: usize, in_use: Arc<MemoryUse>) -> io::Result<Self> {
-        let near = if groups >= LEAST_WITH_NEAR { NEAR_GROUPS } else { 0 };
-        let all = near + groups;
+    /// Slots in so many pairs of lines, beside those of the near part.
+    pub(super) fn new(pairs: usize, in_use: Arc<MemoryUse>) -> io::Result<Self> {
+        let far = 2 * pairs;
+        let near = if far >= LEAST_WITH_NEAR { NEAR_LINES } else { 0 };
         Ok(Self {
-            groups: Region::zeroed(all)?,
+            lines: Region::zeroed(near + far)?,
             near,
-            sent_on: CachePadded::default(),
-            used: Pages::new(all * GROUP_BYTES, in_use)?,
+            far,
+            until_crowded: CachePadded::new(AtomicU64::new((near * LINE_SLOTS) as u64)),
+            used: Pages::new((near + far) * LINE_BYTES, in_use)?,
         })
     }
 
     pub(super) fn count(&self) -> usize {
-        self.groups.len() * GROUP_SLOTS
+        self.lines.len() * LINE_SLOTS
     }
 
-    #[inline]
+    pub(super) fn line_count(&self) -> usize {
+        self.lines.len()
+    }
+
+    #[inline(always)]
     pub(super) fn candidates(&self, key: KeyHash) -> Candidates {
         let (_, low) = key.halves();
         Candidates { fingerprint: Fingerprint::of(key), low }
     }
 
-    /// The group in which a key is most likely found.
-    #[inline]
+    /// The line in which a key is most likely found.
+    #[inline(always)]
     fn likely(&self, key: &Candidates) -> usize {
-        if self.near > 0 && !self.is_crowded() { self.near(key) } else { self.home(key) }
+        if self.is_crowded() { self.home(key) } else { self.near(key) }
     }
 
-    /// The key's group in the near part, if there is one.
-    #[inline]
+    /// The line of the near part that a key uses first, if there is one.
+    #[inline(always)]
     fn near(&self, key: &Candidates) -> usize {
-        scale(key.low.wrapping_mul(0xbf58_476d_1ce4_e5b9), self.near)
+        // Bits that hardly affect the home.
+        key.low as usize % NEAR_LINES
     }
 
-    #[inline]
+    /// The line of the far part that a key uses first.
+    #[inline(always)]
     fn home(&self, key: &Candidates) -> usize {
-        self.near + scale(key.low << 11, self.groups.len() - self.near)
-    }
-
-    /// The key's second group in the far part; the first again where there is only one.
-    fn other(&self, key: &Candidates) -> usize {
-        let far = self.groups.len() - self.near;
-        // Every bit of the half that chose the first group affects the second.
-        let step = scale(key.low.wrapping_mul(0x9e37_79b9_7f4a_7c15), far - 1);
-        let other = self.home(key) + 1 + step;
-        if other >= self.groups.len() { other - far } else { other }
-    }
-
-    /// The groups of a key, each once, always in the same order.
-    pub(super) fn groups_of(&self, key: &Candidates) -> impl Iterator<Item = usize> + use<> {
-        let (home, other) = (self.home(key), self.other(key));
-        let near = (self.near > 0).then(|| self.near(key));
-        near.into_iter().chain([home]).chain(Some(other).filter(|other| *other != home))
-    }
-
-    pub(super) fn is_near(&self, group: usize) -> bool {
-        group < self.near
+        self.near + scale(key.low << 11, self.far)
     }
 
     /// Whether most keys are in the far part.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_crowded(&self) -> bool {
         // Relaxed: it only decides where to look first.
-        self.sent_on.load(Ordering::Relaxed) >= (NEAR_GROUPS * GROUP_SLOTS) as u64
+        self.until_crowded.load(Ordering::Relaxed) == 0
     }
 
     /// A new key found no room in the near part.
     pub(super) fn send_on(&self) {
-        if !self.is_crowded() {
-            self.sent_on.fetch_add(1, Ordering::Relaxed);
-        }
+        let one_less = |left: u64| left.checked_sub(1);
+        // Relaxed, as in `is_crowded`. At 0 it stays.
+        let _ = self.until_crowded.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
     }
 
-    fn lines(&self, group: usize) -> impl Iterator<Item = Line<'_>> {
-        let index = group * GROUP_SLOTS;
-        let [first, second] = &self.groups[group].0;
-        [Line { words: first, index }, Line { words: second, index: index + LINE_SLOTS }].into_iter()
+    #[inline(always)]
+    fn line(&self, line: usize) -> Line<'_> {
+        Line { words: &self.lines[line], index: line * LINE_SLOTS }
     }
 
-    /// The slots of a group, in order.
-    pub(super) fn of_group(&self, group: usize) -> impl Iterator<Item = Slot<'_>> {
-        self.lines(group).flat_map(|line| (0..LINE_SLOTS).map(move |lane| line.slot(lane)))
+    /// The slots of a line, in order.
+    #[inline(always)]
+    pub(super) fn of_line(&self, line: usize) -> impl Iterator<Item = Slot<'_>> {
+        let line = self.line(line);
+        (0..LINE_SLOTS).map(move |lane| line.slot(lane))
     }
 
     /// The slots of a key, always in the same order.
     pub(super) fn of_key(&self, key: &Candidates) -> impl Iterator<Item = Slot<'_>> + use<'_> {
-        self.groups_of(key).flat_map(|group| self.of_group(group))
+        self.lines_of(key).flat_map(|line| self.of_line(line))
     }
 
     /// Every slot that may ever have been used.
     pub(super) fn all(&self) -> impl Iterator<Item = Slot<'_>> {
-        let groups = self.used.marked().flat_map(|page| page * PAGE_GROUPS..(page + 1) * PAGE_GROUPS);
-        groups.take_while(|group| *group < self.groups.len()).flat_map(|group| self.of_group(group))
+        let lines = self.used.marked().flat_map(|page| page * PAGE_LINES..(page + 1) * PAGE_LINES);
+        lines.take_while(|line| *line < self.lines.len()).flat_map(|line| self.of_line(line))
     }
 
     /// To be called before a slot is claimed.
     pub(super) fn use_slot(&self, slot: Slot<'_>) {
-        self.used.mark(slot.index / GROUP_SLOTS * GROUP_BYTES);
+        self.used.mark(slot.index / LINE_SLOTS * LINE_BYTES);
     }
 
     /// The slot that holds a value of the key.
     pub(super) fn find(&self, key: &Candidates) -> Option<Found<'_>> {
-        // Read once: the table may become crowded between the two look-ups.
-        let likely = self.likely(key);
-        self.find_in(likely, key.fingerprint).or_else(|| self.find_besides(likely, key))
+        let mut lines = self.lines_by_likelihood(key);
+        if planted!(LookEndsAtHome) {
+            return self.line(lines.next()?).find(key.fingerprint);
+        }
+        lines.find_map(|line| self.line(line).find(key.fingerprint))
     }
 
-    /// As [`find`](Self::find), in the most likely group only.
+    /// As [`find`](Self::find), in the first line that `find` reads. Checks the first match only, so it may miss a key that
+    /// is there: in rare cases another slot of the line has an old or almost equal tag.
     #[inline(always)]
     pub(super) fn find_likely(&self, key: &Candidates) -> Option<Found<'_>> {
-        if self.is_crowded() {
-            // A third of the keys are there, and a cache miss is likely, so both groups are loaded at once.
-            self.prefetch_group(self.other(key));
-        }
-        self.find_in(self.likely(key), key.fingerprint)
+        let line = self.line(self.likely(key));
+        let matches = matching_tags(line.words, key.fingerprint);
+        if matches == 0 { None } else { line.verify(matches, key.fingerprint) }
     }
 
-    /// As [`find`](Self::find), in the other groups. May miss a key if the table becomes crowded at this moment.
-    pub(super) fn find_elsewhere(&self, key: &Candidates) -> Option<Found<'_>> {
-        self.find_besides(self.likely(key), key)
-    }
-
-    #[inline]
-    fn find_besides(&self, likely: usize, key: &Candidates) -> Option<Found<'_>> {
-        let (home, other) = (self.home(key), self.other(key));
-        let [first, second] = match self.near {
-            0 => return self.find_in(other, key.fingerprint),
-            _ if likely == home => [other, self.near(key)],
-            _ => [home, other],
-        };
-        if let Some(found) = self.find_in(first, key.fingerprint) {
-            return Some(found);
-        }
-        self.find_in(second, key.fingerprint)
-    }
-
+    /// Prefetches the line in which a key is most likely found.
     #[inline(always)]
-    fn find_in(&self, group: usize, fingerprint: Fingerprint) -> Option<Found<'_>> {
-        for line in self.lines(group) {
-            let mut matches = line.matches(fingerprint);
-            while matches != 0 {
-                let slot = line.slot(matches.trailing_zeros() as usize % LINE_SLOTS);
-                matches &= matches - 1;
-                // Acquire: the state that is decided on is at least as new as the tag.
-                let tag = slot.tag.load(Ordering::Acquire);
-                // Acquire: pairs with the confirmation, before which the tag was written.
-                let state = slot.state.load(Ordering::Acquire);
-                if tag.is_of(fingerprint) && state.is_value() {
-                    return Some(Found { slot, tag, state });
-                }
-            }
-        }
-        None
-    }
-
-    /// Prefetches the lines in which a key is most likely found.
-    #[inline]
     pub(super) fn prefetch(&self, key: &Candidates) {
-        self.prefetch_group(self.likely(key));
-    }
-
-    #[inline]
-    fn prefetch_group(&self, group: usize) {
-        self.groups[group].0.iter().for_each(region::prefetch);
+        region::prefetch(&self.lines[self.likely(key)]);
     }
 }
 
 /// Spreads 64 random bits over `0..count`.
-#[inline]
+#[inline(always)]
 fn scale(random: u64, count: usize) -> usize {
     ((u128::from(random) * count as u128) >> 64) as usize
 }

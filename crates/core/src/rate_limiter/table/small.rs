@@ -102,10 +102,10 @@ pub(super) fn hash((high, low): (u64, u64)) -> KeyHash {
 }
 
 pub(super) fn small_table<C: Cell>(
-    groups: usize,
+    pairs: usize,
     bound: Bound,
     overflow: Overflow,
     cell: impl FnOnce(usize) -> std::io::Result<C>,
 ) -> Table<C> {
-    Table::of_groups(groups, bound, overflow, std::sync::Arc::default(), cell).expect("room")
+    Table::of_pairs(pairs, bound, overflow, std::sync::Arc::default(), cell).expect("room")
 }

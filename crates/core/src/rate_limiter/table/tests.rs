@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::rate_limiter::cell::Single;
+use crate::runtime::clock::MS;
 use crate::runtime::key_hash::{KeyHash, hash_str};
 
 fn table(max_keys: usize, overflow: Overflow) -> Table<Single> {
@@ -18,6 +19,12 @@ fn set(table: &Table<Single>, key: &str, now: u64, expiry: u64) -> Result<(), Fu
 
 fn set_hashed(table: &Table<Single>, key: KeyHash, now: u64, expiry: u64) -> Result<(), Full> {
     table.update(key, now, lifetime, |_, _| Step::Write([expiry], ()))
+}
+
+/// The same hashes each time, as random ones would be.
+fn hashes() -> impl Iterator<Item = KeyHash> {
+    let mut random = fastrand::Rng::with_seed(1);
+    std::iter::repeat_with(move || KeyHash::from_halves(random.u64(..), random.u64(..)))
 }
 
 fn holds(table: &Table<Single>, key: &str) -> bool {
@@ -38,6 +45,22 @@ fn an_expired_key_is_evicted_before_a_live_one() {
     assert!(!holds(&table, "c"), "the key closest to its full quota is evicted");
     assert_eq!(table.live_evictions(), 1);
     assert_eq!(table.count(100, lifetime), (3, 0));
+}
+
+/// Keys that expired less than a second ago keep their slots while others have been expired for longer.
+#[test]
+fn a_key_that_has_just_expired_is_spared_while_another_vacancy_exists() {
+    const SECOND: u64 = 1_000 * MS;
+    let table = table(3, Overflow::Evict);
+    for (key, expiry) in [("a", 2 * SECOND - 2), ("b", SECOND), ("c", 2 * SECOND - 1)] {
+        set(&table, key, 0, expiry).expect("room");
+    }
+    let at = 2 * SECOND;
+    set(&table, "d", at, 9 * SECOND).expect("b has expired a second ago");
+    assert!(holds(&table, "a") && holds(&table, "c") && !holds(&table, "b"));
+    set(&table, "e", at, 9 * SECOND).expect("one of the others has expired");
+    assert_eq!([holds(&table, "a"), holds(&table, "c")].iter().filter(|holds| **holds).count(), 1);
+    assert_eq!(table.live_evictions(), 0);
 }
 
 #[test]
@@ -95,20 +118,43 @@ fn a_small_table_stays_within_its_bound_under_contention() {
     assert_eq!(table.count(5_000, lifetime), (50, 0), "no place was lost");
 }
 
-/// Each new key arrives when another has expired. With as many live keys as the table was made for, fewer than one new
-/// key in a thousand evicts a live one.
+/// Each new key arrives when another has expired, with as many live keys as the table was made for. How many new keys
+/// evicted a live one, of `newcomers`.
+fn evictions(clients: u64, newcomers: u64) -> u64 {
+    let table = table(clients as usize, Overflow::Evict);
+    for (i, key) in (0..newcomers).zip(hashes()) {
+        set_hashed(&table, key, i, i + clients).expect("evicts");
+    }
+    let (live, _) = table.count(newcomers, lifetime);
+    assert!(live >= clients - clients / 1_000, "{live}");
+    table.live_evictions()
+}
+
+/// The largest table without a near part, whose slots would come on top.
 #[test]
 fn a_table_in_steady_use_evicts_almost_no_live_key() {
-    const CLIENTS: u64 = 40_000;
-    let table = table(CLIENTS as usize, Overflow::Evict);
-    let newcomers = 4 * CLIENTS;
-    for i in 0..newcomers {
-        set_hashed(&table, hash_str(&i.to_string()), i, i + CLIENTS).expect("evicts");
-    }
-    let evictions = table.live_evictions();
-    assert!(evictions * 1_000 < newcomers, "{evictions} of {newcomers}");
-    let (live, _) = table.count(newcomers, lifetime);
-    assert!(live >= CLIENTS - CLIENTS / 1_000, "{live}");
+    let evictions = evictions(22_932, 200_000);
+    assert!(evictions < 200, "fewer than one in a thousand: {evictions}");
+}
+
+#[test]
+fn a_large_table_in_steady_use_evicts_even_fewer() {
+    let evictions = evictions(40_000, 160_000);
+    assert!(evictions < 20, "{evictions}");
+}
+
+/// Most look-ups end in the line that they read first.
+#[test]
+fn most_keys_of_a_full_table_are_at_home() {
+    const CLIENTS: usize = 22_932;
+    let table = table(CLIENTS, Overflow::Evict);
+    let keys: Vec<_> = hashes().take(CLIENTS).collect();
+    keys.iter().for_each(|key| set_hashed(&table, *key, 0, 1_000).expect("evicts"));
+    let is_at_home = |key: &&KeyHash| table.slots.find_likely(&table.slots.candidates(**key)).is_some();
+    let at_home = keys.iter().filter(is_at_home).count();
+    assert!(at_home * 100 > CLIENTS * 75, "{at_home}");
+    let kept = keys.iter().filter(|key| table.get(**key).is_some()).count();
+    assert_eq!(CLIENTS - kept, table.live_evictions() as usize);
 }
 
 /// A flood of keys that never return leaves the table as large as it was, and each of them gets a slot.

@@ -1,12 +1,12 @@
 //! Which slot a new key gets.
 //!
-//! A slot that is free or whose key has expired, in the emptier of the new key's groups; then a slot under a claim of
-//! another key, which holds no charge; then, under `overflow: 'evict'`, the slot of the key closest to its full quota.
+//! A slot that is free or whose key has expired: of the new key's home, if that has one, else of the emptiest of its other
+//! lines. Keys that have just expired are spared while another such slot exists. Then a slot under a claim of another key, which holds no charge; then, under `overflow: 'evict'`, the slot of the key closest to its full quota.
 //! Blocked keys keep their slots.
 
 use super::claims::Claim;
-use super::slots::{Candidates, Found, GROUP_SLOTS, Slot};
-use super::survey::{EvictionRank, Looked, Survey, better};
+use super::slots::{Candidates, Found, Slot};
+use super::survey::{EvictionRank, Looked, SPARED, Survey, Vacancies, better};
 use super::word::{Kind, State, Tag};
 use super::{Full, Table};
 use crate::rate_limiter::cell::Cell;
@@ -15,8 +15,8 @@ use crate::runtime::clock::MS;
 use crate::runtime::planted::planted;
 use crate::runtime::sync::Ordering;
 
-/// Groups that are searched for a new key when the table is at its bound.
-const SWEPT_GROUPS: usize = 16;
+/// Lines that are searched for a new key when the table is at its bound.
+const SWEPT_LINES: usize = 32;
 
 impl<C: Cell> Table<C> {
     /// Claims a slot for a key that was not found; `None` when another thread came between.
@@ -28,8 +28,12 @@ impl<C: Cell> Table<C> {
     ) -> Result<Option<Claim<'_>>, Full> {
         let Some(survey) = self.survey(key, now, lifetime) else { return Ok(None) };
         if let Some(vacancy) = survey.vacancy {
-            if vacancy.rank == EvictionRank::Expired || self.bound.enter() {
+            if vacancy.rank.is_expired() || self.bound.enter() {
                 return Ok(self.take(key, vacancy, now, lifetime));
+            }
+            if survey.is_partial {
+                // Other keys took the last places meanwhile.
+                return Ok(None);
             }
             if let Some(expired) = survey.expired {
                 return Ok(self.take(key, expired, now, lifetime));
@@ -59,27 +63,24 @@ impl<C: Cell> Table<C> {
         lifetime: &impl Fn(&C::Words, u64) -> u64,
     ) -> Option<Survey<'_>> {
         let mut survey = Survey::default();
-        let mut most_vacant = 0;
-        for group in self.slots.groups_of(key) {
-            let (mut vacant, mut best) = (0, None::<Looked<'_>>);
-            for slot in self.slots.of_group(group) {
+        let (lines, filled_in_order) = self.slots.lines_to_fill(key);
+        for (place, line) in lines.enumerate() {
+            let mut vacancies = Vacancies::default();
+            for slot in self.slots.of_line(line) {
                 let looked = self.look(slot, now, lifetime);
                 if !planted!(InsertEvictsItself) && looked.is_of(key) {
                     return None;
                 }
-                if looked.is_vacant() {
-                    vacant += 1;
-                    best = better(best, looked);
-                }
+                vacancies.add(looked);
                 survey.add(looked, now);
             }
-            if vacant > most_vacant {
-                (most_vacant, survey.vacancy) = (vacant, best);
+            let is_enough = survey.end_line(&vacancies, place < filled_in_order);
+            if is_enough && self.bound.has_room() {
+                survey.is_partial = true;
+                break;
             }
-            if self.slots.is_near(group) && !self.slots.is_crowded() {
-                if vacant > 0 {
-                    break;
-                }
+            if place + 2 == filled_in_order {
+                // The near part has no room; home comes next.
                 self.slots.send_on();
             }
         }
@@ -95,6 +96,9 @@ impl<C: Cell> Table<C> {
             Kind::Value => match self.read(&Found { slot, tag, state }) {
                 None => EvictionRank::Kept(0),
                 Some(client) => match client.lifetime(now, lifetime) {
+                    0 if client.lifetime(now.saturating_sub(SPARED), lifetime) > 0 => {
+                        EvictionRank::JustExpired
+                    }
                     0 => EvictionRank::Expired,
                     left if client.blocked_until > now => EvictionRank::Kept(left),
                     left => EvictionRank::Live(left),
@@ -113,7 +117,7 @@ impl<C: Cell> Table<C> {
         lifetime: &impl Fn(&C::Words, u64) -> u64,
     ) -> Option<Claim<'a>> {
         let Looked { slot, tag, rank, .. } = victim;
-        if rank == EvictionRank::Expired {
+        if rank.is_expired() && !(planted!(SparedLeavesWatermark) && rank == EvictionRank::JustExpired) {
             self.raise_watermark(&victim.found(), now, lifetime);
         }
         let state = self.unmark(&victim.found(), now)?;
@@ -171,7 +175,7 @@ impl<C: Cell> Table<C> {
         }
     }
 
-    /// The table is at its bound, and the new key's groups hold none that can be replaced: frees a slot elsewhere. Not an
+    /// The table is at its bound, and the new key's lines hold none that can be replaced: frees a slot elsewhere. Not an
     /// error where another thread is about to free its place, or has inserted the key.
     fn make_room(
         &self,
@@ -179,18 +183,18 @@ impl<C: Cell> Table<C> {
         now: u64,
         lifetime: &impl Fn(&C::Words, u64) -> u64,
     ) -> Result<(), Full> {
-        let groups = self.slots.count() / GROUP_SLOTS;
-        let step = SWEPT_GROUPS.min(groups);
-        let first = self.bound.advance(step, groups);
+        let lines = self.slots.line_count();
+        let step = SWEPT_LINES.min(lines);
+        let first = self.bound.advance(step, lines);
         let (mut freed, mut occupied, mut earliest_vacancy) = (false, None::<Looked<'_>>, u64::MAX);
-        for group in (first..first + step).map(|group| group % groups) {
-            for slot in self.slots.of_group(group) {
+        for line in (first..first + step).map(|line| line % lines) {
+            for slot in self.slots.of_line(line) {
                 let looked = self.look(slot, now, lifetime);
                 if looked.is_of(key) {
                     return Ok(());
                 }
                 match looked.rank {
-                    EvictionRank::Expired => {
+                    EvictionRank::Expired | EvictionRank::JustExpired => {
                         self.raise_watermark(&looked.found(), now, lifetime);
                         freed |= self.clear_out(&looked, now);
                     }

@@ -27,6 +27,12 @@ impl Fingerprint {
         let (high, _) = key.halves();
         Self((high >> 5).max(1))
     }
+
+    /// The upper half of each tag of it.
+    #[inline(always)]
+    pub(super) fn upper_half(self) -> u32 {
+        (self.0 >> (32 - VERSION_BITS)) as u32
+    }
 }
 
 /// Which claim of a slot wrote a word. A late write by a suspended thread has an old version.

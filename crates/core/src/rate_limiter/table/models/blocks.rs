@@ -30,6 +30,17 @@ fn the_later_of_two_blocks_of_a_new_key_stands() {
     });
 }
 
+#[test]
+fn a_block_of_a_key_that_another_thread_inserts_stands() {
+    on_both_paths(3, |path| {
+        let small = Arc::new(Small::of(path, 1, 5, Overflow::Evict));
+        let block = call(|small: &Small<_>| small.block(A, 3_000_000));
+        assert!(at_once(&small, [consume(A, NOW), block])[1]);
+        assert_eq!(small.slots_of(A), 1);
+        assert!(!small.consume(A, NOW), "it is blocked");
+    });
+}
+
 /// A has expired, and B takes its slot while A is blocked.
 #[test]
 fn a_block_does_not_apply_to_the_next_key_of_the_slot() {

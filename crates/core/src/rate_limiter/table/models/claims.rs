@@ -21,7 +21,7 @@ fn a_key_inserted_by_three_threads_has_one_slot() {
     });
 }
 
-/// A second slot becomes free while the first is being claimed.
+/// The home of the key becomes free while its other slot is being claimed.
 #[test]
 fn an_insert_next_to_a_reset_takes_one_slot() {
     for has_bound in [false, true] {
@@ -29,18 +29,18 @@ fn an_insert_next_to_a_reset_takes_one_slot() {
             let small =
                 if has_bound { Small::bounded(path, 2, 1) } else { Small::of(path, 1, 1, Overflow::Evict) };
             let small = Arc::new(small);
-            assert!(small.consume(B, NOW));
-            let reset = call(|small: &Small<_>| small.table.reset(hash(B)).is_some());
+            assert!(small.consume(C, NOW));
+            let reset = call(|small: &Small<_>| small.table.reset(hash(C)).is_some());
             let answers = at_once(&small, [consume(A, NOW), consume(A, NOW), reset]);
             assert_eq!(admitted(&answers[..2]), 1);
             assert!(answers[2] || small.table.live_evictions() == 1);
-            assert_eq!((small.slots_of(A), small.slots_of(B)), (1, 0));
+            assert_eq!((small.slots_of(A), small.slots_of(C)), (1, 0));
         });
     }
 }
 
 #[test]
-fn a_key_of_two_groups_has_one_slot() {
+fn a_key_of_two_pairs_has_one_slot() {
     for other in [A, B] {
         on_both_paths(3, move |path| {
             let small = Arc::new(Small::of(path, 2, 1, Overflow::Evict));
@@ -49,6 +49,29 @@ fn a_key_of_two_groups_has_one_slot() {
             assert_eq!((small.slots_of(A), small.slots_of(other)), (1, 1));
         });
     }
+}
+
+#[test]
+fn a_key_of_three_pairs_has_one_slot() {
+    on_both_paths(2, |path| {
+        let small = Arc::new(Small::of(path, 3, 1, Overflow::Evict));
+        assert_eq!(admitted(&at_once(&small, [consume(A, NOW), consume(A, NOW)])), 1);
+        assert_eq!(small.slots_of(A), 1);
+    });
+}
+
+/// One of two inserts finds the home taken and chooses another line; the other finds it free again.
+#[test]
+fn a_key_whose_home_becomes_free_has_one_slot() {
+    three_on_both_paths(|path| {
+        let small = Arc::new(Small::of(path, 2, 1, Overflow::Evict));
+        assert!(small.consume(C, NOW), "takes the home of A");
+        let reset = call(|small: &Small<_>| small.table.reset(hash(C)).is_some());
+        let answers = at_once(&small, [consume(A, NOW), consume(A, NOW), reset]);
+        assert_eq!(admitted(&answers[..2]), 1);
+        assert_eq!((small.slots_of(A), small.slots_of(C)), (1, 0));
+        assert!(!small.consume(A, NOW), "it is found, wherever it is");
+    });
 }
 
 #[test]

@@ -63,3 +63,15 @@ fn a_key_inserted_by_another_thread_counts_from_the_watermark() {
         assert_eq!(small.table.get(hash(A)).expect("charged").words, [NOW + T + T]);
     });
 }
+
+/// A has just expired, and a slot is free: C, whose home is that of A, takes that one while A comes back.
+#[test]
+fn a_key_that_has_just_expired_is_spared() {
+    on_both_paths(3, |path| {
+        let small = Arc::new(Small::of(path, 1, 1, Overflow::Evict));
+        assert!(small.consume(A, NOW), "until 1100");
+        assert_eq!(at_once(&small, [consume(A, NOW + T), consume(C, NOW + T)]), [true, true]);
+        assert_eq!((small.slots_of(A), small.slots_of(C)), (1, 1));
+        assert_eq!(small.table.watermark.load(Ordering::SeqCst), 0, "no key was evicted");
+    });
+}
