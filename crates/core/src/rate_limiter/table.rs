@@ -235,7 +235,11 @@ impl<C: Cell> Table<C> {
         mut decide: impl FnMut(&Client<C::Words>) -> Step<C::Words, R>,
     ) -> Option<R> {
         loop {
-            let (words, result) = match decide(&self.read(&found)?) {
+            let Some(client) = self.read(&found) else {
+                found.state = self.later_state(&found)?;
+                continue;
+            };
+            let (words, result) = match decide(&client) {
                 Step::Keep(result) => return Some(result),
                 Step::Write(words, result) => (words, result),
             };
@@ -264,6 +268,20 @@ impl<C: Cell> Table<C> {
                 }
             }
         }
+    }
+
+    /// The state of the key now, after another thread's change of it came between the reads of one state. `None` when the
+    /// slot no longer belongs to the key. Such a change must not count as an attempt to insert the key: of those there is
+    /// a bound, and a call that reaches it is admitted uncounted.
+    #[cold]
+    fn later_state(&self, found: &Found<'_>) -> Option<State> {
+        if planted!(ContentionIsAnAttempt) {
+            return None;
+        }
+        pause();
+        // Acquire: the words that the state stands for were written before it.
+        let state = found.slot.state.load(Ordering::Acquire);
+        (state.is_value() && self.is_of_key(found)).then_some(state)
     }
 
     /// ABA: the slot was reused by a key with an equal state, which was charged. False when another call has changed it

@@ -110,6 +110,8 @@ bugs! {
     BanLineNotReadAgain => a_line_in_change_shows_no_ban_of_another,
     /// A ban that has no slot of its line is not counted there.
     BanElsewhereNotCounted => a_ban_without_a_slot_is_not_missed,
+    /// A change of the key between the reads of one state counts as an attempt to insert it.
+    ContentionIsAnAttempt => two_calls_of_several_limits_are_charged_in_the_slot_of_their_key,
     /// The longest window of a hit counter is read before the word.
     LongestWindowReadEarly => a_window_longer_than_any_before_is_not_taken_for_an_old_one,
 }

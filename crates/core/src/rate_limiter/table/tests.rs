@@ -1,7 +1,7 @@
 //! What the table promises, for keys whose only word is the time at which they expire.
 
 use super::*;
-use crate::rate_limiter::cell::Single;
+use crate::rate_limiter::cell::{Several, Single};
 use crate::runtime::clock::MS;
 use crate::runtime::key_hash::{KeyHash, hash_str};
 
@@ -183,4 +183,23 @@ fn reset_and_clear_remove_the_key_and_free_its_place() {
     for key in ["c", "d"] {
         set(&table, key, 0, 10).expect("room");
     }
+}
+
+/// Calls for one key of several limits disturb each other's reads: however often, each is charged where the key is.
+#[test]
+fn a_key_that_others_charge_meanwhile_is_charged_in_its_slot() {
+    let several = |slots| Several::new(slots, 2, Arc::default());
+    let table = Table::new(8, Overflow::Evict, Arc::default(), several).expect("room");
+    let key = hash_str("key");
+    let live = |words: &[u64; 6], now: u64| words[0].saturating_sub(now);
+    let charge = |client: &Client<[u64; 6]>| {
+        let mut words = client.words;
+        words[0] += 1;
+        Step::Write(words, words[0])
+    };
+    table.update(key, 0, live, |_, _| Step::Write([1_000, 0, 0, 0, 0, 0], ())).expect("room");
+    let found = table.slots.find(&table.slots.candidates(key)).expect("inserted");
+    assert_eq!(table.update_existing(key, charge), Some(1_001));
+    // This call looked for the key before.
+    assert_eq!(table.change(found, charge), Some(1_002));
 }

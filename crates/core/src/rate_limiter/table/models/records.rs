@@ -51,3 +51,23 @@ fn a_reader_sees_the_words_of_one_charge() {
         assert_eq!(at_once(&small, [read, charge]), [true, true]);
     });
 }
+
+/// No eviction is possible, so both calls charge the key where they found it, whatever they read meanwhile.
+#[test]
+fn two_calls_of_several_limits_are_charged_in_the_slot_of_their_key() {
+    bounded(3, || {
+        let small = Arc::new(Small::of_two_limits(3));
+        assert!(small.consume(A, NOW));
+        let change = call(|small: &Small<Several>| {
+            let found = small.table.slots.find(&small.table.slots.candidates(hash(A))).expect("charged");
+            let charged = small.table.change(found, |client| {
+                let mut words = client.words;
+                words.iter_mut().take(2).for_each(|word| *word += T);
+                Step::Write(words, ())
+            });
+            charged.is_some()
+        });
+        assert_eq!(at_once(&small, [change, consume(A, NOW)]), [true, true]);
+        assert_eq!(small.table.get(hash(A)).expect("charged").words[..2], [NOW + 3 * T, NOW + 3 * T]);
+    });
+}
