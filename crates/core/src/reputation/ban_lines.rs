@@ -10,7 +10,7 @@
 use super::client::Client;
 use crate::runtime::key_hash::Seeded;
 use crate::runtime::planted::planted;
-use crate::runtime::region::{LinePair, Region};
+use crate::runtime::region::{CacheLine, Region};
 use crate::runtime::sync::{AtomicU64, Mutex, Ordering, fence};
 
 /// Bans that a line holds.
@@ -40,8 +40,7 @@ pub(super) enum Reading {
 }
 
 pub(super) struct BanLines {
-    /// Two lines each.
-    pairs: Region<LinePair>,
+    lines: Region<CacheLine>,
     /// Serializes changes.
     changing: Mutex<()>,
 }
@@ -102,16 +101,15 @@ impl BanLines {
 
     /// Lines for the bans of so many clients; without memory for them, each reader asks the history.
     pub(super) fn new(clients: usize) -> Self {
-        let pairs = clients.div_ceil(2 * SLOTS);
-        let pairs = Region::zeroed(pairs).or_else(|_| Region::zeroed(0));
-        Self { pairs: pairs.expect("an empty region takes one page"), changing: Mutex::new(()) }
+        let lines = Region::zeroed(clients.div_ceil(SLOTS)).or_else(|_| Region::zeroed(0));
+        Self { lines: lines.expect("an empty region takes one page"), changing: Mutex::new(()) }
     }
 
     #[inline]
     fn line(&self, client: Client) -> Option<Line<'_>> {
-        let lines = 2 * self.pairs.len() as u128;
+        let lines = self.lines.len() as u128;
         let line = ((u128::from(Seeded::of(client.bits())) * lines) >> 64) as usize;
-        self.pairs.get(line / 2).map(|pair| Line(&pair.0[line % 2]))
+        self.lines.get(line).map(|line| Line(&line.0))
     }
 
     /// The end of a client's ban. Wait-free.
