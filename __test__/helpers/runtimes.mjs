@@ -4,6 +4,9 @@ import { spawnSync } from 'node:child_process';
 const VARIABLES = { bun: 'SLUICE_TEST_BUN', deno: 'SLUICE_TEST_DENO' };
 const FLAGS = { deno: ['run', '--allow-all', '--quiet'] };
 
+/** Why a test of a heap's bound is skipped, or false: without the bound the heap takes all memory of the machine. */
+export const unboundedHeaps = process.versions.bun !== undefined && 'Bun ignores resourceLimits';
+
 /** `{ execPath, flags }` to start a script with. `skip` is false, or says what is missing. */
 export function runtime(name) {
   if (name === 'node') return { execPath: process.execPath, flags: [], skip: false };

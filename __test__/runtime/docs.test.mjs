@@ -1,4 +1,4 @@
-// The pages name files that exist, and their links lead somewhere.
+// The pages, and llms.txt, name files that exist, and their links lead somewhere.
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -11,6 +11,8 @@ const pages = [
   ...readdirSync(path.join(root, 'docs'))
     .filter((name) => name.endsWith('.md'))
     .map((name) => path.join('docs', name)),
+  'examples/README.md',
+  'llms.txt',
 ];
 const read = (page) => readFileSync(path.join(root, page), 'utf8');
 

@@ -1,5 +1,6 @@
 // SluiceError: the class of every error of this package, with a stable code.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import test from 'node:test';
 import sluice from '../../index.js';
 import { freshName } from '../helpers/peer.mjs';
@@ -41,12 +42,21 @@ for (const [code, calls] of Object.entries(MISTAKES)) {
         assert.ok(error instanceof SluiceError && error instanceof Error);
         assert.equal(Object.getPrototypeOf(error), SluiceError.prototype);
         assert.deepEqual([error.name, error.code], ['SluiceError', `ERR_SLUICE_${code}`]);
+        assert.equal(error.help, `sluice/docs/errors.md#err_sluice_${code.toLowerCase()}`);
         assert.match(error.stack, /^SluiceError: .+\n\s+at .*errors\.test\.mjs/s);
         return true;
       });
     }
   });
 }
+
+test('a warning without details of its own links to its place in the docs', async () => {
+  const warned = once(process, 'warning');
+  new RateLimiter(limiter.name, { limit: 2, window: '1s', onMismatch: 'reconfigure' });
+  const [{ code, detail }] = await warned;
+  assert.equal(code, 'SLUICE_RECONFIGURED');
+  assert.equal(detail, 'See sluice/docs/errors.md#sluice_reconfigured');
+});
 
 test('a message quotes at most the start of a long value', () => {
   const long = 'x'.repeat(1_000_000);

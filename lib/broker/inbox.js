@@ -64,18 +64,23 @@ class Inbox {
 
   #handle(kind, at, value) {
     switch (kind) {
-      case KIND.request:
-        this.#service.serve(this.#senderOf(at), at, this.#now, value);
+      case KIND.request: {
+        const from = this.#senderOf(at);
+        if (from === undefined) this.#service.ignore();
+        else this.#service.serve(from, at, this.#now, value);
         break;
+      }
       case KIND.reply:
         this.#inFlight.resolve(slotOf(at), sequenceOf(at), value);
         break;
       case KIND.failure:
         this.#inFlight.fail(slotOf(at), sequenceOf(at), value);
         break;
-      case KIND.message:
-        this.#messages.receive(this.#senderOf(at), value);
+      case KIND.message: {
+        const from = this.#senderOf(at);
+        if (from !== undefined) this.#messages.receive(from, value);
         break;
+      }
       case KIND.cancel:
         this.#service.cancel(sequenceOf(at), incoming[at + MESSAGE_HEADER.ENDPOINT]);
         break;
@@ -92,6 +97,10 @@ class Inbox {
     else this.#inFlight.undecodable(slotOf(at), sequenceOf(at), error);
   }
 
+  /**
+   * `undefined` for a peer that has left: a runtime may report the end of a thread while it still runs a little (Deno, after
+   * `terminate`). What such a thread sends is ignored.
+   */
   #senderOf(at) {
     return this.#directory.get(incoming[at + MESSAGE_HEADER.SENDER]);
   }

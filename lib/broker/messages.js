@@ -2,6 +2,7 @@
 
 const { undecodable } = require('../runtime/carried-error');
 const { native } = require('../runtime/native');
+const { warn } = require('../runtime/warn');
 const { encode } = require('./codec');
 
 /** Messages that are not answered: sent to one peer or to all, and received as the `'message'` event. */
@@ -69,11 +70,11 @@ class Messages {
     if (this.#hasWarned) return;
     this.#hasWarned = true;
     const what = `${this.#membership.title}: a message of peer "${this.#directory.get(sender)?.id}"`;
-    process.emitWarning(undecodable(what, error).message, {
-      type: 'SluiceWarning',
-      code: 'SLUICE_UNDECODABLE',
-      detail: 'It was dropped. Those that follow are only counted, in stats().undecodable.',
-    });
+    warn(
+      'SLUICE_UNDECODABLE',
+      undecodable(what, error).message,
+      'It was dropped. Those that follow are only counted, in stats().undecodable.',
+    );
   }
 }
 

@@ -96,6 +96,11 @@ class Service {
     this.#reply(task, result);
   }
 
+  /** Releases the capacity of a request that no peer awaits. Its handler does not run. */
+  ignore() {
+    this.#queue.requestAnswered();
+  }
+
   /** Fails a request whose payload cannot be decoded. Its handler does not run. */
   refuse(at, error) {
     const what = `${this.#membership.title}: the payload`;

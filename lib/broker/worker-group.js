@@ -4,6 +4,7 @@ const { setTimeout: pause } = require('node:timers/promises');
 const { SluiceError } = require('../runtime/errors');
 const { Listeners } = require('../runtime/listeners');
 const { native } = require('../runtime/native');
+const { warn } = require('../runtime/warn');
 const { RestartPolicy } = require('./restart-policy');
 const { checkSpawn, count: checkCount, leaveTimeout } = require('./spawn-options');
 const { WorkerSlot } = require('./worker-slot');
@@ -218,7 +219,7 @@ class WorkerGroup {
   #warnUnlessListening(events, code, what, cause) {
     if (events.some((event) => this.#listeners.count(event) > 0)) return;
     const detail = cause === undefined ? undefined : (cause.stack ?? String(cause));
-    process.emitWarning(`${this.#group.plan.title} ${what}`, { type: 'SluiceWarning', code, detail });
+    warn(code, `${this.#group.plan.title} ${what}`, detail);
   }
 }
 

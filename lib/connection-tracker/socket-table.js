@@ -12,6 +12,7 @@ const { acceptedSocket, hasLostAddress, keepAddresses, remoteAddressOf } = requi
 const { checkServer } = require('../http/server-closing');
 const { HOOK_ORDER, hookServer } = require('../http/server-hook');
 const { TrackedSocket } = require('./tracked-socket');
+const { warn } = require('../runtime/warn');
 const { warningInstead } = require('../runtime/warn-of-throw');
 const { NONE } = require('../runtime/none');
 
@@ -171,7 +172,7 @@ class SocketTable {
         this.#isEnded = true;
         warnOfNoCount(this.#tracker.name);
       } else {
-        process.emitWarning(`connections are not counted: ${error.message}`, 'SluiceWarning', error.code);
+        warn(error.code, `connections are not counted: ${error.message}`, error.stack);
       }
       return true;
     }
@@ -218,7 +219,7 @@ class SocketTable {
 
 function warnOfNoCount(name) {
   const message = `connections are not counted: ConnectionTracker "${name}" was destroyed; create and attach it anew`;
-  process.emitWarning(message, 'SluiceWarning', 'ERR_SLUICE_CLOSED');
+  warn('ERR_SLUICE_CLOSED', message);
 }
 
 module.exports = { socketTableOf };

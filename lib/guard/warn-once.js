@@ -1,6 +1,7 @@
 'use strict';
 
 const { onProcess } = require('../runtime/native');
+const { warn } = require('../runtime/warn');
 
 const warned = new Set();
 
@@ -13,7 +14,7 @@ onProcess('reset', () => warned.clear());
 function warnOnce(code, message, detail) {
   if (warned.has(code)) return;
   warned.add(code);
-  process.emitWarning(message, { type: 'SluiceWarning', code, detail });
+  warn(code, message, detail);
 }
 
 module.exports = { warnOnce };

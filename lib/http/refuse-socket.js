@@ -37,6 +37,10 @@ function answerSocket(socket, problem, refusedBody = DEFAULT_REFUSED_BODY) {
 
 /** As `answerSocket`, before a byte of the request was read: the socket ends when the request has arrived. */
 function answerRequest(socket, problem, refusedBody) {
+  if (comesWithRequest(socket)) {
+    socket.end(response(problem));
+    return;
+  }
   const request = new RequestEnd();
   socket.write(response(problem));
   endWhenQuiet(socket);
@@ -44,6 +48,14 @@ function answerRequest(socket, problem, refusedBody) {
     if (!socket.writableEnded && request.isCompletedBy(chunk)) socket.end();
   };
   drainAndClose(socket, refusedBody, endWithRequest);
+}
+
+/**
+ * Bun's own HTTP servers emit `'connection'` once they have read the first request, and serve it unless the socket has ended
+ * by then. Such a socket has no handle: its bytes are read elsewhere.
+ */
+function comesWithRequest(socket) {
+  return process.versions.bun !== undefined && !socket.destroyed && socket._handle === null;
 }
 
 function isTls(server) {

@@ -2,6 +2,9 @@
 
 const PREFIX = 'ERR_SLUICE_';
 
+/** The page that has a heading for each code, as a path in the package. */
+const PAGE = 'sluice/docs/errors.md';
+
 /**
  * A mistake of the caller or a fault; a refusal is not an error. `code` is stable, the text is not.
  * Native code makes these too: it calls the constructor with the same arguments.
@@ -11,6 +14,16 @@ class SluiceError extends Error {
     super(message, options);
     this.code = PREFIX + code;
   }
+
+  /** The place in the docs that explains the code. No property of its own: it is not logged, and does not travel. */
+  get help() {
+    return helpFor(this.code);
+  }
+}
+
+/** The place of a code of errors or warnings in the docs. */
+function helpFor(code) {
+  return `${PAGE}#${code.toLowerCase()}`;
 }
 
 Object.defineProperty(SluiceError.prototype, 'name', {
@@ -48,4 +61,4 @@ function invalidOption(option, given, accepted) {
   return invalid('INVALID_OPTION', option, given, accepted);
 }
 
-module.exports = { PREFIX, SluiceError, describe, hasName, invalid, invalidOption };
+module.exports = { PREFIX, SluiceError, describe, hasName, helpFor, invalid, invalidOption };

@@ -48,6 +48,8 @@ export class SluiceError extends Error {
   private constructor();
   readonly name: 'SluiceError';
   readonly code: SluiceErrorCode;
+  /** Where the docs explain `code`: a path in the package, such as `sluice/docs/errors.md#err_sluice_timeout`. */
+  readonly help: string;
 }
 
 /** So many units per so much time. */

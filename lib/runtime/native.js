@@ -6,6 +6,7 @@ const { SluiceError } = require('./errors');
 const { ADMISSION, ADMITTED, INTEGERS, NUMBERS, REFUSED } = require('./layouts');
 const { loadBinding } = require('./load-binding');
 const { NONE } = require('./none');
+const { warn } = require('./warn');
 
 const native = loadBinding();
 
@@ -183,11 +184,11 @@ function reapWorkersThatSkipTheirHook() {
 function warnOfOtherCopies() {
   const copies = native.otherCopiesOnce();
   if (copies.length === 0) return;
-  process.emitWarning(`several copies are loaded and share nothing: ${copies.join(', ')}`, {
-    type: 'SluiceWarning',
-    code: 'SLUICE_SEVERAL_COPIES',
-    detail: 'Make all dependants resolve one version of sluice, for example with "npm dedupe".',
-  });
+  warn(
+    'SLUICE_SEVERAL_COPIES',
+    `several copies are loaded and share nothing: ${copies.join(', ')}`,
+    'Make all dependants resolve one version of sluice, for example with "npm dedupe".',
+  );
 }
 
 module.exports = {

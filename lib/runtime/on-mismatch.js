@@ -2,6 +2,7 @@
 
 const { native } = require('./native');
 const { oneOf, owned } = require('./schema');
+const { warn } = require('./warn');
 
 /** What becomes of other options than those of the instance that exists. */
 const onMismatch = oneOf('error', 'reconfigure');
@@ -17,10 +18,7 @@ function openNamed(owner, name, options, open) {
 function warnOfChanges(owner, name, changes) {
   if (changes.length === 0) return;
   const list = changes.map(({ option, before, after }) => `${option} = ${after} instead of ${before}`);
-  process.emitWarning(`${owner} ${JSON.stringify(name)} was reconfigured: ${list.join(', ')}`, {
-    type: 'SluiceWarning',
-    code: 'SLUICE_RECONFIGURED',
-  });
+  warn('SLUICE_RECONFIGURED', `${owner} ${JSON.stringify(name)} was reconfigured: ${list.join(', ')}`);
 }
 
 module.exports = { onMismatch, openNamed };

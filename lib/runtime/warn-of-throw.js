@@ -1,6 +1,7 @@
 'use strict';
 
 const { onProcess } = require('./native');
+const { warn } = require('./warn');
 
 /** Names of the functions that were warned about. */
 const warned = new Set();
@@ -18,11 +19,7 @@ function warnOfThrow(code, name, consequence, thrown) {
   if (warned.has(name) || warned.size >= MOST_WARNED) return;
   warned.add(name);
   const { message, stack } = readable(thrown);
-  process.emitWarning(`${name} failed; ${consequence}: ${message}`, {
-    type: 'SluiceWarning',
-    code,
-    detail: stack,
-  });
+  warn(code, `${name} failed; ${consequence}: ${message}`, stack);
 }
 
 /** Wraps `fn`: a warning replaces what it throws or rejects with. */

@@ -1,0 +1,194 @@
+/*
+ * What is known to fail, by runtime. An entry says what does not work, why, what to do instead, and which tests show it: names
+ * of files, with parts of the names of their tests, or [] for any. `isOfTest` marks what concerns the test rather than sluice.
+ */
+
+/** Files that test the repository, or start other runtimes by themselves. They run in Node only. */
+export const NODE_ONLY = new Set([
+  'http/runtimes',
+  'listen/runtimes',
+  'runtime/docs',
+  'runtime/loader',
+  'runtime/package',
+  'runtime/reference',
+]);
+
+const BUN = 'https://github.com/oven-sh/bun/';
+const DENO = 'https://github.com/denoland/deno/';
+
+const KNOWN = {
+  bun: [
+    {
+      what: 'Caps and bans at accept, on servers that listen by themselves (`server.listen`, `app.listen`): a connection is counted, refused or served with its first request. One that sends nothing is not counted',
+      why: "Bun's HTTP servers emit `'connection'` when they have read a request, with a socket that has no data",
+      issue: `${BUN}pull/35661`,
+      instead: 'open the server with `listen`, which accepts by a `net` server',
+      tests: {
+        'connection-tracker/attach': ['https: sockets over max'],
+        'guard/express': ['connections count from accept'],
+        'guard/lost-address': ['drops connections without an address'],
+      },
+    },
+    {
+      what: 'The answer to a refused upload that is still being sent may be lost: the connection is reset',
+      why: 'Bun closes a connection with unread data after the answer',
+      issue: `${BUN}pull/37889`,
+      instead: '`listen`',
+      tests: {
+        'guard/refusal-uploads': [],
+        'lifecycle/servers': ['a request whose body never arrives', 'upgraded sockets stay open'],
+      },
+    },
+    {
+      what: 'During a shutdown, kept-alive connections and incomplete requests are closed at once instead of getting a 503 or a 408',
+      why: "Bun's `server.close()` destroys every connection without a request in flight, also one with an incomplete head",
+      issue: `${BUN}pull/37889`,
+      instead: '`listen`; requests in flight are completed in any case',
+      tests: {
+        'guard/refusal-headers': ['the 503 of a lifecycle'],
+        'guard/shutdown': ['waits for requests in flight'],
+        'lifecycle/heads': [],
+        'lifecycle/health': [],
+        'lifecycle/queue': [],
+        'lifecycle/servers': [],
+      },
+    },
+    {
+      what: "`https` servers with `listen` are `ERR_SLUICE_UNSUPPORTED`; [listen](listen.md#bun-and-deno) has the alternative. In cluster workers, `'listening'` is not emitted, and without shared sockets each worker gets a port of its own",
+      why: "Bun's HTTP servers ignore descriptors",
+      issue: `${BUN}issues/22559`,
+      tests: { 'listen/cluster': ['one listening event per worker', 'without shared sockets'] },
+    },
+    {
+      what: '`backlog` of `listen` has no effect',
+      why: 'Bun passes its own to the system when it listens on a descriptor',
+      issue: `${BUN}pull/34659`,
+      tests: { 'listen/listen': ['backlog bounds'] },
+    },
+    {
+      what: '`resourceLimits` of `broker.spawn` has no effect: a worker whose heap grows takes the memory of the process',
+      why: 'Bun ignores it',
+      issue: `${BUN}issues/31411`,
+      tests: { 'broker/undecodable': [] },
+    },
+    {
+      isOfTest: true,
+      what: 'leaks are counted by `v8.queryObjects`, which Bun does not have',
+      tests: {
+        'broker/ends': ['garbage collected'],
+        'broker/handlers': ['leak nothing'],
+      },
+    },
+    {
+      isOfTest: true,
+      what: 'texts of errors and stacks are those of V8, and `v8.serialize` has another limit',
+      tests: {
+        'broker/broker': ['an error of a handler arrives'],
+        'broker/handlers': ['every kind of thenable'],
+        'broker/payloads': ['the maximum string length'],
+        'guard/fastify-hooks': ['too early'],
+        'guard/http-listener': ['what the listener throws'],
+        'runtime/carried-errors': ['keeps its class'],
+      },
+    },
+    {
+      isOfTest: true,
+      what: "`bun test` fails on errors that the test expects to reach `'uncaughtException'`",
+      tests: { 'runtime/user-functions-listeners': [] },
+    },
+    {
+      isOfTest: true,
+      what: 'the test takes longer than its limit on a busy machine',
+      tests: { 'broker/storm': [], 'runtime/thread-end': [] },
+    },
+  ],
+  deno: [
+    {
+      what: 'During a shutdown, connections in the listen queue are reset instead of answered, and heads and handshakes under way may be closed',
+      why: 'Deno shows no descriptor of a listening socket, so its queue cannot be accepted before it is closed',
+      instead: 'give `shutdown` a `delay`, so that a balancer stops sending before the port closes',
+      tests: {
+        'lifecycle/heads': [],
+        'lifecycle/queue': [],
+        'lifecycle/servers': ['over TLS'],
+      },
+    },
+    {
+      what: '`resourceLimits` of `broker.spawn` does not bound the stack of a worker',
+      why: 'Deno does not take all of the limits',
+      issue: `${DENO}issues/26156`,
+      tests: { 'broker/undecodable': [] },
+    },
+    {
+      what: "A thread that is terminated may run a little after its `'exit'`. What it sends then is ignored; capacity that it reserves then for calls stays reserved. Its references to JavaScript objects are not deleted",
+      why: 'Deno does not run the clean-up hook of a terminated worker. The thread that started it reports its end instead',
+      instead: 'let workers end by `group.close()` or `restart()`',
+      tests: {
+        'broker/storm': [],
+        'broker/workers': ['with workers of its own'],
+        'reputation/threads': ['terminated threads leave'],
+        'runtime/thread-references': [],
+      },
+    },
+    {
+      what: 'An answer that arrived in time can still time out if its thread was busy past the deadline',
+      why: 'Deno may run due timers before it delivers what other threads have sent',
+      tests: { 'broker/ends': ['busy past the deadline'] },
+    },
+    {
+      what: 'Cluster workers share their port, but cannot start threads',
+      why: 'Deno does not start threads in a cluster worker',
+      tests: { 'listen/cluster': [] },
+    },
+    {
+      isOfTest: true,
+      what: "the test counts threads by the process event `'worker'`; some are counted that have ended",
+      tests: { 'broker/spawn': [] },
+    },
+    {
+      isOfTest: true,
+      what: 'the test starts a process with flags of Node',
+      tests: {
+        'runtime/instances': ['only workers load the addon'],
+        'runtime/memory': ['exceeds the address space'],
+      },
+    },
+    {
+      isOfTest: true,
+      what: 'signals are sent by `kill` of a child process that Deno started. Sent by another program they work',
+      tests: { 'lifecycle/process': [], 'lifecycle/handle-signals': [] },
+    },
+    {
+      isOfTest: true,
+      what: "the test's HTTP/2 and TLS clients are Deno's, and their streams do not end. From a client of Node the same HTTP/2 requests end",
+      tests: { 'guard/guard': [], 'guard/lost-address': [], 'guard/refusal-uploads': [] },
+    },
+    {
+      isOfTest: true,
+      what: 'the test takes longer than its limit on a busy machine',
+      tests: { 'runtime/thread-end': [] },
+    },
+    {
+      isOfTest: true,
+      what: 'a client that connects while a port closes gets `ECONNRESET` instead of `ECONNREFUSED`',
+      tests: {
+        'guard/shutdown': ['waits for requests in flight'],
+        'listen/listen': ['is terminated with a request in flight'],
+      },
+    },
+  ],
+};
+
+/** The entries of a runtime; none for Node. */
+export function entriesOf(key) {
+  return KNOWN[key] ?? [];
+}
+
+/** Whether a failure is known. That a file did not run at all never is. */
+export function isKnown(key, file, test) {
+  return entriesOf(key).some(({ tests }) => {
+    const parts = tests[file];
+    if (parts === undefined || test.startsWith('(the process exited')) return false;
+    return parts.length === 0 || parts.some((part) => test.includes(part));
+  });
+}
