@@ -19,6 +19,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { binaryPath, platformSuffix, root } from '../../scripts/addon.mjs';
 import { manifest, platforms } from '../../scripts/platforms.mjs';
+import { findRust } from '../../scripts/requirements.mjs';
 import { Project } from './project.mjs';
 import { startRegistry } from './registry.mjs';
 
@@ -156,6 +157,7 @@ test('without optional packages the error names the package, and a build from so
   ]);
   assert.equal(JSON.parse(readFileSync(path.join(cwd, 'package.json'), 'utf8')).name, 'sluice-build');
   // The sources that were published are complete.
+  findRust();
   const { status: metadata, stderr } = spawnSync(
     'cargo',
     ['metadata', '--no-deps', '--offline', '--format-version=1', '--quiet'],

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { binaryPath, root } from '../../scripts/addon.mjs';
@@ -37,7 +37,7 @@ async function publish(scratch, url) {
   const [from, into] = ['artifacts', 'packages'].map((name) => path.join(scratch, name));
   mkdirSync(from);
   for (const { binary } of platforms) writeFileSync(path.join(from, binary), `stand-in for ${binary}`);
-  spawnSync('cp', [binaryPath, from]);
+  copyFileSync(binaryPath, path.join(from, path.basename(binaryPath)));
   await stage({ from, into });
   const token = path.join(scratch, 'publisher.npmrc');
   writeFileSync(token, `//${new URL(url).host}/:_authToken=anyone\n`);

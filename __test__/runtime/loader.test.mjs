@@ -35,7 +35,7 @@ function copyOfPackage(t) {
 
 /** Loads the package in a new process: message and code of the error, or `{}`. */
 function load(folder, { flags = [], ...options } = {}) {
-  const code = `try { require('${folder}'); console.log('{}'); }
+  const code = `try { require(${JSON.stringify(folder)}); console.log('{}'); }
     catch ({ message, code }) { console.log(JSON.stringify({ message, code })); }`;
   const { stdout, stderr, error } = spawnSync(process.execPath, [...flags, '-e', code], {
     encoding: 'utf8',
