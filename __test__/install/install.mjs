@@ -89,9 +89,10 @@ test('npm, without install scripts: CommonJS and Express, ES modules and Fastify
   assert.deepEqual(printed(project.run('typed.mjs')), { allowed: [true, true, false], refuses: 'function' });
 });
 
+// The profile leaves out how TypeScript resolved before packages had exports.
 for (const [what, cli, ...args] of [
   ['publint', 'publint/src/cli.js', 'run', '--strict'],
-  ['arethetypeswrong', '@arethetypeswrong/cli/dist/index.js', '--pack'],
+  ['arethetypeswrong', '@arethetypeswrong/cli/dist/index.js', '--profile', 'node16', '--pack'],
 ]) {
   test(`${what} finds nothing to object to in the package`, () => {
     const file = fileURLToPath(new URL(`tools/node_modules/${cli}`, import.meta.url));
