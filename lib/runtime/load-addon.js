@@ -3,8 +3,7 @@
 const { createRequire } = require('node:module');
 const path = require('node:path');
 const { version } = require('../../package.json');
-const { explain, isMissing, otherVersion } = require('./load-error');
-const { platformOfProcess } = require('./platform');
+const { isMissing, platformOfProcess } = require('./platform');
 
 const ROOT = path.join(__dirname, '..', '..');
 
@@ -25,14 +24,19 @@ function loadAddon(published, loadPackage) {
   try {
     return require(file);
   } catch (error) {
-    if (named || !isMissing(error, file)) throw explain(error, { platform, published, file });
+    if (named || !isMissing(error, file)) throw errors().explain(error, { platform, published, file });
   }
   findFile = () => fileOfPackage(platform);
   const { found, binding, error } = loadPackage(platform, version);
   if (binding !== undefined) return binding;
-  if (found === undefined) throw explain(error, { platform, published });
-  if (error === undefined) throw otherVersion(platform, found);
-  throw explain(error, { platform, published, file: findFile() });
+  if (found === undefined) throw errors().explain(error, { platform, published });
+  if (error === undefined) throw errors().otherVersion(platform, found);
+  throw errors().explain(error, { platform, published, file: findFile() });
+}
+
+/** Loaded only where something is wrong: each thread runs this file. */
+function errors() {
+  return require('./load-error');
 }
 
 /** Not `require.resolve`: a bundler would warn of a name that it cannot know. */

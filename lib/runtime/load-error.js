@@ -5,7 +5,7 @@ const { createRequire } = require('node:module');
 const path = require('node:path');
 const { version } = require('../../package.json');
 const { PREFIX } = require('./errors');
-const { machineOf } = require('./platform');
+const { isMissing, machineOf } = require('./platform');
 
 const ROOT = path.join(__dirname, '..', '..');
 
@@ -74,15 +74,6 @@ function otherVersion(platform, found) {
     `sluice ${version} found sluice-${platform}@${found}; accepted: sluice-${platform}@${version}. ` +
       'Remove node_modules and install again, and drop overrides of either package',
   );
-}
-
-function isMissing({ code }, file) {
-  if (code === 'MODULE_NOT_FOUND') return true;
-  try {
-    return code !== 'ERR_ACCESS_DENIED' && code !== 'ERR_DLOPEN_DISABLED' && !existsSync(file);
-  } catch {
-    return false;
-  }
 }
 
 function missing(platform, published, file) {
@@ -176,4 +167,4 @@ function isInside(folder, file) {
   return file.startsWith(folder + path.sep);
 }
 
-module.exports = { explain, isMissing, otherVersion };
+module.exports = { explain, otherVersion };

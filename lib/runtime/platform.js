@@ -1,6 +1,6 @@
 'use strict';
 
-const { closeSync, openSync, readSync } = require('node:fs');
+const { closeSync, existsSync, openSync, readSync } = require('node:fs');
 
 /** More than the headers of an executable and the path of its program interpreter. */
 const HEAD_BYTES = 4096;
@@ -33,6 +33,16 @@ function machineOf(file) {
   return ELF_MACHINES[head.readUInt16LE(18)];
 }
 
+/** Whether a file did not load because it is not there. */
+function isMissing({ code }, file) {
+  if (code === 'MODULE_NOT_FOUND') return true;
+  try {
+    return code !== 'ERR_ACCESS_DENIED' && code !== 'ERR_DLOPEN_DISABLED' && !existsSync(file);
+  } catch {
+    return false;
+  }
+}
+
 /** The first bytes of a file; undefined where it cannot be read. */
 function headOf(file) {
   try {
@@ -48,4 +58,4 @@ function headOf(file) {
   }
 }
 
-module.exports = { machineOf, platformOfProcess };
+module.exports = { isMissing, machineOf, platformOfProcess };
