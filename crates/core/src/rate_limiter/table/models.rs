@@ -29,8 +29,9 @@ const B: Key = (0x2000, (1 << 53) - 1);
 /// Its home is that of A.
 const C: Key = (0x4000, 0);
 
-/// Blocked where a model wants one slot of two to be out of reach.
-const BLOCKED: Key = (0x3000, 5);
+/// Blocked where a model wants one slot of two to be out of reach. Its home is that of B, so A is in its own: the quick path
+/// looks nowhere else.
+const BLOCKED: Key = (0x3000, (1 << 53) - 6);
 
 /// The end of a block that no model reaches. Ends are kept to 1/64 ms.
 const FAR: u64 = 1_000_000_000;
