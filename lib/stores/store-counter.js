@@ -63,11 +63,24 @@ class StoreCounter {
   clear() {
     this.#counter.clear();
   }
+
+  /** The keys whose window runs, with `keepKeys`. */
+  dump() {
+    return this.#counter.dump(timeOfCall()).map((hits) => ({ ...hits, key: givenKey(hits.key) }));
+  }
 }
+
+/** How `keyOf` begins the text of a number. */
+const NUMBER = '\0number ';
 
 /** A store takes any value for a key; a counter takes texts. Texts are their own keys. */
 function keyOf(key) {
   return typeof key === 'string' && key !== '' ? key : `\0${typeof key} ${String(key)}`;
+}
+
+/** The key that `keyOf` made this text of; of those that are no texts, numbers only. */
+function givenKey(text) {
+  return text.startsWith(NUMBER) ? Number(text.slice(NUMBER.length)) : text;
 }
 
 /** A limit that counts can exceed. */

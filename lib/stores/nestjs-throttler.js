@@ -1,0 +1,46 @@
+'use strict';
+
+const { StoreCounter, checkLimit, storeOptions } = require('./store-counter');
+
+const OWNER = 'ThrottlerStorage';
+
+/** The storage of @nestjs/throttler 6. Counts are shared by all threads. */
+class ThrottlerStorage {
+  #counter;
+
+  constructor(options = {}) {
+    const { name, counter } = storeOptions(OWNER, options, 'nestjs-throttler');
+    this.#counter = new StoreCounter(name, counter);
+  }
+
+  async increment(key, ttl, limit, blockDuration, throttlerName) {
+    const most = limit === Number.POSITIVE_INFINITY ? limit : checkLimit(`${OWNER} limit`, limit);
+    const { count, leftMs } = this.#add(keyOf(key, throttlerName), ttl, ruleOf(most, blockDuration));
+    const isBlocked = count > most;
+    const seconds = Math.ceil(leftMs / 1000);
+    return {
+      // A hit of a blocked client is told as the first above the limit.
+      totalHits: isBlocked ? Math.floor(most) + 1 : count,
+      timeToExpire: seconds,
+      isBlocked,
+      timeToBlockExpire: isBlocked ? seconds : 0,
+    };
+  }
+
+  #add(key, ttl, rule) {
+    // A window of 0 has ended with each hit.
+    return ttl > 0 ? this.#counter.add(key, 1, ttl, rule) : { count: 1, leftMs: 0 };
+  }
+}
+
+/** Throttlers count apart, also where `generateKey` of the application leaves their name out. */
+function keyOf(key, throttlerName) {
+  return `${throttlerName}\0${key}`;
+}
+
+function ruleOf(limit, blockDuration) {
+  if (!(blockDuration > 0) || limit === Number.POSITIVE_INFINITY) return undefined;
+  return { above: Math.floor(limit), windowMs: blockDuration, once: true };
+}
+
+module.exports = { SluiceThrottlerStorage: ThrottlerStorage, ThrottlerStorage };
