@@ -1,13 +1,17 @@
 // What the limiters of sluice/rate-limiter-flexible share, and which version of the package they need.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { createRequire } from 'node:module';
+import Module, { createRequire } from 'node:module';
 import { describe, test } from 'node:test';
+import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import sluice from '../../index.js';
 import stores from '../../lib/stores/rate-limiter-flexible.js';
 import { freshNames } from '../helpers/setup.mjs';
 
 const require = createRequire(import.meta.url);
+const { HitCounter } = sluice;
 const { RateLimiterMemory } = stores;
 const freshName = freshNames('rlfn');
 const DAY = 86_400;
@@ -80,6 +84,45 @@ describe('names', () => {
   });
 });
 
+describe('the counter of a limiter without a name', () => {
+  const code = (body) => `
+    const { HitCounter } = require('${require.resolve('../../lib/hit-counter')}');
+    const { destroy } = HitCounter;
+    const destroyed = [];
+    HitCounter.destroy = (name) => destroyed.push([name, destroy(name)]);
+    const { RateLimiterMemory } = require('${require.resolve('../../lib/stores/rate-limiter-flexible.js')}');
+    const limited = () => new RateLimiterMemory({ points: 5, duration: ${DAY} }).consume('ada');
+    ${body}`;
+
+  test('is destroyed when the limiter is collected', async () => {
+    const collects = code(`
+      limited();
+      (async () => {
+        while (destroyed.length === 0) {
+          gc();
+          await new Promise(setImmediate);
+        }
+        console.log(JSON.stringify(destroyed.map(([, existed]) => existed)));
+      })();`);
+    const args = ['--expose-gc', '--no-warnings', '-e', collects];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 60_000 });
+    assert.deepEqual(JSON.parse(stdout), [true]);
+  });
+
+  test('is destroyed when the thread exits', async () => {
+    const exits = code(`
+      const { parentPort } = require('node:worker_threads');
+      limited();
+      process.on('exit', () => parentPort.postMessage(destroyed));`);
+    const worker = new Worker(exits, { eval: true });
+    const [[destroyed]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')]);
+    assert.equal(destroyed.length, 1);
+    const [[name, existed]] = destroyed;
+    assert.equal(existed, true);
+    assert.throws(() => new HitCounter(name), { code: 'ERR_SLUICE_NOT_FOUND' });
+  });
+});
+
 describe('the package', () => {
   const paths = ['rate-limiter-flexible', 'rate-limiter-flexible-peer'].map((file) =>
     require.resolve(`../../lib/stores/${file}.js`),
@@ -103,6 +146,19 @@ describe('the package', () => {
       code: 'ERR_SLUICE_UNSUPPORTED_VERSION',
       message:
         'rate-limiter-flexible, which sluice/rate-limiter-flexible extends, is version 10.0.1; accepted: version 11',
+    });
+  });
+
+  test('that is not installed', (t) => {
+    const resolve = Module._resolveFilename;
+    t.mock.method(Module, '_resolveFilename', function (request, ...rest) {
+      const name = request === 'rate-limiter-flexible/package.json' ? `${request}.absent` : request;
+      return resolve.call(this, name, ...rest);
+    });
+    assert.throws(() => loadWith(t, {}), {
+      code: 'ERR_SLUICE_UNSUPPORTED_VERSION',
+      message:
+        'rate-limiter-flexible, which sluice/rate-limiter-flexible extends, is not installed; accepted: version 11',
     });
   });
 

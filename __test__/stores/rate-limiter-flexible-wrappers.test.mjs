@@ -48,7 +48,10 @@ test('a queue serves the calls beyond the points in the next window', async () =
 });
 
 test('a bursty limiter', async () => {
-  const bursty = new BurstyRateLimiter(limiterOf({ points: 2 }), limiterOf({ keyPrefix: 'burst', points: 3 }));
+  const bursty = new BurstyRateLimiter(
+    limiterOf({ points: 2 }),
+    limiterOf({ keyPrefix: 'burst', points: 3 }),
+  );
   assert.equal(await resolvedOf(8, () => bursty.consume('ada')), 5);
   assert.equal((await bursty.get('ada')).consumedPoints, 8);
 });

@@ -47,7 +47,8 @@ const KINDS = {
 };
 
 const CALLS = [
-  (limiter, key, below) => limiter.consume(key, below(4), { customDuration: [undefined, 0, 0.5, 3][below(4)] }),
+  (limiter, key, below) =>
+    limiter.consume(key, below(4), { customDuration: [undefined, 0, 0.5, 3][below(4)] }),
   (limiter, key, below) => limiter.consume(key, below(3)),
   (limiter, key) => limiter.consume(key),
   (limiter, key, below) => limiter.penalty(key, below(3)),
@@ -152,13 +153,11 @@ describe('dump and restore', () => {
       'text',
     ];
     for (const detailed of [false, true]) {
-      const answers = [limiterOf(), new flexible.RateLimiterMemory({ points: 3, duration: 1 })].map((limiter) =>
-        [
-          { version: 1, storage },
-          { version: 1, storage: 'none' },
-          { version: 2, storage },
-          null,
-        ].map((data) => limiter.restore(data, detailed)),
+      const answers = [limiterOf(), new flexible.RateLimiterMemory({ points: 3, duration: 1 })].map(
+        (limiter) =>
+          [{ version: 1, storage }, { version: 1, storage: 'none' }, { version: 2, storage }, null].map(
+            (data) => limiter.restore(data, detailed),
+          ),
       );
       assert.deepEqual(answers[0], answers[1]);
     }
