@@ -39,8 +39,9 @@ const KINDS = {
   plain: {},
   'points of 0': { points: 0 },
   'negative points': { points: -2 },
-  'fractional points': { points: 2.5 },
+  'fractional points': { points: 2.5, blockDuration: 0.25 },
   'windows that never end': { duration: 0 },
+  'windows that never end, with blockDuration': { duration: 0, blockDuration: 2 },
   'with blockDuration': { blockDuration: 2 },
   'with a shorter blockDuration': { blockDuration: 0.25 },
   'without a prefix': { keyPrefix: '' },
@@ -182,6 +183,18 @@ describe('where the limiter of the package is at fault', () => {
     await limiter.consume('a');
     await new Promise((resolve) => setTimeout(resolve, 5));
     await assert.rejects(limiter.consume('a'), ({ consumedPoints }) => consumedPoints === 2);
+  });
+
+  test('a delay longer than a timer is not skipped', async (t) => {
+    const limiter = limiterOf({ points: 2, duration: 90 * 86_400, execEvenly: true });
+    await limiter.consume('a');
+    const delays = [];
+    t.mock.method(globalThis, 'setTimeout', (resolve, ms) => {
+      delays.push(ms);
+      resolve();
+    });
+    await limiter.consume('a');
+    assert.deepEqual(delays, [2 ** 31 - 1]);
   });
 
   test('set without a duration lasts for that of the limiter', () =>

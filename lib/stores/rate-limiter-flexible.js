@@ -36,12 +36,9 @@ class RateLimiterMemory extends RateLimiterAbstract {
   async consume(key, pointsToConsume = 1, options = {}) {
     const n = checkPoints('pointsToConsume', pointsToConsume);
     const { points } = this;
-    const rule = this.#blockRule(points);
-    const hits = this.#add(key, n, options, rule);
-    const isExceeded = hits.count > points;
-    const isBlocked = rule !== undefined && isExceeded && hits.count - n <= points;
-    const res = resultOf(points, hits, hits.first || isBlocked);
-    if (isExceeded) return Promise.reject(res);
+    const hits = this.#add(key, n, options, this.#blockRule(points));
+    const res = resultOf(points, hits, hits.first);
+    if (hits.count > points) return Promise.reject(res);
     if (this.execEvenly && points > 0 && res.msBeforeNext > 0 && !res.isFirstInDuration) {
       await this.#delay(res);
     }
