@@ -109,6 +109,18 @@ test('throttlers of one key count apart', async () => {
   }
 });
 
+test('a limit and a block that change hold from the next call on', async () => {
+  const storage = storageOf();
+  const hits = async (key, limit, block, count = limit + 1) => {
+    for (let i = 1; i < count; i++) await storage.increment(key, 60_000, limit, block, 'default');
+    return storage.increment(key, 60_000, limit, block, 'default');
+  };
+  assert.equal((await hits('a', 1, 600_000)).timeToBlockExpire, 600);
+  assert.equal((await hits('b', 1, 900_000)).timeToBlockExpire, 900);
+  assert.equal((await hits('c', 2, 900_000)).timeToBlockExpire, 900);
+  assert.equal((await hits('c', 9, 900_000, 1)).isBlocked, false);
+});
+
 test('limits and windows at their ends', async () => {
   const storage = storageOf();
   const hit = (ttl, limit, block = 0) =>

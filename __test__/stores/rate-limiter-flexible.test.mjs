@@ -215,6 +215,27 @@ test('a limit lowered while it runs holds from the next call on', async () => {
   await assert.rejects(limiter.consume('a'), ({ consumedPoints }) => consumedPoints === 5);
 });
 
+test('points and a block that change hold from the next call on', () =>
+  withClock(async () => {
+    const limiter = limiterOf({ points: 1, duration: 10, blockDuration: 20 });
+    const blockOf = async (key) => {
+      await limiter.consume(key);
+      const rejection = await limiter.consume(key).then(assert.fail, (res) => res);
+      return rejection.msBeforeNext;
+    };
+    assert.equal(await blockOf('a'), 20_000);
+    limiter.blockDuration = 30;
+    assert.equal(await blockOf('b'), 30_000);
+    limiter.points = 2;
+    await limiter.consume('c');
+    assert.equal((await limiter.consume('c')).msBeforeNext, 10_000);
+    limiter.points = 3;
+    assert.equal(await blockOf('c'), 30_000);
+    limiter.blockDuration = 0;
+    await limiter.consume('d', 2);
+    assert.equal(await blockOf('d'), 10_000);
+  }));
+
 describe('bad input', () => {
   test('points and durations', async () => {
     const limiter = limiterOf();

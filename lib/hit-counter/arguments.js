@@ -43,12 +43,21 @@ const window = (value, option) => {
 
 const RULE = { above: limit, windowMs: window, once: boolean, double: boolean };
 
-function checkRule(rule) {
-  const { above, windowMs, once = false, double = false } = checkOptions('HitCounter rule', rule, RULE);
-  if (above === undefined)
-    throw invalid('INVALID_OPTION', 'HitCounter rule above', above, `an integer up to ${MOST}`);
-  if (windowMs === undefined) window(windowMs, 'HitCounter rule windowMs');
-  return { above, windowMs, once, double };
+/** A rule that is checked once, for stores that give the same with each call. */
+class CheckedRule {
+  constructor(rule) {
+    const { above, windowMs, once = false, double = false } = checkOptions('HitCounter rule', rule, RULE);
+    if (above === undefined) limit(above, 'HitCounter rule above');
+    if (windowMs === undefined) window(windowMs, 'HitCounter rule windowMs');
+    this.above = above;
+    this.windowMs = windowMs;
+    this.once = once;
+    this.double = double;
+  }
 }
 
-module.exports = { checkCount, checkHits, checkRule, checkTime, checkWindow };
+function checkRule(rule) {
+  return rule instanceof CheckedRule ? rule : new CheckedRule(rule);
+}
+
+module.exports = { CheckedRule, checkCount, checkHits, checkRule, checkTime, checkWindow };

@@ -1,6 +1,7 @@
 'use strict';
 
 const { HitCounter } = require('../hit-counter');
+const { CheckedRule } = require('../hit-counter/arguments');
 const { kEnds } = require('../hit-counter/symbols');
 const { invalidOption } = require('../runtime/errors');
 const { checkName, checkOptions, owned } = require('../runtime/schema');
@@ -23,6 +24,9 @@ function timeOfCall() {
 /** The counter behind one store. Stores of one name share it over all threads. */
 class StoreCounter {
   #counter;
+  /** The last rule as given, and checked: most calls of a limiter give the same. */
+  #given;
+  #checked;
 
   constructor(name, options) {
     this.#counter = new HitCounter(name, options);
@@ -34,7 +38,7 @@ class StoreCounter {
 
   /** Counts `n` hits. The count is a safe integer also where a full table denies: then it is above every limit. */
   add(key, n, windowMs, rule) {
-    const hits = this.#counter.add(keyOf(key), n, windowMs, rule, timeOfCall());
+    const hits = this.#counter.add(keyOf(key), n, windowMs, this.#checkedRule(rule), timeOfCall());
     if (hits.count > MOST) hits.count = Math.min(hits.count, Number.MAX_SAFE_INTEGER);
     return hits;
   }
@@ -68,6 +72,19 @@ class StoreCounter {
   dump() {
     return this.#counter.dump(timeOfCall()).map((hits) => ({ ...hits, key: givenKey(hits.key) }));
   }
+
+  #checkedRule(rule) {
+    if (rule === undefined) return undefined;
+    if (this.#given === undefined || !isSameRule(rule, this.#given)) {
+      this.#checked = new CheckedRule(rule);
+      this.#given = rule;
+    }
+    return this.#checked;
+  }
+}
+
+function isSameRule(a, b) {
+  return a.above === b.above && a.windowMs === b.windowMs && a.once === b.once && a.double === b.double;
 }
 
 /** How `keyOf` begins the text of a number. */
