@@ -47,6 +47,29 @@ const FRAMEWORKS = [
   ['[`config.sluice`](middleware.md#routes)', '[Fastify](../fastify.d.ts)', 'Options of a route.'],
 ];
 
+const STORES = [
+  [
+    '[`sluice/express-rate-limit`](stores.md#express-rate-limit)',
+    '[class](../express-rate-limit.d.ts)',
+    'A store for express-rate-limit 7 and 8.',
+  ],
+  [
+    '[`sluice/fastify-rate-limit`](stores.md#fastifyrate-limit)',
+    '[class](../fastify-rate-limit.d.ts)',
+    'A store for @fastify/rate-limit 11.',
+  ],
+  [
+    '[`sluice/rate-limiter-flexible`](stores.md#rate-limiter-flexible)',
+    '[class](../rate-limiter-flexible.d.ts)',
+    'A `RateLimiterMemory` for rate-limiter-flexible 11.',
+  ],
+  [
+    '[`sluice/nestjs-throttler`](stores.md#nestjsthrottler)',
+    '[class](../nestjs-throttler.d.ts)',
+    'A storage for @nestjs/throttler 6.',
+  ],
+];
+
 /** The text of the page. */
 export function reference() {
   const headers = [...headerRows(SENT_HEADERS, 'sent'), ...headerRows(READ_HEADERS, 'read')];
@@ -57,6 +80,8 @@ export function reference() {
     table(['name', 'types', ''], reexports().map(declarationOf).map(exportRow)),
     '### Frameworks',
     table(['name', 'types', ''], FRAMEWORKS),
+    '### Stores',
+    table(['name', 'types', ''], STORES),
     '### sluice/testing',
     table(['name', 'types', ''], declarationsIn('testing.d.ts').map(exportRow)),
     '## Options',

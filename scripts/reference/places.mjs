@@ -10,6 +10,7 @@ export const PAGES = {
   'lib/connection-tracker/index.d.ts': ['connection-tracker.md', 'middleware.md'],
   'lib/guard/index.d.ts': ['guard.md', 'middleware.md'],
   'lib/guard/options.d.ts': ['middleware.md', 'guard.md'],
+  'lib/hit-counter/index.d.ts': ['hit-counter.md'],
   'lib/lifecycle/index.d.ts': ['lifecycle.md'],
   'lib/listen/index.d.ts': ['listen.md'],
   'lib/rate-limiter/index.d.ts': ['rate-limiter.md'],
