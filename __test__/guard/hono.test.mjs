@@ -95,6 +95,37 @@ test('what a function throws reaches the application unchanged, and nothing is c
   assert.equal(middleware.guard.limiter.size, 0);
 });
 
+test('a falsy value that a function throws is replaced by an error', async (t) => {
+  const { port, failed } = await serving(t, [sluice({ name: freshName(), key: () => Promise.reject() })]);
+  assert.equal((await ask(port)).status, 500);
+  assert.match(failed[0].message, /threw undefined/);
+});
+
+test('the status of the refusal is reset where handler throws', async (t) => {
+  const app = new Hono();
+  app.onError((error, c) => c.text(error.message));
+  const handler = async () => {
+    throw new Error('no answer');
+  };
+  app.use(sluice({ name: freshName(), rateLimit: ONCE, handler }));
+  app.get('/', (c) => c.text('served'));
+  const port = await serve(t, getRequestListener(app.fetch));
+  await ask(port);
+  const { status, text } = await ask(port);
+  assert.deepEqual([status, text], [200, 'no answer']);
+});
+
+test('nothing is written behind an answer that the application has sent meanwhile', async (t) => {
+  const key = async (c) => {
+    if (c.req.path === '/sent') c.env.outgoing.writeHead(201).end('sent');
+    return 'k';
+  };
+  const { port, failed } = await serving(t, [sluice({ name: freshName(), rateLimit: ONCE, key })]);
+  await ask(port);
+  const { status, text } = await ask(port, { path: '/sent' });
+  assert.deepEqual([status, text, failed], [201, 'sent', []]);
+});
+
 test('the same middleware charges once, two guards charge both and list both policies', async (t) => {
   const [one, other] = [freshName(), freshName()];
   const first = sluice({ name: one, rateLimit: { limit: 5, window: '10s' } });

@@ -67,17 +67,26 @@ test('protect(req, res, next) is the guard as middleware, and charges the reques
   assert.deepEqual(await statuses(3, port), [200, 200, 429]);
 });
 
-for (const [when, key] of Object.entries({
+const unreadable = Object.create(null);
+const THROWS = {
   'at once': () => {
     throw new Error('bad key');
   },
   later: async () => {
     throw new Error('bad key');
   },
-})) {
-  test(`a function that throws ${when} is answered with 500, warned of once, and charges nothing`, async (t) => {
+  'what has no text': () => {
+    throw unreadable;
+  },
+  'a symbol, later': () => Promise.reject(Symbol('bad key')),
+  nothing: () => {
+    throw undefined;
+  },
+};
+for (const [what, key] of Object.entries(THROWS)) {
+  test(`a function that throws ${what} is answered with 500, warned of once, and charges nothing`, async (t) => {
     const warnings = [];
-    const onWarning = (warning) => warnings.push(warning);
+    const onWarning = (warning) => warnings.push(warning.code);
     process.on('warning', onWarning);
     t.after(() => process.off('warning', onWarning));
     const protect = sluice({ name: freshName(), rateLimit: ONCE, key });
@@ -90,7 +99,7 @@ for (const [when, key] of Object.entries({
     assert.doesNotMatch(JSON.stringify(json), /bad key/);
     assert.equal((await ask(port)).status, 500);
     assert.equal(protect.guard.limiter.size, 0);
-    assert.ok(warnings.length <= 1, 'once for each thread');
+    assert.deepEqual(warnings, ['SLUICE_FUNCTION_THREW']);
   });
 }
 

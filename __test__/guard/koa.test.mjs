@@ -84,6 +84,40 @@ test('what a function throws reaches the application unchanged, and nothing is c
   assert.equal(middleware.guard.limiter.size, 0);
 });
 
+test('a falsy value that a function throws is replaced by an error, so the client is answered', async (t) => {
+  const { port, failed } = await serving(t, sluice({ name: freshName(), key: () => Promise.reject() }));
+  assert.equal((await ask(port)).status, 500);
+  assert.match(failed[0].message, /threw undefined/);
+});
+
+test('the status of the refusal is reset where handler throws', async (t) => {
+  const caught = async (ctx, next) => {
+    try {
+      await next();
+    } catch (error) {
+      ctx.body = { status: ctx.status, message: error.message };
+    }
+  };
+  const handler = async () => {
+    throw new Error('no answer');
+  };
+  const { port } = await serving(t, caught, sluice({ name: freshName(), rateLimit: ONCE, handler }));
+  await ask(port);
+  const { status, json } = await ask(port);
+  assert.deepEqual([status, json], [200, { status: 200, message: 'no answer' }]);
+});
+
+test('nothing is written behind an answer that the application has sent meanwhile', async (t) => {
+  const key = async (ctx) => {
+    if (ctx.path === '/sent') ctx.res.writeHead(201).end('sent');
+    return 'k';
+  };
+  const { port, failed } = await serving(t, sluice({ name: freshName(), rateLimit: ONCE, key }));
+  await ask(port);
+  const { status, text } = await ask(port, { path: '/sent' });
+  assert.deepEqual([status, text, failed], [201, 'sent', []]);
+});
+
 test('the same middleware charges once, two guards charge both and list both policies', async (t) => {
   const [one, other] = [freshName(), freshName()];
   const first = sluice({ name: one, rateLimit: { limit: 5, window: '10s' } });

@@ -163,12 +163,13 @@ describe('dump and restore', () => {
       code: 'ERR_SLUICE_INVALID_OPTION',
       message: 'HitCounter keepKeys is false; accepted: true, for dump and restore',
     });
-    const entries = [
-      { key: 'a', count: 1, leftMs: 10 },
-      { key: 'b', count: 1.5, leftMs: 10 },
-    ];
-    assert.throws(() => hits.restore(entries), { code: 'ERR_SLUICE_INVALID_VALUE' });
-    assert.equal(hits.size, 0);
+    const good = { key: 'a', count: 1, leftMs: 10 };
+    for (const bad of [{ count: 1.5 }, { leftMs: 0 }, { key: '' }, { key: 7 }]) {
+      assert.throws(() => hits.restore([good, { ...good, ...bad }]), {
+        code: /^ERR_SLUICE_INVALID_(VALUE|KEY)$/,
+      });
+      assert.equal(hits.size, 0);
+    }
   });
 });
 

@@ -138,7 +138,7 @@ describe('bad input', () => {
   });
 
   test('windows', () => {
-    for (const windowMs of [0, -1, Number.NaN, '1m', undefined]) {
+    for (const windowMs of [0, -1, Number.NaN, '1m', undefined, Number.POSITIVE_INFINITY, 2 ** 41]) {
       assert.throws(() => storeOf().init({ windowMs }), { code: 'ERR_SLUICE_INVALID_OPTION' });
     }
     const month = storeOf();

@@ -60,6 +60,16 @@ test('routes count apart, and a limiter made by hand does too', async (t) => {
   await app.close();
 });
 
+test('routes whose pattern is too long for a name count apart', async (t) => {
+  const own = { config: { rateLimit: { max: 1 } } };
+  const long = `/${'x'.repeat(140)}`;
+  const { times } = await limited(t, {}, (app) => {
+    for (const end of ['a', 'b']) app.get(`${long}${end}`, own, async () => end);
+  });
+  assert.deepEqual(await times(2, `${long}a`), [200, 429]);
+  assert.deepEqual(await times(1, `${long}b`), [200]);
+});
+
 test('bans after as many refusals', async (t) => {
   const { times } = await limited(t, { max: 1, ban: 2 });
   assert.deepEqual(await times(5), [200, 429, 429, 403, 403]);

@@ -5,6 +5,7 @@ const { PROBLEM_MEDIA_TYPE } = require('../http/problem');
 const { SluiceError } = require('../runtime/errors');
 const { mixedCase } = require('./headers');
 const { NodeHeaders } = require('./node-headers');
+const { settled } = require('./user-function');
 
 /**
  * A guard as middleware for Hono 4 behind `@hono/node-server`; `.guard` is the guard, `c.get('sluice')` its decision. A
@@ -20,12 +21,12 @@ function honoMiddleware(guard) {
     incoming[kMet] = true;
     const server = incoming.socket?.server;
     if (server) continueLate(server);
-    const decision = await guard.decide(c, incoming);
+    const decision = await settled(() => guard.decide(c, incoming));
     const follows = c.get('sluice') !== undefined;
     c.set('sluice', decision);
     const answered = outgoing.headersSent;
     guard.watch(decision, incoming, outgoing);
-    if (!decision.allowed) return refuse(decision, { guard, c, next, follows });
+    if (!decision.allowed) return answered ? alreadySent() : refuse(decision, { guard, c, next, follows });
     // Onto Node's response: they are sent with whatever Response the application returns.
     if (!answered && decision.hasHeaders)
       guard.writeHeaders(decision, new NodeHeaders(outgoing), mixedCase(follows));
@@ -40,8 +41,22 @@ async function refuse(decision, { guard, c, next, follows }) {
   const { handler, refusal } = decision;
   guard.writeHeaders(decision, new HonoHeaders(c), mixedCase(follows));
   c.status(refusal.status);
-  if (handler !== undefined) return handler(c, next, refusal);
+  if (handler !== undefined) return handle(handler, c, next, refusal);
   return c.body(refusal.body, { headers: { 'Content-Type': PROBLEM_MEDIA_TYPE } });
+}
+
+async function handle(handler, c, next, refusal) {
+  try {
+    return await settled(() => handler(c, next, refusal));
+  } catch (error) {
+    c.status(200);
+    throw error;
+  }
+}
+
+/** Tells @hono/node-server that Node's response was used. */
+function alreadySent() {
+  return new Response(null, { headers: { 'x-hono-already-sent': 'true' } });
 }
 
 /** The headers of Hono's response, over those that another guard has written onto Node's. */

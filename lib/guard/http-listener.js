@@ -2,9 +2,9 @@
 
 const { internalErrorProblem } = require('../http/problem');
 const { invalid } = require('../runtime/errors');
+const { warnOfThrow } = require('../runtime/warn-of-throw');
 const { expressMiddleware } = require('./express-middleware');
 const { sendProblem } = require('./send-problem');
-const { warnOnce } = require('./warn-once');
 
 /**
  * A guard before listeners of Node's own servers; `.guard` is the guard. `protect(listener)` is a listener that calls
@@ -26,8 +26,8 @@ function before(middleware, listener) {
   }
   return function guarded(req, res) {
     middleware(req, res, (error) => {
-      if (error === undefined) runListener(listener, this, req, res);
-      else answerError(error, req, res);
+      if (error === undefined || error === null) runListener(listener, this, req, res);
+      else answerError(middleware.guard, error, req, res);
     });
   };
 }
@@ -44,12 +44,9 @@ function runListener(listener, server, req, res) {
 }
 
 /** A server of Node has no error handler. An exception here would end the process, so a request could. */
-function answerError(error, req, res) {
-  warnOnce(
-    'SLUICE_FUNCTION_THREW',
-    `A function given to sluice/http threw (${error}). Such requests are answered with 500.`,
-    error?.stack,
-  );
+function answerError({ name }, error, req, res) {
+  const what = `A function given to sluice/http ${JSON.stringify(name)}`;
+  warnOfThrow('SLUICE_FUNCTION_THREW', what, 'such requests are answered with 500', error);
   if (res.headersSent) return res.destroy();
   const problem = internalErrorProblem();
   res.statusCode = problem.status;

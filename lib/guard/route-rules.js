@@ -1,17 +1,7 @@
 'use strict';
 
-const { createHash } = require('node:crypto');
+const { fitted } = require('../runtime/fitted-name');
 const { owned } = require('../runtime/schema');
-
-/** Most characters of a name. */
-const NAME_LENGTH = 128;
-
-/** Cuts a pattern that is too long for a name, and appends a digest that makes it unique. */
-function fitted(name) {
-  if (name.length <= NAME_LENGTH) return name;
-  const digest = `#${createHash('sha256').update(name).digest('hex').slice(0, 16)}`;
-  return name.slice(0, NAME_LENGTH - digest.length) + digest;
-}
 
 /**
  * The rules of declared routes, by guard, by the route's options and by the limiter's name. They are created once: creating

@@ -43,4 +43,13 @@ function toError(thrown) {
   return thrown || new Error(`A function given to sluice threw ${String(thrown)}`);
 }
 
-module.exports = { after, settle };
+/** What `run()` resolves to; its exception or rejection unchanged, but never falsy. */
+async function settled(run) {
+  try {
+    return await run();
+  } catch (thrown) {
+    throw toError(thrown);
+  }
+}
+
+module.exports = { after, settle, settled };

@@ -3,7 +3,7 @@
 const { invalid } = require('../runtime/errors');
 const { boolean, checkOptions } = require('../runtime/schema');
 
-/** Counts that are told apart. The native side has some room beyond. */
+/** The largest limit. Counts go a little further. */
 const MOST = 1_000_000_000;
 /** Times that a date has. */
 const LAST_MS = 8.64e15;
@@ -18,6 +18,11 @@ function checkCount(what, given, least) {
   if (Number.isSafeInteger(given) && (least === undefined || given >= least)) return given;
   const accepted = least === undefined ? 'an integer' : `an integer from ${least}`;
   throw invalid('INVALID_VALUE', what, given, accepted);
+}
+
+function checkKey(key) {
+  if (typeof key === 'string' && key !== '') return key;
+  throw invalid('INVALID_KEY', 'key', key, 'a non-empty string');
 }
 
 /** Milliseconds, rounded up: windows end on whole ones. */
@@ -60,4 +65,4 @@ function checkRule(rule) {
   return rule instanceof CheckedRule ? rule : new CheckedRule(rule);
 }
 
-module.exports = { CheckedRule, checkCount, checkHits, checkRule, checkTime, checkWindow };
+module.exports = { CheckedRule, checkCount, checkHits, checkKey, checkRule, checkTime, checkWindow };

@@ -5,7 +5,7 @@ const { HIT_CALL, HITS } = require('../runtime/layouts');
 const { handlesOf, native, numbers } = require('../runtime/native');
 const { onMismatch, openNamed } = require('../runtime/on-mismatch');
 const { checkName, checkOptions } = require('../runtime/schema');
-const { checkCount, checkHits, checkRule, checkTime, checkWindow } = require('./arguments');
+const { checkKey, checkCount, checkHits, checkRule, checkTime, checkWindow } = require('./arguments');
 const { kEnds } = require('./symbols');
 
 const { COUNT, LEFT, FIRST, ENDS } = HITS;
@@ -116,7 +116,7 @@ class HitCounter {
   restore(dumped, now) {
     // All are checked before the first is set, so an error sets none.
     const entries = Array.from(dumped, ({ key, count, leftMs }) => ({
-      key,
+      key: checkKey(key),
       count: checkCount('count', count, undefined),
       leftMs: checkWindow('leftMs', leftMs),
     }));

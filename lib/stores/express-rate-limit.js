@@ -4,6 +4,8 @@ const { invalidOption } = require('../runtime/errors');
 const { StoreCounter, storeOptions } = require('./store-counter');
 
 const OWNER = 'ExpressRateLimitStore';
+/** Longer windows never end, and have no date to reset at. */
+const LONGEST_MS = 2 ** 28 * 4_096;
 
 /**
  * A store for express-rate-limit 7 and 8, and for hono-rate-limiter. Counts are shared by all threads; each limiter has a store
@@ -27,8 +29,8 @@ class ExpressRateLimitStore {
       const accepted = `${this.#windowMs}, as the limiter that has this store; give each limiter a store of its own`;
       throw invalidOption(`${OWNER} windowMs`, windowMs, accepted);
     }
-    if (!(typeof windowMs === 'number' && windowMs > 0)) {
-      throw invalidOption(`${OWNER} windowMs`, windowMs, 'a number of milliseconds above 0');
+    if (!(typeof windowMs === 'number' && windowMs > 0 && windowMs <= LONGEST_MS)) {
+      throw invalidOption(`${OWNER} windowMs`, windowMs, `a number of milliseconds from 1 to ${LONGEST_MS}`);
     }
     this.#windowMs = windowMs;
   }

@@ -1,5 +1,6 @@
 'use strict';
 
+const { fitted } = require('../runtime/fitted-name');
 const { StoreCounter, checkLimit, storeOptions } = require('./store-counter');
 
 const OWNER = 'FastifyRateLimitStore';
@@ -63,9 +64,9 @@ class FastifyRateLimitStore {
   }
 
   #childName(method, url) {
-    if (url !== undefined) return `${this.#name} ${[method].flat().join(',')} ${url}`;
+    if (url !== undefined) return fitted(`${this.#name} ${[method].flat().join(',')} ${url}`);
     this.#handMade.count += 1;
-    return `${this.#name} #${this.#handMade.count}`;
+    return fitted(`${this.#name} #${this.#handMade.count}`);
   }
 
   #ruleFor(windowMs, max) {
