@@ -185,6 +185,7 @@ describe('bad input', () => {
     'windowMs is "1s"': ['INVALID_VALUE', (hits) => hits.set('a', 1, '1s')],
     'count is Infinity': ['INVALID_VALUE', (hits) => hits.set('a', Number.POSITIVE_INFINITY, 10)],
     'now is -1': ['INVALID_VALUE', (hits) => hits.get('a', -1)],
+    'now is 9000000000001': ['INVALID_VALUE', (hits) => hits.get('a', 9e12 + 1)],
     'now is NaN': ['INVALID_VALUE', (hits) => hits.add('a', 1, 10, undefined, Number.NaN)],
     'rule above is 2000000000': [
       'INVALID_OPTION',

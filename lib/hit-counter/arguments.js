@@ -5,8 +5,8 @@ const { boolean, checkOptions } = require('../runtime/schema');
 
 /** The largest limit. Counts go a little further. */
 const MOST = 1_000_000_000;
-/** Times that a date has. */
-const LAST_MS = 8.64e15;
+/** In the year 2255. Times are nanoseconds of 64 bits on the native side. */
+const LAST_MS = 9e12;
 
 /** Hits of `add`: they may be negative. */
 function checkHits(n) {

@@ -140,7 +140,7 @@ export class HitCounter {
   stats(): HitCounterStats;
 
   /**
-   * The keys whose window runs, in no order. Costs a pass over their texts.
+   * The keys whose window runs at `now`, in no order. Costs a pass over their texts.
    *
    * @throws {SluiceError} `INVALID_OPTION` without `keepKeys`.
    */

@@ -86,5 +86,5 @@ unsafe extern "C" fn delete(env: sys::napi_env, info: sys::napi_callback_info) -
 #[cold]
 fn keep(call: &Call<'_, 1>, key: KeyHash) -> Result<()> {
     let text = call.units(0)?;
-    with_counter(call, |counter, left| counter.keep(key, &text, left.now()))
+    with_counter(call, |counter, _| counter.keep(key, &text))
 }

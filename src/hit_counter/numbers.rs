@@ -97,6 +97,8 @@ pub(super) fn with_counter<const N: usize, R>(
 ) -> Result<R> {
     let left: HitCall = call.port.read();
     // The borrow ends before JavaScript runs again.
-    let result = body(call.port.thread().hit_counters.borrow_mut().get_mut(integer(left.handle))?, &left);
+    // Nothing that is no handle becomes one.
+    let handle = i32::try_from(integer::<i64>(left.handle)).unwrap_or(-1);
+    let result = body(call.port.thread().hit_counters.borrow_mut().at(handle)?, &left);
     call.check(result)
 }

@@ -8,7 +8,7 @@ use crossbeam_utils::CachePadded;
 use super::kept_keys::KeptKeys;
 use super::options::HitCounterConfig;
 use super::window::{self, Hit, Hits, WindowLength};
-use super::word::CountWord;
+use super::word::{CountWord, LATE_MS};
 use crate::rate_limiter::{Client, Full, Overflow, Single, Step, Table};
 use crate::runtime::clock::MS;
 use crate::runtime::key_hash::KeyHash;
@@ -61,13 +61,14 @@ impl Contents {
             });
         }
         let early = planted!(LongestWindowReadEarly).then(|| self.longest());
-        let count = |client: &Client<[u64; 1]>, now: u64| {
+        let at = time_near(now);
+        let count = |client: &Client<[u64; 1]>, from: u64| {
             // Read after the word: whichever thread wrote it has raised this before.
             let longest = early.unwrap_or_else(|| self.longest());
-            let (word, hits) = window::add(CountWord(client.words[0]), hit, now / MS, longest);
+            let (word, hits) = window::add(CountWord(client.words[0]), hit, at(from) / MS, longest);
             Step::Write([word.0], hits)
         };
-        let hits = self.table.update(key, now, |words, now| self.lifetime(words, now), count);
+        let hits = self.table.update(key, now, |words, from| self.lifetime(words, at(from)), count);
         let hits = hits.unwrap_or_else(|full| self.untracked(hit, &full, now));
         if hits.count == Hits::MOST || hits.count == Hits::LEAST {
             self.counters.count(SATURATED);
@@ -78,9 +79,11 @@ impl Contents {
     /// Gives the key this count and a window that begins now, in one step; false when the table has no slot for it.
     pub(super) fn set(&self, key: KeyHash, count: i64, window: WindowLength, now: u64) -> bool {
         self.note(window);
-        let set =
-            |_: &Client<[u64; 1]>, now: u64| Step::Write([window::begin(count, window, now / MS).0], ());
-        let is_set = self.table.update(key, now, |words, now| self.lifetime(words, now), set).is_ok();
+        let at = time_near(now);
+        let set = |_: &Client<[u64; 1]>, from: u64| {
+            Step::Write([window::begin(count, window, at(from) / MS).0], ())
+        };
+        let is_set = self.table.update(key, now, |words, from| self.lifetime(words, at(from)), set).is_ok();
         if !is_set {
             self.counters.count(UNTRACKED);
         }
@@ -101,6 +104,11 @@ impl Contents {
         window::hits(CountWord(client.words[0]), now / MS, self.longest())
     }
 
+    /// Whether the key is in the table, whatever the time is.
+    pub(super) fn has_slot(&self, key: KeyHash) -> bool {
+        self.table.get(key).is_some()
+    }
+
     /// True where a window ran.
     pub(super) fn delete(&self, key: KeyHash, now: u64) -> bool {
         let client = self.table.reset(key);
@@ -116,13 +124,22 @@ impl Contents {
         }
     }
 
-    /// Removes every key, and sets the counters to 0.
-    pub(super) fn reset(&self) {
-        self.table.reset_all();
-        self.counters.reset();
+    /// Removes every key, one after the other.
+    pub(super) fn clear(&self) {
+        // The texts first: a key that comes meanwhile keeps its own.
         if let Some(kept) = &self.kept {
             kept.clear();
         }
+        self.table.clear();
+    }
+
+    /// Removes every key, and sets the counters to 0.
+    pub(super) fn reset(&self) {
+        if let Some(kept) = &self.kept {
+            kept.clear();
+        }
+        self.table.reset_all();
+        self.counters.reset();
     }
 
     /// Ends windows that have more left than any window that begins now, and counts new keys from `now` at the latest.
@@ -139,7 +156,9 @@ impl Contents {
         self.counters.count(UNTRACKED);
         if self.overflow == Overflow::Deny {
             let wait = full.earliest_vacancy.saturating_sub(now).div_ceil(MS);
-            return Hits { count: i64::MAX, left: WindowLength::Ms(wait), first: true };
+            let left =
+                if wait > WindowLength::MOST_MS { WindowLength::Forever } else { WindowLength::Ms(wait) };
+            return Hits { count: i64::MAX, left, first: true };
         }
         Hits { count: hit.n, left: hit.window, first: true }
     }
@@ -165,6 +184,12 @@ impl Contents {
         // Relaxed: after a word was read with acquire, at least as new as that word.
         self.longest.load(Ordering::Relaxed)
     }
+}
+
+/// The time by which a call decides: that from which the table counts new keys, or the call's own where the two are too
+/// far apart to be of one clock. Callers give times of their own, which may jump.
+fn time_near(now: u64) -> impl Fn(u64) -> u64 + Copy {
+    move |from| if from > now + LATE_MS * MS { now } else { from }
 }
 
 impl Drop for Contents {

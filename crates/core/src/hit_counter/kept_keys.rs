@@ -21,8 +21,8 @@ pub struct KeptHits {
 
 type Shard = HashMap<KeyHash, Box<[u16]>>;
 
-/// Texts by hash. A text is kept when a window of its key begins. Texts of keys without a window are dropped once there are
-/// twice as many texts as the table has room for.
+/// Texts by hash. A text is kept when a window of its key begins. Texts of keys that have no slot any more are dropped by a
+/// dump, and once there are twice as many texts as the table has room for.
 pub(super) struct KeptKeys {
     shards: Box<[Mutex<Shard>]>,
     kept: AtomicUsize,
@@ -38,12 +38,12 @@ impl KeptKeys {
         }
     }
 
-    /// Keeps a text. `runs` says whether a window of a key runs.
-    pub(super) fn keep(&self, key: KeyHash, text: &[u16], runs: impl Fn(KeyHash) -> bool) {
+    /// Keeps a text. `has_slot` says whether a key is in the table.
+    pub(super) fn keep(&self, key: KeyHash, text: &[u16], has_slot: impl Fn(KeyHash) -> bool) {
         let is_new = self.shard(key).lock().insert(key, text.into()).is_none();
         // Relaxed: a size, which publishes nothing.
         if is_new && self.kept.fetch_add(1, Ordering::Relaxed) >= self.most {
-            self.retain(runs);
+            self.retain(has_slot);
         }
     }
 
@@ -57,20 +57,18 @@ impl KeptKeys {
         self.retain(|_| false);
     }
 
-    /// The keys of which `hits` tells a count. Texts of others are dropped.
-    pub(super) fn dump(&self, hits: impl Fn(KeyHash) -> Option<Hits>) -> Vec<KeptHits> {
+    /// The keys of which `hits` has a count.
+    pub(super) fn dump(
+        &self,
+        hits: impl Fn(KeyHash) -> Option<Hits>,
+        has_slot: impl Fn(KeyHash) -> bool,
+    ) -> Vec<KeptHits> {
+        self.retain(has_slot);
         let mut dumped = Vec::new();
         for shard in &self.shards {
-            let mut shard = shard.lock();
-            let before = shard.len();
-            shard.retain(|key, text| match hits(*key) {
-                Some(hits) => {
-                    dumped.push(KeptHits { key: text.clone(), hits });
-                    true
-                }
-                None => false,
-            });
-            self.kept.fetch_sub(before - shard.len(), Ordering::Relaxed);
+            let shard = shard.lock();
+            let kept = shard.iter().filter_map(|(key, text)| Some((text, hits(*key)?)));
+            dumped.extend(kept.map(|(text, hits)| KeptHits { key: text.clone(), hits }));
         }
         dumped
     }

@@ -55,10 +55,10 @@ impl LocalHitCounter {
     /// # Errors
     ///
     /// The counter is destroyed.
-    pub fn keep(&mut self, key: KeyHash, text: &[u16], now: u64) -> Result<()> {
+    pub fn keep(&mut self, key: KeyHash, text: &[u16]) -> Result<()> {
         let contents = self.enter()?;
         if let Some(kept) = &contents.kept {
-            kept.keep(key, text, |key| contents.get(key, now).is_some());
+            kept.keep(key, text, |key| contents.has_slot(key));
         }
         Ok(())
     }
@@ -110,11 +110,7 @@ impl LocalHitCounter {
     ///
     /// The counter is destroyed.
     pub fn clear(&mut self) -> Result<()> {
-        let contents = self.enter()?;
-        contents.table.clear();
-        if let Some(kept) = &contents.kept {
-            kept.clear();
-        }
+        self.enter()?.clear();
         Ok(())
     }
 
@@ -138,7 +134,7 @@ impl LocalHitCounter {
         let Some(kept) = &contents.kept else {
             return Err(Error::invalid_option("HitCounter keepKeys", false, "true, for dump and restore"));
         };
-        Ok(kept.dump(|key| contents.get(key, now)))
+        Ok(kept.dump(|key| contents.get(key, now), |key| contents.has_slot(key)))
     }
 
     /// The way into the table; that of the counter which replaced this one, if any did.

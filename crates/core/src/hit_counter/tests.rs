@@ -26,7 +26,7 @@ fn units(text: &str) -> Vec<u16> {
 fn add(counter: &mut LocalHitCounter, key: &str, hit: Hit, now: u64) -> Hits {
     let hits = counter.add(hash(key), &hit, now).expect("open");
     if hits.first && counter.keeps_keys() {
-        counter.keep(hash(key), &units(key), now).expect("open");
+        counter.keep(hash(key), &units(key)).expect("open");
     }
     hits
 }
@@ -161,6 +161,29 @@ fn dumps_the_keys_whose_window_runs() {
     assert_eq!(counter.dump(later), Ok(Vec::new()));
     let error = self::counter().dump(NOW).expect_err("no texts");
     assert_eq!(error.to_string(), "HitCounter keepKeys is false; accepted: true, for dump and restore");
+}
+
+/// A caller's times may jump: a hit in the far future evicts as expired, and later hits count all the same.
+#[test]
+fn a_time_far_ahead_loses_no_later_hit() {
+    let mut counter = counter_of(HitCounterOptions { max_keys: 1, ..HitCounterOptions::new() });
+    for key in 0..200 {
+        add(&mut counter, &key.to_string(), hit(1, 1_000), NOW);
+        add(&mut counter, &format!("late {key}"), hit(1, 1_000), NOW + (1 << 61));
+    }
+    assert_eq!(add(&mut counter, "a", hit(1, 1_000), NOW).count, 1);
+    assert_eq!(add(&mut counter, "a", hit(1, 1_000), NOW).count, 2);
+    counter.set(hash("b"), 7, WindowLength::Ms(1_000), NOW).expect("open");
+    assert_eq!(counter.get(hash("b"), NOW), Ok(Some(hits(7, 1_000, false))));
+}
+
+#[test]
+fn a_dump_for_another_time_drops_no_text() {
+    let mut counter =
+        counter_of(HitCounterOptions { max_keys: 100, keep_keys: true, ..HitCounterOptions::new() });
+    add(&mut counter, "a", hit(1, 1_000), NOW);
+    assert_eq!(counter.dump(NOW + 5_000 * MS), Ok(Vec::new()));
+    assert_eq!(counter.dump(NOW).expect("kept").len(), 1);
 }
 
 #[test]

@@ -86,11 +86,11 @@ impl Hits {
 
 /// The word after `hit`, and what it counts. `longest`: the longest window, in milliseconds, that any word may have.
 pub(super) fn add(word: CountWord, hit: &Hit, now_ms: u64, longest: u64) -> (CountWord, Hits) {
-    let (running, first) = match word.running(now_ms, longest) {
-        Some(running) => (running.counting(hit.n), false),
-        None => (Running::begin(hit.n, hit.window, now_ms), true),
+    let (before, running, first) = match word.running(now_ms, longest) {
+        Some(running) => (running.count, running.counting(hit.n), false),
+        None => (0, Running::begin(hit.n, hit.window, now_ms), true),
     };
-    let (before, after) = (running.count.saturating_sub(hit.n), running.count);
+    let after = running.count;
     match hit.exceeding.and_then(|exceeding| exceeding.begun_by(before, after)) {
         Some(window) => {
             let begun = Running::begin(after, window, now_ms);

@@ -24,7 +24,7 @@
 use super::window::WindowLength;
 
 /// How late a thread may be between reading the clock and counting: an hour.
-const LATE_MS: u64 = 3_600_000;
+pub(super) const LATE_MS: u64 = 3_600_000;
 
 /// The table uses the other two bits.
 const BITS: u32 = 62;

@@ -13,6 +13,7 @@ impl<C: Cell> Table<C> {
             // A key whose state has just changed counts as inserted after this pass.
             self.vacate(&found);
         }
+        self.slots.begin_anew();
     }
 
     /// Removes every key, and sets what was counted of them to 0.

@@ -178,6 +178,11 @@ impl Slots {
         let _ = self.until_crowded.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
     }
 
+    /// All keys were removed: new ones fill the near part first.
+    pub(super) fn begin_anew(&self) {
+        self.until_crowded.store((self.near * LINE_SLOTS) as u64, Ordering::Relaxed);
+    }
+
     #[inline(always)]
     fn line(&self, line: usize) -> Line<'_> {
         Line { words: &self.lines[line], index: line * LINE_SLOTS }

@@ -1,8 +1,9 @@
 //! Which slot a new key gets.
 //!
 //! A slot that is free or whose key has expired: of the new key's home, if that has one, else of the emptiest of its other
-//! lines. Keys that have just expired are spared while another such slot exists. Then a slot under a claim of another key, which holds no charge; then, under `overflow: 'evict'`, the slot of the key closest to its full quota.
-//! Blocked keys keep their slots.
+//! lines. Keys that have just expired are spared while another such slot exists. Then a slot under a claim of another key,
+//! which holds no charge. Then, under `overflow: 'evict'`, the slot of the key closest to its full quota. Blocked keys keep
+//! their slots.
 
 use super::claims::Claim;
 use super::slots::{Candidates, Found, Slot};
@@ -79,8 +80,8 @@ impl<C: Cell> Table<C> {
                 survey.is_partial = true;
                 break;
             }
-            if place + 2 == filled_in_order {
-                // The near part has no room; home comes next.
+            // Of the near part, whose lines come before home. A key that has just expired leaves room soon.
+            if place + 2 == filled_in_order && survey.vacancy.is_none() {
                 self.slots.send_on();
             }
         }

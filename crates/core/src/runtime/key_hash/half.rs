@@ -10,7 +10,7 @@
 //!
 //! where `fold` is the upper word xor the lower one. The first line is the hash NH of UMAC (Black, Halevi, Krawczyk,
 //! Krovetz and Rogaway, 1999): for any two blocks that are chosen without knowledge of `a` and `b`, the products differ by
-//! a given number with a probability of at most 2^-64. It takes sums: with xor in their place and a fold of the first
+//! a given number with a probability of at most 2^-63. It takes sums: with xor in their place and a fold of the first
 //! product, the complements of two words have the same fold with a probability of 2^-27 (measured), and so it is in hashes
 //! of that form. Here the product is not folded before the last line, so nothing of it is lost, and no difference that an
 //! attacker chooses reaches the fold: it has been multiplied by a secret word.
