@@ -3,7 +3,7 @@
  * run; the same build makes the same instructions to about 0.1 %.
  *
  *   npm run bench:instructions               fails if a call takes over 5 % more instructions than committed
- *   npm run bench:instructions -- --write    commits to the counts of this build
+ *   npm run bench:instructions -- --write    replaces the committed counts, after a change that lowers them
  *
  * A count is that of a whole call from JavaScript, with its round of a loop and its share of garbage collections. Needs
  * valgrind, and the Node.js, processor and release build that the counts were taken with.
@@ -49,7 +49,7 @@ function check() {
     console.error(`sluice: ${name} takes over ${100 * TOLERATED} % more instructions than committed`);
   }
   if (risen.length > 0) process.exitCode = 1;
-  else console.log(`All instruction counts are within ${100 * TOLERATED} %.`);
+  else console.log(`All instruction counts are at most ${100 * TOLERATED} % above the committed ones.`);
 }
 
 function write(counts) {
