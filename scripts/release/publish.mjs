@@ -30,10 +30,13 @@ const reasons = isLocal ? [] : reasonsAgainst(manifest);
 for (const reason of reasons) console.error(`${isDryRun ? 'would refuse' : 'refused'}: ${reason}`);
 if (reasons.length > 0 && !isDryRun) process.exit(1);
 
-const folders = [...platforms.map(({ name }) => name), `${manifest.name}-build`, manifest.name];
-for (const folder of folders) {
-  if (existsSync(path.join(options.packages, folder))) await publish(path.join(options.packages, folder));
-}
+const folders = [...platforms.map(({ name }) => name), `${manifest.name}-build`, manifest.name]
+  .map((name) => path.join(options.packages, name))
+  .filter((folder) => existsSync(folder));
+// All of them before the first upload.
+const published = [];
+for (const folder of folders) published.push(await isPublished(folder));
+for (const [at, folder] of folders.entries()) publish(folder, published[at]);
 
 /** What stops a release of this version. */
 function reasonsAgainst({ version, repository }) {
@@ -54,9 +57,9 @@ function changelog() {
   return readFileSync(path.join(root, 'CHANGELOG.md'), 'utf8');
 }
 
-async function publish(folder) {
-  const { name, version } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'));
-  if (!isDryRun && (await isPublished(name, version))) {
+function publish(folder, isPublishedBefore) {
+  const { name, version } = manifestIn(folder);
+  if (isPublishedBefore) {
     console.log(`published before: ${name}@${version}`);
     return;
   }
@@ -68,10 +71,32 @@ async function publish(folder) {
   console.log(`${isDryRun ? 'would publish' : 'published'}: ${name}@${version}`);
 }
 
-async function isPublished(name, version) {
+function manifestIn(folder) {
+  return JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'));
+}
+
+/** Whether the version in this folder is published, from this repository. */
+async function isPublished(folder) {
+  if (isDryRun) return false;
+  const { name, version } = manifestIn(folder);
+  const found = await manifestOf(name, version);
+  if (found !== undefined) checkOwn(found);
+  return found !== undefined;
+}
+
+/** A name that others have must stop a release before anything is uploaded. */
+function checkOwn({ name, version, repository }) {
+  if (repository?.url === manifest.repository.url) return;
+  console.error(
+    `refused: ${name}@${version} is published from ${repository?.url ?? 'no repository'}, not from this one`,
+  );
+  process.exit(1);
+}
+
+/** What the registry has of a version. */
+async function manifestOf(name, version) {
+  const url = new URL(`${name}/${version}`, registry.endsWith('/') ? registry : `${registry}/`);
   // npm runs for seconds in between, and the registry would end an idle connection.
-  const { status } = await fetch(new URL(`${name}/${version}`, registry), {
-    headers: { connection: 'close' },
-  });
-  return status === 200;
+  const response = await fetch(url, { headers: { connection: 'close' } });
+  return response.ok ? response.json() : undefined;
 }
