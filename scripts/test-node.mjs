@@ -20,7 +20,7 @@ const FILES_AT_ONCE = 2;
 const flags = process.argv.slice(2).filter((argument) => argument.startsWith('-'));
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
 const files = readdirSync(path.join(root, '__test__'), { recursive: true })
-  .filter((name) => name.endsWith('.test.mjs'))
+  .filter((name) => name.endsWith('.test.mjs') && !name.includes('node_modules'))
   .filter((name) => wanted.length === 0 || wanted.some((part) => name.includes(part)))
   .map((name) => path.join('__test__', name));
 

@@ -21,7 +21,7 @@ const keys = Object.keys(RUNTIMES).filter((key) => args.length === parts.length 
 
 /** Paths in `__test__` without their ending. */
 const files = readdirSync(path.join(root, '__test__'), { recursive: true })
-  .filter((name) => name.endsWith('.test.mjs'))
+  .filter((name) => name.endsWith('.test.mjs') && !name.includes('node_modules'))
   .map((name) => name.replaceAll(path.sep, '/').replace('.test.mjs', ''))
   .filter((name) => parts.length === 0 || parts.some((part) => name.includes(part)))
   .sort();

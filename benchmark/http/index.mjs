@@ -28,8 +28,8 @@ const CHARTED = {
 };
 
 export async function run({ quick }) {
-  const [rounds, seconds] = quick ? [3, 1] : [7, 2];
-  console.log(`sluice: servers, ${rounds} rounds of ${seconds} s each`);
+  const [rounds, seconds] = quick ? [3, 1] : [9, 1];
+  console.log(`sluice: servers, ${rounds} rounds of ${seconds} s each, in three processes`);
   const redis = await startRedis();
   if (redis === undefined) console.error(`sluice: ${NO_REDIS}`);
   const names = Object.keys(SERVERS).filter((name) => redis !== undefined || !SERVERS[name].needsRedis);

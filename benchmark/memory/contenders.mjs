@@ -16,7 +16,7 @@ export const CONTENDERS = {
 };
 
 function sluice(clients) {
-  const limiter = new RateLimiter('memory', { limit: PLENTY, window: DAY_MS, maxKeys: clients });
+  const limiter = new RateLimiter(`of ${clients}`, { limit: PLENTY, window: DAY_MS, maxKeys: clients });
   return (key) => limiter.tryConsume(key);
 }
 

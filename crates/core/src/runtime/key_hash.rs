@@ -83,7 +83,18 @@ impl KeyHasher {
 
     /// See [`hash_utf16`].
     #[must_use]
+    #[inline]
     pub fn utf16(&self, units: &[u16]) -> KeyHash {
+        if units.len() <= SHORT
+            && let Some(block) = words::narrow_text(units)
+        {
+            return self.finish(self.begin(block), words::narrow_end(units.len()));
+        }
+        self.long_utf16(units)
+    }
+
+    #[inline(never)]
+    fn long_utf16(&self, units: &[u16]) -> KeyHash {
         let narrow = self.blocks(units, words::narrow, words::narrow_end(units.len()));
         let wide = || self.blocks(units, words::wide, words::wide_end(units.len()));
         narrow.or_else(wide).expect("any block is a wide one")
@@ -160,6 +171,7 @@ pub fn hash_short(block: &[u16; SHORT], length: usize) -> Option<KeyHash> {
 }
 
 /// Hashes the code units of a JavaScript string.
+#[inline]
 #[must_use]
 pub fn hash_utf16(units: &[u16]) -> KeyHash {
     PROCESS.utf16(units)
