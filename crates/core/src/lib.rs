@@ -29,6 +29,7 @@ pub mod deliveries;
 mod error;
 mod guard;
 mod hit_counter;
+mod key_table;
 mod lifecycle;
 mod rate_limiter;
 mod registry;
@@ -61,13 +62,14 @@ pub use hit_counter::{
     Exceeding, Hit, HitCounter, HitCounterConfig, HitCounterOptions, HitCounterStats, Hits, KeptHits,
     LocalHitCounter, WindowLength,
 };
+pub use key_table::Overflow;
 pub use lifecycle::{
     CancellationToken, HookError, HookOutcome, Lifecycle, LifecycleEvent, LifecycleState, Member,
     MemberCount, MemberEnd, ShutdownOptions, ShutdownReport, ShutdownRequest, ShutdownTimes, ThreadReport,
 };
 pub use rate_limiter::{
-    AlgorithmKind, Decision, LimitOptions, LocalHandle, MAX_LIMITS, Overflow, Quota, RateLimiter,
-    RateLimiterConfig, RateLimiterOptions, RateLimiterStats, Receipt,
+    AlgorithmKind, Decision, LimitOptions, LocalHandle, MAX_LIMITS, Quota, RateLimiter, RateLimiterConfig,
+    RateLimiterOptions, RateLimiterStats, Receipt,
 };
 pub use registry::{Change, Entry, Registry, RegistryChange, Snapshot};
 pub use reputation::{
