@@ -2,7 +2,16 @@
 
 const { SluiceException, SluiceExceptionFilter } = require('./nestjs/exception');
 const { SluiceGuard } = require('./nestjs/guard');
+const { SluiceApplication } = require('./nestjs/application');
 const { SluiceModule } = require('./nestjs/module');
 const { SkipSluice, Sluice } = require('./nestjs/decorators');
 
-module.exports = { SkipSluice, Sluice, SluiceException, SluiceExceptionFilter, SluiceGuard, SluiceModule };
+module.exports = {
+  SkipSluice,
+  Sluice,
+  SluiceApplication,
+  SluiceException,
+  SluiceExceptionFilter,
+  SluiceGuard,
+  SluiceModule,
+};

@@ -1,5 +1,6 @@
 'use strict';
 
+const { Reflector } = require('@nestjs/core');
 const { Guard } = require('../guard/guard');
 const { lowerCase, mixedCase } = require('../guard/headers');
 const { headersOf } = require('../guard/node-headers');
@@ -8,7 +9,6 @@ const { exchangeOf, byContext } = require('./context');
 const { OWNER, SKIPPED, kRoute } = require('./decorators');
 const { SluiceException } = require('./exception');
 const { RouteRules } = require('./route-rules');
-const { Reflector } = require('@nestjs/core');
 
 const reflector = new Reflector();
 

@@ -36,7 +36,10 @@ function ofGraphql(context) {
 
 function unsupported(type, context) {
   const place = `${context.getClass().name}.${context.getHandler().name}`;
-  return new SluiceError('UNSUPPORTED', `SluiceGuard is given no request by ${place} (${type}); accepted: ${ACCEPTED}`);
+  return new SluiceError(
+    'UNSUPPORTED',
+    `SluiceGuard is given no request by ${place} (${type}); accepted: ${ACCEPTED}`,
+  );
 }
 
 /** Functions among options of a guard or a route. */

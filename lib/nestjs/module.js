@@ -2,10 +2,14 @@
 
 const { ConfigurableModuleBuilder, Inject, Module } = require('@nestjs/common');
 const { DiscoveryModule, DiscoveryService, HttpAdapterHost, MetadataScanner } = require('@nestjs/core');
+const { checkObject } = require('../runtime/schema');
 const { SluiceApplication } = require('./application');
+const { OWNER } = require('./decorators');
 const { SluiceGuard } = require('./guard');
 
-const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModuleBuilder({ moduleName: 'Sluice' })
+const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModuleBuilder({
+  moduleName: 'Sluice',
+})
   .setClassMethodName('forRoot')
   .setFactoryMethodName('createSluiceOptions')
   .setExtras({ isGlobal: true }, (definition, { isGlobal }) => ({ ...definition, global: isGlobal }))
@@ -17,6 +21,11 @@ class SluiceModule extends ConfigurableModuleClass {
   #adapterHost;
   #discovery;
   #scanner;
+
+  static forRoot(options = {}) {
+    checkObject(OWNER, options);
+    return ConfigurableModuleClass.forRoot.call(SluiceModule, options);
+  }
 
   constructor(application, adapterHost, discovery, scanner) {
     super();
@@ -37,7 +46,12 @@ class SluiceModule extends ConfigurableModuleClass {
   }
 }
 
-for (const [index, token] of [SluiceApplication, HttpAdapterHost, DiscoveryService, MetadataScanner].entries())
+for (const [index, token] of [
+  SluiceApplication,
+  HttpAdapterHost,
+  DiscoveryService,
+  MetadataScanner,
+].entries())
   Inject(token)(SluiceModule, undefined, index);
 
 Module({

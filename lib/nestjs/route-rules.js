@@ -33,11 +33,10 @@ class RouteRules {
   }
 
   of(Class, method) {
-    let ofClasses = this.#rules.get(method);
-    if (ofClasses === undefined) this.#rules.set(method, (ofClasses = new WeakMap()));
-    let rule = ofClasses.get(Class);
-    if (rule === undefined) ofClasses.set(Class, (rule = this.#make(Class, method)));
-    return rule;
+    if (!this.#rules.has(method)) this.#rules.set(method, new WeakMap());
+    const ofClasses = this.#rules.get(method);
+    if (!ofClasses.has(Class)) ofClasses.set(Class, this.#make(Class, method));
+    return ofClasses.get(Class);
   }
 
   #make(Class, method) {

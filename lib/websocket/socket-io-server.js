@@ -37,7 +37,12 @@ function socketIoServer(sockets) {
 function engineOf(io) {
   const { engine } = io ?? {};
   if (typeof engine?.use === 'function' && typeof io.of === 'function') return engine;
-  throw invalid('INVALID_VALUE', 'server', io, 'a Server of socket.io 4.6 or later that is attached, or listens');
+  throw invalid(
+    'INVALID_VALUE',
+    'server',
+    io,
+    'a Server of socket.io 4.6 or later that is attached, or listens',
+  );
 }
 
 /** Requests of an open session are its messages, which are charged one by one. All others are handshakes, or pretend to be. */
