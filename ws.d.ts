@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { WebSocket, WebSocketServer } from 'ws';
 import type * as guard from './lib/guard';
-import type { SocketOptions, SocketProtect } from './lib/websocket';
+import type { SocketProtect, WsOptions } from './lib/websocket';
 
 /** Quotas for servers of `ws` 8: sockets, messages and bytes per client, over all threads. */
 declare function sluice(options?: sluice.Options): sluice.Protect;
@@ -9,15 +9,7 @@ declare function sluice(options?: sluice.Options): sluice.Protect;
 declare namespace sluice {
   /** Called for a message that a quota refuses. It may answer, or close the socket. */
   type OnLimit = (socket: WebSocket, refusal: Refusal, request: IncomingMessage) => unknown;
-  type Options = SocketOptions<OnLimit> & {
-    /**
-     * The code with which sockets are closed for a quota: 1008 (policy violation), 1013 (try again later), or one of
-     * 4000 to 4999. Those of banned clients are closed with 1008.
-     *
-     * @default 1008
-     */
-    closeCode?: number;
-  };
+  type Options = WsOptions<OnLimit>;
   type Protect = SocketProtect<WebSocketServer>;
   type Guard = guard.Guard;
   type GuardClient = guard.GuardClient;

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { ConnectionTracker } from '../connection-tracker';
-import type { DynamicRateLimit, Guard, GuardOptions, Refusal } from '../guard';
+import type { DynamicRateLimit, Guard, GuardOptions } from '../guard';
 import type { RateLimiter, RateLimiterOptions } from '../rate-limiter';
 import type { Duration, OnMismatch, QuotaOptions } from '../runtime';
 
@@ -42,6 +42,16 @@ export interface SocketOptions<Limit>
   onLimit?: 'close' | 'drop' | Limit;
 }
 
+export interface WsOptions<Limit> extends SocketOptions<Limit> {
+  /**
+   * The code with which sockets are closed for a quota: 1008 (policy violation), 1013 (try again later), or one of 4000 to
+   * 4999. Those of banned clients are closed with 1008.
+   *
+   * @default 1008
+   */
+  closeCode?: number;
+}
+
 /** Quotas before servers of WebSockets. */
 export interface SocketProtect<Server> {
   /** Decides on the handshakes of the server, and on what its clients send, from now on. Returns the server. Idempotent. */
@@ -55,6 +65,3 @@ export interface SocketProtect<Server> {
   /** The limiter of bytes; null without `bytes`. */
   readonly bytes: RateLimiter | null;
 }
-
-/** Why a message was refused: its quota, or its client's ban. */
-export type SocketRefusal = Refusal;
