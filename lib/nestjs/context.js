@@ -1,6 +1,7 @@
 'use strict';
 
 const { SluiceError } = require('../runtime/errors');
+const { owned } = require('../runtime/schema');
 
 const ACCEPTED =
   'a request of HTTP, or a GraphQL context with `req`; @SkipSluice() lets the others pass. Messages of a WebSocket ' +
@@ -47,13 +48,15 @@ const FUNCTIONS = ['key', 'cost', 'skip'];
 
 /** The options with functions that are called with a context, of functions that take `(request, context)`. */
 function byContext(options) {
-  const wrapped = { ...options };
+  const wrapped = owned(options);
   for (const name of FUNCTIONS) {
     if (typeof wrapped[name] === 'function') wrapped[name] = withRequest(wrapped[name]);
   }
   const { rateLimit } = wrapped;
-  if (typeof rateLimit?.limit === 'function')
-    wrapped.rateLimit = { ...rateLimit, limit: withRequest(rateLimit.limit) };
+  if (typeof rateLimit !== 'object' || rateLimit === null) return wrapped;
+  const limit = owned(rateLimit);
+  if (typeof limit.limit === 'function') limit.limit = withRequest(limit.limit);
+  wrapped.rateLimit = limit;
   return wrapped;
 }
 

@@ -42,8 +42,9 @@ class RouteRules {
   #make(Class, method) {
     const options = reflector.getAllAndOverride(kRoute, [method, Class]);
     if (options === undefined) return this.#guard.rule;
-    const name = options.name ?? `${Class.name}.${method.name}`;
-    return this.#guard.routeRule(fitted(`${this.#guard.name}:${name}`), byContext(options));
+    const own = byContext(options);
+    const name = own.name ?? `${Class.name}.${method.name}`;
+    return this.#guard.routeRule(fitted(`${this.#guard.name}:${name}`), own);
   }
 }
 

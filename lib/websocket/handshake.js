@@ -53,7 +53,7 @@ function failed({ owner, guard }, error) {
   const problem = internalErrorProblem();
   const body = JSON.stringify(problem);
   const headers = { 'Content-Type': PROBLEM_MEDIA_TYPE, 'Content-Length': String(Buffer.byteLength(body)) };
-  return { status: problem.status, headers, body };
+  return { status: problem.status, headers, body, refusal: null };
 }
 
 module.exports = { decideHandshake, decideUpgrade, thrownOutside };

@@ -72,7 +72,8 @@ class SocketGuard {
     const checkClient = key !== null || this.guard.judgedOf(request) !== undefined;
     const client = key ?? this.guard.clientOf(request).key;
     const onClose = () => session.ended();
-    const opened = this.guard.attempt(() => this.sessions[kOpenSession](client, { checkClient, onClose }));
+    const how = owned({ checkClient, onClose });
+    const opened = this.guard.attempt(() => this.sessions[kOpenSession](client, how));
     if (opened === null) return null;
     if (opened.refusal !== null) return this.guard.refuseSession(request, opened.refusal);
     session.hold(opened.connection);

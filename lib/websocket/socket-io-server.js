@@ -85,7 +85,7 @@ async function decidePolling(sockets, { req, res, admitted }) {
 
 function refuse(guard, answer, req, res) {
   res.statusCode = answer.status;
-  if (answer.refusal === undefined) return sendProblem(answer.body, req, res);
+  if (answer.refusal === null) return sendProblem(answer.body, req, res);
   guard.watch(answer, req, res);
   guard.writeHeaders(answer, new NodeHeaders(res), mixedCase(false));
   sendProblem(answer.body, req, res);
