@@ -18,16 +18,17 @@ function guardConnection(guarded, connection, { session, sockets }) {
     if (sockets.size === 0) return connection.close();
     for (const socket of [...sockets]) socket.disconnect(true);
   };
+  const close = (refusal) => {
+    session.isOver = true;
+    // Socket.IO hands events on in the next tick: those that were admitted are handled first.
+    setImmediate(() => {
+      for (const socket of sockets) socket.emit(CLOSED, told(refusal));
+      disconnect();
+    });
+  };
   const refused = (refusal) =>
     refuseMessage(guarded, refusal, {
-      close: () => {
-        session.isOver = true;
-        // Socket.IO hands events on in the next tick: those that were admitted are handled first.
-        setImmediate(() => {
-          for (const socket of sockets) socket.emit(CLOSED, told(refusal));
-          disconnect();
-        });
-      },
+      close: () => close(refusal),
       tell: (onLimit) => onLimit([...sockets], refusal, connection),
     });
   const group = new PacketGroup((packet) => {
@@ -35,7 +36,9 @@ function guardConnection(guarded, connection, { session, sockets }) {
     emit.call(connection, 'message', packet);
   });
   session.onEnded = disconnect;
+  session.onBanned = close;
   if (session.isReleased) return disconnect();
+  guarded.opened(session);
   connection.emit = function (event, ...args) {
     if (event === 'message') return false;
     if (event !== 'data') return emit.call(this, event, ...args);

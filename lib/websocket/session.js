@@ -11,6 +11,9 @@ class Session {
   isOver = false;
   /** Ends the socket: called once where another than the socket closes the connection. */
   onEnded = () => {};
+  /** Closes the socket, with the refusal of its client's ban. */
+  onBanned = (_refusal) => {};
+  onReleased = () => {};
   #guard;
   #req;
   #key;
@@ -64,6 +67,12 @@ class Session {
     this.#isReleased = true;
     this.isOver = true;
     this.#connection?.close();
+    this.onReleased();
+  }
+
+  closeIfBanned() {
+    const ban = this.isOver ? null : this.#guard.banOf(this.#req);
+    if (ban !== null) this.onBanned(ban);
   }
 
   /** Charges a message of so many bytes. Returns the refusal where its client is banned or has used its quota, or null. */

@@ -6,6 +6,7 @@ const { Guard } = require('../guard/guard');
 const { keyOf } = require('../guard/request-key');
 const { fitted } = require('../runtime/fitted-name');
 const { owned } = require('../runtime/schema');
+const { BannedSockets } = require('./banned-sockets');
 const { MessageQuota } = require('./message-quota');
 const { socketOptions } = require('./options');
 const { Session } = require('./session');
@@ -17,6 +18,7 @@ const { Session } = require('./session');
 class SocketGuard {
   #key;
   #quotas;
+  #banned;
 
   /** `owner` is what error messages call the caller: the adapter's name. */
   constructor(owner, options) {
@@ -29,6 +31,7 @@ class SocketGuard {
     const quotaOf = (unit) =>
       sockets[unit] === undefined ? null : new MessageQuota(this.guard, unit, sockets[unit]);
     this.#quotas = { messages: quotaOf('messages'), bytes: quotaOf('bytes') };
+    this.#banned = new BannedSockets(this.guard);
   }
 
   get messages() {
@@ -62,6 +65,11 @@ class SocketGuard {
       session.release();
       throw error;
     }
+  }
+
+  /** The session has a socket, which is closed when its client is banned. */
+  opened(session) {
+    this.#banned.watch(session);
   }
 
   /** The decision that refuses the session; null where it is counted, or there is nothing to count. */

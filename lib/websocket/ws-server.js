@@ -47,7 +47,9 @@ function checkServer(server) {
 /** Charges what arrives before any listener sees it. Listeners cannot keep a message from each other, so `emit` is replaced. */
 function guardSocket(sockets, ws, session) {
   session.onEnded = () => ws.close(GOING_AWAY, 'ended by the server');
+  session.onBanned = (refusal) => close(sockets, ws, session, refusal);
   if (session.isReleased) session.onEnded();
+  else sockets.opened(session);
   const { emit } = ws;
   ws.emit = function (event, ...args) {
     const passes = !CHARGED.has(event) || receive(sockets, ws, session, args[0]);
