@@ -1,4 +1,5 @@
 import type {
+  ArgumentsHost,
   CanActivate,
   ConfigurableModuleAsyncOptions,
   DynamicModule,
@@ -119,7 +120,8 @@ export class SluiceException extends HttpException {
 
 /** Answers refused requests with `application/problem+json`; without it they get the same body as `application/json`. */
 export class SluiceExceptionFilter implements ExceptionFilter<SluiceException> {
-  catch(exception: SluiceException, host: import('@nestjs/common').ArgumentsHost): void;
+  /** Returns the exception where the host is not one of HTTP, as drivers of GraphQL take it. */
+  catch(exception: SluiceException, host: ArgumentsHost): SluiceException | undefined;
 }
 
 declare global {

@@ -57,6 +57,15 @@ for (const [shape, contextFor] of Object.entries(SHAPES)) {
   });
 }
 
+test('GraphQL: SluiceExceptionFilter returns the exception', async () => {
+  const { guard } = guardOf({ rateLimit: { limit: 1, window: '10s' } });
+  const { request, response } = exchange();
+  const context = contextOf('graphql', [{}, {}, { req: request, res: response }, {}]);
+  await guard.canActivate(context);
+  const exception = await guard.canActivate(context).catch((error) => error);
+  assert.equal(new nest.SluiceExceptionFilter().catch(exception, context), exception);
+});
+
 test('GraphQL: a cost of its arguments', async () => {
   const cost = (_request, context) => context.getArgByIndex(1).first;
   const { guard, limiter } = guardOf({ rateLimit: { limit: 100, window: '10s' }, cost });

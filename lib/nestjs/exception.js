@@ -13,7 +13,10 @@ class SluiceException extends HttpException {
 
 /** Answers refused requests with `application/problem+json`; without it Nest sends the same body as `application/json`. */
 class SluiceExceptionFilter {
-  catch({ refusal }, host) {
+  catch(exception, host) {
+    // A driver of GraphQL makes an error of what is returned.
+    if (host.getType() !== 'http') return exception;
+    const { refusal } = exception;
     const response = host.switchToHttp().getResponse();
     const isFastify = response.raw !== undefined;
     response.status(refusal.status);
