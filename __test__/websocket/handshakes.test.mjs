@@ -6,6 +6,7 @@ import http from 'node:http';
 import { test } from 'node:test';
 import { WebSocketServer } from 'ws';
 import sluice from '../../index.js';
+import testing from '../../lib/testing.js';
 import protectWs from '../../lib/ws.js';
 import { freshNames, stopClock } from '../helpers/setup.mjs';
 import { until } from '../helpers/sockets.mjs';
@@ -112,6 +113,40 @@ test('a banned client is answered with 403', async (t) => {
   const { status, headers } = await attempt(port, by('203.0.113.1'));
   assert.deepEqual([status, headers['retry-after']], [403, '30']);
   assert.deepEqual(await statuses(1, port, by('203.0.113.2')), [101]);
+});
+
+test('a guard of the same name in another adapter shares the rate and the metrics', async (t) => {
+  const name = freshName();
+  const guard = sluice.createGuard(name, { rateLimit: { limit: 3, window: '1h' } });
+  const protect = protectWs({ name, messages: { limit: 5, window: '1h' } });
+  const { port } = await serveWebSockets(t, protect);
+  await guard.check({ socket: { remoteAddress: '127.0.0.1' }, headers: {} });
+  assert.deepEqual(await statuses(3, port), [101, 101, 429]);
+  const socket = await open(port, { from: '127.0.0.2' });
+  socket.send('a');
+  await until(() => socket.received.length, 2);
+  assert.equal(protect.guard.stats().routes[`${name}:messages`].allowed, 1);
+  assert.match(sluice.metrics({ guards: [guard] }), new RegExp(`"${name}:messages"`));
+});
+
+test('after a reset everything begins anew', async (t) => {
+  const protect = protecting({
+    rateLimit: { limit: 1, window: '1h' },
+    connections: { max: 2 },
+    messages: { limit: 2, window: '1h' },
+    onLimit: 'drop',
+  });
+  const { port, seen } = await serveWebSockets(t, protect);
+  const socket = await open(port);
+  for (const message of ['a', 'b', 'c']) socket.send(message);
+  await until(() => protect.messages.stats().refused, 1);
+  testing.reset();
+  assert.deepEqual(await statuses(2, port), [101, 429]);
+  assert.equal(protect.sessions.count, 1);
+  const again = await open(port, { from: '127.0.0.2' });
+  again.send('d');
+  await until(() => again.received.length, 2);
+  assert.deepEqual([seen, protect.guard.stats().faults], [['a', 'b', 'd'], 0]);
 });
 
 test('skip exempts a handshake from the rate', async (t) => {
