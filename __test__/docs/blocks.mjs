@@ -12,10 +12,15 @@
  *   <!-- snippet: fragment (why) -->               it is not run
  *
  * A block that begins with the comment `// worker.js` is that file, also for the other programs of its page. Where one of
- * them names it, it is not run by itself.
+ * them names it, and no comment says how it is run, it is not run by itself.
  */
 
 const FENCE = /((?:^<!-- snippet: .+ -->\n)*)^```(js|ts|mjs|cjs|mts)\n([\s\S]*?)^```$/gm;
+/** Blocks that would be left out by mistake, and what is wrong. */
+const MISTAKES = [
+  [/^[ \t>]+```(?:js|ts|[mc]js|mts)$/m, 'a block that begins with spaces is not run'],
+  [/^```(?:javascript|typescript|jsx|tsx|cts|node)$/m, 'accepted: js, ts, mjs, cjs, mts'],
+];
 const RUNNERS = ['jest', 'vitest', 'node:test'];
 
 /** All blocks of a page, in order: `{ line, language, text, file, kind, … }`, with `kind` 'program', 'file' or 'fragment'. */
@@ -28,6 +33,7 @@ export function blocksOf(page) {
     text: match[3],
     file: /^\/\/ ([\w./-]+\.[cm]?[jt]s)\b/.exec(match[3])?.[1],
   }));
+  checkPage(page, blocks);
   for (const block of blocks) {
     const above = blocks[block.index - 1];
     if (block.continues) block.text = `${required(above, block).text}\n${block.text}`;
@@ -35,6 +41,16 @@ export function blocksOf(page) {
     block.prints.push(...printedBy(block.text));
   }
   return blocks.map((block) => ({ ...block, kind: kindOf(block, blocks) }));
+}
+
+function checkPage(page, blocks) {
+  for (const [pattern, why] of MISTAKES) {
+    const found = pattern.exec(page);
+    if (found !== null) throw new Error(`${found[0]}: ${why}`);
+  }
+  const written = [...page.matchAll(/<!-- snippet:/g)].length;
+  const read = blocks.reduce((sum, { directives }) => sum + directives, 0);
+  if (written !== read) throw new Error(`${written - read} directives before no block`);
 }
 
 function required(above, { line }) {
@@ -46,12 +62,13 @@ function kindOf(block, blocks) {
   if (block.fragment !== undefined) return 'fragment';
   const name = block.file?.split('/').at(-1);
   const isNamed = blocks.some((other) => other !== block && new RegExp(`['"/]${name}['"]`).test(other.text));
-  return name !== undefined && isNamed ? 'file' : 'program';
+  return name !== undefined && isNamed && block.directives === 0 ? 'file' : 'program';
 }
 
 function directivesIn(comments) {
-  const found = { requests: [], prints: [] };
-  for (const [, what] of comments.matchAll(/^<!-- snippet: (.+) -->$/gm)) readDirective(found, what);
+  const directives = [...comments.matchAll(/^<!-- snippet: (.+) -->$/gm)];
+  const found = { directives: directives.length, requests: [], prints: [] };
+  for (const [, what] of directives) readDirective(found, what);
   return found;
 }
 
@@ -68,7 +85,7 @@ function readDirective(found, what) {
 }
 
 function requestOf(text) {
-  const [, method, path, rest] = /^([A-Z]+) (\/\S*) (.+)$/.exec(text);
+  const [, method, path, rest] = /^([A-Z]+) (\/\S*) ?(.*)$/.exec(text);
   const body = /\{.*\}/.exec(rest)?.[0];
   const words = rest
     .replace(body ?? '', '')

@@ -51,8 +51,9 @@ test('a block continues the one above, and one that is named by another is a fil
   const page = [
     fence('const one = 1;'),
     fence('one;', 'continues'),
-    fence("// a.js\n'b.js';"),
+    fence("// a.js\n'b.js'; './c.js';"),
     fence('// b.js'),
+    fence('// c.js', 'stays'),
   ];
   const blocks = blocksOf(page.join('\n'));
   assert.equal(blocks[1].text, 'const one = 1;\n\none;\n');
@@ -63,11 +64,22 @@ test('a block continues the one above, and one that is named by another is a fil
       ['program', undefined],
       ['program', 'a.js'],
       ['file', 'b.js'],
+      ['program', 'c.js'],
     ],
   );
 });
 
-test('a directive that is not known, and a fragment without a reason, are errors', () => {
-  assert.throws(() => blocksOf(fence('1;', 'skip')), /unknown directive: skip/);
-  assert.throws(() => blocksOf(fence('1;', 'fragment')), /unknown directive: fragment/);
-});
+for (const [fault, page, message] of [
+  ['a directive that is not known', fence('1;', 'skip'), /unknown directive: skip/],
+  ['a fragment without a reason', fence('1;', 'fragment'), /unknown directive: fragment/],
+  ['a request without a status', fence('1;', 'request GET /'), /no status: GET \//],
+  [
+    'a directive that belongs to no block',
+    '<!-- snippet: stays -->\n\ntext\n',
+    /1 directives before no block/,
+  ],
+  ['an indented block, which would not run', '- one:\n\n  ```js\n  one();\n  ```\n', /begins with spaces/],
+  ['a block in another notation', '```javascript\none();\n```\n', /```javascript/],
+]) {
+  test(`${fault} is an error`, () => assert.throws(() => blocksOf(page), message));
+}
