@@ -132,6 +132,12 @@ async function drive(requests, port) {
     for (const _ of statuses) answered.push((await ask({ ...options, headers }, body)).status);
     assert.deepEqual(answered, statuses, `${method} ${target}`);
   }
+  await outlivesItsAnswers(port);
+}
+
+/** An error that follows an answer ends the program before it answers again. */
+function outlivesItsAnswers(port) {
+  return ask({ port, host: '127.0.0.1', path: '/', agent: false, timeout: TIMEOUT_MS });
 }
 
 async function ask(options, body) {

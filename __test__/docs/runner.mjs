@@ -34,6 +34,11 @@ for (const [fault, text, ...directives] of [
   ['another output', 'console.log(1 + 1); // 3'],
   ['a line that is not printed', 'console.log(1);', 'prints 2'],
   ['another status', SERVER, 'request GET / 200 429'],
+  [
+    'an error after its answer',
+    SERVER.replace('res.end()', '{ res.end(); setImmediate(() => undeclared()); }'),
+    'request GET / 200',
+  ],
   ['requests without a server', 'console.log(1);', 'request GET / 200'],
 ]) {
   test(`a program with ${fault} fails`, () => assert.rejects(run(text, ...directives)));
