@@ -4,28 +4,14 @@
  */
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
-import { modifiedAt, root } from './addon.mjs';
-import { npm } from './npm.mjs';
-import { fail } from './requirements.mjs';
+import { root } from './addon.mjs';
+import { installTools } from './install-tools.mjs';
 
 /** Ends a run that hangs. */
 const TIMEOUT_MS = 1_200_000;
 const folder = path.join('__test__', 'install');
-const tools = path.join(root, folder, 'tools');
 
-const installedAt = modifiedAt(path.join(tools, 'node_modules', '.package-lock.json'));
-if (!(installedAt >= modifiedAt(path.join(tools, 'package-lock.json')))) {
-  const { status } = npm([
-    'ci',
-    '--prefix',
-    tools,
-    '--ignore-scripts',
-    '--no-audit',
-    '--no-fund',
-    '--loglevel=error',
-  ]);
-  if (status !== 0) fail('the registry and the package managers of the test could not be installed.');
-}
+installTools(folder, 'the registry and the package managers of the test');
 const args = [
   '--test',
   '--test-reporter=spec',

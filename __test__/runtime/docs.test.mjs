@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const pages = [
   ...readdirSync(root).filter((name) => name.endsWith('.md')),
-  ...readdirSync(path.join(root, 'docs'))
-    .filter((name) => name.endsWith('.md'))
+  ...readdirSync(path.join(root, 'docs'), { recursive: true })
+    .filter((name) => name.endsWith('.md') && !name.startsWith('benchmarks'))
     .map((name) => path.join('docs', name)),
   'examples/README.md',
   'llms.txt',
