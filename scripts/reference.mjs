@@ -35,6 +35,17 @@ const FRAMEWORKS = [
     '[function](../node-http.d.ts)',
     'Makes a guard before listeners.',
   ],
+  [
+    '[`sluice/nestjs`](frameworks.md#nestjs)',
+    '[module](../nestjs.d.ts)',
+    'Module, guard and decorators for NestJS 10 to 12.',
+  ],
+  ['[`sluice/ws`](websockets.md)', '[function](../ws.d.ts)', 'Makes quotas for servers of ws 8.'],
+  [
+    '[`sluice/socket.io`](websockets.md#socketio)',
+    '[function](../socket.io.d.ts)',
+    'Makes quotas for servers of Socket.IO 4.',
+  ],
   ['[`req.sluice`](middleware.md#watching-it)', '[Express](../express.d.ts)', 'The decision on the request.'],
   [
     '[`request.sluice`](middleware.md#watching-it)',
@@ -80,6 +91,8 @@ export function reference() {
     table(['name', 'types', ''], reexports().map(declarationOf).map(exportRow)),
     '### Frameworks',
     table(['name', 'types', ''], FRAMEWORKS),
+    '### sluice/nestjs',
+    table(['name', 'types', ''], exportsOf('nestjs.d.ts').map(exportRow)),
     '### Stores',
     table(['name', 'types', ''], STORES),
     '### sluice/testing',
@@ -103,6 +116,11 @@ export function reference() {
 
 function declarationOf({ name, file }) {
   return declarationsIn(file).find((declared) => declared.name === name);
+}
+
+/** Where a file also declares what it does not export. */
+function exportsOf(file) {
+  return declarationsIn(file).filter(({ isExported }) => isExported);
 }
 
 function exportRow({ name, kind, file, doc }) {

@@ -35,7 +35,8 @@ export async function nestApp(options, adapter = new ExpressAdapter()) {
   return { app, port: app.getHttpServer().address().port };
 }
 
-function decorate({ prototype }, method, ...decorators) {
+/** Decorates a method of a class, as TypeScript does. */
+export function decorate({ prototype }, method, ...decorators) {
   const descriptor = Object.getOwnPropertyDescriptor(prototype, method);
   for (const decorator of decorators) decorator(prototype, method, descriptor);
 }

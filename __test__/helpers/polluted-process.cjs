@@ -4,16 +4,19 @@ const path = require('node:path');
 const http = require('node:http');
 const express = require('express');
 const fastify = require('fastify');
+const { WebSocket, WebSocketServer } = require('ws');
 const sluice = require('../../index.js');
 const expressGuard = require('../../lib/express.js');
 const fastifyGuard = require('../../lib/fastify.js');
+const nest = require('../../lib/nestjs.js');
+const protectWs = require('../../lib/ws.js');
 
 /** The names of all options, including those of nested objects. */
 const OPTIONS =
-  `algorithm allow backlog backoff banFactor burst bytes calls client clientAddress clients comments connections cors cost countOnly
+  `algorithm allow backlog backoff banFactor burst bytes calls checkClient client clientAddress clients closeCode comments connections cors cost countOnly
   delay deny detail distinct dryRun errorFilter event exit failureRate findTime forever halfOpenCalls handler headers
   history hook hooksTimeout idleTimeout inbox ip ipv6Prefix jitter key keyFallback least limit limits livePath login maxBackoff maxBytes maxClients
-  maxEntries maxKeys maxOpenFor maxPeers maxPerClient messages metadata minimumCalls monitor mute onClose onMismatch
+  maxEntries maxKeys maxOpenFor maxPeers maxPerClient messages metadata minimumCalls monitor mute name onClose onLimit onMismatch
   onRefused opens overflow rateLimit readyPath record ref refusal refusedBody refuses reputation restart retryAfter revive rules signals skip
   slowCallDuration slowCallRate staleIfError staleWhileRevalidate startTimeout timeout to trustedProxies ttl undo weight
   when window workerData`.split(/\s+/);
@@ -116,9 +119,59 @@ async function useGuards() {
   return statuses;
 }
 
+/** What a socket receives whose second message is refused, and the status of a second handshake. */
+async function useWebSockets() {
+  const quota = { limit: 1, window: '1h' };
+  const protect = protectWs({
+    name: 'w',
+    rateLimit: quota,
+    connections: { max: 5 },
+    messages: quota,
+    bytes: quota,
+  });
+  const sockets = protect(new WebSocketServer({ noServer: true }));
+  const server = http.createServer();
+  server.on('upgrade', (req, socket, head) => sockets.handleUpgrade(req, socket, head, () => {}));
+  const { port } = await sluice.listen(server, { port: 0, host: '127.0.0.1' });
+  const socket = new WebSocket(`ws://127.0.0.1:${port}`);
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  socket.once('open', () => ['a', 'b'].map((message) => socket.send(message)));
+  const refused = new Promise((resolve) => {
+    closed.then(() => {
+      const second = new WebSocket(`ws://127.0.0.1:${port}`);
+      second.on('error', () => {});
+      second.once('unexpected-response', (_request, { statusCode }) => resolve(statusCode));
+    });
+  });
+  const answers = [await closed, await refused];
+  server.close();
+  return answers;
+}
+
+/** What two requests to a route of Nest get: true, and the status of a refusal. */
+async function useNest() {
+  class Site {
+    page() {}
+  }
+  const route = nest.Sluice({ cost: 1, rateLimit: { limit: 1, window: '1h' } });
+  route(Site.prototype, 'page', Object.getOwnPropertyDescriptor(Site.prototype, 'page'));
+  const guard = new nest.SluiceGuard(new nest.SluiceApplication({ name: 'n', rateLimit: false }));
+  const admit = () => {
+    const request = { socket: { remoteAddress: '192.0.2.1' }, headers: {} };
+    return guard.canActivate({
+      getType: () => 'http',
+      getClass: () => Site,
+      getHandler: () => Site.prototype.page,
+      switchToHttp: () => ({ getRequest: () => request, getResponse: () => undefined }),
+    });
+  };
+  return [await admit(), await admit().catch((error) => error.getStatus())];
+}
+
 pollute();
 useComponents()
   .then(useGuards)
+  .then(async (statuses) => [...statuses, ...(await useWebSockets()), ...(await useNest())])
   .then(
     (statuses) => {
       clean();

@@ -65,6 +65,16 @@ function printed(result) {
 
 const EXPRESS = { statuses: [200, 200, 429], admitted: 100 };
 const FASTIFY = { statuses: [200, 200, 429] };
+const NEST = FASTIFY;
+const WS = { statuses: [101, 101, 429] };
+
+const NEST_PACKAGES = [
+  '@nestjs/common@11',
+  '@nestjs/core@11',
+  '@nestjs/platform-express@11',
+  'reflect-metadata@0.2',
+  'rxjs@7',
+];
 
 test('npm, without install scripts: CommonJS and Express, ES modules and Fastify, TypeScript, worker threads', () => {
   const project = projectWith('npm', 'express.cjs', 'fastify.mjs', 'typed.mts');
@@ -101,6 +111,13 @@ for (const [what, cli, ...args] of [
   });
 }
 
+test('npm: ws and Nest', () => {
+  const project = projectWith('npm-sockets', 'sockets.cjs', 'nestjs.cjs');
+  succeeds(project.manage('npm', 'install', '--ignore-scripts', 'sluice', 'ws@8', ...NEST_PACKAGES));
+  assert.deepEqual(printed(project.run('sockets.cjs')), WS);
+  assert.deepEqual(printed(project.run('nestjs.cjs')), NEST);
+});
+
 test('pnpm: ES modules and Fastify', () => {
   const project = projectWith('pnpm', 'fastify.mjs');
   succeeds(project.manage('pnpm', 'add', 'sluice', 'fastify@5'));
@@ -115,10 +132,10 @@ test('Yarn 1: CommonJS and Express, worker threads', () => {
   assert.deepEqual(printed(project.run('express.cjs')), EXPRESS);
 });
 
-test("Yarn 4 with Plug'n'Play: CommonJS and Express, worker threads", () => {
-  const project = projectWith('berry', 'express.cjs');
+test("Yarn 4 with Plug'n'Play: CommonJS and Express, worker threads, Nest", () => {
+  const project = projectWith('berry', 'express.cjs', 'nestjs.cjs');
   project.write('yarn.lock', '');
-  succeeds(project.manage('berry', 'add', 'sluice', 'express@5'));
+  succeeds(project.manage('berry', 'add', 'sluice', 'express@5', ...NEST_PACKAGES));
   assert.ok(!readdirSync(project.folder).includes('node_modules'));
   const unplugged = readdirSync(path.join(project.folder, '.yarn/unplugged'));
   assert.deepEqual(
@@ -126,6 +143,7 @@ test("Yarn 4 with Plug'n'Play: CommonJS and Express, worker threads", () => {
     [packageHere],
   );
   assert.deepEqual(printed(project.manage('berry', 'node', 'express.cjs')), EXPRESS);
+  assert.deepEqual(printed(project.manage('berry', 'node', 'nestjs.cjs')), NEST);
 });
 
 test('without optional packages the error names the package, and a build from source replaces it', () => {

@@ -11,5 +11,5 @@ test('no option is read from Object.prototype, by any component, guard or middle
   const { stdout } = await promisify(execFile)(process.execPath, [PROCESS]);
   const { error, statuses, read } = JSON.parse(stdout);
   assert.deepEqual({ error, read }, { error: undefined, read: [] });
-  assert.deepEqual(statuses, [200, 429, 200, 429, 200, 429, 'allowed', 'refused']);
+  assert.deepEqual(statuses, [200, 429, 200, 429, 200, 429, 'allowed', 'refused', 1008, 429, true, 429]);
 });

@@ -18,7 +18,13 @@ const {
   parseDuration,
 } = require('../runtime/schema');
 const { encode } = require('../runtime/value');
-const { kAdmitSocket, kAssignSocket, kCountBanned, kCountWithoutAddress } = require('./symbols');
+const {
+  kAdmitSocket,
+  kAssignSocket,
+  kCountBanned,
+  kCountWithoutAddress,
+  kOpenSession,
+} = require('./symbols');
 
 const OPEN_SCHEMA = { id: (value) => value, detail: (value) => value, onClose: func };
 const LIST_SCHEMA = { limit: integer(1), client: (value) => value };
@@ -58,20 +64,7 @@ class ConnectionTracker {
     checkClient(client);
     const { id, detail, onClose } = checkOptions('tryOpen', options, OPEN_SCHEMA);
     if (id !== undefined) checkTextKey('tryOpen id', id);
-    const bytes = detail === undefined ? undefined : encode(detail, 'detail');
-    const table = onClose && this.#socketTable();
-    const request = { id, detail: bytes, subscription: table?.subscription, checkClient: true };
-    const opened = owned(native.openConnection(this.#handle, client, request));
-    if (opened.kind === 'refused') return null;
-    try {
-      const connection = new Connection(this, this.#handle, opened, detail);
-      table?.holdSession(opened.serial, onClose);
-      return connection;
-    } catch (error) {
-      // A stack overflow. The caller does not get the connection, so it could never close it.
-      native.closeConnection(this.#handle, opened.serial, true);
-      throw error;
-    }
+    return this[kOpenSession](client, { id, detail, onClose, checkClient: true }).connection;
   }
 
   attach(server, options) {
@@ -144,6 +137,27 @@ class ConnectionTracker {
       withoutAddress: stats.withoutAddress,
       perThread: stats.perThread,
     };
+  }
+
+  /** `{ connection, refusal }`, one of them null. Without `checkClient` limits per client do not apply. */
+  [kOpenSession](client, { id, detail, onClose, checkClient }) {
+    const bytes = detail === undefined ? undefined : encode(detail, 'detail');
+    const table = onClose && this.#socketTable();
+    const request = { id, detail: bytes, subscription: table?.subscription, checkClient };
+    const opened = owned(native.openConnection(this.#handle, client, request));
+    if (opened.kind === 'refused') {
+      const { reason, retryAfterMs } = opened;
+      return { connection: null, refusal: { reason, client, retryAfterMs } };
+    }
+    try {
+      const connection = new Connection(this, this.#handle, opened, detail);
+      table?.holdSession(opened.serial, onClose);
+      return { connection, refusal: null };
+    } catch (error) {
+      // A stack overflow. The caller does not get the connection, so it could never close it.
+      native.closeConnection(this.#handle, opened.serial, true);
+      throw error;
+    }
   }
 
   /** `{ connection }`, or `{ refusal: { reason, client, retryAfterMs } }`. */

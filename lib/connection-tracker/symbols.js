@@ -7,5 +7,7 @@ const kAssignSocket = Symbol('sluice.assignSocket');
 /** For the guard: counts a socket that was refused at accept, because its client is banned or it has no address. */
 const kCountBanned = Symbol('sluice.countBanned');
 const kCountWithoutAddress = Symbol('sluice.countWithoutAddress');
+/** For quotas of WebSockets: opens a session, or says why it is refused. */
+const kOpenSession = Symbol('sluice.openSession');
 
-module.exports = { kAdmitSocket, kAssignSocket, kCountBanned, kCountWithoutAddress };
+module.exports = { kAdmitSocket, kAssignSocket, kCountBanned, kCountWithoutAddress, kOpenSession };

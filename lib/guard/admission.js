@@ -63,6 +63,23 @@ class Admission {
     }
   }
 
+  /** The refusal of the client's ban; null where there is none. */
+  banOf(incoming) {
+    const seen = this.see(incoming);
+    if (seen === null) return null;
+    try {
+      const ban = this.#bans?.refuses(incoming, seen) ?? null;
+      return ban === null ? null : this.#counted(ban, 'refusedByBan');
+    } catch (error) {
+      return this.#counts.fault(error);
+    }
+  }
+
+  /** The refusal of a session that a tracker refused; null in a dry run. */
+  refuseSession(refused) {
+    return this.#counted(connectionsExhausted(refused), 'refusedByConnections');
+  }
+
   /** Serves nothing on a connection whose client has no address: it would escape every limit. */
   #refuseLost(incoming) {
     const refusal = this.#counted(addressLost(), 'refusedByConnections');

@@ -99,9 +99,38 @@ const GUARD = {
 };
 
 /** Middleware has no hooks: it decides where it is mounted. */
-const { hook: _hook, ...MIDDLEWARE_GUARD } = GUARD;
-/** Those whose guard may be used as plugin for Fastify. */
-const WITH_HOOKS = new Set(['sluice/fastify', 'createGuard']);
+const MIDDLEWARE_GUARD = without(GUARD, 'hook');
+/** A refusal in Nest is an exception, which filters answer. */
+const NEST_GUARD = without(MIDDLEWARE_GUARD, 'handler');
+const NEST_ROUTE = without(FASTIFY_ROUTE, 'hook', 'handler');
+/** A handshake is answered by the guard, and by nothing that middleware could set. */
+const SOCKET_GUARD = without(
+  NEST_GUARD,
+  'connections',
+  'cors',
+  'countOnly',
+  'keyFallback',
+  'login',
+  'skipPreflight',
+);
+
+/** By owner: what a guard takes, and what a route of its own. */
+const SCHEMAS = {
+  createGuard: { guard: GUARD, route: FASTIFY_ROUTE },
+  'sluice/fastify': { guard: GUARD, route: FASTIFY_ROUTE },
+  'sluice/nestjs': { guard: NEST_GUARD, route: NEST_ROUTE, routeName: '@Sluice' },
+  'sluice/ws': { guard: SOCKET_GUARD, route: FASTIFY_ROUTE },
+  'sluice/socket.io': { guard: SOCKET_GUARD, route: FASTIFY_ROUTE },
+};
+const MIDDLEWARE = { guard: MIDDLEWARE_GUARD, route: FASTIFY_ROUTE };
+
+function schemasOf(owner) {
+  return Object.hasOwn(SCHEMAS, owner) ? SCHEMAS[owner] : MIDDLEWARE;
+}
+
+function without(schema, ...names) {
+  return Object.fromEntries(Object.entries(schema).filter(([name]) => !names.includes(name)));
+}
 
 const DEFAULTS = {
   name: 'default',
@@ -112,8 +141,7 @@ const DEFAULTS = {
 
 /** Valid options of a guard. Shared options that are left out are not filled in here: the existing guard may have them. */
 function guardOptions(owner, options = {}) {
-  const schema = WITH_HOOKS.has(owner) ? GUARD : MIDDLEWARE_GUARD;
-  const checked = owned(DEFAULTS, checkOptions(owner, options, schema));
+  const checked = owned(DEFAULTS, checkOptions(owner, options, schemasOf(owner).guard));
   checkName(owner, checked.name);
   checkPolicyHeader(owner, checked);
   return checked;
@@ -128,9 +156,9 @@ function checkPolicyHeader(owner, { headers, policyHeader }) {
 
 /** Valid options of a route: only those that it gives. */
 function routeOptions(owner, options) {
-  const route = `${owner} config.sluice`;
-  const checked = checkOptions(route, options, FASTIFY_ROUTE);
-  if (checked.name !== undefined) checkShared(route, checked);
+  const { route: schema, routeName = `${owner} config.sluice` } = schemasOf(owner);
+  const checked = checkOptions(routeName, options, schema);
+  if (checked.name !== undefined) checkShared(routeName, checked);
   return checked;
 }
 
@@ -145,4 +173,4 @@ function checkShared(route, { name, rateLimit }) {
   );
 }
 
-module.exports = { HOOKS, guardOptions, routeOptions };
+module.exports = { HOOKS, SOCKET_GUARD, guardOptions, routeOptions };

@@ -167,6 +167,33 @@ class Guard {
     return this.#decideRate(request, incoming, rule, seen.client);
   }
 
+  /** The address that failures and bans of a request are for; `undefined` for a trusted proxy, or without an address. */
+  judgedOf(incoming) {
+    return this.#admission.judgedOf(incoming);
+  }
+
+  /** The refusal of an open connection whose client is banned; null where it is not. `incoming` is its request. */
+  banOf(incoming) {
+    return this.#bans === null ? null : this.#admission.banOf(incoming);
+  }
+
+  /** Refuses a request for its session, which a tracker has refused. null where the request passes nevertheless. */
+  refuseSession(incoming, refused) {
+    const refusal = this.#admission.refuseSession(refused);
+    if (refusal === null) return null;
+    const { client } = this.#admission.see(incoming) ?? UNKNOWN;
+    return GuardDecision.refused({ client, rule: this.#rule, refusal, decision: null });
+  }
+
+  /** What `run()` returns; null after an internal error, which is counted. */
+  attempt(run) {
+    try {
+      return run();
+    } catch (error) {
+      return this.#counts.fault(error);
+    }
+  }
+
   /** The client that the guard sees behind a request: `{ address, key }`. */
   clientOf(req) {
     checkRequest(req);

@@ -35,6 +35,20 @@ function answerSocket(socket, problem, refusedBody = DEFAULT_REFUSED_BODY) {
   linger(socket, refusedBody);
 }
 
+/** Ends a socket whose client asked for another protocol, with an answer of HTTP. */
+function answerUpgrade(socket, { status, headers, body }) {
+  const fields = { ...headers, Connection: 'close' };
+  socket.end(
+    [
+      statusLine(status),
+      ...Object.entries(fields).map(([name, value]) => `${name}: ${value}`),
+      '',
+      body,
+    ].join('\r\n'),
+  );
+  linger(socket, DEFAULT_REFUSED_BODY);
+}
+
 /** As `answerSocket`, before a byte of the request was read: the socket ends when the request has arrived. */
 function answerRequest(socket, problem, refusedBody) {
   if (comesWithRequest(socket)) {
@@ -81,7 +95,7 @@ function response(problem) {
   const body = JSON.stringify(problem);
   const { status, retryAfterMs } = problem;
   return [
-    `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}`,
+    statusLine(status),
     `Content-Type: ${PROBLEM_MEDIA_TYPE}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
     ...(retryAfterMs === null ? [] : [`Retry-After: ${seconds(retryAfterMs)}`]),
@@ -92,4 +106,8 @@ function response(problem) {
   ].join('\r\n');
 }
 
-module.exports = { answerSocket, refuseSocket };
+function statusLine(status) {
+  return `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}`;
+}
+
+module.exports = { answerSocket, answerUpgrade, refuseSocket };

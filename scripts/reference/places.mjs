@@ -18,6 +18,8 @@ export const PAGES = {
   'lib/reputation/index.d.ts': ['reputation.md'],
   'lib/runtime/index.d.ts': ['errors.md', 'testing.md', 'rate-limiter.md'],
   'lib/security-monitor/index.d.ts': ['security-monitor.md'],
+  'lib/websocket/index.d.ts': ['websockets.md', 'connection-tracker.md', 'guard.md'],
+  'nestjs.d.ts': ['frameworks.md', 'middleware.md', 'guard.md'],
   'testing.d.ts': ['testing.md'],
 };
 
@@ -88,6 +90,10 @@ export const SECTIONS = {
   ShutdownOptions: 'lifecycle.md#what-a-shutdown-does',
   SignalOptions: 'lifecycle.md#signals',
   SingleLimitOptions: 'rate-limiter.md#options',
+  SkipSluice: 'frameworks.md#nestjs',
+  Sluice: 'frameworks.md#nestjs',
+  SluiceApplication: 'frameworks.md#nestjs',
+  SluiceDynamicLimit: 'middleware.md#dynamic-limits',
   SluiceErrorCode: 'errors.md#errors',
   ThreadShutdownReport: 'lifecycle.md#the-report',
   Verdict: 'reputation.md#methods',

@@ -4,14 +4,15 @@ import path from 'node:path';
 import { root } from '../addon.mjs';
 
 const DECLARATION =
-  /(?:\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*)?^(?:export |declare )*(class|interface|type|function) (\w+)[^\n]*/gm;
+  /(?:\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*(?:\/\/ biome-ignore [^\n]*\n)?)?^(?:export |declare )*(class|interface|type|function) (\w+)[^\n]*/gm;
 
-/** `{ kind, name, doc, body, file }` of each declaration at the top of a file. `doc` is its first sentence, or ''. */
+/** `{ kind, name, isExported, doc, body, file }` of each declaration at the top of a file. `doc` is its first sentence, or ''. */
 export function declarationsIn(file) {
   const text = readFileSync(path.join(root, file), 'utf8');
   return [...text.matchAll(DECLARATION)].map(({ 0: matched, 1: comment = '', 2: kind, 3: name, index }) => ({
     kind,
     name,
+    isExported: /^export /m.test(matched),
     doc: firstSentence(comment),
     body: bodyAt(text, index + matched.lastIndexOf('\n') + 1),
     file,

@@ -27,6 +27,7 @@ const KNOWN = {
         'connection-tracker/attach': ['https: sockets over max'],
         'guard/express': ['connections count from accept'],
         'guard/lost-address': ['drops connections without an address'],
+        'nestjs/nestjs': ['connections are refused at accept'],
       },
     },
     {
