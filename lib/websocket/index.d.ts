@@ -12,7 +12,7 @@ export interface SocketCaps {
   maxPerClient?: number;
   /** How often one client may open a socket. */
   opens?: QuotaOptions;
-  /** Sockets from which nothing has arrived for so long are closed. */
+  /** Sockets on which no message has arrived for so long are closed. Pings are messages, pongs are none. */
   idleTimeout?: Duration;
   /** What happens when these options differ from those in force. */
   onMismatch?: OnMismatch;
