@@ -1,5 +1,8 @@
 //! `Reputation`: raw calls for requests, `#[napi]` for the rest.
 
+mod events;
+mod persistence;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,9 +11,10 @@ use napi::sys;
 use napi_derive::napi;
 use parking_lot::Mutex;
 use sluice_core::client_key::AddressText;
-use sluice_core::runtime::clock;
+use sluice_core::runtime::clock::{self, SetBack};
 use sluice_core::{
-    Ban, FOREVER, Instances, Reputation, ReputationConfig, ReputationOptions, ReputationRule, Verdict,
+    Ban, BanCause, FOREVER, Instances, PersistOptions, Reputation, ReputationConfig, ReputationOptions,
+    ReputationRule, ThreadId, Verdict,
 };
 
 use crate::components::Component;
@@ -22,16 +26,36 @@ use crate::runtime::raw::{Call, Exports};
 use crate::runtime::replace_file::{Failure, replace_file};
 use crate::runtime::seam::{Coded, Declarations, Layout, codes, layout};
 use crate::runtime::thread;
+pub use events::NativeBanEvent;
 
 static REPUTATIONS: Instances<Reputation> = Instances::new();
 
+/// The instances, and the files that keep them.
+struct Reputations;
+
+impl sluice_core::Component for Reputations {
+    fn thread_ended(&self, thread: ThreadId, now: u64) {
+        REPUTATIONS.thread_ended(thread, now);
+        persistence::thread_ended(thread);
+    }
+
+    fn clock_was_set_back(&self, set_back: SetBack) {
+        REPUTATIONS.clock_was_set_back(set_back);
+    }
+
+    fn reset(&self) {
+        persistence::forget_all();
+        sluice_core::Component::reset(&REPUTATIONS);
+    }
+}
+
 pub(crate) const COMPONENT: Component = Component {
-    state: &REPUTATIONS,
+    state: &Reputations,
     export,
     declarations: Declarations {
         layouts: &[VerdictNumbers::DESCRIPTION],
-        codes: &[ReputationRule::DESCRIPTION],
-        options: &[("Reputation", ReputationOptions::FIELDS)],
+        codes: &[ReputationRule::DESCRIPTION, BanCause::DESCRIPTION],
+        options: &[("Reputation", ReputationOptions::FIELDS), ("Reputation persist", PersistOptions::FIELDS)],
     },
 };
 
@@ -103,6 +127,7 @@ pub fn release_reputation(handle: u32) -> Result<()> {
 
 #[napi]
 pub fn destroy_reputation(name: String) -> bool {
+    persistence::finish(&name);
     REPUTATIONS.destroy(&name)
 }
 

@@ -22,6 +22,7 @@ mod quick;
 mod quota;
 mod reconfiguration;
 mod records;
+mod refusing;
 mod sliding_window;
 mod table;
 

@@ -55,10 +55,13 @@ impl Instance for Reputation {
         self.closed.store(true, Ordering::Relaxed);
         // A thread may hold the closed reputation for a while; its clients are freed now.
         self.clients.clear();
+        self.clients.watch().end();
     }
 
-    /// Threads hold nothing of it.
-    fn thread_ended(&self, _: ThreadId, _: u64) {}
+    /// Its subscriptions. Bans belong to clients.
+    fn thread_ended(&self, thread: ThreadId, _: u64) {
+        self.clients.watch().thread_ended(thread);
+    }
 
     fn clock_was_set_back(&self, set_back: SetBack) {
         Self::clock_was_set_back(self, set_back);
