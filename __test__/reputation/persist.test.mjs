@@ -242,7 +242,7 @@ for (const [way, status] of [
 test('a process that is killed at any moment leaves a whole file', async () => {
   const file = freshFile();
   let first = 0;
-  for (let kill = 0; kill < 5; kill++) {
+  for (let kill = 0; kill < 3; kill++) {
     const child = spawn(process.execPath, [PROGRAM, file, 'forever', String(first)], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
