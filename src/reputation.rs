@@ -1,15 +1,14 @@
 //! `Reputation`: raw calls for requests, `#[napi]` for the rest.
 
 mod events;
+mod files;
 mod persistence;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use napi::bindgen_prelude::{Env, Object, Result};
 use napi::sys;
 use napi_derive::napi;
-use parking_lot::Mutex;
 use sluice_core::client_key::AddressText;
 use sluice_core::runtime::clock::{self, SetBack};
 use sluice_core::{
@@ -23,7 +22,6 @@ use crate::runtime::instances;
 use crate::runtime::numbers::{ceil_ms, double, from_whole_ms, integer};
 use crate::runtime::options::Given;
 use crate::runtime::raw::{Call, Exports};
-use crate::runtime::replace_file::{Failure, replace_file};
 use crate::runtime::seam::{Coded, Declarations, Layout, codes, layout};
 use crate::runtime::thread;
 pub use events::NativeBanEvent;
@@ -59,12 +57,6 @@ pub(crate) const COMPONENT: Component = Component {
     },
 };
 
-/// Serializes saves: a later save must not be replaced by an earlier one.
-static SAVING: Mutex<()> = Mutex::new(());
-
-/// The number of errors without one from the operating system: a path that names no file.
-const EINVAL: i32 = 22;
-
 /// The reputation of this name, for monitors whose rules ban.
 pub(crate) fn find(name: &str) -> Option<Arc<Reputation>> {
     REPUTATIONS.open(name, None).ok()
@@ -94,13 +86,6 @@ pub struct NativeReputationStats {
     pub deny: f64,
     pub size: f64,
     pub capacity: f64,
-}
-
-/// An error of the operating system.
-#[napi(object)]
-pub struct NativeFileFailure {
-    pub errno: i32,
-    pub syscall: String,
 }
 
 /// Attaches to a reputation or creates it; the handle is this thread's.
@@ -168,27 +153,6 @@ pub fn set_reputation_lists(env: Env, handle: u32, allow: Vec<String>, deny: Vec
     error::check(&env, reputation(handle)?.set_lists(&allow, &deny))
 }
 
-/// Writes everything but the lists to a file. Returns the error of the operating system, if any.
-#[napi]
-pub fn save_reputation(env: Env, handle: u32, path: String) -> Result<Option<NativeFileFailure>> {
-    let reputation = reputation(handle)?;
-    let _one_at_a_time = SAVING.lock();
-    let bytes = error::check(&env, reputation.save(clock::now(), clock::date_ahead()))?;
-    Ok(replace_file(Path::new(&path), &bytes).err().map(Into::into))
-}
-
-/// Merges the content of a file. Returns the error of the operating system, if any.
-#[napi]
-pub fn load_reputation(env: Env, handle: u32, path: String) -> Result<Option<NativeFileFailure>> {
-    let reputation = reputation(handle)?;
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) => return Ok(Some(Failure { syscall: "open", error }.into())),
-    };
-    error::check(&env, reputation.load(&bytes, &path, clock::now(), clock::date_ahead()))?;
-    Ok(None)
-}
-
 #[napi]
 pub fn reputation_stats(env: Env, handle: u32) -> Result<NativeReputationStats> {
     let stats = error::check(&env, reputation(handle)?.stats(clock::now()))?;
@@ -206,12 +170,6 @@ pub fn reputation_stats(env: Env, handle: u32) -> Result<NativeReputationStats> 
         size: double(stats.size),
         capacity: double(stats.capacity),
     })
-}
-
-impl From<Failure> for NativeFileFailure {
-    fn from(Failure { syscall, error }: Failure) -> Self {
-        Self { errno: error.raw_os_error().unwrap_or(EINVAL), syscall: syscall.to_owned() }
-    }
 }
 
 /// The end of a ban in UTC milliseconds.

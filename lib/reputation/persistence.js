@@ -38,13 +38,17 @@ atShutdown(writeAll);
 /** This thread takes part in keeping the reputation, if a file keeps it. The first thread of the process reads the file. */
 function keep(name, reputation, handle) {
   const found = follow(name, native.keepReputation(handle));
-  kept.get(name)?.deadline?.cancel();
-  kept.delete(name);
+  forget(name);
   if (found === undefined) return;
-  if (kept.size === 0) process.once('exit', writeAll);
+  writeAtExit();
   const entry = { reputation, handle, deadline: undefined };
   kept.set(name, entry);
   wait(name, entry, found.waitMs);
+}
+
+function forget(name) {
+  kept.get(name)?.deadline?.cancel();
+  kept.delete(name);
 }
 
 function wait(name, entry, ms) {
@@ -58,10 +62,11 @@ function look(name, entry) {
   else wait(name, entry, found.waitMs);
 }
 
-function forget(name) {
-  kept.get(name)?.deadline?.cancel();
-  kept.delete(name);
-  if (kept.size === 0) process.removeListener('exit', writeAll);
+let writesAtExit = false;
+
+function writeAtExit() {
+  if (!writesAtExit) process.on('exit', writeAll);
+  writesAtExit = true;
 }
 
 /** Writes what has changed, at the end of a shutdown and when the process exits. */
@@ -93,4 +98,4 @@ function warnOfUnreadable(name, { path, unreadable, aside }) {
   warn('SLUICE_REPUTATION_NOT_READ', `${title}. ${kept}`);
 }
 
-module.exports = { forget, keep, persistOption, writeAll };
+module.exports = { keep, persistOption };

@@ -15,7 +15,8 @@ use parking_lot::Mutex;
 use sluice_core::runtime::clock::{self, MS};
 use sluice_core::{PersistOptions, Reputation, ThreadId};
 
-use super::{NativeFileFailure, REPUTATIONS, SAVING, reputation};
+use super::files::{NativeFileFailure, SAVING};
+use super::{REPUTATIONS, reputation};
 use crate::runtime::error;
 use crate::runtime::numbers::ceil_ms;
 use crate::runtime::replace_file::{Failure, replace_file};

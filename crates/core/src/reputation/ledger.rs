@@ -22,7 +22,6 @@ use super::shared_ranges::SharedRanges;
 use super::verdict::{BanTerm, Record, Verdict};
 use crate::client_key::cidr::parse_range;
 use crate::client_key::{AddressText, unmap};
-use crate::runtime::clock::SetBack;
 use crate::runtime::instances::OptionList;
 use crate::runtime::sharded_counters::ShardedCounters;
 use crate::{Error, Result};
@@ -217,15 +216,6 @@ impl Reputation {
         let lists = Arc::new(Lists::parse("setLists", allow, deny)?);
         self.ranges.change(|ranges| Ranges { lists, ..ranges });
         Ok(())
-    }
-
-    /// A test set the clock back: bans keep their remaining time.
-    pub fn clock_was_set_back(&self, set_back: SetBack) {
-        // First: what follows then changes no ban that is watched.
-        self.clients.watch().clock_was_set_back(set_back);
-        self.clients.clock_was_set_back(set_back);
-        self.ranges
-            .change(|ranges| Ranges { bans: Arc::new(ranges.bans.after_set_back(set_back)), ..ranges });
     }
 
     fn apply(&self, ip: AddressText<'_>, cause: Cause, reason: Option<&str>, now: u64) -> Result<Verdict> {

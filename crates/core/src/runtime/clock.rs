@@ -78,8 +78,14 @@ pub(crate) fn system_time() -> u64 {
 pub fn now() -> u64 {
     // Relaxed: a test that sets the clock orders its own calls, and no data is published by the flag.
     if MANUAL.load(Ordering::Relaxed) {
-        follow();
+        return followed();
     }
+    MONOTONIC.now()
+}
+
+#[cold]
+fn followed() -> u64 {
+    follow();
     read()
 }
 
@@ -99,7 +105,6 @@ pub fn follow_by(look: fn()) {
     FOLLOWER.get_or_init(|| look);
 }
 
-#[cold]
 fn follow() {
     if let Some(look) = FOLLOWER.get() {
         look();
