@@ -146,6 +146,12 @@ export declare function dumpHitCounter(handle: number, now: number): Array<Nativ
 /** The number of an endpoint that is or was served. */
 export declare function endpointNumber(handle: number, endpoint: string): number | null
 
+/**
+ * Reports the bans that have ended, each once for all threads. Returns how many milliseconds until the next one ends; none
+ * where none does.
+ */
+export declare function expireBans(handle: number): number | null
+
 /** Ends a run with an error. Null when another call leads now. */
 export declare function failInHub(handle: number, key: string, call: number, error: Uint8Array, retryAfterMs: number): NativeFailed | null
 
@@ -212,6 +218,9 @@ export declare function joinHub(handle: number, key: string, subscription: numbe
  */
 export declare function joinLifecycle(name: string, subscription: number, threadId: number): number
 
+/** The current thread takes part in keeping a reputation. The first call reads the file. `None` where no file keeps it. */
+export declare function keepReputation(handle: number): NativePersistence | null
+
 /** Leaves; the handle is free. */
 export declare function leaveBroker(handle: number): void
 
@@ -258,6 +267,16 @@ export interface NativeBan {
   until: number
   retryAfterMs: number
   reason?: string
+}
+
+/** What happened to a ban. `isExtended`: it replaces one that would have ended earlier. */
+export interface NativeBanEvent {
+  event: 'ban' | 'unban' | 'expire'
+  isExtended: boolean
+  client: string
+  until: number
+  reason?: string
+  by: string
 }
 
 /** Totals over all threads. */
@@ -385,6 +404,7 @@ export type NativeDelivery =
   | { kind: 'change'; subscription: number; missed: number; key: string; version: number }
   | { kind: 'circuit'; subscription: number; missed: number; peer: string; circuit: NativeCircuitChange }
   | { kind: 'alert'; subscription: number; missed: number; alert: NativeAlert }
+  | { kind: 'ban'; subscription: number; missed: number; ban: NativeBanEvent }
   | { kind: 'lifecycle'; subscription: number; missed: number; state: string }
   | { kind: 'close'; subscription: number; serial: string; ifIdleMs?: number }
   | { kind: 'hub'; subscription: number; hub: NativeHubEvent }
@@ -570,6 +590,19 @@ export interface NativePeer {
   load: number
 }
 
+/** What a thread has to know of a reputation that a file keeps. */
+export interface NativePersistence {
+  path: string
+  /** Milliseconds until a write is due. */
+  waitMs: number
+  /** Why the last write failed; reported once. */
+  failure?: NativeFileFailure
+  /** Why the file could not be read; reported once. */
+  unreadable?: string
+  /** Where that file is now; none where it could not be moved. */
+  aside?: string
+}
+
 /** A limit as headers describe it. */
 export interface NativePolicy {
   name: string
@@ -592,6 +625,7 @@ export interface NativeRateLimiterStats {
   untracked: number
   liveEvictions: number
   blocked: number
+  refusing: number
   size: number
   capacity: number
 }
@@ -762,6 +796,12 @@ export declare function payloadShape(number: number): string | null
 /** The number of a shape, given as JSON of its keys; left out where no more are kept. */
 export declare function payloadShapeNumber(text: string): number | null
 
+/** Begins a write where one is due. `None` where no file keeps the reputation any more. */
+export declare function persistIfDue(handle: number): NativePersistence | null
+
+/** Writes now, and returns once the disk has it. `None` where no file keeps the reputation. */
+export declare function persistNow(handle: number): NativePersistence | null
+
 /** Whether ports are left to the primary. */
 export declare function portsAreLeftToPrimary(): boolean
 
@@ -900,6 +940,9 @@ export declare function shutdownTimes(handle: number): NativeShutdownTimes | nul
 /** Stops accepting requests and messages. */
 export declare function startLeavingBroker(handle: number): void
 
+/** Delivers every later change of a ban to this thread, under the number of the subscription. */
+export declare function subscribeToBans(handle: number, subscription: number): void
+
 /** Delivers every later change to this thread, under the number of the subscription. */
 export declare function subscribeToCircuits(handle: number, subscription: number): void
 
@@ -925,6 +968,8 @@ export declare function timeOutInHub(handle: number, key: string, call: number, 
 export declare function tokenReason(token: number): string | null
 
 export declare function unban(handle: number, target: string): boolean
+
+export declare function unsubscribeFromBans(handle: number, subscription: number): void
 
 export declare function unsubscribeFromCircuits(handle: number, subscription: number): void
 
@@ -988,6 +1033,8 @@ export declare function deliverText(handle: number, receiver: number, text: stri
 
 export declare function elapsed(): number
 
+export declare function followClock(date: () => number): void
+
 export declare function getHits(key: string): boolean
 
 export declare function hashKey(key: string): void
@@ -995,6 +1042,8 @@ export declare function hashKey(key: string): void
 export declare function hubVersion(handle: number, key: string): number
 
 export declare function isBanned(handle: number, ip: string): 0 | 1
+
+export declare function isClockFollowed(): 0 | 1 | 2
 
 export declare function isTrustedProxy(handle: number, address: string | undefined): 0 | 1
 

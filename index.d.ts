@@ -125,7 +125,12 @@ export {
 } from './lib/registry';
 export {
   Ban,
+  BanBegun,
+  BanCause,
+  BanChange,
+  PersistOptions,
   Reputation,
+  ReputationEvents,
   ReputationOptions,
   ReputationStats,
   Verdict,

@@ -2,26 +2,33 @@
 
 const { invalidOption, SluiceError } = require('./runtime/errors');
 const { followReset, native } = require('./runtime/native');
-const { parseDuration } = require('./runtime/schema');
+const { checkOptions, oneOf, parseDuration } = require('./runtime/schema');
 
 /** The year 2100. A hundred years more would leave the range of the clock. */
 const LATEST_MS = 4_102_444_800_000;
 
+const CLOCK = { follow: oneOf('timers') };
+
 /**
  * Stops the clock of the whole process, for decisions, deadlines and reports, in every thread. It stands
- * where it was until it is set or advanced; `restore` lets it run again.
+ * where it was until it is set or advanced; `restore` lets it run again. With `follow: 'timers'` it shows the date of this
+ * thread instead, which fake timers set.
  */
-function manualClock() {
-  if (!native.isClockManual()) native.setClock(Math.floor(native.clockNow()));
+function manualClock(options = {}) {
+  const { follow } = checkOptions('manualClock', options, CLOCK);
+  if (follow === 'timers') native.followClock(dateOfThread);
+  else if (!native.isClockManual()) native.setClock(Math.floor(native.clockNow()));
   return {
     set(ms) {
       if (!Number.isInteger(ms) || ms < 0 || ms > LATEST_MS) {
         throw invalidOption('clock time', ms, `milliseconds as an integer from 0 to ${LATEST_MS}`);
       }
+      refuseWhileFollowed('set');
       native.setClock(ms);
     },
     advance(duration) {
       const ms = parseDuration(duration, 'clock duration', { least: 0 });
+      refuseWhileFollowed('advance');
       const rest = Math.floor(LATEST_MS - native.clockNow());
       if (ms > rest)
         throw invalidOption(
@@ -41,6 +48,17 @@ function manualClock() {
       native.restoreClock();
     },
   };
+}
+
+/** By the global `Date` of the moment, which a test runner replaces. */
+function dateOfThread() {
+  return Date.now();
+}
+
+function refuseWhileFollowed(method) {
+  if (native.isClockFollowed() === 0) return;
+  const message = `clock.${method}: the clock follows timers; accepted: a move of the test runner's timers, or restore()`;
+  throw new SluiceError('UNSUPPORTED', message);
 }
 
 /**

@@ -11,6 +11,7 @@ const SUITES = {
     'models of the engine, exhaustively for small cases and at random for larger ones (loom, shuttle)',
   'test:planted': 'the models find bugs planted into the engine',
   'test:node': 'the addon in Node.js',
+  'test:runners': 'sluice/testing under jest and vitest',
   examples: 'the examples and their totals',
   'test:docs': 'every program of README.md and of the pages',
   'test:install': 'the packages, installed from a registry without Rust',

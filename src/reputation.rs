@@ -1,16 +1,19 @@
 //! `Reputation`: raw calls for requests, `#[napi]` for the rest.
 
-use std::path::Path;
+mod events;
+mod files;
+mod persistence;
+
 use std::sync::Arc;
 
 use napi::bindgen_prelude::{Env, Object, Result};
 use napi::sys;
 use napi_derive::napi;
-use parking_lot::Mutex;
 use sluice_core::client_key::AddressText;
-use sluice_core::runtime::clock;
+use sluice_core::runtime::clock::{self, SetBack};
 use sluice_core::{
-    Ban, FOREVER, Instances, Reputation, ReputationConfig, ReputationOptions, ReputationRule, Verdict,
+    Ban, BanCause, FOREVER, Instances, PersistOptions, Reputation, ReputationConfig, ReputationOptions,
+    ReputationRule, ThreadId, Verdict,
 };
 
 use crate::components::Component;
@@ -19,27 +22,40 @@ use crate::runtime::instances;
 use crate::runtime::numbers::{ceil_ms, double, from_whole_ms, integer};
 use crate::runtime::options::Given;
 use crate::runtime::raw::{Call, Exports};
-use crate::runtime::replace_file::{Failure, replace_file};
 use crate::runtime::seam::{Coded, Declarations, Layout, codes, layout};
 use crate::runtime::thread;
+pub use events::NativeBanEvent;
 
 static REPUTATIONS: Instances<Reputation> = Instances::new();
 
+/// The instances, and the files that keep them.
+struct Reputations;
+
+impl sluice_core::Component for Reputations {
+    fn thread_ended(&self, thread: ThreadId, now: u64) {
+        REPUTATIONS.thread_ended(thread, now);
+        persistence::thread_ended(thread);
+    }
+
+    fn clock_was_set_back(&self, set_back: SetBack) {
+        REPUTATIONS.clock_was_set_back(set_back);
+    }
+
+    fn reset(&self) {
+        persistence::forget_all();
+        sluice_core::Component::reset(&REPUTATIONS);
+    }
+}
+
 pub(crate) const COMPONENT: Component = Component {
-    state: &REPUTATIONS,
+    state: &Reputations,
     export,
     declarations: Declarations {
         layouts: &[VerdictNumbers::DESCRIPTION],
-        codes: &[ReputationRule::DESCRIPTION],
-        options: &[("Reputation", ReputationOptions::FIELDS)],
+        codes: &[ReputationRule::DESCRIPTION, BanCause::DESCRIPTION],
+        options: &[("Reputation", ReputationOptions::FIELDS), ("Reputation persist", PersistOptions::FIELDS)],
     },
 };
-
-/// Serializes saves: a later save must not be replaced by an earlier one.
-static SAVING: Mutex<()> = Mutex::new(());
-
-/// The number of errors without one from the operating system: a path that names no file.
-const EINVAL: i32 = 22;
 
 /// The reputation of this name, for monitors whose rules ban.
 pub(crate) fn find(name: &str) -> Option<Arc<Reputation>> {
@@ -72,13 +88,6 @@ pub struct NativeReputationStats {
     pub capacity: f64,
 }
 
-/// An error of the operating system.
-#[napi(object)]
-pub struct NativeFileFailure {
-    pub errno: i32,
-    pub syscall: String,
-}
-
 /// Attaches to a reputation or creates it; the handle is this thread's.
 #[napi]
 pub fn open_reputation(
@@ -103,6 +112,7 @@ pub fn release_reputation(handle: u32) -> Result<()> {
 
 #[napi]
 pub fn destroy_reputation(name: String) -> bool {
+    persistence::finish(&name);
     REPUTATIONS.destroy(&name)
 }
 
@@ -143,27 +153,6 @@ pub fn set_reputation_lists(env: Env, handle: u32, allow: Vec<String>, deny: Vec
     error::check(&env, reputation(handle)?.set_lists(&allow, &deny))
 }
 
-/// Writes everything but the lists to a file. Returns the error of the operating system, if any.
-#[napi]
-pub fn save_reputation(env: Env, handle: u32, path: String) -> Result<Option<NativeFileFailure>> {
-    let reputation = reputation(handle)?;
-    let _one_at_a_time = SAVING.lock();
-    let bytes = error::check(&env, reputation.save(clock::now(), clock::date_ahead()))?;
-    Ok(replace_file(Path::new(&path), &bytes).err().map(Into::into))
-}
-
-/// Merges the content of a file. Returns the error of the operating system, if any.
-#[napi]
-pub fn load_reputation(env: Env, handle: u32, path: String) -> Result<Option<NativeFileFailure>> {
-    let reputation = reputation(handle)?;
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) => return Ok(Some(Failure { syscall: "open", error }.into())),
-    };
-    error::check(&env, reputation.load(&bytes, &path, clock::now(), clock::date_ahead()))?;
-    Ok(None)
-}
-
 #[napi]
 pub fn reputation_stats(env: Env, handle: u32) -> Result<NativeReputationStats> {
     let stats = error::check(&env, reputation(handle)?.stats(clock::now()))?;
@@ -181,12 +170,6 @@ pub fn reputation_stats(env: Env, handle: u32) -> Result<NativeReputationStats> 
         size: double(stats.size),
         capacity: double(stats.capacity),
     })
-}
-
-impl From<Failure> for NativeFileFailure {
-    fn from(Failure { syscall, error }: Failure) -> Self {
-        Self { errno: error.raw_os_error().unwrap_or(EINVAL), syscall: syscall.to_owned() }
-    }
 }
 
 /// The end of a ban in UTC milliseconds.

@@ -4,6 +4,7 @@ pub(crate) mod clock;
 pub(crate) mod copies;
 pub(crate) mod deliveries;
 pub(crate) mod error;
+pub(crate) mod followed_clock;
 pub(crate) mod instances;
 pub(crate) mod memory;
 pub(crate) mod message_numbers;
@@ -61,6 +62,7 @@ pub(crate) static DECLARATIONS: seam::Declarations =
 /// Adds the raw functions that belong to no component.
 pub(crate) fn export(exports: &raw::Exports<'_>) -> Result<()> {
     clock::export(exports)?;
+    followed_clock::export(exports)?;
     port::export(exports)?;
     thread::export(exports)
 }

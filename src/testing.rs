@@ -9,8 +9,8 @@ use sluice_core::deliveries::Item;
 use sluice_core::runtime::clock::{self, SetBack};
 
 use crate::runtime::numbers::{double, from_whole_ms};
-use crate::runtime::presence;
 use crate::runtime::raw::{Call, Exports};
+use crate::runtime::{followed_clock, presence};
 use crate::{components, lifecycle};
 
 /// Counts resets.
@@ -53,7 +53,7 @@ pub fn is_clock_manual() -> bool {
 /// Stops the clock of the process at this many milliseconds.
 #[napi]
 pub fn set_clock(ms: f64) {
-    notify(clock::set_manual(from_whole_ms(ms)));
+    move_clock(from_whole_ms(ms));
 }
 
 /// Moves the stopped clock on.
@@ -66,7 +66,13 @@ pub fn advance_clock(ms: f64) {
 /// Lets the clock run again.
 #[napi]
 pub fn restore_clock() {
+    followed_clock::end();
     notify(clock::restore());
+}
+
+/// Moves the clock to this time, forwards or back.
+pub(crate) fn move_clock(nanos: u64) {
+    notify(clock::set_manual(nanos));
 }
 
 fn notify(set_back: Option<SetBack>) {

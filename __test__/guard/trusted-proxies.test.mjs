@@ -199,3 +199,42 @@ test('without HTTP, a ban of the remote address applies at accept', async (t) =>
   await refused.gone;
   assert.equal(guard.stats().refusedAtAccept, 1);
 });
+
+describe('names of ranges', () => {
+  const guardBehind = (...trustedProxies) => createGuard(freshName(), { rateLimit: ONCE, trustedProxies });
+  const named = (guard, remote) =>
+    guard.clientOf(incoming({ 'x-forwarded-for': '198.51.100.9' }, remote)).address === '198.51.100.9';
+
+  for (const [name, inside, outside] of [
+    ['loopback', ['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1'], ['128.0.0.1', '::2', '10.0.0.1']],
+    ['linklocal', ['169.254.0.1', 'fe80::1', 'febf::1'], ['169.253.0.1', 'fec0::1', '127.0.0.1']],
+    [
+      'uniquelocal',
+      ['10.0.0.1', '172.16.0.1', '172.31.255.255', '192.168.1.1', 'fc00::1', 'fd12::1'],
+      ['172.32.0.1', '192.169.0.1', 'fe00::1', '11.0.0.1'],
+    ],
+  ]) {
+    test(`${name} is what Express calls so`, () => {
+      const guard = guardBehind(name);
+      for (const remote of inside) assert.equal(named(guard, remote), true, remote);
+      for (const remote of outside) assert.equal(named(guard, remote), false, remote);
+    });
+  }
+
+  test('names stand beside ranges, and are trusted as hops', () => {
+    const guard = guardBehind('loopback', '203.0.113.0/24', 'uniquelocal');
+    for (const remote of ['127.0.0.1', '203.0.113.5', '10.1.1.1']) assert.ok(named(guard, remote));
+    const headers = { 'x-forwarded-for': '198.51.100.9, 10.0.0.1, ::1, 192.168.0.9' };
+    assert.equal(guard.clientOf(incoming(headers, '127.0.0.1')).address, '198.51.100.9');
+  });
+
+  test('an unknown name says which are known', () => {
+    for (const name of ['cloudflare', 'Loopback', 'link-local']) {
+      assert.throws(() => guardBehind('loopback', name), {
+        code: 'ERR_SLUICE_INVALID_OPTION',
+        message: `trustedProxies is "${name}"; accepted: "loopback", "linklocal", "uniquelocal", an address, or a range such as "10.0.0.0/8"`,
+      });
+    }
+    assert.throws(() => guardBehind('10.0.0.0/33'), { code: 'ERR_SLUICE_INVALID_ADDRESS' });
+  });
+});

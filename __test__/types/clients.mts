@@ -4,6 +4,9 @@ import { createSecureServer } from 'node:http2';
 import { createServer as createTcp } from 'node:net';
 import {
   type Ban,
+  type BanBegun,
+  type BanCause,
+  type BanChange,
   type Connection,
   type ConnectionRefusal,
   ConnectionTracker,
@@ -76,6 +79,7 @@ const rules: ReputationOptions = {
   allow: ['10.0.0.0/8'],
   deny: ['2001:db8::/32'] as const,
   maxClients: 1_000,
+  persist: { path: '/var/lib/app/bans', every: '30s' },
 };
 const reputation = new Reputation('logins', rules);
 new Reputation('logins');
@@ -94,6 +98,21 @@ reputation.ban('192.0.2.1', { duration: '1h' });
 if (reputation.unban('192.0.2.1')) reputation.setLists({ allow: [], deny: ['192.0.2.1'] });
 reputation.save('/var/lib/app/bans');
 reputation.load(new URL('file:///var/lib/app/bans'));
+new Reputation('logins', { ...rules, persist: { path: new URL('file:///var/lib/app/bans') } });
+// @ts-expect-error a file has a path
+new Reputation('logins', { ...rules, persist: { every: '30s' } });
+reputation
+  .on('ban', (ban) => expect<Equal<typeof ban, BanBegun>>())
+  .once('expire', (ban) => {
+    expect<Equal<typeof ban, BanChange>>();
+    expect<Equal<typeof ban.by, BanCause>>();
+    expect<Equal<typeof ban.until, number>>();
+  });
+reputation.off('unban', (ban: BanChange) => ban.client);
+// @ts-expect-error no such event
+reputation.on('banned', () => {});
+// @ts-expect-error only a ban that begins may be an extended one
+reputation.on('expire', (ban) => ban.extended);
 // @ts-expect-error banTime and maxBanTime are needed
 new Reputation('logins', { maxFailures: 5, findTime: '10m' });
 // @ts-expect-error misspelt

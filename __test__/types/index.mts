@@ -147,6 +147,9 @@ await listen(createTcp(), {});
 // The test clock
 {
   using clock = manualClock();
+  manualClock({ follow: 'timers' }).restore();
+  // @ts-expect-error it follows timers, or nothing
+  manualClock({ follow: 'date' });
   expect<Equal<typeof clock, ManualClock>>();
   clock.set(1_000);
   clock.advance('1m');

@@ -1,5 +1,6 @@
 'use strict';
 
+const { setImmediate } = require('node:timers');
 /** Memberships of this thread that the other peers were not notified of. */
 const pending = [];
 

@@ -1,5 +1,6 @@
 'use strict';
 
+const { setImmediate } = require('node:timers');
 const { performance } = require('node:perf_hooks');
 const { WHEN_EMPTY } = require('../runtime/layouts');
 const { pollOnWake, stopPolling } = require('../runtime/native');

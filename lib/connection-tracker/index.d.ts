@@ -65,7 +65,7 @@ export interface AttachOptions {
    * plain HTTP clients get a 503 and all other sockets are closed without an answer.
    */
   onRefused?: (socket: Socket, refusal: ConnectionRefusal) => void;
-  /** Addresses and ranges of proxies: their sockets count towards `max` only. */
+  /** Addresses, ranges and names (`'loopback'`, `'linklocal'`, `'uniquelocal'`) of proxies: their sockets count towards `max` only. */
   trustedProxies?: readonly string[];
   /** What is read of a refused request, so that its client can read the answer; `false` closes right after the answer. */
   refusedBody?: RefusedBodyOptions | false;

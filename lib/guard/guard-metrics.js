@@ -86,6 +86,7 @@ const LIMITER_FAMILIES = [
     'liveEvictions',
   ],
   [gauge, 'sluice_limiter_blocked', 'Clients blocked now.', 'blocked'],
+  [gauge, 'sluice_limiter_refusing', 'Clients whose next call is refused: an estimate.', 'refusing'],
   [gauge, 'sluice_limiter_size', 'Clients tracked now.', 'size'],
   [gauge, 'sluice_limiter_capacity', 'Most clients tracked at once.', 'capacity'],
 ];

@@ -165,7 +165,8 @@ export interface GuardOptions<Request, Handler> extends RuleOptions<Request, Han
    */
   record?: Readonly<Record<number, string | RecordEntry | false>> | false;
   /**
-   * Ranges of proxies that are trusted to name the client. No failures are counted for their addresses.
+   * Proxies that are trusted to name the client: addresses, ranges, and the names `'loopback'`, `'linklocal'` and
+   * `'uniquelocal'`. No failures are counted for their addresses.
    *
    * @default none
    */

@@ -1,5 +1,6 @@
 'use strict';
 
+const { runAtShutdown } = require('../runtime/at-shutdown');
 const { native } = require('../runtime/native');
 const { owned } = require('../runtime/schema');
 const { until } = require('../http/server-closing');
@@ -64,6 +65,7 @@ class Drain {
     await until(() => this.#tasks() === 0 || !this.#isAwaited() || this.#isOver());
     const hooksMs = await this.#runLastHooks();
     if (this.#isReset()) return;
+    runAtShutdown();
     native.reportShutdown(this.#handle, { ...ended, hooks: this.#hooks.outcomes(), hooksMs });
     await this.#giveUpOthers();
   }

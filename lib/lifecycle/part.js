@@ -1,5 +1,6 @@
 'use strict';
 
+const { setImmediate } = require('node:timers');
 const { isPromise } = require('node:util/types');
 const { threadId } = require('node:worker_threads');
 const { invalidOption, SluiceError } = require('../runtime/errors');

@@ -124,6 +124,11 @@ export interface RateLimiterStats {
   liveEvictions: number;
   /** Keys blocked now. */
   blocked: number;
+  /**
+   * Keys whose next call of cost 1 would be refused, by their quota or a block: an estimate by a pass over the table, made
+   * at most once a second. Under `dryRun`, those that a live limiter would refuse.
+   */
+  refusing: number;
   /** Keys below their full quota, or blocked, now. */
   size: number;
   /** Most keys held at once: `maxKeys`, or the number of slots of a table for more than 16 384 keys. */

@@ -37,10 +37,59 @@ export interface ReputationOptions {
    */
   maxClients?: number;
   /**
+   * The file that keeps failures, bans and past bans from one start of the process to the next. Left out, nothing is
+   * written.
+   */
+  persist?: PersistOptions;
+  /**
    * What happens when these options differ from those in force. Fixed at creation: `ipv6Prefix` and `maxClients`.
    * @default 'error'
    */
   onMismatch?: OnMismatch;
+}
+
+/** The file that keeps a {@link Reputation}. */
+export interface PersistOptions {
+  /** Its path, in a folder that exists; or a file URL. One process writes it. */
+  path: string | URL;
+  /**
+   * The time between two writes. A file that would stay the same is not written.
+   * @default '30s'
+   */
+  every?: Duration;
+}
+
+/** What put a ban in force: the client's failures, a rule of a monitor, a call of `ban`, or a file that was loaded. */
+export type BanCause = 'failures' | 'rule' | 'manual' | 'file';
+
+/** A ban that began, was lifted, or ended. */
+export interface BanChange {
+  /** The client's address, or the range, as {@link Reputation.unban} takes it. */
+  client: string;
+  /** When the ban ends, would have ended, or has ended, in UTC milliseconds; `Infinity` for a permanent ban. */
+  until: number;
+  /** The reason that was given; of a rule's ban, the name of the rule. */
+  reason: string | null;
+  /** What put the ban in force. */
+  by: BanCause;
+  /** How many events before this one were dropped because this thread did not keep up. */
+  missed?: number;
+}
+
+/** A ban that is in force. */
+export interface BanBegun extends BanChange {
+  /** Whether it replaces a ban that would have ended earlier, which then neither expires nor is lifted. */
+  extended: boolean;
+}
+
+/** The events of a {@link Reputation}. */
+export interface ReputationEvents {
+  /** A ban is in force, or has a later end. */
+  ban: (ban: BanBegun) => void;
+  /** `unban` has ended a ban. */
+  unban: (ban: BanChange) => void;
+  /** The time of a ban has passed. */
+  expire: (ban: BanChange) => void;
 }
 
 /** The verdict on an address. Times are milliseconds, rounded up to integers. */
@@ -178,4 +227,22 @@ export class Reputation {
 
   /** Costs one pass over all clients. */
   stats(): ReputationStats;
+
+  /**
+   * Calls `listener` for bans in any thread, also this one: asynchronously, in order, the same events in every thread that
+   * listens. At most 1024 are pending; beyond that the oldest is dropped and the next one has `missed`. Does not keep the
+   * thread alive.
+   *
+   * A ban ends by `'unban'` or by `'expire'`, each once, unless a longer ban replaces it. `'expire'` comes at the end of the
+   * ban or within milliseconds after it, once some thread that listens is free.
+   *
+   * @throws {SluiceError} `INVALID_OPTION`, `CLOSED`.
+   */
+  on<Event extends keyof ReputationEvents>(event: Event, listener: ReputationEvents[Event]): this;
+
+  /** As `on`, for one event. */
+  once<Event extends keyof ReputationEvents>(event: Event, listener: ReputationEvents[Event]): this;
+
+  /** Removes a listener. */
+  off<Event extends keyof ReputationEvents>(event: Event, listener: ReputationEvents[Event]): this;
 }

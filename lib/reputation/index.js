@@ -1,7 +1,5 @@
 'use strict';
 
-const { fileURLToPath } = require('node:url');
-const { getSystemErrorMap } = require('node:util');
 const { checkDeclared, schemaOf } = require('../runtime/declared-options');
 const { invalid, invalidOption } = require('../runtime/errors');
 const { REPUTATION_RULES, VERDICT } = require('../runtime/layouts');
@@ -16,12 +14,19 @@ const {
   strings,
 } = require('../runtime/schema');
 
+const { BanExpiry } = require('./ban-expiry');
+const { pathOf, systemError } = require('./files');
+const { keep, persistOption } = require('./persistence');
+const { SubscribedListeners } = require('../runtime/subscribed-listeners');
+
 const { BANNED, UNTIL, RETRY_AFTER, FAILURES, BANS, RULE } = VERDICT;
 const RULES = Object.keys(REPUTATION_RULES);
 
 const MAX_REASON_LENGTH = 256;
 
-const SCHEMA = schemaOf('Reputation', { onMismatch });
+const EVENTS = ['ban', 'unban', 'expire'];
+
+const SCHEMA = schemaOf('Reputation', { onMismatch, persist: persistOption });
 
 const FAILURE = { weight: integer(1), reason };
 const BAN = { duration: (value, option) => parseDuration(value, option, { forever: true }), reason };
@@ -33,6 +38,15 @@ const collected = handlesOf(native.releaseReputation);
 class Reputation {
   #name;
   #handle;
+  #expiry;
+  #listeners = new SubscribedListeners('Reputation', EVENTS, {
+    begin: (subscription) => this.#listen(subscription),
+    end: (subscription) => this.#stopListening(subscription),
+    emit: (delivery) => this.#notify(delivery),
+    destroyed: () => this.#expiry.stop(),
+  });
+  /** Dropped events that no listener was notified of yet. */
+  #missed = 0;
 
   constructor(name, options) {
     checkName('Reputation', name);
@@ -41,6 +55,8 @@ class Reputation {
     const open = (reconfigures) => native.openReputation(name, checked, reconfigures);
     this.#handle = openNamed('Reputation', name, options, open);
     collected.register(this, this.#handle);
+    this.#expiry = new BanExpiry(this.#handle);
+    keep(name, this, this.#handle);
   }
 
   static destroy(name) {
@@ -94,17 +110,55 @@ class Reputation {
   }
 
   save(path) {
-    const file = fileOf('save', path);
+    const file = pathOf(path, 'save path');
     throwIfFailed(native.saveReputation(this.#handle, file), file);
   }
 
   load(path) {
-    const file = fileOf('load', path);
+    const file = pathOf(path, 'load path');
     throwIfFailed(native.loadReputation(this.#handle, file), file);
   }
 
   stats() {
     return native.reputationStats(this.#handle);
+  }
+
+  on(event, listener) {
+    this.#listeners.add(event, listener);
+    return this;
+  }
+
+  once(event, listener) {
+    this.#listeners.add(event, listener, { once: true });
+    return this;
+  }
+
+  off(event, listener) {
+    this.#listeners.remove(event, listener);
+    return this;
+  }
+
+  #listen(subscription) {
+    native.subscribeToBans(this.#handle, subscription);
+    this.#expiry.look();
+  }
+
+  #stopListening(subscription) {
+    this.#expiry.stop();
+    native.unsubscribeFromBans(this.#handle, subscription);
+  }
+
+  #notify({ missed, ban }) {
+    const { event, isExtended, client, until, reason = null, by } = ban;
+    // It may end before the one that the timer waits for. After dropped events others may as well.
+    if (missed > 0 || (event === 'ban' && until !== Number.POSITIVE_INFINITY)) this.#expiry.look();
+    this.#missed += missed;
+    if (this.#listeners.count(event) === 0) return;
+    const change = { client, until, reason, by };
+    if (event === 'ban') change.extended = isExtended;
+    if (this.#missed > 0) change.missed = this.#missed;
+    this.#missed = 0;
+    this.#listeners.emit(event, change);
   }
 }
 
@@ -139,29 +193,9 @@ function checkTarget(ipOrCidr) {
   throw invalid('INVALID_ADDRESS', 'address', ipOrCidr, 'an address or a range of addresses, as a string');
 }
 
-function fileOf(owner, path) {
-  const file = path instanceof URL ? pathOf(path) : path;
-  if (typeof file === 'string' && file !== '' && !file.includes('\0')) return file;
-  const given = path instanceof URL ? path.href : path;
-  throw invalidOption(`${owner} path`, given, 'the path of a file as a string, or a file URL');
-}
-
-/** The path of a file URL; `undefined` for any other URL. */
-function pathOf(url) {
-  try {
-    return fileURLToPath(url);
-  } catch {
-    return undefined;
-  }
-}
-
 /** Throws the error that `node:fs` would throw. */
 function throwIfFailed(failure, path) {
-  if (failure === null || failure === undefined) return;
-  const { errno, syscall } = failure;
-  const [code, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error'];
-  const error = new Error(`${code}: ${text}, ${syscall} '${path}'`);
-  throw Object.assign(error, { errno: -errno, code, syscall, path });
+  if (failure !== null && failure !== undefined) throw systemError(failure, path);
 }
 
 module.exports = { Reputation };

@@ -1,5 +1,6 @@
 'use strict';
 
+const { clearImmediate, setImmediate } = require('node:timers');
 const { Deadline } = require('./deadline');
 const { native } = require('./native');
 

@@ -23,6 +23,8 @@ class Deadline {
   #onTime;
   #ref;
   #timer;
+  /** Clears `#timer`: a test may replace the global functions after it was set. */
+  #clear;
 
   constructor(ms, onTime, { ref = true } = NONE) {
     this.#due = native.elapsed() + ms;
@@ -35,30 +37,39 @@ class Deadline {
 
   /** Fires if the time has come, else sets a timer for the rest. */
   look() {
-    clearTimeout(this.#timer);
+    this.#clear?.(this.#timer);
     const rest = this.#due - native.elapsed();
     if (rest <= 0) {
       pending.delete(this);
       this.#onTime();
       return;
     }
-    // Under a stopped clock the timer only keeps the thread alive: time passes by hand.
-    const wait = native.isClockManual() ? MAX_TIMER_MS : Math.min(Math.ceil(rest), MAX_TIMER_MS);
+    this.#clear = clearTimeout;
+    const wait = doesTimePass() ? Math.min(Math.ceil(rest), MAX_TIMER_MS) : MAX_TIMER_MS;
     this.#timer = setTimeout(() => this.look(), wait);
-    if (!this.#ref) this.#timer.unref();
+    if (!this.#ref) this.#timer.unref?.();
   }
 
   /** Whether it keeps the thread alive from now on. */
   setRef(ref) {
     this.#ref = ref;
-    if (ref) this.#timer.ref();
-    else this.#timer.unref();
+    // Fake timers may have neither.
+    if (ref) this.#timer.ref?.();
+    else this.#timer.unref?.();
   }
 
   cancel() {
-    clearTimeout(this.#timer);
+    this.#clear?.(this.#timer);
     pending.delete(this);
   }
+}
+
+/**
+ * Whether timers of this thread fire when their time has come. Under a stopped clock they only keep the thread alive, as time
+ * passes by hand; a clock that follows the date of this thread passes with its timers.
+ */
+function doesTimePass() {
+  return !native.isClockManual() || native.isClockFollowed() === 1;
 }
 
 module.exports = { Deadline, MAX_TIMER_MS };

@@ -429,6 +429,14 @@ const REPUTATION_RULES = Object.freeze({
   allow: 3,
 });
 
+/** What put a ban in force. */
+const BAN_CAUSES = Object.freeze({
+  failures: 0,
+  rule: 1,
+  manual: 2,
+  file: 3,
+});
+
 /** Options by component: what each accepts, and its default. */
 const OPTIONS = Object.freeze({
   Broker: {
@@ -525,6 +533,11 @@ const OPTIONS = Object.freeze({
     allow: {required: false, accepts: 'texts'},
     deny: {required: false, accepts: 'texts'},
     maxClients: {required: false, accepts: 'integer', least: 1, most: 4294967296, default: 100000},
+    persist: {required: false, accepts: 'other'},
+  },
+  'Reputation persist': {
+    path: {required: true, accepts: 'other'},
+    every: {required: false, accepts: 'duration', least: 1, default: 30000},
   },
   SecurityMonitor: {
     history: {required: false, accepts: 'integer', least: 1, most: 1000000, default: 10000},
@@ -546,6 +559,7 @@ const OPTIONS = Object.freeze({
 module.exports = {
   ADMISSION,
   ADMITTED,
+  BAN_CAUSES,
   BREAKER_REFUSAL,
   CALL_TIMES,
   CIRCUIT_STATES,

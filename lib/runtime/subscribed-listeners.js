@@ -16,7 +16,8 @@ class SubscribedListeners {
 
   /**
    * `source.begin(subscription)` starts deliveries, `source.end(subscription)` stops them. `source.emit(delivery)` emits
-   * the event of each. When the instance is destroyed, the subscription ends and the listeners can be collected.
+   * the event of each. When the instance is destroyed, the subscription ends and the listeners can be collected;
+   * `source.destroyed()`, if there is one, is called then.
    */
   constructor(owner, events, source) {
     this.#events = events;
@@ -53,8 +54,10 @@ class SubscribedListeners {
   }
 
   #receive(delivery) {
-    if (owned(delivery).kind === 'destroyed') this.#forget();
-    else this.#source.emit(delivery);
+    if (owned(delivery).kind === 'destroyed') {
+      this.#forget();
+      this.#source.destroyed?.();
+    } else this.#source.emit(delivery);
   }
 
   #endIfIdle() {

@@ -21,6 +21,7 @@ pub struct NativeRateLimiterStats {
     pub untracked: f64,
     pub live_evictions: f64,
     pub blocked: f64,
+    pub refusing: f64,
     pub size: f64,
     pub capacity: f64,
 }
@@ -40,6 +41,7 @@ pub fn rate_limiter_stats(env: Env, handle: u32) -> Result<NativeRateLimiterStat
         untracked: double(stats.untracked),
         live_evictions: double(stats.live_evictions),
         blocked: double(stats.blocked),
+        refusing: double(stats.refusing),
         size: double(stats.size),
         capacity: double(stats.capacity),
     })

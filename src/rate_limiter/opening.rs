@@ -71,7 +71,7 @@ pub fn destroy_rate_limiter(name: String) -> bool {
 /// Replaces the given options, which JavaScript has checked, in all threads.
 #[napi]
 pub fn reconfigure_rate_limiter(env: Env, handle: u32, options: Object<'_>) -> Result<()> {
-    error::check(&env, limiter(handle)?.reconfigure_with(&Given(options), clock::now))
+    error::check(&env, limiter(handle)?.reconfigure_with(&Given(options), clock::read))
 }
 
 /// The limits in force, which another thread may have changed.

@@ -7,6 +7,7 @@ use sluice_core::deliveries::{Delivery, Item};
 
 use crate::circuit_breaker::NativeCircuitChange;
 use crate::client_hub::NativeHubEvent;
+use crate::reputation::NativeBanEvent;
 use crate::runtime::numbers::double;
 use crate::runtime::seam::Coded;
 use crate::runtime::thread;
@@ -22,6 +23,8 @@ pub enum NativeDelivery {
     Circuit { subscription: u32, missed: f64, peer: String, circuit: NativeCircuitChange },
     /// A rule of a security monitor matched.
     Alert { subscription: u32, missed: f64, alert: NativeAlert },
+    /// A ban began, was lifted, or ended.
+    Ban { subscription: u32, missed: f64, ban: NativeBanEvent },
     /// A lifecycle has another state.
     Lifecycle { subscription: u32, missed: f64, state: String },
     /// A connection is to be closed; with `ifIdleMs` only if nothing was transferred for so long.
@@ -67,6 +70,7 @@ fn native(Delivery { subscription, missed, item }: Delivery) -> Option<NativeDel
             NativeDelivery::Circuit { subscription, missed, peer, circuit: change.into() }
         }
         Item::SecurityAlert(alert) => NativeDelivery::Alert { subscription, missed, alert: (&*alert).into() },
+        Item::BanEvent(event) => NativeDelivery::Ban { subscription, missed, ban: (&*event).into() },
         Item::LifecycleChange { state } => {
             NativeDelivery::Lifecycle { subscription, missed, state: state.text().to_owned() }
         }

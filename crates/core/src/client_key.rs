@@ -4,6 +4,7 @@ mod address_text;
 pub(crate) mod cidr;
 mod dotted;
 pub(crate) mod forwarded;
+mod named_ranges;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -10,6 +10,7 @@ use crate::client_hub::HubEvent;
 use crate::connection_tracker::ConnectionEvent;
 use crate::lifecycle::{LifecycleEvent, LifecycleState};
 use crate::registry::RegistryChange;
+use crate::reputation::BanEvent;
 use crate::runtime::mailbox::{self, Queued};
 use crate::security_monitor::Alert;
 
@@ -35,6 +36,8 @@ pub enum Item {
     },
     /// A rule of a security monitor was met.
     SecurityAlert(Arc<Alert>),
+    /// A ban of a reputation began, was lifted, or ended.
+    BanEvent(Arc<BanEvent>),
     /// What became of pending calls at a hub.
     Hub(HubEvent),
     /// The number of open connections fell to zero.
@@ -69,6 +72,7 @@ impl Queued for Item {
             Self::RegistryChange(_)
                 | Self::CircuitChange(_)
                 | Self::SecurityAlert(_)
+                | Self::BanEvent(_)
                 | Self::LifecycleChange { .. }
         )
     }
@@ -107,6 +111,12 @@ impl From<LifecycleEvent> for Item {
 impl From<Arc<Alert>> for Item {
     fn from(alert: Arc<Alert>) -> Self {
         Self::SecurityAlert(alert)
+    }
+}
+
+impl From<Arc<BanEvent>> for Item {
+    fn from(event: Arc<BanEvent>) -> Self {
+        Self::BanEvent(event)
     }
 }
 

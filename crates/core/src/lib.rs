@@ -73,7 +73,8 @@ pub use rate_limiter::{
 };
 pub use registry::{Change, Entry, Registry, RegistryChange, Snapshot};
 pub use reputation::{
-    Ban, FOREVER, Reputation, ReputationConfig, ReputationOptions, ReputationRule, ReputationStats, Verdict,
+    Ban, BanCause, BanChange, BanEvent, FOREVER, PersistOptions, Reputation, ReputationConfig,
+    ReputationOptions, ReputationRule, ReputationStats, Verdict,
 };
 pub use runtime::{
     Component, Instance, Instances, OnMismatch, OptionChange, OptionList, ThreadId, VersionCells,

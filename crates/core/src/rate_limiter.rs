@@ -20,6 +20,7 @@ mod options;
 mod quick;
 mod quota;
 mod reconfiguration;
+mod refusing;
 mod sliding_window;
 
 pub use config::RateLimiterConfig;

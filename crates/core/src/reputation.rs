@@ -1,6 +1,9 @@
 //! Failures that ban clients, bans that grow, and lists of ranges; one state for all threads.
 
+mod ban_events;
 mod ban_lines;
+mod ban_watch;
+mod bans;
 mod cell;
 mod client;
 mod clients;
@@ -14,8 +17,9 @@ mod shared_ranges;
 mod stats;
 mod verdict;
 
+pub use ban_events::{BanCause, BanChange, BanEvent};
 pub use ledger::Reputation;
-pub use options::{ReputationConfig, ReputationOptions};
+pub use options::{PersistOptions, ReputationConfig, ReputationOptions};
 pub use stats::ReputationStats;
 pub use verdict::{Ban, ReputationRule, Verdict};
 

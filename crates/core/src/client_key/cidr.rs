@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::client_key::forwarded::{HeaderFormat, hops};
-use crate::client_key::{key_of, parse_address, unmap};
+use crate::client_key::{key_of, named_ranges, parse_address, unmap};
 use crate::{Error, Result};
 
 /// Ranges of addresses, IPv4 and IPv6.
@@ -15,13 +15,20 @@ pub struct CidrList {
 }
 
 impl CidrList {
-    /// Reads ranges such as `10.0.0.0/8`, `2001:db8::/32` or single addresses. `option` names the list in errors.
+    /// Reads ranges such as `10.0.0.0/8`, `2001:db8::/32`, single addresses, or names such as `loopback`. `option` names
+    /// the list in errors.
     ///
     /// # Errors
     ///
-    /// `INVALID_ADDRESS` for a text that is neither.
+    /// `INVALID_ADDRESS` for a text that is no range, `INVALID_OPTION` for an unknown name.
     pub fn parse<'a>(option: &str, texts: impl IntoIterator<Item = &'a str>) -> Result<Self> {
-        let ranges = texts.into_iter().map(|text| parse_range(option, text)).collect::<Result<_>>()?;
+        let mut ranges = Vec::new();
+        for text in texts {
+            match named_ranges::ranges_of(option, text)? {
+                Some(named) => ranges.extend(named),
+                None => ranges.push(parse_range(option, text)?),
+            }
+        }
         Ok(Self { ranges })
     }
 
@@ -138,6 +145,20 @@ mod tests {
         assert!(contains("127.0.0.1", "127.0.0.1"));
         assert!(contains("::ffff:10.0.0.0/104", "10.9.9.9"));
         assert!(contains("::ffff:10.0.0.1", "10.0.0.1"));
+        for address in ["127.0.0.1", "127.255.0.9", "::1", "::ffff:127.0.0.1"] {
+            assert!(contains("loopback", address), "{address}");
+        }
+        for address in ["169.254.9.9", "fe80::1", "febf::1"] {
+            assert!(contains("linklocal", address), "{address}");
+        }
+        for address in ["10.9.9.9", "172.31.0.1", "192.168.1.1", "fd00::1", "fcff::1"] {
+            assert!(contains("uniquelocal", address), "{address}");
+        }
+        for address in ["128.0.0.1", "::2", "169.253.0.1", "fec0::1", "172.32.0.1", "192.169.0.1", "fe00::1"]
+        {
+            let named = list(&["loopback", "linklocal", "uniquelocal"]).expect("names");
+            assert!(!named.contains(address.parse().expect(address)), "{address}");
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl InForce {
     pub(super) fn replaced_by(&self, name: &str, config: ConnectionTrackerConfig) -> Result<Self> {
         match (&self.opens, &config.opens) {
             (Some(opens), Some(new)) => {
-                opens.reconfigure(new.options().clone(), clock::now)?;
+                opens.reconfigure(new.options().clone(), clock::read)?;
                 Ok(Self { opens: Some(Arc::clone(opens)), config })
             }
             _ => Self::new(name, config),

@@ -1,8 +1,8 @@
 //! Passes over all keys, during which calls go on.
 
-use super::Table;
 use super::slots::{Found, Slot};
 use super::word::State;
+use super::{Client, Table};
 use crate::key_table::cell::{Cell, Step};
 use crate::runtime::sync::Ordering;
 
@@ -48,6 +48,11 @@ impl<C: Cell> Table<C> {
             let is_live = client.lifetime(now, &lifetime) > 0;
             (live + u64::from(is_live), blocked + u64::from(client.blocked_until > now))
         })
+    }
+
+    /// How many keys there are of which `holds` is true.
+    pub(crate) fn count_clients(&self, holds: impl Fn(&Client<C::Words>) -> bool) -> u64 {
+        self.occupied().filter_map(|found| self.read(&found)).filter(holds).count() as u64
     }
 
     /// Every slot that holds a value.

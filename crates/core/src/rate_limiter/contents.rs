@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::config::RateLimiterConfig;
 use super::counts::COUNTERS;
 use super::decision::each;
+use super::refusing::Refusing;
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::memory::MemoryUse;
 use crate::runtime::sharded_counters::ShardedCounters;
@@ -38,6 +39,7 @@ pub(super) struct Contents {
     /// Of calls that are made without a thread-local handle.
     pub(super) counters: ShardedCounters<COUNTERS>,
     pub(super) memory: Arc<MemoryUse>,
+    pub(super) refusing: Refusing,
 }
 
 impl Contents {
@@ -57,7 +59,7 @@ impl Contents {
                 KeyTable::Several(Box::new(table))
             }
         };
-        Ok(Self { table, counters: ShardedCounters::new(), memory })
+        Ok(Self { table, counters: ShardedCounters::new(), memory, refusing: Refusing::default() })
     }
 
     /// Prefetches the slots of a key that is about to be used.
@@ -73,11 +75,19 @@ impl Contents {
             let now = clock();
             each(&config.rules, *words, |rule, word| rule.algorithm.adopt(word, now))
         }));
+        self.refusing.forget();
+    }
+
+    /// Removes every key.
+    pub(super) fn clear(&self) {
+        with_table!(self, table => table.clear());
+        self.refusing.forget();
     }
 
     /// Removes every key, and sets the counters to 0.
     pub(super) fn reset(&self) {
         with_table!(self, table => table.reset_all());
+        self.refusing.forget();
         self.counters.reset();
     }
 }

@@ -25,6 +25,8 @@ pub struct RateLimiterStats {
     pub live_evictions: u64,
     /// Keys blocked now.
     pub blocked: u64,
+    /// Keys whose next call would be refused, by their quota or a block: an estimate, at most a second old.
+    pub refusing: u64,
     /// Keys below their full quota, or blocked, now.
     pub size: u64,
     /// Most keys held at once.

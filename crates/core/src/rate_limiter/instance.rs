@@ -47,12 +47,12 @@ impl Instance for RateLimiter {
     ) -> Result<Option<Arc<Self>>> {
         let in_force = self.config();
         if !is_empty {
-            Self::reconfigure(self, config.options, clock::now)?;
+            Self::reconfigure(self, config.options, clock::read)?;
             return Ok(None);
         }
         // An empty limiter takes any options. Where its words cannot hold them, another limiter replaces it.
         let fits = in_force.list_fixed() == config.list_fixed();
-        if fits && Self::reconfigure(self, config.options.clone(), clock::now).is_ok() {
+        if fits && Self::reconfigure(self, config.options.clone(), clock::read).is_ok() {
             return Ok(None);
         }
         let generation = in_force.generation + 1;

@@ -190,10 +190,10 @@ impl RateLimiter {
     ///
     /// The limiter is destroyed.
     pub fn clear(&self) -> Result<()> {
-        self.call(|call| with_table!(call.contents, table => table.clear()))
+        self.call(|call| call.contents.clear())
     }
 
-    /// Sums over all threads, and one pass over the table.
+    /// Sums over all threads, and one pass over the table; at most once a second another pass, for `refusing`.
     ///
     /// # Errors
     ///
@@ -213,6 +213,7 @@ impl RateLimiter {
                 untracked: sum(UNTRACKED),
                 live_evictions,
                 blocked,
+                refusing: contents.refusing.clients(contents, config, now),
                 size,
                 capacity,
             }

@@ -1,6 +1,8 @@
 //! The state of one client, and the one place where it changes.
 
-use super::ban_lines::{BanLines, Place};
+use super::ban_lines::Place;
+use super::ban_watch::Target;
+use super::bans::Bans;
 use super::client::Client;
 use super::history::History;
 use crate::runtime::sync::Mutex;
@@ -9,7 +11,8 @@ use crate::runtime::sync::Mutex;
 ///
 /// Every change is made under a lock of this client alone, so calls of any number of threads have the same result as the
 /// same calls one after the other. The end of its ban is copied to a line that is read without a lock, within that lock: a
-/// thread sees a ban that it made itself, or whose maker it has synchronised with.
+/// thread sees a ban that it made itself, or whose maker it has synchronised with. Subscribers hear of it after that, within
+/// the same lock: in the order of the changes, and not before they can see it.
 #[derive(Debug)]
 pub(super) struct Cell {
     pub(super) client: Client,
@@ -29,21 +32,43 @@ impl Cell {
     }
 
     /// Makes the client known by `insert`; its ban can be read from then on, by its line and by its history.
-    pub(super) fn enter(&self, bans: &BanLines, insert: impl FnOnce()) {
+    pub(super) fn enter(&self, bans: &Bans, now: u64, insert: impl FnOnce()) {
         let mut state = self.state.lock();
         insert();
         if let State::Known(history, place) = &mut *state {
-            bans.set(self.client, place, end_of_ban(history));
+            self.show(bans, history, place, (0, now));
         }
     }
 
     /// Changes the history; `None` when the client was evicted before.
-    pub(super) fn update<R>(&self, bans: &BanLines, change: impl FnOnce(&mut History) -> R) -> Option<R> {
+    pub(super) fn update<R>(
+        &self,
+        bans: &Bans,
+        now: u64,
+        change: impl FnOnce(&mut History) -> R,
+    ) -> Option<R> {
         let mut state = self.state.lock();
         let State::Known(history, place) = &mut *state else { return None };
+        let before = end_of_ban(history);
         let result = change(history);
-        bans.set(self.client, place, end_of_ban(history));
+        self.show(bans, history, place, (before, now));
         Some(result)
+    }
+
+    /// Makes the ban in the history known; `before` is when the ban that was shown ends.
+    fn show(&self, bans: &Bans, history: &History, place: &mut Place, (before, now): (u64, u64)) {
+        let until = end_of_ban(history);
+        bans.lines.set(self.client, place, until);
+        if until != before {
+            bans.watch.follow(Target::Client(self.client), history.term.as_ref(), now);
+        }
+    }
+
+    /// Forgets the failures that have not led to a ban.
+    pub(super) fn forgive(&self) {
+        if let State::Known(history, _) = &mut *self.state.lock() {
+            history.forgive();
+        }
     }
 
     pub(super) fn read<R>(&self, look: impl FnOnce(&History) -> R) -> Option<R> {
@@ -54,11 +79,11 @@ impl Cell {
     }
 
     /// Evicts the client if `idle` holds for its history; nothing changes between the two.
-    pub(super) fn evict_if(&self, bans: &BanLines, idle: impl FnOnce(&History) -> bool) -> bool {
+    pub(super) fn evict_if(&self, bans: &Bans, idle: impl FnOnce(&History) -> bool) -> bool {
         let mut state = self.state.lock();
         match &mut *state {
             State::Known(history, place) if idle(history) => {
-                bans.set(self.client, place, 0);
+                bans.lines.set(self.client, place, 0);
                 *state = State::Gone;
                 true
             }
@@ -102,13 +127,13 @@ mod models {
     /// A client and the line of its ban.
     struct Known {
         cell: Cell,
-        bans: BanLines,
+        bans: Bans,
     }
 
     impl Known {
         /// As `Clients::is_banned`.
         fn is_banned(&self, now: u64) -> bool {
-            match self.bans.read(self.cell.client) {
+            match self.bans.lines.read(self.cell.client) {
                 Reading::None => false,
                 Reading::Until(until) => now < until,
                 Reading::Unsure => {
@@ -120,11 +145,11 @@ mod models {
 
     fn cell() -> Arc<Known> {
         let client = Client::of(IpAddr::from([192, 0, 2, 1]), 64);
-        Arc::new(Known { cell: Cell::new(client, History::default()), bans: BanLines::new(1) })
+        Arc::new(Known { cell: Cell::new(client, History::default()), bans: Bans::new(1) })
     }
 
     fn fail(Known { cell, bans }: &Known) -> Option<Outcome> {
-        cell.update(bans, |history| history.apply(&POLICY, Cause::Failures(1), None, NOW, || 0.0))
+        cell.update(bans, NOW, |history| history.apply(&POLICY, Cause::Failures(1), None, NOW, || 0.0))
     }
 
     fn in_thread<R: 'static>(cell: &Arc<Known>, body: fn(&Known) -> R) -> thread::JoinHandle<R> {
@@ -172,11 +197,11 @@ mod models {
                     let _ = (fail(cell), fail(cell));
                 }),
                 in_thread(&cell, |Known { cell, bans }| {
-                    cell.update(bans, |history| history.unban(NOW));
+                    cell.update(bans, NOW, |history| history.unban(NOW));
                 }),
                 in_thread(&cell, |Known { cell, bans }| {
                     let later = BanTerm::by_hand(NOW + 200 * MS, None);
-                    cell.update(bans, |history| history.ban(later, NOW));
+                    cell.update(bans, NOW, |history| history.ban(later, NOW));
                 }),
             ];
             for change in changes {
@@ -195,7 +220,7 @@ mod models {
         loom::model(|| {
             let cell = cell();
             let maker = in_thread(&cell, |Known { cell, bans }| {
-                cell.update(bans, |history| history.ban(BanTerm::by_hand(NOW + MS, None), NOW));
+                cell.update(bans, NOW, |history| history.ban(BanTerm::by_hand(NOW + MS, None), NOW));
             });
             let in_history = |cell: &Known| cell.cell.read(|history| history.ban_in_force(NOW).is_some());
             if cell.is_banned(NOW) {

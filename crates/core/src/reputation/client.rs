@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use crate::client_key::client_of;
 
 /// An IPv4 address mapped to IPv6, or an IPv6 address cut to its prefix: equal for all addresses of one client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Client(u128);
 
 impl Client {

@@ -11,6 +11,8 @@ use papaya::HashMap;
 use parking_lot::{Mutex, RwLock};
 
 use super::ban_lines::{BanLines, Reading};
+use super::ban_watch::{BanWatch, Target};
+use super::bans::Bans;
 use super::cell::Cell;
 use super::client::Client;
 use super::history::{EvictionRank, History};
@@ -22,7 +24,7 @@ const PROBES: usize = 16;
 
 pub(super) struct Clients {
     cells: HashMap<Client, Arc<Cell>, Seeded>,
-    bans: BanLines,
+    bans: Bans,
     places: Mutex<Places>,
     capacity: AtomicUsize,
     policy: RwLock<Policy>,
@@ -51,7 +53,7 @@ impl Clients {
     pub(super) fn new(capacity: usize, policy: Policy) -> Self {
         Self {
             cells: HashMap::with_hasher(Seeded::default()),
-            bans: BanLines::new(capacity),
+            bans: Bans::new(capacity),
             places: Mutex::default(),
             capacity: AtomicUsize::new(capacity),
             policy: RwLock::new(policy),
@@ -72,7 +74,7 @@ impl Clients {
     /// Whether a client is banned: one cache line, and the client's lock only where that is not enough.
     #[inline]
     pub(super) fn is_banned(&self, client: Client, now: u64) -> bool {
-        match self.bans.read(client) {
+        match self.bans.lines.read(client) {
             Reading::None => false,
             Reading::Until(until) => now < until,
             Reading::Unsure => self.has_ban_in_history(client, now),
@@ -90,8 +92,37 @@ impl Clients {
     }
 
     /// Changes the history of a known client.
-    pub(super) fn existing<R>(&self, client: Client, change: impl FnOnce(&mut History) -> R) -> Option<R> {
-        self.find(client)?.update(&self.bans, change)
+    pub(super) fn existing<R>(
+        &self,
+        client: Client,
+        now: u64,
+        change: impl FnOnce(&mut History) -> R,
+    ) -> Option<R> {
+        self.find(client)?.update(&self.bans, now, change)
+    }
+
+    /// Forgets a client's failures that have not led to a ban.
+    pub(super) fn forgive(&self, client: Client) {
+        if let Some(cell) = self.find(client) {
+            cell.forgive();
+        }
+    }
+
+    /// What subscribers hear of bans, of clients and of ranges.
+    pub(super) fn watch(&self) -> &BanWatch {
+        &self.bans.watch
+    }
+
+    /// Notes the bans in force, each under the lock of its client.
+    pub(super) fn note_bans(&self, now: u64) {
+        let cells = self.places.lock().cells.clone();
+        for cell in cells {
+            cell.read(|history| {
+                if let Some(term) = history.ban_in_force(now) {
+                    self.bans.watch.note(Target::Client(cell.client), term);
+                }
+            });
+        }
     }
 
     /// Changes the history of a client, which is new where it is not known. A new history is stored if it then matters.
@@ -101,12 +132,12 @@ impl Clients {
         now: u64,
         change: impl Fn(&mut History) -> R,
     ) -> Result<R, Full> {
-        if let Some(result) = self.existing(client, &change) {
+        if let Some(result) = self.existing(client, now, &change) {
             return Ok(result);
         }
         let mut places = self.places.lock();
         // Under this lock no client is being evicted.
-        if let Some(result) = self.existing(client, &change) {
+        if let Some(result) = self.existing(client, now, &change) {
             return Ok(result);
         }
         let mut history = History::default();
@@ -120,7 +151,7 @@ impl Clients {
             Some(place) => places.cells[place] = Arc::clone(&cell),
             None => places.cells.push(Arc::clone(&cell)),
         }
-        cell.enter(&self.bans, || {
+        cell.enter(&self.bans, now, || {
             self.cells.pin().insert(client, Arc::clone(&cell));
         });
         Ok(result)
@@ -184,7 +215,9 @@ impl Clients {
     /// A test set the clock back.
     pub(super) fn clock_was_set_back(&self, set_back: SetBack) {
         for cell in &self.places.lock().cells {
-            cell.update(&self.bans, |history| history.clock_was_set_back(&self.policy(), set_back));
+            cell.update(&self.bans, set_back.now, |history| {
+                history.clock_was_set_back(&self.policy(), set_back);
+            });
         }
     }
 
@@ -196,6 +229,7 @@ impl Clients {
             cell.evict_if(&self.bans, |_| true);
         }
         *places = Places::default();
+        self.bans.watch.forget();
     }
 
     fn find(&self, client: Client) -> Option<Arc<Cell>> {

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::FOREVER;
+use super::ban_events::BanCause;
 use super::client::Client;
 use super::history::{History, Moment};
 use super::verdict::BanTerm;
@@ -200,7 +201,7 @@ impl Reader<'_> {
                 Some(Arc::from(std::str::from_utf8(text).ok()?))
             }
         };
-        Some(BanTerm { until, reason, failures })
+        Some(BanTerm { until, reason, failures, cause: BanCause::File })
     }
 
     fn range(&mut self) -> Option<IpNet> {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::ban_events::BanCause;
 use super::policy::Policy;
 use super::verdict::{BanTerm, later};
 use crate::runtime::clock::SetBack;
@@ -113,9 +114,13 @@ impl History {
         }
         self.update_bans(now);
         self.moments.retain(|moment| is_live(moment, policy, now));
-        let counted = match cause {
-            Cause::Failures(failures) => failures.saturating_mul(policy.counts_each(self.bans)),
-            Cause::Request => policy.max_failures.saturating_sub(self.failures(policy, now)),
+        let (counted, ban_cause) = match cause {
+            Cause::Failures(failures) => {
+                (failures.saturating_mul(policy.counts_each(self.bans)), BanCause::Failures)
+            }
+            Cause::Request => {
+                (policy.max_failures.saturating_sub(self.failures(policy, now)), BanCause::Rule)
+            }
         };
         self.count(counted, policy.moment(), now);
         let failures = self.failures(policy, now);
@@ -126,7 +131,8 @@ impl History {
         let duration = policy.nth_ban(self.bans, chance());
         self.quiet_period = policy.quiet_period(duration);
         self.moments = VecDeque::new();
-        self.put_in_force(BanTerm { until: now + duration, reason: reason.map(Arc::from), failures });
+        let reason = reason.map(Arc::from);
+        self.put_in_force(BanTerm { until: now + duration, reason, failures, cause: ban_cause });
         Outcome::Banned
     }
 

@@ -2,6 +2,7 @@
 
 mod instance;
 mod report;
+mod subscriptions;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 
+use super::ban_watch::Target;
 use super::client::Client;
 use super::clients::Clients;
 use super::history::{Cause, History, Outcome};
@@ -20,7 +22,6 @@ use super::shared_ranges::SharedRanges;
 use super::verdict::{BanTerm, Record, Verdict};
 use crate::client_key::cidr::parse_range;
 use crate::client_key::{AddressText, unmap};
-use crate::runtime::clock::SetBack;
 use crate::runtime::instances::OptionList;
 use crate::runtime::sharded_counters::ShardedCounters;
 use crate::{Error, Result};
@@ -47,12 +48,6 @@ const BANS: usize = 1;
 const MANUAL_BANS: usize = 2;
 const UNBANS: usize = 3;
 const UNTRACKED: usize = 4;
-
-/// What a ban applies to.
-enum Target {
-    Client(Client),
-    Range(IpNet),
-}
 
 impl Reputation {
     /// A reputation without clients.
@@ -145,7 +140,7 @@ impl Reputation {
     pub fn record_success<'a>(&self, ip: impl Into<AddressText<'a>>) -> Result<()> {
         self.check_open()?;
         let client = self.client(address_of(ip)?);
-        self.clients.existing(client, History::forgive);
+        self.clients.forgive(client);
         Ok(())
     }
 
@@ -163,10 +158,7 @@ impl Reputation {
                 self.clients.with(client, now, |history| history.ban(term.clone(), now)).is_ok()
             }
             Target::Range(range) => {
-                self.ranges.change(|ranges| Ranges {
-                    bans: Arc::new(ranges.bans.with([(range, term)], now)),
-                    ..ranges
-                });
+                self.ban_ranges([(range, term)], now);
                 true
             }
         };
@@ -183,20 +175,35 @@ impl Reputation {
         self.check_open()?;
         let was_banned = match self.target(target)? {
             Target::Client(client) => {
-                self.clients.existing(client, |history| history.unban(now)).unwrap_or(false)
+                self.clients.existing(client, now, |history| history.unban(now)).unwrap_or(false)
             }
             Target::Range(range) => {
                 let mut was_banned = false;
-                self.ranges.change(|ranges| {
+                let unban = |ranges: Ranges| {
                     let bans;
                     (bans, was_banned) = ranges.bans.without(&range, now);
                     Ranges { bans: Arc::new(bans), ..ranges }
+                };
+                self.ranges.change_and(unban, |_| {
+                    self.clients.watch().follow(Target::Range(range), None, now);
                 });
                 was_banned
             }
         };
         self.counters.add(UNBANS, u64::from(was_banned));
         Ok(was_banned)
+    }
+
+    /// Bans ranges; of two bans of a range the one that ends later holds.
+    fn ban_ranges(&self, bans: impl IntoIterator<Item = (IpNet, BanTerm)>, now: u64) {
+        let bans: Vec<_> = bans.into_iter().collect();
+        let banned: Vec<_> = bans.iter().map(|(range, _)| *range).collect();
+        let ban = |ranges: Ranges| Ranges { bans: Arc::new(ranges.bans.with(bans, now)), ..ranges };
+        self.ranges.change_and(ban, |ranges| {
+            for range in banned {
+                self.clients.watch().follow(Target::Range(range), ranges.bans.of(&range, now), now);
+            }
+        });
     }
 
     /// Replaces both lists at once.
@@ -209,13 +216,6 @@ impl Reputation {
         let lists = Arc::new(Lists::parse("setLists", allow, deny)?);
         self.ranges.change(|ranges| Ranges { lists, ..ranges });
         Ok(())
-    }
-
-    /// A test set the clock back: bans keep their remaining time.
-    pub fn clock_was_set_back(&self, set_back: SetBack) {
-        self.clients.clock_was_set_back(set_back);
-        self.ranges
-            .change(|ranges| Ranges { bans: Arc::new(ranges.bans.after_set_back(set_back)), ..ranges });
     }
 
     fn apply(&self, ip: AddressText<'_>, cause: Cause, reason: Option<&str>, now: u64) -> Result<Verdict> {
@@ -284,7 +284,10 @@ impl Reputation {
         })
     }
 
-    fn check_open(&self) -> Result<()> {
+    /// # Errors
+    ///
+    /// `CLOSED`.
+    pub fn check_open(&self) -> Result<()> {
         // Relaxed: a call concurrent with `destroy` may still succeed.
         if self.closed.load(Ordering::Relaxed) {
             return Err(Error::Closed { name: self.name.clone() });

@@ -7,7 +7,7 @@ use crate::client_key::{DEFAULT_IPV6_PREFIX, IPV6_PREFIXES};
 use crate::runtime::clock::MS;
 use crate::runtime::instances::OptionList;
 use crate::runtime::memory;
-use crate::runtime::options::{Accepts, MAX_DURATION_MS, options};
+use crate::runtime::options::{Accepts, MAX_DURATION_MS, OptionValue, Source, options};
 use crate::{Error, Result};
 
 /// What messages call the owner of the options.
@@ -40,6 +40,32 @@ options! {
         deny: Vec<String> = "deny", Accepts::Texts;
         /// Most clients tracked at once.
         max_clients: u64 = "maxClients", Accepts::up_to(1 << 32), default 100_000;
+        /// The file that keeps it, and how often it is written.
+        persist: Option<PersistOptions> = "persist", Accepts::Other;
+    }
+}
+
+options! {
+    /// The file that keeps a reputation.
+    pub struct PersistOptions of "Reputation persist" {
+        /// Its path.
+        path: String = "path", Accepts::Other, required as path;
+        /// The time between two writes.
+        every_ms: u64 = "every", Accepts::duration(), default 30_000;
+    }
+}
+
+impl OptionValue for PersistOptions {
+    fn read(source: &dyn Source, name: &str) -> Option<Self> {
+        source.nested(name).and_then(|nested| Self::read(&*nested).ok())
+    }
+
+    fn check(&self, option: &str, _: &Accepts) -> Result<()> {
+        self.check_ranges_of(option)
+    }
+
+    fn print(&self, _: &Accepts) -> String {
+        format!("{{\"path\":{:?},\"every\":\"{}ms\"}}", self.path, self.every_ms)
     }
 }
 
@@ -78,6 +104,10 @@ impl TryFrom<ReputationOptions> for ReputationConfig {
 }
 
 impl ReputationConfig {
+    pub(super) fn persist(&self) -> Option<&PersistOptions> {
+        self.options.persist.as_ref()
+    }
+
     /// The options as the user would read them. Lists are printed in one order and notation, however they were given.
     pub(super) fn list(&self) -> OptionList {
         let [allow, deny] = self.lists.describe();

@@ -158,7 +158,7 @@ impl RangeBans {
     }
 
     /// The ban in force of exactly this range.
-    fn of(&self, range: &IpNet, now: u64) -> Option<&BanTerm> {
+    pub(super) fn of(&self, range: &IpNet, now: u64) -> Option<&BanTerm> {
         let term = self.recent.get(range).or_else(|| self.settled.get(range));
         term.filter(|term| term.is_in_force(now))
     }

@@ -53,6 +53,11 @@ impl SharedRanges {
 
     /// Changes them, after every change that has begun.
     pub(super) fn change(&self, change: impl FnOnce(Ranges) -> Ranges) {
+        self.change_and(change, |_| {});
+    }
+
+    /// As [`change`](Self::change). Then all threads see the change, and `follow` runs before the next one.
+    pub(super) fn change_and(&self, change: impl FnOnce(Ranges) -> Ranges, follow: impl FnOnce(&Ranges)) {
         let one_at_a_time = self.changing.lock();
         let changed = change(Ranges::clone(&self.load()));
         let any = !changed.is_empty();
@@ -68,6 +73,13 @@ impl SharedRanges {
         self.in_force.store(Arc::new(changed));
         // Release: a thread that finds no ranges sees that they are gone.
         self.any.store(any.into(), Ordering::Release);
+        follow(&self.load());
+    }
+
+    /// Looks at them while none of them changes.
+    pub(super) fn hold(&self, look: impl FnOnce(&Ranges)) {
+        let _one_at_a_time = self.changing.lock();
+        look(&self.load());
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::FOREVER;
+use super::ban_events::BanCause;
 use super::ranges::Listed;
 use crate::runtime::clock::SetBack;
 
@@ -112,11 +113,12 @@ pub(super) struct BanTerm {
     pub(super) reason: Option<Arc<str>>,
     /// The failures that led to it; 0 for a manual ban.
     pub(super) failures: u64,
+    pub(super) cause: BanCause,
 }
 
 impl BanTerm {
     pub(super) fn by_hand(until: u64, reason: Option<&str>) -> Self {
-        Self { until, reason: reason.map(Arc::from), failures: 0 }
+        Self { until, reason: reason.map(Arc::from), failures: 0, cause: BanCause::Manual }
     }
 
     /// The clock was set back: the remaining time stays the same.

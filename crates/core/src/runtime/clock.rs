@@ -6,8 +6,8 @@
 //! The counter of the processor is read where it is reliable (about 10 ns here, where the operating
 //! system's clock costs 27), and stays within about 100 ppm of the system's clock.
 
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{LazyLock, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
@@ -18,6 +18,8 @@ pub const MS: u64 = 1_000_000;
 static MONOTONIC: LazyLock<Monotonic> = LazyLock::new(Monotonic::new);
 static MANUAL: AtomicBool = AtomicBool::new(false);
 static MANUAL_NOW: AtomicU64 = AtomicU64::new(0);
+/// What a reader of the manual clock calls first: it may move the clock.
+static FOLLOWER: OnceLock<fn()> = OnceLock::new();
 /// By how many milliseconds the clock was set back in all.
 static SET_BACK_MS: AtomicU64 = AtomicU64::new(0);
 /// Odd while the clock is moved by hand, so that a reader of the clock and `SET_BACK_MS` sees both of one moment.
@@ -76,20 +78,50 @@ pub(crate) fn system_time() -> u64 {
 pub fn now() -> u64 {
     // Relaxed: a test that sets the clock orders its own calls, and no data is published by the flag.
     if MANUAL.load(Ordering::Relaxed) {
+        return followed();
+    }
+    MONOTONIC.now()
+}
+
+#[cold]
+fn followed() -> u64 {
+    follow();
+    read()
+}
+
+/// As [`now`], where the clock must not move: it calls nothing, so it may be called with a lock held.
+#[must_use]
+#[inline]
+pub fn read() -> u64 {
+    if MANUAL.load(Ordering::Relaxed) {
         // Acquire: pairs with `set`, so a thread that sees the new time sees what was done before it.
         return MANUAL_NOW.load(Ordering::Acquire);
     }
     MONOTONIC.now()
 }
 
+/// From now on `look` is called before the manual clock is read, without a lock of this library held. The first one stays.
+pub fn follow_by(look: fn()) {
+    FOLLOWER.get_or_init(|| look);
+}
+
+fn follow() {
+    if let Some(look) = FOLLOWER.get() {
+        look();
+    }
+}
+
 /// The clock, and by how many milliseconds it was set back before. The sum of both never goes back: spans of time
 /// are measured by it.
 #[must_use]
 pub fn now_and_set_back() -> (u64, u64) {
+    if is_manual() {
+        follow();
+    }
     loop {
         // Acquire: pairs with the two increments around a move.
         let moves = MOVES.load(Ordering::Acquire);
-        let read = (now(), SET_BACK_MS.load(Ordering::Acquire));
+        let read = (read(), SET_BACK_MS.load(Ordering::Acquire));
         if moves.is_multiple_of(2) && MOVES.load(Ordering::Acquire) == moves {
             return read;
         }
@@ -172,7 +204,7 @@ pub fn set_manual(nanos: u64) -> Option<SetBack> {
 pub fn advance_manual(nanos: u64) {
     by_hand(|| {
         if !is_manual() {
-            MANUAL_NOW.store(now(), Ordering::Release);
+            MANUAL_NOW.store(read(), Ordering::Release);
             MANUAL.store(true, Ordering::Release);
         }
         MANUAL_NOW.fetch_add(nanos, Ordering::AcqRel);
@@ -188,10 +220,10 @@ pub fn restore() -> Option<SetBack> {
 fn by_hand(change: impl FnOnce()) -> Option<SetBack> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock();
-    let before = now();
+    let before = read();
     MOVES.fetch_add(1, Ordering::AcqRel);
     change();
-    let now = now();
+    let now = read();
     if now < before {
         SET_BACK_MS.fetch_add((before - now) / MS, Ordering::AcqRel);
     }

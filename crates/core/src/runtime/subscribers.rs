@@ -37,6 +37,11 @@ impl<E: Clone> Subscribers<E> {
         self.0.lock().retain(|subscriber| subscriber.sink.thread() != thread);
     }
 
+    /// Whether nothing listens.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
+    }
+
     /// The instance is destroyed: notifies every subscriber, and keeps none.
     pub(crate) fn end(&self) {
         for Subscriber { sink, subscription } in std::mem::take(&mut *self.0.lock()) {

@@ -19,7 +19,7 @@ impl Dates {
     #[inline]
     pub(super) fn at(&mut self, now: u64) -> u64 {
         if clock::is_manual() {
-            return clock::utc_ms();
+            return now / MS;
         }
         let age = now.wrapping_sub(self.read_at);
         if age < FOLLOWED { (self.date + age) / MS } else { self.read(now) }

@@ -12,6 +12,17 @@ use crate::runtime::ThreadId;
 use crate::runtime::clock::SetBack;
 use crate::runtime::instances::{Instance, OptionList};
 
+impl Reputation {
+    /// A test set the clock back: bans keep their remaining time.
+    pub fn clock_was_set_back(&self, set_back: SetBack) {
+        // First: what follows then changes no ban that is watched.
+        self.clients.watch().clock_was_set_back(set_back);
+        self.clients.clock_was_set_back(set_back);
+        self.ranges
+            .change(|ranges| Ranges { bans: Arc::new(ranges.bans.after_set_back(set_back)), ..ranges });
+    }
+}
+
 impl Instance for Reputation {
     const KIND: &'static str = "Reputation";
     type Config = ReputationConfig;
@@ -55,10 +66,13 @@ impl Instance for Reputation {
         self.closed.store(true, Ordering::Relaxed);
         // A thread may hold the closed reputation for a while; its clients are freed now.
         self.clients.clear();
+        self.clients.watch().end();
     }
 
-    /// Threads hold nothing of it.
-    fn thread_ended(&self, _: ThreadId, _: u64) {}
+    /// Its subscriptions. Bans belong to clients.
+    fn thread_ended(&self, thread: ThreadId, _: u64) {
+        self.clients.watch().thread_ended(thread);
+    }
 
     fn clock_was_set_back(&self, set_back: SetBack) {
         Self::clock_was_set_back(self, set_back);

@@ -1,16 +1,20 @@
 //! What a reputation reports: bans, statistics, and its content for a file.
 
-use std::sync::Arc;
-
 use super::{BANS, FAILURES, MANUAL_BANS, Reputation, UNBANS, UNTRACKED};
 use crate::Result;
 use crate::reputation::file;
 use crate::reputation::history::History;
-use crate::reputation::ranges::Ranges;
+use crate::reputation::options::PersistOptions;
 use crate::reputation::stats::ReputationStats;
 use crate::reputation::verdict::Ban;
 
 impl Reputation {
+    /// The file that keeps it, and how often it is to be written; `None` where it is kept in no file.
+    #[must_use]
+    pub fn persisted(&self) -> Option<PersistOptions> {
+        self.config.load().persist().cloned()
+    }
+
     /// The bans in force, of ranges and of clients, the first to end first. One pass over all clients.
     ///
     /// # Errors
@@ -65,7 +69,7 @@ impl Reputation {
                 self.counters.add(UNTRACKED, 1);
             }
         }
-        self.ranges.change(|ranges| Ranges { bans: Arc::new(ranges.bans.with(saved.ranges, now)), ..ranges });
+        self.ban_ranges(saved.ranges, now);
         Ok(())
     }
 

@@ -1,0 +1,64 @@
+// The clock follows jest's fake timers. jest gives each file globals of its own, and `resetModules` a second copy of the
+// package.
+/* global jest, beforeEach, afterEach, expect, test */
+const { CircuitBreaker, RateLimiter, Reputation } = require('../../..');
+const { manualClock, reset } = require('../../../lib/testing');
+
+const START = Date.UTC(2035, 0, 1);
+
+let clock;
+beforeEach(() => {
+  jest.useFakeTimers({ now: START });
+  reset();
+  clock = manualClock({ follow: 'timers' });
+});
+afterEach(() => {
+  clock.restore();
+  jest.useRealTimers();
+});
+
+test('limits and bans follow the fake date', () => {
+  const limiter = new RateLimiter('follow', { limit: 1, window: '1m' });
+  expect([limiter.tryConsume('ada'), limiter.tryConsume('ada')]).toEqual([true, false]);
+  jest.advanceTimersByTime(59_999);
+  expect(limiter.peek('ada').retryAfterMs).toBe(1);
+  jest.advanceTimersByTime(1);
+  expect(limiter.tryConsume('ada')).toBe(true);
+  const rules = { maxFailures: 1, findTime: '1m', banTime: '1h', maxBanTime: '1h' };
+  const { until } = new Reputation('follow', rules).recordFailure('203.0.113.7');
+  expect(until).toBe(Date.now() + 3_600_000);
+  jest.setSystemTime(until);
+  expect(new Reputation('follow').isBanned('203.0.113.7')).toBe(false);
+});
+
+test('a timer that fires in between decides by its own time', () => {
+  const limiter = new RateLimiter('between', { limit: 1, window: '10s' });
+  const admitted = [];
+  setInterval(() => limiter.tryConsume('ada') && admitted.push(Date.now() - START), 1_000);
+  jest.advanceTimersByTime(35_000);
+  expect(admitted).toEqual([1_000, 11_000, 21_000, 31_000]);
+});
+
+test('a timeout fires with the fake timers', async () => {
+  const breaker = new CircuitBreaker('follow', { openFor: '10s', timeout: '5s' });
+  const call = breaker.fire('upstream', () => new Promise(() => {}));
+  const rejected = expect(call).rejects.toMatchObject({ code: 'ERR_SLUICE_TIMEOUT' });
+  await jest.advanceTimersByTimeAsync(5_000);
+  await rejected;
+});
+
+test('a date that goes back is followed; real timers are followed too', () => {
+  jest.setSystemTime(START - 86_400_000);
+  expect(clock.now).toBe(START - 86_400_000);
+  jest.useRealTimers();
+  expect(Math.abs(clock.now - Date.now())).toBeLessThan(1_000);
+});
+
+test('another copy of the package has the same clock', () => {
+  jest.resetModules();
+  const copy = require('../../..');
+  const limiter = new copy.RateLimiter('copy', { limit: 1, window: '1m' });
+  expect([limiter.tryConsume('ada'), limiter.tryConsume('ada')]).toEqual([true, false]);
+  jest.advanceTimersByTime(60_000);
+  expect(limiter.tryConsume('ada')).toBe(true);
+});

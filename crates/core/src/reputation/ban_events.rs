@@ -1,0 +1,41 @@
+//! What subscribers hear of bans.
+
+use super::verdict::Ban;
+
+/// What put a ban in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BanCause {
+    /// The failures of its client.
+    Failures,
+    /// A rule of a security monitor.
+    Rule,
+    /// A call of `ban`.
+    Manual,
+    /// A file that was loaded.
+    File,
+}
+
+/// What happened to a ban.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BanChange {
+    /// It is in force.
+    Banned {
+        /// In place of a ban that would have ended earlier.
+        is_extended: bool,
+    },
+    /// `unban` ended it.
+    Unbanned,
+    /// Its time has passed.
+    Expired,
+}
+
+/// A ban that changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BanEvent {
+    /// What happened.
+    pub change: BanChange,
+    /// The ban.
+    pub ban: Ban,
+    /// What put it in force.
+    pub cause: BanCause,
+}
