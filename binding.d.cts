@@ -995,7 +995,7 @@ export declare function acquireForCall(peer: string): void
 
 export declare function acquirePermit(peer: string): void
 
-export declare function addHits(key: string): undefined
+export declare function addHits(key: string): void
 
 export declare function attachThread(onWake: () => void, numbers: Float64Array, integers: Int32Array, errorClass: unknown, threadId: number, memory: number): 0 | 1
 

@@ -7,7 +7,7 @@ mod opening;
 use napi::bindgen_prelude::Result;
 use sluice_core::{HitCounter, HitCounterOptions, Instances};
 
-use self::numbers::{HitCall, HitNumbers};
+use self::numbers::{HitCall, HitIntegers, HitNumbers, LargeHitCall};
 use crate::components::Component;
 use crate::runtime::raw::Exports;
 use crate::runtime::seam::{Declarations, Layout};
@@ -18,7 +18,12 @@ pub(crate) const COMPONENT: Component = Component {
     state: &COUNTERS,
     export,
     declarations: Declarations {
-        layouts: &[HitNumbers::DESCRIPTION, HitCall::DESCRIPTION],
+        layouts: &[
+            HitCall::DESCRIPTION,
+            HitIntegers::DESCRIPTION,
+            HitNumbers::DESCRIPTION,
+            LargeHitCall::DESCRIPTION,
+        ],
         codes: &[],
         options: &[("HitCounter", HitCounterOptions::FIELDS)],
     },

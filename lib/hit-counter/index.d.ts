@@ -8,8 +8,9 @@ export interface HitCounterOptions {
    */
   maxKeys?: number;
   /**
-   * What a new key gets when every slot it may use holds a key whose window runs: the slot of the key whose window ends
-   * first (`'evict'`), the count `Infinity` (`'deny'`), or a count of its own hits alone, which is not kept (`'allow'`).
+   * What a new key gets when every slot it may use holds a key whose window runs: the slot of the key that was hit at the
+   * lowest rate (`'evict'`), the count `Infinity` (`'deny'`), or a count of its own hits alone, which is not kept
+   * (`'allow'`).
    * @default 'evict'
    */
   overflow?: 'evict' | 'deny' | 'allow';

@@ -1,15 +1,17 @@
 'use strict';
 
 const { schemaOf } = require('../runtime/declared-options');
-const { HIT_CALL, HITS } = require('../runtime/layouts');
-const { handlesOf, native, numbers } = require('../runtime/native');
+const { HIT_CALL, LARGE_HIT_CALL, LARGE_HITS } = require('../runtime/layouts');
+const { handlesOf, integers, native, numbers } = require('../runtime/native');
 const { onMismatch, openNamed } = require('../runtime/on-mismatch');
 const { checkName, checkOptions } = require('../runtime/schema');
+const { readHits } = require('./answer');
 const { checkKey, checkCount, checkHits, checkRule, checkTime, checkWindow } = require('./arguments');
 const { kEnds } = require('./symbols');
 
-const { COUNT, LEFT, FIRST, ENDS } = HITS;
-const { HANDLE, NOW, N, WINDOW, ABOVE, EXCEEDING_WINDOW, ONCE, DOUBLE } = HIT_CALL;
+const { HANDLE } = HIT_CALL;
+const { COUNT, LEFT, ENDS } = LARGE_HITS;
+const { NOW, N, WINDOW, ABOVE, EXCEEDING_WINDOW, ONCE, DOUBLE } = LARGE_HIT_CALL;
 const { addHits, deleteHits, getHits, setHits, takeHitsBack } = native;
 /** The time is that of the process. */
 const PROCESS_TIME = -1;
@@ -46,19 +48,16 @@ class HitCounter {
     const hits = checkHits(n);
     const window = checkWindow('windowMs', windowMs);
     const exceeding = rule === undefined ? undefined : checkRule(rule);
-    this.#call(now);
-    numbers[N] = hits;
-    numbers[WINDOW] = window;
-    if (exceeding === undefined) {
-      numbers[ABOVE] = Number.NaN;
+    const time = now === undefined ? PROCESS_TIME : checkTime(now);
+    integers[HANDLE] = this.#handle;
+    if (exceeding === undefined && time === PROCESS_TIME && isInteger32(hits) && isInteger32(window)) {
+      integers[HIT_CALL.N] = hits;
+      integers[HIT_CALL.WINDOW] = window;
     } else {
-      numbers[ABOVE] = exceeding.above;
-      numbers[EXCEEDING_WINDOW] = exceeding.windowMs;
-      numbers[ONCE] = exceeding.once ? 1 : 0;
-      numbers[DOUBLE] = exceeding.double ? 1 : 0;
+      leaveLargeHit(hits, window, exceeding, time);
     }
     addHits(key);
-    return { count: numbers[COUNT], leftMs: numbers[LEFT], first: numbers[FIRST] === 1 };
+    return readHits();
   }
 
   /** When the window of the last `add` or `get` of this thread ends, in UTC milliseconds; read it before the next call. */
@@ -125,8 +124,28 @@ class HitCounter {
 
   #call(now) {
     numbers[NOW] = now === undefined ? PROCESS_TIME : checkTime(now);
-    numbers[HANDLE] = this.#handle;
+    integers[HANDLE] = this.#handle;
   }
+}
+
+function isInteger32(number) {
+  return (number | 0) === number;
+}
+
+/** For a call that is not of integers alone. */
+function leaveLargeHit(n, windowMs, rule, time) {
+  integers[HIT_CALL.WINDOW] = 0;
+  numbers[NOW] = time;
+  numbers[N] = n;
+  numbers[WINDOW] = windowMs;
+  if (rule === undefined) {
+    numbers[ABOVE] = Number.NaN;
+    return;
+  }
+  numbers[ABOVE] = rule.above;
+  numbers[EXCEEDING_WINDOW] = rule.windowMs;
+  numbers[ONCE] = rule.once ? 1 : 0;
+  numbers[DOUBLE] = rule.double ? 1 : 0;
 }
 
 /** The text of code units, also where it is no valid UTF-16. */

@@ -159,40 +159,62 @@ const RESOLVED_CLIENT = Object.freeze({
   LENGTH: 1,
 });
 
-/** The count of a key, as JavaScript gets it. Places of numbers. */
+/** What JavaScript leaves for a call of a counter, checked. Places of integers. */
+const HIT_CALL = Object.freeze({
+  /** The counter's handle. */
+  HANDLE: 0,
+  /** Hits. */
+  N: 1,
+  /** The window that begins where none runs, in milliseconds; 0 where what is left is in LARGE_HIT_CALL. */
+  WINDOW: 2,
+  /** How many integers it has. */
+  LENGTH: 3,
+});
+
+/** The answer of a call that counts. Places of integers. */
 const HITS = Object.freeze({
+  /** DONE, in place of the handle; IN_NUMBERS when count and time are among LARGE_HITS. */
+  ANSWER: 0,
+  /** Hits in the window. */
+  COUNT: 1,
+  /** Milliseconds until the window ends. */
+  LEFT: 2,
+  /** 1 when the window began with this call, else 0. */
+  FIRST: 3,
+  /** How many integers it has. */
+  LENGTH: 4,
+});
+
+/** The count of a key. Places of numbers. */
+const LARGE_HITS = Object.freeze({
   /** Hits in the window; Infinity where the table has no slot for the key and overflow is 'deny'. */
   COUNT: 0,
   /** Milliseconds until the window ends; Infinity when it never does. */
   LEFT: 1,
-  /** 1 when the window began with this call, else 0. */
-  FIRST: 2,
   /** When the window ends, in UTC milliseconds; Infinity when it never does. */
-  ENDS: 3,
+  ENDS: 2,
   /** How many numbers it has. */
-  LENGTH: 4,
+  LENGTH: 3,
 });
 
-/** What JavaScript leaves for calls of a counter, checked. Places of numbers. */
-const HIT_CALL = Object.freeze({
-  /** The counter's handle. */
-  HANDLE: 4,
+/** What JavaScript leaves for a call that is not of integers alone, or with a time of its own. Places of numbers. */
+const LARGE_HIT_CALL = Object.freeze({
   /** The time in UTC milliseconds; negative for that of the process. */
-  NOW: 5,
+  NOW: 3,
   /** Hits. */
-  N: 6,
+  N: 4,
   /** The window that begins where none runs: milliseconds, or Infinity. */
-  WINDOW: 7,
+  WINDOW: 5,
   /** The limit above which another window begins; NaN for none. */
-  ABOVE: 8,
+  ABOVE: 6,
   /** That window. */
-  EXCEEDING_WINDOW: 9,
+  EXCEEDING_WINDOW: 7,
   /** 1 when only the hit that crosses the limit begins it. */
-  ONCE: 10,
+  ONCE: 8,
   /** 1 when it is twice as long with each further hit. */
-  DOUBLE: 11,
+  DOUBLE: 9,
   /** How many numbers it has. */
-  LENGTH: 8,
+  LENGTH: 7,
 });
 
 /** What JavaScript leaves for a call of a limiter. Places of integers. */
@@ -580,6 +602,8 @@ module.exports = {
   IN_NUMBERS,
   KEYS_AT_ONCE,
   LARGE_DECISION,
+  LARGE_HITS,
+  LARGE_HIT_CALL,
   LIFECYCLE_COUNTS,
   LIFECYCLE_STATES,
   LIMITER_CALL,

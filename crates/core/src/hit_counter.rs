@@ -3,8 +3,11 @@
 //! A [`RateLimiter`](crate::RateLimiter) decides, and a refusal writes nothing. A counter counts and leaves the decision
 //! to its caller, as the stores of other limiters do. It has the limiter's table, and the same exactness.
 
+mod cell;
 mod contents;
 mod counter;
+#[cfg(all(test, not(any(sluice_loom, sluice_shuttle))))]
+mod floods;
 mod instance;
 mod kept_keys;
 mod local;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
+use super::cell::CountCell;
 use super::kept_keys::KeptKeys;
 use super::options::HitCounterConfig;
 use super::window::{self, Hit, Hits, WindowLength};
 use super::word::{CountWord, LATE_MS};
-use crate::key_table::{Client, Full, Overflow, Single, Step, Table};
+use crate::key_table::{Client, Full, Overflow, Step, Table};
 use crate::runtime::clock::MS;
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::memory::MemoryUse;
@@ -22,7 +23,7 @@ pub(super) const SATURATED: usize = 1;
 const COUNTERS: usize = 2;
 
 pub(super) struct Contents {
-    pub(super) table: Table<Single>,
+    pub(super) table: Table<CountCell>,
     overflow: Overflow,
     /// The longest window that ends, in milliseconds, of any key. Raised before the key's word is written.
     longest: CachePadded<AtomicU64>,
@@ -38,7 +39,7 @@ impl Contents {
         // `maxKeys` is at most 2^32, which every 64-bit machine counts.
         let max_keys = usize::try_from(options.max_keys).unwrap_or(usize::MAX);
         let memory = Arc::<MemoryUse>::default();
-        let table = Table::new(max_keys, options.overflow, Arc::clone(&memory), |_| Ok(Single))?;
+        let table = Table::new(max_keys, options.overflow, Arc::clone(&memory), |_| Ok(CountCell))?;
         Ok(Self {
             kept: options.keep_keys.then(|| KeptKeys::new(table.capacity())),
             table,
@@ -61,11 +62,14 @@ impl Contents {
             });
         }
         let early = planted!(LongestWindowReadEarly).then(|| self.longest());
+        let mut decided_on = None;
         let at = time_near(now);
         let count = |client: &Client<[u64; 1]>, from: u64| {
+            let word = *decided_on.get_or_insert(client.words[0]);
+            let word = if planted!(HitDecidedOnce) { word } else { client.words[0] };
             // Read after the word: whichever thread wrote it has raised this before.
             let longest = early.unwrap_or_else(|| self.longest());
-            let (word, hits) = window::add(CountWord(client.words[0]), hit, at(from) / MS, longest);
+            let (word, hits) = window::add(CountWord(word), hit, at(from) / MS, longest);
             Step::Write([word.0], hits)
         };
         let hits = self.table.update(key, now, |words, from| self.lifetime(words, at(from)), count);
@@ -91,8 +95,11 @@ impl Contents {
     }
 
     pub(super) fn take_back(&self, key: KeyHash, n: u64, now: u64) {
+        let mut decided_on = None;
         self.table.update_existing(key, |client| {
-            match window::take_back(CountWord(client.words[0]), n, now / MS, self.longest()) {
+            let word = *decided_on.get_or_insert(client.words[0]);
+            let word = if planted!(TakeBackDecidedOnce) { word } else { client.words[0] };
+            match window::take_back(CountWord(word), n, now / MS, self.longest()) {
                 Some(word) => Step::Write([word.0], ()),
                 None => Step::Keep(()),
             }
@@ -160,7 +167,7 @@ impl Contents {
                 if wait > WindowLength::MOST_MS { WindowLength::Forever } else { WindowLength::Ms(wait) };
             return Hits { count: i64::MAX, left, first: true };
         }
-        Hits { count: hit.n, left: hit.window, first: true }
+        Hits { count: hit.n.clamp(Hits::LEAST, Hits::MOST), left: hit.window, first: true }
     }
 
     /// Makes words with this window readable, before one is written.

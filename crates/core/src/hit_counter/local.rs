@@ -8,6 +8,7 @@ use super::counter::{HitCounter, HitCounterStats};
 use super::kept_keys::KeptHits;
 use super::window::{Hit, Hits, WindowLength};
 use crate::runtime::key_hash::KeyHash;
+use crate::runtime::planted::planted;
 use crate::runtime::retire::{Handle, Inside};
 use crate::{Error, Result};
 
@@ -98,10 +99,20 @@ impl LocalHitCounter {
     /// The counter is destroyed.
     pub fn delete(&mut self, key: KeyHash, now: u64) -> Result<bool> {
         let contents = self.enter()?;
-        if let Some(kept) = &contents.kept {
-            kept.forget(key);
+        let forget = || {
+            if let Some(kept) = &contents.kept {
+                kept.forget(key);
+            }
+        };
+        // First: a window that begins once the slot is free keeps its text.
+        if !planted!(TextDroppedLate) {
+            forget();
         }
-        Ok(contents.delete(key, now))
+        let ran = contents.delete(key, now);
+        if planted!(TextDroppedLate) {
+            forget();
+        }
+        Ok(ran)
     }
 
     /// Removes every key, one after the other.

@@ -12,7 +12,11 @@ const SHORT: WindowLength = WindowLength::Ms(10);
 const LONG: WindowLength = WindowLength::Ms(100_000_000);
 
 fn counter() -> Arc<HitCounter> {
-    let options = HitCounterOptions { max_keys: 1, ..HitCounterOptions::new() };
+    counter_that(false)
+}
+
+fn counter_that(keep_keys: bool) -> Arc<HitCounter> {
+    let options = HitCounterOptions { max_keys: 1, keep_keys, ..HitCounterOptions::new() };
     Arc::new(HitCounter::try_new("model", &options.try_into().expect("valid")).expect("room"))
 }
 
@@ -74,5 +78,46 @@ fn a_window_longer_than_any_before_is_not_taken_for_an_old_one() {
         let counter = counter();
         let hits = at_once(&counter, [hit(1, LONG), hit(1, SHORT)]);
         assert_eq!(hits.iter().map(|hits| hits.count).max(), Some(2), "{hits:?}");
+    });
+}
+
+#[test]
+fn hits_taken_back_next_to_a_hit_add_up() {
+    check(|| {
+        let counter = counter();
+        add(&counter, hit(3, SHORT));
+        let taking = Arc::clone(&counter);
+        let threads = [
+            thread::spawn(move || taking.enter().expect("open").take_back(key(), 2, NOW)),
+            thread::spawn({
+                let adding = Arc::clone(&counter);
+                move || drop(add(&adding, hit(1, SHORT)))
+            }),
+        ];
+        threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+        assert_eq!(counter.enter().expect("open").get(key(), NOW).map(|hits| hits.count), Some(2));
+    });
+}
+
+/// Whichever comes first: a key whose window runs is in the dump.
+#[test]
+fn a_key_that_is_hit_next_to_its_delete_has_its_text() {
+    check(|| {
+        let counter = counter_that(true);
+        let hit_and_keep = |mut local: LocalHitCounter| {
+            if local.add(key(), &hit(1, SHORT), NOW).expect("open").first {
+                local.keep(key(), &[1]).expect("open");
+            }
+        };
+        hit_and_keep(LocalHitCounter::new(Arc::clone(&counter)));
+        let [adding, mut deleting] = [(); 2].map(|()| LocalHitCounter::new(Arc::clone(&counter)));
+        let threads = [
+            thread::spawn(move || hit_and_keep(adding)),
+            thread::spawn(move || drop(deleting.delete(key(), NOW))),
+        ];
+        threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+        let mut local = LocalHitCounter::new(counter);
+        let runs = local.get(key(), NOW).expect("open").is_some();
+        assert_eq!(local.dump(NOW).expect("kept").len(), usize::from(runs));
     });
 }

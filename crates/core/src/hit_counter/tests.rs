@@ -217,6 +217,45 @@ fn hits_of_eight_threads_all_count() {
     }
 }
 
+#[test]
+fn hits_and_hits_taken_back_of_eight_threads_add_up() {
+    let counter = Arc::clone(counter().counter());
+    let mut local = LocalHitCounter::new(Arc::clone(&counter));
+    add(&mut local, "a", hit(100_000, 60_000), NOW);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut local = LocalHitCounter::new(Arc::clone(&counter));
+                for _ in 0..10_000 {
+                    add(&mut local, "a", hit(3, 60_000), NOW);
+                    local.take_back(hash("a"), 1, NOW).expect("open");
+                    add(&mut local, "a", hit(-1, 60_000), NOW);
+                }
+            });
+        }
+    });
+    assert_eq!(local.get(hash("a"), NOW), Ok(Some(hits(180_000, 60_000, false))));
+}
+
+/// A count that has reached the end of its range stays there: it never falls below a limit again.
+#[test]
+fn hits_of_eight_threads_never_wrap_a_count() {
+    let counter = Arc::clone(counter().counter());
+    let at_the_end: u64 = std::thread::scope(|scope| {
+        let threads = [(); 8].map(|()| {
+            scope.spawn(|| {
+                let mut local = LocalHitCounter::new(Arc::clone(&counter));
+                let counts = [(); 1_000].map(|()| add(&mut local, "a", hit(1 << 20, 60_000), NOW).count);
+                assert!(counts.is_sorted(), "never less than before");
+                counts.iter().filter(|count| **count == Hits::MOST).count() as u64
+            })
+        });
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+    });
+    assert!(at_the_end > 0);
+    assert_eq!(counter.stats(NOW).expect("open").saturated, at_the_end);
+}
+
 /// What a single thread would do with a map.
 #[derive(Default)]
 struct Naive(HashMap<String, (i64, WindowLength)>);
@@ -273,21 +312,33 @@ enum Call {
     Wait(u64),
 }
 
+const DAY_MS: u64 = 86_400_000;
+
+/// Up to the longest that ends exactly.
+fn window_ms() -> impl Strategy<Value = u64> {
+    prop_oneof![4 => 1..3_000_u64, 1 => (1..190_u64).prop_map(|days| days * DAY_MS)]
+}
+
+/// So long that an old end is ahead again only after more calls than there are.
+fn wait_ms() -> impl Strategy<Value = u64> {
+    prop_oneof![4 => 0..2_000_u64, 1 => (1..8_u64).prop_map(|days| days * DAY_MS)]
+}
+
 fn calls() -> impl Strategy<Value = Vec<Call>> {
     let key = 0..3_u8;
     let exceeding = proptest::option::of((0..6_i64, 1..5_000_u64, any::<bool>(), any::<bool>()).prop_map(
         |(above, ms, once, double)| Exceeding { above, window: WindowLength::Ms(ms), once, double },
     ));
-    let add = (key.clone(), -2..5_i64, 1..3_000_u64, exceeding).prop_map(|(key, n, ms, exceeding)| {
+    let add = (key.clone(), -2..5_i64, window_ms(), exceeding).prop_map(|(key, n, ms, exceeding)| {
         Call::Add(key, Hit { n, window: WindowLength::Ms(ms), exceeding })
     });
     let call = prop_oneof![
         6 => add,
         1 => (key.clone(), 0..4_u64).prop_map(|(key, n)| Call::TakeBack(key, n)),
-        1 => (key.clone(), -3..20_i64, 1..3_000_u64).prop_map(|(key, count, ms)| Call::Set(key, count, ms)),
+        1 => (key.clone(), -3..20_i64, window_ms()).prop_map(|(key, count, ms)| Call::Set(key, count, ms)),
         1 => key.clone().prop_map(Call::Get),
         1 => key.prop_map(Call::Delete),
-        2 => (0..2_000_u64).prop_map(Call::Wait),
+        2 => wait_ms().prop_map(Call::Wait),
     ];
     proptest::collection::vec(call, 0..60)
 }

@@ -34,14 +34,15 @@ const FOREVER: usize = 3;
 /// How ends and counts of a word are kept.
 #[derive(Clone, Copy)]
 struct Scale {
-    unit_ms: u64,
+    /// The unit is 2 to this power, in milliseconds.
+    unit_bits: u32,
     end_bits: u32,
 }
 
 const SCALES: [Scale; 3] = [
-    Scale { unit_ms: 1, end_bits: 36 },
-    Scale { unit_ms: 64, end_bits: 32 },
-    Scale { unit_ms: 4_096, end_bits: 30 },
+    Scale { unit_bits: 0, end_bits: 36 },
+    Scale { unit_bits: 6, end_bits: 32 },
+    Scale { unit_bits: 12, end_bits: 30 },
 ];
 
 impl Scale {
@@ -63,7 +64,11 @@ impl Scale {
 
     /// A quarter of the field: an end then stays ahead for long enough after it is read by a late clock.
     const fn longest_ms(self) -> u64 {
-        self.unit_ms << (self.end_bits - 2)
+        self.unit_ms() << (self.end_bits - 2)
+    }
+
+    const fn unit_ms(self) -> u64 {
+        1 << self.unit_bits
     }
 
     const fn end_mask(self) -> u64 {
@@ -75,6 +80,7 @@ impl Scale {
     }
 }
 
+const FINEST: Scale = SCALES[0];
 const COARSEST: Scale = SCALES[2];
 
 /// The word in a slot; 0 where no window runs.
@@ -111,17 +117,33 @@ impl Running {
         Self { count: self.count.saturating_add(n).clamp(Self::LEAST, Self::MOST), ..self }
     }
 
+    #[inline]
     pub(super) fn word(&self) -> CountWord {
-        let WindowLength::Ms(left) = self.left else { return self.in_scale(FOREVER, COARSEST, 0) };
-        let fits = |scale: &Scale| left <= scale.longest_ms() && scale.holds(self.count);
+        match self.left {
+            WindowLength::Ms(left) if self.fits(FINEST, left) => self.ending_in(0, FINEST),
+            WindowLength::Ms(left) => self.coarse_word(left),
+            WindowLength::Forever => self.in_scale(FOREVER, COARSEST, 0),
+        }
+    }
+
+    #[cold]
+    fn coarse_word(&self, left: u64) -> CountWord {
         // The last scale holds every count and every window that ends.
-        let number = SCALES.iter().position(fits).unwrap_or(SCALES.len() - 1);
-        let scale = SCALES[number];
-        let end = self.ends.unwrap_or(0).div_ceil(scale.unit_ms) & scale.end_mask();
+        let number = SCALES.iter().position(|scale| self.fits(*scale, left)).unwrap_or(SCALES.len() - 1);
+        self.ending_in(number, SCALES[number])
+    }
+
+    const fn fits(&self, scale: Scale, left: u64) -> bool {
+        left <= scale.longest_ms() && scale.holds(self.count)
+    }
+
+    fn ending_in(&self, number: usize, scale: Scale) -> CountWord {
+        let rounding = scale.unit_ms() - 1;
+        let end = (self.ends.unwrap_or(0) + rounding) >> scale.unit_bits & scale.end_mask();
         self.in_scale(number, scale, end)
     }
 
-    fn in_scale(&self, number: usize, scale: Scale, end: u64) -> CountWord {
+    const fn in_scale(&self, number: usize, scale: Scale, end: u64) -> CountWord {
         let count = (self.count + scale.bias()).cast_unsigned();
         CountWord(end << (BITS - scale.end_bits) | count << SCALE_BITS | number as u64)
     }
@@ -134,27 +156,48 @@ impl CountWord {
         if self.0 == 0 {
             return None;
         }
-        let number = (self.0 & ((1 << SCALE_BITS) - 1)) as usize;
-        let Some(scale) = SCALES.get(number) else {
-            let count = self.count(COARSEST);
-            return Some(Running { count, left: WindowLength::Forever, ends: None });
-        };
+        if self.scale() == 0 {
+            return self.running_in(FINEST, now_ms, longest);
+        }
+        self.running_coarsely(now_ms, longest)
+    }
+
+    #[cold]
+    fn running_coarsely(self, now_ms: u64, longest: u64) -> Option<Running> {
+        match SCALES.get(self.scale()) {
+            Some(scale) => self.running_in(*scale, now_ms, longest),
+            None => Some(Running { count: self.in_field(COARSEST), left: WindowLength::Forever, ends: None }),
+        }
+    }
+
+    #[inline(always)]
+    fn running_in(self, scale: Scale, now_ms: u64, longest: u64) -> Option<Running> {
         let end = self.0 >> (BITS - scale.end_bits);
-        let ahead = end.wrapping_sub(now_ms / scale.unit_ms) & scale.end_mask();
+        let ahead = end.wrapping_sub(now_ms >> scale.unit_bits) & scale.end_mask();
         let longest = longest.min(scale.longest_ms());
-        let reach = (longest + LATE_MS) / scale.unit_ms + 1;
-        (1..=reach.min(scale.end_mask() / 2)).contains(&ahead).then(|| {
-            let left = ahead * scale.unit_ms - now_ms % scale.unit_ms;
-            // The end was rounded up, or read by a late clock: no window has more left than the longest.
-            Running {
-                count: self.count(*scale),
-                left: WindowLength::Ms(left.min(longest)),
-                ends: Some(now_ms + left),
-            }
+        let reach = ((longest + LATE_MS) >> scale.unit_bits) + 1;
+        if ahead == 0 || ahead > reach.min(scale.end_mask() / 2) {
+            return None;
+        }
+        let left = (ahead << scale.unit_bits) - (now_ms & (scale.unit_ms() - 1));
+        // The end was rounded up, or read by a late clock: no window has more left than the longest.
+        Some(Running {
+            count: self.in_field(scale),
+            left: WindowLength::Ms(left.min(longest)),
+            ends: Some(now_ms + left),
         })
     }
 
-    const fn count(self, scale: Scale) -> i64 {
+    /// The count, whether its window runs or not.
+    pub(super) fn count(self) -> i64 {
+        self.in_field(*SCALES.get(self.scale()).unwrap_or(&COARSEST))
+    }
+
+    const fn scale(self) -> usize {
+        (self.0 & ((1 << SCALE_BITS) - 1)) as usize
+    }
+
+    const fn in_field(self, scale: Scale) -> i64 {
         let field = self.0 >> SCALE_BITS & ((1 << scale.count_bits()) - 1);
         field.cast_signed() - scale.bias()
     }

@@ -42,6 +42,12 @@ pub(crate) trait Cell: Send + Sync {
 
     /// Frees a value that is no longer in its slot, or never was.
     fn release(&self, value: u64, slot: usize);
+
+    /// What is lost with a key that expires in `left` nanoseconds, where it makes room for one that would expire in `fresh`.
+    /// Of live keys, the one with the least goes first.
+    fn eviction_loss(&self, _words: &Self::Words, left: u64, _fresh: u64) -> u64 {
+        left
+    }
 }
 
 /// A single limit: the value is its word.

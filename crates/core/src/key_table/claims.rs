@@ -12,6 +12,7 @@
 use std::ops::ControlFlow;
 
 use super::slots::{Candidates, Slot};
+use super::vacancy::Arrival;
 use super::word::{Kind, State, Tag};
 use super::{Client, Full, Table};
 use crate::key_table::cell::{Cell, Step};
@@ -111,15 +112,15 @@ impl<C: Cell> Table<C> {
     ) -> Result<Option<R>, Full> {
         let new = Client { words: C::Words::default(), blocked_until: 0 };
         let from = self.new_keys_count_from(now);
-        match decide(&new, from) {
+        let fresh = match decide(&new, from) {
             Step::Keep(result) => return Ok(Some(result)),
-            // The words equal those of a new key: there is nothing to keep.
-            Step::Write(words, result) if blocked_until.is_none() && lifetime(&words, from) == 0 => {
-                return Ok(Some(result));
-            }
-            Step::Write(..) => {}
-        }
-        let Some(claim) = self.claim(key, from, lifetime)? else {
+            Step::Write(words, result) => match lifetime(&words, from) {
+                // The words equal those of a new key: there is nothing to keep.
+                0 if blocked_until.is_none() => return Ok(Some(result)),
+                fresh => fresh,
+            },
+        };
+        let Some(claim) = self.claim(key, Arrival { now: from, fresh }, lifetime)? else {
             pause();
             return Ok(None);
         };

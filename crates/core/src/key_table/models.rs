@@ -15,6 +15,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::small::*;
+use super::vacancy::Arrival;
 use super::*;
 use crate::key_table::cell::{Several, Single};
 use crate::rate_limiter::algorithm::Algorithm;
@@ -35,6 +36,9 @@ const BLOCKED: Key = (0x3000, (1 << 53) - 6);
 
 /// The end of a block that no model reaches. Ends are kept to 1/64 ms.
 const FAR: u64 = 1_000_000_000;
+
+/// Of a new key, in models that call the steps of its insert.
+const ARRIVAL: Arrival = Arrival { now: NOW, fresh: T };
 
 type Call<S, R = bool> = Box<dyn FnOnce(&S) -> R + Send>;
 

@@ -5,7 +5,8 @@ use crate::runtime::options::choice;
 /// What a new key gets when each slot it may use holds a live key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
-    /// The slot of the key closest to its full quota. Blocked keys are never evicted.
+    /// The slot of the live key that is least to lose: in a limiter, the one closest to its full quota. Blocked keys are
+    /// never evicted.
     #[default]
     Evict,
     /// A refusal.

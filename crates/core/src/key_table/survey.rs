@@ -19,10 +19,10 @@ pub(super) enum EvictionRank {
     JustExpired,
     /// Another key is being inserted.
     Claimed,
-    /// Its key has its full quota after so many nanoseconds.
+    /// Its key is live; the number is what its cell loses with it.
     Live(u64),
     /// Not to be evicted: blocked, or just changing.
-    Kept(u64),
+    Kept,
 }
 
 impl EvictionRank {
@@ -38,6 +38,8 @@ pub(super) struct Looked<'a> {
     pub(super) tag: Tag,
     pub(super) state: State,
     pub(super) rank: EvictionRank,
+    /// Nanoseconds until it may be evicted as expired.
+    pub(super) left: u64,
 }
 
 impl<'a> Looked<'a> {
@@ -125,8 +127,8 @@ impl<'a> Survey<'a> {
         }
         match looked.rank {
             EvictionRank::Expired | EvictionRank::JustExpired => self.expired = better(self.expired, looked),
-            EvictionRank::Live(left) | EvictionRank::Kept(left) => {
-                let end = now.saturating_add(left);
+            EvictionRank::Live(_) | EvictionRank::Kept => {
+                let end = now.saturating_add(looked.left);
                 self.earliest_vacancy = self.earliest_vacancy.min(Some(end)).or(Some(end));
             }
             EvictionRank::Free | EvictionRank::Claimed => {}

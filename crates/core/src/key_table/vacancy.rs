@@ -2,14 +2,14 @@
 //!
 //! A slot that is free or whose key has expired: of the new key's home, if that has one, else of the emptiest of its other
 //! lines. Keys that have just expired are spared while another such slot exists. Then a slot under a claim of another key,
-//! which holds no charge. Then, under `overflow: 'evict'`, the slot of the key closest to its full quota. Blocked keys keep
-//! their slots.
+//! which holds no charge. Then, under `overflow: 'evict'`, the slot of the live key whose loss is least by its cell: in a
+//! limiter, the key closest to its full quota. Blocked keys keep their slots.
 
 use super::claims::Claim;
 use super::slots::{Candidates, Found, Slot};
 use super::survey::{EvictionRank, Looked, SPARED, Survey, Vacancies, better};
 use super::word::{Kind, State, Tag};
-use super::{Full, Table};
+use super::{Client, Full, Table};
 use crate::key_table::Overflow;
 use crate::key_table::cell::Cell;
 use crate::runtime::clock::MS;
@@ -19,15 +19,24 @@ use crate::runtime::sync::Ordering;
 /// Lines that are searched for a new key when the table is at its bound.
 const SWEPT_LINES: usize = 32;
 
+/// A new key that needs a slot.
+#[derive(Clone, Copy)]
+pub(super) struct Arrival {
+    pub(super) now: u64,
+    /// Nanoseconds after which it would expire.
+    pub(super) fresh: u64,
+}
+
 impl<C: Cell> Table<C> {
     /// Claims a slot for a key that was not found; `None` when another thread came between.
     pub(super) fn claim(
         &self,
         key: &Candidates,
-        now: u64,
+        arrival: Arrival,
         lifetime: &impl Fn(&C::Words, u64) -> u64,
     ) -> Result<Option<Claim<'_>>, Full> {
-        let Some(survey) = self.survey(key, now, lifetime) else { return Ok(None) };
+        let now = arrival.now;
+        let Some(survey) = self.survey(key, arrival, lifetime) else { return Ok(None) };
         if let Some(vacancy) = survey.vacancy {
             if vacancy.rank.is_expired() || self.bound.enter() {
                 return Ok(self.take(key, vacancy, now, lifetime));
@@ -39,7 +48,7 @@ impl<C: Cell> Table<C> {
             if let Some(expired) = survey.expired {
                 return Ok(self.take(key, expired, now, lifetime));
             }
-            self.make_room(key, now, lifetime)?;
+            self.make_room(key, arrival, lifetime)?;
             return Ok(if self.bound.enter() { self.take(key, vacancy, now, lifetime) } else { None });
         }
         match survey.occupied.filter(|occupied| self.may_take(occupied)) {
@@ -51,7 +60,7 @@ impl<C: Cell> Table<C> {
     fn may_take(&self, occupied: &Looked<'_>) -> bool {
         match occupied.rank {
             EvictionRank::Live(_) => self.overflow == Overflow::Evict,
-            EvictionRank::Kept(_) => false,
+            EvictionRank::Kept => false,
             _ => true,
         }
     }
@@ -60,7 +69,7 @@ impl<C: Cell> Table<C> {
     fn survey(
         &self,
         key: &Candidates,
-        now: u64,
+        arrival: Arrival,
         lifetime: &impl Fn(&C::Words, u64) -> u64,
     ) -> Option<Survey<'_>> {
         let mut survey = Survey::default();
@@ -68,12 +77,12 @@ impl<C: Cell> Table<C> {
         for (place, line) in lines.enumerate() {
             let mut vacancies = Vacancies::default();
             for slot in self.slots.of_line(line) {
-                let looked = self.look(slot, now, lifetime);
+                let looked = self.look(slot, arrival, lifetime);
                 if !planted!(InsertEvictsItself) && looked.is_of(key) {
                     return None;
                 }
                 vacancies.add(looked);
-                survey.add(looked, now);
+                survey.add(looked, arrival.now);
             }
             let is_enough = survey.end_line(&vacancies, place < filled_in_order);
             if is_enough && self.bound.has_room() {
@@ -88,25 +97,40 @@ impl<C: Cell> Table<C> {
         Some(survey)
     }
 
-    fn look<'a>(&self, slot: Slot<'a>, now: u64, lifetime: &impl Fn(&C::Words, u64) -> u64) -> Looked<'a> {
+    fn look<'a>(
+        &self,
+        slot: Slot<'a>,
+        arrival: Arrival,
+        lifetime: &impl Fn(&C::Words, u64) -> u64,
+    ) -> Looked<'a> {
         let state = slot.state.load(Ordering::SeqCst);
         let tag = slot.tag.load(Ordering::Acquire);
-        let rank = match state.kind() {
-            Kind::Free(_) => EvictionRank::Free,
-            Kind::Claim(_) => EvictionRank::Claimed,
+        let (rank, left) = match state.kind() {
+            Kind::Free(_) => (EvictionRank::Free, 0),
+            Kind::Claim(_) => (EvictionRank::Claimed, 0),
             Kind::Value => match self.read(&Found { slot, tag, state }) {
-                None => EvictionRank::Kept(0),
-                Some(client) => match client.lifetime(now, lifetime) {
-                    0 if client.lifetime(now.saturating_sub(SPARED), lifetime) > 0 => {
-                        EvictionRank::JustExpired
-                    }
-                    0 => EvictionRank::Expired,
-                    left if client.blocked_until > now => EvictionRank::Kept(left),
-                    left => EvictionRank::Live(left),
-                },
+                None => (EvictionRank::Kept, 0),
+                Some(client) => self.rank(&client, arrival, lifetime),
             },
         };
-        Looked { slot, tag, state, rank }
+        Looked { slot, tag, state, rank, left }
+    }
+
+    /// The rank of a key, and how long it is live.
+    fn rank(
+        &self,
+        client: &Client<C::Words>,
+        Arrival { now, fresh }: Arrival,
+        lifetime: &impl Fn(&C::Words, u64) -> u64,
+    ) -> (EvictionRank, u64) {
+        let left = client.lifetime(now, lifetime);
+        let rank = match left {
+            0 if client.lifetime(now.saturating_sub(SPARED), lifetime) > 0 => EvictionRank::JustExpired,
+            0 => EvictionRank::Expired,
+            _ if client.blocked_until > now => EvictionRank::Kept,
+            _ => EvictionRank::Live(self.cell.eviction_loss(&client.words, left, fresh)),
+        };
+        (rank, left)
     }
 
     /// Turns a slot into a claim; `None` when another thread came between.
@@ -181,16 +205,17 @@ impl<C: Cell> Table<C> {
     fn make_room(
         &self,
         key: &Candidates,
-        now: u64,
+        arrival: Arrival,
         lifetime: &impl Fn(&C::Words, u64) -> u64,
     ) -> Result<(), Full> {
+        let now = arrival.now;
         let lines = self.slots.line_count();
         let step = SWEPT_LINES.min(lines);
         let first = self.bound.advance(step, lines);
         let (mut freed, mut occupied, mut earliest_vacancy) = (false, None::<Looked<'_>>, u64::MAX);
         for line in (first..first + step).map(|line| line % lines) {
             for slot in self.slots.of_line(line) {
-                let looked = self.look(slot, now, lifetime);
+                let looked = self.look(slot, arrival, lifetime);
                 if looked.is_of(key) {
                     return Ok(());
                 }
@@ -199,8 +224,8 @@ impl<C: Cell> Table<C> {
                         self.raise_watermark(&looked.found(), now, lifetime);
                         freed |= self.clear_out(&looked, now);
                     }
-                    EvictionRank::Live(left) | EvictionRank::Kept(left) => {
-                        earliest_vacancy = earliest_vacancy.min(now.saturating_add(left));
+                    EvictionRank::Live(_) | EvictionRank::Kept => {
+                        earliest_vacancy = earliest_vacancy.min(now.saturating_add(looked.left));
                         occupied = better(occupied, looked);
                     }
                     EvictionRank::Free | EvictionRank::Claimed => {}

@@ -114,6 +114,12 @@ bugs! {
     ContentionIsAnAttempt => two_calls_of_several_limits_are_charged_in_the_slot_of_their_key,
     /// The longest window of a hit counter is read before the word.
     LongestWindowReadEarly => a_window_longer_than_any_before_is_not_taken_for_an_old_one,
+    /// A hit is not decided again when another thread's change came between.
+    HitDecidedOnce => concurrent_hits_all_count_and_one_begins_the_window,
+    /// Taking back is not decided again when another thread's change came between.
+    TakeBackDecidedOnce => hits_taken_back_next_to_a_hit_add_up,
+    /// The text of a deleted key is dropped after its slot was freed.
+    TextDroppedLate => a_key_that_is_hit_next_to_its_delete_has_its_text,
 }
 
 #[cfg(not(sluice_planted))]

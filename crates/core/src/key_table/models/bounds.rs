@@ -18,7 +18,7 @@ fn an_insert_that_another_thread_finishes_is_counted_once() {
         let small = Arc::new(Small::bounded(path, 2, 1));
         let stopped = call(|small: &Small<_>| {
             let key = small.table.slots.candidates(hash(A));
-            small.table.claim(&key, NOW, &Small::<Single>::lifetime).is_ok_and(|claim| claim.is_none())
+            small.table.claim(&key, ARRIVAL, &Small::<Single>::lifetime).is_ok_and(|claim| claim.is_none())
         });
         let helper = call(|small: &Small<_>| {
             let key = small.table.slots.candidates(hash(A));

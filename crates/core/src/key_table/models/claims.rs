@@ -107,7 +107,7 @@ fn the_claim_of_a_stopped_thread_is_finished_or_taken_over() {
             let small = Arc::new(small);
             let stopped = call(move |small: &Small<_>| {
                 let key = small.table.slots.candidates(hash(A));
-                let claim = small.table.claim(&key, NOW, &Small::<Single>::lifetime).expect("room");
+                let claim = small.table.claim(&key, ARRIVAL, &Small::<Single>::lifetime).expect("room");
                 if let Some(claim) = claim.filter(|_| steps == 2) {
                     small.table.resolve(&claim, &key);
                 }
