@@ -30,7 +30,7 @@ class BannedSockets {
   #listen() {
     if (this.#listens) return;
     this.#listens = true;
-    this.#guard.attempt(() => this.#guard.reputation.on?.('ban', (ban) => this.#banned(ban)));
+    this.#guard.attempt(() => this.#guard.reputation.on('ban', (ban) => this.#banned(ban)));
   }
 
   #banned({ client, missed = 0 }) {
