@@ -65,7 +65,7 @@ unsafe extern "C" fn follow(env: sys::napi_env, info: sys::napi_callback_info) -
 /// `isClockFollowed()`: 1 where the clock follows the date of this thread, 2 where it follows that of another.
 unsafe extern "C" fn is_followed(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<0>::answer(env, info, |call| {
-        let is_own = DATE.with_borrow(|date| date.is_some_and(|date| is_in_force(date)));
+        let is_own = DATE.with_borrow(|date| date.is_some_and(is_in_force));
         let is_followed = IN_FORCE.load(Ordering::Acquire) != 0;
         call.int(if is_own { 1 } else { 2 * i32::from(is_followed) })
     })

@@ -1,3 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-export default defineConfig({ test: { include: ['*.vitest.mjs'], pool: 'forks' } });
+export default defineConfig({
+  cacheDir: '../node_modules/.vite',
+  test: { include: ['*.vitest.mjs'], pool: 'forks' },
+});
