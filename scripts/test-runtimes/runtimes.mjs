@@ -8,8 +8,8 @@ import { fail } from '../requirements.mjs';
 const CACHE = path.join(root, '.runtimes');
 const PLATFORM = `${process.platform}-${process.arch}`;
 
-/** Ends a test that hangs. */
-const TEST_TIMEOUT_MS = 60_000;
+/** Ends a test that hangs. For Node a file is a test too. */
+const TEST_TIMEOUT_MS = { node: 280_000, bun: 30_000 };
 
 function nodeRuntime(version) {
   const name = `node-${PLATFORM}`;
@@ -20,7 +20,7 @@ function nodeRuntime(version) {
     executable: /node(\.exe)?$/,
     argsFor: (file, report) => [
       '--test',
-      `--test-timeout=${TEST_TIMEOUT_MS}`,
+      `--test-timeout=${TEST_TIMEOUT_MS.node}`,
       '--test-reporter=junit',
       `--test-reporter-destination=${report}`,
       file,
@@ -40,7 +40,7 @@ export const RUNTIMES = {
     executable: /@oven\/bun-[^/]+\/bin\/bun(\.exe)?$/,
     argsFor: (file, report) => [
       'test',
-      `--timeout=${TEST_TIMEOUT_MS}`,
+      `--timeout=${TEST_TIMEOUT_MS.bun}`,
       '--reporter=junit',
       `--reporter-outfile=${report}`,
       `./${file}`,
