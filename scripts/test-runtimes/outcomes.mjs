@@ -9,6 +9,22 @@ import { root } from '../addon.mjs';
 /** Ends a file that hangs. */
 const FILE_TIMEOUT_MS = 300_000;
 
+/** Processes that run files. Each has a group of its own, so that what a file started ends with it. */
+const running = new Set();
+const hasGroups = process.platform !== 'win32';
+
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => {
+    for (const child of running) kill(child);
+    process.kill(process.pid, signal);
+  });
+}
+
+function kill(child) {
+  if (!hasGroups) child.kill('SIGKILL');
+  else if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+}
+
 /**
  * Resolves with `{ passed, failed, skipped, output, seconds }`, names of tests in arrays. A file that ended without a report,
  * or failed without a failed test, has one failed test: what ended it, in parentheses.
@@ -31,24 +47,23 @@ export async function outcomesOf(runtime, executable, file) {
 
 /** Resolves with what the process printed and how it ended, which is undefined for the exit code 0. */
 async function run(executable, args) {
-  // A group of its own, so that the processes of a test end with a file that hangs.
-  const isGroup = process.platform !== 'win32';
   const child = spawn(executable, args, {
     cwd: root,
-    detached: isGroup,
+    detached: hasGroups,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, PATH: `${path.dirname(executable)}${path.delimiter}${process.env.PATH}` },
   });
+  running.add(child);
   const chunks = [];
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => chunks.push(chunk));
   let ending;
   const timer = setTimeout(() => {
     ending = `took longer than ${FILE_TIMEOUT_MS / 1000} s`;
-    if (isGroup) process.kill(-child.pid, 'SIGKILL');
-    else child.kill('SIGKILL');
+    kill(child);
   }, FILE_TIMEOUT_MS);
   const [code, signal] = await once(child, 'close');
   clearTimeout(timer);
+  running.delete(child);
   if (signal !== null) ending ??= `was ended by ${signal}`;
   else if (code !== 0) ending ??= `exited with ${code}`;
   return { output: Buffer.concat(chunks).toString(), ending };
