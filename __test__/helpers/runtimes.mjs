@@ -12,6 +12,9 @@ export const unboundedHeaps = bun !== undefined && 'Bun ignores resourceLimits';
 /** The same for a thread's stack: Deno aborts the process where a small one is exceeded. */
 export const unboundedStacks = unboundedHeaps || (deno !== undefined && 'Deno does not bound stacks');
 
+/** Why tests of what a server has read are skipped, or false: with a head or a handshake incomplete, Bun reports no bytes. */
+export const unreportedBytes = bun !== undefined && 'Bun reports no bytes of incomplete heads and handshakes';
+
 /** `{ execPath, flags }` to start a script with. `skip` is false, or says what is missing. */
 export function runtime(name) {
   if (name === 'node') return { execPath: process.execPath, flags: [], skip: false };

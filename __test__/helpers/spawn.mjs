@@ -9,9 +9,13 @@ const { Broker } = sluice;
 /** The worker file that `open` spawns. */
 export const FILE = fileURLToPath(new URL('spawned-worker.cjs', import.meta.url));
 
-/** Threads of this process that have started and not ended. */
+/** Deno may emit 'worker' after the 'exit' of a worker that ends at once. Then threads cannot be counted. */
+const areCounted = process.versions.deno === undefined;
+
+/** Threads of this process that have started and not ended; 0 where they are not counted. */
 export let threads = 0;
 process.on('worker', (worker) => {
+  if (!areCounted) return;
   threads += 1;
   worker.once('exit', () => {
     threads -= 1;

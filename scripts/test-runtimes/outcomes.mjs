@@ -7,7 +7,7 @@ import path from 'node:path';
 import { root } from '../addon.mjs';
 
 /** Ends a file that hangs. */
-const FILE_TIMEOUT_MS = 300_000;
+const FILE_TIMEOUT_MS = 600_000;
 
 /** Processes that run files. Each has a group of its own, so that what a file started ends with it. */
 const running = new Set();
@@ -20,9 +20,14 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   });
 }
 
+/** Ends what is left of the group. */
 function kill(child) {
-  if (!hasGroups) child.kill('SIGKILL');
-  else if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+  try {
+    if (hasGroups) process.kill(-child.pid, 'SIGKILL');
+    else child.kill('SIGKILL');
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
 }
 
 /**
@@ -63,6 +68,7 @@ async function run(executable, args) {
   }, FILE_TIMEOUT_MS);
   const [code, signal] = await once(child, 'close');
   clearTimeout(timer);
+  kill(child);
   running.delete(child);
   if (signal !== null) ending ??= `was ended by ${signal}`;
   else if (code !== 0) ending ??= `exited with ${code}`;

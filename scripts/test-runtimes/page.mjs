@@ -64,24 +64,31 @@ function tableOf(keys, cellOf) {
 const isIn = (folders) => (file) => folders.includes(file.split('/')[0]);
 
 function cell(key, folders) {
-  const numbers = ofRuntime(key).flatMap(({ tests }, index) => {
-    return Object.keys(tests).some(isIn(folders)) ? [index + 1] : [];
-  });
-  return numbers.length === 0 ? '✓' : `✗ ${numbers.join(', ')}`;
+  return cross(numbersOf(key, ({ area, tests }) => [area ?? '', ...Object.keys(tests)].some(isIn(folders))));
+}
+
+/** The numbers of the notes that `isMeant` accepts. */
+function numbersOf(key, isMeant) {
+  return ofRuntime(key).flatMap((entry, index) => (isMeant(entry) ? [index + 1] : []));
+}
+
+function cross(marks) {
+  return marks.length === 0 ? '✓' : `✗ ${[...new Set(marks)].sort().join(', ')}`;
 }
 
 function cellOfRun(key, folders, { outcomes, verdict }) {
   if (![...outcomes.keys()].some(isIn(folders))) return '';
   const isHere = ({ file }) => isIn(folders)(file);
   if ([...verdict.unexpected, ...verdict.stale].some(isHere)) return '✗ !';
-  const marks = verdict.known.filter(isHere).map((failure) => markOf(key, failure));
-  return marks.length === 0 ? '✓' : `✗ ${[...new Set(marks)].sort().join(', ')}`;
+  const shownByNone = numbersOf(key, ({ area }) => folders.includes(area));
+  const shown = verdict.known.filter(isHere).map((failure) => markOf(key, failure));
+  return cross([...shownByNone, ...shown]);
 }
 
 /** The number of the note that has a known failure. */
 function markOf(key, { file, test }) {
   const index = ofRuntime(key).findIndex((entry) => isKnown([entry], file, test));
-  return index === -1 ? 't' : String(index + 1);
+  return index === -1 ? 't' : index + 1;
 }
 
 function ofRuntime(key) {
@@ -97,15 +104,29 @@ function notes(key) {
     '',
     'Tests that do not apply:',
     '',
-    ...ofTests.map(({ what, tests }) => wrapped(`- ${what} (${Object.keys(tests).join(', ')})`)),
+    ...ofTests.map(noteOfTest),
     '',
   ].join('\n');
 }
 
-function note({ what, why, issue, instead }, index) {
-  const reason = issue === undefined ? why : `${why} ([upstream](${issue}))`;
+function note({ what, why, issue, instead, intermittent }, index) {
   const remedy = instead === undefined ? '' : ` Instead: ${instead}.`;
-  return wrapped(`${index + 1}. ${what}. ${reason}.${remedy}`);
+  return wrapped(`${index + 1}. ${what}. ${why}${linkTo(issue)}.${remedy}${inSomeRuns(intermittent)}`);
+}
+
+function noteOfTest({ what, issue, tests, intermittent }) {
+  const files = Object.keys(tests).join(', ');
+  return wrapped(`- ${what}${linkTo(issue)} (${files}).${inSomeRuns(intermittent)}`);
+}
+
+/** `null` where no thread was found; `undefined` where there is nothing to report. */
+function linkTo(issue) {
+  if (issue === undefined) return '';
+  return issue === null ? ' (no thread upstream)' : ` ([upstream](${issue}))`;
+}
+
+function inSomeRuns(decides) {
+  return decides === undefined ? '' : ` Not in every run: ${decides} decides.`;
 }
 
 /** An entry of a list in lines of at most 120 characters. */

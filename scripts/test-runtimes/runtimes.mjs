@@ -9,7 +9,7 @@ const CACHE = path.join(root, '.runtimes');
 const PLATFORM = `${process.platform}-${process.arch}`;
 
 /** Ends a test that hangs. For Node a file is a test too. */
-const TEST_TIMEOUT_MS = { node: 280_000, bun: 30_000 };
+const TEST_TIMEOUT_MS = { node: 580_000, bun: 90_000 };
 
 function nodeRuntime(version) {
   const name = `node-${PLATFORM}`;
