@@ -35,8 +35,8 @@ export const RUNTIMES = {
   node26: nodeRuntime('26'),
   bun: {
     title: 'Bun 1.4',
-    folder: 'bun-1.4',
-    packages: ['bun@1.4'],
+    folder: 'bun-1.4.5',
+    packages: ['bun@1.4.5'],
     executable: /@oven\/bun-[^/]+\/bin\/bun(\.exe)?$/,
     argsFor: (file, report) => [
       'test',
@@ -48,8 +48,8 @@ export const RUNTIMES = {
   },
   deno: {
     title: 'Deno 2.9',
-    folder: 'deno-2.9',
-    packages: ['deno@2.9'],
+    folder: 'deno-2.9.6',
+    packages: ['deno@2.9.6'],
     executable: /@deno\/[^/]+\/deno(\.exe)?$/,
     argsFor: (file, report) => ['test', '--no-check', '--allow-all', `--junit-path=${report}`, file],
   },
