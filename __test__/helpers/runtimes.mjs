@@ -15,6 +15,9 @@ export const unboundedStacks = unboundedHeaps || (deno !== undefined && 'Deno do
 /** Why tests of what a server has read are skipped, or false: with a head or a handshake incomplete, Bun reports no bytes. */
 export const unreportedBytes = bun !== undefined && 'Bun reports no bytes of incomplete heads and handshakes';
 
+/** Why tests of refused uploads over HTTP/2 are skipped, or false. Other clients see the stream close. */
+export const openStreams = deno !== undefined && 'the HTTP/2 client of Deno does not close a stream while it uploads';
+
 /** `{ execPath, flags }` to start a script with. `skip` is false, or says what is missing. */
 export function runtime(name) {
   if (name === 'node') return { execPath: process.execPath, flags: [], skip: false };
