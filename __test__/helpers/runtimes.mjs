@@ -16,7 +16,8 @@ export const unboundedStacks = unboundedHeaps || (deno !== undefined && 'Deno do
 export const unreportedBytes = bun !== undefined && 'Bun reports no bytes of incomplete heads and handshakes';
 
 /** Why tests of refused uploads over HTTP/2 are skipped, or false. Other clients see the stream close. */
-export const openStreams = deno !== undefined && 'the HTTP/2 client of Deno does not close a stream while it uploads';
+export const openStreams =
+  deno !== undefined && 'the HTTP/2 client of Deno does not close a stream while it uploads';
 
 /** `{ execPath, flags }` to start a script with. `skip` is false, or says what is missing. */
 export function runtime(name) {
