@@ -130,12 +130,20 @@ const KNOWN = {
       tests: { 'lifecycle/queue': [] },
     },
     {
-      what: 'During a shutdown, heads and handshakes under way may be closed',
-      why: 'Deno reads the rest of them after the shutdown has looked',
+      what: 'During a shutdown, the begin of a second head that was read together with the first request is closed without an answer',
+      why: 'The cause in Deno is not known',
       issue: null,
-      instead: 'give `shutdown` a `delay`',
-      intermittent: 'when Deno reads',
-      tests: { 'lifecycle/heads': [], 'lifecycle/servers': ['over TLS'] },
+      tests: { 'lifecycle/heads': ['a partially received head is waited for'] },
+    },
+    {
+      what: 'During a shutdown, an `https` connection may stay open after its last answer, until `timeout`, and counts as forced',
+      why: 'The cause in Deno is not known',
+      issue: null,
+      intermittent: 'an order of events in Deno that is not known',
+      tests: {
+        'lifecycle/heads': ['Lifecycle: a TLS handshake in progress is waited for'],
+        'lifecycle/servers': ['over TLS'],
+      },
     },
     {
       what: '`stackSizeMb` in `resourceLimits` of `broker.spawn` is `ERR_SLUICE_UNSUPPORTED`',
