@@ -6,7 +6,7 @@ import test from 'node:test';
 import { root } from '../../scripts/addon.mjs';
 import { entriesOf } from '../../scripts/test-runtimes/known.mjs';
 import { parseReport } from '../../scripts/test-runtimes/outcomes.mjs';
-import { AREAS } from '../../scripts/test-runtimes/page.mjs';
+import { AREAS, summaryOf } from '../../scripts/test-runtimes/page.mjs';
 import { verdictOf } from '../../scripts/test-runtimes/verdict.mjs';
 
 const ENTRIES = [
@@ -69,6 +69,21 @@ test('a report is read whatever is in the names of its tests', () => {
     failed: ['of a > () => b'],
     skipped: ['c'],
   });
+});
+
+test('the table of a run has crosses for what failed in it, and nothing for areas that were not run', () => {
+  const outcomes = new Map([
+    ['registry/values', outcome([], ['a value'])],
+    ['listen/listen', outcome(['backlog bounds the queue'])],
+    ['hit-counter/threads', outcome(['a total'])],
+  ]);
+  const table = summaryOf(new Map([['bun', { outcomes, verdict: verdictOf('bun', outcomes) }]]));
+  const rows = table.split('\n').map((line) => line.split(' | '));
+  const cellOf = (area) => rows.find(([first]) => first === `| ${area}`)[1].replace(' |', '');
+  assert.equal(cellOf('`Registry`'), '✓');
+  assert.match(cellOf('`listen`'), /^✗ \d+$/);
+  assert.equal(cellOf('`HitCounter`, stores'), '✗ !');
+  assert.equal(cellOf('`ClientHub`').trim(), '');
 });
 
 test('every folder of tests is in an area of the table', () => {
