@@ -136,10 +136,15 @@ test('an aborted call rejects with the reason of its signal and aborts its handl
 });
 
 test('an answer after the deadline is dropped and counted as late', async (t) => {
+  const clock = testing.manualClock();
+  t.after(() => clock.restore());
   const broker = join(t);
   let answer;
   broker.handle('slow', () => new Promise((resolve) => (answer = resolve)));
-  await assert.rejects(broker.call('slow', null, { timeout: 10 }), code('TIMEOUT'));
+  const rejected = assert.rejects(broker.call('slow', null, { timeout: 10 }), code('TIMEOUT'));
+  await until(() => answer !== undefined);
+  clock.advance(10);
+  await rejected;
   answer('late');
   await until(() => broker.stats().thread.late === 1);
   assert.deepEqual([broker.pendingCount, broker.stats().inFlight], [0, 0]);

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { freshName } from '../helpers/peer.mjs';
-import { unboundedHeaps } from '../helpers/runtimes.mjs';
+import { unboundedHeaps, unboundedStacks } from '../helpers/runtimes.mjs';
 import { until } from '../helpers/sockets.mjs';
 import { end, FILE, next, open, record, stopClock, threads } from '../helpers/spawn.mjs';
 
@@ -39,6 +39,24 @@ test('spawn passes the options of a Worker on: eval, env and argv', async (t) =>
   await until(() => broker.endpoints().includes('given'), true);
   assert.deepEqual(await broker.call('given', null), ['by spawn', 'one']);
 });
+
+for (const [name, unbounded] of [
+  ['maxOldGenerationSizeMb', unboundedHeaps],
+  ['stackSizeMb', unboundedStacks],
+]) {
+  test(`${name} bounds a worker, or spawn refuses it`, async (t) => {
+    const { spawn } = open(t);
+    const spawned = spawn({ resourceLimits: { [name]: 64 } });
+    if (!unbounded) {
+      assert.equal((await spawned).workers.length, 1);
+      return;
+    }
+    await assert.rejects(spawned, {
+      code: 'ERR_SLUICE_UNSUPPORTED',
+      message: new RegExp(`^spawn resourceLimits ${name}: \\S+ \\S+ does not bound it, given 64; accepted: `),
+    });
+  });
+}
 
 const FAILURES = {
   'a file that does not exist': { file: NOWHERE, message: /nowhere\.cjs" .*Cannot find module/, cause: true },
@@ -107,7 +125,7 @@ for (const way of ['exit', 'exit with a code', 'throw', 'end quietly', 'out of m
     const { broker, spawn } = open(t);
     const group = await spawn({
       data: { serves: ['end'] },
-      resourceLimits: SMALL_HEAP,
+      resourceLimits: unboundedHeaps ? undefined : SMALL_HEAP,
       restart: { backoff: 1 },
     });
     const { of } = record(group);

@@ -259,10 +259,8 @@ test('HTTP/2: answers are recorded, and a ban refuses streams and connections', 
   const session = http2.connect(`http://127.0.0.1:${port}`);
   t.after(() => session.destroy());
   const statusOf = async () => {
-    const stream = session.request({ ':path': '/', ...CREDENTIALS });
-    const [headers] = await once(stream, 'response');
-    stream.resume();
-    await once(stream, 'close');
+    const stream = session.request({ ':path': '/', ...CREDENTIALS }).resume();
+    const [[headers]] = await Promise.all([once(stream, 'response'), once(stream, 'close')]);
     return headers[':status'];
   };
   for (let failures = 1; failures <= 3; failures++) {

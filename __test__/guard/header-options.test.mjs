@@ -30,10 +30,8 @@ const overHttp2 = (t, port) => {
   const session = http2.connect(`http://127.0.0.1:${port}`);
   t.after(() => session.destroy());
   return async (path = '/') => {
-    const stream = session.request({ ':path': path });
-    const [headers] = await once(stream, 'response');
-    stream.resume();
-    await once(stream, 'close');
+    const stream = session.request({ ':path': path }).resume();
+    const [[headers]] = await Promise.all([once(stream, 'response'), once(stream, 'close')]);
     return { status: headers[':status'], policy: headers['ratelimit-policy'], quota: headers.ratelimit };
   };
 };

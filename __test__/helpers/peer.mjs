@@ -23,6 +23,11 @@ export class Peer {
       if (error === undefined) resolve(value);
       else reject(Object.assign(new Error(error.message), error));
     });
+    // A thread that fails before its first answer has not started, and answers nothing.
+    const fail = (error) => {
+      for (const { reject } of this.#pending.values()) reject(error);
+    };
+    this.#worker.once('error', fail).once('message', () => this.#worker.off('error', fail));
     this.exited = once(this.#worker, 'exit');
   }
 

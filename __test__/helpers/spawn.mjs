@@ -1,6 +1,7 @@
 // A broker that spawns groups of workers. Records their events and asserts that no thread is left when a test ends.
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import sluice from '../../index.js';
 import { freshName } from './peer.mjs';
 
@@ -9,9 +10,18 @@ const { Broker } = sluice;
 /** The worker file that `open` spawns. */
 export const FILE = fileURLToPath(new URL('spawned-worker.cjs', import.meta.url));
 
+/** Workers that have ended: Deno may emit 'worker' after the 'exit' of one that ends at once. */
+const ended = new WeakSet();
+const { emit } = Worker.prototype;
+Worker.prototype.emit = function (event, ...args) {
+  if (event === 'exit') ended.add(this);
+  return emit.call(this, event, ...args);
+};
+
 /** Threads of this process that have started and not ended. */
 export let threads = 0;
 process.on('worker', (worker) => {
+  if (ended.has(worker)) return;
   threads += 1;
   worker.once('exit', () => {
     threads -= 1;

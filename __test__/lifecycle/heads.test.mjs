@@ -6,18 +6,20 @@ import http from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
 import net from 'node:net';
-import { test } from 'node:test';
+import { test as nodeTest } from 'node:test';
 import tls from 'node:tls';
 import sluice from '../../index.js';
 import { selfSigned } from '../helpers/certificate.mjs';
 import { heldBack } from '../helpers/held-back.mjs';
 import { keepAliveAgent, read } from '../helpers/http.mjs';
 import { getRequest, opening, postBody, postHead, readFrames } from '../helpers/http2-bytes.mjs';
+import { unreportedBytes } from '../helpers/runtimes.mjs';
 import { freshNames, manualClock } from '../helpers/setup.mjs';
 import { connect, listening, readAll, until } from '../helpers/sockets.mjs';
 
 const { ConnectionTracker, Lifecycle, createGuard } = sluice;
 
+const test = (title, run) => nodeTest(title, { skip: unreportedBytes }, run);
 const freshName = freshNames('lifecycle-heads');
 const host = '127.0.0.1';
 const certificate = selfSigned();

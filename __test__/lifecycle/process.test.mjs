@@ -41,7 +41,7 @@ for (const [title, work, options, signal, code] of RUNS) {
   test(`${title}: the process exits with ${code}`, async () => {
     const { child, printed, ended } = signalled(work, options);
     await printed('running');
-    child.kill(signal);
+    process.kill(child.pid, signal);
     assert.deepEqual(await ended, exited(code));
   });
 }
@@ -49,26 +49,26 @@ for (const [title, work, options, signal, code] of RUNS) {
 test('a second signal ends the process at once', async () => {
   const { child, printed, ended } = signalled('endless', { timeout: '1h' });
   await printed('running');
-  child.kill('SIGTERM');
+  process.kill(child.pid, 'SIGTERM');
   await printed('draining');
-  child.kill('SIGINT');
+  process.kill(child.pid, 'SIGINT');
   assert.deepEqual(await ended, exited(128 + constants.signals.SIGINT));
 });
 
 test('a repeated SIGINT does not cut tracked work short', async () => {
   const { child, printed, ended } = signalled('some');
   await printed('running');
-  child.kill('SIGINT');
-  child.kill('SIGINT');
+  process.kill(child.pid, 'SIGINT');
+  process.kill(child.pid, 'SIGINT');
   await printed('draining');
-  child.kill('SIGINT');
+  process.kill(child.pid, 'SIGINT');
   assert.deepEqual(await ended, exited(0));
 });
 
 test('work that never ends leaves hooks for when: drained their full time', async () => {
   const run = signalled('flush', { timeout: 100 });
   await run.printed('running');
-  run.child.kill('SIGTERM');
+  process.kill(run.child.pid, 'SIGTERM');
   assert.deepEqual(await run.ended, exited(1));
   assert.ok(run.lines.includes('flushed'));
 });
@@ -76,9 +76,9 @@ test('work that never ends leaves hooks for when: drained their full time', asyn
 test('with exit: false the process ends by itself, and a second signal forces the shutdown', async () => {
   const run = signalled('endless', { timeout: '1h', exit: false });
   await run.printed('running');
-  run.child.kill('SIGTERM');
+  process.kill(run.child.pid, 'SIGTERM');
   await run.printed('draining');
-  run.child.kill('SIGINT');
+  process.kill(run.child.pid, 'SIGINT');
   assert.deepEqual(await run.ended, exited(0));
   assert.deepEqual(JSON.parse(run.lines.find((line) => line.startsWith('{'))), {
     reason: 'SIGTERM',
@@ -90,7 +90,7 @@ test('with exit: false the process ends by itself, and a second signal forces th
 test('after uninstalling, signals have their default effect', async () => {
   const { child, printed, ended } = signalled('uninstalled');
   await printed('running');
-  child.kill('SIGTERM');
+  process.kill(child.pid, 'SIGTERM');
   assert.deepEqual(await ended, { code: null, signal: 'SIGTERM', stderr: '' });
 });
 

@@ -3,6 +3,7 @@
 const { invalidOption } = require('../runtime/errors');
 const { checkObject, checkOptions, duration, integer, owned, parseDuration } = require('../runtime/schema');
 const { checkLevels } = require('../runtime/value-levels');
+const { checkResourceLimits } = require('./resource-limits');
 
 const MOST_WORKERS = 1024;
 const DEFAULT_START_TIMEOUT = '30s';
@@ -38,6 +39,7 @@ function checkSpawn(file, options) {
   const checked = checkOptions('spawn', { count, restart, startTimeout }, SCHEMA);
   // Node would serialize a value that the new thread cannot read; the thread would die before its first line.
   checkLevels(workerOptions.workerData, 'spawn workerData');
+  checkResourceLimits(workerOptions.resourceLimits);
   return {
     count: checked.count ?? 1,
     restart: checked.restart ?? { ...DEFAULT_RESTART, maxBackoff: DEFAULT_MAX_BACKOFF_MS },

@@ -21,7 +21,10 @@ export interface RestartOptions {
   maxBackoff?: Duration;
 }
 
-/** Any other option is one of Node's `Worker`, passed on unchanged. */
+/**
+ * Any other option is one of Node's `Worker`, passed on unchanged. Limits in `resourceLimits` that the runtime does not keep
+ * are `ERR_SLUICE_UNSUPPORTED`: all of them on Bun, `stackSizeMb` on Deno.
+ */
 export interface SpawnOptions extends WorkerOptions {
   /**
    * Number of workers, 1 to 1024.

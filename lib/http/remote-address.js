@@ -64,7 +64,9 @@ function hasLostAddress(socket) {
   /** @type {any} The types of Node.js lack `_handle` and `server`. */
   const fields = accepted;
   const { _handle: handle, server } = fields;
-  if (handle) return typeof handle.getpeername === 'function';
+  // Handles of Bun have no methods. Only a TCP socket has a local address.
+  if (typeof handle?.getpeername === 'function' || accepted.localAddress !== undefined) return true;
+  if (handle) return false;
   // A closed socket has no handle any more. The address of its server shows what it accepts.
   return typeof server?.address === 'function' && typeof server.address() !== 'string';
 }

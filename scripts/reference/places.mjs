@@ -117,6 +117,7 @@ export const SENT_HEADERS = {
   'Retry-After': 'middleware.md#what-the-client-gets',
   'Cache-Control': 'middleware.md#what-the-client-gets',
   'Content-Type': 'middleware.md#what-the-client-gets',
+  'Content-Length': 'guard.md#check',
   Connection: 'middleware.md#what-the-client-gets',
   'Access-Control-Allow-Origin': 'middleware.md#cors',
   'Access-Control-Allow-Credentials': 'middleware.md#cors',

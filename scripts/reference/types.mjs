@@ -55,6 +55,12 @@ export function propertiesOf({ body }) {
   return [...body.matchAll(/^ {2}(\w+)\??:/gm)].map(([, name]) => name);
 }
 
+/** Names of the events that listeners of a declaration are added for. */
+export function eventsOf({ body }) {
+  const lists = [...body.matchAll(/^ {2}on(?:<[^>]*>)?\(\s*event: ('[^,]*),/gm)].map(([, list]) => list);
+  return lists.flatMap((list) => [...list.matchAll(/'(\w+)'/g)].map(([, name]) => name));
+}
+
 /** A declaration ends where the next one begins. */
 function bodyAt(text, start) {
   return text.slice(start).split(/\n(?=\/\*\*|export |declare |interface |type )/)[0];

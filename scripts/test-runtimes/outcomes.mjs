@@ -1,38 +1,82 @@
 // Runs a test file in a runtime and reads the outcome of each test from its report in the format of JUnit.
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { root } from '../addon.mjs';
 
 /** Ends a file that hangs. */
-const FILE_TIMEOUT_MS = 180_000;
+const FILE_TIMEOUT_MS = 600_000;
+
+/** Processes that run files. Each has a group of its own, so that what a file started ends with it. */
+const running = new Set();
+const hasGroups = process.platform !== 'win32';
+
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => {
+    for (const child of running) kill(child);
+    process.kill(process.pid, signal);
+  });
+}
+
+/** Ends what is left of the group. */
+function kill(child) {
+  try {
+    if (hasGroups) process.kill(-child.pid, 'SIGKILL');
+    else child.kill('SIGKILL');
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
+}
 
 /**
- * `{ passed, failed, skipped }`, names of tests in arrays. A file that ended without a report, or failed without a failed
- * test, has one failed test: what ended it, in parentheses.
+ * Resolves with `{ passed, failed, skipped, output, seconds }`, names of tests in arrays. A file that ended without a report,
+ * or failed without a failed test, has one failed test: what ended it, in parentheses.
  */
-export function outcomesOf(runtime, executable, file) {
+export async function outcomesOf(runtime, executable, file) {
   const scratch = mkdtempSync(path.join(os.tmpdir(), 'sluice-runtime-'));
   const report = path.join(scratch, 'report.xml');
+  const startedAt = performance.now();
   try {
-    const { status, signal, error, stdout, stderr } = spawnSync(executable, runtime.argsFor(file, report), {
-      cwd: root,
-      encoding: 'utf8',
-      timeout: FILE_TIMEOUT_MS,
-      killSignal: 'SIGKILL',
-      maxBuffer: 2 ** 26,
-      env: { ...process.env, PATH: `${path.dirname(executable)}${path.delimiter}${process.env.PATH}` },
-    });
+    const { output, ending } = await run(executable, runtime.argsFor(file, report));
     const outcomes = readReport(report, file);
-    if (error?.code === 'ETIMEDOUT') outcomes.failed.push('(the file took too long)');
-    else if (signal !== null) outcomes.failed.push(`(the process was ended by ${signal})`);
-    else if (status !== 0 && outcomes.failed.length === 0)
-      outcomes.failed.push(`(the process exited with ${status})`);
-    return { ...outcomes, output: `${stdout}${stderr}` };
+    const isExplained = ending === undefined || (ending.startsWith('exited') && outcomes.failed.length > 0);
+    if (!isExplained) outcomes.failed.push(`(the process ${ending})`);
+    else if (countOf(outcomes) === 0) outcomes.failed.push('(the file reported no test)');
+    return { ...outcomes, output, seconds: (performance.now() - startedAt) / 1000 };
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/** Resolves with what the process printed and how it ended, which is undefined for the exit code 0. */
+async function run(executable, args) {
+  const child = spawn(executable, args, {
+    cwd: root,
+    detached: hasGroups,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, PATH: `${path.dirname(executable)}${path.delimiter}${process.env.PATH}` },
+  });
+  running.add(child);
+  const chunks = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => chunks.push(chunk));
+  let ending;
+  const timer = setTimeout(() => {
+    ending = `took longer than ${FILE_TIMEOUT_MS / 1000} s`;
+    kill(child);
+  }, FILE_TIMEOUT_MS);
+  const [code, signal] = await once(child, 'close');
+  clearTimeout(timer);
+  kill(child);
+  running.delete(child);
+  if (signal !== null) ending ??= `was ended by ${signal}`;
+  else if (code !== 0) ending ??= `exited with ${code}`;
+  return { output: Buffer.concat(chunks).toString(), ending };
+}
+
+function countOf({ passed, failed, skipped }) {
+  return passed.length + failed.length + skipped.length;
 }
 
 function readReport(report, file) {
@@ -44,7 +88,8 @@ function readReport(report, file) {
   }
 }
 
-const TAG = /<(\/?)(testsuite|testcase|failure|error|skipped)\b([^>]*?)(\/?)>/g;
+/** Values of attributes may have `>` and `/` in them. */
+const TAG = /<(\/?)(testsuite|testcase|failure|error|skipped)\b((?:[^">/]|"[^"]*")*)(\/?)>/g;
 
 /** The name of a test is preceded by those of its suites; a suite is no test. */
 export function parseReport(xml, file) {

@@ -1,21 +1,22 @@
-// The part of docs/runtimes.md that says what is known: a table of areas and runtimes, and a note for each cross in it.
+// A table of areas and runtimes, with a note for each cross in it: in docs/runtimes.md what is known, in a run what failed.
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { root } from '../addon.mjs';
-import { entriesOf } from './known.mjs';
+import { entriesOf, isKnown } from './known.mjs';
 import { RUNTIMES } from './runtimes.mjs';
 
 const PAGE = path.join(root, 'docs', 'runtimes.md');
 const [BEGIN, END] = ['<!-- begin -->\n', '<!-- end -->'];
 
 /** The areas of the table, by the folders of their tests. */
-const AREAS = {
+export const AREAS = {
   '`RateLimiter`': ['rate-limiter'],
   '`ConnectionTracker`': ['connection-tracker'],
   '`Broker`, workers': ['broker'],
   '`CircuitBreaker`': ['circuit-breaker'],
   '`ClientHub`': ['client-hub'],
   '`Registry`': ['registry'],
+  '`HitCounter`, stores': ['hit-counter', 'stores'],
   '`Reputation`, `SecurityMonitor`': ['reputation', 'security-monitor'],
   'guard, Express, Fastify': ['guard', 'http'],
   '`Lifecycle`': ['lifecycle'],
@@ -39,19 +40,55 @@ function part() {
 }
 
 function table() {
-  const titles = Object.values(RUNTIMES).map(({ title }) => title);
-  const rows = Object.entries(AREAS).map(([area, folders]) => {
-    const cells = Object.keys(RUNTIMES).map((key) => cell(key, folders));
-    return `| ${area} | ${cells.join(' | ')} |`;
-  });
-  const head = `| | ${titles.join(' | ')} |\n|---|${titles.map(() => ':---:').join('|')}|`;
-  return `${head}\n${rows.join('\n')}\n\nA cross has the numbers of its notes below.\n`;
+  const keys = Object.keys(RUNTIMES);
+  return `${tableOf(keys, cell)}\n\nA cross has the numbers of its notes below.\n`;
 }
 
+/**
+ * The table of a run, with what failed in it. `results` has `{ outcomes, verdict }` by runtime. Areas of which no file was
+ * run are left out of a cell.
+ */
+export function summaryOf(results) {
+  const legend = '✗ with numbers: known, see docs/runtimes.md; t: a test that does not apply; !: see above';
+  return `${tableOf([...results.keys()], (key, folders) => cellOfRun(key, folders, results.get(key)))}\n\n${legend}`;
+}
+
+function tableOf(keys, cellOf) {
+  const rows = Object.entries(AREAS).map(([area, folders]) => {
+    return `| ${area} | ${keys.map((key) => cellOf(key, folders)).join(' | ')} |`;
+  });
+  const head = `| | ${keys.map((key) => RUNTIMES[key].title).join(' | ')} |`;
+  return [head, `|---|${keys.map(() => ':---:').join('|')}|`, ...rows].join('\n');
+}
+
+const isIn = (folders) => (file) => folders.includes(file.split('/')[0]);
+
 function cell(key, folders) {
-  const isHere = ({ tests }) => Object.keys(tests).some((file) => folders.includes(file.split('/')[0]));
-  const numbers = ofRuntime(key).flatMap((entry, index) => (isHere(entry) ? [index + 1] : []));
-  return numbers.length === 0 ? '✓' : `✗ ${numbers.join(', ')}`;
+  return cross(numbersOf(key, ({ area, tests }) => [area ?? '', ...Object.keys(tests)].some(isIn(folders))));
+}
+
+/** The numbers of the notes that `isMeant` accepts. */
+function numbersOf(key, isMeant) {
+  return ofRuntime(key).flatMap((entry, index) => (isMeant(entry) ? [index + 1] : []));
+}
+
+function cross(marks) {
+  return marks.length === 0 ? '✓' : `✗ ${[...new Set(marks)].sort().join(', ')}`;
+}
+
+function cellOfRun(key, folders, { outcomes, verdict }) {
+  if (![...outcomes.keys()].some(isIn(folders))) return '';
+  const isHere = ({ file }) => isIn(folders)(file);
+  if ([...verdict.unexpected, ...verdict.stale].some(isHere)) return '✗ !';
+  const shownByNone = numbersOf(key, ({ area }) => folders.includes(area));
+  const shown = verdict.known.filter(isHere).map((failure) => markOf(key, failure));
+  return cross([...shownByNone, ...shown]);
+}
+
+/** The number of the note that has a known failure. */
+function markOf(key, { file, test }) {
+  const index = ofRuntime(key).findIndex((entry) => isKnown([entry], file, test));
+  return index === -1 ? 't' : index + 1;
 }
 
 function ofRuntime(key) {
@@ -67,15 +104,29 @@ function notes(key) {
     '',
     'Tests that do not apply:',
     '',
-    ...ofTests.map(({ what, tests }) => wrapped(`- ${what} (${Object.keys(tests).join(', ')})`)),
+    ...ofTests.map(noteOfTest),
     '',
   ].join('\n');
 }
 
-function note({ what, why, issue, instead }, index) {
-  const reason = issue === undefined ? why : `${why} ([upstream](${issue}))`;
+function note({ what, why, issue, instead, intermittent }, index) {
   const remedy = instead === undefined ? '' : ` Instead: ${instead}.`;
-  return wrapped(`${index + 1}. ${what}. ${reason}.${remedy}`);
+  return wrapped(`${index + 1}. ${what}. ${why}${linkTo(issue)}.${remedy}${inSomeRuns(intermittent)}`);
+}
+
+function noteOfTest({ what, issue, tests, intermittent }) {
+  const files = Object.keys(tests).join(', ');
+  return wrapped(`- ${what}${linkTo(issue)} (${files}).${inSomeRuns(intermittent)}`);
+}
+
+/** `null` where no thread was found; `undefined` where there is nothing to report. */
+function linkTo(issue) {
+  if (issue === undefined) return '';
+  return issue === null ? ' (no thread upstream)' : ` ([upstream](${issue}))`;
+}
+
+function inSomeRuns(decides) {
+  return decides === undefined ? '' : ` Not in every run: ${decides} decides.`;
 }
 
 /** An entry of a list in lines of at most 120 characters. */

@@ -8,8 +8,8 @@ import { fail } from '../requirements.mjs';
 const CACHE = path.join(root, '.runtimes');
 const PLATFORM = `${process.platform}-${process.arch}`;
 
-/** Ends a test that hangs. */
-const TEST_TIMEOUT_MS = 60_000;
+/** Ends a test that hangs. For Node a file is a test too. */
+const TEST_TIMEOUT_MS = { node: 580_000, bun: 90_000 };
 
 function nodeRuntime(version) {
   const name = `node-${PLATFORM}`;
@@ -20,7 +20,7 @@ function nodeRuntime(version) {
     executable: /node(\.exe)?$/,
     argsFor: (file, report) => [
       '--test',
-      `--test-timeout=${TEST_TIMEOUT_MS}`,
+      `--test-timeout=${TEST_TIMEOUT_MS.node}`,
       '--test-reporter=junit',
       `--test-reporter-destination=${report}`,
       file,
@@ -35,12 +35,12 @@ export const RUNTIMES = {
   node26: nodeRuntime('26'),
   bun: {
     title: 'Bun 1.4',
-    folder: 'bun-1.4',
-    packages: ['bun@1.4'],
+    folder: 'bun-1.4.5',
+    packages: ['bun@1.4.5'],
     executable: /@oven\/bun-[^/]+\/bin\/bun(\.exe)?$/,
     argsFor: (file, report) => [
       'test',
-      `--timeout=${TEST_TIMEOUT_MS}`,
+      `--timeout=${TEST_TIMEOUT_MS.bun}`,
       '--reporter=junit',
       `--reporter-outfile=${report}`,
       `./${file}`,
@@ -48,8 +48,8 @@ export const RUNTIMES = {
   },
   deno: {
     title: 'Deno 2.9',
-    folder: 'deno-2.9',
-    packages: ['deno@2.9'],
+    folder: 'deno-2.9.6',
+    packages: ['deno@2.9.6'],
     executable: /@deno\/[^/]+\/deno(\.exe)?$/,
     argsFor: (file, report) => ['test', '--no-check', '--allow-all', `--junit-path=${report}`, file],
   },

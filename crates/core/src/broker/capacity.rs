@@ -63,6 +63,8 @@ impl Broker {
     /// Notifies the sender when one of the receivers has drained.
     pub(super) fn notify_when_drained(&self, directory: &Directory, sender: &Peer, receivers: &[Arc<Peer>]) {
         for receiver in receivers {
+            // The sender found the receiver by itself, and must know it when it reads that it drained.
+            self.announce(receiver);
             let mut refused = receiver.refused_senders.lock();
             if !refused.contains(&sender.info().number) {
                 refused.push(sender.info().number);

@@ -61,7 +61,7 @@ impl Broker {
     }
 
     /// Notifies the other peers that `peer` has joined, once: when the peer has registered its first endpoints, or before
-    /// the first thing that it sends. They can find it before; peers that join later know it already.
+    /// the first thing that it sends or refuses. They can find it before; peers that join later know it already.
     pub fn announce(&self, peer: &Peer) {
         if peer.is_announced() {
             return;

@@ -142,29 +142,46 @@ fn messages_of_a_peer_arrive_before_its_leave_event() {
     assert_eq!(read(&broker, &receiver), ["last words", "left 1"]);
 }
 
+/// Joins and is not announced yet.
+fn silent(broker: &Broker, thread: u32) -> Arc<Peer> {
+    let request = JoinRequest {
+        id: None,
+        thread: ThreadId(u64::from(thread)),
+        thread_id: thread,
+        metadata: Box::default(),
+        wake: Box::new(|| {}),
+    };
+    broker.join(request).unwrap().0
+}
+
+#[test]
+fn a_peer_is_announced_before_a_sender_that_it_refused_reads_that_it_drained() {
+    let broker = broker(2);
+    let sender = join(&broker, 1);
+    let receiver = silent(&broker, 2);
+    for _ in 0..2 {
+        broker.reserve_message(&sender, 2).unwrap();
+        broker.deliver(&sender, 2, message("many"));
+    }
+    assert_eq!(broker.reserve_message(&sender, 2), Err(SendRefusal::Full));
+    read(&broker, &receiver);
+    broker.announce(&receiver);
+    assert_eq!(read(&broker, &sender), ["joined thread-2", "drained 2"]);
+}
+
 #[test]
 fn a_peer_is_announced_once_and_before_its_first_message() {
     let broker = broker(4);
     let others = [join(&broker, 1), join(&broker, 2)];
     others.iter().for_each(|other| drop(read(&broker, other)));
-    let silent = |thread| {
-        let request = JoinRequest {
-            id: None,
-            thread: ThreadId(thread),
-            thread_id: thread as u32,
-            metadata: Box::default(),
-            wake: Box::new(|| {}),
-        };
-        broker.join(request).unwrap().0
-    };
-    let sender = silent(3);
+    let sender = silent(&broker, 3);
     assert_eq!(read(&broker, &others[0]), [""; 0]);
     broker.reserve_message(&sender, 1).unwrap();
     broker.deliver(&sender, 1, message("hello"));
     broker.announce(&sender);
     assert_eq!(read(&broker, &others[0]), ["joined thread-3", "hello"]);
 
-    broker.leave(&silent(4));
+    broker.leave(&silent(&broker, 4));
     assert_eq!(read(&broker, &others[1]), ["joined thread-3", "joined thread-4", "left 4"]);
     assert_eq!(read(&broker, &sender), ["joined thread-4", "left 4"]);
 }
