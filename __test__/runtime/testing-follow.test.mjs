@@ -15,7 +15,11 @@ const START = Date.UTC(2035, 0, 1);
 function follow(t, { apis = ['Date', 'setTimeout', 'setInterval', 'setImmediate'], now = START } = {}) {
   t.mock.timers.enable({ apis, now });
   const clock = manualClock({ follow: 'timers' });
-  t.after(() => clock.restore());
+  t.after(() => {
+    clock.restore();
+    // Node.js does it by itself, Deno does not.
+    t.mock.timers.reset();
+  });
   return clock;
 }
 
@@ -72,7 +76,10 @@ test('timeouts and expiries fire with the fake timers', async (t) => {
   assert.equal(await hub.getOrInit('key', init, { ttl: '1m' }), 2);
 });
 
-test('a call of a broker is answered while timers are faked', async (t) => {
+// Deno's fake timers replace `setImmediate` for those as well that have read it before.
+const fakesAll = globalThis.Deno !== undefined;
+
+test('a call of a broker is answered while timers are faked', { skip: fakesAll }, async (t) => {
   follow(t);
   const name = freshName();
   const broker = new Broker(name);
