@@ -15,6 +15,9 @@ export const unboundedStacks = unboundedHeaps || (deno !== undefined && 'Deno do
 /** Why tests of what a server has read are skipped, or false: with a head or a handshake incomplete, Bun reports no bytes. */
 export const unreportedBytes = bun !== undefined && 'Bun reports no bytes of incomplete heads and handshakes';
 
+/** Why a test of a cluster's event is skipped, or false: it would wait until its limit. */
+export const silentListening = bun !== undefined && "Bun emits no 'listening' in the primary";
+
 /** Why tests of refused uploads over HTTP/2 are skipped, or false. Other clients see the stream close. */
 export const openStreams =
   deno !== undefined && 'the HTTP/2 client of Deno does not close a stream while it uploads';

@@ -69,7 +69,7 @@ const KNOWN = {
       what: "`https` servers with `listen` are `ERR_SLUICE_UNSUPPORTED`; [listen](listen.md#bun-and-deno) has the alternative. In cluster workers, `'listening'` is not emitted, and without shared sockets each worker gets a port of its own",
       why: "Bun's HTTP servers ignore descriptors",
       issue: `${BUN}issues/22559`,
-      tests: { 'listen/cluster': ['one listening event per worker', 'without shared sockets'] },
+      tests: { 'listen/cluster': ['without shared sockets'] },
     },
     {
       what: '`backlog` of `listen` has no effect',
