@@ -61,7 +61,7 @@ impl Recent {
         (circuit.serial == serial).then_some(circuit)
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(sluice_loom)))]
     pub(super) fn size(&self) -> usize {
         self.circuits.len()
     }
