@@ -2,6 +2,7 @@
  *   npm run bench:engine                 three to four minutes
  *     --quick                            about half a minute, noisier
  *     --json                             prints the rows as JSON
+ *     --only=PART                        prints the rows of one part: contention, strings, integers, registry, security
  *     --plots                            also draws docs/benchmarks/engine-*.svg
  */
 import { parseArgs } from 'node:util';
@@ -11,13 +12,14 @@ const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    only: { type: 'string' },
     plots: { type: 'boolean', default: false },
   },
 });
 
 const results = await measureEngine(options);
 if (results.rows.length === 0) process.exit(1);
-if (options.json) {
+if (options.json || options.only) {
   console.log(JSON.stringify(results));
 } else {
   const losses = engineLosses(results).map((sentence) => `- ${sentence}`);

@@ -18,17 +18,18 @@ const LONGEST_MS = 360_000;
 
 /**
  * The results: `rows` as the programs print them, with a sample per round in each list. `skipped` says what could not be
- * built or run here.
+ * built or run here. `only`: one part of the engine.
  */
-export async function measureEngine({ quick = false } = {}) {
+export async function measureEngine({ quick = false, only } = {}) {
   const { settings, skipped } = settingsOf(quick);
   const results = { settings, skipped, rows: [], reading: undefined, go: undefined, peers: '' };
   const before = load();
   const engine = buildEngine();
   // Built before anything is timed, so that no compiler runs meanwhile.
-  const go = buildGo(target);
-  results.rows.push(...rowsOf(engine, [...argumentsOf(settings), settings.many], 'the engine', results));
-  if (results.rows.length > 0)
+  const go = only === undefined ? buildGo(target) : undefined;
+  const ofEngine = [...argumentsOf(settings), settings.many, ...(only === undefined ? [] : [only])];
+  results.rows.push(...rowsOf(engine, ofEngine, 'the engine', results));
+  if (results.rows.length > 0 && go !== undefined)
     results.rows.push(...rowsOf(go, argumentsOf(settings), "Go's sync.Map", results));
   results.reading = take(results.rows, 'clock')?.reading;
   results.peers = peers();

@@ -130,6 +130,13 @@ const KINDS = {
   'floor: a raw call that does nothing': { by: 'floor', open: floors.rawNothing },
   'floor: a raw call, number in, number out': { by: 'floor', open: floors.rawNumber },
   'floor: a raw call that reads the key': { by: 'floor', open: floors.rawString },
+  'floor: a raw call that reads the key and the clock and exchanges a word': {
+    by: 'floor',
+    open: floors.rawExchange,
+  },
+  'floor: Atomics.load, then a Map, get(key)': { by: 'floor', open: floors.mapBehindVersion },
+  'floor: an async function': { by: 'floor', open: floors.asyncFunction },
+  'floor: an async function that fails': { by: 'floor', open: floors.failingAsyncFunction },
   'floor: native.hashKey(key), string in': { by: 'floor', open: floors.hashing },
   'floor: native.registryVersion(handle), number in, number out': {
     by: 'floor',

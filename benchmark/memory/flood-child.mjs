@@ -2,6 +2,7 @@
 // making them costs and to let the heap reach its size; then while the flood calls with its keys.
 import { createRequire } from 'node:module';
 import { answerWith } from '../child.mjs';
+import { loadRawCall } from '../raw-call.mjs';
 import { shuffled } from '../statistics.mjs';
 
 const require = createRequire(import.meta.url);
@@ -15,6 +16,9 @@ const WINDOW = '30d';
 /** Keys of the flood between two calls of each regular client. */
 const WAVE = 500_000;
 
+/** The floor: what the same clients' calls cost where they decide nothing, in memory that the flood does not touch. */
+const exchange = rawExchange();
+
 answerWith(({ keys, mostMs }) => {
   const quiet = phase('quiet', keys, mostMs, () => makeKeys);
   const flooded = phase('flooded', keys, mostMs, (limiter) => floodInto(limiter));
@@ -22,20 +26,22 @@ answerWith(({ keys, mostMs }) => {
 });
 
 /**
- * Returns ns per call of each wave, the resident memory after it, and how many regular clients were evicted. Ends early
- * after `mostMs`.
+ * Returns ns per call of each wave, the resident memory after it, and how many regular clients were evicted. Clients call
+ * the limiter after one wave and the floor after the next, as the first of two calls brings a client's string into the
+ * caches. Ends early after `mostMs`.
  */
 function phase(name, keys, mostMs, waveOf) {
   const limiter = new RateLimiter(name, { limit: LIMIT, window: WINDOW, maxKeys: MAX_KEYS });
   const wave = waveOf(limiter);
   const clients = Array.from({ length: REGULARS }, (_, client) => `198.51.${client >> 8}.${client & 255}`);
   const startedAt = performance.now();
-  for (const client of clients) limiter.tryConsume(client);
-  const samples = { known: [], wave: [], rss: [process.memoryUsage.rss()] };
+  callAll(limiter, clients);
+  const samples = { known: [], floor: [], wave: [], rss: [process.memoryUsage.rss()] };
   for (let from = 0; from < keys && performance.now() - startedAt < mostMs; from += WAVE) {
     samples.wave.push(timed(WAVE, () => wave(from)));
     const inTurn = shuffled(REGULARS).map((at) => clients[at]);
-    samples.known.push(timed(REGULARS, () => callAll(limiter, inTurn)));
+    if (samples.wave.length % 2 === 1) samples.known.push(timed(REGULARS, () => callAll(limiter, inTurn)));
+    else if (exchange) samples.floor.push(timed(REGULARS, () => callFloor(inTurn)));
     samples.rss.push(process.memoryUsage.rss());
   }
   const calls = 1 + samples.known.length;
@@ -53,6 +59,19 @@ function timed(calls, work) {
 
 function callAll(limiter, clients) {
   for (const client of clients) limiter.tryConsume(client);
+}
+
+function callFloor(clients) {
+  for (const client of clients) exchange(client);
+}
+
+/** `undefined` where the library could not be built. */
+function rawExchange() {
+  try {
+    return loadRawCall().exchange;
+  } catch {
+    return undefined;
+  }
 }
 
 function floodInto(limiter) {

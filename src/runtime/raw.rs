@@ -77,10 +77,31 @@ impl<const N: usize> Call<'_, N> {
         info: sys::napi_callback_info,
         body: impl FnOnce(&Call<'_, N>) -> Result<sys::napi_value>,
     ) -> sys::napi_value {
-        match Self::run(env, info, body) {
-            Some((value, _)) => value,
-            None => ptr::null_mut(),
+        let mut args = [ptr::null_mut(); N];
+        let mut count = N;
+        let mut data = ptr::null_mut();
+        // SAFETY: Node passes `env` and `info` of the running callback; `args` has room for `count`.
+        let status = unsafe {
+            sys::napi_get_cb_info(env, info, &mut count, args.as_mut_ptr(), ptr::null_mut(), &mut data)
+        };
+        if status != sys::Status::napi_ok || data.is_null() {
+            error::throw_fault(env);
+            return ptr::null_mut();
         }
+        // SAFETY: `Exports::function` passed a port, which lives as long as its thread runs JavaScript.
+        let port = unsafe { &*data.cast::<Port>() };
+        let call = Call { env, args, port };
+        // Errors are thrown inside, so that no more than a value comes out: what comes out is copied.
+        let value = catch_unwind(AssertUnwindSafe(|| {
+            body(&call).unwrap_or_else(|error| {
+                error::throw_napi(env, &error);
+                ptr::null_mut()
+            })
+        }));
+        value.unwrap_or_else(|_| {
+            error::throw_fault(env);
+            ptr::null_mut()
+        })
     }
 
     /// As [`answer`](Self::answer), for calls that are made for every request: the answer lies among the integers, and
@@ -91,39 +112,10 @@ impl<const N: usize> Call<'_, N> {
         info: sys::napi_callback_info,
         body: impl FnOnce(&Call<'_, N>) -> Result<L>,
     ) -> sys::napi_value {
-        if let Some((answer, port)) = Self::run(env, info, body) {
-            answer.leave(port);
-        }
-        ptr::null_mut()
-    }
-
-    /// The value of `body`, unless an exception is pending.
-    #[inline(always)]
-    fn run<'a, R>(
-        env: sys::napi_env,
-        info: sys::napi_callback_info,
-        body: impl FnOnce(&Call<'a, N>) -> Result<R>,
-    ) -> Option<(R, &'a Port)> {
-        let mut args = [ptr::null_mut(); N];
-        let mut count = N;
-        let mut data = ptr::null_mut();
-        // SAFETY: Node passes `env` and `info` of the running callback; `args` has room for `count`.
-        let status = unsafe {
-            sys::napi_get_cb_info(env, info, &mut count, args.as_mut_ptr(), ptr::null_mut(), &mut data)
-        };
-        if status != sys::Status::napi_ok || data.is_null() {
-            error::throw_fault(env);
-            return None;
-        }
-        // SAFETY: `Exports::function` passed a port, which lives as long as its thread runs JavaScript.
-        let port = unsafe { &*data.cast::<Port>() };
-        let call = Call { env, args, port };
-        match catch_unwind(AssertUnwindSafe(|| body(&call))) {
-            Ok(Ok(value)) => return Some((value, port)),
-            Ok(Err(error)) => error::throw_napi(env, &error),
-            Err(_) => error::throw_fault(env),
-        }
-        None
+        Self::answer(env, info, |call| {
+            body(call)?.leave(call.port);
+            Ok(ptr::null_mut())
+        })
     }
 
     /// Runs `body` on an instance of this thread, by the handle of argument 0. The borrow of the thread's

@@ -16,14 +16,8 @@ use crate::sluice::{CodeUnits, IntegerByRapidHash, IntegerBySip, Sluice};
 const FEW: u32 = 10_000;
 const THREADS: [usize; 2] = [1, 2];
 
-pub fn measure(plan: &Plan) {
-    strings(plan);
-    integers(plan, FEW);
-    integers(plan, u32::try_from(plan.many).expect("fewer clients than four thousand million"));
-}
-
 /// Addresses: each contender hashes the text with its own default.
-fn strings(plan: &Plan) {
+pub fn measure_strings(plan: &Plan) {
     let addresses = Addresses::of(FEW);
     let units = Loads::of(&addresses.code_units);
     let texts = Loads::of(&addresses.texts);
@@ -35,6 +29,12 @@ fn strings(plan: &Plan) {
         contender("governor, its clock", Governor::<String, SipHash, Running>::new, plan, &texts),
     ];
     compare("strings", FEW, plan, &contenders);
+}
+
+/// Integers, hashed in the same way by each contender or by its default.
+pub fn measure_integers(plan: &Plan) {
+    integers(plan, FEW);
+    integers(plan, u32::try_from(plan.many).expect("fewer clients than four thousand million"));
 }
 
 fn integers(plan: &Plan, clients: u32) {

@@ -30,9 +30,13 @@ fn main() -> ExitCode {
         }
     };
     report::clock();
-    contention::measure(&plan);
-    keys::measure(&plan);
-    registry::measure(&plan);
-    security::measure(&plan);
+    let parts: [(&str, fn(&Plan)); 5] = [
+        ("contention", contention::measure),
+        ("strings", keys::measure_strings),
+        ("integers", keys::measure_integers),
+        ("registry", registry::measure),
+        ("security", security::measure),
+    ];
+    parts.iter().filter(|(part, _)| plan.has(part)).for_each(|(_, measure)| measure(&plan));
     ExitCode::SUCCESS
 }

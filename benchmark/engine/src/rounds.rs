@@ -12,15 +12,19 @@ pub struct Plan {
     pub threads: Vec<usize>,
     /// The larger number of clients with integer keys.
     pub many: u64,
+    /// The only part to measure, if one is named.
+    only: Option<String>,
 }
 
-const USAGE: &str = "usage: sluice-benchmark ROUNDS SLICE_MS THREADS,THREADS,... MANY";
+const USAGE: &str = "usage: sluice-benchmark ROUNDS SLICE_MS THREADS,THREADS,... MANY [PART]";
 
 impl Plan {
     pub fn from_arguments(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let arguments: Vec<_> = arguments.collect();
-        let [rounds, slice, threads, many] = &arguments[..] else {
-            return Err(USAGE.to_owned());
+        let (rounds, slice, threads, many, only) = match &arguments[..] {
+            [rounds, slice, threads, many] => (rounds, slice, threads, many, None),
+            [rounds, slice, threads, many, only] => (rounds, slice, threads, many, Some(only.clone())),
+            _ => return Err(USAGE.to_owned()),
         };
         let threads = threads.split(',').map(|count| number(count).map(|count| count as usize));
         Ok(Self {
@@ -28,7 +32,13 @@ impl Plan {
             slice: Duration::from_millis(number(slice)?),
             threads: threads.collect::<Result<_, _>>()?,
             many: number(many)?,
+            only,
         })
+    }
+
+    /// Whether a part is to be measured.
+    pub fn has(&self, part: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == part)
     }
 }
 

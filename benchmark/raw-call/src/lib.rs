@@ -4,6 +4,15 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// As many lines as the part of a limiter's table has that fills first: 256 KiB.
+const LINES: usize = 4_096;
+
+#[repr(align(64))]
+struct Line([AtomicU64; 8]);
+
+static TABLE: [Line; LINES] = [const { Line([const { AtomicU64::new(0) }; 8]) }; LINES];
 
 /// The number of code units that a limiter reads of a key without querying its length first.
 const BUFFER: usize = 256;
@@ -82,6 +91,45 @@ unsafe extern "C" fn string(env: Env, info: Info) -> Value {
     }
 }
 
+/// `exchange(text): undefined`: reads the text, multiplies what it read into the number of a line, reads the counter of the
+/// processor, and exchanges a word of that line. No limiter that is called by Node-API and lets several threads charge a
+/// key does less.
+unsafe extern "C" fn exchange(env: Env, info: Info) -> Value {
+    let mut buffer = [MaybeUninit::<u16>::uninit(); BUFFER];
+    let mut length = 0;
+    // SAFETY: as above; the first words of the buffer are written before they are read.
+    unsafe {
+        buffer.as_mut_ptr().cast::<[u64; 4]>().write_unaligned([0; 4]);
+        let text = first_argument(env, info);
+        napi_get_value_string_utf16(env, text, buffer.as_mut_ptr().cast(), BUFFER, &mut length);
+        let [a, b, c, d] = buffer.as_ptr().cast::<[u64; 4]>().read_unaligned();
+        let line = line_of(folded(folded(a | b << 8, c | d << 8), length as u64));
+        let word = &TABLE[line].0[4];
+        let _ =
+            word.compare_exchange(word.load(Ordering::Acquire), ticks(), Ordering::SeqCst, Ordering::Relaxed);
+    }
+    ptr::null_mut()
+}
+
+fn line_of(hash: u64) -> usize {
+    hash as usize % LINES
+}
+
+/// The two halves of a product with seeds, as one word.
+fn folded(first: u64, second: u64) -> u64 {
+    let product = u128::from(first ^ 0x9e37_79b9_7f4a_7c15) * u128::from(second ^ 0xd6e8_feb8_6659_fd93);
+    (product >> 64) as u64 ^ product as u64
+}
+
+/// The counter of the processor, where it takes no call to read it.
+fn ticks() -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: an instruction of every x86-64 processor.
+    return unsafe { std::arch::x86_64::_rdtsc() };
+    #[cfg(not(target_arch = "x86_64"))]
+    1
+}
+
 /// `mark(): undefined`, between two sections that callgrind counts.
 unsafe extern "C" fn mark(_env: Env, _info: Info) -> Value {
     sluice_benchmark_mark();
@@ -119,8 +167,13 @@ unsafe fn created(env: Env, number: u32) -> Value {
 /// Node.js calls this with the environment and the exports of the module that it loads.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn napi_register_module_v1(env: Env, exports: Value) -> Value {
-    let functions: [(&CStr, Callback); 4] =
-        [(c"nothing", nothing), (c"number", number), (c"string", string), (c"mark", mark)];
+    let functions: [(&CStr, Callback); 5] = [
+        (c"nothing", nothing),
+        (c"number", number),
+        (c"string", string),
+        (c"exchange", exchange),
+        (c"mark", mark),
+    ];
     for (name, callback) in functions {
         let mut function = ptr::null_mut();
         let length = name.count_bytes();

@@ -56,20 +56,28 @@ impl<const N: usize> Call<'_, N> {
                 &mut length,
             )
         };
+        if status == sys::Status::napi_ok && (1..=SHORT).contains(&length) {
+            // SAFETY: they were written above; Node wrote the text and its terminator over the first of them.
+            let block = unsafe { &*units.as_ptr().cast::<[u16; SHORT]>() };
+            if let Some(hash) = key_hash::hash_short(block, length) {
+                return Ok(Some(hash));
+            }
+        }
         if status != sys::Status::napi_ok || length == 0 {
             return Ok(None);
         }
-        if length == SHORT_KEY - 1 {
-            // It may go on: Node cuts what does not fit.
-            return Ok(Some(key_hash::hash_utf16(&self.long_text(value)?)));
-        }
-        // SAFETY: they were written above; Node wrote the text and its terminator over the first of them.
-        let block = unsafe { &*units.as_ptr().cast::<[u16; SHORT]>() };
-        if let Some(hash) = key_hash::hash_short(block, length) {
-            return Ok(Some(hash));
-        }
         // SAFETY: Node wrote the first `length` units.
-        Ok(Some(key_hash::hash_utf16(unsafe { slice::from_raw_parts(units.as_ptr().cast(), length) })))
+        self.longer_key(value, unsafe { slice::from_raw_parts(units.as_ptr().cast(), length) }).map(Some)
+    }
+
+    /// A key that is not short, or not of one-byte code units. Out of line, so that what most keys need stays in registers.
+    #[inline(never)]
+    fn longer_key(&self, value: sys::napi_value, units: &[u16]) -> Result<KeyHash> {
+        if units.len() == SHORT_KEY - 1 {
+            // It may go on: Node cuts what does not fit.
+            return Ok(key_hash::hash_utf16(&self.long_text(value)?));
+        }
+        Ok(key_hash::hash_utf16(units))
     }
 
     /// The code units of a text argument.

@@ -30,7 +30,8 @@ impl LocalBreaker {
     #[must_use]
     pub fn new(breaker: Arc<CircuitBreaker>) -> Self {
         let config = Cache::new(Arc::clone(&breaker.config));
-        Self { breaker, config, recent: Recent::default() }
+        let recent = Recent::of_capacity(breaker.targets.capacity());
+        Self { breaker, config, recent }
     }
 
     /// The breaker, for calls that are not made for every request.

@@ -102,6 +102,10 @@ impl Targets {
         self.places.lock().evicted
     }
 
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity.load(Ordering::Relaxed)
+    }
+
     /// Applies to later insertions.
     pub(super) fn set_capacity(&self, capacity: usize) {
         // Relaxed: no other data depends on it.

@@ -220,13 +220,22 @@ impl Slots {
         lines.find_map(|line| self.line(line).find(key.fingerprint))
     }
 
-    /// As [`find`](Self::find), in the first line that `find` reads. Checks the first match only, so it may miss a key that
-    /// is there: in rare cases another slot of the line has an old or almost equal tag.
+    /// As [`find`](Self::find), in the line in which the key is most likely found. Checks the first match only, so it may miss
+    /// a key that is there: in rare cases another slot of the line has an old or almost equal tag.
     #[inline(always)]
     pub(super) fn find_likely(&self, key: &Candidates) -> Option<Found<'_>> {
-        let line = self.line(self.likely(key));
+        let line = self.line(if self.is_crowded() { self.near_or_home(key) } else { self.near(key) });
         let matches = matching_tags(line.words, key.fingerprint);
         if matches == 0 { None } else { line.verify(matches, key.fingerprint) }
+    }
+
+    /// In a crowded table, the line of the near part that a key uses first, if a tag there matches, else home. Clients that
+    /// called before the table was crowded are there, and that line is in a core's cache where home is not.
+    #[inline(always)]
+    fn near_or_home(&self, key: &Candidates) -> usize {
+        let near = self.near(key);
+        let is_near = self.near > 0 && matching_tags(self.line(near).words, key.fingerprint) != 0;
+        if is_near { near } else { self.home(key) }
     }
 
     /// Prefetches the line in which a key is most likely found.

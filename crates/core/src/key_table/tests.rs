@@ -64,6 +64,22 @@ fn a_key_that_has_just_expired_is_spared_while_another_vacancy_exists() {
 }
 
 #[test]
+fn keys_that_came_before_a_flood_are_found_at_the_first_look() {
+    const FOR_EVER: u64 = (1 << 62) - 1;
+    let table = table(100_000, Overflow::Evict);
+    let mut hashes = hashes();
+    let known: Vec<_> = hashes.by_ref().take(1_000).collect();
+    known.iter().for_each(|key| set_hashed(&table, *key, 0, FOR_EVER).expect("room"));
+    hashes.take(60_000).for_each(|key| set_hashed(&table, key, 0, MS).expect("room"));
+    assert!(table.slots.is_crowded());
+    let found = known.iter().filter(|key| {
+        let candidates = table.slots.candidates(**key);
+        table.slots.find_likely(&candidates).is_some()
+    });
+    assert!(found.count() > 950);
+}
+
+#[test]
 fn blocked_keys_are_never_evicted() {
     let table = table(2, Overflow::Evict);
     for key in ["a", "b"] {

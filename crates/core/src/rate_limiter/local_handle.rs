@@ -8,7 +8,7 @@ use super::algorithm::Algorithm;
 use super::call::Call;
 use super::config::RateLimiterConfig;
 use super::config_epoch::ConfigEpoch;
-use super::contents::Contents;
+use super::contents::{Contents, KeyTable};
 use super::counts::LocalCounts;
 use super::decision::Decision;
 use super::gcra::Gcra;
@@ -141,7 +141,10 @@ impl LocalHandle {
             return None;
         }
         let contents = self.contents.enter()?;
-        // Not by `call`: its closure might not be inlined.
+        let KeyTable::Single(table) = &contents.table else { return None };
+        let charged = table.charge_at_once(key, |word| admit(&self.config.ordinary, word))?;
+        // Not by `call`, whose closure might not be inlined, and made late, so that nothing of it is kept in a register
+        // before.
         let call = Call {
             epoch: self.epoch,
             config: &self.config,
@@ -149,7 +152,8 @@ impl LocalHandle {
             contents: &contents,
             counts: self.counts.as_ref(),
         };
-        call.charge_at_once(key, now, |word| admit(&call.config.ordinary, word))
+        call.finish_at_once(table, key, now, &charged);
+        Some(charged)
     }
 
     /// As [`charge_at_once`](Self::charge_at_once), by GCRA.

@@ -16,7 +16,7 @@
 //! counts, and adopts a config that came meanwhile. Any other call has done nothing here, and is made as a
 //! [`Call`](super::call::Call) in full.
 
-use crate::key_table::Charged;
+use crate::key_table::{Charged, Single, Table};
 use std::slice;
 
 use super::algorithm::Algorithm;
@@ -105,6 +105,13 @@ impl<C: Count> Call<'_, C> {
     ) -> Option<Charged> {
         let KeyTable::Single(table) = &self.contents.table else { return None };
         let charged = table.charge_at_once(key, decide)?;
+        self.finish_at_once(table, key, now, &charged);
+        Some(charged)
+    }
+
+    /// What every call does after it has charged or refused its key: adopts a config that came meanwhile, and counts.
+    #[inline(always)]
+    pub(super) fn finish_at_once(&self, table: &Table<Single>, key: KeyHash, now: u64, charged: &Charged) {
         if charged.is_refused {
             self.counts.count(REFUSED);
         } else {
@@ -113,7 +120,6 @@ impl<C: Count> Call<'_, C> {
             }
             self.counts.count(ALLOWED);
         }
-        Some(charged)
     }
 
     /// [`try_consume`](Self::try_consume) for each key in order, until another config comes into force. The keys' memory

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use crate::circuit_breaker::circuit::Circuit;
 use crate::runtime::key_hash::KeyHash;
 
-/// Circuits at first, and at most. A thread keeps no more in memory that were evicted.
+/// Circuits at first, and at most: as many as the breaker tracks where those are fewer. A thread keeps no more in memory that
+/// were evicted.
 const LEAST: usize = 16;
-const MOST: usize = 1024;
+const MOST: usize = 1 << 14;
 
 /// Entries by target for each circuit, as targets are placed by a hash and serials one after the other.
 const ENTRIES: usize = 4;
@@ -22,19 +23,23 @@ pub(super) struct Recent {
     circuits: Box<[Option<Arc<Circuit>>]>,
     /// Places in `circuits`, by the lowest bits of the target's hash.
     by_target: Box<[u16]>,
+    /// The length of `circuits` at most.
+    most: usize,
     /// Circuits that found another one in use.
     displaced: u32,
 }
 
-impl Default for Recent {
-    fn default() -> Self {
-        Self::of_size(LEAST)
-    }
-}
-
 impl Recent {
-    fn of_size(size: usize) -> Self {
+    /// For a breaker that tracks so many targets.
+    pub(super) fn of_capacity(capacity: usize) -> Self {
+        Self::of_size(LEAST, capacity.clamp(LEAST, MOST).next_power_of_two())
+    }
+
+    /// Both sizes are powers of two. A place fits a `u16`.
+    fn of_size(size: usize, most: usize) -> Self {
+        const { assert!(MOST - 1 <= u16::MAX as usize) };
         Self {
+            most,
             circuits: (0..size).map(|_| None).collect(),
             by_target: vec![0; ENTRIES * size].into(),
             displaced: 0,
@@ -56,6 +61,11 @@ impl Recent {
         (circuit.serial == serial).then_some(circuit)
     }
 
+    #[cfg(all(test, not(sluice_loom)))]
+    pub(super) fn size(&self) -> usize {
+        self.circuits.len()
+    }
+
     /// Adds a circuit that was not found by its target.
     pub(super) fn add(&mut self, circuit: Arc<Circuit>) {
         if self.is_free_for(&circuit) || self.grow() || self.displaces() {
@@ -74,10 +84,10 @@ impl Recent {
     /// False at the largest size. Circuits that were evicted stay behind.
     fn grow(&mut self) -> bool {
         let size = 2 * self.circuits.len();
-        if size > MOST {
+        if size > self.most {
             return false;
         }
-        let smaller = std::mem::replace(self, Self::of_size(size));
+        let smaller = std::mem::replace(self, Self::of_size(size, self.most));
         let in_use = smaller.circuits.into_iter().flatten().filter(|circuit| circuit.state().is_some());
         in_use.for_each(|circuit| self.put(circuit));
         true

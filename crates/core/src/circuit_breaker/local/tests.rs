@@ -95,14 +95,36 @@ fn judges_by_the_options_in_force() {
 }
 
 #[test]
-fn counts_calls_to_more_targets_than_it_keeps() {
-    let mut local = LocalBreaker::new(breaker(5_000));
-    let targets: Vec<_> = (0..3_000).map(|n| format!("target {n}")).collect();
-    for _ in 0..10 {
+fn keeps_as_many_circuits_as_the_breaker_tracks() {
+    let mut local = LocalBreaker::new(breaker(2_000));
+    let targets: Vec<_> = (0..2_000).map(|n| format!("target {n}")).collect();
+    for _ in 0..3 {
         targets.iter().for_each(|target| assert!(call(&mut local, target)));
     }
-    assert!(targets.iter().all(|target| calls_in_window(local.breaker(), target) == Some(10)));
-    assert_eq!(local.breaker().stats().expect("open").succeeded, 30_000);
+    // Some share their entry with another one.
+    let kept = targets.iter().filter(|target| local.recent.of_target(hash_str(target)).is_some()).count();
+    assert!((1_500..=2_000).contains(&kept), "{kept}");
+    assert!(local.recent.size() <= 2_048);
+}
+
+#[test]
+fn keeps_no_more_circuits_that_were_evicted_than_the_breaker_tracks() {
+    let mut local = LocalBreaker::new(breaker(16));
+    for n in 0..1_000 {
+        (0..2).for_each(|_| assert!(call(&mut local, &format!("target {n}"))));
+    }
+    assert_eq!(local.recent.size(), 16);
+}
+
+#[test]
+fn counts_calls_to_more_targets_than_it_keeps() {
+    let mut local = LocalBreaker::new(breaker(20_000));
+    let targets: Vec<_> = (0..18_000).map(|n| format!("target {n}")).collect();
+    for _ in 0..4 {
+        targets.iter().for_each(|target| assert!(call(&mut local, target)));
+    }
+    assert!(targets.iter().all(|target| calls_in_window(local.breaker(), target) == Some(4)));
+    assert_eq!(local.breaker().stats().expect("open").succeeded, 72_000);
 }
 
 #[test]
