@@ -158,6 +158,28 @@ describe('bad input', () => {
     assert.throws(() => storeOf({ name, maxKeys: 7 }), { code: 'ERR_SLUICE_CONFIG_MISMATCH' });
   });
 
+  test('two limiters of one window that have one store count together', () => {
+    const store = storeOf();
+    for (let limiter = 0; limiter < 2; limiter++) store.init({ windowMs: 60_000 });
+    assert.equal(store.increment('a').totalHits, 1);
+    assert.equal(store.increment('a').totalHits, 2);
+  });
+
+  test('a version of the limiter that calls incr', () => {
+    assert.throws(() => storeOf().incr('a', () => {}), {
+      code: 'ERR_SLUICE_UNSUPPORTED_VERSION',
+      message:
+        'ExpressRateLimitStore was called as incr(key, callback), as by another version of its limiter; accepted: ' +
+        'express-rate-limit 7 or 8',
+    });
+  });
+
+  test('a key without a text', () => {
+    const store = storeOf();
+    store.init({ windowMs: 60_000 });
+    assert.throws(() => store.increment(Object.create(null)), { code: 'ERR_SLUICE_INVALID_KEY' });
+  });
+
   test('keys that are no texts are keys of their own', () => {
     const store = storeOf();
     store.init({ windowMs: 60_000 });

@@ -174,6 +174,57 @@ describe('bad input', () => {
     assert.deepEqual(answer, { error: null, hits: { current: 1, ttl: 0 } });
   });
 
+  test('a negative window has ended too; others are errors', () => {
+    const store = new (storeNamed())({});
+    const hit = (window) => {
+      let answer;
+      store.incr('a', (error, hits) => (answer = error ?? hits), window, 1);
+      return answer;
+    };
+    for (let i = 0; i < 2; i++) assert.deepEqual(hit(-5), { current: 1, ttl: 0 });
+    for (const window of [Number.NaN, '1000', undefined, null]) {
+      assert.equal(hit(window).code, 'ERR_SLUICE_INVALID_VALUE', String(window));
+    }
+    const month = 31 * 86_400_000;
+    assert.deepEqual(hit(month), { current: 1, ttl: month });
+    assert.equal(hit(month).current, 2, 'over the 24.8 days of a timer');
+  });
+
+  test('a limit that changes holds from the next call on; one of Infinity is never exceeded', () => {
+    const store = new (storeNamed())({ continueExceeding: true });
+    const hit = (key, window, max) => {
+      let answer;
+      store.incr(key, (error, hits) => (answer = error ?? hits), window, max);
+      return answer;
+    };
+    hit('a', 1_000, 5);
+    assert.deepEqual(hit('a', 90_000, 1), { current: 2, ttl: 90_000 });
+    hit('b', 1_000, Number.POSITIVE_INFINITY);
+    const { current, ttl } = hit('b', 90_000, Number.POSITIVE_INFINITY);
+    assert.deepEqual([current, ttl <= 1_000], [2, true]);
+  });
+
+  test('a version of the plugin that passes no window', () => {
+    const store = new (storeNamed())({});
+    let failure;
+    for (const rest of [[5], [5, -1]]) {
+      store.incr('a', (error) => (failure = error), ...rest);
+      assert.equal(failure.code, 'ERR_SLUICE_UNSUPPORTED_VERSION');
+      assert.equal(
+        failure.message,
+        'FastifyRateLimitStore was called as incr(key, callback, max, ban), as by another version of its limiter; ' +
+          'accepted: @fastify/rate-limit 11',
+      );
+    }
+  });
+
+  test('one name with other options', () => {
+    const name = freshName();
+    new (FastifyRateLimitStore.named(name, { maxKeys: 10 }))({});
+    const Other = FastifyRateLimitStore.named(name, { maxKeys: 20 });
+    assert.throws(() => new Other({}), { code: 'ERR_SLUICE_CONFIG_MISMATCH' });
+  });
+
   test('a limit that counts do not reach, with a window that continues', () => {
     const store = new (storeNamed())({ continueExceeding: true });
     let failure;

@@ -156,7 +156,34 @@ test('four threads share one limit', async (t) => {
   assert.deepEqual([count(200), count(429)], [50, 50]);
 });
 
+test('windows that are none', async () => {
+  const storage = storageOf();
+  const hit = (ttl) => storage.increment('a', ttl, 1, 0, 'default');
+  for (let i = 0; i < 2; i++) assert.equal((await hit(-5)).totalHits, 1);
+  for (const ttl of [Number.NaN, '60', undefined]) {
+    await assert.rejects(hit(ttl), { code: 'ERR_SLUICE_INVALID_VALUE' }, String(ttl));
+  }
+  await assert.rejects(storage.increment('a', 1_000, 1, Number.NaN, 'default'), {
+    code: 'ERR_SLUICE_INVALID_OPTION',
+  });
+  const month = 31 * 86_400_000;
+  assert.equal((await hit(month)).timeToExpire, month / 1000);
+  assert.equal((await hit(month)).isBlocked, true, 'over the 24.8 days of a timer');
+});
+
+test('a version of the module that passes no limit', async () => {
+  await assert.rejects(storageOf().increment('a', 60_000), {
+    code: 'ERR_SLUICE_UNSUPPORTED_VERSION',
+    message:
+      'ThrottlerStorage was called as increment(key, ttl), as by another version of its limiter; accepted: ' +
+      '@nestjs/throttler 6',
+  });
+});
+
 test('names and options', async () => {
+  const name = freshName();
+  storageOf({ name });
+  assert.throws(() => storageOf({ name, maxKeys: 7 }), { code: 'ERR_SLUICE_CONFIG_MISMATCH' });
   assert.equal(SluiceThrottlerStorage, ThrottlerStorage);
   assert.throws(() => storageOf({ name: '' }), { code: 'ERR_SLUICE_INVALID_NAME' });
   assert.throws(() => storageOf({ limit: 5 }), { code: 'ERR_SLUICE_INVALID_OPTION' });

@@ -8,7 +8,7 @@ const BATCH_MS = 4;
  * The CPU time of this process, which excludes other processes and includes concurrent garbage collection. On Windows its
  * resolution is too low.
  */
-const usedMs = process.platform === 'win32' ? () => performance.now() : processorTime;
+export const processorMs = process.platform === 'win32' ? () => performance.now() : processorTime;
 
 /**
  * A separate loop for each case: in a shared loop the call would be megamorphic, and all cases would cost more. The name is
@@ -41,9 +41,9 @@ export async function measure(cases, rounds) {
 }
 
 async function time({ batch, admits, keysPerCall, name }, count) {
-  const startedAt = usedMs();
+  const startedAt = processorMs();
   const yes = await batch(count);
-  const ns = ((usedMs() - startedAt) * 1e6) / (count * keysPerCall);
+  const ns = ((processorMs() - startedAt) * 1e6) / (count * keysPerCall);
   const expected = admits ? count : 0;
   if (yes !== expected) throw new Error(`${name}: ${yes} of ${count} calls passed, not ${expected}`);
   return ns;
@@ -55,7 +55,7 @@ function processorTime() {
 }
 
 /** Also warms up: V8 has optimised the code by then. */
-async function calibrate(batch) {
+export async function calibrate(batch) {
   for (let count = 1_000; ; count *= 2) {
     const startedAt = performance.now();
     await batch(count);

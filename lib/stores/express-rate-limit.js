@@ -1,7 +1,7 @@
 'use strict';
 
 const { invalidOption } = require('../runtime/errors');
-const { StoreCounter, storeOptions } = require('./store-counter');
+const { StoreCounter, storeOptions, unsupportedCall } = require('./store-counter');
 
 const OWNER = 'ExpressRateLimitStore';
 /** Longer windows never end, and have no date to reset at. */
@@ -16,6 +16,8 @@ class ExpressRateLimitStore {
   localKeys = false;
   #counter;
   #windowMs;
+  /** The date of the last reset time: calls of one client within a window share it, as in the limiter's own store. */
+  #resetTime = new Date(0);
 
   constructor(options = {}) {
     const { name, counter } = storeOptions(OWNER, options, 'express-rate-limit');
@@ -35,9 +37,14 @@ class ExpressRateLimitStore {
     this.#windowMs = windowMs;
   }
 
+  /** Versions up to 5 of the limiter call it, and never `init`. Later ones call `increment`. */
+  incr() {
+    throw unsupportedCall(OWNER, 'incr(key, callback)', 'express-rate-limit 7 or 8');
+  }
+
   increment(key) {
     const { count } = this.#counter.add(key, 1, this.#window());
-    return { totalHits: count, resetTime: new Date(this.#counter.ends) };
+    return { totalHits: count, resetTime: this.#resetDate() };
   }
 
   decrement(key) {
@@ -47,7 +54,7 @@ class ExpressRateLimitStore {
   get(key) {
     const found = this.#counter.get(key);
     if (found === null) return undefined;
-    return { totalHits: found.count, resetTime: new Date(this.#counter.ends) };
+    return { totalHits: found.count, resetTime: this.#resetDate() };
   }
 
   resetKey(key) {
@@ -56,6 +63,12 @@ class ExpressRateLimitStore {
 
   resetAll() {
     this.#counter.clear();
+  }
+
+  #resetDate() {
+    const ends = this.#counter.ends;
+    if (this.#resetTime.getTime() !== ends) this.#resetTime = new Date(ends);
+    return this.#resetTime;
   }
 
   #window() {

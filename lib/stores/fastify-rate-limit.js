@@ -1,9 +1,11 @@
 'use strict';
 
 const { fitted } = require('../runtime/fitted-name');
-const { StoreCounter, checkLimit, storeOptions } = require('./store-counter');
+const { StoreCounter, checkLimit, storeOptions, unsupportedCall } = require('./store-counter');
 
 const OWNER = 'FastifyRateLimitStore';
+/** Of versions up to 9, whose stores know their window. The ban is -1 where there is none. */
+const CALL_OF_OTHERS = 'incr(key, callback, max, ban)';
 
 /** For @fastify/rate-limit 11: `store: FastifyRateLimitStore`. Counts are shared by all threads. */
 class FastifyRateLimitStore {
@@ -34,11 +36,12 @@ class FastifyRateLimitStore {
   incr(key, callback, timeWindow, max) {
     let hits;
     try {
-      // A window of 0 has ended with each hit, as in the plugin's own store.
-      hits =
-        timeWindow > 0
-          ? this.#counter.add(key, 1, timeWindow, this.#ruleFor(timeWindow, max))
-          : { count: 1, leftMs: 0 };
+      if (max === undefined || max < 0) throw unsupportedCall(OWNER, CALL_OF_OTHERS, '@fastify/rate-limit 11');
+      // A window of 0 or less has ended with each hit, as in the plugin's own store.
+      const hasEnded = typeof timeWindow === 'number' && timeWindow <= 0;
+      hits = hasEnded
+        ? { count: 1, leftMs: 0 }
+        : this.#counter.add(key, 1, timeWindow, this.#ruleFor(timeWindow, max));
     } catch (error) {
       return callback(error);
     }
@@ -70,7 +73,7 @@ class FastifyRateLimitStore {
   }
 
   #ruleFor(windowMs, max) {
-    if (!this.#continues && !this.#backsOff) return undefined;
+    if ((!this.#continues && !this.#backsOff) || max === Number.POSITIVE_INFINITY) return undefined;
     const above = checkLimit(`${OWNER} max`, max);
     // With both, the plugin's own store continues.
     return { above, windowMs, double: !this.#continues };

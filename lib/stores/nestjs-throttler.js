@@ -1,6 +1,6 @@
 'use strict';
 
-const { StoreCounter, checkLimit, storeOptions } = require('./store-counter');
+const { StoreCounter, checkLimit, storeOptions, unsupportedCall } = require('./store-counter');
 
 const OWNER = 'ThrottlerStorage';
 
@@ -14,6 +14,9 @@ class ThrottlerStorage {
   }
 
   async increment(key, ttl, limit, blockDuration, throttlerName) {
+    if (throttlerName === undefined) {
+      throw unsupportedCall(OWNER, 'increment(key, ttl)', '@nestjs/throttler 6');
+    }
     const most = limit === Number.POSITIVE_INFINITY ? limit : checkLimit(`${OWNER} limit`, limit);
     const { count, leftMs } = this.#add(keyOf(key, throttlerName), ttl, ruleOf(most, blockDuration));
     const isBlocked = count > most;
@@ -28,8 +31,9 @@ class ThrottlerStorage {
   }
 
   #add(key, ttl, rule) {
-    // A window of 0 has ended with each hit.
-    return ttl > 0 ? this.#counter.add(key, 1, ttl, rule) : { count: 1, leftMs: 0 };
+    // A window of 0 or less has ended with each hit.
+    const hasEnded = typeof ttl === 'number' && ttl <= 0;
+    return hasEnded ? { count: 1, leftMs: 0 } : this.#counter.add(key, 1, ttl, rule);
   }
 }
 
@@ -39,7 +43,7 @@ function keyOf(key, throttlerName) {
 }
 
 function ruleOf(limit, blockDuration) {
-  if (!(blockDuration > 0) || limit === Number.POSITIVE_INFINITY) return undefined;
+  if (blockDuration <= 0 || limit === Number.POSITIVE_INFINITY) return undefined;
   return { above: Math.floor(limit), windowMs: blockDuration, once: true };
 }
 

@@ -3,7 +3,7 @@
 const { HitCounter } = require('../hit-counter');
 const { CheckedRule } = require('../hit-counter/arguments');
 const { kEnds } = require('../hit-counter/symbols');
-const { invalidOption } = require('../runtime/errors');
+const { SluiceError, invalid, invalidOption } = require('../runtime/errors');
 const { checkName, checkOptions, owned } = require('../runtime/schema');
 
 /** As they were when the package was loaded. */
@@ -92,7 +92,15 @@ const NUMBER = '\0number ';
 
 /** A store takes any value for a key; a counter takes texts. Texts are their own keys. */
 function keyOf(key) {
-  return typeof key === 'string' && key !== '' ? key : `\0${typeof key} ${String(key)}`;
+  return typeof key === 'string' && key !== '' ? key : `\0${typeof key} ${textOf(key)}`;
+}
+
+function textOf(key) {
+  try {
+    return String(key);
+  } catch {
+    throw invalid('INVALID_KEY', 'key', key, 'a value that String() makes a text of');
+  }
 }
 
 /** The key that `keyOf` made this text of; of those that are no texts, numbers only. */
@@ -106,6 +114,14 @@ function checkLimit(option, limit) {
   throw invalidOption(option, limit, `at most ${MOST}: counts go no further`);
 }
 
+/** The error of a store that a version of its limiter calls in another way than it supports. */
+function unsupportedCall(store, call, versions) {
+  return new SluiceError(
+    'UNSUPPORTED_VERSION',
+    `${store} was called as ${call}, as by another version of its limiter; accepted: ${versions}`,
+  );
+}
+
 /** Options of a store: its name, and those of the counter. */
 function storeOptions(owner, options, defaultName) {
   const { name = defaultName, ...ofCounter } = checkOptions(owner, options, OPTIONS);
@@ -117,4 +133,4 @@ const any = (value) => value;
 /** The counter checks its own. */
 const OPTIONS = { name: any, maxKeys: any, overflow: any, keepKeys: any, onMismatch: any };
 
-module.exports = { StoreCounter, checkLimit, storeOptions };
+module.exports = { StoreCounter, checkLimit, storeOptions, unsupportedCall };
