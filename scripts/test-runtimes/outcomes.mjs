@@ -66,9 +66,10 @@ async function run(executable, args) {
     ending = `took longer than ${FILE_TIMEOUT_MS / 1000} s`;
     kill(child);
   }, FILE_TIMEOUT_MS);
+  // Processes that a file left behind hold its output open.
+  child.once('exit', () => kill(child));
   const [code, signal] = await once(child, 'close');
   clearTimeout(timer);
-  kill(child);
   running.delete(child);
   if (signal !== null) ending ??= `was ended by ${signal}`;
   else if (code !== 0) ending ??= `exited with ${code}`;
