@@ -20,6 +20,11 @@ export class FastifyRateLimitStore {
    * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`.
    */
   static named(name: string, options?: HitCounterOptions): typeof FastifyRateLimitStore;
+  /**
+   * Counts one hit. The plugin calls it. Errors go to the callback: `INVALID_VALUE` for a window that is no number,
+   * `INVALID_OPTION` for a `max` above 10⁹ other than `Infinity` where a rule needs it, `UNSUPPORTED_VERSION` for a call
+   * of version 9 or before.
+   */
   incr(key: string, callback: FastifyRateLimitCallback, timeWindow: number, max: number): void;
   read(key: string, callback: FastifyRateLimitCallback, timeWindow?: number, max?: number): void;
   child(route: object): FastifyRateLimitStore;

@@ -29,7 +29,8 @@ export class ThrottlerStorage {
    * Counts one hit, and begins the block in the same step. The guard calls it.
    *
    * @param ttl milliseconds, as `blockDuration`
-   * @throws {SluiceError} `INVALID_OPTION` for a limit above 10⁹ other than `Infinity`.
+   * @throws {SluiceError} `INVALID_OPTION` for a limit above 10⁹ other than `Infinity`, `INVALID_VALUE` for a `ttl` that is no
+   *   number, `UNSUPPORTED_VERSION` for a call without `throttlerName`, as version 5 makes it.
    */
   increment(
     key: string,

@@ -21,16 +21,16 @@ const PAIRS = {
       { ...pair, atMost: name.startsWith('@nestjs') ? OF_NEST : OF_STORES },
     ]),
   ),
-  [COUNTER]: { own: consuming, ours: adding, atMost: OF_COUNTER },
+  [COUNTER]: { own: consuming, shared: adding, atMost: OF_COUNTER },
 };
 
 /** A pair for each load that has a target. */
 export async function openPairs() {
   const pairs = [];
-  for (const [name, { own, ours, atMost }] of Object.entries(PAIRS)) {
+  for (const [name, { own, shared, atMost }] of Object.entries(PAIRS)) {
     for (const load of Object.keys(LOADS).filter((load) => load in atMost)) {
       const opened = { own: await openCase(`${name}, own`, own, load) };
-      opened.ours = await openCase(`${name}, sluice`, ours, load);
+      opened.shared = await openCase(`${name}, sluice`, shared, load);
       pairs.push({ name, load, atMost: atMost[load], ...opened });
     }
   }

@@ -26,24 +26,24 @@ export async function run({ quick }) {
 async function measurePairs(rounds) {
   const pairs = await openPairs();
   const samples = await measure(
-    pairs.flatMap(({ own, ours }) => [own, ours]),
+    pairs.flatMap(({ own, shared }) => [own, shared]),
     rounds,
   );
   return pairs.map(({ name, load, atMost }, at) => {
-    const [own, ours] = [samples[2 * at], samples[2 * at + 1]];
-    return { name, load, atMost, own, ours, times: ratio(ours, own) };
+    const [own, shared] = [samples[2 * at], samples[2 * at + 1]];
+    return { name, load, atMost, own, shared, times: ratio(shared, own) };
   });
 }
 
 function costs(results) {
   const headings = ['call', 'load', 'own, ns', 'sluice, ns', 'sluice / own', 'spread'];
-  const rows = results.map(({ name, load, own, ours, times }) => [
+  const rows = results.map(({ name, load, own, shared, times }) => [
     name,
     LOADS[load],
     median(own).toFixed(0),
-    median(ours).toFixed(0),
+    median(shared).toFixed(0),
     times.toFixed(2),
-    `±${(100 * Math.max(spread(own), spread(ours))).toFixed(0)} %`,
+    `±${(100 * Math.max(spread(own), spread(shared))).toFixed(0)} %`,
   ]);
   return `### One thread\n\n${table(headings, rows)}`;
 }
@@ -66,6 +66,11 @@ function losses(results) {
     );
 }
 
-function totalTarget({ name, limit, ours }) {
-  return { what: `hits of four threads admitted by a limit of ${limit}, ${name}`, value: ours / limit, atMost: 1, unit: '×' };
+function totalTarget({ name, limit, shared }) {
+  return {
+    what: `hits of four threads admitted by a limit of ${limit}, ${name}`,
+    value: shared / limit,
+    atMost: 1,
+    unit: '×',
+  };
 }

@@ -9,10 +9,10 @@ export const NEST_LIMIT = 100;
 
 /** By limiter and call: its own store, and that of sluice. */
 export const PEERS = {
-  'express-rate-limit increment(key)': { own: expressOwn, ours: expressOurs },
-  '@fastify/rate-limit incr(key)': { own: fastifyOwn, ours: fastifyOurs },
-  'rate-limiter-flexible consume(key)': { own: flexibleOwn, ours: flexibleOurs },
-  '@nestjs/throttler increment(key)': { own: nestOwn, ours: nestOurs },
+  'express-rate-limit increment(key)': { own: expressOwn, shared: expressShared },
+  '@fastify/rate-limit incr(key)': { own: fastifyOwn, shared: fastifyShared },
+  'rate-limiter-flexible consume(key)': { own: flexibleOwn, shared: flexibleShared },
+  '@nestjs/throttler increment(key)': { own: nestOwn, shared: nestShared },
 };
 
 let opened = 0;
@@ -26,7 +26,7 @@ async function expressOwn() {
   return expressCalls(new MemoryStore());
 }
 
-function expressOurs(clients, name = freshName()) {
+function expressShared(clients, name = freshName()) {
   const { ExpressRateLimitStore } = require('../../lib/stores/express-rate-limit.js');
   return expressCalls(new ExpressRateLimitStore({ name, maxKeys: clients }));
 }
@@ -53,7 +53,7 @@ function fastifyOwn(clients) {
   };
 }
 
-function fastifyOurs(clients, name = freshName()) {
+function fastifyShared(clients, name = freshName()) {
   const { FastifyRateLimitStore } = require('../../lib/stores/fastify-rate-limit.js');
   const { HitCounter } = require('../..');
   const Store = FastifyRateLimitStore.named(name, { maxKeys: clients });
@@ -77,7 +77,7 @@ async function flexibleOwn() {
   return flexibleCalls(new RateLimiterMemory({ points: PLENTY, duration: DAY_MS / 1000 }));
 }
 
-function flexibleOurs(clients, name = freshName()) {
+function flexibleShared(clients, name = freshName()) {
   const { RateLimiterMemory } = require('../../lib/stores/rate-limiter-flexible.js');
   const options = { name, maxKeys: clients, points: PLENTY, duration: DAY_MS / 1000 };
   return flexibleCalls(new RateLimiterMemory(options));
@@ -100,7 +100,7 @@ function nestOwn() {
   return { call: nestCall(storage), countOf: nestCount, forget: () => storage.onApplicationShutdown() };
 }
 
-function nestOurs(clients, name = freshName()) {
+function nestShared(clients, name = freshName()) {
   const { ThrottlerStorage } = require('../../lib/stores/nestjs-throttler.js');
   const { HitCounter } = require('../..');
   const storage = new ThrottlerStorage({ name, maxKeys: clients });

@@ -11,8 +11,8 @@ const LIMIT = NEST_LIMIT;
 export async function countTotals() {
   const totals = [];
   for (const name of Object.keys(PEERS)) {
-    const [own, ours] = [await admitted(name, 'own'), await admitted(name, 'ours')];
-    totals.push({ name, limit: LIMIT, own, ours });
+    const [own, shared] = [await admitted(name, 'own'), await admitted(name, 'shared')];
+    totals.push({ name, limit: LIMIT, own, shared });
   }
   return totals;
 }
@@ -30,6 +30,6 @@ async function admitted(name, by) {
 
 export function totalsSection(totals) {
   const headings = ['limiter', 'limit', 'admitted, own store', 'admitted, store of sluice'];
-  const rows = totals.map(({ name, limit, own, ours }) => [name, `${limit}`, `${own}`, `${ours}`]);
+  const rows = totals.map(({ name, limit, own, shared }) => [name, `${limit}`, `${own}`, `${shared}`]);
   return `### One limit in ${THREADS} threads\n\n${table(headings, rows)}\n\nEach thread makes ${LIMIT} hits of one key.`;
 }

@@ -36,7 +36,8 @@ class FastifyRateLimitStore {
   incr(key, callback, timeWindow, max) {
     let hits;
     try {
-      if (max === undefined || max < 0) throw unsupportedCall(OWNER, CALL_OF_OTHERS, '@fastify/rate-limit 11');
+      if (max === undefined || max < 0)
+        throw unsupportedCall(OWNER, CALL_OF_OTHERS, '@fastify/rate-limit 11');
       // A window of 0 or less has ended with each hit, as in the plugin's own store.
       const hasEnded = typeof timeWindow === 'number' && timeWindow <= 0;
       hits = hasEnded

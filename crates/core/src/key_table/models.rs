@@ -112,7 +112,7 @@ impl<C: Books> Small<C> {
     /// Inserts the key uncharged, as a thread does that finishes the claim of another.
     fn insert_uncharged(&self, key: Key, now: u64) {
         let key = self.table.slots.candidates(hash(key));
-        if let Ok(Some(claim)) = self.table.claim(&key, now, &Self::lifetime) {
+        if let Ok(Some(claim)) = self.table.claim(&key, Arrival { now, ..ARRIVAL }, &Self::lifetime) {
             self.table.finish(&claim, &key);
         }
     }
