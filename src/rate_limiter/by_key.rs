@@ -27,7 +27,7 @@ unsafe extern "C" fn try_consume(env: sys::napi_env, info: sys::napi_callback_in
     Call::<1>::quick(env, info, |call| {
         let key = call.key(0)?;
         let answer = |is_admitted| {
-            observe(call, key, || if is_admitted { Reason::Admitted } else { Reason::Quota });
+            observe(call, || if is_admitted { Reason::Admitted } else { Reason::Quota });
             Admission::from(is_admitted)
         };
         with_limiter(call, |local, cost| local.try_consume(key, cost, clock::now()), answer)
@@ -62,7 +62,7 @@ unsafe extern "C" fn consume(env: sys::napi_env, info: sys::napi_callback_info) 
             call,
             |local, cost| local.consume(key, cost, clock::now()),
             |decision| {
-                observe(call, key, || reason(&decision));
+                observe(call, || reason(&decision));
                 leave_decision(call, &decision)
             },
         )
@@ -74,7 +74,7 @@ unsafe extern "C" fn decide(env: sys::napi_env, info: sys::napi_callback_info) -
     Call::<1>::quick(env, info, |call| {
         let key = call.key(0)?;
         let consume = |local: &mut LocalHandle, cost| local.consume(key, cost, clock::now());
-        with_limiter(call, consume, |decision| leave_observed(call, key, &decision))?
+        with_limiter(call, consume, |decision| leave_observed(call, &decision))?
     })
 }
 
@@ -84,14 +84,14 @@ unsafe extern "C" fn decide_by_limit(env: sys::napi_env, info: sys::napi_callbac
         let (key, limit) = (call.key(0)?, integer(call.f64(1)?));
         let consume =
             |local: &mut LocalHandle, cost| local.consume_with_limit(key, cost, limit, clock::now());
-        with_limiter(call, consume, |decision| leave_observed(call, key, &decision))?
+        with_limiter(call, consume, |decision| leave_observed(call, &decision))?
     })
 }
 
 /// As `leave_for_middleware`, of a call that the rankings see.
 #[inline(always)]
-fn leave_observed<const N: usize>(call: &Call<'_, N>, key: KeyHash, decision: &Decision) -> Result<Left> {
-    observe(call, key, || reason(decision));
+fn leave_observed<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<Left> {
+    observe(call, || reason(decision));
     leave_for_middleware(call, decision)
 }
 

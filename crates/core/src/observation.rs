@@ -20,7 +20,7 @@ pub use history::{
 };
 pub use journal::{Journal, MAX_ENTRIES, Note};
 pub use ranking::{CAPACITY, MAX_KEY_BYTES, MINUTES, Observed, Ranked, Ranking, Reason};
-pub use sampler::{LARGEST_STRIDE, LEAST_GAP, Sampler};
+pub use sampler::{BURST, LARGEST_STRIDE, LEAST_GAP, Sampler};
 pub use threads::{ThreadLoad, ThreadLoads};
 
 use crate::runtime::clock::SetBack;

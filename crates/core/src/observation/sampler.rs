@@ -9,8 +9,12 @@ pub const LARGEST_STRIDE: u32 = 4_096;
 /// Samples come at most about so often, in nanoseconds, however many calls there are.
 pub const LEAST_GAP: u64 = MS / 50;
 
+/// Samples that may come at once, after a time with few of them.
+pub const BURST: u64 = 1_024;
+
 /// Chooses samples of one thread's calls. Each stands for as many calls as it says, so their sum is what was called, up to
-/// the error of sampling. While calls are further apart than [`LEAST_GAP`], each is a sample that stands for itself.
+/// the error of sampling. While calls are further apart than [`LEAST_GAP`], or are a burst of at most [`BURST`], each is a
+/// sample that stands for itself.
 #[derive(Debug)]
 pub struct Sampler {
     /// Calls that are skipped before the next sample.
@@ -18,6 +22,8 @@ pub struct Sampler {
     /// How many calls the next sample stands for.
     stride: Cell<u32>,
     last: Cell<u64>,
+    /// Time for samples that was not used: one costs [`LEAST_GAP`].
+    credit: Cell<u64>,
     random: Cell<u64>,
 }
 
@@ -25,7 +31,13 @@ impl Sampler {
     /// A sampler whose choices follow from `seed`.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self { skip: Cell::new(0), stride: Cell::new(1), last: Cell::new(0), random: Cell::new(seed | 1) }
+        Self {
+            skip: Cell::new(0),
+            stride: Cell::new(1),
+            last: Cell::new(0),
+            credit: Cell::new(MOST_CREDIT),
+            random: Cell::new(seed | 1),
+        }
     }
 
     /// Whether this call is skipped.
@@ -45,13 +57,12 @@ impl Sampler {
     pub fn weight(&self, now: u64) -> u32 {
         let weight = self.stride.get();
         let gap = now.saturating_sub(self.last.replace(now));
-        // At the rate of the calls since the last sample, the next comes `LEAST_GAP` later.
-        let next = u64::from(weight).saturating_mul(LEAST_GAP).checked_div(gap).unwrap_or(u64::MAX);
-        // It grows gradually: a burst is short.
-        let next = next.clamp(1, u64::from(weight) * 2).min(u64::from(LARGEST_STRIDE));
-        let stride = u32::try_from(next).unwrap_or(LARGEST_STRIDE);
-        self.stride.set(stride);
-        self.skip.set(self.below(2 * stride - 1));
+        let credit = self.credit.get().saturating_add(gap).min(MOST_CREDIT).saturating_sub(LEAST_GAP);
+        self.credit.set(credit);
+        let takes_all = (weight == 1 && credit > 0) || credit >= MOST_CREDIT / 2;
+        let next = if takes_all { 1 } else { next_stride(weight, gap) };
+        self.stride.set(next);
+        self.skip.set(self.below(2 * next - 1));
         weight
     }
 
@@ -64,6 +75,16 @@ impl Sampler {
         self.random.set(random);
         ((random >> 32) * u64::from(bound) >> 32) as u32
     }
+}
+
+const MOST_CREDIT: u64 = BURST * LEAST_GAP;
+
+/// The stride by which the next sample comes `LEAST_GAP` later, at the rate of the calls before the last one. It grows
+/// gradually: a burst may be short.
+fn next_stride(stride: u32, gap: u64) -> u32 {
+    let next = (u64::from(stride) * LEAST_GAP).checked_div(gap).unwrap_or(u64::MAX);
+    let next = next.clamp(1, u64::from(stride) * 2).min(u64::from(LARGEST_STRIDE));
+    u32::try_from(next).unwrap_or(LARGEST_STRIDE)
 }
 
 #[cfg(test)]
@@ -80,6 +101,15 @@ mod tests {
     }
 
     #[test]
+    fn takes_every_call_of_a_short_burst() {
+        let sampler = Sampler::new(7);
+        for call in 1..BURST {
+            assert!(!sampler.skips());
+            assert_eq!(sampler.weight(call), 1);
+        }
+    }
+
+    #[test]
     fn samples_a_share_of_many_calls_that_stands_for_all() {
         let (sampler, calls, apart) = (Sampler::new(7), 2_000_000_u64, 100);
         let (mut samples, mut sum, mut even) = (0, 0, 0);
@@ -92,7 +122,7 @@ mod tests {
             sum += weight;
             even += if call % 2 == 0 { weight } else { 0 };
         }
-        let expected = calls * apart / LEAST_GAP;
+        let expected = calls * apart / LEAST_GAP + BURST;
         assert!(samples < expected * 2, "{samples} samples, about {expected} expected");
         assert!(sum.abs_diff(calls) < calls / 20, "{sum} of {calls}");
         assert!(even.abs_diff(calls / 2) < calls / 20, "{even} of {}", calls / 2);

@@ -1,0 +1,16 @@
+'use strict';
+
+const { Dashboard } = require('./dashboard');
+const { dashboardOptions } = require('./options');
+
+/** All guards and components of the process, as a page. */
+function dashboard(options = {}) {
+  return new Dashboard(undefined, dashboardOptions(options)).handler();
+}
+
+/** One guard and its parts, as a page. */
+function dashboardOf(guard, options = {}) {
+  return new Dashboard(guard.name, dashboardOptions(options)).handler();
+}
+
+module.exports = { dashboard, dashboardOf };

@@ -1,0 +1,59 @@
+'use strict';
+
+const { CircuitBreaker } = require('../circuit-breaker');
+const { ClientHub } = require('../client-hub');
+const { ConnectionTracker } = require('../connection-tracker');
+const { HitCounter } = require('../hit-counter');
+const { RateLimiter } = require('../rate-limiter');
+const { Registry } = require('../registry');
+const { Reputation } = require('../reputation');
+const { native } = require('../runtime/native');
+const { SecurityMonitor } = require('../security-monitor');
+
+/** Components that are read through an object of this thread. A broker and a lifecycle are not: an object takes part. */
+const CLASSES = {
+  RateLimiter,
+  ConnectionTracker,
+  Reputation,
+  SecurityMonitor,
+  CircuitBreaker,
+  ClientHub,
+  Registry,
+  HitCounter,
+};
+
+/** This thread's objects by kind and name: made once, as each holds a handle. */
+const objects = new Map();
+
+/** Whether the object's instance exists. One that was destroyed may have been created anew. */
+const isOpen = (object) => {
+  try {
+    object.stats?.();
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** The instance of this kind and name; null where there is none. It is attached to, never created. */
+function attached(kind, name) {
+  if (name === null || name === undefined) return null;
+  const key = `${kind} ${name}`;
+  const known = objects.get(key);
+  if (known !== undefined && (kind === 'Registry' || isOpen(known))) return known;
+  try {
+    const object = new CLASSES[kind](name);
+    objects.set(key, object);
+    return object;
+  } catch {
+    objects.delete(key);
+    return null;
+  }
+}
+
+/** The names of all instances of the process: `{ RateLimiter: ['api', …], … }`. */
+function allNames() {
+  return Object.fromEntries(native.instanceNames().map(({ kind, names }) => [kind, names]));
+}
+
+module.exports = { allNames, attached };
