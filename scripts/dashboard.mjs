@@ -70,7 +70,8 @@ function check() {
     return !existsSync(file) || textOf(readFileSync(file)) !== textOf(contents);
   });
   const names = stale.map(({ name }) => name).join(' and ');
-  if (stale.length > 0) fail(`${names} must be bundled anew: run "npm run build:dashboard" and commit the result.`);
+  if (stale.length > 0)
+    fail(`${names} must be bundled anew: run "npm run build:dashboard" and commit the result.`);
   console.log('sluice: the dashboard is current');
 }
 

@@ -11,6 +11,7 @@ const SUITES = {
     'models of the engine, exhaustively for small cases and at random for larger ones (loom, shuttle)',
   'test:planted': 'the models find bugs planted into the engine',
   'test:node': 'the addon in Node.js',
+  'test:browser': "the dashboard's page in Chromium",
   examples: 'the examples and their totals',
   'test:install': 'the packages, installed from a registry without Rust',
 };

@@ -17,7 +17,9 @@ const OPTIONS = {
   rateLimit: { limit: 5, window: '1h' },
   connections: { max: 1_000 },
   reputation: { maxFailures: 100, findTime: '1h', banTime: '1h', maxBanTime: '1d' },
-  monitor: { rules: [{ name: `rule ${ATTACK}`, event: 'login-failed', count: 2, window: '1h', action: 'alert' }] },
+  monitor: {
+    rules: [{ name: `rule ${ATTACK}`, event: 'login-failed', count: 2, window: '1h', action: 'alert' }],
+  },
 };
 
 let browser;
@@ -55,7 +57,8 @@ async function exceed(client, calls = 10) {
 const row = (page, id, client) =>
   page.locator(`section[aria-labelledby=${id}] tbody tr`).filter({ hasText: client }).first();
 
-const confirm = (page, name) => page.locator('dialog form').getByRole('button', { name, exact: true }).click();
+const confirm = (page, name) =>
+  page.locator('dialog form').getByRole('button', { name, exact: true }).click();
 
 test('an operator finds the worst offender, sees why, and lets it in', async (t) => {
   assert.equal(await exceed('127.0.0.61', 7), 2);
@@ -202,7 +205,8 @@ test('works with the keyboard alone, and names all it shows', async (t) => {
     [...document.querySelectorAll('button, input, select, section, table')]
       .filter((element) => {
         const by = element.getAttribute('aria-labelledby');
-        const label = by === null ? element.getAttribute('aria-label') : document.getElementById(by)?.textContent;
+        const label =
+          by === null ? element.getAttribute('aria-label') : document.getElementById(by)?.textContent;
         return !(label || element.textContent || element.labels?.[0]?.textContent);
       })
       .map((element) => element.outerHTML),

@@ -49,7 +49,8 @@ function fill() {
   for (let client = 1; client <= 12; client++) send(`127.0.2.${client}`, 0.3 + client / 15);
   send('127.0.2.66', 8);
   send('127.0.2.67', 2);
-  for (const user of ['anna', 'ben', 'carla', 'dora', 'emil']) guard.monitor.record('login-failed', '127.0.2.99', user);
+  for (const user of ['anna', 'ben', 'carla', 'dora', 'emil'])
+    guard.monitor.record('login-failed', '127.0.2.99', user);
   send('127.0.2.99', 1);
   guard.reputation.ban('198.51.100.0/24', { duration: '7d', reason: 'scanner' });
   const search = new sluice.RateLimiter('search', { limit: 10, window: '1s' });

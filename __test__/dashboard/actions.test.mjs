@@ -42,13 +42,19 @@ test('one thread shows a client, and another lets it in, for all of them', async
     return Array.from({ length: 10 }, () => one.tryConsume(client)).filter(Boolean).length;
   };
   const admitted = await runInAll(peers, consume, { limiter: name, client: CLIENT });
-  assert.equal(admitted.reduce((sum, count) => sum + count), 10);
+  assert.equal(
+    admitted.reduce((sum, count) => sum + count),
+    10,
+  );
   reputation.ban(CLIENT, { duration: '1h', reason: 'scan' });
 
   const stream = await openStream(t, ports[0], '/events');
   const { offenders } = await stream.next('snapshot');
   const offender = offenders.find(({ source }) => source === name);
-  assert.deepEqual([offender.client, offender.minutes.at(-1) + offender.minutes.at(-2), offender.error], [CLIENT, 30, 0]);
+  assert.deepEqual(
+    [offender.client, offender.minutes.at(-1) + offender.minutes.at(-2), offender.error],
+    [CLIENT, 30, 0],
+  );
 
   const report = await post(ports[1], '/client', { client: offender.id });
   const [quota] = report.json.limiters.filter((one) => one.name === name);
@@ -64,7 +70,10 @@ test('one thread shows a client, and another lets it in, for all of them', async
   const after = await stream.until(({ notes }) => notes.some(({ type }) => type === 'action'));
   assert.ok(!after.offenders.some(({ source }) => source === name), 'it no longer counts as refused');
   const { action, client, user, what } = after.notes.find(({ type }) => type === 'action');
-  assert.deepEqual({ action, client, user, what }, { action: 'admit', client: CLIENT, user: 'ada', what: json.what });
+  assert.deepEqual(
+    { action, client, user, what },
+    { action: 'admit', client: CLIENT, user: 'ada', what: json.what },
+  );
   const { json: later } = await post(ports[3], '/client', { client: { key: CLIENT } });
   assert.equal(later.timeline[0].what, json.what);
 });
@@ -144,7 +153,7 @@ test('what cannot be done is said, and changes nothing', async (t) => {
     [{ action: 'admit', client: 7 }, 404, /not known/],
     [{ action: 'unban', client, reputation: name }, 404, /not banned/],
     [{ action: 'unban', client, reputation: 'other' }, 404, /no Reputation/],
-    [{ action: 'ban', client: { key: 'nobody at all' }, reputation: name, duration: '1h' }, 400, /address/],
+    [{ action: 'ban', client: { key: 'no address' }, reputation: name, duration: '1h' }, 400, /address/],
     [{ action: 'ban', client, reputation: name, duration: 'soon' }, 400, /duration/],
     [{ action: 'block', client, limiter: name, duration: '1h' }, 404, /limiter is not known/],
     [{ action: 'reconfigure', limiter: id, limits: [] }, 400, /a list of 1 quotas/],
@@ -159,7 +168,10 @@ test('what cannot be done is said, and changes nothing', async (t) => {
   }
   assert.equal(limiter.peek(CLIENT).remaining, 10);
   const { notes } = await stream.next('snapshot');
-  assert.deepEqual(notes.filter(({ source }) => source === name), []);
+  assert.deepEqual(
+    notes.filter(({ source }) => source === name),
+    [],
+  );
 });
 
 test("a guard's dashboard acts on its own parts only", async (t) => {

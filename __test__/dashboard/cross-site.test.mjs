@@ -38,7 +38,11 @@ test('a request acts only where it is from the page itself', async (t) => {
     { ...without, Origin: ADMIN },
   ];
   for (const headers of accepted) {
-    assert.deepEqual(await attempt(port, { headers }), { status: 200, isDone: true }, JSON.stringify(headers));
+    assert.deepEqual(
+      await attempt(port, { headers }),
+      { status: 200, isDone: true },
+      JSON.stringify(headers),
+    );
   }
   const refused = [
     without,
@@ -60,7 +64,11 @@ test('a request acts only where it is from the page itself', async (t) => {
     { 'Content-Type': 'text/plain; application/json' },
   ];
   for (const headers of refused) {
-    assert.deepEqual(await attempt(port, { headers }), { status: 403, isDone: false }, JSON.stringify(headers));
+    assert.deepEqual(
+      await attempt(port, { headers }),
+      { status: 403, isDone: false },
+      JSON.stringify(headers),
+    );
     const { status } = await post(port, '/client', { client: { key: 'client' } }, { headers });
     assert.equal(status, 403);
   }
@@ -69,7 +77,11 @@ test('a request acts only where it is from the page itself', async (t) => {
 test('other methods than POST never act', async (t) => {
   const port = await serve(t, sluice.dashboard({ readOnly: false }));
   for (const method of ['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS']) {
-    const headers = { 'Content-Type': 'application/json', 'X-Sluice-Dashboard': '1', 'Sec-Fetch-Site': 'same-origin' };
+    const headers = {
+      'Content-Type': 'application/json',
+      'X-Sluice-Dashboard': '1',
+      'Sec-Fetch-Site': 'same-origin',
+    };
     const { status, headers: sent } = await ask(port, { path: '/action', method, headers });
     assert.equal(status, 405);
     assert.equal(sent.allow, 'POST');

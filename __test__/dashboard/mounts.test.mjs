@@ -107,7 +107,14 @@ for (const framework of [...Object.keys(SERVERS), 'Fastify 5']) {
 
     const { allowed, refused: refusals, skipped, recorded, rateLimit, monitor } = guard.stats();
     assert.deepEqual(
-      { allowed, refusals, skipped, recorded, charged: rateLimit.allowed + rateLimit.refused, events: monitor.recorded },
+      {
+        allowed,
+        refusals,
+        skipped,
+        recorded,
+        charged: rateLimit.allowed + rateLimit.refused,
+        events: monitor.recorded,
+      },
       { allowed: 0, refusals: 0, skipped: 0, recorded: 0, charged: 0, events: 0 },
     );
     assert.equal((await ask(port, { path: '/' })).text, 'served');
@@ -148,7 +155,11 @@ test('the page is compressed where the browser accepts that', async (t) => {
   assert.deepEqual([head.headers['content-length'], head.text], [plain.headers['content-length'], '']);
   for (const name of ['/', '/app.js']) {
     const { text } = await ask(port, { path: name });
-    assert.doesNotMatch(text, /https?:\/\/(?!www\.w3\.org)[a-z0-9.-]+\/[^\s"]*\.(?:js|css|woff)/, 'no external resources');
+    assert.doesNotMatch(
+      text,
+      /https?:\/\/(?!www\.w3\.org)[a-z0-9.-]+\/[^\s"]*\.(?:js|css|woff)/,
+      'no external resources',
+    );
   }
 });
 

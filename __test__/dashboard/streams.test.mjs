@@ -32,7 +32,10 @@ test('a viewer gets the last hour first, then what there is, again and again', a
   const first = await stream.next('snapshot');
   assert.deepEqual([first.guards[0].allowed, first.guards[0].refusedByQuota], [3, 2]);
   assert.equal(first.limiters[0].limits[0].limit, 3);
-  assert.deepEqual(first.threads.map(({ threadId }) => threadId), [0]);
+  assert.deepEqual(
+    first.threads.map(({ threadId }) => threadId),
+    [0],
+  );
   const [offender] = first.offenders;
   assert.deepEqual([offender.client, offender.reason, offender.source], ['127.0.0.1', 'quota', guard.name]);
   await ask(port);

@@ -47,9 +47,7 @@ export function App() {
       {client !== null && (
         <ClientPage client={client} context={context} changes={said.changes} onClose={() => open(null)} />
       )}
-      {request !== null && (
-        <ActionDialog request={request} onDone={done} onClose={() => ask(null)} />
-      )}
+      {request !== null && <ActionDialog request={request} onDone={done} onClose={() => ask(null)} />}
       <div class={`toast ${said.text === '' ? 'gone' : ''}`} key={said.changes} role="status">
         {said.text}
       </div>
@@ -73,13 +71,15 @@ function Header({ status, facts, scheme, toggleScheme, open }) {
         {states[status]}
       </span>
       {facts?.readOnly && <span class="note">read-only</span>}
-      <form role="search" onSubmit={search}>
-        <label>
-          <span class="hidden">Find a client by its address or key</span>
-          <input type="search" name="key" placeholder="Find a client: address or key" autocomplete="off" />
-        </label>
-        <button type="submit">Find</button>
-      </form>
+      <search>
+        <form onSubmit={search}>
+          <label>
+            <span class="hidden">Find a client by its address or key</span>
+            <input type="search" name="key" placeholder="Find a client: address or key" autocomplete="off" />
+          </label>
+          <button type="submit">Find</button>
+        </form>
+      </search>
       <button type="button" class="scheme" onClick={toggleScheme}>
         {scheme === 'dark' ? 'Light' : 'Dark'}
         <span class="hidden"> colours</span>

@@ -29,6 +29,8 @@ export function TrafficChart({ history, scheme }) {
   const { range, step } = RANGES[chosen];
   const data = useMemo(() => {
     const [times, ...columns] = chartData(history, range, step);
+    // A ban refuses a request or, before that, its connection.
+    columns[KIND.ban] = columns[KIND.ban].map((value, place) => value + columns[KIND.accept][place]);
     return [times, ...LINES.map(({ kind }) => columns[KIND[kind]])];
   }, [history, range, step]);
   const isDrawn = data.map((column, index) => index < 3 || column.some((value) => value > 0));
@@ -80,7 +82,12 @@ function Plot({ data, onHover }) {
   }, []);
   useEffect(() => plot.current.setData(data), [data]);
   return (
-    <div class="plot" ref={element} role="img" aria-label="Requests per second over time; the list below has the values" />
+    <div
+      class="plot"
+      ref={element}
+      role="img"
+      aria-label="Requests per second over time; the list below has the values"
+    />
   );
 }
 
@@ -131,7 +138,6 @@ export function Bars({ minutes, kind }) {
     <svg class={`bars ${kind}`} viewBox="0 0 50 16" aria-hidden="true">
       {minutes.map((value, index) => {
         const height = value === 0 ? 0.5 : Math.max(1.5, (16 * value) / most);
-        // biome-ignore lint/suspicious/noArrayIndexKey: a minute is its place
         return <rect key={index} x={index * 5} y={16 - height} width="4" height={height} rx="0.5" />;
       })}
     </svg>

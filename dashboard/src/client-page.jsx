@@ -110,13 +110,17 @@ function reasonsOf({ limiters, verdicts }) {
   ];
 }
 
+/** The limits that the client has used; all of them where it has used none. */
 function Quotas({ report, context: { canAct, ask } }) {
-  if (report.limiters.length === 0) return null;
+  const used = report.limiters.filter(({ allowed, resetAfterMs }) => !allowed || resetAfterMs > 0);
+  const listed = used.length > 0 ? used : report.limiters;
+  const others = report.limiters.length - listed.length;
+  if (listed.length === 0) return null;
   return (
     <>
       <h3>What remains of each limit</h3>
       <ul class="quotas">
-        {report.limiters.map((limiter) => {
+        {listed.map((limiter) => {
           const { name, id, limit, remaining, resetAfterMs } = limiter;
           const left = `${count(remaining)} of ${count(limit)} left`;
           const full = resetAfterMs === 0 ? 'full' : `full in ${span(resetAfterMs)}`;
@@ -124,7 +128,7 @@ function Quotas({ report, context: { canAct, ask } }) {
             <li key={id}>
               <bdi class="by">{name}</bdi>
               <Share part={limit - Math.min(limit, remaining)} whole={limit} text={`${left}, ${full}`} />
-              {canAct && resetAfterMs > 0 && (
+              {canAct && used.length > 0 && (
                 <button type="button" class="small" onClick={() => ask(requests.reset(report, limiter))}>
                   Reset
                 </button>
@@ -133,6 +137,7 @@ function Quotas({ report, context: { canAct, ask } }) {
           );
         })}
       </ul>
+      {others > 0 && <p class="note">It has its full quota of {count(others)} more.</p>}
     </>
   );
 }
@@ -148,7 +153,8 @@ function Facts({ report: { connections, verdicts, events, circuits } }) {
       ))}
       {verdicts.map(({ name, failures, bans, rule }) => (
         <Fact key={name} name={`Reputation (${name})`}>
-          {count(failures)} failures, {count(bans)} earlier bans {rule === 'allow' && <Badge kind="allowed">allow list</Badge>}
+          {count(failures)} failures, {count(bans)} earlier bans{' '}
+          {rule === 'allow' && <Badge kind="allowed">allow list</Badge>}
         </Fact>
       ))}
       {events.map(({ name, counts }) => (

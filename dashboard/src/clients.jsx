@@ -39,7 +39,10 @@ export function Offenders({ offenders, at, context }) {
       ),
     },
     { head: 'Refused', number: true, cell: ({ minutes, error }) => about(last(minutes), error) },
-    { head: 'Last 10 min', cell: ({ minutes, reason }) => <Bars minutes={minutes} kind={REASONS[reason][0]} /> },
+    {
+      head: 'Last 10 min',
+      cell: ({ minutes, reason }) => <Bars minutes={minutes} kind={REASONS[reason][0]} />,
+    },
     { head: 'Since', cell: ({ since }) => <time title={time(since)}>{span(at - since)} ago</time> },
     {
       head: 'Actions',

@@ -1,9 +1,10 @@
 // The components of the process, each kind in a table. A kind without instances is left out.
+
+import { Client } from './clients.jsx';
 import { bytes, count, milliseconds, percent, quota, rate, span } from './format.js';
 import { limiterRates } from './history.js';
 import * as requests from './requests.js';
 import { Badge, Share, Table } from './tables.jsx';
-import { Client } from './clients.jsx';
 
 const RATE_S = 10;
 const byName = ({ name }) => name;
@@ -130,7 +131,11 @@ export function Circuits({ breakers, context: { ask, canAct } }) {
               </button>
             )}
             {row.state !== 'closed' && (
-              <button type="button" class="small" onClick={() => ask(requests.closeCircuit(row, row.breaker))}>
+              <button
+                type="button"
+                class="small"
+                onClick={() => ask(requests.closeCircuit(row, row.breaker))}
+              >
                 Reset
               </button>
             )}
@@ -154,7 +159,9 @@ export function Circuits({ breakers, context: { ask, canAct } }) {
 
 export function Brokers({ brokers }) {
   if (brokers.length === 0) return null;
-  const rows = brokers.flatMap(({ name, inbox, peers }) => peers.map((peer) => ({ ...peer, broker: name, inbox })));
+  const rows = brokers.flatMap(({ name, inbox, peers }) =>
+    peers.map((peer) => ({ ...peer, broker: name, inbox })),
+  );
   const columns = [
     { head: 'Peer', cell: ({ id }) => <bdi class="subject">{id}</bdi> },
     { head: 'Broker', cell: ({ broker }) => <bdi class="by">{broker}</bdi> },
@@ -214,9 +221,19 @@ export function Others({ registries, counters, lifecycles, monitors }) {
     }),
   ];
   if (rows.length === 0) return null;
-  const columns = [{ head: 'Kind', cell: ({ kind }) => kind }, nameColumn('Name'), { head: 'Now', cell: ({ text }) => text }];
+  const columns = [
+    { head: 'Kind', cell: ({ kind }) => kind },
+    nameColumn('Name'),
+    { head: 'Now', cell: ({ text }) => text },
+  ];
   return (
-    <Table id="others" title="Other components" rows={rows} columns={columns} keyOf={({ kind, name }) => `${kind} ${name}`} />
+    <Table
+      id="others"
+      title="Other components"
+      rows={rows}
+      columns={columns}
+      keyOf={({ kind, name }) => `${kind} ${name}`}
+    />
   );
 }
 

@@ -47,13 +47,14 @@ export function ActionDialog({ request, onDone, onClose }) {
 }
 
 function Field({ name, label, options, value, ...rest }) {
+  const id = `field-${name}`;
   return (
-    <label class="field">
-      <span>{label}</span>
+    <div class="field">
+      <label for={id}>{label}</label>
       {options === undefined ? (
-        <input name={name} value={value} {...rest} />
+        <input id={id} name={name} value={value} {...rest} />
       ) : (
-        <select name={name}>
+        <select id={id} name={name}>
           {options.map(([option, text]) => (
             <option key={option} value={option} selected={option === value}>
               {text}
@@ -61,7 +62,7 @@ function Field({ name, label, options, value, ...rest }) {
           ))}
         </select>
       )}
-    </label>
+    </div>
   );
 }
 

@@ -11,22 +11,43 @@ const KINDS = {
   event: 'skipped',
 };
 
-/** What happened, the newest first. All that clients control is text. */
+/** What happened, the newest first; the same again and again is one line. All that clients control is text. */
 export function Events({ notes, empty, open }) {
   if (notes.length === 0) return <p class="empty">{empty}</p>;
   return (
     <ol class="events">
-      {notes.map((note) => (
-        <li key={note.number ?? `${note.at} ${note.event} ${note.detail}`}>
+      {grouped(notes).map(({ note, text, times, since }) => (
+        <li key={note.number ?? `${note.at} ${text}`}>
           <time dateTime={new Date(note.at).toISOString()}>{time(note.at)}</time>
           <Badge kind={KINDS[note.type] ?? 'skipped'}>{note.type}</Badge>
           <span class="what">
-            {note.client !== undefined && <Subject note={note} open={open} />} <bdi>{sentence(note)}</bdi>
+            {note.client !== undefined && <Subject note={note} open={open} />} <bdi>{text}</bdi>
+            {times > 1 && (
+              <span class="note">
+                {' '}
+                × {count(times)} since {time(since)}
+              </span>
+            )}
           </span>
         </li>
       ))}
     </ol>
   );
+}
+
+/** Neighbours that say the same: the newest of them, how many there are, and the time of the oldest. */
+function grouped(notes) {
+  const groups = [];
+  for (const note of notes) {
+    const text = sentence(note);
+    const last = groups.at(-1);
+    const isSame = last?.text === text && last.note.type === note.type && last.note.client === note.client;
+    if (isSame) {
+      last.times += 1;
+      last.since = note.at;
+    } else groups.push({ note, text, times: 1, since: note.at });
+  }
+  return groups;
 }
 
 function Subject({ note: { client, id }, open }) {

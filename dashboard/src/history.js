@@ -5,7 +5,16 @@ const GUARD_KINDS = 8;
 const LIMITER_KINDS = 3;
 
 /** The columns of a guard's rows. */
-export const KIND = { allowed: 0, quota: 1, connections: 2, ban: 3, dryRun: 4, skipped: 5, accept: 6, faults: 7 };
+export const KIND = {
+  allowed: 0,
+  quota: 1,
+  connections: 2,
+  ban: 3,
+  dryRun: 4,
+  skipped: 5,
+  accept: 6,
+  faults: 7,
+};
 
 export const emptyHistory = () => ({ guards: new Map(), limiters: new Map(), last: 0 });
 

@@ -84,7 +84,15 @@ export const reconfigure = ({ name, id, limits }) => ({
   text: `Now: ${limits.map(quota).join(', ')}. The change applies at once, in all threads; what clients have used stays used. A restart brings the configured limit back.`,
   confirm: 'Change',
   fields: limits.flatMap(({ limit, windowMs }, index) => [
-    { name: `limit${index}`, label: 'Requests', type: 'number', min: 1, step: 1, required: true, value: limit },
+    {
+      name: `limit${index}`,
+      label: 'Requests',
+      type: 'number',
+      min: 1,
+      step: 1,
+      required: true,
+      value: limit,
+    },
     {
       name: `window${index}`,
       label: 'Per (seconds)',
@@ -133,5 +141,7 @@ export const closeCircuit = ({ target, id }, breaker) => ({
 /** A field only where there is more than one choice. */
 function choice(name, label, options) {
   if (options.length < 2) return [];
-  return [{ name, label, options: options.map((option) => (Array.isArray(option) ? option : [option, option])) }];
+  return [
+    { name, label, options: options.map((option) => (Array.isArray(option) ? option : [option, option])) },
+  ];
 }

@@ -23,7 +23,10 @@ const ACTIONS = {
     const lifted = isAddress(key) ? among(names, 'Reputation', (one) => one.unban(key)) : [];
     const reset = among(names, 'RateLimiter', (one) => one.reset(key));
     forget(names, key);
-    const what = [lifted.length > 0 && `unbanned in ${list(lifted)}`, reset.length > 0 && `reset in ${list(reset)}`];
+    const what = [
+      lifted.length > 0 && `unbanned in ${list(lifted)}`,
+      reset.length > 0 && `reset in ${list(reset)}`,
+    ];
     const done = what.filter(Boolean).join(', ');
     return { client: key, what: done === '' ? 'nothing held the client back' : done };
   },
@@ -47,7 +50,8 @@ const ACTIONS = {
   block({ client, limiter: id, duration }, names) {
     const key = keyOf(client);
     const one = limiter(names, id);
-    if (!one.block(key, duration)) throw new SluiceError('BACKPRESSURE', 'The limiter has no room for a block.');
+    if (!one.block(key, duration))
+      throw new SluiceError('BACKPRESSURE', 'The limiter has no room for a block.');
     return { client: key, source: one.name, what: `blocked ${spanOf(duration)}` };
   },
 
@@ -71,7 +75,10 @@ const ACTIONS = {
     if (typeof on !== 'boolean') throw invalid('INVALID_VALUE', 'on', on, 'true or false');
     const one = limiter(names, id);
     one.reconfigure({ dryRun: on });
-    return { source: one.name, what: on ? 'dry run on: it refuses no client' : 'dry run off: it refuses again' };
+    return {
+      source: one.name,
+      what: on ? 'dry run on: it refuses no client' : 'dry run off: it refuses again',
+    };
   },
 
   isolate({ circuit }, names) {

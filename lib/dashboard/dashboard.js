@@ -44,7 +44,12 @@ class Dashboard {
     });
     this.#onAction =
       onAction &&
-      warningInstead('SLUICE_FUNCTION_THREW', 'onAction of the dashboard', 'the action was carried out', onAction);
+      warningInstead(
+        'SLUICE_FUNCTION_THREW',
+        'onAction of the dashboard',
+        'the action was carried out',
+        onAction,
+      );
   }
 
   handler() {
@@ -81,7 +86,12 @@ class Dashboard {
     const why = crossSiteRefusal(req, hostOf(req), this.#options.allowedOrigins);
     if (why !== null) return sendSentence(req, res, 403, why);
     if (place === '/action' && this.#options.readOnly) {
-      return sendSentence(req, res, 403, 'This dashboard is read-only; the option readOnly: false allows actions.');
+      return sendSentence(
+        req,
+        res,
+        403,
+        'This dashboard is read-only; the option readOnly: false allows actions.',
+      );
     }
     const { body, status, why: fault } = await readBody(req);
     if (body === undefined) return sendSentence(req, res, status, fault, { Connection: 'close' });

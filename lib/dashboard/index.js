@@ -8,9 +8,4 @@ function dashboard(options = {}) {
   return new Dashboard(undefined, dashboardOptions(options)).handler();
 }
 
-/** One guard and its parts, as a page. */
-function dashboardOf(guard, options = {}) {
-  return new Dashboard(guard.name, dashboardOptions(options)).handler();
-}
-
-module.exports = { dashboard, dashboardOf };
+module.exports = { dashboard };

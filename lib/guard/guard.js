@@ -256,7 +256,7 @@ class Guard {
   }
 
   dashboard(options) {
-    return require('../dashboard').dashboardOf(this, options);
+    return require('../dashboard/guard-dashboard').dashboardOf(this, options);
   }
 
   /** Takes over the options that another construction has changed for all guards of the name. */

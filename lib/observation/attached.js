@@ -51,7 +51,11 @@ function attached(kind, name) {
   }
 }
 
-/** The names of all instances of the process: `{ RateLimiter: ['api', …], … }`. */
+/**
+ * The names of all instances of the process: `{ RateLimiter: ['api', …], … }`.
+ *
+ * @returns {Record<string, string[]>}
+ */
 function allNames() {
   return Object.fromEntries(native.instanceNames().map(({ kind, names }) => [kind, names]));
 }

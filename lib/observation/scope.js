@@ -3,11 +3,21 @@
 const { native } = require('../runtime/native');
 const { allNames } = require('./attached');
 
-const NO_PARTS = { Broker: [], CircuitBreaker: [], ClientHub: [], HitCounter: [], Lifecycle: [], Registry: [] };
+const NO_PARTS = {
+  Broker: [],
+  CircuitBreaker: [],
+  ClientHub: [],
+  HitCounter: [],
+  Lifecycle: [],
+  Registry: [],
+};
 
 /**
  * What an observer looks at: names by kind, with the parts of each guard. `guard` is the name of one guard; without it, all
  * guards and components of the process.
+ *
+ * @param {string} [guard]
+ * @returns {any}
  */
 function namesIn(guard) {
   const all = allNames();
