@@ -137,7 +137,7 @@ function Quotas({ report, context: { canAct, ask } }) {
           );
         })}
       </ul>
-      {others > 0 && <p class="note">It has its full quota of {count(others)} more.</p>}
+      {others > 0 && <p class="note">It has its full quota in {count(others)} more.</p>}
     </>
   );
 }

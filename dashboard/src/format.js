@@ -39,7 +39,7 @@ export const milliseconds = (value) => `${value < 10 ? value.toFixed(1) : count(
 
 /** A span in its two largest units: `1 h 5 min`. */
 export function span(ms) {
-  if (ms < 1000) return '< 1 s';
+  if (ms < 1000) return 'less than 1 s';
   const first = UNITS.findIndex(([, length]) => ms >= length);
   const [unit, length] = UNITS[first];
   const whole = Math.floor(ms / length);

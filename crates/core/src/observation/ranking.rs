@@ -5,10 +5,11 @@
 //! possible error. So with N calls in the window, each count is too high by at most N / [`CAPACITY`], and says by how much
 //! at most; a client with more calls than that is always among them.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher};
 
 use crate::runtime::clock::MS;
-use crate::runtime::key_hash::{KeyHash, hash_str};
+use crate::runtime::key_hash::{AlreadyHashed, KeyHash, hash_str};
 
 /// Clients that are kept.
 pub const CAPACITY: usize = 512;
@@ -70,18 +71,37 @@ pub struct Ranked {
 }
 
 /// What one client of one source is found by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Identity {
     source: u64,
     key: (u64, u64),
+}
+
+impl Hash for Identity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // All of them are random.
+        state.write_u64(self.source ^ self.key.0 << 11 ^ self.key.1);
+    }
+}
+
+/// For maps by [`Identity`], in a static.
+#[derive(Clone, Copy, Debug, Default)]
+struct ByIdentity;
+
+impl BuildHasher for ByIdentity {
+    type Hasher = AlreadyHashed;
+
+    fn build_hasher(&self) -> AlreadyHashed {
+        AlreadyHashed::default()
+    }
 }
 
 #[derive(Debug)]
 struct Entry {
     identity: Identity,
     reason: Reason,
-    source: Box<str>,
-    text: Box<str>,
+    source: String,
+    text: String,
     is_whole: bool,
     calls: [u32; MINUTES],
     refused: [u32; MINUTES],
@@ -95,14 +115,19 @@ pub struct Ranking {
     entries: Vec<Entry>,
     /// The calls of each entry in the window: what the fewest are searched by.
     sums: Vec<u32>,
-    places: BTreeMap<Identity, usize>,
+    places: HashMap<Identity, usize, ByIdentity>,
+    /// No sum is less, and where the search for one that is as low goes on: it passes the entries in turn, so that in a flood
+    /// of new clients it looks at few.
+    least: u32,
+    next: usize,
     /// The minute of the last place of each entry.
     minute: u64,
 }
 
 impl Ranking {
     pub(super) const fn new() -> Self {
-        Self { entries: Vec::new(), sums: Vec::new(), places: BTreeMap::new(), minute: 0 }
+        let places = HashMap::with_hasher(ByIdentity);
+        Self { entries: Vec::new(), sums: Vec::new(), places, least: 0, next: 0, minute: 0 }
     }
 
     /// Adds a call that stands for `weight` calls, counted with others of the same source and client for the same reason.
@@ -127,7 +152,7 @@ impl Ranking {
 
     /// Forgets a client of a source, for every reason; true when it was known.
     pub fn forget(&mut self, source: &str, text: &str) -> bool {
-        let known = |entry: &Entry| &*entry.source == source && &*entry.text == text;
+        let known = |entry: &Entry| entry.source == source && entry.text == text;
         let places: Vec<usize> =
             (0..self.entries.len()).filter(|place| known(&self.entries[*place])).collect();
         for place in &places {
@@ -135,6 +160,7 @@ impl Ranking {
             let entry = &mut self.entries[*place];
             (entry.calls, entry.refused, entry.errors) = Default::default();
         }
+        self.least = 0;
         !places.is_empty()
     }
 
@@ -161,19 +187,31 @@ impl Ranking {
     }
 
     fn place_for(&mut self, identity: Identity, reason: Reason, observed: &Observed<'_>, now: u64) -> usize {
-        let mut entry = Entry::new(identity, reason, observed, now);
         if self.entries.len() < CAPACITY {
-            self.entries.push(entry);
+            self.entries.push(Entry::new(identity, reason, observed, now));
             self.sums.push(0);
             self.places.insert(identity, self.entries.len() - 1);
             return self.entries.len() - 1;
         }
-        let least = self.sums.iter().copied().min().unwrap_or(0);
-        let place = self.sums.iter().position(|sum| *sum == least).unwrap_or(0);
-        entry.inherit(least);
+        let place = self.fewest();
         self.places.remove(&self.entries[place].identity);
         self.places.insert(identity, place);
-        self.entries[place] = entry;
+        let fewest = self.sums[place];
+        self.entries[place].become_another(identity, reason, observed, now);
+        self.entries[place].inherit(fewest);
+        place
+    }
+
+    /// The place of an entry with the fewest calls.
+    fn fewest(&mut self) -> usize {
+        let is_fewest = |sum: &u32| *sum <= self.least;
+        let (before, after) = self.sums.split_at(self.next);
+        let found = after.iter().position(is_fewest).map(|place| self.next + place);
+        let place = found.or_else(|| before.iter().position(is_fewest)).unwrap_or_else(|| {
+            self.least = self.sums.iter().copied().min().unwrap_or(0);
+            self.sums.iter().position(|sum| *sum == self.least).unwrap_or(0)
+        });
+        self.next = (place + 1) % CAPACITY;
         place
     }
 
@@ -192,6 +230,7 @@ impl Ranking {
             }
             *sum = total(&entry.calls);
         }
+        self.least = 0;
     }
 }
 
@@ -201,14 +240,26 @@ impl Entry {
         Self {
             identity,
             reason,
-            source: source.into(),
-            text: text.into(),
+            source: source.to_owned(),
+            text: text.to_owned(),
             is_whole: hash_str(text) == key,
             calls: [0; MINUTES],
             refused: [0; MINUTES],
             errors: [0; MINUTES],
             seen: (now, now),
         }
+    }
+
+    /// Takes over the place of one that is dropped, and its memory.
+    fn become_another(&mut self, identity: Identity, reason: Reason, observed: &Observed<'_>, now: u64) {
+        let Observed { source, key, text, .. } = *observed;
+        (self.identity, self.reason, self.seen) = (identity, reason, (now, now));
+        self.is_whole = hash_str(text) == key;
+        for (own, other) in [(&mut self.source, source), (&mut self.text, text)] {
+            own.clear();
+            own.push_str(other);
+        }
+        (self.calls, self.refused, self.errors) = Default::default();
     }
 
     /// Counts what it may have had while it was not kept.
@@ -224,8 +275,8 @@ impl Entry {
     fn ranked(&self) -> Ranked {
         Ranked {
             reason: self.reason,
-            source: self.source.to_string(),
-            text: self.text.to_string(),
+            source: self.source.clone(),
+            text: self.text.clone(),
             is_whole: self.is_whole,
             minutes: self.calls,
             refused: total(&self.refused),
