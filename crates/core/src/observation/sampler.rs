@@ -7,7 +7,7 @@ use crate::runtime::clock::MS;
 /// Calls that one sample stands for, at most.
 pub const LARGEST_STRIDE: u32 = 4_096;
 /// Samples come at most about so often, in nanoseconds, however many calls there are.
-pub const LEAST_GAP: u64 = MS / 10;
+pub const LEAST_GAP: u64 = MS / 5;
 
 /// Samples that may come at once, after a time with few of them.
 pub const BURST: u64 = 1_024;
@@ -73,7 +73,7 @@ impl Sampler {
         random ^= random >> 7;
         random ^= random << 17;
         self.random.set(random);
-        ((random >> 32) * u64::from(bound) >> 32) as u32
+        (((random >> 32) * u64::from(bound)) >> 32) as u32
     }
 }
 

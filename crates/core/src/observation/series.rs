@@ -34,9 +34,9 @@ impl<const N: usize> Series<N> {
             (self.last + 1..=second).for_each(|place| self.ring[slot(place)] = [0; N]);
         }
         self.last = second;
-        for kind in 0..N {
+        for (kind, (total, before)) in totals.into_iter().zip(self.totals).enumerate() {
             // Less than before: the counter began anew.
-            let added = totals[kind].checked_sub(self.totals[kind]).unwrap_or(totals[kind]);
+            let added = total.checked_sub(before).unwrap_or(total);
             self.spread(kind, added, passed.clamp(1, SECONDS as u64));
         }
         self.totals = totals;
