@@ -113,3 +113,42 @@ test('alerts and changes of circuits are noted once, though several threads see 
     break;
   }
 });
+
+test('an instance that is destroyed is shown no longer, and one made anew by the name is', async (t) => {
+  const name = freshName();
+  const options = { maxFailures: 3, findTime: '1m', banTime: '1h', maxBanTime: '1h' };
+  const circuits = { openFor: '1h' };
+  const monitoring = { rules: [] };
+  const create = () => {
+    new sluice.RateLimiter(name, { limit: 1, window: '1h' });
+    new sluice.Reputation(name, options).ban('203.0.113.7', { duration: '1h' });
+    new sluice.CircuitBreaker(name, circuits);
+    new sluice.SecurityMonitor(name, monitoring);
+    new sluice.ConnectionTracker(name, { max: 1 });
+    new sluice.ClientHub(name);
+    new sluice.Registry(name);
+    new sluice.HitCounter(name, {});
+  };
+  const CLASSES = ['RateLimiter', 'Reputation', 'CircuitBreaker', 'SecurityMonitor', 'ConnectionTracker'];
+  const OTHERS = ['ClientHub', 'Registry', 'HitCounter'];
+  const PLACES = [
+    'limiters',
+    'reputations',
+    'breakers',
+    'monitors',
+    'trackers',
+    'hubs',
+    'registries',
+    'counters',
+  ];
+  const shown = (snapshot) => PLACES.filter((place) => snapshot[place].some((one) => one.name === name));
+  create();
+  const port = await serve(t, sluice.dashboard());
+  const stream = await openStream(t, port, '/events');
+  assert.deepEqual(shown(await stream.next('snapshot')), PLACES);
+  for (const kind of [...CLASSES, ...OTHERS]) assert.ok(sluice[kind].destroy(name), kind);
+  await stream.until((snapshot) => shown(snapshot).length === 0);
+  create();
+  const again = await stream.until((snapshot) => shown(snapshot).length === PLACES.length);
+  assert.equal(again.reputations.find((one) => one.name === name).bans.length, 1);
+});

@@ -22,13 +22,28 @@ const CLASSES = {
   HitCounter,
 };
 
+/** A key that no client has. */
+const NO_KEY = '\0';
+
+/** A cheap call of each kind, which throws once the instance is destroyed. None reads a table. */
+const PROBES = {
+  RateLimiter: (limiter) => limiter.peek(NO_KEY),
+  ConnectionTracker: (tracker) => tracker.get(NO_KEY),
+  Reputation: (reputation) => reputation.isBanned('::1'),
+  SecurityMonitor: (monitor) => monitor.counts(),
+  CircuitBreaker: (breaker) => breaker.state(NO_KEY),
+  ClientHub: (hub) => hub.get(NO_KEY),
+  Registry: (registry) => registry.has(NO_KEY),
+  HitCounter: (counter) => counter.get(NO_KEY),
+};
+
 /** This thread's objects by kind and name: made once, as each holds a handle. */
 const objects = new Map();
 
 /** Whether the object's instance exists. One that was destroyed may have been created anew. */
-const isOpen = (object) => {
+const isOpen = (kind, object) => {
   try {
-    object.stats?.();
+    PROBES[kind](object);
     return true;
   } catch {
     return false;
@@ -40,7 +55,7 @@ function attached(kind, name) {
   if (name === null || name === undefined) return null;
   const key = `${kind} ${name}`;
   const known = objects.get(key);
-  if (known !== undefined && (kind === 'Registry' || isOpen(known))) return known;
+  if (known !== undefined && isOpen(kind, known)) return known;
   try {
     const object = new CLASSES[kind](name);
     objects.set(key, object);

@@ -10,9 +10,7 @@ const NANOS = 1e6;
 
 /** Reports this thread's event loop once a second. */
 function reportLoad() {
-  // Runtimes other than Node.js may lack it.
-  const delays = monitorEventLoopDelay?.({ resolution: RESOLUTION_MS });
-  delays?.enable();
+  const delays = delayHistogram();
   let before = performance.eventLoopUtilization?.();
   const report = () => {
     const now = performance.eventLoopUtilization?.();
@@ -29,6 +27,17 @@ function reportLoad() {
   };
   report();
   setInterval(report, INTERVAL_MS).unref();
+}
+
+/** `undefined` where the runtime has none. */
+function delayHistogram() {
+  try {
+    const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+    delays.enable();
+    return delays;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The histogram counts the timer's own interval; what is beyond it is delay. */
