@@ -13,6 +13,9 @@ export declare function acquireListener(address: string, port: number, backlog: 
 /** Adds a limiter that the guard's rules use from now on. */
 export declare function addGuardLimiter(handle: number, name: string): void
 
+/** Adds a note; false where the journal has it. */
+export declare function addNote(text: string): boolean
+
 /** Moves the stopped clock on. */
 export declare function advanceClock(ms: number): void
 
@@ -41,6 +44,9 @@ export declare function brokerEndpoints(handle: number): Array<NativeEndpoint>
 
 /** Most messages pending at a peer, and most requests that it works on. */
 export declare function brokerInbox(handle: number): number
+
+/** The peers and endpoints of a broker; none where there is none of this name. */
+export declare function brokerOverview(name: string): NativeBrokerOverview | null
 
 export declare function brokerPeers(handle: number): Array<NativePeer>
 
@@ -161,6 +167,9 @@ export declare function finishInHub(handle: number, key: string, call: number, v
 /** The first request number after the last reset. */
 export declare function firstRequestSinceReset(handle: number): number
 
+/** Removes a client of a limiter or a guard from the ranking of refused ones, where it was let in. */
+export declare function forgetOffender(source: string, key: string): boolean
+
 /** Stops waiting for members that were late at this time, in milliseconds of `elapsed`. */
 export declare function giveUpShutdown(handle: number, by: number): void
 
@@ -193,6 +202,9 @@ export declare function holdListenQueue(fd: number): number | null
 /** The value of a key; null where it is not fresh. */
 export declare function hubValue(handle: number, key: string): NativeHubValue | null
 
+/** The names of all instances of the process, by kind. */
+export declare function instanceNames(): Array<NativeNames>
+
 export declare function invalidateInHub(handle: number, key: string): boolean
 
 /** Whether the broker was destroyed. */
@@ -200,6 +212,9 @@ export declare function isBrokerDestroyed(handle: number): boolean
 
 /** Whether a test has stopped the clock. */
 export declare function isClockManual(): boolean
+
+/** Whether the observation of the process was started. */
+export declare function isObserved(): boolean
 
 export declare function isolateCircuit(handle: number, peer: string): void
 
@@ -232,6 +247,9 @@ export declare function leaveHub(handle: number, key: string, call: number): voi
 
 /** The main thread of a cluster worker asks its primary for ports, and other threads cannot. */
 export declare function leavePortsToPrimary(): void
+
+/** The state and the members of a lifecycle; none where there is none of this name. */
+export declare function lifecycleOverview(name: string): NativeLifecycleOverview | null
 
 /** Moves from starting to running. True for the call that does. */
 export declare function lifecycleReady(handle: number): boolean
@@ -277,6 +295,15 @@ export interface NativeBanEvent {
   until: number
   reason?: string
   by: string
+}
+
+/** A broker, as one sees it that has not joined. */
+export interface NativeBrokerOverview {
+  /** Most messages pending at a peer, and most requests that it works on. */
+  inbox: number
+  peers: Array<NativePeerLoad>
+  endpoints: Array<NativeEndpoint>
+  undecodable: number
 }
 
 /** Totals over all threads. */
@@ -467,6 +494,12 @@ export interface NativeGuardOptions {
   dryRun: boolean
 }
 
+/** The newest counts per second. */
+export interface NativeHistory {
+  guards: Array<NativeSeries>
+  limiters: Array<NativeSeries>
+}
+
 /** Events, the newest first, and how many are no longer in the history. */
 export interface NativeHistory {
   entries: Array<NativeHistoryEntry>
@@ -550,6 +583,20 @@ export interface NativeKeptHits {
   leftMs: number
 }
 
+/** A thread that takes part. */
+export interface NativeLifecycleMember {
+  threadId: number
+  connections: number
+  tasks: number
+}
+
+/** A lifecycle, as one sees it that takes no part. */
+export interface NativeLifecycleOverview {
+  /** By its code in `LIFECYCLE_STATES`. */
+  state: number
+  members: Array<NativeLifecycleMember>
+}
+
 /** A lease of a port's socket, or why there is none. */
 export type NativeListener =
   | { kind: 'leased'; fd: number; port: number; lease: number }
@@ -561,6 +608,18 @@ export interface NativeMembership {
   id: string
   /** The peers that joined before. */
   others: Array<NativePeer>
+}
+
+/** The names of all instances of one kind. */
+export interface NativeNames {
+  kind: string
+  names: Array<string>
+}
+
+/** A note of the journal. */
+export interface NativeNote {
+  number: number
+  text: string
 }
 
 /** A connection that was opened, or why it was not. */
@@ -590,6 +649,17 @@ export interface NativePeer {
   load: number
 }
 
+/** A peer and what it has to do. */
+export interface NativePeerLoad {
+  number: number
+  id: string
+  threadId: number
+  /** Requests sent to it and not answered yet. */
+  inFlight: number
+  /** Messages sent to it and not taken from its inbox yet. */
+  waiting: number
+}
+
 /** What a thread has to know of a reputation that a file keeps. */
 export interface NativePersistence {
   path: string
@@ -615,6 +685,28 @@ export interface NativeQuota {
   limit: number
   windowMs: number
   burst?: number
+}
+
+/** A client of a ranking. */
+export interface NativeRanked {
+  /** By its code in `OBSERVED_REASONS`. */
+  reason: number
+  source: string
+  key: string
+  isWhole: boolean
+  /** Calls per minute, the current one last. */
+  minutes: Array<number>
+  refused: number
+  error: number
+  /** UTC milliseconds. */
+  since: number
+  last: number
+}
+
+/** The clients with most refusals, and those with most calls. */
+export interface NativeRankings {
+  offenders: Array<NativeRanked>
+  clients: Array<NativeRanked>
 }
 
 /** Sums over all threads. */
@@ -681,6 +773,15 @@ export interface NativeSecurityMonitorStats {
   historyForgotten: number
 }
 
+/** The counts per second of one guard or limiter. */
+export interface NativeSeries {
+  name: string
+  /** The second of the first row, since 1970. */
+  first: number
+  /** The rows, one after the other. */
+  rows: Uint32Array
+}
+
 /** The reports of all members. */
 export interface NativeShutdownReport {
   reason?: string
@@ -715,6 +816,17 @@ export interface NativeThreadEnd {
   hooksMs: number
 }
 
+/** How busy a thread is. */
+export interface NativeThreadLoad {
+  threadId: number
+  utilization: number
+  meanDelayMs: number
+  p99DelayMs: number
+  maxDelayMs: number
+  heapBytes: number
+  atMs: number
+}
+
 /** The report of one member, by Node's id of its thread. */
 export interface NativeThreadReport {
   threadId: number
@@ -738,6 +850,9 @@ export interface NativeWaiting {
 
 /** A `drained` delivery follows once no connection is left. */
 export declare function notifyDrained(handle: number, subscription: number): void
+
+/** A secret of the process: the first that any thread proposes. */
+export declare function observationSecret(proposed: Buffer): Buffer
 
 /** Attaches to a breaker, or creates it. The handle belongs to the calling thread. */
 export declare function openCircuitBreaker(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
@@ -813,6 +928,18 @@ export declare function rateLimiterPolicies(handle: number): Array<NativePolicy>
 
 export declare function rateLimiterStats(handle: number): NativeRateLimiterStats
 
+/** The counts per second since a second, up to now. */
+export declare function readHistory(since: number): NativeHistory
+
+/** The notes after a number, the oldest first. */
+export declare function readNotes(since: number): Array<NativeNote>
+
+/** At most `most` clients of each ranking. */
+export declare function readRankings(most: number): NativeRankings
+
+/** The latest report of each thread. */
+export declare function readThreadLoads(): Array<NativeThreadLoad>
+
 /** Replaces the given options, which JavaScript has checked, in all threads. */
 export declare function reconfigureRateLimiter(handle: number, options: object): void
 
@@ -886,6 +1013,9 @@ export declare function releaseUnusedInBroker(handle: number): void
 /** Reports for this thread. */
 export declare function reportShutdown(handle: number, end: NativeThreadEnd): void
 
+/** Reports how busy this thread is. */
+export declare function reportThreadLoad(load: NativeThreadLoad): void
+
 export declare function reputationStats(handle: number): NativeReputationStats
 
 /** Asks another peer to finish its work and leave. False if there is no peer with this id. */
@@ -939,6 +1069,9 @@ export declare function shutdownTimes(handle: number): NativeShutdownTimes | nul
 
 /** Stops accepting requests and messages. */
 export declare function startLeavingBroker(handle: number): void
+
+/** Starts the observation of the process, unless it runs. It does not end. */
+export declare function startObservation(): void
 
 /** Delivers every later change of a ban to this thread, under the number of the subscription. */
 export declare function subscribeToBans(handle: number, subscription: number): void
@@ -1013,7 +1146,7 @@ export declare function consumeHashed(): void
 
 export declare function countConnections(handle: number): number
 
-export declare function countForGuard(handle: number, counter: number): void
+export declare function countForGuard(handle: number, counter: number, client?: string): void
 
 export declare function countForLifecycle(handle: number, what: number): void
 

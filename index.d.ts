@@ -52,6 +52,13 @@ export {
   ConnectionTrackerOptions,
   ConnectionTrackerStats,
 } from './lib/connection-tracker';
+export {
+  Dashboard,
+  DashboardAction,
+  DashboardOptions,
+  DashboardRequest,
+  dashboard,
+} from './lib/dashboard';
 export type {
   CorsOptions,
   Guard,

@@ -14,6 +14,7 @@ const { ClientHub } = require('./lib/client-hub');
 const { clientKey } = require('./lib/client-key');
 const { ConnectionTracker } = require('./lib/connection-tracker');
 const { createGuard } = require('./lib/guard');
+const { dashboard } = require('./lib/dashboard');
 const { SluiceError } = require('./lib/runtime/errors');
 const { metrics } = require('./lib/guard/all-guards');
 const { HitCounter } = require('./lib/hit-counter');
@@ -38,6 +39,7 @@ module.exports = {
   SluiceError,
   clientKey,
   createGuard,
+  dashboard,
   listen,
   metrics,
 };

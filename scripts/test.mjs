@@ -12,6 +12,7 @@ const SUITES = {
   'test:planted': 'the models find bugs planted into the engine',
   'test:node': 'the addon in Node.js',
   'test:runners': 'sluice/testing under jest and vitest',
+  'test:browser': "the dashboard's page in Chromium",
   examples: 'the examples and their totals',
   'test:docs': 'every program of README.md and of the pages',
   'test:install': 'the packages, installed from a registry without Rust',

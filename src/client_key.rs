@@ -22,6 +22,9 @@ impl sluice_core::Component for Stateless {
     fn thread_ended(&self, _: ThreadId, _: u64) {}
     fn clock_was_set_back(&self, _: SetBack) {}
     fn reset(&self) {}
+    fn names(&self) -> Option<(&'static str, Vec<String>)> {
+        None
+    }
 }
 
 pub(crate) const COMPONENT: Component = Component {

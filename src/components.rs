@@ -17,7 +17,7 @@ use crate::runtime::seam::Declarations;
 use crate::runtime::slab::Slab;
 use crate::{
     broker, circuit_breaker, client_hub, client_key, connection_tracker, guard, hit_counter, lifecycle,
-    listen, rate_limiter, registry, reputation, security_monitor,
+    listen, observation, rate_limiter, registry, reputation, security_monitor,
 };
 
 /// What the binding has of one component.
@@ -46,9 +46,10 @@ pub(crate) struct Handles {
     pub(crate) tokens: RefCell<Slab<Arc<lifecycle::Child>>>,
     pub(crate) monitors: RefCell<Slab<LocalMonitor>>,
     pub(crate) memberships: broker::Memberships,
+    pub(crate) samplers: observation::Samplers,
 }
 
-static COMPONENTS: [Component; 13] = [
+static COMPONENTS: [Component; 14] = [
     broker::COMPONENT,
     circuit_breaker::COMPONENT,
     client_hub::COMPONENT,
@@ -58,6 +59,7 @@ static COMPONENTS: [Component; 13] = [
     hit_counter::COMPONENT,
     lifecycle::COMPONENT,
     listen::COMPONENT,
+    observation::COMPONENT,
     rate_limiter::COMPONENT,
     registry::COMPONENT,
     reputation::COMPONENT,
@@ -88,6 +90,11 @@ pub(crate) fn reset() {
     for component in &COMPONENTS {
         component.state.reset();
     }
+}
+
+/// The names of all instances, by what they are called.
+pub(crate) fn names() -> impl Iterator<Item = (&'static str, Vec<String>)> {
+    COMPONENTS.iter().filter_map(|component| component.state.names())
 }
 
 /// What JavaScript has to know of each component.

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use napi::bindgen_prelude::{Env, Object, Result};
 use napi::sys;
 use napi_derive::napi;
+use sluice_core::observation::{GUARD_SERIES, GuardTotals, Reason};
 use sluice_core::{
     AddressSource, Guard, GuardConfig, GuardCounter, GuardOptions, Instances, PartName, RecordOptions,
 };
 
 use crate::components::Component;
+use crate::observation;
 use crate::runtime::numbers::double;
 use crate::runtime::options::Given;
 use crate::runtime::raw::{Call, Exports};
@@ -178,15 +180,48 @@ fn config(options: Object<'_>) -> sluice_core::Result<GuardConfig> {
     GuardOptions::read(&Given(options)).and_then(GuardConfig::try_from)
 }
 
-fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function("countForGuard(handle: number, counter: number): void", count)
+/// The totals of each guard that the history keeps.
+pub(crate) fn totals() -> Vec<(String, GuardTotals)> {
+    let of = |guard: &Arc<Guard>| (guard.name().to_owned(), IN_HISTORY.map(|counter| guard.sum(counter)));
+    GUARDS.all().iter().map(of).collect()
 }
 
-/// `countForGuard(handle, counter)`: adds one to a counter of `GUARD_COUNTERS`.
+/// In the order of the history.
+const IN_HISTORY: [GuardCounter; GUARD_SERIES] = [
+    GuardCounter::Allowed,
+    GuardCounter::RefusedByQuota,
+    GuardCounter::RefusedByConnections,
+    GuardCounter::RefusedByBan,
+    GuardCounter::DryRefused,
+    GuardCounter::Skipped,
+    GuardCounter::RefusedAtAccept,
+    GuardCounter::Faults,
+];
+
+fn export(exports: &Exports<'_>) -> Result<()> {
+    exports.function("countForGuard(handle: number, counter: number, client?: string): void", count)
+}
+
+/// `countForGuard(handle, counter, client)`: adds one to a counter of `GUARD_COUNTERS`. The client is that of a refusal.
 unsafe extern "C" fn count(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Call::<2>::answer(env, info, |call| {
+    Call::<3>::answer(env, info, |call| {
         let counter = GuardCounter::from_code(call.u32(1)?)?;
-        call.on(&call.port.thread().guards, |guard| guard.count(counter))?;
+        call.on(&call.port.thread().guards, |guard| {
+            guard.count(counter);
+            if let Some(reason) = reason(counter) {
+                observation::observe_text(call, 2, reason, guard.name());
+            }
+        })?;
         call.undefined()
     })
+}
+
+/// Why the client of a request was refused, where no limiter did.
+fn reason(counter: GuardCounter) -> Option<Reason> {
+    match counter {
+        GuardCounter::RefusedByConnections => Some(Reason::Connections),
+        GuardCounter::RefusedByBan => Some(Reason::Ban),
+        GuardCounter::RefusedAtAccept => Some(Reason::Accept),
+        _ => None,
+    }
 }

@@ -18,6 +18,7 @@ mod guard;
 mod hit_counter;
 mod lifecycle;
 mod listen;
+mod observation;
 mod rate_limiter;
 mod registry;
 mod reputation;

@@ -16,6 +16,7 @@ use sluice_core::{
 
 pub(crate) use self::tokens::Child;
 use crate::components::Component;
+use crate::runtime::numbers::double;
 use crate::runtime::seam::{Coded, Declarations};
 use crate::runtime::{error, thread};
 
@@ -94,6 +95,32 @@ pub fn subscribe_to_lifecycle(env: Env, handle: u32, subscription: u32) -> Resul
 pub fn unsubscribe_from_lifecycle(handle: u32, subscription: u32) -> Result<()> {
     part(handle)?.lifecycle.unsubscribe(thread::current()?.id, subscription);
     Ok(())
+}
+
+/// A lifecycle, as one sees it that takes no part.
+#[napi(object, object_from_js = false)]
+pub struct NativeLifecycleOverview {
+    /// By its code in `LIFECYCLE_STATES`.
+    pub state: u32,
+    pub members: Vec<NativeLifecycleMember>,
+}
+
+/// A thread that takes part.
+#[napi(object, object_from_js = false)]
+pub struct NativeLifecycleMember {
+    pub thread_id: u32,
+    pub connections: f64,
+    pub tasks: f64,
+}
+
+/// The state and the members of a lifecycle; none where there is none of this name.
+#[napi]
+pub fn lifecycle_overview(name: String) -> Option<NativeLifecycleOverview> {
+    let lifecycle = LIFECYCLES.open(&name, None).ok()?;
+    let members = lifecycle.members().into_iter().map(|(thread_id, connections, tasks)| {
+        NativeLifecycleMember { thread_id, connections: double(connections), tasks: double(tasks) }
+    });
+    Some(NativeLifecycleOverview { state: lifecycle.state().ok()?.code(), members: members.collect() })
 }
 
 fn part(handle: u32) -> Result<Arc<Part>> {

@@ -50,6 +50,10 @@ impl sluice_core::Component for Listeners {
 
     /// Servers stay as they are.
     fn reset(&self) {}
+
+    fn names(&self) -> Option<(&'static str, Vec<String>)> {
+        None
+    }
 }
 
 /// A lease of a port's socket, or why there is none.

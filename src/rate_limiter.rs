@@ -5,11 +5,13 @@ mod by_hash;
 mod by_key;
 mod crossing;
 mod layouts;
+mod observed;
 mod opening;
 
 use std::sync::Arc;
 
 use napi::bindgen_prelude::Result;
+use sluice_core::observation::LimiterTotals;
 use sluice_core::{Instances, LimitOptions, Quota, RateLimiter, RateLimiterOptions};
 
 use self::layouts::{
@@ -48,6 +50,12 @@ fn export(exports: &Exports<'_>) -> Result<()> {
     by_key::export(exports)?;
     by_hash::export(exports)?;
     administration::export(exports)
+}
+
+/// The totals of each limiter that the history keeps. One that is being destroyed is left out.
+pub(crate) fn totals() -> Vec<(String, LimiterTotals)> {
+    let of = |limiter: &Arc<RateLimiter>| Some((limiter.name().to_owned(), limiter.calls().ok()?));
+    LIMITERS.all().iter().filter_map(of).collect()
 }
 
 /// The limiter that the handle stands for now: after a reset, another one may have replaced it.

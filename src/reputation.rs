@@ -45,6 +45,10 @@ impl sluice_core::Component for Reputations {
         persistence::forget_all();
         sluice_core::Component::reset(&REPUTATIONS);
     }
+
+    fn names(&self) -> Option<(&'static str, Vec<String>)> {
+        sluice_core::Component::names(&REPUTATIONS)
+    }
 }
 
 pub(crate) const COMPONENT: Component = Component {

@@ -88,7 +88,7 @@ test('the archive contains the files of its manifest, and nothing that is not us
   for (const name of wanted) assert.ok(present.has(path.posix.normalize(name)), `${name} is missing`);
   for (const name of filesUnder('lib')) assert.ok(present.has(inPosix(name)), `${name} is missing`);
   const unwanted = files.filter((name) =>
-    /\.(node|tgz|log|rs|toml|lock|svg)$|\.test\.|^(target|benchmark|examples|__test__|node_modules|notes|scripts|src|crates)\b/.test(
+    /\.(node|tgz|log|rs|toml|lock|(?<!lib\/dashboard\/page\/icon\.)svg)$|\.test\.|^(target|benchmark|examples|__test__|node_modules|notes|scripts|src|crates)\b/.test(
       name,
     ),
   );

@@ -55,9 +55,9 @@ class Admission {
     try {
       this.#serverGate.meet(incoming.socket?.server);
       const ban = this.#bans?.refuses(incoming, seen) ?? null;
-      if (ban !== null) return this.#counted(ban, 'refusedByBan');
+      if (ban !== null) return this.#counted(ban, 'refusedByBan', seen);
       const cap = this.#connections?.refuses(incoming, seen) ?? null;
-      return cap === null ? null : this.#counted(connectionsExhausted(cap), 'refusedByConnections');
+      return cap === null ? null : this.#counted(connectionsExhausted(cap), 'refusedByConnections', seen);
     } catch (error) {
       return this.#counts.fault(error);
     }
@@ -82,14 +82,14 @@ class Admission {
 
   /** Serves nothing on a connection whose client has no address: it would escape every limit. */
   #refuseLost(incoming) {
-    const refusal = this.#counted(addressLost(), 'refusedByConnections');
+    const refusal = this.#counted(addressLost(), 'refusedByConnections', LOST);
     if (refusal !== null) destroyConnectionOf(incoming);
     return refusal;
   }
 
   /** null in a dry run, which only counts. */
-  #counted(refusal, counter) {
-    this.#counts.count(this.#dryRun ? 'dryRefused' : counter);
+  #counted(refusal, counter, { client }) {
+    this.#counts.count(this.#dryRun ? 'dryRefused' : counter, client.key);
     return this.#dryRun ? null : refusal;
   }
 }

@@ -29,8 +29,9 @@ class Counts {
     native.countForGuard(this.handle, GUARD_COUNTERS.allowed);
   }
 
-  count(counter) {
-    native.countForGuard(this.handle, GUARD_COUNTERS[counter]);
+  /** `client` is that of a refusal, for the ranking of refused ones. */
+  count(counter, client) {
+    native.countForGuard(this.handle, GUARD_COUNTERS[counter], client);
   }
 
   /** Counts an internal error, and warns of the first. Returns null: the request passes undecided. */

@@ -1,5 +1,6 @@
 'use strict';
 
+const { isOwnRequest } = require('../dashboard/own-requests');
 const { boolean, checkOptions, owned, parseDuration } = require('../runtime/schema');
 const { Admission } = require('./admission');
 const { beforeAnswer, reportAnswer } = require('./answer');
@@ -149,6 +150,7 @@ class Guard {
    * `incoming` Node's request behind it.
    */
   decide(request, incoming = request, rule = this.#rule) {
+    if (isOwnRequest(incoming)) return this.#leaveAlone(incoming);
     const seen = this.#seeFor(incoming, rule);
     if (seen === null) return GuardDecision.undecided('fault', UNKNOWN.client);
     return this.#admit(incoming, rule, seen) ?? this.#decideRate(request, incoming, rule, seen.client);
@@ -156,12 +158,14 @@ class Guard {
 
   /** The refusal of a request for its client's ban or its connection; null where its rate is to be decided. */
   admit(incoming, rule) {
+    if (isOwnRequest(incoming)) return null;
     const seen = this.#seeFor(incoming, rule);
     return seen === null ? null : this.#admit(incoming, rule, seen);
   }
 
   /** Decides on the rate of a request that was admitted. */
   decideRate(request, incoming, rule) {
+    if (isOwnRequest(incoming)) return this.#leaveAlone(incoming);
     const seen = this.#seeFor(incoming, rule);
     if (seen === null) return GuardDecision.undecided('fault', UNKNOWN.client);
     return this.#decideRate(request, incoming, rule, seen.client);
@@ -212,7 +216,7 @@ class Guard {
 
   /** Records what the answer to a request means, whatever is decided about the request. */
   watchAnswer(incoming, response) {
-    if (!this.#recorder.recordsAnswers) return;
+    if (!this.#recorder.recordsAnswers || isOwnRequest(incoming)) return;
     const address = this.#admission.judgedOf(incoming);
     beforeAnswer(response, (status) => this.#recorder.answered(incoming, address, status));
   }
@@ -278,6 +282,10 @@ class Guard {
     return this.#serverGate.close(timeout);
   }
 
+  dashboard(options) {
+    return require('../dashboard/guard-dashboard').dashboardOf(this, options);
+  }
+
   /** Takes over the options that another construction has changed for all guards of the name. */
   [kFollow]() {
     const changed = this.#shared.changed();
@@ -330,6 +338,11 @@ class Guard {
       entries: this.#options.record,
       counts: this.#counts,
     });
+  }
+
+  /** A request of a dashboard is neither charged nor counted. */
+  #leaveAlone(incoming) {
+    return GuardDecision.undecided('skipped', this.#admission.clientOf(incoming));
   }
 
   #seeFor(incoming, rule) {

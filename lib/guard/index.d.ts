@@ -3,6 +3,7 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Server } from 'node:net';
 import type { clientKey } from '../client-key';
 import type { ConnectionTracker } from '../connection-tracker';
+import type { Dashboard, DashboardOptions } from '../dashboard';
 import type { Decision, RateLimiter } from '../rate-limiter';
 import type { Reputation } from '../reputation';
 import type { Duration } from '../runtime';
@@ -239,6 +240,13 @@ export interface Guard {
    * on one page. `comments: false` leaves out the lines of help and type, which a page may have only once.
    */
   metrics(options?: { comments?: boolean }): string;
+
+  /**
+   * A page about this guard and its parts; `dashboard()` of the package is about all of them.
+   *
+   * @throws {SluiceError} `INVALID_OPTION`.
+   */
+  dashboard(options?: DashboardOptions): Dashboard;
 
   /**
    * Closes the servers of this thread that the guard is attached to, and waits for their connections until `timeout`

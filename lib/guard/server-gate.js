@@ -64,7 +64,7 @@ class ServerGate {
   }
 
   #refused(refusal) {
-    this.#counts.count('refusedAtAccept');
+    this.#counts.count('refusedAtAccept', refusal.client);
     try {
       this.#connections?.countRefused(refusal);
     } catch (error) {

@@ -2,6 +2,7 @@
 
 const { native } = require('../runtime/native');
 const { owned } = require('../runtime/schema');
+const { endStreams } = require('../http/open-streams');
 const { closeServer } = require('../http/server-closing');
 const { acceptedSocket } = require('../http/remote-address');
 const { HOOK_ORDER, hookServer } = require('../http/server-hook');
@@ -46,9 +47,10 @@ class ServedConnections {
     this.#unwatch = this.#watch();
   }
 
-  /** From now on answers of HTTP/1 have `Connection: close`. */
+  /** From now on answers of HTTP/1 have `Connection: close`. Streams without an end are ended. */
   announce() {
     this.#isAnnounced = true;
+    endStreams(this.#server);
     for (const socket of this.#sockets) announceClose(socket[this.#entry]);
   }
 

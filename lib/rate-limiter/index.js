@@ -9,7 +9,7 @@ const { readDecision } = require('./decision');
 const { KeyHandle } = require('./key-handle');
 const { creationOptions, replacementOptions } = require('./options');
 const { consumeMany } = require('./several');
-const { kDecide, kPolicies, kPolicyNames, kReceipt, kUndo } = require('./symbols');
+const { kDecide, kLimits, kPolicies, kPolicyNames, kReceipt, kUndo } = require('./symbols');
 
 const { GENERATION } = DECISION;
 const { MORE_AFTER, RECEIPT_AT } = MIDDLEWARE;
@@ -140,6 +140,11 @@ class RateLimiter {
   [kPolicies]() {
     this.#policies ??= native.rateLimiterPolicies(this.#handle);
     return this.#policies;
+  }
+
+  /** The limits in force: `{ name, limit, windowMs }` each. */
+  [kLimits]() {
+    return native.rateLimiterPolicies(this.#handle);
   }
 
   [kPolicyNames]() {

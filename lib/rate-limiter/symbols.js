@@ -4,6 +4,8 @@
 module.exports = {
   /** For middleware: `consume` with what its headers need. */
   kDecide: Symbol('sluice.decide'),
+  /** The limits in force, read anew. */
+  kLimits: Symbol('sluice.limits'),
   /** The policies in force. */
   kPolicies: Symbol('sluice.policies'),
   /** The names of the policies that decided the last call. */

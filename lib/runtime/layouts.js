@@ -443,6 +443,16 @@ const LIFECYCLE_COUNTS = Object.freeze({
   done: 3,
 });
 
+/** What became of a call, and why. */
+const OBSERVED_REASONS = Object.freeze({
+  admitted: 0,
+  quota: 1,
+  dryRun: 2,
+  ban: 3,
+  connections: 4,
+  accept: 5,
+});
+
 /** What decided about a client. */
 const REPUTATION_RULES = Object.freeze({
   none: 0,
@@ -614,6 +624,7 @@ module.exports = {
   MONITOR_CALL,
   MOST_CROSSING,
   NUMBERS,
+  OBSERVED_REASONS,
   OPTIONS,
   PERMIT,
   PERMIT_CALL,

@@ -1,12 +1,12 @@
 // Four worker threads, one port, one limit: requests admitted, beside the limit configured.
 //
 //   npm run demo             prints its tables, and exits with code 1 if a total is wrong
-//   npm run demo -- --keep   then keeps the server running, to try it with curl
+//   npm run demo -- --keep   then keeps the server running with its dashboard, to try it with a browser and with curl
 
 import { createRequire } from 'node:module';
 import net from 'node:net';
 import { Worker } from 'node:worker_threads';
-import { sendLoad } from './load.mjs';
+import { keepSending, sendLoad } from './load.mjs';
 import { printTable, progressLine } from './screen.mjs';
 
 const { ConnectionTracker } = createRequire(import.meta.url)('../../index.js');
@@ -20,6 +20,10 @@ const REQUESTS = 600;
 const CLIENTS = Array.from({ length: 8 }, (_, index) => `127.0.0.${11 + index}`);
 const IDLE_CONNECTIONS = 40;
 
+/** Requests per second of each client while the server is kept running; one sends more than all others. */
+const RATES = new Map(CLIENTS.map((client, index) => [client, index === 2 ? 20 : 1]));
+
+const isKept = process.argv.includes('--keep');
 const failures = [];
 
 function expect(what, found, wanted) {
@@ -29,7 +33,7 @@ function expect(what, found, wanted) {
 /** Each worker listens on port 0 of `host`; all get the port of the first one. */
 async function startWorkers(limiter, host) {
   const start = () => {
-    const workerData = { limiter, limit: LIMIT, window: WINDOW, host };
+    const workerData = { limiter, limit: LIMIT, window: WINDOW, host, hasDashboard: isKept };
     const worker = new Worker(new URL('./server.mjs', import.meta.url), { workerData });
     return new Promise((resolve, reject) => {
       worker.once('message', ({ port }) => resolve({ worker, port }));
@@ -143,8 +147,14 @@ function reportAndExit() {
 }
 
 function keepRunning(port) {
+  keepSending({ host: '127.0.0.1', port, rates: RATES });
   console.log(`
-The server is running with a limit of ${LIMIT} per ${WINDOW} and client. Try:
+The server is running with a limit of ${LIMIT} per ${WINDOW} and client. The clients of the demo go on sending: one of them
+far too much. Find it, see why it is refused, and let it in:
+
+  http://127.0.0.1:${port}/sluice/
+
+Or try:
 
   curl -i http://127.0.0.1:${port}/                           a new client: see the headers RateLimit and x-worker
   curl -i --interface ${CLIENTS[0]} http://127.0.0.1:${port}/    a client of the demo, whose quota is used up
@@ -182,7 +192,7 @@ console.log(`3. ${IDLE_CONNECTIONS} open connections; one of the workers is term
 const left = await endOneWorker(shared.workers, shared.port);
 
 reportAndExit();
-if (process.argv.includes('--keep')) {
+if (isKept) {
   keepRunning(shared.port);
 } else {
   await Promise.all(left.map((worker) => worker.terminate()));

@@ -32,6 +32,14 @@ export async function sendLoad({ host, port, clients, requests, onProgress }) {
   return { ...outcomes, elapsedMs: performance.now() - startedAt };
 }
 
+/** Sends requests at the given rate from each client, until the process ends. Refused connections are left out. */
+export function keepSending({ host, port, rates }) {
+  for (const [client, rate] of rates) {
+    const agent = new http.Agent({ localAddress: client, keepAlive: true });
+    setInterval(() => get({ host, port, path: '/', agent }).catch(() => {}), 1000 / rate);
+  }
+}
+
 function get(options) {
   return new Promise((resolve, reject) => {
     const request = http.get(options, (response) => {

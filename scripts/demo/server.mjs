@@ -6,7 +6,7 @@ import Fastify from 'fastify';
 
 const require = createRequire(import.meta.url);
 const { listen } = require('../../index.js');
-const { limiter, limit, window, host } = workerData;
+const { limiter, limit, window, host, hasDashboard } = workerData;
 
 const app = Fastify();
 if (limiter === 'sluice') {
@@ -15,7 +15,12 @@ if (limiter === 'sluice') {
     name: 'demo',
     rateLimit: { limit, window },
     connections: { max: 10_000 },
+    reputation: { maxFailures: 1_000, findTime: '1m', banTime: '10m', maxBanTime: '1d' },
   });
+  if (hasDashboard) {
+    const dashboard = app.sluice.dashboard({ title: 'demo', readOnly: false });
+    await app.register(dashboard.fastify, { prefix: '/sluice' });
+  }
 } else {
   await app.register(import('@fastify/rate-limit'), { max: limit, timeWindow: window });
 }

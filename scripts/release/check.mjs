@@ -12,12 +12,12 @@ import { npmOutput } from './npm-output.mjs';
 import { GLIBC, packages } from './paths.mjs';
 
 /** Installed bytes. A package that outgrows its limit has a file that it should not have, or a reason to raise it. */
-const LIMITS = { platform: 4e6, main: 1.2e6, build: 2e6 };
+const LIMITS = { platform: 4e6, main: 1.4e6, build: 2e6 };
 
 const ON_INSTALL = ['preinstall', 'install', 'postinstall', 'prepare'];
 const ALWAYS = ['LICENSE-APACHE', 'LICENSE-MIT', 'README.md', 'package.json'];
 const NOT_AT_RUN_TIME =
-  /\.(node|rs|toml|lock|tgz|svg|log)$|\.test\.|^(target|scripts|src|crates|benchmark|examples|__test__)\//;
+  /\.(node|rs|toml|lock|tgz|(?<!dashboard\/page\/icon\.)svg|log)$|\.test\.|^(target|scripts|src|crates|benchmark|examples|__test__)\//;
 
 const faults = [];
 const expect = (isTrue, what) => isTrue || faults.push(what);

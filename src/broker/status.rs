@@ -1,10 +1,12 @@
 //! What a peer can ask about its broker.
 
+use std::sync::Arc;
+
 use napi::bindgen_prelude::{BufferSlice, Env, Result};
 use napi_derive::napi;
 use sluice_core::Peer;
 
-use super::{Membership, on};
+use super::{BROKERS, Membership, on};
 use crate::runtime::numbers::double;
 
 #[napi(object)]
@@ -73,6 +75,51 @@ pub fn broker_stats(handle: u32) -> Result<NativeBrokerStats> {
         waiting: double(stats.waiting),
         in_flight: double(stats.in_flight),
         undecodable: double(stats.undecodable),
+    })
+}
+
+/// A broker, as one sees it that has not joined.
+#[napi(object, object_from_js = false)]
+pub struct NativeBrokerOverview {
+    /// Most messages pending at a peer, and most requests that it works on.
+    pub inbox: u32,
+    pub peers: Vec<NativePeerLoad>,
+    pub endpoints: Vec<NativeEndpoint>,
+    pub undecodable: f64,
+}
+
+/// A peer and what it has to do.
+#[napi(object, object_from_js = false)]
+pub struct NativePeerLoad {
+    pub number: u32,
+    pub id: String,
+    pub thread_id: u32,
+    /// Requests sent to it and not answered yet.
+    pub in_flight: u32,
+    /// Messages sent to it and not taken from its inbox yet.
+    pub waiting: u32,
+}
+
+/// The peers and endpoints of a broker; none where there is none of this name.
+#[napi]
+pub fn broker_overview(name: String) -> Option<NativeBrokerOverview> {
+    let broker = BROKERS.open(&name, None).ok()?;
+    let load = |peer: &Arc<Peer>| {
+        let info = peer.info();
+        NativePeerLoad {
+            number: info.number,
+            id: info.id.to_string(),
+            thread_id: info.thread_id,
+            in_flight: peer.load(),
+            waiting: peer.pending_messages(),
+        }
+    };
+    let endpoints = broker.endpoints().into_iter();
+    Some(NativeBrokerOverview {
+        inbox: broker.inbox(),
+        peers: broker.peers().iter().map(load).collect(),
+        endpoints: endpoints.map(|(name, peers)| NativeEndpoint { name: name.to_string(), peers }).collect(),
+        undecodable: double(broker.stats().undecodable),
     })
 }
 

@@ -2,14 +2,16 @@
 
 use napi::bindgen_prelude::Result;
 use napi::sys;
-use sluice_core::LocalHandle;
+use sluice_core::observation::Reason;
 use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::KeyHash;
+use sluice_core::{Decision, LocalHandle};
 
 use super::crossing::{leave_decision, leave_for_middleware, with_limiter};
 use super::layouts::{LimiterCall, SeveralAnswers};
+use super::observed::{observe, reason};
 use crate::runtime::numbers::integer;
-use crate::runtime::raw::{Admission, Call, DONE, Exports, KEYS_AT_ONCE};
+use crate::runtime::raw::{Admission, Call, DONE, Exports, KEYS_AT_ONCE, Left};
 
 pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("tryConsume(key: string): void", try_consume)?;
@@ -24,7 +26,11 @@ pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
 unsafe extern "C" fn try_consume(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::quick(env, info, |call| {
         let key = call.key(0)?;
-        with_limiter(call, |local, cost| local.try_consume(key, cost, clock::now()), Admission::from)
+        let answer = |is_admitted| {
+            observe(call, || if is_admitted { Reason::Admitted } else { Reason::Quota });
+            Admission::from(is_admitted)
+        };
+        with_limiter(call, |local, cost| local.try_consume(key, cost, clock::now()), answer)
     })
 }
 
@@ -55,7 +61,10 @@ unsafe extern "C" fn consume(env: sys::napi_env, info: sys::napi_callback_info) 
         with_limiter(
             call,
             |local, cost| local.consume(key, cost, clock::now()),
-            |decision| leave_decision(call, &decision),
+            |decision| {
+                observe(call, || reason(&decision));
+                leave_decision(call, &decision)
+            },
         )
     })
 }
@@ -65,7 +74,7 @@ unsafe extern "C" fn decide(env: sys::napi_env, info: sys::napi_callback_info) -
     Call::<1>::quick(env, info, |call| {
         let key = call.key(0)?;
         let consume = |local: &mut LocalHandle, cost| local.consume(key, cost, clock::now());
-        with_limiter(call, consume, |decision| leave_for_middleware(call, &decision))?
+        with_limiter(call, consume, |decision| leave_observed(call, &decision))?
     })
 }
 
@@ -75,8 +84,15 @@ unsafe extern "C" fn decide_by_limit(env: sys::napi_env, info: sys::napi_callbac
         let (key, limit) = (call.key(0)?, integer(call.f64(1)?));
         let consume =
             |local: &mut LocalHandle, cost| local.consume_with_limit(key, cost, limit, clock::now());
-        with_limiter(call, consume, |decision| leave_for_middleware(call, &decision))?
+        with_limiter(call, consume, |decision| leave_observed(call, &decision))?
     })
+}
+
+/// As `leave_for_middleware`, of a call that the rankings see.
+#[inline(always)]
+fn leave_observed<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<Left> {
+    observe(call, || reason(decision));
+    leave_for_middleware(call, decision)
 }
 
 /// `peek(key)`: the decision for a call of cost 1, without charging.

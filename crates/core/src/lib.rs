@@ -31,6 +31,7 @@ mod guard;
 mod hit_counter;
 mod key_table;
 mod lifecycle;
+pub mod observation;
 mod rate_limiter;
 mod registry;
 mod reputation;

@@ -103,6 +103,13 @@ impl Lifecycle {
         Ok(member)
     }
 
+    /// The members now: Node's id of each thread, its open connections and its work in progress.
+    #[must_use]
+    pub fn members(&self) -> Vec<(u32, u64, u64)> {
+        let membership = self.membership.lock();
+        membership.members.iter().map(|member| (member.thread_id(), member.open(), member.tasks())).collect()
+    }
+
     /// Makes a dismissed member one again.
     pub fn rejoin(&self, member: &Arc<Member>) {
         let mut membership = self.membership.lock();

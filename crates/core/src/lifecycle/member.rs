@@ -52,6 +52,10 @@ impl Member {
         self.get(MemberCount::Begun).saturating_sub(self.get(MemberCount::Done))
     }
 
+    pub(super) const fn thread_id(&self) -> u32 {
+        self.thread_id
+    }
+
     pub(super) fn closed(&self) -> u64 {
         self.get(MemberCount::Closed)
     }

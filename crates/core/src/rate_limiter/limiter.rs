@@ -220,6 +220,17 @@ impl RateLimiter {
         })
     }
 
+    /// Calls admitted, refused, and refused in a dry run, over all threads. Unlike [`stats`](Self::stats) it reads no table.
+    ///
+    /// # Errors
+    ///
+    /// The limiter is destroyed.
+    pub fn calls(&self) -> Result<[u64; 3]> {
+        let contents = self.enter()?;
+        let sum = |counter| contents.counters.sum(counter).wrapping_add(self.counts_of_handles.sum(counter));
+        Ok([ALLOWED, REFUSED, DRY_REFUSED].map(sum))
+    }
+
     /// Prefetches the memory of a key that is about to be used.
     #[inline]
     pub fn prefetch(&self, key: KeyHash) {

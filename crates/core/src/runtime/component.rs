@@ -14,4 +14,6 @@ pub trait Component: Sync {
     fn clock_was_set_back(&self, set_back: SetBack);
     /// Empties the component. Objects that exist keep working.
     fn reset(&self);
+    /// What its instances are called, and the name of each; `None` where it has none.
+    fn names(&self) -> Option<(&'static str, Vec<String>)>;
 }

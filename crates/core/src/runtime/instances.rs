@@ -193,6 +193,10 @@ impl<T: Instance + Send + Sync> Component for Instances<T> {
             entry.is_unset = true;
         }
     }
+
+    fn names(&self) -> Option<(&'static str, Vec<String>)> {
+        Some((T::KIND, self.by_name.lock().keys().cloned().collect()))
+    }
 }
 
 impl<T: Instance> Entry<T> {

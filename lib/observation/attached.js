@@ -1,0 +1,78 @@
+'use strict';
+
+const { CircuitBreaker } = require('../circuit-breaker');
+const { ClientHub } = require('../client-hub');
+const { ConnectionTracker } = require('../connection-tracker');
+const { HitCounter } = require('../hit-counter');
+const { RateLimiter } = require('../rate-limiter');
+const { Registry } = require('../registry');
+const { Reputation } = require('../reputation');
+const { native } = require('../runtime/native');
+const { SecurityMonitor } = require('../security-monitor');
+
+/** Components that are read through an object of this thread. A broker and a lifecycle are not: an object takes part. */
+const CLASSES = {
+  RateLimiter,
+  ConnectionTracker,
+  Reputation,
+  SecurityMonitor,
+  CircuitBreaker,
+  ClientHub,
+  Registry,
+  HitCounter,
+};
+
+/** A key that no client has. */
+const NO_KEY = '\0';
+
+/** A cheap call of each kind, which throws once the instance is destroyed. None reads a table. */
+const PROBES = {
+  RateLimiter: (limiter) => limiter.peek(NO_KEY),
+  ConnectionTracker: (tracker) => tracker.get(NO_KEY),
+  Reputation: (reputation) => reputation.isBanned('::1'),
+  SecurityMonitor: (monitor) => monitor.counts(),
+  CircuitBreaker: (breaker) => breaker.state(NO_KEY),
+  ClientHub: (hub) => hub.get(NO_KEY),
+  Registry: (registry) => registry.has(NO_KEY),
+  HitCounter: (counter) => counter.get(NO_KEY),
+};
+
+/** This thread's objects by kind and name: made once, as each holds a handle. */
+const objects = new Map();
+
+/** Whether the object's instance exists. One that was destroyed may have been created anew. */
+const isOpen = (kind, object) => {
+  try {
+    PROBES[kind](object);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** The instance of this kind and name; null where there is none. It is attached to, never created. */
+function attached(kind, name) {
+  if (name === null || name === undefined) return null;
+  const key = `${kind} ${name}`;
+  const known = objects.get(key);
+  if (known !== undefined && isOpen(kind, known)) return known;
+  try {
+    const object = new CLASSES[kind](name);
+    objects.set(key, object);
+    return object;
+  } catch {
+    objects.delete(key);
+    return null;
+  }
+}
+
+/**
+ * The names of all instances of the process: `{ RateLimiter: ['api', …], … }`.
+ *
+ * @returns {Record<string, string[]>}
+ */
+function allNames() {
+  return Object.fromEntries(native.instanceNames().map(({ kind, names }) => [kind, names]));
+}
+
+module.exports = { allNames, attached };

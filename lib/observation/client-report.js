@@ -1,0 +1,95 @@
+'use strict';
+
+const { kLimits } = require('../rate-limiter/symbols');
+const { attached } = require('./attached');
+const { notesSince } = require('./journal');
+const { seal } = require('./opaque-ids');
+const { namesIn } = require('./scope');
+const { isAddress } = require('./shown-keys');
+
+const MOST_EVENTS = 100;
+const MOST_CONNECTIONS = 50;
+
+/**
+ * All that is known of one client in a scope: what remains of each limiter, connections, verdicts, counts of events, its
+ * circuits, and a timeline. `snapshots` says how keys are shown.
+ */
+function clientReport(key, guard, snapshots) {
+  const names = namesIn(guard);
+  const each = (kind, describe) =>
+    (names[kind] ?? []).map((name) => unlessGone(name, kind, describe)).filter((one) => one !== undefined);
+  const ofAddresses = (kind, describe) => (isAddress(key) ? each(kind, describe) : []);
+  return {
+    ...snapshots.client(key),
+    at: Date.now(),
+    limiters: each('RateLimiter', (limiter) => quota(limiter, key)),
+    connections: each('ConnectionTracker', (tracker) => connections(tracker, key)),
+    verdicts: ofAddresses('Reputation', (reputation) => verdict(reputation.check(key))),
+    events: ofAddresses('SecurityMonitor', (monitor) => ({ counts: monitor.countsFor(key) })),
+    circuits: each('CircuitBreaker', (breaker) => circuit(breaker, key)),
+    timeline: timeline(key, names, snapshots),
+  };
+}
+
+/** `undefined` for an instance that was destroyed, or to which the client's key means nothing. */
+function unlessGone(name, kind, describe) {
+  const object = attached(kind, name);
+  try {
+    const described = object === null ? undefined : describe(object);
+    return described === undefined ? undefined : { name, ...described };
+  } catch {
+    return undefined;
+  }
+}
+
+function quota(limiter, key) {
+  const decision = limiter.peek(key);
+  return {
+    id: seal({ kind: 'limiter', name: limiter.name }),
+    limits: limiter[kLimits](),
+    ...decision,
+    retryAfterMs: Number.isFinite(decision.retryAfterMs) ? decision.retryAfterMs : null,
+  };
+}
+
+function connections(tracker, key) {
+  const count = tracker.countFor(key);
+  const open = count === 0 ? [] : tracker.list({ client: key, limit: MOST_CONNECTIONS });
+  return { count, open: open.map(({ id, openedAt }) => ({ id, openedAt })) };
+}
+
+function verdict({ until, retryAfterMs, ...verdict }) {
+  const isForever = verdict.banned && !Number.isFinite(until);
+  const ends = isForever ? { until: null, retryAfterMs: null } : { until, retryAfterMs };
+  return { ...verdict, ...ends, isForever };
+}
+
+/** Only of a target that was called. */
+function circuit(breaker, key) {
+  const { circuits } = breaker.toJSON();
+  if (!Object.hasOwn(circuits, key)) return undefined;
+  return { ...circuits[key], id: seal({ kind: 'circuit', name: breaker.name, target: key }) };
+}
+
+/** What monitors recorded of the client, and what the journal has, the newest first. */
+function timeline(key, names, snapshots) {
+  const noted = notesSince()
+    .filter(({ client, target }) => client === key || target === key)
+    .map((note) => snapshots.shown(note));
+  const all = [...recorded(key, names), ...noted];
+  return all.sort((a, b) => b.at - a.at).slice(0, MOST_EVENTS);
+}
+
+function recorded(key, names) {
+  if (!isAddress(key)) return [];
+  return (names.SecurityMonitor ?? []).flatMap((name) => {
+    try {
+      const events = attached('SecurityMonitor', name)?.history({ ip: key, limit: MOST_EVENTS }) ?? [];
+      return events.map(({ event, detail, at }) => ({ type: 'event', source: name, event, detail, at }));
+    } catch {
+      return [];
+    }
+  });
+}
+
+module.exports = { clientReport };

@@ -1,0 +1,54 @@
+'use strict';
+
+const { native } = require('../runtime/native');
+const { allNames } = require('./attached');
+
+const NO_PARTS = {
+  Broker: [],
+  CircuitBreaker: [],
+  ClientHub: [],
+  HitCounter: [],
+  Lifecycle: [],
+  Registry: [],
+};
+
+/**
+ * What an observer looks at: names by kind, with the parts of each guard. `guard` is the name of one guard; without it, all
+ * guards and components of the process.
+ *
+ * @param {string} [guard]
+ * @returns {any}
+ */
+function namesIn(guard) {
+  const all = allNames();
+  if (guard === undefined) return { ...all, guards: guards(all.guard ?? []) };
+  const [only] = guards([guard]);
+  const of = (name) => (name === null ? [] : [name]);
+  return {
+    ...NO_PARTS,
+    guards: [only],
+    RateLimiter: only.limiters,
+    ConnectionTracker: of(only.tracker),
+    Reputation: of(only.reputation),
+    SecurityMonitor: of(only.monitor),
+  };
+}
+
+function guards(names) {
+  return names.map((name) => {
+    const options = native.guardOptions(name, false) ?? {};
+    const handle = native.openGuard(name, undefined);
+    const limiters = native.guardLimiters(handle);
+    native.releaseGuard(handle);
+    return {
+      name,
+      dryRun: options.dryRun ?? false,
+      limiters,
+      tracker: options.connections === 'off' ? null : name,
+      reputation: options.reputation ?? null,
+      monitor: options.monitor ?? null,
+    };
+  });
+}
+
+module.exports = { namesIn };
