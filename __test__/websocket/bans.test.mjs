@@ -1,7 +1,6 @@
 // Open sockets of a client are closed when it is banned, in whatever thread.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import sluice from '../../index.js';
 import protectSocketIo from '../../lib/socket.io.js';
 import protectWs from '../../lib/ws.js';
 import { Peer } from '../helpers/peer.mjs';
