@@ -22,6 +22,8 @@ mod quick;
 mod quota;
 mod reconfiguration;
 mod records;
+mod remote;
+mod scope;
 mod sliding_window;
 mod table;
 
@@ -35,4 +37,6 @@ pub use local_handle::LocalHandle;
 pub use options::{AlgorithmKind, LimitOptions, MAX_LIMITS, Overflow, RateLimiterOptions};
 pub(crate) use quota::MAX_SAFE_INTEGER;
 pub use quota::Quota;
+pub use remote::{Rate, RemoteState, RemoteVerdict, RemoteWord};
+pub use scope::Scope;
 pub(crate) use table::{Client, Full, Table};

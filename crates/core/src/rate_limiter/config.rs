@@ -7,9 +7,11 @@ use super::cell::Several;
 use super::options::{AlgorithmKind, LimitOptions, RateLimiterOptions};
 use super::quick::Ordinary;
 use super::quota::Quota;
+use super::scope::Scope;
 use super::table::{SLOT_BYTES, slots_for};
 use crate::runtime::instances::OptionList;
 use crate::runtime::memory;
+use crate::runtime::options::{Accepts, OptionValue};
 use crate::{Error, Result};
 
 /// A limit, ready to decide.
@@ -57,6 +59,7 @@ impl RateLimiterConfig {
         for (option, fixed, given) in [
             ("maxKeys", self.options.max_keys.to_string(), options.max_keys.to_string()),
             ("overflow", self.options.overflow.to_string(), options.overflow.to_string()),
+            ("scope", print(&self.options.scope), print(&options.scope)),
             ("limits", shape(&self.options), shape(&options)),
         ] {
             if fixed != given {
@@ -148,6 +151,7 @@ impl RateLimiterConfig {
             ("window", sliding_windows(&self.options)),
             ("maxKeys", self.options.max_keys.to_string()),
             ("overflow", self.options.overflow.to_string()),
+            ("scope", print(&self.options.scope)),
         ]
     }
 }
@@ -164,6 +168,10 @@ fn sliding_windows(options: &RateLimiterOptions) -> String {
     let sliding = options.limits.iter().filter(|limit| limit.algorithm == AlgorithmKind::SlidingWindow);
     let lengths = sliding.map(|limit| format!("{} ms", limit.quota.window_ms));
     lengths.collect::<Vec<_>>().join(", ")
+}
+
+fn print(scope: &Scope) -> String {
+    scope.print(&Accepts::Other)
 }
 
 /// What of the limits is fixed: their number, names and algorithms.
