@@ -105,9 +105,13 @@ export {
 export {
   Algorithm,
   Decision,
+  FleetScope,
+  FleetServer,
+  FleetStats,
   GcraLimit,
   KeyHandle,
   LimitOptions,
+  LimiterScope,
   RateLimiter,
   RateLimiterOptions,
   RateLimiterStats,

@@ -8,6 +8,7 @@ const FILES = {
   memory: './memory/index.mjs',
   engine: './engine.mjs',
   broker: './broker/index.mjs',
+  fleet: './fleet/index.mjs',
 };
 
 export const PARTS = Object.keys(FILES);

@@ -20,6 +20,11 @@ use crate::runtime::raw::Exports;
 use crate::runtime::seam::{Declarations, Layout};
 use crate::runtime::thread;
 
+pub(crate) use self::crossing::receipt;
+
+/// In place of the handle: the limiter counts on a server, which a synchronous call cannot await.
+pub(crate) const ELSEWHERE: i32 = -1;
+
 static LIMITERS: Instances<RateLimiter> = Instances::new();
 
 pub(crate) const COMPONENT: Component = Component {
@@ -51,7 +56,7 @@ fn export(exports: &Exports<'_>) -> Result<()> {
 }
 
 /// The limiter that the handle stands for now: after a reset, another one may have replaced it.
-fn limiter(handle: u32) -> Result<Arc<RateLimiter>> {
+pub(crate) fn limiter(handle: u32) -> Result<Arc<RateLimiter>> {
     let mut limiters = thread::current()?.limiters.borrow_mut();
     let local = limiters.get_mut(handle)?;
     local.follow();

@@ -4,6 +4,9 @@
 module.exports = {
   /** For middleware: `consume` with what its headers need. */
   kDecide: Symbol('sluice.decide'),
+  /** As `kDecide`, a promise, where `kIsAwaited` says that a server keeps the counts. */
+  kDecideAwaited: Symbol('sluice.decideAwaited'),
+  kIsAwaited: Symbol('sluice.isAwaited'),
   /** The policies in force. */
   kPolicies: Symbol('sluice.policies'),
   /** The names of the policies that decided the last call. */

@@ -2,6 +2,7 @@
 
 const { fileURLToPath } = require('node:url');
 const { getSystemErrorMap } = require('node:util');
+const { processScope } = require('../runtime/process-scope');
 const { checkDeclared, schemaOf } = require('../runtime/declared-options');
 const { invalid, invalidOption } = require('../runtime/errors');
 const { REPUTATION_RULES, VERDICT } = require('../runtime/layouts');
@@ -21,7 +22,7 @@ const RULES = Object.keys(REPUTATION_RULES);
 
 const MAX_REASON_LENGTH = 256;
 
-const SCHEMA = schemaOf('Reputation', { onMismatch });
+const SCHEMA = schemaOf('Reputation', { scope: processScope, onMismatch });
 
 const FAILURE = { weight: integer(1), reason };
 const BAN = { duration: (value, option) => parseDuration(value, option, { forever: true }), reason };

@@ -52,6 +52,14 @@ pub(crate) fn invalid_detail(env: sys::napi_env, given: sys::napi_value) -> Erro
     throw_invalid(env, "INVALID_VALUE", "detail", given, "a string, or undefined for none")
 }
 
+/// A synchronous call of a limiter that counts on a server.
+#[cold]
+pub(crate) fn counts_elsewhere(env: sys::napi_env, port: &Port) -> Error {
+    let message = "a synchronous call cannot await Redis, where this limiter counts; accepted: consumeAsync, peekAsync, \
+                   refundAsync, penalizeAsync, blockAsync, resetAsync";
+    throw(env, port, "UNSUPPORTED", message)
+}
+
 /// Throws an error of napi itself, unless one is pending.
 #[cold]
 pub(crate) fn throw_napi(env: sys::napi_env, error: &Error) {

@@ -15,6 +15,8 @@ mod client_name;
 mod composer;
 mod counts;
 mod deadline;
+#[cfg(test)]
+mod differential;
 mod limiter;
 mod link;
 mod operation;
@@ -24,6 +26,8 @@ mod reply;
 mod request;
 mod script;
 mod server;
+#[cfg(test)]
+mod test_server;
 
 pub use answer::{Answer, Desk, Failure, Source, Ticket};
 pub use client_name::ClientName;

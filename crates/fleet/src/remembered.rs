@@ -33,7 +33,7 @@ impl Remembered {
     pub(crate) fn get(&self, client: &ClientName, cost: u64, now: Instant) -> Option<Decision> {
         let refusals = self.refusals.lock();
         let refusal = refusals.get(client)?;
-        if now >= refusal.until || cost < refusal.cost {
+        if now >= refusal.until || cost != refusal.cost {
             return None;
         }
         let passed = u64::try_from(now.saturating_duration_since(refusal.at).as_nanos()).unwrap_or(u64::MAX);
@@ -93,7 +93,7 @@ mod tests {
         remembered.put(&name("a"), 2, refusal(300), at);
         let later = remembered.get(&name("a"), 2, at + 299 * ms).expect("remembered");
         assert_eq!((later.allowed, later.retry_after), (false, Some(1_000_000)));
-        assert!(remembered.get(&name("a"), 3, at).is_some());
+        assert!(remembered.get(&name("a"), 3, at).is_none(), "more waits longer");
         assert!(remembered.get(&name("a"), 1, at).is_none(), "less may be admitted");
         assert!(remembered.get(&name("a"), 2, at + 300 * ms).is_none());
         assert!(remembered.get(&name("b"), 2, at).is_none());

@@ -127,11 +127,19 @@ fn account(server: &Server) -> RedisConnectionInfo {
 
 /// Why a server did not let us in.
 fn refused(server: &Server, error: &RedisError) -> String {
+    let text = explain(error);
+    let is_account = ["WRONGPASS", "NOAUTH", "AuthenticationFailed"].iter().any(|code| text.contains(code));
     match error.kind() {
         ErrorKind::RESP3NotSupported => too_old(server, "before 6.0"),
-        ErrorKind::AuthenticationFailed => format!("{server} refuses the user or the password"),
-        _ => format!("{server} refuses the connection: {}", explain(error)),
+        ErrorKind::AuthenticationFailed => account_refused(server),
+        _ if is_account => account_refused(server),
+        _ if error.is_io_error() => format!("{server} cannot be reached: {text}"),
+        _ => format!("{server} refuses the connection: {text}"),
     }
+}
+
+fn account_refused(server: &Server) -> String {
+    format!("{server} refuses the user or the password")
 }
 
 fn too_old(server: &Server, version: &str) -> String {

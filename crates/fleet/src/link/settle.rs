@@ -146,7 +146,10 @@ impl Shared {
         let leaves = ["READONLY", "MASTERDOWN"].iter().any(|code| text.contains(code));
         let is_cut = error.is_io_error() || error.is_connection_dropped();
         self.failed(text);
-        if !is_cut {
+        if leaves {
+            // Before its callers know, so that none of them finds it ready.
+            self.set_state(LinkState::Away);
+        } else if !is_cut {
             self.note_answer(&sent, received);
         }
         let failure = if is_cut { Failure::Away } else { Failure::Refused };
