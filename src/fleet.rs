@@ -58,7 +58,7 @@ codes! {
         Full = "full",
         Late = "late",
         Refused = "refused",
-        NotOurs = "notOurs",
+        Foreign = "foreign",
     }
 }
 

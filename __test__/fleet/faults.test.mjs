@@ -145,7 +145,7 @@ test('SCRIPT FLUSH: the script is sent again, and no call fails', withRedis, asy
   assert.equal(await used(limiter), 5);
 });
 
-test('a key that is not ours fails its callers alone, and is not overwritten', withRedis, async (t) => {
+test('a key of something else fails its callers alone, and is not overwritten', withRedis, async (t) => {
   const redis = await startRedis(t);
   const limiter = open(redis.url, { timeout: '5s', prefix: 'p:' });
   await limiter.consumeAsync('theirs');
@@ -154,7 +154,7 @@ test('a key that is not ours fails its callers alone, and is not overwritten', w
   await redis.command('LPUSH', key, 'x');
   const [theirs, other] = await Promise.all([timed(limiter, 'theirs'), timed(limiter, 'other')]);
   assert.deepEqual([theirs.degraded, other.degraded], [true, false]);
-  assert.equal(limiter.stats().fleet.failures.notOurs, 1);
+  assert.equal(limiter.stats().fleet.failures.foreign, 1);
   await assert.rejects(limiter.blockAsync('theirs', '1m'), {
     code: 'ERR_SLUICE_SCOPE_UNAVAILABLE',
     message: /the key holds something that this library did not write/,

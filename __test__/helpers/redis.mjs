@@ -109,13 +109,13 @@ function bulk(word) {
 
 /** Passes connections on to a server, until it cuts or delays them. Ends with the test. */
 export async function startProxy(t, port) {
-  const proxy = new Proxy(port);
+  const proxy = new ServerProxy(port);
   t.after(() => proxy.close());
   await proxy.listen();
   return proxy;
 }
 
-class Proxy {
+class ServerProxy {
   #target;
   #server = net.createServer((socket) => this.#pass(socket));
   #sockets = new Set();

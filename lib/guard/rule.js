@@ -36,7 +36,7 @@ class Rule {
     this.keyFallback = keyFallback;
     this.skipsPreflight = skipPreflight;
     /** Whether the limiter's decisions are promises. */
-    this.isAwaited = limiter !== null && limiter[kIsAwaited];
+    this.isAwaited = limiter?.[kIsAwaited] ?? false;
     /** Whether a decision takes more than a call of the limiter: functions of the user, or a promise. */
     this.isEvaluated =
       this.isAwaited || [key, cost, skip, limit].some((option) => typeof option === 'function');

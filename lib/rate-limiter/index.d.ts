@@ -207,7 +207,7 @@ export interface FleetStats {
     late: number;
     refused: number;
     /** The key held something that this library did not write. */
-    notOurs: number;
+    foreign: number;
   };
 }
 

@@ -478,7 +478,7 @@ const FLEET_FAILURE = Object.freeze({
   full: 2,
   late: 3,
   refused: 4,
-  notOurs: 5,
+  foreign: 5,
 });
 
 /** Whether the server can be asked. */

@@ -16,7 +16,7 @@ pub struct NativeFleetFailures {
     pub full: f64,
     pub late: f64,
     pub refused: f64,
-    pub not_ours: f64,
+    pub foreign: f64,
 }
 
 /// What a limiter of the fleet counts, and the link that it uses.
@@ -71,7 +71,7 @@ pub fn fleet_stats(handle: u32) -> Result<NativeFleetStats> {
             full: failed(Failure::Full),
             late: failed(Failure::Late),
             refused: failed(Failure::Refused),
-            not_ours: failed(Failure::NotOurs),
+            foreign: failed(Failure::Foreign),
         },
     })
 }

@@ -32,7 +32,7 @@ pub enum Failure {
     /// It answered with an error.
     Refused,
     /// The client's key holds something that this library did not write.
-    NotOurs,
+    Foreign,
 }
 
 /// The answer to a call.

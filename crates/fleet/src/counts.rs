@@ -40,7 +40,7 @@ pub(crate) struct Counters {
 impl Failure {
     /// Every reason, in the order of [`FleetCounts::failures`].
     pub const ALL: [Self; 6] =
-        [Self::Timeout, Self::Away, Self::Full, Self::Late, Self::Refused, Self::NotOurs];
+        [Self::Timeout, Self::Away, Self::Full, Self::Late, Self::Refused, Self::Foreign];
 }
 
 impl Counters {

@@ -159,7 +159,7 @@ impl Comparison {
         let (key, config) = (hash_str(client), Arc::clone(&self.plan.config));
         let words = self.plan.read(&reply.doubles);
         let state = RemoteState { now, block: of_us(reply.block), words: &words };
-        let outcome = reply.outcome.ok_or("not ours")?;
+        let outcome = reply.outcome.ok_or("foreign")?;
         match operation {
             Operation::Take { cost } => {
                 let mut granted = 0;

@@ -143,7 +143,7 @@ impl Link {
     pub(crate) fn ready(&self, ticket: Ticket) -> Option<Answer> {
         self.shared.start();
         let mut awaiting = self.shared.awaiting_ready.lock();
-        // Under the lock: whoever sets the state takes the list afterwards.
+        // Under the lock: the thread sets the state before it takes the list.
         if self.shared.state() == LinkState::Ready {
             return Some(Answer::Ready);
         }

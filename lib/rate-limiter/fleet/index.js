@@ -28,7 +28,7 @@ const FAILURES = {
   full: 'too many calls are pending',
   late: 'the call reached it too late, and changed nothing',
   refused: 'it refused the call',
-  notOurs: 'the key holds something that this library did not write',
+  foreign: 'the key holds something that this library did not write',
 };
 
 /** The reasons in the order of their codes. */
@@ -128,7 +128,7 @@ class Fleet {
       fleet: {
         ...stats,
         timeouts: failures.timeout,
-        errors: failures.refused + failures.notOurs,
+        errors: failures.refused + failures.foreign,
         latencyMs: stats.latencyMs ?? null,
         version: stats.version ?? null,
         evictionPolicy: stats.evictionPolicy ?? null,

@@ -96,7 +96,7 @@ impl Shared {
         deliveries: &mut Deliveries,
     ) {
         let Some(outcome) = reply.outcome else {
-            return self.fail(entry.waiting.into(), Failure::NotOurs);
+            return self.fail(entry.waiting.into(), Failure::Foreign);
         };
         let words = plan.read(&reply.doubles);
         let state = RemoteState { now: of_us(now), block: of_us(reply.block), words: &words };
