@@ -29,6 +29,7 @@ pub mod deliveries;
 mod error;
 mod guard;
 mod hit_counter;
+mod key_table;
 mod lifecycle;
 mod rate_limiter;
 mod registry;
@@ -61,12 +62,13 @@ pub use hit_counter::{
     Exceeding, Hit, HitCounter, HitCounterConfig, HitCounterOptions, HitCounterStats, Hits, KeptHits,
     LocalHitCounter, WindowLength,
 };
+pub use key_table::Overflow;
 pub use lifecycle::{
     CancellationToken, HookError, HookOutcome, Lifecycle, LifecycleEvent, LifecycleState, Member,
     MemberCount, MemberEnd, ShutdownOptions, ShutdownReport, ShutdownRequest, ShutdownTimes, ThreadReport,
 };
 pub use rate_limiter::{
-    AlgorithmKind, Decision, LimitOptions, LocalHandle, MAX_LIMITS, Overflow, Quota, Rate, RateLimiter,
+    AlgorithmKind, Decision, LimitOptions, LocalHandle, MAX_LIMITS, Quota, Rate, RateLimiter,
     RateLimiterConfig, RateLimiterOptions, RateLimiterStats, Receipt, RemoteState, RemoteVerdict, RemoteWord,
     Scope,
 };

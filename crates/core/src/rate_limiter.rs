@@ -1,11 +1,10 @@
 //! Rate limits per key.
 //!
-//! An algorithm decides, a cell keeps what it knows of a key, a table finds the cell, and a call puts them together. The
-//! limiter owns the table; a thread-local handle makes its calls cheaper. Imports point in that order only.
+//! An algorithm decides, a table of keys holds what it knows of each, and a call puts them together. The limiter owns the
+//! table; a thread-local handle makes its calls cheaper. Imports point in that order only.
 
 pub(crate) mod algorithm;
 mod call;
-mod cell;
 mod config;
 mod config_epoch;
 mod contents;
@@ -21,22 +20,17 @@ mod options;
 mod quick;
 mod quota;
 mod reconfiguration;
-mod records;
 mod remote;
 mod scope;
 mod sliding_window;
-mod table;
 
-pub(crate) use cell::{Single, Step};
 pub use config::RateLimiterConfig;
-pub(crate) use config::bytes_of_a_key;
 pub use counts::RateLimiterStats;
 pub use decision::{Decision, Receipt};
 pub use limiter::RateLimiter;
 pub use local_handle::LocalHandle;
-pub use options::{AlgorithmKind, LimitOptions, MAX_LIMITS, Overflow, RateLimiterOptions};
+pub use options::{AlgorithmKind, LimitOptions, MAX_LIMITS, RateLimiterOptions};
 pub(crate) use quota::MAX_SAFE_INTEGER;
 pub use quota::Quota;
 pub use remote::{Rate, RemoteState, RemoteVerdict, RemoteWord};
 pub use scope::Scope;
-pub(crate) use table::{Client, Full, Table};

@@ -204,7 +204,7 @@ mod tests {
     fn keys_say_what_their_state_means() {
         let key = |plan: &Plan| String::from_utf8(plan.key_of(&name("203.0.113.7"))).expect("text");
         let single = plan(RateLimiterOptions::single(10, 1_000)).expect("valid");
-        assert_eq!(key(&single), "sluice:1:{39:api:g}:203.0.113.7");
+        assert_eq!(key(&single), "sluice:1:{32:api:g}:203.0.113.7");
         let windows =
             [AlgorithmKind::FixedWindow, AlgorithmKind::SlidingWindow].map(|algorithm| LimitOptions {
                 name: algorithm.to_string(),
@@ -212,7 +212,7 @@ mod tests {
                 ..LimitOptions::new(Quota::new(10, 60_000))
             });
         let both = plan(RateLimiterOptions::new(windows.to_vec())).expect("valid");
-        assert_eq!(key(&both), "sluice:1:{39:api:f60000+s60000}:203.0.113.7");
+        assert_eq!(key(&both), "sluice:1:{32:api:f60000+s60000}:203.0.113.7");
     }
 
     #[test]

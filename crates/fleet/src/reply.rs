@@ -17,7 +17,7 @@ pub(crate) enum Reply {
 /// What became of one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EntryReply {
-    /// Calls granted, or whether there was anything to remove. `None`: the key holds something that is not ours.
+    /// Calls granted, or whether there was anything to remove. `None`: the key holds something else.
     pub(crate) outcome: Option<u64>,
     /// Until the end of its block.
     pub(crate) block: u64,
@@ -26,7 +26,7 @@ pub(crate) struct EntryReply {
 }
 
 impl Reply {
-    /// `None` for what no script of ours replies.
+    /// `None` for what none of the scripts replies.
     pub(crate) fn read(value: &Value, batch: &Batch) -> Option<Self> {
         let Value::Array(values) = value else { return None };
         let integers: Vec<i64> = values.iter().map(integer).collect::<Option<_>>()?;

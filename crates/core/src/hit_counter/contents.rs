@@ -9,7 +9,7 @@ use super::kept_keys::KeptKeys;
 use super::options::HitCounterConfig;
 use super::window::{self, Hit, Hits, WindowLength};
 use super::word::{CountWord, LATE_MS};
-use crate::rate_limiter::{Client, Full, Overflow, Single, Step, Table};
+use crate::key_table::{Client, Full, Overflow, Single, Step, Table};
 use crate::runtime::clock::MS;
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::memory::MemoryUse;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::rate_limiter::{Overflow, bytes_of_a_key};
+use crate::key_table::{Overflow, bytes_of_a_key};
 use crate::runtime::instances::OptionList;
 use crate::runtime::memory;
 use crate::runtime::options::{Accepts, options};

@@ -1,15 +1,14 @@
 //! What one call does to its key: decide, commit, and adopt a config that came meanwhile.
 
 use super::algorithm::ChargedAt;
-use super::cell::{Cell, Step, Words};
 use super::config::RateLimiterConfig;
 use super::config_epoch::ConfigEpoch;
 use super::contents::{Contents, with_table};
 use super::counts::{UNTRACKED, count, overflow_refuses};
 use super::decision::{self, Charge, Decision, Receipt, admit, each, lifetime};
 use super::in_force::ConfigInForce;
-use super::table::{Client, Table};
 use crate::Result;
+use crate::key_table::{Cell, Client, Step, Table, Words};
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::planted::planted;
 use crate::runtime::sharded_counters::Count;

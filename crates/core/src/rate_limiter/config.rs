@@ -1,14 +1,13 @@
 //! Valid options of a limiter, ready to decide by.
 
+use crate::key_table::bytes_of_a_key;
 use std::io;
 
 use super::algorithm::Algorithm;
-use super::cell::Several;
 use super::options::{AlgorithmKind, LimitOptions, RateLimiterOptions};
 use super::quick::Ordinary;
 use super::quota::Quota;
 use super::scope::Scope;
-use super::table::{SLOT_BYTES, slots_for};
 use crate::runtime::instances::OptionList;
 use crate::runtime::memory;
 use crate::runtime::options::{Accepts, OptionValue};
@@ -154,13 +153,6 @@ impl RateLimiterConfig {
             ("scope", print(&self.options.scope)),
         ]
     }
-}
-
-/// Most bytes that a key takes in a full table.
-pub(crate) fn bytes_of_a_key(limits: usize) -> u64 {
-    const MANY: u64 = 1 << 20;
-    let of_cell = if limits > 1 { Several::bytes_each(limits) } else { 0 };
-    (slots_for(MANY) * (SLOT_BYTES + of_cell) as u64).div_ceil(MANY)
 }
 
 /// The lengths of the sliding windows: the words of keys hold numbers of windows.

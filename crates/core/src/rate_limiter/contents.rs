@@ -1,13 +1,12 @@
 //! What a limiter holds of its keys: the table and the shared counters. Freed when the limiter is destroyed.
 
+use crate::key_table::{Several, Single, Table};
 use std::io;
 use std::sync::Arc;
 
-use super::cell::{Several, Single};
 use super::config::RateLimiterConfig;
 use super::counts::COUNTERS;
 use super::decision::each;
-use super::table::Table;
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::memory::MemoryUse;
 use crate::runtime::sharded_counters::ShardedCounters;

@@ -1,5 +1,6 @@
 //! Counters of calls: each thread-local handle has its own, and calls without a handle share some.
 
+use crate::key_table::Overflow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,7 +8,6 @@ use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::config::RateLimiterConfig;
-use super::options::Overflow;
 use crate::runtime::sharded_counters::Count;
 
 /// Sums over all threads since creation, and the state of the table now.

@@ -1,10 +1,9 @@
 //! Deciding a call by all limits of its key, and describing the outcome.
 
 use super::algorithm::{Algorithm, Refused};
-use super::cell::{Step, Words};
 use super::config::{RateLimiterConfig, Rule};
 use super::options::MAX_LIMITS;
-use super::table::{Client, Full};
+use crate::key_table::{Client, Full, Step, Words};
 
 /// The outcome of one call. Times are nanoseconds.
 ///

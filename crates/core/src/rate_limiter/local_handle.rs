@@ -1,5 +1,6 @@
 //! A thread's own handle to a limiter that it calls often.
 
+use crate::key_table::Charged;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,7 +14,6 @@ use super::decision::Decision;
 use super::gcra::Gcra;
 use super::limiter::{RateLimiter, check_cost};
 use super::quick::Ordinary;
-use super::table::Charged;
 use crate::Result;
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::retire::Handle;

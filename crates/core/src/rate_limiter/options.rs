@@ -4,27 +4,12 @@ use std::fmt;
 
 use super::quota::Quota;
 use super::scope::Scope;
+use crate::key_table::{MAX_WORDS, Overflow};
 use crate::runtime::options::{Accepts, Field, OptionValue, Source, choice, options};
 use crate::{Error, Result};
 
 /// Most limits of one limiter.
-pub const MAX_LIMITS: usize = 6;
-
-/// What a new key gets when each slot it may use holds a live key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Overflow {
-    /// The slot of the key closest to its full quota. Blocked keys are never evicted.
-    #[default]
-    Evict,
-    /// A refusal.
-    Deny,
-    /// Admission without being counted.
-    Allow,
-}
-
-choice! {
-    Overflow { Evict = "evict", Deny = "deny", Allow = "allow" }
-}
+pub const MAX_LIMITS: usize = MAX_WORDS;
 
 /// How a limit counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

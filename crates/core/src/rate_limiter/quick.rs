@@ -16,6 +16,7 @@
 //! counts, and adopts a config that came meanwhile. Any other call has done nothing here, and is made as a
 //! [`Call`](super::call::Call) in full.
 
+use crate::key_table::Charged;
 use std::slice;
 
 use super::algorithm::Algorithm;
@@ -26,7 +27,6 @@ use super::counts::{ALLOWED, REFUSED};
 use super::decision::{Decision, Described, Outcome, Receipt};
 use super::gcra::Gcra;
 use super::options::MAX_LIMITS;
-use super::table::Charged;
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::planted::planted;
 use crate::runtime::sharded_counters::Count;

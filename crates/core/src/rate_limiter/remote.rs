@@ -4,8 +4,8 @@ use super::algorithm::{Algorithm, Refused};
 use super::config::{RateLimiterConfig, Rule};
 use super::decision::{Charge, Decision, Receipt, each, foresee};
 use super::options::MAX_LIMITS;
-use super::table::Client;
 use crate::Result;
+use crate::key_table::Client;
 
 /// A limit in the terms of its algorithm. Times are nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use super::super::contents::with_table;
-use super::super::options::{LimitOptions, Overflow, RateLimiterOptions};
+use super::super::options::{LimitOptions, RateLimiterOptions};
 use super::super::quota::Quota;
 use super::super::{AlgorithmKind, LocalHandle, RateLimiter, Receipt};
 use super::*;
+use crate::key_table::Overflow;
 use crate::runtime::clock::MS;
 use fastrand::Rng;
 

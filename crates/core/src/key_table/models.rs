@@ -16,8 +16,8 @@ use loom::thread;
 
 use super::small::*;
 use super::*;
+use crate::key_table::cell::{Several, Single};
 use crate::rate_limiter::algorithm::Algorithm;
-use crate::rate_limiter::cell::{Several, Single};
 
 type Key = (u64, u64);
 

@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use super::slots::{Candidates, Slot};
 use super::word::{Kind, State, Tag};
 use super::{Client, Full, Table};
-use crate::rate_limiter::cell::{Cell, Step};
+use crate::key_table::cell::{Cell, Step};
 use crate::runtime::planted::planted;
 use crate::runtime::sync::{Ordering, full_barrier, pause};
 

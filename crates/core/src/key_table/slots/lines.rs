@@ -9,7 +9,7 @@ const NEAR_AND_HOME: usize = 3;
 
 /// The lines of a key, each once. Both lines of a pair come one after the other.
 #[derive(Clone, Debug)]
-pub(in crate::rate_limiter::table) struct Lines {
+pub(in crate::key_table) struct Lines {
     /// The first line of each pair.
     pairs: [usize; FAR_PAIRS + 1],
     next: usize,
@@ -40,18 +40,18 @@ impl Iterator for Lines {
 
 impl Slots {
     /// The lines of a key, in an order that never changes.
-    pub(in crate::rate_limiter::table) fn lines_of(&self, key: &Candidates) -> Lines {
+    pub(in crate::key_table) fn lines_of(&self, key: &Candidates) -> Lines {
         self.lines(key, Near::First)
     }
 
     /// The lines of a key, the one first in which it is most likely found.
-    pub(in crate::rate_limiter::table) fn lines_by_likelihood(&self, key: &Candidates) -> Lines {
+    pub(in crate::key_table) fn lines_by_likelihood(&self, key: &Candidates) -> Lines {
         self.lines(key, if self.is_crowded() { Near::AfterHome } else { Near::First })
     }
 
     /// The lines of a new key, and how many of them it fills one after the other, before it chooses the emptiest of those
     /// that follow. In a crowded table the near part is the last resort.
-    pub(in crate::rate_limiter::table) fn lines_to_fill(&self, key: &Candidates) -> (Lines, usize) {
+    pub(in crate::key_table) fn lines_to_fill(&self, key: &Candidates) -> (Lines, usize) {
         if self.is_crowded() {
             (self.lines(key, Near::Last), 1)
         } else {

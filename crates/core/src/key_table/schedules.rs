@@ -10,7 +10,7 @@ use shuttle::{Config, Runner, thread};
 
 use super::small::*;
 use super::*;
-use crate::rate_limiter::cell::{Several, Single};
+use crate::key_table::cell::{Several, Single};
 
 const THREADS: usize = 5;
 const CALLS: u64 = 12;

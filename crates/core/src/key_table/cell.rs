@@ -6,10 +6,12 @@
 use std::io;
 use std::sync::Arc;
 
-use super::options::MAX_LIMITS;
 use super::records::Records;
 use crate::runtime::memory::MemoryUse;
 use crate::runtime::sync::{Ordering, fence};
+
+/// Most words of a key.
+pub(crate) const MAX_WORDS: usize = 6;
 
 /// What a decision does to the state it was made for.
 pub(crate) enum Step<W, R> {
@@ -87,7 +89,7 @@ impl Several {
 }
 
 impl Cell for Several {
-    type Words = [u64; MAX_LIMITS];
+    type Words = [u64; MAX_WORDS];
     const READ_IS_UNSURE: bool = true;
 
     fn read(&self, value: u64) -> Self::Words {

@@ -3,7 +3,7 @@
 use super::Table;
 use super::slots::{Found, Slot};
 use super::word::State;
-use crate::rate_limiter::cell::{Cell, Step};
+use crate::key_table::cell::{Cell, Step};
 use crate::runtime::sync::Ordering;
 
 impl<C: Cell> Table<C> {

@@ -2,7 +2,7 @@
 
 use super::Table;
 use super::word::State;
-use crate::rate_limiter::cell::Single;
+use crate::key_table::cell::Single;
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::planted::planted;
 

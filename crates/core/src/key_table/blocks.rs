@@ -3,7 +3,7 @@
 use super::slots::{Found, Slot};
 use super::word::State;
 use super::{Full, Table};
-use crate::rate_limiter::cell::{Cell, Step};
+use crate::key_table::cell::{Cell, Step};
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::planted::planted;
 use crate::runtime::sync::{Ordering, full_barrier};

@@ -13,13 +13,16 @@
 mod block_ends;
 mod blocks;
 mod bound;
+mod cell;
 mod claims;
 mod matching;
 #[cfg(all(test, sluice_loom))]
 mod models;
+mod overflow;
 mod pages;
 mod passes;
 mod quick;
+mod records;
 #[cfg(all(test, sluice_shuttle))]
 mod schedules;
 mod size;
@@ -39,13 +42,13 @@ use crossbeam_utils::CachePadded;
 
 use self::block_ends::BlockEnds;
 use self::bound::Bound;
+pub(crate) use self::cell::{Cell, MAX_WORDS, Several, Single, Step, Words};
+pub use self::overflow::Overflow;
 pub(crate) use self::quick::Charged;
+pub(crate) use self::size::bytes_of_a_key;
 use self::size::pairs_for;
-pub(crate) use self::size::{SLOT_BYTES, slots_for};
 use self::slots::{Candidates, Found, Slots};
 use self::word::State;
-use super::cell::{Cell, Step};
-use super::options::Overflow;
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::memory::MemoryUse;
 use crate::runtime::planted::planted;

@@ -3,8 +3,8 @@
 //! A key may use `burst` units at once and regains one every [`T`] nanoseconds.
 
 use super::*;
+use crate::key_table::cell::{Several, Single};
 use crate::rate_limiter::algorithm::Algorithm;
-use crate::rate_limiter::cell::{Several, Single};
 use crate::rate_limiter::gcra::Gcra;
 use crate::runtime::key_hash::KeyHash;
 

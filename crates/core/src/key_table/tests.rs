@@ -1,7 +1,7 @@
 //! What the table promises, for keys whose only word is the time at which they expire.
 
 use super::*;
-use crate::rate_limiter::cell::{Several, Single};
+use crate::key_table::cell::{Several, Single};
 use crate::runtime::clock::MS;
 use crate::runtime::key_hash::{KeyHash, hash_str};
 
