@@ -450,7 +450,7 @@ export interface NativeFleetFailures {
   full: number
   late: number
   refused: number
-  notOurs: number
+  foreign: number
 }
 
 /** What a limiter of the fleet counts, and the link that it uses. */

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use super::settle::explain;
+use super::settle::{explain, has_code};
 use super::work::MOST_OUT_OF_PATIENCE;
 use crate::script::ScriptKind;
 use crate::server::{Address, Server};
@@ -102,9 +102,8 @@ impl Connected {
             Ok(Value::ServerError(_)) => Ok(None),
             Ok(value) => Ok(Some(value)),
             Err(error) if matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) => {
-                let text = explain(&error);
                 // Its data is still being read from disk.
-                if text.contains("LOADING") { Err(text) } else { Ok(None) }
+                if has_code(&error, "LOADING") { Err(explain(&error)) } else { Ok(None) }
             }
             Err(error) => Err(explain(&error)),
         }
@@ -128,7 +127,7 @@ fn account(server: &Server) -> RedisConnectionInfo {
 /// Why a server did not let us in.
 fn refused(server: &Server, error: &RedisError) -> String {
     let text = explain(error);
-    let is_account = ["WRONGPASS", "NOAUTH", "AuthenticationFailed"].iter().any(|code| text.contains(code));
+    let is_account = has_code(error, "WRONGPASS") || has_code(error, "NOAUTH");
     match error.kind() {
         ErrorKind::RESP3NotSupported => too_old(server, "before 6.0"),
         ErrorKind::AuthenticationFailed => account_refused(server),

@@ -142,8 +142,7 @@ impl Shared {
             return Next::Send(self.work.lock().note_sent(sent.batch, received, true));
         }
         let text = explain(error);
-        // Redis 6.2 wraps errors of scripts, so the text is searched.
-        let leaves = ["READONLY", "MASTERDOWN"].iter().any(|code| text.contains(code));
+        let leaves = has_code(error, "READONLY") || has_code(error, "MASTERDOWN");
         let is_cut = error.is_io_error() || error.is_connection_dropped();
         self.failed(text);
         if leaves {
@@ -160,6 +159,11 @@ impl Shared {
 
 fn waiting(batch: Batch) -> Vec<Request> {
     batch.into_entries().into_iter().flat_map(|entry| entry.waiting).collect()
+}
+
+/// Whether the server has answered with this code. Redis 6.2 wraps errors of scripts, so the text is searched as well.
+pub(super) fn has_code(error: &RedisError, code: &str) -> bool {
+    error.code() == Some(code) || error.detail().is_some_and(|detail| detail.contains(code))
 }
 
 /// The error in words. Servers repeat no credentials.
