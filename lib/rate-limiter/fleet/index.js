@@ -17,6 +17,9 @@ const { abandon, makeCall } = require('./desk');
 const { RECEIPT_AT } = MIDDLEWARE;
 const { decided: DECIDED, failed: FAILED } = FLEET_ANSWER_KIND;
 
+/** Of a call that is not for middleware. */
+const PLAIN = { limit: undefined, isForMiddleware: false };
+
 /** For `awaitFleet`, which asks for nothing. */
 const NO_OPERATION = 0;
 /** In place of a limit for one call. */
@@ -101,19 +104,21 @@ class Fleet {
 
   /** Resolves once the server can be asked; rejects after so many milliseconds. */
   ready(timeoutMs) {
-    return new Promise((resolve, reject) => {
-      let ticket;
-      const timer = setTimeout(() => {
-        abandon(ticket);
-        reject(this.#unavailable(`within ${timeoutMs} ms`));
-      }, timeoutMs);
-      const settledBy = (end) => (value) => {
-        clearTimeout(timer);
-        end(value);
-      };
-      const call = { settle: settledBy(() => resolve()), reject: settledBy(reject) };
-      ticket = makeCall(call, this.#handle, NO_OPERATION, native.awaitFleet);
-    });
+    return /** @type {Promise<void>} */ (
+      new Promise((resolve, reject) => {
+        let ticket;
+        const timer = setTimeout(() => {
+          abandon(ticket);
+          reject(this.#unavailable(`within ${timeoutMs} ms`));
+        }, timeoutMs);
+        const settledBy = (end) => (value) => {
+          clearTimeout(timer);
+          end(value);
+        };
+        const call = { settle: settledBy(() => resolve()), reject: settledBy(reject) };
+        ticket = makeCall(call, this.#handle, NO_OPERATION, native.awaitFleet);
+      })
+    );
   }
 
   /** The stats of the limiter of this process, with those of the fleet. */
@@ -137,7 +142,7 @@ class Fleet {
     };
   }
 
-  #decide(operation, key, cost, { limit, isForMiddleware } = {}) {
+  #decide(operation, key, cost, { limit, isForMiddleware } = PLAIN) {
     return new Promise((resolve, reject) => {
       const settle = (answers, at) => {
         if (answers[at + FLEET_ANSWER.KIND] !== DECIDED) return reject(this.#failure(answers, at));
