@@ -4,7 +4,7 @@ import test from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import sluice from '../../index.js';
 import { freshName } from '../helpers/peer.mjs';
-import { freePort, startFake, startProxy, startRedis, withRedis } from '../helpers/redis.mjs';
+import { freePort, startProxy, startRedis, withRedis } from '../helpers/redis.mjs';
 
 const { RateLimiter } = sluice;
 
