@@ -13,7 +13,7 @@ use napi::bindgen_prelude::Result;
 use sluice_core::{Instances, LimitOptions, Quota, RateLimiter, RateLimiterOptions};
 
 use self::layouts::{
-    DecisionIntegers, DecisionNumbers, HashedKey, LimiterCall, LimiterCost, MiddlewareNumbers, SeveralAnswers,
+    DecisionIntegers, DecisionNumbers, HashedKey, LimiterCost, MiddlewareNumbers, SeveralAnswers,
 };
 use crate::components::Component;
 use crate::runtime::raw::Exports;
@@ -21,9 +21,10 @@ use crate::runtime::seam::{Declarations, Layout};
 use crate::runtime::thread;
 
 pub(crate) use self::crossing::receipt;
+pub(crate) use self::layouts::LimiterCall;
 
 /// In place of the handle: the limiter counts on a server, which a synchronous call cannot await.
-pub(crate) const ELSEWHERE: i32 = -1;
+pub(crate) const ELSEWHERE: i32 = -100;
 
 static LIMITERS: Instances<RateLimiter> = Instances::new();
 

@@ -33,7 +33,7 @@ const REFUSED = -2;
 const IN_NUMBERS = -3;
 
 /** In place of the handle of a limiter that counts on a server: synchronous calls are errors. */
-const ELSEWHERE = -1;
+const ELSEWHERE = -100;
 
 /** The answer of a call that only does something. */
 const DONE = -4;

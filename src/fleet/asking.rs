@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::Result;
 use napi::sys;
-use sluice_core::runtime::key_hash;
 use sluice_fleet::{Call as FleetRequest, ClientName, Desk, FleetLimiter, Operation, Ticket};
 
 use super::desk::PortDesk;
@@ -53,13 +52,11 @@ pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
 unsafe extern "C" fn ask_fleet(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
         let FleetCall { operation, .. } = call.port.read();
-        // Reads the key as every call does, so what is no key is the same error.
-        call.key(0)?;
-        let units = call.units(0)?;
+        let (key, units) = (call.key(0)?, call.units(0)?);
         let limit: u64 = integer(call.f64(2)?);
         let request = FleetRequest {
             client: ClientName::of_units(&units),
-            key: key_hash::hash_utf16(&units),
+            key,
             operation: operation_of(call, OperationKind::from_code(operation.cast_unsigned())?)?,
             limit: (limit > 0).then_some(limit),
         };

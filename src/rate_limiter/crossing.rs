@@ -1,13 +1,12 @@
 //! Calls of a limiter: what JavaScript left for one, the thread-local handle that it is made on, and its answer.
 
-use napi::bindgen_prelude::{Error, Result};
+use napi::bindgen_prelude::Result;
 use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::KeyHash;
 use sluice_core::{Decision, GuardCounter, LocalHandle, Receipt};
 
-use super::ELSEWHERE;
 use super::layouts::{DecisionIntegers, DecisionNumbers, LimiterCall, LimiterCost, MiddlewareNumbers};
-use crate::runtime::error::{self, throw_core};
+use crate::runtime::error::throw_core;
 use crate::runtime::numbers::{ceil_ms, double, integer, last_bits, natural, of_parts, parts};
 use crate::runtime::raw::{Admission, Call, IN_NUMBERS, Left};
 
@@ -22,21 +21,11 @@ pub(super) fn with_limiter<const N: usize, R, A>(
     let LimiterCall { handle, cost, .. } = call.port.read();
     let cost = if cost == 0 { large_cost(call) } else { natural(cost) };
     // The borrow ends before JavaScript runs again.
-    let outcome = match call.port.thread().limiters.borrow_mut().at(handle) {
-        Ok(local) => body(local, cost),
-        Err(error) => return Err(not_here(call, handle, error)),
-    };
+    let outcome = body(call.port.thread().limiters.borrow_mut().at(handle)?, cost);
     match outcome {
         Ok(outcome) => Ok(answer(outcome)),
         Err(error) => Err(throw_core(call.env, call.port, &error)),
     }
-}
-
-/// The error where there is no limiter at a handle.
-#[cold]
-#[inline(never)]
-fn not_here<const N: usize>(call: &Call<'_, N>, handle: i32, error: Error) -> Error {
-    if handle == ELSEWHERE { error::counts_elsewhere(call.env, call.port) } else { error }
 }
 
 #[cold]

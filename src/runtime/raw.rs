@@ -120,7 +120,7 @@ impl<const N: usize> Call<'_, N> {
         let call = Call { env, args, port };
         match catch_unwind(AssertUnwindSafe(|| body(&call))) {
             Ok(Ok(value)) => return Some((value, port)),
-            Ok(Err(error)) => error::throw_napi(env, &error),
+            Ok(Err(error)) => error::throw_napi(env, port, &error),
             Err(_) => error::throw_fault(env),
         }
         None
