@@ -28,6 +28,9 @@ export declare function announceInBroker(handle: number): void
 /** Counts the connection with this serial for `client`. Returns why it may not, or nothing. */
 export declare function assignConnection(handle: number, serial: number, client: string): NativeRefusal | null
 
+/** The counts in the fleet of a limiter that exists; none where it counts in this process. */
+export declare function attachFleet(name: string): number | null
+
 /** Checks the options of another object of a thread that has joined. */
 export declare function attachToBroker(name: string, options: object | undefined, reconfigures: boolean): void
 
@@ -116,6 +119,9 @@ export declare function countConnectionWithoutAddress(handle: number): void
 /** Counts a message that this thread could not decode. */
 export declare function countUndecodableInBroker(handle: number): void
 
+/** The scope in words that hold no credentials: limiters of one name agree in them. */
+export declare function describeScope(scope: NativeScope): string
+
 /** What JavaScript and this binary both have to know, as JSON: read by `npm run build`. */
 export declare function describeSeam(): string
 
@@ -127,6 +133,9 @@ export declare function destroyClientHub(name: string): boolean
 
 /** True when there was one. */
 export declare function destroyConnectionTracker(name: string): boolean
+
+/** Ends the counts of a limiter; pending calls are answered. */
+export declare function destroyFleet(name: string): boolean
 
 export declare function destroyHitCounter(name: string): boolean
 
@@ -166,6 +175,8 @@ export declare function finishInHub(handle: number, key: string, call: number, v
 
 /** The first request number after the last reset. */
 export declare function firstRequestSinceReset(handle: number): number
+
+export declare function fleetStats(handle: number): NativeFleetStats
 
 /** Removes a client of a limiter or a guard from the ranking of refused ones, where it was let in. */
 export declare function forgetOffender(source: string, key: string): boolean
@@ -479,6 +490,37 @@ export interface NativeFinished {
   calls: Array<number>
 }
 
+/** Calls that the server did not decide, by the reason. */
+export interface NativeFleetFailures {
+  timeout: number
+  away: number
+  full: number
+  late: number
+  refused: number
+  foreign: number
+}
+
+/** What a limiter of the fleet counts, and the link that it uses. */
+export interface NativeFleetStats {
+  allowed: number
+  refused: number
+  dryRefused: number
+  state: string
+  server: string
+  version?: string
+  evictionPolicy?: string
+  lastError?: string
+  commands: number
+  connections: number
+  pending: number
+  decisions: number
+  remembered: number
+  remembers: number
+  local: number
+  latencyMs?: number
+  failures: NativeFleetFailures
+}
+
 /** The options in force. */
 export interface NativeGuardOptions {
   rateLimit: 'off' | 'options' | 'byRequest'
@@ -760,6 +802,17 @@ export interface NativeRetention {
   staleIfErrorMs: number
 }
 
+/** The scope of a limiter, whose shape JavaScript has checked. */
+export interface NativeScope {
+  url: string
+  username?: string
+  password?: string
+  database?: number
+  onError: string
+  timeoutMs: number
+  prefix: string
+}
+
 /** Sums over all threads. */
 export interface NativeSecurityMonitorStats {
   recorded: number
@@ -868,6 +921,9 @@ export declare function openConnection(handle: number, client: string | undefine
 
 /** Attaches to a tracker or creates it; the handle is this thread's. */
 export declare function openConnectionTracker(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
+
+/** Opens the counts in the fleet of a limiter of this process; the handle is this thread's. */
+export declare function openFleet(name: string, limiter: number, scope: NativeScope): number
 
 /** Attaches to a guard or creates it; the handle is this thread's. */
 export declare function openGuard(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
@@ -979,6 +1035,9 @@ export declare function releaseClientHub(handle: number): void
 
 /** A JavaScript object of the tracker was collected. */
 export declare function releaseConnectionTracker(handle: number): void
+
+/** A JavaScript object that stands for the limiter was collected. */
+export declare function releaseFleet(handle: number): void
 
 /** Releases a JavaScript object's hold on the handle. */
 export declare function releaseGuard(handle: number): void
@@ -1130,7 +1189,11 @@ export declare function acquirePermit(peer: string): void
 
 export declare function addHits(key: string): void
 
+export declare function askFleet(key: string, amount: number, limit: number): 0 | 1
+
 export declare function attachThread(onWake: () => void, numbers: Float64Array, integers: Int32Array, errorClass: unknown, threadId: number, memory: number): 0 | 1
+
+export declare function awaitFleet(): 0 | 1
 
 export declare function block(handle: number, key: string, durationMs: number): 0 | 1
 
@@ -1194,6 +1257,8 @@ export declare function lifecycleResets(handle: number): number
 
 export declare function lifecycleState(handle: number): number
 
+export declare function openFleetDesk(): number
+
 export declare function peek(key: string): void
 
 export declare function peekHashed(): void
@@ -1253,6 +1318,8 @@ export declare function routeRequestTo(handle: number, receiver: number): number
 export declare function setHits(key: string): boolean
 
 export declare function shareMessageHeaders(outgoing: Float64Array, incoming: Float64Array): void
+
+export declare function takeFleetAnswers(desk: number, answers: Float64Array, most: number): number
 
 export declare function takeHitsBack(key: string): undefined
 

@@ -112,8 +112,12 @@ export {
 export {
   Algorithm,
   Decision,
+  FleetScope,
+  FleetServer,
+  FleetStats,
   GcraLimit,
   KeyHandle,
+  LimiterScope,
   LimitOptions,
   RateLimiter,
   RateLimiterOptions,

@@ -9,6 +9,7 @@ const FILES = {
   engine: './engine.mjs',
   broker: './broker/index.mjs',
   stores: './stores/index.mjs',
+  fleet: './fleet/index.mjs',
 };
 
 export const PARTS = Object.keys(FILES);

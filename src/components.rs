@@ -12,12 +12,14 @@ use sluice_core::{
     Reputation, ThreadId,
 };
 
+use sluice_fleet::FleetLimiter;
+
 use crate::runtime::raw::Exports;
 use crate::runtime::seam::Declarations;
 use crate::runtime::slab::Slab;
 use crate::{
-    broker, circuit_breaker, client_hub, client_key, connection_tracker, guard, hit_counter, lifecycle,
-    listen, observation, rate_limiter, registry, reputation, security_monitor,
+    broker, circuit_breaker, client_hub, client_key, connection_tracker, fleet, guard, hit_counter,
+    lifecycle, listen, observation, rate_limiter, registry, reputation, security_monitor,
 };
 
 /// What the binding has of one component.
@@ -37,6 +39,8 @@ pub(crate) struct Handles {
     pub(crate) hubs: RefCell<Slab<Arc<ClientHub>>>,
     pub(crate) hit_counters: RefCell<Slab<LocalHitCounter>>,
     pub(crate) limiters: RefCell<Slab<LocalHandle>>,
+    pub(crate) fleets: RefCell<Slab<Arc<FleetLimiter>>>,
+    pub(crate) fleet_desks: RefCell<Slab<Arc<fleet::PortDesk>>>,
     pub(crate) trackers: RefCell<Slab<Arc<ConnectionTracker>>>,
     pub(crate) registries: RefCell<Slab<Arc<Registry>>>,
     pub(crate) reputations: RefCell<Slab<Arc<Reputation>>>,
@@ -49,12 +53,13 @@ pub(crate) struct Handles {
     pub(crate) samplers: observation::Samplers,
 }
 
-static COMPONENTS: [Component; 14] = [
+static COMPONENTS: [Component; 15] = [
     broker::COMPONENT,
     circuit_breaker::COMPONENT,
     client_hub::COMPONENT,
     client_key::COMPONENT,
     connection_tracker::COMPONENT,
+    fleet::COMPONENT,
     guard::COMPONENT,
     hit_counter::COMPONENT,
     lifecycle::COMPONENT,

@@ -14,6 +14,7 @@ mod client_hub;
 mod client_key;
 mod components;
 mod connection_tracker;
+mod fleet;
 mod guard;
 mod hit_counter;
 mod lifecycle;

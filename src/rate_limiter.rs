@@ -15,12 +15,18 @@ use sluice_core::observation::LimiterTotals;
 use sluice_core::{Instances, LimitOptions, Quota, RateLimiter, RateLimiterOptions};
 
 use self::layouts::{
-    DecisionIntegers, DecisionNumbers, HashedKey, LimiterCall, LimiterCost, MiddlewareNumbers, SeveralAnswers,
+    DecisionIntegers, DecisionNumbers, HashedKey, LimiterCost, MiddlewareNumbers, SeveralAnswers,
 };
 use crate::components::Component;
 use crate::runtime::raw::Exports;
 use crate::runtime::seam::{Declarations, Layout};
 use crate::runtime::thread;
+
+pub(crate) use self::crossing::receipt;
+pub(crate) use self::layouts::LimiterCall;
+
+/// In place of the handle: the limiter counts on a server, which a synchronous call cannot await.
+pub(crate) const ELSEWHERE: i32 = -100;
 
 static LIMITERS: Instances<RateLimiter> = Instances::new();
 
@@ -59,7 +65,7 @@ pub(crate) fn totals() -> Vec<(String, LimiterTotals)> {
 }
 
 /// The limiter that the handle stands for now: after a reset, another one may have replaced it.
-fn limiter(handle: u32) -> Result<Arc<RateLimiter>> {
+pub(crate) fn limiter(handle: u32) -> Result<Arc<RateLimiter>> {
     let mut limiters = thread::current()?.limiters.borrow_mut();
     let local = limiters.get_mut(handle)?;
     local.follow();

@@ -11,8 +11,10 @@ import {
   clientKey,
   type Decision,
   type Duration,
+  type FleetStats,
   type KeyHandle,
   Lifecycle,
+  type LimiterScope,
   type LimitOptions,
   listen,
   type OnMismatch,
@@ -56,6 +58,19 @@ expect<Equal<ReturnType<typeof limiter.consumeMany>, boolean[]>>();
 expect<Equal<ReturnType<typeof limiter.handle>, KeyHandle>>();
 expect<Equal<ReturnType<typeof limiter.stats>, RateLimiterStats>>();
 expect<Equal<Decision['wouldRefuse'], boolean | undefined>>();
+expect<Equal<Decision['source'], 'redis' | 'local' | 'allow' | 'deny' | undefined>>();
+expect<Equal<ReturnType<typeof limiter.peekAsync>, Promise<Decision>>>();
+expect<Equal<ReturnType<typeof limiter.blockAsync>, Promise<boolean>>>();
+expect<Equal<ReturnType<typeof limiter.ready>, Promise<void>>>();
+expect<Equal<RateLimiterStats['fleet'], FleetStats | undefined>>();
+const scope: LimiterScope = {
+  redis: { url: 'redis://host', password: 'x' },
+  onError: 'deny',
+  timeout: '20ms',
+};
+new RateLimiter('fleet', { limit: 1, window: '1s', scope });
+// @ts-expect-error no such mode
+new RateLimiter('fleet', { limit: 1, window: '1s', scope: { redis: 'redis://host', mode: 'fast' } });
 limiter.consumeMany(['a', 'b'] as const, 2);
 limiter.handle('a').tryConsume(2);
 limiter.refund('a');

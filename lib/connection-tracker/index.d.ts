@@ -29,6 +29,12 @@ export interface ConnectionTrackerOptions {
   /** Connections idle for so long are closed. Sockets are active by their bytes, sessions by `touch`. */
   idleTimeout?: Duration;
   /**
+   * What shares it: the threads of this process. Another value is `UNSUPPORTED`.
+   *
+   * @default 'process'
+   */
+  scope?: 'process';
+  /**
    * What happens when these options differ from those in force. `clients` and `ipv6Prefix` are fixed at creation.
    * @default 'error'
    */

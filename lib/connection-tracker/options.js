@@ -3,10 +3,17 @@
 const { schemaOf } = require('../runtime/declared-options');
 const { invalidOption } = require('../runtime/errors');
 const { onMismatch } = require('../runtime/on-mismatch');
+const { processScope } = require('../runtime/process-scope');
 const { checkOptions, quota } = require('../runtime/schema');
 
 /** Whether a quota can be kept is checked natively. */
-const SCHEMA = schemaOf('ConnectionTracker', { opens: quota, messages: quota, bytes: quota, onMismatch });
+const SCHEMA = schemaOf('ConnectionTracker', {
+  opens: quota,
+  messages: quota,
+  bytes: quota,
+  scope: processScope,
+  onMismatch,
+});
 
 /** The checked options of a tracker. */
 function trackerOptions(options) {

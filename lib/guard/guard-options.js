@@ -1,6 +1,6 @@
 'use strict';
 
-const { invalidOption } = require('../runtime/errors');
+const { invalidOption, SluiceError } = require('../runtime/errors');
 const { onMismatch } = require('../runtime/on-mismatch');
 const {
   boolean,
@@ -95,6 +95,8 @@ const GUARD = {
   cors: corsOption,
   refusedBody: refusedBodyOption,
   dryRun: boolean,
+  // Checked by the limiters.
+  scope: (value) => value,
   onMismatch,
 };
 
@@ -144,7 +146,18 @@ function guardOptions(owner, options = {}) {
   const checked = owned(DEFAULTS, checkOptions(owner, options, schemasOf(owner).guard));
   checkName(owner, checked.name);
   checkPolicyHeader(owner, checked);
+  checkScope(owner, checked);
   return checked;
+}
+
+/** A scope that would cover the rates alone is no scope of the guard. */
+function checkScope(owner, { scope, connections, reputation }) {
+  if (scope === undefined || scope === 'process') return;
+  const parts = Object.entries({ connections, reputation });
+  const [part] = parts.find(([, given]) => given !== undefined && given !== false) ?? [];
+  if (part === undefined) return;
+  const message = `${owner} scope together with ${part}, which cannot leave the process yet`;
+  throw new SluiceError('UNSUPPORTED', `${message}; accepted: the scope among the options of rateLimit`);
 }
 
 /** Only the draft's headers have one for policies. */

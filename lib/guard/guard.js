@@ -129,7 +129,7 @@ class Guard {
 
   /**
    * Decides on a request of Node, Express or Fastify, and charges it. `res` is where its answer is seen; requests of an
-   * attached server know theirs. Returns a promise where a function of the user returned one. With Fastify's reply it
+   * attached server know theirs. Returns a promise where a function of the user returned one, or a server keeps the counts. With Fastify's reply it
    * writes the headers and returns a promise.
    */
   check(req, res) {
@@ -325,8 +325,8 @@ class Guard {
   }
 
   #openRates() {
-    const { name, rateLimit, dryRun, onMismatch } = this.#options;
-    this.#rates = new RateGate(this.#owner, { dryRun, counts: this.#counts, onMismatch });
+    const { name, rateLimit, dryRun, onMismatch, scope } = this.#options;
+    this.#rates = new RateGate(this.#owner, { dryRun, counts: this.#counts, onMismatch, scope });
     this.#limited = this.#rates.limited(name, rateLimit);
     this.#rule = new Rule(this.#limited, this.#options);
   }

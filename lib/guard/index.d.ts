@@ -185,7 +185,7 @@ export interface Guard {
 
   /**
    * Decides on a request and charges it: the ban first, then the connection, then the rate. Returns a promise only where a
-   * function among the options returned one. Send `headers`, and to a refused request `status` and `body`.
+   * function among the options returned one, or a server keeps the counts. Send `headers`, and to a refused request `status` and `body`.
    *
    * `res` is where the answer is seen, for `record` and `countOnly`; requests of attached servers know theirs. Headers of
    * the page are removed from it where the request is refused.

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Http2ServerRequest } from 'node:http2';
 import type { ConnectionTrackerOptions } from '../connection-tracker';
-import type { RateLimiterOptions } from '../rate-limiter';
+import type { LimiterScope, RateLimiterOptions } from '../rate-limiter';
 import type { Reputation, ReputationOptions } from '../reputation';
 import type { Duration, OnMismatch } from '../runtime';
 import type { SecurityMonitor, SecurityMonitorOptions } from '../security-monitor';
@@ -203,6 +203,13 @@ export interface GuardOptions<Request, Handler> extends RuleOptions<Request, Han
   refusedBody?: RefusedBodyOptions | false;
   /** Whether to refuse nothing, but decide, charge, record and count as usual. */
   dryRun?: boolean;
+  /**
+   * The scope of the guard's limiters, unless their own options name one. Decisions are then awaited: `check` returns a
+   * promise. Beyond the process `UNSUPPORTED` together with `connections` or `reputation`.
+   *
+   * @default 'process'
+   */
+  scope?: LimiterScope;
   /**
    * What happens when options differ from those of the existing guard; for its parts and the limiters of its routes too,
    * unless they have their own. `record`, `trustedProxies`, the header of `clientAddress` and the options

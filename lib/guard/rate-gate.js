@@ -3,11 +3,12 @@
 const { invalidOption } = require('../runtime/errors');
 const { owned } = require('../runtime/schema');
 const { RateLimiter } = require('../rate-limiter');
-const { kDecide, kReceipt, kUndo } = require('../rate-limiter/symbols');
+const { kDecide, kDecideAwaited, kReceipt, kUndo } = require('../rate-limiter/symbols');
 const { GuardDecision } = require('./guard-decision');
 const { isPreflight } = require('./preflight');
 const { keyMissing, quotaExceeded } = require('./refusal');
 const { missingKey } = require('./request-key');
+const { after } = require('./user-function');
 
 /** For attaching to an existing limiter. */
 const ATTACHED = { options: undefined, limit: undefined };
@@ -21,12 +22,15 @@ class RateGate {
   #dryRun;
   #counts;
   #onMismatch;
+  /** Which threads share its limiters, unless their own options say so. */
+  #scope;
   #limiters = new Map();
 
-  constructor(owner, { dryRun, counts, onMismatch }) {
+  constructor(owner, { dryRun, counts, onMismatch, scope }) {
     this.#owner = owner;
     this.#dryRun = dryRun;
     this.#onMismatch = onMismatch;
+    this.#scope = scope;
     this.#counts = counts;
   }
 
@@ -47,25 +51,30 @@ class RateGate {
 
   /** The options with what the guard sets for all of its limiters. */
   #given(options) {
-    const given =
-      this.#onMismatch === undefined ? owned(options) : owned({ onMismatch: this.#onMismatch }, options);
+    const of = owned();
+    if (this.#onMismatch !== undefined) of.onMismatch = this.#onMismatch;
+    if (this.#scope !== undefined) of.scope = this.#scope;
+    const given = owned(of, options);
     return this.#dryRun ? owned(given, { dryRun: true }) : given;
   }
 
   /**
    * Decides on a request of `client`, by a rule with a limiter, and charges it. Returns a promise only where a function of
-   * the user returned one. Exceptions of such a function pass unchanged.
+   * the user returned one, or a server keeps the counts. Exceptions of such a function pass unchanged.
    */
   decide(request, incoming, rule, client) {
     if (rule.skipsPreflight && isPreflight(incoming)) return this.#skipped(client);
-    if (rule.callsUser) return this.#evaluate(rule, request, client);
+    if (rule.isEvaluated) return this.#evaluate(rule, request, client);
     return this.#decide(rule, client, client.key, rule.cost);
   }
 
   #evaluate(rule, request, client) {
     return rule.evaluate(request, client.key, {
       skip: () => this.#skipped(client),
-      decide: (key, cost, limit) => this.#decide(rule, client, key, cost, limit),
+      decide: (key, cost, limit) =>
+        rule.isAwaited
+          ? this.#decideAwaited(rule, client, key, cost, limit)
+          : this.#decide(rule, client, key, cost, limit),
       missing: (given, goOn) => this.#withoutKey(rule, client, { given, goOn }),
     });
   }
@@ -100,13 +109,23 @@ class RateGate {
   }
 
   #decide(rule, client, key, cost, limit) {
-    const decision = this.#charge(rule, key, cost, limit);
+    return this.#conclude(rule, client, key, cost, this.#charge(rule, key, cost, limit));
+  }
+
+  /** As `#decide`, by a server that keeps the counts. */
+  async #decideAwaited(rule, client, key, cost, limit) {
+    const decision = await this.#chargeAwaited(rule, key, cost, limit);
+    if (decision?.allowed) this.#counts.allowed();
+    return this.#conclude(rule, client, key, cost, decision);
+  }
+
+  #conclude(rule, client, key, cost, decision) {
     if (decision === null) return GuardDecision.undecided('fault', client);
     if (decision.wouldRefuse) this.#counts.count('dryRefused');
     if (!decision.allowed) return this.#refused(decision, rule, client);
     const allowed = new GuardDecision('allowed', client, rule, decision);
     if (rule.countOnly !== undefined && !decision.wouldRefuse) {
-      allowed.undoBy(this.#undoFor(rule.limiter, key, cost));
+      allowed.undoBy(this.#undoFor(rule.limiter, key, cost, decision));
     }
     return allowed;
   }
@@ -121,13 +140,23 @@ class RateGate {
     }
   }
 
+  /** As `#charge`, by a server; counted as allowed by the caller. */
+  async #chargeAwaited(rule, key, cost, limit) {
+    try {
+      return await rule.limiter[kDecideAwaited](key, cost, limit);
+    } catch (error) {
+      if (MISTAKES.has(error?.code)) throw error;
+      return this.#counts.fault(error);
+    }
+  }
+
   /** Returns a function that takes back the charge that was just made. */
-  #undoFor(limiter, key, cost) {
-    const receipt = limiter[kReceipt](key, cost);
+  #undoFor(limiter, key, cost, decision) {
+    const receipt = limiter[kReceipt](key, cost, decision);
     return () => {
       try {
-        limiter[kUndo](receipt);
-        this.#counts.count('refunded');
+        const undone = after(limiter[kUndo](receipt), () => this.#counts.count('refunded'));
+        if (undone instanceof Promise) undone.catch((error) => this.#counts.fault(error));
       } catch (error) {
         this.#counts.fault(error);
       }

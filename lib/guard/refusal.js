@@ -5,6 +5,7 @@ const {
   addressProblem,
   banProblem,
   connectionProblem,
+  degradedProblem,
   keyProblem,
   quotaProblem,
   seconds,
@@ -53,7 +54,7 @@ class Refusal {
 function quotaExceeded(decision) {
   const { retryAfterMs } = decision;
   return new Refusal('quota', {
-    problem: quotaProblem(decision),
+    problem: decision.degraded ? degradedProblem(decision) : quotaProblem(decision),
     retryAfterMs,
     decision,
     closesConnection: false,

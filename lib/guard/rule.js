@@ -3,6 +3,7 @@
 const { integer, owned } = require('../runtime/schema');
 const { headersFor } = require('./headers');
 const { keyOf } = require('./request-key');
+const { kIsAwaited } = require('../rate-limiter/symbols');
 const { after } = require('./user-function');
 
 const checkLimit = integer(1);
@@ -34,7 +35,11 @@ class Rule {
     /** What happens to a request without a key: 'client', 'refuse' or 'error'. */
     this.keyFallback = keyFallback;
     this.skipsPreflight = skipPreflight;
-    this.callsUser = [key, cost, skip, limit].some((option) => typeof option === 'function');
+    /** Whether the limiter's decisions are promises. */
+    this.isAwaited = limiter?.[kIsAwaited] ?? false;
+    /** Whether a decision takes more than a call of the limiter: functions of the user, or a promise. */
+    this.isEvaluated =
+      this.isAwaited || [key, cost, skip, limit].some((option) => typeof option === 'function');
     this.needsClient = limiter !== null && key === undefined;
     this.#key = key;
     this.#cost = typeof cost === 'function' ? cost : () => cost;

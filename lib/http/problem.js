@@ -53,6 +53,12 @@ function quotaProblem({ retryAfterMs, policy }) {
   return problem(QUOTA_EXCEEDED, { detail, retryAfterMs, policies: [policy] });
 }
 
+/** For a request that was refused without the server that keeps the counts. Its client may have quota left. */
+function degradedProblem({ retryAfterMs, policy }) {
+  const detail = 'The quota cannot be checked at the moment.';
+  return problem(REDUCED_CAPACITY, { detail, retryAfterMs, policies: [policy] });
+}
+
 /** For a request without the key that the limit `policy` counts by. Retrying does not help. */
 function keyProblem(policy) {
   const detail = 'The request does not say whose quota it is charged to.';
@@ -119,6 +125,7 @@ module.exports = {
   addressProblem,
   banProblem,
   connectionProblem,
+  degradedProblem,
   headTimeoutProblem,
   internalErrorProblem,
   keyProblem,

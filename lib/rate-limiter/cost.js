@@ -13,11 +13,15 @@ function leaveCost(cost) {
 }
 
 function leaveOtherCost(cost) {
-  if (!(Number.isSafeInteger(cost) && cost > 0)) {
-    throw invalid('INVALID_COST', 'cost', cost, `an integer from 1 to ${Number.MAX_SAFE_INTEGER}`);
-  }
+  checkCost(cost);
   integers[LIMITER_CALL.COST] = cost <= INT32_MAX ? cost : 0;
   numbers[LIMITER_COST.COST] = cost;
 }
 
-module.exports = { leaveCost };
+/** Units, checked. */
+function checkCost(cost) {
+  if (Number.isSafeInteger(cost) && cost > 0) return cost;
+  throw invalid('INVALID_COST', 'cost', cost, `an integer from 1 to ${Number.MAX_SAFE_INTEGER}`);
+}
+
+module.exports = { checkCost, leaveCost };

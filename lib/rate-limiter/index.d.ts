@@ -54,6 +54,53 @@ export interface SeveralLimitsOptions {
   algorithm?: never;
 }
 
+/** A server of Redis (6.2 or newer) or Valkey. */
+export interface FleetServer {
+  /** `redis://host:port/database`, or `unix:///path`. */
+  url: string;
+  /** The user of its access control list. */
+  username?: string;
+  password?: string;
+  /**
+   * The number of its database.
+   * @default that of the url, or 0
+   */
+  database?: number;
+}
+
+/**
+ * Every process that names the same server and prefix shares the counts. Calls are awaited: `consumeAsync` and the other
+ * methods that end in `Async`. Synchronous calls throw `UNSUPPORTED`.
+ */
+export interface FleetScope {
+  /** The server that counts. */
+  redis: string | FleetServer;
+  /**
+   * Each decision is the server's.
+   * @default 'exact'
+   */
+  mode?: 'exact';
+  /**
+   * What decides where the server does not answer: the count of this process by the same limits (`'local'`), admission
+   * (`'allow'`), or a refusal (`'deny'`). Such a decision has `degraded: true`.
+   * @default 'local'
+   */
+  onError?: 'local' | 'allow' | 'deny';
+  /**
+   * How long a call waits for the server; from 1 ms to a minute.
+   * @default 50
+   */
+  timeout?: Duration;
+  /**
+   * What the keys on the server begin with: 1 to 64 printable ASCII characters without spaces and braces.
+   * @default 'sluice:'
+   */
+  prefix?: string;
+}
+
+/** Which threads share a limiter. */
+export type LimiterScope = 'process' | FleetScope;
+
 /** What {@link RateLimiter} takes: one limit or several, and the size of its table. */
 export type RateLimiterOptions = (SingleLimitOptions | SeveralLimitsOptions) & {
   /**
@@ -74,10 +121,11 @@ export type RateLimiterOptions = (SingleLimitOptions | SeveralLimitsOptions) & {
    */
   dryRun?: boolean;
   /**
-   * Which threads share the limiter: all threads of this process. Other values are `UNSUPPORTED` in this version.
+   * Which threads share the limiter: all threads of this process, or of every process that uses one Redis server.
+   * Fixed at creation.
    * @default 'process'
    */
-  scope?: 'process';
+  scope?: LimiterScope;
   /**
    * What happens when these options differ from those in force. Fixed at creation: `maxKeys`, `overflow`, and the
    * number, names and algorithms of the limits.
@@ -108,6 +156,59 @@ export interface Decision {
   policy: string;
   /** With `dryRun` only: whether the call would have been refused. */
   wouldRefuse?: boolean;
+  /**
+   * With a scope of the fleet only: what decided. `'redis'` is the server, now or, for a refusal, at most a second ago;
+   * the others are {@link FleetScope.onError}.
+   */
+  source?: 'redis' | 'local' | 'allow' | 'deny';
+  /** With a scope of the fleet only: whether the call was decided without the server. */
+  degraded?: boolean;
+}
+
+/** What a limiter of the fleet counts in this process, and its link to the server, which other limiters may share. */
+export interface FleetStats {
+  /** `'idle'` before the first call; `'connecting'`: calls wait; `'away'`: `onError` decides at once. */
+  state: 'idle' | 'connecting' | 'ready' | 'away';
+  /** The server, without credentials. */
+  server: string;
+  /** Its name and version, once it was connected. */
+  version: string | null;
+  /** What it does when its memory is full; under another policy than `'noeviction'`, counts may be lost. */
+  evictionPolicy: string | null;
+  /** What went wrong last. */
+  lastError: string | null;
+  /** Script calls sent by the link; one decides many calls. */
+  commands: number;
+  /** Connections that the link has made. */
+  connections: number;
+  /** Calls that the link holds now. */
+  pending: number;
+  /** Decisions of the server, remembered refusals included. */
+  decisions: number;
+  /** Those of them that were remembered refusals. */
+  remembered: number;
+  /** Refusals that are remembered now. */
+  remembers: number;
+  /** Decisions without the server, by `onError`. */
+  local: number;
+  /** Calls that were not answered in time. */
+  timeouts: number;
+  /** Calls that the server answered with an error. */
+  errors: number;
+  /** A recent round trip of a script call; null before the first. */
+  latencyMs: number | null;
+  /** Calls that the server did not decide, by the reason. */
+  failures: {
+    timeout: number;
+    away: number;
+    /** As many calls were pending as a process holds. */
+    full: number;
+    /** The call reached the server too late, and charged nothing. */
+    late: number;
+    refused: number;
+    /** The key held something that this library did not write. */
+    foreign: number;
+  };
 }
 
 /** Sums over all threads since creation, and the state now. */
@@ -133,6 +234,8 @@ export interface RateLimiterStats {
   size: number;
   /** Most keys held at once: `maxKeys`, or the number of slots of a table for more than 16 384 keys. */
   capacity: number;
+  /** With a scope of the fleet only. `size` and what follows it above are of the count that `onError: 'local'` uses. */
+  fleet?: FleetStats;
 }
 
 /** A key of one limiter, hashed once: for a key that is used often. It owns nothing and needs no closing. */
@@ -172,8 +275,33 @@ export class RateLimiter {
   /** As `tryConsume`, with the whole decision. A refused call consumes nothing. */
   consume(key: string, cost?: number): Decision;
 
-  /** As `consume`, but invalid arguments reject. */
+  /** As `consume`, but invalid arguments reject. With a scope of the fleet, the server decides. */
   consumeAsync(key: string, cost?: number): Promise<Decision>;
+
+  /** As `peek`, in any scope. */
+  peekAsync(key: string): Promise<Decision>;
+
+  /**
+   * As `refund`, in any scope. With a scope of the fleet this and the next three reject with `SCOPE_UNAVAILABLE` where the
+   * server does not do it; after a time-out it may have been done. `BACKPRESSURE`: too many calls are pending.
+   */
+  refundAsync(key: string, cost?: number): Promise<void>;
+
+  /** As `penalize`, in any scope. */
+  penalizeAsync(key: string, cost?: number): Promise<void>;
+
+  /** As `block`, in any scope. */
+  blockAsync(key: string, duration: Duration): Promise<boolean>;
+
+  /** As `reset`, in any scope. */
+  resetAsync(key: string): Promise<boolean>;
+
+  /**
+   * Resolves once the server can be asked; at once in the scope of the process. Connects where nothing was asked yet.
+   *
+   * @throws {SluiceError} rejects with `SCOPE_UNAVAILABLE` and the cause after `timeout`, 5 s by default.
+   */
+  ready(options?: { timeout?: Duration }): Promise<void>;
 
   /** `tryConsume` for each key in turn. An invalid key throws before any key is charged. */
   consumeMany(keys: readonly string[], cost?: number): boolean[];

@@ -1,15 +1,26 @@
 'use strict';
 
-const { DECISION, LIMITER_CALL, MIDDLEWARE } = require('../runtime/layouts');
+const { DECISION, ELSEWHERE, LIMITER_CALL, MIDDLEWARE } = require('../runtime/layouts');
 const { handlesOf, integers, isAdmitted, native, numbers } = require('../runtime/native');
 const { openNamed } = require('../runtime/on-mismatch');
 const { checkName, parseDuration } = require('../runtime/schema');
 const { leaveCost } = require('./cost');
 const { readDecision } = require('./decision');
+const { openFleet } = require('./fleet');
 const { KeyHandle } = require('./key-handle');
-const { creationOptions, replacementOptions } = require('./options');
+const { creationOptions, nativeOptions, replacementOptions } = require('./options');
+const { checkReady, notAwaited } = require('./awaited');
 const { consumeMany } = require('./several');
-const { kDecide, kLimits, kPolicies, kPolicyNames, kReceipt, kUndo } = require('./symbols');
+const {
+  kDecide,
+  kDecideAwaited,
+  kIsAwaited,
+  kLimits,
+  kPolicies,
+  kPolicyNames,
+  kReceipt,
+  kUndo,
+} = require('./symbols');
 
 const { GENERATION } = DECISION;
 const { MORE_AFTER, RECEIPT_AT } = MIDDLEWARE;
@@ -23,7 +34,12 @@ const collected = handlesOf(native.releaseRateLimiter);
 
 class RateLimiter {
   #name;
+  /** The handle of synchronous calls; `ELSEWHERE` where a server keeps the counts. */
   #handle;
+  /** The handle of the limiter of this process, which has the options. */
+  #own;
+  /** The counts on a server; null where this process keeps them. */
+  #fleet;
   /** Names of the limits, in order, and the generation of the options that they belong to. */
   #policyNames;
   #namesGeneration;
@@ -35,14 +51,17 @@ class RateLimiter {
     checkName('RateLimiter', name);
     this.#name = name;
     const checked = options === undefined ? undefined : creationOptions(name, options);
-    const open = (reconfigures) => native.openRateLimiter(name, checked, reconfigures);
-    this.#handle = openNamed('RateLimiter', name, options, open);
-    collected.register(this, this.#handle);
-    this.#readPolicyNames(native.rateLimiterGeneration(this.#handle));
+    const open = (reconfigures) => native.openRateLimiter(name, nativeOptions(checked), reconfigures);
+    this.#own = openNamed('RateLimiter', name, options, open);
+    collected.register(this, this.#own);
+    this.#fleet = openFleet(name, this.#own, checked?.scope, options === undefined);
+    this.#handle = this.#fleet === null ? this.#own : ELSEWHERE;
+    this.#readPolicyNames(native.rateLimiterGeneration(this.#own));
   }
 
   static destroy(name) {
     checkName('RateLimiter', name);
+    native.destroyFleet(name);
     return native.destroyRateLimiter(name);
   }
 
@@ -62,8 +81,34 @@ class RateLimiter {
     return readDecision(this[kPolicyNames]());
   }
 
-  async consumeAsync(key, cost = 1) {
-    return this.consume(key, cost);
+  consumeAsync(key, cost = 1) {
+    return this.#fleet === null ? this.#soon(() => this.consume(key, cost)) : this.#fleet.consume(key, cost);
+  }
+
+  peekAsync(key) {
+    return this.#fleet === null ? this.#soon(() => this.peek(key)) : this.#fleet.peek(key);
+  }
+
+  async refundAsync(key, cost = 1) {
+    await (this.#fleet === null ? this.refund(key, cost) : this.#fleet.refund(key, cost));
+  }
+
+  async penalizeAsync(key, cost = 1) {
+    await (this.#fleet === null ? this.penalize(key, cost) : this.#fleet.penalize(key, cost));
+  }
+
+  async blockAsync(key, duration) {
+    if (this.#fleet === null) return this.block(key, duration);
+    return this.#fleet.block(key, parseDuration(duration, 'block duration'));
+  }
+
+  async resetAsync(key) {
+    return this.#fleet === null ? this.reset(key) : this.#fleet.reset(key);
+  }
+
+  async ready(options = {}) {
+    const timeout = checkReady(options);
+    await this.#fleet?.ready(timeout);
   }
 
   consumeMany(keys, cost = 1) {
@@ -81,27 +126,32 @@ class RateLimiter {
   }
 
   refund(key, cost = 1) {
+    this.#checkHere('refund');
     native.refund(this.#handle, key, cost);
   }
 
   penalize(key, cost = 1) {
+    this.#checkHere('penalize');
     native.penalize(this.#handle, key, cost);
   }
 
   block(key, duration) {
+    this.#checkHere('block');
     return native.block(this.#handle, key, parseDuration(duration, 'block duration')) === 1;
   }
 
   reset(key) {
+    this.#checkHere('reset');
     return native.reset(this.#handle, key) === 1;
   }
 
   reconfigure(options) {
-    native.reconfigureRateLimiter(this.#handle, replacementOptions(options));
+    native.reconfigureRateLimiter(this.#own, nativeOptions(replacementOptions(options)));
   }
 
   clear() {
-    native.clearRateLimiter(this.#handle);
+    this.#checkHere('clear');
+    native.clearRateLimiter(this.#own);
   }
 
   get size() {
@@ -109,7 +159,21 @@ class RateLimiter {
   }
 
   stats() {
-    return native.rateLimiterStats(this.#handle);
+    const stats = native.rateLimiterStats(this.#own);
+    return this.#fleet === null ? stats : this.#fleet.stats(stats);
+  }
+
+  /** Whether a server keeps the counts, so that `kDecide` and `kUndo` return promises. */
+  get [kIsAwaited]() {
+    return this.#fleet !== null;
+  }
+
+  /** As `kDecide`, by the server. */
+  async [kDecideAwaited](key, cost, limit) {
+    const decision = await this.#fleet.decide(key, cost, limit);
+    if (this.#fleet.generation !== this.#generation) this.#policies = undefined;
+    this.#generation = this.#fleet.generation;
+    return decision;
   }
 
   /** `limit` replaces the configured one for this call. An admitted call is counted for the guard of this handle. */
@@ -126,19 +190,21 @@ class RateLimiter {
   }
 
   /** What `kUndo` needs to take the last decision back. */
-  [kReceipt](key, cost) {
+  [kReceipt](key, cost, decision) {
+    if (this.#fleet !== null) return { key, cost, charge: this.#fleet.receiptOf(decision) };
     return { key, cost, receipt: numbers.slice(RECEIPT_AT, AFTER_RECEIPT) };
   }
 
   /** What time has returned since is not returned twice. */
-  [kUndo]({ key, cost, receipt }) {
+  [kUndo]({ key, cost, receipt, charge }) {
+    if (this.#fleet !== null) return this.#fleet.undo(key, cost, charge);
     numbers.set(receipt, RECEIPT_AT);
     native.undoCharge(this.#handle, key, cost);
   }
 
   /** The policies that decided the last `kDecide`; the same array while they are in force. */
   [kPolicies]() {
-    this.#policies ??= native.rateLimiterPolicies(this.#handle);
+    this.#policies ??= native.rateLimiterPolicies(this.#own);
     return this.#policies;
   }
 
@@ -161,8 +227,17 @@ class RateLimiter {
   }
 
   #readPolicyNames(generation) {
-    this.#policyNames = native.rateLimiterPolicies(this.#handle).map(({ name }) => name);
+    this.#policyNames = native.rateLimiterPolicies(this.#own).map(({ name }) => name);
     this.#namesGeneration = generation;
+  }
+
+  /** What a call of this process comes to, as a promise: invalid arguments reject. */
+  async #soon(call) {
+    return call();
+  }
+
+  #checkHere(method) {
+    if (this.#fleet !== null) throw notAwaited(method);
   }
 
   /** Leaves the arguments of a native call. */

@@ -1,14 +1,15 @@
 'use strict';
 
 const { requiredOf, schemaOf } = require('../runtime/declared-options');
-const { invalidOption, SluiceError } = require('../runtime/errors');
+const { invalidOption } = require('../runtime/errors');
 const { onMismatch } = require('../runtime/on-mismatch');
 const { checkName, checkOptions, owned, requireOptions } = require('../runtime/schema');
+const { scopeOption } = require('./fleet/scope');
 
 const LIMIT = schemaOf('Limit', { name: policyName });
 /** The options of a single limit, which has the name of its limiter. */
 const { name: _, ...SINGLE } = LIMIT;
-const SCHEMA = { ...SINGLE, ...schemaOf('RateLimiter', { limits: listOfLimits, scope: processOnly }) };
+const SCHEMA = { ...SINGLE, ...schemaOf('RateLimiter', { limits: listOfLimits, scope: scopeOption }) };
 const CREATION = { ...SCHEMA, onMismatch };
 
 /** @type {[string, number][]} */
@@ -67,9 +68,10 @@ function policyName(value, option) {
   return value;
 }
 
-function processOnly(value, option) {
-  if (value === 'process') return value;
-  throw new SluiceError('UNSUPPORTED', `${option}: this version supports only "process"`);
+/** Checked options as native code takes them: of the scope, only what has to agree, in words. */
+function nativeOptions(checked) {
+  const scope = checked?.scope;
+  return typeof scope === 'object' ? owned(checked, { scope: scope.description }) : checked;
 }
 
-module.exports = { creationOptions, defaultPolicyName, replacementOptions };
+module.exports = { creationOptions, defaultPolicyName, nativeOptions, replacementOptions };

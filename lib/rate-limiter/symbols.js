@@ -6,6 +6,9 @@ module.exports = {
   kDecide: Symbol('sluice.decide'),
   /** The limits in force, read anew. */
   kLimits: Symbol('sluice.limits'),
+  /** As `kDecide`, a promise, where `kIsAwaited` says that a server keeps the counts. */
+  kDecideAwaited: Symbol('sluice.decideAwaited'),
+  kIsAwaited: Symbol('sluice.isAwaited'),
   /** The policies in force. */
   kPolicies: Symbol('sluice.policies'),
   /** The names of the policies that decided the last call. */

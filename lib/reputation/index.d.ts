@@ -41,6 +41,11 @@ export interface ReputationOptions {
    * written.
    */
   persist?: PersistOptions;
+   * What shares it: the threads of this process. Another value is `UNSUPPORTED`.
+   *
+   * @default 'process'
+   */
+  scope?: 'process';
   /**
    * What happens when these options differ from those in force. Fixed at creation: `ipv6Prefix` and `maxClients`.
    * @default 'error'

@@ -1,5 +1,6 @@
 'use strict';
 
+const { processScope } = require('../runtime/process-scope');
 const { checkDeclared, schemaOf } = require('../runtime/declared-options');
 const { invalid, invalidOption } = require('../runtime/errors');
 const { REPUTATION_RULES, VERDICT } = require('../runtime/layouts');
@@ -26,7 +27,7 @@ const MAX_REASON_LENGTH = 256;
 
 const EVENTS = ['ban', 'unban', 'expire'];
 
-const SCHEMA = schemaOf('Reputation', { onMismatch, persist: persistOption });
+const SCHEMA = schemaOf('Reputation', { scope: processScope, onMismatch, persist: persistOption });
 
 const FAILURE = { weight: integer(1), reason };
 const BAN = { duration: (value, option) => parseDuration(value, option, { forever: true }), reason };

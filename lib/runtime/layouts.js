@@ -32,6 +32,9 @@ const REFUSED = -2;
 /** The answer of a call whose answer is in the array of numbers. */
 const IN_NUMBERS = -3;
 
+/** In place of the handle of a limiter that counts on a server: synchronous calls are errors. */
+const ELSEWHERE = -100;
+
 /** The answer of a call that only does something. */
 const DONE = -4;
 
@@ -157,6 +160,56 @@ const RESOLVED_CLIENT = Object.freeze({
   IS_PROXY: 0,
   /** How many numbers it has. */
   LENGTH: 1,
+});
+
+/** What JavaScript leaves for a call of a limiter of the fleet. Places of integers. */
+const FLEET_CALL = Object.freeze({
+  /** The limiter's handle. */
+  FLEET: 0,
+  /** The handle of the desk where the answer is left. */
+  DESK: 1,
+  /** A code of FLEET_OPERATION. */
+  OPERATION: 2,
+  /** The number of the call on its desk. */
+  TICKET: 3,
+  /** How many integers it has. */
+  LENGTH: 4,
+});
+
+/** An answer, as `takeFleetAnswers` leaves them one behind the other. What follows `code` is there for decisions. Places of numbers. */
+const FLEET_ANSWER = Object.freeze({
+  /** The number of the call on its desk. */
+  TICKET: 0,
+  /** A code of FLEET_ANSWER_KIND. */
+  KIND: 1,
+  /** A code of FLEET_SOURCE for decisions, of FLEET_FAILURE for failures; for what was done, 1 or 0. */
+  CODE: 2,
+  /** 1 when the call is admitted, else 0. */
+  ALLOWED: 3,
+  /** In a dry run: 1 when the call would have been refused, 0 when not. Else -1. */
+  WOULD_REFUSE: 4,
+  /** Units per window. */
+  LIMIT: 5,
+  /** Units left. */
+  REMAINING: 6,
+  /** Milliseconds until the key has its full quota. */
+  RESET_AFTER: 7,
+  /** Milliseconds until the same call is admitted; 0 when it is, Infinity when it never is. */
+  RETRY_AFTER: 8,
+  /** Milliseconds until one more unit is available; 0 when all are. */
+  MORE_AFTER: 9,
+  /** The deciding policy, by its place among the limits. */
+  POLICY: 10,
+  /** The generation of the options that decided: its last 32 bits. */
+  GENERATION: 11,
+  /** The receipt, as in MIDDLEWARE. */
+  RECEIPT_AT: 12,
+  /** The limit that decided. */
+  RECEIPT_LIMIT: 13,
+  /** When the key has its full quota of each limit again, in nanoseconds. */
+  RECEIPT_SETTLES: 14,
+  /** How many numbers it has. */
+  LENGTH: 20,
 });
 
 /** What JavaScript leaves for a call of a counter, checked. Places of integers. */
@@ -413,6 +466,51 @@ const CONNECTION_REFUSALS = Object.freeze({
   opens: 2,
 });
 
+/** What can be asked of the server. */
+const FLEET_OPERATION = Object.freeze({
+  take: 0,
+  peek: 1,
+  penalize: 2,
+  refund: 3,
+  undo: 4,
+  block: 5,
+  reset: 6,
+});
+
+/** What an answer is. */
+const FLEET_ANSWER_KIND = Object.freeze({
+  decided: 0,
+  done: 1,
+  ready: 2,
+  failed: 3,
+});
+
+/** Where a decision comes from. */
+const FLEET_SOURCE = Object.freeze({
+  redis: 0,
+  local: 1,
+  allow: 2,
+  deny: 3,
+});
+
+/** Why the server did not decide a call. */
+const FLEET_FAILURE = Object.freeze({
+  timeout: 0,
+  away: 1,
+  full: 2,
+  late: 3,
+  refused: 4,
+  foreign: 5,
+});
+
+/** Whether the server can be asked. */
+const FLEET_STATE = Object.freeze({
+  idle: 0,
+  connecting: 1,
+  ready: 2,
+  away: 3,
+});
+
 /** What a guard counts. */
 const GUARD_COUNTERS = Object.freeze({
   allowed: 0,
@@ -553,6 +651,7 @@ const OPTIONS = Object.freeze({
     maxKeys: {required: false, accepts: 'integer', least: 1, most: 4294967296, default: 1000000},
     overflow: {required: false, accepts: 'oneOf', choices: ['evict','deny','allow']},
     dryRun: {required: false, accepts: 'boolean', default: false},
+    scope: {required: false, accepts: 'other'},
   },
   Reputation: {
     maxFailures: {required: true, accepts: 'integer', least: 1, most: 1000000},
@@ -602,7 +701,15 @@ module.exports = {
   DEFAULT_IPV6_PREFIX,
   DISTINCT_VERSIONS,
   DONE,
+  ELSEWHERE,
   EVERY_PEER,
+  FLEET_ANSWER,
+  FLEET_ANSWER_KIND,
+  FLEET_CALL,
+  FLEET_FAILURE,
+  FLEET_OPERATION,
+  FLEET_SOURCE,
+  FLEET_STATE,
   GUARD_COUNTERS,
   HASHED_KEY,
   HEADER_FORMATS,

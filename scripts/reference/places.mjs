@@ -47,6 +47,9 @@ export const SECTIONS = {
   Decision: 'rate-limiter.md#methods',
   Duration: 'rate-limiter.md#options',
   FireOptions: 'circuit-breaker.md#methods',
+  FleetScope: 'scopes.md#options',
+  FleetServer: 'scopes.md#options',
+  FleetStats: 'scopes.md#statistics',
   Frozen: 'registry.md#values',
   GcraLimit: 'rate-limiter.md#options',
   GetOrInitOptions: 'client-hub.md#methods',
@@ -70,6 +73,7 @@ export const SECTIONS = {
   LifecycleState: 'lifecycle.md#methods',
   LifecycleToken: 'lifecycle.md#children',
   LimitOptions: 'rate-limiter.md#several-limits',
+  LimiterScope: 'scopes.md#what-each-scope-promises',
   ManualClock: 'testing.md#the-clock',
   OnMismatch: 'testing.md#hot-reload',
   PeerEvent: 'broker.md#methods',
@@ -109,7 +113,14 @@ export const SECTIONS = {
 };
 
 /** Types of options whose name does not end so. */
-export const OPTIONS = new Set(['GcraLimit', 'WindowLimit', 'RecordEntry', 'SecurityRule']);
+export const OPTIONS = new Set([
+  'FleetScope',
+  'FleetServer',
+  'GcraLimit',
+  'WindowLimit',
+  'RecordEntry',
+  'SecurityRule',
+]);
 
 /** Headers that a guard sends, and those of requests that it reads. */
 export const SENT_HEADERS = {

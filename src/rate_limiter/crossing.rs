@@ -131,7 +131,7 @@ fn count_for_guard<const N: usize>(call: &Call<'_, N>) -> Result<()> {
 
 /// The receipt that JavaScript left. A double holds today's nanoseconds in steps of 256, so what is given back is
 /// inexact by as much.
-pub(super) fn receipt<const N: usize>(call: &Call<'_, N>) -> Receipt {
+pub(crate) fn receipt<const N: usize>(call: &Call<'_, N>) -> Receipt {
     let MiddlewareNumbers { receipt_at, receipt_limit, receipt_settles, .. } = call.port.read();
     let settles = receipt_settles.map(integer);
     Receipt { at: integer(receipt_at), limit: integer(receipt_limit), settles }

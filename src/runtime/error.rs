@@ -9,7 +9,9 @@ use std::ptr;
 use napi::bindgen_prelude::{Env, Result};
 use napi::{Error, Status, sys};
 
+use crate::rate_limiter::{ELSEWHERE, LimiterCall};
 use crate::runtime::port::Port;
+use crate::runtime::slab::NO_SUCH_HANDLE;
 use crate::runtime::thread;
 
 /// Throws a mistake or fault of the core as a `SluiceError`.
@@ -52,10 +54,21 @@ pub(crate) fn invalid_detail(env: sys::napi_env, given: sys::napi_value) -> Erro
     throw_invalid(env, "INVALID_VALUE", "detail", given, "a string, or undefined for none")
 }
 
-/// Throws an error of napi itself, unless one is pending.
+/// A synchronous call of a limiter that counts on a server.
+fn counts_elsewhere(env: sys::napi_env, port: &Port) {
+    let message = "a synchronous call cannot await Redis, where this limiter counts; accepted: consumeAsync, peekAsync, \
+                   refundAsync, penalizeAsync, blockAsync, resetAsync";
+    throw(env, port, "UNSUPPORTED", message);
+}
+
+/// Throws an error of napi itself, unless one is pending. Here, off the path of calls that succeed, a handle is found to
+/// stand for a limiter that counts on a server.
 #[cold]
-pub(crate) fn throw_napi(env: sys::napi_env, error: &Error) {
-    if error.status != Status::PendingException {
+pub(crate) fn throw_napi(env: sys::napi_env, port: &Port, error: &Error) {
+    let LimiterCall { handle, .. } = port.read();
+    if error.reason == NO_SUCH_HANDLE && handle == ELSEWHERE {
+        counts_elsewhere(env, port);
+    } else if error.status != Status::PendingException {
         throw_plain(env, &error.to_string());
     }
 }

@@ -94,7 +94,7 @@ impl<const N: usize> Call<'_, N> {
         // Errors are thrown inside, so that no more than a value comes out: what comes out is copied.
         let value = catch_unwind(AssertUnwindSafe(|| {
             body(&call).unwrap_or_else(|error| {
-                error::throw_napi(env, &error);
+                error::throw_napi(env, port, &error);
                 ptr::null_mut()
             })
         }));

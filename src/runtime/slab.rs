@@ -119,7 +119,10 @@ impl<H: Held> Slab<H> {
     }
 }
 
+/// The reason of an error where a handle stands for nothing.
+pub(crate) const NO_SUCH_HANDLE: &str = "sluice: no such handle in this thread";
+
 #[cold]
 fn no_such_handle() -> Error {
-    Error::new(Status::InvalidArg, "sluice: no such handle in this thread")
+    Error::new(Status::InvalidArg, NO_SUCH_HANDLE)
 }

@@ -69,8 +69,9 @@ pub use lifecycle::{
     MemberCount, MemberEnd, ShutdownOptions, ShutdownReport, ShutdownRequest, ShutdownTimes, ThreadReport,
 };
 pub use rate_limiter::{
-    AlgorithmKind, Decision, LimitOptions, LocalHandle, MAX_LIMITS, Quota, RateLimiter, RateLimiterConfig,
-    RateLimiterOptions, RateLimiterStats, Receipt,
+    AlgorithmKind, Decision, LimitOptions, LocalHandle, MAX_LIMITS, Quota, Rate, RateLimiter,
+    RateLimiterConfig, RateLimiterOptions, RateLimiterStats, Receipt, RemoteState, RemoteVerdict, RemoteWord,
+    Scope,
 };
 pub use registry::{Change, Entry, Registry, RegistryChange, Snapshot};
 pub use reputation::{

@@ -21,6 +21,8 @@ mod quick;
 mod quota;
 mod reconfiguration;
 mod refusing;
+mod remote;
+mod scope;
 mod sliding_window;
 
 pub use config::RateLimiterConfig;
@@ -31,3 +33,5 @@ pub use local_handle::LocalHandle;
 pub use options::{AlgorithmKind, LimitOptions, MAX_LIMITS, RateLimiterOptions};
 pub(crate) use quota::MAX_SAFE_INTEGER;
 pub use quota::Quota;
+pub use remote::{Rate, RemoteState, RemoteVerdict, RemoteWord};
+pub use scope::Scope;

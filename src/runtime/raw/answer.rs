@@ -1,6 +1,7 @@
 //! Answers of quick calls.
 
 use super::Call;
+use crate::rate_limiter::ELSEWHERE;
 use crate::runtime::port::Port;
 use crate::runtime::seam::{Constant, Layout, layout};
 
@@ -17,10 +18,15 @@ pub(crate) const IN_NUMBERS: i32 = -3;
 pub(crate) const DONE: i32 = -4;
 
 /// What an answer means, for JavaScript.
-pub(crate) const CONSTANTS: [Constant; 4] = [
+pub(crate) const CONSTANTS: [Constant; 5] = [
     ("ADMITTED", ADMITTED as i64, "The answer of a call that is admitted."),
     ("REFUSED", REFUSED as i64, "The answer of a call that is refused."),
     ("IN_NUMBERS", IN_NUMBERS as i64, "The answer of a call whose answer is in the array of numbers."),
+    (
+        "ELSEWHERE",
+        ELSEWHERE as i64,
+        "In place of the handle of a limiter that counts on a server: synchronous calls are errors.",
+    ),
     ("DONE", DONE as i64, "The answer of a call that only does something."),
 ];
 

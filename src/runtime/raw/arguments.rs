@@ -11,6 +11,7 @@ use super::Call;
 use crate::runtime::error;
 use crate::runtime::numbers::integer;
 use crate::runtime::port::Place;
+use crate::runtime::seam::Layout;
 
 /// The largest integer a JavaScript number counts exactly.
 const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
@@ -58,6 +59,21 @@ impl<const N: usize> Call<'_, N> {
         }
         // SAFETY: the array has so many bytes, an argument keeps it, and no JavaScript runs while `body` does.
         body(unsafe { slice::from_raw_parts_mut(data.cast(), length) })
+    }
+
+    /// Writes layouts one behind the other into a `Float64Array` with room for `most`.
+    pub(crate) fn with_layouts<L: Layout<Place = f64>>(
+        &self,
+        index: usize,
+        layouts: impl Iterator<Item = L>,
+        most: usize,
+    ) -> Result<()> {
+        let array: *mut L = self.typed_array(index, f64::KIND, most * L::LENGTH)?.cast();
+        for (at, layout) in layouts.take(most).enumerate() {
+            // SAFETY: the array has room for `most` layouts, which consist of its numbers only; an argument keeps it.
+            unsafe { array.add(at).write(layout) };
+        }
+        Ok(())
     }
 
     fn typed_array(

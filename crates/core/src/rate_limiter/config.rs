@@ -7,8 +7,10 @@ use super::algorithm::Algorithm;
 use super::options::{AlgorithmKind, LimitOptions, RateLimiterOptions};
 use super::quick::Ordinary;
 use super::quota::Quota;
+use super::scope::Scope;
 use crate::runtime::instances::OptionList;
 use crate::runtime::memory;
+use crate::runtime::options::{Accepts, OptionValue};
 use crate::{Error, Result};
 
 /// A limit, ready to decide.
@@ -56,6 +58,7 @@ impl RateLimiterConfig {
         for (option, fixed, given) in [
             ("maxKeys", self.options.max_keys.to_string(), options.max_keys.to_string()),
             ("overflow", self.options.overflow.to_string(), options.overflow.to_string()),
+            ("scope", print(&self.options.scope), print(&options.scope)),
             ("limits", shape(&self.options), shape(&options)),
         ] {
             if fixed != given {
@@ -147,6 +150,7 @@ impl RateLimiterConfig {
             ("window", sliding_windows(&self.options)),
             ("maxKeys", self.options.max_keys.to_string()),
             ("overflow", self.options.overflow.to_string()),
+            ("scope", print(&self.options.scope)),
         ]
     }
 }
@@ -156,6 +160,10 @@ fn sliding_windows(options: &RateLimiterOptions) -> String {
     let sliding = options.limits.iter().filter(|limit| limit.algorithm == AlgorithmKind::SlidingWindow);
     let lengths = sliding.map(|limit| format!("{} ms", limit.quota.window_ms));
     lengths.collect::<Vec<_>>().join(", ")
+}
+
+fn print(scope: &Scope) -> String {
+    scope.print(&Accepts::Other)
 }
 
 /// What of the limits is fixed: their number, names and algorithms.

@@ -137,6 +137,11 @@ fn tightest(rules: &[Rule], words: &[u64], now: u64) -> usize {
 }
 
 impl<W: Words> Charge<W> {
+    /// The outcome of a call that was admitted elsewhere, and left the key as `client`.
+    pub(super) fn of_admitted(client: Client<W>, now: u64) -> Self {
+        Self { refused: None, client, now }
+    }
+
     /// The words that the call has written, if it was admitted.
     pub(super) fn written(&self) -> Option<W> {
         self.refused.is_none().then_some(self.client.words)

@@ -120,6 +120,15 @@ impl FixedWindow {
         self.limit
     }
 
+    pub(crate) const fn window(&self) -> u64 {
+        self.window
+    }
+
+    /// The word of a window that ends at `end`, rounded up to a unit.
+    pub(crate) fn word_ending(&self, end: u64, count: u64) -> u64 {
+        self.word(self.end_field(end), count.min((1 << self.layout.count_bits) - 1))
+    }
+
     #[inline]
     pub(crate) fn decide(&self, state: u64, now: u64, cost: u64) -> std::result::Result<u64, u64> {
         match self.running(state, now) {
@@ -199,9 +208,12 @@ impl FixedWindow {
     }
 
     fn end_of_new(&self, now: u64) -> u64 {
-        let end = now + self.window;
+        self.end_field(now + self.window)
+    }
+
+    /// The field of an end, rounded up to a unit.
+    fn end_field(&self, end: u64) -> u64 {
         let units = self.layout.units(end);
-        // Rounded up.
         (units + u64::from(units * self.layout.unit() < end)) & self.layout.end_mask()
     }
 

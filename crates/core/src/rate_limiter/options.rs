@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::quota::Quota;
+use super::scope::Scope;
 use crate::key_table::{MAX_WORDS, Overflow};
 use crate::runtime::options::{Accepts, Field, OptionValue, Source, choice, options};
 use crate::{Error, Result};
@@ -38,6 +39,8 @@ options! {
         overflow: Overflow = "overflow", Accepts::OneOf(Overflow::TEXTS);
         /// Decides, charges and counts as usual, but admits every call.
         dry_run: bool = "dryRun", Accepts::Boolean, default false;
+        /// Which threads share the limiter.
+        scope: Scope = "scope", Accepts::Other;
     }
 }
 

@@ -185,6 +185,14 @@ impl SlidingWindow {
         REACH.min(LATE / self.window).max(1)
     }
 
+    /// The word of these counts at `now`.
+    pub(crate) fn word_at(&self, now: u64, previous: u64, current: u64) -> u64 {
+        let most = (1 << self.count_bits) - 1;
+        let (prev, curr) = (previous.min(most), current.min(most));
+        let index = (now / self.window) & self.index_mask();
+        if prev == 0 && curr == 0 { 0 } else { self.word(Counts { index, prev, curr, elapsed: 0 }) }
+    }
+
     fn index_mask(&self) -> u64 {
         (1 << (BITS - 2 * self.count_bits)) - 1
     }

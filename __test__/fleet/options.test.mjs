@@ -1,0 +1,157 @@
+// Which scopes are accepted, what each mistake is called, and that no message holds credentials.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import sluice from '../../index.js';
+import { freshName } from '../helpers/peer.mjs';
+
+const { CircuitBreaker, ConnectionTracker, RateLimiter, Reputation, createGuard } = sluice;
+
+const limited = { limit: 10, window: '1m' };
+/** Nothing listens there, and nothing connects before the first call. */
+const url = 'redis://me:hunter2@127.0.0.1:1/3';
+
+const open = (scope, name = freshName()) => new RateLimiter(name, { ...limited, scope });
+
+function refused(scope, code, message) {
+  assert.throws(
+    () => open(scope),
+    (error) => {
+      assert.equal(error.code, `ERR_SLUICE_${code}`);
+      assert.match(error.message, message);
+      assert.doesNotMatch(error.message, /hunter2/);
+      return true;
+    },
+    JSON.stringify(scope),
+  );
+}
+
+test('mistakes in a scope name what is accepted, and repeat no url', () => {
+  const invalid = [
+    [url, /^RateLimiter scope is a string; accepted: "process", or/],
+    [7, /^RateLimiter scope is number/],
+    [[], /RateLimiter scope is object/],
+    [{}, /^RateLimiter scope redis is undefined/],
+    [{ redis: 7 }, /^RateLimiter scope redis is no url/],
+    [{ redis: {} }, /^RateLimiter scope redis url is undefined/],
+    [{ redis: 'me:hunter2@host' }, /scope\.redis is (?:no url|a url of the scheme)/],
+    [{ redis: 'http://me:hunter2@host' }, /is a url of the scheme "http"; accepted: "redis:\/\//],
+    [{ redis: 'redis://me:hunter2@host:port' }, /is no url: invalid port number/],
+    [{ redis: 'redis://me:hunter2@host/three' }, /database is no number/],
+    [{ redis: 'redis://me:hunter2@host/0?db=1' }, /is a url with a query/],
+    [{ redis: 'redis://me:hunter#2@host' }, /invalid port|fragment|no url/],
+    [{ redis: { url, database: 1.5 } }, /database is 1\.5; accepted: an integer/],
+    [{ redis: { url, password: 7 } }, /password is no string/],
+    [{ redis: { url, user: 'me' } }, /has no option "user"; accepted: url, username/],
+    [{ redis: url, onError: 'pass' }, /onError is "pass"; accepted: "local", "allow", "deny"/],
+    [{ redis: url, mode: 'fast' }, /mode is "fast"; accepted: "exact", "lease"/],
+    [{ redis: url, timeout: 0 }, /timeout is 0/],
+    [{ redis: url, timeout: '2m' }, /timeout is "2m"; accepted: a duration from 1 ms to 60000 ms/],
+    [{ redis: url, prefix: 'a b' }, /prefix is "a b"; accepted: 1 to 64 printable/],
+    [{ redis: url, prefix: '{a}' }, /prefix/],
+    [{ redis: url, prefix: '' }, /prefix/],
+  ];
+  for (const [scope, message] of invalid) refused(scope, 'INVALID_OPTION', message);
+});
+
+test('what this version cannot do is UNSUPPORTED, with what to use instead', () => {
+  refused({ shared: '/run/api' }, 'UNSUPPORTED', /scope\.shared.*not supported yet; accepted: "process"/);
+  refused(
+    { redis: url, mode: 'lease' },
+    'UNSUPPORTED',
+    /mode "lease" is not supported yet; accepted: "exact"/,
+  );
+  refused(
+    { redis: 'rediss://me:hunter2@host' },
+    'UNSUPPORTED',
+    /TLS is not supported yet; accepted: a "redis:/,
+  );
+  refused({ redis: { url, tls: {} } }, 'UNSUPPORTED', /TLS is not supported yet/);
+  refused({ redis: { nodes: [url] } }, 'UNSUPPORTED', /Cluster is not supported yet/);
+  refused({ redis: { sentinels: [url], master: 'm' } }, 'UNSUPPORTED', /Sentinel is not supported yet/);
+});
+
+test('only rates leave the process', () => {
+  const scope = { redis: url };
+  const unsupported = { code: 'ERR_SLUICE_UNSUPPORTED' };
+  assert.throws(() => new ConnectionTracker(freshName(), { max: 1, scope }), unsupported);
+  const bans = { maxFailures: 1, findTime: 1, banTime: 1 };
+  assert.throws(() => new Reputation(freshName(), { ...bans, scope }), unsupported);
+  assert.throws(() => createGuard(freshName(), { rateLimit: limited, reputation: bans, scope }), unsupported);
+  assert.throws(() => createGuard(freshName(), { connections: { max: 1 }, scope }), unsupported);
+  const breaker = { window: { calls: 1 }, openFor: 1, scope };
+  assert.throws(() => new CircuitBreaker(freshName(), breaker), { code: 'ERR_SLUICE_INVALID_OPTION' });
+});
+
+test('limiters of one name agree in their scope', () => {
+  const name = freshName();
+  open({ redis: url }, name);
+  open({ redis: { url: 'redis://127.0.0.1:1', database: 3, password: 'hunter2' }, timeout: '50ms' }, name);
+  const mismatch = (scope, differs) =>
+    assert.throws(
+      () => open(scope, name),
+      (error) => {
+        assert.equal(error.code, 'ERR_SLUICE_CONFIG_MISMATCH');
+        assert.match(error.message, /scope = redis 127\.0\.0\.1:1\/3, mode exact, onError local/);
+        assert.match(error.message, differs);
+        assert.doesNotMatch(error.message, /hunter2/);
+        return true;
+      },
+    );
+  mismatch({ redis: 'redis://127.0.0.1:1/4' }, /127\.0\.0\.1:1\/4/);
+  mismatch({ redis: url, onError: 'deny' }, /onError deny/);
+  mismatch({ redis: url, prefix: 'other:' }, /prefix "other:"/);
+  mismatch('process', /given: process/);
+  assert.throws(() => new RateLimiter(name).reconfigure({ scope: 'process' }), {
+    code: 'ERR_SLUICE_INVALID_OPTION',
+    message: /reconfigure scope is process; accepted: redis 127\.0\.0\.1:1\/3.*fixed at creation/,
+  });
+});
+
+test('synchronous calls are errors that name their twins', () => {
+  const limiter = open({ redis: url });
+  const unsupported = (message) => ({ code: 'ERR_SLUICE_UNSUPPORTED', message });
+  for (const method of ['tryConsume', 'consume', 'peek']) {
+    assert.throws(() => limiter[method]('a'), unsupported(/accepted: consumeAsync, peekAsync/), method);
+  }
+  assert.throws(() => limiter.consumeMany(['a']), unsupported(/accepted: consumeAsync/));
+  assert.throws(() => limiter.handle('a').tryConsume(), unsupported(/accepted: consumeAsync/));
+  for (const method of ['refund', 'penalize', 'reset']) {
+    assert.throws(() => limiter[method]('a'), unsupported(new RegExp(`accepted: ${method}Async`)), method);
+  }
+  assert.throws(() => limiter.block('a', 1), unsupported(/accepted: blockAsync/));
+  assert.throws(() => limiter.clear(), unsupported(/accepted: resetAsync\(key\)/));
+});
+
+test('invalid arguments reject, in any scope', async () => {
+  for (const scope of ['process', { redis: url }]) {
+    const limiter = open(scope);
+    await assert.rejects(limiter.consumeAsync(''), { code: 'ERR_SLUICE_INVALID_KEY' });
+    await assert.rejects(limiter.consumeAsync('a', 0.5), { code: 'ERR_SLUICE_INVALID_COST' });
+    await assert.rejects(limiter.peekAsync(7), { code: 'ERR_SLUICE_INVALID_KEY' });
+    await assert.rejects(limiter.refundAsync('a', 0), { code: 'ERR_SLUICE_INVALID_COST' });
+    await assert.rejects(limiter.penalizeAsync('a', -1), { code: 'ERR_SLUICE_INVALID_COST' });
+    await assert.rejects(limiter.blockAsync('a', 'long'), { code: 'ERR_SLUICE_INVALID_OPTION' });
+    await assert.rejects(limiter.resetAsync(null), { code: 'ERR_SLUICE_INVALID_KEY' });
+    await assert.rejects(limiter.ready({ timeout: 0 }), { code: 'ERR_SLUICE_INVALID_OPTION' });
+  }
+});
+
+test('in the scope of the process, the awaited calls are those of the process', async () => {
+  const limiter = open('process');
+  await limiter.ready();
+  const { allowed, remaining, source } = await limiter.consumeAsync('a', 4);
+  assert.deepEqual({ allowed, remaining, source }, { allowed: true, remaining: 6, source: undefined });
+  await limiter.refundAsync('a', 2);
+  await limiter.penalizeAsync('a');
+  assert.equal((await limiter.peekAsync('a')).remaining, 7);
+  assert.equal(await limiter.blockAsync('a', '1m'), true);
+  assert.equal(await limiter.resetAsync('a'), true);
+  assert.equal(limiter.stats().fleet, undefined);
+});
+
+test('a destroyed limiter is closed', async () => {
+  const name = freshName();
+  const limiter = open({ redis: url }, name);
+  assert.equal(RateLimiter.destroy(name), true);
+  await assert.rejects(limiter.consumeAsync('a'), { code: 'ERR_SLUICE_CLOSED' });
+});

@@ -1,0 +1,190 @@
+//! Which pending calls go to the server together.
+//!
+//! A script call serves one limiter and one operation; in it each client has one entry, and calls of one client at one cost
+//! share it. Calls for a client keep their order: none overtakes another that had to stay behind.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use redis::Cmd;
+
+use crate::client_name::ClientName;
+use crate::operation::Operation;
+use crate::plan::Plan;
+use crate::request::Request;
+use crate::script::ScriptKind;
+
+/// Clients of one script call. Beyond that, a call would hold up the server's other users.
+const MOST_CLIENTS: usize = 64;
+/// Callers of one script call.
+const MOST_CALLERS: usize = 256;
+/// Calls that are passed over in search of some that fit.
+const MOST_PASSED: usize = 256;
+
+/// One client in a script call.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    client: ClientName,
+    operation: Operation,
+    /// Calls that were asked for.
+    calls: u64,
+    /// Those of them that still wait, in order.
+    pub(crate) waiting: VecDeque<Request>,
+}
+
+/// One script call.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    plan: Arc<Plan>,
+    entries: Vec<Entry>,
+    /// The first deadline of its calls.
+    deadline: Instant,
+}
+
+/// Takes the calls that go together with the first of the queue.
+pub(crate) fn compose(queue: &mut VecDeque<Request>) -> Option<Batch> {
+    let mut batch = Batch::new(queue.pop_front()?);
+    let mut places = HashMap::from([(batch.entries[0].client.clone(), 0)]);
+    let (mut callers, mut passed, mut held) = (1, Vec::new(), HashSet::new());
+    while callers < MOST_CALLERS && passed.len() < MOST_PASSED {
+        let Some(request) = queue.pop_front() else { break };
+        if held.contains(&request.client) || !batch.takes(&request, &places) {
+            held.insert(request.client.clone());
+            passed.push(request);
+        } else {
+            batch.add(request, &mut places);
+            callers += 1;
+        }
+    }
+    for request in passed.into_iter().rev() {
+        queue.push_front(request);
+    }
+    Some(batch)
+}
+
+impl Batch {
+    fn new(first: Request) -> Self {
+        let (plan, deadline) = (Arc::clone(&first.plan), first.deadline);
+        Self { plan, entries: vec![Entry::new(first)], deadline }
+    }
+
+    fn takes(&self, request: &Request, places: &HashMap<ClientName, usize>) -> bool {
+        let operation = self.operation();
+        let fits = Arc::ptr_eq(&self.plan, &request.plan)
+            && operation.name() == request.operation.name()
+            // Its arguments are too many to be one of several.
+            && !matches!(operation, Operation::Undo { .. });
+        fits && match places.get(&request.client) {
+            Some(place) => self.entries[*place].operation.merges_with(&request.operation),
+            None => self.entries.len() < MOST_CLIENTS,
+        }
+    }
+
+    fn add(&mut self, request: Request, places: &mut HashMap<ClientName, usize>) {
+        self.deadline = self.deadline.min(request.deadline);
+        if let Some(place) = places.get(&request.client) {
+            let entry = &mut self.entries[*place];
+            entry.calls += 1;
+            entry.waiting.push_back(request);
+        } else {
+            places.insert(request.client.clone(), self.entries.len());
+            self.entries.push(Entry::new(request));
+        }
+    }
+
+    pub(crate) fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    pub(crate) fn operation(&self) -> &Operation {
+        &self.entries[0].operation
+    }
+
+    pub(crate) fn script(&self) -> ScriptKind {
+        let takes = matches!(self.operation(), Operation::Take { .. });
+        if takes && self.plan.is_single_gcra() { ScriptKind::Take } else { ScriptKind::State }
+    }
+
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    pub(crate) fn into_entries(self) -> Vec<Entry> {
+        self.entries
+    }
+
+    /// After this, the server must not run it.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Whether nothing waits for it any more.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.entries.iter().all(|entry| entry.waiting.is_empty())
+    }
+
+    /// Removes the calls whose time is over.
+    pub(crate) fn expire(&mut self, now: Instant, expired: &mut Vec<Request>) {
+        if self.deadline > now {
+            return;
+        }
+        for entry in &mut self.entries {
+            expire(&mut entry.waiting, now, expired);
+        }
+    }
+
+    /// The first deadline of the calls that still wait.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.entries.iter().flat_map(|entry| &entry.waiting).map(|request| request.deadline).min()
+    }
+}
+
+impl Entry {
+    fn new(request: Request) -> Self {
+        let (client, operation) = (request.client.clone(), request.operation);
+        Self { client, operation, calls: 1, waiting: VecDeque::from([request]) }
+    }
+
+    pub(crate) fn client(&self) -> &ClientName {
+        &self.client
+    }
+
+    pub(crate) fn operation(&self) -> &Operation {
+        &self.operation
+    }
+
+    pub(crate) fn write(&self, command: &mut Cmd) {
+        match self.operation {
+            Operation::Take { cost } => command.arg(self.calls).arg(cost),
+            Operation::Penalize { cost } | Operation::Refund { cost } => command.arg(0).arg(cost),
+            Operation::Block { duration } => command.arg(0).arg(duration),
+            Operation::Peek | Operation::Reset => command.arg(0).arg(0),
+            Operation::Undo { cost, charged_at, settles } => {
+                let limits = settles.iter().take(self.waiting_limits());
+                command.arg(charged_at).arg(cost).arg(limits.collect::<Vec<_>>())
+            }
+        };
+    }
+
+    fn waiting_limits(&self) -> usize {
+        self.waiting.front().map_or(1, |request| request.plan.limits.len())
+    }
+}
+
+/// Removes the calls of a queue whose time is over.
+pub(crate) fn expire(queue: &mut VecDeque<Request>, now: Instant, expired: &mut Vec<Request>) {
+    if queue.iter().all(|request| request.deadline > now) {
+        return;
+    }
+    for request in std::mem::take(queue) {
+        if request.deadline > now {
+            queue.push_back(request);
+        } else {
+            expired.push(request);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

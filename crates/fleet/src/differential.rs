@@ -1,0 +1,344 @@
+//! The scripts against the algorithms of the core: random operations on a real server, decided once more at the server's
+//! time. Seeded mistakes in the scripts are caught.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::Connection;
+use sluice_core::runtime::key_hash::hash_str;
+use sluice_core::{
+    AlgorithmKind, Decision, LimitOptions, Quota, RateLimiter, RateLimiterConfig, RateLimiterOptions,
+    Receipt, RemoteState, RemoteVerdict,
+};
+
+use crate::composer::tests::name;
+use crate::composer::{Batch, compose};
+use crate::operation::Operation;
+use crate::plan::{Plan, of_us};
+use crate::reply::{EntryReply, Reply};
+use crate::request::Request;
+use crate::script::{ScriptKind, write_arguments};
+use crate::test_server::TestServer;
+
+const OPERATIONS: usize = 4_000;
+
+/// When operations meet depends on the speed of the machine: a mistake has so many chances to show.
+const ROUNDS: usize = 6;
+
+/// The core keeps ends of windows and blocks to a sixteenth of a millisecond; the scripts to a microsecond.
+const COARSE: u64 = 62_500;
+
+/// Nanoseconds.
+const US: u64 = 1_000;
+
+struct Comparison {
+    connection: Connection,
+    plan: Arc<Plan>,
+    model: RateLimiter,
+    texts: [String; 2],
+    /// Keys of this comparison begin with it.
+    run: String,
+    is_coarse: bool,
+    random: fastrand::Rng,
+    /// The last charge: of which client, and what taking it back requires.
+    last: Option<(String, u64, Receipt)>,
+    /// A charge was taken back when its window settled, which the core rounds.
+    undid_at_an_edge: bool,
+}
+
+fn limit(algorithm: AlgorithmKind, limit: u64, window_ms: u64) -> LimitOptions {
+    LimitOptions {
+        name: format!("{algorithm} {limit}"),
+        algorithm,
+        ..LimitOptions::new(Quota::new(limit, window_ms))
+    }
+}
+
+/// Limits of each kind, short enough for thousands of refills and windows in a second.
+fn cases() -> Vec<Vec<LimitOptions>> {
+    use AlgorithmKind::{FixedWindow, Gcra, SlidingWindow};
+    let in_us = Quota { burst: Some(9_007_199), ..Quota::new(1_000, 1_000_000) };
+    vec![
+        vec![limit(Gcra, 7, 20)],
+        vec![LimitOptions { name: "long".to_owned(), ..LimitOptions::new(in_us) }],
+        vec![limit(FixedWindow, 9, 15)],
+        vec![limit(SlidingWindow, 9, 12)],
+        vec![limit(Gcra, 5, 10), limit(FixedWindow, 30, 40), limit(SlidingWindow, 12, 25)],
+    ]
+}
+
+impl Comparison {
+    fn new(
+        server: &TestServer,
+        limits: Vec<LimitOptions>,
+        seed: u64,
+        mutate: &dyn Fn(String) -> String,
+    ) -> Self {
+        let is_coarse = limits.iter().any(|limit| limit.algorithm == AlgorithmKind::FixedWindow);
+        let config = RateLimiterConfig::try_from(RateLimiterOptions::new(limits)).expect("valid");
+        let plan = Plan::new("api", "sluice:", Arc::new(config.clone())).expect("valid");
+        Self {
+            connection: server.connection(),
+            plan: Arc::new(plan),
+            model: RateLimiter::new("model", config),
+            texts: ScriptKind::ALL.map(|script| mutate(script.text().to_owned())),
+            run: format!("{seed}-{}", fastrand::u64(..)),
+            is_coarse,
+            random: fastrand::Rng::with_seed(seed),
+            last: None,
+            undid_at_an_edge: false,
+        }
+    }
+
+    /// Runs so many operations; the first difference, if there is one.
+    fn run(&mut self, operations: usize) -> Result<(), String> {
+        for at in 0..operations {
+            let client = format!("{}:{}", self.run, self.random.u8(..3));
+            let operation = self.operation(&client);
+            let calls = if matches!(operation, Operation::Take { .. }) { self.random.usize(1..4) } else { 1 };
+            let batch = self.batch(&client, operation, calls);
+            let (now, reply) = self.ask(&batch)?;
+            let key = hash_str(&client);
+            let before = self.model.peek(key, now).expect("open");
+            if let Err(difference) = self.compare(&client, (operation, calls), now, &reply) {
+                if !self.is_at_an_edge(&before, &reply) {
+                    return Err(format!("operation {at}, {operation:?} x {calls}: {difference}"));
+                }
+                self.start_anew(&client)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn operation(&mut self, client: &str) -> Operation {
+        let cost = self.random.u64(1..4);
+        // Late enough for another window to run.
+        if self.random.u8(..if self.is_coarse { 64 } else { 8 }) == 0
+            && let Some((_, cost, receipt)) = self.last.as_ref().filter(|(of, ..)| of == client)
+        {
+            let (charged_at, settles) = (receipt.at / US, receipt.settles.map(|settles| settles / US));
+            return Operation::Undo { cost: *cost, charged_at, settles };
+        }
+        match self.random.u8(..20) {
+            0 => Operation::Penalize { cost },
+            1 => Operation::Refund { cost },
+            2 => Operation::Block { duration: self.random.u64(1..4) * 1_000 },
+            3 => Operation::Reset,
+            4..8 => Operation::Peek,
+            _ => Operation::Take { cost },
+        }
+    }
+
+    fn batch(&self, client: &str, operation: Operation, calls: usize) -> Batch {
+        let asked = Instant::now();
+        let request = Request {
+            plan: Arc::clone(&self.plan),
+            client: name(client),
+            operation,
+            asked,
+            deadline: asked + Duration::from_secs(1),
+            caller: None,
+            tries: 0,
+        };
+        compose(&mut VecDeque::from(vec![request; calls])).expect("pending")
+    }
+
+    /// The server's clock in nanoseconds, and what became of the client.
+    fn ask(&mut self, batch: &Batch) -> Result<(u64, EntryReply), String> {
+        let mut command = redis::cmd("EVAL");
+        command.arg(&self.texts[batch.script() as usize]);
+        write_arguments(&mut command, batch, 0);
+        let value = command.query(&mut self.connection).map_err(|error| error.to_string())?;
+        match Reply::read(&value, batch) {
+            Some(Reply::Done { now, entries }) => Ok((of_us(now), entries[0].clone())),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    fn compare(
+        &mut self,
+        client: &str,
+        (operation, calls): (Operation, usize),
+        now: u64,
+        reply: &EntryReply,
+    ) -> Result<(), String> {
+        let (key, config) = (hash_str(client), Arc::clone(&self.plan.config));
+        let words = self.plan.read(&reply.doubles);
+        let state = RemoteState { now, block: of_us(reply.block), words: &words };
+        let outcome = reply.outcome.ok_or("foreign")?;
+        match operation {
+            Operation::Take { cost } => {
+                let mut granted = 0;
+                for _ in 0..calls {
+                    let mine = self.model.consume(key, cost, now).expect("open");
+                    let allowed = granted < outcome;
+                    granted += u64::from(allowed);
+                    let verdict = RemoteVerdict { allowed, cost, charged: granted * cost };
+                    same(&mine, &config.describe_remote(&state, verdict))?;
+                    // Mostly older ones, of which time has returned a part.
+                    if mine.allowed && (self.last.is_none() || self.random.u8(..4) == 0) {
+                        // The script is told whole microseconds.
+                        let settles = mine.receipt.settles.map(|settles| settles / US * US);
+                        self.last = Some((client.to_owned(), cost, Receipt { settles, ..mine.receipt }));
+                    }
+                }
+            }
+            Operation::Peek => {
+                same(&self.model.peek(key, now).expect("open"), &config.foresee_remote(&state))?;
+            }
+            Operation::Penalize { cost } => self.model.penalize(key, cost, now).expect("open"),
+            Operation::Refund { cost } => self.model.refund(key, cost, now).expect("open"),
+            Operation::Block { duration } => {
+                self.model.block(key, of_us(duration), now).expect("open");
+            }
+            Operation::Reset => {
+                let removed = self.model.reset(key, now).expect("open");
+                if removed != (outcome == 1) {
+                    return Err(format!("removed {removed}, on the server {outcome}"));
+                }
+            }
+            Operation::Undo { cost, .. } => {
+                let (_, _, receipt) = self.last.take().ok_or("no charge")?;
+                self.model.undo(key, cost, &receipt, now).expect("open");
+                self.undid_at_an_edge =
+                    self.is_coarse && receipt.settles.iter().any(|settles| settles.abs_diff(now) <= COARSE);
+                if self.undid_at_an_edge {
+                    return Err("a window settles".to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a window or a block ends here within what the core rounds.
+    fn is_at_an_edge(&mut self, before: &Decision, reply: &EntryReply) -> bool {
+        let undid = std::mem::take(&mut self.undid_at_an_edge);
+        let ends_block = reply.block > 0 && of_us(reply.block) <= COARSE || before.reset_after <= COARSE;
+        let ends_window = self.is_coarse && before.retry_after.is_none_or(|wait| wait <= COARSE);
+        undid || ends_block || ends_window
+    }
+
+    fn start_anew(&mut self, client: &str) -> Result<(), String> {
+        let batch = self.batch(client, Operation::Reset, 1);
+        let (now, _) = self.ask(&batch)?;
+        self.model.reset(hash_str(client), now).expect("open");
+        Ok(())
+    }
+}
+
+fn same(mine: &Decision, theirs: &Decision) -> Result<(), String> {
+    let close = |mine: u64, theirs: u64| mine.abs_diff(theirs) <= COARSE;
+    let waits = match (mine.retry_after, theirs.retry_after) {
+        (Some(mine), Some(theirs)) => close(mine, theirs),
+        (mine, theirs) => mine == theirs,
+    };
+    let times = close(mine.reset_after, theirs.reset_after) && close(mine.more_after, theirs.more_after);
+    let rest = |decision: &Decision| (decision.allowed, decision.policy, decision.limit, decision.remaining);
+    if waits && times && rest(mine) == rest(theirs) { Ok(()) } else { Err(format!("{mine:?}\n{theirs:?}")) }
+}
+
+#[test]
+fn the_scripts_decide_as_the_core_does() {
+    let Some(server) = TestServer::start() else { return };
+    for (index, limits) in cases().into_iter().enumerate() {
+        let mut comparison = Comparison::new(&server, limits, 7 + index as u64, &|text| text);
+        comparison.run(OPERATIONS).unwrap_or_else(|difference| panic!("case {index}: {difference}"));
+    }
+}
+
+/// In words of the scripts: what is replaced, and by what.
+const MISTAKES: [(&str, &str); 17] = [
+    ("debt + granted * cost * interval", "debt + granted * interval"),
+    ("debt = debt - (now - at) * per_us", "debt = debt"),
+    ("/ interval) / cost)", "/ interval))"),
+    ("if block == 0 then granted", "if true then granted"),
+    ("w[p] - elapsed * third[l]", "w[p] - elapsed"),
+    ("max(first[l] - w[p], 0)", "max(first[l] - w[p] + 1, 0)"),
+    ("if windows == 1 then w[p], w[p + 1] = w[p + 1], 0", "if windows == 1 then w[p], w[p + 1] = 0, 0"),
+    ("local product = w[p] * ahead", "local product = w[p] * 0"),
+    ("weighted = weighted + 1 end", "end"),
+    ("charge(l, w, outcome * two)", "charge(l, w, outcome)"),
+    ("w[p + 1] = max(0, w[p] - left), max(0, w[p + 1] - units)", "w[p + 1] = w[p], max(0, w[p + 1] - units)"),
+    ("w[p] = max(0, min(w[p], first[l]) - units)", "w[p] = 0"),
+    ("block = max(block, two)", "block = two"),
+    ("(settles - now) * third[l]", "second[l]"),
+    ("if now < settles then w[p]", "if true then w[p]"),
+    ("if windows == 1 then w[p] = max(0, w[p] - units) end", ""),
+    ("outcome = min(outcome, floor(room(l, w) / two))", "outcome = max(outcome, floor(room(l, w) / two))"),
+];
+
+#[test]
+fn each_seeded_mistake_is_caught() {
+    let Some(server) = TestServer::start() else { return };
+    for (right, wrong) in MISTAKES {
+        assert!(ScriptKind::ALL.iter().any(|script| script.text().contains(right)), "no script says {right}");
+        let mutate = |text: String| text.replace(right, wrong);
+        let is_caught = (0..ROUNDS).flat_map(|_| cases()).enumerate().any(|(index, limits)| {
+            Comparison::new(&server, limits, 40 + index as u64, &mutate).run(OPERATIONS).is_err()
+        });
+        assert!(is_caught, "not caught: {right} as {wrong}");
+    }
+}
+
+#[test]
+fn after_its_deadline_a_script_changes_nothing() {
+    let Some(server) = TestServer::start() else { return };
+    for limits in cases() {
+        let mut comparison = Comparison::new(&server, limits, 1, &|text| text);
+        for operation in [Operation::Take { cost: 1 }, Operation::Penalize { cost: 1 }] {
+            let client = format!("{}:late", comparison.run);
+            let batch = comparison.batch(&client, operation, 1);
+            let mut command = redis::cmd("EVAL");
+            command.arg(batch.script().text());
+            write_arguments(&mut command, &batch, 1);
+            let value = command.query(&mut comparison.connection).expect("a reply");
+            assert!(matches!(Reply::read(&value, &batch), Some(Reply::Late { .. })));
+            let (_, reply) = comparison.ask(&comparison.batch(&client, Operation::Peek, 1)).expect("a reply");
+            assert!(reply.doubles.iter().all(|double| *double == 0), "{operation:?}");
+        }
+    }
+}
+
+#[test]
+fn a_key_of_another_kind_is_neither_read_nor_overwritten() {
+    let Some(server) = TestServer::start() else { return };
+    for limits in cases() {
+        let mut comparison = Comparison::new(&server, limits, 2, &|text| text);
+        let client = format!("{}:theirs", comparison.run);
+        for (set, kind) in [("LPUSH", "list"), ("SET", "string")] {
+            let key = comparison.plan.key_of(&name(&client));
+            let () = redis::cmd("DEL").arg(&key).query(&mut comparison.connection).expect("deleted");
+            let () = redis::cmd(set).arg(&key).arg("theirs").query(&mut comparison.connection).expect("set");
+            for operation in [Operation::Take { cost: 1 }, Operation::Peek, Operation::Block { duration: 5 }]
+            {
+                let batch = comparison.batch(&client, operation, 1);
+                let (_, reply) = comparison.ask(&batch).expect("a reply");
+                assert_eq!(reply.outcome, None, "{operation:?} of a {kind}");
+            }
+            let is: String = redis::cmd("TYPE").arg(&key).query(&mut comparison.connection).expect("a type");
+            assert_eq!(is, kind);
+        }
+    }
+}
+
+#[test]
+fn every_key_expires() {
+    let Some(server) = TestServer::start() else { return };
+    for limits in cases() {
+        let mut comparison = Comparison::new(&server, limits, 3, &|text| text);
+        let operations = [
+            Operation::Take { cost: 1 },
+            Operation::Penalize { cost: 1 },
+            Operation::Block { duration: 9_000_000 },
+        ];
+        for operation in operations {
+            let client = format!("{}:{}", comparison.run, operation.name());
+            comparison.ask(&comparison.batch(&client, operation, 1)).expect("a reply");
+            let key = comparison.plan.key_of(&name(&client));
+            let left: i64 = redis::cmd("PTTL").arg(&key).query(&mut comparison.connection).expect("a time");
+            let least = if operation.name() == "block" { 8_900 } else { 1 };
+            assert!(left >= least, "{operation:?}: {left} ms");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Limits that many machines share: a Redis or Valkey server counts, this process asks.
+//!
+//! Every process has one connection to each server, which a thread of its own serves. Calls of all threads that are pending
+//! at one time become one script call. A call is answered by the server or, once its deadline passes, without it; never
+//! later, and what was answered without the server is not charged there afterwards.
+//!
+//! Nothing here knows Node.js. The rules that decide are those of [`sluice_core`], written once more in the scripts.
+
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+mod answer;
+mod back_off;
+mod client_name;
+mod composer;
+mod counts;
+mod deadline;
+#[cfg(test)]
+mod differential;
+mod limiter;
+mod link;
+mod operation;
+mod plan;
+mod remembered;
+mod reply;
+mod request;
+mod script;
+mod server;
+#[cfg(test)]
+mod test_server;
+
+pub use answer::{Answer, Desk, Failure, Source, Ticket};
+pub use client_name::ClientName;
+pub use counts::FleetCounts;
+pub use limiter::{Call, FleetConfig, FleetLimiter, FleetOptions, OnError};
+pub use link::{LinkState, LinkStats};
+pub use operation::Operation;
+pub use server::Server;

@@ -1,0 +1,304 @@
+//! A limiter whose counts a server keeps.
+
+mod instance;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use sluice_core::runtime::clock;
+use sluice_core::runtime::key_hash::KeyHash;
+use sluice_core::{Decision, Error, OptionList, RateLimiter, RateLimiterConfig};
+
+use crate::answer::{Answer, Failure, Source, Ticket};
+use crate::client_name::ClientName;
+use crate::counts::{Counters, FleetCounts};
+use crate::link::{Link, LinkStats};
+use crate::operation::Operation;
+use crate::plan::{Plan, of_ms};
+use crate::remembered::Remembered;
+use crate::request::{Caller, Request};
+use crate::server::Server;
+
+pub use self::instance::FleetConfig;
+
+/// What a refusal without the server says about when to come again, in milliseconds.
+const RETRY_MS: u64 = 1_000;
+
+/// Plans for limits of single calls that are kept.
+const MOST_OWN_PLANS: usize = 256;
+
+/// What decides where the server does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// This process's own count, by the same limits.
+    #[default]
+    Local,
+    /// Every call is admitted.
+    Allow,
+    /// Every call is refused.
+    Deny,
+}
+
+/// Options of a limiter's scope.
+#[derive(Clone, Debug)]
+pub struct FleetOptions {
+    /// The server.
+    pub server: Server,
+    /// How long a call waits for it, in milliseconds.
+    pub timeout_ms: u64,
+    /// What decides where it does not answer.
+    pub on_error: OnError,
+    /// What keys begin with.
+    pub prefix: String,
+}
+
+impl FleetOptions {
+    fn plan(&self, name: &str, config: Arc<RateLimiterConfig>) -> Result<Plan, Error> {
+        let plan = Plan::new(name, &self.prefix, config)?;
+        // Where callers may have been admitted without the server, what they used stays used.
+        Ok(plan.giving_back(self.on_error == OnError::Deny))
+    }
+}
+
+impl fmt::Display for FleetOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { server, timeout_ms, on_error, prefix } = self;
+        let on_error = on_error.text();
+        write!(
+            f,
+            "redis {server}, mode exact, onError {on_error}, timeout {timeout_ms} ms, prefix {prefix:?}"
+        )
+    }
+}
+
+impl OnError {
+    /// Every value, by its name.
+    pub const TEXTS: [(&'static str, Self); 3] =
+        [("local", Self::Local), ("allow", Self::Allow), ("deny", Self::Deny)];
+
+    fn text(self) -> &'static str {
+        Self::TEXTS[self as usize].0
+    }
+}
+
+/// A call of a limiter.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The client, by its name on the server.
+    pub client: ClientName,
+    /// The client in this process's own table.
+    pub key: KeyHash,
+    /// What to do.
+    pub operation: Operation,
+    /// The limit in place of the configured one.
+    pub limit: Option<u64>,
+}
+
+/// A limiter whose counts a server keeps, for all threads of the process.
+#[derive(Debug)]
+pub struct FleetLimiter {
+    name: String,
+    options: FleetOptions,
+    /// The options in force, and the counts of `'local'`.
+    local: Arc<RateLimiter>,
+    link: Link,
+    plan: ArcSwap<Plan>,
+    own_plans: Mutex<HashMap<u64, Arc<Plan>>>,
+    remembered: Remembered,
+    counters: Counters,
+    closed: AtomicBool,
+    created_with: OptionList,
+}
+
+impl FleetLimiter {
+    /// A limiter with the options of `local`. Nothing is connected before the first call.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_OPTION` for a quota that the server cannot keep exactly.
+    pub fn new(name: &str, options: FleetOptions, local: Arc<RateLimiter>) -> Result<Self, Error> {
+        let plan = options.plan(name, local.config())?;
+        let scope = vec![("scope", options.to_string())];
+        Ok(Self {
+            name: name.to_owned(),
+            link: Link::to(&options.server),
+            options,
+            local,
+            plan: ArcSwap::from_pointee(plan),
+            own_plans: Mutex::default(),
+            remembered: Remembered::default(),
+            counters: Counters::default(),
+            closed: AtomicBool::new(false),
+            created_with: scope,
+        })
+    }
+
+    /// Asks the server, or answers at once where it need not or cannot be asked.
+    ///
+    /// # Errors
+    ///
+    /// The limiter is destroyed; an invalid limit for the call.
+    pub fn ask(self: &Arc<Self>, call: Call, ticket: Ticket) -> Result<Option<Answer>, Error> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::Closed { name: self.name.clone() });
+        }
+        let plan = self.plan_for(call.limit)?;
+        let asked = Instant::now();
+        if let Operation::Take { cost } = call.operation
+            && call.limit.is_none()
+            && let Some(decision) = self.remembered.get(&call.client, cost, asked)
+        {
+            self.counters.remembered();
+            self.counters.outcome(&decision);
+            return Ok(Some(Answer::Decided(decision, Source::Redis)));
+        }
+        let caller = Caller { limiter: Arc::clone(self), ticket, key: call.key };
+        let deadline = asked + Duration::from_millis(self.options.timeout_ms);
+        let Call { client, operation, .. } = call;
+        let request = Request { plan, client, operation, asked, deadline, caller: Some(caller), tries: 0 };
+        match self.link.ask(request) {
+            Ok(()) => Ok(None),
+            Err(refused) => Ok(Some(self.without_server(&refused.0, call.key, refused.1))),
+        }
+    }
+
+    /// Answers once the server does.
+    pub fn ready(&self, ticket: Ticket) -> Option<Answer> {
+        self.link.ready(ticket)
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub fn counts(&self) -> FleetCounts {
+        self.counters.sums()
+    }
+
+    /// Refusals that are remembered now.
+    #[must_use]
+    pub fn remembered(&self) -> usize {
+        self.remembered.len()
+    }
+
+    /// What the link to the server has done, for all limiters that use it.
+    #[must_use]
+    pub fn link_stats(&self) -> LinkStats {
+        self.link.stats()
+    }
+
+    /// The decision of the server on a call; refusals are remembered.
+    pub(crate) fn decided(&self, request: &Request, decision: Decision, received: Instant) -> Answer {
+        self.counters.decided();
+        if let Operation::Take { cost } = request.operation {
+            self.counters.outcome(&decision);
+            let is_refused = !decision.allowed || decision.would_refuse == Some(true);
+            if is_refused && Arc::ptr_eq(&request.plan, &self.plan.load()) {
+                self.remembered.put(&request.client, cost, decision, received);
+            }
+        }
+        Answer::Decided(decision, Source::Redis)
+    }
+
+    /// The server has done an operation that is no decision.
+    pub(crate) fn done(&self, request: &Request, key: KeyHash, done: bool) -> Answer {
+        self.remembered.forget(&request.client);
+        self.follow_locally(&request.operation, key);
+        Answer::Done(done)
+    }
+
+    /// The answer to a call that the server did not decide.
+    pub(crate) fn without_server(&self, request: &Request, key: KeyHash, failure: Failure) -> Answer {
+        self.counters.failed(failure);
+        if !request.operation.decides() {
+            self.remembered.forget(&request.client);
+            return Answer::Failed(failure);
+        }
+        self.counters.without_server();
+        let config = &request.plan.config;
+        let (decision, source) = match self.options.on_error {
+            OnError::Allow => (config.describe_unasked(true, 0), Source::Allow),
+            OnError::Deny => (config.describe_unasked(false, of_ms(RETRY_MS)), Source::Deny),
+            OnError::Local => match self.decide_locally(request, key) {
+                Ok(decision) => return Answer::Decided(decision, Source::Local),
+                // Destroyed meanwhile.
+                Err(_) => return Answer::Failed(failure),
+            },
+        };
+        if let Operation::Take { .. } = request.operation {
+            self.counters.outcome(&decision);
+        }
+        Answer::Decided(decision, source)
+    }
+
+    /// By the table of this process, which counts the call itself.
+    fn decide_locally(&self, request: &Request, key: KeyHash) -> Result<Decision, Error> {
+        let (local, now) = (self.local(), clock::now());
+        match request.operation {
+            Operation::Take { cost } if Arc::ptr_eq(&request.plan, &self.plan.load()) => {
+                local.consume(key, cost, now)
+            }
+            Operation::Take { cost } => {
+                local.consume_with_limit(key, cost, request.plan.config.first_limit(), now)
+            }
+            _ => local.peek(key, now),
+        }
+    }
+
+    /// Blocks and resets hold for the process's own count too.
+    fn follow_locally(&self, operation: &Operation, key: KeyHash) {
+        if self.options.on_error != OnError::Local {
+            return;
+        }
+        // Fails where the limiter was destroyed meanwhile.
+        let _ = match *operation {
+            Operation::Block { duration } => {
+                self.local().block(key, crate::plan::of_us(duration), clock::now())
+            }
+            Operation::Reset => self.local().reset(key, clock::now()),
+            _ => return,
+        };
+    }
+
+    /// The limiter of this process; after a reset of tests another one may have replaced it.
+    fn local(&self) -> &RateLimiter {
+        let mut local = &self.local;
+        while let Some(successor) = local.successor() {
+            local = successor;
+        }
+        local
+    }
+
+    /// The plan by the options in force, which any thread may have replaced.
+    fn plan_for(&self, limit: Option<u64>) -> Result<Arc<Plan>, Error> {
+        let mut plan = self.plan.load_full();
+        let config = self.local().config();
+        if !Arc::ptr_eq(&plan.config, &config) {
+            plan = Arc::new(self.options.plan(&self.name, config)?);
+            self.plan.store(Arc::clone(&plan));
+            self.own_plans.lock().clear();
+            self.remembered.clear();
+        }
+        match limit {
+            None => Ok(plan),
+            Some(limit) => self.own_plan(&plan, limit),
+        }
+    }
+
+    fn own_plan(&self, plan: &Plan, limit: u64) -> Result<Arc<Plan>, Error> {
+        let mut own_plans = self.own_plans.lock();
+        if let Some(own) = own_plans.get(&limit) {
+            return Ok(Arc::clone(own));
+        }
+        let config = Arc::new(plan.config.for_limit(limit)?);
+        let own = Arc::new(self.options.plan(&self.name, config)?);
+        if own_plans.len() >= MOST_OWN_PLANS {
+            own_plans.clear();
+        }
+        own_plans.insert(limit, Arc::clone(&own));
+        Ok(own)
+    }
+}

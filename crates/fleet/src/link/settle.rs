@@ -1,0 +1,178 @@
+//! What becomes of calls whose script call was answered.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
+use sluice_core::{RemoteState, RemoteVerdict};
+
+use super::work::Sent;
+use super::{LinkState, Shared};
+use crate::answer::{Deliveries, Failure};
+use crate::client_name::ClientName;
+use crate::composer::{Batch, Entry};
+use crate::operation::Operation;
+use crate::plan::{Plan, of_us};
+use crate::reply::{EntryReply, Reply};
+use crate::request::Request;
+
+/// A call that the server says it did not run is asked once more.
+const MOST_TRIES: u8 = 2;
+
+/// Characters of an error of the server that are shown.
+const SHOWN: usize = 200;
+
+/// What the thread does after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Goes on.
+    Continue,
+    /// Sends this script call, whose script the server did not know.
+    Send(u64),
+    /// Leaves the server, which takes no writes any more.
+    Leave,
+}
+
+impl Shared {
+    /// Settles the calls of a script call.
+    pub(super) fn settle(&self, number: u64, result: Result<Value, RedisError>, received: Instant) -> Next {
+        let Some(sent) = self.work.lock().take_sent(number) else { return Next::Continue };
+        match result {
+            Ok(Value::ServerError(error)) => self.settle_error(sent, &error.into(), received),
+            Ok(value) => {
+                self.note_answer(&sent, received);
+                match Reply::read(&value, &sent.batch) {
+                    Some(reply) => self.settle_reply(sent.batch, reply, received),
+                    None => {
+                        self.failed("a reply that none of the scripts gives".to_owned());
+                        self.fail(waiting(sent.batch), Failure::Refused);
+                    }
+                }
+                Next::Continue
+            }
+            Err(error) => self.settle_error(sent, &error, received),
+        }
+    }
+
+    fn note_answer(&self, sent: &Sent, received: Instant) {
+        let took = u64::try_from(received.saturating_duration_since(sent.at).as_nanos()).unwrap_or(u64::MAX);
+        let smooth = |known| if known == 0 { took } else { known - known / 8 + took / 8 };
+        // Only this thread writes it.
+        self.round_trip.store(smooth(self.round_trip.load(Ordering::Relaxed)).max(1), Ordering::Relaxed);
+        self.set_state(LinkState::Ready);
+    }
+
+    fn settle_reply(&self, batch: Batch, reply: Reply, received: Instant) {
+        self.work.lock().clock.saw(reply.now(), received);
+        match reply {
+            Reply::Late { .. } => self.ask_again(waiting(batch)),
+            Reply::Done { now, entries } => {
+                let mut deliveries = Deliveries::default();
+                let plan = Arc::clone(batch.plan());
+                for (entry, reply) in batch.into_entries().into_iter().zip(&entries) {
+                    self.settle_entry(&plan, entry, reply, (now, received), &mut deliveries);
+                }
+            }
+        }
+    }
+
+    /// The calls that still have time are asked again, at once.
+    fn ask_again(&self, requests: Vec<Request>) {
+        let (again, late): (Vec<_>, Vec<_>) =
+            requests.into_iter().partition(|request| request.tries + 1 < MOST_TRIES);
+        let again =
+            again.into_iter().map(|request| Request { tries: request.tries + 1, ..request }).collect();
+        self.work.lock().ask_again(again);
+        self.fail(late, Failure::Late);
+    }
+
+    fn settle_entry(
+        &self,
+        plan: &Arc<Plan>,
+        entry: Entry,
+        reply: &EntryReply,
+        (now, received): (u64, Instant),
+        deliveries: &mut Deliveries,
+    ) {
+        let Some(outcome) = reply.outcome else {
+            return self.fail(entry.waiting.into(), Failure::Foreign);
+        };
+        let words = plan.read(&reply.doubles);
+        let state = RemoteState { now: of_us(now), block: of_us(reply.block), words: &words };
+        let (client, operation) = (entry.client().clone(), *entry.operation());
+        let (cost, mut granted) = (operation.cost(), 0);
+        for request in entry.waiting {
+            let allowed = granted < outcome;
+            granted += u64::from(allowed);
+            self.answer(request, deliveries, |caller, request| {
+                let decision = match operation {
+                    Operation::Take { .. } => {
+                        let verdict = RemoteVerdict { allowed, cost, charged: granted * cost };
+                        plan.config.describe_remote(&state, verdict)
+                    }
+                    Operation::Peek => plan.config.foresee_remote(&state),
+                    _ => return caller.limiter.done(request, caller.key, outcome > 0),
+                };
+                caller.limiter.decided(request, decision, received)
+            });
+        }
+        if matches!(operation, Operation::Take { .. }) && outcome > granted && plan.gives_back {
+            let verdict = RemoteVerdict { allowed: true, cost, charged: outcome * cost };
+            let receipt = plan.config.describe_remote(&state, verdict).receipt;
+            let settles = receipt.settles.map(|settles| settles / of_us(1));
+            let undo = Operation::Undo { cost: (outcome - granted) * cost, charged_at: now, settles };
+            self.give_back(plan, client, undo, received);
+        }
+    }
+
+    /// Takes back what was charged in time, but answered after its callers were refused.
+    fn give_back(&self, plan: &Arc<Plan>, client: ClientName, operation: Operation, now: Instant) {
+        let plan = Arc::clone(plan);
+        let deadline = now + Duration::from_secs(1);
+        let request = Request { plan, client, operation, asked: now, deadline, caller: None, tries: 0 };
+        self.pending.fetch_add(1, Ordering::Relaxed);
+        self.work.lock().add(request);
+    }
+
+    fn settle_error(&self, sent: Sent, error: &RedisError, received: Instant) -> Next {
+        if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) && !sent.with_text {
+            // It was not run, so it is sent again, with the script.
+            self.note_answer(&sent, received);
+            return Next::Send(self.work.lock().note_sent(sent.batch, received, true));
+        }
+        let text = explain(error);
+        let leaves = has_code(error, "READONLY") || has_code(error, "MASTERDOWN");
+        let is_cut = error.is_io_error() || error.is_connection_dropped();
+        self.failed(text);
+        if leaves {
+            // Before its callers know, so that none of them finds it ready.
+            self.set_state(LinkState::Away);
+        } else if !is_cut {
+            self.note_answer(&sent, received);
+        }
+        let failure = if is_cut { Failure::Away } else { Failure::Refused };
+        self.fail(waiting(sent.batch), failure);
+        if leaves { Next::Leave } else { Next::Continue }
+    }
+}
+
+fn waiting(batch: Batch) -> Vec<Request> {
+    batch.into_entries().into_iter().flat_map(|entry| entry.waiting).collect()
+}
+
+/// Whether the server has answered with this code. Redis 6.2 wraps errors of scripts, so the text is searched as well.
+pub(super) fn has_code(error: &RedisError, code: &str) -> bool {
+    error.code() == Some(code) || error.detail().is_some_and(|detail| detail.contains(code))
+}
+
+/// The error in words. Servers repeat no credentials.
+pub(super) fn explain(error: &RedisError) -> String {
+    let text = match error.kind() {
+        ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::ClusterDown) => {
+            "the server is a node of a cluster, which this version does not support".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    text.chars().take(SHOWN).collect()
+}

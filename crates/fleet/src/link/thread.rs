@@ -1,0 +1,214 @@
+//! The thread of a link: connects, sends, and answers what is overdue.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use redis::{RedisError, Value};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::connection::{Connected, connect};
+use super::settle::Next;
+use super::{LinkState, Shared};
+use crate::answer::Failure;
+use crate::back_off::BackOff;
+use crate::script;
+
+/// An answer to a script call: its number, and when it arrived.
+type Reply = (u64, Result<Value, RedisError>, Instant);
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// By the server or the network.
+    Cut,
+    /// An answer was so long overdue that none is expected.
+    Stalled,
+    /// The server takes no writes any more.
+    Left,
+    /// The link was dropped.
+    Closing,
+}
+
+/// Starts the thread. It ends with the link.
+pub(super) fn start(shared: Arc<Shared>) -> io::Result<()> {
+    let run = move || {
+        // An internal error ends a connection, and never the process.
+        while catch_unwind(AssertUnwindSafe(|| serve(&shared))).is_err() {
+            shared.failed("an internal error of the link; please report it".to_owned());
+            shared.set_state(LinkState::Away);
+            shared.give_up(Failure::Away);
+        }
+    };
+    std::thread::Builder::new().name("sluice-fleet".to_owned()).spawn(run).map(drop)
+}
+
+fn serve(shared: &Arc<Shared>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(keep_connected(shared)),
+        Err(error) => {
+            shared.failed(format!("no event loop for the connection: {error}"));
+            shared.set_state(LinkState::Away);
+            shared.give_up(Failure::Away);
+        }
+    }
+}
+
+async fn keep_connected(shared: &Arc<Shared>) {
+    let mut back_off = BackOff::default();
+    while !shared.is_closing() {
+        let wait = back_off.next(fastrand::f64());
+        if !wait.is_zero() {
+            while_waiting(shared, tokio::time::sleep(wait)).await;
+        }
+        let Some(attempt) = while_waiting(shared, connect(&shared.server)).await else { return };
+        match attempt {
+            Ok(connected) => {
+                let answers = Exchange::new(shared, connected).run(&mut back_off).await;
+                shared.give_up_sent();
+                let state = if answers == End::Left { LinkState::Away } else { LinkState::Connecting };
+                shared.set_state(state);
+            }
+            Err(why) => {
+                shared.failed(why);
+                shared.set_state(LinkState::Away);
+                shared.give_up(Failure::Away);
+            }
+        }
+    }
+}
+
+/// Awaits `what` while nothing can be sent: calls are answered at their deadline. `None` when the link was dropped.
+async fn while_waiting<F: Future>(shared: &Shared, what: F) -> Option<F::Output> {
+    tokio::pin!(what);
+    loop {
+        if shared.is_closing() {
+            return None;
+        }
+        let expired = shared.work.lock().expire(Instant::now());
+        if !expired.is_empty() {
+            // The server has not even been reached in the time of a call.
+            shared.set_state(LinkState::Away);
+            shared.fail(expired, Failure::Timeout);
+        }
+        let next = shared.work.lock().next_deadline();
+        tokio::select! {
+            output = &mut what => return Some(output),
+            () = shared.wake.notified() => {}
+            () = sleep_until(next) => {}
+        }
+    }
+}
+
+/// One connection.
+struct Exchange<'a> {
+    shared: &'a Arc<Shared>,
+    connected: Connected,
+    replies: UnboundedReceiver<Reply>,
+    sender: UnboundedSender<Reply>,
+}
+
+impl<'a> Exchange<'a> {
+    fn new(shared: &'a Arc<Shared>, connected: Connected) -> Self {
+        let (sender, replies) = unbounded_channel();
+        shared.connected(&connected);
+        Self { shared, connected, replies, sender }
+    }
+
+    async fn run(mut self, back_off: &mut BackOff) -> End {
+        let end = self.exchange(back_off).await;
+        self.connected.driver.abort();
+        end
+    }
+
+    async fn exchange(&mut self, back_off: &mut BackOff) -> End {
+        loop {
+            if self.shared.is_closing() {
+                return End::Closing;
+            }
+            if self.answer_overdue() {
+                return End::Stalled;
+            }
+            self.send_pending();
+            let next = self.shared.work.lock().next_time();
+            tokio::select! {
+                biased;
+                Some(reply) = self.replies.recv() => {
+                    back_off.reset();
+                    if self.settle_all(reply) == Next::Leave {
+                        return End::Left;
+                    }
+                }
+                _ = &mut self.connected.driver => return End::Cut,
+                () = self.shared.wake.notified() => {}
+                () = sleep_until(next) => {}
+            }
+        }
+    }
+
+    /// Answers the calls whose time is over; true where the connection is dead.
+    fn answer_overdue(&self) -> bool {
+        let now = Instant::now();
+        let (expired, is_overdue, is_stalled) = {
+            let mut work = self.shared.work.lock();
+            let expired = work.expire(now);
+            (expired, work.is_overdue(), work.is_stalled(now))
+        };
+        self.shared.fail(expired, Failure::Timeout);
+        if is_overdue && self.shared.state() == LinkState::Ready {
+            self.shared.failed("no answer in time".to_owned());
+            self.shared.set_state(LinkState::Away);
+            // Those that were not sent yet.
+            self.shared.give_up_queued();
+        }
+        is_stalled
+    }
+
+    fn send_pending(&mut self) {
+        while self.shared.state() == LinkState::Ready {
+            let number = self.shared.work.lock().compose(Instant::now());
+            let Some(number) = number else { break };
+            self.send(number);
+        }
+    }
+
+    /// Settles a reply, and those that have arrived with it.
+    fn settle_all(&mut self, first: Reply) -> Next {
+        let mut reply = Some(first);
+        while let Some((number, result, received)) = reply {
+            match self.shared.settle(number, result, received) {
+                Next::Continue => {}
+                Next::Send(number) => self.send(number),
+                Next::Leave => return Next::Leave,
+            }
+            reply = self.replies.try_recv().ok();
+        }
+        Next::Continue
+    }
+
+    fn send(&mut self, number: u64) {
+        let command = {
+            let work = self.shared.work.lock();
+            let Some(sent) = work.sent(number) else { return };
+            let deadline = work.clock.deadline_us(sent.batch.deadline());
+            script::call_of(&sent.batch, deadline, sent.with_text)
+        };
+        self.shared.commands.fetch_add(1, Ordering::Relaxed);
+        let (mut connection, sender) = (self.connected.connection.clone(), self.sender.clone());
+        tokio::spawn(async move {
+            let result = connection.send_packed_command(&command).await;
+            // Fails where the connection has ended: its calls are answered then.
+            let _ = sender.send((number, result, Instant::now()));
+        });
+    }
+}
+
+async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => tokio::time::sleep(Duration::from_secs(3_600)).await,
+    }
+}

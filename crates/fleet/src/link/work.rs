@@ -1,0 +1,168 @@
+//! The calls of a link: those that wait to be sent, and those that wait for their answer. No I/O.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use crate::composer::{self, Batch, compose};
+use crate::deadline::ServerClock;
+use crate::request::Request;
+
+/// Script calls that are out at once. While so many are, pending calls gather for the next.
+const MOST_OUT: usize = 4;
+/// Script calls that are out at once where the first pending call has waited for [`PATIENCE`]: a round trip is long then.
+pub(super) const MOST_OUT_OF_PATIENCE: usize = 64;
+const PATIENCE: Duration = Duration::from_millis(1);
+
+/// Script calls that pass their deadline unanswered before the server counts as away.
+const OVERDUE: usize = 2;
+
+/// An answer that is overdue by so many times its wait ends the connection.
+const STALLED: u32 = 10;
+
+/// A script call that was sent.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) batch: Batch,
+    pub(crate) at: Instant,
+    stalls_at: Instant,
+    /// The script itself was sent with it.
+    pub(crate) with_text: bool,
+}
+
+/// The calls of a link.
+#[derive(Debug)]
+pub(crate) struct Work {
+    queue: VecDeque<Request>,
+    sent: BTreeMap<u64, Sent>,
+    next: u64,
+    /// No call has an earlier deadline.
+    first_deadline: Option<Instant>,
+    pub(crate) clock: ServerClock,
+}
+
+impl Work {
+    pub(crate) fn new() -> Self {
+        Self {
+            queue: VecDeque::new(),
+            sent: BTreeMap::new(),
+            next: 0,
+            first_deadline: None,
+            clock: ServerClock::new(Instant::now()),
+        }
+    }
+
+    /// Adds a call; whether the thread of the link must look at it now.
+    pub(crate) fn add(&mut self, request: Request) -> bool {
+        self.note_deadline(request.deadline);
+        self.queue.push_back(request);
+        self.sent.len() < MOST_OUT || self.queue.len() == 1
+    }
+
+    /// Calls that were not run are asked again, before those that came after them.
+    pub(crate) fn ask_again(&mut self, requests: Vec<Request>) {
+        for request in requests.into_iter().rev() {
+            self.note_deadline(request.deadline);
+            self.queue.push_front(request);
+        }
+    }
+
+    /// The next script call to be sent now, by its number.
+    pub(crate) fn compose(&mut self, now: Instant) -> Option<u64> {
+        let out = self.sent.len();
+        let first = self.queue.front()?;
+        let is_impatient = out < MOST_OUT_OF_PATIENCE && now >= first.asked + PATIENCE;
+        if out >= MOST_OUT && !is_impatient {
+            return None;
+        }
+        let batch = compose(&mut self.queue)?;
+        Some(self.note_sent(batch, now, false))
+    }
+
+    pub(crate) fn note_sent(&mut self, batch: Batch, at: Instant, with_text: bool) -> u64 {
+        self.next += 1;
+        let stalls_at = at + batch.deadline().saturating_duration_since(at) * STALLED;
+        self.sent.insert(self.next, Sent { batch, at, stalls_at, with_text });
+        self.next
+    }
+
+    pub(crate) fn sent(&self, number: u64) -> Option<&Sent> {
+        self.sent.get(&number)
+    }
+
+    pub(crate) fn take_sent(&mut self, number: u64) -> Option<Sent> {
+        self.sent.remove(&number)
+    }
+
+    /// Removes the calls whose time is over.
+    pub(crate) fn expire(&mut self, now: Instant) -> Vec<Request> {
+        let mut expired = Vec::new();
+        if self.first_deadline.is_none_or(|deadline| deadline > now) {
+            return expired;
+        }
+        for sent in self.sent.values_mut() {
+            sent.batch.expire(now, &mut expired);
+        }
+        composer::expire(&mut self.queue, now, &mut expired);
+        let queued = self.queue.iter().map(|request| request.deadline);
+        let sent = self.sent.values().filter_map(|sent| sent.batch.next_deadline());
+        self.first_deadline = queued.chain(sent).min();
+        expired
+    }
+
+    /// Whether so many script calls are overdue that the server counts as away.
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.sent.values().filter(|sent| sent.batch.is_answered()).count() >= OVERDUE
+    }
+
+    /// Whether an answer is so late that the connection counts as dead.
+    pub(crate) fn is_stalled(&self, now: Instant) -> bool {
+        self.sent.values().any(|sent| now >= sent.stalls_at)
+    }
+
+    /// When there is something to do at the latest.
+    pub(crate) fn next_time(&self) -> Option<Instant> {
+        let impatient = self.queue.front().filter(|_| self.sent.len() < MOST_OUT_OF_PATIENCE);
+        let impatient = impatient.map(|request| request.asked + PATIENCE);
+        let stalled = self.sent.values().map(|sent| sent.stalls_at).min();
+        [self.first_deadline, impatient, stalled].into_iter().flatten().min()
+    }
+
+    /// As [`next_time`](Self::next_time), while nothing can be sent.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.first_deadline
+    }
+
+    /// A connection was made; its server showed this clock.
+    pub(crate) fn connected(&mut self, clock: Option<(u64, Instant)>) {
+        self.clock = ServerClock::new(Instant::now());
+        if let Some((server_us, received)) = clock {
+            self.clock.saw(server_us, received);
+        }
+    }
+
+    /// Takes every call, sent or not.
+    pub(crate) fn take_all(&mut self) -> Vec<Request> {
+        let mut all = self.take_all_sent();
+        all.extend(self.take_all_queued());
+        self.first_deadline = None;
+        all
+    }
+
+    /// Takes every call that was not sent.
+    pub(crate) fn take_all_queued(&mut self) -> Vec<Request> {
+        std::mem::take(&mut self.queue).into()
+    }
+
+    /// Takes every call that was sent: whether the server has run it is not known.
+    pub(crate) fn take_all_sent(&mut self) -> Vec<Request> {
+        let sent = std::mem::take(&mut self.sent).into_values();
+        sent.flat_map(|sent| sent.batch.into_entries()).flat_map(|entry| entry.waiting).collect()
+    }
+
+    fn note_deadline(&mut self, deadline: Instant) {
+        self.first_deadline = Some(self.first_deadline.map_or(deadline, |first| first.min(deadline)));
+    }
+}
+
+#[cfg(test)]
+mod tests;

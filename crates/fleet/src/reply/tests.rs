@@ -1,0 +1,88 @@
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use proptest::prelude::*;
+use redis::parse_redis_value;
+
+use super::*;
+use crate::composer::compose;
+use crate::composer::tests::{plan, request};
+use crate::operation::Operation;
+
+fn batch(clients: usize) -> Batch {
+    let (plan, start) = (plan(), Instant::now());
+    let requests =
+        (0..clients).map(|n| request(&plan, &n.to_string(), Operation::Take { cost: 1 }, start, 0));
+    compose(&mut requests.collect::<VecDeque<_>>()).expect("pending")
+}
+
+fn array(integers: &[i64]) -> Value {
+    Value::Array(integers.iter().map(|integer| Value::Int(*integer)).collect())
+}
+
+#[test]
+fn reads_what_the_scripts_reply() {
+    let entry = |outcome, block, debt| EntryReply { outcome, block, doubles: vec![debt] };
+    let replied = Reply::read(&array(&[1_000, 1, 0, 5, -1, 0, 0]), &batch(2));
+    let entries = vec![entry(Some(1), 0, 5), entry(None, 0, 0)];
+    assert_eq!(replied, Some(Reply::Done { now: 1_000, entries }));
+    assert_eq!(Reply::read(&array(&[1_000]), &batch(2)), Some(Reply::Late { now: 1_000 }));
+}
+
+#[test]
+fn refuses_what_no_script_replies() {
+    for value in [
+        Value::Nil,
+        Value::Int(1),
+        array(&[]),
+        array(&[-1]),
+        array(&[1_000, 1, 0]),
+        array(&[1_000, 1, 0, 5, 1]),
+        Value::Array(vec![Value::Okay]),
+    ] {
+        assert_eq!(Reply::read(&value, &batch(2)), None, "{value:?}");
+    }
+}
+
+/// A value of the wire, as a server or something in its place might send it.
+fn values() -> impl Strategy<Value = Vec<u8>> {
+    let line = |first: &'static str, text: &'static str| {
+        text.prop_map(move |text| format!("{first}{text}\r\n").into_bytes())
+    };
+    let leaf = prop_oneof![
+        any::<i64>().prop_map(|integer| format!(":{integer}\r\n").into_bytes()),
+        line("+", "[ -~]{0,12}"),
+        line("-", "[A-Z]{0,9} [ -~]{0,12}"),
+        line("$", "[0-9]{1,3}"),
+        Just(b"_\r\n".to_vec()),
+        proptest::collection::vec(any::<u8>(), 0..12),
+    ];
+    leaf.prop_recursive(3, 24, 6, |inner| {
+        (prop_oneof![Just('*'), Just('~'), Just('>'), Just('%')], proptest::collection::vec(inner, 0..7))
+            .prop_map(|(kind, items)| {
+                [format!("{kind}{}\r\n", items.len()).into_bytes(), items.concat()].concat()
+            })
+    })
+}
+
+proptest! {
+    /// Whatever arrives is read or refused, and what is read has an answer for each client.
+    #[test]
+    fn no_bytes_are_taken_for_more_than_they_say(bytes in values()) {
+        let batch = batch(2);
+        if let Ok(value) = parse_redis_value(&bytes)
+            && let Some(Reply::Done { entries, .. }) = Reply::read(&value, &batch)
+        {
+            prop_assert_eq!(entries.len(), 2);
+            prop_assert!(entries.iter().all(|entry| entry.doubles.len() == 1));
+            prop_assert!(batch.plan().read(&entries[0].doubles).len() == 1);
+        }
+    }
+
+    #[test]
+    fn any_integers_are_read_or_refused(integers in proptest::collection::vec(any::<i64>(), 0..12)) {
+        let read = Reply::read(&array(&integers), &batch(2));
+        let fits = integers.len() == 1 || integers.len() == 7;
+        prop_assert_eq!(read.is_some(), fits && integers[0] >= 0);
+    }
+}

@@ -1,0 +1,36 @@
+//! A call that waits for the server.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use sluice_core::runtime::key_hash::KeyHash;
+
+use crate::answer::Ticket;
+use crate::client_name::ClientName;
+use crate::limiter::FleetLimiter;
+use crate::operation::Operation;
+use crate::plan::Plan;
+
+/// What waits for the answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) limiter: Arc<FleetLimiter>,
+    pub(crate) ticket: Ticket,
+    /// The client in this process's own table.
+    pub(crate) key: KeyHash,
+}
+
+/// A call that waits for the server.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) client: ClientName,
+    pub(crate) operation: Operation,
+    pub(crate) asked: Instant,
+    /// When it is answered without the server.
+    pub(crate) deadline: Instant,
+    /// `None`: what comes of it is of no interest.
+    pub(crate) caller: Option<Caller>,
+    /// How often the server has said that it did not run it.
+    pub(crate) tries: u8,
+}

@@ -1,0 +1,74 @@
+//! What crosses for calls of the fleet.
+
+use sluice_core::MAX_LIMITS;
+
+use crate::runtime::seam::{codes, layout};
+
+/// What an answer is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum AnswerKind {
+    Decided,
+    Done,
+    Ready,
+    Failed,
+}
+
+codes! {
+    /// What an answer is.
+    AnswerKind = "FLEET_ANSWER_KIND" {
+        Decided = "decided",
+        Done = "done",
+        Ready = "ready",
+        Failed = "failed",
+    }
+}
+
+layout! {
+    /// What JavaScript leaves for a call of a limiter of the fleet.
+    pub(crate) struct FleetCall: i32 = "FLEET_CALL" from 0 => {
+        /// The limiter's handle.
+        fleet,
+        /// The handle of the desk where the answer is left.
+        desk,
+        /// A code of FLEET_OPERATION.
+        operation,
+        /// The number of the call on its desk.
+        ticket,
+    }
+}
+
+layout! {
+    /// An answer, as `takeFleetAnswers` leaves them one behind the other. What follows `code` is there for decisions.
+    pub(crate) struct FleetAnswer = "FLEET_ANSWER" from 0 => {
+        /// The number of the call on its desk.
+        ticket,
+        /// A code of FLEET_ANSWER_KIND.
+        kind,
+        /// A code of FLEET_SOURCE for decisions, of FLEET_FAILURE for failures; for what was done, 1 or 0.
+        code,
+        /// 1 when the call is admitted, else 0.
+        allowed,
+        /// In a dry run: 1 when the call would have been refused, 0 when not. Else -1.
+        would_refuse,
+        /// Units per window.
+        limit,
+        /// Units left.
+        remaining,
+        /// Milliseconds until the key has its full quota.
+        reset_after,
+        /// Milliseconds until the same call is admitted; 0 when it is, Infinity when it never is.
+        retry_after,
+        /// Milliseconds until one more unit is available; 0 when all are.
+        more_after,
+        /// The deciding policy, by its place among the limits.
+        policy,
+        /// The generation of the options that decided: its last 32 bits.
+        generation,
+        /// The receipt, as in MIDDLEWARE.
+        receipt_at,
+        /// The limit that decided.
+        receipt_limit,
+        /// When the key has its full quota of each limit again, in nanoseconds.
+        receipt_settles[MAX_LIMITS],
+    }
+}

@@ -1,0 +1,77 @@
+//! Opening a limiter of the fleet, and the options of its scope.
+
+use napi::bindgen_prelude::{Env, Result};
+use napi_derive::napi;
+use sluice_core::Error;
+use sluice_fleet::{FleetConfig, FleetOptions, OnError, Server};
+
+use super::FLEETS;
+use crate::rate_limiter;
+use crate::runtime::numbers::integer;
+use crate::runtime::{error, instances, thread};
+
+/// What errors call the server.
+const OPTION: &str = "RateLimiter scope.redis";
+
+/// The scope of a limiter, whose shape JavaScript has checked.
+#[napi(object)]
+pub struct NativeScope {
+    pub url: String,
+    pub username: Option<String>,
+    pub password: Option<String>,
+    pub database: Option<f64>,
+    pub on_error: String,
+    pub timeout_ms: f64,
+    pub prefix: String,
+}
+
+impl TryFrom<NativeScope> for FleetOptions {
+    type Error = Error;
+
+    fn try_from(scope: NativeScope) -> std::result::Result<Self, Error> {
+        let account = (scope.username, scope.password);
+        let server = Server::parse(OPTION, &scope.url)?.with_account(OPTION, account, scope.database)?;
+        let on_error = OnError::TEXTS.into_iter().find(|(text, _)| *text == scope.on_error);
+        let (_, on_error) = on_error.ok_or_else(|| Error::InvalidOption {
+            option: "RateLimiter scope.onError".to_owned(),
+            given: scope.on_error,
+            accepted: OnError::TEXTS.map(|(text, _)| format!("{text:?}")).join(", "),
+        })?;
+        Ok(Self { server, timeout_ms: integer(scope.timeout_ms), on_error, prefix: scope.prefix })
+    }
+}
+
+/// The scope in words that hold no credentials: limiters of one name agree in them.
+#[napi]
+pub fn describe_scope(env: Env, scope: NativeScope) -> Result<String> {
+    error::check(&env, FleetOptions::try_from(scope).map(|options| options.to_string()))
+}
+
+/// Opens the counts in the fleet of a limiter of this process; the handle is this thread's.
+#[napi]
+pub fn open_fleet(env: Env, name: String, limiter: u32, scope: NativeScope) -> Result<u32> {
+    let options = error::check(&env, scope.try_into())?;
+    let config = FleetConfig { options, local: rate_limiter::limiter(limiter)? };
+    let fleet = instances::open(&env, &FLEETS, &name, Some(config), None)?;
+    Ok(thread::current()?.fleets.borrow_mut().hold(fleet))
+}
+
+/// The counts in the fleet of a limiter that exists; none where it counts in this process.
+#[napi]
+pub fn attach_fleet(name: String) -> Result<Option<u32>> {
+    let fleet = FLEETS.get_if_set(&name);
+    fleet.map(|fleet| Ok(thread::current()?.fleets.borrow_mut().hold(fleet))).transpose()
+}
+
+/// A JavaScript object that stands for the limiter was collected.
+#[napi]
+pub fn release_fleet(handle: u32) -> Result<()> {
+    thread::current()?.fleets.borrow_mut().release(handle);
+    Ok(())
+}
+
+/// Ends the counts of a limiter; pending calls are answered.
+#[napi]
+pub fn destroy_fleet(name: String) -> bool {
+    FLEETS.destroy(&name)
+}
