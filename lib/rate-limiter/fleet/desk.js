@@ -18,11 +18,10 @@ const MOST_ANSWERS = 256;
 const { FLEET, DESK, OPERATION, TICKET } = FLEET_CALL;
 const { LENGTH } = FLEET_ANSWER;
 
-/** Where native code leaves the answers that are taken, one behind the other. */
-const answers = new Float64Array(MOST_ANSWERS * LENGTH);
-
 /** The handle of this copy's desk, once there was a call. */
 let desk;
+/** Where native code leaves the answers that are taken, one behind the other; made with the desk. */
+let answers;
 
 /** Calls by ticket: an object with `settle(answers, at)` and `reject(error)`; null where nothing awaits the answer any more. */
 const calls = [];
@@ -43,7 +42,7 @@ onProcess('reset', () => {
 
 /** Makes a call by `ask()`, which returns 1 where its answer lies on the desk already. Its ticket. */
 function makeCall(call, fleet, operation, ask) {
-  desk ??= native.openFleetDesk();
+  if (desk === undefined) openDesk();
   const ticket = free.length > 0 ? free.pop() : calls.length;
   integers[FLEET] = fleet;
   integers[DESK] = desk;
@@ -61,6 +60,11 @@ function makeCall(call, fleet, operation, ask) {
   awaited += 1;
   if (isAnswered === 1) takeAnswers();
   return ticket;
+}
+
+function openDesk() {
+  answers = new Float64Array(MOST_ANSWERS * LENGTH);
+  desk = native.openFleetDesk();
 }
 
 /** Nothing awaits the answer to a call any more. Its ticket is free once it has come. */
