@@ -47,7 +47,9 @@ Controller()(Site);
 
 class App {}
 Module({
-  imports: [SluiceModule.forRoot({ name: 'site', rateLimit: minute(50), connections: { maxPerClient: 20 } })],
+  imports: [
+    SluiceModule.forRoot({ name: 'site', rateLimit: minute(50), connections: { maxPerClient: 100 } }),
+  ],
   controllers: [Site],
   providers: [
     { provide: APP_GUARD, useClass: SluiceGuard },
