@@ -55,6 +55,9 @@ export declare function brokerPeers(handle: number): Array<NativePeer>
 
 export declare function brokerStats(handle: number): NativeBrokerStats
 
+/** The clients with most open connections. Costs one pass over all connections. */
+export declare function busiestClients(handle: number, most: number): Array<NativeClientCount>
+
 /**
  * Bytes outside its heap that V8 knows of, in the calling thread: of all addons, and of Node. Where a test reads what
  * was reported; heap statistics leave it out.
@@ -265,7 +268,8 @@ export declare function lifecycleOverview(name: string): NativeLifecycleOverview
 /** Moves from starting to running. True for the call that does. */
 export declare function lifecycleReady(handle: number): boolean
 
-export declare function listBans(handle: number): Array<NativeBan>
+/** The bans in force, the first to end first; at most `most` of them, where it is given. */
+export declare function listBans(handle: number, most?: number | undefined | null): Array<NativeBan>
 
 /** Open connections, oldest first. */
 export declare function listConnections(handle: number, limit: number, client?: string | undefined | null): Array<NativeConnection>
@@ -370,6 +374,12 @@ export interface NativeCircuitStats {
   slowCallRate: number
   retryAfterMs?: number
   openings: number
+}
+
+/** A client, and its open connections over all threads. */
+export interface NativeClientCount {
+  client: string
+  count: number
 }
 
 export interface NativeClientHubStats {

@@ -139,10 +139,12 @@ pub fn unban(env: Env, handle: u32, target: String) -> Result<bool> {
     error::check(&env, reputation(handle)?.unban(&target, clock::now()))
 }
 
+/// The bans in force, the first to end first; at most `most` of them, where it is given.
 #[napi]
-pub fn list_bans(env: Env, handle: u32) -> Result<Vec<NativeBan>> {
+pub fn list_bans(env: Env, handle: u32, most: Option<u32>) -> Result<Vec<NativeBan>> {
     let now = clock::now();
-    let bans = error::check(&env, reputation(handle)?.bans(now))?;
+    let mut bans = error::check(&env, reputation(handle)?.bans(now))?;
+    bans.truncate(most.map_or(usize::MAX, |most| most as usize));
     let describe = |ban: &Ban| NativeBan {
         client: ban.target(),
         until: date(ban.until),

@@ -5,6 +5,7 @@ import express5 from 'express';
 import express4 from 'express4';
 import Fastify from 'fastify';
 import sluice from '../../index.js';
+import ownRequests from '../../lib/dashboard/own-requests.js';
 import { openStream, post } from '../helpers/dashboard.mjs';
 import { ask, serve } from '../helpers/http.mjs';
 import { freshNames } from '../helpers/setup.mjs';
@@ -122,6 +123,46 @@ for (const framework of [...Object.keys(SERVERS), 'Fastify 5']) {
     // The exemption is for the dashboard's own places only.
     assert.equal((await ask(port, { path: '/ops/sluice/../other' })).status, 429);
     assert.equal((await ask(port, { path: '/ops/sluice-two/' })).status, 429);
+  });
+}
+
+test('Express ignores the case of a mount, and so do the guards before it', async (t) => {
+  const guard = strict();
+  const port = await serve(t, SERVERS['Express 5'](guard, '/ops/Sluice'));
+  for (const mount of ['/ops/sluice', '/OPS/SLUICE', '/ops/Sluice']) {
+    for (const place of PLACES) assert.equal((await ask(port, { path: `${mount}${place}` })).status, 200);
+  }
+  assert.equal(guard.stats().allowed, 0);
+});
+
+test('where case matters, another case is another path', async (t) => {
+  const guard = strict();
+  const port = await serve(t, SERVERS['plain http, behind the guard'](guard, '/case/sluice'));
+  const other = { path: '/case/SLUICE/events' };
+  assert.deepEqual([(await ask(port, other)).status, (await ask(port, other)).status], [200, 429]);
+});
+
+test('mounts with parameters are known from requests, the newest of them', () => {
+  const { addMount, isOwnRequest, learnMount } = ownRequests;
+  addMount('/fixed/sluice');
+  for (let tenant = 0; tenant < 1_000; tenant++) learnMount(`/Tenant/${tenant}/sluice`, true);
+  const isKnown = (url) => isOwnRequest({ url });
+  assert.ok(
+    isKnown('/fixed/sluice/events?x') && isKnown('/tenant/999/SLUICE') && isKnown('/tenant/999/sluice/'),
+  );
+  assert.ok(!isKnown('/tenant/0/sluice/') && !isKnown('/tenant/999/sluice/other') && !isKnown('*'));
+});
+
+for (const options of [{ ignoreTrailingSlash: true }, { routerOptions: { ignoreTrailingSlash: true } }]) {
+  test(`Fastify with ${JSON.stringify(options)}: the mount redirects to the page`, async (t) => {
+    const app = Fastify(options);
+    t.after(() => app.close());
+    await app.register(sluice.dashboard().fastify, { prefix: '/ops/sluice' });
+    await app.listen({ port: 0, host: '127.0.0.1' });
+    const { port } = app.server.address();
+    const mount = await ask(port, { path: '/ops/sluice?a' });
+    assert.deepEqual([mount.status, mount.headers.location], [302, 'sluice/']);
+    for (const place of PLACES) assert.equal((await ask(port, { path: `/ops/sluice${place}` })).status, 200);
   });
 }
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
+import http2 from 'node:http2';
 import net from 'node:net';
 import { test } from 'node:test';
 import Fastify from 'fastify';
@@ -94,6 +95,104 @@ test('a viewer that does not read is dropped, and the others go on', async (t) =
   }
   t.mock.timers.tick(1_000);
   await reading.next('snapshot');
+});
+
+/** A server whose `authorize` waits: `next()` resolves with what lets the next request in. */
+async function serveWaiting({ createServer = http.createServer, ...options } = {}) {
+  const asked = [];
+  const wakes = [];
+  const authorize = (req) =>
+    new Promise((admit) => {
+      asked.push({ admit: () => admit(true), closed: new Promise((resolve) => req.once('close', resolve)) });
+      wakes.shift()?.();
+    });
+  const server = createServer(sluice.dashboard({ authorize, ...options }));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const next = async () => {
+    while (asked.length === 0) await new Promise((wake) => wakes.push(wake));
+    return asked.shift();
+  };
+  return { server, port: server.address().port, next };
+}
+
+test('viewers that leave while authorize is pending take no place', async (t) => {
+  const { server, port, next } = await serveWaiting({ maxViewers: 1 });
+  t.after(() => server.close());
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const request = http.get({ port, path: '/events', host: '127.0.0.1', agent: false });
+    request.on('error', () => {});
+    const { admit, closed } = await next();
+    request.destroy();
+    await closed;
+    admit();
+  }
+  const [stream] = await Promise.all([openStream(t, port, '/events'), next().then(({ admit }) => admit())]);
+  assert.equal(stream.status, 200);
+});
+
+test('viewers of HTTP/2 that leave while authorize is pending take no place', async (t) => {
+  const { createServer } = http2;
+  const { server, port, next } = await serveWaiting({ createServer, maxViewers: 1 });
+  const session = http2.connect(`http://127.0.0.1:${port}`);
+  t.after(() => {
+    session.destroy();
+    server.close();
+  });
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const request = session.request({ ':path': '/events' });
+    request.on('error', () => {});
+    const { admit, closed } = await next();
+    request.close(http2.constants.NGHTTP2_CANCEL);
+    await closed;
+    admit();
+  }
+  const request = session.request({ ':path': '/events' });
+  const { admit } = await next();
+  admit();
+  const [headers] = await once(request, 'response');
+  assert.equal(headers[':status'], 200);
+});
+
+test('a stream that begins while a server drains ends at once', async (t) => {
+  const { server, port, next } = await serveWaiting();
+  const lifecycle = new sluice.Lifecycle(freshName());
+  lifecycle.attach(server);
+  const opening = openStream(t, port, '/events');
+  const { admit } = await next();
+  const shutdown = lifecycle.shutdown({ timeout: '20s' });
+  admit();
+  const stream = await opening;
+  await stream.ended;
+  const { drained, forced } = await shutdown;
+  assert.deepEqual([stream.status, drained, forced], [200, true, 0]);
+});
+
+test('a stream that begins while Fastify closes is refused', async (t) => {
+  let admit;
+  const asked = new Promise((resolve) => {
+    admit = resolve;
+  });
+  const app = Fastify();
+  let isAsked;
+  const asking = new Promise((resolve) => {
+    isAsked = resolve;
+  });
+  const authorize = () => {
+    isAsked();
+    return asked;
+  };
+  await app.register(sluice.dashboard({ authorize }).fastify, { prefix: '/sluice' });
+  app.addHook('preClose', (done) => {
+    // Hooks of the plugin ran before.
+    admit(true);
+    done();
+  });
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  const opening = openStream(t, app.server.address().port, '/sluice/events');
+  await asking;
+  await app.close();
+  assert.equal((await opening).status, 503);
 });
 
 test('a lifecycle ends the streams when it begins to drain', async (t) => {

@@ -21,6 +21,7 @@ const { encode } = require('../runtime/value');
 const {
   kAdmitSocket,
   kAssignSocket,
+  kBusiest,
   kCountBanned,
   kCountWithoutAddress,
   kOpenSession,
@@ -168,6 +169,11 @@ class ConnectionTracker {
   /** The refusal, `{ reason, client, retryAfterMs }`, or null. */
   [kAssignSocket](socket, client) {
     return this.#socketTable().assign(socket, client);
+  }
+
+  /** The clients with most open connections: `[{ client, count }]`. */
+  [kBusiest](most) {
+    return native.busiestClients(this.#handle, most);
   }
 
   [kCountBanned]() {

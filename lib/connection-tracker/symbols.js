@@ -9,5 +9,14 @@ const kCountBanned = Symbol('sluice.countBanned');
 const kCountWithoutAddress = Symbol('sluice.countWithoutAddress');
 /** For quotas of WebSockets: opens a session, or says why it is refused. */
 const kOpenSession = Symbol('sluice.openSession');
+/** For dashboards: the clients with most open connections. */
+const kBusiest = Symbol('sluice.busiest');
 
-module.exports = { kAdmitSocket, kAssignSocket, kCountBanned, kCountWithoutAddress, kOpenSession };
+module.exports = {
+  kAdmitSocket,
+  kAssignSocket,
+  kBusiest,
+  kCountBanned,
+  kCountWithoutAddress,
+  kOpenSession,
+};

@@ -55,6 +55,7 @@ class Dashboard {
   handler() {
     return mountedHandler((req, res, place) => this.#answer(req, res, place), {
       path: this.#options.path,
+      onOpen: () => this.#viewers.begin(),
       onClose: () => this.#viewers.endAll(),
     });
   }
@@ -94,7 +95,11 @@ class Dashboard {
       );
     }
     const { body, status, why: fault } = await readBody(req);
-    if (body === undefined) return sendSentence(req, res, status, fault, { Connection: 'close' });
+    if (body === undefined) {
+      // The rest of the body is not read. HTTP/2 has no such header.
+      const headers = req.httpVersionMajor < 2 ? { Connection: 'close' } : {};
+      return sendSentence(req, res, status, fault, headers);
+    }
     if (place === '/client') return this.#client(req, res, body);
     await this.#act(req, res, body);
   }
@@ -120,7 +125,7 @@ class Dashboard {
   }
 
   #record(action) {
-    note(action);
+    note({ ...action, guard: this.#guard });
     if (actions.hasSubscribers) actions.publish(action);
     this.#onAction?.(action);
   }

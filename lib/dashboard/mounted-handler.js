@@ -1,6 +1,6 @@
 'use strict';
 
-const { addMount } = require('./own-requests');
+const { addMount, learnMount } = require('./own-requests');
 const { FILES, sendSentence } = require('./page');
 
 const POSTED = new Set(['/client', '/action']);
@@ -13,7 +13,7 @@ const kBelow = Symbol('sluice.below');
  * A handler `(req, res, next?)` for the places below a mount, with `.fastify`, a plugin. `answer(req, res, place)` answers
  * for one of them. `path` is the mount; without it, the part of the URL that Express and Fastify have taken off, or none.
  */
-function mountedHandler(answer, { path, onClose }) {
+function mountedHandler(answer, { path, onOpen, onClose }) {
   if (path !== undefined) addMount(path);
 
   function handler(req, res, next) {
@@ -27,7 +27,7 @@ function mountedHandler(answer, { path, onClose }) {
 
   return Object.assign(handler, {
     ...asApplication(handler),
-    fastify: (fastify) => installIn(fastify, handler, onClose),
+    fastify: (fastify) => installIn(fastify, handler, { onOpen, onClose }),
   });
 }
 
@@ -41,11 +41,15 @@ function belowMount(req, path) {
 }
 
 /** Express takes the mount off `url`, and puts `/` in the place of nothing. */
-function ofExpress({ baseUrl, originalUrl, url }) {
+function ofExpress({ app, baseUrl, originalUrl, url }) {
   if (typeof baseUrl !== 'string' || baseUrl === '') return undefined;
-  addMount(baseUrl);
+  learnMount(baseUrl, ignoresCase(app));
   const [whole] = originalUrl.split('?', 1);
   return whole === baseUrl ? '' : url.split('?', 1)[0];
+}
+
+function ignoresCase(app) {
+  return app?.enabled?.('case sensitive routing') === false;
 }
 
 function redirect(req, res) {
@@ -71,15 +75,16 @@ function asApplication(handler) {
       const { mountpath } = /** @type {any} */ (handler);
       if (event !== 'mount' || typeof mountpath !== 'string') return;
       const above = typeof parent?.path === 'function' ? parent.path() : '';
-      addMount(`${above}${mountpath}`);
+      addMount(`${above}${mountpath}`, ignoresCase(parent));
     },
   };
 }
 
 /** Registers the places in a scope of Fastify; `prefix` is the mount. */
-async function installIn(fastify, handler, onClose) {
+async function installIn(fastify, handler, { onOpen, onClose }) {
   const { prefix } = fastify;
-  addMount(prefix);
+  addMount(prefix, !caseMatters(fastify));
+  onOpen();
   fastify.removeAllContentTypeParsers();
   // The handler reads the body itself.
   fastify.addContentTypeParser('*', (_request, _payload, done) => done(null));
@@ -89,13 +94,31 @@ async function installIn(fastify, handler, onClose) {
   });
   const answer = (below) => (request, reply) => {
     reply.hijack();
-    request.raw[kBelow] = below;
+    request.raw[kBelow] = typeof below === 'function' ? below(request.raw) : below;
     handler(request.raw, reply.raw);
   };
   const route = (url, below, method) =>
     fastify.route({ method, url, prefixTrailingSlash: 'slash', handler: answer(below) });
-  if (prefix !== '') fastify.route({ method: 'GET', url: '', handler: answer('') });
-  for (const place of PLACES) route(place, place, POSTED.has(place) ? 'POST' : 'GET');
+  // One route is then for the mount with and without a slash at its end.
+  const isOne = ignoresTrailingSlash(fastify);
+  if (prefix !== '' && !isOne) fastify.route({ method: 'GET', url: '', handler: answer('') });
+  for (const place of PLACES) {
+    const below = place === '/' && prefix !== '' && isOne ? slashAtEnd : place;
+    route(place, below, POSTED.has(place) ? 'POST' : 'GET');
+  }
+}
+
+function ignoresTrailingSlash({ initialConfig: { ignoreTrailingSlash, routerOptions } }) {
+  return routerOptions?.ignoreTrailingSlash === true || ignoreTrailingSlash === true;
+}
+
+function caseMatters({ initialConfig: { caseSensitive, routerOptions } }) {
+  return routerOptions?.caseSensitive !== false && caseSensitive !== false;
+}
+
+/** The place of the page: links are relative to the path that the browser has. */
+function slashAtEnd({ url }) {
+  return url.split('?', 1)[0].endsWith('/') ? '/' : '';
 }
 
 module.exports = { mountedHandler };

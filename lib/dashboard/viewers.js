@@ -29,6 +29,9 @@ class Viewers {
   #facts;
   #open = new Set();
   #timer;
+  /** Applications of Fastify that it is part of. Once the last of them closes, no viewer is let in. */
+  #applications = 0;
+  #isClosed = false;
 
   /** `facts` is what the page has to know of the dashboard itself. */
   constructor({ snapshots, maxViewers, authorize, facts }) {
@@ -44,6 +47,9 @@ class Viewers {
 
   /** Answers with a stream: the last hour, then a snapshot each second. */
   add(req, res) {
+    // Its 'close' has been emitted already, and nothing would remove the viewer.
+    if (isGone(req, res)) return;
+    if (this.#isClosed) return sendSentence(req, res, 503, 'The server is closing.', { 'Retry-After': '5' });
     if (this.#open.size >= this.#most) {
       const why = `${this.#most} viewers watch already. Close one, or raise maxViewers.`;
       return sendSentence(req, res, 503, why, { 'Retry-After': '5' });
@@ -67,7 +73,15 @@ class Viewers {
     if (this.#open.size > 0) this.#sendAll();
   }
 
+  /** An application begins; `endAll` follows when it closes. */
+  begin() {
+    this.#applications += 1;
+    this.#isClosed = false;
+  }
+
   endAll() {
+    this.#applications -= 1;
+    this.#isClosed = this.#applications <= 0;
     for (const viewer of [...this.#open]) this.#remove(viewer);
   }
 
@@ -111,6 +125,11 @@ class Viewers {
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
+}
+
+/** Whether the client left, or was answered, while `authorize` was pending. */
+function isGone(req, res) {
+  return res.destroyed || res.closed || res.writableEnded || res.stream?.destroyed || req.socket?.destroyed;
 }
 
 /** JSON has no line breaks, which would end the field. */

@@ -2,7 +2,7 @@
 
 const { native } = require('../runtime/native');
 const { owned } = require('../runtime/schema');
-const { endStreams } = require('../http/open-streams');
+const { allowStreams, endStreams } = require('../http/open-streams');
 const { closeServer } = require('../http/server-closing');
 const { acceptedSocket } = require('../http/remote-address');
 const { HOOK_ORDER, hookServer } = require('../http/server-hook');
@@ -85,6 +85,7 @@ class ServedConnections {
     this.#isStopped = false;
     this.#looks = 0;
     this.#late.clear();
+    allowStreams(this.#server);
   }
 
   /** Stops the server: requests in progress are answered, later ones refused. Resolves with `{ forced, reset }`. */
@@ -108,6 +109,7 @@ class ServedConnections {
   /** Ends the hook of the server. */
   detach() {
     this.#unwatch();
+    allowStreams(this.#server);
   }
 
   #watch() {

@@ -4,7 +4,7 @@ const { kLimits } = require('../rate-limiter/symbols');
 const { attached } = require('./attached');
 const { notesSince } = require('./journal');
 const { seal } = require('./opaque-ids');
-const { namesIn } = require('./scope');
+const { namesIn, notesOf } = require('./scope');
 const { isAddress } = require('./shown-keys');
 
 const MOST_EVENTS = 100;
@@ -27,7 +27,7 @@ function clientReport(key, guard, snapshots) {
     verdicts: ofAddresses('Reputation', (reputation) => verdict(reputation.check(key))),
     events: ofAddresses('SecurityMonitor', (monitor) => ({ counts: monitor.countsFor(key) })),
     circuits: each('CircuitBreaker', (breaker) => circuit(breaker, key)),
-    timeline: timeline(key, names, snapshots),
+    timeline: timeline(key, names, { guard, snapshots }),
   };
 }
 
@@ -72,8 +72,9 @@ function circuit(breaker, key) {
 }
 
 /** What monitors recorded of the client, and what the journal has, the newest first. */
-function timeline(key, names, snapshots) {
+function timeline(key, names, { guard, snapshots }) {
   const noted = notesSince()
+    .filter(notesOf(names, guard))
     .filter(({ client, target }) => client === key || target === key)
     .map((note) => snapshots.shown(note));
   const all = [...recorded(key, names), ...noted];

@@ -56,11 +56,20 @@ function followAll() {
     for (const name of names[kind] ?? []) {
       const object = attached(kind, name);
       if (object === null || followed.has(object) || object.on === undefined) continue;
-      followed.add(object);
-      for (const [event, describe] of Object.entries(events)) {
-        object.on(event, (payload) => note(describe(name, payload)));
-      }
+      if (listen(object, name, events)) followed.add(object);
     }
+  }
+}
+
+/** False where the instance was destroyed meanwhile: one that is made anew is found the next time. */
+function listen(object, name, events) {
+  try {
+    for (const [event, describe] of Object.entries(events)) {
+      object.on(event, (payload) => note(describe(name, payload)));
+    }
+    return true;
+  } catch {
+    return false;
   }
 }
 

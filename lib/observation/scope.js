@@ -1,5 +1,6 @@
 'use strict';
 
+const { fitted } = require('../runtime/fitted-name');
 const { native } = require('../runtime/native');
 const { allNames } = require('./attached');
 
@@ -28,10 +29,27 @@ function namesIn(guard) {
     ...NO_PARTS,
     guards: [only],
     RateLimiter: only.limiters,
-    ConnectionTracker: of(only.tracker),
+    ConnectionTracker: [...of(only.tracker), ...socketsOf(guard, all)],
     Reputation: of(only.reputation),
     SecurityMonitor: of(only.monitor),
   };
+}
+
+/** The tracker of the guard's sockets, where `sluice/ws` or `sluice/socket.io` has made one. */
+function socketsOf(guard, all) {
+  const name = fitted(`${guard}:sockets`);
+  return (all.ConnectionTracker ?? []).includes(name) ? [name] : [];
+}
+
+/**
+ * Whether a note of the journal belongs to a scope, whose names are `names`. Actions belong to the guard whose page they were
+ * made on, and to that of the instance they changed.
+ */
+function notesOf(names, guard) {
+  const kinds = ['Reputation', 'SecurityMonitor', 'CircuitBreaker', 'RateLimiter'];
+  const sources = new Set(kinds.flatMap((kind) => names[kind] ?? []));
+  const isAction = (one) => one.type === 'action' && (guard === undefined || one.guard === guard);
+  return (one) => isAction(one) || sources.has(one.source);
 }
 
 function guards(names) {
@@ -51,4 +69,4 @@ function guards(names) {
   });
 }
 
-module.exports = { namesIn };
+module.exports = { namesIn, notesOf };

@@ -7,11 +7,15 @@ const { secret } = require('./secret');
 
 const SHOWN = 6;
 const HASH = 6;
+/** The longest prefix of a range, by the version of IP. */
+const BITS = { 4: 32, 6: 128 };
 
 /** Whether a key is an address or a range of addresses, which operators must be able to read. */
 function isAddress(key) {
-  const [address] = key.split('/', 1);
-  return net.isIP(address) !== 0;
+  const [address, prefix, ...rest] = key.split('/');
+  const family = net.isIP(address);
+  if (family === 0 || prefix === undefined) return family !== 0;
+  return rest.length === 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= BITS[family];
 }
 
 /** Addresses whole; of other keys the start and a hash that tells them apart. */

@@ -1,19 +1,21 @@
 'use strict';
 
+const { kBusiest } = require('../connection-tracker/symbols');
 const { kLimits } = require('../rate-limiter/symbols');
+const { kFirstBans } = require('../reputation/symbols');
 const { GUARD_COUNTERS, LIFECYCLE_STATES, OBSERVED_REASONS } = require('../runtime/layouts');
 const { native } = require('../runtime/native');
 const { attached } = require('./attached');
 const { notesSince } = require('./journal');
 const { seal } = require('./opaque-ids');
 const { isAddress } = require('./shown-keys');
-const { namesIn } = require('./scope');
+const { namesIn, notesOf } = require('./scope');
 
 const REASONS = Object.keys(OBSERVED_REASONS);
 const STATES = Object.keys(LIFECYCLE_STATES);
 
 /** How many of each list are told. */
-const MOST = { clients: 50, bans: 200, connections: 2000, circuits: 200, notes: 200, holders: 20 };
+const MOST = { clients: 50, bans: 200, circuits: 200, notes: 200, holders: 20 };
 
 /** Asking a limiter for a key tells whether it is in a dry run. The key is that of no client: it is charged nothing. */
 const NO_KEY = '\0';
@@ -89,28 +91,25 @@ class Snapshots {
   }
 
   #tracker(tracker) {
-    const open = tracker.list({ limit: MOST.connections });
-    const byClient = new Map();
-    for (const { client } of open) {
-      if (client !== null) byClient.set(client, (byClient.get(client) ?? 0) + 1);
-    }
-    const most = [...byClient].sort(([, a], [, b]) => b - a).slice(0, MOST.holders);
+    const most = tracker[kBusiest](MOST.holders);
     return {
       ...tracker.stats(),
-      clients: most.map(([key, count]) => ({ ...this.client(key), count })),
+      clients: most.map(({ client, count }) => ({ ...this.client(client), count })),
     };
   }
 
   #reputation(reputation) {
-    const bans = reputation.bans();
-    const newest = bans.slice(0, MOST.bans).map(({ client, until, retryAfterMs, reason }) => ({
+    const stats = reputation.stats();
+    const bans = reputation[kFirstBans](MOST.bans).map(({ client, until, retryAfterMs, reason }) => ({
       ...this.client(client),
       // JSON has no Infinity.
       until: finite(until),
       retryAfterMs: finite(retryAfterMs),
       reason,
     }));
-    return { ...reputation.stats(), bans: newest, bansLeftOut: bans.length - newest.length };
+    // Bans may begin and end between the two calls.
+    const bansLeftOut = Math.max(0, stats.banned + stats.ranges - bans.length);
+    return { ...stats, bans, bansLeftOut: bans.length < MOST.bans ? 0 : bansLeftOut };
   }
 
   #monitor(monitor) {
@@ -123,10 +122,8 @@ class Snapshots {
   }
 
   #notes(names) {
-    const sources = new Set([...names.Reputation, ...names.SecurityMonitor, ...names.CircuitBreaker]);
-    const ofScope = ({ source, type }) => type === 'action' || sources.has(source);
     return notesSince()
-      .filter(ofScope)
+      .filter(notesOf(names, this.#guard))
       .slice(-MOST.notes)
       .map((one) => this.shown(one));
   }

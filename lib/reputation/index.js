@@ -18,6 +18,7 @@ const {
 const { BanExpiry } = require('./ban-expiry');
 const { pathOf, systemError } = require('./files');
 const { keep, persistOption } = require('./persistence');
+const { kFirstBans } = require('./symbols');
 const { SubscribedListeners } = require('../runtime/subscribed-listeners');
 
 const { BANNED, UNTIL, RETRY_AFTER, FAILURES, BANS, RULE } = VERDICT;
@@ -100,7 +101,12 @@ class Reputation {
   }
 
   bans() {
-    return native.listBans(this.#handle).map(({ client, until, retryAfterMs, reason = null }) => {
+    return this[kFirstBans]();
+  }
+
+  /** The bans that end first; without `most`, all. */
+  [kFirstBans](most) {
+    return native.listBans(this.#handle, most).map(({ client, until, retryAfterMs, reason = null }) => {
       return { client, until, retryAfterMs, reason };
     });
   }

@@ -1,6 +1,7 @@
 //! What can be asked of a tracker: one connection, a list of them, counts.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use napi::bindgen_prelude::{BufferSlice, Env, Result};
 use napi_derive::napi;
@@ -19,6 +20,13 @@ pub struct NativeConnection<'env> {
     pub client: Option<String>,
     pub opened_at: f64,
     pub detail: Option<BufferSlice<'env>>,
+}
+
+/// A client, and its open connections over all threads.
+#[napi(object, object_from_js = false)]
+pub struct NativeClientCount {
+    pub client: String,
+    pub count: f64,
 }
 
 /// Counts over all threads; open connections by Node's id of their thread.
@@ -56,6 +64,17 @@ pub fn list_connections(
 ) -> Result<Vec<NativeConnection<'_>>> {
     let connections = error::check(env, tracker(handle)?.list(integer(limit), client.as_deref()))?;
     connections.iter().map(|connection| NativeConnection::of(env, connection)).collect()
+}
+
+/// The clients with most open connections. Costs one pass over all connections.
+#[napi]
+pub fn busiest_clients(env: Env, handle: u32, most: u32) -> Result<Vec<NativeClientCount>> {
+    let clients = error::check(&env, tracker(handle)?.busiest(most as usize))?;
+    let describe = |(client, count): (Arc<str>, u64)| NativeClientCount {
+        client: client.as_ref().to_owned(),
+        count: double(count),
+    };
+    Ok(clients.into_iter().map(describe).collect())
 }
 
 /// Costs one pass over all connections.

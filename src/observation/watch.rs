@@ -34,11 +34,13 @@ pub fn is_observed() -> bool {
 
 /// Takes the totals of now. Under the lock, so that no older ones come after them.
 pub(super) fn record() {
+    // A clock that follows timers may be set back by this call, which locks the history to clear it.
+    let _ = clock::now();
     let mut history = OBSERVATION.history.lock();
     history.record(second(), guard::totals(), rate_limiter::totals());
 }
 
-/// The second of now, since 1970.
+/// The second of now, since 1970. Does not move the clock.
 fn second() -> u64 {
-    clock::utc_ms_of(clock::now()) / SECOND_MS
+    clock::utc_ms_of(clock::read()) / SECOND_MS
 }

@@ -2,7 +2,6 @@
 
 use napi::bindgen_prelude::Result;
 use napi::sys;
-use sluice_core::observation::Reason;
 use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::KeyHash;
 use sluice_core::{Decision, LocalHandle};
@@ -10,6 +9,7 @@ use sluice_core::{Decision, LocalHandle};
 use super::crossing::{leave_decision, leave_for_middleware, with_limiter};
 use super::layouts::{LimiterCall, SeveralAnswers};
 use super::observed::{observe, reason};
+use crate::observation::OBSERVATION;
 use crate::runtime::numbers::integer;
 use crate::runtime::raw::{Admission, Call, DONE, Exports, KEYS_AT_ONCE, Left};
 
@@ -26,11 +26,21 @@ pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
 unsafe extern "C" fn try_consume(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::quick(env, info, |call| {
         let key = call.key(0)?;
-        let answer = |is_admitted| {
-            observe(call, || if is_admitted { Reason::Admitted } else { Reason::Quota });
-            Admission::from(is_admitted)
-        };
-        with_limiter(call, |local, cost| local.try_consume(key, cost, clock::now()), answer)
+        if OBSERVATION.is_on() {
+            return try_consume_observed(call, key);
+        }
+        with_limiter(call, |local, cost| local.try_consume(key, cost, clock::now()), Admission::from)
+    })
+}
+
+/// As `tryConsume`, of a call that the rankings see. Only the whole decision has what a dry run would have refused.
+#[cold]
+#[inline(never)]
+fn try_consume_observed(call: &Call<'_, 1>, key: KeyHash) -> Result<Admission> {
+    let consume = |local: &mut LocalHandle, cost| local.consume(key, cost, clock::now());
+    with_limiter(call, consume, |decision| {
+        observe(call, || reason(&decision));
+        Admission::from(decision.allowed)
     })
 }
 

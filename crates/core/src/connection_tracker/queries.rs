@@ -1,6 +1,6 @@
 //! What can be asked of a tracker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::ConnectionTracker;
@@ -52,6 +52,22 @@ impl ConnectionTracker {
         connections.sort_unstable_by_key(|connection| connection.serial);
         connections.truncate(most);
         Ok(connections)
+    }
+
+    /// The clients with most open connections, at most `most`, and their counts. Costs one pass over the connections.
+    ///
+    /// # Errors
+    /// The tracker was destroyed.
+    pub fn busiest(&self, most: usize) -> Result<Vec<(Arc<str>, u64)>> {
+        self.check_open()?;
+        let mut counts: HashMap<Arc<str>, u64> = HashMap::new();
+        for client in self.connections.iter().filter_map(|connection| connection.current_client()) {
+            *counts.entry(client).or_default() += 1;
+        }
+        let mut clients: Vec<_> = counts.into_iter().collect();
+        clients.sort_unstable_by(|(a, of_a), (b, of_b)| of_b.cmp(of_a).then_with(|| a.cmp(b)));
+        clients.truncate(most);
+        Ok(clients)
     }
 
     /// The default of [`close_idle`](Self::close_idle), in milliseconds.

@@ -66,7 +66,7 @@ pub struct Ranked {
     pub refused: u32,
     /// By how much the sum of `minutes` may be too high.
     pub error: u32,
-    /// When it came into the ranking, and when it was called last.
+    /// When it came into the ranking, anew if it had no calls left there, and when it was called last.
     pub seen: (u64, u64),
 }
 
@@ -176,8 +176,13 @@ impl Ranking {
             Some(place) => *place,
             None => self.place_for(identity, reason, observed, now),
         };
+        let is_new = self.sums[place] == 0;
         self.sums[place] = self.sums[place].saturating_add(weight);
         let entry = &mut self.entries[place];
+        if is_new {
+            // It had left the ranking: none of its calls is in the window.
+            entry.seen.0 = now;
+        }
         let current = MINUTES - 1;
         entry.calls[current] = entry.calls[current].saturating_add(weight);
         if observed.reason != Reason::Admitted {

@@ -112,3 +112,14 @@ fn starts_once_and_is_emptied_by_a_reset() {
     observation.thread_ended(ThreadId(1), 0);
     assert!(observation.threads.lock().all().is_empty());
 }
+
+#[test]
+fn a_client_that_comes_back_after_the_window_is_seen_since_then() {
+    let mut ranking = Ranking::new();
+    ranking.add(&observed(Reason::Quota, "client"), 1, 0);
+    let back = MINUTE * 20;
+    ranking.add(&observed(Reason::Quota, "client"), 1, back);
+    ranking.add(&observed(Reason::Quota, "client"), 1, back + MINUTE);
+    let top = ranking.top(1, back + MINUTE);
+    assert_eq!(top[0].seen, (back, back + MINUTE));
+}
