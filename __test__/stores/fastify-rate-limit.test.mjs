@@ -70,6 +70,16 @@ test('routes whose pattern is too long for a name count apart', async (t) => {
   assert.deepEqual(await times(1, `${long}b`), [200]);
 });
 
+for (const options of [{}, { continueExceeding: true }, { exponentialBackoff: true }]) {
+  test(`a max function may block always (-1), or set no limit: ${JSON.stringify(options)}`, async (t) => {
+    const max = (request) => ({ blocked: -1, free: undefined })[request.query.client];
+    const keyGenerator = (request) => request.query.client;
+    const { times } = await limited(t, { ...options, max, keyGenerator });
+    assert.deepEqual(await times(3, '/?client=blocked'), [429, 429, 429]);
+    assert.deepEqual(await times(3, '/?client=free'), [200, 200, 200]);
+  });
+}
+
 test('bans after as many refusals', async (t) => {
   const { times } = await limited(t, { max: 1, ban: 2 });
   assert.deepEqual(await times(5), [200, 429, 429, 403, 403]);
@@ -205,9 +215,15 @@ describe('bad input', () => {
   });
 
   test('a version of the plugin that passes no window', () => {
-    const store = new (storeNamed())({});
-    let failure;
-    for (const rest of [[5], [5, -1]]) {
+    const calls = [
+      [-1, [5]],
+      [-1, [5, -1]],
+      [2, [5, 2]],
+    ];
+    for (const [ban, rest] of calls) {
+      // The options that version 9 makes its stores with, as far as stores read them.
+      const store = new (storeNamed())({ max: 5, timeWindow: 1_000, ban, continueExceeding: false });
+      let failure;
       store.incr('a', (error) => (failure = error), ...rest);
       assert.equal(failure.code, 'ERR_SLUICE_UNSUPPORTED_VERSION');
       assert.equal(

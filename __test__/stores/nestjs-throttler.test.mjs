@@ -109,6 +109,16 @@ test('throttlers of one key count apart', async () => {
   }
 });
 
+test('keys that are no strings', async () => {
+  const storage = storageOf();
+  const hit = (key) => storage.increment(key, 60_000, 1, 0, 'default');
+  for (const key of [Symbol('a'), 7, { toString: () => 'an object' }]) {
+    assert.equal((await hit(key)).totalHits, 1);
+    assert.equal((await hit(key)).isBlocked, true);
+  }
+  await assert.rejects(hit(Object.create(null)), { code: 'ERR_SLUICE_INVALID_KEY' });
+});
+
 test('a limit and a block that change hold from the next call on', async () => {
   const storage = storageOf();
   const hits = async (key, limit, block, count = limit + 1) => {

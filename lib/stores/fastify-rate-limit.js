@@ -4,7 +4,7 @@ const { fitted } = require('../runtime/fitted-name');
 const { StoreCounter, checkLimit, storeOptions, unsupportedCall } = require('./store-counter');
 
 const OWNER = 'FastifyRateLimitStore';
-/** Of versions up to 9, whose stores know their window. The ban is -1 where there is none. */
+/** Of versions up to 9, whose stores know their window. */
 const CALL_OF_OTHERS = 'incr(key, callback, max, ban)';
 
 /** For @fastify/rate-limit 11: `store: FastifyRateLimitStore`. Counts are shared by all threads. */
@@ -14,17 +14,24 @@ class FastifyRateLimitStore {
   #counter;
   #continues;
   #backsOff;
+  /** That of the plugin, where its options are those of version 9 or before. */
+  #banOfOthers;
   /** Children without a route, so far: limiters that are made by hand. */
   #handMade = { count: 0 };
 
-  /** The plugin calls it with its own options. */
-  constructor({ continueExceeding = false, exponentialBackoff = false } = {}) {
+  /**
+   * The plugin calls it with its own options.
+   *
+   * @param {{ continueExceeding?: boolean, exponentialBackoff?: boolean, ban?: number }} [options]
+   */
+  constructor({ continueExceeding = false, exponentialBackoff, ban } = {}) {
     const { name, options } = new.target[kDeclared];
     this.#name = name;
     this.#options = options;
     this.#counter = new StoreCounter(name, options);
     this.#continues = continueExceeding === true;
     this.#backsOff = exponentialBackoff === true;
+    this.#banOfOthers = exponentialBackoff === undefined ? ban : undefined;
   }
 
   /** The class of a store with this name. Plugins of different names count apart. */
@@ -36,8 +43,9 @@ class FastifyRateLimitStore {
   incr(key, callback, timeWindow, max) {
     let hits;
     try {
-      if (max === undefined || max < 0)
+      if (this.#isCallOfOthers(max)) {
         throw unsupportedCall(OWNER, CALL_OF_OTHERS, '@fastify/rate-limit 11');
+      }
       // A window of 0 or less has ended with each hit, as in the plugin's own store.
       const hasEnded = typeof timeWindow === 'number' && timeWindow <= 0;
       hits = hasEnded
@@ -67,6 +75,11 @@ class FastifyRateLimitStore {
     return new Child(options);
   }
 
+  /** Version 11 passes as `max` what the application's function returns: undefined and -1 too. */
+  #isCallOfOthers(max) {
+    return this.#banOfOthers !== undefined && (max === undefined || max === this.#banOfOthers);
+  }
+
   #childName(method, url) {
     if (url !== undefined) return fitted(`${this.#name} ${[method].flat().join(',')} ${url}`);
     this.#handMade.count += 1;
@@ -74,7 +87,8 @@ class FastifyRateLimitStore {
   }
 
   #ruleFor(windowMs, max) {
-    if ((!this.#continues && !this.#backsOff) || max === Number.POSITIVE_INFINITY) return undefined;
+    // What is not below Infinity, such as undefined, no count exceeds.
+    if ((!this.#continues && !this.#backsOff) || !(max < Number.POSITIVE_INFINITY)) return undefined;
     const above = checkLimit(`${OWNER} max`, max);
     // With both, the plugin's own store continues.
     return { above, windowMs, double: !this.#continues };

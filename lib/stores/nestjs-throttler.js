@@ -1,6 +1,6 @@
 'use strict';
 
-const { StoreCounter, checkLimit, storeOptions, unsupportedCall } = require('./store-counter');
+const { StoreCounter, checkLimit, storeOptions, textOf, unsupportedCall } = require('./store-counter');
 
 const OWNER = 'ThrottlerStorage';
 
@@ -39,7 +39,7 @@ class ThrottlerStorage {
 
 /** Throttlers count apart, also where `generateKey` of the application leaves their name out. */
 function keyOf(key, throttlerName) {
-  return `${throttlerName}\0${key}`;
+  return `${textOf(throttlerName)}\0${textOf(key)}`;
 }
 
 function ruleOf(limit, blockDuration) {

@@ -95,6 +95,7 @@ function keyOf(key) {
   return typeof key === 'string' && key !== '' ? key : `\0${typeof key} ${textOf(key)}`;
 }
 
+/** The text of a key that is none. */
 function textOf(key) {
   try {
     return String(key);
@@ -133,4 +134,4 @@ const any = (value) => value;
 /** The counter checks its own. */
 const OPTIONS = { name: any, maxKeys: any, overflow: any, keepKeys: any, onMismatch: any };
 
-module.exports = { StoreCounter, checkLimit, storeOptions, unsupportedCall };
+module.exports = { StoreCounter, checkLimit, storeOptions, textOf, unsupportedCall };

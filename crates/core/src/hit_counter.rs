@@ -7,9 +7,12 @@ mod cell;
 mod contents;
 mod counter;
 #[cfg(all(test, not(any(sluice_loom, sluice_shuttle))))]
+mod differential;
+#[cfg(all(test, not(any(sluice_loom, sluice_shuttle))))]
 mod floods;
 mod instance;
 mod kept_keys;
+mod lengths;
 mod local;
 #[cfg(all(test, sluice_loom))]
 mod models;

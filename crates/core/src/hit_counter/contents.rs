@@ -7,6 +7,7 @@ use crossbeam_utils::CachePadded;
 
 use super::cell::CountCell;
 use super::kept_keys::KeptKeys;
+use super::lengths::{Of, WindowLengths};
 use super::options::HitCounterConfig;
 use super::window::{self, Hit, Hits, WindowLength};
 use super::word::{CountWord, LATE_MS};
@@ -27,6 +28,7 @@ pub(super) struct Contents {
     overflow: Overflow,
     /// The longest window that ends, in milliseconds, of any key. Raised before the key's word is written.
     longest: CachePadded<AtomicU64>,
+    lengths: Arc<CachePadded<WindowLengths>>,
     pub(super) counters: ShardedCounters<COUNTERS>,
     /// Without `keepKeys`, `None`.
     pub(super) kept: Option<KeptKeys>,
@@ -39,12 +41,15 @@ impl Contents {
         // `maxKeys` is at most 2^32, which every 64-bit machine counts.
         let max_keys = usize::try_from(options.max_keys).unwrap_or(usize::MAX);
         let memory = Arc::<MemoryUse>::default();
-        let table = Table::new(max_keys, options.overflow, Arc::clone(&memory), |_| Ok(CountCell))?;
+        let lengths = Arc::<CachePadded<WindowLengths>>::default();
+        let cell = CountCell { lengths: Arc::clone(&lengths) };
+        let table = Table::new(max_keys, options.overflow, Arc::clone(&memory), |_| Ok(cell))?;
         Ok(Self {
             kept: options.keep_keys.then(|| KeptKeys::new(table.capacity())),
             table,
             overflow: options.overflow,
             longest: CachePadded::default(),
+            lengths,
             counters: ShardedCounters::new(),
             memory,
         })
@@ -53,7 +58,11 @@ impl Contents {
     #[inline]
     pub(super) fn add(&self, key: KeyHash, hit: &Hit, now: u64) -> Hits {
         self.note(hit.window);
+        self.lengths.note(Of::Hit, hit.window);
         if let Some(exceeding) = &hit.exceeding {
+            if exceeding.window != hit.window {
+                self.lengths.note(Of::Rule, exceeding.window);
+            }
             // A window that doubles may get as long as any.
             self.note(if exceeding.double {
                 WindowLength::Ms(WindowLength::MOST_MS)

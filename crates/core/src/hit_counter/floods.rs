@@ -42,21 +42,28 @@ fn key(number: u64) -> KeyHash {
     KeyHash::from_halves(mixed(0x9E37_79B9_7F4A_7C15), mixed(0xD1B5_4A32_D192_ED03))
 }
 
-/// Hits of the client that were within its limit, while each key of the flood is hit `each` times.
-fn admitted(client: Client, limit: i64, each: i64) -> u64 {
+/// Keys of a flood, which are hit `each` times in windows of `window_ms`.
+#[derive(Clone, Copy, Debug)]
+struct Flood {
+    each: i64,
+    window_ms: u64,
+}
+
+/// Hits of the client that were within its limit, during the flood.
+fn admitted(client: Client, limit: i64, flood: Flood) -> u64 {
     let options = HitCounterOptions { max_keys: MAX_KEYS, ..HitCounterOptions::new() };
     let counter = HitCounter::try_new("c", &options.try_into().expect("valid")).expect("room");
     let mut counter = LocalHitCounter::new(Arc::new(counter));
-    let hit = |n| Hit { n, window: WindowLength::Ms(WINDOW_MS), exceeding: None };
+    let hit = |n, ms| Hit { n, window: WindowLength::Ms(ms), exceeding: None };
     let mut admitted = 0;
     for ms in 0..WINDOWS * WINDOW_MS {
         let now = (BEGIN_MS + ms) * MS;
         if ms % BETWEEN_KEYS_MS == 0 {
-            counter.add(key(1 + ms), &hit(each), now).expect("open");
+            counter.add(key(1 + ms), &hit(flood.each, flood.window_ms), now).expect("open");
         }
         let count = counter.get(key(0), now).expect("open").map(|hits| hits.count);
         if ms >= FULL_MS && client.hits(count, limit, ms) {
-            admitted += u64::from(counter.add(key(0), &hit(1), now).expect("open").count <= limit);
+            admitted += u64::from(counter.add(key(0), &hit(1, WINDOW_MS), now).expect("open").count <= limit);
         }
     }
     let evicted = counter.counter().stats(BEGIN_MS * MS).expect("open").live_evictions;
@@ -65,15 +72,16 @@ fn admitted(client: Client, limit: i64, each: i64) -> u64 {
 }
 
 /// A hit that a forgotten client may repeat costs as many hits of the flood as the table holds keys, whichever way the two
-/// are spread.
+/// are spread, and also where the windows of the flood are longer.
 #[test]
 fn each_hit_that_is_forgotten_costs_as_many_as_the_table_holds_keys() {
     for (client, limit) in [(Client::Greedy, 5), (Client::Forgotten, 5), (Client::Steady, 100)] {
-        for each in [1, 2, 5] {
-            let admitted = admitted(client, limit, each);
+        for (each, windows) in [(1, 1), (2, 1), (5, 1), (1, 60), (2, 60), (5, 60)] {
+            let flood = Flood { each, window_ms: windows * WINDOW_MS };
+            let admitted = admitted(client, limit, flood);
             let bought = FLOOD_KEYS * each.cast_unsigned() / MAX_KEYS;
             let most = WINDOWS * limit.cast_unsigned() + bought;
-            assert!(admitted <= most, "{client:?}: {admitted} of {most}, {each} hits each");
+            assert!(admitted <= most, "{client:?}: {admitted} of {most}, {flood:?}");
         }
     }
 }

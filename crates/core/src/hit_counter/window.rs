@@ -112,15 +112,15 @@ pub(super) fn take_back(word: CountWord, n: u64, now_ms: u64, longest: u64) -> O
     Some(running.counting(-n).word())
 }
 
-/// What is lost with a key that has `left` to run, as a number that orders as the rate of its hits does. How long they took
-/// is told from a window that begins now, which has `fresh`; a longer one counts as having just begun.
+/// What is lost with a key that has `left` of a window of `length` to run, as a number that orders as the rate of its hits
+/// does. One with more left counts as having just begun.
 ///
 /// By the rate, a hit that an evicted key may repeat costs as many hits of other keys as the table holds keys, however they
 /// are spread: by the time left, one hit each pushes out any key late in its window; by the count, two hits each push out
 /// any key early in its window.
-pub(super) fn loss(word: CountWord, left: u64, fresh: u64) -> u64 {
+pub(super) fn loss(word: CountWord, left: u64, length: u64) -> u64 {
     let hits = word.count().unsigned_abs().max(1);
-    let age = fresh.saturating_sub(left).max(1);
+    let age = length.saturating_sub(left).max(1);
     // Floats of one sign order as their bits do.
     (hits as f64 / age as f64).to_bits()
 }
