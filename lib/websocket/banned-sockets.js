@@ -25,6 +25,8 @@ class BannedSockets {
       if (sessions.size === 0 && this.#byAddress.get(address) === sessions) this.#byAddress.delete(address);
     };
     this.#listen();
+    // A ban since its handshake was decided on has come without an event for this socket.
+    session.closeIfBanned();
   }
 
   #listen() {
