@@ -69,15 +69,16 @@ class Admission {
     if (seen === null) return null;
     try {
       const ban = this.#bans?.refuses(incoming, seen) ?? null;
-      return ban === null ? null : this.#counted(ban, 'refusedByBan');
+      return ban === null ? null : this.#counted(ban, 'refusedByBan', seen);
     } catch (error) {
       return this.#counts.fault(error);
     }
   }
 
   /** The refusal of a session that a tracker refused; null in a dry run. */
-  refuseSession(refused) {
-    return this.#counted(connectionsExhausted(refused), 'refusedByConnections');
+  refuseSession(incoming, refused) {
+    const seen = this.see(incoming) ?? UNKNOWN;
+    return this.#counted(connectionsExhausted(refused), 'refusedByConnections', seen);
   }
 
   /** Serves nothing on a connection whose client has no address: it would escape every limit. */

@@ -183,7 +183,7 @@ class Guard {
 
   /** Refuses a request for its session, which a tracker has refused. null where the request passes nevertheless. */
   refuseSession(incoming, refused) {
-    const refusal = this.#admission.refuseSession(refused);
+    const refusal = this.#admission.refuseSession(incoming, refused);
     if (refusal === null) return null;
     const { client } = this.#admission.see(incoming) ?? UNKNOWN;
     return GuardDecision.refused({ client, rule: this.#rule, refusal, decision: null });

@@ -25,6 +25,8 @@ class BannedSockets {
       if (sessions.size === 0 && this.#byAddress.get(address) === sessions) this.#byAddress.delete(address);
     };
     this.#listen();
+    // The ban may have come while the handshake was decided.
+    session.closeIfBanned();
   }
 
   #listen() {
