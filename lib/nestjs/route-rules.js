@@ -36,7 +36,8 @@ class RouteRules {
   of(Class, method, property) {
     if (!this.#rules.has(method)) this.#rules.set(method, new WeakMap());
     const ofClasses = this.#rules.get(method);
-    if (!ofClasses.has(Class)) ofClasses.set(Class, this.#make(Class, method, property ?? propertyOf(Class, method)));
+    if (!ofClasses.has(Class))
+      ofClasses.set(Class, this.#make(Class, method, property ?? propertyOf(Class, method)));
     return ofClasses.get(Class);
   }
 
