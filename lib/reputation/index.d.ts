@@ -41,6 +41,7 @@ export interface ReputationOptions {
    * written.
    */
   persist?: PersistOptions;
+  /**
    * What shares it: the threads of this process. Another value is `UNSUPPORTED`.
    *
    * @default 'process'
