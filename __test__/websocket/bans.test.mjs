@@ -54,19 +54,6 @@ test('by a ban that its own failures bring about, with Socket.IO', async (t) => 
   assert.equal(client.told[0].reason, 'abnormal-usage-detected; retry-after=60');
 });
 
-test('by a ban made while its handshake was decided', async (t) => {
-  let ban = () => {};
-  const key = async () => {
-    ban();
-    return 'ada';
-  };
-  const protect = protectWs({ ...options(), key });
-  ban = () => protect.guard.reputation.ban('203.0.113.1', { duration: '30s' });
-  const { port } = await ws.serveWebSockets(t, protect);
-  const socket = await ws.open(port, by('203.0.113.1'));
-  assert.equal((await socket.closed).code, 1008);
-});
-
 test('not in a dry run', async (t) => {
   const protect = protectWs({ ...options(), dryRun: true });
   const { port } = await ws.serveWebSockets(t, protect);
