@@ -78,6 +78,7 @@ pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
 
 /// Releases everything that a thread held.
 pub(crate) fn thread_ended(thread: ThreadId) {
+    crate::runtime::followed_clock::thread_ended();
     for component in &COMPONENTS {
         component.state.thread_ended(thread, clock::now());
     }

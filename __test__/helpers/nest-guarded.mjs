@@ -11,8 +11,11 @@ export const ADAPTERS = [ExpressAdapter, FastifyAdapter];
 /** A controller with a route for each entry of `routes`: `{ decorators, handler }`; handlers are given the request. */
 export function controllerOf(routes, ...decorators) {
   class Pages {}
-  for (const [name, { decorators: own = [], handler = () => 'served' }] of Object.entries(routes)) {
-    const method = { [name]: (request) => handler(request) }[name];
+  for (const [name, { decorators: own = [], handler = () => 'served', isUnnamed = false }] of Object.entries(
+    routes,
+  )) {
+    // Decorators that wrap a method often leave it without its name.
+    const method = { [isUnnamed ? '' : name]: (request) => handler(request) }[isUnnamed ? '' : name];
     Object.defineProperty(Pages.prototype, name, { value: method, writable: true, configurable: true });
     decorate(Pages, name, Get(name), ...own);
     Req()(Pages.prototype, name, 0);

@@ -59,6 +59,15 @@ for (const Adapter of ADAPTERS) {
       assert.deepEqual(Object.keys(guard.stats().routes).sort(), names.sort());
     });
 
+    test('routes whose methods a decorator has wrapped have limiters of their own', async (t) => {
+      const once = () => ({ decorators: [Sluice({ rateLimit: ONCE })], isUnnamed: true });
+      const { port, guard } = await serve(t, { page: once(), other: once() }, { rateLimit: TWICE });
+      assert.deepEqual(await statuses(2, port, { path: '/page' }), [200, 429]);
+      assert.deepEqual(await statuses(2, port, { path: '/other' }), [200, 429]);
+      const names = ['Pages.page', 'Pages.other'].map((name) => `${guard.name}:${name}`);
+      assert.deepEqual(Object.keys(guard.stats().routes).sort(), names.sort());
+    });
+
     test('@SkipSluice exempts a route, a decorator of a controller is for all its routes', async (t) => {
       const routes = { page: {}, other: {}, free: { decorators: [SkipSluice()] } };
       const { port } = await serveApp(t, {

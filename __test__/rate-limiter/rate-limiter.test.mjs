@@ -282,12 +282,13 @@ test('stats count all calls; size counts the keys that are not fully replenished
     untracked: 0,
     liveEvictions: 0,
     blocked: 1,
+    refusing: 2,
     size: 3,
   };
   assert.deepEqual(limiter.stats(), { ...expected, capacity: 77 });
   assert.equal(limiter.size, 3);
   clock.advance('1m');
-  assert.deepEqual(limiter.stats(), { ...expected, size: 1, capacity: 77 });
+  assert.deepEqual(limiter.stats(), { ...expected, refusing: 1, size: 1, capacity: 77 });
   clock.advance('1m');
-  assert.deepEqual(limiter.stats(), { ...expected, size: 0, blocked: 0, capacity: 77 });
+  assert.deepEqual(limiter.stats(), { ...expected, refusing: 0, size: 0, blocked: 0, capacity: 77 });
 });

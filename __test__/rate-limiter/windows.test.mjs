@@ -247,7 +247,7 @@ for (const algorithm of ALGORITHMS) {
     const limiter = start({ maxKeys: 2, overflow: 'deny' });
     for (const key of ['a', 'a', 'b', 'c']) limiter.tryConsume(key, 6);
     const expected = { allowed: 2, refused: 2, dryRefused: 0, untracked: 1, liveEvictions: 0 };
-    assert.deepEqual(limiter.stats(), { ...expected, blocked: 0, size: 2, capacity: 2 });
+    assert.deepEqual(limiter.stats(), { ...expected, blocked: 0, refusing: 0, size: 2, capacity: 2 });
     assert.deepEqual(fields(limiter.consume('c')), [false, 10, 0, SPENT, SPENT]);
     clock.advance(SPENT - 1);
     assert.equal(limiter.tryConsume('c'), false);

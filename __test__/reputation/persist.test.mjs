@@ -259,6 +259,19 @@ test('a process that is killed at any moment leaves a whole file', async () => {
   }
 });
 
+test('save() to the file that keeps it does not bring back a ban that is lifted afterwards', {
+  timeout: 10_000,
+}, async (t) => {
+  const clock = stopClock(t);
+  const file = freshFile();
+  const { reputation } = open(file, { every: '1s' });
+  reputation.ban(A, { duration: '30d' });
+  reputation.save(file);
+  reputation.unban(A);
+  await pass(clock, () => bannedIn(file).length === 0);
+  assert.equal(reputation.isBanned(A), false);
+});
+
 test('reset() of the tests leaves the file as it is, until the next construction', (t) => {
   const clock = stopClock(t);
   const file = freshFile();

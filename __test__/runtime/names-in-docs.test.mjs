@@ -10,7 +10,7 @@ import { declarationsIn, eventsOf } from '../../scripts/reference/types.mjs';
 
 const textsIn = (folder, end) =>
   readdirSync(path.join(root, folder), { recursive: true })
-    .filter((name) => name.endsWith(end))
+    .filter((name) => name.endsWith(end) && !name.endsWith(path.join('page', 'app.js')))
     .map((name) => readFileSync(path.join(root, folder, name), 'utf8'))
     .join('\n');
 

@@ -1,7 +1,10 @@
 // sluice/testing: manualClock({ follow: 'timers' }), driven by the fake timers of node:test. Those of jest and vitest drive it
 // in __test__/runners.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import test from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import sluice from '../../index.js';
 import testing from '../../lib/testing.js';
 import { freshName, startPeers } from '../helpers/peer.mjs';
@@ -161,6 +164,16 @@ test('other threads see the date that this one has read last', async (t) => {
   t.mock.timers.tick(60_000);
   assert.equal(clock.now, START + 60_000);
   assert.equal(await peer.run(ask, name), true);
+});
+
+test('the clock may be set after the thread that it followed has ended', async (t) => {
+  const file = JSON.stringify(fileURLToPath(new URL('../../lib/testing.js', import.meta.url)));
+  const worker = new Worker(`require(${file}).manualClock({ follow: 'timers' })`, { eval: true });
+  await once(worker, 'exit');
+  const clock = manualClock();
+  t.after(() => clock.restore());
+  clock.set(START);
+  assert.equal(clock.now, START);
 });
 
 test('a date that throws, or is no number, leaves the clock where it was', (t) => {

@@ -25,7 +25,7 @@ class BannedSockets {
       if (sessions.size === 0 && this.#byAddress.get(address) === sessions) this.#byAddress.delete(address);
     };
     this.#listen();
-    // A ban since its handshake was decided on has come without an event for this socket.
+    // The ban may have come while the handshake was decided.
     session.closeIfBanned();
   }
 

@@ -138,6 +138,11 @@ export const SENT_HEADERS = {
   'Access-Control-Allow-Credentials': 'middleware.md#cors',
   'Access-Control-Expose-Headers': 'middleware.md#cors',
   Vary: 'middleware.md#cors',
+  'Content-Security-Policy': 'dashboard.md#access',
+  'X-Content-Type-Options': 'dashboard.md#access',
+  'Referrer-Policy': 'dashboard.md#access',
+  'X-Frame-Options': 'dashboard.md#access',
+  'Cross-Origin-Resource-Policy': 'dashboard.md#access',
 };
 export const READ_HEADERS = {
   'X-Forwarded-For': 'middleware.md#the-client-of-a-request',

@@ -22,6 +22,8 @@ export const AREAS = {
   WebSockets: ['websocket'],
   '`Lifecycle`': ['lifecycle'],
   '`listen`': ['listen'],
+  dashboard: ['dashboard'],
+  fleet: ['fleet'],
   'threads that end, copies, memory, errors, `sluice/testing`': ['runtime', 'client-key'],
 };
 

@@ -7,7 +7,7 @@ use napi_derive::napi;
 use parking_lot::Mutex;
 use sluice_core::runtime::clock;
 
-use super::reputation;
+use super::{persistence, reputation};
 use crate::runtime::error;
 use crate::runtime::replace_file::{Failure, replace_file};
 
@@ -30,7 +30,11 @@ pub fn save_reputation(env: Env, handle: u32, path: String) -> Result<Option<Nat
     let reputation = reputation(handle)?;
     let _one_at_a_time = SAVING.lock();
     let bytes = error::check(&env, reputation.save(clock::now(), clock::date_ahead()))?;
-    Ok(replace_file(Path::new(&path), &bytes).err().map(Into::into))
+    let written = replace_file(Path::new(&path), &bytes);
+    if written.is_ok() {
+        persistence::saved(&reputation, &path, &bytes);
+    }
+    Ok(written.err().map(Into::into))
 }
 
 /// Merges the content of a file. Returns the error of the operating system, if any.

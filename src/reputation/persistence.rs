@@ -129,6 +129,16 @@ pub(super) fn finish(name: &str) {
     }
 }
 
+/// A call has saved the reputation. Where that is the file that keeps it, the content is this process's own: to merge it
+/// later would bring back bans that were lifted since. The caller holds `SAVING`.
+pub(super) fn saved(reputation: &Arc<Reputation>, path: &str, bytes: &[u8]) {
+    let (Some(options), Some(kept)) = (reputation.persisted(), find(reputation)) else { return };
+    let real = |path: &str| fs::canonicalize(path).ok();
+    if real(path).is_some_and(|path| Some(path) == real(&options.path)) {
+        kept.state.lock().known = bytes.get(..HEADER).map(<[u8]>::to_vec);
+    }
+}
+
 /// A thread has ended. The last one of a reputation writes it.
 pub(super) fn thread_ended(thread: ThreadId) {
     let all = KEPT.lock().clone();

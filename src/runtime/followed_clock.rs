@@ -76,6 +76,13 @@ pub(crate) fn end() {
     IN_FORCE.store(0, Ordering::Release);
 }
 
+/// The current thread ends: a clock that follows its date stands from now on, and may be set.
+pub(crate) fn thread_ended() {
+    if let Ok(Some(Date { call, .. })) = DATE.try_with(|date| *date.borrow()) {
+        let _ = IN_FORCE.compare_exchange(call, 0, Ordering::AcqRel, Ordering::Relaxed);
+    }
+}
+
 fn is_in_force(date: Date) -> bool {
     IN_FORCE.load(Ordering::Acquire) == date.call
 }
