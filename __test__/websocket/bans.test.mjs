@@ -1,6 +1,8 @@
 // Open sockets of a client are closed when it is banned, in whatever thread.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { test } from 'node:test';
+import { WebSocket } from 'ws';
 import protectSocketIo from '../../lib/socket.io.js';
 import protectWs from '../../lib/ws.js';
 import { Peer } from '../helpers/peer.mjs';
@@ -52,6 +54,19 @@ test('by a ban that its own failures bring about, with Socket.IO', async (t) => 
   protect.guard.record(request, 'cheating');
   assert.equal(await client.ended, 'io server disconnect');
   assert.equal(client.told[0].reason, 'abnormal-usage-detected; retry-after=60');
+});
+
+test('by a ban made while its handshake was decided', async (t) => {
+  const key = async () => {
+    protect.guard.reputation.ban('203.0.113.1', { duration: '30s' });
+    return 'ada';
+  };
+  const protect = protectWs({ ...options(), key, rateLimit: { limit: 5, window: '1m' } });
+  const { port } = await ws.serveWebSockets(t, protect);
+  const { from, headers } = by('203.0.113.1');
+  const socket = new WebSocket(`ws://127.0.0.1:${port}`, { localAddress: from, headers });
+  const [code] = await once(socket, 'close');
+  assert.equal(code, 1008);
 });
 
 test('not in a dry run', async (t) => {
