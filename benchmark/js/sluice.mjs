@@ -10,8 +10,8 @@ const { RateLimiter, Registry } = require('../..');
 const GENEROUS = { limit: PLENTY, window: DAY_MS };
 /** The state of a client is live at each call, as in a server. */
 const LIVE = { limit: PLENTY, window: TEN_YEARS_MS };
-/** The maximum limit of this algorithm. */
-const MOST_OF_SLIDING = 2 ** 23 - 1;
+/** The maximum limit of this algorithm. One client makes more calls in a run, but not in two of these windows. */
+const SLIDING = { limit: 2 ** 23 - 1, window: 1_000, algorithm: 'sliding-window' };
 /** Keys per call of `consumeMany`. */
 const MANY = 64;
 
@@ -56,7 +56,7 @@ export function fixedWindow() {
 }
 
 export function slidingWindow() {
-  return consumingFrom('sliding', { limit: MOST_OF_SLIDING, window: DAY_MS, algorithm: 'sliding-window' });
+  return consumingFrom('sliding', SLIDING);
 }
 
 export function twoLimits() {
