@@ -20,6 +20,7 @@ import { fileURLToPath } from 'node:url';
 import { binaryPath, platformSuffix, root } from '../../scripts/addon.mjs';
 import { manifest, platforms } from '../../scripts/platforms.mjs';
 import { findRust } from '../../scripts/requirements.mjs';
+import { testBundlers } from './bundlers.mjs';
 import { Project } from './project.mjs';
 import { startRegistry } from './registry.mjs';
 
@@ -237,3 +238,5 @@ test('a lock file of npm that lacks the package of this platform is reported, by
   const { output } = installed.status === 0 ? project.run('-e', 'require("sluice")') : installed;
   assert.ok(output.includes(`${packageHere}@${version}`), output);
 });
+
+testBundlers(projectWith, packageHere);
