@@ -3,7 +3,7 @@
 import path from 'node:path';
 
 const [name, external] = process.argv.slice(2);
-const ours = /^sluice(\/|$)/;
+const ofPackage = /^sluice(\/|$)/;
 
 const BUNDLERS = { esbuild, rolldown, webpack };
 await BUNDLERS[name]();
@@ -24,7 +24,7 @@ async function rolldown() {
   await build({
     input: 'program.cjs',
     platform: 'node',
-    external: external ? ours : [],
+    external: external ? ofPackage : [],
     output: { file: 'bundle.cjs', format: 'cjs', codeSplitting: false },
   });
 }
@@ -38,7 +38,7 @@ async function webpack() {
     target: 'node',
     output: { path: process.cwd(), filename: 'bundle.cjs' },
     externalsType: 'commonjs',
-    externals: external ? [ours] : [],
+    externals: external ? [ofPackage] : [],
   });
   const stats = await new Promise((resolve, reject) => {
     compiler.run((error, done) => (error ? reject(error) : resolve(done)));
