@@ -2,6 +2,7 @@
 
 const { headTimeoutProblem, PROBLEM_MEDIA_TYPE, seconds, shutdownProblem } = require('../http/problem');
 const { answerSocket } = require('../http/refuse-socket');
+const { hasBody } = require('./served-socket');
 
 /** How long the body of a refused request is read. */
 const LINGER_MS = 1000;
@@ -10,7 +11,7 @@ const LINGER_MS = 1000;
  * Refuses a request that arrived after its server stopped. A body that is still being sent is read before the connection
  * closes: with unread bytes it would be reset, and the client would not see the answer.
  */
-function refuseRequest(req, res, { hasBody }) {
+function refuseRequest(req, res, { mayHaveBody }) {
   const problem = shutdownProblem();
   const body = JSON.stringify(problem);
   res.writeHead(problem.status, {
@@ -20,11 +21,12 @@ function refuseRequest(req, res, { hasBody }) {
     'Cache-Control': 'no-store',
     Connection: 'close',
   });
-  if (req.method !== 'HEAD') res.write(body);
-  if (!hasBody) {
-    res.end();
+  const text = req.method === 'HEAD' ? '' : body;
+  if (!mayHaveBody || !hasBody(req)) {
+    res.end(text);
     return;
   }
+  res.write(text);
   const timer = setTimeout(() => res.end(), LINGER_MS).unref();
   req.once('close', () => {
     clearTimeout(timer);

@@ -141,7 +141,7 @@ class ServedConnections {
       entry.serve(req, res);
       entry.mayFinish = false;
     }
-    if (isRefused) refuseRequest(req, res, { hasBody: event === 'request' });
+    if (isRefused) refuseRequest(req, res, { mayHaveBody: event === 'request' });
     else if (this.#isAnnounced) announceClose(entry);
     return !isRefused;
   }

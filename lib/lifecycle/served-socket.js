@@ -129,4 +129,4 @@ function hasBody({ headers }) {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length']) > 0;
 }
 
-module.exports = { IDLE_LOOKS, ServedSocket };
+module.exports = { hasBody, IDLE_LOOKS, ServedSocket };

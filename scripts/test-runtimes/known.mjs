@@ -132,19 +132,16 @@ const KNOWN = {
     },
     {
       what: 'During a shutdown, the begin of a second head that was read together with the first request is closed without an answer',
-      why: 'The cause in Deno is not known',
-      issue: null,
+      why: "Deno's `closeIdleConnections` takes a connection that has answered a request for idle, also while it receives the next",
+      issue: `${DENO}pull/36749`,
       tests: { 'lifecycle/heads': ['a partially received head is waited for'] },
     },
     {
-      what: 'During a shutdown, an `https` connection may stay open after its last answer, until `timeout`, and counts as forced',
-      why: 'The cause in Deno is not known',
+      what: 'During a shutdown, an `https` connection whose refused request has a body may stay open after its answer, until `timeout`, and counts as forced',
+      why: 'Deno may not finish an answer over TLS that ends after its client has closed',
       issue: null,
-      intermittent: 'an order of events in Deno that is not known',
-      tests: {
-        'lifecycle/heads': ['Lifecycle: a TLS handshake in progress is waited for'],
-        'lifecycle/servers': ['over TLS'],
-      },
+      area: 'lifecycle',
+      tests: {},
     },
     {
       what: '`stackSizeMb` in `resourceLimits` of `broker.spawn` is `ERR_SLUICE_UNSUPPORTED`',
