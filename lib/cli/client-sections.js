@@ -1,7 +1,7 @@
 'use strict';
 
 const { count, quota, span, time } = require('./format');
-const { sentenceOf } = require('./notes');
+const { grouped } = require('./notes');
 const { numeric } = require('./sections');
 
 /* What is known of one client. */
@@ -73,7 +73,7 @@ function timelineOf({ timeline, at }) {
   return {
     title: 'Timeline',
     columns: [{ head: 'At' }, { head: 'Kind' }, { head: 'What' }],
-    rows: timeline.map((note) => [time(note.at, at), note.type, sentenceOf(note)]),
+    rows: grouped(timeline).map(({ at: when, type, sentence }) => [time(when, at), type, sentence]),
     empty: 'Nothing is recorded of this client.',
   };
 }

@@ -103,7 +103,7 @@ function others({ lifecycles, monitors, registries, counters }) {
     ...registries.map(({ name, size, version }) => [
       'Registry',
       name,
-      `${count(size)} keys, version ${version}`,
+      `${count(size)} ${size === 1 ? 'key' : 'keys'}, version ${version}`,
     ]),
     ...counters.map(({ name, size, capacity }) => [
       'Hit counter',

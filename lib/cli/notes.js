@@ -20,6 +20,22 @@ function sentenceOf(note) {
   }
 }
 
+/** Notes with their sentences; neighbours that say the same are one, the newest, with how many there are. */
+function grouped(notes) {
+  const groups = [];
+  for (const note of notes) {
+    const sentence = sentenceOf(note);
+    const last = groups.at(-1);
+    const isSame =
+      last?.sentence === sentence && last.note.type === note.type && last.note.client === note.client;
+    if (isSame) last.times += 1;
+    else groups.push({ note, sentence, times: 1 });
+  }
+  return groups.map(({ note, sentence, times }) => {
+    return { ...note, sentence: times === 1 ? sentence : `${sentence}, ${count(times)} times` };
+  });
+}
+
 function detailOf({ detail }) {
   return detail === undefined ? '' : `: ${detail}`;
 }
@@ -28,4 +44,4 @@ function callsOf({ calls, failures }) {
   return calls > 0 ? `, ${failures} of ${calls} calls failed` : '';
 }
 
-module.exports = { sentenceOf };
+module.exports = { grouped };

@@ -1,7 +1,7 @@
 'use strict';
 
 const { count, percent, quota, rate, span, time } = require('./format');
-const { sentenceOf } = require('./notes');
+const { grouped } = require('./notes');
 const { guardRates, limiterRates } = require('./rates');
 
 /*
@@ -138,9 +138,12 @@ function events({ notes, at }) {
     title: 'Events',
     note: 'the newest first',
     columns: [{ head: 'At' }, { head: 'Kind' }, { head: 'Client' }, { head: 'What' }],
-    rows: notes
-      .toReversed()
-      .map((note) => [time(note.at, at), note.type, note.client ?? '-', sentenceOf(note)]),
+    rows: grouped(notes.toReversed()).map(({ at: when, type, client, sentence }) => [
+      time(when, at),
+      type,
+      client ?? '-',
+      sentence,
+    ]),
     empty: 'Nothing has happened.',
   };
 }
