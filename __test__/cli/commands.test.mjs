@@ -142,11 +142,11 @@ test('without a process the only one is taken; several are listed', { skip }, as
     assert.match(stderr, new RegExp(`several processes can be inspected: .*${second.pid} \\(two\\)`));
   }
   await run(second, 'ban', CLIENT, '--server', String(second.pid));
-  assert.equal((await server2Banned(second))[2], true);
-  assert.equal((await server2Banned(first))[2], false);
+  assert.equal((await seenBy(second))[2], true);
+  assert.equal((await seenBy(first))[2], false);
 });
 
-const server2Banned = (server) => server.run(0, seen, CLIENT);
+const seenBy = (server) => server.run(0, seen, CLIENT);
 
 test('mistakes exit with 2, and say what was given and what is accepted', { skip }, async (t) => {
   const server = await startServer(t, { options: { actions: true } });

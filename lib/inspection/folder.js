@@ -34,8 +34,9 @@ function folders(env = process.env) {
   if (env.SLUICE_INSPECT_DIR) return [path.resolve(env.SLUICE_INSPECT_DIR)];
   const user = userId();
   const temporary = [os.tmpdir(), '/tmp'].map((folder) => path.join(folder, `sluice-${user}`));
-  const runtime = env.XDG_RUNTIME_DIR || `/run/user/${user}`;
-  return [...new Set([path.join(runtime, 'sluice'), ...temporary])];
+  // A command by sudo may have the variable of another user.
+  const runtime = [env.XDG_RUNTIME_DIR, `/run/user/${user}`].filter(Boolean);
+  return [...new Set([...runtime.map((folder) => path.join(folder, 'sluice')), ...temporary])];
 }
 
 /** Why a folder is not used, as a part of a sentence; null for one that only this user can reach. */
