@@ -57,6 +57,10 @@ test('--json prints what a script reads', { skip }, async (t) => {
   await useUp(server);
   const snapshot = JSON.parse(await run(server, 'inspect', '--json'));
   assert.deepEqual([snapshot.process.pid, snapshot.readOnly], [server.pid, true]);
+  assert.deepEqual(
+    snapshot.threads.map(({ threadId }) => threadId),
+    [1, 2, 3, 4],
+  );
   const [offender] = snapshot.offenders;
   assert.deepEqual([offender.client, offender.reason, offender.source], [CLIENT, 'quota', 'shop']);
   const report = JSON.parse(await run(server, 'inspect', '--client', CLIENT, '--json'));
