@@ -1,5 +1,7 @@
 // Each command of `sluice`, for a process with four threads.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { test } from 'node:test';
 import { freshFolder, sluice, startServer } from '../helpers/inspected.mjs';
 
@@ -183,7 +185,7 @@ test('what does not work exits with 1', { skip }, async (t) => {
   const folder = freshFolder(t);
   const uninspected = await startServer(t, { folder });
   const failing = [
-    [['inspect', String(uninspected.pid)], /process \d+ cannot be inspected by this user: a server opts in/],
+    [['inspect', String(uninspected.pid)], /process \d+ cannot be inspected: a server opts in/],
     [['inspect', '9999999999'], /there is no process 9999999999 here; looked in/],
     [
       ['inspect', 'http://127.0.0.1:1/sluice'],
@@ -195,6 +197,18 @@ test('what does not work exits with 1', { skip }, async (t) => {
     assert.deepEqual([status, stdout], [1, ''], stderr);
     assert.match(stderr, message);
   }
+});
+
+const isRootOfLinux = process.platform === 'linux' && process.getuid() === 0;
+
+test('a process of another user is said to be one', { skip: !isRootOfLinux && 'needs root' }, async (t) => {
+  const folder = freshFolder(t);
+  const other = spawn('sleep', ['600'], { uid: 12_345, gid: 12_345, stdio: 'ignore' });
+  t.after(() => other.kill('SIGKILL'));
+  await once(other, 'spawn');
+  const { status, stderr } = await sluice(['inspect', String(other.pid)], { folder });
+  assert.equal(status, 1);
+  assert.match(stderr, /process \d+ belongs to the user 12345, .*; accepted: .*sudo -u '#12345' npx sluice/);
 });
 
 test('help and version', async () => {

@@ -1,7 +1,7 @@
 'use strict';
 
 const os = require('node:os');
-const { lstatSync } = require('node:fs');
+const { lstatSync, statSync } = require('node:fs');
 const { answers, folders, isRunning, objectionTo, removeStale, socketsIn } = require('../inspection/folder');
 const { Endpoint } = require('./endpoint');
 const { Failure, misuse } = require('./failure');
@@ -69,10 +69,26 @@ async function endpointOfPid(pid, env) {
   const sockets = await openSockets(env);
   const found = sockets.filter((one) => one.pid === pid);
   if (found.length > 0) return endpointOfSocket(found.at(-1));
-  const why = isRunning(pid)
-    ? `process ${pid} cannot be inspected by this user: ${HOW}`
-    : `there is no process ${pid} here`;
-  throw new Failure(`${why}${lookedIn(env)}`);
+  if (!isRunning(pid)) throw new Failure(`there is no process ${pid} here${lookedIn(env)}`);
+  const owner = ownerOf(pid);
+  if (owner !== undefined && owner !== process.geteuid()) throw new Failure(belongsTo(pid, owner));
+  throw new Failure(`process ${pid} cannot be inspected: ${HOW}${lookedIn(env)}`);
+}
+
+function belongsTo(pid, owner) {
+  return (
+    `process ${pid} belongs to the user ${owner}, and sockets are for their own user only; ` +
+    `accepted: the same command as that user, such as sudo -u '#${owner}' npx sluice`
+  );
+}
+
+/** The user that a process belongs to, where the system has a file of it. */
+function ownerOf(pid) {
+  try {
+    return statSync(`/proc/${pid}`).uid;
+  } catch {
+    return undefined;
+  }
 }
 
 function endpointOfSocket({ pid, path }) {
@@ -150,7 +166,9 @@ function exists(folder) {
 }
 
 function noneFound(env) {
-  return new Failure(`no process of this user can be inspected: ${HOW}${lookedIn(env)}`);
+  return new Failure(
+    `no process of this user can be inspected: ${HOW}, and is found by its own user${lookedIn(env)}`,
+  );
 }
 
 function quoted(text) {
