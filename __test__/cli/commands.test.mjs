@@ -110,6 +110,24 @@ test('ban, unban, block, reset and admit work for all threads', { skip }, async 
   assert.equal((await server.run(1, seen, '198.51.100.9'))[2], false);
 });
 
+test('an address from a log names the client that guards count', { skip }, async (t) => {
+  const server = await startServer(t, { options: { actions: true } });
+  await useUp(server, '2001:db8:1:2::');
+  await useUp(server, '1.2.3.4');
+  await useUp(server, '2001:db8:9::9');
+  for (const [typed, key] of [
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::'],
+    ['::ffff:1.2.3.4', '1.2.3.4'],
+    // A limiter that an application asks for whole addresses.
+    ['2001:db8:9::9', '2001:db8:9::9'],
+  ]) {
+    const report = JSON.parse(await run(server, 'inspect', '--client', typed, '--json'));
+    assert.deepEqual([report.client, report.limiters[0].remaining], [key, 0]);
+    await run(server, 'reset', typed);
+    assert.deepEqual((await server.run(1, seen, key))[0], 10);
+  }
+});
+
 test('the journal has what was done, by the name of the user', { skip }, async (t) => {
   const server = await startServer(t, { options: { actions: true } });
   await sluice(['ban', CLIENT], { ...server, env: { SUDO_USER: 'ada' } });

@@ -5,6 +5,7 @@ const { addressOfRequest } = require('../http/remote-address');
 const { startObservation } = require('../observation');
 const { clientReport } = require('../observation/client-report');
 const { note } = require('../observation/journal');
+const { namesIn } = require('../observation/scope');
 const { shownBy } = require('../observation/shown-keys');
 const { Snapshots } = require('../observation/snapshot');
 const { SluiceError } = require('../runtime/errors');
@@ -119,7 +120,8 @@ class Dashboard {
 
   #client(req, res, { client }) {
     try {
-      sendJson(req, res, 200, clientReport(keyOf(client), this.#guard, this.#snapshots));
+      const key = keyOf(client, namesIn(this.#guard));
+      sendJson(req, res, 200, clientReport(key, this.#guard, this.#snapshots));
     } catch (error) {
       sendFault(req, res, error);
     }
