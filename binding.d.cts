@@ -242,6 +242,12 @@ export declare function joinBroker(name: string, request: NativeJoinRequest, opt
 export declare function joinHub(handle: number, key: string, subscription: number, timeoutMs: number, knownVersion: number): NativeJoined
 
 /**
+ * Adds a claim, for which `inspection` deliveries follow. False, and nothing is added, where another claim decided otherwise
+ * about actions.
+ */
+export declare function joinInspection(subscription: number, actions?: boolean | undefined | null): boolean
+
+/**
  * Attaches to a lifecycle or creates it, and makes this thread a member. `moved` deliveries follow. The handle belongs to
  * this copy of the package, and stays until it is released.
  */
@@ -258,6 +264,9 @@ export declare function leaveCluster(): void
 
 /** Removes a call; a run that it leads passes to a pending call. */
 export declare function leaveHub(handle: number, key: string, call: number): void
+
+/** Gives a claim of this thread up. */
+export declare function leaveInspection(subscription: number): void
 
 /** The main thread of a cluster worker asks its primary for ports, and other threads cannot. */
 export declare function leavePortsToPrimary(): void
@@ -460,6 +469,7 @@ export type NativeDelivery =
   | { kind: 'moved'; subscription: number }
   | { kind: 'destroyed'; subscription: number }
   | { kind: 'listeners'; subscription: number }
+  | { kind: 'inspection'; subscription: number }
   | { kind: 'clock'; subscription: number }
   | { kind: 'reset'; subscription: number }
   | { kind: 'options'; subscription: number }
@@ -1121,6 +1131,9 @@ export declare function securityTop(handle: number, limit: number): Array<Native
 
 /** Serves an endpoint. Returns its number. */
 export declare function serveEndpoint(handle: number, endpoint: string): number
+
+/** Whether this thread is to have the socket open, for this claim. */
+export declare function servesInspection(subscription: number): boolean
 
 /** Stops the clock of the process at this many milliseconds. */
 export declare function setClock(ms: number): void

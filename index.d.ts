@@ -92,6 +92,11 @@ export {
   HitRule,
 } from './lib/hit-counter';
 export {
+  Inspection,
+  InspectOptions,
+  inspect,
+} from './lib/inspection';
+export {
   HealthOptions,
   HookOutcome,
   Lifecycle,

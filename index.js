@@ -18,6 +18,7 @@ const { dashboard } = require('./lib/dashboard');
 const { SluiceError } = require('./lib/runtime/errors');
 const { metrics } = require('./lib/guard/all-guards');
 const { HitCounter } = require('./lib/hit-counter');
+const { inspect } = require('./lib/inspection');
 const { Lifecycle } = require('./lib/lifecycle');
 const { listen } = require('./lib/listen');
 const { RateLimiter } = require('./lib/rate-limiter');
@@ -40,6 +41,7 @@ module.exports = {
   clientKey,
   createGuard,
   dashboard,
+  inspect,
   listen,
   metrics,
 };

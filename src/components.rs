@@ -19,7 +19,7 @@ use crate::runtime::seam::Declarations;
 use crate::runtime::slab::Slab;
 use crate::{
     broker, circuit_breaker, client_hub, client_key, connection_tracker, fleet, guard, hit_counter,
-    lifecycle, listen, observation, rate_limiter, registry, reputation, security_monitor,
+    inspection, lifecycle, listen, observation, rate_limiter, registry, reputation, security_monitor,
 };
 
 /// What the binding has of one component.
@@ -53,7 +53,7 @@ pub(crate) struct Handles {
     pub(crate) samplers: observation::Samplers,
 }
 
-static COMPONENTS: [Component; 15] = [
+static COMPONENTS: [Component; 16] = [
     broker::COMPONENT,
     circuit_breaker::COMPONENT,
     client_hub::COMPONENT,
@@ -62,6 +62,7 @@ static COMPONENTS: [Component; 15] = [
     fleet::COMPONENT,
     guard::COMPONENT,
     hit_counter::COMPONENT,
+    inspection::COMPONENT,
     lifecycle::COMPONENT,
     listen::COMPONENT,
     observation::COMPONENT,

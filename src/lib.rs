@@ -17,6 +17,7 @@ mod connection_tracker;
 mod fleet;
 mod guard;
 mod hit_counter;
+mod inspection;
 mod lifecycle;
 mod listen;
 mod observation;

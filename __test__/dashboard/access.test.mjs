@@ -98,7 +98,16 @@ test('each place asks authorize, with the request', async (t) => {
     return false;
   };
   const port = await serve(t, sluice.dashboard({ authorize }));
-  for (const place of ['/', '/app.js', '/app.css', '/icon.svg', '/events', '/client', '/action']) {
+  for (const place of [
+    '/',
+    '/app.js',
+    '/app.css',
+    '/icon.svg',
+    '/events',
+    '/snapshot',
+    '/client',
+    '/action',
+  ]) {
     for (const method of ['GET', 'POST', 'HEAD']) {
       const { status } = await ask(port, { path: place, method });
       assert.equal(status, 403, `${method} ${place}`);

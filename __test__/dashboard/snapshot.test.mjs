@@ -66,6 +66,18 @@ test("a guard's page shows the actions of its own page and on its own parts", as
   );
 });
 
+test('a client that is let in everywhere is an event of every guard', async (t) => {
+  const guard = sluice.createGuard(freshName(), { rateLimit: { limit: 1, window: '1h' } });
+  const all = await serve(t, sluice.dashboard({ readOnly: false, user: () => 'ada' }));
+  const client = '203.0.113.44';
+  await post(all, '/action', { action: 'admit', client: { key: client } });
+  const notes = take(guard.name).notes.filter((note) => note.client === client);
+  assert.deepEqual(
+    notes.map(({ action, user }) => [action, user]),
+    [['admit', 'ada']],
+  );
+});
+
 test("a client's timeline has no notes of other guards", async (t) => {
   const guard = sluice.createGuard(freshName(), { reputation: BANS });
   const port = await serve(t, guard.dashboard());

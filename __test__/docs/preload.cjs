@@ -20,7 +20,8 @@ const report = () => isReporting && fs.writeSync(REPORTS, 'listening\n');
 
 const { listen } = net.Server.prototype;
 net.Server.prototype.listen = function (first, ...others) {
-  this.once('listening', report);
+  // What listens on a path, as inspect() does, has no port to ask.
+  if (first?.path === undefined) this.once('listening', report);
   const callbacks = others.filter((one) => typeof one === 'function');
   if (typeof first === 'number' || typeof first === 'string') return listen.call(this, here(), ...callbacks);
   return listen.call(this, first?.port === undefined ? first : here(first), ...others);

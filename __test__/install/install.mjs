@@ -94,6 +94,8 @@ test('npm, without install scripts: CommonJS and Express, ES modules and Fastify
   assert.deepEqual(project.installed(), ['sluice', packageHere]);
   assert.deepEqual(printed(project.run('express.cjs')), EXPRESS);
   assert.deepEqual(printed(project.run('fastify.mjs')), FASTIFY);
+  const { status, stdout } = project.manage('npm', 'exec', '--', 'sluice', '--version');
+  assert.deepEqual([status, stdout.trim()], [0, version]);
   const tsc = path.join(root, 'node_modules/typescript/bin/tsc');
   const options = ['--module', 'nodenext', '--target', 'es2022', '--strict', '--types', 'node'];
   succeeds(project.run(tsc, ...options, 'typed.mts'));

@@ -84,7 +84,8 @@ test('the archive contains the files of its manifest, and nothing that is not us
     typeof entry === 'string' ? [entry] : Object.values(entry),
   );
   const present = new Set(files);
-  const wanted = ['README.md', 'CHANGELOG.md', 'LICENSE-MIT', 'LICENSE-APACHE', ...named];
+  const commands = Object.values(manifest.bin);
+  const wanted = ['README.md', 'CHANGELOG.md', 'LICENSE-MIT', 'LICENSE-APACHE', ...commands, ...named];
   for (const name of wanted) assert.ok(present.has(path.posix.normalize(name)), `${name} is missing`);
   for (const name of filesUnder('lib')) assert.ok(present.has(inPosix(name)), `${name} is missing`);
   const unwanted = files.filter((name) =>
@@ -117,6 +118,15 @@ test('without a binary the error names its package and the command that builds o
     stderr,
   );
   assert.ok(stderr.includes(`run: npx sluice-build@${manifest.version}\n`), stderr);
+});
+
+test('the command is installed, and needs no binary', () => {
+  const command = path.join(project, 'node_modules', '.bin', 'sluice');
+  const { status, stdout } = spawnSync(command, ['--version'], {
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+  });
+  assert.deepEqual([status, stdout.trim()], [0, manifest.version]);
 });
 
 test('the version is the same for npm and cargo, and in the lock files', () => {

@@ -19,7 +19,7 @@ const BY_HAND = 'by an operator';
 const ACTIONS = {
   /** Lets a client in: ends its bans and resets its limits, wherever it has any. */
   admit({ client }, names) {
-    const key = keyOf(client);
+    const key = keyOf(client, names);
     const lifted = isAddress(key) ? among(names, 'Reputation', (one) => one.unban(key)) : [];
     const reset = among(names, 'RateLimiter', (one) => one.reset(key));
     forget(names, key);
@@ -32,7 +32,7 @@ const ACTIONS = {
   },
 
   unban({ client, reputation }, names) {
-    const key = keyOf(client);
+    const key = keyOf(client, names);
     const one = instance(names, 'Reputation', reputation);
     if (!one.unban(key)) throw new SluiceError('NOT_FOUND', 'The client is not banned there any more.');
     forget(names, key);
@@ -40,7 +40,7 @@ const ACTIONS = {
   },
 
   ban({ client, reputation, duration, reason = BY_HAND }, names) {
-    const key = keyOf(client);
+    const key = keyOf(client, names);
     const one = instance(names, 'Reputation', reputation);
     const length = duration === 'forever' ? Number.POSITIVE_INFINITY : duration;
     one.ban(key, { duration: length, reason });
@@ -48,7 +48,7 @@ const ACTIONS = {
   },
 
   block({ client, limiter: id, duration }, names) {
-    const key = keyOf(client);
+    const key = keyOf(client, names);
     const one = limiter(names, id);
     if (!one.block(key, duration))
       throw new SluiceError('BACKPRESSURE', 'The limiter has no room for a block.');
@@ -56,7 +56,7 @@ const ACTIONS = {
   },
 
   reset({ client, limiter: id }, names) {
-    const key = keyOf(client);
+    const key = keyOf(client, names);
     const one = limiter(names, id);
     const hadState = one.reset(key);
     forget({ RateLimiter: [one.name], guards: [] }, key);

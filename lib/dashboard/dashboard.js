@@ -5,9 +5,11 @@ const { addressOfRequest } = require('../http/remote-address');
 const { startObservation } = require('../observation');
 const { clientReport } = require('../observation/client-report');
 const { note } = require('../observation/journal');
+const { namesIn } = require('../observation/scope');
 const { shownBy } = require('../observation/shown-keys');
 const { Snapshots } = require('../observation/snapshot');
 const { SluiceError } = require('../runtime/errors');
+const { native } = require('../runtime/native');
 const { warnOfThrow, warningInstead } = require('../runtime/warn-of-throw');
 const { hostOf, refusalOf } = require('./access');
 const { act } = require('./actions');
@@ -21,10 +23,16 @@ const { Viewers } = require('./viewers');
 /** What an operator did is published here too: `{ action, client, source, target, what, user, at }`. */
 const actions = diagnostics.channel('sluice:dashboard:action');
 
+const READ_ONLY = 'This dashboard is read-only; the option readOnly: false allows actions.';
+
+/** Seconds of history in a single snapshot. */
+const RECENT_S = 60;
+
 /** A page about one guard or all of them, and what it asks the server. */
 class Dashboard {
   #guard;
   #options;
+  #facts;
   #snapshots;
   #viewers;
   #onAction;
@@ -36,11 +44,12 @@ class Dashboard {
     this.#options = options;
     this.#snapshots = new Snapshots(guard, shownBy(options.showKey));
     const { maxViewers, authorize, readOnly, title = guard ?? 'sluice', onAction } = options;
+    this.#facts = { title, readOnly, isAll: guard === undefined };
     this.#viewers = new Viewers({
       snapshots: this.#snapshots,
       maxViewers,
       authorize,
-      facts: { title, readOnly, isAll: guard === undefined },
+      facts: this.#facts,
     });
     this.#onAction =
       onAction &&
@@ -68,7 +77,7 @@ class Dashboard {
       const isRead = req.method === 'GET' || req.method === 'HEAD';
       if (place === '/events') return this.#stream(req, res);
       if (place === '/client' || place === '/action') return await this.#post(req, res, place);
-      if (isRead) return sendFile(req, res, place);
+      if (isRead) return place === '/snapshot' ? this.#once(req, res) : sendFile(req, res, place);
       sendSentence(req, res, 405, 'Send GET.', { Allow: 'GET, HEAD' });
     } catch (error) {
       warnOfThrow('SLUICE_FUNCTION_THREW', 'the dashboard', 'the request is answered with 500', error);
@@ -82,17 +91,22 @@ class Dashboard {
     this.#viewers.add(req, res);
   }
 
+  /** Answers with what there is to see now, and the last minute. */
+  #once(req, res) {
+    const since = Math.floor(native.clockNow() / 1000) - RECENT_S;
+    sendJson(req, res, 200, {
+      ...this.#facts,
+      ...this.#snapshots.take(),
+      history: this.#snapshots.history(since),
+    });
+  }
+
   async #post(req, res, place) {
     if (req.method !== 'POST') return sendSentence(req, res, 405, 'Send POST.', { Allow: 'POST' });
     const why = crossSiteRefusal(req, hostOf(req), this.#options.allowedOrigins);
     if (why !== null) return sendSentence(req, res, 403, why);
     if (place === '/action' && this.#options.readOnly) {
-      return sendSentence(
-        req,
-        res,
-        403,
-        'This dashboard is read-only; the option readOnly: false allows actions.',
-      );
+      return sendSentence(req, res, 403, this.#options.whyReadOnly ?? READ_ONLY);
     }
     const { body, status, why: fault } = await readBody(req);
     if (body === undefined) {
@@ -106,7 +120,8 @@ class Dashboard {
 
   #client(req, res, { client }) {
     try {
-      sendJson(req, res, 200, clientReport(keyOf(client), this.#guard, this.#snapshots));
+      const key = keyOf(client, namesIn(this.#guard));
+      sendJson(req, res, 200, clientReport(key, this.#guard, this.#snapshots));
     } catch (error) {
       sendFault(req, res, error);
     }

@@ -4,7 +4,7 @@ const { addMount, learnMount } = require('./own-requests');
 const { FILES, sendSentence } = require('./page');
 
 const POSTED = new Set(['/client', '/action']);
-const PLACES = new Set([...Object.keys(FILES), '/events', ...POSTED]);
+const PLACES = new Set([...Object.keys(FILES), '/events', '/snapshot', ...POSTED]);
 
 /** On a request: the path below the mount, where a framework has told it. */
 const kBelow = Symbol('sluice.below');

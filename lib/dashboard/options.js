@@ -55,4 +55,4 @@ function isOrigin(value) {
   }
 }
 
-module.exports = { dashboardOptions };
+module.exports = { dashboardOptions, title };

@@ -1,7 +1,17 @@
 'use strict';
 
 /** What a dashboard answers, below its mount. */
-const PLACES = new Set(['', '/', '/app.js', '/app.css', '/icon.svg', '/events', '/client', '/action']);
+const PLACES = new Set([
+  '',
+  '/',
+  '/app.js',
+  '/app.css',
+  '/icon.svg',
+  '/events',
+  '/snapshot',
+  '/client',
+  '/action',
+]);
 
 /** The most mounts that are known from requests only: a mount with parameters has as many as there are paths. */
 const MOST_LEARNED = 256;

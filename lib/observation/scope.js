@@ -43,12 +43,14 @@ function socketsOf(guard, all) {
 
 /**
  * Whether a note of the journal belongs to a scope, whose names are `names`. Actions belong to the guard whose page they were
- * made on, and to that of the instance they changed.
+ * made on, and to that of the instance they changed; those on all instances, made elsewhere than on a guard's page, to each.
  */
 function notesOf(names, guard) {
   const kinds = ['Reputation', 'SecurityMonitor', 'CircuitBreaker', 'RateLimiter'];
   const sources = new Set(kinds.flatMap((kind) => names[kind] ?? []));
-  const isAction = (one) => one.type === 'action' && (guard === undefined || one.guard === guard);
+  const isOnAll = (one) => one.guard === undefined && one.source === undefined;
+  const isAction = (one) =>
+    one.type === 'action' && (guard === undefined || one.guard === guard || isOnAll(one));
   return (one) => isAction(one) || sources.has(one.source);
 }
 

@@ -39,7 +39,7 @@ class Snapshots {
     return {
       at: Date.now(),
       process: processNow(),
-      threads: native.readThreadLoads(),
+      threads: native.readThreadLoads().sort((a, b) => a.threadId - b.threadId),
       guards: names.guards.map(guardNow),
       limiters: some(names.RateLimiter, 'RateLimiter', limiterNow),
       trackers: some(names.ConnectionTracker, 'ConnectionTracker', (tracker) => this.#tracker(tracker)),

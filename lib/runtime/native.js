@@ -66,6 +66,7 @@ const isFirstLoad =
   native.attachThread(deliver, numbers, integers, SluiceError, threadId, availableMemory()) === 1;
 if (isFirstLoad) reapWorkersThatSkipTheirHook();
 warnOfOtherCopies();
+inspectIfAsked();
 
 /** Bytes that this process can use: the machine's, or what its control group leaves it where that is less. */
 function availableMemory() {
@@ -179,6 +180,13 @@ function reapWorkersThatSkipTheirHook() {
     const { threadId: workerId } = worker;
     worker.once('exit', () => native.reapThread(workerId));
   });
+}
+
+/** `SLUICE_INSPECT=1` makes every process inspectable that loads any part of the package. Once all of it is loaded. */
+function inspectIfAsked() {
+  if (['', '0', undefined].includes(process.env.SLUICE_INSPECT)) return;
+  const inspect = () => require('../inspection/by-environment').inspectByEnvironment();
+  setImmediate(inspect).unref?.();
 }
 
 function warnOfOtherCopies() {

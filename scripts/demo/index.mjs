@@ -154,6 +154,11 @@ far too much. Find it, see why it is refused, and let it in:
 
   http://127.0.0.1:${port}/sluice/
 
+Or in the terminal:
+
+  npx sluice top ${process.pid}
+  npx sluice admit ${CLIENTS[2]}
+
 Or try:
 
   curl -i http://127.0.0.1:${port}/                           a new client: see the headers RateLimit and x-worker

@@ -5,7 +5,7 @@ import { parentPort, threadId, workerData } from 'node:worker_threads';
 import Fastify from 'fastify';
 
 const require = createRequire(import.meta.url);
-const { listen } = require('../../index.js');
+const { inspect, listen } = require('../../index.js');
 const { limiter, limit, window, host, hasDashboard } = workerData;
 
 const app = Fastify();
@@ -20,6 +20,7 @@ if (limiter === 'sluice') {
   if (hasDashboard) {
     const dashboard = app.sluice.dashboard({ title: 'demo', readOnly: false });
     await app.register(dashboard.fastify, { prefix: '/sluice' });
+    inspect({ actions: true, title: 'demo' });
   }
 } else {
   await app.register(import('@fastify/rate-limit'), { max: limit, timeWindow: window });

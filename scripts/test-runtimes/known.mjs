@@ -85,6 +85,13 @@ const KNOWN = {
       tests: {},
     },
     {
+      what: 'When the main thread calls `process.exit()`, the socket of `inspect()` in a worker thread stays as a file',
+      why: 'Bun does not close what worker threads have open',
+      issue: null,
+      instead: 'nothing: the next process with `inspect()`, and `npx sluice`, remove it',
+      tests: { 'inspection/inspection': ['a process that exits'] },
+    },
+    {
       isOfTest: true,
       what: 'leaks are counted by `v8.queryObjects`, which Bun does not have',
       tests: {
@@ -174,6 +181,18 @@ const KNOWN = {
       why: 'Deno takes such a thread for a cluster worker, and its start fails with an error',
       issue: null,
       tests: { 'listen/cluster': [] },
+    },
+    {
+      what: 'When the main thread calls `process.exit()`, the socket of `inspect()` in a worker thread stays as a file',
+      why: 'Deno does not close what worker threads have open',
+      issue: null,
+      instead: 'nothing: the next process with `inspect()`, and `npx sluice`, remove it',
+      tests: { 'inspection/inspection': ['a process that exits'] },
+    },
+    {
+      isOfTest: true,
+      what: 'a child process that handles a signal, and exits by itself, is reported as ended by the signal',
+      tests: { 'cli/top': ['Ctrl-C ends it', 'it goes on with the next'] },
     },
     {
       isOfTest: true,

@@ -23,6 +23,7 @@ export const AREAS = {
   '`Lifecycle`': ['lifecycle'],
   '`listen`': ['listen'],
   dashboard: ['dashboard'],
+  '`inspect`, `npx sluice`': ['inspection', 'cli'],
   fleet: ['fleet'],
   'threads that end, copies, memory, errors, `sluice/testing`': ['runtime', 'client-key'],
 };

@@ -39,6 +39,8 @@ pub enum NativeDelivery {
     Destroyed { subscription: u32 },
     /// A cluster worker opened a port, or leaves its cluster.
     Listeners { subscription: u32 },
+    /// Another thread is to serve the inspection of the process.
+    Inspection { subscription: u32 },
     /// A test moved the clock.
     Clock { subscription: u32 },
     /// A test emptied every instance.
@@ -84,6 +86,7 @@ fn native(Delivery { subscription, missed, item }: Delivery) -> Option<NativeDel
         Item::LifecycleMoved => NativeDelivery::Moved { subscription },
         Item::Destroyed => NativeDelivery::Destroyed { subscription },
         Item::ListenersChanged => NativeDelivery::Listeners { subscription },
+        Item::InspectionMoved => NativeDelivery::Inspection { subscription },
         Item::ClockMoved => NativeDelivery::Clock { subscription },
         Item::Reset => NativeDelivery::Reset { subscription },
         Item::OptionsChanged => NativeDelivery::Options { subscription },

@@ -57,6 +57,8 @@ pub enum Item {
     Destroyed,
     /// A cluster worker opened a port, or leaves its cluster.
     ListenersChanged,
+    /// Another thread is to serve the inspection of the process.
+    InspectionMoved,
     /// A test has emptied every instance.
     Reset,
     /// An instance has other options.
