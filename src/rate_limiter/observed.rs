@@ -1,24 +1,36 @@
-//! Samples of the calls of limiters, for the rankings of clients.
+//! Calls of limiters while the process is observed: how long they take, and samples for the rankings of clients.
 
-use sluice_core::Decision;
-use sluice_core::observation::{Observed, Reason};
+use napi::bindgen_prelude::Result;
+use sluice_core::observation::{Measured, Observed, Reason};
 use sluice_core::runtime::clock;
+use sluice_core::{Decision, LocalHandle};
 
+use super::crossing::with_limiter;
 use super::layouts::LimiterCall;
-use crate::observation::{KeyBuffer, OBSERVATION, sampled};
+use crate::observation::{KeyBuffer, OBSERVATION, nanos, sampled};
 use crate::runtime::raw::Call;
 
-/// Lets the rankings see a call whose key is argument 0. One look at a flag while nothing is observed: what the rankings need
-/// is read anew, so that the call itself keeps nothing for them.
-#[inline(always)]
-pub(super) fn observe<const N: usize>(call: &Call<'_, N>, reason: impl FnOnce() -> Reason) {
-    if OBSERVATION.is_on() {
-        see(call, reason());
-    }
+/// Makes a call whose key is argument 0, and that is seen. What the rankings need is read anew, so that a call that is not
+/// seen keeps nothing for them.
+#[cold]
+#[inline(never)]
+pub(super) fn observed<const N: usize, A>(
+    call: &Call<'_, N>,
+    consume: impl FnOnce(&mut LocalHandle, u64) -> sluice_core::Result<Decision>,
+    answer: impl FnOnce(&Decision) -> A,
+) -> Result<A> {
+    let started = OBSERVATION.latencies.measures(Measured::Decisions).then(nanos);
+    with_limiter(call, consume, |decision| {
+        if let Some(started) = started {
+            OBSERVATION.latencies.process.add(nanos().saturating_sub(started));
+        }
+        see(call, reason(&decision));
+        answer(&decision)
+    })
 }
 
 /// What became of a call.
-pub(super) fn reason(decision: &Decision) -> Reason {
+fn reason(decision: &Decision) -> Reason {
     match decision {
         Decision { allowed: false, .. } => Reason::Quota,
         Decision { would_refuse: Some(true), .. } => Reason::DryRun,
