@@ -207,3 +207,11 @@ test('half of the answers are faster than the median, within its bucket', () => 
   counts[25] = 100;
   assert.equal(recentRoundTrips(peer, [...counts], 2_000).p99Ms, 10_000);
 });
+
+test('limiters whose counts are on a server are shown', () => {
+  const name = freshName();
+  const scope = { redis: 'redis://127.0.0.1:1', onError: 'local' };
+  new sluice.RateLimiter(name, { limit: 5, window: '1h', scope });
+  const { limits, dryRun, fleet } = take().limiters.find((one) => one.name === name);
+  assert.deepEqual([limits[0].limit, dryRun, fleet.state], [5, null, 'idle']);
+});

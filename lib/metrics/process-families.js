@@ -1,6 +1,6 @@
 'use strict';
 
-const { allNames, attached } = require('../observation/attached');
+const { attached } = require('../observation/attached');
 const { namesIn } = require('../observation/scope');
 const { native } = require('../runtime/native');
 const { GUARD_COUNTERS } = require('../runtime/layouts');
@@ -26,9 +26,10 @@ const DECLARED = merged(
  * @param {{ guards: string[] | undefined, histograms: boolean }} wanted
  */
 function processFamilies({ guards, histograms }) {
-  const wanted = guards ?? native.guardNames();
+  const all = namesIn();
+  const wanted = all.guards.filter(({ name }) => guards === undefined || guards.includes(name));
   const families = wanted.flatMap(familiesOfGuard);
-  if (guards === undefined) families.push(...familiesOfComponents(), ...familiesOfThreads());
+  if (guards === undefined) families.push(...familiesOfComponents(all), ...familiesOfThreads());
   if (histograms) families.push(...latencyFamilies(guards));
   return inOrder(merged(families), histograms);
 }
@@ -40,8 +41,7 @@ function inOrder(families, histograms) {
 }
 
 /** Of a guard of which this thread may have no object. A part that was destroyed is left out. */
-function familiesOfGuard(name) {
-  const [guard] = namesIn(name).guards;
+function familiesOfGuard({ name, ...guard }) {
   const limiters = new Map(
     guard.limiters.map((one) => [one, attached('RateLimiter', one)]).filter(([, one]) => one !== null),
   );
@@ -64,9 +64,8 @@ function countsOf(name) {
 }
 
 /** Of instances that are no part of a guard: those of guards have the label `guard`. */
-function familiesOfComponents() {
-  const names = allNames();
-  const parts = partsOfGuards();
+function familiesOfComponents(names) {
+  const parts = partsOf(names.guards);
   return COMPONENTS.flatMap(({ kind, label, read, families }) =>
     (names[kind] ?? [])
       .filter((name) => !parts.has(`${kind} ${name}`))
@@ -77,8 +76,8 @@ function familiesOfComponents() {
   );
 }
 
-function partsOfGuards() {
-  const parts = namesIn().guards.flatMap(({ limiters, tracker, reputation, monitor }) => [
+function partsOf(guards) {
+  const parts = guards.flatMap(({ limiters, tracker, reputation, monitor }) => [
     ...limiters.map((name) => `RateLimiter ${name}`),
     `ConnectionTracker ${tracker}`,
     `Reputation ${reputation}`,

@@ -2,7 +2,7 @@
 
 const { kForemost } = require('../circuit-breaker/symbols');
 const { kBusiest } = require('../connection-tracker/symbols');
-const { kLimits } = require('../rate-limiter/symbols');
+const { kIsAwaited, kLimits } = require('../rate-limiter/symbols');
 const { kFirstBans } = require('../reputation/symbols');
 const { GUARD_COUNTERS, LIFECYCLE_STATES, OBSERVED_REASONS } = require('../runtime/layouts');
 const { native } = require('../runtime/native');
@@ -161,7 +161,8 @@ function limiterNow(limiter) {
     ...limiter.stats(),
     id: seal({ kind: 'limiter', name: limiter.name }),
     limits: limiter[kLimits](),
-    dryRun: limiter.peek(NO_KEY).wouldRefuse !== undefined,
+    // null where a server keeps the counts: nothing tells at once.
+    dryRun: limiter[kIsAwaited] ? null : limiter.peek(NO_KEY).wouldRefuse !== undefined,
   };
 }
 
