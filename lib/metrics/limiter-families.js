@@ -21,50 +21,42 @@ const LIMITER = [
 const LINK_STATES = ['idle', 'connecting', 'ready', 'away'];
 const MS = 1000;
 
-/** Of a limiter whose counts are on a server. Several limiters may share a link. */
+/** A property of the statistics of the fleet, which only limiters have whose counts are on a server. */
+const fleet = (property) => (stats) => stats.fleet?.[property];
+
+/** Several limiters may share a link. */
 const FLEET = [
   counter(
     'sluice_fleet_decisions_total',
     'Decisions of the server, remembered refusals included.',
-    (stats) => stats.fleet?.decisions,
+    fleet('decisions'),
   ),
   counter(
     'sluice_fleet_remembered_total',
     'Refusals that were remembered of the server.',
-    (stats) => stats.fleet?.remembered,
+    fleet('remembered'),
   ),
-  counter(
-    'sluice_fleet_local_total',
-    'Decisions without the server, by onError.',
-    (stats) => stats.fleet?.local,
-  ),
+  counter('sluice_fleet_local_total', 'Decisions without the server, by onError.', fleet('local')),
   counter(
     'sluice_fleet_failures_total',
     'Calls that the server did not decide, by reason.',
-    by('reason', (stats) => stats.fleet?.failures),
+    by('reason', fleet('failures')),
   ),
-  counter(
-    'sluice_fleet_commands_total',
-    'Script calls that the link sent.',
-    (stats) => stats.fleet?.commands,
-  ),
-  counter(
-    'sluice_fleet_connections_total',
-    'Connections that the link has made.',
-    (stats) => stats.fleet?.connections,
-  ),
-  gauge('sluice_fleet_pending', 'Calls that the link holds now.', (stats) => stats.fleet?.pending),
+  counter('sluice_fleet_commands_total', 'Script calls that the link sent.', fleet('commands')),
+  counter('sluice_fleet_connections_total', 'Connections that the link has made.', fleet('connections')),
+  gauge('sluice_fleet_pending', 'Calls that the link holds now.', fleet('pending')),
   gauge(
     'sluice_fleet_state',
     'State of the link: 1 for the one it has.',
-    oneOf('state', LINK_STATES, (stats) => stats.fleet?.state),
+    oneOf('state', LINK_STATES, fleet('state')),
   ),
-  gauge(
-    'sluice_fleet_latency_seconds',
-    'A recent round trip of a script call.',
-    (stats) => (stats.fleet?.latencyMs ?? null) && stats.fleet.latencyMs / MS,
-    's',
-  ),
+  gauge('sluice_fleet_latency_seconds', 'A recent round trip of a script call.', latency, 's'),
 ];
+
+/** None before the first round trip. */
+function latency({ fleet: stats }) {
+  const latencyMs = stats?.latencyMs ?? null;
+  return latencyMs === null ? null : latencyMs / MS;
+}
 
 module.exports = { LIMITER: [...LIMITER, ...FLEET] };
