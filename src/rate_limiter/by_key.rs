@@ -2,16 +2,16 @@
 
 use napi::bindgen_prelude::Result;
 use napi::sys;
-use sluice_core::LocalHandle;
 use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::KeyHash;
+use sluice_core::{Decision, LocalHandle};
 
 use super::crossing::{leave_decision, leave_for_middleware, with_limiter};
 use super::layouts::{LimiterCall, SeveralAnswers};
-use super::observed::observed;
+use super::observed::{Began, reason};
 use crate::observation::OBSERVATION;
 use crate::runtime::numbers::integer;
-use crate::runtime::raw::{Admission, Call, DONE, Exports, KEYS_AT_ONCE};
+use crate::runtime::raw::{Admission, Call, DONE, Exports, KEYS_AT_ONCE, Left};
 
 pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("tryConsume(key: string): void", try_consume)?;
@@ -27,11 +27,21 @@ unsafe extern "C" fn try_consume(env: sys::napi_env, info: sys::napi_callback_in
     Call::<1>::quick(env, info, |call| {
         let key = call.key(0)?;
         if OBSERVATION.is_on() {
-            // Only the whole decision has what a dry run would have refused.
-            let consume = |local: &mut LocalHandle, cost| local.consume(key, cost, clock::now());
-            return observed(call, consume, |decision| Admission::from(decision.allowed));
+            return try_consume_observed(call, key);
         }
         with_limiter(call, |local, cost| local.try_consume(key, cost, clock::now()), Admission::from)
+    })
+}
+
+/// As `tryConsume`, of a call that is seen. Only the whole decision has what a dry run would have refused.
+#[cold]
+#[inline(never)]
+fn try_consume_observed(call: &Call<'_, 1>, key: KeyHash) -> Result<Admission> {
+    let began = Began::now();
+    let consume = |local: &mut LocalHandle, cost| local.consume(key, cost, clock::now());
+    with_limiter(call, consume, |decision| {
+        began.end(call, || reason(&decision));
+        Admission::from(decision.allowed)
     })
 }
 
@@ -59,23 +69,24 @@ unsafe extern "C" fn try_consume_several(
 unsafe extern "C" fn consume(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::quick(env, info, |call| {
         let key = call.key(0)?;
-        let consume = |local: &mut LocalHandle, cost| local.consume(key, cost, clock::now());
-        if OBSERVATION.is_on() {
-            return observed(call, consume, |decision| leave_decision(call, decision));
-        }
-        with_limiter(call, consume, |decision| leave_decision(call, &decision))
+        let began = Began::now();
+        with_limiter(
+            call,
+            |local, cost| local.consume(key, cost, clock::now()),
+            |decision| {
+                began.end(call, || reason(&decision));
+                leave_decision(call, &decision)
+            },
+        )
     })
 }
 
 /// `decide(key)`: as `consume`, with what middleware asks for besides.
 unsafe extern "C" fn decide(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::quick(env, info, |call| {
-        let key = call.key(0)?;
+        let (key, began) = (call.key(0)?, Began::now());
         let consume = |local: &mut LocalHandle, cost| local.consume(key, cost, clock::now());
-        if OBSERVATION.is_on() {
-            return observed(call, consume, |decision| leave_for_middleware(call, decision))?;
-        }
-        with_limiter(call, consume, |decision| leave_for_middleware(call, &decision))?
+        with_limiter(call, consume, |decision| leave_observed(call, began, &decision))?
     })
 }
 
@@ -83,13 +94,18 @@ unsafe extern "C" fn decide(env: sys::napi_env, info: sys::napi_callback_info) -
 unsafe extern "C" fn decide_by_limit(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::quick(env, info, |call| {
         let (key, limit) = (call.key(0)?, integer(call.f64(1)?));
+        let began = Began::now();
         let consume =
             |local: &mut LocalHandle, cost| local.consume_with_limit(key, cost, limit, clock::now());
-        if OBSERVATION.is_on() {
-            return observed(call, consume, |decision| leave_for_middleware(call, decision))?;
-        }
-        with_limiter(call, consume, |decision| leave_for_middleware(call, &decision))?
+        with_limiter(call, consume, |decision| leave_observed(call, began, &decision))?
     })
+}
+
+/// As `leave_for_middleware`, of a call that may be seen.
+#[inline(always)]
+fn leave_observed<const N: usize>(call: &Call<'_, N>, began: Began, decision: &Decision) -> Result<Left> {
+    began.end(call, || reason(decision));
+    leave_for_middleware(call, decision)
 }
 
 /// `peek(key)`: the decision for a call of cost 1, without charging.

@@ -1,36 +1,48 @@
 //! Calls of limiters while the process is observed: how long they take, and samples for the rankings of clients.
 
-use napi::bindgen_prelude::Result;
+use sluice_core::Decision;
 use sluice_core::observation::{Measured, Observed, Reason};
 use sluice_core::runtime::clock;
-use sluice_core::{Decision, LocalHandle};
 
-use super::crossing::with_limiter;
 use super::layouts::LimiterCall;
 use crate::observation::{KeyBuffer, OBSERVATION, nanos, sampled};
 use crate::runtime::raw::Call;
 
-/// Makes a call whose key is argument 0, and that is seen. What the rankings need is read anew, so that a call that is not
-/// seen keeps nothing for them.
+/// When a call of a limiter began that is seen.
+#[derive(Clone, Copy)]
+pub(super) struct Began(u64);
+
+impl Began {
+    /// Nothing is observed.
+    const UNSEEN: u64 = 0;
+    /// The call is seen, and its time is not measured.
+    const UNMEASURED: u64 = 1;
+
+    /// One look at a flag while nothing is observed.
+    #[inline(always)]
+    pub(super) fn now() -> Self {
+        Self(if OBSERVATION.is_on() { began() } else { Self::UNSEEN })
+    }
+
+    /// Lets the histogram and the rankings see the call, whose key is argument 0. What the rankings need is read anew, so that
+    /// the call itself keeps nothing for them.
+    #[inline(always)]
+    pub(super) fn end<const N: usize>(self, call: &Call<'_, N>, reason: impl FnOnce() -> Reason) {
+        if self.0 != Self::UNSEEN {
+            see(call, self.0, reason());
+        }
+    }
+}
+
 #[cold]
 #[inline(never)]
-pub(super) fn observed<const N: usize, A>(
-    call: &Call<'_, N>,
-    consume: impl FnOnce(&mut LocalHandle, u64) -> sluice_core::Result<Decision>,
-    answer: impl FnOnce(&Decision) -> A,
-) -> Result<A> {
-    let started = OBSERVATION.latencies.measures(Measured::Decisions).then(nanos);
-    with_limiter(call, consume, |decision| {
-        if let Some(started) = started {
-            OBSERVATION.latencies.process.add(nanos().saturating_sub(started));
-        }
-        see(call, reason(&decision));
-        answer(&decision)
-    })
+fn began() -> u64 {
+    let is_measured = OBSERVATION.latencies.measures(Measured::Decisions);
+    if is_measured { nanos().max(Began::UNMEASURED + 1) } else { Began::UNMEASURED }
 }
 
 /// What became of a call.
-fn reason(decision: &Decision) -> Reason {
+pub(super) fn reason(decision: &Decision) -> Reason {
     match decision {
         Decision { allowed: false, .. } => Reason::Quota,
         Decision { would_refuse: Some(true), .. } => Reason::DryRun,
@@ -40,7 +52,10 @@ fn reason(decision: &Decision) -> Reason {
 
 #[cold]
 #[inline(never)]
-fn see<const N: usize>(call: &Call<'_, N>, reason: Reason) {
+fn see<const N: usize>(call: &Call<'_, N>, began: u64, reason: Reason) {
+    if began != Began::UNMEASURED {
+        OBSERVATION.latencies.process.add(nanos().saturating_sub(began));
+    }
     if let Some(weight) = sampled(call.port.thread(), reason) {
         add(call, reason, weight);
     }
