@@ -181,6 +181,9 @@ export declare function firstRequestSinceReset(handle: number): number
 
 export declare function fleetStats(handle: number): NativeFleetStats
 
+/** The circuits that an operator looks for, at most so many, sorted by target. */
+export declare function foremostCircuitStats(handle: number, most: number): NativeForemostCircuits
+
 /** Removes a client of a limiter or a guard from the ranking of refused ones, where it was let in. */
 export declare function forgetOffender(source: string, key: string): boolean
 
@@ -227,6 +230,9 @@ export declare function isBrokerDestroyed(handle: number): boolean
 /** Whether a test has stopped the clock. */
 export declare function isClockManual(): boolean
 
+/** Whether threads measure something, by its code in `MEASURED`. */
+export declare function isMeasured(what: number): boolean
+
 /** Whether the observation of the process was started. */
 export declare function isObserved(): boolean
 
@@ -255,6 +261,9 @@ export declare function joinLifecycle(name: string, subscription: number, thread
 
 /** The current thread takes part in keeping a reputation. The first call reads the file. `None` where no file keeps it. */
 export declare function keepReputation(handle: number): NativePersistence | null
+
+/** The upper bounds of the buckets, in seconds. */
+export declare function latencyBounds(): Array<number>
 
 /** Leaves; the handle is free. */
 export declare function leaveBroker(handle: number): void
@@ -292,6 +301,9 @@ export declare function loadReputation(handle: number, path: string): NativeFile
 /** Replaces a leader that took too long. Returns milliseconds until the next look; null when the call is not pending. */
 export declare function lookInHub(handle: number, key: string, call: number): number | null
 
+/** Has all threads measure something from now on, by its code in `MEASURED`. */
+export declare function measure(what: number): void
+
 /** An alert, as a delivery carries it. */
 export interface NativeAlert {
   rule: string
@@ -328,6 +340,10 @@ export interface NativeBrokerOverview {
   peers: Array<NativePeerLoad>
   endpoints: Array<NativeEndpoint>
   undecodable: number
+  /** Calls that were sent to a peer. */
+  calls: number
+  /** Calls that no peer had room for, or served. */
+  refusedCalls: number
 }
 
 /** Totals over all threads. */
@@ -473,6 +489,7 @@ export type NativeDelivery =
   | { kind: 'clock'; subscription: number }
   | { kind: 'reset'; subscription: number }
   | { kind: 'options'; subscription: number }
+  | { kind: 'measured'; subscription: number }
 
 export interface NativeEndpoint {
   name: string
@@ -539,6 +556,12 @@ export interface NativeFleetStats {
   local: number
   latencyMs?: number
   failures: NativeFleetFailures
+}
+
+/** Some circuits, and how many there are besides. */
+export interface NativeForemostCircuits {
+  circuits: Array<NativeCircuitStats>
+  others: number
 }
 
 /** The options in force. */
@@ -645,6 +668,24 @@ export interface NativeKeptHits {
   leftMs: number
 }
 
+/** All histograms of the process that have counted anything. */
+export interface NativeLatencies {
+  /** By scope: `process`, `fleet`. */
+  limiters: Array<NativeLatency>
+  guards: Array<NativeLatency>
+  brokers: Array<NativeLatency>
+}
+
+/** A histogram. */
+export interface NativeLatency {
+  /** What was measured: an instance, or a scope of limiters. */
+  name: string
+  /** By bucket, not cumulative; the last one is beyond all bounds. */
+  buckets: Array<number>
+  /** The sum of all times, in seconds. */
+  sum: number
+}
+
 /** A thread that takes part. */
 export interface NativeLifecycleMember {
   threadId: number
@@ -720,6 +761,8 @@ export interface NativePeerLoad {
   inFlight: number
   /** Messages sent to it and not taken from its inbox yet. */
   waiting: number
+  /** How many of its answers took how long, by bucket; none where that was not measured. */
+  roundTrips?: Array<number>
 }
 
 /** What a thread has to know of a reputation that a file keeps. */
@@ -1007,6 +1050,8 @@ export declare function rateLimiterStats(handle: number): NativeRateLimiterStats
 /** The counts per second since a second, up to now. */
 export declare function readHistory(since: number): NativeHistory
 
+export declare function readLatencies(): NativeLatencies
+
 /** The notes after a number, the oldest first. */
 export declare function readNotes(since: number): Array<NativeNote>
 
@@ -1210,7 +1255,13 @@ export declare function acquireForCall(peer: string): void
 
 export declare function acquirePermit(peer: string): void
 
+export declare function addFleetDecision(ms: number): void
+
+export declare function addGuardDecision(handle: number, ms: number): void
+
 export declare function addHits(key: string): void
+
+export declare function addRoundTrip(handle: number, receiver: number, ms: number): void
 
 export declare function askFleet(key: string, amount: number, limit: number): 0 | 1
 

@@ -81,7 +81,7 @@ export type {
   RefusedBodyOptions,
   RequestKey,
 } from './lib/guard';
-export { createGuard, metrics } from './lib/guard';
+export { createGuard } from './lib/guard';
 export {
   CountedHits,
   DumpedHits,
@@ -114,6 +114,7 @@ export {
   ListenOptions,
   listen,
 } from './lib/listen';
+export { MetricsOptions, metrics } from './lib/metrics';
 export {
   Algorithm,
   Decision,

@@ -4,7 +4,7 @@
  *
  *   node scripts/reference.mjs
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { root } from './addon.mjs';
@@ -95,6 +95,10 @@ export function reference() {
     table(['name', 'types', ''], exportsOf('nestjs.d.ts').map(exportRow)),
     '### Stores',
     table(['name', 'types', ''], STORES),
+    '### sluice/prometheus',
+    table(['name', 'types', ''], declarationsIn('prometheus.d.ts').map(exportRow)),
+    '### sluice/opentelemetry',
+    table(['name', 'types', ''], declarationsIn('opentelemetry.d.ts').map(exportRow)),
     '### sluice/testing',
     table(['name', 'types', ''], declarationsIn('testing.d.ts').map(exportRow)),
     '## Options',
@@ -110,7 +114,7 @@ export function reference() {
       .map((code) => `- [\`${code}\`](errors.md#${anchorOf(code)})`)
       .join('\n'),
     '## Metrics',
-    'Of `metrics()` and [`guard.metrics()`](guard.md#watching-it).',
+    'Of `metrics()`, `sluice/prometheus` and `sluice/opentelemetry`, with [types and labels](observability.md#metrics).',
     table(['metric', ''], metricRows()),
   ];
   return `${parts.join('\n\n')}\n`;
@@ -194,7 +198,9 @@ function codes() {
 }
 
 function metricRows() {
-  const source = readFileSync(path.join(root, 'lib', 'guard', 'guard-metrics.js'), 'utf8');
+  const folder = path.join(root, 'lib', 'metrics');
+  const files = readdirSync(folder).filter((name) => name.endsWith('-families.js'));
+  const source = files.map((name) => readFileSync(path.join(folder, name), 'utf8')).join('');
   return [...source.matchAll(/'(sluice_\w+)',\s*'([^']+)'/g)].map(([, name, help]) => [`\`${name}\``, help]);
 }
 

@@ -19,6 +19,7 @@ use crate::runtime::raw::{Call, Exports};
 use crate::runtime::seam::{Coded, Declarations, Layout};
 use crate::runtime::thread;
 pub(crate) use memberships::{Membership, Memberships};
+pub(crate) use status::latencies;
 
 static BROKERS: Instances<Broker> = Instances::new();
 

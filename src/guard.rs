@@ -7,12 +7,13 @@ use napi::sys;
 use napi_derive::napi;
 use sluice_core::observation::{GUARD_SERIES, GuardTotals, Reason};
 use sluice_core::{
-    AddressSource, Guard, GuardConfig, GuardCounter, GuardOptions, Instances, PartName, RecordOptions,
+    AddressSource, Guard, GuardConfig, GuardCounter, GuardOptions, Instances, LatencyCounts, PartName,
+    RecordOptions,
 };
 
 use crate::components::Component;
 use crate::observation;
-use crate::runtime::numbers::double;
+use crate::runtime::numbers::{double, from_ms};
 use crate::runtime::options::Given;
 use crate::runtime::raw::{Call, Exports};
 use crate::runtime::seam::{Coded, Declarations, codes};
@@ -198,8 +199,24 @@ const IN_HISTORY: [GuardCounter; GUARD_SERIES] = [
     GuardCounter::Faults,
 ];
 
+/// How long the decisions of each guard took, where that was measured.
+pub(crate) fn latencies() -> Vec<(String, LatencyCounts)> {
+    let of = |guard: &Arc<Guard>| Some((guard.name().to_owned(), guard.decisions.counts()?));
+    GUARDS.all().iter().filter_map(of).collect()
+}
+
 fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function("countForGuard(handle: number, counter: number, client?: string): void", count)
+    exports.function("countForGuard(handle: number, counter: number, client?: string): void", count)?;
+    exports.function("addGuardDecision(handle: number, ms: number): void", add_decision)
+}
+
+/// `addGuardDecision(handle, ms)`: adds how long a decision took.
+unsafe extern "C" fn add_decision(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<2>::answer(env, info, |call| {
+        let nanos = from_ms(call.f64(1)?);
+        call.on(&call.port.thread().guards, |guard| guard.decisions.add(nanos))?;
+        call.undefined()
+    })
 }
 
 /// `countForGuard(handle, counter, client)`: adds one to a counter of `GUARD_COUNTERS`. The client is that of a refusal.

@@ -1,5 +1,6 @@
 //! What dashboards, inspections and collectors read, and what starts it.
 
+mod latencies;
 mod reading;
 mod watch;
 
@@ -7,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 use std::time::Instant;
 
-use sluice_core::observation::{MAX_KEY_BYTES, Observation, Observed, Reason, Sampler};
+use sluice_core::observation::{MAX_KEY_BYTES, Measured, Observation, Observed, Reason, Sampler};
 use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::hash_str;
 
@@ -20,8 +21,12 @@ pub(crate) static OBSERVATION: Observation = Observation::new();
 
 pub(crate) const COMPONENT: Component = Component {
     state: &OBSERVATION,
-    export: |_| Ok(()),
-    declarations: Declarations { layouts: &[], codes: &[Reason::DESCRIPTION], options: &[] },
+    export: latencies::export,
+    declarations: Declarations {
+        layouts: &[],
+        codes: &[Reason::DESCRIPTION, Measured::DESCRIPTION],
+        options: &[],
+    },
 };
 
 codes! {
@@ -33,6 +38,14 @@ codes! {
         Ban = "ban",
         Connections = "connections",
         Accept = "accept",
+    }
+}
+
+codes! {
+    /// What threads measure once something has asked for it.
+    Measured = "MEASURED" {
+        Decisions = "decisions",
+        Calls = "calls",
     }
 }
 
@@ -73,8 +86,8 @@ pub(crate) fn observe_text<const N: usize>(call: &Call<'_, N>, index: usize, rea
     OBSERVATION.observe(&observed, weight, clock::now());
 }
 
-/// A clock that tests do not stop: samples are chosen by the time that passes.
-fn nanos() -> u64 {
+/// A clock that tests do not stop, for times that pass.
+pub(crate) fn nanos() -> u64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import sluice from '../../index.js';
+import clientReport from '../../lib/observation/client-report.js';
 import journal from '../../lib/observation/journal.js';
+import roundTrips from '../../lib/observation/round-trips.js';
 import shownKeys from '../../lib/observation/shown-keys.js';
 import snapshot from '../../lib/observation/snapshot.js';
 import testing from '../../lib/testing.js';
@@ -130,4 +132,98 @@ test('a clock that follows timers may go back before the history is read', (t) =
   snapshots.history(0);
   t.mock.timers.setTime(Date.UTC(2035, 0, 1));
   assert.ok(Array.isArray(snapshots.history(0).guards));
+});
+
+test('of many circuits those that matter most are shown, and the others counted', () => {
+  const name = freshName();
+  const breaker = new sluice.CircuitBreaker(name, { minimumCalls: 100, openFor: '10s' });
+  for (let one = 0; one < 1_000; one++) breaker.tryAcquire(`calm-${one}`).success();
+  for (const target of ['z-isolated', 'z-disabled']) breaker.isolate(target);
+  breaker.disable('z-disabled');
+  for (let one = 0; one < 3; one++) breaker.tryAcquire('z-failing').failure();
+  // Tracked, and never called.
+  breaker.isolate('z-reset');
+  breaker.reset('z-reset');
+  const { circuits, circuitsLeftOut, peers } = take().breakers.find((one) => one.name === name);
+  assert.deepEqual([circuits.length, circuitsLeftOut, peers.closed], [200, 804, 1_002]);
+  const shown = circuits.filter(({ target }) => target.startsWith('z-'));
+  assert.deepEqual(
+    shown.map(({ target, state, failures }) => [target, state, failures]),
+    [
+      ['z-disabled', 'disabled', 0],
+      ['z-failing', 'closed', 3],
+      ['z-isolated', 'isolated', 0],
+    ],
+  );
+  assert.deepEqual(
+    circuits.map(({ target }) => target),
+    circuits.map(({ target }) => target).sort(),
+  );
+});
+
+test("a client's page has the circuit of a target by that name, and of no other", () => {
+  const breaker = new sluice.CircuitBreaker(freshName(), { openFor: '10s' });
+  breaker.isolate('upstream');
+  const circuitsOf = (key) => {
+    const { circuits } = clientReport.clientReport(
+      key,
+      undefined,
+      new snapshot.Snapshots(undefined, (one) => one),
+    );
+    return circuits.filter(({ name }) => name === breaker.name).map(({ state }) => state);
+  };
+  assert.deepEqual([circuitsOf('upstream'), circuitsOf('toString')], [['isolated'], []]);
+});
+
+test('peers of a broker show how long their answers took, once a dashboard was made', async (t) => {
+  sluice.dashboard();
+  const broker = new sluice.Broker(freshName());
+  t.after(() => broker.close());
+  broker.handle('double', (number) => 2 * number);
+  const answers = () => take().brokers.find(({ name }) => name === broker.name).peers[0].answers;
+  await broker.call('double', 1);
+  answers();
+  for (let one = 0; one < 20; one++) await broker.call('double', one);
+  const { calls, p50Ms, p99Ms } = answers();
+  assert.equal(calls, 20);
+  assert.ok(p50Ms > 0 && p50Ms <= p99Ms && p99Ms < 10_000, `${p50Ms}, ${p99Ms}`);
+});
+
+test('answers are those of the last minute', () => {
+  const { recentRoundTrips } = roundTrips;
+  const peer = freshName();
+  const counts = (...filled) => Array.from({ length: 26 }, (_, at) => filled[at] ?? 0);
+  const calls = (now, ...filled) => recentRoundTrips(peer, counts(...filled), now)?.calls ?? 0;
+  assert.equal(recentRoundTrips(peer, undefined, 0), null);
+  assert.deepEqual(
+    [calls(0, 5), calls(1_000, 8), calls(30_000, 9), calls(45_000, 10), calls(60_000, 10)],
+    [0, 3, 4, 5, 1],
+  );
+  // After a pause, what came before is not recent; after a reset, counts begin anew.
+  assert.deepEqual([calls(500_000, 90), calls(501_000, 92), calls(502_000, 1)], [0, 2, 0]);
+});
+
+test('half of the answers are faster than the median, within its bucket', () => {
+  const { recentRoundTrips } = roundTrips;
+  const peer = freshName();
+  const counts = Array.from({ length: 26 }, () => 0);
+  recentRoundTrips(peer, [...counts], 0);
+  // 100 of up to 1 ms, 100 of up to 2.5 ms, one beyond all bounds.
+  counts[12] = 100;
+  counts[13] = 100;
+  counts[25] = 1;
+  const { calls, p50Ms, p99Ms } = recentRoundTrips(peer, [...counts], 1_000);
+  assert.equal(calls, 201);
+  assert.ok(p50Ms >= 1 && p50Ms < 1.1, `${p50Ms}`);
+  assert.ok(p99Ms > 2.4 && p99Ms <= 2.5, `${p99Ms}`);
+  counts[25] = 100;
+  assert.equal(recentRoundTrips(peer, [...counts], 2_000).p99Ms, 10_000);
+});
+
+test('limiters whose counts are on a server are shown', () => {
+  const name = freshName();
+  const scope = { redis: 'redis://127.0.0.1:1', onError: 'local' };
+  new sluice.RateLimiter(name, { limit: 5, window: '1h', scope });
+  const { limits, dryRun, fleet } = take().limiters.find((one) => one.name === name);
+  assert.deepEqual([limits[0].limit, dryRun, fleet.state], [5, null, 'idle']);
 });

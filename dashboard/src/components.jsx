@@ -143,12 +143,12 @@ export function Circuits({ breakers, context: { ask, canAct } }) {
         ),
     },
   ];
-  const closed = breakers.reduce((sum, { circuitsLeftOut }) => sum + circuitsLeftOut, 0);
+  const others = breakers.reduce((sum, { circuitsLeftOut }) => sum + circuitsLeftOut, 0);
   return (
     <Table
       id="circuits"
       title="Circuits"
-      note={closed > 0 ? `and ${count(closed)} closed without calls` : undefined}
+      note={others > 0 ? `and ${count(others)} others, closed or with fewer failures` : undefined}
       rows={rows}
       columns={columns}
       keyOf={({ id }) => id}
@@ -173,6 +173,11 @@ export function Brokers({ brokers }) {
       ),
     },
     number('In flight', ({ inFlight }) => count(inFlight)),
+    number('Answers within', ({ answers }) => (
+      <span title="Half of the answers of the last minute, and 99 %">
+        {answers === null ? '—' : `${milliseconds(answers.p50Ms)}, ${milliseconds(answers.p99Ms)}`}
+      </span>
+    )),
   ];
   return (
     <Table

@@ -2,6 +2,7 @@
 
 const { MESSAGE_HEADER } = require('../runtime/layouts');
 const { MAX_DURATION_MS } = require('../runtime/schema');
+const { CHANNELS, publish } = require('../observation/channels');
 const { KIND, incoming } = require('./headers');
 
 /** Handles events of the broker itself: peers that join and leave, `'drain'`, requests to leave, the end of the broker. */
@@ -12,8 +13,10 @@ class BrokerEvents {
   #service;
   #listeners;
   #departure;
+  #broker;
 
-  constructor({ directory, queue, inFlight, service, listeners, departure }) {
+  constructor({ membership, directory, queue, inFlight, service, listeners, departure }) {
+    this.#broker = membership.brokerName;
     this.#directory = directory;
     this.#queue = queue;
     this.#inFlight = inFlight;
@@ -33,7 +36,7 @@ class BrokerEvents {
         this.#peerLeft(number);
         break;
       case KIND.drained:
-        this.#listeners.emit('drain', { id: this.#directory.get(number)?.id });
+        this.#emit('drain', { id: this.#directory.get(number)?.id });
         break;
       case KIND.leaveRequested:
         // Without a limit of its own: the group that asks terminates the thread when it takes too long.
@@ -50,7 +53,7 @@ class BrokerEvents {
   /** A peer that joined before this one and was announced later is known already. */
   #peerJoined(number, threadId, [id, metadata]) {
     if (this.#directory.get(number) !== undefined) return;
-    this.#listeners.emit('peerJoin', this.#directory.add(number, id, threadId, metadata));
+    this.#emit('peerJoin', this.#directory.add(number, id, threadId, metadata));
   }
 
   #peerLeft(number) {
@@ -59,7 +62,12 @@ class BrokerEvents {
     this.#queue.forget(number);
     this.#inFlight.peerLeft(number, id);
     this.#service.peerLeft(number, id);
-    this.#listeners.emit('peerLeave', event);
+    this.#emit('peerLeave', event);
+  }
+
+  #emit(event, change) {
+    publish(CHANNELS.Broker[event], () => ({ broker: this.#broker, ...change }));
+    this.#listeners.emit(event, change);
   }
 }
 

@@ -12,6 +12,8 @@ class Call {
   next = undefined;
   /** The next call that was not sent: see `Caller`. */
   nextUnsent = undefined;
+  /** When it was sent, where that is measured. */
+  sentAt = 0;
   // Of its route.
   receiver = 0;
   sequence = 0;

@@ -2,6 +2,7 @@
 
 const { throwIfAborted } = require('../runtime/abort-listeners');
 const { ROUTE } = require('../runtime/layouts');
+const { measured, time } = require('../runtime/measured');
 const { native, numbers } = require('../runtime/native');
 const { Call } = require('./call');
 const { encode } = require('./codec');
@@ -49,6 +50,7 @@ class Caller {
         const due = numbers[ROUTE.NOW] + timeout;
         call.receiver = receiver;
         call.sequence = numbers[ROUTE.SEQUENCE];
+        if (measured.calls) call.sentAt = time();
         this.#inFlight.add(call, due);
         this.#queue.sendRequest(call, number, due, encoded);
         this.#counts.calls += 1;

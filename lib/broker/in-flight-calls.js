@@ -4,7 +4,8 @@ const { addAbortListener, removeAbortListener } = require('../runtime/abort-list
 const { rebuild, undecodable } = require('../runtime/carried-error');
 const { DeadlineList } = require('../runtime/deadline-list');
 const { SluiceError } = require('../runtime/errors');
-const { keepAlive, letGo } = require('../runtime/native');
+const { time } = require('../runtime/measured');
+const { keepAlive, letGo, native } = require('../runtime/native');
 const { CANCELLED } = require('./headers');
 
 /**
@@ -21,14 +22,17 @@ class InFlightCalls {
   #deadlines = new DeadlineList({ tickMs: 8, keepsAlive: false, isDeferred: true });
   #cancel;
   #describe;
+  #membership;
 
   /** How calls ended. */
   counts = { replies: 0, failures: 0, timeouts: 0, aborted: 0, peersGone: 0, late: 0 };
 
   /** `cancel(call, reason)` notifies the receiver of a call that it is no longer awaited. */
-  constructor({ title }, cancel) {
+  constructor(membership, cancel) {
+    this.#membership = membership;
     this.#cancel = cancel;
-    this.#describe = (call, what) => `${title}: the call of ${JSON.stringify(call.endpoint)} ${what}`;
+    this.#describe = (call, what) =>
+      `${membership.title}: the call of ${JSON.stringify(call.endpoint)} ${what}`;
   }
 
   get count() {
@@ -66,6 +70,7 @@ class InFlightCalls {
     const call = this.#take(slot, sequence);
     if (call === undefined) return;
     this.counts.replies += 1;
+    if (call.sentAt !== 0) this.#measure(call);
     call.resolve(value);
   }
 
@@ -73,6 +78,7 @@ class InFlightCalls {
     const call = this.#take(slot, sequence);
     if (call === undefined) return;
     this.counts.failures += 1;
+    if (call.sentAt !== 0) this.#measure(call);
     call.reject(this.#errorOf(call, outlined));
   }
 
@@ -113,6 +119,11 @@ class InFlightCalls {
     this.#cancel(call, CANCELLED.timedOut);
     const what = `was not answered within ${call.timeout} ms; the handler may have run`;
     call.reject(new SluiceError('TIMEOUT', this.#describe(call, what)));
+  }
+
+  /** Adds how long the answer took. */
+  #measure({ receiver, sentAt }) {
+    native.addRoundTrip(this.#membership.handle, receiver, time() - sentAt);
   }
 
   #abort(call) {

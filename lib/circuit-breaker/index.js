@@ -1,6 +1,7 @@
 'use strict';
 
 const { callSignal, circuitBreakerOptions } = require('./options');
+const { publishEvents } = require('../observation/channels');
 const { DeadlineList } = require('../runtime/deadline-list');
 const { invalidOption, SluiceError } = require('../runtime/errors');
 const { FiredCall } = require('./fired-call');
@@ -10,6 +11,7 @@ const { openNamed } = require('../runtime/on-mismatch');
 const { checkName, checkTextKey } = require('../runtime/schema');
 const { Permit } = require('./permit');
 const { SubscribedListeners } = require('../runtime/subscribed-listeners');
+const { kCircuit, kForemost } = require('./symbols');
 
 const { ADMITTED, BREAKER_REFUSAL, CALL_TIMES, CIRCUIT_STATES, PERMIT, PERMIT_CALL, REFUSED } = layouts;
 const { HANDLE } = PERMIT_CALL;
@@ -48,6 +50,7 @@ class CircuitBreaker {
     collected.register(this, this.#handle);
     const deadlines = new DeadlineList({ tickMs: 1, keepsAlive: true, isDeferred: false });
     this.#source = { breaker: this, name, handle: this.#handle, errorFilter, deadlines };
+    publishEvents('CircuitBreaker', this);
   }
 
   static destroy(name) {
@@ -147,6 +150,16 @@ class CircuitBreaker {
     if (peer === undefined) return totals(native.circuitBreakerStats(this.#handle));
     checkPeer(peer);
     return circuit(native.circuitStats(this.#handle, peer) ?? NEVER_CALLED);
+  }
+
+  [kCircuit](peer) {
+    const stats = native.circuitStats(this.#handle, peer);
+    return stats === null || stats === undefined ? undefined : circuit(stats);
+  }
+
+  [kForemost](most) {
+    const { circuits, others } = native.foremostCircuitStats(this.#handle, most);
+    return { circuits: circuits.map((stats) => ({ target: stats.peer, ...circuit(stats) })), others };
   }
 
   toJSON() {

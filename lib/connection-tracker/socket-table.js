@@ -7,6 +7,7 @@ const { IdleSweep } = require('./idle-sweep');
 const { native, subscribe, unsubscribe } = require('../runtime/native');
 const { checkOptions, func, owned, strings } = require('../runtime/schema');
 const { refuseSocket } = require('../http/refuse-socket');
+const { CHANNELS, publish } = require('../observation/channels');
 const { refusedBodyOption } = require('../http/refused-body');
 const { acceptedSocket, hasLostAddress, keepAddresses, remoteAddressOf } = require('../http/remote-address');
 const { checkServer } = require('../http/server-closing');
@@ -115,7 +116,9 @@ class SocketTable {
     const opened = owned(native.openConnection(this.#handle, client, request));
     if (opened.kind === 'refused') {
       const { reason, retryAfterMs } = opened;
-      return { connection: undefined, refusal: { reason, client, retryAfterMs } };
+      const refusal = { reason, client, retryAfterMs };
+      publish(CHANNELS.ConnectionTracker.refusal, () => ({ tracker: this.#tracker.name, ...refusal }));
+      return { connection: undefined, refusal };
     }
     const { serial } = opened;
     try {

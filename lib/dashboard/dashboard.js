@@ -1,8 +1,8 @@
 'use strict';
 
-const diagnostics = require('node:diagnostics_channel');
 const { addressOfRequest } = require('../http/remote-address');
 const { startObservation } = require('../observation');
+const { CHANNELS, publish } = require('../observation/channels');
 const { clientReport } = require('../observation/client-report');
 const { note } = require('../observation/journal');
 const { namesIn } = require('../observation/scope');
@@ -10,6 +10,7 @@ const { shownBy } = require('../observation/shown-keys');
 const { Snapshots } = require('../observation/snapshot');
 const { SluiceError } = require('../runtime/errors');
 const { native } = require('../runtime/native');
+const { measure } = require('../runtime/measured');
 const { warnOfThrow, warningInstead } = require('../runtime/warn-of-throw');
 const { hostOf, refusalOf } = require('./access');
 const { act } = require('./actions');
@@ -19,9 +20,6 @@ const { mountedHandler } = require('./mounted-handler');
 const { sendFile, sendJson, sendSentence } = require('./page');
 const { readBody } = require('./request-body');
 const { Viewers } = require('./viewers');
-
-/** What an operator did is published here too: `{ action, client, source, target, what, user, at }`. */
-const actions = diagnostics.channel('sluice:dashboard:action');
 
 const READ_ONLY = 'This dashboard is read-only; the option readOnly: false allows actions.';
 
@@ -40,6 +38,7 @@ class Dashboard {
   /** `guard` is the name of one guard; `undefined` for all guards and components. */
   constructor(guard, options) {
     startObservation();
+    measure('calls');
     this.#guard = guard;
     this.#options = options;
     this.#snapshots = new Snapshots(guard, shownBy(options.showKey));
@@ -141,7 +140,7 @@ class Dashboard {
 
   #record(action) {
     note({ ...action, guard: this.#guard });
-    if (actions.hasSubscribers) actions.publish(action);
+    publish(CHANNELS.dashboard.action, () => action);
     this.#onAction?.(action);
   }
 

@@ -91,6 +91,7 @@ class Admission {
   /** null in a dry run, which only counts. */
   #counted(refusal, counter, { client }) {
     this.#counts.count(this.#dryRun ? 'dryRefused' : counter, client.key);
+    this.#counts.publish(refusal, client, this.#dryRun);
     return this.#dryRun ? null : refusal;
   }
 }

@@ -2,6 +2,7 @@
 
 const { GUARD_COUNTERS } = require('../runtime/layouts');
 const { handlesOf, native } = require('../runtime/native');
+const { CHANNELS, publish } = require('../observation/channels');
 const { warnOnce } = require('./warn-once');
 
 const collected = handlesOf(native.releaseGuard);
@@ -10,11 +11,14 @@ const collected = handlesOf(native.releaseGuard);
 class Counts {
   /** The guard's handle; native calls that count take it. */
   handle;
+  /** The guard's name. */
+  #guard;
   /** Names of limiters that were created before the guard. */
   #limiters = [];
 
-  open(handle) {
+  open(handle, guard) {
     this.handle = handle;
+    this.#guard = guard;
     collected.register(this, handle);
     for (const name of this.#limiters) native.addGuardLimiter(handle, name);
   }
@@ -34,9 +38,17 @@ class Counts {
     native.countForGuard(this.handle, GUARD_COUNTERS[counter], client);
   }
 
+  /** Publishes a refusal, which was counted. `dryRun`: the request passes nevertheless. */
+  publish({ reason, status, retryAfterMs }, client, dryRun) {
+    const { refusal } = CHANNELS.guard;
+    if (!refusal.hasSubscribers) return;
+    refusal.publish({ guard: this.#guard, reason, status, retryAfterMs, client, dryRun });
+  }
+
   /** Counts an internal error, and warns of the first. Returns null: the request passes undecided. */
   fault(error) {
     this.count('faults');
+    publish(CHANNELS.guard.fault, () => ({ guard: this.#guard, error }));
     warnOnce(
       'SLUICE_GUARD_FAULT',
       `A guard let a request pass after an internal error: ${error?.message}`,

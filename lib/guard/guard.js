@@ -9,7 +9,8 @@ const { Counts } = require('./counts');
 const { expressMiddleware } = require('./express-middleware');
 const { checkByHand, isReply } = require('./fastify-check');
 const { GuardDecision } = require('./guard-decision');
-const { exposition } = require('./guard-metrics');
+const { writeFamilies } = require('../metrics/exposition');
+const { guardFamilies } = require('../metrics/guard-families');
 const { guardOptions, routeOptions } = require('./guard-options');
 const { openParts } = require('./guard-parts');
 const { guardStats } = require('./guard-stats');
@@ -25,6 +26,8 @@ const { ServerGate } = require('./server-gate');
 const { kResponse } = require('./guarded-servers');
 const { SharedOptions } = require('./shared-options');
 const { after } = require('./user-function');
+const { measured, time } = require('../runtime/measured');
+const { native } = require('../runtime/native');
 const { NONE } = require('../runtime/none');
 
 const DEFAULT_SHUTDOWN_TIMEOUT = '10s';
@@ -75,7 +78,7 @@ class Guard {
     this.#completes = this.#cors !== null || this.#showsPolicyOnce;
     this.#openParts();
     this.#openRates();
-    this.#counts.open(this.#shared.open());
+    this.#counts.open(this.#shared.open(), this.#options.name);
     remember(this);
     // This construction may have changed the options of other guards.
     if (this.#options.onMismatch === 'reconfigure') followOptions();
@@ -151,9 +154,9 @@ class Guard {
    */
   decide(request, incoming = request, rule = this.#rule) {
     if (isOwnRequest(incoming)) return this.#leaveAlone(incoming);
-    const seen = this.#seeFor(incoming, rule);
-    if (seen === null) return GuardDecision.undecided('fault', UNKNOWN.client);
-    return this.#admit(incoming, rule, seen) ?? this.#decideRate(request, incoming, rule, seen.client);
+    return measured.decisions
+      ? this.#measure(() => this.#decide(request, incoming, rule))
+      : this.#decide(request, incoming, rule);
   }
 
   /** The refusal of a request for its client's ban or its connection; null where its rate is to be decided. */
@@ -168,7 +171,9 @@ class Guard {
     if (isOwnRequest(incoming)) return this.#leaveAlone(incoming);
     const seen = this.#seeFor(incoming, rule);
     if (seen === null) return GuardDecision.undecided('fault', UNKNOWN.client);
-    return this.#decideRate(request, incoming, rule, seen.client);
+    return measured.decisions
+      ? this.#measure(() => this.#decideRate(request, incoming, rule, seen.client))
+      : this.#decideRate(request, incoming, rule, seen.client);
   }
 
   /** The address that failures and bans of a request are for; `undefined` for a trusted proxy, or without an address. */
@@ -273,7 +278,7 @@ class Guard {
 
   metrics(options = {}) {
     const { comments = true } = checkOptions('metrics', options, METRICS);
-    return exposition([{ guard: this, stats: this.stats() }], { comments });
+    return writeFamilies(guardFamilies(this, this.stats()), { comments });
   }
 
   /** Closes the servers of this thread. Pending requests are decided as before. */
@@ -337,6 +342,21 @@ class Guard {
       monitor: this.#monitor,
       entries: this.#options.record,
       counts: this.#counts,
+    });
+  }
+
+  #decide(request, incoming, rule) {
+    const seen = this.#seeFor(incoming, rule);
+    if (seen === null) return GuardDecision.undecided('fault', UNKNOWN.client);
+    return this.#admit(incoming, rule, seen) ?? this.#decideRate(request, incoming, rule, seen.client);
+  }
+
+  /** What `decide()` returns, or resolves to; adds how long that took. */
+  #measure(decide) {
+    const started = time();
+    return after(decide(), (decision) => {
+      native.addGuardDecision(this.#counts.handle, time() - started);
+      return decision;
     });
   }
 

@@ -267,14 +267,3 @@ export function createGuard<Request = IncomingMessage>(
   name?: string,
   options?: Omit<GuardOptions<Request, GuardHandler>, 'name'>,
 ): Guard;
-
-/**
- * What all guards of the process count, whichever threads created them, as one page in the text format of Prometheus.
- * Costs a pass over the tables of all their parts.
- *
- * @throws {SluiceError} `INVALID_OPTION` for a guard that does not exist.
- */
-export function metrics(options?: {
-  /** Only these guards, given as objects or by name. */
-  guards?: readonly (Guard | string)[];
-}): string;

@@ -87,14 +87,10 @@ class RateGate {
 
   /** Refuses a request without a key; counted with the refusals by quota. */
   #keyless(rule, client) {
+    const refusal = keyMissing(rule.limiter.name);
     this.#counts.count(this.#dryRun ? 'dryRefused' : 'refusedByQuota');
-    if (!this.#dryRun)
-      return GuardDecision.refused({
-        client,
-        rule,
-        refusal: keyMissing(rule.limiter.name),
-        decision: null,
-      });
+    this.#counts.publish(refusal, client, this.#dryRun);
+    if (!this.#dryRun) return GuardDecision.refused({ client, rule, refusal, decision: null });
     this.#counts.allowed();
     return GuardDecision.undecided('allowed', client);
   }
@@ -121,7 +117,10 @@ class RateGate {
 
   #conclude(rule, client, key, cost, decision) {
     if (decision === null) return GuardDecision.undecided('fault', client);
-    if (decision.wouldRefuse) this.#counts.count('dryRefused');
+    if (decision.wouldRefuse) {
+      this.#counts.count('dryRefused');
+      this.#counts.publish(quotaExceeded(decision), client, true);
+    }
     if (!decision.allowed) return this.#refused(decision, rule, client);
     const allowed = new GuardDecision('allowed', client, rule, decision);
     if (rule.countOnly !== undefined && !decision.wouldRefuse) {
@@ -164,8 +163,10 @@ class RateGate {
   }
 
   #refused(decision, rule, client) {
+    const refusal = quotaExceeded(decision);
     this.#counts.count('refusedByQuota');
-    return GuardDecision.refused({ client, rule, refusal: quotaExceeded(decision), decision });
+    this.#counts.publish(refusal, client, false);
+    return GuardDecision.refused({ client, rule, refusal, decision });
   }
 
   #skipped(client) {

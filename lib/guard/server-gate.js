@@ -65,12 +65,19 @@ class ServerGate {
 
   #refused(refusal) {
     this.#counts.count('refusedAtAccept', refusal.client);
+    this.#counts.publish(...published(refusal));
     try {
       this.#connections?.countRefused(refusal);
     } catch (error) {
       this.#counts.fault(error);
     }
   }
+}
+
+/** What subscribers are told of a refusal at accept. It has no status: no request was read. */
+function published({ reason, client = null, retryAfterMs = Number.POSITIVE_INFINITY }) {
+  const refusal = { reason: reason === 'banned' ? 'ban' : reason, status: null, retryAfterMs };
+  return /** @type {const} */ ([refusal, { address: client, key: client ?? 'unknown' }, false]);
 }
 
 module.exports = { ServerGate };

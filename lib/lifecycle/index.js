@@ -2,6 +2,7 @@
 
 const { schemaOf } = require('../runtime/declared-options');
 const { SluiceError } = require('../runtime/errors');
+const { publishEvents } = require('../observation/channels');
 const { healthMiddleware, healthPaths, healthPlugin, probesOf } = require('./health');
 const { partOf } = require('./part');
 const { checkReason } = require('./reason');
@@ -35,6 +36,7 @@ class Lifecycle {
     this.#name = name;
     this.#part = partOf(name);
     this.#handle = this.#part.handle;
+    publishEvents('Lifecycle', this);
   }
 
   static destroy(name) {

@@ -35,6 +35,7 @@ const PROBES = {
   ClientHub: (hub) => hub.get(NO_KEY),
   Registry: (registry) => registry.has(NO_KEY),
   HitCounter: (counter) => counter.get(NO_KEY),
+  Lifecycle: (lifecycle) => lifecycle.state,
 };
 
 /** This thread's objects by kind and name: made once, as each holds a handle. */
@@ -75,4 +76,4 @@ function allNames() {
   return Object.fromEntries(native.instanceNames().map(({ kind, names }) => [kind, names]));
 }
 
-module.exports = { allNames, attached };
+module.exports = { allNames, attached, isOpen };

@@ -1,5 +1,6 @@
 'use strict';
 
+const { kCircuit } = require('../circuit-breaker/symbols');
 const { kLimits } = require('../rate-limiter/symbols');
 const { attached } = require('./attached');
 const { notesSince } = require('./journal');
@@ -66,9 +67,9 @@ function verdict({ until, retryAfterMs, ...verdict }) {
 
 /** Only of a target that was called. */
 function circuit(breaker, key) {
-  const { circuits } = breaker.toJSON();
-  if (!Object.hasOwn(circuits, key)) return undefined;
-  return { ...circuits[key], id: seal({ kind: 'circuit', name: breaker.name, target: key }) };
+  const found = breaker[kCircuit](key);
+  if (found === undefined) return undefined;
+  return { ...found, id: seal({ kind: 'circuit', name: breaker.name, target: key }) };
 }
 
 /** What monitors recorded of the client, and what the journal has, the newest first. */

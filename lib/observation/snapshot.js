@@ -1,12 +1,14 @@
 'use strict';
 
+const { kForemost } = require('../circuit-breaker/symbols');
 const { kBusiest } = require('../connection-tracker/symbols');
-const { kLimits } = require('../rate-limiter/symbols');
+const { kIsAwaited, kLimits } = require('../rate-limiter/symbols');
 const { kFirstBans } = require('../reputation/symbols');
 const { GUARD_COUNTERS, LIFECYCLE_STATES, OBSERVED_REASONS } = require('../runtime/layouts');
 const { native } = require('../runtime/native');
 const { attached } = require('./attached');
 const { notesSince } = require('./journal');
+const { recentRoundTrips } = require('./round-trips');
 const { seal } = require('./opaque-ids');
 const { isAddress } = require('./shown-keys');
 const { namesIn, notesOf } = require('./scope');
@@ -159,29 +161,31 @@ function limiterNow(limiter) {
     ...limiter.stats(),
     id: seal({ kind: 'limiter', name: limiter.name }),
     limits: limiter[kLimits](),
-    dryRun: limiter.peek(NO_KEY).wouldRefuse !== undefined,
+    // null where a server keeps the counts: nothing tells at once.
+    dryRun: limiter[kIsAwaited] ? null : limiter.peek(NO_KEY).wouldRefuse !== undefined,
   };
 }
 
 function breakerNow(breaker) {
-  const { name, circuits, ...stats } = breaker.toJSON();
-  const all = Object.entries(circuits);
-  const isNews = ([, { state, calls }]) => state !== 'closed' || calls > 0;
-  const listed = all.filter(isNews).slice(0, MOST.circuits);
+  const { name } = breaker;
+  const { circuits, others } = breaker[kForemost](MOST.circuits);
   return {
-    ...stats,
-    circuits: listed.map(([target, circuit]) => ({
-      ...circuit,
-      target,
-      id: seal({ kind: 'circuit', name, target }),
+    ...breaker.stats(),
+    circuits: circuits.map((one) => ({
+      ...one,
+      id: seal({ kind: 'circuit', name, target: one.target }),
     })),
-    circuitsLeftOut: all.length - listed.length,
+    circuitsLeftOut: others,
   };
 }
 
 function brokerNow(name) {
   const overview = native.brokerOverview(name);
-  return overview && { name, ...overview };
+  if (overview === null || overview === undefined) return null;
+  const peers = overview.peers.map(({ roundTrips, ...peer }) => {
+    return { ...peer, answers: recentRoundTrips(`${name} ${peer.number}`, roundTrips) };
+  });
+  return { name, ...overview, peers };
 }
 
 function lifecycleNow(name) {

@@ -210,7 +210,7 @@ class RateLimiter {
 
   /** The limits in force: `{ name, limit, windowMs }` each. */
   [kLimits]() {
-    return native.rateLimiterPolicies(this.#handle);
+    return native.rateLimiterPolicies(this.#own);
   }
 
   [kPolicyNames]() {

@@ -15,6 +15,7 @@ const {
   strings,
 } = require('../runtime/schema');
 
+const { publishEvents } = require('../observation/channels');
 const { BanExpiry } = require('./ban-expiry');
 const { pathOf, systemError } = require('./files');
 const { keep, persistOption } = require('./persistence');
@@ -59,6 +60,7 @@ class Reputation {
     collected.register(this, this.#handle);
     this.#expiry = new BanExpiry(this.#handle);
     keep(name, this, this.#handle);
+    publishEvents('Reputation', this);
   }
 
   static destroy(name) {

@@ -551,6 +551,12 @@ const OBSERVED_REASONS = Object.freeze({
   accept: 5,
 });
 
+/** What threads measure once something has asked for it. */
+const MEASURED = Object.freeze({
+  decisions: 0,
+  calls: 1,
+});
+
 /** What decided about a client. */
 const REPUTATION_RULES = Object.freeze({
   none: 0,
@@ -725,6 +731,7 @@ module.exports = {
   LIFECYCLE_STATES,
   LIMITER_CALL,
   LIMITER_COST,
+  MEASURED,
   MESSAGE_HEADER,
   MESSAGE_KINDS,
   MIDDLEWARE,

@@ -46,9 +46,9 @@ let nextSubscription = 1;
 
 /**
  * Subscription 0 of every thread, for the whole process. `clock`: a test moved the clock; `reset`: a test emptied every
- * instance; `options`: an instance has other options.
+ * instance; `options`: an instance has other options; `measured`: something is measured that was not before.
  */
-const ofProcess = { __proto__: null, clock: [], reset: [], options: [] };
+const ofProcess = { __proto__: null, clock: [], reset: [], options: [], measured: [] };
 handlers.set(0, ({ kind }) => notifyProcess(kind));
 
 /** Resets that this thread has followed. */

@@ -5,6 +5,7 @@ const { CLIENT_COUNTS, CLIENT_EVENTS, MONITOR_CALL } = require('../runtime/layou
 const { handlesOf, integers, native, noAnswer, numbers } = require('../runtime/native');
 const { openNamed } = require('../runtime/on-mismatch');
 const { ACCEPTED_NAME, checkName, checkOptions, integer, isName, owned } = require('../runtime/schema');
+const { publishEvents } = require('../observation/channels');
 const { sharedOptions } = require('./options');
 const { SubscribedListeners } = require('../runtime/subscribed-listeners');
 
@@ -41,6 +42,7 @@ class SecurityMonitor {
     const open = (reconfigures) => native.openSecurityMonitor(name, checked, reconfigures);
     this.#handle = openNamed('SecurityMonitor', name, options, open);
     collected.register(this, this.#handle);
+    publishEvents('SecurityMonitor', this);
   }
 
   static destroy(name) {

@@ -10,6 +10,8 @@
 export const NODE_ONLY = new Set([
   'http/runtimes',
   'listen/runtimes',
+  'metrics/docs',
+  'metrics/rules',
   'runtime/docs',
   'runtime/loader',
   'runtime/names-in-docs',

@@ -22,7 +22,7 @@ export const AREAS = {
   WebSockets: ['websocket'],
   '`Lifecycle`': ['lifecycle'],
   '`listen`': ['listen'],
-  dashboard: ['dashboard'],
+  'dashboard, metrics': ['dashboard', 'metrics'],
   '`inspect`, `npx sluice`': ['inspection', 'cli'],
   fleet: ['fleet'],
   'threads that end, copies, memory, errors, `sluice/testing`': ['runtime', 'client-key'],

@@ -6,7 +6,7 @@ use sluice_core::{Route, SendRefusal};
 
 use super::with;
 use crate::runtime::clock::elapsed_ms;
-use crate::runtime::numbers::double;
+use crate::runtime::numbers::{double, from_ms};
 use crate::runtime::raw::{Call, Exports};
 use crate::runtime::seam::{Coded, codes, layout};
 
@@ -42,7 +42,8 @@ pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("routeRequest(handle: number, endpoint: number): number", route_request)?;
     exports.function("routeRequestTo(handle: number, receiver: number): number", route_request_to)?;
     exports.function("reserveMessage(handle: number, receiver: number): 0 | 1", reserve_message)?;
-    exports.function("reserveForAll(handle: number): number | undefined", reserve_for_all)
+    exports.function("reserveForAll(handle: number): number | undefined", reserve_for_all)?;
+    exports.function("addRoundTrip(handle: number, receiver: number, ms: number): void", add_round_trip)
 }
 
 /// `routeRequest(handle, endpoint)`: the receiver's number, with [`RouteNumbers`]; or 0, with [`RefusedSend`].
@@ -78,6 +79,15 @@ unsafe extern "C" fn reserve_for_all(env: sys::napi_env, info: sys::napi_callbac
     Call::<1>::answer(env, info, |call| {
         let receivers = with(call, |member| member.broker.reserve_for_all(&member.peer))?;
         receivers.map_or_else(|| call.undefined(), |receivers| call.number(receivers.into()))
+    })
+}
+
+/// `addRoundTrip(handle, receiver, ms)`: adds how long the answer of a receiver took.
+unsafe extern "C" fn add_round_trip(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<3>::answer(env, info, |call| {
+        let (receiver, nanos) = (call.u32(1)?, from_ms(call.f64(2)?));
+        with(call, |member| member.broker.add_round_trip(receiver, nanos))?;
+        call.undefined()
     })
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::{BufferSlice, Env, Result};
 use napi_derive::napi;
-use sluice_core::Peer;
+use sluice_core::{Broker, LatencyCounts, Peer};
 
 use super::{BROKERS, Membership, on};
 use crate::runtime::numbers::double;
@@ -86,6 +86,10 @@ pub struct NativeBrokerOverview {
     pub peers: Vec<NativePeerLoad>,
     pub endpoints: Vec<NativeEndpoint>,
     pub undecodable: f64,
+    /// Calls that were sent to a peer.
+    pub calls: f64,
+    /// Calls that no peer had room for, or served.
+    pub refused_calls: f64,
 }
 
 /// A peer and what it has to do.
@@ -98,6 +102,8 @@ pub struct NativePeerLoad {
     pub in_flight: u32,
     /// Messages sent to it and not taken from its inbox yet.
     pub waiting: u32,
+    /// How many of its answers took how long, by bucket; none where that was not measured.
+    pub round_trips: Option<Vec<f64>>,
 }
 
 /// The peers and endpoints of a broker; none where there is none of this name.
@@ -112,15 +118,25 @@ pub fn broker_overview(name: String) -> Option<NativeBrokerOverview> {
             thread_id: info.thread_id,
             in_flight: peer.load(),
             waiting: peer.pending_messages(),
+            round_trips: peer.round_trips.counts().map(|counts| counts.buckets.map(double).to_vec()),
         }
     };
     let endpoints = broker.endpoints().into_iter();
+    let stats = broker.stats();
     Some(NativeBrokerOverview {
         inbox: broker.inbox(),
         peers: broker.peers().iter().map(load).collect(),
         endpoints: endpoints.map(|(name, peers)| NativeEndpoint { name: name.to_string(), peers }).collect(),
-        undecodable: double(broker.stats().undecodable),
+        undecodable: double(stats.undecodable),
+        calls: double(stats.calls),
+        refused_calls: double(stats.refused),
     })
+}
+
+/// How long calls of each broker took, where that was measured.
+pub(crate) fn latencies() -> Vec<(String, LatencyCounts)> {
+    let of = |broker: &Arc<Broker>| Some((broker.name().to_owned(), broker.round_trips().counts()?));
+    BROKERS.all().iter().filter_map(of).collect()
 }
 
 /// Counts a message that this thread could not decode.

@@ -70,6 +70,22 @@ pub fn circuit_stats(env: Env, handle: u32, peer: String) -> Result<Option<Nativ
     Ok(stats.map(Into::into))
 }
 
+/// Some circuits, and how many there are besides.
+#[napi(object, object_from_js = false)]
+pub struct NativeForemostCircuits {
+    pub circuits: Vec<NativeCircuitStats>,
+    pub others: f64,
+}
+
+/// The circuits that an operator looks for, at most so many, sorted by target.
+#[napi]
+pub fn foremost_circuit_stats(env: Env, handle: u32, most: u32) -> Result<NativeForemostCircuits> {
+    let foremost = breaker(handle)?.foremost_stats(most as usize, clock::now());
+    let (circuits, others) = error::check(&env, foremost)?;
+    let circuits = circuits.into_iter().map(Into::into).collect();
+    Ok(NativeForemostCircuits { circuits, others: double(others) })
+}
+
 /// All circuits, sorted by target.
 #[napi]
 pub fn all_circuit_stats(env: Env, handle: u32) -> Result<Vec<NativeCircuitStats>> {

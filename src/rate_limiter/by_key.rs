@@ -8,7 +8,7 @@ use sluice_core::{Decision, LocalHandle};
 
 use super::crossing::{leave_decision, leave_for_middleware, with_limiter};
 use super::layouts::{LimiterCall, SeveralAnswers};
-use super::observed::{observe, reason};
+use super::observed::{Began, reason};
 use crate::observation::OBSERVATION;
 use crate::runtime::numbers::integer;
 use crate::runtime::raw::{Admission, Call, DONE, Exports, KEYS_AT_ONCE, Left};
@@ -33,13 +33,14 @@ unsafe extern "C" fn try_consume(env: sys::napi_env, info: sys::napi_callback_in
     })
 }
 
-/// As `tryConsume`, of a call that the rankings see. Only the whole decision has what a dry run would have refused.
+/// As `tryConsume`, of a call that is seen. Only the whole decision has what a dry run would have refused.
 #[cold]
 #[inline(never)]
 fn try_consume_observed(call: &Call<'_, 1>, key: KeyHash) -> Result<Admission> {
+    let began = Began::now();
     let consume = |local: &mut LocalHandle, cost| local.consume(key, cost, clock::now());
     with_limiter(call, consume, |decision| {
-        observe(call, || reason(&decision));
+        began.end(call, || reason(&decision));
         Admission::from(decision.allowed)
     })
 }
@@ -68,11 +69,12 @@ unsafe extern "C" fn try_consume_several(
 unsafe extern "C" fn consume(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::quick(env, info, |call| {
         let key = call.key(0)?;
+        let began = Began::now();
         with_limiter(
             call,
             |local, cost| local.consume(key, cost, clock::now()),
             |decision| {
-                observe(call, || reason(&decision));
+                began.end(call, || reason(&decision));
                 leave_decision(call, &decision)
             },
         )
@@ -82,9 +84,9 @@ unsafe extern "C" fn consume(env: sys::napi_env, info: sys::napi_callback_info) 
 /// `decide(key)`: as `consume`, with what middleware asks for besides.
 unsafe extern "C" fn decide(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::quick(env, info, |call| {
-        let key = call.key(0)?;
+        let (key, began) = (call.key(0)?, Began::now());
         let consume = |local: &mut LocalHandle, cost| local.consume(key, cost, clock::now());
-        with_limiter(call, consume, |decision| leave_observed(call, &decision))?
+        with_limiter(call, consume, |decision| leave_observed(call, began, &decision))?
     })
 }
 
@@ -92,16 +94,17 @@ unsafe extern "C" fn decide(env: sys::napi_env, info: sys::napi_callback_info) -
 unsafe extern "C" fn decide_by_limit(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::quick(env, info, |call| {
         let (key, limit) = (call.key(0)?, integer(call.f64(1)?));
+        let began = Began::now();
         let consume =
             |local: &mut LocalHandle, cost| local.consume_with_limit(key, cost, limit, clock::now());
-        with_limiter(call, consume, |decision| leave_observed(call, &decision))?
+        with_limiter(call, consume, |decision| leave_observed(call, began, &decision))?
     })
 }
 
-/// As `leave_for_middleware`, of a call that the rankings see.
+/// As `leave_for_middleware`, of a call that may be seen.
 #[inline(always)]
-fn leave_observed<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<Left> {
-    observe(call, || reason(decision));
+fn leave_observed<const N: usize>(call: &Call<'_, N>, began: Began, decision: &Decision) -> Result<Left> {
+    began.end(call, || reason(decision));
     leave_for_middleware(call, decision)
 }
 

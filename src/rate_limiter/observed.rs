@@ -1,20 +1,44 @@
-//! Samples of the calls of limiters, for the rankings of clients.
+//! Calls of limiters while the process is observed: how long they take, and samples for the rankings of clients.
 
 use sluice_core::Decision;
-use sluice_core::observation::{Observed, Reason};
+use sluice_core::observation::{Measured, Observed, Reason};
 use sluice_core::runtime::clock;
 
 use super::layouts::LimiterCall;
-use crate::observation::{KeyBuffer, OBSERVATION, sampled};
+use crate::observation::{KeyBuffer, OBSERVATION, nanos, sampled};
 use crate::runtime::raw::Call;
 
-/// Lets the rankings see a call whose key is argument 0. One look at a flag while nothing is observed: what the rankings need
-/// is read anew, so that the call itself keeps nothing for them.
-#[inline(always)]
-pub(super) fn observe<const N: usize>(call: &Call<'_, N>, reason: impl FnOnce() -> Reason) {
-    if OBSERVATION.is_on() {
-        see(call, reason());
+/// When a call of a limiter began that is seen.
+#[derive(Clone, Copy)]
+pub(super) struct Began(u64);
+
+impl Began {
+    /// Nothing is observed.
+    const UNSEEN: u64 = 0;
+    /// The call is seen, and its time is not measured.
+    const UNMEASURED: u64 = 1;
+
+    /// One look at a flag while nothing is observed.
+    #[inline(always)]
+    pub(super) fn now() -> Self {
+        Self(if OBSERVATION.is_on() { began() } else { Self::UNSEEN })
     }
+
+    /// Lets the histogram and the rankings see the call, whose key is argument 0. What the rankings need is read anew, so that
+    /// the call itself keeps nothing for them.
+    #[inline(always)]
+    pub(super) fn end<const N: usize>(self, call: &Call<'_, N>, reason: impl FnOnce() -> Reason) {
+        if self.0 != Self::UNSEEN {
+            see(call, self.0, reason());
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn began() -> u64 {
+    let is_measured = OBSERVATION.latencies.measures(Measured::Decisions);
+    if is_measured { nanos().max(Began::UNMEASURED + 1) } else { Began::UNMEASURED }
 }
 
 /// What became of a call.
@@ -28,7 +52,10 @@ pub(super) fn reason(decision: &Decision) -> Reason {
 
 #[cold]
 #[inline(never)]
-fn see<const N: usize>(call: &Call<'_, N>, reason: Reason) {
+fn see<const N: usize>(call: &Call<'_, N>, began: u64, reason: Reason) {
+    if began != Began::UNMEASURED {
+        OBSERVATION.latencies.process.add(nanos().saturating_sub(began));
+    }
     if let Some(weight) = sampled(call.port.thread(), reason) {
         add(call, reason, weight);
     }

@@ -47,6 +47,8 @@ pub enum NativeDelivery {
     Reset { subscription: u32 },
     /// An instance has other options.
     Options { subscription: u32 },
+    /// Something is measured from now on that was not before.
+    Measured { subscription: u32 },
 }
 
 /// Everything pending, in order.
@@ -90,6 +92,7 @@ fn native(Delivery { subscription, missed, item }: Delivery) -> Option<NativeDel
         Item::ClockMoved => NativeDelivery::Clock { subscription },
         Item::Reset => NativeDelivery::Reset { subscription },
         Item::OptionsChanged => NativeDelivery::Options { subscription },
+        Item::MeasuredChanged => NativeDelivery::Measured { subscription },
         Item::MemoryMoved => return None,
     })
 }

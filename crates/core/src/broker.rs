@@ -32,6 +32,7 @@ pub use routing::{Route, SendRefusal};
 pub use shapes::Shapes;
 
 use crate::runtime::instances::OptionList;
+use crate::runtime::latency_histogram::LatencyHistogram;
 use directory::Directory;
 
 /// Peers that find and call each other under one name.
@@ -48,6 +49,10 @@ pub struct Broker {
     first_since_reset: AtomicU64,
     is_closed: AtomicBool,
     undecodable: AtomicU64,
+    /// Requests that took a number and were refused.
+    refused: AtomicU64,
+    /// How long calls took until they were answered, where that is measured.
+    round_trips: LatencyHistogram,
 }
 
 /// The highest number that a peer of the broker has had.
@@ -67,6 +72,10 @@ pub struct BrokerStats {
     pub in_flight: u64,
     /// Messages that their receivers could not decode, since the broker was created.
     pub undecodable: u64,
+    /// Requests that were sent to a peer, since the broker was created or reset.
+    pub calls: u64,
+    /// Requests that no peer had room for, or served.
+    pub refused: u64,
 }
 
 impl Broker {
@@ -83,7 +92,15 @@ impl Broker {
             first_since_reset: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
             undecodable: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            round_trips: LatencyHistogram::new(),
         }
+    }
+
+    /// Its name in the process.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Most messages pending at a peer, and most requests that it works on.
@@ -129,7 +146,12 @@ impl Broker {
     #[must_use]
     pub fn stats(&self) -> BrokerStats {
         let directory = self.directory.load();
+        // Refused ones first: each has its number before it is refused, so there are never more of them.
+        let refused = self.refused.load(Ordering::Acquire);
+        let numbered = self.sequence.load(Ordering::Relaxed).saturating_sub(self.first_since_reset());
         let mut stats = BrokerStats {
+            refused,
+            calls: numbered.saturating_sub(refused),
             peers: directory.peers().len() as u64,
             endpoints: directory.endpoints().count() as u64,
             // Relaxed: a count, which orders nothing.
@@ -141,6 +163,20 @@ impl Broker {
             stats.in_flight += u64::from(peer.load());
         }
         stats
+    }
+
+    /// Adds how long the answer to a call took, in nanoseconds. `receiver` is the peer that gave it.
+    pub fn add_round_trip(&self, receiver: u32, nanos: u64) {
+        self.round_trips.add(nanos);
+        if let Some(peer) = self.directory.load().peer(receiver) {
+            peer.round_trips.add(nanos);
+        }
+    }
+
+    /// How long calls took until they were answered: of all peers, those that have left included.
+    #[must_use]
+    pub fn round_trips(&self) -> &LatencyHistogram {
+        &self.round_trips
     }
 
     /// Counts a message that its receiver could not decode.

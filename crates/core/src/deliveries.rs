@@ -63,6 +63,8 @@ pub enum Item {
     Reset,
     /// An instance has other options.
     OptionsChanged,
+    /// Something is measured from now on that was not before.
+    MeasuredChanged,
 }
 
 impl Queued for Item {

@@ -14,6 +14,7 @@ use crate::Result;
 use crate::runtime::ThreadId;
 use crate::runtime::clock::SetBack;
 use crate::runtime::instances::{Instance, OptionList};
+use crate::runtime::latency_histogram::LatencyHistogram;
 use crate::runtime::sharded_counters::ShardedCounters;
 
 /// What a guard counts.
@@ -51,6 +52,8 @@ pub struct Guard {
     config: ArcSwap<GuardConfig>,
     created_with: OptionList,
     counters: ShardedCounters<COUNTERS>,
+    /// How long its decisions took, where that is measured.
+    pub decisions: LatencyHistogram,
     /// Names of the limiters that its rules use, added as threads declare them.
     limiters: Mutex<BTreeSet<String>>,
 }
@@ -101,6 +104,7 @@ impl Instance for Guard {
             created_with: config.list(),
             config: ArcSwap::from_pointee(config),
             counters: ShardedCounters::new(),
+            decisions: LatencyHistogram::new(),
             limiters: Mutex::default(),
         }
     }
@@ -124,6 +128,7 @@ impl Instance for Guard {
 
     fn reset(&self) {
         self.counters.reset();
+        self.decisions.reset();
     }
 
     /// A guard refuses nothing itself: its parts are closed by themselves.

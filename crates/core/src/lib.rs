@@ -79,7 +79,8 @@ pub use reputation::{
     ReputationOptions, ReputationRule, ReputationStats, Verdict,
 };
 pub use runtime::{
-    Component, Instance, Instances, OnMismatch, OptionChange, OptionList, ThreadId, VersionCells,
+    Component, Instance, Instances, LATENCY_BOUNDS, LATENCY_BUCKETS, LatencyCounts, LatencyHistogram,
+    OnMismatch, OptionChange, OptionList, ThreadId, VersionCells,
 };
 pub use security_monitor::{
     Action, Alert, EventId, HistoryEntry, HistoryQuery, LocalMonitor, MAX_DETAIL_BYTES, MAX_EVENTS,

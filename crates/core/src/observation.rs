@@ -6,6 +6,7 @@
 
 mod history;
 mod journal;
+mod latencies;
 mod ranking;
 mod sampler;
 mod series;
@@ -19,6 +20,7 @@ pub use history::{
     GUARD_SERIES, GuardTotals, History, LIMITER_SERIES, LimiterTotals, MAX_GUARDS, MAX_LIMITERS, Recent,
 };
 pub use journal::{Journal, MAX_ENTRIES, Note};
+pub use latencies::{Latencies, Measured};
 pub use ranking::{CAPACITY, MAX_KEY_BYTES, MINUTES, Observed, Ranked, Ranking, Reason};
 pub use sampler::{BURST, LARGEST_STRIDE, LEAST_GAP, Sampler};
 pub use threads::{ThreadLoad, ThreadLoads};
@@ -40,6 +42,8 @@ pub struct Observation {
     pub journal: Mutex<Journal>,
     /// How busy each thread is.
     pub threads: Mutex<ThreadLoads>,
+    /// How long decisions of limiters took.
+    pub latencies: Latencies,
 }
 
 impl Observation {
@@ -53,6 +57,7 @@ impl Observation {
             clients: Mutex::new(Ranking::new()),
             journal: Mutex::new(Journal::new()),
             threads: Mutex::new(ThreadLoads::new()),
+            latencies: Latencies::new(),
         }
     }
 
@@ -102,6 +107,7 @@ impl Component for Observation {
         self.offenders.lock().clear();
         self.clients.lock().clear();
         self.journal.lock().clear();
+        self.latencies.reset();
     }
 
     fn names(&self) -> Option<(&'static str, Vec<String>)> {

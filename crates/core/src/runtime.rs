@@ -8,6 +8,7 @@ pub mod clock;
 pub(crate) mod component;
 pub(crate) mod instances;
 pub mod key_hash;
+pub(crate) mod latency_histogram;
 pub mod mailbox;
 pub mod memory;
 pub mod options;
@@ -22,5 +23,8 @@ pub(crate) mod version_cells;
 
 pub use component::Component;
 pub use instances::{Change as OptionChange, Instance, Instances, OnMismatch, OptionList};
+pub use latency_histogram::{
+    BOUNDS as LATENCY_BOUNDS, BUCKETS as LATENCY_BUCKETS, LatencyCounts, LatencyHistogram,
+};
 pub use thread_id::ThreadId;
 pub use version_cells::VersionCells;

@@ -9,6 +9,7 @@ const {
   FLEET_SOURCE,
   MIDDLEWARE,
 } = require('../../runtime/layouts');
+const { measured, time } = require('../../runtime/measured');
 const { handlesOf, native, numbers } = require('../../runtime/native');
 const { checkCost } = require('../cost');
 const { readFleetDecision, readReceipt } = require('./answer');
@@ -143,8 +144,11 @@ class Fleet {
   }
 
   #decide(operation, key, cost, { limit, isForMiddleware } = PLAIN) {
+    const isMeasured = measured.decisions && operation === FLEET_OPERATION.take;
+    const started = isMeasured ? time() : undefined;
     return new Promise((resolve, reject) => {
       const settle = (answers, at) => {
+        if (started !== undefined) native.addFleetDecision(time() - started);
         if (answers[at + FLEET_ANSWER.KIND] !== DECIDED) return reject(this.#failure(answers, at));
         const decision = readFleetDecision(answers, at, this.#namesOf(answers[at + FLEET_ANSWER.GENERATION]));
         if (isForMiddleware) {

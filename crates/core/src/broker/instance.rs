@@ -41,8 +41,11 @@ impl Instance for Broker {
     fn reset(&self) {
         let _changing = self.changing.lock();
         self.first_since_reset.store(self.sequence.load(Ordering::Relaxed), Ordering::Release);
+        self.refused.store(0, Ordering::Relaxed);
+        self.round_trips.reset();
         let directory = self.directory.load();
         for peer in directory.peers() {
+            peer.round_trips.reset();
             peer.occupancy.release(peer.inbox.drop_messages());
             self.notify_drained(&directory, peer);
         }

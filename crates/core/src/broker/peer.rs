@@ -10,6 +10,7 @@ use super::inbox::{Inbox, InboxItem};
 use super::occupancy::{Capacity, Occupancy};
 use super::reservations::Reservations;
 use crate::runtime::ThreadId;
+use crate::runtime::latency_histogram::LatencyHistogram;
 
 /// A thread that has joined.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct Peer {
     is_announced: AtomicBool,
     /// Peers that it refused and that are notified when it has drained.
     pub(crate) refused_senders: Mutex<Vec<u32>>,
+    /// How long its answers to calls took, where that is measured.
+    pub round_trips: LatencyHistogram,
 }
 
 impl Peer {
@@ -35,6 +38,7 @@ impl Peer {
             inbox: Inbox::new(wake),
             reservations: Mutex::default(),
             refused_senders: Mutex::default(),
+            round_trips: LatencyHistogram::new(),
             is_announced: AtomicBool::new(false),
         }
     }

@@ -48,7 +48,10 @@ impl Broker {
         if reserved == Err(SendRefusal::Full) {
             self.notify_when_drained(&directory, sender, servers);
         }
-        let receiver = reserved?;
+        // Release: pairs with `stats`, which sees the number of each request that it sees refused.
+        let receiver = reserved.inspect_err(|_| {
+            self.refused.fetch_add(1, Ordering::Release);
+        })?;
         sender.reservations.lock().add(receiver, Capacity::REQUEST);
         Ok(Route { receiver, sequence })
     }

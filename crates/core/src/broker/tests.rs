@@ -1,10 +1,10 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::routing::{Route, SendRefusal};
 use super::*;
-use crate::Result;
 use crate::runtime::ThreadId;
+use crate::{Instance, Result};
 
 fn broker(inbox: u64) -> Broker {
     Broker::new("b", config(inbox).unwrap())
@@ -105,7 +105,15 @@ fn a_full_peer_refuses_and_notifies_once_it_is_half_free() {
     read(&broker, &server);
     assert_eq!(
         broker.stats(),
-        BrokerStats { peers: 2, endpoints: 1, waiting: 0, in_flight: 4, undecodable: 0 }
+        BrokerStats {
+            peers: 2,
+            endpoints: 1,
+            waiting: 0,
+            in_flight: 4,
+            undecodable: 0,
+            calls: 4,
+            refused: 1
+        }
     );
     broker.requests_answered(&server, 1);
     assert_eq!(read(&broker, &caller), [""; 0]);
@@ -113,6 +121,29 @@ fn a_full_peer_refuses_and_notifies_once_it_is_half_free() {
     assert_eq!(read(&broker, &caller), ["drained 2"]);
     broker.requests_answered(&server, 2);
     assert_eq!((read(&broker, &caller), broker.stats().in_flight), (Vec::new(), 0));
+}
+
+#[test]
+fn a_reset_begins_the_counts_anew() {
+    let broker = broker(1);
+    let (caller, server) = (join(&broker, 1), join(&broker, 2));
+    let endpoint = broker.serve(&server, "echo").unwrap();
+    let Route { receiver, .. } = broker.route(&caller, endpoint).unwrap();
+    assert_eq!(broker.route(&caller, endpoint), Err(SendRefusal::Full));
+    assert_eq!(broker.route(&caller, endpoint + 1), Err(SendRefusal::NoEndpoint));
+    broker.add_round_trip(receiver, 1_000);
+    broker.add_round_trip(receiver + 1, 500);
+    let sums = || {
+        let sum = |histogram: &LatencyHistogram| histogram.counts().map(|counts| counts.sum);
+        (sum(broker.round_trips()), sum(&server.round_trips))
+    };
+    // A peer that has left has answered as well.
+    assert_eq!(sums(), (Some(1_500), Some(1_000)));
+    assert_eq!((broker.stats().calls, broker.stats().refused), (1, 2));
+    broker.reset();
+    assert_eq!((broker.stats().calls, broker.stats().refused, sums()), (0, 0, (Some(0), Some(0))));
+    broker.route(&caller, endpoint + 1).unwrap_err();
+    assert_eq!((broker.stats().calls, broker.stats().refused), (0, 1));
 }
 
 #[test]
@@ -236,15 +267,17 @@ fn concurrent_callers_never_exceed_the_bound_and_release_everything() {
     let broker = Arc::new(broker(16));
     let server = join(&broker, 100);
     let endpoint = broker.serve(&server, "echo").unwrap();
-    let most = Arc::new(AtomicU32::new(0));
+    let (most, routed) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU64::new(0)));
     let threads: Vec<_> = (0..4)
         .map(|thread| {
-            let (broker, server, most) = (Arc::clone(&broker), Arc::clone(&server), Arc::clone(&most));
+            let (broker, server) = (Arc::clone(&broker), Arc::clone(&server));
+            let (most, routed) = (Arc::clone(&most), Arc::clone(&routed));
             std::thread::spawn(move || {
                 let caller = join(&broker, thread);
                 let mut items = Vec::new();
                 for _ in 0..2_000 {
                     if let Ok(Route { receiver, .. }) = broker.route(&caller, endpoint) {
+                        routed.fetch_add(1, Ordering::Relaxed);
                         most.fetch_max(server.load(), Ordering::Relaxed);
                         broker.deliver(&caller, receiver, request());
                     }
@@ -257,9 +290,11 @@ fn concurrent_callers_never_exceed_the_bound_and_release_everything() {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     answer_all(&broker, &server, &mut Vec::new());
     assert!((1..=16).contains(&most.load(Ordering::Relaxed)));
+    let calls = routed.load(Ordering::Relaxed);
+    let refused = 4 * 2_000 - calls;
     assert_eq!(
         broker.stats(),
-        BrokerStats { peers: 1, endpoints: 1, waiting: 0, in_flight: 0, undecodable: 0 }
+        BrokerStats { peers: 1, endpoints: 1, waiting: 0, in_flight: 0, undecodable: 0, calls, refused }
     );
 }
 

@@ -1,5 +1,6 @@
 //! Statistics of a breaker and of its circuits.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::breaker::{CircuitBreaker, FAILED, IGNORED, OPENED, REFUSED, SLOW, SUCCEEDED, UNTRACKED};
@@ -106,4 +107,30 @@ impl CircuitBreaker {
         all.sort_unstable_by(|a, b| a.peer.cmp(&b.peer));
         Ok(all)
     }
+
+    /// The circuits that an operator looks for, at most so many, sorted by target: those that are not closed come before
+    /// those with most failures, then calls. Closed circuits without calls are never among them. With them, how many
+    /// circuits there are besides.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`](crate::Error::Closed) after the breaker was destroyed.
+    pub fn foremost_stats(&self, most: usize, now: u64) -> Result<(Vec<CircuitStats>, usize)> {
+        self.check_open()?;
+        let mut foremost: Vec<_> =
+            self.targets.all().iter().filter_map(|circuit| circuit.stats(now)).collect();
+        let all = foremost.len();
+        foremost.retain(|circuit| circuit.state != CircuitState::Closed || circuit.counts.calls > 0);
+        if foremost.len() > most {
+            foremost.select_nth_unstable_by_key(most, |circuit| Reverse(urgency(circuit)));
+            foremost.truncate(most);
+        }
+        foremost.sort_unstable_by(|a, b| a.peer.cmp(&b.peer));
+        let others = all - foremost.len();
+        Ok((foremost, others))
+    }
+}
+
+fn urgency(circuit: &CircuitStats) -> (bool, u64, u64) {
+    (circuit.state != CircuitState::Closed, circuit.counts.failures, circuit.counts.calls)
 }

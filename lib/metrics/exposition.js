@@ -1,5 +1,7 @@
 'use strict';
 
+const { rowsOf } = require('./latency-families');
+
 /**
  * Writes Prometheus' text format, version 0.0.4. A family is `{ name, type, help, samples }`, a sample `[labels, value]`;
  * families without samples are left out. Without `comments` there are no lines of help and type.
@@ -11,8 +13,13 @@ function writeFamilies(families, { comments }) {
     .join('');
 }
 
-function writeSamples({ name, samples }) {
-  return samples.map(([labels, value]) => `${name}${writeLabels(labels)} ${writeValue(value)}\n`).join('');
+function writeSamples({ name, type, samples }) {
+  const rows = samples.flatMap(type === 'histogram' ? rowsOf : ([labels, value]) => ({ labels, value }));
+  return rows.map((row) => writeRow(name, row)).join('');
+}
+
+function writeRow(name, { suffix = '', labels, value }) {
+  return `${name}${suffix}${writeLabels(labels)} ${writeValue(value)}\n`;
 }
 
 function writeComments({ name, type, help }) {
