@@ -110,6 +110,8 @@ export {
   listen,
 } from './lib/listen';
 export {
+  AcquiredDecision,
+  AcquireOptions,
   Algorithm,
   Decision,
   FleetScope,
