@@ -10,6 +10,7 @@ const FILES = {
   broker: './broker/index.mjs',
   stores: './stores/index.mjs',
   fleet: './fleet/index.mjs',
+  flow: './flow/index.mjs',
 };
 
 export const PARTS = Object.keys(FILES);
