@@ -12,7 +12,7 @@ const { RateLimiter } = sluice;
 
 const SPACED = { limit: 10, window: '1s', burst: 1, maxWaiting: 100_000 };
 
-/** Deaths while a thread waits; all of them with SLUICE_STORM. */
+/** Deaths while a thread waits; a thousand with `npm run storm -- deaths`. */
 const DEATHS = Number(process.env.SLUICE_STORM_DEATHS ?? 20);
 
 /** Joins the line of "a" in a peer; what comes of it is kept in its `state`. */

@@ -1,6 +1,5 @@
 //! Lines next to calls that take no lock, under every interleaving.
 
-use loom::sync::Arc;
 use loom::thread;
 
 use super::*;
@@ -23,19 +22,19 @@ impl WaitingThread for Thread {
     fn wake(&self) {}
 }
 
-type Shared = std::sync::Arc<RateLimiter>;
+type Shared = Arc<RateLimiter>;
 type Call = Box<dyn FnOnce(&Shared) -> u64 + Send>;
 
 fn key() -> KeyHash {
     KeyHash::from_halves(0x1000, 0)
 }
 
-fn waits(thread: u64) -> std::sync::Arc<Waits> {
-    std::sync::Arc::new(Waits::new(Box::new(Thread(thread))))
+fn waits(thread: u64) -> Arc<Waits> {
+    Arc::new(Waits::new(Box::new(Thread(thread))))
 }
 
 /// Joins the line of the key; the units that were charged at once.
-fn join(limiter: &Shared, waits: &std::sync::Arc<Waits>, now: u64) -> u64 {
+fn join(limiter: &Shared, waits: &Arc<Waits>, now: u64) -> u64 {
     let request = WaitRequest { waits, cost: 1, now, latest: u64::MAX, counts_refusal: true };
     u64::from(matches!(limiter.join(key(), &request).expect("open"), WaitStart::Served(_)))
 }
@@ -47,13 +46,13 @@ fn consume(limiter: &Shared, now: u64) -> u64 {
 /// A limiter of one key, with a window of so many units.
 fn limiter(algorithm: AlgorithmKind, limit: u64) -> Shared {
     let options = RateLimiterOptions { max_keys: 1, ..RateLimiterOptions::by(algorithm, limit, WINDOW) };
-    std::sync::Arc::new(RateLimiter::new("model", options.try_into().expect("valid")))
+    Arc::new(RateLimiter::new("model", options.try_into().expect("valid")))
 }
 
 /// Runs each call in a thread of its own, all at once; what they answered, in order.
 fn at_once(limiter: &Shared, calls: impl IntoIterator<Item = Call>) -> Vec<u64> {
     let spawn = |call: Call| {
-        let limiter = std::sync::Arc::clone(limiter);
+        let limiter = Arc::clone(limiter);
         thread::spawn(move || call(&limiter))
     };
     let threads: Vec<_> = calls.into_iter().map(spawn).collect();
@@ -67,7 +66,7 @@ fn bounded(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
 }
 
 /// The units that are charged at `now` and before: at once, and by the calls that wait.
-fn charged_by(at_once: &[u64], all: &[std::sync::Arc<Waits>], now: u64) -> u64 {
+fn charged_by(at_once: &[u64], all: &[Arc<Waits>], now: u64) -> u64 {
     let waited = all.iter().map(|waits| {
         let mut outcomes = Vec::new();
         waits.take(now, usize::MAX, &mut outcomes);
@@ -87,7 +86,7 @@ fn nothing_is_charged_before_the_last_moment_of_a_line() {
             assert_eq!(consume(&limiter, START), 1);
             let mut charged = vec![1];
             let joined: Call = {
-                let one = std::sync::Arc::clone(&one);
+                let one = Arc::clone(&one);
                 Box::new(move |limiter| join(limiter, &one, START) + join(limiter, &one, START))
             };
             let tried: Call = Box::new(move |limiter| consume(limiter, START + later));
@@ -106,7 +105,7 @@ fn two_calls_that_begin_a_line_stand_in_one() {
             let (limiter, all) = (limiter(algorithm, 1), [waits(1), waits(2)]);
             assert_eq!(consume(&limiter, START), 1);
             let calls = all.iter().map(|waits| -> Call {
-                let waits = std::sync::Arc::clone(waits);
+                let waits = Arc::clone(waits);
                 Box::new(move |limiter| join(limiter, &waits, START))
             });
             let charged = at_once(&limiter, calls.collect::<Vec<_>>());
@@ -126,7 +125,7 @@ fn a_call_that_leaves_next_to_a_newcomer_gives_back_what_is_not_used() {
             assert_eq!(join(&limiter, &one, START), 0);
             let moment = START + WINDOW * MS;
             let leaving: Call = {
-                let one = std::sync::Arc::clone(&one);
+                let one = Arc::clone(&one);
                 Box::new(move |limiter| {
                     limiter.end_waits_of(ThreadId(1), START);
                     charged_by(&[], &[one], START)
@@ -148,7 +147,7 @@ fn a_refund_next_to_the_first_call_of_a_line_is_before_it() {
             let (limiter, one) = (limiter(algorithm, 1), waits(1));
             assert_eq!(consume(&limiter, START), 1);
             let joined: Call = {
-                let one = std::sync::Arc::clone(&one);
+                let one = Arc::clone(&one);
                 Box::new(move |limiter| join(limiter, &one, START))
             };
             let refund: Call = Box::new(|limiter| {
@@ -156,7 +155,7 @@ fn a_refund_next_to_the_first_call_of_a_line_is_before_it() {
                 0
             });
             let charged = at_once(&limiter, [joined, refund]);
-            assert_eq!(charged_by(&charged, &[std::sync::Arc::clone(&one)], START), 1);
+            assert_eq!(charged_by(&charged, &[Arc::clone(&one)], START), 1);
             assert_eq!(consume(&limiter, START), 0, "it was given away");
             assert_eq!(consume(&limiter, START + WINDOW * MS), 1);
         });
@@ -170,7 +169,7 @@ fn a_block_next_to_the_first_call_of_a_line_moves_it() {
             let (limiter, one) = (limiter(algorithm, 1), waits(1));
             assert_eq!(consume(&limiter, START), 1);
             let joined: Call = {
-                let one = std::sync::Arc::clone(&one);
+                let one = Arc::clone(&one);
                 Box::new(move |limiter| join(limiter, &one, START))
             };
             let block: Call = Box::new(|limiter| {
@@ -178,7 +177,7 @@ fn a_block_next_to_the_first_call_of_a_line_moves_it() {
                 0
             });
             assert_eq!(at_once(&limiter, [joined, block]), [0, 0]);
-            assert_eq!(charged_by(&[], &[std::sync::Arc::clone(&one)], START + 4 * WINDOW * MS), 0);
+            assert_eq!(charged_by(&[], &[Arc::clone(&one)], START + 4 * WINDOW * MS), 0);
             assert_eq!(charged_by(&[], &[one], START + 5 * WINDOW * MS), 1);
         });
     }
@@ -192,7 +191,7 @@ fn a_line_next_to_a_reconfiguration_is_laid_anew() {
             let (limiter, one) = (limiter(algorithm, 1), waits(1));
             assert_eq!(consume(&limiter, START), 1);
             let joined: Call = {
-                let one = std::sync::Arc::clone(&one);
+                let one = Arc::clone(&one);
                 Box::new(move |limiter| join(limiter, &one, START) + join(limiter, &one, START))
             };
             let reconfigure: Call = Box::new(move |limiter| {
