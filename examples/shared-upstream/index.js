@@ -48,7 +48,7 @@ async function main() {
   check('nothing came during the pause', upstream.longestPause >= PAUSE_MS / 2, true);
 
   console.log('Clients that leave during another pause give their turn to others');
-  limiter.block('token-1', '20s');
+  limiter.block('token-1', '10s');
   const leaving = Array.from({ length: 50 }, () => {
     const request = http.get({ host: '127.0.0.1', port, agent: false });
     request.once('error', () => {});

@@ -53,7 +53,7 @@ struct Entered<'a>(&'a Lines);
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        self.0.leave();
+        self.0.end();
     }
 }
 
@@ -100,12 +100,17 @@ impl Lines {
     }
 
     fn enter(&self) -> Entered<'_> {
-        self.entered.fetch_add(1, Ordering::SeqCst);
+        self.begin();
         full_barrier();
         Entered(self)
     }
 
-    fn leave(&self) {
+    /// One more line, or call that may begin one.
+    fn begin(&self) {
+        self.entered.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn end(&self) {
         self.entered.fetch_sub(1, Ordering::SeqCst);
     }
 
@@ -183,7 +188,7 @@ impl<C: Cell> AtKey<'_, C> {
         if until <= self.now {
             self.table.end_hold(self.key, self.now);
         }
-        self.lines().leave();
+        self.lines().end();
         false
     }
 

@@ -150,7 +150,7 @@ impl Lines {
 
     fn close_shard(&self, shard: &mut Shard) {
         for (_, line) in shard.drain() {
-            self.leave();
+            self.end();
             for ticket in line.into_tickets() {
                 self.one_less();
                 ticket.waiter.end(ticket.id, WaitOutcome::Closed);

@@ -159,8 +159,7 @@ impl<C: Cell> AtKey<'_, C> {
         let before = (line.tail(), seen.blocked_until);
         let joined = self.join_behind(&mut line, before, at, request);
         if !line.is_empty() {
-            // Stays entered for as long as it exists.
-            std::mem::forget(self.lines().enter());
+            self.lines().begin();
             shard.insert(self.key, line);
         }
         joined
