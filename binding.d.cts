@@ -823,6 +823,8 @@ export interface NativeRateLimiterStats {
   liveEvictions: number
   blocked: number
   refusing: number
+  waiting: number
+  waited: number
   size: number
   capacity: number
 }
@@ -1251,7 +1253,13 @@ export declare function withdrawEndpoint(handle: number, endpoint: string): void
  * a function answers in place of a handle is negative: a call that failed leaves the handle. It returns undefined.
  */
 
+export declare function acquire(key: string): void
+
 export declare function acquireForCall(peer: string): void
+
+export declare function acquireForMiddleware(key: string): void
+
+export declare function acquireHashed(): void
 
 export declare function acquirePermit(peer: string): void
 
@@ -1317,6 +1325,10 @@ export declare function isClockFollowed(): 0 | 1 | 2
 
 export declare function isTrustedProxy(handle: number, address: string | undefined): 0 | 1
 
+export declare function join(key: string, waits: number, timeoutMs: number, countsRefusal: 0 | 1): number
+
+export declare function joinHashed(waits: number, timeoutMs: number): number
+
 export declare function keepCopy(keeps: 0 | 1): void
 
 export declare function keepForThread(value: unknown): void
@@ -1325,6 +1337,8 @@ export declare function keepThreadAlive(keeps: 0 | 1): void
 
 export declare function keyOfAddress(handle: number, address: string): string
 
+export declare function leaveLine(waits: number, id: number): void
+
 export declare function lifecycleIsCancelled(handle: number): boolean
 
 export declare function lifecycleResets(handle: number): number
@@ -1332,6 +1346,8 @@ export declare function lifecycleResets(handle: number): number
 export declare function lifecycleState(handle: number): number
 
 export declare function openFleetDesk(): number
+
+export declare function openWaits(): number
 
 export declare function peek(key: string): void
 
@@ -1391,6 +1407,8 @@ export declare function routeRequestTo(handle: number, receiver: number): number
 
 export declare function setHits(key: string): boolean
 
+export declare function settleLines(waits: number): number
+
 export declare function shareMessageHeaders(outgoing: Float64Array, incoming: Float64Array): void
 
 export declare function takeFleetAnswers(desk: number, answers: Float64Array, most: number): number
@@ -1398,6 +1416,8 @@ export declare function takeFleetAnswers(desk: number, answers: Float64Array, mo
 export declare function takeHitsBack(key: string): undefined
 
 export declare function takeMessages(handle: number, whenEmpty: number): string | [string | undefined, ...(string | Buffer)[]] | undefined
+
+export declare function takeWaits(waits: number, answers: Float64Array, most: number): number
 
 export declare function tokenIsCancelled(token: number): boolean
 

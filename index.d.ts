@@ -116,6 +116,8 @@ export {
 } from './lib/listen';
 export { MetricsOptions, metrics } from './lib/metrics';
 export {
+  AcquiredDecision,
+  AcquireOptions,
   Algorithm,
   Decision,
   FleetScope,

@@ -11,6 +11,7 @@ const FILES = {
   stores: './stores/index.mjs',
   fleet: './fleet/index.mjs',
   observation: './observation/index.mjs',
+  flow: './flow/index.mjs',
 };
 
 export const PARTS = Object.keys(FILES);

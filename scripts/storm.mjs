@@ -7,6 +7,8 @@
  *   npm run storm -- quick             2^32 random calls of rate limiters by the quick path and in full, whose answers and
  *                                      words must be equal. About twenty minutes on two idle cores
  *   npm run storm -- quick 2^30 <seed> that many calls; the numbers of a progress line continue a run
+ *   npm run storm -- deaths            a thousand threads that die while their calls wait for a rate limiter
+ *   npm run storm -- deaths 10000      as many
  */
 import { spawnSync } from 'node:child_process';
 import os from 'node:os';
@@ -17,6 +19,7 @@ import { fail } from './requirements.mjs';
 
 const [first, ...rest] = process.argv.slice(2);
 if (first === 'quick') compareQuickPath(...rest);
+else if (first === 'deaths') dieWaiting(...rest);
 else await stormOfCalls(first, ...rest);
 
 /** `2^30` or a number. */
@@ -36,6 +39,13 @@ function compareQuickPath(calls = '2^32', seed) {
   console.log(`${calls} calls by both paths, on ${os.availableParallelism()} processors`);
   const args = [...cargo, test, '--exact', '--ignored', '--nocapture'];
   const { status } = spawnSync('cargo', args, { cwd: root, stdio: 'inherit', env });
+  process.exitCode = status ?? 1;
+}
+
+function dieWaiting(deaths = '1000') {
+  const env = { ...process.env, SLUICE_STORM_DEATHS: count(deaths, 'the number of deaths') };
+  const args = ['--test', '__test__/rate-limiter/acquire-threads.test.mjs'];
+  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', env });
   process.exitCode = status ?? 1;
 }
 

@@ -9,7 +9,7 @@ use sluice_core::client_key::ClientAddress;
 use sluice_core::runtime::clock::{self, SetBack};
 use sluice_core::{
     ClientHub, ConnectionTracker, Guard, LocalBreaker, LocalHandle, LocalHitCounter, LocalMonitor, Registry,
-    Reputation, ThreadId,
+    Reputation, ThreadId, Waits,
 };
 
 use sluice_fleet::FleetLimiter;
@@ -39,6 +39,7 @@ pub(crate) struct Handles {
     pub(crate) hubs: RefCell<Slab<Arc<ClientHub>>>,
     pub(crate) hit_counters: RefCell<Slab<LocalHitCounter>>,
     pub(crate) limiters: RefCell<Slab<LocalHandle>>,
+    pub(crate) waits: RefCell<Slab<Arc<Waits>>>,
     pub(crate) fleets: RefCell<Slab<Arc<FleetLimiter>>>,
     pub(crate) fleet_desks: RefCell<Slab<Arc<fleet::PortDesk>>>,
     pub(crate) trackers: RefCell<Slab<Arc<ConnectionTracker>>>,

@@ -7,6 +7,7 @@ mod crossing;
 mod layouts;
 mod observed;
 mod opening;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -15,11 +16,12 @@ use sluice_core::observation::LimiterTotals;
 use sluice_core::{Instances, LimitOptions, Quota, RateLimiter, RateLimiterOptions};
 
 use self::layouts::{
-    DecisionIntegers, DecisionNumbers, HashedKey, LimiterCost, MiddlewareNumbers, SeveralAnswers,
+    DecisionIntegers, DecisionNumbers, HashedKey, JoinKind, LimiterCost, MiddlewareNumbers, SeveralAnswers,
+    WaitAnswer, WaitKind, WaitNumbers,
 };
 use crate::components::Component;
 use crate::runtime::raw::Exports;
-use crate::runtime::seam::{Declarations, Layout};
+use crate::runtime::seam::{Coded, Declarations, Layout};
 use crate::runtime::thread;
 
 pub(crate) use self::crossing::receipt;
@@ -42,8 +44,10 @@ pub(crate) const COMPONENT: Component = Component {
             DecisionIntegers::DESCRIPTION,
             DecisionNumbers::DESCRIPTION,
             MiddlewareNumbers::DESCRIPTION,
+            WaitNumbers::DESCRIPTION,
+            WaitAnswer::DESCRIPTION,
         ],
-        codes: &[],
+        codes: &[JoinKind::DESCRIPTION, WaitKind::DESCRIPTION],
         options: &[
             ("Quota", Quota::FIELDS),
             ("Limit", LimitOptions::FIELDS),
@@ -55,6 +59,7 @@ pub(crate) const COMPONENT: Component = Component {
 fn export(exports: &Exports<'_>) -> Result<()> {
     by_key::export(exports)?;
     by_hash::export(exports)?;
+    waiting::export(exports)?;
     administration::export(exports)
 }
 

@@ -283,6 +283,8 @@ test('stats count all calls; size counts the keys that are not fully replenished
     liveEvictions: 0,
     blocked: 1,
     refusing: 2,
+    waiting: 0,
+    waited: 0,
     size: 3,
   };
   assert.deepEqual(limiter.stats(), { ...expected, capacity: 77 });

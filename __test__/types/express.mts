@@ -50,6 +50,7 @@ sluice({
   key: async (req) => (req.path === '/' ? 7n : undefined),
   keyFallback: 'refuse',
   skipPreflight: true,
+  wait: '2s',
 });
 sluice({
   cors: { origin: ['https://app.example', /\.example$/], credentials: true, exposedHeaders: ['RateLimit'] },

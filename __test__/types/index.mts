@@ -3,6 +3,8 @@
 import { createServer as createHttp } from 'node:http';
 import { createServer as createTcp } from 'node:net';
 import {
+  type AcquiredDecision,
+  type AcquireOptions,
   type Algorithm,
   Broker,
   CircuitBreaker,
@@ -45,6 +47,7 @@ const options: RateLimiterOptions = {
   window: '1m',
   burst: 20,
   maxKeys: 1_000,
+  maxWaiting: 50,
   overflow: 'deny',
   dryRun: true,
 };
@@ -55,6 +58,15 @@ expect<Equal<ReturnType<typeof limiter.tryConsume>, boolean>>();
 expect<Equal<ReturnType<typeof limiter.consume>, Decision>>();
 expect<Equal<ReturnType<typeof limiter.consumeAsync>, Promise<Decision>>>();
 expect<Equal<ReturnType<typeof limiter.consumeMany>, boolean[]>>();
+expect<Equal<ReturnType<typeof limiter.acquire>, Promise<AcquiredDecision>>>();
+expect<Equal<AcquiredDecision['waitedMs'], number>>();
+const patience: AcquireOptions = { cost: 2, timeout: Infinity, signal: new AbortController().signal };
+limiter.acquire('a', patience);
+limiter.handle('a').acquire({ timeout: '2s' });
+// @ts-expect-error the cost is an option
+limiter.acquire('a', 2);
+// @ts-expect-error no duration
+limiter.acquire('a', { timeout: 'soon' });
 expect<Equal<ReturnType<typeof limiter.handle>, KeyHandle>>();
 expect<Equal<ReturnType<typeof limiter.stats>, RateLimiterStats>>();
 expect<Equal<Decision['wouldRefuse'], boolean | undefined>>();

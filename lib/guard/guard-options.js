@@ -10,6 +10,7 @@ const {
   integer,
   oneOf,
   owned,
+  parseDuration,
   strings,
 } = require('../runtime/schema');
 const { DEFAULT_REFUSED_BODY, refusedBodyOption } = require('../http/refused-body');
@@ -56,6 +57,9 @@ const headerOrFunction = (value, option) => {
   throw invalidOption(option, value, accepted);
 };
 
+/** For how long a request waits, in milliseconds; false where a route does not wait as its guard says. */
+const durationOrFalse = (value, option) => (value === false ? value : parseDuration(value, option));
+
 /** Fastify's hooks in which the rate may be decided. */
 const HOOKS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'];
 
@@ -68,6 +72,7 @@ const ROUTE = {
   skip: func,
   handler: func,
   skipPreflight: boolean,
+  wait: durationOrFalse,
   countOnly: oneOf('failures', 'successes'),
   login: boolean,
   hook: oneOf(...HOOKS),
@@ -114,6 +119,7 @@ const SOCKET_GUARD = without(
   'keyFallback',
   'login',
   'skipPreflight',
+  'wait',
 );
 
 /** By owner: what a guard takes, and what a route of its own. */

@@ -90,6 +90,14 @@ export interface RuleOptions<Request, Handler> {
    */
   skipPreflight?: boolean;
   /**
+   * For how long a request beyond its quota waits for its moment, instead of being refused; `false` for a route that does
+   * not wait as its guard says. It waits before its body is read, and stops when its client disconnects. Not with a
+   * `limit` that is a function, nor with a scope of the fleet.
+   *
+   * @default requests do not wait
+   */
+  wait?: Duration | false;
+  /**
    * Fastify's hook in which the rate is decided. A key from the body needs `'preValidation'`, one that a `preHandler` sets
    * needs `'preHandler'`. Bans and connections are decided in `onRequest`.
    *

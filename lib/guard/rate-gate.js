@@ -9,6 +9,7 @@ const { isPreflight } = require('./preflight');
 const { keyMissing, quotaExceeded } = require('./refusal');
 const { missingKey } = require('./request-key');
 const { after } = require('./user-function');
+const { chargeOrWait, goneDecision } = require('./waiting-rate');
 
 /** For attaching to an existing limiter. */
 const ATTACHED = { options: undefined, limit: undefined };
@@ -60,21 +61,23 @@ class RateGate {
 
   /**
    * Decides on a request of `client`, by a rule with a limiter, and charges it. Returns a promise only where a function of
-   * the user returned one, or a server keeps the counts. Exceptions of such a function pass unchanged.
+   * the user returned one, a server keeps the counts, or the request waits. Exceptions of such a function pass unchanged.
    */
   decide(request, incoming, rule, client) {
     if (rule.skipsPreflight && isPreflight(incoming)) return this.#skipped(client);
-    if (rule.isEvaluated) return this.#evaluate(rule, request, client);
+    if (rule.isEvaluated) return this.#evaluate(rule, request, incoming, client);
+    if (rule.wait !== undefined) return this.#decideOrWait(rule, incoming, client, client.key, rule.cost);
     return this.#decide(rule, client, client.key, rule.cost);
   }
 
-  #evaluate(rule, request, client) {
+  #evaluate(rule, request, incoming, client) {
     return rule.evaluate(request, client.key, {
       skip: () => this.#skipped(client),
-      decide: (key, cost, limit) =>
-        rule.isAwaited
-          ? this.#decideAwaited(rule, client, key, cost, limit)
-          : this.#decide(rule, client, key, cost, limit),
+      decide: (key, cost, limit) => {
+        if (rule.isAwaited) return this.#decideAwaited(rule, client, key, cost, limit);
+        if (rule.wait !== undefined) return this.#decideOrWait(rule, incoming, client, key, cost);
+        return this.#decide(rule, client, key, cost, limit);
+      },
       missing: (given, goOn) => this.#withoutKey(rule, client, { given, goOn }),
     });
   }
@@ -113,6 +116,27 @@ class RateGate {
     const decision = await this.#chargeAwaited(rule, key, cost, limit);
     if (decision?.allowed) this.#counts.allowed();
     return this.#conclude(rule, client, key, cost, decision);
+  }
+
+  /** As `#decide`, but a request beyond the quota waits for its moment: a promise then. */
+  #decideOrWait(rule, incoming, client, key, cost) {
+    let charged;
+    try {
+      charged = chargeOrWait(rule, incoming, { key, cost, guard: this.#counts.handle });
+    } catch {
+      // The limiter decides at once: by an exception, a refusal, or as its line is full.
+      return this.#decide(rule, client, key, cost);
+    }
+    if (!(charged instanceof Promise)) return this.#conclude(rule, client, key, cost, charged);
+    return charged.then(({ decision, isGone }) => {
+      if (decision !== null) {
+        this.#counts.allowed();
+        return this.#conclude(rule, client, key, cost, decision);
+      }
+      return isGone
+        ? this.#refused(goneDecision(rule.limiter, key), rule, client)
+        : this.#decide(rule, client, key, cost);
+    });
   }
 
   #conclude(rule, client, key, cost, decision) {

@@ -5,6 +5,7 @@ const { headersFor } = require('./headers');
 const { keyOf } = require('./request-key');
 const { kIsAwaited } = require('../rate-limiter/symbols');
 const { after } = require('./user-function');
+const { waitOf } = require('./waiting-rate');
 
 const checkLimit = integer(1);
 
@@ -37,6 +38,8 @@ class Rule {
     this.skipsPreflight = skipPreflight;
     /** Whether the limiter's decisions are promises. */
     this.isAwaited = limiter?.[kIsAwaited] ?? false;
+    /** For how long a request beyond the quota waits, in milliseconds; undefined where it does not. */
+    this.wait = waitOf({ limiter, limit }, options.wait);
     /** Whether a decision takes more than a call of the limiter: functions of the user, or a promise. */
     this.isEvaluated =
       this.isAwaited || [key, cost, skip, limit].some((option) => typeof option === 'function');
@@ -79,7 +82,12 @@ class Rule {
  */
 function plainRuleOf(limited, options) {
   const { cost } = options;
-  const plain = { key: undefined, skip: undefined, cost: typeof cost === 'function' ? 1 : cost };
+  const plain = {
+    key: undefined,
+    skip: undefined,
+    wait: undefined,
+    cost: typeof cost === 'function' ? 1 : cost,
+  };
   const isByRequest = limited.limit !== undefined;
   return new Rule(isByRequest ? { limiter: null, limit: undefined } : limited, owned(options, plain));
 }

@@ -14,6 +14,8 @@ const LIMITER = [
   ),
   gauge('sluice_limiter_blocked', 'Clients blocked now.', 'blocked'),
   gauge('sluice_limiter_refusing', 'Clients whose next call is refused: an estimate.', 'refusing'),
+  gauge('sluice_limiter_waiting', 'Calls that wait for their units now.', 'waiting'),
+  counter('sluice_limiter_waited_total', 'Calls that waited for their units and were allowed.', 'waited'),
   gauge('sluice_limiter_size', 'Clients tracked now.', 'size'),
   gauge('sluice_limiter_capacity', 'Most clients tracked at once.', 'capacity'),
 ];

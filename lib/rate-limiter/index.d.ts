@@ -121,6 +121,12 @@ export type RateLimiterOptions = (SingleLimitOptions | SeveralLimitsOptions) & {
    */
   dryRun?: boolean;
   /**
+   * Most calls of `acquire` that wait at once, over all keys and threads, an integer from 1 to a million. Beyond that,
+   * `acquire` rejects with `BACKPRESSURE`.
+   * @default 10_000
+   */
+  maxWaiting?: number;
+  /**
    * Which threads share the limiter: all threads of this process, or of every process that uses one Redis server.
    * Fixed at creation.
    * @default 'process'
@@ -163,6 +169,25 @@ export interface Decision {
   source?: 'redis' | 'local' | 'allow' | 'deny';
   /** With a scope of the fleet only: whether the call was decided without the server. */
   degraded?: boolean;
+}
+
+/** How a call waits for its units. */
+export interface AcquireOptions {
+  /** Units, a positive integer. @default 1 */
+  cost?: number;
+  /**
+   * The longest time to wait, from 1 ms; `Infinity` is a year. A call whose units come later rejects at once.
+   * @default '30s'
+   */
+  timeout?: Duration | typeof Infinity;
+  /** Ends the waiting: the promise rejects with `signal.reason`. */
+  signal?: AbortSignal;
+}
+
+/** The decision of a call that was charged, perhaps after it waited. */
+export interface AcquiredDecision extends Decision {
+  /** Milliseconds that the call waited, rounded up; 0 where it was charged at once. */
+  waitedMs: number;
 }
 
 /** What a limiter of the fleet counts in this process, and its link to the server, which other limiters may share. */
@@ -230,6 +255,10 @@ export interface RateLimiterStats {
    * at most once a second. Under `dryRun`, those that a live limiter would refuse.
    */
   refusing: number;
+  /** Calls of `acquire` that wait now. */
+  waiting: number;
+  /** Calls of `acquire` that waited and were charged; they count as `allowed`, too. */
+  waited: number;
   /** Keys below their full quota, or blocked, now. */
   size: number;
   /** Most keys held at once: `maxKeys`, or the number of slots of a table for more than 16 384 keys. */
@@ -244,6 +273,8 @@ export interface KeyHandle {
   tryConsume(cost?: number): boolean;
   /** As {@link RateLimiter.consume}. */
   consume(cost?: number): Decision;
+  /** As {@link RateLimiter.acquire}. */
+  acquire(options?: AcquireOptions): Promise<AcquiredDecision>;
   /** As {@link RateLimiter.peek}. */
   peek(): Decision;
 }
@@ -277,6 +308,19 @@ export class RateLimiter {
 
   /** As `consume`, but invalid arguments reject. With a scope of the fleet, the server decides. */
   consumeAsync(key: string, cost?: number): Promise<Decision>;
+
+  /**
+   * Charges the units, or waits in the line of the key until they are available: first in, first out over all threads. The
+   * promise resolves once they are charged. While a call waits, other calls for the key are refused; one that stops waiting
+   * gives its units back, and those behind it move ahead. The waiting keeps its thread alive.
+   *
+   * With `dryRun` nothing waits. With a scope of the fleet: `UNSUPPORTED`.
+   *
+   * @throws {SluiceError} rejects with `TIMEOUT`, at once, where the units come later than `timeout`; `BACKPRESSURE` where
+   * `maxWaiting` calls wait, or `overflow: 'deny'` finds no slot; both have `retryAfterMs`. `INVALID_COST` for a cost above
+   * the burst or a window's limit; `CLOSED`; `INVALID_KEY`, `INVALID_OPTION`.
+   */
+  acquire(key: string, options?: AcquireOptions): Promise<AcquiredDecision>;
 
   /** As `peek`, in any scope. */
   peekAsync(key: string): Promise<Decision>;

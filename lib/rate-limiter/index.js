@@ -1,6 +1,7 @@
 'use strict';
 
-const { DECISION, ELSEWHERE, LIMITER_CALL, MIDDLEWARE } = require('../runtime/layouts');
+const { throwIfAborted } = require('../runtime/abort-listeners');
+const { DECISION, ELSEWHERE, LIMITER_CALL, MIDDLEWARE, REFUSED, WAIT_ANSWER } = require('../runtime/layouts');
 const { handlesOf, integers, isAdmitted, native, numbers } = require('../runtime/native');
 const { openNamed } = require('../runtime/on-mismatch');
 const { checkName, parseDuration } = require('../runtime/schema');
@@ -11,7 +12,10 @@ const { KeyHandle } = require('./key-handle');
 const { creationOptions, nativeOptions, replacementOptions } = require('./options');
 const { checkReady, notAwaited } = require('./awaited');
 const { consumeMany } = require('./several');
+const { readWaitedDecision, readWaitedReceipt } = require('./waiting/answer');
+const { acquireBy, joinFor } = require('./waiting/acquire');
 const {
+  kAcquire,
   kDecide,
   kDecideAwaited,
   kIsAwaited,
@@ -20,14 +24,19 @@ const {
   kPolicyNames,
   kReceipt,
   kUndo,
+  kWaited,
 } = require('./symbols');
 
-const { GENERATION } = DECISION;
+const { ANSWER, GENERATION } = DECISION;
 const { MORE_AFTER, RECEIPT_AT } = MIDDLEWARE;
 const { HANDLE, GUARD } = LIMITER_CALL;
-const { consume, decide, decideByLimit, peek, tryConsume } = native;
+const { acquire, acquireForMiddleware, consume, decide, decideByLimit, peek, tryConsume } = native;
 const AFTER_RECEIPT = MORE_AFTER + MIDDLEWARE.LENGTH;
 const NO_GUARD = -1;
+
+/** Whether a call that is not to wait counts as refused: middleware asks once more, for the decision. */
+const COUNTED = 1;
+const UNCOUNTED = 0;
 
 /** A native handle is released when the last object of this thread that stands for it is collected. */
 const collected = handlesOf(native.releaseRateLimiter);
@@ -46,6 +55,8 @@ class RateLimiter {
   /** The policies in force, once read, and the generation of the last decision. */
   #policies;
   #generation;
+  /** By decisions of calls that waited for a guard: what taking their charges back requires. */
+  #receipts = new WeakMap();
 
   constructor(name, options) {
     checkName('RateLimiter', name);
@@ -83,6 +94,18 @@ class RateLimiter {
 
   consumeAsync(key, cost = 1) {
     return this.#fleet === null ? this.#soon(() => this.consume(key, cost)) : this.#fleet.consume(key, cost);
+  }
+
+  acquire(key, options) {
+    const charge = (cost) => {
+      this.#leave(cost);
+      acquire(key);
+    };
+    return acquireBy(this, options, charge, (waits, { cost, timeout }) => {
+      this.#leave(cost);
+      integers[GUARD] = NO_GUARD;
+      return native.join(key, waits, timeout, COUNTED);
+    });
   }
 
   peekAsync(key) {
@@ -171,8 +194,7 @@ class RateLimiter {
   /** As `kDecide`, by the server. */
   async [kDecideAwaited](key, cost, limit) {
     const decision = await this.#fleet.decide(key, cost, limit);
-    if (this.#fleet.generation !== this.#generation) this.#policies = undefined;
-    this.#generation = this.#fleet.generation;
+    this.#follow(this.#fleet.generation);
     return decision;
   }
 
@@ -182,16 +204,47 @@ class RateLimiter {
     integers[GUARD] = guard;
     if (limit === undefined) decide(key);
     else decideByLimit(key, limit);
-    const decision = readDecision(this[kPolicyNames]());
-    decision.moreAfterMs = numbers[MORE_AFTER];
-    if (integers[GENERATION] !== this.#generation) this.#policies = undefined;
-    this.#generation = integers[GENERATION];
+    return this.#forMiddleware(readDecision(this[kPolicyNames]()));
+  }
+
+  /**
+   * As `kDecide`, but a call that cannot be charged at once waits: a promise then. It rejects where the call is not charged;
+   * the guard has not counted a call that waited. `request` is `{ cost, timeout, signal }`, the signal by a function: only
+   * a call that waits needs one.
+   */
+  [kAcquire](key, guard, request) {
+    this.#leave(request.cost);
+    integers[GUARD] = guard;
+    acquireForMiddleware(key);
+    const read = () => this.#forMiddleware(readDecision(this[kPolicyNames]()));
+    if (integers[ANSWER] !== REFUSED) return read();
+    const join = (waits) => {
+      this.#leave(request.cost);
+      integers[GUARD] = guard;
+      return native.join(key, waits, request.timeout, UNCOUNTED);
+    };
+    const signal = request.signal();
+    if (signal !== undefined) throwIfAborted(signal);
+    return joinFor(this, { ...request, signal, isForMiddleware: true }, join, read);
+  }
+
+  /** The decision of a call that waited, as native code left it. */
+  [kWaited](answers, at, isForMiddleware) {
+    const generation = answers[at + WAIT_ANSWER.GENERATION];
+    if (generation !== this.#namesGeneration) this.#readPolicyNames(generation);
+    const decision = readWaitedDecision(answers, at, this.#policyNames);
+    if (!isForMiddleware) return decision;
+    decision.moreAfterMs = answers[at + WAIT_ANSWER.MORE_AFTER];
+    this.#receipts.set(decision, readWaitedReceipt(answers, at));
+    this.#follow(generation);
     return decision;
   }
 
   /** What `kUndo` needs to take the last decision back. */
   [kReceipt](key, cost, decision) {
     if (this.#fleet !== null) return { key, cost, charge: this.#fleet.receiptOf(decision) };
+    const waited = this.#receipts.get(decision);
+    if (waited !== undefined) return { key, cost, receipt: waited };
     return { key, cost, receipt: numbers.slice(RECEIPT_AT, AFTER_RECEIPT) };
   }
 
@@ -234,6 +287,19 @@ class RateLimiter {
   /** What a call of this process comes to, as a promise: invalid arguments reject. */
   async #soon(call) {
     return call();
+  }
+
+  /** Adds to a decision that native code has just left what only middleware asks for. */
+  #forMiddleware(decision) {
+    decision.moreAfterMs = numbers[MORE_AFTER];
+    this.#follow(integers[GENERATION]);
+    return decision;
+  }
+
+  /** The policies that were read belong to this generation, or are read anew. */
+  #follow(generation) {
+    if (generation !== this.#generation) this.#policies = undefined;
+    this.#generation = generation;
   }
 
   #checkHere(method) {

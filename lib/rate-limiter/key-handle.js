@@ -5,10 +5,13 @@ const { integers, isAdmitted, native, noAnswer } = require('../runtime/native');
 const { leaveCost } = require('./cost');
 const { readDecision } = require('./decision');
 const { kPolicyNames } = require('./symbols');
+const { acquireBy } = require('./waiting/acquire');
 
-const { HANDLE, HASH } = LIMITER_CALL;
+const { GUARD, HANDLE, HASH } = LIMITER_CALL;
 const { ANSWER } = HASHED_KEY;
-const { consumeHashed, hashKey, peekHashed, tryConsumeHashed } = native;
+const { acquireHashed, consumeHashed, hashKey, joinHashed, peekHashed, tryConsumeHashed } = native;
+
+const NO_GUARD = -1;
 
 /** A key of a limiter, hashed once. It owns nothing. */
 class KeyHandle {
@@ -47,6 +50,18 @@ class KeyHandle {
     this.#leave(cost);
     consumeHashed();
     return readDecision(this.#limiter[kPolicyNames]());
+  }
+
+  acquire(options) {
+    const charge = (cost) => {
+      this.#leave(cost);
+      acquireHashed();
+    };
+    return acquireBy(this.#limiter, options, charge, (waits, { cost, timeout }) => {
+      this.#leave(cost);
+      integers[GUARD] = NO_GUARD;
+      return joinHashed(waits, timeout);
+    });
   }
 
   peek() {

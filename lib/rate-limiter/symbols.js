@@ -2,6 +2,8 @@
 
 /** Methods of a limiter that only this library calls. */
 module.exports = {
+  /** For middleware: as `kDecide`, but a call that cannot be charged at once waits. */
+  kAcquire: Symbol('sluice.acquire'),
   /** For middleware: `consume` with what its headers need. */
   kDecide: Symbol('sluice.decide'),
   /** The limits in force, read anew. */
@@ -16,4 +18,6 @@ module.exports = {
   /** For charges that are taken back once the response is known. */
   kReceipt: Symbol('sluice.receipt'),
   kUndo: Symbol('sluice.undo'),
+  /** The decision of a call that waited. */
+  kWaited: Symbol('sluice.waited'),
 };

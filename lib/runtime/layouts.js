@@ -368,6 +368,48 @@ const MIDDLEWARE = Object.freeze({
   LENGTH: 9,
 });
 
+/** What a call of the lines leaves, beside what it returns; none that was charged at once. Places of numbers. */
+const WAIT = Object.freeze({
+  /** What JOIN says of the call. */
+  VALUE: 0,
+  /** Milliseconds until this thread has to look; Infinity where no call waits. */
+  REST: 1,
+  /** How many numbers it has. */
+  LENGTH: 2,
+});
+
+/** The outcome of a call that waited, as `takeWaits` leaves them one behind the other. What follows `retry_after` is there for calls that were charged. Places of numbers. */
+const WAIT_ANSWER = Object.freeze({
+  /** The number of the call. */
+  ID: 0,
+  /** A code of WAIT_KIND. */
+  KIND: 1,
+  /** Milliseconds that it waited. */
+  WAITED_MS: 2,
+  /** Of a call that is too late: milliseconds after which it would be charged, Infinity for never. */
+  RETRY_AFTER: 3,
+  /** Units per window. */
+  LIMIT: 4,
+  /** Units left. */
+  REMAINING: 5,
+  /** Milliseconds until the key has its full quota. */
+  RESET_AFTER: 6,
+  /** The deciding policy, by its place among the limits. */
+  POLICY: 7,
+  /** The generation of the options that decided: its last 32 bits. */
+  GENERATION: 8,
+  /** Milliseconds until one more unit is available; 0 when all are. */
+  MORE_AFTER: 9,
+  /** The receipt, as in MIDDLEWARE. */
+  RECEIPT_AT: 10,
+  /** The limit that decided. */
+  RECEIPT_LIMIT: 11,
+  /** When the key has its full quota of each limit again, in nanoseconds. */
+  RECEIPT_SETTLES: 12,
+  /** How many numbers it has. */
+  LENGTH: 18,
+});
+
 /** A verdict. Places of numbers. */
 const VERDICT = Object.freeze({
   /** 1 when the client is banned. */
@@ -555,6 +597,20 @@ const OBSERVED_REASONS = Object.freeze({
 const MEASURED = Object.freeze({
   decisions: 0,
   calls: 1,
+/** What became of a call that asked to wait: charged at once; WAIT has its number, the milliseconds after which it would be charged (twice), or the most units that are ever available at once. */
+const JOIN = Object.freeze({
+  served: 0,
+  waits: 1,
+  tooLate: 2,
+  full: 3,
+  never: 4,
+});
+
+/** How waiting ends. */
+const WAIT_KIND = Object.freeze({
+  served: 0,
+  tooLate: 1,
+  closed: 2,
 });
 
 /** What decided about a client. */
@@ -657,6 +713,7 @@ const OPTIONS = Object.freeze({
     maxKeys: {required: false, accepts: 'integer', least: 1, most: 4294967296, default: 1000000},
     overflow: {required: false, accepts: 'oneOf', choices: ['evict','deny','allow']},
     dryRun: {required: false, accepts: 'boolean', default: false},
+    maxWaiting: {required: false, accepts: 'integer', least: 1, most: 1000000, default: 10000},
     scope: {required: false, accepts: 'other'},
   },
   Reputation: {
@@ -723,6 +780,7 @@ module.exports = {
   HIT_CALL,
   INTEGERS,
   IN_NUMBERS,
+  JOIN,
   KEYS_AT_ONCE,
   LARGE_DECISION,
   LARGE_HITS,
@@ -752,5 +810,8 @@ module.exports = {
   SEVERAL_ANSWERS,
   TAKEN,
   VERDICT,
+  WAIT,
+  WAIT_ANSWER,
+  WAIT_KIND,
   WHEN_EMPTY,
 };

@@ -25,7 +25,15 @@ export type SocketQuota = RateLimiterOptions | DynamicRateLimit<IncomingMessage>
 export interface SocketOptions<Limit>
   extends Omit<
     GuardOptions<IncomingMessage, never>,
-    'connections' | 'cors' | 'countOnly' | 'handler' | 'hook' | 'keyFallback' | 'login' | 'skipPreflight'
+    | 'connections'
+    | 'cors'
+    | 'countOnly'
+    | 'handler'
+    | 'hook'
+    | 'keyFallback'
+    | 'login'
+    | 'skipPreflight'
+    | 'wait'
   > {
   /** Caps on open sockets, `false` for none. */
   connections?: SocketCaps | false;

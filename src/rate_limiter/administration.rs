@@ -22,13 +22,15 @@ pub struct NativeRateLimiterStats {
     pub live_evictions: f64,
     pub blocked: f64,
     pub refusing: f64,
+    pub waiting: f64,
+    pub waited: f64,
     pub size: f64,
     pub capacity: f64,
 }
 
 #[napi]
 pub fn clear_rate_limiter(env: Env, handle: u32) -> Result<()> {
-    error::check(&env, limiter(handle)?.clear())
+    error::check(&env, limiter(handle)?.clear(clock::now()))
 }
 
 #[napi]
@@ -42,6 +44,8 @@ pub fn rate_limiter_stats(env: Env, handle: u32) -> Result<NativeRateLimiterStat
         live_evictions: double(stats.live_evictions),
         blocked: double(stats.blocked),
         refusing: double(stats.refusing),
+        waiting: double(stats.waiting),
+        waited: double(stats.waited),
         size: double(stats.size),
         capacity: double(stats.capacity),
     })

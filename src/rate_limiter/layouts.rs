@@ -3,7 +3,7 @@
 use sluice_core::MAX_LIMITS;
 
 use crate::runtime::raw::Answer;
-use crate::runtime::seam::layout;
+use crate::runtime::seam::{codes, layout};
 
 layout! {
     /// What JavaScript leaves for a call of a limiter.
@@ -103,6 +103,88 @@ layout! {
     pub(crate) struct LimiterCost = "LIMITER_COST" from DecisionNumbers::LENGTH + MiddlewareNumbers::LENGTH => {
         /// Units, checked by JavaScript.
         cost,
+    }
+}
+
+layout! {
+    /// What a call of the lines leaves, beside what it returns; none that was charged at once.
+    pub(crate) struct WaitNumbers = "WAIT" from 0 => {
+        /// What JOIN says of the call.
+        value,
+        /// Milliseconds until this thread has to look; Infinity where no call waits.
+        rest,
+    }
+}
+
+/// What became of a call that asked to wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum JoinKind {
+    Served,
+    Waits,
+    TooLate,
+    Full,
+    Never,
+}
+
+codes! {
+    /// What became of a call that asked to wait: charged at once; WAIT has its number, the milliseconds after which it would
+    /// be charged (twice), or the most units that are ever available at once.
+    JoinKind = "JOIN" {
+        Served = "served",
+        Waits = "waits",
+        TooLate = "tooLate",
+        Full = "full",
+        Never = "never",
+    }
+}
+
+/// How waiting ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum WaitKind {
+    Served,
+    TooLate,
+    Closed,
+}
+
+codes! {
+    /// How waiting ends.
+    WaitKind = "WAIT_KIND" {
+        Served = "served",
+        TooLate = "tooLate",
+        Closed = "closed",
+    }
+}
+
+layout! {
+    /// The outcome of a call that waited, as `takeWaits` leaves them one behind the other. What follows `retry_after` is
+    /// there for calls that were charged.
+    pub(crate) struct WaitAnswer = "WAIT_ANSWER" from 0 => {
+        /// The number of the call.
+        id,
+        /// A code of WAIT_KIND.
+        kind,
+        /// Milliseconds that it waited.
+        waited_ms,
+        /// Of a call that is too late: milliseconds after which it would be charged, Infinity for never.
+        retry_after,
+        /// Units per window.
+        limit,
+        /// Units left.
+        remaining,
+        /// Milliseconds until the key has its full quota.
+        reset_after,
+        /// The deciding policy, by its place among the limits.
+        policy,
+        /// The generation of the options that decided: its last 32 bits.
+        generation,
+        /// Milliseconds until one more unit is available; 0 when all are.
+        more_after,
+        /// The receipt, as in MIDDLEWARE.
+        receipt_at,
+        /// The limit that decided.
+        receipt_limit,
+        /// When the key has its full quota of each limit again, in nanoseconds.
+        receipt_settles[MAX_LIMITS],
     }
 }
 

@@ -15,6 +15,7 @@ mod blocks;
 mod bound;
 mod cell;
 mod claims;
+mod holds;
 mod matching;
 #[cfg(all(test, sluice_loom))]
 mod models;
@@ -43,6 +44,7 @@ use crossbeam_utils::CachePadded;
 use self::block_ends::BlockEnds;
 use self::bound::Bound;
 pub(crate) use self::cell::{Cell, MAX_WORDS, Several, Single, Step, Words};
+pub(crate) use self::holds::Hold;
 pub use self::overflow::Overflow;
 pub(crate) use self::quick::Charged;
 pub(crate) use self::size::bytes_of_a_key;
@@ -194,13 +196,24 @@ impl<C: Cell> Table<C> {
 
     /// Removes a key with its block; returns its state.
     pub(crate) fn reset(&self, key: KeyHash) -> Option<Client<C::Words>> {
+        self.reset_unless(key, |_| false).map(|(client, _)| client)
+    }
+
+    /// As [`reset`](Self::reset), but leaves a key that `stays`. Its state, and whether it was removed.
+    pub(crate) fn reset_unless(
+        &self,
+        key: KeyHash,
+        stays: impl Fn(&Client<C::Words>) -> bool,
+    ) -> Option<(Client<C::Words>, bool)> {
         let key = self.slots.candidates(key);
         loop {
             let found = self.slots.find(&key)?;
-            if let Some(client) = self.read(&found)
-                && self.vacate(&found)
-            {
-                return Some(client);
+            let Some(client) = self.read(&found) else { continue };
+            if stays(&client) {
+                return Some((client, false));
+            }
+            if self.vacate(&found) {
+                return Some((client, true));
             }
         }
     }

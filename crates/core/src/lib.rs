@@ -71,7 +71,7 @@ pub use lifecycle::{
 pub use rate_limiter::{
     AlgorithmKind, Decision, LimitOptions, LocalHandle, MAX_LIMITS, Quota, Rate, RateLimiter,
     RateLimiterConfig, RateLimiterOptions, RateLimiterStats, Receipt, RemoteState, RemoteVerdict, RemoteWord,
-    Scope,
+    Scope, WaitId, WaitOutcome, WaitRequest, WaitStart, Waited, WaitingThread, Waits,
 };
 pub use registry::{Change, Entry, Registry, RegistryChange, Snapshot};
 pub use reputation::{

@@ -1,5 +1,6 @@
 //! `RateLimiter`: quotas, costs, blocks, reconfiguration and full tables.
 
+use sluice_core::runtime::clock::SetBack;
 use sluice_core::runtime::key_hash::{KeyHash, hash_str};
 use sluice_core::{AlgorithmKind, Instances, LimitOptions, Overflow, Quota, RateLimiter, RateLimiterOptions};
 
@@ -301,7 +302,7 @@ fn setting_the_clock_back_does_not_prolong_a_refusal() {
         let (later, earlier) = (2_500_000_000 * SECOND, 1_500_000_000 * SECOND);
         admitted(&limiter, client("a"), 2, later);
         admitted(&limiter, client("b"), 2, later + 600 * SECOND);
-        limiter.clock_was_set_back(earlier);
+        limiter.clock_was_set_back(SetBack { before: later + 600 * SECOND, now: earlier });
         assert_eq!(admitted(&limiter, client("b"), 2, earlier + 60 * SECOND), 2, "{algorithm}");
         assert_eq!(
             admitted(&limiter, client("c"), 2, earlier + 300 * SECOND),

@@ -243,7 +243,7 @@ impl ConnectionTracker {
     /// A test set the clock back: quotas refill, and connections become idle, as before.
     pub fn clock_was_set_back(&self, set_back: SetBack) {
         if let Some(opens) = &self.in_force.load().opens {
-            opens.clock_was_set_back(set_back.now);
+            opens.clock_was_set_back(set_back);
         }
         for connection in &self.connections {
             connection.clock_was_set_back(set_back);

@@ -33,6 +33,11 @@ impl BlockEnd {
         Self((at / UNIT).min(MOST_UNITS) << VERSION_BITS | version.bits())
     }
 
+    /// Rounded up instead.
+    fn at_or_after(at: u64, version: Version) -> Self {
+        Self::new(at.saturating_add(UNIT - 1), version)
+    }
+
     fn at(self) -> u64 {
         (self.0 >> VERSION_BITS) * UNIT
     }
@@ -82,12 +87,41 @@ impl BlockEnds {
             }
         }
     }
+
+    /// Makes the hold of the key that `tag` names end at `until`, rounded up, be it later or earlier than before; 0 for no
+    /// hold. False when the slot no longer belongs to the key.
+    pub(super) fn set(&self, slot: Slot<'_>, tag: Tag, until: u64) -> bool {
+        let word = &self.words[slot.index];
+        let wanted = BlockEnd::at_or_after(until, tag.version());
+        let mut end = BlockEnd(word.load(Ordering::Acquire));
+        loop {
+            // Read after the end, as in `extend`.
+            if slot.tag.load(Ordering::Acquire) != tag {
+                return false;
+            }
+            if end == wanted {
+                return true;
+            }
+            self.used.mark(slot.index * Self::BYTES_EACH);
+            match word.compare_exchange(end.0, wanted.0, Ordering::SeqCst, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(current) => end = BlockEnd(current),
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::runtime::clock::MS;
+
+    #[test]
+    fn holds_until_the_end_or_a_little_later() {
+        let version = Tag::NONE.version();
+        assert_eq!(BlockEnd::at_or_after(MS, version).at(), MS);
+        assert_eq!(BlockEnd::at_or_after(MS + 1, version).at(), MS + UNIT, "up to 1/64 ms");
+    }
 
     #[test]
     fn keeps_whole_milliseconds_for_a_century() {

@@ -9,7 +9,12 @@ use crate::runtime::sync::Ordering;
 impl<C: Cell> Table<C> {
     /// Removes every key, one after the other.
     pub(crate) fn clear(&self) {
-        for found in self.occupied() {
+        self.clear_unless(|_| false);
+    }
+
+    /// Removes every key, one after the other, but those at places that `stays` names.
+    pub(crate) fn clear_unless(&self, stays: impl Fn(usize) -> bool) {
+        for found in self.occupied().filter(|found| !stays(found.slot.index)) {
             // A key whose state has just changed counts as inserted after this pass.
             self.vacate(&found);
         }
@@ -25,8 +30,18 @@ impl<C: Cell> Table<C> {
 
     /// Changes the words of every key. New keys count from `latest` at the latest.
     pub(crate) fn adapt(&self, latest: u64, change: impl Fn(&C::Words) -> C::Words) {
+        self.adapt_unless(|_| false, latest, change);
+    }
+
+    /// As [`adapt`](Self::adapt), but leaves keys at places that `stays` names.
+    pub(crate) fn adapt_unless(
+        &self,
+        stays: impl Fn(usize) -> bool,
+        latest: u64,
+        change: impl Fn(&C::Words) -> C::Words,
+    ) {
         self.watermark.fetch_min(latest, Ordering::SeqCst);
-        for mut found in self.occupied() {
+        for mut found in self.occupied().filter(|found| !stays(found.slot.index)) {
             while found.state.is_value() && found.state != State::FRESH {
                 let adapted = self.change(found, |client| match change(&client.words) {
                     words if words == client.words => Step::Keep(()),

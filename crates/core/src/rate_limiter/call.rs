@@ -4,11 +4,11 @@ use super::algorithm::ChargedAt;
 use super::config::RateLimiterConfig;
 use super::config_epoch::ConfigEpoch;
 use super::contents::{Contents, with_table};
-use super::counts::{UNTRACKED, count, overflow_refuses};
+use super::counts::{ALLOWED, UNTRACKED, count, overflow_refuses};
 use super::decision::{self, Charge, Decision, Receipt, admit, each, lifetime};
 use super::in_force::ConfigInForce;
 use crate::Result;
-use crate::key_table::{Cell, Client, Step, Table, Words};
+use crate::key_table::{Cell, Client, Step, Table};
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::planted::planted;
 use crate::runtime::sharded_counters::Count;
@@ -67,6 +67,20 @@ impl<C: Count> Call<'_, C> {
         decision.pass_if_dry(config)
     }
 
+    /// As [`consume`](Self::consume), where the call is admitted; else `None`, and nothing is charged or counted.
+    pub(super) fn consume_if_admitted(&self, key: KeyHash, cost: u64, now: u64) -> Option<Decision> {
+        let rules = &self.config.rules;
+        let decision = with_table!(self.contents, table => {
+            let mut charge = Charge::default();
+            let decide = |client: &Client<_>, now| decision::charge(rules, client, cost, now, &mut charge);
+            table.update(key, now, |words, now| lifetime(rules, words, now), decide).ok()?;
+            self.settle(table, key, now, Some(charge.written()?));
+            charge.describe(self.config)
+        });
+        self.counts.count(ALLOWED);
+        Some(decision)
+    }
+
     /// As [`consume`](Self::consume), with `limit` in place of the configured one.
     pub(super) fn consume_with_limit(
         &self,
@@ -90,62 +104,34 @@ impl<C: Count> Call<'_, C> {
     }
 
     pub(super) fn refund(&self, key: KeyHash, cost: u64, now: u64) {
-        with_table!(self.contents, table => {
-            let written = table.update_existing(key, |client| {
-                write(each(&self.config.rules, client.words, |rule, word| rule.algorithm.refund(word, now, cost)))
-            });
-            self.settle(table, key, now, written);
-        });
+        self.adjust(key, now, |rule, _, word, now| rule.algorithm.refund(word, now, cost));
     }
 
     /// Takes back the charge that `receipt` is of, by the limit that decided it.
     pub(super) fn undo(&self, key: KeyHash, cost: u64, receipt: &Receipt, now: u64) {
         let own = self.config.of_limit(receipt.limit);
-        let rules = &own.as_ref().unwrap_or(self.config).rules;
-        with_table!(self.contents, table => {
-            let written = table.update_existing(key, |client| {
-                let mut words = client.words;
-                for ((rule, word), settles) in rules.iter().zip(words.as_mut()).zip(receipt.settles) {
-                    *word = rule.algorithm.undo(*word, now, cost, ChargedAt { at: receipt.at, settles });
-                }
-                write(words)
-            });
-            self.settle(table, key, now, written);
+        self.adjust(key, now, |rule, index, word, now| {
+            let algorithm = own.as_ref().map_or(rule.algorithm, |own| own.rules[index].algorithm);
+            algorithm.undo(word, now, cost, ChargedAt { at: receipt.at, settles: receipt.settles[index] })
         });
     }
 
     pub(super) fn penalize(&self, key: KeyHash, cost: u64, now: u64) {
-        let rules = &self.config.rules;
-        let penalized = with_table!(self.contents, table => {
-            let penalize = |client: &Client<_>, now| {
-                write(each(rules, client.words, |rule, word| rule.algorithm.penalize(word, now, cost)))
-            };
-            let written = table.update(key, now, |words, now| lifetime(rules, words, now), penalize);
-            written.map(|words| self.settle(table, key, now, Some(words)))
-        });
-        if penalized.is_err() {
-            self.counts.count(UNTRACKED);
-        }
+        self.charge_anyway(key, now, |rule, _, word, now| rule.algorithm.penalize(word, now, cost));
     }
 
     /// False, and counted, when the table has no slot for the key.
     pub(super) fn block(&self, key: KeyHash, until: u64, now: u64) -> bool {
-        let rules = &self.config.rules;
-        let blocked = with_table!(self.contents, table => {
-            table.block(key, until, now, |words, now| lifetime(rules, words, now))
-        });
-        if blocked.is_err() {
+        let is_kept = self.block_until(key, until, now);
+        if !is_kept {
             self.counts.count(UNTRACKED);
         }
-        blocked.is_ok()
+        is_kept
     }
 
     /// True when there was state or a block to remove.
     pub(super) fn reset(&self, key: KeyHash, now: u64) -> bool {
-        let rules = &self.config.rules;
-        with_table!(self.contents, table => table.reset(key).is_some_and(|client| {
-            client.lifetime(now, |words, now| lifetime(rules, words, now)) > 0
-        }))
+        self.forget(key, now)
     }
 
     /// After the call has written: adopts a config that came meanwhile.
@@ -175,11 +161,6 @@ fn adopt_one<S: Cell>(table: &Table<S>, in_force: &ConfigInForce, key: KeyHash, 
         let adopted = each(&config.rules, client.words, |rule, word| rule.algorithm.adopt(word, now));
         if client.words == written { Step::Write(adopted, ()) } else { Step::Keep(()) }
     });
-}
-
-/// Writes the words, and answers with them.
-fn write<W: Words>(words: W) -> Step<W, W> {
-    Step::Write(words, words)
 }
 
 #[cfg(all(test, not(any(sluice_loom, sluice_shuttle))))]

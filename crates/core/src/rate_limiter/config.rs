@@ -53,6 +53,11 @@ impl RateLimiterConfig {
         self.generation
     }
 
+    /// Most units that can be available at once.
+    pub(super) fn capacity(&self) -> u64 {
+        self.rules.iter().map(|rule| rule.algorithm.capacity()).min().unwrap_or(0)
+    }
+
     /// The config that replaces this one, for the same table and the words that are in it.
     pub(super) fn replaced_by(&self, options: RateLimiterOptions) -> Result<Self> {
         for (option, fixed, given) in [

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::config::RateLimiterConfig;
 use super::counts::COUNTERS;
-use super::decision::each;
+use super::lines::Lines;
 use super::refusing::Refusing;
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::memory::MemoryUse;
@@ -40,6 +40,8 @@ pub(super) struct Contents {
     pub(super) counters: ShardedCounters<COUNTERS>,
     pub(super) memory: Arc<MemoryUse>,
     pub(super) refusing: Refusing,
+    /// The lines of keys for which calls wait.
+    pub(super) lines: Lines,
 }
 
 impl Contents {
@@ -59,36 +61,19 @@ impl Contents {
                 KeyTable::Several(Box::new(table))
             }
         };
-        Ok(Self { table, counters: ShardedCounters::new(), memory, refusing: Refusing::default() })
+        Ok(Self {
+            table,
+            counters: ShardedCounters::new(),
+            memory,
+            refusing: Refusing::default(),
+            lines: Lines::default(),
+        })
     }
 
     /// Prefetches the slots of a key that is about to be used.
     #[inline]
     pub(super) fn prefetch(&self, key: KeyHash) {
         with_table!(self, table => table.prefetch(key));
-    }
-
-    /// Cuts what keys have used to what `config` could have left. New keys count from `latest` at the latest.
-    pub(super) fn adopt(&self, config: &RateLimiterConfig, latest: u64, clock: impl Fn() -> u64) {
-        with_table!(self, table => table.adapt(latest, |words| {
-            // Read after the words, so no charge was made by a later clock.
-            let now = clock();
-            each(&config.rules, *words, |rule, word| rule.algorithm.adopt(word, now))
-        }));
-        self.refusing.forget();
-    }
-
-    /// Removes every key.
-    pub(super) fn clear(&self) {
-        with_table!(self, table => table.clear());
-        self.refusing.forget();
-    }
-
-    /// Removes every key, and sets the counters to 0.
-    pub(super) fn reset(&self) {
-        with_table!(self, table => table.reset_all());
-        self.refusing.forget();
-        self.counters.reset();
     }
 }
 

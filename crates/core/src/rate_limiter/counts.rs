@@ -27,6 +27,10 @@ pub struct RateLimiterStats {
     pub blocked: u64,
     /// Keys whose next call would be refused, by their quota or a block: an estimate, at most a second old.
     pub refusing: u64,
+    /// Calls that wait now.
+    pub waiting: u64,
+    /// Calls that waited and were charged.
+    pub waited: u64,
     /// Keys below their full quota, or blocked, now.
     pub size: u64,
     /// Most keys held at once.

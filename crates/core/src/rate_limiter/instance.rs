@@ -31,6 +31,10 @@ impl Instance for RateLimiter {
 
     fn close(&self) {
         self.in_force.close();
+        // After: a call that joins a line later finds the limiter closed.
+        if let Some(contents) = self.contents.enter() {
+            contents.lines.close();
+        }
         self.contents.retire();
     }
 
@@ -70,10 +74,12 @@ impl Instance for RateLimiter {
         }
     }
 
-    /// Thread-local handles are dropped with their thread, and charges belong to keys.
-    fn thread_ended(&self, _: ThreadId, _: u64) {}
+    /// Thread-local handles are dropped with their thread, and charges belong to keys. Calls that wait leave.
+    fn thread_ended(&self, thread: ThreadId, now: u64) {
+        self.end_waits_of(thread, now);
+    }
 
     fn clock_was_set_back(&self, set_back: SetBack) {
-        Self::clock_was_set_back(self, set_back.now);
+        Self::clock_was_set_back(self, set_back);
     }
 }

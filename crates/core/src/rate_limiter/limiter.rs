@@ -23,7 +23,7 @@ use crate::{Error, Result};
 /// A rate limit per key, shared by all threads.
 ///
 /// Any number of threads together admit the quota and not one unit more, for each key that was not evicted while live.
-/// No call for a key takes a lock; a refusal writes nothing. A thread that calls often takes a
+/// No call for a key takes a lock, except one that waits; a refusal writes nothing. A thread that calls often takes a
 /// [`LocalHandle`](super::LocalHandle).
 ///
 /// Methods that return a [`Result`] fail once the limiter is destroyed.
@@ -165,7 +165,7 @@ impl RateLimiter {
         self.call(|call| call.penalize(key, cost, now))
     }
 
-    /// Refuses the key until `now + duration`, or until the end of a longer block. False, and counted, when the table
+    /// Refuses the key until `now + duration`, or until the end of a longer block; calls that wait, wait until then. False, and counted, when the table
     /// has no slot for it. The end is kept to 1/64 ms.
     ///
     /// # Errors
@@ -189,8 +189,8 @@ impl RateLimiter {
     /// # Errors
     ///
     /// The limiter is destroyed.
-    pub fn clear(&self) -> Result<()> {
-        self.call(|call| call.contents.clear())
+    pub fn clear(&self, now: u64) -> Result<()> {
+        self.call(|call| call.contents.clear(call.config, now))
     }
 
     /// Sums over all threads, and one pass over the table; at most once a second another pass, for `refusing`.
@@ -212,7 +212,9 @@ impl RateLimiter {
                 dry_refused: sum(DRY_REFUSED),
                 untracked: sum(UNTRACKED),
                 live_evictions,
-                blocked,
+                blocked: blocked.saturating_sub(contents.lines.held(now)),
+                waiting: contents.lines.waiting(),
+                waited: contents.lines.waited(),
                 refusing: contents.refusing.clients(contents, config, now),
                 size,
                 capacity,
@@ -240,7 +242,7 @@ impl RateLimiter {
     }
 
     /// Runs `body` on a call that is made without a thread-local handle.
-    fn call<R>(&self, body: impl FnOnce(&Call<'_, ShardedCounters<COUNTERS>>) -> R) -> Result<R> {
+    pub(super) fn call<R>(&self, body: impl FnOnce(&Call<'_, ShardedCounters<COUNTERS>>) -> R) -> Result<R> {
         let epoch = self.check_open()?;
         let contents = self.enter()?;
         let config = self.in_force.load();

@@ -76,6 +76,20 @@ impl LocalHandle {
         Ok(decision)
     }
 
+    /// As [`consume`](Self::consume), where the call would be admitted; else `None`, and nothing is charged or counted.
+    ///
+    /// # Errors
+    ///
+    /// As of [`RateLimiter::consume`].
+    pub fn consume_at_once(&mut self, key: KeyHash, cost: u64, now: u64) -> Result<Option<Decision>> {
+        check_cost(cost)?;
+        self.keep_up()?;
+        if self.config.options.dry_run {
+            return self.consume(key, cost, now).map(Some);
+        }
+        self.call(|call| call.consume_at_once(key, cost, now))
+    }
+
     /// As [`RateLimiter::consume_with_limit`].
     ///
     /// # Errors

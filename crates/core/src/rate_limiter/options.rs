@@ -39,6 +39,8 @@ options! {
         overflow: Overflow = "overflow", Accepts::OneOf(Overflow::TEXTS);
         /// Decides, charges and counts as usual, but admits every call.
         dry_run: bool = "dryRun", Accepts::Boolean, default false;
+        /// Most calls that wait at once, over all keys.
+        max_waiting: u64 = "maxWaiting", Accepts::up_to(1_000_000), default 10_000;
         /// Which threads share the limiter.
         scope: Scope = "scope", Accepts::Other;
     }

@@ -109,6 +109,27 @@ impl<C: Count> Call<'_, C> {
         Some(charged)
     }
 
+    /// As [`consume`](Self::consume), where the call is admitted; else `None`, and nothing is charged or counted.
+    pub(super) fn consume_at_once(&self, key: KeyHash, cost: u64, now: u64) -> Option<Decision> {
+        let ordinary = &self.config.ordinary;
+        let charged = match &self.contents.table {
+            KeyTable::Single(table) if ordinary.covers(cost) => {
+                let charged = table.charge_at_once(key, |word| ordinary.algorithm.admit(word, now, cost));
+                charged.inspect(|charged| {
+                    if !charged.is_refused {
+                        self.finish_at_once(table, key, now, charged);
+                    }
+                })
+            }
+            _ => None,
+        };
+        match charged {
+            Some(charged) if charged.is_refused => None,
+            Some(charged) => Some(self.config.describe(ordinary.algorithm, (cost, now), &charged)),
+            None => self.consume_if_admitted(key, cost, now),
+        }
+    }
+
     /// What every call does after it has charged or refused its key: adopts a config that came meanwhile, and counts.
     #[inline(always)]
     pub(super) fn finish_at_once(&self, table: &Table<Single>, key: KeyHash, now: u64, charged: &Charged) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::limiter::RateLimiter;
 use super::options::RateLimiterOptions;
 use crate::Result;
+use crate::runtime::clock::SetBack;
 use crate::runtime::options::Source;
 use crate::runtime::sync::full_barrier;
 
@@ -38,11 +39,11 @@ impl RateLimiter {
     }
 
     /// Cuts what keys have used, after a test set the clock back: no key waits for a time that the clock showed before.
-    /// Blocks keep their ends.
-    pub fn clock_was_set_back(&self, now: u64) {
+    /// Blocks keep their ends. Calls that wait, wait as long as before.
+    pub fn clock_was_set_back(&self, set_back: SetBack) {
         let _one_at_a_time = self.reconfiguring.lock();
         if let Some(contents) = self.contents.enter() {
-            contents.adopt(&self.in_force.load(), now, || now);
+            contents.set_back(&self.in_force.load(), set_back);
         }
     }
 

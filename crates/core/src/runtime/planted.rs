@@ -78,6 +78,14 @@ bugs! {
     UndoLeaks => a_charge_that_is_undone_frees_its_own_record,
     /// A charge does not read the config epoch again.
     EpochNotReadAgain => a_charge_next_to_a_reconfiguration_is_adapted,
+    /// The words of a key are those of a time to come before it is held.
+    ExchangedBeforeHeld => nothing_is_charged_before_the_last_moment_of_a_line,
+    /// A block does not look for a line again once it is written.
+    BlockIgnoresLine => a_block_next_to_the_first_call_of_a_line_moves_it,
+    /// What a key has used is changed behind its line.
+    HeldWordsChanged => a_refund_next_to_the_first_call_of_a_line_is_before_it,
+    /// Other options cut the words behind a line.
+    HeldWordsAdopted => a_line_next_to_a_reconfiguration_is_laid_anew,
     /// The quick path writes over the claim that came between its look and its exchange.
     QuickOverwritesClaim => a_claim_between_look_and_exchange_stands,
     /// The quick path takes a key that was blocked.

@@ -1,0 +1,125 @@
+'use strict';
+
+const { Deadline } = require('../../runtime/deadline');
+const { WAIT, WAIT_ANSWER } = require('../../runtime/layouts');
+const {
+  keepAlive,
+  letGo,
+  native,
+  numbers,
+  onProcess,
+  pollOnWake,
+  stopPolling,
+} = require('../../runtime/native');
+
+/** Outcomes that are taken at once. */
+const MOST_ANSWERS = 256;
+
+/** No timer of Node is shorter. */
+const LEAST_TIMER_MS = 1;
+
+const { LENGTH, ID } = WAIT_ANSWER;
+
+/** The handle of what waits in this copy, once a call did; and where native code leaves outcomes. */
+let waits;
+let answers;
+
+/** Calls that wait, by their numbers: each has `settle(answers, at)`. They keep the thread alive. */
+const calls = new Map();
+
+/** The one timer of this thread, for the earliest of its moments; and when it fires, in milliseconds of `elapsed`. */
+let timer;
+let due = Number.POSITIVE_INFINITY;
+
+/** A microtask will lay the lines anew that calls have left. */
+let isSettleDue = false;
+
+onProcess('clock', look);
+onProcess('reset', look);
+
+/** The handle for calls that ask to wait. */
+function waitsOfThread() {
+  if (waits === undefined) {
+    answers = new Float64Array(MOST_ANSWERS * LENGTH);
+    waits = native.openWaits();
+  }
+  return waits;
+}
+
+/** A call has joined a line: native code has left its number, and when to look. */
+function enter(call) {
+  const id = numbers[WAIT.VALUE];
+  const rest = numbers[WAIT.REST];
+  calls.set(id, call);
+  if (calls.size === 1) {
+    keepAlive();
+    pollOnWake(look);
+  }
+  arm(rest);
+  return id;
+}
+
+/** A call stops waiting. Those behind it move ahead at the end of this turn, once for all that leave in it. */
+function leave(id) {
+  native.leaveLine(waits, id);
+  remove(id);
+  if (isSettleDue) return;
+  isSettleDue = true;
+  Promise.resolve().then(settleLines);
+}
+
+function settleLines() {
+  isSettleDue = false;
+  arm(native.settleLines(waits));
+}
+
+/** Settles the calls that are due, and those that ended otherwise. */
+function look() {
+  if (calls.size === 0) return;
+  let rest;
+  do {
+    const count = native.takeWaits(waits, answers, MOST_ANSWERS);
+    rest = numbers[WAIT.REST];
+    for (let at = 0; at < count * LENGTH; at += LENGTH) settle(at);
+  } while (rest <= 0);
+  arm(rest);
+}
+
+/** Settles a promise: no other code runs here, so the answers stay where they are. */
+function settle(at) {
+  const id = answers[at + ID];
+  const call = calls.get(id);
+  // One that has left may have been charged just before.
+  if (call === undefined) return;
+  remove(id);
+  call.settle(answers, at);
+}
+
+function remove(id) {
+  if (!calls.delete(id) || calls.size > 0) return;
+  stopPolling(look);
+  letGo();
+  disarm();
+}
+
+/** Looks again after so many milliseconds, at the latest. */
+function arm(rest) {
+  const at = native.elapsed() + rest;
+  if (calls.size === 0 || at >= due) return;
+  timer?.cancel();
+  due = at;
+  timer = new Deadline(Math.max(rest, LEAST_TIMER_MS), onTime, { ref: false });
+}
+
+function disarm() {
+  timer?.cancel();
+  timer = undefined;
+  due = Number.POSITIVE_INFINITY;
+}
+
+function onTime() {
+  disarm();
+  look();
+}
+
+module.exports = { enter, leave, waitsOfThread };
