@@ -12,7 +12,7 @@ use sluice_core::{
 
 use super::crossing::{leave_decision, leave_for_middleware, left_key, with_limiter};
 use super::layouts::{JoinKind, WaitAnswer, WaitKind, WaitNumbers};
-use super::observed::{observe, reason};
+use super::observed::{Began, reason};
 use crate::runtime::numbers::{double, in_ms, integer, last_bits};
 use crate::runtime::raw::{Admission, Call, Exports, Left};
 use crate::runtime::seam::{Coded, Layout};
@@ -65,10 +65,11 @@ fn at_once<const N: usize>(
     key: KeyHash,
     leave: impl FnOnce(&Decision) -> Result<Left>,
 ) -> Result<Left> {
+    let began = Began::now();
     let consume = |local: &mut LocalHandle, cost| local.consume_at_once(key, cost, clock::now());
     with_limiter(call, consume, |decision| match decision {
         Some(decision) => {
-            observe_if_by_text(call, &decision);
+            end_if_by_text(began, call, &decision);
             leave(&decision)
         }
         None => Ok(call.leave(Admission::from(false))),
@@ -76,9 +77,9 @@ fn at_once<const N: usize>(
 }
 
 /// The rankings see the text of the key, where there is one.
-fn observe_if_by_text<const N: usize>(call: &Call<'_, N>, decision: &Decision) {
+fn end_if_by_text<const N: usize>(began: Began, call: &Call<'_, N>, decision: &Decision) {
     if N > 0 {
-        observe(call, || reason(decision));
+        began.end(call, || reason(decision));
     }
 }
 
