@@ -2,6 +2,7 @@
 
 use napi::bindgen_prelude::Result;
 use napi::sys;
+use sluice_core::observation::Reason;
 use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::KeyHash;
 use sluice_core::{Decision, LocalHandle};
@@ -33,15 +34,21 @@ unsafe extern "C" fn try_consume(env: sys::napi_env, info: sys::napi_callback_in
     })
 }
 
-/// As `tryConsume`, of a call that is seen. Only the whole decision has what a dry run would have refused.
+/// As `tryConsume`, of a call that is seen. Only in a dry run the whole decision has more to say than its answer.
 #[cold]
 #[inline(never)]
 fn try_consume_observed(call: &Call<'_, 1>, key: KeyHash) -> Result<Admission> {
-    let began = Began::now();
-    let consume = |local: &mut LocalHandle, cost| local.consume(key, cost, clock::now());
-    with_limiter(call, consume, |decision| {
-        began.end(call, || reason(&decision));
-        Admission::from(decision.allowed)
+    let began = Began::of_seen();
+    let consume = |local: &mut LocalHandle, cost| {
+        if local.is_dry_run() {
+            return local.consume(key, cost, clock::now()).map(|decision| reason(&decision));
+        }
+        let is_allowed = local.try_consume(key, cost, clock::now())?;
+        Ok(if is_allowed { Reason::Admitted } else { Reason::Quota })
+    };
+    with_limiter(call, consume, |reason| {
+        began.end(call, || reason);
+        Admission::from(reason != Reason::Quota)
     })
 }
 

@@ -21,7 +21,14 @@ impl Began {
     /// One look at a flag while nothing is observed.
     #[inline(always)]
     pub(super) fn now() -> Self {
-        Self(if OBSERVATION.is_on() { began() } else { Self::UNSEEN })
+        if OBSERVATION.is_on() { began() } else { Self(Self::UNSEEN) }
+    }
+
+    /// Of a call that is seen.
+    #[inline(always)]
+    pub(super) fn of_seen() -> Self {
+        let is_measured = OBSERVATION.latencies.measures(Measured::Decisions);
+        Self(if is_measured { nanos().max(Self::UNMEASURED + 1) } else { Self::UNMEASURED })
     }
 
     /// Lets the histogram and the rankings see the call, whose key is argument 0. What the rankings need is read anew, so that
@@ -36,9 +43,8 @@ impl Began {
 
 #[cold]
 #[inline(never)]
-fn began() -> u64 {
-    let is_measured = OBSERVATION.latencies.measures(Measured::Decisions);
-    if is_measured { nanos().max(Began::UNMEASURED + 1) } else { Began::UNMEASURED }
+fn began() -> Began {
+    Began::of_seen()
 }
 
 /// What became of a call.

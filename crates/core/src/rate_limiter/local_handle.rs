@@ -48,6 +48,13 @@ impl LocalHandle {
         &self.limiter
     }
 
+    /// Whether calls pass that a live limiter would refuse, by the config that this handle has.
+    #[inline]
+    #[must_use]
+    pub fn is_dry_run(&self) -> bool {
+        self.config.options.dry_run
+    }
+
     /// As [`RateLimiter::try_consume`].
     ///
     /// # Errors
