@@ -27,6 +27,9 @@ let answers;
 /** Calls that wait, by their numbers: each has `settle(answers, at)`. They keep the thread alive. */
 const calls = new Map();
 
+/** Whether the calls keep the thread alive. */
+let isKept = false;
+
 /** The one timer of this thread, for the earliest of its moments; and when it fires, in milliseconds of `elapsed`. */
 let timer;
 let due = Number.POSITIVE_INFINITY;
@@ -51,8 +54,10 @@ function enter(call) {
   const id = numbers[WAIT.VALUE];
   const rest = numbers[WAIT.REST];
   calls.set(id, call);
-  if (calls.size === 1) {
+  if (!isKept) {
     keepAlive();
+    // After: where the stack overflows in there, nothing is to be let go.
+    isKept = true;
     pollOnWake(look);
   }
   arm(rest);
@@ -97,9 +102,11 @@ function settle(at) {
 
 function remove(id) {
   if (!calls.delete(id) || calls.size > 0) return;
+  disarm();
+  if (!isKept) return;
+  isKept = false;
   stopPolling(look);
   letGo();
-  disarm();
 }
 
 /** Looks again after so many milliseconds, at the latest. */
