@@ -162,3 +162,11 @@ export {
   SecurityMonitorStats,
   SecurityRule,
 } from './lib/security-monitor';
+export {
+  AcquireOptions,
+  Semaphore,
+  SemaphoreOptions,
+  SemaphorePermit,
+  SemaphoreStats,
+  TryAcquireOptions,
+} from './lib/semaphore';

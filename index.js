@@ -24,6 +24,7 @@ const { RateLimiter } = require('./lib/rate-limiter');
 const { Registry } = require('./lib/registry');
 const { Reputation } = require('./lib/reputation');
 const { SecurityMonitor } = require('./lib/security-monitor');
+const { Semaphore } = require('./lib/semaphore');
 
 module.exports = {
   Broker,
@@ -36,6 +37,7 @@ module.exports = {
   Registry,
   Reputation,
   SecurityMonitor,
+  Semaphore,
   SluiceError,
   clientKey,
   createGuard,

@@ -7,16 +7,23 @@ const { checkOptions, owned } = require('../runtime/schema');
 const { RateLimiter } = require('../rate-limiter');
 const { Reputation } = require('../reputation');
 const { SecurityMonitor } = require('../security-monitor');
+const { semaphoreFamilies } = require('../semaphore/semaphore-metrics');
+const { Semaphore } = require('../semaphore');
+const { semaphoreNames } = require('./concurrency-gate');
 const { Counts } = require('./counts');
 const { exposition } = require('./guard-metrics');
 const { guardStats } = require('./guard-stats');
 
 const OPTIONS = { guards: guardNames };
 
-/** What all guards of the process count, whichever threads created them, as one page for Prometheus. */
+/**
+ * What all guards and semaphores of the process count, whichever threads created them, as one page for Prometheus. With
+ * `guards` it has these alone.
+ */
 function metrics(options = {}) {
-  const { guards = native.guardNames() } = checkOptions('metrics', options, OPTIONS);
-  return exposition(guards.map(readGuard), { comments: true });
+  const { guards } = checkOptions('metrics', options, OPTIONS);
+  const others = guards === undefined ? semaphoreFamilies() : [];
+  return exposition((guards ?? native.guardNames()).map(readGuard), { comments: true, others });
 }
 
 function guardNames(value, option) {
@@ -43,6 +50,7 @@ function readGuard(name) {
     tracker: options.connections === 'off' ? null : attached(ConnectionTracker, name),
     reputation: attached(Reputation, options.reputation),
     monitor: attached(SecurityMonitor, options.monitor),
+    semaphores: semaphoresOf(name, options.concurrency),
   };
   const limiters = limitersOf(counts.handle);
   const limiter = limiters.get(name) ?? null;
@@ -55,6 +63,12 @@ function readGuard(name) {
 function limitersOf(handle) {
   const all = native.guardLimiters(handle).map((name) => [name, attached(RateLimiter, name)]);
   return new Map(all.filter(([, limiter]) => limiter !== null));
+}
+
+function semaphoresOf(name, caps) {
+  const names = semaphoreNames(name);
+  const of = (kind) => (typeof caps?.[kind] === 'number' ? attached(Semaphore, names[kind]) : null);
+  return { max: of('max'), maxPerClient: of('maxPerClient') };
 }
 
 /** null for a part that the guard does not have, or that was destroyed. */

@@ -12,11 +12,12 @@ function by(label, labels, labelled) {
 
 /**
  * What guards count, for Prometheus; `entries` are `{ guard, stats }`. Each sample has the label `guard`; parts have a label
- * with their name too. `comments: false` leaves out the lines that a page may have only once.
+ * with their name too. `others` are families of
+ * other components. `comments: false` leaves out the lines that a page may have only once.
  */
-function exposition(entries, { comments }) {
+function exposition(entries, { comments, others = [] }) {
   const all = entries.map(({ guard, stats }) => familiesOf(guard, stats));
-  return writeFamilies(merged(all.flat()), { comments });
+  return writeFamilies([...merged(all.flat()), ...others], { comments });
 }
 
 function familiesOf(guard, stats) {
@@ -24,6 +25,7 @@ function familiesOf(guard, stats) {
     ...requests({ guard: guard.name }, stats),
     ...limiters({ guard: guard.name }, limitersOf(guard, stats)),
     ...connections({ guard: guard.name }, stats.connections),
+    ...inFlight({ guard: guard.name }, stats.concurrency),
     ...reputation({ guard: guard.name, reputation: guard.reputation?.name }, stats.reputation),
     ...monitor({ guard: guard.name, monitor: guard.monitor?.name }, stats.monitor),
   ];
@@ -38,6 +40,16 @@ function merged(families) {
     else before.samples = [...before.samples, ...family.samples];
   }
   return [...byName.values()];
+}
+
+/** How many requests are in progress, of guards that count them. */
+function inFlight(labels, concurrency) {
+  if (concurrency === null) return [];
+  return [
+    gauge('sluice_requests_in_flight', 'Requests between their decision and the end of their answer.', [
+      [labels, concurrency.inFlight],
+    ]),
+  ];
 }
 
 function requests(labels, { allowed, skipped, refusedBy, refusedAtAccept, ...stats }) {

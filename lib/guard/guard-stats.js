@@ -1,14 +1,23 @@
 'use strict';
 
+const { concurrencyStats } = require('./concurrency-gate');
+
 /** What a guard and its parts count, over all threads. A part that the guard does not have is null. */
-function guardStats(counts, { limiters, limiter, tracker, reputation, monitor }) {
-  const { refusedByQuota, refusedByConnections, refusedByBan, ...others } = counts.all();
+function guardStats(counts, { limiters, limiter, tracker, reputation, monitor, semaphores }) {
+  const { refusedByQuota, refusedByConnections, refusedByBan, refusedByConcurrency, ...others } =
+    counts.all();
   const stats = {
     ...others,
-    refused: refusedByQuota + refusedByConnections + refusedByBan,
-    refusedBy: { quota: refusedByQuota, connections: refusedByConnections, ban: refusedByBan },
+    refused: refusedByQuota + refusedByConnections + refusedByBan + refusedByConcurrency,
+    refusedBy: {
+      quota: refusedByQuota,
+      connections: refusedByConnections,
+      ban: refusedByBan,
+      concurrency: refusedByConcurrency,
+    },
     rateLimit: statsOf(limiter),
     connections: statsOf(tracker),
+    concurrency: concurrencyStats(semaphores),
     reputation: statsOf(reputation),
     monitor: statsOf(monitor),
     routes: {},

@@ -24,14 +24,17 @@ class RateGate {
   #onMismatch;
   /** Which threads share its limiters, unless their own options say so. */
   #scope;
+  /** Whether a request that passes is counted here; else by what decides after. */
+  #countsAllowed;
   #limiters = new Map();
 
-  constructor(owner, { dryRun, counts, onMismatch, scope }) {
+  constructor(owner, { dryRun, counts, onMismatch, scope, countsAllowed }) {
     this.#owner = owner;
     this.#dryRun = dryRun;
     this.#onMismatch = onMismatch;
     this.#scope = scope;
     this.#counts = counts;
+    this.#countsAllowed = countsAllowed;
   }
 
   /** The limiters of this thread by name. */
@@ -95,8 +98,12 @@ class RateGate {
         refusal: keyMissing(rule.limiter.name),
         decision: null,
       });
-    this.#counts.allowed();
+    this.#countAllowed();
     return GuardDecision.undecided('allowed', client);
+  }
+
+  #countAllowed() {
+    if (this.#countsAllowed) this.#counts.allowed();
   }
 
   /** Where the limit is a function, the limiter is created with a limit of 1, and each call sets its own. */
@@ -115,7 +122,7 @@ class RateGate {
   /** As `#decide`, by a server that keeps the counts. */
   async #decideAwaited(rule, client, key, cost, limit) {
     const decision = await this.#chargeAwaited(rule, key, cost, limit);
-    if (decision?.allowed) this.#counts.allowed();
+    if (decision?.allowed) this.#countAllowed();
     return this.#conclude(rule, client, key, cost, decision);
   }
 
@@ -124,16 +131,16 @@ class RateGate {
     if (decision.wouldRefuse) this.#counts.count('dryRefused');
     if (!decision.allowed) return this.#refused(decision, rule, client);
     const allowed = new GuardDecision('allowed', client, rule, decision);
-    if (rule.countOnly !== undefined && !decision.wouldRefuse) {
+    if ((rule.countOnly !== undefined || rule.isBounded) && !decision.wouldRefuse) {
       allowed.undoBy(this.#undoFor(rule.limiter, key, cost, decision));
     }
     return allowed;
   }
 
-  /** Charges the request; the native call also counts it as allowed. null after an internal error. */
+  /** Charges the request; the native call also counts it as allowed, where it is to. null after an internal error. */
   #charge(rule, key, cost, limit) {
     try {
-      return rule.limiter[kDecide](key, cost, limit, this.#counts.handle);
+      return rule.limiter[kDecide](key, cost, limit, this.#countsAllowed ? this.#counts.handle : undefined);
     } catch (error) {
       if (MISTAKES.has(error?.code)) throw error;
       return this.#counts.fault(error);

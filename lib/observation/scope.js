@@ -11,6 +11,7 @@ const NO_PARTS = {
   HitCounter: [],
   Lifecycle: [],
   Registry: [],
+  Semaphore: [],
 };
 
 /**
