@@ -193,8 +193,11 @@ function codes() {
   return [...page.matchAll(/^### (\w+)$/gm)].map(([, code]) => code);
 }
 
+/** The files that say what is counted. */
+const METRIC_FILES = ['lib/guard/guard-metrics.js', 'lib/semaphore/semaphore-metrics.js'];
+
 function metricRows() {
-  const source = readFileSync(path.join(root, 'lib', 'guard', 'guard-metrics.js'), 'utf8');
+  const source = METRIC_FILES.map((file) => readFileSync(path.join(root, file), 'utf8')).join('\n');
   return [...source.matchAll(/'(sluice_\w+)',\s*'([^']+)'/g)].map(([, name, help]) => [`\`${name}\``, help]);
 }
 
