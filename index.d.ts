@@ -60,6 +60,7 @@ export {
   dashboard,
 } from './lib/dashboard';
 export type {
+  ConcurrencyOptions,
   CorsOptions,
   Guard,
   GuardClient,

@@ -20,7 +20,8 @@ const count = await semaphore.run(() => 7);
 expect<Equal<typeof count, number>>();
 
 const stats: SemaphoreStats = semaphore.stats();
-const held: number = stats.perThread[0];
+const held: number = stats.held;
+expect<Equal<typeof stats.perThread, Record<string, number>>>();
 semaphore.reconfigure({ permits: 4 });
 semaphore.reconfigure({ maxWaiting: held });
 Semaphore.destroy('database');

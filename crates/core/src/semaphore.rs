@@ -1,5 +1,6 @@
 //! Permits by key: so many at once over all threads, and lines of calls that wait for them, first in, first out.
 
+mod administration;
 mod calls;
 mod events;
 mod instance;

@@ -5,23 +5,21 @@ use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
 
-use super::events::{Notices, SemaphoreCaller, SemaphoreEvent, WaitId};
+use super::events::{SemaphoreCaller, WaitId};
 use super::key_state::{KeyState, Left, Served};
 use super::keys::Keys;
 use super::line::Waiter;
 use super::options::{SemaphoreConfig, SemaphoreOptions};
-use super::stats::SemaphoreStats;
 use crate::runtime::ThreadId;
-use crate::runtime::clock;
 use crate::runtime::instances::OptionList;
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::sharded_counters::ShardedCounters;
 use crate::runtime::sync::{AtomicU64, Ordering};
 use crate::{Error, Result};
 
-const ACQUIRED: usize = 0;
-const REFUSED: usize = 1;
-const TAKEN_BACK: usize = 2;
+pub(super) const ACQUIRED: usize = 0;
+pub(super) const REFUSED: usize = 1;
+pub(super) const TAKEN_BACK: usize = 2;
 
 /// Permits by key. Of each key so many are held at once over all threads; further calls wait in a line.
 ///
@@ -32,12 +30,12 @@ pub struct Semaphore {
     name: String,
     pub(super) created_with: OptionList,
     /// The options in force. Locked to change them.
-    options: Mutex<SemaphoreOptions>,
+    pub(super) options: Mutex<SemaphoreOptions>,
     /// `permits` of them, for calls.
-    permits: AtomicU64,
+    pub(super) permits: AtomicU64,
     /// `max_waiting` of them.
-    max_waiting: AtomicU64,
-    keys: Keys,
+    pub(super) max_waiting: AtomicU64,
+    pub(super) keys: Keys,
     /// Calls in the lines of all keys.
     waiting: AtomicU64,
     last_number: AtomicU64,
@@ -220,88 +218,6 @@ impl Semaphore {
         (next, served)
     }
 
-    /// Takes other options. Fewer permits wait for releases; calls that ask for more than there are now are given up.
-    ///
-    /// # Errors
-    ///
-    /// Those of `change`, [`Error::InvalidOption`], and [`Error::Closed`] after the semaphore was destroyed.
-    pub fn reconfigure(&self, change: impl FnOnce(&mut SemaphoreOptions) -> Result<()>) -> Result<()> {
-        self.check_open()?;
-        let mut options = self.options.lock().clone();
-        change(&mut options)?;
-        self.adopt(options.try_into()?);
-        Ok(())
-    }
-
-    /// Sums over all threads. Costs one pass over the keys.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Closed`] after the semaphore was destroyed.
-    pub fn stats(&self) -> Result<SemaphoreStats> {
-        self.check_open()?;
-        let mut stats = SemaphoreStats {
-            permits: self.permits.load(Ordering::Relaxed),
-            acquired: self.counters.sum(ACQUIRED),
-            refused: self.counters.sum(REFUSED),
-            taken_back: self.counters.sum(TAKEN_BACK),
-            ..SemaphoreStats::default()
-        };
-        self.keys.read_all(|state| {
-            stats.keys += 1;
-            stats.held += state.held();
-            stats.waiting += state.waiting() as u64;
-            for (thread, held) in state.holders() {
-                *stats.per_thread.entry(*thread).or_default() += held;
-            }
-        });
-        Ok(stats)
-    }
-
-    /// Returns the permits of a thread that ended, removes its calls, and serves the lines.
-    pub fn thread_ended(&self, thread: ThreadId) {
-        let (mut served, mut left) = (Served::default(), 0);
-        self.keys.change_all(|state| {
-            left += state.thread_ended(thread);
-            state.serve(self.most(), None, clock::real(), &mut served);
-        });
-        self.end_waits(left);
-        self.settle(&mut served);
-    }
-
-    pub(super) fn adopt(&self, config: SemaphoreConfig) {
-        let SemaphoreOptions { permits, max_waiting } = config.options;
-        {
-            let mut options = self.options.lock();
-            *options = config.options;
-            // Relaxed: a call that races with this may still be decided by the options of before.
-            self.permits.store(permits, Ordering::Relaxed);
-            self.max_waiting.store(max_waiting, Ordering::Relaxed);
-        }
-        let (mut served, mut unmet) = (Served::default(), Vec::new());
-        self.keys.change_all(|state| {
-            unmet.extend(state.remove_unmet(permits));
-            state.serve(permits, None, clock::real(), &mut served);
-        });
-        self.end_waits(unmet.len() as u64);
-        let unmet = unmet.into_iter().map(|waiter| (waiter.caller, waiter.id)).collect();
-        served.notices.settle(unmet, |waits| SemaphoreEvent::Unmet { waits, permits });
-        self.settle(&mut served);
-    }
-
-    /// Forgets everything that is held, and notifies the calls that wait.
-    pub(super) fn empty(&self, is_reset: bool) {
-        let (mut waits, mut in_line) = (Vec::new(), 0);
-        self.keys.clear(|state| {
-            in_line += state.waiting() as u64;
-            waits.extend(state.waiters().map(|waiter| (waiter.caller.clone(), waiter.id)));
-        });
-        self.end_waits(in_line);
-        let mut notices = Notices::default();
-        notices.settle(waits, |waits| SemaphoreEvent::Closed { waits, is_reset });
-        notices.send();
-    }
-
     pub(super) fn check_open(&self) -> Result<()> {
         // Relaxed: a call that races with `destroy` may still be answered.
         if self.closed.load(std::sync::atomic::Ordering::Relaxed) {
@@ -329,7 +245,7 @@ impl Semaphore {
     }
 
     /// Counts what was served, and sends the events.
-    fn settle(&self, served: &mut Served) {
+    pub(super) fn settle(&self, served: &mut Served) {
         self.end_waits(served.left);
         if !served.own.is_empty() {
             self.counters.add(ACQUIRED, served.own.len() as u64);
@@ -349,7 +265,7 @@ impl Semaphore {
         Ok(most)
     }
 
-    fn most(&self) -> u64 {
+    pub(super) fn most(&self) -> u64 {
         self.permits.load(Ordering::Relaxed)
     }
 
@@ -361,7 +277,7 @@ impl Semaphore {
         self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, raise).is_ok()
     }
 
-    fn end_waits(&self, count: u64) {
+    pub(super) fn end_waits(&self, count: u64) {
         if count > 0 {
             self.waiting.fetch_sub(count, Ordering::Relaxed);
         }
