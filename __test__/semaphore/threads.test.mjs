@@ -85,43 +85,32 @@ test('calls of all threads form one line', async (t) => {
   assert.deepEqual([...log], [9, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
 
-test('a suspended thread does not hold up the next, and keeps its place', async (t) => {
+// That its call keeps its place is tested in crates/core: here a busy machine may suspend any thread for 10 ms.
+test('a suspended thread does not hold up those behind it, and is served once it goes on', async (t) => {
   const { semaphore, peers } = await shared(t, 1, 2);
   const [suspended, next] = peers;
   const held = semaphore.tryAcquire();
   const gates = words(1);
   const waitAndSuspend = async ({ state }, gates) => {
-    const wait = state.semaphore.acquire();
+    const wait = state.semaphore.run(() => Atomics.load(gates, 0));
     Atomics.wait(gates, 0, 0);
-    state.permit = await wait;
+    return wait;
   };
   const resumed = suspended.run(waitAndSuspend, gates);
   await until(() => semaphore.stats().waiting, 1);
-  const acquire = async ({ state }) => {
-    state.permit = await state.semaphore.acquire();
-  };
-  const served = next.run(acquire);
+  const served = next.run(({ state }, gates) => state.semaphore.run(() => Atomics.load(gates, 0)), gates);
   await until(() => semaphore.stats().waiting, 2);
-  const last = semaphore.acquire();
+  const last = semaphore.run(() => Atomics.load(gates, 0));
   held.release();
-  await served;
-  const { perThread, takenBack } = semaphore.stats();
-  assert.deepEqual(perThread, { [next.threadId]: 1 });
+  assert.deepEqual([await served, await last], [0, 0], 'both run while the first thread is suspended');
+  const { waiting, takenBack } = semaphore.stats();
+  assert.equal(waiting, 1);
   assert.ok(takenBack >= 1);
 
   Atomics.store(gates, 0, 1);
   Atomics.notify(gates, 0);
-  // It has looked once it answers: its call comes before the last one again.
-  await suspended.run(() => {});
-  await next.run(({ state }) => state.permit.release());
-  // On a machine that runs no thread for 10 ms the permit may have been taken back once more.
-  const isFirst = Promise.race([resumed.then(() => true), last.then(() => false)]);
-  assert.ok((await isFirst) || semaphore.stats().takenBack > takenBack);
-  const released = last.then((permit) => permit.release());
-  await resumed;
-  await suspended.run(({ state }) => state.permit.release());
-  await released;
-  assert.equal(semaphore.stats().keys, 0);
+  assert.equal(await resumed, 1);
+  await until(() => semaphore.stats().keys, 0);
 });
 
 test('a suspended thread that waits alone does not refuse others', async (t) => {

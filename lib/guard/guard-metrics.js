@@ -44,7 +44,7 @@ function merged(families) {
 
 /** How many requests are in progress, of guards that count them. */
 function inFlight(labels, concurrency) {
-  if (concurrency === null) return [];
+  if (concurrency === undefined) return [];
   return [
     gauge('sluice_requests_in_flight', 'Requests between their decision and the end of their answer.', [
       [labels, concurrency.inFlight],

@@ -75,7 +75,13 @@ export interface GuardStats {
   dryRefused: number;
   skipped: number;
   /** `refused`, by reason. */
-  refusedBy: { quota: number; connections: number; ban: number; concurrency: number };
+  refusedBy: {
+    quota: number;
+    connections: number;
+    ban: number;
+    /** Only of a guard with `concurrency`. */
+    concurrency?: number;
+  };
   /** Sockets refused at accept, whose client is banned or has reset them before its address was known. */
   refusedAtAccept: number;
   /** Charges taken back, with `countOnly` and `concurrency`. */
@@ -86,8 +92,8 @@ export interface GuardStats {
   faults: number;
   rateLimit: ReturnType<RateLimiter['stats']> | null;
   connections: ReturnType<ConnectionTracker['stats']> | null;
-  /** Requests between their decision and the end of their answer. */
-  concurrency: { inFlight: number } | null;
+  /** Requests between their decision and the end of their answer; only of a guard with `concurrency`. */
+  concurrency?: { inFlight: number };
   reputation: ReturnType<Reputation['stats']> | null;
   monitor: ReturnType<SecurityMonitor['stats']> | null;
   /** The limiters of routes, by name. */

@@ -663,7 +663,7 @@ const OPTIONS = Object.freeze({
   guard: {
     rateLimit: {required: true, accepts: 'oneOf', choices: ['off','options','byRequest']},
     connections: {required: true, accepts: 'oneOf', choices: ['off','options']},
-    concurrency: {required: true, accepts: 'other'},
+    concurrency: {required: false, accepts: 'other'},
     reputation: {required: true, accepts: 'other'},
     monitor: {required: true, accepts: 'other'},
     record: {required: true, accepts: 'other'},
