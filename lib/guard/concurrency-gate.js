@@ -1,19 +1,14 @@
 'use strict';
 
-const { fitted } = require('../runtime/fitted-name');
 const { Semaphore } = require('../semaphore');
 const { kTryHold } = require('../semaphore/symbols');
+const { semaphoreNames } = require('./concurrency-names');
 const { GuardDecision } = require('./guard-decision');
 const { busy } = require('./refusal');
 
 /** Thousandths of `max` that requests of a priority fill at most. */
 const SHARES = { high: 1000, normal: 900, low: 500 };
 const ALL = 1000;
-
-/** The names of the semaphores of a guard: of all requests, and of each client's. */
-function semaphoreNames(name) {
-  return { max: fitted(`${name}:concurrency`), maxPerClient: fitted(`${name}:concurrency per client`) };
-}
 
 /**
  * Counts requests in progress, over all threads: from the decision to the end of the answer. A place is released once, by
@@ -97,4 +92,4 @@ function heldOf(semaphore) {
   }
 }
 
-module.exports = { ConcurrencyGate, concurrencyStats, semaphoreNames };
+module.exports = { ConcurrencyGate, concurrencyStats };

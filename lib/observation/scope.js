@@ -1,5 +1,6 @@
 'use strict';
 
+const { semaphoreNames } = require('../guard/concurrency-names');
 const { fitted } = require('../runtime/fitted-name');
 const { native } = require('../runtime/native');
 const { allNames } = require('./attached');
@@ -11,7 +12,6 @@ const NO_PARTS = {
   HitCounter: [],
   Lifecycle: [],
   Registry: [],
-  Semaphore: [],
 };
 
 /**
@@ -33,7 +33,13 @@ function namesIn(guard) {
     ConnectionTracker: [...of(only.tracker), ...socketsOf(guard, all)],
     Reputation: of(only.reputation),
     SecurityMonitor: of(only.monitor),
+    Semaphore: semaphoresOf(guard, all),
   };
+}
+
+/** The semaphores of the guard's `concurrency`, where it has made any. */
+function semaphoresOf(guard, all) {
+  return Object.values(semaphoreNames(guard)).filter((name) => (all.Semaphore ?? []).includes(name));
 }
 
 /** The tracker of the guard's sockets, where `sluice/ws` or `sluice/socket.io` has made one. */
