@@ -91,6 +91,24 @@ test('maxPerClient refuses with 429, and leaves places to other clients', async 
   await until(() => guard.stats().concurrency.inFlight, 0);
 });
 
+test('a proxy that names no client is counted in max only', async (t) => {
+  const options = {
+    rateLimit: false,
+    concurrency: { max: 3, maxPerClient: 1 },
+    trustedProxies: ['loopback'],
+  };
+  const guard = createGuard(freshName(), options);
+  const { requests, listener, finishAll } = held();
+  const port = await SERVERS['plain http'](t, guard, listener);
+  const headers = { 'x-forwarded-for': '203.0.113.7' };
+  const answers = [ask(port), ask(port), ask(port, { headers })];
+  await until(() => requests.length, 3);
+  assert.equal((await ask(port, { headers })).json['violated-policies'][0], 'maxPerClient');
+  assert.equal((await ask(port)).json['violated-policies'][0], 'max');
+  finishAll();
+  await Promise.all(answers);
+});
+
 test('a client that disconnects releases its place', async (t) => {
   const guard = createGuard(freshName(), { rateLimit: false, concurrency: { max: 1 } });
   const { requests, listener, finishAll } = held();
@@ -183,11 +201,12 @@ test('priorities leave the last tenth to high, and the upper half not to low', a
   const client = { address: null, key: 'a' };
   const admitted = (priority) => {
     let count = 0;
-    while (gate.enter(GuardDecision.undecided('allowed', client), {}, rule, priority).allowed) count += 1;
+    while (gate.enter(GuardDecision.undecided('allowed', client), { incoming: {}, rule }, priority).allowed)
+      count += 1;
     return count;
   };
   assert.deepEqual(['low', 'normal', 'low', 'high', 'normal'].map(admitted), [10, 8, 0, 2, 0]);
-  const exempt = gate.enter(GuardDecision.undecided('allowed', client), {}, rule, 'exempt');
+  const exempt = gate.enter(GuardDecision.undecided('allowed', client), { incoming: {}, rule }, 'exempt');
   assert.deepEqual([exempt.allowed, exempt.hasPlaces], [true, false]);
 });
 

@@ -39,11 +39,14 @@ class ConcurrencyGate {
 
   /**
    * Takes a place for a request that a `decision` lets pass. Where there is none, returns the decision that refuses it, and
-   * takes its charge back. Without a `priority` the request may take any place; 'exempt' takes none.
+   * takes its charge back. Requests without a `judged` address are not counted for a client: a proxy carries several, and
+   * unknown clients may be many. Without a `priority` the request may take any place; 'exempt' takes none.
    */
-  enter(decision, incoming, rule, priority) {
+  enter(decision, { incoming, rule, judged }, priority) {
     if (decision.outcome !== 'allowed') return decision;
-    const reason = rule.isBounded && priority !== 'exempt' ? this.#take(decision, incoming, priority) : null;
+    const client = judged === undefined ? null : decision.client.key;
+    const isCounted = rule.isBounded && priority !== 'exempt';
+    const reason = isCounted ? this.#take(decision, { incoming, client }, priority) : null;
     if (reason === null || this.#dryRun) {
       if (reason !== null) this.#counts.count('dryRefused', decision.client.key);
       this.#counts.allowed();
@@ -55,10 +58,10 @@ class ConcurrencyGate {
   }
 
   /** The cap that leaves no place; null where the request has one, also after an internal error. */
-  #take(decision, incoming, priority) {
+  #take(decision, { incoming, client }, priority) {
     if (this.#placed.has(incoming)) return null;
     try {
-      const own = this.#perClient?.[kTryHold](decision.client.key, ALL);
+      const own = client === null ? undefined : this.#perClient?.[kTryHold](client, ALL);
       if (own === null) return 'maxPerClient';
       const place = this.#all?.[kTryHold](undefined, SHARES[priority] ?? ALL);
       if (place === null) {

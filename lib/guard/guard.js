@@ -155,7 +155,7 @@ class Guard {
     if (isOwnRequest(incoming)) return this.#leaveAlone(incoming);
     const seen = this.#seeFor(incoming, rule);
     if (seen === null) return GuardDecision.undecided('fault', UNKNOWN.client);
-    return this.#admit(incoming, rule, seen) ?? this.#decideRate(request, incoming, rule, seen.client);
+    return this.#admit(incoming, rule, seen) ?? this.#decideRate(request, incoming, rule, seen);
   }
 
   /** The refusal of a request for its client's ban or its connection; null where its rate is to be decided. */
@@ -170,7 +170,7 @@ class Guard {
     if (isOwnRequest(incoming)) return this.#leaveAlone(incoming);
     const seen = this.#seeFor(incoming, rule);
     if (seen === null) return GuardDecision.undecided('fault', UNKNOWN.client);
-    return this.#decideRate(request, incoming, rule, seen.client);
+    return this.#decideRate(request, incoming, rule, seen);
   }
 
   /** The address that failures and bans of a request are for; `undefined` for a trusted proxy, or without an address. */
@@ -369,21 +369,25 @@ class Guard {
     return this.#complete(incoming, refused);
   }
 
-  #decideRate(request, incoming, rule, client) {
+  #decideRate(request, incoming, rule, seen) {
+    const { client } = seen;
     if (rule.limiter !== null) {
       const decision = this.#rates.decide(request, incoming, rule, client);
       if (!this.#completes) return decision;
-      return after(decision, (made) => this.#complete(incoming, this.#enter(incoming, rule, made)));
+      return after(decision, (made) =>
+        this.#complete(incoming, this.#enter(made, { incoming, rule, judged: seen.judged })),
+      );
     }
     const unlimited = GuardDecision.undecided('allowed', client);
-    if (this.#concurrency !== null) return this.#complete(incoming, this.#enter(incoming, rule, unlimited));
+    if (this.#concurrency !== null)
+      return this.#complete(incoming, this.#enter(unlimited, { incoming, rule, judged: seen.judged }));
     this.#counts.allowed();
     return unlimited;
   }
 
   /** Takes a place among the requests in progress; the decision that refuses the request where there is none. */
-  #enter(incoming, rule, decision) {
-    return this.#concurrency === null ? decision : this.#concurrency.enter(decision, incoming, rule);
+  #enter(decision, request) {
+    return this.#concurrency === null ? decision : this.#concurrency.enter(decision, request);
   }
 
   /** The answer to a request is not seen. */
