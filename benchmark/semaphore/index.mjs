@@ -29,7 +29,11 @@ async function measureLoad(load, rounds) {
   const cases = await openCases();
   for (const one of cases) one.batch = batchOf(one, load);
   const counts = [];
-  for (const { batch } of cases) counts.push(load === 'line' ? IN_LINE : await calibrate(batch));
+  for (const { batch } of cases) {
+    // Also warms up.
+    const count = await calibrate(batch);
+    counts.push(load === 'line' ? IN_LINE : count);
+  }
   const samples = cases.map(() => []);
   for (let round = 0; round < rounds; round++) {
     for (const at of shuffled(cases.length)) samples[at].push(await time(cases[at], counts[at]));

@@ -126,7 +126,7 @@ const GUARD = {
 const MIDDLEWARE_GUARD = without(GUARD, 'hook');
 /** A refusal in Nest is an exception, which filters answer. */
 const NEST_GUARD = without(MIDDLEWARE_GUARD, 'handler');
-const NEST_ROUTE = without(FASTIFY_ROUTE, 'hook', 'handler');
+const NEST_ROUTE = without(FASTIFY_ROUTE, 'hook', 'handler', 'concurrency');
 /** A handshake is answered by the guard, and by nothing that middleware could set. */
 const SOCKET_GUARD = without(
   NEST_GUARD,

@@ -4,7 +4,6 @@ const { throwIfAborted } = require('../runtime/abort-listeners');
 const { native } = require('../runtime/native');
 const { checkName, func } = require('../runtime/schema');
 const { creationOptions, replacementOptions, takeOptions, waitOptions } = require('./options');
-const { SemaphorePermit } = require('./permit');
 const { kTryHold } = require('./symbols');
 const { ThreadSemaphore } = require('./thread-semaphore');
 
@@ -29,8 +28,9 @@ class Semaphore {
   /** Rejects for invalid arguments too; never throws. */
   acquire(options) {
     try {
-      const permit = this.#begin(waitOptions('Semaphore acquire', options));
-      return permit instanceof SemaphorePermit ? Promise.resolve(permit) : permit;
+      const request = waitOptions('Semaphore acquire', options);
+      const permit = this.#tryTake(request);
+      return permit === null ? this.#semaphore.wait(request, false) : Promise.resolve(permit);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -46,9 +46,9 @@ class Semaphore {
     try {
       func(fn, 'Semaphore run function');
       const request = waitOptions('Semaphore run', options);
-      const permit = this.#begin(request);
-      if (permit instanceof SemaphorePermit) return runWith(permit, fn, request.signal);
-      return permit.then((granted) => runWith(granted, fn, request.signal));
+      const permit = this.#tryTake(request);
+      if (permit !== null) return runWith(permit, fn, request.signal);
+      return runLater(this.#semaphore, request, fn);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -67,26 +67,38 @@ class Semaphore {
     return this.#semaphore.tryTake(key, 1, true, share);
   }
 
-  /** The permit, or a promise for it. */
-  #begin(request) {
+  /** The permit where it is free; null where the call has to wait. */
+  #tryTake(request) {
     const { key, permits, signal } = request;
     if (signal !== undefined) throwIfAborted(signal);
     // A call that waits makes the next one wait as well, in most cases.
-    const permit = this.#semaphore.hasWaits ? null : this.#semaphore.tryTake(key, permits, false);
-    return permit ?? this.#semaphore.wait(request);
+    return this.#semaphore.hasWaits ? null : this.#semaphore.tryTake(key, permits, false);
+  }
+}
+
+/** As `runWith`, once there is a permit. */
+async function runLater(semaphore, request, fn) {
+  const serial = await semaphore.wait(request, true);
+  try {
+    return await call(fn, request.signal);
+  } finally {
+    semaphore.release(request, serial);
   }
 }
 
 /** Calls `fn` and releases the permit once its promise has settled. */
 async function runWith(permit, fn, signal) {
   try {
-    // A signal costs more than the rest of the call.
-    return await (signal === undefined && fn.length === 0
-      ? fn()
-      : fn(signal ?? new AbortController().signal));
+    return await call(fn, signal);
   } finally {
     permit.release();
   }
+}
+
+/** A signal costs more than the rest of the call, so one is made only for a function that declares a parameter. */
+function call(fn, signal) {
+  if (signal === undefined && fn.length === 0) return fn();
+  return fn(signal ?? new AbortController().signal);
 }
 
 module.exports = { Semaphore };

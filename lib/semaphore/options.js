@@ -4,7 +4,7 @@ const { checkDeclared, schemaOf } = require('../runtime/declared-options');
 const { OPTIONS } = require('../runtime/layouts');
 const { onMismatch } = require('../runtime/on-mismatch');
 const { processScope } = require('../runtime/process-scope');
-const { abortSignal, checkOptions, integer, owned, parseDuration } = require('../runtime/schema');
+const { abortSignal, checkOptions, integer, parseDuration } = require('../runtime/schema');
 
 const SCHEMA = schemaOf('Semaphore', { scope: processScope, onMismatch });
 const REPLACEMENT = schemaOf('Semaphore');
@@ -21,7 +21,13 @@ const WAIT = {
   signal: abortSignal,
 };
 
-const DEFAULTS = Object.freeze(owned({ permits: 1, timeout: 30_000 }));
+const DEFAULT_TIMEOUT_MS = 30_000;
+const DEFAULTS = request(Object.create(null));
+
+/** What a call asks for. With a prototype and all properties, which V8 reads faster. */
+function request({ key, permits = 1, timeout = DEFAULT_TIMEOUT_MS, signal }) {
+  return { key, permits, timeout, signal };
+}
 
 function creationOptions(options) {
   return checkDeclared('Semaphore', options, SCHEMA);
@@ -34,12 +40,12 @@ function replacementOptions(options) {
 
 /** Of a call that does not wait: `{ key?, permits }`. */
 function takeOptions(owner, options) {
-  return options === undefined ? DEFAULTS : owned(DEFAULTS, checkOptions(owner, options, TAKE));
+  return options === undefined ? DEFAULTS : request(checkOptions(owner, options, TAKE));
 }
 
 /** Of a call that may wait: `{ key?, permits, timeout, signal? }`. */
 function waitOptions(owner, options) {
-  return options === undefined ? DEFAULTS : owned(DEFAULTS, checkOptions(owner, options, WAIT));
+  return options === undefined ? DEFAULTS : request(checkOptions(owner, options, WAIT));
 }
 
 module.exports = { creationOptions, replacementOptions, takeOptions, waitOptions };

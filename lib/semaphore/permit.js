@@ -2,6 +2,7 @@
 
 const { ADMITTED, REFUSED, SEMAPHORE_ANSWER, SEMAPHORE_CALL } = require('../runtime/layouts');
 const { integers, native, noAnswer } = require('../runtime/native');
+const { numberOf } = require('./numbers');
 
 const { SHARE, IS_FINAL } = SEMAPHORE_CALL;
 const { ANSWER, SERIAL_HIGH, SERIAL_LOW } = SEMAPHORE_ANSWER;
@@ -15,14 +16,11 @@ class SemaphorePermit {
   #semaphore;
   #key;
   #permits;
-  /** The two halves of their serial. */
-  #high = 0;
-  #low = 0;
+  #serial = 0;
 
   static {
-    fill = (permit, high, low) => {
-      permit.#high = high;
-      permit.#low = low;
+    fill = (permit, serial) => {
+      permit.#serial = serial;
     };
   }
 
@@ -36,7 +34,7 @@ class SemaphorePermit {
     const semaphore = this.#semaphore;
     if (semaphore === null) return;
     // Where this throws, as the stack overflows, nothing was returned.
-    semaphore.giveBack(this.#key, this.#permits, this.#high, this.#low);
+    semaphore.giveBack(this.#key, this.#permits, this.#serial);
     this.#semaphore = null;
     if (semaphore.served !== undefined) semaphore.settleServed();
   }
@@ -55,16 +53,15 @@ class SemaphorePermit {
     tryAcquirePermits(key);
     const answer = integers[ANSWER];
     if (answer !== ADMITTED) return answer === REFUSED ? null : noAnswer();
-    permit.#high = integers[SERIAL_HIGH];
-    permit.#low = integers[SERIAL_LOW];
+    permit.#serial = numberOf(integers[SERIAL_HIGH], integers[SERIAL_LOW]);
     return permit;
   }
 }
 
-/** The object of permits that a thread holds under a serial, of which these are the halves. */
-function permitOf(semaphore, { key, permits }, high, low) {
+/** The object of permits that a thread holds under a serial. */
+function permitOf(semaphore, { key, permits }, serial) {
   const permit = new SemaphorePermit(semaphore, key, permits);
-  fill(permit, high, low);
+  fill(permit, serial);
   return permit;
 }
 

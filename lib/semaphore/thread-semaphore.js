@@ -6,6 +6,8 @@ const { SEMAPHORE_ANSWER, SEMAPHORE_CALL, SEMAPHORE_TIMES } = require('../runtim
 const {
   handlesOf,
   integers,
+  keepAlive,
+  letGo,
   native,
   noAnswer,
   numbers,
@@ -15,6 +17,7 @@ const {
 const { openNamed } = require('../runtime/on-mismatch');
 const { closedError, fullError, timeoutError, unmetError } = require('./errors');
 const { Lookout } = require('./lookout');
+const { numberOf } = require('./numbers');
 const { SemaphorePermit } = require('./permit');
 const { Wait } = require('./wait');
 
@@ -44,7 +47,9 @@ class ThreadSemaphore {
   served = undefined;
   /** Calls whose caller has an error, as the stack overflowed: `{ wait, isHeld, next }`. They are undone in a microtask. */
   #dropped = undefined;
-  #isUndoDue = false;
+  /** Whether a microtask undoes them. */
+  #isCheckDue = false;
+  #isKeptAlive = false;
   #waits = new Map();
   /** 0 while no call waits. */
   #subscription = 0;
@@ -86,26 +91,25 @@ class ThreadSemaphore {
     return SemaphorePermit.tryTake(this, key, permits, isFinal, share);
   }
 
-  /** A promise for permits. */
-  wait(request) {
-    const wait = new Wait(this, request);
-    if (!wait.canSettle) return wait.promise;
+  /** A promise for permits: for their object, or for their serial alone, which `release` takes. */
+  wait(request, wantsSerial) {
+    resolveLatest = undefined;
+    const settled = new Promise(keepFunctions);
+    // The stack overflowed, and the promise has rejected with that.
+    if (resolveLatest === undefined) return settled;
+    const wait = new Wait(this, request, wantsSerial, resolveLatest, rejectLatest);
     const { key, permits } = request;
-    this.#undoSoon();
+    if (!this.#isCheckDue) this.#checkSoon();
     if (this.#subscription === 0) {
       this.#subscription = subscribe(({ semaphore }) => this.#deliver(semaphore));
     }
-    try {
-      this.leave(key, permits);
-      acquirePermits(key);
-      if (integers[ANSWER] === DONE) this.#begin(wait);
-      else if (integers[ANSWER] === ADMITTED) this.#acquired(wait);
-      else if (integers[ANSWER] === REFUSED) throw fullError(this.name);
-      else noAnswer();
-    } finally {
-      this.#unsubscribeIfIdle();
-    }
-    return wait.promise;
+    this.leave(key, permits);
+    acquirePermits(key);
+    if (integers[ANSWER] === DONE) this.#begin(wait);
+    else if (integers[ANSWER] === ADMITTED) this.#acquired(wait);
+    else if (integers[ANSWER] === REFUSED) throw fullError(this.name);
+    else noAnswer();
+    return settled;
   }
 
   /** Leaves what every native call of this thread needs. */
@@ -117,10 +121,11 @@ class ThreadSemaphore {
   }
 
   /** Returns permits. Where it throws, nothing was returned. The caller settles what was served. */
-  giveBack(key, permits, high, low) {
+  giveBack(key, permits, serial) {
     this.leave(key, permits);
-    integers[NUMBER_HIGH] = high;
-    integers[NUMBER_LOW] = low;
+    integers[NUMBER_HIGH] = serial / 2 ** 32;
+    // What does not fit 32 bits is dropped.
+    integers[NUMBER_LOW] = serial;
     releasePermits(key);
     // No call from here on.
     if (integers[SERVED] === 0 && integers[WATCH] === 0) return;
@@ -132,6 +137,12 @@ class ThreadSemaphore {
       watch: integers[WATCH] === 1,
       next: this.served,
     };
+  }
+
+  /** Returns permits of which this thread has no object. */
+  release({ key, permits }, serial) {
+    this.giveBack(key, permits, serial);
+    if (this.served !== undefined) this.settleServed();
   }
 
   /** Settles the calls of this thread that native calls have served. */
@@ -164,27 +175,21 @@ class ThreadSemaphore {
   remove(wait) {
     this.#waits.delete(wait.id);
     this.#deadlines.remove(wait);
-    this.#unsubscribeIfIdle();
+    if (this.#waits.size === 0 && !this.#isCheckDue) this.#checkSoon();
   }
 
   #begin(wait) {
     // Read before anything is called.
-    wait.idHigh = integers[WAIT_HIGH];
-    wait.idLow = integers[WAIT_LOW];
-    wait.serialHigh = integers[SERIAL_HIGH];
-    wait.serialLow = integers[SERIAL_LOW];
+    wait.id = numberOf(integers[WAIT_HIGH], integers[WAIT_LOW]);
+    wait.serial = numberOf(integers[SERIAL_HIGH], integers[SERIAL_LOW]);
     const isToWatch = integers[WATCH] === 1;
     const now = numbers[SEMAPHORE_TIMES.NOW];
     try {
-      wait.id = numberOf(wait.idHigh, wait.idLow);
+      if (this.#waits.size === 0) this.#keepAlive();
       this.#waits.set(wait.id, wait);
-      wait.begin();
-      const { key, timeout } = wait.request;
-      if (timeout < Number.POSITIVE_INFINITY) {
-        this.#deadlines.add(wait, now + timeout);
-        this.#deadlines.arm();
-      }
-      this.#lookout.begin();
+      const { key, timeout, signal } = wait.request;
+      if (signal !== undefined) wait.followSignal();
+      if (timeout < Number.POSITIVE_INFINITY) this.#deadlines.add(wait, now + timeout);
       if (isToWatch) this.#lookout.watch(key);
     } catch (error) {
       this.#dropped = { wait, isHeld: false, next: this.#dropped };
@@ -194,8 +199,7 @@ class ThreadSemaphore {
 
   /** The call did not have to wait. */
   #acquired(wait) {
-    wait.serialHigh = integers[SERIAL_HIGH];
-    wait.serialLow = integers[SERIAL_LOW];
+    wait.serial = numberOf(integers[SERIAL_HIGH], integers[SERIAL_LOW]);
     try {
       wait.grant();
     } catch (error) {
@@ -204,21 +208,30 @@ class ThreadSemaphore {
     }
   }
 
-  /** The stack may overflow anywhere from here on. What has failed is undone once it has unwound. */
-  #undoSoon() {
-    if (this.#isUndoDue) return;
+  /**
+   * The stack may overflow anywhere from here on. What has failed is undone once it has unwound. Timers are set then too: one
+   * whose creation overflows the stack keeps the thread alive for good.
+   */
+  #checkSoon() {
     queueMicrotask(() => {
-      this.#isUndoDue = false;
+      this.#isCheckDue = false;
       this.#undo();
+      if (this.#waits.size === 0) this.#idle();
+      else this.#setTimers();
     });
-    this.#isUndoDue = true;
+    this.#isCheckDue = true;
+  }
+
+  #setTimers() {
+    this.#deadlines.arm();
+    this.#lookout.begin();
   }
 
   #undo() {
     for (; this.#dropped !== undefined; this.#dropped = this.#dropped.next) {
       const { wait, isHeld } = this.#dropped;
       const { key, permits } = wait.request;
-      if (isHeld) this.giveBack(key, permits, wait.serialHigh, wait.serialLow);
+      if (isHeld) this.giveBack(key, permits, wait.serial);
       else this.#leaveLine(wait);
       wait.end();
     }
@@ -228,7 +241,7 @@ class ThreadSemaphore {
   /** A call has its permits. One that was dropped returns them. */
   #grant(id) {
     for (let one = this.#dropped; one !== undefined; one = one.next) {
-      if (numberOf(one.wait.idHigh, one.wait.idLow) !== id) continue;
+      if (one.wait.id !== id) continue;
       one.isHeld = true;
       return;
     }
@@ -236,10 +249,11 @@ class ThreadSemaphore {
   }
 
   /** Makes a native call about a wait; its answer. What it has served is left for `settleServed`. */
-  #ask(call, { request: { key, permits }, idHigh, idLow }) {
+  #ask(call, { request: { key, permits }, id }) {
     this.leave(key, permits);
-    integers[NUMBER_HIGH] = idHigh;
-    integers[NUMBER_LOW] = idLow;
+    integers[NUMBER_HIGH] = id / 2 ** 32;
+    // What does not fit 32 bits is dropped.
+    integers[NUMBER_LOW] = id;
     call(key);
     const answer = integers[ANSWER];
     const [count, watch] = [integers[SERVED], integers[WATCH] === 1];
@@ -256,7 +270,7 @@ class ThreadSemaphore {
 
   /** Takes what another thread has released, as far as it goes. Returns the milliseconds until the next look. */
   #look(key) {
-    this.#ask(lookAtSemaphore, { request: { key, permits: 0 }, idHigh: 0, idLow: 0 });
+    this.#ask(lookAtSemaphore, { request: { key, permits: 0 }, id: 0 });
     const next = numbers[SEMAPHORE_TIMES.NEXT_LOOK];
     this.settleServed();
     return next;
@@ -289,21 +303,36 @@ class ThreadSemaphore {
   }
 
   #awaitedKeys() {
+    // Where the stack overflowed at the end of the last call.
+    if (this.#waits.size === 0) this.#idle();
     const keys = new Set();
     for (const { request } of this.#waits.values()) keys.add(request.key);
     return keys;
   }
 
-  #unsubscribeIfIdle() {
-    if (this.#waits.size > 0 || this.#subscription === 0) return;
-    unsubscribe(this.#subscription);
+  /** Calls that wait keep the thread alive. */
+  #keepAlive() {
+    if (this.#isKeptAlive) return;
+    keepAlive();
+    this.#isKeptAlive = true;
+  }
+
+  /** No call waits. */
+  #idle() {
+    if (this.#isKeptAlive) letGo();
+    this.#isKeptAlive = false;
+    if (this.#subscription > 0) unsubscribe(this.#subscription);
     this.#subscription = 0;
   }
 }
 
-/** A number from its halves. */
-function numberOf(high, low) {
-  return high * 2 ** 32 + (low >>> 0);
+let resolveLatest;
+let rejectLatest;
+
+/** The executor of the promises of waits: one function for all of them, as thousands may be made. */
+function keepFunctions(resolve, reject) {
+  resolveLatest = resolve;
+  rejectLatest = reject;
 }
 
 module.exports = { ThreadSemaphore };

@@ -1,10 +1,9 @@
 'use strict';
 
 const { addAbortListener, removeAbortListener } = require('../runtime/abort-listeners');
-const { keepAlive, letGo } = require('../runtime/native');
 const { permitOf } = require('./permit');
 
-/** A call that waits in the line of a key. It settles once, and keeps its thread alive until then. */
+/** A call that waits in the line of a key. It settles once. Small, as thousands may wait. */
 class Wait {
   // Fields of the list of deadlines.
   tick = undefined;
@@ -13,53 +12,37 @@ class Wait {
 
   /** `{ key, permits, timeout, signal }`. */
   request;
-  promise;
-  /** Its number, and the halves of it. */
+  /** Whether its promise resolves with the serial: a promise resolves with a number in less time than with an object. */
+  #wantsSerial;
+  /** Its number, and the serial that its permits will have. */
   id = 0;
-  idHigh = 0;
-  idLow = 0;
-  /** The halves of the serial that its permits will have. */
-  serialHigh = 0;
-  serialLow = 0;
+  serial = 0;
 
   #semaphore;
   #resolve;
   #reject;
-  #onAbort;
-  #keepsAlive = false;
+  #onAbort = undefined;
 
-  constructor(semaphore, request) {
+  constructor(semaphore, request, wantsSerial, resolve, reject) {
     this.#semaphore = semaphore;
+    this.#wantsSerial = wantsSerial;
     this.request = request;
-    this.promise = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
+    this.#resolve = resolve;
+    this.#reject = reject;
   }
 
-  /** False where the stack overflowed while the promise was made, which has then rejected. */
-  get canSettle() {
-    return this.#reject !== undefined;
-  }
-
-  /** The call is in the line. */
-  begin() {
-    keepAlive();
-    this.#keepsAlive = true;
-    const { signal } = this.request;
-    if (signal === undefined) return;
+  /** Ends with the caller's signal from now on. */
+  followSignal() {
     this.#onAbort = () => this.#semaphore.abort(this);
-    addAbortListener(signal, this.#onAbort);
+    addAbortListener(this.request.signal, this.#onAbort);
   }
 
   /** The permits are the call's. */
   grant() {
-    this.succeed(permitOf(this.#semaphore, this.request, this.serialHigh, this.serialLow));
-  }
-
-  succeed(permit) {
+    const { serial } = this;
+    const granted = this.#wantsSerial ? serial : permitOf(this.#semaphore, this.request, serial);
     this.end();
-    this.#resolve(permit);
+    this.#resolve(granted);
   }
 
   fail(error) {
@@ -74,10 +57,9 @@ class Wait {
 
   end() {
     this.#semaphore.remove(this);
-    if (this.#onAbort !== undefined) removeAbortListener(this.request.signal, this.#onAbort);
+    if (this.#onAbort === undefined) return;
+    removeAbortListener(this.request.signal, this.#onAbort);
     this.#onAbort = undefined;
-    if (this.#keepsAlive) letGo();
-    this.#keepsAlive = false;
   }
 }
 

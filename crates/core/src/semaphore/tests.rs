@@ -206,7 +206,11 @@ fn more_permits_serve_the_line() {
     let [holder, waiting] = [1, 2].map(calling);
     take(&semaphore, &holder, 1);
     let wait = wait(&semaphore, &waiting, 1);
-    semaphore.reconfigure(|options| Ok(options.permits = 2)).expect("valid");
+    let raise = |options: &mut SemaphoreOptions| {
+        options.permits = 2;
+        Ok(())
+    };
+    semaphore.reconfigure(raise).expect("valid");
     assert_eq!(waiting.granted(), [wait]);
 }
 
