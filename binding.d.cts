@@ -153,6 +153,8 @@ export declare function destroyReputation(name: string): boolean
 
 export declare function destroySecurityMonitor(name: string): boolean
 
+export declare function destroySemaphore(name: string): boolean
+
 /** The caller of a leader no longer needs the result. True when pending calls do, and the run continues. */
 export declare function detachInHub(handle: number, key: string, call: number): boolean
 
@@ -426,6 +428,12 @@ export interface NativeClientHubStats {
   initialising: number
 }
 
+/** How many requests may be in progress at once. */
+export interface NativeConcurrency {
+  max?: number
+  maxPerClient?: number
+}
+
 /** An open connection. */
 export interface NativeConnection {
   serial: number
@@ -481,6 +489,7 @@ export type NativeDelivery =
   | { kind: 'lifecycle'; subscription: number; missed: number; state: string }
   | { kind: 'close'; subscription: number; serial: string; ifIdleMs?: number }
   | { kind: 'hub'; subscription: number; hub: NativeHubEvent }
+  | { kind: 'semaphore'; subscription: number; semaphore: NativeSemaphoreEvent }
   | { kind: 'drained'; subscription: number }
   | { kind: 'moved'; subscription: number }
   | { kind: 'destroyed'; subscription: number }
@@ -568,6 +577,8 @@ export interface NativeForemostCircuits {
 export interface NativeGuardOptions {
   rateLimit: 'off' | 'options' | 'byRequest'
   connections: 'off' | 'options'
+  /** Left out where the guard counts no requests in progress. */
+  concurrency?: NativeConcurrency
   /** Left out where the guard has none. */
   reputation?: string
   /** Left out where the guard has none. */
@@ -891,6 +902,24 @@ export interface NativeSecurityMonitorStats {
   historyForgotten: number
 }
 
+/** What became of calls that waited. */
+export type NativeSemaphoreEvent =
+  | { kind: 'granted'; wait: number }
+  | { kind: 'unmet'; waits: Array<number>; permits: number }
+  | { kind: 'closed'; waits: Array<number>; isReset: boolean }
+
+/** Counts over all threads; held permits by Node's id of their thread. */
+export interface NativeSemaphoreStats {
+  permits: number
+  held: number
+  waiting: number
+  keys: number
+  acquired: number
+  refused: number
+  takenBack: number
+  perThread: Record<string, number>
+}
+
 /** The counts per second of one guard or limiter. */
 export interface NativeSeries {
   name: string
@@ -1011,6 +1040,9 @@ export declare function openReputation(name: string, options?: object | undefine
 /** Attaches to a monitor or creates it; the handle is this thread's. */
 export declare function openSecurityMonitor(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
 
+/** Attaches to a semaphore or creates it; the handle is this thread's. */
+export declare function openSemaphore(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
+
 /** The token of this name below a lifecycle, or below a token of it. */
 export declare function openToken(handle: number, parent: number | undefined | null, name: string): number
 
@@ -1065,6 +1097,9 @@ export declare function readThreadLoads(): Array<NativeThreadLoad>
 
 /** Replaces the given options, which JavaScript has checked, in all threads. */
 export declare function reconfigureRateLimiter(handle: number, options: object): void
+
+/** Takes other options. What is left out stays as it is. */
+export declare function reconfigureSemaphore(handle: number, options: object): void
 
 /** Sets a value if the entry still has the version `expected`; `undefined`: if there is no entry. */
 export declare function registryCompareAndSet(handle: number, key: string, expected: number | undefined | null, value: Uint8Array): NativeChange
@@ -1130,6 +1165,9 @@ export declare function releaseReputation(handle: number): void
 /** Releases a JavaScript object's hold on the handle. */
 export declare function releaseSecurityMonitor(handle: number): void
 
+/** Releases one reference to the handle: a JavaScript object that used it was collected. */
+export declare function releaseSemaphore(handle: number): void
+
 /** A JavaScript object of the token was collected. */
 export declare function releaseToken(token: number): void
 
@@ -1176,6 +1214,9 @@ export declare function securityMonitorUnsubscribe(handle: number, subscription:
 
 export declare function securityTop(handle: number, limit: number): Array<NativeCount>
 
+/** Costs one pass over the keys of which permits are held or awaited. */
+export declare function semaphoreStats(handle: number): NativeSemaphoreStats
+
 /** Serves an endpoint. Returns its number. */
 export declare function serveEndpoint(handle: number, endpoint: string): number
 
@@ -1216,6 +1257,9 @@ export declare function subscribeToLifecycle(handle: number, subscription: numbe
 
 /** Everything pending, in order. */
 export declare function takeDeliveries(): Array<NativeDelivery>
+
+/** The calls of this thread that the last answers had no room for, the last one first. They have their permits. */
+export declare function takeGrantedWaits(handle: number): Array<number>
 
 /** The options that the last `open…` of this thread has changed, once. */
 export declare function takeOptionChanges(): Array<NativeOptionChange>
@@ -1266,6 +1310,7 @@ export declare function acquirePermit(peer: string): void
 export declare function addFleetDecision(ms: number): void
 
 export declare function addGuardDecision(handle: number, ms: number): void
+export declare function acquirePermits(key?: string): void
 
 export declare function addHits(key: string): void
 
@@ -1311,6 +1356,8 @@ export declare function deliverText(handle: number, receiver: number, text: stri
 
 export declare function elapsed(): number
 
+export declare function expireWait(key?: string): void
+
 export declare function followClock(date: () => number): void
 
 export declare function getHits(key: string): boolean
@@ -1338,12 +1385,15 @@ export declare function keepThreadAlive(keeps: 0 | 1): void
 export declare function keyOfAddress(handle: number, address: string): string
 
 export declare function leaveLine(waits: number, id: number): void
+export declare function leaveSemaphore(key?: string): void
 
 export declare function lifecycleIsCancelled(handle: number): boolean
 
 export declare function lifecycleResets(handle: number): number
 
 export declare function lifecycleState(handle: number): number
+
+export declare function lookAtSemaphore(key?: string): void
 
 export declare function openFleetDesk(): number
 
@@ -1387,6 +1437,8 @@ export declare function registryVersion(handle: number): number
 
 export declare function releasePermit(): void
 
+export declare function releasePermits(key?: string): void
+
 export declare function requestsAnswered(handle: number, count: number): void
 
 export declare function reserveForAll(handle: number): number | undefined
@@ -1418,10 +1470,13 @@ export declare function takeHitsBack(key: string): undefined
 export declare function takeMessages(handle: number, whenEmpty: number): string | [string | undefined, ...(string | Buffer)[]] | undefined
 
 export declare function takeWaits(waits: number, answers: Float64Array, most: number): number
+export declare function takePermits(key?: string): void
 
 export declare function tokenIsCancelled(token: number): boolean
 
 export declare function touchConnection(handle: number, serial: number): void
+
+export declare function tryAcquirePermits(key?: string): void
 
 export declare function tryConsume(key: string): void
 

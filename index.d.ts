@@ -60,6 +60,7 @@ export {
   dashboard,
 } from './lib/dashboard';
 export type {
+  ConcurrencyOptions,
   CorsOptions,
   Guard,
   GuardClient,
@@ -170,3 +171,11 @@ export {
   SecurityMonitorStats,
   SecurityRule,
 } from './lib/security-monitor';
+export {
+  AcquireOptions,
+  Semaphore,
+  SemaphoreOptions,
+  SemaphorePermit,
+  SemaphoreStats,
+  TryAcquireOptions,
+} from './lib/semaphore';

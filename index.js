@@ -25,6 +25,7 @@ const { RateLimiter } = require('./lib/rate-limiter');
 const { Registry } = require('./lib/registry');
 const { Reputation } = require('./lib/reputation');
 const { SecurityMonitor } = require('./lib/security-monitor');
+const { Semaphore } = require('./lib/semaphore');
 
 module.exports = {
   Broker,
@@ -37,6 +38,7 @@ module.exports = {
   Registry,
   Reputation,
   SecurityMonitor,
+  Semaphore,
   SluiceError,
   clientKey,
   createGuard,

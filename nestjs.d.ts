@@ -25,6 +25,9 @@ type AnyRequest = any;
 
 type OwnFunctions = 'cost' | 'handler' | 'hook' | 'key' | 'rateLimit' | 'skip';
 
+/** A route of Nest has no `concurrency` of its own. */
+type NotOfRoutes = 'concurrency';
+
 /** A limit that is a function of the request, for example of the client's plan. */
 export type SluiceDynamicLimit<Request = AnyRequest> = Omit<guard.DynamicRateLimit<Request>, 'limit'> & {
   limit: (request: Request, context: ExecutionContext) => number | Promise<number>;
@@ -32,7 +35,7 @@ export type SluiceDynamicLimit<Request = AnyRequest> = Omit<guard.DynamicRateLim
 
 /** Options of a route. Functions receive the request of Express or Fastify, and Nest's context. */
 export interface SluiceRouteOptions<Request = AnyRequest>
-  extends Omit<guard.RuleOptions<Request, never>, OwnFunctions> {
+  extends Omit<guard.RuleOptions<Request, never>, OwnFunctions | NotOfRoutes> {
   /** Quota per key; `false` for none. */
   rateLimit?: RateLimiterOptions | SluiceDynamicLimit<Request> | false;
   /**

@@ -8,6 +8,7 @@ const FILES = {
   memory: './memory/index.mjs',
   engine: './engine.mjs',
   broker: './broker/index.mjs',
+  semaphore: './semaphore/index.mjs',
   stores: './stores/index.mjs',
   fleet: './fleet/index.mjs',
   observation: './observation/index.mjs',

@@ -20,6 +20,7 @@ use crate::runtime::slab::Slab;
 use crate::{
     broker, circuit_breaker, client_hub, client_key, connection_tracker, fleet, guard, hit_counter,
     inspection, lifecycle, listen, observation, rate_limiter, registry, reputation, security_monitor,
+    semaphore,
 };
 
 /// What the binding has of one component.
@@ -50,11 +51,12 @@ pub(crate) struct Handles {
     pub(crate) lifecycles: RefCell<Slab<Arc<lifecycle::Part>>>,
     pub(crate) tokens: RefCell<Slab<Arc<lifecycle::Child>>>,
     pub(crate) monitors: RefCell<Slab<LocalMonitor>>,
+    pub(crate) semaphores: RefCell<Slab<semaphore::LocalSemaphore>>,
     pub(crate) memberships: broker::Memberships,
     pub(crate) samplers: observation::Samplers,
 }
 
-static COMPONENTS: [Component; 16] = [
+static COMPONENTS: [Component; 17] = [
     broker::COMPONENT,
     circuit_breaker::COMPONENT,
     client_hub::COMPONENT,
@@ -71,6 +73,7 @@ static COMPONENTS: [Component; 16] = [
     registry::COMPONENT,
     reputation::COMPONENT,
     security_monitor::COMPONENT,
+    semaphore::COMPONENT,
 ];
 
 /// Adds the raw functions of all components.

@@ -7,8 +7,8 @@ use napi::sys;
 use napi_derive::napi;
 use sluice_core::observation::{GUARD_SERIES, GuardTotals, Reason};
 use sluice_core::{
-    AddressSource, Guard, GuardConfig, GuardCounter, GuardOptions, Instances, LatencyCounts, PartName,
-    RecordOptions,
+    AddressSource, ConcurrencyCaps, Guard, GuardConfig, GuardCounter, GuardOptions, Instances, LatencyCounts,
+    PartName, RecordOptions,
 };
 
 use crate::components::Component;
@@ -44,6 +44,7 @@ codes! {
         Recorded = "recorded",
         Faults = "faults",
         RefusedAtAccept = "refusedAtAccept",
+        RefusedByConcurrency = "refusedByConcurrency",
     }
 }
 
@@ -54,6 +55,8 @@ pub struct NativeGuardOptions {
     pub rate_limit: String,
     #[napi(ts_type = "'off' | 'options'")]
     pub connections: String,
+    /// Left out where the guard counts no requests in progress.
+    pub concurrency: Option<NativeConcurrency>,
     /// Left out where the guard has none.
     pub reputation: Option<String>,
     /// Left out where the guard has none.
@@ -63,6 +66,13 @@ pub struct NativeGuardOptions {
     /// The header that names the client; left out where each thread has a function.
     pub client_address: Option<String>,
     pub dry_run: bool,
+}
+
+/// How many requests may be in progress at once.
+#[napi(object)]
+pub struct NativeConcurrency {
+    pub max: Option<f64>,
+    pub max_per_client: Option<f64>,
 }
 
 /// What is recorded of answers with one status.
@@ -83,6 +93,10 @@ impl From<&GuardConfig> for NativeGuardOptions {
         Self {
             rate_limit: options.rate_limit.text().to_owned(),
             connections: options.connections.text().to_owned(),
+            concurrency: (options.concurrency != ConcurrencyCaps::default()).then(|| NativeConcurrency {
+                max: options.concurrency.max.map(double),
+                max_per_client: options.concurrency.max_per_client.map(double),
+            }),
             reputation,
             monitor,
             record: options.record.into_iter().map(Into::into).collect(),

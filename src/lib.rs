@@ -26,6 +26,7 @@ mod registry;
 mod reputation;
 mod runtime;
 mod security_monitor;
+mod semaphore;
 mod testing;
 
 use napi::bindgen_prelude::{Env, Object, Result};

@@ -128,9 +128,10 @@ test('an instance that is destroyed is shown no longer, and one made anew by the
     new sluice.ClientHub(name);
     new sluice.Registry(name);
     new sluice.HitCounter(name, {});
+    new sluice.Semaphore(name, { permits: 1 });
   };
   const CLASSES = ['RateLimiter', 'Reputation', 'CircuitBreaker', 'SecurityMonitor', 'ConnectionTracker'];
-  const OTHERS = ['ClientHub', 'Registry', 'HitCounter'];
+  const OTHERS = ['ClientHub', 'Registry', 'HitCounter', 'Semaphore'];
   const PLACES = [
     'limiters',
     'reputations',
@@ -140,6 +141,7 @@ test('an instance that is destroyed is shown no longer, and one made anew by the
     'hubs',
     'registries',
     'counters',
+    'semaphores',
   ];
   const shown = (snapshot) => PLACES.filter((place) => snapshot[place].some((one) => one.name === name));
   create();

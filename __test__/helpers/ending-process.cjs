@@ -15,6 +15,7 @@ const {
   Lifecycle,
   RateLimiter,
   Registry,
+  Semaphore,
 } = require('../..');
 
 const FILE = require.resolve('./ending-worker.cjs');
@@ -29,6 +30,7 @@ const limiter = new RateLimiter(name, { limit: 1000, window: '1s', maxKeys: 50 }
 const registry = new Registry(name);
 const breaker = new CircuitBreaker(name, { openFor: 1, timeout: '1h', halfOpenCalls: TRIALS });
 const hub = new ClientHub(name);
+const semaphore = new Semaphore(name, { permits: 3 });
 const broker = new Broker(name, { id: 'main' }).unref();
 let changes = 0;
 registry.on('change', () => changes++);
@@ -108,6 +110,7 @@ async function main() {
   const { perThread: members } = await new Lifecycle(name).shutdown();
   let trials = 0;
   while (breaker.tryAcquire('target') !== null) trials += 1;
+  const permits = semaphore.stats();
   const { waiting, initialising, initialisations } = hub.stats();
   // Handlers of the last calls may still be running.
   while (broker.stats().running > 0) await pause(1);
@@ -118,7 +121,8 @@ async function main() {
     registry.get('count') > 0 &&
     changes > 0 &&
     initialisations > 0 &&
-    served > 0;
+    served > 0 &&
+    permits.acquired > 0;
   console.log(
     JSON.stringify({
       ends,
@@ -130,6 +134,7 @@ async function main() {
       trials: trials - TRIALS,
       waiting,
       initialising,
+      permits: [permits.held, permits.waiting, permits.keys],
       members: Object.keys(members),
       broker: [peers, unread, inFlight, pending],
       opened,

@@ -13,6 +13,7 @@ const {
   Lifecycle,
   RateLimiter,
   Registry,
+  Semaphore,
   listen,
 } = require('../..');
 
@@ -24,6 +25,7 @@ const registry = new Registry(name);
 const breaker = new CircuitBreaker(name, { openFor: 1, timeout: '1h', halfOpenCalls: 100 });
 const hub = new ClientHub(name);
 const lifecycle = new Lifecycle(name);
+const semaphore = new Semaphore(name, { permits: 3 });
 const broker = new Broker(name).unref();
 broker.on('message', () => limiter.tryConsume('message'));
 const held = [];
@@ -37,6 +39,8 @@ const steps = [
   () => registry.on('change', () => limiter.tryConsume('change')),
   () => registry.update('count', (count = 0) => count + 1),
   () => permits.push(breaker.tryAcquire('target')),
+  () => semaphore.tryAcquire({ key: `key ${Math.floor(next() * 3)}` }),
+  () => acquireAndWork(),
   () => breaker.on('open', () => {}),
   () => void hub.getOrInit(`key ${Math.floor(next() * 5)}`, soonOrNever, { ttl: 1 }),
   () => lifecycle.on('change', () => {}).track(new Promise(() => {})),
@@ -64,6 +68,13 @@ const ends = {
 };
 
 let rest = way === 'terminate' ? Infinity : Math.floor(next() * 12);
+
+/** A call that waits keeps a thread alive, so a thread that ends by returning takes what is free. */
+function acquireAndWork() {
+  const key = `key ${Math.floor(next() * 3)}`;
+  if (way === 'return') return semaphore.tryAcquire({ key })?.release();
+  semaphore.run(soonOrNever, { key, permits: 1 + Math.floor(next() * 3) }).catch(() => {});
+}
 
 function listenWithoutStaying() {
   const server = http.createServer((_req, res) => res.end());

@@ -10,7 +10,7 @@ import { connect, listening } from '../helpers/sockets.mjs';
 import { bans, mismatch, reconfigure, rule, warnings } from './mismatch.mjs';
 
 const { Broker, CircuitBreaker, ClientHub, ConnectionTracker, Lifecycle, RateLimiter, Registry } = sluice;
-const { Reputation, SecurityMonitor } = sluice;
+const { Reputation, SecurityMonitor, Semaphore } = sluice;
 
 /** Each component with its options, with changed options that can take effect, and with options fixed at creation. */
 const COMPONENTS = [
@@ -74,6 +74,7 @@ const COMPONENTS = [
   ],
   [ClientHub, { maxEntries: 5, maxBytes: 500 }, { maxEntries: 6, maxBytes: 600 }, {}],
   [Broker, { inbox: 5 }, { inbox: 6 }, {}],
+  [Semaphore, { permits: 5 }, { permits: 6, maxWaiting: 7 }, {}],
 ];
 
 test('RateLimiter: the window of a sliding window is fixed at creation, its limit is not', async (t) => {

@@ -10,7 +10,7 @@ import testing from '../../lib/testing.js';
 import { join, until } from '../helpers/broker.mjs';
 import { freshName } from '../helpers/peer.mjs';
 
-const { Broker, CircuitBreaker, ClientHub, ConnectionTracker, Lifecycle, RateLimiter } = sluice;
+const { Broker, CircuitBreaker, ClientHub, ConnectionTracker, Lifecycle, RateLimiter, Semaphore } = sluice;
 
 /** Number of frames above the end of the stack that call `act`: enough for the first to fail and the last to succeed. */
 const FRAMES = 2000;
@@ -255,3 +255,43 @@ test('calls that fail at the end of the stack do not keep a process alive', () =
   });
   assert.deepEqual({ stdout, signal }, { stdout: 'closed\n', signal: null });
 });
+
+test('permits at the end of the stack are returned or still held, and each wait settles', async () => {
+  const semaphore = new Semaphore(freshName(), { permits: 1, maxWaiting: 100_000 });
+  let failures = 0;
+  for (let round = 0; round < 3; round++) {
+    const { signal } = new AbortController();
+    const released = atTheEdge(() => {
+      const permit = semaphore.tryAcquire();
+      if (permit === null) return 'leaked';
+      try {
+        permit.release();
+      } finally {
+        // Where the release failed, the caller still has the permit.
+        queued[queued.length] = permit;
+      }
+      return 'released';
+    });
+    for (const permit of queued.splice(0)) permit.release();
+    failures += released.filter(isError).length;
+    assert.equal(semaphore.stats().held, 0);
+
+    const held = semaphore.tryAcquire();
+    const waits = atTheEdge(() => semaphore.acquire({ signal, timeout: '1h' }));
+    held.release();
+    for (const wait of waits) {
+      if (isError(wait)) continue;
+      await wait.then(
+        (permit) => permit.release(),
+        (error) => assert.match(error.message, /stack/i),
+      );
+    }
+    failures += waits.filter(isError).length;
+    const { held: stillHeld, waiting, keys } = semaphore.stats();
+    assert.deepEqual([stillHeld, waiting, keys], [0, 0, 0]);
+  }
+  assert.ok(failures > 0);
+});
+
+/** Permits of calls that failed at the edge. */
+const queued = [];

@@ -54,6 +54,7 @@ for (const [way, reports] of Object.entries(WAYS)) {
         trials: 0,
         waiting: 0,
         initialising: 0,
+        permits: [0, 0, 0],
         members: ['0'],
         broker: [1, 0, 0, 0],
       },

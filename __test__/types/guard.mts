@@ -89,3 +89,8 @@ createGuard('api', { clientAddress: ['x-real-ip'] });
 createGuard('api', { reputation: true });
 // @ts-expect-error a detail is a string
 guard.record({} as IncomingMessage, 'login-failed', { user: 'ada' });
+createGuard('api', { concurrency: { max: 100, maxPerClient: 5 } });
+expect<Equal<GuardStats['concurrency'], { inFlight: number } | undefined>>();
+fastify().get('/stream', { config: { sluice: { concurrency: false } } }, async () => 'open');
+// @ts-expect-error true is no cap
+createGuard('api', { concurrency: true });

@@ -205,7 +205,7 @@ export function Hubs({ hubs }) {
   return <Table id="hubs" title="Hubs" rows={hubs} columns={columns} keyOf={byName} />;
 }
 
-export function Others({ registries, counters, lifecycles, monitors }) {
+export function Others({ registries, counters, semaphores, lifecycles, monitors }) {
   const rows = [
     ...lifecycles.map(({ name, state, members }) => {
       const connections = members.reduce((sum, member) => sum + member.connections, 0);
@@ -223,6 +223,13 @@ export function Others({ registries, counters, lifecycles, monitors }) {
     ...counters.map(({ name, size, capacity, liveEvictions }) => {
       const text = `${count(size)} of ${count(capacity)} keys, ${count(liveEvictions)} evicted`;
       return { kind: 'Hit counter', name, text };
+    }),
+    ...semaphores.map(({ name, permits, held, waiting, keys }) => {
+      const of =
+        keys > 1
+          ? `${count(held)} permits of ${count(keys)} keys`
+          : `${count(held)} of ${count(permits)} permits`;
+      return { kind: 'Semaphore', name, text: `${of} held, ${count(waiting)} waiting` };
     }),
   ];
   if (rows.length === 0) return null;

@@ -26,6 +26,18 @@ function reportAnswer(response, decision) {
   response.once('close', () => report(stream !== undefined && hasSucceeded(response)));
 }
 
+/** Releases the places of a `decision` once the answer has ended, or its client has disconnected. */
+function releaseAtEnd(response, decision) {
+  const { stream } = response;
+  if (stream === undefined ? response.writableFinished || response.destroyed : stream.destroyed) {
+    decision.releasePlaces();
+    return;
+  }
+  const release = () => decision.releasePlaces();
+  response.once('finish', release);
+  response.once('close', release);
+}
+
 function hasSucceeded(response) {
   return wasSent(response) && statusOf(response) < FIRST_FAILURE;
 }
@@ -69,4 +81,4 @@ function beforeAnswer(response, listener) {
   });
 }
 
-module.exports = { beforeAnswer, reportAnswer };
+module.exports = { beforeAnswer, releaseAtEnd, reportAnswer };

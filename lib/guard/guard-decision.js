@@ -12,6 +12,8 @@ class GuardDecision {
   refusal = null;
   #rule;
   #undo = null;
+  /** Releases the places of a request in progress. */
+  #release = null;
   #policyOnce = null;
 
   /** A request that passes without a limiter's decision. */
@@ -39,9 +41,30 @@ class GuardDecision {
     this.#undo = undo;
   }
 
+  /** Takes the charge back: the request is refused for another reason. */
+  takeBack() {
+    this.#undo?.();
+    this.#undo = null;
+  }
+
+  /** The request has places among those in progress, which `release` releases at the end of its answer. */
+  keepPlaces(release) {
+    this.#release = release;
+  }
+
+  get hasPlaces() {
+    return this.#release !== null;
+  }
+
+  releasePlaces() {
+    const release = this.#release;
+    this.#release = null;
+    release?.();
+  }
+
   /** Whether `answered` is to be called with the outcome of the request. */
   get awaitsAnswer() {
-    return this.#undo !== null;
+    return this.#undo !== null && this.#rule.countOnly !== undefined;
   }
 
   /** The answer shows the policies of the limiter only if `policyOnce` says so. */

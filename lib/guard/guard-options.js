@@ -1,6 +1,7 @@
 'use strict';
 
 const { invalidOption, SluiceError } = require('../runtime/errors');
+const { OPTIONS } = require('../runtime/layouts');
 const { onMismatch } = require('../runtime/on-mismatch');
 const {
   boolean,
@@ -47,6 +48,8 @@ const functionOrInteger = (value, option) => {
   throw invalidOption(option, value, 'a positive integer, or a function that returns one');
 };
 
+const MOST_PERMITS = OPTIONS.Semaphore.permits.most;
+
 const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 
 /** A header is compared in lower case, as Node names it. */
@@ -59,12 +62,29 @@ const headerOrFunction = (value, option) => {
 
 /** For how long a request waits, in milliseconds; false where a route does not wait as its guard says. */
 const durationOrFalse = (value, option) => (value === false ? value : parseDuration(value, option));
+const CONCURRENCY = { max: integer(1, MOST_PERMITS), maxPerClient: integer(1, MOST_PERMITS) };
+
+/** `{ max?, maxPerClient? }`, or false. */
+const concurrencyOption = (value, option) => {
+  if (value === false) return value;
+  const accepted = 'an object with max, maxPerClient or both; or false';
+  if (!isObject(value)) throw invalidOption(option, value, accepted);
+  const caps = checkOptions(option, value, CONCURRENCY);
+  if (Object.keys(caps).length === 0) throw invalidOption(option, value, accepted);
+  return caps;
+};
+
+const falseOnly = (value, option) => {
+  if (value === false) return value;
+  throw invalidOption(option, value, 'false; max and maxPerClient are options of the guard');
+};
 
 /** Fastify's hooks in which the rate may be decided. */
 const HOOKS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'];
 
 /** Options of a route. */
 const ROUTE = {
+  concurrency: falseOnly,
   rateLimit: optionsOrFalse,
   key: func,
   keyFallback: oneOf('client', 'refuse', 'error'),
@@ -89,6 +109,7 @@ const POLICY_HEADER = ['always', 'once-per-connection'];
 const GUARD = {
   ...ROUTE,
   name: (value) => value,
+  concurrency: concurrencyOption,
   connections: optionsOrFalse,
   reputation: partOf(Reputation),
   monitor: partOf(SecurityMonitor),
@@ -109,10 +130,11 @@ const GUARD = {
 const MIDDLEWARE_GUARD = without(GUARD, 'hook');
 /** A refusal in Nest is an exception, which filters answer. */
 const NEST_GUARD = without(MIDDLEWARE_GUARD, 'handler');
-const NEST_ROUTE = without(FASTIFY_ROUTE, 'hook', 'handler');
+const NEST_ROUTE = without(FASTIFY_ROUTE, 'hook', 'handler', 'concurrency');
 /** A handshake is answered by the guard, and by nothing that middleware could set. */
 const SOCKET_GUARD = without(
   NEST_GUARD,
+  'concurrency',
   'connections',
   'cors',
   'countOnly',
@@ -157,9 +179,9 @@ function guardOptions(owner, options = {}) {
 }
 
 /** A scope that would cover the rates alone is no scope of the guard. */
-function checkScope(owner, { scope, connections, reputation }) {
+function checkScope(owner, { scope, connections, reputation, concurrency }) {
   if (scope === undefined || scope === 'process') return;
-  const parts = Object.entries({ connections, reputation });
+  const parts = Object.entries({ connections, reputation, concurrency });
   const [part] = parts.find(([, given]) => given !== undefined && given !== false) ?? [];
   if (part === undefined) return;
   const message = `${owner} scope together with ${part}, which cannot leave the process yet`;

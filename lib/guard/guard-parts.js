@@ -3,16 +3,24 @@
 const { owned } = require('../runtime/schema');
 const { SecurityMonitor } = require('../security-monitor');
 const { BanGate } = require('./ban-gate');
+const { ConcurrencyGate } = require('./concurrency-gate');
 const { ConnectionGate } = require('./connection-gate');
 
 /**
  * Opens the parts of a guard other than its limiters: named instances that all threads share. A part that the options do
  * not ask for is null.
  */
-function openParts(options, client) {
+function openParts(options, client, counts) {
   const connections = openConnections(options);
   const bans = openBans(options, client);
-  return { connections, bans, monitor: openMonitor(options, bans) };
+  const concurrency = openConcurrency(options, counts);
+  return { connections, bans, concurrency, monitor: openMonitor(options, bans) };
+}
+
+function openConcurrency({ name, concurrency, dryRun, onMismatch }, counts) {
+  return concurrency === false
+    ? null
+    : new ConcurrencyGate(name, concurrency, { counts, dryRun, onMismatch });
 }
 
 function openConnections({ name, connections, trustedProxies, refusedBody, dryRun, onMismatch }) {

@@ -1,11 +1,17 @@
 'use strict';
 
-/** What a guard and its parts count, over all threads. A part that the guard does not have is null. */
-function guardStats(counts, { limiters, limiter, tracker, reputation, monitor }) {
-  const { refusedByQuota, refusedByConnections, refusedByBan, ...others } = counts.all();
+const { concurrencyStats } = require('./concurrency-gate');
+
+/**
+ * What a guard and its parts count, over all threads. A part that the guard does not have is null, except `concurrency`,
+ * which is left out.
+ */
+function guardStats(counts, { limiters, limiter, tracker, reputation, monitor, semaphores }) {
+  const { refusedByQuota, refusedByConnections, refusedByBan, refusedByConcurrency, ...others } =
+    counts.all();
   const stats = {
     ...others,
-    refused: refusedByQuota + refusedByConnections + refusedByBan,
+    refused: refusedByQuota + refusedByConnections + refusedByBan + refusedByConcurrency,
     refusedBy: { quota: refusedByQuota, connections: refusedByConnections, ban: refusedByBan },
     rateLimit: statsOf(limiter),
     connections: statsOf(tracker),
@@ -13,6 +19,11 @@ function guardStats(counts, { limiters, limiter, tracker, reputation, monitor })
     monitor: statsOf(monitor),
     routes: {},
   };
+  const concurrency = concurrencyStats(semaphores);
+  if (concurrency !== null) {
+    stats.concurrency = concurrency;
+    stats.refusedBy.concurrency = refusedByConcurrency;
+  }
   for (const [name, other] of limiters) {
     if (other !== limiter) stats.routes[name] = statsOf(other);
   }

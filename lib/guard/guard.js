@@ -3,7 +3,7 @@
 const { isOwnRequest } = require('../dashboard/own-requests');
 const { boolean, checkOptions, owned, parseDuration } = require('../runtime/schema');
 const { Admission } = require('./admission');
-const { beforeAnswer, reportAnswer } = require('./answer');
+const { beforeAnswer, releaseAtEnd, reportAnswer } = require('./answer');
 const { Cors } = require('./cors');
 const { Counts } = require('./counts');
 const { expressMiddleware } = require('./express-middleware');
@@ -34,6 +34,7 @@ const DEFAULT_SHUTDOWN_TIMEOUT = '10s';
 const SHUTDOWN = { timeout: (value, option) => parseDuration(value, option, { least: 0 }) };
 const RECORD = { weight: (value) => value };
 const METRICS = { comments: boolean };
+const NO_SEMAPHORES = { max: null, maxPerClient: null };
 
 /**
  * Stands before a server: decides on requests and says what to answer to refused ones. Adapters send the answers.
@@ -48,16 +49,17 @@ class Guard {
   #counts = new Counts();
   /** null without `cors`. */
   #cors;
-  /** null without `connections`, as the next two without their options. */
+  /** null without `connections`, as the next three without their options. */
   #connections;
   #bans;
+  #concurrency;
   #monitor;
   #recorder;
   #serverGate;
   #admission;
   /** Whether more than the rate depends on the client. */
   #needsClient;
-  /** Whether a decision on the rate is completed by `cors` or `policyHeader`. */
+  /** Whether a decision on the rate is completed by `concurrency`, `cors` or `policyHeader`. */
   #completes;
   #showsPolicyOnce;
   #rates;
@@ -75,8 +77,8 @@ class Guard {
     const { cors, headers, policyHeader } = this.#options;
     this.#cors = cors === undefined ? null : new Cors(cors, headers);
     this.#showsPolicyOnce = policyHeader !== 'always';
-    this.#completes = this.#cors !== null || this.#showsPolicyOnce;
     this.#openParts();
+    this.#completes = this.#cors !== null || this.#showsPolicyOnce || this.#concurrency !== null;
     this.#openRates();
     this.#counts.open(this.#shared.open(), this.#options.name);
     remember(this);
@@ -143,13 +145,13 @@ class Guard {
     const incoming = incomingOf(req);
     return after(this.decide(req, incoming), (decision) => {
       if (response !== undefined) this.watch(decision, incoming, response);
-      else if (!decision.allowed) this.#prepareRefusal(incoming, response);
+      else this.#doNotWatch(decision, incoming);
       return decision;
     });
   }
 
   /**
-   * Decides about the ban first, then the connection, then the rate. `request` is what the user's functions are given,
+   * Decides about the ban first, then the connection, then the rate, then the requests in progress. `request` is what the user's functions are given,
    * `incoming` Node's request behind it.
    */
   decide(request, incoming = request, rule = this.#rule) {
@@ -172,8 +174,8 @@ class Guard {
     const seen = this.#seeFor(incoming, rule);
     if (seen === null) return GuardDecision.undecided('fault', UNKNOWN.client);
     return measured.decisions
-      ? this.#measure(() => this.#decideRate(request, incoming, rule, seen.client))
-      : this.#decideRate(request, incoming, rule, seen.client);
+      ? this.#measure(() => this.#decideRate(request, incoming, rule, seen))
+      : this.#decideRate(request, incoming, rule, seen);
   }
 
   /** The address that failures and bans of a request are for; `undefined` for a trusted proxy, or without an address. */
@@ -216,6 +218,7 @@ class Guard {
   watch(decision, incoming, response, { isWatched = false } = NONE) {
     if (!decision.allowed) this.#prepareRefusal(incoming, response);
     if (decision.awaitsAnswer) reportAnswer(response, decision);
+    if (decision.hasPlaces) releaseAtEnd(response, decision);
     if (!isWatched && decision.refusal?.reason !== 'ban') this.watchAnswer(incoming, response);
   }
 
@@ -273,6 +276,7 @@ class Guard {
       tracker: this.tracker,
       reputation: this.reputation,
       monitor: this.monitor,
+      semaphores: this.#concurrency?.semaphores ?? NO_SEMAPHORES,
     });
   }
 
@@ -309,12 +313,13 @@ class Guard {
   #openParts() {
     const { dryRun, countOnly } = this.#options;
     const client = new RequestClient(this.#options);
-    const { connections, bans, monitor } = openParts(this.#options, client);
+    const { connections, bans, concurrency, monitor } = openParts(this.#options, client, this.#counts);
     this.#connections = connections;
     this.#bans = bans;
+    this.#concurrency = concurrency;
     this.#monitor = monitor;
     this.#recorder = this.#newRecorder();
-    this.#needsClient = bans !== null || monitor !== null || connections !== null;
+    this.#needsClient = [bans, monitor, connections, concurrency].some((part) => part !== null);
     // What is recorded of answers may change later.
     const readsAnswers = bans !== null || monitor !== null || countOnly !== undefined;
     const counts = this.#counts;
@@ -331,7 +336,14 @@ class Guard {
 
   #openRates() {
     const { name, rateLimit, dryRun, onMismatch, scope } = this.#options;
-    this.#rates = new RateGate(this.#owner, { dryRun, counts: this.#counts, onMismatch, scope });
+    const countsAllowed = this.#concurrency === null;
+    this.#rates = new RateGate(this.#owner, {
+      dryRun,
+      counts: this.#counts,
+      onMismatch,
+      scope,
+      countsAllowed,
+    });
     this.#limited = this.#rates.limited(name, rateLimit);
     this.#rule = new Rule(this.#limited, this.#options);
   }
@@ -348,7 +360,7 @@ class Guard {
   #decide(request, incoming, rule) {
     const seen = this.#seeFor(incoming, rule);
     if (seen === null) return GuardDecision.undecided('fault', UNKNOWN.client);
-    return this.#admit(incoming, rule, seen) ?? this.#decideRate(request, incoming, rule, seen.client);
+    return this.#admit(incoming, rule, seen) ?? this.#decideRate(request, incoming, rule, seen);
   }
 
   /** What `decide()` returns, or resolves to; adds how long that took. */
@@ -377,13 +389,31 @@ class Guard {
     return this.#complete(incoming, refused);
   }
 
-  #decideRate(request, incoming, rule, client) {
+  #decideRate(request, incoming, rule, seen) {
+    const { client } = seen;
     if (rule.limiter !== null) {
       const decision = this.#rates.decide(request, incoming, rule, client);
-      return this.#completes ? after(decision, (made) => this.#complete(incoming, made)) : decision;
+      if (!this.#completes) return decision;
+      return after(decision, (made) =>
+        this.#complete(incoming, this.#enter(made, { incoming, rule, judged: seen.judged })),
+      );
     }
+    const unlimited = GuardDecision.undecided('allowed', client);
+    if (this.#concurrency !== null)
+      return this.#complete(incoming, this.#enter(unlimited, { incoming, rule, judged: seen.judged }));
     this.#counts.allowed();
-    return GuardDecision.undecided('allowed', client);
+    return unlimited;
+  }
+
+  /** Takes a place among the requests in progress; the decision that refuses the request where there is none. */
+  #enter(decision, request) {
+    return this.#concurrency === null ? decision : this.#concurrency.enter(decision, request);
+  }
+
+  /** The answer to a request is not seen. */
+  #doNotWatch(decision, incoming) {
+    decision.releasePlaces();
+    if (!decision.allowed) this.#prepareRefusal(incoming, undefined);
   }
 
   /** The decision; a refusal can be read by the origins that `cors` allows. */

@@ -39,7 +39,7 @@ export interface RateDecision extends Decision {
 
 /** The reason of a refusal, and the answer to it. */
 export interface Refusal {
-  readonly reason: 'quota' | 'connections' | 'ban' | 'key' | 'address';
+  readonly reason: 'quota' | 'connections' | 'ban' | 'concurrency' | 'key' | 'address';
   /** 429, 503, 403; 400 without a key, and for a client that has reset its connection before its address was known. */
   readonly status: number;
   /** Infinity when waiting does not help. */
@@ -75,10 +75,16 @@ export interface GuardStats {
   dryRefused: number;
   skipped: number;
   /** `refused`, by reason. */
-  refusedBy: { quota: number; connections: number; ban: number };
+  refusedBy: {
+    quota: number;
+    connections: number;
+    ban: number;
+    /** Only of a guard with `concurrency`. */
+    concurrency?: number;
+  };
   /** Sockets refused at accept, whose client is banned or has reset them before its address was known. */
   refusedAtAccept: number;
-  /** Charges taken back, with `countOnly`. */
+  /** Charges taken back, with `countOnly` and `concurrency`. */
   refunded: number;
   /** Requests that the reputation or the monitor recorded. */
   recorded: number;
@@ -86,6 +92,8 @@ export interface GuardStats {
   faults: number;
   rateLimit: ReturnType<RateLimiter['stats']> | null;
   connections: ReturnType<ConnectionTracker['stats']> | null;
+  /** Requests between their decision and the end of their answer; only of a guard with `concurrency`. */
+  concurrency?: { inFlight: number };
   reputation: ReturnType<Reputation['stats']> | null;
   monitor: ReturnType<SecurityMonitor['stats']> | null;
   /** The limiters of routes, by name. */
@@ -184,10 +192,12 @@ export interface Guard {
   attach(server: Server): this;
 
   /**
-   * Decides on a request and charges it: the ban first, then the connection, then the rate. Returns a promise only where a
+   * Decides on a request and charges it: the ban first, then the connection, then the rate, then the requests in progress.
+   * Returns a promise only where a
    * function among the options returned one, or a server keeps the counts. Send `headers`, and to a refused request `status` and `body`.
    *
-   * `res` is where the answer is seen, for `record` and `countOnly`; requests of attached servers know theirs. Headers of
+   * `res` is where the answer is seen, for `record`, `countOnly` and `concurrency`, which does not count a request whose
+   * answer is not seen; requests of attached servers know theirs. Headers of
    * the page are removed from it where the request is refused.
    *
    * @throws {SluiceError} `INVALID_VALUE` for a request or a response that is no object.

@@ -57,6 +57,14 @@ export interface CorsOptions {
   exposedHeaders?: readonly string[];
 }
 
+/** How many requests may be in progress at once, over all threads: at least one of the two. */
+export interface ConcurrencyOptions {
+  /** In all. Further ones are refused with 503. */
+  max?: number;
+  /** Of one client. Further ones are refused with 429. */
+  maxPerClient?: number;
+}
+
 /** Options of a route's limit, or a guard's. `Request` is what the user's functions are given. */
 export interface RuleOptions<Request, Handler> {
   /** Quota per key; `false` for none. Default of a guard: 100 requests per minute. */
@@ -118,6 +126,8 @@ export interface RuleOptions<Request, Handler> {
    * @default false
    */
   login?: boolean;
+  /** `false`: requests of this route are not counted by the guard's `concurrency`, such as streams. */
+  concurrency?: false;
   /** Answers refused requests instead of the guard. Status and headers are set when it is called. */
   handler?: Handler;
 }
@@ -140,7 +150,7 @@ export interface RecordEntry {
   when?: 'credentials' | 'always';
 }
 
-export interface GuardOptions<Request, Handler> extends RuleOptions<Request, Handler> {
+export interface GuardOptions<Request, Handler> extends Omit<RuleOptions<Request, Handler>, 'concurrency'> {
   /**
    * Names the guard and its parts. Guards of one name share them over all threads, and must agree on their options.
    * Options that are left out are those of the existing guard.
@@ -154,6 +164,13 @@ export interface GuardOptions<Request, Handler> extends RuleOptions<Request, Han
    * @default none
    */
   connections?: ConnectionTrackerOptions | false;
+  /**
+   * How many requests may be in progress at once, over all threads: from the decision to the end of the answer, or until
+   * the client disconnects or the thread ends. A refused request gets its charge back.
+   *
+   * @default false
+   */
+  concurrency?: ConcurrencyOptions | false;
   /**
    * Bans: options of a {@link Reputation} of the guard's name, or an existing one, or its name. Default: none, so nothing
    * is banned unless it is configured.

@@ -25,14 +25,17 @@ class RateGate {
   #onMismatch;
   /** Which threads share its limiters, unless their own options say so. */
   #scope;
+  /** Whether a request that passes is counted here; else by what decides after. */
+  #countsAllowed;
   #limiters = new Map();
 
-  constructor(owner, { dryRun, counts, onMismatch, scope }) {
+  constructor(owner, { dryRun, counts, onMismatch, scope, countsAllowed }) {
     this.#owner = owner;
     this.#dryRun = dryRun;
     this.#onMismatch = onMismatch;
     this.#scope = scope;
     this.#counts = counts;
+    this.#countsAllowed = countsAllowed;
   }
 
   /** The limiters of this thread by name. */
@@ -94,8 +97,17 @@ class RateGate {
     this.#counts.count(this.#dryRun ? 'dryRefused' : 'refusedByQuota');
     this.#counts.publish(refusal, client, this.#dryRun);
     if (!this.#dryRun) return GuardDecision.refused({ client, rule, refusal, decision: null });
-    this.#counts.allowed();
+    this.#countAllowed();
     return GuardDecision.undecided('allowed', client);
+  }
+
+  /** The guard for which a native call counts what it allows; `undefined` where what decides after counts. */
+  get #countingGuard() {
+    return this.#countsAllowed ? this.#counts.handle : undefined;
+  }
+
+  #countAllowed() {
+    if (this.#countsAllowed) this.#counts.allowed();
   }
 
   /** Where the limit is a function, the limiter is created with a limit of 1, and each call sets its own. */
@@ -114,7 +126,7 @@ class RateGate {
   /** As `#decide`, by a server that keeps the counts. */
   async #decideAwaited(rule, client, key, cost, limit) {
     const decision = await this.#chargeAwaited(rule, key, cost, limit);
-    if (decision?.allowed) this.#counts.allowed();
+    if (decision?.allowed) this.#countAllowed();
     return this.#conclude(rule, client, key, cost, decision);
   }
 
@@ -122,7 +134,7 @@ class RateGate {
   #decideOrWait(rule, incoming, client, key, cost) {
     let charged;
     try {
-      charged = chargeOrWait(rule, incoming, { key, cost, guard: this.#counts.handle });
+      charged = chargeOrWait(rule, incoming, { key, cost, guard: this.#countingGuard });
     } catch {
       // The limiter decides at once: by an exception, a refusal, or as its line is full.
       return this.#decide(rule, client, key, cost);
@@ -130,7 +142,7 @@ class RateGate {
     if (!(charged instanceof Promise)) return this.#conclude(rule, client, key, cost, charged);
     return charged.then(({ decision, isGone }) => {
       if (decision !== null) {
-        this.#counts.allowed();
+        this.#countAllowed();
         return this.#conclude(rule, client, key, cost, decision);
       }
       return isGone
@@ -147,16 +159,16 @@ class RateGate {
     }
     if (!decision.allowed) return this.#refused(decision, rule, client);
     const allowed = new GuardDecision('allowed', client, rule, decision);
-    if (rule.countOnly !== undefined && !decision.wouldRefuse) {
+    if ((rule.countOnly !== undefined || rule.isBounded) && !decision.wouldRefuse) {
       allowed.undoBy(this.#undoFor(rule.limiter, key, cost, decision));
     }
     return allowed;
   }
 
-  /** Charges the request; the native call also counts it as allowed. null after an internal error. */
+  /** Charges the request; the native call also counts it as allowed, where it is to. null after an internal error. */
   #charge(rule, key, cost, limit) {
     try {
-      return rule.limiter[kDecide](key, cost, limit, this.#counts.handle);
+      return rule.limiter[kDecide](key, cost, limit, this.#countingGuard);
     } catch (error) {
       if (MISTAKES.has(error?.code)) throw error;
       return this.#counts.fault(error);

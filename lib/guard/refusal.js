@@ -4,6 +4,7 @@ const {
   PROBLEM_MEDIA_TYPE,
   addressProblem,
   banProblem,
+  busyProblem,
   connectionProblem,
   degradedProblem,
   keyProblem,
@@ -77,6 +78,17 @@ function connectionsExhausted(refused) {
   });
 }
 
+/** For a request for which too many are in progress; `cap` is the option that refuses it. The connection stays open. */
+function busy(cap) {
+  const problem = busyProblem(cap);
+  return new Refusal('concurrency', {
+    problem,
+    retryAfterMs: problem.retryAfterMs,
+    decision: null,
+    closesConnection: false,
+  });
+}
+
 /** For a client that has reset its connection before its address was known. */
 function addressLost() {
   return withoutWait('address', addressProblem());
@@ -106,6 +118,7 @@ module.exports = {
   PROBLEM_MEDIA_TYPE,
   addressLost,
   banned,
+  busy,
   connectionsExhausted,
   keyMissing,
   quotaExceeded,

@@ -22,7 +22,12 @@ class Rule {
   /** `limit` is a function, or undefined where the limiter's own holds. */
   constructor({ limiter, limit }, options) {
     const { key, cost = 1, skip, handler, headers, countOnly, login = false } = options;
-    const { hook = 'onRequest', keyFallback = 'client', skipPreflight = false } = options;
+    const {
+      hook = 'onRequest',
+      keyFallback = 'client',
+      skipPreflight = false,
+      concurrency = false,
+    } = options;
     this.limiter = limiter;
     this.headers = limiter === null ? null : headersFor(headers, limiter);
     this.handler = handler;
@@ -31,6 +36,8 @@ class Rule {
     this.countOnly = countOnly;
     /** Whether requests of this route carry credentials. */
     this.login = login;
+    /** Whether requests in progress are counted. */
+    this.isBounded = typeof concurrency === 'object';
     /** Fastify's hook in which the rate is decided; `onRequest` without a limiter. */
     this.hook = limiter === null ? 'onRequest' : hook;
     /** What happens to a request without a key: 'client', 'refuse' or 'error'. */

@@ -13,6 +13,7 @@ const SHARED = Object.keys(OPTIONS.guard);
 const DEFAULTS = owned({
   rateLimit: owned({ limit: 100, window: '1m' }),
   connections: false,
+  concurrency: false,
   reputation: false,
   monitor: false,
   record: DEFAULT_RECORD,
@@ -90,6 +91,7 @@ function withExisting(owner, given, existing) {
   const existingOptions = {
     rateLimit: existing.rateLimit === 'off' ? false : undefined,
     connections: existing.connections === 'off' ? false : undefined,
+    concurrency: existing.concurrency === undefined ? false : capsOf(existing.concurrency),
     reputation: existing.reputation ?? false,
     monitor: existing.monitor ?? false,
     record: recordOf(existing.record),
@@ -111,11 +113,12 @@ function checkClientAddress(owner, { clientAddress }, { trustedProxies }) {
 
 /** The shared options as native code takes them. Each part compares its own options. */
 function toNative(name, options, existing) {
-  const { rateLimit, connections, reputation, monitor, record, trustedProxies, clientAddress, dryRun } =
-    options;
+  const { rateLimit, connections, concurrency, reputation, monitor, record, trustedProxies } = options;
+  const { clientAddress, dryRun } = options;
   return owned({
     rateLimit: rateLimit === undefined ? existing.rateLimit : limitKind(rateLimit),
     connections: connections === undefined ? existing.connections : partKind(connections),
+    concurrency,
     reputation: partName(name, reputation),
     monitor: partName(name, monitor),
     record: Object.entries(record).map(([status, entry]) => owned({ status: Number(status) }, entry)),
@@ -123,6 +126,14 @@ function toNative(name, options, existing) {
     clientAddress: sourceOf(typeof clientAddress === 'function' ? undefined : clientAddress),
     dryRun,
   });
+}
+
+/** The caps that there are. */
+function capsOf({ max, maxPerClient }) {
+  const caps = owned();
+  if (typeof max === 'number') caps.max = max;
+  if (typeof maxPerClient === 'number') caps.maxPerClient = maxPerClient;
+  return caps;
 }
 
 function partKind(part) {

@@ -25,6 +25,14 @@ const CONNECTION_RETRY_MS = 1000;
 /** When another instance, or this one after its restart, may answer. */
 const SHUTDOWN_RETRY_MS = 1000;
 
+/** When a request in progress ends is unknown. */
+const BUSY_RETRY_MS = 1000;
+
+const BUSY_DETAILS = {
+  max: 'The server has as many requests in progress as it takes.',
+  maxPerClient: 'This client has as many requests in progress as it may.',
+};
+
 const CONNECTION_DETAILS = {
   max: 'The server has as many connections as it takes.',
   maxPerClient: 'This client has as many connections as it may.',
@@ -72,6 +80,12 @@ function connectionProblem({ reason, retryAfterMs }) {
     retryAfterMs: Math.max(retryAfterMs, CONNECTION_RETRY_MS),
     policies: [reason],
   });
+}
+
+/** For a request for which too many are in progress. `cap` is the option that refuses it. */
+function busyProblem(cap) {
+  const kind = cap === 'maxPerClient' ? QUOTA_EXCEEDED : REDUCED_CAPACITY;
+  return problem(kind, { detail: BUSY_DETAILS[cap], retryAfterMs: BUSY_RETRY_MS, policies: [cap] });
 }
 
 /** For a request that arrives while the process shuts down. Another instance may serve it. */
@@ -124,6 +138,7 @@ module.exports = {
   PROBLEM_MEDIA_TYPE,
   addressProblem,
   banProblem,
+  busyProblem,
   connectionProblem,
   degradedProblem,
   headTimeoutProblem,

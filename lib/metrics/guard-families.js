@@ -1,6 +1,6 @@
 'use strict';
 
-const { by, counter, merged, sampled } = require('./declare');
+const { by, counter, gauge, merged, sampled } = require('./declare');
 const { MONITOR, REPUTATION, TRACKER } = require('./client-families');
 const { LIMITER } = require('./limiter-families');
 
@@ -27,6 +27,11 @@ const GUARD = [
   counter('sluice_faults_total', 'Internal errors of the guard; each let its request pass.', 'faults'),
 ];
 
+/** The requests in progress, of a guard that bounds them. */
+const IN_FLIGHT = [
+  gauge('sluice_requests_in_flight', 'Requests between their decision and the end of their answer.', 'inFlight'),
+];
+
 /**
  * The families of a guard and its parts, as `{ name, limiter, reputation, monitor }` with their statistics. Each sample has
  * the label `guard`; parts have a label with their name too.
@@ -37,6 +42,7 @@ function guardFamilies({ name: guard, limiter, reputation, monitor }, stats) {
     ...of(GUARD, {}, stats),
     ...limitersOf(limiter, stats).flatMap(([name, one]) => of(LIMITER, { limiter: name }, one)),
     ...of(TRACKER, {}, stats.connections),
+    ...of(IN_FLIGHT, {}, stats.concurrency ?? null),
     ...of(REPUTATION, { reputation: reputation?.name }, stats.reputation),
     ...of(MONITOR, { monitor: monitor?.name }, stats.monitor),
   ]);
@@ -48,4 +54,4 @@ function limitersOf(limiter, { rateLimit, routes }) {
   return Object.entries(all).filter(([, stats]) => stats !== null);
 }
 
-module.exports = { GUARD, guardFamilies };
+module.exports = { GUARD, guardFamilies, IN_FLIGHT };

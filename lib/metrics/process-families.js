@@ -7,13 +7,13 @@ const { GUARD_COUNTERS } = require('../runtime/layouts');
 const { guardStats } = require('../guard/guard-stats');
 const { COMPONENTS } = require('./components');
 const { merged, sampled } = require('./declare');
-const { GUARD, guardFamilies } = require('./guard-families');
+const { GUARD, guardFamilies, IN_FLIGHT } = require('./guard-families');
 const { LATENCIES, latencyFamilies } = require('./latency-families');
 const { THREAD } = require('./thread-families');
 
 /** All that the process may have, in the order of pages. */
 const DECLARED = merged(
-  [...GUARD, ...COMPONENTS.flatMap(({ families }) => families), ...THREAD].map((family) => ({
+  [...GUARD, ...IN_FLIGHT, ...COMPONENTS.flatMap(({ families }) => families), ...THREAD].map((family) => ({
     ...family,
     samples: [],
   })),
@@ -50,9 +50,14 @@ function familiesOfGuard({ name, ...guard }) {
     tracker: attached('ConnectionTracker', guard.tracker),
     reputation: attached('Reputation', guard.reputation),
     monitor: attached('SecurityMonitor', guard.monitor),
+    semaphores: semaphoresOf(guard.semaphores),
   };
   const stats = guardStats({ all: () => countsOf(name) }, { limiters, ...parts });
   return guardFamilies({ name, ...parts }, stats);
+}
+
+function semaphoresOf({ max, maxPerClient }) {
+  return { max: attached('Semaphore', max), maxPerClient: attached('Semaphore', maxPerClient) };
 }
 
 function countsOf(name) {
@@ -77,11 +82,12 @@ function familiesOfComponents(names) {
 }
 
 function partsOf(guards) {
-  const parts = guards.flatMap(({ limiters, tracker, reputation, monitor }) => [
+  const parts = guards.flatMap(({ limiters, tracker, reputation, monitor, semaphores }) => [
     ...limiters.map((name) => `RateLimiter ${name}`),
     `ConnectionTracker ${tracker}`,
     `Reputation ${reputation}`,
     `SecurityMonitor ${monitor}`,
+    ...Object.values(semaphores).map((name) => `Semaphore ${name}`),
   ]);
   return new Set(parts);
 }

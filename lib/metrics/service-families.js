@@ -97,4 +97,17 @@ const HIT_COUNTER = [
   counter('sluice_hits_saturated_total', 'Calls at an end of the range of counts.', 'saturated'),
 ];
 
-module.exports = { BREAKER, BROKER, HIT_COUNTER, HUB, LIFECYCLE, REGISTRY };
+const SEMAPHORE = [
+  gauge('sluice_semaphore_permits', 'Permits of each key of a semaphore.', 'permits'),
+  gauge('sluice_semaphore_held', 'Permits held now.', 'held'),
+  gauge('sluice_semaphore_waiting', 'Calls that wait for permits now.', 'waiting'),
+  counter('sluice_semaphore_acquired_total', 'Calls that received their permits.', 'acquired'),
+  counter('sluice_semaphore_refused_total', 'Calls that were refused or timed out.', 'refused'),
+  counter(
+    'sluice_semaphore_taken_back_total',
+    'Permits taken back from a thread that did not accept them in time.',
+    'takenBack',
+  ),
+];
+
+module.exports = { BREAKER, BROKER, HIT_COUNTER, HUB, LIFECYCLE, REGISTRY, SEMAPHORE };

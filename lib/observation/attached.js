@@ -9,6 +9,7 @@ const { Registry } = require('../registry');
 const { Reputation } = require('../reputation');
 const { native } = require('../runtime/native');
 const { SecurityMonitor } = require('../security-monitor');
+const { Semaphore } = require('../semaphore');
 
 /** Components that are read through an object of this thread. A broker and a lifecycle are not: an object takes part. */
 const CLASSES = {
@@ -20,6 +21,7 @@ const CLASSES = {
   ClientHub,
   Registry,
   HitCounter,
+  Semaphore,
 };
 
 /** A key that no client has. */
@@ -36,6 +38,7 @@ const PROBES = {
   Registry: (registry) => registry.has(NO_KEY),
   HitCounter: (counter) => counter.get(NO_KEY),
   Lifecycle: (lifecycle) => lifecycle.state,
+  Semaphore: (semaphore) => semaphore.stats(),
 };
 
 /** This thread's objects by kind and name: made once, as each holds a handle. */

@@ -1,5 +1,6 @@
 'use strict';
 
+const { semaphoreNames } = require('../guard/concurrency-names');
 const { fitted } = require('../runtime/fitted-name');
 const { native } = require('../runtime/native');
 const { allNames } = require('./attached');
@@ -32,7 +33,13 @@ function namesIn(guard) {
     ConnectionTracker: [...of(only.tracker), ...socketsOf(guard, all)],
     Reputation: of(only.reputation),
     SecurityMonitor: of(only.monitor),
+    Semaphore: semaphoresOf(guard, all),
   };
+}
+
+/** The semaphores of the guard's `concurrency`, where it has made any. */
+function semaphoresOf(guard, all) {
+  return Object.values(semaphoreNames(guard)).filter((name) => (all.Semaphore ?? []).includes(name));
 }
 
 /** The tracker of the guard's sockets, where `sluice/ws` or `sluice/socket.io` has made one. */
@@ -54,6 +61,13 @@ function notesOf(names, guard) {
   return (one) => isAction(one) || sources.has(one.source);
 }
 
+/** The names of the semaphores of a guard, by which of its caps they are for; null where it has none. */
+function semaphoresIn(guard, caps) {
+  const names = semaphoreNames(guard);
+  const of = (kind) => (typeof caps[kind] === 'number' ? names[kind] : null);
+  return { max: of('max'), maxPerClient: of('maxPerClient') };
+}
+
 function guards(names) {
   return names.map((name) => {
     const options = native.guardOptions(name, false) ?? {};
@@ -67,6 +81,7 @@ function guards(names) {
       tracker: options.connections === 'off' ? null : name,
       reputation: options.reputation ?? null,
       monitor: options.monitor ?? null,
+      semaphores: semaphoresIn(name, options.concurrency ?? {}),
     };
   });
 }

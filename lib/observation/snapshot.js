@@ -51,6 +51,7 @@ class Snapshots {
       hubs: some(names.ClientHub, 'ClientHub', (hub) => hub.stats()),
       registries: some(names.Registry, 'Registry', ({ size, version }) => ({ size, version })),
       counters: some(names.HitCounter, 'HitCounter', (counter) => counter.stats()),
+      semaphores: some(names.Semaphore, 'Semaphore', (semaphore) => semaphore.stats()),
       brokers: names.Broker.map(brokerNow).filter(isThere),
       lifecycles: names.Lifecycle.map(lifecycleNow).filter(isThere),
       ...this.#rankings(names),

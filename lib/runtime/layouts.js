@@ -456,6 +456,58 @@ const CLIENT_COUNTS = Object.freeze({
   LENGTH: 15,
 });
 
+/** What JavaScript leaves for a call of a semaphore. Places of integers. */
+const SEMAPHORE_CALL = Object.freeze({
+  /** The semaphore's handle. */
+  HANDLE: 0,
+  /** How many permits. */
+  PERMITS: 1,
+  /** 1 where the call has a key; 0: there is one without keys. */
+  HAS_KEY: 2,
+  /** Where events of the call's wait go; 0: nowhere. */
+  SUBSCRIPTION: 3,
+  /** The upper half of the serial of held permits, or of the number of a wait. */
+  NUMBER_HIGH: 4,
+  /** Its lower half. */
+  NUMBER_LOW: 5,
+  /** Thousandths of all permits that are held at most after the call. */
+  SHARE: 6,
+  /** 1 where no wait follows a refusal, which counts. */
+  IS_FINAL: 7,
+  /** How many integers it has. */
+  LENGTH: 8,
+});
+
+/** What became of a call of a semaphore. Places of integers. */
+const SEMAPHORE_ANSWER = Object.freeze({
+  /** ADMITTED: it has its permits; REFUSED; DONE: it waits, or nothing was asked for. */
+  ANSWER: 0,
+  /** The upper half of the serial of the permits. */
+  SERIAL_HIGH: 1,
+  /** Its lower half. */
+  SERIAL_LOW: 2,
+  /** The upper half of the number of the wait; else of the first call of this thread that was served. */
+  WAIT_HIGH: 3,
+  /** Its lower half. */
+  WAIT_LOW: 4,
+  /** How many calls of this thread were served. More than one: takeGrantedWaits has all of them. */
+  SERVED: 5,
+  /** 1 where calls wait behind a hand-over to another thread, at which this one is to look soon. */
+  WATCH: 6,
+  /** How many integers it has. */
+  LENGTH: 7,
+});
+
+/** The times beside an answer. Places of numbers. */
+const SEMAPHORE_TIMES = Object.freeze({
+  /** Now, in milliseconds of elapsed. */
+  NOW: 0,
+  /** Milliseconds until the next look; 0: none. */
+  NEXT_LOOK: 1,
+  /** How many numbers it has. */
+  LENGTH: 2,
+});
+
 /** Why no capacity was reserved. */
 const SEND_REFUSALS = Object.freeze({
   noEndpoint: 0,
@@ -565,6 +617,7 @@ const GUARD_COUNTERS = Object.freeze({
   recorded: 7,
   faults: 8,
   refusedAtAccept: 9,
+  refusedByConcurrency: 10,
 });
 
 /** The states of a lifecycle, in their order. */
@@ -672,6 +725,7 @@ const OPTIONS = Object.freeze({
   guard: {
     rateLimit: {required: true, accepts: 'oneOf', choices: ['off','options','byRequest']},
     connections: {required: true, accepts: 'oneOf', choices: ['off','options']},
+    concurrency: {required: false, accepts: 'other'},
     reputation: {required: true, accepts: 'other'},
     monitor: {required: true, accepts: 'other'},
     record: {required: true, accepts: 'other'},
@@ -748,6 +802,10 @@ const OPTIONS = Object.freeze({
     mute: {required: false, accepts: 'duration', least: 0},
     action: {required: true, accepts: 'oneOf', choices: ['alert','ban']},
   },
+  Semaphore: {
+    permits: {required: true, accepts: 'integer', least: 1, most: 1000000000},
+    maxWaiting: {required: false, accepts: 'integer', least: 1, most: 1000000, default: 10000},
+  },
 });
 
 module.exports = {
@@ -806,6 +864,9 @@ module.exports = {
   RESERVED,
   RESOLVED_CLIENT,
   ROUTE,
+  SEMAPHORE_ANSWER,
+  SEMAPHORE_CALL,
+  SEMAPHORE_TIMES,
   SEND_REFUSALS,
   SEVERAL_ANSWERS,
   TAKEN,

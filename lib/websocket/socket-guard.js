@@ -54,6 +54,8 @@ class SocketGuard {
     const session = new Session(guard, req, { key: key ?? guard.clientOf(req).key, quotas: this.#quotas });
     try {
       const decision = this.#open(session, key) ?? (await guard.decideRate(req, req, guard.rule));
+      // A guard that exists may count requests in progress. A handshake has no answer that it would see.
+      decision.releasePlaces();
       if (decision.allowed) {
         if (decision.outcome === 'skipped') session.exempt();
         else session.limitBy(await this.#limitsFor(req));

@@ -15,6 +15,7 @@ export const AREAS = {
   '`Broker`, workers': ['broker'],
   '`CircuitBreaker`': ['circuit-breaker'],
   '`ClientHub`': ['client-hub'],
+  '`Semaphore`': ['semaphore'],
   '`Registry`': ['registry'],
   '`HitCounter`, stores': ['hit-counter', 'stores'],
   '`Reputation`, `SecurityMonitor`': ['reputation', 'security-monitor'],

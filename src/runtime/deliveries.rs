@@ -12,6 +12,7 @@ use crate::runtime::numbers::double;
 use crate::runtime::seam::Coded;
 use crate::runtime::thread;
 use crate::security_monitor::NativeAlert;
+use crate::semaphore::NativeSemaphoreEvent;
 
 /// One delivery. `subscription` says what it is for; 0 is the process. `missed` counts events of the subscription that
 /// were dropped just before this one.
@@ -31,6 +32,8 @@ pub enum NativeDelivery {
     Close { subscription: u32, serial: String, if_idle_ms: Option<f64> },
     /// What became of pending calls at a hub.
     Hub { subscription: u32, hub: NativeHubEvent },
+    /// What became of calls that wait at a semaphore.
+    Semaphore { subscription: u32, semaphore: NativeSemaphoreEvent },
     /// No connection of a tracker is open.
     Drained { subscription: u32 },
     /// Something of a lifecycle changed that a member acts on.
@@ -84,6 +87,7 @@ fn native(Delivery { subscription, missed, item }: Delivery) -> Option<NativeDel
             if_idle_ms: if_idle_ms.map(double),
         },
         Item::Hub(event) => NativeDelivery::Hub { subscription, hub: event.into() },
+        Item::Semaphore(event) => NativeDelivery::Semaphore { subscription, semaphore: event.into() },
         Item::Drained => NativeDelivery::Drained { subscription },
         Item::LifecycleMoved => NativeDelivery::Moved { subscription },
         Item::Destroyed => NativeDelivery::Destroyed { subscription },

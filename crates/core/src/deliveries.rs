@@ -13,6 +13,7 @@ use crate::registry::RegistryChange;
 use crate::reputation::BanEvent;
 use crate::runtime::mailbox::{self, Queued};
 use crate::security_monitor::Alert;
+use crate::semaphore::SemaphoreEvent;
 
 /// The mailbox of a thread.
 pub type Mailbox = mailbox::Mailbox<Item>;
@@ -40,6 +41,8 @@ pub enum Item {
     BanEvent(Arc<BanEvent>),
     /// What became of pending calls at a hub.
     Hub(HubEvent),
+    /// What became of calls that wait at a semaphore.
+    Semaphore(SemaphoreEvent),
     /// The number of open connections fell to zero.
     Drained,
     /// A lifecycle has another state.
@@ -121,6 +124,12 @@ impl From<Arc<Alert>> for Item {
 impl From<Arc<BanEvent>> for Item {
     fn from(event: Arc<BanEvent>) -> Self {
         Self::BanEvent(event)
+    }
+}
+
+impl From<SemaphoreEvent> for Item {
+    fn from(event: SemaphoreEvent) -> Self {
+        Self::Semaphore(event)
     }
 }
 

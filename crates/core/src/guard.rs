@@ -8,7 +8,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-pub use options::{AddressSource, GuardConfig, GuardOptions, GuardPart, PartName, RecordOptions};
+pub use options::{
+    AddressSource, ConcurrencyCaps, GuardConfig, GuardOptions, GuardPart, PartName, RecordOptions,
+};
 
 use crate::Result;
 use crate::runtime::ThreadId;
@@ -40,9 +42,11 @@ pub enum GuardCounter {
     Faults,
     /// Sockets that were refused at accept.
     RefusedAtAccept,
+    /// Requests for which too many were in progress.
+    RefusedByConcurrency,
 }
 
-const COUNTERS: usize = GuardCounter::RefusedAtAccept as usize + 1;
+const COUNTERS: usize = GuardCounter::RefusedByConcurrency as usize + 1;
 
 /// The shared part of a guard. It decides nothing: its limiters, tracker and reputation do. It lives as long as the
 /// process.

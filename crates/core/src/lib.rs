@@ -37,6 +37,7 @@ mod registry;
 mod reputation;
 pub mod runtime;
 mod security_monitor;
+mod semaphore;
 
 pub use broker::{
     Batch, Body, Broker, BrokerConfig, BrokerEvent, BrokerOptions, BrokerStats, HEADER_LENGTH, Header,
@@ -57,7 +58,8 @@ pub use connection_tracker::{
 };
 pub use error::{Error, Result};
 pub use guard::{
-    AddressSource, Guard, GuardConfig, GuardCounter, GuardOptions, GuardPart, PartName, RecordOptions,
+    AddressSource, ConcurrencyCaps, Guard, GuardConfig, GuardCounter, GuardOptions, GuardPart, PartName,
+    RecordOptions,
 };
 pub use hit_counter::{
     Exceeding, Hit, HitCounter, HitCounterConfig, HitCounterOptions, HitCounterStats, Hits, KeptHits,
@@ -85,4 +87,8 @@ pub use runtime::{
 pub use security_monitor::{
     Action, Alert, EventId, HistoryEntry, HistoryQuery, LocalMonitor, MAX_DETAIL_BYTES, MAX_EVENTS,
     RuleOptions, SecurityMonitor, SecurityMonitorConfig, SecurityMonitorOptions, SecurityMonitorStats,
+};
+pub use semaphore::{
+    Acquired, Hold, PermitWaitId, Semaphore, SemaphoreCaller, SemaphoreConfig, SemaphoreEvent,
+    SemaphoreOptions, SemaphoreStats, Served,
 };

@@ -15,6 +15,8 @@ options! {
         rate_limit: GuardPart = "rateLimit", Accepts::OneOf(&GuardPart::TEXTS), required as rate_limit;
         /// Whether connections are counted. The tracker compares its options itself.
         connections: GuardPart = "connections", Accepts::OneOf(&GuardPart::WITHOUT_REQUEST), required as connections;
+        /// How many requests may be in progress. The semaphores compare it themselves.
+        concurrency: ConcurrencyCaps = "concurrency", Accepts::Other;
         /// The reputation's name.
         reputation: PartName = "reputation", Accepts::Other, required as reputation;
         /// The monitor's name.
@@ -58,6 +60,15 @@ pub enum GuardPart {
 /// The name of a part that may be shared with others; `None` for a guard that does not have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartName(pub Option<String>);
+
+/// How many requests may be in progress at once; without any number, the guard does not count them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConcurrencyCaps {
+    /// In all.
+    pub max: Option<u64>,
+    /// Of one client.
+    pub max_per_client: Option<u64>,
+}
 
 /// How a guard finds the client's address behind a trusted proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +129,7 @@ impl GuardConfig {
             AddressSource::Function => "a function",
         };
         fixed.push(("clientAddress", kind.to_owned()));
+        fixed.push(("concurrency", self.options.concurrency.kind().to_owned()));
         fixed
     }
 }
@@ -173,6 +185,43 @@ impl OptionValue for PartName {
 
     fn print(&self, _: &Accepts) -> String {
         self.0.as_ref().map_or_else(|| "false".to_owned(), |name| format!("{name:?}"))
+    }
+}
+
+impl ConcurrencyCaps {
+    /// Which of the two there are.
+    const fn kind(self) -> &'static str {
+        match (self.max.is_some(), self.max_per_client.is_some()) {
+            (false, false) => "false",
+            (true, false) => "{ max }",
+            (false, true) => "{ maxPerClient }",
+            (true, true) => "{ max, maxPerClient }",
+        }
+    }
+}
+
+impl OptionValue for ConcurrencyCaps {
+    /// `{ max?, maxPerClient? }`, or false.
+    fn read(source: &dyn Source, name: &str) -> Option<Self> {
+        if source.boolean(name) == Some(false) {
+            return Some(Self::default());
+        }
+        let source = source.nested(name)?;
+        Some(Self {
+            max: OptionValue::read(&*source, "max"),
+            max_per_client: OptionValue::read(&*source, "maxPerClient"),
+        })
+    }
+
+    fn check(&self, _: &str, _: &Accepts) -> Result<()> {
+        Ok(())
+    }
+
+    fn print(&self, _: &Accepts) -> String {
+        let named = [("max", self.max), ("maxPerClient", self.max_per_client)];
+        let given: Vec<_> =
+            named.iter().filter_map(|(name, cap)| Some(format!("{name}: {}", (*cap)?))).collect();
+        if given.is_empty() { "false".to_owned() } else { format!("{{ {} }}", given.join(", ")) }
     }
 }
 

@@ -83,6 +83,12 @@ pub fn now() -> u64 {
     MONOTONIC.now()
 }
 
+/// The clock that no test moves: for what threads do in real time. It has nothing to do with [`now`] while that is manual.
+#[must_use]
+pub fn real() -> u64 {
+    MONOTONIC.now()
+}
+
 #[cold]
 fn followed() -> u64 {
     follow();

@@ -128,6 +128,12 @@ bugs! {
     TakeBackDecidedOnce => hits_taken_back_next_to_a_hit_add_up,
     /// The text of a deleted key is dropped after its slot was freed.
     TextDroppedLate => a_key_that_is_hit_next_to_its_delete_has_its_text,
+    /// The end of a thread returns what its calls held, but not what was handed to them.
+    HandedLostAtEnd => a_permit_handed_to_a_thread_that_ends_is_passed_on,
+    /// Permits that a call has taken are taken back, without checking that they are still handed over.
+    TakenStaysHanded => a_permit_that_is_taken_is_not_taken_back,
+    /// A release does not check whether its permits were reset.
+    ReleaseIgnoresReset => a_permit_of_before_a_reset_returns_nothing,
 }
 
 #[cfg(not(sluice_planted))]
