@@ -145,6 +145,8 @@ export declare function destroyHitCounter(name: string): boolean
 /** True when there was one. */
 export declare function destroyLifecycle(name: string): boolean
 
+export declare function destroyLoadShedder(name: string): boolean
+
 export declare function destroyRateLimiter(name: string): boolean
 
 export declare function destroyRegistry(name: string): boolean
@@ -279,6 +281,8 @@ export declare function listenerIsTaken(lease: number): void
 
 /** Merges the content of a file. Returns the error of the operating system, if any. */
 export declare function loadReputation(handle: number, path: string): NativeFileFailure | null
+
+export declare function loadShedderStats(handle: number): NativeLoadShedderStats
 
 /** Replaces a leader that took too long. Returns milliseconds until the next look; null when the call is not pending. */
 export declare function lookInHub(handle: number, key: string, call: number): number | null
@@ -543,6 +547,7 @@ export interface NativeGuardOptions {
   trustedProxies: Array<string>
   /** The header that names the client; left out where each thread has a function. */
   clientAddress?: string
+  overload: 'off' | 'options'
   dryRun: boolean
 }
 
@@ -653,6 +658,18 @@ export interface NativeLifecycleOverview {
 export type NativeListener =
   | { kind: 'leased'; fd: number; port: number; lease: number }
   | { kind: 'failed'; errno: number }
+
+/** Sums over all threads, by the codes of `PRIORITIES`, and the state now. Times are milliseconds. */
+export interface NativeLoadShedderStats {
+  admitted: Array<number>
+  shed: Array<number>
+  laps: number
+  lapTimeMs: number
+  longestMs: number
+  threads: number
+  behind: number
+  delayMs: number
+}
 
 export interface NativeMembership {
   handle: number
@@ -941,6 +958,9 @@ export declare function openGuard(name: string, options?: object | undefined, re
 /** Attaches to a counter or creates it; the handle is this thread's. */
 export declare function openHitCounter(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
 
+/** Attaches to a shedder or creates it; the handle is this thread's. */
+export declare function openLoadShedder(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
+
 /** The ports on which servers of this process listen. */
 export declare function openPorts(): Array<NativeOpenPort>
 
@@ -1007,6 +1027,9 @@ export declare function readRankings(most: number): NativeRankings
 export declare function readThreadLoads(): Array<NativeThreadLoad>
 
 /** Replaces the given options, which JavaScript has checked, in all threads. */
+export declare function reconfigureLoadShedder(handle: number, options: object): void
+
+/** Replaces the given options, which JavaScript has checked, in all threads. */
 export declare function reconfigureRateLimiter(handle: number, options: object): void
 
 /** Sets a value if the entry still has the version `expected`; `undefined`: if there is no entry. */
@@ -1060,6 +1083,9 @@ export declare function releaseLifecycle(handle: number): void
 
 /** Gives a lease back; the last one closes the socket. */
 export declare function releaseListener(lease: number): void
+
+/** A JavaScript object that stands for the shedder was collected. */
+export declare function releaseLoadShedder(handle: number): void
 
 /** A JavaScript object that stands for the limiter was collected. */
 export declare function releaseRateLimiter(handle: number): void
@@ -1160,6 +1186,9 @@ export declare function takeDeliveries(): Array<NativeDelivery>
 /** The options that the last `open…` of this thread has changed, once. */
 export declare function takeOptionChanges(): Array<NativeOptionChange>
 
+/** Whether the runtime tells of this thread's loop; JavaScript counts its turns where it does not. */
+export declare function tellsOfTurns(): boolean
+
 /** The drain of this thread has ended: the hooks after it begin. */
 export declare function threadDrained(handle: number): void
 
@@ -1199,6 +1228,8 @@ export declare function acquirePermit(peer: string): void
 
 export declare function addHits(key: string): void
 
+export declare function admitRequest(): void
+
 export declare function askFleet(key: string, amount: number, limit: number): 0 | 1
 
 export declare function attachThread(onWake: () => void, numbers: Float64Array, integers: Int32Array, errorClass: unknown, threadId: number, memory: number): 0 | 1
@@ -1227,6 +1258,8 @@ export declare function decide(key: string): void
 
 export declare function decideByLimit(key: string, limit: number): void
 
+export declare function delayOfThread(): number
+
 export declare function deleteHits(key: string): boolean
 
 export declare function deliverBytes(handle: number, receiver: number, bytes: Uint8Array, length: number): number
@@ -1239,6 +1272,8 @@ export declare function deliverText(handle: number, receiver: number, text: stri
 
 export declare function elapsed(): number
 
+export declare function endLap(): void
+
 export declare function followClock(date: () => number): void
 
 export declare function getHits(key: string): boolean
@@ -1250,6 +1285,8 @@ export declare function hubVersion(handle: number, key: string): number
 export declare function isBanned(handle: number, ip: string): 0 | 1
 
 export declare function isClockFollowed(): 0 | 1 | 2
+
+export declare function isThreadBehind(): void
 
 export declare function isTrustedProxy(handle: number, address: string | undefined): 0 | 1
 

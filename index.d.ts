@@ -110,6 +110,13 @@ export {
   listen,
 } from './lib/listen';
 export {
+  LoadShedder,
+  LoadShedderCpu,
+  LoadShedderOptions,
+  LoadShedderStats,
+  Priority,
+} from './lib/load-shedder';
+export {
   Algorithm,
   Decision,
   FleetScope,

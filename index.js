@@ -20,6 +20,7 @@ const { metrics } = require('./lib/guard/all-guards');
 const { HitCounter } = require('./lib/hit-counter');
 const { Lifecycle } = require('./lib/lifecycle');
 const { listen } = require('./lib/listen');
+const { LoadShedder } = require('./lib/load-shedder');
 const { RateLimiter } = require('./lib/rate-limiter');
 const { Registry } = require('./lib/registry');
 const { Reputation } = require('./lib/reputation');
@@ -32,6 +33,7 @@ module.exports = {
   ConnectionTracker,
   HitCounter,
   Lifecycle,
+  LoadShedder,
   RateLimiter,
   Registry,
   Reputation,

@@ -8,8 +8,8 @@ use napi::bindgen_prelude::Result;
 use sluice_core::client_key::ClientAddress;
 use sluice_core::runtime::clock::{self, SetBack};
 use sluice_core::{
-    ClientHub, ConnectionTracker, Guard, LocalBreaker, LocalHandle, LocalHitCounter, LocalMonitor, Registry,
-    Reputation, ThreadId,
+    ClientHub, ConnectionTracker, Guard, LocalBreaker, LocalHandle, LocalHitCounter, LocalMonitor,
+    LocalShedder, Registry, Reputation, ThreadId,
 };
 
 use sluice_fleet::FleetLimiter;
@@ -19,7 +19,7 @@ use crate::runtime::seam::Declarations;
 use crate::runtime::slab::Slab;
 use crate::{
     broker, circuit_breaker, client_hub, client_key, connection_tracker, fleet, guard, hit_counter,
-    lifecycle, listen, observation, rate_limiter, registry, reputation, security_monitor,
+    lifecycle, listen, load_shedder, observation, rate_limiter, registry, reputation, security_monitor,
 };
 
 /// What the binding has of one component.
@@ -49,11 +49,13 @@ pub(crate) struct Handles {
     pub(crate) lifecycles: RefCell<Slab<Arc<lifecycle::Part>>>,
     pub(crate) tokens: RefCell<Slab<Arc<lifecycle::Child>>>,
     pub(crate) monitors: RefCell<Slab<LocalMonitor>>,
+    pub(crate) shedders: RefCell<Slab<LocalShedder>>,
+    pub(crate) event_loop: load_shedder::ThreadLoop,
     pub(crate) memberships: broker::Memberships,
     pub(crate) samplers: observation::Samplers,
 }
 
-static COMPONENTS: [Component; 15] = [
+static COMPONENTS: [Component; 16] = [
     broker::COMPONENT,
     circuit_breaker::COMPONENT,
     client_hub::COMPONENT,
@@ -64,6 +66,7 @@ static COMPONENTS: [Component; 15] = [
     hit_counter::COMPONENT,
     lifecycle::COMPONENT,
     listen::COMPONENT,
+    load_shedder::COMPONENT,
     observation::COMPONENT,
     rate_limiter::COMPONENT,
     registry::COMPONENT,

@@ -19,6 +19,7 @@ mod guard;
 mod hit_counter;
 mod lifecycle;
 mod listen;
+mod load_shedder;
 mod observation;
 mod rate_limiter;
 mod registry;
