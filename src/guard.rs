@@ -43,6 +43,7 @@ codes! {
         Recorded = "recorded",
         Faults = "faults",
         RefusedAtAccept = "refusedAtAccept",
+        RefusedByOverload = "refusedByOverload",
     }
 }
 
@@ -61,6 +62,8 @@ pub struct NativeGuardOptions {
     pub trusted_proxies: Vec<String>,
     /// The header that names the client; left out where each thread has a function.
     pub client_address: Option<String>,
+    #[napi(ts_type = "'off' | 'options'")]
+    pub overload: String,
     pub dry_run: bool,
 }
 
@@ -90,6 +93,7 @@ impl From<&GuardConfig> for NativeGuardOptions {
                 AddressSource::Header(header) => Some(header),
                 AddressSource::Function => None,
             },
+            overload: options.overload.text().to_owned(),
             dry_run: options.dry_run,
         }
     }

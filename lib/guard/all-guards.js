@@ -2,6 +2,7 @@
 
 const { invalidOption } = require('../runtime/errors');
 const { ConnectionTracker } = require('../connection-tracker');
+const { LoadShedder } = require('../load-shedder');
 const { native } = require('../runtime/native');
 const { checkOptions, owned } = require('../runtime/schema');
 const { RateLimiter } = require('../rate-limiter');
@@ -43,6 +44,7 @@ function readGuard(name) {
     tracker: options.connections === 'off' ? null : attached(ConnectionTracker, name),
     reputation: attached(Reputation, options.reputation),
     monitor: attached(SecurityMonitor, options.monitor),
+    shedder: options.overload === 'options' ? attached(LoadShedder, name) : null,
   };
   const limiters = limitersOf(counts.handle);
   const limiter = limiters.get(name) ?? null;

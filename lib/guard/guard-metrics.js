@@ -2,6 +2,8 @@
 
 const { writeFamilies } = require('./exposition');
 
+const MS_OF_A_SECOND = 1000;
+
 const counter = (name, help, samples) => ({ name, type: 'counter', help, samples });
 const gauge = (name, help, samples) => ({ name, type: 'gauge', help, samples });
 
@@ -26,6 +28,7 @@ function familiesOf(guard, stats) {
     ...connections({ guard: guard.name }, stats.connections),
     ...reputation({ guard: guard.name, reputation: guard.reputation?.name }, stats.reputation),
     ...monitor({ guard: guard.name, monitor: guard.monitor?.name }, stats.monitor),
+    ...overload({ guard: guard.name }, stats.overload),
   ];
 }
 
@@ -149,6 +152,35 @@ function monitor(labels, stats) {
     counter('sluice_alert_bans_failed_total', 'Of them, those not carried out.', [[labels, bansFailed]]),
     counter('sluice_monitor_evictions_total', 'Clients evicted for new ones.', [[labels, evictions]]),
     gauge('sluice_monitor_clients', 'Clients tracked now.', [[labels, clients]]),
+  ];
+}
+
+/** Not in the statistics of a guard without `overload`. */
+function overload(labels, stats) {
+  if (stats === undefined || stats === null) return [];
+  const { admitted, shed, threads, behind, delayMs, laps } = stats;
+  return [
+    counter(
+      'sluice_overload_admitted_total',
+      'Requests that were not shed, by priority.',
+      by('priority', labels, admitted),
+    ),
+    counter(
+      'sluice_overload_shed_total',
+      'Requests that were shed, by priority.',
+      by('priority', labels, shed),
+    ),
+    counter('sluice_overload_laps_total', 'Laps of event loops in which a request was decided on.', [
+      [labels, laps.count],
+    ]),
+    counter('sluice_overload_lap_seconds_total', 'The length of these laps, in seconds.', [
+      [labels, laps.totalMs / MS_OF_A_SECOND],
+    ]),
+    gauge('sluice_overload_threads', 'Threads that ask.', [[labels, threads]]),
+    gauge('sluice_overload_threads_behind', 'Of them, those that are behind.', [[labels, behind]]),
+    gauge('sluice_overload_delay_seconds', 'The longest of the last laps of all threads, in seconds.', [
+      [labels, delayMs / MS_OF_A_SECOND],
+    ]),
   ];
 }
 

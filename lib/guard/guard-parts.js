@@ -4,15 +4,16 @@ const { owned } = require('../runtime/schema');
 const { SecurityMonitor } = require('../security-monitor');
 const { BanGate } = require('./ban-gate');
 const { ConnectionGate } = require('./connection-gate');
+const { OverloadGate } = require('./overload-gate');
 
 /**
  * Opens the parts of a guard other than its limiters: named instances that all threads share. A part that the options do
  * not ask for is null.
  */
-function openParts(options, client) {
+function openParts(options, client, counts) {
   const connections = openConnections(options);
   const bans = openBans(options, client);
-  return { connections, bans, monitor: openMonitor(options, bans) };
+  return { connections, bans, monitor: openMonitor(options, bans), overload: openOverload(options, counts) };
 }
 
 function openConnections({ name, connections, trustedProxies, refusedBody, dryRun, onMismatch }) {
@@ -23,6 +24,12 @@ function openConnections({ name, connections, trustedProxies, refusedBody, dryRu
 
 function openBans({ name, reputation, onMismatch }, client) {
   return reputation === false ? null : new BanGate(name, partOptions(reputation, onMismatch), client);
+}
+
+function openOverload({ name, overload, dryRun, onMismatch }, counts) {
+  return overload === false
+    ? null
+    : new OverloadGate(name, partOptions(overload, onMismatch), { counts, dryRun });
 }
 
 /** Rules that ban do so in the guard's reputation, unless they name another. */

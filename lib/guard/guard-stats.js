@@ -1,16 +1,26 @@
 'use strict';
 
-/** What a guard and its parts count, over all threads. A part that the guard does not have is null. */
-function guardStats(counts, { limiters, limiter, tracker, reputation, monitor }) {
-  const { refusedByQuota, refusedByConnections, refusedByBan, ...others } = counts.all();
+/**
+ * What a guard and its parts count, over all threads. A part that the guard does not have is null; a guard without
+ * `overload` says nothing of it.
+ */
+function guardStats(counts, { limiters, limiter, tracker, reputation, monitor, shedder }) {
+  const { refusedByQuota, refusedByConnections, refusedByBan, refusedByOverload, ...others } = counts.all();
+  const isShedding = shedder !== null;
   const stats = {
     ...others,
-    refused: refusedByQuota + refusedByConnections + refusedByBan,
-    refusedBy: { quota: refusedByQuota, connections: refusedByConnections, ban: refusedByBan },
+    refused: refusedByQuota + refusedByConnections + refusedByBan + refusedByOverload,
+    refusedBy: {
+      quota: refusedByQuota,
+      connections: refusedByConnections,
+      ban: refusedByBan,
+      ...(isShedding && { overload: refusedByOverload }),
+    },
     rateLimit: statsOf(limiter),
     connections: statsOf(tracker),
     reputation: statsOf(reputation),
     monitor: statsOf(monitor),
+    ...(isShedding && { overload: statsOf(shedder) }),
     routes: {},
   };
   for (const [name, other] of limiters) {

@@ -48,6 +48,7 @@ class Guard {
   /** null without `connections`, as the next two without their options. */
   #connections;
   #bans;
+  #overload;
   #monitor;
   #recorder;
   #serverGate;
@@ -102,6 +103,10 @@ class Guard {
     return this.#monitor;
   }
 
+  get shedder() {
+    return this.#overload?.shedder ?? null;
+  }
+
   /** The rule of requests whose route has none of its own. */
   get rule() {
     return this.#rule;
@@ -146,14 +151,15 @@ class Guard {
   }
 
   /**
-   * Decides about the ban first, then the connection, then the rate. `request` is what the user's functions are given,
+   * Decides about the ban first, then the connection, the load, and the rate. `request` is what the user's functions are given,
    * `incoming` Node's request behind it.
    */
   decide(request, incoming = request, rule = this.#rule) {
     if (isOwnRequest(incoming)) return this.#leaveAlone(incoming);
     const seen = this.#seeFor(incoming, rule);
     if (seen === null) return GuardDecision.undecided('fault', UNKNOWN.client);
-    return this.#admit(incoming, rule, seen) ?? this.#decideRate(request, incoming, rule, seen.client);
+    const refused = this.#admit(incoming, rule, seen) ?? this.#shed(request, incoming, rule, seen);
+    return refused ?? this.#decideRate(request, incoming, rule, seen.client);
   }
 
   /** The refusal of a request for its client's ban or its connection; null where its rate is to be decided. */
@@ -161,6 +167,14 @@ class Guard {
     if (isOwnRequest(incoming)) return null;
     const seen = this.#seeFor(incoming, rule);
     return seen === null ? null : this.#admit(incoming, rule, seen);
+  }
+
+  /** As `admit`, also for the load of this thread. */
+  admitRequest(request, incoming, rule) {
+    if (isOwnRequest(incoming)) return null;
+    const seen = this.#seeFor(incoming, rule);
+    if (seen === null) return null;
+    return this.#admit(incoming, rule, seen) ?? this.#shed(request, incoming, rule, seen);
   }
 
   /** Decides on the rate of a request that was admitted. */
@@ -268,6 +282,7 @@ class Guard {
       tracker: this.tracker,
       reputation: this.reputation,
       monitor: this.monitor,
+      shedder: this.shedder,
     });
   }
 
@@ -304,9 +319,10 @@ class Guard {
   #openParts() {
     const { dryRun, countOnly } = this.#options;
     const client = new RequestClient(this.#options);
-    const { connections, bans, monitor } = openParts(this.#options, client);
+    const { connections, bans, monitor, overload } = openParts(this.#options, client, this.#counts);
     this.#connections = connections;
     this.#bans = bans;
+    this.#overload = overload;
     this.#monitor = monitor;
     this.#recorder = this.#newRecorder();
     this.#needsClient = bans !== null || monitor !== null || connections !== null;
@@ -351,7 +367,16 @@ class Guard {
 
   #admit(incoming, rule, seen) {
     if (rule.login) markLogin(incoming);
-    const refusal = this.#admission.refusal(incoming, seen);
+    return this.#refused(incoming, rule, seen, this.#admission.refusal(incoming, seen));
+  }
+
+  /** The refusal of a request that this thread cannot take on; null where it can. */
+  #shed(request, incoming, rule, seen) {
+    if (this.#overload === null) return null;
+    return this.#refused(incoming, rule, seen, this.#overload.refusal(request, incoming, rule, seen.client));
+  }
+
+  #refused(incoming, rule, seen, refusal) {
     if (refusal === null) return null;
     const refused = GuardDecision.refused({ client: seen.client, rule, refusal, decision: null });
     return this.#complete(incoming, refused);

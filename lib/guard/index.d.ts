@@ -4,6 +4,7 @@ import type { Server } from 'node:net';
 import type { clientKey } from '../client-key';
 import type { ConnectionTracker } from '../connection-tracker';
 import type { Dashboard, DashboardOptions } from '../dashboard';
+import type { LoadShedder } from '../load-shedder';
 import type { Decision, RateLimiter } from '../rate-limiter';
 import type { Reputation } from '../reputation';
 import type { Duration } from '../runtime';
@@ -39,7 +40,7 @@ export interface RateDecision extends Decision {
 
 /** The reason of a refusal, and the answer to it. */
 export interface Refusal {
-  readonly reason: 'quota' | 'connections' | 'ban' | 'key' | 'address';
+  readonly reason: 'quota' | 'connections' | 'ban' | 'key' | 'address' | 'overload';
   /** 429, 503, 403; 400 without a key, and for a client that has reset its connection before its address was known. */
   readonly status: number;
   /** Infinity when waiting does not help. */
@@ -75,7 +76,7 @@ export interface GuardStats {
   dryRefused: number;
   skipped: number;
   /** `refused`, by reason. */
-  refusedBy: { quota: number; connections: number; ban: number };
+  refusedBy: { quota: number; connections: number; ban: number; overload?: number };
   /** Sockets refused at accept, whose client is banned or has reset them before its address was known. */
   refusedAtAccept: number;
   /** Charges taken back, with `countOnly`. */
@@ -88,6 +89,8 @@ export interface GuardStats {
   connections: ReturnType<ConnectionTracker['stats']> | null;
   reputation: ReturnType<Reputation['stats']> | null;
   monitor: ReturnType<SecurityMonitor['stats']> | null;
+  /** Not there without `overload`, as in `refusedBy`. */
+  overload?: ReturnType<LoadShedder['stats']> | null;
   /** The limiters of routes, by name. */
   routes: Record<string, ReturnType<RateLimiter['stats']> | null>;
 }
@@ -174,6 +177,8 @@ export interface Guard {
   readonly reputation: Reputation | null;
   /** null without `monitor`. */
   readonly monitor: SecurityMonitor | null;
+  /** null without `overload`. */
+  readonly shedder: LoadShedder | null;
 
   /**
    * Decides on the server's connections at accept from now on: bans first, then caps. Adapters attach by themselves:
@@ -184,7 +189,7 @@ export interface Guard {
   attach(server: Server): this;
 
   /**
-   * Decides on a request and charges it: the ban first, then the connection, then the rate. Returns a promise only where a
+   * Decides on a request and charges it: the ban first, then the connection, the load, and the rate. Returns a promise only where a
    * function among the options returned one, or a server keeps the counts. Send `headers`, and to a refused request `status` and `body`.
    *
    * `res` is where the answer is seen, for `record` and `countOnly`; requests of attached servers know theirs. Headers of

@@ -7,6 +7,7 @@ const {
   connectionProblem,
   degradedProblem,
   keyProblem,
+  overloadProblem,
   quotaProblem,
   seconds,
 } = require('../http/problem');
@@ -77,6 +78,17 @@ function connectionsExhausted(refused) {
   });
 }
 
+/** For a request that this thread cannot take on. Its connection stays open: making another one costs the server more. */
+function overloaded() {
+  const problem = overloadProblem();
+  return new Refusal('overload', {
+    problem,
+    retryAfterMs: problem.retryAfterMs,
+    decision: null,
+    closesConnection: false,
+  });
+}
+
 /** For a client that has reset its connection before its address was known. */
 function addressLost() {
   return withoutWait('address', addressProblem());
@@ -108,5 +120,6 @@ module.exports = {
   banned,
   connectionsExhausted,
   keyMissing,
+  overloaded,
   quotaExceeded,
 };

@@ -4,6 +4,7 @@ const { integer, owned } = require('../runtime/schema');
 const { headersFor } = require('./headers');
 const { keyOf } = require('./request-key');
 const { kIsAwaited } = require('../rate-limiter/symbols');
+const { DEFAULT_PRIORITY } = require('./priority');
 const { after } = require('./user-function');
 
 const checkLimit = integer(1);
@@ -22,6 +23,7 @@ class Rule {
   constructor({ limiter, limit }, options) {
     const { key, cost = 1, skip, handler, headers, countOnly, login = false } = options;
     const { hook = 'onRequest', keyFallback = 'client', skipPreflight = false } = options;
+    const { priority = DEFAULT_PRIORITY } = options;
     this.limiter = limiter;
     this.headers = limiter === null ? null : headersFor(headers, limiter);
     this.handler = handler;
@@ -30,6 +32,8 @@ class Rule {
     this.countOnly = countOnly;
     /** Whether requests of this route carry credentials. */
     this.login = login;
+    /** How much its requests matter: a priority, or a function of the request. */
+    this.priority = priority;
     /** Fastify's hook in which the rate is decided; `onRequest` without a limiter. */
     this.hook = limiter === null ? 'onRequest' : hook;
     /** What happens to a request without a key: 'client', 'refuse' or 'error'. */
@@ -74,12 +78,13 @@ class Rule {
 }
 
 /**
- * The rule of `options` without the user's functions, for requests that no framework has seen. Where the limit is a
- * function, it has no limiter.
+ * The rule of `options` without the user's functions, for requests that no framework has seen, and which are answered
+ * already. Where the limit is a function, it has no limiter.
  */
 function plainRuleOf(limited, options) {
   const { cost } = options;
-  const plain = { key: undefined, skip: undefined, cost: typeof cost === 'function' ? 1 : cost };
+  const plainCost = typeof cost === 'function' ? 1 : cost;
+  const plain = { key: undefined, skip: undefined, cost: plainCost, priority: 'exempt' };
   const isByRequest = limited.limit !== undefined;
   return new Rule(isByRequest ? { limiter: null, limit: undefined } : limited, owned(options, plain));
 }

@@ -18,6 +18,7 @@ const DEFAULTS = owned({
   record: DEFAULT_RECORD,
   trustedProxies: [],
   clientAddress: 'x-forwarded-for',
+  overload: false,
   dryRun: OPTIONS.guard.dryRun.default,
 });
 
@@ -95,6 +96,7 @@ function withExisting(owner, given, existing) {
     record: recordOf(existing.record),
     trustedProxies: existing.trustedProxies,
     clientAddress: existing.clientAddress,
+    overload: existing.overload === 'off' ? false : undefined,
     dryRun: existing.dryRun,
   };
   const complete = owned(given);
@@ -111,8 +113,8 @@ function checkClientAddress(owner, { clientAddress }, { trustedProxies }) {
 
 /** The shared options as native code takes them. Each part compares its own options. */
 function toNative(name, options, existing) {
-  const { rateLimit, connections, reputation, monitor, record, trustedProxies, clientAddress, dryRun } =
-    options;
+  const { rateLimit, connections, reputation, monitor, overload, dryRun } = options;
+  const { record, trustedProxies, clientAddress } = options;
   return owned({
     rateLimit: rateLimit === undefined ? existing.rateLimit : limitKind(rateLimit),
     connections: connections === undefined ? existing.connections : partKind(connections),
@@ -121,6 +123,7 @@ function toNative(name, options, existing) {
     record: Object.entries(record).map(([status, entry]) => owned({ status: Number(status) }, entry)),
     trustedProxies,
     clientAddress: sourceOf(typeof clientAddress === 'function' ? undefined : clientAddress),
+    overload: overload === undefined ? existing.overload : partKind(overload),
     dryRun,
   });
 }

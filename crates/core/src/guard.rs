@@ -39,9 +39,11 @@ pub enum GuardCounter {
     Faults,
     /// Sockets that were refused at accept.
     RefusedAtAccept,
+    /// Requests that the thread could not take on.
+    RefusedByOverload,
 }
 
-const COUNTERS: usize = GuardCounter::RefusedAtAccept as usize + 1;
+const COUNTERS: usize = GuardCounter::RefusedByOverload as usize + 1;
 
 /// The shared part of a guard. It decides nothing: its limiters, tracker and reputation do. It lives as long as the
 /// process.
