@@ -4,6 +4,7 @@ const { CircuitBreaker } = require('../circuit-breaker');
 const { ClientHub } = require('../client-hub');
 const { ConnectionTracker } = require('../connection-tracker');
 const { HitCounter } = require('../hit-counter');
+const { LoadShedder } = require('../load-shedder');
 const { RateLimiter } = require('../rate-limiter');
 const { Registry } = require('../registry');
 const { Reputation } = require('../reputation');
@@ -20,6 +21,7 @@ const CLASSES = {
   ClientHub,
   Registry,
   HitCounter,
+  LoadShedder,
 };
 
 /** A key that no client has. */
@@ -35,6 +37,7 @@ const PROBES = {
   ClientHub: (hub) => hub.get(NO_KEY),
   Registry: (registry) => registry.has(NO_KEY),
   HitCounter: (counter) => counter.get(NO_KEY),
+  LoadShedder: (shedder) => shedder.isBehind,
 };
 
 /** This thread's objects by kind and name: made once, as each holds a handle. */

@@ -32,6 +32,7 @@ function namesIn(guard) {
     ConnectionTracker: [...of(only.tracker), ...socketsOf(guard, all)],
     Reputation: of(only.reputation),
     SecurityMonitor: of(only.monitor),
+    LoadShedder: of(only.shedder),
   };
 }
 
@@ -65,6 +66,7 @@ function guards(names) {
       tracker: options.connections === 'off' ? null : name,
       reputation: options.reputation ?? null,
       monitor: options.monitor ?? null,
+      shedder: options.overload === 'options' ? name : null,
     };
   });
 }

@@ -48,6 +48,7 @@ class Snapshots {
       breakers: some(names.CircuitBreaker, 'CircuitBreaker', breakerNow),
       hubs: some(names.ClientHub, 'ClientHub', (hub) => hub.stats()),
       registries: some(names.Registry, 'Registry', ({ size, version }) => ({ size, version })),
+      shedders: some(names.LoadShedder, 'LoadShedder', (shedder) => shedder.stats()),
       counters: some(names.HitCounter, 'HitCounter', (counter) => counter.stats()),
       brokers: names.Broker.map(brokerNow).filter(isThere),
       lifecycles: names.Lifecycle.map(lifecycleNow).filter(isThere),
