@@ -10,6 +10,7 @@ const FILES = {
   broker: './broker/index.mjs',
   stores: './stores/index.mjs',
   fleet: './fleet/index.mjs',
+  overload: './overload/index.mjs',
 };
 
 export const PARTS = Object.keys(FILES);
