@@ -11,6 +11,8 @@ const { LoadShedder } = sluice;
 
 const freshName = freshNames('shedding');
 const index = new URL('../../index.js', import.meta.url).pathname;
+/** What a thread needs that only sheds: thousands of them are started. */
+const component = new URL('../../lib/load-shedder/index.js', import.meta.url).pathname;
 
 /** Blocks this thread: a lap that is too long, as callbacks that compute make it. */
 function block(ms) {
@@ -59,7 +61,7 @@ test(`${DEATHS} threads that end while they ask`, { timeout: 600_000 }, async ()
   const shedding = new LoadShedder(name, {});
   const program = `
     const { parentPort, workerData } = require('node:worker_threads');
-    const { LoadShedder } = require(${JSON.stringify(index)});
+    const { LoadShedder } = require(${JSON.stringify(component)});
     const shedding = new LoadShedder(workerData.name);
     const go = () => { for (let n = 0; n < 20; n++) shedding.admit('low'); setImmediate(go); };
     go();

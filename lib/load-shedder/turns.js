@@ -19,7 +19,8 @@ let isEnding = false;
 function startTurns() {
   if (isStarted) return;
   isStarted = true;
-  counts = !native.tellsOfTurns();
+  const { bun, deno } = process.versions;
+  counts = bun !== undefined || deno !== undefined || !native.tellsOfTurns();
 }
 
 /** From now on turns are counted here, whatever the runtime tells: for tests. */

@@ -2,7 +2,7 @@
 //!
 //! libuv counts the turns of a loop and measures how long it has waited for events. Both are only read: there is no
 //! handle and no hook that would have to end with the thread. The functions are looked up when the first shedder of the
-//! process is opened, as not every runtime has them: `uv_metrics_info` came with libuv 1.45 (Node.js 20.3).
+//! process is opened, as not every version has them: `uv_metrics_info` came with libuv 1.45 (Node.js 20.3).
 
 use std::cell::OnceCell;
 use std::ffi::c_void;

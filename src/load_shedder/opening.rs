@@ -51,12 +51,11 @@ pub fn open_load_shedder(
     let config = options.map(|options| options.and_then(LoadShedderConfig::try_from));
     let config = error::check(&env, config.transpose())?;
     let shedder = instances::open(&env, &SHEDDERS, &name, config, reconfigures)?;
-    let thread = thread::current()?;
-    thread.event_loop.get_or_init(|| UvLoop::of(&env));
-    Ok(thread.shedders.borrow_mut().hold(shedder))
+    Ok(thread::current()?.shedders.borrow_mut().hold(shedder))
 }
 
-/// Whether the runtime tells of this thread's loop; JavaScript counts its turns where it does not.
+/// Whether libuv tells of this thread's loop; JavaScript counts its turns where it does not. Only Node.js is asked: what
+/// other runtimes export under the names of libuv may end the process.
 #[napi]
 pub fn tells_of_turns(env: Env) -> Result<bool> {
     Ok(thread::current()?.event_loop.get_or_init(|| UvLoop::of(&env)).is_some())
