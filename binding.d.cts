@@ -1186,7 +1186,10 @@ export declare function takeDeliveries(): Array<NativeDelivery>
 /** The options that the last `open…` of this thread has changed, once. */
 export declare function takeOptionChanges(): Array<NativeOptionChange>
 
-/** Whether the runtime tells of this thread's loop; JavaScript counts its turns where it does not. */
+/**
+ * Whether libuv tells of this thread's loop; JavaScript counts its turns where it does not. Only Node.js is asked: what
+ * other runtimes export under the names of libuv may end the process.
+ */
 export declare function tellsOfTurns(): boolean
 
 /** The drain of this thread has ended: the hooks after it begin. */

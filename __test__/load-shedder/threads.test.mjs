@@ -56,7 +56,7 @@ test('it keeps no process alive, and asks for nothing while nothing is asked', a
 const DEATHS = Number(process.env.SLUICE_SHEDDER_DEATHS ?? 40);
 const TOGETHER = 4;
 
-test(`${DEATHS} threads that end while they ask`, { timeout: 600_000 }, async () => {
+test(`${DEATHS} threads that end while they ask`, { timeout: 60_000 + 1000 * DEATHS }, async () => {
   const name = freshName();
   const shedding = new LoadShedder(name, {});
   const program = `
