@@ -52,7 +52,7 @@ test('it keeps no process alive, and asks for nothing while nothing is asked', a
   assert.equal(stdout, 'false\n');
 });
 
-/** Enough for the quick suite; SLUICE_SHEDDER_DEATHS=10000 is what was run before the way to measure laps was chosen. */
+/** Enough for the quick suite. */
 const DEATHS = Number(process.env.SLUICE_SHEDDER_DEATHS ?? 40);
 const TOGETHER = 4;
 

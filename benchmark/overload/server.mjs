@@ -1,4 +1,4 @@
-// One Fastify in a process of its own. `{ open, work }` starts it and returns its port; any other request returns the
+// One Fastify in a process of its own. `{ open, blockMs }` starts it and returns its port; any other request returns the
 // processor time used so far, in microseconds.
 import { createRequire } from 'node:module';
 import { answerWith } from '../child.mjs';
@@ -15,22 +15,22 @@ const PROTECTIONS = {
     app.register(require('../../lib/fastify.js'), { rateLimit: false, overload: true, priority }),
   'a guard': (app) => app.register(require('../../lib/fastify.js'), WIDE),
   'a guard with overload': (app) =>
-    app.register(require('../../lib/fastify.js'), { ...WIDE, overload: true }),
+    app.register(require('../../lib/fastify.js'), { ...WIDE, overload: NEVER }),
 };
 
-const WIDE = { rateLimit: { limit: PLENTY, window: DAY_MS } };
+/** Decides as usual, and refuses nothing. */
+const NEVER = { targetDelay: '10s' };
 
-/** Milliseconds that a handler blocks its thread, on average. */
-const MEAN_MS = 2;
+const WIDE = { rateLimit: { limit: PLENTY, window: DAY_MS } };
 
 const priority = ({ url }) => url.slice(1);
 
 const cell = new Int32Array(new SharedArrayBuffer(4));
 
-/** Blocks without using a processor, so that a machine with few of them measures the same. */
-const block = () => Atomics.wait(cell, 0, 0, -Math.log(1 - Math.random()) * MEAN_MS);
+/** Blocks for so long on average, without using a processor, so that a machine with few of them measures the same. */
+const block = (meanMs) => Atomics.wait(cell, 0, 0, -Math.log(1 - Math.random()) * meanMs);
 
-answerWith(async ({ open, blocks }) => {
+answerWith(async ({ open, blockMs }) => {
   if (open === undefined) {
     const { user, system } = process.cpuUsage();
     return user + system;
@@ -40,7 +40,7 @@ answerWith(async ({ open, blocks }) => {
   app.register(async (routes) => {
     for (const path of ['/', '/high', '/normal', '/low']) {
       routes.get(path, async () => {
-        if (blocks) block();
+        if (blockMs > 0) block(blockMs);
         return { hello: 'world' };
       });
     }
