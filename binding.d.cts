@@ -145,6 +145,8 @@ export declare function destroyHitCounter(name: string): boolean
 /** True when there was one. */
 export declare function destroyLifecycle(name: string): boolean
 
+export declare function destroyLoadShedder(name: string): boolean
+
 export declare function destroyRateLimiter(name: string): boolean
 
 export declare function destroyRegistry(name: string): boolean
@@ -299,6 +301,8 @@ export declare function listenerIsTaken(lease: number): void
 
 /** Merges the content of a file. Returns the error of the operating system, if any. */
 export declare function loadReputation(handle: number, path: string): NativeFileFailure | null
+
+export declare function loadShedderStats(handle: number): NativeLoadShedderStats
 
 /** Replaces a leader that took too long. Returns milliseconds until the next look; null when the call is not pending. */
 export declare function lookInHub(handle: number, key: string, call: number): number | null
@@ -587,6 +591,7 @@ export interface NativeGuardOptions {
   trustedProxies: Array<string>
   /** The header that names the client; left out where each thread has a function. */
   clientAddress?: string
+  overload: 'off' | 'options'
   dryRun: boolean
 }
 
@@ -715,6 +720,18 @@ export interface NativeLifecycleOverview {
 export type NativeListener =
   | { kind: 'leased'; fd: number; port: number; lease: number }
   | { kind: 'failed'; errno: number }
+
+/** Sums over all threads, by the codes of `PRIORITIES`, and the state now. Times are milliseconds. */
+export interface NativeLoadShedderStats {
+  admitted: Array<number>
+  shed: Array<number>
+  laps: number
+  lapTimeMs: number
+  longestMs: number
+  threads: number
+  behind: number
+  delayMs: number
+}
 
 export interface NativeMembership {
   handle: number
@@ -1025,6 +1042,9 @@ export declare function openGuard(name: string, options?: object | undefined, re
 /** Attaches to a counter or creates it; the handle is this thread's. */
 export declare function openHitCounter(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
 
+/** Attaches to a shedder or creates it; the handle is this thread's. */
+export declare function openLoadShedder(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
+
 /** The ports on which servers of this process listen. */
 export declare function openPorts(): Array<NativeOpenPort>
 
@@ -1096,6 +1116,9 @@ export declare function readRankings(most: number): NativeRankings
 export declare function readThreadLoads(): Array<NativeThreadLoad>
 
 /** Replaces the given options, which JavaScript has checked, in all threads. */
+export declare function reconfigureLoadShedder(handle: number, options: object): void
+
+/** Replaces the given options, which JavaScript has checked, in all threads. */
 export declare function reconfigureRateLimiter(handle: number, options: object): void
 
 /** Takes other options. What is left out stays as it is. */
@@ -1152,6 +1175,9 @@ export declare function releaseLifecycle(handle: number): void
 
 /** Gives a lease back; the last one closes the socket. */
 export declare function releaseListener(lease: number): void
+
+/** A JavaScript object that stands for the shedder was collected. */
+export declare function releaseLoadShedder(handle: number): void
 
 /** A JavaScript object that stands for the limiter was collected. */
 export declare function releaseRateLimiter(handle: number): void
@@ -1264,6 +1290,12 @@ export declare function takeGrantedWaits(handle: number): Array<number>
 /** The options that the last `open…` of this thread has changed, once. */
 export declare function takeOptionChanges(): Array<NativeOptionChange>
 
+/**
+ * Whether libuv tells of this thread's loop; JavaScript counts its turns where it does not. Only Node.js is asked: what
+ * other runtimes export under the names of libuv may end the process.
+ */
+export declare function tellsOfTurns(): boolean
+
 /** The drain of this thread has ended: the hooks after it begin. */
 export declare function threadDrained(handle: number): void
 
@@ -1315,6 +1347,7 @@ export declare function acquirePermits(key?: string): void
 export declare function addHits(key: string): void
 
 export declare function addRoundTrip(handle: number, receiver: number, ms: number): void
+export declare function admitRequest(): void
 
 export declare function askFleet(key: string, amount: number, limit: number): 0 | 1
 
@@ -1344,6 +1377,8 @@ export declare function decide(key: string): void
 
 export declare function decideByLimit(key: string, limit: number): void
 
+export declare function delayOfThread(): number
+
 export declare function deleteHits(key: string): boolean
 
 export declare function deliverBytes(handle: number, receiver: number, bytes: Uint8Array, length: number): number
@@ -1357,6 +1392,7 @@ export declare function deliverText(handle: number, receiver: number, text: stri
 export declare function elapsed(): number
 
 export declare function expireWait(key?: string): void
+export declare function endLap(): void
 
 export declare function followClock(date: () => number): void
 
@@ -1369,6 +1405,8 @@ export declare function hubVersion(handle: number, key: string): number
 export declare function isBanned(handle: number, ip: string): 0 | 1
 
 export declare function isClockFollowed(): 0 | 1 | 2
+
+export declare function isThreadBehind(): void
 
 export declare function isTrustedProxy(handle: number, address: string | undefined): 0 | 1
 

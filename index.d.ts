@@ -117,6 +117,13 @@ export {
 } from './lib/listen';
 export { MetricsOptions, metrics } from './lib/metrics';
 export {
+  LoadShedder,
+  LoadShedderCpu,
+  LoadShedderOptions,
+  LoadShedderStats,
+  Priority,
+} from './lib/load-shedder';
+export {
   AcquiredDecision,
   AcquireOptions,
   Algorithm,

@@ -21,6 +21,7 @@ const { HitCounter } = require('./lib/hit-counter');
 const { inspect } = require('./lib/inspection');
 const { Lifecycle } = require('./lib/lifecycle');
 const { listen } = require('./lib/listen');
+const { LoadShedder } = require('./lib/load-shedder');
 const { RateLimiter } = require('./lib/rate-limiter');
 const { Registry } = require('./lib/registry');
 const { Reputation } = require('./lib/reputation');
@@ -34,6 +35,7 @@ module.exports = {
   ConnectionTracker,
   HitCounter,
   Lifecycle,
+  LoadShedder,
   RateLimiter,
   Registry,
   Reputation,

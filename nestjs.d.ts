@@ -8,6 +8,7 @@ import type {
 } from '@nestjs/common';
 import { HttpException } from '@nestjs/common';
 import type * as guard from './lib/guard';
+import type { Priority } from './lib/load-shedder';
 import type { RateLimiterOptions } from './lib/rate-limiter';
 
 export type {
@@ -23,7 +24,7 @@ export type {
 // biome-ignore lint/suspicious/noExplicitAny: the platform, Express or Fastify, is not known to the types.
 type AnyRequest = any;
 
-type OwnFunctions = 'cost' | 'handler' | 'hook' | 'key' | 'rateLimit' | 'skip';
+type OwnFunctions = 'cost' | 'handler' | 'hook' | 'key' | 'priority' | 'rateLimit' | 'skip';
 
 /** A route of Nest has no `concurrency` of its own. */
 type NotOfRoutes = 'concurrency';
@@ -52,6 +53,12 @@ export interface SluiceRouteOptions<Request = AnyRequest>
   cost?: number | ((request: Request, context: ExecutionContext) => number | Promise<number>);
   /** Requests for which it returns true are neither charged nor refused. */
   skip?: (request: Request, context: ExecutionContext) => boolean | Promise<boolean>;
+  /**
+   * How much requests matter under `overload`.
+   *
+   * @default 'normal'
+   */
+  priority?: Priority | ((request: Request, context: ExecutionContext) => Priority);
   /** Routes with the same name share a limiter; each of them gives its `rateLimit`. */
   name?: string;
 }

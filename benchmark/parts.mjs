@@ -13,6 +13,7 @@ const FILES = {
   fleet: './fleet/index.mjs',
   observation: './observation/index.mjs',
   flow: './flow/index.mjs',
+  overload: './overload/index.mjs',
 };
 
 export const PARTS = Object.keys(FILES);

@@ -8,8 +8,8 @@ use napi::bindgen_prelude::Result;
 use sluice_core::client_key::ClientAddress;
 use sluice_core::runtime::clock::{self, SetBack};
 use sluice_core::{
-    ClientHub, ConnectionTracker, Guard, LocalBreaker, LocalHandle, LocalHitCounter, LocalMonitor, Registry,
-    Reputation, ThreadId, Waits,
+    ClientHub, ConnectionTracker, Guard, LocalBreaker, LocalHandle, LocalHitCounter, LocalMonitor,
+    LocalShedder, Registry, Reputation, ThreadId, Waits,
 };
 
 use sluice_fleet::FleetLimiter;
@@ -19,8 +19,8 @@ use crate::runtime::seam::Declarations;
 use crate::runtime::slab::Slab;
 use crate::{
     broker, circuit_breaker, client_hub, client_key, connection_tracker, fleet, guard, hit_counter,
-    inspection, lifecycle, listen, observation, rate_limiter, registry, reputation, security_monitor,
-    semaphore,
+    inspection, lifecycle, listen, load_shedder, observation, rate_limiter, registry, reputation,
+    security_monitor, semaphore,
 };
 
 /// What the binding has of one component.
@@ -52,11 +52,13 @@ pub(crate) struct Handles {
     pub(crate) tokens: RefCell<Slab<Arc<lifecycle::Child>>>,
     pub(crate) monitors: RefCell<Slab<LocalMonitor>>,
     pub(crate) semaphores: RefCell<Slab<semaphore::LocalSemaphore>>,
+    pub(crate) shedders: RefCell<Slab<LocalShedder>>,
+    pub(crate) event_loop: load_shedder::ThreadLoop,
     pub(crate) memberships: broker::Memberships,
     pub(crate) samplers: observation::Samplers,
 }
 
-static COMPONENTS: [Component; 17] = [
+static COMPONENTS: [Component; 18] = [
     broker::COMPONENT,
     circuit_breaker::COMPONENT,
     client_hub::COMPONENT,
@@ -68,6 +70,7 @@ static COMPONENTS: [Component; 17] = [
     inspection::COMPONENT,
     lifecycle::COMPONENT,
     listen::COMPONENT,
+    load_shedder::COMPONENT,
     observation::COMPONENT,
     rate_limiter::COMPONENT,
     registry::COMPONENT,

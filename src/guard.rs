@@ -45,6 +45,7 @@ codes! {
         Faults = "faults",
         RefusedAtAccept = "refusedAtAccept",
         RefusedByConcurrency = "refusedByConcurrency",
+        RefusedByOverload = "refusedByOverload",
     }
 }
 
@@ -65,6 +66,8 @@ pub struct NativeGuardOptions {
     pub trusted_proxies: Vec<String>,
     /// The header that names the client; left out where each thread has a function.
     pub client_address: Option<String>,
+    #[napi(ts_type = "'off' | 'options'")]
+    pub overload: String,
     pub dry_run: bool,
 }
 
@@ -105,6 +108,7 @@ impl From<&GuardConfig> for NativeGuardOptions {
                 AddressSource::Header(header) => Some(header),
                 AddressSource::Function => None,
             },
+            overload: options.overload.text().to_owned(),
             dry_run: options.dry_run,
         }
     }

@@ -20,6 +20,7 @@ mod hit_counter;
 mod inspection;
 mod lifecycle;
 mod listen;
+mod load_shedder;
 mod observation;
 mod rate_limiter;
 mod registry;

@@ -13,6 +13,7 @@ export async function useEverything(t, name) {
     reputation: BANS,
     monitor: { rules: [] },
     concurrency: { max: 5 },
+    overload: true,
   });
   for (let one = 0; one < 5; one++) guard.check(requestFrom('192.0.2.1'));
   guard.record(requestFrom('192.0.2.2'), 'login-failed', 'ada', { weight: 2 });
@@ -35,6 +36,7 @@ export async function useEverything(t, name) {
   new sluice.Registry(`${name}-registry`).set('key', 1);
   new sluice.HitCounter(`${name}-counter`, { maxKeys: 100 }).add('key', 1, 1000);
   new sluice.Semaphore(`${name}-semaphore`, { permits: 1 }).tryAcquire()?.release();
+  new sluice.LoadShedder(`${name}-shedder`).admit();
   new sluice.Lifecycle(`${name}-lifecycle`).ready();
   return { guard, breaker, broker, hub };
 }

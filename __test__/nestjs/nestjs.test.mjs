@@ -106,6 +106,22 @@ for (const Adapter of ADAPTERS) {
       assert.deepEqual(await statuses(4, port, planned), [200, 200, 200, 429]);
     });
 
+    test('overload asks by the priority of the route, whose function is given the request and the context', async (t) => {
+      const byHeader = ({ headers }, context) =>
+        `${headers['x-priority']}${context.getClass().name.slice(5)}`;
+      const routes = {
+        page: { decorators: [Sluice({ priority: 'low' })] },
+        other: { decorators: [Sluice({ priority: byHeader })] },
+        plain: {},
+      };
+      const { port, guard } = await serve(t, routes, { overload: true, priority: 'exempt' });
+      assert.deepEqual(await statuses(1, port, { path: '/page' }), [200]);
+      const headers = { 'x-priority': 'high' };
+      assert.deepEqual(await statuses(2, port, { path: '/other', headers }), [200, 200]);
+      assert.deepEqual(await statuses(1, port, { path: '/plain' }), [200]);
+      assert.deepEqual(guard.stats().overload.admitted, { high: 2, normal: 0, low: 1, exempt: 1 });
+    });
+
     test('a refusal is an HttpException, which filters of the application answer', async (t) => {
       const seen = [];
       class Filter {

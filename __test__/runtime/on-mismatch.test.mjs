@@ -9,8 +9,8 @@ import { freshName, startPeers } from '../helpers/peer.mjs';
 import { connect, listening } from '../helpers/sockets.mjs';
 import { bans, mismatch, reconfigure, rule, warnings } from './mismatch.mjs';
 
-const { Broker, CircuitBreaker, ClientHub, ConnectionTracker, Lifecycle, RateLimiter, Registry } = sluice;
-const { Reputation, SecurityMonitor, Semaphore } = sluice;
+const { Broker, CircuitBreaker, ClientHub, ConnectionTracker, Lifecycle, LoadShedder, RateLimiter } = sluice;
+const { Registry, Reputation, SecurityMonitor, Semaphore } = sluice;
 
 /** Each component with its options, with changed options that can take effect, and with options fixed at creation. */
 const COMPONENTS = [
@@ -73,6 +73,7 @@ const COMPONENTS = [
     { window: { calls: 7 }, maxPeers: 7 },
   ],
   [ClientHub, { maxEntries: 5, maxBytes: 500 }, { maxEntries: 6, maxBytes: 600 }, {}],
+  [LoadShedder, { targetDelay: 50 }, { targetDelay: 60 }, {}],
   [Broker, { inbox: 5 }, { inbox: 6 }, {}],
   [Semaphore, { permits: 5 }, { permits: 6, maxWaiting: 7 }, {}],
 ];

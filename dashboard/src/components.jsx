@@ -205,7 +205,7 @@ export function Hubs({ hubs }) {
   return <Table id="hubs" title="Hubs" rows={hubs} columns={columns} keyOf={byName} />;
 }
 
-export function Others({ registries, counters, semaphores, lifecycles, monitors }) {
+export function Others({ registries, counters, semaphores, lifecycles, monitors, shedders }) {
   const rows = [
     ...lifecycles.map(({ name, state, members }) => {
       const connections = members.reduce((sum, member) => sum + member.connections, 0);
@@ -216,6 +216,11 @@ export function Others({ registries, counters, semaphores, lifecycles, monitors 
     ...monitors.map(({ name, recorded, alerts, clients }) => {
       const text = `${count(recorded)} events of ${count(clients)} clients, ${count(alerts)} alerts`;
       return { kind: 'Monitor', name, text };
+    }),
+    ...shedders.map(({ name, shed, threads, behind, delayMs }) => {
+      const all = Object.values(shed).reduce((sum, one) => sum + one, 0);
+      const text = `${behind} of ${threads} threads behind, laps of ${delayMs} ms, ${count(all)} requests shed`;
+      return { kind: 'Load shedder', name, text };
     }),
     ...registries.map(({ name, size, version }) => {
       return { kind: 'Registry', name, text: `${count(size)} keys, version ${count(version)}` };

@@ -47,14 +47,20 @@ class ConcurrencyGate {
     const client = judged === undefined ? null : decision.client.key;
     const isCounted = rule.isBounded && priority !== 'exempt';
     const reason = isCounted ? this.#take(decision, { incoming, client }, priority) : null;
-    if (reason === null || this.#dryRun) {
-      if (reason !== null) this.#counts.count('dryRefused', decision.client.key);
+    const refusal = reason === null ? null : this.#counted(busy(reason), decision.client);
+    if (refusal === null) {
       this.#counts.allowed();
       return decision;
     }
-    this.#counts.count('refusedByConcurrency', decision.client.key);
     decision.takeBack();
-    return GuardDecision.refused({ client: decision.client, rule, refusal: busy(reason), decision: null });
+    return GuardDecision.refused({ client: decision.client, rule, refusal, decision: null });
+  }
+
+  /** null in a dry run, which only counts. */
+  #counted(refusal, client) {
+    this.#counts.count(this.#dryRun ? 'dryRefused' : 'refusedByConcurrency', client.key);
+    this.#counts.publish(refusal, client, this.#dryRun);
+    return this.#dryRun ? null : refusal;
   }
 
   /** The cap that leaves no place; null where the request has one, also after an internal error. */

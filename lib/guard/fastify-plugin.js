@@ -52,7 +52,7 @@ function firstSteps(guard, rules) {
       const rule = rules.of(request);
       if (rule.hook === 'onRequest') return guard.decide(request, request.raw, rule);
       decideLater(request);
-      return guard.admit(request.raw, rule);
+      return guard.admitRequest(request, request.raw, rule);
     },
     done: (decision, request, reply, next) => {
       if (decision !== null) return conclude(decision, request, reply, next);

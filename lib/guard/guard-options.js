@@ -18,6 +18,7 @@ const { DEFAULT_REFUSED_BODY, refusedBodyOption } = require('../http/refused-bod
 const { Reputation } = require('../reputation');
 const { SecurityMonitor } = require('../security-monitor');
 const { corsOption } = require('./cors');
+const { priorityOption } = require('./priority');
 const { recordOption } = require('./record-options');
 
 const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -27,6 +28,14 @@ const optionsOrFalse = (value, option) => {
   if (value === false) return value;
   if (isObject(value)) return owned(value);
   throw invalidOption(option, value, 'an object of options, or false');
+};
+
+/** The shedder checks what is inside; `true` is all defaults. */
+const overloadOption = (value, option) => {
+  if (value === true) return owned();
+  if (value === false) return value;
+  if (isObject(value)) return owned(value);
+  throw invalidOption(option, value, 'an object of options, true, or false');
 };
 
 /** Options of a part of the guard's own, or the name of one that others share. */
@@ -95,6 +104,7 @@ const ROUTE = {
   wait: durationOrFalse,
   countOnly: oneOf('failures', 'successes'),
   login: boolean,
+  priority: priorityOption,
   hook: oneOf(...HOOKS),
 };
 
@@ -113,6 +123,7 @@ const GUARD = {
   connections: optionsOrFalse,
   reputation: partOf(Reputation),
   monitor: partOf(SecurityMonitor),
+  overload: overloadOption,
   record: recordOption,
   trustedProxies: strings,
   clientAddress: headerOrFunction,

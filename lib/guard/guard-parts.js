@@ -5,6 +5,7 @@ const { SecurityMonitor } = require('../security-monitor');
 const { BanGate } = require('./ban-gate');
 const { ConcurrencyGate } = require('./concurrency-gate');
 const { ConnectionGate } = require('./connection-gate');
+const { OverloadGate } = require('./overload-gate');
 
 /**
  * Opens the parts of a guard other than its limiters: named instances that all threads share. A part that the options do
@@ -14,7 +15,8 @@ function openParts(options, client, counts) {
   const connections = openConnections(options);
   const bans = openBans(options, client);
   const concurrency = openConcurrency(options, counts);
-  return { connections, bans, concurrency, monitor: openMonitor(options, bans) };
+  const overload = openOverload(options, counts);
+  return { connections, bans, concurrency, monitor: openMonitor(options, bans), overload };
 }
 
 function openConcurrency({ name, concurrency, dryRun, onMismatch }, counts) {
@@ -31,6 +33,12 @@ function openConnections({ name, connections, trustedProxies, refusedBody, dryRu
 
 function openBans({ name, reputation, onMismatch }, client) {
   return reputation === false ? null : new BanGate(name, partOptions(reputation, onMismatch), client);
+}
+
+function openOverload({ name, overload, dryRun, onMismatch }, counts) {
+  return overload === false
+    ? null
+    : new OverloadGate(name, partOptions(overload, onMismatch), { counts, dryRun });
 }
 
 /** Rules that ban do so in the guard's reputation, unless they name another. */

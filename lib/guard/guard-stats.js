@@ -3,15 +3,17 @@
 const { concurrencyStats } = require('./concurrency-gate');
 
 /**
- * What a guard and its parts count, over all threads. A part that the guard does not have is null, except `concurrency`,
- * which is left out.
+ * What a guard and its parts count, over all threads. A part that the guard does not have is null, except `concurrency` and
+ * `overload`, which are left out.
  */
-function guardStats(counts, { limiters, limiter, tracker, reputation, monitor, semaphores }) {
-  const { refusedByQuota, refusedByConnections, refusedByBan, refusedByConcurrency, ...others } =
-    counts.all();
+function guardStats(counts, { limiters, limiter, tracker, reputation, monitor, semaphores, shedder }) {
+  const { refusedByQuota, refusedByConnections, refusedByBan, ...rest } = counts.all();
+  const { refusedByConcurrency, refusedByOverload, ...others } = rest;
+  const refused =
+    refusedByQuota + refusedByConnections + refusedByBan + refusedByConcurrency + refusedByOverload;
   const stats = {
     ...others,
-    refused: refusedByQuota + refusedByConnections + refusedByBan + refusedByConcurrency,
+    refused,
     refusedBy: { quota: refusedByQuota, connections: refusedByConnections, ban: refusedByBan },
     rateLimit: statsOf(limiter),
     connections: statsOf(tracker),
@@ -23,6 +25,10 @@ function guardStats(counts, { limiters, limiter, tracker, reputation, monitor, s
   if (concurrency !== null) {
     stats.concurrency = concurrency;
     stats.refusedBy.concurrency = refusedByConcurrency;
+  }
+  if (shedder !== null) {
+    stats.overload = statsOf(shedder);
+    stats.refusedBy.overload = refusedByOverload;
   }
   for (const [name, other] of limiters) {
     if (other !== limiter) stats.routes[name] = statsOf(other);

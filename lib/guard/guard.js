@@ -18,6 +18,7 @@ const { checkRequest, checkResponse, incomingOf } = require('./incoming');
 const { RateGate } = require('./rate-gate');
 const { followOptions, kFollow, remember } = require('./reconfigured-guards');
 const { policyOnceFor } = require('./policy-once');
+const { priorityOf } = require('./priority');
 const { Recorder, markLogin } = require('./recorder');
 const { prepareRefusal } = require('./refused-answer');
 const { RequestClient, UNKNOWN } = require('./request-client');
@@ -53,6 +54,7 @@ class Guard {
   #connections;
   #bans;
   #concurrency;
+  #overload;
   #monitor;
   #recorder;
   #serverGate;
@@ -107,6 +109,10 @@ class Guard {
     return this.#monitor;
   }
 
+  get shedder() {
+    return this.#overload?.shedder ?? null;
+  }
+
   /** The rule of requests whose route has none of its own. */
   get rule() {
     return this.#rule;
@@ -151,7 +157,8 @@ class Guard {
   }
 
   /**
-   * Decides about the ban first, then the connection, then the rate, then the requests in progress. `request` is what the user's functions are given,
+   * Decides about the ban first, then the connection, the load, the rate, and the requests in progress. `request` is what the
+   * user's functions are given,
    * `incoming` Node's request behind it.
    */
   decide(request, incoming = request, rule = this.#rule) {
@@ -166,6 +173,14 @@ class Guard {
     if (isOwnRequest(incoming)) return null;
     const seen = this.#seeFor(incoming, rule);
     return seen === null ? null : this.#admit(incoming, rule, seen);
+  }
+
+  /** As `admit`, also for the load of this thread. */
+  admitRequest(request, incoming, rule) {
+    if (isOwnRequest(incoming)) return null;
+    const seen = this.#seeFor(incoming, rule);
+    if (seen === null) return null;
+    return this.#admit(incoming, rule, seen) ?? this.#shed(request, incoming, rule, seen);
   }
 
   /** Decides on the rate of a request that was admitted. */
@@ -277,6 +292,7 @@ class Guard {
       reputation: this.reputation,
       monitor: this.monitor,
       semaphores: this.#concurrency?.semaphores ?? NO_SEMAPHORES,
+      shedder: this.shedder,
     });
   }
 
@@ -313,10 +329,12 @@ class Guard {
   #openParts() {
     const { dryRun, countOnly } = this.#options;
     const client = new RequestClient(this.#options);
-    const { connections, bans, concurrency, monitor } = openParts(this.#options, client, this.#counts);
+    const parts = openParts(this.#options, client, this.#counts);
+    const { connections, bans, concurrency, monitor, overload } = parts;
     this.#connections = connections;
     this.#bans = bans;
     this.#concurrency = concurrency;
+    this.#overload = overload;
     this.#monitor = monitor;
     this.#recorder = this.#newRecorder();
     this.#needsClient = [bans, monitor, connections, concurrency].some((part) => part !== null);
@@ -360,7 +378,8 @@ class Guard {
   #decide(request, incoming, rule) {
     const seen = this.#seeFor(incoming, rule);
     if (seen === null) return GuardDecision.undecided('fault', UNKNOWN.client);
-    return this.#admit(incoming, rule, seen) ?? this.#decideRate(request, incoming, rule, seen);
+    const refused = this.#admit(incoming, rule, seen) ?? this.#shed(request, incoming, rule, seen);
+    return refused ?? this.#decideRate(request, incoming, rule, seen);
   }
 
   /** What `decide()` returns, or resolves to; adds how long that took. */
@@ -383,31 +402,44 @@ class Guard {
 
   #admit(incoming, rule, seen) {
     if (rule.login) markLogin(incoming);
-    const refusal = this.#admission.refusal(incoming, seen);
+    return this.#refused(incoming, rule, seen, this.#admission.refusal(incoming, seen));
+  }
+
+  /** The refusal of a request that this thread cannot take on; null where it can. */
+  #shed(request, incoming, rule, seen) {
+    if (this.#overload === null) return null;
+    return this.#refused(incoming, rule, seen, this.#overload.refusal(request, incoming, rule, seen.client));
+  }
+
+  #refused(incoming, rule, seen, refusal) {
     if (refusal === null) return null;
     const refused = GuardDecision.refused({ client: seen.client, rule, refusal, decision: null });
     return this.#complete(incoming, refused);
   }
 
   #decideRate(request, incoming, rule, seen) {
-    const { client } = seen;
+    const { client, judged } = seen;
+    const priority = this.#priorityAmongBusy(request, incoming, rule);
+    const enter = (made) => this.#complete(incoming, this.#enter(made, { incoming, rule, judged }, priority));
     if (rule.limiter !== null) {
       const decision = this.#rates.decide(request, incoming, rule, client);
-      if (!this.#completes) return decision;
-      return after(decision, (made) =>
-        this.#complete(incoming, this.#enter(made, { incoming, rule, judged: seen.judged })),
-      );
+      return this.#completes ? after(decision, enter) : decision;
     }
     const unlimited = GuardDecision.undecided('allowed', client);
-    if (this.#concurrency !== null)
-      return this.#complete(incoming, this.#enter(unlimited, { incoming, rule, judged: seen.judged }));
+    if (this.#concurrency !== null) return enter(unlimited);
     this.#counts.allowed();
     return unlimited;
   }
 
+  /** Asked before the request is charged, as a function may throw. `undefined` where all requests are alike. */
+  #priorityAmongBusy(request, incoming, rule) {
+    if (this.#concurrency === null || !rule.isRanked) return undefined;
+    return priorityOf(rule.priority, request, incoming);
+  }
+
   /** Takes a place among the requests in progress; the decision that refuses the request where there is none. */
-  #enter(decision, request) {
-    return this.#concurrency === null ? decision : this.#concurrency.enter(decision, request);
+  #enter(decision, request, priority) {
+    return this.#concurrency === null ? decision : this.#concurrency.enter(decision, request, priority);
   }
 
   /** The answer to a request is not seen. */

@@ -4,6 +4,7 @@ import type { Server } from 'node:net';
 import type { clientKey } from '../client-key';
 import type { ConnectionTracker } from '../connection-tracker';
 import type { Dashboard, DashboardOptions } from '../dashboard';
+import type { LoadShedder } from '../load-shedder';
 import type { Decision, RateLimiter } from '../rate-limiter';
 import type { Reputation } from '../reputation';
 import type { Duration } from '../runtime';
@@ -39,7 +40,7 @@ export interface RateDecision extends Decision {
 
 /** The reason of a refusal, and the answer to it. */
 export interface Refusal {
-  readonly reason: 'quota' | 'connections' | 'ban' | 'concurrency' | 'key' | 'address';
+  readonly reason: 'quota' | 'connections' | 'ban' | 'concurrency' | 'key' | 'address' | 'overload';
   /** 429, 503, 403; 400 without a key, and for a client that has reset its connection before its address was known. */
   readonly status: number;
   /** Infinity when waiting does not help. */
@@ -81,6 +82,8 @@ export interface GuardStats {
     ban: number;
     /** Only of a guard with `concurrency`. */
     concurrency?: number;
+    /** Only of a guard with `overload`. */
+    overload?: number;
   };
   /** Sockets refused at accept, whose client is banned or has reset them before its address was known. */
   refusedAtAccept: number;
@@ -96,6 +99,8 @@ export interface GuardStats {
   concurrency?: { inFlight: number };
   reputation: ReturnType<Reputation['stats']> | null;
   monitor: ReturnType<SecurityMonitor['stats']> | null;
+  /** Not there without `overload`, as in `refusedBy`. */
+  overload?: ReturnType<LoadShedder['stats']> | null;
   /** The limiters of routes, by name. */
   routes: Record<string, ReturnType<RateLimiter['stats']> | null>;
 }
@@ -182,6 +187,8 @@ export interface Guard {
   readonly reputation: Reputation | null;
   /** null without `monitor`. */
   readonly monitor: SecurityMonitor | null;
+  /** null without `overload`. */
+  readonly shedder: LoadShedder | null;
 
   /**
    * Decides on the server's connections at accept from now on: bans first, then caps. Adapters attach by themselves:
@@ -192,7 +199,7 @@ export interface Guard {
   attach(server: Server): this;
 
   /**
-   * Decides on a request and charges it: the ban first, then the connection, then the rate, then the requests in progress.
+   * Decides on a request and charges it: the ban first, then the connection, the load, the rate, and the requests in progress.
    * Returns a promise only where a
    * function among the options returned one, or a server keeps the counts. Send `headers`, and to a refused request `status` and `body`.
    *

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Http2ServerRequest } from 'node:http2';
 import type { ConnectionTrackerOptions } from '../connection-tracker';
+import type { LoadShedderOptions, Priority } from '../load-shedder';
 import type { LimiterScope, RateLimiterOptions } from '../rate-limiter';
 import type { Reputation, ReputationOptions } from '../reputation';
 import type { Duration, OnMismatch } from '../runtime';
@@ -128,6 +129,13 @@ export interface RuleOptions<Request, Handler> {
   login?: boolean;
   /** `false`: requests of this route are not counted by the guard's `concurrency`, such as streams. */
   concurrency?: false;
+  /**
+   * How much requests matter under `overload`: `'high'` is shed last, `'low'` first, `'exempt'` never. A function is called
+   * for each request, and returns at once: not a promise.
+   *
+   * @default 'normal'
+   */
+  priority?: Priority | ((request: Request) => Priority);
   /** Answers refused requests instead of the guard. Status and headers are set when it is called. */
   handler?: Handler;
 }
@@ -183,6 +191,13 @@ export interface GuardOptions<Request, Handler> extends Omit<RuleOptions<Request
    * @default none
    */
   monitor?: SecurityMonitorOptions | SecurityMonitor | string | false;
+  /**
+   * Sheds load by how long requests wait for the event loop of their thread: options of a {@link LoadShedder} of the guard's
+   * name, or `true` for its defaults.
+   *
+   * @default none
+   */
+  overload?: LoadShedderOptions | boolean;
   /**
    * What reputation and monitor record of answers, by status: an event, or `false` for nothing. Statuses that are left out
    * have their default: 401 `'unauthorized'` and 403 `'forbidden'` where the request carried credentials, 404

@@ -8,6 +8,7 @@ const {
   connectionProblem,
   degradedProblem,
   keyProblem,
+  overloadProblem,
   quotaProblem,
   seconds,
 } = require('../http/problem');
@@ -89,6 +90,17 @@ function busy(cap) {
   });
 }
 
+/** For a request that this thread cannot take on. Its connection stays open: making another one costs the server more. */
+function overloaded() {
+  const problem = overloadProblem();
+  return new Refusal('overload', {
+    problem,
+    retryAfterMs: problem.retryAfterMs,
+    decision: null,
+    closesConnection: false,
+  });
+}
+
 /** For a client that has reset its connection before its address was known. */
 function addressLost() {
   return withoutWait('address', addressProblem());
@@ -121,5 +133,6 @@ module.exports = {
   busy,
   connectionsExhausted,
   keyMissing,
+  overloaded,
   quotaExceeded,
 };

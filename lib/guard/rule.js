@@ -4,6 +4,7 @@ const { integer, owned } = require('../runtime/schema');
 const { headersFor } = require('./headers');
 const { keyOf } = require('./request-key');
 const { kIsAwaited } = require('../rate-limiter/symbols');
+const { DEFAULT_PRIORITY } = require('./priority');
 const { after } = require('./user-function');
 const { waitOf } = require('./waiting-rate');
 
@@ -22,12 +23,8 @@ class Rule {
   /** `limit` is a function, or undefined where the limiter's own holds. */
   constructor({ limiter, limit }, options) {
     const { key, cost = 1, skip, handler, headers, countOnly, login = false } = options;
-    const {
-      hook = 'onRequest',
-      keyFallback = 'client',
-      skipPreflight = false,
-      concurrency = false,
-    } = options;
+    const { hook = 'onRequest', keyFallback = 'client', skipPreflight = false } = options;
+    const { concurrency = false, priority = DEFAULT_PRIORITY } = options;
     this.limiter = limiter;
     this.headers = limiter === null ? null : headersFor(headers, limiter);
     this.handler = handler;
@@ -38,6 +35,10 @@ class Rule {
     this.login = login;
     /** Whether requests in progress are counted. */
     this.isBounded = typeof concurrency === 'object';
+    /** How much its requests matter: a priority, or a function of the request. */
+    this.priority = priority;
+    /** Whether requests have priorities; else all are alike, and any may take the last place among those in progress. */
+    this.isRanked = options.priority !== undefined;
     /** Fastify's hook in which the rate is decided; `onRequest` without a limiter. */
     this.hook = limiter === null ? 'onRequest' : hook;
     /** What happens to a request without a key: 'client', 'refuse' or 'error'. */
@@ -84,8 +85,8 @@ class Rule {
 }
 
 /**
- * The rule of `options` without the user's functions, for requests that no framework has seen. Where the limit is a
- * function, it has no limiter.
+ * The rule of `options` without the user's functions, for requests that no framework has seen, and which are answered
+ * already. Where the limit is a function, it has no limiter.
  */
 function plainRuleOf(limited, options) {
   const { cost } = options;
@@ -94,6 +95,7 @@ function plainRuleOf(limited, options) {
     skip: undefined,
     wait: undefined,
     cost: typeof cost === 'function' ? 1 : cost,
+    priority: 'exempt',
   };
   const isByRequest = limited.limit !== undefined;
   return new Rule(isByRequest ? { limiter: null, limit: undefined } : limited, owned(options, plain));

@@ -19,6 +19,7 @@ const DEFAULTS = owned({
   record: DEFAULT_RECORD,
   trustedProxies: [],
   clientAddress: 'x-forwarded-for',
+  overload: false,
   dryRun: OPTIONS.guard.dryRun.default,
 });
 
@@ -97,6 +98,7 @@ function withExisting(owner, given, existing) {
     record: recordOf(existing.record),
     trustedProxies: existing.trustedProxies,
     clientAddress: existing.clientAddress,
+    overload: existing.overload === 'off' ? false : undefined,
     dryRun: existing.dryRun,
   };
   const complete = owned(given);
@@ -113,8 +115,8 @@ function checkClientAddress(owner, { clientAddress }, { trustedProxies }) {
 
 /** The shared options as native code takes them. Each part compares its own options. */
 function toNative(name, options, existing) {
-  const { rateLimit, connections, concurrency, reputation, monitor, record, trustedProxies } = options;
-  const { clientAddress, dryRun } = options;
+  const { rateLimit, connections, concurrency, reputation, monitor, overload } = options;
+  const { record, trustedProxies, clientAddress, dryRun } = options;
   return owned({
     rateLimit: rateLimit === undefined ? existing.rateLimit : limitKind(rateLimit),
     connections: connections === undefined ? existing.connections : partKind(connections),
@@ -124,6 +126,7 @@ function toNative(name, options, existing) {
     record: Object.entries(record).map(([status, entry]) => owned({ status: Number(status) }, entry)),
     trustedProxies,
     clientAddress: sourceOf(typeof clientAddress === 'function' ? undefined : clientAddress),
+    overload: overload === undefined ? existing.overload : partKind(overload),
     dryRun,
   });
 }

@@ -22,6 +22,10 @@ const INTERNAL_ERROR = { type: 'about:blank', title: 'Internal Server Error', st
 /** When a connection ends is unknown. A second keeps well-behaved clients from retrying at once. */
 const CONNECTION_RETRY_MS = 1000;
 
+/** When load that was shed may come again: by chance, so that it does not come at once. */
+const LEAST_OVERLOAD_RETRY_S = 1;
+const MOST_OVERLOAD_RETRY_S = 5;
+
 /** When another instance, or this one after its restart, may answer. */
 const SHUTDOWN_RETRY_MS = 1000;
 
@@ -88,6 +92,17 @@ function busyProblem(cap) {
   return problem(kind, { detail: BUSY_DETAILS[cap], retryAfterMs: BUSY_RETRY_MS, policies: [cap] });
 }
 
+/** For a request that was shed, as the server has more than it can answer in time. */
+function overloadProblem() {
+  const choices = MOST_OVERLOAD_RETRY_S - LEAST_OVERLOAD_RETRY_S + 1;
+  const retryAfter = LEAST_OVERLOAD_RETRY_S + Math.floor(Math.random() * choices);
+  return problem(REDUCED_CAPACITY, {
+    detail: `The server has more requests than it can answer. Try again in ${retryAfter} s.`,
+    retryAfterMs: 1000 * retryAfter,
+    policies: ['overload'],
+  });
+}
+
 /** For a request that arrives while the process shuts down. Another instance may serve it. */
 function shutdownProblem() {
   return problem(REDUCED_CAPACITY, {
@@ -144,6 +159,7 @@ module.exports = {
   headTimeoutProblem,
   internalErrorProblem,
   keyProblem,
+  overloadProblem,
   quotaProblem,
   seconds,
   shutdownProblem,

@@ -1,5 +1,6 @@
 'use strict';
 
+const { learnProbe } = require('../http/probe-paths');
 const { invalidOption } = require('../runtime/errors');
 const { checkOptions } = require('../runtime/schema');
 
@@ -45,6 +46,7 @@ function healthMiddleware(probes) {
       next?.();
       return false;
     }
+    learnProbe(req);
     const { status, headers, body } = probe();
     res.writeHead(status, headers);
     res.end(req.method === 'HEAD' ? undefined : body);
@@ -52,7 +54,7 @@ function healthMiddleware(probes) {
   };
 }
 
-/** A plugin for Fastify 5: adds routes for the probes, exempt from rate limits, and attaches the server. */
+/** A plugin for Fastify 5: adds routes for the probes, exempt from rate limits and shedding, and attaches the server. */
 function healthPlugin(install) {
   const fp = require('fastify-plugin');
   return fp(async (fastify, options) => addRoutes(fastify, install(fastify.server, options)), {
@@ -67,7 +69,7 @@ function addRoutes(fastify, probes) {
       const { status, headers, body } = probe();
       return reply.code(status).headers(headers).send(Buffer.from(body));
     };
-    const config = { sluice: { rateLimit: false } };
+    const config = { sluice: { rateLimit: false, priority: 'exempt' } };
     fastify.route({ method: 'GET', url, exposeHeadRoute: true, config, handler });
   }
 }

@@ -2,6 +2,7 @@
 
 const { schemaOf } = require('../runtime/declared-options');
 const { SluiceError } = require('../runtime/errors');
+const { addProbePath } = require('../http/probe-paths');
 const { publishEvents } = require('../observation/channels');
 const { healthMiddleware, healthPaths, healthPlugin, probesOf } = require('./health');
 const { partOf } = require('./part');
@@ -129,7 +130,10 @@ class Lifecycle {
 
   #probes(options) {
     const paths = healthPaths(options);
-    for (const path of Object.values(paths)) this.#part.addProbe(path);
+    for (const path of Object.values(paths)) {
+      this.#part.addProbe(path);
+      addProbePath(path);
+    }
     return probesOf(paths, () => this.#stateOrStopped());
   }
 

@@ -5,7 +5,7 @@ const { LIFECYCLE_STATES } = require('../runtime/layouts');
 const { native } = require('../runtime/native');
 const { MONITOR, REPUTATION, TRACKER } = require('./client-families');
 const { LIMITER } = require('./limiter-families');
-const { BREAKER, BROKER, HIT_COUNTER, HUB, LIFECYCLE, REGISTRY, SEMAPHORE } = require('./service-families');
+const { BREAKER, BROKER, HIT_COUNTER, HUB, LIFECYCLE, REGISTRY, SEMAPHORE, SHEDDER } = require('./service-families');
 
 const STATES = Object.keys(LIFECYCLE_STATES);
 
@@ -30,6 +30,7 @@ const COMPONENTS = [
   { kind: 'Registry', label: 'registry', read: readRegistry, families: REGISTRY },
   { kind: 'HitCounter', label: 'counter', read: statsOf('HitCounter'), families: HIT_COUNTER },
   { kind: 'Semaphore', label: 'semaphore', read: statsOf('Semaphore'), families: SEMAPHORE },
+  { kind: 'LoadShedder', label: 'shedder', read: statsOf('LoadShedder'), families: SHEDDER },
 ];
 
 function readLifecycle(name) {

@@ -3,6 +3,7 @@
 const { by, counter, gauge, merged, sampled } = require('./declare');
 const { MONITOR, REPUTATION, TRACKER } = require('./client-families');
 const { LIMITER } = require('./limiter-families');
+const { SHEDDER } = require('./service-families');
 
 /** What a guard counts itself. */
 const GUARD = [
@@ -43,6 +44,7 @@ function guardFamilies({ name: guard, limiter, reputation, monitor }, stats) {
     ...limitersOf(limiter, stats).flatMap(([name, one]) => of(LIMITER, { limiter: name }, one)),
     ...of(TRACKER, {}, stats.connections),
     ...of(IN_FLIGHT, {}, stats.concurrency ?? null),
+    ...of(SHEDDER, {}, stats.overload ?? null),
     ...of(REPUTATION, { reputation: reputation?.name }, stats.reputation),
     ...of(MONITOR, { monitor: monitor?.name }, stats.monitor),
   ]);

@@ -51,6 +51,7 @@ function familiesOfGuard({ name, ...guard }) {
     reputation: attached('Reputation', guard.reputation),
     monitor: attached('SecurityMonitor', guard.monitor),
     semaphores: semaphoresOf(guard.semaphores),
+    shedder: attached('LoadShedder', guard.shedder),
   };
   const stats = guardStats({ all: () => countsOf(name) }, { limiters, ...parts });
   return guardFamilies({ name, ...parts }, stats);
@@ -82,11 +83,12 @@ function familiesOfComponents(names) {
 }
 
 function partsOf(guards) {
-  const parts = guards.flatMap(({ limiters, tracker, reputation, monitor, semaphores }) => [
+  const parts = guards.flatMap(({ limiters, tracker, reputation, monitor, semaphores, shedder }) => [
     ...limiters.map((name) => `RateLimiter ${name}`),
     `ConnectionTracker ${tracker}`,
     `Reputation ${reputation}`,
     `SecurityMonitor ${monitor}`,
+    `LoadShedder ${shedder}`,
     ...Object.values(semaphores).map((name) => `Semaphore ${name}`),
   ]);
   return new Set(parts);

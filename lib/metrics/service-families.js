@@ -3,6 +3,9 @@
 const { LIFECYCLE_STATES } = require('../runtime/layouts');
 const { by, counter, gauge, oneOf } = require('./declare');
 
+/** In a second. */
+const MS = 1000;
+
 const BREAKER = [
   counter(
     'sluice_breaker_calls_total',
@@ -110,4 +113,36 @@ const SEMAPHORE = [
   ),
 ];
 
-module.exports = { BREAKER, BROKER, HIT_COUNTER, HUB, LIFECYCLE, REGISTRY, SEMAPHORE };
+const SHEDDER = [
+  counter(
+    'sluice_overload_admitted_total',
+    'Requests that were not shed, by priority.',
+    by('priority', ({ admitted }) => admitted),
+  ),
+  counter(
+    'sluice_overload_shed_total',
+    'Requests that were shed, by priority.',
+    by('priority', ({ shed }) => shed),
+  ),
+  counter(
+    'sluice_overload_laps_total',
+    'Laps of event loops in which a request was decided on.',
+    ({ laps }) => laps.count,
+  ),
+  counter(
+    'sluice_overload_lap_seconds_total',
+    'The length of these laps, in seconds.',
+    ({ laps }) => laps.totalMs / MS,
+    's',
+  ),
+  gauge('sluice_overload_threads', 'Threads that ask.', 'threads'),
+  gauge('sluice_overload_threads_behind', 'Of them, those that are behind.', 'behind'),
+  gauge(
+    'sluice_overload_delay_seconds',
+    'The longest of the last laps of all threads, in seconds.',
+    ({ delayMs }) => delayMs / MS,
+    's',
+  ),
+];
+
+module.exports = { BREAKER, BROKER, HIT_COUNTER, HUB, LIFECYCLE, REGISTRY, SEMAPHORE, SHEDDER };

@@ -44,7 +44,7 @@ function unsupported(type, context) {
 }
 
 /** Functions among options of a guard or a route. */
-const FUNCTIONS = ['key', 'cost', 'skip'];
+const FUNCTIONS = ['key', 'cost', 'skip', 'priority'];
 
 /** The options with functions that are called with a context, of functions that take `(request, context)`. */
 function byContext(options) {

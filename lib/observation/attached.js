@@ -4,6 +4,7 @@ const { CircuitBreaker } = require('../circuit-breaker');
 const { ClientHub } = require('../client-hub');
 const { ConnectionTracker } = require('../connection-tracker');
 const { HitCounter } = require('../hit-counter');
+const { LoadShedder } = require('../load-shedder');
 const { RateLimiter } = require('../rate-limiter');
 const { Registry } = require('../registry');
 const { Reputation } = require('../reputation');
@@ -21,6 +22,7 @@ const CLASSES = {
   ClientHub,
   Registry,
   HitCounter,
+  LoadShedder,
   Semaphore,
 };
 
@@ -37,6 +39,7 @@ const PROBES = {
   ClientHub: (hub) => hub.get(NO_KEY),
   Registry: (registry) => registry.has(NO_KEY),
   HitCounter: (counter) => counter.get(NO_KEY),
+  LoadShedder: (shedder) => shedder.isBehind,
   Lifecycle: (lifecycle) => lifecycle.state,
   Semaphore: (semaphore) => semaphore.stats(),
 };

@@ -34,6 +34,7 @@ function namesIn(guard) {
     Reputation: of(only.reputation),
     SecurityMonitor: of(only.monitor),
     Semaphore: semaphoresOf(guard, all),
+    LoadShedder: of(only.shedder),
   };
 }
 
@@ -82,6 +83,7 @@ function guards(names) {
       reputation: options.reputation ?? null,
       monitor: options.monitor ?? null,
       semaphores: semaphoresIn(name, options.concurrency ?? {}),
+      shedder: options.overload === 'options' ? name : null,
     };
   });
 }

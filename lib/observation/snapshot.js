@@ -50,6 +50,7 @@ class Snapshots {
       breakers: some(names.CircuitBreaker, 'CircuitBreaker', breakerNow),
       hubs: some(names.ClientHub, 'ClientHub', (hub) => hub.stats()),
       registries: some(names.Registry, 'Registry', ({ size, version }) => ({ size, version })),
+      shedders: some(names.LoadShedder, 'LoadShedder', (shedder) => shedder.stats()),
       counters: some(names.HitCounter, 'HitCounter', (counter) => counter.stats()),
       semaphores: some(names.Semaphore, 'Semaphore', (semaphore) => semaphore.stats()),
       brokers: names.Broker.map(brokerNow).filter(isThere),

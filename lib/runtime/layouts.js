@@ -270,6 +270,18 @@ const LARGE_HIT_CALL = Object.freeze({
   LENGTH: 7,
 });
 
+/** What JavaScript leaves for a call of a shedder. Places of integers. */
+const SHED_CALL = Object.freeze({
+  /** The shedder's handle. */
+  HANDLE: 0,
+  /** The priority of the request, by its code. */
+  PRIORITY: 1,
+  /** The turn that JavaScript has counted; 0 where the runtime tells of its loop. */
+  TURN: 2,
+  /** How many integers it has. */
+  LENGTH: 3,
+});
+
 /** What JavaScript leaves for a call of a limiter. Places of integers. */
 const LIMITER_CALL = Object.freeze({
   /** The limiter's handle. */
@@ -618,6 +630,7 @@ const GUARD_COUNTERS = Object.freeze({
   faults: 8,
   refusedAtAccept: 9,
   refusedByConcurrency: 10,
+  refusedByOverload: 11,
 });
 
 /** The states of a lifecycle, in their order. */
@@ -634,6 +647,14 @@ const LIFECYCLE_COUNTS = Object.freeze({
   closed: 1,
   begun: 2,
   done: 3,
+});
+
+/** The priorities of requests. */
+const PRIORITIES = Object.freeze({
+  high: 0,
+  normal: 1,
+  low: 2,
+  exempt: 3,
 });
 
 /** What became of a call, and why. */
@@ -731,6 +752,7 @@ const OPTIONS = Object.freeze({
     record: {required: true, accepts: 'other'},
     trustedProxies: {required: false, accepts: 'texts'},
     clientAddress: {required: true, accepts: 'other'},
+    overload: {required: false, accepts: 'oneOf', choices: ['off','options']},
     dryRun: {required: false, accepts: 'boolean', default: false},
   },
   'guard record': {
@@ -749,6 +771,9 @@ const OPTIONS = Object.freeze({
     delay: {required: false, accepts: 'duration', least: 0, default: 0},
     hooksTimeout: {required: false, accepts: 'duration', least: 0},
     reason: {required: false, accepts: 'other'},
+  },
+  LoadShedder: {
+    targetDelay: {required: false, accepts: 'duration', least: 1, default: 50},
   },
   Quota: {
     limit: {required: true, accepts: 'integer', least: 1, most: 9007199254740991},
@@ -858,6 +883,7 @@ module.exports = {
   OPTIONS,
   PERMIT,
   PERMIT_CALL,
+  PRIORITIES,
   REFUSED,
   REFUSED_SEND,
   REPUTATION_RULES,
@@ -869,6 +895,7 @@ module.exports = {
   SEMAPHORE_TIMES,
   SEND_REFUSALS,
   SEVERAL_ANSWERS,
+  SHED_CALL,
   TAKEN,
   VERDICT,
   WAIT,

@@ -48,7 +48,7 @@ class SocketGuard {
    */
   async decide(req) {
     const { guard } = this;
-    const refused = guard.admit(req, guard.rule);
+    const refused = guard.admitRequest(req, req, guard.rule);
     if (refused !== null) return { decision: refused, session: null };
     const key = this.#key === undefined ? null : keyOf(await this.#key(req));
     const session = new Session(guard, req, { key: key ?? guard.clientOf(req).key, quotas: this.#quotas });

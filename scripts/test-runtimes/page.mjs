@@ -19,7 +19,7 @@ export const AREAS = {
   '`Registry`': ['registry'],
   '`HitCounter`, stores': ['hit-counter', 'stores'],
   '`Reputation`, `SecurityMonitor`': ['reputation', 'security-monitor'],
-  'guard, Express, Fastify, NestJS': ['guard', 'http', 'nestjs'],
+  'guard, Express, Fastify, NestJS': ['guard', 'http', 'nestjs', 'load-shedder'],
   WebSockets: ['websocket'],
   '`Lifecycle`': ['lifecycle'],
   '`listen`': ['listen'],

@@ -89,6 +89,11 @@ impl<H: Held> Slab<H> {
         self.get_mut(handle.cast_unsigned())
     }
 
+    /// Runs `body` on everything that is held.
+    pub(crate) fn each(&mut self, body: impl FnMut(&mut H)) {
+        self.slots.iter_mut().flatten().map(|slot| &mut slot.held).for_each(body);
+    }
+
     /// The handle of an instance, for one more holder.
     pub(crate) fn hold(&mut self, instance: Arc<H::Instance>) -> u32 {
         let taken = |slot: &Option<Slot<H>>| {

@@ -44,9 +44,11 @@ pub enum GuardCounter {
     RefusedAtAccept,
     /// Requests for which too many were in progress.
     RefusedByConcurrency,
+    /// Requests that the thread could not take on.
+    RefusedByOverload,
 }
 
-const COUNTERS: usize = GuardCounter::RefusedByConcurrency as usize + 1;
+const COUNTERS: usize = GuardCounter::RefusedByOverload as usize + 1;
 
 /// The shared part of a guard. It decides nothing: its limiters, tracker and reputation do. It lives as long as the
 /// process.

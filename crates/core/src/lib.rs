@@ -31,6 +31,7 @@ mod guard;
 mod hit_counter;
 mod key_table;
 mod lifecycle;
+mod load_shedder;
 pub mod observation;
 mod rate_limiter;
 mod registry;
@@ -69,6 +70,9 @@ pub use key_table::Overflow;
 pub use lifecycle::{
     CancellationToken, HookError, HookOutcome, Lifecycle, LifecycleEvent, LifecycleState, Member,
     MemberCount, MemberEnd, ShutdownOptions, ShutdownReport, ShutdownRequest, ShutdownTimes, ThreadReport,
+};
+pub use load_shedder::{
+    EventLoop, LoadShedder, LoadShedderConfig, LoadShedderOptions, LoadShedderStats, LocalShedder, Priority,
 };
 pub use rate_limiter::{
     AlgorithmKind, Decision, LimitOptions, LocalHandle, MAX_LIMITS, Quota, Rate, RateLimiter,

@@ -27,6 +27,8 @@ options! {
         trusted_proxies: Vec<String> = "trustedProxies", Accepts::Texts;
         /// How the client's address is found.
         client_address: AddressSource = "clientAddress", Accepts::Other, required as client_address;
+        /// Whether load is shed. The shedder compares its options itself.
+        overload: GuardPart = "overload", Accepts::OneOf(&GuardPart::WITHOUT_REQUEST);
         /// Whether refusals are only counted.
         dry_run: bool = "dryRun", Accepts::Boolean, default false;
     }
@@ -47,9 +49,10 @@ options! {
 }
 
 /// How the options of a guard give one of its parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GuardPart {
     /// Not at all: the guard does not have it.
+    #[default]
     Off,
     /// By options.
     Options,
@@ -121,7 +124,7 @@ impl GuardConfig {
     /// Which parts the guard has, whether it refuses, and whether a header or a function names the client: a function
     /// belongs to its thread, so it cannot replace a header for all.
     pub(super) fn list_fixed(&self) -> OptionList {
-        const FIXED: [&str; 5] = ["rateLimit", "connections", "reputation", "monitor", "dryRun"];
+        const FIXED: [&str; 6] = ["rateLimit", "connections", "reputation", "monitor", "overload", "dryRun"];
         let mut fixed = self.list();
         fixed.retain(|(option, _)| FIXED.contains(option));
         let kind = match self.options.client_address {

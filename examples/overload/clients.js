@@ -1,0 +1,88 @@
+'use strict';
+
+// Clients that do not wait for each other: requests come at their own times, over connections that stay open.
+
+const net = require('node:net');
+
+const CONNECTIONS = 1000;
+const OPENED_TOGETHER = 50;
+
+/**
+ * Offers `perSecond` requests of `mix`, at random times, for `seconds`. Resolves with one entry for each:
+ * `{ kind, status, ms, retryAfter }`, with an infinite `ms` where there was no answer within `patienceMs`.
+ */
+async function offer(port, mix, { perSecond, seconds, patienceMs }) {
+  const lines = await openLines(port);
+  const requests = [];
+  const endsAt = performance.now() + 1000 * seconds;
+  let nextAt = performance.now();
+  await new Promise((resolve) => {
+    const tick = () => {
+      const now = performance.now();
+      if (now >= endsAt) return resolve();
+      for (; nextAt <= now; nextAt += (-Math.log(1 - Math.random()) * 1000) / perSecond) {
+        const request = { ...mix[Math.floor(Math.random() * mix.length)], at: nextAt, ms: Infinity };
+        requests.push(request);
+        lines.send(request);
+      }
+      setTimeout(tick, 1);
+    };
+    tick();
+  });
+  await new Promise((resolve) => setTimeout(resolve, patienceMs));
+  lines.close();
+  return requests;
+}
+
+/** Open connections. A request that finds none that is free waits for one, which counts. */
+async function openLines(port) {
+  const free = [];
+  const waiting = [];
+  const sockets = [];
+  const next = (socket) => {
+    const request = waiting.shift();
+    if (request === undefined) free.push(socket);
+    else use(socket, request);
+  };
+  const use = (socket, request) => {
+    socket.request = request;
+    socket.write(`${request.method} ${request.path} HTTP/1.1\r\nHost: shop\r\nContent-Length: 0\r\n\r\n`);
+  };
+  const open = () =>
+    new Promise((resolve, reject) => {
+      const socket = net.connect({ port, host: '127.0.0.1', noDelay: true }, () => resolve(socket));
+      let text = '';
+      socket.on('data', (bytes) => {
+        text += bytes.latin1Slice();
+        const answer = answerIn(text);
+        if (answer === undefined) return;
+        text = '';
+        const { request } = socket;
+        Object.assign(request, answer, { ms: performance.now() - request.at });
+        next(socket);
+      });
+      socket.once('error', reject);
+      sockets.push(socket);
+    });
+  for (let opened = 0; opened < CONNECTIONS; opened += OPENED_TOGETHER) {
+    free.push(...(await Promise.all(Array.from({ length: OPENED_TOGETHER }, open))));
+  }
+  return {
+    send: (request) => (free.length === 0 ? waiting.push(request) : use(free.pop(), request)),
+    close: () => {
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+/** The answer in what has arrived; undefined until it is complete. */
+function answerIn(text) {
+  const end = text.indexOf('\r\n\r\n');
+  if (end < 0) return undefined;
+  const length = Number(/^content-length: (\d+)/im.exec(text)?.[1] ?? 0);
+  if (text.length < end + 4 + length) return undefined;
+  const retryAfter = Number(/^retry-after: (\d+)/im.exec(text)?.[1]);
+  return { status: Number(text.slice(9, 12)), retryAfter };
+}
+
+module.exports = { offer };
