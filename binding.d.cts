@@ -510,6 +510,12 @@ export interface NativeFleetFailures {
   foreign: number
 }
 
+/** One of the servers that a link asks. */
+export interface NativeFleetNode {
+  server: string
+  state: string
+}
+
 /** What a limiter of the fleet counts, and the link that it uses. */
 export interface NativeFleetStats {
   allowed: number
@@ -517,6 +523,7 @@ export interface NativeFleetStats {
   dryRefused: number
   state: string
   server: string
+  nodes: Array<NativeFleetNode>
   version?: string
   evictionPolicy?: string
   lastError?: string
@@ -814,10 +821,15 @@ export interface NativeRetention {
 
 /** The scope of a limiter, whose shape JavaScript has checked. */
 export interface NativeScope {
-  url: string
+  /** Of `url`, `nodes` and `sentinels` with `master`, one is there. */
+  url?: string
+  nodes?: Array<string>
+  sentinels?: Array<string>
+  master?: string
   username?: string
   password?: string
   database?: number
+  tls?: NativeTls
   onError: string
   timeoutMs: number
   prefix: string
@@ -901,6 +913,18 @@ export interface NativeThreadReport {
   tasksLeft: number
   hooks: Array<NativeHookOutcome>
   hooksMs: number
+}
+
+/** How a connection is encrypted. Certificates and keys are PEM. */
+export interface NativeTls {
+  /** Whether it is whatever the url says. */
+  isAskedFor: boolean
+  ca?: string
+  cert?: string
+  key?: string
+  servername?: string
+  /** The authorities that are trusted without `ca`. */
+  roots?: string
 }
 
 /** What `acceptWaiting` found in the queue. */

@@ -54,18 +54,56 @@ export interface SeveralLimitsOptions {
   algorithm?: never;
 }
 
-/** A server of Redis (6.2 or newer) or Valkey. */
-export interface FleetServer {
-  /** `redis://host:port/database`, or `unix:///path`. */
-  url: string;
+/** How connections to a server are encrypted. Its certificate is always verified. */
+export interface FleetTls {
+  /**
+   * The authorities that are trusted, as PEM.
+   * @default those of Node.js
+   */
+  ca?: string | Uint8Array;
+  /** The certificate of this process, as PEM, for a server that requires one. */
+  cert?: string | Uint8Array;
+  /** The private key of `cert`, as PEM; not encrypted. */
+  key?: string | Uint8Array;
+  /**
+   * The name that the server's certificate is to be for.
+   * @default the host that is connected to
+   */
+  servername?: string;
+}
+
+/** How to log in to a server of Redis (6.2 or newer) or Valkey. */
+export interface FleetAccount {
   /** The user of its access control list. */
   username?: string;
   password?: string;
   /**
-   * The number of its database.
+   * The number of its database. A cluster has none but 0.
    * @default that of the url, or 0
    */
   database?: number;
+  /** Encrypts, also where the url does not say so. */
+  tls?: FleetTls;
+}
+
+/** One server. */
+export interface FleetServer extends FleetAccount {
+  /** `redis://host:port/database`, `rediss://…` over TLS, or `unix:///path`. */
+  url: string;
+}
+
+/** The server that sentinels name, which they are asked for at each connection. */
+export interface FleetSentinels extends FleetAccount {
+  /** Urls of the sentinels, with the account to use at each. */
+  sentinels: string[];
+  /** What they call the server. */
+  master: string;
+}
+
+/** A cluster. Each limiter's keys spread over its nodes. */
+export interface FleetCluster extends FleetAccount {
+  /** Urls of some of its nodes; they know the others. All have one account. */
+  nodes: string[];
 }
 
 /**
@@ -73,8 +111,8 @@ export interface FleetServer {
  * methods that end in `Async`. Synchronous calls throw `UNSUPPORTED`.
  */
 export interface FleetScope {
-  /** The server that counts. */
-  redis: string | FleetServer;
+  /** The server that counts, by its url, or with more options; or several that act as one. */
+  redis: string | FleetServer | FleetSentinels | FleetCluster;
   /**
    * Each decision is the server's.
    * @default 'exact'
@@ -171,6 +209,8 @@ export interface FleetStats {
   state: 'idle' | 'connecting' | 'ready' | 'away';
   /** The server, without credentials. */
   server: string;
+  /** The servers that are asked: one, the one that sentinels name, or the nodes of a cluster that keep counts. */
+  nodes: { server: string; state: 'idle' | 'connecting' | 'ready' | 'away' }[];
   /** Its name and version, once it was connected. */
   version: string | null;
   /** What it does when its memory is full; under another policy than `'noeviction'`, counts may be lost. */

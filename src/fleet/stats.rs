@@ -2,7 +2,7 @@
 
 use napi::bindgen_prelude::Result;
 use napi_derive::napi;
-use sluice_fleet::{Failure, FleetCounts, LinkStats};
+use sluice_fleet::{Failure, FleetCounts, LinkStats, NodeStats};
 
 use crate::runtime::numbers::double;
 use crate::runtime::seam::Coded;
@@ -19,6 +19,13 @@ pub struct NativeFleetFailures {
     pub foreign: f64,
 }
 
+/// One of the servers that a link asks.
+#[napi(object)]
+pub struct NativeFleetNode {
+    pub server: String,
+    pub state: String,
+}
+
 /// What a limiter of the fleet counts, and the link that it uses.
 #[napi(object)]
 pub struct NativeFleetStats {
@@ -27,6 +34,7 @@ pub struct NativeFleetStats {
     pub dry_refused: f64,
     pub state: String,
     pub server: String,
+    pub nodes: Vec<NativeFleetNode>,
     pub version: Option<String>,
     pub eviction_policy: Option<String>,
     pub last_error: Option<String>,
@@ -54,6 +62,7 @@ pub fn fleet_stats(handle: u32) -> Result<NativeFleetStats> {
         dry_refused: double(counts.dry_refused),
         state: link.state.text().to_owned(),
         server: link.server,
+        nodes: link.nodes.into_iter().map(node).collect(),
         version: link.version,
         eviction_policy: link.eviction_policy,
         last_error: link.last_error,
@@ -74,4 +83,8 @@ pub fn fleet_stats(handle: u32) -> Result<NativeFleetStats> {
             foreign: failed(Failure::Foreign),
         },
     })
+}
+
+fn node(node: NodeStats) -> NativeFleetNode {
+    NativeFleetNode { server: node.server, state: node.state.text().to_owned() }
 }

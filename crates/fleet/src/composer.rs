@@ -12,7 +12,7 @@ use redis::Cmd;
 use crate::client_name::ClientName;
 use crate::operation::Operation;
 use crate::plan::Plan;
-use crate::request::Request;
+use crate::request::{Request, Routing};
 use crate::script::ScriptKind;
 
 /// Clients of one script call. Beyond that, a call would hold up the server's other users.
@@ -38,13 +38,16 @@ pub(crate) struct Entry {
 pub(crate) struct Batch {
     plan: Arc<Plan>,
     entries: Vec<Entry>,
+    /// Its keys are of one slot.
+    by_slot: bool,
+    routing: Routing,
     /// The first deadline of its calls.
     deadline: Instant,
 }
 
-/// Takes the calls that go together with the first of the queue.
-pub(crate) fn compose(queue: &mut VecDeque<Request>) -> Option<Batch> {
-    let mut batch = Batch::new(queue.pop_front()?);
+/// Takes the calls that go together with the first of the queue. `by_slot`: their keys are to be in one slot of a cluster.
+pub(crate) fn compose(queue: &mut VecDeque<Request>, by_slot: bool) -> Option<Batch> {
+    let mut batch = Batch { by_slot, ..Batch::new(queue.pop_front()?) };
     let mut places = HashMap::from([(batch.entries[0].client.clone(), 0)]);
     let (mut callers, mut passed, mut held) = (1, Vec::new(), HashSet::new());
     while callers < MOST_CALLERS && passed.len() < MOST_PASSED {
@@ -65,20 +68,27 @@ pub(crate) fn compose(queue: &mut VecDeque<Request>) -> Option<Batch> {
 
 impl Batch {
     fn new(first: Request) -> Self {
-        let (plan, deadline) = (Arc::clone(&first.plan), first.deadline);
-        Self { plan, entries: vec![Entry::new(first)], deadline }
+        let (plan, deadline, routing) = (Arc::clone(&first.plan), first.deadline, first.routing);
+        Self { plan, entries: vec![Entry::new(first)], by_slot: false, routing, deadline }
     }
 
     fn takes(&self, request: &Request, places: &HashMap<ClientName, usize>) -> bool {
         let operation = self.operation();
         let fits = Arc::ptr_eq(&self.plan, &request.plan)
+            && self.routing.goes_with(&request.routing)
             && operation.name() == request.operation.name()
             // Its arguments are too many to be one of several.
             && !matches!(operation, Operation::Undo { .. });
         fits && match places.get(&request.client) {
             Some(place) => self.entries[*place].operation.merges_with(&request.operation),
-            None => self.entries.len() < MOST_CLIENTS,
+            None => {
+                self.entries.len() < MOST_CLIENTS && !self.routing.alone && self.shares_slot(&request.client)
+            }
         }
+    }
+
+    fn shares_slot(&self, client: &ClientName) -> bool {
+        !self.by_slot || client.bucket() == self.entries[0].client.bucket()
     }
 
     fn add(&mut self, request: Request, places: &mut HashMap<ClientName, usize>) {
@@ -99,6 +109,10 @@ impl Batch {
 
     pub(crate) fn operation(&self) -> &Operation {
         &self.entries[0].operation
+    }
+
+    pub(crate) fn routing(&self) -> Routing {
+        self.routing
     }
 
     pub(crate) fn script(&self) -> ScriptKind {

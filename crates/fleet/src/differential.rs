@@ -17,7 +17,7 @@ use crate::composer::{Batch, compose};
 use crate::operation::Operation;
 use crate::plan::{Plan, of_us};
 use crate::reply::{EntryReply, Reply};
-use crate::request::Request;
+use crate::request::{Request, Routing};
 use crate::script::{ScriptKind, write_arguments};
 use crate::test_server::TestServer;
 
@@ -145,8 +145,9 @@ impl Comparison {
             deadline: asked + Duration::from_secs(1),
             caller: None,
             tries: 0,
+            routing: Routing::default(),
         };
-        compose(&mut VecDeque::from(vec![request; calls])).expect("pending")
+        compose(&mut VecDeque::from(vec![request; calls]), false).expect("pending")
     }
 
     /// The server's clock in nanoseconds, and what became of the client.

@@ -21,7 +21,7 @@ use crate::link::{Link, LinkStats};
 use crate::operation::Operation;
 use crate::plan::{Plan, of_ms};
 use crate::remembered::Remembered;
-use crate::request::{Caller, Request};
+use crate::request::{Caller, Request, Routing};
 use crate::server::Server;
 
 pub use self::instance::FleetConfig;
@@ -160,7 +160,16 @@ impl FleetLimiter {
         let caller = Caller { limiter: Arc::clone(self), ticket, key: call.key };
         let deadline = asked + Duration::from_millis(self.options.timeout_ms);
         let Call { client, operation, .. } = call;
-        let request = Request { plan, client, operation, asked, deadline, caller: Some(caller), tries: 0 };
+        let request = Request {
+            plan,
+            client,
+            operation,
+            asked,
+            deadline,
+            caller: Some(caller),
+            tries: 0,
+            routing: Routing::default(),
+        };
         match self.link.ask(request) {
             Ok(()) => Ok(None),
             Err(refused) => Ok(Some(self.without_server(&refused.0, call.key, refused.1))),

@@ -1,11 +1,12 @@
 //! What the scripts are told of a limiter: its limits in their numbers, and the names of its keys.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use redis::Cmd;
 use sluice_core::{Error, Rate, RateLimiterConfig, RemoteWord};
 
-use crate::client_name::ClientName;
+use crate::client_name::{BUCKETS, ClientName};
+use crate::link::slot_of;
 
 /// Doubles count exactly below this.
 const EXACT: u64 = 1 << 53;
@@ -32,6 +33,8 @@ pub(crate) struct Plan {
     ttl_ms: u64,
     /// Before and after the bucket of a key.
     key: (String, String),
+    /// The slots of the buckets in a cluster.
+    slots: OnceLock<Vec<u16>>,
     /// A charge whose caller was answered without the server is taken back.
     pub(crate) gives_back: bool,
 }
@@ -48,7 +51,14 @@ impl Plan {
         let key = (format!("{prefix}1:{{"), format!(":{name}:{}}}:", kinds.join("+")));
         let lives = limits.iter().map(Limit::life_us).max().unwrap_or_default();
         // A millisecond more: the server counts them from its last whole one.
-        Ok(Self { config, limits, ttl_ms: lives.div_ceil(US) + 1, key, gives_back: false })
+        Ok(Self {
+            config,
+            limits,
+            ttl_ms: lives.div_ceil(US) + 1,
+            key,
+            slots: OnceLock::new(),
+            gives_back: false,
+        })
     }
 
     /// The same plan; `gives_back` says whether a charge is taken back whose caller was answered without the server.
@@ -72,6 +82,16 @@ impl Plan {
         let mut key = format!("{before}{}{after}", client.bucket()).into_bytes();
         key.extend_from_slice(client.bytes());
         key
+    }
+
+    /// The slot of a client's key in a cluster.
+    pub(crate) fn slot_of(&self, client: &ClientName) -> u16 {
+        let bucket = usize::from(client.bucket());
+        self.slots.get_or_init(|| {
+            let (_, after) = &self.key;
+            let name = after.rsplit_once('}').map_or("", |(name, _)| name);
+            (0..BUCKETS).map(|bucket| slot_of(format!("{bucket}{name}").as_bytes())).collect()
+        })[bucket]
     }
 
     /// Writes what the script for a single GCRA limit is told of the limit.

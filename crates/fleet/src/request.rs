@@ -33,4 +33,23 @@ pub(crate) struct Request {
     pub(crate) caller: Option<Caller>,
     /// How often the server has said that it did not run it.
     pub(crate) tries: u8,
+    /// How it goes to a node of a cluster.
+    pub(crate) routing: Routing,
+}
+
+/// How a call goes to a node of a cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Routing {
+    /// Its slot is moving to the node.
+    pub(crate) asking: bool,
+    /// No call of another client goes with it: of a slot that is moving, each node has some of the clients.
+    pub(crate) alone: bool,
+    /// How often a node has named another.
+    pub(crate) redirects: u8,
+}
+
+impl Routing {
+    pub(crate) fn goes_with(&self, other: &Self) -> bool {
+        (self.asking, self.alone) == (other.asking, other.alone)
+    }
 }

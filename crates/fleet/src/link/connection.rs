@@ -11,10 +11,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
+use super::cluster::Cluster;
+use super::sentinel;
 use super::settle::{explain, has_code};
 use super::work::MOST_OUT_OF_PATIENCE;
 use crate::script::ScriptKind;
-use crate::server::{Address, Server};
+use crate::server::{Access, Address, Node, Place};
+use crate::tls;
 
 /// A server that does not complete the handshake in this time is away.
 const LONGEST: Duration = Duration::from_secs(2);
@@ -24,6 +27,8 @@ const OLDEST: (u32, u32) = (6, 2);
 
 /// A connection to a server that takes writes.
 pub(super) struct Connected {
+    /// The server's place, which sentinels may have told.
+    pub(super) node: Node,
     pub(super) connection: MultiplexedConnection,
     /// Moves bytes; ends when the connection does.
     pub(super) driver: JoinHandle<()>,
@@ -33,58 +38,78 @@ pub(super) struct Connected {
     pub(super) clock: Option<(u64, Instant)>,
 }
 
-/// Connects, logs in and loads the scripts; or says in words why not.
-pub(super) async fn connect(server: &Server) -> Result<Connected, String> {
-    match tokio::time::timeout(LONGEST, attempt(server)).await {
+/// Connects, logs in and loads the scripts; or says in words why not. A node of a cluster says first how the cluster
+/// is divided.
+pub(super) async fn connect(place: &Place, cluster: Option<&Cluster>) -> Result<Connected, String> {
+    let node = match place {
+        Place::Node(node) => node.clone(),
+        Place::Master(master) => sentinel::find(master).await?,
+    };
+    match tokio::time::timeout(LONGEST, attempt(node.clone(), cluster)).await {
         Ok(connected) => connected,
-        Err(_) => Err(format!("no answer from {server} within {} s", LONGEST.as_secs())),
+        Err(_) => Err(format!("no answer from {node} within {} s", LONGEST.as_secs())),
     }
 }
 
-async fn attempt(server: &Server) -> Result<Connected, String> {
-    let unreachable = |error: io::Error| format!("{server} cannot be reached: {error}");
-    match &server.address {
+async fn attempt(node: Node, cluster: Option<&Cluster>) -> Result<Connected, String> {
+    let (connection, driver) = log_in(&node).await?;
+    let (version, eviction_policy, clock) = (None, None, None);
+    let mut connected = Connected { node, connection, driver, version, eviction_policy, clock };
+    connected.introduce(cluster).await.inspect_err(|_| connected.driver.abort())?;
+    Ok(connected)
+}
+
+/// A connection whose user is logged in, and what moves its bytes.
+pub(super) async fn log_in(node: &Node) -> Result<(MultiplexedConnection, JoinHandle<()>), String> {
+    let unreachable = |error: io::Error| format!("{node} cannot be reached: {error}");
+    match &node.address {
         Address::Tcp { host, port } => {
             let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
             stream.set_nodelay(true).map_err(unreachable)?;
-            establish(server, stream).await
+            match &node.access.tls {
+                None => establish(node, stream).await,
+                Some(tls) => {
+                    let encrypted = tls.encrypt(host, stream).await;
+                    establish(node, encrypted.map_err(|why| format!("{node} {why}"))?).await
+                }
+            }
         }
         #[cfg(unix)]
         Address::Unix { path } => {
             let stream = tokio::net::UnixStream::connect(path).await.map_err(unreachable)?;
-            establish(server, stream).await
+            establish(node, stream).await
         }
         #[cfg(not(unix))]
-        Address::Unix { .. } => Err(format!("{server}: this system has no Unix sockets")),
+        Address::Unix { .. } => Err(format!("{node}: this system has no Unix sockets")),
     }
 }
 
-async fn establish<S>(server: &Server, stream: S) -> Result<Connected, String>
+async fn establish<S>(node: &Node, stream: S) -> Result<(MultiplexedConnection, JoinHandle<()>), String>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let config = AsyncConnectionConfig::new()
         .set_response_timeout(None)
         .set_pipeline_buffer_size(2 * MOST_OUT_OF_PATIENCE);
-    let made = MultiplexedConnection::new_with_config(&account(server), stream, config).await;
-    let (connection, driver) = made.map_err(|error| refused(server, &error))?;
-    let driver = tokio::spawn(driver);
-    let mut connected = Connected { connection, driver, version: None, eviction_policy: None, clock: None };
-    connected.introduce(server).await.inspect_err(|_| connected.driver.abort())?;
-    Ok(connected)
+    let made = MultiplexedConnection::new_with_config(&account(&node.access), stream, config).await;
+    let (connection, driver) = made.map_err(|error| refused(node, &error))?;
+    Ok((connection, tokio::spawn(driver)))
 }
 
 impl Connected {
     /// Asks the server what it is. Where its rules for users allow only the scripts, nothing is known of it.
-    async fn introduce(&mut self, server: &Server) -> Result<(), String> {
+    async fn introduce(&mut self, cluster: Option<&Cluster>) -> Result<(), String> {
         let hello = self.ask(&cmd("HELLO")).await?;
         self.version = hello.as_ref().and_then(version_of);
         if let Some(version) = self.version.as_deref().filter(|version| is_too_old(version)) {
-            return Err(too_old(server, version));
+            return Err(too_old(&self.node, version));
+        }
+        if let Some(cluster) = cluster {
+            self.ask_slots(cluster).await?;
         }
         let role = self.ask(&cmd("ROLE")).await?;
         if role.is_some_and(|role| is_replica(&role)) {
-            return Err(format!("{server} is a replica, which takes no writes"));
+            return Err(format!("{} is a replica, which takes no writes", self.node));
         }
         for script in ScriptKind::ALL {
             self.ask(cmd("SCRIPT").arg("LOAD").arg(script.text())).await?;
@@ -94,6 +119,17 @@ impl Connected {
         let time = self.ask(&cmd("TIME")).await?;
         self.clock = time.as_ref().and_then(clock_of).map(|clock| (clock, Instant::now()));
         Ok(())
+    }
+
+    async fn ask_slots(&mut self, cluster: &Cluster) -> Result<(), String> {
+        match self.connection.send_packed_command(&slots_question()).await {
+            Ok(Value::ServerError(error)) => Err(no_slots(&self.node, &error.into())),
+            Ok(slots) => {
+                cluster.learn(&self.node.address, &slots);
+                Ok(())
+            }
+            Err(error) => Err(no_slots(&self.node, &error)),
+        }
     }
 
     /// What the server answers; `None` where it refuses.
@@ -110,39 +146,50 @@ impl Connected {
     }
 }
 
-fn account(server: &Server) -> RedisConnectionInfo {
+/// Asks a node of a cluster how the cluster is divided.
+pub(super) fn slots_question() -> Cmd {
+    cmd("CLUSTER").arg("SLOTS").to_owned()
+}
+
+fn no_slots(node: &Node, error: &RedisError) -> String {
+    format!("{node} does not say how its cluster is divided: {}", explain(error))
+}
+
+fn account(access: &Access) -> RedisConnectionInfo {
     let mut account = RedisConnectionInfo::default()
         .set_protocol(ProtocolVersion::RESP3)
-        .set_db(i64::from(server.database))
+        .set_db(i64::from(access.database))
         .set_lib_name("sluice", env!("CARGO_PKG_VERSION"));
-    if let Some(username) = &server.username {
+    if let Some(username) = &access.username {
         account = account.set_username(username);
     }
-    if let Some(password) = &server.password {
+    if let Some(password) = &access.password {
         account = account.set_password(password);
     }
     account
 }
 
 /// Why a server did not let us in.
-fn refused(server: &Server, error: &RedisError) -> String {
+fn refused(node: &Node, error: &RedisError) -> String {
     let text = explain(error);
     let is_account = has_code(error, "WRONGPASS") || has_code(error, "NOAUTH");
     match error.kind() {
-        ErrorKind::RESP3NotSupported => too_old(server, "before 6.0"),
-        ErrorKind::AuthenticationFailed => account_refused(server),
-        _ if is_account => account_refused(server),
-        _ if error.is_io_error() => format!("{server} cannot be reached: {text}"),
-        _ => format!("{server} refuses the connection: {text}"),
+        ErrorKind::RESP3NotSupported => too_old(node, "before 6.0"),
+        ErrorKind::AuthenticationFailed => account_refused(node),
+        _ if is_account => account_refused(node),
+        // With TLS 1.3 a server refuses the client's certificate after the handshake.
+        _ if text.contains("fatal alert") => format!("{node} {}", tls::REFUSED),
+        _ if error.is_io_error() => format!("{node} cannot be reached: {text}"),
+        _ => format!("{node} refuses the connection: {text}"),
     }
 }
 
-fn account_refused(server: &Server) -> String {
-    format!("{server} refuses the user or the password")
+fn account_refused(node: &Node) -> String {
+    format!("{node} refuses the user or the password")
 }
 
-fn too_old(server: &Server, version: &str) -> String {
-    format!("{server} has version {version}; needed: Redis {}.{} or Valkey", OLDEST.0, OLDEST.1)
+fn too_old(node: &Node, version: &str) -> String {
+    format!("{node} has version {version}; needed: Redis {}.{} or Valkey", OLDEST.0, OLDEST.1)
 }
 
 fn is_too_old(version: &str) -> bool {
@@ -177,7 +224,7 @@ fn clock_of(time: &Value) -> Option<u64> {
     part(0)?.checked_mul(1_000_000)?.checked_add(part(1)?)
 }
 
-fn text_of(value: &Value) -> Option<String> {
+pub(super) fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
         Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text.clone()),

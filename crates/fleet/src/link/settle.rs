@@ -15,7 +15,7 @@ use crate::composer::{Batch, Entry};
 use crate::operation::Operation;
 use crate::plan::{Plan, of_us};
 use crate::reply::{EntryReply, Reply};
-use crate::request::Request;
+use crate::request::{Request, Routing};
 
 /// A call that the server says it did not run is asked once more.
 const MOST_TRIES: u8 = 2;
@@ -36,7 +36,12 @@ pub(crate) enum Next {
 
 impl Shared {
     /// Settles the calls of a script call.
-    pub(super) fn settle(&self, number: u64, result: Result<Value, RedisError>, received: Instant) -> Next {
+    pub(super) fn settle(
+        self: &Arc<Self>,
+        number: u64,
+        result: Result<Value, RedisError>,
+        received: Instant,
+    ) -> Next {
         let Some(sent) = self.work.lock().take_sent(number) else { return Next::Continue };
         match result {
             Ok(Value::ServerError(error)) => self.settle_error(sent, &error.into(), received),
@@ -130,16 +135,30 @@ impl Shared {
     fn give_back(&self, plan: &Arc<Plan>, client: ClientName, operation: Operation, now: Instant) {
         let plan = Arc::clone(plan);
         let deadline = now + Duration::from_secs(1);
-        let request = Request { plan, client, operation, asked: now, deadline, caller: None, tries: 0 };
+        let request = Request {
+            plan,
+            client,
+            operation,
+            asked: now,
+            deadline,
+            caller: None,
+            tries: 0,
+            routing: Routing::default(),
+        };
         self.pending.fetch_add(1, Ordering::Relaxed);
         self.work.lock().add(request);
     }
 
-    fn settle_error(&self, sent: Sent, error: &RedisError, received: Instant) -> Next {
+    fn settle_error(self: &Arc<Self>, sent: Sent, error: &RedisError, received: Instant) -> Next {
         if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) && !sent.with_text {
             // It was not run, so it is sent again, with the script.
             self.note_answer(&sent, received);
             return Next::Send(self.work.lock().note_sent(sent.batch, received, true));
+        }
+        if let Some((cluster, redirect)) = self.redirect_of(error) {
+            self.note_answer(&sent, received);
+            self.follow(&cluster, redirect, sent.batch);
+            return Next::Continue;
         }
         let text = explain(error);
         let leaves = has_code(error, "READONLY") || has_code(error, "MASTERDOWN");
@@ -157,7 +176,7 @@ impl Shared {
     }
 }
 
-fn waiting(batch: Batch) -> Vec<Request> {
+pub(super) fn waiting(batch: Batch) -> Vec<Request> {
     batch.into_entries().into_iter().flat_map(|entry| entry.waiting).collect()
 }
 
@@ -169,8 +188,8 @@ pub(super) fn has_code(error: &RedisError, code: &str) -> bool {
 /// The error in words. Servers repeat no credentials.
 pub(super) fn explain(error: &RedisError) -> String {
     let text = match error.kind() {
-        ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::ClusterDown) => {
-            "the server is a node of a cluster, which this version does not support".to_owned()
+        ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::CrossSlot) => {
+            "the server is a node of a cluster; accepted for one: `nodes` in place of `url`".to_owned()
         }
         _ => error.to_string(),
     };

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use redis::{RedisError, Value};
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, RedisError, Value};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::connection::{Connected, connect};
+use super::connection::{Connected, connect, slots_question};
 use super::settle::Next;
 use super::{LinkState, Shared};
 use crate::answer::Failure;
@@ -18,6 +19,9 @@ use crate::script;
 
 /// An answer to a script call: its number, and when it arrived.
 type Reply = (u64, Result<Value, RedisError>, Instant);
+
+/// A node is asked how its cluster is divided once in this time at most.
+const SLOTS_ASKED_EVERY: Duration = Duration::from_millis(100);
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +45,8 @@ pub(super) fn start(shared: Arc<Shared>) -> io::Result<()> {
             shared.set_state(LinkState::Away);
             shared.give_up(Failure::Away);
         }
+        // Of a cluster that has no such node any more.
+        shared.give_up(Failure::Away);
     };
     std::thread::Builder::new().name("sluice-fleet".to_owned()).spawn(run).map(drop)
 }
@@ -64,18 +70,24 @@ async fn keep_connected(shared: &Arc<Shared>) {
         if !wait.is_zero() {
             while_waiting(shared, tokio::time::sleep(wait)).await;
         }
-        let Some(attempt) = while_waiting(shared, connect(&shared.server)).await else { return };
+        let cluster = shared.cluster();
+        let attempt = while_waiting(shared, connect(&shared.place, cluster.as_deref())).await;
+        drop(cluster);
+        let Some(attempt) = attempt else { return };
         match attempt {
             Ok(connected) => {
                 let answers = Exchange::new(shared, connected).run(&mut back_off).await;
                 shared.give_up_sent();
+                // Another node may have taken its place.
+                shared.look_elsewhere();
                 let state = if answers == End::Left { LinkState::Away } else { LinkState::Connecting };
                 shared.set_state(state);
             }
             Err(why) => {
                 shared.failed(why);
                 shared.set_state(LinkState::Away);
-                shared.give_up(Failure::Away);
+                shared.give_up_queued();
+                shared.look_elsewhere();
             }
         }
     }
@@ -109,13 +121,14 @@ struct Exchange<'a> {
     connected: Connected,
     replies: UnboundedReceiver<Reply>,
     sender: UnboundedSender<Reply>,
+    asked_slots_at: Option<Instant>,
 }
 
 impl<'a> Exchange<'a> {
     fn new(shared: &'a Arc<Shared>, connected: Connected) -> Self {
         let (sender, replies) = unbounded_channel();
         shared.connected(&connected);
-        Self { shared, connected, replies, sender }
+        Self { shared, connected, replies, sender, asked_slots_at: None }
     }
 
     async fn run(mut self, back_off: &mut BackOff) -> End {
@@ -133,6 +146,7 @@ impl<'a> Exchange<'a> {
                 return End::Stalled;
             }
             self.send_pending();
+            self.ask_slots();
             let next = self.shared.work.lock().next_time();
             tokio::select! {
                 biased;
@@ -190,20 +204,49 @@ impl<'a> Exchange<'a> {
     }
 
     fn send(&mut self, number: u64) {
-        let command = {
+        let (command, asking) = {
             let work = self.shared.work.lock();
             let Some(sent) = work.sent(number) else { return };
             let deadline = work.clock.deadline_us(sent.batch.deadline());
-            script::call_of(&sent.batch, deadline, sent.with_text)
+            (script::call_of(&sent.batch, deadline, sent.with_text), sent.batch.routing().asking)
         };
         self.shared.commands.fetch_add(1, Ordering::Relaxed);
         let (mut connection, sender) = (self.connected.connection.clone(), self.sender.clone());
         tokio::spawn(async move {
-            let result = connection.send_packed_command(&command).await;
+            let result = if asking {
+                send_asking(&mut connection, command).await
+            } else {
+                connection.send_packed_command(&command).await
+            };
             // Fails where the connection has ended: its calls are answered then.
             let _ = sender.send((number, result, Instant::now()));
         });
     }
+
+    /// Asks how the cluster is divided, where that is wanted and not just known.
+    fn ask_slots(&mut self) {
+        let is_wanted = self.shared.wants_slots.swap(false, Ordering::Relaxed);
+        if !is_wanted || self.asked_slots_at.is_some_and(|at| at.elapsed() < SLOTS_ASKED_EVERY) {
+            return;
+        }
+        self.asked_slots_at = Some(Instant::now());
+        let (mut connection, shared) = (self.connected.connection.clone(), Arc::clone(self.shared));
+        let from = self.connected.node.address.clone();
+        tokio::spawn(async move {
+            let slots = connection.send_packed_command(&slots_question()).await;
+            if let (Ok(slots), Some(cluster)) = (slots, shared.cluster()) {
+                cluster.learn(&from, &slots);
+            }
+        });
+    }
+}
+
+/// For a slot that is moving to the node: without `ASKING` it would send the call back.
+async fn send_asking(connection: &mut MultiplexedConnection, command: Cmd) -> Result<Value, RedisError> {
+    let mut both = redis::pipe();
+    both.cmd("ASKING").add_command(command);
+    let replies = connection.send_packed_commands(&both, 1, 1).await?;
+    Ok(replies.into_iter().next().unwrap_or(Value::Nil))
 }
 
 async fn sleep_until(time: Option<Instant>) {

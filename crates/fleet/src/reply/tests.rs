@@ -13,7 +13,7 @@ fn batch(clients: usize) -> Batch {
     let (plan, start) = (plan(), Instant::now());
     let requests =
         (0..clients).map(|n| request(&plan, &n.to_string(), Operation::Take { cost: 1 }, start, 0));
-    compose(&mut requests.collect::<VecDeque<_>>()).expect("pending")
+    compose(&mut requests.collect::<VecDeque<_>>(), false).expect("pending")
 }
 
 fn array(integers: &[i64]) -> Value {
