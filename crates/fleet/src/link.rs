@@ -20,6 +20,7 @@ mod settle;
 mod shared;
 mod slots;
 mod thread;
+mod wire;
 mod work;
 
 use std::collections::HashMap;

@@ -3,20 +3,15 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use redis::aio::MultiplexedConnection;
-use redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind, ProtocolVersion, RedisConnectionInfo, RedisError, Value, cmd,
-};
-use tokio::io::{AsyncRead, AsyncWrite};
+use redis::{Cmd, ErrorKind, RedisError, Value, cmd};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 
 use super::cluster::Cluster;
 use super::sentinel;
 use super::settle::{explain, has_code};
-use super::work::MOST_OUT_OF_PATIENCE;
+use super::wire::Wire;
 use crate::script::ScriptKind;
-use crate::server::{Access, Address, Node, Place};
+use crate::server::{Address, Node, Place};
 use crate::tls;
 
 /// A server that does not complete the handshake in this time is away.
@@ -29,9 +24,7 @@ const OLDEST: (u32, u32) = (6, 2);
 pub(super) struct Connected {
     /// The server's place, which sentinels may have told.
     pub(super) node: Node,
-    pub(super) connection: MultiplexedConnection,
-    /// Moves bytes; ends when the connection does.
-    pub(super) driver: JoinHandle<()>,
+    pub(super) wire: Wire,
     pub(super) version: Option<String>,
     pub(super) eviction_policy: Option<String>,
     /// The server's clock in microseconds, and when it was received.
@@ -52,60 +45,63 @@ pub(super) async fn connect(place: &Place, cluster: Option<&Cluster>) -> Result<
 }
 
 async fn attempt(node: Node, cluster: Option<&Cluster>) -> Result<Connected, String> {
-    let (connection, driver) = log_in(&node).await?;
-    let (version, eviction_policy, clock) = (None, None, None);
-    let mut connected = Connected { node, connection, driver, version, eviction_policy, clock };
-    connected.introduce(cluster).await.inspect_err(|_| connected.driver.abort())?;
+    let (wire, version) = log_in(&node).await?;
+    let mut connected = Connected { node, wire, version, eviction_policy: None, clock: None };
+    connected.introduce(cluster).await?;
     Ok(connected)
 }
 
-/// A connection whose user is logged in, and what moves its bytes.
-pub(super) async fn log_in(node: &Node) -> Result<(MultiplexedConnection, JoinHandle<()>), String> {
+/// A connection whose user is logged in, and the version of the server.
+pub(super) async fn log_in(node: &Node) -> Result<(Wire, Option<String>), String> {
+    let mut wire = open(node).await?;
+    let access = &node.access;
+    let mut hello = cmd("HELLO");
+    hello.arg(3);
+    if let Some(password) = &access.password {
+        hello.arg("AUTH").arg(access.username.as_deref().unwrap_or("default")).arg(password);
+    }
+    let hello = wire.ask(&hello).await.map_err(|error| refused(node, &error))?;
+    if access.database > 0 {
+        wire.ask(cmd("SELECT").arg(access.database)).await.map_err(|error| refused(node, &error))?;
+    }
+    Ok((wire, version_of(&hello)))
+}
+
+async fn open(node: &Node) -> Result<Wire, String> {
     let unreachable = |error: io::Error| format!("{node} cannot be reached: {error}");
     match &node.address {
         Address::Tcp { host, port } => {
             let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
             stream.set_nodelay(true).map_err(unreachable)?;
             match &node.access.tls {
-                None => establish(node, stream).await,
+                None => Ok(Wire::new(stream)),
                 Some(tls) => {
                     let encrypted = tls.encrypt(host, stream).await;
-                    establish(node, encrypted.map_err(|why| format!("{node} {why}"))?).await
+                    encrypted.map(Wire::new).map_err(|why| format!("{node} {why}"))
                 }
             }
         }
         #[cfg(unix)]
         Address::Unix { path } => {
-            let stream = tokio::net::UnixStream::connect(path).await.map_err(unreachable)?;
-            establish(node, stream).await
+            tokio::net::UnixStream::connect(path).await.map(Wire::new).map_err(unreachable)
         }
         #[cfg(not(unix))]
         Address::Unix { .. } => Err(format!("{node}: this system has no Unix sockets")),
     }
 }
 
-async fn establish<S>(node: &Node, stream: S) -> Result<(MultiplexedConnection, JoinHandle<()>), String>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let config = AsyncConnectionConfig::new()
-        .set_response_timeout(None)
-        .set_pipeline_buffer_size(2 * MOST_OUT_OF_PATIENCE);
-    let made = MultiplexedConnection::new_with_config(&account(&node.access), stream, config).await;
-    let (connection, driver) = made.map_err(|error| refused(node, &error))?;
-    Ok((connection, tokio::spawn(driver)))
-}
-
 impl Connected {
     /// Asks the server what it is. Where its rules for users allow only the scripts, nothing is known of it.
     async fn introduce(&mut self, cluster: Option<&Cluster>) -> Result<(), String> {
-        let hello = self.ask(&cmd("HELLO")).await?;
-        self.version = hello.as_ref().and_then(version_of);
         if let Some(version) = self.version.as_deref().filter(|version| is_too_old(version)) {
             return Err(too_old(&self.node, version));
         }
+        for (name, value) in [("LIB-NAME", "sluice"), ("LIB-VER", env!("CARGO_PKG_VERSION"))] {
+            self.ask(cmd("CLIENT").arg("SETINFO").arg(name).arg(value)).await?;
+        }
         if let Some(cluster) = cluster {
-            self.ask_slots(cluster).await?;
+            let slots = self.wire.ask(&slots_question()).await;
+            cluster.learn(&self.node.address, &slots.map_err(|error| no_slots(&self.node, &error))?);
         }
         let role = self.ask(&cmd("ROLE")).await?;
         if role.is_some_and(|role| is_replica(&role)) {
@@ -121,21 +117,9 @@ impl Connected {
         Ok(())
     }
 
-    async fn ask_slots(&mut self, cluster: &Cluster) -> Result<(), String> {
-        match self.connection.send_packed_command(&slots_question()).await {
-            Ok(Value::ServerError(error)) => Err(no_slots(&self.node, &error.into())),
-            Ok(slots) => {
-                cluster.learn(&self.node.address, &slots);
-                Ok(())
-            }
-            Err(error) => Err(no_slots(&self.node, &error)),
-        }
-    }
-
     /// What the server answers; `None` where it refuses.
     async fn ask(&mut self, command: &Cmd) -> Result<Option<Value>, String> {
-        match self.connection.send_packed_command(command).await {
-            Ok(Value::ServerError(_)) => Ok(None),
+        match self.wire.ask(command).await {
             Ok(value) => Ok(Some(value)),
             Err(error) if matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) => {
                 // Its data is still being read from disk.
@@ -155,28 +139,15 @@ fn no_slots(node: &Node, error: &RedisError) -> String {
     format!("{node} does not say how its cluster is divided: {}", explain(error))
 }
 
-fn account(access: &Access) -> RedisConnectionInfo {
-    let mut account = RedisConnectionInfo::default()
-        .set_protocol(ProtocolVersion::RESP3)
-        .set_db(i64::from(access.database))
-        .set_lib_name("sluice", env!("CARGO_PKG_VERSION"));
-    if let Some(username) = &access.username {
-        account = account.set_username(username);
-    }
-    if let Some(password) = &access.password {
-        account = account.set_password(password);
-    }
-    account
-}
-
 /// Why a server did not let us in.
 fn refused(node: &Node, error: &RedisError) -> String {
     let text = explain(error);
-    let is_account = has_code(error, "WRONGPASS") || has_code(error, "NOAUTH");
-    match error.kind() {
-        ErrorKind::RESP3NotSupported => too_old(node, "before 6.0"),
-        ErrorKind::AuthenticationFailed => account_refused(node),
-        _ if is_account => account_refused(node),
+    match error.code() {
+        // An unknown command, or a protocol of an unknown version.
+        Some("ERR" | "NOPROTO") if text.contains("HELLO") || text.contains("NOPROTO") => {
+            too_old(node, "before 6.0")
+        }
+        Some("WRONGPASS" | "NOAUTH") => account_refused(node),
         // With TLS 1.3 a server refuses the client's certificate after the handshake.
         _ if text.contains("fatal alert") => format!("{node} {}", tls::REFUSED),
         _ if error.is_io_error() => format!("{node} cannot be reached: {text}"),

@@ -48,10 +48,9 @@ pub(super) async fn find(master: &Master) -> Result<Node, String> {
 }
 
 async fn ask(sentinel: &Node, name: &str) -> Result<Address, String> {
-    let (mut connection, driver) = log_in(sentinel).await.map_err(|why| format!("sentinel {why}"))?;
+    let (mut wire, _) = log_in(sentinel).await.map_err(|why| format!("sentinel {why}"))?;
     let question = cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name).to_owned();
-    let answer = connection.send_packed_command(&question).await;
-    driver.abort();
+    let answer = wire.ask(&question).await;
     let at = &sentinel.address;
     match answer {
         Ok(Value::ServerError(error)) => Err(format!("sentinel {at}: {}", explain(&error.into()))),

@@ -36,28 +36,20 @@ pub(crate) enum Next {
 
 impl Shared {
     /// Settles the calls of a script call.
-    pub(super) fn settle(
-        self: &Arc<Self>,
-        number: u64,
-        result: Result<Value, RedisError>,
-        received: Instant,
-    ) -> Next {
+    pub(super) fn settle(self: &Arc<Self>, number: u64, reply: Value, received: Instant) -> Next {
         let Some(sent) = self.work.lock().take_sent(number) else { return Next::Continue };
-        match result {
-            Ok(Value::ServerError(error)) => self.settle_error(sent, &error.into(), received),
-            Ok(value) => {
-                self.note_answer(&sent, received);
-                match Reply::read(&value, &sent.batch) {
-                    Some(reply) => self.settle_reply(sent.batch, reply, received),
-                    None => {
-                        self.failed("a reply that none of the scripts gives".to_owned());
-                        self.fail(waiting(sent.batch), Failure::Refused);
-                    }
-                }
-                Next::Continue
-            }
-            Err(error) => self.settle_error(sent, &error, received),
+        if let Value::ServerError(error) = reply {
+            return self.settle_error(sent, &error.into(), received);
         }
+        self.note_answer(&sent, received);
+        match Reply::read(&reply, &sent.batch) {
+            Some(reply) => self.settle_reply(sent.batch, reply, received),
+            None => {
+                self.failed("a reply that none of the scripts gives".to_owned());
+                self.fail(waiting(sent.batch), Failure::Refused);
+            }
+        }
+        Next::Continue
     }
 
     fn note_answer(&self, sent: &Sent, received: Instant) {
@@ -162,16 +154,14 @@ impl Shared {
         }
         let text = explain(error);
         let leaves = has_code(error, "READONLY") || has_code(error, "MASTERDOWN");
-        let is_cut = error.is_io_error() || error.is_connection_dropped();
         self.failed(text);
         if leaves {
             // Before its callers know, so that none of them finds it ready.
             self.set_state(LinkState::Away);
-        } else if !is_cut {
+        } else {
             self.note_answer(&sent, received);
         }
-        let failure = if is_cut { Failure::Away } else { Failure::Refused };
-        self.fail(waiting(sent.batch), failure);
+        self.fail(waiting(sent.batch), Failure::Refused);
         if leaves { Next::Leave } else { Next::Continue }
     }
 }

@@ -1,24 +1,20 @@
 //! The thread of a link: connects, sends, and answers what is overdue.
 
+use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use redis::aio::MultiplexedConnection;
 use redis::{Cmd, RedisError, Value};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::connection::{Connected, connect, slots_question};
-use super::settle::Next;
+use super::settle::{Next, explain};
 use super::{LinkState, Shared};
 use crate::answer::Failure;
 use crate::back_off::BackOff;
 use crate::script;
-
-/// An answer to a script call: its number, and when it arrived.
-type Reply = (u64, Result<Value, RedisError>, Instant);
 
 /// A node is asked how its cluster is divided once in this time at most.
 const SLOTS_ASKED_EVERY: Duration = Duration::from_millis(100);
@@ -119,25 +115,29 @@ async fn while_waiting<F: Future>(shared: &Shared, what: F) -> Option<F::Output>
 struct Exchange<'a> {
     shared: &'a Arc<Shared>,
     connected: Connected,
-    replies: UnboundedReceiver<Reply>,
-    sender: UnboundedSender<Reply>,
+    /// What the next replies answer.
+    awaited: VecDeque<Awaited>,
     asked_slots_at: Option<Instant>,
+}
+
+/// What a reply answers.
+#[derive(Clone, Copy, Debug)]
+enum Awaited {
+    /// The script call of this number.
+    Script(u64),
+    /// Which node of the cluster has which slots.
+    Slots,
+    /// What is of no interest.
+    Nothing,
 }
 
 impl<'a> Exchange<'a> {
     fn new(shared: &'a Arc<Shared>, connected: Connected) -> Self {
-        let (sender, replies) = unbounded_channel();
         shared.connected(&connected);
-        Self { shared, connected, replies, sender, asked_slots_at: None }
+        Self { shared, connected, awaited: VecDeque::new(), asked_slots_at: None }
     }
 
     async fn run(mut self, back_off: &mut BackOff) -> End {
-        let end = self.exchange(back_off).await;
-        self.connected.driver.abort();
-        end
-    }
-
-    async fn exchange(&mut self, back_off: &mut BackOff) -> End {
         loop {
             if self.shared.is_closing() {
                 return End::Closing;
@@ -150,17 +150,56 @@ impl<'a> Exchange<'a> {
             let next = self.shared.work.lock().next_time();
             tokio::select! {
                 biased;
-                Some(reply) = self.replies.recv() => {
-                    back_off.reset();
-                    if self.settle_all(reply) == Next::Leave {
-                        return End::Left;
+                arrived = self.connected.wire.exchange() => {
+                    let ended = match arrived {
+                        Ok(()) => self.take_replies(back_off),
+                        Err(error) => Err(self.cut(&error.into())),
+                    };
+                    if let Err(end) = ended {
+                        return end;
                     }
                 }
-                _ = &mut self.connected.driver => return End::Cut,
                 () = self.shared.wake.notified() => {}
                 () = sleep_until(next) => {}
             }
         }
+    }
+
+    fn cut(&self, error: &RedisError) -> End {
+        self.shared.failed(format!("the connection to {} was cut: {}", self.connected.node, explain(error)));
+        End::Cut
+    }
+
+    /// Settles what has arrived.
+    fn take_replies(&mut self, back_off: &mut BackOff) -> Result<(), End> {
+        let received = Instant::now();
+        loop {
+            match self.connected.wire.take_reply() {
+                Ok(None) => return Ok(()),
+                Ok(Some(reply)) => {
+                    back_off.reset();
+                    self.settle(reply, received)?;
+                }
+                Err(error) => return Err(self.cut(&error)),
+            }
+        }
+    }
+
+    fn settle(&mut self, reply: Value, received: Instant) -> Result<(), End> {
+        match self.awaited.pop_front() {
+            Some(Awaited::Script(number)) => match self.shared.settle(number, reply, received) {
+                Next::Continue => {}
+                Next::Send(number) => self.send(number),
+                Next::Leave => return Err(End::Left),
+            },
+            Some(Awaited::Slots) => {
+                if let Some(cluster) = self.shared.cluster() {
+                    cluster.learn(&self.connected.node.address, &reply);
+                }
+            }
+            Some(Awaited::Nothing) | None => {}
+        }
+        Ok(())
     }
 
     /// Answers the calls whose time is over; true where the connection is dead.
@@ -189,20 +228,6 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Settles a reply, and those that have arrived with it.
-    fn settle_all(&mut self, first: Reply) -> Next {
-        let mut reply = Some(first);
-        while let Some((number, result, received)) = reply {
-            match self.shared.settle(number, result, received) {
-                Next::Continue => {}
-                Next::Send(number) => self.send(number),
-                Next::Leave => return Next::Leave,
-            }
-            reply = self.replies.try_recv().ok();
-        }
-        Next::Continue
-    }
-
     fn send(&mut self, number: u64) {
         let (command, asking) = {
             let work = self.shared.work.lock();
@@ -211,16 +236,16 @@ impl<'a> Exchange<'a> {
             (script::call_of(&sent.batch, deadline, sent.with_text), sent.batch.routing().asking)
         };
         self.shared.commands.fetch_add(1, Ordering::Relaxed);
-        let (mut connection, sender) = (self.connected.connection.clone(), self.sender.clone());
-        tokio::spawn(async move {
-            let result = if asking {
-                send_asking(&mut connection, command).await
-            } else {
-                connection.send_packed_command(&command).await
-            };
-            // Fails where the connection has ended: its calls are answered then.
-            let _ = sender.send((number, result, Instant::now()));
-        });
+        if asking {
+            // The slot is moving to the node, which would send the call back.
+            self.put(&redis::cmd("ASKING"), Awaited::Nothing);
+        }
+        self.put(&command, Awaited::Script(number));
+    }
+
+    fn put(&mut self, command: &Cmd, awaited: Awaited) {
+        self.connected.wire.put(command);
+        self.awaited.push_back(awaited);
     }
 
     /// Asks how the cluster is divided, where that is wanted and not just known.
@@ -230,23 +255,8 @@ impl<'a> Exchange<'a> {
             return;
         }
         self.asked_slots_at = Some(Instant::now());
-        let (mut connection, shared) = (self.connected.connection.clone(), Arc::clone(self.shared));
-        let from = self.connected.node.address.clone();
-        tokio::spawn(async move {
-            let slots = connection.send_packed_command(&slots_question()).await;
-            if let (Ok(slots), Some(cluster)) = (slots, shared.cluster()) {
-                cluster.learn(&from, &slots);
-            }
-        });
+        self.put(&slots_question(), Awaited::Slots);
     }
-}
-
-/// For a slot that is moving to the node: without `ASKING` it would send the call back.
-async fn send_asking(connection: &mut MultiplexedConnection, command: Cmd) -> Result<Value, RedisError> {
-    let mut both = redis::pipe();
-    both.cmd("ASKING").add_command(command);
-    let replies = connection.send_packed_commands(&both, 1, 1).await?;
-    Ok(replies.into_iter().next().unwrap_or(Value::Nil))
 }
 
 async fn sleep_until(time: Option<Instant>) {
