@@ -112,9 +112,9 @@ export {
 export {
   Algorithm,
   Decision,
-  FleetScope,
   FleetAccount,
   FleetCluster,
+  FleetScope,
   FleetSentinels,
   FleetServer,
   FleetStats,

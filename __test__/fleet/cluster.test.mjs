@@ -52,7 +52,10 @@ test('keys spread over the nodes, each counted exactly', withRedis, async (t) =>
   assert.deepEqual([...new Set(admitted)], [5]);
   assert.equal(degraded, 0);
   const { fleet } = limiter.stats();
-  assert.deepEqual(fleet.nodes.map(({ state }) => state), ['ready', 'ready', 'ready']);
+  assert.deepEqual(
+    fleet.nodes.map(({ state }) => state),
+    ['ready', 'ready', 'ready'],
+  );
   assert.match(fleet.server, /^cluster 127\.0\.0\.1:\d+, 127\.0\.0\.1:\d+$/);
   for (const node of cluster.nodes) assert.match(await node.command('KEYS', 'spread:*'), /^\*[1-9]/);
   // Every other operation goes to the node of its key as well.
@@ -100,8 +103,14 @@ test('several processes share the cluster: the quota and not one unit more', wit
   const task = { name, scope, limit: 1000, calls: 1000, inFlight: 20, threads: 2 };
   const ended = [1, 2, 3].map(() => promisify(execFile)(process.execPath, [file, JSON.stringify(task)]));
   const totals = (await Promise.all(ended)).map(({ stdout }) => JSON.parse(stdout));
-  assert.equal(totals.reduce((sum, { admitted }) => sum + admitted, 0), 1000);
-  assert.equal(totals.reduce((sum, { degraded }) => sum + degraded, 0), 0);
+  assert.equal(
+    totals.reduce((sum, { admitted }) => sum + admitted, 0),
+    1000,
+  );
+  assert.equal(
+    totals.reduce((sum, { degraded }) => sum + degraded, 0),
+    0,
+  );
 });
 
 test('a node that is killed costs its own keys only; a replica takes its place', withRedis, async (t) => {
@@ -125,7 +134,9 @@ test('a node that is killed costs its own keys only; a replica takes its place',
   await limiter.ready({ timeout: '30s' });
   assert.equal((await limiter.peekAsync(lost[0])).remaining, 999, 'what was replicated is there');
   const servers = limiter.stats().fleet.nodes.map(({ server }) => server);
-  assert.ok(servers.includes(`127.0.0.1:${replica.port}/0`) && !servers.includes(`127.0.0.1:${first.port}/0`));
+  assert.ok(
+    servers.includes(`127.0.0.1:${replica.port}/0`) && !servers.includes(`127.0.0.1:${first.port}/0`),
+  );
 });
 
 test('one node that answers is enough to find the others, and a replica can tell', withRedis, async (t) => {
@@ -145,7 +156,10 @@ test('what is no cluster is named as such, in both directions', withRedis, async
   assert.doesNotMatch(JSON.stringify(none.stats()), /hunter2/);
   const plain = open([redis.url], { timeout: '1s' });
   assert.equal((await plain.consumeAsync('a')).source, 'deny');
-  assert.match(plain.stats().fleet.lastError, /does not say how its cluster is divided: .*cluster support disabled/);
+  assert.match(
+    plain.stats().fleet.lastError,
+    /does not say how its cluster is divided: .*cluster support disabled/,
+  );
 
   const cluster = await startCluster(t);
   const scope = { redis: cluster.urls[0], onError: 'deny', timeout: '5s' };

@@ -76,7 +76,10 @@ test('an authority that is not trusted', withRedis, async (t) => {
 
 test('a certificate for another name, unless that is the one to expect', withRedis, async (t) => {
   const url = await startTls(t, authority.issue(['cache.example']));
-  await refuses({ url, tls: { ca: authority.cert } }, /has a certificate for another name; accepted: the host/);
+  await refuses(
+    { url, tls: { ca: authority.cert } },
+    /has a certificate for another name; accepted: the host/,
+  );
   await refuses(
     { url, tls: { ca: authority.cert, servername: 'other.example' } },
     /has a certificate for another name/,

@@ -20,7 +20,10 @@ export async function startCluster(t, { masters = 3, replica = false } = {}) {
 async function startNode(t) {
   const busPort = await freePort();
   const args = ['--cluster-enabled', 'yes', '--cluster-port', `${busPort}`, '--cluster-node-timeout', '1000'];
-  const node = await startRedis(t, { args: [...args, '--cluster-require-full-coverage', 'no'], persists: true });
+  const node = await startRedis(t, {
+    args: [...args, '--cluster-require-full-coverage', 'no'],
+    persists: true,
+  });
   node.busPort = busPort;
   node.id = /^\$\d+\r\n(\w+)/.exec(await node.command('CLUSTER', 'MYID'))[1];
   return node;
@@ -44,8 +47,11 @@ class RedisCluster {
       // Two that claim one epoch would settle that while a test runs.
       await this.nodes[n].command('CLUSTER', 'SET-CONFIG-EPOCH', n + 1);
     }
-    for (const { port, busPort } of others) await first.command('CLUSTER', 'MEET', '127.0.0.1', port, busPort);
-    await this.#agree((reply) => /cluster_state:ok/.test(reply) && reply.includes(`known_nodes:${this.nodes.length}`));
+    for (const { port, busPort } of others)
+      await first.command('CLUSTER', 'MEET', '127.0.0.1', port, busPort);
+    await this.#agree(
+      (reply) => /cluster_state:ok/.test(reply) && reply.includes(`known_nodes:${this.nodes.length}`),
+    );
     for (const node of this.nodes.slice(masters)) {
       await node.command('CLUSTER', 'REPLICATE', first.id);
       await node.until((reply) => reply.includes('master_link_status:up'), 'INFO', 'replication');
@@ -66,7 +72,8 @@ class RedisCluster {
     const reply = await this.nodes[0].command('CLUSTER', 'SLOTS');
     const ranges = reply.matchAll(/:(\d+)\r\n:(\d+)\r\n\*\d+\r\n\$\d+\r\n[\d.]+\r\n:(\d+)/g);
     for (const [, first, last, port] of ranges) {
-      if (slot >= Number(first) && slot <= Number(last)) return this.nodes.find((node) => node.port === Number(port));
+      if (slot >= Number(first) && slot <= Number(last))
+        return this.nodes.find((node) => node.port === Number(port));
     }
   }
 
@@ -76,7 +83,8 @@ class RedisCluster {
     await from.command('CLUSTER', 'SETSLOT', slot, 'MIGRATING', to.id);
     for (;;) {
       await between();
-      const [, key] = /^\*1\r\n\$\d+\r\n(.*)\r\n/.exec(await from.command('CLUSTER', 'GETKEYSINSLOT', slot, 1)) ?? [];
+      const [, key] =
+        /^\*1\r\n\$\d+\r\n(.*)\r\n/.exec(await from.command('CLUSTER', 'GETKEYSINSLOT', slot, 1)) ?? [];
       if (key === undefined) break;
       await from.command('MIGRATE', '127.0.0.1', to.port, key, 0, 5000);
     }
@@ -90,7 +98,8 @@ export async function startWatched(t, name) {
   await replica.command('REPLICAOF', '127.0.0.1', master.port);
   await replica.until((reply) => reply.includes('master_link_status:up'), 'INFO', 'replication');
   const sentinels = await Promise.all([1, 2, 3].map(() => startSentinel(t, name, master.port)));
-  const seesAll = (reply) => /num-slaves\r\n\$1\r\n1\r\n/.test(reply) && /num-other-sentinels\r\n\$1\r\n2\r\n/.test(reply);
+  const seesAll = (reply) =>
+    /num-slaves\r\n\$1\r\n1\r\n/.test(reply) && /num-other-sentinels\r\n\$1\r\n2\r\n/.test(reply);
   for (const sentinel of sentinels) await sentinel.until(seesAll, 'SENTINEL', 'MASTER', name);
   return { master, replica, sentinels, urls: sentinels.map(({ url }) => url) };
 }

@@ -17,7 +17,10 @@ const text = (value, option) => {
 
 const urls = (value, option) => {
   if (Array.isArray(value) && value.length > 0 && value.every((url) => typeof url === 'string')) return value;
-  throw new SluiceError('INVALID_OPTION', `${option} is no list of urls; accepted: an array of one url or more`);
+  throw new SluiceError(
+    'INVALID_OPTION',
+    `${option} is no list of urls; accepted: an array of one url or more`,
+  );
 };
 
 const masterName = (value, option) => {
@@ -64,7 +67,11 @@ function serverOption(value, option) {
 function checkPlace(checked, option) {
   const given = PLACES.filter((name) => checked[name] !== undefined);
   if (given.length === 0) {
-    throw invalidOption(`${option} url`, undefined, 'a url such as "redis://host:6379"; or nodes; or sentinels');
+    throw invalidOption(
+      `${option} url`,
+      undefined,
+      'a url such as "redis://host:6379"; or nodes; or sentinels',
+    );
   }
   if (given.length > 1) {
     throw new SluiceError(
@@ -91,7 +98,7 @@ let roots;
 /** The authorities that this Node.js trusts: those of `NODE_EXTRA_CA_CERTS` and `--use-system-ca` as well, where it can say. */
 function trustedRoots() {
   if (roots === undefined) {
-    const tls = require('node:tls');
+    const tls = /** @type {any} */ (require('node:tls'));
     const certificates = tls.getCACertificates?.('default') ?? tls.rootCertificates;
     roots = certificates.join('\n');
   }

@@ -116,3 +116,6 @@ impl Wire {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests;
