@@ -67,31 +67,46 @@ test('keys spread over the nodes, each counted exactly', withRedis, async (t) =>
 
 test('a slot that moves under load: no call fails, none is counted twice', withRedis, async (t) => {
   const cluster = await startCluster(t);
-  const limiter = open(cluster.urls, { limit: 20, prefix: 'move:' });
-  const keys = clients(300);
-  await limiter.consumeAsync(keys[0]);
-  const { slot, owner } = await placeOf(cluster, 'move:', keys[0]);
+  const limiter = open(cluster.urls, { limit: 30, prefix: 'move:' });
+  const { slot, owner, clients: moving } = await clientsOfOneSlot(cluster, limiter, 'move:');
   const to = cluster.nodes.find((node) => node !== owner);
-  await limiter.resetAsync(keys[0]);
-  // The slots of all buckets of one node move, so that many calls meet one that is under way.
   let isOver = false;
   const moved = (async () => {
     let [from, into] = [owner, to];
-    let moves = 0;
-    while (!isOver || moves < 2) {
+    while (!isOver) {
       await cluster.move(slot, from, into, () => delay(2));
       [from, into] = [into, from];
-      moves += 1;
     }
-    return moves;
   })();
-  const { admitted, degraded } = await callAll(limiter, keys, 40, 60).finally(() => {
-    isOver = true;
-  });
-  assert.ok((await moved) >= 2);
-  assert.deepEqual([...new Set(admitted)], [20]);
+  const totals = new Map(moving.map((client) => [client, 1]));
+  let degraded = 0;
+  const call = async (calls) => {
+    const called = await callAll(limiter, moving, calls, 40);
+    for (const [n, client] of moving.entries()) totals.set(client, totals.get(client) + called.admitted[n]);
+    degraded += called.degraded;
+  };
+  for (let rounds = 0; rounds < 5; rounds++) await call(2);
+  // Until the nodes have sent calls on in each way.
+  for (const way of ['MOVED', 'ASK', 'TRYAGAIN']) {
+    while ((await cluster.errors(way)) === 0) {
+      await Promise.all(moving.map((client) => limiter.peekAsync(client)));
+    }
+  }
+  isOver = true;
+  await moved;
+  await call(30);
+  assert.deepEqual([...new Set(totals.values())], [30]);
   assert.equal(degraded, 0);
 });
+
+/** Clients whose keys are in one slot, each with one unit charged. */
+async function clientsOfOneSlot(cluster, limiter, prefix) {
+  const names = clients(1000);
+  await callAll(limiter, names, 1, 100);
+  const { slot, owner } = await placeOf(cluster, prefix, names[0]);
+  const keys = await owner.command('CLUSTER', 'GETKEYSINSLOT', slot, 100);
+  return { slot, owner, clients: keys.match(/client \d+/g) };
+}
 
 test('several processes share the cluster: the quota and not one unit more', withRedis, async (t) => {
   const cluster = await startCluster(t);

@@ -77,6 +77,15 @@ class RedisCluster {
     }
   }
 
+  /** How often nodes have answered with an error of this code. */
+  async errors(code) {
+    const counts = this.nodes.map(async (node) => {
+      const reply = await node.command('INFO', 'errorstats');
+      return Number(new RegExp(`errorstat_${code}:count=(\\d+)`).exec(reply)?.[1] ?? 0);
+    });
+    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+  }
+
   /** Moves a slot with its keys, one at a time; `between` is awaited before each key. */
   async move(slot, from, to, between = async () => {}) {
     await to.command('CLUSTER', 'SETSLOT', slot, 'IMPORTING', from.id);
