@@ -108,6 +108,22 @@ async function clientsOfOneSlot(cluster, limiter, prefix) {
   return { slot, owner, clients: keys.match(/client \d+/g) };
 }
 
+test('a user with the rights that the page names, and no others', withRedis, async (t) => {
+  const cluster = await startCluster(t);
+  // `client|setinfo`, which the page names as well, is known from 7.2 on, and not missed before.
+  const rights = '+evalsha +eval +script|load +mget +get +set +del +time +hello +auth +cluster|slots +asking';
+  for (const node of cluster.nodes) {
+    const user = ['ACL', 'SETUSER', 'limits', 'on', '>hunter2', '~acl:*', ...rights.split(' ')];
+    assert.match(await node.command(...user), /^\+OK/);
+  }
+  const name = freshName();
+  const redis = { nodes: cluster.urls, username: 'limits', password: 'hunter2' };
+  const scope = { redis, onError: 'deny', timeout: '5s', prefix: 'acl:' };
+  const limiter = new RateLimiter(name, { limit: 3, window: '30d', scope });
+  const { admitted, degraded } = await callAll(limiter, clients(100), 5, 50);
+  assert.deepEqual([[...new Set(admitted)], degraded], [[3], 0], limiter.stats().fleet.lastError);
+});
+
 test('several processes share the cluster: the quota and not one unit more', withRedis, async (t) => {
   const cluster = await startCluster(t);
   const name = freshName();
