@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { startRedis } from '../http/redis.mjs';
 import { median, ratio, shuffled, spread } from '../statistics.mjs';
 import { table } from '../table.mjs';
+import * as leases from './leases.mjs';
 
 export const title = 'Limits of a fleet, on Redis';
 
@@ -30,11 +31,13 @@ export async function run({ quick }) {
   try {
     console.log('sluice: decisions of Redis');
     const results = await measure(contenders, quick ? QUICK : FULL);
+    console.log('sluice: calls decided by leases');
+    const held = await leases.measure(redis.port, quick ? QUICK : FULL);
     return {
-      sections: [section(results)],
+      sections: [section(results), leases.section(held)],
       skipped: [],
       losses: losses(results),
-      targets: targets(results),
+      targets: [...targets(results), leases.target(held)],
       charts: [],
     };
   } finally {

@@ -66,7 +66,7 @@ fn counts_elsewhere(env: sys::napi_env, port: &Port) {
 #[cold]
 pub(crate) fn throw_napi(env: sys::napi_env, port: &Port, error: &Error) {
     let LimiterCall { handle, .. } = port.read();
-    if error.reason == NO_SUCH_HANDLE && handle == ELSEWHERE {
+    if error.reason == NO_SUCH_HANDLE && handle <= ELSEWHERE {
         counts_elsewhere(env, port);
     } else if error.status != Status::PendingException {
         throw_plain(env, &error.to_string());

@@ -151,6 +151,11 @@ impl Link {
         None
     }
 
+    /// Whether calls are answered without the server.
+    pub(crate) fn is_away(&self) -> bool {
+        self.shared.state() == LinkState::Away
+    }
+
     pub(crate) fn stats(&self) -> LinkStats {
         self.shared.stats()
     }

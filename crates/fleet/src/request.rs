@@ -25,6 +25,8 @@ pub(crate) struct Caller {
 pub(crate) struct Request {
     pub(crate) plan: Arc<Plan>,
     pub(crate) client: ClientName,
+    /// The client in the table of what is held.
+    pub(crate) key: KeyHash,
     pub(crate) operation: Operation,
     pub(crate) asked: Instant,
     /// When it is answered without the server.
@@ -33,4 +35,12 @@ pub(crate) struct Request {
     pub(crate) caller: Option<Caller>,
     /// How often the server has said that it did not run it.
     pub(crate) tries: u8,
+}
+
+impl Request {
+    /// A request of which nothing waits for the answer. Its time is over now.
+    pub(crate) fn new(plan: Arc<Plan>, client: ClientName, operation: Operation) -> Self {
+        let (asked, key) = (Instant::now(), KeyHash::from_halves(0, 0));
+        Self { plan, client, key, operation, asked, deadline: asked, caller: None, tries: 0 }
+    }
 }

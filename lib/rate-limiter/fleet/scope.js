@@ -9,7 +9,7 @@ const PREFIX = /^(?!.*[{}])[\x21-\x7e]{1,64}$/;
 
 const DEFAULTS = { mode: 'exact', onError: 'local', timeout: 50, prefix: 'sluice:' };
 
-const ACCEPTED = '"process", or { redis: "redis://host:port", onError?, timeout?, prefix? }';
+const ACCEPTED = '"process", or { redis: "redis://host:port", mode?, onError?, timeout?, prefix? }';
 
 /** What other versions take. Each would be wrong to ignore. */
 const NOT_YET = {
@@ -43,7 +43,7 @@ const SERVER = {
 
 const SCOPE = {
   redis: serverOption,
-  mode: modeOption,
+  mode: oneOf('exact', 'lease'),
   onError: oneOf('local', 'allow', 'deny'),
   timeout: timeoutOption,
   prefix: prefixOption,
@@ -65,9 +65,19 @@ function scopeOption(value, option) {
   }
   const checked = owned(DEFAULTS, checkOptions(option, value, SCOPE));
   if (checked.redis === undefined) throw invalidOption(`${option} redis`, undefined, ACCEPTED);
-  const { redis, onError, timeout, prefix } = checked;
-  const scope = owned(redis, { onError, timeoutMs: timeout, prefix });
+  const { redis, mode, onError, timeout, prefix } = checked;
+  const scope = owned(redis, { mode, onError, timeoutMs: timeout, prefix });
   return { native: scope, description: native.describeScope(scope) };
+}
+
+/** Refuses limits that calls cannot be decided by in this scope. */
+function checkScope(owner, { scope, limits }) {
+  if (scope?.native?.mode !== 'lease' || limits === undefined || limits.length === 1) return;
+  const given = `${owner} scope mode "lease" with ${limits.length} limits is not supported`;
+  throw new SluiceError(
+    'UNSUPPORTED',
+    `${given}: units are held by one limit; accepted: one limit, or mode "exact"`,
+  );
 }
 
 function serverOption(value, option) {
@@ -84,13 +94,6 @@ function serverOption(value, option) {
   return checked;
 }
 
-function modeOption(value, option) {
-  if (value === 'lease') {
-    throw new SluiceError('UNSUPPORTED', `${option} "lease" is not supported yet; accepted: "exact"`);
-  }
-  return oneOf('exact', 'lease')(value, option);
-}
-
 function timeoutOption(value, option) {
   const ms = parseDuration(value, option);
   if (ms <= MOST_TIMEOUT_MS) return ms;
@@ -102,4 +105,4 @@ function prefixOption(value, option) {
   throw invalidOption(option, value, '1 to 64 printable ASCII characters without spaces and braces');
 }
 
-module.exports = { scopeOption };
+module.exports = { checkScope, scopeOption };
