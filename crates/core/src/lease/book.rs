@@ -83,21 +83,23 @@ impl<N: Clone + Eq + Hash> Leases<N> {
         }
         let (_, demand) = demands.entry(client.clone()).or_insert_with(|| (key, Demand::default()));
         let held = self.table.held(key, now).units;
-        // What lapses too far ahead cannot be held.
-        let most = LONGEST.checked_div(self.table.interval()).unwrap_or(MOST_UNITS).min(MOST_UNITS);
+        // What lapses too far ahead cannot be held. Of a row that ends there, the first unit lapses at once.
+        let most = LONGEST.checked_div(self.table.interval()).unwrap_or(MOST_UNITS);
+        let most = most.saturating_sub(1).min(MOST_UNITS);
         demand.ask(held, now, deadline).min(most.saturating_sub(held).max(1))
     }
 
-    /// The server has granted units.
-    pub fn granted(&self, client: &N, key: KeyHash, grant: &Grant, now: u64) {
+    /// The server has granted units. False where they are not held, as nothing has asked for the client since it was dropped:
+    /// nothing would ever clear them.
+    pub fn granted(&self, client: &N, key: KeyHash, grant: &Grant, now: u64) -> bool {
         let mut demands = self.demands.lock();
-        // What nothing would ever clear is not held.
-        let Some((_, demand)) = demands.get_mut(client) else { return };
+        let Some((_, demand)) = demands.get_mut(client) else { return false };
         demand.granted(grant);
         let kept = if mistaken!(AdmittedTwice) { grant.kept + grant.used } else { grant.kept };
         if kept > 0 {
             self.table.grant(key, (grant.end(now), kept), now);
         }
+        true
     }
 
     /// The server has refused a call of cost 1, which asked at `sent`, for so many nanoseconds.

@@ -13,7 +13,6 @@ use self::server::{Algorithm, Answer, Limit, MS, S, Server, US};
 use super::book::{Leases, Returned};
 use super::cell::Taken;
 use super::grant::{Grant, GrantId};
-use super::planted::{Mistake, mistaken, plant};
 use crate::runtime::key_hash::{KeyHash, hash_str};
 
 /// How long a call waits for the server.
@@ -281,83 +280,5 @@ fn any_setup(seed: u64, has_faults: bool) -> Setup {
     Setup { limit: Limit { algorithm, limit, window }, load, has_faults, drift_ppm: 200.0, seed }
 }
 
-#[test]
-fn a_fleet_never_exceeds_the_limit() {
-    for seed in 1..=120 {
-        let setup = any_setup(seed, true);
-        let (over, ..) = run(&setup);
-        assert!(over <= 0.0, "seed {seed}: {over} units too many by {:?}", setup.limit);
-    }
-}
-
-#[test]
-fn without_faults_little_is_left_unused() {
-    let (mut admitted, mut ideal) = (0, 0);
-    for seed in 1..=40 {
-        let (over, theirs, best, ..) = run(&any_setup(1_000 + seed, false));
-        assert!(over <= 0.0, "seed {seed}: {over} units too many");
-        (admitted, ideal) = (admitted + theirs, ideal + best);
-    }
-    assert!(admitted * 100 >= ideal * 95, "{admitted} of {ideal}");
-}
-
-#[test]
-fn a_busy_fleet_asks_for_few_of_its_calls() {
-    let limit = Limit { algorithm: Algorithm::Gcra, limit: 1_000, window: S };
-    let rates = vec![800.0, 25.0, 25.0, 25.0, 25.0];
-    let load = Load { rates, seconds: 10, is_bursty: false, has_crowds: false };
-    let setup = Setup { limit, load, has_faults: false, drift_ppm: 0.0, seed: 7 };
-    let (over, admitted, ideal, calls, asks) = run(&setup);
-    assert!(over <= 0.0);
-    assert!(admitted * 1_000 >= ideal * 995, "{admitted} of {ideal}");
-    assert!(asks * 5 <= calls, "{asks} asks for {calls} calls");
-}
-
-/// Each mistake in what the rules of leases say exceeds a limit.
-#[test]
-fn each_mistake_is_found() {
-    use Mistake::{AddedAtItsEnd, AdmittedTwice, DoesNotLapse, NotCut, ReturnedUnchecked, TimedFromAnswer};
-    let all = [AddedAtItsEnd, AdmittedTwice, DoesNotLapse, NotCut, ReturnedUnchecked, TimedFromAnswer];
-    for mistake in all {
-        plant(Some(mistake));
-        let is_found = (1..=4_000).any(|seed| run(&setup_against(mistake, seed)).0 > 0.0);
-        plant(None);
-        assert!(is_found, "{mistake:?} exceeds no limit");
-    }
-    // What finds a mistake finds none where there is none.
-    for mistake in all {
-        for seed in 1..=20 {
-            assert!(run(&setup_against(mistake, seed)).0 <= 0.0, "seed {seed} against {mistake:?}");
-        }
-    }
-}
-
-/// A fleet in which a mistake is likely to show.
-fn setup_against(mistake: Mistake, seed: u64) -> Setup {
-    let mut setup = any_setup(2_000 + seed, true);
-    setup.limit.algorithm = Algorithm::Gcra;
-    match mistake {
-        Mistake::NotCut => {
-            // Nearly what the cut allows for, and windows that end while units are held.
-            setup.drift_ppm = 950.0;
-            setup.limit = Limit { algorithm: Algorithm::Fixed, limit: 1_000, window: 10 * S };
-            setup.load = Load { rates: vec![30.0; 2], seconds: 22, is_bursty: false, has_crowds: false };
-        }
-        Mistake::AddedAtItsEnd => {
-            // Units that last for a while, and others that take much in between.
-            let mut random = fastrand::Rng::with_seed(seed);
-            setup.limit.limit = [20, 50, 100][random.usize(..3)];
-            setup.limit.window = [1, 2, 10][random.usize(..3)] * S;
-            let share = setup.limit.limit as f64 / (setup.limit.window as f64 / 1e9);
-            setup.load.rates = (0..random.usize(2..5)).map(|_| share * random.f64()).collect();
-            (setup.load.is_bursty, setup.load.has_crowds) = (true, true);
-        }
-        _ => {}
-    }
-    setup
-}
-
-#[test]
-fn no_mistake_is_made_unless_it_is_planted() {
-    assert!(!mistaken!(NotCut));
-}
+#[cfg(test)]
+mod tests;

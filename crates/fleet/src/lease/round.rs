@@ -115,18 +115,20 @@ impl Granted<'_> {
         Leases::<ClientName>::end_of(self.round.sent, length)
     }
 
-    /// Holds what no caller has used.
-    pub(crate) fn hold(self) {
+    /// Holds what no caller has used; how to give it back where it cannot be held.
+    pub(crate) fn hold(self) -> Option<(ClientName, Operation)> {
         let Round { leases, plan, now, sent, .. } = self.round;
         let clock = clock::elapsing();
         let before = self.doubles.first().map_or(0, |debt| debt.max(&0).unsigned_abs());
         let Operation::Lease { cost, .. } = self.operation else {
             let left = before.saturating_sub(self.calls * plan.interval());
-            return leases.returned(&self.client, self.calls, plan.row_of(*now, left));
+            leases.returned(&self.client, self.calls, plan.row_of(*now, left));
+            return None;
         };
         let units = self.calls * cost + self.beside;
         if units == 0 {
-            return self.refused(clock);
+            self.refused(clock);
+            return None;
         }
         // Callers whose time is over were admitted otherwise, unless all of those were refused.
         let late = (self.calls - self.passed).min(self.expired);
@@ -135,7 +137,9 @@ impl Granted<'_> {
         let (length, id) = plan.grant_of(&self.doubles, *now, units);
         let follows = plan.row_end(*now, before);
         let grant = Grant { sent: *sent, length, kept: units - used, used, follows, id };
-        leases.granted(&self.client, self.key, &grant, clock);
+        let is_held = leases.granted(&self.client, self.key, &grant, clock) || grant.kept == 0;
+        let returned = Operation::GiveBack { units: grant.kept, at: id.at, state: id.state };
+        (!is_held).then_some((self.client, returned))
     }
 
     fn refused(&self, clock: u64) {

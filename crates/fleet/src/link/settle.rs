@@ -155,7 +155,9 @@ impl Shared {
                 caller.limiter.decided(request, verdict, round.received)
             });
         }
-        lease.hold();
+        if let Some((client, operation)) = lease.hold() {
+            self.give_back(round.plan, client, operation, round.received);
+        }
     }
 
     /// Takes back what was charged in time, but answered after its callers were refused.
