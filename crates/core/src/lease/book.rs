@@ -107,7 +107,7 @@ impl<N: Clone + Eq + Hash> Leases<N> {
         if let Some((_, demand)) = self.demands.lock().get_mut(client) {
             demand.answered();
         }
-        let until = sent + wait.min(LONGEST_REFUSAL).max(PACE);
+        let until = sent + wait.clamp(PACE, LONGEST_REFUSAL);
         self.table.refuse(key, until.saturating_sub(now), now);
     }
 
