@@ -227,6 +227,9 @@ export declare function isBrokerDestroyed(handle: number): boolean
 /** Whether a test has stopped the clock. */
 export declare function isClockManual(): boolean
 
+/** Whether calls are decided by units that this process holds. */
+export declare function isLeased(handle: number): boolean
+
 /** Whether the observation of the process was started. */
 export declare function isObserved(): boolean
 
@@ -534,6 +537,9 @@ export interface NativeFleetStats {
   remembered: number
   remembers: number
   local: number
+  missed: number
+  held: number
+  givenBack: number
   latencyMs?: number
   failures: NativeFleetFailures
 }
@@ -830,6 +836,7 @@ export interface NativeScope {
   password?: string
   database?: number
   tls?: NativeTls
+  mode: string
   onError: string
   timeoutMs: number
   prefix: string
@@ -1251,6 +1258,8 @@ export declare function decide(key: string): void
 
 export declare function decideByLimit(key: string, limit: number): void
 
+export declare function decideHeld(key: string): void
+
 export declare function deleteHits(key: string): boolean
 
 export declare function deliverBytes(handle: number, receiver: number, bytes: Uint8Array, length: number): number
@@ -1304,6 +1313,8 @@ export declare function permitFailure(): void
 export declare function permitSuccess(): void
 
 export declare function permitSuccessAfter(durationMs: number): void
+
+export declare function putBackHeld(key: string, cost: number): 0 | 1
 
 export declare function readClientEvents(ip: string): void
 

@@ -194,7 +194,8 @@ function codes() {
 }
 
 function metricRows() {
-  const source = readFileSync(path.join(root, 'lib', 'guard', 'guard-metrics.js'), 'utf8');
+  const files = ['guard-metrics.js', 'fleet-metrics.js'];
+  const source = files.map((file) => readFileSync(path.join(root, 'lib', 'guard', file), 'utf8')).join('');
   return [...source.matchAll(/'(sluice_\w+)',\s*'([^']+)'/g)].map(([, name, help]) => [`\`${name}\``, help]);
 }
 

@@ -248,6 +248,28 @@ test('onError decides: local by the same limits, allow, deny', withRedis, async 
   assert.deepEqual(await outcomes('deny'), [false, false, false]);
 });
 
+for (const mode of ['exact', 'lease']) {
+  test(`${mode}: local goes on from what the server knew`, withRedis, async (t) => {
+    const redis = await startRedis(t);
+    const limiter = open(redis.url, { mode, onError: 'local' }, { limit: 10, window: '30d' });
+    await limiter.ready();
+    for (let n = 0; n < 7; n++) assert.equal((await limiter.consumeAsync('a')).allowed, true);
+    await redis.kill();
+    let admitted = 0;
+    for (let n = 0; n < 20; n++) {
+      if ((await limiter.consumeAsync('a')).allowed) admitted += 1;
+    }
+    // Of a lease, units that are held may be charged and not used.
+    assert.ok(mode === 'exact' ? admitted === 3 : admitted <= 3, `${admitted} admitted`);
+    assert.equal((await limiter.consumeAsync('a')).source, 'local');
+    assert.equal(
+      (await limiter.consumeAsync('b')).remaining,
+      9,
+      'a client that it did not know has a full quota',
+    );
+  });
+}
+
 test('what cannot be done without the server rejects', withRedis, async () => {
   const limiter = open(`redis://127.0.0.1:${await freePort()}`);
   for (const call of [

@@ -93,11 +93,6 @@ test('mistakes in a scope name what is accepted, and repeat no url', () => {
 
 test('what this version cannot do is UNSUPPORTED, with what to use instead', () => {
   refused({ shared: '/run/api' }, 'UNSUPPORTED', /scope\.shared.*not supported yet; accepted: "process"/);
-  refused(
-    { redis: url, mode: 'lease' },
-    'UNSUPPORTED',
-    /mode "lease" is not supported yet; accepted: "exact"/,
-  );
 });
 
 test('only rates leave the process', () => {

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { startRedis } from '../http/redis.mjs';
 import { median, ratio, shuffled, spread } from '../statistics.mjs';
 import { table } from '../table.mjs';
+import * as leases from './leases.mjs';
 
 export const title = 'Limits of a fleet, on Redis';
 
@@ -32,11 +33,13 @@ export async function run({ quick }) {
     const results = await measure(contenders, quick ? QUICK : FULL);
     console.log('sluice: answers while Redis is paused');
     const late = await answersOfPaused(redis, quick ? QUICK.rounds : FULL.rounds);
+    console.log('sluice: calls decided by leases');
+    const held = await leases.measure(redis.port, quick ? QUICK : FULL);
     return {
-      sections: [section(results), pausedSection(late)],
+      sections: [section(results), pausedSection(late), leases.section(held)],
       skipped: [],
       losses: losses(results),
-      targets: [...targets(results), pausedTarget(late)],
+      targets: [...targets(results), pausedTarget(late), leases.target(held)],
       charts: [],
     };
   } finally {

@@ -1,6 +1,7 @@
 'use strict';
 
 const { writeFamilies } = require('./exposition');
+const { fleetFamilies } = require('./fleet-metrics');
 
 const counter = (name, help, samples) => ({ name, type: 'counter', help, samples });
 const gauge = (name, help, samples) => ({ name, type: 'gauge', help, samples });
@@ -23,6 +24,7 @@ function familiesOf(guard, stats) {
   return [
     ...requests({ guard: guard.name }, stats),
     ...limiters({ guard: guard.name }, limitersOf(guard, stats)),
+    ...fleetFamilies({ guard: guard.name }, limitersOf(guard, stats), { counter, gauge }),
     ...connections({ guard: guard.name }, stats.connections),
     ...reputation({ guard: guard.name, reputation: guard.reputation?.name }, stats.reputation),
     ...monitor({ guard: guard.name, monitor: guard.monitor?.name }, stats.monitor),

@@ -108,16 +108,18 @@ export interface FleetCluster extends FleetAccount {
 
 /**
  * Every process that names the same server and prefix shares the counts. Calls are awaited: `consumeAsync` and the other
- * methods that end in `Async`. Synchronous calls throw `UNSUPPORTED`.
+ * methods that end in `Async`. Synchronous calls throw `UNSUPPORTED`, except those that `mode: 'lease'` decides.
  */
 export interface FleetScope {
   /** The server that counts, by its url, or with more options; or several that act as one. */
   redis: string | FleetServer | FleetSentinels | FleetCluster;
   /**
-   * Each decision is the server's.
+   * `'exact'`: the server decides each call. `'lease'`: the process decides by units that the server has granted ahead, and
+   * asks where too few are held. `tryConsume`, `consume`, `consumeMany` and handles of keys then work too; a call for which
+   * too little is held is refused by them, while the server is asked for the next. One limit only.
    * @default 'exact'
    */
-  mode?: 'exact';
+  mode?: 'exact' | 'lease';
   /**
    * What decides where the server does not answer: the count of this process by the same limits (`'local'`), admission
    * (`'allow'`), or a refusal (`'deny'`). Such a decision has `degraded: true`.
@@ -196,9 +198,10 @@ export interface Decision {
   wouldRefuse?: boolean;
   /**
    * With a scope of the fleet only: what decided. `'redis'` is the server, now or, for a refusal, at most a second ago;
-   * the others are {@link FleetScope.onError}.
+   * `'lease'` is what this process holds, or a refusal of the server that it knows of; the others are
+   * {@link FleetScope.onError}. Of a lease, `remaining` does not know what other processes have used meanwhile.
    */
-  source?: 'redis' | 'local' | 'allow' | 'deny';
+  source?: 'redis' | 'lease' | 'local' | 'allow' | 'deny';
   /** With a scope of the fleet only: whether the call was decided without the server. */
   degraded?: boolean;
 }
@@ -231,6 +234,12 @@ export interface FleetStats {
   remembers: number;
   /** Decisions without the server, by `onError`. */
   local: number;
+  /** With `mode: 'lease'`: units held now, of all clients. */
+  held: number;
+  /** With `mode: 'lease'`: units that were not used, and that the server has taken back. */
+  givenBack: number;
+  /** With `mode: 'lease'`: synchronous calls that were refused as too little was held. */
+  missed: number;
   /** Calls that were not answered in time. */
   timeouts: number;
   /** Calls that the server answered with an error. */
@@ -315,7 +324,7 @@ export class RateLimiter {
   /** As `tryConsume`, with the whole decision. A refused call consumes nothing. */
   consume(key: string, cost?: number): Decision;
 
-  /** As `consume`, but invalid arguments reject. With a scope of the fleet, the server decides. */
+  /** As `consume`, but invalid arguments reject. With a scope of the fleet, the server decides, or what is held of it. */
   consumeAsync(key: string, cost?: number): Promise<Decision>;
 
   /** As `peek`, in any scope. */

@@ -1,19 +1,21 @@
 'use strict';
 
-const { DECISION, ELSEWHERE, LIMITER_CALL, MIDDLEWARE } = require('../runtime/layouts');
+const { DECISION, DONE, LIMITER_CALL, MIDDLEWARE } = require('../runtime/layouts');
 const { handlesOf, integers, isAdmitted, native, numbers } = require('../runtime/native');
 const { openNamed } = require('../runtime/on-mismatch');
 const { checkName, parseDuration } = require('../runtime/schema');
 const { leaveCost } = require('./cost');
 const { readDecision } = require('./decision');
 const { openFleet } = require('./fleet');
-const { KeyHandle } = require('./key-handle');
+const { markSource } = require('./fleet/answer');
+const { KeyHandle, TextHandle } = require('./key-handle');
 const { creationOptions, nativeOptions, replacementOptions } = require('./options');
 const { checkReady, notAwaited } = require('./awaited');
-const { consumeMany } = require('./several');
+const { consumeEach, consumeMany } = require('./several');
 const {
   kDecide,
   kDecideAwaited,
+  kDecideHeld,
   kIsAwaited,
   kLimits,
   kPolicies,
@@ -22,10 +24,10 @@ const {
   kUndo,
 } = require('./symbols');
 
-const { GENERATION } = DECISION;
+const { ANSWER, GENERATION } = DECISION;
 const { MORE_AFTER, RECEIPT_AT } = MIDDLEWARE;
 const { HANDLE, GUARD } = LIMITER_CALL;
-const { consume, decide, decideByLimit, peek, tryConsume } = native;
+const { consume, decide, decideByLimit, decideHeld, peek, tryConsume } = native;
 const AFTER_RECEIPT = MORE_AFTER + MIDDLEWARE.LENGTH;
 const NO_GUARD = -1;
 
@@ -34,7 +36,7 @@ const collected = handlesOf(native.releaseRateLimiter);
 
 class RateLimiter {
   #name;
-  /** The handle of synchronous calls; `ELSEWHERE` where a server keeps the counts. */
+  /** The handle of synchronous calls; of the fleet's, where a server keeps the counts. */
   #handle;
   /** The handle of the limiter of this process, which has the options. */
   #own;
@@ -55,7 +57,7 @@ class RateLimiter {
     this.#own = openNamed('RateLimiter', name, options, open);
     collected.register(this, this.#own);
     this.#fleet = openFleet(name, this.#own, checked?.scope, options === undefined);
-    this.#handle = this.#fleet === null ? this.#own : ELSEWHERE;
+    this.#handle = this.#fleet === null ? this.#own : this.#fleet.syncHandle;
     this.#readPolicyNames(native.rateLimiterGeneration(this.#own));
   }
 
@@ -78,11 +80,14 @@ class RateLimiter {
   consume(key, cost = 1) {
     this.#leave(cost);
     consume(key);
-    return readDecision(this[kPolicyNames]());
+    const decision = readDecision(this[kPolicyNames]());
+    return this.#fleet === null ? decision : markSource(decision);
   }
 
   consumeAsync(key, cost = 1) {
-    return this.#fleet === null ? this.#soon(() => this.consume(key, cost)) : this.#fleet.consume(key, cost);
+    if (this.#fleet === null) return this.#soon(() => this.consume(key, cost));
+    if (!this.#fleet.isLeased) return this.#fleet.consume(key, cost);
+    return this.#soon(() => this.#consumeHeld(key, cost) ?? this.#fleet.consume(key, cost));
   }
 
   peekAsync(key) {
@@ -112,6 +117,7 @@ class RateLimiter {
   }
 
   consumeMany(keys, cost = 1) {
+    if (this.#fleet?.isLeased) return consumeEach(this, keys, cost);
     return consumeMany(this.#handle, keys, cost);
   }
 
@@ -122,7 +128,7 @@ class RateLimiter {
   }
 
   handle(key) {
-    return new KeyHandle(this, this.#handle, key);
+    return this.#fleet?.isLeased ? new TextHandle(this, key) : new KeyHandle(this, this.#handle, key);
   }
 
   refund(key, cost = 1) {
@@ -176,6 +182,15 @@ class RateLimiter {
     return decision;
   }
 
+  [kDecideHeld](key, cost = 1, guard = NO_GUARD) {
+    if (!this.#fleet.isLeased) return undefined;
+    const decision = this.#consumeHeld(key, cost, guard);
+    if (decision === undefined) return undefined;
+    decision.moreAfterMs = numbers[MORE_AFTER];
+    this.#noteGeneration();
+    return decision;
+  }
+
   /** `limit` replaces the configured one for this call. An admitted call is counted for the guard of this handle. */
   [kDecide](key, cost = 1, limit = undefined, guard = NO_GUARD) {
     this.#leave(cost);
@@ -184,8 +199,7 @@ class RateLimiter {
     else decideByLimit(key, limit);
     const decision = readDecision(this[kPolicyNames]());
     decision.moreAfterMs = numbers[MORE_AFTER];
-    if (integers[GENERATION] !== this.#generation) this.#policies = undefined;
-    this.#generation = integers[GENERATION];
+    this.#noteGeneration();
     return decision;
   }
 
@@ -229,6 +243,21 @@ class RateLimiter {
   #readPolicyNames(generation) {
     this.#policyNames = native.rateLimiterPolicies(this.#own).map(({ name }) => name);
     this.#namesGeneration = generation;
+  }
+
+  /** The decision by what this process holds, and of remembered refusals; undefined where the server has to be asked. */
+  #consumeHeld(key, cost, guard = NO_GUARD) {
+    this.#leave(cost);
+    integers[GUARD] = guard;
+    decideHeld(key);
+    if (integers[ANSWER] === DONE) return undefined;
+    return markSource(readDecision(this[kPolicyNames]()));
+  }
+
+  /** Policies are read anew once others have decided. */
+  #noteGeneration() {
+    if (integers[GENERATION] !== this.#generation) this.#policies = undefined;
+    this.#generation = integers[GENERATION];
   }
 
   /** What a call of this process comes to, as a promise: invalid arguments reject. */

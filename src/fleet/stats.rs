@@ -45,6 +45,9 @@ pub struct NativeFleetStats {
     pub remembered: f64,
     pub remembers: f64,
     pub local: f64,
+    pub missed: f64,
+    pub held: f64,
+    pub given_back: f64,
     pub latency_ms: Option<f64>,
     pub failures: NativeFleetFailures,
 }
@@ -52,9 +55,10 @@ pub struct NativeFleetStats {
 #[napi]
 pub fn fleet_stats(handle: u32) -> Result<NativeFleetStats> {
     let fleets = thread::current()?.fleets.borrow();
-    let fleet = fleets.get(handle)?;
+    let fleet = fleets.get(handle)?.fleet();
     let counts: FleetCounts = fleet.counts();
     let link: LinkStats = fleet.link_stats();
+    let (held, given_back) = fleet.held();
     let failed = |failure: Failure| double(counts.failures[failure as usize]);
     Ok(NativeFleetStats {
         allowed: double(counts.allowed),
@@ -73,6 +77,9 @@ pub fn fleet_stats(handle: u32) -> Result<NativeFleetStats> {
         remembered: double(counts.remembered),
         remembers: double(fleet.remembered()),
         local: double(counts.local),
+        missed: double(counts.missed),
+        held: double(held),
+        given_back: double(given_back),
         latency_ms: link.round_trip.map(|time| time.as_secs_f64() * 1_000.0),
         failures: NativeFleetFailures {
             timeout: failed(Failure::Timeout),

@@ -6,9 +6,10 @@ use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::KeyHash;
 use sluice_core::{Decision, LocalHandle};
 
-use super::crossing::{leave_decision, leave_for_middleware, with_limiter};
+use super::crossing::{leave_decision, leave_for_middleware, with_limiter, with_limiter_or};
 use super::layouts::{LimiterCall, SeveralAnswers};
 use super::observed::{observe, reason};
+use crate::fleet;
 use crate::observation::OBSERVATION;
 use crate::runtime::numbers::integer;
 use crate::runtime::raw::{Admission, Call, DONE, Exports, KEYS_AT_ONCE, Left};
@@ -29,7 +30,8 @@ unsafe extern "C" fn try_consume(env: sys::napi_env, info: sys::napi_callback_in
         if OBSERVATION.is_on() {
             return try_consume_observed(call, key);
         }
-        with_limiter(call, |local, cost| local.try_consume(key, cost, clock::now()), Admission::from)
+        let consume = |local: &mut LocalHandle, cost| local.try_consume(key, cost, clock::now());
+        with_limiter_or(call, consume, Admission::from, || fleet::try_consume_held(call, key))
     })
 }
 
@@ -38,10 +40,11 @@ unsafe extern "C" fn try_consume(env: sys::napi_env, info: sys::napi_callback_in
 #[inline(never)]
 fn try_consume_observed(call: &Call<'_, 1>, key: KeyHash) -> Result<Admission> {
     let consume = |local: &mut LocalHandle, cost| local.consume(key, cost, clock::now());
-    with_limiter(call, consume, |decision| {
+    let answer = |decision: Decision| {
         observe(call, || reason(&decision));
         Admission::from(decision.allowed)
-    })
+    };
+    with_limiter_or(call, consume, answer, || fleet::try_consume_held(call, key))
 }
 
 /// `tryConsumeSeveral(...keys)`: `tryConsume` for each of the keys, of which there are as many as JavaScript left. Keys
@@ -68,13 +71,14 @@ unsafe extern "C" fn try_consume_several(
 unsafe extern "C" fn consume(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::quick(env, info, |call| {
         let key = call.key(0)?;
-        with_limiter(
+        with_limiter_or(
             call,
             |local, cost| local.consume(key, cost, clock::now()),
             |decision| {
                 observe(call, || reason(&decision));
                 leave_decision(call, &decision)
             },
+            || fleet::consume_held(call, key),
         )
     })
 }

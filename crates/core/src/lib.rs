@@ -30,6 +30,7 @@ mod error;
 mod guard;
 mod hit_counter;
 mod key_table;
+mod lease;
 mod lifecycle;
 pub mod observation;
 mod rate_limiter;
@@ -64,12 +65,13 @@ pub use hit_counter::{
     LocalHitCounter, WindowLength,
 };
 pub use key_table::Overflow;
+pub use lease::{Grant, GrantId, Held, Leases, LocalLease, Returned, Taken};
 pub use lifecycle::{
     CancellationToken, HookError, HookOutcome, Lifecycle, LifecycleEvent, LifecycleState, Member,
     MemberCount, MemberEnd, ShutdownOptions, ShutdownReport, ShutdownRequest, ShutdownTimes, ThreadReport,
 };
 pub use rate_limiter::{
-    AlgorithmKind, Decision, LimitOptions, LocalHandle, MAX_LIMITS, Quota, Rate, RateLimiter,
+    AlgorithmKind, CallCounter, Decision, LimitOptions, LocalHandle, MAX_LIMITS, Quota, Rate, RateLimiter,
     RateLimiterConfig, RateLimiterOptions, RateLimiterStats, Receipt, RemoteState, RemoteVerdict, RemoteWord,
     Scope,
 };

@@ -5,6 +5,7 @@
 
 pub(crate) mod algorithm;
 mod call;
+mod call_counter;
 mod config;
 mod config_epoch;
 mod contents;
@@ -25,6 +26,7 @@ mod remote;
 mod scope;
 mod sliding_window;
 
+pub use call_counter::CallCounter;
 pub use config::RateLimiterConfig;
 pub use counts::RateLimiterStats;
 pub use decision::{Decision, Receipt};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use redis::Cmd;
+use sluice_core::runtime::key_hash::KeyHash;
 
 use crate::client_name::ClientName;
 use crate::operation::Operation;
@@ -26,6 +27,7 @@ const MOST_PASSED: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Entry {
     client: ClientName,
+    key: KeyHash,
     operation: Operation,
     /// Calls that were asked for.
     calls: u64,
@@ -77,8 +79,7 @@ impl Batch {
         let fits = Arc::ptr_eq(&self.plan, &request.plan)
             && self.routing.goes_with(&request.routing)
             && operation.name() == request.operation.name()
-            // Its arguments are too many to be one of several.
-            && !matches!(operation, Operation::Undo { .. });
+            && !operation.goes_alone();
         fits && match places.get(&request.client) {
             Some(place) => self.entries[*place].operation.merges_with(&request.operation),
             None => {
@@ -95,7 +96,8 @@ impl Batch {
         self.deadline = self.deadline.min(request.deadline);
         if let Some(place) = places.get(&request.client) {
             let entry = &mut self.entries[*place];
-            entry.calls += 1;
+            entry.calls += request.operation.calls();
+            entry.operation.absorb(&request.operation);
             entry.waiting.push_back(request);
         } else {
             places.insert(request.client.clone(), self.entries.len());
@@ -156,21 +158,33 @@ impl Batch {
 
 impl Entry {
     fn new(request: Request) -> Self {
-        let (client, operation) = (request.client.clone(), request.operation);
-        Self { client, operation, calls: 1, waiting: VecDeque::from([request]) }
+        let (client, key, operation) = (request.client.clone(), request.key, request.operation);
+        Self { client, key, operation, calls: operation.calls(), waiting: VecDeque::from([request]) }
     }
 
     pub(crate) fn client(&self) -> &ClientName {
         &self.client
     }
 
+    /// The client in the table of what is held.
+    pub(crate) fn key(&self) -> KeyHash {
+        self.key
+    }
+
     pub(crate) fn operation(&self) -> &Operation {
         &self.operation
+    }
+
+    /// Calls that were asked for, those among them whose time is over.
+    pub(crate) fn calls(&self) -> u64 {
+        self.calls
     }
 
     pub(crate) fn write(&self, command: &mut Cmd) {
         match self.operation {
             Operation::Take { cost } => command.arg(self.calls).arg(cost),
+            Operation::Lease { cost, beside, .. } => command.arg(self.calls).arg(cost).arg(beside),
+            Operation::GiveBack { units, at, state } => command.arg(at).arg(units).arg(state),
             Operation::Penalize { cost } | Operation::Refund { cost } => command.arg(0).arg(cost),
             Operation::Block { duration } => command.arg(0).arg(duration),
             Operation::Peek | Operation::Reset => command.arg(0).arg(0),

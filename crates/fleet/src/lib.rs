@@ -18,6 +18,7 @@ mod counts;
 mod deadline;
 #[cfg(test)]
 mod differential;
+mod lease;
 mod limiter;
 mod link;
 mod operation;
@@ -34,7 +35,8 @@ mod tls;
 pub use answer::{Answer, Desk, Failure, Source, Ticket};
 pub use client_name::ClientName;
 pub use counts::FleetCounts;
-pub use limiter::{Call, FleetConfig, FleetLimiter, FleetOptions, OnError};
+pub use lease::LocalFleet;
+pub use limiter::{Call, FleetConfig, FleetLimiter, FleetOptions, Mode, OnError};
 pub use link::{LinkState, LinkStats, NodeStats};
 pub use operation::Operation;
 pub use server::{AccountOptions, Server, Urls};

@@ -144,6 +144,14 @@ impl Link {
         }
     }
 
+    /// Whether calls are answered without the server.
+    pub(crate) fn is_away(&self) -> bool {
+        match self {
+            Self::One(link) => link.state() == LinkState::Away,
+            Self::Cluster(cluster) => cluster.is_away(),
+        }
+    }
+
     pub(crate) fn stats(&self) -> LinkStats {
         match self {
             Self::One(link) => link.stats(),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use redis::Cmd;
-use sluice_core::{Error, Rate, RateLimiterConfig, RemoteWord};
+use sluice_core::{Error, GrantId, Leases, Rate, RateLimiterConfig, RemoteWord};
 
 use crate::client_name::{BUCKETS, ClientName};
 use crate::link::slot_of;
@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     slots: OnceLock<Vec<u16>>,
     /// A charge whose caller was answered without the server is taken back.
     pub(crate) gives_back: bool,
+    /// What is held of its clients, where calls are decided by leases.
+    pub(crate) leases: Option<Arc<Leases<ClientName>>>,
 }
 
 impl Plan {
@@ -58,12 +60,71 @@ impl Plan {
             key,
             slots: OnceLock::new(),
             gives_back: false,
+            leases: None,
         })
     }
 
     /// The same plan; `gives_back` says whether a charge is taken back whose caller was answered without the server.
     pub(crate) fn giving_back(self, gives_back: bool) -> Self {
         Self { gives_back, ..self }
+    }
+
+    /// The same plan, for calls that are decided by leases.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_OPTION` where there is no memory for as many clients.
+    pub(crate) fn leasing(self) -> Result<Self, Error> {
+        let max_keys = self.config.options().max_keys;
+        let interval = self.limits.first().map_or(0, Limit::interval);
+        let leases = Leases::new(max_keys, interval).map_err(|cause| Error::InvalidOption {
+            option: "RateLimiter maxKeys".to_owned(),
+            given: max_keys.to_string(),
+            accepted: format!("a number for which the system has address space ({cause})"),
+        })?;
+        Ok(Self { leases: Some(Arc::new(leases)), ..self })
+    }
+
+    /// How long units last that were granted by a single limit, in nanoseconds, and how the server knows them again. `doubles`
+    /// are its state before.
+    pub(crate) fn grant_of(&self, doubles: &[i64], now: u64, units: u64) -> (u64, GrantId) {
+        let at = |index: usize| doubles.get(index).map_or(0, |double| double.max(&0).unsigned_abs());
+        let window = |state| GrantId { at: now, state, row_end: 0, is_window: true };
+        match self.limits.first() {
+            Some(Limit::Gcra { interval, ticks_per_us, .. }) => {
+                let debt = at(0) + units.saturating_mul(*interval);
+                (debt.saturating_mul(US) / ticks_per_us, self.row_of(now, debt))
+            }
+            Some(Limit::FixedWindow { window: length, .. }) => {
+                let left = if at(0) == 0 { *length } else { at(1) };
+                (of_us(left), window(now + left))
+            }
+            Some(Limit::SlidingWindow { window: length, .. }) => {
+                (of_us(length - now % length), window(now / length))
+            }
+            None => (0, GrantId::default()),
+        }
+    }
+
+    /// What a key with a single GCRA limit is left at, by its debt in ticks.
+    pub(crate) fn row_of(&self, now: u64, debt: u64) -> GrantId {
+        GrantId { at: now, state: debt, row_end: self.row_end(now, debt), is_window: false }
+    }
+
+    /// Ticks of a unit of a single GCRA limit.
+    pub(crate) fn interval(&self) -> u64 {
+        match self.limits.first() {
+            Some(Limit::Gcra { interval, .. }) => *interval,
+            _ => 0,
+        }
+    }
+
+    /// Where the row of slots ends, in ticks; 0 where there is none.
+    pub(crate) fn row_end(&self, now: u64, debt: u64) -> u64 {
+        match self.limits.first() {
+            Some(Limit::Gcra { ticks_per_us, .. }) if debt > 0 => now.saturating_mul(*ticks_per_us) + debt,
+            _ => 0,
+        }
     }
 
     /// Whether the script for a single GCRA limit serves it.
@@ -166,6 +227,14 @@ impl Limit {
             Self::Gcra { .. } => "gu".to_owned(),
             Self::FixedWindow { window, .. } => format!("f{}", window / US),
             Self::SlidingWindow { window, .. } => format!("s{}", window / US),
+        }
+    }
+
+    /// Nanoseconds between two units that are held; 0 where all lapse at the end of a window.
+    fn interval(&self) -> u64 {
+        match *self {
+            Self::Gcra { interval, ticks_per_us, .. } => interval * US / ticks_per_us,
+            Self::FixedWindow { .. } | Self::SlidingWindow { .. } => 0,
         }
     }
 

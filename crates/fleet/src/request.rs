@@ -25,6 +25,8 @@ pub(crate) struct Caller {
 pub(crate) struct Request {
     pub(crate) plan: Arc<Plan>,
     pub(crate) client: ClientName,
+    /// The client in the table of what is held.
+    pub(crate) key: KeyHash,
     pub(crate) operation: Operation,
     pub(crate) asked: Instant,
     /// When it is answered without the server.
@@ -51,5 +53,14 @@ pub(crate) struct Routing {
 impl Routing {
     pub(crate) fn goes_with(&self, other: &Self) -> bool {
         (self.asking, self.alone) == (other.asking, other.alone)
+    }
+}
+
+impl Request {
+    /// A request of which nothing waits for the answer. Its time is over now.
+    pub(crate) fn new(plan: Arc<Plan>, client: ClientName, operation: Operation) -> Self {
+        let (asked, key) = (Instant::now(), KeyHash::from_halves(0, 0));
+        let routing = Routing::default();
+        Self { plan, client, key, operation, asked, deadline: asked, caller: None, tries: 0, routing }
     }
 }

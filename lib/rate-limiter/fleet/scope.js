@@ -10,11 +10,11 @@ const PREFIX = /^(?!.*[{}])[\x21-\x7e]{1,64}$/;
 
 const DEFAULTS = { mode: 'exact', onError: 'local', timeout: 50, prefix: 'sluice:' };
 
-const ACCEPTED = '"process", or { redis: "redis://host:port", onError?, timeout?, prefix? }';
+const ACCEPTED = '"process", or { redis: "redis://host:port", mode?, onError?, timeout?, prefix? }';
 
 const SCOPE = {
   redis: serverOption,
-  mode: modeOption,
+  mode: oneOf('exact', 'lease'),
   onError: oneOf('local', 'allow', 'deny'),
   timeout: timeoutOption,
   prefix: prefixOption,
@@ -36,16 +36,19 @@ function scopeOption(value, option) {
   }
   const checked = owned(DEFAULTS, checkOptions(option, value, SCOPE));
   if (checked.redis === undefined) throw invalidOption(`${option} redis`, undefined, ACCEPTED);
-  const { redis, onError, timeout, prefix } = checked;
-  const scope = owned(redis, { onError, timeoutMs: timeout, prefix });
+  const { redis, mode, onError, timeout, prefix } = checked;
+  const scope = owned(redis, { mode, onError, timeoutMs: timeout, prefix });
   return { native: scope, description: native.describeScope(scope) };
 }
 
-function modeOption(value, option) {
-  if (value === 'lease') {
-    throw new SluiceError('UNSUPPORTED', `${option} "lease" is not supported yet; accepted: "exact"`);
-  }
-  return oneOf('exact', 'lease')(value, option);
+/** Refuses limits that calls cannot be decided by in this scope. */
+function checkScope(owner, { scope, limits }) {
+  if (scope?.native?.mode !== 'lease' || limits === undefined || limits.length === 1) return;
+  const given = `${owner} scope mode "lease" with ${limits.length} limits is not supported`;
+  throw new SluiceError(
+    'UNSUPPORTED',
+    `${given}: units are held by one limit; accepted: one limit, or mode "exact"`,
+  );
 }
 
 function timeoutOption(value, option) {
@@ -59,4 +62,4 @@ function prefixOption(value, option) {
   throw invalidOption(option, value, '1 to 64 printable ASCII characters without spaces and braces');
 }
 
-module.exports = { scopeOption };
+module.exports = { checkScope, scopeOption };

@@ -240,7 +240,7 @@ impl RateLimiter {
     }
 
     /// Runs `body` on a call that is made without a thread-local handle.
-    fn call<R>(&self, body: impl FnOnce(&Call<'_, ShardedCounters<COUNTERS>>) -> R) -> Result<R> {
+    pub(super) fn call<R>(&self, body: impl FnOnce(&Call<'_, ShardedCounters<COUNTERS>>) -> R) -> Result<R> {
         let epoch = self.check_open()?;
         let contents = self.enter()?;
         let config = self.in_force.load();

@@ -22,9 +22,8 @@ pub(crate) fn request(
     at: u64,
 ) -> Request {
     let asked = start + Duration::from_millis(at);
-    let (plan, client) = (Arc::clone(plan), name(client));
     let deadline = asked + Duration::from_millis(50);
-    Request { plan, client, operation, asked, deadline, caller: None, tries: 0, routing: Routing::default() }
+    Request { asked, deadline, ..Request::new(Arc::clone(plan), name(client), operation) }
 }
 
 const ONE: Operation = Operation::Take { cost: 1 };

@@ -245,6 +245,12 @@ impl Cluster {
         from.fail(refused, Failure::Away);
     }
 
+    /// Whether no node can be asked.
+    pub(super) fn is_away(&self) -> bool {
+        let map = self.map.read();
+        !map.links.is_empty() && map.links.iter().all(|link| link.state() == LinkState::Away)
+    }
+
     pub(super) fn stats(&self) -> LinkStats {
         let map = self.map.read();
         let all: Vec<_> = map.links.iter().map(|link| link.stats()).collect();

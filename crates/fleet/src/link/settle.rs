@@ -12,10 +12,11 @@ use super::{LinkState, Shared};
 use crate::answer::{Deliveries, Failure};
 use crate::client_name::ClientName;
 use crate::composer::{Batch, Entry};
+use crate::lease::{self, Round};
 use crate::operation::Operation;
 use crate::plan::{Plan, of_us};
 use crate::reply::{EntryReply, Reply};
-use crate::request::{Request, Routing};
+use crate::request::Request;
 
 /// A call that the server says it did not run is asked once more.
 const MOST_TRIES: u8 = 2;
@@ -43,7 +44,7 @@ impl Shared {
         }
         self.note_answer(&sent, received);
         match Reply::read(&reply, &sent.batch) {
-            Some(reply) => self.settle_reply(sent.batch, reply, received),
+            Some(reply) => self.settle_reply(sent.batch, reply, (sent.at, received)),
             None => {
                 self.failed("a reply that none of the scripts gives".to_owned());
                 self.fail(waiting(sent.batch), Failure::Refused);
@@ -60,13 +61,20 @@ impl Shared {
         self.set_state(LinkState::Ready);
     }
 
-    fn settle_reply(&self, batch: Batch, reply: Reply, received: Instant) {
+    fn settle_reply(&self, batch: Batch, reply: Reply, (sent, received): (Instant, Instant)) {
         self.work.lock().clock.saw(reply.now(), received);
         match reply {
             Reply::Late { .. } => self.ask_again(waiting(batch)),
             Reply::Done { now, entries } => {
                 let mut deliveries = Deliveries::default();
                 let plan = Arc::clone(batch.plan());
+                if let Some(leases) = plan.leases.as_ref().filter(|_| lease::concerns(batch.operation())) {
+                    let round = Round { leases, plan: &plan, now, sent: lease::on_clock(sent), received };
+                    for (entry, reply) in batch.into_entries().into_iter().zip(&entries) {
+                        self.settle_lease(&round, entry, reply, &mut deliveries);
+                    }
+                    return;
+                }
                 for (entry, reply) in batch.into_entries().into_iter().zip(&entries) {
                     self.settle_entry(&plan, entry, reply, (now, received), &mut deliveries);
                 }
@@ -99,12 +107,18 @@ impl Shared {
         let state = RemoteState { now: of_us(now), block: of_us(reply.block), words: &words };
         let (client, operation) = (entry.client().clone(), *entry.operation());
         let (cost, mut granted) = (operation.cost(), 0);
+        if operation.decides()
+            && let Some(caller) = entry.waiting.iter().find_map(|request| request.caller.as_ref())
+        {
+            let charged = operation.charges().map_or(0, |cost| outcome * cost);
+            caller.limiter.learn(plan, caller.key, &state, charged);
+        }
         for request in entry.waiting {
             let allowed = granted < outcome;
             granted += u64::from(allowed);
             self.answer(request, deliveries, |caller, request| {
                 let decision = match operation {
-                    Operation::Take { .. } => {
+                    Operation::Take { .. } | Operation::Lease { .. } => {
                         let verdict = RemoteVerdict { allowed, cost, charged: granted * cost };
                         plan.config.describe_remote(&state, verdict)
                     }
@@ -123,20 +137,31 @@ impl Shared {
         }
     }
 
+    /// Holds what a script call has granted beside its callers.
+    fn settle_lease(&self, round: &Round<'_>, entry: Entry, reply: &EntryReply, deliveries: &mut Deliveries) {
+        if reply.outcome.is_none() {
+            return self.fail(entry.waiting.into(), Failure::Foreign);
+        }
+        let mut lease = round.of(&entry, reply);
+        if let Some(caller) = entry.waiting.iter().find_map(|request| request.caller.as_ref()) {
+            lease.tell(&caller.limiter);
+        }
+        for request in entry.waiting {
+            let verdict = lease.next(&request);
+            self.answer(request, deliveries, |caller, request| {
+                caller.limiter.decided(request, verdict, round.received)
+            });
+        }
+        if let Some((client, operation)) = lease.hold() {
+            self.give_back(round.plan, client, operation, round.received);
+        }
+    }
+
     /// Takes back what was charged in time, but answered after its callers were refused.
     fn give_back(&self, plan: &Arc<Plan>, client: ClientName, operation: Operation, now: Instant) {
         let plan = Arc::clone(plan);
         let deadline = now + Duration::from_secs(1);
-        let request = Request {
-            plan,
-            client,
-            operation,
-            asked: now,
-            deadline,
-            caller: None,
-            tries: 0,
-            routing: Routing::default(),
-        };
+        let request = Request { asked: now, deadline, ..Request::new(plan, client, operation) };
         self.pending.fetch_add(1, Ordering::Relaxed);
         self.work.lock().add(request);
     }
