@@ -236,6 +236,8 @@ export declare function isClockManual(): boolean
 
 /** Whether threads measure something, by its code in `MEASURED`. */
 export declare function isMeasured(what: number): boolean
+/** Whether calls are decided by units that this process holds. */
+export declare function isLeased(handle: number): boolean
 
 /** Whether the observation of the process was started. */
 export declare function isObserved(): boolean
@@ -550,6 +552,12 @@ export interface NativeFleetFailures {
   foreign: number
 }
 
+/** One of the servers that a link asks. */
+export interface NativeFleetNode {
+  server: string
+  state: string
+}
+
 /** What a limiter of the fleet counts, and the link that it uses. */
 export interface NativeFleetStats {
   allowed: number
@@ -557,6 +565,7 @@ export interface NativeFleetStats {
   dryRefused: number
   state: string
   server: string
+  nodes: Array<NativeFleetNode>
   version?: string
   evictionPolicy?: string
   lastError?: string
@@ -567,6 +576,9 @@ export interface NativeFleetStats {
   remembered: number
   remembers: number
   local: number
+  missed: number
+  held: number
+  givenBack: number
   latencyMs?: number
   failures: NativeFleetFailures
 }
@@ -897,10 +909,16 @@ export interface NativeRetention {
 
 /** The scope of a limiter, whose shape JavaScript has checked. */
 export interface NativeScope {
-  url: string
+  /** Of `url`, `nodes` and `sentinels` with `master`, one is there. */
+  url?: string
+  nodes?: Array<string>
+  sentinels?: Array<string>
+  master?: string
   username?: string
   password?: string
   database?: number
+  tls?: NativeTls
+  mode: string
   onError: string
   timeoutMs: number
   prefix: string
@@ -1002,6 +1020,18 @@ export interface NativeThreadReport {
   tasksLeft: number
   hooks: Array<NativeHookOutcome>
   hooksMs: number
+}
+
+/** How a connection is encrypted. Certificates and keys are PEM. */
+export interface NativeTls {
+  /** Whether it is whatever the url says. */
+  isAskedFor: boolean
+  ca?: string
+  cert?: string
+  key?: string
+  servername?: string
+  /** The authorities that are trusted without `ca`. */
+  roots?: string
 }
 
 /** What `acceptWaiting` found in the queue. */
@@ -1378,6 +1408,7 @@ export declare function decide(key: string): void
 export declare function decideByLimit(key: string, limit: number): void
 
 export declare function delayOfThread(): number
+export declare function decideHeld(key: string): void
 
 export declare function deleteHits(key: string): boolean
 
@@ -1448,6 +1479,8 @@ export declare function permitFailure(): void
 export declare function permitSuccess(): void
 
 export declare function permitSuccessAfter(durationMs: number): void
+
+export declare function putBackHeld(key: string, cost: number): 0 | 1
 
 export declare function readClientEvents(ip: string): void
 

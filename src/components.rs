@@ -12,7 +12,7 @@ use sluice_core::{
     LocalShedder, Registry, Reputation, ThreadId, Waits,
 };
 
-use sluice_fleet::FleetLimiter;
+use sluice_fleet::LocalFleet;
 
 use crate::runtime::raw::Exports;
 use crate::runtime::seam::Declarations;
@@ -41,7 +41,7 @@ pub(crate) struct Handles {
     pub(crate) hit_counters: RefCell<Slab<LocalHitCounter>>,
     pub(crate) limiters: RefCell<Slab<LocalHandle>>,
     pub(crate) waits: RefCell<Slab<Arc<Waits>>>,
-    pub(crate) fleets: RefCell<Slab<Arc<FleetLimiter>>>,
+    pub(crate) fleets: RefCell<Slab<LocalFleet>>,
     pub(crate) fleet_desks: RefCell<Slab<Arc<fleet::PortDesk>>>,
     pub(crate) trackers: RefCell<Slab<Arc<ConnectionTracker>>>,
     pub(crate) registries: RefCell<Slab<Arc<Registry>>>,

@@ -2,6 +2,7 @@
 
 mod asking;
 mod desk;
+mod held;
 mod layouts;
 mod opening;
 mod stats;
@@ -12,7 +13,8 @@ use sluice_fleet::{Failure, FleetLimiter, LinkState, Source};
 
 use self::asking::OperationKind;
 pub(crate) use self::desk::PortDesk;
-use self::layouts::{AnswerKind, FleetAnswer, FleetCall};
+pub(crate) use self::held::{consume as consume_held, try_consume as try_consume_held};
+use self::layouts::{AnswerKind, DecidedBy, FleetAnswer, FleetCall};
 use crate::components::Component;
 use crate::runtime::raw::Exports;
 use crate::runtime::seam::{Coded, Declarations, Layout, codes};
@@ -23,7 +25,7 @@ pub(crate) const COMPONENT: Component = Component {
     state: &FLEETS,
     export,
     declarations: Declarations {
-        layouts: &[FleetCall::DESCRIPTION, FleetAnswer::DESCRIPTION],
+        layouts: &[FleetCall::DESCRIPTION, FleetAnswer::DESCRIPTION, DecidedBy::DESCRIPTION],
         codes: &[
             OperationKind::DESCRIPTION,
             AnswerKind::DESCRIPTION,
@@ -37,6 +39,7 @@ pub(crate) const COMPONENT: Component = Component {
 
 fn export(exports: &Exports<'_>) -> Result<()> {
     asking::export(exports)?;
+    held::export(exports)?;
     desk::export(exports)
 }
 
@@ -44,6 +47,7 @@ codes! {
     /// Where a decision comes from.
     Source = "FLEET_SOURCE" {
         Redis = "redis",
+        Lease = "lease",
         Local = "local",
         Allow = "allow",
         Deny = "deny",

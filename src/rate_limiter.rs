@@ -16,19 +16,24 @@ use sluice_core::observation::LimiterTotals;
 use sluice_core::{Instances, LimitOptions, Quota, RateLimiter, RateLimiterOptions};
 
 use self::layouts::{
-    DecisionIntegers, DecisionNumbers, HashedKey, JoinKind, LimiterCost, MiddlewareNumbers, SeveralAnswers,
-    WaitAnswer, WaitKind, WaitNumbers,
+    DecisionNumbers, HashedKey, JoinKind, LimiterCost, MiddlewareNumbers, SeveralAnswers, WaitAnswer, WaitKind,
+    WaitNumbers,
 };
 use crate::components::Component;
 use crate::runtime::raw::Exports;
 use crate::runtime::seam::{Coded, Declarations, Layout};
 use crate::runtime::thread;
 
-pub(crate) use self::crossing::receipt;
-pub(crate) use self::layouts::LimiterCall;
+pub(crate) use self::crossing::{leave_decision, leave_for_middleware, receipt, units_of};
+pub(crate) use self::layouts::{DecisionIntegers, LimiterCall};
+pub(crate) use self::observed::{observe_as, reason};
 
 /// In place of the handle: the limiter counts on a server, which a synchronous call cannot await.
 pub(crate) const ELSEWHERE: i32 = -100;
+
+/// In place of the handle: synchronous calls are decided by what is held of the limiter of the fleet whose handle is this
+/// less the number.
+pub(crate) const HELD: i32 = -1_000;
 
 static LIMITERS: Instances<RateLimiter> = Instances::new();
 

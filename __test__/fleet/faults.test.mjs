@@ -11,6 +11,9 @@ const { RateLimiter } = sluice;
 const TIMEOUT = 50;
 /** More than the deadline for a thread that has to wait for its turn on a busy machine. */
 const SLACK = 400;
+/** Until a native thread has its turn beside those of other tests. */
+const TURN = 60;
+const TICK = 2;
 const HOUR = { limit: 1_000_000, window: '1h' };
 
 function open(url, scope, quota = HOUR) {
@@ -23,6 +26,22 @@ async function timed(limiter, key = 'a', cost = 1) {
   const startedAt = performance.now();
   const decision = await limiter.consumeAsync(key, cost);
   return { ...decision, ms: performance.now() - startedAt };
+}
+
+/** How late timers of this process are at most, in milliseconds: what the machine cannot hold, the link cannot. */
+function lateness() {
+  let [last, worst] = [performance.now(), 0];
+  const timer = setInterval(() => {
+    const now = performance.now();
+    worst = Math.max(worst, now - last - TICK);
+    last = now;
+  }, TICK);
+  return {
+    end() {
+      clearInterval(timer);
+      return worst;
+    },
+  };
 }
 
 async function healed(limiter) {
@@ -53,10 +72,12 @@ test(
     await limiter.ready();
     const before = await used(limiter);
     redis.pause();
+    const late = lateness();
     const first = await Promise.all(Array.from({ length: 20 }, () => timed(limiter)));
+    const most = TIMEOUT + 10 + 3 * late.end() + TURN;
     for (const { allowed, degraded, source, ms } of first) {
       assert.deepEqual([allowed, degraded, source], [false, true, 'deny']);
-      assert.ok(ms >= TIMEOUT - 2 && ms < TIMEOUT + SLACK, `${ms} ms`);
+      assert.ok(ms >= TIMEOUT - 2 && ms < most, `${ms} ms of ${most}`);
     }
     while (limiter.stats().fleet.state !== 'away') await timed(limiter);
     const { ms, retryAfterMs } = await timed(limiter);
@@ -226,6 +247,28 @@ test('onError decides: local by the same limits, allow, deny', withRedis, async 
   assert.deepEqual(await outcomes('allow'), [true, true, true]);
   assert.deepEqual(await outcomes('deny'), [false, false, false]);
 });
+
+for (const mode of ['exact', 'lease']) {
+  test(`${mode}: local goes on from what the server knew`, withRedis, async (t) => {
+    const redis = await startRedis(t);
+    const limiter = open(redis.url, { mode, onError: 'local' }, { limit: 10, window: '30d' });
+    await limiter.ready();
+    for (let n = 0; n < 7; n++) assert.equal((await limiter.consumeAsync('a')).allowed, true);
+    await redis.kill();
+    let admitted = 0;
+    for (let n = 0; n < 20; n++) {
+      if ((await limiter.consumeAsync('a')).allowed) admitted += 1;
+    }
+    // Of a lease, units that are held may be charged and not used.
+    assert.ok(mode === 'exact' ? admitted === 3 : admitted <= 3, `${admitted} admitted`);
+    assert.equal((await limiter.consumeAsync('a')).source, 'local');
+    assert.equal(
+      (await limiter.consumeAsync('b')).remaining,
+      9,
+      'a client that it did not know has a full quota',
+    );
+  });
+}
 
 test('what cannot be done without the server rejects', withRedis, async () => {
   const limiter = open(`redis://127.0.0.1:${await freePort()}`);

@@ -114,3 +114,35 @@ test('Fastify: admitted, refused, and degraded', withRedis, async (t) => {
   assert.equal((await ask(port)).status, 429);
   assert.equal((await ask(await served(await nowhere('deny')))).status, 503);
 });
+
+test(
+  'metrics say what limiters of the fleet count, and nothing of those of the process',
+  withRedis,
+  async (t) => {
+    const redis = await startRedis(t);
+    const name = freshName();
+    const rateLimit = { limit: 1000, window: '30d' };
+    const guard = createGuard(name, { rateLimit, scope: scopeOf(redis, { mode: 'lease', onError: 'deny' }) });
+    for (let n = 0; n < 100; n++) await guard.check(request());
+    const text = guard.metrics();
+    const labels = `guard="${name}",limiter="${name}"`;
+    const value = (family, more = '') => {
+      const sample = `${family}{${labels}${more}} `;
+      const line = text.split('\n').find((each) => each.startsWith(sample));
+      assert.ok(line, `${sample} of ${text}`);
+      return Number(line.slice(sample.length));
+    };
+    const { fleet } = guard.limiter.stats();
+    assert.equal(value('sluice_fleet_decisions_total', ',source="redis"'), fleet.decisions);
+    assert.equal(value('sluice_fleet_decisions_total', ',source="local"'), 0);
+    assert.equal(value('sluice_fleet_failures_total', ',reason="timeout"'), 0);
+    assert.equal(value('sluice_fleet_state', ',state="ready"'), 1);
+    assert.equal(value('sluice_fleet_state', ',state="away"'), 0);
+    assert.ok(value('sluice_fleet_latency_seconds') > 0);
+    assert.ok(value('sluice_fleet_commands_total') > 0);
+    assert.ok(value('sluice_fleet_held') >= 0);
+    assert.equal(value('sluice_fleet_missed_total'), 0);
+    const local = createGuard(freshName(), { rateLimit });
+    assert.doesNotMatch(local.metrics(), /sluice_fleet/);
+  },
+);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
+import { selfSigned } from '../helpers/certificate.mjs';
 import { freshName } from '../helpers/peer.mjs';
 
 const { CircuitBreaker, ConnectionTracker, RateLimiter, Reputation, createGuard } = sluice;
@@ -41,7 +42,44 @@ test('mistakes in a scope name what is accepted, and repeat no url', () => {
     [{ redis: 'redis://me:hunter#2@host' }, /invalid port|fragment|no url/],
     [{ redis: { url, database: 1.5 } }, /database is 1\.5; accepted: an integer/],
     [{ redis: { url, password: 7 } }, /password is no string/],
-    [{ redis: { url, user: 'me' } }, /has no option "user"; accepted: url, username/],
+    [
+      { redis: { url, user: 'me' } },
+      /has no option "user"; accepted: url, nodes, sentinels, master, username/,
+    ],
+    [{ redis: { nodes: [] } }, /nodes is no list of urls; accepted: an array of one url or more/],
+    [{ redis: { nodes: url } }, /nodes is no list of urls/],
+    [{ redis: { nodes: ['http://me:hunter2@host'] } }, /scope\.redis\.nodes is a url of the scheme "http"/],
+    [{ redis: { nodes: [url] } }, /nodes is given with a database; accepted: no database/],
+    [{ redis: { nodes: ['redis://a', 'rediss://b'] } }, /nodes is urls with and without TLS/],
+    [{ redis: { nodes: ['unix:///run/redis.sock'] } }, /nodes is a url of a Unix socket/],
+    [{ redis: { url, nodes: [url] } }, /has url and nodes; accepted: one of url, nodes, sentinels/],
+    [{ redis: { sentinels: [url] } }, /has sentinels without master; accepted: both, or neither/],
+    [{ redis: { url, master: 'main' } }, /has master without sentinels/],
+    [{ redis: { sentinels: [url], master: 'a b' } }, /master is "a b"; accepted: the name/],
+    [{ redis: { sentinels: [url], master: 'm' } }, /sentinels is a url with a database/],
+    [{ redis: { url, tls: true } }, /tls options is true; accepted: an object/],
+    [{ redis: { url, tls: { ca: 7 } } }, /tls ca is neither text nor a Buffer; accepted: PEM/],
+    [
+      { redis: { url, tls: { ca: 'hunter2' } } },
+      /scope\.redis\.tls\.ca is a text that holds none; accepted: one PEM/,
+    ],
+    [{ redis: { url, tls: { ca: Buffer.from('hunter2') } } }, /tls\.ca is a text that holds none/],
+    [{ redis: { url, tls: { key: 'hunter2' } } }, /tls\.cert is missing; accepted: the certificate of `key`/],
+    [{ redis: { url, tls: { cert: 'hunter2' } } }, /tls\.key is missing/],
+    [
+      { redis: { url, tls: { ...selfSigned(), key: 'hunter2' } } },
+      /tls\.key is a text that holds none; accepted: a PEM/,
+    ],
+    [
+      { redis: { url, tls: { ...selfSigned(), key: selfSigned().key } } },
+      /tls\.key is given with a certificate/,
+    ],
+    [{ redis: { url, tls: { servername: 'no host' } } }, /tls\.servername is no name of a host/],
+    [
+      { redis: { url, tls: { rejectUnauthorized: false } } },
+      /has no option "rejectUnauthorized"; accepted: ca, cert/,
+    ],
+    [{ redis: { url: 'unix:///run/redis.sock', tls: {} } }, /tls is given with a Unix socket/],
     [{ redis: url, onError: 'pass' }, /onError is "pass"; accepted: "local", "allow", "deny"/],
     [{ redis: url, mode: 'fast' }, /mode is "fast"; accepted: "exact", "lease"/],
     [{ redis: url, timeout: 0 }, /timeout is 0/],
@@ -55,19 +93,6 @@ test('mistakes in a scope name what is accepted, and repeat no url', () => {
 
 test('what this version cannot do is UNSUPPORTED, with what to use instead', () => {
   refused({ shared: '/run/api' }, 'UNSUPPORTED', /scope\.shared.*not supported yet; accepted: "process"/);
-  refused(
-    { redis: url, mode: 'lease' },
-    'UNSUPPORTED',
-    /mode "lease" is not supported yet; accepted: "exact"/,
-  );
-  refused(
-    { redis: 'rediss://me:hunter2@host' },
-    'UNSUPPORTED',
-    /TLS is not supported yet; accepted: a "redis:/,
-  );
-  refused({ redis: { url, tls: {} } }, 'UNSUPPORTED', /TLS is not supported yet/);
-  refused({ redis: { nodes: [url] } }, 'UNSUPPORTED', /Cluster is not supported yet/);
-  refused({ redis: { sentinels: [url], master: 'm' } }, 'UNSUPPORTED', /Sentinel is not supported yet/);
 });
 
 test('only rates leave the process', () => {

@@ -55,7 +55,7 @@ test('bytes that are no reply end the connection, and the calls under way', asyn
 test('a node of a cluster is named as such', async (t) => {
   const limiter = open(await startFake(t, serverOf('7.0.0', '-MOVED 3999 127.0.0.1:6381\r\n')));
   assert.equal((await limiter.consumeAsync('a')).source, 'deny');
-  assert.match(limiter.stats().fleet.lastError, /a node of a cluster, which this version does not support/);
+  assert.match(limiter.stats().fleet.lastError, /is a node of a cluster; accepted for one: `nodes`/);
 });
 
 test('a server that cannot run scripts answers with errors', async (t) => {

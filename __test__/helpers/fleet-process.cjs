@@ -1,4 +1,5 @@
-// A process of a fleet: so many threads make so many calls on one key, and it prints how many were admitted and failed.
+// A process of a fleet: so many threads make so many calls on one key, or call for so long, and it prints how many were
+// admitted and failed, and when the first was made.
 'use strict';
 
 const { Worker, isMainThread, workerData, parentPort } = require('node:worker_threads');
@@ -8,13 +9,14 @@ if (isMainThread) startThreads(JSON.parse(process.argv[2]));
 else work(workerData);
 
 async function startThreads(task) {
-  const totals = { admitted: 0, degraded: 0 };
+  const totals = { admitted: 0, degraded: 0, startedAt: Number.POSITIVE_INFINITY };
   const threads = Array.from({ length: task.threads }, () => new Worker(__filename, { workerData: task }));
   await Promise.all(
     threads.map(
       (thread) =>
         new Promise((resolve, reject) => {
-          thread.on('message', ({ admitted, degraded }) => {
+          thread.on('message', ({ admitted, degraded, startedAt }) => {
+            totals.startedAt = Math.min(totals.startedAt, startedAt);
             totals.admitted += admitted;
             totals.degraded += degraded;
           });
@@ -26,12 +28,15 @@ async function startThreads(task) {
   console.log(JSON.stringify(totals));
 }
 
-async function work({ name, scope, limit, calls, inFlight }) {
-  const limiter = new RateLimiter(name, { limit, window: '30d', scope });
+async function work({ name, scope, limit, window = '30d', calls, forMs, inFlight }) {
+  const limiter = new RateLimiter(name, { limit, window, scope });
   await limiter.ready({ timeout: '30s' });
-  const totals = { admitted: 0, degraded: 0 };
+  const totals = { admitted: 0, degraded: 0, startedAt: Date.now() };
+  const goesOn = (n) => (forMs === undefined ? n < calls / inFlight : Date.now() < totals.startedAt + forMs);
   const loop = async () => {
-    for (let n = 0; n < calls / inFlight; n++) {
+    for (let n = 0; goesOn(n); n++) {
+      // Others get their turn: what is held is decided without waiting.
+      if (n % 64 === 63) await new Promise(setImmediate);
       const { allowed, degraded } = await limiter.consumeAsync('hot');
       if (allowed) totals.admitted += 1;
       if (degraded) totals.degraded += 1;

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-const program = process.env.SLUICE_TEST_REDIS ?? 'redis-server';
+export const program = process.env.SLUICE_TEST_REDIS ?? 'redis-server';
 const version = spawnSync(program, ['--version'], { encoding: 'utf8' });
 const missing =
   version.status === 0 ? undefined : `${program} cannot be started: nothing of the fleet was tested`;
@@ -36,20 +36,46 @@ export async function startRedis(t, { args = [], persists = false } = {}) {
   return redis;
 }
 
-class RedisServer {
+/** What answers commands of a test on a port. */
+export class CommandClient {
+  constructor(port) {
+    this.port = port;
+  }
+
+  get url() {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  /** The reply to a command, as it is on the wire. */
+  async command(...words) {
+    const socket = net.connect(this.port, '127.0.0.1');
+    socket.end(`*${words.length}\r\n${words.map(bulk).join('')}*1\r\n$4\r\nQUIT\r\n`);
+    let reply = '';
+    for await (const chunk of socket) reply += chunk;
+    return reply;
+  }
+
+  /** Resolves once the reply to a command is as it is to be. */
+  async until(isRight, ...words) {
+    while (!isRight(await this.command(...words).catch(() => ''))) await delay(20);
+  }
+
+  /** A reply that is a number. */
+  async number(...words) {
+    return Number(/^:(-?\d+)/.exec(await this.command(...words))[1]);
+  }
+}
+
+class RedisServer extends CommandClient {
   #args;
   #persists;
   #directory = mkdtempSync(path.join(tmpdir(), 'sluice-redis-'));
   #process;
 
   constructor(port, args, persists) {
-    this.port = port;
+    super(port);
     this.#args = args;
     this.#persists = persists;
-  }
-
-  get url() {
-    return `redis://127.0.0.1:${this.port}`;
   }
 
   async start() {
@@ -78,20 +104,6 @@ class RedisServer {
   async remove() {
     await this.kill();
     rmSync(this.#directory, { recursive: true, force: true });
-  }
-
-  /** The reply to a command, as it is on the wire. */
-  async command(...words) {
-    const socket = net.connect(this.port, '127.0.0.1');
-    socket.end(`*${words.length}\r\n${words.map(bulk).join('')}*1\r\n$4\r\nQUIT\r\n`);
-    let reply = '';
-    for await (const chunk of socket) reply += chunk;
-    return reply;
-  }
-
-  /** A reply that is a number. */
-  async number(...words) {
-    return Number(/^:(-?\d+)/.exec(await this.command(...words))[1]);
   }
 
   async #answers() {

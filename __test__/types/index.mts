@@ -70,7 +70,7 @@ limiter.acquire('a', { timeout: 'soon' });
 expect<Equal<ReturnType<typeof limiter.handle>, KeyHandle>>();
 expect<Equal<ReturnType<typeof limiter.stats>, RateLimiterStats>>();
 expect<Equal<Decision['wouldRefuse'], boolean | undefined>>();
-expect<Equal<Decision['source'], 'redis' | 'local' | 'allow' | 'deny' | undefined>>();
+expect<Equal<Decision['source'], 'redis' | 'lease' | 'local' | 'allow' | 'deny' | undefined>>();
 expect<Equal<ReturnType<typeof limiter.peekAsync>, Promise<Decision>>>();
 expect<Equal<ReturnType<typeof limiter.blockAsync>, Promise<boolean>>>();
 expect<Equal<ReturnType<typeof limiter.ready>, Promise<void>>>();
@@ -81,6 +81,7 @@ const scope: LimiterScope = {
   timeout: '20ms',
 };
 new RateLimiter('fleet', { limit: 1, window: '1s', scope });
+new RateLimiter('held', { limit: 1, window: '1s', scope: { redis: 'redis://host', mode: 'lease' } });
 // @ts-expect-error no such mode
 new RateLimiter('fleet', { limit: 1, window: '1s', scope: { redis: 'redis://host', mode: 'fast' } });
 limiter.consumeMany(['a', 'b'] as const, 2);

@@ -5,7 +5,7 @@ import { connect, createServer } from 'node:net';
 
 const START_TIMEOUT_MS = 5_000;
 
-/** Resolves with its port and `stop`, or with undefined if it is not installed or does not start. */
+/** Resolves with its port, `pause`, `resume` and `stop`, or with undefined if it is not installed or does not start. */
 export async function startRedis() {
   const port = await freePort();
   const options = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
@@ -14,7 +14,8 @@ export async function startRedis() {
   const ended = once(server, 'exit').catch(() => {});
   const answers = await Promise.race([listens(port), ended.then(() => false)]);
   const stop = () => server.kill();
-  if (answers) return { port, stop };
+  const [pause, resume] = ['SIGSTOP', 'SIGCONT'].map((signal) => () => server.kill(signal));
+  if (answers) return { port, pause, resume, stop };
   stop();
   return undefined;
 }

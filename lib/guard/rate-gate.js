@@ -3,7 +3,7 @@
 const { invalidOption } = require('../runtime/errors');
 const { owned } = require('../runtime/schema');
 const { RateLimiter } = require('../rate-limiter');
-const { kDecide, kDecideAwaited, kReceipt, kUndo } = require('../rate-limiter/symbols');
+const { kDecide, kDecideAwaited, kDecideHeld, kReceipt, kUndo } = require('../rate-limiter/symbols');
 const { GuardDecision } = require('./guard-decision');
 const { isPreflight } = require('./preflight');
 const { keyMissing, quotaExceeded } = require('./refusal');
@@ -77,7 +77,7 @@ class RateGate {
     return rule.evaluate(request, client.key, {
       skip: () => this.#skipped(client),
       decide: (key, cost, limit) => {
-        if (rule.isAwaited) return this.#decideAwaited(rule, client, key, cost, limit);
+        if (rule.isAwaited) return this.#decideElsewhere(rule, client, key, cost, limit);
         if (rule.wait !== undefined) return this.#decideOrWait(rule, incoming, client, key, cost);
         return this.#decide(rule, client, key, cost, limit);
       },
@@ -121,6 +121,13 @@ class RateGate {
 
   #decide(rule, client, key, cost, limit) {
     return this.#conclude(rule, client, key, cost, this.#charge(rule, key, cost, limit));
+  }
+
+  /** As `#decide`, by units of the server that this process holds, else by the server. */
+  #decideElsewhere(rule, client, key, cost, limit) {
+    const held = limit === undefined ? this.#chargeHeld(rule, key, cost) : undefined;
+    if (held !== undefined) return this.#conclude(rule, client, key, cost, held);
+    return this.#decideAwaited(rule, client, key, cost, limit);
   }
 
   /** As `#decide`, by a server that keeps the counts. */
@@ -169,6 +176,16 @@ class RateGate {
   #charge(rule, key, cost, limit) {
     try {
       return rule.limiter[kDecide](key, cost, limit, this.#countingGuard);
+    } catch (error) {
+      if (MISTAKES.has(error?.code)) throw error;
+      return this.#counts.fault(error);
+    }
+  }
+
+  /** As `#charge`; undefined where the server has to be asked. */
+  #chargeHeld(rule, key, cost) {
+    try {
+      return rule.limiter[kDecideHeld](key, cost, this.#countingGuard);
     } catch (error) {
       if (MISTAKES.has(error?.code)) throw error;
       return this.#counts.fault(error);

@@ -53,6 +53,17 @@ const FLEET = [
     oneOf('state', LINK_STATES, fleet('state')),
   ),
   gauge('sluice_fleet_latency_seconds', 'A recent round trip of a script call.', latency, 's'),
+  gauge('sluice_fleet_held', 'Units of leases that are held now.', fleet('held')),
+  counter(
+    'sluice_fleet_given_back_total',
+    'Units of leases that were not used and went back.',
+    fleet('givenBack'),
+  ),
+  counter(
+    'sluice_fleet_missed_total',
+    'Synchronous calls that were refused as too little was held.',
+    fleet('missed'),
+  ),
 ];
 
 /** None before the first round trip. */

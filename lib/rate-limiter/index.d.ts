@@ -54,32 +54,72 @@ export interface SeveralLimitsOptions {
   algorithm?: never;
 }
 
-/** A server of Redis (6.2 or newer) or Valkey. */
-export interface FleetServer {
-  /** `redis://host:port/database`, or `unix:///path`. */
-  url: string;
+/** How connections to a server are encrypted. Its certificate is always verified. */
+export interface FleetTls {
+  /**
+   * The authorities that are trusted, as PEM.
+   * @default those of Node.js
+   */
+  ca?: string | Uint8Array;
+  /** The certificate of this process, as PEM, for a server that requires one. */
+  cert?: string | Uint8Array;
+  /** The private key of `cert`, as PEM; not encrypted. */
+  key?: string | Uint8Array;
+  /**
+   * The name that the server's certificate is to be for.
+   * @default the host that is connected to
+   */
+  servername?: string;
+}
+
+/** How to log in to a server of Redis (6.2 or newer) or Valkey. */
+export interface FleetAccount {
   /** The user of its access control list. */
   username?: string;
   password?: string;
   /**
-   * The number of its database.
+   * The number of its database. A cluster has none but 0.
    * @default that of the url, or 0
    */
   database?: number;
+  /** Encrypts, also where the url does not say so. */
+  tls?: FleetTls;
+}
+
+/** One server. */
+export interface FleetServer extends FleetAccount {
+  /** `redis://host:port/database`, `rediss://…` over TLS, or `unix:///path`. */
+  url: string;
+}
+
+/** The server that sentinels name, which they are asked for at each connection. */
+export interface FleetSentinels extends FleetAccount {
+  /** Urls of the sentinels, with the account to use at each. */
+  sentinels: string[];
+  /** What they call the server. */
+  master: string;
+}
+
+/** A cluster. Each limiter's keys spread over its nodes. */
+export interface FleetCluster extends FleetAccount {
+  /** Urls of some of its nodes; they know the others. All have one account. */
+  nodes: string[];
 }
 
 /**
  * Every process that names the same server and prefix shares the counts. Calls are awaited: `consumeAsync` and the other
- * methods that end in `Async`. Synchronous calls throw `UNSUPPORTED`.
+ * methods that end in `Async`. Synchronous calls throw `UNSUPPORTED`, except those that `mode: 'lease'` decides.
  */
 export interface FleetScope {
-  /** The server that counts. */
-  redis: string | FleetServer;
+  /** The server that counts, by its url, or with more options; or several that act as one. */
+  redis: string | FleetServer | FleetSentinels | FleetCluster;
   /**
-   * Each decision is the server's.
+   * `'exact'`: the server decides each call. `'lease'`: the process decides by units that the server has granted ahead, and
+   * asks where too few are held. `tryConsume`, `consume`, `consumeMany` and handles of keys then work too; a call for which
+   * too little is held is refused by them, while the server is asked for the next. One limit only.
    * @default 'exact'
    */
-  mode?: 'exact';
+  mode?: 'exact' | 'lease';
   /**
    * What decides where the server does not answer: the count of this process by the same limits (`'local'`), admission
    * (`'allow'`), or a refusal (`'deny'`). Such a decision has `degraded: true`.
@@ -164,9 +204,10 @@ export interface Decision {
   wouldRefuse?: boolean;
   /**
    * With a scope of the fleet only: what decided. `'redis'` is the server, now or, for a refusal, at most a second ago;
-   * the others are {@link FleetScope.onError}.
+   * `'lease'` is what this process holds, or a refusal of the server that it knows of; the others are
+   * {@link FleetScope.onError}. Of a lease, `remaining` does not know what other processes have used meanwhile.
    */
-  source?: 'redis' | 'local' | 'allow' | 'deny';
+  source?: 'redis' | 'lease' | 'local' | 'allow' | 'deny';
   /** With a scope of the fleet only: whether the call was decided without the server. */
   degraded?: boolean;
 }
@@ -196,6 +237,8 @@ export interface FleetStats {
   state: 'idle' | 'connecting' | 'ready' | 'away';
   /** The server, without credentials. */
   server: string;
+  /** The servers that are asked: one, the one that sentinels name, or the nodes of a cluster that keep counts. */
+  nodes: { server: string; state: 'idle' | 'connecting' | 'ready' | 'away' }[];
   /** Its name and version, once it was connected. */
   version: string | null;
   /** What it does when its memory is full; under another policy than `'noeviction'`, counts may be lost. */
@@ -216,6 +259,12 @@ export interface FleetStats {
   remembers: number;
   /** Decisions without the server, by `onError`. */
   local: number;
+  /** With `mode: 'lease'`: units held now, of all clients. */
+  held: number;
+  /** With `mode: 'lease'`: units that were not used, and that the server has taken back. */
+  givenBack: number;
+  /** With `mode: 'lease'`: synchronous calls that were refused as too little was held. */
+  missed: number;
   /** Calls that were not answered in time. */
   timeouts: number;
   /** Calls that the server answered with an error. */
@@ -306,7 +355,7 @@ export class RateLimiter {
   /** As `tryConsume`, with the whole decision. A refused call consumes nothing. */
   consume(key: string, cost?: number): Decision;
 
-  /** As `consume`, but invalid arguments reject. With a scope of the fleet, the server decides. */
+  /** As `consume`, but invalid arguments reject. With a scope of the fleet, the server decides, or what is held of it. */
   consumeAsync(key: string, cost?: number): Promise<Decision>;
 
   /**

@@ -1,23 +1,25 @@
 'use strict';
 
 const { throwIfAborted } = require('../runtime/abort-listeners');
-const { DECISION, ELSEWHERE, LIMITER_CALL, MIDDLEWARE, REFUSED, WAIT_ANSWER } = require('../runtime/layouts');
+const { DECISION, DONE, LIMITER_CALL, MIDDLEWARE, REFUSED, WAIT_ANSWER } = require('../runtime/layouts');
 const { handlesOf, integers, isAdmitted, native, numbers } = require('../runtime/native');
 const { openNamed } = require('../runtime/on-mismatch');
 const { checkName, parseDuration } = require('../runtime/schema');
 const { leaveCost } = require('./cost');
 const { readDecision } = require('./decision');
 const { openFleet } = require('./fleet');
-const { KeyHandle } = require('./key-handle');
+const { markSource } = require('./fleet/answer');
+const { KeyHandle, TextHandle } = require('./key-handle');
 const { creationOptions, nativeOptions, replacementOptions } = require('./options');
 const { checkReady, notAwaited } = require('./awaited');
-const { consumeMany } = require('./several');
+const { consumeEach, consumeMany } = require('./several');
 const { readWaitedDecision, readWaitedReceipt } = require('./waiting/answer');
 const { acquireBy, joinFor } = require('./waiting/acquire');
 const {
   kAcquire,
   kDecide,
   kDecideAwaited,
+  kDecideHeld,
   kIsAwaited,
   kLimits,
   kPolicies,
@@ -30,7 +32,7 @@ const {
 const { ANSWER, GENERATION } = DECISION;
 const { MORE_AFTER, RECEIPT_AT } = MIDDLEWARE;
 const { HANDLE, GUARD } = LIMITER_CALL;
-const { acquire, acquireForMiddleware, consume, decide, decideByLimit, peek, tryConsume } = native;
+const { acquire, acquireForMiddleware, consume, decide, decideByLimit, decideHeld, peek, tryConsume } = native;
 const AFTER_RECEIPT = MORE_AFTER + MIDDLEWARE.LENGTH;
 const NO_GUARD = -1;
 
@@ -43,7 +45,7 @@ const collected = handlesOf(native.releaseRateLimiter);
 
 class RateLimiter {
   #name;
-  /** The handle of synchronous calls; `ELSEWHERE` where a server keeps the counts. */
+  /** The handle of synchronous calls; of the fleet's, where a server keeps the counts. */
   #handle;
   /** The handle of the limiter of this process, which has the options. */
   #own;
@@ -66,7 +68,7 @@ class RateLimiter {
     this.#own = openNamed('RateLimiter', name, options, open);
     collected.register(this, this.#own);
     this.#fleet = openFleet(name, this.#own, checked?.scope, options === undefined);
-    this.#handle = this.#fleet === null ? this.#own : ELSEWHERE;
+    this.#handle = this.#fleet === null ? this.#own : this.#fleet.syncHandle;
     this.#readPolicyNames(native.rateLimiterGeneration(this.#own));
   }
 
@@ -89,11 +91,14 @@ class RateLimiter {
   consume(key, cost = 1) {
     this.#leave(cost);
     consume(key);
-    return readDecision(this[kPolicyNames]());
+    const decision = readDecision(this[kPolicyNames]());
+    return this.#fleet === null ? decision : markSource(decision);
   }
 
   consumeAsync(key, cost = 1) {
-    return this.#fleet === null ? this.#soon(() => this.consume(key, cost)) : this.#fleet.consume(key, cost);
+    if (this.#fleet === null) return this.#soon(() => this.consume(key, cost));
+    if (!this.#fleet.isLeased) return this.#fleet.consume(key, cost);
+    return this.#soon(() => this.#consumeHeld(key, cost) ?? this.#fleet.consume(key, cost));
   }
 
   acquire(key, options) {
@@ -135,6 +140,7 @@ class RateLimiter {
   }
 
   consumeMany(keys, cost = 1) {
+    if (this.#fleet?.isLeased) return consumeEach(this, keys, cost);
     return consumeMany(this.#handle, keys, cost);
   }
 
@@ -145,7 +151,7 @@ class RateLimiter {
   }
 
   handle(key) {
-    return new KeyHandle(this, this.#handle, key);
+    return this.#fleet?.isLeased ? new TextHandle(this, key) : new KeyHandle(this, this.#handle, key);
   }
 
   refund(key, cost = 1) {
@@ -196,6 +202,12 @@ class RateLimiter {
     const decision = await this.#fleet.decide(key, cost, limit);
     this.#follow(this.#fleet.generation);
     return decision;
+  }
+
+  [kDecideHeld](key, cost = 1, guard = NO_GUARD) {
+    if (!this.#fleet.isLeased) return undefined;
+    const decision = this.#consumeHeld(key, cost, guard);
+    return decision === undefined ? undefined : this.#forMiddleware(decision);
   }
 
   /** `limit` replaces the configured one for this call. An admitted call is counted for the guard of this handle. */
@@ -282,6 +294,15 @@ class RateLimiter {
   #readPolicyNames(generation) {
     this.#policyNames = native.rateLimiterPolicies(this.#own).map(({ name }) => name);
     this.#namesGeneration = generation;
+  }
+
+  /** The decision by what this process holds, and of remembered refusals; undefined where the server has to be asked. */
+  #consumeHeld(key, cost, guard = NO_GUARD) {
+    this.#leave(cost);
+    integers[GUARD] = guard;
+    decideHeld(key);
+    if (integers[ANSWER] === DONE) return undefined;
+    return markSource(readDecision(this[kPolicyNames]()));
   }
 
   /** What a call of this process comes to, as a promise: invalid arguments reject. */

@@ -81,4 +81,33 @@ class KeyHandle {
   }
 }
 
-module.exports = { KeyHandle };
+/** A key of a limiter that asks a server for units by the key's text. */
+class TextHandle {
+  #limiter;
+  #key;
+
+  constructor(limiter, key) {
+    hashKey(key);
+    if (integers[ANSWER] !== DONE) noAnswer();
+    this.#limiter = limiter;
+    this.#key = key;
+  }
+
+  get limiter() {
+    return this.#limiter;
+  }
+
+  tryConsume(cost = 1) {
+    return this.#limiter.tryConsume(this.#key, cost);
+  }
+
+  consume(cost = 1) {
+    return this.#limiter.consume(this.#key, cost);
+  }
+
+  peek() {
+    return this.#limiter.peek(this.#key);
+  }
+}
+
+module.exports = { KeyHandle, TextHandle };

@@ -11,6 +11,20 @@ const { tryConsumeSeveral } = native;
 
 /** One answer for each key. All keys are checked before the first is charged, so an error charges none. */
 function consumeMany(handle, keys, cost) {
+  const answers = checkedKeys(keys, cost);
+  for (let first = 0; first < answers.length; first += KEYS_AT_ONCE) {
+    leaveCost(cost);
+    consumeSome(handle, answers, first);
+  }
+  return answers;
+}
+
+/** As `consumeMany`, where each key is charged by a call of its own. */
+function consumeEach(limiter, keys, cost) {
+  return checkedKeys(keys, cost).map((key) => limiter.tryConsume(key, cost));
+}
+
+function checkedKeys(keys, cost) {
   if (!Array.isArray(keys)) throw invalid('INVALID_KEY', 'keys', keys, 'an array of non-empty strings');
   // A copy has no holes and no getters, and does not change between the check and the charge. The answers take the places
   // of the keys.
@@ -19,10 +33,6 @@ function consumeMany(handle, keys, cost) {
   for (let at = 0; at < answers.length; at++) {
     if (typeof answers[at] === 'string' && answers[at].length > 0) continue;
     throw invalid('INVALID_KEY', `keys[${at}]`, answers[at], 'a non-empty string');
-  }
-  for (let first = 0; first < answers.length; first += KEYS_AT_ONCE) {
-    leaveCost(cost);
-    consumeSome(handle, answers, first);
   }
   return answers;
 }
@@ -44,4 +54,4 @@ function consumeSome(handle, of, first) {
   for (let at = 0; at < count; at++) of[first + at] = ((admitted >> at) & 1) === 1;
 }
 
-module.exports = { consumeMany };
+module.exports = { consumeEach, consumeMany };

@@ -6,6 +6,8 @@ module.exports = {
   kAcquire: Symbol('sluice.acquire'),
   /** For middleware: `consume` with what its headers need. */
   kDecide: Symbol('sluice.decide'),
+  /** As `kDecide`, by units that this process holds; undefined where a server has to be asked. */
+  kDecideHeld: Symbol('sluice.decideHeld'),
   /** The limits in force, read anew. */
   kLimits: Symbol('sluice.limits'),
   /** As `kDecide`, a promise, where `kIsAwaited` says that a server keeps the counts. */

@@ -35,6 +35,9 @@ const IN_NUMBERS = -3;
 /** In place of the handle of a limiter that counts on a server: synchronous calls are errors. */
 const ELSEWHERE = -100;
 
+/** In place of the handle of a limiter that decides synchronous calls by leases, less its handle in the fleet. */
+const HELD = -1000;
+
 /** The answer of a call that only does something. */
 const DONE = -4;
 
@@ -210,6 +213,14 @@ const FLEET_ANSWER = Object.freeze({
   RECEIPT_SETTLES: 14,
   /** How many numbers it has. */
   LENGTH: 20,
+});
+
+/** What decided a synchronous call, behind the decision. Places of integers. */
+const DECIDED_BY = Object.freeze({
+  /** A code of FLEET_SOURCE. */
+  SOURCE: 7,
+  /** How many integers it has. */
+  LENGTH: 1,
 });
 
 /** What JavaScript leaves for a call of a counter, checked. Places of integers. */
@@ -594,9 +605,10 @@ const FLEET_ANSWER_KIND = Object.freeze({
 /** Where a decision comes from. */
 const FLEET_SOURCE = Object.freeze({
   redis: 0,
-  local: 1,
-  allow: 2,
-  deny: 3,
+  lease: 1,
+  local: 2,
+  allow: 3,
+  deny: 4,
 });
 
 /** Why the server did not decide a call. */
@@ -843,6 +855,7 @@ module.exports = {
   CLIENT_COUNTS,
   CLIENT_EVENTS,
   CONNECTION_REFUSALS,
+  DECIDED_BY,
   DECISION,
   DEFAULT_IPV6_PREFIX,
   DISTINCT_VERSIONS,
@@ -859,6 +872,7 @@ module.exports = {
   GUARD_COUNTERS,
   HASHED_KEY,
   HEADER_FORMATS,
+  HELD,
   HITS,
   HIT_CALL,
   INTEGERS,

@@ -2,10 +2,12 @@
 //
 //   npm run demo             prints its tables, and exits with code 1 if a total is wrong
 //   npm run demo -- --keep   then keeps the server running with its dashboard, to try it with a browser and with curl
+//   npm run demo -- --fleet  three processes as three machines on one Redis server, in place of threads
 
 import { createRequire } from 'node:module';
 import net from 'node:net';
 import { Worker } from 'node:worker_threads';
+import { demoFleet } from './fleet.mjs';
 import { keepSending, sendLoad } from './load.mjs';
 import { printTable, progressLine } from './screen.mjs';
 
@@ -168,37 +170,42 @@ Or try:
 Ctrl-C stops it.`);
 }
 
-console.log(`
+async function demoThreads() {
+  console.log(`
 sluice: ${WORKERS} worker threads with Fastify on one port; ${CLIENTS.length} clients send ${REQUESTS} requests each;
 the limit is ${LIMIT} requests per ${WINDOW} and client.
 
 1. sluice: all threads share one count
 `);
-const shared = await startWorkers('sluice', '127.0.0.1');
-const exact = await measure(shared, 'with sluice');
-checkTotals(exact);
+  const shared = await startWorkers('sluice', '127.0.0.1');
+  const exact = await measure(shared, 'with sluice');
+  checkTotals(exact);
 
-console.log(
-  '2. The same load with @fastify/rate-limit, whose memory store counts in each thread separately\n',
-);
-const separate = await startWorkers('@fastify/rate-limit', '127.0.0.2');
-const inflated = await measure(separate, 'with @fastify/rate-limit');
-await Promise.all(separate.workers.map((worker) => worker.terminate()));
-const configured = LIMIT * CLIENTS.length;
-printTable(
-  ['', 'configured', 'admitted', 'ratio'],
-  [
-    ['sluice', configured, exact.admitted, (exact.admitted / configured).toFixed(2)],
-    ['@fastify/rate-limit', configured, inflated.admitted, (inflated.admitted / configured).toFixed(2)],
-  ],
-);
+  console.log(
+    '2. The same load with @fastify/rate-limit, whose memory store counts in each thread separately\n',
+  );
+  const separate = await startWorkers('@fastify/rate-limit', '127.0.0.2');
+  const inflated = await measure(separate, 'with @fastify/rate-limit');
+  await Promise.all(separate.workers.map((worker) => worker.terminate()));
+  const configured = LIMIT * CLIENTS.length;
+  printTable(
+    ['', 'configured', 'admitted', 'ratio'],
+    [
+      ['sluice', configured, exact.admitted, (exact.admitted / configured).toFixed(2)],
+      ['@fastify/rate-limit', configured, inflated.admitted, (inflated.admitted / configured).toFixed(2)],
+    ],
+  );
 
-console.log(`3. ${IDLE_CONNECTIONS} open connections; one of the workers is terminated\n`);
-const left = await endOneWorker(shared.workers, shared.port);
+  console.log(`3. ${IDLE_CONNECTIONS} open connections; one of the workers is terminated\n`);
+  const left = await endOneWorker(shared.workers, shared.port);
 
-reportAndExit();
-if (isKept) {
-  keepRunning(shared.port);
-} else {
-  await Promise.all(left.map((worker) => worker.terminate()));
+  reportAndExit();
+  if (isKept) {
+    keepRunning(shared.port);
+  } else {
+    await Promise.all(left.map((worker) => worker.terminate()));
+  }
 }
+
+if (process.argv.includes('--fleet')) process.exitCode = (await demoFleet()) ? 0 : 1;
+else await demoThreads();

@@ -89,7 +89,7 @@ unsafe extern "C" fn await_fleet(env: sys::napi_env, info: sys::napi_callback_in
 fn parties<const N: usize>(call: &Call<'_, N>) -> Result<(Arc<FleetLimiter>, Arc<PortDesk>, Ticket)> {
     let FleetCall { fleet, desk, ticket, .. } = call.port.read();
     let thread = call.port.thread();
-    let fleet = Arc::clone(thread.fleets.borrow().get(fleet.cast_unsigned())?);
+    let fleet = Arc::clone(thread.fleets.borrow().get(fleet.cast_unsigned())?.fleet());
     let desk = Arc::clone(thread.fleet_desks.borrow().get(desk.cast_unsigned())?);
     let ticket = Ticket { desk: Arc::clone(&desk) as Arc<dyn Desk>, number: natural(ticket) };
     Ok((fleet, desk, ticket))

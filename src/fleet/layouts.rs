@@ -2,6 +2,7 @@
 
 use sluice_core::MAX_LIMITS;
 
+use crate::rate_limiter::DecisionIntegers;
 use crate::runtime::seam::{codes, layout};
 
 /// What an answer is.
@@ -34,6 +35,14 @@ layout! {
         operation,
         /// The number of the call on its desk.
         ticket,
+    }
+}
+
+layout! {
+    /// What decided a synchronous call, behind the decision.
+    pub(crate) struct DecidedBy: i32 = "DECIDED_BY" from DecisionIntegers::LENGTH => {
+        /// A code of FLEET_SOURCE.
+        source,
     }
 }
 

@@ -3,7 +3,7 @@
 use napi::bindgen_prelude::{Env, Result};
 use napi_derive::napi;
 use sluice_core::Error;
-use sluice_fleet::{FleetConfig, FleetOptions, OnError, Server};
+use sluice_fleet::{AccountOptions, FleetConfig, FleetOptions, Mode, OnError, Server, TlsOptions, Urls};
 
 use super::FLEETS;
 use crate::rate_limiter;
@@ -16,29 +16,71 @@ const OPTION: &str = "RateLimiter scope.redis";
 /// The scope of a limiter, whose shape JavaScript has checked.
 #[napi(object)]
 pub struct NativeScope {
-    pub url: String,
+    /// Of `url`, `nodes` and `sentinels` with `master`, one is there.
+    pub url: Option<String>,
+    pub nodes: Option<Vec<String>>,
+    pub sentinels: Option<Vec<String>>,
+    pub master: Option<String>,
     pub username: Option<String>,
     pub password: Option<String>,
     pub database: Option<f64>,
+    pub tls: Option<NativeTls>,
+    pub mode: String,
     pub on_error: String,
     pub timeout_ms: f64,
     pub prefix: String,
+}
+
+/// How a connection is encrypted. Certificates and keys are PEM.
+#[napi(object)]
+pub struct NativeTls {
+    /// Whether it is whatever the url says.
+    pub is_asked_for: bool,
+    pub ca: Option<String>,
+    pub cert: Option<String>,
+    pub key: Option<String>,
+    pub servername: Option<String>,
+    /// The authorities that are trusted without `ca`.
+    pub roots: Option<String>,
+}
+
+impl From<NativeTls> for TlsOptions {
+    fn from(tls: NativeTls) -> Self {
+        let NativeTls { is_asked_for, ca, cert, key, servername, roots } = tls;
+        Self { is_asked_for, ca, cert, key, servername, roots: roots.map(Into::into) }
+    }
 }
 
 impl TryFrom<NativeScope> for FleetOptions {
     type Error = Error;
 
     fn try_from(scope: NativeScope) -> std::result::Result<Self, Error> {
-        let account = (scope.username, scope.password);
-        let server = Server::parse(OPTION, &scope.url)?.with_account(OPTION, account, scope.database)?;
-        let on_error = OnError::TEXTS.into_iter().find(|(text, _)| *text == scope.on_error);
-        let (_, on_error) = on_error.ok_or_else(|| Error::InvalidOption {
-            option: "RateLimiter scope.onError".to_owned(),
-            given: scope.on_error,
-            accepted: OnError::TEXTS.map(|(text, _)| format!("{text:?}")).join(", "),
-        })?;
-        Ok(Self { server, timeout_ms: integer(scope.timeout_ms), on_error, prefix: scope.prefix })
+        let urls = match (scope.nodes, scope.sentinels) {
+            (Some(nodes), _) => Urls::Nodes(nodes),
+            (None, Some(sentinels)) => Urls::Sentinels(sentinels, scope.master.unwrap_or_default()),
+            (None, None) => Urls::One(scope.url.unwrap_or_default()),
+        };
+        let NativeScope { username, password, database, tls, .. } = scope;
+        let account = AccountOptions { username, password, database, tls: tls.map(Into::into) };
+        let server = Server::new(OPTION, &urls, account)?;
+        let on_error = one_of("RateLimiter scope.onError", scope.on_error, &OnError::TEXTS)?;
+        let mode = one_of("RateLimiter scope.mode", scope.mode, &Mode::TEXTS)?;
+        Ok(Self { server, mode, timeout_ms: integer(scope.timeout_ms), on_error, prefix: scope.prefix })
     }
+}
+
+/// The value of a text.
+fn one_of<T: Copy>(
+    option: &str,
+    given: String,
+    texts: &[(&'static str, T)],
+) -> std::result::Result<T, Error> {
+    let found = texts.iter().find(|(text, _)| *text == given);
+    found.map(|(_, value)| *value).ok_or_else(|| Error::InvalidOption {
+        option: option.to_owned(),
+        given,
+        accepted: texts.iter().map(|(text, _)| format!("{text:?}")).collect::<Vec<_>>().join(", "),
+    })
 }
 
 /// The scope in words that hold no credentials: limiters of one name agree in them.
@@ -61,6 +103,12 @@ pub fn open_fleet(env: Env, name: String, limiter: u32, scope: NativeScope) -> R
 pub fn attach_fleet(name: String) -> Result<Option<u32>> {
     let fleet = FLEETS.get_if_set(&name);
     fleet.map(|fleet| Ok(thread::current()?.fleets.borrow_mut().hold(fleet))).transpose()
+}
+
+/// Whether calls are decided by units that this process holds.
+#[napi]
+pub fn is_leased(handle: u32) -> Result<bool> {
+    Ok(thread::current()?.fleets.borrow().get(handle)?.fleet().is_leased())
 }
 
 /// A JavaScript object that stands for the limiter was collected.

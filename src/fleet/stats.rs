@@ -2,7 +2,7 @@
 
 use napi::bindgen_prelude::Result;
 use napi_derive::napi;
-use sluice_fleet::{Failure, FleetCounts, LinkStats};
+use sluice_fleet::{Failure, FleetCounts, LinkStats, NodeStats};
 
 use crate::runtime::numbers::double;
 use crate::runtime::seam::Coded;
@@ -19,6 +19,13 @@ pub struct NativeFleetFailures {
     pub foreign: f64,
 }
 
+/// One of the servers that a link asks.
+#[napi(object)]
+pub struct NativeFleetNode {
+    pub server: String,
+    pub state: String,
+}
+
 /// What a limiter of the fleet counts, and the link that it uses.
 #[napi(object)]
 pub struct NativeFleetStats {
@@ -27,6 +34,7 @@ pub struct NativeFleetStats {
     pub dry_refused: f64,
     pub state: String,
     pub server: String,
+    pub nodes: Vec<NativeFleetNode>,
     pub version: Option<String>,
     pub eviction_policy: Option<String>,
     pub last_error: Option<String>,
@@ -37,6 +45,9 @@ pub struct NativeFleetStats {
     pub remembered: f64,
     pub remembers: f64,
     pub local: f64,
+    pub missed: f64,
+    pub held: f64,
+    pub given_back: f64,
     pub latency_ms: Option<f64>,
     pub failures: NativeFleetFailures,
 }
@@ -44,9 +55,10 @@ pub struct NativeFleetStats {
 #[napi]
 pub fn fleet_stats(handle: u32) -> Result<NativeFleetStats> {
     let fleets = thread::current()?.fleets.borrow();
-    let fleet = fleets.get(handle)?;
+    let fleet = fleets.get(handle)?.fleet();
     let counts: FleetCounts = fleet.counts();
     let link: LinkStats = fleet.link_stats();
+    let (held, given_back) = fleet.held();
     let failed = |failure: Failure| double(counts.failures[failure as usize]);
     Ok(NativeFleetStats {
         allowed: double(counts.allowed),
@@ -54,6 +66,7 @@ pub fn fleet_stats(handle: u32) -> Result<NativeFleetStats> {
         dry_refused: double(counts.dry_refused),
         state: link.state.text().to_owned(),
         server: link.server,
+        nodes: link.nodes.into_iter().map(node).collect(),
         version: link.version,
         eviction_policy: link.eviction_policy,
         last_error: link.last_error,
@@ -64,6 +77,9 @@ pub fn fleet_stats(handle: u32) -> Result<NativeFleetStats> {
         remembered: double(counts.remembered),
         remembers: double(fleet.remembered()),
         local: double(counts.local),
+        missed: double(counts.missed),
+        held: double(held),
+        given_back: double(given_back),
         latency_ms: link.round_trip.map(|time| time.as_secs_f64() * 1_000.0),
         failures: NativeFleetFailures {
             timeout: failed(Failure::Timeout),
@@ -74,4 +90,8 @@ pub fn fleet_stats(handle: u32) -> Result<NativeFleetStats> {
             foreign: failed(Failure::Foreign),
         },
     })
+}
+
+fn node(node: NodeStats) -> NativeFleetNode {
+    NativeFleetNode { server: node.server, state: node.state.text().to_owned() }
 }

@@ -7,9 +7,10 @@ use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::KeyHash;
 use sluice_core::{Decision, LocalHandle};
 
-use super::crossing::{leave_decision, leave_for_middleware, with_limiter};
+use super::crossing::{leave_decision, leave_for_middleware, with_limiter, with_limiter_or};
 use super::layouts::{LimiterCall, SeveralAnswers};
 use super::observed::{Began, reason};
+use crate::fleet;
 use crate::observation::OBSERVATION;
 use crate::runtime::numbers::integer;
 use crate::runtime::raw::{Admission, Call, DONE, Exports, KEYS_AT_ONCE, Left};
@@ -30,7 +31,8 @@ unsafe extern "C" fn try_consume(env: sys::napi_env, info: sys::napi_callback_in
         if OBSERVATION.is_on() {
             return try_consume_observed(call, key);
         }
-        with_limiter(call, |local, cost| local.try_consume(key, cost, clock::now()), Admission::from)
+        let consume = |local: &mut LocalHandle, cost| local.try_consume(key, cost, clock::now());
+        with_limiter_or(call, consume, Admission::from, || fleet::try_consume_held(call, key))
     })
 }
 
@@ -46,10 +48,11 @@ fn try_consume_observed(call: &Call<'_, 1>, key: KeyHash) -> Result<Admission> {
         let is_allowed = local.try_consume(key, cost, clock::now())?;
         Ok(if is_allowed { Reason::Admitted } else { Reason::Quota })
     };
-    with_limiter(call, consume, |reason| {
+    let answer = |reason| {
         began.end(call, || reason);
         Admission::from(reason != Reason::Quota)
-    })
+    };
+    with_limiter_or(call, consume, answer, || fleet::try_consume_held(call, key))
 }
 
 /// `tryConsumeSeveral(...keys)`: `tryConsume` for each of the keys, of which there are as many as JavaScript left. Keys
@@ -77,13 +80,14 @@ unsafe extern "C" fn consume(env: sys::napi_env, info: sys::napi_callback_info) 
     Call::<1>::quick(env, info, |call| {
         let key = call.key(0)?;
         let began = Began::now();
-        with_limiter(
+        with_limiter_or(
             call,
             |local, cost| local.consume(key, cost, clock::now()),
             |decision| {
                 began.end(call, || reason(&decision));
                 leave_decision(call, &decision)
             },
+            || fleet::consume_held(call, key),
         )
     })
 }

@@ -9,6 +9,7 @@ use super::layouts::{DecisionIntegers, DecisionNumbers, LimiterCall, LimiterCost
 use crate::runtime::error::throw_core;
 use crate::runtime::numbers::{ceil_ms, double, integer, last_bits, natural, of_parts, parts};
 use crate::runtime::raw::{Admission, Call, IN_NUMBERS, Left};
+use crate::runtime::slab::no_such_handle;
 
 /// Runs `body` on this thread's handle to the limiter, with the units that JavaScript left; what `answer` makes of its
 /// outcome.
@@ -18,14 +19,38 @@ pub(super) fn with_limiter<const N: usize, R, A>(
     body: impl FnOnce(&mut LocalHandle, u64) -> sluice_core::Result<R>,
     answer: impl FnOnce(R) -> A,
 ) -> Result<A> {
+    with_limiter_or(call, body, answer, || Err(no_such_handle()))
+}
+
+/// As [`with_limiter`]; `otherwise` answers where the handle is of no limiter of this process.
+#[inline(always)]
+pub(super) fn with_limiter_or<const N: usize, R, A>(
+    call: &Call<'_, N>,
+    body: impl FnOnce(&mut LocalHandle, u64) -> sluice_core::Result<R>,
+    answer: impl FnOnce(R) -> A,
+    otherwise: impl FnOnce() -> Result<A>,
+) -> Result<A> {
     let LimiterCall { handle, cost, .. } = call.port.read();
     let cost = if cost == 0 { large_cost(call) } else { natural(cost) };
     // The borrow ends before JavaScript runs again.
-    let outcome = body(call.port.thread().limiters.borrow_mut().at(handle)?, cost);
+    let mut limiters = call.port.thread().limiters.borrow_mut();
+    let Some(local) = limiters.find(handle) else {
+        drop(limiters);
+        return otherwise();
+    };
+    let outcome = body(local, cost);
+    drop(limiters);
     match outcome {
         Ok(outcome) => Ok(answer(outcome)),
         Err(error) => Err(throw_core(call.env, call.port, &error)),
     }
+}
+
+/// The units that JavaScript left.
+#[inline]
+pub(crate) fn units_of<const N: usize>(call: &Call<'_, N>) -> u64 {
+    let LimiterCall { cost, .. } = call.port.read();
+    if cost == 0 { large_cost(call) } else { natural(cost) }
 }
 
 #[cold]
@@ -51,7 +76,7 @@ pub(super) fn parts_of(key: KeyHash) -> [i32; 4] {
 /// Leaves a decision: as integers, where it consists of such. Inlined, so that unused fields of the decision are optimised
 /// away.
 #[inline(always)]
-pub(super) fn leave_decision<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Left {
+pub(crate) fn leave_decision<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Left {
     let reset_after = clock::ceil_ms(decision.reset_after);
     let retry_after = decision.retry_after.map_or(u64::MAX, clock::ceil_ms);
     let of_all = decision.limit | decision.remaining | reset_after | retry_after;
@@ -106,7 +131,7 @@ fn write_large<const N: usize>(call: &Call<'_, N>, decision: &LargeDecision) {
 }
 
 /// As [`leave_decision`], with what only middleware asks for.
-pub(super) fn leave_for_middleware<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<Left> {
+pub(crate) fn leave_for_middleware<const N: usize>(call: &Call<'_, N>, decision: &Decision) -> Result<Left> {
     let receipt = &decision.receipt;
     call.port.write(MiddlewareNumbers {
         more_after: ceil_ms(decision.more_after),

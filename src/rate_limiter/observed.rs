@@ -48,7 +48,7 @@ fn began() -> Began {
 }
 
 /// What became of a call.
-pub(super) fn reason(decision: &Decision) -> Reason {
+pub(crate) fn reason(decision: &Decision) -> Reason {
     match decision {
         Decision { allowed: false, .. } => Reason::Quota,
         Decision { would_refuse: Some(true), .. } => Reason::DryRun,
@@ -72,9 +72,24 @@ fn see<const N: usize>(call: &Call<'_, N>, began: u64, reason: Reason) {
 fn add<const N: usize>(call: &Call<'_, N>, reason: Reason, weight: u32) {
     let LimiterCall { handle, .. } = call.port.read();
     let mut limiters = call.port.thread().limiters.borrow_mut();
-    let (Ok(local), Ok(key)) = (limiters.at(handle), call.key(0)) else { return };
+    if let Ok(local) = limiters.at(handle) {
+        add_as(call, local.limiter().name(), (reason, weight));
+    }
+}
+
+/// Lets the rankings see a call of a limiter of this name, which is not measured.
+pub(crate) fn observe_as<const N: usize>(call: &Call<'_, N>, source: &str, reason: impl FnOnce() -> Reason) {
+    if OBSERVATION.is_on() {
+        let reason = reason();
+        if let Some(weight) = sampled(call.port.thread(), reason) {
+            add_as(call, source, (reason, weight));
+        }
+    }
+}
+
+fn add_as<const N: usize>(call: &Call<'_, N>, source: &str, (reason, weight): (Reason, u32)) {
+    let Ok(key) = call.key(0) else { return };
     let mut buffer = KeyBuffer::new();
     let text = call.text_start(0, &mut buffer).unwrap_or_default();
-    let observed = Observed { reason, source: local.limiter().name(), key, text };
-    OBSERVATION.observe(&observed, weight, clock::now());
+    OBSERVATION.observe(&Observed { reason, source, key, text }, weight, clock::now());
 }

@@ -9,7 +9,7 @@ use std::ptr;
 use napi::bindgen_prelude::{Env, Result};
 use napi::{Error, Status, sys};
 
-use crate::rate_limiter::{ELSEWHERE, LimiterCall};
+use crate::rate_limiter::{ELSEWHERE, HELD, LimiterCall};
 use crate::runtime::port::Port;
 use crate::runtime::slab::NO_SUCH_HANDLE;
 use crate::runtime::thread;
@@ -66,11 +66,17 @@ fn counts_elsewhere(env: sys::napi_env, port: &Port) {
 #[cold]
 pub(crate) fn throw_napi(env: sys::napi_env, port: &Port, error: &Error) {
     let LimiterCall { handle, .. } = port.read();
-    if error.reason == NO_SUCH_HANDLE && handle == ELSEWHERE {
+    if error.reason == NO_SUCH_HANDLE && is_elsewhere(port, handle) {
         counts_elsewhere(env, port);
     } else if error.status != Status::PendingException {
         throw_plain(env, &error.to_string());
     }
+}
+
+/// Whether a handle stands for a limiter that counts on a server, whether or not it decides some calls by leases.
+fn is_elsewhere(port: &Port, handle: i32) -> bool {
+    let is_held = || port.thread().fleets.borrow().get(HELD.wrapping_sub(handle).cast_unsigned()).is_ok();
+    handle == ELSEWHERE || is_held()
 }
 
 /// An internal error: a panic was caught. Thrown by the call that caused it.

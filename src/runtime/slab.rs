@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::{Error, Result, Status};
 use sluice_core::{HitCounter, LocalHandle, LocalHitCounter, RateLimiter};
+use sluice_fleet::{FleetLimiter, LocalFleet};
 
 /// What a thread keeps of an instance: the instance alone, or more.
 pub(crate) trait Held {
@@ -50,6 +51,18 @@ impl Held for LocalHitCounter {
     }
 }
 
+impl Held for LocalFleet {
+    type Instance = FleetLimiter;
+
+    fn hold(fleet: Arc<FleetLimiter>) -> Self {
+        Self::new(fleet)
+    }
+
+    fn instance(&self) -> &Arc<FleetLimiter> {
+        self.fleet()
+    }
+}
+
 /// Handles of one kind of instance in one thread. All JavaScript objects of the thread for one instance share a handle,
 /// which is free again when the last of them is collected.
 #[derive(Debug)]
@@ -80,6 +93,13 @@ impl<H: Held> Slab<H> {
     pub(crate) fn get_mut(&mut self, handle: u32) -> Result<&mut H> {
         let slot = self.slots.get_mut(handle as usize).and_then(Option::as_mut);
         slot.map(|slot| &mut slot.held).ok_or_else(no_such_handle)
+    }
+
+    /// As [`at`](Self::at); `None` where the handle stands for nothing here.
+    #[inline(always)]
+    pub(crate) fn find(&mut self, handle: i32) -> Option<&mut H> {
+        let slot = self.slots.get_mut(handle.cast_unsigned() as usize).and_then(Option::as_mut);
+        slot.map(|slot| &mut slot.held)
     }
 
     /// By a handle that crossed among the integers.
@@ -127,7 +147,8 @@ impl<H: Held> Slab<H> {
 /// The reason of an error where a handle stands for nothing.
 pub(crate) const NO_SUCH_HANDLE: &str = "sluice: no such handle in this thread";
 
+/// The error of a handle that stands for nothing.
 #[cold]
-fn no_such_handle() -> Error {
+pub(crate) fn no_such_handle() -> Error {
     Error::new(Status::InvalidArg, NO_SUCH_HANDLE)
 }

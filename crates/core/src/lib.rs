@@ -30,6 +30,7 @@ mod error;
 mod guard;
 mod hit_counter;
 mod key_table;
+mod lease;
 mod lifecycle;
 mod load_shedder;
 pub mod observation;
@@ -67,6 +68,7 @@ pub use hit_counter::{
     LocalHitCounter, WindowLength,
 };
 pub use key_table::Overflow;
+pub use lease::{Grant, GrantId, Held, Leases, LocalLease, Returned, Taken};
 pub use lifecycle::{
     CancellationToken, HookError, HookOutcome, Lifecycle, LifecycleEvent, LifecycleState, Member,
     MemberCount, MemberEnd, ShutdownOptions, ShutdownReport, ShutdownRequest, ShutdownTimes, ThreadReport,
@@ -75,7 +77,7 @@ pub use load_shedder::{
     EventLoop, LoadShedder, LoadShedderConfig, LoadShedderOptions, LoadShedderStats, LocalShedder, Priority,
 };
 pub use rate_limiter::{
-    AlgorithmKind, Decision, LimitOptions, LocalHandle, MAX_LIMITS, Quota, Rate, RateLimiter,
+    AlgorithmKind, CallCounter, Decision, LimitOptions, LocalHandle, MAX_LIMITS, Quota, Rate, RateLimiter,
     RateLimiterConfig, RateLimiterOptions, RateLimiterStats, Receipt, RemoteState, RemoteVerdict, RemoteWord,
     Scope, WaitId, WaitOutcome, WaitRequest, WaitStart, Waited, WaitingThread, Waits,
 };

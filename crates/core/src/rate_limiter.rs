@@ -5,6 +5,7 @@
 
 pub(crate) mod algorithm;
 mod call;
+mod call_counter;
 mod config;
 mod config_epoch;
 mod contents;
@@ -28,6 +29,7 @@ mod scope;
 mod sliding_window;
 mod waits;
 
+pub use call_counter::CallCounter;
 pub use config::RateLimiterConfig;
 pub use counts::RateLimiterStats;
 pub use decision::{Decision, Receipt};

@@ -10,6 +10,8 @@ use sluice_core::Decision;
 pub enum Source {
     /// The server, now or at most a second ago.
     Redis,
+    /// Units that this process holds, or a refusal of the server that it remembers.
+    Lease,
     /// This process's own count, as the server did not answer.
     Local,
     /// Admitted, as the server did not answer.

@@ -7,6 +7,9 @@ use sha2::{Digest, Sha256};
 /// Longer keys are hashed: a client costs the server as much memory whatever its key.
 const LONGEST: usize = 64;
 
+/// Keys of one limiter are in so many slots of a cluster at most.
+pub(crate) const BUCKETS: u8 = 64;
+
 /// Marks a name that is a hash.
 const HASHED: u8 = b'#';
 
@@ -43,7 +46,7 @@ impl ClientName {
     pub(crate) fn bucket(&self) -> u8 {
         let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         let hash = self.0.iter().fold(0xcbf2_9ce4_8422_2325, mix);
-        (hash % 64) as u8
+        (hash % u64::from(BUCKETS)) as u8
     }
 }
 

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use redis::Cmd;
+use sluice_core::runtime::key_hash::KeyHash;
 
 use crate::client_name::ClientName;
 use crate::operation::Operation;
 use crate::plan::Plan;
-use crate::request::Request;
+use crate::request::{Request, Routing};
 use crate::script::ScriptKind;
 
 /// Clients of one script call. Beyond that, a call would hold up the server's other users.
@@ -26,6 +27,7 @@ const MOST_PASSED: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Entry {
     client: ClientName,
+    key: KeyHash,
     operation: Operation,
     /// Calls that were asked for.
     calls: u64,
@@ -38,13 +40,16 @@ pub(crate) struct Entry {
 pub(crate) struct Batch {
     plan: Arc<Plan>,
     entries: Vec<Entry>,
+    /// Its keys are of one slot.
+    by_slot: bool,
+    routing: Routing,
     /// The first deadline of its calls.
     deadline: Instant,
 }
 
-/// Takes the calls that go together with the first of the queue.
-pub(crate) fn compose(queue: &mut VecDeque<Request>) -> Option<Batch> {
-    let mut batch = Batch::new(queue.pop_front()?);
+/// Takes the calls that go together with the first of the queue. `by_slot`: their keys are to be in one slot of a cluster.
+pub(crate) fn compose(queue: &mut VecDeque<Request>, by_slot: bool) -> Option<Batch> {
+    let mut batch = Batch { by_slot, ..Batch::new(queue.pop_front()?) };
     let mut places = HashMap::from([(batch.entries[0].client.clone(), 0)]);
     let (mut callers, mut passed, mut held) = (1, Vec::new(), HashSet::new());
     while callers < MOST_CALLERS && passed.len() < MOST_PASSED {
@@ -65,27 +70,34 @@ pub(crate) fn compose(queue: &mut VecDeque<Request>) -> Option<Batch> {
 
 impl Batch {
     fn new(first: Request) -> Self {
-        let (plan, deadline) = (Arc::clone(&first.plan), first.deadline);
-        Self { plan, entries: vec![Entry::new(first)], deadline }
+        let (plan, deadline, routing) = (Arc::clone(&first.plan), first.deadline, first.routing);
+        Self { plan, entries: vec![Entry::new(first)], by_slot: false, routing, deadline }
     }
 
     fn takes(&self, request: &Request, places: &HashMap<ClientName, usize>) -> bool {
         let operation = self.operation();
         let fits = Arc::ptr_eq(&self.plan, &request.plan)
+            && self.routing.goes_with(&request.routing)
             && operation.name() == request.operation.name()
-            // Its arguments are too many to be one of several.
-            && !matches!(operation, Operation::Undo { .. });
+            && !operation.goes_alone();
         fits && match places.get(&request.client) {
             Some(place) => self.entries[*place].operation.merges_with(&request.operation),
-            None => self.entries.len() < MOST_CLIENTS,
+            None => {
+                self.entries.len() < MOST_CLIENTS && !self.routing.alone && self.shares_slot(&request.client)
+            }
         }
+    }
+
+    fn shares_slot(&self, client: &ClientName) -> bool {
+        !self.by_slot || client.bucket() == self.entries[0].client.bucket()
     }
 
     fn add(&mut self, request: Request, places: &mut HashMap<ClientName, usize>) {
         self.deadline = self.deadline.min(request.deadline);
         if let Some(place) = places.get(&request.client) {
             let entry = &mut self.entries[*place];
-            entry.calls += 1;
+            entry.calls += request.operation.calls();
+            entry.operation.absorb(&request.operation);
             entry.waiting.push_back(request);
         } else {
             places.insert(request.client.clone(), self.entries.len());
@@ -99,6 +111,10 @@ impl Batch {
 
     pub(crate) fn operation(&self) -> &Operation {
         &self.entries[0].operation
+    }
+
+    pub(crate) fn routing(&self) -> Routing {
+        self.routing
     }
 
     pub(crate) fn script(&self) -> ScriptKind {
@@ -142,21 +158,33 @@ impl Batch {
 
 impl Entry {
     fn new(request: Request) -> Self {
-        let (client, operation) = (request.client.clone(), request.operation);
-        Self { client, operation, calls: 1, waiting: VecDeque::from([request]) }
+        let (client, key, operation) = (request.client.clone(), request.key, request.operation);
+        Self { client, key, operation, calls: operation.calls(), waiting: VecDeque::from([request]) }
     }
 
     pub(crate) fn client(&self) -> &ClientName {
         &self.client
     }
 
+    /// The client in the table of what is held.
+    pub(crate) fn key(&self) -> KeyHash {
+        self.key
+    }
+
     pub(crate) fn operation(&self) -> &Operation {
         &self.operation
+    }
+
+    /// Calls that were asked for, those among them whose time is over.
+    pub(crate) fn calls(&self) -> u64 {
+        self.calls
     }
 
     pub(crate) fn write(&self, command: &mut Cmd) {
         match self.operation {
             Operation::Take { cost } => command.arg(self.calls).arg(cost),
+            Operation::Lease { cost, beside, .. } => command.arg(self.calls).arg(cost).arg(beside),
+            Operation::GiveBack { units, at, state } => command.arg(at).arg(units).arg(state),
             Operation::Penalize { cost } | Operation::Refund { cost } => command.arg(0).arg(cost),
             Operation::Block { duration } => command.arg(0).arg(duration),
             Operation::Peek | Operation::Reset => command.arg(0).arg(0),

@@ -21,6 +21,8 @@ pub struct FleetCounts {
     pub remembered: u64,
     /// Decisions without the server, by `onError`.
     pub local: u64,
+    /// Synchronous calls that were refused as no unit was held.
+    pub missed: u64,
     /// Calls that the server did not decide, by the reason.
     pub failures: [u64; Failure::ALL.len()],
 }
@@ -34,6 +36,7 @@ pub(crate) struct Counters {
     decisions: AtomicU64,
     remembered: AtomicU64,
     local: AtomicU64,
+    missed: AtomicU64,
     failures: [AtomicU64; Failure::ALL.len()],
 }
 
@@ -65,6 +68,10 @@ impl Counters {
         add(&self.local);
     }
 
+    pub(crate) fn missed(&self) {
+        add(&self.missed);
+    }
+
     pub(crate) fn failed(&self, failure: Failure) {
         add(&self.failures[failure as usize]);
     }
@@ -77,14 +84,15 @@ impl Counters {
             decisions: read(&self.decisions),
             remembered: read(&self.remembered),
             local: read(&self.local),
+            missed: read(&self.missed),
             failures: [0, 1, 2, 3, 4, 5].map(|index| read(&self.failures[index])),
         }
     }
 
     pub(crate) fn reset(&self) {
-        let all =
-            [&self.allowed, &self.refused, &self.dry_refused, &self.decisions, &self.remembered, &self.local];
-        for counter in all.into_iter().chain(&self.failures) {
+        let calls = [&self.allowed, &self.refused, &self.dry_refused, &self.decisions];
+        let others = [&self.remembered, &self.local, &self.missed];
+        for counter in calls.into_iter().chain(others).chain(&self.failures) {
             counter.store(0, Ordering::Relaxed);
         }
     }

@@ -1,6 +1,7 @@
 //! Limits that many machines share: a Redis or Valkey server counts, this process asks.
 //!
-//! Every process has one connection to each server, which a thread of its own serves. Calls of all threads that are pending
+//! Every process has one connection to each server, which a thread of its own serves: to the one that is named, to the
+//! master that sentinels name, or to each node of a cluster that keeps a part of the counts. Calls of all threads that are pending
 //! at one time become one script call. A call is answered by the server or, once its deadline passes, without it; never
 //! later, and what was answered without the server is not charged there afterwards.
 //!
@@ -17,6 +18,7 @@ mod counts;
 mod deadline;
 #[cfg(test)]
 mod differential;
+mod lease;
 mod limiter;
 mod link;
 mod operation;
@@ -28,11 +30,14 @@ mod script;
 mod server;
 #[cfg(test)]
 mod test_server;
+mod tls;
 
 pub use answer::{Answer, Desk, Failure, Source, Ticket};
 pub use client_name::ClientName;
 pub use counts::FleetCounts;
-pub use limiter::{Call, FleetConfig, FleetLimiter, FleetOptions, OnError};
-pub use link::{LinkState, LinkStats};
+pub use lease::LocalFleet;
+pub use limiter::{Call, FleetConfig, FleetLimiter, FleetOptions, Mode, OnError};
+pub use link::{LinkState, LinkStats, NodeStats};
 pub use operation::Operation;
-pub use server::Server;
+pub use server::{AccountOptions, Server, Urls};
+pub use tls::TlsOptions;

@@ -1,9 +1,10 @@
 //! A limiter whose counts a server keeps.
 
 mod instance;
+mod leasing;
+mod options;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::KeyHash;
-use sluice_core::{Decision, Error, OptionList, RateLimiter, RateLimiterConfig};
+use sluice_core::{Decision, Error, OptionList, RateLimiter, RemoteState};
 
 use crate::answer::{Answer, Failure, Source, Ticket};
 use crate::client_name::ClientName;
@@ -21,70 +22,16 @@ use crate::link::{Link, LinkStats};
 use crate::operation::Operation;
 use crate::plan::{Plan, of_ms};
 use crate::remembered::Remembered;
-use crate::request::{Caller, Request};
-use crate::server::Server;
+use crate::request::{Caller, Request, Routing};
 
 pub use self::instance::FleetConfig;
+pub use self::options::{FleetOptions, Mode, OnError};
 
 /// What a refusal without the server says about when to come again, in milliseconds.
 const RETRY_MS: u64 = 1_000;
 
 /// Plans for limits of single calls that are kept.
 const MOST_OWN_PLANS: usize = 256;
-
-/// What decides where the server does not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnError {
-    /// This process's own count, by the same limits.
-    #[default]
-    Local,
-    /// Every call is admitted.
-    Allow,
-    /// Every call is refused.
-    Deny,
-}
-
-/// Options of a limiter's scope.
-#[derive(Clone, Debug)]
-pub struct FleetOptions {
-    /// The server.
-    pub server: Server,
-    /// How long a call waits for it, in milliseconds.
-    pub timeout_ms: u64,
-    /// What decides where it does not answer.
-    pub on_error: OnError,
-    /// What keys begin with.
-    pub prefix: String,
-}
-
-impl FleetOptions {
-    fn plan(&self, name: &str, config: Arc<RateLimiterConfig>) -> Result<Plan, Error> {
-        let plan = Plan::new(name, &self.prefix, config)?;
-        // Where callers may have been admitted without the server, what they used stays used.
-        Ok(plan.giving_back(self.on_error == OnError::Deny))
-    }
-}
-
-impl fmt::Display for FleetOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { server, timeout_ms, on_error, prefix } = self;
-        let on_error = on_error.text();
-        write!(
-            f,
-            "redis {server}, mode exact, onError {on_error}, timeout {timeout_ms} ms, prefix {prefix:?}"
-        )
-    }
-}
-
-impl OnError {
-    /// Every value, by its name.
-    pub const TEXTS: [(&'static str, Self); 3] =
-        [("local", Self::Local), ("allow", Self::Allow), ("deny", Self::Deny)];
-
-    fn text(self) -> &'static str {
-        Self::TEXTS[self as usize].0
-    }
-}
 
 /// A call of a limiter.
 #[derive(Clone, Debug)]
@@ -122,7 +69,7 @@ impl FleetLimiter {
     ///
     /// `INVALID_OPTION` for a quota that the server cannot keep exactly.
     pub fn new(name: &str, options: FleetOptions, local: Arc<RateLimiter>) -> Result<Self, Error> {
-        let plan = options.plan(name, local.config())?;
+        let plan = options.main_plan(name, local.config())?;
         let scope = vec![("scope", options.to_string())];
         Ok(Self {
             name: name.to_owned(),
@@ -138,15 +85,25 @@ impl FleetLimiter {
         })
     }
 
+    /// The name it was created under.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether calls are decided by units that this process holds.
+    #[must_use]
+    pub fn is_leased(&self) -> bool {
+        self.options.mode == Mode::Lease
+    }
+
     /// Asks the server, or answers at once where it need not or cannot be asked.
     ///
     /// # Errors
     ///
     /// The limiter is destroyed; an invalid limit for the call.
     pub fn ask(self: &Arc<Self>, call: Call, ticket: Ticket) -> Result<Option<Answer>, Error> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Error::Closed { name: self.name.clone() });
-        }
+        self.check_open()?;
         let plan = self.plan_for(call.limit)?;
         let asked = Instant::now();
         if let Operation::Take { cost } = call.operation
@@ -159,12 +116,28 @@ impl FleetLimiter {
         }
         let caller = Caller { limiter: Arc::clone(self), ticket, key: call.key };
         let deadline = asked + Duration::from_millis(self.options.timeout_ms);
-        let Call { client, operation, .. } = call;
-        let request = Request { plan, client, operation, asked, deadline, caller: Some(caller), tries: 0 };
+        let operation = self.leased(&plan, &call);
+        let Call { client, key, .. } = call;
+        let request = Request {
+            plan,
+            client,
+            key,
+            operation,
+            asked,
+            deadline,
+            caller: Some(caller),
+            tries: 0,
+            routing: Routing::default(),
+        };
         match self.link.ask(request) {
             Ok(()) => Ok(None),
             Err(refused) => Ok(Some(self.without_server(&refused.0, call.key, refused.1))),
         }
+    }
+
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
+        let is_closed = self.closed.load(Ordering::Acquire);
+        if is_closed { Err(Error::Closed { name: self.name.clone() }) } else { Ok(()) }
     }
 
     /// Answers once the server does.
@@ -193,7 +166,7 @@ impl FleetLimiter {
     /// The decision of the server on a call; refusals are remembered.
     pub(crate) fn decided(&self, request: &Request, decision: Decision, received: Instant) -> Answer {
         self.counters.decided();
-        if let Operation::Take { cost } = request.operation {
+        if let Some(cost) = request.operation.charges() {
             self.counters.outcome(&decision);
             let is_refused = !decision.allowed || decision.would_refuse == Some(true);
             if is_refused && Arc::ptr_eq(&request.plan, &self.plan.load()) {
@@ -203,9 +176,17 @@ impl FleetLimiter {
         Answer::Decided(decision, Source::Redis)
     }
 
+    /// What the server knows of a client, with the units that it has just charged: `'local'` goes on from there.
+    pub(crate) fn learn(&self, plan: &Arc<Plan>, key: KeyHash, state: &RemoteState<'_>, charged: u64) {
+        if self.options.on_error == OnError::Local && Arc::ptr_eq(plan, &self.plan.load()) {
+            // Fails where the limiter was destroyed meanwhile.
+            let _ = self.local().learn(key, state, charged, clock::now());
+        }
+    }
+
     /// The server has done an operation that is no decision.
     pub(crate) fn done(&self, request: &Request, key: KeyHash, done: bool) -> Answer {
-        self.remembered.forget(&request.client);
+        self.forget(request, key);
         self.follow_locally(&request.operation, key);
         Answer::Done(done)
     }
@@ -214,7 +195,7 @@ impl FleetLimiter {
     pub(crate) fn without_server(&self, request: &Request, key: KeyHash, failure: Failure) -> Answer {
         self.counters.failed(failure);
         if !request.operation.decides() {
-            self.remembered.forget(&request.client);
+            self.forget(request, key);
             return Answer::Failed(failure);
         }
         self.counters.without_server();
@@ -228,7 +209,7 @@ impl FleetLimiter {
                 Err(_) => return Answer::Failed(failure),
             },
         };
-        if let Operation::Take { .. } = request.operation {
+        if request.operation.charges().is_some() {
             self.counters.outcome(&decision);
         }
         Answer::Decided(decision, source)
@@ -237,14 +218,10 @@ impl FleetLimiter {
     /// By the table of this process, which counts the call itself.
     fn decide_locally(&self, request: &Request, key: KeyHash) -> Result<Decision, Error> {
         let (local, now) = (self.local(), clock::now());
-        match request.operation {
-            Operation::Take { cost } if Arc::ptr_eq(&request.plan, &self.plan.load()) => {
-                local.consume(key, cost, now)
-            }
-            Operation::Take { cost } => {
-                local.consume_with_limit(key, cost, request.plan.config.first_limit(), now)
-            }
-            _ => local.peek(key, now),
+        match request.operation.charges() {
+            Some(cost) if Arc::ptr_eq(&request.plan, &self.plan.load()) => local.consume(key, cost, now),
+            Some(cost) => local.consume_with_limit(key, cost, request.plan.config.first_limit(), now),
+            None => local.peek(key, now),
         }
     }
 
@@ -264,7 +241,7 @@ impl FleetLimiter {
     }
 
     /// The limiter of this process; after a reset of tests another one may have replaced it.
-    fn local(&self) -> &RateLimiter {
+    pub(crate) fn local(&self) -> &Arc<RateLimiter> {
         let mut local = &self.local;
         while let Some(successor) = local.successor() {
             local = successor;
@@ -273,12 +250,14 @@ impl FleetLimiter {
     }
 
     /// The plan by the options in force, which any thread may have replaced.
-    fn plan_for(&self, limit: Option<u64>) -> Result<Arc<Plan>, Error> {
+    pub(crate) fn plan_for(&self, limit: Option<u64>) -> Result<Arc<Plan>, Error> {
         let mut plan = self.plan.load_full();
         let config = self.local().config();
         if !Arc::ptr_eq(&plan.config, &config) {
-            plan = Arc::new(self.options.plan(&self.name, config)?);
+            let former = Arc::clone(&plan);
+            plan = Arc::new(self.options.main_plan(&self.name, config)?);
             self.plan.store(Arc::clone(&plan));
+            self.give_all_back(&former);
             self.own_plans.lock().clear();
             self.remembered.clear();
         }

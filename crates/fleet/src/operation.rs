@@ -10,6 +10,24 @@ pub enum Operation {
         /// Units.
         cost: u64,
     },
+    /// Charges so many units for each call if they are available, and some to hold beside.
+    Lease {
+        /// Units of a call.
+        cost: u64,
+        /// Calls: 0 where more is asked for ahead of them.
+        calls: u64,
+        /// Units to hold; the server gives half of what the calls leave, at most.
+        beside: u64,
+    },
+    /// Gives units back that were held.
+    GiveBack {
+        /// Units.
+        units: u64,
+        /// When they were granted, in microseconds of the server's clock.
+        at: u64,
+        /// What the grant has left the key at.
+        state: u64,
+    },
     /// The decision on a call of cost 1; charges nothing.
     Peek,
     /// Charges without a decision, down to an empty quota.
@@ -45,6 +63,8 @@ impl Operation {
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Take { .. } => "take",
+            Self::Lease { .. } => "lease",
+            Self::GiveBack { .. } => "giveback",
             Self::Peek => "peek",
             Self::Penalize { .. } => "penalize",
             Self::Refund { .. } => "refund",
@@ -56,13 +76,36 @@ impl Operation {
 
     /// Whether its answer is a decision.
     pub(crate) const fn decides(&self) -> bool {
-        matches!(self, Self::Take { .. } | Self::Peek)
+        matches!(self, Self::Take { .. } | Self::Lease { .. } | Self::Peek)
+    }
+
+    /// Units that a call asks for; `None` where it is not charged.
+    pub(crate) const fn charges(&self) -> Option<u64> {
+        match *self {
+            Self::Take { cost } | Self::Lease { cost, .. } => Some(cost),
+            _ => None,
+        }
+    }
+
+    /// Calls that one request stands for.
+    pub(crate) const fn calls(&self) -> u64 {
+        match *self {
+            Self::Lease { calls, .. } => calls,
+            _ => 1,
+        }
+    }
+
+    /// Whether the script is told more of it than several clients of one call have room for.
+    pub(crate) const fn goes_alone(&self) -> bool {
+        matches!(self, Self::Undo { .. } | Self::GiveBack { .. })
     }
 
     /// Units that the decision is about.
     pub(crate) const fn cost(&self) -> u64 {
         match *self {
             Self::Take { cost }
+            | Self::Lease { cost, .. }
+            | Self::GiveBack { units: cost, .. }
             | Self::Penalize { cost }
             | Self::Refund { cost }
             | Self::Undo { cost, .. } => cost,
@@ -72,6 +115,16 @@ impl Operation {
 
     /// Whether calls of several callers for one client are one entry of the script's arguments.
     pub(crate) fn merges_with(&self, other: &Self) -> bool {
-        self == other && self.decides()
+        match (self, other) {
+            (Self::Lease { cost, .. }, Self::Lease { cost: others, .. }) => cost == others,
+            _ => self == other && self.decides(),
+        }
+    }
+
+    /// Takes over what another request for the same client wants beside its calls.
+    pub(crate) fn absorb(&mut self, other: &Self) {
+        if let (Self::Lease { beside, .. }, Self::Lease { beside: others, .. }) = (self, other) {
+            *beside = (*beside).max(*others);
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! What the scripts are told of a limiter: its limits in their numbers, and the names of its keys.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use redis::Cmd;
-use sluice_core::{Error, Rate, RateLimiterConfig, RemoteWord};
+use sluice_core::{Error, GrantId, Leases, Rate, RateLimiterConfig, RemoteWord};
 
-use crate::client_name::ClientName;
+use crate::client_name::{BUCKETS, ClientName};
+use crate::link::slot_of;
 
 /// Doubles count exactly below this.
 const EXACT: u64 = 1 << 53;
@@ -32,8 +33,12 @@ pub(crate) struct Plan {
     ttl_ms: u64,
     /// Before and after the bucket of a key.
     key: (String, String),
+    /// The slots of the buckets in a cluster.
+    slots: OnceLock<Vec<u16>>,
     /// A charge whose caller was answered without the server is taken back.
     pub(crate) gives_back: bool,
+    /// What is held of its clients, where calls are decided by leases.
+    pub(crate) leases: Option<Arc<Leases<ClientName>>>,
 }
 
 impl Plan {
@@ -48,12 +53,78 @@ impl Plan {
         let key = (format!("{prefix}1:{{"), format!(":{name}:{}}}:", kinds.join("+")));
         let lives = limits.iter().map(Limit::life_us).max().unwrap_or_default();
         // A millisecond more: the server counts them from its last whole one.
-        Ok(Self { config, limits, ttl_ms: lives.div_ceil(US) + 1, key, gives_back: false })
+        Ok(Self {
+            config,
+            limits,
+            ttl_ms: lives.div_ceil(US) + 1,
+            key,
+            slots: OnceLock::new(),
+            gives_back: false,
+            leases: None,
+        })
     }
 
     /// The same plan; `gives_back` says whether a charge is taken back whose caller was answered without the server.
     pub(crate) fn giving_back(self, gives_back: bool) -> Self {
         Self { gives_back, ..self }
+    }
+
+    /// The same plan, for calls that are decided by leases.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_OPTION` where there is no memory for as many clients.
+    pub(crate) fn leasing(self) -> Result<Self, Error> {
+        let max_keys = self.config.options().max_keys;
+        let interval = self.limits.first().map_or(0, Limit::interval);
+        let leases = Leases::new(max_keys, interval).map_err(|cause| Error::InvalidOption {
+            option: "RateLimiter maxKeys".to_owned(),
+            given: max_keys.to_string(),
+            accepted: format!("a number for which the system has address space ({cause})"),
+        })?;
+        Ok(Self { leases: Some(Arc::new(leases)), ..self })
+    }
+
+    /// How long units last that were granted by a single limit, in nanoseconds, and how the server knows them again. `doubles`
+    /// are its state before.
+    pub(crate) fn grant_of(&self, doubles: &[i64], now: u64, units: u64) -> (u64, GrantId) {
+        let at = |index: usize| doubles.get(index).map_or(0, |double| double.max(&0).unsigned_abs());
+        let window = |state| GrantId { at: now, state, row_end: 0, is_window: true };
+        match self.limits.first() {
+            Some(Limit::Gcra { interval, ticks_per_us, .. }) => {
+                let debt = at(0) + units.saturating_mul(*interval);
+                (debt.saturating_mul(US) / ticks_per_us, self.row_of(now, debt))
+            }
+            Some(Limit::FixedWindow { window: length, .. }) => {
+                let left = if at(0) == 0 { *length } else { at(1) };
+                (of_us(left), window(now + left))
+            }
+            Some(Limit::SlidingWindow { window: length, .. }) => {
+                (of_us(length - now % length), window(now / length))
+            }
+            None => (0, GrantId::default()),
+        }
+    }
+
+    /// What a key with a single GCRA limit is left at, by its debt in ticks.
+    pub(crate) fn row_of(&self, now: u64, debt: u64) -> GrantId {
+        GrantId { at: now, state: debt, row_end: self.row_end(now, debt), is_window: false }
+    }
+
+    /// Ticks of a unit of a single GCRA limit.
+    pub(crate) fn interval(&self) -> u64 {
+        match self.limits.first() {
+            Some(Limit::Gcra { interval, .. }) => *interval,
+            _ => 0,
+        }
+    }
+
+    /// Where the row of slots ends, in ticks; 0 where there is none.
+    pub(crate) fn row_end(&self, now: u64, debt: u64) -> u64 {
+        match self.limits.first() {
+            Some(Limit::Gcra { ticks_per_us, .. }) if debt > 0 => now.saturating_mul(*ticks_per_us) + debt,
+            _ => 0,
+        }
     }
 
     /// Whether the script for a single GCRA limit serves it.
@@ -72,6 +143,16 @@ impl Plan {
         let mut key = format!("{before}{}{after}", client.bucket()).into_bytes();
         key.extend_from_slice(client.bytes());
         key
+    }
+
+    /// The slot of a client's key in a cluster.
+    pub(crate) fn slot_of(&self, client: &ClientName) -> u16 {
+        let bucket = usize::from(client.bucket());
+        self.slots.get_or_init(|| {
+            let (_, after) = &self.key;
+            let name = after.rsplit_once('}').map_or("", |(name, _)| name);
+            (0..BUCKETS).map(|bucket| slot_of(format!("{bucket}{name}").as_bytes())).collect()
+        })[bucket]
     }
 
     /// Writes what the script for a single GCRA limit is told of the limit.
@@ -146,6 +227,14 @@ impl Limit {
             Self::Gcra { .. } => "gu".to_owned(),
             Self::FixedWindow { window, .. } => format!("f{}", window / US),
             Self::SlidingWindow { window, .. } => format!("s{}", window / US),
+        }
+    }
+
+    /// Nanoseconds between two units that are held; 0 where all lapse at the end of a window.
+    fn interval(&self) -> u64 {
+        match *self {
+            Self::Gcra { interval, ticks_per_us, .. } => interval * US / ticks_per_us,
+            Self::FixedWindow { .. } | Self::SlidingWindow { .. } => 0,
         }
     }
 

@@ -3,6 +3,7 @@
 use redis::Value;
 
 use crate::composer::Batch;
+use crate::operation::Operation;
 use crate::script::ScriptKind;
 
 /// A reply of a script. Times are microseconds.
@@ -23,6 +24,8 @@ pub(crate) struct EntryReply {
     pub(crate) block: u64,
     /// Its state by each limit before the operation.
     pub(crate) doubles: Vec<i64>,
+    /// Of a lease: units granted beside the calls.
+    pub(crate) beside: u64,
 }
 
 impl Reply {
@@ -39,11 +42,12 @@ impl Reply {
             ScriptKind::Take => 1,
             ScriptKind::State => batch.plan().words(),
         };
-        let width = 2 + words;
+        let is_lease = matches!(batch.operation(), Operation::Lease { .. });
+        let width = 2 + words + usize::from(is_lease);
         if rest.len() != width * batch.entries().len() {
             return None;
         }
-        let entries = rest.chunks_exact(width).map(EntryReply::read).collect();
+        let entries = rest.chunks_exact(width).map(|integers| EntryReply::read(integers, words)).collect();
         Some(Self::Done { now, entries })
     }
 
@@ -55,11 +59,14 @@ impl Reply {
 }
 
 impl EntryReply {
-    fn read(integers: &[i64]) -> Self {
+    fn read(integers: &[i64], words: usize) -> Self {
+        let natural = |integer: &i64| u64::try_from(*integer).unwrap_or_default();
+        let (doubles, beside) = integers[2..].split_at(words);
         Self {
             outcome: u64::try_from(integers[0]).ok(),
-            block: u64::try_from(integers[1]).unwrap_or_default(),
-            doubles: integers[2..].to_vec(),
+            block: natural(&integers[1]),
+            doubles: doubles.to_vec(),
+            beside: beside.first().map_or(0, natural),
         }
     }
 }

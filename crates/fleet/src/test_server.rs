@@ -1,4 +1,5 @@
-//! A Redis server of a test's own. It needs `redis-server` in the PATH, or at `SLUICE_TEST_REDIS`.
+//! Servers of a test's own. They need `redis-server` in the PATH, or at `SLUICE_TEST_REDIS`. Tests of all servers also start
+//! `valkey-server`, where it is in the PATH, and those that `SLUICE_TEST_SERVERS` lists as PATH does.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -15,10 +16,22 @@ impl TestServer {
     /// `None` where there is no server to be had, which fails with `SLUICE_REQUIRE_REDIS`.
     pub(crate) fn start() -> Option<Self> {
         let program = std::env::var("SLUICE_TEST_REDIS").unwrap_or_else(|_| "redis-server".to_owned());
+        Self::run(&program, std::env::var_os("SLUICE_REQUIRE_REDIS").is_some())
+    }
+
+    /// One of each kind that is there.
+    pub(crate) fn start_each() -> impl Iterator<Item = Self> {
+        let listed = std::env::var_os("SLUICE_TEST_SERVERS").unwrap_or_default();
+        let listed: Vec<_> = std::env::split_paths(&listed).collect();
+        let listed = listed.into_iter().filter_map(|program| Self::run(&program.to_string_lossy(), true));
+        Self::start().into_iter().chain(Self::run("valkey-server", false)).chain(listed)
+    }
+
+    fn run(program: &str, is_required: bool) -> Option<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         drop(listener);
-        let spawned = Command::new(&program)
+        let spawned = Command::new(program)
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .stdout(Stdio::null())
             .spawn();
@@ -27,7 +40,7 @@ impl TestServer {
             Err(error) => {
                 let missing =
                     format!("{program} cannot be started ({error}): what it would decide was not tested");
-                assert!(std::env::var_os("SLUICE_REQUIRE_REDIS").is_none(), "{missing}");
+                assert!(!is_required, "{missing}");
                 eprintln!("{missing}");
                 None
             }

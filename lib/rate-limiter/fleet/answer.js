@@ -1,11 +1,15 @@
 'use strict';
 
-const { FLEET_ANSWER, FLEET_SOURCE, MIDDLEWARE } = require('../../runtime/layouts');
+const { DECIDED_BY, FLEET_ANSWER, FLEET_SOURCE, MIDDLEWARE } = require('../../runtime/layouts');
+const { integers, numbers } = require('../../runtime/native');
 
 const { ALLOWED, CODE, LIMIT, POLICY, REMAINING, RESET_AFTER, RETRY_AFTER, WOULD_REFUSE } = FLEET_ANSWER;
 
 /** In the order of their codes. */
 const sources = Object.keys(FLEET_SOURCE);
+
+/** Whether a decision is made without the server, and not by units that it has granted. */
+const isDegraded = (source) => source !== 'redis' && source !== 'lease';
 
 /** The decision at a place of the answers. `degraded`: the server did not decide it. */
 function readFleetDecision(answers, at, policyNames) {
@@ -18,7 +22,7 @@ function readFleetDecision(answers, at, policyNames) {
     retryAfterMs: answers[at + RETRY_AFTER],
     policy: policyNames[answers[at + POLICY]],
     source,
-    degraded: source !== 'redis',
+    degraded: isDegraded(source),
   };
   const wouldRefuse = answers[at + WOULD_REFUSE];
   if (wouldRefuse >= 0) decision.wouldRefuse = wouldRefuse === 1;
@@ -31,7 +35,20 @@ function readReceipt(answers, at) {
   return { source: answers[at + CODE], receipt: answers.slice(first, first + RECEIPT_LENGTH) };
 }
 
+/** As `readReceipt`, of the synchronous call that was just decided. */
+function readLeftReceipt() {
+  const first = MIDDLEWARE.RECEIPT_AT;
+  return { source: integers[DECIDED_BY.SOURCE], receipt: numbers.slice(first, first + RECEIPT_LENGTH) };
+}
+
+/** Says of the decision of the synchronous call that was just made what made it. */
+function markSource(decision) {
+  decision.source = sources[integers[DECIDED_BY.SOURCE]];
+  decision.degraded = isDegraded(decision.source);
+  return decision;
+}
+
 /** The receipt lies behind `moreAfter` in both layouts. */
 const RECEIPT_LENGTH = MIDDLEWARE.LENGTH - 1;
 
-module.exports = { readFleetDecision, readReceipt };
+module.exports = { markSource, readFleetDecision, readLeftReceipt, readReceipt };

@@ -2,18 +2,22 @@
 
 const { SluiceError } = require('../../runtime/errors');
 const {
+  ELSEWHERE,
   FLEET_ANSWER,
   FLEET_ANSWER_KIND,
   FLEET_FAILURE,
   FLEET_OPERATION,
   FLEET_SOURCE,
+  HELD,
+  LIMITER_CALL,
   MIDDLEWARE,
 } = require('../../runtime/layouts');
 const { measured, time } = require('../../runtime/measured');
-const { handlesOf, native, numbers } = require('../../runtime/native');
+const { handlesOf, integers, native, numbers } = require('../../runtime/native');
 const { checkCost } = require('../cost');
-const { readFleetDecision, readReceipt } = require('./answer');
+const { readFleetDecision, readLeftReceipt, readReceipt } = require('./answer');
 const { abandon, makeCall } = require('./desk');
+const { warnOfEviction } = require('./eviction');
 
 const { RECEIPT_AT } = MIDDLEWARE;
 const { decided: DECIDED, failed: FAILED } = FLEET_ANSWER_KIND;
@@ -47,6 +51,9 @@ class Fleet {
   #limiter;
   #policyNames;
   #generation;
+  /** Whether calls are decided by units that this process holds. */
+  #isLeased;
+  #knowsServer = false;
   /** By decisions: what taking their charges back requires. */
   #receipts = new WeakMap();
 
@@ -54,7 +61,17 @@ class Fleet {
   constructor(handle, limiter) {
     this.#handle = handle;
     this.#limiter = limiter;
+    this.#isLeased = native.isLeased(handle);
     collected.register(this, handle);
+  }
+
+  get isLeased() {
+    return this.#isLeased;
+  }
+
+  /** The handle of synchronous calls. */
+  get syncHandle() {
+    return this.#isLeased ? HELD - this.#handle : ELSEWHERE;
   }
 
   consume(key, cost) {
@@ -91,16 +108,24 @@ class Fleet {
     return this.#generation;
   }
 
-  /** What `undo` needs to take a charge back. */
+  /** What `undo` needs to take a charge back. Of a synchronous call, right after it. */
   receiptOf(decision) {
-    return this.#receipts.get(decision);
+    return this.#receipts.get(decision) ?? readLeftReceipt();
   }
 
   /** Takes a charge back, where it was made; one that no count knows is none. */
-  async undo(key, cost, { source, receipt }) {
+  async undo(key, cost, { source, receipt, isExact = false }) {
     numbers.set(receipt, RECEIPT_AT);
-    if (source === FLEET_SOURCE.local) native.undoCharge(this.#limiter, key, cost);
+    const isGranted = source === FLEET_SOURCE.redis || source === FLEET_SOURCE.lease;
+    if (this.#isLeased && isGranted && !isExact) this.#putBack(key, cost);
+    else if (source === FLEET_SOURCE.local) native.undoCharge(this.#limiter, key, cost);
     else if (source === FLEET_SOURCE.redis) await this.#do(FLEET_OPERATION.undo, key, cost);
+  }
+
+  /** Units of the receipt that was left are held again. Those that have lapsed are there on the server. */
+  #putBack(key, cost) {
+    integers[LIMITER_CALL.HANDLE] = this.syncHandle;
+    native.putBackHeld(key, cost);
   }
 
   /** Resolves once the server can be asked; rejects after so many milliseconds. */
@@ -150,16 +175,24 @@ class Fleet {
       const settle = (answers, at) => {
         if (started !== undefined) native.addFleetDecision(time() - started);
         if (answers[at + FLEET_ANSWER.KIND] !== DECIDED) return reject(this.#failure(answers, at));
+        if (answers[at + FLEET_ANSWER.CODE] === FLEET_SOURCE.redis) this.#knowServer();
         const decision = readFleetDecision(answers, at, this.#namesOf(answers[at + FLEET_ANSWER.GENERATION]));
         if (isForMiddleware) {
           decision.moreAfterMs = answers[at + FLEET_ANSWER.MORE_AFTER];
-          this.#receipts.set(decision, readReceipt(answers, at));
+          this.#receipts.set(decision, { ...readReceipt(answers, at), isExact: limit !== undefined });
         }
         resolve(decision);
       };
       const ask = () => native.askFleet(key, checkCost(cost), limit ?? NO_LIMIT);
       makeCall({ settle, reject }, this.#handle, operation, ask);
     });
+  }
+
+  /** Looks at the server once it has decided a call: what it does when its memory is full is known then. */
+  #knowServer() {
+    if (this.#knowsServer) return;
+    this.#knowsServer = true;
+    warnOfEviction(native.fleetStats(this.#handle));
   }
 
   /** Resolves to whether anything was there. */

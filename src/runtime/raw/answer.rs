@@ -1,7 +1,7 @@
 //! Answers of quick calls.
 
 use super::Call;
-use crate::rate_limiter::ELSEWHERE;
+use crate::rate_limiter::{ELSEWHERE, HELD};
 use crate::runtime::port::Port;
 use crate::runtime::seam::{Constant, Layout, layout};
 
@@ -18,7 +18,7 @@ pub(crate) const IN_NUMBERS: i32 = -3;
 pub(crate) const DONE: i32 = -4;
 
 /// What an answer means, for JavaScript.
-pub(crate) const CONSTANTS: [Constant; 5] = [
+pub(crate) const CONSTANTS: [Constant; 6] = [
     ("ADMITTED", ADMITTED as i64, "The answer of a call that is admitted."),
     ("REFUSED", REFUSED as i64, "The answer of a call that is refused."),
     ("IN_NUMBERS", IN_NUMBERS as i64, "The answer of a call whose answer is in the array of numbers."),
@@ -26,6 +26,11 @@ pub(crate) const CONSTANTS: [Constant; 5] = [
         "ELSEWHERE",
         ELSEWHERE as i64,
         "In place of the handle of a limiter that counts on a server: synchronous calls are errors.",
+    ),
+    (
+        "HELD",
+        HELD as i64,
+        "In place of the handle of a limiter that decides synchronous calls by leases, less its handle in the fleet.",
     ),
     ("DONE", DONE as i64, "The answer of a call that only does something."),
 ];

@@ -1,11 +1,16 @@
 //! Keys whose state lies elsewhere: a server that many machines ask decides, and this process describes the decision.
 
 use super::algorithm::{Algorithm, Refused};
+use super::call::Call;
 use super::config::{RateLimiterConfig, Rule};
-use super::decision::{Charge, Decision, Receipt, each, foresee};
+use super::contents::with_table;
+use super::decision::{Charge, Decision, Receipt, each, foresee, lifetime};
+use super::limiter::RateLimiter;
 use super::options::MAX_LIMITS;
 use crate::Result;
-use crate::key_table::Client;
+use crate::key_table::{Client, Step, Words};
+use crate::runtime::key_hash::KeyHash;
+use crate::runtime::sharded_counters::Count;
 
 /// A limit in the terms of its algorithm. Times are nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,6 +160,55 @@ impl RateLimiterConfig {
     }
 }
 
+impl RateLimiter {
+    /// Takes over what a server knows of a key, with the units charged since, where that leaves less than this process has
+    /// counted. Without the server, the process then goes on from there.
+    ///
+    /// # Errors
+    ///
+    /// The limiter is destroyed.
+    pub fn learn(&self, key: KeyHash, state: &RemoteState<'_>, charged: u64, now: u64) -> Result<()> {
+        self.call(|call| call.learn(key, state, charged, now))
+    }
+}
+
+impl<C: Count> Call<'_, C> {
+    fn learn(&self, key: KeyHash, state: &RemoteState<'_>, charged: u64, now: u64) {
+        let rules = &self.config.rules;
+        with_table!(self.contents, table => {
+            let adopt = |client: &Client<_>, now| {
+                let words = with_less(rules, client.words, (state.words, charged), now);
+                if words == client.words { Step::Keep(None) } else { Step::Write(words, Some(words)) }
+            };
+            // A table without room counts nothing of the key either way.
+            let written = table.update(key, now, |words, now| lifetime(rules, words, now), adopt);
+            self.settle(table, key, now, written.ok().flatten());
+        });
+        if state.block > 0 {
+            self.block(key, now + state.block, now);
+        }
+    }
+}
+
+/// Of each limit the word that leaves less: what is known here, or what a server knows and has charged since.
+fn with_less<W: Words>(
+    rules: &[Rule],
+    mut words: W,
+    (of_server, charged): (&[RemoteWord], u64),
+    now: u64,
+) -> W {
+    for ((rule, word), known) in rules.iter().zip(words.as_mut()).zip(of_server) {
+        let mut other = rule.algorithm.word_of(*known, now);
+        if charged > 0 {
+            other = rule.algorithm.penalize(other, now, charged);
+        }
+        if rule.algorithm.remaining(other, now) < rule.algorithm.remaining(*word, now) {
+            *word = other;
+        }
+    }
+    words
+}
+
 impl Algorithm {
     fn rate(&self) -> Rate {
         match self {
@@ -221,6 +275,32 @@ mod tests {
             previous: 0,
             current: used,
         });
+    }
+
+    #[test]
+    fn goes_on_from_what_the_server_knew() {
+        let (later, key) = (50 * MS, hash_str("client"));
+        for (kind, word) in [
+            (AlgorithmKind::Gcra, RemoteWord::Debt(600 * MS)),
+            (AlgorithmKind::FixedWindow, RemoteWord::Running { count: 6, left: 900 * MS }),
+            (AlgorithmKind::SlidingWindow, RemoteWord::Counts { previous: 0, current: 6 }),
+        ] {
+            let limiter = RateLimiter::new("local", config(kind));
+            let words = [word];
+            let state = RemoteState { now: NOW / 2, block: 0, words: &words };
+            limiter.learn(key, &state, 1, NOW).expect("open");
+            assert_eq!(limiter.peek(key, NOW).expect("open").remaining, 3, "{kind:?}");
+            assert!(limiter.try_consume(key, 3, NOW).expect("open"));
+            // What the process has counted itself is not forgotten.
+            limiter.learn(key, &state, 0, NOW).expect("open");
+            assert!(!limiter.try_consume(key, 1, NOW + later).expect("open"), "{kind:?}");
+            assert_eq!(limiter.stats(NOW).expect("open").allowed, 1, "what is learned is no call");
+        }
+        let limiter = RateLimiter::new("blocked", config(AlgorithmKind::Gcra));
+        let state = RemoteState { now: NOW, block: 700 * MS, words: &[RemoteWord::Debt(0)] };
+        limiter.learn(key, &state, 0, NOW).expect("open");
+        assert!(!limiter.try_consume(key, 1, NOW + 600 * MS).expect("open"));
+        assert!(limiter.try_consume(key, 1, NOW + 700 * MS).expect("open"));
     }
 
     #[test]

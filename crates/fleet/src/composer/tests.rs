@@ -22,9 +22,8 @@ pub(crate) fn request(
     at: u64,
 ) -> Request {
     let asked = start + Duration::from_millis(at);
-    let (plan, client) = (Arc::clone(plan), name(client));
     let deadline = asked + Duration::from_millis(50);
-    Request { plan, client, operation, asked, deadline, caller: None, tries: 0 }
+    Request { asked, deadline, ..Request::new(Arc::clone(plan), name(client), operation) }
 }
 
 const ONE: Operation = Operation::Take { cost: 1 };
@@ -44,9 +43,9 @@ fn calls(batch: &Batch) -> Vec<(ClientName, u64)> {
 #[test]
 fn calls_of_one_client_share_an_entry() {
     let (_, mut queue) = queue(&[("a", ONE), ("b", ONE), ("a", ONE), ("a", ONE)]);
-    let batch = compose(&mut queue).expect("pending");
+    let batch = compose(&mut queue, false).expect("pending");
     assert_eq!(calls(&batch), [(name("a"), 3), (name("b"), 1)]);
-    assert!(queue.is_empty() && compose(&mut queue).is_none());
+    assert!(queue.is_empty() && compose(&mut queue, false).is_none());
 }
 
 #[test]
@@ -54,7 +53,7 @@ fn no_call_overtakes_another_of_its_client() {
     let three = Operation::Take { cost: 3 };
     let (_, mut queue) =
         queue(&[("a", ONE), ("a", three), ("a", ONE), ("b", Operation::Reset), ("b", ONE), ("c", ONE)]);
-    let order: Vec<_> = std::iter::from_fn(|| compose(&mut queue)).collect();
+    let order: Vec<_> = std::iter::from_fn(|| compose(&mut queue, false)).collect();
     let operations: Vec<_> = order
         .iter()
         .flat_map(Batch::entries)
@@ -74,7 +73,8 @@ fn limiters_do_not_share_a_call() {
     let (start, one, other) = (Instant::now(), plan(), plan());
     let mut queue: VecDeque<_> = [&one, &other, &one].map(|plan| request(plan, "a", ONE, start, 0)).into();
     // The third is for the same client, which another plan of the same limiter may mean.
-    let sizes: Vec<_> = std::iter::from_fn(|| compose(&mut queue)).map(|batch| calls(&batch)[0].1).collect();
+    let sizes: Vec<_> =
+        std::iter::from_fn(|| compose(&mut queue, false)).map(|batch| calls(&batch)[0].1).collect();
     assert_eq!(sizes, [1, 1, 1]);
 }
 
@@ -83,21 +83,21 @@ fn a_call_has_at_most_64_clients_and_256_callers() {
     let (plan, start) = (plan(), Instant::now());
     let clients = (0..100).map(|n| request(&plan, &n.to_string(), ONE, start, 0));
     let mut queue: VecDeque<_> = clients.collect();
-    assert_eq!(compose(&mut queue).expect("pending").entries().len(), 64);
+    assert_eq!(compose(&mut queue, false).expect("pending").entries().len(), 64);
     assert_eq!(
         queue.front().map(|request| request.client.clone()),
         Some(name("64")),
         "the rest keeps its order"
     );
     let mut queue: VecDeque<_> = (0..300).map(|_| request(&plan, "hot", ONE, start, 0)).collect();
-    assert_eq!(calls(&compose(&mut queue).expect("pending")), [(name("hot"), 256)]);
+    assert_eq!(calls(&compose(&mut queue, false).expect("pending")), [(name("hot"), 256)]);
 }
 
 #[test]
 fn the_first_deadline_holds_for_all_and_each_call_expires_by_itself() {
     let (plan, start) = (plan(), Instant::now());
     let mut queue: VecDeque<_> = [0, 20].map(|at| request(&plan, "a", ONE, start, at)).into();
-    let mut batch = compose(&mut queue).expect("pending");
+    let mut batch = compose(&mut queue, false).expect("pending");
     let ms = |ms| start + Duration::from_millis(ms);
     assert_eq!(batch.deadline(), ms(50));
     let mut expired = Vec::new();
@@ -107,4 +107,38 @@ fn the_first_deadline_holds_for_all_and_each_call_expires_by_itself() {
     assert_eq!((expired.len(), batch.is_answered(), batch.next_deadline()), (1, false, Some(ms(70))));
     batch.expire(ms(70), &mut expired);
     assert_eq!((expired.len(), batch.is_answered()), (2, true));
+}
+
+#[test]
+fn keys_of_different_slots_do_not_share_a_call() {
+    let (plan, start) = (plan(), Instant::now());
+    let names: Vec<_> = (0..200).map(|n| format!("client {n}")).collect();
+    let mut queue: VecDeque<_> = names.iter().map(|client| request(&plan, client, ONE, start, 0)).collect();
+    let mut clients = 0;
+    while let Some(batch) = compose(&mut queue, true) {
+        let slots: HashSet<_> = batch.entries().iter().map(|entry| plan.slot_of(entry.client())).collect();
+        assert_eq!(slots.len(), 1);
+        clients += batch.entries().len();
+    }
+    assert_eq!(clients, 200);
+}
+
+#[test]
+fn calls_of_a_slot_that_moves_go_one_client_at_a_time() {
+    let (plan, start) = (plan(), Instant::now());
+    let alone = Routing { alone: true, ..Routing::default() };
+    let asking = Routing { asking: true, ..alone };
+    let routed = |client, routing| Request { routing, ..request(&plan, client, ONE, start, 0) };
+    let mut queue: VecDeque<_> = [("a", alone), ("b", alone), ("a", asking), ("a", alone), ("b", asking)]
+        .map(|(client, routing)| routed(client, routing))
+        .into();
+    let batches: Vec<_> = std::iter::from_fn(|| compose(&mut queue, false))
+        .map(|batch| (calls(&batch), batch.routing().asking))
+        .collect();
+    let one = |client, count, asking| (vec![(name(client), count)], asking);
+    // The third call of "a" does not overtake the second, which goes another way.
+    assert_eq!(
+        batches,
+        [one("a", 1, false), one("b", 1, false), one("a", 1, true), one("a", 1, false), one("b", 1, true)]
+    );
 }

@@ -44,6 +44,7 @@ impl Instance for FleetLimiter {
 
     fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        self.give_all_back(&self.plan.load());
     }
 
     /// Only after a reset of tests: a scope is fixed at creation.
@@ -56,6 +57,9 @@ impl Instance for FleetLimiter {
     fn reset(&self) {
         self.remembered.clear();
         self.counters.reset();
+        if let Some(leases) = &self.plan.load().leases {
+            leases.clear();
+        }
     }
 
     /// Pending calls are dropped with the thread's desk; what they charge stays charged.

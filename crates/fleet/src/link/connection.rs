@@ -3,18 +3,16 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use redis::aio::MultiplexedConnection;
-use redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind, ProtocolVersion, RedisConnectionInfo, RedisError, Value, cmd,
-};
-use tokio::io::{AsyncRead, AsyncWrite};
+use redis::{Cmd, ErrorKind, RedisError, Value, cmd};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 
+use super::cluster::Cluster;
+use super::sentinel;
 use super::settle::{explain, has_code};
-use super::work::MOST_OUT_OF_PATIENCE;
+use super::wire::Wire;
 use crate::script::ScriptKind;
-use crate::server::{Address, Server};
+use crate::server::{Address, Node, Place};
+use crate::tls;
 
 /// A server that does not complete the handshake in this time is away.
 const LONGEST: Duration = Duration::from_secs(2);
@@ -24,67 +22,90 @@ const OLDEST: (u32, u32) = (6, 2);
 
 /// A connection to a server that takes writes.
 pub(super) struct Connected {
-    pub(super) connection: MultiplexedConnection,
-    /// Moves bytes; ends when the connection does.
-    pub(super) driver: JoinHandle<()>,
+    /// The server's place, which sentinels may have told.
+    pub(super) node: Node,
+    pub(super) wire: Wire,
     pub(super) version: Option<String>,
     pub(super) eviction_policy: Option<String>,
     /// The server's clock in microseconds, and when it was received.
     pub(super) clock: Option<(u64, Instant)>,
 }
 
-/// Connects, logs in and loads the scripts; or says in words why not.
-pub(super) async fn connect(server: &Server) -> Result<Connected, String> {
-    match tokio::time::timeout(LONGEST, attempt(server)).await {
+/// Connects, logs in and loads the scripts; or says in words why not. A node of a cluster says first how the cluster
+/// is divided.
+pub(super) async fn connect(place: &Place, cluster: Option<&Cluster>) -> Result<Connected, String> {
+    let node = match place {
+        Place::Node(node) => node.clone(),
+        Place::Master(master) => sentinel::find(master).await?,
+    };
+    match tokio::time::timeout(LONGEST, attempt(node.clone(), cluster)).await {
         Ok(connected) => connected,
-        Err(_) => Err(format!("no answer from {server} within {} s", LONGEST.as_secs())),
+        Err(_) => Err(format!("no answer from {node} within {} s", LONGEST.as_secs())),
     }
 }
 
-async fn attempt(server: &Server) -> Result<Connected, String> {
-    let unreachable = |error: io::Error| format!("{server} cannot be reached: {error}");
-    match &server.address {
+async fn attempt(node: Node, cluster: Option<&Cluster>) -> Result<Connected, String> {
+    let (wire, version) = log_in(&node).await?;
+    let mut connected = Connected { node, wire, version, eviction_policy: None, clock: None };
+    connected.introduce(cluster).await?;
+    Ok(connected)
+}
+
+/// A connection whose user is logged in, and the version of the server.
+pub(super) async fn log_in(node: &Node) -> Result<(Wire, Option<String>), String> {
+    let mut wire = open(node).await?;
+    let access = &node.access;
+    let mut hello = cmd("HELLO");
+    hello.arg(3);
+    if let Some(password) = &access.password {
+        hello.arg("AUTH").arg(access.username.as_deref().unwrap_or("default")).arg(password);
+    }
+    let hello = wire.ask(&hello).await.map_err(|error| refused(node, &error))?;
+    if access.database > 0 {
+        wire.ask(cmd("SELECT").arg(access.database)).await.map_err(|error| refused(node, &error))?;
+    }
+    Ok((wire, version_of(&hello)))
+}
+
+async fn open(node: &Node) -> Result<Wire, String> {
+    let unreachable = |error: io::Error| format!("{node} cannot be reached: {error}");
+    match &node.address {
         Address::Tcp { host, port } => {
             let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
             stream.set_nodelay(true).map_err(unreachable)?;
-            establish(server, stream).await
+            match &node.access.tls {
+                None => Ok(Wire::new(stream)),
+                Some(tls) => {
+                    let encrypted = tls.encrypt(host, stream).await;
+                    encrypted.map(Wire::new).map_err(|why| format!("{node} {why}"))
+                }
+            }
         }
         #[cfg(unix)]
         Address::Unix { path } => {
-            let stream = tokio::net::UnixStream::connect(path).await.map_err(unreachable)?;
-            establish(server, stream).await
+            tokio::net::UnixStream::connect(path).await.map(Wire::new).map_err(unreachable)
         }
         #[cfg(not(unix))]
-        Address::Unix { .. } => Err(format!("{server}: this system has no Unix sockets")),
+        Address::Unix { .. } => Err(format!("{node}: this system has no Unix sockets")),
     }
-}
-
-async fn establish<S>(server: &Server, stream: S) -> Result<Connected, String>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let config = AsyncConnectionConfig::new()
-        .set_response_timeout(None)
-        .set_pipeline_buffer_size(2 * MOST_OUT_OF_PATIENCE);
-    let made = MultiplexedConnection::new_with_config(&account(server), stream, config).await;
-    let (connection, driver) = made.map_err(|error| refused(server, &error))?;
-    let driver = tokio::spawn(driver);
-    let mut connected = Connected { connection, driver, version: None, eviction_policy: None, clock: None };
-    connected.introduce(server).await.inspect_err(|_| connected.driver.abort())?;
-    Ok(connected)
 }
 
 impl Connected {
     /// Asks the server what it is. Where its rules for users allow only the scripts, nothing is known of it.
-    async fn introduce(&mut self, server: &Server) -> Result<(), String> {
-        let hello = self.ask(&cmd("HELLO")).await?;
-        self.version = hello.as_ref().and_then(version_of);
+    async fn introduce(&mut self, cluster: Option<&Cluster>) -> Result<(), String> {
         if let Some(version) = self.version.as_deref().filter(|version| is_too_old(version)) {
-            return Err(too_old(server, version));
+            return Err(too_old(&self.node, version));
+        }
+        for (name, value) in [("LIB-NAME", "sluice"), ("LIB-VER", env!("CARGO_PKG_VERSION"))] {
+            self.ask(cmd("CLIENT").arg("SETINFO").arg(name).arg(value)).await?;
+        }
+        if let Some(cluster) = cluster {
+            let slots = self.wire.ask(&slots_question()).await;
+            cluster.learn(&self.node.address, &slots.map_err(|error| no_slots(&self.node, &error))?);
         }
         let role = self.ask(&cmd("ROLE")).await?;
         if role.is_some_and(|role| is_replica(&role)) {
-            return Err(format!("{server} is a replica, which takes no writes"));
+            return Err(format!("{} is a replica, which takes no writes", self.node));
         }
         for script in ScriptKind::ALL {
             self.ask(cmd("SCRIPT").arg("LOAD").arg(script.text())).await?;
@@ -98,8 +119,7 @@ impl Connected {
 
     /// What the server answers; `None` where it refuses.
     async fn ask(&mut self, command: &Cmd) -> Result<Option<Value>, String> {
-        match self.connection.send_packed_command(command).await {
-            Ok(Value::ServerError(_)) => Ok(None),
+        match self.wire.ask(command).await {
             Ok(value) => Ok(Some(value)),
             Err(error) if matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) => {
                 // Its data is still being read from disk.
@@ -110,39 +130,37 @@ impl Connected {
     }
 }
 
-fn account(server: &Server) -> RedisConnectionInfo {
-    let mut account = RedisConnectionInfo::default()
-        .set_protocol(ProtocolVersion::RESP3)
-        .set_db(i64::from(server.database))
-        .set_lib_name("sluice", env!("CARGO_PKG_VERSION"));
-    if let Some(username) = &server.username {
-        account = account.set_username(username);
-    }
-    if let Some(password) = &server.password {
-        account = account.set_password(password);
-    }
-    account
+/// Asks a node of a cluster how the cluster is divided.
+pub(super) fn slots_question() -> Cmd {
+    cmd("CLUSTER").arg("SLOTS").to_owned()
+}
+
+fn no_slots(node: &Node, error: &RedisError) -> String {
+    format!("{node} does not say how its cluster is divided: {}", explain(error))
 }
 
 /// Why a server did not let us in.
-fn refused(server: &Server, error: &RedisError) -> String {
+fn refused(node: &Node, error: &RedisError) -> String {
     let text = explain(error);
-    let is_account = has_code(error, "WRONGPASS") || has_code(error, "NOAUTH");
-    match error.kind() {
-        ErrorKind::RESP3NotSupported => too_old(server, "before 6.0"),
-        ErrorKind::AuthenticationFailed => account_refused(server),
-        _ if is_account => account_refused(server),
-        _ if error.is_io_error() => format!("{server} cannot be reached: {text}"),
-        _ => format!("{server} refuses the connection: {text}"),
+    match error.code() {
+        // An unknown command, or a protocol of an unknown version.
+        Some("ERR" | "NOPROTO") if text.contains("HELLO") || text.contains("NOPROTO") => {
+            too_old(node, "before 6.0")
+        }
+        Some("WRONGPASS" | "NOAUTH") => account_refused(node),
+        // With TLS 1.3 a server refuses the client's certificate after the handshake.
+        _ if text.contains("fatal alert") => format!("{node} {}", tls::REFUSED),
+        _ if error.is_io_error() => format!("{node} cannot be reached: {text}"),
+        _ => format!("{node} refuses the connection: {text}"),
     }
 }
 
-fn account_refused(server: &Server) -> String {
-    format!("{server} refuses the user or the password")
+fn account_refused(node: &Node) -> String {
+    format!("{node} refuses the user or the password")
 }
 
-fn too_old(server: &Server, version: &str) -> String {
-    format!("{server} has version {version}; needed: Redis {}.{} or Valkey", OLDEST.0, OLDEST.1)
+fn too_old(node: &Node, version: &str) -> String {
+    format!("{node} has version {version}; needed: Redis {}.{} or Valkey", OLDEST.0, OLDEST.1)
 }
 
 fn is_too_old(version: &str) -> bool {
@@ -177,7 +195,7 @@ fn clock_of(time: &Value) -> Option<u64> {
     part(0)?.checked_mul(1_000_000)?.checked_add(part(1)?)
 }
 
-fn text_of(value: &Value) -> Option<String> {
+pub(super) fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
         Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text.clone()),

@@ -12,6 +12,7 @@ use super::{LinkState, Shared};
 use crate::answer::{Deliveries, Failure};
 use crate::client_name::ClientName;
 use crate::composer::{Batch, Entry};
+use crate::lease::{self, Round};
 use crate::operation::Operation;
 use crate::plan::{Plan, of_us};
 use crate::reply::{EntryReply, Reply};
@@ -36,23 +37,20 @@ pub(crate) enum Next {
 
 impl Shared {
     /// Settles the calls of a script call.
-    pub(super) fn settle(&self, number: u64, result: Result<Value, RedisError>, received: Instant) -> Next {
+    pub(super) fn settle(self: &Arc<Self>, number: u64, reply: Value, received: Instant) -> Next {
         let Some(sent) = self.work.lock().take_sent(number) else { return Next::Continue };
-        match result {
-            Ok(Value::ServerError(error)) => self.settle_error(sent, &error.into(), received),
-            Ok(value) => {
-                self.note_answer(&sent, received);
-                match Reply::read(&value, &sent.batch) {
-                    Some(reply) => self.settle_reply(sent.batch, reply, received),
-                    None => {
-                        self.failed("a reply that none of the scripts gives".to_owned());
-                        self.fail(waiting(sent.batch), Failure::Refused);
-                    }
-                }
-                Next::Continue
-            }
-            Err(error) => self.settle_error(sent, &error, received),
+        if let Value::ServerError(error) = reply {
+            return self.settle_error(sent, &error.into(), received);
         }
+        self.note_answer(&sent, received);
+        match Reply::read(&reply, &sent.batch) {
+            Some(reply) => self.settle_reply(sent.batch, reply, (sent.at, received)),
+            None => {
+                self.failed("a reply that none of the scripts gives".to_owned());
+                self.fail(waiting(sent.batch), Failure::Refused);
+            }
+        }
+        Next::Continue
     }
 
     fn note_answer(&self, sent: &Sent, received: Instant) {
@@ -63,13 +61,20 @@ impl Shared {
         self.set_state(LinkState::Ready);
     }
 
-    fn settle_reply(&self, batch: Batch, reply: Reply, received: Instant) {
+    fn settle_reply(&self, batch: Batch, reply: Reply, (sent, received): (Instant, Instant)) {
         self.work.lock().clock.saw(reply.now(), received);
         match reply {
             Reply::Late { .. } => self.ask_again(waiting(batch)),
             Reply::Done { now, entries } => {
                 let mut deliveries = Deliveries::default();
                 let plan = Arc::clone(batch.plan());
+                if let Some(leases) = plan.leases.as_ref().filter(|_| lease::concerns(batch.operation())) {
+                    let round = Round { leases, plan: &plan, now, sent: lease::on_clock(sent), received };
+                    for (entry, reply) in batch.into_entries().into_iter().zip(&entries) {
+                        self.settle_lease(&round, entry, reply, &mut deliveries);
+                    }
+                    return;
+                }
                 for (entry, reply) in batch.into_entries().into_iter().zip(&entries) {
                     self.settle_entry(&plan, entry, reply, (now, received), &mut deliveries);
                 }
@@ -102,12 +107,18 @@ impl Shared {
         let state = RemoteState { now: of_us(now), block: of_us(reply.block), words: &words };
         let (client, operation) = (entry.client().clone(), *entry.operation());
         let (cost, mut granted) = (operation.cost(), 0);
+        if operation.decides()
+            && let Some(caller) = entry.waiting.iter().find_map(|request| request.caller.as_ref())
+        {
+            let charged = operation.charges().map_or(0, |cost| outcome * cost);
+            caller.limiter.learn(plan, caller.key, &state, charged);
+        }
         for request in entry.waiting {
             let allowed = granted < outcome;
             granted += u64::from(allowed);
             self.answer(request, deliveries, |caller, request| {
                 let decision = match operation {
-                    Operation::Take { .. } => {
+                    Operation::Take { .. } | Operation::Lease { .. } => {
                         let verdict = RemoteVerdict { allowed, cost, charged: granted * cost };
                         plan.config.describe_remote(&state, verdict)
                     }
@@ -126,38 +137,61 @@ impl Shared {
         }
     }
 
+    /// Holds what a script call has granted beside its callers.
+    fn settle_lease(&self, round: &Round<'_>, entry: Entry, reply: &EntryReply, deliveries: &mut Deliveries) {
+        if reply.outcome.is_none() {
+            return self.fail(entry.waiting.into(), Failure::Foreign);
+        }
+        let mut lease = round.of(&entry, reply);
+        if let Some(caller) = entry.waiting.iter().find_map(|request| request.caller.as_ref()) {
+            lease.tell(&caller.limiter);
+        }
+        for request in entry.waiting {
+            let verdict = lease.next(&request);
+            self.answer(request, deliveries, |caller, request| {
+                caller.limiter.decided(request, verdict, round.received)
+            });
+        }
+        if let Some((client, operation)) = lease.hold() {
+            self.give_back(round.plan, client, operation, round.received);
+        }
+    }
+
     /// Takes back what was charged in time, but answered after its callers were refused.
     fn give_back(&self, plan: &Arc<Plan>, client: ClientName, operation: Operation, now: Instant) {
         let plan = Arc::clone(plan);
         let deadline = now + Duration::from_secs(1);
-        let request = Request { plan, client, operation, asked: now, deadline, caller: None, tries: 0 };
+        let request = Request { asked: now, deadline, ..Request::new(plan, client, operation) };
         self.pending.fetch_add(1, Ordering::Relaxed);
         self.work.lock().add(request);
     }
 
-    fn settle_error(&self, sent: Sent, error: &RedisError, received: Instant) -> Next {
+    fn settle_error(self: &Arc<Self>, sent: Sent, error: &RedisError, received: Instant) -> Next {
         if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) && !sent.with_text {
             // It was not run, so it is sent again, with the script.
             self.note_answer(&sent, received);
             return Next::Send(self.work.lock().note_sent(sent.batch, received, true));
         }
+        if let Some((cluster, redirect)) = self.redirect_of(error) {
+            self.note_answer(&sent, received);
+            self.follow(&cluster, redirect, sent.batch);
+            return Next::Continue;
+        }
         let text = explain(error);
         let leaves = has_code(error, "READONLY") || has_code(error, "MASTERDOWN");
-        let is_cut = error.is_io_error() || error.is_connection_dropped();
         self.failed(text);
         if leaves {
             // Before its callers know, so that none of them finds it ready.
             self.set_state(LinkState::Away);
-        } else if !is_cut {
+        } else {
             self.note_answer(&sent, received);
         }
-        let failure = if is_cut { Failure::Away } else { Failure::Refused };
-        self.fail(waiting(sent.batch), failure);
+        self.fail(waiting(sent.batch), Failure::Refused);
         if leaves { Next::Leave } else { Next::Continue }
     }
 }
 
-fn waiting(batch: Batch) -> Vec<Request> {
+pub(super) fn waiting(batch: Batch) -> Vec<Request> {
     batch.into_entries().into_iter().flat_map(|entry| entry.waiting).collect()
 }
 
@@ -169,8 +203,8 @@ pub(super) fn has_code(error: &RedisError, code: &str) -> bool {
 /// The error in words. Servers repeat no credentials.
 pub(super) fn explain(error: &RedisError) -> String {
     let text = match error.kind() {
-        ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::ClusterDown) => {
-            "the server is a node of a cluster, which this version does not support".to_owned()
+        ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::CrossSlot) => {
+            "the server is a node of a cluster; accepted for one: `nodes` in place of `url`".to_owned()
         }
         _ => error.to_string(),
     };

@@ -1,23 +1,23 @@
 //! The thread of a link: connects, sends, and answers what is overdue.
 
+use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use redis::{RedisError, Value};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use redis::{Cmd, RedisError, Value};
 
-use super::connection::{Connected, connect};
-use super::settle::Next;
+use super::connection::{Connected, connect, slots_question};
+use super::settle::{Next, explain};
 use super::{LinkState, Shared};
 use crate::answer::Failure;
 use crate::back_off::BackOff;
 use crate::script;
 
-/// An answer to a script call: its number, and when it arrived.
-type Reply = (u64, Result<Value, RedisError>, Instant);
+/// A node is asked how its cluster is divided once in this time at most.
+const SLOTS_ASKED_EVERY: Duration = Duration::from_millis(100);
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub(super) fn start(shared: Arc<Shared>) -> io::Result<()> {
             shared.set_state(LinkState::Away);
             shared.give_up(Failure::Away);
         }
+        // Of a cluster that has no such node any more.
+        shared.give_up(Failure::Away);
     };
     std::thread::Builder::new().name("sluice-fleet".to_owned()).spawn(run).map(drop)
 }
@@ -64,18 +66,24 @@ async fn keep_connected(shared: &Arc<Shared>) {
         if !wait.is_zero() {
             while_waiting(shared, tokio::time::sleep(wait)).await;
         }
-        let Some(attempt) = while_waiting(shared, connect(&shared.server)).await else { return };
+        let cluster = shared.cluster();
+        let attempt = while_waiting(shared, connect(&shared.place, cluster.as_deref())).await;
+        drop(cluster);
+        let Some(attempt) = attempt else { return };
         match attempt {
             Ok(connected) => {
                 let answers = Exchange::new(shared, connected).run(&mut back_off).await;
                 shared.give_up_sent();
+                // Another node may have taken its place.
+                shared.look_elsewhere();
                 let state = if answers == End::Left { LinkState::Away } else { LinkState::Connecting };
                 shared.set_state(state);
             }
             Err(why) => {
                 shared.failed(why);
                 shared.set_state(LinkState::Away);
-                shared.give_up(Failure::Away);
+                shared.give_up_queued();
+                shared.look_elsewhere();
             }
         }
     }
@@ -107,24 +115,29 @@ async fn while_waiting<F: Future>(shared: &Shared, what: F) -> Option<F::Output>
 struct Exchange<'a> {
     shared: &'a Arc<Shared>,
     connected: Connected,
-    replies: UnboundedReceiver<Reply>,
-    sender: UnboundedSender<Reply>,
+    /// What the next replies answer.
+    awaited: VecDeque<Awaited>,
+    asked_slots_at: Option<Instant>,
+}
+
+/// What a reply answers.
+#[derive(Clone, Copy, Debug)]
+enum Awaited {
+    /// The script call of this number.
+    Script(u64),
+    /// Which node of the cluster has which slots.
+    Slots,
+    /// What is of no interest.
+    Nothing,
 }
 
 impl<'a> Exchange<'a> {
     fn new(shared: &'a Arc<Shared>, connected: Connected) -> Self {
-        let (sender, replies) = unbounded_channel();
         shared.connected(&connected);
-        Self { shared, connected, replies, sender }
+        Self { shared, connected, awaited: VecDeque::new(), asked_slots_at: None }
     }
 
     async fn run(mut self, back_off: &mut BackOff) -> End {
-        let end = self.exchange(back_off).await;
-        self.connected.driver.abort();
-        end
-    }
-
-    async fn exchange(&mut self, back_off: &mut BackOff) -> End {
         loop {
             if self.shared.is_closing() {
                 return End::Closing;
@@ -133,20 +146,60 @@ impl<'a> Exchange<'a> {
                 return End::Stalled;
             }
             self.send_pending();
+            self.ask_slots();
             let next = self.shared.work.lock().next_time();
             tokio::select! {
                 biased;
-                Some(reply) = self.replies.recv() => {
-                    back_off.reset();
-                    if self.settle_all(reply) == Next::Leave {
-                        return End::Left;
+                arrived = self.connected.wire.exchange() => {
+                    let ended = match arrived {
+                        Ok(()) => self.take_replies(back_off),
+                        Err(error) => Err(self.cut(&error.into())),
+                    };
+                    if let Err(end) = ended {
+                        return end;
                     }
                 }
-                _ = &mut self.connected.driver => return End::Cut,
                 () = self.shared.wake.notified() => {}
                 () = sleep_until(next) => {}
             }
         }
+    }
+
+    fn cut(&self, error: &RedisError) -> End {
+        self.shared.failed(format!("the connection to {} was cut: {}", self.connected.node, explain(error)));
+        End::Cut
+    }
+
+    /// Settles what has arrived.
+    fn take_replies(&mut self, back_off: &mut BackOff) -> Result<(), End> {
+        let received = Instant::now();
+        loop {
+            match self.connected.wire.take_reply() {
+                Ok(None) => return Ok(()),
+                Ok(Some(reply)) => {
+                    back_off.reset();
+                    self.settle(reply, received)?;
+                }
+                Err(error) => return Err(self.cut(&error)),
+            }
+        }
+    }
+
+    fn settle(&mut self, reply: Value, received: Instant) -> Result<(), End> {
+        match self.awaited.pop_front() {
+            Some(Awaited::Script(number)) => match self.shared.settle(number, reply, received) {
+                Next::Continue => {}
+                Next::Send(number) => self.send(number),
+                Next::Leave => return Err(End::Left),
+            },
+            Some(Awaited::Slots) => {
+                if let Some(cluster) = self.shared.cluster() {
+                    cluster.learn(&self.connected.node.address, &reply);
+                }
+            }
+            Some(Awaited::Nothing) | None => {}
+        }
+        Ok(())
     }
 
     /// Answers the calls whose time is over; true where the connection is dead.
@@ -175,34 +228,34 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Settles a reply, and those that have arrived with it.
-    fn settle_all(&mut self, first: Reply) -> Next {
-        let mut reply = Some(first);
-        while let Some((number, result, received)) = reply {
-            match self.shared.settle(number, result, received) {
-                Next::Continue => {}
-                Next::Send(number) => self.send(number),
-                Next::Leave => return Next::Leave,
-            }
-            reply = self.replies.try_recv().ok();
-        }
-        Next::Continue
-    }
-
     fn send(&mut self, number: u64) {
-        let command = {
+        let (command, asking) = {
             let work = self.shared.work.lock();
             let Some(sent) = work.sent(number) else { return };
             let deadline = work.clock.deadline_us(sent.batch.deadline());
-            script::call_of(&sent.batch, deadline, sent.with_text)
+            (script::call_of(&sent.batch, deadline, sent.with_text), sent.batch.routing().asking)
         };
         self.shared.commands.fetch_add(1, Ordering::Relaxed);
-        let (mut connection, sender) = (self.connected.connection.clone(), self.sender.clone());
-        tokio::spawn(async move {
-            let result = connection.send_packed_command(&command).await;
-            // Fails where the connection has ended: its calls are answered then.
-            let _ = sender.send((number, result, Instant::now()));
-        });
+        if asking {
+            // The slot is moving to the node, which would send the call back.
+            self.put(&redis::cmd("ASKING"), Awaited::Nothing);
+        }
+        self.put(&command, Awaited::Script(number));
+    }
+
+    fn put(&mut self, command: &Cmd, awaited: Awaited) {
+        self.connected.wire.put(command);
+        self.awaited.push_back(awaited);
+    }
+
+    /// Asks how the cluster is divided, where that is wanted and not just known.
+    fn ask_slots(&mut self) {
+        let is_wanted = self.shared.wants_slots.swap(false, Ordering::Relaxed);
+        if !is_wanted || self.asked_slots_at.is_some_and(|at| at.elapsed() < SLOTS_ASKED_EVERY) {
+            return;
+        }
+        self.asked_slots_at = Some(Instant::now());
+        self.put(&slots_question(), Awaited::Slots);
     }
 }
 

@@ -9,6 +9,8 @@ use crate::request::Request;
 
 /// Script calls that are out at once. While so many are, pending calls gather for the next.
 const MOST_OUT: usize = 4;
+/// As [`MOST_OUT`], for a node of a cluster: a script call there serves one of 64 buckets of a limiter.
+const MOST_OUT_BY_SLOT: usize = 32;
 /// Script calls that are out at once where the first pending call has waited for [`PATIENCE`]: a round trip is long then.
 pub(super) const MOST_OUT_OF_PATIENCE: usize = 64;
 const PATIENCE: Duration = Duration::from_millis(1);
@@ -32,6 +34,8 @@ pub(crate) struct Sent {
 /// The calls of a link.
 #[derive(Debug)]
 pub(crate) struct Work {
+    /// A script call may have keys of one slot only.
+    by_slot: bool,
     queue: VecDeque<Request>,
     sent: BTreeMap<u64, Sent>,
     next: u64,
@@ -41,8 +45,10 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    pub(crate) fn new() -> Self {
+    /// `by_slot`: for a node of a cluster.
+    pub(crate) fn new(by_slot: bool) -> Self {
         Self {
+            by_slot,
             queue: VecDeque::new(),
             sent: BTreeMap::new(),
             next: 0,
@@ -55,7 +61,7 @@ impl Work {
     pub(crate) fn add(&mut self, request: Request) -> bool {
         self.note_deadline(request.deadline);
         self.queue.push_back(request);
-        self.sent.len() < MOST_OUT || self.queue.len() == 1
+        self.sent.len() < self.most_out() || self.queue.len() == 1
     }
 
     /// Calls that were not run are asked again, before those that came after them.
@@ -71,11 +77,15 @@ impl Work {
         let out = self.sent.len();
         let first = self.queue.front()?;
         let is_impatient = out < MOST_OUT_OF_PATIENCE && now >= first.asked + PATIENCE;
-        if out >= MOST_OUT && !is_impatient {
+        if out >= self.most_out() && !is_impatient {
             return None;
         }
-        let batch = compose(&mut self.queue)?;
+        let batch = compose(&mut self.queue, self.by_slot)?;
         Some(self.note_sent(batch, now, false))
+    }
+
+    fn most_out(&self) -> usize {
+        if self.by_slot { MOST_OUT_BY_SLOT } else { MOST_OUT }
     }
 
     pub(crate) fn note_sent(&mut self, batch: Batch, at: Instant, with_text: bool) -> u64 {

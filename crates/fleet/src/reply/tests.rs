@@ -13,7 +13,7 @@ fn batch(clients: usize) -> Batch {
     let (plan, start) = (plan(), Instant::now());
     let requests =
         (0..clients).map(|n| request(&plan, &n.to_string(), Operation::Take { cost: 1 }, start, 0));
-    compose(&mut requests.collect::<VecDeque<_>>()).expect("pending")
+    compose(&mut requests.collect::<VecDeque<_>>(), false).expect("pending")
 }
 
 fn array(integers: &[i64]) -> Value {
@@ -22,11 +22,23 @@ fn array(integers: &[i64]) -> Value {
 
 #[test]
 fn reads_what_the_scripts_reply() {
-    let entry = |outcome, block, debt| EntryReply { outcome, block, doubles: vec![debt] };
+    let entry = |outcome, block, debt| EntryReply { outcome, block, doubles: vec![debt], beside: 0 };
     let replied = Reply::read(&array(&[1_000, 1, 0, 5, -1, 0, 0]), &batch(2));
     let entries = vec![entry(Some(1), 0, 5), entry(None, 0, 0)];
     assert_eq!(replied, Some(Reply::Done { now: 1_000, entries }));
     assert_eq!(Reply::read(&array(&[1_000]), &batch(2)), Some(Reply::Late { now: 1_000 }));
+}
+
+#[test]
+fn reads_what_a_lease_grants_beside_its_calls() {
+    let (plan, start) = (plan(), Instant::now());
+    let lease = Operation::Lease { cost: 1, calls: 2, beside: 5 };
+    let requests = [request(&plan, "a", lease, start, 0)];
+    let batch = compose(&mut requests.into_iter().collect(), false).expect("pending");
+    let entry = EntryReply { outcome: Some(2), block: 0, doubles: vec![7], beside: 4 };
+    let replied = Reply::read(&array(&[1_000, 2, 0, 7, 4]), &batch);
+    assert_eq!(replied, Some(Reply::Done { now: 1_000, entries: vec![entry] }));
+    assert_eq!(Reply::read(&array(&[1_000, 2, 0, 7]), &batch), None);
 }
 
 #[test]

@@ -5,14 +5,18 @@
 --         1, emission interval (ticks), capacity (ticks), ticks per us     GCRA
 --         2, limit, length (us), 0                                         fixed window
 --         3, limit, length (us), unit of time (us)                         sliding window
---       then for each client two numbers:
+--       then for each client two numbers, of lease three:
 --         take: calls, cost of each     penalize, refund: 0, units     block: 0, duration (us)     peek, reset: 0, 0
+--         lease: calls, cost of each, units to hold beside
 --         undo, of one client: when it was charged (us), units, then for each limit when it settles (us)
+--         giveback, of one client with one limit: when units were granted (us), units, and what the key was left at: the
+--         debt, the end of the fixed window (us), the number of the sliding window
 -- Value doubles: when it was written (us), what was left of a block then (us), then for each limit
 --         GCRA: debt (ticks)     fixed window: count, left (us)     sliding window: previous, current
 -- Reply this clock, then for each client: the outcome, what is left of its block (us), and the doubles of its limits before
---       the operation. The outcome is the number of calls granted, of reset 1 where there was state, -1 where the key holds
---       something else. The clock alone after the deadline, and nothing was changed.
+--       the operation; of lease also the units beside, half of what the calls leave at most. The outcome is the number of
+--       calls granted, of giveback units, of reset 1 where there was state, -1 where the key holds something else. The
+--       clock alone after the deadline, and nothing was changed.
 local call, pack, unpk = redis.call, struct.pack, struct.unpack
 local ceil, floor, min, max = math.ceil, math.floor, math.min, math.max
 local time = call('TIME')
@@ -29,7 +33,7 @@ for l = 1, limits do
   words = words + (kind[l] == 1 and 1 or 2)
 end
 local format, size = '<dd' .. string.rep('d', words), 16 + 8 * words
-local given = 4 + 4 * limits
+local given, width = 4 + 4 * limits, operation == 'lease' and 3 or 2
 
 -- The share of a sliding window that is still to come, in units of its time.
 local function rest(l)
@@ -104,18 +108,29 @@ local function undo(l, w, charged, units, settles)
   end
 end
 
+-- Units that go back: those of the last grant as long as it is the last, those of a window as long as it runs.
+local function returned(w, stored, at, units, state)
+  if kind[1] == 1 then
+    if stored[1] ~= at or stored[3] ~= state then return 0 end
+    return min(units, floor(w[1] / first[1]))
+  end
+  if kind[1] == 2 then return (stored[1] + stored[4] == state) and min(units, w[1]) or 0 end
+  return floor(now / second[1]) == state and min(units, w[2]) or 0
+end
+
 local reply = {now}
 for i = 1, #KEYS do
-  local key, one, two = KEYS[i], ARGV[given + 2 * i - 1] + 0, ARGV[given + 2 * i] + 0
+  local key, given = KEYS[i], given + width * (i - 1)
+  local one, two = ARGV[given + 1] + 0, ARGV[given + 2] + 0
   local value = redis.pcall('GET', key)
-  local outcome, block, w, before = -1, 0, {}, {}
+  local outcome, beside, block, w, before, stored = -1, 0, 0, {}, {}, {}
   if type(value) ~= 'table' and not (value and #value ~= size) then
     local at = now
     outcome = 1
     if value then
-      local known = {unpk(format, value)}
-      at, block = known[1], known[2]
-      for p = 1, words do w[p] = known[2 + p] end
+      stored = {unpk(format, value)}
+      at, block = stored[1], stored[2]
+      for p = 1, words do w[p] = stored[2 + p] end
     else
       for p = 1, words do w[p] = 0 end
     end
@@ -137,6 +152,25 @@ for i = 1, #KEYS do
       end
       if outcome > 0 then
         for l = 1, limits do charge(l, w, outcome * two) end
+        write = true
+      end
+    elseif operation == 'lease' then
+      outcome = 0
+      if block == 0 then
+        local there = room(1, w)
+        for l = 2, limits do there = min(there, room(l, w)) end
+        outcome = min(one, floor(there / two))
+        beside = min(ARGV[given + 3] + 0, floor((there - outcome * two) / 2))
+      end
+      if outcome + beside > 0 then
+        for l = 1, limits do charge(l, w, outcome * two + beside) end
+        write = true
+      end
+    elseif operation == 'giveback' then
+      outcome = value and returned(w, stored, one, two, ARGV[given + 3] + 0) or 0
+      if outcome > 0 then
+        local p = kind[1] == 3 and 2 or 1
+        w[p] = w[p] - outcome * (kind[1] == 1 and first[1] or 1)
         write = true
       end
     elseif operation == 'penalize' then
@@ -164,5 +198,6 @@ for i = 1, #KEYS do
   reply[#reply + 1] = outcome
   reply[#reply + 1] = block
   for p = 1, words do reply[#reply + 1] = before[p] or 0 end
+  if operation == 'lease' then reply[#reply + 1] = beside end
 end
 return reply

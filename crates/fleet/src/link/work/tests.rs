@@ -10,7 +10,7 @@ fn ms(start: Instant, ms: u64) -> Instant {
 
 /// Work with a call for each of these clients, asked at once.
 fn work(start: Instant, clients: &[&str]) -> Work {
-    let (plan, mut work) = (plan(), Work::new());
+    let (plan, mut work) = (plan(), Work::new(false));
     for client in clients {
         work.add(request(&plan, client, ONE, start, 0));
     }
@@ -20,7 +20,7 @@ fn work(start: Instant, clients: &[&str]) -> Work {
 #[test]
 fn calls_gather_while_four_are_out() {
     let (start, plan) = (Instant::now(), plan());
-    let mut work = Work::new();
+    let mut work = Work::new(false);
     for n in 0..MOST_OUT {
         assert!(work.add(request(&plan, "a", ONE, start, 0)));
         assert!(work.compose(start).is_some(), "{n} are out");

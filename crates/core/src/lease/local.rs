@@ -1,0 +1,47 @@
+//! A thread's own handle to what its process holds.
+
+use std::hash::Hash;
+use std::sync::Arc;
+
+use super::book::Leases;
+use super::cell::Taken;
+use crate::RateLimiter;
+use crate::rate_limiter::CallCounter;
+use crate::runtime::key_hash::KeyHash;
+
+/// One thread's handle to what its process holds of a limiter's clients, with counters that no other thread writes.
+#[derive(Debug)]
+pub struct LocalLease<N> {
+    leases: Arc<Leases<N>>,
+    counter: CallCounter,
+}
+
+impl<N: Clone + Eq + Hash> LocalLease<N> {
+    /// A handle for the calling thread. `limiter` has the options, by which `leases` were made.
+    #[must_use]
+    pub fn new(limiter: Arc<RateLimiter>, leases: Arc<Leases<N>>) -> Self {
+        Self { leases, counter: CallCounter::new(limiter) }
+    }
+
+    /// Whether the limiter has other options, or ended, since this was made.
+    #[inline]
+    #[must_use]
+    pub fn is_outdated(&self) -> bool {
+        !self.counter.is_current()
+    }
+
+    /// Spends units of a client, if they are held, and counts a call that they admit.
+    #[inline]
+    pub fn take(&self, key: KeyHash, cost: u64, now: u64) -> Taken {
+        let taken = self.leases.take(key, cost, now);
+        if matches!(taken, Taken::Admitted { .. }) {
+            self.counter.count_admitted();
+        }
+        taken
+    }
+
+    /// Counts a call that was refused; true where a dry run admits it all the same.
+    pub fn count_refused(&self) -> bool {
+        self.counter.count_refused()
+    }
+}

@@ -1,0 +1,80 @@
+//! What a process holds of all clients of a limiter, in a table of keys.
+
+use std::cell::Cell;
+use std::io;
+use std::sync::Arc;
+
+use super::cell::{Held, Lease, Taken};
+use crate::key_table::{Client, Overflow, Single, Step, Table};
+use crate::runtime::key_hash::KeyHash;
+
+/// Units that are held, by client. A client that is evicted loses what is held of it, and never gets more.
+pub(super) struct LeaseTable {
+    table: Table<Single>,
+    /// Between two units; 0 where all lapse at the end of a window.
+    interval: u64,
+}
+
+impl LeaseTable {
+    pub(super) fn new(max_keys: usize, interval: u64) -> io::Result<Self> {
+        let table = Table::new(max_keys, Overflow::Evict, Arc::default(), |_| Ok(Single))?;
+        Ok(Self { table, interval })
+    }
+
+    /// Spends units of a client, if they are held.
+    #[inline]
+    pub(super) fn take(&self, key: KeyHash, cost: u64, now: u64) -> Taken {
+        let taken = Cell::new(Taken::Missing);
+        let charged = self.table.charge_at_once(key, |word| {
+            let (next, outcome) = Lease::of(word).take(self.interval, cost, now);
+            taken.set(outcome);
+            matches!(outcome, Taken::Admitted { .. }).then_some(next.word())
+        });
+        if charged.is_some() { taken.get() } else { self.take_in_full(key, cost, now) }
+    }
+
+    #[inline(never)]
+    fn take_in_full(&self, key: KeyHash, cost: u64, now: u64) -> Taken {
+        self.change(key, now, |lease, now| lease.take(self.interval, cost, now)).unwrap_or(Taken::Missing)
+    }
+
+    /// Adds units that end at `end`.
+    pub(super) fn grant(&self, key: KeyHash, units: (u64, u64), now: u64) {
+        self.change(key, now, |lease, now| (lease.grant(self.interval, units, now), ()));
+    }
+
+    /// Takes so many of the last units away; how many there were.
+    pub(super) fn withdraw(&self, key: KeyHash, units: u64, now: u64) -> u64 {
+        self.change(key, now, |lease, now| lease.without(self.interval, units, now)).unwrap_or_default()
+    }
+
+    /// Refuses a client for so many nanoseconds, where nothing is held of it.
+    pub(super) fn refuse(&self, key: KeyHash, wait: u64, now: u64) {
+        self.change(key, now, |lease, now| (lease.refusing(self.interval, wait, now), ()));
+    }
+
+    /// Drops what is held of a client, and its refusal.
+    pub(super) fn forget(&self, key: KeyHash) {
+        self.table.update_existing(key, |_| Step::Write([0], ()));
+    }
+
+    pub(super) fn held(&self, key: KeyHash, now: u64) -> Held {
+        let word = self.table.get(key).map_or(0, |client| client.words[0]);
+        Lease::of(word).held(self.interval, now)
+    }
+
+    pub(super) fn interval(&self) -> u64 {
+        self.interval
+    }
+
+    /// `None` where the table has no room, and nothing is held.
+    fn change<R>(&self, key: KeyHash, now: u64, change: impl Fn(Lease, u64) -> (Lease, R)) -> Option<R> {
+        let decide = |client: &Client<[u64; 1]>, now| {
+            let lease = Lease::of(client.words[0]);
+            let (next, result) = change(lease, now);
+            if next == lease { Step::Keep(result) } else { Step::Write([next.word()], result) }
+        };
+        let lifetime = |words: &[u64; 1], now| Lease::of(words[0]).lifetime(now);
+        self.table.update(key, now, lifetime, decide).ok()
+    }
+}
