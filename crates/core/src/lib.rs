@@ -31,6 +31,7 @@ mod guard;
 mod hit_counter;
 mod key_table;
 mod lifecycle;
+pub mod machine;
 pub mod observation;
 mod rate_limiter;
 mod registry;
@@ -71,7 +72,7 @@ pub use lifecycle::{
 pub use rate_limiter::{
     AlgorithmKind, Decision, LimitOptions, LocalHandle, MAX_LIMITS, Quota, Rate, RateLimiter,
     RateLimiterConfig, RateLimiterOptions, RateLimiterStats, Receipt, RemoteState, RemoteVerdict, RemoteWord,
-    Scope,
+    Repaired, Scope,
 };
 pub use registry::{Change, Entry, Registry, RegistryChange, Snapshot};
 pub use reputation::{

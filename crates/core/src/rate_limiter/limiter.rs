@@ -28,13 +28,13 @@ use crate::{Error, Result};
 ///
 /// Methods that return a [`Result`] fail once the limiter is destroyed.
 pub struct RateLimiter {
-    name: String,
+    pub(super) name: String,
     pub(super) created_with: OptionList,
     pub(super) in_force: ConfigInForce,
     /// Held by the one `reconfigure` at a time.
     pub(super) reconfiguring: Mutex<()>,
     pub(super) contents: Arc<Retirable<Contents>>,
-    memory: Arc<MemoryUse>,
+    pub(super) memory: Arc<MemoryUse>,
     pub(super) counts_of_handles: CountsOfHandles,
     /// The limiter that replaced this one.
     pub(super) successor: OnceLock<Arc<Self>>,
@@ -260,6 +260,7 @@ impl RateLimiter {
     /// A call that races with `destroy` may still be answered.
     pub(super) fn check_open(&self) -> Result<ConfigEpoch> {
         let epoch = self.in_force.epoch();
+        self.in_force.follow();
         if epoch.is_closed() { Err(self.closed()) } else { Ok(epoch) }
     }
 

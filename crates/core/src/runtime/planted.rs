@@ -118,6 +118,12 @@ bugs! {
     HitDecidedOnce => concurrent_hits_all_count_and_one_begins_the_window,
     /// Taking back is not decided again when another thread's change came between.
     TakeBackDecidedOnce => hits_taken_back_next_to_a_hit_add_up,
+    /// A repair does not look for blocks whose mark a killed process took.
+    BlockNotRepaired => a_block_that_a_killed_eviction_hid_is_repaired,
+    /// The epoch is not read again after the cell of a config.
+    CellNotReadAgain => a_config_of_another_process_is_read_whole,
+    /// A process writes the cell whose config is in force.
+    CellInForceWritten => a_config_of_another_process_is_read_whole,
     /// The text of a deleted key is dropped after its slot was freed.
     TextDroppedLate => a_key_that_is_hit_next_to_its_delete_has_its_text,
 }
