@@ -170,10 +170,13 @@ impl<C: Cell> Table<C> {
     }
 
     fn new_keys_count_from(&self, now: u64) -> u64 {
-        // Acquire: a thread that does not find its key because it was evicted sees the time of that.
-        // Another process may have written any time.
-        let watermark = self.watermark.load(Ordering::Acquire).min(LATEST);
-        if planted!(InsertIgnoresWatermark) { now } else { now.max(watermark) }
+        if planted!(InsertIgnoresWatermark) { now } else { now.max(self.watermark()) }
+    }
+
+    fn watermark(&self) -> u64 {
+        // Acquire: a thread that does not find its key because it was evicted sees the time of that. In shared memory it may
+        // be any time.
+        self.watermark.load(Ordering::Acquire).min(LATEST)
     }
 
     /// Decides for a key that is in the table.

@@ -66,7 +66,7 @@ impl ConfigInForce {
     /// Replaces the config that was loaded; false when another process came first.
     pub(super) fn replace(&self, loaded: &RateLimiterConfig, config: Arc<RateLimiterConfig>) -> bool {
         match &self.shared {
-            Some(shared) => shared.replace(&self.epoch, &self.config, loaded, config),
+            Some(shared) => shared.replace(&self.epoch, &self.config, loaded, &config),
             None => {
                 self.config.store(config);
                 self.epoch.advance();

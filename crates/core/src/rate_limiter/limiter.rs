@@ -205,7 +205,8 @@ impl RateLimiter {
                 let counts = table.count(now, |words, now| lifetime(&config.rules, words, now));
                 (counts, table.live_evictions(), table.capacity() as u64)
             });
-            let sum = |counter| contents.counters.sum(counter) + self.counts_of_handles.sum(counter);
+            let sum =
+                |counter| contents.counters.sum(counter).wrapping_add(self.counts_of_handles.sum(counter));
             RateLimiterStats {
                 allowed: sum(ALLOWED),
                 refused: sum(REFUSED),

@@ -40,26 +40,32 @@ impl SharedConfig {
 
     /// See [`ConfigInForce::follow`](super::in_force::ConfigInForce::follow).
     pub(super) fn follow(&self, epoch: &AtomicConfigEpoch, config: &ArcSwap<RateLimiterConfig>) {
-        let mut followed = self.followed.lock();
+        self.follow_locked(&mut self.followed.lock(), epoch, config);
+    }
+
+    fn follow_locked(
+        &self,
+        followed: &mut ConfigEpoch,
+        epoch: &AtomicConfigEpoch,
+        config: &ArcSwap<RateLimiterConfig>,
+    ) {
         loop {
             let in_force = epoch.get();
             if *followed == in_force {
                 return;
             }
+            let generation = in_force.generation();
             let words = in_force.place().map(|place| self.read(place));
             if !planted!(CellNotReadAgain) && epoch.get() != in_force {
                 continue;
             }
             let read = match words {
                 None => Some(self.created.clone()),
-                Some(words) => {
-                    words.and_then(|words| from_words(&words, &self.created, in_force.generation()))
-                }
+                Some(words) => words.and_then(|words| from_words(&words, &self.created, generation)),
             };
             // Words that are no config, which no process writes, leave the one before in force.
-            if let Some(read) = read {
-                config.store(Arc::new(read));
-            }
+            let before = || RateLimiterConfig { generation, ..RateLimiterConfig::clone(&config.load()) };
+            config.store(Arc::new(read.unwrap_or_else(before)));
             *followed = in_force;
             return;
         }
@@ -71,7 +77,7 @@ impl SharedConfig {
         epoch: &AtomicConfigEpoch,
         in_force: &ArcSwap<RateLimiterConfig>,
         loaded: &RateLimiterConfig,
-        config: Arc<RateLimiterConfig>,
+        config: &RateLimiterConfig,
     ) -> bool {
         let mut followed = self.followed.lock();
         let seen = epoch.get();
@@ -81,14 +87,11 @@ impl SharedConfig {
         let Some(own) = self.processes.own() else { return false };
         let is_taken = seen.place() == Some(Place { row: own.row(), cell: 0 });
         let place = Place { row: own.row(), cell: usize::from(is_taken && !planted!(CellInForceWritten)) };
-        self.write(place, &to_words(&config));
-        let next = seen.next_in(place);
-        if !epoch.swap_if(seen, next) {
-            return false;
-        }
-        in_force.store(config);
-        *followed = next;
-        true
+        self.write(place, &to_words(config));
+        let replaced = epoch.swap_if(seen, seen.next_in(place));
+        // As other processes read it.
+        self.follow_locked(&mut followed, epoch, in_force);
+        replaced
     }
 
     pub(super) fn was_adopted(&self, generation: u64) {
@@ -165,8 +168,8 @@ mod models {
             loop {
                 self.number();
                 let loaded = self.config.load_full();
-                let config = Arc::new(loaded.replaced_by(options(number)).expect("changeable"));
-                if self.shared.replace(&self.epoch, &self.config, &loaded, config) {
+                let config = loaded.replaced_by(options(number)).expect("changeable");
+                if self.shared.replace(&self.epoch, &self.config, &loaded, &config) {
                     return;
                 }
             }
