@@ -10,7 +10,8 @@ const EPOCHS: u64 = 1 << EPOCH_BITS;
 
 impl Owner {
     pub(super) fn new(row: usize, epoch: u64) -> Self {
-        Self((row as u64 + 1) << EPOCH_BITS | epoch % EPOCHS)
+        let epoch = epoch % EPOCHS;
+        Self((row as u64 + 1) << EPOCH_BITS | epoch)
     }
 
     /// The row, which may be none where the name was read from shared memory.
