@@ -11,6 +11,7 @@ mod support;
 use std::fs::{self, File, Permissions};
 use std::io::{Read, Write, stderr, stdin};
 use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::process::Child;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use sluice_core::runtime::key_hash::KeyHash;
 use sluice_core::{LocalHandle, Overflow, RateLimiterOptions};
 use sluice_machine::{Directory, SharedLimiter};
 
@@ -27,6 +29,8 @@ use support::{DIRECTORY, MONTH_MS, ROLE, directory, files, key, print, read_unti
 const LIMIT: u64 = 5;
 /// Of a client, in nanoseconds: until it may be called expired, and how long a block is.
 const HOUR: u64 = 3_600_000_000_000;
+/// Limits and windows that are brought into force: what clients owe is cut to days.
+const SHORTER: [(u64, u64); 2] = [(2, MONTH_MS / 30), (3, MONTH_MS / 15)];
 /// More new keys than the table has slots.
 const MANY: u64 = 2_000;
 /// Instructions of one call, at most: a call that takes more does not end.
@@ -137,10 +141,11 @@ const CASES: &[Case] = &[
             (0..10).for_each(|other| assert!(try_consume(limiter, &format!("other {other}"), LIMIT)));
         },
         act: |limiter, _| {
-            // What clients owe is cut to a day.
-            let less = RateLimiterOptions::single(2, MONTH_MS / 30).limits;
-            let less = RateLimiterOptions { limits: less, ..options(Overflow::Deny) };
-            limiter.limiter().reconfigure(less, || limiter.shared().now()).expect("changeable");
+            // One after the other: the first must stay whole while the second is written.
+            for limits in SHORTER.map(|(limit, window)| RateLimiterOptions::single(limit, window).limits) {
+                let shorter = RateLimiterOptions { limits, ..options(Overflow::Deny) };
+                limiter.limiter().reconfigure(shorter, || limiter.shared().now()).expect("changeable");
+            }
         },
         left: (2, 5),
     },
@@ -308,12 +313,17 @@ fn revive(case: &Case, state: &[u8], file_name: &str) -> (tempfile::TempDir, Sha
     (directory, limiter)
 }
 
-/// A block that is acknowledged stands, whatever the killed process was about to do.
-fn check_blocks(case: &Case, state: &[u8], file_name: &str) {
-    let (_directory, limiter) = revive(case, state, file_name);
+/// Blocks every client that finds a slot; which of them.
+fn block_others(limiter: &SharedLimiter) -> Vec<KeyHash> {
+    let others = (0..70).map(|other| key(limiter, &format!("other {other}")));
+    let block =
+        |other: &KeyHash| limiter.limiter().block(*other, HOUR, limiter.shared().now()).expect("open");
+    others.filter(block).collect()
+}
+
+/// After a repair: a block that was acknowledged stands.
+fn check_blocks(limiter: &SharedLimiter, blocked: &[KeyHash]) {
     let (core, now) = (limiter.limiter(), || limiter.shared().now());
-    let others = (0..70).map(|other| key(&limiter, &format!("other {other}")));
-    let blocked: Vec<_> = others.filter(|other| core.block(*other, HOUR, now()).expect("open")).collect();
     core.repair(now).expect("open");
     assert!(
         blocked.iter().all(|other| !core.try_consume(*other, 1, now()).expect("open")),
@@ -323,7 +333,8 @@ fn check_blocks(case: &Case, state: &[u8], file_name: &str) {
 
 /// What a process finds where another one was killed.
 fn check(case: &Case, state: &[u8], file_name: &str, slots: usize) {
-    check_blocks(case, state, file_name);
+    let (_directory, limiter) = revive(case, state, file_name);
+    check_blocks(&limiter, &block_others(&limiter));
     let (_directory, limiter) = revive(case, state, file_name);
     // No process of the state has a lock, so each is dead.
     let (core, now) = (limiter.limiter(), || limiter.shared().now());
@@ -340,6 +351,9 @@ fn check(case: &Case, state: &[u8], file_name: &str, slots: usize) {
 
     // The options are those before or those after, and no client owes more than they can leave.
     let quota = core.config().options().limits[0].quota;
+    let is_whole =
+        [(LIMIT, MONTH_MS)].iter().chain(&SHORTER).any(|known| *known == (quota.limit, quota.window_ms));
+    assert!(is_whole, "{quota} is in force, which is half a config");
     for other in 0..10 {
         let decision = core.peek(key(&limiter, &format!("other {other}")), now()).expect("open");
         let most = quota.window_ms * 1_000_000 / quota.limit;
@@ -380,5 +394,57 @@ fn every_state_that_a_killed_process_leaves_is_sound() {
         let _ = writeln!(stderr(), "{}: {} states are sound", case.name, states.len());
         // A call that changes nothing in the file would test nothing.
         assert!(states.len() > 1, "{}: no change", case.name);
+    }
+}
+
+/// How many instructions the call has run at each change.
+fn steps_to_changes(case: &Case, path: &Path) -> Vec<usize> {
+    let file = files(path).remove(0);
+    let read = || fs::read(&file).expect("readable");
+    let traced = Traced::start(case, path);
+    let (mut before, mut changes) = (read(), Vec::new());
+    for step in 1..MOST_STEPS {
+        if !traced.step() {
+            return changes;
+        }
+        let now = read();
+        if now != before {
+            (before, changes) = (now, [changes, vec![step]].concat());
+        }
+    }
+    panic!("{}: it does not end", case.name);
+}
+
+/// A process is stopped shortly before it changes something to evict an expired client. Every client is blocked then, and
+/// the process goes on to its change and is killed there.
+#[test]
+#[ignore = "takes a minute or more: npm run test:kill"]
+fn every_block_beside_an_eviction_that_is_killed_stands() {
+    let case = CASES.iter().find(|case| case.name == "eviction of an expired key").expect("a case");
+    let (name, initial) = {
+        let directory = directory();
+        (case.prepare)(&open(directory.path(), case));
+        let file = files(directory.path()).remove(0);
+        (file.file_name().expect("a name").to_string_lossy().into_owned(), fs::read(&file).expect("readable"))
+    };
+    let (directory, _limiter) = revive(case, &initial, &name);
+    let changes = steps_to_changes(case, directory.path());
+    for (change, steps) in changes.iter().enumerate() {
+        for before in [1, 8, 25, 60, 120, 250, 500].into_iter().filter(|before| before < steps) {
+            let (directory, limiter) = revive(case, &initial, &name);
+            let traced = Traced::start(case, directory.path());
+            assert!((0..steps - before).all(|_| traced.step()), "as many as before");
+            let blocked = block_others(&limiter);
+            let read = || fs::read(directory.path().join(&name)).expect("readable");
+            let seen = read();
+            while traced.step() && read() == seen {}
+            drop(traced);
+            let check = AssertUnwindSafe(|| check_blocks(&limiter, &blocked));
+            let sound = std::panic::catch_unwind(check);
+            assert!(
+                sound.is_ok(),
+                "blocked {before} instructions before change {change}, which was the last one"
+            );
+        }
     }
 }

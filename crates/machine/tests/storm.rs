@@ -8,17 +8,21 @@
 
 mod support;
 
+use std::fs::File;
 use std::io::{Write, stderr};
 use std::path::Path;
 use std::process::Child;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Instant;
 
 use sluice_core::LocalHandle;
 use sluice_machine::SharedLimiter;
 
 use support::{
-    DIRECTORY, ROLE, directory, key, open, options, print, read_to_end, read_until, spawn, try_consume,
+    DIRECTORY, MONTH_MS, ROLE, directory, key, open, options, print, read_to_end, read_until, spawn,
+    try_consume,
 };
 
 const PROCESSES: usize = 4;
@@ -39,6 +43,9 @@ const ENDED: u8 = b'>';
 fn child() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let path = std::env::var(DIRECTORY).expect("given");
+    if role == "hot" {
+        return ask_for_one(Path::new(&path));
+    }
     let limiter = open(Path::new(&path), LIMITS[0]).expect("fit");
     print(BEGUN);
     thread::scope(|scope| {
@@ -66,6 +73,71 @@ fn ask_for_all(limiter: &SharedLimiter, reconfigures: bool) {
             }
         }
         limiter.look_after().expect("attached");
+    }
+}
+
+/// The quota of a client that all threads ask for at once.
+const HOT: u64 = 200_000;
+const TOLD: &str = "told";
+
+/// A word in a file: what was admitted, counted after it was told, without a call of the system.
+struct Told(memmap2::MmapMut);
+
+impl Told {
+    fn open(path: &Path) -> Self {
+        let file = File::options().read(true).write(true).open(path.join(TOLD)).expect("made by the test");
+        // SAFETY: the processes of this test have the file, and change it by atomic accesses only.
+        Self(unsafe { memmap2::MmapMut::map_mut(&file) }.expect("room"))
+    }
+
+    fn word(&self) -> &AtomicU64 {
+        // SAFETY: the mapping begins on a page, is longer than a word, and lives as long as `self`.
+        unsafe { AtomicU64::from_ptr(self.0.as_ptr().cast_mut().cast()) }
+    }
+}
+
+/// Both threads ask for one client until it is refused.
+fn ask_for_one(path: &Path) {
+    let (limiter, told) = (open(path, HOT).expect("fit"), Told::open(path));
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            let (limiter, told) = (&limiter, &told);
+            scope.spawn(move || {
+                let mut handle = LocalHandle::new(Arc::clone(limiter.limiter()));
+                let client = key(limiter, "client");
+                while handle.try_consume(client, 1, limiter.shared().now()).expect("open") {
+                    told.word().fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+}
+
+/// All threads change one word, and some are killed meanwhile.
+#[test]
+#[ignore = "takes a minute or more: npm run test:kill"]
+fn every_unit_of_a_client_is_admitted_once() {
+    for round in 0..5 {
+        let (directory, begun) = (directory(), Instant::now());
+        std::fs::write(directory.path().join(TOLD), [0; 4_096]).expect("room");
+        let told = Told::open(directory.path());
+        let mut children: Vec<_> = (0..PROCESSES).map(|_| spawn("hot", directory.path())).collect();
+        for kill in 1..=KILLS as u64 {
+            // Killed once so much was admitted.
+            while told.word().load(Ordering::Relaxed) < kill * HOT / (KILLS as u64 + 1) {
+                thread::yield_now();
+            }
+            let mut child = children.remove(0);
+            child.kill().expect("it runs, or has ended");
+            child.wait().expect("it ends");
+            children.push(spawn("hot", directory.path()));
+        }
+        children.iter_mut().for_each(|child| drop(read_to_end(child)));
+        let admitted = told.word().load(Ordering::Relaxed);
+        // What time has returned since.
+        let returned = begun.elapsed().as_millis() as u64 * HOT / MONTH_MS + 1;
+        assert!(admitted < HOT + returned, "round {round}: {admitted} of {HOT}");
+        assert!(admitted >= HOT - (KILLS * THREADS) as u64, "round {round}: {admitted} of {HOT}");
     }
 }
 

@@ -1,7 +1,6 @@
 //! What a killed process leaves in a table that it shared, as far as no call mends it on its way.
 
 use super::Table;
-use super::block_ends::BlockEnds;
 use super::claims::Claim;
 use super::slots::Slot;
 use super::word::{Kind, Tag};
@@ -27,12 +26,10 @@ impl<C: Cell> Table<C> {
     /// `unmark` takes the mark away before it reads the end, and a block writes the end before the mark: a process that is
     /// killed in between leaves the end without it.
     fn mark_again(&self, slot: Slot<'_>, tag: Tag, now: u64) -> bool {
-        let is_blocked = |ends: &BlockEnds| ends.get(slot, tag) > now;
-        if planted!(BlockNotRepaired) || !is_blocked(&self.block_ends) {
+        if planted!(BlockNotRepaired) || self.block_ends.get(slot, tag) <= now {
             return false;
         }
-        // Read after the end: without a mark, an end of this key is in nobody's hands but those of a living call, which
-        // does the same.
+        // Read after the end. An end without a mark was left by a process that died, or is of a call that sets the mark next.
         let state = slot.state.load(Ordering::SeqCst);
         if state.has_block() || !state.is_value() || slot.tag.load(Ordering::SeqCst) != tag {
             return false;

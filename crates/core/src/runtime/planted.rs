@@ -44,6 +44,8 @@ bugs! {
     NeverLooksAgain => a_key_inserted_by_two_threads_has_one_slot,
     /// A claim whose thread has stopped is not finished by others.
     ClaimNotFinished => the_claim_of_a_stopped_thread_is_finished_or_taken_over,
+    /// A state is compared and then stored, not exchanged.
+    StateStored => a_charge_and_a_penalty_both_count,
     /// A claim does not raise the version of its slot.
     VersionNotRaised => a_key_is_not_refused_for_the_charges_of_another,
     /// A client is judged without reading the tag again after the state.
