@@ -56,26 +56,26 @@ mod linux {
 
     fn by_given_time(handles: &mut [LocalHandle; 2], keys: &[KeyHash]) -> [f64; 2] {
         let now = clock::now();
-        in_turn(|side, call| {
+        in_turn(CALLS, |side, call| {
             black_box(handles[side].try_consume(keys[call % keys.len()], 1, now)).expect("open");
         })
     }
 
     fn by_own_time(handles: &mut [LocalHandle; 2], keys: &[KeyHash], shared: &SharedLimiter) -> [f64; 2] {
-        in_turn(|side, call| {
+        in_turn(CALLS, |side, call| {
             let now = if side == 0 { clock::now() } else { shared.shared().now() };
             black_box(handles[side].try_consume(keys[call % keys.len()], 1, now)).expect("open");
         })
     }
 
-    /// The median of a call's nanoseconds, of each side.
-    fn in_turn(mut call: impl FnMut(usize, usize)) -> [f64; 2] {
+    /// The median of a call's nanoseconds, of each side, in batches of so many.
+    fn in_turn(calls: usize, mut call: impl FnMut(usize, usize)) -> [f64; 2] {
         let mut times = [vec![], vec![]];
         for batch in 0..BATCHES {
             for (side, times) in times.iter_mut().enumerate() {
                 let begun = Instant::now();
-                (0..CALLS).for_each(|number| call(side, batch * CALLS + number));
-                times.push(begun.elapsed().as_nanos() as f64 / CALLS as f64);
+                (0..calls).for_each(|number| call(side, batch * calls + number));
+                times.push(begun.elapsed().as_nanos() as f64 / calls as f64);
             }
         }
         times.map(|mut times| {
@@ -91,7 +91,7 @@ mod linux {
             SharedLimiter::open(&opened, "machine", RateLimiterConfig::clone(&config)).expect("fit")
         };
         let others: Vec<_> = (0..7).map(attach).collect();
-        let [own, _] = in_turn(|_, _| {
+        let [own, _] = in_turn(20, |_, _| {
             shared.look_after().expect("attached");
         });
         print(&format!("looking after {} that live: {own:.0} ns", others.len() + 1));
