@@ -16,8 +16,8 @@ use sluice_core::observation::LimiterTotals;
 use sluice_core::{Instances, LimitOptions, Quota, RateLimiter, RateLimiterOptions};
 
 use self::layouts::{
-    DecisionNumbers, HashedKey, JoinKind, LimiterCost, MiddlewareNumbers, SeveralAnswers, WaitAnswer, WaitKind,
-    WaitNumbers,
+    DecisionNumbers, HashedKey, JoinKind, LimiterCost, MiddlewareNumbers, SeveralAnswers, WaitAnswer,
+    WaitKind, WaitNumbers,
 };
 use crate::components::Component;
 use crate::runtime::raw::Exports;

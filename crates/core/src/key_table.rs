@@ -24,6 +24,7 @@ mod pages;
 mod passes;
 mod quick;
 mod records;
+mod repair;
 #[cfg(all(test, sluice_shuttle))]
 mod schedules;
 mod size;
@@ -37,9 +38,6 @@ mod vacancy;
 mod word;
 
 use std::io;
-use std::sync::Arc;
-
-use crossbeam_utils::CachePadded;
 
 use self::block_ends::BlockEnds;
 use self::bound::Bound;
@@ -51,10 +49,13 @@ pub(crate) use self::size::bytes_of_a_key;
 use self::size::pairs_for;
 use self::slots::{Candidates, Found, Slots};
 use self::word::State;
+use crate::runtime::arena::{Arena, Word};
 use crate::runtime::key_hash::KeyHash;
-use crate::runtime::memory::MemoryUse;
 use crate::runtime::planted::planted;
-use crate::runtime::sync::{AtomicU64, Ordering, pause};
+use crate::runtime::sync::{Ordering, pause};
+
+/// The latest time of a clock, in the year 2079: an algorithm may add up to 2^60 to it, and its word has 62 bits.
+const LATEST: u64 = (3 << 60) - 1;
 
 pub(crate) struct Table<C> {
     slots: Slots,
@@ -64,8 +65,8 @@ pub(crate) struct Table<C> {
     overflow: Overflow,
     /// Latest time at which an expired entry was evicted. New keys count from here: a thread that read its clock earlier
     /// would otherwise find its key absent at a time when it was not yet expired.
-    watermark: CachePadded<AtomicU64>,
-    live_evictions: CachePadded<AtomicU64>,
+    watermark: Word,
+    live_evictions: Word,
 }
 
 /// No slot is available for a new key.
@@ -91,32 +92,33 @@ impl<W> Client<W> {
 }
 
 impl<C: Cell> Table<C> {
-    /// A table for `max_keys` keys; `cell` gets the number of slots. Pages that are written to count in `in_use`.
+    /// A table for `max_keys` keys in memory of an arena; `cell` gets the number of slots.
     pub(crate) fn new(
         max_keys: usize,
         overflow: Overflow,
-        in_use: Arc<MemoryUse>,
+        arena: &Arena,
         cell: impl FnOnce(usize) -> io::Result<C>,
     ) -> io::Result<Self> {
-        Self::of_pairs(pairs_for(max_keys), Bound::new(max_keys), overflow, in_use, cell)
+        let bound = if arena.is_shared() { Bound::none() } else { Bound::new(max_keys) };
+        Self::of_pairs(pairs_for(max_keys), bound, overflow, arena, cell)
     }
 
     fn of_pairs(
         pairs: usize,
         bound: Bound,
         overflow: Overflow,
-        in_use: Arc<MemoryUse>,
+        arena: &Arena,
         cell: impl FnOnce(usize) -> io::Result<C>,
     ) -> io::Result<Self> {
-        let slots = Slots::new(pairs, Arc::clone(&in_use))?;
+        let slots = Slots::new(pairs, arena)?;
         Ok(Self {
             cell: cell(slots.count())?,
-            block_ends: BlockEnds::new(slots.count(), in_use)?,
+            block_ends: BlockEnds::new(slots.count(), arena)?,
             bound,
             slots,
             overflow,
-            watermark: CachePadded::default(),
-            live_evictions: CachePadded::default(),
+            watermark: arena.word()?,
+            live_evictions: arena.word()?,
         })
     }
 
@@ -153,6 +155,7 @@ impl<C: Cell> Table<C> {
         lifetime: impl Fn(&C::Words, u64) -> u64,
         mut decide: impl FnMut(&Client<C::Words>, u64) -> Step<C::Words, R>,
     ) -> Result<R, Full> {
+        self.slots.follow_crowd();
         if let Some(found) = self.slots.find(key)
             && let Some(result) = self.change(found, |client| decide(client, self.counts_from(client, now)))
         {
@@ -169,8 +172,13 @@ impl<C: Cell> Table<C> {
     }
 
     fn new_keys_count_from(&self, now: u64) -> u64 {
-        // Acquire: a thread that does not find its key because it was evicted sees the time of that.
-        if planted!(InsertIgnoresWatermark) { now } else { now.max(self.watermark.load(Ordering::Acquire)) }
+        if planted!(InsertIgnoresWatermark) { now } else { now.max(self.watermark()) }
+    }
+
+    fn watermark(&self) -> u64 {
+        // Acquire: a thread that does not find its key because it was evicted sees the time of that. In shared memory it may
+        // be any time.
+        self.watermark.load(Ordering::Acquire).min(LATEST)
     }
 
     /// Decides for a key that is in the table.

@@ -33,6 +33,7 @@ mod key_table;
 mod lease;
 mod lifecycle;
 mod load_shedder;
+pub mod machine;
 pub mod observation;
 mod rate_limiter;
 mod registry;
@@ -79,7 +80,7 @@ pub use load_shedder::{
 pub use rate_limiter::{
     AlgorithmKind, CallCounter, Decision, LimitOptions, LocalHandle, MAX_LIMITS, Quota, Rate, RateLimiter,
     RateLimiterConfig, RateLimiterOptions, RateLimiterStats, Receipt, RemoteState, RemoteVerdict, RemoteWord,
-    Scope, WaitId, WaitOutcome, WaitRequest, WaitStart, Waited, WaitingThread, Waits,
+    Repaired, Scope, WaitId, WaitOutcome, WaitRequest, WaitStart, Waited, WaitingThread, Waits,
 };
 pub use registry::{Change, Entry, Registry, RegistryChange, Snapshot};
 pub use reputation::{

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a component, except the mailbox, whose items are the components' events.
 
+pub mod arena;
 pub(crate) mod barrier;
 pub(crate) mod chunks;
 pub mod clock;

@@ -12,6 +12,7 @@ use super::options::HitCounterConfig;
 use super::window::{self, Hit, Hits, WindowLength};
 use super::word::{CountWord, LATE_MS};
 use crate::key_table::{Client, Full, Overflow, Step, Table};
+use crate::runtime::arena::Arena;
 use crate::runtime::clock::MS;
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::memory::MemoryUse;
@@ -40,10 +41,10 @@ impl Contents {
         let options = &config.options;
         // `maxKeys` is at most 2^32, which every 64-bit machine counts.
         let max_keys = usize::try_from(options.max_keys).unwrap_or(usize::MAX);
-        let memory = Arc::<MemoryUse>::default();
         let lengths = Arc::<CachePadded<WindowLengths>>::default();
         let cell = CountCell { lengths: Arc::clone(&lengths) };
-        let table = Table::new(max_keys, options.overflow, Arc::clone(&memory), |_| Ok(cell))?;
+        let arena = Arena::default();
+        let table = Table::new(max_keys, options.overflow, &arena, |_| Ok(cell))?;
         Ok(Self {
             kept: options.keep_keys.then(|| KeptKeys::new(table.capacity())),
             table,
@@ -51,7 +52,7 @@ impl Contents {
             longest: CachePadded::default(),
             lengths,
             counters: ShardedCounters::new(),
-            memory,
+            memory: arena.in_use(),
         })
     }
 

@@ -5,12 +5,11 @@
 //! ignores the end.
 
 use std::io;
-use std::sync::Arc;
 
 use super::pages::Pages;
 use super::slots::Slot;
 use super::word::{Tag, Version};
-use crate::runtime::memory::MemoryUse;
+use crate::runtime::arena::Arena;
 use crate::runtime::planted::planted;
 use crate::runtime::region::Region;
 use crate::runtime::sync::{AtomicU64, Ordering};
@@ -51,9 +50,9 @@ impl BlockEnds {
     /// Bytes of a slot.
     pub(super) const BYTES_EACH: usize = size_of::<AtomicU64>();
 
-    pub(super) fn new(slots: usize, in_use: Arc<MemoryUse>) -> io::Result<Self> {
-        let used = Pages::new(slots * Self::BYTES_EACH, in_use)?;
-        Ok(Self { words: Region::zeroed(slots)?, used })
+    pub(super) fn new(slots: usize, arena: &Arena) -> io::Result<Self> {
+        let used = Pages::new(slots * Self::BYTES_EACH, arena)?;
+        Ok(Self { words: arena.region(slots)?, used })
     }
 
     /// When the block of the key that `tag` names ends; 0 if it has none. Valid only if the slot still has the tag

@@ -41,7 +41,7 @@ impl<C: Cell> Table<C> {
     /// Marks the key in a slot as blocked; false when there is none. On another key that reused the slot the mark is
     /// harmless, as that key has no end of a block. A charge keeps the mark even after the block has ended: a call that saw
     /// the ended block must not clear the mark of a new one.
-    fn mark(slot: Slot<'_>, mut state: State) -> bool {
+    pub(super) fn mark(slot: Slot<'_>, mut state: State) -> bool {
         while state.is_value() && !state.has_block() {
             match slot.state.swap_if(state, state.with_block()) {
                 Ok(()) => return true,

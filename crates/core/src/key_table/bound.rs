@@ -2,6 +2,9 @@
 //!
 //! A large table holds every key that finds a slot, so up to 10/7 of `maxKeys` and the slots of its near part: with a
 //! count, new keys of all threads would write one word. A small table holds exactly `maxKeys`.
+//!
+//! A table that processes share has no count either: a process that is killed between the count and the slot would take
+//! a place for good.
 
 use crossbeam_utils::CachePadded;
 
@@ -21,6 +24,11 @@ pub(super) struct Bound {
 impl Bound {
     pub(super) fn new(max_keys: usize) -> Self {
         Self::of((max_keys <= SMALL).then_some(max_keys as u64))
+    }
+
+    /// For tables that hold every key that finds a slot.
+    pub(super) fn none() -> Self {
+        Self::of(None)
     }
 
     pub(super) fn of(most: Option<u64>) -> Self {

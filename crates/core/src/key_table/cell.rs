@@ -4,10 +4,9 @@
 //! as the same calls one after the other.
 
 use std::io;
-use std::sync::Arc;
 
 use super::records::Records;
-use crate::runtime::memory::MemoryUse;
+use crate::runtime::arena::Arena;
 use crate::runtime::sync::{Ordering, fence};
 
 /// Most words of a key.
@@ -79,8 +78,8 @@ pub(crate) struct Several {
 }
 
 impl Several {
-    pub(crate) fn new(slots: usize, limits: usize, in_use: Arc<MemoryUse>) -> io::Result<Self> {
-        Ok(Self { records: Records::new(slots, limits, in_use)? })
+    pub(crate) fn new(slots: usize, limits: usize, arena: &Arena) -> io::Result<Self> {
+        Ok(Self { records: Records::new(slots, limits, arena)? })
     }
 
     /// Bytes of a slot.

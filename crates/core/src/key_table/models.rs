@@ -63,7 +63,7 @@ impl Small<Single> {
 
 impl Small<Several> {
     fn of_two_limits(burst: u64) -> Self {
-        let several = |slots| Several::new(slots, 2, Default::default());
+        let several = |slots| Several::new(slots, 2, &Arena::default());
         Self { table: small_table(1, Bound::of(None), Overflow::Evict, several), burst, path: Path::Full }
     }
 }

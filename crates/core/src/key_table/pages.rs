@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::runtime::arena::Arena;
 use crate::runtime::memory::MemoryUse;
 use crate::runtime::region::{PAGE, Region};
 use crate::runtime::sync::{AtomicU64, Ordering};
@@ -15,8 +16,8 @@ pub(super) struct Pages {
 
 impl Pages {
     /// The pages of a region of this many bytes.
-    pub(super) fn new(bytes: usize, in_use: Arc<MemoryUse>) -> io::Result<Self> {
-        Ok(Self { bits: Region::zeroed(bytes.div_ceil(PAGE).div_ceil(64))?, in_use })
+    pub(super) fn new(bytes: usize, arena: &Arena) -> io::Result<Self> {
+        Ok(Self { bits: arena.region(bytes.div_ceil(PAGE).div_ceil(64))?, in_use: arena.in_use() })
     }
 
     /// To be called before the byte at this place is written.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
+use crate::runtime::arena::Arena;
 use crate::runtime::memory::MemoryUse;
 use crate::runtime::planted::planted;
 use crate::runtime::region::{PAGE, Region};
@@ -68,14 +69,14 @@ pub(super) struct Records {
 }
 
 impl Records {
-    pub(super) fn new(slots: usize, limits: usize, in_use: Arc<MemoryUse>) -> io::Result<Self> {
+    pub(super) fn new(slots: usize, limits: usize, arena: &Arena) -> io::Result<Self> {
         let length = 1 + limits;
         Ok(Self {
-            memory: Region::zeroed((slots + IN_FLIGHT) * length)?,
+            memory: arena.region((slots + IN_FLIGHT) * length)?,
             length,
             stacks: Default::default(),
             fresh: CachePadded::default(),
-            in_use,
+            in_use: arena.in_use(),
         })
     }
 
@@ -207,7 +208,7 @@ mod models {
     #[test]
     fn a_record_has_one_holder() {
         loom::model(|| {
-            let records = Arc::new(Records::new(0, 1, std::sync::Arc::default()).expect("room"));
+            let records = Arc::new(Records::new(0, 1, &Arena::default()).expect("room"));
             let [lower, upper] = [1, 2].map(|word| records.take(&[word], 0).expect("room"));
             records.give_back(lower, 0);
             records.give_back(upper, 0);

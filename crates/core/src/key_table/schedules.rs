@@ -163,7 +163,7 @@ fn refunds_blocks_and_resets_lose_nothing_else() {
 #[test]
 fn keys_of_several_limits_lose_no_record() {
     at_random(|| {
-        let cell = |slots| Several::new(slots, 2, Default::default());
+        let cell = |slots| Several::new(slots, 2, &Arena::default());
         crowd(
             Small { table: table(Some(3), Overflow::Evict, cell), burst: BURST, path: Path::Full },
             Calls::All,

@@ -9,21 +9,20 @@
 //! first: a few thousand keys in a table for a million lie close together, and touch few pages. Once the table is crowded,
 //! most keys are in the far part, and both look-ups and inserts start at home.
 
+mod crowd;
 mod lines;
 
 use std::io;
-use std::sync::Arc;
 
-use crossbeam_utils::CachePadded;
-
+use self::crowd::Crowd;
 use super::matching::matching_tags;
 use super::pages::Pages;
 use super::word::{AtomicState, AtomicTag, Fingerprint, State, Tag};
+use crate::runtime::arena::Arena;
 use crate::runtime::key_hash::KeyHash;
-use crate::runtime::memory::MemoryUse;
 use crate::runtime::planted::planted;
 use crate::runtime::region::{self, CacheLine, PAGE, Region};
-use crate::runtime::sync::{AtomicU64, Ordering};
+use crate::runtime::sync::Ordering;
 
 /// Slots of a line. Fewer in models, which run every interleaving of every access.
 pub(super) const LINE_SLOTS: usize = if cfg!(any(sluice_loom, sluice_shuttle)) { 1 } else { 4 };
@@ -39,8 +38,7 @@ pub(super) struct Slots {
     lines: Region<CacheLine>,
     near: usize,
     far: usize,
-    /// How many more new keys may find the near part full before the table is crowded.
-    until_crowded: CachePadded<AtomicU64>,
+    crowd: Crowd,
     /// Pages of which a slot was ever used. A pass over all slots skips the others.
     used: Pages,
 }
@@ -119,15 +117,15 @@ impl Slots {
     pub(super) const BYTES_EACH: usize = LINE_BYTES / LINE_SLOTS;
 
     /// Slots in so many pairs of lines, beside those of the near part.
-    pub(super) fn new(pairs: usize, in_use: Arc<MemoryUse>) -> io::Result<Self> {
+    pub(super) fn new(pairs: usize, arena: &Arena) -> io::Result<Self> {
         let far = 2 * pairs;
         let near = if far >= LEAST_WITH_NEAR { NEAR_LINES } else { 0 };
         Ok(Self {
-            lines: Region::zeroed(near + far)?,
+            lines: arena.region(near + far)?,
             near,
             far,
-            until_crowded: CachePadded::new(AtomicU64::new((near * LINE_SLOTS) as u64)),
-            used: Pages::new((near + far) * LINE_BYTES, in_use)?,
+            crowd: Crowd::new(near * LINE_SLOTS, arena)?,
+            used: Pages::new((near + far) * LINE_BYTES, arena)?,
         })
     }
 
@@ -167,20 +165,23 @@ impl Slots {
     /// Whether most keys are in the far part.
     #[inline(always)]
     pub(super) fn is_crowded(&self) -> bool {
-        // Relaxed: it only decides where to look first.
-        self.until_crowded.load(Ordering::Relaxed) == 0
+        self.crowd.is_there()
     }
 
     /// A new key found no room in the near part.
     pub(super) fn send_on(&self) {
-        let one_less = |left: u64| left.checked_sub(1);
-        // Relaxed, as in `is_crowded`. At 0 it stays.
-        let _ = self.until_crowded.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
+        self.crowd.send_on();
     }
 
     /// All keys were removed: new ones fill the near part first.
     pub(super) fn begin_anew(&self) {
-        self.until_crowded.store((self.near * LINE_SLOTS) as u64, Ordering::Relaxed);
+        self.crowd.disperse();
+    }
+
+    /// A key was not found where it is most likely: other processes may have filled the near part.
+    #[inline]
+    pub(super) fn follow_crowd(&self) {
+        self.crowd.follow();
     }
 
     #[inline(always)]

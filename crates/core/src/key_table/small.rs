@@ -107,5 +107,5 @@ pub(super) fn small_table<C: Cell>(
     overflow: Overflow,
     cell: impl FnOnce(usize) -> std::io::Result<C>,
 ) -> Table<C> {
-    Table::of_pairs(pairs, bound, overflow, std::sync::Arc::default(), cell).expect("room")
+    Table::of_pairs(pairs, bound, overflow, &Arena::default(), cell).expect("room")
 }

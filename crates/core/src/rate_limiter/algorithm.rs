@@ -114,6 +114,22 @@ impl Algorithm {
         }
     }
 
+    /// How far ahead the end of a window may be, in its own units; 0 where words do not depend on earlier parameters.
+    pub(super) fn reach(&self) -> u64 {
+        match self {
+            Self::FixedWindow(rate) => rate.reach(),
+            Self::Gcra(_) | Self::SlidingWindow(_) => 0,
+        }
+    }
+
+    /// The same rate, which reads the words of parameters with that reach, too.
+    pub(super) fn reaching(self, reach: u64) -> Self {
+        match self {
+            Self::FixedWindow(rate) => Self::FixedWindow(rate.reaching(reach)),
+            Self::Gcra(_) | Self::SlidingWindow(_) => self,
+        }
+    }
+
     /// Units that would be admitted now.
     #[inline(always)]
     pub(crate) fn remaining(&self, state: u64, now: u64) -> u64 {

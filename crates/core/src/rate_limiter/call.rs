@@ -156,6 +156,7 @@ impl<C: Count> Call<'_, C> {
 /// the config in force, and were admitted on top of no more than that config leaves.
 #[cold]
 fn adopt_one<S: Cell>(table: &Table<S>, in_force: &ConfigInForce, key: KeyHash, now: u64, written: S::Words) {
+    in_force.follow();
     let config = in_force.load();
     table.update_existing(key, |client| {
         let adopted = each(&config.rules, client.words, |rule, word| rule.algorithm.adopt(word, now));
@@ -189,7 +190,7 @@ mod tests {
         let KeyTable::Single(table) = &contents.table else { panic!("one limit") };
         let written = table.get(key).map(|client| client.words);
 
-        in_force.replace(config().into());
+        assert!(in_force.replace(&config(), config().into()));
         contents.adopt(&in_force.load(), u64::MAX, || 0);
         assert!(call().try_consume(key, 10, 10 * MS));
         late.settle(table, key, 0, written);

@@ -12,7 +12,7 @@ use crate::runtime::sharded_counters::Count;
 pub struct CallCounter {
     limiter: Arc<RateLimiter>,
     epoch: ConfigEpoch,
-    counts: Arc<LocalCounts>,
+    counts: LocalCounts,
     is_dry: bool,
 }
 

@@ -86,6 +86,12 @@ impl RateLimiterConfig {
         Ok(Self { generation: self.generation, ..config })
     }
 
+    /// This config, after its rules were changed.
+    pub(super) fn with_ordinary(mut self) -> Self {
+        self.ordinary = Ordinary::of(&self.rules, self.options.dry_run);
+        self
+    }
+
     /// The config that decided a call by a limit of its own; `None`: this one did.
     pub(super) fn of_limit(&self, limit: u64) -> Option<Self> {
         match &self.rules[..] {

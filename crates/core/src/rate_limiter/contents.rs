@@ -8,6 +8,7 @@ use super::config::RateLimiterConfig;
 use super::counts::COUNTERS;
 use super::lines::Lines;
 use super::refusing::Refusing;
+use crate::runtime::arena::Arena;
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::memory::MemoryUse;
 use crate::runtime::sharded_counters::ShardedCounters;
@@ -46,25 +47,25 @@ pub(super) struct Contents {
 
 impl Contents {
     pub(super) fn new(config: &RateLimiterConfig) -> io::Result<Self> {
+        Self::in_arena(config, &Arena::default())
+    }
+
+    pub(super) fn in_arena(config: &RateLimiterConfig, arena: &Arena) -> io::Result<Self> {
         let (options, limits) = (&config.options, config.rules.len());
         // `maxKeys` is at most 2^32, which every 64-bit machine counts.
         let max_keys = usize::try_from(options.max_keys).unwrap_or(usize::MAX);
-        let memory = Arc::<MemoryUse>::default();
+        let counters = ShardedCounters::in_arena(arena)?;
         let table = match limits {
-            1 => {
-                let single = |_| Ok(Single);
-                KeyTable::Single(Table::new(max_keys, options.overflow, Arc::clone(&memory), single)?)
-            }
+            1 => KeyTable::Single(Table::new(max_keys, options.overflow, arena, |_| Ok(Single))?),
             _ => {
-                let several = |slots| Several::new(slots, limits, Arc::clone(&memory));
-                let table = Table::new(max_keys, options.overflow, Arc::clone(&memory), several)?;
-                KeyTable::Several(Box::new(table))
+                let several = |slots| Several::new(slots, limits, arena);
+                KeyTable::Several(Box::new(Table::new(max_keys, options.overflow, arena, several)?))
             }
         };
         Ok(Self {
             table,
-            counters: ShardedCounters::new(),
-            memory,
+            counters,
+            memory: arena.in_use(),
             refusing: Refusing::default(),
             lines: Lines::default(),
         })

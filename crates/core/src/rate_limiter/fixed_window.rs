@@ -124,6 +124,16 @@ impl FixedWindow {
         self.window
     }
 
+    pub(super) const fn reach(&self) -> u64 {
+        self.reach
+    }
+
+    /// The same window, which reads the words of one with that reach, too.
+    pub(super) fn reaching(self, reach: u64) -> Self {
+        let reach = self.reach.max(reach.min(self.layout.end_mask() / 2));
+        Self { reach, ..self }
+    }
+
     /// The word of a window that ends at `end`, rounded up to a unit.
     pub(crate) fn word_ending(&self, end: u64, count: u64) -> u64 {
         self.word(self.end_field(end), count.min((1 << self.layout.count_bits) - 1))

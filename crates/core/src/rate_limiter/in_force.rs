@@ -1,21 +1,43 @@
 //! The config in force, which `reconfigure` replaces while calls are made.
 
+use std::io;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
 use super::config::RateLimiterConfig;
 use super::config_epoch::{AtomicConfigEpoch, ConfigEpoch};
+use super::shared_config::SharedConfig;
+use crate::machine::Processes;
+use crate::runtime::arena::Arena;
 
 /// The config in force, and its epoch.
 pub(super) struct ConfigInForce {
     config: ArcSwap<RateLimiterConfig>,
     epoch: AtomicConfigEpoch,
+    /// Where other processes may replace the config, too.
+    shared: Option<SharedConfig>,
 }
 
 impl ConfigInForce {
     pub(super) fn new(config: RateLimiterConfig) -> Self {
-        Self { config: ArcSwap::from_pointee(config), epoch: AtomicConfigEpoch::default() }
+        let config = ArcSwap::from_pointee(config);
+        Self { config, epoch: AtomicConfigEpoch::of_process(), shared: None }
+    }
+
+    /// `created` is the config that the limiter was created with, by whichever process.
+    pub(super) fn shared(
+        created: RateLimiterConfig,
+        arena: &Arena,
+        processes: Arc<Processes>,
+    ) -> io::Result<Self> {
+        let in_force = Self {
+            epoch: AtomicConfigEpoch::in_arena(arena)?,
+            config: ArcSwap::from_pointee(created.clone()),
+            shared: Some(SharedConfig::new(created, arena, processes)?),
+        };
+        in_force.follow();
+        Ok(in_force)
     }
 
     pub(super) fn load(&self) -> Guard<Arc<RateLimiterConfig>> {
@@ -32,12 +54,43 @@ impl ConfigInForce {
         self.epoch.get()
     }
 
-    pub(super) fn replace(&self, config: Arc<RateLimiterConfig>) {
-        self.config.store(config);
-        self.epoch.advance();
+    /// Takes over the config that another process brought into force. The config that is loaded afterwards is at least as
+    /// new as the epoch that was read before.
+    #[inline]
+    pub(super) fn follow(&self) {
+        if let Some(shared) = &self.shared {
+            shared.follow(&self.epoch, &self.config);
+        }
     }
 
+    /// Replaces the config that was loaded; false when another process came first.
+    pub(super) fn replace(&self, loaded: &RateLimiterConfig, config: Arc<RateLimiterConfig>) -> bool {
+        match &self.shared {
+            Some(shared) => shared.replace(&self.epoch, &self.config, loaded, &config),
+            None => {
+                self.config.store(config);
+                self.epoch.advance();
+                true
+            }
+        }
+    }
+
+    /// The keys were adapted to the config of a generation.
+    pub(super) fn was_adopted(&self, generation: u64) {
+        if let Some(shared) = &self.shared {
+            shared.was_adopted(generation);
+        }
+    }
+
+    /// Whether a process died after it brought a config into force, and before it had adapted all keys to it.
+    pub(super) fn is_to_adopt(&self) -> bool {
+        self.shared.as_ref().is_some_and(|shared| shared.is_to_adopt(self.epoch()))
+    }
+
+    /// Calls of this process fail from now on. Where other processes share the limiter, it goes on for them.
     pub(super) fn close(&self) {
-        self.epoch.close();
+        if self.shared.is_none() {
+            self.epoch.close();
+        }
     }
 }

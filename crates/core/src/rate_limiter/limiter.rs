@@ -28,13 +28,13 @@ use crate::{Error, Result};
 ///
 /// Methods that return a [`Result`] fail once the limiter is destroyed.
 pub struct RateLimiter {
-    name: String,
+    pub(super) name: String,
     pub(super) created_with: OptionList,
     pub(super) in_force: ConfigInForce,
     /// Held by the one `reconfigure` at a time.
     pub(super) reconfiguring: Mutex<()>,
     pub(super) contents: Arc<Retirable<Contents>>,
-    memory: Arc<MemoryUse>,
+    pub(super) memory: Arc<MemoryUse>,
     pub(super) counts_of_handles: CountsOfHandles,
     /// The limiter that replaced this one.
     pub(super) successor: OnceLock<Arc<Self>>,
@@ -205,7 +205,8 @@ impl RateLimiter {
                 let counts = table.count(now, |words, now| lifetime(&config.rules, words, now));
                 (counts, table.live_evictions(), table.capacity() as u64)
             });
-            let sum = |counter| contents.counters.sum(counter) + self.counts_of_handles.sum(counter);
+            let sum =
+                |counter| contents.counters.sum(counter).wrapping_add(self.counts_of_handles.sum(counter));
             RateLimiterStats {
                 allowed: sum(ALLOWED),
                 refused: sum(REFUSED),
@@ -262,6 +263,7 @@ impl RateLimiter {
     /// A call that races with `destroy` may still be answered.
     pub(super) fn check_open(&self) -> Result<ConfigEpoch> {
         let epoch = self.in_force.epoch();
+        self.in_force.follow();
         if epoch.is_closed() { Err(self.closed()) } else { Ok(epoch) }
     }
 

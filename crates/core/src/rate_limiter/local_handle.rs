@@ -28,7 +28,7 @@ pub struct LocalHandle {
     contents: Handle<Contents>,
     config: Arc<RateLimiterConfig>,
     epoch: ConfigEpoch,
-    counts: Arc<LocalCounts>,
+    counts: LocalCounts,
 }
 
 impl LocalHandle {
@@ -37,6 +37,7 @@ impl LocalHandle {
     pub fn new(limiter: Arc<RateLimiter>) -> Self {
         // The epoch first: the next call notices a config that comes later.
         let epoch = limiter.in_force.epoch();
+        limiter.in_force.follow();
         let (config, counts) = (limiter.config(), limiter.counts_of_handles.register());
         let contents = Handle::new(Arc::clone(&limiter.contents));
         Self { limiter, contents, config, epoch, counts }
@@ -171,7 +172,7 @@ impl LocalHandle {
             config: &self.config,
             in_force: &self.limiter.in_force,
             contents: &contents,
-            counts: self.counts.as_ref(),
+            counts: &self.counts,
         };
         call.finish_at_once(table, key, now, &charged);
         Some(charged)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::config::RateLimiterConfig;
 use super::limiter::RateLimiter;
 use super::options::RateLimiterOptions;
 use crate::Result;
@@ -30,6 +31,7 @@ impl RateLimiter {
     pub fn reconfigure_with(&self, given: &dyn Source, clock: impl Fn() -> u64) -> Result<()> {
         // Read without the lock: reading options may run code of the other side.
         loop {
+            self.in_force.follow();
             let in_force = self.config();
             let options = in_force.options.with(given)?;
             if self.reconfigure_since(in_force.generation, options, &clock)? {
@@ -55,22 +57,42 @@ impl RateLimiter {
         clock: impl Fn() -> u64,
     ) -> Result<bool> {
         let _one_at_a_time = self.reconfiguring.lock();
-        if self.in_force.load().generation != generation {
+        let in_force = self.config();
+        if in_force.generation != generation {
             return Ok(false);
         }
-        self.replace_options(options, clock).map(|()| true)
+        self.try_replace(&in_force, options, clock)
     }
 
     /// The caller holds `reconfiguring`.
     fn replace_options(&self, options: RateLimiterOptions, clock: impl Fn() -> u64) -> Result<()> {
+        loop {
+            self.in_force.follow();
+            if self.try_replace(&self.config(), options.clone(), &clock)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// False when another process replaced the config meanwhile; nothing was changed then. The caller holds
+    /// `reconfiguring`.
+    fn try_replace(
+        &self,
+        in_force: &RateLimiterConfig,
+        options: RateLimiterOptions,
+        clock: impl Fn() -> u64,
+    ) -> Result<bool> {
         self.check_open()?;
         let contents = self.enter()?;
-        let config = Arc::new(self.in_force.load().replaced_by(options)?);
+        let config = Arc::new(in_force.replaced_by(options)?);
         // A call that was decided by the config before either wrote before the pass below comes to its key, or finds the
         // epoch changed after it wrote, and does for its key what the pass does.
-        self.in_force.replace(Arc::clone(&config));
+        if !self.in_force.replace(in_force, Arc::clone(&config)) {
+            return Ok(false);
+        }
         full_barrier();
         contents.adopt(&config, u64::MAX, clock);
-        Ok(())
+        self.in_force.was_adopted(config.generation);
+        Ok(true)
     }
 }

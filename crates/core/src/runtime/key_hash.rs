@@ -65,7 +65,11 @@ static PROCESS: LazyLock<KeyHasher> = LazyLock::new(|| {
 });
 
 impl KeyHasher {
-    /// A hash function with seeds from `random`, which must be unpredictable where keys come from outside.
+    /// How many seeds a hash function has.
+    pub const SEEDS: usize = 12;
+
+    /// A hash function with seeds from `random`, which must be unpredictable where keys come from outside. It is called
+    /// [`SEEDS`](Self::SEEDS) times, and the same seeds in the same order make the same function.
     pub fn new(mut random: impl FnMut() -> u64) -> Self {
         Self { high: Half::new(&mut random), low: Half::new(&mut random) }
     }

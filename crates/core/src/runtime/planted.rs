@@ -44,6 +44,8 @@ bugs! {
     NeverLooksAgain => a_key_inserted_by_two_threads_has_one_slot,
     /// A claim whose thread has stopped is not finished by others.
     ClaimNotFinished => the_claim_of_a_stopped_thread_is_finished_or_taken_over,
+    /// A state is compared and then stored, not exchanged.
+    StateStored => a_charge_and_a_penalty_both_count,
     /// A claim does not raise the version of its slot.
     VersionNotRaised => a_key_is_not_refused_for_the_charges_of_another,
     /// A client is judged without reading the tag again after the state.
@@ -126,6 +128,12 @@ bugs! {
     HitDecidedOnce => concurrent_hits_all_count_and_one_begins_the_window,
     /// Taking back is not decided again when another thread's change came between.
     TakeBackDecidedOnce => hits_taken_back_next_to_a_hit_add_up,
+    /// A repair does not look for blocks whose mark a killed process took.
+    BlockNotRepaired => a_block_that_a_killed_eviction_hid_is_repaired,
+    /// The epoch is not read again after the cell of a config.
+    CellNotReadAgain => a_config_of_another_process_is_read_whole,
+    /// A process writes the cell whose config is in force.
+    CellInForceWritten => a_config_of_another_process_is_read_whole,
     /// The text of a deleted key is dropped after its slot was freed.
     TextDroppedLate => a_key_that_is_hit_next_to_its_delete_has_its_text,
     /// The end of a thread returns what its calls held, but not what was handed to them.

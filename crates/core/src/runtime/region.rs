@@ -8,18 +8,21 @@
 
 use std::io;
 use std::ops::Deref;
+use std::sync::Arc;
+
+use crossbeam_utils::CachePadded;
 
 use crate::runtime::sync::AtomicU64;
 
-/// Types whose default is all zero bytes.
+/// Types whose default is all zero bytes, and of which any bytes are a value.
 ///
 /// # Safety
 ///
-/// All zero bytes must be a valid value of the type, and its default. The type has no `Drop`, and its alignment is at
-/// most that of a page.
+/// Any bytes must be a valid value of the type, all zeros its default. It changes by atomic accesses alone, as another
+/// process may have it too. The type has no `Drop`, and its alignment is at most 128 bytes.
 pub(crate) unsafe trait Zeroed: Default {}
 
-// SAFETY: an integer.
+// SAFETY: an atomic integer.
 unsafe impl Zeroed for AtomicU64 {}
 
 /// A cache line of eight words.
@@ -27,23 +30,43 @@ unsafe impl Zeroed for AtomicU64 {}
 #[repr(C, align(64))]
 pub(crate) struct CacheLine(pub(crate) [AtomicU64; 8]);
 
-// SAFETY: integers.
+// SAFETY: atomic integers.
 unsafe impl Zeroed for CacheLine {}
+
+/// A cache line of eight counters. They publish nothing, so model checkers need not see them.
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+pub(crate) struct CounterLine(pub(crate) [std::sync::atomic::AtomicU64; 8]);
+
+// SAFETY: atomic integers.
+unsafe impl Zeroed for CounterLine {}
 
 /// Bytes that are taken at a time, as far as they are counted. Some systems have larger pages.
 pub(crate) const PAGE: usize = 4_096;
 
-/// A slice of zeros that takes memory page by page, as it is written. Dropping it gives the pages back to the system.
+/// Where each region of an arena starts: on a multiple of this.
+pub(super) const ALIGNMENT: usize = 128;
+
+/// A slice of zeros that takes memory page by page, as it is written. Dropping it gives the pages back to the system. Or a
+/// slice of a mapping that processes share, whose pages were there before.
 #[cfg(not(any(sluice_loom, sluice_shuttle)))]
 #[derive(Debug)]
 pub(crate) struct Region<T> {
     start: std::ptr::NonNull<T>,
     count: usize,
-    /// Owns what `start` points into.
-    _memory: memmap2::MmapMut,
+    _memory: Memory,
 }
 
-// SAFETY: it owns its values, as a `Box<[T]>` does.
+/// What a region points into, and lives as long as.
+#[cfg(not(any(sluice_loom, sluice_shuttle)))]
+#[derive(Debug)]
+#[expect(dead_code, reason = "held, so that the memory stays mapped")]
+enum Memory {
+    Own(memmap2::MmapMut),
+    Shared(Arc<memmap2::MmapRaw>),
+}
+
+// SAFETY: it owns its values, as a `Box<[T]>` does, or shares them with other processes as it does with other threads.
 #[cfg(not(any(sluice_loom, sluice_shuttle)))]
 unsafe impl<T: Send> Send for Region<T> {}
 
@@ -55,14 +78,31 @@ unsafe impl<T: Sync> Sync for Region<T> {}
 impl<T: Zeroed> Region<T> {
     /// So many zeros; an error where the system has no room for them.
     pub(crate) fn zeroed(count: usize) -> io::Result<Self> {
-        const { assert!(size_of::<T>() > 0 && align_of::<T>() <= PAGE && !std::mem::needs_drop::<T>()) };
+        const { Self::check() };
         let bytes = count.max(1).checked_mul(size_of::<T>()).ok_or(io::ErrorKind::OutOfMemory)?;
         // Not reserved: a large table that few clients use must not count against what others may ask for.
         let mut memory = memmap2::MmapOptions::new().len(bytes).no_reserve_swap().map_anon()?;
         #[cfg(target_os = "linux")]
         choose_page_size(&memory);
         let start = std::ptr::NonNull::new(memory.as_mut_ptr().cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { start, count, _memory: memory })
+        Ok(Self { start, count, _memory: Memory::Own(memory) })
+    }
+
+    /// So many values of a shared mapping, from a byte of it on; an error where it ends before.
+    pub(super) fn within(mapping: &Arc<memmap2::MmapRaw>, from: usize, count: usize) -> io::Result<Self> {
+        const { Self::check() };
+        let end = count.checked_mul(size_of::<T>()).and_then(|bytes| bytes.checked_add(from));
+        let start = std::ptr::NonNull::new(mapping.as_mut_ptr().wrapping_add(from).cast::<T>());
+        match start {
+            Some(start) if end.is_some_and(|end| end <= mapping.len()) && start.is_aligned() => {
+                Ok(Self { start, count, _memory: Memory::Shared(Arc::clone(mapping)) })
+            }
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    const fn check() {
+        assert!(size_of::<T>() > 0 && align_of::<T>() <= ALIGNMENT && !std::mem::needs_drop::<T>());
     }
 }
 
@@ -72,8 +112,9 @@ impl<T> Deref for Region<T> {
 
     #[inline]
     fn deref(&self) -> &[T] {
-        // SAFETY: the mapping has room for `count` values, is aligned to a page, lives as long as `self`, and zeros are
-        // values of a `Zeroed` type.
+        // SAFETY: the memory has room for `count` values from `start` on, which is aligned for them, and stays mapped as
+        // long as `self` lives. Any bytes are values of a `Zeroed` type, and another process can change them by atomic
+        // accesses only.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.count) }
     }
 }
@@ -115,6 +156,55 @@ impl<T> Deref for Region<T> {
 
     fn deref(&self) -> &[T] {
         &self.0
+    }
+}
+
+/// A value that stays where it is, in memory of this process or of several. It costs one load more than a field.
+pub(crate) struct Pinned<T> {
+    at: std::ptr::NonNull<T>,
+    /// Owns what `at` points to.
+    keeper: Arc<dyn Send + Sync>,
+}
+
+// SAFETY: it gives out shared references only.
+unsafe impl<T: Sync> Send for Pinned<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Pinned<T> {}
+
+impl<T: Zeroed + Send + Sync + 'static> Pinned<T> {
+    /// A value of this process.
+    pub(crate) fn of_process() -> Self {
+        let value = Arc::new(CachePadded::<T>::default());
+        Self { at: std::ptr::NonNull::from(&**value), keeper: value }
+    }
+
+    /// A value of a region.
+    ///
+    /// # Panics
+    /// The region is shorter.
+    pub(crate) fn within(region: &Arc<Region<T>>, index: usize) -> Self {
+        Self { at: std::ptr::NonNull::from(&region[index]), keeper: Arc::<Region<T>>::clone(region) }
+    }
+
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl<T> Clone for Pinned<T> {
+    fn clone(&self) -> Self {
+        Self { at: self.at, keeper: Arc::clone(&self.keeper) }
+    }
+}
+
+impl<T> Deref for Pinned<T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: it points into what `keeper` owns, which neither moves nor gives out mutable references, and is dropped
+        // after `self`.
+        unsafe { self.at.as_ref() }
     }
 }
 

@@ -1,8 +1,12 @@
 //! Counters that many threads raise and few read.
 
+use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_utils::CachePadded;
+
+use crate::runtime::arena::Arena;
+use crate::runtime::region::{CounterLine, Region};
 
 const STRIPES: usize = 32;
 
@@ -15,30 +19,48 @@ pub(crate) trait Count {
 /// `N` counters, striped so that threads seldom write the same cache line. Sums are exact once the
 /// counting threads have been synchronised with; while they run, a sum may be a moment old.
 #[derive(Debug)]
-pub(crate) struct ShardedCounters<const N: usize> {
-    stripes: Box<[CachePadded<[AtomicU64; N]>]>,
+pub(crate) struct ShardedCounters<const N: usize>(Stripes<N>);
+
+#[derive(Debug)]
+enum Stripes<const N: usize> {
+    OfProcess(Box<[CachePadded<[AtomicU64; N]>]>),
+    Shared(Region<CounterLine>),
 }
 
 impl<const N: usize> ShardedCounters<N> {
     pub(crate) fn new() -> Self {
         let stripe = || CachePadded::new(std::array::from_fn(|_| AtomicU64::new(0)));
-        Self { stripes: (0..STRIPES).map(|_| stripe()).collect() }
+        Self(Stripes::OfProcess((0..STRIPES).map(|_| stripe()).collect()))
+    }
+
+    /// Counters that all processes raise which share the memory.
+    pub(crate) fn in_arena(arena: &Arena) -> io::Result<Self> {
+        const { assert!(N <= 8) };
+        Ok(if arena.is_shared() { Self(Stripes::Shared(arena.region(STRIPES)?)) } else { Self::new() })
+    }
+
+    fn stripe(&self, stripe: usize) -> &[AtomicU64] {
+        match &self.0 {
+            Stripes::OfProcess(stripes) => &stripes[stripe][..],
+            Stripes::Shared(stripes) => &stripes[stripe].0,
+        }
     }
 
     pub(crate) fn add(&self, counter: usize, n: u64) {
         // Relaxed: statistics only, publishes nothing.
-        self.stripes[stripe_of_this_thread()][counter].fetch_add(n, Ordering::Relaxed);
+        self.stripe(stripe_of_this_thread())[counter].fetch_add(n, Ordering::Relaxed);
     }
 
     /// Begins anew. What other threads count meanwhile may be lost.
     pub(crate) fn reset(&self) {
-        for counter in self.stripes.iter().flat_map(|stripe| stripe.iter()) {
+        for counter in (0..STRIPES).flat_map(|stripe| self.stripe(stripe)) {
             counter.store(0, Ordering::Relaxed);
         }
     }
 
     pub(crate) fn sum(&self, counter: usize) -> u64 {
-        self.stripes.iter().map(|stripe| stripe[counter].load(Ordering::Relaxed)).sum()
+        let counts = (0..STRIPES).map(|stripe| self.stripe(stripe)[counter].load(Ordering::Relaxed));
+        counts.fold(0, u64::wrapping_add)
     }
 }
 

@@ -72,3 +72,23 @@ fn a_key_that_is_blocked_again_is_not_evicted() {
         });
     }
 }
+
+/// A process is killed after it took the mark of an ended block, to see whether the key was blocked again, and before it
+/// put the mark back. A block that is acknowledged meanwhile stands after the repair.
+#[test]
+fn a_block_that_a_killed_eviction_hid_is_repaired() {
+    bounded(3, || {
+        let small = Arc::new(Small::of(Path::Full, 1, 1, Overflow::Evict));
+        assert!(small.block(A, NOW), "ends at once");
+        let killed = call(|small: &Small<_>| {
+            let found = small.table.slots.find(&small.table.slots.candidates(hash(A))).expect("blocked");
+            found.slot.state.swap_if(found.state, found.state.without_block()).is_ok()
+        });
+        let block = call(|small: &Small<_>| small.block(A, FAR));
+        let answers = at_once(&small, [killed, block]);
+        assert!(answers[1]);
+        small.table.repair(NOW);
+        assert!(!small.consume(A, NOW));
+        assert_eq!(small.table.repair(NOW), (0, 0), "a second repair finds nothing");
+    });
+}

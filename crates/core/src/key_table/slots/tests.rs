@@ -2,7 +2,7 @@ use super::*;
 use crate::runtime::key_hash::hash_str;
 
 fn slots(pairs: usize) -> Slots {
-    Slots::new(pairs, Arc::default()).expect("room")
+    Slots::new(pairs, &Arena::default()).expect("room")
 }
 
 fn lines(slots: &Slots, key: &str) -> Vec<usize> {

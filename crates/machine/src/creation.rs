@@ -1,0 +1,82 @@
+//! A file is created complete, or not at all: it gets its name when nothing is missing any more.
+
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+
+use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags, fallocate, fchmod, linkat, openat};
+use rustix::io::Errno;
+use sluice_core::runtime::key_hash::KeyHasher;
+
+use crate::clock::Clock;
+use crate::directory::Directory;
+use crate::error::{Error, Result};
+use crate::file::Wanted;
+use crate::header::Header;
+use crate::system;
+
+/// Creates the file under its name; `None` where there is one by now.
+pub(crate) fn create(
+    directory: &Directory,
+    file_name: &str,
+    wanted: &Wanted<'_>,
+    boot: [u64; 2],
+) -> Result<Option<File>> {
+    let header = header(wanted, boot).encode().ok_or_else(|| Error::Unsupported {
+        what: format!("{} {:?} has options of more than 3 KiB", wanted.kind, wanted.name),
+        accepted: "shorter names of the limits and of the instance",
+    })?;
+    let (path, file) = (directory.path_of(file_name), open_unnamed(directory, wanted.bytes)?);
+    file.write_all_at(&header, 0)
+        .map_err(|error| Error::unavailable(directory.path(), error, "a directory with room"))?;
+    // Whatever the umask took away.
+    fchmod(&file, Mode::RUSR | Mode::WUSR).map_err(|error| Error::of_system(&path, "fchmod", error))?;
+    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+    match linkat(CWD, own, directory.file(), file_name, AtFlags::SYMLINK_FOLLOW) {
+        Ok(()) => Ok(Some(file)),
+        Err(Errno::EXIST) => Ok(None),
+        Err(error) => Err(Error::of_system(&path, "linkat", error)),
+    }
+}
+
+fn header(wanted: &Wanted<'_>, boot: [u64; 2]) -> Header {
+    let (random, mut number) = (RandomState::new(), 0_u64);
+    let seeds = std::array::from_fn::<_, { KeyHasher::SEEDS }, _>(|_| {
+        number += 1;
+        random.hash_one(number)
+    });
+    let options = wanted.options.iter().map(|(option, value)| ((*option).to_owned(), value.clone()));
+    Header {
+        bytes: wanted.bytes,
+        boot,
+        origin: Clock::new_origin(),
+        seeds,
+        kind: wanted.kind.to_owned(),
+        name: wanted.name.to_owned(),
+        options: options.collect(),
+    }
+}
+
+/// A file without a name, for which all memory is reserved.
+fn open_unnamed(directory: &Directory, bytes: u64) -> Result<File> {
+    let path = directory.path();
+    // A file in memory counts in the group of the process that writes it first, and the kernel kills for it.
+    if let Some(left) = system::memory_left()
+        && left < bytes
+    {
+        let reason = format!("the state takes {bytes} bytes, and the control group has {left} left");
+        return Err(Error::unavailable(path, reason, "a smaller maxKeys, or a higher memory limit"));
+    }
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let file = openat(directory.file(), ".", flags, Mode::RUSR | Mode::WUSR)
+        .map_err(|error| Error::of_system(path, "open (O_TMPFILE)", error))?;
+    match fallocate(&file, FallocateFlags::empty(), 0, bytes) {
+        Ok(()) => Ok(file.into()),
+        Err(Errno::NOSPC | Errno::FBIG) => {
+            let reason = format!("it has no room for {bytes} bytes");
+            Err(Error::unavailable(path, reason, "a smaller maxKeys, or a larger file system"))
+        }
+        Err(error) => Err(Error::of_system(path, "fallocate", error)),
+    }
+}

@@ -1,0 +1,66 @@
+//! Locks of bytes, far beyond the end of the file: one for each row. They belong to the open file description, so a process
+//! that opens the file twice has two, and closing one leaves the other.
+
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
+/// Beyond any length of a file.
+const FIRST: i64 = 1 << 40;
+
+/// Takes the locks of `count` rows, or none.
+pub(crate) fn try_lock(file: impl AsFd, row: usize, count: usize) -> Result<bool, Errno> {
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&lock(libc::F_WRLCK, row, count))) {
+        Ok(_) => Ok(true),
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether no other open file description has the lock of a row.
+pub(crate) fn is_free(file: impl AsFd, row: usize) -> Result<bool, Errno> {
+    let mut lock = lock(libc::F_WRLCK, row, 1);
+    fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock))?;
+    Ok(i32::from(lock.l_type) == libc::F_UNLCK)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the constants of the system fit its struct")]
+fn lock(kind: i32, row: usize, count: usize) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: FIRST + row as i64,
+        l_len: count as i64,
+        // Required by locks of open file descriptions.
+        l_pid: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    #[test]
+    fn each_open_file_has_its_own() {
+        let named = tempfile::NamedTempFile::new().expect("room");
+        let open = || File::options().read(true).write(true).open(named.path()).expect("it is there");
+        let (first, second) = (open(), open());
+        assert_eq!(try_lock(&first, 3, 1), Ok(true));
+        assert_eq!((try_lock(&second, 3, 1), try_lock(&second, 4, 1)), (Ok(false), Ok(true)));
+        assert_eq!(
+            (is_free(&second, 3), is_free(&first, 3), is_free(&first, 5)),
+            (Ok(false), Ok(true), Ok(true))
+        );
+        assert_eq!(try_lock(&first, 0, 8), Ok(false), "not all of them");
+        drop(second);
+        assert_eq!(try_lock(&first, 0, 8), Ok(true));
+        let third = open();
+        assert_eq!(try_lock(&third, 7, 1), Ok(false));
+        drop(first);
+        assert_eq!((is_free(&third, 7), try_lock(&third, 7, 1)), (Ok(true), Ok(true)));
+    }
+}
