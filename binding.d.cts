@@ -234,10 +234,11 @@ export declare function isBrokerDestroyed(handle: number): boolean
 /** Whether a test has stopped the clock. */
 export declare function isClockManual(): boolean
 
-/** Whether threads measure something, by its code in `MEASURED`. */
-export declare function isMeasured(what: number): boolean
 /** Whether calls are decided by units that this process holds. */
 export declare function isLeased(handle: number): boolean
+
+/** Whether threads measure something, by its code in `MEASURED`. */
+export declare function isMeasured(what: number): boolean
 
 /** Whether the observation of the process was started. */
 export declare function isObserved(): boolean
@@ -1369,14 +1370,16 @@ export declare function acquireHashed(): void
 
 export declare function acquirePermit(peer: string): void
 
+export declare function acquirePermits(key?: string): void
+
 export declare function addFleetDecision(ms: number): void
 
 export declare function addGuardDecision(handle: number, ms: number): void
-export declare function acquirePermits(key?: string): void
 
 export declare function addHits(key: string): void
 
 export declare function addRoundTrip(handle: number, receiver: number, ms: number): void
+
 export declare function admitRequest(): void
 
 export declare function askFleet(key: string, amount: number, limit: number): 0 | 1
@@ -1407,8 +1410,9 @@ export declare function decide(key: string): void
 
 export declare function decideByLimit(key: string, limit: number): void
 
-export declare function delayOfThread(): number
 export declare function decideHeld(key: string): void
+
+export declare function delayOfThread(): number
 
 export declare function deleteHits(key: string): boolean
 
@@ -1422,8 +1426,9 @@ export declare function deliverText(handle: number, receiver: number, text: stri
 
 export declare function elapsed(): number
 
-export declare function expireWait(key?: string): void
 export declare function endLap(): void
+
+export declare function expireWait(key?: string): void
 
 export declare function followClock(date: () => number): void
 
@@ -1454,6 +1459,7 @@ export declare function keepThreadAlive(keeps: 0 | 1): void
 export declare function keyOfAddress(handle: number, address: string): string
 
 export declare function leaveLine(waits: number, id: number): void
+
 export declare function leaveSemaphore(key?: string): void
 
 export declare function lifecycleIsCancelled(handle: number): boolean
@@ -1540,8 +1546,9 @@ export declare function takeHitsBack(key: string): undefined
 
 export declare function takeMessages(handle: number, whenEmpty: number): string | [string | undefined, ...(string | Buffer)[]] | undefined
 
-export declare function takeWaits(waits: number, answers: Float64Array, most: number): number
 export declare function takePermits(key?: string): void
+
+export declare function takeWaits(waits: number, answers: Float64Array, most: number): number
 
 export declare function tokenIsCancelled(token: number): boolean
 

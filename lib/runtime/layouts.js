@@ -683,6 +683,8 @@ const OBSERVED_REASONS = Object.freeze({
 const MEASURED = Object.freeze({
   decisions: 0,
   calls: 1,
+});
+
 /** What became of a call that asked to wait: charged at once; WAIT has its number, the milliseconds after which it would be charged (twice), or the most units that are ever available at once. */
 const JOIN = Object.freeze({
   served: 0,
