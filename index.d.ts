@@ -115,7 +115,6 @@ export {
   ListenOptions,
   listen,
 } from './lib/listen';
-export { MetricsOptions, metrics } from './lib/metrics';
 export {
   LoadShedder,
   LoadShedderCpu,
@@ -123,6 +122,7 @@ export {
   LoadShedderStats,
   Priority,
 } from './lib/load-shedder';
+export { MetricsOptions, metrics } from './lib/metrics';
 export {
   AcquiredDecision,
   AcquireOptions,
@@ -183,10 +183,10 @@ export {
   SecurityRule,
 } from './lib/security-monitor';
 export {
-  AcquireOptions,
+  PermitOptions,
   Semaphore,
   SemaphoreOptions,
   SemaphorePermit,
   SemaphoreStats,
-  TryAcquireOptions,
+  TryPermitOptions,
 } from './lib/semaphore';

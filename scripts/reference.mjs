@@ -197,9 +197,6 @@ function codes() {
   return [...page.matchAll(/^### (\w+)$/gm)].map(([, code]) => code);
 }
 
-/** The files that say what is counted. */
-const METRIC_FILES = ['lib/guard/guard-metrics.js', 'lib/semaphore/semaphore-metrics.js'];
-
 function metricRows() {
   const folder = path.join(root, 'lib', 'metrics');
   const files = readdirSync(folder).filter((name) => name.endsWith('-families.js'));

@@ -1,11 +1,11 @@
 // Semaphore: what its calls take and return.
-import { type AcquireOptions, Semaphore, type SemaphorePermit, type SemaphoreStats } from 'sluice';
+import { type PermitOptions, Semaphore, type SemaphorePermit, type SemaphoreStats } from 'sluice';
 import { type Equal, expect } from './equal.mjs';
 
 const semaphore = new Semaphore('database', { permits: 8, maxWaiting: 100, onMismatch: 'reconfigure' });
 new Semaphore('database');
 
-const options: AcquireOptions = { key: 'ada', permits: 2, timeout: '2s', signal: AbortSignal.timeout(5) };
+const options: PermitOptions = { key: 'ada', permits: 2, timeout: '2s', signal: AbortSignal.timeout(5) };
 const permit: SemaphorePermit = await semaphore.acquire(options);
 permit.release();
 permit[Symbol.dispose]();

@@ -5,7 +5,16 @@ const { LIFECYCLE_STATES } = require('../runtime/layouts');
 const { native } = require('../runtime/native');
 const { MONITOR, REPUTATION, TRACKER } = require('./client-families');
 const { LIMITER } = require('./limiter-families');
-const { BREAKER, BROKER, HIT_COUNTER, HUB, LIFECYCLE, REGISTRY, SEMAPHORE, SHEDDER } = require('./service-families');
+const {
+  BREAKER,
+  BROKER,
+  HIT_COUNTER,
+  HUB,
+  LIFECYCLE,
+  REGISTRY,
+  SEMAPHORE,
+  SHEDDER,
+} = require('./service-families');
 
 const STATES = Object.keys(LIFECYCLE_STATES);
 

@@ -30,7 +30,11 @@ const GUARD = [
 
 /** The requests in progress, of a guard that bounds them. */
 const IN_FLIGHT = [
-  gauge('sluice_requests_in_flight', 'Requests between their decision and the end of their answer.', 'inFlight'),
+  gauge(
+    'sluice_requests_in_flight',
+    'Requests between their decision and the end of their answer.',
+    'inFlight',
+  ),
 ];
 
 /**

@@ -32,7 +32,8 @@ const {
 const { ANSWER, GENERATION } = DECISION;
 const { MORE_AFTER, RECEIPT_AT } = MIDDLEWARE;
 const { HANDLE, GUARD } = LIMITER_CALL;
-const { acquire, acquireForMiddleware, consume, decide, decideByLimit, decideHeld, peek, tryConsume } = native;
+const { acquire, acquireForMiddleware, consume, decide, decideByLimit, decideHeld, peek, tryConsume } =
+  native;
 const AFTER_RECEIPT = MORE_AFTER + MIDDLEWARE.LENGTH;
 const NO_GUARD = -1;
 

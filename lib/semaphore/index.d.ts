@@ -23,7 +23,7 @@ export interface SemaphoreOptions {
   onMismatch?: OnMismatch;
 }
 
-export interface TryAcquireOptions {
+export interface TryPermitOptions {
   /** A non-empty string, of any length and any characters. */
   key?: string;
   /**
@@ -34,7 +34,7 @@ export interface TryAcquireOptions {
   permits?: number;
 }
 
-export interface AcquireOptions extends TryAcquireOptions {
+export interface PermitOptions extends TryPermitOptions {
   /**
    * How long the call may wait; `Infinity` for no limit.
    *
@@ -100,14 +100,14 @@ export class Semaphore {
    * with `BACKPRESSURE` where `maxWaiting` calls wait, with the signal's reason, and with `CLOSED`; for invalid arguments
    * too: `INVALID_KEY`, `INVALID_OPTION`, also for more permits than there are.
    */
-  acquire(options?: AcquireOptions): Promise<SemaphorePermit>;
+  acquire(options?: PermitOptions): Promise<SemaphorePermit>;
 
   /**
    * Permits that are free, where no call waits for them; else null.
    *
    * @throws {SluiceError} `INVALID_KEY`, `INVALID_OPTION`, `CLOSED`.
    */
-  tryAcquire(options?: TryAcquireOptions): SemaphorePermit | null;
+  tryAcquire(options?: TryPermitOptions): SemaphorePermit | null;
 
   /**
    * Acquires permits, calls `fn`, and releases them once its result has settled. Resolves or rejects as `fn` does, or as
@@ -115,7 +115,7 @@ export class Semaphore {
    */
   run<Result>(
     fn: (signal: AbortSignal) => Result | PromiseLike<Result>,
-    options?: AcquireOptions,
+    options?: PermitOptions,
   ): Promise<Awaited<Result>>;
 
   /**
