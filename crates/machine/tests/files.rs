@@ -275,5 +275,5 @@ fn call_everything(limiter: &SharedLimiter) {
     limiter.repair();
     let _ = (limiter.look_after(), core.stats(now), limiter.shared().attached());
     let _ = core.reconfigure(core.config().options().clone(), || now);
-    let _ = core.clear();
+    let _ = core.clear(now);
 }

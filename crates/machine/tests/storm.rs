@@ -209,7 +209,7 @@ fn check(role: &str, seed: u64) {
     let limit = core.config().options().limits[0].quota.limit;
     assert!(LIMITS.contains(&limit), "{role}, seed {seed}: half a config");
     // Everything can be used again, by the limit in force.
-    core.clear().expect("open");
+    core.clear(limiter.shared().now()).expect("open");
     let clients = CLIENTS.map(|client| char::from(client).to_string());
     let units = |client: String| (0..=LIMITS[0]).filter(|_| try_consume(&limiter, &client, 1)).count() as u64;
     assert!(clients.map(units).all(|units| units == limit), "{role}, seed {seed}");
