@@ -8,6 +8,7 @@ import express5 from 'express';
 import express4 from 'express4';
 import Fastify from 'fastify';
 import sluice from '../../index.js';
+import { Guard } from '../../lib/guard/guard.js';
 import testing from '../../lib/testing.js';
 import { ask, serve } from '../helpers/http.mjs';
 import { startPeers } from '../helpers/peer.mjs';
@@ -126,6 +127,62 @@ test('a client that disconnects releases its place', async (t) => {
   assert.equal((await answer).status, 200);
 });
 
+for (const framework of ['plain http', 'Fastify 5']) {
+  test(`${framework}: a client that disconnects releases the places of all requests that it has pipelined`, async (t) => {
+    const guard = createGuard(freshName(), { rateLimit: false, concurrency: { max: 20 } });
+    const { requests, listener } = held();
+    const port = await SERVERS[framework](t, guard, listener);
+    const warned = t.mock.method(process, 'emitWarning', () => {});
+    const socket = net.connect(port, '127.0.0.1');
+    await once(socket, 'connect');
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(11));
+    await until(() => requests.length, 11);
+    assert.equal(guard.stats().concurrency.inFlight, 11);
+    requests[0].end('done');
+    await until(() => guard.stats().concurrency.inFlight, 10);
+    socket.destroy();
+    await until(() => guard.stats().concurrency.inFlight, 0);
+    assert.deepEqual(warned.mock.calls, []);
+  });
+}
+
+test('a decision on a pipelined request whose client has disconnected keeps no place', async (t) => {
+  let decide;
+  const later = new Promise((resolve) => {
+    decide = () => resolve('key');
+  });
+  const guard = createGuard(freshName(), { rateLimit: PLENTY, concurrency: { max: 20 }, key: () => later });
+  const sockets = [];
+  const listener = guard.http()(() => {});
+  const port = await serve(t, (req, res) => {
+    sockets.push(req.socket);
+    listener(req, res);
+  });
+  const socket = net.connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(3));
+  await until(() => sockets.length, 3);
+  socket.destroy();
+  await until(() => sockets[0].destroyed, true);
+  decide();
+  await until(() => guard.stats().allowed, 3);
+  await until(() => guard.stats().concurrency.inFlight, 0);
+});
+
+test('a semaphore that was destroyed leaves no place of the other taken', async (t) => {
+  const name = freshName();
+  const guard = createGuard(name, { rateLimit: false, concurrency: { max: 3, maxPerClient: 3 } });
+  const { requests, listener, finishAll } = held();
+  const port = await SERVERS['plain http'](t, guard, listener);
+  sluice.Semaphore.destroy(`${name}:concurrency`);
+  const answer = ask(port);
+  await until(() => requests.length, 1);
+  assert.equal(guard.stats().faults, 1);
+  assert.equal(new sluice.Semaphore(`${name}:concurrency per client`).stats().held, 0);
+  finishAll();
+  assert.equal((await answer).status, 200);
+});
+
 test('the end of a thread releases the places of its requests', async (t) => {
   const name = freshName();
   const options = { rateLimit: false, concurrency: { max: 4 } };
@@ -195,7 +252,7 @@ test('with dryRun nothing is refused, and what would be is counted', async (t) =
 test('priorities leave the last tenth to high, and the upper half not to low', async () => {
   const { ConcurrencyGate } = await import('../../lib/guard/concurrency-gate.js').then((all) => all.default);
   const { GuardDecision } = await import('../../lib/guard/guard-decision.js').then((all) => all.default);
-  const counts = { count() {}, allowed() {}, fault: assert.fail };
+  const counts = { count() {}, publish() {}, allowed() {}, fault: assert.fail };
   const gate = new ConcurrencyGate(freshName(), { max: 20 }, { counts, dryRun: false });
   const rule = { isBounded: true };
   const client = { address: null, key: 'a' };
@@ -208,6 +265,23 @@ test('priorities leave the last tenth to high, and the upper half not to low', a
   assert.deepEqual(['low', 'normal', 'low', 'high', 'normal'].map(admitted), [10, 8, 0, 2, 0]);
   const exempt = gate.enter(GuardDecision.undecided('allowed', client), { incoming: {}, rule }, 'exempt');
   assert.deepEqual([exempt.allowed, exempt.hasPlaces], [true, false]);
+});
+
+test('a priority of one route ranks all requests of the guard', () => {
+  const admitted = (guard, rule) => {
+    let count = 0;
+    while (guard.decide({ headers: {}, socket: { remoteAddress: '192.0.2.1' } }, undefined, rule).allowed)
+      count += 1;
+    return count;
+  };
+  const open = () => new Guard('test', { name: freshName(), rateLimit: false, concurrency: { max: 20 } });
+  const ranked = open();
+  const login = ranked.routeRule('login', { priority: 'high' });
+  assert.deepEqual([admitted(ranked, ranked.rule), admitted(ranked, login)], [18, 2]);
+  const alike = open();
+  const probe = alike.routeRule('probe', { priority: 'exempt' });
+  assert.equal(admitted(alike, alike.rule), 20);
+  assert.equal(alike.decide({ headers: {}, socket: {} }, undefined, probe).hasPlaces, false);
 });
 
 test('threads share the caps, and must agree on them', async (t) => {
@@ -251,7 +325,10 @@ test('metrics() and the page of the guard show what is in progress', () => {
   assert.ok(guard.metrics().includes(line));
   const page = sluice.metrics();
   assert.ok(page.includes(line));
-  assert.ok(page.includes(`sluice_semaphore_permits{semaphore="${guard.name}:concurrency"} 2`));
-  assert.ok(!sluice.metrics({ guards: [guard] }).includes('sluice_semaphore'));
+  const permits = `sluice_semaphore_permits{guard="${guard.name}",semaphore="${guard.name}:concurrency"} 2`;
+  for (const each of [page, guard.metrics(), sluice.metrics({ guards: [guard] })]) {
+    assert.equal(each.split(permits).length, 2);
+    assert.ok(!each.includes(`sluice_semaphore_permits{semaphore="${guard.name}`));
+  }
   assert.ok(page.includes(`sluice_requests_refused_total{guard="${guard.name}",reason="concurrency"} 0`));
 });

@@ -199,3 +199,19 @@ for (const [framework, serve] of [
     assert.equal(guard.reputation.isBanned('127.0.0.1'), true);
   });
 }
+
+test("HTTP/1.1: pipelined requests whose client disconnects count as no success with countOnly: 'successes'", async (t) => {
+  const guard = createGuard(freshName(), { rateLimit: FIVE, countOnly: 'successes' });
+  const answers = [];
+  const listener = guard.http()((_req, res) => answers.push(res));
+  const port = await listening(t, http.createServer(listener));
+  const socket = net.connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(3));
+  await until(() => answers.length, 3);
+  answers[0].end('done');
+  await once(answers[0], 'finish');
+  socket.destroy();
+  await until(() => guard.stats().refunded, 2);
+  assert.equal(guard.limiter.peek('127.0.0.1').remaining, 4);
+});

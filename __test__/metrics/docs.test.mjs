@@ -16,7 +16,7 @@ const page = read('observability.md');
 const UNITS = { s: 'seconds', By: 'bytes', '': '' };
 
 const OWNERS = [
-  { label: 'guard', families: guards.GUARD },
+  { label: 'guard', families: [...guards.GUARD, ...guards.IN_FLIGHT] },
   ...components.COMPONENTS,
   { label: 'thread', families: threads.THREAD },
   { label: undefined, families: latencies.LATENCIES },

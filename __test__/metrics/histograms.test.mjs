@@ -6,7 +6,7 @@ import nativeModule from '../../lib/runtime/native.js';
 import testing from '../../lib/testing.js';
 import { requestFrom } from '../helpers/everything.mjs';
 import { startPeers } from '../helpers/peer.mjs';
-import { freshNames } from '../helpers/setup.mjs';
+import { freshNames, manualClock } from '../helpers/setup.mjs';
 
 const { native } = nativeModule;
 const freshName = freshNames('histograms');
@@ -85,6 +85,27 @@ test('decisions of a guard, those that await a function included', async () => {
   });
   await assert.rejects(failing.check(requestFrom('192.0.2.1')), /no key/);
   assert.equal(counted(), 5);
+});
+
+test('a request that waits for its moment is left out, as is a call of acquire', async (t) => {
+  const clock = manualClock(t);
+  const rateLimit = { limit: 10, window: '1s', burst: 1 };
+  const guard = sluice.createGuard(freshName(), { rateLimit, wait: '1s' });
+  const counted = () => histogram('sluice_guard_decision_seconds', `guard="${guard.name}"`).count;
+  await guard.check(requestFrom('192.0.2.1'));
+  const waiting = guard.check(requestFrom('192.0.2.1'));
+  assert.ok(waiting instanceof Promise);
+  clock.advance(100);
+  assert.equal((await waiting).allowed, true);
+  assert.equal(counted(), 1);
+  const limiter = new sluice.RateLimiter(freshName(), rateLimit);
+  const before = decisions().count;
+  await limiter.acquire('key');
+  assert.equal(decisions().count - before, 1);
+  const later = limiter.acquire('key');
+  clock.advance(100);
+  await later;
+  assert.equal(decisions().count - before, 1);
 });
 
 test('calls of a broker that were answered, also by an error', async (t) => {

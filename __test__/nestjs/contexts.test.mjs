@@ -66,6 +66,14 @@ test('GraphQL: SluiceExceptionFilter returns the exception', async () => {
   assert.equal(new nest.SluiceExceptionFilter().catch(exception, context), exception);
 });
 
+test('GraphQL: a request without a response keeps no place among those in progress', async () => {
+  const application = new nest.SluiceApplication({ name: freshName(), concurrency: { max: 1 } });
+  const guard = new nest.SluiceGuard(application);
+  const { request } = exchange();
+  assert.equal(await guard.canActivate(contextOf('graphql', [{}, {}, { req: request }, {}])), true);
+  assert.deepEqual(application.guard.stats().concurrency, { inFlight: 0 });
+});
+
 test('GraphQL: a cost of its arguments', async () => {
   const cost = (_request, context) => context.getArgByIndex(1).first;
   const { guard, limiter } = guardOf({ rateLimit: { limit: 100, window: '10s' }, cost });

@@ -5,22 +5,28 @@ const { constants } = require('node:http2');
 /** The lowest status of a failed request. */
 const FIRST_FAILURE = 400;
 
+/** By socket: what to call when it closes. One listener, however many requests the socket carries. */
+const calledAtClose = new WeakMap();
+
 /**
  * Reports to a `decision` once whether its request succeeded: an answer below 400 was sent completely. A client that
  * disconnects before has failed: disconnecting must not hide a failure.
  */
 function reportAnswer(response, decision) {
-  const { stream } = response;
   // A late decision may come after the answer, or after the client has disconnected.
-  if (stream === undefined ? response.writableFinished || response.destroyed : stream.destroyed) {
+  if (hasEnded(response)) {
     decision.answered(hasSucceeded(response));
     return;
   }
+  const { stream } = response;
   let isReported = false;
   const report = (succeeded) => {
-    if (!isReported) decision.answered(succeeded);
+    if (isReported) return;
     isReported = true;
+    forget();
+    decision.answered(succeeded);
   };
+  const forget = atSocketClose(response, () => report(false));
   if (stream === undefined) response.once('finish', () => report(response.statusCode < FIRST_FAILURE));
   // HTTP/2 emits 'finish' for every stream that closes, also for one that its client has cancelled.
   response.once('close', () => report(stream !== undefined && hasSucceeded(response)));
@@ -28,14 +34,45 @@ function reportAnswer(response, decision) {
 
 /** Releases the places of a `decision` once the answer has ended, or its client has disconnected. */
 function releaseAtEnd(response, decision) {
-  const { stream } = response;
-  if (stream === undefined ? response.writableFinished || response.destroyed : stream.destroyed) {
+  if (hasEnded(response)) {
     decision.releasePlaces();
     return;
   }
-  const release = () => decision.releasePlaces();
+  const release = () => {
+    forget();
+    decision.releasePlaces();
+  };
+  const forget = atSocketClose(response, release);
   response.once('finish', release);
   response.once('close', release);
+}
+
+/** Whether the answer has ended, or its client has disconnected. */
+function hasEnded(response) {
+  const { stream } = response;
+  if (stream !== undefined) return stream.destroyed;
+  return response.writableFinished || response.destroyed || response.req?.socket?.destroyed === true;
+}
+
+/**
+ * Calls `listener` when the socket of an HTTP/1 request closes, until the returned function is called. Node gives a response
+ * to a pipelined request no socket before the previous one has ended: if the client disconnects first, the response emits
+ * neither 'finish' nor 'close'.
+ */
+function atSocketClose(response, listener) {
+  const socket = response.stream === undefined ? response.req?.socket : undefined;
+  if (typeof socket?.once !== 'function') return () => {};
+  let listeners = calledAtClose.get(socket);
+  if (listeners === undefined) {
+    const added = new Set();
+    socket.once('close', () => {
+      for (const each of added) each();
+    });
+    calledAtClose.set(socket, added);
+    listeners = added;
+  }
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 }
 
 function hasSucceeded(response) {

@@ -4,6 +4,7 @@ const { Semaphore } = require('../semaphore');
 const { kTryHold } = require('../semaphore/symbols');
 const { semaphoreNames } = require('./concurrency-names');
 const { GuardDecision } = require('./guard-decision');
+const { EXEMPT } = require('./priority');
 const { busy } = require('./refusal');
 
 /** Thousandths of `max` that requests of a priority fill at most. */
@@ -45,7 +46,7 @@ class ConcurrencyGate {
   enter(decision, { incoming, rule, judged }, priority) {
     if (decision.outcome !== 'allowed') return decision;
     const client = judged === undefined ? null : decision.client.key;
-    const isCounted = rule.isBounded && priority !== 'exempt';
+    const isCounted = rule.isBounded && priority !== EXEMPT;
     const reason = isCounted ? this.#take(decision, { incoming, client }, priority) : null;
     const refusal = reason === null ? null : this.#counted(busy(reason), decision.client);
     if (refusal === null) {
@@ -53,7 +54,9 @@ class ConcurrencyGate {
       return decision;
     }
     decision.takeBack();
-    return GuardDecision.refused({ client: decision.client, rule, refusal, decision: null });
+    const refused = GuardDecision.refused({ client: decision.client, rule, refusal, decision: null });
+    if (decision.hasWaited) refused.waited();
+    return refused;
   }
 
   /** null in a dry run, which only counts. */
@@ -66,8 +69,9 @@ class ConcurrencyGate {
   /** The cap that leaves no place; null where the request has one, also after an internal error. */
   #take(decision, { incoming, client }, priority) {
     if (this.#placed.has(incoming)) return null;
+    let own;
     try {
-      const own = client === null ? undefined : this.#perClient?.[kTryHold](client, ALL);
+      own = client === null ? undefined : this.#perClient?.[kTryHold](client, ALL);
       if (own === null) return 'maxPerClient';
       const place = this.#all?.[kTryHold](undefined, SHARES[priority] ?? ALL);
       if (place === null) {
@@ -82,6 +86,7 @@ class ConcurrencyGate {
       });
       return null;
     } catch (error) {
+      own?.release();
       return this.#counts.fault(error);
     }
   }

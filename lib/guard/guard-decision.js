@@ -15,6 +15,7 @@ class GuardDecision {
   /** Releases the places of a request in progress. */
   #release = null;
   #policyOnce = null;
+  #hasWaited = false;
 
   /** A request that passes without a limiter's decision. */
   static undecided(outcome, client) {
@@ -60,6 +61,15 @@ class GuardDecision {
     const release = this.#release;
     this.#release = null;
     release?.();
+  }
+
+  /** The request has waited for its moment. */
+  waited() {
+    this.#hasWaited = true;
+  }
+
+  get hasWaited() {
+    return this.#hasWaited;
   }
 
   /** Whether `answered` is to be called with the outcome of the request. */

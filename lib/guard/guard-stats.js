@@ -45,4 +45,4 @@ function statsOf(instance) {
   }
 }
 
-module.exports = { guardStats };
+module.exports = { guardStats, statsOf };

@@ -18,7 +18,7 @@ const { checkRequest, checkResponse, incomingOf } = require('./incoming');
 const { RateGate } = require('./rate-gate');
 const { followOptions, kFollow, remember } = require('./reconfigured-guards');
 const { policyOnceFor } = require('./policy-once');
-const { priorityOf } = require('./priority');
+const { priorityOf, ranksRequests } = require('./priority');
 const { Recorder, markLogin } = require('./recorder');
 const { prepareRefusal } = require('./refused-answer');
 const { RequestClient, UNKNOWN } = require('./request-client');
@@ -64,6 +64,8 @@ class Guard {
   /** Whether a decision on the rate is completed by `concurrency`, `cors` or `policyHeader`. */
   #completes;
   #showsPolicyOnce;
+  /** Whether the guard or one of its routes has a priority, so that requests are not alike. */
+  #ranksRequests;
   #rates;
   #limited;
   #rule;
@@ -79,6 +81,7 @@ class Guard {
     const { cors, headers, policyHeader } = this.#options;
     this.#cors = cors === undefined ? null : new Cors(cors, headers);
     this.#showsPolicyOnce = policyHeader !== 'always';
+    this.#ranksRequests = ranksRequests(this.#options.priority);
     this.#openParts();
     this.#completes = this.#cors !== null || this.#showsPolicyOnce || this.#concurrency !== null;
     this.#openRates();
@@ -129,6 +132,7 @@ class Guard {
     const own = routeOptions(this.#owner, options);
     const limited =
       own.rateLimit === undefined ? this.#limited : this.#rates.limited(limiterName, own.rateLimit);
+    this.#ranksRequests ||= ranksRequests(own.priority);
     return new Rule(limited, owned(this.#options, own));
   }
 
@@ -291,14 +295,14 @@ class Guard {
       tracker: this.tracker,
       reputation: this.reputation,
       monitor: this.monitor,
-      semaphores: this.#concurrency?.semaphores ?? NO_SEMAPHORES,
+      semaphores: this.#semaphores,
       shedder: this.shedder,
     });
   }
 
   metrics(options = {}) {
     const { comments = true } = checkOptions('metrics', options, METRICS);
-    return writeFamilies(guardFamilies(this, this.stats()), { comments });
+    return writeFamilies(guardFamilies(this, this.stats(), this.#semaphores), { comments });
   }
 
   /** Closes the servers of this thread. Pending requests are decided as before. */
@@ -319,6 +323,10 @@ class Guard {
     this.#admission.findBy(new RequestClient(this.#options));
     this.#recorder = this.#newRecorder();
     this.#serverGate.trust(changed.trustedProxies);
+  }
+
+  get #semaphores() {
+    return this.#concurrency?.semaphores ?? NO_SEMAPHORES;
   }
 
   #adapted(framework, make) {
@@ -382,11 +390,11 @@ class Guard {
     return refused ?? this.#decideRate(request, incoming, rule, seen);
   }
 
-  /** What `decide()` returns, or resolves to; adds how long that took. */
+  /** What `decide()` returns, or resolves to; adds how long that took, unless the request has waited for its moment. */
   #measure(decide) {
     const started = time();
     return after(decide(), (decision) => {
-      native.addGuardDecision(this.#counts.handle, time() - started);
+      if (!decision.hasWaited) native.addGuardDecision(this.#counts.handle, time() - started);
       return decision;
     });
   }
@@ -433,7 +441,7 @@ class Guard {
 
   /** Asked before the request is charged, as a function may throw. `undefined` where all requests are alike. */
   #priorityAmongBusy(request, incoming, rule) {
-    if (this.#concurrency === null || !rule.isRanked) return undefined;
+    if (this.#concurrency === null || !(this.#ranksRequests || rule.isExempt)) return undefined;
     return priorityOf(rule.priority, request, incoming);
   }
 

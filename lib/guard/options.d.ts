@@ -130,8 +130,10 @@ export interface RuleOptions<Request, Handler> {
   /** `false`: requests of this route are not counted by the guard's `concurrency`, such as streams. */
   concurrency?: false;
   /**
-   * How much requests matter under `overload`: `'high'` is shed last, `'low'` first, `'exempt'` never. A function is called
-   * for each request, and returns at once: not a promise.
+   * How much requests matter under `overload`: `'high'` is shed last, `'low'` first, `'exempt'` never. Of `concurrency.max`,
+   * low requests fill at most 50 %, normal ones 90 %, high ones all; exempt ones are not counted. Without any priority in
+   * the guard and its routes, each request may take any place. A function is called for each request, and returns at once:
+   * not a promise.
    *
    * @default 'normal'
    */

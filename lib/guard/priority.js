@@ -6,6 +6,9 @@ const { promiseOf } = require('../runtime/promise-of');
 
 const DEFAULT_PRIORITY = 'normal';
 
+/** Of requests that no bound is for. */
+const EXEMPT = 'exempt';
+
 /** On a request: `{ by, priority }`, what a function has answered for it. */
 const kPriority = Symbol('sluice.priority');
 
@@ -29,10 +32,15 @@ function priorityOf(option, request, incoming) {
   return priority;
 }
 
+/** Whether some requests matter more than others, by the option of a guard or a route. */
+function ranksRequests(option) {
+  return option !== undefined && option !== EXEMPT;
+}
+
 function notAPriority(returned) {
   // A promise is none, but its rejection must not end the process.
   if (typeof returned?.then === 'function') promiseOf(returned).catch(() => {});
   return invalidOption('what priority returned', returned, ACCEPTED_PRIORITY);
 }
 
-module.exports = { DEFAULT_PRIORITY, priorityOf, priorityOption };
+module.exports = { DEFAULT_PRIORITY, EXEMPT, priorityOf, priorityOption, ranksRequests };

@@ -69,7 +69,7 @@ class RateGate {
   decide(request, incoming, rule, client) {
     if (rule.skipsPreflight && isPreflight(incoming)) return this.#skipped(client);
     if (rule.isEvaluated) return this.#evaluate(rule, request, incoming, client);
-    if (rule.wait !== undefined) return this.#decideOrWait(rule, incoming, client, client.key, rule.cost);
+    if (rule.wait !== undefined) return this.#decideInLine(rule, incoming, client, client.key, rule.cost);
     return this.#decide(rule, client, client.key, rule.cost);
   }
 
@@ -78,10 +78,20 @@ class RateGate {
       skip: () => this.#skipped(client),
       decide: (key, cost, limit) => {
         if (rule.isAwaited) return this.#decideElsewhere(rule, client, key, cost, limit);
-        if (rule.wait !== undefined) return this.#decideOrWait(rule, incoming, client, key, cost);
+        if (rule.wait !== undefined) return this.#decideInLine(rule, incoming, client, key, cost);
         return this.#decide(rule, client, key, cost, limit);
       },
       missing: (given, goOn) => this.#withoutKey(rule, client, { given, goOn }),
+    });
+  }
+
+  /** As `#decideOrWait`; the decision says whether its request has waited. */
+  #decideInLine(rule, incoming, client, key, cost) {
+    const made = this.#decideOrWait(rule, incoming, client, key, cost);
+    if (!(made instanceof Promise)) return made;
+    return made.then((decision) => {
+      decision.waited();
+      return decision;
     });
   }
 

@@ -4,7 +4,7 @@ const { integer, owned } = require('../runtime/schema');
 const { headersFor } = require('./headers');
 const { keyOf } = require('./request-key');
 const { kIsAwaited } = require('../rate-limiter/symbols');
-const { DEFAULT_PRIORITY } = require('./priority');
+const { DEFAULT_PRIORITY, EXEMPT } = require('./priority');
 const { after } = require('./user-function');
 const { waitOf } = require('./waiting-rate');
 
@@ -37,8 +37,7 @@ class Rule {
     this.isBounded = typeof concurrency === 'object';
     /** How much its requests matter: a priority, or a function of the request. */
     this.priority = priority;
-    /** Whether requests have priorities; else all are alike, and any may take the last place among those in progress. */
-    this.isRanked = options.priority !== undefined;
+    this.isExempt = priority === EXEMPT;
     /** Fastify's hook in which the rate is decided; `onRequest` without a limiter. */
     this.hook = limiter === null ? 'onRequest' : hook;
     /** What happens to a request without a key: 'client', 'refuse' or 'error'. */
@@ -95,7 +94,7 @@ function plainRuleOf(limited, options) {
     skip: undefined,
     wait: undefined,
     cost: typeof cost === 'function' ? 1 : cost,
-    priority: 'exempt',
+    priority: EXEMPT,
   };
   const isByRequest = limited.limit !== undefined;
   return new Rule(isByRequest ? { limiter: null, limit: undefined } : limited, owned(options, plain));

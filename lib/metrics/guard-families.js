@@ -1,9 +1,10 @@
 'use strict';
 
+const { statsOf } = require('../guard/guard-stats');
 const { by, counter, gauge, merged, sampled } = require('./declare');
 const { MONITOR, REPUTATION, TRACKER } = require('./client-families');
 const { LIMITER } = require('./limiter-families');
-const { SHEDDER } = require('./service-families');
+const { SEMAPHORE, SHEDDER } = require('./service-families');
 
 /** What a guard counts itself. */
 const GUARD = [
@@ -23,7 +24,11 @@ const GUARD = [
     'refusedAtAccept',
   ),
   counter('sluice_dry_refused_total', 'Refusals that dryRun only counted.', 'dryRefused'),
-  counter('sluice_refunded_total', 'Charges taken back by countOnly.', 'refunded'),
+  counter(
+    'sluice_refunded_total',
+    'Charges taken back: by countOnly, or of requests that concurrency refused.',
+    'refunded',
+  ),
   counter('sluice_recorded_total', 'Requests that the reputation or the monitor recorded.', 'recorded'),
   counter('sluice_faults_total', 'Internal errors of the guard; each let its request pass.', 'faults'),
 ];
@@ -38,16 +43,17 @@ const IN_FLIGHT = [
 ];
 
 /**
- * The families of a guard and its parts, as `{ name, limiter, reputation, monitor }` with their statistics. Each sample has
- * the label `guard`; parts have a label with their name too.
+ * The families of a guard and its parts, as `{ name, limiter, reputation, monitor }` with their statistics, and of the
+ * `semaphores` of its concurrency. Each sample has the label `guard`; parts have a label with their name too.
  */
-function guardFamilies({ name: guard, limiter, reputation, monitor }, stats) {
+function guardFamilies({ name: guard, limiter, reputation, monitor }, stats, semaphores) {
   const of = (families, labels, part) => (part === null ? [] : sampled(families, { guard, ...labels }, part));
   return merged([
     ...of(GUARD, {}, stats),
     ...limitersOf(limiter, stats).flatMap(([name, one]) => of(LIMITER, { limiter: name }, one)),
     ...of(TRACKER, {}, stats.connections),
     ...of(IN_FLIGHT, {}, stats.concurrency ?? null),
+    ...countedOf(semaphores).flatMap(([name, one]) => of(SEMAPHORE, { semaphore: name }, one)),
     ...of(SHEDDER, {}, stats.overload ?? null),
     ...of(REPUTATION, { reputation: reputation?.name }, stats.reputation),
     ...of(MONITOR, { monitor: monitor?.name }, stats.monitor),
@@ -58,6 +64,13 @@ function guardFamilies({ name: guard, limiter, reputation, monitor }, stats) {
 function limitersOf(limiter, { rateLimit, routes }) {
   const all = limiter === null ? routes : { [limiter.name]: rateLimit, ...routes };
   return Object.entries(all).filter(([, stats]) => stats !== null);
+}
+
+/** Names and statistics of the semaphores, without any that was destroyed. */
+function countedOf(semaphores) {
+  return Object.values(semaphores)
+    .filter((semaphore) => semaphore !== null)
+    .map((semaphore) => [semaphore.name, statsOf(semaphore)]);
 }
 
 module.exports = { GUARD, guardFamilies, IN_FLIGHT };

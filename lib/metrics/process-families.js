@@ -54,7 +54,7 @@ function familiesOfGuard({ name, ...guard }) {
     shedder: attached('LoadShedder', guard.shedder),
   };
   const stats = guardStats({ all: () => countsOf(name) }, { limiters, ...parts });
-  return guardFamilies({ name, ...parts }, stats);
+  return guardFamilies({ name, ...parts }, stats, parts.semaphores);
 }
 
 function semaphoresOf({ max, maxPerClient }) {

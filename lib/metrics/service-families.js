@@ -108,7 +108,7 @@ const SEMAPHORE = [
   counter('sluice_semaphore_refused_total', 'Calls that were refused or timed out.', 'refused'),
   counter(
     'sluice_semaphore_taken_back_total',
-    'Permits taken back from a thread that did not accept them in time.',
+    'Calls whose permits were taken back, as their thread did not accept them in time.',
     'takenBack',
   ),
 ];

@@ -65,7 +65,11 @@ class SluiceApplication {
   #write(decision, incoming, request, response) {
     const follows = request.sluice !== undefined && request.sluice !== null;
     request.sluice = decision;
-    if (response === undefined) return;
+    if (response === undefined) {
+      // Nothing would tell the end of the answer.
+      decision.releasePlaces();
+      return;
+    }
     const raw = response.raw ?? response;
     this.guard.watch(decision, incoming, raw, { isWatched: this.#watchesServer });
     if (raw.headersSent || !decision.hasHeaders) return;

@@ -59,7 +59,7 @@ export interface SemaphoreStats {
   acquired: number;
   /** Calls that did not: refused by `tryAcquire` or `maxWaiting`, or timed out. */
   refused: number;
-  /** Permits taken back from a thread that did not accept them within 10 ms. */
+  /** Calls whose permits were taken back, as their thread did not accept them within 10 ms. */
   takenBack: number;
   /** Permits held now, by Node's id of the thread. */
   perThread: Record<string, number>;
