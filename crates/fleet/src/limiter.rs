@@ -3,6 +3,7 @@
 mod instance;
 mod leasing;
 mod options;
+mod planning;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,9 +31,6 @@ pub use self::options::{FleetOptions, Mode, OnError};
 /// What a refusal without the server says about when to come again, in milliseconds.
 const RETRY_MS: u64 = 1_000;
 
-/// Plans for limits of single calls that are kept.
-const MOST_OWN_PLANS: usize = 256;
-
 /// A call of a limiter.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -55,6 +53,8 @@ pub struct FleetLimiter {
     local: Arc<RateLimiter>,
     link: Link,
     plan: ArcSwap<Plan>,
+    /// Held while the plan is replaced.
+    replacing: Mutex<()>,
     own_plans: Mutex<HashMap<u64, Arc<Plan>>>,
     remembered: Remembered,
     counters: Counters,
@@ -77,6 +77,7 @@ impl FleetLimiter {
             options,
             local,
             plan: ArcSwap::from_pointee(plan),
+            replacing: Mutex::default(),
             own_plans: Mutex::default(),
             remembered: Remembered::default(),
             counters: Counters::default(),
@@ -194,6 +195,7 @@ impl FleetLimiter {
     /// The answer to a call that the server did not decide.
     pub(crate) fn without_server(&self, request: &Request, key: KeyHash, failure: Failure) -> Answer {
         self.counters.failed(failure);
+        request.note_unanswered();
         if !request.operation.decides() {
             self.forget(request, key);
             return Answer::Failed(failure);
@@ -248,36 +250,7 @@ impl FleetLimiter {
         }
         local
     }
-
-    /// The plan by the options in force, which any thread may have replaced.
-    pub(crate) fn plan_for(&self, limit: Option<u64>) -> Result<Arc<Plan>, Error> {
-        let mut plan = self.plan.load_full();
-        let config = self.local().config();
-        if !Arc::ptr_eq(&plan.config, &config) {
-            let former = Arc::clone(&plan);
-            plan = Arc::new(self.options.main_plan(&self.name, config)?);
-            self.plan.store(Arc::clone(&plan));
-            self.give_all_back(&former);
-            self.own_plans.lock().clear();
-            self.remembered.clear();
-        }
-        match limit {
-            None => Ok(plan),
-            Some(limit) => self.own_plan(&plan, limit),
-        }
-    }
-
-    fn own_plan(&self, plan: &Plan, limit: u64) -> Result<Arc<Plan>, Error> {
-        let mut own_plans = self.own_plans.lock();
-        if let Some(own) = own_plans.get(&limit) {
-            return Ok(Arc::clone(own));
-        }
-        let config = Arc::new(plan.config.for_limit(limit)?);
-        let own = Arc::new(self.options.plan(&self.name, config)?);
-        if own_plans.len() >= MOST_OWN_PLANS {
-            own_plans.clear();
-        }
-        own_plans.insert(limit, Arc::clone(&own));
-        Ok(own)
-    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,6 +79,11 @@ impl Operation {
         matches!(self, Self::Take { .. } | Self::Lease { .. } | Self::Peek)
     }
 
+    /// Whether it gives back what was charged.
+    pub(crate) const fn returns(&self) -> bool {
+        matches!(self, Self::GiveBack { .. } | Self::Undo { .. })
+    }
+
     /// Units that a call asks for; `None` where it is not charged.
     pub(crate) const fn charges(&self) -> Option<u64> {
         match *self {

@@ -150,7 +150,8 @@ impl Plan {
         let bucket = usize::from(client.bucket());
         self.slots.get_or_init(|| {
             let (_, after) = &self.key;
-            let name = after.rsplit_once('}').map_or("", |(name, _)| name);
+            // A server ends at the first brace, which may be one of the name.
+            let name = after.split_once('}').map_or("", |(name, _)| name);
             (0..BUCKETS).map(|bucket| slot_of(format!("{bucket}{name}").as_bytes())).collect()
         })[bucket]
     }
@@ -282,7 +283,11 @@ mod tests {
     use super::*;
 
     fn plan(options: RateLimiterOptions) -> Result<Plan, Error> {
-        Plan::new("api", "sluice:", Arc::new(RateLimiterConfig::try_from(options).expect("valid")))
+        named("api", options)
+    }
+
+    fn named(name: &str, options: RateLimiterOptions) -> Result<Plan, Error> {
+        Plan::new(name, "sluice:", Arc::new(RateLimiterConfig::try_from(options).expect("valid")))
     }
 
     fn name(text: &str) -> ClientName {
@@ -302,6 +307,14 @@ mod tests {
             });
         let both = plan(RateLimiterOptions::new(windows.to_vec())).expect("valid");
         assert_eq!(key(&both), "sluice:1:{32:api:f60000+s60000}:203.0.113.7");
+    }
+
+    #[test]
+    fn slots_are_those_of_what_the_first_braces_hold() {
+        for (limiter, tag) in [("api", "32:api:g"), ("a}b", "32:a"), ("a{b", "32:a{b:g"), ("}", "32:")] {
+            let plan = named(limiter, RateLimiterOptions::single(10, 1_000)).expect("valid");
+            assert_eq!(plan.slot_of(&name("203.0.113.7")), slot_of(tag.as_bytes()), "{limiter}");
+        }
     }
 
     #[test]

@@ -63,4 +63,11 @@ impl Request {
         let routing = Routing::default();
         Self { plan, client, key, operation, asked, deadline: asked, caller: None, tries: 0, routing }
     }
+
+    /// Notes that the server does not answer it: where it asked for units, the next call may.
+    pub(crate) fn note_unanswered(&self) {
+        if let (Operation::Lease { .. }, Some(leases)) = (self.operation, &self.plan.leases) {
+            leases.unanswered(&self.client);
+        }
+    }
 }

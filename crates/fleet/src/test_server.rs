@@ -47,8 +47,12 @@ impl TestServer {
         }
     }
 
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
     pub(crate) fn connection(&self) -> Connection {
-        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).expect("a url");
+        let client = redis::Client::open(self.url()).expect("a url");
         let started = Instant::now();
         loop {
             match client.get_connection() {

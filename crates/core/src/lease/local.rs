@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::book::Leases;
 use super::cell::Taken;
-use crate::RateLimiter;
 use crate::rate_limiter::CallCounter;
 use crate::runtime::key_hash::KeyHash;
 
@@ -17,10 +16,11 @@ pub struct LocalLease<N> {
 }
 
 impl<N: Clone + Eq + Hash> LocalLease<N> {
-    /// A handle for the calling thread. `limiter` has the options, by which `leases` were made.
+    /// A handle for the calling thread. `counter` is of the limiter by whose options `leases` were made, and was there before
+    /// these options were read: later ones are noticed.
     #[must_use]
-    pub fn new(limiter: Arc<RateLimiter>, leases: Arc<Leases<N>>) -> Self {
-        Self { leases, counter: CallCounter::new(limiter) }
+    pub fn new(counter: CallCounter, leases: Arc<Leases<N>>) -> Self {
+        Self { leases, counter }
     }
 
     /// Whether the limiter has other options, or ended, since this was made.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::KeyHash;
-use sluice_core::{Decision, Error, Held, LocalLease, RemoteState, RemoteVerdict, RemoteWord, Taken};
+use sluice_core::{
+    CallCounter, Decision, Error, Held, LocalLease, RemoteState, RemoteVerdict, RemoteWord, Taken,
+};
 
 use crate::answer::Source;
 use crate::client_name::ClientName;
@@ -95,10 +97,11 @@ impl LocalFleet {
     #[cold]
     fn take_anew(&mut self, key: KeyHash, cost: u64) -> Result<Taken, Error> {
         self.fleet.check_open()?;
-        let limiter = Arc::clone(self.fleet.local());
+        // The counter first, with the epoch: it then notices options that come later than those of the plan.
+        let counter = CallCounter::new(Arc::clone(self.fleet.local()));
         let plan = self.fleet.plan_for(None)?;
         let Some(leases) = &plan.leases else { return Ok(Taken::Missing) };
-        let lease = LocalLease::new(limiter, Arc::clone(leases));
+        let lease = LocalLease::new(counter, Arc::clone(leases));
         let taken = lease.take(key, cost, clock::elapsing());
         self.lease = Some((lease, plan));
         Ok(taken)

@@ -55,7 +55,9 @@ impl FleetLimiter {
         }
         let operation = Operation::Lease { cost: 1, calls: 0, beside: batch };
         // Where the server is away, the call that finds nothing held is decided without it.
-        let _ = self.link.ask(self.request(plan, client, key, operation));
+        if let Err((request, _)) = self.link.ask(self.request(plan, client, key, operation)) {
+            request.note_unanswered();
+        }
     }
 
     /// The decision on a synchronous call for which too little is held: a refusal, while the server is asked; without the
@@ -78,7 +80,6 @@ impl FleetLimiter {
             self.counters.missed();
             return None;
         };
-        leases.unanswered(&request.client);
         match self.without_server(&request, key, failure) {
             Answer::Decided(decision, source) => Some((decision, source)),
             _ => None,

@@ -244,6 +244,12 @@ impl Shared {
         }
     }
 
+    /// Answers the calls that were not sent, except those that give units back.
+    pub(super) fn drop_asks(&self) {
+        let requests = self.work.lock().take_asks();
+        self.fail(requests, Failure::Away);
+    }
+
     /// Answers every pending call without the server.
     pub(super) fn give_up(&self, failure: Failure) {
         let requests = self.work.lock().take_all();
@@ -253,6 +259,9 @@ impl Shared {
     pub(super) fn fail(&self, requests: Vec<Request>, failure: Failure) {
         let mut deliveries = Deliveries::default();
         for request in requests {
+            if request.caller.is_none() {
+                request.note_unanswered();
+            }
             self.answer(request, &mut deliveries, |caller, request| {
                 caller.limiter.without_server(request, caller.key, failure)
             });

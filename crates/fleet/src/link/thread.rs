@@ -19,6 +19,9 @@ use crate::script;
 /// A node is asked how its cluster is divided once in this time at most.
 const SLOTS_ASKED_EVERY: Duration = Duration::from_millis(100);
 
+/// How long a link that was dropped goes on to give units back.
+const GIVE_BACK: Duration = Duration::from_millis(100);
+
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
@@ -74,10 +77,10 @@ async fn keep_connected(shared: &Arc<Shared>) {
             Ok(connected) => {
                 let answers = Exchange::new(shared, connected).run(&mut back_off).await;
                 shared.give_up_sent();
-                // Another node may have taken its place.
-                shared.look_elsewhere();
                 let state = if answers == End::Left { LinkState::Away } else { LinkState::Connecting };
                 shared.set_state(state);
+                // Another node may have taken its place. Not ready any more, it is not asked itself.
+                shared.look_elsewhere();
             }
             Err(why) => {
                 shared.failed(why);
@@ -140,6 +143,8 @@ impl<'a> Exchange<'a> {
     async fn run(mut self, back_off: &mut BackOff) -> End {
         loop {
             if self.shared.is_closing() {
+                // What cannot be given back in this time lapses.
+                let _ = tokio::time::timeout(GIVE_BACK, self.give_rest_back(back_off)).await;
                 return End::Closing;
             }
             if self.answer_overdue() {
@@ -161,6 +166,20 @@ impl<'a> Exchange<'a> {
                 }
                 () = self.shared.wake.notified() => {}
                 () = sleep_until(next) => {}
+            }
+        }
+    }
+
+    /// Sends what gives units back, and awaits the answers. Nothing waits for anything else any more.
+    async fn give_rest_back(&mut self, back_off: &mut BackOff) {
+        loop {
+            self.shared.drop_asks();
+            self.send_pending();
+            if self.awaited.is_empty() {
+                return;
+            }
+            if self.connected.wire.exchange().await.is_err() || self.take_replies(back_off).is_err() {
+                return;
             }
         }
     }

@@ -163,6 +163,15 @@ impl Work {
         std::mem::take(&mut self.queue).into()
     }
 
+    /// Takes every call that was not sent, except those that give units back.
+    pub(crate) fn take_asks(&mut self) -> Vec<Request> {
+        let queue = std::mem::take(&mut self.queue);
+        let (returns, asks): (VecDeque<_>, VecDeque<_>) =
+            queue.into_iter().partition(|request| request.operation.returns());
+        self.queue = returns;
+        asks.into()
+    }
+
     /// Takes every call that was sent: whether the server has run it is not known.
     pub(crate) fn take_all_sent(&mut self) -> Vec<Request> {
         let sent = std::mem::take(&mut self.sent).into_values();
