@@ -36,7 +36,7 @@ export async function useEverything(t, name) {
   new sluice.Registry(`${name}-registry`).set('key', 1);
   new sluice.HitCounter(`${name}-counter`, { maxKeys: 100 }).add('key', 1, 1000);
   new sluice.Semaphore(`${name}-semaphore`, { permits: 1 }).tryAcquire()?.release();
-  new sluice.LoadShedder(`${name}-shedder`).admit();
+  new sluice.LoadShedder(`${name}-shedder`, {}).admit();
   new sluice.Lifecycle(`${name}-lifecycle`).ready();
   return { guard, breaker, broker, hub };
 }
