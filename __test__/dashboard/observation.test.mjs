@@ -33,6 +33,20 @@ test('the history has each call of four threads once', async (t) => {
   assert.ok(calls > 2_500 && calls < 6_000, `${calls} of 4000 calls, by samples`);
 });
 
+test('calls that wait, and those that are not let to, are seen', async (t) => {
+  const name = freshName();
+  const limiter = new sluice.RateLimiter(name, { limit: 1, window: '1h', burst: 1, maxWaiting: 1 });
+  const port = await serve(t, sluice.dashboard());
+  await limiter.acquire('client', { timeout: Infinity });
+  limiter.acquire('client', { timeout: Infinity }).catch(() => {});
+  await assert.rejects(limiter.acquire('client', { timeout: Infinity }), { code: 'ERR_SLUICE_BACKPRESSURE' });
+  const { clients, offenders } = await (await openStream(t, port, '/events')).next('snapshot');
+  const callsOf = (all) =>
+    all.find(({ source }) => source === name)?.minutes.reduce((sum, count) => sum + count, 0);
+  assert.deepEqual([callsOf(clients), callsOf(offenders)], [3, 1]);
+  sluice.RateLimiter.destroy(name);
+});
+
 test('keys are shown shortened, addresses whole, or as showKey says', async (t) => {
   const name = freshName();
   const limiter = new sluice.RateLimiter(name, { limit: 1, window: '1h' });

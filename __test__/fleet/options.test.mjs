@@ -147,6 +147,14 @@ test('synchronous calls are errors that name their twins', () => {
   assert.throws(() => limiter.clear(), unsupported(/accepted: resetAsync\(key\)/));
 });
 
+test('no call waits in line, also not by a handle of a key', async () => {
+  for (const mode of ['exact', 'lease']) {
+    const limiter = open({ redis: url, mode });
+    await assert.rejects(limiter.acquire('a'), { code: 'ERR_SLUICE_UNSUPPORTED' }, mode);
+    await assert.rejects(limiter.handle('a').acquire(), { code: 'ERR_SLUICE_UNSUPPORTED' }, mode);
+  }
+});
+
 test('invalid arguments reject, in any scope', async () => {
   for (const scope of ['process', { redis: url }]) {
     const limiter = open(scope);

@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import express from 'express';
 import Fastify from 'fastify';
 import sluice from '../../index.js';
+import { native } from '../../lib/runtime/native.js';
 import { freshNames, stopClock } from '../helpers/setup.mjs';
 import { listening, until } from '../helpers/sockets.mjs';
 
@@ -177,6 +178,18 @@ test('an internal error lets the request pass', async (t) => {
   RateLimiter.destroy(guard.limiter.name);
   assert.equal(await status(waits), 200);
   assert.equal(guard.stats().faults, 1);
+});
+
+test('an internal error before a request waits lets it pass, and charges nothing', async (t) => {
+  const { guard, port } = await serve(t, SERVERS.Express);
+  // The line is joined by a call that fails, after the limiter refused to charge at once.
+  assert.equal(await status(send(port)), 200);
+  t.mock.method(native, 'join', () => {
+    throw new Error('internal');
+  });
+  assert.equal(await status(send(port)), 200);
+  const { allowed, refused, faults } = guard.stats();
+  assert.deepEqual([allowed, refused, faults], [1, 0, 1]);
 });
 
 test('what cannot wait is an error at the start', () => {

@@ -147,6 +147,43 @@ test('a thread that stands still delays only its own calls', async (t) => {
   assert.deepEqual(await logs([peer], (all) => all.length === 1), [[1, 200]]);
 });
 
+/** Joins the line of "a" and stands still until `words[0]` is 1; then the call leaves, before its thread looks at the clock. */
+const standInLine = ({ load, state }, { name, words }) => {
+  const { RateLimiter } = load();
+  state.limiter = new RateLimiter(name);
+  const controller = new AbortController();
+  state.left = state.limiter.acquire('a', { signal: controller.signal }).catch(({ name }) => name);
+  Atomics.store(words, 1, 1);
+  Atomics.notify(words, 1);
+  Atomics.wait(words, 0, 0);
+  controller.abort();
+};
+
+for (const [end, leave] of Object.entries({
+  'is aborted': async (peer, words, still) => {
+    Atomics.store(words, 0, 1);
+    Atomics.notify(words, 0);
+    await still;
+    assert.equal(await peer.run(({ state }) => state.left), 'AbortError');
+  },
+  'ends with its thread': (peer) => peer.end(),
+})) {
+  test(`a call that ${end} after its moment is charged, though its key is not asked for again`, async (t) => {
+    const clock = manualClock(t);
+    const limiter = new RateLimiter(freshName(), { ...SPACED, maxWaiting: 1 });
+    assert.equal(limiter.tryConsume('a'), true);
+    const [peer] = startPeers(t, 1);
+    const words = new Int32Array(new SharedArrayBuffer(8));
+    const still = peer.run(standInLine, { name: limiter.name, words });
+    await Atomics.waitAsync(words, 1, 0).value;
+    assert.equal(limiter.stats().waiting, 1);
+    clock.advance(150);
+    await leave(peer, words, still);
+    const { waiting, waited, allowed } = limiter.stats();
+    assert.deepEqual([waiting, waited, allowed], [0, 1, 2]);
+  });
+}
+
 test('destroy ends the waiting in every thread', async (t) => {
   manualClock(t);
   const limiter = new RateLimiter(freshName(), SPACED);

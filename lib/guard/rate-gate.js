@@ -9,7 +9,7 @@ const { isPreflight } = require('./preflight');
 const { keyMissing, quotaExceeded } = require('./refusal');
 const { missingKey } = require('./request-key');
 const { after } = require('./user-function');
-const { chargeOrWait, goneDecision } = require('./waiting-rate');
+const { chargeOrWait, goneDecision, outcomeOf } = require('./waiting-rate');
 
 /** For attaching to an existing limiter. */
 const ATTACHED = { options: undefined, limit: undefined };
@@ -149,23 +149,24 @@ class RateGate {
 
   /** As `#decide`, but a request beyond the quota waits for its moment: a promise then. */
   #decideOrWait(rule, incoming, client, key, cost) {
+    const otherwise = {
+      gone: () => this.#refused(goneDecision(rule.limiter, key), rule, client),
+      decide: () => this.#decide(rule, client, key, cost),
+      fault: (error) => this.#conclude(rule, client, key, cost, this.#counts.fault(error)),
+    };
+    const notCharged = (error) => otherwise[outcomeOf(error, incoming)](error);
     let charged;
     try {
       charged = chargeOrWait(rule, incoming, { key, cost, guard: this.#countingGuard });
-    } catch {
-      // The limiter decides at once: by an exception, a refusal, or as its line is full.
-      return this.#decide(rule, client, key, cost);
+    } catch (error) {
+      return notCharged(error);
     }
     if (!(charged instanceof Promise)) return this.#conclude(rule, client, key, cost, charged);
-    return charged.then(({ decision, isGone }) => {
-      if (decision !== null) {
-        this.#countAllowed();
-        return this.#conclude(rule, client, key, cost, decision);
-      }
-      return isGone
-        ? this.#refused(goneDecision(rule.limiter, key), rule, client)
-        : this.#decide(rule, client, key, cost);
-    });
+    const conclude = (decision) => {
+      this.#countAllowed();
+      return this.#conclude(rule, client, key, cost, decision);
+    };
+    return charged.then(conclude, notCharged);
   }
 
   #conclude(rule, client, key, cost, decision) {

@@ -21,18 +21,29 @@ function waitOf({ limiter, limit }, wait) {
 }
 
 /**
- * Charges a request, which waits for its moment where it is beyond the quota. A promise then, of an object: `decision`, or
- * null where the request is to be decided at once after all; `isGone` where its client left.
+ * Codes of a call that is not to wait, as its moment is too late or the line is full, and of invalid arguments: what the
+ * limiter decides at once is the answer.
+ */
+const DECIDED_AT_ONCE = new Set([
+  'ERR_SLUICE_TIMEOUT',
+  'ERR_SLUICE_BACKPRESSURE',
+  'ERR_SLUICE_INVALID_KEY',
+  'ERR_SLUICE_INVALID_COST',
+]);
+
+/**
+ * Charges a request, which waits for its moment where it is beyond the quota: a promise of the decision then. Throws or
+ * rejects where it charges nothing.
  */
 function chargeOrWait(rule, incoming, { key, cost, guard }) {
   const signal = () => clientGone(incoming);
-  const charged = rule.limiter[kAcquire](key, guard, { cost, timeout: rule.wait, signal });
-  if (!(charged instanceof Promise)) return charged;
-  return charged.then(
-    (decision) => ({ decision, isGone: false }),
-    // A later moment, a line that is full: what the limiter decides at once is the answer.
-    () => ({ decision: null, isGone: signal()?.aborted === true }),
-  );
+  return rule.limiter[kAcquire](key, { cost, timeout: rule.wait, signal }, guard);
+}
+
+/** What becomes of a request that `chargeOrWait` did not charge: 'gone', as its client left; 'decide' at once; or 'fault'. */
+function outcomeOf(error, incoming) {
+  if (clientGone(incoming)?.aborted) return 'gone';
+  return DECIDED_AT_ONCE.has(error?.code) ? 'decide' : 'fault';
 }
 
 /** The refusal of a request whose client left while it waited. It charged nothing. */
@@ -40,4 +51,4 @@ function goneDecision(limiter, key) {
   return { ...limiter.peek(key), allowed: false, moreAfterMs: 0 };
 }
 
-module.exports = { chargeOrWait, goneDecision, waitOf };
+module.exports = { chargeOrWait, goneDecision, outcomeOf, waitOf };

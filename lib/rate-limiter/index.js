@@ -225,7 +225,7 @@ class RateLimiter {
    * the guard has not counted a call that waited. `request` is `{ cost, timeout, signal }`, the signal by a function: only
    * a call that waits needs one.
    */
-  [kAcquire](key, guard, request) {
+  [kAcquire](key, request, guard = NO_GUARD) {
     this.#leave(request.cost);
     integers[GUARD] = guard;
     acquireForMiddleware(key);

@@ -105,6 +105,10 @@ class TextHandle {
     return this.#limiter.consume(this.#key, cost);
   }
 
+  acquire(options) {
+    return this.#limiter.acquire(this.#key, options);
+  }
+
   peek() {
     return this.#limiter.peek(this.#key);
   }

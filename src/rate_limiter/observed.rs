@@ -41,6 +41,13 @@ impl Began {
     }
 }
 
+/// Lets the rankings see a call that is not measured, whose key is argument 0.
+pub(super) fn see_unmeasured<const N: usize>(call: &Call<'_, N>, reason: impl FnOnce() -> Reason) {
+    if OBSERVATION.is_on() {
+        see(call, Began::UNMEASURED, reason());
+    }
+}
+
 #[cold]
 #[inline(never)]
 fn began() -> Began {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::Result;
 use napi::sys;
+use sluice_core::observation::Reason;
 use sluice_core::runtime::clock::{self, MS};
 use sluice_core::runtime::key_hash::KeyHash;
 use sluice_core::{
@@ -12,7 +13,7 @@ use sluice_core::{
 
 use super::crossing::{leave_decision, leave_for_middleware, left_key, with_limiter};
 use super::layouts::{JoinKind, WaitAnswer, WaitKind, WaitNumbers};
-use super::observed::{Began, reason};
+use super::observed::{Began, reason, see_unmeasured};
 use crate::runtime::numbers::{double, in_ms, integer, last_bits};
 use crate::runtime::raw::{Admission, Call, Exports, Left};
 use crate::runtime::seam::{Coded, Layout};
@@ -112,7 +113,12 @@ unsafe extern "C" fn acquire_for_middleware(
 unsafe extern "C" fn join(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<4>::answer(env, info, |call| {
         let (key, waits) = (call.key(0)?, call.u32(1)?);
-        join_line(call, key, waits, (call.f64(2)?, call.u32(3)? == 1))
+        let counts_refusal = call.u32(3)? == 1;
+        join_line(call, key, waits, (call.f64(2)?, counts_refusal), |joined| {
+            if let Some(reason) = joined_reason(joined, counts_refusal) {
+                see_unmeasured(call, || reason);
+            }
+        })
     })
 }
 
@@ -120,7 +126,7 @@ unsafe extern "C" fn join(env: sys::napi_env, info: sys::napi_callback_info) -> 
 unsafe extern "C" fn join_hashed(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
         let (key, waits) = (left_key(call), call.u32(0)?);
-        join_line(call, key, waits, (call.f64(1)?, true))
+        join_line(call, key, waits, (call.f64(1)?, true), |_| {})
     })
 }
 
@@ -129,6 +135,7 @@ fn join_line<const N: usize>(
     key: KeyHash,
     waits: u32,
     (timeout_ms, counts_refusal): (f64, bool),
+    see: impl FnOnce(&WaitStart),
 ) -> Result<sys::napi_value> {
     let thread = call.port.thread();
     let waits = Arc::clone(thread.waits.borrow().get(waits)?);
@@ -144,6 +151,7 @@ fn join_line<const N: usize>(
         },
         |joined| joined,
     )?;
+    see(&joined);
     let (kind, value) = match joined {
         WaitStart::Served(decision) => {
             leave_for_middleware(call, &decision)?;
@@ -156,6 +164,16 @@ fn join_line<const N: usize>(
     };
     call.port.write(WaitNumbers { value, rest: rest(waits.next(), now) });
     call.int(last_bits(kind.code().into()))
+}
+
+/// As what the rankings see a call that has asked to wait: one that waits is to be charged. `None`: as what is decided next.
+fn joined_reason(joined: &WaitStart, counts_refusal: bool) -> Option<Reason> {
+    match joined {
+        WaitStart::Served(decision) => Some(reason(decision)),
+        WaitStart::Waits(_) => Some(Reason::Admitted),
+        WaitStart::TooLate(_) | WaitStart::Full(_) if counts_refusal => Some(Reason::Quota),
+        _ => None,
+    }
 }
 
 /// `leaveLine(waits, id)`: a call stops waiting.

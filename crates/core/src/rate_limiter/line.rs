@@ -94,6 +94,11 @@ impl<T> Line<T> {
         self.stale_from.is_some()
     }
 
+    /// A call is due.
+    pub(super) fn is_due(&self, now: u64) -> bool {
+        self.tickets.front().is_some_and(|first| first.moment <= now)
+    }
+
     /// The words after the last call.
     pub(super) fn tail(&self) -> LineWords {
         self.tickets.back().map_or(self.front, |last| last.after)
@@ -115,7 +120,7 @@ impl<T> Line<T> {
 
     /// Takes the calls out whose moment has come. The line is not stale.
     pub(super) fn serve(&mut self, now: u64, events: &mut impl FnMut(Event<'_, T>)) {
-        while self.tickets.front().is_some_and(|first| first.moment <= now) {
+        while self.is_due(now) {
             let Some(first) = self.tickets.pop_front() else { break };
             (self.front, self.floor) = (first.after, first.moment);
             if !first.has_left {

@@ -34,7 +34,15 @@ use crate::runtime::sync::{AtomicU64, Mutex, Ordering, full_barrier};
 
 const SHARDS: usize = 16;
 
-type KeyLine = Line<Arc<Waits>>;
+/// What is told of the outcome of a call that waits.
+#[derive(Debug)]
+struct Waiter {
+    waits: Arc<Waits>,
+    /// As of its [`WaitRequest`].
+    counts_refusal: bool,
+}
+
+type KeyLine = Line<Waiter>;
 type Shard = HashMap<KeyHash, KeyLine, AlreadyHashed>;
 
 /// What the table has of a line: the words after its last call, and the end of the hold.
@@ -201,26 +209,29 @@ impl<C: Cell> AtKey<'_, C> {
         before == after || self.table.hold(self.key, &hold::<C::Words>(before, after))
     }
 
-    fn tell(&self, event: Event<'_, Arc<Waits>>) {
+    fn tell(&self, event: Event<'_, Waiter>) {
         let (ticket, outcome, counter) = match event {
-            Event::Moved(ticket) => return ticket.waiter.moved(ticket.id, ticket.moment),
+            Event::Moved(ticket) => return ticket.waiter.waits.moved(ticket.id, ticket.moment),
             Event::Served(ticket) => {
                 self.lines().waited.fetch_add(1, Relaxed);
                 let decision = self.describe(&ticket);
-                (ticket, WaitOutcome::Served(decision), ALLOWED)
+                (ticket, WaitOutcome::Served(decision), Some(ALLOWED))
             }
             Event::Late(ticket) => {
                 let wait = (ticket.moment < u64::MAX).then(|| ticket.moment.saturating_sub(self.now));
-                (ticket, WaitOutcome::TooLate(wait), REFUSED)
+                let counter = ticket.waiter.counts_refusal.then_some(REFUSED);
+                (ticket, WaitOutcome::TooLate(wait), counter)
             }
         };
         self.lines().one_less();
-        self.contents.counters.count(counter);
-        ticket.waiter.end(ticket.id, outcome);
+        if let Some(counter) = counter {
+            self.contents.counters.count(counter);
+        }
+        ticket.waiter.waits.end(ticket.id, outcome);
     }
 
     /// The decision of a call that waited, at its moment.
-    fn describe(&self, ticket: &Ticket<Arc<Waits>>) -> Decision {
+    fn describe(&self, ticket: &Ticket<Waiter>) -> Decision {
         let words = narrow::<C::Words>(&ticket.after);
         Charge::of_admitted(Client { words, blocked_until: 0 }, ticket.moment).describe(self.config)
     }

@@ -61,7 +61,7 @@ struct State {
     /// The moments of the calls, the earliest first.
     order: BTreeSet<(u64, WaitId)>,
     done: Vec<Waited>,
-    /// Lines that a call of this thread has left, and that are to be laid anew.
+    /// Lines that a call of this thread has left, and that are to be served and laid anew.
     left: Vec<Place>,
     /// The moment that the thread's timer is set for.
     told: Option<u64>,
@@ -117,16 +117,15 @@ impl Waits {
         if state.done.is_empty() { next } else { Some(now) }
     }
 
-    /// A call stops waiting. Where its moment has not come, it gives its units back with the next [`settle`](Self::settle).
+    /// A call stops waiting. The next [`settle`](Self::settle) gives its units back, or charges it where its moment has come.
     pub fn leave(&self, id: WaitId, now: u64) {
         let Some(call) = self.state.lock().remove(id) else { return };
         let Place { limiter, key } = &call.place;
-        if limiter.leave_line(*key, id, now) {
-            self.state.lock().left.push(call.place);
-        }
+        limiter.leave_line(*key, id, now);
+        self.state.lock().left.push(call.place);
     }
 
-    /// Moves the calls ahead that stood behind those that have left.
+    /// Serves the lines that calls have left, and moves those ahead that stood behind them.
     pub fn settle(&self, now: u64) {
         let left = std::mem::take(&mut self.state.lock().left);
         for (index, place) in left.iter().enumerate() {

@@ -247,7 +247,7 @@ impl Run {
         let Some(ticket) = self.line.tickets.remove(index) else { return };
         let before = if index > 0 { self.line.tickets[index - 1].after } else { self.line.front };
         if let Some(last) = self.line.tickets.back_mut() {
-            last.after[0] -= ticket.after[0] - before[0];
+            last.after[0] = last.after[0].saturating_sub(ticket.after[0].saturating_sub(before[0]));
         }
     }
 

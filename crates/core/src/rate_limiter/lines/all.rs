@@ -2,9 +2,8 @@
 
 use std::collections::HashSet;
 use std::ops::DerefMut;
-use std::sync::Arc;
 
-use super::{AtKey, Event, KeyLine, Lines, Shard, Ticket, Waits, at_key};
+use super::{AtKey, Event, KeyLine, Lines, Shard, Ticket, Waiter, at_key};
 use crate::key_table::{Cell, Table};
 use crate::rate_limiter::config::RateLimiterConfig;
 use crate::rate_limiter::contents::{Contents, with_table};
@@ -119,7 +118,7 @@ impl Contents {
 /// What a change of a line needs.
 struct LineChange<'a> {
     now: u64,
-    tell: &'a dyn Fn(Event<'_, Arc<Waits>>),
+    tell: &'a dyn Fn(Event<'_, Waiter>),
 }
 
 /// The places of all keys that lines hold.
@@ -136,16 +135,16 @@ impl Lines {
         self.shards.iter().for_each(|shard| self.close_shard(&mut shard.lock()));
     }
 
-    /// All calls of a thread leave a line. Whether it is to be laid anew, also for those that have left before.
+    /// All calls of a thread leave a line. Whether it is to be served or laid anew, also for those that have left before.
     fn leave_all(&self, line: &mut KeyLine, thread: ThreadId, now: u64) -> bool {
-        let of_thread = |ticket: &&Ticket<Arc<Waits>>| ticket.waiter.thread() == thread;
+        let of_thread = |ticket: &&Ticket<Waiter>| ticket.waiter.waits.thread() == thread;
         let ids: Vec<_> = line.tickets().filter(of_thread).map(|ticket| ticket.id).collect();
         for id in ids {
             if line.leave(id, now) {
                 self.one_less();
             }
         }
-        line.is_stale()
+        line.is_stale() || line.is_due(now)
     }
 
     fn close_shard(&self, shard: &mut Shard) {
@@ -153,7 +152,7 @@ impl Lines {
             self.end();
             for ticket in line.into_tickets() {
                 self.one_less();
-                ticket.waiter.end(ticket.id, WaitOutcome::Closed);
+                ticket.waiter.waits.end(ticket.id, WaitOutcome::Closed);
             }
         }
     }

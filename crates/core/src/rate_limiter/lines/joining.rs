@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{AtKey, KeyLine, Published, Shard, at_key, hold, next_id, published, widen};
+use super::{AtKey, KeyLine, Published, Shard, Waiter, at_key, hold, next_id, published, widen};
 use crate::Result;
 use crate::key_table::{Cell, Client};
 use crate::rate_limiter::call::Call;
@@ -65,17 +65,15 @@ impl RateLimiter {
         });
     }
 
-    /// A call leaves its line, which `serve_line` then lays anew. False where it is charged already.
-    pub(in crate::rate_limiter) fn leave_line(&self, key: KeyHash, id: WaitId, now: u64) -> bool {
-        let left = self.call(|call| {
+    /// A call leaves its line, unless its moment has come. `serve_line` then charges it, or lays the line anew.
+    pub(in crate::rate_limiter) fn leave_line(&self, key: KeyHash, id: WaitId, now: u64) {
+        // A limiter that is destroyed has no lines.
+        let _ = self.call(|call| {
             let lines = &call.contents.lines;
-            let left = lines.shard(key).lock().get_mut(&key).is_some_and(|line| line.leave(id, now));
-            if left {
+            if lines.shard(key).lock().get_mut(&key).is_some_and(|line| line.leave(id, now)) {
                 lines.one_less();
             }
-            left
         });
-        left.unwrap_or(false)
     }
 }
 
@@ -173,7 +171,7 @@ impl<C: Cell> AtKey<'_, C> {
         at: &waits::Place,
         request: &WaitRequest<'_>,
     ) -> Option<WaitStart> {
-        let WaitRequest { waits, cost, now, latest, .. } = *request;
+        let WaitRequest { waits, cost, now, latest, counts_refusal } = *request;
         let asked = Request { cost, now, latest };
         let place = match line.place(&self.config.rules, &asked) {
             Ok(place) => place,
@@ -189,7 +187,7 @@ impl<C: Cell> AtKey<'_, C> {
             return None;
         }
         let id = next_id();
-        line.join(id, &asked, &place, Arc::clone(waits));
+        line.join(id, &asked, &place, Waiter { waits: Arc::clone(waits), counts_refusal });
         waits.add(id, at.clone(), moment, now);
         Some(WaitStart::Waits(id))
     }

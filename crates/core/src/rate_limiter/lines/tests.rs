@@ -250,6 +250,44 @@ fn no_more_calls_wait_than_may() {
 }
 
 #[test]
+fn a_call_that_leaves_after_its_moment_is_charged() {
+    let limiter = spaced();
+    let one = caller(&limiter, 1);
+    assert!(consume(&limiter, START));
+    let due = one.wait(1, START);
+    one.waits.leave(due, ms(100));
+    one.waits.settle(ms(100));
+    let stats = limiter.stats(ms(100)).expect("open");
+    assert_eq!((stats.waiting, stats.waited, stats.allowed), (0, 1, 2));
+}
+
+#[test]
+fn the_due_calls_of_a_thread_that_ends_are_charged() {
+    let limiter = spaced();
+    let one = caller(&limiter, 1);
+    assert!(consume(&limiter, START));
+    one.wait(1, START);
+    limiter.end_waits_of(ThreadId(1), ms(100));
+    let stats = limiter.stats(ms(100)).expect("open");
+    assert_eq!((stats.waiting, stats.waited, stats.allowed), (0, 1, 2));
+}
+
+#[test]
+fn a_refusal_that_the_caller_counts_is_not_counted() {
+    for counts_refusal in [true, false] {
+        let limiter = spaced();
+        let one = caller(&limiter, 1);
+        assert!(consume(&limiter, START));
+        let request = WaitRequest { waits: &one.waits, cost: 1, now: START, latest: ms(400), counts_refusal };
+        let joined = limiter.join(hash_str("a"), &request).expect("open");
+        assert!(matches!(joined, WaitStart::Waits(_)));
+        assert!(limiter.block(hash_str("a"), 500 * MS, START).expect("open"));
+        assert_eq!(one.take(START).len(), 1, "its moment is later than it accepts");
+        assert_eq!(limiter.stats(START).expect("open").refused, u64::from(counts_refusal));
+    }
+}
+
+#[test]
 fn a_block_moves_the_line_to_its_end() {
     for limiter in pairs().iter().take(2).chain([&spaced()]) {
         let one = caller(limiter, 1);
