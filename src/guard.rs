@@ -215,6 +215,8 @@ const IN_HISTORY: [GuardCounter; GUARD_SERIES] = [
     GuardCounter::Skipped,
     GuardCounter::RefusedAtAccept,
     GuardCounter::Faults,
+    GuardCounter::RefusedByConcurrency,
+    GuardCounter::RefusedByOverload,
 ];
 
 /// How long the decisions of each guard took, where that was measured.
@@ -257,6 +259,8 @@ fn reason(counter: GuardCounter) -> Option<Reason> {
         GuardCounter::RefusedByConnections => Some(Reason::Connections),
         GuardCounter::RefusedByBan => Some(Reason::Ban),
         GuardCounter::RefusedAtAccept => Some(Reason::Accept),
+        GuardCounter::RefusedByConcurrency => Some(Reason::Concurrency),
+        GuardCounter::RefusedByOverload => Some(Reason::Overload),
         _ => None,
     }
 }

@@ -38,6 +38,8 @@ codes! {
         Ban = "ban",
         Connections = "connections",
         Accept = "accept",
+        Concurrency = "concurrency",
+        Overload = "overload",
     }
 }
 

@@ -1,6 +1,7 @@
 // Numbers and sentences of what `sluice` prints.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import components from '../../lib/cli/component-sections.js';
 import format from '../../lib/cli/format.js';
 import notes from '../../lib/cli/notes.js';
 import rates from '../../lib/cli/rates.js';
@@ -17,9 +18,10 @@ test('rates leave the second under way out', () => {
   for (const name of ['b', 'c']) {
     assert.deepEqual(found.get(name), { name, seconds: 0, allowed: 0, refused: 0, dryRun: 0 });
   }
-  const guards = [{ name: 'g', first: 1, rows: [8, 1, 2, 3, 4, 5, 6, 7, 0, 0, 0, 0, 0, 0, 0, 0] }];
+  const guards = [{ name: 'g', first: 1, rows: [8, 1, 2, 3, 4, 5, 6, 7, 9, 10, ...Array(10).fill(0)] }];
   const [guard] = rates.guardRates({ history: { limiters: [], guards } });
-  assert.deepEqual([guard.allowed, guard.connections, guard.ban, guard.accept], [8, 2, 3, 6]);
+  const { allowed, connections, ban, accept, concurrency, overload } = guard;
+  assert.deepEqual([allowed, connections, ban, accept, concurrency, overload], [8, 2, 3, 6, 9, 10]);
 });
 
 test('spans, times and counts', () => {
@@ -63,4 +65,15 @@ test('a table gives way in its widest column, then leaves columns out', () => {
   assert.deepEqual(linesAt(8), ['Title', 'Key', 'a-long-…']);
   const [, , coloured] = table.sectionLines(section, { width: 100, paint: table.painter(true) });
   assert.equal(coloured, 'a-long-key-of-a-client  \u001b[31m    12\u001b[0m');
+});
+
+test('semaphores and load shedders are among the other components', () => {
+  const none = { lifecycles: [], monitors: [], registries: [], counters: [] };
+  const semaphores = [{ name: 'db', permits: 5, held: 3, waiting: 2, keys: 1 }];
+  const shed = { high: 1, normal: 2, low: 3 };
+  const shedders = [{ name: 'site', threads: 4, behind: 1, delayMs: 60, shed }];
+  assert.deepEqual(components.others({ ...none, semaphores, shedders }).rows, [
+    ['Semaphore', 'db', '3 of 5 permits held, 2 waiting'],
+    ['Load shedder', 'site', '1 of 4 threads behind, laps of 60 ms, 6 requests shed'],
+  ]);
 });

@@ -168,3 +168,48 @@ test('an instance that is destroyed is shown no longer, and one made anew by the
   const again = await stream.until((snapshot) => shown(snapshot).length === PLACES.length);
   assert.equal(again.reputations.find((one) => one.name === name).bans.length, 1);
 });
+
+test('refusals by concurrency and overload are in the history and name their clients', async (t) => {
+  const name = freshName();
+  const port = await serve(t, sluice.dashboard());
+  const guard = sluice.createGuard(name, {
+    rateLimit: false,
+    concurrency: { max: 1 },
+    overload: { targetDelay: '5ms' },
+  });
+  // The first total is where counting begins.
+  await (await openStream(t, port, '/events')).until(({ guards }) => guards.some((one) => one.name === name));
+  const requests = guard.http()((_req, res) => pending.push(res));
+  const pending = [];
+  const guarded = await serve(t, requests);
+  const first = ask(guarded);
+  assert.equal((await ask(guarded)).status, 503);
+  pending.pop().end();
+  await first;
+  guard.shedder.admit('exempt');
+  const blocked = performance.now();
+  while (performance.now() - blocked < 50);
+  const late = {
+    url: '/',
+    method: 'GET',
+    headers: {},
+    httpVersionMajor: 1,
+    socket: { remoteAddress: '127.0.0.9' },
+  };
+  assert.equal(guard.check(late).refusal.reason, 'overload');
+  const stream = await openStream(t, port, '/events');
+  const { history } = await stream.next('hello');
+  const { rows } = history.guards.find((one) => one.name === name);
+  const sum = (kind) => rows.filter((_, place) => place % 10 === kind).reduce((all, count) => all + count, 0);
+  assert.deepEqual([sum(8), sum(9)], [1, 1]);
+  const own = ({ offenders }) => offenders.filter(({ source }) => source === name);
+  const reasons = own(await stream.until((one) => own(one).length > 1)).map(({ reason }) => reason);
+  assert.deepEqual(reasons.sort(), ['concurrency', 'overload']);
+});
+
+test('observing a load shedder that is asked nothing counts no laps and no threads', () => {
+  const shedder = new sluice.LoadShedder(freshName(), {});
+  for (let scrape = 0; scrape < 3; scrape++) sluice.metrics();
+  const { laps, threads } = shedder.stats();
+  assert.deepEqual([laps.count, threads], [0, 0]);
+});

@@ -11,6 +11,7 @@ import { useScheme } from './scheme.js';
 import { useStream } from './stream.js';
 
 const RATE_S = 10;
+const REFUSALS = ['quota', 'ban', 'connections', 'accept', 'concurrency', 'overload'];
 
 export function App() {
   const { status, facts, snapshot, history } = useStream();
@@ -129,7 +130,7 @@ function Page({ snapshot, history, context, scheme }) {
 /** The answers to the first questions, in figures. */
 function Tiles({ snapshot, history }) {
   const sums = latest(history, RATE_S);
-  const refused = sums[KIND.quota] + sums[KIND.ban] + sums[KIND.connections] + sums[KIND.accept];
+  const refused = REFUSALS.reduce((sum, kind) => sum + sums[KIND[kind]], 0);
   const all = sums[KIND.allowed] + sums[KIND.skipped] + refused;
   const banned = snapshot.reputations.reduce((sum, one) => sum + one.banned + one.ranges, 0);
   const open = snapshot.trackers.reduce((sum, one) => sum + one.count, 0);

@@ -10,6 +10,8 @@ const LINES = [
   { kind: 'quota', label: 'Refused: over quota', color: '--quota' },
   { kind: 'ban', label: 'Refused: banned', color: '--ban' },
   { kind: 'connections', label: 'Refused: connections', color: '--connections' },
+  { kind: 'concurrency', label: 'Refused: too many in progress', color: '--connections', dash: [6, 3] },
+  { kind: 'overload', label: 'Refused: overload', color: '--ban', dash: [6, 3] },
   { kind: 'dryRun', label: 'Would be refused (dry run)', color: '--dry', dash: [4, 4] },
   { kind: 'skipped', label: 'Skipped', color: '--skipped', dash: [2, 3] },
 ];

@@ -8,6 +8,8 @@ export const REASONS = {
   ban: ['ban', 'banned'],
   accept: ['ban', 'banned, at accept'],
   connections: ['connections', 'too many connections'],
+  concurrency: ['connections', 'too many in progress'],
+  overload: ['ban', 'overload'],
   dryRun: ['dry', 'dry run'],
 };
 

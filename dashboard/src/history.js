@@ -1,7 +1,7 @@
 // Counts per second of the last hour, as the stream sends them.
 
 const SECONDS = 3600;
-const GUARD_KINDS = 8;
+const GUARD_KINDS = 10;
 const LIMITER_KINDS = 3;
 
 /** The columns of a guard's rows. */
@@ -14,6 +14,8 @@ export const KIND = {
   skipped: 5,
   accept: 6,
   faults: 7,
+  concurrency: 8,
+  overload: 9,
 };
 
 export const emptyHistory = () => ({ guards: new Map(), limiters: new Map(), last: 0 });
@@ -96,7 +98,7 @@ function asGuard(rows) {
   return {
     get(second) {
       const row = rows.get(second);
-      return row && [row[0], row[1], 0, 0, row[2], 0, 0, 0];
+      return row && [row[0], row[1], 0, 0, row[2], 0, 0, 0, 0, 0];
     },
   };
 }

@@ -91,7 +91,7 @@ function hubs({ hubs: all }) {
   };
 }
 
-function others({ lifecycles, monitors, registries, counters }) {
+function others({ lifecycles, monitors, registries, counters, semaphores, shedders }) {
   const rows = [
     ...lifecycles.map(({ name, state, members }) => {
       const tasks = sum(members, (one) => one.tasks);
@@ -110,6 +110,21 @@ function others({ lifecycles, monitors, registries, counters }) {
       name,
       `${count(size)} of ${count(capacity)} keys`,
     ]),
+    ...semaphores.map(({ name, permits, held, waiting, keys }) => {
+      const of =
+        keys > 1
+          ? `${count(held)} permits of ${count(keys)} keys`
+          : `${count(held)} of ${count(permits)} permits`;
+      return ['Semaphore', name, `${of} held, ${count(waiting)} waiting`];
+    }),
+    ...shedders.map(({ name, shed, threads: all, behind, delayMs }) => {
+      const refused = sum(Object.values(shed), (one) => one);
+      return [
+        'Load shedder',
+        name,
+        `${behind} of ${all} threads behind, laps of ${delayMs} ms, ${count(refused)} requests shed`,
+      ];
+    }),
   ];
   if (rows.length === 0) return undefined;
   return {

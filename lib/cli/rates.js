@@ -3,7 +3,18 @@
 /* Rates from the counts per second that a snapshot carries. */
 
 /** The columns of the rows of a guard and of a limiter. */
-const OF_GUARD = ['allowed', 'quota', 'connections', 'ban', 'dryRun', 'skipped', 'accept', 'faults'];
+const OF_GUARD = [
+  'allowed',
+  'quota',
+  'connections',
+  'ban',
+  'dryRun',
+  'skipped',
+  'accept',
+  'faults',
+  'concurrency',
+  'overload',
+];
 const OF_LIMITER = ['allowed', 'refused', 'dryRun'];
 
 /** The rates of each guard, `{ name, seconds, allowed, … }`. */

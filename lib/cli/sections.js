@@ -14,6 +14,8 @@ const REASONS = {
   ban: 'banned',
   accept: 'banned, at accept',
   connections: 'too many connections',
+  concurrency: 'too many in progress',
+  overload: 'overload',
   dryRun: 'dry run',
 };
 
@@ -37,24 +39,30 @@ function requests(snapshot) {
   const rates =
     guards.length > 0 ? guards : limiters.map(({ refused, ...one }) => ({ ...one, quota: refused }));
   const seconds = Math.max(0, ...rates.map((one) => one.seconds));
-  const columns = ['Allowed', 'Over quota', 'Banned', 'Connections', 'Dry run', 'Skipped'];
+  const columns = [
+    'Allowed',
+    'Over quota',
+    'Banned',
+    'Connections',
+    'Busy',
+    'Overload',
+    'Dry run',
+    'Skipped',
+  ];
   return {
     title: 'Requests per second',
     note: `mean of the last ${seconds} s`,
     columns: [{ head: guards.length > 0 ? 'Guard' : 'Limiter' }, ...columns.map(numeric)],
-    rows: rates.map(
-      ({ name, allowed, quota: over, ban = 0, accept = 0, connections = 0, dryRun, skipped = 0 }) => [
-        name,
-        rate(allowed),
-        refusals(over),
-        refusals(ban + accept),
-        refusals(connections),
-        rate(dryRun),
-        rate(skipped),
-      ],
-    ),
+    rows: rates.map(requestsRow),
     empty: 'There is no guard and no limiter.',
   };
+}
+
+/** A limiter has no rates but those of its quota. */
+function requestsRow({ name, allowed, quota: over, dryRun, skipped = 0, ...others }) {
+  const { ban = 0, accept = 0, connections = 0, concurrency = 0, overload = 0 } = others;
+  const refusedBy = [over, ban + accept, connections, concurrency, overload];
+  return [name, rate(allowed), ...refusedBy.map(refusals), rate(dryRun), rate(skipped)];
 }
 
 function refused({ offenders, at }) {

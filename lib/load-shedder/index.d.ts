@@ -26,7 +26,7 @@ export interface LoadShedderStats {
   admitted: Record<Priority, number>;
   /** Requests shed, by priority. */
   shed: Record<Exclude<Priority, 'exempt'>, number>;
-  /** Threads that have an object of this shedder. */
+  /** Threads that have asked this shedder something. */
   threads: number;
   /** Those of them that are behind, of those that were asked within the last second. */
   behind: number;

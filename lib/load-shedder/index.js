@@ -8,6 +8,7 @@ const { onMismatch, openNamed } = require('../runtime/on-mismatch');
 const { checkName, checkOptions } = require('../runtime/schema');
 const { groupCpu } = require('./group-cpu');
 const { ACCEPTED_PRIORITY, codeOf, countsOf } = require('./priorities');
+const { kCheckOpen } = require('./symbols');
 const { currentTurn, startTurns } = require('./turns');
 
 const { HANDLE, PRIORITY, TURN } = SHED_CALL;
@@ -75,6 +76,11 @@ class LoadShedder {
       laps: { count: laps, totalMs: lapTimeMs, longestMs },
       cpu: groupCpu(),
     };
+  }
+
+  /** Throws once the shedder is destroyed. Counts nothing. */
+  [kCheckOpen]() {
+    native.checkLoadShedder(this.#handle);
   }
 
   #leave() {

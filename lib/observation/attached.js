@@ -5,12 +5,14 @@ const { ClientHub } = require('../client-hub');
 const { ConnectionTracker } = require('../connection-tracker');
 const { HitCounter } = require('../hit-counter');
 const { LoadShedder } = require('../load-shedder');
+const { kCheckOpen: kShedderOpen } = require('../load-shedder/symbols');
 const { RateLimiter } = require('../rate-limiter');
 const { Registry } = require('../registry');
 const { Reputation } = require('../reputation');
 const { native } = require('../runtime/native');
 const { SecurityMonitor } = require('../security-monitor');
 const { Semaphore } = require('../semaphore');
+const { kCheckOpen: kSemaphoreOpen } = require('../semaphore/symbols');
 
 /** Components that are read through an object of this thread. A broker and a lifecycle are not: an object takes part. */
 const CLASSES = {
@@ -39,9 +41,9 @@ const PROBES = {
   ClientHub: (hub) => hub.get(NO_KEY),
   Registry: (registry) => registry.has(NO_KEY),
   HitCounter: (counter) => counter.get(NO_KEY),
-  LoadShedder: (shedder) => shedder.isBehind,
+  LoadShedder: (shedder) => shedder[kShedderOpen](),
   Lifecycle: (lifecycle) => lifecycle.state,
-  Semaphore: (semaphore) => semaphore.stats(),
+  Semaphore: (semaphore) => semaphore[kSemaphoreOpen](),
 };
 
 /** This thread's objects by kind and name: made once, as each holds a handle. */

@@ -4,7 +4,7 @@ const { throwIfAborted } = require('../runtime/abort-listeners');
 const { native } = require('../runtime/native');
 const { checkName, func } = require('../runtime/schema');
 const { creationOptions, replacementOptions, takeOptions, waitOptions } = require('./options');
-const { kTryHold } = require('./symbols');
+const { kCheckOpen, kTryHold } = require('./symbols');
 const { ThreadSemaphore } = require('./thread-semaphore');
 
 class Semaphore {
@@ -60,6 +60,11 @@ class Semaphore {
 
   stats() {
     return native.semaphoreStats(this.#semaphore.handle);
+  }
+
+  /** Throws once the semaphore is destroyed. */
+  [kCheckOpen]() {
+    native.checkSemaphore(this.#semaphore.handle);
   }
 
   /** A permit, where no more than `share` thousandths of all are held afterwards; else null. */

@@ -1,4 +1,4 @@
 'use strict';
 
-/** What the guard uses of a semaphore. */
-module.exports = { kTryHold: Symbol('sluice.tryHold') };
+/** What the guard and observation use of a semaphore. */
+module.exports = { kCheckOpen: Symbol('sluice.checkOpen'), kTryHold: Symbol('sluice.tryHold') };

@@ -86,3 +86,10 @@ pub fn load_shedder_stats(env: Env, handle: u32) -> Result<NativeLoadShedderStat
     let stats = error::check(&env, shedder.stats(clock::now()))?;
     Ok(stats.into())
 }
+
+/// Throws once the shedder is destroyed. Counts nothing.
+#[napi]
+pub fn check_load_shedder(env: Env, handle: u32) -> Result<()> {
+    let shedder = std::sync::Arc::clone(thread::current()?.shedders.borrow().get(handle)?.shedder());
+    error::check(&env, shedder.check_open())
+}

@@ -42,3 +42,9 @@ pub fn semaphore_stats(env: Env, handle: u32) -> Result<NativeSemaphoreStats> {
         per_thread: per_thread.collect(),
     })
 }
+
+/// Throws once the semaphore is destroyed. Reads no key.
+#[napi]
+pub fn check_semaphore(env: Env, handle: u32) -> Result<()> {
+    error::check(&env, semaphore(handle)?.check_open())
+}

@@ -91,6 +91,7 @@ impl LocalShedder {
         }
         let target = self.shedder.target();
         if let Some(began) = self.laps.follow(at, target, now) {
+            self.report.set_asked(true);
             if began.is_after_pause {
                 self.rule.forget();
             }

@@ -43,12 +43,18 @@ const CLOSED: u64 = u64::MAX;
 /// What one thread's handle last saw.
 #[derive(Debug, Default)]
 pub(super) struct Report {
+    /// Whether the thread has asked the shedder anything.
+    has_asked: AtomicBool,
     delay: AtomicU64,
     is_behind: AtomicBool,
     at: AtomicU64,
 }
 
 impl Report {
+    pub(super) fn set_asked(&self, has_asked: bool) {
+        self.has_asked.store(has_asked, Ordering::Relaxed);
+    }
+
     /// Relaxed throughout: a report is for people, and may be of two moments.
     pub(super) fn write(&self, delay: u64, is_behind: bool, now: u64) {
         self.delay.store(delay, Ordering::Relaxed);
@@ -70,7 +76,7 @@ pub struct LoadShedderStats {
     pub lap_time: u64,
     /// The longest of them.
     pub longest: u64,
-    /// Threads that have a handle.
+    /// Threads that have asked it something.
     pub threads: u64,
     /// Those of them that are behind.
     pub behind: u64,
@@ -106,6 +112,15 @@ impl LoadShedder {
         Ok(())
     }
 
+    /// Fails once the shedder is destroyed; observes nothing else.
+    ///
+    /// # Errors
+    ///
+    /// The shedder is destroyed.
+    pub fn check_open(&self) -> Result<()> {
+        self.epoch().map(drop)
+    }
+
     /// Sums and the state at `now`.
     ///
     /// # Errors
@@ -123,7 +138,7 @@ impl LoadShedder {
             laps: self.counters.sum(LAPS),
             lap_time: self.counters.sum(LAP_TIME),
             longest: self.longest.load(Ordering::Relaxed),
-            threads: reports.len() as u64,
+            threads: reports.iter().filter(|report| report.has_asked.load(Ordering::Relaxed)).count() as u64,
             behind: fresh().filter(is_behind).count() as u64,
             delay: fresh().map(|report| report.delay.load(Ordering::Relaxed)).max().unwrap_or(0),
         })
@@ -189,6 +204,7 @@ impl LoadShedder {
         self.longest.store(0, Ordering::Relaxed);
         for report in self.reports.lock().iter().filter_map(Weak::upgrade) {
             report.write(0, false, 0);
+            report.set_asked(false);
         }
     }
 }

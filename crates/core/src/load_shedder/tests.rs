@@ -192,6 +192,7 @@ fn stats_are_sums_over_all_handles_and_the_state_of_the_last_second() {
     let shedder = shedder();
     let mut locals = [1, 2].map(|seed| LocalShedder::seeded(Arc::clone(&shedder), seed));
     let mut threads = [0, 0].map(|turn| Thread { turn, idle: 0, now: 1_000_000 * MS });
+    assert_eq!(shedder.stats(threads[0].now).expect("open").threads, 0, "none has asked");
     fall_behind(&mut locals[0], &mut threads[0]);
     threads[1].now = threads[0].now;
     assert!(admits(&mut locals[1], &threads[1], High));

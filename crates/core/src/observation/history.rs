@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::series::Series;
 
 /// What is kept of a guard, in this order: allowed, refused by quota, by connections and by ban, dry-refused, skipped,
-/// refused at accept, internal errors.
-pub const GUARD_SERIES: usize = 8;
+/// refused at accept, internal errors, refused by concurrency and by overload.
+pub const GUARD_SERIES: usize = 10;
 /// What is kept of a limiter, in this order: allowed, refused, dry-refused.
 pub const LIMITER_SERIES: usize = 3;
 /// Guards beyond that have no history.
@@ -30,7 +30,7 @@ pub struct Recent<const N: usize> {
     pub rows: Vec<[u32; N]>,
 }
 
-/// Counts per second of the last hour. The memory is bounded: 115 kB for each guard, 43 kB for each limiter, of at most
+/// Counts per second of the last hour. The memory is bounded: 144 kB for each guard, 43 kB for each limiter, of at most
 /// [`MAX_GUARDS`] and [`MAX_LIMITERS`].
 #[derive(Debug, Default)]
 pub struct History {
@@ -104,12 +104,12 @@ mod tests {
     fn keeps_names_that_exist_up_to_a_bound() {
         let mut history = History::new();
         let of = |count: usize, total| (0..count).map(|n| (format!("limiter {n:03}"), [total; 3])).collect();
-        history.record(10, vec![("default".into(), [1; 8])], of(MAX_LIMITERS + 1, 0));
+        history.record(10, vec![("default".into(), [1; GUARD_SERIES])], of(MAX_LIMITERS + 1, 0));
         assert_eq!(history.limiters(0).len(), MAX_LIMITERS);
-        history.record(11, vec![("default".into(), [3; 8])], of(2, 5));
+        history.record(11, vec![("default".into(), [3; GUARD_SERIES])], of(2, 5));
         let [first, second] = history.limiters(11).try_into().expect("the two that exist");
         assert_eq!(first, Recent { name: "limiter 000".into(), first: 11, rows: vec![[5; 3]] });
         assert_eq!(second.name, "limiter 001");
-        assert_eq!(history.guards(0)[0].rows, [[0; 8], [2; 8]]);
+        assert_eq!(history.guards(0)[0].rows, [[0; GUARD_SERIES], [2; GUARD_SERIES]]);
     }
 }

@@ -34,6 +34,10 @@ pub enum Reason {
     Connections,
     /// Its client is banned, and was refused before it sent anything.
     Accept,
+    /// As many requests are in progress as may be.
+    Concurrency,
+    /// Its thread is overloaded.
+    Overload,
 }
 
 /// A call, as a ranking is told of it.
@@ -171,6 +175,7 @@ impl Ranking {
     fn add_as(&mut self, reason: Reason, observed: &Observed<'_>, weight: u32, now: u64) {
         self.turn_to(now);
         let (source, _) = hash_str(observed.source).halves();
+        // Three bits hold every reason.
         let identity = Identity { source: source << 3 | reason as u64, key: observed.key.halves() };
         let place = match self.places.get(&identity) {
             Some(place) => *place,

@@ -230,7 +230,12 @@ impl Semaphore {
         (next, served)
     }
 
-    pub(super) fn check_open(&self) -> Result<()> {
+    /// Fails once the semaphore is destroyed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] after the semaphore was destroyed.
+    pub fn check_open(&self) -> Result<()> {
         // Relaxed: a call that races with `destroy` may still be answered.
         if self.closed.load(std::sync::atomic::Ordering::Relaxed) {
             return Err(Error::Closed { name: self.name.clone() });

@@ -1,0 +1,4 @@
+'use strict';
+
+/** What observation uses of a shedder. */
+module.exports = { kCheckOpen: Symbol('sluice.checkOpen') };
