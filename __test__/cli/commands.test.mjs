@@ -166,7 +166,7 @@ test('a limiter whose server does not answer is named, and the others are reset'
   await useUp(server);
   const { status, stdout, stderr } = await sluice(['reset', CLIENT], server);
   assert.deepEqual([status, stdout], [1, `${CLIENT}: reset in shop\n`]);
-  assert.match(stderr, /answered 400: Redis at 127\.0\.0\.1:1 has not done the call/);
+  assert.match(stderr, /answered 400: Redis at 127\.0\.0\.1:1\/0 has not done the call/);
   assert.match(await run(server, 'admit', CLIENT), /not known to be reset in "away"/);
 });
 

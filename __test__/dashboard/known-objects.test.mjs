@@ -8,7 +8,7 @@ import published from '../../lib/observation/published-events.js';
 import { freshNames } from '../helpers/setup.mjs';
 
 const freshName = freshNames('known-objects');
-const BANS = { maxFailures: 2, findTime: '1m', banTime: '1h' };
+const BANS = { maxFailures: 2, findTime: '1m', banTime: '1h', maxBanTime: '1h' };
 
 test('objects of destroyed instances are dropped, others stay', () => {
   const stays = freshName();
