@@ -11,7 +11,7 @@ class KnownObjects {
   #nextLook = FEW;
 
   /** `isGone(kind, entry)` answers whether the instance was destroyed; `onGone(entry)` is called before its entry is dropped. */
-  constructor(isGone, onGone = () => {}) {
+  constructor(isGone, onGone = (_entry) => {}) {
     this.#isGone = isGone;
     this.#onGone = onGone;
   }
