@@ -24,7 +24,7 @@ export interface CollectorOptions {
 }
 
 /**
- * Adds the counts of the process to a registry of prom-client 14 or 15, and returns the registry. They are those of all
+ * Adds the counts of the process to a registry of prom-client 15, and returns the registry. They are those of all
  * threads, whichever thread's registry is scraped. A second call with the same registry replaces the first.
  *
  * @throws {SluiceError} `INVALID_OPTION`, also for what is no registry.

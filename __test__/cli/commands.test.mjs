@@ -136,6 +136,40 @@ test('the journal has what was done, by the name of the user', { skip }, async (
   assert.deepEqual([action, client, user], ['ban', CLIENT, 'ada (command line)']);
 });
 
+test('a user without a name is known by its number', { skip }, async (t) => {
+  const server = await startServer(t, { options: { actions: true } });
+  const nameless = "import os from 'node:os'; os.userInfo = () => { throw new Error('ENOENT'); };";
+  const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(nameless)}`;
+  const env = { SUDO_USER: undefined, NODE_OPTIONS };
+  const { status, stderr } = await sluice(['ban', CLIENT], { ...server, env });
+  assert.deepEqual([status, stderr], [0, '']);
+  const { notes } = JSON.parse(await run(server, 'inspect', '--json'));
+  const { user } = notes.find(({ type }) => type === 'action');
+  assert.equal(user, `uid-${process.geteuid()} (command line)`);
+});
+
+/** A limiter that counts on a server which cannot be reached. */
+const withoutServer = ({ load, state }) => {
+  const { RateLimiter } = load();
+  const scope = { redis: 'redis://127.0.0.1:1', onError: 'local', timeout: '50ms' };
+  state.away = new RateLimiter('away', { limit: 5, window: '1h', scope });
+};
+
+test('a limiter whose server does not answer is named, and the others are reset', { skip }, async (t) => {
+  const server = await startServer(t, { options: { actions: true } });
+  await server.run(0, withoutServer);
+  const text = await run(server, 'inspect', '--client', CLIENT);
+  assert.match(
+    text,
+    /\nNothing that is known here holds it back\. The limiter away counts on a server that did not/,
+  );
+  await useUp(server);
+  const { status, stdout, stderr } = await sluice(['reset', CLIENT], server);
+  assert.deepEqual([status, stdout], [1, `${CLIENT}: reset in shop\n`]);
+  assert.match(stderr, /answered 400: Redis at 127\.0\.0\.1:1\/0 has not done the call/);
+  assert.match(await run(server, 'admit', CLIENT), /not known to be reset in "away"/);
+});
+
 test('without actions every one is refused, and nothing changes', { skip }, async (t) => {
   const server = await startServer(t, { options: {} });
   await useUp(server);

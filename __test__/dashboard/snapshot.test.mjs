@@ -161,18 +161,18 @@ test('of many circuits those that matter most are shown, and the others counted'
   );
 });
 
-test("a client's page has the circuit of a target by that name, and of no other", () => {
+test("a client's page has the circuit of a target by that name, and of no other", async () => {
   const breaker = new sluice.CircuitBreaker(freshName(), { openFor: '10s' });
   breaker.isolate('upstream');
-  const circuitsOf = (key) => {
-    const { circuits } = clientReport.clientReport(
+  const circuitsOf = async (key) => {
+    const { circuits } = await clientReport.clientReport(
       key,
       undefined,
       new snapshot.Snapshots(undefined, (one) => one),
     );
     return circuits.filter(({ name }) => name === breaker.name).map(({ state }) => state);
   };
-  assert.deepEqual([circuitsOf('upstream'), circuitsOf('toString')], [['isolated'], []]);
+  assert.deepEqual([await circuitsOf('upstream'), await circuitsOf('toString')], [['isolated'], []]);
 });
 
 test('peers of a broker show how long their answers took, once a dashboard was made', async (t) => {

@@ -133,8 +133,8 @@ test(
       return Number(line.slice(sample.length));
     };
     const { fleet } = guard.limiter.stats();
-    assert.equal(value('sluice_fleet_decisions_total', ',source="redis"'), fleet.decisions);
-    assert.equal(value('sluice_fleet_decisions_total', ',source="local"'), 0);
+    assert.equal(value('sluice_fleet_decisions_total'), fleet.decisions);
+    assert.equal(value('sluice_fleet_local_total'), 0);
     assert.equal(value('sluice_fleet_failures_total', ',reason="timeout"'), 0);
     assert.equal(value('sluice_fleet_state', ',state="ready"'), 1);
     assert.equal(value('sluice_fleet_state', ',state="away"'), 0);

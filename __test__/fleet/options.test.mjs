@@ -57,7 +57,10 @@ test('mistakes in a scope name what is accepted, and repeat no url', () => {
     [{ redis: { url, master: 'main' } }, /has master without sentinels/],
     [{ redis: { sentinels: [url], master: 'a b' } }, /master is "a b"; accepted: the name/],
     [{ redis: { sentinels: [url], master: 'm' } }, /sentinels is a url with a database/],
-    [{ redis: { url, tls: true } }, /tls options is true; accepted: an object/],
+    ...[true, 'hunter2', ['hunter2'], Buffer.from('hunter2')].map((tls) => [
+      { redis: { url, tls } },
+      /redis tls is no object; accepted: \{ ca\?, cert\?, key\?, servername\? \}/,
+    ]),
     [{ redis: { url, tls: { ca: 7 } } }, /tls ca is neither text nor a Buffer; accepted: PEM/],
     [
       { redis: { url, tls: { ca: 'hunter2' } } },
@@ -166,6 +169,11 @@ test('invalid arguments reject, in any scope', async () => {
     await assert.rejects(limiter.blockAsync('a', 'long'), { code: 'ERR_SLUICE_INVALID_OPTION' });
     await assert.rejects(limiter.resetAsync(null), { code: 'ERR_SLUICE_INVALID_KEY' });
     await assert.rejects(limiter.ready({ timeout: 0 }), { code: 'ERR_SLUICE_INVALID_OPTION' });
+    // A timer of Node.js would fire at once.
+    await assert.rejects(limiter.ready({ timeout: '25d' }), {
+      code: 'ERR_SLUICE_INVALID_OPTION',
+      message: /^ready timeout is "25d"; accepted: .*at most 24 days$/,
+    });
   }
 });
 

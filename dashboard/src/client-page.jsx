@@ -59,9 +59,19 @@ function Report({ report, context }) {
     <>
       <div class={`verdict ${reasons.length > 0 ? 'refused' : 'allowed'}`} role="status">
         {reasons.length === 0 ? (
-          <p>It is let in: nothing holds it back now.</p>
+          <p>
+            {report.notAsked.length === 0
+              ? 'It is let in: nothing holds it back now.'
+              : 'Nothing that is known here holds it back.'}
+          </p>
         ) : (
           reasons.map((reason) => <p key={reason}>{reason}</p>)
+        )}
+        {report.notAsked.length > 0 && (
+          <p>
+            Whether {report.notAsked.join(', ')} refuses it is not known: the server of its counts did not
+            answer.
+          </p>
         )}
       </div>
       {canAct && (

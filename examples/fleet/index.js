@@ -47,14 +47,22 @@ async function main() {
 
 async function startMachine(url) {
   const machine = fork(require.resolve('./server'), { env: { ...process.env, REDIS_URL: url } });
-  const [{ port }] = await once(machine, 'message');
+  const { port } = await messageOf(machine);
   return { machine, port };
 }
 
-async function report({ machine }) {
+function report({ machine }) {
   machine.send('report');
-  const [answer] = await once(machine, 'message');
-  return answer;
+  return messageOf(machine);
+}
+
+/** The next message; an error if the machine ends instead. */
+async function messageOf(machine) {
+  const ended = once(machine, 'exit').then(([code, signal]) => {
+    throw new Error(`a machine ended: ${signal ?? `exit code ${code}`}`);
+  });
+  const [message] = await Promise.race([once(machine, 'message'), ended]);
+  return message;
 }
 
 async function kill({ machine }) {

@@ -14,6 +14,19 @@ function reasonsOf({ limiters, verdicts }) {
   ];
 }
 
+/** What is known of a client that nothing is known to hold back. */
+function whyLetIn(report) {
+  if (report.notAsked.length === 0) return 'It is let in: nothing holds it back now.';
+  return `Nothing that is known here holds it back. ${notAsked(report)}`;
+}
+
+/** The limiters of which nothing is known, as a sentence. */
+function notAsked({ notAsked: names }) {
+  const counts = names.length === 1 ? 'counts on a server that' : 'count on servers that';
+  const limiters = names.length === 1 ? 'limiter' : 'limiters';
+  return `The ${limiters} ${names.join(', ')} ${counts} did not answer: whether it refuses is not known.`;
+}
+
 function banSentence({ name, rule, reason, retryAfterMs, isForever }) {
   if (rule === 'deny') return `It is on the deny list of ${name}.`;
   const why = reason === null ? '' : `, because of ${reason}`;
@@ -78,4 +91,4 @@ function timelineOf({ timeline, at }) {
   };
 }
 
-module.exports = { clientSections, reasonsOf };
+module.exports = { clientSections, notAsked, reasonsOf, whyLetIn };

@@ -97,8 +97,17 @@ function endpointOfSocket({ pid, path }) {
 
 /** The name under which the journal of the server keeps what was done. */
 function userHeader() {
-  const name = process.env.SUDO_USER || os.userInfo().username;
+  const name = process.env.SUDO_USER || userName();
   return /^[\w.@-]{1,64}$/.test(name) ? { 'x-sluice-user': name } : {};
+}
+
+/** In a container, a user may have a number only. */
+function userName() {
+  try {
+    return os.userInfo().username;
+  } catch {
+    return `uid-${process.geteuid?.()}`;
+  }
 }
 
 /** The sockets of this user's processes that accept connections, the latest last. */

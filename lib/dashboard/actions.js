@@ -1,6 +1,7 @@
 'use strict';
 
 const { attached } = require('../observation/attached');
+const { inTime } = require('../observation/awaited');
 const { namesIn } = require('../observation/scope');
 const { isAddress } = require('../observation/shown-keys');
 const { kLimits } = require('../rate-limiter/symbols');
@@ -14,18 +15,19 @@ const BY_HAND = 'by an operator';
 
 /**
  * What an operator can do. Each takes the request's fields and the names of the scope, does it, and returns what was done:
- * `{ client?, source?, what }`, of which `what` is a sentence. What cannot be done is a `SluiceError`.
+ * `{ client?, source?, what }`, of which `what` is a sentence, or a promise of that. What cannot be done is a `SluiceError`.
  */
 const ACTIONS = {
   /** Lets a client in: ends its bans and resets its limits, wherever it has any. */
-  admit({ client }, names) {
+  async admit({ client }, names) {
     const key = keyOf(client, names);
     const lifted = isAddress(key) ? among(names, 'Reputation', (one) => one.unban(key)) : [];
-    const reset = among(names, 'RateLimiter', (one) => one.reset(key));
+    const { reset, away } = await resetIn(names, key);
     forget(names, key);
     const what = [
       lifted.length > 0 && `unbanned in ${list(lifted)}`,
       reset.length > 0 && `reset in ${list(reset)}`,
+      away.length > 0 && `not known to be reset in ${list(away)}, as the server of the scope did not answer`,
     ];
     const done = what.filter(Boolean).join(', ');
     return { client: key, what: done === '' ? 'nothing held the client back' : done };
@@ -47,18 +49,18 @@ const ACTIONS = {
     return { client: key, source: one.name, what: `banned ${spanOf(duration)}` };
   },
 
-  block({ client, limiter: id, duration }, names) {
+  async block({ client, limiter: id, duration }, names) {
     const key = keyOf(client, names);
     const one = limiter(names, id);
-    if (!one.block(key, duration))
+    if (!(await inTime(one.blockAsync(key, duration))))
       throw new SluiceError('BACKPRESSURE', 'The limiter has no room for a block.');
     return { client: key, source: one.name, what: `blocked ${spanOf(duration)}` };
   },
 
-  reset({ client, limiter: id }, names) {
+  async reset({ client, limiter: id }, names) {
     const key = keyOf(client, names);
     const one = limiter(names, id);
-    const hadState = one.reset(key);
+    const hadState = await inTime(one.resetAsync(key));
     forget({ RateLimiter: [one.name], guards: [] }, key);
     return { client: key, source: one.name, what: hadState ? 'reset' : 'had its full quota' };
   },
@@ -97,11 +99,11 @@ const ACTIONS = {
 };
 
 /** Carries out the action that a request's body describes, in the scope of one guard or of the process. */
-function act({ action, ...fields }, guard) {
+async function act({ action, ...fields }, guard) {
   if (typeof action !== 'string' || !Object.hasOwn(ACTIONS, action)) {
     throw invalid('INVALID_VALUE', 'action', action, Object.keys(ACTIONS).join(', '));
   }
-  return { action, ...ACTIONS[action](fields, namesIn(guard)) };
+  return { action, ...(await ACTIONS[action](fields, namesIn(guard))) };
 }
 
 /** An instance of the scope. */
@@ -125,6 +127,25 @@ function among(names, kind, run) {
       return false;
     }
   });
+}
+
+/**
+ * Resets a client in each limiter: `{ reset, away }`, the names of those that had counted it, and of those whose server did
+ * not answer.
+ */
+async function resetIn(names, key) {
+  const reset = [];
+  const away = [];
+  const each = async (name) => {
+    try {
+      if (await inTime(attached('RateLimiter', name)?.resetAsync(key))) reset.push(name);
+    } catch (error) {
+      if (error.code === 'ERR_SLUICE_SCOPE_UNAVAILABLE' || error.code === 'ERR_SLUICE_BACKPRESSURE')
+        away.push(name);
+    }
+  };
+  await Promise.all((names.RateLimiter ?? []).map(each));
+  return { reset: reset.sort(), away: away.sort() };
 }
 
 /** Takes a client from the ranking of refused ones, where it was let in. */

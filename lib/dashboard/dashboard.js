@@ -113,14 +113,14 @@ class Dashboard {
       const headers = req.httpVersionMajor < 2 ? { Connection: 'close' } : {};
       return sendSentence(req, res, status, fault, headers);
     }
-    if (place === '/client') return this.#client(req, res, body);
+    if (place === '/client') return await this.#client(req, res, body);
     await this.#act(req, res, body);
   }
 
-  #client(req, res, { client }) {
+  async #client(req, res, { client }) {
     try {
       const key = keyOf(client, namesIn(this.#guard));
-      sendJson(req, res, 200, clientReport(key, this.#guard, this.#snapshots));
+      sendJson(req, res, 200, await clientReport(key, this.#guard, this.#snapshots));
     } catch (error) {
       sendFault(req, res, error);
     }
@@ -129,7 +129,7 @@ class Dashboard {
   async #act(req, res, body) {
     const user = await this.#userOf(req);
     try {
-      const { client, ...done } = act(body, this.#guard);
+      const { client, ...done } = await act(body, this.#guard);
       this.#record({ type: 'action', ...done, client, user, at: Date.now() });
       sendJson(req, res, 200, { ...done, user });
     } catch (error) {

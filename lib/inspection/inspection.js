@@ -53,11 +53,16 @@ class Inspection {
   async close() {
     if (!this.#isClosed) {
       this.#isClosed = true;
-      unsubscribe(this.#subscription);
-      native.leaveInspection(this.#subscription);
+      if (!this.#hasFailed) this.#leave();
       this.#follow();
     }
     await this.#moves;
+  }
+
+  /** The next claim is told that it is the first now. */
+  #leave() {
+    unsubscribe(this.#subscription);
+    native.leaveInspection(this.#subscription);
   }
 
   #follow() {
@@ -76,6 +81,7 @@ class Inspection {
     } catch (error) {
       this.#hasFailed = true;
       warn('SLUICE_NOT_INSPECTABLE', `this process cannot be inspected: ${error.message}`);
+      if (!this.#isClosed) this.#leave();
     }
   }
 

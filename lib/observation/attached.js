@@ -7,12 +7,14 @@ const { HitCounter } = require('../hit-counter');
 const { LoadShedder } = require('../load-shedder');
 const { kCheckOpen: kShedderOpen } = require('../load-shedder/symbols');
 const { RateLimiter } = require('../rate-limiter');
+const { kIsAwaited, kLimits } = require('../rate-limiter/symbols');
 const { Registry } = require('../registry');
 const { Reputation } = require('../reputation');
 const { native } = require('../runtime/native');
 const { SecurityMonitor } = require('../security-monitor');
 const { Semaphore } = require('../semaphore');
 const { kCheckOpen: kSemaphoreOpen } = require('../semaphore/symbols');
+const { KnownObjects } = require('./known-objects');
 
 /** Components that are read through an object of this thread. A broker and a lifecycle are not: an object takes part. */
 const CLASSES = {
@@ -33,7 +35,8 @@ const NO_KEY = '\0';
 
 /** A cheap call of each kind, which throws once the instance is destroyed. None reads a table. */
 const PROBES = {
-  RateLimiter: (limiter) => limiter.peek(NO_KEY),
+  // Where a server keeps the counts, `peek` is an error.
+  RateLimiter: (limiter) => (limiter[kIsAwaited] ? limiter[kLimits]() : limiter.peek(NO_KEY)),
   ConnectionTracker: (tracker) => tracker.get(NO_KEY),
   Reputation: (reputation) => reputation.isBanned('::1'),
   SecurityMonitor: (monitor) => monitor.counts(),
@@ -46,9 +49,6 @@ const PROBES = {
   Semaphore: (semaphore) => semaphore[kSemaphoreOpen](),
 };
 
-/** This thread's objects by kind and name: made once, as each holds a handle. */
-const objects = new Map();
-
 /** Whether the object's instance exists. One that was destroyed may have been created anew. */
 const isOpen = (kind, object) => {
   try {
@@ -59,18 +59,19 @@ const isOpen = (kind, object) => {
   }
 };
 
+/** This thread's objects: made once, as each holds a handle. */
+const objects = new KnownObjects((kind, object) => !isOpen(kind, object));
+
 /** The instance of this kind and name; null where there is none. It is attached to, never created. */
 function attached(kind, name) {
   if (name === null || name === undefined) return null;
-  const key = `${kind} ${name}`;
-  const known = objects.get(key);
-  if (known !== undefined && isOpen(kind, known)) return known;
+  const known = objects.get(kind, name);
+  if (known !== undefined) return known;
   try {
     const object = new CLASSES[kind](name);
-    objects.set(key, object);
+    objects.set(kind, name, object);
     return object;
   } catch {
-    objects.delete(key);
     return null;
   }
 }
@@ -84,4 +85,4 @@ function allNames() {
   return Object.fromEntries(native.instanceNames().map(({ kind, names }) => [kind, names]));
 }
 
-module.exports = { allNames, attached, isOpen };
+module.exports = { allNames, attached, isOpen, objects };

@@ -1,8 +1,10 @@
 'use strict';
 
 const { kCircuit } = require('../circuit-breaker/symbols');
-const { kLimits } = require('../rate-limiter/symbols');
+const { kIsAwaited, kLimits } = require('../rate-limiter/symbols');
+const { SluiceError } = require('../runtime/errors');
 const { attached } = require('./attached');
+const { inTime } = require('./awaited');
 const { notesSince } = require('./journal');
 const { seal } = require('./opaque-ids');
 const { namesIn, notesOf } = require('./scope');
@@ -11,19 +13,25 @@ const { isAddress } = require('./shown-keys');
 const MOST_EVENTS = 100;
 const MOST_CONNECTIONS = 50;
 
+/** Codes of a server that did not answer. */
+const AWAY = new Set(['ERR_SLUICE_SCOPE_UNAVAILABLE', 'ERR_SLUICE_BACKPRESSURE']);
+
 /**
  * All that is known of one client in a scope: what remains of each limiter, connections, verdicts, counts of events, its
- * circuits, and a timeline. `snapshots` says how keys are shown.
+ * circuits, and a timeline. `snapshots` says how keys are shown. `notAsked` names the limiters whose counts are on a server
+ * that did not answer.
  */
-function clientReport(key, guard, snapshots) {
+async function clientReport(key, guard, snapshots) {
   const names = namesIn(guard);
   const each = (kind, describe) =>
     (names[kind] ?? []).map((name) => unlessGone(name, kind, describe)).filter((one) => one !== undefined);
   const ofAddresses = (kind, describe) => (isAddress(key) ? each(kind, describe) : []);
+  const { limiters, notAsked } = await quotas(key, names.RateLimiter ?? []);
   return {
     ...snapshots.client(key),
     at: Date.now(),
-    limiters: each('RateLimiter', (limiter) => quota(limiter, key)),
+    limiters,
+    notAsked,
     connections: each('ConnectionTracker', (tracker) => connections(tracker, key)),
     verdicts: ofAddresses('Reputation', (reputation) => verdict(reputation.check(key))),
     events: ofAddresses('SecurityMonitor', (monitor) => ({ counts: monitor.countsFor(key) })),
@@ -43,14 +51,37 @@ function unlessGone(name, kind, describe) {
   }
 }
 
-function quota(limiter, key) {
-  const decision = limiter.peek(key);
+/** What remains of each limiter, `{ limiters, notAsked }`. Those of a server are asked at once. */
+async function quotas(key, names) {
+  const asked = await Promise.all(
+    names.map(async (name) => {
+      const limiter = attached('RateLimiter', name);
+      try {
+        return limiter === null ? undefined : { name, ...(await quota(limiter, key)) };
+      } catch (error) {
+        return AWAY.has(error.code) ? { notAsked: name } : undefined;
+      }
+    }),
+  );
+  const limiters = asked.filter((one) => one !== undefined && one.notAsked === undefined);
+  return { limiters, notAsked: asked.map((one) => one?.notAsked).filter((name) => name !== undefined) };
+}
+
+async function quota(limiter, key) {
+  const decision = limiter[kIsAwaited] ? await askServer(limiter, key) : limiter.peek(key);
   return {
     id: seal({ kind: 'limiter', name: limiter.name }),
     limits: limiter[kLimits](),
     ...decision,
     retryAfterMs: Number.isFinite(decision.retryAfterMs) ? decision.retryAfterMs : null,
   };
+}
+
+/** A decision of this process, in place of the server, says nothing about the client. */
+async function askServer(limiter, key) {
+  const { source, degraded, ...decision } = await inTime(limiter.peekAsync(key));
+  if (!degraded) return decision;
+  throw new SluiceError('SCOPE_UNAVAILABLE', 'the server was not asked');
 }
 
 function connections(tracker, key) {

@@ -2,6 +2,7 @@
 
 const { isOpen } = require('./attached');
 const { CHANNELS } = require('./channels');
+const { KnownObjects } = require('./known-objects');
 
 /** What a payload calls the name of its instance. */
 const LABELS = {
@@ -11,24 +12,29 @@ const LABELS = {
   Lifecycle: 'lifecycle',
 };
 
-/** The object of each instance whose events this thread publishes, by kind and name. */
-const publishing = new Map();
+/** The object of each instance whose events this thread publishes: `{ object, end }`, `end` removes its listeners. */
+const publishing = new KnownObjects(
+  (kind, { object }) => !isOpen(kind, object),
+  ({ end }) => end(),
+);
 
 /** Publishes the events of an instance: once in this thread, however many objects stand for it. */
 function publishEvents(kind, object) {
-  const key = `${kind} ${object.name}`;
-  const known = publishing.get(key);
   // An instance that was destroyed may have been created anew.
-  if (known !== undefined && isOpen(kind, known)) return;
-  publishing.set(key, object);
+  if (publishing.get(kind, object.name) !== undefined) return;
   const listeners = Object.entries(CHANNELS[kind]).map(([event, channel]) => {
-    return [event, (change) => (isHeard(kind) ? channel.publish(payload(kind, object, change)) : end())];
+    return [
+      event,
+      (change) => (isHeard(kind) ? channel.publish(payload(kind, object, change)) : entry.end()),
+    ];
   });
   // With the last subscriber the events of the instance end as well; the next object begins anew.
   const end = () => {
-    publishing.delete(key);
+    publishing.delete(kind, object.name, entry);
     for (const [event, listener] of listeners) object.off(event, listener);
   };
+  const entry = { object, end };
+  publishing.set(kind, object.name, entry);
   for (const [event, listener] of listeners) object.on(event, listener);
 }
 
@@ -40,4 +46,4 @@ function payload(kind, { name }, change) {
   return { [LABELS[kind]]: name, ...change };
 }
 
-module.exports = { publishEvents };
+module.exports = { publishEvents, publishing };

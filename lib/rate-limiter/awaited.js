@@ -1,9 +1,17 @@
 'use strict';
 
-const { SluiceError } = require('../runtime/errors');
+const { MAX_TIMER_MS } = require('../runtime/deadline');
+const { invalidOption, SluiceError } = require('../runtime/errors');
 const { checkOptions, parseDuration } = require('../runtime/schema');
 
-const READY = { timeout: (value, option) => parseDuration(value, option) };
+/** A server is awaited by the time of the system, whatever the clock of a test says. */
+const timeout = (value, option) => {
+  const ms = parseDuration(value, option);
+  if (ms <= MAX_TIMER_MS) return ms;
+  throw invalidOption(option, value, 'a duration as in "5s", of at most 24 days');
+};
+
+const READY = { timeout };
 const DEFAULT_READY_MS = 5_000;
 
 /** The timeout of `ready`, in milliseconds. */

@@ -1,4 +1,4 @@
-// Three processes stand for three machines, with two threads each, and one Redis server: calls admitted, beside the limit.
+// Three processes stand for three machines, which share one Redis server: calls admitted, beside the limit.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
@@ -39,7 +39,12 @@ async function callOne(task) {
   const machine = fork(new URL('./fleet-machine.cjs', import.meta.url), {
     env: { ...process.env, FLEET_TASK: JSON.stringify({ ...task, calls: CALLS, limit: LIMIT }) },
   });
-  const [report] = await once(machine, 'message');
-  await once(machine, 'exit');
+  const ended = once(machine, 'exit');
+  const [report] = await Promise.race([once(machine, 'message'), ended.then(failed)]);
+  await ended;
   return report;
+}
+
+function failed([code, signal]) {
+  throw new Error(`a machine ended without a report: ${signal ?? `exit code ${code}`}`);
 }

@@ -80,20 +80,36 @@ function only(all, name, kind, without) {
   throw misuse(`the server has no ${kind} ${JSON.stringify(printable(name))}; accepted: ${names}`);
 }
 
-/** Carries the actions out. One that finds nothing to do is passed over, unless all do. */
+/**
+ * Carries the actions out. One that finds nothing to do is passed over, unless all do. What was done is printed, also where
+ * another one failed.
+ */
 async function done({ values, positionals: [key] }, io, endpoint, actions) {
+  const { outcomes, without, failure } = await carriedOut(endpoint, actions);
+  if (outcomes.length === 0) throw failure ?? without;
+  print(io, values, key, outcomes);
+  if (failure !== undefined) throw failure;
+}
+
+/** Goes on after an action that the server could not do, and ends with one that it did not answer or does not allow. */
+async function carriedOut(endpoint, actions) {
   const outcomes = [];
   let without = new Failure('there was nothing to do');
+  let failure;
   for (const action of actions) {
     try {
       outcomes.push(await endpoint.act(action));
     } catch (error) {
-      if (error.status !== 404) throw error;
-      without = error;
+      if (error.status === 404) without = error;
+      else failure ??= error;
+      if (![400, 404].includes(error.status)) break;
     }
   }
-  if (outcomes.length === 0) throw without;
-  if (values.json) return printJson(io, { client: key, done: outcomes });
+  return { outcomes, without, failure };
+}
+
+function print(io, { json }, key, outcomes) {
+  if (json) return printJson(io, { client: key, done: outcomes });
   for (const { what, source } of outcomes) {
     printLine(io, `${key}: ${what}${source === undefined ? '' : ` in ${source}`}`);
   }

@@ -1,6 +1,6 @@
 'use strict';
 
-const { clientSections, reasonsOf } = require('../client-sections');
+const { clientSections, notAsked, reasonsOf, whyLetIn } = require('../client-sections');
 const components = require('../component-sections');
 const { printHeadline, printJson, printLine, printSections } = require('../output');
 const sections = require('../sections');
@@ -39,7 +39,8 @@ async function client(endpoint, { client: key, json }, most, io) {
   const reasons = reasonsOf(report);
   printLine(io, `${report.client} on ${endpoint.where}`);
   for (const reason of reasons) printLine(io, reason);
-  if (reasons.length === 0) printLine(io, 'It is let in: nothing holds it back now.');
+  if (reasons.length === 0) printLine(io, whyLetIn(report));
+  else if (report.notAsked.length > 0) printLine(io, notAsked(report));
   io.stdout.write('\n');
   printSections(io, clientSections(report), most);
 }

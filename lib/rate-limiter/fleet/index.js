@@ -142,7 +142,11 @@ class Fleet {
           end(value);
         };
         const call = { settle: settledBy(() => resolve()), reject: settledBy(reject) };
-        ticket = makeCall(call, this.#handle, NO_OPERATION, native.awaitFleet);
+        try {
+          ticket = makeCall(call, this.#handle, NO_OPERATION, native.awaitFleet);
+        } catch (error) {
+          call.reject(error);
+        }
       })
     );
   }

@@ -41,6 +41,16 @@ const pem = (value, option) => {
 
 const TLS = { ca: pem, cert: pem, key: pem, servername: text };
 
+const tls = (value, option) => {
+  if (value === null || typeof value !== 'object' || Array.isArray(value) || value instanceof Uint8Array) {
+    throw new SluiceError(
+      'INVALID_OPTION',
+      `${option} is no object; accepted: { ca?, cert?, key?, servername? }, or {} for encryption without any`,
+    );
+  }
+  return checkOptions(option, value, TLS);
+};
+
 const SERVER = {
   url: text,
   nodes: urls,
@@ -49,7 +59,7 @@ const SERVER = {
   username: text,
   password: text,
   database,
-  tls: (value, option) => checkOptions(option, value, TLS),
+  tls,
 };
 
 /** Where the counts are, and how to log in there, as native code takes it. */
