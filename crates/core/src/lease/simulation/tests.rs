@@ -38,8 +38,8 @@ fn a_busy_fleet_asks_for_few_of_its_calls() {
 /// Each mistake in what the rules of leases say exceeds a limit.
 #[test]
 fn each_mistake_is_found() {
-    use Mistake::{AdmittedTwice, DoesNotLapse, ReturnedUnchecked, TimedFromAnswer};
-    for mistake in [AdmittedTwice, DoesNotLapse, ReturnedUnchecked, TimedFromAnswer] {
+    use Mistake::{AdmittedTwice, DoesNotLapse, TimedFromAnswer};
+    for mistake in [AdmittedTwice, DoesNotLapse, TimedFromAnswer] {
         let is_found = (1..=400).any(|seed| with(mistake, || run(&gcra_setup(seed)).0 > 0.0));
         assert!(is_found, "{mistake:?} exceeds no limit");
     }
@@ -115,6 +115,34 @@ fn spend_late() -> f64 {
     one.ask(&mut server, start + 50 * MS, 1, 0);
     let late = start + 900 * MS;
     let late_units = server.lease(late, 100, 0).granted + one.spend(late) + other.spend(late);
+    let mut admitted = vec![late; late_units as usize];
+    admitted.push(start);
+    excess(&limit, &mut admitted, &[])
+}
+
+/// Units go back after another process was granted some: those that it holds must stay charged.
+#[test]
+fn units_do_not_go_back_behind_the_units_of_others() {
+    assert!(spend_behind_a_return() <= 0.0);
+    let over = with(Mistake::ReturnedUnchecked, spend_behind_a_return);
+    assert!(over >= 4.0, "{over} units");
+}
+
+fn spend_behind_a_return() -> f64 {
+    let limit = Limit { algorithm: Algorithm::Gcra, limit: 100, window: S };
+    let (mut server, one, other) = (Server::new(limit), Asking::new(&limit, 0.0), Asking::new(&limit, 0.0));
+    let start = 10 * S;
+    one.ask(&mut server, start, 10, 1);
+    other.ask(&mut server, start, 40, 0);
+    let soon = start + 10 * MS;
+    let mut all = Vec::new();
+    one.leases.check(soon, |returned| all.push(returned));
+    assert_eq!(all.len(), 1, "what was not used");
+    for Returned { units, id, .. } in all {
+        server.take_back(soon, units, id);
+    }
+    let late = start + 430 * MS;
+    let late_units = server.lease(late, 100, 0).granted + other.spend(late);
     let mut admitted = vec![late; late_units as usize];
     admitted.push(start);
     excess(&limit, &mut admitted, &[])
