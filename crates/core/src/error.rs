@@ -109,6 +109,14 @@ pub enum Error {
         /// What is accepted.
         accepted: &'static str,
     },
+    /// What cannot be done here.
+    #[error("{what} is not supported; accepted: {accepted}")]
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
+        /// What is accepted.
+        accepted: &'static str,
+    },
 }
 
 impl Error {
@@ -126,6 +134,7 @@ impl Error {
             Self::InvalidCost { .. } => "INVALID_COST",
             Self::InvalidValue { .. } => "INVALID_VALUE",
             Self::DuplicateId { .. } => "DUPLICATE_ID",
+            Self::Unsupported { .. } => "UNSUPPORTED",
         }
     }
 

@@ -2,11 +2,11 @@
 
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags, fallocate, fchmod, linkat, openat};
-use rustix::io::Errno;
+use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags, fallocate, fchmod, fstatvfs, linkat, openat};
+use rustix::io::{Errno, retry_on_intr};
 use sluice_core::runtime::key_hash::KeyHasher;
 
 use crate::clock::Clock;
@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 use crate::file::Wanted;
 use crate::header::Header;
 use crate::system;
+
+/// Memory is reserved in pieces of so many bytes: a signal undoes the piece that it interrupts.
+const PIECE: u64 = 1 << 20;
 
 /// Creates the file under its name; `None` where there is one by now.
 pub(crate) fn create(
@@ -71,7 +74,7 @@ fn open_unnamed(directory: &Directory, bytes: u64) -> Result<File> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     let file = openat(directory.file(), ".", flags, Mode::RUSR | Mode::WUSR)
         .map_err(|error| Error::of_system(path, "open (O_TMPFILE)", error))?;
-    match fallocate(&file, FallocateFlags::empty(), 0, bytes) {
+    match reserve(&file, bytes) {
         Ok(()) => Ok(file.into()),
         Err(Errno::NOSPC | Errno::FBIG) => {
             let reason = format!("it has no room for {bytes} bytes");
@@ -79,4 +82,19 @@ fn open_unnamed(directory: &Directory, bytes: u64) -> Result<File> {
         }
         Err(error) => Err(Error::of_system(path, "fallocate", error)),
     }
+}
+
+fn reserve(file: impl AsFd, bytes: u64) -> std::result::Result<(), Errno> {
+    // Asked first, so that a file that has no room does not take all of it for a moment. No blocks: no limit.
+    let room = retry_on_intr(|| fstatvfs(&file))?;
+    if room.f_blocks > 0 && room.f_bavail.saturating_mul(room.f_frsize) < bytes {
+        return Err(Errno::NOSPC);
+    }
+    let mut from = 0;
+    while from < bytes {
+        let length = PIECE.min(bytes - from);
+        retry_on_intr(|| fallocate(&file, FallocateFlags::empty(), from, length))?;
+        from += length;
+    }
+    Ok(())
 }

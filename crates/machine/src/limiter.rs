@@ -63,7 +63,8 @@ impl SharedLimiter {
     ///
     /// As of [`Shared::look_after`].
     pub fn look_after(&self) -> Result<usize> {
-        let dead = self.shared.look_after()?;
+        // Whatever is wrong with the file: others may still use what it holds.
+        let dead = self.shared.look_after();
         if self.shared.processes().to_repair().is_needed() && !self.is_repairing.swap(true, Ordering::SeqCst)
         {
             let (limiter, shared) = (Arc::clone(&self.limiter), Arc::clone(&self.shared));
@@ -77,7 +78,7 @@ impl SharedLimiter {
                 self.is_repairing.store(false, Ordering::SeqCst);
             }
         }
-        Ok(dead)
+        dead
     }
 
     /// Mends what dead processes left, in the calling thread. Safe at any time.

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use parking_lot::Mutex;
-use rustix::fs::{Mode, OFlags, fstat, open};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, open, statat};
 use sluice_core::machine::{Owner, Processes};
 use sluice_core::runtime::arena::Arena;
 use sluice_core::runtime::key_hash::KeyHasher;
@@ -126,18 +126,35 @@ impl Shared {
     ///
     /// # Errors
     ///
-    /// The file was replaced or closed under this process, and it cannot be attached anew.
+    /// The file was removed or replaced, so that processes that attach later share another one; or it was closed under this
+    /// process, and cannot be attached anew. The state stays usable.
     pub fn look_after(&self) -> Result<usize> {
         let mut file = self.file.lock();
         self.keep_attached(&mut file)?;
         let own = self.processes.own();
         let others = self.processes.live().filter(|owner| Some(*owner) != own);
-        Ok(others.filter(|owner| self.is_dead(&file, *owner) && self.processes.bury(*owner)).count())
+        let dead = others.filter(|owner| self.is_dead(&file, *owner) && self.processes.bury(*owner)).count();
+        self.check_name()?;
+        Ok(dead)
     }
 
     /// The owner was seen live before. It took the lock before that, so a free lock means that it is dead.
     fn is_dead(&self, file: &File, owner: Owner) -> bool {
         locks::is_free(file, owner.row()).unwrap_or(false)
+    }
+
+    /// Whether the name still is that of the file.
+    fn check_name(&self) -> Result<()> {
+        let named = statat(CWD, &self.path, AtFlags::SYMLINK_NOFOLLOW);
+        match named {
+            Ok(stat) if identity(&stat) == self.identity => Ok(()),
+            Ok(_) => Err(self.lost("it was replaced")),
+            Err(_) => Err(self.lost("it was removed")),
+        }
+    }
+
+    fn lost(&self, reason: &str) -> Error {
+        Error::unavailable(&self.path, reason, "a file that stays where it is")
     }
 
     /// Takes another row where this process was taken for dead, as its descriptor was closed by other code of it.
@@ -147,18 +164,17 @@ impl Shared {
         if is_same && is_live {
             return Ok(());
         }
-        let lost = |reason: &str| Error::unavailable(&self.path, reason, "a file that stays where it is");
         if !is_same {
             let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-            let again = open(&self.path, flags, Mode::empty()).map_err(|_| lost("it was removed"))?;
+            let again = open(&self.path, flags, Mode::empty()).map_err(|_| self.lost("it was removed"))?;
             if !fstat(&again).is_ok_and(|stat| identity(&stat) == self.identity) {
-                return Err(lost("it was replaced"));
+                return Err(self.lost("it was replaced"));
             }
             // The number of the descriptor belongs to other code of this process by now: it must not be closed.
             std::mem::forget(std::mem::replace(file, again.into()));
         }
         let row = (0..Processes::ROWS).find(|row| locks::try_lock(&*file, *row, 1).unwrap_or(false));
-        let row = row.ok_or_else(|| lost("all rows are taken"))?;
+        let row = row.ok_or_else(|| self.lost("all rows are taken"))?;
         self.processes.take(row, std::process::id(), utc_ms());
         Ok(())
     }

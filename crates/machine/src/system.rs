@@ -49,7 +49,16 @@ pub(crate) fn memory_left() -> Option<u64> {
 fn memory_left_in(folder: &Path) -> Option<u64> {
     let number = |file| fs::read_to_string(folder.join(file)).ok()?.trim().parse::<u64>().ok();
     // `max`, which is no number, limits nothing.
-    Some(number("memory.max")?.saturating_sub(number("memory.current").unwrap_or(0)))
+    let (most, used) = (number("memory.max")?, number("memory.current").unwrap_or(0));
+    let stat = fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
+    Some(most.saturating_sub(used.saturating_sub(reclaimable(&stat))))
+}
+
+/// The bytes of files on disk that the kernel drops from memory before it kills. Files in memory are not among them.
+fn reclaimable(stat: &str) -> u64 {
+    let fields = stat.lines().filter_map(|line| line.split_once(' '));
+    let of_files = fields.filter(|(field, _)| matches!(*field, "inactive_file" | "active_file"));
+    of_files.filter_map(|(_, bytes)| bytes.trim().parse::<u64>().ok()).fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]
@@ -86,5 +95,9 @@ mod tests {
         assert_eq!(memory_left_in(folder.path()), Some(600));
         write("memory.current", "1400\n");
         assert_eq!(memory_left_in(folder.path()), Some(0));
+        write("memory.stat", "anon 700\nfile 650\nshmem 50\ninactive_file 400\nactive_file 200\nslab 9\n");
+        assert_eq!(memory_left_in(folder.path()), Some(200), "what caches files on disk is dropped");
+        write("memory.current", "500\n");
+        assert_eq!(memory_left_in(folder.path()), Some(1_000), "numbers of two moments");
     }
 }

@@ -210,9 +210,15 @@ fn a_file_that_is_removed_under_a_process_is_noticed() {
     let limiter = open(directory.path(), 5).expect("fit");
     assert_eq!(limiter.look_after(), Ok(0));
     fs::remove_file(files(directory.path()).remove(0)).expect("own");
-    // Its descriptor still is that of the file, which this process goes on to use.
-    assert_eq!(limiter.look_after(), Ok(0));
-    assert!(try_consume(&limiter, "client", 5));
+    let noticed = || limiter.look_after().map_err(|error| (error.code(), error.to_string()));
+    let (code, text) = noticed().expect_err("removed");
+    assert!(code == "SCOPE_UNAVAILABLE" && text.contains("it was removed"), "{text}");
+    let other = open(directory.path(), 5).expect("another file");
+    let (_, text) = noticed().expect_err("replaced");
+    assert!(text.contains("it was replaced"), "{text}");
+    assert_eq!(other.look_after(), Ok(0));
+    // Each goes on with its own file.
+    assert!(try_consume(&limiter, "client", 5) && try_consume(&other, "client", 5));
 }
 
 /// Bytes of every kind: by `kind` all of them random, or words of ones, values with random words, and zeros.

@@ -10,6 +10,7 @@ use super::config_epoch::{AtomicConfigEpoch, ConfigEpoch};
 use super::shared_config::SharedConfig;
 use crate::machine::Processes;
 use crate::runtime::arena::Arena;
+use crate::{Error, Result};
 
 /// The config in force, and its epoch.
 pub(super) struct ConfigInForce {
@@ -31,6 +32,8 @@ impl ConfigInForce {
         arena: &Arena,
         processes: Arc<Processes>,
     ) -> io::Result<Self> {
+        // Its process may have replaced it before, which others do not count.
+        let created = RateLimiterConfig { generation: 0, ..created };
         let in_force = Self {
             epoch: AtomicConfigEpoch::in_arena(arena)?,
             config: ArcSwap::from_pointee(created.clone()),
@@ -79,6 +82,27 @@ impl ConfigInForce {
     pub(super) fn was_adopted(&self, generation: u64) {
         if let Some(shared) = &self.shared {
             shared.was_adopted(generation);
+        }
+    }
+
+    /// Whether processes share the limiter.
+    pub(super) fn is_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
+    /// Whether another process has replaced the config of a generation. Within a process one replaces it at a time.
+    pub(super) fn is_later_than(&self, generation: u64) -> bool {
+        self.is_shared() && self.epoch().generation() > generation
+    }
+
+    /// Fails in a process that has no place to write a config to.
+    pub(super) fn check_replaceable(&self) -> Result<()> {
+        match &self.shared {
+            Some(shared) if !shared.can_replace() => Err(Error::Unsupported {
+                what: "reconfigure in a process that is not attached",
+                accepted: "a process that is attached",
+            }),
+            _ => Ok(()),
         }
     }
 

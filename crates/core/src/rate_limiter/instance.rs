@@ -67,7 +67,11 @@ impl Instance for RateLimiter {
         Ok(Some(Arc::clone(successor)))
     }
 
+    /// What processes share stays as it is: others count on it, and have counters that this one cannot set.
     fn reset(&self) {
+        if self.in_force.is_shared() {
+            return;
+        }
         if let Some(contents) = self.contents.enter() {
             contents.reset();
             self.counts_of_handles.reset();

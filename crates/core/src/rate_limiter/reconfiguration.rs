@@ -16,7 +16,8 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// Options that are invalid or fixed at creation, and nothing is changed; the limiter is destroyed.
+    /// Options that are invalid or fixed at creation, and nothing is changed; the limiter is destroyed, or shared by a
+    /// process that is not attached.
     pub fn reconfigure(&self, options: RateLimiterOptions, clock: impl Fn() -> u64) -> Result<()> {
         let _one_at_a_time = self.reconfiguring.lock();
         self.replace_options(options, clock)
@@ -83,6 +84,7 @@ impl RateLimiter {
         clock: impl Fn() -> u64,
     ) -> Result<bool> {
         self.check_open()?;
+        self.in_force.check_replaceable()?;
         let contents = self.enter()?;
         let config = Arc::new(in_force.replaced_by(options)?);
         // A call that was decided by the config before either wrote before the pass below comes to its key, or finds the
@@ -91,7 +93,7 @@ impl RateLimiter {
             return Ok(false);
         }
         full_barrier();
-        contents.adopt(&config, u64::MAX, clock);
+        contents.adopt(&config, u64::MAX, || self.in_force.is_later_than(config.generation), clock);
         self.in_force.was_adopted(config.generation);
         Ok(true)
     }

@@ -89,7 +89,7 @@ impl RateLimiter {
         }
         self.in_force.follow();
         let config = self.config();
-        contents.adopt(&config, u64::MAX, clock);
+        contents.adopt(&config, u64::MAX, || self.in_force.is_later_than(config.generation), clock);
         self.in_force.was_adopted(config.generation);
         true
     }

@@ -71,6 +71,11 @@ impl SharedConfig {
         }
     }
 
+    /// Whether this process has cells to write a config to.
+    pub(super) fn can_replace(&self) -> bool {
+        self.processes.own().is_some()
+    }
+
     /// Brings a config into force in the place of `loaded`; false when another process came first.
     pub(super) fn replace(
         &self,

@@ -19,11 +19,13 @@ use crate::runtime::sync::Mutex;
 
 impl Contents {
     /// Cuts what keys have used to what `config` could have left, and lays their lines anew. New keys count from `latest` at
-    /// the latest.
+    /// the latest. Once `is_replaced`, keys stay as they are: they may be charged by a later config, which has a pass of
+    /// its own.
     pub(in crate::rate_limiter) fn adopt(
         &self,
         config: &RateLimiterConfig,
         latest: u64,
+        is_replaced: impl Fn() -> bool,
         clock: impl Fn() -> u64,
     ) {
         let adopted = |words: &mut LineWords, now| {
@@ -35,7 +37,7 @@ impl Contents {
                 (change.tell)(event)
             });
         };
-        self.adopt_with(config, latest, clock, change);
+        self.adopt_with(config, latest, is_replaced, clock, change);
     }
 
     /// As [`adopt`](Self::adopt), after a test set the clock back: calls that wait, wait as long as before.
@@ -43,13 +45,14 @@ impl Contents {
         let change = |line: &mut KeyLine, change: &LineChange<'_>| {
             line.set_back(&config.rules, |time| set_back.moved(time), &mut |event| (change.tell)(event));
         };
-        self.adopt_with(config, set_back.now, || set_back.now, change);
+        self.adopt_with(config, set_back.now, || false, || set_back.now, change);
     }
 
     fn adopt_with(
         &self,
         config: &RateLimiterConfig,
         latest: u64,
+        is_replaced: impl Fn() -> bool,
         clock: impl Fn() -> u64,
         change: impl Fn(&mut KeyLine, &LineChange<'_>),
     ) {
@@ -58,8 +61,11 @@ impl Contents {
         with_table!(self, table => {
             let held = places(table, &shards);
             table.adapt_unless(|place| held.contains(&place), latest, |words| {
-                // Read after the words, so no charge was made by a later clock.
+                // Both are read after the words, so no charge was made by a later clock or a later config.
                 let now = clock();
+                if is_replaced() {
+                    return *words;
+                }
                 each(&config.rules, *words, |rule, word| rule.algorithm.adopt(word, now))
             });
             self.each_line(table, config, &mut shards, &clock, &change);

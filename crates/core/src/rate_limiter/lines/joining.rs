@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::{AtKey, KeyLine, Published, Shard, Waiter, at_key, hold, next_id, published, widen};
-use crate::Result;
 use crate::key_table::{Cell, Client};
 use crate::rate_limiter::call::Call;
 use crate::rate_limiter::counts::{ALLOWED, REFUSED, overflow_refuses};
@@ -13,6 +12,7 @@ use crate::rate_limiter::line::{Line, NoPlace, Place, Request};
 use crate::rate_limiter::waits::{self, WaitId, Waits};
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::sharded_counters::Count;
+use crate::{Error, Result};
 
 /// A call that waits where it cannot be charged at once.
 #[derive(Clone, Copy, Debug)]
@@ -49,9 +49,15 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// As of [`try_consume`](Self::try_consume).
+    /// As of [`try_consume`](Self::try_consume); processes share the limiter, as a line is of one process.
     pub fn join(self: &Arc<Self>, key: KeyHash, request: &WaitRequest<'_>) -> Result<WaitStart> {
         check_cost(request.cost)?;
+        if self.in_force.is_shared() {
+            return Err(Error::Unsupported {
+                what: "waiting for a limiter that processes share",
+                accepted: "calls that are decided at once",
+            });
+        }
         let place = waits::Place { limiter: Arc::clone(self), key };
         self.call(|call| call.join(place, request).ok_or_else(|| self.closed()))?
     }

@@ -131,6 +131,100 @@ fn a_reconfiguration_that_was_cut_short_is_finished() {
     assert!(shared[0].try_consume(key, 1, START + 1_000 * MS).expect("open"), "a debt of one unit at most");
 }
 
+/// A process is suspended in its pass over the keys, while another one brings a longer window into force and charges by it.
+#[test]
+fn a_late_pass_takes_no_charge_of_a_later_config_back() {
+    use std::cell::Cell;
+
+    let by = |limit, window_ms| RateLimiterOptions {
+        max_keys: 100,
+        ..RateLimiterOptions::by(AlgorithmKind::Gcra, limit, window_ms)
+    };
+    let config: RateLimiterConfig = by(10, 1_000).try_into().expect("valid");
+    for is_repair in [false, true] {
+        let shared = processes(2, &config);
+        let (key, is_first) = (hash_str("client"), Cell::new(true));
+        assert!(shared[0].try_consume(key, 10, START).expect("open"));
+        let clock = || {
+            if is_first.replace(false) {
+                shared[1].reconfigure(by(10, 3_600_000), || START).expect("changeable");
+                assert!(shared[1].try_consume(key, 9, START).expect("open"));
+            }
+            START
+        };
+        if is_repair {
+            let less = config.replaced_by(by(1, 1_000)).expect("changeable");
+            assert!(shared[0].in_force.replace(&config, Arc::new(less)));
+            assert!(shared[0].finish_reconfiguration(&shared[0].enter().expect("open"), clock));
+        } else {
+            shared[0].reconfigure(by(1, 1_000), clock).expect("changeable");
+        }
+        assert!(!is_first.get(), "the pass came to a key");
+        for limiter in &shared {
+            assert!(!limiter.try_consume(key, 1, START + 1_000 * MS).expect("open"), "ten an hour");
+        }
+    }
+}
+
+/// A process opens the limiter with options that it has replaced before.
+#[test]
+fn a_config_of_a_later_generation_can_be_replaced() {
+    let first: RateLimiterConfig = options(AlgorithmKind::Gcra, 10, 100).try_into().expect("valid");
+    let config = first.replaced_by(options(AlgorithmKind::Gcra, 20, 100)).expect("changeable");
+    let shared = processes(2, &config);
+    for (limiter, limit) in shared.iter().zip([30, 40]) {
+        limiter.reconfigure(options(AlgorithmKind::Gcra, limit, 100), || START).expect("changeable");
+        assert_eq!(limiter.config().options.limits[0].quota.limit, limit);
+    }
+}
+
+#[test]
+fn a_process_that_is_not_attached_reconfigures_nothing() {
+    let config: RateLimiterConfig = options(AlgorithmKind::Gcra, 10, 100).try_into().expect("valid");
+    let arena = Arena::default();
+    let none = Arc::new(Processes::new(&arena).expect("room"));
+    let limiter = RateLimiter::shared("shared", config, &arena, &none).expect("room");
+    let refused = limiter.reconfigure(options(AlgorithmKind::Gcra, 20, 100), || START);
+    assert_eq!(refused.expect_err("no row").code(), "UNSUPPORTED");
+}
+
+#[test]
+fn calls_do_not_wait_for_a_shared_limiter() {
+    use crate::rate_limiter::{WaitRequest, WaitingThread, Waits};
+    use crate::runtime::ThreadId;
+
+    #[derive(Debug)]
+    struct Thread;
+    impl WaitingThread for Thread {
+        fn id(&self) -> ThreadId {
+            ThreadId(1)
+        }
+        fn wake(&self) {}
+    }
+
+    let config: RateLimiterConfig = options(AlgorithmKind::Gcra, 1, 100).try_into().expect("valid");
+    let shared = processes(1, &config);
+    let waits = Arc::new(Waits::new(Box::new(Thread)));
+    let request = WaitRequest { waits: &waits, cost: 1, now: START, latest: u64::MAX, counts_refusal: true };
+    let refused = shared[0].join(hash_str("client"), &request).expect_err("lines are of one process");
+    assert_eq!(refused.code(), "UNSUPPORTED");
+    assert!(shared[0].try_consume(hash_str("client"), 1, START).expect("open"), "not charged");
+}
+
+#[test]
+fn a_reset_in_one_process_leaves_what_others_share() {
+    use crate::Instance;
+
+    let config: RateLimiterConfig = options(AlgorithmKind::Gcra, 2, 100).try_into().expect("valid");
+    let shared = processes(2, &config);
+    let (key, mut handle) = (hash_str("client"), LocalHandle::new(Arc::clone(&shared[0])));
+    assert!(handle.try_consume(key, 1, START).expect("open"));
+    assert!(shared[1].try_consume(key, 1, START).expect("open"));
+    Instance::reset(&*shared[1]);
+    assert_eq!(shared[0].calls(), Ok([2, 0, 0]));
+    assert!(!shared[0].try_consume(key, 1, START).expect("open"));
+}
+
 /// Another process brings a config into force between the look of a call at the epoch and its own reconfiguration.
 #[test]
 fn of_two_configs_the_second_is_based_on_the_first() {
