@@ -73,6 +73,12 @@ export declare function cancelToken(token: number, reason?: string | undefined |
  */
 export declare function changedGuardOptions(name: string, known: object): NativeGuardOptions | null
 
+/** Throws once the shedder is destroyed. Counts nothing. */
+export declare function checkLoadShedder(handle: number): void
+
+/** Throws once the semaphore is destroyed. Reads no key. */
+export declare function checkSemaphore(handle: number): void
+
 export declare function circuitBreakerStats(handle: number): NativeCircuitBreakerStats
 
 export declare function circuitState(handle: number, peer: string): string

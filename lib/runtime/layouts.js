@@ -677,6 +677,8 @@ const OBSERVED_REASONS = Object.freeze({
   ban: 3,
   connections: 4,
   accept: 5,
+  concurrency: 6,
+  overload: 7,
 });
 
 /** What threads measure once something has asked for it. */
