@@ -59,6 +59,8 @@ pub struct FleetLimiter {
     remembered: Remembered,
     counters: Counters,
     closed: AtomicBool,
+    /// When a test has emptied all limiters of the process last.
+    reset_at: Mutex<Option<Instant>>,
     created_with: OptionList,
 }
 
@@ -82,6 +84,7 @@ impl FleetLimiter {
             remembered: Remembered::default(),
             counters: Counters::default(),
             closed: AtomicBool::new(false),
+            reset_at: Mutex::new(None),
             created_with: scope,
         })
     }
@@ -177,9 +180,13 @@ impl FleetLimiter {
         Answer::Decided(decision, Source::Redis)
     }
 
-    /// What the server knows of a client, with the units that it has just charged: `'local'` goes on from there.
-    pub(crate) fn learn(&self, plan: &Arc<Plan>, key: KeyHash, state: &RemoteState<'_>, charged: u64) {
-        if self.options.on_error == OnError::Local && Arc::ptr_eq(plan, &self.plan.load()) {
+    /// What the server knows of the client of a call, with the units that it has just charged: `'local'` goes on from there,
+    /// unless a test has emptied the limiter since the call.
+    pub(crate) fn learn(&self, request: &Request, key: KeyHash, state: &RemoteState<'_>, charged: u64) {
+        if self.options.on_error != OnError::Local || !Arc::ptr_eq(&request.plan, &self.plan.load()) {
+            return;
+        }
+        if self.reset_at.lock().is_none_or(|reset_at| request.asked > reset_at) {
             // Fails where the limiter was destroyed meanwhile.
             let _ = self.local().learn(key, state, charged, clock::now());
         }

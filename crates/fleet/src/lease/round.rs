@@ -82,10 +82,10 @@ impl Round<'_> {
 
 impl Granted<'_> {
     /// Lets a limiter go on from here without the server: units that are held are charged.
-    pub(crate) fn tell(&self, limiter: &FleetLimiter) {
-        let Round { plan, now, .. } = self.round;
+    pub(crate) fn tell(&self, limiter: &FleetLimiter, request: &Request) {
+        let Round { now, .. } = self.round;
         let state = RemoteState { now: of_us(*now), block: self.block, words: &self.words };
-        limiter.learn(plan, self.key, &state, self.calls * self.operation.cost() + self.beside);
+        limiter.learn(request, self.key, &state, self.calls * self.operation.cost() + self.beside);
     }
 
     /// The decision on the next request.

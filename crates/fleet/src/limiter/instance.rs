@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use sluice_core::runtime::clock::SetBack;
 use sluice_core::{Error, Instance, OptionList, RateLimiter, ThreadId};
@@ -55,6 +56,7 @@ impl Instance for FleetLimiter {
 
     /// The counts of the server are not this process's to reset.
     fn reset(&self) {
+        *self.reset_at.lock() = Some(Instant::now());
         self.remembered.clear();
         self.counters.reset();
         if let Some(leases) = &self.plan.load().leases {

@@ -16,7 +16,7 @@ use crate::lease::{self, Round};
 use crate::operation::Operation;
 use crate::plan::{Plan, of_us};
 use crate::reply::{EntryReply, Reply};
-use crate::request::Request;
+use crate::request::{Caller, Request};
 
 /// A call that the server says it did not run is asked once more.
 const MOST_TRIES: u8 = 2;
@@ -108,10 +108,10 @@ impl Shared {
         let (client, operation) = (entry.client().clone(), *entry.operation());
         let (cost, mut granted) = (operation.cost(), 0);
         if operation.decides()
-            && let Some(caller) = entry.waiting.iter().find_map(|request| request.caller.as_ref())
+            && let Some((request, caller)) = first_called(&entry)
         {
             let charged = operation.charges().map_or(0, |cost| outcome * cost);
-            caller.limiter.learn(plan, caller.key, &state, charged);
+            caller.limiter.learn(request, caller.key, &state, charged);
         }
         for request in entry.waiting {
             let allowed = granted < outcome;
@@ -143,8 +143,8 @@ impl Shared {
             return self.fail(entry.waiting.into(), Failure::Foreign);
         }
         let mut lease = round.of(&entry, reply);
-        if let Some(caller) = entry.waiting.iter().find_map(|request| request.caller.as_ref()) {
-            lease.tell(&caller.limiter);
+        if let Some((request, caller)) = first_called(&entry) {
+            lease.tell(&caller.limiter, request);
         }
         for request in entry.waiting {
             let verdict = lease.next(&request);
@@ -209,4 +209,9 @@ pub(super) fn explain(error: &RedisError) -> String {
         _ => error.to_string(),
     };
     text.chars().take(SHOWN).collect()
+}
+
+/// The first request of an entry that a caller waits for.
+fn first_called(entry: &Entry) -> Option<(&Request, &Caller)> {
+    entry.waiting.iter().find_map(|request| Some((request, request.caller.as_ref()?)))
 }

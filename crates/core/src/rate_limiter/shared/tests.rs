@@ -161,7 +161,8 @@ fn a_late_pass_takes_no_charge_of_a_later_config_back() {
         }
         assert!(!is_first.get(), "the pass came to a key");
         for limiter in &shared {
-            assert!(!limiter.try_consume(key, 1, START + 1_000 * MS).expect("open"), "ten an hour");
+            // One more has room by then, as what was owed at first has drained.
+            assert!(!limiter.try_consume(key, 2, START + 1_000 * MS).expect("open"), "ten an hour");
         }
     }
 }
