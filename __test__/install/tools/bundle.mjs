@@ -36,6 +36,8 @@ async function webpack() {
     context: process.cwd(),
     entry: './program.cjs',
     target: 'node',
+    // Node shows the line of an error, and all of it would be one.
+    optimization: { minimize: false },
     output: { path: process.cwd(), filename: 'bundle.cjs' },
     externalsType: 'commonjs',
     externals: external ? [ofPackage] : [],
