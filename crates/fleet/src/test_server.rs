@@ -22,7 +22,9 @@ impl TestServer {
     /// One of each kind that is there.
     pub(crate) fn start_each() -> impl Iterator<Item = Self> {
         let listed = std::env::var_os("SLUICE_TEST_SERVERS").unwrap_or_default();
-        let listed: Vec<_> = std::env::split_paths(&listed).collect();
+        // Of an empty list, one empty path.
+        let listed: Vec<_> =
+            std::env::split_paths(&listed).filter(|path| !path.as_os_str().is_empty()).collect();
         let listed = listed.into_iter().filter_map(|program| Self::run(&program.to_string_lossy(), true));
         Self::start().into_iter().chain(Self::run("valkey-server", false)).chain(listed)
     }
