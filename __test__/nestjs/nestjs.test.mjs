@@ -235,8 +235,8 @@ test('invalid options of a decorator fail where it is written', () => {
   assert.throws(() => Sluice({ rateLimits: 5 }), {
     ...invalid,
     message:
-      '@Sluice has no option "rateLimits"; accepted: rateLimit, key, keyFallback, cost, skip, skipPreflight, ' +
-      'countOnly, login, name',
+      '@Sluice has no option "rateLimits"; accepted: rateLimit, key, keyFallback, cost, skip, skipPreflight, wait, ' +
+      'countOnly, login, priority, name',
   });
   assert.throws(() => Sluice({ name: 'search' }), invalid);
   assert.throws(() => Sluice({ cost: 0 }), invalid);
