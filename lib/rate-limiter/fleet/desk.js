@@ -15,9 +15,6 @@ const {
 /** Answers that are taken at once. */
 const MOST_ANSWERS = 256;
 
-/** How often a thread looks at its desk without having been woken: with leases and a server that is killed, a ring was lost. */
-const LOOK_MS = 50;
-
 const { FLEET, DESK, OPERATION, TICKET } = FLEET_CALL;
 const { LENGTH } = FLEET_ANSWER;
 
@@ -32,8 +29,6 @@ const calls = [];
 const free = [];
 /** Calls that something awaits. They keep the thread alive. */
 let awaited = 0;
-/** The timer that looks for answers whose ring was lost, while calls are awaited. */
-let looking;
 
 /** A test has emptied every instance. What the server has charged stays charged. */
 onProcess('reset', () => {
@@ -61,9 +56,11 @@ function makeCall(call, fleet, operation, ask) {
     release(ticket);
     throw error;
   }
-  if (awaited === 0) startAwaiting();
+  const isFirst = awaited === 0;
+  if (isFirst) startAwaiting();
   awaited += 1;
-  if (isAnswered === 1) takeAnswers();
+  // The desk may have been rung while no call was awaited. It rings no more until this thread looks.
+  if (isFirst || isAnswered === 1) takeAnswers();
   return ticket;
 }
 
@@ -104,14 +101,11 @@ function release(ticket) {
 function startAwaiting() {
   keepAlive();
   pollOnWake(takeAnswers);
-  looking = setInterval(takeAnswers, LOOK_MS);
-  looking.unref();
 }
 
 function oneLess() {
   awaited -= 1;
   if (awaited > 0) return;
-  clearInterval(looking);
   stopPolling(takeAnswers);
   letGo();
 }
