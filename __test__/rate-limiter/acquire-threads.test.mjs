@@ -125,7 +125,7 @@ test('four threads share one quota exactly while half of them die', async (t) =>
   }
 });
 
-test('a thread that stands still delays only its own calls', async (t) => {
+test('a thread that is busy delays only its own calls', async (t) => {
   const clock = manualClock(t);
   const limiter = new RateLimiter(freshName(), SPACED);
   assert.equal(limiter.tryConsume('a'), true);
@@ -147,7 +147,7 @@ test('a thread that stands still delays only its own calls', async (t) => {
   assert.deepEqual(await logs([peer], (all) => all.length === 1), [[1, 200]]);
 });
 
-/** Joins the line of "a" and stands still until `words[0]` is 1; then the call leaves, before its thread looks at the clock. */
+/** Joins the line of "a" and blocks until `words[0]` is 1; then the call leaves, before its thread looks at the clock. */
 const standInLine = ({ load, state }, { name, words }) => {
   const { RateLimiter } = load();
   state.limiter = new RateLimiter(name);

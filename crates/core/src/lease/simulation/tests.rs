@@ -96,7 +96,7 @@ impl Asking {
     }
 }
 
-/// A process is granted a unit far ahead, and then stands still: what it held before must not last as long.
+/// A process is granted a unit far ahead, and is then suspended: what it held before must not last as long.
 #[test]
 fn a_grant_far_ahead_does_not_prolong_what_is_held() {
     assert!(spend_late() <= 0.0);
@@ -104,7 +104,7 @@ fn a_grant_far_ahead_does_not_prolong_what_is_held() {
     assert!(over >= 2.0, "{over} units");
 }
 
-/// Units too many where two processes hold units of 100 a second, stand still, and spend what they have after others have
+/// Units too many where two processes hold units of 100 a second, are suspended, and spend what they have after others have
 /// taken what has returned.
 fn spend_late() -> f64 {
     let limit = Limit { algorithm: Algorithm::Gcra, limit: 100, window: S };
@@ -148,7 +148,7 @@ fn spend_behind_a_return() -> f64 {
     excess(&limit, &mut admitted, &[])
 }
 
-/// A process with a slow clock stands still until its window has ended.
+/// A process with a slow clock is suspended until its window has ended.
 #[test]
 fn a_slow_clock_does_not_prolong_a_window() {
     assert!(spend_after_the_window() <= 0.0);

@@ -1,7 +1,7 @@
 //! A server of several event loops on a few cores.
 //!
 //! Each loop takes what has become ready as one lap, runs its callbacks in order, and polls again. The loops that run
-//! share the cores evenly. With a quota, all stand still for the rest of a period once its processor time is used up.
+//! share the cores evenly. With a quota, all are suspended for the rest of a period once its processor time is used up.
 //! Times are milliseconds.
 
 use std::cmp::{Ordering, Reverse};
