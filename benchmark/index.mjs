@@ -6,6 +6,7 @@
  *   npm run bench -- --only js,http          these parts: js, http, memory, engine, broker, stores, fleet,
  *                                          observation, flow, semaphore, overload
  *   npm run bench -- --write                 also writes docs/benchmarks.md, docs/benchmarks/ and docs/performance.md
+ *   npm run bench -- --resume                goes on after the last part that an interrupted run of this code ended
  */
 import { parseArgs } from 'node:util';
 import { describeMachine } from './machine.mjs';
@@ -18,6 +19,7 @@ const { values: options } = parseArgs({
     only: { type: 'string', default: PARTS.join(',') },
     quick: { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
+    resume: { type: 'boolean', default: false },
   },
 });
 const wanted = options.only.split(',');
@@ -29,7 +31,7 @@ if (options.write && wanted.length < PARTS.length)
 prepare();
 const machine = describeMachine();
 for (const [what, value] of Object.entries(machine)) console.log(`${what.padEnd(8)} ${value}`);
-const parts = await runParts(wanted, options.quick);
+const parts = await runParts(wanted, options);
 console.log(`\n${results(parts)}`);
 if (options.write) await writePage({ machine, parts, quick: options.quick });
 // Timers of other packages must not keep the process alive.

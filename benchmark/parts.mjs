@@ -1,6 +1,7 @@
 // The parts of a run. Each returns Markdown `sections`, sentences on what was `skipped` and where sluice loses (`losses`),
 // its `targets`, and the data of its `charts`.
 import { load } from './machine.mjs';
+import { keep, kept } from './resume.mjs';
 
 const FILES = {
   js: './js/index.mjs',
@@ -18,13 +19,15 @@ const FILES = {
 
 export const PARTS = Object.keys(FILES);
 
-export async function runParts(wanted, quick) {
-  const parts = [];
-  for (const name of wanted) {
+/** Each part is kept when it has ended; with `resume`, those that an interrupted run of this commit kept are not run again. */
+export async function runParts(wanted, { quick, resume }) {
+  const run = resume ? kept(quick) : {};
+  for (const name of wanted.filter((name) => run[name] === undefined)) {
     const before = load();
     // Imported here, as the parts load packages that the set-up installs.
-    const { title, run } = await import(FILES[name]);
-    parts.push({ title, ...(await run({ quick })), noise: { before, after: load() } });
+    const { title, run: measure } = await import(FILES[name]);
+    run[name] = { title, ...(await measure({ quick })), noise: { before, after: load() } };
+    keep(quick, run);
   }
-  return parts;
+  return wanted.map((name) => run[name]);
 }
