@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { Dialog } from './dialogs.jsx';
 import { Events } from './events.jsx';
-import { count, quota, span, time } from './format.js';
+import { count, counted, quota, span, time } from './format.js';
 import * as requests from './requests.js';
 import { post } from './stream.js';
 import { Badge, Share } from './tables.jsx';
@@ -147,7 +147,7 @@ function Quotas({ report, context: { canAct, ask } }) {
           );
         })}
       </ul>
-      {others > 0 && <p class="note">It has its full quota in {count(others)} more.</p>}
+      {others > 0 && <p class="note">All of the quota is left in {counted(others, 'other limiter')}.</p>}
     </>
   );
 }
@@ -163,7 +163,7 @@ function Facts({ report: { connections, verdicts, events, circuits } }) {
       ))}
       {verdicts.map(({ name, failures, bans, rule }) => (
         <Fact key={name} name={`Reputation (${name})`}>
-          {count(failures)} failures, {count(bans)} earlier bans{' '}
+          {counted(failures, 'failure')}, {counted(bans, 'earlier ban')}{' '}
           {rule === 'allow' && <Badge kind="allowed">allow list</Badge>}
         </Fact>
       ))}

@@ -1,7 +1,7 @@
 // The components of the process, each kind in a table. A kind without instances is left out.
 
 import { Client } from './clients.jsx';
-import { bytes, count, milliseconds, percent, quota, rate, span } from './format.js';
+import { bytes, count, counted, milliseconds, percent, quota, rate, span } from './format.js';
 import { limiterRates } from './history.js';
 import * as requests from './requests.js';
 import { Badge, Share, Table } from './tables.jsx';
@@ -210,30 +210,30 @@ export function Others({ registries, counters, semaphores, lifecycles, monitors,
     ...lifecycles.map(({ name, state, members }) => {
       const connections = members.reduce((sum, member) => sum + member.connections, 0);
       const tasks = members.reduce((sum, member) => sum + member.tasks, 0);
-      const text = `${state}: ${members.length} threads, ${count(connections)} connections, ${count(tasks)} tasks`;
+      const text = `${state}: ${counted(members.length, 'thread')}, ${counted(connections, 'connection')}, ${counted(tasks, 'task')}`;
       return { kind: 'Lifecycle', name, text };
     }),
     ...monitors.map(({ name, recorded, alerts, clients }) => {
-      const text = `${count(recorded)} events of ${count(clients)} clients, ${count(alerts)} alerts`;
+      const text = `${counted(recorded, 'event')} of ${counted(clients, 'client')}, ${counted(alerts, 'alert')}`;
       return { kind: 'Monitor', name, text };
     }),
     ...shedders.map(({ name, shed, threads, behind, delayMs }) => {
       const all = Object.values(shed).reduce((sum, one) => sum + one, 0);
-      const text = `${behind} of ${threads} threads behind, laps of ${delayMs} ms, ${count(all)} requests shed`;
+      const text = `${behind} of ${counted(threads, 'thread')} behind, laps of ${delayMs} ms, ${counted(all, 'request')} shed`;
       return { kind: 'Load shedder', name, text };
     }),
     ...registries.map(({ name, size, version }) => {
-      return { kind: 'Registry', name, text: `${count(size)} keys, version ${count(version)}` };
+      return { kind: 'Registry', name, text: `${counted(size, 'key')}, version ${count(version)}` };
     }),
     ...counters.map(({ name, size, capacity, liveEvictions }) => {
-      const text = `${count(size)} of ${count(capacity)} keys, ${count(liveEvictions)} evicted`;
+      const text = `${count(size)} of ${counted(capacity, 'key')}, ${count(liveEvictions)} evicted`;
       return { kind: 'Hit counter', name, text };
     }),
     ...semaphores.map(({ name, permits, held, waiting, keys }) => {
       const of =
         keys > 1
-          ? `${count(held)} permits of ${count(keys)} keys`
-          : `${count(held)} of ${count(permits)} permits`;
+          ? `${counted(held, 'permit')} of ${counted(keys, 'key')}`
+          : `${count(held)} of ${counted(permits, 'permit')}`;
       return { kind: 'Semaphore', name, text: `${of} held, ${count(waiting)} waiting` };
     }),
   ];

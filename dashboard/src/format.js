@@ -16,6 +16,9 @@ const UNITS = [
 
 export const count = (value) => (Math.abs(value) < 100_000 ? integer.format(value) : compact.format(value));
 
+/** `1 ban`, `3 bans`. */
+export const counted = (value, what) => `${count(value)} ${what}${value === 1 ? '' : 's'}`;
+
 /** Per second: small rates keep a digit. */
 export function rate(value) {
   if (value === 0) return '0/s';
