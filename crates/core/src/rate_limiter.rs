@@ -30,6 +30,7 @@ mod scope;
 mod shared;
 mod shared_config;
 mod sliding_window;
+mod stored;
 mod waits;
 
 pub use call_counter::CallCounter;

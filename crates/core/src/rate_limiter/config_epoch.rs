@@ -84,8 +84,9 @@ impl AtomicConfigEpoch {
         self.0.fetch_add(RECONFIGURED, Ordering::SeqCst);
     }
 
-    pub(super) fn close(&self) {
-        self.0.fetch_or(CLOSED, Ordering::SeqCst);
+    /// False where it was closed before.
+    pub(super) fn close(&self) -> bool {
+        self.0.fetch_or(CLOSED, Ordering::SeqCst) & CLOSED == 0
     }
 }
 
