@@ -8,7 +8,7 @@ use std::thread;
 use sluice_core::{Instance, RateLimiter, RateLimiterConfig};
 
 use crate::directory::Directory;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::file::Wanted;
 use crate::shared::Shared;
 
@@ -27,14 +27,9 @@ impl SharedLimiter {
     ///
     /// # Errors
     ///
-    /// Several limits; options that differ from those of processes that are attached; a file or a directory that is
+    /// Options that differ from those of processes that are attached; a file or a directory that is
     /// refused; no room for the keys.
     pub fn open(directory: &Directory, name: &str, config: RateLimiterConfig) -> Result<Self> {
-        let limits = config.options().limits.len();
-        if limits > 1 {
-            let what = format!("RateLimiter {name:?} has {limits} limits");
-            return Err(Error::Unsupported { what, accepted: "one limit, where processes share it" });
-        }
         let options = RateLimiter::list_options(&config);
         let bytes = Shared::file_bytes(RateLimiter::bytes(&config)?);
         let wanted = Wanted { kind: RateLimiter::KIND, name, options: &options, bytes };
