@@ -45,9 +45,10 @@ pub(crate) use self::cell::{Cell, MAX_WORDS, Several, Single, Step, Words};
 pub(crate) use self::holds::Hold;
 pub use self::overflow::Overflow;
 pub(crate) use self::quick::Charged;
+pub(crate) use self::records::{OwnedRecords, StackedRecords};
 pub(crate) use self::size::bytes_of_a_key;
 use self::size::pairs_for;
-use self::slots::{Candidates, Found, Slots};
+use self::slots::{Candidates, Found, Slot, Slots};
 use self::word::State;
 use crate::runtime::arena::{Arena, Word};
 use crate::runtime::key_hash::KeyHash;
@@ -268,10 +269,10 @@ impl<C: Cell> Table<C> {
                 Step::Write(words, result) => (words, result),
             };
             let slot = found.slot;
-            let value = self.cell.keep(&words, slot.index)?;
+            let value = self.keep(&words, slot)?;
             let has_block = found.state.has_block() && !planted!(ChargeClearsBlock);
             let charged = State::value(value, has_block);
-            match slot.state.swap_if(found.state, charged) {
+            match self.replace(slot, found.state, charged) {
                 Ok(()) if planted!(ChargeIgnoresTag) || self.is_of_key(&found) => {
                     self.cell.release(found.state.word(), slot.index);
                     return Some(result);
@@ -292,6 +293,26 @@ impl<C: Cell> Table<C> {
                 }
             }
         }
+    }
+
+    /// A value that stands for the words in a slot; `None` when there is no room at the moment.
+    #[inline(always)]
+    fn keep(&self, words: &C::Words, slot: Slot<'_>) -> Option<u64> {
+        self.cell.keep(words, slot.index, |slot, value| self.slots.holds(slot, value))
+    }
+
+    /// Exchanges a state. The caller then releases its value. If its process is killed before, the value is not lost.
+    #[inline(always)]
+    fn replace(&self, slot: Slot<'_>, state: State, next: State) -> Result<(), State> {
+        if state.is_value() {
+            self.cell.disown(state.word());
+        }
+        slot.state.swap_if(state, next)
+    }
+
+    /// Values that calls are about to put into slots, in processes that live. Where no call is made there are none.
+    pub(crate) fn values_in_flight(&self) -> u64 {
+        self.cell.in_flight(|slot, value| self.slots.holds(slot, value))
     }
 
     /// The state of the key now, after another thread's change of it came between the reads of one state. `None` when the
@@ -319,7 +340,7 @@ impl<C: Cell> Table<C> {
     fn vacate(&self, found: &Found<'_>) -> bool {
         let Found { slot, tag, state } = *found;
         let free = State::free(tag.version().next());
-        if slot.state.swap_if(state, free).is_err() {
+        if self.replace(slot, state, free).is_err() {
             return false;
         }
         if slot.tag.load(Ordering::Acquire) != tag {

@@ -52,7 +52,7 @@ impl SharedLimiter {
     ///
     /// # Errors
     ///
-    /// Several limits; options that differ from those of processes that are attached; a file or a directory that is
+    /// Options that differ from those of processes that are attached; a file or a directory that is
     /// refused; no room for the keys.
     pub fn open(directory: &Directory, name: &str, config: RateLimiterConfig) -> Result<Self> {
         Self::open_with(directory, name, config, OnMismatch::Error)
@@ -70,7 +70,6 @@ impl SharedLimiter {
         config: RateLimiterConfig,
         on_mismatch: OnMismatch,
     ) -> Result<Self> {
-        check_limits(name, &config)?;
         for _ in 0..ATTEMPTS {
             let opened = Self::attach(directory, name, &config, on_mismatch)?;
             if !opened.limiter.is_closed_everywhere() {
@@ -223,15 +222,6 @@ impl SharedLimiter {
     pub fn repair(&self) {
         repair(&self.limiter, &self.shared);
     }
-}
-
-fn check_limits(name: &str, config: &RateLimiterConfig) -> Result<()> {
-    let limits = config.options().limits.len();
-    if limits > 1 {
-        let what = format!("RateLimiter {name:?} has {limits} limits");
-        return Err(Error::Unsupported { what, accepted: "one limit, where processes share it" });
-    }
-    Ok(())
 }
 
 /// Whether options of creation are those of `config`, as far as they are fixed.

@@ -148,7 +148,7 @@ impl<C: Cell> Table<C> {
         let state = self.unmark(&victim.found(), now)?;
         self.slots.use_slot(slot);
         let claim = Claim { slot, tag: Tag::new(key.fingerprint, victim.next_version()) };
-        if slot.state.swap_if(state, claim.state()).is_err() {
+        if self.replace(slot, state, claim.state()).is_err() {
             if rank == EvictionRank::Free {
                 self.bound.leave();
             }

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::owner::Owner;
 use crate::runtime::arena::Arena;
+use crate::runtime::planted::planted;
 use crate::runtime::region::{CacheLine, Region};
 use crate::runtime::sync::{AtomicU64, Ordering};
 
@@ -145,7 +146,7 @@ impl Processes {
     /// the row has a later owner.
     pub fn bury(&self, owner: Owner) -> bool {
         let Some(word) = self.row_word(owner.row()) else { return false };
-        if !word.is_live() || !owner.is_of_epoch(word.epoch()) {
+        if !word.is_live() || !owner.is_of_epoch(word.epoch()) || planted!(DeathNotNoticed) {
             return false;
         }
         let owner_word = self.word(owner.row(), OWNER);

@@ -76,6 +76,20 @@ bugs! {
     RecordNotChecked => a_reader_sees_the_words_of_one_charge,
     /// The head of a stack of free records has no count.
     HeadNotCounted => a_record_has_one_holder,
+    /// A record is taken that a living process holds.
+    HolderNotLookedAt => two_that_need_a_record_of_the_dead_take_two,
+    /// A record of a dead process is taken though a slot names it.
+    SlotsNotLookedAt => two_that_need_a_record_of_the_dead_take_two,
+    /// Records that dead processes held are never taken.
+    RecordsOfTheDeadStay => every_record_of_the_dead_can_be_taken,
+    /// A name is taken out of its slot while the process that published it still holds the record.
+    RecordNotDisowned => every_record_of_the_dead_can_be_taken,
+    /// A process whose lock is free is not said to be dead.
+    DeathNotNoticed => every_record_of_the_dead_can_be_taken,
+    /// A record is given back without checking in which use it is.
+    GivenBackInLaterUse => a_record_that_is_given_back_late_is_not_freed_in_its_next_use,
+    /// A record of the pool does not say for which slot it was taken.
+    SlotNotNoted => a_record_of_the_pool_is_found_in_the_slot_that_it_was_taken_for,
     /// A charge that is undone frees the record that is still in use.
     UndoLeaks => a_charge_that_is_undone_frees_its_own_record,
     /// A charge does not read the config epoch again.
