@@ -7,7 +7,7 @@ pub(crate) mod algorithm;
 mod call;
 mod call_counter;
 mod config;
-mod config_epoch;
+pub(crate) mod config_epoch;
 mod config_words;
 mod contents;
 mod counts;
@@ -28,7 +28,7 @@ mod refusing;
 mod remote;
 mod scope;
 mod shared;
-mod shared_config;
+pub(crate) mod shared_config;
 mod sliding_window;
 mod waits;
 
