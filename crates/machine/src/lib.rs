@@ -20,11 +20,14 @@ mod file;
 mod header;
 mod limiter;
 mod locks;
+mod repairs;
 mod shared;
 mod system;
+mod tracker;
 
 pub use directory::Directory;
 pub use error::{Error, Result};
 pub use file::Wanted;
 pub use limiter::SharedLimiter;
 pub use shared::{Attached, Shared};
+pub use tracker::SharedTracker;
