@@ -24,8 +24,10 @@ mod listing;
 mod local;
 mod locks;
 mod look_after;
+mod repairs;
 mod shared;
 mod system;
+mod tracker;
 
 pub use directory::Directory;
 pub use error::{Error, Result};
@@ -35,3 +37,4 @@ pub use listing::{Content, Listed, list, remove};
 pub use local::LocalSharedLimiter;
 pub use look_after::Lookout;
 pub use shared::{Attached, Shared};
+pub use tracker::SharedTracker;

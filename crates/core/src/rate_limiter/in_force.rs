@@ -17,7 +17,7 @@ pub(super) struct ConfigInForce {
     config: ArcSwap<RateLimiterConfig>,
     epoch: AtomicConfigEpoch,
     /// Where other processes may replace the config, too.
-    shared: Option<SharedConfig>,
+    shared: Option<SharedConfig<RateLimiterConfig>>,
 }
 
 impl ConfigInForce {

@@ -148,6 +148,18 @@ bugs! {
     CellNotReadAgain => a_config_of_another_process_is_read_whole,
     /// A process writes the cell whose config is in force.
     CellInForceWritten => a_config_of_another_process_is_read_whole,
+    /// A process looks at what is open before it raises its own count.
+    LookedBeforeRaised => one_of_two_processes_gets_the_last_place,
+    /// There is no full barrier between the count that was raised and the look at those of others.
+    NoBarrierAfterRaise => one_of_two_processes_gets_the_last_place,
+    /// Of two processes at the last place, both give up.
+    LowestRowGivesWay => one_of_two_processes_gets_the_last_place,
+    /// What a dead process held counts.
+    DeadRowCounted => a_process_that_died_holds_nothing,
+    /// What the owner of a row holds is what an earlier owner held.
+    EpochNotCompared => the_next_owner_of_a_row_holds_nothing_of_the_one_before,
+    /// A process that was taken for dead changes what the next owner of its row holds.
+    HeldOfLaterOwnerChanged => a_process_taken_for_dead_changes_nothing_of_the_next,
     /// The text of a deleted key is dropped after its slot was freed.
     TextDroppedLate => a_key_that_is_hit_next_to_its_delete_has_its_text,
     /// The end of a thread returns what its calls held, but not what was handed to them.
