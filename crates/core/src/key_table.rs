@@ -45,7 +45,7 @@ pub(crate) use self::cell::{Cell, MAX_WORDS, Several, Single, Step, Words};
 pub(crate) use self::holds::Hold;
 pub use self::overflow::Overflow;
 pub(crate) use self::quick::Charged;
-pub(crate) use self::records::{OwnedRecords, StackedRecords};
+pub(crate) use self::records::{OwnedRecords, Records, StackedRecords};
 pub(crate) use self::size::bytes_of_a_key;
 use self::size::pairs_for;
 use self::slots::{Candidates, Found, Slot, Slots};
@@ -53,7 +53,7 @@ use self::word::State;
 use crate::runtime::arena::{Arena, Word};
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::planted::planted;
-use crate::runtime::sync::{Ordering, pause};
+use crate::runtime::sync::{Ordering, fence, pause};
 
 /// The latest time of a clock, in the year 2079: an algorithm may add up to 2^60 to it, and its word has 62 bits.
 const LATEST: u64 = (3 << 60) - 1;
@@ -334,6 +334,28 @@ impl<C: Cell> Table<C> {
     #[cold]
     fn roll_back(&self, found: &Found<'_>, charged: State) -> bool {
         found.slot.state.swap_if(charged, found.state).is_ok()
+    }
+
+    /// Looks at the value of a key that is in the table. `look` may be called for values that are no longer in their slot;
+    /// what it answers for these is dropped.
+    #[inline]
+    pub(crate) fn look_at<R>(&self, key: KeyHash, look: impl Fn(&C, u64) -> R) -> Option<R> {
+        let key = self.slots.candidates(key);
+        let mut found = self.slots.find_likely(&key);
+        loop {
+            let seen = match found {
+                Some(seen) => seen,
+                None => self.slots.find(&key)?,
+            };
+            let result = look(&self.cell, seen.state.word());
+            // A word of a later use was read: then the slot has changed, as in `Cell::read`.
+            fence(Ordering::Acquire);
+            if seen.slot.state.load(Ordering::Relaxed) == seen.state && self.is_of_key(&seen) {
+                return Some(result);
+            }
+            pause();
+            found = None;
+        }
     }
 
     /// Frees the slot, if it still holds what was found.

@@ -138,21 +138,21 @@ impl Shared {
     }
 
     /// Ends the use of the file by this process, for which others find it dead from now on. Removes the file where no
-    /// other process is attached; with `for_all` also where one is. Only once nothing of this process uses the state.
-    pub fn leave(&self, for_all: bool) {
+    /// other process is attached; with `for_all` also where one is. Only once nothing of this process uses the state. Whether
+    /// this call removed the file.
+    pub fn leave(&self, for_all: bool) -> bool {
         if self.has_left.swap(true, Ordering::SeqCst) {
-            return;
+            return false;
         }
         let file = self.file.lock();
         // Where the descriptor became another file's, the locks have gone with it.
         if !self.is_own(&file) {
-            return;
+            return false;
         }
         let may_remove = locks::try_lock_whole(&*file) || (for_all && lock_name(&file));
-        if may_remove && self.check_name().is_ok() {
-            let _ = unlink(&self.path);
-        }
+        let is_removed = may_remove && self.check_name().is_ok() && unlink(&self.path).is_ok();
         let _ = locks::unlock_all(&*file);
+        is_removed
     }
 
     fn is_own(&self, file: &File) -> bool {

@@ -59,6 +59,11 @@ pub(crate) trait Cell: Send + Sync {
     fn eviction_loss(&self, _words: &Self::Words, left: u64, _fresh: u64) -> u64 {
         left
     }
+
+    /// Whether a key must not be evicted now, however full the table is.
+    fn must_stay(&self, _words: &Self::Words, _now: u64) -> bool {
+        false
+    }
 }
 
 /// A single limit: the value is its word.

@@ -127,7 +127,7 @@ impl<C: Cell> Table<C> {
         let rank = match left {
             0 if client.lifetime(now.saturating_sub(SPARED), lifetime) > 0 => EvictionRank::JustExpired,
             0 => EvictionRank::Expired,
-            _ if client.blocked_until > now => EvictionRank::Kept,
+            _ if client.blocked_until > now || self.cell.must_stay(&client.words, now) => EvictionRank::Kept,
             _ => EvictionRank::Live(self.cell.eviction_loss(&client.words, left, fresh)),
         };
         (rank, left)

@@ -105,7 +105,7 @@ impl Processes {
     }
 
     /// Another process that has the same rows.
-    #[cfg(all(test, sluice_loom))]
+    #[cfg(test)]
     pub(crate) fn with_same_rows(&self) -> Self {
         Self { rows: Arc::clone(&self.rows), own: AtomicU64::new(0), lock: OnceLock::new() }
     }

@@ -160,6 +160,14 @@ bugs! {
     EpochNotCompared => the_next_owner_of_a_row_holds_nothing_of_the_one_before,
     /// A process that was taken for dead changes what the next owner of its row holds.
     HeldOfLaterOwnerChanged => a_process_taken_for_dead_changes_nothing_of_the_next,
+    /// A failure that another call came before is not decided again.
+    FailureDecidedOnce => one_crossing_is_one_ban_of_all_processes,
+    /// A client that is banned may be evicted.
+    BannedEvicted => a_client_that_is_banned_beside_an_eviction_stays,
+    /// The lists in force are compared and then stored, not exchanged.
+    ListsStored => two_changes_of_lists_are_both_in_force,
+    /// Lists that were read are taken for those that came since.
+    ListsTakenForLater => lists_that_are_replaced_while_they_are_read_are_read_again,
     /// The text of a deleted key is dropped after its slot was freed.
     TextDroppedLate => a_key_that_is_hit_next_to_its_delete_has_its_text,
     /// The end of a thread returns what its calls held, but not what was handed to them.

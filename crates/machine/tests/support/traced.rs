@@ -1,4 +1,5 @@
 //! A process that makes one call, an instruction at a time.
+#![allow(dead_code, reason = "each test uses some of it")]
 
 use std::fs::{self, File};
 use std::io::{Read, Write, stdin};

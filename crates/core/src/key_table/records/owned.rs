@@ -73,10 +73,22 @@ pub(crate) struct OwnedRecords {
     /// Of each record the hold, the slot, then the words.
     pool: Region<AtomicU64>,
     limits: usize,
+    /// Bits that a word may have.
+    bits: u64,
     processes: Arc<Processes>,
 }
 
 impl OwnedRecords {
+    /// Most bytes of the records of a slot.
+    pub(crate) const fn bytes_each(words: usize) -> usize {
+        (1 + words) * size_of::<AtomicU64>() * OF_GROUP / GROUP
+    }
+
+    /// For words that may have any bits.
+    pub(crate) fn of_whole_words(self) -> Self {
+        Self { bits: u64::MAX, ..self }
+    }
+
     pub(crate) fn new(
         slots: usize,
         limits: usize,
@@ -93,6 +105,7 @@ impl OwnedRecords {
             group_count,
             pool: arena.region(POOL * (POOL_HEAD + limits))?,
             limits,
+            bits: WORD,
             processes,
         })
     }
@@ -233,7 +246,7 @@ impl Records for OwnedRecords {
         let Some(record) = self.record(Name(name).number()) else { return };
         for (word, kept) in words.iter_mut().zip(record.words) {
             // Relaxed: the caller checks that the name is still published.
-            *word = kept.load(Ordering::Relaxed) & WORD;
+            *word = kept.load(Ordering::Relaxed) & self.bits;
         }
     }
 
