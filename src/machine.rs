@@ -8,8 +8,8 @@ use napi_derive::napi;
 use sluice_core::runtime::clock;
 use sluice_core::{Error, OnMismatch, Result};
 
-use crate::rate_limiter;
 use crate::runtime::error;
+use crate::{rate_limiter, reputation};
 
 /// Where processes share state, and what becomes of their options.
 #[napi(object)]
@@ -56,7 +56,9 @@ pub fn shared_directory() -> Option<String> {
 /// The instances of this process that are shared with others, as messages name them.
 #[napi]
 pub fn shared_instances() -> Vec<String> {
-    rate_limiter::shared_names()
+    let mut names = rate_limiter::shared_names();
+    names.extend(reputation::shared_names());
+    names
 }
 
 #[cfg(target_os = "linux")]
