@@ -1,6 +1,7 @@
 'use strict';
 
 const { owned } = require('../runtime/schema');
+const { isSharedScope } = require('../runtime/shared-scope');
 const { SecurityMonitor } = require('../security-monitor');
 const { Admission } = require('./admission');
 const { BanGate } = require('./ban-gate');
@@ -74,8 +75,14 @@ function openConnections({ name, connections, trustedProxies, refusedBody, dryRu
   return new ConnectionGate(name, partOptions(connections, onMismatch), own);
 }
 
-function openBans({ name, reputation, onMismatch }, client) {
-  return reputation === false ? null : new BanGate(name, partOptions(reputation, onMismatch), client);
+function openBans({ name, reputation, onMismatch, scope }, client) {
+  if (reputation === false) return null;
+  return new BanGate(name, inSharedScope(partOptions(reputation, onMismatch), scope), client);
+}
+
+/** The options of a part, with the guard's scope where processes of the machine share it, unless it has its own. */
+function inSharedScope(options, scope) {
+  return typeof options === 'object' && isSharedScope(scope) ? owned({ scope }, options) : options;
 }
 
 function openOverload({ name, overload, dryRun, onMismatch }, counts) {
