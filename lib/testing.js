@@ -56,7 +56,10 @@ function refuseBesideShared() {
   const [shared] = native.sharedInstances();
   if (shared === undefined) return;
   const message = `manualClock: ${shared} is shared with other processes, whose time no test sets`;
-  throw new SluiceError('UNSUPPORTED', `${message}; accepted: a process without shared instances, or destroy() of them`);
+  throw new SluiceError(
+    'UNSUPPORTED',
+    `${message}; accepted: a process without shared instances, or destroy() of them`,
+  );
 }
 
 /** By the global `Date` of the moment, which a test runner replaces. */

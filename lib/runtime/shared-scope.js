@@ -50,7 +50,12 @@ function notShared(option, accepted) {
 function withMachine({ machine, ...stats }) {
   if (machine === undefined || machine === null) return stats;
   const { file, attached, deaths, trouble } = machine;
-  return { ...stats, processes: attached.length, deaths, machine: { file, attached, trouble: trouble ?? null } };
+  return {
+    ...stats,
+    processes: attached.length,
+    deaths,
+    machine: { file, attached, trouble: trouble ?? null },
+  };
 }
 
 module.exports = { isSharedScope, notShared, sharedScope, withMachine };
