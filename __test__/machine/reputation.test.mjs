@@ -1,7 +1,5 @@
 // Bans, failures and lists that all processes of the machine share.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
 import test from 'node:test';
 import sluice from '../../index.js';
 import { filesIn, onLinux, sharedDirectory, startProcesses } from '../helpers/machine.mjs';
@@ -11,14 +9,15 @@ const { RateLimiter, Reputation, createGuard } = sluice;
 
 const CLIENT = '203.0.113.7';
 
-const optionsFor = (directory, options) => ({
+/** `scope` has what is in the scope beside the directory. */
+const optionsFor = (directory, { scope, ...options } = {}) => ({
   maxFailures: 4,
   findTime: '1h',
   banTime: '1h',
   maxBanTime: '1d',
   maxClients: 100,
   ...options,
-  scope: { shared: directory, ...options?.scope },
+  scope: { shared: directory, ...scope },
 });
 
 function open(t, directory, options) {
@@ -47,7 +46,10 @@ test('failures of processes make one ban, which outlives them', onLinux, async (
   );
   assert.ok(counts.reduce((sum, count) => sum + count, 0) >= 4);
   const { banned, failures, bans, reason } = here.check(CLIENT);
-  assert.deepEqual({ banned, failures, bans, reason }, { banned: true, failures: 4, bans: 1, reason: 'password' });
+  assert.deepEqual(
+    { banned, failures, bans, reason },
+    { banned: true, failures: 4, bans: 1, reason: 'password' },
+  );
   const { failures: counted, bans: made, processes } = here.stats();
   assert.deepEqual([counted, made, processes], [4, 1, 4]);
 
@@ -208,14 +210,13 @@ test('what cannot be shared is refused', onLinux, (t) => {
   refuse({ maxFailures: 0 }, 'INVALID_OPTION', /maxFailures is 0/);
   assert.deepEqual(filesIn(directory), []);
   new Reputation(name, optionsFor(directory));
-  assert.throws(() => new Reputation(name, optionsFor(directory, { scope: undefined, ...processScope })), {
+  const { scope: _, ...ofProcess } = optionsFor(directory);
+  assert.throws(() => new Reputation(name, ofProcess), {
     code: 'ERR_SLUICE_CONFIG_MISMATCH',
+    message: /scope/,
   });
-  new RateLimiter(name, { limit: 1, window: 1000 });
-  t.after(() => RateLimiter.destroy(name));
+  assert.equal(new Reputation(name).stats().processes, 1, 'without options it attaches');
 });
-
-const processScope = {};
 
 test('destroy ends it here, or everywhere', onLinux, async (t) => {
   const directory = sharedDirectory(t);
@@ -238,20 +239,33 @@ test('destroy ends it here, or everywhere', onLinux, async (t) => {
   assert.deepEqual(filesIn(directory), []);
 });
 
-test('a guard refuses what another process has banned', onLinux, async (t) => {
+test('guards of processes share their bans by the scope of the guard', onLinux, async (t) => {
   const directory = sharedDirectory(t);
-  const here = open(t, directory);
-  const guard = createGuard({ name: freshName(), reputation: here });
-  const server = createServer((req, res) => {
-    const { allowed, status } = guard.check(req, res);
-    res.writeHead(allowed ? 200 : status).end();
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => server.close());
+  const name = freshName();
+  const reputation = { maxFailures: 2, findTime: '1h', banTime: '1h', maxBanTime: '1d', maxClients: 100 };
+  const options = {
+    reputation,
+    rateLimit: { limit: 10, window: '1h', maxKeys: 100 },
+    scope: { shared: directory },
+  };
+  const guard = createGuard(name, options);
+  t.after(() => Reputation.destroy(name));
+  t.after(() => RateLimiter.destroy(name));
   const [peer] = startProcesses(t, 1);
-  const data = { name: here.name, options: optionsFor(directory) };
-  await peer.run(({ load }, { name, options }) => {
-    new (load().Reputation)(name, options).ban('127.0.0.1', { duration: '1h' });
-  }, data);
-  assert.ok(here.isBanned('127.0.0.1'));
+  await peer.run(
+    ({ load, state }, { name, options }) => {
+      state.guard = load().createGuard(name, options);
+      state.guard.reputation.recordFailure('127.0.0.9');
+    },
+    { name, options },
+  );
+  const check = () => guard.check({ headers: {}, socket: { remoteAddress: '127.0.0.9' }, url: '/' });
+  assert.equal(check().allowed, true);
+  assert.ok(guard.reputation.recordFailure('127.0.0.9').banned, 'one failure in each process');
+  const there = await peer.run(({ state }) => {
+    const { status } = state.guard.check({ headers: {}, socket: { remoteAddress: '127.0.0.9' }, url: '/' });
+    return [status, state.guard.reputation.stats().processes];
+  });
+  assert.deepEqual(there, [403, 2]);
+  assert.equal(check().status, 403);
 });

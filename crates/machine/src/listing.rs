@@ -16,6 +16,7 @@ use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::file::read_header;
 use crate::header::{self, Header};
+use crate::range_files::ListFiles;
 use crate::shared::Attached;
 use crate::{locks, system};
 
@@ -89,7 +90,9 @@ pub fn remove(directory: &Path, file_name: &str, force: bool) -> Result<()> {
         ));
     }
     unlinkat(directory.file(), file_name, AtFlags::empty())
-        .map_err(|error| Error::of_system(&path, "unlink", error))
+        .map_err(|error| Error::of_system(&path, "unlink", error))?;
+    ListFiles::new(directory, file_name).remove_all();
+    Ok(())
 }
 
 /// The names of files that may be of this package: `<kind>.<name>.<hash>.v<version>`.

@@ -31,6 +31,13 @@ impl ListFiles {
         Self { directory, prefix: format!("{state}.lists.") }
     }
 
+    /// Removes every file, once nothing uses the state any more.
+    pub(crate) fn remove_all(&self) {
+        for name in self.names() {
+            self.remove(name);
+        }
+    }
+
     fn file_name(&self, name: u64) -> String {
         format!("{}{name:016x}", self.prefix)
     }

@@ -102,9 +102,16 @@ impl Reputation {
     ///
     /// `INVALID_ADDRESS`, `CLOSED`.
     pub fn is_banned<'a>(&self, ip: impl Into<AddressText<'a>>, now: u64) -> Result<bool> {
-        self.check_open()?;
+        // Looked at once: a reputation of one process does no more than it has to.
+        match &self.machine {
+            None => self.check_open_here()?,
+            Some(machine) => {
+                self.check_open()?;
+                self.follow_ranges(machine);
+            }
+        }
         let address = address_of(ip)?;
-        let ranges = self.any_ranges();
+        let ranges = self.ranges.load_any();
         let listed = ranges.as_ref().and_then(|ranges| ranges.lists.decide(address));
         if let Some(listed) = listed {
             return Ok(listed == Listed::Deny);
@@ -301,11 +308,19 @@ impl Reputation {
     ///
     /// `CLOSED`.
     pub fn check_open(&self) -> Result<()> {
-        // Relaxed: a call concurrent with `destroy` may still succeed.
-        if self.closed.load(Ordering::Relaxed) || self.is_closed_everywhere() {
-            return Err(Error::Closed { name: self.name.clone() });
+        if self.is_closed_everywhere() {
+            return Err(self.error_closed());
         }
-        Ok(())
+        self.check_open_here()
+    }
+
+    fn check_open_here(&self) -> Result<()> {
+        // Relaxed: a call concurrent with `destroy` may still succeed.
+        if self.closed.load(Ordering::Relaxed) { Err(self.error_closed()) } else { Ok(()) }
+    }
+
+    fn error_closed(&self) -> Error {
+        Error::Closed { name: self.name.clone() }
     }
 }
 

@@ -2,7 +2,7 @@
 //! before it has a name. A word of the mapping names the file in force; an exchange of it is the change.
 //!
 //! The name says which process wrote the file: `owner 34 : number 30`, a number that this owner has not used. So a file that
-//! is not in force is garbage if its owner is dead, and if it is one's own: whoever changes the lists next removes it.
+//! is not in force is garbage if its owner is dead, and if it is one's own: the next change of the lists removes it.
 //! Readers compare one word, and read the file when it has changed. No process waits for another.
 
 use std::io;
