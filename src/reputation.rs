@@ -3,20 +3,24 @@
 mod events;
 mod files;
 mod persistence;
+#[cfg_attr(not(target_os = "linux"), path = "reputation/shared_elsewhere.rs")]
+mod shared;
 
 use std::sync::Arc;
 
 use napi::bindgen_prelude::{Env, Object, Result};
 use napi::sys;
 use napi_derive::napi;
+use parking_lot::Mutex;
 use sluice_core::client_key::AddressText;
 use sluice_core::runtime::clock::{self, SetBack};
 use sluice_core::{
-    Ban, BanCause, FOREVER, Instances, PersistOptions, Reputation, ReputationConfig, ReputationOptions,
-    ReputationRule, ThreadId, Verdict,
+    Ban, BanCause, Error, FOREVER, Instances, OptionList, PersistOptions, Reputation, ReputationConfig,
+    ReputationOptions, ReputationRule, ThreadId, Verdict,
 };
 
 use crate::components::Component;
+use crate::machine::{NativeMachineStats, NativeSharedScope};
 use crate::runtime::error;
 use crate::runtime::instances;
 use crate::runtime::numbers::{ceil_ms, double, from_whole_ms, integer};
@@ -34,20 +38,26 @@ struct Reputations;
 impl sluice_core::Component for Reputations {
     fn thread_ended(&self, thread: ThreadId, now: u64) {
         REPUTATIONS.thread_ended(thread, now);
+        shared::STATE.thread_ended(thread, now);
         persistence::thread_ended(thread);
     }
 
     fn clock_was_set_back(&self, set_back: SetBack) {
         REPUTATIONS.clock_was_set_back(set_back);
+        shared::STATE.clock_was_set_back(set_back);
     }
 
     fn reset(&self) {
         persistence::forget_all();
         sluice_core::Component::reset(&REPUTATIONS);
+        shared::STATE.reset();
     }
 
     fn names(&self) -> Option<(&'static str, Vec<String>)> {
-        sluice_core::Component::names(&REPUTATIONS)
+        let (kind, mut names) = sluice_core::Component::names(&REPUTATIONS)?;
+        names.extend(shared::names());
+        names.sort_unstable();
+        Some((kind, names))
     }
 }
 
@@ -63,7 +73,18 @@ pub(crate) const COMPONENT: Component = Component {
 
 /// The reputation of this name, for monitors whose rules ban.
 pub(crate) fn find(name: &str) -> Option<Arc<Reputation>> {
-    REPUTATIONS.open(name, None).ok()
+    shared::find(name).or_else(|| REPUTATIONS.open(name, None).ok())
+}
+
+/// The reputations that this process shares with others, as messages name them.
+pub(crate) fn shared_names() -> Vec<String> {
+    shared::names().iter().map(|name| format!("Reputation {name:?}")).collect()
+}
+
+/// The time that the reputation decides by.
+#[inline]
+pub(crate) fn now_of(reputation: &Reputation) -> u64 {
+    reputation.shared_now().unwrap_or_else(clock::now)
 }
 
 /// A ban in force. The times of a permanent ban are infinite.
@@ -90,21 +111,58 @@ pub struct NativeReputationStats {
     pub deny: f64,
     pub size: f64,
     pub capacity: f64,
+    /// Where processes share the reputation.
+    pub machine: Option<NativeMachineStats>,
 }
 
-/// Attaches to a reputation or creates it; the handle is this thread's.
+static OPENING: Mutex<()> = Mutex::new(());
+
+/// Attaches to a reputation or creates it; the handle is this thread's. With `scope` all processes of the machine share it.
 #[napi]
 pub fn open_reputation(
     env: Env,
     name: String,
     #[napi(ts_arg_type = "object | undefined")] options: Option<Object<'_>>,
     reconfigures: Option<bool>,
+    scope: Option<NativeSharedScope>,
 ) -> Result<u32> {
     let options = options.map(|options| ReputationOptions::read(&Given(options)));
     let config = options.map(|options| options.and_then(ReputationConfig::try_from));
     let config = error::check(&env, config.transpose())?;
-    let reputation = instances::open(&env, &REPUTATIONS, &name, config, reconfigures)?;
+    // Held while an instance is looked for in one place and made in another.
+    let one_at_a_time = OPENING.lock();
+    let reputation = match (config, scope) {
+        (Some(config), Some(scope)) => {
+            let existing = REPUTATIONS.get_if_set(&name).map(|_| "process".to_owned());
+            let given = format!("shared {:?}", scope.directory);
+            error::check(&env, check_other(&name, existing, &given))?;
+            shared::open(&env, &name, scope, config, reconfigures)?
+        }
+        (Some(config), None) => {
+            let scope = |list: OptionList| list.into_iter().find(|(option, _)| *option == "scope");
+            let existing = shared::options(&name).and_then(scope).map(|(_, scope)| scope);
+            error::check(&env, check_other(&name, existing, "process"))?;
+            instances::open(&env, &REPUTATIONS, &name, Some(config), reconfigures)?
+        }
+        (None, _) => match shared::find(&name) {
+            Some(reputation) => reputation,
+            None => instances::open(&env, &REPUTATIONS, &name, None, reconfigures)?,
+        },
+    };
+    drop(one_at_a_time);
     Ok(thread::current()?.reputations.borrow_mut().hold(reputation))
+}
+
+/// A reputation of one name is either of the process or of the machine: an error where one of the other kind exists.
+fn check_other(name: &str, existing: Option<String>, given: &str) -> sluice_core::Result<()> {
+    existing.map_or(Ok(()), |existing| {
+        Err(Error::ConfigMismatch {
+            name: name.to_owned(),
+            option: "scope",
+            existing,
+            given: given.to_owned(),
+        })
+    })
 }
 
 /// Releases a JavaScript object's hold on the handle.
@@ -114,10 +172,12 @@ pub fn release_reputation(handle: u32) -> Result<()> {
     Ok(())
 }
 
+/// Ends a reputation: in this process, or in all that share it.
 #[napi]
-pub fn destroy_reputation(name: String) -> bool {
+pub fn destroy_reputation(name: String, everywhere: Option<bool>) -> bool {
     persistence::finish(&name);
-    REPUTATIONS.destroy(&name)
+    let was_shared = shared::destroy(&name, everywhere == Some(true));
+    REPUTATIONS.destroy(&name) || was_shared
 }
 
 /// Bans a client or a range; permanently without a duration. False when the ban is not stored.
@@ -130,24 +190,27 @@ pub fn ban_by_hand(
     reason: Option<String>,
 ) -> Result<bool> {
     let duration = duration_ms.map(from_whole_ms);
-    let kept = reputation(handle)?.ban(&target, duration, reason.as_deref(), clock::now());
+    let reputation = reputation(handle)?;
+    let kept = reputation.ban(&target, duration, reason.as_deref(), now_of(&reputation));
     error::check(&env, kept)
 }
 
 #[napi]
 pub fn unban(env: Env, handle: u32, target: String) -> Result<bool> {
-    error::check(&env, reputation(handle)?.unban(&target, clock::now()))
+    let reputation = reputation(handle)?;
+    error::check(&env, reputation.unban(&target, now_of(&reputation)))
 }
 
 /// The bans in force, the first to end first; at most `most` of them, where it is given.
 #[napi]
 pub fn list_bans(env: Env, handle: u32, most: Option<u32>) -> Result<Vec<NativeBan>> {
-    let now = clock::now();
-    let mut bans = error::check(&env, reputation(handle)?.bans(now))?;
+    let reputation = reputation(handle)?;
+    let (now, ahead) = (now_of(&reputation), reputation.date_ahead());
+    let mut bans = error::check(&env, reputation.bans(now))?;
     bans.truncate(most.map_or(usize::MAX, |most| most as usize));
     let describe = |ban: &Ban| NativeBan {
         client: ban.target(),
-        until: date(ban.until),
+        until: date(ban.until, ahead),
         retry_after_ms: wait(ban.until.saturating_sub(now), ban.until),
         reason: ban.reason.as_deref().map(str::to_owned),
     };
@@ -161,8 +224,11 @@ pub fn set_reputation_lists(env: Env, handle: u32, allow: Vec<String>, deny: Vec
 
 #[napi]
 pub fn reputation_stats(env: Env, handle: u32) -> Result<NativeReputationStats> {
-    let stats = error::check(&env, reputation(handle)?.stats(clock::now()))?;
+    let reputation = reputation(handle)?;
+    let machine = shared::stats(&reputation);
+    let stats = error::check(&env, reputation.stats(now_of(&reputation)))?;
     Ok(NativeReputationStats {
+        machine,
         failures: double(stats.failures),
         bans: double(stats.bans),
         manual_bans: double(stats.manual_bans),
@@ -178,9 +244,9 @@ pub fn reputation_stats(env: Env, handle: u32) -> Result<NativeReputationStats> 
     })
 }
 
-/// The end of a ban in UTC milliseconds.
-fn date(until: u64) -> f64 {
-    if until == FOREVER { f64::INFINITY } else { double(clock::utc_ms_of(until)) }
+/// The end of a ban in UTC milliseconds; the date is ahead of its clock by so many nanoseconds.
+fn date(until: u64, ahead: i64) -> f64 {
+    if until == FOREVER { f64::INFINITY } else { double(clock::ceil_ms(until.saturating_add_signed(ahead))) }
 }
 
 /// Milliseconds until the end of a ban.
@@ -237,11 +303,20 @@ codes! {
     }
 }
 
+/// A verdict with its time, and by how much the date is ahead of that where there is a date to say.
+fn dated(reputation: &Reputation, verdict: Verdict, now: u64) -> (Verdict, u64, i64) {
+    let ahead = if verdict.until.is_some() { reputation.date_ahead() } else { 0 };
+    (verdict, now, ahead)
+}
+
 /// Writes the numbers of a verdict. Returns the reason, or `undefined`.
-fn write_verdict<const N: usize>(call: &Call<'_, N>, verdict: &Verdict, now: u64) -> Result<sys::napi_value> {
+fn write_verdict<const N: usize>(
+    call: &Call<'_, N>,
+    (verdict, now, ahead): (Verdict, u64, i64),
+) -> Result<sys::napi_value> {
     call.port.write(VerdictNumbers {
         banned: f64::from(u8::from(verdict.banned)),
-        until: verdict.until.map_or(0.0, date),
+        until: verdict.until.map_or(0.0, |until| date(until, ahead)),
         retry_after: verdict.until.map_or(0.0, |until| wait(verdict.retry_after(now), until)),
         failures: double(verdict.failures),
         bans: f64::from(verdict.bans),
@@ -256,7 +331,7 @@ fn write_verdict<const N: usize>(call: &Call<'_, N>, verdict: &Verdict, now: u64
 /// `isBanned(handle, ip)`: 1 when the address is banned or denied.
 unsafe extern "C" fn is_banned(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
-        let banned = with_reputation(call, |reputation, ip| reputation.is_banned(ip, clock::now()))?;
+        let banned = with_reputation(call, |reputation, ip| reputation.is_banned(ip, now_of(reputation)))?;
         call.int(i32::from(banned))
     })
 }
@@ -264,20 +339,24 @@ unsafe extern "C" fn is_banned(env: sys::napi_env, info: sys::napi_callback_info
 /// `checkReputation(handle, ip)`: writes the verdict and returns its reason.
 unsafe extern "C" fn check(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
-        let now = clock::now();
-        let verdict = with_reputation(call, |reputation, ip| reputation.check(ip, now))?;
-        write_verdict(call, &verdict, now)
+        let verdict = with_reputation(call, |reputation, ip| {
+            let now = now_of(reputation);
+            Ok(dated(reputation, reputation.check(ip, now)?, now))
+        })?;
+        write_verdict(call, verdict)
     })
 }
 
 /// `recordFailure(handle, ip, weight, reason | undefined)`: writes the verdict after it and returns its reason.
 unsafe extern "C" fn record_failure(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<4>::answer(env, info, |call| {
-        let (now, weight, reason) = (clock::now(), integer(call.f64(2)?), call.text(3));
+        let (weight, reason) = (integer(call.f64(2)?), call.text(3));
         let verdict = with_reputation(call, |reputation, ip| {
-            reputation.record_failure(ip, weight, reason.as_deref(), now)
+            let now = now_of(reputation);
+            let verdict = reputation.record_failure(ip, weight, reason.as_deref(), now)?;
+            Ok(dated(reputation, verdict, now))
         })?;
-        write_verdict(call, &verdict, now)
+        write_verdict(call, verdict)
     })
 }
 

@@ -14,6 +14,7 @@ const {
   parseDuration,
   strings,
 } = require('../runtime/schema');
+const { isSharedScope } = require('../runtime/shared-scope');
 const { DEFAULT_REFUSED_BODY, refusedBodyOption } = require('../http/refused-body');
 const { Reputation } = require('../reputation');
 const { SecurityMonitor } = require('../security-monitor');
@@ -189,10 +190,11 @@ function guardOptions(owner, options = {}) {
   return checked;
 }
 
-/** A scope that would cover the rates alone is no scope of the guard. */
+/** A scope that would not cover every part is no scope of the guard. Processes of a machine share bans. */
 function checkScope(owner, { scope, connections, reputation, concurrency }) {
   if (scope === undefined || scope === 'process') return;
-  const parts = Object.entries({ connections, reputation, concurrency });
+  const others = isSharedScope(scope) ? { connections } : { connections, reputation };
+  const parts = Object.entries({ ...others, concurrency });
   const [part] = parts.find(([, given]) => given !== undefined && given !== false) ?? [];
   if (part === undefined) return;
   const message = `${owner} scope together with ${part}, which cannot leave the process yet`;

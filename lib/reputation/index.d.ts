@@ -1,5 +1,5 @@
 import type { clientKey } from '../client-key';
-import type { Duration, OnMismatch } from '../runtime';
+import type { DestroyOptions, Duration, MachineScope, MachineStats, OnMismatch } from '../runtime';
 
 /** What {@link Reputation} takes. */
 export interface ReputationOptions {
@@ -32,7 +32,8 @@ export interface ReputationOptions {
   /** Addresses and ranges that are always banned. None may be in both lists; the longest prefix decides. */
   deny?: readonly string[];
   /**
-   * Most clients tracked at once, an integer from 1 to 2³². A banned client is never evicted.
+   * Most clients tracked at once, an integer from 1 to 2³². A banned client is never evicted. With `scope: { shared }` the
+   * default is 20 000, as all memory is reserved at creation.
    * @default 100_000
    */
   maxClients?: number;
@@ -42,11 +43,12 @@ export interface ReputationOptions {
    */
   persist?: PersistOptions;
   /**
-   * What shares it: the threads of this process. Another value is `UNSUPPORTED`.
+   * What shares it: the threads of this process, or with `{ shared }` all processes of this machine. Another value is
+   * `UNSUPPORTED`.
    *
    * @default 'process'
    */
-  scope?: 'process';
+  scope?: 'process' | MachineScope;
   /**
    * What happens when these options differ from those in force. Fixed at creation: `ipv6Prefix` and `maxClients`.
    * @default 'error'
@@ -152,6 +154,12 @@ export interface ReputationStats {
   size: number;
   /** `maxClients`. */
   capacity: number;
+  /** With `scope: { shared }`: the processes that are attached. The counts above are those of all of them. */
+  processes?: number;
+  /** With `scope: { shared }`: the processes that were found to have ended since the file was made. */
+  deaths?: number;
+  /** With `scope: { shared }`: the file. */
+  machine?: MachineStats;
 }
 
 /**
@@ -167,12 +175,16 @@ export class Reputation {
    * Creates the reputation of this name, or attaches to it. `onMismatch` decides what happens with options that differ from
    * those in force. Without options it only attaches.
    *
-   * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`, `INVALID_ADDRESS`, `CONFIG_MISMATCH`, `NOT_FOUND`.
+   * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`, `INVALID_ADDRESS`, `CONFIG_MISMATCH`, `NOT_FOUND`; with
+   * `scope: { shared }` also `SCOPE_UNAVAILABLE`, `CORRUPT_FILE`, `UNSUPPORTED_VERSION`, `UNSUPPORTED`.
    */
   constructor(name: string, options?: ReputationOptions);
 
-  /** Destroys the reputation in all threads and frees its name; false when there is none. */
-  static destroy(name: string): boolean;
+  /**
+   * Destroys the reputation in all threads and frees its name; false when there is none. One that processes share is ended
+   * in this process, and its files are removed where no other is attached; with `everywhere` in all of them.
+   */
+  static destroy(name: string, options?: DestroyOptions): boolean;
 
   readonly name: string;
 
@@ -236,7 +248,7 @@ export class Reputation {
 
   /**
    * Calls `listener` for bans in any thread, also this one: asynchronously, in order, the same events in every thread that
-   * listens. At most 1024 are pending; beyond that the oldest is dropped and the next one has `missed`. Does not keep the
+   * listens. Where processes share the reputation, those of others come within 250 ms. At most 1024 are pending; beyond that the oldest is dropped and the next one has `missed`. Does not keep the
    * thread alive.
    *
    * A ban ends by `'unban'` or by `'expire'`, each once, unless a longer ban replaces it. `'expire'` comes at the end of the

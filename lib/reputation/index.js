@@ -7,6 +7,7 @@ const { REPUTATION_RULES, VERDICT } = require('../runtime/layouts');
 const { handlesOf, native, numbers } = require('../runtime/native');
 const { onMismatch, openNamed } = require('../runtime/on-mismatch');
 const {
+  boolean,
   checkName,
   checkOptions,
   integer,
@@ -20,6 +21,7 @@ const { BanExpiry } = require('./ban-expiry');
 const { pathOf, systemError } = require('./files');
 const { keep, persistOption } = require('./persistence');
 const { kFirstBans } = require('./symbols');
+const { isSharedScope, sharedScope, withMachine } = require('../runtime/shared-scope');
 const { SubscribedListeners } = require('../runtime/subscribed-listeners');
 
 const { BANNED, UNTIL, RETRY_AFTER, FAILURES, BANS, RULE } = VERDICT;
@@ -29,7 +31,12 @@ const MAX_REASON_LENGTH = 256;
 
 const EVENTS = ['ban', 'unban', 'expire'];
 
-const SCHEMA = schemaOf('Reputation', { scope: processScope, onMismatch, persist: persistOption });
+const SCHEMA = schemaOf('Reputation', { scope: scopeOption, onMismatch, persist: persistOption });
+
+/** Clients of a reputation that processes share: all of its memory is reserved when it is made. */
+const SHARED_MAX_CLIENTS = 20_000;
+
+const DESTROY = { everywhere: boolean };
 
 const FAILURE = { weight: integer(1), reason };
 const BAN = { duration: (value, option) => parseDuration(value, option, { forever: true }), reason };
@@ -55,7 +62,8 @@ class Reputation {
     checkName('Reputation', name);
     this.#name = name;
     const checked = options === undefined ? undefined : sharedOptions(options);
-    const open = (reconfigures) => native.openReputation(name, checked, reconfigures);
+    const open = (reconfigures) =>
+      native.openReputation(name, checked, reconfigures, checked?.scope?.machine);
     this.#handle = openNamed('Reputation', name, options, open);
     collected.register(this, this.#handle);
     this.#expiry = new BanExpiry(this.#handle);
@@ -63,9 +71,10 @@ class Reputation {
     publishEvents('Reputation', this);
   }
 
-  static destroy(name) {
+  static destroy(name, options = {}) {
     checkName('Reputation', name);
-    return native.destroyReputation(name);
+    const { everywhere = false } = checkOptions('destroy', options, DESTROY);
+    return native.destroyReputation(name, everywhere);
   }
 
   get name() {
@@ -129,7 +138,7 @@ class Reputation {
   }
 
   stats() {
-    return native.reputationStats(this.#handle);
+    return withMachine(native.reputationStats(this.#handle));
   }
 
   on(event, listener) {
@@ -188,7 +197,12 @@ function verdict(reason = null) {
 /** The options that all threads share, as native code takes them. */
 function sharedOptions(options) {
   const { onMismatch: _, ...shared } = checkDeclared('Reputation', options, SCHEMA);
+  if (shared.scope?.machine !== undefined) shared.maxClients ??= SHARED_MAX_CLIENTS;
   return shared;
+}
+
+function scopeOption(value, option) {
+  return isSharedScope(value) ? sharedScope(value, option) : processScope(value, option);
 }
 
 function reason(value, option) {

@@ -5,10 +5,14 @@ use napi_derive::napi;
 use sluice_core::runtime::clock;
 use sluice_core::{BanCause, BanChange, BanEvent};
 
-use super::{date, reputation};
+use super::{date, now_of, reputation};
 use crate::runtime::clock::{elapsed_ms, in_elapsed_ms};
+use crate::runtime::numbers::ceil_ms;
 use crate::runtime::seam::{Coded, codes};
 use crate::runtime::{error, thread};
+
+/// How often bans of other processes are looked for, while anything listens.
+const LOOK_MS: f64 = 250.0;
 
 codes! {
     /// What put a ban in force.
@@ -33,7 +37,7 @@ pub struct NativeBanEvent {
 }
 
 impl From<&BanEvent> for NativeBanEvent {
-    fn from(BanEvent { change, ban, cause }: &BanEvent) -> Self {
+    fn from(BanEvent { change, ban, cause, date_ahead }: &BanEvent) -> Self {
         let (event, is_extended) = match change {
             BanChange::Banned { is_extended } => ("ban", *is_extended),
             BanChange::Unbanned => ("unban", false),
@@ -43,7 +47,7 @@ impl From<&BanEvent> for NativeBanEvent {
             event: event.to_owned(),
             is_extended,
             client: ban.target(),
-            until: date(ban.until),
+            until: date(ban.until, date_ahead.unwrap_or_else(clock::date_ahead)),
             reason: ban.reason.as_deref().map(str::to_owned),
             by: cause.text().to_owned(),
         }
@@ -54,7 +58,8 @@ impl From<&BanEvent> for NativeBanEvent {
 #[napi]
 pub fn subscribe_to_bans(env: Env, handle: u32, subscription: u32) -> Result<()> {
     let mailbox = thread::port_of(&env)?.mailbox();
-    error::check(&env, reputation(handle)?.subscribe(mailbox, subscription, clock::now()))
+    let reputation = reputation(handle)?;
+    error::check(&env, reputation.subscribe(mailbox, subscription, now_of(&reputation)))
 }
 
 #[napi]
@@ -64,9 +69,17 @@ pub fn unsubscribe_from_bans(handle: u32, subscription: u32) -> Result<()> {
 }
 
 /// Reports the bans that have ended, each once for all threads. Returns how many milliseconds until the next one ends; none
-/// where none does.
+/// where none does. Where processes share the reputation, bans that others have changed are reported as well, and the next
+/// look is due soon.
 #[napi]
 pub fn expire_bans(handle: u32) -> Result<Option<f64>> {
-    let next = reputation(handle)?.expire_bans(clock::now());
+    let reputation = reputation(handle)?;
+    if let Some(now) = reputation.shared_now() {
+        // Lists that cannot be read are in its statistics.
+        let _ = reputation.follow_others(now);
+        let next = reputation.expire_bans(now).map_or(LOOK_MS, |until| ceil_ms(until.saturating_sub(now)));
+        return Ok(Some(next.min(LOOK_MS)));
+    }
+    let next = reputation.expire_bans(clock::now());
     Ok(next.map(|until| in_elapsed_ms(until) - elapsed_ms()))
 }

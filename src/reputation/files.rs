@@ -5,9 +5,8 @@ use std::path::Path;
 use napi::bindgen_prelude::{Env, Result};
 use napi_derive::napi;
 use parking_lot::Mutex;
-use sluice_core::runtime::clock;
 
-use super::{persistence, reputation};
+use super::{now_of, persistence, reputation};
 use crate::runtime::error;
 use crate::runtime::replace_file::{Failure, replace_file};
 
@@ -29,7 +28,7 @@ pub struct NativeFileFailure {
 pub fn save_reputation(env: Env, handle: u32, path: String) -> Result<Option<NativeFileFailure>> {
     let reputation = reputation(handle)?;
     let _one_at_a_time = SAVING.lock();
-    let bytes = error::check(&env, reputation.save(clock::now(), clock::date_ahead()))?;
+    let bytes = error::check(&env, reputation.save(now_of(&reputation), reputation.date_ahead()))?;
     let written = replace_file(Path::new(&path), &bytes);
     if written.is_ok() {
         persistence::saved(&reputation, &path, &bytes);
@@ -45,7 +44,7 @@ pub fn load_reputation(env: Env, handle: u32, path: String) -> Result<Option<Nat
         Ok(bytes) => bytes,
         Err(error) => return Ok(Some(Failure { syscall: "open", error }.into())),
     };
-    error::check(&env, reputation.load(&bytes, &path, clock::now(), clock::date_ahead()))?;
+    error::check(&env, reputation.load(&bytes, &path, now_of(&reputation), reputation.date_ahead()))?;
     Ok(None)
 }
 

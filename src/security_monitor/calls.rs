@@ -129,7 +129,8 @@ fn with_monitor<const N: usize, R>(
 /// Bans the client of an alert in the reputation of this name. False when the client is not banned afterwards: the
 /// reputation does not exist, or allows the client.
 fn ban(reputation: &str, alert: &Alert) -> bool {
-    let banned = reputation::find(reputation)
-        .map(|reputation| reputation.ban_automatically(&alert.client, &alert.rule, clock::now()));
+    let banned = reputation::find(reputation).map(|reputation| {
+        reputation.ban_automatically(&alert.client, &alert.rule, reputation::now_of(&reputation))
+    });
     banned.is_some_and(|verdict| verdict.is_ok_and(|verdict| verdict.banned))
 }

@@ -1,5 +1,6 @@
-//! Open connections: counted over all threads, released with the thread that holds them.
+//! Open connections: counted over all threads, released with the thread that holds them. Processes can share the counts.
 
+mod config_words;
 mod connection;
 mod counts;
 pub(crate) mod gauge;
@@ -9,7 +10,9 @@ mod instance;
 mod options;
 mod queries;
 mod refusal;
+mod shared;
 mod stats;
+mod stored;
 mod tracker;
 
 pub use connection::{Connection, ConnectionEvent, ConnectionOptions};

@@ -45,14 +45,15 @@ pub(crate) use self::cell::{Cell, MAX_WORDS, Several, Single, Step, Words};
 pub(crate) use self::holds::Hold;
 pub use self::overflow::Overflow;
 pub(crate) use self::quick::Charged;
+pub(crate) use self::records::{OwnedRecords, Records, StackedRecords};
 pub(crate) use self::size::bytes_of_a_key;
 use self::size::pairs_for;
-use self::slots::{Candidates, Found, Slots};
+use self::slots::{Candidates, Found, Slot, Slots};
 use self::word::State;
 use crate::runtime::arena::{Arena, Word};
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::planted::planted;
-use crate::runtime::sync::{Ordering, pause};
+use crate::runtime::sync::{Ordering, fence, pause};
 
 /// The latest time of a clock, in the year 2079: an algorithm may add up to 2^60 to it, and its word has 62 bits.
 const LATEST: u64 = (3 << 60) - 1;
@@ -268,10 +269,10 @@ impl<C: Cell> Table<C> {
                 Step::Write(words, result) => (words, result),
             };
             let slot = found.slot;
-            let value = self.cell.keep(&words, slot.index)?;
+            let value = self.keep(&words, slot)?;
             let has_block = found.state.has_block() && !planted!(ChargeClearsBlock);
             let charged = State::value(value, has_block);
-            match slot.state.swap_if(found.state, charged) {
+            match self.replace(slot, found.state, charged) {
                 Ok(()) if planted!(ChargeIgnoresTag) || self.is_of_key(&found) => {
                     self.cell.release(found.state.word(), slot.index);
                     return Some(result);
@@ -292,6 +293,26 @@ impl<C: Cell> Table<C> {
                 }
             }
         }
+    }
+
+    /// A value that stands for the words in a slot; `None` when there is no room at the moment.
+    #[inline(always)]
+    fn keep(&self, words: &C::Words, slot: Slot<'_>) -> Option<u64> {
+        self.cell.keep(words, slot.index, |slot, value| self.slots.holds(slot, value))
+    }
+
+    /// Exchanges a state. The caller then releases its value. If its process is killed before, the value is not lost.
+    #[inline(always)]
+    fn replace(&self, slot: Slot<'_>, state: State, next: State) -> Result<(), State> {
+        if state.is_value() {
+            self.cell.disown(state.word());
+        }
+        slot.state.swap_if(state, next)
+    }
+
+    /// Values that calls are about to put into slots, in processes that live. Where no call is made there are none.
+    pub(crate) fn values_in_flight(&self) -> u64 {
+        self.cell.in_flight(|slot, value| self.slots.holds(slot, value))
     }
 
     /// The state of the key now, after another thread's change of it came between the reads of one state. `None` when the
@@ -315,11 +336,33 @@ impl<C: Cell> Table<C> {
         found.slot.state.swap_if(charged, found.state).is_ok()
     }
 
+    /// Looks at the value of a key that is in the table. `look` may be called for values that are no longer in their slot;
+    /// what it answers for these is dropped.
+    #[inline]
+    pub(crate) fn look_at<R>(&self, key: KeyHash, look: impl Fn(&C, u64) -> R) -> Option<R> {
+        let key = self.slots.candidates(key);
+        let mut found = self.slots.find_likely(&key);
+        loop {
+            let seen = match found {
+                Some(seen) => seen,
+                None => self.slots.find(&key)?,
+            };
+            let result = look(&self.cell, seen.state.word());
+            // A word of a later use was read: then the slot has changed, as in `Cell::read`.
+            fence(Ordering::Acquire);
+            if seen.slot.state.load(Ordering::Relaxed) == seen.state && self.is_of_key(&seen) {
+                return Some(result);
+            }
+            pause();
+            found = None;
+        }
+    }
+
     /// Frees the slot, if it still holds what was found.
     fn vacate(&self, found: &Found<'_>) -> bool {
         let Found { slot, tag, state } = *found;
         let free = State::free(tag.version().next());
-        if slot.state.swap_if(state, free).is_err() {
+        if self.replace(slot, state, free).is_err() {
             return false;
         }
         if slot.tag.load(Ordering::Acquire) != tag {

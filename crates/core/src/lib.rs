@@ -84,7 +84,7 @@ pub use rate_limiter::{
 };
 pub use registry::{Change, Entry, Registry, RegistryChange, Snapshot};
 pub use reputation::{
-    Ban, BanCause, BanChange, BanEvent, FOREVER, PersistOptions, Reputation, ReputationConfig,
+    Ban, BanCause, BanChange, BanEvent, FOREVER, PersistOptions, RangeFiles, Reputation, ReputationConfig,
     ReputationOptions, ReputationRule, ReputationStats, Verdict,
 };
 pub use runtime::{

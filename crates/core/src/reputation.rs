@@ -10,15 +10,18 @@ mod clients;
 mod file;
 mod history;
 mod ledger;
+mod machine;
 mod options;
 mod policy;
 mod ranges;
 mod shared_ranges;
 mod stats;
+mod store;
 mod verdict;
 
 pub use ban_events::{BanCause, BanChange, BanEvent};
 pub use ledger::Reputation;
+pub use machine::RangeFiles;
 pub use options::{PersistOptions, ReputationConfig, ReputationOptions};
 pub use stats::ReputationStats;
 pub use verdict::{Ban, ReputationRule, Verdict};

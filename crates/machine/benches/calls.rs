@@ -18,7 +18,7 @@ mod linux {
 
     use sluice_core::runtime::clock;
     use sluice_core::runtime::key_hash::KeyHash;
-    use sluice_core::{LocalHandle, RateLimiter, RateLimiterConfig, RateLimiterOptions};
+    use sluice_core::{LimitOptions, LocalHandle, Quota, RateLimiter, RateLimiterConfig, RateLimiterOptions};
     use sluice_machine::{Directory, SharedLimiter};
 
     const BATCHES: usize = 400;
@@ -27,14 +27,29 @@ mod linux {
 
     pub(super) fn main() {
         let directory = tempfile::tempdir_in("/dev/shm").expect("a file system in memory");
-        let options =
-            RateLimiterOptions { max_keys: MAX_KEYS, ..RateLimiterOptions::single(1_000_000_000, 1_000) };
-        let config = RateLimiterConfig::try_from(options).expect("valid");
-        let own = Arc::new(RateLimiter::new("process", config.clone()));
+        [1, 2, 3].into_iter().for_each(|limits| measure(&directory, limits));
+        look_after(&directory);
+    }
+
+    fn config(limits: usize) -> RateLimiterConfig {
+        let limits = (0..limits).map(|limit| LimitOptions {
+            name: limit.to_string(),
+            ..LimitOptions::new(Quota::new(1_000_000_000, 1_000))
+        });
+        let options = RateLimiterOptions { max_keys: MAX_KEYS, ..RateLimiterOptions::new(limits.collect()) };
+        options.try_into().expect("valid")
+    }
+
+    fn open(directory: &tempfile::TempDir, limits: usize) -> SharedLimiter {
+        let opened = Directory::open(directory.path()).expect("fit");
+        SharedLimiter::open(&opened, &format!("{limits} limits"), config(limits)).expect("fit")
+    }
+
+    fn measure(directory: &tempfile::TempDir, limits: usize) {
+        let own = Arc::new(RateLimiter::new("process", config(limits)));
         let begun = Instant::now();
-        let opened = Directory::open(directory.path());
-        let shared = SharedLimiter::open(&opened.expect("fit"), "machine", config).expect("fit");
-        print(&format!("creating takes {} us", begun.elapsed().as_micros()));
+        let shared = open(directory, limits);
+        print(&format!("{limits} limits: creating takes {} us", begun.elapsed().as_micros()));
         for keys in [1, 10_000, 70_000] {
             let hashes: Vec<_> =
                 (0_u64..keys).map(|key| shared.shared().hasher().bytes(&key.to_ne_bytes())).collect();
@@ -42,16 +57,15 @@ mod linux {
                 [LocalHandle::new(Arc::clone(&own)), LocalHandle::new(Arc::clone(shared.limiter()))];
             let [process, machine] = by_given_time(&mut handles, &hashes);
             print(&format!(
-                "{keys} keys, time given: {process:.1} ns, {machine:.1} ns, x {:.2}",
+                "{limits} limits, {keys} keys, time given: {process:.1} ns, {machine:.1} ns, x {:.2}",
                 machine / process
             ));
             let [process, machine] = by_own_time(&mut handles, &hashes, &shared);
             print(&format!(
-                "{keys} keys, own clock: {process:.1} ns, {machine:.1} ns, x {:.2}",
+                "{limits} limits, {keys} keys, own clock: {process:.1} ns, {machine:.1} ns, x {:.2}",
                 machine / process
             ));
         }
-        look_after(&directory, &shared);
     }
 
     fn by_given_time(handles: &mut [LocalHandle; 2], keys: &[KeyHash]) -> [f64; 2] {
@@ -84,17 +98,12 @@ mod linux {
         })
     }
 
-    fn look_after(directory: &tempfile::TempDir, shared: &SharedLimiter) {
-        let config = shared.limiter().config();
-        let attach = |_| {
-            let opened = Directory::open(directory.path()).expect("fit");
-            SharedLimiter::open(&opened, "machine", RateLimiterConfig::clone(&config)).expect("fit")
-        };
-        let others: Vec<_> = (0..7).map(attach).collect();
+    fn look_after(directory: &tempfile::TempDir) {
+        let all: Vec<_> = (0..8).map(|_| open(directory, 1)).collect();
         let [own, _] = in_turn(20, |_, _| {
-            shared.look_after().expect("attached");
+            all[0].look_after().expect("attached");
         });
-        print(&format!("looking after {} that live: {own:.0} ns", others.len() + 1));
+        print(&format!("looking after {} that live: {own:.0} ns", all.len()));
     }
 
     fn print(line: &str) {

@@ -30,8 +30,18 @@ pub(crate) fn create(
         what: format!("{} {:?} has options of more than 3 KiB", wanted.kind, wanted.name),
         accepted: "shorter names of the limits and of the instance",
     })?;
-    let (path, file) = (directory.path_of(file_name), open_unnamed(directory, wanted.bytes)?);
-    file.write_all_at(&header, 0)
+    create_with(directory, file_name, &header, wanted.bytes)
+}
+
+/// Creates a file of so many bytes, of which the first are given; `None` where there is one of this name by now.
+pub(crate) fn create_with(
+    directory: &Directory,
+    file_name: &str,
+    content: &[u8],
+    bytes: u64,
+) -> Result<Option<File>> {
+    let (path, file) = (directory.path_of(file_name), open_unnamed(directory, bytes)?);
+    file.write_all_at(content, 0)
         .map_err(|error| Error::unavailable(directory.path(), error, "a directory with room"))?;
     // Whatever the umask took away.
     fchmod(&file, Mode::RUSR | Mode::WUSR).map_err(|error| Error::of_system(&path, "fchmod", error))?;

@@ -9,10 +9,10 @@ use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use sluice_core::{AlgorithmKind, LimitOptions, LocalHandle, RateLimiterOptions};
+use sluice_core::{AlgorithmKind, LocalHandle, RateLimiterOptions};
 use sluice_machine::{Directory, SharedLimiter};
 
-use support::{config, directory, files, open, options, refusal, try_consume};
+use support::{config, directory, files, open, open_with, options, refusal, three_limits, try_consume};
 
 #[test]
 fn the_same_options_attach() {
@@ -81,18 +81,18 @@ fn the_sixty_fifth_process_is_refused() {
 }
 
 #[test]
-fn several_limits_are_not_shared_yet() {
+fn limits_that_differ_are_an_error_while_a_process_is_attached() {
     let directory = directory();
-    let single = options(5, 100).limits.remove(0);
-    let limits = ["a", "b"].map(|name| LimitOptions { name: name.to_owned(), ..single.clone() });
-    let options = RateLimiterOptions::new(limits.to_vec());
-    let opened = SharedLimiter::open(
-        &Directory::open(directory.path()).expect("fit"),
-        "api",
-        options.try_into().expect("valid"),
-    );
-    assert_eq!(refusal(opened).0, "UNSUPPORTED");
-    assert!(files(directory.path()).is_empty());
+    let first = open_with(directory.path(), three_limits(5, 100)).expect("fit");
+    let same = open_with(directory.path(), three_limits(5, 100)).expect("the same");
+    assert!(try_consume(&first, "client", 3) && try_consume(&same, "client", 2));
+    assert!(!try_consume(&same, "client", 1));
+    for other in [three_limits(6, 100), options(5, 100)] {
+        let (code, text) = refusal(open_with(directory.path(), other));
+        assert!(code == "CONFIG_MISMATCH" && text.contains("limits"), "{text}");
+    }
+    drop((first, same));
+    assert!(open_with(directory.path(), options(5, 100)).is_ok(), "replaced, with another layout");
 }
 
 #[test]
@@ -246,19 +246,21 @@ fn hostile_state_crashes_nothing() {
         }
         state
     };
-    for round in 0..36 {
-        let algorithm = [AlgorithmKind::Gcra, AlgorithmKind::FixedWindow, AlgorithmKind::SlidingWindow]
-            [round as usize % 3];
-        let options = RateLimiterOptions { max_keys: 300, ..RateLimiterOptions::by(algorithm, 5, 1_000) };
-        let open = || {
-            let directory = Directory::open(directory.path()).expect("fit");
-            SharedLimiter::open(&directory, "api", options.clone().try_into().expect("valid"))
+    for round in 0..48 {
+        let by =
+            |algorithm| RateLimiterOptions { max_keys: 300, ..RateLimiterOptions::by(algorithm, 5, 1_000) };
+        let options = match round % 4 {
+            0 => by(AlgorithmKind::Gcra),
+            1 => by(AlgorithmKind::FixedWindow),
+            2 => by(AlgorithmKind::SlidingWindow),
+            _ => three_limits(5, 300),
         };
+        let open = || open_with(directory.path(), options.clone());
         drop(open().expect("fit"));
         let path = files(directory.path()).remove(0);
         let file = File::options().write(true).open(&path).expect("own");
         let words = (fs::metadata(&path).expect("there").len() - 4_096) / 8;
-        file.write_all_at(&hostile_bytes(round / 3, words, &mut random), 4_096).expect("room");
+        file.write_all_at(&hostile_bytes(round / 4, words, &mut random), 4_096).expect("room");
         let limiter = open().expect("its header is sound");
         call_everything(&limiter);
         drop(limiter);

@@ -5,6 +5,7 @@
 mod support;
 
 use std::io::{Read, stdin};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Child;
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use sluice_core::LocalHandle;
 use sluice_machine::SharedLimiter;
 
 use support::{
-    DIRECTORY, ROLE, count_until_end, directory, key, open, options, print, read_until, spawn, try_consume,
+    DIRECTORY, ROLE, count_until_end, directory, key, open, open_with, options, print, read_until, spawn,
+    three_limits, try_consume,
 };
 
 /// Units that the processes share. None returns while a test runs.
@@ -27,12 +29,13 @@ const THREADS: u64 = 2;
 fn child() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let path = std::env::var(DIRECTORY).expect("given");
-    let limiter = open(Path::new(&path), QUOTA).expect("fit");
+    let options = if role == "consume three" { three_limits(QUOTA, 1_000) } else { options(QUOTA, 1_000) };
+    let limiter = open_with(Path::new(&path), options).expect("fit");
     match &*role {
-        "consume" => consume_all(&limiter),
+        "consume" | "consume three" => consume_all(&limiter),
         "attach" => {}
         "reconfigure" => {
-            let less = options(7, 1_000);
+            let less = support::options(7, 1_000);
             limiter.limiter().reconfigure(less, || limiter.shared().now()).expect("valid");
         }
         other => panic!("no role {other}"),
@@ -65,6 +68,19 @@ fn end(mut child: Child) -> u64 {
 fn kill(mut child: Child) -> u64 {
     child.kill().expect("it runs, or has ended");
     count_until_end(&mut child, b'+')
+}
+
+#[test]
+fn processes_share_one_quota_of_several_limits() {
+    let directory = directory();
+    let children: Vec<_> = (0..4).map(|_| spawn("consume three", directory.path())).collect();
+    let admitted: u64 = children.into_iter().map(end).sum();
+    assert_eq!(admitted, QUOTA);
+    let limiter = open_with(directory.path(), three_limits(QUOTA, 1_000)).expect("fit");
+    let now = limiter.shared().now();
+    let decision = limiter.limiter().peek(key(&limiter, "client"), now).expect("open");
+    assert_eq!((decision.policy, decision.limit, decision.remaining), (2, QUOTA, 0), "the lowest refuses");
+    assert_eq!(limiter.limiter().states_in_flight(), Ok(0));
 }
 
 #[test]
@@ -159,4 +175,41 @@ fn other_options_come_into_force_for_all_processes() {
     let newcomer = open(directory.path(), QUOTA).expect("the options of creation");
     assert_eq!(newcomer.limiter().config().options().limits[0].quota.limit, 9);
     assert_eq!(newcomer.limiter().config().generation(), 2);
+}
+
+/// Other code of the process closes the descriptor that has the lock, and may get its number for a file of its own.
+#[test]
+fn a_process_whose_descriptor_was_closed_attaches_again() {
+    let directory = directory();
+    let first = open(directory.path(), QUOTA).expect("fit");
+    let own = descriptors_of(&first);
+    let [descriptor] = own[..] else { panic!("one descriptor, not {own:?}") };
+    let second = open(directory.path(), QUOTA).expect("fit");
+    let mut handle = LocalHandle::new(Arc::clone(first.limiter()));
+    nix::unistd::close(descriptor).expect("it is open");
+
+    assert_eq!(second.look_after(), Ok(1), "its lock is free");
+    assert_eq!(second.shared().attached().len(), 1);
+    assert_eq!(first.look_after(), Ok(0));
+    assert_eq!((first.shared().attached().len(), second.look_after()), (2, Ok(0)), "it has another row");
+    let client = key(&first, "client");
+    assert!(handle.try_consume(client, 1, first.shared().now()).expect("open"));
+    assert!(try_consume(&first, "client", QUOTA - 2) && try_consume(&second, "client", 1));
+    assert!(!try_consume(&first, "client", 1));
+    first
+        .limiter()
+        .reconfigure(options(QUOTA + 1, 1_000), || first.shared().now())
+        .expect("a cell of its row");
+    assert_eq!(second.limiter().peek(client, second.shared().now()).expect("open").limit, QUOTA + 1);
+    drop((handle, first));
+    assert_eq!(second.look_after(), Ok(1), "an end is found as ever");
+}
+
+/// The descriptors of this process that are of the limiter's file. A file that was made without a name has another one there.
+fn descriptors_of(limiter: &SharedLimiter) -> Vec<i32> {
+    let identity = |path: &Path| std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+    let wanted = identity(limiter.shared().path());
+    let all = std::fs::read_dir("/proc/self/fd").expect("it is mounted");
+    let own = all.map(|entry| entry.expect("readable").path()).filter(|path| identity(path) == wanted);
+    own.map(|path| path.file_name().and_then(|name| name.to_str()?.parse().ok()).expect("a number")).collect()
 }

@@ -17,12 +17,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use sluice_core::LocalHandle;
+use sluice_core::{LocalHandle, RateLimiterOptions};
 use sluice_machine::SharedLimiter;
 
 use support::{
-    DIRECTORY, MONTH_MS, ROLE, directory, key, open, options, print, read_to_end, read_until, spawn,
-    try_consume,
+    DIRECTORY, MONTH_MS, ROLE, directory, key, open_with, options, print, read_to_end, read_until, spawn,
+    three_limits, try_consume,
 };
 
 const PROCESSES: usize = 4;
@@ -38,32 +38,46 @@ const PASSES: usize = 60;
 const BEGUN: u8 = b'<';
 const ENDED: u8 = b'>';
 
+/// What the processes of a round do.
+const ROLES: [&str; 4] = ["consume", "reconfigure", "consume by three limits", "reconfigure three limits"];
+/// All threads ask for one client.
+const HOT_ROLES: [&str; 2] = ["hot", "hot by three limits"];
+
+/// The options of a role: of its limits, `limit` is the lowest.
+fn options_of(role: &str, limit: u64) -> RateLimiterOptions {
+    if role.contains("three") { three_limits(limit, 1_000) } else { options(limit, 1_000) }
+}
+
+fn open(role: &str, path: &Path, limit: u64) -> SharedLimiter {
+    open_with(path, options_of(role, limit)).expect("fit")
+}
+
 #[test]
 #[ignore = "a process of the storm"]
 fn child() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let path = std::env::var(DIRECTORY).expect("given");
-    if role == "hot" {
-        return ask_for_one(Path::new(&path));
+    if HOT_ROLES.contains(&&*role) {
+        return ask_for_one(&role, Path::new(&path));
     }
-    let limiter = open(Path::new(&path), LIMITS[0]).expect("fit");
+    let limiter = open(&role, Path::new(&path), LIMITS[0]);
     print(BEGUN);
     thread::scope(|scope| {
         for thread in 0..THREADS {
-            let (limiter, reconfigures) = (&limiter, role == "reconfigure" && thread == 0);
-            scope.spawn(move || ask_for_all(limiter, reconfigures));
+            let (limiter, role) = (&limiter, &*role);
+            scope.spawn(move || ask_for_all(limiter, role, thread));
         }
     });
     print(ENDED);
 }
 
-fn ask_for_all(limiter: &SharedLimiter, reconfigures: bool) {
+fn ask_for_all(limiter: &SharedLimiter, role: &str, thread: usize) {
     let now = || limiter.shared().now();
     for pass in 0..PASSES {
         // A handle is dropped with each pass, and its seat taken by another thread.
         let mut handle = LocalHandle::new(Arc::clone(limiter.limiter()));
-        if reconfigures {
-            let options = options(LIMITS[pass % LIMITS.len()], 1_000);
+        if role.starts_with("reconfigure") && thread == 0 {
+            let options = options_of(role, LIMITS[pass % LIMITS.len()]);
             limiter.limiter().reconfigure(options, now).expect("changeable");
         }
         for client in CLIENTS {
@@ -97,8 +111,8 @@ impl Told {
 }
 
 /// Both threads ask for one client until it is refused.
-fn ask_for_one(path: &Path) {
-    let (limiter, told) = (open(path, HOT).expect("fit"), Told::open(path));
+fn ask_for_one(role: &str, path: &Path) {
+    let (limiter, told) = (open(role, path, HOT), Told::open(path));
     thread::scope(|scope| {
         for _ in 0..THREADS {
             let (limiter, told) = (&limiter, &told);
@@ -113,31 +127,38 @@ fn ask_for_one(path: &Path) {
     });
 }
 
-/// All threads change one word, and some are killed meanwhile.
+/// All threads change one word or one record, and some are killed meanwhile.
+fn use_one_up(role: &str) {
+    let (directory, begun) = (directory(), Instant::now());
+    std::fs::write(directory.path().join(TOLD), [0; 4_096]).expect("room");
+    let told = Told::open(directory.path());
+    let mut children: Vec<_> = (0..PROCESSES).map(|_| spawn(role, directory.path())).collect();
+    for kill in 1..=KILLS as u64 {
+        // Killed once so much was admitted.
+        while told.word().load(Ordering::Relaxed) < kill * HOT / (KILLS as u64 + 1) {
+            thread::yield_now();
+        }
+        let mut child = children.remove(0);
+        child.kill().expect("it runs, or has ended");
+        child.wait().expect("it ends");
+        children.push(spawn(role, directory.path()));
+    }
+    children.iter_mut().for_each(|child| drop(read_to_end(child)));
+    let admitted = told.word().load(Ordering::Relaxed);
+    // What time has returned since.
+    let returned = begun.elapsed().as_millis() as u64 * HOT / MONTH_MS + 1;
+    assert!(admitted < HOT + returned, "{role}: {admitted} of {HOT}");
+    assert!(admitted >= HOT - (KILLS * THREADS) as u64, "{role}: {admitted} of {HOT}");
+    let limiter = open(role, directory.path(), HOT);
+    limiter.look_after().expect("attached");
+    assert_eq!(limiter.limiter().states_in_flight(), Ok(0), "{role}: the dead hold nothing");
+}
+
 #[test]
 #[ignore = "takes a minute or more: npm run test:kill"]
 fn every_unit_of_a_client_is_admitted_once() {
-    for round in 0..5 {
-        let (directory, begun) = (directory(), Instant::now());
-        std::fs::write(directory.path().join(TOLD), [0; 4_096]).expect("room");
-        let told = Told::open(directory.path());
-        let mut children: Vec<_> = (0..PROCESSES).map(|_| spawn("hot", directory.path())).collect();
-        for kill in 1..=KILLS as u64 {
-            // Killed once so much was admitted.
-            while told.word().load(Ordering::Relaxed) < kill * HOT / (KILLS as u64 + 1) {
-                thread::yield_now();
-            }
-            let mut child = children.remove(0);
-            child.kill().expect("it runs, or has ended");
-            child.wait().expect("it ends");
-            children.push(spawn("hot", directory.path()));
-        }
-        children.iter_mut().for_each(|child| drop(read_to_end(child)));
-        let admitted = told.word().load(Ordering::Relaxed);
-        // What time has returned since.
-        let returned = begun.elapsed().as_millis() as u64 * HOT / MONTH_MS + 1;
-        assert!(admitted < HOT + returned, "round {round}: {admitted} of {HOT}");
-        assert!(admitted >= HOT - (KILLS * THREADS) as u64, "round {round}: {admitted} of {HOT}");
+    for _ in 0..5 {
+        HOT_ROLES.into_iter().for_each(use_one_up);
     }
 }
 
@@ -186,14 +207,14 @@ fn round(role: &str, random: &mut Random) -> (SharedLimiter, tempfile::TempDir, 
         children.push(spawn(role, directory.path()));
     }
     children.iter_mut().for_each(|child| admitted.add(&read_to_end(child)));
-    let limiter = open(directory.path(), LIMITS[0]).expect("fit");
+    let limiter = open(role, directory.path(), LIMITS[0]);
     limiter.look_after().expect("attached");
     (limiter, directory, admitted)
 }
 
 fn check(role: &str, seed: u64) {
     let (limiter, _directory, admitted) = round(role, &mut Random(seed));
-    let is_sure = role == "consume";
+    let is_sure = role.starts_with("consume");
     for client in CLIENTS {
         let units = admitted.0[usize::from(client)];
         assert!(units <= LIMITS[0], "{role}, seed {seed}: {units} units for {}", char::from(client));
@@ -206,8 +227,12 @@ fn check(role: &str, seed: u64) {
     let again = core.repair(|| limiter.shared().now()).expect("open");
     assert_eq!((again.claims, again.blocks, again.config), (0, 0, false), "{role}, seed {seed}");
     assert_eq!(limiter.shared().attached().len(), 1, "{role}, seed {seed}: the dead are found");
-    let limit = core.config().options().limits[0].quota.limit;
-    assert!(LIMITS.contains(&limit), "{role}, seed {seed}: half a config");
+    assert_eq!(core.states_in_flight(), Ok(0), "{role}, seed {seed}: the dead hold nothing");
+    let in_force = core.config();
+    let limits: Vec<_> = in_force.options().limits.iter().map(|limit| limit.quota.limit).collect();
+    let limit = *limits.iter().min().expect("one at least");
+    let known: Vec<_> = options_of(role, limit).limits.iter().map(|limit| limit.quota.limit).collect();
+    assert!(LIMITS.contains(&limit) && limits == known, "{role}, seed {seed}: half a config");
     // Everything can be used again, by the limit in force.
     core.clear(limiter.shared().now()).expect("open");
     let clients = CLIENTS.map(|client| char::from(client).to_string());
@@ -220,7 +245,7 @@ fn check(role: &str, seed: u64) {
 fn every_round_of_random_kills_is_sound() {
     let rounds = std::env::var("SLUICE_TEST_ROUNDS").map_or(100, |rounds| rounds.parse().expect("a number"));
     for seed in 0..rounds {
-        check(if seed % 2 == 0 { "consume" } else { "reconfigure" }, seed);
+        check(ROLES[seed as usize % ROLES.len()], seed);
     }
     let _ = writeln!(stderr(), "{rounds} rounds of {KILLS} kills are sound");
 }

@@ -1,39 +1,71 @@
 //! How many connections are open, in total and by client.
 
+mod holdings;
+mod of_machine;
+mod of_process;
+
 use std::result::Result;
 use std::sync::Arc;
 
-use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
-
-use super::gauge::Gauge;
+pub(super) use self::of_machine::{CountsOfMachine, OwnPart};
+pub(super) use self::of_process::CountsOfProcess;
 use super::options::ConnectionTrackerOptions;
 use super::refusal::Refusal;
 
-/// Open connections of all threads: never more than `max`, nor than `maxPerClient` of one client.
-#[derive(Debug)]
-pub(super) struct Counts {
-    total: Gauge,
-    /// Clients with open connections. The lock of a client's shard makes check and count one step.
-    clients: DashMap<Arc<str>, u64>,
+/// Open connections of all threads of a process, or of all processes of a machine: never more than `max`, nor than
+/// `maxPerClient` of one client.
+pub(super) enum Counts {
+    OfProcess(CountsOfProcess),
+    OfMachine(Box<CountsOfMachine>),
+}
+
+/// Counts that connections are opened and closed by. As long as it is held, the connections of this process are not counted
+/// anew; see [`CountsOfMachine::count_anew`].
+pub(super) enum Counting<'a> {
+    OfProcess(&'a CountsOfProcess),
+    OfMachine(OwnPart<'a>),
 }
 
 impl Counts {
-    pub(super) fn new() -> Self {
-        Self { total: Gauge::new(), clients: DashMap::new() }
+    /// The caller has kept up with what other processes think of this one.
+    pub(super) fn enter(&self) -> Counting<'_> {
+        match self {
+            Self::OfProcess(counts) => Counting::OfProcess(counts),
+            Self::OfMachine(counts) => Counting::OfMachine(counts.enter()),
+        }
     }
 
+    /// Open connections of all threads, and of all processes that count together.
     pub(super) fn total(&self) -> u64 {
-        self.total.get()
+        match self {
+            Self::OfProcess(counts) => counts.total(),
+            Self::OfMachine(counts) => counts.enter().total(),
+        }
+    }
+
+    /// Open connections of this process.
+    pub(super) fn total_of_process(&self) -> u64 {
+        match self {
+            Self::OfProcess(counts) => counts.total(),
+            Self::OfMachine(counts) => counts.enter().total_of_process(),
+        }
     }
 
     pub(super) fn of_client(&self, client: &str) -> u64 {
-        self.clients.get(client).map_or(0, |count| *count)
+        match self {
+            Self::OfProcess(counts) => counts.of_client(client),
+            Self::OfMachine(counts) => counts.enter().of_client(client),
+        }
     }
+}
 
+impl Counting<'_> {
     /// Counts one connection more in total.
     pub(super) fn try_raise(&self, options: &ConnectionTrackerOptions) -> Result<(), Refusal> {
-        if self.raise_total(options) { Ok(()) } else { Err(Refusal::Max) }
+        match self {
+            Self::OfProcess(counts) => counts.try_raise(options),
+            Self::OfMachine(counts) => counts.try_raise(options),
+        }
     }
 
     /// Counts one connection more of the client and in total, or neither.
@@ -42,7 +74,10 @@ impl Counts {
         client: &Arc<str>,
         options: &ConnectionTrackerOptions,
     ) -> Result<(), Refusal> {
-        self.raise_client_if(client, options, || self.raise_total(options))
+        match self {
+            Self::OfProcess(counts) => counts.try_raise_both(client, options),
+            Self::OfMachine(counts) => counts.try_raise_both(client, options),
+        }
     }
 
     /// Counts one connection more of the client, which counts in total already.
@@ -51,49 +86,24 @@ impl Counts {
         client: &Arc<str>,
         options: &ConnectionTrackerOptions,
     ) -> Result<(), Refusal> {
-        self.raise_client_if(client, options, || true)
+        match self {
+            Self::OfProcess(counts) => counts.try_raise_client(client, options),
+            Self::OfMachine(counts) => counts.try_raise_client(client, options),
+        }
     }
 
-    /// Counts one connection fewer in total, and of the client if there is one. Returns how many are left in total.
+    /// Counts one connection less in total, and of the client if there is one. Returns how many are left in this process.
     pub(super) fn lower(&self, client: Option<&Arc<str>>) -> u64 {
-        if let Some(client) = client {
-            self.lower_client(client);
+        match self {
+            Self::OfProcess(counts) => counts.lower(client),
+            Self::OfMachine(counts) => counts.lower(client),
         }
-        self.total.lower()
     }
 
     pub(super) fn lower_client(&self, client: &Arc<str>) {
-        if let Entry::Occupied(mut count) = self.clients.entry(Arc::clone(client)) {
-            match *count.get() {
-                1 => drop(count.remove()),
-                more => *count.get_mut() = more - 1,
-            }
+        match self {
+            Self::OfProcess(counts) => counts.lower_client(client),
+            Self::OfMachine(counts) => counts.lower_client(client),
         }
-    }
-
-    /// `has_room` is called last, under the lock of the client's shard.
-    fn raise_client_if(
-        &self,
-        client: &Arc<str>,
-        options: &ConnectionTrackerOptions,
-        has_room: impl FnOnce() -> bool,
-    ) -> Result<(), Refusal> {
-        let max_per_client = options.max_per_client.unwrap_or(u64::MAX);
-        match self.clients.entry(Arc::clone(client)) {
-            Entry::Occupied(count) if *count.get() >= max_per_client => Err(Refusal::MaxPerClient),
-            _ if !has_room() => Err(Refusal::Max),
-            Entry::Occupied(mut count) => {
-                *count.get_mut() += 1;
-                Ok(())
-            }
-            Entry::Vacant(entry) => {
-                entry.insert(1);
-                Ok(())
-            }
-        }
-    }
-
-    fn raise_total(&self, options: &ConnectionTrackerOptions) -> bool {
-        self.total.try_raise(options.max.unwrap_or(u64::MAX))
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use arc_swap::Guard;
+
 use super::ConnectionTracker;
 use super::options::ConnectionTrackerConfig;
 use crate::Result;
@@ -39,15 +41,27 @@ impl Instance for ConnectionTracker {
 
     /// Open connections stay open, even if they are more than the new options allow.
     fn reconfigure(&self, name: &str, config: ConnectionTrackerConfig, _: bool) -> Result<Option<Arc<Self>>> {
-        let in_force = self.in_force.load().replaced_by(name, config)?;
-        self.in_force.store(Arc::new(in_force));
-        Ok(None)
+        loop {
+            let in_force = Guard::into_inner(self.in_force());
+            let next = in_force.replaced_by(name, config.clone())?;
+            match &self.sharing {
+                Some(sharing) if !sharing.replace(&self.in_force, &in_force, &next)? => {}
+                Some(_) => return Ok(None),
+                None => {
+                    self.in_force.store(Arc::new(next));
+                    return Ok(None);
+                }
+            }
+        }
     }
 
-    /// Sockets stay open, and no longer count.
+    /// Sockets stay open, and no longer count. What processes share stays: others count on it.
     fn reset(&self) {
         for connection in self.select(|_| true) {
             self.forget(&connection);
+        }
+        if self.sharing.is_some() {
+            return;
         }
         if let Some(opens) = &self.in_force.load().opens {
             Instance::reset(&**opens);
@@ -57,6 +71,12 @@ impl Instance for ConnectionTracker {
 
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
+        if self.sharing.is_some() {
+            // Other processes go on, and would count them.
+            for connection in self.select(|_| true) {
+                self.forget(&connection);
+            }
+        }
         if let Some(opens) = &self.in_force.load().opens {
             Instance::close(&**opens);
         }

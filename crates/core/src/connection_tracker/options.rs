@@ -9,6 +9,13 @@ use crate::{AlgorithmKind, Error, LimitOptions, Quota, RateLimiterConfig, RateLi
 
 /// Clients whose rate of opening is remembered: as many as a limiter holds by default.
 const MAX_OPENING_CLIENTS: u64 = 1_000_000;
+/// The same where processes share it, and clients with open connections where there is no `max`. All of the memory is
+/// reserved.
+const MAX_SHARED_CLIENTS: u64 = 100_000;
+/// The highest `max` where processes share it.
+const MAX_SHARED: u64 = 1_000_000;
+/// Places of clients at least: each process needs one for a client, also while it is refused.
+const MIN_SHARED_CLIENTS: u64 = 1_024;
 
 /// The text for clients that are not addresses.
 const OPAQUE: &str = "opaque";
@@ -61,7 +68,7 @@ impl TryFrom<ConnectionTrackerOptions> for ConnectionTrackerConfig {
         let gcra = |quota: Option<Quota>, owner| quota.map(|quota| quota.to_gcra(owner)).transpose();
         gcra(options.opens, "ConnectionTracker opens")?;
         Ok(Self {
-            opens: options.opens.map(opens_limiter).transpose()?,
+            opens: options.opens.map(|opens| opens_limiter(opens, MAX_OPENING_CLIENTS)).transpose()?,
             messages: gcra(options.messages, "ConnectionTracker messages")?,
             bytes: gcra(options.bytes, "ConnectionTracker bytes")?,
             has_opaque_clients: options.clients == OPAQUE,
@@ -71,13 +78,32 @@ impl TryFrom<ConnectionTrackerOptions> for ConnectionTrackerConfig {
 }
 
 /// The limiter that counts how often clients open.
-fn opens_limiter(quota: Quota) -> Result<RateLimiterConfig> {
+fn opens_limiter(quota: Quota, max_keys: u64) -> Result<RateLimiterConfig> {
     let limit = LimitOptions { name: "opens".to_owned(), quota, algorithm: AlgorithmKind::Gcra };
     let by_default = RateLimiterOptions::single(quota.limit, quota.window_ms);
-    RateLimiterOptions { limits: vec![limit], max_keys: MAX_OPENING_CLIENTS, ..by_default }.try_into()
+    RateLimiterOptions { limits: vec![limit], max_keys, ..by_default }.try_into()
 }
 
 impl ConnectionTrackerConfig {
+    /// This config, where processes share the tracker.
+    ///
+    /// # Errors
+    /// More connections than processes can share.
+    pub fn shared(self) -> Result<Self> {
+        if let Some(max) = self.options.max.filter(|max| *max > MAX_SHARED) {
+            let accepted = format!("at most {MAX_SHARED}, where processes share it");
+            return Err(Error::invalid_option("ConnectionTracker max", max, accepted));
+        }
+        let opens = self.options.opens.map(|opens| opens_limiter(opens, MAX_SHARED_CLIENTS)).transpose()?;
+        Ok(Self { opens, ..self })
+    }
+
+    /// Clients that a shared tracker which is created with this config has places for: each in one process. A client has as
+    /// many as it has connections, at most.
+    pub(super) fn shared_clients(&self) -> u64 {
+        self.options.max.map_or(MAX_SHARED_CLIENTS, |max| max.saturating_mul(2).max(MIN_SHARED_CLIENTS))
+    }
+
     /// The name under which a client is counted.
     pub(super) fn client(&self, text: &str) -> Result<String> {
         if self.has_opaque_clients {

@@ -9,19 +9,25 @@ use super::stats::ConnectionTrackerStats;
 use crate::Result;
 
 impl ConnectionTracker {
-    /// Open connections over all threads.
+    /// Open connections over all threads, and over all processes that share it.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.total()
     }
 
-    /// Open connections of one client over all threads.
+    /// Open connections of this process.
+    #[must_use]
+    pub fn count_of_process(&self) -> u64 {
+        self.counts.total_of_process()
+    }
+
+    /// Open connections of one client over all threads, and over all processes that share it.
     ///
     /// # Errors
     /// The tracker was destroyed, or the client is not an address.
     pub fn count_for(&self, client: &str) -> Result<u64> {
         self.check_open()?;
-        let client = self.in_force.load().config.client(client)?;
+        let client = self.in_force().config.client(client)?;
         Ok(self.counts.of_client(&client))
     }
 
@@ -73,10 +79,10 @@ impl ConnectionTracker {
     /// The default of [`close_idle`](Self::close_idle), in milliseconds.
     #[must_use]
     pub fn idle_timeout_ms(&self) -> Option<u64> {
-        self.in_force.load().config.options.idle_timeout_ms
+        self.in_force().config.options.idle_timeout_ms
     }
 
-    /// Sums over all threads. Costs one pass over the connections.
+    /// Sums over all threads, and over all processes that share it; connections by thread of this process alone. Costs one pass over the connections.
     ///
     /// # Errors
     /// The tracker was destroyed.

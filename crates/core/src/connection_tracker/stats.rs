@@ -1,9 +1,11 @@
 //! What a tracker counts since its creation.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use super::refusal::Refusal;
 use crate::runtime::ThreadId;
+use crate::runtime::arena::Arena;
 use crate::runtime::sharded_counters::ShardedCounters;
 
 /// Counts over all threads.
@@ -62,6 +64,11 @@ pub(super) struct Counters(ShardedCounters<COUNTERS>);
 impl Counters {
     pub(super) fn new() -> Self {
         Self(ShardedCounters::new())
+    }
+
+    /// Of all processes that share the memory.
+    pub(super) fn in_arena(arena: &Arena) -> io::Result<Self> {
+        ShardedCounters::in_arena(arena).map(Self)
     }
 
     pub(super) fn add(&self, counter: Counter, amount: u64) {

@@ -4,16 +4,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use dashmap::DashMap;
 use parking_lot::Mutex;
 
 use super::connection::{Connection, ConnectionEvent, ConnectionOptions};
-use super::counts::Counts;
+use super::counts::{Counting, Counts, CountsOfProcess};
 use super::ids::Ids;
 use super::in_force::InForce;
 use super::options::ConnectionTrackerConfig;
 use super::refusal::{Opened, Refusal};
+use super::shared::Sharing;
 use super::stats::{Counter, Counters};
 use crate::runtime::ThreadId;
 use crate::runtime::clock::{MS, SetBack};
@@ -23,11 +24,14 @@ use crate::runtime::memory::MemoryUse;
 use crate::runtime::subscribers::Subscribers;
 use crate::{Error, Result};
 
-/// Connections of all threads: never more than `max`, nor than `maxPerClient` of one client.
+/// Connections of all threads, or of all processes that share it: never more than `max`, nor than `maxPerClient` of one
+/// client. What is known of each connection is of its process alone.
 pub struct ConnectionTracker {
     pub(super) name: String,
     pub(super) created_with: OptionList,
     pub(super) in_force: ArcSwap<InForce>,
+    /// Where processes share it.
+    pub(super) sharing: Option<Sharing>,
     pub(super) counts: Counts,
     pub(super) connections: DashMap<u64, Arc<Connection>>,
     pub(super) ids: Ids,
@@ -55,24 +59,40 @@ impl ConnectionTracker {
     /// # Errors
     /// The system cannot map the memory of `opens`.
     pub fn try_new(name: &str, config: ConnectionTrackerConfig) -> Result<Self> {
-        Ok(Self {
+        let (created_with, in_force) = (config.list(), InForce::new(name, config)?);
+        let counts = Counts::OfProcess(CountsOfProcess::new());
+        Ok(Self::of_parts(name, created_with, in_force, (counts, Counters::new()), None))
+    }
+
+    pub(super) fn of_parts(
+        name: &str,
+        created_with: OptionList,
+        in_force: InForce,
+        (counts, counters): (Counts, Counters),
+        sharing: Option<Sharing>,
+    ) -> Self {
+        Self {
             name: name.to_owned(),
-            created_with: config.list(),
-            in_force: ArcSwap::from_pointee(InForce::new(name, config)?),
-            counts: Counts::new(),
+            created_with,
+            in_force: ArcSwap::from_pointee(in_force),
+            sharing,
+            counts,
             connections: DashMap::new(),
             ids: Ids::default(),
             next_serial: AtomicU64::new(1),
             draining: Mutex::new(Vec::new()),
             subscribers: Subscribers::default(),
-            counters: Counters::new(),
+            counters,
             closed: AtomicBool::new(false),
-        })
+        }
     }
 
-    /// The memory of the clients that `opens` counts, where there is such a limit.
+    /// The memory of the clients that `opens` counts, where there is such a limit, and its memory is of this process.
     #[must_use]
     pub fn opens_memory(&self) -> Option<Arc<MemoryUse>> {
+        if self.sharing.is_some() {
+            return None;
+        }
         self.in_force.load().opens.as_ref().map(|opens| Arc::clone(opens.memory()))
     }
 
@@ -100,20 +120,21 @@ impl ConnectionTracker {
         at: (u64, u64),
     ) -> Result<Opened> {
         self.check_open()?;
-        let in_force = self.in_force.load();
+        let in_force = self.in_force();
         let client: Option<Arc<str>> =
             client.map(|text| in_force.config.client(text)).transpose()?.map(Arc::from);
         if let Some(id) = options.id.filter(|id| self.ids.contains(id)) {
             return Err(duplicate(id));
         }
         let counted = client.as_ref().filter(|_| options.check_client);
-        if let Err(refusal) = self.admit(&in_force, counted, at.0) {
+        let counting = self.counting();
+        if let Err(refusal) = Self::admit(&counting, &in_force, counted, at.0) {
             self.counters.count_refusal(refusal);
             return Ok(Opened::No(refusal));
         }
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
         let Some(id) = self.ids.claim(options.id, serial) else {
-            self.release(counted);
+            self.release(&counting, counted);
             return Err(duplicate(options.id.unwrap_or_default()));
         };
         let connection = Arc::new(Connection::new(serial, id, client, options, at));
@@ -130,13 +151,14 @@ impl ConnectionTracker {
     /// The tracker was destroyed, or the client is not an address.
     pub fn assign(&self, connection: &Connection, client: &str, now: u64) -> Result<Option<Refusal>> {
         self.check_open()?;
-        let in_force = self.in_force.load();
+        let in_force = self.in_force();
         let client: Arc<str> = Arc::from(in_force.config.client(client)?);
         if connection.counted_client().is_some() {
             return Ok(None);
         }
+        let counting = self.counting();
         let raised = in_force.charge_open(&client, now).and_then(|()| {
-            self.counts
+            counting
                 .try_raise_client(&client, &in_force.config.options)
                 .inspect_err(|_| in_force.refund_open(&client, now))
         });
@@ -145,7 +167,7 @@ impl ConnectionTracker {
             return Ok(Some(refusal));
         }
         if !connection.assign(&client) {
-            self.counts.lower_client(&client);
+            counting.lower_client(&client);
         }
         Ok(None)
     }
@@ -161,13 +183,14 @@ impl ConnectionTracker {
 
     /// As [`close`](Self::close), for a connection whose socket is closed already.
     pub fn forget(&self, connection: &Connection) -> bool {
+        let counting = self.counting();
         if !connection.close() {
             return false;
         }
         self.connections.remove(&connection.serial);
         self.ids.release(&connection.id);
         self.counters.add(Counter::Closed, 1);
-        self.release(connection.counted_client().as_ref());
+        self.release(&counting, connection.counted_client().as_ref());
         true
     }
 
@@ -197,7 +220,7 @@ impl ConnectionTracker {
         self.check_open()?;
         let Some(connection) = self.by_serial(serial) else { return Ok(false) };
         connection.touch(now);
-        let allowed = connection.try_message(&self.in_force.load().config, bytes, now);
+        let allowed = connection.try_message(&self.in_force().config, bytes, now);
         self.counters.count_message(allowed, bytes);
         Ok(allowed)
     }
@@ -242,9 +265,7 @@ impl ConnectionTracker {
 
     /// A test set the clock back: quotas refill, and connections become idle, as before.
     pub fn clock_was_set_back(&self, set_back: SetBack) {
-        if let Some(opens) = &self.in_force.load().opens {
-            opens.clock_was_set_back(set_back);
-        }
+        self.in_force.load().clock_was_set_back(set_back);
         for connection in &self.connections {
             connection.clock_was_set_back(set_back);
         }
@@ -256,28 +277,47 @@ impl ConnectionTracker {
     /// The tracker was destroyed.
     pub fn check_open(&self) -> Result<()> {
         // Relaxed: a call that races with `destroy` may still be answered.
-        if self.closed.load(Ordering::Relaxed) {
+        if self.closed.load(Ordering::Relaxed) || self.is_closed_everywhere() {
             return Err(Error::Closed { name: self.name.clone() });
         }
         Ok(())
     }
 
+    /// The options in force: in shared memory, another process may have replaced them.
+    pub(super) fn in_force(&self) -> Guard<Arc<InForce>> {
+        if let Some(sharing) = &self.sharing {
+            sharing.follow(&self.in_force);
+        }
+        self.in_force.load()
+    }
+
+    /// The counts, for a connection that opens or closes. Held until the connection is found, or is not.
+    fn counting(&self) -> Counting<'_> {
+        if let Counts::OfMachine(counts) = &self.counts
+            && counts.is_lost()
+        {
+            let client_of = |connection: &Arc<Connection>| connection.counted_client();
+            counts.count_anew(|| self.select(|_| true).iter().map(client_of).collect());
+        }
+        self.counts.enter()
+    }
+
     /// Counts one connection: all limits are charged, or none.
     fn admit(
-        &self,
+        counting: &Counting<'_>,
         in_force: &InForce,
         client: Option<&Arc<str>>,
         now: u64,
     ) -> std::result::Result<(), Refusal> {
         let options = &in_force.config.options;
-        let Some(client) = client else { return self.counts.try_raise(options) };
+        let Some(client) = client else { return counting.try_raise(options) };
         in_force.charge_open(client, now)?;
-        self.counts.try_raise_both(client, options).inspect_err(|_| in_force.refund_open(client, now))
+        counting.try_raise_both(client, options).inspect_err(|_| in_force.refund_open(client, now))
     }
 
     /// Takes back what [`admit`](Self::admit) counted, except the charge for opening.
-    fn release(&self, client: Option<&Arc<str>>) {
-        if self.counts.lower(client) == 0 {
+    fn release(&self, counting: &Counting<'_>, client: Option<&Arc<str>>) {
+        if counting.lower(client) == 0 {
             for (sink, subscription) in self.draining.lock().drain(..) {
                 sink.push(subscription, ConnectionEvent::Drained);
             }

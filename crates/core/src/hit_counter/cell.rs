@@ -25,7 +25,7 @@ impl Cell for CountCell {
     }
 
     #[inline]
-    fn keep(&self, words: &[u64; 1], _: usize) -> Option<u64> {
+    fn keep(&self, words: &[u64; 1], _: usize, _: impl Fn(usize, u64) -> bool) -> Option<u64> {
         Some(words[0])
     }
 

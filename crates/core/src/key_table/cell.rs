@@ -4,8 +4,10 @@
 //! as the same calls one after the other.
 
 use std::io;
+use std::sync::Arc;
 
-use super::records::Records;
+use super::records::{OwnedRecords, Records, StackedRecords};
+use crate::machine::Processes;
 use crate::runtime::arena::Arena;
 use crate::runtime::sync::{Ordering, fence};
 
@@ -36,16 +38,31 @@ pub(crate) trait Cell: Send + Sync {
     /// Whether the slot must be read again after `read`.
     const READ_IS_UNSURE: bool;
 
-    /// A value that stands for the words, for one slot only; `None` when there is no room at the moment.
-    fn keep(&self, words: &Self::Words, slot: usize) -> Option<u64>;
+    /// A value that stands for the words, for one slot only; `None` when there is no room at the moment. `is_in` says
+    /// whether a slot holds a value.
+    fn keep(&self, words: &Self::Words, slot: usize, is_in: impl Fn(usize, u64) -> bool) -> Option<u64>;
+
+    /// Before a call takes a value out of its slot: what it stands for must not be lost if the call gets no further.
+    #[inline(always)]
+    fn disown(&self, _value: u64) {}
 
     /// Frees a value that is no longer in its slot, or never was.
     fn release(&self, value: u64, slot: usize);
+
+    /// Values that a call is about to put into a slot, in a process that lives.
+    fn in_flight(&self, _is_in: impl Fn(usize, u64) -> bool) -> u64 {
+        0
+    }
 
     /// What is lost with a key that expires in `left` nanoseconds, where it makes room for one that would expire in `fresh`.
     /// Of live keys, the one with the least goes first.
     fn eviction_loss(&self, _words: &Self::Words, left: u64, _fresh: u64) -> u64 {
         left
+    }
+
+    /// Whether a key must not be evicted now, however full the table is.
+    fn must_stay(&self, _words: &Self::Words, _now: u64) -> bool {
+        false
     }
 }
 
@@ -63,7 +80,7 @@ impl Cell for Single {
     }
 
     #[inline]
-    fn keep(&self, words: &[u64; 1], _: usize) -> Option<u64> {
+    fn keep(&self, words: &[u64; 1], _: usize, _: impl Fn(usize, u64) -> bool) -> Option<u64> {
         Some(words[0])
     }
 
@@ -73,27 +90,40 @@ impl Cell for Single {
 
 /// Several limits: the value names a record of their words. A record is written before its name is published, and does not
 /// change while it is. Records are reused, each time under another name.
-pub(crate) struct Several {
-    records: Records,
+pub(crate) struct Several<R> {
+    records: R,
 }
 
-impl Several {
+impl Several<StackedRecords> {
     pub(crate) fn new(slots: usize, limits: usize, arena: &Arena) -> io::Result<Self> {
-        Ok(Self { records: Records::new(slots, limits, arena)? })
+        Ok(Self { records: StackedRecords::new(slots, limits, arena)? })
     }
 
     /// Bytes of a slot.
     pub(crate) const fn bytes_each(limits: usize) -> usize {
-        Records::bytes_each(limits)
+        StackedRecords::bytes_each(limits)
     }
+}
 
-    #[cfg(all(test, any(sluice_loom, sluice_shuttle)))]
+impl Several<OwnedRecords> {
+    pub(crate) fn shared(
+        slots: usize,
+        limits: usize,
+        arena: &Arena,
+        processes: Arc<Processes>,
+    ) -> io::Result<Self> {
+        Ok(Self { records: OwnedRecords::new(slots, limits, arena, processes)? })
+    }
+}
+
+#[cfg(all(test, any(sluice_loom, sluice_shuttle)))]
+impl<R: Records> Several<R> {
     pub(crate) fn records_in_use(&self) -> u64 {
         self.records.in_use()
     }
 }
 
-impl Cell for Several {
+impl<R: Records> Cell for Several<R> {
     type Words = [u64; MAX_WORDS];
     const READ_IS_UNSURE: bool = true;
 
@@ -106,14 +136,23 @@ impl Cell for Several {
         words
     }
 
-    fn keep(&self, words: &Self::Words, slot: usize) -> Option<u64> {
+    fn keep(&self, words: &Self::Words, slot: usize, is_in: impl Fn(usize, u64) -> bool) -> Option<u64> {
         if *words == Self::Words::default() {
             return Some(0);
         }
-        self.records.take(words, slot)
+        self.records.take(words, slot, is_in)
+    }
+
+    #[inline(always)]
+    fn disown(&self, value: u64) {
+        self.records.disown(value);
     }
 
     fn release(&self, value: u64, slot: usize) {
         self.records.give_back(value, slot);
+    }
+
+    fn in_flight(&self, is_in: impl Fn(usize, u64) -> bool) -> u64 {
+        self.records.in_flight(is_in)
     }
 }

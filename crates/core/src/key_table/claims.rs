@@ -147,7 +147,7 @@ impl<C: Cell> Table<C> {
         if blocked_until.is_some_and(|until| !self.block_ends.extend(slot, claim.tag, until)) {
             return None;
         }
-        let Some(value) = self.cell.keep(&words, slot.index) else {
+        let Some(value) = self.keep(&words, slot) else {
             self.cancel(claim);
             return None;
         };

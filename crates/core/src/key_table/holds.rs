@@ -71,9 +71,9 @@ impl<C: Cell> Table<C> {
         if hold.words == hold.expected {
             return self.is_of_key(found);
         }
-        let Some(value) = self.cell.keep(&hold.words, slot.index) else { return false };
+        let Some(value) = self.keep(&hold.words, slot) else { return false };
         let held = State::value(value, true);
-        if slot.state.swap_if(marked, held).is_err() {
+        if self.replace(slot, marked, held).is_err() {
             self.cell.release(value, slot.index);
             return false;
         }

@@ -18,6 +18,7 @@ use super::small::*;
 use super::vacancy::Arrival;
 use super::*;
 use crate::key_table::cell::{Several, Single};
+use crate::key_table::records::{OwnedRecords, StackedRecords};
 use crate::rate_limiter::algorithm::Algorithm;
 
 type Key = (u64, u64);
@@ -61,10 +62,10 @@ impl Small<Single> {
     }
 }
 
-impl Small<Several> {
+impl<C: OfTwoLimits> Small<C> {
     fn of_two_limits(burst: u64) -> Self {
-        let several = |slots| Several::new(slots, 2, &Arena::default());
-        Self { table: small_table(1, Bound::of(None), Overflow::Evict, several), burst, path: Path::Full }
+        let table = small_table(1, Bound::of(None), Overflow::Evict, C::of_two_limits);
+        Self { table, burst, path: Path::Full }
     }
 }
 

@@ -4,7 +4,7 @@ use super::slots::{Found, Slot};
 use super::word::State;
 use super::{Client, Table};
 use crate::key_table::cell::{Cell, Step};
-use crate::runtime::sync::Ordering;
+use crate::runtime::sync::{Ordering, pause};
 
 impl<C: Cell> Table<C> {
     /// Removes every key, one after the other.
@@ -68,6 +68,22 @@ impl<C: Cell> Table<C> {
     /// How many keys there are of which `holds` is true.
     pub(crate) fn count_clients(&self, holds: impl Fn(&Client<C::Words>) -> bool) -> u64 {
         self.occupied().filter_map(|found| self.read(&found)).filter(holds).count() as u64
+    }
+
+    /// Looks at the words of every key. Those of a key that changes meanwhile are read again, so no key is left out that
+    /// is there all the time.
+    pub(crate) fn each(&self, mut look: impl FnMut(&C::Words)) {
+        for mut found in self.occupied() {
+            while found.state.is_value() && found.state != State::FRESH {
+                if let Some(client) = self.read(&found) {
+                    look(&client.words);
+                    break;
+                }
+                pause();
+                found.tag = found.slot.tag.load(Ordering::SeqCst);
+                found.state = found.slot.state.load(Ordering::SeqCst);
+            }
+        }
     }
 
     /// Every slot that holds a value.

@@ -11,6 +11,7 @@ use shuttle::{Config, Runner, thread};
 use super::small::*;
 use super::*;
 use crate::key_table::cell::{Several, Single};
+use crate::key_table::records::{OwnedRecords, StackedRecords};
 
 const THREADS: usize = 5;
 const CALLS: u64 = 12;
@@ -160,13 +161,19 @@ fn refunds_blocks_and_resets_lose_nothing_else() {
     on_both_paths(|path| crowd(small(path, None, Overflow::Evict), Calls::All));
 }
 
+fn lose_no_record<C: OfTwoLimits>() {
+    at_random(|| {
+        let table = table(Some(3), Overflow::Evict, C::of_two_limits);
+        crowd(Small { table, burst: BURST, path: Path::Full }, Calls::All);
+    });
+}
+
 #[test]
 fn keys_of_several_limits_lose_no_record() {
-    at_random(|| {
-        let cell = |slots| Several::new(slots, 2, &Arena::default());
-        crowd(
-            Small { table: table(Some(3), Overflow::Evict, cell), burst: BURST, path: Path::Full },
-            Calls::All,
-        );
-    });
+    lose_no_record::<Several<StackedRecords>>();
+}
+
+#[test]
+fn keys_of_several_limits_lose_no_record_that_processes_share() {
+    lose_no_record::<Several<OwnedRecords>>();
 }

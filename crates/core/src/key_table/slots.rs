@@ -196,6 +196,15 @@ impl Slots {
         (0..LINE_SLOTS).map(move |lane| line.slot(lane))
     }
 
+    /// Whether a slot holds this value. There may be no such slot: its number may have been read from shared memory.
+    pub(super) fn holds(&self, index: usize, value: u64) -> bool {
+        let line = index / LINE_SLOTS;
+        // SeqCst, as the exchanges of states: a value that was taken out of the slot before is not seen.
+        let holds = |state: State| state.is_value() && state.word() == value;
+        line < self.lines.len()
+            && holds(self.line(line).slot(index % LINE_SLOTS).state.load(Ordering::SeqCst))
+    }
+
     /// The slots of a key, always in the same order.
     pub(super) fn of_key(&self, key: &Candidates) -> impl Iterator<Item = Slot<'_>> + use<'_> {
         self.lines_of(key).flat_map(|line| self.of_line(line))

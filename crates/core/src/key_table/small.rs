@@ -4,6 +4,8 @@
 
 use super::*;
 use crate::key_table::cell::{Several, Single};
+use crate::key_table::records::{OwnedRecords, Records, StackedRecords};
+use crate::machine::Processes;
 use crate::rate_limiter::algorithm::Algorithm;
 use crate::rate_limiter::gcra::Gcra;
 use crate::runtime::key_hash::KeyHash;
@@ -47,9 +49,29 @@ impl Books for Single {
     }
 }
 
-impl Books for Several {
+impl<R: Records> Books for Several<R> {
     fn records_in_use(&self) -> u64 {
         Self::records_in_use(self)
+    }
+}
+
+/// Records of two limits.
+pub(super) trait OfTwoLimits: Books + Cell<Words = [u64; MAX_WORDS]> + 'static {
+    fn of_two_limits(slots: usize) -> std::io::Result<Self>;
+}
+
+impl OfTwoLimits for Several<StackedRecords> {
+    fn of_two_limits(slots: usize) -> std::io::Result<Self> {
+        Self::new(slots, 2, &Arena::default())
+    }
+}
+
+/// Of one process.
+impl OfTwoLimits for Several<OwnedRecords> {
+    fn of_two_limits(slots: usize) -> std::io::Result<Self> {
+        let processes = std::sync::Arc::new(Processes::new(&Arena::measure())?);
+        processes.take(0, 1, 1);
+        Self::shared(slots, 2, &Arena::measure(), processes)
     }
 }
 

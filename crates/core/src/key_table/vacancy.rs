@@ -127,7 +127,7 @@ impl<C: Cell> Table<C> {
         let rank = match left {
             0 if client.lifetime(now.saturating_sub(SPARED), lifetime) > 0 => EvictionRank::JustExpired,
             0 => EvictionRank::Expired,
-            _ if client.blocked_until > now => EvictionRank::Kept,
+            _ if client.blocked_until > now || self.cell.must_stay(&client.words, now) => EvictionRank::Kept,
             _ => EvictionRank::Live(self.cell.eviction_loss(&client.words, left, fresh)),
         };
         (rank, left)
@@ -148,7 +148,7 @@ impl<C: Cell> Table<C> {
         let state = self.unmark(&victim.found(), now)?;
         self.slots.use_slot(slot);
         let claim = Claim { slot, tag: Tag::new(key.fingerprint, victim.next_version()) };
-        if slot.state.swap_if(state, claim.state()).is_err() {
+        if self.replace(slot, state, claim.state()).is_err() {
             if rank == EvictionRank::Free {
                 self.bound.leave();
             }

@@ -25,7 +25,8 @@ impl Owner {
     }
 
     /// As it is stored; never 0.
-    pub(crate) const fn bits(self) -> u64 {
+    #[must_use]
+    pub const fn bits(self) -> u64 {
         self.0
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::owner::Owner;
 use crate::runtime::arena::Arena;
+use crate::runtime::planted::planted;
 use crate::runtime::region::{CacheLine, Region};
 use crate::runtime::sync::{AtomicU64, Ordering};
 
@@ -17,13 +18,20 @@ const OWNER: usize = 0;
 const PID: usize = 1;
 const SINCE: usize = 2;
 const DEATHS: usize = 3;
+/// What the process holds, as a [`Held`](super::Held). It is read with the owner.
+const HELD: usize = 4;
+/// Of the first row: how many rows were ever taken.
+const TAKEN: usize = 5;
 
 /// Words of a cell, in which a process writes the config that it brings into force.
 pub(crate) const CELL_WORDS: usize = 40;
-const CELL_LINES: usize = CELL_WORDS.div_ceil(8);
-const FIRST_CELL_LINE: usize = 4;
-const CELLS: usize = 2;
-const _: () = assert!(FIRST_CELL_LINE + CELLS * CELL_LINES <= LINES);
+/// Words of a small cell.
+pub(crate) const SMALL_CELL_WORDS: usize = 16;
+/// The cells of a row: the first line of each, and its words. A file may have two configs, with two cells each: the second
+/// config is small.
+const CELLS: [(usize, usize); 4] =
+    [(4, CELL_WORDS), (9, CELL_WORDS), (2, SMALL_CELL_WORDS), (14, SMALL_CELL_WORDS)];
+const _: () = assert!(CELL_WORDS.div_ceil(8) == 5 && SMALL_CELL_WORDS.div_ceil(8) == 2 && LINES == 16);
 
 /// The owner word of a row: `epoch 62 : repair 1 : live 1`. All zero: no process ever had it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +105,7 @@ impl Processes {
     }
 
     /// Another process that has the same rows.
-    #[cfg(all(test, sluice_loom))]
+    #[cfg(test)]
     pub(crate) fn with_same_rows(&self) -> Self {
         Self { rows: Arc::clone(&self.rows), own: AtomicU64::new(0), lock: OnceLock::new() }
     }
@@ -110,6 +118,8 @@ impl Processes {
     /// Makes this process the owner of a row. Only for a process that holds the kernel's lock of the row: whatever owned
     /// the row before is dead.
     pub fn take(&self, row: usize, pid: u32, since: u64) {
+        // Before the row is live, so that none that is live is beyond.
+        self.word(0, TAKEN).fetch_max(row as u64 + 1, Ordering::SeqCst);
         let word = self.word(row, OWNER);
         let taken = |seen| Some(RowWord(seen).taken().0);
         let seen = RowWord(word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, taken).unwrap_or_default());
@@ -135,17 +145,31 @@ impl Processes {
 
     /// Every owner that is not known to be dead.
     pub fn live(&self) -> impl Iterator<Item = Owner> {
-        (0..Self::ROWS).filter_map(|row| {
+        (0..self.taken()).filter_map(|row| {
             let word = self.row_word(row)?;
             word.is_live().then(|| Owner::new(row, word.epoch()))
         })
+    }
+
+    /// How many rows were ever taken.
+    pub(crate) fn taken(&self) -> usize {
+        usize::try_from(self.word(0, TAKEN).load(Ordering::SeqCst))
+            .map_or(Self::ROWS, |rows| rows.min(Self::ROWS))
+    }
+
+    /// The word in which a row's owner counts what it holds.
+    ///
+    /// # Panics
+    /// There is no such row.
+    pub(crate) fn held(&self, row: usize) -> &AtomicU64 {
+        self.word(row, HELD)
     }
 
     /// Says that an owner is dead: its row's lock was seen free after the row was seen live. False when it was known, or
     /// the row has a later owner.
     pub fn bury(&self, owner: Owner) -> bool {
         let Some(word) = self.row_word(owner.row()) else { return false };
-        if !word.is_live() || !owner.is_of_epoch(word.epoch()) {
+        if !word.is_live() || !owner.is_of_epoch(word.epoch()) || planted!(DeathNotNoticed) {
             return false;
         }
         let owner_word = self.word(owner.row(), OWNER);
@@ -189,14 +213,12 @@ impl Processes {
         (0..Self::ROWS).map(|row| self.word(row, DEATHS).load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
     }
 
-    /// The words of one of the two cells of a row; `None` where there is no such row.
+    /// The words of one of the cells of a row; `None` where there is none.
     pub(crate) fn cell(&self, row: usize, cell: usize) -> Option<impl Iterator<Item = &AtomicU64>> {
-        if row >= Self::ROWS || cell >= CELLS {
-            return None;
-        }
-        let first = row * LINES + FIRST_CELL_LINE + cell * CELL_LINES;
-        let lines = self.rows.get(first..first + CELL_LINES)?;
-        Some(lines.iter().flat_map(|line| &line.0).take(CELL_WORDS))
+        let (line, words) = CELLS.get(cell).copied().filter(|_| row < Self::ROWS)?;
+        let first = row * LINES + line;
+        let lines = self.rows.get(first..first + words.div_ceil(8))?;
+        Some(lines.iter().flat_map(|line| &line.0).take(words))
     }
 
     fn row_word(&self, row: usize) -> Option<RowWord> {
@@ -282,7 +304,22 @@ mod tests {
         processes.take(63, 1, 1);
         assert!(processes.is_live(processes.own().expect("a row")));
         assert!(processes.to_repair().is_needed() && processes.deaths() > 0);
-        assert!(processes.cell(64, 0).is_none() && processes.cell(0, 2).is_none());
-        assert_eq!(processes.cell(63, 1).expect("a cell").count(), CELL_WORDS);
+        assert!(processes.cell(64, 0).is_none() && processes.cell(0, 4).is_none());
+        assert_eq!(processes.taken(), 64);
+    }
+
+    #[test]
+    fn the_words_of_a_row_are_apart() {
+        let processes = processes();
+        processes.take(63, 1, 1);
+        let cells = [CELL_WORDS, CELL_WORDS, SMALL_CELL_WORDS, SMALL_CELL_WORDS];
+        for (cell, words) in cells.into_iter().enumerate() {
+            let kept: Vec<_> = processes.cell(63, cell).expect("a cell").collect();
+            assert_eq!(kept.len(), words);
+            kept.iter().for_each(|word| assert_eq!(word.fetch_add(1, Ordering::Relaxed), 0));
+        }
+        assert_eq!(processes.held(63).fetch_add(1, Ordering::Relaxed), 0);
+        assert_eq!((processes.taken(), live(&processes)), (64, vec![63]));
+        assert!(!processes.to_repair().is_needed() && processes.deaths() == 0);
     }
 }

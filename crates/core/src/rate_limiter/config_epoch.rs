@@ -21,7 +21,7 @@ const ROW_BITS: u32 = 10;
 const GENERATION_SHIFT: u32 = ROW_SHIFT + ROW_BITS;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct ConfigEpoch(u64);
+pub(crate) struct ConfigEpoch(u64);
 
 /// Where a config that processes share is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(super) struct Place {
 
 impl ConfigEpoch {
     #[inline]
-    pub(super) fn is_closed(self) -> bool {
+    pub(crate) fn is_closed(self) -> bool {
         self.0 & CLOSED != 0
     }
 
@@ -56,14 +56,14 @@ impl ConfigEpoch {
 }
 
 #[derive(Clone)]
-pub(super) struct AtomicConfigEpoch(Pinned<AtomicU64>);
+pub(crate) struct AtomicConfigEpoch(Pinned<AtomicU64>);
 
 impl AtomicConfigEpoch {
     pub(super) fn of_process() -> Self {
         Self(Pinned::of_process())
     }
 
-    pub(super) fn in_arena(arena: &Arena) -> io::Result<Self> {
+    pub(crate) fn in_arena(arena: &Arena) -> io::Result<Self> {
         arena.pinned().map(Self)
     }
 
@@ -76,7 +76,7 @@ impl AtomicConfigEpoch {
     /// `SeqCst`, like the exchange of a key's state: of a call that writes by the old config and a reconfiguration,
     /// one sees the other.
     #[inline]
-    pub(super) fn get(&self) -> ConfigEpoch {
+    pub(crate) fn get(&self) -> ConfigEpoch {
         ConfigEpoch(self.0.load(Ordering::SeqCst))
     }
 
@@ -84,8 +84,9 @@ impl AtomicConfigEpoch {
         self.0.fetch_add(RECONFIGURED, Ordering::SeqCst);
     }
 
-    pub(super) fn close(&self) {
-        self.0.fetch_or(CLOSED, Ordering::SeqCst);
+    /// False where it was closed before.
+    pub(crate) fn close(&self) -> bool {
+        self.0.fetch_or(CLOSED, Ordering::SeqCst) & CLOSED == 0
     }
 }
 

@@ -2,20 +2,43 @@
 
 use super::config::RateLimiterConfig;
 use super::options::MAX_LIMITS;
+use super::shared_config::{ConfigWords, InCells};
 use crate::machine::CELL_WORDS;
-
-pub(super) type ConfigWords = [u64; CELL_WORDS];
 
 /// Of a limit: `limit`, `window` in milliseconds, `burst + 1` or 0, and how far ahead the end of a window may be.
 const LIMIT_WORDS: usize = 4;
 const _: () = assert!(count_words(MAX_LIMITS) <= CELL_WORDS);
 
+impl InCells for RateLimiterConfig {
+    const FIRST_CELL: usize = 0;
+
+    fn count_words(&self) -> usize {
+        count_words(self.rules.len())
+    }
+
+    fn to_words(&self) -> ConfigWords {
+        to_words(self)
+    }
+
+    fn from_words(words: &ConfigWords, created: &Self, generation: u64) -> Option<Self> {
+        from_words(words, created, generation)
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    fn at_generation(&self, generation: u64) -> Self {
+        Self { generation, ..self.clone() }
+    }
+}
+
 /// The words of a limiter of so many limits.
-pub(super) const fn count_words(limits: usize) -> usize {
+const fn count_words(limits: usize) -> usize {
     1 + limits * LIMIT_WORDS
 }
 
-pub(super) fn to_words(config: &RateLimiterConfig) -> ConfigWords {
+fn to_words(config: &RateLimiterConfig) -> ConfigWords {
     let mut words = [0; CELL_WORDS];
     let [dry_run, limits @ ..] = &mut words;
     *dry_run = config.options.dry_run.into();
@@ -28,7 +51,7 @@ pub(super) fn to_words(config: &RateLimiterConfig) -> ConfigWords {
 }
 
 /// The config that the words stand for, in a limiter that was created with `created`; `None` if they stand for none.
-pub(super) fn from_words(
+fn from_words(
     words: &ConfigWords,
     created: &RateLimiterConfig,
     generation: u64,

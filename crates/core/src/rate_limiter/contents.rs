@@ -1,6 +1,6 @@
 //! What a limiter holds of its keys: the table and the shared counters. Freed when the limiter is destroyed.
 
-use crate::key_table::{Several, Single, Table};
+use crate::key_table::{OwnedRecords, Several, Single, StackedRecords, Table};
 use std::io;
 use std::sync::Arc;
 
@@ -8,27 +8,30 @@ use super::config::RateLimiterConfig;
 use super::counts::COUNTERS;
 use super::lines::Lines;
 use super::refusing::Refusing;
+use crate::machine::Processes;
 use crate::runtime::arena::Arena;
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::memory::MemoryUse;
 use crate::runtime::sharded_counters::ShardedCounters;
 
-/// The table of a limiter of one limit, or of several.
+/// The table of a limiter of one limit, or of several: in memory of this process, or where processes share them.
 #[expect(
     clippy::large_enum_variant,
     reason = "one per limiter; a box would be one more look-up in every call"
 )]
 pub(super) enum KeyTable {
     Single(Table<Single>),
-    Several(Box<Table<Several>>),
+    Several(Box<Table<Several<StackedRecords>>>),
+    SharedSeveral(Box<Table<Several<OwnedRecords>>>),
 }
 
-/// Runs the same code on either table.
+/// Runs the same code on any table.
 macro_rules! with_table {
     ($contents:expr, $table:ident => $call:expr) => {
         match &$contents.table {
             $crate::rate_limiter::contents::KeyTable::Single($table) => $call,
             $crate::rate_limiter::contents::KeyTable::Several($table) => $call,
+            $crate::rate_limiter::contents::KeyTable::SharedSeveral($table) => $call,
         }
     };
 }
@@ -47,17 +50,26 @@ pub(super) struct Contents {
 
 impl Contents {
     pub(super) fn new(config: &RateLimiterConfig) -> io::Result<Self> {
-        Self::in_arena(config, &Arena::default())
+        Self::in_arena(config, &Arena::default(), None)
     }
 
-    pub(super) fn in_arena(config: &RateLimiterConfig, arena: &Arena) -> io::Result<Self> {
+    /// Of the processes that share the arena, if any do.
+    pub(super) fn in_arena(
+        config: &RateLimiterConfig,
+        arena: &Arena,
+        processes: Option<&Arc<Processes>>,
+    ) -> io::Result<Self> {
         let (options, limits) = (&config.options, config.rules.len());
         // `maxKeys` is at most 2^32, which every 64-bit machine counts.
         let max_keys = usize::try_from(options.max_keys).unwrap_or(usize::MAX);
         let counters = ShardedCounters::in_arena(arena)?;
-        let table = match limits {
-            1 => KeyTable::Single(Table::new(max_keys, options.overflow, arena, |_| Ok(Single))?),
-            _ => {
+        let table = match (limits, processes) {
+            (1, _) => KeyTable::Single(Table::new(max_keys, options.overflow, arena, |_| Ok(Single))?),
+            (_, Some(processes)) => {
+                let several = |slots| Several::shared(slots, limits, arena, Arc::clone(processes));
+                KeyTable::SharedSeveral(Box::new(Table::new(max_keys, options.overflow, arena, several)?))
+            }
+            (_, None) => {
                 let several = |slots| Several::new(slots, limits, arena);
                 KeyTable::Several(Box::new(Table::new(max_keys, options.overflow, arena, several)?))
             }

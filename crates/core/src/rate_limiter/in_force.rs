@@ -17,7 +17,7 @@ pub(super) struct ConfigInForce {
     config: ArcSwap<RateLimiterConfig>,
     epoch: AtomicConfigEpoch,
     /// Where other processes may replace the config, too.
-    shared: Option<SharedConfig>,
+    shared: Option<SharedConfig<RateLimiterConfig>>,
 }
 
 impl ConfigInForce {
@@ -116,5 +116,10 @@ impl ConfigInForce {
         if self.shared.is_none() {
             self.epoch.close();
         }
+    }
+
+    /// Calls of all processes fail from now on. False where that was so before.
+    pub(super) fn close_everywhere(&self) -> bool {
+        self.epoch.close()
     }
 }

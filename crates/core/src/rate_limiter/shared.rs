@@ -1,7 +1,8 @@
 //! A limiter that the processes of a machine share.
 //!
 //! Its table, its counters and the config in force lie in a mapping. Decisions need no other protocol than between
-//! threads: a process that is killed leaves at most a charge that no caller was told of.
+//! threads: a process that is killed leaves at most a charge that no caller was told of. Only the records of several limits
+//! need one (`key_table/records/owned.rs`).
 
 use std::sync::{Arc, OnceLock};
 
@@ -45,7 +46,7 @@ impl RateLimiter {
         let in_force =
             ConfigInForce::shared(config.clone(), arena, Arc::clone(processes)).map_err(too_large)?;
         let counts_of_handles = CountsOfHandles::shared(arena, Arc::clone(processes)).map_err(too_large)?;
-        let contents = Contents::in_arena(&config, arena).map_err(too_large)?;
+        let contents = Contents::in_arena(&config, arena, Some(processes)).map_err(too_large)?;
         Ok(Self {
             name: name.to_owned(),
             created_with: config.list(),
@@ -56,6 +57,17 @@ impl RateLimiter {
             counts_of_handles,
             successor: OnceLock::new(),
         })
+    }
+
+    /// Ends the limiter for all processes that share it: their calls fail from now on. False where one has ended it before.
+    pub fn close_everywhere(&self) -> bool {
+        self.in_force.close_everywhere()
+    }
+
+    /// Whether a process has ended the limiter for all.
+    #[must_use]
+    pub fn is_closed_everywhere(&self) -> bool {
+        self.in_force.is_shared() && self.in_force.epoch().is_closed()
     }
 
     /// Bytes that a shared limiter of this config takes in an arena.
@@ -80,6 +92,18 @@ impl RateLimiter {
         let contents = self.enter()?;
         let (claims, blocks) = with_table!(contents, table => table.repair(clock()));
         Ok(Repaired { claims, blocks, config: self.finish_reconfiguration(&contents, clock) })
+    }
+
+    /// States of keys that calls are about to bring into the table, in processes that live: of a limiter of several limits,
+    /// one for each such call. Where none is made there are none, whatever the dead were about to do. One pass over the
+    /// records, for tests.
+    ///
+    /// # Errors
+    ///
+    /// The limiter is destroyed.
+    pub fn states_in_flight(&self) -> Result<u64> {
+        let contents = self.enter()?;
+        Ok(with_table!(contents, table => table.values_in_flight()))
     }
 
     /// Adapts all keys to the config in force, where the process that was about to do so died.

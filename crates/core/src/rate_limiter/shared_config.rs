@@ -10,45 +10,58 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::config::RateLimiterConfig;
 use super::config_epoch::{AtomicConfigEpoch, ConfigEpoch, Place};
-use super::config_words::{ConfigWords, count_words, from_words, to_words};
 use crate::machine::{CELL_WORDS, Processes};
 use crate::runtime::arena::{Arena, Word};
 use crate::runtime::planted::planted;
 use crate::runtime::sync::{AtomicU64, Mutex, Ordering, fence};
 
-pub(super) struct SharedConfig {
+/// The words of a config.
+pub(crate) type ConfigWords = [u64; CELL_WORDS];
+
+/// A config that processes bring into force for each other.
+pub(crate) trait InCells: Clone {
+    /// The first of the two cells of a row in which it is written.
+    const FIRST_CELL: usize;
+
+    /// How many words it takes.
+    fn count_words(&self) -> usize;
+
+    /// What of it may change.
+    fn to_words(&self) -> ConfigWords;
+
+    /// The config that the words stand for, where `created` is that of creation; `None` if they stand for none.
+    fn from_words(words: &ConfigWords, created: &Self, generation: u64) -> Option<Self>;
+
+    /// How often it was replaced before.
+    fn generation(&self) -> u64;
+
+    /// The same, as that of another generation.
+    fn at_generation(&self, generation: u64) -> Self;
+}
+
+pub(crate) struct SharedConfig<C> {
     processes: Arc<Processes>,
     /// Generation 0, on which all words are based.
-    created: RateLimiterConfig,
+    created: C,
     /// The highest generation to which all keys were adapted.
     adopted: Word,
     /// The epoch of the config that this process has.
     followed: Mutex<ConfigEpoch>,
 }
 
-impl SharedConfig {
-    pub(super) fn new(
-        created: RateLimiterConfig,
-        arena: &Arena,
-        processes: Arc<Processes>,
-    ) -> io::Result<Self> {
+impl<C: InCells> SharedConfig<C> {
+    pub(crate) fn new(created: C, arena: &Arena, processes: Arc<Processes>) -> io::Result<Self> {
         let followed = Mutex::new(ConfigEpoch::default());
         Ok(Self { processes, created, adopted: arena.word()?, followed })
     }
 
-    /// See [`ConfigInForce::follow`](super::in_force::ConfigInForce::follow).
-    pub(super) fn follow(&self, epoch: &AtomicConfigEpoch, config: &ArcSwap<RateLimiterConfig>) {
+    /// Takes over the config that another process brought into force.
+    pub(crate) fn follow(&self, epoch: &AtomicConfigEpoch, config: &ArcSwap<C>) {
         self.follow_locked(&mut self.followed.lock(), epoch, config);
     }
 
-    fn follow_locked(
-        &self,
-        followed: &mut ConfigEpoch,
-        epoch: &AtomicConfigEpoch,
-        config: &ArcSwap<RateLimiterConfig>,
-    ) {
+    fn follow_locked(&self, followed: &mut ConfigEpoch, epoch: &AtomicConfigEpoch, config: &ArcSwap<C>) {
         loop {
             let in_force = epoch.get();
             if *followed == in_force {
@@ -61,10 +74,10 @@ impl SharedConfig {
             }
             let read = match words {
                 None => Some(self.created.clone()),
-                Some(words) => words.and_then(|words| from_words(&words, &self.created, generation)),
+                Some(words) => words.and_then(|words| C::from_words(&words, &self.created, generation)),
             };
             // Words that are no config, which no process writes, leave the one before in force.
-            let before = || RateLimiterConfig { generation, ..RateLimiterConfig::clone(&config.load()) };
+            let before = || config.load().at_generation(generation);
             config.store(Arc::new(read.unwrap_or_else(before)));
             *followed = in_force;
             return;
@@ -72,38 +85,38 @@ impl SharedConfig {
     }
 
     /// Whether this process has cells to write a config to.
-    pub(super) fn can_replace(&self) -> bool {
+    pub(crate) fn can_replace(&self) -> bool {
         self.processes.own().is_some()
     }
 
     /// Brings a config into force in the place of `loaded`; false when another process came first.
-    pub(super) fn replace(
+    pub(crate) fn replace(
         &self,
         epoch: &AtomicConfigEpoch,
-        in_force: &ArcSwap<RateLimiterConfig>,
-        loaded: &RateLimiterConfig,
-        config: &RateLimiterConfig,
+        in_force: &ArcSwap<C>,
+        loaded: &C,
+        config: &C,
     ) -> bool {
         let mut followed = self.followed.lock();
         let seen = epoch.get();
-        if *followed != seen || loaded.generation != seen.generation() {
+        if *followed != seen || loaded.generation() != seen.generation() {
             return false;
         }
         let Some(own) = self.processes.own() else { return false };
         let is_taken = seen.place() == Some(Place { row: own.row(), cell: 0 });
         let place = Place { row: own.row(), cell: usize::from(is_taken && !planted!(CellInForceWritten)) };
-        self.write(place, &to_words(config));
+        self.write(place, &config.to_words());
         let replaced = epoch.swap_if(seen, seen.next_in(place));
         // As other processes read it.
         self.follow_locked(&mut followed, epoch, in_force);
         replaced
     }
 
-    pub(super) fn was_adopted(&self, generation: u64) {
+    pub(crate) fn was_adopted(&self, generation: u64) {
         self.adopted.fetch_max(generation, Ordering::SeqCst);
     }
 
-    pub(super) fn is_to_adopt(&self, epoch: ConfigEpoch) -> bool {
+    pub(crate) fn is_to_adopt(&self, epoch: ConfigEpoch) -> bool {
         self.adopted.load(Ordering::SeqCst) < epoch.generation()
     }
 
@@ -129,8 +142,8 @@ impl SharedConfig {
 
     /// The words of a cell that a config takes.
     fn cell(&self, place: Place) -> Option<impl Iterator<Item = &AtomicU64>> {
-        let count = count_words(self.created.rules.len());
-        self.processes.cell(place.row, place.cell).map(|words| words.take(count))
+        let count = self.created.count_words();
+        self.processes.cell(place.row, C::FIRST_CELL + place.cell).map(|words| words.take(count))
     }
 }
 
@@ -139,11 +152,11 @@ mod models {
     use loom::thread;
 
     use super::*;
-    use crate::rate_limiter::RateLimiterOptions;
+    use crate::rate_limiter::{RateLimiterConfig, RateLimiterOptions};
 
     /// One process: its config, of an epoch that all of them share.
     struct Process {
-        shared: SharedConfig,
+        shared: SharedConfig<RateLimiterConfig>,
         epoch: AtomicConfigEpoch,
         config: ArcSwap<RateLimiterConfig>,
     }

@@ -38,4 +38,7 @@ pub struct BanEvent {
     pub ban: Ban,
     /// What put it in force.
     pub cause: BanCause,
+    /// By how much the date is ahead of the times of the ban, in nanoseconds, where these are not of the clock of this
+    /// process.
+    pub date_ahead: Option<i64>,
 }

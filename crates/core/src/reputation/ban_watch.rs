@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use super::FOREVER;
 use super::ban_events::{BanChange, BanEvent};
 use super::client::Client;
+use super::machine::MachineDate;
 use super::verdict::{Ban, BanTerm};
 use crate::runtime::ThreadId;
 use crate::runtime::clock::SetBack;
@@ -35,6 +36,8 @@ pub(super) struct BanWatch {
     joining: Mutex<()>,
     watched: Mutex<Watched>,
     subscribers: Subscribers<Arc<BanEvent>>,
+    /// Where times are not of the clock of this process.
+    date: Option<Arc<MachineDate>>,
 }
 
 /// Bans that have neither been lifted nor reported as expired.
@@ -67,6 +70,11 @@ impl Watched {
 }
 
 impl BanWatch {
+    /// Of bans of all processes of a machine.
+    pub(super) fn of_machine(date: Arc<MachineDate>) -> Self {
+        Self { date: Some(date), ..Self::default() }
+    }
+
     /// Adds a subscriber. The first one has `note_all` note the bans in force.
     pub(super) fn subscribe(
         &self,
@@ -76,8 +84,9 @@ impl BanWatch {
     ) {
         let _turn = self.joining.lock();
         self.subscribers.add(sink, subscription);
-        // Relaxed: bans are noted under locks that `note_all` takes, so what was not noted before is read by it.
-        if !self.is_on.swap(true, Ordering::Relaxed) {
+        // Where bans are noted under locks that `note_all` takes, what was not noted before is read by it. SeqCst for those
+        // that are changed without a lock: see `follow_read`.
+        if !self.is_on.swap(true, Ordering::SeqCst) {
             note_all();
         }
     }
@@ -121,6 +130,16 @@ impl BanWatch {
         }
     }
 
+    /// As [`note`](Self::note), without a lock of the caller: `read` says what the ban is now.
+    pub(super) fn note_read(&self, target: Target, now: u64, read: impl FnOnce() -> Option<BanTerm>) {
+        let mut watched = self.watched.lock();
+        if !watched.terms.contains_key(&target)
+            && let Some(term) = read().filter(|term| term.is_in_force(now))
+        {
+            watched.insert(target, term);
+        }
+    }
+
     /// The ban of `target` has changed to `term`. The caller holds the lock under which it changes, and the change can be
     /// seen by all threads.
     #[inline]
@@ -131,9 +150,37 @@ impl BanWatch {
         }
     }
 
+    /// As [`follow`](Self::follow), without a lock of the caller: `read` says what the ban is now, so of two calls the last
+    /// one finds what is in force.
+    pub(super) fn follow_read(&self, target: Target, now: u64, read: impl FnOnce() -> Option<BanTerm>) {
+        // SeqCst: a change that does not find the flag came before `note_all` reads all bans.
+        if self.is_on.load(Ordering::SeqCst) {
+            let mut watched = self.watched.lock();
+            let term = read().filter(|term| term.is_in_force(now));
+            self.follow_locked(&mut watched, target, term.as_ref(), now);
+        }
+    }
+
+    /// Whether anything listens.
+    pub(super) fn is_on(&self) -> bool {
+        self.is_on.load(Ordering::SeqCst)
+    }
+
+    /// The clients whose bans are watched.
+    pub(super) fn clients(&self) -> Vec<Client> {
+        let of = |target: &Target| match target {
+            Target::Client(client) => Some(*client),
+            Target::Range(_) => None,
+        };
+        self.watched.lock().terms.keys().filter_map(of).collect()
+    }
+
     #[cold]
     fn follow_change(&self, target: Target, term: Option<&BanTerm>, now: u64) {
-        let mut watched = self.watched.lock();
+        self.follow_locked(&mut self.watched.lock(), target, term, now);
+    }
+
+    fn follow_locked(&self, watched: &mut Watched, target: Target, term: Option<&BanTerm>, now: u64) {
         let until = |term: &BanTerm| term.until;
         if watched.terms.get(&target).map(until) == term.map(until) {
             return;
@@ -166,7 +213,8 @@ impl BanWatch {
             Target::Client(client) => Ban::of_client(client.address(), term),
             Target::Range(range) => Ban::of_range(range, term),
         };
-        self.subscribers.notify(&Arc::new(BanEvent { change, ban, cause }));
+        let date_ahead = self.date.as_ref().map(|date| date.ahead());
+        self.subscribers.notify(&Arc::new(BanEvent { change, ban, cause, date_ahead }));
     }
 
     /// A test set the clock back: bans keep their remaining time.

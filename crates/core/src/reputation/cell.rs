@@ -122,6 +122,7 @@ mod models {
         ban_factor: 2.0,
         max_ban_time_ms: 1_000,
         jitter: 0.0,
+        most_moments: 1_024,
     };
 
     /// A client and the line of its ban.

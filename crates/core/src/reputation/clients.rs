@@ -96,7 +96,7 @@ impl Clients {
         &self,
         client: Client,
         now: u64,
-        change: impl FnOnce(&mut History) -> R,
+        change: impl Fn(&mut History) -> R,
     ) -> Option<R> {
         self.find(client)?.update(&self.bans, now, change)
     }

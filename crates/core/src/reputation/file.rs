@@ -24,8 +24,7 @@ use super::verdict::BanTerm;
 use crate::runtime::clock::{MS, ceil_ms};
 use crate::{Error, Result};
 
-const MAGIC: &[u8; 8] = b"sluiceRP";
-const VERSION: u32 = 1;
+const FORMAT: Format = Format { magic: b"sluiceRP", version: 1 };
 const HEADER: usize = 24;
 
 /// Stands for the length of a reason where none was given.
@@ -44,7 +43,7 @@ pub(super) fn encode<'a>(
     ranges: impl Iterator<Item = (IpNet, &'a BanTerm)>,
     ahead: i64,
 ) -> Vec<u8> {
-    let mut content = Writer { bytes: Vec::new(), ahead };
+    let mut content = Writer::new(ahead);
     content.number(clients.len() as u64);
     for (client, history) in clients {
         content.client(*client, history);
@@ -55,54 +54,79 @@ pub(super) fn encode<'a>(
         content.range(range);
         content.term(term);
     }
-    let content = content.bytes;
-    let mut file = Vec::with_capacity(HEADER + content.len());
-    file.extend_from_slice(MAGIC);
-    file.extend_from_slice(&VERSION.to_le_bytes());
-    file.extend_from_slice(&crc32fast::hash(&content).to_le_bytes());
-    file.extend_from_slice(&(content.len() as u64).to_le_bytes());
-    file.extend_from_slice(&content);
-    file
+    FORMAT.seal(&content.into_bytes())
 }
 
 /// Reads a whole file. `source` names it in errors.
 pub(super) fn decode(bytes: &[u8], source: &str, ahead: i64) -> Result<Saved> {
-    let corrupt = |reason| Error::CorruptFile { file: source.to_owned(), reason };
-    let content = checked_content(bytes, source)?;
-    let mut content = Reader { bytes: content, ahead };
-    content.saved().filter(|_| content.bytes.is_empty()).ok_or_else(|| corrupt("its content is invalid"))
+    let mut content = Reader::new(FORMAT.checked_content(bytes, source)?, ahead);
+    let saved = content.saved().filter(|_| content.is_at_end());
+    saved.ok_or_else(|| Format::corrupt(source, "its content is invalid"))
 }
 
-/// What follows the header, if the file is complete and its checksum matches.
-fn checked_content<'a>(bytes: &'a [u8], source: &str) -> Result<&'a [u8]> {
-    let corrupt = |reason| Error::CorruptFile { file: source.to_owned(), reason };
-    if !bytes.starts_with(&MAGIC[..bytes.len().min(MAGIC.len())]) {
-        return Err(corrupt("it is a file of something else"));
+/// What a file begins with.
+pub(super) struct Format {
+    pub(super) magic: &'static [u8; 8],
+    pub(super) version: u32,
+}
+
+impl Format {
+    /// The file of this content.
+    pub(super) fn seal(&self, content: &[u8]) -> Vec<u8> {
+        let mut file = Vec::with_capacity(HEADER + content.len());
+        file.extend_from_slice(self.magic);
+        file.extend_from_slice(&self.version.to_le_bytes());
+        file.extend_from_slice(&crc32fast::hash(content).to_le_bytes());
+        file.extend_from_slice(&(content.len() as u64).to_le_bytes());
+        file.extend_from_slice(content);
+        file
     }
-    let cut_short = || corrupt("it is cut short");
-    let (header, content) = bytes.split_at_checked(HEADER).ok_or_else(cut_short)?;
-    let mut header = Reader { bytes: &header[MAGIC.len()..], ahead: 0 };
-    let (version, checksum, length) =
-        (|| Some((header.small()?, header.small()?, header.number()?)))().ok_or_else(cut_short)?;
-    if version != VERSION {
-        return Err(Error::UnsupportedVersion { file: source.to_owned(), found: version, accepted: VERSION });
-    }
-    match (content.len() as u64).cmp(&length) {
-        std::cmp::Ordering::Less => Err(cut_short()),
-        std::cmp::Ordering::Greater => Err(corrupt("there is more behind its end")),
-        std::cmp::Ordering::Equal if crc32fast::hash(content) != checksum => {
-            Err(corrupt("its checksum does not match"))
+
+    /// What follows the header, if the file is complete and its checksum matches.
+    pub(super) fn checked_content<'a>(&self, bytes: &'a [u8], source: &str) -> Result<&'a [u8]> {
+        let corrupt = |reason| Self::corrupt(source, reason);
+        if !bytes.starts_with(&self.magic[..bytes.len().min(self.magic.len())]) {
+            return Err(corrupt("it is a file of something else"));
         }
-        std::cmp::Ordering::Equal => Ok(content),
+        let cut_short = || corrupt("it is cut short");
+        let (header, content) = bytes.split_at_checked(HEADER).ok_or_else(cut_short)?;
+        let mut header = Reader::new(&header[self.magic.len()..], 0);
+        let (found, checksum, length) =
+            (|| Some((header.small()?, header.small()?, header.number()?)))().ok_or_else(cut_short)?;
+        if found != self.version {
+            let (file, accepted) = (source.to_owned(), self.version);
+            return Err(Error::UnsupportedVersion { file, found, accepted });
+        }
+        match (content.len() as u64).cmp(&length) {
+            std::cmp::Ordering::Less => Err(cut_short()),
+            std::cmp::Ordering::Greater => Err(corrupt("there is more behind its end")),
+            std::cmp::Ordering::Equal if crc32fast::hash(content) != checksum => {
+                Err(corrupt("its checksum does not match"))
+            }
+            std::cmp::Ordering::Equal => Ok(content),
+        }
+    }
+
+    pub(super) fn corrupt(source: &str, reason: &'static str) -> Error {
+        Error::CorruptFile { file: source.to_owned(), reason }
     }
 }
 
-struct Writer {
+pub(super) struct Writer {
     bytes: Vec<u8>,
     ahead: i64,
 }
 
 impl Writer {
+    /// Dates are times of the clock plus `ahead`.
+    pub(super) fn new(ahead: i64) -> Self {
+        Self { bytes: Vec::new(), ahead }
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     fn client(&mut self, client: Client, history: &History) {
         self.bytes.extend_from_slice(&client.bits().to_le_bytes());
         self.small(history.bans);
@@ -119,7 +143,7 @@ impl Writer {
         }
     }
 
-    fn term(&mut self, term: &BanTerm) {
+    pub(super) fn term(&mut self, term: &BanTerm) {
         self.date(term.until);
         self.number(term.failures);
         match &term.reason {
@@ -131,7 +155,7 @@ impl Writer {
         }
     }
 
-    fn range(&mut self, range: IpNet) {
+    pub(super) fn range(&mut self, range: IpNet) {
         match range {
             IpNet::V4(v4) => {
                 self.bytes.push(4);
@@ -150,7 +174,7 @@ impl Writer {
         self.number(date);
     }
 
-    fn number(&mut self, number: u64) {
+    pub(super) fn number(&mut self, number: u64) {
         self.bytes.extend_from_slice(&number.to_le_bytes());
     }
 
@@ -160,12 +184,21 @@ impl Writer {
 }
 
 /// Reads what [`Writer`] writes; `None` for anything else.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     ahead: i64,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// Dates are times of the clock plus `ahead`.
+    pub(super) fn new(bytes: &'a [u8], ahead: i64) -> Self {
+        Self { bytes, ahead }
+    }
+
+    pub(super) fn is_at_end(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     fn saved(&mut self) -> Option<Saved> {
         let clients = self.number()?;
         let clients = (0..clients).map(|_| self.client()).collect::<Option<_>>()?;
@@ -191,7 +224,7 @@ impl Reader<'_> {
         Some((client, History { moments, bans, quiet_since, quiet_period, term }))
     }
 
-    fn term(&mut self) -> Option<BanTerm> {
+    pub(super) fn term(&mut self) -> Option<BanTerm> {
         let (until, failures) = (self.date()?, self.number()?);
         let reason = match self.small()? {
             NO_REASON => None,
@@ -204,7 +237,7 @@ impl Reader<'_> {
         Some(BanTerm { until, reason, failures, cause: BanCause::File })
     }
 
-    fn range(&mut self) -> Option<IpNet> {
+    pub(super) fn range(&mut self) -> Option<IpNet> {
         let address = match self.take::<1>()? {
             [4] => IpAddr::from(Ipv4Addr::from(self.take::<4>()?)),
             [6] => IpAddr::from(Ipv6Addr::from(self.take::<16>()?)),
@@ -227,7 +260,7 @@ impl Reader<'_> {
         self.number()?.checked_mul(MS)
     }
 
-    fn number(&mut self) -> Option<u64> {
+    pub(super) fn number(&mut self) -> Option<u64> {
         self.take().map(u64::from_le_bytes)
     }
 

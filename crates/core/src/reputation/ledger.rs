@@ -1,6 +1,8 @@
 //! The reputation: lists, banned ranges and clients combined.
 
 mod instance;
+mod machine;
+mod ranges;
 mod report;
 mod subscriptions;
 
@@ -15,13 +17,18 @@ use super::ban_watch::Target;
 use super::client::Client;
 use super::clients::Clients;
 use super::history::{Cause, History, Outcome};
+use super::machine::{MachineDate, PublishedRanges};
 use super::options::ReputationConfig;
 use super::policy::end_of;
 use super::ranges::{Listed, Lists, Ranges};
-use super::shared_ranges::SharedRanges;
+use super::shared_ranges::{Loaded, SharedRanges};
+use super::store::Store;
 use super::verdict::{BanTerm, Record, Verdict};
 use crate::client_key::cidr::parse_range;
 use crate::client_key::{AddressText, unmap};
+use crate::machine::Host;
+use crate::rate_limiter::config_epoch::AtomicConfigEpoch;
+use crate::rate_limiter::shared_config::SharedConfig;
 use crate::runtime::instances::OptionList;
 use crate::runtime::sharded_counters::ShardedCounters;
 use crate::{Error, Result};
@@ -37,10 +44,21 @@ pub struct Reputation {
     /// A copy of the prefix in `config`, which every call reads.
     ipv6_prefix: AtomicU8,
     ranges: SharedRanges,
-    clients: Clients,
+    /// Where processes share the reputation.
+    machine: Option<OfMachine>,
+    clients: Store,
     chance: Box<dyn Fn() -> f64 + Send + Sync>,
     counters: ShardedCounters<5>,
     closed: AtomicBool,
+}
+
+/// What a reputation that processes share has beside its clients.
+struct OfMachine {
+    epoch: AtomicConfigEpoch,
+    config: SharedConfig<ReputationConfig>,
+    ranges: PublishedRanges,
+    host: Arc<dyn Host>,
+    date: Arc<MachineDate>,
 }
 
 const FAILURES: usize = 0;
@@ -68,7 +86,8 @@ impl Reputation {
             name: name.to_owned(),
             created_with: config.list(),
             ranges: SharedRanges::new(ranges),
-            clients: Clients::new(config.capacity, config.policy),
+            machine: None,
+            clients: Store::OfProcess(Clients::new(config.capacity, config.policy)),
             ipv6_prefix: AtomicU8::new(config.ipv6_prefix),
             config: ArcSwap::from_pointee(config),
             chance: Box::new(chance),
@@ -83,7 +102,14 @@ impl Reputation {
     ///
     /// `INVALID_ADDRESS`, `CLOSED`.
     pub fn is_banned<'a>(&self, ip: impl Into<AddressText<'a>>, now: u64) -> Result<bool> {
-        self.check_open()?;
+        // Looked at once: a reputation of one process does no more than it has to.
+        match &self.machine {
+            None => self.check_open_here()?,
+            Some(machine) => {
+                self.check_open()?;
+                self.follow_ranges(machine);
+            }
+        }
         let address = address_of(ip)?;
         let ranges = self.ranges.load_any();
         let listed = ranges.as_ref().and_then(|ranges| ranges.lists.decide(address));
@@ -155,10 +181,11 @@ impl Reputation {
         let term = BanTerm::by_hand(end_of(duration, now), reason);
         let is_stored = match self.target(target)? {
             Target::Client(client) => {
-                self.clients.with(client, now, |history| history.ban(term.clone(), now)).is_ok()
+                let ban = |history: &mut History| history.ban(term.clone(), now);
+                self.clients.with(client, &self.config().policy, now, ban).is_ok()
             }
             Target::Range(range) => {
-                self.ban_ranges([(range, term)], now);
+                self.ban_ranges([(range, term)], now)?;
                 true
             }
         };
@@ -177,33 +204,10 @@ impl Reputation {
             Target::Client(client) => {
                 self.clients.existing(client, now, |history| history.unban(now)).unwrap_or(false)
             }
-            Target::Range(range) => {
-                let mut was_banned = false;
-                let unban = |ranges: Ranges| {
-                    let bans;
-                    (bans, was_banned) = ranges.bans.without(&range, now);
-                    Ranges { bans: Arc::new(bans), ..ranges }
-                };
-                self.ranges.change_and(unban, |_| {
-                    self.clients.watch().follow(Target::Range(range), None, now);
-                });
-                was_banned
-            }
+            Target::Range(range) => self.unban_range(&range, now)?,
         };
         self.counters.add(UNBANS, u64::from(was_banned));
         Ok(was_banned)
-    }
-
-    /// Bans ranges; of two bans of a range the one that ends later holds.
-    fn ban_ranges(&self, bans: impl IntoIterator<Item = (IpNet, BanTerm)>, now: u64) {
-        let bans: Vec<_> = bans.into_iter().collect();
-        let banned: Vec<_> = bans.iter().map(|(range, _)| *range).collect();
-        let ban = |ranges: Ranges| Ranges { bans: Arc::new(ranges.bans.with(bans, now)), ..ranges };
-        self.ranges.change_and(ban, |ranges| {
-            for range in banned {
-                self.clients.watch().follow(Target::Range(range), ranges.bans.of(&range, now), now);
-            }
-        });
     }
 
     /// Replaces both lists at once.
@@ -213,20 +217,21 @@ impl Reputation {
     /// `INVALID_ADDRESS`, `INVALID_OPTION`, `CLOSED`; nothing is changed then.
     pub fn set_lists(&self, allow: &[String], deny: &[String]) -> Result<()> {
         self.check_open()?;
-        let lists = Arc::new(Lists::parse("setLists", allow, deny)?);
-        self.ranges.change(|ranges| Ranges { lists, ..ranges });
-        Ok(())
+        self.replace_lists(&Arc::new(Lists::parse("setLists", allow, deny)?))
     }
 
     fn apply(&self, ip: AddressText<'_>, cause: Cause, reason: Option<&str>, now: u64) -> Result<Verdict> {
         self.check_open()?;
         let address = address_of(ip)?;
-        let (client, policy) = (self.client(address), &self.config.load().policy);
+        if let Some(machine) = &self.machine {
+            machine.host.look_after();
+        }
+        let (client, policy) = (self.client(address), &self.config().policy);
         if self.is_decided_by_range(address, now) {
             let record = self.clients.read(client, |history| self.record(history, now));
             return Ok(self.judge(address, record.unwrap_or_default(), now));
         }
-        let applied = self.clients.with(client, now, |history| {
+        let applied = self.clients.with(client, policy, now, |history| {
             let outcome = history.apply(policy, cause, reason, now, &self.chance);
             (outcome, self.record(history, now))
         });
@@ -242,24 +247,39 @@ impl Reputation {
     }
 
     fn is_decided_by_range(&self, address: IpAddr, now: u64) -> bool {
-        let Some(ranges) = self.ranges.load_any() else { return false };
+        let Some(ranges) = self.any_ranges() else { return false };
         ranges.lists.decide(address).is_some() || ranges.bans.around(address, now).is_some()
     }
 
     fn record(&self, history: &History, now: u64) -> Record {
         let term = history.ban_in_force(now).cloned();
         let led_to_it = term.as_ref().map_or(0, |term| term.failures);
-        let failures = led_to_it.saturating_add(history.failures(&self.config.load().policy, now));
+        let failures = led_to_it.saturating_add(history.failures(&self.config().policy, now));
         Record { failures, bans: history.bans(now), term }
     }
 
     fn judge(&self, address: IpAddr, record: Record, now: u64) -> Verdict {
-        match self.ranges.load_any() {
+        match self.any_ranges() {
             None => Verdict::of(record, None, None),
             Some(ranges) => {
                 Verdict::of(record, ranges.lists.decide(address), ranges.bans.around(address, now))
             }
         }
+    }
+
+    /// Lists and banned ranges; `None` while there are none.
+    #[inline]
+    fn any_ranges(&self) -> Option<Loaded> {
+        if let Some(machine) = &self.machine {
+            self.follow_ranges(machine);
+        }
+        self.ranges.load_any()
+    }
+
+    /// Lists and banned ranges now.
+    fn ranges_now(&self) -> Loaded {
+        let _ = self.any_ranges();
+        self.ranges.load()
     }
 
     fn client(&self, address: IpAddr) -> Client {
@@ -288,11 +308,19 @@ impl Reputation {
     ///
     /// `CLOSED`.
     pub fn check_open(&self) -> Result<()> {
-        // Relaxed: a call concurrent with `destroy` may still succeed.
-        if self.closed.load(Ordering::Relaxed) {
-            return Err(Error::Closed { name: self.name.clone() });
+        if self.is_closed_everywhere() {
+            return Err(self.error_closed());
         }
-        Ok(())
+        self.check_open_here()
+    }
+
+    fn check_open_here(&self) -> Result<()> {
+        // Relaxed: a call concurrent with `destroy` may still succeed.
+        if self.closed.load(Ordering::Relaxed) { Err(self.error_closed()) } else { Ok(()) }
+    }
+
+    fn error_closed(&self) -> Error {
+        Error::Closed { name: self.name.clone() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Options of a reputation, and which of them are valid.
 
 use super::clients::Clients;
-use super::policy::Policy;
+use super::policy::{MOST_MOMENTS, Policy};
 use super::ranges::Lists;
 use crate::client_key::{DEFAULT_IPV6_PREFIX, IPV6_PREFIXES};
 use crate::runtime::clock::MS;
@@ -76,6 +76,8 @@ pub struct ReputationConfig {
     pub(super) lists: Lists,
     pub(super) ipv6_prefix: u8,
     pub(super) capacity: usize,
+    /// How often the options were replaced before, where processes share the reputation.
+    pub(super) generation: u64,
     options: ReputationOptions,
 }
 
@@ -94,18 +96,42 @@ impl TryFrom<ReputationOptions> for ReputationConfig {
                 ban_factor: options.ban_factor,
                 max_ban_time_ms: options.max_ban_time_ms,
                 jitter: options.jitter,
+                most_moments: MOST_MOMENTS,
             },
             lists: Lists::parse(OWNER, &options.allow, &options.deny)?,
             ipv6_prefix: options.ipv6_prefix,
             capacity: usize::try_from(options.max_clients).unwrap_or(usize::MAX),
+            generation: 0,
             options,
         })
     }
 }
 
 impl ReputationConfig {
+    pub(super) fn options(&self) -> &ReputationOptions {
+        &self.options
+    }
+
+    /// With room for so many moments of each client.
+    pub(super) fn with_moments(mut self, most: u64) -> Self {
+        self.policy.most_moments = most;
+        self
+    }
+
+    /// Whether a file keeps the reputation.
+    #[must_use]
+    pub fn is_persisted(&self) -> bool {
+        self.options.persist.is_some()
+    }
+
     pub(super) fn persist(&self) -> Option<&PersistOptions> {
         self.options.persist.as_ref()
+    }
+
+    /// How clients are identified, and how many are tracked.
+    pub(super) fn list_fixed(&self) -> OptionList {
+        let is_fixed = |option: &str| ["ipv6Prefix", "maxClients"].contains(&option);
+        self.list().into_iter().filter(|(option, _)| is_fixed(option)).collect()
     }
 
     /// The options as the user would read them. Lists are printed in one order and notation, however they were given.

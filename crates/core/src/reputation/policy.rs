@@ -3,9 +3,8 @@
 use super::FOREVER;
 use crate::runtime::clock::MS;
 
-/// Most moments kept of one client's failures. Where more failures are needed to ban, those closer together than this
-/// fraction of `findTime` are kept as one moment.
-const MOST_MOMENTS: u64 = 1024;
+/// Most moments kept of one client's failures, in one process.
+pub(super) const MOST_MOMENTS: u64 = 1024;
 
 /// When a client is banned, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,6 +18,9 @@ pub(super) struct Policy {
     pub(super) max_ban_time_ms: u64,
     /// The largest share of a ban that is taken off at random.
     pub(super) jitter: f64,
+    /// Most moments kept of one client's failures. Where more failures are needed to ban, those closer together than this
+    /// fraction of `findTime` are kept as one moment.
+    pub(super) most_moments: u64,
 }
 
 impl Policy {
@@ -46,7 +48,7 @@ impl Policy {
 
     /// Failures no further apart than this are kept as one moment. 0: only failures at the same time are.
     pub(super) fn moment(&self) -> u64 {
-        if self.max_failures <= MOST_MOMENTS { 0 } else { self.find_time / MOST_MOMENTS }
+        if self.max_failures <= self.most_moments { 0 } else { self.find_time / self.most_moments }
     }
 }
 
@@ -73,6 +75,7 @@ mod tests {
         ban_factor: 2.0,
         max_ban_time_ms: 1_000_000,
         jitter: 0.0,
+        most_moments: MOST_MOMENTS,
     };
 
     #[test]

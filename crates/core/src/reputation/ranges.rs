@@ -49,6 +49,23 @@ impl Lists {
         Ok(Self(ranges))
     }
 
+    /// Both lists; `None` where a range is in both.
+    pub(super) fn of_ranges(allow: &[IpNet], deny: &[IpNet]) -> Option<Self> {
+        let mut ranges = JointPrefixMap::new();
+        for range in allow {
+            ranges.insert(*range, Listed::Allow);
+        }
+        let mut denies = deny.iter().map(|range| ranges.insert(*range, Listed::Deny));
+        if denies.any(|before| before == Some(Listed::Allow)) { None } else { Some(Self(ranges)) }
+    }
+
+    /// The ranges of the allow list, and those of the deny list.
+    pub(super) fn ranges(&self) -> [Vec<IpNet>; 2] {
+        [Listed::Allow, Listed::Deny].map(|wanted| {
+            self.0.iter().filter(|(_, listed)| **listed == wanted).map(|(range, _)| range).collect()
+        })
+    }
+
     /// The list with the longest prefix around the address.
     pub(super) fn decide(&self, address: IpAddr) -> Option<Listed> {
         if self.0.is_empty() {

@@ -13,9 +13,9 @@ use crate::runtime::sync::{AtomicU64, Mutex, Ordering};
 use self::modelled::ArcSwap;
 
 #[cfg(not(any(sluice_loom, sluice_shuttle)))]
-type Loaded = arc_swap::Guard<Arc<Ranges>>;
+pub(super) type Loaded = arc_swap::Guard<Arc<Ranges>>;
 #[cfg(any(sluice_loom, sluice_shuttle))]
-type Loaded = Arc<Ranges>;
+pub(super) type Loaded = Arc<Ranges>;
 
 /// Lists and banned ranges, exchanged as one. Most reputations have none, which is read from a flag.
 ///

@@ -176,14 +176,20 @@ pub fn date_ahead() -> i64 {
     if is_manual() {
         return 0;
     }
-    let ahead = system_time().cast_signed().saturating_sub(now().cast_signed());
+    date_ahead_of(now(), &FOLLOWED)
+}
+
+/// As [`date_ahead`], of another clock, which shows `now`. `followed` is what was answered before.
+#[must_use]
+pub fn date_ahead_of(now: u64, followed: &AtomicI64) -> i64 {
+    let ahead = system_time().cast_signed().saturating_sub(now.cast_signed());
     // Relaxed: two threads that follow at once are less than a step apart.
-    let followed = FOLLOWED.load(Ordering::Relaxed);
-    if ahead.abs_diff(followed) <= MS {
-        return followed;
+    let before = followed.load(Ordering::Relaxed);
+    if ahead.abs_diff(before) <= MS {
+        return before;
     }
     let ahead = ahead - ahead % MS.cast_signed();
-    FOLLOWED.store(ahead, Ordering::Relaxed);
+    followed.store(ahead, Ordering::Relaxed);
     ahead
 }
 

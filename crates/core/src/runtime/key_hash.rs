@@ -160,6 +160,11 @@ impl fmt::Debug for KeyHasher {
     }
 }
 
+/// The hash function of this process.
+pub(crate) fn of_process() -> &'static KeyHasher {
+    &PROCESS
+}
+
 /// Hashes bytes, for what is never compared with the hash of a text.
 #[must_use]
 pub fn hash_bytes(bytes: &[u8]) -> KeyHash {

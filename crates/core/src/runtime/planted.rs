@@ -76,6 +76,20 @@ bugs! {
     RecordNotChecked => a_reader_sees_the_words_of_one_charge,
     /// The head of a stack of free records has no count.
     HeadNotCounted => a_record_has_one_holder,
+    /// A record is taken that a living process holds.
+    HolderNotLookedAt => two_that_need_a_record_of_the_dead_take_two,
+    /// A record of a dead process is taken though a slot names it.
+    SlotsNotLookedAt => two_that_need_a_record_of_the_dead_take_two,
+    /// Records that dead processes held are never taken.
+    RecordsOfTheDeadStay => every_record_of_the_dead_can_be_taken,
+    /// A name is taken out of its slot while the process that published it still holds the record.
+    RecordNotDisowned => every_record_of_the_dead_can_be_taken,
+    /// A process whose lock is free is not said to be dead.
+    DeathNotNoticed => every_record_of_the_dead_can_be_taken,
+    /// A record is given back without checking in which use it is.
+    GivenBackInLaterUse => a_record_that_is_given_back_late_is_not_freed_in_its_next_use,
+    /// A record of the pool does not say for which slot it was taken.
+    SlotNotNoted => a_record_of_the_pool_is_found_in_the_slot_that_it_was_taken_for,
     /// A charge that is undone frees the record that is still in use.
     UndoLeaks => a_charge_that_is_undone_frees_its_own_record,
     /// A charge does not read the config epoch again.
@@ -134,6 +148,26 @@ bugs! {
     CellNotReadAgain => a_config_of_another_process_is_read_whole,
     /// A process writes the cell whose config is in force.
     CellInForceWritten => a_config_of_another_process_is_read_whole,
+    /// A process looks at what is open before it raises its own count.
+    LookedBeforeRaised => one_of_two_processes_gets_the_last_place,
+    /// There is no full barrier between the count that was raised and the look at those of others.
+    NoBarrierAfterRaise => one_of_two_processes_gets_the_last_place,
+    /// Of two processes at the last place, both give up.
+    LowestRowGivesWay => one_of_two_processes_gets_the_last_place,
+    /// What a dead process held counts.
+    DeadRowCounted => a_process_that_died_holds_nothing,
+    /// What the owner of a row holds is what an earlier owner held.
+    EpochNotCompared => the_next_owner_of_a_row_holds_nothing_of_the_one_before,
+    /// A process that was taken for dead changes what the next owner of its row holds.
+    HeldOfLaterOwnerChanged => a_process_taken_for_dead_changes_nothing_of_the_next,
+    /// A failure that another call came before is not decided again.
+    FailureDecidedOnce => one_crossing_is_one_ban_of_all_processes,
+    /// A client that is banned may be evicted.
+    BannedEvicted => a_client_that_is_banned_beside_an_eviction_stays,
+    /// The lists in force are compared and then stored, not exchanged.
+    ListsStored => two_changes_of_lists_are_both_in_force,
+    /// Lists that were read are taken for those that came since.
+    ListsTakenForLater => lists_that_are_replaced_while_they_are_read_are_read_again,
     /// The text of a deleted key is dropped after its slot was freed.
     TextDroppedLate => a_key_that_is_hit_next_to_its_delete_has_its_text,
     /// The end of a thread returns what its calls held, but not what was handed to them.

@@ -9,6 +9,8 @@ use crate::runtime::arena::Arena;
 use crate::runtime::region::{CounterLine, Region};
 
 const STRIPES: usize = 32;
+/// Counters of a cache line.
+const LINE: usize = 8;
 
 /// Something that counts events by number.
 pub(crate) trait Count {
@@ -35,31 +37,36 @@ impl<const N: usize> ShardedCounters<N> {
 
     /// Counters that all processes raise which share the memory.
     pub(crate) fn in_arena(arena: &Arena) -> io::Result<Self> {
-        const { assert!(N <= 8) };
-        Ok(if arena.is_shared() { Self(Stripes::Shared(arena.region(STRIPES)?)) } else { Self::new() })
+        let lines = STRIPES * Self::LINES;
+        Ok(if arena.is_shared() { Self(Stripes::Shared(arena.region(lines)?)) } else { Self::new() })
     }
 
-    fn stripe(&self, stripe: usize) -> &[AtomicU64] {
+    /// Cache lines of a shared stripe.
+    const LINES: usize = N.div_ceil(LINE);
+
+    #[inline]
+    fn counter(&self, stripe: usize, counter: usize) -> &AtomicU64 {
         match &self.0 {
-            Stripes::OfProcess(stripes) => &stripes[stripe][..],
-            Stripes::Shared(stripes) => &stripes[stripe].0,
+            Stripes::OfProcess(stripes) => &stripes[stripe][counter],
+            Stripes::Shared(lines) => &lines[stripe * Self::LINES + counter / LINE].0[counter % LINE],
         }
     }
 
     pub(crate) fn add(&self, counter: usize, n: u64) {
         // Relaxed: statistics only, publishes nothing.
-        self.stripe(stripe_of_this_thread())[counter].fetch_add(n, Ordering::Relaxed);
+        self.counter(stripe_of_this_thread(), counter).fetch_add(n, Ordering::Relaxed);
     }
 
     /// Begins anew. What other threads count meanwhile may be lost.
     pub(crate) fn reset(&self) {
-        for counter in (0..STRIPES).flat_map(|stripe| self.stripe(stripe)) {
-            counter.store(0, Ordering::Relaxed);
+        for (stripe, counter) in (0..STRIPES).flat_map(|stripe| (0..N).map(move |counter| (stripe, counter)))
+        {
+            self.counter(stripe, counter).store(0, Ordering::Relaxed);
         }
     }
 
     pub(crate) fn sum(&self, counter: usize) -> u64 {
-        let counts = (0..STRIPES).map(|stripe| self.stripe(stripe)[counter].load(Ordering::Relaxed));
+        let counts = (0..STRIPES).map(|stripe| self.counter(stripe, counter).load(Ordering::Relaxed));
         counts.fold(0, u64::wrapping_add)
     }
 }

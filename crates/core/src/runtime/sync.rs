@@ -87,3 +87,12 @@ pub(crate) fn pause() {
     #[cfg(sluice_shuttle)]
     shuttle::thread::yield_now();
 }
+
+/// Another thread has to run before the caller can go on.
+#[inline]
+pub(crate) fn step_aside() {
+    #[cfg(not(any(sluice_loom, sluice_shuttle)))]
+    std::thread::yield_now();
+    #[cfg(any(sluice_loom, sluice_shuttle))]
+    pause();
+}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use sluice_core::runtime::key_hash::KeyHash;
-use sluice_core::{RateLimiterConfig, RateLimiterOptions};
+use sluice_core::{AlgorithmKind, LimitOptions, Quota, RateLimiterConfig, RateLimiterOptions};
 use sluice_machine::{Directory, Result, SharedLimiter};
 use tempfile::TempDir;
 
@@ -22,12 +22,28 @@ pub(crate) fn options(limit: u64, max_keys: u64) -> RateLimiterOptions {
     RateLimiterOptions { max_keys, ..RateLimiterOptions::single(limit, MONTH_MS) }
 }
 
+/// Three limits, one by each algorithm, of which the last is the lowest.
+pub(crate) fn three_limits(limit: u64, max_keys: u64) -> RateLimiterOptions {
+    let all = [AlgorithmKind::Gcra, AlgorithmKind::FixedWindow, AlgorithmKind::SlidingWindow];
+    let limits = all.into_iter().zip([2, 1, 0]).map(|(algorithm, more)| LimitOptions {
+        name: algorithm.to_string(),
+        quota: Quota::new(limit + more, MONTH_MS),
+        algorithm,
+    });
+    RateLimiterOptions { max_keys, ..RateLimiterOptions::new(limits.collect()) }
+}
+
 pub(crate) fn config(limit: u64) -> RateLimiterConfig {
     options(limit, 1_000).try_into().expect("valid")
 }
 
 pub(crate) fn open(path: &Path, limit: u64) -> Result<SharedLimiter> {
     SharedLimiter::open(&Directory::open(path)?, "api", config(limit))
+}
+
+/// As `open`, with any options that are valid.
+pub(crate) fn open_with(path: &Path, options: RateLimiterOptions) -> Result<SharedLimiter> {
+    SharedLimiter::open(&Directory::open(path)?, "api", options.try_into().expect("valid"))
 }
 
 /// The code of a refusal, and what it says.
@@ -57,8 +73,12 @@ pub(crate) const DIRECTORY: &str = "SLUICE_TEST_DIRECTORY";
 
 /// Runs the test `child` of this program in a process of its own, which finds its role in the environment.
 pub(crate) fn spawn(role: &str, path: &Path) -> Child {
-    let program = std::env::current_exe().expect("a path");
-    Command::new(program)
+    spawn_by(Command::new(std::env::current_exe().expect("a path")), role, path)
+}
+
+/// As `spawn`, by a command that starts this program, or one that starts another first.
+pub(crate) fn spawn_by(mut command: Command, role: &str, path: &Path) -> Child {
+    command
         .args(["--exact", "child", "--ignored", "--nocapture", "--test-threads=1"])
         .env(ROLE, role)
         .env(DIRECTORY, path)

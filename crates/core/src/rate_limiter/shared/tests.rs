@@ -3,7 +3,7 @@
 use fastrand::Rng;
 
 use super::*;
-use crate::rate_limiter::{AlgorithmKind, LocalHandle, RateLimiterOptions};
+use crate::rate_limiter::{AlgorithmKind, LimitOptions, LocalHandle, Quota, RateLimiterOptions};
 use crate::runtime::arena::tests::mapping;
 use crate::runtime::clock::MS;
 use crate::runtime::key_hash::{KeyHash, hash_str};
@@ -28,11 +28,24 @@ fn options(algorithm: AlgorithmKind, limit: u64, max_keys: u64) -> RateLimiterOp
     RateLimiterOptions { max_keys, ..RateLimiterOptions::by(algorithm, limit, 1_000) }
 }
 
-/// The same random calls to several processes in turn, and to a limiter of one process.
-fn compare(algorithm: AlgorithmKind, seed: u64) {
+/// Three limits, one by each algorithm, of which the first is the lowest.
+fn three_limits(limit: u64, max_keys: u64) -> RateLimiterOptions {
+    let all = [AlgorithmKind::Gcra, AlgorithmKind::FixedWindow, AlgorithmKind::SlidingWindow];
+    let limits = all.into_iter().zip(0..).map(|(algorithm, place)| LimitOptions {
+        name: algorithm.to_string(),
+        quota: Quota::new(limit + 2 * place, 1_000),
+        algorithm,
+    });
+    RateLimiterOptions { max_keys, ..RateLimiterOptions::new(limits.collect()) }
+}
+
+/// The same random calls to several processes in turn, and to a limiter of one process, of options that a limit and a number
+/// of keys stand for.
+fn compare(options: impl Fn(u64, u64) -> RateLimiterOptions, seed: u64) {
     let mut random = Rng::with_seed(seed);
     // So many that it is bounded by its slots in one process, too.
-    let config: RateLimiterConfig = options(algorithm, 10, 20_000).try_into().expect("valid");
+    let config: RateLimiterConfig = options(10, 20_000).try_into().expect("valid");
+    let limits = &config.options.limits;
     let one = Arc::new(RateLimiter::new("one", config.clone()));
     let shared = processes(3, &config);
     let mut handles: Vec<_> = shared.iter().map(|limiter| LocalHandle::new(Arc::clone(limiter))).collect();
@@ -46,7 +59,7 @@ fn compare(algorithm: AlgorithmKind, seed: u64) {
         let cost = random.u64(1..4);
         match random.u8(..40) {
             0 => {
-                let other = options(algorithm, random.u64(1..20), 20_000);
+                let other = options(random.u64(1..20), 20_000);
                 for limiter in [&one, limiter] {
                     limiter.reconfigure(other.clone(), || now).expect("changeable");
                 }
@@ -55,14 +68,14 @@ fn compare(algorithm: AlgorithmKind, seed: u64) {
             2 => assert_eq!(
                 limiter.reset(key, now),
                 one.reset(key, now),
-                "{algorithm}, seed {seed}, call {call}"
+                "{limits:?}, seed {seed}, call {call}"
             ),
             3..8 => assert_eq!(limiter.refund(key, cost, now), one.refund(key, cost, now)),
             8..12 => assert_eq!(limiter.penalize(key, cost, now), one.penalize(key, cost, now)),
             12..20 => assert_eq!(limiter.consume(key, cost, now), one.consume(key, cost, now)),
             _ => {
                 let decisions = (handle.consume(key, cost, now), one_handle.consume(key, cost, now));
-                assert_eq!(decisions.0, decisions.1, "{algorithm}, seed {seed}, call {call}");
+                assert_eq!(decisions.0, decisions.1, "{limits:?}, seed {seed}, call {call}");
             }
         }
     }
@@ -75,13 +88,13 @@ fn compare(algorithm: AlgorithmKind, seed: u64) {
 #[test]
 fn processes_decide_as_one_would() {
     for algorithm in [AlgorithmKind::Gcra, AlgorithmKind::FixedWindow, AlgorithmKind::SlidingWindow] {
-        (0..8).for_each(|seed| compare(algorithm, seed));
+        (0..8).for_each(|seed| compare(|limit, keys| options(algorithm, limit, keys), seed));
     }
+    (0..8).for_each(|seed| compare(three_limits, seed));
 }
 
-#[test]
-fn threads_of_processes_share_one_quota() {
-    let config: RateLimiterConfig = options(AlgorithmKind::Gcra, 1_000, 100).try_into().expect("valid");
+fn share_one_quota(options: RateLimiterOptions) {
+    let config: RateLimiterConfig = options.try_into().expect("valid");
     let shared = processes(4, &config);
     let key = hash_str("client");
     let admitted: usize = std::thread::scope(|scope| {
@@ -98,6 +111,46 @@ fn threads_of_processes_share_one_quota() {
     assert_eq!(admitted, 1_000);
     let calls = shared[3].calls().expect("open");
     assert_eq!(calls, [1_000, 7_000, 0], "all of them, of handles that are dropped");
+    assert_eq!(shared[0].states_in_flight(), Ok(0));
+}
+
+#[test]
+fn threads_of_processes_share_one_quota() {
+    share_one_quota(options(AlgorithmKind::Gcra, 1_000, 100));
+    share_one_quota(three_limits(1_000, 100));
+}
+
+/// Threads of processes charge, evict and remove keys of a small table: no record is lost, and none has two keys.
+#[test]
+fn keys_of_several_limits_come_and_go() {
+    const KEYS: u64 = 500;
+    let config: RateLimiterConfig = three_limits(1_000_000, 40).try_into().expect("valid");
+    let shared = processes(4, &config);
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let limiter = &shared[thread % 4];
+            scope.spawn(move || {
+                let mut random = Rng::with_seed(thread as u64);
+                for _ in 0..10_000 {
+                    let key = hash_str(&random.u64(..KEYS).to_string());
+                    match random.u8(..16) {
+                        0 => drop(limiter.reset(key, START).expect("open")),
+                        1 => limiter.refund(key, 1, START).expect("open"),
+                        _ => drop(limiter.try_consume(key, 1, START).expect("open")),
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(shared[0].states_in_flight(), Ok(0));
+    shared[0].clear(START).expect("open");
+    // Each key is charged in a record of its own.
+    for charges in 1..=3 {
+        for key in 0..10 {
+            let decision = shared[key % 4].consume(hash_str(&key.to_string()), 1, START).expect("open");
+            assert_eq!(decision.remaining, 1_000_000 - charges);
+        }
+    }
 }
 
 #[test]

@@ -15,6 +15,9 @@ use crate::runtime::instances::{Instance, OptionList};
 impl Reputation {
     /// A test set the clock back: bans keep their remaining time.
     pub fn clock_was_set_back(&self, set_back: SetBack) {
+        if self.machine.is_some() {
+            return;
+        }
         // First: what follows then changes no ban that is watched.
         self.clients.watch().clock_was_set_back(set_back);
         self.clients.clock_was_set_back(set_back);
@@ -39,14 +42,16 @@ impl Instance for Reputation {
         config.list()
     }
 
-    /// How clients are identified, and how many are tracked.
     fn list_fixed(config: &ReputationConfig) -> OptionList {
-        let is_fixed = |option: &str| ["ipv6Prefix", "maxClients"].contains(&option);
-        config.list().into_iter().filter(|(option, _)| is_fixed(option)).collect()
+        config.list_fixed()
     }
 
     /// Bans and failures stay.
     fn reconfigure(&self, _: &str, config: ReputationConfig, _: bool) -> Result<Option<Arc<Self>>> {
+        if let Some(machine) = &self.machine {
+            self.reconfigure_all(machine, &config)?;
+            return Ok(None);
+        }
         self.clients.reconfigure(config.capacity, config.policy);
         let lists = Arc::new(config.lists.clone());
         self.ipv6_prefix.store(config.ipv6_prefix, Ordering::Relaxed);
@@ -55,7 +60,11 @@ impl Instance for Reputation {
         Ok(None)
     }
 
+    /// What processes share belongs to others as well, and stays.
     fn reset(&self) {
+        if self.machine.is_some() {
+            return;
+        }
         self.clients.clear();
         let lists = Arc::new(self.config.load().lists.clone());
         self.ranges.change(|_| Ranges { lists, bans: Arc::default() });

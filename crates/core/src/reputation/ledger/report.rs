@@ -22,7 +22,7 @@ impl Reputation {
     /// `CLOSED`.
     pub fn bans(&self, now: u64) -> Result<Vec<Ban>> {
         self.check_open()?;
-        let ranges = self.ranges.load();
+        let ranges = self.ranges_now();
         let of_ranges = ranges.bans.in_force(now).map(|(range, term)| Ban::of_range(range, term.clone()));
         let clients = self.clients.all();
         let of_clients = clients.into_iter().filter_map(|(client, history)| {
@@ -41,8 +41,8 @@ impl Reputation {
     pub fn save(&self, now: u64, date_ahead: i64) -> Result<Vec<u8>> {
         self.check_open()?;
         let mut clients = self.clients.all();
-        clients.retain(|(_, history)| history.matters(&self.config.load().policy, now));
-        let ranges = self.ranges.load();
+        clients.retain(|(_, history)| history.matters(&self.config().policy, now));
+        let ranges = self.ranges_now();
         Ok(file::encode(&clients, ranges.bans.in_force(now), date_ahead))
     }
 
@@ -62,15 +62,14 @@ impl Reputation {
         }
         // Bans first, in case there are too few places.
         saved.clients.sort_by_key(|(_, history)| history.ban_in_force(now).is_none());
-        let policy = self.config.load().policy;
+        let policy = self.config().policy;
         for (client, history) in saved.clients {
             let merge = |own: &mut History| own.merge(history.clone(), &policy, now);
-            if self.clients.with(client, now, merge).is_err() {
+            if self.clients.with(client, &policy, now, merge).is_err() {
                 self.counters.add(UNTRACKED, 1);
             }
         }
-        self.ban_ranges(saved.ranges, now);
-        Ok(())
+        self.ban_ranges(saved.ranges, now)
     }
 
     /// Sums over all threads, and one pass over the clients.
@@ -80,8 +79,8 @@ impl Reputation {
     /// `CLOSED`.
     pub fn stats(&self, now: u64) -> Result<ReputationStats> {
         self.check_open()?;
-        let (size, banned) = self.clients.count(now);
-        let ranges = self.ranges.load();
+        let (size, banned) = self.clients.count(&self.config().policy, now);
+        let ranges = self.ranges_now();
         let [allow, deny] = ranges.lists.lengths();
         Ok(ReputationStats {
             failures: self.counters.sum(FAILURES),

@@ -1,0 +1,261 @@
+//! A reputation of all processes of a machine.
+
+mod instance;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock, Weak};
+use std::thread;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use sluice_core::machine::Host;
+use sluice_core::runtime::key_hash::KeyHasher;
+use sluice_core::{Instance, OnMismatch, OptionList, Reputation, ReputationConfig};
+
+use crate::directory::Directory;
+use crate::error::{Error, Result};
+use crate::file::{Difference, Wanted};
+use crate::look_after::Lookout;
+use crate::range_files::ListFiles;
+use crate::repairs::{Repairs, repair};
+use crate::shared::Shared;
+
+/// How often a file is opened anew that was closed for all processes, and is about to be removed.
+const ATTEMPTS: u32 = 20;
+
+/// A reputation, and where it is shared.
+#[derive(Clone, Debug)]
+pub struct SharedReputationConfig {
+    /// The directory of its file.
+    pub directory: PathBuf,
+    /// Its options.
+    pub config: ReputationConfig,
+    /// What becomes of other options than those of processes that are attached.
+    pub on_mismatch: OnMismatch,
+}
+
+/// Failures, bans and lists of all processes that open the same name in the same directory. The failures that reach
+/// `maxFailures` make one ban, of whichever processes they are; a ban that was acknowledged outlives its process.
+pub struct SharedReputation {
+    reputation: Arc<Reputation>,
+    file: Arc<ReputationFile>,
+    created_with: OptionList,
+}
+
+/// What the reputation asks of its file. The reputation holds it, so the file stays as long as the reputation.
+struct ReputationFile {
+    shared: Arc<Shared>,
+    lookout: Lookout,
+    /// What was wrong with the file, or with those of its lists, at the last look.
+    trouble: Mutex<Option<String>>,
+    repairs: Repairs,
+    reputation: OnceLock<Weak<Reputation>>,
+}
+
+impl SharedReputation {
+    /// Clients that are remembered by default. All their memory is reserved at creation.
+    pub const MAX_CLIENTS: u64 = 20_000;
+
+    /// Attaches to the reputation, which is created where there is none.
+    ///
+    /// # Errors
+    ///
+    /// A file that keeps it beside; options that differ from those of processes that are attached; a file or a directory
+    /// that is refused; no room for the clients.
+    pub fn open(directory: &Directory, name: &str, config: ReputationConfig) -> Result<Self> {
+        Self::open_with(directory, name, config, OnMismatch::Error)
+    }
+
+    /// As [`open`](Self::open). With [`OnMismatch::Reconfigure`] the options come into force in all processes, unless one
+    /// of them is fixed at creation and differs.
+    ///
+    /// # Errors
+    ///
+    /// As of [`open`](Self::open).
+    pub fn open_with(
+        directory: &Directory,
+        name: &str,
+        config: ReputationConfig,
+        on_mismatch: OnMismatch,
+    ) -> Result<Self> {
+        if config.is_persisted() {
+            let what = format!("Reputation {name:?} has persist, and processes share it");
+            return Err(Error::Unsupported {
+                what,
+                accepted: "no persist: the state outlives its processes",
+            });
+        }
+        for _ in 0..ATTEMPTS {
+            let opened = Self::attach(directory, name, &config, on_mismatch)?;
+            if !opened.reputation.is_closed_everywhere() {
+                return opened.take_over(config, on_mismatch);
+            }
+            // The process that closed it removes it; this one does where that was killed.
+            thread::sleep(Duration::from_millis(1));
+            opened.leave(true);
+        }
+        let reason = format!("{name:?} is destroyed again and again");
+        Err(Error::unavailable(directory.path(), reason, "one that lasts"))
+    }
+
+    fn attach(
+        directory: &Directory,
+        name: &str,
+        config: &ReputationConfig,
+        on_mismatch: OnMismatch,
+    ) -> Result<Self> {
+        let options = config.stored();
+        let bytes = Shared::file_bytes(Reputation::bytes(config)?);
+        let wanted = Wanted { kind: Reputation::KIND, name, options: &options, bytes };
+        let accepts = |created: &[(String, String)]| check_fixed(created, config);
+        let shared = match on_mismatch {
+            OnMismatch::Error => Shared::open(directory, &wanted)?,
+            OnMismatch::Reconfigure => Shared::open_if(directory, &wanted, Some(&accepts))?,
+        };
+        let created = ReputationConfig::of_stored(shared.options())
+            .ok_or_else(|| Error::corrupt(shared.path(), "its options are those of no reputation"))?;
+        let file = Arc::new(ReputationFile {
+            shared: Arc::new(shared),
+            lookout: Lookout::default(),
+            trouble: Mutex::default(),
+            repairs: Repairs::default(),
+            reputation: OnceLock::new(),
+        });
+        let lists = ListFiles::new(Directory::open(directory.path())?, &wanted.file_name());
+        let outside = (Arc::clone(&file) as Arc<dyn Host>, Box::new(lists) as _);
+        let (arena, created) = (file.shared.arena(), created.with_lists_of(config));
+        let reputation = Reputation::shared(name, created, &arena, file.shared.processes(), outside)?;
+        let created_with = Reputation::list_options(config);
+        let reputation = Self { reputation: Arc::new(reputation), file, created_with };
+        reputation.file.reputation.get_or_init(|| Arc::downgrade(&reputation.reputation));
+        Ok(reputation)
+    }
+
+    /// Brings the options into force where they are to be.
+    fn take_over(self, config: ReputationConfig, on_mismatch: OnMismatch) -> Result<Self> {
+        self.look_after()?;
+        let is_same = || self.file.shared.options() == as_texts(&config.stored());
+        if on_mismatch == OnMismatch::Reconfigure && !(is_same() && self.reputation.is_as_created()) {
+            let name = self.reputation.name().to_owned();
+            Instance::reconfigure(&*self.reputation, &name, config, false)?;
+        }
+        Ok(self)
+    }
+
+    /// Ends the reputation in this process. Its files are removed where no other process is attached.
+    pub fn detach(&self) {
+        Instance::close(&*self.reputation);
+        self.leave(false);
+    }
+
+    /// Ends the reputation in all processes, and removes its files.
+    pub fn close_everywhere(&self) {
+        let is_first = self.reputation.close_everywhere();
+        Instance::close(&*self.reputation);
+        self.leave(is_first);
+    }
+
+    fn leave(&self, for_all: bool) {
+        if self.file.shared.leave(for_all) {
+            self.reputation.remove_files();
+        }
+    }
+
+    /// What was wrong with the files when they were looked at last.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.file.trouble.lock().clone()
+    }
+
+    /// The reputation. Its time is [`Shared::now`].
+    #[must_use]
+    pub fn reputation(&self) -> &Arc<Reputation> {
+        &self.reputation
+    }
+
+    /// The file, and the processes that are attached to it.
+    #[must_use]
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.file.shared
+    }
+
+    /// Finds out which processes died, and has mended in another thread what they left. How many were found. The reputation
+    /// does so itself on the way of failures.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Shared::look_after`].
+    pub fn look_after(&self) -> Result<usize> {
+        self.file.look_after_now()
+    }
+
+    /// Mends what dead processes left, in the calling thread. Safe at any time.
+    pub fn repair(&self) {
+        repair(&self.file.shared, || mend(&self.reputation, &self.file.shared));
+    }
+}
+
+fn mend(reputation: &Reputation, shared: &Shared) -> bool {
+    reputation.repair(shared.now());
+    true
+}
+
+fn as_texts(options: &OptionList) -> Vec<(String, String)> {
+    options.iter().map(|(option, value)| ((*option).to_owned(), value.clone())).collect()
+}
+
+/// Whether options of creation are those of `config`, as far as they are fixed.
+fn check_fixed(
+    created: &[(String, String)],
+    config: &ReputationConfig,
+) -> std::result::Result<(), Difference> {
+    let existing = ReputationConfig::of_stored(created).map(|created| created.stored_fixed());
+    let existing = existing.unwrap_or_default();
+    for (index, (option, given)) in config.stored_fixed().into_iter().enumerate() {
+        let existing = existing.get(index).map_or("none", |(_, existing)| existing);
+        if existing != given {
+            let given = format!("{given}, which is fixed at creation");
+            return Err(Difference { option: option.to_owned(), existing: existing.to_owned(), given });
+        }
+    }
+    Ok(())
+}
+
+impl ReputationFile {
+    fn look_after_now(&self) -> Result<usize> {
+        // Whatever is wrong with the file: others may still use what it holds.
+        let dead = self.shared.look_after();
+        let mut trouble = dead.as_ref().err().map(ToString::to_string);
+        if let Some(reputation) = self.reputation.get().and_then(Weak::upgrade) {
+            let of_lists = reputation.check_lists().err().map(|error| error.to_string());
+            trouble = trouble.or(of_lists);
+            let shared = Arc::clone(&self.shared);
+            self.repairs.begin(&self.shared, move || mend(&reputation, &shared));
+        }
+        *self.trouble.lock() = trouble;
+        dead
+    }
+}
+
+impl Host for ReputationFile {
+    fn now(&self) -> u64 {
+        self.shared.now()
+    }
+
+    fn hasher(&self) -> &KeyHasher {
+        self.shared.hasher()
+    }
+
+    /// On the way of failures, every 100 ms.
+    fn look_after(&self) -> bool {
+        // What is wrong with the file is kept for the statistics: the state stays usable.
+        self.lookout.take(self.now()) && self.look_after_now().map_or(true, |dead| dead > 0)
+    }
+}
+
+impl fmt::Debug for SharedReputation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedReputation").field("shared", &self.file.shared).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,145 @@
+//! Processes that share a reputation, and what is refused.
+
+#![cfg(target_os = "linux")]
+
+#[path = "support/reputations.rs"]
+mod reputations;
+mod support;
+
+use std::fs::{self, Permissions};
+use std::io::{Read, stdin};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use sluice_core::{PersistOptions, ReputationOptions};
+
+use reputations::{MAX_FAILURES, ban, fail, history, is_banned, list_files, open, open_with, options, unban};
+use support::{DIRECTORY, ROLE, directory, files, print, read_to_end, read_until, spawn};
+
+const CLIENT: &str = "203.0.113.7";
+const RANGE: &str = "198.51.100.0/24";
+
+/// What other processes of these tests do.
+#[test]
+#[ignore = "a process of other tests"]
+fn child() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let path = std::env::var(DIRECTORY).expect("given");
+    let reputation = open(Path::new(&path), 100);
+    match &*role {
+        "fail" => while !fail(&reputation, CLIENT) {},
+        "ban" => assert!(ban(&reputation, CLIENT) && ban(&reputation, RANGE)),
+        other => panic!("no role {other}"),
+    }
+    print(b'!');
+    // Until it is told to end, or killed.
+    let _ = stdin().read(&mut [0]);
+}
+
+#[test]
+fn failures_of_processes_make_one_ban() {
+    let directory = directory();
+    let mut children: Vec<_> = (0..4).map(|_| spawn("fail", directory.path())).collect();
+    for child in &mut children {
+        read_until(child, b"!");
+        drop(child.stdin.take());
+        read_to_end(child);
+    }
+    let reputation = open(directory.path(), 100);
+    assert_eq!(history(&reputation, CLIENT), (MAX_FAILURES, 1));
+    let stats = reputation.reputation().stats(reputation.shared().now()).expect("open");
+    assert_eq!((stats.failures, stats.bans, stats.banned), (MAX_FAILURES, 1, 1));
+}
+
+#[test]
+fn bans_outlive_the_process_that_made_them() {
+    let directory = directory();
+    let mut child = spawn("ban", directory.path());
+    read_until(&mut child, b"!");
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    let reputation = open(directory.path(), 100);
+    assert!(is_banned(&reputation, CLIENT) && is_banned(&reputation, "198.51.100.9"));
+    assert_eq!(reputation.shared().attached().len(), 1);
+    assert!(unban(&reputation, CLIENT) && unban(&reputation, RANGE));
+    assert_eq!(list_files(directory.path()).len(), 1, "that of the dead process is removed");
+}
+
+#[test]
+fn other_options_are_an_error_while_a_process_is_attached() {
+    let directory = directory();
+    let first = open(directory.path(), 100);
+    assert!(ban(&first, CLIENT));
+    let error = open_with(directory.path(), options(200)).expect_err("attached");
+    assert_eq!(error.code(), "CONFIG_MISMATCH");
+    assert!(error.to_string().contains("maxClients = 100"), "{error}");
+    drop(first);
+    let second = open(directory.path(), 200);
+    assert!(!is_banned(&second, CLIENT), "nothing uses it any more: the new options begin anew");
+    drop(second);
+    let denied = ReputationOptions { deny: vec![CLIENT.to_owned()], ..options(200) };
+    assert!(is_banned(&open_with(directory.path(), denied).expect("fit"), CLIENT));
+}
+
+#[test]
+fn a_file_that_keeps_it_is_refused() {
+    let directory = directory();
+    let persist = Some(PersistOptions { path: "/tmp/bans".to_owned(), every_ms: 1_000 });
+    let error =
+        open_with(directory.path(), ReputationOptions { persist, ..options(100) }).expect_err("two files");
+    assert_eq!(error.code(), "UNSUPPORTED");
+    assert!(files(directory.path()).is_empty());
+}
+
+/// Two processes in one, as far as a file knows.
+#[test]
+fn hostile_files_of_lists_are_refused_and_leave_the_lists_before() {
+    let directory = directory();
+    let [first, second] = [(); 2].map(|()| open(directory.path(), 100));
+    assert!(ban(&first, RANGE) && is_banned(&second, "198.51.100.9"));
+    let whole = fs::read(&list_files(directory.path())[0]).expect("own");
+    let look = || second.reputation().follow_others(second.shared().now());
+    assert_eq!(look(), Ok(()));
+
+    let spoil: [(&str, fn(&Path, &[u8])); 6] = [
+        ("is corrupt: it is cut short", |path, whole| {
+            fs::write(path, &whole[..whole.len() - 1]).expect("own")
+        }),
+        ("is corrupt: its checksum does not match", |path, whole| {
+            let mut changed = whole.to_vec();
+            changed[30] ^= 1;
+            fs::write(path, changed).expect("own");
+        }),
+        ("is corrupt: it is a file of something else", |path, _| fs::write(path, "anything").expect("own")),
+        ("has the mode 644", |path, _| {
+            fs::set_permissions(path, Permissions::from_mode(0o644)).expect("own")
+        }),
+        ("it is a symbolic link", |path, _| {
+            fs::remove_file(path).expect("own");
+            symlink("/dev/zero", path).expect("room");
+        }),
+        ("was removed", |path, _| fs::remove_file(path).expect("own")),
+    ];
+    for (expected, spoil) in spoil {
+        // Another one each time, that the second process has not read.
+        assert!(ban(&first, RANGE) || unban(&first, RANGE));
+        let path = current(&first, directory.path());
+        spoil(&path, &whole);
+        assert!(is_banned(&second, "198.51.100.9"), "{expected}");
+        let error = look().expect_err(expected).to_string();
+        assert!(error.contains(expected) && error.contains(path.to_str().expect("a path")), "{error}");
+        let refused = second.reputation().set_lists(&[], &[]).expect_err("not read");
+        assert_eq!(refused.to_string(), error, "nothing is built on lists that were not read");
+    }
+    // The first process knows them, and makes a file that is whole.
+    assert!(ban(&first, "192.0.2.0/24"));
+    assert_eq!(look(), Ok(()));
+    assert!(is_banned(&second, "192.0.2.1") && is_banned(&second, "198.51.100.9"));
+}
+
+/// The file that was made last.
+fn current(_: &sluice_machine::SharedReputation, path: &Path) -> std::path::PathBuf {
+    let mut files = list_files(path);
+    files.sort();
+    files.pop().expect("a file")
+}

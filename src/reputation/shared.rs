@@ -1,0 +1,75 @@
+//! Reputations that all processes of the machine share. A handle holds the reputation itself, as one of the process.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{Env, Result};
+use sluice_core::{Instance, Instances, OptionList, Reputation, ReputationConfig};
+use sluice_machine::{SharedReputation, SharedReputationConfig};
+
+use crate::machine::{self, NativeMachineStats, NativeSharedScope};
+use crate::runtime::{error, instances};
+
+static SHARED_REPUTATIONS: Instances<SharedReputation> = Instances::new();
+
+/// The instances, for what is done to all of a process.
+pub(crate) const STATE: &dyn sluice_core::Component = &SHARED_REPUTATIONS;
+
+/// Opens a reputation by options that JavaScript has checked.
+pub(super) fn open(
+    env: &Env,
+    name: &str,
+    scope: NativeSharedScope,
+    config: ReputationConfig,
+    reconfigures: Option<bool>,
+) -> Result<Arc<Reputation>> {
+    error::check(env, machine::check_clock(Reputation::KIND, name))?;
+    forget_closed(name);
+    let (on_mismatch, directory) = (scope.on_mismatch(), PathBuf::from(scope.directory));
+    let config = SharedReputationConfig { directory, config, on_mismatch };
+    let opened = instances::open(env, &SHARED_REPUTATIONS, name, Some(config), reconfigures)?;
+    Ok(Arc::clone(opened.reputation()))
+}
+
+/// The reputation of this name in this process; `None` where there is none, or a test has reset it.
+pub(super) fn find(name: &str) -> Option<Arc<Reputation>> {
+    forget_closed(name);
+    SHARED_REPUTATIONS.get_if_set(name).map(|shared| Arc::clone(shared.reputation()))
+}
+
+/// The options by which one of this name attaches.
+pub(super) fn options(name: &str) -> Option<OptionList> {
+    SHARED_REPUTATIONS.get_if_set(name).map(|shared| shared.created_with().clone())
+}
+
+/// Looks after the other processes first, so that those that have ended are not counted.
+pub(super) fn stats(reputation: &Arc<Reputation>) -> Option<NativeMachineStats> {
+    let all = SHARED_REPUTATIONS.all();
+    let shared = all.iter().find(|shared| Arc::ptr_eq(shared.reputation(), reputation))?;
+    let _ = shared.look_after();
+    Some(machine::stats_of(shared.shared(), shared.trouble()))
+}
+
+/// Ends the reputation in this process, or in all.
+pub(super) fn destroy(name: &str, everywhere: bool) -> bool {
+    if everywhere && let Some(shared) = SHARED_REPUTATIONS.get_if_set(name) {
+        shared.close_everywhere();
+    }
+    SHARED_REPUTATIONS.destroy(name)
+}
+
+/// Where another process has ended the reputation for all, its name is free.
+fn forget_closed(name: &str) {
+    let is_closed = |shared: &Arc<SharedReputation>| {
+        shared.reputation().name() == name && shared.reputation().is_closed_everywhere()
+    };
+    if SHARED_REPUTATIONS.all().iter().any(is_closed) {
+        SHARED_REPUTATIONS.destroy(name);
+    }
+}
+
+/// The names of those that a test has not reset.
+pub(super) fn names() -> Vec<String> {
+    let all = SHARED_REPUTATIONS.all().into_iter().map(|shared| shared.reputation().name().to_owned());
+    all.filter(|name| SHARED_REPUTATIONS.get_if_set(name).is_some()).collect()
+}
