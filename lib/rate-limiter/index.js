@@ -15,13 +15,17 @@ const { checkReady, notAwaited } = require('./awaited');
 const { Policies } = require('./policies');
 const { consumeEach, consumeMany } = require('./several');
 const { readWaitedDecision, readWaitedReceipt } = require('./waiting/answer');
-const { acquireBy, joinFor } = require('./waiting/acquire');
+const { acquireBy } = require('./waiting/acquire');
+const { waitInLine } = require('./waiting/waiting-call');
 const {
   kAcquire,
+  kCharge,
   kDecide,
   kDecideAwaited,
   kDecideHeld,
+  kHasWaited,
   kIsAwaited,
+  kJoin,
   kLimits,
   kPolicies,
   kPolicyNames,
@@ -56,6 +60,7 @@ class RateLimiter {
   #policies;
   /** By decisions of calls that waited for a guard: what taking their charges back requires. */
   #receipts = new WeakMap();
+  [kHasWaited] = false;
 
   constructor(name, options) {
     checkName('RateLimiter', name);
@@ -99,15 +104,7 @@ class RateLimiter {
   }
 
   acquire(key, options) {
-    const charge = (cost) => {
-      this.#leave(cost);
-      acquire(key);
-    };
-    return acquireBy(this, options, charge, (waits, { cost, timeout }) => {
-      this.#leave(cost);
-      integers[GUARD] = NO_GUARD;
-      return native.join(key, waits, timeout, COUNTED);
-    });
+    return acquireBy(this, this, key, options);
   }
 
   peekAsync(key) {
@@ -225,16 +222,27 @@ class RateLimiter {
     this.#leave(request.cost);
     integers[GUARD] = guard;
     acquireForMiddleware(key);
-    const read = () => this.#forMiddleware(readDecision(this.#policies.names));
-    if (integers[ANSWER] !== REFUSED) return read();
-    const join = (waits) => {
-      this.#leave(request.cost);
-      integers[GUARD] = guard;
-      return native.join(key, waits, request.timeout, UNCOUNTED);
-    };
+    if (integers[ANSWER] !== REFUSED) return this.#forMiddleware(readDecision(this.#policies.names));
     const signal = request.signal();
     if (signal !== undefined) throwIfAborted(signal);
-    return joinFor(this, { ...request, signal, isForMiddleware: true }, join, read);
+    const { cost, timeout } = request;
+    const waiting = waitInLine({ limiter: this, cost, timeout, signal, isForMiddleware: true }, (waits) => {
+      this.#leave(cost);
+      integers[GUARD] = guard;
+      return native.join(key, waits, timeout, UNCOUNTED);
+    });
+    return waiting ?? this.#forMiddleware(readDecision(this.#policies.names));
+  }
+
+  [kCharge](key, cost) {
+    this.#leave(cost);
+    acquire(key);
+  }
+
+  [kJoin](key, waits, { cost, timeout }) {
+    this.#leave(cost);
+    integers[GUARD] = NO_GUARD;
+    return native.join(key, waits, timeout, COUNTED);
   }
 
   /** The decision of a call that waited, as native code left it. */
