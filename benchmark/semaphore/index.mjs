@@ -7,6 +7,9 @@ import { batchOf, IN_LINE, LOADS, openCases, SLUICE } from './cases.mjs';
 
 export const title = 'Semaphores';
 
+/** Lines before the first one that is timed. */
+const WARM_UP = 50;
+
 /** CPU time of sluice, divided by that of p-limit. */
 const TARGETS = { once: 0.8, line: 1 };
 
@@ -29,17 +32,19 @@ async function measureLoad(load, rounds) {
   const cases = await openCases();
   for (const one of cases) one.batch = batchOf(one, load);
   const counts = [];
-  for (const { batch } of cases) {
-    // Also warms up.
-    const count = await calibrate(batch);
-    counts.push(load === 'line' ? IN_LINE : count);
-  }
+  for (const { batch } of cases) counts.push(load === 'line' ? await warmUp(batch) : await calibrate(batch));
   const samples = cases.map(() => []);
   for (let round = 0; round < rounds; round++) {
     for (const at of shuffled(cases.length)) samples[at].push(await time(cases[at], counts[at]));
   }
   const own = samples[cases.findIndex(({ name }) => name === SLUICE)];
   return cases.map(({ name }, at) => ({ name, load, samples: samples[at], times: ratio(own, samples[at]) }));
+}
+
+/** A line is of a fixed length: no more calls may wait than `maxWaiting` says. */
+async function warmUp(batch) {
+  for (let round = 0; round < WARM_UP; round++) await batch(IN_LINE);
+  return IN_LINE;
 }
 
 async function time({ name, batch }, count) {
