@@ -27,6 +27,7 @@ const next = random(seed);
 const name = 'threads that end';
 const tracker = new ConnectionTracker(name, { max: 1000, maxPerClient: 500, clients: 'opaque' });
 const limiter = new RateLimiter(name, { limit: 1000, window: '1s', maxKeys: 50 });
+const spaced = new RateLimiter(`${name}, in line`, { limit: 1000, window: '1s', burst: 1 });
 const registry = new Registry(name);
 const breaker = new CircuitBreaker(name, { openFor: 1, timeout: '1h', halfOpenCalls: TRIALS });
 const hub = new ClientHub(name);
@@ -111,6 +112,7 @@ async function main() {
   let trials = 0;
   while (breaker.tryAcquire('target') !== null) trials += 1;
   const permits = semaphore.stats();
+  const line = spaced.stats();
   const { waiting, initialising, initialisations } = hub.stats();
   // Handlers of the last calls may still be running.
   while (broker.stats().running > 0) await pause(1);
@@ -118,6 +120,7 @@ async function main() {
   const served = broker.stats().thread.served;
   const worked =
     limiter.stats().allowed > 0 &&
+    line.allowed > 0 &&
     registry.get('count') > 0 &&
     changes > 0 &&
     initialisations > 0 &&
@@ -132,6 +135,7 @@ async function main() {
       drained,
       left: opened - closed,
       trials: trials - TRIALS,
+      line: line.waiting,
       waiting,
       initialising,
       permits: [permits.held, permits.waiting, permits.keys],

@@ -21,6 +21,7 @@ const { name, way, seed, port } = workerData;
 const next = random(seed);
 const tracker = new ConnectionTracker(name, { max: 1000, maxPerClient: 500, clients: 'opaque' });
 const limiter = new RateLimiter(name, { limit: 1000, window: '1s', maxKeys: 50 });
+const spaced = new RateLimiter(`${name}, in line`, { limit: 1000, window: '1s', burst: 1 });
 const registry = new Registry(name);
 const breaker = new CircuitBreaker(name, { openFor: 1, timeout: '1h', halfOpenCalls: 100 });
 const hub = new ClientHub(name);
@@ -35,6 +36,7 @@ const steps = [
   () => held.push(tracker.tryOpen(`client ${Math.floor(next() * 5)}`, { detail: { seed } })),
   () => held.at(-1)?.tryMessage(100),
   () => limiter.consume(`client ${Math.floor(next() * 100)}`),
+  () => waitInLine(),
   () => limiter.block(`client ${Math.floor(next() * 100)}`, '10ms'),
   () => registry.on('change', () => limiter.tryConsume('change')),
   () => registry.update('count', (count = 0) => count + 1),
@@ -68,6 +70,11 @@ const ends = {
 };
 
 let rest = way === 'terminate' ? Infinity : Math.floor(next() * 12);
+
+/** A call that waits keeps a thread alive, so one of a thread that ends by returning does not wait for long. */
+function waitInLine() {
+  spaced.acquire('client', { timeout: way === 'return' ? 5 : '1h' }).catch(() => {});
+}
 
 /** A call that waits keeps a thread alive, so a thread that ends by returning takes what is free. */
 function acquireAndWork() {

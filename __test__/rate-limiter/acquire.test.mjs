@@ -255,6 +255,41 @@ test('a dry run waits for nothing', async () => {
   assert.deepEqual([allowed, wouldRefuse, waitedMs], [true, true, 0]);
 });
 
+test('a call after one that has waited is charged at once where it can be, as every other', async () => {
+  const { limiter, calls } = line(1);
+  clock.advance(100);
+  assert.equal((await calls[0]).waitedMs, 100);
+  clock.advance(100);
+  assert.deepEqual(await limiter.acquire('a'), {
+    allowed: true,
+    limit: 10,
+    remaining: 0,
+    resetAfterMs: 100,
+    retryAfterMs: 0,
+    policy: limiter.name,
+    waitedMs: 0,
+  });
+  const handle = limiter.handle('b');
+  const of = () => handle.acquire();
+  await of();
+  const waits = of();
+  clock.advance(100);
+  assert.equal((await waits).waitedMs, 100);
+  clock.advance(100);
+  assert.equal((await of()).waitedMs, 0);
+  const { allowed, waited, waiting } = limiter.stats();
+  assert.deepEqual([allowed, waited, waiting], [6, 2, 0]);
+});
+
+test('a call after one that has waited does not wait once a dry run has begun', async () => {
+  const { limiter, calls } = line(1);
+  limiter.reconfigure({ dryRun: true });
+  const { wouldRefuse, waitedMs } = await limiter.acquire('a');
+  assert.deepEqual([wouldRefuse, waitedMs], [true, 0]);
+  clock.advance(100);
+  assert.equal((await calls[0]).waitedMs, 100, 'the call that waited keeps its place');
+});
+
 describe('what changes the key', () => {
   test('a block moves the line to its end', async () => {
     const { limiter, log, calls } = line(1);

@@ -52,6 +52,7 @@ for (const [way, reports] of Object.entries(WAYS)) {
         drained: true,
         left: 0,
         trials: 0,
+        line: 0,
         waiting: 0,
         initialising: 0,
         permits: [0, 0, 0],

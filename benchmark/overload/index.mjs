@@ -19,20 +19,20 @@ const CAPACITY = 480;
 /** The clients', in load.mjs. */
 const DEADLINE_MS = 1000;
 
-const GUARD = 'a guard';
-const SHEDDING = 'a guard with overload';
+/** What decides in servers without overload. A second process of the first shows by how much the comparison varies. */
+const GUARDS = ['a guard', 'a guard', 'a guard with overload'];
 const CONNECTIONS = 50;
 
 const CALLS_IN_A_TURN = [1, 10, 100];
 
-const QUICK = { rounds: 1, seconds: 4, cpuRounds: 5, admitRounds: 5 };
-const FULL = { rounds: 3, seconds: 8, cpuRounds: 15, admitRounds: 11 };
+const QUICK = { rounds: 1, seconds: 4, processes: 2, cpuRounds: 3, admitRounds: 5 };
+const FULL = { rounds: 3, seconds: 8, processes: 6, cpuRounds: 4, admitRounds: 11 };
 
 export async function run({ quick }) {
   const plan = quick ? QUICK : FULL;
   console.log('sluice: servers under overload, each in a process of its own');
   const admit = await measureAdmit(CALLS_IN_A_TURN, plan.admitRounds);
-  const cpu = await measureCpu(plan.cpuRounds);
+  const cpu = await measureCpu(plan);
   const overloaded = await measureOverload(plan);
   return {
     sections: [overloadSection(overloaded, plan), costSection(admit, cpu)],
@@ -67,29 +67,36 @@ async function overload(name, perSecond, seconds) {
   }
 }
 
-/** Microseconds of processor time per request, with and without `overload`, by round. */
-async function measureCpu(rounds) {
+/**
+ * Microseconds of processor time per request, by `GUARDS`, of all rounds. Two processes of one kind differ by some percent,
+ * hence several of each.
+ */
+async function measureCpu({ processes, cpuRounds }) {
+  const samples = GUARDS.map(() => []);
+  for (let process = 0; process < processes; process++) await measureGuards(cpuRounds, samples);
+  return samples;
+}
+
+/** Adds the rounds of one process of each kind to the samples. */
+async function measureGuards(rounds, samples) {
   const load = new Child(new URL('../http/load.mjs', import.meta.url));
-  const servers = [];
-  for (const name of [GUARD, SHEDDING]) {
-    const child = new Child(new URL('server.mjs', import.meta.url));
-    servers.push({ child, port: await child.ask({ open: name, blockMs: 0 }), us: [] });
-  }
+  const servers = GUARDS.map(() => new Child(new URL('server.mjs', import.meta.url)));
   try {
+    const ports = [];
+    for (const [at, child] of servers.entries())
+      ports.push(await child.ask({ open: GUARDS[at], blockMs: 0 }));
     for (let round = 0; round <= rounds; round++) {
       for (const at of shuffled(servers.length)) {
-        const { child, port, us } = servers[at];
-        const before = await child.ask({});
-        const { requests } = await load.ask({ port, seconds: 1, connections: CONNECTIONS });
+        const before = await servers[at].ask({});
+        const { requests } = await load.ask({ port: ports[at], seconds: 1, connections: CONNECTIONS });
         // The first round only warms up.
-        if (round > 0) us.push(((await child.ask({})) - before) / requests);
+        if (round > 0) samples[at].push(((await servers[at].ask({})) - before) / requests);
       }
     }
   } finally {
-    for (const { child } of servers) child.close();
+    for (const child of servers) child.close();
     load.close();
   }
-  return servers.map(({ us }) => us);
 }
 
 /** Where nothing was answered in time, the deadline stands for its latency. */
@@ -112,21 +119,23 @@ function overloadSection(cases, { rounds, seconds }) {
   return `### A server that is offered more than it can answer\n\n${how}\n\n${table(headings, rows)}`;
 }
 
-function costSection(admit, [guard, shedding]) {
+function costSection(admit, [guard, another, shedding]) {
   const rows = CALLS_IN_A_TURN.map((calls) => [
     `\`admit\`, ${calls} in a turn of the loop`,
     `${median(admit[calls]).toFixed(0)} ns`,
     `±${(100 * spread(admit[calls])).toFixed(0)} %`,
   ]);
-  rows.push([
-    'Fastify with a guard, a request: with `overload` beside without',
-    `${ratio(shedding, guard).toFixed(3)} ×`,
-    `±${(100 * spread(shedding)).toFixed(0)} %`,
-  ]);
+  const beside = (what, samples) => [
+    `Fastify with a guard, a request: ${what}`,
+    `${ratio(samples, guard).toFixed(3)} ×`,
+    `±${(100 * spread(samples)).toFixed(0)} %`,
+  ];
+  rows.push(beside('with `overload` beside without', shedding));
+  rows.push(beside('without, in another process', another));
   return `### What shedding costs\n\nProcessor time.\n\n${table(['', '', 'spread'], rows)}`;
 }
 
-function targets(cases, admit, [guard, shedding]) {
+function targets(cases, admit, [guard, , shedding]) {
   const of = (load, name) => cases.find((one) => one.load === load && one.name === name).samples;
   const beside = (value) => middle(of(2, SLUICE), value) / middle(of(2, UNDER_PRESSURE), value);
   const others = `sluice / ${UNDER_PRESSURE}`;

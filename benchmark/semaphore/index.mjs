@@ -7,6 +7,9 @@ import { batchOf, IN_LINE, LOADS, openCases, SLUICE } from './cases.mjs';
 
 export const title = 'Semaphores';
 
+/** Lines before the first one that is timed. */
+const WARM_UP = 50;
+
 /** CPU time of sluice, divided by that of p-limit. */
 const TARGETS = { once: 0.8, line: 1 };
 
@@ -29,8 +32,7 @@ async function measureLoad(load, rounds) {
   const cases = await openCases();
   for (const one of cases) one.batch = batchOf(one, load);
   const counts = [];
-  for (const { batch } of cases)
-    counts.push(load === 'line' ? await warmLine(batch) : await calibrate(batch));
+  for (const { batch } of cases) counts.push(load === 'line' ? await warmUp(batch) : await calibrate(batch));
   const samples = cases.map(() => []);
   for (let round = 0; round < rounds; round++) {
     for (const at of shuffled(cases.length)) samples[at].push(await time(cases[at], counts[at]));
@@ -39,9 +41,9 @@ async function measureLoad(load, rounds) {
   return cases.map(({ name }, at) => ({ name, load, samples: samples[at], times: ratio(own, samples[at]) }));
 }
 
-/** A longer line, as `calibrate` tries, is refused by semaphores. */
-async function warmLine(batch) {
-  for (let turn = 0; turn < 20; turn++) await batch(IN_LINE);
+/** A line is of a fixed length: no more calls may wait than `maxWaiting` says. */
+async function warmUp(batch) {
+  for (let round = 0; round < WARM_UP; round++) await batch(IN_LINE);
   return IN_LINE;
 }
 

@@ -13,15 +13,20 @@ const { markSource } = require('./fleet/answer');
 const { KeyHandle, TextHandle } = require('./key-handle');
 const { creationOptions, nativeOptions, replacementOptions } = require('./options');
 const { checkReady, notAwaited } = require('./awaited');
+const { Policies } = require('./policies');
 const { consumeEach, consumeMany } = require('./several');
 const { readWaitedDecision, readWaitedReceipt } = require('./waiting/answer');
-const { acquireBy, joinFor } = require('./waiting/acquire');
+const { acquireBy } = require('./waiting/acquire');
+const { waitInLine } = require('./waiting/waiting-call');
 const {
   kAcquire,
+  kCharge,
   kDecide,
   kDecideAwaited,
   kDecideHeld,
+  kHasWaited,
   kIsAwaited,
+  kJoin,
   kLimits,
   kPolicies,
   kPolicyNames,
@@ -55,14 +60,10 @@ class RateLimiter {
   #own;
   /** The counts on a server; null where this process keeps them. */
   #fleet;
-  /** Names of the limits, in order, and the generation of the options that they belong to. */
-  #policyNames;
-  #namesGeneration;
-  /** The policies in force, once read, and the generation of the last decision. */
   #policies;
-  #generation;
   /** By decisions of calls that waited for a guard: what taking their charges back requires. */
   #receipts = new WeakMap();
+  [kHasWaited] = false;
 
   constructor(name, options) {
     checkName('RateLimiter', name);
@@ -74,7 +75,7 @@ class RateLimiter {
     collected.register(this, this.#own);
     this.#fleet = openFleet(name, this.#own, checked?.scope, options === undefined);
     this.#handle = this.#fleet === null ? this.#own : this.#fleet.syncHandle;
-    this.#readPolicyNames(native.rateLimiterGeneration(this.#own));
+    this.#policies = new Policies(this.#own);
   }
 
   static destroy(name, options = {}) {
@@ -97,7 +98,7 @@ class RateLimiter {
   consume(key, cost = 1) {
     this.#leave(cost);
     consume(key);
-    const decision = readDecision(this[kPolicyNames]());
+    const decision = readDecision(this.#policies.names);
     return this.#fleet === null ? decision : markSource(decision);
   }
 
@@ -108,15 +109,7 @@ class RateLimiter {
   }
 
   acquire(key, options) {
-    const charge = (cost) => {
-      this.#leave(cost);
-      acquire(key);
-    };
-    return acquireBy(this, options, charge, (waits, { cost, timeout }) => {
-      this.#leave(cost);
-      integers[GUARD] = NO_GUARD;
-      return native.join(key, waits, timeout, COUNTED);
-    });
+    return acquireBy(this, this, key, options);
   }
 
   peekAsync(key) {
@@ -153,7 +146,7 @@ class RateLimiter {
   peek(key) {
     this.#leave(1);
     peek(key);
-    return readDecision(this[kPolicyNames]());
+    return readDecision(this.#policies.names);
   }
 
   handle(key) {
@@ -212,7 +205,7 @@ class RateLimiter {
   /** As `kDecide`, by the server. */
   async [kDecideAwaited](key, cost, limit) {
     const decision = await this.#fleet.decide(key, cost, limit);
-    this.#follow(this.#fleet.generation);
+    this.#policies.follow(this.#fleet.generation);
     return decision;
   }
 
@@ -228,7 +221,7 @@ class RateLimiter {
     integers[GUARD] = guard;
     if (limit === undefined) decide(key);
     else decideByLimit(key, limit);
-    return this.#forMiddleware(readDecision(this[kPolicyNames]()));
+    return this.#forMiddleware(readDecision(this.#policies.names));
   }
 
   /**
@@ -240,27 +233,37 @@ class RateLimiter {
     this.#leave(request.cost);
     integers[GUARD] = guard;
     acquireForMiddleware(key);
-    const read = () => this.#forMiddleware(readDecision(this[kPolicyNames]()));
-    if (integers[ANSWER] !== REFUSED) return read();
-    const join = (waits) => {
-      this.#leave(request.cost);
-      integers[GUARD] = guard;
-      return native.join(key, waits, request.timeout, UNCOUNTED);
-    };
+    if (integers[ANSWER] !== REFUSED) return this.#forMiddleware(readDecision(this.#policies.names));
     const signal = request.signal();
     if (signal !== undefined) throwIfAborted(signal);
-    return joinFor(this, { ...request, signal, isForMiddleware: true }, join, read);
+    const { cost, timeout } = request;
+    const waiting = waitInLine({ limiter: this, cost, timeout, signal, isForMiddleware: true }, (waits) => {
+      this.#leave(cost);
+      integers[GUARD] = guard;
+      return native.join(key, waits, timeout, UNCOUNTED);
+    });
+    return waiting ?? this.#forMiddleware(readDecision(this.#policies.names));
+  }
+
+  [kCharge](key, cost) {
+    this.#leave(cost);
+    acquire(key);
+  }
+
+  [kJoin](key, waits, { cost, timeout }) {
+    this.#leave(cost);
+    integers[GUARD] = NO_GUARD;
+    return native.join(key, waits, timeout, COUNTED);
   }
 
   /** The decision of a call that waited, as native code left it. */
   [kWaited](answers, at, isForMiddleware) {
     const generation = answers[at + WAIT_ANSWER.GENERATION];
-    if (generation !== this.#namesGeneration) this.#readPolicyNames(generation);
-    const decision = readWaitedDecision(answers, at, this.#policyNames);
+    const decision = readWaitedDecision(answers, at, this.#policies.namesOf(generation));
     if (!isForMiddleware) return decision;
     decision.moreAfterMs = answers[at + WAIT_ANSWER.MORE_AFTER];
     this.#receipts.set(decision, readWaitedReceipt(answers, at));
-    this.#follow(generation);
+    this.#policies.follow(generation);
     return decision;
   }
 
@@ -281,31 +284,16 @@ class RateLimiter {
 
   /** The policies that decided the last `kDecide`; the same array while they are in force. */
   [kPolicies]() {
-    this.#policies ??= native.rateLimiterPolicies(this.#own);
-    return this.#policies;
+    return this.#policies.current;
   }
 
   /** The limits in force: `{ name, limit, windowMs }` each. */
   [kLimits]() {
-    return native.rateLimiterPolicies(this.#own);
+    return this.#policies.read();
   }
 
   [kPolicyNames]() {
-    if (integers[GENERATION] !== this.#namesGeneration) this.#followOptions();
-    return this.#policyNames;
-  }
-
-  /** Reads the names between a call and its answer, which stays where it is. */
-  #followOptions() {
-    const answer = [integers.slice(), numbers.slice()];
-    this.#readPolicyNames(integers[GENERATION]);
-    integers.set(answer[0]);
-    numbers.set(answer[1]);
-  }
-
-  #readPolicyNames(generation) {
-    this.#policyNames = native.rateLimiterPolicies(this.#own).map(({ name }) => name);
-    this.#namesGeneration = generation;
+    return this.#policies.names;
   }
 
   /** The decision by what this process holds, and of remembered refusals; undefined where the server has to be asked. */
@@ -314,7 +302,7 @@ class RateLimiter {
     integers[GUARD] = guard;
     decideHeld(key);
     if (integers[ANSWER] === DONE) return undefined;
-    return markSource(readDecision(this[kPolicyNames]()));
+    return markSource(readDecision(this.#policies.names));
   }
 
   /** What a call of this process comes to, as a promise: invalid arguments reject. */
@@ -325,14 +313,8 @@ class RateLimiter {
   /** Adds to a decision that native code has just left what only middleware asks for. */
   #forMiddleware(decision) {
     decision.moreAfterMs = numbers[MORE_AFTER];
-    this.#follow(integers[GENERATION]);
+    this.#policies.follow(integers[GENERATION]);
     return decision;
-  }
-
-  /** The policies that were read belong to this generation, or are read anew. */
-  #follow(generation) {
-    if (generation !== this.#generation) this.#policies = undefined;
-    this.#generation = generation;
   }
 
   #checkHere(method) {

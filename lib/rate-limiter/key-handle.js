@@ -4,7 +4,7 @@ const { DONE, HASHED_KEY, LIMITER_CALL } = require('../runtime/layouts');
 const { integers, isAdmitted, native, noAnswer } = require('../runtime/native');
 const { leaveCost } = require('./cost');
 const { readDecision } = require('./decision');
-const { kPolicyNames } = require('./symbols');
+const { kCharge, kHasWaited, kJoin, kPolicyNames } = require('./symbols');
 const { acquireBy } = require('./waiting/acquire');
 
 const { GUARD, HANDLE, HASH } = LIMITER_CALL;
@@ -23,6 +23,7 @@ class KeyHandle {
   #highRest;
   #low;
   #lowRest;
+  [kHasWaited] = false;
 
   constructor(limiter, handle, key) {
     integers[HANDLE] = handle;
@@ -53,15 +54,18 @@ class KeyHandle {
   }
 
   acquire(options) {
-    const charge = (cost) => {
-      this.#leave(cost);
-      acquireHashed();
-    };
-    return acquireBy(this.#limiter, options, charge, (waits, { cost, timeout }) => {
-      this.#leave(cost);
-      integers[GUARD] = NO_GUARD;
-      return joinHashed(waits, timeout);
-    });
+    return acquireBy(this.#limiter, this, undefined, options);
+  }
+
+  [kCharge](_key, cost) {
+    this.#leave(cost);
+    acquireHashed();
+  }
+
+  [kJoin](_key, waits, { cost, timeout }) {
+    this.#leave(cost);
+    integers[GUARD] = NO_GUARD;
+    return joinHashed(waits, timeout);
   }
 
   peek() {

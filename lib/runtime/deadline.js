@@ -30,7 +30,7 @@ class Deadline {
     this.#due = native.elapsed() + ms;
     this.#onTime = onTime;
     this.#ref = ref;
-    this.look();
+    this.#wait(ms);
     // After: where the stack overflows, no deadline without a timer stays behind.
     if (this.#timer !== undefined) pending.add(this);
   }
@@ -38,7 +38,10 @@ class Deadline {
   /** Fires if the time has come, else sets a timer for the rest. */
   look() {
     this.#clear?.(this.#timer);
-    const rest = this.#due - native.elapsed();
+    this.#wait(this.#due - native.elapsed());
+  }
+
+  #wait(rest) {
     if (rest <= 0) {
       pending.delete(this);
       this.#onTime();

@@ -395,8 +395,8 @@ const MIDDLEWARE = Object.freeze({
 const WAIT = Object.freeze({
   /** What JOIN says of the call. */
   VALUE: 0,
-  /** Milliseconds until this thread has to look; Infinity where no call waits. */
-  REST: 1,
+  /** When this thread has to look, in milliseconds of elapsed; Infinity where no call waits. */
+  LOOK_AT: 1,
   /** How many numbers it has. */
   LENGTH: 2,
 });

@@ -3,9 +3,9 @@
 const { throwIfAborted } = require('../runtime/abort-listeners');
 const { native } = require('../runtime/native');
 const { checkName, func } = require('../runtime/schema');
+const { openSemaphore } = require('./opened');
 const { creationOptions, replacementOptions, takeOptions, waitOptions } = require('./options');
 const { kCheckOpen, kTryHold } = require('./symbols');
-const { ThreadSemaphore } = require('./thread-semaphore');
 
 class Semaphore {
   #semaphore;
@@ -13,7 +13,7 @@ class Semaphore {
   constructor(name, options) {
     checkName('Semaphore', name);
     const checked = options === undefined ? undefined : creationOptions(options);
-    this.#semaphore = ThreadSemaphore.open(name, options, checked);
+    this.#semaphore = openSemaphore(name, options, checked);
   }
 
   static destroy(name) {

@@ -4,7 +4,6 @@ const { DeadlineList } = require('../runtime/deadline-list');
 const { ADMITTED, DONE, REFUSED } = require('../runtime/layouts');
 const { SEMAPHORE_ANSWER, SEMAPHORE_CALL, SEMAPHORE_TIMES } = require('../runtime/layouts');
 const {
-  handlesOf,
   integers,
   keepAlive,
   letGo,
@@ -14,7 +13,7 @@ const {
   subscribe,
   unsubscribe,
 } = require('../runtime/native');
-const { openNamed } = require('../runtime/on-mismatch');
+const { keepFunctions, latest } = require('../runtime/promise-functions');
 const { closedError, fullError, timeoutError, unmetError } = require('./errors');
 const { Lookout } = require('./lookout');
 const { numberOf } = require('./numbers');
@@ -28,15 +27,6 @@ const { releasePermits, takePermits } = native;
 
 /** Thousandths of all permits. */
 const ALL = 1000;
-
-/** By handle. All `Semaphore` objects of this thread with one name share it. */
-const semaphores = new Map();
-
-/** A handle is released when its `ThreadSemaphore` is collected. */
-const collected = handlesOf(native.releaseSemaphore);
-const forgotten = new FinalizationRegistry((handle) => {
-  if (semaphores.get(handle)?.deref() === undefined) semaphores.delete(handle);
-});
 
 /** A semaphore as one thread sees it: its calls that wait. */
 class ThreadSemaphore {
@@ -64,21 +54,6 @@ class ThreadSemaphore {
     this.handle = handle;
   }
 
-  static open(name, options, checked) {
-    const open = (reconfigures) => native.openSemaphore(name, checked, reconfigures);
-    const handle = openNamed('Semaphore', name, options, open);
-    const existing = semaphores.get(handle)?.deref();
-    if (existing !== undefined) {
-      native.releaseSemaphore(handle);
-      return existing;
-    }
-    const semaphore = new ThreadSemaphore(name, handle);
-    semaphores.set(handle, new WeakRef(semaphore));
-    collected.register(semaphore, handle);
-    forgotten.register(semaphore, handle);
-    return semaphore;
-  }
-
   get hasWaits() {
     return this.#waits.size > 0;
   }
@@ -93,11 +68,11 @@ class ThreadSemaphore {
 
   /** A promise for permits: for their object, or for their serial alone, which `release` takes. */
   wait(request, wantsSerial) {
-    resolveLatest = undefined;
+    latest.resolve = undefined;
     const settled = new Promise(keepFunctions);
     // The stack overflowed, and the promise has rejected with that.
-    if (resolveLatest === undefined) return settled;
-    const wait = new Wait(this, request, wantsSerial, resolveLatest, rejectLatest);
+    if (latest.resolve === undefined) return settled;
+    const wait = new Wait(this, request, wantsSerial, latest.resolve, latest.reject);
     const { key, permits } = request;
     if (!this.#isCheckDue) this.#checkSoon();
     if (this.#subscription === 0) {
@@ -324,15 +299,6 @@ class ThreadSemaphore {
     if (this.#subscription > 0) unsubscribe(this.#subscription);
     this.#subscription = 0;
   }
-}
-
-let resolveLatest;
-let rejectLatest;
-
-/** The executor of the promises of waits: one function for all of them, as thousands may be made. */
-function keepFunctions(resolve, reject) {
-  resolveLatest = resolve;
-  rejectLatest = reject;
 }
 
 module.exports = { ThreadSemaphore };

@@ -111,8 +111,8 @@ layout! {
     pub(crate) struct WaitNumbers = "WAIT" from 0 => {
         /// What JOIN says of the call.
         value,
-        /// Milliseconds until this thread has to look; Infinity where no call waits.
-        rest,
+        /// When this thread has to look, in milliseconds of `elapsed`; Infinity where no call waits.
+        look_at,
     }
 }
 

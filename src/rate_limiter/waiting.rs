@@ -112,12 +112,11 @@ unsafe extern "C" fn acquire_for_middleware(
 /// it among the numbers.
 unsafe extern "C" fn join(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<4>::answer(env, info, |call| {
-        let (key, waits) = (call.key(0)?, call.u32(1)?);
+        let (key, waits, began) = (call.key(0)?, call.u32(1)?, Began::now());
         let counts_refusal = call.u32(3)? == 1;
-        join_line(call, key, waits, (call.f64(2)?, counts_refusal), |joined| {
-            if let Some(reason) = joined_reason(joined, counts_refusal) {
-                see_unmeasured(call, || reason);
-            }
+        join_line(call, key, waits, (call.f64(2)?, counts_refusal), |joined| match joined {
+            WaitStart::Served(decision) => began.end(call, || reason(decision)),
+            _ => see_joined(call, joined, counts_refusal),
         })
     })
 }
@@ -139,7 +138,7 @@ fn join_line<const N: usize>(
 ) -> Result<sys::napi_value> {
     let thread = call.port.thread();
     let waits = Arc::clone(thread.waits.borrow().get(waits)?);
-    let now = clock::now();
+    let (now, set_back) = clock::now_and_set_back();
     // Infinity becomes the largest integer.
     let latest = now.saturating_add(integer::<u64>(timeout_ms).saturating_mul(MS));
     let joined = with_limiter(
@@ -162,17 +161,19 @@ fn join_line<const N: usize>(
         WaitStart::Full(wait) => (JoinKind::Full, double(clock::ceil_ms(wait))),
         WaitStart::Never(capacity) => (JoinKind::Never, double(capacity)),
     };
-    call.port.write(WaitNumbers { value, rest: rest(waits.next(), now) });
+    call.port.write(WaitNumbers { value, look_at: look_at(waits.told(), set_back) });
     call.int(last_bits(kind.code().into()))
 }
 
-/// As what the rankings see a call that has asked to wait: one that waits is to be charged. `None`: as what is decided next.
-fn joined_reason(joined: &WaitStart, counts_refusal: bool) -> Option<Reason> {
+/// What the rankings see of a call that was not charged at once: one that waits is to be charged. A refusal that does not
+/// count is decided once more.
+fn see_joined<const N: usize>(call: &Call<'_, N>, joined: &WaitStart, counts_refusal: bool) {
     match joined {
-        WaitStart::Served(decision) => Some(reason(decision)),
-        WaitStart::Waits(_) => Some(Reason::Admitted),
-        WaitStart::TooLate(_) | WaitStart::Full(_) if counts_refusal => Some(Reason::Quota),
-        _ => None,
+        WaitStart::Waits(_) => see_unmeasured(call, || Reason::Admitted),
+        WaitStart::TooLate(_) | WaitStart::Full(_) if counts_refusal => {
+            see_unmeasured(call, || Reason::Quota);
+        }
+        _ => {}
     }
 }
 
@@ -185,13 +186,14 @@ unsafe extern "C" fn leave_line(env: sys::napi_env, info: sys::napi_callback_inf
     })
 }
 
-/// `settleLines(waits)`: moves the calls ahead that stood behind those that have left. Milliseconds until this thread has
-/// to look; Infinity where no call waits.
+/// `settleLines(waits)`: moves the calls ahead that stood behind those that have left. When this thread has to look, as in
+/// WAIT.
 unsafe extern "C" fn settle_lines(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
-        let (waits, now) = (waits_of(call)?, clock::now());
+        let waits = waits_of(call)?;
+        let (now, set_back) = clock::now_and_set_back();
         waits.settle(now);
-        call.number(rest(waits.next(), now))
+        call.number(look_at(waits.look_by(), set_back))
     })
 }
 
@@ -200,10 +202,11 @@ unsafe extern "C" fn settle_lines(env: sys::napi_env, info: sys::napi_callback_i
 unsafe extern "C" fn take_waits(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
         let (waits, most) = (waits_of(call)?, call.u32(2)? as usize);
-        let (now, mut outcomes) = (clock::now(), Vec::new());
-        let next = waits.take(now, most, &mut outcomes);
+        let (now, set_back) = clock::now_and_set_back();
+        let mut outcomes = Vec::new();
+        let look_by = waits.take(now, most, &mut outcomes);
         call.with_layouts(1, outcomes.iter().map(|waited| native(waited, now)), most)?;
-        call.port.write(WaitNumbers { value: 0.0, rest: rest(next, now) });
+        call.port.write(WaitNumbers { value: 0.0, look_at: look_at(look_by, set_back) });
         call.number(double(outcomes.len()))
     })
 }
@@ -213,9 +216,9 @@ fn waits_of<const N: usize>(call: &Call<'_, N>) -> Result<Arc<Waits>> {
     Ok(Arc::clone(waits.get(call.u32(0)?)?))
 }
 
-/// Milliseconds until a moment; Infinity for none.
-fn rest(moment: Option<u64>, now: u64) -> f64 {
-    moment.map_or(f64::INFINITY, |moment| in_ms(moment.saturating_sub(now)))
+/// A time of the clock in milliseconds of `elapsed`; Infinity for none.
+fn look_at(time: Option<u64>, set_back_ms: u64) -> f64 {
+    time.map_or(f64::INFINITY, |time| in_ms(time) + double(set_back_ms))
 }
 
 fn native(waited: &Waited, now: u64) -> WaitAnswer {

@@ -4,33 +4,34 @@ const { throwIfAborted } = require('../../runtime/abort-listeners');
 const { DECISION, REFUSED } = require('../../runtime/layouts');
 const { integers } = require('../../runtime/native');
 const { readDecision } = require('../decision');
-const { kPolicyNames, kSharedBy } = require('../symbols');
+const { kCharge, kHasWaited, kIsAwaited, kJoin, kPolicyNames, kSharedBy } = require('../symbols');
 const { acquireOptions, notWaited } = require('./options');
 const { waitInLine } = require('./waiting-call');
 
 const { ANSWER } = DECISION;
 
 /**
- * Charges a key of a limiter by `charge(cost)`, or has the call wait by `join(waits, request)`, which returns a code of
- * JOIN. A promise of the decision: invalid arguments reject.
+ * Charges a key, or has the call wait. A promise of the decision: invalid arguments reject. `caller` is the limiter or the
+ * handle of a key: `kCharge` charges a key at once, where that can be, and `kJoin` has a call wait and returns a code of
+ * JOIN. After a call that has waited the next one does too, in most cases, so it joins the line at once.
  */
-function acquireBy(limiter, options, charge, join) {
+function acquireBy(limiter, caller, key, options) {
   try {
     const scope = limiter[kSharedBy];
     if (scope !== undefined) throw notWaited('acquire', limiter.name, scope);
-    const request = acquireOptions(options);
-    if (request.signal !== undefined) throwIfAborted(request.signal);
-    charge(request.cost);
-    const read = () => Promise.resolve(readAtOnce(limiter));
-    return integers[ANSWER] === REFUSED ? joinFor(limiter, request, join, read) : read();
+    const { cost, timeout, signal } = acquireOptions(options);
+    if (signal !== undefined) throwIfAborted(signal);
+    if (!caller[kHasWaited]) {
+      caller[kCharge](key, cost);
+      if (integers[ANSWER] !== REFUSED) return Promise.resolve(readAtOnce(limiter));
+    }
+    const request = { limiter, cost, timeout, signal, isForMiddleware: false };
+    const waiting = waitInLine(request, (waits) => caller[kJoin](key, waits, request));
+    caller[kHasWaited] = waiting !== null;
+    return waiting ?? Promise.resolve(readAtOnce(limiter));
   } catch (error) {
     return Promise.reject(error);
   }
-}
-
-/** Has a call wait. `read` returns the decision where it was charged at once after all. */
-function joinFor(limiter, { cost, timeout, signal, isForMiddleware = false }, join, read) {
-  return waitInLine({ limiter, cost, timeout, signal, isForMiddleware }, join, read);
 }
 
 /** The decision of a call that was charged at once, as native code has just left it. */
@@ -40,4 +41,4 @@ function readAtOnce(limiter) {
   return decision;
 }
 
-module.exports = { acquireBy, joinFor };
+module.exports = { acquireBy };

@@ -24,13 +24,13 @@ const { LENGTH, ID } = WAIT_ANSWER;
 let waits;
 let answers;
 
-/** Calls that wait, by their numbers: each has `settle(answers, at)`. They keep the thread alive. */
+/** Calls that wait, by their numbers: each has `id` and `settle(answers, at)`. They keep the thread alive. */
 const calls = new Map();
 
 /** Whether the calls keep the thread alive. */
 let isKept = false;
 
-/** The one timer of this thread, for the earliest of its moments; and when it fires, in milliseconds of `elapsed`. */
+/** The one timer of this thread; and when it is to fire, in milliseconds of `elapsed`. */
 let timer;
 let due = Number.POSITIVE_INFINITY;
 
@@ -51,17 +51,16 @@ function waitsOfThread() {
 
 /** A call has joined a line: native code has left its number, and when to look. */
 function enter(call) {
-  const id = numbers[WAIT.VALUE];
-  const rest = numbers[WAIT.REST];
-  calls.set(id, call);
+  call.id = numbers[WAIT.VALUE];
+  const lookAt = numbers[WAIT.LOOK_AT];
+  calls.set(call.id, call);
   if (!isKept) {
     keepAlive();
     // After: where the stack overflows in there, nothing is to be let go.
     isKept = true;
     pollOnWake(look);
   }
-  arm(rest);
-  return id;
+  arm(lookAt);
 }
 
 /** A call stops waiting. Those behind it move ahead at the end of this turn, once for all that leave in it. */
@@ -81,13 +80,14 @@ function settleLines() {
 /** Settles the calls that are due, and those that ended otherwise. */
 function look() {
   if (calls.size === 0) return;
-  let rest;
+  let count;
+  let lookAt;
   do {
-    const count = native.takeWaits(waits, answers, MOST_ANSWERS);
-    rest = numbers[WAIT.REST];
+    count = native.takeWaits(waits, answers, MOST_ANSWERS);
+    lookAt = numbers[WAIT.LOOK_AT];
     for (let at = 0; at < count * LENGTH; at += LENGTH) settle(at);
-  } while (rest <= 0);
-  arm(rest);
+  } while (count === MOST_ANSWERS);
+  arm(lookAt);
 }
 
 /** Settles a promise: no other code runs here, so the answers stay where they are. */
@@ -109,13 +109,12 @@ function remove(id) {
   letGo();
 }
 
-/** Looks again after so many milliseconds, at the latest. */
-function arm(rest) {
-  const at = native.elapsed() + rest;
-  if (calls.size === 0 || at >= due) return;
+/** Looks again at that time, at the latest. */
+function arm(lookAt) {
+  if (lookAt >= due || calls.size === 0) return;
   timer?.cancel();
-  due = at;
-  timer = new Deadline(Math.max(rest, LEAST_TIMER_MS), onTime, { ref: false });
+  due = lookAt;
+  timer = new Deadline(Math.max(lookAt - native.elapsed(), LEAST_TIMER_MS), onTime, { ref: false });
 }
 
 function disarm() {

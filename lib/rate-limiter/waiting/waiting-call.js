@@ -3,20 +3,28 @@
 const { addAbortListener, removeAbortListener } = require('../../runtime/abort-listeners');
 const { JOIN, WAIT, WAIT_ANSWER, WAIT_KIND } = require('../../runtime/layouts');
 const { numbers } = require('../../runtime/native');
+const { keepFunctions, latest } = require('../../runtime/promise-functions');
 const { kWaited } = require('../symbols');
 const { lineClosed, lineFull, neverCharged, tooLate } = require('./errors');
 const { enter, leave, waitsOfThread } = require('./thread-waits');
 
 /**
- * Joins the line of a key by `join(waits, request)`. A promise of the decision; where the call was charged at once after all, what
- * `read()` makes of the numbers that native code left. `request` is `{ limiter, cost, timeout, signal,
- * isForMiddleware }`.
+ * Joins the line of a key by `join(waits)`. A promise of the decision; null where the call was charged at once after all.
+ * `request` is `{ limiter, cost, timeout, signal, isForMiddleware }`.
  */
-function waitInLine(request, join, read) {
-  const kind = join(waitsOfThread(), request);
-  if (kind === JOIN.served) return read();
+function waitInLine(request, join) {
+  // Made before: where the stack overflows, nothing has joined.
+  latest.resolve = undefined;
+  const settled = new Promise(keepFunctions);
+  // The stack overflowed, and the promise has rejected with that.
+  if (latest.resolve === undefined) return settled;
+  const call = new WaitingCall(request, latest.resolve, latest.reject);
+  const kind = join(waitsOfThread());
+  if (kind === JOIN.served) return null;
   if (kind !== JOIN.waits) throw refusal(kind, numbers[WAIT.VALUE], request);
-  return new Promise((resolve, reject) => new WaitingCall(request, resolve, reject));
+  enter(call);
+  if (request.signal !== undefined) call.followSignal();
+  return settled;
 }
 
 function refusal(kind, value, { limiter, cost, timeout }) {
@@ -26,21 +34,23 @@ function refusal(kind, value, { limiter, cost, timeout }) {
 
 /** A call that waits in line. It settles once: with its decision, with an error, or with the reason of its signal. */
 class WaitingCall {
+  /** Its number, once it waits. */
+  id = 0;
   #request;
   #resolve;
   #reject;
-  #id;
-  #onAbort;
+  #onAbort = undefined;
 
   constructor(request, resolve, reject) {
     this.#request = request;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#id = enter(this);
-    const { signal } = request;
-    if (signal === undefined) return;
+  }
+
+  /** Ends with the caller's signal from now on. */
+  followSignal() {
     this.#onAbort = () => this.#abort();
-    addAbortListener(signal, this.#onAbort);
+    addAbortListener(this.#request.signal, this.#onAbort);
   }
 
   /** By the outcome at a place of the answers. */
@@ -56,7 +66,7 @@ class WaitingCall {
   #abort() {
     const { signal } = this.#request;
     removeAbortListener(signal, this.#onAbort);
-    leave(this.#id);
+    leave(this.id);
     this.#reject(signal.reason);
   }
 }

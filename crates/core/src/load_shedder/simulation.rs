@@ -1,8 +1,12 @@
 //! What the rule is for, by simulation: goodput, latency and refusals that it must reach under each load, and other rules,
 //! which do not.
+//!
+//! The table holds for the mean of several runs, whose chances were not chosen; each of them keeps close to it.
 
 mod rules;
 mod server;
+
+use std::ops::RangeInclusive;
 
 use self::rules::{ByLaps, Gradient, Measured, Nothing, Sampled};
 use self::server::{Duration, Outcome, Server, Shedding, run};
@@ -10,6 +14,9 @@ use super::priority::Priority;
 
 const TARGET: f64 = 50.0;
 const LASTS: Duration = Duration { all: 20_000.0, settling: 6_000.0 };
+
+/// The chances of runs: the first ones that there are.
+const SEEDS: RangeInclusive<u64> = 1..=6;
 
 /// Handlers that only compute.
 const SYNCHRONOUS: Server =
@@ -22,57 +29,100 @@ const HEAVY: Server = Server { first: 0.4, second: 0.4, heavy: Some((0.05, 20.0)
 const HALF_QUOTA: Server = Server { quota: Some(2.0), ..MIXED };
 const EIGHT_THREADS: Server = Server { threads: 8, ..MIXED };
 
-fn offered(server: &Server, load: f64, shedding: &mut dyn Shedding) -> Outcome {
-    let rate = load * server.capacity();
-    run(server, &|_| rate, LASTS, shedding)
+/// What a run has come to, of something that must not be less than required.
+#[derive(Clone, Copy, Debug)]
+struct Figure {
+    what: &'static str,
+    found: f64,
+    required: f64,
+    /// How much less a single run may come to.
+    within: f64,
 }
 
-/// What is wrong with a rule under a load, by the table of what is required.
-fn faults(server: &Server, load: f64, shedding: &mut dyn Shedding) -> Vec<String> {
-    let mut outcome = offered(server, load, shedding);
-    let mut faults = Vec::new();
-    let mut at_least = |what: &str, found: f64, required: f64| {
-        if found < required {
-            faults.push(format!("{load}x: {what} is {found:.4}, required {required:.4}"));
-        }
+/// A rule for the threads of a server, with the chances of a seed.
+type Make<'a> = &'a dyn Fn(&Server, u64) -> Box<dyn Shedding>;
+
+fn nothing(_: &Server, _: u64) -> Box<dyn Shedding> {
+    Box::new(Nothing)
+}
+
+fn offered(server: &Server, load: f64, seed: u64, make: Make<'_>) -> Outcome {
+    let rate = load * server.capacity();
+    run(server, &|_| rate, LASTS, seed, &mut *make(server, seed))
+}
+
+/// The figures of a run, beside what is required of its load. `idle_p99` is the latency at 0.7 times the capacity without a
+/// rule.
+fn figures(server: &Server, load: f64, mut outcome: Outcome, idle_p99: f64) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    let mut at_least = |what, found, required, within| {
+        figures.push(Figure { what, found, required, within });
     };
     let is_heavy = server.heavy.is_some();
     let goodput = outcome.goodput(server);
     let p99 = outcome.p99();
-    let idle_p99 = || offered(server, 0.7, &mut Nothing).p99();
     let [high, normal, low] =
         [Priority::High, Priority::Normal, Priority::Low].map(|class| outcome.served(class));
-    let high_refused = outcome.refused_of(Priority::High);
+    let high_served = 1.0 - outcome.refused_of(Priority::High);
     if load < 0.8 {
-        at_least("goodput", goodput, if is_heavy { 0.985 } else { 0.995 });
-        at_least("1 - refused", 1.0 - outcome.refused(), if is_heavy { 0.99 } else { 0.998 });
-        at_least("headroom of p99", idle_p99() * 1.02 - p99, 0.0);
+        // Of heavy tails, more are still under way when a run ends.
+        at_least("goodput", goodput, if is_heavy { 0.99 } else { 0.995 }, 0.005);
+        at_least("1 - refused", 1.0 - outcome.refused(), 0.998, 0.005);
+        at_least("headroom of p99", idle_p99 * 1.02 - p99, 0.0, 0.1 * TARGET);
     } else if load < 1.0 {
-        at_least("goodput", goodput, if is_heavy { 0.9 } else { 0.98 });
-        at_least("1 - high refused", 1.0 - high_refused, 0.99);
+        at_least("goodput", goodput, if is_heavy { 0.9 } else { 0.98 }, 0.02);
+        at_least("1 - high refused", high_served, 0.99, 0.01);
     } else if load < 1.5 {
-        at_least("goodput", goodput, if is_heavy { 0.9 } else { 0.96 });
-        at_least("1 - high refused", 1.0 - high_refused, 0.97);
+        at_least("goodput", goodput, if is_heavy { 0.9 } else { 0.96 }, 0.02);
+        at_least("1 - high refused", high_served, 0.97, 0.01);
     } else if load < 3.0 {
-        at_least("goodput", goodput, 0.97);
-        at_least("1 - high refused", 1.0 - high_refused, 0.92);
-        at_least("headroom of p99", idle_p99() + 5.0 * TARGET - p99, 0.0);
+        at_least("goodput", goodput, 0.97, 0.02);
+        at_least("1 - high refused", high_served, 0.92, 0.02);
+        at_least("headroom of p99", idle_p99 + 5.0 * TARGET - p99, 0.0, 0.5 * TARGET);
     } else {
-        at_least("goodput", goodput, 0.95);
-        at_least("headroom of p99", 15.0 * TARGET - p99, 0.0);
-        at_least("what is left of low", 0.01 - low, 0.0);
-        at_least("high beside normal", high - 4.0 * normal, 0.0);
+        at_least("goodput", goodput, 0.95, 0.02);
+        at_least("headroom of p99", 15.0 * TARGET - p99, 0.0, TARGET);
+        at_least("what is left of low", 0.01 - low, 0.0, 0.005);
+        at_least("high beside normal", high - 4.0 * normal, 0.0, 0.05);
+    }
+    figures
+}
+
+/// What is wrong with a rule under some loads, by the table of what is required.
+fn faults(server: &Server, loads: &[f64], make: Make<'_>) -> Vec<String> {
+    let idle: Vec<f64> = SEEDS.map(|seed| offered(server, 0.7, seed, &nothing).p99()).collect();
+    loads.iter().flat_map(|load| faults_under(server, *load, &idle, make)).collect()
+}
+
+fn faults_under(server: &Server, load: f64, idle: &[f64], make: Make<'_>) -> Vec<String> {
+    let run =
+        |(seed, idle_p99): (u64, &f64)| figures(server, load, offered(server, load, seed, make), *idle_p99);
+    let runs: Vec<Vec<Figure>> = SEEDS.zip(idle).map(run).collect();
+    let mut faults = Vec::new();
+    for (at, Figure { what, required, within, .. }) in runs[0].iter().copied().enumerate() {
+        let found: Vec<f64> = runs.iter().map(|figures| figures[at].found).collect();
+        let mean = mean(&found);
+        let least = found.iter().copied().fold(f64::INFINITY, f64::min);
+        if mean < required || least < required - within {
+            faults.push(format!(
+                "{load}x: {what} is {mean:.4} on average, required {required:.4}; at least {least:.4}, required {:.4}",
+                required - within
+            ));
+        }
     }
     faults
 }
 
-fn by_laps(server: &Server, measured: Measured) -> ByLaps {
-    ByLaps::new(server.threads, TARGET, measured)
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+fn by_laps(measured: Measured) -> impl Fn(&Server, u64) -> Box<dyn Shedding> {
+    move |server, seed| Box::new(<ByLaps>::new(server.threads, TARGET, measured, seed))
 }
 
 fn assert_holds(server: &Server, loads: &[f64], measured: Measured) {
-    let faults: Vec<_> =
-        loads.iter().flat_map(|load| faults(server, *load, &mut by_laps(server, measured))).collect();
+    let faults = faults(server, loads, &by_laps(measured));
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
@@ -115,29 +165,38 @@ fn serves_everything_again_two_seconds_after_a_peak() {
     for server in [SYNCHRONOUS, MIXED] {
         let capacity = server.capacity();
         let rate = |now| capacity * if (6_000.0..11_000.0).contains(&now) { 3.0 } else { 0.7 };
-        let outcome = run(&server, &rate, lasts, &mut by_laps(&server, Measured::ByTurns));
-        assert!(outcome.refused() < 0.002, "{}", outcome.refused());
-        let without = run(&server, &rate, lasts, &mut Nothing);
+        let refused: Vec<f64> = SEEDS
+            .map(|seed| {
+                let mut rule = by_laps(Measured::ByTurns)(&server, seed);
+                run(&server, &rate, lasts, seed, &mut *rule).refused()
+            })
+            .collect();
+        let (mean, most) = (mean(&refused), refused.iter().copied().fold(0.0, f64::max));
+        // As at this load without a peak before it.
+        assert!(mean < 0.002 && most < 0.007, "{mean}, {most}");
+        let without = run(&server, &rate, lasts, 1, &mut Nothing);
         assert!(without.goodput(&server) < 0.5, "{}", without.goodput(&server));
     }
 }
 
-/// Faults of a rule that `make` makes anew for each run.
-fn faults_of(make: &dyn Fn(usize) -> Box<dyn Shedding>) -> Vec<String> {
-    let runs = [SYNCHRONOUS, MIXED].into_iter().flat_map(|server| [2.0, 10.0].map(|load| (server, load)));
-    runs.flat_map(|(server, load)| faults(&server, load, &mut *make(server.threads))).collect()
-}
-
 #[test]
 fn other_rules_fail() {
-    assert!(!faults_of(&|_| Box::new(Nothing)).is_empty(), "no rule");
-    assert!(!faults_of(&|threads| Box::new(Sampled::new(threads, 100.0))).is_empty(), "a sampled threshold");
-    assert!(!faults_of(&|_| Box::new(Gradient::new())).is_empty(), "a limit that follows latency");
+    let faults_of = |make: Make<'_>| {
+        [SYNCHRONOUS, MIXED].iter().flat_map(|server| faults(server, &[2.0, 10.0], make)).collect::<Vec<_>>()
+    };
+    assert!(!faults_of(&nothing).is_empty(), "no rule");
+    let sampled = |server: &Server, _| -> Box<dyn Shedding> { Box::new(Sampled::new(server.threads, 100.0)) };
+    assert!(!faults_of(&sampled).is_empty(), "a sampled threshold");
+    let gradient = |_: &Server, _| -> Box<dyn Shedding> { Box::new(Gradient::new()) };
+    assert!(!faults_of(&gradient).is_empty(), "a limit that follows latency");
     let measured = Measured::ByTurns;
-    let without_late = faults_of(&|threads| Box::new(ByLaps::<false, true>::new(threads, TARGET, measured)));
-    assert!(!without_late.is_empty(), "without the second part");
-    let without_beforehand =
-        faults_of(&|threads| Box::new(ByLaps::<true, false>::new(threads, TARGET, measured)));
-    assert!(!without_beforehand.is_empty(), "without the third part");
-    assert!(faults_of(&|threads| Box::new(ByLaps::<true, true>::new(threads, TARGET, measured))).is_empty());
+    let without_late = |server: &Server, seed| -> Box<dyn Shedding> {
+        Box::new(ByLaps::<false, true>::new(server.threads, TARGET, measured, seed))
+    };
+    assert!(!faults_of(&without_late).is_empty(), "without the second part");
+    let without_beforehand = |server: &Server, seed| -> Box<dyn Shedding> {
+        Box::new(ByLaps::<true, false>::new(server.threads, TARGET, measured, seed))
+    };
+    assert!(!faults_of(&without_beforehand).is_empty(), "without the third part");
+    assert!(faults_of(&by_laps(measured)).is_empty());
 }

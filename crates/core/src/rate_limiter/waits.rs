@@ -1,8 +1,8 @@
 //! The calls of one thread that wait, over all limiters: their moments, and the outcomes that the thread has not taken yet.
 //!
-//! A thread keeps one timer, for the earliest of its moments. What is due stands in the lines of the keys; other threads
-//! may move it. Where a moment comes earlier than the thread was told, or a call ends otherwise, the thread is woken, once
-//! until it has looked.
+//! A thread keeps one timer, and looks once for calls whose moments are close: each of them accepts to be a little late.
+//! What is due stands in the lines of the keys; other threads may move it. Where the thread has to look earlier than it was
+//! told, or a call ends otherwise, the thread is woken, once until it has looked.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -13,7 +13,14 @@ use parking_lot::Mutex;
 use super::decision::Decision;
 use super::limiter::RateLimiter;
 use crate::runtime::ThreadId;
+use crate::runtime::clock::MS;
 use crate::runtime::key_hash::KeyHash;
+
+/// A call is looked at late by this share of the time that it waits, at most.
+const LATE_SHARE: u64 = 16;
+
+/// A call is looked at so many nanoseconds late, at most.
+const MOST_LATE: u64 = 4 * MS;
 
 /// The number of a waiting call: none other of the process has it.
 pub type WaitId = u64;
@@ -63,7 +70,7 @@ struct State {
     done: Vec<Waited>,
     /// Lines that a call of this thread has left, and that are to be served and laid anew.
     left: Vec<Place>,
-    /// The moment that the thread's timer is set for.
+    /// When the thread looks next, as it was told.
     told: Option<u64>,
     /// The thread was woken, and has not looked since.
     is_woken: bool,
@@ -81,6 +88,15 @@ struct Call {
 pub(super) struct Place {
     pub(super) limiter: Arc<RateLimiter>,
     pub(super) key: KeyHash,
+}
+
+impl Call {
+    /// When its thread has to look at it. A thread that waits for many calls would else be woken for each of them, which
+    /// costs more than serving it.
+    fn look_by(&self) -> u64 {
+        let waits = self.moment.saturating_sub(self.since);
+        self.moment.saturating_add((waits / LATE_SHARE).min(MOST_LATE))
+    }
 }
 
 impl Place {
@@ -112,9 +128,8 @@ impl Waits {
         let mut state = self.state.lock();
         let taken = state.done.len().min(most);
         outcomes.extend(state.done.drain(..taken));
-        let next = state.next();
-        state.told = next;
-        if state.done.is_empty() { next } else { Some(now) }
+        state.told = if state.done.is_empty() { state.look_by() } else { Some(now) };
+        state.told
     }
 
     /// A call stops waiting. The next [`settle`](Self::settle) gives its units back, or charges it where its moment has come.
@@ -135,20 +150,38 @@ impl Waits {
         }
     }
 
-    /// When the thread has to look next, if a call waits.
+    /// The earliest moment of a call that waits.
     #[must_use]
     pub fn next(&self) -> Option<u64> {
+        self.state.lock().order.first().map(|(moment, _)| *moment)
+    }
+
+    /// When the thread has to look, if a call waits. It is told so by this.
+    #[must_use]
+    pub fn look_by(&self) -> Option<u64> {
         let mut state = self.state.lock();
-        // The thread looks now: what it was woken for and did not look at is over.
-        state.is_woken = false;
-        state.told = state.next();
+        state.told = state.look_by();
         state.told
     }
 
+    /// When the thread has to look, as it was told last. A call that has just joined a line may have brought it forward.
+    #[must_use]
+    pub fn told(&self) -> Option<u64> {
+        self.state.lock().told
+    }
+
+    /// A call waits from now on. Its thread reads by [`told`](Self::told) when to look.
     pub(super) fn add(&self, id: WaitId, place: Place, moment: u64, since: u64) {
+        let call = Call { place, moment, since };
+        let look_by = call.look_by();
         let mut state = self.state.lock();
+        if state.calls.is_empty() {
+            // No wake for earlier calls needs to come, and the timer for them was cancelled.
+            (state.told, state.is_woken) = (None, false);
+        }
         state.order.insert((moment, id));
-        state.calls.insert(id, Call { place, moment, since });
+        state.calls.insert(id, call);
+        state.told = Some(state.told.map_or(look_by, |told| told.min(look_by)));
     }
 
     /// The call has another moment.
@@ -156,9 +189,10 @@ impl Waits {
         let mut state = self.state.lock();
         let Some(call) = state.calls.get_mut(&id) else { return };
         let before = std::mem::replace(&mut call.moment, moment);
+        let look_by = call.look_by();
         state.order.remove(&(before, id));
         state.order.insert((moment, id));
-        if state.told.is_none_or(|told| moment < told) {
+        if state.told.is_none_or(|told| look_by < told) {
             self.wake(&mut state);
         }
     }
@@ -195,8 +229,17 @@ impl Waits {
 }
 
 impl State {
-    fn next(&self) -> Option<u64> {
-        self.order.first().map(|(moment, _)| *moment)
+    fn look_by(&self) -> Option<u64> {
+        let mut earliest = None;
+        for (moment, id) in &self.order {
+            // Those behind come later still.
+            if earliest.is_some_and(|earliest| *moment >= earliest) {
+                break;
+            }
+            let look_by = self.calls[id].look_by();
+            earliest = Some(earliest.map_or(look_by, |earliest: u64| earliest.min(look_by)));
+        }
+        earliest
     }
 
     fn remove(&mut self, id: WaitId) -> Option<Call> {

@@ -32,9 +32,10 @@ pub(super) struct ByLaps<const LATE: bool = true, const BEFOREHAND: bool = true>
 }
 
 impl<const LATE: bool, const BEFOREHAND: bool> ByLaps<LATE, BEFOREHAND> {
-    pub(super) fn new(threads: usize, target_ms: f64, measured: Measured) -> Self {
-        let thread = |seed| (Rule::new(seed), Laps::default());
-        Self { target: nanos(target_ms), measured, threads: (0..threads as u64).map(thread).collect() }
+    pub(super) fn new(threads: usize, target_ms: f64, measured: Measured, seed: u64) -> Self {
+        let threads = threads as u64;
+        let thread = |number| (Rule::new(seed * threads + number), Laps::default());
+        Self { target: nanos(target_ms), measured, threads: (0..threads).map(thread).collect() }
     }
 }
 

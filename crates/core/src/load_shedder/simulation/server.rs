@@ -21,9 +21,6 @@ const DEADLINE: f64 = 1_000.0;
 /// The period of a quota.
 const PERIOD: f64 = 100.0;
 
-/// Other chances move what is served of heavy tails by a percent or two.
-const SEED: u64 = 4;
-
 /// A time that never comes.
 const NEVER: f64 = f64::INFINITY;
 
@@ -147,9 +144,15 @@ pub(super) struct Duration {
 /// Requests per millisecond that are offered at a time.
 pub(super) type Rate<'a> = &'a dyn Fn(f64) -> f64;
 
-/// Offers a server requests.
-pub(super) fn run(server: &Server, rate: Rate<'_>, lasts: Duration, shedding: &mut dyn Shedding) -> Outcome {
-    let mut simulation = Simulation::new(server, rate, lasts);
+/// Offers a server requests. What is random follows from the seed.
+pub(super) fn run(
+    server: &Server,
+    rate: Rate<'_>,
+    lasts: Duration,
+    seed: u64,
+    shedding: &mut dyn Shedding,
+) -> Outcome {
+    let mut simulation = Simulation::new(server, rate, lasts, seed);
     while simulation.now < lasts.all {
         simulation.step(shedding);
     }
@@ -240,12 +243,12 @@ struct Simulation<'a> {
 }
 
 impl<'a> Simulation<'a> {
-    fn new(server: &'a Server, rate: Rate<'a>, lasts: Duration) -> Self {
+    fn new(server: &'a Server, rate: Rate<'a>, lasts: Duration, seed: u64) -> Self {
         let mut simulation = Self {
             server,
             rate,
             settling: lasts.settling,
-            random: Rng::with_seed(SEED),
+            random: Rng::with_seed(seed),
             now: 0.0,
             loops: (0..server.threads).map(|_| Loop::default()).collect(),
             waiting: BinaryHeap::new(),

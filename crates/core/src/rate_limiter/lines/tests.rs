@@ -194,6 +194,37 @@ fn wakes_a_thread_once_whose_calls_move_ahead() {
 }
 
 #[test]
+fn a_thread_looks_once_for_calls_whose_moments_are_close() {
+    let limiter = spaced();
+    let one = caller(&limiter, 1);
+    assert!(consume(&limiter, START));
+    assert!(limiter.try_consume(hash_str("b"), 1, ms(1)).expect("open"));
+    let first = one.wait(1, START);
+    assert_eq!(one.waits.told(), Some(ms(104)), "it has waited for 100 ms: the most that a call is late");
+    let WaitStart::Waits(second) = one.join("b", 1, ms(93)) else { panic!("waits") };
+    assert_eq!(one.waits.told(), Some(ms(101) + MS / 2), "8 ms, and a sixteenth of them");
+    assert_eq!(one.served(ms(101)), [first, second]);
+    assert_eq!(one.waits.told(), None);
+}
+
+#[test]
+fn wakes_no_thread_that_looks_in_time() {
+    let limiter = spaced();
+    let (one, other) = (caller(&limiter, 1), caller(&limiter, 2));
+    assert!(consume(&limiter, START));
+    let first = one.wait(1, START);
+    let [second, third] = [other.wait(1, START), other.wait(1, START)];
+    assert_eq!(other.waits.told(), Some(ms(204)));
+    other.waits.leave(second, START);
+    other.waits.settle(START);
+    assert_eq!((other.wakes(), other.next_ms()), (0, Some(200)), "it looks at 204 ms anyway");
+    one.waits.leave(first, ms(50));
+    one.waits.settle(ms(50));
+    assert_eq!(other.wakes(), 1, "it has to look earlier now");
+    assert_eq!(other.served(ms(100)), [third]);
+}
+
+#[test]
 fn units_of_a_call_that_leaves_after_its_moment_are_used() {
     let limiter = spaced();
     let one = caller(&limiter, 1);
