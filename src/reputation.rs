@@ -3,6 +3,7 @@
 mod events;
 mod files;
 mod persistence;
+mod sharing;
 
 use std::sync::Arc;
 
@@ -43,6 +44,7 @@ impl sluice_core::Component for Reputations {
 
     fn reset(&self) {
         persistence::forget_all();
+        sharing::forget_all();
         sluice_core::Component::reset(&REPUTATIONS);
     }
 
@@ -117,6 +119,7 @@ pub fn release_reputation(handle: u32) -> Result<()> {
 #[napi]
 pub fn destroy_reputation(name: String) -> bool {
     persistence::finish(&name);
+    sharing::finish(&name);
     REPUTATIONS.destroy(&name)
 }
 
@@ -196,7 +199,8 @@ fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("isBanned(handle: number, ip: string): 0 | 1", is_banned)?;
     exports.function("checkReputation(handle: number, ip: string): string | undefined", check)?;
     exports.function("recordFailure(handle: number, ip: string, weight: number, reason: string | undefined): string | undefined", record_failure)?;
-    exports.function("recordSuccess(handle: number, ip: string): void", record_success)
+    exports.function("recordSuccess(handle: number, ip: string): void", record_success)?;
+    sharing::export(exports)
 }
 
 /// Runs `body` on the reputation of argument 0, with the address of argument 1.

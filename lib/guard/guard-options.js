@@ -189,10 +189,11 @@ function guardOptions(owner, options = {}) {
   return checked;
 }
 
-/** A scope that would cover the rates alone is no scope of the guard. */
+/** A scope that would not cover every part is no scope of the guard. A server shares rates and bans. */
 function checkScope(owner, { scope, connections, reputation, concurrency }) {
   if (scope === undefined || scope === 'process') return;
-  const parts = Object.entries({ connections, reputation, concurrency });
+  const others = scope?.redis === undefined ? { reputation } : {};
+  const parts = Object.entries({ connections, concurrency, ...others });
   const [part] = parts.find(([, given]) => given !== undefined && given !== false) ?? [];
   if (part === undefined) return;
   const message = `${owner} scope together with ${part}, which cannot leave the process yet`;

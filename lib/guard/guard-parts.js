@@ -31,8 +31,14 @@ function openConnections({ name, connections, trustedProxies, refusedBody, dryRu
   return new ConnectionGate(name, partOptions(connections, onMismatch), own);
 }
 
-function openBans({ name, reputation, onMismatch }, client) {
-  return reputation === false ? null : new BanGate(name, partOptions(reputation, onMismatch), client);
+function openBans({ name, reputation, onMismatch, scope }, client) {
+  if (reputation === false) return null;
+  return new BanGate(name, inScope(partOptions(reputation, onMismatch), scope), client);
+}
+
+/** The options of a part, with the guard's scope where that is of the fleet, unless it has its own. */
+function inScope(options, scope) {
+  return typeof options === 'object' && scope?.redis !== undefined ? owned({ scope }, options) : options;
 }
 
 function openOverload({ name, overload, dryRun, onMismatch }, counts) {

@@ -246,8 +246,9 @@ export interface GuardOptions<Request, Handler> extends Omit<RuleOptions<Request
   /** Whether to refuse nothing, but decide, charge, record and count as usual. */
   dryRun?: boolean;
   /**
-   * The scope of the guard's limiters, unless their own options name one. Decisions are then awaited: `check` returns a
-   * promise. Beyond the process `UNSUPPORTED` together with `connections` or `reputation`.
+   * The scope of the guard's limiters and of its reputation, unless their own options name one. Decisions are then awaited: `check` returns a
+   * promise. Bans of a `reputation` whose options are given are shared there too. Beyond the process `UNSUPPORTED` together
+   * with `connections` or `concurrency`.
    *
    * @default 'process'
    */

@@ -1,6 +1,5 @@
 'use strict';
 
-const { processScope } = require('../runtime/process-scope');
 const { checkDeclared, schemaOf } = require('../runtime/declared-options');
 const { invalid, invalidOption } = require('../runtime/errors');
 const { REPUTATION_RULES, VERDICT } = require('../runtime/layouts');
@@ -15,10 +14,12 @@ const {
   strings,
 } = require('../runtime/schema');
 
+const { checkReady } = require('../rate-limiter/awaited');
 const { publishEvents } = require('../observation/channels');
 const { BanExpiry } = require('./ban-expiry');
 const { pathOf, systemError } = require('./files');
 const { keep, persistOption } = require('./persistence');
+const { banScope, bansAreKnown, share, sharingStats, withScopeInWords } = require('./sharing');
 const { kFirstBans } = require('./symbols');
 const { SubscribedListeners } = require('../runtime/subscribed-listeners');
 
@@ -29,7 +30,7 @@ const MAX_REASON_LENGTH = 256;
 
 const EVENTS = ['ban', 'unban', 'expire'];
 
-const SCHEMA = schemaOf('Reputation', { scope: processScope, onMismatch, persist: persistOption });
+const SCHEMA = schemaOf('Reputation', { scope: banScope, onMismatch, persist: persistOption });
 
 const FAILURE = { weight: integer(1), reason };
 const BAN = { duration: (value, option) => parseDuration(value, option, { forever: true }), reason };
@@ -55,11 +56,12 @@ class Reputation {
     checkName('Reputation', name);
     this.#name = name;
     const checked = options === undefined ? undefined : sharedOptions(options);
-    const open = (reconfigures) => native.openReputation(name, checked, reconfigures);
+    const open = (reconfigures) => native.openReputation(name, withScopeInWords(checked), reconfigures);
     this.#handle = openNamed('Reputation', name, options, open);
     collected.register(this, this.#handle);
     this.#expiry = new BanExpiry(this.#handle);
     keep(name, this, this.#handle);
+    share(name, this.#handle, checked);
     publishEvents('Reputation', this);
   }
 
@@ -129,7 +131,13 @@ class Reputation {
   }
 
   stats() {
-    return native.reputationStats(this.#handle);
+    const stats = native.reputationStats(this.#handle);
+    const fleet = sharingStats(this.#handle);
+    return fleet === undefined ? stats : { ...stats, fleet };
+  }
+
+  async ready(options = {}) {
+    await bansAreKnown(this.#handle, checkReady(options));
   }
 
   on(event, listener) {

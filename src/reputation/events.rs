@@ -17,6 +17,7 @@ codes! {
         Rule = "rule",
         Manual = "manual",
         File = "file",
+        Fleet = "fleet",
     }
 }
 

@@ -18,7 +18,7 @@ mod stats;
 mod verdict;
 
 pub use ban_events::{BanCause, BanChange, BanEvent};
-pub use ledger::Reputation;
+pub use ledger::{FailureSink, Reputation, SharedBan};
 pub use options::{PersistOptions, ReputationConfig, ReputationOptions};
 pub use stats::ReputationStats;
 pub use verdict::{Ban, ReputationRule, Verdict};

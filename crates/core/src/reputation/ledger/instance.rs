@@ -39,9 +39,9 @@ impl Instance for Reputation {
         config.list()
     }
 
-    /// How clients are identified, and how many are tracked.
+    /// How clients are identified, how many are tracked, and which processes share the bans.
     fn list_fixed(config: &ReputationConfig) -> OptionList {
-        let is_fixed = |option: &str| ["ipv6Prefix", "maxClients"].contains(&option);
+        let is_fixed = |option: &str| ["ipv6Prefix", "maxClients", "scope"].contains(&option);
         config.list().into_iter().filter(|(option, _)| is_fixed(option)).collect()
     }
 
