@@ -10,6 +10,8 @@ use redis::Value;
 /// The script that keeps the options of all processes.
 pub(crate) const SCRIPT: &str = include_str!("scripts/options.lua");
 
+/// How long a limiter is used before its process says which options it has: one that is used for a moment says nothing.
+pub(crate) const SAID_AFTER: Duration = Duration::from_secs(3);
 /// How often a process says which options it has.
 pub(crate) const SAID_EVERY: Duration = Duration::from_secs(20);
 /// When it does so for the second time: others that started together with it have said theirs then.
@@ -97,16 +99,21 @@ mod tests {
     fn the_script_tells_of_others_until_they_are_gone() {
         for server in TestServer::start_each() {
             let mut connection = server.connection();
-            let mut say = |own: &str, counts_for: u64| {
+            let mut say = |own: &str| {
                 let mut call = redis::cmd("EVAL");
-                call.arg(SCRIPT).arg(1).arg("options").arg(0).arg(own).arg(counts_for);
+                call.arg(SCRIPT).arg(1).arg("options").arg(0).arg(own).arg(COUNT_FOR_MS);
                 other_of(&call.query(&mut connection).expect("a reply"))
             };
-            assert_eq!(say("100 per 1000 ms", 60_000), None);
-            assert_eq!(say("100 per 1000 ms", 60_000), None, "its own");
-            assert_eq!(say("200 per 1000 ms", 60_000).as_deref(), Some("100 per 1000 ms"));
-            assert_eq!(say("100 per 1000 ms", 60_000).as_deref(), Some("200 per 1000 ms"));
-            assert_eq!(say("300 per 1000 ms", 0), None, "the others have not been seen for so long");
+            assert_eq!(say("100 per 1000 ms"), None);
+            assert_eq!(say("100 per 1000 ms"), None, "its own");
+            assert_eq!(say("200 per 1000 ms").as_deref(), Some("100 per 1000 ms"));
+            assert_eq!(say("100 per 1000 ms").as_deref(), Some("200 per 1000 ms"));
+            // Last seen a millisecond after 1970.
+            let old = redis::cmd("SET").arg("options").arg("1 200 per 1000 ms").to_owned();
+            old.exec(&mut connection).expect("set");
+            let mut call = redis::cmd("EVAL");
+            call.arg(SCRIPT).arg(1).arg("options").arg(0).arg("100 per 1000 ms").arg(COUNT_FOR_MS);
+            assert_eq!(other_of(&call.query(&mut connection).expect("a reply")), None, "gone");
         }
     }
 }

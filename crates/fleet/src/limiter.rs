@@ -20,6 +20,7 @@ use self::planning::OwnPlan;
 use crate::answer::{Answer, Failure, Source, Ticket};
 use crate::client_name::ClientName;
 use crate::counts::{Counters, FleetCounts};
+use crate::differences::SAID_AFTER;
 use crate::link::{Link, LinkStats};
 use crate::operation::Operation;
 use crate::plan::{Plan, of_ms};
@@ -88,7 +89,7 @@ impl FleetLimiter {
             remembered: Remembered::default(),
             counters: Counters::default(),
             closed: AtomicBool::new(false),
-            says_at: AtomicU64::new(0),
+            says_at: AtomicU64::new(planning::ms(SAID_AFTER)),
             created: Instant::now(),
             reset_at: Mutex::new(None),
             created_with: scope,

@@ -4,11 +4,13 @@
 //! says of a target is newer than everything it said before, and a change of this process that it has not answered is
 //! newer than all of it.
 
+mod settling;
+
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use redis::{ErrorKind, PushKind, RedisError, ServerErrorKind, Value};
+use redis::{PushKind, RedisError, Value};
 use sluice_core::FOREVER;
 use sluice_core::runtime::clock::{self, ceil_ms};
 
@@ -16,14 +18,16 @@ use super::changes::{Failures, Lifted, is_over};
 use super::replica::Replica;
 use super::script::{self, ANY, NONE, Order};
 use super::stored::{remaining_ms, rest_of};
-use super::sync::{Message, Page, Sync, text};
+use super::sync::Sync;
 use super::{LinkState, Shared};
-use crate::differences::{self, Difference, SAID_AGAIN, SAID_EVERY};
-use crate::link::{Connected, Redirect, explain, has_code};
+use crate::differences::SAID_EVERY;
+use crate::link::{Connected, Redirect, explain};
 use crate::server::Address;
 
 /// Calls that wait for their reply at once.
 const MOST_AWAITED: usize = 256;
+/// How often it is looked for what is due.
+const TICK: Duration = Duration::from_secs(1);
 /// How often the version is compared.
 const COMPARE: Duration = Duration::from_secs(5);
 /// A reply that is overdue by this ends the connection.
@@ -79,6 +83,7 @@ pub(super) struct Session<'a> {
     /// By how much the server's clock is ahead of `started`, in ms.
     ahead: i64,
     started: Instant,
+    tick_at: Instant,
     compared_at: Instant,
     /// When the options of this process are to be said next.
     says_at: Option<Instant>,
@@ -98,6 +103,7 @@ impl<'a> Session<'a> {
             sends_text: false,
             ahead: 0,
             started,
+            tick_at: started,
             compared_at: started,
             says_at: None,
             paused_until: None,
@@ -106,9 +112,10 @@ impl<'a> Session<'a> {
 
     /// Until the connection ends; what was sent and not answered is to be sent again. Or until nothing is shared any more.
     pub(super) async fn run(&mut self) -> End {
-        let end = match self.subscribe().await {
-            Ok(()) => self.exchange().await,
-            Err(error) => self.ended_by(&error),
+        let end = match tokio::time::timeout(PATIENCE, self.subscribe()).await {
+            Ok(Ok(())) => self.exchange().await,
+            Ok(Err(error)) => self.ended_by(&error),
+            Err(_) => self.stalled(),
         };
         if end == End::Closing {
             return end;
@@ -146,11 +153,13 @@ impl<'a> Session<'a> {
                 return End::Closing;
             }
             if self.is_stalled() {
-                self.shared.failed("no answer in time".to_owned());
-                return End::Failed;
+                return self.stalled();
+            }
+            if Instant::now() >= self.tick_at {
+                self.tick();
             }
             self.send_pending();
-            let idle = tokio::time::sleep(Duration::from_secs(1));
+            let tick = tokio::time::sleep_until(self.tick_at.into());
             tokio::select! {
                 biased;
                 arrived = self.connected.wire.exchange() => {
@@ -163,7 +172,7 @@ impl<'a> Session<'a> {
                     }
                 }
                 () = self.shared.wake.notified() => {}
-                () = idle => self.tick(),
+                () = tick => {}
             }
         }
     }
@@ -177,7 +186,9 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// What is due now and then, also while there is always something to do.
     fn tick(&mut self) {
+        self.tick_at = Instant::now() + TICK;
         self.shared.reputation.expire_bans(clock::now());
         if self.says_at.is_some_and(|at| Instant::now() >= at) {
             self.say_options(SAID_EVERY);
@@ -209,6 +220,11 @@ impl<'a> Session<'a> {
 
     fn is_stalled(&self) -> bool {
         self.awaited.front().is_some_and(|(_, at)| at.elapsed() > PATIENCE)
+    }
+
+    fn stalled(&self) -> End {
+        self.shared.failed("no answer in time".to_owned());
+        End::Failed
     }
 
     /// Sends changes and failures, once all bans of the others are known. Whether there was any.
@@ -293,169 +309,6 @@ impl<'a> Session<'a> {
                 Some(Value::Push { .. }) => {}
                 Some(reply) => self.settle(reply)?,
             }
-        }
-    }
-
-    /// A change of some process.
-    fn hear(&mut self, data: &[Value]) {
-        let message = data.get(1).and_then(text).and_then(|text| Message::read(&text));
-        // What was published before the bans are read is among them.
-        let Some(message) = message.filter(|_| self.is_greeted) else { return };
-        self.saw(message.now);
-        if message.version != self.replica.version + 1 {
-            // One was lost, or the server has lost its data.
-            return self.restart();
-        }
-        self.replica.version = message.version;
-        let Message { now, process, target, value, .. } = message;
-        if let Some(sync) = &mut self.sync {
-            sync.seen.insert(self.shared.reputation.name_of(&target).unwrap_or_default());
-        }
-        if process != self.shared.names.process
-            && self.replica.follow(&self.shared.own(), &target, &value, now)
-        {
-            self.shared.received.fetch_add(1, Ordering::Relaxed);
-        }
-        self.count();
-    }
-
-    fn restart(&mut self) {
-        self.is_greeted = false;
-        self.sync = None;
-        self.greet(false);
-    }
-
-    fn settle(&mut self, reply: Value) -> Result<(), End> {
-        let Some((awaited, _)) = self.awaited.pop_front() else { return Ok(()) };
-        if let Value::ServerError(error) = reply {
-            return self.settle_error(awaited, &error.into());
-        }
-        match awaited {
-            Awaited::Hello { compares } => self.greeted(&reply, compares)?,
-            Awaited::Page => self.read_page(&reply)?,
-            Awaited::Change { target, .. } => self.changed(&target, &reply),
-            Awaited::Failures { client, failures } => self.counted(&client, &failures, &reply),
-            Awaited::Options { own } => self.compare(own, &reply),
-            Awaited::Nothing => {}
-        }
-        Ok(())
-    }
-
-    fn compare(&self, own: String, reply: &Value) {
-        if let Some(other) = differences::other_of(reply) {
-            let name = self.shared.names.name.clone();
-            differences::found(Difference { kind: "Reputation", name, own, other });
-        }
-    }
-
-    fn settle_error(&mut self, awaited: Awaited, error: &RedisError) -> Result<(), End> {
-        if matches!(awaited, Awaited::Options { .. }) {
-            // An account that may not say its options shares bans all the same.
-            return Ok(());
-        }
-        let is_unknown = error.kind() == ErrorKind::Server(ServerErrorKind::NoScript);
-        self.sends_text |= is_unknown;
-        let end = if is_unknown { End::Failed } else { self.ended_by(error) };
-        match awaited {
-            Awaited::Change { target, lifted } => self.shared.changes.lock().put_back(target, lifted),
-            Awaited::Hello { compares } if is_unknown => {
-                self.greet(compares);
-                return Ok(());
-            }
-            Awaited::Hello { .. } | Awaited::Page => return Err(end),
-            Awaited::Failures { client, failures } if is_unknown => {
-                self.shared.changes.lock().failed(client, failures.count, failures.reason.as_deref());
-            }
-            Awaited::Failures { .. } | Awaited::Options { .. } | Awaited::Nothing => {}
-        }
-        let leaves = has_code(error, "READONLY") || has_code(error, "MASTERDOWN");
-        if leaves || matches!(end, End::Moved(_)) {
-            return Err(end);
-        }
-        if !is_unknown {
-            self.paused_until = Some(Instant::now() + PAUSE);
-        }
-        Ok(())
-    }
-
-    fn greeted(&mut self, reply: &Value, compares: bool) -> Result<(), End> {
-        let greeting = match reply.as_sequence() {
-            Some([Value::Int(now), epoch, Value::Int(version)]) => {
-                text(epoch).map(|epoch| (*now, epoch, *version))
-            }
-            _ => None,
-        };
-        let Some((now, epoch, version)) = greeting else { return Err(self.strange()) };
-        self.saw(now);
-        let version = version.unsigned_abs();
-        let is_same = self.replica.epoch.as_ref() == Some(&epoch);
-        if compares && is_same && version == self.replica.version {
-            return Ok(());
-        }
-        // Fewer changes than were known: the last ones are lost, and so may bans be.
-        if !is_same || version < self.replica.version {
-            self.replica.begin(epoch);
-        }
-        self.replica.version = version;
-        self.is_greeted = true;
-        self.sync = Some(Sync::default());
-        self.ask_page(0);
-        Ok(())
-    }
-
-    fn ask_page(&mut self, from: u64) {
-        let page = self.shared.names.page(from);
-        self.connected.wire.put(&page);
-        self.awaited.push_back((Awaited::Page, Instant::now()));
-    }
-
-    fn read_page(&mut self, reply: &Value) -> Result<(), End> {
-        let Some(page) = Page::read(reply) else { return Err(self.strange()) };
-        let now = self.server_now();
-        // Reading begins anew.
-        let Some(mut sync) = self.sync.take() else { return Ok(()) };
-        for (target, value) in page.entries {
-            let Ok(name) = self.shared.reputation.name_of(&target) else { continue };
-            let news = self.replica.follow(&self.shared.own(), &target, &value, now);
-            self.shared.received.fetch_add(u64::from(news), Ordering::Relaxed);
-            sync.seen.insert(name);
-        }
-        if page.next != 0 {
-            self.sync = Some(sync);
-            self.ask_page(page.next);
-            return Ok(());
-        }
-        let lifted = self.replica.settle(&self.shared.own(), |target| sync.seen.contains(target), now);
-        self.shared.received.fetch_add(lifted, Ordering::Relaxed);
-        self.count();
-        self.shared.set_state(LinkState::Ready);
-        if self.says_at.is_none() {
-            self.say_options(SAID_AGAIN);
-        }
-        Ok(())
-    }
-
-    /// The server has run a change; where it has another ban in force, that holds here too.
-    fn changed(&mut self, target: &str, reply: &Value) {
-        self.shared.changes.lock().done(target);
-        let Some([Value::Int(now), _, value]) = reply.as_sequence() else { return };
-        self.saw(*now);
-        let value = text(value).unwrap_or_default();
-        if self.shared.changes.lock().has(target) {
-            self.replica.note(target, &value);
-        } else {
-            self.replica.follow(&self.shared.own(), target, &value, *now);
-        }
-        self.shared.sent.fetch_add(1, Ordering::Relaxed);
-        self.count();
-    }
-
-    /// Failures of all processes together ban the client: this process does it, and tells the others.
-    fn counted(&mut self, client: &str, failures: &Failures, reply: &Value) {
-        if let Some([_, Value::Int(1)]) = reply.as_sequence() {
-            // Fails where the reputation was destroyed meanwhile.
-            let reason = failures.reason.as_deref();
-            let _ = self.shared.reputation.ban_for_failures(client, reason, clock::now());
         }
     }
 

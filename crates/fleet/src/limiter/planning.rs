@@ -8,7 +8,7 @@ use sluice_core::{Error, RateLimiterConfig};
 
 use super::FleetLimiter;
 use crate::client_name::ClientName;
-use crate::differences::{SAID_AGAIN, SAID_EVERY};
+use crate::differences::{SAID_AFTER, SAID_AGAIN, SAID_EVERY};
 use crate::operation::Operation;
 use crate::plan::Plan;
 use crate::request::Request;
@@ -22,6 +22,11 @@ pub(super) struct OwnPlan {
     /// The options that it was made of.
     of: Arc<RateLimiterConfig>,
     plan: Arc<Plan>,
+}
+
+/// Whole milliseconds.
+pub(super) fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl FleetLimiter {
@@ -56,14 +61,13 @@ impl FleetLimiter {
 
     /// Says now and then which limits this process has, where the server is asked anyway.
     pub(super) fn say_options(&self, now: Instant) {
-        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let since = ms(now.saturating_duration_since(self.created));
         // Relaxed: said twice, it is the same.
         let due = self.says_at.load(Ordering::Relaxed);
         if since < due {
             return;
         }
-        let next = if due == 0 { SAID_AGAIN } else { SAID_EVERY };
+        let next = if due == ms(SAID_AFTER) { SAID_AGAIN } else { SAID_EVERY };
         self.says_at.store(since + ms(next), Ordering::Relaxed);
         let request = Request::new(self.plan.load_full(), ClientName::of_units(&[]), Operation::Announce);
         let deadline = now + Duration::from_millis(self.options.timeout_ms);
