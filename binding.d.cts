@@ -128,6 +128,9 @@ export declare function countConnectionWithoutAddress(handle: number): void
 /** Counts a message that this thread could not decode. */
 export declare function countUndecodableInBroker(handle: number): void
 
+/** The scope of a reputation in words that hold no credentials. */
+export declare function describeBanScope(scope: NativeScope): string
+
 /** The scope in words that hold no credentials: limiters of one name agree in them. */
 export declare function describeScope(scope: NativeScope): string
 
@@ -189,6 +192,9 @@ export declare function finishInHub(handle: number, key: string, call: number, v
 
 /** The first request number after the last reset. */
 export declare function firstRequestSinceReset(handle: number): number
+
+/** What the sharing of bans has done; none where they are not shared. */
+export declare function fleetBansStats(handle: number): NativeFleetBans | null
 
 export declare function fleetStats(handle: number): NativeFleetStats
 
@@ -523,6 +529,15 @@ export type NativeDelivery =
   | { kind: 'reset'; subscription: number }
   | { kind: 'options'; subscription: number }
   | { kind: 'measured'; subscription: number }
+  | { kind: 'differences'; subscription: number }
+
+/** Options of another process that differ from those of this one. */
+export interface NativeDifference {
+  kind: string
+  name: string
+  own: string
+  other: string
+}
 
 export interface NativeEndpoint {
   name: string
@@ -558,6 +573,20 @@ export interface NativeFinished {
   version: number
   /** The calls of this thread that waited for it. */
   calls: Array<number>
+}
+
+/** What the sharing of bans has done. */
+export interface NativeFleetBans {
+  state: string
+  server: string
+  version?: string
+  lastError?: string
+  connections: number
+  bans: number
+  sent: number
+  received: number
+  pending: number
+  dropped: number
 }
 
 /** Calls that the server did not decide, by the reason. */
@@ -959,6 +988,8 @@ export interface NativeRetention {
 
 /** The scope of a limiter, whose shape JavaScript has checked. */
 export interface NativeScope {
+  /** What errors call it. */
+  option: string
   /** Of `url`, `nodes` and `sentinels` with `master`, one is there. */
   url?: string
   nodes?: Array<string>
@@ -1351,6 +1382,9 @@ export declare function sharedDirectory(): string | null
 /** The instances of this process that are shared with others, as messages name them. */
 export declare function sharedInstances(): Array<string>
 
+/** Shares the bans of a reputation, unless they are shared already. */
+export declare function shareBans(name: string, handle: number, scope: NativeScope): void
+
 /** Whether this process is a cluster worker that shares its ports with the other workers of its primary. */
 export declare function sharesWithClusterWorkers(): boolean
 
@@ -1380,6 +1414,9 @@ export declare function subscribeToLifecycle(handle: number, subscription: numbe
 
 /** Everything pending, in order. */
 export declare function takeDeliveries(): Array<NativeDelivery>
+
+/** The differences found since the last call, by any thread. */
+export declare function takeFleetDifferences(): Array<NativeDifference>
 
 /** The calls of this thread that the last answers had no room for, the last one first. They have their permits. */
 export declare function takeGrantedWaits(handle: number): Array<number>
@@ -1451,6 +1488,8 @@ export declare function admitRequest(): void
 export declare function askFleet(key: string, amount: number, limit: number): 0 | 1
 
 export declare function attachThread(onWake: () => void, numbers: Float64Array, integers: Int32Array, errorClass: unknown, threadId: number, memory: number): 0 | 1
+
+export declare function awaitBans(): 0 | 1
 
 export declare function awaitFleet(): 0 | 1
 

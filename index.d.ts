@@ -159,6 +159,7 @@ export {
   BanBegun,
   BanCause,
   BanChange,
+  FleetBansStats,
   PersistOptions,
   Reputation,
   ReputationEvents,

@@ -2,6 +2,7 @@
 
 mod asking;
 mod desk;
+mod differences;
 mod held;
 mod layouts;
 mod opening;
@@ -13,8 +14,11 @@ use sluice_fleet::{Failure, FleetLimiter, LinkState, Source};
 
 use self::asking::OperationKind;
 pub(crate) use self::desk::PortDesk;
+pub(crate) use self::differences::listen as listen_for_differences;
 pub(crate) use self::held::{consume as consume_held, try_consume as try_consume_held};
-use self::layouts::{AnswerKind, DecidedBy, FleetAnswer, FleetCall};
+pub(crate) use self::layouts::FleetCall;
+use self::layouts::{AnswerKind, DecidedBy, FleetAnswer};
+pub(crate) use self::opening::NativeScope;
 use crate::components::Component;
 use crate::runtime::raw::Exports;
 use crate::runtime::seam::{Coded, Declarations, Layout, codes};

@@ -5,6 +5,7 @@ mod files;
 mod persistence;
 #[cfg_attr(not(target_os = "linux"), path = "reputation/shared_elsewhere.rs")]
 mod shared;
+mod sharing;
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use parking_lot::Mutex;
 use sluice_core::client_key::AddressText;
 use sluice_core::runtime::clock::{self, SetBack};
 use sluice_core::{
-    Ban, BanCause, Error, FOREVER, Instances, OptionList, PersistOptions, Reputation, ReputationConfig,
+    Ban, BanCause, Error, FOREVER, Instance, Instances, OptionList, PersistOptions, Reputation, ReputationConfig,
     ReputationOptions, ReputationRule, ThreadId, Verdict,
 };
 
@@ -49,6 +50,7 @@ impl sluice_core::Component for Reputations {
 
     fn reset(&self) {
         persistence::forget_all();
+        sharing::forget_all();
         sluice_core::Component::reset(&REPUTATIONS);
         shared::STATE.reset();
     }
@@ -133,15 +135,14 @@ pub fn open_reputation(
     let one_at_a_time = OPENING.lock();
     let reputation = match (config, scope) {
         (Some(config), Some(scope)) => {
-            let existing = REPUTATIONS.get_if_set(&name).map(|_| "process".to_owned());
+            let existing = REPUTATIONS.get_if_set(&name).and_then(|of| scope_of(of.created_with().clone()));
             let given = format!("shared {:?}", scope.directory);
             error::check(&env, check_other(&name, existing, &given))?;
             shared::open(&env, &name, scope, config, reconfigures)?
         }
         (Some(config), None) => {
-            let scope = |list: OptionList| list.into_iter().find(|(option, _)| *option == "scope");
-            let existing = shared::options(&name).and_then(scope).map(|(_, scope)| scope);
-            error::check(&env, check_other(&name, existing, "process"))?;
+            let given = scope_of(Reputation::list_options(&config)).unwrap_or_default();
+            error::check(&env, check_other(&name, shared::options(&name).and_then(scope_of), &given))?;
             instances::open(&env, &REPUTATIONS, &name, Some(config), reconfigures)?
         }
         (None, _) => match shared::find(&name) {
@@ -151,6 +152,11 @@ pub fn open_reputation(
     };
     drop(one_at_a_time);
     Ok(thread::current()?.reputations.borrow_mut().hold(reputation))
+}
+
+/// The scope among options, in words.
+fn scope_of(options: OptionList) -> Option<String> {
+    options.into_iter().find(|(option, _)| *option == "scope").map(|(_, scope)| scope)
 }
 
 /// A reputation of one name is either of the process or of the machine: an error where one of the other kind exists.
@@ -176,6 +182,7 @@ pub fn release_reputation(handle: u32) -> Result<()> {
 #[napi]
 pub fn destroy_reputation(name: String, everywhere: Option<bool>) -> bool {
     persistence::finish(&name);
+    sharing::finish(&name);
     let was_shared = shared::destroy(&name, everywhere == Some(true));
     REPUTATIONS.destroy(&name) || was_shared
 }
@@ -262,7 +269,8 @@ fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("isBanned(handle: number, ip: string): 0 | 1", is_banned)?;
     exports.function("checkReputation(handle: number, ip: string): string | undefined", check)?;
     exports.function("recordFailure(handle: number, ip: string, weight: number, reason: string | undefined): string | undefined", record_failure)?;
-    exports.function("recordSuccess(handle: number, ip: string): void", record_success)
+    exports.function("recordSuccess(handle: number, ip: string): void", record_success)?;
+    sharing::export(exports)
 }
 
 /// Runs `body` on the reputation of argument 0, with the address of argument 1.

@@ -170,7 +170,7 @@ test('a key of something else fails its callers alone, and is not overwritten', 
   const redis = await startRedis(t);
   const limiter = open(redis.url, { timeout: '5s', prefix: 'p:' });
   await limiter.consumeAsync('theirs');
-  const [, key] = /(p:\S+)/.exec(await redis.command('KEYS', 'p:*'));
+  const [, key] = /(p:\S+:theirs)\r/.exec(await redis.command('KEYS', 'p:*'));
   await redis.command('DEL', key);
   await redis.command('LPUSH', key, 'x');
   const [theirs, other] = await Promise.all([timed(limiter, 'theirs'), timed(limiter, 'other')]);

@@ -1,9 +1,12 @@
 // Which scopes are accepted, what each mistake is called, and that no message holds credentials.
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import { execFile } from 'node:child_process';
+import test, { describe } from 'node:test';
+import { promisify } from 'node:util';
 import sluice from '../../index.js';
 import { selfSigned } from '../helpers/certificate.mjs';
 import { freshName } from '../helpers/peer.mjs';
+import { startRedis, withRedis } from '../helpers/redis.mjs';
 
 const { CircuitBreaker, ConnectionTracker, RateLimiter, Reputation, createGuard } = sluice;
 
@@ -94,13 +97,17 @@ test('mistakes in a scope name what is accepted, and repeat no url', () => {
   for (const [scope, message] of invalid) refused(scope, 'INVALID_OPTION', message);
 });
 
-test('only rates leave the process', () => {
+test('rates and bans leave the process, and nothing else', () => {
   const scope = { redis: url };
   const unsupported = { code: 'ERR_SLUICE_UNSUPPORTED' };
   assert.throws(() => new ConnectionTracker(freshName(), { max: 1, scope }), unsupported);
-  const bans = { maxFailures: 1, findTime: 1, banTime: 1 };
-  assert.throws(() => new Reputation(freshName(), { ...bans, scope }), unsupported);
-  assert.throws(() => createGuard(freshName(), { rateLimit: limited, reputation: bans, scope }), unsupported);
+  const bans = { maxFailures: 1, findTime: 1, banTime: 1, maxBanTime: 1 };
+  assert.throws(() => new Reputation(freshName(), { ...bans, scope: { redis: 'http://hunter2@host' } }), {
+    code: 'ERR_SLUICE_INVALID_OPTION',
+    message: /^Reputation scope\.redis (?!.*hunter2)/,
+  });
+  const concurrency = { max: 1 };
+  assert.throws(() => createGuard(freshName(), { rateLimit: limited, concurrency, scope }), unsupported);
   assert.throws(() => createGuard(freshName(), { connections: { max: 1 }, scope }), unsupported);
   const breaker = { window: { calls: 1 }, openFor: 1, scope };
   assert.throws(() => new CircuitBreaker(freshName(), breaker), { code: 'ERR_SLUICE_INVALID_OPTION' });
@@ -191,4 +198,51 @@ test('a destroyed limiter is closed', async () => {
   const limiter = open({ redis: url }, name);
   assert.equal(RateLimiter.destroy(name), true);
   await assert.rejects(limiter.consumeAsync('a'), { code: 'ERR_SLUICE_CLOSED' });
+});
+
+describe('options that differ between processes', () => {
+  /** The warnings of a process with these limits or rules, once both have been said. */
+  const run = promisify(execFile);
+  const FILE = new URL('../helpers/differing-process.cjs', import.meta.url).pathname;
+
+  /** What two processes print that run at one time. */
+  async function warningsOf(...tasks) {
+    const ended = tasks.map((task) => run(process.execPath, [FILE, JSON.stringify(task)]));
+    return (await Promise.all(ended)).map(({ stdout }) => stdout.trim());
+  }
+
+  test('are warned of once in each, with what each decides by', withRedis, async (t) => {
+    const redis = await startRedis(t);
+    const of = (limit) => ({
+      kind: 'RateLimiter',
+      name: 'api',
+      redis: redis.url,
+      options: { limit, window: '1m' },
+    });
+    const [first, second] = await warningsOf(of(100), of(200));
+    const word = (own, other) =>
+      `SLUICE_FLEET_OPTIONS_DIFFER RateLimiter "api" has ${own} per 60000 ms by "gcra", and ${other} per 60000 ms by "gcra" in ` +
+      'another process: each process decides by its own limits, on what the server counts for all';
+    assert.deepEqual([first, second], [word(100, 200), word(200, 100)]);
+  });
+
+  test('of reputations are warned of too', withRedis, async (t) => {
+    const redis = await startRedis(t);
+    const rules = { findTime: '10m', banTime: '1h', maxBanTime: '7d' };
+    const of = (maxFailures) => ({
+      kind: 'Reputation',
+      name: 'logins',
+      redis: redis.url,
+      options: { ...rules, maxFailures },
+    });
+    const [first, second] = await warningsOf(of(5), of(7));
+    assert.match(
+      first,
+      /^SLUICE_FLEET_OPTIONS_DIFFER Reputation "logins" has maxFailures 5, .*maxFailures 7.*each process/,
+    );
+    assert.match(
+      second,
+      /^SLUICE_FLEET_OPTIONS_DIFFER Reputation "logins" has maxFailures 7, .*maxFailures 5/,
+    );
+  });
 });

@@ -108,6 +108,8 @@ class RedisServer extends CommandClient {
 
   async #answers() {
     for (;;) {
+      // As one that was built without TLS, or does not know an option.
+      if (this.#process.exitCode !== null) throw new Error(`${program} has ended at its start`);
       const reply = await this.command('PING').catch(() => '');
       if (/PONG|NOAUTH|NOPERM/.test(reply)) return;
       await delay(5);

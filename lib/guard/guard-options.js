@@ -14,7 +14,6 @@ const {
   parseDuration,
   strings,
 } = require('../runtime/schema');
-const { isSharedScope } = require('../runtime/shared-scope');
 const { DEFAULT_REFUSED_BODY, refusedBodyOption } = require('../http/refused-body');
 const { Reputation } = require('../reputation');
 const { SecurityMonitor } = require('../security-monitor');
@@ -190,11 +189,10 @@ function guardOptions(owner, options = {}) {
   return checked;
 }
 
-/** A scope that would not cover every part is no scope of the guard. Processes of a machine share bans. */
-function checkScope(owner, { scope, connections, reputation, concurrency }) {
+/** A scope that would not cover every part is no scope of the guard: rates and bans may leave the process. */
+function checkScope(owner, { scope, connections, concurrency }) {
   if (scope === undefined || scope === 'process') return;
-  const others = isSharedScope(scope) ? { connections } : { connections, reputation };
-  const parts = Object.entries({ ...others, concurrency });
+  const parts = Object.entries({ connections, concurrency });
   const [part] = parts.find(([, given]) => given !== undefined && given !== false) ?? [];
   if (part === undefined) return;
   const message = `${owner} scope together with ${part}, which cannot leave the process yet`;

@@ -1,7 +1,6 @@
 'use strict';
 
 const { owned } = require('../runtime/schema');
-const { isSharedScope } = require('../runtime/shared-scope');
 const { SecurityMonitor } = require('../security-monitor');
 const { Admission } = require('./admission');
 const { BanGate } = require('./ban-gate');
@@ -77,12 +76,12 @@ function openConnections({ name, connections, trustedProxies, refusedBody, dryRu
 
 function openBans({ name, reputation, onMismatch, scope }, client) {
   if (reputation === false) return null;
-  return new BanGate(name, inSharedScope(partOptions(reputation, onMismatch), scope), client);
+  return new BanGate(name, inScope(partOptions(reputation, onMismatch), scope), client);
 }
 
-/** The options of a part, with the guard's scope where processes of the machine share it, unless it has its own. */
-function inSharedScope(options, scope) {
-  return typeof options === 'object' && isSharedScope(scope) ? owned({ scope }, options) : options;
+/** The options of a part, with the guard's scope unless it has its own. */
+function inScope(options, scope) {
+  return typeof options === 'object' && scope !== undefined ? owned({ scope }, options) : options;
 }
 
 function openOverload({ name, overload, dryRun, onMismatch }, counts) {

@@ -246,9 +246,8 @@ export interface GuardOptions<Request, Handler> extends Omit<RuleOptions<Request
   /** Whether to refuse nothing, but decide, charge, record and count as usual. */
   dryRun?: boolean;
   /**
-   * The scope of the guard's limiters, unless their own options name one. With `{ redis }` decisions are awaited: `check`
-   * returns a promise; together with `connections` or `reputation` it is `UNSUPPORTED`. With `{ shared }` the reputation is
-   * that of all processes as well, and `connections` are `UNSUPPORTED`.
+   * The scope of the guard's limiters and of its reputation, unless their own options name one. With `{ redis }` decisions
+   * are awaited: `check` returns a promise. Beyond the process `UNSUPPORTED` together with `connections` or `concurrency`.
    *
    * @default 'process'
    */

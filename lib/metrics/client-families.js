@@ -1,6 +1,6 @@
 'use strict';
 
-const { by, counter, gauge } = require('./declare');
+const { by, counter, gauge, oneOf } = require('./declare');
 
 const TRACKER = [
   gauge('sluice_connections', 'Connections open now.', 'count'),
@@ -34,6 +34,11 @@ const TRACKER = [
   ),
 ];
 
+/** A property of what shares the bans, which only reputations have whose bans are on a server. */
+function shared(property) {
+  return (stats) => stats.fleet?.[property];
+}
+
 const REPUTATION = [
   counter('sluice_failures_total', 'Failures counted, by weight.', 'failures'),
   counter(
@@ -60,6 +65,24 @@ const REPUTATION = [
   ),
   gauge('sluice_reputation_size', 'Clients tracked now.', 'size'),
   gauge('sluice_reputation_capacity', 'Most clients tracked at once.', 'capacity'),
+  gauge('sluice_fleet_bans', 'Bans that the server shares.', shared('bans')),
+  counter('sluice_fleet_bans_sent_total', 'Changes of bans that the server got.', shared('sent')),
+  counter(
+    'sluice_fleet_bans_received_total',
+    'Changes of bans of other processes that were followed.',
+    shared('received'),
+  ),
+  gauge('sluice_fleet_bans_pending', 'Changes of bans that the server does not have yet.', shared('pending')),
+  counter(
+    'sluice_fleet_bans_dropped_total',
+    'Changes of bans and failures that were not sent, as too many were pending.',
+    shared('dropped'),
+  ),
+  gauge(
+    'sluice_fleet_bans_state',
+    'State of the connection that shares bans: 1 for the one it has.',
+    oneOf('state', ['connecting', 'ready', 'away'], shared('state')),
+  ),
 ];
 
 const MONITOR = [

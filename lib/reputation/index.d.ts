@@ -1,4 +1,5 @@
 import type { clientKey } from '../client-key';
+import type { FleetScope } from '../rate-limiter';
 import type { DestroyOptions, Duration, MachineScope, MachineStats, OnMismatch } from '../runtime';
 
 /** What {@link Reputation} takes. */
@@ -43,14 +44,16 @@ export interface ReputationOptions {
    */
   persist?: PersistOptions;
   /**
-   * What shares it: the threads of this process, or with `{ shared }` all processes of this machine. Another value is
-   * `UNSUPPORTED`.
+   * What shares it: the threads of this process, with `{ shared }` all processes of this machine, or with `{ redis }` all
+   * processes that name the server, the prefix and the reputation alike. With `{ redis }` bans are shared, and verdicts stay
+   * local, so `mode`, `onError` and `timeout` change nothing. Fixed at creation.
    *
    * @default 'process'
    */
-  scope?: 'process' | MachineScope;
+  scope?: 'process' | MachineScope | FleetScope;
   /**
-   * What happens when these options differ from those in force. Fixed at creation: `ipv6Prefix` and `maxClients`.
+   * What happens when these options differ from those in force. Fixed at creation: `ipv6Prefix`, `maxClients` and
+   * `scope`.
    * @default 'error'
    */
   onMismatch?: OnMismatch;
@@ -67,8 +70,11 @@ export interface PersistOptions {
   every?: Duration;
 }
 
-/** What put a ban in force: the client's failures, a rule of a monitor, a call of `ban`, or a file that was loaded. */
-export type BanCause = 'failures' | 'rule' | 'manual' | 'file';
+/**
+ * What put a ban in force: the client's failures, a rule of a monitor, a call of `ban`, a file that was loaded, or another
+ * process of the fleet.
+ */
+export type BanCause = 'failures' | 'rule' | 'manual' | 'file' | 'fleet';
 
 /** A ban that began, was lifted, or ended. */
 export interface BanChange {
@@ -128,6 +134,30 @@ export interface Ban {
   reason: string | null;
 }
 
+/** What the sharing of bans has done in this process. */
+export interface FleetBansStats {
+  /** `'ready'`: every ban of the others is known here. `'away'`: bans are made and lifted here, and sent later. */
+  state: 'connecting' | 'ready' | 'away';
+  /** The server, without credentials. */
+  server: string;
+  /** Its name and version, once it was connected. */
+  version: string | null;
+  /** What went wrong last. */
+  lastError: string | null;
+  /** Connections made. */
+  connections: number;
+  /** Bans that the server is known to have. */
+  bans: number;
+  /** Changes of this process that the server got. */
+  sent: number;
+  /** Changes of other processes that were followed. */
+  received: number;
+  /** Changes of this process that the server does not have yet. */
+  pending: number;
+  /** Changes and failures that were not sent, as too many were pending. */
+  dropped: number;
+}
+
 /** Sums over all threads since creation, and the current state. */
 export interface ReputationStats {
   /** Failures counted, by weight. */
@@ -160,6 +190,8 @@ export interface ReputationStats {
   deaths?: number;
   /** With `scope: { shared }`: the file. */
   machine?: MachineStats;
+  /** With a scope of the fleet only. */
+  fleet?: FleetBansStats;
 }
 
 /**
@@ -245,6 +277,13 @@ export class Reputation {
 
   /** Costs one pass over all clients. */
   stats(): ReputationStats;
+
+  /**
+   * With a scope of the fleet: resolves once every ban of the other processes is known here. Else at once.
+   *
+   * @throws {SluiceError} rejects with `SCOPE_UNAVAILABLE` and the cause after `timeout`, `'5s'` by default.
+   */
+  ready(options?: { timeout?: Duration }): Promise<void>;
 
   /**
    * Calls `listener` for bans in any thread, also this one: asynchronously, in order, the same events in every thread that

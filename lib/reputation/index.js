@@ -1,6 +1,5 @@
 'use strict';
 
-const { processScope } = require('../runtime/process-scope');
 const { checkDeclared, schemaOf } = require('../runtime/declared-options');
 const { invalid, invalidOption } = require('../runtime/errors');
 const { REPUTATION_RULES, VERDICT } = require('../runtime/layouts');
@@ -16,12 +15,14 @@ const {
   strings,
 } = require('../runtime/schema');
 
+const { checkReady } = require('../rate-limiter/awaited');
 const { publishEvents } = require('../observation/channels');
 const { BanExpiry } = require('./ban-expiry');
 const { pathOf, systemError } = require('./files');
 const { keep, persistOption } = require('./persistence');
+const { banScope, bansAreKnown, share, sharingStats, withScopeInWords } = require('./sharing');
 const { kFirstBans } = require('./symbols');
-const { isSharedScope, sharedScope, withMachine } = require('../runtime/shared-scope');
+const { withMachine } = require('../runtime/shared-scope');
 const { SubscribedListeners } = require('../runtime/subscribed-listeners');
 
 const { BANNED, UNTIL, RETRY_AFTER, FAILURES, BANS, RULE } = VERDICT;
@@ -31,7 +32,7 @@ const MAX_REASON_LENGTH = 256;
 
 const EVENTS = ['ban', 'unban', 'expire'];
 
-const SCHEMA = schemaOf('Reputation', { scope: scopeOption, onMismatch, persist: persistOption });
+const SCHEMA = schemaOf('Reputation', { scope: banScope, onMismatch, persist: persistOption });
 
 /** Clients of a reputation that processes share: all of its memory is reserved when it is made. */
 const SHARED_MAX_CLIENTS = 20_000;
@@ -63,11 +64,12 @@ class Reputation {
     this.#name = name;
     const checked = options === undefined ? undefined : sharedOptions(options);
     const open = (reconfigures) =>
-      native.openReputation(name, checked, reconfigures, checked?.scope?.machine);
+      native.openReputation(name, withScopeInWords(checked), reconfigures, checked?.scope?.machine);
     this.#handle = openNamed('Reputation', name, options, open);
     collected.register(this, this.#handle);
     this.#expiry = new BanExpiry(this.#handle);
     keep(name, this, this.#handle);
+    share(name, this.#handle, checked);
     publishEvents('Reputation', this);
   }
 
@@ -138,7 +140,13 @@ class Reputation {
   }
 
   stats() {
-    return withMachine(native.reputationStats(this.#handle));
+    const stats = withMachine(native.reputationStats(this.#handle));
+    const fleet = sharingStats(this.#handle);
+    return fleet === undefined ? stats : { ...stats, fleet };
+  }
+
+  async ready(options = {}) {
+    await bansAreKnown(this.#handle, checkReady(options));
   }
 
   on(event, listener) {
@@ -199,10 +207,6 @@ function sharedOptions(options) {
   const { onMismatch: _, ...shared } = checkDeclared('Reputation', options, SCHEMA);
   if (shared.scope?.machine !== undefined) shared.maxClients ??= SHARED_MAX_CLIENTS;
   return shared;
-}
-
-function scopeOption(value, option) {
-  return isSharedScope(value) ? sharedScope(value, option) : processScope(value, option);
 }
 
 function reason(value, option) {

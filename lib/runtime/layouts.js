@@ -717,6 +717,7 @@ const BAN_CAUSES = Object.freeze({
   rule: 1,
   manual: 2,
   file: 3,
+  fleet: 4,
 });
 
 /** Options by component: what each accepts, and its default. */
@@ -822,6 +823,7 @@ const OPTIONS = Object.freeze({
     allow: {required: false, accepts: 'texts'},
     deny: {required: false, accepts: 'texts'},
     maxClients: {required: false, accepts: 'integer', least: 1, most: 4294967296, default: 100000},
+    scope: {required: false, accepts: 'other'},
     persist: {required: false, accepts: 'other'},
   },
   'Reputation persist': {

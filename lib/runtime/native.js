@@ -46,9 +46,10 @@ let nextSubscription = 1;
 
 /**
  * Subscription 0 of every thread, for the whole process. `clock`: a test moved the clock; `reset`: a test emptied every
- * instance; `options`: an instance has other options; `measured`: something is measured that was not before.
+ * instance; `options`: an instance has other options; `measured`: something is measured that was not before;
+ * `differences`: another process of the fleet has other options.
  */
-const ofProcess = { __proto__: null, clock: [], reset: [], options: [], measured: [] };
+const ofProcess = { __proto__: null, clock: [], reset: [], options: [], measured: [], differences: [] };
 handlers.set(0, ({ kind }) => notifyProcess(kind));
 
 /** Resets that this thread has followed. */

@@ -5,17 +5,16 @@ use napi_derive::napi;
 use sluice_core::Error;
 use sluice_fleet::{AccountOptions, FleetConfig, FleetOptions, Mode, OnError, Server, TlsOptions, Urls};
 
-use super::FLEETS;
+use super::{FLEETS, differences};
 use crate::rate_limiter;
 use crate::runtime::numbers::integer;
 use crate::runtime::{error, instances, thread};
 
-/// What errors call the server.
-const OPTION: &str = "RateLimiter scope.redis";
-
 /// The scope of a limiter, whose shape JavaScript has checked.
 #[napi(object)]
 pub struct NativeScope {
+    /// What errors call it.
+    pub option: String,
     /// Of `url`, `nodes` and `sentinels` with `master`, one is there.
     pub url: Option<String>,
     pub nodes: Option<Vec<String>>,
@@ -51,34 +50,38 @@ impl From<NativeTls> for TlsOptions {
     }
 }
 
+impl NativeScope {
+    /// The server that it names.
+    pub(crate) fn server(self) -> std::result::Result<Server, Error> {
+        let urls = match (self.nodes, self.sentinels) {
+            (Some(nodes), _) => Urls::Nodes(nodes),
+            (None, Some(sentinels)) => Urls::Sentinels(sentinels, self.master.unwrap_or_default()),
+            (None, None) => Urls::One(self.url.unwrap_or_default()),
+        };
+        let Self { username, password, database, tls, .. } = self;
+        let account = AccountOptions { username, password, database, tls: tls.map(Into::into) };
+        Server::new(&format!("{}.redis", self.option), &urls, account)
+    }
+}
+
 impl TryFrom<NativeScope> for FleetOptions {
     type Error = Error;
 
     fn try_from(scope: NativeScope) -> std::result::Result<Self, Error> {
-        let urls = match (scope.nodes, scope.sentinels) {
-            (Some(nodes), _) => Urls::Nodes(nodes),
-            (None, Some(sentinels)) => Urls::Sentinels(sentinels, scope.master.unwrap_or_default()),
-            (None, None) => Urls::One(scope.url.unwrap_or_default()),
-        };
-        let NativeScope { username, password, database, tls, .. } = scope;
-        let account = AccountOptions { username, password, database, tls: tls.map(Into::into) };
-        let server = Server::new(OPTION, &urls, account)?;
-        let on_error = one_of("RateLimiter scope.onError", scope.on_error, &OnError::TEXTS)?;
-        let mode = one_of("RateLimiter scope.mode", scope.mode, &Mode::TEXTS)?;
-        Ok(Self { server, mode, timeout_ms: integer(scope.timeout_ms), on_error, prefix: scope.prefix })
+        let option = |name: &str| format!("{}.{name}", scope.option);
+        let on_error = one_of(&option("onError"), &scope.on_error, &OnError::TEXTS)?;
+        let mode = one_of(&option("mode"), &scope.mode, &Mode::TEXTS)?;
+        let (timeout_ms, prefix) = (integer(scope.timeout_ms), scope.prefix.clone());
+        Ok(Self { server: scope.server()?, mode, timeout_ms, on_error, prefix })
     }
 }
 
 /// The value of a text.
-fn one_of<T: Copy>(
-    option: &str,
-    given: String,
-    texts: &[(&'static str, T)],
-) -> std::result::Result<T, Error> {
+fn one_of<T: Copy>(option: &str, given: &str, texts: &[(&'static str, T)]) -> std::result::Result<T, Error> {
     let found = texts.iter().find(|(text, _)| *text == given);
     found.map(|(_, value)| *value).ok_or_else(|| Error::InvalidOption {
         option: option.to_owned(),
-        given,
+        given: given.to_owned(),
         accepted: texts.iter().map(|(text, _)| format!("{text:?}")).collect::<Vec<_>>().join(", "),
     })
 }
@@ -92,6 +95,7 @@ pub fn describe_scope(env: Env, scope: NativeScope) -> Result<String> {
 /// Opens the counts in the fleet of a limiter of this process; the handle is this thread's.
 #[napi]
 pub fn open_fleet(env: Env, name: String, limiter: i32, scope: NativeScope) -> Result<u32> {
+    differences::listen();
     let options = error::check(&env, scope.try_into())?;
     let config = FleetConfig { options, local: rate_limiter::limiter(limiter)? };
     let fleet = instances::open(&env, &FLEETS, &name, Some(config), None)?;

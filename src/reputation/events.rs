@@ -21,6 +21,7 @@ codes! {
         Rule = "rule",
         Manual = "manual",
         File = "file",
+        Fleet = "fleet",
     }
 }
 

@@ -52,6 +52,8 @@ pub enum NativeDelivery {
     Options { subscription: u32 },
     /// Something is measured from now on that was not before.
     Measured { subscription: u32 },
+    /// Another process of the fleet was found to have other options.
+    Differences { subscription: u32 },
 }
 
 /// Everything pending, in order.
@@ -97,6 +99,7 @@ fn native(Delivery { subscription, missed, item }: Delivery) -> Option<NativeDel
         Item::Reset => NativeDelivery::Reset { subscription },
         Item::OptionsChanged => NativeDelivery::Options { subscription },
         Item::MeasuredChanged => NativeDelivery::Measured { subscription },
+        Item::DifferencesFound => NativeDelivery::Differences { subscription },
         Item::MemoryMoved => return None,
     })
 }

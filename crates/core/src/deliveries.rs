@@ -68,6 +68,8 @@ pub enum Item {
     OptionsChanged,
     /// Something is measured from now on that was not before.
     MeasuredChanged,
+    /// Another process of the fleet was found to have other options.
+    DifferencesFound,
 }
 
 impl Queued for Item {

@@ -84,8 +84,8 @@ pub use rate_limiter::{
 };
 pub use registry::{Change, Entry, Registry, RegistryChange, Snapshot};
 pub use reputation::{
-    Ban, BanCause, BanChange, BanEvent, FOREVER, PersistOptions, RangeFiles, Reputation, ReputationConfig,
-    ReputationOptions, ReputationRule, ReputationStats, Verdict,
+    Ban, BanCause, BanChange, BanEvent, FOREVER, FailureSink, PersistOptions, RangeFiles, Reputation,
+    ReputationConfig, ReputationOptions, ReputationRule, ReputationStats, SharedBan, Verdict,
 };
 pub use runtime::{
     Component, Instance, Instances, LATENCY_BOUNDS, LATENCY_BUCKETS, LatencyCounts, LatencyHistogram,

@@ -20,7 +20,7 @@ mod store;
 mod verdict;
 
 pub use ban_events::{BanCause, BanChange, BanEvent};
-pub use ledger::Reputation;
+pub use ledger::{FailureSink, Reputation, SharedBan};
 pub use machine::RangeFiles;
 pub use options::{PersistOptions, ReputationConfig, ReputationOptions};
 pub use stats::ReputationStats;

@@ -118,6 +118,9 @@ impl Batch {
     }
 
     pub(crate) fn script(&self) -> ScriptKind {
+        if *self.operation() == Operation::Announce {
+            return ScriptKind::Options;
+        }
         let takes = matches!(self.operation(), Operation::Take { .. });
         if takes && self.plan.is_single_gcra() { ScriptKind::Take } else { ScriptKind::State }
     }
@@ -188,6 +191,7 @@ impl Entry {
             Operation::Penalize { cost } | Operation::Refund { cost } => command.arg(0).arg(cost),
             Operation::Block { duration } => command.arg(0).arg(duration),
             Operation::Peek | Operation::Reset => command.arg(0).arg(0),
+            Operation::Announce => command,
             Operation::Undo { cost, charged_at, settles } => {
                 let limits = settles.iter().take(self.waiting_limits());
                 command.arg(charged_at).arg(cost).arg(limits.collect::<Vec<_>>())

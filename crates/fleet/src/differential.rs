@@ -35,7 +35,7 @@ struct Comparison {
     connection: Connection,
     plan: Arc<Plan>,
     model: RateLimiter,
-    texts: [String; 2],
+    texts: [String; ScriptKind::ALL.len()],
     /// Keys of this comparison begin with it.
     run: String,
     is_coarse: bool,
@@ -276,6 +276,7 @@ impl Comparison {
                     return Err(format!("removed {removed}, on the server {outcome}"));
                 }
             }
+            Operation::Announce => return Err("decides nothing".to_owned()),
             Operation::Undo { cost, .. } => {
                 let (_, _, receipt) = self.last.take().ok_or("no charge")?;
                 self.model.undo(key, cost, &receipt, now).expect("open");

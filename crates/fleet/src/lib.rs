@@ -12,10 +12,12 @@
 
 mod answer;
 mod back_off;
+mod bans;
 mod client_name;
 mod composer;
 mod counts;
 mod deadline;
+mod differences;
 #[cfg(test)]
 mod differential;
 mod lease;
@@ -33,8 +35,10 @@ mod test_server;
 mod tls;
 
 pub use answer::{Answer, Desk, Failure, Source, Ticket};
+pub use bans::{FleetBans, FleetBansOptions, FleetBansStats};
 pub use client_name::ClientName;
 pub use counts::FleetCounts;
+pub use differences::{Difference, on_difference, take_differences};
 pub use lease::LocalFleet;
 pub use limiter::{Call, FleetConfig, FleetLimiter, FleetOptions, Mode, OnError};
 pub use link::{LinkState, LinkStats, NodeStats};

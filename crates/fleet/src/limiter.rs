@@ -7,7 +7,7 @@ mod planning;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -16,9 +16,11 @@ use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::KeyHash;
 use sluice_core::{Decision, Error, OptionList, RateLimiter, RemoteState};
 
+use self::planning::OwnPlan;
 use crate::answer::{Answer, Failure, Source, Ticket};
 use crate::client_name::ClientName;
 use crate::counts::{Counters, FleetCounts};
+use crate::differences::SAID_AFTER;
 use crate::link::{Link, LinkStats};
 use crate::operation::Operation;
 use crate::plan::{Plan, of_ms};
@@ -55,10 +57,13 @@ pub struct FleetLimiter {
     plan: ArcSwap<Plan>,
     /// Held while the plan is replaced.
     replacing: Mutex<()>,
-    own_plans: Mutex<HashMap<u64, Arc<Plan>>>,
+    own_plans: Mutex<HashMap<u64, OwnPlan>>,
     remembered: Remembered,
     counters: Counters,
     closed: AtomicBool,
+    /// When the options are to be said again, in milliseconds since the first moment.
+    says_at: AtomicU64,
+    created: Instant,
     /// When a test has emptied all limiters of the process last.
     reset_at: Mutex<Option<Instant>>,
     created_with: OptionList,
@@ -84,6 +89,8 @@ impl FleetLimiter {
             remembered: Remembered::default(),
             counters: Counters::default(),
             closed: AtomicBool::new(false),
+            says_at: AtomicU64::new(planning::ms(SAID_AFTER)),
+            created: Instant::now(),
             reset_at: Mutex::new(None),
             created_with: scope,
         })
@@ -134,7 +141,10 @@ impl FleetLimiter {
             routing: Routing::default(),
         };
         match self.link.ask(request) {
-            Ok(()) => Ok(None),
+            Ok(()) => {
+                self.say_options(asked);
+                Ok(None)
+            }
             Err(refused) => Ok(Some(self.without_server(&refused.0, call.key, refused.1))),
         }
     }

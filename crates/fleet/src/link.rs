@@ -31,6 +31,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use self::cluster::Cluster;
+pub(crate) use self::connection::{Connected, connect};
+pub(crate) use self::redirect::Redirect;
+pub(crate) use self::settle::{explain, has_code};
 use self::shared::{NodeLink, Shared};
 pub(crate) use self::slots::slot_of;
 use crate::answer::{Answer, Failure, Ticket};
@@ -51,7 +54,7 @@ pub enum LinkState {
 }
 
 impl LinkState {
-    const ALL: [Self; 4] = [Self::Idle, Self::Connecting, Self::Ready, Self::Away];
+    pub(crate) const ALL: [Self; 4] = [Self::Idle, Self::Connecting, Self::Ready, Self::Away];
 }
 
 /// One of the servers of a link.

@@ -56,6 +56,8 @@ pub enum Operation {
     },
     /// Removes state and block.
     Reset,
+    /// Says which options this process has.
+    Announce,
 }
 
 impl Operation {
@@ -71,6 +73,7 @@ impl Operation {
             Self::Undo { .. } => "undo",
             Self::Block { .. } => "block",
             Self::Reset => "reset",
+            Self::Announce => "announce",
         }
     }
 
@@ -102,7 +105,7 @@ impl Operation {
 
     /// Whether the script is told more of it than several clients of one call have room for.
     pub(crate) const fn goes_alone(&self) -> bool {
-        matches!(self, Self::Undo { .. } | Self::GiveBack { .. })
+        matches!(self, Self::Undo { .. } | Self::GiveBack { .. } | Self::Announce)
     }
 
     /// Units that the decision is about.
@@ -114,7 +117,7 @@ impl Operation {
             | Self::Penalize { cost }
             | Self::Refund { cost }
             | Self::Undo { cost, .. } => cost,
-            Self::Peek | Self::Block { .. } | Self::Reset => 1,
+            Self::Peek | Self::Block { .. } | Self::Reset | Self::Announce => 1,
         }
     }
 

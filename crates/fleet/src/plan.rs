@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use redis::Cmd;
-use sluice_core::{Error, GrantId, Leases, Rate, RateLimiterConfig, RemoteWord};
+use sluice_core::{Error, GrantId, Leases, LimitOptions, Quota, Rate, RateLimiterConfig, RemoteWord};
 
 use crate::client_name::{BUCKETS, ClientName};
 use crate::link::slot_of;
@@ -28,6 +28,12 @@ pub(crate) enum Limit {
 /// How the calls of a limiter are written, by one set of options.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    /// The name of the limiter.
+    pub(crate) name: String,
+    /// The limits, as processes compare them.
+    pub(crate) limits_in_words: String,
+    /// The key of what processes have for limits.
+    pub(crate) options_key: String,
     pub(crate) config: Arc<RateLimiterConfig>,
     pub(crate) limits: Vec<Limit>,
     ttl_ms: u64,
@@ -54,6 +60,9 @@ impl Plan {
         let lives = limits.iter().map(Limit::life_us).max().unwrap_or_default();
         // A millisecond more: the server counts them from its last whole one.
         Ok(Self {
+            name: name.to_owned(),
+            limits_in_words: in_words(&config),
+            options_key: format!("{prefix}1:{{o:{name}}}:options"),
             config,
             limits,
             ttl_ms: lives.div_ceil(US) + 1,
@@ -188,6 +197,16 @@ impl Plan {
     }
 }
 
+/// The limits as processes compare them: those that count together, and those that count apart.
+fn in_words(config: &RateLimiterConfig) -> String {
+    let in_words = |limit: &LimitOptions| {
+        let Quota { limit: units, window_ms, burst } = limit.quota;
+        let burst = burst.map(|burst| format!(", burst {burst}")).unwrap_or_default();
+        format!("{units} per {window_ms} ms by {}{burst}", limit.algorithm)
+    };
+    config.options().limits.iter().map(in_words).collect::<Vec<_>>().join(" and ")
+}
+
 impl Limit {
     fn of(rate: Rate) -> Result<Self, Error> {
         Ok(match rate {
@@ -278,7 +297,7 @@ pub(crate) const fn of_us(us: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use sluice_core::{AlgorithmKind, LimitOptions, Quota, RateLimiterOptions};
+    use sluice_core::{AlgorithmKind, RateLimiterOptions};
 
     use super::*;
 

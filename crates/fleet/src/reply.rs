@@ -40,7 +40,7 @@ impl Reply {
         }
         let words = match batch.script() {
             ScriptKind::Take => 1,
-            ScriptKind::State => batch.plan().words(),
+            ScriptKind::State | ScriptKind::Options => batch.plan().words(),
         };
         let is_lease = matches!(batch.operation(), Operation::Lease { .. });
         let width = 2 + words + usize::from(is_lease);

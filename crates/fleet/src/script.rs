@@ -5,14 +5,17 @@ use std::sync::LazyLock;
 use redis::{Cmd, Script};
 
 use crate::composer::Batch;
+use crate::differences;
 
 /// Which script a call runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ScriptKind {
     /// Takes by a single GCRA limit.
     Take,
-    /// Everything else.
+    /// Everything else about clients.
     State,
+    /// Keeps the options of processes.
+    Options,
 }
 
 struct Source {
@@ -27,15 +30,17 @@ impl Source {
 }
 
 static TAKE: LazyLock<Source> = LazyLock::new(|| Source::new(include_str!("scripts/take.lua")));
+static OPTIONS: LazyLock<Source> = LazyLock::new(|| Source::new(differences::SCRIPT));
 static STATE: LazyLock<Source> = LazyLock::new(|| Source::new(include_str!("scripts/state.lua")));
 
 impl ScriptKind {
-    pub(crate) const ALL: [Self; 2] = [Self::Take, Self::State];
+    pub(crate) const ALL: [Self; 3] = [Self::Take, Self::State, Self::Options];
 
     fn source(self) -> &'static Source {
         match self {
             Self::Take => &TAKE,
             Self::State => &STATE,
+            Self::Options => &OPTIONS,
         }
     }
 
@@ -56,6 +61,12 @@ pub(crate) fn call_of(batch: &Batch, deadline_us: u64, sends_text: bool) -> Cmd 
 
 /// The keys and arguments of a batch.
 pub(crate) fn write_arguments(command: &mut Cmd, batch: &Batch, deadline_us: u64) {
+    if batch.script() == ScriptKind::Options {
+        let plan = batch.plan();
+        command.arg(1).arg(&plan.options_key).arg(deadline_us).arg(&plan.limits_in_words);
+        command.arg(differences::COUNT_FOR_MS);
+        return;
+    }
     command.arg(batch.entries().len());
     for entry in batch.entries() {
         command.arg(batch.plan().key_of(entry.client()));
@@ -63,7 +74,7 @@ pub(crate) fn write_arguments(command: &mut Cmd, batch: &Batch, deadline_us: u64
     command.arg(deadline_us);
     match batch.script() {
         ScriptKind::Take => batch.plan().write_single(command),
-        ScriptKind::State => {
+        ScriptKind::State | ScriptKind::Options => {
             command.arg(batch.operation().name());
             batch.plan().write_all(command);
         }

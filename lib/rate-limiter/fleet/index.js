@@ -18,6 +18,7 @@ const { checkCost } = require('../cost');
 const { readFleetDecision, readLeftReceipt, readReceipt } = require('./answer');
 const { abandon, makeCall } = require('./desk');
 const { warnOfEviction } = require('./eviction');
+require('./differences');
 
 const { RECEIPT_AT } = MIDDLEWARE;
 const { decided: DECIDED, failed: FAILED } = FLEET_ANSWER_KIND;

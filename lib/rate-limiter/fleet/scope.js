@@ -36,7 +36,7 @@ function scopeOption(value, option) {
   const checked = owned(DEFAULTS, checkOptions(option, value, SCOPE));
   if (checked.redis === undefined) throw invalidOption(`${option} redis`, undefined, ACCEPTED);
   const { redis, mode, onError, timeout, prefix } = checked;
-  const scope = owned(redis, { mode, onError, timeoutMs: timeout, prefix });
+  const scope = owned(redis, { option, mode, onError, timeoutMs: timeout, prefix });
   return { native: scope, description: native.describeScope(scope) };
 }
 

@@ -13,6 +13,8 @@ pub enum BanCause {
     Manual,
     /// A file that was loaded.
     File,
+    /// Another process that shares the bans.
+    Fleet,
 }
 
 /// What happened to a ban.

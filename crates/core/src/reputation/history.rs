@@ -37,6 +37,8 @@ pub(super) enum Cause {
     Failures(u64),
     /// A request to ban it, as if its failures had reached `maxFailures`.
     Request,
+    /// Its failures in several processes have reached `maxFailures`.
+    Elsewhere,
 }
 
 /// The outcome of a cause.
@@ -118,8 +120,9 @@ impl History {
             Cause::Failures(failures) => {
                 (failures.saturating_mul(policy.counts_each(self.bans)), BanCause::Failures)
             }
-            Cause::Request => {
-                (policy.max_failures.saturating_sub(self.failures(policy, now)), BanCause::Rule)
+            Cause::Request | Cause::Elsewhere => {
+                let by = if matches!(cause, Cause::Request) { BanCause::Rule } else { BanCause::Failures };
+                (policy.max_failures.saturating_sub(self.failures(policy, now)), by)
             }
         };
         self.count(counted, policy.moment(), now);

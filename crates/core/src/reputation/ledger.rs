@@ -4,15 +4,20 @@ mod instance;
 mod machine;
 mod ranges;
 mod report;
+mod sharing;
 mod subscriptions;
+
+pub use self::sharing::{FailureSink, SharedBan};
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use ipnet::IpNet;
 
+use self::sharing::SharedFailures;
+use super::FOREVER;
 use super::ban_watch::Target;
 use super::client::Client;
 use super::clients::Clients;
@@ -49,6 +54,8 @@ pub struct Reputation {
     clients: Store,
     chance: Box<dyn Fn() -> f64 + Send + Sync>,
     counters: ShardedCounters<5>,
+    /// What counts failures of several processes, where something does.
+    shared_failures: ArcSwapOption<SharedFailures>,
     closed: AtomicBool,
 }
 
@@ -92,6 +99,7 @@ impl Reputation {
             config: ArcSwap::from_pointee(config),
             chance: Box::new(chance),
             counters: ShardedCounters::new(),
+            shared_failures: ArcSwapOption::empty(),
             closed: AtomicBool::new(false),
         }
     }
@@ -166,6 +174,7 @@ impl Reputation {
     pub fn record_success<'a>(&self, ip: impl Into<AddressText<'a>>) -> Result<()> {
         self.check_open()?;
         let client = self.client(address_of(ip)?);
+        self.tell_forgiven(client);
         self.clients.forgive(client);
         Ok(())
     }
@@ -199,15 +208,28 @@ impl Reputation {
     ///
     /// `INVALID_ADDRESS`, `CLOSED`.
     pub fn unban(&self, target: &str, now: u64) -> Result<bool> {
-        self.check_open()?;
-        let was_banned = match self.target(target)? {
-            Target::Client(client) => {
-                self.clients.existing(client, now, |history| history.unban(now)).unwrap_or(false)
-            }
-            Target::Range(range) => self.unban_range(&range, now)?,
-        };
+        let was_banned = self.lift(target, FOREVER, now)?;
         self.counters.add(UNBANS, u64::from(was_banned));
         Ok(was_banned)
+    }
+
+    /// As [`unban`](Self::unban), of a ban that another process has ended: not counted. A ban that ends after `until` stays.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ADDRESS`, `CLOSED`.
+    pub fn lift(&self, target: &str, until: u64, now: u64) -> Result<bool> {
+        self.check_open()?;
+        Ok(match self.target(target)? {
+            Target::Client(client) => {
+                let unban = |history: &mut History| {
+                    let ends = history.ban_in_force(now).is_some_and(|term| term.until <= until);
+                    ends && history.unban(now)
+                };
+                self.clients.existing(client, now, unban).unwrap_or(false)
+            }
+            Target::Range(range) => self.unban_range(&range, until, now)?,
+        })
     }
 
     /// Replaces both lists at once.
@@ -241,6 +263,10 @@ impl Reputation {
         };
         if let (Cause::Failures(weight), true) = (cause, outcome != Outcome::Ignored) {
             self.counters.add(FAILURES, weight);
+            if outcome == Outcome::Counted {
+                let counted = weight.saturating_mul(policy.counts_each(record.bans));
+                self.tell_failed(client, counted, reason);
+            }
         }
         self.counters.add(BANS, u64::from(outcome == Outcome::Banned));
         Ok(self.judge(address, record, now))

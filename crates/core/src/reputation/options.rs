@@ -4,6 +4,7 @@ use super::clients::Clients;
 use super::policy::{MOST_MOMENTS, Policy};
 use super::ranges::Lists;
 use crate::client_key::{DEFAULT_IPV6_PREFIX, IPV6_PREFIXES};
+use crate::rate_limiter::Scope;
 use crate::runtime::clock::MS;
 use crate::runtime::instances::OptionList;
 use crate::runtime::memory;
@@ -40,6 +41,8 @@ options! {
         deny: Vec<String> = "deny", Accepts::Texts;
         /// Most clients tracked at once.
         max_clients: u64 = "maxClients", Accepts::up_to(1 << 32), default 100_000;
+        /// Which processes share its bans.
+        scope: Scope = "scope", Accepts::Other;
         /// The file that keeps it, and how often it is written.
         persist: Option<PersistOptions> = "persist", Accepts::Other;
     }
@@ -128,9 +131,9 @@ impl ReputationConfig {
         self.options.persist.as_ref()
     }
 
-    /// How clients are identified, and how many are tracked.
+    /// How clients are identified, how many are tracked, and which processes share the bans.
     pub(super) fn list_fixed(&self) -> OptionList {
-        let is_fixed = |option: &str| ["ipv6Prefix", "maxClients"].contains(&option);
+        let is_fixed = |option: &str| ["ipv6Prefix", "maxClients", "scope"].contains(&option);
         self.list().into_iter().filter(|(option, _)| is_fixed(option)).collect()
     }
 

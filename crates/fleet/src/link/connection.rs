@@ -21,11 +21,11 @@ const LONGEST: Duration = Duration::from_secs(2);
 const OLDEST: (u32, u32) = (6, 2);
 
 /// A connection to a server that takes writes.
-pub(super) struct Connected {
+pub(crate) struct Connected {
     /// The server's place, which sentinels may have told.
-    pub(super) node: Node,
-    pub(super) wire: Wire,
-    pub(super) version: Option<String>,
+    pub(crate) node: Node,
+    pub(crate) wire: Wire,
+    pub(crate) version: Option<String>,
     pub(super) eviction_policy: Option<String>,
     /// The server's clock in microseconds, and when it was received.
     pub(super) clock: Option<(u64, Instant)>,
@@ -33,7 +33,7 @@ pub(super) struct Connected {
 
 /// Connects, logs in and loads the scripts; or says in words why not. A node of a cluster says first how the cluster
 /// is divided.
-pub(super) async fn connect(place: &Place, cluster: Option<&Cluster>) -> Result<Connected, String> {
+pub(crate) async fn connect(place: &Place, cluster: Option<&Cluster>) -> Result<Connected, String> {
     let node = match place {
         Place::Node(node) => node.clone(),
         Place::Master(master) => sentinel::find(master).await?,

@@ -18,7 +18,7 @@ const MOST_REDIRECTS: u8 = 16;
 
 /// What a node says of a call that it has not run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Redirect {
+pub(crate) enum Redirect {
     /// Another node has the slot.
     Moved { slot: u16, to: Address },
     /// The slot is moving to another node, which has the client already, or is to have it.
@@ -29,7 +29,7 @@ pub(super) enum Redirect {
 
 impl Redirect {
     /// `None` for every other error.
-    pub(super) fn of(error: &RedisError, asked: &Address) -> Option<Self> {
+    pub(crate) fn of(error: &RedisError, asked: &Address) -> Option<Self> {
         let ErrorKind::Server(kind) = error.kind() else { return None };
         if kind == ServerErrorKind::TryAgain {
             return Some(Self::TryAgain);

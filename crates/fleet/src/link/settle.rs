@@ -9,9 +9,10 @@ use sluice_core::{RemoteState, RemoteVerdict};
 
 use super::work::Sent;
 use super::{LinkState, Shared};
-use crate::answer::{Deliveries, Failure};
+use crate::answer::{Answer, Deliveries, Failure};
 use crate::client_name::ClientName;
 use crate::composer::{Batch, Entry};
+use crate::differences::{self, Difference};
 use crate::lease::{self, Round};
 use crate::operation::Operation;
 use crate::plan::{Plan, of_us};
@@ -43,12 +44,28 @@ impl Shared {
             return self.settle_error(sent, &error.into(), received);
         }
         self.note_answer(&sent, received);
+        if *sent.batch.operation() == Operation::Announce {
+            return self.settle_options(sent.batch, &reply);
+        }
         match Reply::read(&reply, &sent.batch) {
             Some(reply) => self.settle_reply(sent.batch, reply, (sent.at, received)),
             None => {
                 self.failed("a reply that none of the scripts gives".to_owned());
                 self.fail(waiting(sent.batch), Failure::Refused);
             }
+        }
+        Next::Continue
+    }
+
+    /// Another process may have other options.
+    fn settle_options(&self, batch: Batch, reply: &Value) -> Next {
+        if let Some(other) = differences::other_of(reply) {
+            let (name, own) = (batch.plan().name.clone(), batch.plan().limits_in_words.clone());
+            differences::found(Difference { kind: "RateLimiter", name, own, other });
+        }
+        let mut deliveries = Deliveries::default();
+        for request in waiting(batch) {
+            self.answer(request, &mut deliveries, |_, _| Answer::Done(true));
         }
         Next::Continue
     }
@@ -179,7 +196,10 @@ impl Shared {
         }
         let text = explain(error);
         let leaves = has_code(error, "READONLY") || has_code(error, "MASTERDOWN");
-        self.failed(text);
+        // An account that may not say its options decides all the same.
+        if leaves || *sent.batch.operation() != Operation::Announce {
+            self.failed(text);
+        }
         if leaves {
             // Before its callers know, so that none of them finds it ready.
             self.set_state(LinkState::Away);
@@ -196,12 +216,12 @@ pub(super) fn waiting(batch: Batch) -> Vec<Request> {
 }
 
 /// Whether the server has answered with this code. Redis 6.2 wraps errors of scripts, so the text is searched as well.
-pub(super) fn has_code(error: &RedisError, code: &str) -> bool {
+pub(crate) fn has_code(error: &RedisError, code: &str) -> bool {
     error.code() == Some(code) || error.detail().is_some_and(|detail| detail.contains(code))
 }
 
 /// The error in words. Servers repeat no credentials.
-pub(super) fn explain(error: &RedisError) -> String {
+pub(crate) fn explain(error: &RedisError) -> String {
     let text = match error.kind() {
         ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::CrossSlot) => {
             "the server is a node of a cluster; accepted for one: `nodes` in place of `url`".to_owned()

@@ -25,7 +25,7 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// A connection to a server.
-pub(super) struct Wire {
+pub(crate) struct Wire {
     stream: Box<dyn Stream>,
     outgoing: Vec<u8>,
     /// Bytes of `outgoing` that were written.
@@ -50,7 +50,7 @@ impl Wire {
     }
 
     /// Adds a command to what is to be written.
-    pub(super) fn put(&mut self, command: &Cmd) {
+    pub(crate) fn put(&mut self, command: &Cmd) {
         command.write_packed_command(&mut self.outgoing);
     }
 
@@ -64,13 +64,18 @@ impl Wire {
         }
     }
 
+    /// As [`take_reply`](Self::take_reply), with messages that are no replies.
+    pub(crate) fn take_any(&mut self) -> Result<Option<Value>, RedisError> {
+        self.codec.decode(&mut self.incoming)
+    }
+
     /// Writes what there is, and resolves once bytes have arrived. Nothing is lost when it is dropped before.
-    pub(super) async fn exchange(&mut self) -> io::Result<()> {
+    pub(crate) async fn exchange(&mut self) -> io::Result<()> {
         poll_fn(|context| self.poll_exchange(context)).await
     }
 
     /// Asks while nothing else is under way; an error that the server answers is an error.
-    pub(super) async fn ask(&mut self, command: &Cmd) -> Result<Value, RedisError> {
+    pub(crate) async fn ask(&mut self, command: &Cmd) -> Result<Value, RedisError> {
         self.put(command);
         loop {
             match self.take_reply()? {

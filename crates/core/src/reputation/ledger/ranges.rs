@@ -30,9 +30,14 @@ impl Reputation {
     }
 
     /// Ends the ban of exactly this range; false when there is none.
-    pub(super) fn unban_range(&self, range: &IpNet, now: u64) -> Result<bool> {
+    /// A ban that ends after `until` stays.
+    pub(super) fn unban_range(&self, range: &IpNet, until: u64, now: u64) -> Result<bool> {
         let was_banned = std::cell::Cell::new(false);
         let unban = |ranges: Ranges| {
+            was_banned.set(false);
+            if ranges.bans.of(range, now).is_none_or(|term| term.until > until) {
+                return None;
+            }
             let (bans, was) = ranges.bans.without(range, now);
             was_banned.set(was);
             was.then(|| Ranges { bans: Arc::new(bans), ..ranges })

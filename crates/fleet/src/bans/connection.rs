@@ -1,0 +1,111 @@
+//! The thread: connects, and connects again.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use sluice_core::runtime::clock;
+
+use super::replica::Replica;
+use super::session::{End, Session};
+use super::{LinkState, Shared};
+use crate::back_off::BackOff;
+use crate::link::connect;
+use crate::server::{Address, Node, Place, Target};
+
+/// How long what was changed before the end is still sent.
+const FINISH: Duration = Duration::from_millis(100);
+
+/// Until nothing is shared any more.
+pub(super) fn run(shared: &Arc<Shared>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(keep_connected(shared)),
+        Err(error) => {
+            shared.failed(format!("no event loop for the connection: {error}"));
+            shared.set_state(LinkState::Away);
+        }
+    }
+}
+
+async fn keep_connected(shared: &Shared) {
+    let (mut back_off, mut replica, mut places) = (BackOff::default(), Replica::default(), Places::default());
+    while !shared.is_closing() {
+        let wait = back_off.next(fastrand::f64());
+        if while_waiting(shared, tokio::time::sleep(wait)).await.is_none() {
+            return;
+        }
+        let place = places.next(&shared.server.0);
+        let Some(attempt) = while_waiting(shared, connect(&place, None)).await else { return };
+        match attempt {
+            Err(why) => {
+                places.failed();
+                shared.failed(why);
+                shared.set_state(LinkState::Away);
+            }
+            Ok(connected) => {
+                shared.known.lock().version.clone_from(&connected.version);
+                shared.connections.fetch_add(1, Ordering::Relaxed);
+                let mut session = Session::new(shared, connected, &mut replica);
+                let end = session.run().await;
+                if end == End::Closing {
+                    let _ = tokio::time::timeout(FINISH, session.finish()).await;
+                    return;
+                }
+                if shared.state() == LinkState::Ready {
+                    back_off.reset();
+                }
+                shared.set_state(LinkState::Away);
+                places.ended(end);
+            }
+        }
+    }
+}
+
+/// Awaits `what`, while bans end. `None` when nothing is shared any more.
+async fn while_waiting<F: Future>(shared: &Shared, what: F) -> Option<F::Output> {
+    tokio::pin!(what);
+    loop {
+        if shared.is_closing() {
+            return None;
+        }
+        shared.reputation.expire_bans(clock::now());
+        tokio::select! {
+            output = &mut what => return Some(output),
+            () = shared.wake.notified() => {}
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+    }
+}
+
+/// Where to connect to. The bans of a cluster are on one of its nodes, which the others name.
+#[derive(Default)]
+struct Places {
+    attempts: usize,
+    told: Option<Address>,
+}
+
+impl Places {
+    fn next(&self, target: &Target) -> Place {
+        match target {
+            Target::Place(place) => place.clone(),
+            Target::Cluster(seeds) => {
+                let seed = &seeds[self.attempts % seeds.len()];
+                let address = self.told.clone().unwrap_or_else(|| seed.address.clone());
+                Place::Node(Node { address, access: seed.access.clone() })
+            }
+        }
+    }
+
+    fn failed(&mut self) {
+        self.attempts += 1;
+        self.told = None;
+    }
+
+    fn ended(&mut self, end: End) {
+        match end {
+            End::Moved(to) => self.told = Some(to),
+            _ => self.failed(),
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! One connection: changes out, those of others in.
+//!
+//! The server runs commands one after the other and its messages come between the replies, in that order. So whatever it
+//! says of a target is newer than everything it said before, and a change of this process that it has not answered is
+//! newer than all of it.
+
+mod settling;
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use redis::{PushKind, RedisError, Value};
+use sluice_core::FOREVER;
+use sluice_core::runtime::clock::{self, ceil_ms};
+
+use super::changes::{Failures, Lifted, is_over};
+use super::replica::Replica;
+use super::script::{self, ANY, NONE, Order};
+use super::stored::{remaining_ms, rest_of};
+use super::sync::Sync;
+use super::{LinkState, Shared};
+use crate::differences::SAID_EVERY;
+use crate::link::{Connected, Redirect, explain};
+use crate::server::Address;
+
+/// Calls that wait for their reply at once.
+const MOST_AWAITED: usize = 256;
+/// How often it is looked for what is due.
+const TICK: Duration = Duration::from_secs(1);
+/// How often the version is compared.
+const COMPARE: Duration = Duration::from_secs(5);
+/// A reply that is overdue by this ends the connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long changes wait after the server has refused one.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How a connection ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// By an error that the next attempt may not meet.
+    Failed,
+    /// Another node of the cluster keeps the bans.
+    Moved(Address),
+    /// Nothing is shared any more.
+    Closing,
+}
+
+/// What a reply answers.
+#[derive(Debug)]
+enum Awaited {
+    /// Epoch and version; with `compares`, to see whether a message was missed.
+    Hello {
+        compares: bool,
+    },
+    Page,
+    Change {
+        target: String,
+        lifted: Lifted,
+    },
+    Failures {
+        client: String,
+        failures: Failures,
+    },
+    /// What options of another process differ.
+    Options {
+        own: String,
+    },
+    Nothing,
+}
+
+pub(super) struct Session<'a> {
+    shared: &'a Shared,
+    connected: Connected,
+    replica: &'a mut Replica,
+    awaited: VecDeque<(Awaited, Instant)>,
+    /// While all bans are being read.
+    sync: Option<Sync>,
+    /// Epoch and version were answered: messages count from then on.
+    is_greeted: bool,
+    /// The server does not know the script.
+    sends_text: bool,
+    /// By how much the server's clock is ahead of `started`, in ms.
+    ahead: i64,
+    started: Instant,
+    tick_at: Instant,
+    compared_at: Instant,
+    /// When the options of this process are to be said next.
+    says_at: Option<Instant>,
+    paused_until: Option<Instant>,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(shared: &'a Shared, connected: Connected, replica: &'a mut Replica) -> Self {
+        let started = Instant::now();
+        Self {
+            shared,
+            connected,
+            replica,
+            awaited: VecDeque::new(),
+            sync: None,
+            is_greeted: false,
+            sends_text: false,
+            ahead: 0,
+            started,
+            tick_at: started,
+            compared_at: started,
+            says_at: None,
+            paused_until: None,
+        }
+    }
+
+    /// Until the connection ends; what was sent and not answered is to be sent again. Or until nothing is shared any more.
+    pub(super) async fn run(&mut self) -> End {
+        let end = match tokio::time::timeout(PATIENCE, self.subscribe()).await {
+            Ok(Ok(())) => self.exchange().await,
+            Ok(Err(error)) => self.ended_by(&error),
+            Err(_) => self.stalled(),
+        };
+        if end == End::Closing {
+            return end;
+        }
+        let mut changes = self.shared.changes.lock();
+        for (awaited, _) in self.awaited.drain(..) {
+            if let Awaited::Change { target, lifted } = awaited {
+                changes.put_back(target, lifted);
+            }
+        }
+        changes.forget_failures();
+        end
+    }
+
+    /// Subscribes first: what changes after the bans were read is then told.
+    async fn subscribe(&mut self) -> Result<(), RedisError> {
+        // Where the account may not load scripts, they travel with the calls.
+        let loaded = self.connected.wire.ask(&script::load()).await;
+        self.sends_text = loaded.is_err();
+        self.connected.wire.put(redis::cmd("SUBSCRIBE").arg(&self.shared.names.channel));
+        loop {
+            match self.connected.wire.take_any()? {
+                Some(Value::Push { kind: PushKind::Subscribe, .. }) => return Ok(()),
+                Some(Value::ServerError(error)) => return Err(error.into()),
+                Some(_) => {}
+                None => self.connected.wire.exchange().await?,
+            }
+        }
+    }
+
+    async fn exchange(&mut self) -> End {
+        self.greet(false);
+        loop {
+            if self.shared.is_closing() {
+                return End::Closing;
+            }
+            if self.is_stalled() {
+                return self.stalled();
+            }
+            if Instant::now() >= self.tick_at {
+                self.tick();
+            }
+            self.send_pending();
+            let tick = tokio::time::sleep_until(self.tick_at.into());
+            tokio::select! {
+                biased;
+                arrived = self.connected.wire.exchange() => {
+                    let taken = match arrived {
+                        Ok(()) => self.take_all(),
+                        Err(error) => Err(self.ended_by(&error.into())),
+                    };
+                    if let Err(end) = taken {
+                        return end;
+                    }
+                }
+                () = self.shared.wake.notified() => {}
+                () = tick => {}
+            }
+        }
+    }
+
+    /// Sends what is there, and awaits the answers.
+    pub(super) async fn finish(&mut self) {
+        while self.send_pending() || !self.awaited.is_empty() {
+            if self.connected.wire.exchange().await.is_err() || self.take_all().is_err() {
+                return;
+            }
+        }
+    }
+
+    /// What is due now and then, also while there is always something to do.
+    fn tick(&mut self) {
+        self.tick_at = Instant::now() + TICK;
+        self.shared.reputation.expire_bans(clock::now());
+        if self.says_at.is_some_and(|at| Instant::now() >= at) {
+            self.say_options(SAID_EVERY);
+        }
+        if self.sync.is_none() && self.compared_at.elapsed() >= COMPARE {
+            self.greet(true);
+        }
+    }
+
+    fn say_options(&mut self, again: Duration) {
+        let own = self.shared.reputation.rules_in_words();
+        let call = self.shared.names.say(&own);
+        self.connected.wire.put(&call);
+        self.says_at = Some(Instant::now() + again);
+        self.awaited.push_back((Awaited::Options { own }, Instant::now()));
+    }
+
+    fn greet(&mut self, compares: bool) {
+        self.compared_at = Instant::now();
+        let epoch = format!("{:016x}", fastrand::u64(..));
+        self.call(&Order::Hello { epoch: &epoch }, Awaited::Hello { compares });
+    }
+
+    fn call(&mut self, order: &Order<'_>, awaited: Awaited) {
+        let call = self.shared.names.call(order, self.sends_text);
+        self.connected.wire.put(&call);
+        self.awaited.push_back((awaited, Instant::now()));
+    }
+
+    fn is_stalled(&self) -> bool {
+        self.awaited.front().is_some_and(|(_, at)| at.elapsed() > PATIENCE)
+    }
+
+    fn stalled(&self) -> End {
+        self.shared.failed("no answer in time".to_owned());
+        End::Failed
+    }
+
+    /// Sends changes and failures, once all bans of the others are known. Whether there was any.
+    fn send_pending(&mut self) -> bool {
+        if self.shared.state() != LinkState::Ready {
+            return false;
+        }
+        if self.paused_until.is_some_and(|until| Instant::now() < until) {
+            return false;
+        }
+        let mut any = false;
+        while self.awaited.len() < MOST_AWAITED {
+            let next = self.shared.changes.lock().next();
+            let Some((target, lifted)) = next else { break };
+            self.send(target, lifted);
+            any = true;
+        }
+        while self.awaited.len() < MOST_AWAITED {
+            let next = self.shared.changes.lock().next_failures();
+            let Some((client, failures)) = next else { break };
+            self.send_failures(client, failures);
+            any = true;
+        }
+        any
+    }
+
+    /// Sends the ban in force, or that there is none any more.
+    fn send(&mut self, target: String, lifted: Lifted) {
+        let now = clock::now();
+        let within = |until: u64| match until {
+            FOREVER => ANY,
+            until => i64::try_from(ceil_ms(until.saturating_sub(now))).unwrap_or(i64::MAX),
+        };
+        let ban = self.shared.reputation.ban_of(&target, now).unwrap_or_default();
+        match (ban, lifted) {
+            (Some(ban), lifted) => {
+                let (remaining, rest) = (remaining_ms(ban.remaining), rest_of(&ban));
+                let replaced = lifted.map_or(NONE, within);
+                let awaited = Awaited::Change { target: target.clone(), lifted };
+                self.call(&Order::Ban { target: &target, remaining, rest: &rest, replaced }, awaited);
+            }
+            (None, Some(until)) if !is_over(until, now) => {
+                let awaited = Awaited::Change { target: target.clone(), lifted };
+                self.call(&Order::Unban { target: &target, within: within(until) }, awaited);
+            }
+            // It has ended. What others have said of it meanwhile was passed over.
+            _ => {
+                let awaited = Awaited::Change { target: target.clone(), lifted: None };
+                self.call(&Order::Unban { target: &target, within: NONE }, awaited);
+            }
+        }
+    }
+
+    fn send_failures(&mut self, client: String, failures: Failures) {
+        if failures.are_forgiven {
+            self.call(&Order::Forgive { client: &client }, Awaited::Nothing);
+        }
+        if failures.count > 0 {
+            let (most, counts_for) = self.shared.reputation.failure_limit();
+            let limit = (most, ceil_ms(counts_for));
+            let order = Order::Fail { client: &client, count: failures.count, limit };
+            let call = self.shared.names.call(&order, self.sends_text);
+            self.connected.wire.put(&call);
+            self.awaited.push_back((Awaited::Failures { client, failures }, Instant::now()));
+        }
+    }
+
+    fn ended_by(&self, error: &RedisError) -> End {
+        self.shared.failed(format!("the connection to {}: {}", self.connected.node, explain(error)));
+        match Redirect::of(error, &self.connected.node.address) {
+            Some(Redirect::Moved { to, .. } | Redirect::Ask { to }) => End::Moved(to),
+            _ => End::Failed,
+        }
+    }
+
+    fn take_all(&mut self) -> Result<(), End> {
+        loop {
+            let taken = self.connected.wire.take_any();
+            match taken.map_err(|error| self.ended_by(&error))? {
+                None => return Ok(()),
+                Some(Value::Push { kind: PushKind::Message, data }) => self.hear(&data),
+                Some(Value::Push { .. }) => {}
+                Some(reply) => self.settle(reply)?,
+            }
+        }
+    }
+
+    fn strange(&self) -> End {
+        self.shared.failed("a reply that the script does not give".to_owned());
+        End::Failed
+    }
+
+    fn count(&self) {
+        self.shared.bans.store(self.replica.len() as u64, Ordering::Relaxed);
+    }
+
+    fn saw(&mut self, now: i64) {
+        self.ahead = now - self.elapsed();
+    }
+
+    fn server_now(&self) -> i64 {
+        self.ahead + self.elapsed()
+    }
+
+    fn elapsed(&self) -> i64 {
+        i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX / 2)
+    }
+}

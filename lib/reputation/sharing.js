@@ -1,0 +1,70 @@
+'use strict';
+
+const { SluiceError } = require('../runtime/errors');
+const { native } = require('../runtime/native');
+const { owned } = require('../runtime/schema');
+const { abandon, makeCall } = require('../rate-limiter/fleet/desk');
+const { scopeOption } = require('../rate-limiter/fleet/scope');
+require('../rate-limiter/fleet/differences');
+
+/** For `awaitBans`, which asks for nothing. */
+const NO_OPERATION = 0;
+
+/** A scope as `scopeOption` returns it; of the fleet, with the `description` that reputations agree in. */
+function banScope(value, option) {
+  const scope = scopeOption(value, option);
+  if (scope.native === undefined) return scope;
+  return { native: scope.native, description: native.describeBanScope(scope.native) };
+}
+
+/** Checked options as native code takes them: of the scope, only what has to agree, in words. */
+function withScopeInWords(checked) {
+  const scope = checked?.scope;
+  return typeof scope === 'object' ? owned(checked, { scope: scope.description }) : checked;
+}
+
+/** Shares the bans of a reputation that was opened by these options. */
+function share(name, handle, checked) {
+  if (checked?.scope?.native !== undefined) native.shareBans(name, handle, checked.scope.native);
+}
+
+/** Resolves once all bans of the other processes are known here; rejects after so many milliseconds. */
+function bansAreKnown(handle, timeoutMs) {
+  return /** @type {Promise<void>} */ (
+    new Promise((resolve, reject) => {
+      let ticket;
+      const timer = setTimeout(() => {
+        abandon(ticket);
+        reject(unavailable(handle, timeoutMs));
+      }, timeoutMs);
+      const settledBy = (end) => (value) => {
+        clearTimeout(timer);
+        end(value);
+      };
+      const call = { settle: settledBy(() => resolve()), reject: settledBy(reject) };
+      try {
+        ticket = makeCall(call, handle, NO_OPERATION, native.awaitBans);
+      } catch (error) {
+        call.reject(error);
+      }
+    })
+  );
+}
+
+function unavailable(handle, timeoutMs) {
+  const { server, lastError } = native.fleetBansStats(handle) ?? {};
+  const why = lastError === undefined ? '' : `: ${lastError}`;
+  return new SluiceError(
+    'SCOPE_UNAVAILABLE',
+    `the bans on Redis at ${server} are not known within ${timeoutMs} ms${why}`,
+  );
+}
+
+/** What the sharing of bans has done; undefined where they are not shared. */
+function sharingStats(handle) {
+  const stats = native.fleetBansStats(handle);
+  if (stats === null || stats === undefined) return undefined;
+  return { ...stats, version: stats.version ?? null, lastError: stats.lastError ?? null };
+}
+
+module.exports = { banScope, bansAreKnown, share, sharingStats, withScopeInWords };
