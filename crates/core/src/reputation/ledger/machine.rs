@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 
 use super::{OfMachine, Reputation};
 use crate::machine::{Host, Processes};
@@ -76,6 +76,7 @@ impl Reputation {
             ipv6_prefix: AtomicU8::new(config.ipv6_prefix),
             config: ArcSwap::from_pointee(config),
             chance: Box::new(fastrand::f64),
+            shared_failures: ArcSwapOption::empty(),
             closed: AtomicBool::new(false),
         })
     }

@@ -98,7 +98,7 @@ impl Reputation {
         let client = match self.target(target)? {
             Target::Client(client) => client,
             Target::Range(range) => {
-                self.ban_ranges([(range, term)], now);
+                self.ban_ranges([(range, term)], now)?;
                 return Ok(true);
             }
         };
@@ -113,7 +113,7 @@ impl Reputation {
             };
             own.merge(other, &policy, now);
         };
-        let is_stored = self.clients.with(client, now, merge).is_ok();
+        let is_stored = self.clients.with(client, &policy, now, merge).is_ok();
         self.counters.add(UNTRACKED, u64::from(!is_stored));
         Ok(is_stored)
     }
