@@ -161,7 +161,8 @@ export declare function destroyRateLimiter(name: string, everywhere?: boolean | 
 
 export declare function destroyRegistry(name: string): boolean
 
-export declare function destroyReputation(name: string): boolean
+/** Ends a reputation: in this process, or in all that share it. */
+export declare function destroyReputation(name: string, everywhere?: boolean | undefined | null): boolean
 
 export declare function destroySecurityMonitor(name: string): boolean
 
@@ -180,7 +181,8 @@ export declare function endpointNumber(handle: number, endpoint: string): number
 
 /**
  * Reports the bans that have ended, each once for all threads. Returns how many milliseconds until the next one ends; none
- * where none does.
+ * where none does. Where processes share the reputation, bans that others have changed are reported as well, and the next
+ * look is due soon.
  */
 export declare function expireBans(handle: number): number | null
 
@@ -977,6 +979,8 @@ export interface NativeReputationStats {
   deny: number
   size: number
   capacity: number
+  /** Where processes share the reputation. */
+  machine?: NativeMachineStats
 }
 
 /** How long a value is kept. */
@@ -1173,8 +1177,8 @@ export declare function openRateLimiter(name: string, options?: object | undefin
 /** Attaches to a registry or creates it; the handle is this thread's. */
 export declare function openRegistry(name: string): number
 
-/** Attaches to a reputation or creates it; the handle is this thread's. */
-export declare function openReputation(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
+/** Attaches to a reputation or creates it; the handle is this thread's. With `scope` all processes of the machine share it. */
+export declare function openReputation(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null, scope?: NativeSharedScope | undefined | null): number
 
 /** Attaches to a monitor or creates it; the handle is this thread's. */
 export declare function openSecurityMonitor(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number

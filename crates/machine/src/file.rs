@@ -52,9 +52,9 @@ fn fnv(bytes: &[u8]) -> u64 {
     })
 }
 
-/// Whether a process attaches to a file of these options of creation, which differ from those that it wants; the option
-/// that forbids it where it does not.
-pub type Accepts<'a> = &'a dyn Fn(&[(String, String)]) -> std::result::Result<(), Difference>;
+/// Whether a process attaches to a file of these options of creation, which differ from those that it wants: the bytes of a
+/// file that is created with them, or the option that forbids it.
+pub type Accepts<'a> = &'a dyn Fn(&[(String, String)]) -> std::result::Result<u64, Difference>;
 
 /// An option that differs from the one at creation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -222,10 +222,10 @@ impl Place<'_> {
     /// Whether options that differ attach to those of processes that are attached; the error where they do not.
     fn check_accepted(&self, header: &Header, error: Error) -> Result<()> {
         let (Some(accepts), Error::ConfigMismatch { .. }) = (self.accepts, &error) else { return Err(error) };
-        accepts(&header.options).map_err(|Difference { option, existing, given }| {
+        let bytes = accepts(&header.options).map_err(|Difference { option, existing, given }| {
             Error::mismatch(self.path, &option, &existing, &given)
         })?;
-        if header.bytes == self.wanted.bytes { Ok(()) } else { Err(error) }
+        if header.bytes == bytes { Ok(()) } else { Err(error) }
     }
 
     /// Removes the file's name, if no other process is attached; whether it has.

@@ -95,7 +95,7 @@ impl SharedLimiter {
         let options = config.stored();
         let bytes = Shared::file_bytes(RateLimiter::bytes(config)?);
         let wanted = Wanted { kind: RateLimiter::KIND, name, options: &options, bytes };
-        let accepts = |created: &[(String, String)]| check_fixed(created, config);
+        let accepts = |created: &[(String, String)]| check_fixed(created, config).map(|()| bytes);
         let shared = match on_mismatch {
             OnMismatch::Error => Shared::open(directory, &wanted)?,
             OnMismatch::Reconfigure => Shared::open_if(directory, &wanted, Some(&accepts))?,

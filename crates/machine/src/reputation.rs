@@ -108,7 +108,14 @@ impl SharedReputation {
         let options = config.stored();
         let bytes = Shared::file_bytes(Reputation::bytes(config)?);
         let wanted = Wanted { kind: Reputation::KIND, name, options: &options, bytes };
-        let accepts = |created: &[(String, String)]| check_fixed(created, config);
+        // Room for failures is that of creation.
+        let bytes_of = |created: &[(String, String)]| {
+            let created = ReputationConfig::of_stored(created)?;
+            Some(Shared::file_bytes(Reputation::bytes(&created).ok()?))
+        };
+        let accepts = |created: &[(String, String)]| {
+            check_fixed(created, config).map(|()| bytes_of(created).unwrap_or(bytes))
+        };
         let shared = match on_mismatch {
             OnMismatch::Error => Shared::open(directory, &wanted)?,
             OnMismatch::Reconfigure => Shared::open_if(directory, &wanted, Some(&accepts))?,

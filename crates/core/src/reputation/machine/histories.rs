@@ -41,11 +41,6 @@ impl Histories {
         self.records.read(value, &mut words);
         words[0]
     }
-
-    #[cfg(all(test, sluice_loom))]
-    pub(super) fn records_in_use(&self) -> u64 {
-        self.records.in_use()
-    }
 }
 
 /// Moments that a client has room for: no more than failures that do not ban.

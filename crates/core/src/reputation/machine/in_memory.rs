@@ -1,4 +1,5 @@
 //! Files of lists for tests, in memory of the process.
+#![allow(dead_code, reason = "models and tests use some of it each")]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

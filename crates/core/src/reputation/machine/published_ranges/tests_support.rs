@@ -1,4 +1,5 @@
 //! Processes that share lists whose files lie in memory.
+#![allow(dead_code, reason = "models and tests use some of it each")]
 
 use super::*;
 use crate::reputation::machine::in_memory::InMemory;
