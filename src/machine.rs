@@ -9,7 +9,7 @@ use sluice_core::runtime::clock;
 use sluice_core::{Error, OnMismatch, Result};
 
 use crate::runtime::error;
-use crate::{rate_limiter, reputation};
+use crate::{connection_tracker, rate_limiter, reputation};
 
 /// Where processes share state, and what becomes of their options.
 #[napi(object)]
@@ -56,9 +56,7 @@ pub fn shared_directory() -> Option<String> {
 /// The instances of this process that are shared with others, as messages name them.
 #[napi]
 pub fn shared_instances() -> Vec<String> {
-    let mut names = rate_limiter::shared_names();
-    names.extend(reputation::shared_names());
-    names
+    [rate_limiter::shared_names(), reputation::shared_names(), connection_tracker::shared_names()].concat()
 }
 
 #[cfg(target_os = "linux")]

@@ -16,6 +16,7 @@ const {
 } = require('../runtime/schema');
 const { DEFAULT_REFUSED_BODY, refusedBodyOption } = require('../http/refused-body');
 const { Reputation } = require('../reputation');
+const { isSharedScope } = require('../runtime/shared-scope');
 const { SecurityMonitor } = require('../security-monitor');
 const { corsOption } = require('./cors');
 const { priorityOption } = require('./priority');
@@ -189,10 +190,10 @@ function guardOptions(owner, options = {}) {
   return checked;
 }
 
-/** A scope that would not cover every part is no scope of the guard: rates and bans may leave the process. */
+/** A scope that would not cover every part is no scope of the guard. A server shares no connections. */
 function checkScope(owner, { scope, connections, concurrency }) {
   if (scope === undefined || scope === 'process') return;
-  const parts = Object.entries({ connections, concurrency });
+  const parts = Object.entries(isSharedScope(scope) ? { concurrency } : { connections, concurrency });
   const [part] = parts.find(([, given]) => given !== undefined && given !== false) ?? [];
   if (part === undefined) return;
   const message = `${owner} scope together with ${part}, which cannot leave the process yet`;

@@ -68,10 +68,10 @@ function openConcurrency({ name, concurrency, dryRun, onMismatch }, counts) {
     : new ConcurrencyGate(name, concurrency, { counts, dryRun, onMismatch });
 }
 
-function openConnections({ name, connections, trustedProxies, refusedBody, dryRun, onMismatch }) {
+function openConnections({ name, connections, trustedProxies, refusedBody, dryRun, onMismatch, scope }) {
   if (connections === false) return null;
   const own = { trustedProxies, observes: dryRun, refusedBody };
-  return new ConnectionGate(name, partOptions(connections, onMismatch), own);
+  return new ConnectionGate(name, inScope(partOptions(connections, onMismatch), scope), own);
 }
 
 function openBans({ name, reputation, onMismatch, scope }, client) {

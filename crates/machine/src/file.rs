@@ -53,7 +53,7 @@ fn fnv(bytes: &[u8]) -> u64 {
 }
 
 /// Whether a process attaches to a file of these options of creation, which differ from those that it wants: the bytes of a
-/// file that is created with them, or the option that forbids it.
+/// sound file of them, or the option that forbids it.
 pub type Accepts<'a> = &'a dyn Fn(&[(String, String)]) -> std::result::Result<u64, Difference>;
 
 /// An option that differs from the one at creation.

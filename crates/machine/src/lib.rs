@@ -30,6 +30,7 @@ mod reputation;
 mod shared;
 mod system;
 mod tracker;
+mod tracker_instance;
 
 pub use directory::Directory;
 pub use error::{Error, Result};
@@ -40,4 +41,4 @@ pub use local::LocalSharedLimiter;
 pub use look_after::Lookout;
 pub use reputation::{SharedReputation, SharedReputationConfig};
 pub use shared::{Attached, Shared};
-pub use tracker::SharedTracker;
+pub use tracker::{SharedTracker, SharedTrackerConfig};
