@@ -17,7 +17,7 @@ use crate::runtime::clock::MS;
 use crate::runtime::key_hash::KeyHash;
 
 /// A call is looked at late by this share of the time that it waits, at most.
-const LATE_SHARE: u64 = 16;
+const LATE_SHARE: u64 = 8;
 
 /// A call is looked at so many nanoseconds late, at most.
 const MOST_LATE: u64 = 4 * MS;
