@@ -106,6 +106,7 @@ test('failures of all machines together ban, once', withRedis, async (t) => {
     assert.equal(banned, false, 'no machine has seen five');
   }
   for (const machine of machines) await machine.until(true, CLIENT);
+  for (const machine of machines) await machine.heard('ban', CLIENT);
   const verdict = await machines[0].call('check', CLIENT);
   assert.deepEqual([verdict.bans, verdict.reason], [1, 'password']);
   const causes = machines.map(({ events }) => events.map(({ by }) => by));
@@ -324,7 +325,17 @@ test('an account that may only do what bans need is enough', withRedis, async (t
   const redis = await startRedis(t);
   const rights =
     '+evalsha +eval +script|load +time +hget +hset +hsetnx +hdel +hincrby +hscan +zadd +zrem +zrevrange +zrangebyscore +pexpireat +persist +get +set +del +publish +subscribe +hello +auth';
-  const rules = ['ACL', 'SETUSER', 'bans', 'on', '>hunter2', '~sluice:*', '&sluice:*', ...rights.split(' ')];
+  const rules = [
+    'ACL',
+    'SETUSER',
+    'bans',
+    'on',
+    '>hunter2',
+    '~sluice:*',
+    'resetchannels',
+    '&sluice:*',
+    ...rights.split(' '),
+  ];
   assert.match(await redis.command(...rules), /^\+OK/);
   const scope = { redis: redis.url.replace('//', '//bans:hunter2@') };
   const name = freshName();

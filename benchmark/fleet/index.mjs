@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { startRedis } from '../http/redis.mjs';
 import { median, ratio, shuffled, spread } from '../statistics.mjs';
 import { table } from '../table.mjs';
+import * as faults from './faults.mjs';
 import * as leases from './leases.mjs';
 
 export const title = 'Limits of a fleet, on Redis';
@@ -31,15 +32,15 @@ export async function run({ quick }) {
   try {
     console.log('sluice: decisions of Redis');
     const results = await measure(contenders, quick ? QUICK : FULL);
-    console.log('sluice: answers while Redis is paused');
-    const late = await answersOfPaused(redis, quick ? QUICK.rounds : FULL.rounds);
+    console.log('sluice: answers while something is wrong with Redis');
+    const answers = await faults.measure(quick ? QUICK.rounds : FULL.rounds);
     console.log('sluice: calls decided by leases');
     const held = await leases.measure(redis.port, quick ? QUICK : FULL);
     return {
-      sections: [section(results), pausedSection(late), leases.section(held)],
+      sections: [section(results), faults.section(answers), leases.section(held)],
       skipped: [],
       losses: losses(results),
-      targets: [...targets(results), pausedTarget(late), leases.target(held)],
+      targets: [...targets(results), ...faults.targets(answers), leases.target(held)],
       charts: [],
     };
   } finally {
@@ -141,49 +142,4 @@ function targets(results) {
     },
     { what: `CPU of the process, 100 in flight: sluice / ${FLEXIBLE}`, unit: '×', atMost: 0.3, value: cpu },
   ];
-}
-
-const TIMEOUT_MS = 50;
-const PAUSED_MS = 300;
-
-/** Milliseconds to the answer of calls that a paused server does not answer: one each millisecond. */
-async function answersOfPaused(redis, rounds) {
-  const { RateLimiter } = require('../../index.js');
-  const scope = { redis: `redis://127.0.0.1:${redis.port}`, timeout: TIMEOUT_MS };
-  const limiter = new RateLimiter('benchmark-paused', { limit: LIMIT, window: '1h', scope });
-  const all = [];
-  for (let round = 0; round < rounds; round++) {
-    await limiter.ready();
-    redis.pause();
-    const calls = [];
-    for (const endsAt = performance.now() + PAUSED_MS; performance.now() < endsAt; ) {
-      calls.push(answerOf(limiter));
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
-    all.push(...(await Promise.all(calls)));
-    redis.resume();
-    while ((await limiter.consumeAsync('healing')).degraded) await new Promise(setImmediate);
-  }
-  RateLimiter.destroy('benchmark-paused');
-  return all.sort((a, b) => a - b);
-}
-
-async function answerOf(limiter) {
-  const askedAt = performance.now();
-  const { degraded } = await limiter.consumeAsync('paused');
-  if (!degraded) throw new Error('a paused server has decided');
-  return performance.now() - askedAt;
-}
-
-const percentile = (sorted, part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
-
-function pausedSection(late) {
-  const parts = [0.5, 0.99, 1].map((part) => percentile(late, part).toFixed(1));
-  const text = table(['', 'median', 'p99', 'longest'], [['ms to the answer', ...parts]]);
-  return `### Answers while the server is paused\n\nOne call each millisecond for ${PAUSED_MS} ms, \`timeout\` ${TIMEOUT_MS} ms.\n\n${text}`;
-}
-
-function pausedTarget(late) {
-  const what = `ms to an answer while Redis is paused, p99, \`timeout\` ${TIMEOUT_MS} ms`;
-  return { what, unit: 'ms', atMost: TIMEOUT_MS + 10, value: percentile(late, 0.99) };
 }

@@ -5,9 +5,9 @@ import { connect, createServer } from 'node:net';
 
 const START_TIMEOUT_MS = 5_000;
 
-/** Resolves with its port, `pause`, `resume` and `stop`, or with undefined if it is not installed or does not start. */
-export async function startRedis() {
-  const port = await freePort();
+/** On `port`, or a free one. Resolves with its port, `pause`, `resume` and `stop`, or with undefined if it is not installed or does not start. */
+export async function startRedis(given) {
+  const port = given ?? (await freePort());
   const options = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
   const server = spawn('redis-server', options, { stdio: 'ignore' });
   // Also settles if there is no such program, as `once` rejects on 'error'.
