@@ -273,16 +273,26 @@ test('calls do not wait in line', onLinux, async (t) => {
   await assert.rejects(limiter.handle('a').acquire(), { code: 'ERR_SLUICE_UNSUPPORTED' });
 });
 
-test('several limits are not shared yet', onLinux, (t) => {
-  const limits = [
-    { limit: 1, window: '1s' },
-    { limit: 5, window: '1m' },
-  ];
-  const scope = { shared: sharedDirectory(t) };
-  assert.throws(() => new RateLimiter(freshName(), { limits, scope }), {
-    code: 'ERR_SLUICE_UNSUPPORTED',
-    message: /with 2 limits/,
+test('several limits are decided as one, over all processes', onLinux, async (t) => {
+  const limits = ['gcra', 'fixed-window', 'sliding-window'].map((algorithm, n) => {
+    return { name: algorithm, limit: 5 + 2 * n, window: '30d', algorithm };
   });
+  const name = freshName();
+  t.after(() => RateLimiter.destroy(name));
+  const options = { limits, scope: { shared: sharedDirectory(t) } };
+  const limiter = new RateLimiter(name, options);
+  assert.equal(limiter.tryConsume('a', 3), true);
+  const [other] = startProcesses(t, 1);
+  const takeAll = ({ load, state }, { name, options }) => {
+    state.limiter = new (load().RateLimiter)(name, options);
+    const taken = [1, 2, 3].filter(() => state.limiter.tryConsume('a'));
+    return [taken.length, state.limiter.consume('a').policy, state.limiter.tryConsume('b', 5)];
+  };
+  assert.deepEqual(await other.run(takeAll, { name, options }), [2, 'gcra', true]);
+  assert.equal(limiter.reset('a'), true);
+  await other.kill();
+  assert.deepEqual([limiter.tryConsume('a', 5), limiter.tryConsume('a'), limiter.tryConsume('b')], [true, false, false]);
+  assert.equal(limiter.stats().processes, 1);
 });
 
 test('the directory of every process is made where it is missing', onLinux, (t) => {

@@ -42,19 +42,12 @@ function scopeOption(value, option) {
 
 /** Refuses limits that calls cannot be decided by in this scope. */
 function checkScope(owner, { scope, limits }) {
-  if (scope?.machine !== undefined) checkShared(owner, limits);
   if (scope?.native?.mode !== 'lease' || limits === undefined || limits.length === 1) return;
   const given = `${owner} scope mode "lease" with ${limits.length} limits is not supported`;
   throw new SluiceError(
     'UNSUPPORTED',
     `${given}: units are held by one limit; accepted: one limit, or mode "exact"`,
   );
-}
-
-function checkShared(owner, limits) {
-  if (limits === undefined || limits.length === 1) return;
-  const given = `${owner} scope { shared } with ${limits.length} limits is not supported yet`;
-  throw new SluiceError('UNSUPPORTED', `${given}; accepted: one limit`);
 }
 
 function timeoutOption(value, option) {
