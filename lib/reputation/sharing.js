@@ -12,6 +12,10 @@ const NO_OPERATION = 0;
 
 /** `'process'`, or a server that shares the bans as native code takes it, with its `description`. */
 function banScope(value, option) {
+  if (value?.shared !== undefined) {
+    const message = `${option}.shared: bans of all processes of a machine are not supported yet`;
+    throw new SluiceError('UNSUPPORTED', `${message}; accepted: "process", or { redis }`);
+  }
   const scope = scopeOption(value, option);
   if (typeof scope === 'string') return scope;
   return { native: scope.native, description: native.describeBanScope(scope.native) };
