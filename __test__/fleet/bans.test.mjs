@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import sluice from '../../index.js';
+import testing from '../../lib/testing.js';
 import { RULES, startMachine } from '../helpers/banning.mjs';
 import { freshName } from '../helpers/peer.mjs';
 import { freePort, startRedis, withRedis } from '../helpers/redis.mjs';
@@ -346,3 +347,21 @@ test('an account that may only do what bans need is enough', withRedis, async (t
   await first.call('unban', CLIENT);
   await second.until(false, CLIENT);
 });
+
+test(
+  'a reset of tests forgets the bans here, and the next construction reads them again',
+  withRedis,
+  async (t) => {
+    const redis = await startRedis(t);
+    const name = freshName();
+    const options = { ...RULES, scope: { redis: redis.url } };
+    const reputation = new Reputation(name, options);
+    await reputation.ready();
+    reputation.ban(CLIENT, { duration: '1h' });
+    while (reputation.stats().fleet.sent !== 1) await new Promise((resolve) => setTimeout(resolve, 2));
+    testing.reset();
+    assert.deepEqual([reputation.isBanned(CLIENT), reputation.stats().fleet], [false, undefined]);
+    await new Reputation(name, options).ready();
+    assert.equal(reputation.isBanned(CLIENT), true);
+  },
+);
