@@ -5,7 +5,7 @@ import test from 'node:test';
 import sluice from '../../index.js';
 import { freshName } from '../helpers/peer.mjs';
 
-const { ConnectionTracker, RateLimiter, Registry, SluiceError, clientKey } = sluice;
+const { ConnectionTracker, RateLimiter, Registry, Semaphore, SluiceError, clientKey } = sluice;
 
 const limiter = new RateLimiter(freshName(), { limit: 1, window: '1s' });
 const tracker = new ConnectionTracker(freshName(), {});
@@ -32,7 +32,7 @@ const MISTAKES = {
   CONFIG_MISMATCH: [() => new RateLimiter(limiter.name, { limit: 2, window: '1s' })],
   CLOSED: [() => destroyed.version, () => destroyed.snapshot()],
   DUPLICATE_ID: [() => tracker.tryOpen('192.0.2.1', { id: 'one' })],
-  UNSUPPORTED: [() => new RateLimiter('x', { limit: 1, window: 1, scope: { shared: '/run/api' } })],
+  UNSUPPORTED: [() => new Semaphore('x', { permits: 1, scope: { shared: true } })],
 };
 
 for (const [code, calls] of Object.entries(MISTAKES)) {

@@ -151,8 +151,9 @@ export type LimiterScope = 'process' | MachineScope | FleetScope;
 /** What {@link RateLimiter} takes: one limit or several, and the size of its table. */
 export type RateLimiterOptions = (SingleLimitOptions | SeveralLimitsOptions) & {
   /**
-   * Keys that the table is sized for, an integer from 1 to 2³². A key that has its full quota needs no slot.
-   * @default 1_000_000, or 100_000 with the scope of the machine: all of its memory is then reserved at once
+   * Keys that the table is sized for, an integer from 1 to 2³². A key that has its full quota needs no slot. With the
+   * scope of the machine, where all memory is reserved at once, the default is 100_000.
+   * @default 1_000_000
    */
   maxKeys?: number;
   /**

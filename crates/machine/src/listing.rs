@@ -150,22 +150,24 @@ fn read(file: &File, path: &Path, bytes: u64) -> Result<Content> {
     let attached = living.filter_map(|owner| processes.describe(owner));
     let attached = attached.map(|(pid, since)| Attached { pid, since }).collect();
     let deaths = processes.deaths();
-    let state = limiter(&header, &arena, processes)?;
-    let (options, generation, clients) = match state {
-        Some((options, generation, clients)) => (options, Some(generation), Some(clients)),
-        None => (header.options, None, None),
+    let (generation, clients, options) = match limiter(&header, &arena, processes)? {
+        Some(State { options, generation, clients }) => (Some(generation), Some(clients), options),
+        None => (None, None, header.options),
     };
     let is_of_earlier_boot = system::boot_id() != Some(header.boot);
     let Header { kind, name, .. } = header;
     Ok(Content { kind, name, options, generation, attached, deaths, clients, is_of_earlier_boot })
 }
 
-/// The options in force, their generation, and the clients; `None` where the file holds no limiter.
-fn limiter(
-    header: &Header,
-    arena: &Arena,
-    processes: Processes,
-) -> Result<Option<(Vec<(String, String)>, u64, u64)>> {
+/// What the state of a file says.
+struct State {
+    options: Vec<(String, String)>,
+    generation: u64,
+    clients: u64,
+}
+
+/// The state of a limiter; `None` where the file holds none.
+fn limiter(header: &Header, arena: &Arena, processes: Processes) -> Result<Option<State>> {
     if header.kind != RateLimiter::KIND {
         return Ok(None);
     }
@@ -175,7 +177,7 @@ fn limiter(
     let options = config.stored().into_iter().map(|(option, value)| (option.to_owned(), value)).collect();
     // One that was ended in all processes has none.
     let clients = limiter.stats(Clock::of_origin(header.origin).now()).map_or(0, |stats| stats.size);
-    Ok(Some((options, config.generation(), clients)))
+    Ok(Some(State { options, generation: config.generation(), clients }))
 }
 
 #[cfg(test)]
