@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use sluice_core::{LocalHandle, RateLimiterOptions};
+use sluice_core::{LocalHandle, Overflow, RateLimiterOptions};
 use sluice_machine::SharedLimiter;
 
 use support::{
@@ -45,7 +45,9 @@ const HOT_ROLES: [&str; 2] = ["hot", "hot by three limits"];
 
 /// The options of a role: of its limits, `limit` is the lowest.
 fn options_of(role: &str, limit: u64) -> RateLimiterOptions {
-    if role.contains("three") { three_limits(limit, 1_000) } else { options(limit, 1_000) }
+    let max_keys = if HOT_ROLES.contains(&role) { 40 } else { 1_000 };
+    let options = if role.contains("three") { three_limits } else { options };
+    RateLimiterOptions { overflow: Overflow::Deny, ..options(limit, max_keys) }
 }
 
 fn open(role: &str, path: &Path, limit: u64) -> SharedLimiter {
@@ -90,7 +92,9 @@ fn ask_for_all(limiter: &SharedLimiter, role: &str, thread: usize) {
     }
 }
 
-/// The quota of a client that all threads ask for at once.
+/// Threads of a process where all ask for one client. Many are suspended in the middle of a call.
+const HOT_THREADS: usize = 8;
+/// The quota of that client.
 const HOT: u64 = 200_000;
 const TOLD: &str = "told";
 
@@ -110,11 +114,11 @@ impl Told {
     }
 }
 
-/// Both threads ask for one client until it is refused.
+/// Asks for one client until it is refused.
 fn ask_for_one(role: &str, path: &Path) {
     let (limiter, told) = (open(role, path, HOT), Told::open(path));
     thread::scope(|scope| {
-        for _ in 0..THREADS {
+        for _ in 0..HOT_THREADS {
             let (limiter, told) = (&limiter, &told);
             scope.spawn(move || {
                 let mut handle = LocalHandle::new(Arc::clone(limiter.limiter()));
@@ -127,11 +131,23 @@ fn ask_for_one(role: &str, path: &Path) {
     });
 }
 
+/// Charges the client and so many others that no slot is free: calls of several limits then need records beyond those of
+/// their group. The process that charged them is dead for the others. Which clients found a slot.
+fn fill(role: &str, path: &Path) -> Vec<String> {
+    let limiter = open(role, path, HOT);
+    assert!(try_consume(&limiter, "client", 1));
+    let others = (0..1_000).map(|other| format!("other {other}"));
+    others.filter(|other| try_consume(&limiter, other, 1)).collect()
+}
+
 /// All threads change one word or one record, and some are killed meanwhile.
 fn use_one_up(role: &str) {
     let (directory, begun) = (directory(), Instant::now());
     std::fs::write(directory.path().join(TOLD), [0; 4_096]).expect("room");
     let told = Told::open(directory.path());
+    let others = fill(role, directory.path());
+    let limiter = open(role, directory.path(), HOT);
+    told.word().fetch_add(1, Ordering::Relaxed);
     let mut children: Vec<_> = (0..PROCESSES).map(|_| spawn(role, directory.path())).collect();
     for kill in 1..=KILLS as u64 {
         // Killed once so much was admitted.
@@ -148,10 +164,14 @@ fn use_one_up(role: &str) {
     // What time has returned since.
     let returned = begun.elapsed().as_millis() as u64 * HOT / MONTH_MS + 1;
     assert!(admitted < HOT + returned, "{role}: {admitted} of {HOT}");
-    assert!(admitted >= HOT - (KILLS * THREADS) as u64, "{role}: {admitted} of {HOT}");
-    let limiter = open(role, directory.path(), HOT);
+    assert!(admitted >= HOT - (KILLS * HOT_THREADS) as u64, "{role}: {admitted} of {HOT}");
     limiter.look_after().expect("attached");
-    assert_eq!(limiter.limiter().states_in_flight(), Ok(0), "{role}: the dead hold nothing");
+    let (core, now) = (limiter.limiter(), limiter.shared().now());
+    assert_eq!(core.states_in_flight(), Ok(0), "{role}: the dead hold nothing");
+    for other in &others {
+        let decision = core.peek(key(&limiter, other), now).expect("open");
+        assert_eq!(decision.remaining, HOT - 1, "{role}: {other} was charged once");
+    }
 }
 
 #[test]

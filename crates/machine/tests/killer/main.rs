@@ -23,7 +23,7 @@ use std::sync::Arc;
 use nix::sys::signal::{Signal, raise};
 use sluice_core::LocalHandle;
 
-use cases::{INSERT, LIMITS, REPAIR, Setting};
+use cases::{INSERT, LIMITS, Setting};
 use checks::{block_others, check, check_blocks, check_repair, check_whole_again, fill, revive, use_up};
 use support::{DIRECTORY, ROLE, directory, files, print};
 use traced::Traced;

@@ -40,7 +40,7 @@ impl Hold {
 
     /// The next use, by a process.
     fn taken_by(self, holder: Owner) -> Self {
-        Self((self.uses() + 1) % USES << HOLDER_BITS | holder.bits())
+        Self(((self.uses() + 1) % USES) << HOLDER_BITS | holder.bits())
     }
 
     pub(super) fn disowned(self) -> Self {
