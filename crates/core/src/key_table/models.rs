@@ -1,4 +1,4 @@
-//! Every interleaving of small cases, in tables of two, four or six slots.
+//! Every interleaving of small cases, in tables of two, four or six slots, or of ten with a near part.
 //!
 //! All calls run in spawned threads and the main thread only joins them: the model checker misses bugs where the main
 //! thread takes part.
@@ -8,6 +8,7 @@ mod bounds;
 mod charges;
 mod claims;
 mod evictions;
+mod near;
 mod quick;
 mod records;
 

@@ -27,10 +27,10 @@ use crate::runtime::sync::Ordering;
 /// Slots of a line. Fewer in models, which run every interleaving of every access.
 pub(super) const LINE_SLOTS: usize = if cfg!(any(sluice_loom, sluice_shuttle)) { 1 } else { 4 };
 
-/// Lines of the near part, a power of two: 256 KiB.
-const NEAR_LINES: usize = 4_096;
-/// A table of fewer lines has no near part.
-const LEAST_WITH_NEAR: usize = 2 * NEAR_LINES;
+/// Lines of the near part, a power of two: 256 KiB. One pair in models.
+const NEAR_LINES: usize = if cfg!(sluice_loom) { 2 } else { 4_096 };
+/// A table of fewer lines has no near part. In models four pairs are the least, as most of them are of smaller tables.
+const LEAST_WITH_NEAR: usize = if cfg!(sluice_loom) { 8 } else { 2 * NEAR_LINES };
 
 /// All slots of a table; zeros are free ones.
 pub(super) struct Slots {
@@ -223,6 +223,9 @@ impl Slots {
 
     /// The slot that holds a value of the key.
     pub(super) fn find(&self, key: &Candidates) -> Option<Found<'_>> {
+        if planted!(LookEndsAtNear) && self.near_or_home(key) == self.near(key) {
+            return self.line(self.near(key)).find(key.fingerprint);
+        }
         let mut lines = self.lines_by_likelihood(key);
         if planted!(LookEndsAtHome) {
             return self.line(lines.next()?).find(key.fingerprint);

@@ -7,10 +7,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use ipnet::IpNet;
-use parking_lot::Mutex;
 
 use super::FOREVER;
 use super::ban_events::{BanChange, BanEvent};
@@ -20,7 +18,9 @@ use super::verdict::{Ban, BanTerm};
 use crate::runtime::ThreadId;
 use crate::runtime::clock::SetBack;
 use crate::runtime::mailbox::{Sink, SubscriptionId};
+use crate::runtime::planted::planted;
 use crate::runtime::subscribers::Subscribers;
+use crate::runtime::sync::{AtomicBool, Mutex, Ordering};
 
 /// What a ban applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,6 +84,10 @@ impl BanWatch {
     ) {
         let _turn = self.joining.lock();
         self.subscribers.add(sink, subscription);
+        if planted!(WatchedAfterRead) && !self.is_on.load(Ordering::Relaxed) {
+            note_all();
+            return self.is_on.store(true, Ordering::Relaxed);
+        }
         // Where bans are noted under locks that `note_all` takes, what was not noted before is read by it. SeqCst for those
         // that are changed without a lock: see `follow_read`.
         if !self.is_on.swap(true, Ordering::SeqCst) {
@@ -92,7 +96,7 @@ impl BanWatch {
     }
 
     pub(super) fn unsubscribe(&self, thread: ThreadId, subscription: SubscriptionId) {
-        let _turn = self.joining.lock();
+        let _turn = (!planted!(LastEndTakesNoTurn)).then(|| self.joining.lock());
         self.subscribers.remove(thread, subscription);
         self.stop_if_idle();
     }
@@ -201,6 +205,12 @@ impl BanWatch {
     pub(super) fn expire(&self, now: u64) -> Option<u64> {
         let mut watched = self.watched.lock();
         while let Some((target, term)) = watched.take_ended(now) {
+            if planted!(EndReportedLate) {
+                drop(watched);
+                self.notify(BanChange::Expired, target, term);
+                watched = self.watched.lock();
+                continue;
+            }
             self.notify(BanChange::Expired, target, term);
         }
         watched.ends.first().map(|(until, _)| *until)
@@ -226,3 +236,6 @@ impl BanWatch {
         }
     }
 }
+
+#[cfg(all(test, sluice_loom))]
+mod models;

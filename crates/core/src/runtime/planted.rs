@@ -40,6 +40,10 @@ bugs! {
     OverflowIgnoresHome => a_key_whose_home_becomes_free_has_one_slot,
     /// A look for a key ends at its home, though the key may be in another line.
     LookEndsAtHome => a_key_whose_home_becomes_free_has_one_slot,
+    /// A claim in a crowded table is not checked against the slots of the near part.
+    ClaimIgnoresNear => a_key_inserted_while_the_table_becomes_crowded_has_one_slot,
+    /// A look for a key ends at its line of the near part where a tag there matches, also one that a key has left.
+    LookEndsAtNear => a_key_that_returns_to_a_crowded_table_is_found_at_home,
     /// An insert that another thread came before does not look for the key again.
     NeverLooksAgain => a_key_inserted_by_two_threads_has_one_slot,
     /// A claim whose thread has stopped is not finished by others.
@@ -134,6 +138,12 @@ bugs! {
     BanLineNotReadAgain => a_line_in_change_shows_no_ban_of_another,
     /// A ban that has no slot of its line is not counted there.
     BanElsewhereNotCounted => a_ban_without_a_slot_is_not_missed,
+    /// Bans are read before they are watched, so that one that is made in between is not known.
+    WatchedAfterRead => a_ban_next_to_the_first_subscription_ends_by_one_event,
+    /// The last subscription ends without its turn among those that begin.
+    LastEndTakesNoTurn => a_subscription_next_to_the_end_of_the_last_one_hears_of_bans,
+    /// The end of a ban is reported after the lock was given up under which it was found.
+    EndReportedLate => a_ban_next_to_the_end_of_another_is_heard_after_it,
     /// A change of the key between the reads of one state counts as an attempt to insert it.
     ContentionIsAnAttempt => two_calls_of_several_limits_are_charged_in_the_slot_of_their_key,
     /// The longest window of a hit counter is read before the word.

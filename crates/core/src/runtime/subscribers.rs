@@ -1,9 +1,8 @@
 //! Subscriptions to the events of one instance.
 
-use parking_lot::Mutex;
-
 use crate::runtime::ThreadId;
 use crate::runtime::mailbox::{Sink, SubscriptionId};
+use crate::runtime::sync::Mutex;
 
 /// Subscriptions of all threads. One lock, taken to subscribe and to notify, so every thread sees events in one order.
 #[derive(Debug)]

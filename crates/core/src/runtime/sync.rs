@@ -4,13 +4,13 @@
 //! of small cases, with `--cfg sluice_shuttle` for random ones of larger cases.
 
 #[cfg(not(any(sluice_loom, sluice_shuttle)))]
-pub(crate) use std::sync::atomic::{AtomicU64, Ordering, fence};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 #[cfg(sluice_loom)]
-pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 #[cfg(sluice_shuttle)]
-pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering, fence};
+pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 #[cfg(not(any(sluice_loom, sluice_shuttle)))]
 pub(crate) use parking_lot::Mutex;

@@ -1,6 +1,7 @@
 //! The lines of a key, in order.
 
 use super::{Candidates, Slots, scale};
+use crate::runtime::planted::planted;
 
 /// Pairs of the far part that a key may use.
 const FAR_PAIRS: usize = 3;
@@ -41,6 +42,9 @@ impl Iterator for Lines {
 impl Slots {
     /// The lines of a key, in an order that never changes.
     pub(in crate::key_table) fn lines_of(&self, key: &Candidates) -> Lines {
+        if planted!(ClaimIgnoresNear) && self.near > 0 && self.is_crowded() {
+            return Lines { count: 2 * FAR_PAIRS, ..self.lines(key, Near::Last) };
+        }
         self.lines(key, Near::First)
     }
 
