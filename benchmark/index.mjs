@@ -4,7 +4,7 @@
  *   npm run bench                            everything, about fourteen minutes
  *   npm run bench -- --quick                 everything, about three minutes, noisier
  *   npm run bench -- --only js,http          these parts: js, http, memory, engine, broker, stores, fleet,
- *                                          observation, flow, semaphore, overload
+ *                                          machine, observation, flow, semaphore, overload
  *   npm run bench -- --write                 also writes docs/benchmarks.md, docs/benchmarks/ and docs/performance.md
  *   npm run bench -- --resume                goes on after the last part that an interrupted run of this code ended
  */
