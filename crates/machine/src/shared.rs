@@ -205,7 +205,8 @@ impl Shared {
         Error::unavailable(&self.path, reason, "a file that stays where it is")
     }
 
-    /// Takes another row where this process was taken for dead, as its descriptor was closed by other code of it.
+    /// Opens the file again where other code of this process has closed its descriptor. The mapping keeps the lock meanwhile.
+    /// Takes another row where this process was taken for dead nevertheless.
     fn keep_attached(&self, file: &mut File) -> Result<()> {
         let is_same = self.is_own(file);
         let is_live = self.processes.own().is_some_and(|own| self.processes.is_live(own));
@@ -220,6 +221,9 @@ impl Shared {
             }
             // The number of the descriptor belongs to other code of this process by now: it must not be closed.
             std::mem::forget(std::mem::replace(file, again.into()));
+        }
+        if is_live {
+            return Ok(());
         }
         let row = (0..Processes::ROWS).find(|row| locks::try_lock(&*file, *row, 1).unwrap_or(false));
         let row = row.ok_or_else(|| self.lost("all rows are taken"))?;
