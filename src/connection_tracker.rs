@@ -3,15 +3,19 @@
 mod calls;
 mod opening;
 mod queries;
+#[cfg_attr(not(target_os = "linux"), path = "connection_tracker/shared_elsewhere.rs")]
+mod shared;
 
 use std::sync::Arc;
 
 use napi::bindgen_prelude::{Env, Object, Result};
 use napi_derive::napi;
+use parking_lot::Mutex;
 use sluice_core::runtime::clock;
 use sluice_core::{ConnectionTracker, ConnectionTrackerConfig, ConnectionTrackerOptions, Instances};
 
-use crate::components::Component;
+use crate::components::{Both, Component};
+use crate::machine::{self, NativeSharedScope};
 use crate::runtime::numbers::{double, integer};
 use crate::runtime::options::Given;
 use crate::runtime::seam::{Coded, Declarations};
@@ -20,7 +24,7 @@ use crate::runtime::{error, instances, memory, thread};
 static TRACKERS: Instances<ConnectionTracker> = Instances::new();
 
 pub(crate) const COMPONENT: Component = Component {
-    state: &TRACKERS,
+    state: &Both { own: &TRACKERS, shared: shared::STATE },
     export: calls::export,
     declarations: Declarations {
         layouts: &[],
@@ -29,23 +33,57 @@ pub(crate) const COMPONENT: Component = Component {
     },
 };
 
-/// Attaches to a tracker or creates it; the handle is this thread's.
+/// Held while an instance is looked for in one place and made in another.
+static OPENING: Mutex<()> = Mutex::new(());
+
+/// Attaches to a tracker or creates it; the handle is this thread's. With `scope` all processes of the machine share it.
 #[napi]
 pub fn open_connection_tracker(
     env: Env,
     name: String,
     #[napi(ts_arg_type = "object | undefined")] options: Option<Object<'_>>,
     reconfigures: Option<bool>,
+    scope: Option<NativeSharedScope>,
 ) -> Result<u32> {
     let options = options.map(|options| ConnectionTrackerOptions::read(&Given(options)));
     let config = options.map(|options| options.and_then(ConnectionTrackerConfig::try_from));
     let config = error::check(&env, config.transpose())?;
-    let tracker = instances::open(&env, &TRACKERS, &name, config, reconfigures)?;
+    let tracker = open(&env, &name, config, reconfigures, scope)?;
     let port = thread::port_of(&env)?;
     if let Some(opens) = tracker.opens_memory() {
         memory::report(port, &opens);
     }
     Ok(port.thread().trackers.borrow_mut().hold(tracker))
+}
+
+fn open(
+    env: &Env,
+    name: &str,
+    config: Option<ConnectionTrackerConfig>,
+    reconfigures: Option<bool>,
+    scope: Option<NativeSharedScope>,
+) -> Result<Arc<ConnectionTracker>> {
+    let _one_at_a_time = OPENING.lock();
+    match (config, scope) {
+        (Some(config), Some(scope)) => {
+            let is_other = TRACKERS.get_if_set(name).is_some();
+            error::check(env, machine::check_other(name, is_other, true))?;
+            shared::open(env, name, scope, config, reconfigures)
+        }
+        (Some(config), None) => {
+            error::check(env, machine::check_other(name, shared::has(name), false))?;
+            instances::open(env, &TRACKERS, name, Some(config), reconfigures)
+        }
+        (None, _) => match shared::attach(name) {
+            Some(tracker) => Ok(tracker),
+            None => instances::open(env, &TRACKERS, name, None, reconfigures),
+        },
+    }
+}
+
+/// The trackers that this process shares with others, as messages name them.
+pub(crate) fn shared_names() -> Vec<String> {
+    shared::names().iter().map(|name| format!("ConnectionTracker {name:?}")).collect()
 }
 
 /// A JavaScript object of the tracker was collected.
@@ -55,10 +93,11 @@ pub fn release_connection_tracker(handle: u32) -> Result<()> {
     Ok(())
 }
 
-/// True when there was one.
+/// Ends a tracker: in this process, or in all that share it. True when there was one.
 #[napi]
-pub fn destroy_connection_tracker(name: String) -> bool {
-    TRACKERS.destroy(&name)
+pub fn destroy_connection_tracker(name: String, everywhere: Option<bool>) -> bool {
+    let was_shared = shared::destroy(&name, everywhere == Some(true));
+    TRACKERS.destroy(&name) || was_shared
 }
 
 /// A `destroyed` delivery follows when the tracker is destroyed.
@@ -91,7 +130,7 @@ pub fn close_connection(handle: u32, serial: f64, socket_is_closed: bool) -> Res
     }))
 }
 
-/// Open connections of one client over all threads.
+/// Open connections of one client over all threads, and over all processes that share the tracker.
 #[napi]
 pub fn count_connections_for(env: Env, handle: u32, client: String) -> Result<f64> {
     Ok(double(error::check(&env, tracker(handle)?.count_for(&client))?))

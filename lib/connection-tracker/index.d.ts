@@ -2,7 +2,7 @@ import type { Server, Socket } from 'node:net';
 import type { clientKey } from '../client-key';
 import type { RefusedBodyOptions } from '../guard';
 import type { RegistryValue } from '../registry';
-import type { Duration, OnMismatch, QuotaOptions } from '../runtime';
+import type { DestroyOptions, Duration, MachineScope, MachineStats, OnMismatch, QuotaOptions } from '../runtime';
 
 /** Options of {@link ConnectionTracker}. What is left out is not limited. */
 export interface ConnectionTrackerOptions {
@@ -29,11 +29,13 @@ export interface ConnectionTrackerOptions {
   /** Connections idle for so long are closed. Sockets are active by their bytes, sessions by `touch`. */
   idleTimeout?: Duration;
   /**
-   * What shares it: the threads of this process. Another value is `UNSUPPORTED`.
+   * What counts together: all threads of this process, or of every process of this machine that names one directory. Ids,
+   * details and lists are of their process. With the scope of the machine `max` is at most 1 000 000, and without it clients
+   * have 100 000 places at least. Another value is `UNSUPPORTED`. Fixed at creation.
    *
    * @default 'process'
    */
-  scope?: 'process';
+  scope?: 'process' | MachineScope;
   /**
    * What happens when these options differ from those in force. `clients` and `ipv6Prefix` are fixed at creation.
    * @default 'error'
@@ -41,7 +43,10 @@ export interface ConnectionTrackerOptions {
   onMismatch?: OnMismatch;
 }
 
-/** Counts over all threads since creation; `count` and `perThread` are current. */
+/**
+ * Counts over all threads since creation; `count` and `perThread` are current. Where processes share the tracker, over all of
+ * them since the file was made, except `perThread`, which is of this process.
+ */
 export interface ConnectionTrackerStats {
   count: number;
   opened: number;
@@ -54,6 +59,12 @@ export interface ConnectionTrackerStats {
   withoutAddress: number;
   /** Open connections by the `threadId` of the thread that holds them. */
   perThread: Record<string, number>;
+  /** With the scope of the machine only: processes that share the tracker now. */
+  processes?: number;
+  /** With the scope of the machine only: processes that were found to have ended, since the file was made. */
+  deaths?: number;
+  /** With the scope of the machine only: the file, and which processes are attached. */
+  machine?: MachineStats;
 }
 
 /** Why a socket was refused at accept. */
@@ -89,12 +100,19 @@ export class ConnectionTracker {
    * Creates the tracker of this name, or attaches to it. With options that differ from those in force,
    * `onMismatch` decides; without options it attaches only.
    *
-   * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`, `CONFIG_MISMATCH`, `NOT_FOUND`.
+   * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`, `CONFIG_MISMATCH`, `NOT_FOUND`; where processes share it also
+   * `SCOPE_UNAVAILABLE`, `CORRUPT_FILE`, `UNSUPPORTED_VERSION`, `UNSUPPORTED`.
    */
   constructor(name: string, options?: ConnectionTrackerOptions);
 
-  /** Destroys the tracker in all threads; false when there was none. Its name is free again. */
-  static destroy(name: string): boolean;
+  /**
+   * Destroys the tracker in all threads of this process; false when there was none. Its name is free again. Where processes
+   * share it, the others go on without what this one held, and the last one to end it removes its file; with `everywhere` it
+   * ends in all of them.
+   *
+   * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`.
+   */
+  static destroy(name: string, options?: DestroyOptions): boolean;
 
   readonly name: string;
 
@@ -116,19 +134,19 @@ export class ConnectionTracker {
    */
   attach(server: Server, options?: AttachOptions): this;
 
-  /** Open connections over all threads. */
+  /** Open connections over all threads, and over all processes that share the tracker. */
   readonly count: number;
 
-  /** Open connections of one client over all threads. */
+  /** Open connections of one client over all threads, and over all processes that share the tracker. */
   countFor(client: string): number;
 
-  /** The open connection of this id, in whatever thread it was opened. */
+  /** The open connection of this id, in whatever thread of this process it was opened. */
   get(id: string): Connection | undefined;
 
   /** Closes the connection of this id, and its socket; false when there is none. */
   close(id: string): boolean;
 
-  /** Open connections, oldest first, at most `limit` (default 1000). Costs one pass over all of them. */
+  /** Open connections of this process, oldest first, at most `limit` (default 1000). Costs one pass over all of them. */
   list(options?: { limit?: number; client?: string }): Connection[];
 
   /**
@@ -138,8 +156,8 @@ export class ConnectionTracker {
   closeIdle(olderThan?: Duration): number;
 
   /**
-   * Resolves with true once no connection of any thread is left, with false when some are after `timeout` (default
-   * `'10s'`). Closes none.
+   * Resolves with true once no connection of any thread of this process is left, with false when some are after `timeout`
+   * (default `'10s'`). Closes none.
    */
   drain(options?: { timeout?: Duration }): Promise<boolean>;
 

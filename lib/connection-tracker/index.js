@@ -8,7 +8,9 @@ const { Deadline } = require('../runtime/deadline');
 const { SluiceError } = require('../runtime/errors');
 const { handlesOf, native } = require('../runtime/native');
 const { openNamed } = require('../runtime/on-mismatch');
+const { withMachine } = require('../runtime/shared-scope');
 const {
+  boolean,
   checkName,
   checkOptions,
   checkTextKey,
@@ -29,6 +31,7 @@ const {
 
 const OPEN_SCHEMA = { id: (value) => value, detail: (value) => value, onClose: func };
 const LIST_SCHEMA = { limit: integer(1), client: (value) => value };
+const DESTROY_SCHEMA = { everywhere: boolean };
 const DEFAULT_LIST_LIMIT = 1000;
 const DEFAULT_DRAIN_TIMEOUT = '10s';
 
@@ -45,16 +48,18 @@ class ConnectionTracker {
     checkName('ConnectionTracker', name);
     this.#name = name;
     const checked = options === undefined ? undefined : trackerOptions(options);
-    const open = (reconfigures) => native.openConnectionTracker(name, checked, reconfigures);
+    const open = (reconfigures) =>
+      native.openConnectionTracker(name, checked, reconfigures, checked?.scope?.machine);
     this.#handle = openNamed('ConnectionTracker', name, options, open);
     collected.register(this, this.#handle);
     // Every thread that may open connections closes those that are idle.
     if (typeof native.connectionTrackerIdleTimeout(this.#handle) === 'number') this.#socketTable();
   }
 
-  static destroy(name) {
+  static destroy(name, options = {}) {
     checkName('ConnectionTracker', name);
-    return native.destroyConnectionTracker(name);
+    const { everywhere = false } = checkOptions('destroy', options, DESTROY_SCHEMA);
+    return native.destroyConnectionTracker(name, everywhere);
   }
 
   get name() {
@@ -105,14 +110,16 @@ class ConnectionTracker {
     return native.closeIdleConnections(this.#handle, ms);
   }
 
-  /** Resolves with true once no connection of any thread is left, with false when some are after `timeout`. */
+  /**
+   * Resolves with true once no connection of any thread of this process is left, with false when some are after `timeout`.
+   */
   async drain(options = {}) {
     const checked = checkOptions('drain', options, {
       timeout: (value, name) => parseDuration(value, name, { least: 0 }),
     });
     const timeout = checked.timeout ?? parseDuration(DEFAULT_DRAIN_TIMEOUT);
     const resets = native.resets();
-    for (const due = native.elapsed() + timeout; this.count > 0; ) {
+    for (const due = native.elapsed() + timeout; this.#ownCount > 0; ) {
       const rest = due - native.elapsed();
       if (rest <= 0) return false;
       await this.#lastClosed(rest);
@@ -122,8 +129,8 @@ class ConnectionTracker {
   }
 
   stats() {
-    const stats = native.connectionTrackerStats(this.#handle);
-    return {
+    const { processes, deaths, machine, ...stats } = withMachine(native.connectionTrackerStats(this.#handle));
+    const counts = {
       count: stats.count,
       opened: stats.opened,
       closed: stats.closed,
@@ -138,6 +145,7 @@ class ConnectionTracker {
       withoutAddress: stats.withoutAddress,
       perThread: stats.perThread,
     };
+    return machine === undefined ? counts : { ...counts, processes, deaths, machine };
   }
 
   /** `{ connection, refusal }`, one of them null. Without `checkClient` limits per client do not apply. */
@@ -184,6 +192,11 @@ class ConnectionTracker {
     native.countConnectionWithoutAddress(this.#handle);
   }
 
+  /** Open connections of this process. */
+  get #ownCount() {
+    return native.countOwnConnections(this.#handle);
+  }
+
   #resetError() {
     return new SluiceError('CLOSED', `ConnectionTracker "${this.#name}" was reset while it drained`);
   }
@@ -204,7 +217,7 @@ class ConnectionTracker {
       const deadline = new Deadline(ms, done);
       native.notifyDrained(this.#handle, this.#drained.begin());
       // The last connection may have closed before the subscription began.
-      if (this.count === 0) done();
+      if (this.#ownCount === 0) done();
     });
   }
 }

@@ -10,6 +10,7 @@ use crate::runtime::raw::{Call, Exports};
 
 pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("countConnections(handle: number): number", count)?;
+    exports.function("countOwnConnections(handle: number): number", count_own)?;
     exports.function("touchConnection(handle: number, serial: number): void", touch)?;
     exports.function("tryMessage(handle: number, serial: number, bytes: number): 0 | 1", try_message)
 }
@@ -22,10 +23,18 @@ fn with_tracker<const N: usize, R>(
     call.check(call.on(&call.port.thread().trackers, body)?)
 }
 
-/// `countConnections(handle)`: open connections over all threads.
+/// `countConnections(handle)`: open connections over all threads, and over all processes that share the tracker.
 unsafe extern "C" fn count(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let count = with_tracker(call, |tracker| tracker.check_open().map(|()| tracker.count()))?;
+        call.number(double(count))
+    })
+}
+
+/// `countOwnConnections(handle)`: open connections of this process.
+unsafe extern "C" fn count_own(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let count = with_tracker(call, |tracker| tracker.check_open().map(|()| tracker.count_of_process()))?;
         call.number(double(count))
     })
 }

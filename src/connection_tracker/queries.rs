@@ -7,7 +7,8 @@ use napi::bindgen_prelude::{BufferSlice, Env, Result};
 use napi_derive::napi;
 use sluice_core::{Connection, ThreadId};
 
-use super::tracker;
+use super::{shared, tracker};
+use crate::machine::NativeMachineStats;
 use crate::runtime::numbers::{double, integer};
 use crate::runtime::{error, presence};
 
@@ -45,6 +46,8 @@ pub struct NativeConnectionTrackerStats {
     pub bytes_allowed: f64,
     pub bytes_refused: f64,
     pub per_thread: HashMap<String, f64>,
+    /// Where processes share the tracker.
+    pub machine: Option<NativeMachineStats>,
 }
 
 /// The open connection with this id, in whatever thread it was opened.
@@ -80,7 +83,9 @@ pub fn busiest_clients(env: Env, handle: u32, most: u32) -> Result<Vec<NativeCli
 /// Costs one pass over all connections.
 #[napi]
 pub fn connection_tracker_stats(env: Env, handle: u32) -> Result<NativeConnectionTrackerStats> {
-    let stats = error::check(&env, tracker(handle)?.stats())?;
+    let tracker = tracker(handle)?;
+    let machine = shared::stats(&tracker);
+    let stats = error::check(&env, tracker.stats())?;
     let by_thread = |(thread, count): (&ThreadId, &u64)| {
         Some((presence::thread_id_of(*thread)?.to_string(), double(*count)))
     };
@@ -98,6 +103,7 @@ pub fn connection_tracker_stats(env: Env, handle: u32) -> Result<NativeConnectio
         bytes_allowed: double(stats.bytes_allowed),
         bytes_refused: double(stats.bytes_refused),
         per_thread: stats.per_thread.iter().filter_map(by_thread).collect(),
+        machine,
     })
 }
 
