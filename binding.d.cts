@@ -153,7 +153,8 @@ export declare function destroyLifecycle(name: string): boolean
 
 export declare function destroyLoadShedder(name: string): boolean
 
-export declare function destroyRateLimiter(name: string): boolean
+/** Ends a limiter: in this process, or in all that share it. */
+export declare function destroyRateLimiter(name: string, everywhere?: boolean | undefined | null): boolean
 
 export declare function destroyRegistry(name: string): boolean
 
@@ -316,6 +317,9 @@ export declare function loadShedderStats(handle: number): NativeLoadShedderStats
 /** Replaces a leader that took too long. Returns milliseconds until the next look; null when the call is not pending. */
 export declare function lookInHub(handle: number, key: string, call: number): number | null
 
+/** The files in a directory, by name; none where it does not exist. */
+export declare function machineFiles(directory: string): Array<NativeMachineFile>
+
 /** Has all threads measure something from now on, by its code in `MEASURED`. */
 export declare function measure(what: number): void
 
@@ -328,6 +332,13 @@ export interface NativeAlert {
   detail?: string
   detailCut: boolean
   at: number
+}
+
+/** A process that is attached to a file. */
+export interface NativeAttached {
+  pid: number
+  /** In UTC milliseconds. */
+  since: number
 }
 
 /** A ban in force. The times of a permanent ban are infinite. */
@@ -752,6 +763,36 @@ export interface NativeLoadShedderStats {
   delayMs: number
 }
 
+/** A file in a directory of shared state. */
+export interface NativeMachineFile {
+  /** Its name. */
+  file: string
+  bytes: number
+  /** Why it cannot be read; none where it can, and where what follows is known. */
+  problem?: string
+  kind?: string
+  name?: string
+  /** The options in force: names and values, one after the other. */
+  options: Array<string>
+  generation?: number
+  attached: Array<NativeAttached>
+  deaths: number
+  clients?: number
+  isOfEarlierBoot: boolean
+}
+
+/** What the statistics of an instance say of the processes that share it. */
+export interface NativeMachineStats {
+  /** The file that they share. */
+  file: string
+  /** The processes that are attached. */
+  attached: Array<NativeAttached>
+  /** How many were found to have ended since the file was made. */
+  deaths: number
+  /** What is wrong with the file. */
+  trouble?: string
+}
+
 export interface NativeMembership {
   handle: number
   number: number
@@ -874,6 +915,8 @@ export interface NativeRateLimiterStats {
   waited: number
   size: number
   capacity: number
+  /** Where processes share the limiter. */
+  machine?: NativeMachineStats
 }
 
 /** What is recorded of answers with one status. */
@@ -969,6 +1012,14 @@ export interface NativeSeries {
   first: number
   /** The rows, one after the other. */
   rows: Uint32Array
+}
+
+/** Where processes share state, and what becomes of their options. */
+export interface NativeSharedScope {
+  /** A path that does not depend on where the process runs. */
+  directory: string
+  /** Whether other options come into force in the processes that are attached. */
+  reconfigures: boolean
 }
 
 /** The reports of all members. */
@@ -1085,8 +1136,8 @@ export declare function openLoadShedder(name: string, options?: object | undefin
 /** The ports on which servers of this process listen. */
 export declare function openPorts(): Array<NativeOpenPort>
 
-/** Attaches to a limiter or creates it; the handle is this thread's. */
-export declare function openRateLimiter(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
+/** Attaches to a limiter or creates it; the handle is this thread's. With `scope` all processes of the machine share it. */
+export declare function openRateLimiter(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null, scope?: NativeSharedScope | undefined | null): number
 
 /** Attaches to a registry or creates it; the handle is this thread's. */
 export declare function openRegistry(name: string): number
@@ -1237,6 +1288,9 @@ export declare function releaseToken(token: number): void
 /** Releases the capacity that this thread has reserved. It has delivered all its messages before. */
 export declare function releaseUnusedInBroker(handle: number): void
 
+/** Removes a file that no process is attached to; with `force` any. */
+export declare function removeMachineFile(directory: string, file: string, force: boolean): void
+
 /** Reports for this thread. */
 export declare function reportShutdown(handle: number, end: NativeThreadEnd): void
 
@@ -1290,6 +1344,12 @@ export declare function servesInspection(subscription: number): boolean
 export declare function setClock(ms: number): void
 
 export declare function setReputationLists(handle: number, allow: Array<string>, deny: Array<string>): void
+
+/** Where state is shared if no directory is given; none where processes cannot share any. */
+export declare function sharedDirectory(): string | null
+
+/** The instances of this process that are shared with others, as messages name them. */
+export declare function sharedInstances(): Array<string>
 
 /** Whether this process is a cluster worker that shares its ports with the other workers of its primary. */
 export declare function sharesWithClusterWorkers(): boolean

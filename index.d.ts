@@ -167,7 +167,10 @@ export {
   Verdict,
 } from './lib/reputation';
 export {
+  DestroyOptions,
   Duration,
+  MachineScope,
+  MachineStats,
   OnMismatch,
   QuotaOptions,
   SluiceError,

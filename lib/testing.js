@@ -16,6 +16,7 @@ const CLOCK = { follow: oneOf('timers') };
  */
 function manualClock(options = {}) {
   const { follow } = checkOptions('manualClock', options, CLOCK);
+  refuseBesideShared();
   if (follow === 'timers') native.followClock(dateOfThread);
   else if (!native.isClockManual()) native.setClock(Math.floor(native.clockNow()));
   return {
@@ -50,12 +51,24 @@ function manualClock(options = {}) {
   };
 }
 
+/** Processes share the time of the system: a clock that one of them sets would count for it alone. */
+function refuseBesideShared() {
+  const [shared] = native.sharedInstances();
+  if (shared === undefined) return;
+  const message = `manualClock: ${shared} is shared with other processes, whose time no test sets`;
+  throw new SluiceError(
+    'UNSUPPORTED',
+    `${message}; accepted: a process without shared instances, or destroy() of them`,
+  );
+}
+
 /** By the global `Date` of the moment, which a test runner replaces. */
 function dateOfThread() {
   return Date.now();
 }
 
 function refuseWhileFollowed(method) {
+  refuseBesideShared();
   if (native.isClockFollowed() === 0) return;
   const message = `clock.${method}: the clock follows timers; accepted: a move of the test runner's timers, or restore()`;
   throw new SluiceError('UNSUPPORTED', message);

@@ -16,7 +16,7 @@ use crate::runtime::seam::{Coded, Declarations, Layout, codes, layout};
 use crate::runtime::thread;
 
 /// The process keeps nothing: lists of proxies belong to their handles.
-struct Stateless;
+pub(crate) struct Stateless;
 
 impl sluice_core::Component for Stateless {
     fn thread_ended(&self, _: ThreadId, _: u64) {}

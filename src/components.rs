@@ -40,6 +40,7 @@ pub(crate) struct Handles {
     pub(crate) hubs: RefCell<Slab<Arc<ClientHub>>>,
     pub(crate) hit_counters: RefCell<Slab<LocalHitCounter>>,
     pub(crate) limiters: RefCell<Slab<LocalHandle>>,
+    pub(crate) shared_limiters: RefCell<Slab<rate_limiter::LocalShared>>,
     pub(crate) waits: RefCell<Slab<Arc<Waits>>>,
     pub(crate) fleets: RefCell<Slab<LocalFleet>>,
     pub(crate) fleet_desks: RefCell<Slab<Arc<fleet::PortDesk>>>,

@@ -11,11 +11,13 @@ use std::sync::Arc;
 use napi::bindgen_prelude::{Env, Object, Result};
 use napi_derive::napi;
 use parking_lot::Mutex;
-use sluice_core::runtime::clock;
-use sluice_core::{ConnectionTracker, ConnectionTrackerConfig, ConnectionTrackerOptions, Instances};
+use sluice_core::runtime::clock::{self, SetBack};
+use sluice_core::{
+    ConnectionTracker, ConnectionTrackerConfig, ConnectionTrackerOptions, Error, Instances, ThreadId,
+};
 
-use crate::components::{Both, Component};
-use crate::machine::{self, NativeSharedScope};
+use crate::components::Component;
+use crate::machine::NativeSharedScope;
 use crate::runtime::numbers::{double, integer};
 use crate::runtime::options::Given;
 use crate::runtime::seam::{Coded, Declarations};
@@ -24,7 +26,7 @@ use crate::runtime::{error, instances, memory, thread};
 static TRACKERS: Instances<ConnectionTracker> = Instances::new();
 
 pub(crate) const COMPONENT: Component = Component {
-    state: &Both { own: &TRACKERS, shared: shared::STATE },
+    state: &OfAllScopes,
     export: calls::export,
     declarations: Declarations {
         layouts: &[],
@@ -32,6 +34,34 @@ pub(crate) const COMPONENT: Component = Component {
         options: &[("ConnectionTracker", ConnectionTrackerOptions::FIELDS)],
     },
 };
+
+/// The trackers of this process, and those that it shares with others.
+struct OfAllScopes;
+
+impl sluice_core::Component for OfAllScopes {
+    fn thread_ended(&self, thread: ThreadId, now: u64) {
+        TRACKERS.thread_ended(thread, now);
+        shared::state().thread_ended(thread, now);
+    }
+
+    fn clock_was_set_back(&self, set_back: SetBack) {
+        TRACKERS.clock_was_set_back(set_back);
+        shared::state().clock_was_set_back(set_back);
+    }
+
+    fn reset(&self) {
+        TRACKERS.reset();
+        shared::state().reset();
+    }
+
+    fn names(&self) -> Option<(&'static str, Vec<String>)> {
+        let (kind, mut names) = TRACKERS.names()?;
+        names.extend(shared::names());
+        names.sort_unstable();
+        names.dedup();
+        Some((kind, names))
+    }
+}
 
 /// Held while an instance is looked for in one place and made in another.
 static OPENING: Mutex<()> = Mutex::new(());
@@ -66,12 +96,11 @@ fn open(
     let _one_at_a_time = OPENING.lock();
     match (config, scope) {
         (Some(config), Some(scope)) => {
-            let is_other = TRACKERS.get_if_set(name).is_some();
-            error::check(env, machine::check_other(name, is_other, true))?;
+            error::check(env, check_other(name, TRACKERS.get_if_set(name).is_some(), ["process", "shared"]))?;
             shared::open(env, name, scope, config, reconfigures)
         }
         (Some(config), None) => {
-            error::check(env, machine::check_other(name, shared::has(name), false))?;
+            error::check(env, check_other(name, shared::has(name), ["shared", "process"]))?;
             instances::open(env, &TRACKERS, name, Some(config), reconfigures)
         }
         (None, _) => match shared::attach(name) {
@@ -79,6 +108,15 @@ fn open(
             None => instances::open(env, &TRACKERS, name, None, reconfigures),
         },
     }
+}
+
+/// A tracker of one name is either of the process or of the machine: an error where one of the other kind exists.
+fn check_other(name: &str, is_other: bool, [existing, given]: [&str; 2]) -> sluice_core::Result<()> {
+    if !is_other {
+        return Ok(());
+    }
+    let (name, existing, given) = (name.to_owned(), existing.to_owned(), given.to_owned());
+    Err(Error::ConfigMismatch { name, option: "scope", existing, given })
 }
 
 /// The trackers that this process shares with others, as messages name them.

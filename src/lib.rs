@@ -21,6 +21,7 @@ mod inspection;
 mod lifecycle;
 mod listen;
 mod load_shedder;
+mod machine;
 mod observation;
 mod rate_limiter;
 mod registry;

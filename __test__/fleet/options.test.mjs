@@ -94,10 +94,6 @@ test('mistakes in a scope name what is accepted, and repeat no url', () => {
   for (const [scope, message] of invalid) refused(scope, 'INVALID_OPTION', message);
 });
 
-test('what this version cannot do is UNSUPPORTED, with what to use instead', () => {
-  refused({ shared: '/run/api' }, 'UNSUPPORTED', /scope\.shared.*not supported yet; accepted: "process"/);
-});
-
 test('only rates leave the process', () => {
   const scope = { redis: url };
   const unsupported = { code: 'ERR_SLUICE_UNSUPPORTED' };

@@ -19,6 +19,7 @@ import {
   type LimiterScope,
   type LimitOptions,
   listen,
+  type MachineScope,
   type OnMismatch,
   RateLimiter,
   type RateLimiterOptions,
@@ -81,6 +82,10 @@ const scope: LimiterScope = {
   timeout: '20ms',
 };
 new RateLimiter('fleet', { limit: 1, window: '1s', scope });
+const machine: MachineScope = { shared: '/dev/shm/api', onMismatch: 'reconfigure' };
+new RateLimiter('machine', { limit: 1, window: '1s', scope: machine });
+const attached: number[] | undefined = limiter.stats().machine?.attached.map(({ pid }) => pid);
+const ended: boolean = RateLimiter.destroy('machine', { everywhere: true });
 new RateLimiter('held', { limit: 1, window: '1s', scope: { redis: 'redis://host', mode: 'lease' } });
 // @ts-expect-error no such mode
 new RateLimiter('fleet', { limit: 1, window: '1s', scope: { redis: 'redis://host', mode: 'fast' } });
@@ -100,8 +105,10 @@ new RateLimiter('api', { limit: 1 });
 new RateLimiter('api', { limit: 1, window: '1s', brust: 2 });
 // @ts-expect-error no such policy
 new RateLimiter('api', { limit: 1, window: '1s', overflow: 'drop' });
-// @ts-expect-error a shared scope is not supported
-new RateLimiter('api', { limit: 1, window: '1s', scope: { shared: '/run/api' } });
+// @ts-expect-error a directory, or true
+new RateLimiter('api', { limit: 1, window: '1s', scope: { shared: false } });
+// @ts-expect-error no such way
+new RateLimiter('api', { limit: 1, window: '1s', scope: { shared: true, onMismatch: 'ignore' } });
 // @ts-expect-error keys are strings
 limiter.tryConsume(1);
 // @ts-expect-error size is read-only

@@ -125,11 +125,11 @@ function limits(snapshot) {
       numeric('Full'),
       numeric('Blocked'),
     ],
-    rows: snapshot.limiters.map(({ name, limits: all, dryRun, size, capacity, blocked }) => {
+    rows: snapshot.limiters.map(({ name, limits: all, dryRun, size, capacity, blocked, processes }) => {
       const { allowed = 0, refused: over = 0, dryRun: dry = 0 } = rates.get(name) ?? {};
       return [
         name,
-        `${all.map(quota).join(', ')}${dryRun ? ' (dry run)' : ''}`,
+        `${all.map(quota).join(', ')}${dryRun ? ' (dry run)' : ''}${sharedBy(processes)}`,
         rate(allowed),
         refusals(over + dry),
         count(size),
@@ -139,6 +139,12 @@ function limits(snapshot) {
     }),
     empty: 'There is no limiter.',
   };
+}
+
+/** Of a limiter of the machine: its counts are those of all of its processes. */
+function sharedBy(processes) {
+  if (processes === undefined) return '';
+  return ` (${processes} ${processes === 1 ? 'process' : 'processes'})`;
 }
 
 function events({ notes, at }) {

@@ -1,7 +1,7 @@
 'use strict';
 
 const { SluiceError, invalidOption } = require('../runtime/errors');
-const { kAcquire, kIsAwaited } = require('../rate-limiter/symbols');
+const { kAcquire, kSharedBy } = require('../rate-limiter/symbols');
 const { clientGone } = require('./client-gone');
 
 /**
@@ -13,8 +13,9 @@ function waitOf({ limiter, limit }, wait) {
   if (limit !== undefined) {
     throw invalidOption('wait', wait, 'a rateLimit whose limit is a number: a line has one limit for all');
   }
-  if (limiter[kIsAwaited]) {
-    const message = `wait: the limiter ${JSON.stringify(limiter.name)} has the scope { redis }, where no request waits`;
+  const scope = limiter[kSharedBy];
+  if (scope !== undefined) {
+    const message = `wait: the limiter ${JSON.stringify(limiter.name)} has the scope ${scope}, where no request waits`;
     throw new SluiceError('UNSUPPORTED', `${message}; accepted: a limiter of scope "process"`);
   }
   return wait;

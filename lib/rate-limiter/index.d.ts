@@ -1,4 +1,11 @@
-import type { Duration, OnMismatch, QuotaOptions } from '../runtime';
+import type {
+  DestroyOptions,
+  Duration,
+  MachineScope,
+  MachineStats,
+  OnMismatch,
+  QuotaOptions,
+} from '../runtime';
 
 /** How a limit counts. {@link GcraLimit} and {@link WindowLimit} say what each admits. */
 export type Algorithm = 'gcra' | 'fixed-window' | 'sliding-window';
@@ -139,13 +146,13 @@ export interface FleetScope {
 }
 
 /** Which threads share a limiter. */
-export type LimiterScope = 'process' | FleetScope;
+export type LimiterScope = 'process' | MachineScope | FleetScope;
 
 /** What {@link RateLimiter} takes: one limit or several, and the size of its table. */
 export type RateLimiterOptions = (SingleLimitOptions | SeveralLimitsOptions) & {
   /**
    * Keys that the table is sized for, an integer from 1 to 2³². A key that has its full quota needs no slot.
-   * @default 1_000_000
+   * @default 1_000_000, or 100_000 with the scope of the machine: all of its memory is then reserved at once
    */
   maxKeys?: number;
   /**
@@ -167,7 +174,8 @@ export type RateLimiterOptions = (SingleLimitOptions | SeveralLimitsOptions) & {
    */
   maxWaiting?: number;
   /**
-   * Which threads share the limiter: all threads of this process, or of every process that uses one Redis server.
+   * Which threads share the limiter: all threads of this process, of every process of this machine that names one
+   * directory, or of every process that uses one Redis server.
    * Fixed at creation.
    * @default 'process'
    */
@@ -314,6 +322,15 @@ export interface RateLimiterStats {
   capacity: number;
   /** With a scope of the fleet only. `size` and what follows it above are of the count that `onError: 'local'` uses. */
   fleet?: FleetStats;
+  /**
+   * With the scope of the machine only: processes that share the limiter now. The counts above are sums over all
+   * processes since the file was made, `waiting` and `waited` aside.
+   */
+  processes?: number;
+  /** With the scope of the machine only: processes that were found to have ended, since the file was made. */
+  deaths?: number;
+  /** With the scope of the machine only: the file, and which processes are attached. */
+  machine?: MachineStats;
 }
 
 /** A key of one limiter, hashed once: for a key that is used often. It owns nothing and needs no closing. */
@@ -344,8 +361,13 @@ export class RateLimiter {
    */
   constructor(name: string, options?: RateLimiterOptions);
 
-  /** Ends the limiter in all threads; false when there was none. Its name is free again. */
-  static destroy(name: string): boolean;
+  /**
+   * Ends the limiter in all threads of this process; false when there was none. Its name is free again. Where processes
+   * share it, the others go on, and the last one to end it removes its file; with `everywhere` it ends in all of them.
+   *
+   * @throws {SluiceError} `INVALID_NAME`, `INVALID_OPTION`.
+   */
+  static destroy(name: string, options?: DestroyOptions): boolean;
 
   readonly name: string;
 

@@ -4,7 +4,8 @@ const { throwIfAborted } = require('../runtime/abort-listeners');
 const { DECISION, DONE, LIMITER_CALL, MIDDLEWARE, REFUSED, WAIT_ANSWER } = require('../runtime/layouts');
 const { handlesOf, integers, isAdmitted, native, numbers } = require('../runtime/native');
 const { openNamed } = require('../runtime/on-mismatch');
-const { checkName, parseDuration } = require('../runtime/schema');
+const { boolean, checkName, checkOptions, parseDuration } = require('../runtime/schema');
+const { withMachine } = require('../runtime/shared-scope');
 const { leaveCost } = require('./cost');
 const { readDecision } = require('./decision');
 const { openFleet } = require('./fleet');
@@ -25,6 +26,7 @@ const {
   kPolicies,
   kPolicyNames,
   kReceipt,
+  kSharedBy,
   kUndo,
   kWaited,
 } = require('./symbols');
@@ -36,6 +38,7 @@ const { acquire, acquireForMiddleware, consume, decide, decideByLimit, decideHel
   native;
 const AFTER_RECEIPT = MORE_AFTER + MIDDLEWARE.LENGTH;
 const NO_GUARD = -1;
+const DESTROY = { everywhere: boolean };
 
 /** Whether a call that is not to wait counts as refused: middleware asks once more, for the decision. */
 const COUNTED = 1;
@@ -65,7 +68,8 @@ class RateLimiter {
     checkName('RateLimiter', name);
     this.#name = name;
     const checked = options === undefined ? undefined : creationOptions(name, options);
-    const open = (reconfigures) => native.openRateLimiter(name, nativeOptions(checked), reconfigures);
+    const open = (reconfigures) =>
+      native.openRateLimiter(name, nativeOptions(checked), reconfigures, checked?.scope?.machine);
     this.#own = openNamed('RateLimiter', name, options, open);
     collected.register(this, this.#own);
     this.#fleet = openFleet(name, this.#own, checked?.scope, options === undefined);
@@ -73,10 +77,11 @@ class RateLimiter {
     this.#readPolicyNames(native.rateLimiterGeneration(this.#own));
   }
 
-  static destroy(name) {
+  static destroy(name, options = {}) {
     checkName('RateLimiter', name);
+    const { everywhere = false } = checkOptions('destroy', options, DESTROY);
     native.destroyFleet(name);
-    return native.destroyRateLimiter(name);
+    return native.destroyRateLimiter(name, everywhere);
   }
 
   get name() {
@@ -189,13 +194,19 @@ class RateLimiter {
   }
 
   stats() {
-    const stats = native.rateLimiterStats(this.#own);
+    const stats = withMachine(native.rateLimiterStats(this.#own));
     return this.#fleet === null ? stats : this.#fleet.stats(stats);
   }
 
   /** Whether a server keeps the counts, so that `kDecide` and `kUndo` return promises. */
   get [kIsAwaited]() {
     return this.#fleet !== null;
+  }
+
+  /** The scope, where lines of waiting calls are not kept. Handles of limiters that processes share are negative. */
+  get [kSharedBy]() {
+    if (this.#fleet !== null) return '{ redis }';
+    return this.#own < 0 ? '{ shared }' : undefined;
   }
 
   /** As `kDecide`, by the server. */

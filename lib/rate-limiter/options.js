@@ -12,6 +12,9 @@ const { name: _, ...SINGLE } = LIMIT;
 const SCHEMA = { ...SINGLE, ...schemaOf('RateLimiter', { limits: listOfLimits, scope: scopeOption }) };
 const CREATION = { ...SCHEMA, onMismatch };
 
+/** Keys that the table is sized for where processes share it: all of its memory is reserved when it is made. */
+const SHARED_MAX_KEYS = 100_000;
+
 /** @type {[string, number][]} */
 const UNITS = [
   ['d', 86_400_000],
@@ -25,6 +28,7 @@ const UNITS = [
 function creationOptions(name, options) {
   const checked = checkOptions('RateLimiter', options, CREATION);
   checkScope('RateLimiter', checked);
+  if (checked.scope?.machine !== undefined) checked.maxKeys ??= SHARED_MAX_KEYS;
   if (checked.limits !== undefined) return withNamedLimits('RateLimiter', checked);
   requireOptions('RateLimiter', checked, requiredOf('Quota'));
   return owned(checked, { limits: [owned(checked, { name })] });

@@ -13,6 +13,8 @@ module.exports = {
   /** As `kDecide`, a promise, where `kIsAwaited` says that a server keeps the counts. */
   kDecideAwaited: Symbol('sluice.decideAwaited'),
   kIsAwaited: Symbol('sluice.isAwaited'),
+  /** What a limiter is shared by beyond its process, as messages name the scope; undefined for nothing. */
+  kSharedBy: Symbol('sluice.sharedBy'),
   /** The policies in force. */
   kPolicies: Symbol('sluice.policies'),
   /** The names of the policies that decided the last call. */

@@ -66,5 +66,40 @@ export interface QuotaOptions {
   burst?: number;
 }
 
+/** Every process of this machine that names the same directory shares the state, through a file in memory. Linux only. */
+export interface MachineScope {
+  /**
+   * The directory of the files: one in memory (tmpfs) that belongs to this user and that no other may write. It is made
+   * where it is missing. `true` is `/dev/shm/sluice-<uid>`.
+   */
+  shared: string | true;
+  /**
+   * What a process does whose options differ from those of processes that are attached: `CONFIG_MISMATCH`, or its options
+   * come into force in all of them (`'reconfigure'`, for rolling deploys). An option that is fixed at creation remains
+   * `CONFIG_MISMATCH`. Where no process is attached, the file is replaced.
+   * @default 'error'
+   */
+  onMismatch?: OnMismatch;
+}
+
+/** The file of an instance that processes share. */
+export interface MachineStats {
+  /** Its path. */
+  file: string;
+  /** The processes that are attached: their ids, as each knows its own, and since when, in UTC milliseconds. */
+  attached: { pid: number; since: number }[];
+  /**
+   * What is wrong with the file, null where nothing is: it was removed or replaced, so that processes which start later
+   * share another one.
+   */
+  trouble: string | null;
+}
+
+/** What `destroy` takes, of an instance that processes may share. */
+export interface DestroyOptions {
+  /** Ends the instance in all processes that share it: their calls throw `CLOSED`. @default false */
+  everywhere?: boolean;
+}
+
 // biome-ignore lint/complexity/noUselessEmptyExport: without it, declarations that are not marked are exported too
 export {};

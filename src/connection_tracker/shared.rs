@@ -13,7 +13,9 @@ use crate::runtime::{error, instances};
 static SHARED_TRACKERS: Instances<SharedTracker> = Instances::new();
 
 /// The instances, for what is done to all of a process.
-pub(super) const STATE: &dyn sluice_core::Component = &SHARED_TRACKERS;
+pub(super) fn state() -> &'static dyn sluice_core::Component {
+    &SHARED_TRACKERS
+}
 
 /// The tracker of this name; `None` where there is none, or a test has reset it.
 pub(super) fn attach(name: &str) -> Option<Arc<ConnectionTracker>> {
@@ -59,7 +61,7 @@ pub(super) fn has(name: &str) -> bool {
 
 /// The names of those that a test has not reset.
 pub(super) fn names() -> Vec<String> {
-    let (_, names) = STATE.names().unwrap_or_default();
+    let (_, names) = state().names().unwrap_or_default();
     names.into_iter().filter(|name| has(name)).collect()
 }
 

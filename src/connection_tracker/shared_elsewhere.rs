@@ -9,7 +9,9 @@ use crate::client_key::Stateless;
 use crate::machine::{NativeMachineStats, NativeSharedScope};
 use crate::runtime::error;
 
-pub(super) const STATE: &dyn sluice_core::Component = &Stateless;
+pub(super) fn state() -> &'static dyn sluice_core::Component {
+    &Stateless
+}
 
 pub(super) fn attach(_: &str) -> Option<Arc<ConnectionTracker>> {
     None

@@ -91,7 +91,7 @@ pub fn describe_scope(env: Env, scope: NativeScope) -> Result<String> {
 
 /// Opens the counts in the fleet of a limiter of this process; the handle is this thread's.
 #[napi]
-pub fn open_fleet(env: Env, name: String, limiter: u32, scope: NativeScope) -> Result<u32> {
+pub fn open_fleet(env: Env, name: String, limiter: i32, scope: NativeScope) -> Result<u32> {
     let options = error::check(&env, scope.try_into())?;
     let config = FleetConfig { options, local: rate_limiter::limiter(limiter)? };
     let fleet = instances::open(&env, &FLEETS, &name, Some(config), None)?;

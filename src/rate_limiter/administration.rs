@@ -5,9 +5,11 @@ use napi::sys;
 use napi_derive::napi;
 use sluice_core::RateLimiter;
 use sluice_core::runtime::clock;
+use sluice_core::runtime::key_hash::KeyHash;
 
 use super::crossing::receipt;
-use super::limiter;
+use super::{limiter, shared};
+use crate::machine::NativeMachineStats;
 use crate::runtime::error;
 use crate::runtime::numbers::{double, from_whole_ms};
 use crate::runtime::raw::{Call, Exports};
@@ -26,16 +28,19 @@ pub struct NativeRateLimiterStats {
     pub waited: f64,
     pub size: f64,
     pub capacity: f64,
+    /// Where processes share the limiter.
+    pub machine: Option<NativeMachineStats>,
 }
 
 #[napi]
-pub fn clear_rate_limiter(env: Env, handle: u32) -> Result<()> {
-    error::check(&env, limiter(handle)?.clear(clock::now()))
+pub fn clear_rate_limiter(env: Env, handle: i32) -> Result<()> {
+    error::check(&env, limiter(handle)?.clear(now_of(handle)?))
 }
 
 #[napi]
-pub fn rate_limiter_stats(env: Env, handle: u32) -> Result<NativeRateLimiterStats> {
-    let stats = error::check(&env, limiter(handle)?.stats(clock::now()))?;
+pub fn rate_limiter_stats(env: Env, handle: i32) -> Result<NativeRateLimiterStats> {
+    let machine = shared::by_handle(handle)?.map(|attachment| shared::stats(&attachment));
+    let stats = error::check(&env, limiter(handle)?.stats(now_of(handle)?))?;
     Ok(NativeRateLimiterStats {
         allowed: double(stats.allowed),
         refused: double(stats.refused),
@@ -48,7 +53,13 @@ pub fn rate_limiter_stats(env: Env, handle: u32) -> Result<NativeRateLimiterStat
         waited: double(stats.waited),
         size: double(stats.size),
         capacity: double(stats.capacity),
+        machine,
     })
+}
+
+/// The time that the limiter decides by.
+fn now_of(handle: i32) -> Result<u64> {
+    Ok(shared::by_handle(handle)?.map_or_else(clock::now, |attachment| shared::now(&attachment)))
 }
 
 pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
@@ -59,16 +70,22 @@ pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("reset(handle: number, key: string): 0 | 1", reset)
 }
 
-/// Runs `body` on the limiter of argument 0.
-fn with_limiter<const N: usize, R>(
+/// Runs `body` on the limiter of argument 0, with the key of argument 1 and the time.
+fn with_key<const N: usize, R>(
     call: &Call<'_, N>,
-    body: impl FnOnce(&RateLimiter) -> sluice_core::Result<R>,
+    body: impl FnOnce(&RateLimiter, KeyHash, u64) -> sluice_core::Result<R>,
 ) -> Result<R> {
-    let result = {
+    let handle = call.u32(0)?.cast_signed();
+    let result = if let Some(attachment) = shared::by_handle(handle)? {
+        let key = call.key_by(1, shared::hasher(&attachment))?;
+        let key = key.ok_or_else(|| error::invalid_key(call.env, call.args[1]))?;
+        body(shared::limiter(&attachment), key, shared::now(&attachment))
+    } else {
+        let (key, now) = (call.key(1)?, clock::now());
         let mut limiters = call.port.thread().limiters.borrow_mut();
-        let local = limiters.get_mut(call.u32(0)?)?;
+        let local = limiters.at(handle)?;
         local.follow();
-        body(local.limiter())
+        body(local.limiter(), key, now)
     };
     call.check(result)
 }
@@ -76,8 +93,8 @@ fn with_limiter<const N: usize, R>(
 /// `refund(handle, key, cost)`.
 unsafe extern "C" fn refund(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
-        let (key, cost) = (call.key(1)?, call.cost(2)?);
-        with_limiter(call, |limiter| limiter.refund(key, cost, clock::now()))?;
+        let cost = call.cost(2)?;
+        with_key(call, |limiter, key, now| limiter.refund(key, cost, now))?;
         call.undefined()
     })
 }
@@ -85,8 +102,8 @@ unsafe extern "C" fn refund(env: sys::napi_env, info: sys::napi_callback_info) -
 /// `undoCharge(handle, key, cost)`: takes back the charge whose receipt is among the numbers.
 unsafe extern "C" fn undo_charge(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
-        let (key, cost, receipt) = (call.key(1)?, call.cost(2)?, receipt(call));
-        with_limiter(call, |limiter| limiter.undo(key, cost, &receipt, clock::now()))?;
+        let (cost, receipt) = (call.cost(2)?, receipt(call));
+        with_key(call, |limiter, key, now| limiter.undo(key, cost, &receipt, now))?;
         call.undefined()
     })
 }
@@ -94,8 +111,8 @@ unsafe extern "C" fn undo_charge(env: sys::napi_env, info: sys::napi_callback_in
 /// `penalize(handle, key, cost)`.
 unsafe extern "C" fn penalize(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
-        let (key, cost) = (call.key(1)?, call.cost(2)?);
-        with_limiter(call, |limiter| limiter.penalize(key, cost, clock::now()))?;
+        let cost = call.cost(2)?;
+        with_key(call, |limiter, key, now| limiter.penalize(key, cost, now))?;
         call.undefined()
     })
 }
@@ -103,9 +120,8 @@ unsafe extern "C" fn penalize(env: sys::napi_env, info: sys::napi_callback_info)
 /// `block(handle, key, durationMs)`: 1 when it is kept.
 unsafe extern "C" fn block(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
-        let (key, duration_ms) = (call.key(1)?, call.f64(2)?);
-        let duration = from_whole_ms(duration_ms);
-        let kept = with_limiter(call, |limiter| limiter.block(key, duration, clock::now()))?;
+        let duration = from_whole_ms(call.f64(2)?);
+        let kept = with_key(call, |limiter, key, now| limiter.block(key, duration, now))?;
         call.int(i32::from(kept))
     })
 }
@@ -113,8 +129,7 @@ unsafe extern "C" fn block(env: sys::napi_env, info: sys::napi_callback_info) ->
 /// `reset(handle, key)`: 1 when there was state or a block to remove.
 unsafe extern "C" fn reset(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
-        let key = call.key(1)?;
-        let removed = with_limiter(call, |limiter| limiter.reset(key, clock::now()))?;
+        let removed = with_key(call, |limiter, key, now| limiter.reset(key, now))?;
         call.int(i32::from(removed))
     })
 }

@@ -4,7 +4,8 @@ use napi::bindgen_prelude::Result;
 use napi::sys;
 use sluice_core::runtime::clock;
 
-use super::crossing::{leave_decision, left_key, parts_of, with_limiter};
+use super::crossing::{is_elsewhere, leave_decision, left_key, parts_of, with_limiter};
+use super::elsewhere;
 use super::layouts::HashedKey;
 use crate::runtime::raw::{Admission, Call, DONE, Exports};
 
@@ -18,7 +19,8 @@ pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
 /// `hashKey(key)`: leaves the key's hash.
 unsafe extern "C" fn hash_key(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::quick(env, info, |call| {
-        let hash = parts_of(call.key(0)?);
+        let key = if is_elsewhere(call) { elsewhere::hash(call)? } else { call.key(0)? };
+        let hash = parts_of(key);
         Ok(HashedKey { answer: DONE, unused: 0, hash })
     })
 }
@@ -29,6 +31,9 @@ unsafe extern "C" fn try_consume_hashed(
     info: sys::napi_callback_info,
 ) -> sys::napi_value {
     Call::<0>::quick(env, info, |call| {
+        if is_elsewhere(call) {
+            return elsewhere::try_consume_hashed(call);
+        }
         let key = left_key(call);
         with_limiter(call, |local, cost| local.try_consume(key, cost, clock::now()), Admission::from)
     })
@@ -37,6 +42,9 @@ unsafe extern "C" fn try_consume_hashed(
 /// `consumeHashed()`.
 unsafe extern "C" fn consume_hashed(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<0>::quick(env, info, |call| {
+        if is_elsewhere(call) {
+            return elsewhere::consume_hashed(call);
+        }
         let key = left_key(call);
         with_limiter(
             call,
@@ -49,6 +57,9 @@ unsafe extern "C" fn consume_hashed(env: sys::napi_env, info: sys::napi_callback
 /// `peekHashed()`.
 unsafe extern "C" fn peek_hashed(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<0>::quick(env, info, |call| {
+        if is_elsewhere(call) {
+            return elsewhere::peek_hashed(call);
+        }
         let key = left_key(call);
         with_limiter(
             call,

@@ -2,18 +2,18 @@
 
 use napi::bindgen_prelude::Result;
 use napi::sys;
+use sluice_core::LocalHandle;
 use sluice_core::observation::Reason;
 use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::KeyHash;
-use sluice_core::{Decision, LocalHandle};
 
-use super::crossing::{leave_decision, leave_for_middleware, with_limiter, with_limiter_or};
+use super::crossing::{is_elsewhere, leave_decision, leave_observed, with_limiter};
+use super::elsewhere;
 use super::layouts::{LimiterCall, SeveralAnswers};
 use super::observed::{Began, reason};
-use crate::fleet;
 use crate::observation::OBSERVATION;
 use crate::runtime::numbers::integer;
-use crate::runtime::raw::{Admission, Call, DONE, Exports, KEYS_AT_ONCE, Left};
+use crate::runtime::raw::{Admission, Call, DONE, Exports, KEYS_AT_ONCE};
 
 pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("tryConsume(key: string): void", try_consume)?;
@@ -27,12 +27,14 @@ pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
 /// `tryConsume(key)`: whether the call is admitted.
 unsafe extern "C" fn try_consume(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::quick(env, info, |call| {
+        if is_elsewhere(call) {
+            return elsewhere::try_consume(call);
+        }
         let key = call.key(0)?;
         if OBSERVATION.is_on() {
             return try_consume_observed(call, key);
         }
-        let consume = |local: &mut LocalHandle, cost| local.try_consume(key, cost, clock::now());
-        with_limiter_or(call, consume, Admission::from, || fleet::try_consume_held(call, key))
+        with_limiter(call, |local, cost| local.try_consume(key, cost, clock::now()), Admission::from)
     })
 }
 
@@ -52,7 +54,7 @@ fn try_consume_observed(call: &Call<'_, 1>, key: KeyHash) -> Result<Admission> {
         began.end(call, || reason);
         Admission::from(reason != Reason::Quota)
     };
-    with_limiter_or(call, consume, answer, || fleet::try_consume_held(call, key))
+    with_limiter(call, consume, answer)
 }
 
 /// `tryConsumeSeveral(...keys)`: `tryConsume` for each of the keys, of which there are as many as JavaScript left. Keys
@@ -62,6 +64,9 @@ unsafe extern "C" fn try_consume_several(
     info: sys::napi_callback_info,
 ) -> sys::napi_value {
     Call::<KEYS_AT_ONCE>::quick(env, info, |call| {
+        if is_elsewhere(call) {
+            return elsewhere::try_consume_several(call);
+        }
         let LimiterCall { keys, .. } = call.port.read();
         let mut hashes = [KeyHash::from_halves(0, 0); KEYS_AT_ONCE];
         let keys = call.first_keys(keys, &mut hashes)?;
@@ -78,16 +83,18 @@ unsafe extern "C" fn try_consume_several(
 /// `consume(key)`: as `tryConsume`, with the decision.
 unsafe extern "C" fn consume(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::quick(env, info, |call| {
+        if is_elsewhere(call) {
+            return elsewhere::consume(call);
+        }
         let key = call.key(0)?;
         let began = Began::now();
-        with_limiter_or(
+        with_limiter(
             call,
             |local, cost| local.consume(key, cost, clock::now()),
             |decision| {
                 began.end(call, || reason(&decision));
                 leave_decision(call, &decision)
             },
-            || fleet::consume_held(call, key),
         )
     })
 }
@@ -95,6 +102,9 @@ unsafe extern "C" fn consume(env: sys::napi_env, info: sys::napi_callback_info) 
 /// `decide(key)`: as `consume`, with what middleware asks for besides.
 unsafe extern "C" fn decide(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::quick(env, info, |call| {
+        if is_elsewhere(call) {
+            return elsewhere::decide(call);
+        }
         let (key, began) = (call.key(0)?, Began::now());
         let consume = |local: &mut LocalHandle, cost| local.consume(key, cost, clock::now());
         with_limiter(call, consume, |decision| leave_observed(call, began, &decision))?
@@ -104,6 +114,9 @@ unsafe extern "C" fn decide(env: sys::napi_env, info: sys::napi_callback_info) -
 /// `decideByLimit(key, limit)`: as `decide`, with another limit for this call.
 unsafe extern "C" fn decide_by_limit(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::quick(env, info, |call| {
+        if is_elsewhere(call) {
+            return elsewhere::decide_by_limit(call);
+        }
         let (key, limit) = (call.key(0)?, integer(call.f64(1)?));
         let began = Began::now();
         let consume =
@@ -112,16 +125,12 @@ unsafe extern "C" fn decide_by_limit(env: sys::napi_env, info: sys::napi_callbac
     })
 }
 
-/// As `leave_for_middleware`, of a call that may be seen.
-#[inline(always)]
-fn leave_observed<const N: usize>(call: &Call<'_, N>, began: Began, decision: &Decision) -> Result<Left> {
-    began.end(call, || reason(decision));
-    leave_for_middleware(call, decision)
-}
-
 /// `peek(key)`: the decision for a call of cost 1, without charging.
 unsafe extern "C" fn peek(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::quick(env, info, |call| {
+        if is_elsewhere(call) {
+            return elsewhere::peek(call);
+        }
         let key = call.key(0)?;
         with_limiter(
             call,

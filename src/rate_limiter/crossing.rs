@@ -6,10 +6,19 @@ use sluice_core::runtime::key_hash::KeyHash;
 use sluice_core::{Decision, GuardCounter, LocalHandle, Receipt};
 
 use super::layouts::{DecisionIntegers, DecisionNumbers, LimiterCall, LimiterCost, MiddlewareNumbers};
+use super::observed::{Began, reason};
 use crate::runtime::error::throw_core;
 use crate::runtime::numbers::{ceil_ms, double, integer, last_bits, natural, of_parts, parts};
 use crate::runtime::raw::{Admission, Call, IN_NUMBERS, Left};
 use crate::runtime::slab::no_such_handle;
+
+/// Whether the handle is of a limiter that counts elsewhere than in the memory of this process, so that the key is hashed
+/// by another hash function, or only later.
+#[inline(always)]
+pub(super) fn is_elsewhere<const N: usize>(call: &Call<'_, N>) -> bool {
+    let LimiterCall { handle, .. } = call.port.read();
+    handle < 0
+}
 
 /// Runs `body` on this thread's handle to the limiter, with the units that JavaScript left; what `answer` makes of its
 /// outcome.
@@ -19,24 +28,13 @@ pub(super) fn with_limiter<const N: usize, R, A>(
     body: impl FnOnce(&mut LocalHandle, u64) -> sluice_core::Result<R>,
     answer: impl FnOnce(R) -> A,
 ) -> Result<A> {
-    with_limiter_or(call, body, answer, || Err(no_such_handle()))
-}
-
-/// As [`with_limiter`]; `otherwise` answers where the handle is of no limiter of this process.
-#[inline(always)]
-pub(super) fn with_limiter_or<const N: usize, R, A>(
-    call: &Call<'_, N>,
-    body: impl FnOnce(&mut LocalHandle, u64) -> sluice_core::Result<R>,
-    answer: impl FnOnce(R) -> A,
-    otherwise: impl FnOnce() -> Result<A>,
-) -> Result<A> {
     let LimiterCall { handle, cost, .. } = call.port.read();
     let cost = if cost == 0 { large_cost(call) } else { natural(cost) };
     // The borrow ends before JavaScript runs again.
     let mut limiters = call.port.thread().limiters.borrow_mut();
     let Some(local) = limiters.find(handle) else {
         drop(limiters);
-        return otherwise();
+        return Err(no_such_handle());
     };
     let outcome = body(local, cost);
     drop(limiters);
@@ -143,6 +141,17 @@ pub(crate) fn leave_for_middleware<const N: usize>(call: &Call<'_, N>, decision:
         count_for_guard(call)?;
     }
     Ok(leave_decision(call, decision))
+}
+
+/// As `leave_for_middleware`, of a call that may be seen.
+#[inline(always)]
+pub(super) fn leave_observed<const N: usize>(
+    call: &Call<'_, N>,
+    began: Began,
+    decision: &Decision,
+) -> Result<Left> {
+    began.end(call, || reason(decision));
+    leave_for_middleware(call, decision)
 }
 
 /// Counts here, as a call of its own would cost more.

@@ -5,6 +5,7 @@ use sluice_core::observation::{Measured, Observed, Reason};
 use sluice_core::runtime::clock;
 
 use super::layouts::LimiterCall;
+use super::shared;
 use crate::observation::{KeyBuffer, OBSERVATION, nanos, sampled};
 use crate::runtime::raw::Call;
 
@@ -29,6 +30,12 @@ impl Began {
     pub(super) fn of_seen() -> Self {
         let is_measured = OBSERVATION.latencies.measures(Measured::Decisions);
         Self(if is_measured { nanos().max(Self::UNMEASURED + 1) } else { Self::UNMEASURED })
+    }
+
+    /// Whether the call is seen.
+    #[inline(always)]
+    pub(super) fn is_seen(self) -> bool {
+        self.0 != Self::UNSEEN
     }
 
     /// Lets the histogram and the rankings see the call, whose key is argument 0. What the rankings need is read anew, so that
@@ -78,6 +85,9 @@ fn see<const N: usize>(call: &Call<'_, N>, began: u64, reason: Reason) {
 #[inline(never)]
 fn add<const N: usize>(call: &Call<'_, N>, reason: Reason, weight: u32) {
     let LimiterCall { handle, .. } = call.port.read();
+    if let Ok(Some(attachment)) = shared::by_handle(handle) {
+        return add_as(call, shared::limiter(&attachment).name(), (reason, weight));
+    }
     let mut limiters = call.port.thread().limiters.borrow_mut();
     if let Ok(local) = limiters.at(handle) {
         add_as(call, local.limiter().name(), (reason, weight));

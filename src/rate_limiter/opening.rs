@@ -2,13 +2,19 @@
 
 use napi::bindgen_prelude::{Env, Object, Result};
 use napi_derive::napi;
+use parking_lot::Mutex;
 use sluice_core::runtime::clock;
-use sluice_core::{LimitOptions, Quota, RateLimiterConfig, RateLimiterOptions};
+use sluice_core::{
+    Instance, LimitOptions, OptionList, Quota, RateLimiter, RateLimiterConfig, RateLimiterOptions,
+};
 
-use super::{LIMITERS, limiter};
+use super::{LIMITERS, limiter, shared};
+use crate::machine::NativeSharedScope;
 use crate::runtime::numbers::{double, integer, last_bits};
 use crate::runtime::options::Given;
 use crate::runtime::{error, instances, memory, thread};
+
+static OPENING: Mutex<()> = Mutex::new(());
 
 /// So many units per so much time; checked to be integers by JavaScript.
 #[napi(object)]
@@ -39,49 +45,106 @@ impl From<&LimitOptions> for NativePolicy {
     }
 }
 
-/// Attaches to a limiter or creates it; the handle is this thread's.
+/// Attaches to a limiter or creates it; the handle is this thread's. With `scope` all processes of the machine share it.
 #[napi]
 pub fn open_rate_limiter(
     env: Env,
     name: String,
     #[napi(ts_arg_type = "object | undefined")] options: Option<Object<'_>>,
     reconfigures: Option<bool>,
-) -> Result<u32> {
+    scope: Option<NativeSharedScope>,
+) -> Result<i32> {
     let options = options.map(|options| RateLimiterOptions::read(&Given(options)));
     let config = options.map(|options| options.and_then(RateLimiterConfig::try_from));
     let config = error::check(&env, config.transpose())?;
-    let limiter = instances::open(&env, &LIMITERS, &name, config, reconfigures)?;
-    let port = thread::port_of(&env)?;
+    // Held while an instance is looked for in one place and made in another.
+    let _one_at_a_time = OPENING.lock();
+    match (config, scope) {
+        (Some(config), Some(scope)) => {
+            let existing = LIMITERS.get_if_set(&name).map(|limiter| limiter.created_with().clone());
+            error::check(&env, check_other(&name, existing, &config))?;
+            shared::open(&env, &name, scope, config, reconfigures)
+        }
+        (Some(config), None) => {
+            error::check(&env, check_other(&name, shared::options(&name), &config))?;
+            open_in_process(&env, &name, Some(config), reconfigures)
+        }
+        (None, _) => match LIMITERS.get_if_set(&name).map_or_else(|| shared::attach(&name), |_| Ok(None))? {
+            Some(handle) => Ok(handle),
+            None => open_in_process(&env, &name, None, reconfigures),
+        },
+    }
+}
+
+fn open_in_process(
+    env: &Env,
+    name: &str,
+    config: Option<RateLimiterConfig>,
+    reconfigures: Option<bool>,
+) -> Result<i32> {
+    let limiter = instances::open(env, &LIMITERS, name, config, reconfigures)?;
+    let port = thread::port_of(env)?;
     memory::report(port, limiter.memory());
-    Ok(port.thread().limiters.borrow_mut().hold(limiter))
+    Ok(port.thread().limiters.borrow_mut().hold(limiter).cast_signed())
+}
+
+/// A limiter of one name is either of the process or of the machine: an error where one of the other kind exists, which has
+/// the options `existing`.
+fn check_other(
+    name: &str,
+    existing: Option<OptionList>,
+    config: &RateLimiterConfig,
+) -> sluice_core::Result<()> {
+    let scope_in = |list: OptionList| {
+        list.into_iter().find(|(option, _)| *option == "scope").map(|(_, scope)| scope).unwrap_or_default()
+    };
+    existing.map_or(Ok(()), |existing| {
+        Err(sluice_core::Error::ConfigMismatch {
+            name: name.to_owned(),
+            option: "scope",
+            existing: scope_in(existing),
+            given: scope_in(RateLimiter::list_options(config)),
+        })
+    })
 }
 
 /// A JavaScript object that stands for the limiter was collected.
 #[napi]
-pub fn release_rate_limiter(handle: u32) -> Result<()> {
-    thread::current()?.limiters.borrow_mut().release(handle);
+pub fn release_rate_limiter(handle: i32) -> Result<()> {
+    if !shared::release(handle)? {
+        thread::current()?.limiters.borrow_mut().release(handle.cast_unsigned());
+    }
     Ok(())
 }
 
+/// Ends a limiter: in this process, or in all that share it.
 #[napi]
-pub fn destroy_rate_limiter(name: String) -> bool {
-    LIMITERS.destroy(&name)
+pub fn destroy_rate_limiter(name: String, everywhere: Option<bool>) -> bool {
+    let was_shared = shared::destroy(&name, everywhere == Some(true));
+    LIMITERS.destroy(&name) || was_shared
 }
 
 /// Replaces the given options, which JavaScript has checked, in all threads.
 #[napi]
-pub fn reconfigure_rate_limiter(env: Env, handle: u32, options: Object<'_>) -> Result<()> {
-    error::check(&env, limiter(handle)?.reconfigure_with(&Given(options), clock::read))
+pub fn reconfigure_rate_limiter(env: Env, handle: i32, options: Object<'_>) -> Result<()> {
+    match shared::by_handle(handle)? {
+        Some(attachment) => {
+            let clock = || shared::now(&attachment);
+            let limiter = shared::limiter(&attachment);
+            error::check(&env, limiter.reconfigure_with(&Given(options), clock))
+        }
+        None => error::check(&env, limiter(handle)?.reconfigure_with(&Given(options), clock::read)),
+    }
 }
 
 /// The limits in force, which another thread may have changed.
 #[napi]
-pub fn rate_limiter_policies(handle: u32) -> Result<Vec<NativePolicy>> {
+pub fn rate_limiter_policies(handle: i32) -> Result<Vec<NativePolicy>> {
     Ok(limiter(handle)?.config().options().limits.iter().map(Into::into).collect())
 }
 
 /// The generation of the options in force, raised by every `reconfigure`: its last 32 bits, as a decision has them.
 #[napi]
-pub fn rate_limiter_generation(handle: u32) -> Result<i32> {
+pub fn rate_limiter_generation(handle: i32) -> Result<i32> {
     Ok(last_bits(limiter(handle)?.config().generation()))
 }

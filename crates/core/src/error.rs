@@ -117,6 +117,14 @@ pub enum Error {
         /// What is accepted.
         accepted: &'static str,
     },
+    /// What keeps state outside of this process refuses, in its own words.
+    #[error("{message}")]
+    Elsewhere {
+        /// The stable code.
+        code: &'static str,
+        /// What is wrong, what was given, what is accepted.
+        message: String,
+    },
 }
 
 impl Error {
@@ -135,6 +143,7 @@ impl Error {
             Self::InvalidValue { .. } => "INVALID_VALUE",
             Self::DuplicateId { .. } => "DUPLICATE_ID",
             Self::Unsupported { .. } => "UNSUPPORTED",
+            Self::Elsewhere { code, .. } => code,
         }
     }
 

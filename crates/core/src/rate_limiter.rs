@@ -30,6 +30,7 @@ mod scope;
 mod shared;
 pub(crate) mod shared_config;
 mod sliding_window;
+mod stored;
 mod waits;
 
 pub use call_counter::CallCounter;

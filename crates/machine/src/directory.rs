@@ -39,9 +39,20 @@ impl Directory {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(Error::of_system(&path, "mkdir", error)),
         }
+        Self::find(&path)?.ok_or_else(|| Error::unavailable(&path, "it was removed", OWN))
+    }
+
+    /// Opens the directory; `None` where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// As of [`open`](Self::open).
+    pub fn find(path: &Path) -> Result<Option<Self>> {
+        let path = path.to_owned();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = match openat(CWD, &path, flags, Mode::empty()) {
             Ok(opened) => File::from(opened),
+            Err(Errno::NOENT) => return Ok(None),
             Err(Errno::NOTDIR | Errno::LOOP) => {
                 return Err(Error::unavailable(&path, "it is no directory, or a symbolic link", OWN));
             }
@@ -49,7 +60,7 @@ impl Directory {
         };
         let directory = Self { path, opened };
         directory.check()?;
-        Ok(directory)
+        Ok(Some(directory))
     }
 
     fn check(&self) -> Result<()> {

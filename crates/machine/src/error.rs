@@ -69,6 +69,15 @@ pub enum Error {
     Core(#[from] sluice_core::Error),
 }
 
+impl From<Error> for sluice_core::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Core(error) => error,
+            error => Self::Elsewhere { code: error.code(), message: error.to_string() },
+        }
+    }
+}
+
 impl Error {
     /// The stable code, without the common prefix.
     #[must_use]
@@ -92,6 +101,16 @@ impl Error {
     pub(crate) fn of_system(path: &Path, call: &str, error: Errno) -> Self {
         let reason = format!("{call} failed: {}", io::Error::from(error));
         Self::unavailable(path, reason, "a directory in memory (tmpfs) that belongs to this user")
+    }
+
+    /// Options that differ while processes use the file.
+    pub(crate) fn mismatch(path: &Path, option: &str, existing: &str, given: &str) -> Self {
+        Self::ConfigMismatch {
+            path: path.display().to_string(),
+            option: option.to_owned(),
+            existing: existing.to_owned(),
+            given: given.to_owned(),
+        }
     }
 
     pub(crate) fn corrupt(path: &Path, reason: impl ToString) -> Self {

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -52,6 +52,21 @@ fn fnv(bytes: &[u8]) -> u64 {
     })
 }
 
+/// Whether a process attaches to a file of these options of creation, which differ from those that it wants: the bytes of a
+/// sound file of them, or the option that forbids it.
+pub type Accepts<'a> = &'a dyn Fn(&[(String, String)]) -> std::result::Result<u64, Difference>;
+
+/// An option that differs from the one at creation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The option.
+    pub option: String,
+    /// Its value at creation.
+    pub existing: String,
+    /// Its value now.
+    pub given: String,
+}
+
 /// A file that this process is attached to: it holds the lock of a row.
 pub(crate) struct Opened {
     pub(crate) file: File,
@@ -72,13 +87,19 @@ enum Attempt {
 }
 
 /// Opens the file, which is created where there is none.
-pub(crate) fn open(directory: &Directory, wanted: &Wanted<'_>) -> Result<Opened> {
+///
+/// Where options differ and other processes are attached, `accepts` decides.
+pub(crate) fn open(
+    directory: &Directory,
+    wanted: &Wanted<'_>,
+    accepts: Option<Accepts<'_>>,
+) -> Result<Opened> {
     let name = wanted.file_name();
     let path = directory.path_of(&name);
     let boot = system::boot_id().ok_or_else(|| {
         Error::unavailable(&path, "the system does not say which boot this is", "a mounted /proc")
     })?;
-    let place = Place { directory, wanted, name: &name, path: &path, boot };
+    let place = Place { directory, wanted, accepts, name: &name, path: &path, boot };
     let mut error = Error::unavailable(&path, "it is replaced again and again", "one version of the options");
     for attempt in 0..ATTEMPTS {
         let file = match place.open()? {
@@ -102,6 +123,7 @@ pub(crate) fn open(directory: &Directory, wanted: &Wanted<'_>) -> Result<Opened>
 struct Place<'a> {
     directory: &'a Directory,
     wanted: &'a Wanted<'a>,
+    accepts: Option<Accepts<'a>>,
     name: &'a str,
     path: &'a PathBuf,
     boot: [u64; 2],
@@ -127,7 +149,8 @@ impl Place<'_> {
     fn attach(&self, file: File) -> Result<Attempt> {
         let stat = fstat(&file).map_err(self.system("fstat"))?;
         self.check_access(&stat)?;
-        let header = self.read_header(&file, &stat)?;
+        let length = u64::try_from(stat.st_size).unwrap_or(0);
+        let header = read_header(&file, self.path, length)?;
         // A row before anything is compared: a process that replaces a file makes sure that no other has one.
         let row = self.take_row(&file)?;
         let named = statat(self.directory.file(), self.name, AtFlags::SYMLINK_NOFOLLOW);
@@ -135,7 +158,12 @@ impl Place<'_> {
             return Ok(Attempt::Gone);
         }
         if let Err(error) = self.compare(&header) {
-            return self.replace(&file, error);
+            if self.replace(&file)? {
+                return Ok(Attempt::Gone);
+            }
+            if let Err(error) = self.check_accepted(&header, error) {
+                return Ok(Attempt::InUse(error));
+            }
         }
         let path = self.path.clone();
         Ok(Attempt::Attached(Opened { file, path, header, row, identity: identity(&stat) }))
@@ -151,24 +179,6 @@ impl Place<'_> {
             return Err(Error::unavailable(self.path, reason, "a file of this user that no other may open"));
         }
         Ok(())
-    }
-
-    fn read_header(&self, file: &File, stat: &Stat) -> Result<Header> {
-        let mut bytes = vec![0; LENGTH];
-        match file.read_exact_at(&mut bytes, 0) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                return Err(Error::corrupt(self.path, "it is shorter than a header"));
-            }
-            Err(error) => return Err(Error::unavailable(self.path, error, "a file that can be read")),
-        }
-        let length = u64::try_from(stat.st_size).unwrap_or(0);
-        Header::decode(&bytes, length).map_err(|refusal| match refusal {
-            Refusal::Corrupt(reason) => Error::corrupt(self.path, reason),
-            Refusal::Version(found) => {
-                Error::UnsupportedVersion { path: self.path.display().to_string(), found, accepted: VERSION }
-            }
-        })
     }
 
     fn take_row(&self, file: &File) -> Result<usize> {
@@ -193,34 +203,58 @@ impl Place<'_> {
         if header.kind != kind || header.name != name {
             return Err(Error::corrupt(self.path, format!("it holds {} {:?}", header.kind, header.name)));
         }
-        let mismatch = |option: &str, existing: &str, given: &str| Error::ConfigMismatch {
-            path: self.path.display().to_string(),
-            option: option.to_owned(),
-            existing: existing.to_owned(),
-            given: given.to_owned(),
+        let mismatch = |option: &str, existing: &str, given: &str| {
+            Err(Error::mismatch(self.path, option, existing, given))
         };
         for (index, (option, given)) in options.iter().enumerate() {
             match header.options.get(index) {
                 Some((known, existing)) if known == option && existing == given => {}
-                Some((known, existing)) if known == option => return Err(mismatch(option, existing, given)),
-                _ => return Err(mismatch(option, "none", given)),
+                Some((known, existing)) if known == option => return mismatch(option, existing, given),
+                _ => return mismatch(option, "none", given),
             }
         }
         if header.options.len() != options.len() || header.bytes != bytes {
-            return Err(mismatch("bytes", &header.bytes.to_string(), &bytes.to_string()));
+            return mismatch("bytes", &header.bytes.to_string(), &bytes.to_string());
         }
         Ok(())
     }
 
-    /// Removes the file's name, if no other process is attached.
-    fn replace(&self, file: &File, error: Error) -> Result<Attempt> {
-        if !locks::try_lock(file, 0, Processes::ROWS).unwrap_or(false) {
-            return Ok(Attempt::InUse(error));
-        }
-        // Only a process with all locks removes it, so it still has the name that was compared before.
-        unlinkat(self.directory.file(), self.name, AtFlags::empty()).map_err(self.system("unlink"))?;
-        Ok(Attempt::Gone)
+    /// Whether options that differ attach to those of processes that are attached; the error where they do not.
+    fn check_accepted(&self, header: &Header, error: Error) -> Result<()> {
+        let (Some(accepts), Error::ConfigMismatch { .. }) = (self.accepts, &error) else { return Err(error) };
+        let bytes = accepts(&header.options).map_err(|Difference { option, existing, given }| {
+            Error::mismatch(self.path, &option, &existing, &given)
+        })?;
+        if header.bytes == bytes { Ok(()) } else { Err(error) }
     }
+
+    /// Removes the file's name, if no other process is attached; whether it has.
+    fn replace(&self, file: &File) -> Result<bool> {
+        if !locks::try_lock_whole(file) {
+            return Ok(false);
+        }
+        // Only a process that has the lock of the name removes it, so it still is the one that was compared before.
+        unlinkat(self.directory.file(), self.name, AtFlags::empty()).map_err(self.system("unlink"))?;
+        Ok(true)
+    }
+}
+
+/// The header of a file of so many bytes.
+pub(crate) fn read_header(file: &File, path: &Path, length: u64) -> Result<Header> {
+    let mut bytes = vec![0; LENGTH];
+    match file.read_exact_at(&mut bytes, 0) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            return Err(Error::corrupt(path, "it is shorter than a header"));
+        }
+        Err(error) => return Err(Error::unavailable(path, error, "a file that can be read")),
+    }
+    Header::decode(&bytes, length).map_err(|refusal| match refusal {
+        Refusal::Corrupt(reason) => Error::corrupt(path, reason),
+        Refusal::Version(found) => {
+            Error::UnsupportedVersion { path: path.display().to_string(), found, accepted: VERSION }
+        }
+    })
 }
 
 pub(crate) fn identity(stat: &Stat) -> (u64, u64) {

@@ -1,16 +1,34 @@
 //! A limiter of all processes of a machine.
 
 use std::fmt;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
+use std::time::Duration;
 
-use sluice_core::{Instance, RateLimiter, RateLimiterConfig};
+use parking_lot::Mutex;
+use sluice_core::{Instance, OnMismatch, OptionList, RateLimiter, RateLimiterConfig};
 
 use crate::directory::Directory;
 use crate::error::{Error, Result};
-use crate::file::Wanted;
+use crate::file::{Difference, Wanted};
+use crate::look_after::Lookout;
 use crate::shared::Shared;
+
+/// How often a file is opened anew that was closed for all processes, and is about to be removed.
+const ATTEMPTS: u32 = 20;
+
+/// A limiter, and where it is shared.
+#[derive(Clone, Debug)]
+pub struct SharedLimiterConfig {
+    /// The directory of its file.
+    pub directory: PathBuf,
+    /// Its options.
+    pub config: RateLimiterConfig,
+    /// What becomes of other options than those of processes that are attached.
+    pub on_mismatch: OnMismatch,
+}
 
 /// A rate limit per key that all processes share which open the same name in the same directory.
 ///
@@ -20,6 +38,13 @@ pub struct SharedLimiter {
     limiter: Arc<RateLimiter>,
     shared: Arc<Shared>,
     is_repairing: Arc<AtomicBool>,
+    pub(crate) created_with: OptionList,
+    pub(crate) directory: PathBuf,
+    /// The limiter that replaced this one, after a test's reset.
+    pub(crate) successor: OnceLock<Arc<Self>>,
+    lookout: Lookout,
+    /// What was wrong with the file at the last look.
+    trouble: Mutex<Option<Error>>,
 }
 
 impl SharedLimiter {
@@ -30,19 +55,111 @@ impl SharedLimiter {
     /// Several limits; options that differ from those of processes that are attached; a file or a directory that is
     /// refused; no room for the keys.
     pub fn open(directory: &Directory, name: &str, config: RateLimiterConfig) -> Result<Self> {
-        let limits = config.options().limits.len();
-        if limits > 1 {
-            let what = format!("RateLimiter {name:?} has {limits} limits");
-            return Err(Error::Unsupported { what, accepted: "one limit, where processes share it" });
+        Self::open_with(directory, name, config, OnMismatch::Error)
+    }
+
+    /// As [`open`](Self::open). With [`OnMismatch::Reconfigure`] the options come into force in all processes, unless one
+    /// of them is fixed at creation and differs.
+    ///
+    /// # Errors
+    ///
+    /// As of [`open`](Self::open).
+    pub fn open_with(
+        directory: &Directory,
+        name: &str,
+        config: RateLimiterConfig,
+        on_mismatch: OnMismatch,
+    ) -> Result<Self> {
+        check_limits(name, &config)?;
+        for _ in 0..ATTEMPTS {
+            let opened = Self::attach(directory, name, &config, on_mismatch)?;
+            if !opened.limiter.is_closed_everywhere() {
+                return opened.take_over(config, on_mismatch);
+            }
+            // The process that closed it removes it; this one does where that was killed.
+            thread::sleep(Duration::from_millis(1));
+            opened.shared.leave(true);
         }
-        let options = RateLimiter::list_options(&config);
-        let bytes = Shared::file_bytes(RateLimiter::bytes(&config)?);
+        Err(Error::unavailable(
+            directory.path(),
+            format!("{name:?} is destroyed again and again"),
+            "one that lasts",
+        ))
+    }
+
+    fn attach(
+        directory: &Directory,
+        name: &str,
+        config: &RateLimiterConfig,
+        on_mismatch: OnMismatch,
+    ) -> Result<Self> {
+        let options = config.stored();
+        let bytes = Shared::file_bytes(RateLimiter::bytes(config)?);
         let wanted = Wanted { kind: RateLimiter::KIND, name, options: &options, bytes };
-        let shared = Arc::new(Shared::open(directory, &wanted)?);
-        let limiter = RateLimiter::shared(name, config, &shared.arena(), shared.processes())?;
-        let limiter = Self { limiter: Arc::new(limiter), shared, is_repairing: Arc::default() };
-        limiter.look_after()?;
-        Ok(limiter)
+        let accepts = |created: &[(String, String)]| check_fixed(created, config).map(|()| bytes);
+        let shared = match on_mismatch {
+            OnMismatch::Error => Shared::open(directory, &wanted)?,
+            OnMismatch::Reconfigure => Shared::open_if(directory, &wanted, Some(&accepts))?,
+        };
+        let created = RateLimiterConfig::of_stored(shared.options())
+            .ok_or_else(|| Error::corrupt(shared.path(), "its options are those of no limiter"))?;
+        let created = created.in_process_of(config);
+        let limiter = RateLimiter::shared(name, created, &shared.arena(), shared.processes())?;
+        Ok(Self {
+            limiter: Arc::new(limiter),
+            shared: Arc::new(shared),
+            is_repairing: Arc::default(),
+            created_with: RateLimiter::list_options(config),
+            directory: directory.path().to_owned(),
+            successor: OnceLock::new(),
+            lookout: Lookout::default(),
+            trouble: Mutex::default(),
+        })
+    }
+
+    /// Brings the options into force where they are to be.
+    fn take_over(self, config: RateLimiterConfig, on_mismatch: OnMismatch) -> Result<Self> {
+        self.look_after()?;
+        if on_mismatch == OnMismatch::Reconfigure && self.limiter.config().stored() != config.stored() {
+            self.reconfigure_to(config)?;
+        }
+        Ok(self)
+    }
+
+    pub(crate) fn reconfigure_to(&self, config: RateLimiterConfig) -> Result<()> {
+        Ok(self.limiter.reconfigure(config.options().clone(), || self.shared.now())?)
+    }
+
+    /// Ends the limiter in this process. Its file is removed where no other process is attached.
+    pub fn detach(&self) {
+        Instance::close(&*self.limiter);
+        self.shared.leave(false);
+    }
+
+    /// Ends the limiter in all processes, and removes its file.
+    pub fn close_everywhere(&self) {
+        let is_first = self.limiter.close_everywhere();
+        Instance::close(&*self.limiter);
+        self.shared.leave(is_first);
+    }
+
+    /// Whether it was ended in all processes.
+    #[must_use]
+    pub fn is_closed_everywhere(&self) -> bool {
+        self.limiter.is_closed_everywhere()
+    }
+
+    /// The limiter that replaced this one.
+    #[must_use]
+    pub fn successor(&self) -> Option<&Arc<Self>> {
+        self.successor.get()
+    }
+
+    pub(crate) fn succeed_by(&self, successor: Self) -> Arc<Self> {
+        let successor = Arc::clone(self.successor.get_or_init(|| Arc::new(successor)));
+        // So that handles follow at their next call.
+        self.lookout.expedite();
+        successor
     }
 
     /// The limiter. Its keys are hashed by [`Shared::hasher`], and its time is [`Shared::now`].
@@ -57,6 +174,26 @@ impl SharedLimiter {
         &self.shared
     }
 
+    /// Whether a call has to look after the other processes, or to follow a successor.
+    #[inline]
+    pub(crate) fn is_due(&self, now: u64) -> bool {
+        self.lookout.is_due(now)
+    }
+
+    /// Looks after the other processes where that was done last more than 100 ms ago.
+    pub fn look_after_if_due(&self, now: u64) {
+        if self.lookout.take(now) {
+            // What is wrong with the file is kept for the statistics: the state stays usable.
+            let _ = self.look_after();
+        }
+    }
+
+    /// What was wrong with the file when it was looked at last: it was removed or replaced.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().as_ref().map(ToString::to_string)
+    }
+
     /// Finds out which processes died, and has mended in another thread what they left. How many were found.
     ///
     /// # Errors
@@ -65,6 +202,7 @@ impl SharedLimiter {
     pub fn look_after(&self) -> Result<usize> {
         // Whatever is wrong with the file: others may still use what it holds.
         let dead = self.shared.look_after();
+        *self.trouble.lock() = dead.as_ref().err().cloned();
         if self.shared.processes().to_repair().is_needed() && !self.is_repairing.swap(true, Ordering::SeqCst)
         {
             let (limiter, shared) = (Arc::clone(&self.limiter), Arc::clone(&self.shared));
@@ -85,6 +223,32 @@ impl SharedLimiter {
     pub fn repair(&self) {
         repair(&self.limiter, &self.shared);
     }
+}
+
+fn check_limits(name: &str, config: &RateLimiterConfig) -> Result<()> {
+    let limits = config.options().limits.len();
+    if limits > 1 {
+        let what = format!("RateLimiter {name:?} has {limits} limits");
+        return Err(Error::Unsupported { what, accepted: "one limit, where processes share it" });
+    }
+    Ok(())
+}
+
+/// Whether options of creation are those of `config`, as far as they are fixed.
+fn check_fixed(
+    created: &[(String, String)],
+    config: &RateLimiterConfig,
+) -> std::result::Result<(), Difference> {
+    let existing = RateLimiterConfig::of_stored(created).map(|created| created.stored_fixed());
+    let existing = existing.unwrap_or_default();
+    for (index, (option, given)) in config.stored_fixed().into_iter().enumerate() {
+        let existing = existing.get(index).map_or("none", |(_, existing)| existing);
+        if existing != given {
+            let given = format!("{given}, which is fixed at creation");
+            return Err(Difference { option: option.to_owned(), existing: existing.to_owned(), given });
+        }
+    }
+    Ok(())
 }
 
 fn repair(limiter: &RateLimiter, shared: &Shared) {

@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
+use sluice_core::machine::Processes;
 
 /// Beyond any length of a file.
 const FIRST: i64 = 1 << 40;
@@ -17,6 +18,24 @@ pub(crate) fn try_lock(file: impl AsFd, row: usize, count: usize) -> Result<bool
         Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// The byte behind those of the rows: what removes the name of the file has its lock.
+const NAME: usize = Processes::ROWS;
+
+/// Takes the locks of all rows and of the name, or none: no other process is attached then.
+pub(crate) fn try_lock_whole(file: impl AsFd) -> bool {
+    try_lock(file, 0, NAME + 1).unwrap_or(false)
+}
+
+/// Takes the lock of the name.
+pub(crate) fn try_lock_name(file: impl AsFd) -> bool {
+    try_lock(file, NAME, 1).unwrap_or(false)
+}
+
+/// Gives back all locks that this open file description has.
+pub(crate) fn unlock_all(file: impl AsFd) -> Result<(), Errno> {
+    fcntl(file, FcntlArg::F_OFD_SETLK(&lock(libc::F_UNLCK, 0, NAME + 1))).map(drop)
 }
 
 /// Whether no other open file description has the lock of a row.
@@ -60,7 +79,8 @@ mod tests {
         assert_eq!(try_lock(&first, 0, 8), Ok(true));
         let third = open();
         assert_eq!(try_lock(&third, 7, 1), Ok(false));
-        drop(first);
+        assert_eq!(unlock_all(&first), Ok(()));
         assert_eq!((is_free(&third, 7), try_lock(&third, 7, 1)), (Ok(true), Ok(true)));
+        assert_eq!(is_free(&first, 7), Ok(false), "not those of others");
     }
 }

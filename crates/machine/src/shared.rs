@@ -3,11 +3,13 @@
 use std::fmt;
 use std::fs::File;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use parking_lot::Mutex;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, open, statat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, open, statat, unlink};
 use sluice_core::machine::{Owner, Processes};
 use sluice_core::runtime::arena::Arena;
 use sluice_core::runtime::key_hash::KeyHasher;
@@ -15,7 +17,7 @@ use sluice_core::runtime::key_hash::KeyHasher;
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::error::{Error, Result};
-use crate::file::{self, Opened, Wanted, identity};
+use crate::file::{self, Accepts, Opened, Wanted, identity};
 use crate::{header, locks};
 
 /// A file that is attached to, until it is dropped with everything that uses its state. Nothing is cleaned up then: others
@@ -29,7 +31,10 @@ pub struct Shared {
     clock: Clock,
     path: std::path::PathBuf,
     identity: (u64, u64),
+    options: Vec<(String, String)>,
     state_at: usize,
+    /// This process has given its row back.
+    has_left: AtomicBool,
 }
 
 /// A process that is attached. For people: a process says these things of itself.
@@ -59,7 +64,17 @@ impl Shared {
     ///
     /// Each that [`Error`] names, but those of a component.
     pub fn open(directory: &Directory, wanted: &Wanted<'_>) -> Result<Self> {
-        let opened = file::open(directory, wanted)?;
+        Self::open_if(directory, wanted, None)
+    }
+
+    /// As [`open`](Self::open). Where the options differ from those of creation and other processes are attached,
+    /// `accepts` decides by the options of creation whether this one attaches all the same.
+    ///
+    /// # Errors
+    ///
+    /// As of [`open`](Self::open).
+    pub fn open_if(directory: &Directory, wanted: &Wanted<'_>, accepts: Option<Accepts<'_>>) -> Result<Self> {
+        let opened = file::open(directory, wanted, accepts)?;
         check_locks(&opened)?;
         let mapping = map(&opened)?;
         let arena = Arena::in_mapping(Arc::clone(&mapping));
@@ -78,6 +93,8 @@ impl Shared {
             processes: Arc::new(processes),
             path: opened.path,
             identity: opened.identity,
+            options: opened.header.options,
+            has_left: AtomicBool::new(false),
         })
     }
 
@@ -114,6 +131,34 @@ impl Shared {
         &self.path
     }
 
+    /// The options that the file was created with.
+    #[must_use]
+    pub fn options(&self) -> &[(String, String)] {
+        &self.options
+    }
+
+    /// Ends the use of the file by this process, for which others find it dead from now on. Removes the file where no
+    /// other process is attached; with `for_all` also where one is. Only once nothing of this process uses the state.
+    pub fn leave(&self, for_all: bool) {
+        if self.has_left.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let file = self.file.lock();
+        // Where the descriptor became another file's, the locks have gone with it.
+        if !self.is_own(&file) {
+            return;
+        }
+        let may_remove = locks::try_lock_whole(&*file) || (for_all && lock_name(&file));
+        if may_remove && self.check_name().is_ok() {
+            let _ = unlink(&self.path);
+        }
+        let _ = locks::unlock_all(&*file);
+    }
+
+    fn is_own(&self, file: &File) -> bool {
+        fstat(file).is_ok_and(|stat| identity(&stat) == self.identity)
+    }
+
     /// Those that are attached and not known to be dead.
     #[must_use]
     pub fn attached(&self) -> Vec<Attached> {
@@ -130,6 +175,9 @@ impl Shared {
     /// process, and cannot be attached anew. The state stays usable.
     pub fn look_after(&self) -> Result<usize> {
         let mut file = self.file.lock();
+        if self.has_left.load(Ordering::SeqCst) {
+            return Ok(0);
+        }
         self.keep_attached(&mut file)?;
         let own = self.processes.own();
         let others = self.processes.live().filter(|owner| Some(*owner) != own);
@@ -159,7 +207,7 @@ impl Shared {
 
     /// Takes another row where this process was taken for dead, as its descriptor was closed by other code of it.
     fn keep_attached(&self, file: &mut File) -> Result<()> {
-        let is_same = fstat(&*file).is_ok_and(|stat| identity(&stat) == self.identity);
+        let is_same = self.is_own(file);
         let is_live = self.processes.own().is_some_and(|own| self.processes.is_live(own));
         if is_same && is_live {
             return Ok(());
@@ -178,6 +226,17 @@ impl Shared {
         self.processes.take(row, std::process::id(), utc_ms());
         Ok(())
     }
+}
+
+/// What removes the file at the same time has the lock for a few calls of the system.
+fn lock_name(file: &File) -> bool {
+    (0..50).any(|_| {
+        let is_locked = locks::try_lock_name(file);
+        if !is_locked {
+            thread::sleep(Duration::from_millis(1));
+        }
+        is_locked
+    })
 }
 
 /// Whether another descriptor sees the lock of the row. Emulated kernels and network drives may not show it, and then all

@@ -1,27 +1,45 @@
 //! A tracker of connections of all processes of a machine.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::thread;
+use std::time::Duration;
 
 use sluice_core::machine::Host;
 use sluice_core::runtime::key_hash::KeyHasher;
-use sluice_core::{ConnectionTracker, ConnectionTrackerConfig, Instance};
+use sluice_core::{ConnectionTracker, ConnectionTrackerConfig, Instance, OnMismatch, OptionList};
 
 use crate::directory::Directory;
-use crate::error::Result;
-use crate::file::Wanted;
+use crate::error::{Error, Result};
+use crate::file::{Difference, Wanted};
 use crate::repairs::{Repairs, repair};
 use crate::shared::Shared;
 
-/// Processes are looked after so often at most, in nanoseconds: before a connection is refused.
+/// How often a file is opened anew that was closed for all processes, and is about to be removed.
+const ATTEMPTS: u32 = 20;
+/// Before a connection is refused, processes are looked after so often at most, in nanoseconds.
 const LOOK_AFTER: u64 = 1_000_000;
+
+/// A tracker, and where it is shared.
+#[derive(Clone, Debug)]
+pub struct SharedTrackerConfig {
+    /// The directory of its file.
+    pub directory: PathBuf,
+    /// Its options.
+    pub config: ConnectionTrackerConfig,
+    /// What becomes of other options than those of processes that are attached.
+    pub on_mismatch: OnMismatch,
+}
 
 /// Connections that all processes count together which open the same name in the same directory: never more than `max`, nor
 /// than `maxPerClient` of one client. What a process holds is gone when it ends, however it ends.
 pub struct SharedTracker {
     tracker: Arc<ConnectionTracker>,
     file: Arc<TrackerFile>,
+    pub(crate) created_with: OptionList,
+    directory: PathBuf,
 }
 
 /// What the tracker asks of its file. The tracker holds it, so the file stays as long as the tracker.
@@ -40,23 +58,102 @@ impl SharedTracker {
     /// More connections than processes can share; options that differ from those of processes that are attached; a file or
     /// a directory that is refused; no room for the clients.
     pub fn open(directory: &Directory, name: &str, config: ConnectionTrackerConfig) -> Result<Self> {
-        let options = ConnectionTracker::list_options(&config);
+        Self::open_with(directory, name, config, OnMismatch::Error)
+    }
+
+    /// As [`open`](Self::open). With [`OnMismatch::Reconfigure`] the options come into force in all processes, unless one
+    /// of them is fixed at creation and differs.
+    ///
+    /// # Errors
+    ///
+    /// As of [`open`](Self::open).
+    pub fn open_with(
+        directory: &Directory,
+        name: &str,
+        config: ConnectionTrackerConfig,
+        on_mismatch: OnMismatch,
+    ) -> Result<Self> {
         let config = config.shared()?;
-        let bytes = Shared::file_bytes(ConnectionTracker::bytes(&config)?);
-        let wanted = Wanted { kind: ConnectionTracker::KIND, name, options: &options, bytes };
-        let shared = Arc::new(Shared::open(directory, &wanted)?);
+        for _ in 0..ATTEMPTS {
+            let opened = Self::attach(directory, name, &config, on_mismatch)?;
+            if !opened.is_closed_everywhere() {
+                return opened.take_over(name, config, on_mismatch);
+            }
+            // The process that closed it removes it; this one does where that was killed.
+            thread::sleep(Duration::from_millis(1));
+            opened.file.shared.leave(true);
+        }
+        let reason = format!("{name:?} is destroyed again and again");
+        Err(Error::unavailable(directory.path(), reason, "one that lasts"))
+    }
+
+    fn attach(
+        directory: &Directory,
+        name: &str,
+        config: &ConnectionTrackerConfig,
+        on_mismatch: OnMismatch,
+    ) -> Result<Self> {
+        let options = config.stored();
+        let wanted =
+            Wanted { kind: ConnectionTracker::KIND, name, options: &options, bytes: bytes_of(config)? };
+        let accepts = |created: &[(String, String)]| check_fixed(created, config);
+        let shared = match on_mismatch {
+            OnMismatch::Error => Shared::open(directory, &wanted)?,
+            OnMismatch::Reconfigure => Shared::open_if(directory, &wanted, Some(&accepts))?,
+        };
+        let created = ConnectionTrackerConfig::of_stored(shared.options())
+            .ok_or_else(|| Error::corrupt(shared.path(), "its options are those of no tracker"))?;
         let file = Arc::new(TrackerFile {
-            shared,
+            shared: Arc::new(shared),
             looked_after_at: AtomicU64::new(0),
             repairs: Repairs::default(),
             tracker: OnceLock::new(),
         });
         let (arena, host) = (file.shared.arena(), Arc::clone(&file) as Arc<dyn Host>);
-        let tracker = ConnectionTracker::shared(name, config, &arena, file.shared.processes(), &host)?;
-        let tracker = Self { tracker: Arc::new(tracker), file };
+        let tracker = ConnectionTracker::shared(name, created, &arena, file.shared.processes(), &host)?;
+        let directory = directory.path().to_owned();
+        let created_with = list_options(config, &directory);
+        let tracker = Self { tracker: Arc::new(tracker), file, created_with, directory };
         tracker.file.tracker.get_or_init(|| Arc::downgrade(&tracker.tracker));
-        tracker.look_after()?;
         Ok(tracker)
+    }
+
+    /// Brings the options into force where they are to be.
+    fn take_over(self, name: &str, config: ConnectionTrackerConfig, on_mismatch: OnMismatch) -> Result<Self> {
+        self.look_after()?;
+        if on_mismatch == OnMismatch::Reconfigure && self.tracker.config().stored() != config.stored() {
+            self.reconfigure_to(name, config)?;
+        }
+        Ok(self)
+    }
+
+    pub(crate) fn reconfigure_to(&self, name: &str, config: ConnectionTrackerConfig) -> Result<()> {
+        Instance::reconfigure(&*self.tracker, name, config.shared()?, false)?;
+        Ok(())
+    }
+
+    /// Ends the tracker in this process, which holds nothing any more. Its file is removed where no other process is
+    /// attached.
+    pub fn detach(&self) {
+        Instance::close(&*self.tracker);
+        self.file.shared.leave(false);
+    }
+
+    /// Ends the tracker in all processes, and removes its file.
+    pub fn close_everywhere(&self) {
+        let is_first = self.tracker.close_everywhere();
+        Instance::close(&*self.tracker);
+        self.file.shared.leave(is_first);
+    }
+
+    /// Whether it was ended in all processes.
+    #[must_use]
+    pub fn is_closed_everywhere(&self) -> bool {
+        self.tracker.is_closed_everywhere()
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// The tracker.
@@ -85,6 +182,50 @@ impl SharedTracker {
     pub fn repair(&self) {
         repair(&self.file.shared, || mend(&self.tracker, &self.file.shared));
     }
+}
+
+/// The options in which all threads of a process agree.
+pub(crate) fn list_options(config: &ConnectionTrackerConfig, directory: &Path) -> OptionList {
+    let mut options = ConnectionTracker::list_options(config);
+    options.push(scope(directory));
+    options
+}
+
+/// What of them is fixed at creation.
+pub(crate) fn list_fixed(config: &ConnectionTrackerConfig, directory: &Path) -> OptionList {
+    let mut options = config.stored_fixed();
+    options.push(scope(directory));
+    options
+}
+
+fn scope(directory: &Path) -> (&'static str, String) {
+    ("scope", format!("shared {directory:?}"))
+}
+
+fn bytes_of(config: &ConnectionTrackerConfig) -> Result<u64> {
+    Ok(Shared::file_bytes(ConnectionTracker::bytes(config)?))
+}
+
+/// What a file was made for stays: the bytes of a file of these options of creation.
+fn check_fixed(
+    created: &[(String, String)],
+    config: &ConnectionTrackerConfig,
+) -> std::result::Result<u64, Difference> {
+    let difference = |option: &str, existing: String, given: String| Difference {
+        option: option.to_owned(),
+        existing,
+        given: format!("{given}, which is fixed at creation"),
+    };
+    let created = ConnectionTrackerConfig::of_stored(created)
+        .ok_or_else(|| difference("options", "those of no tracker".to_owned(), "others".to_owned()))?;
+    let fixed = created.stored_fixed().into_iter().zip(config.stored_fixed());
+    for ((option, existing), (_, given)) in fixed {
+        if existing != given {
+            return Err(difference(option, existing, given));
+        }
+    }
+    let unknown = |_| difference("bytes", "unknown".to_owned(), "unknown".to_owned());
+    bytes_of(&created).map_err(unknown)
 }
 
 fn mend(tracker: &ConnectionTracker, shared: &Shared) -> bool {

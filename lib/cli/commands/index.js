@@ -2,6 +2,7 @@
 
 const act = require('./act');
 const { inspect } = require('./inspect');
+const { machine } = require('./machine');
 const { top } = require('./top');
 
 const COMMON = {
@@ -73,6 +74,23 @@ const COMMANDS = {
     arguments: 1,
     options: ACTING,
     run: act.admit,
+  },
+  machine: {
+    usage: 'sluice machine [ls|rm] [name]',
+    summary: 'Lists the state that processes of this machine share, or removes files of it.',
+    details: [
+      'ls prints each file: its size, options, how often they were replaced, clients, and which processes are attached.',
+      'rm removes files that no process is attached to: that of an instance, or all with --all.',
+    ],
+    arguments: 2,
+    options: {
+      dir: { type: 'string' },
+      all: { type: 'boolean' },
+      force: { type: 'boolean' },
+      json: COMMON.json,
+      help: COMMON.help,
+    },
+    run: machine,
   },
 };
 

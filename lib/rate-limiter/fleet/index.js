@@ -243,7 +243,7 @@ function openFleet(name, limiter, scope, isAttached) {
     const handle = native.attachFleet(name);
     return handle === undefined || handle === null ? null : new Fleet(handle, limiter);
   }
-  if (typeof scope === 'object') return new Fleet(native.openFleet(name, limiter, scope.native), limiter);
+  if (scope?.native !== undefined) return new Fleet(native.openFleet(name, limiter, scope.native), limiter);
   // A limiter that counted elsewhere before a test reset everything.
   native.destroyFleet(name);
   return null;

@@ -3,6 +3,7 @@
 const { invalidOption, SluiceError } = require('../../runtime/errors');
 const { native } = require('../../runtime/native');
 const { checkOptions, oneOf, owned, parseDuration } = require('../../runtime/schema');
+const { isSharedScope, sharedScope } = require('../../runtime/shared-scope');
 const { serverOption } = require('./server');
 
 const MOST_TIMEOUT_MS = 60_000;
@@ -10,7 +11,8 @@ const PREFIX = /^(?!.*[{}])[\x21-\x7e]{1,64}$/;
 
 const DEFAULTS = { mode: 'exact', onError: 'local', timeout: 50, prefix: 'sluice:' };
 
-const ACCEPTED = '"process", or { redis: "redis://host:port", mode?, onError?, timeout?, prefix? }';
+const ACCEPTED =
+  '"process", { shared: true | "directory", onMismatch? }, or { redis: "redis://host:port", mode?, onError?, timeout?, prefix? }';
 
 const SCOPE = {
   redis: serverOption,
@@ -21,7 +23,7 @@ const SCOPE = {
 };
 
 /**
- * `'process'`, or a scope of the fleet as native code takes it, with its `description`. No message repeats what may hold
+ * `'process'`, a scope of the machine as `sharedScope` returns it, or a scope of the fleet as native code takes it, with its `description`. No message repeats what may hold
  * a password.
  */
 function scopeOption(value, option) {
@@ -30,10 +32,7 @@ function scopeOption(value, option) {
     const given = typeof value === 'string' ? 'a string' : typeof value;
     throw new SluiceError('INVALID_OPTION', `${option} is ${given}; accepted: ${ACCEPTED}`);
   }
-  if (value.shared !== undefined) {
-    const message = `${option}.shared: a scope of all processes of a machine is not supported yet`;
-    throw new SluiceError('UNSUPPORTED', `${message}; accepted: ${ACCEPTED}`);
-  }
+  if (isSharedScope(value)) return sharedScope(value, option);
   const checked = owned(DEFAULTS, checkOptions(option, value, SCOPE));
   if (checked.redis === undefined) throw invalidOption(`${option} redis`, undefined, ACCEPTED);
   const { redis, mode, onError, timeout, prefix } = checked;
@@ -43,12 +42,19 @@ function scopeOption(value, option) {
 
 /** Refuses limits that calls cannot be decided by in this scope. */
 function checkScope(owner, { scope, limits }) {
+  if (scope?.machine !== undefined) checkShared(owner, limits);
   if (scope?.native?.mode !== 'lease' || limits === undefined || limits.length === 1) return;
   const given = `${owner} scope mode "lease" with ${limits.length} limits is not supported`;
   throw new SluiceError(
     'UNSUPPORTED',
     `${given}: units are held by one limit; accepted: one limit, or mode "exact"`,
   );
+}
+
+function checkShared(owner, limits) {
+  if (limits === undefined || limits.length === 1) return;
+  const given = `${owner} scope { shared } with ${limits.length} limits is not supported yet`;
+  throw new SluiceError('UNSUPPORTED', `${given}; accepted: one limit`);
 }
 
 function timeoutOption(value, option) {

@@ -4,7 +4,7 @@ const { throwIfAborted } = require('../../runtime/abort-listeners');
 const { DECISION, REFUSED } = require('../../runtime/layouts');
 const { integers } = require('../../runtime/native');
 const { readDecision } = require('../decision');
-const { kIsAwaited, kPolicyNames } = require('../symbols');
+const { kPolicyNames, kSharedBy } = require('../symbols');
 const { acquireOptions, notWaited } = require('./options');
 const { waitInLine } = require('./waiting-call');
 
@@ -16,7 +16,8 @@ const { ANSWER } = DECISION;
  */
 function acquireBy(limiter, options, charge, join) {
   try {
-    if (limiter[kIsAwaited]) throw notWaited('acquire', limiter.name);
+    const scope = limiter[kSharedBy];
+    if (scope !== undefined) throw notWaited('acquire', limiter.name, scope);
     const request = acquireOptions(options);
     if (request.signal !== undefined) throwIfAborted(request.signal);
     charge(request.cost);

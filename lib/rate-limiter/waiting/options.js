@@ -16,8 +16,8 @@ function acquireOptions(options) {
 }
 
 /** Lines are of one process. `what` is the method or the option that waits. */
-function notWaited(what, name) {
-  const message = `${what}: RateLimiter ${JSON.stringify(name)} has the scope { redis }, where no call waits in line`;
+function notWaited(what, name, scope) {
+  const message = `${what}: RateLimiter ${JSON.stringify(name)} has the scope ${scope}, where no call waits in line`;
   return new SluiceError(
     'UNSUPPORTED',
     `${message}; accepted: a limiter of scope "process", or consumeAsync`,

@@ -7,7 +7,7 @@ use std::slice;
 use napi::bindgen_prelude::Result;
 use napi::{check_status, sys};
 use sluice_core::client_key::AddressText;
-use sluice_core::runtime::key_hash::{self, KeyHash, SHORT};
+use sluice_core::runtime::key_hash::{self, KeyHash, KeyHasher, SHORT};
 
 use super::Call;
 use crate::runtime::error;
@@ -21,11 +21,54 @@ pub(crate) const KEYS_AT_ONCE: usize = 16;
 /// Room for the text of any address.
 const SHORT_TEXT: usize = 64;
 
+/// Which hash function keys are hashed by.
+trait Hashing: Copy {
+    fn short(self, block: &[u16; SHORT], length: usize) -> Option<KeyHash>;
+
+    fn utf16(self, units: &[u16]) -> KeyHash;
+}
+
+/// The one of the process.
+#[derive(Clone, Copy)]
+struct OfProcess;
+
+impl Hashing for OfProcess {
+    #[inline(always)]
+    fn short(self, block: &[u16; SHORT], length: usize) -> Option<KeyHash> {
+        key_hash::hash_short(block, length)
+    }
+
+    #[inline]
+    fn utf16(self, units: &[u16]) -> KeyHash {
+        key_hash::hash_utf16(units)
+    }
+}
+
+impl Hashing for &KeyHasher {
+    #[inline(always)]
+    fn short(self, block: &[u16; SHORT], length: usize) -> Option<KeyHash> {
+        KeyHasher::short(self, block, length)
+    }
+
+    #[inline]
+    fn utf16(self, units: &[u16]) -> KeyHash {
+        KeyHasher::utf16(self, units)
+    }
+}
+
 impl<const N: usize> Call<'_, N> {
     /// A key, exactly: any non-empty string of any code units.
     #[inline(always)]
     pub(crate) fn key(&self, index: usize) -> Result<KeyHash> {
-        self.key_of(self.args[index])?.ok_or_else(|| error::invalid_key(self.env, self.args[index]))
+        let key = self.key_of(self.args[index], OfProcess)?;
+        key.ok_or_else(|| error::invalid_key(self.env, self.args[index]))
+    }
+
+    /// As [`key`](Self::key), by the hash function of what is shared with other processes. `None` for what is no key: no
+    /// error is thrown, and so no JavaScript runs.
+    #[inline(always)]
+    pub(crate) fn key_by(&self, index: usize, hasher: &KeyHasher) -> Result<Option<KeyHash>> {
+        self.key_of(self.args[index], hasher)
     }
 
     /// Reads the first `count` arguments, all of them keys, into `keys`; those that it has read.
@@ -39,9 +82,25 @@ impl<const N: usize> Call<'_, N> {
         Ok(keys)
     }
 
+    /// As [`first_keys`](Self::first_keys), by the hash function of what is shared with other processes; how many it has
+    /// read.
+    pub(crate) fn first_keys_by(
+        &self,
+        count: i32,
+        keys: &mut [KeyHash; N],
+        hasher: &KeyHasher,
+    ) -> Result<Option<usize>> {
+        let count = usize::try_from(count).unwrap_or(0).min(N);
+        for (index, key) in keys[..count].iter_mut().enumerate() {
+            let Some(read) = self.key_by(index, hasher)? else { return Ok(None) };
+            *key = read;
+        }
+        Ok(Some(count))
+    }
+
     /// `None` for what is no key. Inlined, so that the hash stays in registers.
     #[inline(always)]
-    fn key_of(&self, value: sys::napi_value) -> Result<Option<KeyHash>> {
+    fn key_of(&self, value: sys::napi_value, hashing: impl Hashing) -> Result<Option<KeyHash>> {
         let mut units = [const { MaybeUninit::<u16>::uninit() }; SHORT_KEY];
         // What is hashed at once: zeros follow a short key.
         units[..SHORT].fill(MaybeUninit::new(0));
@@ -59,7 +118,7 @@ impl<const N: usize> Call<'_, N> {
         if status == sys::Status::napi_ok && (1..=SHORT).contains(&length) {
             // SAFETY: they were written above; Node wrote the text and its terminator over the first of them.
             let block = unsafe { &*units.as_ptr().cast::<[u16; SHORT]>() };
-            if let Some(hash) = key_hash::hash_short(block, length) {
+            if let Some(hash) = hashing.short(block, length) {
                 return Ok(Some(hash));
             }
         }
@@ -67,17 +126,18 @@ impl<const N: usize> Call<'_, N> {
             return Ok(None);
         }
         // SAFETY: Node wrote the first `length` units.
-        self.longer_key(value, unsafe { slice::from_raw_parts(units.as_ptr().cast(), length) }).map(Some)
+        let units = unsafe { slice::from_raw_parts(units.as_ptr().cast(), length) };
+        self.longer_key(value, units, hashing).map(Some)
     }
 
     /// A key that is not short, or not of one-byte code units. Out of line, so that what most keys need stays in registers.
     #[inline(never)]
-    fn longer_key(&self, value: sys::napi_value, units: &[u16]) -> Result<KeyHash> {
+    fn longer_key(&self, value: sys::napi_value, units: &[u16], hashing: impl Hashing) -> Result<KeyHash> {
         if units.len() == SHORT_KEY - 1 {
             // It may go on: Node cuts what does not fit.
-            return Ok(key_hash::hash_utf16(&self.long_text(value)?));
+            return Ok(hashing.utf16(&self.long_text(value)?));
         }
-        Ok(key_hash::hash_utf16(units))
+        Ok(hashing.utf16(units))
     }
 
     /// The code units of a text argument.

@@ -117,4 +117,9 @@ impl ConfigInForce {
             self.epoch.close();
         }
     }
+
+    /// Calls of all processes fail from now on. False where that was so before.
+    pub(super) fn close_everywhere(&self) -> bool {
+        self.epoch.close()
+    }
 }

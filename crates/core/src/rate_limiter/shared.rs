@@ -58,6 +58,17 @@ impl RateLimiter {
         })
     }
 
+    /// Ends the limiter for all processes that share it: their calls fail from now on. False where one has ended it before.
+    pub fn close_everywhere(&self) -> bool {
+        self.in_force.close_everywhere()
+    }
+
+    /// Whether a process has ended the limiter for all.
+    #[must_use]
+    pub fn is_closed_everywhere(&self) -> bool {
+        self.in_force.is_shared() && self.in_force.epoch().is_closed()
+    }
+
     /// Bytes that a shared limiter of this config takes in an arena.
     ///
     /// # Errors

@@ -1,0 +1,49 @@
+//! When the processes of a file are looked after: on the way of calls, and not by each of them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Nanoseconds from one look to the next.
+const EVERY: u64 = 100_000_000;
+
+/// Lets one call of a process look after the others every 100 ms.
+#[derive(Debug, Default)]
+pub struct Lookout {
+    next: AtomicU64,
+}
+
+impl Lookout {
+    /// Whether [`take`](Self::take) may succeed. One load.
+    #[inline]
+    #[must_use]
+    pub fn is_due(&self, now: u64) -> bool {
+        // Relaxed: nothing is published by it, and two threads that look at once do no harm.
+        now >= self.next.load(Ordering::Relaxed)
+    }
+
+    /// Whether the calling thread is the one to look now.
+    pub fn take(&self, now: u64) -> bool {
+        let next = self.next.load(Ordering::Relaxed);
+        let later = now.saturating_add(EVERY);
+        now >= next && self.next.compare_exchange(next, later, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Has the next call look.
+    pub fn expedite(&self) {
+        self.next.store(0, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_call_looks_every_while() {
+        let lookout = Lookout::default();
+        assert!(lookout.is_due(5) && lookout.take(5));
+        assert!(!lookout.is_due(5 + EVERY - 1) && !lookout.take(5 + EVERY - 1));
+        assert!(lookout.take(5 + EVERY) && !lookout.take(5 + EVERY));
+        lookout.expedite();
+        assert!(lookout.take(6 + EVERY));
+    }
+}
