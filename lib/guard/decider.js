@@ -1,0 +1,158 @@
+'use strict';
+
+const { isOwnRequest } = require('../dashboard/own-requests');
+const { measured, time } = require('../runtime/measured');
+const { native } = require('../runtime/native');
+const { GuardDecision } = require('./guard-decision');
+const { policyOnceFor } = require('./policy-once');
+const { priorityOf, ranksRequests } = require('./priority');
+const { markLogin } = require('./recorder');
+const { UNKNOWN } = require('./request-client');
+const { after } = require('./user-function');
+
+/**
+ * Decides on the requests of a guard by its parts: about the ban first, then the connection, the load, the rate, and the
+ * requests in progress. `request` is what the user's functions are given, `incoming` Node's request behind it.
+ */
+class Decider {
+  #admission;
+  /** null without `overload`, as the next two without their options. */
+  #overload;
+  #concurrency;
+  #cors;
+  #rates;
+  #counts;
+  /** Whether more than the rate depends on the client. */
+  #needsClient;
+  #showsPolicyOnce;
+  /** Whether a decision on the rate is completed by `concurrency`, `cors` or `policyHeader`. */
+  #completes;
+  /** Whether the guard or one of its routes has a priority, so that requests are not alike. */
+  #ranksRequests;
+
+  constructor(parts, { policyHeader, priority }) {
+    this.#admission = parts.admission;
+    this.#overload = parts.overload;
+    this.#concurrency = parts.concurrency;
+    this.#cors = parts.cors;
+    this.#rates = parts.rates;
+    this.#counts = parts.counts;
+    this.#needsClient = parts.needsClient;
+    this.#showsPolicyOnce = policyHeader !== 'always';
+    this.#completes = this.#cors !== null || this.#showsPolicyOnce || this.#concurrency !== null;
+    this.#ranksRequests = ranksRequests(priority);
+  }
+
+  /** A rule with this priority is used. */
+  ranks(priority) {
+    this.#ranksRequests ||= ranksRequests(priority);
+  }
+
+  decide(request, incoming, rule) {
+    if (isOwnRequest(incoming)) return this.#leaveAlone(incoming);
+    return measured.decisions
+      ? this.#measure(() => this.#decide(request, incoming, rule))
+      : this.#decide(request, incoming, rule);
+  }
+
+  /** The refusal of a request for its client's ban or its connection; null where its rate is to be decided. */
+  admit(incoming, rule) {
+    if (isOwnRequest(incoming)) return null;
+    const seen = this.#seeFor(incoming, rule);
+    return seen === null ? null : this.#admit(incoming, rule, seen);
+  }
+
+  /** As `admit`, also for the load of this thread. */
+  admitRequest(request, incoming, rule) {
+    if (isOwnRequest(incoming)) return null;
+    const seen = this.#seeFor(incoming, rule);
+    if (seen === null) return null;
+    return this.#admit(incoming, rule, seen) ?? this.#shed(request, incoming, rule, seen);
+  }
+
+  /** Decides on the rate of a request that was admitted. */
+  decideRate(request, incoming, rule) {
+    if (isOwnRequest(incoming)) return this.#leaveAlone(incoming);
+    const seen = this.#seeFor(incoming, rule);
+    if (seen === null) return GuardDecision.undecided('fault', UNKNOWN.client);
+    return measured.decisions
+      ? this.#measure(() => this.#decideRate(request, incoming, rule, seen))
+      : this.#decideRate(request, incoming, rule, seen);
+  }
+
+  #decide(request, incoming, rule) {
+    const seen = this.#seeFor(incoming, rule);
+    if (seen === null) return GuardDecision.undecided('fault', UNKNOWN.client);
+    const refused = this.#admit(incoming, rule, seen) ?? this.#shed(request, incoming, rule, seen);
+    return refused ?? this.#decideRate(request, incoming, rule, seen);
+  }
+
+  /** What `decide()` returns, or resolves to; adds how long that took, unless the request has waited for its moment. */
+  #measure(decide) {
+    const started = time();
+    return after(decide(), (decision) => {
+      if (!decision.hasWaited) native.addGuardDecision(this.#counts.handle, time() - started);
+      return decision;
+    });
+  }
+
+  /** A request of a dashboard is neither charged nor counted. */
+  #leaveAlone(incoming) {
+    return GuardDecision.undecided('skipped', this.#admission.clientOf(incoming));
+  }
+
+  #seeFor(incoming, rule) {
+    return this.#admission.see(incoming, rule.needsClient || this.#needsClient);
+  }
+
+  #admit(incoming, rule, seen) {
+    if (rule.login) markLogin(incoming);
+    return this.#refused(incoming, rule, seen, this.#admission.refusal(incoming, seen));
+  }
+
+  /** The refusal of a request that this thread cannot take on; null where it can. */
+  #shed(request, incoming, rule, seen) {
+    if (this.#overload === null) return null;
+    return this.#refused(incoming, rule, seen, this.#overload.refusal(request, incoming, rule, seen.client));
+  }
+
+  #refused(incoming, rule, seen, refusal) {
+    if (refusal === null) return null;
+    const refused = GuardDecision.refused({ client: seen.client, rule, refusal, decision: null });
+    return this.#complete(incoming, refused);
+  }
+
+  #decideRate(request, incoming, rule, seen) {
+    const { client, judged } = seen;
+    const priority = this.#priorityAmongBusy(request, incoming, rule);
+    const enter = (made) => this.#complete(incoming, this.#enter(made, { incoming, rule, judged }, priority));
+    if (rule.limiter !== null) {
+      const decision = this.#rates.decide(request, incoming, rule, client);
+      return this.#completes ? after(decision, enter) : decision;
+    }
+    const unlimited = GuardDecision.undecided('allowed', client);
+    if (this.#concurrency !== null) return enter(unlimited);
+    this.#counts.allowed();
+    return unlimited;
+  }
+
+  /** Asked before the request is charged, as a function may throw. `undefined` where all requests are alike. */
+  #priorityAmongBusy(request, incoming, rule) {
+    if (this.#concurrency === null || !(this.#ranksRequests || rule.isExempt)) return undefined;
+    return priorityOf(rule.priority, request, incoming);
+  }
+
+  /** Takes a place among the requests in progress; the decision that refuses the request where there is none. */
+  #enter(decision, request, priority) {
+    return this.#concurrency === null ? decision : this.#concurrency.enter(decision, request, priority);
+  }
+
+  /** The decision; a refusal can be read by the origins that `cors` allows. */
+  #complete(incoming, decision) {
+    if (this.#cors !== null) decision.refusal?.allowOrigin(this.#cors, incoming);
+    if (this.#showsPolicyOnce) decision.showPolicy(policyOnceFor(incoming));
+    return decision;
+  }
+}
+
+module.exports = { Decider };
