@@ -5,9 +5,9 @@ import http from 'node:http';
 import net from 'node:net';
 import test from 'node:test';
 import sluice from '../../index.js';
+import { manualClock, reset } from '../../lib/testing.js';
 import { filesIn, onLinux, sharedDirectory, startProcesses } from '../helpers/machine.mjs';
 import { freshName, startPeers } from '../helpers/peer.mjs';
-import { manualClock, reset } from '../../lib/testing.js';
 
 const { ConnectionTracker, createGuard } = sluice;
 const CLIENT = '203.0.113.7';
@@ -47,7 +47,10 @@ test('processes share max and maxPerClient', onLinux, async (t) => {
   held.push(tracker.tryOpen('203.0.113.8'), tracker.tryOpen('203.0.113.9'));
   assert.equal(tracker.tryOpen('203.0.113.10'), null);
   const { count, opened, closed, refused, processes, deaths, machine } = tracker.stats();
-  assert.deepEqual({ count, opened, closed, processes, deaths }, { count: 5, opened: 5, closed: 0, processes: 2, deaths: 0 });
+  assert.deepEqual(
+    { count, opened, closed, processes, deaths },
+    { count: 5, opened: 5, closed: 0, processes: 2, deaths: 0 },
+  );
   assert.deepEqual(refused, { max: 1, maxPerClient: 3, opens: 0, banned: 0 });
   assert.deepEqual(machine.attached.map(({ pid }) => pid).sort(), [process.pid, other.pid].sort());
   for (const connection of held) assert.equal(connection.close(), true);
@@ -65,7 +68,10 @@ test('ids, details and lists are of their process', onLinux, async (t) => {
   };
   tracker.tryOpen(CLIENT, { id: 'one', detail: { of: 'this' } });
   assert.deepEqual(await other.run(open, { name, options, client: CLIENT }), [{ id: 'one', of: 'other' }]);
-  assert.deepEqual(tracker.list({ client: CLIENT }).map(({ detail }) => detail.of), ['this']);
+  assert.deepEqual(
+    tracker.list({ client: CLIENT }).map(({ detail }) => detail.of),
+    ['this'],
+  );
   assert.equal(tracker.get('one').detail.of, 'this');
   assert.throws(() => tracker.tryOpen(CLIENT, { id: 'one' }), { code: 'ERR_SLUICE_DUPLICATE_ID' });
   assert.equal(tracker.close('one'), true);
@@ -124,7 +130,9 @@ test('options of another process come into force where the scope says so', onLin
   const { name, options, tracker, directory } = openTracker(t, { max: 10, maxPerClient: 1 });
   const [other] = startProcesses(t, 1);
   const more = { ...options, max: 20, maxPerClient: 2 };
-  const refused = await other.run(hold, { name, options: more, client: CLIENT, count: 1 }).catch((error) => error);
+  const refused = await other
+    .run(hold, { name, options: more, client: CLIENT, count: 1 })
+    .catch((error) => error);
   assert.equal(refused.code, 'ERR_SLUICE_CONFIG_MISMATCH');
   assert.match(refused.message, /max = 10, and processes use it; given: 20/);
   assert.ok(refused.message.includes(directory), refused.message);
@@ -162,7 +170,9 @@ test('destroy ends the tracker in this process, or everywhere', onLinux, async (
   assert.equal(await other.run(count), 2, 'what this process held is free');
   const destroy = ({ load }, name) => load().ConnectionTracker.destroy(name, { everywhere: true });
   assert.equal(await other.run(destroy, name), true);
-  const again = await another.run(({ state }) => state.tracker.tryOpen('203.0.113.7')).catch((error) => error);
+  const again = await another
+    .run(({ state }) => state.tracker.tryOpen('203.0.113.7'))
+    .catch((error) => error);
   assert.equal(again.code, 'ERR_SLUICE_CLOSED');
   assert.equal(new ConnectionTracker(name, options).count, 0, 'its name is free');
 });
@@ -188,7 +198,9 @@ test('a guard shares its connections by its scope', onLinux, async (t) => {
   await once(server, 'listening');
   t.after(() => server.close());
   const sockets = [];
-  t.after(() => sockets.forEach((socket) => socket.destroy()));
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+  });
   const connect = async (port) => {
     const socket = net.connect(port, '127.0.0.1');
     sockets.push(socket);

@@ -38,6 +38,11 @@ const caps: ConnectionTrackerOptions = {
 const tracker = new ConnectionTracker('sessions', caps);
 new ConnectionTracker('unlimited', {});
 new ConnectionTracker('tokens', { clients: 'opaque', max: 5 });
+new ConnectionTracker('machine', { max: 5, scope: { shared: true, onMismatch: 'reconfigure' } });
+// @ts-expect-error no server counts connections
+new ConnectionTracker('fleet', { max: 5, scope: { redis: 'redis://host' } });
+ConnectionTracker.destroy('machine', { everywhere: true });
+expect<Equal<ConnectionTrackerStats['processes'], number | undefined>>();
 const session = { id: 'one', detail: { user: 7, roles: ['admin'] }, onClose: () => {} };
 const connection = tracker.tryOpen('192.0.2.1', session);
 expect<Equal<typeof connection, Connection | null>>();

@@ -2,7 +2,14 @@ import type { Server, Socket } from 'node:net';
 import type { clientKey } from '../client-key';
 import type { RefusedBodyOptions } from '../guard';
 import type { RegistryValue } from '../registry';
-import type { DestroyOptions, Duration, MachineScope, MachineStats, OnMismatch, QuotaOptions } from '../runtime';
+import type {
+  DestroyOptions,
+  Duration,
+  MachineScope,
+  MachineStats,
+  OnMismatch,
+  QuotaOptions,
+} from '../runtime';
 
 /** Options of {@link ConnectionTracker}. What is left out is not limited. */
 export interface ConnectionTrackerOptions {
@@ -30,8 +37,8 @@ export interface ConnectionTrackerOptions {
   idleTimeout?: Duration;
   /**
    * What counts together: all threads of this process, or of every process of this machine that names one directory. Ids,
-   * details and lists are of their process. With the scope of the machine `max` is at most 1 000 000, and without it clients
-   * have 100 000 places at least. Another value is `UNSUPPORTED`. Fixed at creation.
+   * details and lists are of their process. With the scope of the machine `max` is at most 1 000 000, and without it there
+   * are places for about 100 000 clients. Another value is `UNSUPPORTED`. Fixed at creation.
    *
    * @default 'process'
    */

@@ -16,6 +16,7 @@ const {
 } = require('../runtime/schema');
 const { DEFAULT_REFUSED_BODY, refusedBodyOption } = require('../http/refused-body');
 const { Reputation } = require('../reputation');
+const { isSharedScope } = require('../runtime/shared-scope');
 const { SecurityMonitor } = require('../security-monitor');
 const { corsOption } = require('./cors');
 const { priorityOption } = require('./priority');
@@ -189,10 +190,11 @@ function guardOptions(owner, options = {}) {
   return checked;
 }
 
-/** A scope that would cover the rates alone is no scope of the guard. */
+/** A scope that would not cover every part is no scope of the guard. Processes of a machine share connections. */
 function checkScope(owner, { scope, connections, reputation, concurrency }) {
   if (scope === undefined || scope === 'process') return;
-  const parts = Object.entries({ connections, reputation, concurrency });
+  const others = isSharedScope(scope) ? {} : { connections };
+  const parts = Object.entries({ ...others, reputation, concurrency });
   const [part] = parts.find(([, given]) => given !== undefined && given !== false) ?? [];
   if (part === undefined) return;
   const message = `${owner} scope together with ${part}, which cannot leave the process yet`;

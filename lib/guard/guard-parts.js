@@ -1,6 +1,7 @@
 'use strict';
 
 const { owned } = require('../runtime/schema');
+const { isSharedScope } = require('../runtime/shared-scope');
 const { SecurityMonitor } = require('../security-monitor');
 const { Admission } = require('./admission');
 const { BanGate } = require('./ban-gate');
@@ -68,10 +69,15 @@ function openConcurrency({ name, concurrency, dryRun, onMismatch }, counts) {
     : new ConcurrencyGate(name, concurrency, { counts, dryRun, onMismatch });
 }
 
-function openConnections({ name, connections, trustedProxies, refusedBody, dryRun, onMismatch }) {
+function openConnections({ name, connections, trustedProxies, refusedBody, dryRun, onMismatch, scope }) {
   if (connections === false) return null;
   const own = { trustedProxies, observes: dryRun, refusedBody };
-  return new ConnectionGate(name, partOptions(connections, onMismatch), own);
+  return new ConnectionGate(name, inSharedScope(partOptions(connections, onMismatch), scope), own);
+}
+
+/** The options of a part, with the guard's scope where processes of the machine share it, unless it has its own. */
+function inSharedScope(options, scope) {
+  return typeof options === 'object' && isSharedScope(scope) ? owned({ scope }, options) : options;
 }
 
 function openBans({ name, reputation, onMismatch }, client) {

@@ -246,8 +246,9 @@ export interface GuardOptions<Request, Handler> extends Omit<RuleOptions<Request
   /** Whether to refuse nothing, but decide, charge, record and count as usual. */
   dryRun?: boolean;
   /**
-   * The scope of the guard's limiters, unless their own options name one. Decisions are then awaited: `check` returns a
-   * promise. Beyond the process `UNSUPPORTED` together with `connections` or `reputation`.
+   * The scope of the guard's limiters, unless their own options name one. With the scope of the fleet decisions are awaited:
+   * `check` returns a promise. That of the machine is the scope of `connections` too. `UNSUPPORTED` together with
+   * `reputation` or `concurrency`, and that of the fleet together with `connections`.
    *
    * @default 'process'
    */

@@ -103,20 +103,19 @@ fn what_a_process_held_is_free_when_it_ends_however_it_ends() {
 fn a_process_that_lost_its_lock_counts_its_connections_anew() {
     let directory = directory();
     let tracker = open_tracker(directory.path(), options()).expect("fit");
-    let other = open_tracker(directory.path(), options()).expect("fit");
-    let held: Vec<_> = (0..3).map(|_| connect(&tracker, CLIENT, 1).expect("room")).collect();
-    assert_eq!(count_for(&other, CLIENT), 3);
     let file = files(directory.path()).remove(0);
-    let own = std::fs::read_dir("/proc/self/fd").expect("there").filter_map(|entry| {
+    let mut own = std::fs::read_dir("/proc/self/fd").expect("there").filter_map(|entry| {
         let path = entry.expect("readable").path();
         let is_of_file = std::fs::read_link(&path).is_ok_and(|target| target == file);
         is_of_file.then(|| path.file_name()?.to_str()?.parse::<i32>().ok()).flatten()
     });
-    // The first of the two that has the lock of the first row.
-    let lowest = own.min().expect("a descriptor");
+    let descriptor = own.next().expect("open");
+    let other = open_tracker(directory.path(), options()).expect("fit");
+    let held: Vec<_> = (0..3).map(|_| connect(&tracker, CLIENT, 1).expect("room")).collect();
+    assert_eq!(count_for(&other, CLIENT), 3);
     let null = File::open("/dev/null").expect("there");
     // SAFETY: it is open. The tracker has to cope with what other code does to it.
-    let mut taken = unsafe { OwnedFd::from_raw_fd(lowest) };
+    let mut taken = unsafe { OwnedFd::from_raw_fd(descriptor) };
     rustix::io::dup2(&null, &mut taken).expect("open");
     std::mem::forget(taken);
     assert_eq!(other.look_after().expect("attached"), 1, "it is taken for dead");
@@ -149,13 +148,13 @@ fn bad_options_are_refused() {
     assert!(opened(caps(Some(MAX), Some(6))).is_ok(), "replaced, as no process uses it");
 }
 
-/// A tracker without `max` has places for 100 000 clients at least, and refuses a client that finds none.
+/// A tracker without `max` has places for about 100 000 clients, and refuses a client that finds none.
 #[test]
 fn without_a_maximum_the_table_is_the_bound() {
     let directory = directory();
     let tracker = open_tracker(directory.path(), caps(None, Some(1))).expect("fit");
     let open = fill(&tracker, addresses().take(300_000));
-    assert!((100_000..300_000).contains(&open.len()), "{}", open.len());
+    assert!((90_000..150_000).contains(&open.len()), "{}", open.len());
     assert_eq!(tracker.tracker().count(), open.len() as u64);
     open.iter().for_each(|connection| assert!(tracker.tracker().close(connection)));
     assert_eq!(tracker.tracker().count(), 0);

@@ -17,7 +17,7 @@ use std::io::{Write, stderr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use sluice_core::{ConnectionTrackerConfig, ConnectionTrackerOptions, Instance, Quota};
+use sluice_core::{ConnectionTrackerConfig, ConnectionTrackerOptions, Instance};
 use sluice_machine::SharedTracker;
 
 use support::{DIRECTORY, ROLE, directory, files};
@@ -76,14 +76,13 @@ fn attach(tracker: &SharedTracker, _: &[std::sync::Arc<sluice_core::Connection>]
     std::mem::forget(open_tracker(directory, options()).expect("fit"));
 }
 
+/// Without `opens`: the killer of limiters is for those, and the file is read after each instruction.
 fn options() -> ConnectionTrackerOptions {
-    let opens = Some(Quota { limit: 1_000, window_ms: 1_000, burst: None });
-    ConnectionTrackerOptions { opens, ..caps(Some(MAX), Some(MAX_PER_CLIENT)) }
+    caps(Some(MAX), Some(MAX_PER_CLIENT))
 }
 
 /// As options that are brought into force have them.
 fn config(options: ConnectionTrackerOptions) -> ConnectionTrackerConfig {
-    let options = ConnectionTrackerOptions { opens: self::options().opens, ..options };
     ConnectionTrackerConfig::try_from(options).and_then(ConnectionTrackerConfig::shared).expect("valid")
 }
 

@@ -30,9 +30,9 @@ const THREADS: u64 = 2;
 const KILLS: usize = 6;
 const CLIENTS: usize = 4;
 /// How often a thread opens, or tries to.
-const OPENS: usize = 3_000;
+const OPENS: usize = 10_000;
 /// Opens after which a process says that it goes on.
-const STEP: usize = 200;
+const STEP: usize = 500;
 const MAX: u64 = 5;
 const MAX_PER_CLIENT: u64 = 2;
 

@@ -39,7 +39,7 @@ impl Counts {
     pub(super) fn total(&self) -> u64 {
         match self {
             Self::OfProcess(counts) => counts.total(),
-            Self::OfMachine(counts) => counts.enter().total(),
+            Self::OfMachine(counts) => counts.look_after().enter().total(),
         }
     }
 
@@ -54,7 +54,7 @@ impl Counts {
     pub(super) fn of_client(&self, client: &str) -> u64 {
         match self {
             Self::OfProcess(counts) => counts.of_client(client),
-            Self::OfMachine(counts) => counts.enter().of_client(client),
+            Self::OfMachine(counts) => counts.look_after().enter().of_client(client),
         }
     }
 }

@@ -27,8 +27,8 @@ const IS_MODEL: bool = cfg!(any(sluice_loom, sluice_shuttle));
 const LOCKS: usize = if IS_MODEL { 1 } else { 64 };
 /// How often a connection is tried for the last place, and how often it looks each time: as long as no process stands still
 /// between two instructions, one of them gets it.
-const ATTEMPTS: usize = if IS_MODEL { 4 } else { 32 };
-const LOOKS: usize = if IS_MODEL { 6 } else { 64 };
+const ATTEMPTS: usize = if IS_MODEL { 1 } else { 32 };
+const LOOKS: usize = if IS_MODEL { 4 } else { 64 };
 /// Looks before other threads are let run.
 const QUICK_LOOKS: usize = if IS_MODEL { 0 } else { 32 };
 

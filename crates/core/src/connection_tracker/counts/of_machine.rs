@@ -40,6 +40,12 @@ impl CountsOfMachine {
         Ok(Self { holdings, host, own })
     }
 
+    /// So that what a process held is not reported long after its end.
+    pub(super) fn look_after(&self) -> &Self {
+        self.host.look_after();
+        self
+    }
+
     pub(super) fn enter(&self) -> OwnPart<'_> {
         OwnPart { counts: self, own: self.own.read() }
     }
