@@ -11,6 +11,7 @@ const FILES = {
   semaphore: './semaphore/index.mjs',
   stores: './stores/index.mjs',
   fleet: './fleet/index.mjs',
+  machine: './machine/index.mjs',
   observation: './observation/index.mjs',
   flow: './flow/index.mjs',
   overload: './overload/index.mjs',

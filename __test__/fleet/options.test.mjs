@@ -28,7 +28,7 @@ function refused(scope, code, message) {
 
 test('mistakes in a scope name what is accepted, and repeat no url', () => {
   const invalid = [
-    [url, /^RateLimiter scope is a string; accepted: "process", or/],
+    [url, /^RateLimiter scope is a string; accepted: "process", \{ shared: .*, or \{ redis: /],
     [7, /^RateLimiter scope is number/],
     [[], /RateLimiter scope is object/],
     [{}, /^RateLimiter scope redis is undefined/],

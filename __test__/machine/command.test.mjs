@@ -1,4 +1,4 @@
-// `sluice machine`: the files of shared state, and who is attached.
+// `sluice machine`: the files of shared state, and which processes are attached.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import test from 'node:test';
@@ -89,7 +89,7 @@ test('rm --all removes files of processes that have ended, and no others', onLin
     new (load().RateLimiter)('two', options);
   }, options);
   await other.kill();
-  writeFileSync(`${directory}/notes.txt`, 'not ours');
+  writeFileSync(`${directory}/notes.txt`, 'another file');
   writeFileSync(`${directory}/RateLimiter.three.0123456789abcdef.v1`, 'cut short');
   const { files } = JSON.parse((await command('ls', '--json', '--dir', directory)).stdout);
   assert.deepEqual(

@@ -30,7 +30,9 @@ function taskFor(t, limit, threads) {
   const directory = sharedDirectory(t);
   const told = `${directory}/told`;
   mkdirSync(told);
-  const options = { limit, window: '30d', maxKeys: 1000, scope: { shared: directory } };
+  // A unit of a fixed window never comes back before its end.
+  const quota = { limit, window: '30d', algorithm: 'fixed-window', maxKeys: 1000 };
+  const options = { ...quota, scope: { shared: directory } };
   return { name: freshName(), options, told, threads };
 }
 
@@ -107,8 +109,7 @@ test('a deploy that ends all processes first: other options replace what there w
 });
 
 test('a rolling deploy: the options of the newest process are in force', onLinux, async (t) => {
-  const { name, options: anyOptions } = taskFor(t, 10, 1);
-  const options = { ...anyOptions, algorithm: 'fixed-window' };
+  const { name, options } = taskFor(t, 10, 1);
   const [old, older, fresh, fresher] = startProcesses(t, 4);
   await Promise.all([old.run(open, [name, options]), older.run(open, [name, options])]);
   const later = { ...options, limit: 20, scope: { ...options.scope, onMismatch: 'reconfigure' } };

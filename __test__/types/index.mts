@@ -20,6 +20,7 @@ import {
   type LimitOptions,
   listen,
   type MachineScope,
+  type MachineStats,
   type OnMismatch,
   RateLimiter,
   type RateLimiterOptions,
@@ -84,8 +85,10 @@ const scope: LimiterScope = {
 new RateLimiter('fleet', { limit: 1, window: '1s', scope });
 const machine: MachineScope = { shared: '/dev/shm/api', onMismatch: 'reconfigure' };
 new RateLimiter('machine', { limit: 1, window: '1s', scope: machine });
-const attached: number[] | undefined = limiter.stats().machine?.attached.map(({ pid }) => pid);
-const ended: boolean = RateLimiter.destroy('machine', { everywhere: true });
+expect<Equal<ReturnType<typeof limiter.stats>['machine'], MachineStats | undefined>>();
+expect<Equal<MachineStats['attached'], { pid: number; since: number }[]>>();
+expect<Equal<ReturnType<typeof RateLimiter.destroy>, boolean>>();
+RateLimiter.destroy('machine', { everywhere: true });
 new RateLimiter('held', { limit: 1, window: '1s', scope: { redis: 'redis://host', mode: 'lease' } });
 // @ts-expect-error no such mode
 new RateLimiter('fleet', { limit: 1, window: '1s', scope: { redis: 'redis://host', mode: 'fast' } });

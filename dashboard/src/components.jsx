@@ -17,9 +17,12 @@ export function Limiters({ limiters, history, context: { ask, canAct } }) {
     nameColumn('Limiter'),
     {
       head: 'Limit',
-      cell: ({ limits, dryRun }) => (
+      cell: ({ limits, dryRun, processes }) => (
         <>
           {limits.map(quota).join(', ')} {dryRun && <Badge kind="dry">dry run</Badge>}
+          {processes !== undefined && (
+            <Badge kind="skipped">{processes === 1 ? '1 process' : `${processes} processes`}</Badge>
+          )}
         </>
       ),
     },

@@ -18,6 +18,12 @@ const LIMITER = [
   counter('sluice_limiter_waited_total', 'Calls that waited for their units and were allowed.', 'waited'),
   gauge('sluice_limiter_size', 'Clients tracked now.', 'size'),
   gauge('sluice_limiter_capacity', 'Most clients tracked at once.', 'capacity'),
+  gauge('sluice_limiter_processes', 'Processes that share a limiter of the machine.', 'processes'),
+  counter(
+    'sluice_limiter_deaths_total',
+    'Processes that shared a limiter of the machine and have ended.',
+    'deaths',
+  ),
 ];
 
 const LINK_STATES = ['idle', 'connecting', 'ready', 'away'];

@@ -1,12 +1,14 @@
 // Four worker threads, one port, one limit: requests admitted, beside the limit configured.
 //
-//   npm run demo             prints its tables, and exits with code 1 if a total is wrong
-//   npm run demo -- --keep   then keeps the server running with its dashboard, to try it with a browser and with curl
-//   npm run demo -- --fleet  three processes as three machines on one Redis server, in place of threads
+//   npm run demo               prints its tables, and exits with code 1 if a total is wrong
+//   npm run demo -- --keep     then keeps the server running with its dashboard, to try it with a browser and with curl
+//   npm run demo -- --cluster  four processes of a cluster in place of threads, one of which is killed on the way
+//   npm run demo -- --fleet    three processes as three machines on one Redis server, in place of threads
 
 import { createRequire } from 'node:module';
 import net from 'node:net';
 import { Worker } from 'node:worker_threads';
+import { demoCluster } from './cluster.mjs';
 import { demoFleet } from './fleet.mjs';
 import { keepSending, sendLoad } from './load.mjs';
 import { printTable, progressLine } from './screen.mjs';
@@ -207,5 +209,6 @@ the limit is ${LIMIT} requests per ${WINDOW} and client.
   }
 }
 
-if (process.argv.includes('--fleet')) process.exitCode = (await demoFleet()) ? 0 : 1;
+if (process.argv.includes('--cluster')) process.exitCode = (await demoCluster()) ? 0 : 1;
+else if (process.argv.includes('--fleet')) process.exitCode = (await demoFleet()) ? 0 : 1;
 else await demoThreads();

@@ -99,12 +99,12 @@ fn names(directory: &Directory) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in entries {
         let entry = entry.map_err(refused)?;
-        names.extend(entry.file_name().to_str().ok().filter(|name| is_ours(name)).map(str::to_owned));
+        names.extend(entry.file_name().to_str().ok().filter(|name| is_named_so(name)).map(str::to_owned));
     }
     Ok(names)
 }
 
-fn is_ours(name: &str) -> bool {
+fn is_named_so(name: &str) -> bool {
     let mut parts = name.rsplit('.');
     let is_version = |part: &str| part.strip_prefix('v').is_some_and(|number| number.parse::<u32>().is_ok());
     let is_hash = |part: &str| part.len() == 16 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn knows_the_names_of_its_files() {
         for name in ["RateLimiter.a.af63dc4c8601ec8c.v1", "Reputation.a.b.c.0000000000000000.v12"] {
-            assert!(is_ours(name), "{name}");
+            assert!(is_named_so(name), "{name}");
         }
         for name in [
             "notes.txt",
@@ -190,7 +190,7 @@ mod tests {
             "RateLimiter.a.af63.v1",
             "RateLimiter.a.af63dc4c8601ec8c.x1",
         ] {
-            assert!(!is_ours(name), "{name}");
+            assert!(!is_named_so(name), "{name}");
         }
     }
 }
