@@ -119,7 +119,7 @@ export declare function connectionTrackerStats(handle: number): NativeConnection
 /** Counts a socket that was refused at accept because its client is banned. */
 export declare function countBannedConnection(handle: number): void
 
-/** Open connections of one client over all threads. */
+/** Open connections of one client over all threads, and over all processes that share the tracker. */
 export declare function countConnectionsFor(handle: number, client: string): number
 
 /** Counts a TCP socket that was closed at accept because it had lost its address. */
@@ -140,8 +140,8 @@ export declare function destroyCircuitBreaker(name: string): boolean
 
 export declare function destroyClientHub(name: string): boolean
 
-/** True when there was one. */
-export declare function destroyConnectionTracker(name: string): boolean
+/** Ends a tracker: in this process, or in all that share it. True when there was one. */
+export declare function destroyConnectionTracker(name: string, everywhere?: boolean | undefined | null): boolean
 
 /** Ends the counts of a limiter; pending calls are answered. */
 export declare function destroyFleet(name: string): boolean
@@ -493,6 +493,8 @@ export interface NativeConnectionTrackerStats {
   bytesAllowed: number
   bytesRefused: number
   perThread: Record<string, number>
+  /** Where processes share the tracker. */
+  machine?: NativeMachineStats
 }
 
 /** A count and what it is of: an event or a client. */
@@ -1118,8 +1120,8 @@ export declare function openClientHub(name: string, options: object, reconfigure
 /** Opens a connection. Its detail is not given back: the caller has it. */
 export declare function openConnection(handle: number, client: string | undefined | null, request: NativeConnectionRequest): NativeOpened
 
-/** Attaches to a tracker or creates it; the handle is this thread's. */
-export declare function openConnectionTracker(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
+/** Attaches to a tracker or creates it; the handle is this thread's. With `scope` all processes of the machine share it. */
+export declare function openConnectionTracker(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null, scope?: NativeSharedScope | undefined | null): number
 
 /** Opens the counts in the fleet of a limiter of this process; the handle is this thread's. */
 export declare function openFleet(name: string, limiter: number, scope: NativeScope): number
@@ -1471,6 +1473,8 @@ export declare function countConnections(handle: number): number
 export declare function countForGuard(handle: number, counter: number, client?: string): void
 
 export declare function countForLifecycle(handle: number, what: number): void
+
+export declare function countOwnConnections(handle: number): number
 
 export declare function decide(key: string): void
 

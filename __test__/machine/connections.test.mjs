@@ -181,6 +181,7 @@ test('a guard shares its connections by its scope', onLinux, async (t) => {
   const directory = sharedDirectory(t);
   const options = { connections: { max: 2 }, rateLimit: false, scope: { shared: directory } };
   const name = freshName();
+  t.after(() => ConnectionTracker.destroy(name));
   const [other] = startProcesses(t, 1);
   const port = await other.run(
     async ({ load, require, state }, { name, options }) => {
