@@ -160,7 +160,7 @@ fn without_a_maximum_the_table_is_the_bound() {
     let directory = directory();
     let tracker = open_tracker(directory.path(), caps(None, Some(1))).expect("fit");
     let open = fill(&tracker, addresses().take(300_000));
-    assert!((90_000..150_000).contains(&open.len()), "{}", open.len());
+    assert!((70_000..150_000).contains(&open.len()), "{}", open.len());
     assert_eq!(tracker.tracker().count(), open.len() as u64);
     open.iter().for_each(|connection| assert!(tracker.tracker().close(connection)));
     assert_eq!(tracker.tracker().count(), 0);
