@@ -98,10 +98,12 @@ fn what_a_process_held_is_free_when_it_ends_however_it_ends() {
     }
 }
 
-/// Other code of the process closes the descriptor, so that others take it for dead.
+/// Other code of the process closes the descriptor. The mapping keeps the lock, so the process counts as living.
 #[test]
-fn a_process_that_lost_its_lock_counts_its_connections_anew() {
+fn a_process_whose_descriptor_was_closed_goes_on() {
     let directory = directory();
+    // A file that this process has not made has its name among the descriptors.
+    drop(open_tracker(directory.path(), options()).expect("fit"));
     let tracker = open_tracker(directory.path(), options()).expect("fit");
     let file = files(directory.path()).remove(0);
     let mut own = std::fs::read_dir("/proc/self/fd").expect("there").filter_map(|entry| {
@@ -118,8 +120,12 @@ fn a_process_that_lost_its_lock_counts_its_connections_anew() {
     let mut taken = unsafe { OwnedFd::from_raw_fd(descriptor) };
     rustix::io::dup2(&null, &mut taken).expect("open");
     std::mem::forget(taken);
-    assert_eq!(other.look_after().expect("attached"), 1, "it is taken for dead");
-    assert_eq!(count_for(&other, CLIENT), 0);
+    for _ in 0..2 {
+        assert_eq!(other.look_after().expect("attached"), 0, "it lives");
+        assert_eq!(count_for(&other, CLIENT), 3);
+        // It attaches once more.
+        assert_eq!(tracker.look_after().expect("attached"), 0);
+    }
     let more = connect(&tracker, CLIENT, 1).expect("room");
     assert_eq!((count_for(&tracker, CLIENT), count_for(&other, CLIENT)), (4, 4));
     held.iter().chain([&more]).for_each(|connection| assert!(tracker.tracker().close(connection)));
@@ -154,7 +160,7 @@ fn without_a_maximum_the_table_is_the_bound() {
     let directory = directory();
     let tracker = open_tracker(directory.path(), caps(None, Some(1))).expect("fit");
     let open = fill(&tracker, addresses().take(300_000));
-    assert!((90_000..150_000).contains(&open.len()), "{}", open.len());
+    assert!((70_000..150_000).contains(&open.len()), "{}", open.len());
     assert_eq!(tracker.tracker().count(), open.len() as u64);
     open.iter().for_each(|connection| assert!(tracker.tracker().close(connection)));
     assert_eq!(tracker.tracker().count(), 0);

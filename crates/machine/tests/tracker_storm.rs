@@ -56,7 +56,7 @@ struct Word(u64);
 impl Word {
     fn changed(self, owner: Owner, by: i64) -> Self {
         let count = self.count_of(owner).checked_add_signed(by).expect("told before");
-        Self(owner.bits() << 32 | ((self.0 >> 16 & 0xffff) + 1 & 0xffff) << 16 | count)
+        Self(owner.bits() << 32 | ((((self.0 >> 16) & 0xffff) + 1) & 0xffff) << 16 | count)
     }
 
     fn count_of(self, owner: Owner) -> u64 {

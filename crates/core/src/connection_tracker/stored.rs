@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn other_texts_are_options_of_no_tracker() {
         let read = |text: &str| ConnectionTrackerConfig::of_stored(&[(CREATION.to_owned(), text.to_owned())]);
-        let zeros = vec!["0"; WORDS].join(" ");
+        let zeros = ["0"; WORDS].join(" ");
         assert!(read(&format!("ip 64 {zeros}")).is_some());
         for text in [
             String::new(),

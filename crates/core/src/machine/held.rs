@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn nothing_overflows() {
         let own = Owner::new(0, 0);
-        let full = Held(own.bits() << OWNER_SHIFT | (1 << OWNER_SHIFT) - 1);
+        let full = Held(own.bits() << OWNER_SHIFT | ((1 << OWNER_SHIFT) - 1));
         assert_eq!(full.of(own), count(MOST_CONFIRMED, MOST_PENDING));
         for change in [Change::Raise, Change::Confirm, Change::RaiseConfirmed] {
             assert_eq!(full.changed(own, change), None);
