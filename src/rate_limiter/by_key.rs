@@ -9,7 +9,7 @@ use sluice_core::{Decision, LocalHandle};
 
 use super::crossing::{leave_decision, leave_for_middleware, with_limiter, with_limiter_or};
 use super::layouts::{LimiterCall, SeveralAnswers};
-use super::observed::{Began, reason};
+use super::observed::{Began, passes_unseen, reason, see_refused};
 use crate::fleet;
 use crate::observation::OBSERVATION;
 use crate::runtime::numbers::integer;
@@ -36,23 +36,48 @@ unsafe extern "C" fn try_consume(env: sys::napi_env, info: sys::napi_callback_in
     })
 }
 
-/// As `tryConsume`, of a call that is seen. Only in a dry run the whole decision has more to say than its answer.
-#[cold]
+/// As `tryConsume`, while the process is observed. Most calls are not looked at, and cost hardly more than one that is not
+/// observed: which these are is known before they are made, where they are admitted.
 #[inline(never)]
 fn try_consume_observed(call: &Call<'_, 1>, key: KeyHash) -> Result<Admission> {
-    let began = Began::of_seen();
-    let consume = |local: &mut LocalHandle, cost| {
-        if local.is_dry_run() {
-            return local.consume(key, cost, clock::now()).map(|decision| reason(&decision));
+    if !passes_unseen(call.port.thread()) {
+        return try_consume_seen(call, key);
+    }
+    let consume = |local: &mut LocalHandle, cost| consume_for_reason(local, key, cost);
+    let answer = |reason| {
+        if reason != Reason::Admitted {
+            see_refused(call, reason);
         }
-        let is_allowed = local.try_consume(key, cost, clock::now())?;
-        Ok(if is_allowed { Reason::Admitted } else { Reason::Quota })
+        Admission::from(reason != Reason::Quota)
     };
+    with_limiter_or(call, consume, answer, || {
+        // What decides there looks at its calls itself.
+        call.port.thread().samplers.was_not_admitted();
+        fleet::try_consume_held(call, key)
+    })
+}
+
+/// As `tryConsume`, of a call that is measured, or that the rankings see if it is admitted.
+#[cold]
+#[inline(never)]
+fn try_consume_seen(call: &Call<'_, 1>, key: KeyHash) -> Result<Admission> {
+    let began = Began::of_seen();
+    let consume = |local: &mut LocalHandle, cost| consume_for_reason(local, key, cost);
     let answer = |reason| {
         began.end(call, || reason);
         Admission::from(reason != Reason::Quota)
     };
     with_limiter_or(call, consume, answer, || fleet::try_consume_held(call, key))
+}
+
+/// What becomes of a call. Only in a dry run the whole decision has more to say than its answer.
+#[inline(always)]
+fn consume_for_reason(local: &mut LocalHandle, key: KeyHash, cost: u64) -> sluice_core::Result<Reason> {
+    if local.is_dry_run() {
+        return local.consume(key, cost, clock::now()).map(|decision| reason(&decision));
+    }
+    let is_allowed = local.try_consume(key, cost, clock::now())?;
+    Ok(if is_allowed { Reason::Admitted } else { Reason::Quota })
 }
 
 /// `tryConsumeSeveral(...keys)`: `tryConsume` for each of the keys, of which there are as many as JavaScript left. Keys
