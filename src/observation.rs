@@ -68,6 +68,19 @@ impl Default for Samplers {
     }
 }
 
+impl Samplers {
+    /// Whether a call is skipped that is taken for one that is admitted.
+    #[inline(always)]
+    pub(crate) fn passes_admitted(&self) -> bool {
+        self.admitted.skips()
+    }
+
+    /// The call that was skipped last was none of them.
+    pub(crate) fn was_not_admitted(&self) {
+        self.admitted.skip_one_more();
+    }
+}
+
 /// How many calls the current one stands for; none where it is not sampled.
 #[inline(always)]
 pub(crate) fn sampled(thread: &Thread, reason: Reason) -> Option<u32> {

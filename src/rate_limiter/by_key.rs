@@ -10,7 +10,7 @@ use sluice_core::runtime::key_hash::KeyHash;
 use super::crossing::{is_elsewhere, leave_decision, leave_observed, with_limiter};
 use super::elsewhere;
 use super::layouts::{LimiterCall, SeveralAnswers};
-use super::observed::{Began, reason};
+use super::observed::{Began, passes_unseen, reason, see_refused};
 use crate::observation::OBSERVATION;
 use crate::runtime::numbers::integer;
 use crate::runtime::raw::{Admission, Call, DONE, Exports, KEYS_AT_ONCE};
@@ -38,23 +38,44 @@ unsafe extern "C" fn try_consume(env: sys::napi_env, info: sys::napi_callback_in
     })
 }
 
-/// As `tryConsume`, of a call that is seen. Only in a dry run the whole decision has more to say than its answer.
-#[cold]
+/// As `tryConsume`, while the process is observed. Most calls are not looked at, and cost hardly more than one that is not
+/// observed: which these are is known before they are made, where they are admitted.
 #[inline(never)]
 fn try_consume_observed(call: &Call<'_, 1>, key: KeyHash) -> Result<Admission> {
-    let began = Began::of_seen();
-    let consume = |local: &mut LocalHandle, cost| {
-        if local.is_dry_run() {
-            return local.consume(key, cost, clock::now()).map(|decision| reason(&decision));
+    if !passes_unseen(call.port.thread()) {
+        return try_consume_seen(call, key);
+    }
+    let consume = |local: &mut LocalHandle, cost| consume_for_reason(local, key, cost);
+    let answer = |reason| {
+        if reason != Reason::Admitted {
+            see_refused(call, reason);
         }
-        let is_allowed = local.try_consume(key, cost, clock::now())?;
-        Ok(if is_allowed { Reason::Admitted } else { Reason::Quota })
+        Admission::from(reason != Reason::Quota)
     };
+    with_limiter(call, consume, answer)
+}
+
+/// As `tryConsume`, of a call that is measured, or that the rankings see if it is admitted.
+#[cold]
+#[inline(never)]
+fn try_consume_seen(call: &Call<'_, 1>, key: KeyHash) -> Result<Admission> {
+    let began = Began::of_seen();
+    let consume = |local: &mut LocalHandle, cost| consume_for_reason(local, key, cost);
     let answer = |reason| {
         began.end(call, || reason);
         Admission::from(reason != Reason::Quota)
     };
     with_limiter(call, consume, answer)
+}
+
+/// What becomes of a call. Only in a dry run the whole decision has more to say than its answer.
+#[inline(always)]
+fn consume_for_reason(local: &mut LocalHandle, key: KeyHash, cost: u64) -> sluice_core::Result<Reason> {
+    if local.is_dry_run() {
+        return local.consume(key, cost, clock::now()).map(|decision| reason(&decision));
+    }
+    let is_allowed = local.try_consume(key, cost, clock::now())?;
+    Ok(if is_allowed { Reason::Admitted } else { Reason::Quota })
 }
 
 /// `tryConsumeSeveral(...keys)`: `tryConsume` for each of the keys, of which there are as many as JavaScript left. Keys

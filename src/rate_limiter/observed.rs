@@ -8,6 +8,7 @@ use super::layouts::LimiterCall;
 use super::shared;
 use crate::observation::{KeyBuffer, OBSERVATION, nanos, sampled};
 use crate::runtime::raw::Call;
+use crate::runtime::thread::Thread;
 
 /// When a call of a limiter began that is seen.
 #[derive(Clone, Copy)]
@@ -46,6 +47,20 @@ impl Began {
             see(call, self.0, reason());
         }
     }
+}
+
+/// Whether nothing looks at the next call of this thread, if it is admitted. Where it is not, `see_refused` follows.
+#[inline(always)]
+pub(super) fn passes_unseen(thread: &Thread) -> bool {
+    !OBSERVATION.latencies.measures(Measured::Decisions) && thread.samplers.passes_admitted()
+}
+
+/// Lets the rankings see a call that `passes_unseen` has taken for one that is admitted.
+#[cold]
+#[inline(never)]
+pub(super) fn see_refused<const N: usize>(call: &Call<'_, N>, reason: Reason) {
+    call.port.thread().samplers.was_not_admitted();
+    see(call, Began::UNMEASURED, reason);
 }
 
 /// Lets the rankings see a call that is not measured, whose key is argument 0.

@@ -52,6 +52,11 @@ impl Sampler {
         true
     }
 
+    /// The call that was skipped last is none that samples stand for.
+    pub fn skip_one_more(&self) {
+        self.skip.set(self.skip.get() + 1);
+    }
+
     /// How many calls the sample stands for that was not skipped. Chooses the next one.
     #[must_use]
     pub fn weight(&self, now: u64) -> u32 {
@@ -126,6 +131,26 @@ mod tests {
         assert!(samples < expected * 2, "{samples} samples, about {expected} expected");
         assert!(sum.abs_diff(calls) < calls / 20, "{sum} of {calls}");
         assert!(even.abs_diff(calls / 2) < calls / 20, "{even} of {}", calls / 2);
+    }
+
+    #[test]
+    fn a_call_that_was_not_to_be_skipped_is_taken_back() {
+        let (sampler, other) = (Sampler::new(7), Sampler::new(7));
+        let calls = 100_000_u64;
+        let weights = |takes_back: bool| {
+            let sampler = if takes_back { &sampler } else { &other };
+            let mut weights = Vec::new();
+            for call in 0..calls {
+                if !sampler.skips() {
+                    weights.push((call, sampler.weight(call * 100)));
+                } else if takes_back {
+                    sampler.skip_one_more();
+                    assert!(sampler.skips());
+                }
+            }
+            weights
+        };
+        assert_eq!(weights(true), weights(false));
     }
 
     #[test]
