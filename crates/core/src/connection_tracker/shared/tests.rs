@@ -251,7 +251,11 @@ fn counts_are_those_of_a_simple_reference() {
                         () => Ok(()),
                     };
                     let opened = processes[place].open(&client, 1);
-                    assert_eq!(opened.as_ref().map(|_| ()), expected.as_ref(), "seed {seed}");
+                    assert_eq!(
+                        opened.as_ref().map(|_| ()).map_err(|refusal| *refusal),
+                        expected,
+                        "seed {seed}"
+                    );
                     open.extend(opened.ok().map(|connection| (place, client, connection)));
                 }
                 6..9 if !open.is_empty() => {
