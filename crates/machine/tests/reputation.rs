@@ -91,6 +91,9 @@ fn a_file_that_keeps_it_is_refused() {
     assert!(files(directory.path()).is_empty());
 }
 
+/// Changes the file at a path, which was whole.
+type Spoil = fn(&Path, &[u8]);
+
 /// Two processes in one, as far as a file knows.
 #[test]
 fn hostile_files_of_lists_are_refused_and_leave_the_lists_before() {
@@ -101,7 +104,7 @@ fn hostile_files_of_lists_are_refused_and_leave_the_lists_before() {
     let look = || second.reputation().follow_others(second.shared().now());
     assert_eq!(look(), Ok(()));
 
-    let spoil: [(&str, fn(&Path, &[u8])); 6] = [
+    let spoil: [(&str, Spoil); 6] = [
         ("is corrupt: it is cut short", |path, whole| {
             fs::write(path, &whole[..whole.len() - 1]).expect("own")
         }),

@@ -190,7 +190,7 @@ fn failing_client(failing: u32) -> String {
 
 /// Whether it is unbanned in the end.
 fn is_freed(number: u8) -> bool {
-    number % 2 == 0
+    number.is_multiple_of(2)
 }
 
 /// A process of the storm. It prints the number of a client, from 128 on, once it was told that it is banned for good.
