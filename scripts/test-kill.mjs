@@ -38,7 +38,8 @@ process.exitCode = options.planted ? planted() : cargo(['every_']).status;
 
 /** Runs the ignored tests of both files whose names have the words. */
 function cargo(words, env = {}, stdio = 'inherit') {
-  const tests = 'test --package sluice-machine --test killer --test storm --test tracker_killer --test tracker_storm --test reputation_killer --quiet -- --ignored --nocapture';
+  const tests =
+    'test --package sluice-machine --test killer --test storm --test tracker_killer --test tracker_storm --test reputation_killer --quiet -- --ignored --nocapture';
   return spawnSync('cargo', [...tests.split(' '), ...words], {
     cwd: root,
     env: { ...process.env, ...env },

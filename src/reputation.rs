@@ -16,8 +16,8 @@ use parking_lot::Mutex;
 use sluice_core::client_key::AddressText;
 use sluice_core::runtime::clock::{self, SetBack};
 use sluice_core::{
-    Ban, BanCause, Error, FOREVER, Instance, Instances, OptionList, PersistOptions, Reputation, ReputationConfig,
-    ReputationOptions, ReputationRule, ThreadId, Verdict,
+    Ban, BanCause, Error, FOREVER, Instance, Instances, OptionList, PersistOptions, Reputation,
+    ReputationConfig, ReputationOptions, ReputationRule, ThreadId, Verdict,
 };
 
 use crate::components::Component;

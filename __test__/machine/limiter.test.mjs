@@ -291,7 +291,10 @@ test('several limits are decided as one, over all processes', onLinux, async (t)
   assert.deepEqual(await other.run(takeAll, { name, options }), [2, 'gcra', true]);
   assert.equal(limiter.reset('a'), true);
   await other.kill();
-  assert.deepEqual([limiter.tryConsume('a', 5), limiter.tryConsume('a'), limiter.tryConsume('b')], [true, false, false]);
+  assert.deepEqual(
+    [limiter.tryConsume('a', 5), limiter.tryConsume('a'), limiter.tryConsume('b')],
+    [true, false, false],
+  );
   assert.equal(limiter.stats().processes, 1);
 });
 

@@ -1,7 +1,6 @@
 'use strict';
 
 const { owned } = require('../runtime/schema');
-const { isSharedScope } = require('../runtime/shared-scope');
 const { SecurityMonitor } = require('../security-monitor');
 const { Admission } = require('./admission');
 const { BanGate } = require('./ban-gate');

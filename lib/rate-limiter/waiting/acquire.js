@@ -4,7 +4,7 @@ const { throwIfAborted } = require('../../runtime/abort-listeners');
 const { DECISION, REFUSED } = require('../../runtime/layouts');
 const { integers } = require('../../runtime/native');
 const { readDecision } = require('../decision');
-const { kCharge, kHasWaited, kIsAwaited, kJoin, kPolicyNames, kSharedBy } = require('../symbols');
+const { kCharge, kHasWaited, kJoin, kPolicyNames, kSharedBy } = require('../symbols');
 const { acquireOptions, notWaited } = require('./options');
 const { waitInLine } = require('./waiting-call');
 
