@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
@@ -14,6 +13,7 @@ use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::file::{Difference, Wanted};
 use crate::look_after::Lookout;
+use crate::repairs::{Repairs, repair};
 use crate::shared::Shared;
 
 /// How often a file is opened anew that was closed for all processes, and is about to be removed.
@@ -37,7 +37,7 @@ pub struct SharedLimiterConfig {
 pub struct SharedLimiter {
     limiter: Arc<RateLimiter>,
     shared: Arc<Shared>,
-    is_repairing: Arc<AtomicBool>,
+    repairs: Repairs,
     pub(crate) created_with: OptionList,
     pub(crate) directory: PathBuf,
     /// The limiter that replaced this one, after a test's reset.
@@ -107,7 +107,7 @@ impl SharedLimiter {
         Ok(Self {
             limiter: Arc::new(limiter),
             shared: Arc::new(shared),
-            is_repairing: Arc::default(),
+            repairs: Repairs::default(),
             created_with: RateLimiter::list_options(config),
             directory: directory.path().to_owned(),
             successor: OnceLock::new(),
@@ -202,25 +202,14 @@ impl SharedLimiter {
         // Whatever is wrong with the file: others may still use what it holds.
         let dead = self.shared.look_after();
         *self.trouble.lock() = dead.as_ref().err().cloned();
-        if self.shared.processes().to_repair().is_needed() && !self.is_repairing.swap(true, Ordering::SeqCst)
-        {
-            let (limiter, shared) = (Arc::clone(&self.limiter), Arc::clone(&self.shared));
-            let is_repairing = Arc::clone(&self.is_repairing);
-            let repairs = thread::Builder::new().name("sluice-repair".to_owned()).spawn(move || {
-                repair(&limiter, &shared);
-                is_repairing.store(false, Ordering::SeqCst);
-            });
-            if repairs.is_err() {
-                // The next look finds the same.
-                self.is_repairing.store(false, Ordering::SeqCst);
-            }
-        }
+        let (limiter, shared) = (Arc::clone(&self.limiter), Arc::clone(&self.shared));
+        self.repairs.begin(&self.shared, move || mend(&limiter, &shared));
         dead
     }
 
     /// Mends what dead processes left, in the calling thread. Safe at any time.
     pub fn repair(&self) {
-        repair(&self.limiter, &self.shared);
+        repair(&self.shared, || mend(&self.limiter, &self.shared));
     }
 }
 
@@ -241,11 +230,8 @@ fn check_fixed(
     Ok(())
 }
 
-fn repair(limiter: &RateLimiter, shared: &Shared) {
-    let needed = shared.processes().to_repair();
-    if needed.is_needed() && limiter.repair(|| shared.now()).is_ok() {
-        shared.processes().repaired(needed);
-    }
+fn mend(limiter: &RateLimiter, shared: &Shared) -> bool {
+    limiter.repair(|| shared.now()).is_ok()
 }
 
 impl fmt::Debug for SharedLimiter {
