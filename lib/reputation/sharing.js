@@ -12,10 +12,6 @@ const NO_OPERATION = 0;
 
 /** A scope as `scopeOption` returns it; of the fleet, with the `description` that reputations agree in. */
 function banScope(value, option) {
-  if (value?.shared !== undefined) {
-    const message = `${option}.shared: bans of all processes of a machine are not supported yet`;
-    throw new SluiceError('UNSUPPORTED', `${message}; accepted: "process", or { redis }`);
-  }
   const scope = scopeOption(value, option);
   if (scope.native === undefined) return scope;
   return { native: scope.native, description: native.describeBanScope(scope.native) };
