@@ -40,12 +40,6 @@ function notHere(option) {
   return new SluiceError('UNSUPPORTED', `${message}; accepted: scope "process" or { redis }`);
 }
 
-/** What an instance counts by itself, where its scope is one that it does not have. */
-function notShared(option, accepted) {
-  const message = `${option}: a scope of all processes of a machine is not supported here yet`;
-  return new SluiceError('UNSUPPORTED', `${message}; accepted: ${accepted}`);
-}
-
 /** The stats of an instance, with those of the file that processes share. `machine` is native; undefined without a file. */
 function withMachine({ machine, ...stats }) {
   if (machine === undefined || machine === null) return stats;
@@ -58,4 +52,4 @@ function withMachine({ machine, ...stats }) {
   };
 }
 
-module.exports = { isSharedScope, notShared, sharedScope, withMachine };
+module.exports = { isSharedScope, sharedScope, withMachine };

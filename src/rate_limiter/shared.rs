@@ -62,12 +62,14 @@ pub(super) fn with_limiter<const N: usize, K, R>(
     // The borrow ends before JavaScript runs again.
     let mut limiters = call.port.thread().shared_limiters.borrow_mut();
     let Some(limiter) = limiters.find(number(handle)) else { return Ok(None) };
+    // The key is hashed by the limiter that this one may have given way to.
+    let now = limiter.begin();
     let Some(key) = key(limiter.hasher())? else {
         drop(limiters);
         return Err(error::invalid_key(call.env, call.args[0]));
     };
     let cost = units_of(call);
-    let outcome = limiter.call(|local, now| body(local, key, cost, now));
+    let outcome = limiter.call(|local| body(local, key, cost, now));
     drop(limiters);
     call.check(outcome).map(Some)
 }
@@ -158,13 +160,15 @@ pub(super) fn destroy(name: &str, everywhere: bool) -> bool {
 
 /// The options that the limiter of this name was opened with; none where there is none, or a test has reset it.
 pub(super) fn options(name: &str) -> Option<OptionList> {
+    forget_closed(name);
     SHARED_LIMITERS.get_if_set(name).map(|limiter| limiter.created_with().clone())
 }
 
-/// The names of those that a test has not reset.
+/// The names of those that a test has not reset, and no process has ended for all.
 pub(super) fn names() -> Vec<String> {
-    let all = SHARED_LIMITERS.all().into_iter().map(|limiter| limiter.limiter().name().to_owned());
-    all.filter(|name| SHARED_LIMITERS.get_if_set(name).is_some()).collect()
+    let all = SHARED_LIMITERS.all().into_iter().filter(|limiter| !limiter.is_closed_everywhere());
+    let names = all.map(|limiter| limiter.limiter().name().to_owned());
+    names.filter(|name| SHARED_LIMITERS.get_if_set(name).is_some()).collect()
 }
 
 pub(super) fn all() -> Vec<Arc<RateLimiter>> {

@@ -39,6 +39,7 @@ pub(super) fn find(name: &str) -> Option<Arc<Reputation>> {
 
 /// The options by which one of this name attaches.
 pub(super) fn options(name: &str) -> Option<OptionList> {
+    forget_closed(name);
     SHARED_REPUTATIONS.get_if_set(name).map(|shared| shared.created_with().clone())
 }
 
@@ -68,8 +69,9 @@ fn forget_closed(name: &str) {
     }
 }
 
-/// The names of those that a test has not reset.
+/// The names of those that a test has not reset, and no process has ended for all.
 pub(super) fn names() -> Vec<String> {
-    let all = SHARED_REPUTATIONS.all().into_iter().map(|shared| shared.reputation().name().to_owned());
-    all.filter(|name| SHARED_REPUTATIONS.get_if_set(name).is_some()).collect()
+    let all = SHARED_REPUTATIONS.all().into_iter().filter(|shared| !shared.reputation().is_closed_everywhere());
+    let names = all.map(|shared| shared.reputation().name().to_owned());
+    names.filter(|name| SHARED_REPUTATIONS.get_if_set(name).is_some()).collect()
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sluice_core::runtime::clock::SetBack;
-use sluice_core::{Instance, OptionList, RateLimiter, Result, ThreadId};
+use sluice_core::{Instance, OnMismatch, OptionList, RateLimiter, Result, ThreadId};
 
 use crate::directory::Directory;
 use crate::limiter::{SharedLimiter, SharedLimiterConfig};
@@ -47,11 +47,14 @@ impl Instance for SharedLimiter {
     ) -> Result<Option<Arc<Self>>> {
         let is_changeable =
             RateLimiter::list_fixed(&self.limiter().config()) == RateLimiter::list_fixed(&config.config);
-        if !is_empty || is_changeable {
+        let is_alone = self.shared().attached().len() <= 1;
+        let is_wanted = is_alone || config.on_mismatch == OnMismatch::Reconfigure;
+        if !is_empty || (is_changeable && is_wanted) {
             self.reconfigure_to(config.config)?;
             return Ok(None);
         }
-        if self.directory != config.directory {
+        // An error where other processes are attached; this one stays attached then.
+        if self.directory != config.directory || !is_alone {
             let successor = Self::try_create(name, config)?;
             self.detach();
             return Ok(Some(self.succeed_by(successor)));

@@ -35,14 +35,17 @@ impl LocalSharedLimiter {
         self.shared.shared().hasher()
     }
 
-    /// Runs a call at the time that all processes decide by.
+    /// Begins a call: does what is due on its way. The time that all processes decide by.
     #[inline]
-    pub fn call<R>(&mut self, body: impl FnOnce(&mut LocalHandle, u64) -> R) -> R {
+    pub fn begin(&mut self) -> u64 {
         let now = self.shared.shared().now();
-        if self.shared.is_due(now) {
-            self.look(now);
-        }
-        body(&mut self.local, now)
+        if self.shared.is_due(now) { self.look(now) } else { now }
+    }
+
+    /// Runs a call that [`begin`](Self::begin) has begun.
+    #[inline]
+    pub fn call<R>(&mut self, body: impl FnOnce(&mut LocalHandle) -> R) -> R {
+        body(&mut self.local)
     }
 
     /// Moves to the limiter that replaced this one, if any did.
@@ -54,9 +57,10 @@ impl LocalSharedLimiter {
 
     #[cold]
     #[inline(never)]
-    fn look(&mut self, now: u64) {
+    fn look(&mut self, now: u64) -> u64 {
         self.follow();
         self.shared.look_after_if_due(now);
+        self.shared.shared().now()
     }
 
     /// The engine of the limiter.
