@@ -25,6 +25,7 @@ export const AREAS = {
   '`listen`': ['listen'],
   'dashboard, metrics': ['dashboard', 'metrics'],
   '`inspect`, `npx sluice`': ['inspection', 'cli'],
+  'machine (`scope: { shared }`)': ['machine'],
   fleet: ['fleet'],
   'threads that end, copies, memory, errors, `sluice/testing`': ['runtime', 'client-key'],
 };
