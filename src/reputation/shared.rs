@@ -71,7 +71,8 @@ fn forget_closed(name: &str) {
 
 /// The names of those that a test has not reset, and no process has ended for all.
 pub(super) fn names() -> Vec<String> {
-    let all = SHARED_REPUTATIONS.all().into_iter().filter(|shared| !shared.reputation().is_closed_everywhere());
+    let all =
+        SHARED_REPUTATIONS.all().into_iter().filter(|shared| !shared.reputation().is_closed_everywhere());
     let names = all.map(|shared| shared.reputation().name().to_owned());
     names.filter(|name| SHARED_REPUTATIONS.get_if_set(name).is_some()).collect()
 }

@@ -29,15 +29,11 @@ impl Instance for SharedReputation {
 
     /// With the scope, in which all threads agree.
     fn list_options(config: &SharedReputationConfig) -> OptionList {
-        let mut list = Reputation::list_options(&config.config);
-        list.extend(scope_of(config));
-        list
+        in_scope(Reputation::list_options(&config.config), config)
     }
 
     fn list_fixed(config: &SharedReputationConfig) -> OptionList {
-        let mut list = Reputation::list_fixed(&config.config);
-        list.extend(scope_of(config));
-        list
+        in_scope(Reputation::list_fixed(&config.config), config)
     }
 
     fn close(&self) {
@@ -77,6 +73,9 @@ impl Instance for SharedReputation {
     fn clock_was_set_back(&self, _: SetBack) {}
 }
 
-fn scope_of(config: &SharedReputationConfig) -> Option<(&'static str, String)> {
-    Some(("scope", format!("shared {:?}", config.directory.display().to_string())))
+/// The options, with the scope of the machine.
+fn in_scope(mut list: OptionList, config: &SharedReputationConfig) -> OptionList {
+    list.retain(|(option, _)| *option != "scope");
+    list.push(("scope", format!("shared {:?}", config.directory.display().to_string())));
+    list
 }
