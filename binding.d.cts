@@ -1682,3 +1682,5 @@ export declare function undoCharge(handle: number, key: string, cost: number): v
 export declare function utcOfElapsed(ms: number): number
 
 export declare function versionCells(): ArrayBuffer | undefined
+
+export declare function withdrawAwaitBans(): 0 | 1

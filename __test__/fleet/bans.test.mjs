@@ -1,6 +1,7 @@
 // Bans that machines share: told to all within a second, known at the start, and the same everywhere in the end.
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import sluice from '../../index.js';
 import testing from '../../lib/testing.js';
 import { RULES, startMachine } from '../helpers/banning.mjs';
@@ -112,6 +113,56 @@ test('failures of all machines together ban, once', withRedis, async (t) => {
   assert.deepEqual([verdict.bans, verdict.reason], [1, 'password']);
   const causes = machines.map(({ events }) => events.map(({ by }) => by));
   assert.deepEqual(causes.flat().sort(), ['failures', 'fleet', 'fleet']);
+});
+
+test('a ban uses up the failures of all machines', withRedis, async (t) => {
+  const redis = await startRedis(t);
+  const { machines } = await fleet(t, redis, 2);
+  const [first, second] = machines;
+  await second.call('recordFailure', CLIENT, { weight: 4 });
+  await redis.until((reply) => reply.startsWith('*1'), 'KEYS', '*failures*');
+  await first.call('recordFailure', CLIENT);
+  await second.until(true, CLIENT);
+  await first.call('unban', CLIENT);
+  await second.until(false, CLIENT);
+  assert.equal((await second.call('check', CLIENT)).failures, 0);
+});
+
+test('no failures stay on the server that have led to a ban', withRedis, async (t) => {
+  const redis = await startRedis(t);
+  const name = freshName();
+  const reputation = new Reputation(name, { ...RULES, scope: { redis: redis.url } });
+  t.after(() => Reputation.destroy(name));
+  await reputation.ready();
+  for (let n = 0; n < 20; n++) {
+    for (let failures = 0; failures < 5; failures++) reputation.recordFailure(`10.3.0.${n}`);
+  }
+  while (reputation.stats().fleet.sent < 20) await turn();
+  // The next answer comes after those of all failures.
+  reputation.ban(CLIENT, { duration: '1h' });
+  while (reputation.stats().fleet.sent < 21) await turn();
+  assert.match(await redis.command('KEYS', '*failures*'), /^\*0/);
+});
+
+test('bans that have ended do not count', withRedis, async (t) => {
+  const redis = await startRedis(t);
+  const name = freshName();
+  const reputation = new Reputation(name, { ...RULES, scope: { redis: redis.url } });
+  t.after(() => Reputation.destroy(name));
+  await reputation.ready();
+  reputation.ban(CLIENT, { duration: '1s' });
+  while (reputation.stats().fleet.bans !== 1) await turn();
+  while (reputation.stats().fleet.bans !== 0) await turn();
+});
+
+test('destroy ends what awaits the bans', async () => {
+  const name = freshName();
+  const scope = { redis: `redis://127.0.0.1:${await freePort()}` };
+  const reputation = new Reputation(name, { ...RULES, scope });
+  for (let n = 0; n < 5; n++) await assert.rejects(reputation.ready({ timeout: 1 }), /not known within/);
+  const awaited = assert.rejects(reputation.ready({ timeout: '1h' }), { code: 'ERR_SLUICE_CLOSED' });
+  assert.equal(Reputation.destroy(name), true);
+  await awaited;
 });
 
 test('a success forgets failures on the server too', withRedis, async (t) => {

@@ -150,7 +150,9 @@ async function givesBack(redis) {
 test('a destroyed limiter gives back what it holds', withRedis, async (t) => {
   const redis = await startRedis(t);
   await open(redis).ready();
-  while (!(await givesBack(redis)));
+  let givenBack = 0;
+  for (let n = 0; n < 20; n++) givenBack += Number(await givesBack(redis));
+  assert.ok(givenBack >= 3, `${givenBack} of 20`);
 });
 
 test('other options hold anew what they hold', withRedis, async (t) => {

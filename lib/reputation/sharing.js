@@ -1,9 +1,10 @@
 'use strict';
 
 const { SluiceError } = require('../runtime/errors');
+const { FLEET_ANSWER, FLEET_ANSWER_KIND } = require('../runtime/layouts');
 const { native } = require('../runtime/native');
 const { owned } = require('../runtime/schema');
-const { abandon, makeCall } = require('../rate-limiter/fleet/desk');
+const { makeCall, withdraw } = require('../rate-limiter/fleet/desk');
 const { scopeOption } = require('../rate-limiter/fleet/scope');
 require('../rate-limiter/fleet/differences');
 
@@ -28,20 +29,27 @@ function share(name, handle, checked) {
   if (checked?.scope?.native !== undefined) native.shareBans(name, handle, checked.scope.native);
 }
 
-/** Resolves once all bans of the other processes are known here; rejects after so many milliseconds. */
+/** Resolves once all bans of the other processes are known here; rejects after so many milliseconds, or once it is destroyed. */
 function bansAreKnown(handle, timeoutMs) {
   return /** @type {Promise<void>} */ (
     new Promise((resolve, reject) => {
       let ticket;
       const timer = setTimeout(() => {
-        abandon(ticket);
-        reject(unavailable(handle, timeoutMs));
+        const error = unavailable(handle, timeoutMs);
+        withdraw(ticket, handle, native.withdrawAwaitBans);
+        reject(error);
       }, timeoutMs);
-      const settledBy = (end) => (value) => {
-        clearTimeout(timer);
-        end(value);
+      const call = {
+        settle(answers, at) {
+          clearTimeout(timer);
+          if (answers[at + FLEET_ANSWER.KIND] === FLEET_ANSWER_KIND.ready) resolve();
+          else reject(new SluiceError('CLOSED', 'the reputation was destroyed, and shares no bans any more'));
+        },
+        reject(error) {
+          clearTimeout(timer);
+          reject(error);
+        },
       };
-      const call = { settle: settledBy(() => resolve()), reject: settledBy(reject) };
       try {
         ticket = makeCall(call, handle, NO_OPERATION, native.awaitBans);
       } catch (error) {

@@ -111,7 +111,8 @@ fn find(reputation: &Arc<Reputation>) -> Option<Arc<FleetBans>> {
 }
 
 pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function("awaitBans(): 0 | 1", await_bans)
+    exports.function("awaitBans(): 0 | 1", await_bans)?;
+    exports.function("withdrawAwaitBans(): 0 | 1", withdraw_await_bans)
 }
 
 /// `awaitBans()`: asks what the integers say, of the reputation in place of a limiter: an answer once all bans of the other
@@ -135,5 +136,21 @@ unsafe extern "C" fn await_bans(env: sys::napi_env, info: sys::napi_callback_inf
             desk.put(number, answer);
         }
         call.int(i32::from(is_answered))
+    })
+}
+
+/// `withdrawAwaitBans()`: nothing awaits the answer to `awaitBans` any more that the integers say. 1 when none will come.
+unsafe extern "C" fn withdraw_await_bans(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    Call::<0>::answer(env, info, |call| {
+        let FleetCall { fleet, desk, ticket, .. } = call.port.read();
+        let thread = call.port.thread();
+        let reputation = Arc::clone(thread.reputations.borrow().get(fleet.cast_unsigned())?);
+        let desk: Arc<PortDesk> = Arc::clone(thread.fleet_desks.borrow().get(desk.cast_unsigned())?);
+        let desk = desk as Arc<dyn Desk>;
+        let is_withdrawn = find(&reputation).is_some_and(|bans| bans.withdraw(&desk, natural(ticket)));
+        call.int(i32::from(is_withdrawn))
     })
 }

@@ -30,12 +30,15 @@ use self::changes::Changes;
 use self::replica::Own;
 use self::script::Names;
 use self::sink::SUBSCRIPTION;
-use crate::answer::{Answer, Deliveries, Ticket};
+use crate::answer::{Answer, Deliveries, Desk, Failure, Ticket};
 use crate::link::LinkState;
 use crate::server::Server;
 
 /// How long [`FleetBans::close`] waits for changes to be sent.
 const LAST_CHANGES: Duration = Duration::from_millis(150);
+
+/// The answer where nothing is shared any more.
+const CLOSED: Answer = Answer::Failed(Failure::Away);
 
 /// Which bans are shared.
 #[derive(Clone, Debug)]
@@ -137,15 +140,27 @@ impl FleetBans {
         &self.0.reputation
     }
 
-    /// Answers once all bans of the others are known here; at once where they are.
+    /// Answers once all bans of the others are known here; at once where they are. `Failed` where nothing is shared any
+    /// more.
     pub fn ready(&self, ticket: Ticket) -> Option<Answer> {
         let mut awaiting = self.0.awaiting_ready.lock();
-        // Under the lock: the thread sets the state before it takes the list.
+        // Under the lock: both are set before the list is taken.
+        if self.0.is_closing() {
+            return Some(CLOSED);
+        }
         if self.0.state() == LinkState::Ready {
             return Some(Answer::Ready);
         }
         awaiting.push(ticket);
         None
+    }
+
+    /// Nothing awaits the answer any more. False where it was given before.
+    pub fn withdraw(&self, desk: &Arc<dyn Desk>, number: u64) -> bool {
+        let mut awaiting = self.0.awaiting_ready.lock();
+        let is_it = |ticket: &Ticket| ticket.number == number && Arc::ptr_eq(&ticket.desk, desk);
+        let place = awaiting.iter().position(is_it);
+        place.map(|place| awaiting.swap_remove(place)).is_some()
     }
 
     /// What was done so far.
@@ -179,6 +194,7 @@ impl FleetBans {
         shared.reputation.share_failures(None);
         shared.reputation.unsubscribe(sink::THREAD, SUBSCRIPTION);
         shared.closing.store(true, Ordering::Release);
+        shared.answer_ready(CLOSED);
         shared.wake.notify_one();
         if shared.state() == LinkState::Ready && shared.changes.lock().pending() > 0 {
             let (ended, has_ended) = &shared.ended;
@@ -205,10 +221,16 @@ impl Shared {
     fn set_state(&self, state: LinkState) {
         self.state.store(state as u8, Ordering::Release);
         if state == LinkState::Ready {
-            let mut deliveries = Deliveries::default();
-            for ticket in std::mem::take(&mut *self.awaiting_ready.lock()) {
-                deliveries.put(&ticket, Answer::Ready);
-            }
+            self.answer_ready(Answer::Ready);
+        }
+    }
+
+    /// Answers what awaits the bans of the others.
+    fn answer_ready(&self, answer: Answer) {
+        let tickets = std::mem::take(&mut *self.awaiting_ready.lock());
+        let mut deliveries = Deliveries::default();
+        for ticket in tickets {
+            deliveries.put(&ticket, answer);
         }
     }
 

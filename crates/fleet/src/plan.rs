@@ -165,6 +165,12 @@ impl Plan {
         })[bucket]
     }
 
+    /// The slot in a cluster of the key that holds the options.
+    pub(crate) fn options_slot(&self) -> u16 {
+        let tag = self.options_key.split_once('{').and_then(|(_, after)| after.split_once('}'));
+        slot_of(tag.map_or("", |(tag, _)| tag).as_bytes())
+    }
+
     /// Writes what the script for a single GCRA limit is told of the limit.
     pub(crate) fn write_single(&self, command: &mut Cmd) {
         if let [Limit::Gcra { interval, capacity, ticks_per_us }] = self.limits[..] {
@@ -333,6 +339,10 @@ mod tests {
         for (limiter, tag) in [("api", "32:api:g"), ("a}b", "32:a"), ("a{b", "32:a{b:g"), ("}", "32:")] {
             let plan = named(limiter, RateLimiterOptions::single(10, 1_000)).expect("valid");
             assert_eq!(plan.slot_of(&name("203.0.113.7")), slot_of(tag.as_bytes()), "{limiter}");
+        }
+        for (limiter, tag) in [("api", "o:api"), ("a}b", "o:a"), ("a{b", "o:a{b"), ("}", "o:")] {
+            let plan = named(limiter, RateLimiterOptions::single(10, 1_000)).expect("valid");
+            assert_eq!(plan.options_slot(), slot_of(tag.as_bytes()), "{limiter}");
         }
     }
 

@@ -64,6 +64,14 @@ impl Request {
         Self { plan, client, key, operation, asked, deadline: asked, caller: None, tries: 0, routing }
     }
 
+    /// The slot of its key in a cluster.
+    pub(crate) fn slot(&self) -> u16 {
+        match self.operation {
+            Operation::Announce => self.plan.options_slot(),
+            _ => self.plan.slot_of(&self.client),
+        }
+    }
+
     /// Notes that the server does not answer it: where it asked for units, the next call may.
     pub(crate) fn note_unanswered(&self) {
         if let (Operation::Lease { .. }, Some(leases)) = (self.operation, &self.plan.leases) {

@@ -75,6 +75,21 @@ function abandon(ticket) {
   oneLess();
 }
 
+/** As `abandon`, where `ask()` takes the question back: it returns 1 where no answer will come. */
+function withdraw(ticket, fleet, ask) {
+  integers[FLEET] = fleet;
+  integers[DESK] = desk;
+  integers[TICKET] = ticket;
+  let isWithdrawn = 0;
+  try {
+    isWithdrawn = ask();
+  } finally {
+    if (isWithdrawn === 1) release(ticket);
+    else calls[ticket] = null;
+    oneLess();
+  }
+}
+
 function takeAnswers() {
   let count;
   do {
@@ -110,4 +125,4 @@ function oneLess() {
   letGo();
 }
 
-module.exports = { abandon, makeCall };
+module.exports = { abandon, makeCall, withdraw };

@@ -55,7 +55,9 @@ fn offered(server: &Server, load: f64, seed: u64, make: Make<'_>) -> Outcome {
 /// rule.
 fn figures(server: &Server, load: f64, mut outcome: Outcome, idle_p99: f64) -> Vec<Figure> {
     let mut figures = Vec::new();
-    let mut at_least = |what, found, required, within| {
+    let mut at_least = |what, found: f64, required, within| {
+        // No comparison finds fault with a figure that is no number.
+        assert!(found.is_finite(), "{what} is {found}");
         figures.push(Figure { what, found, required, within });
     };
     let is_heavy = server.heavy.is_some();

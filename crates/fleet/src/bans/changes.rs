@@ -36,7 +36,11 @@ pub(super) struct Changes {
 }
 
 impl Changes {
+    /// What was counted before led to the ban, or does not count beside it.
     pub(super) fn banned(&mut self, target: String) {
+        if let Some(failures) = self.failures.get_mut(&target) {
+            *failures = Failures::default();
+        }
         self.add(target, None);
     }
 
@@ -97,6 +101,13 @@ impl Changes {
     pub(super) fn forgiven(&mut self, client: String) {
         if let Some(failures) = self.failures_of(client) {
             *failures = Failures { are_forgiven: true, ..Failures::default() };
+        }
+    }
+
+    /// The server has not forgiven what was before the failures that are to be sent now.
+    pub(super) fn put_back_forgiven(&mut self, client: String) {
+        if let Some(failures) = self.failures_of(client) {
+            failures.are_forgiven = true;
         }
     }
 
@@ -195,5 +206,26 @@ mod tests {
             changes.failed(n.to_string(), 1, None);
         }
         assert_eq!(changes.dropped(), 3);
+    }
+
+    #[test]
+    fn a_ban_uses_up_the_failures_before_it() {
+        let mut changes = Changes::default();
+        changes.failed("a".to_owned(), 4, None);
+        changes.banned("a".to_owned());
+        assert_eq!(changes.next_failures(), Some(("a".to_owned(), Failures::default())));
+        changes.failed("a".to_owned(), 4, None);
+        changes.banned("a".to_owned());
+        changes.failed("a".to_owned(), 1, None);
+        assert_eq!(changes.next_failures().map(|(_, failures)| failures.count), Some(1));
+    }
+
+    #[test]
+    fn what_was_not_forgiven_yet_leaves_the_failures_after_it() {
+        let mut changes = Changes::default();
+        changes.failed("a".to_owned(), 2, None);
+        changes.put_back_forgiven("a".to_owned());
+        let failures = Failures { are_forgiven: true, count: 2, reason: None };
+        assert_eq!(changes.next_failures(), Some(("a".to_owned(), failures)));
     }
 }

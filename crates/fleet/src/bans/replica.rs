@@ -14,6 +14,9 @@ use super::stored::StoredBan;
 /// Ends that differ by less are equal: a ban travels, and clocks drift.
 const EQUAL: u64 = 1_000 * MS;
 
+/// How long the end of a ban is remembered, in ms: until then it may still be in force here.
+const REMEMBERED: i64 = 60_000;
+
 /// The bans of the server as this process has followed them.
 #[derive(Debug, Default)]
 pub(super) struct Replica {
@@ -23,6 +26,8 @@ pub(super) struct Replica {
     pub(super) version: u64,
     /// When bans end by the clock of the server, `None` for permanent ones.
     ends: HashMap<String, Option<i64>>,
+    /// When bans have ended, a moment ago.
+    ended: HashMap<String, i64>,
 }
 
 /// What a replica changes: the bans of this process, except those that are about to change on the server.
@@ -34,6 +39,31 @@ pub(super) struct Own<'a> {
 impl Replica {
     pub(super) fn len(&self) -> usize {
         self.ends.len()
+    }
+
+    /// Drops the bans that have ended by this time of the server's clock, and their ends once they are old.
+    pub(super) fn forget_ended(&mut self, now: i64) {
+        let ended = &mut self.ended;
+        self.ends.retain(|target, end| match *end {
+            Some(end) if end <= now => {
+                ended.insert(target.clone(), end);
+                false
+            }
+            _ => true,
+        });
+        ended.retain(|_, end| *end > now - REMEMBERED);
+    }
+
+    /// The server has a ban that ends then. When the one before it ends, where there was one.
+    fn put(&mut self, target: &str, end: Option<i64>) -> Option<Option<i64>> {
+        self.ended.remove(target);
+        self.ends.insert(target.to_owned(), end)
+    }
+
+    /// The server has no ban.
+    fn remove(&mut self, target: &str) {
+        self.ended.remove(target);
+        self.ends.remove(target);
     }
 
     /// The server has other data than the one that was followed.
@@ -65,13 +95,13 @@ impl Replica {
     /// The server has what this process sent.
     pub(super) fn note(&mut self, target: &str, value: &str) {
         match StoredBan::read(value) {
-            Some(stored) => self.ends.insert(target.to_owned(), stored.end),
-            None => self.ends.remove(target),
-        };
+            Some(stored) => drop(self.put(target, stored.end)),
+            None => self.remove(target),
+        }
     }
 
     fn follow_lift(&mut self, own: &Own<'_>, target: &str) -> bool {
-        self.ends.remove(target);
+        self.remove(target);
         let now = clock::now();
         // Fails where the reputation was destroyed meanwhile.
         let Ok(Some(here)) = own.reputation.ban_of(target, now) else { return false };
@@ -79,7 +109,7 @@ impl Replica {
     }
 
     fn follow_ban(&mut self, own: &Own<'_>, target: &str, (end, ban): (Option<i64>, &SharedBan)) -> bool {
-        let known = self.ends.insert(target.to_owned(), end);
+        let known = self.put(target, end);
         if known == Some(end) {
             return false;
         }
@@ -113,11 +143,12 @@ impl Replica {
             }
             if self.had(&target, now) {
                 lifted += u64::from(self.follow_lift(own, &target));
-            } else if !self.ends.contains_key(&target) {
+            } else if !self.ends.contains_key(&target) && !self.ended.contains_key(&target) {
                 own.changes.lock().banned(target);
             }
         }
         self.ends.retain(|target, _| is_seen(target));
+        self.ended.retain(|target, _| is_seen(target));
         lifted
     }
 }

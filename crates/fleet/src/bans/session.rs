@@ -66,7 +66,9 @@ enum Awaited {
     Options {
         own: String,
     },
-    Nothing,
+    Forgiven {
+        client: String,
+    },
 }
 
 pub(super) struct Session<'a> {
@@ -190,6 +192,8 @@ impl<'a> Session<'a> {
     fn tick(&mut self) {
         self.tick_at = Instant::now() + TICK;
         self.shared.reputation.expire_bans(clock::now());
+        self.replica.forget_ended(self.server_now());
+        self.count();
         if self.says_at.is_some_and(|at| Instant::now() >= at) {
             self.say_options(SAID_EVERY);
         }
@@ -280,7 +284,8 @@ impl<'a> Session<'a> {
 
     fn send_failures(&mut self, client: String, failures: Failures) {
         if failures.are_forgiven {
-            self.call(&Order::Forgive { client: &client }, Awaited::Nothing);
+            let awaited = Awaited::Forgiven { client: client.clone() };
+            self.call(&Order::Forgive { client: &client }, awaited);
         }
         if failures.count > 0 {
             let (most, counts_for) = self.shared.reputation.failure_limit();

@@ -91,7 +91,7 @@ impl Cluster {
 
     #[expect(clippy::result_large_err, reason = "what is given back is what was given")]
     pub(super) fn ask(&self, request: Request) -> Result<(), (Request, Failure)> {
-        match self.link_for(request.plan.slot_of(&request.client)) {
+        match self.link_for(request.slot()) {
             Some(link) => link.ask(request),
             None => Err((request, Failure::Away)),
         }
@@ -216,7 +216,7 @@ impl Cluster {
     pub(super) fn route(&self, from: &Shared, requests: Vec<Request>) {
         let mut groups: Vec<(Option<Arc<NodeLink>>, Vec<Request>)> = Vec::new();
         for request in requests {
-            let link = self.link_for(request.plan.slot_of(&request.client));
+            let link = self.link_for(request.slot());
             let request = Request { routing: Routing { asking: false, ..request.routing }, ..request };
             let is_same = |known: &Option<Arc<NodeLink>>| match (known, &link) {
                 (Some(known), Some(link)) => Arc::ptr_eq(known, link),

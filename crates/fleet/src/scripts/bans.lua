@@ -24,6 +24,9 @@ local function text(number) return string.format('%.0f', number) end
 
 if operation == 'forgive' then return {now, call('DEL', failures)} end
 if operation == 'fail' then
+  -- They were counted before the ban, which has used them up.
+  local stop = tonumber(string.match(call('HGET', bans, target) or '', '^%S+'))
+  if stop and (stop < 0 or stop > now) then return {now, 0} end
   local count, most, counts_for = ARGV[5] + 0, ARGV[6] + 0, ARGV[7] + 0
   local value, kept, sum = call('GET', failures) or '', {}, count
   for i = 1, #value, 16 do

@@ -104,6 +104,10 @@ impl Reputation {
         };
         let policy = self.config.load().policy;
         let merge = |own: &mut History| {
+            // Those that led to the ban are used up, wherever they were counted.
+            if ban.failures > 0 {
+                own.forgive();
+            }
             let other = History {
                 moments: VecDeque::new(),
                 bans: ban.bans,

@@ -121,6 +121,20 @@ fn what_was_lifted_elsewhere_is_lifted_and_what_the_server_lacks_is_sent() {
 }
 
 #[test]
+fn bans_that_have_ended_are_forgotten_and_not_sent_again() {
+    let mut here = Here::new();
+    here.follow(CLIENT, &value(60));
+    here.replica.forget_ended(NOW);
+    assert_eq!(here.replica.len(), 1);
+    here.replica.forget_ended(NOW + 60_000);
+    assert_eq!((here.replica.len(), here.replica.ended.len()), (0, 1));
+    // By the clock of this process it is still in force.
+    assert_eq!((here.settle(&[CLIENT]), here.settle(&[]), here.sends()), (0, 0, None));
+    here.replica.forget_ended(NOW + 120_000);
+    assert_eq!(here.replica.ended.len(), 0);
+}
+
+#[test]
 fn a_process_with_a_shorter_prefix_bans_the_wider_client() {
     let options = ReputationOptions { ipv6_prefix: 48, ..ReputationOptions::new(3, 60_000, 60_000, 600_000) };
     let config = ReputationConfig::try_from(options).expect("valid");

@@ -53,7 +53,7 @@ impl Session<'_> {
             Awaited::Change { target, .. } => self.changed(&target, &reply),
             Awaited::Failures { client, failures } => self.counted(&client, &failures, &reply),
             Awaited::Options { own } => self.compare(own, &reply),
-            Awaited::Nothing => {}
+            Awaited::Forgiven { .. } => {}
         }
         Ok(())
     }
@@ -83,7 +83,10 @@ impl Session<'_> {
             Awaited::Failures { client, failures } if is_unknown => {
                 self.shared.changes.lock().failed(client, failures.count, failures.reason.as_deref());
             }
-            Awaited::Failures { .. } | Awaited::Options { .. } | Awaited::Nothing => {}
+            Awaited::Forgiven { client } if is_unknown => {
+                self.shared.changes.lock().put_back_forgiven(client)
+            }
+            Awaited::Failures { .. } | Awaited::Options { .. } | Awaited::Forgiven { .. } => {}
         }
         let leaves = has_code(error, "READONLY") || has_code(error, "MASTERDOWN");
         if leaves || matches!(end, End::Moved(_)) {
