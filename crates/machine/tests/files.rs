@@ -84,7 +84,7 @@ fn the_sixty_fifth_process_is_refused() {
 #[test]
 fn processes_that_come_and_go_do_not_refuse_each_other() {
     let directory = directory();
-    let come_and_go = || (0..400).for_each(|_| open(directory.path(), 5).expect("a row").detach());
+    let come_and_go = || (0..2_000).for_each(|_| open(directory.path(), 5).expect("a row").detach());
     thread::scope(|scope| (0..3).for_each(|_| drop(scope.spawn(come_and_go))));
 }
 

@@ -22,7 +22,9 @@ impl ReputationConfig {
     /// What is fixed at creation, in all processes that share a reputation.
     #[must_use]
     pub fn stored_fixed(&self) -> OptionList {
-        self.list_fixed()
+        let mut list = self.list_fixed();
+        list.retain(|(option, _)| !OF_A_PROCESS.contains(option));
+        list
     }
 
     /// The config of which a file keeps these options, without its lists; `None` where they are those of none.
