@@ -4,14 +4,17 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use memmap2::MmapOptions;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat, unlinkat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
-use sluice_core::OptionList;
 use sluice_core::machine::Processes;
+use sluice_core::runtime::arena::Arena;
+use sluice_core::{OnMismatch, OptionList};
 
 use crate::creation;
 use crate::directory::Directory;
@@ -21,6 +24,8 @@ use crate::{locks, system};
 
 /// How often a file is looked for: each time another process has just replaced it, or is about to.
 const ATTEMPTS: u32 = 40;
+/// After how many of them options of creation attach to processes that use others.
+const UNSETTLED: u32 = 8;
 
 /// What state is to be shared.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +61,21 @@ fn fnv(bytes: &[u8]) -> u64 {
 /// sound file of them, or the option that forbids it.
 pub type Accepts<'a> = &'a dyn Fn(&[(String, String)]) -> std::result::Result<u64, Difference>;
 
+/// The options in force in the memory of a file of these options of creation; `None` where they cannot be read.
+pub(crate) type InForce<'a> =
+    &'a dyn Fn(&[(String, String)], &Arena, &Arc<Processes>) -> Option<Vec<(String, String)>>;
+
+/// What becomes of options that differ from those of a file.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    /// Whether they differ in what is fixed at creation.
+    pub(crate) accepts: Accepts<'a>,
+    /// What they are compared with.
+    pub(crate) in_force: InForce<'a>,
+    /// Attaches all the same where `accepts` allows it.
+    pub(crate) on_mismatch: OnMismatch,
+}
+
 /// An option that differs from the one at creation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
@@ -88,25 +108,21 @@ enum Attempt {
 
 /// Opens the file, which is created where there is none.
 ///
-/// Where options differ and other processes are attached, `accepts` decides.
-pub(crate) fn open(
-    directory: &Directory,
-    wanted: &Wanted<'_>,
-    accepts: Option<Accepts<'_>>,
-) -> Result<Opened> {
+/// Where options differ and other processes are attached, `terms` decide.
+pub(crate) fn open(directory: &Directory, wanted: &Wanted<'_>, terms: Option<Terms<'_>>) -> Result<Opened> {
     let name = wanted.file_name();
     let path = directory.path_of(&name);
     let boot = system::boot_id().ok_or_else(|| {
         Error::unavailable(&path, "the system does not say which boot this is", "a mounted /proc")
     })?;
-    let place = Place { directory, wanted, accepts, name: &name, path: &path, boot };
+    let place = Place { directory, wanted, terms, name: &name, path: &path, boot };
     let mut error = Error::unavailable(&path, "it is replaced again and again", "one version of the options");
     for attempt in 0..ATTEMPTS {
         let file = match place.open()? {
             Some(file) => Some(file),
             None => creation::create(directory, &name, wanted, boot)?,
         };
-        match file.map_or(Ok(Attempt::Gone), |file| place.attach(file))? {
+        match file.map_or(Ok(Attempt::Gone), |file| place.attach(file, attempt))? {
             Attempt::Attached(opened) => return Ok(opened),
             Attempt::Gone => {}
             Attempt::InUse(in_use) => {
@@ -123,7 +139,7 @@ pub(crate) fn open(
 struct Place<'a> {
     directory: &'a Directory,
     wanted: &'a Wanted<'a>,
-    accepts: Option<Accepts<'a>>,
+    terms: Option<Terms<'a>>,
     name: &'a str,
     path: &'a PathBuf,
     boot: [u64; 2],
@@ -146,22 +162,24 @@ impl Place<'_> {
         }
     }
 
-    fn attach(&self, file: File) -> Result<Attempt> {
+    fn attach(&self, file: File, attempt: u32) -> Result<Attempt> {
         let stat = fstat(&file).map_err(self.system("fstat"))?;
         self.check_access(&stat)?;
         let length = u64::try_from(stat.st_size).unwrap_or(0);
         let header = read_header(&file, self.path, length)?;
         // A row before anything is compared: a process that replaces a file makes sure that no other has one.
-        let row = self.take_row(&file)?;
+        let Some(row) = self.take_row(&file)? else { return Ok(Attempt::InUse(self.all_rows_are_taken())) };
         let named = statat(self.directory.file(), self.name, AtFlags::SYMLINK_NOFOLLOW);
         if !named.is_ok_and(|named| identity(&named) == identity(&stat)) {
             return Ok(Attempt::Gone);
         }
-        if let Err(error) = self.compare(&header) {
+        let created = self.compare(&header);
+        let in_force = self.compare_in_force(&file, &header, &created);
+        if let Err(error) = in_force {
             if self.replace(&file)? {
                 return Ok(Attempt::Gone);
             }
-            if let Err(error) = self.check_accepted(&header, error) {
+            if let Err(error) = self.check_attached(&header, created, (error, attempt)) {
                 return Ok(Attempt::InUse(error));
             }
         }
@@ -181,17 +199,22 @@ impl Place<'_> {
         Ok(())
     }
 
-    fn take_row(&self, file: &File) -> Result<usize> {
+    /// `None` where all are taken, perhaps by a process that looks whether it is alone.
+    fn take_row(&self, file: &File) -> Result<Option<usize>> {
         for row in 0..Processes::ROWS {
             let locked = locks::try_lock(file, row, 1);
             if locked.map_err(|error| {
                 Error::of_system(self.path, "lock", Errno::from_raw_os_error(error as i32))
             })? {
-                return Ok(row);
+                return Ok(Some(row));
             }
         }
+        Ok(None)
+    }
+
+    fn all_rows_are_taken(&self) -> Error {
         let reason = format!("{} processes are attached", Processes::ROWS);
-        Err(Error::unavailable(self.path, reason, "that many processes at once"))
+        Error::unavailable(self.path, reason, "that many processes at once")
     }
 
     /// Why the file is to be replaced, if it is.
@@ -219,10 +242,62 @@ impl Place<'_> {
         Ok(())
     }
 
+    /// As [`compare`](Self::compare) with the options in force, which replaced those of creation.
+    fn compare_in_force(&self, file: &File, header: &Header, created: &Result<()>) -> Result<()> {
+        match created {
+            Ok(()) | Err(Error::ConfigMismatch { .. }) => {}
+            Err(error) => return Err(error.clone()),
+        }
+        let Some(in_force) = self.in_force(file, header) else { return created.clone() };
+        let given = self.wanted.options.iter().zip(&in_force);
+        for ((option, given), (known, existing)) in given {
+            if option != known || given != existing {
+                return Err(Error::mismatch(self.path, option, existing, given));
+            }
+        }
+        Ok(())
+    }
+
+    /// `None` where what is fixed at creation differs, or nothing can be read.
+    fn in_force(&self, file: &File, header: &Header) -> Option<Vec<(String, String)>> {
+        let Terms { accepts, in_force, .. } = self.terms?;
+        if accepts(&header.options).ok()? != header.bytes {
+            return None;
+        }
+        let bytes = usize::try_from(header.bytes).ok()?;
+        let arena = Arena::in_mapping(Arc::new(MmapOptions::new().len(bytes).map_raw(file).ok()?));
+        arena.skip(LENGTH);
+        let processes = Arc::new(Processes::new(&arena).ok()?);
+        in_force(&header.options, &arena, &processes)
+    }
+
+    /// Whether options other than those in force attach to processes that are attached; the error where they do not.
+    fn check_attached(
+        &self,
+        header: &Header,
+        created: Result<()>,
+        (in_force, attempt): (Error, u32),
+    ) -> Result<()> {
+        match created {
+            // Those that start at once see each other, and the first that is alone begins anew.
+            Ok(()) if !self.reconfigures() && attempt < UNSETTLED => Err(in_force),
+            // The options of creation attach, whatever replaced them.
+            Ok(()) => Ok(()),
+            Err(error) => self.check_accepted(header, error),
+        }
+    }
+
+    fn reconfigures(&self) -> bool {
+        self.terms.is_some_and(|terms| terms.on_mismatch == OnMismatch::Reconfigure)
+    }
+
     /// Whether options that differ attach to those of processes that are attached; the error where they do not.
     fn check_accepted(&self, header: &Header, error: Error) -> Result<()> {
-        let (Some(accepts), Error::ConfigMismatch { .. }) = (self.accepts, &error) else { return Err(error) };
-        let bytes = accepts(&header.options).map_err(|Difference { option, existing, given }| {
+        let (Some(terms), true, Error::ConfigMismatch { .. }) = (self.terms, self.reconfigures(), &error)
+        else {
+            return Err(error);
+        };
+        let bytes = (terms.accepts)(&header.options).map_err(|Difference { option, existing, given }| {
             Error::mismatch(self.path, &option, &existing, &given)
         })?;
         if header.bytes == bytes { Ok(()) } else { Err(error) }
@@ -233,8 +308,10 @@ impl Place<'_> {
         if !locks::try_lock_whole(file) {
             return Ok(false);
         }
-        // Only a process that has the lock of the name removes it, so it still is the one that was compared before.
-        unlinkat(self.directory.file(), self.name, AtFlags::empty()).map_err(self.system("unlink"))?;
+        // Only a process that has the lock of the name removes it. The name may have become another file's before that.
+        if is_named(self.directory, self.name, file) {
+            unlinkat(self.directory.file(), self.name, AtFlags::empty()).map_err(self.system("unlink"))?;
+        }
         Ok(true)
     }
 }
@@ -255,6 +332,16 @@ pub(crate) fn read_header(file: &File, path: &Path, length: u64) -> Result<Heade
             Error::UnsupportedVersion { path: path.display().to_string(), found, accepted: VERSION }
         }
     })
+}
+
+pub(crate) fn as_texts(options: &OptionList) -> Vec<(String, String)> {
+    options.iter().map(|(option, value)| ((*option).to_owned(), value.clone())).collect()
+}
+
+/// Whether the name still is that of the file. It stays so while the lock of the name is held.
+pub(crate) fn is_named(directory: &Directory, name: &str, file: &File) -> bool {
+    let named = statat(directory.file(), name, AtFlags::SYMLINK_NOFOLLOW);
+    named.is_ok_and(|named| fstat(file).is_ok_and(|stat| identity(&named) == identity(&stat)))
 }
 
 pub(crate) fn identity(stat: &Stat) -> (u64, u64) {

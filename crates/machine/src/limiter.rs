@@ -7,11 +7,13 @@ use std::thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use sluice_core::machine::Processes;
+use sluice_core::runtime::arena::Arena;
 use sluice_core::{Instance, OnMismatch, OptionList, RateLimiter, RateLimiterConfig};
 
 use crate::directory::Directory;
 use crate::error::{Error, Result};
-use crate::file::{Difference, Wanted};
+use crate::file::{Difference, Terms, Wanted, as_texts};
 use crate::look_after::Lookout;
 use crate::repairs::{Repairs, repair};
 use crate::shared::Shared;
@@ -72,6 +74,8 @@ impl SharedLimiter {
     ) -> Result<Self> {
         for _ in 0..ATTEMPTS {
             let opened = Self::attach(directory, name, &config, on_mismatch)?;
+            // What is wrong with the file is found again by the next look: the state is usable.
+            let _ = opened.look_after();
             if !opened.limiter.is_closed_everywhere() {
                 return opened.take_over(config, on_mismatch);
             }
@@ -96,10 +100,13 @@ impl SharedLimiter {
         let bytes = Shared::file_bytes(RateLimiter::bytes(config)?);
         let wanted = Wanted { kind: RateLimiter::KIND, name, options: &options, bytes };
         let accepts = |created: &[(String, String)]| check_fixed(created, config).map(|()| bytes);
-        let shared = match on_mismatch {
-            OnMismatch::Error => Shared::open(directory, &wanted)?,
-            OnMismatch::Reconfigure => Shared::open_if(directory, &wanted, Some(&accepts))?,
+        let in_force = |created: &[(String, String)], arena: &Arena, processes: &Arc<Processes>| {
+            let created = RateLimiterConfig::of_stored(created)?;
+            let limiter = RateLimiter::shared(name, created, arena, processes).ok()?;
+            Some(as_texts(&limiter.config().stored()))
         };
+        let terms = Terms { accepts: &accepts, in_force: &in_force, on_mismatch };
+        let shared = Shared::open_if(directory, &wanted, Some(terms))?;
         let created = RateLimiterConfig::of_stored(shared.options())
             .ok_or_else(|| Error::corrupt(shared.path(), "its options are those of no limiter"))?;
         let created = created.in_process_of(config);
@@ -118,7 +125,6 @@ impl SharedLimiter {
 
     /// Brings the options into force where they are to be.
     fn take_over(self, config: RateLimiterConfig, on_mismatch: OnMismatch) -> Result<Self> {
-        self.look_after()?;
         if on_mismatch == OnMismatch::Reconfigure && self.limiter.config().stored() != config.stored() {
             self.reconfigure_to(config)?;
         }

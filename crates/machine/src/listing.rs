@@ -14,7 +14,7 @@ use sluice_core::{Instance, RateLimiter, RateLimiterConfig};
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::error::{Error, Result};
-use crate::file::read_header;
+use crate::file::{is_named, read_header};
 use crate::header::{self, Header};
 use crate::range_files::ListFiles;
 use crate::shared::Attached;
@@ -82,12 +82,17 @@ pub fn remove(directory: &Path, file_name: &str, force: bool) -> Result<()> {
     let path = directory.path_of(file_name);
     let file = open(&directory, file_name).map_err(|error| Error::of_system(&path, "open", error))?;
     // Kept until the name is gone: no process attaches meanwhile.
-    if !locks::try_lock_whole(&file) && !force {
+    let is_locked = locks::try_lock_whole(&file) || (force && locks::lock_name(&file));
+    if !is_locked {
         return Err(Error::unavailable(
             &path,
             "processes are attached to it",
             "a file that none uses, or force",
         ));
+    }
+    // Replaced since it was opened: the next file may be in use.
+    if !is_named(&directory, file_name, &file) {
+        return Err(missing());
     }
     unlinkat(directory.file(), file_name, AtFlags::empty())
         .map_err(|error| Error::of_system(&path, "unlink", error))?;

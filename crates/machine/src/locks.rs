@@ -2,6 +2,8 @@
 //! that opens the file twice has two, and closing one leaves the other.
 
 use std::os::fd::AsFd;
+use std::thread;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -28,9 +30,15 @@ pub(crate) fn try_lock_whole(file: impl AsFd) -> bool {
     try_lock(file, 0, NAME + 1).unwrap_or(false)
 }
 
-/// Takes the lock of the name.
-pub(crate) fn try_lock_name(file: impl AsFd) -> bool {
-    try_lock(file, NAME, 1).unwrap_or(false)
+/// Takes the lock of the name. What removes the file at the same time has it for a few calls of the system.
+pub(crate) fn lock_name(file: impl AsFd) -> bool {
+    (0..50).any(|_| {
+        let is_locked = try_lock(&file, NAME, 1).unwrap_or(false);
+        if !is_locked {
+            thread::sleep(Duration::from_millis(1));
+        }
+        is_locked
+    })
 }
 
 /// Gives back all locks that this open file description has.

@@ -9,13 +9,14 @@ use std::thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sluice_core::machine::Host;
+use sluice_core::machine::{Host, Processes};
+use sluice_core::runtime::arena::Arena;
 use sluice_core::runtime::key_hash::KeyHasher;
 use sluice_core::{Instance, OnMismatch, OptionList, Reputation, ReputationConfig};
 
 use crate::directory::Directory;
 use crate::error::{Error, Result};
-use crate::file::{Difference, Wanted};
+use crate::file::{Difference, Terms, Wanted, as_texts};
 use crate::look_after::Lookout;
 use crate::range_files::ListFiles;
 use crate::repairs::{Repairs, repair};
@@ -88,6 +89,8 @@ impl SharedReputation {
         }
         for _ in 0..ATTEMPTS {
             let opened = Self::attach(directory, name, &config, on_mismatch)?;
+            // What is wrong with the file is found again by the next look: the state is usable.
+            let _ = opened.look_after();
             if !opened.reputation.is_closed_everywhere() {
                 return opened.take_over(config, on_mismatch);
             }
@@ -116,10 +119,13 @@ impl SharedReputation {
         let accepts = |created: &[(String, String)]| {
             check_fixed(created, config).map(|()| bytes_of(created).unwrap_or(bytes))
         };
-        let shared = match on_mismatch {
-            OnMismatch::Error => Shared::open(directory, &wanted)?,
-            OnMismatch::Reconfigure => Shared::open_if(directory, &wanted, Some(&accepts))?,
+        let in_force = |created: &[(String, String)], arena: &Arena, processes: &Arc<Processes>| {
+            let lists = ListFiles::new(Directory::open(directory.path()).ok()?, &wanted.file_name());
+            let config = ReputationConfig::of_stored(created)?;
+            Reputation::options_in(config, created, arena, (processes, Box::new(lists))).ok()
         };
+        let terms = Terms { accepts: &accepts, in_force: &in_force, on_mismatch };
+        let shared = Shared::open_if(directory, &wanted, Some(terms))?;
         let created = ReputationConfig::of_stored(shared.options())
             .ok_or_else(|| Error::corrupt(shared.path(), "its options are those of no reputation"))?;
         let file = Arc::new(ReputationFile {
@@ -141,7 +147,6 @@ impl SharedReputation {
 
     /// Brings the options into force where they are to be.
     fn take_over(self, config: ReputationConfig, on_mismatch: OnMismatch) -> Result<Self> {
-        self.look_after()?;
         let is_same = || self.file.shared.options() == as_texts(&config.stored());
         if on_mismatch == OnMismatch::Reconfigure && !(is_same() && self.reputation.is_as_created()) {
             let name = self.reputation.name().to_owned();
@@ -206,10 +211,6 @@ impl SharedReputation {
 fn mend(reputation: &Reputation, shared: &Shared) -> bool {
     reputation.repair(shared.now());
     true
-}
-
-fn as_texts(options: &OptionList) -> Vec<(String, String)> {
-    options.iter().map(|(option, value)| ((*option).to_owned(), value.clone())).collect()
 }
 
 /// Whether options of creation are those of `config`, as far as they are fixed.

@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use parking_lot::Mutex;
@@ -17,7 +17,7 @@ use sluice_core::runtime::key_hash::KeyHasher;
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::error::{Error, Result};
-use crate::file::{self, Accepts, Opened, Wanted, identity};
+use crate::file::{self, Opened, Terms, Wanted, identity};
 use crate::{header, locks};
 
 /// A file that is attached to, until it is dropped with everything that uses its state. Nothing is cleaned up then: others
@@ -67,14 +67,18 @@ impl Shared {
         Self::open_if(directory, wanted, None)
     }
 
-    /// As [`open`](Self::open). Where the options differ from those of creation and other processes are attached,
-    /// `accepts` decides by the options of creation whether this one attaches all the same.
+    /// As [`open`](Self::open). Where the options differ from those in force and other processes are attached, `terms`
+    /// decide whether this one attaches all the same.
     ///
     /// # Errors
     ///
     /// As of [`open`](Self::open).
-    pub fn open_if(directory: &Directory, wanted: &Wanted<'_>, accepts: Option<Accepts<'_>>) -> Result<Self> {
-        let opened = file::open(directory, wanted, accepts)?;
+    pub(crate) fn open_if(
+        directory: &Directory,
+        wanted: &Wanted<'_>,
+        terms: Option<Terms<'_>>,
+    ) -> Result<Self> {
+        let opened = file::open(directory, wanted, terms)?;
         check_locks(&opened)?;
         let mapping = map(&opened)?;
         let arena = Arena::in_mapping(Arc::clone(&mapping));
@@ -149,7 +153,7 @@ impl Shared {
         if !self.is_own(&file) {
             return false;
         }
-        let may_remove = locks::try_lock_whole(&*file) || (for_all && lock_name(&file));
+        let may_remove = locks::try_lock_whole(&*file) || (for_all && locks::lock_name(&*file));
         let is_removed = may_remove && self.check_name().is_ok() && unlink(&self.path).is_ok();
         let _ = locks::unlock_all(&*file);
         is_removed
@@ -232,22 +236,12 @@ impl Shared {
     }
 }
 
-/// What removes the file at the same time has the lock for a few calls of the system.
-fn lock_name(file: &File) -> bool {
-    (0..50).any(|_| {
-        let is_locked = locks::try_lock_name(file);
-        if !is_locked {
-            thread::sleep(Duration::from_millis(1));
-        }
-        is_locked
-    })
-}
-
 /// Whether another descriptor sees the lock of the row. Emulated kernels and network drives may not show it, and then all
 /// processes would take each other for dead.
 fn check_locks(opened: &Opened) -> Result<()> {
-    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let other = open(&opened.path, flags, Mode::empty())
+    // By the descriptor: the name may be gone by now.
+    let own = format!("/proc/self/fd/{}", opened.file.as_raw_fd());
+    let other = open(own, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .map_err(|error| Error::of_system(&opened.path, "open", error))?;
     if locks::is_free(&other, opened.row).unwrap_or(true) {
         let accepted = "a system that shows the locks of open file descriptions (Linux 3.15 or newer)";

@@ -7,13 +7,14 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 use std::time::Duration;
 
-use sluice_core::machine::Host;
+use sluice_core::machine::{Host, Processes};
+use sluice_core::runtime::arena::Arena;
 use sluice_core::runtime::key_hash::KeyHasher;
 use sluice_core::{ConnectionTracker, ConnectionTrackerConfig, Instance, OnMismatch, OptionList};
 
 use crate::directory::Directory;
 use crate::error::{Error, Result};
-use crate::file::{Difference, Wanted};
+use crate::file::{Difference, Terms, Wanted, as_texts};
 use crate::repairs::{Repairs, repair};
 use crate::shared::Shared;
 
@@ -76,6 +77,8 @@ impl SharedTracker {
         let config = config.shared()?;
         for _ in 0..ATTEMPTS {
             let opened = Self::attach(directory, name, &config, on_mismatch)?;
+            // What is wrong with the file is found again by the next look: the state is usable.
+            let _ = opened.look_after();
             if !opened.is_closed_everywhere() {
                 return opened.take_over(name, config, on_mismatch);
             }
@@ -97,10 +100,13 @@ impl SharedTracker {
         let wanted =
             Wanted { kind: ConnectionTracker::KIND, name, options: &options, bytes: bytes_of(config)? };
         let accepts = |created: &[(String, String)]| check_fixed(created, config);
-        let shared = match on_mismatch {
-            OnMismatch::Error => Shared::open(directory, &wanted)?,
-            OnMismatch::Reconfigure => Shared::open_if(directory, &wanted, Some(&accepts))?,
+        let in_force = |created: &[(String, String)], arena: &Arena, processes: &Arc<Processes>| {
+            let created = ConnectionTrackerConfig::of_stored(created)?;
+            let in_force = ConnectionTracker::config_in(created, arena, processes).ok()?;
+            Some(as_texts(&in_force.stored()))
         };
+        let terms = Terms { accepts: &accepts, in_force: &in_force, on_mismatch };
+        let shared = Shared::open_if(directory, &wanted, Some(terms))?;
         let created = ConnectionTrackerConfig::of_stored(shared.options())
             .ok_or_else(|| Error::corrupt(shared.path(), "its options are those of no tracker"))?;
         let file = Arc::new(TrackerFile {
@@ -120,7 +126,6 @@ impl SharedTracker {
 
     /// Brings the options into force where they are to be.
     fn take_over(self, name: &str, config: ConnectionTrackerConfig, on_mismatch: OnMismatch) -> Result<Self> {
-        self.look_after()?;
         if on_mismatch == OnMismatch::Reconfigure && self.tracker.config().stored() != config.stored() {
             self.reconfigure_to(name, config)?;
         }

@@ -80,6 +80,41 @@ fn the_sixty_fifth_process_is_refused() {
     assert!(open(directory.path(), 5).is_ok());
 }
 
+/// A process that looks whether it is alone has all rows for a moment.
+#[test]
+fn processes_that_come_and_go_do_not_refuse_each_other() {
+    let directory = directory();
+    let come_and_go = || (0..2_000).for_each(|_| open(directory.path(), 5).expect("a row").detach());
+    thread::scope(|scope| (0..3).for_each(|_| drop(scope.spawn(come_and_go))));
+}
+
+fn limit_of(limiter: &SharedLimiter) -> u64 {
+    limiter.limiter().config().options().limits[0].quota.limit
+}
+
+#[test]
+fn options_are_compared_with_those_in_force() {
+    let directory = directory();
+    let reconfigured = || {
+        let first = open(directory.path(), 10).expect("fit");
+        let now = || first.shared().now();
+        first.limiter().reconfigure(options(100, 1_000), now).expect("changeable");
+        assert!(try_consume(&first, "client", 4));
+        first
+    };
+    let first = reconfigured();
+    let in_force = open(directory.path(), 100).expect("in force, beside a process");
+    assert!(!try_consume(&in_force, "client", 97) && try_consume(&in_force, "client", 96));
+    assert_eq!(limit_of(&open(directory.path(), 10).expect("of creation")), 100, "beside a process");
+    assert_eq!(refusal(open(directory.path(), 11)).0, "CONFIG_MISMATCH");
+    drop((first, in_force));
+    let alone = open(directory.path(), 100).expect("in force, alone");
+    assert!(!try_consume(&alone, "client", 1), "its counts stay");
+    drop(alone);
+    let anew = open(directory.path(), 10).expect("of creation, alone");
+    assert_eq!((limit_of(&anew), try_consume(&anew, "client", 10)), (10, true), "it begins anew");
+}
+
 #[test]
 fn limits_that_differ_are_an_error_while_a_process_is_attached() {
     let directory = directory();

@@ -11,7 +11,7 @@ use std::io::{Read, stdin};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use sluice_core::{PersistOptions, ReputationOptions};
+use sluice_core::{Instance, PersistOptions, ReputationOptions};
 
 use reputations::{MAX_FAILURES, ban, fail, history, is_banned, list_files, open, open_with, options, unban};
 use support::{DIRECTORY, ROLE, directory, files, print, read_to_end, read_until, spawn};
@@ -145,4 +145,28 @@ fn current(_: &sluice_machine::SharedReputation, path: &Path) -> std::path::Path
     let mut files = list_files(path);
     files.sort();
     files.pop().expect("a file")
+}
+
+#[test]
+fn options_are_compared_with_those_in_force() {
+    let directory = directory();
+    let of = |max_failures| ReputationOptions { max_failures, ..options(100) };
+    let open = |max_failures| open_with(directory.path(), of(max_failures));
+    let reconfigured = || {
+        let first = open(MAX_FAILURES).expect("fit");
+        let next = of(1).try_into().expect("valid");
+        Instance::reconfigure(&**first.reputation(), "logins", next, false).expect("changeable");
+        first
+    };
+    let first = reconfigured();
+    let in_force = open(1).expect("in force, beside a process");
+    assert!(fail(&in_force, CLIENT), "one failure bans");
+    assert!(fail(&open(MAX_FAILURES).expect("of creation"), "203.0.113.8"), "by the options in force");
+    assert_eq!(open(2).expect_err("neither").code(), "CONFIG_MISMATCH");
+    drop((first, in_force));
+    let alone = open(1).expect("in force, alone");
+    assert!(is_banned(&alone, CLIENT), "its bans stay");
+    drop(alone);
+    let anew = open(MAX_FAILURES).expect("of creation, alone");
+    assert!(!is_banned(&anew, CLIENT) && !fail(&anew, CLIENT), "it begins anew");
 }

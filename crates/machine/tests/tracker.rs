@@ -12,7 +12,8 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::Path;
 use std::process::Child;
 
-use sluice_core::{ConnectionTrackerOptions, Quota, Refusal};
+use sluice_core::{ConnectionTrackerConfig, ConnectionTrackerOptions, Instance, Quota, Refusal};
+use sluice_machine::SharedTracker;
 
 use support::{DIRECTORY, ROLE, count_until_end, directory, files, print, read_until, spawn};
 use trackers::{CLIENT, addresses, caps, connect, count_for, fill, open_tracker};
@@ -164,4 +165,26 @@ fn without_a_maximum_the_table_is_the_bound() {
     assert_eq!(tracker.tracker().count(), open.len() as u64);
     open.iter().for_each(|connection| assert!(tracker.tracker().close(connection)));
     assert_eq!(tracker.tracker().count(), 0);
+}
+
+/// The option in force.
+fn max_of(tracker: &SharedTracker) -> String {
+    let options = tracker.tracker().config().stored();
+    options.into_iter().find(|(option, _)| *option == "max").expect("an option").1
+}
+
+#[test]
+fn options_are_compared_with_those_in_force() {
+    let directory = directory();
+    let open = |max| open_tracker(directory.path(), caps(Some(max), None));
+    let first = open(8).expect("fit");
+    let next =
+        ConnectionTrackerConfig::try_from(caps(Some(2), None)).expect("valid").shared().expect("valid");
+    Instance::reconfigure(&**first.tracker(), "sockets", next, false).expect("changeable");
+    let in_force = open(2).expect("in force, beside a process");
+    assert_eq!(max_of(&in_force), "2");
+    assert_eq!(max_of(&open(8).expect("of creation")), "2", "beside a process");
+    assert_eq!(open(7).expect_err("neither").code(), "CONFIG_MISMATCH");
+    drop((first, in_force));
+    assert_eq!(max_of(&open(8).expect("alone")), "8", "it begins anew");
 }

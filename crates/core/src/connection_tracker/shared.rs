@@ -84,6 +84,25 @@ impl ConnectionTracker {
         Ok(Self::of_parts(name, created_with, in_force, counts, Some(sharing)))
     }
 
+    /// The config in force in this memory of a tracker, which is only read.
+    ///
+    /// # Errors
+    ///
+    /// The memory is too short.
+    pub fn config_in(
+        created: ConnectionTrackerConfig,
+        arena: &Arena,
+        processes: &Arc<Processes>,
+    ) -> Result<ConnectionTrackerConfig> {
+        let host: Arc<dyn Host> = Arc::new(Nowhere(KeyHasher::new(|| 1)));
+        let created = InForce::shared("", created, arena, processes, host)?;
+        let sharing =
+            Sharing::new(created.clone(), arena, processes).map_err(|cause| too_large(0, &cause))?;
+        let in_force = ArcSwap::from_pointee(created);
+        sharing.follow(&in_force);
+        Ok(in_force.load().config.clone())
+    }
+
     /// Bytes that a shared tracker of this config takes in an arena.
     ///
     /// # Errors

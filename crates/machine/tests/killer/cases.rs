@@ -46,7 +46,9 @@ impl Setting {
     pub(crate) fn all() -> Vec<Self> {
         let wanted = std::env::var("SLUICE_TEST_CALL").unwrap_or_default();
         let all = LIMITS.iter().flat_map(|limits| CASES.iter().map(|case| Self { case, limits: *limits }));
-        all.filter(|setting| setting.name().contains(&wanted)).collect()
+        let chosen: Vec<_> = all.filter(|setting| setting.name().contains(&wanted)).collect();
+        assert!(!chosen.is_empty(), "SLUICE_TEST_CALL is {wanted}, which names no call");
+        chosen
     }
 
     pub(crate) fn named(name: &str) -> Self {

@@ -131,7 +131,10 @@ fn every_process_goes_on_beside_one_that_is_stopped() {
             for is_killed in [true, false] {
                 let sound = std::panic::catch_unwind(|| stop(setting, *change, is_killed));
                 let what = if is_killed { "killed" } else { "let go" };
-                assert!(sound.is_ok(), "{name}: unsound where it is {what} after {change} changes");
+                assert!(
+                    matches!(sound, Ok(true)),
+                    "{name}: unsound where it is {what} after {change} changes"
+                );
             }
         }
         let _ =

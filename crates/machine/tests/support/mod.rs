@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses some of it")]
 
 use std::io::{Read, Write, stdout};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -9,6 +10,9 @@ use sluice_core::runtime::key_hash::KeyHash;
 use sluice_core::{AlgorithmKind, LimitOptions, Quota, RateLimiterConfig, RateLimiterOptions};
 use sluice_machine::{Directory, Result, SharedLimiter};
 use tempfile::TempDir;
+
+/// What `Child::kill` sends.
+const SIGKILL: i32 = 9;
 
 /// Longer than any test.
 pub(crate) const MONTH_MS: u64 = 30 * 24 * 3_600_000;
@@ -100,11 +104,12 @@ pub(crate) fn read_until(child: &mut Child, marks: &[u8]) -> u8 {
     panic!("the process ended before it printed one of {marks:?}");
 }
 
-/// What the process printed until it ended.
+/// What the process printed until it ended. It must be sound to the end, unless it was killed.
 pub(crate) fn read_to_end(child: &mut Child) -> Vec<u8> {
     let mut printed = Vec::new();
     child.stdout.as_mut().expect("piped").read_to_end(&mut printed).expect("readable");
-    child.wait().expect("it ends");
+    let status = child.wait().expect("it ends");
+    assert!(status.success() || status.signal() == Some(SIGKILL), "{status}");
     printed
 }
 

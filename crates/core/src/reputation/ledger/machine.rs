@@ -12,7 +12,7 @@ use crate::rate_limiter::config_epoch::AtomicConfigEpoch;
 use crate::rate_limiter::shared_config::SharedConfig;
 use crate::reputation::machine::{MachineClients, MachineDate, PublishedRanges, RangeFiles};
 use crate::reputation::options::ReputationConfig;
-use crate::reputation::ranges::Ranges;
+use crate::reputation::ranges::{Lists, Ranges};
 use crate::reputation::shared_ranges::SharedRanges;
 use crate::reputation::store::Store;
 use crate::runtime::arena::Arena;
@@ -79,6 +79,31 @@ impl Reputation {
             shared_failures: ArcSwapOption::empty(),
             closed: AtomicBool::new(false),
         })
+    }
+
+    /// The options in force in this memory of a reputation, which is only read. `stored` are those of creation.
+    ///
+    /// # Errors
+    ///
+    /// The memory is too short; the lists in force cannot be read.
+    pub fn options_in(
+        created: ReputationConfig,
+        stored: &[(String, String)],
+        arena: &Arena,
+        (processes, files): (&Arc<Processes>, Box<dyn RangeFiles>),
+    ) -> Result<Vec<(String, String)>> {
+        let it = Self::shared("", created, arena, processes, (Arc::new(Nothing), files))?;
+        it.check_lists()?;
+        let has_lists_of_creation = it.machine.as_ref().is_none_or(|machine| machine.ranges.are_as_created());
+        let mut config = ReputationConfig::clone(&it.config());
+        config.lists = Lists::clone(&it.ranges.load().lists);
+        let in_force = config.stored().into_iter().map(|(option, value)| {
+            let of_creation = stored.iter().find(|(known, _)| known == option);
+            let is_kept = has_lists_of_creation && ["allow", "deny"].contains(&option);
+            let kept = of_creation.filter(|_| is_kept).map(|(_, value)| value.clone());
+            (option.to_owned(), kept.unwrap_or(value))
+        });
+        Ok(in_force.collect())
     }
 
     /// Bytes that a shared reputation of this config takes in an arena.
