@@ -113,6 +113,9 @@ export declare function connectionById(handle: number, id: string): NativeConnec
 /** The option `idleTimeout`; none where it was left out. */
 export declare function connectionTrackerIdleTimeout(handle: number): number | null
 
+/** Whether processes share the tracker, so that another one may change its options. No longer once it was destroyed. */
+export declare function connectionTrackerIsShared(handle: number): boolean
+
 /** Costs one pass over all connections. */
 export declare function connectionTrackerStats(handle: number): NativeConnectionTrackerStats
 
@@ -182,7 +185,7 @@ export declare function endpointNumber(handle: number, endpoint: string): number
 /**
  * Reports the bans that have ended, each once for all threads. Returns how many milliseconds until the next one ends; none
  * where none does. Where processes share the reputation, bans that others have changed are reported as well, and the next
- * look is due soon.
+ * look is due soon, until one of them ends the reputation for all.
  */
 export declare function expireBans(handle: number): number | null
 

@@ -187,6 +187,13 @@ pub fn connection_tracker_idle_timeout(handle: u32) -> Result<Option<f64>> {
     Ok(tracker(handle)?.idle_timeout_ms().map(double))
 }
 
+/// Whether processes share the tracker, so that another one may change its options. No longer once it was destroyed.
+#[napi]
+pub fn connection_tracker_is_shared(handle: u32) -> Result<bool> {
+    let tracker = tracker(handle)?;
+    Ok(tracker.is_shared() && tracker.check_open().is_ok())
+}
+
 /// A `drained` delivery follows once no connection is left.
 #[napi]
 pub fn notify_drained(env: Env, handle: u32, subscription: u32) -> Result<()> {

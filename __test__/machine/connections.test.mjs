@@ -149,6 +149,17 @@ test('options of another process come into force where the scope says so', onLin
   assert.equal(fixed.code, 'ERR_SLUICE_CONFIG_MISMATCH');
 });
 
+test('an idle timeout of another process closes connections here', onLinux, async (t) => {
+  const { name, options, tracker } = openTracker(t, { max: 10 });
+  const [other] = startProcesses(t, 1);
+  const closed = new Promise((resolve) => tracker.tryOpen(CLIENT, { onClose: resolve }));
+  const scope = { ...options.scope, onMismatch: 'reconfigure' };
+  const more = { ...options, scope, idleTimeout: '50ms' };
+  assert.equal(await other.run(hold, { name, options: more, client: CLIENT, count: 0 }), 0);
+  await closed;
+  assert.equal(tracker.count, 0);
+});
+
 test('options come into force when no process is attached', onLinux, async (t) => {
   const { name, options, directory } = openTracker(t, { max: 1 });
   ConnectionTracker.destroy(name);
@@ -259,4 +270,15 @@ test('a reset of tests releases what this process held', onLinux, async (t) => {
   reset();
   assert.equal(tracker.count, 1);
   assert.equal(new ConnectionTracker(name, options).count, 1);
+});
+
+test('a name is free once another process has ended what a test has reset', onLinux, async (t) => {
+  const { name, options, tracker } = openTracker(t, { max: 3 });
+  const [other] = startProcesses(t, 1);
+  await other.run(hold, { name, options, client: CLIENT, count: 1 });
+  reset();
+  const destroy = ({ load }, name) => load().ConnectionTracker.destroy(name, { everywhere: true });
+  assert.equal(await other.run(destroy, name), true);
+  assert.throws(() => tracker.tryOpen(CLIENT), { code: 'ERR_SLUICE_CLOSED' });
+  assert.ok(new ConnectionTracker(name, options).tryOpen(CLIENT));
 });

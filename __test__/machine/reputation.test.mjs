@@ -1,5 +1,7 @@
 // Bans, failures and lists that all processes of the machine share.
 import assert from 'node:assert/strict';
+import { chmodSync } from 'node:fs';
+import { join } from 'node:path';
 import test from 'node:test';
 import sluice from '../../index.js';
 import { filesIn, onLinux, sharedDirectory, startProcesses } from '../helpers/machine.mjs';
@@ -216,6 +218,8 @@ test('what cannot be shared is refused', onLinux, (t) => {
     message: /scope/,
   });
   assert.equal(new Reputation(name).stats().processes, 1, 'without options it attaches');
+  const persist = { path: `${directory}/bans` };
+  refuse({ persist, onMismatch: 'reconfigure' }, 'UNSUPPORTED', /has persist, and processes share it/);
 });
 
 test('destroy ends it here, or everywhere', onLinux, async (t) => {
@@ -237,6 +241,25 @@ test('destroy ends it here, or everywhere', onLinux, async (t) => {
   assert.ok(Reputation.destroy(here.name, { everywhere: true }));
   await assert.rejects(isBannedThere(), { code: 'ERR_SLUICE_CLOSED' });
   assert.deepEqual(filesIn(directory), []);
+});
+
+test('a list file that cannot be read for a while is read later', onLinux, async (t) => {
+  const directory = sharedDirectory(t);
+  const here = open(t, directory);
+  const [peer] = startProcesses(t, 1);
+  const data = { name: here.name, options: optionsFor(directory) };
+  await peer.run(({ load, state }, { name, options }) => {
+    state.reputation = new (load().Reputation)(name, options);
+    state.reputation.ban('198.51.100.0/24', { duration: '1h' });
+  }, data);
+  const [file] = filesIn(directory).filter((file) => file.includes('.lists.'));
+  const path = join(directory, file);
+  chmodSync(path, 0o640);
+  assert.equal(here.isBanned('198.51.100.7'), false);
+  assert.match(here.stats().machine.trouble, /has the mode 640/);
+  chmodSync(path, 0o600);
+  here.ban('192.0.2.0/24', { duration: '1h' });
+  assert.deepEqual([here.isBanned('198.51.100.7'), here.stats().machine.trouble], [true, null]);
 });
 
 test('guards of processes share their bans by the scope of the guard', onLinux, async (t) => {

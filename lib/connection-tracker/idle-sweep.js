@@ -6,6 +6,9 @@ const { native } = require('../runtime/native');
 /** The shortest pause between two sweeps. */
 const LEAST_PAUSE_MS = 10;
 
+/** The longest pause where processes share the tracker: another one may bring an idle timeout into force at any time. */
+const SHARED_PAUSE_MS = 1_000;
+
 /** Closes the idle connections of all threads from time to time. It does not keep the thread alive. */
 class IdleSweep {
   #handle;
@@ -16,7 +19,7 @@ class IdleSweep {
     this.#handle = handle;
   }
 
-  /** Idempotent. Runs as long as the tracker has an idle timeout and is not destroyed. */
+  /** Idempotent. Runs as long as the tracker has an idle timeout, or processes share it, and it is not destroyed. */
   start() {
     if (this.#isRunning) return;
     this.#isRunning = true;
@@ -28,16 +31,21 @@ class IdleSweep {
   }
 
   #plan() {
-    const idleTimeoutMs = native.connectionTrackerIdleTimeout(this.#handle);
-    this.#isRunning = typeof idleTimeoutMs === 'number';
+    const idleTimeoutMs = native.connectionTrackerIdleTimeout(this.#handle) ?? Number.POSITIVE_INFINITY;
+    const longest = native.connectionTrackerIsShared(this.#handle)
+      ? SHARED_PAUSE_MS
+      : Number.POSITIVE_INFINITY;
+    const pause = Math.min(Math.max(Math.ceil(idleTimeoutMs / 4), LEAST_PAUSE_MS), longest);
+    this.#isRunning = Number.isFinite(pause);
     if (!this.#isRunning) return;
-    const pause = Math.max(Math.ceil(idleTimeoutMs / 4), LEAST_PAUSE_MS);
     this.#next = new Deadline(pause, () => this.#sweep(), { ref: false });
   }
 
   #sweep() {
     try {
-      native.closeIdleConnections(this.#handle);
+      const idleTimeoutMs = native.connectionTrackerIdleTimeout(this.#handle);
+      // Given, because without any timeout all connections would be closed, and another process may take it away.
+      if (typeof idleTimeoutMs === 'number') native.closeIdleConnections(this.#handle, idleTimeoutMs);
       this.#plan();
     } catch {
       // The tracker was destroyed.

@@ -53,7 +53,7 @@ class ConnectionTracker {
     this.#handle = openNamed('ConnectionTracker', name, options, open);
     collected.register(this, this.#handle);
     // Every thread that may open connections closes those that are idle.
-    if (typeof native.connectionTrackerIdleTimeout(this.#handle) === 'number') this.#socketTable();
+    if (this.#mayHaveIdleTimeout()) this.#socketTable();
   }
 
   static destroy(name, options = {}) {
@@ -201,8 +201,16 @@ class ConnectionTracker {
     return new SluiceError('CLOSED', `ConnectionTracker "${this.#name}" was reset while it drained`);
   }
 
+  /** Where processes share the tracker, another one may bring a timeout into force. */
+  #mayHaveIdleTimeout() {
+    return (
+      typeof native.connectionTrackerIdleTimeout(this.#handle) === 'number' ||
+      native.connectionTrackerIsShared(this.#handle)
+    );
+  }
+
   #socketTable() {
-    return socketTableOf(this, this.#handle, native.connectionTrackerIdleTimeout(this.#handle));
+    return socketTableOf(this, this.#handle);
   }
 
   /** Settles when the last connection closes, or after `ms`. */

@@ -22,13 +22,13 @@ const ATTACH_SCHEMA = { onRefused: func, trustedProxies: strings, refusedBody: r
 /** One table for each tracker of this thread, however many objects it has, until the tracker is destroyed. */
 const tables = new Map();
 
-function socketTableOf(tracker, handle, idleTimeoutMs) {
+function socketTableOf(tracker, handle) {
   let table = tables.get(handle);
   if (table === undefined) {
     table = new SocketTable(tracker, handle);
     tables.set(handle, table);
   }
-  if (typeof idleTimeoutMs === 'number') table.sweep();
+  table.sweep();
   return table;
 }
 
@@ -214,7 +214,7 @@ class SocketTable {
     if (typeof ifIdleMs !== 'number' || entry.isIdleFor(ifIdleMs)) entry.end();
   }
 
-  /** Closes idle connections, as long as the tracker has an idle timeout. */
+  /** Closes idle connections, as long as the tracker has an idle timeout, or may get one from another process. */
   sweep() {
     this.#idleSweep.start();
   }

@@ -1,7 +1,7 @@
 'use strict';
 
 const { checkDeclared, schemaOf } = require('../runtime/declared-options');
-const { invalid, invalidOption } = require('../runtime/errors');
+const { invalid, invalidOption, SluiceError } = require('../runtime/errors');
 const { REPUTATION_RULES, VERDICT } = require('../runtime/layouts');
 const { handlesOf, native, numbers } = require('../runtime/native');
 const { onMismatch, openNamed } = require('../runtime/on-mismatch');
@@ -62,7 +62,7 @@ class Reputation {
   constructor(name, options) {
     checkName('Reputation', name);
     this.#name = name;
-    const checked = options === undefined ? undefined : sharedOptions(options);
+    const checked = options === undefined ? undefined : sharedOptions(name, options);
     const open = (reconfigures) =>
       native.openReputation(name, withScopeInWords(checked), reconfigures, checked?.scope?.machine);
     this.#handle = openNamed('Reputation', name, options, open);
@@ -203,9 +203,14 @@ function verdict(reason = null) {
 }
 
 /** The options that all threads share, as native code takes them. */
-function sharedOptions(options) {
+function sharedOptions(name, options) {
   const { onMismatch: _, ...shared } = checkDeclared('Reputation', options, SCHEMA);
-  if (shared.scope?.machine !== undefined) shared.maxClients ??= SHARED_MAX_CLIENTS;
+  if (shared.scope?.machine === undefined) return shared;
+  if (shared.persist !== undefined) {
+    const what = `Reputation ${JSON.stringify(name)} has persist, and processes share it`;
+    throw new SluiceError('UNSUPPORTED', `${what}; accepted: no persist: the state outlives its processes`);
+  }
+  shared.maxClients ??= SHARED_MAX_CLIENTS;
   return shared;
 }
 

@@ -41,7 +41,10 @@ pub(super) fn open(
 
 /// Where another process has ended the tracker for all, its name is free.
 fn forget_closed(name: &str) {
-    if SHARED_TRACKERS.get_if_set(name).is_some_and(|shared| shared.is_closed_everywhere()) {
+    // Also one that a test has reset: it has its name until it is destroyed.
+    let is_closed =
+        |shared: &Arc<SharedTracker>| shared.tracker().name() == name && shared.is_closed_everywhere();
+    if SHARED_TRACKERS.all().iter().any(is_closed) {
         SHARED_TRACKERS.destroy(name);
     }
 }

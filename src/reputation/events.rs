@@ -71,11 +71,14 @@ pub fn unsubscribe_from_bans(handle: u32, subscription: u32) -> Result<()> {
 
 /// Reports the bans that have ended, each once for all threads. Returns how many milliseconds until the next one ends; none
 /// where none does. Where processes share the reputation, bans that others have changed are reported as well, and the next
-/// look is due soon.
+/// look is due soon, until one of them ends the reputation for all.
 #[napi]
 pub fn expire_bans(handle: u32) -> Result<Option<f64>> {
     let reputation = reputation(handle)?;
     if let Some(now) = reputation.shared_now() {
+        if reputation.check_open().is_err() {
+            return Ok(None);
+        }
         // Lists that cannot be read are in its statistics.
         let _ = reputation.follow_others(now);
         let next = reputation.expire_bans(now).map_or(LOOK_MS, |until| ceil_ms(until.saturating_sub(now)));

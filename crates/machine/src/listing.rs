@@ -94,10 +94,10 @@ pub fn remove(directory: &Path, file_name: &str, force: bool) -> Result<()> {
     if !is_named(&directory, file_name, &file) {
         return Err(missing());
     }
+    // Before the name is free: another process may put lists of a new file in force under the same names.
+    ListFiles::new(Directory::open(directory.path())?, file_name).remove_all();
     unlinkat(directory.file(), file_name, AtFlags::empty())
-        .map_err(|error| Error::of_system(&path, "unlink", error))?;
-    ListFiles::new(directory, file_name).remove_all();
-    Ok(())
+        .map_err(|error| Error::of_system(&path, "unlink", error))
 }
 
 /// The names of files that may be of this package: `<kind>.<name>.<hash>.v<version>`.

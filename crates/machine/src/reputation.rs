@@ -169,9 +169,8 @@ impl SharedReputation {
     }
 
     fn leave(&self, for_all: bool) {
-        if self.file.shared.leave(for_all) {
-            self.reputation.remove_files();
-        }
+        // The lists first: once its name is free, another process may put lists of a new file in force under the same names.
+        self.file.shared.leave_and(for_all, || self.reputation.remove_files());
     }
 
     /// What was wrong with the files when they were looked at last.

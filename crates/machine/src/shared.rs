@@ -145,6 +145,12 @@ impl Shared {
     /// other process is attached; with `for_all` also where one is. Only once nothing of this process uses the state. Whether
     /// this call removed the file.
     pub fn leave(&self, for_all: bool) -> bool {
+        self.leave_and(for_all, || ())
+    }
+
+    /// As [`leave`](Self::leave). Calls `before_removal` before it removes the file, while no process can make another one of
+    /// this name: for files that belong to it.
+    pub fn leave_and(&self, for_all: bool, before_removal: impl FnOnce()) -> bool {
         if self.has_left.swap(true, Ordering::SeqCst) {
             return false;
         }
@@ -154,7 +160,11 @@ impl Shared {
             return false;
         }
         let may_remove = locks::try_lock_whole(&*file) || (for_all && locks::lock_name(&*file));
-        let is_removed = may_remove && self.check_name().is_ok() && unlink(&self.path).is_ok();
+        let removes = may_remove && self.check_name().is_ok();
+        if removes {
+            before_removal();
+        }
+        let is_removed = removes && unlink(&self.path).is_ok();
         let _ = locks::unlock_all(&*file);
         is_removed
     }

@@ -123,6 +123,18 @@ impl ConnectionTracker {
         self.sharing.as_ref().is_some_and(|sharing| sharing.epoch.close())
     }
 
+    /// Whether processes share it.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.sharing.is_some()
+    }
+
+    /// The name it was created under.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether a process has ended the tracker for all.
     #[must_use]
     pub fn is_closed_everywhere(&self) -> bool {

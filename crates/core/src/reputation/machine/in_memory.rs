@@ -11,6 +11,11 @@ use crate::Result;
 pub(in crate::reputation) struct InMemory(Arc<Mutex<BTreeMap<u64, Vec<u8>>>>);
 
 impl InMemory {
+    /// Takes a file away, as a failure of the system does for a while.
+    pub(in crate::reputation) fn take(&self, name: u64) -> Vec<u8> {
+        self.0.lock().expect("no panic").remove(&name).expect("a file")
+    }
+
     pub(in crate::reputation) fn put(&self, name: u64, bytes: &[u8]) {
         self.0.lock().expect("no panic").insert(name, bytes.to_vec());
     }

@@ -46,6 +46,9 @@ pub trait RangeFiles: Send + Sync {
 
 const NUMBER_BITS: u32 = 30;
 
+/// The name of no file: no owner has all bits.
+const UNREAD: u64 = u64::MAX;
+
 /// The name of a file of this process.
 fn name_of(owner: Owner, number: u64) -> u64 {
     owner.bits() << NUMBER_BITS | number & ((1 << NUMBER_BITS) - 1)
@@ -121,15 +124,24 @@ impl PublishedRanges {
         }
     }
 
-    /// Takes over the lists in force, whatever was read before.
+    /// Takes over the lists in force. Reads them again where they could not be read before.
     ///
     /// # Errors
     ///
     /// The file is gone, changed, or refused.
     pub(in crate::reputation) fn check(&self, ranges: &FollowedRanges<'_>) -> Result<()> {
         let mut turn = self.turn.lock();
-        self.follow_locked(&mut turn, ranges);
+        self.follow_again(&mut turn, ranges);
         turn.refused.clone().map_or(Ok(()), Err)
+    }
+
+    /// As [`follow_locked`](Self::follow_locked), also where the file in force could not be read: the cause may have passed.
+    fn follow_again(&self, turn: &mut Turn, ranges: &FollowedRanges<'_>) -> u64 {
+        if turn.refused.take().is_some() {
+            // Relaxed: within the turn. Another thread that finds it waits for the turn.
+            self.read.store(UNREAD, Ordering::Relaxed);
+        }
+        self.follow_locked(turn, ranges)
     }
 
     /// The file in force then.
@@ -196,7 +208,7 @@ impl PublishedRanges {
             accepted: "a process that is attached",
         })?;
         loop {
-            let before = self.follow_locked(&mut turn, ranges);
+            let before = self.follow_again(&mut turn, ranges);
             if let Some(error) = &turn.refused {
                 return Err(error.clone());
             }

@@ -46,3 +46,23 @@ fn lists_that_cannot_be_read_leave_those_before() {
     first.ban(FIRST);
     assert_eq!((second.banned(), second.refused()), (vec![FIRST.into(), SECOND.into()], None));
 }
+
+#[test]
+fn lists_are_read_again_once_they_can_be() {
+    let [first, second] = two();
+    first.ban(FIRST);
+    let name = *first.files.names().last().expect("a file");
+    let bytes = first.files.take(name);
+    assert!(second.banned().is_empty());
+    assert!(second.refused().expect("refused").contains("was removed"));
+    second.files.put(name, &bytes);
+    assert_eq!((second.refused(), second.banned()), (None, vec![FIRST.into()]));
+
+    first.ban(SECOND);
+    let name = *first.files.names().last().expect("a file");
+    let bytes = first.files.take(name);
+    assert_eq!(second.banned(), [FIRST]);
+    second.files.put(name, &bytes);
+    second.ban(FIRST);
+    assert_eq!(second.banned(), [FIRST, SECOND], "a change begins with the lists in force");
+}
