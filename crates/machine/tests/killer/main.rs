@@ -29,7 +29,7 @@ use support::{DIRECTORY, ROLE, directory, files, print};
 use traced::Traced;
 
 /// Of each call, at how many of its changes a process is stopped while others go on.
-const SAMPLE: usize = 4;
+const SAMPLE: usize = 3;
 
 /// The process that makes the call, between two signals that stop it.
 #[test]
@@ -117,7 +117,17 @@ fn sample(changes: usize) -> Vec<usize> {
 #[test]
 #[ignore = "takes a minute or more: npm run test:kill"]
 fn every_process_goes_on_beside_one_that_is_stopped() {
-    for setting in Setting::all() {
+    go_on_beside_stopped(LIMITS[0]);
+}
+
+#[test]
+#[ignore = "takes a minute or more: npm run test:kill"]
+fn every_process_goes_on_beside_one_that_is_stopped_in_a_call_of_several_limits() {
+    go_on_beside_stopped(LIMITS[1]);
+}
+
+fn go_on_beside_stopped(limits: usize) {
+    for setting in Setting::all().into_iter().filter(|setting| setting.limits == limits) {
         let name = setting.name();
         let changes = {
             let directory = directory();
