@@ -47,7 +47,9 @@ impl ConfigInForce {
         self.config.load()
     }
 
+    /// The config in force, also where another process brought it into force and this one has made no call since.
     pub(super) fn config(&self) -> Arc<RateLimiterConfig> {
+        self.follow();
         self.config.load_full()
     }
 
