@@ -95,6 +95,8 @@ pub(crate) struct Opened {
     pub(crate) row: usize,
     /// Which file it is, so that a descriptor that became another's is noticed.
     pub(crate) identity: (u64, u64),
+    /// No other process was attached, and other options than those of creation, which are given, were in force.
+    pub(crate) takes_over: bool,
 }
 
 /// What became of an attempt to attach.
@@ -175,8 +177,12 @@ impl Place<'_> {
         }
         let created = self.compare(&header);
         let in_force = self.compare_in_force(&file, &header, &created);
-        if let Err(error) = in_force {
-            if self.replace(&file)? {
+        // Those of creation have their counts: what was charged while others were in force stays charged.
+        let takes_over = in_force.is_err() && created.is_ok() && locks::is_alone(&file);
+        if let Err(error) = in_force
+            && !takes_over
+        {
+            if created.is_err() && self.replace(&file)? {
                 return Ok(Attempt::Gone);
             }
             if let Err(error) = self.check_attached(&header, created, (error, attempt)) {
@@ -184,7 +190,7 @@ impl Place<'_> {
             }
         }
         let path = self.path.clone();
-        Ok(Attempt::Attached(Opened { file, path, header, row, identity: identity(&stat) }))
+        Ok(Attempt::Attached(Opened { file, path, header, row, identity: identity(&stat), takes_over }))
     }
 
     fn check_access(&self, stat: &Stat) -> Result<()> {
@@ -279,7 +285,7 @@ impl Place<'_> {
         (in_force, attempt): (Error, u32),
     ) -> Result<()> {
         match created {
-            // Those that start at once see each other, and the first that is alone begins anew.
+            // Those that start at once see each other, and the first that is alone brings them into force.
             Ok(()) if !self.reconfigures() && attempt < UNSETTLED => Err(in_force),
             // The options of creation attach, whatever replaced them.
             Ok(()) => Ok(()),

@@ -125,7 +125,8 @@ impl SharedLimiter {
 
     /// Brings the options into force where they are to be.
     fn take_over(self, config: RateLimiterConfig, on_mismatch: OnMismatch) -> Result<Self> {
-        if on_mismatch == OnMismatch::Reconfigure && self.limiter.config().stored() != config.stored() {
+        let is_wanted = on_mismatch == OnMismatch::Reconfigure || self.shared.takes_over();
+        if is_wanted && self.limiter.config().stored() != config.stored() {
             self.reconfigure_to(config)?;
         }
         Ok(self)

@@ -48,7 +48,16 @@ pub(crate) fn unlock_all(file: impl AsFd) -> Result<(), Errno> {
 
 /// Whether no other open file description has the lock of a row.
 pub(crate) fn is_free(file: impl AsFd, row: usize) -> Result<bool, Errno> {
-    let mut lock = lock(libc::F_WRLCK, row, 1);
+    are_free(file, row, 1)
+}
+
+/// Whether no other open file description has the lock of any row.
+pub(crate) fn is_alone(file: impl AsFd) -> bool {
+    are_free(file, 0, Processes::ROWS).unwrap_or(false)
+}
+
+fn are_free(file: impl AsFd, row: usize, count: usize) -> Result<bool, Errno> {
+    let mut lock = lock(libc::F_WRLCK, row, count);
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock))?;
     Ok(i32::from(lock.l_type) == libc::F_UNLCK)
 }
@@ -82,8 +91,10 @@ mod tests {
             (is_free(&second, 3), is_free(&first, 3), is_free(&first, 5)),
             (Ok(false), Ok(true), Ok(true))
         );
+        assert!(!is_alone(&first) && !is_alone(&second));
         assert_eq!(try_lock(&first, 0, 8), Ok(false), "not all of them");
         drop(second);
+        assert!(is_alone(&first));
         assert_eq!(try_lock(&first, 0, 8), Ok(true));
         let third = open();
         assert_eq!(try_lock(&third, 7, 1), Ok(false));

@@ -148,7 +148,8 @@ impl SharedReputation {
     /// Brings the options into force where they are to be.
     fn take_over(self, config: ReputationConfig, on_mismatch: OnMismatch) -> Result<Self> {
         let is_same = || self.file.shared.options() == as_texts(&config.stored());
-        if on_mismatch == OnMismatch::Reconfigure && !(is_same() && self.reputation.is_as_created()) {
+        let is_wanted = on_mismatch == OnMismatch::Reconfigure || self.file.shared.takes_over();
+        if is_wanted && !(is_same() && self.reputation.is_as_created()) {
             let name = self.reputation.name().to_owned();
             Instance::reconfigure(&*self.reputation, &name, config, false)?;
         }

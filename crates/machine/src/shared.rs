@@ -33,6 +33,7 @@ pub struct Shared {
     identity: (u64, u64),
     options: Vec<(String, String)>,
     state_at: usize,
+    takes_over: bool,
     /// This process has given its row back.
     has_left: AtomicBool,
 }
@@ -98,6 +99,7 @@ impl Shared {
             path: opened.path,
             identity: opened.identity,
             options: opened.header.options,
+            takes_over: opened.takes_over,
             has_left: AtomicBool::new(false),
         })
     }
@@ -139,6 +141,12 @@ impl Shared {
     #[must_use]
     pub fn options(&self) -> &[(String, String)] {
         &self.options
+    }
+
+    /// Whether this process brings the options of creation into force again, as no other was attached that uses those that
+    /// replaced them.
+    pub(crate) const fn takes_over(&self) -> bool {
+        self.takes_over
     }
 
     /// Ends the use of the file by this process, for which others find it dead from now on. Removes the file where no

@@ -126,7 +126,8 @@ impl SharedTracker {
 
     /// Brings the options into force where they are to be.
     fn take_over(self, name: &str, config: ConnectionTrackerConfig, on_mismatch: OnMismatch) -> Result<Self> {
-        if on_mismatch == OnMismatch::Reconfigure && self.tracker.config().stored() != config.stored() {
+        let is_wanted = on_mismatch == OnMismatch::Reconfigure || self.file.shared.takes_over();
+        if is_wanted && self.tracker.config().stored() != config.stored() {
             self.reconfigure_to(name, config)?;
         }
         Ok(self)

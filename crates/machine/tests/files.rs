@@ -111,8 +111,9 @@ fn options_are_compared_with_those_in_force() {
     let alone = open(directory.path(), 100).expect("in force, alone");
     assert!(!try_consume(&alone, "client", 1), "its counts stay");
     drop(alone);
-    let anew = open(directory.path(), 10).expect("of creation, alone");
-    assert_eq!((limit_of(&anew), try_consume(&anew, "client", 10)), (10, true), "it begins anew");
+    let first = open(directory.path(), 10).expect("of creation, alone");
+    assert_eq!((limit_of(&first), try_consume(&first, "client", 1)), (10, false), "its counts stay");
+    assert!(try_consume(&first, "other", 10) && !try_consume(&first, "other", 1));
 }
 
 #[test]

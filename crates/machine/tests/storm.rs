@@ -213,8 +213,6 @@ impl Admitted {
 /// One round. The limit in force at the end, and what clients got.
 fn round(role: &str, random: &mut Random) -> (SharedLimiter, tempfile::TempDir, Admitted) {
     let directory = directory();
-    // Where no process is attached, one with other options than those in force begins anew.
-    let attached = role.starts_with("reconfigure").then(|| open(role, directory.path(), LIMITS[0]));
     let mut admitted = Admitted([0; 256]);
     let mut children: Vec<_> = (0..PROCESSES).map(|_| spawn(role, directory.path())).collect();
     for _ in 0..KILLS {
@@ -229,7 +227,7 @@ fn round(role: &str, random: &mut Random) -> (SharedLimiter, tempfile::TempDir, 
         children.push(spawn(role, directory.path()));
     }
     children.iter_mut().for_each(|child| admitted.add(&read_to_end(child)));
-    let limiter = attached.unwrap_or_else(|| open(role, directory.path(), LIMITS[0]));
+    let limiter = open(role, directory.path(), LIMITS[0]);
     limiter.look_after().expect("attached");
     (limiter, directory, admitted)
 }

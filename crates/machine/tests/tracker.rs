@@ -186,5 +186,17 @@ fn options_are_compared_with_those_in_force() {
     assert_eq!(max_of(&open(8).expect("of creation")), "2", "beside a process");
     assert_eq!(open(7).expect_err("neither").code(), "CONFIG_MISMATCH");
     drop((first, in_force));
-    assert_eq!(max_of(&open(8).expect("alone")), "8", "it begins anew");
+    let alone = open(2).expect("in force, alone");
+    assert_eq!(
+        (max_of(&alone), alone.shared().processes().deaths()),
+        ("2".to_owned(), 3),
+        "it is the same file"
+    );
+    drop(alone);
+    let first = open(8).expect("of creation, alone");
+    assert_eq!(
+        (max_of(&first), first.shared().processes().deaths()),
+        ("8".to_owned(), 4),
+        "it is the same file"
+    );
 }

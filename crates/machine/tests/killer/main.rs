@@ -29,7 +29,7 @@ use support::{DIRECTORY, ROLE, directory, files, print};
 use traced::Traced;
 
 /// Of each call, at how many of its changes a process is stopped while others go on.
-const SAMPLE: usize = 3;
+const SAMPLE: usize = 4;
 
 /// The process that makes the call, between two signals that stop it.
 #[test]
