@@ -1,11 +1,12 @@
 /*
- * Processes that share a limiter and are killed: one after each change that its call makes (killer), and many at random
+ * Processes that share limiters, connections and bans and are killed: one after each change that its call makes (killer), and many at random
  * (storm). With `--planted` the bugs below are planted one by one: the test that each names must fail.
  *
  *   npm run test:kill
  *   npm run test:kill -- --planted
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import os from 'node:os';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
@@ -16,6 +17,10 @@ import { fail, findRust } from './requirements.mjs';
 const ONE_UP = 'every_unit_of_a_client_is_admitted_once';
 const STATES = 'every_state_that_a_killed_process_leaves_is_sound';
 const BESIDE = 'every_process_goes_on_beside_one_that_is_stopped';
+const STOPS = 'every_stop_between_two_changes_keeps_the_caps';
+const CAPS = 'every_round_of_random_kills_keeps_the_caps';
+const BAN_STATES = 'every_state_of_a_reputation_that_a_killed_process_leaves_is_sound';
+const BANS = 'every_ban_that_was_acknowledged_outlives_random_kills';
 const BLOCKS = 'every_block_beside_an_eviction_that_is_killed_stands';
 
 /** Bugs of crates/core/src/runtime/planted.rs: the test that must find each, and the call in which it is looked for. */
@@ -27,6 +32,10 @@ const PLANTED = [
   { bug: 'RecordsOfTheDeadStay', test: BESIDE, call: 'charge, 3 limits' },
   { bug: 'RecordNotDisowned', test: BESIDE, call: 'charge, 3 limits' },
   { bug: 'BlockNotRepaired', test: BLOCKS },
+  { bug: 'LookedBeforeRaised', test: STOPS },
+  { bug: 'DeadRowCounted', test: CAPS },
+  { bug: 'BannedEvicted', test: BAN_STATES },
+  { bug: 'DeathNotNoticed', test: BANS },
 ];
 
 const { values: options, positionals } = parseArgs({
@@ -34,44 +43,63 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
 });
 findRust();
-process.exitCode = options.planted ? planted() : cargo(['every_']).status;
+process.exitCode = options.planted ? await planted() : await cargo(['every_'], {}, 'inherit').ended;
 
-/** Runs the ignored tests of both files whose names have the words. */
-function cargo(words, env = {}, stdio = 'inherit') {
+/** Runs the ignored tests of both files whose names have the words. `ended` is the exit code, `printed` what it printed. */
+function cargo(words, env, stdio) {
   const tests =
     'test --package sluice-machine --test killer --test storm --test tracker_killer --test tracker_storm --test reputation_killer --quiet -- --ignored --nocapture';
-  return spawnSync('cargo', [...tests.split(' '), ...words], {
+  const child = spawn('cargo', [...tests.split(' '), ...words], {
     cwd: root,
     env: { ...process.env, ...env },
-    encoding: 'utf8',
-    maxBuffer: Number.POSITIVE_INFINITY,
     stdio,
   });
+  const run = { printed: '' };
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text) => {
+      run.printed += text;
+    });
+  }
+  run.ended = new Promise((resolve) => child.once('close', resolve));
+  return run;
 }
 
-function planted() {
+async function planted() {
   const build = {
     RUSTFLAGS: '--cfg sluice_planted',
     // Not the folder of other builds: other flags would build everything anew each time.
     CARGO_TARGET_DIR: path.join(root, 'target', 'planted'),
   };
-  if (cargo(['--list'], build, 'pipe').status !== 0) fail('the tests do not compile with planted bugs.');
+  if ((await cargo(['--list'], build, 'pipe').ended) !== 0)
+    fail('the tests do not compile with planted bugs.');
   const bugs = PLANTED.filter(({ bug }) => positionals.every((word) => bug.includes(word)));
   if (bugs.length === 0) fail(`no planted bug is called ${positionals.join(' ')}.`);
-  const runs = new Map(bugs.map(({ test, call }) => [`${test} ${call ?? ''}`, { test, call }]));
-  const wrong = [...runs.values(), ...bugs].filter(({ bug, test, call }) => {
-    const startedAt = performance.now();
-    const env = { ...build, SLUICE_PLANTED: bug, SLUICE_TEST_CALL: call, SLUICE_TEST_STATES: 'all' };
-    const { status, stdout, stderr } = cargo([test], env, 'pipe');
-    const right = (status === 0) === !bug;
-    const verdict = right ? (bug ? 'found' : 'passed') : bug ? 'MISSED' : 'FAILED';
-    const seconds = (performance.now() - startedAt) / 1_000;
-    console.log(line(verdict, seconds, bug ? `${bug} by ${test}` : [test, call].filter(Boolean).join(', ')));
-    if (!right && !bug) console.error(stdout + stderr);
-    return !right;
-  });
+  const runs = [
+    ...new Map(bugs.map(({ test, call }) => [`${test} ${call ?? ''}`, { test, call }])).values(),
+    ...bugs,
+  ];
+  const count = runs.length;
+  let wrong = 0;
+  const lane = async () => {
+    for (let run = runs.shift(); run !== undefined; run = runs.shift())
+      wrong += (await isRight(run, build)) ? 0 : 1;
+  };
+  await Promise.all(Array.from({ length: os.availableParallelism() }, lane));
   console.log(
-    wrong.length === 0 ? `All ${bugs.length} planted bugs were found.` : `${wrong.length} runs went wrong.`,
+    wrong === 0 ? `All ${bugs.length} planted bugs were found.` : `${wrong} of ${count} runs went wrong.`,
   );
-  return wrong.length === 0 ? 0 : 1;
+  return wrong === 0 ? 0 : 1;
+}
+
+/** Whether a test fails with a bug, and passes without one. */
+async function isRight({ bug, test, call }, build) {
+  const startedAt = performance.now();
+  const env = { ...build, SLUICE_PLANTED: bug, SLUICE_TEST_CALL: call, SLUICE_TEST_STATES: 'all' };
+  const run = cargo([test], env, 'pipe');
+  const right = ((await run.ended) === 0) === !bug;
+  const verdict = right ? (bug ? 'found' : 'passed') : bug ? 'MISSED' : 'FAILED';
+  const seconds = (performance.now() - startedAt) / 1_000;
+  console.log(line(verdict, seconds, bug ? `${bug} by ${test}` : [test, call].filter(Boolean).join(', ')));
+  if (!right && !bug) console.error(run.printed);
+  return right;
 }

@@ -2,7 +2,7 @@
 // the two take turns within a round.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { median, ratio, shuffled, spread } from '../statistics.mjs';
+import { median, NOTICEABLE, ratio, shuffled, spread } from '../statistics.mjs';
 import { table } from '../table.mjs';
 
 export const title = 'Limits of a machine';
@@ -49,7 +49,13 @@ export async function run({ quick }) {
   try {
     console.log('sluice: calls of a limiter that processes share');
     const results = CASES.map((one) => measure(one, directory, quick ? QUICK : FULL));
-    return { sections: [section(results)], skipped: [], losses: [], targets: targets(results), charts: [] };
+    return {
+      sections: [section(results)],
+      skipped: [],
+      losses: losses(results),
+      targets: targets(results),
+      charts: [],
+    };
   } finally {
     rmSync(directory, { recursive: true });
   }
@@ -88,6 +94,19 @@ function section(results) {
   ]);
   const text = table(['', 'process, ns', 'machine, ns', '±', 'machine / process'], rows);
   return `### Calls of a limiter that processes share\n\nOne GCRA limit, \`maxKeys\` 100 000, one process is attached.\n\n${text}`;
+}
+
+function losses(results) {
+  const times = results.map(({ what, ofProcess, ofMachine }) => ({
+    what,
+    value: ratio(ofMachine, ofProcess),
+  }));
+  return times
+    .filter(({ value }) => value > NOTICEABLE)
+    .map(
+      ({ what, value }) =>
+        `${what}, of a limiter that processes share: ${value.toFixed(2)} × one of the process.`,
+    );
 }
 
 function targets(results) {

@@ -20,6 +20,7 @@ use crate::creation;
 use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::header::{Header, LENGTH, Refusal, VERSION};
+use crate::terms::{Difference, Terms};
 use crate::{locks, system};
 
 /// How often a file is looked for: each time another process has just replaced it, or is about to.
@@ -55,36 +56,6 @@ fn fnv(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
-}
-
-/// Whether a process attaches to a file of these options of creation, which differ from those that it wants: the bytes of a
-/// sound file of them, or the option that forbids it.
-pub type Accepts<'a> = &'a dyn Fn(&[(String, String)]) -> std::result::Result<u64, Difference>;
-
-/// The options in force in the memory of a file of these options of creation; `None` where they cannot be read.
-pub(crate) type InForce<'a> =
-    &'a dyn Fn(&[(String, String)], &Arena, &Arc<Processes>) -> Option<Vec<(String, String)>>;
-
-/// What becomes of options that differ from those of a file.
-#[derive(Clone, Copy)]
-pub(crate) struct Terms<'a> {
-    /// Whether they differ in what is fixed at creation.
-    pub(crate) accepts: Accepts<'a>,
-    /// What they are compared with.
-    pub(crate) in_force: InForce<'a>,
-    /// Attaches all the same where `accepts` allows it.
-    pub(crate) on_mismatch: OnMismatch,
-}
-
-/// An option that differs from the one at creation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// The option.
-    pub option: String,
-    /// Its value at creation.
-    pub existing: String,
-    /// Its value now.
-    pub given: String,
 }
 
 /// A file that this process is attached to: it holds the lock of a row.
@@ -338,10 +309,6 @@ pub(crate) fn read_header(file: &File, path: &Path, length: u64) -> Result<Heade
             Error::UnsupportedVersion { path: path.display().to_string(), found, accepted: VERSION }
         }
     })
-}
-
-pub(crate) fn as_texts(options: &OptionList) -> Vec<(String, String)> {
-    options.iter().map(|(option, value)| ((*option).to_owned(), value.clone())).collect()
 }
 
 /// Whether the name still is that of the file. It stays so while the lock of the name is held.

@@ -29,12 +29,13 @@ mod repairs;
 mod reputation;
 mod shared;
 mod system;
+mod terms;
 mod tracker;
 mod tracker_instance;
 
 pub use directory::Directory;
 pub use error::{Error, Result};
-pub use file::{Accepts, Difference, Wanted};
+pub use file::Wanted;
 pub use limiter::{SharedLimiter, SharedLimiterConfig};
 pub use listing::{Content, Listed, list, remove};
 pub use local::LocalSharedLimiter;

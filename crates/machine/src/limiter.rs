@@ -13,10 +13,11 @@ use sluice_core::{Instance, OnMismatch, OptionList, RateLimiter, RateLimiterConf
 
 use crate::directory::Directory;
 use crate::error::{Error, Result};
-use crate::file::{Difference, Terms, Wanted, as_texts};
+use crate::file::Wanted;
 use crate::look_after::Lookout;
 use crate::repairs::{Repairs, repair};
 use crate::shared::Shared;
+use crate::terms::{self, Difference, Terms, as_texts};
 
 /// How often a file is opened anew that was closed for all processes, and is about to be removed.
 const ATTEMPTS: u32 = 20;
@@ -225,16 +226,8 @@ fn check_fixed(
     created: &[(String, String)],
     config: &RateLimiterConfig,
 ) -> std::result::Result<(), Difference> {
-    let existing = RateLimiterConfig::of_stored(created).map(|created| created.stored_fixed());
-    let existing = existing.unwrap_or_default();
-    for (index, (option, given)) in config.stored_fixed().into_iter().enumerate() {
-        let existing = existing.get(index).map_or("none", |(_, existing)| existing);
-        if existing != given {
-            let given = format!("{given}, which is fixed at creation");
-            return Err(Difference { option: option.to_owned(), existing: existing.to_owned(), given });
-        }
-    }
-    Ok(())
+    let created = RateLimiterConfig::of_stored(created).map(|created| created.stored_fixed());
+    terms::check_fixed(created.as_ref(), config.stored_fixed())
 }
 
 fn mend(limiter: &RateLimiter, shared: &Shared) -> bool {

@@ -17,7 +17,8 @@ use sluice_core::runtime::key_hash::KeyHasher;
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::error::{Error, Result};
-use crate::file::{self, Opened, Terms, Wanted, identity};
+use crate::file::{self, Opened, Wanted, identity};
+use crate::terms::Terms;
 use crate::{header, locks};
 
 /// A file that is attached to, until it is dropped with everything that uses its state. Nothing is cleaned up then: others

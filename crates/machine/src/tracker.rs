@@ -14,9 +14,10 @@ use sluice_core::{ConnectionTracker, ConnectionTrackerConfig, Instance, OnMismat
 
 use crate::directory::Directory;
 use crate::error::{Error, Result};
-use crate::file::{Difference, Terms, Wanted, as_texts};
+use crate::file::Wanted;
 use crate::repairs::{Repairs, repair};
 use crate::shared::Shared;
+use crate::terms::{self, Difference, Terms, as_texts};
 
 /// How often a file is opened anew that was closed for all processes, and is about to be removed.
 const ATTEMPTS: u32 = 20;
@@ -217,21 +218,14 @@ fn check_fixed(
     created: &[(String, String)],
     config: &ConnectionTrackerConfig,
 ) -> std::result::Result<u64, Difference> {
-    let difference = |option: &str, existing: String, given: String| Difference {
-        option: option.to_owned(),
-        existing,
-        given: format!("{given}, which is fixed at creation"),
-    };
-    let created = ConnectionTrackerConfig::of_stored(created)
-        .ok_or_else(|| difference("options", "those of no tracker".to_owned(), "others".to_owned()))?;
-    let fixed = created.stored_fixed().into_iter().zip(config.stored_fixed());
-    for ((option, existing), (_, given)) in fixed {
-        if existing != given {
-            return Err(difference(option, existing, given));
-        }
-    }
-    let unknown = |_| difference("bytes", "unknown".to_owned(), "unknown".to_owned());
-    bytes_of(&created).map_err(unknown)
+    let created = ConnectionTrackerConfig::of_stored(created);
+    let fixed = created.as_ref().map(ConnectionTrackerConfig::stored_fixed);
+    terms::check_fixed(fixed.as_ref(), config.stored_fixed())?;
+    created.and_then(|created| bytes_of(&created).ok()).ok_or_else(|| Difference {
+        option: "bytes".to_owned(),
+        existing: "unknown".to_owned(),
+        given: "those of a tracker".to_owned(),
+    })
 }
 
 fn mend(tracker: &ConnectionTracker, shared: &Shared) -> bool {

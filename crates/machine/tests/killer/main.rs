@@ -10,22 +10,24 @@
 
 mod cases;
 mod checks;
+#[path = "../support/traced.rs"]
+mod process;
 #[path = "../support/mod.rs"]
 mod support;
 mod traced;
 
 use std::fs;
-use std::io::{Read, Write, stderr, stdin};
+use std::io::{Write, stderr};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 
-use nix::sys::signal::{Signal, raise};
 use sluice_core::LocalHandle;
 
 use cases::{INSERT, LIMITS, Setting};
 use checks::{block_others, check, check_blocks, check_repair, check_whole_again, fill, revive, use_up};
-use support::{DIRECTORY, ROLE, directory, files, print};
+use process::between_signals;
+use support::{DIRECTORY, ROLE, directory, files};
 use traced::Traced;
 
 /// Of each call, at how many of its changes a process is stopped while others go on.
@@ -40,11 +42,7 @@ fn child() {
     let setting = Setting::named(&role);
     let limiter = setting.open(Path::new(&path));
     let mut handle = LocalHandle::new(Arc::clone(limiter.limiter()));
-    print(b'!');
-    let _ = stdin().read(&mut [0]);
-    raise(Signal::SIGUSR1).expect("it is stopped here");
-    (setting.case.act)(&limiter, &mut handle, setting.limits);
-    raise(Signal::SIGUSR2).expect("it is stopped here");
+    between_signals(|| (setting.case.act)(&limiter, &mut handle, setting.limits));
 }
 
 /// The memory of the file after each change that the call makes, the first one before it.
@@ -92,7 +90,7 @@ fn stop(setting: Setting, change: usize, is_killed: bool) -> bool {
     }
     let mut admitted = use_up(&limiter);
     if !is_killed {
-        traced.go_on();
+        traced.finish();
         admitted += use_up(&limiter);
     }
     drop(traced);

@@ -1,26 +1,16 @@
 //! A process that runs an instruction at a time, and the file that it changes.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::Child;
-
-use nix::sys::ptrace;
-use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
 
 use crate::cases::{INSERT, REPAIR, Setting};
-use crate::support::{files, read_until, spawn};
-
-/// Instructions of one call, at most: a call that takes more does not end.
-const MOST_STEPS: usize = 2_000_000;
+use crate::process::{MOST_STEPS, Traced as Process};
+use crate::support::files;
 
 /// A process that is stopped before its call.
 pub(crate) struct Traced {
-    child: Child,
-    thread: Pid,
+    process: Process,
     file: Watched,
 }
 
@@ -53,20 +43,7 @@ impl Watched {
 
 impl Traced {
     pub(crate) fn start(setting: Setting, path: &Path) -> Self {
-        let mut child = spawn(&setting.name(), path);
-        read_until(&mut child, b"!");
-        // The test runs in a thread of its own.
-        let tasks = fs::read_dir(format!("/proc/{}/task", child.id())).expect("it runs");
-        let ids = tasks
-            .map(|task| task.expect("readable").file_name().to_string_lossy().parse().expect("a number"));
-        let own = i32::try_from(child.id()).expect("a number");
-        let thread = ids.filter(|id| *id != own).map(Pid::from_raw).next().expect("a thread");
-        ptrace::attach(thread).expect("a system that lets a process trace its children");
-        let mut traced = Self { child, thread, file: Watched::open(path) };
-        assert_eq!(traced.wait(), Signal::SIGSTOP);
-        traced.child.stdin.as_mut().expect("piped").write_all(b"x").expect("it reads");
-        ptrace::cont(thread, None).expect("it is stopped");
-        assert_eq!(traced.wait(), Signal::SIGUSR1);
+        let mut traced = Self { process: Process::start(&setting.name(), path), file: Watched::open(path) };
         if setting.case.name == REPAIR {
             die_in_an_insert(setting, path);
         }
@@ -74,22 +51,9 @@ impl Traced {
         traced
     }
 
-    /// Why it stopped.
-    fn wait(&self) -> Signal {
-        match waitpid(self.thread, Some(WaitPidFlag::__WALL)) {
-            Ok(WaitStatus::Stopped(_, signal)) => signal,
-            other => panic!("it did not stop: {other:?}"),
-        }
-    }
-
     /// Runs one instruction. False when the call has ended.
     pub(crate) fn step(&self) -> bool {
-        ptrace::step(self.thread, None).expect("it is stopped");
-        match self.wait() {
-            Signal::SIGTRAP => true,
-            Signal::SIGUSR2 => false,
-            other => panic!("stopped by {other}"),
-        }
+        self.process.step()
     }
 
     /// Runs until it changes the file; after how many instructions. `None` when the call has ended.
@@ -115,18 +79,9 @@ impl Traced {
         self.file.has_changed();
     }
 
-    /// Runs to the end of the call.
-    pub(crate) fn go_on(&self) {
-        ptrace::cont(self.thread, None).expect("it is stopped");
-        assert_eq!(self.wait(), Signal::SIGUSR2);
-    }
-}
-
-impl Drop for Traced {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = waitpid(self.thread, Some(WaitPidFlag::__WALL));
-        let _ = self.child.wait();
+    /// Runs the rest of the call.
+    pub(crate) fn finish(&self) {
+        self.process.finish();
     }
 }
 

@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use crate::support::{files, print, read_until, spawn};
 
 /// Instructions of one call, at most: a call that takes more does not end.
-const MOST_STEPS: usize = 2_000_000;
+pub(crate) const MOST_STEPS: usize = 2_000_000;
 
 /// In the process: makes the call between two signals that stop it.
 pub(crate) fn between_signals(call: impl FnOnce()) {
