@@ -1,6 +1,6 @@
 /*
- * Processes that share limiters, connections and bans and are killed: one after each change that its call makes (killer), and many at random
- * (storm). With `--planted` the bugs below are planted one by one: the test that each names must fail.
+ * Processes that share limiters, connections and bans, and are killed: one after each change that its call makes (killer), and
+ * many at random (storm). With `--planted` the bugs below are planted one by one: the test that each names must fail.
  *
  *   npm run test:kill
  *   npm run test:kill -- --planted
