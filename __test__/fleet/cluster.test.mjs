@@ -147,7 +147,7 @@ test('several processes share the cluster: the quota and not one unit more', wit
 test('a node that is killed costs its own keys only; a replica takes its place', withRedis, async (t) => {
   const cluster = await startCluster(t, { replica: true });
   const [first, , , replica] = cluster.nodes;
-  const limiter = open(cluster.urls, { timeout: 300, prefix: 'kill:' });
+  const limiter = open(cluster.urls, { timeout: '2s', prefix: 'kill:' });
   await limiter.ready({ timeout: '20s' });
   const keys = clients(64);
   // One that is not decided in time is not charged.
