@@ -11,6 +11,7 @@ use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 use crate::support::{files, print, read_until, spawn};
 
@@ -30,10 +31,12 @@ pub(crate) fn between_signals(call: impl FnOnce()) {
 pub(crate) struct Traced {
     pub(crate) child: Child,
     thread: Pid,
+    _cpu: OneCpu,
 }
 
 impl Traced {
     pub(crate) fn start(role: &str, path: &Path) -> Self {
+        let cpu = OneCpu::stay();
         let mut child = spawn(role, path);
         read_until(&mut child, b"!");
         // The test runs in a thread of its own.
@@ -43,7 +46,7 @@ impl Traced {
         let own = i32::try_from(child.id()).expect("a number");
         let thread = ids.filter(|id| *id != own).map(Pid::from_raw).next().expect("a thread");
         ptrace::attach(thread).expect("a system that lets a process trace its children");
-        let mut traced = Self { child, thread };
+        let mut traced = Self { child, thread, _cpu: cpu };
         assert_eq!(traced.wait(), Signal::SIGSTOP);
         traced.child.stdin.as_mut().expect("piped").write_all(b"x").expect("it reads");
         ptrace::cont(thread, None).expect("it is stopped");
@@ -81,6 +84,28 @@ impl Drop for Traced {
         let _ = self.child.kill();
         let _ = waitpid(self.thread, Some(WaitPidFlag::__WALL));
         let _ = self.child.wait();
+    }
+}
+
+/// Keeps this thread, and the processes that it starts, on the CPU where it is now, until it is dropped. A process and its
+/// tracer take turns at each instruction: on two CPUs each turn would wake the other CPU, which takes longer than the rest.
+struct OneCpu {
+    before: CpuSet,
+}
+
+impl OneCpu {
+    fn stay() -> Self {
+        let before = sched_getaffinity(None).expect("its own");
+        let mut here = CpuSet::new();
+        here.set(sched_getcpu());
+        sched_setaffinity(None, &here).expect("a CPU of its own set");
+        Self { before }
+    }
+}
+
+impl Drop for OneCpu {
+    fn drop(&mut self) {
+        let _ = sched_setaffinity(None, &self.before);
     }
 }
 
