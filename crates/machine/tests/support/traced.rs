@@ -3,10 +3,10 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write, stdin};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Child;
 
+use memmap2::Mmap;
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -109,22 +109,47 @@ impl Drop for OneCpu {
     }
 }
 
+/// The file of a directory, as it was when it was last looked at.
+pub(crate) struct Watched {
+    now: Mmap,
+    bytes: Vec<u8>,
+}
+
+impl Watched {
+    pub(crate) fn open(path: &Path) -> Self {
+        let file = File::open(files(path).remove(0)).expect("own");
+        // SAFETY: no file is shortened, and none changes while it is looked at: the process that changes it is stopped then.
+        let now = unsafe { Mmap::map(&file) }.expect("room");
+        let bytes = now.to_vec();
+        Self { now, bytes }
+    }
+
+    /// Whether it has changed since the last time that this was asked. Asked at each instruction, so it copies nothing else.
+    pub(crate) fn has_changed(&mut self) -> bool {
+        if *self.now == *self.bytes {
+            return false;
+        }
+        self.bytes.copy_from_slice(&self.now);
+        true
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// The memory of the file after each change that the call makes, the first one before it, and how many instructions the call
 /// had run.
 pub(crate) fn states(role: &str, path: &Path) -> Vec<(usize, Vec<u8>)> {
-    let file = File::open(files(path).remove(0)).expect("own");
-    let read = |bytes: &mut Vec<u8>| file.read_exact_at(bytes, 0).expect("readable");
-    let mut now = vec![0; file.metadata().expect("there").len().try_into().expect("small")];
     let traced = Traced::start(role, path);
-    read(&mut now);
-    let mut states = vec![(0, now.clone())];
+    let mut file = Watched::open(path);
+    let mut states = vec![(0, file.bytes().to_vec())];
     for step in 1..MOST_STEPS {
         if !traced.step() {
             return states;
         }
-        read(&mut now);
-        if states.last().is_some_and(|(_, last)| *last != now) {
-            states.push((step, now.clone()));
+        if file.has_changed() {
+            states.push((step, file.bytes().to_vec()));
         }
     }
     panic!("{role}: it does not end");
