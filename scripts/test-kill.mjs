@@ -49,12 +49,13 @@ process.exitCode = options.planted ? await planted() : await cargo(['every_'], {
 
 /**
  * Runs the ignored tests of these files whose names have the words, by a build with or without `features`. `ended` is the
- * exit code, `printed` what it printed.
+ * exit code, `printed` what it printed. The whole workspace is named: a package by itself would be built again, as its
+ * dependencies have fewer features then.
  */
 function cargo(words, { features = [], env = {}, stdio }) {
   const tests =
     '--test killer --test storm --test tracker_killer --test tracker_storm --test reputation_killer';
-  const args = ['test', '--package', 'sluice-machine', ...tests.split(' '), '--quiet', ...features];
+  const args = ['test', '--workspace', ...tests.split(' '), '--quiet', ...features];
   const child = spawn('cargo', [...args, '--', '--ignored', '--nocapture', ...words], {
     cwd: root,
     env: { ...process.env, ...env },
