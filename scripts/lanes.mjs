@@ -4,31 +4,38 @@ import os from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { startNpm } from './npm.mjs';
 
-/** Of scripts that only compute: they take the time that the tests of other lanes leave. */
+/** Of scripts that only compute: they take the time that those of other lanes leave. */
 const BACKGROUND = 10;
 
 /**
- * Runs all lanes to their ends: `{ script, passed, seconds }` of each script, lane by lane. What a script prints is shown
- * when it ends, so that the output of two never mixes. A script whose lane waits for one that failed counts as failed.
+ * Runs all lanes to their ends: `{ script, passed, seconds }` of each part, lane by lane. A part is `{ script, what }`; it
+ * begins when all parts that `after` names have passed, and counts as failed if one of them has not. What a part prints is
+ * shown when it ends, so that the output of two never mixes.
  */
 export async function runLanes(lanes) {
-  const ended = new Map();
-  const announce = {};
-  for (const script of lanes.flatMap(({ scripts }) => Object.keys(scripts))) {
-    ended.set(script, new Promise((resolve) => (announce[script] = resolve)));
-  }
-  await Promise.all(lanes.map((lane) => runLane(lane, ended, announce)));
-  return Promise.all(ended.values());
+  const ended = new Map(lanes.flat().map(({ script }) => [script, pending()]));
+  await Promise.all(lanes.map((parts) => runLane(parts, ended)));
+  return Promise.all([...ended.values()].map(({ result }) => result));
 }
 
-async function runLane({ scripts, inBackground = false, after }, ended, announce) {
-  const isReady = after === undefined || (await ended.get(after)).passed;
-  for (const [script, what] of Object.entries(scripts)) {
-    announce[script](isReady ? await run(script, what, inBackground) : notRun(script, what, after));
+/** The result of a part that has not ended. */
+function pending() {
+  let resolve;
+  const result = new Promise((end) => {
+    resolve = end;
+  });
+  return { result, resolve };
+}
+
+async function runLane(parts, ended) {
+  for (const part of parts) {
+    const before = await Promise.all((part.after ?? []).map((script) => ended.get(script).result));
+    const failed = before.find(({ passed }) => !passed);
+    ended.get(part.script).resolve(failed ? leaveOut(part, failed) : await run(part));
   }
 }
 
-async function run(script, what, inBackground) {
+async function run({ script, what, inBackground = false }) {
   console.log(`begins  ${script}`);
   const startedAt = performance.now();
   const child = startNpm(['run', '--silent', script]);
@@ -45,8 +52,8 @@ async function run(script, what, inBackground) {
   return result;
 }
 
-function notRun(script, what, after) {
-  console.log(`\n── ${script}: ${what}\nnot run, as ${after} failed`);
+function leaveOut({ script, what }, { script: failed }) {
+  console.log(`\n── ${script}: ${what}\nnot run, as ${failed} failed`);
   return { script, passed: false, seconds: 0 };
 }
 

@@ -3,36 +3,31 @@ import { performance } from 'node:perf_hooks';
 import { line, runLanes } from './lanes.mjs';
 import { requireRust } from './requirements.mjs';
 
+const MODELS =
+  'models of the engine, exhaustively for small cases and at random for larger ones (loom, shuttle)';
+
+/** What is compiled comes first, so that tests with deadlines run beside nothing that compiles for long. */
 const LANES = [
-  {
-    inBackground: true,
-    scripts: {
-      lint: 'Biome, rustfmt and clippy',
-      'build:tests': 'the tests of the engine are built',
-      'test:models':
-        'models of the engine, exhaustively for small cases and at random for larger ones (loom, shuttle)',
-      'test:planted': 'the models find bugs planted into the engine',
-    },
-  },
-  {
-    scripts: {
-      setup: 'the addon is built',
-      'test:node': 'the addon in Node.js',
-    },
-  },
-  {
-    after: 'setup',
-    scripts: {
-      'test:generated': 'generated files are current',
-      'test:types': 'TypeScript types',
-      'test:install': 'the packages, installed from a registry without Rust',
-      'test:docs': 'every program of README.md and of the pages',
-      'test:browser': "the dashboard's page in Chromium",
-      'test:runners': 'sluice/testing under jest and vitest',
-      examples: 'the examples and their totals',
-      'test:rust': 'the engine',
-    },
-  },
+  [
+    { script: 'build:tests', what: 'the tests of the engine are built' },
+    { script: 'lint', what: 'Biome, rustfmt and clippy', inBackground: true },
+    { script: 'test:models', what: MODELS, inBackground: true },
+    { script: 'test:planted', what: 'the models find bugs planted into the engine', inBackground: true },
+  ],
+  [
+    { script: 'setup', what: 'the addon is built' },
+    { script: 'test:node', what: 'the addon in Node.js', after: ['setup', 'build:tests'] },
+  ],
+  [
+    { script: 'test:types', what: 'TypeScript types' },
+    { script: 'test:generated', what: 'generated files are current', after: ['setup'] },
+    { script: 'test:install', what: 'the packages, from a registry without Rust', after: ['setup'] },
+    { script: 'test:docs', what: 'every program of README.md and of the pages', after: ['setup'] },
+    { script: 'test:browser', what: "the dashboard's page in Chromium", after: ['setup'] },
+    { script: 'test:runners', what: 'sluice/testing under jest and vitest', after: ['setup'] },
+    { script: 'examples', what: 'the examples and their totals', after: ['setup'] },
+    { script: 'test:rust', what: 'the engine', after: ['build:tests'] },
+  ],
 ];
 
 requireRust();
