@@ -7,7 +7,7 @@ import { root } from './addon.mjs';
 import { fail } from './requirements.mjs';
 
 /** One build serves both scripts that run loom's models: bugs can be planted in it, by the environment. */
-const CFGS = { loom: ['sluice_loom', 'sluice_planted'], shuttle: ['sluice_shuttle'] };
+const FEATURES = { loom: 'loom,planted', shuttle: 'shuttle' };
 /** For a model that hangs. On a busy machine a model takes several times as long as on an idle one. */
 const SECONDS = 600;
 /** Most preemptions and steps of an interleaving: enough steps for a call that retries until it gives up. */
@@ -15,21 +15,18 @@ const BOUNDS = { LOOM_MAX_PREEMPTIONS: '3', LOOM_MAX_BRANCHES: '10000' };
 
 /** Builds the engine's tests for `checker`; the path of their binary. */
 export function build(checker) {
-  const args = 'test --package sluice-core --lib --profile models --no-run --quiet --message-format'.split(
-    ' ',
-  );
-  const { status, stdout } = spawnSync('cargo', [...args, 'json-render-diagnostics'], {
-    cwd: root,
-    encoding: 'utf8',
-    maxBuffer: Number.POSITIVE_INFINITY,
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: {
-      ...process.env,
-      RUSTFLAGS: CFGS[checker].map((cfg) => `--cfg ${cfg}`).join(' '),
-      // Not the folder of other builds: other flags would build everything anew each time.
-      CARGO_TARGET_DIR: path.join(root, 'target', checker),
+  const options =
+    '--package sluice-core --lib --profile models --no-run --quiet --message-format json-render-diagnostics';
+  const { status, stdout } = spawnSync(
+    'cargo',
+    ['test', ...options.split(' '), '--features', FEATURES[checker]],
+    {
+      cwd: root,
+      encoding: 'utf8',
+      maxBuffer: Number.POSITIVE_INFINITY,
+      stdio: ['ignore', 'pipe', 'inherit'],
     },
-  });
+  );
   if (status !== 0) fail(`the engine does not compile for ${checker}.`);
   const artifacts = stdout.split('\n').filter(Boolean).map(JSON.parse);
   return artifacts.findLast(({ executable }) => executable).executable;

@@ -1,16 +1,24 @@
-// Prepares a fresh clone: installs npm packages and builds the addon, where missing or outdated.
+/*
+ * Prepares a fresh clone: installs npm packages and builds the addon, where missing or outdated.
+ *
+ *   npm run setup
+ *     --packages                      installs packages only
+ */
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
+import { parseArgs } from 'node:util';
 import { modifiedAt, root, whyStale } from './addon.mjs';
 import { npm } from './npm.mjs';
 import { fail, requireNode, requireRust } from './requirements.mjs';
+
+const { values: options } = parseArgs({ options: { packages: { type: 'boolean', default: false } } });
 
 requireNode();
 const whyBuild = whyStale();
 // Checked before anything is downloaded.
 if (whyBuild !== undefined) requireRust();
 installPackages();
-if (whyBuild !== undefined) buildAddon(whyBuild);
+if (whyBuild !== undefined && !options.packages) buildAddon(whyBuild);
 
 function installPackages() {
   const installedAt = modifiedAt(path.join(root, 'node_modules', '.package-lock.json'));

@@ -7,7 +7,6 @@
  */
 import { spawn } from 'node:child_process';
 import os from 'node:os';
-import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { root } from './addon.mjs';
@@ -38,18 +37,26 @@ const PLANTED = [
   { bug: 'DeathNotNoticed', test: BANS },
 ];
 
+/** The build in which bugs can be planted. */
+const PLANTING = ['--features', 'sluice-core/planted'];
+
 const { values: options, positionals } = parseArgs({
   options: { planted: { type: 'boolean', default: false } },
   allowPositionals: true,
 });
 findRust();
-process.exitCode = options.planted ? await planted() : await cargo(['every_'], {}, 'inherit').ended;
+process.exitCode = options.planted ? await planted() : await cargo(['every_'], { stdio: 'inherit' }).ended;
 
-/** Runs the ignored tests of both files whose names have the words. `ended` is the exit code, `printed` what it printed. */
-function cargo(words, env, stdio) {
+/**
+ * Runs the ignored tests of these files whose names have the words, by a build with or without `features`. `ended` is the
+ * exit code, `printed` what it printed. The whole workspace is named: a package by itself would be built again, as its
+ * dependencies have fewer features then.
+ */
+function cargo(words, { features = [], env = {}, stdio }) {
   const tests =
-    'test --package sluice-machine --test killer --test storm --test tracker_killer --test tracker_storm --test reputation_killer --quiet -- --ignored --nocapture';
-  const child = spawn('cargo', [...tests.split(' '), ...words], {
+    '--test killer --test storm --test tracker_killer --test tracker_storm --test reputation_killer';
+  const args = ['test', '--workspace', ...tests.split(' '), '--quiet', ...features];
+  const child = spawn('cargo', [...args, '--', '--ignored', '--nocapture', ...words], {
     cwd: root,
     env: { ...process.env, ...env },
     stdio,
@@ -65,12 +72,7 @@ function cargo(words, env, stdio) {
 }
 
 async function planted() {
-  const build = {
-    RUSTFLAGS: '--cfg sluice_planted',
-    // Not the folder of other builds: other flags would build everything anew each time.
-    CARGO_TARGET_DIR: path.join(root, 'target', 'planted'),
-  };
-  if ((await cargo(['--list'], build, 'pipe').ended) !== 0)
+  if ((await cargo(['--list'], { features: PLANTING, stdio: 'pipe' }).ended) !== 0)
     fail('the tests do not compile with planted bugs.');
   const bugs = PLANTED.filter(({ bug }) => positionals.every((word) => bug.includes(word)));
   if (bugs.length === 0) fail(`no planted bug is called ${positionals.join(' ')}.`);
@@ -81,8 +83,7 @@ async function planted() {
   const count = runs.length;
   let wrong = 0;
   const lane = async () => {
-    for (let run = runs.shift(); run !== undefined; run = runs.shift())
-      wrong += (await isRight(run, build)) ? 0 : 1;
+    for (let run = runs.shift(); run !== undefined; run = runs.shift()) wrong += (await isRight(run)) ? 0 : 1;
   };
   await Promise.all(Array.from({ length: os.availableParallelism() }, lane));
   console.log(
@@ -92,10 +93,10 @@ async function planted() {
 }
 
 /** Whether a test fails with a bug, and passes without one. */
-async function isRight({ bug, test, call }, build) {
+async function isRight({ bug, test, call }) {
   const startedAt = performance.now();
-  const env = { ...build, SLUICE_PLANTED: bug, SLUICE_TEST_CALL: call, SLUICE_TEST_STATES: 'all' };
-  const run = cargo([test], env, 'pipe');
+  const env = { SLUICE_PLANTED: bug, SLUICE_TEST_CALL: call, SLUICE_TEST_STATES: 'all' };
+  const run = cargo([test], { features: PLANTING, env, stdio: 'pipe' });
   const right = ((await run.ended) === 0) === !bug;
   const verdict = right ? (bug ? 'found' : 'passed') : bug ? 'MISSED' : 'FAILED';
   const seconds = (performance.now() - startedAt) / 1_000;

@@ -1,37 +1,46 @@
-// Runs all test suites, cheapest first, each as an npm script, and prints a summary.
-import { npm } from './npm.mjs';
+// Runs all test suites, each as an npm script, and prints a summary. Needs the npm packages; builds the addon first.
+import { performance } from 'node:perf_hooks';
+import { line, runLanes } from './lanes.mjs';
 import { requireRust } from './requirements.mjs';
 
-const SUITES = {
-  lint: 'Biome, rustfmt and clippy',
-  'test:generated': 'generated files are current',
-  'test:types': 'TypeScript types',
-  'test:rust': 'the engine',
-  'test:models':
-    'models of the engine, exhaustively for small cases and at random for larger ones (loom, shuttle)',
-  'test:planted': 'the models find bugs planted into the engine',
-  'test:node': 'the addon in Node.js',
-  'test:runners': 'sluice/testing under jest and vitest',
-  'test:browser': "the dashboard's page in Chromium",
-  examples: 'the examples and their totals',
-  'test:docs': 'every program of README.md and of the pages',
-  'test:install': 'the packages, installed from a registry without Rust',
-};
+const MODELS =
+  'models of the engine, exhaustively for small cases and at random for larger ones (loom, shuttle)';
+
+/** What is compiled comes first, so that tests with deadlines run beside nothing that compiles for long. */
+const LANES = [
+  [
+    { script: 'build:tests', what: 'the tests of the engine are built' },
+    { script: 'lint', what: 'Biome, rustfmt and clippy', inBackground: true },
+    { script: 'test:models', what: MODELS, inBackground: true },
+    { script: 'test:planted', what: 'the models find bugs planted into the engine', inBackground: true },
+  ],
+  [
+    { script: 'setup', what: 'the addon is built' },
+    { script: 'test:node', what: 'the addon in Node.js', after: ['setup', 'build:tests'] },
+  ],
+  [
+    { script: 'test:types', what: 'TypeScript types' },
+    { script: 'test:generated', what: 'generated files are current', after: ['setup'] },
+    { script: 'test:install', what: 'the packages, from a registry without Rust', after: ['setup'] },
+    { script: 'test:docs', what: 'every program of README.md and of the pages', after: ['setup'] },
+    { script: 'test:browser', what: "the dashboard's page in Chromium", after: ['setup'] },
+    { script: 'test:runners', what: 'sluice/testing under jest and vitest', after: ['setup'] },
+    { script: 'examples', what: 'the examples and their totals', after: ['setup'] },
+    { script: 'test:rust', what: 'the engine', after: ['build:tests'] },
+  ],
+];
 
 requireRust();
-const ended = Object.entries(SUITES).map(([script, what]) => {
-  console.log(`\n── ${script}: ${what}`);
-  const startedAt = performance.now();
-  const { status } = npm(['run', '--silent', script]);
-  return { script, passed: status === 0, seconds: (performance.now() - startedAt) / 1000 };
-});
+const startedAt = performance.now();
+const ended = await runLanes(LANES);
 
-console.log('\n── npm test');
-for (const { script, passed, seconds } of ended) {
-  console.log(`${passed ? 'passed' : 'FAILED'}  ${script.padEnd(16)}${seconds.toFixed(1).padStart(6)} s`);
-}
+console.log('── npm test');
+for (const result of ended) console.log(line(result));
+const minutes = ((performance.now() - startedAt) / 60_000).toFixed(1);
 const failed = ended.filter(({ passed }) => !passed);
 console.log(
-  failed.length === 0 ? 'All tests passed.' : `Failed: ${failed.map(({ script }) => script).join(', ')}.`,
+  failed.length === 0
+    ? `All tests passed, in ${minutes} minutes.`
+    : `Failed: ${failed.map(({ script }) => script).join(', ')}.`,
 );
 process.exitCode = failed.length === 0 ? 0 : 1;

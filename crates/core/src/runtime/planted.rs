@@ -1,6 +1,6 @@
 //! Bugs that the models must find.
 //!
-//! In a build with `--cfg sluice_planted`, the environment variable `SLUICE_PLANTED=NoBarrierAfterClaim` plants that bug
+//! In a build with the feature `planted`, the environment variable `SLUICE_PLANTED=NoBarrierAfterClaim` plants that bug
 //! for the whole process. In every other build `planted!` is the constant `false`.
 //!
 //! To add one: a line in `bugs!`, `planted!` at its place in the engine, `npm run test:planted -- NameOfTheBug`.

@@ -1,7 +1,7 @@
 //! The atomics and locks of every cell: the standard library's, or those of a model checker.
 //!
-//! This is the only place that knows the difference. Build with `--cfg sluice_loom` for every interleaving
-//! of small cases, with `--cfg sluice_shuttle` for random ones of larger cases.
+//! This is the only place that knows the difference. Build with the feature `loom` for every interleaving
+//! of small cases, with `shuttle` for random ones of larger cases.
 
 #[cfg(not(any(sluice_loom, sluice_shuttle)))]
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};

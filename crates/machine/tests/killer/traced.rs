@@ -1,44 +1,14 @@
 //! A process that runs an instruction at a time, and the file that it changes.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::cases::{INSERT, REPAIR, Setting};
-use crate::process::{MOST_STEPS, Traced as Process};
-use crate::support::files;
+use crate::process::{MOST_STEPS, Traced as Process, Watched};
 
 /// A process that is stopped before its call.
 pub(crate) struct Traced {
     process: Process,
     file: Watched,
-}
-
-/// The file of a limiter, as it was when it was last read.
-struct Watched {
-    file: File,
-    bytes: Vec<u8>,
-    now: Vec<u8>,
-}
-
-impl Watched {
-    fn open(path: &Path) -> Self {
-        let file = File::open(files(path).remove(0)).expect("own");
-        let bytes = vec![0; file.metadata().expect("there").len().try_into().expect("small")];
-        let mut watched = Self { file, now: bytes.clone(), bytes };
-        watched.has_changed();
-        watched
-    }
-
-    /// Whether it has changed since the last time that this was asked.
-    fn has_changed(&mut self) -> bool {
-        self.file.read_exact_at(&mut self.now, 0).expect("readable");
-        if self.now == self.bytes {
-            return false;
-        }
-        std::mem::swap(&mut self.now, &mut self.bytes);
-        true
-    }
 }
 
 impl Traced {
@@ -71,7 +41,7 @@ impl Traced {
 
     /// The file after the last change.
     pub(crate) fn state(&self) -> &[u8] {
-        &self.file.bytes
+        self.file.bytes()
     }
 
     /// What others have changed meanwhile is not its change.

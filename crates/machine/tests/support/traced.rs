@@ -3,14 +3,15 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write, stdin};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Child;
 
+use memmap2::Mmap;
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 use crate::support::{files, print, read_until, spawn};
 
@@ -30,10 +31,12 @@ pub(crate) fn between_signals(call: impl FnOnce()) {
 pub(crate) struct Traced {
     pub(crate) child: Child,
     thread: Pid,
+    _cpu: OneCpu,
 }
 
 impl Traced {
     pub(crate) fn start(role: &str, path: &Path) -> Self {
+        let cpu = OneCpu::stay();
         let mut child = spawn(role, path);
         read_until(&mut child, b"!");
         // The test runs in a thread of its own.
@@ -43,7 +46,7 @@ impl Traced {
         let own = i32::try_from(child.id()).expect("a number");
         let thread = ids.filter(|id| *id != own).map(Pid::from_raw).next().expect("a thread");
         ptrace::attach(thread).expect("a system that lets a process trace its children");
-        let mut traced = Self { child, thread };
+        let mut traced = Self { child, thread, _cpu: cpu };
         assert_eq!(traced.wait(), Signal::SIGSTOP);
         traced.child.stdin.as_mut().expect("piped").write_all(b"x").expect("it reads");
         ptrace::cont(thread, None).expect("it is stopped");
@@ -84,22 +87,69 @@ impl Drop for Traced {
     }
 }
 
+/// Keeps this thread, and the processes that it starts, on the CPU where it is now, until it is dropped. A process and its
+/// tracer take turns at each instruction: on two CPUs each turn would wake the other CPU, which takes longer than the rest.
+struct OneCpu {
+    before: CpuSet,
+}
+
+impl OneCpu {
+    fn stay() -> Self {
+        let before = sched_getaffinity(None).expect("its own");
+        let mut here = CpuSet::new();
+        here.set(sched_getcpu());
+        sched_setaffinity(None, &here).expect("a CPU of its own set");
+        Self { before }
+    }
+}
+
+impl Drop for OneCpu {
+    fn drop(&mut self) {
+        let _ = sched_setaffinity(None, &self.before);
+    }
+}
+
+/// The file of a directory, as it was when it was last looked at.
+pub(crate) struct Watched {
+    now: Mmap,
+    bytes: Vec<u8>,
+}
+
+impl Watched {
+    pub(crate) fn open(path: &Path) -> Self {
+        let file = File::open(files(path).remove(0)).expect("own");
+        // SAFETY: no file is shortened, and none changes while it is looked at: the process that changes it is stopped then.
+        let now = unsafe { Mmap::map(&file) }.expect("room");
+        let bytes = now.to_vec();
+        Self { now, bytes }
+    }
+
+    /// Whether it has changed since the last time that this was asked. Asked at each instruction, so it copies nothing else.
+    pub(crate) fn has_changed(&mut self) -> bool {
+        if *self.now == *self.bytes {
+            return false;
+        }
+        self.bytes.copy_from_slice(&self.now);
+        true
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// The memory of the file after each change that the call makes, the first one before it, and how many instructions the call
 /// had run.
 pub(crate) fn states(role: &str, path: &Path) -> Vec<(usize, Vec<u8>)> {
-    let file = File::open(files(path).remove(0)).expect("own");
-    let read = |bytes: &mut Vec<u8>| file.read_exact_at(bytes, 0).expect("readable");
-    let mut now = vec![0; file.metadata().expect("there").len().try_into().expect("small")];
     let traced = Traced::start(role, path);
-    read(&mut now);
-    let mut states = vec![(0, now.clone())];
+    let mut file = Watched::open(path);
+    let mut states = vec![(0, file.bytes().to_vec())];
     for step in 1..MOST_STEPS {
         if !traced.step() {
             return states;
         }
-        read(&mut now);
-        if states.last().is_some_and(|(_, last)| *last != now) {
-            states.push((step, now.clone()));
+        if file.has_changed() {
+            states.push((step, file.bytes().to_vec()));
         }
     }
     panic!("{role}: it does not end");

@@ -1,0 +1,63 @@
+// Runs npm scripts in lanes: those of a lane one after another, the lanes side by side.
+import { once } from 'node:events';
+import os from 'node:os';
+import { performance } from 'node:perf_hooks';
+import { startNpm } from './npm.mjs';
+
+/** Of scripts that only compute: they take the time that those of other lanes leave. */
+const BACKGROUND = 10;
+
+/**
+ * Runs all lanes to their ends: `{ script, passed, seconds }` of each part, lane by lane. A part is `{ script, what }`; it
+ * begins when all parts that `after` names have passed, and counts as failed if one of them has not. What a part prints is
+ * shown when it ends, so that the output of two never mixes.
+ */
+export async function runLanes(lanes) {
+  const ended = new Map(lanes.flat().map(({ script }) => [script, pending()]));
+  await Promise.all(lanes.map((parts) => runLane(parts, ended)));
+  return Promise.all([...ended.values()].map(({ result }) => result));
+}
+
+/** The result of a part that has not ended. */
+function pending() {
+  let resolve;
+  const result = new Promise((end) => {
+    resolve = end;
+  });
+  return { result, resolve };
+}
+
+async function runLane(parts, ended) {
+  for (const part of parts) {
+    const before = await Promise.all((part.after ?? []).map((script) => ended.get(script).result));
+    const failed = before.find(({ passed }) => !passed);
+    ended.get(part.script).resolve(failed ? leaveOut(part, failed) : await run(part));
+  }
+}
+
+async function run({ script, what, inBackground = false }) {
+  console.log(`begins  ${script}`);
+  const startedAt = performance.now();
+  const child = startNpm(['run', '--silent', script]);
+  if (inBackground) os.setPriority(child.pid, BACKGROUND);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text) => {
+      output += text;
+    });
+  }
+  const [code] = await once(child, 'close');
+  const result = { script, passed: code === 0, seconds: (performance.now() - startedAt) / 1000 };
+  console.log(`\n── ${script}: ${what}\n${output}${line(result)}\n`);
+  return result;
+}
+
+function leaveOut({ script, what }, { script: failed }) {
+  console.log(`\n── ${script}: ${what}\nnot run, as ${failed} failed`);
+  return { script, passed: false, seconds: 0 };
+}
+
+/** A line of the summary. */
+export function line({ script, passed, seconds }) {
+  return `${passed ? 'passed' : 'FAILED'}  ${script.padEnd(16)}${seconds.toFixed(1).padStart(6)} s`;
+}
