@@ -14,6 +14,7 @@
 
 mod clock;
 mod creation;
+mod departure;
 mod directory;
 mod error;
 mod file;

@@ -82,7 +82,7 @@ impl SharedLimiter {
             }
             // The process that closed it removes it; this one does where that was killed.
             thread::sleep(Duration::from_millis(1));
-            opened.shared.leave(true);
+            opened.end(true);
         }
         Err(Error::unavailable(
             directory.path(),
@@ -139,15 +139,18 @@ impl SharedLimiter {
 
     /// Ends the limiter in this process. Its file is removed where no other process is attached.
     pub fn detach(&self) {
-        Instance::close(&*self.limiter);
-        self.shared.leave(false);
+        self.end(false);
     }
 
     /// Ends the limiter in all processes, and removes its file.
     pub fn close_everywhere(&self) {
         let is_first = self.limiter.close_everywhere();
+        self.end(is_first);
+    }
+
+    fn end(&self, for_all: bool) {
         Instance::close(&*self.limiter);
-        self.shared.leave(is_first);
+        self.shared.leave(for_all);
     }
 
     /// Whether it was ended in all processes.

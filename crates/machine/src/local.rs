@@ -7,10 +7,13 @@ use sluice_core::runtime::key_hash::KeyHasher;
 use sluice_core::{LocalHandle, RateLimiter};
 
 use crate::limiter::SharedLimiter;
+use crate::shared::Shared;
 
 /// One thread's handle to a limiter: what the calls of a process need, and whatever becomes due on their way.
 pub struct LocalSharedLimiter {
     shared: Arc<SharedLimiter>,
+    /// The file of `shared`, which every call needs.
+    file: Arc<Shared>,
     local: LocalHandle,
 }
 
@@ -19,7 +22,8 @@ impl LocalSharedLimiter {
     #[must_use]
     pub fn new(shared: Arc<SharedLimiter>) -> Self {
         let local = LocalHandle::new(Arc::clone(shared.limiter()));
-        Self { shared, local }
+        let file = Arc::clone(shared.shared());
+        Self { shared, file, local }
     }
 
     /// The limiter, with the file that it is in.
@@ -32,13 +36,13 @@ impl LocalSharedLimiter {
     #[inline]
     #[must_use]
     pub fn hasher(&self) -> &KeyHasher {
-        self.shared.shared().hasher()
+        self.file.hasher()
     }
 
     /// Begins a call: does what is due on its way. The time that all processes decide by.
     #[inline]
     pub fn begin(&mut self) -> u64 {
-        let now = self.shared.shared().now();
+        let now = self.file.now();
         if self.shared.is_due(now) { self.look(now) } else { now }
     }
 
@@ -60,7 +64,7 @@ impl LocalSharedLimiter {
     fn look(&mut self, now: u64) -> u64 {
         self.follow();
         self.shared.look_after_if_due(now);
-        self.shared.shared().now()
+        self.file.now()
     }
 
     /// The engine of the limiter.

@@ -17,20 +17,26 @@ impl Lookout {
     #[must_use]
     pub fn is_due(&self, now: u64) -> bool {
         // Relaxed: nothing is published by it, and two threads that look at once do no harm.
-        now >= self.next.load(Ordering::Relaxed)
+        is_due(self.next.load(Ordering::Relaxed), now)
     }
 
     /// Whether the calling thread is the one to look now.
     pub fn take(&self, now: u64) -> bool {
         let next = self.next.load(Ordering::Relaxed);
         let later = now.saturating_add(EVERY);
-        now >= next && self.next.compare_exchange(next, later, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        is_due(next, now) && self.next.compare_exchange(next, later, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Has the next call look.
     pub fn expedite(&self) {
         self.next.store(0, Ordering::Relaxed);
     }
+}
+
+/// From `next` on, and where the clock has gone back by much: a look then finds out why.
+#[inline]
+fn is_due(next: u64, now: u64) -> bool {
+    next.wrapping_sub(now).wrapping_sub(1) >= 2 * EVERY
 }
 
 #[cfg(test)]
@@ -45,5 +51,13 @@ mod tests {
         assert!(lookout.take(5 + EVERY) && !lookout.take(5 + EVERY));
         lookout.expedite();
         assert!(lookout.take(6 + EVERY));
+        assert!(!lookout.is_due(6 + EVERY - 1), "a thread that has read the clock before");
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_is_looked_at() {
+        let lookout = Lookout::default();
+        assert!(lookout.take(1_000 * EVERY) && !lookout.is_due(1_001 * EVERY - 1));
+        assert!(lookout.is_due(10) && lookout.take(10) && !lookout.is_due(11));
     }
 }

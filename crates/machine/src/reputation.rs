@@ -42,6 +42,8 @@ pub struct SharedReputationConfig {
 pub struct SharedReputation {
     reputation: Arc<Reputation>,
     file: Arc<ReputationFile>,
+    /// The files of its lists, to remove them with that of the state.
+    lists: Arc<ListFiles>,
     created_with: OptionList,
 }
 
@@ -97,7 +99,7 @@ impl SharedReputation {
             }
             // The process that closed it removes it; this one does where that was killed.
             thread::sleep(Duration::from_millis(1));
-            opened.leave(true);
+            opened.end(true);
         }
         let reason = format!("{name:?} is destroyed again and again");
         Err(Error::unavailable(directory.path(), reason, "one that lasts"))
@@ -136,12 +138,13 @@ impl SharedReputation {
             repairs: Repairs::default(),
             reputation: OnceLock::new(),
         });
-        let lists = ListFiles::new(Directory::open(directory.path())?, &wanted.file_name());
-        let outside = (Arc::clone(&file) as Arc<dyn Host>, Box::new(lists) as _);
+        let lists = || Result::Ok(ListFiles::new(Directory::open(directory.path())?, &wanted.file_name()));
+        let (own_lists, lists) = (lists()?, Arc::new(lists()?));
+        let outside = (Arc::clone(&file) as Arc<dyn Host>, Box::new(own_lists) as _);
         let (arena, created) = (file.shared.arena(), created.with_lists_of(config));
         let reputation = Reputation::shared(name, created, &arena, file.shared.processes(), outside)?;
         let created_with = Reputation::list_options(config);
-        let reputation = Self { reputation: Arc::new(reputation), file, created_with };
+        let reputation = Self { reputation: Arc::new(reputation), file, lists, created_with };
         reputation.file.reputation.get_or_init(|| Arc::downgrade(&reputation.reputation));
         Ok(reputation)
     }
@@ -159,20 +162,20 @@ impl SharedReputation {
 
     /// Ends the reputation in this process. Its files are removed where no other process is attached.
     pub fn detach(&self) {
-        Instance::close(&*self.reputation);
-        self.leave(false);
+        self.end(false);
     }
 
     /// Ends the reputation in all processes, and removes its files.
     pub fn close_everywhere(&self) {
         let is_first = self.reputation.close_everywhere();
-        Instance::close(&*self.reputation);
-        self.leave(is_first);
+        self.end(is_first);
     }
 
-    fn leave(&self, for_all: bool) {
+    fn end(&self, for_all: bool) {
+        Instance::close(&*self.reputation);
+        let lists = Arc::clone(&self.lists);
         // The lists first: once its name is free, another process may put lists of a new file in force under the same names.
-        self.file.shared.leave_and(for_all, || self.reputation.remove_files());
+        self.file.shared.leave_and(for_all, move || lists.remove_all());
     }
 
     /// What was wrong with the files when they were looked at last.

@@ -85,7 +85,7 @@ impl SharedTracker {
             }
             // The process that closed it removes it; this one does where that was killed.
             thread::sleep(Duration::from_millis(1));
-            opened.file.shared.leave(true);
+            opened.end(true);
         }
         let reason = format!("{name:?} is destroyed again and again");
         Err(Error::unavailable(directory.path(), reason, "one that lasts"))
@@ -142,15 +142,18 @@ impl SharedTracker {
     /// Ends the tracker in this process, which holds nothing any more. Its file is removed where no other process is
     /// attached.
     pub fn detach(&self) {
-        Instance::close(&*self.tracker);
-        self.file.shared.leave(false);
+        self.end(false);
     }
 
     /// Ends the tracker in all processes, and removes its file.
     pub fn close_everywhere(&self) {
         let is_first = self.tracker.close_everywhere();
+        self.end(is_first);
+    }
+
+    fn end(&self, for_all: bool) {
         Instance::close(&*self.tracker);
-        self.file.shared.leave(is_first);
+        self.file.shared.leave(for_all);
     }
 
     /// Whether it was ended in all processes.
@@ -255,7 +258,8 @@ impl Host for TrackerFile {
 
     fn look_after(&self) -> bool {
         let (now, before) = (self.shared.now(), self.looked_after_at.load(Ordering::Relaxed));
-        let is_due = now.saturating_sub(before) >= LOOK_AFTER;
+        // Also where the clock has gone back.
+        let is_due = now.wrapping_sub(before) >= LOOK_AFTER;
         // Relaxed: of the threads that come at once, one looks.
         let order = Ordering::Relaxed;
         let is_first = is_due && self.looked_after_at.compare_exchange(before, now, order, order).is_ok();
