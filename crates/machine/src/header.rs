@@ -62,7 +62,9 @@ impl Header {
         bytes.extend_from_slice(&VERSION.to_ne_bytes());
         bytes.extend_from_slice(&[0; 4]);
         let numbers = [BYTE_ORDER, self.bytes, self.boot[0], self.boot[1]];
-        for number in numbers.iter().chain(&self.start.numbers()).chain(&self.seeds).chain(&sample(&self.seeds)) {
+        for number in
+            numbers.iter().chain(&self.start.numbers()).chain(&self.seeds).chain(&sample(&self.seeds))
+        {
             bytes.extend_from_slice(&number.to_ne_bytes());
         }
         let options = self.options.iter().flat_map(|(option, value)| [option, value]);

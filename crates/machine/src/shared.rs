@@ -19,6 +19,7 @@ use crate::departure::Departure;
 use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::file::{self, Opened, Wanted, identity};
+use crate::look_after::Lookout;
 use crate::terms::Terms;
 use crate::{header, locks};
 
@@ -31,6 +32,7 @@ pub struct Shared {
     processes: Arc<Processes>,
     hasher: KeyHasher,
     clock: Clock,
+    lookout: Lookout,
     path: std::path::PathBuf,
     identity: (u64, u64),
     options: Vec<(String, String)>,
@@ -95,6 +97,7 @@ impl Shared {
             state_at: arena.taken(),
             hasher: header::hasher(&opened.header.seeds),
             clock: Clock::new(opened.header.start, processes.clock_word()),
+            lookout: Lookout::default(),
             file,
             mapping,
             processes: Arc::new(processes),
@@ -131,6 +134,12 @@ impl Shared {
     #[must_use]
     pub fn now(&self) -> u64 {
         self.clock.now()
+    }
+
+    /// When the other processes are looked after.
+    #[inline]
+    pub(crate) fn lookout(&self) -> &Lookout {
+        &self.lookout
     }
 
     /// The file.

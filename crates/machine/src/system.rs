@@ -33,7 +33,8 @@ pub(crate) fn clock_ahead() -> i64 {
 /// Whether the kernel takes its time from the processor's counter: it has found it to be the same for all cores. `None`
 /// where it does not say.
 pub(crate) fn trusts_counter() -> Option<bool> {
-    let source = fs::read_to_string("/sys/devices/system/clocksource/clocksource0/current_clocksource").ok()?;
+    let source =
+        fs::read_to_string("/sys/devices/system/clocksource/clocksource0/current_clocksource").ok()?;
     Some(source.trim() == "tsc")
 }
 
