@@ -181,7 +181,8 @@ test('a memory limit below the size', asRoot, (t) => {
 /** In a namespace of its own, where the root of all control groups has the limit: no group has to be made for it. */
 test('a control group that has less left than the state takes', asRoot, (t) => {
   const groups = '/sys/fs/cgroup';
-  if (!/^0::/m.test(readFileSync('/proc/self/cgroup', 'utf8'))) return t.skip('no control group of version 2');
+  if (!/^0::/m.test(readFileSync('/proc/self/cgroup', 'utf8')))
+    return t.skip('no control group of version 2');
   const open = (maxKeys, names) => `
     try {
       const options = ${JSON.stringify(optionsFor(sharedDirectory(t), { maxKeys }))};
