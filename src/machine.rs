@@ -2,6 +2,8 @@
 
 #[cfg_attr(not(target_os = "linux"), path = "machine/files_elsewhere.rs")]
 mod files;
+#[cfg(target_os = "linux")]
+pub(crate) mod instances;
 
 use napi::bindgen_prelude::Env;
 use napi_derive::napi;
@@ -63,7 +65,7 @@ pub fn shared_instances() -> Vec<String> {
 pub(crate) use files::stats_of;
 
 /// A clock that a test sets would move the times that other processes decide by, or be ignored.
-pub(crate) fn check_clock(kind: &str, name: &str) -> Result<()> {
+fn check_clock(kind: &str, name: &str) -> Result<()> {
     if !clock::is_manual() {
         return Ok(());
     }

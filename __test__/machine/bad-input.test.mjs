@@ -178,6 +178,63 @@ test('a memory limit below the size', asRoot, (t) => {
   assert.match(message, /memory|bytes/);
 });
 
+/** In a namespace of its own, where the root of all control groups has the limit: no group has to be made for it. */
+test('a control group that has less left than the state takes', asRoot, (t) => {
+  const groups = '/sys/fs/cgroup';
+  if (!/^0::/m.test(readFileSync('/proc/self/cgroup', 'utf8')))
+    return t.skip('no control group of version 2');
+  const open = (maxKeys, names) => `
+    try {
+      const options = ${JSON.stringify(optionsFor(sharedDirectory(t), { maxKeys }))};
+      console.log(JSON.stringify(new RateLimiter('${names}', options).tryConsume('a')));
+    } catch ({ code, message }) {
+      console.log(JSON.stringify({ code, message }));
+    }`;
+  const program = `
+    const { RateLimiter } = require(${JSON.stringify(path.resolve('index.js'))});
+    ${open(100_000, 'big')}
+    ${open(1_000, 'small')}`;
+  // Of the 3 MB that are used, 1 MB is of files on a disk, which the kernel drops.
+  const script = `mount -t tmpfs tmpfs ${groups} && cd ${groups} && echo 5000000 > memory.max && echo 3000000 > memory.current &&
+    echo 'inactive_file 1000000' > memory.stat && cd - > /dev/null && exec "$@"`;
+  let printed;
+  try {
+    const command = [process.execPath, '-e', program];
+    printed = execFileSync('unshare', ['--mount', 'sh', '-c', script, 'sh', ...command], { stdio: 'pipe' });
+  } catch {
+    return t.skip('file systems cannot be mounted here');
+  }
+  const [big, small] = printed.toString().trim().split('\n').map(JSON.parse);
+  assert.equal(big.code, 'ERR_SLUICE_SCOPE_UNAVAILABLE', big.message);
+  assert.match(
+    big.message,
+    /the state takes \d+ bytes, and the control group has 3000000 left; accepted: a smaller maxKeys/,
+  );
+  assert.equal(small, true, 'what fits is made');
+});
+
+test('the sixty-fifth process', onLinux, async (t) => {
+  const directory = sharedDirectory(t);
+  const name = freshName();
+  const options = optionsFor(directory);
+  const open = ({ load, state }, [name, options]) => {
+    state.limiter = new (load().RateLimiter)(name, options);
+    return state.limiter.stats().processes;
+  };
+  const [last, ...peers] = startProcesses(t, 64);
+  // One after the other, so that none is refused as another one looks whether it is alone.
+  for (const peer of peers) await peer.run(open, [name, options]);
+  t.after(() => RateLimiter.destroy(name));
+  assert.equal(new RateLimiter(name, options).stats().processes, 64);
+  await assert.rejects(last.run(open, [name, options]), ({ code, message }) => {
+    assert.equal(code, 'ERR_SLUICE_SCOPE_UNAVAILABLE', message);
+    assert.match(message, /64 processes are attached; accepted: that many processes at once/);
+    return message.includes(directory);
+  });
+  await peers[40].kill();
+  assert.equal(await last.run(open, [name, options]), 64, 'in the place of one that was killed');
+});
+
 test('a file of another layout', onLinux, async (t) => {
   const name = freshName();
   const { directory, file } = await fileOf(t, name);

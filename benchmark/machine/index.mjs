@@ -1,11 +1,11 @@
-// The part `machine`: calls of a limiter that processes share, beside the same calls in the scope of the process. One thread;
-// the two take turns within a round.
+// The part `machine`: calls of what processes share, beside the same calls in the scope of the process. One thread; the two
+// take turns within a round.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { median, NOTICEABLE, ratio, shuffled, spread } from '../statistics.mjs';
 import { table } from '../table.mjs';
 
-export const title = 'Limits of a machine';
+export const title = 'State of a machine';
 
 const require = createRequire(import.meta.url);
 
@@ -14,32 +14,75 @@ const FULL = { rounds: 31, calls: 400_000 };
 
 /** So high that no quota is spent. */
 const QUOTA = { limit: 1_000_000_000, window: '1h', maxKeys: 100_000 };
+const SEVERAL = {
+  limits: [
+    { name: 'second', limit: 1_000_000_000, window: '1h' },
+    { name: 'hour', limit: 1_000_000_000, window: '2h' },
+  ],
+  maxKeys: 100_000,
+};
 const ONE = ['203.0.113.7'];
 const MANY = Array.from({ length: 10_000 }, (_, n) => `203.${n >> 8}.${n & 255}.7`);
+/** No failure of them bans. */
+const BANS = { maxFailures: 5, findTime: '1h', banTime: '1h', maxBanTime: '1d', maxClients: 20_000 };
 
-const NOT_HERE = '**Not measured: limits of a machine**, which processes share on Linux only.';
+const NOT_HERE = '**Not measured: state of a machine**, which processes share on Linux only.';
 
-/** What is called, on which clients: `call(limiter, key, handle)`. */
+/** Each opens an instance of a scope: `call(key)`, and what ends it. */
+const limiterOf = (options, call) => (name, scope, keys) => {
+  const { RateLimiter } = require('../../index.js');
+  const limiter = new RateLimiter(name, { ...options, scope });
+  return { call: call(limiter, limiter.handle(keys[0])), end: () => RateLimiter.destroy(name) };
+};
+
+const tracker = (name, scope) => {
+  const { ConnectionTracker } = require('../../index.js');
+  const tracker = new ConnectionTracker(name, { max: 100_000, maxPerClient: 100, scope });
+  return { call: (key) => tracker.tryOpen(key).close(), end: () => ConnectionTracker.destroy(name) };
+};
+
+/** Of the clients every tenth is banned, and every tenth has failed. */
+const reputation = (name, scope, keys) => {
+  const { Reputation } = require('../../index.js');
+  const reputation = new Reputation(name, { ...BANS, scope });
+  for (let n = 0; n < keys.length; n += 10) reputation.ban(keys[n], { duration: '1h' });
+  for (let n = 5; n < keys.length; n += 10) reputation.recordFailure(keys[n]);
+  return { call: (key) => reputation.isBanned(key), end: () => Reputation.destroy(name) };
+};
+
+/** What is called, on which clients; `calls` of the usual number of calls. */
 const CASES = [
   {
     what: '`tryConsume`, 1 client',
     keys: ONE,
-    call: (limiter, key) => limiter.tryConsume(key),
+    open: limiterOf(QUOTA, (limiter) => (key) => limiter.tryConsume(key)),
     atMost: 1.25,
   },
   {
     what: '`tryConsume`, 10 000 clients',
     keys: MANY,
-    call: (limiter, key) => limiter.tryConsume(key),
+    open: limiterOf(QUOTA, (limiter) => (key) => limiter.tryConsume(key)),
     atMost: 1.25,
   },
-  { what: '`consume`, 10 000 clients', keys: MANY, call: (limiter, key) => limiter.consume(key) },
+  {
+    what: '`consume`, 10 000 clients',
+    keys: MANY,
+    open: limiterOf(QUOTA, (limiter) => (key) => limiter.consume(key)),
+  },
   {
     what: '`tryConsume` of a handle',
     keys: ONE,
-    call: (_limiter, _key, handle) => handle.tryConsume(),
+    open: limiterOf(QUOTA, (_limiter, handle) => () => handle.tryConsume()),
     atMost: 1.4,
   },
+  {
+    what: '`tryConsume` of two limits, 10 000 clients',
+    keys: MANY,
+    open: limiterOf(SEVERAL, (limiter) => (key) => limiter.tryConsume(key)),
+  },
+  { what: '`tryOpen` and `close` of a connection, 1 client', keys: ONE, open: tracker, calls: 0.1 },
+  { what: '`tryOpen` and `close` of a connection, 10 000 clients', keys: MANY, open: tracker, calls: 0.1 },
+  { what: '`isBanned`, 10 000 clients', keys: MANY, open: reputation },
 ];
 
 export async function run({ quick }) {
@@ -47,7 +90,7 @@ export async function run({ quick }) {
     return { sections: [], skipped: [NOT_HERE], losses: [], targets: [], charts: [] };
   const directory = mkdtempSync('/dev/shm/sluice-benchmark-');
   try {
-    console.log('sluice: calls of a limiter that processes share');
+    console.log('sluice: calls of what processes share');
     const results = CASES.map((one) => measure(one, directory, quick ? QUICK : FULL));
     return {
       sections: [section(results)],
@@ -62,25 +105,31 @@ export async function run({ quick }) {
 }
 
 /** Nanoseconds of a call by round, in either scope. */
-function measure({ what, keys, call, atMost }, directory, { rounds, calls }) {
-  const { RateLimiter } = require('../../index.js');
+function measure({ what, keys, open, atMost, calls: share = 1 }, directory, { rounds, calls }) {
+  const count = Math.round(calls * share);
   const scopes = ['process', { shared: directory }].map((scope, index) => {
-    const limiter = new RateLimiter(`benchmark-machine-${index}`, { ...QUOTA, scope });
-    const handle = limiter.handle(keys[0]);
-    return { run: (count) => callMany(call, { limiter, handle, keys }, count), ns: [] };
+    const { call, end } = open(`benchmark-machine-${index}`, scope, keys);
+    const loop = loopOf(`${what}, ${index}`, call, keys);
+    return { run: () => timeOf(loop, count), end, ns: [] };
   });
-  for (const { run: runCalls } of scopes) runCalls(calls);
+  for (const { run: runCalls } of scopes) runCalls();
   for (let round = 0; round < rounds; round++) {
-    for (const at of shuffled(scopes.length)) scopes[at].ns.push(scopes[at].run(calls));
+    for (const at of shuffled(scopes.length)) scopes[at].ns.push(scopes[at].run());
   }
-  for (const index of scopes.keys()) RateLimiter.destroy(`benchmark-machine-${index}`);
+  for (const { end } of scopes) end();
   const [ofProcess, ofMachine] = scopes.map(({ ns }) => ns);
   return { what, atMost, ofProcess, ofMachine };
 }
 
-function callMany(call, { limiter, handle, keys }, count) {
+/** A loop of its own for each call, as in a shared one the call would be megamorphic. */
+function loopOf(what, call, keys) {
+  const text = `// ${what}\nreturn (count) => { for (let n = 0; n < count; n++) call(keys[n % keys.length]); };`;
+  return new Function('call', 'keys', text)(call, keys);
+}
+
+function timeOf(loop, count) {
   const startedAt = performance.now();
-  for (let n = 0; n < count; n++) call(limiter, keys[n % keys.length], handle);
+  loop(count);
   return ((performance.now() - startedAt) * 1e6) / count;
 }
 
@@ -93,7 +142,7 @@ function section(results) {
     ratio(ofMachine, ofProcess).toFixed(2),
   ]);
   const text = table(['', 'process, ns', 'machine, ns', '±', 'machine / process'], rows);
-  return `### Calls of a limiter that processes share\n\nOne GCRA limit, \`maxKeys\` 100 000, one process is attached.\n\n${text}`;
+  return `### Calls of what processes share\n\nGCRA limits with \`maxKeys\` 100 000, caps on connections, bans; one process is attached.\n\n${text}`;
 }
 
 function losses(results) {
@@ -105,7 +154,7 @@ function losses(results) {
     .filter(({ value }) => value > NOTICEABLE)
     .map(
       ({ what, value }) =>
-        `${what}, of a limiter that processes share: ${value.toFixed(2)} × one of the process.`,
+        `${what}, where processes share it: ${value.toFixed(2)} × the same in the scope of the process.`,
     );
 }
 

@@ -2,61 +2,69 @@
 //! of a server.
 
 use napi::bindgen_prelude::Result;
+use sluice_core::LocalHandle;
 use sluice_core::observation::Reason;
 use sluice_core::runtime::key_hash::{KeyHash, KeyHasher};
-use sluice_core::{Decision, LocalHandle};
 
 use super::crossing::{leave_decision, leave_observed, left_key};
 use super::layouts::{LimiterCall, SeveralAnswers};
 use super::observed::{Began, reason};
 use super::shared;
 use crate::fleet;
+use crate::observation::OBSERVATION;
 use crate::runtime::numbers::integer;
 use crate::runtime::raw::{Admission, Call, DONE, KEYS_AT_ONCE, Left};
 use crate::runtime::slab::no_such_handle;
 
 /// Runs a call on a shared limiter, with the key of argument 0; `None` for another limiter.
 #[inline(always)]
-fn by_key<const N: usize, R>(
+fn by_key<const N: usize, R, A>(
     call: &Call<'_, N>,
     body: impl FnOnce(&mut LocalHandle, KeyHash, u64, u64) -> sluice_core::Result<R>,
-) -> Result<Option<R>> {
-    shared::with_limiter(call, |hasher| call.key_by(0, hasher), body)
+    answer: impl FnOnce(R) -> A,
+) -> Result<Option<A>> {
+    shared::with_limiter(call, |hasher| call.key_by(0, hasher), body, answer)
 }
 
 /// As [`by_key`], with the key whose hash JavaScript left.
 #[inline(always)]
-fn by_hash<const N: usize, R>(
+fn by_hash<const N: usize, R, A>(
     call: &Call<'_, N>,
     body: impl FnOnce(&mut LocalHandle, KeyHash, u64, u64) -> sluice_core::Result<R>,
-) -> Result<R> {
-    shared::with_limiter(call, |_| Ok(Some(left_key(call))), body)?.ok_or_else(no_such_handle)
-}
-
-/// What became of a call that only asks whether it is admitted. Where it is seen, a dry run has more to say.
-#[inline(always)]
-fn admit(
-    local: &mut LocalHandle,
-    key: KeyHash,
-    cost: u64,
-    now: u64,
-    began: Began,
-) -> sluice_core::Result<Reason> {
-    if began.is_seen() && local.is_dry_run() {
-        return local.consume(key, cost, now).map(|decision| reason(&decision));
-    }
-    let is_allowed = local.try_consume(key, cost, now)?;
-    Ok(if is_allowed { Reason::Admitted } else { Reason::Quota })
+    answer: impl FnOnce(R) -> A,
+) -> Result<A> {
+    let answered = shared::with_limiter(call, |_| Ok(Some(left_key(call))), body, answer)?;
+    answered.ok_or_else(no_such_handle)
 }
 
 #[inline(never)]
 pub(super) fn try_consume(call: &Call<'_, 1>) -> Result<Admission> {
+    if OBSERVATION.is_on() {
+        return try_consume_observed(call);
+    }
+    match by_key(call, LocalHandle::try_consume, Admission::from)? {
+        Some(admission) => Ok(admission),
+        None => fleet::try_consume_held(call, call.key(0)?),
+    }
+}
+
+/// As `tryConsume`, while the process is observed. In a dry run the whole decision has more to say than its answer.
+#[inline(never)]
+fn try_consume_observed(call: &Call<'_, 1>) -> Result<Admission> {
     let began = Began::now();
-    match by_key(call, |local, key, cost, now| admit(local, key, cost, now, began))? {
-        Some(reason) => {
-            began.end(call, || reason);
-            Ok(Admission::from(reason != Reason::Quota))
+    let consume = |local: &mut LocalHandle, key, cost, now| {
+        if local.is_dry_run() {
+            return local.consume(key, cost, now).map(|decision| reason(&decision));
         }
+        let is_allowed = local.try_consume(key, cost, now)?;
+        Ok(if is_allowed { Reason::Admitted } else { Reason::Quota })
+    };
+    let answer = |reason| {
+        began.end(call, || reason);
+        Admission::from(reason != Reason::Quota)
+    };
+    match by_key(call, consume, answer)? {
+        Some(admission) => Ok(admission),
         None => fleet::try_consume_held(call, call.key(0)?),
     }
 }
@@ -74,21 +82,22 @@ pub(super) fn try_consume_several(call: &Call<'_, KEYS_AT_ONCE>) -> Result<Sever
         admitted |= if is_admitted { bit } else { 0 };
         bit <<= 1;
     };
-    let consumed = shared::with_limiter(call, read, |local, (hashes, count), cost, now| {
+    let consume = |local: &mut LocalHandle, (hashes, count): ([KeyHash; KEYS_AT_ONCE], usize), cost, now| {
         local.try_consume_many(&hashes[..count], cost, now, answer)
-    })?;
-    consumed.ok_or_else(no_such_handle)?;
+    };
+    shared::with_limiter(call, read, consume, |()| ())?.ok_or_else(no_such_handle)?;
     Ok(SeveralAnswers { answer: DONE, admitted })
 }
 
 #[inline(never)]
 pub(super) fn consume(call: &Call<'_, 1>) -> Result<Left> {
     let began = Began::now();
-    match by_key(call, LocalHandle::consume)? {
-        Some(decision) => {
-            began.end(call, || reason(&decision));
-            Ok(leave_decision(call, &decision))
-        }
+    let answer = |decision| {
+        began.end(call, || reason(&decision));
+        leave_decision(call, &decision)
+    };
+    match by_key(call, LocalHandle::consume, answer)? {
+        Some(left) => Ok(left),
         None => fleet::consume_held(call, call.key(0)?),
     }
 }
@@ -96,35 +105,29 @@ pub(super) fn consume(call: &Call<'_, 1>) -> Result<Left> {
 #[inline(never)]
 pub(super) fn decide(call: &Call<'_, 1>) -> Result<Left> {
     let began = Began::now();
-    leave_for(call, began, by_key(call, LocalHandle::consume)?)
+    let left = by_key(call, LocalHandle::consume, |decision| leave_observed(call, began, &decision))?;
+    left.unwrap_or_else(|| Err(unknown(call)))
 }
 
 #[inline(never)]
 pub(super) fn decide_by_limit(call: &Call<'_, 2>) -> Result<Left> {
     let (limit, began) = (integer(call.f64(1)?), Began::now());
-    let decided = by_key(call, |local, key, cost, now| local.consume_with_limit(key, cost, limit, now))?;
-    leave_for(call, began, decided)
-}
-
-fn leave_for<const N: usize>(call: &Call<'_, N>, began: Began, decided: Option<Decision>) -> Result<Left> {
-    match decided {
-        Some(decision) => leave_observed(call, began, &decision),
-        None => Err(unknown(call)),
-    }
+    let consume = |local: &mut LocalHandle, key, cost, now| local.consume_with_limit(key, cost, limit, now);
+    let left = by_key(call, consume, |decision| leave_observed(call, began, &decision))?;
+    left.unwrap_or_else(|| Err(unknown(call)))
 }
 
 #[inline(never)]
 pub(super) fn peek(call: &Call<'_, 1>) -> Result<Left> {
-    match by_key(call, |local, key, _, now| local.peek(key, now))? {
-        Some(decision) => Ok(leave_decision(call, &decision)),
-        None => Err(unknown(call)),
-    }
+    let peek = |local: &mut LocalHandle, key, _, now| local.peek(key, now);
+    let left = by_key(call, peek, |decision| leave_decision(call, &decision))?;
+    left.ok_or_else(|| unknown(call))
 }
 
 /// The hash of a key; by the hash function of the process for a limiter that is not shared.
 #[inline(never)]
 pub(super) fn hash(call: &Call<'_, 1>) -> Result<KeyHash> {
-    match by_key(call, |_, key, _, _| Ok(key))? {
+    match by_key(call, |_, key, _, _| Ok(key), |key| key)? {
         Some(key) => Ok(key),
         None => call.key(0),
     }
@@ -132,18 +135,18 @@ pub(super) fn hash(call: &Call<'_, 1>) -> Result<KeyHash> {
 
 #[inline(never)]
 pub(super) fn try_consume_hashed(call: &Call<'_, 0>) -> Result<Admission> {
-    by_hash(call, LocalHandle::try_consume).map(Admission::from)
+    by_hash(call, LocalHandle::try_consume, Admission::from)
 }
 
 #[inline(never)]
 pub(super) fn consume_hashed(call: &Call<'_, 0>) -> Result<Left> {
-    by_hash(call, LocalHandle::consume).map(|decision| leave_decision(call, &decision))
+    by_hash(call, LocalHandle::consume, |decision| leave_decision(call, &decision))
 }
 
 #[inline(never)]
 pub(super) fn peek_hashed(call: &Call<'_, 0>) -> Result<Left> {
-    let decision = by_hash(call, |local, key, _, now| local.peek(key, now))?;
-    Ok(leave_decision(call, &decision))
+    let peek = |local: &mut LocalHandle, key, _, now| local.peek(key, now);
+    by_hash(call, peek, |decision| leave_decision(call, &decision))
 }
 
 /// The error of a handle that is of no shared limiter: what is wrong with the key first.

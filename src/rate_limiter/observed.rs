@@ -33,12 +33,6 @@ impl Began {
         Self(if is_measured { nanos().max(Self::UNMEASURED + 1) } else { Self::UNMEASURED })
     }
 
-    /// Whether the call is seen.
-    #[inline(always)]
-    pub(super) fn is_seen(self) -> bool {
-        self.0 != Self::UNSEEN
-    }
-
     /// Lets the histogram and the rankings see the call, whose key is argument 0. What the rankings need is read anew, so that
     /// the call itself keeps nothing for them.
     #[inline(always)]

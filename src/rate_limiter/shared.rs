@@ -12,10 +12,10 @@ use sluice_machine::{LocalSharedLimiter, SharedLimiter, SharedLimiterConfig};
 
 use super::crossing::units_of;
 use super::layouts::LimiterCall;
-use crate::machine::{self, NativeMachineStats, NativeSharedScope};
+use crate::machine::{self, NativeMachineStats, NativeSharedScope, instances};
 use crate::runtime::raw::Call;
 use crate::runtime::slab::Held;
-use crate::runtime::{error, instances, thread};
+use crate::runtime::{error, thread};
 
 static SHARED_LIMITERS: Instances<SharedLimiter> = Instances::new();
 
@@ -51,27 +51,42 @@ fn number(handle: i32) -> i32 {
 }
 
 /// Runs a call on this thread's handle to the limiter, with the key by its hash function, the units that JavaScript left,
-/// and the time; `None` where the handle is of another kind. Argument 0 is what `key` takes for no key.
+/// and the time; what `answer` makes of its outcome. `None` where the handle is of another kind. Argument 0 is what `key`
+/// takes for no key.
 #[inline(always)]
-pub(super) fn with_limiter<const N: usize, K, R>(
+pub(super) fn with_limiter<const N: usize, K, R, A>(
     call: &Call<'_, N>,
-    key: impl FnOnce(&KeyHasher) -> Result<Option<K>>,
+    key: impl Fn(&KeyHasher) -> Result<Option<K>>,
     body: impl FnOnce(&mut LocalHandle, K, u64, u64) -> sluice_core::Result<R>,
-) -> Result<Option<R>> {
+    answer: impl FnOnce(R) -> A,
+) -> Result<Option<A>> {
     let LimiterCall { handle, .. } = call.port.read();
     // The borrow ends before JavaScript runs again.
     let mut limiters = call.port.thread().shared_limiters.borrow_mut();
     let Some(limiter) = limiters.find(number(handle)) else { return Ok(None) };
-    // The key is hashed by the limiter that this one may have given way to.
-    let now = limiter.begin();
-    let Some(key) = key(limiter.hasher())? else {
+    let read = key(limiter.hasher())?;
+    let (now, read) = match limiter.now() {
+        Some(now) => (now, read),
+        None => look(limiter, &key)?,
+    };
+    let Some(read) = read else {
         drop(limiters);
         return Err(error::invalid_key(call.env, call.args[0]));
     };
-    let cost = units_of(call);
-    let outcome = limiter.call(|local| body(local, key, cost, now));
+    let outcome = body(limiter.handle(), read, units_of(call), now);
     drop(limiters);
-    call.check(outcome).map(Some)
+    match outcome {
+        Ok(outcome) => Ok(Some(answer(outcome))),
+        Err(error) => Err(error::throw_core(call.env, call.port, &error)),
+    }
+}
+
+/// Does what is due. The key is then hashed anew, by the limiter that this one may have given way to.
+#[cold]
+#[inline(never)]
+fn look<K>(limiter: &mut Local, key: impl Fn(&KeyHasher) -> Result<Option<K>>) -> Result<(u64, Option<K>)> {
+    let now = limiter.look();
+    Ok((now, key(limiter.hasher())?))
 }
 
 /// The limiter that the handle stands for now; `None` where it is of another kind.
@@ -104,13 +119,8 @@ pub(super) fn stats(attachment: &Attachment) -> NativeMachineStats {
 
 /// The handle of an instance of this process; `None` where there is none of this name.
 pub(super) fn attach(name: &str) -> Result<Option<i32>> {
-    forget_closed(name);
-    find(name).map(hold).transpose()
-}
-
-/// The instance of this name, whether a test has reset it or not.
-fn find(name: &str) -> Option<Arc<SharedLimiter>> {
-    SHARED_LIMITERS.all().into_iter().find(|limiter| limiter.limiter().name() == name)
+    instances::forget_closed(&SHARED_LIMITERS, name);
+    instances::find(&SHARED_LIMITERS, name).map(hold).transpose()
 }
 
 /// Opens a limiter by options that JavaScript has checked.
@@ -121,18 +131,9 @@ pub(super) fn open(
     config: RateLimiterConfig,
     reconfigures: Option<bool>,
 ) -> Result<i32> {
-    error::check(env, machine::check_clock(RateLimiter::KIND, name))?;
-    forget_closed(name);
     let (on_mismatch, directory) = (scope.on_mismatch(), PathBuf::from(scope.directory));
     let config = SharedLimiterConfig { directory, config, on_mismatch };
-    hold(instances::open(env, &SHARED_LIMITERS, name, Some(config), reconfigures)?)
-}
-
-/// Where another process has ended the limiter for all, its name is free.
-fn forget_closed(name: &str) {
-    if find(name).is_some_and(|limiter| limiter.is_closed_everywhere()) {
-        SHARED_LIMITERS.destroy(name);
-    }
+    hold(instances::open(env, &SHARED_LIMITERS, name, config, reconfigures)?)
 }
 
 fn hold(limiter: Arc<SharedLimiter>) -> Result<i32> {
@@ -152,23 +153,17 @@ pub(super) fn release(handle: i32) -> Result<bool> {
 
 /// Ends the limiter in this process, or in all.
 pub(super) fn destroy(name: &str, everywhere: bool) -> bool {
-    if everywhere && let Some(limiter) = find(name) {
-        limiter.close_everywhere();
-    }
-    SHARED_LIMITERS.destroy(name)
+    instances::destroy(&SHARED_LIMITERS, name, everywhere)
 }
 
 /// The options that the limiter of this name was opened with; none where there is none, or a test has reset it.
 pub(super) fn options(name: &str) -> Option<OptionList> {
-    forget_closed(name);
-    SHARED_LIMITERS.get_if_set(name).map(|limiter| limiter.created_with().clone())
+    instances::find_open(&SHARED_LIMITERS, name).map(|limiter| limiter.created_with().clone())
 }
 
 /// The names of those that a test has not reset, and no process has ended for all.
 pub(super) fn names() -> Vec<String> {
-    let all = SHARED_LIMITERS.all().into_iter().filter(|limiter| !limiter.is_closed_everywhere());
-    let names = all.map(|limiter| limiter.limiter().name().to_owned());
-    names.filter(|name| SHARED_LIMITERS.get_if_set(name).is_some()).collect()
+    instances::names(&SHARED_LIMITERS)
 }
 
 pub(super) fn all() -> Vec<Arc<RateLimiter>> {

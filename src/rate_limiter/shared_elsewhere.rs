@@ -35,11 +35,12 @@ impl Held for Local {
     }
 }
 
-pub(super) fn with_limiter<const N: usize, K, R>(
+pub(super) fn with_limiter<const N: usize, K, R, A>(
     _: &Call<'_, N>,
-    _: impl FnOnce(&KeyHasher) -> Result<Option<K>>,
+    _: impl Fn(&KeyHasher) -> Result<Option<K>>,
     _: impl FnOnce(&mut LocalHandle, K, u64, u64) -> sluice_core::Result<R>,
-) -> Result<Option<R>> {
+    _: impl FnOnce(R) -> A,
+) -> Result<Option<A>> {
     Ok(None)
 }
 

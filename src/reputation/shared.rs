@@ -7,8 +7,7 @@ use napi::bindgen_prelude::{Env, Result};
 use sluice_core::{Instance, Instances, OptionList, Reputation, ReputationConfig};
 use sluice_machine::{SharedReputation, SharedReputationConfig};
 
-use crate::machine::{self, NativeMachineStats, NativeSharedScope};
-use crate::runtime::{error, instances};
+use crate::machine::{self, NativeMachineStats, NativeSharedScope, instances};
 
 static SHARED_REPUTATIONS: Instances<SharedReputation> = Instances::new();
 
@@ -23,24 +22,20 @@ pub(super) fn open(
     config: ReputationConfig,
     reconfigures: Option<bool>,
 ) -> Result<Arc<Reputation>> {
-    error::check(env, machine::check_clock(Reputation::KIND, name))?;
-    forget_closed(name);
     let (on_mismatch, directory) = (scope.on_mismatch(), PathBuf::from(scope.directory));
     let config = SharedReputationConfig { directory, config, on_mismatch };
-    let opened = instances::open(env, &SHARED_REPUTATIONS, name, Some(config), reconfigures)?;
+    let opened = instances::open(env, &SHARED_REPUTATIONS, name, config, reconfigures)?;
     Ok(Arc::clone(opened.reputation()))
 }
 
 /// The reputation of this name in this process; `None` where there is none, or a test has reset it.
 pub(super) fn find(name: &str) -> Option<Arc<Reputation>> {
-    forget_closed(name);
-    SHARED_REPUTATIONS.get_if_set(name).map(|shared| Arc::clone(shared.reputation()))
+    instances::find_open(&SHARED_REPUTATIONS, name).map(|shared| Arc::clone(shared.reputation()))
 }
 
 /// The options by which one of this name attaches.
 pub(super) fn options(name: &str) -> Option<OptionList> {
-    forget_closed(name);
-    SHARED_REPUTATIONS.get_if_set(name).map(|shared| shared.created_with().clone())
+    instances::find_open(&SHARED_REPUTATIONS, name).map(|shared| shared.created_with().clone())
 }
 
 /// Looks after the other processes first, so that those that have ended are not counted.
@@ -53,26 +48,10 @@ pub(super) fn stats(reputation: &Arc<Reputation>) -> Option<NativeMachineStats> 
 
 /// Ends the reputation in this process, or in all.
 pub(super) fn destroy(name: &str, everywhere: bool) -> bool {
-    if everywhere && let Some(shared) = SHARED_REPUTATIONS.get_if_set(name) {
-        shared.close_everywhere();
-    }
-    SHARED_REPUTATIONS.destroy(name)
-}
-
-/// Where another process has ended the reputation for all, its name is free.
-fn forget_closed(name: &str) {
-    let is_closed = |shared: &Arc<SharedReputation>| {
-        shared.reputation().name() == name && shared.reputation().is_closed_everywhere()
-    };
-    if SHARED_REPUTATIONS.all().iter().any(is_closed) {
-        SHARED_REPUTATIONS.destroy(name);
-    }
+    instances::destroy(&SHARED_REPUTATIONS, name, everywhere)
 }
 
 /// The names of those that a test has not reset, and no process has ended for all.
 pub(super) fn names() -> Vec<String> {
-    let all =
-        SHARED_REPUTATIONS.all().into_iter().filter(|shared| !shared.reputation().is_closed_everywhere());
-    let names = all.map(|shared| shared.reputation().name().to_owned());
-    names.filter(|name| SHARED_REPUTATIONS.get_if_set(name).is_some()).collect()
+    instances::names(&SHARED_REPUTATIONS)
 }

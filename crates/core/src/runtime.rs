@@ -7,6 +7,7 @@ pub(crate) mod barrier;
 pub(crate) mod chunks;
 pub mod clock;
 pub(crate) mod component;
+pub mod counter;
 pub(crate) mod instances;
 pub mod key_hash;
 pub(crate) mod latency_histogram;

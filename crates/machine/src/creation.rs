@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags, fallocate, fchmod, 
 use rustix::io::{Errno, retry_on_intr};
 use sluice_core::runtime::key_hash::KeyHasher;
 
-use crate::clock::Clock;
+use crate::clock::Start;
 use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::file::Wanted;
@@ -63,7 +63,7 @@ fn header(wanted: &Wanted<'_>, boot: [u64; 2]) -> Header {
     Header {
         bytes: wanted.bytes,
         boot,
-        origin: Clock::new_origin(),
+        start: Start::now(),
         seeds,
         kind: wanted.kind.to_owned(),
         name: wanted.name.to_owned(),

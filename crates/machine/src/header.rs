@@ -10,7 +10,7 @@
 //! | 8 | the mark of the byte order |
 //! | 8 | bytes of the file |
 //! | 16 | id of the boot |
-//! | 8 | date minus clock, when the file was made |
+//! | 32 | the date, the system's clock, the processor's counter and its rate, when the file was made |
 //! | 96 | seeds of the hash of keys |
 //! | 16 | hash of a sample text |
 //! | 2 | number of texts |
@@ -18,6 +18,8 @@
 //! | | zeros |
 
 use sluice_core::runtime::key_hash::KeyHasher;
+
+use crate::clock::Start;
 
 /// Bytes of a header: what is shared begins after it.
 pub(crate) const LENGTH: usize = 4_096;
@@ -36,7 +38,7 @@ const SAMPLE: &[u8] = b"2001:0db8:85a3:08d3:1319:8a2e:0370:7348 and 203.0.113.7"
 pub(crate) struct Header {
     pub(crate) bytes: u64,
     pub(crate) boot: [u64; 2],
-    pub(crate) origin: u64,
+    pub(crate) start: Start,
     pub(crate) seeds: [u64; KeyHasher::SEEDS],
     pub(crate) kind: String,
     pub(crate) name: String,
@@ -59,8 +61,10 @@ impl Header {
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&VERSION.to_ne_bytes());
         bytes.extend_from_slice(&[0; 4]);
-        let numbers = [BYTE_ORDER, self.bytes, self.boot[0], self.boot[1], self.origin];
-        for number in numbers.iter().chain(&self.seeds).chain(&sample(&self.seeds)) {
+        let numbers = [BYTE_ORDER, self.bytes, self.boot[0], self.boot[1]];
+        for number in
+            numbers.iter().chain(&self.start.numbers()).chain(&self.seeds).chain(&sample(&self.seeds))
+        {
             bytes.extend_from_slice(&number.to_ne_bytes());
         }
         let options = self.options.iter().flat_map(|(option, value)| [option, value]);
@@ -156,7 +160,8 @@ impl<'a> Reader<'a> {
     }
 
     fn fields(&mut self) -> Result<Header, Refusal> {
-        let [bytes, boot_high, boot_low, origin] = self.numbers()?;
+        let [bytes, boot_high, boot_low] = self.numbers()?;
+        let start = Start::of_numbers(self.numbers()?);
         let seeds = self.numbers()?;
         if self.numbers()? != sample(&seeds) {
             return Err(Corrupt("it hashes keys in another way"));
@@ -165,7 +170,7 @@ impl<'a> Reader<'a> {
         let (kind, name) = (self.text()?, self.text()?);
         let options = (0..texts.saturating_sub(2) / 2).map(|_| Ok((self.text()?, self.text()?)));
         let options = options.collect::<Result<_, Refusal>>()?;
-        Ok(Header { bytes, boot: [boot_high, boot_low], origin, seeds, kind, name, options })
+        Ok(Header { bytes, boot: [boot_high, boot_low], start, seeds, kind, name, options })
     }
 }
 
@@ -179,7 +184,7 @@ mod tests {
         Header {
             bytes: 9_000,
             boot: [1, 2],
-            origin: 3,
+            start: Start { date: 3, system: 4, ticks: 5, rate: 6 },
             seeds: std::array::from_fn(|index| index as u64 * 7),
             kind: "RateLimiter".to_owned(),
             name: "api".to_owned(),
@@ -233,7 +238,7 @@ mod tests {
         assert_eq!(with(8, 2), Err(Refusal::Version(2)), "newer");
         assert_eq!(with(8, 0), Err(Refusal::Version(0)), "older");
         assert_eq!(with(16, 1), Err(Corrupt("it has the byte order of another machine")));
-        assert_eq!(with(72, 1), Err(Corrupt("it hashes keys in another way")));
+        assert_eq!(with(88, 1), Err(Corrupt("it hashes keys in another way")));
         assert_eq!(Header::decode(&bytes, 8_999), Err(Corrupt("it was cut short or extended")));
     }
 

@@ -14,13 +14,14 @@ use sluice_core::{Instance, OnMismatch, OptionList, RateLimiter, RateLimiterConf
 use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::file::Wanted;
-use crate::look_after::Lookout;
 use crate::repairs::{Repairs, repair};
 use crate::shared::Shared;
 use crate::terms::{self, Difference, Terms, as_texts};
 
 /// How often a file is opened anew that was closed for all processes, and is about to be removed.
 const ATTEMPTS: u32 = 20;
+/// Nanoseconds from one look at the other processes to the next, on the way of calls.
+pub(crate) const LOOK_EVERY: u64 = 100_000_000;
 
 /// A limiter, and where it is shared.
 #[derive(Clone, Debug)]
@@ -45,7 +46,6 @@ pub struct SharedLimiter {
     pub(crate) directory: PathBuf,
     /// The limiter that replaced this one, after a test's reset.
     pub(crate) successor: OnceLock<Arc<Self>>,
-    lookout: Lookout,
     /// What was wrong with the file at the last look.
     trouble: Mutex<Option<Error>>,
 }
@@ -82,7 +82,7 @@ impl SharedLimiter {
             }
             // The process that closed it removes it; this one does where that was killed.
             thread::sleep(Duration::from_millis(1));
-            opened.shared.leave(true);
+            opened.end(true);
         }
         Err(Error::unavailable(
             directory.path(),
@@ -119,7 +119,6 @@ impl SharedLimiter {
             created_with: RateLimiter::list_options(config),
             directory: directory.path().to_owned(),
             successor: OnceLock::new(),
-            lookout: Lookout::default(),
             trouble: Mutex::default(),
         })
     }
@@ -139,15 +138,18 @@ impl SharedLimiter {
 
     /// Ends the limiter in this process. Its file is removed where no other process is attached.
     pub fn detach(&self) {
-        Instance::close(&*self.limiter);
-        self.shared.leave(false);
+        self.end(false);
     }
 
     /// Ends the limiter in all processes, and removes its file.
     pub fn close_everywhere(&self) {
         let is_first = self.limiter.close_everywhere();
+        self.end(is_first);
+    }
+
+    fn end(&self, for_all: bool) {
         Instance::close(&*self.limiter);
-        self.shared.leave(is_first);
+        self.shared.leave(for_all);
     }
 
     /// Whether it was ended in all processes.
@@ -165,7 +167,7 @@ impl SharedLimiter {
     pub(crate) fn succeed_by(&self, successor: Self) -> Arc<Self> {
         let successor = Arc::clone(self.successor.get_or_init(|| Arc::new(successor)));
         // So that handles follow at their next call.
-        self.lookout.expedite();
+        self.shared.lookout().expedite();
         successor
     }
 
@@ -181,15 +183,9 @@ impl SharedLimiter {
         &self.shared
     }
 
-    /// Whether a call has to look after the other processes, or to follow a successor.
-    #[inline]
-    pub(crate) fn is_due(&self, now: u64) -> bool {
-        self.lookout.is_due(now)
-    }
-
     /// Looks after the other processes where that was done last more than 100 ms ago.
     pub fn look_after_if_due(&self, now: u64) {
-        if self.lookout.take(now) {
+        if self.shared.lookout().take(now, LOOK_EVERY) {
             // What is wrong with the file is kept for the statistics: the state stays usable.
             let _ = self.look_after();
         }

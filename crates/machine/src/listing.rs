@@ -177,11 +177,12 @@ fn limiter(header: &Header, arena: &Arena, processes: Processes) -> Result<Optio
         return Ok(None);
     }
     let Some(config) = RateLimiterConfig::of_stored(&header.options) else { return Ok(None) };
+    let clock = Clock::new(header.start, processes.clock_word());
     let limiter = RateLimiter::shared(&header.name, config, arena, &Arc::new(processes))?;
     let config = limiter.config();
     let options = config.stored().into_iter().map(|(option, value)| (option.to_owned(), value)).collect();
     // One that was ended in all processes has none.
-    let clients = limiter.stats(Clock::of_origin(header.origin).now()).map_or(0, |stats| stats.size);
+    let clients = limiter.stats(clock.now()).map_or(0, |stats| stats.size);
     Ok(Some(State { options, generation: config.generation(), clients }))
 }
 

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use sluice_core::runtime::key_hash::KeyHasher;
 use sluice_core::{LocalHandle, RateLimiter};
 
-use crate::limiter::SharedLimiter;
+use crate::limiter::{LOOK_EVERY, SharedLimiter};
+use crate::shared::Shared;
 
 /// One thread's handle to a limiter: what the calls of a process need, and whatever becomes due on their way.
 pub struct LocalSharedLimiter {
     shared: Arc<SharedLimiter>,
+    /// The file of `shared`, which every call needs.
+    file: Arc<Shared>,
     local: LocalHandle,
 }
 
@@ -19,7 +22,8 @@ impl LocalSharedLimiter {
     #[must_use]
     pub fn new(shared: Arc<SharedLimiter>) -> Self {
         let local = LocalHandle::new(Arc::clone(shared.limiter()));
-        Self { shared, local }
+        let file = Arc::clone(shared.shared());
+        Self { shared, file, local }
     }
 
     /// The limiter, with the file that it is in.
@@ -32,20 +36,29 @@ impl LocalSharedLimiter {
     #[inline]
     #[must_use]
     pub fn hasher(&self) -> &KeyHasher {
-        self.shared.shared().hasher()
+        self.file.hasher()
     }
 
-    /// Begins a call: does what is due on its way. The time that all processes decide by.
-    #[inline]
-    pub fn begin(&mut self) -> u64 {
-        let now = self.shared.shared().now();
-        if self.shared.is_due(now) { self.look(now) } else { now }
+    /// The time that all processes decide by; `None` where something is due first, which [`look`](Self::look) does.
+    #[inline(always)]
+    pub fn now(&self) -> Option<u64> {
+        let now = self.file.now();
+        if self.file.lookout().is_due(now, LOOK_EVERY) { None } else { Some(now) }
     }
 
-    /// Runs a call that [`begin`](Self::begin) has begun.
+    /// Does what is due on the way of a call: it may move to another limiter, which has another hash function. The time then.
+    #[cold]
+    #[inline(never)]
+    pub fn look(&mut self) -> u64 {
+        self.follow();
+        self.shared.look_after_if_due(self.file.now());
+        self.file.now()
+    }
+
+    /// What runs calls.
     #[inline]
-    pub fn call<R>(&mut self, body: impl FnOnce(&mut LocalHandle) -> R) -> R {
-        body(&mut self.local)
+    pub fn handle(&mut self) -> &mut LocalHandle {
+        &mut self.local
     }
 
     /// Moves to the limiter that replaced this one, if any did.
@@ -53,14 +66,6 @@ impl LocalSharedLimiter {
         while let Some(successor) = self.shared.successor() {
             *self = Self::new(Arc::clone(successor));
         }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn look(&mut self, now: u64) -> u64 {
-        self.follow();
-        self.shared.look_after_if_due(now);
-        self.shared.shared().now()
     }
 
     /// The engine of the limiter.

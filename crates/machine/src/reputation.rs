@@ -4,22 +4,19 @@ mod instance;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use sluice_core::machine::{Host, Processes};
 use sluice_core::runtime::arena::Arena;
-use sluice_core::runtime::key_hash::KeyHasher;
 use sluice_core::{Instance, OnMismatch, OptionList, Reputation, ReputationConfig};
 
 use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::file::Wanted;
-use crate::look_after::Lookout;
+use crate::instance_file::{InFile, InstanceFile};
 use crate::range_files::ListFiles;
-use crate::repairs::{Repairs, repair};
 use crate::shared::Shared;
 use crate::terms::{self, Difference, Terms, as_texts};
 
@@ -41,18 +38,25 @@ pub struct SharedReputationConfig {
 /// `maxFailures` make one ban, of whichever processes they are; a ban that was acknowledged outlives its process.
 pub struct SharedReputation {
     reputation: Arc<Reputation>,
-    file: Arc<ReputationFile>,
+    file: Arc<InstanceFile<Reputation>>,
+    /// The files of its lists, to remove them with that of the state.
+    lists: Arc<ListFiles>,
     created_with: OptionList,
 }
 
-/// What the reputation asks of its file. The reputation holds it, so the file stays as long as the reputation.
-struct ReputationFile {
-    shared: Arc<Shared>,
-    lookout: Lookout,
-    /// What was wrong with the file, or with those of its lists, at the last look.
-    trouble: Mutex<Option<String>>,
-    repairs: Repairs,
-    reputation: OnceLock<Weak<Reputation>>,
+impl InFile for Reputation {
+    /// On the way of failures.
+    const LOOK_EVERY: u64 = 100_000_000;
+
+    fn mend(&self, shared: &Shared) -> bool {
+        self.repair(shared.now());
+        true
+    }
+
+    /// Of its lists.
+    fn trouble(&self) -> Option<String> {
+        self.check_lists().err().map(|error| error.to_string())
+    }
 }
 
 impl SharedReputation {
@@ -97,7 +101,7 @@ impl SharedReputation {
             }
             // The process that closed it removes it; this one does where that was killed.
             thread::sleep(Duration::from_millis(1));
-            opened.leave(true);
+            opened.end(true);
         }
         let reason = format!("{name:?} is destroyed again and again");
         Err(Error::unavailable(directory.path(), reason, "one that lasts"))
@@ -129,20 +133,15 @@ impl SharedReputation {
         let shared = Shared::open_if(directory, &wanted, Some(terms))?;
         let created = ReputationConfig::of_stored(shared.options())
             .ok_or_else(|| Error::corrupt(shared.path(), "its options are those of no reputation"))?;
-        let file = Arc::new(ReputationFile {
-            shared: Arc::new(shared),
-            lookout: Lookout::default(),
-            trouble: Mutex::default(),
-            repairs: Repairs::default(),
-            reputation: OnceLock::new(),
-        });
-        let lists = ListFiles::new(Directory::open(directory.path())?, &wanted.file_name());
-        let outside = (Arc::clone(&file) as Arc<dyn Host>, Box::new(lists) as _);
+        let file = InstanceFile::<Reputation>::new(shared);
+        let lists = || Result::Ok(ListFiles::new(Directory::open(directory.path())?, &wanted.file_name()));
+        let (own_lists, lists) = (lists()?, Arc::new(lists()?));
+        let outside = (Arc::clone(&file) as Arc<dyn Host>, Box::new(own_lists) as _);
         let (arena, created) = (file.shared.arena(), created.with_lists_of(config));
         let reputation = Reputation::shared(name, created, &arena, file.shared.processes(), outside)?;
         let created_with = Reputation::list_options(config);
-        let reputation = Self { reputation: Arc::new(reputation), file, created_with };
-        reputation.file.reputation.get_or_init(|| Arc::downgrade(&reputation.reputation));
+        let reputation = Self { reputation: Arc::new(reputation), file, lists, created_with };
+        reputation.file.holds(&reputation.reputation);
         Ok(reputation)
     }
 
@@ -159,26 +158,26 @@ impl SharedReputation {
 
     /// Ends the reputation in this process. Its files are removed where no other process is attached.
     pub fn detach(&self) {
-        Instance::close(&*self.reputation);
-        self.leave(false);
+        self.end(false);
     }
 
     /// Ends the reputation in all processes, and removes its files.
     pub fn close_everywhere(&self) {
         let is_first = self.reputation.close_everywhere();
-        Instance::close(&*self.reputation);
-        self.leave(is_first);
+        self.end(is_first);
     }
 
-    fn leave(&self, for_all: bool) {
+    fn end(&self, for_all: bool) {
+        Instance::close(&*self.reputation);
+        let lists = Arc::clone(&self.lists);
         // The lists first: once its name is free, another process may put lists of a new file in force under the same names.
-        self.file.shared.leave_and(for_all, || self.reputation.remove_files());
+        self.file.shared.leave_and(for_all, move || lists.remove_all());
     }
 
     /// What was wrong with the files when they were looked at last.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        self.file.trouble.lock().clone()
+        self.file.trouble()
     }
 
     /// The reputation. Its time is [`Shared::now`].
@@ -205,13 +204,8 @@ impl SharedReputation {
 
     /// Mends what dead processes left, in the calling thread. Safe at any time.
     pub fn repair(&self) {
-        repair(&self.file.shared, || mend(&self.reputation, &self.file.shared));
+        self.file.repair(&self.reputation);
     }
-}
-
-fn mend(reputation: &Reputation, shared: &Shared) -> bool {
-    reputation.repair(shared.now());
-    true
 }
 
 /// Whether options of creation are those of `config`, as far as they are fixed.
@@ -221,38 +215,6 @@ fn check_fixed(
 ) -> std::result::Result<(), Difference> {
     let created = ReputationConfig::of_stored(created).map(|created| created.stored_fixed());
     terms::check_fixed(created.as_ref(), config.stored_fixed())
-}
-
-impl ReputationFile {
-    fn look_after_now(&self) -> Result<usize> {
-        // Whatever is wrong with the file: others may still use what it holds.
-        let dead = self.shared.look_after();
-        let mut trouble = dead.as_ref().err().map(ToString::to_string);
-        if let Some(reputation) = self.reputation.get().and_then(Weak::upgrade) {
-            let of_lists = reputation.check_lists().err().map(|error| error.to_string());
-            trouble = trouble.or(of_lists);
-            let shared = Arc::clone(&self.shared);
-            self.repairs.begin(&self.shared, move || mend(&reputation, &shared));
-        }
-        *self.trouble.lock() = trouble;
-        dead
-    }
-}
-
-impl Host for ReputationFile {
-    fn now(&self) -> u64 {
-        self.shared.now()
-    }
-
-    fn hasher(&self) -> &KeyHasher {
-        self.shared.hasher()
-    }
-
-    /// On the way of failures, every 100 ms.
-    fn look_after(&self) -> bool {
-        // What is wrong with the file is kept for the statistics: the state stays usable.
-        self.lookout.take(self.now()) && self.look_after_now().map_or(true, |dead| dead > 0)
-    }
 }
 
 impl fmt::Debug for SharedReputation {

@@ -9,15 +9,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use parking_lot::Mutex;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, open, statat, unlink};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, open, statat};
 use sluice_core::machine::{Owner, Processes};
 use sluice_core::runtime::arena::Arena;
 use sluice_core::runtime::key_hash::KeyHasher;
 
 use crate::clock::Clock;
+use crate::departure::Departure;
 use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::file::{self, Opened, Wanted, identity};
+use crate::look_after::Lookout;
 use crate::terms::Terms;
 use crate::{header, locks};
 
@@ -30,12 +32,13 @@ pub struct Shared {
     processes: Arc<Processes>,
     hasher: KeyHasher,
     clock: Clock,
+    lookout: Lookout,
     path: std::path::PathBuf,
     identity: (u64, u64),
     options: Vec<(String, String)>,
     state_at: usize,
     takes_over: bool,
-    /// This process has given its row back.
+    /// This process gives its row back as soon as no call is inside.
     has_left: AtomicBool,
 }
 
@@ -93,7 +96,8 @@ impl Shared {
         Ok(Self {
             state_at: arena.taken(),
             hasher: header::hasher(&opened.header.seeds),
-            clock: Clock::of_origin(opened.header.origin),
+            clock: Clock::new(opened.header.start, processes.clock_word()),
+            lookout: Lookout::default(),
             file,
             mapping,
             processes: Arc::new(processes),
@@ -132,6 +136,12 @@ impl Shared {
         self.clock.now()
     }
 
+    /// When the other processes are looked after.
+    #[inline]
+    pub(crate) fn lookout(&self) -> &Lookout {
+        &self.lookout
+    }
+
     /// The file.
     #[must_use]
     pub fn path(&self) -> &std::path::Path {
@@ -150,32 +160,24 @@ impl Shared {
         self.takes_over
     }
 
-    /// Ends the use of the file by this process, for which others find it dead from now on. Removes the file where no
-    /// other process is attached; with `for_all` also where one is. Only once nothing of this process uses the state. Whether
-    /// this call removed the file.
-    pub fn leave(&self, for_all: bool) -> bool {
-        self.leave_and(for_all, || ())
+    /// Ends the use of the file by this process, for which others find it dead once no call of it is inside: now, or with the
+    /// last one. Then removes the file where no other process is attached; with `for_all` also where one is.
+    pub fn leave(&self, for_all: bool) {
+        self.leave_and(for_all, || ());
     }
 
     /// As [`leave`](Self::leave). Calls `before_removal` before it removes the file, while no process can make another one of
     /// this name: for files that belong to it.
-    pub fn leave_and(&self, for_all: bool, before_removal: impl FnOnce()) -> bool {
-        if self.has_left.swap(true, Ordering::SeqCst) {
-            return false;
-        }
-        let file = self.file.lock();
-        // Where the descriptor became another file's, the locks have gone with it.
-        if !self.is_own(&file) {
-            return false;
-        }
-        let may_remove = locks::try_lock_whole(&*file) || (for_all && locks::lock_name(&*file));
-        let removes = may_remove && self.check_name().is_ok();
-        if removes {
-            before_removal();
-        }
-        let is_removed = removes && unlink(&self.path).is_ok();
-        let _ = locks::unlock_all(&*file);
-        is_removed
+    pub fn leave_and(&self, for_all: bool, before_removal: impl FnOnce() + Send + 'static) {
+        self.has_left.store(true, Ordering::SeqCst);
+        let departure = Departure {
+            file: Arc::clone(&self.file),
+            path: self.path.clone(),
+            identity: self.identity,
+            state: (self.state_at as u64, self.mapping.len() as u64),
+            for_all,
+        };
+        self.processes.leave(move || departure.depart(before_removal));
     }
 
     fn is_own(&self, file: &File) -> bool {
@@ -201,6 +203,7 @@ impl Shared {
         if self.has_left.load(Ordering::SeqCst) {
             return Ok(0);
         }
+        self.clock.check();
         self.keep_attached(&mut file)?;
         let own = self.processes.own();
         let others = self.processes.live().filter(|owner| Some(*owner) != own);

@@ -30,6 +30,14 @@ pub(crate) fn clock_ahead() -> i64 {
     fs::read_to_string("/proc/self/timens_offsets").map_or(0, |text| parse_clock_ahead(&text))
 }
 
+/// Whether the kernel takes its time from the processor's counter: it has found it to be the same for all cores. `None`
+/// where it does not say.
+pub(crate) fn trusts_counter() -> Option<bool> {
+    let source =
+        fs::read_to_string("/sys/devices/system/clocksource/clocksource0/current_clocksource").ok()?;
+    Some(source.trim() == "tsc")
+}
+
 fn parse_clock_ahead(text: &str) -> i64 {
     let line = text.lines().find(|line| line.starts_with("monotonic")).unwrap_or_default();
     let mut numbers = line.split_whitespace().skip(1).map_while(|number| number.parse::<i64>().ok());

@@ -2,27 +2,23 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use sluice_core::machine::{Host, Processes};
 use sluice_core::runtime::arena::Arena;
-use sluice_core::runtime::key_hash::KeyHasher;
 use sluice_core::{ConnectionTracker, ConnectionTrackerConfig, Instance, OnMismatch, OptionList};
 
 use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::file::Wanted;
-use crate::repairs::{Repairs, repair};
+use crate::instance_file::{InFile, InstanceFile};
 use crate::shared::Shared;
 use crate::terms::{self, Difference, Terms, as_texts};
 
 /// How often a file is opened anew that was closed for all processes, and is about to be removed.
 const ATTEMPTS: u32 = 20;
-/// Before a connection is refused, processes are looked after so often at most, in nanoseconds.
-const LOOK_AFTER: u64 = 1_000_000;
 
 /// A tracker, and where it is shared.
 #[derive(Clone, Debug)]
@@ -39,17 +35,18 @@ pub struct SharedTrackerConfig {
 /// than `maxPerClient` of one client. What a process holds is gone when it ends, however it ends.
 pub struct SharedTracker {
     tracker: Arc<ConnectionTracker>,
-    file: Arc<TrackerFile>,
+    file: Arc<InstanceFile<ConnectionTracker>>,
     pub(crate) created_with: OptionList,
     directory: PathBuf,
 }
 
-/// What the tracker asks of its file. The tracker holds it, so the file stays as long as the tracker.
-struct TrackerFile {
-    shared: Arc<Shared>,
-    looked_after_at: AtomicU64,
-    repairs: Repairs,
-    tracker: OnceLock<Weak<ConnectionTracker>>,
+impl InFile for ConnectionTracker {
+    /// Before a connection is refused.
+    const LOOK_EVERY: u64 = 1_000_000;
+
+    fn mend(&self, shared: &Shared) -> bool {
+        self.repair(|| shared.now()).is_ok()
+    }
 }
 
 impl SharedTracker {
@@ -85,7 +82,7 @@ impl SharedTracker {
             }
             // The process that closed it removes it; this one does where that was killed.
             thread::sleep(Duration::from_millis(1));
-            opened.file.shared.leave(true);
+            opened.end(true);
         }
         let reason = format!("{name:?} is destroyed again and again");
         Err(Error::unavailable(directory.path(), reason, "one that lasts"))
@@ -110,18 +107,13 @@ impl SharedTracker {
         let shared = Shared::open_if(directory, &wanted, Some(terms))?;
         let created = ConnectionTrackerConfig::of_stored(shared.options())
             .ok_or_else(|| Error::corrupt(shared.path(), "its options are those of no tracker"))?;
-        let file = Arc::new(TrackerFile {
-            shared: Arc::new(shared),
-            looked_after_at: AtomicU64::new(0),
-            repairs: Repairs::default(),
-            tracker: OnceLock::new(),
-        });
+        let file = InstanceFile::<ConnectionTracker>::new(shared);
         let (arena, host) = (file.shared.arena(), Arc::clone(&file) as Arc<dyn Host>);
         let tracker = ConnectionTracker::shared(name, created, &arena, file.shared.processes(), &host)?;
         let directory = directory.path().to_owned();
         let created_with = list_options(config, &directory);
         let tracker = Self { tracker: Arc::new(tracker), file, created_with, directory };
-        tracker.file.tracker.get_or_init(|| Arc::downgrade(&tracker.tracker));
+        tracker.file.holds(&tracker.tracker);
         Ok(tracker)
     }
 
@@ -142,15 +134,18 @@ impl SharedTracker {
     /// Ends the tracker in this process, which holds nothing any more. Its file is removed where no other process is
     /// attached.
     pub fn detach(&self) {
-        Instance::close(&*self.tracker);
-        self.file.shared.leave(false);
+        self.end(false);
     }
 
     /// Ends the tracker in all processes, and removes its file.
     pub fn close_everywhere(&self) {
         let is_first = self.tracker.close_everywhere();
+        self.end(is_first);
+    }
+
+    fn end(&self, for_all: bool) {
         Instance::close(&*self.tracker);
-        self.file.shared.leave(is_first);
+        self.file.shared.leave(for_all);
     }
 
     /// Whether it was ended in all processes.
@@ -187,7 +182,7 @@ impl SharedTracker {
 
     /// Mends what dead processes left, in the calling thread. Safe at any time.
     pub fn repair(&self) {
-        repair(&self.file.shared, || mend(&self.tracker, &self.file.shared));
+        self.file.repair(&self.tracker);
     }
 }
 
@@ -226,41 +221,6 @@ fn check_fixed(
         existing: "unknown".to_owned(),
         given: "those of a tracker".to_owned(),
     })
-}
-
-fn mend(tracker: &ConnectionTracker, shared: &Shared) -> bool {
-    tracker.repair(|| shared.now()).is_ok()
-}
-
-impl TrackerFile {
-    fn look_after_now(&self) -> Result<usize> {
-        // Whatever is wrong with the file: others may still use what it holds.
-        let dead = self.shared.look_after();
-        if let Some(tracker) = self.tracker.get().and_then(Weak::upgrade) {
-            let shared = Arc::clone(&self.shared);
-            self.repairs.begin(&self.shared, move || mend(&tracker, &shared));
-        }
-        dead
-    }
-}
-
-impl Host for TrackerFile {
-    fn now(&self) -> u64 {
-        self.shared.now()
-    }
-
-    fn hasher(&self) -> &KeyHasher {
-        self.shared.hasher()
-    }
-
-    fn look_after(&self) -> bool {
-        let (now, before) = (self.shared.now(), self.looked_after_at.load(Ordering::Relaxed));
-        let is_due = now.saturating_sub(before) >= LOOK_AFTER;
-        // Relaxed: of the threads that come at once, one looks.
-        let order = Ordering::Relaxed;
-        let is_first = is_due && self.looked_after_at.compare_exchange(before, now, order, order).is_ok();
-        is_first && self.look_after_now().map_or(true, |dead| dead > 0)
-    }
 }
 
 impl fmt::Debug for SharedTracker {

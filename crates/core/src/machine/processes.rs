@@ -4,10 +4,12 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
+use super::clock_word::ClockWord;
 use super::owner::Owner;
+use super::presence::{Attached, Presence, Present};
 use crate::runtime::arena::Arena;
 use crate::runtime::planted::planted;
-use crate::runtime::region::{CacheLine, Region};
+use crate::runtime::region::{CacheLine, Pinned, Region};
 use crate::runtime::sync::{AtomicU64, Ordering};
 
 /// Cache lines of a row: 1 KiB.
@@ -22,6 +24,9 @@ const DEATHS: usize = 3;
 const HELD: usize = 4;
 /// Of the first row: how many rows were ever taken.
 const TAKEN: usize = 5;
+
+/// The line of the first row that says by which clock all processes decide.
+const CLOCK_LINE: usize = 1;
 
 /// Words of a cell, in which a process writes the config that it brings into force.
 pub(crate) const CELL_WORDS: usize = 40;
@@ -76,6 +81,7 @@ pub struct Processes {
     own: AtomicU64,
     /// Holds the kernel's lock of the row.
     lock: OnceLock<Arc<dyn Send + Sync>>,
+    presence: Presence,
 }
 
 /// Rows whose owners died and left something to repair, as they were before the repair began.
@@ -101,13 +107,17 @@ impl Processes {
     /// The mapping is too short.
     pub fn new(arena: &Arena) -> io::Result<Self> {
         let rows = Arc::new(arena.region(Self::ROWS * LINES)?);
-        Ok(Self { rows, own: AtomicU64::new(0), lock: OnceLock::new() })
+        Ok(Self::of_rows(rows))
     }
 
     /// Another process that has the same rows.
     #[cfg(test)]
     pub(crate) fn with_same_rows(&self) -> Self {
-        Self { rows: Arc::clone(&self.rows), own: AtomicU64::new(0), lock: OnceLock::new() }
+        Self::of_rows(Arc::clone(&self.rows))
+    }
+
+    fn of_rows(rows: Arc<Region<CacheLine>>) -> Self {
+        Self { rows, own: AtomicU64::new(0), lock: OnceLock::new(), presence: Presence::new() }
     }
 
     /// Keeps what holds the lock of the row for as long as anything uses the rows.
@@ -132,6 +142,23 @@ impl Processes {
         self.own.store(Owner::new(row, seen.taken().epoch()).bits(), Ordering::SeqCst);
     }
 
+    /// Begins a call that changes what other processes see: until it ends, this process does not give its row back. `None`
+    /// once it is about to.
+    pub(crate) fn enter(&self) -> Option<Present<'_>> {
+        self.presence.enter()
+    }
+
+    /// As [`enter`](Self::enter), for calls that have their own way to know whether one is inside.
+    pub(crate) fn stay(&self) -> Option<Attached> {
+        self.presence.stay()
+    }
+
+    /// Lets no call of this process in any more. `depart` gives the row back: it is called once no call is inside, now or by
+    /// the last one. False, and it is never called, where that was said before.
+    pub fn leave(&self, depart: impl FnOnce() + Send + 'static) -> bool {
+        self.presence.end(depart)
+    }
+
     /// This process, once it has a row.
     pub fn own(&self) -> Option<Owner> {
         Owner::from_bits(self.own.load(Ordering::SeqCst))
@@ -149,6 +176,12 @@ impl Processes {
             let word = self.row_word(row)?;
             word.is_live().then(|| Owner::new(row, word.epoch()))
         })
+    }
+
+    /// By which clock all processes decide.
+    #[must_use]
+    pub fn clock_word(&self) -> ClockWord {
+        ClockWord::new(Pinned::within(&self.rows, CLOCK_LINE))
     }
 
     /// How many rows were ever taken.
@@ -319,6 +352,7 @@ mod tests {
             kept.iter().for_each(|word| assert_eq!(word.fetch_add(1, Ordering::Relaxed), 0));
         }
         assert_eq!(processes.held(63).fetch_add(1, Ordering::Relaxed), 0);
+        assert_eq!(processes.clock_word().ahead_of_system(), None);
         assert_eq!((processes.taken(), live(&processes)), (64, vec![63]));
         assert!(!processes.to_repair().is_needed() && processes.deaths() == 0);
     }

@@ -8,7 +8,7 @@ use super::config::RateLimiterConfig;
 use super::counts::COUNTERS;
 use super::lines::Lines;
 use super::refusing::Refusing;
-use crate::machine::Processes;
+use crate::machine::{Attached, Processes};
 use crate::runtime::arena::Arena;
 use crate::runtime::key_hash::KeyHash;
 use crate::runtime::memory::MemoryUse;
@@ -46,6 +46,8 @@ pub(super) struct Contents {
     pub(super) refusing: Refusing,
     /// The lines of keys for which calls wait.
     pub(super) lines: Lines,
+    /// Where processes share the table: this one gives its row back after the last call.
+    _attached: Option<Attached>,
 }
 
 impl Contents {
@@ -80,6 +82,7 @@ impl Contents {
             memory: arena.in_use(),
             refusing: Refusing::default(),
             lines: Lines::default(),
+            _attached: processes.and_then(|processes| processes.stay()),
         })
     }
 

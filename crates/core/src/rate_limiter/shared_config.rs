@@ -86,7 +86,7 @@ impl<C: InCells> SharedConfig<C> {
 
     /// Whether this process has cells to write a config to.
     pub(crate) fn can_replace(&self) -> bool {
-        self.processes.own().is_some()
+        self.processes.own().is_some() && self.processes.enter().is_some()
     }
 
     /// Brings a config into force in the place of `loaded`; false when another process came first.
@@ -97,6 +97,8 @@ impl<C: InCells> SharedConfig<C> {
         loaded: &C,
         config: &C,
     ) -> bool {
+        // The cell is this process's until its words are in force.
+        let Some(_present) = self.processes.enter() else { return false };
         let mut followed = self.followed.lock();
         let seen = epoch.get();
         if *followed != seen || loaded.generation() != seen.generation() {

@@ -12,6 +12,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
+use super::counter::Rate;
+
 /// Nanoseconds in a millisecond.
 pub const MS: u64 = 1_000_000;
 
@@ -31,23 +33,6 @@ struct Monotonic {
     rate: Rate,
     /// Date at load, the value of the clock at `started`.
     origin: u64,
-}
-
-/// What a tick of the counter takes, in nanoseconds of 2^32 ticks. Where the system's clock is the counter, a tick is a
-/// nanosecond.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Rate(u64);
-
-impl Rate {
-    fn of(counter: &quanta::Clock) -> Self {
-        Self(counter.delta_as_nanos(0, 1 << 32))
-    }
-
-    /// Whole nanoseconds of so many ticks: one multiplication, exact to 2^-32 of a nanosecond a tick.
-    #[inline]
-    fn nanos(self, ticks: u64) -> u64 {
-        ((u128::from(ticks) * u128::from(self.0)) >> 32) as u64
-    }
 }
 
 impl Monotonic {
@@ -111,6 +96,12 @@ pub fn read() -> u64 {
 #[inline]
 pub fn elapsing() -> u64 {
     MONOTONIC.now()
+}
+
+/// The rate of the processor's counter, where that is the clock.
+#[must_use]
+pub fn counter_rate() -> Option<Rate> {
+    Some(MONOTONIC.rate).filter(|rate| rate.is_of_processor())
 }
 
 /// From now on `look` is called before the manual clock is read, without a lock of this library held. The first one stays.
@@ -257,41 +248,6 @@ mod tests {
     #[test]
     fn rounds_waits_up() {
         assert_eq!([ceil_ms(0), ceil_ms(1), ceil_ms(MS), ceil_ms(MS + 1)], [0, 1, 1, 2]);
-    }
-
-    #[test]
-    fn ticks_become_nanoseconds_at_every_boundary() {
-        let rates =
-            [1 << 32, u64::from(u32::MAX), 1, 1_431_655_765, 2_045_222_521, 178_956_970_666, u64::MAX >> 20];
-        let powers = (0..64).map(|power| 1_u64 << power);
-        let ticks: Vec<u64> =
-            powers.flat_map(|ticks| [ticks - 1, ticks, ticks + 1]).chain([u64::MAX]).collect();
-        for rate in rates {
-            for &ticks in &ticks {
-                let exact = u128::from(ticks) * u128::from(rate) / (1 << 32);
-                if let Ok(exact) = u64::try_from(exact) {
-                    assert_eq!(Rate(rate).nanos(ticks), exact, "{ticks} ticks at {rate}");
-                }
-            }
-        }
-        assert_eq!(Rate(1 << 32).nanos(u64::MAX), u64::MAX);
-    }
-
-    #[test]
-    fn agrees_with_the_conversion_of_the_counter() {
-        let counter = quanta::Clock::new();
-        let rate = Rate::of(&counter);
-        let started = counter.raw();
-        let mut before = 0;
-        // Up to about a month of ticks.
-        for ticks in (0..54).flat_map(|power| [(1_u64 << power) - 1, 1 << power, (1 << power) + 1]) {
-            let nanos = rate.nanos(ticks);
-            let general = counter.delta_as_nanos(started, started.saturating_add(ticks));
-            let most = 1 + (ticks >> 32);
-            assert!(nanos.abs_diff(general) <= most, "{ticks} ticks: {nanos}, {general}");
-            assert!(nanos >= before, "{ticks} ticks");
-            before = nanos;
-        }
     }
 
     #[test]

@@ -88,6 +88,10 @@ bugs! {
     RecordsOfTheDeadStay => every_record_of_the_dead_can_be_taken,
     /// A name is taken out of its slot while the process that published it still holds the record.
     RecordNotDisowned => every_record_of_the_dead_can_be_taken,
+    /// A process gives its row back while a call of it is inside.
+    DepartedDuringCalls => a_row_is_given_back_once_no_call_is_inside,
+    /// A second process that leaves the counter says anew by how much the time is ahead.
+    ClockLeftTwice => processes_that_leave_the_counter_at_once_agree_in_the_time,
     /// A process whose lock is free is not said to be dead.
     DeathNotNoticed => every_record_of_the_dead_can_be_taken,
     /// A record is given back without checking in which use it is.

@@ -70,6 +70,12 @@ impl<T> Retirable<T> {
         self.is_open().then_some(inside)
     }
 
+    /// As [`enter`](Self::enter), for as long as the answer lives, in whichever thread.
+    pub(crate) fn stay(self: &Arc<Self>) -> Option<Stay<T>> {
+        std::mem::forget(self.enter()?);
+        Some(Stay(Arc::clone(self)))
+    }
+
     /// Lets no call in any more, and drops the value with the last call that is inside: now, where there is none.
     /// Where the system refuses the barrier, the value lives as long as `self`.
     pub(crate) fn retire(&self) {
@@ -189,6 +195,16 @@ impl<T> Drop for Inside<'_, T> {
     }
 }
 
+/// The value is there until this is dropped.
+pub(crate) struct Stay<T>(Arc<Retirable<T>>);
+
+impl<T> Drop for Stay<T> {
+    fn drop(&mut self) {
+        // It came in as a guest.
+        self.0.leave(None);
+    }
+}
+
 #[cfg(all(test, sluice_loom))]
 mod models {
     use std::sync::Arc;
@@ -247,6 +263,21 @@ mod models {
     #[test]
     fn a_value_is_not_dropped_during_a_call_without_a_handle() {
         loom::model(|| retire_next_to(vec![Box::new(|value| look(value.enter()))]));
+    }
+
+    /// As of calls that count as one: each of its own value, whose drop ends the stay.
+    #[test]
+    fn a_value_is_dropped_with_the_last_stay() {
+        let stays = |retirable: &Arc<Retirable<Value>>| {
+            let stay = retirable.stay();
+            if let Some(Stay(retirable)) = &stay {
+                retirable.value.with(|value| {
+                    // SAFETY: the stay keeps it.
+                    assert_eq!(unsafe { &*value }.0.load(Ordering::SeqCst), 0, "dropped during a stay");
+                });
+            }
+        };
+        loom::model(move || retire_next_to(vec![Box::new(stays)]));
     }
 
     #[test]

@@ -186,13 +186,13 @@ impl Reputation {
 
     /// Brings other options into force for all processes.
     pub(super) fn reconfigure_all(&self, machine: &OfMachine, config: &ReputationConfig) -> Result<()> {
-        if !machine.config.can_replace() {
-            return Err(Error::Unsupported {
-                what: "reconfigure in a process that is not attached",
-                accepted: "a process that is attached",
-            });
-        }
         loop {
+            if !machine.config.can_replace() {
+                return Err(Error::Unsupported {
+                    what: "reconfigure in a process that is not attached",
+                    accepted: "a process that is attached",
+                });
+            }
             let loaded = Arc::clone(&self.config());
             if machine.config.replace(&machine.epoch, &self.config, &loaded, config) {
                 return self.replace_lists(&Arc::new(config.lists.clone()));
@@ -211,13 +211,6 @@ impl Reputation {
     #[must_use]
     pub fn is_closed_everywhere(&self) -> bool {
         self.machine.as_ref().is_some_and(|machine| machine.epoch.get().is_closed())
-    }
-
-    /// Removes the files of lists, once nothing uses the state any more.
-    pub fn remove_files(&self) {
-        if let Some(machine) = &self.machine {
-            machine.ranges.remove_all();
-        }
     }
 
     /// The name it was created under.

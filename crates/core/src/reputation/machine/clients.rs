@@ -25,6 +25,7 @@ use crate::runtime::sync::{Mutex, Ordering};
 
 pub(in crate::reputation) struct MachineClients {
     table: Table<Histories>,
+    processes: Arc<Processes>,
     host: Arc<dyn Host>,
     watch: BanWatch,
     /// How many bans were made, ended or extended: other processes look for these.
@@ -48,11 +49,12 @@ impl MachineClients {
         (host, date): (Arc<dyn Host>, Arc<MachineDate>),
     ) -> io::Result<Self> {
         let changes = arena.word()?;
-        let histories = |slots| Histories::new(slots, policy, arena, processes);
+        let histories = |slots| Histories::new(slots, policy, arena, Arc::clone(&processes));
         Ok(Self {
             looked_at: Mutex::new(changes.load(Ordering::SeqCst)),
             changes,
             table: Table::new(capacity, Overflow::Evict, arena, histories)?,
+            processes,
             host,
             watch: BanWatch::of_machine(date),
             moments: moments(policy),
@@ -94,6 +96,7 @@ impl MachineClients {
         now: u64,
         change: impl Fn(&mut History) -> R,
     ) -> Option<R> {
+        let _present = self.processes.enter()?;
         let before = LastOf::new(0);
         let decide = |words: &ClientWords| {
             before.set(words.until());
@@ -114,6 +117,8 @@ impl MachineClients {
         now: u64,
         change: impl Fn(&mut History) -> R,
     ) -> Result<R, Full> {
+        // A process that is about to give its row back stores nothing.
+        let Some(_present) = self.processes.enter() else { return Err(Full { earliest_vacancy: now }) };
         let (before, first) = (LastOf::new(0), LastOf::new(None));
         let decide = |words: &ClientWords| {
             if planted!(FailureDecidedOnce) {

@@ -202,11 +202,13 @@ impl PublishedRanges {
         now: u64,
         change: impl Fn(Ranges) -> Option<Ranges>,
     ) -> Result<()> {
-        let mut turn = self.turn.lock();
-        let own = self.processes.own().ok_or(Error::Unsupported {
+        // Others remove the files of a process that has given its row back.
+        let present = self.processes.enter();
+        let own = present.as_ref().and_then(|_| self.processes.own()).ok_or(Error::Unsupported {
             what: "a change of lists in a process that is not attached",
             accepted: "a process that is attached",
         })?;
+        let mut turn = self.turn.lock();
         loop {
             let before = self.follow_again(&mut turn, ranges);
             if let Some(error) = &turn.refused {
@@ -252,13 +254,6 @@ impl PublishedRanges {
     /// Whether the lists of creation are in force.
     pub(in crate::reputation) fn are_as_created(&self) -> bool {
         self.name.load(Ordering::Acquire) == 0
-    }
-
-    /// Removes every file, once nothing uses the state any more.
-    pub(in crate::reputation) fn remove_all(&self) {
-        for name in self.files.names() {
-            self.files.remove(name);
-        }
     }
 
     /// Removes files that are not in force, of dead processes and of this one.

@@ -241,3 +241,35 @@ fn a_record_of_the_pool_is_found_in_the_slot_that_it_was_taken_for() {
         });
     }
 }
+
+/// A process gives its row back in one thread, while another one makes a call. What that call is about to publish is taken by
+/// no other process.
+#[test]
+fn a_row_is_given_back_once_no_call_is_inside() {
+    check(2, || {
+        let group = Arc::new(Group::new([MORTAL, SURVIVOR]));
+        // Two are free: one for the call, and one more.
+        let held: Vec<_> = (0..RECORDS - GROUP - 2).map(|_| group.take(SURVIVOR, 7, 1)).collect();
+        let calls = Arc::clone(&group);
+        let calls = thread::spawn(move || {
+            let present = calls.records.processes.enter();
+            if present.is_some() {
+                calls.charge(MORTAL, 0);
+            }
+            u64::from(present.is_some())
+        });
+        let leaves = Arc::clone(&group);
+        let leaves = thread::spawn(move || {
+            let departs = Arc::clone(&leaves);
+            leaves.records.processes.leave(move || departs.die());
+            let is_in = |slot, name| leaves.names(slot, name);
+            let own = leaves.processes[SURVIVOR];
+            let taken = [(); 2].map(|()| leaves.records.take_as(own, &[99], 1, &is_in));
+            taken.into_iter().flatten().for_each(|name| leaves.records.give_back(name.0, 1));
+        });
+        let is_charged = calls.join().expect("no panic");
+        leaves.join().expect("no panic");
+        held.into_iter().for_each(|name| group.records.give_back(name.0, 1));
+        group.check([1 + is_charged, 1]);
+    });
+}
