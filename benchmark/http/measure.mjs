@@ -5,6 +5,11 @@ import { shuffled } from '../statistics.mjs';
 /** Enough to keep a server busy, without a queue that dominates its latency. */
 export const CONNECTIONS = 16;
 const WARM_SECONDS = 1;
+/**
+ * Load before each sample. In a server that was idle, a garbage collection drops the hidden classes that no request has,
+ * and all code that was optimised for them; the next requests cost several times as much until it is compiled anew.
+ */
+const REWARM_SECONDS = 0.5;
 /** How often each server is started anew: what V8 makes of one process can move its row by a tenth. */
 const PROCESSES = 3;
 
@@ -29,6 +34,7 @@ async function measureRounds(servers, load, { rounds, seconds, results }) {
   for (const server of servers) await underLoad(server, load, WARM_SECONDS);
   for (let round = 0; round < rounds; round++) {
     for (const index of shuffled(servers.length)) {
+      await underLoad(servers[index], load, REWARM_SECONDS);
       const sample = await underLoad(servers[index], load, seconds);
       for (const [what, value] of Object.entries(sample)) results[index][what].push(value);
     }

@@ -24,6 +24,7 @@ export const SERVERS = {
   },
   'Express, express-rate-limit': { over: 'Express', open: expressRateLimit },
   Fastify: { over: 'Fastify', open: () => fastifyServer() },
+  'Fastify, a hook that does nothing': { over: 'Fastify', isFloor: true, open: fastifyWithHook },
   'Fastify, two constant headers': { over: 'Fastify', isFloor: true, open: fastifyWithHeaders },
   'Fastify, sluice/fastify': {
     over: 'Fastify',
@@ -51,16 +52,25 @@ async function expressRateLimit() {
   return expressServer(rateLimit(options));
 }
 
+/** What Fastify takes to ask any limiter. */
+function fastifyWithHook() {
+  return fastifyServer(hookPlugin((_request, _reply, next) => next()));
+}
+
 /** Writes as many headers as a limiter, and does nothing else. */
 function fastifyWithHeaders() {
-  const plugin = async (app) => {
-    app.addHook('onRequest', (_request, reply, next) => {
-      reply.header('RateLimit-Policy', '"default";q=1000000000;w=86400');
-      reply.header('RateLimit', '"default";r=999999999;t=1');
-      next();
-    });
-  };
-  return fastifyServer(require('fastify-plugin')(plugin));
+  const plugin = hookPlugin((_request, reply, next) => {
+    reply.header('RateLimit-Policy', '"default";q=1000000000;w=86400');
+    reply.header('RateLimit', '"default";r=999999999;t=1');
+    next();
+  });
+  return fastifyServer(plugin);
+}
+
+function hookPlugin(hook) {
+  return require('fastify-plugin')(async (app) => {
+    app.addHook('onRequest', hook);
+  });
 }
 
 function fastifyWithRedis({ redisPort }) {

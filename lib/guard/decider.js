@@ -25,7 +25,7 @@ class Decider {
   /** Whether more than the rate depends on the client. */
   #needsClient;
   #showsPolicyOnce;
-  /** Whether a decision on the rate is completed by `concurrency`, `cors` or `policyHeader`. */
+  /** Whether a decision on the rate is completed by `cors` or `policyHeader`. */
   #completes;
   /** Whether the guard or one of its routes has a priority, so that requests are not alike. */
   #ranksRequests;
@@ -39,7 +39,7 @@ class Decider {
     this.#counts = parts.counts;
     this.#needsClient = parts.needsClient;
     this.#showsPolicyOnce = policyHeader !== 'always';
-    this.#completes = this.#cors !== null || this.#showsPolicyOnce || this.#concurrency !== null;
+    this.#completes = this.#cors !== null || this.#showsPolicyOnce;
     this.#ranksRequests = ranksRequests(priority);
   }
 
@@ -50,9 +50,8 @@ class Decider {
 
   decide(request, incoming, rule) {
     if (isOwnRequest(incoming)) return this.#leaveAlone(incoming);
-    return measured.decisions
-      ? this.#measure(() => this.#decide(request, incoming, rule))
-      : this.#decide(request, incoming, rule);
+    if (measured.decisions) return this.#measure(time(), this.#decide(request, incoming, rule));
+    return this.#decide(request, incoming, rule);
   }
 
   /** The refusal of a request for its client's ban or its connection; null where its rate is to be decided. */
@@ -75,9 +74,8 @@ class Decider {
     if (isOwnRequest(incoming)) return this.#leaveAlone(incoming);
     const seen = this.#seeFor(incoming, rule);
     if (seen === null) return GuardDecision.undecided('fault', UNKNOWN.client);
-    return measured.decisions
-      ? this.#measure(() => this.#decideRate(request, incoming, rule, seen))
-      : this.#decideRate(request, incoming, rule, seen);
+    if (measured.decisions) return this.#measure(time(), this.#decideRate(request, incoming, rule, seen));
+    return this.#decideRate(request, incoming, rule, seen);
   }
 
   #decide(request, incoming, rule) {
@@ -87,10 +85,9 @@ class Decider {
     return refused ?? this.#decideRate(request, incoming, rule, seen);
   }
 
-  /** What `decide()` returns, or resolves to; adds how long that took, unless the request has waited for its moment. */
-  #measure(decide) {
-    const started = time();
-    return after(decide(), (decision) => {
+  /** What was decided, or a promise of it; adds how long that took, unless the request has waited for its moment. */
+  #measure(started, decided) {
+    return after(decided, (decision) => {
       if (!decision.hasWaited) native.addGuardDecision(this.#counts.handle, time() - started);
       return decision;
     });
@@ -122,29 +119,37 @@ class Decider {
     return this.#complete(incoming, refused);
   }
 
+  /** Without closures where no part asks for them: every request comes here. */
   #decideRate(request, incoming, rule, seen) {
-    const { client, judged } = seen;
-    const priority = this.#priorityAmongBusy(request, incoming, rule);
-    const enter = (made) => this.#complete(incoming, this.#enter(made, { incoming, rule, judged }, priority));
-    if (rule.limiter !== null) {
-      const decision = this.#rates.decide(request, incoming, rule, client);
-      return this.#completes ? after(decision, enter) : decision;
+    if (this.#concurrency !== null) return this.#decideAmongBusy(request, incoming, rule, seen);
+    if (rule.limiter === null) {
+      this.#counts.allowed();
+      return GuardDecision.undecided('allowed', seen.client);
     }
-    const unlimited = GuardDecision.undecided('allowed', client);
-    if (this.#concurrency !== null) return enter(unlimited);
-    this.#counts.allowed();
-    return unlimited;
+    const decision = this.#rates.decide(request, incoming, rule, seen.client);
+    if (!this.#completes) return decision;
+    return decision instanceof GuardDecision
+      ? this.#complete(incoming, decision)
+      : this.#completeLater(incoming, decision);
+  }
+
+  #completeLater(incoming, decided) {
+    return after(decided, (decision) => this.#complete(incoming, decision));
+  }
+
+  /** As `#decideRate`; a request that passes takes a place among those in progress. */
+  #decideAmongBusy(request, incoming, rule, { client, judged }) {
+    const priority = this.#priorityAmongBusy(request, incoming, rule);
+    const enter = (made) =>
+      this.#complete(incoming, this.#concurrency.enter(made, { incoming, rule, judged }, priority));
+    if (rule.limiter === null) return enter(GuardDecision.undecided('allowed', client));
+    return after(this.#rates.decide(request, incoming, rule, client), enter);
   }
 
   /** Asked before the request is charged, as a function may throw. `undefined` where all requests are alike. */
   #priorityAmongBusy(request, incoming, rule) {
-    if (this.#concurrency === null || !(this.#ranksRequests || rule.isExempt)) return undefined;
+    if (!this.#ranksRequests && !rule.isExempt) return undefined;
     return priorityOf(rule.priority, request, incoming);
-  }
-
-  /** Takes a place among the requests in progress; the decision that refuses the request where there is none. */
-  #enter(decision, request, priority) {
-    return this.#concurrency === null ? decision : this.#concurrency.enter(decision, request, priority);
   }
 
   /** The decision; a refusal can be read by the origins that `cors` allows. */

@@ -124,15 +124,16 @@ class GuardDecision {
 
   /** Whether `writeHeaders` writes any. */
   get hasHeaders() {
-    return this.refusal !== null || this.#hasQuota;
+    return this.refusal !== null || this.#hasQuota();
   }
 
   writeHeaders(response, how) {
-    if (this.#hasQuota) this.#rule.headers.write(response, this.decision, how, this.#policyOnce);
+    if (this.#hasQuota()) this.#rule.headers.write(response, this.decision, how, this.#policyOnce);
     this.refusal?.writeHeaders(response);
   }
 
-  get #hasQuota() {
+  /** No getter: V8 11 calls its runtime for each read of a private one. */
+  #hasQuota() {
     return this.decision !== null && (this.#rule.headers.onAllowed || this.refusal !== null);
   }
 }

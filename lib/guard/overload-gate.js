@@ -2,6 +2,8 @@
 
 const { isProbe } = require('../http/probe-paths');
 const { LoadShedder } = require('../load-shedder');
+const { codeOf } = require('../load-shedder/priorities');
+const { kAdmit } = require('../load-shedder/symbols');
 const { priorityOf } = require('./priority');
 const { overloaded } = require('./refusal');
 
@@ -23,14 +25,14 @@ class OverloadGate {
   refusal(request, incoming, rule, client) {
     if (incoming[this.#kAsked] === true || isProbe(incoming)) return null;
     incoming[this.#kAsked] = true;
-    const priority = priorityOf(rule.priority, request, incoming);
-    return this.#admits(priority) ? null : this.#counted(client);
+    const code = rule.priorityCode ?? codeOf(priorityOf(rule.priority, request, incoming));
+    return this.#admits(code) ? null : this.#counted(client);
   }
 
-  /** An internal error admits. */
-  #admits(priority) {
+  /** By the code of a priority. An internal error admits. */
+  #admits(code) {
     try {
-      return this.shedder.admit(priority);
+      return this.shedder[kAdmit](code);
     } catch (error) {
       this.#counts.fault(error);
       return true;

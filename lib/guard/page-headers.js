@@ -38,6 +38,8 @@ const REL = /;\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))/i;
 
 /** Removes the fields of the page from a response of Node or Express, or a reply of Fastify. */
 function removePageHeaders(response) {
+  // Of most refused requests. A reply of Fastify has no such method.
+  if (response.getHeaderNames?.().length === 0) return;
   const headers = response.getHeaders?.() ?? {};
   for (const name of Object.keys(headers)) {
     if (OF_THE_PAGE.has(name.toLowerCase())) response.removeHeader(name);

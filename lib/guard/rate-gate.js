@@ -112,7 +112,7 @@ class RateGate {
   }
 
   /** The guard for which a native call counts what it allows; `undefined` where what decides after counts. */
-  get #countingGuard() {
+  #countingGuard() {
     return this.#countsAllowed ? this.#counts.handle : undefined;
   }
 
@@ -157,7 +157,7 @@ class RateGate {
     const notCharged = (error) => otherwise[outcomeOf(error, incoming)](error);
     let charged;
     try {
-      charged = chargeOrWait(rule, incoming, { key, cost, guard: this.#countingGuard });
+      charged = chargeOrWait(rule, incoming, { key, cost, guard: this.#countingGuard() });
     } catch (error) {
       return notCharged(error);
     }
@@ -186,7 +186,7 @@ class RateGate {
   /** Charges the request; the native call also counts it as allowed, where it is to. null after an internal error. */
   #charge(rule, key, cost, limit) {
     try {
-      return rule.limiter[kDecide](key, cost, limit, this.#countingGuard);
+      return rule.limiter[kDecide](key, cost, limit, this.#countingGuard());
     } catch (error) {
       if (MISTAKES.has(error?.code)) throw error;
       return this.#counts.fault(error);
@@ -196,7 +196,7 @@ class RateGate {
   /** As `#charge`; undefined where the server has to be asked. */
   #chargeHeld(rule, key, cost) {
     try {
-      return rule.limiter[kDecideHeld](key, cost, this.#countingGuard);
+      return rule.limiter[kDecideHeld](key, cost, this.#countingGuard());
     } catch (error) {
       if (MISTAKES.has(error?.code)) throw error;
       return this.#counts.fault(error);

@@ -1,5 +1,6 @@
 'use strict';
 
+const { codeOf } = require('../load-shedder/priorities');
 const { integer, owned } = require('../runtime/schema');
 const { headersFor } = require('./headers');
 const { keyOf } = require('./request-key');
@@ -38,6 +39,8 @@ class Rule {
     /** How much its requests matter: a priority, or a function of the request. */
     this.priority = priority;
     this.isExempt = priority === EXEMPT;
+    /** The code of `priority`; undefined where it is a function. */
+    this.priorityCode = codeOf(priority);
     /** Fastify's hook in which the rate is decided; `onRequest` without a limiter. */
     this.hook = limiter === null ? 'onRequest' : hook;
     /** What happens to a request without a key: 'client', 'refuse' or 'error'. */

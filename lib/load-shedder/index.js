@@ -8,7 +8,7 @@ const { onMismatch, openNamed } = require('../runtime/on-mismatch');
 const { checkName, checkOptions } = require('../runtime/schema');
 const { groupCpu } = require('./group-cpu');
 const { ACCEPTED_PRIORITY, codeOf, countsOf } = require('./priorities');
-const { kCheckOpen } = require('./symbols');
+const { kAdmit, kCheckOpen } = require('./symbols');
 const { currentTurn, startTurns } = require('./turns');
 
 const { HANDLE, PRIORITY, TURN } = SHED_CALL;
@@ -46,10 +46,7 @@ class LoadShedder {
   admit(priority = 'normal') {
     const code = codeOf(priority);
     if (code === undefined) throw invalid('INVALID_VALUE', 'priority', priority, ACCEPTED_PRIORITY);
-    this.#leave();
-    integers[PRIORITY] = code;
-    admitRequest();
-    return isAdmitted();
+    return this[kAdmit](code);
   }
 
   get isBehind() {
@@ -76,6 +73,13 @@ class LoadShedder {
       laps: { count: laps, totalMs: lapTimeMs, longestMs },
       cpu: groupCpu(),
     };
+  }
+
+  [kAdmit](code) {
+    this.#leave();
+    integers[PRIORITY] = code;
+    admitRequest();
+    return isAdmitted();
   }
 
   /** Throws once the shedder is destroyed. Counts nothing. */

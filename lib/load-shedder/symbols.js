@@ -1,4 +1,8 @@
 'use strict';
 
-/** What observation uses of a shedder. */
-module.exports = { kCheckOpen: Symbol('sluice.checkOpen') };
+module.exports = {
+  /** Admits by the code of a priority, which the caller has checked. For middleware. */
+  kAdmit: Symbol('sluice.admit'),
+  /** What observation uses of a shedder. */
+  kCheckOpen: Symbol('sluice.checkOpen'),
+};

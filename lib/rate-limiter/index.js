@@ -7,7 +7,7 @@ const { openNamed } = require('../runtime/on-mismatch');
 const { boolean, checkName, checkOptions, parseDuration } = require('../runtime/schema');
 const { withMachine } = require('../runtime/shared-scope');
 const { leaveCost } = require('./cost');
-const { readDecision } = require('./decision');
+const { readDecision, readForMiddleware } = require('./decision');
 const { openFleet } = require('./fleet');
 const { markSource } = require('./fleet/answer');
 const { KeyHandle, TextHandle } = require('./key-handle');
@@ -211,8 +211,8 @@ class RateLimiter {
 
   [kDecideHeld](key, cost = 1, guard = NO_GUARD) {
     if (!this.#fleet.isLeased) return undefined;
-    const decision = this.#consumeHeld(key, cost, guard);
-    return decision === undefined ? undefined : this.#forMiddleware(decision);
+    const isHeld = this.#askHeld(key, cost, guard);
+    return isHeld ? markSource(this.#forMiddleware()) : undefined;
   }
 
   /** `limit` replaces the configured one for this call. An admitted call is counted for the guard of this handle. */
@@ -221,7 +221,7 @@ class RateLimiter {
     integers[GUARD] = guard;
     if (limit === undefined) decide(key);
     else decideByLimit(key, limit);
-    return this.#forMiddleware(readDecision(this.#policies.names));
+    return this.#forMiddleware();
   }
 
   /**
@@ -233,7 +233,7 @@ class RateLimiter {
     this.#leave(request.cost);
     integers[GUARD] = guard;
     acquireForMiddleware(key);
-    if (integers[ANSWER] !== REFUSED) return this.#forMiddleware(readDecision(this.#policies.names));
+    if (integers[ANSWER] !== REFUSED) return this.#forMiddleware();
     const signal = request.signal();
     if (signal !== undefined) throwIfAborted(signal);
     const { cost, timeout } = request;
@@ -242,7 +242,7 @@ class RateLimiter {
       integers[GUARD] = guard;
       return native.join(key, waits, timeout, UNCOUNTED);
     });
-    return waiting ?? this.#forMiddleware(readDecision(this.#policies.names));
+    return waiting ?? this.#forMiddleware();
   }
 
   [kCharge](key, cost) {
@@ -297,12 +297,16 @@ class RateLimiter {
   }
 
   /** The decision by what this process holds, and of remembered refusals; undefined where the server has to be asked. */
-  #consumeHeld(key, cost, guard = NO_GUARD) {
+  #consumeHeld(key, cost) {
+    return this.#askHeld(key, cost, NO_GUARD) ? markSource(readDecision(this.#policies.names)) : undefined;
+  }
+
+  /** Whether what this process holds decides; the decision is left then. */
+  #askHeld(key, cost, guard) {
     this.#leave(cost);
     integers[GUARD] = guard;
     decideHeld(key);
-    if (integers[ANSWER] === DONE) return undefined;
-    return markSource(readDecision(this.#policies.names));
+    return integers[ANSWER] !== DONE;
   }
 
   /** What a call of this process comes to, as a promise: invalid arguments reject. */
@@ -310,9 +314,9 @@ class RateLimiter {
     return call();
   }
 
-  /** Adds to a decision that native code has just left what only middleware asks for. */
-  #forMiddleware(decision) {
-    decision.moreAfterMs = numbers[MORE_AFTER];
+  /** The decision that native code has just left, with what only middleware asks for. */
+  #forMiddleware() {
+    const decision = readForMiddleware(this.#policies.names);
     this.#policies.follow(integers[GENERATION]);
     return decision;
   }
