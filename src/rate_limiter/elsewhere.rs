@@ -51,13 +51,16 @@ fn admit(
 
 #[inline(never)]
 pub(super) fn try_consume(call: &Call<'_, 1>) -> Result<Admission> {
+    if !shared::may_be_shared(call) {
+        return fleet::try_consume_held(call, call.key(0)?);
+    }
     let began = Began::now();
     match by_key(call, |local, key, cost, now| admit(local, key, cost, now, began))? {
         Some(reason) => {
             began.end(call, || reason);
             Ok(Admission::from(reason != Reason::Quota))
         }
-        None => fleet::try_consume_held(call, call.key(0)?),
+        None => Err(unknown(call)),
     }
 }
 
@@ -83,13 +86,16 @@ pub(super) fn try_consume_several(call: &Call<'_, KEYS_AT_ONCE>) -> Result<Sever
 
 #[inline(never)]
 pub(super) fn consume(call: &Call<'_, 1>) -> Result<Left> {
+    if !shared::may_be_shared(call) {
+        return fleet::consume_held(call, call.key(0)?);
+    }
     let began = Began::now();
     match by_key(call, LocalHandle::consume)? {
         Some(decision) => {
             began.end(call, || reason(&decision));
             Ok(leave_decision(call, &decision))
         }
-        None => fleet::consume_held(call, call.key(0)?),
+        None => Err(unknown(call)),
     }
 }
 
