@@ -1494,7 +1494,7 @@ export declare function addRoundTrip(handle: number, receiver: number, ms: numbe
 
 export declare function admitRequest(): void
 
-export declare function askFleet(key: string, amount: number, limit: number): 0 | 1
+export declare function askFleet(key: string, amount: number, limit: number): 0 | 1 | 2
 
 export declare function attachThread(onWake: () => void, numbers: Float64Array, integers: Int32Array, errorClass: unknown, threadId: number, memory: number): 0 | 1
 
@@ -1545,6 +1545,8 @@ export declare function elapsed(): number
 export declare function endLap(): void
 
 export declare function expireWait(key?: string): void
+
+export declare function flushFleet(handle: number): void
 
 export declare function followClock(date: () => number): void
 

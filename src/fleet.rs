@@ -17,7 +17,7 @@ pub(crate) use self::desk::PortDesk;
 pub(crate) use self::differences::listen as listen_for_differences;
 pub(crate) use self::held::{consume as consume_held, try_consume as try_consume_held};
 pub(crate) use self::layouts::FleetCall;
-use self::layouts::{AnswerKind, DecidedBy, FleetAnswer};
+use self::layouts::{AnswerKind, AskedKind, DecidedBy, FleetAnswer};
 pub(crate) use self::opening::NativeScope;
 use crate::components::Component;
 use crate::runtime::raw::Exports;
@@ -32,6 +32,7 @@ pub(crate) const COMPONENT: Component = Component {
         layouts: &[FleetCall::DESCRIPTION, FleetAnswer::DESCRIPTION, DecidedBy::DESCRIPTION],
         codes: &[
             OperationKind::DESCRIPTION,
+            AskedKind::DESCRIPTION,
             AnswerKind::DESCRIPTION,
             Source::DESCRIPTION,
             Failure::DESCRIPTION,

@@ -30,7 +30,7 @@ use crate::runtime::thread;
 
 pub(crate) use self::crossing::{leave_decision, leave_for_middleware, receipt, units_of};
 pub(crate) use self::layouts::{DecisionIntegers, LimiterCall};
-pub(crate) use self::observed::{observe_as, reason};
+pub(crate) use self::observed::{is_observed, observe_as, reason};
 pub(crate) use self::shared::Local as LocalShared;
 
 /// In place of the handle: the limiter counts on a server, which a synchronous call cannot await.

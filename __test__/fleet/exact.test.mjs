@@ -169,3 +169,15 @@ test(
     assert.equal(other.tryConsume('a', 10), true, 'in this process from now on');
   },
 );
+
+test('calls that a thread leaves are sent although it is blocked then', withRedis, async (t) => {
+  const { limiter } = await opened(t, { limit: 10, window: '1h' }, { timeout: '1s' });
+  const decide = () => Array.from({ length: 5 }, (_, n) => limiter.consumeAsync(`client ${n}`));
+  // The second round gathers, as the first was answered together.
+  for (const round of [1, 2]) {
+    const pending = decide();
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500);
+    const sources = (await Promise.all(pending)).map(({ source }) => source);
+    assert.deepEqual(sources, Array(5).fill('redis'), `round ${round}`);
+  }
+});

@@ -121,7 +121,7 @@ const speedup = (results, inFlight) =>
 function losses(results) {
   return IN_FLIGHT.filter((inFlight) => speedup(results, inFlight) < 0.95).map(
     (inFlight) =>
-      `A decision of Redis takes ${(1 / speedup(results, inFlight)).toFixed(2)} times as long as with ${FLEXIBLE} at ${inFlight} in flight: a call passes through a thread of its own.`,
+      `A decision of Redis takes ${(1 / speedup(results, inFlight)).toFixed(2)} times as long as with ${FLEXIBLE} at ${inFlight} in flight: its answer passes through a thread of its own.`,
   );
 }
 

@@ -175,8 +175,10 @@ const FLEET_CALL = Object.freeze({
   OPERATION: 2,
   /** The number of the call on its desk. */
   TICKET: 3,
+  /** 1 where more calls follow at once: they go together. */
+  GATHERS: 4,
   /** How many integers it has. */
-  LENGTH: 4,
+  LENGTH: 5,
 });
 
 /** An answer, as `takeFleetAnswers` leaves them one behind the other. What follows `code` is there for decisions. Places of numbers. */
@@ -594,6 +596,13 @@ const FLEET_OPERATION = Object.freeze({
   reset: 6,
 });
 
+/** What became of a call that was asked: its answer comes, it lies on the desk, or it comes once the thread has flushed. */
+const FLEET_ASKED = Object.freeze({
+  sent: 0,
+  answered: 1,
+  left: 2,
+});
+
 /** What an answer is. */
 const FLEET_ANSWER_KIND = Object.freeze({
   decided: 0,
@@ -870,6 +879,7 @@ module.exports = {
   EVERY_PEER,
   FLEET_ANSWER,
   FLEET_ANSWER_KIND,
+  FLEET_ASKED,
   FLEET_CALL,
   FLEET_FAILURE,
   FLEET_OPERATION,

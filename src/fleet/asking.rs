@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::Result;
 use napi::sys;
-use sluice_fleet::{Call as FleetRequest, ClientName, Desk, FleetLimiter, Operation, Ticket};
+use sluice_fleet::{Asked, Call as FleetRequest, ClientName, Desk, FleetLimiter, Operation, Ticket};
 
 use super::desk::PortDesk;
-use super::layouts::FleetCall;
+use super::layouts::{AskedKind, FleetCall};
 use crate::rate_limiter;
 use crate::runtime::error;
 use crate::runtime::numbers::{integer, natural};
@@ -43,15 +43,16 @@ const US_IN_MS: u64 = 1_000;
 const NS_IN_US: u64 = 1_000;
 
 pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
-    exports.function("askFleet(key: string, amount: number, limit: number): 0 | 1", ask_fleet)?;
+    exports.function("askFleet(key: string, amount: number, limit: number): 0 | 1 | 2", ask_fleet)?;
+    exports.function("flushFleet(handle: number): void", flush_fleet)?;
     exports.function("awaitFleet(): 0 | 1", await_fleet)
 }
 
-/// `askFleet(key, amount, limit)`: asks what the integers say; 1 when the answer lies on the desk already. `amount` is a
-/// cost, or milliseconds of a block. `limit` replaces the configured one, unless it is 0.
+/// `askFleet(key, amount, limit)`: asks what the integers say; a code of FLEET_ASKED. `amount` is a cost, or milliseconds of a
+/// block. `limit` replaces the configured one, unless it is 0.
 unsafe extern "C" fn ask_fleet(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<3>::answer(env, info, |call| {
-        let FleetCall { operation, .. } = call.port.read();
+        let FleetCall { operation, gathers, .. } = call.port.read();
         let (key, units) = (call.key(0)?, call.units(0)?);
         let limit: u64 = integer(call.f64(2)?);
         let request = FleetRequest {
@@ -61,14 +62,31 @@ unsafe extern "C" fn ask_fleet(env: sys::napi_env, info: sys::napi_callback_info
             limit: (limit > 0).then_some(limit),
         };
         let (fleet, desk, ticket) = parties(call)?;
-        let answer = fleet
-            .ask(request, ticket.clone())
+        let asked = fleet
+            .ask(request, ticket.clone(), gathers != 0)
             .map_err(|core| error::throw_core(call.env, call.port, &core))?;
-        let is_answered = answer.is_some();
-        if let Some(answer) = answer {
-            desk.put(ticket.number, answer);
+        let kind = match asked {
+            Asked::Sent => AskedKind::Sent,
+            Asked::Left => AskedKind::Left,
+            Asked::Answered(answer) => {
+                desk.put(ticket.number, answer);
+                AskedKind::Answered
+            }
+        };
+        call.int(kind.code().cast_signed())
+    })
+}
+
+/// `flushFleet(handle)`: sends the calls of a limiter that were left. Where it was released meanwhile, others send them.
+unsafe extern "C" fn flush_fleet(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<1>::answer(env, info, |call| {
+        let handle = call.u32(0)?;
+        let fleet =
+            call.port.thread().fleets.borrow().get(handle).ok().map(|local| Arc::clone(local.fleet()));
+        if let Some(fleet) = fleet {
+            fleet.flush();
         }
-        call.int(i32::from(is_answered))
+        call.undefined()
     })
 }
 

@@ -14,6 +14,23 @@ pub(crate) enum AnswerKind {
     Failed,
 }
 
+/// What became of a call that was asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum AskedKind {
+    Sent,
+    Answered,
+    Left,
+}
+
+codes! {
+    /// What became of a call that was asked: its answer comes, it lies on the desk, or it comes once the thread has flushed.
+    AskedKind = "FLEET_ASKED" {
+        Sent = "sent",
+        Answered = "answered",
+        Left = "left",
+    }
+}
+
 codes! {
     /// What an answer is.
     AnswerKind = "FLEET_ANSWER_KIND" {
@@ -35,6 +52,8 @@ layout! {
         operation,
         /// The number of the call on its desk.
         ticket,
+        /// 1 where more calls follow at once: they go together.
+        gathers,
     }
 }
 

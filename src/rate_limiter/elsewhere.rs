@@ -39,13 +39,13 @@ fn by_hash<const N: usize, R, A>(
 
 #[inline(never)]
 pub(super) fn try_consume(call: &Call<'_, 1>) -> Result<Admission> {
+    if !shared::may_be_shared(call) {
+        return fleet::try_consume_held(call, call.key(0)?);
+    }
     if OBSERVATION.is_on() {
         return try_consume_observed(call);
     }
-    match by_key(call, LocalHandle::try_consume, Admission::from)? {
-        Some(admission) => Ok(admission),
-        None => fleet::try_consume_held(call, call.key(0)?),
-    }
+    by_key(call, LocalHandle::try_consume, Admission::from)?.ok_or_else(|| unknown(call))
 }
 
 /// As `tryConsume`, while the process is observed. In a dry run the whole decision has more to say than its answer.
@@ -63,10 +63,7 @@ fn try_consume_observed(call: &Call<'_, 1>) -> Result<Admission> {
         began.end(call, || reason);
         Admission::from(reason != Reason::Quota)
     };
-    match by_key(call, consume, answer)? {
-        Some(admission) => Ok(admission),
-        None => fleet::try_consume_held(call, call.key(0)?),
-    }
+    by_key(call, consume, answer)?.ok_or_else(|| unknown(call))
 }
 
 #[inline(never)]
@@ -91,15 +88,15 @@ pub(super) fn try_consume_several(call: &Call<'_, KEYS_AT_ONCE>) -> Result<Sever
 
 #[inline(never)]
 pub(super) fn consume(call: &Call<'_, 1>) -> Result<Left> {
+    if !shared::may_be_shared(call) {
+        return fleet::consume_held(call, call.key(0)?);
+    }
     let began = Began::now();
     let answer = |decision| {
         began.end(call, || reason(&decision));
         leave_decision(call, &decision)
     };
-    match by_key(call, LocalHandle::consume, answer)? {
-        Some(left) => Ok(left),
-        None => fleet::consume_held(call, call.key(0)?),
-    }
+    by_key(call, LocalHandle::consume, answer)?.ok_or_else(|| unknown(call))
 }
 
 #[inline(never)]

@@ -70,6 +70,12 @@ fn began() -> Began {
     Began::of_seen()
 }
 
+/// Whether anything observes calls.
+#[inline(always)]
+pub(crate) fn is_observed() -> bool {
+    OBSERVATION.is_on()
+}
+
 /// What became of a call.
 pub(crate) fn reason(decision: &Decision) -> Reason {
     match decision {

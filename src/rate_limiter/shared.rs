@@ -50,6 +50,13 @@ fn number(handle: i32) -> i32 {
     SHARED.wrapping_sub(handle)
 }
 
+/// Whether the handle can be of such a limiter.
+#[inline(always)]
+pub(super) fn may_be_shared<const N: usize>(call: &Call<'_, N>) -> bool {
+    let LimiterCall { handle, .. } = call.port.read();
+    handle <= SHARED
+}
+
 /// Runs a call on this thread's handle to the limiter, with the key by its hash function, the units that JavaScript left,
 /// and the time; what `answer` makes of its outcome. `None` where the handle is of another kind. Argument 0 is what `key`
 /// takes for no key.

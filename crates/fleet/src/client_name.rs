@@ -21,6 +21,9 @@ impl ClientName {
     /// The name of a key of any code units; different keys have different names.
     #[must_use]
     pub fn of_units(units: &[u16]) -> Self {
+        if is_plain(units) {
+            return Self(units.iter().map(|unit| *unit as u8).collect());
+        }
         let mut bytes = Vec::with_capacity(units.len());
         for decoded in char::decode_utf16(units.iter().copied()) {
             match decoded {
@@ -48,6 +51,12 @@ impl ClientName {
         let hash = self.0.iter().fold(0xcbf2_9ce4_8422_2325, mix);
         (hash % u64::from(BUCKETS)) as u8
     }
+}
+
+/// Whether each unit is the byte of a name.
+fn is_plain(units: &[u16]) -> bool {
+    let is_marked = units.first() == Some(&u16::from(HASHED));
+    units.len() <= LONGEST && !is_marked && units.iter().all(|unit| *unit < 0x80)
 }
 
 fn three_bytes(unit: u16) -> [u8; 3] {

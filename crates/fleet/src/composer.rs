@@ -125,6 +125,11 @@ impl Batch {
         if takes && self.plan.is_single_gcra() { ScriptKind::Take } else { ScriptKind::State }
     }
 
+    /// Calls that were asked for.
+    pub(crate) fn calls(&self) -> u64 {
+        self.entries.iter().map(Entry::calls).sum()
+    }
+
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
     }

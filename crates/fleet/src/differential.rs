@@ -333,11 +333,14 @@ fn the_scripts_of_each_server_decide_as_the_core_does() {
 }
 
 /// In words of the scripts: what is replaced, and by what.
-const MISTAKES: [(&str, &str); 23] = [
+const MISTAKES: [(&str, &str); 26] = [
     ("debt + granted * cost * interval", "debt + granted * interval"),
     ("debt = debt - (now - at) * per_us", "debt = debt"),
-    ("/ interval) / cost)", "/ interval))"),
-    ("if block == 0 then granted", "if true then granted"),
+    ("if cost > 1 then granted", "if false then granted"),
+    ("if granted > calls then granted = calls end", ""),
+    ("if block == 0 then\n      granted", "if true then\n      granted"),
+    ("if block > 0 then granted = -1 - block end", ""),
+    ("calls = ARGV[7 + width * (i - 1)] + 0", "calls = 1"),
     ("w[p] - elapsed * third[l]", "w[p] - elapsed"),
     ("max(first[l] - w[p], 0)", "max(first[l] - w[p] + 1, 0)"),
     ("if windows == 1 then w[p], w[p + 1] = w[p + 1], 0", "if windows == 1 then w[p], w[p + 1] = 0, 0"),

@@ -40,7 +40,7 @@ pub use client_name::ClientName;
 pub use counts::FleetCounts;
 pub use differences::{Difference, on_difference, take_differences};
 pub use lease::LocalFleet;
-pub use limiter::{Call, FleetConfig, FleetLimiter, FleetOptions, Mode, OnError};
+pub use limiter::{Asked, Call, FleetConfig, FleetLimiter, FleetOptions, Mode, OnError};
 pub use link::{LinkState, LinkStats, NodeStats};
 pub use operation::Operation;
 pub use server::{AccountOptions, Server, Urls};

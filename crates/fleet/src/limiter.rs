@@ -21,7 +21,7 @@ use crate::answer::{Answer, Failure, Source, Ticket};
 use crate::client_name::ClientName;
 use crate::counts::{Counters, FleetCounts};
 use crate::differences::SAID_AFTER;
-use crate::link::{Link, LinkStats};
+use crate::link::{Link, LinkStats, Manner};
 use crate::operation::Operation;
 use crate::plan::{Plan, of_ms};
 use crate::remembered::Remembered;
@@ -44,6 +44,17 @@ pub struct Call {
     pub operation: Operation,
     /// The limit in place of the configured one.
     pub limit: Option<u64>,
+}
+
+/// What became of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Its answer comes.
+    Sent,
+    /// This is its answer.
+    Answered(Answer),
+    /// Its answer comes. Its thread flushes once it has no more calls.
+    Left,
 }
 
 /// A limiter whose counts a server keeps, for all threads of the process.
@@ -108,12 +119,13 @@ impl FleetLimiter {
         self.options.mode == Mode::Lease
     }
 
-    /// Asks the server, or answers at once where it need not or cannot be asked.
+    /// Asks the server, or answers at once where it need not or cannot be asked. With `gathers`, more calls follow at once:
+    /// they go together.
     ///
     /// # Errors
     ///
     /// The limiter is destroyed; an invalid limit for the call.
-    pub fn ask(self: &Arc<Self>, call: Call, ticket: Ticket) -> Result<Option<Answer>, Error> {
+    pub fn ask(self: &Arc<Self>, call: Call, ticket: Ticket, gathers: bool) -> Result<Asked, Error> {
         self.check_open()?;
         let plan = self.plan_for(call.limit)?;
         let asked = Instant::now();
@@ -123,7 +135,7 @@ impl FleetLimiter {
         {
             self.counters.remembered();
             self.counters.outcome(&decision);
-            return Ok(Some(Answer::Decided(decision, Source::Redis)));
+            return Ok(Asked::Answered(Answer::Decided(decision, Source::Redis)));
         }
         let caller = Caller { limiter: Arc::clone(self), ticket, key: call.key };
         let deadline = asked + Duration::from_millis(self.options.timeout_ms);
@@ -140,13 +152,24 @@ impl FleetLimiter {
             tries: 0,
             routing: Routing::default(),
         };
-        match self.link.ask(request) {
-            Ok(()) => {
+        match self.link.ask(request, if gathers { Manner::Gathers } else { Manner::Now }) {
+            Ok(is_left) => {
                 self.say_options(asked);
-                Ok(None)
+                Ok(if is_left { Asked::Left } else { Asked::Sent })
             }
-            Err(refused) => Ok(Some(self.without_server(&refused.0, call.key, refused.1))),
+            Err(refused) => Ok(Asked::Answered(self.without_server(&refused.0, call.key, refused.1))),
         }
+    }
+
+    /// Sends the calls that were left.
+    pub fn flush(&self) {
+        self.link.flush();
+    }
+
+    /// Leaves a call that no thread waits for, or that its thread does not await.
+    #[expect(clippy::result_large_err, reason = "what is given back is what was given")]
+    fn leave(&self, request: Request) -> Result<(), (Request, Failure)> {
+        self.link.ask(request, Manner::Background).map(drop)
     }
 
     pub(crate) fn check_open(&self) -> Result<(), Error> {

@@ -14,7 +14,10 @@
 
 mod cluster;
 mod connection;
+mod integers;
+mod outlet;
 mod redirect;
+mod sending;
 mod sentinel;
 mod settle;
 mod shared;
@@ -36,6 +39,7 @@ pub(crate) use self::redirect::Redirect;
 pub(crate) use self::settle::{explain, has_code};
 use self::shared::{NodeLink, Shared};
 pub(crate) use self::slots::slot_of;
+pub(crate) use self::work::Manner;
 use crate::answer::{Answer, Failure, Ticket};
 use crate::request::Request;
 use crate::server::{Node, Place, Server, Target};
@@ -130,12 +134,20 @@ impl Link {
         }
     }
 
-    /// Leaves a call for the server; gives it back where it cannot be asked.
+    /// Leaves a call for the server; gives it back where it cannot be asked. Whether the caller must [`flush`](Self::flush).
     #[expect(clippy::result_large_err, reason = "what is given back is what was given")]
-    pub(crate) fn ask(&self, request: Request) -> Result<(), (Request, Failure)> {
+    pub(crate) fn ask(&self, request: Request, manner: Manner) -> Result<bool, (Request, Failure)> {
         match self {
-            Self::One(link) => link.ask(request),
-            Self::Cluster(cluster) => cluster.ask(request),
+            Self::One(link) => link.ask(request, manner),
+            Self::Cluster(cluster) => cluster.ask(request, manner),
+        }
+    }
+
+    /// Sends what callers have left.
+    pub(crate) fn flush(&self) {
+        match self {
+            Self::One(link) => link.flush(),
+            Self::Cluster(cluster) => cluster.flush(),
         }
     }
 

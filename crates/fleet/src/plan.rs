@@ -149,8 +149,13 @@ impl Plan {
     /// The key of a client. Its braces hold what decides its slot in a cluster.
     pub(crate) fn key_of(&self, client: &ClientName) -> Vec<u8> {
         let (before, after) = &self.key;
-        let mut key = format!("{before}{}{after}", client.bucket()).into_bytes();
-        key.extend_from_slice(client.bytes());
+        let (bucket, name) = (client.bucket(), client.bytes());
+        let tens = (bucket > 9).then(|| b'0' + bucket / 10);
+        let mut key = Vec::with_capacity(before.len() + 2 + after.len() + name.len());
+        key.extend_from_slice(before.as_bytes());
+        key.extend(tens.into_iter().chain([b'0' + bucket % 10]));
+        key.extend_from_slice(after.as_bytes());
+        key.extend_from_slice(name);
         key
     }
 

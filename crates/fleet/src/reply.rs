@@ -38,16 +38,16 @@ impl Reply {
         if rest.is_empty() {
             return Some(Self::Late { now });
         }
-        let words = match batch.script() {
-            ScriptKind::Take => 1,
-            ScriptKind::State | ScriptKind::Options => batch.plan().words(),
+        let clients = batch.entries().len();
+        let entries = match batch.script() {
+            ScriptKind::Take => read_entries(rest, 2, clients, EntryReply::read_taken)?,
+            ScriptKind::State | ScriptKind::Options => {
+                let words = batch.plan().words();
+                let is_lease = matches!(batch.operation(), Operation::Lease { .. });
+                let width = 2 + words + usize::from(is_lease);
+                read_entries(rest, width, clients, |integers| EntryReply::read(integers, words))?
+            }
         };
-        let is_lease = matches!(batch.operation(), Operation::Lease { .. });
-        let width = 2 + words + usize::from(is_lease);
-        if rest.len() != width * batch.entries().len() {
-            return None;
-        }
-        let entries = rest.chunks_exact(width).map(|integers| EntryReply::read(integers, words)).collect();
         Some(Self::Done { now, entries })
     }
 
@@ -58,9 +58,33 @@ impl Reply {
     }
 }
 
+/// So many integers for each client.
+fn read_entries(
+    integers: &[i64],
+    width: usize,
+    clients: usize,
+    read: impl Fn(&[i64]) -> EntryReply,
+) -> Option<Vec<EntryReply>> {
+    (integers.len() == width * clients).then(|| integers.chunks_exact(width).map(read).collect())
+}
+
+fn natural(integer: &i64) -> u64 {
+    u64::try_from(*integer).unwrap_or_default()
+}
+
 impl EntryReply {
+    /// Of the script that takes by a single GCRA limit: calls or what stands in their place, and a debt.
+    fn read_taken(integers: &[i64]) -> Self {
+        let (outcome, block) = match integers[0] {
+            -1 => (None, 0),
+            // The rest of a block and one more, below zero.
+            blocked if blocked < 0 => (Some(0), blocked.unsigned_abs() - 1),
+            calls => (Some(calls.unsigned_abs()), 0),
+        };
+        Self { outcome, block, doubles: vec![integers[1]], beside: 0 }
+    }
+
     fn read(integers: &[i64], words: usize) -> Self {
-        let natural = |integer: &i64| u64::try_from(*integer).unwrap_or_default();
         let (doubles, beside) = integers[2..].split_at(words);
         Self {
             outcome: u64::try_from(integers[0]).ok(),

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use redis::{Cmd, Script};
 
-use crate::composer::Batch;
+use crate::composer::{Batch, Entry};
 use crate::differences;
 
 /// Which script a call runs.
@@ -72,14 +72,35 @@ pub(crate) fn write_arguments(command: &mut Cmd, batch: &Batch, deadline_us: u64
         command.arg(batch.plan().key_of(entry.client()));
     }
     command.arg(deadline_us);
-    match batch.script() {
-        ScriptKind::Take => batch.plan().write_single(command),
-        ScriptKind::State | ScriptKind::Options => {
-            command.arg(batch.operation().name());
-            batch.plan().write_all(command);
-        }
+    if batch.script() == ScriptKind::Take {
+        batch.plan().write_single(command);
+        return write_takes(command, batch.entries());
     }
+    command.arg(batch.operation().name());
+    batch.plan().write_all(command);
     for entry in batch.entries() {
         entry.write(command);
     }
 }
+
+/// What most calls are goes without saying: each argument costs the server about as much as an answer.
+fn write_takes(command: &mut Cmd, entries: &[Entry]) {
+    let width = entries.iter().map(numbers_of).max().unwrap_or_default();
+    command.arg(width);
+    for entry in entries {
+        if width > 0 {
+            command.arg(entry.calls());
+        }
+        if width > 1 {
+            command.arg(entry.operation().cost());
+        }
+    }
+}
+
+/// How many numbers it takes to say what is taken for a client.
+fn numbers_of(entry: &Entry) -> u8 {
+    if entry.operation().cost() > 1 { 2 } else { u8::from(entry.calls() > 1) }
+}
+
+#[cfg(test)]
+mod tests;

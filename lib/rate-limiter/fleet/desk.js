@@ -1,7 +1,9 @@
 'use strict';
 
+// Taken here: tests replace the global one.
+const { setImmediate } = require('node:timers');
 const { SluiceError } = require('../../runtime/errors');
-const { FLEET_ANSWER, FLEET_CALL } = require('../../runtime/layouts');
+const { FLEET_ANSWER, FLEET_ASKED, FLEET_CALL } = require('../../runtime/layouts');
 const {
   integers,
   keepAlive,
@@ -15,7 +17,8 @@ const {
 /** Answers that are taken at once. */
 const MOST_ANSWERS = 256;
 
-const { FLEET, DESK, OPERATION, TICKET } = FLEET_CALL;
+const { FLEET, DESK, OPERATION, TICKET, GATHERS } = FLEET_CALL;
+const { answered: ANSWERED, left: LEFT } = FLEET_ASKED;
 const { LENGTH } = FLEET_ANSWER;
 
 /** The handle of this copy's desk, once there was a call. */
@@ -30,6 +33,12 @@ const free = [];
 /** Calls that something awaits. They keep the thread alive. */
 let awaited = 0;
 
+/** 1 while calls are expected that can go to the server together. */
+let gathers = 0;
+/** Handles of limiters whose calls `flush` sends. */
+const left = [];
+let flushes = false;
+
 /** A test has emptied every instance. What the server has charged stays charged. */
 onProcess('reset', () => {
   const error = new SluiceError('CLOSED', 'the limiters were reset while a call was pending');
@@ -40,7 +49,7 @@ onProcess('reset', () => {
   }
 });
 
-/** Makes a call by `ask()`, which returns 1 where its answer lies on the desk already. Its ticket. */
+/** Makes a call by `ask()`, which returns what became of it. Its ticket. */
 function makeCall(call, fleet, operation, ask) {
   if (desk === undefined) openDesk();
   const ticket = free.length > 0 ? free.pop() : calls.length;
@@ -48,10 +57,11 @@ function makeCall(call, fleet, operation, ask) {
   integers[DESK] = desk;
   integers[OPERATION] = operation;
   integers[TICKET] = ticket;
+  integers[GATHERS] = gathers;
   calls[ticket] = call;
-  let isAnswered;
+  let asked;
   try {
-    isAnswered = ask();
+    asked = ask();
   } catch (error) {
     release(ticket);
     throw error;
@@ -60,8 +70,28 @@ function makeCall(call, fleet, operation, ask) {
   if (isFirst) startAwaiting();
   awaited += 1;
   // The desk may have been rung while no call was awaited. It rings no more until this thread looks.
-  if (isFirst || isAnswered === 1) takeAnswers();
+  if (isFirst || asked === ANSWERED) takeAnswers();
+  if (asked === LEFT) leave(fleet);
   return ticket;
+}
+
+/** Calls of this turn of the event loop go to the server together, at its end. */
+function leave(fleet) {
+  if (!left.includes(fleet)) left.push(fleet);
+  flushSoon();
+}
+
+function flushSoon() {
+  if (flushes) return;
+  flushes = true;
+  setImmediate(flush);
+}
+
+function flush() {
+  flushes = false;
+  gathers = 0;
+  for (const fleet of left) native.flushFleet(fleet);
+  left.length = 0;
 }
 
 function openDesk() {
@@ -94,8 +124,15 @@ function takeAnswers() {
   let count;
   do {
     count = native.takeFleetAnswers(desk, answers, MOST_ANSWERS);
+    if (count > 1) gather();
     for (let at = 0; at < count * LENGTH; at += LENGTH) settle(at);
   } while (count === MOST_ANSWERS);
+}
+
+/** What has awaited these answers may make the next calls before the end of this turn. */
+function gather() {
+  gathers = 1;
+  flushSoon();
 }
 
 function settle(at) {

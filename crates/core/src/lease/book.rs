@@ -68,6 +68,12 @@ impl<N: Clone + Eq + Hash> Leases<N> {
         self.table.take(key, cost, now)
     }
 
+    /// As [`take`](Self::take), where that admits the call and there is nothing else to do. Else false, and nothing was done.
+    #[inline]
+    pub fn take_at_once(&self, key: KeyHash, cost: u64, now: u64) -> bool {
+        self.table.take_at_once(key, cost, now)
+    }
+
     /// Between two units; 0 where all lapse at the end of a window.
     #[must_use]
     pub fn interval(&self) -> u64 {

@@ -40,6 +40,17 @@ impl<N: Clone + Eq + Hash> LocalLease<N> {
         taken
     }
 
+    /// As [`take`](Self::take), where that admits the call and there is nothing else to do. Else false, and nothing was done.
+    #[inline]
+    #[must_use]
+    pub fn take_at_once(&self, key: KeyHash, cost: u64, now: u64) -> bool {
+        let is_taken = self.leases.take_at_once(key, cost, now);
+        if is_taken {
+            self.counter.count_admitted();
+        }
+        is_taken
+    }
+
     /// Counts a call that was refused; true where a dry run admits it all the same.
     pub fn count_refused(&self) -> bool {
         self.counter.count_refused()

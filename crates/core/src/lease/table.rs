@@ -33,6 +33,18 @@ impl LeaseTable {
         if charged.is_some() { taken.get() } else { self.take_in_full(key, cost, now) }
     }
 
+    /// As [`take`](Self::take), where the units are held, others stay, and no more are to be asked for yet. Else false, and
+    /// nothing was done.
+    #[inline]
+    pub(super) fn take_at_once(&self, key: KeyHash, cost: u64, now: u64) -> bool {
+        let charged =
+            self.table.charge_at_once(key, |word| match Lease::of(word).take(self.interval, cost, now) {
+                (next, Taken::Admitted { is_low: false, .. }) => Some(next.word()),
+                _ => None,
+            });
+        charged.is_some_and(|charged| !charged.is_refused)
+    }
+
     #[inline(never)]
     fn take_in_full(&self, key: KeyHash, cost: u64, now: u64) -> Taken {
         self.change(key, now, |lease, now| lease.take(self.interval, cost, now)).unwrap_or(Taken::Missing)
@@ -76,5 +88,45 @@ impl LeaseTable {
         };
         let lifetime = |words: &[u64; 1], now| Lease::of(words[0]).lifetime(now);
         self.table.update(key, now, lifetime, decide).ok()
+    }
+}
+
+#[cfg(all(test, not(any(sluice_loom, sluice_shuttle))))]
+mod tests {
+    use super::*;
+    use crate::runtime::key_hash::hash_str;
+
+    const MS: u64 = 1_000_000;
+
+    /// Spends at once what can be; else as any call does. Whether that was all there is to it, and what came of it.
+    fn spend(table: &LeaseTable, key: KeyHash, cost: u64, now: u64) -> (bool, bool) {
+        let is_at_once = table.take_at_once(key, cost, now);
+        let is_taken = is_at_once || matches!(table.take(key, cost, now), Taken::Admitted { .. });
+        (is_at_once, is_taken)
+    }
+
+    #[test]
+    fn what_is_spent_at_once_is_what_any_call_spends() {
+        for interval in [10 * MS, 0] {
+            let [one, other] = [(); 2].map(|()| LeaseTable::new(100, interval).expect("memory"));
+            let (key, start) = (hash_str("a"), 1_800_000_000_000 * MS);
+            let (mut at_once, mut in_full) = (0, 0);
+            for step in 0..2_000 {
+                let now = start + step * 3 * MS;
+                if step % 50 == 0 {
+                    for table in [&one, &other] {
+                        table.grant(key, (now + 200 * MS, 20), now);
+                    }
+                }
+                let cost = 1 + step % 3;
+                let expected = matches!(other.take(key, cost, now), Taken::Admitted { .. });
+                let (is_at_once, is_taken) = spend(&one, key, cost, now);
+                assert_eq!(is_taken, expected, "step {step}");
+                assert_eq!(one.held(key, now), other.held(key, now), "step {step}");
+                at_once += u64::from(is_at_once);
+                in_full += u64::from(is_taken && !is_at_once);
+            }
+            assert!(at_once > in_full && in_full > 0, "{at_once} at once, {in_full} in full");
+        }
     }
 }

@@ -9,7 +9,11 @@ pub(crate) fn name(text: &str) -> ClientName {
 }
 
 pub(crate) fn plan() -> Arc<Plan> {
-    let config = RateLimiterConfig::try_from(RateLimiterOptions::single(10, 1_000)).expect("valid");
+    plan_of(RateLimiterOptions::single(10, 1_000))
+}
+
+pub(crate) fn plan_of(options: RateLimiterOptions) -> Arc<Plan> {
+    let config = RateLimiterConfig::try_from(options).expect("valid");
     Arc::new(Plan::new("api", "sluice:", Arc::new(config)).expect("valid"))
 }
 

@@ -68,6 +68,15 @@ impl LocalFleet {
         self.conclude(taken, (key, cost), client)
     }
 
+    /// Whether a call is admitted by what is held, and there is nothing else to do. Else nothing was done: the other methods
+    /// know why.
+    #[inline]
+    #[must_use]
+    pub fn admits_at_once(&self, key: KeyHash, cost: u64) -> bool {
+        let Some((lease, _)) = &self.lease else { return false };
+        !lease.is_outdated() && lease.take_at_once(key, cost, clock::elapsing())
+    }
+
     /// As [`consume`](Self::consume); `None` where the server has to be asked, and nothing was done.
     ///
     /// # Errors

@@ -55,7 +55,7 @@ impl FleetLimiter {
         }
         let operation = Operation::Lease { cost: 1, calls: 0, beside: batch };
         // Where the server is away, the call that finds nothing held is decided without it.
-        if let Err((request, _)) = self.link.ask(self.request(plan, client, key, operation)) {
+        if let Err((request, _)) = self.leave(self.request(plan, client, key, operation)) {
             request.note_unanswered();
         }
     }
@@ -75,7 +75,7 @@ impl FleetLimiter {
         }
         // One more: the first slot of a client that owes nothing begins at once.
         let operation = Operation::Lease { cost, calls: 1, beside: batch.saturating_sub(cost).max(1) };
-        let refused = self.link.ask(self.request(plan, client, key, operation)).err();
+        let refused = self.leave(self.request(plan, client, key, operation)).err();
         let Some((request, failure)) = refused else {
             self.counters.missed();
             return None;
@@ -138,7 +138,7 @@ impl FleetLimiter {
             let operation = Operation::GiveBack { units, at: id.at, state: id.state };
             let request = Request::new(Arc::clone(plan), client, operation);
             // Where the server is away, they lapse.
-            let _ = self.link.ask(Request { deadline: request.asked + GIVE_BACK, ..request });
+            let _ = self.leave(Request { deadline: request.asked + GIVE_BACK, ..request });
         }
     }
 

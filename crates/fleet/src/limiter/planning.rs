@@ -72,7 +72,7 @@ impl FleetLimiter {
         let request = Request::new(self.plan.load_full(), ClientName::of_units(&[]), Operation::Announce);
         let deadline = now + Duration::from_millis(self.options.timeout_ms);
         // Where the server cannot be asked, next time.
-        let _ = self.link.ask(Request { deadline, ..request });
+        let _ = self.leave(Request { deadline, ..request });
     }
 
     /// A thread whose plan was replaced meanwhile may have left one of its options, which no other thread takes.

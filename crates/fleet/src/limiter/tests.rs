@@ -58,7 +58,7 @@ fn asks_again_once_the_server_could_not_be_asked() {
     assert!(ask() > 0, "it was not asked");
 
     // A request of which nothing waits for the answer.
-    assert!(fleet.link.ask(request).is_ok());
+    assert!(fleet.leave(request).is_ok());
     wait_until("the server is away", || fleet.link.is_away());
     wait_until("the request is dropped", || ask() > 0);
 

@@ -11,6 +11,7 @@ use redis::Value;
 
 use super::shared::{NodeLink, Shared};
 use super::slots::{SLOTS, read_ranges};
+use super::work::Manner;
 use super::{LinkState, LinkStats};
 use crate::answer::{Answer, Deliveries, Failure, Ticket};
 use crate::request::{Request, Routing};
@@ -90,10 +91,18 @@ impl Cluster {
     }
 
     #[expect(clippy::result_large_err, reason = "what is given back is what was given")]
-    pub(super) fn ask(&self, request: Request) -> Result<(), (Request, Failure)> {
+    pub(super) fn ask(&self, request: Request, manner: Manner) -> Result<bool, (Request, Failure)> {
         match self.link_for(request.slot()) {
-            Some(link) => link.ask(request),
+            Some(link) => link.ask(request, manner),
             None => Err((request, Failure::Away)),
+        }
+    }
+
+    /// Sends what callers have left for any node.
+    pub(super) fn flush(&self) {
+        let links = self.map.read().links.clone();
+        for link in links.iter().filter(|link| link.has_pending()) {
+            link.flush();
         }
     }
 

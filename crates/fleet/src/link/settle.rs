@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
 use sluice_core::{RemoteState, RemoteVerdict};
 
-use super::work::Sent;
+use super::work::{Manner, Sent};
 use super::{LinkState, Shared};
 use crate::answer::{Answer, Deliveries, Failure};
 use crate::client_name::ClientName;
@@ -180,7 +180,8 @@ impl Shared {
         let deadline = now + Duration::from_secs(1);
         let request = Request { asked: now, deadline, ..Request::new(plan, client, operation) };
         self.pending.fetch_add(1, Ordering::Relaxed);
-        self.work.lock().add(request);
+        // This thread sends it.
+        let _ = self.work.lock().add(request, Manner::Background);
     }
 
     fn settle_error(self: &Arc<Self>, sent: Sent, error: &RedisError, received: Instant) -> Next {

@@ -11,14 +11,12 @@ use tokio::sync::Notify;
 
 use super::cluster::Cluster;
 use super::connection::Connected;
+use super::outlet::Outlet;
 use super::work::Work;
 use super::{LinkState, LinkStats, NodeStats, thread};
 use crate::answer::{Answer, Deliveries, Failure, Ticket};
 use crate::request::{Caller, Request};
 use crate::server::Place;
-
-/// Calls of the process that one link holds.
-const MOST_PENDING: usize = 10_000;
 
 /// The pending calls for one server, and the thread that sends them, which ends with the last of these.
 pub(crate) struct NodeLink(Arc<Shared>);
@@ -55,6 +53,8 @@ pub(crate) struct Shared {
     pub(super) started: AtomicBool,
     closing: AtomicBool,
     pub(super) work: Mutex<Work>,
+    /// Locked before `work`, where both are.
+    pub(super) outlet: Mutex<Outlet>,
     pub(super) wake: Notify,
     /// A node of a cluster is to say how that is divided.
     pub(super) wants_slots: AtomicBool,
@@ -80,6 +80,7 @@ impl Shared {
     fn new(place: Place, cluster: Option<Weak<Cluster>>) -> Self {
         Self {
             work: Mutex::new(Work::new(cluster.is_some())),
+            outlet: Mutex::default(),
             place,
             cluster,
             state: AtomicU8::new(LinkState::Idle as u8),
@@ -94,25 +95,6 @@ impl Shared {
             connections: AtomicU64::new(0),
             round_trip: AtomicU64::new(0),
         }
-    }
-
-    /// Leaves a call for the server; gives it back where it cannot be asked.
-    #[expect(clippy::result_large_err, reason = "what is given back is what was given")]
-    pub(super) fn ask(self: &Arc<Self>, request: Request) -> Result<(), (Request, Failure)> {
-        if self.state() == LinkState::Away {
-            return Err((request, Failure::Away));
-        }
-        // Relaxed: a bound, which publishes nothing.
-        if self.pending.fetch_add(1, Ordering::Relaxed) >= MOST_PENDING {
-            self.pending.fetch_sub(1, Ordering::Relaxed);
-            return Err((request, Failure::Full));
-        }
-        let must_wake = self.work.lock().add(request);
-        if must_wake {
-            self.wake.notify_one();
-        }
-        self.start();
-        Ok(())
     }
 
     /// Answers once the server does; at once where it does now.

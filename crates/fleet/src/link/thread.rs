@@ -1,20 +1,20 @@
 //! The thread of a link: connects, sends, and answers what is overdue.
 
-use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use redis::{Cmd, RedisError, Value};
+use redis::{RedisError, Value};
 
 use super::connection::{Connected, connect, slots_question};
+use super::outlet::Awaited;
 use super::settle::{Next, explain};
+use super::work::Turn;
 use super::{LinkState, Shared};
 use crate::answer::Failure;
 use crate::back_off::BackOff;
-use crate::script;
 
 /// A node is asked how its cluster is divided once in this time at most.
 const SLOTS_ASKED_EVERY: Duration = Duration::from_millis(100);
@@ -75,9 +75,9 @@ async fn keep_connected(shared: &Arc<Shared>) {
         let Some(attempt) = attempt else { return };
         match attempt {
             Ok(connected) => {
-                let answers = Exchange::new(shared, connected).run(&mut back_off).await;
+                let end = Exchange::new(shared, connected).run(&mut back_off).await;
                 shared.give_up_sent();
-                let state = if answers == End::Left { LinkState::Away } else { LinkState::Connecting };
+                let state = if end == End::Left { LinkState::Away } else { LinkState::Connecting };
                 shared.set_state(state);
                 // Another node may have taken its place. Not ready any more, it is not asked itself.
                 shared.look_elsewhere();
@@ -105,7 +105,7 @@ async fn while_waiting<F: Future>(shared: &Shared, what: F) -> Option<F::Output>
             shared.set_state(LinkState::Away);
             shared.fail(expired, Failure::Timeout);
         }
-        let next = shared.work.lock().next_deadline();
+        let next = shared.work.lock().rest_unconnected();
         tokio::select! {
             output = &mut what => return Some(output),
             () = shared.wake.notified() => {}
@@ -118,26 +118,21 @@ async fn while_waiting<F: Future>(shared: &Shared, what: F) -> Option<F::Output>
 struct Exchange<'a> {
     shared: &'a Arc<Shared>,
     connected: Connected,
-    /// What the next replies answer.
-    awaited: VecDeque<Awaited>,
     asked_slots_at: Option<Instant>,
 }
 
-/// What a reply answers.
-#[derive(Clone, Copy, Debug)]
-enum Awaited {
-    /// The script call of this number.
-    Script(u64),
-    /// Which node of the cluster has which slots.
-    Slots,
-    /// What is of no interest.
-    Nothing,
+impl Drop for Exchange<'_> {
+    /// No thread writes to the connection any more, however it has ended.
+    fn drop(&mut self) {
+        self.shared.outlet.lock().close();
+    }
 }
 
 impl<'a> Exchange<'a> {
-    fn new(shared: &'a Arc<Shared>, connected: Connected) -> Self {
+    fn new(shared: &'a Arc<Shared>, mut connected: Connected) -> Self {
+        shared.outlet.lock().open(connected.wire.take_socket());
         shared.connected(&connected);
-        Self { shared, connected, awaited: VecDeque::new(), asked_slots_at: None }
+        Self { shared, connected, asked_slots_at: None }
     }
 
     async fn run(mut self, back_off: &mut BackOff) -> End {
@@ -150,9 +145,9 @@ impl<'a> Exchange<'a> {
             if self.answer_overdue() {
                 return End::Stalled;
             }
-            self.send_pending();
             self.ask_slots();
-            let next = self.shared.work.lock().next_time();
+            self.send_pending(Turn::Due);
+            let next = self.shared.work.lock().rest(Instant::now());
             tokio::select! {
                 biased;
                 arrived = self.connected.wire.exchange() => {
@@ -174,8 +169,8 @@ impl<'a> Exchange<'a> {
     async fn give_rest_back(&mut self, back_off: &mut BackOff) {
         loop {
             self.shared.drop_asks();
-            self.send_pending();
-            if self.awaited.is_empty() {
+            self.send_pending(Turn::Flush);
+            if self.shared.outlet.lock().awaits_nothing() {
                 return;
             }
             if self.connected.wire.exchange().await.is_err() || self.take_replies(back_off).is_err() {
@@ -205,10 +200,11 @@ impl<'a> Exchange<'a> {
     }
 
     fn settle(&mut self, reply: Value, received: Instant) -> Result<(), End> {
-        match self.awaited.pop_front() {
+        let awaited = self.shared.outlet.lock().next_awaited();
+        match awaited {
             Some(Awaited::Script(number)) => match self.shared.settle(number, reply, received) {
                 Next::Continue => {}
-                Next::Send(number) => self.send(number),
+                Next::Send(number) => self.shared.put_call(&mut self.shared.outlet.lock(), number),
                 Next::Leave => return Err(End::Left),
             },
             Some(Awaited::Slots) => {
@@ -239,32 +235,12 @@ impl<'a> Exchange<'a> {
         is_stalled
     }
 
-    fn send_pending(&mut self) {
-        while self.shared.state() == LinkState::Ready {
-            let number = self.shared.work.lock().compose(Instant::now());
-            let Some(number) = number else { break };
-            self.send(number);
-        }
-    }
-
-    fn send(&mut self, number: u64) {
-        let (command, asking) = {
-            let work = self.shared.work.lock();
-            let Some(sent) = work.sent(number) else { return };
-            let deadline = work.clock.deadline_us(sent.batch.deadline());
-            (script::call_of(&sent.batch, deadline, sent.with_text), sent.batch.routing().asking)
-        };
-        self.shared.commands.fetch_add(1, Ordering::Relaxed);
-        if asking {
-            // The slot is moving to the node, which would send the call back.
-            self.put(&redis::cmd("ASKING"), Awaited::Nothing);
-        }
-        self.put(&command, Awaited::Script(number));
-    }
-
-    fn put(&mut self, command: &Cmd, awaited: Awaited) {
-        self.connected.wire.put(command);
-        self.awaited.push_back(awaited);
+    /// Sends the calls whose turn it is, and what others have put into the outlet.
+    fn send_pending(&mut self, turn: Turn) {
+        let mut outlet = self.shared.outlet.lock();
+        self.shared.put_calls(&mut outlet, turn);
+        outlet.write();
+        outlet.hand_over(&mut self.connected.wire);
     }
 
     /// Asks how the cluster is divided, where that is wanted and not just known.
@@ -274,7 +250,7 @@ impl<'a> Exchange<'a> {
             return;
         }
         self.asked_slots_at = Some(Instant::now());
-        self.put(&slots_question(), Awaited::Slots);
+        self.shared.outlet.lock().put(&slots_question(), Awaited::Slots);
     }
 }
 

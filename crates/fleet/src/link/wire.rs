@@ -8,10 +8,16 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use redis::{Cmd, RedisError, Value, ValueCodec};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio_util::codec::Decoder;
+
+use super::integers::read_array;
+use super::outlet::Socket;
 
 /// Bytes that are read at once.
 const READ_AT_ONCE: usize = 16 * 1024;
@@ -27,12 +33,16 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 /// A connection to a server.
 pub(crate) struct Wire {
     stream: Box<dyn Stream>,
+    /// Where it is plain, for other threads.
+    socket: Option<Socket>,
     outgoing: Vec<u8>,
     /// Bytes of `outgoing` that were written.
     written: usize,
     must_flush: bool,
     incoming: BytesMut,
     codec: ValueCodec,
+    /// The codec has read a part of a reply.
+    is_midway: bool,
     chunk: Box<[u8]>,
 }
 
@@ -40,13 +50,42 @@ impl Wire {
     pub(super) fn new(stream: impl Stream + 'static) -> Self {
         Self {
             stream: Box::new(stream),
+            socket: None,
             outgoing: Vec::new(),
             written: 0,
             must_flush: false,
             incoming: BytesMut::new(),
             codec: ValueCodec::default(),
+            is_midway: false,
             chunk: vec![0; READ_AT_ONCE].into(),
         }
+    }
+
+    pub(super) fn tcp(stream: TcpStream) -> io::Result<Self> {
+        let stream = stream.into_std()?;
+        let socket = Socket::Tcp(stream.try_clone()?);
+        Ok(Self { socket: Some(socket), ..Self::new(TcpStream::from_std(stream)?) })
+    }
+
+    #[cfg(unix)]
+    pub(super) fn unix(stream: UnixStream) -> io::Result<Self> {
+        let stream = stream.into_std()?;
+        let socket = Socket::Unix(stream.try_clone()?);
+        Ok(Self { socket: Some(socket), ..Self::new(UnixStream::from_std(stream)?) })
+    }
+
+    /// The socket for other threads, of which there is one.
+    pub(super) fn take_socket(&mut self) -> Option<Socket> {
+        self.socket.take()
+    }
+
+    /// Adds what was put into an outlet.
+    pub(super) fn put_bytes(&mut self, bytes: &[u8]) {
+        self.outgoing.extend_from_slice(bytes);
+    }
+
+    pub(super) fn has_outgoing(&self) -> bool {
+        self.written < self.outgoing.len()
     }
 
     /// Adds a command to what is to be written.
@@ -57,7 +96,7 @@ impl Wire {
     /// The next reply that has arrived whole. Messages that are no replies are passed over.
     pub(super) fn take_reply(&mut self) -> Result<Option<Value>, RedisError> {
         loop {
-            match self.codec.decode(&mut self.incoming)? {
+            match self.take_any()? {
                 Some(Value::Push { .. }) => {}
                 reply => return Ok(reply),
             }
@@ -66,7 +105,18 @@ impl Wire {
 
     /// As [`take_reply`](Self::take_reply), with messages that are no replies.
     pub(crate) fn take_any(&mut self) -> Result<Option<Value>, RedisError> {
-        self.codec.decode(&mut self.incoming)
+        if self.incoming.is_empty() {
+            return Ok(None);
+        }
+        if !self.is_midway
+            && let Some((integers, length)) = read_array(&self.incoming)
+        {
+            self.incoming.advance(length);
+            return Ok(Some(integers));
+        }
+        let value = self.codec.decode(&mut self.incoming)?;
+        self.is_midway = value.is_none();
+        Ok(value)
     }
 
     /// Writes what there is, and resolves once bytes have arrived. Nothing is lost when it is dropped before.

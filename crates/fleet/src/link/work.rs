@@ -9,6 +9,9 @@ use crate::request::Request;
 
 /// Script calls that are out at once. While so many are, pending calls gather for the next.
 const MOST_OUT: usize = 4;
+/// Pending calls that are sent while others are out are as many as those: the server works on one half, this process on the
+/// other. Fewer than these cost the server more than the wait is worth; as many as these are a script call of their own.
+const ENOUGH: (u64, u64) = (16, 64);
 /// As [`MOST_OUT`], for a node of a cluster: a script call there serves one of 64 buckets of a limiter.
 const MOST_OUT_BY_SLOT: usize = 32;
 /// Script calls that are out at once where the first pending call has waited for [`PATIENCE`]: a round trip is long then.
@@ -20,6 +23,37 @@ const OVERDUE: usize = 2;
 
 /// An answer that is overdue by so many times its wait ends the connection.
 const STALLED: u32 = 10;
+
+/// How a call is left for the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Sent by the thread that asks, if nothing is out. That thread flushes what is left.
+    Now,
+    /// Left while there are not enough: more follow at once, and then the thread flushes.
+    Gathers,
+    /// Sent by the thread of the link.
+    Background,
+}
+
+/// What the thread that has left a call does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Sends it, with what else is pending.
+    Send,
+    /// Flushes soon.
+    Flush,
+    /// Nothing: the thread of the link sends it.
+    Nothing,
+}
+
+/// Which calls are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// What is pending while nothing is out, what is enough, and what has waited long enough.
+    Due,
+    /// What is pending and not little beside what is out.
+    Flush,
+}
 
 /// A script call that was sent.
 #[derive(Debug)]
@@ -38,9 +72,15 @@ pub(crate) struct Work {
     by_slot: bool,
     queue: VecDeque<Request>,
     sent: BTreeMap<u64, Sent>,
+    /// Calls of all that were sent.
+    calls_out: u64,
     next: u64,
     /// No call has an earlier deadline.
     first_deadline: Option<Instant>,
+    /// When the thread of the link looks here next, whatever happens.
+    looks_at: Option<Instant>,
+    /// Calls that were answered since it has looked.
+    answered: u64,
     pub(crate) clock: ServerClock,
 }
 
@@ -51,17 +91,44 @@ impl Work {
             by_slot,
             queue: VecDeque::new(),
             sent: BTreeMap::new(),
+            calls_out: 0,
             next: 0,
             first_deadline: None,
+            looks_at: None,
+            answered: 0,
             clock: ServerClock::new(Instant::now()),
         }
     }
 
-    /// Adds a call; whether the thread of the link must look at it now.
-    pub(crate) fn add(&mut self, request: Request) -> bool {
-        self.note_deadline(request.deadline);
+    /// Adds a call: what its thread does now, and whether the thread of the link must look at it.
+    pub(crate) fn add(&mut self, request: Request, manner: Manner) -> (Step, bool) {
+        let (asked, deadline) = (request.asked, request.deadline);
+        self.note_deadline(deadline);
         self.queue.push_back(request);
-        self.sent.len() < self.most_out() || self.queue.len() == 1
+        let looks_by = |time: Instant| self.looks_at.is_some_and(|at| at <= time);
+        let (out, looks_soon) = (self.sent.len(), looks_by(asked + PATIENCE));
+        let may_send = out == 0 || out < self.most_out() && self.has_enough();
+        let step = match manner {
+            Manner::Background => return (Step::Nothing, may_send || !looks_soon),
+            _ if out >= self.most_out() => return (Step::Nothing, !looks_soon),
+            Manner::Gathers if looks_soon && !self.has_enough() => Step::Flush,
+            _ if may_send => Step::Send,
+            // Sent with the next answer, should the thread not come to flush.
+            _ => Step::Flush,
+        };
+        (step, !looks_by(deadline))
+    }
+
+    /// Few calls beside many wait for the answers to those: what is asked then goes with them. Else calls that were split once
+    /// would stay so, and each part costs the server and the wakes of three threads.
+    fn is_worth_it(&self) -> bool {
+        let is_little_out = self.sent.len() < 2 || self.calls_out < ENOUGH.0;
+        is_little_out || 2 * self.queue.len() as u64 >= self.calls_out
+    }
+
+    fn has_enough(&self) -> bool {
+        let (least, most) = ENOUGH;
+        !self.by_slot && self.queue.len() as u64 >= self.calls_out.clamp(least, most)
     }
 
     /// Calls that were not run are asked again, before those that came after them.
@@ -73,11 +140,14 @@ impl Work {
     }
 
     /// The next script call to be sent now, by its number.
-    pub(crate) fn compose(&mut self, now: Instant) -> Option<u64> {
+    pub(crate) fn compose(&mut self, now: Instant, turn: Turn) -> Option<u64> {
         let out = self.sent.len();
         let first = self.queue.front()?;
         let is_impatient = out < MOST_OUT_OF_PATIENCE && now >= first.asked + PATIENCE;
-        if out >= self.most_out() && !is_impatient {
+        // One of a cluster is small, so that many go out together.
+        let is_turn =
+            out == 0 || self.by_slot || self.has_enough() || turn == Turn::Flush && self.is_worth_it();
+        if !(is_turn && out < self.most_out() || is_impatient) {
             return None;
         }
         let batch = compose(&mut self.queue, self.by_slot)?;
@@ -91,6 +161,7 @@ impl Work {
     pub(crate) fn note_sent(&mut self, batch: Batch, at: Instant, with_text: bool) -> u64 {
         self.next += 1;
         let stalls_at = at + batch.deadline().saturating_duration_since(at) * STALLED;
+        self.calls_out += batch.calls();
         self.sent.insert(self.next, Sent { batch, at, stalls_at, with_text });
         self.next
     }
@@ -100,7 +171,10 @@ impl Work {
     }
 
     pub(crate) fn take_sent(&mut self, number: u64) -> Option<Sent> {
-        self.sent.remove(&number)
+        let sent = self.sent.remove(&number)?;
+        self.calls_out -= sent.batch.calls();
+        self.answered += sent.batch.calls();
+        Some(sent)
     }
 
     /// Removes the calls whose time is over.
@@ -129,17 +203,26 @@ impl Work {
         self.sent.values().any(|sent| now >= sent.stalls_at)
     }
 
+    /// When the thread of the link looks here again at the latest.
+    pub(crate) fn rest(&mut self, now: Instant) -> Option<Instant> {
+        // Threads whose calls were answered together leave the next ones for a flush, which may be late.
+        let follow = (std::mem::take(&mut self.answered) > 1).then(|| now + PATIENCE);
+        self.looks_at = [self.next_time(), follow].into_iter().flatten().min();
+        self.looks_at
+    }
+
     /// When there is something to do at the latest.
-    pub(crate) fn next_time(&self) -> Option<Instant> {
+    fn next_time(&self) -> Option<Instant> {
         let impatient = self.queue.front().filter(|_| self.sent.len() < MOST_OUT_OF_PATIENCE);
         let impatient = impatient.map(|request| request.asked + PATIENCE);
         let stalled = self.sent.values().map(|sent| sent.stalls_at).min();
         [self.first_deadline, impatient, stalled].into_iter().flatten().min()
     }
 
-    /// As [`next_time`](Self::next_time), while nothing can be sent.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.first_deadline
+    /// As [`rest`](Self::rest), while nothing can be sent.
+    pub(crate) fn rest_unconnected(&mut self) -> Option<Instant> {
+        self.looks_at = self.first_deadline;
+        self.looks_at
     }
 
     /// A connection was made; its server showed this clock.
@@ -174,6 +257,7 @@ impl Work {
 
     /// Takes every call that was sent: whether the server has run it is not known.
     pub(crate) fn take_all_sent(&mut self) -> Vec<Request> {
+        self.calls_out = 0;
         let sent = std::mem::take(&mut self.sent).into_values();
         sent.flat_map(|sent| sent.batch.into_entries()).flat_map(|entry| entry.waiting).collect()
     }
