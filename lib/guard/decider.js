@@ -55,7 +55,10 @@ class Decider {
       : this.#decide(request, incoming, rule);
   }
 
-  /** The refusal of a request for its client's ban or its connection; null where its rate is to be decided. */
+  /**
+   * The refusal of a request for its client's ban or its connection, or null where its rate is to be decided; a promise where a
+   * server is asked.
+   */
   admit(incoming, rule) {
     if (isOwnRequest(incoming)) return null;
     const seen = this.#seeFor(incoming, rule);
@@ -67,7 +70,7 @@ class Decider {
     if (isOwnRequest(incoming)) return null;
     const seen = this.#seeFor(incoming, rule);
     if (seen === null) return null;
-    return this.#admit(incoming, rule, seen) ?? this.#shed(request, incoming, rule, seen);
+    return orElse(this.#admit(incoming, rule, seen), () => this.#shed(request, incoming, rule, seen));
   }
 
   /** Decides on the rate of a request that was admitted. */
@@ -83,8 +86,10 @@ class Decider {
   #decide(request, incoming, rule) {
     const seen = this.#seeFor(incoming, rule);
     if (seen === null) return GuardDecision.undecided('fault', UNKNOWN.client);
-    const refused = this.#admit(incoming, rule, seen) ?? this.#shed(request, incoming, rule, seen);
-    return refused ?? this.#decideRate(request, incoming, rule, seen);
+    return orElse(
+      this.#admit(incoming, rule, seen),
+      () => this.#shed(request, incoming, rule, seen) ?? this.#decideRate(request, incoming, rule, seen),
+    );
   }
 
   /** What `decide()` returns, or resolves to; adds how long that took, unless the request has waited for its moment. */
@@ -107,7 +112,10 @@ class Decider {
 
   #admit(incoming, rule, seen) {
     if (rule.login) markLogin(incoming);
-    return this.#refused(incoming, rule, seen, this.#admission.refusal(incoming, seen));
+    const refusal = this.#admission.refusal(incoming, seen);
+    return refusal === null
+      ? null
+      : after(refusal, (refusal) => this.#refused(incoming, rule, seen, refusal));
   }
 
   /** The refusal of a request that this thread cannot take on; null where it can. */
@@ -153,6 +161,11 @@ class Decider {
     if (this.#showsPolicyOnce) decision.showPolicy(policyOnceFor(incoming));
     return decision;
   }
+}
+
+/** The refusal, or what `next()` returns where there is none; a promise where the refusal is one. */
+function orElse(refused, next) {
+  return refused === null ? next() : after(refused, (refused) => refused ?? next());
 }
 
 module.exports = { Decider };

@@ -15,6 +15,7 @@ mod back_off;
 mod bans;
 mod client_name;
 mod composer;
+mod connections;
 mod counts;
 mod deadline;
 mod differences;
@@ -24,6 +25,7 @@ mod lease;
 mod limiter;
 mod link;
 mod operation;
+mod places;
 mod plan;
 mod remembered;
 mod reply;
@@ -37,6 +39,9 @@ mod tls;
 pub use answer::{Answer, Desk, Failure, Source, Ticket};
 pub use bans::{FleetBans, FleetBansOptions, FleetBansStats};
 pub use client_name::ClientName;
+pub use connections::{
+    FleetConnections, FleetConnectionsOptions, FleetConnectionsStats, PlaceRequest,
+};
 pub use counts::FleetCounts;
 pub use differences::{Difference, on_difference, take_differences};
 pub use lease::LocalFleet;
