@@ -25,8 +25,8 @@ use tokio::sync::Notify;
 
 use self::book::{Ask, Asked, Book, Holding, Verdict};
 use self::counters::Counters;
-use self::script::Names;
 pub use self::counters::FleetConnectionsStats;
+use self::script::Names;
 use crate::answer::{Answer, Deliveries, Desk, Failure, Source, Ticket};
 use crate::client_name::ClientName;
 use crate::limiter::OnError;
@@ -347,6 +347,3 @@ impl fmt::Debug for Shared {
         f.debug_struct("FleetConnections").field("tracker", &self.tracker).finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;

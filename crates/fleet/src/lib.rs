@@ -39,9 +39,7 @@ mod tls;
 pub use answer::{Answer, Desk, Failure, Source, Ticket};
 pub use bans::{FleetBans, FleetBansOptions, FleetBansStats};
 pub use client_name::ClientName;
-pub use connections::{
-    FleetConnections, FleetConnectionsOptions, FleetConnectionsStats, PlaceRequest,
-};
+pub use connections::{FleetConnections, FleetConnectionsOptions, FleetConnectionsStats, PlaceRequest};
 pub use counts::FleetCounts;
 pub use differences::{Difference, on_difference, take_differences};
 pub use lease::LocalFleet;

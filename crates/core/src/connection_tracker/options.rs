@@ -1,8 +1,8 @@
 //! Options of a tracker, and what of them is valid.
 
 use crate::client_key::{DEFAULT_IPV6_PREFIX, client_key};
-use crate::rate_limiter::{MAX_SAFE_INTEGER, Scope};
 use crate::rate_limiter::gcra::Gcra;
+use crate::rate_limiter::{MAX_SAFE_INTEGER, Scope};
 use crate::runtime::instances::OptionList;
 use crate::runtime::options::{Accepts, options};
 use crate::{AlgorithmKind, Error, LimitOptions, Quota, RateLimiterConfig, RateLimiterOptions, Result};

@@ -1,8 +1,8 @@
 //! The tracker: opens, finds and closes connections.
 
 use std::fmt;
-use std::sync::{Arc, LazyLock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use arc_swap::{ArcSwap, Guard};
 use dashmap::DashMap;
@@ -166,9 +166,7 @@ impl ConnectionTracker {
         let counting = self.counting();
         let caps = caps_of(&in_force, place.as_ref());
         let raised = in_force.charge_open(&client, now).and_then(|()| {
-            counting
-                .try_raise_client(&client, caps)
-                .inspect_err(|_| in_force.refund_open(&client, now))
+            counting.try_raise_client(&client, caps).inspect_err(|_| in_force.refund_open(&client, now))
         });
         if let Err(refusal) = raised {
             self.counters.count_refusal(refusal);

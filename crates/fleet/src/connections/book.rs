@@ -299,8 +299,11 @@ impl Book {
     }
 
     fn give_back_unclaimed(&mut self, is_it: impl Fn(ThreadId) -> bool) {
-        let given_back: Vec<_> =
-            self.unclaimed.extract_if(|_, (_, thread)| is_it(*thread)).map(|(_, (holding, _))| holding).collect();
+        let given_back: Vec<_> = self
+            .unclaimed
+            .extract_if(|_, (_, thread)| is_it(*thread))
+            .map(|(_, (holding, _))| holding)
+            .collect();
         for holding in given_back {
             self.lower(&holding);
         }

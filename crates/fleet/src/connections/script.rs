@@ -8,7 +8,7 @@ use sluice_core::Refusal;
 use super::book::{Batch, Grant, Grants};
 use crate::differences;
 
-pub(super) const TEXT: &str = include_str!("../scripts/connections.lua");
+const TEXT: &str = include_str!("../scripts/connections.lua");
 
 static HASH: LazyLock<String> = LazyLock::new(|| Script::new(TEXT).get_hash().to_owned());
 
@@ -61,7 +61,14 @@ impl Names {
     /// A call of the script. With `sends_text` the script itself travels, for a server that does not know it.
     pub(super) fn call(&self, batch: &Batch, terms: &Terms, sends_text: bool) -> Cmd {
         let mut call = if sends_text { redis::cmd("EVAL") } else { redis::cmd("EVALSHA") };
-        call.arg(if sends_text { TEXT } else { &*HASH }).arg(batch.entries.len() + 1).arg(&self.all);
+        call.arg(if sends_text { TEXT } else { &*HASH });
+        self.write(&mut call, batch, terms);
+        call
+    }
+
+    /// The keys and arguments of a call.
+    fn write(&self, call: &mut Cmd, batch: &Batch, terms: &Terms) {
+        call.arg(batch.entries.len() + 1).arg(&self.all);
         for entry in &batch.entries {
             call.arg([self.client.as_bytes(), entry.client.bytes()].concat());
         }
@@ -72,7 +79,6 @@ impl Names {
         for entry in &batch.entries {
             call.arg(entry.held).arg(entry.opens).arg(entry.joins);
         }
-        call
     }
 
     /// Says which options this process has.
@@ -82,6 +88,11 @@ impl Names {
         call.arg(differences::COUNT_FOR_MS);
         call
     }
+}
+
+/// Has the server keep the script.
+pub(super) fn load() -> Cmd {
+    redis::cmd("SCRIPT").arg("LOAD").arg(TEXT).to_owned()
 }
 
 impl Reply {

@@ -7,7 +7,7 @@ use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 
 use super::Shared;
 use super::book::Batch;
-use super::script::{Reply, Terms};
+use super::script::{self, Reply, Terms};
 use super::serving::Beats;
 use crate::answer::Failure;
 use crate::deadline::ServerClock;
@@ -36,6 +36,8 @@ pub(super) enum End {
 /// What a reply answers.
 #[derive(Debug)]
 enum Awaited {
+    /// The server keeps the script, or may not: then each call sends it.
+    Load,
     Call {
         batch: Batch,
         with_text: bool,
@@ -72,6 +74,7 @@ impl<'a> Session<'a> {
     /// Until the connection ends, or nothing is counted together any more. What this process holds is said again first: the
     /// server may have lost it.
     pub(super) async fn run(&mut self) -> End {
+        self.put(&script::load(), Awaited::Load, Instant::now());
         self.shared.book.lock().tell_all();
         self.shared.set_state(LinkState::Ready);
         loop {
@@ -180,7 +183,7 @@ impl<'a> Session<'a> {
         let Some((awaited, sent)) = self.awaited.pop_front() else { return Ok(()) };
         match (awaited, reply) {
             // An account that may not say its options is counted all the same.
-            (Awaited::Options { .. }, Value::ServerError(_)) => {}
+            (Awaited::Load, _) | (Awaited::Options { .. }, Value::ServerError(_)) => {}
             (Awaited::Options { own }, reply) => self.compare(own, &reply),
             (Awaited::Call { batch, with_text }, Value::ServerError(error)) => {
                 return self.settle_error(batch, with_text, &error.into());

@@ -10,7 +10,7 @@
 --       too, and the cap that refused others: 0 none, 1 all, 2 the client's; -1 opened where its key holds something else.
 --       The clock and -1 where the first key does. The clock alone after the deadline, and nothing was changed.
 local call, pack, unpk = redis.call, struct.pack, struct.unpack
-local floor, min, max, huge = math.floor, math.min, math.max, math.huge
+local ceil, min, max, huge = math.ceil, math.min, math.max, math.huge
 local ROW, SIZE = '<c8dd', 24
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -49,7 +49,8 @@ local function write(key, own, rows, last, changed)
     return
   end
   if #rows == 0 then call('DEL', key)
-  else call('SET', key, table.concat(rows), 'PX', floor((last - now) / 1000) + 1) end
+  -- The server counts milliseconds from its last whole one.
+  else call('SET', key, table.concat(rows), 'PX', ceil((last - now) / 1000) + 1) end
 end
 
 local function room(cap, used) return cap < 0 and huge or max(cap - used, 0) end
