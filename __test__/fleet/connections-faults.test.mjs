@@ -124,8 +124,9 @@ test('a place that is granted too late is given back', withRedis, async (t) => {
   assert.equal(await asked, null, 'the server has granted it, and its answer is under way');
   await until(async () => (await rowsOf(redis, tracker.name)) === 0);
   proxy.delayMs = 0;
-  await until(() => tracker.stats().fleet.state === 'ready');
-  assert.notEqual(await tracker.tryOpenAsync(CLIENT), null);
+  // Answers from before are still under way.
+  await until(async () => (await tracker.tryOpenAsync(CLIENT)) !== null);
+  assert.equal(tracker.stats().fleet.count, 1);
 });
 
 test('a connection that is cut leaves nothing at the server that is not open', withRedis, async (t) => {
@@ -138,10 +139,11 @@ test('a connection that is cut leaves nothing at the server that is not open', w
   await redis.until((reply) => reply.includes(':24'), 'STRLEN', `sluice:1c:{c:${tracker.name}}:c:${CLIENT}`);
   proxy.cut();
   proxy.delayMs = 0;
-  assert.deepEqual(await lost, [null, null, null]);
+  const admitted = (await lost).filter(Boolean).length;
+  assert.ok(admitted < 3, 'the answer to one at least was lost');
   await until(() => tracker.stats().fleet.state === 'ready');
   const opened = await Promise.all([1, 2, 3, 4].map(() => tracker.tryOpenAsync(CLIENT)));
-  assert.equal(opened.filter(Boolean).length, 3, 'with the first');
+  assert.equal(1 + admitted + opened.filter(Boolean).length, 4, 'the cap');
 });
 
 test('a server that has lost everything is told again what is held', withRedis, async (t) => {

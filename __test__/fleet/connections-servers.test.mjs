@@ -6,6 +6,7 @@ import net from 'node:net';
 import test from 'node:test';
 import { WebSocket, WebSocketServer } from 'ws';
 import sluice from '../../index.js';
+import wsServer from '../../lib/ws.js';
 import { CLIENT, fleet, OTHER, open, rowsOf, startProcess, until } from '../helpers/connecting.mjs';
 import { freshName } from '../helpers/peer.mjs';
 import { startProxy, startRedis, withRedis } from '../helpers/redis.mjs';
@@ -150,3 +151,30 @@ test(
     assert.deepEqual(await other.call('open', 2, CLIENT), [1]);
   },
 );
+
+test('the sockets of WebSocket servers are counted in the scope of their guard', withRedis, async (t) => {
+  const redis = await startRedis(t);
+  const name = freshName();
+  const scope = fleet(redis.url);
+  const protect = wsServer({ name, rateLimit: false, connections: { maxPerClient: 2 }, scope });
+  t.after(() => ConnectionTracker.destroy(`${name}:sockets`));
+  const sessions = { maxPerClient: 2, clients: 'opaque', scope };
+  const other = await startProcess(t, { name: `${name}:sockets`, options: sessions });
+  const server = http.createServer();
+  protect(new WebSocketServer({ server })).on('connection', (ws) => ws.send('welcome'));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const statusOf = async () => {
+    const ws = new WebSocket(`ws://127.0.0.1:${server.address().port}`);
+    t.after(() => ws.terminate());
+    ws.on('error', () => {});
+    const refused = once(ws, 'unexpected-response').then(([, { statusCode }]) => statusCode);
+    return Promise.race([once(ws, 'message').then(() => 101), refused]);
+  };
+  assert.deepEqual(await other.call('open', 1, '127.0.0.1'), [1]);
+  assert.deepEqual([await statusOf(), await statusOf()], [101, 503]);
+  await other.call('closeAll');
+  await until(async () => (await rowsOf(redis, `${name}:sockets`)) === 24);
+  assert.equal(await statusOf(), 101);
+});

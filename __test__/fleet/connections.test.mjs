@@ -186,6 +186,7 @@ test('a reset of tests gives back what is held, and trackers go on', withRedis, 
   testing.reset();
   await assert.rejects(pending, { code: 'ERR_SLUICE_CLOSED' });
   await until(async () => (await rowsOf(redis, tracker.name)) === 0);
+  proxy.delayMs = 0;
   assert.notEqual(await tracker.tryOpenAsync(CLIENT), null);
   assert.equal(await new ConnectionTracker(tracker.name, options).tryOpenAsync(CLIENT), null);
   testing.reset();

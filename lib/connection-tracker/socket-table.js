@@ -84,7 +84,8 @@ class SocketTable {
         if (connection === undefined) refuseSocket(server, socket, refusal, { onRefused, refusedBody });
         return connection !== undefined;
       };
-      if (!this.#fleet.isAsked) return conclude(this.admit(socket, { checkClient }));
+      const isKnown = socket[this.#entry] !== undefined;
+      if (isKnown || !this.#fleet.isAsked) return conclude(this.admit(socket, { checkClient }));
       return this.#admitLater(socket, { checkClient }, conclude);
     });
   }
@@ -128,16 +129,28 @@ class SocketTable {
   /** As `admit`, once the server of a fleet has answered. Until then nothing sees the socket. Resolves to `conclude`'s answer. */
   async #admitLater(socket, { checkClient }, conclude) {
     socket.on('error', noop);
-    const { place, reason } = await this.#fleet.ask(checkClient ? remoteAddressOf(socket) : undefined, true);
-    socket.off('error', noop);
-    const isOver = socket.destroyed || socket.readableEnded;
-    const admitted =
-      place === undefined
-        ? this.#refused(socket, { reason, retryAfterMs: 0 })
-        : this.#admitAt(place, socket, checkClient);
-    if (!isOver) return conclude(admitted);
-    socket.destroy();
-    return false;
+    try {
+      const { place, reason } = await this.#placeFor(checkClient ? remoteAddressOf(socket) : undefined);
+      const admitted =
+        reason === undefined
+          ? this.#admitAt(place, socket, checkClient)
+          : this.#refused(socket, { reason, retryAfterMs: 0 });
+      if (!socket.destroyed && !socket.readableEnded) return conclude(admitted);
+      socket.destroy();
+      return false;
+    } finally {
+      socket.off('error', noop);
+    }
+  }
+
+  async #placeFor(client) {
+    try {
+      return await this.#fleet.ask(client, true);
+    } catch (error) {
+      // After a reset of tests the tracker goes on. A destroyed one says so again.
+      if (error.code !== 'ERR_SLUICE_CLOSED') throw error;
+      return { place: this.#fleet.take(client, true), reason: undefined };
+    }
   }
 
   #admitAt(place, socket, checkClient) {

@@ -27,7 +27,7 @@ class SocketGuard {
     this.options = sockets;
     this.#key = guard.key === undefined ? undefined : onceFor(guard.key);
     this.guard = new Guard(owner, this.#key === undefined ? guard : owned(guard, { key: this.#key }));
-    this.sessions = this.#openTracker(sockets.connections, guard.onMismatch);
+    this.sessions = this.#openTracker(sockets.connections, guard);
     const quotaOf = (unit) =>
       sockets[unit] === undefined ? null : new MessageQuota(this.guard, unit, sockets[unit]);
     this.#quotas = { messages: quotaOf('messages'), bytes: quotaOf('bytes') };
@@ -95,10 +95,14 @@ class SocketGuard {
     return { messages: await messages?.limitFor(req), bytes: await bytes?.limitFor(req) };
   }
 
-  #openTracker(connections, onMismatch) {
+  /** The scope and `onMismatch` are the guard's, unless the connections have their own. */
+  #openTracker(connections, { scope, onMismatch }) {
     if (connections === undefined) return null;
-    const own = onMismatch === undefined ? owned(connections) : owned({ onMismatch }, connections);
-    return new ConnectionTracker(fitted(`${this.guard.name}:sockets`), owned(own, { clients: 'opaque' }));
+    const ofGuard = owned();
+    if (scope !== undefined) ofGuard.scope = scope;
+    if (onMismatch !== undefined) ofGuard.onMismatch = onMismatch;
+    const own = owned(ofGuard, connections, { clients: 'opaque' });
+    return new ConnectionTracker(fitted(`${this.guard.name}:sockets`), own);
   }
 }
 

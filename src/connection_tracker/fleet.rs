@@ -62,11 +62,7 @@ impl fmt::Display for InWords<'_> {
     }
 }
 
-fn options_of(
-    env: &Env,
-    scope: NativeScope,
-    lease_ms: Option<f64>,
-) -> Result<FleetConnectionsOptions> {
+fn options_of(env: &Env, scope: NativeScope, lease_ms: Option<f64>) -> Result<FleetConnectionsOptions> {
     let (timeout_ms, prefix) = (integer(scope.timeout_ms), scope.prefix.clone());
     let on_error = error::check(env, scope.on_error())?;
     let lease = lease_ms.map(|ms| Duration::from_millis(integer(ms)));
@@ -187,7 +183,7 @@ pub fn fleet_connections_stats(handle: u32) -> Result<Option<NativeFleetConnecti
     }))
 }
 
-/// The place as the tracker takes it. An error where it was given back meanwhile, as after a reset of tests.
+/// The place as the tracker takes it; `None` where it was given back meanwhile, as after a reset of tests.
 pub(super) fn claim(tracker: &Arc<ConnectionTracker>, place: NativePlace) -> Result<Option<Place>> {
     let source = Source::from_code(place.source)?;
     Ok(find(tracker).and_then(|connections| connections.claim(integer(place.number), source)))

@@ -355,6 +355,7 @@ impl Book {
             client.held = 0;
         }
         self.total = 0;
+        self.total_is_dirty = true;
         self.tell_all();
     }
 
@@ -364,7 +365,7 @@ impl Book {
         for client in held {
             self.mark(&client);
         }
-        self.total_is_dirty = true;
+        self.total_is_dirty |= self.total > 0;
     }
 
     /// What is held is to be told again. What was given up long ago the server has forgotten by itself.
