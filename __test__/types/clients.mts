@@ -12,6 +12,7 @@ import {
   ConnectionTracker,
   type ConnectionTrackerOptions,
   type ConnectionTrackerStats,
+  type FleetConnectionsStats,
   type RegistryValue,
   Reputation,
   type ReputationOptions,
