@@ -25,14 +25,26 @@ export declare function allCircuitStats(handle: number): Array<NativeCircuitStat
 /** Notifies the other peers that this one has joined, unless something that it sent has done so. */
 export declare function announceInBroker(handle: number): void
 
-/** Counts the connection with this serial for `client`. Returns why it may not, or nothing. */
-export declare function assignConnection(handle: number, serial: number, client: string): NativeRefusal | null
+/**
+ * Asks for a place, as the integers say: the tracker in place of a limiter. True when the answer lies on the desk already.
+ * Without `in_total`, for a connection that is counted already and begins to count for its client.
+ */
+export declare function askForPlace(client: string | undefined | null, inTotal: boolean): boolean
+
+/**
+ * Counts the connection with this serial for `client`, which has a place where other machines count it too. Returns why it
+ * may not, or nothing.
+ */
+export declare function assignConnection(handle: number, serial: number, client: string, place?: NativePlace | undefined | null): NativeRefusal | null
 
 /** The counts in the fleet of a limiter that exists; none where it counts in this process. */
 export declare function attachFleet(name: string): number | null
 
 /** Checks the options of another object of a thread that has joined. */
 export declare function attachToBroker(name: string, options: object | undefined, reconfigures: boolean): void
+
+/** As `ask_for_place`, for an answer once the server can be asked. */
+export declare function awaitPlaces(): boolean
 
 /** Bans a client or a range; permanently without a duration. False when the ban is not stored. */
 export declare function banByHand(handle: number, target: string, durationMs?: number | undefined | null, reason?: string | undefined | null): boolean
@@ -110,6 +122,9 @@ export declare function closeListenQueue(id: number): number
 /** The open connection with this id, in whatever thread it was opened. */
 export declare function connectionById(handle: number, id: string): NativeConnection | null
 
+/** Whether other machines count the connections too. */
+export declare function connectionsAreShared(handle: number): boolean
+
 /** The option `idleTimeout`; none where it was left out. */
 export declare function connectionTrackerIdleTimeout(handle: number): number | null
 
@@ -133,6 +148,9 @@ export declare function countUndecodableInBroker(handle: number): void
 
 /** The scope of a reputation in words that hold no credentials. */
 export declare function describeBanScope(scope: NativeScope): string
+
+/** The scope of a tracker in words that hold no credentials. */
+export declare function describeConnectionScope(scope: NativeScope): string
 
 /** The scope in words that hold no credentials: limiters of one name agree in them. */
 export declare function describeScope(scope: NativeScope): string
@@ -200,6 +218,9 @@ export declare function firstRequestSinceReset(handle: number): number
 
 /** What the sharing of bans has done; none where they are not shared. */
 export declare function fleetBansStats(handle: number): NativeFleetBans | null
+
+/** None where no other machine counts the connections. */
+export declare function fleetConnectionsStats(handle: number): NativeFleetConnections | null
 
 export declare function fleetStats(handle: number): NativeFleetStats
 
@@ -487,6 +508,8 @@ export interface NativeConnectionRequest {
   subscription?: number
   /** Whether limits per client apply. */
   checkClient: boolean
+  /** Where other machines count it too, the place that was granted. */
+  place?: NativePlace
 }
 
 /** Counts over all threads; open connections by Node's id of their thread. */
@@ -594,6 +617,24 @@ export interface NativeFleetBans {
   received: number
   pending: number
   dropped: number
+}
+
+/** What was done for the connections of a tracker that machines count together. */
+export interface NativeFleetConnections {
+  state: string
+  server: string
+  version?: string
+  evictionPolicy?: string
+  lastError?: string
+  commands: number
+  connections: number
+  pending: number
+  decisions: number
+  local: number
+  held: number
+  count: number
+  latencyMs?: number
+  failures: NativeFleetFailures
 }
 
 /** Calls that the server did not decide, by the reason. */
@@ -900,6 +941,13 @@ export interface NativePersistence {
   unreadable?: string
   /** Where that file is now; none where it could not be moved. */
   aside?: string
+}
+
+/** A place that was granted, and by what. */
+export interface NativePlace {
+  number: number
+  /** A code of FLEET_SOURCE. */
+  source: number
 }
 
 /** A limit as headers describe it. */
@@ -1388,6 +1436,12 @@ export declare function setReputationLists(handle: number, allow: Array<string>,
 /** Shares the bans of a reputation, unless they are shared already. */
 export declare function shareBans(name: string, handle: number, scope: NativeScope): void
 
+/**
+ * Counts the connections of a tracker together with other machines, unless it does so already. `lease_ms` replaces the
+ * 30 s for which what a process holds counts.
+ */
+export declare function shareConnections(name: string, handle: number, scope: NativeScope, leaseMs?: number | undefined | null): void
+
 /** Where state is shared if no directory is given; none where processes cannot share any. */
 export declare function sharedDirectory(): string | null
 
@@ -1433,6 +1487,9 @@ export declare function takeGrantedWaits(handle: number): Array<number>
 /** The options that the last `open…` of this thread has changed, once. */
 export declare function takeOptionChanges(): Array<NativeOptionChange>
 
+/** A place for a connection that is open already, without asking; none where no other machine counts it. */
+export declare function takePlace(handle: number, client: string | undefined | null, inTotal: boolean): NativePlace | null
+
 /**
  * Whether libuv tells of this thread's loop; JavaScript counts its turns where it does not. Only Node.js is asked: what
  * other runtimes export under the names of libuv may end the process.
@@ -1464,6 +1521,9 @@ export declare function waitingConnections(fd: number): number | null
 
 /** `listeners` deliveries follow when a port is opened, or this process leaves its cluster. */
 export declare function watchListeners(subscription: number): void
+
+/** Nothing awaits the answer to `await_places` any more that the integers say. True when none will come. */
+export declare function withdrawAwaitPlaces(): boolean
 
 export declare function withdrawEndpoint(handle: number, endpoint: string): void
 

@@ -51,6 +51,7 @@ export {
   ConnectionTracker,
   ConnectionTrackerOptions,
   ConnectionTrackerStats,
+  FleetConnectionsStats,
 } from './lib/connection-tracker';
 export {
   Dashboard,

@@ -1,6 +1,7 @@
 //! `ConnectionTracker`: raw calls for what is called for each message, `#[napi]` for the rest.
 
 mod calls;
+mod fleet;
 mod opening;
 mod queries;
 #[cfg_attr(not(target_os = "linux"), path = "connection_tracker/shared_elsewhere.rs")]
@@ -16,6 +17,7 @@ use sluice_core::{
     ConnectionTracker, ConnectionTrackerConfig, ConnectionTrackerOptions, Error, Instances, ThreadId,
 };
 
+pub(crate) use self::opening::code_of;
 use crate::components::Component;
 use crate::machine::NativeSharedScope;
 use crate::runtime::numbers::{double, integer};
@@ -40,6 +42,7 @@ struct OfAllScopes;
 
 impl sluice_core::Component for OfAllScopes {
     fn thread_ended(&self, thread: ThreadId, now: u64) {
+        fleet::thread_ended(thread);
         TRACKERS.thread_ended(thread, now);
         shared::state().thread_ended(thread, now);
     }
@@ -50,6 +53,7 @@ impl sluice_core::Component for OfAllScopes {
     }
 
     fn reset(&self) {
+        fleet::reset();
         TRACKERS.reset();
         shared::state().reset();
     }
@@ -101,7 +105,13 @@ fn open(
         }
         (Some(config), None) => {
             error::check(env, check_other(name, shared::has(name), ["shared", "process"]))?;
-            instances::open(env, &TRACKERS, name, Some(config), reconfigures)
+            let is_of_process = config.is_of_process();
+            let tracker = instances::open(env, &TRACKERS, name, Some(config), reconfigures)?;
+            if is_of_process {
+                // After a reset of tests another scope may be chosen.
+                fleet::finish(name);
+            }
+            Ok(tracker)
         }
         (None, _) => match shared::attach(name) {
             Some(tracker) => Ok(tracker),
@@ -134,6 +144,7 @@ pub fn release_connection_tracker(handle: u32) -> Result<()> {
 /// Ends a tracker: in this process, or in all that share it. True when there was one.
 #[napi]
 pub fn destroy_connection_tracker(name: String, everywhere: Option<bool>) -> bool {
+    fleet::finish(&name);
     let was_shared = shared::destroy(&name, everywhere == Some(true));
     TRACKERS.destroy(&name) || was_shared
 }

@@ -97,10 +97,14 @@ test('mistakes in a scope name what is accepted, and repeat no url', () => {
   for (const [scope, message] of invalid) refused(scope, 'INVALID_OPTION', message);
 });
 
-test('rates and bans leave the process, and nothing else', () => {
+test('rates, bans and connections leave the process, and nothing else', () => {
   const scope = { redis: url };
   const unsupported = { code: 'ERR_SLUICE_UNSUPPORTED' };
-  assert.throws(() => new ConnectionTracker(freshName(), { max: 1, scope }), unsupported);
+  const hidden = { redis: 'http://me:hunter2@host' };
+  assert.throws(() => new ConnectionTracker(freshName(), { max: 1, scope: hidden }), {
+    code: 'ERR_SLUICE_INVALID_OPTION',
+    message: /^ConnectionTracker scope\.redis (?!.*hunter2)/,
+  });
   const bans = { maxFailures: 1, findTime: 1, banTime: 1, maxBanTime: 1 };
   assert.throws(() => new Reputation(freshName(), { ...bans, scope: { redis: 'http://hunter2@host' } }), {
     code: 'ERR_SLUICE_INVALID_OPTION',
@@ -108,9 +112,34 @@ test('rates and bans leave the process, and nothing else', () => {
   });
   const concurrency = { max: 1 };
   assert.throws(() => createGuard(freshName(), { rateLimit: limited, concurrency, scope }), unsupported);
-  assert.throws(() => createGuard(freshName(), { connections: { max: 1 }, scope }), unsupported);
   const breaker = { window: { calls: 1 }, openFor: 1, scope };
   assert.throws(() => new CircuitBreaker(freshName(), breaker), { code: 'ERR_SLUICE_INVALID_OPTION' });
+});
+
+test('trackers of one name agree in their scope', (t) => {
+  const name = freshName();
+  const tracker = new ConnectionTracker(name, { max: 1, scope: { redis: url, mode: 'lease' } });
+  t.after(() => ConnectionTracker.destroy(name));
+  assert.doesNotThrow(
+    () => new ConnectionTracker(name, { max: 1, scope: { redis: url } }),
+    'mode means nothing',
+  );
+  const mismatch = (scope, differs) =>
+    assert.throws(
+      () => new ConnectionTracker(name, { max: 1, scope }),
+      (error) => {
+        assert.equal(error.code, 'ERR_SLUICE_CONFIG_MISMATCH');
+        assert.match(error.message, /scope = redis 127\.0\.0\.1:1\/3, onError local, timeout 50 ms/);
+        assert.match(error.message, differs);
+        assert.doesNotMatch(error.message, /hunter2/);
+        return true;
+      },
+    );
+  mismatch({ redis: 'redis://127.0.0.1:1/4' }, /127\.0\.0\.1:1\/4/);
+  mismatch({ redis: url, onError: 'deny' }, /onError deny/);
+  mismatch({ redis: url, timeout: 51 }, /timeout 51 ms/);
+  mismatch('process', /given: process/);
+  assert.equal(tracker.stats().fleet.server, '127.0.0.1:1/3');
 });
 
 test('limiters of one name agree in their scope', () => {
@@ -224,6 +253,21 @@ describe('options that differ between processes', () => {
       `SLUICE_FLEET_OPTIONS_DIFFER RateLimiter "api" has ${own} per 60000 ms by "gcra", and ${other} per 60000 ms by "gcra" in ` +
       'another process: each process decides by its own limits, on what the server counts for all';
     assert.deepEqual([first, second], [word(100, 200), word(200, 100)]);
+  });
+
+  test('of trackers are warned of too', withRedis, async (t) => {
+    const redis = await startRedis(t);
+    const of = (max) => ({ kind: 'ConnectionTracker', name: 'edge', redis: redis.url, options: { max } });
+    const [first, second] = await warningsOf(of(5), of(7));
+    const warning =
+      /^SLUICE_FLEET_OPTIONS_DIFFER ConnectionTracker "edge" has max (\d), maxPerClient none, clients ip, ipv6Prefix 64, and max (\d), .* in another process: each process decides by its own caps/;
+    assert.deepEqual(
+      [warning.exec(first).slice(1), warning.exec(second).slice(1)],
+      [
+        ['5', '7'],
+        ['7', '5'],
+      ],
+    );
   });
 
   test('of reputations are warned of too', withRedis, async (t) => {

@@ -93,6 +93,27 @@ test('a handler that returns false ends the event, and emit returns true', () =>
   assert.deepEqual(emit(), ['ban gate', 'tracker', true]);
 });
 
+/** Fails when a held event reaches anything before its time, or is seen twice. */
+test('a handler that returns a promise holds the event, which then goes on or ends', async () => {
+  const { server, saw, emit } = observed();
+  const held = [];
+  const hold = () => new Promise((resolve) => held.push(resolve));
+  hookServer(server, BAN_GATE, saw('first'));
+  hookServer(server, CONNECTION_TRACKER, { connection: hold });
+  const end = hookServer(server, SERVED_CONNECTIONS, saw('last'));
+  assert.deepEqual(emit(), ['first', true]);
+  const later = [];
+  server.on('connection', () => later.push('passed'));
+  held.shift()(true);
+  await new Promise(setImmediate);
+  assert.deepEqual(later, ['passed']);
+  assert.deepEqual(emit(), ['first', true]);
+  held.shift()(false);
+  await new Promise(setImmediate);
+  assert.deepEqual(later, ['passed'], 'it has ended');
+  end();
+});
+
 test('a handler is given the first two arguments, and listeners all of them', () => {
   const server = new EventEmitter();
   const given = [];

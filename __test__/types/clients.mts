@@ -12,6 +12,7 @@ import {
   ConnectionTracker,
   type ConnectionTrackerOptions,
   type ConnectionTrackerStats,
+  type FleetConnectionsStats,
   type RegistryValue,
   Reputation,
   type ReputationOptions,
@@ -39,8 +40,12 @@ const tracker = new ConnectionTracker('sessions', caps);
 new ConnectionTracker('unlimited', {});
 new ConnectionTracker('tokens', { clients: 'opaque', max: 5 });
 new ConnectionTracker('machine', { max: 5, scope: { shared: true, onMismatch: 'reconfigure' } });
-// @ts-expect-error no server counts connections
-new ConnectionTracker('fleet', { max: 5, scope: { redis: 'redis://host' } });
+const ofFleet = new ConnectionTracker('fleet', { max: 5, scope: { redis: 'redis://host', onError: 'deny' } });
+expect<Equal<ReturnType<typeof ofFleet.tryOpenAsync>, Promise<Connection | null>>>();
+expect<Equal<ReturnType<typeof ofFleet.ready>, Promise<void>>>();
+expect<Equal<ConnectionTrackerStats['fleet'], FleetConnectionsStats | undefined>>();
+// @ts-expect-error no such way to decide
+new ConnectionTracker('fleet', { scope: { redis: 'redis://host', onError: 'pass' } });
 ConnectionTracker.destroy('machine', { everywhere: true });
 expect<Equal<ConnectionTrackerStats['processes'], number | undefined>>();
 const session = { id: 'one', detail: { user: 7, roles: ['admin'] }, onClose: () => {} };

@@ -253,7 +253,7 @@ test('invalid options and servers', () => {
   invalid({ messages: { limit: 0, window: '1s' } }, /limit is 0/);
   invalid(
     { connections: { messages: { limit: 5, window: '1s' } } },
-    'sluice/ws connections has no option "messages"; accepted: max, maxPerClient, opens, idleTimeout, onMismatch',
+    'sluice/ws connections has no option "messages"; accepted: max, maxPerClient, opens, idleTimeout, scope, onMismatch',
   );
   invalid({ handler: () => {} }, /^sluice\/ws has no option "handler"; accepted: .*onLimit, closeCode$/);
   for (const server of [undefined, {}, http.createServer()])

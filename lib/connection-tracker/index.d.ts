@@ -1,6 +1,7 @@
 import type { Server, Socket } from 'node:net';
 import type { clientKey } from '../client-key';
 import type { RefusedBodyOptions } from '../guard';
+import type { FleetScope, FleetStats } from '../rate-limiter';
 import type { RegistryValue } from '../registry';
 import type {
   DestroyOptions,
@@ -36,15 +37,17 @@ export interface ConnectionTrackerOptions {
   /** Connections idle for so long are closed. Sockets are active by their bytes, sessions by `touch`. */
   idleTimeout?: Duration;
   /**
-   * What counts together: all threads of this process, or of every process of this machine that names one directory. Ids,
-   * details and lists are of their process. With the scope of the machine `max` is at most 1 000 000, and without it there
-   * are places for about 100 000 clients. Another value is `UNSUPPORTED`. Fixed at creation.
+   * What counts together: all threads of this process, of every process of this machine that names one directory, or with
+   * `{ redis }` of every process that names the server, the prefix and the tracker alike. Ids, details and lists are of their
+   * process. With the scope of the machine `max` is at most 1 000 000, and without it there are places for about 100 000
+   * clients. With a scope of the fleet a connection waits for the server: `tryOpenAsync` in place of `tryOpen`; `opens`,
+   * `count` and `countFor` are of this process, and `mode` changes nothing. Fixed at creation.
    *
    * @default 'process'
    */
-  scope?: 'process' | MachineScope;
+  scope?: 'process' | MachineScope | FleetScope;
   /**
-   * What happens when these options differ from those in force. `clients` and `ipv6Prefix` are fixed at creation.
+   * What happens when these options differ from those in force. `clients`, `ipv6Prefix` and `scope` are fixed at creation.
    * @default 'error'
    */
   onMismatch?: OnMismatch;
@@ -72,11 +75,50 @@ export interface ConnectionTrackerStats {
   deaths?: number;
   /** With the scope of the machine only: the file, and which processes are attached. */
   machine?: MachineStats;
+  /** With a scope of the fleet only. The counts above are of this process. */
+  fleet?: FleetConnectionsStats;
+}
+
+/** What a tracker of the fleet has asked and told the server. */
+export interface FleetConnectionsStats {
+  /** `'connecting'`: connections wait; `'away'`: `onError` decides at once. */
+  state: 'connecting' | 'ready' | 'away';
+  /** The server, without credentials. */
+  server: string;
+  /** Its name and version, once it was connected. */
+  version: string | null;
+  /** What it does when its memory is full; under another policy than `'noeviction'`, counts may be lost. */
+  evictionPolicy: string | null;
+  /** What went wrong last. */
+  lastError: string | null;
+  /** Script calls sent; one is about up to 256 clients. */
+  commands: number;
+  /** Connections to the server made. */
+  connections: number;
+  /** Calls that wait for it now. */
+  pending: number;
+  /** Connections that the server has admitted or refused. */
+  decisions: number;
+  /** Connections that `onError` has decided. */
+  local: number;
+  /** Connections of this process that the server counts, or is about to. */
+  held: number;
+  /** Connections of all processes, as of the last call. */
+  count: number;
+  /** Connections that the server did not decide, by the reason. */
+  failures: FleetStats['failures'];
+  /** `failures.timeout`. */
+  timeouts: number;
+  /** `failures.refused` and `failures.foreign`. */
+  errors: number;
+  /** A recent round trip of a script call. */
+  latencyMs: number | null;
 }
 
 /** Why a socket was refused at accept. */
 export interface ConnectionRefusal {
-  reason: 'max' | 'maxPerClient' | 'opens';
+  /** The option; `'unavailable'` where the server of a fleet did not answer and `onError` is `'deny'`. */
+  reason: 'max' | 'maxPerClient' | 'opens' | 'unavailable';
   /** The remote address; `undefined` for a socket that has none. */
   client: string | undefined;
   /** Milliseconds until the client may open again; 0 where that depends on other connections closing. */
@@ -128,7 +170,8 @@ export class ConnectionTracker {
    * `onClose` is then called once in this thread, asynchronously, whichever thread closed it: the place to end what the
    * connection stands for. It does not keep the thread alive.
    *
-   * @throws {SluiceError} `DUPLICATE_ID` when a connection of this id is open, `INVALID_VALUE` for the detail.
+   * @throws {SluiceError} `DUPLICATE_ID` when a connection of this id is open, `INVALID_VALUE` for the detail,
+   * `UNSUPPORTED` with a scope of the fleet.
    */
   tryOpen(
     client: string,
@@ -136,15 +179,32 @@ export class ConnectionTracker {
   ): Connection | null;
 
   /**
+   * As `tryOpen`, in any scope: invalid arguments reject. With a scope of the fleet the server decides, or `onError` after
+   * `timeout`.
+   */
+  tryOpenAsync(
+    client: string,
+    options?: { id?: string; detail?: RegistryValue; onClose?: () => void },
+  ): Promise<Connection | null>;
+
+  /**
+   * With a scope of the fleet: resolves once the server answers. Else at once.
+   *
+   * @throws {SluiceError} `SCOPE_UNAVAILABLE` after `timeout` (default `'5s'`), with what went wrong last; `CLOSED`.
+   */
+  ready(options?: { timeout?: Duration }): Promise<void>;
+
+  /**
    * From now on each socket of the server is a connection, or is refused before a byte of it is read. For servers
-   * of net, tls, http, https and http2. Idempotent.
+   * of net, tls, http, https and http2. Idempotent. With a scope of the fleet a socket is held until the server of the fleet
+   * has answered, at most for `timeout`; then `onError` decides.
    */
   attach(server: Server, options?: AttachOptions): this;
 
-  /** Open connections over all threads, and over all processes that share the tracker. */
+  /** Open connections over all threads, and over all processes of the machine that share the tracker. */
   readonly count: number;
 
-  /** Open connections of one client over all threads, and over all processes that share the tracker. */
+  /** Open connections of one client over all threads, and over all processes of the machine that share the tracker. */
   countFor(client: string): number;
 
   /** The open connection of this id, in whatever thread of this process it was opened. */

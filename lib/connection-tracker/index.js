@@ -1,9 +1,11 @@
 'use strict';
 
 const { Connection } = require('./connection');
+const { FleetPlaces, withScopeInWords } = require('./fleet');
 const { DrainedSubscription } = require('./drained-subscription');
 const { trackerOptions } = require('./options');
 const { socketTableOf } = require('./socket-table');
+const { checkReady } = require('../rate-limiter/awaited');
 const { Deadline } = require('../runtime/deadline');
 const { SluiceError } = require('../runtime/errors');
 const { handlesOf, native } = require('../runtime/native');
@@ -27,6 +29,7 @@ const {
   kCountBanned,
   kCountWithoutAddress,
   kOpenSession,
+  kOpenSessionAsync,
 } = require('./symbols');
 
 const OPEN_SCHEMA = { id: (value) => value, detail: (value) => value, onClose: func };
@@ -40,6 +43,8 @@ const collected = handlesOf(native.releaseConnectionTracker);
 class ConnectionTracker {
   #name;
   #handle;
+  /** What the machines of a fleet count together, where the scope says so. */
+  #fleet;
   /** Pending calls of `drain`: called when no connection is left, or the tracker is destroyed. */
   #draining = new Set();
   #drained = new DrainedSubscription(this.#draining);
@@ -49,9 +54,10 @@ class ConnectionTracker {
     this.#name = name;
     const checked = options === undefined ? undefined : trackerOptions(options);
     const open = (reconfigures) =>
-      native.openConnectionTracker(name, checked, reconfigures, checked?.scope?.machine);
+      native.openConnectionTracker(name, withScopeInWords(checked), reconfigures, checked?.scope?.machine);
     this.#handle = openNamed('ConnectionTracker', name, options, open);
     collected.register(this, this.#handle);
+    this.#fleet = new FleetPlaces(name, this.#handle, checked?.scope);
     // Every thread that may open connections closes those that are idle.
     if (this.#mayHaveIdleTimeout()) this.#socketTable();
   }
@@ -67,10 +73,20 @@ class ConnectionTracker {
   }
 
   tryOpen(client, options = {}) {
-    checkClient(client);
-    const { id, detail, onClose } = checkOptions('tryOpen', options, OPEN_SCHEMA);
-    if (id !== undefined) checkTextKey('tryOpen id', id);
-    return this[kOpenSession](client, { id, detail, onClose, checkClient: true }).connection;
+    const session = checkSession('tryOpen', client, options);
+    this.#fleet.checkSync('tryOpen');
+    return this[kOpenSession](client, session).connection;
+  }
+
+  async tryOpenAsync(client, options = {}) {
+    const session = checkSession('tryOpenAsync', client, options);
+    return (await this[kOpenSessionAsync](client, session)).connection;
+  }
+
+  /** Resolves once the server that counts can be asked; at once where there is none. */
+  async ready(options = {}) {
+    const timeoutMs = checkReady(options);
+    if (this.#fleet.isAsked) await this.#fleet.ready(timeoutMs);
   }
 
   attach(server, options) {
@@ -145,14 +161,31 @@ class ConnectionTracker {
       withoutAddress: stats.withoutAddress,
       perThread: stats.perThread,
     };
+    const fleet = this.#fleet.stats();
+    if (fleet !== undefined) return { ...counts, fleet };
     return machine === undefined ? counts : { ...counts, processes, deaths, machine };
   }
 
   /** `{ connection, refusal }`, one of them null. Without `checkClient` limits per client do not apply. */
-  [kOpenSession](client, { id, detail, onClose, checkClient }) {
+  [kOpenSession](client, session) {
+    const { detail, checkClient } = session;
     const bytes = detail === undefined ? undefined : encode(detail, 'detail');
+    return this.#open(client, session, bytes, this.#fleet.take(checkClient ? client : undefined, true));
+  }
+
+  /** As `kOpenSession`; asks the server of a fleet first. */
+  async [kOpenSessionAsync](client, session) {
+    const { detail, checkClient } = session;
+    if (!this.#fleet.isAsked) return this[kOpenSession](client, session);
+    const bytes = detail === undefined ? undefined : encode(detail, 'detail');
+    const { place, reason } = await this.#fleet.ask(checkClient ? client : undefined, true);
+    if (place === undefined) return { connection: null, refusal: { reason, client, retryAfterMs: 0 } };
+    return this.#open(client, session, bytes, place);
+  }
+
+  #open(client, { id, detail, onClose, checkClient }, bytes, place) {
     const table = onClose && this.#socketTable();
-    const request = { id, detail: bytes, subscription: table?.subscription, checkClient };
+    const request = { id, detail: bytes, subscription: table?.subscription, checkClient, place };
     const opened = owned(native.openConnection(this.#handle, client, request));
     if (opened.kind === 'refused') {
       const { reason, retryAfterMs } = opened;
@@ -174,7 +207,7 @@ class ConnectionTracker {
     return this.#socketTable().admit(socket, options);
   }
 
-  /** The refusal, `{ reason, client, retryAfterMs }`, or null. */
+  /** The refusal, `{ reason, client, retryAfterMs }`, or null; a promise of it where a server is asked. */
   [kAssignSocket](socket, client) {
     return this.#socketTable().assign(socket, client);
   }
@@ -210,7 +243,7 @@ class ConnectionTracker {
   }
 
   #socketTable() {
-    return socketTableOf(this, this.#handle);
+    return socketTableOf(this, this.#handle, this.#fleet);
   }
 
   /** Settles when the last connection closes, or after `ms`. */
@@ -232,6 +265,13 @@ class ConnectionTracker {
 
 function checkClient(client) {
   checkTextKey('client', client);
+}
+
+function checkSession(method, client, options) {
+  checkClient(client);
+  const { id, detail, onClose } = checkOptions(method, options, OPEN_SCHEMA);
+  if (id !== undefined) checkTextKey(`${method} id`, id);
+  return { id, detail, onClose, checkClient: true };
 }
 
 module.exports = { ConnectionTracker };

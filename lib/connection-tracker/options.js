@@ -1,27 +1,19 @@
 'use strict';
 
 const { schemaOf } = require('../runtime/declared-options');
-const { invalidOption, SluiceError } = require('../runtime/errors');
+const { invalidOption } = require('../runtime/errors');
 const { onMismatch } = require('../runtime/on-mismatch');
 const { checkOptions, quota } = require('../runtime/schema');
-const { isSharedScope, sharedScope } = require('../runtime/shared-scope');
+const { trackerScope } = require('./fleet');
 
 /** Whether a quota can be kept is checked natively. */
 const SCHEMA = schemaOf('ConnectionTracker', {
   opens: quota,
   messages: quota,
   bytes: quota,
-  scope: scopeOption,
+  scope: trackerScope,
   onMismatch,
 });
-
-/** `'process'`, or a scope of the machine as `sharedScope` returns it. */
-function scopeOption(value, option) {
-  if (value === 'process') return value;
-  if (isSharedScope(value)) return sharedScope(value, option);
-  const accepted = '"process" or { shared: true | "directory", onMismatch? }';
-  throw new SluiceError('UNSUPPORTED', `${option}: connections are not counted by it; accepted: ${accepted}`);
-}
 
 /** The checked options of a tracker. */
 function trackerOptions(options) {

@@ -17,15 +17,17 @@ const { warn } = require('../runtime/warn');
 const { warningInstead } = require('../runtime/warn-of-throw');
 const { NONE } = require('../runtime/none');
 
+const noop = () => {};
+
 const ATTACH_SCHEMA = { onRefused: func, trustedProxies: strings, refusedBody: refusedBodyOption };
 
 /** One table for each tracker of this thread, however many objects it has, until the tracker is destroyed. */
 const tables = new Map();
 
-function socketTableOf(tracker, handle) {
+function socketTableOf(tracker, handle, fleet) {
   let table = tables.get(handle);
   if (table === undefined) {
-    table = new SocketTable(tracker, handle);
+    table = new SocketTable(tracker, handle, fleet);
     tables.set(handle, table);
   }
   table.sweep();
@@ -40,6 +42,7 @@ class SocketTable {
   /** Held so that its handle stays in use. */
   #tracker;
   #handle;
+  #fleet;
   /** By server: its trusted proxies, whose connections do not count for a client. */
   #servers = new WeakMap();
   /** The property of a socket that holds its entry. Not a map: http2 wraps sockets in proxies of other identity. */
@@ -51,9 +54,10 @@ class SocketTable {
   #idleSweep;
   #isEnded = false;
 
-  constructor(tracker, handle) {
+  constructor(tracker, handle, fleet) {
     this.#tracker = tracker;
     this.#handle = handle;
+    this.#fleet = fleet;
     this.#idleSweep = new IdleSweep(handle);
     // Sockets and servers hold the table. Without any, no delivery matters.
     this.#subscription = subscribe((delivery) => this.#receive(delivery), { holds: false });
@@ -76,9 +80,13 @@ class SocketTable {
       const address = remoteAddressOf(socket);
       if (address === undefined && hasLostAddress(socket)) return this.#drop(socket);
       const checkClient = !this.#servers.get(server)?.isTrusted(address);
-      const { connection, refusal } = this.admit(socket, { checkClient });
-      if (connection === undefined) refuseSocket(server, socket, refusal, { onRefused, refusedBody });
-      return connection !== undefined;
+      const conclude = ({ connection, refusal }) => {
+        if (connection === undefined) refuseSocket(server, socket, refusal, { onRefused, refusedBody });
+        return connection !== undefined;
+      };
+      const isKnown = socket[this.#entry] !== undefined;
+      if (isKnown || !this.#fleet.isAsked) return conclude(this.admit(socket, { checkClient }));
+      return this.#admitLater(socket, { checkClient }, conclude);
     });
   }
 
@@ -107,19 +115,55 @@ class SocketTable {
     this.#entries.set(key, { isIdleFor: () => true, end });
   }
 
-  /** The connection of a socket, opened at most once, or why it is refused. */
+  /**
+   * The connection of a socket, opened at most once, or why it is refused. Where a server counts for a fleet, it learns of
+   * the socket afterwards: that was accepted before it could be asked.
+   */
   admit(socket, { checkClient = true } = NONE) {
     const known = socket[this.#entry];
     if (known !== undefined) return { connection: known.serial, refusal: undefined };
-    const client = remoteAddressOf(socket);
-    const request = { id: undefined, detail: undefined, subscription: this.#subscription, checkClient };
-    const opened = owned(native.openConnection(this.#handle, client, request));
-    if (opened.kind === 'refused') {
-      const { reason, retryAfterMs } = opened;
-      const refusal = { reason, client, retryAfterMs };
-      publish(CHANNELS.ConnectionTracker.refusal, () => ({ tracker: this.#tracker.name, ...refusal }));
-      return { connection: undefined, refusal };
+    const place = this.#fleet.take(checkClient ? remoteAddressOf(socket) : undefined, true);
+    return this.#admitAt(place, socket, checkClient);
+  }
+
+  /** As `admit`, once the server of a fleet has answered. Until then nothing sees the socket. Resolves to `conclude`'s answer. */
+  async #admitLater(socket, { checkClient }, conclude) {
+    socket.on('error', noop);
+    try {
+      const { place, reason } = await this.#placeFor(checkClient ? remoteAddressOf(socket) : undefined);
+      const admitted =
+        reason === undefined
+          ? this.#admitAt(place, socket, checkClient)
+          : this.#refused(socket, { reason, retryAfterMs: 0 });
+      if (!socket.destroyed && !socket.readableEnded) return conclude(admitted);
+      socket.destroy();
+      return false;
+    } finally {
+      socket.off('error', noop);
     }
+  }
+
+  async #placeFor(client) {
+    try {
+      return await this.#fleet.ask(client, true);
+    } catch (error) {
+      // After a reset of tests the tracker goes on. A destroyed one says so again.
+      if (error.code !== 'ERR_SLUICE_CLOSED') throw error;
+      return { place: this.#fleet.take(client, true), reason: undefined };
+    }
+  }
+
+  #admitAt(place, socket, checkClient) {
+    const client = remoteAddressOf(socket);
+    const request = {
+      id: undefined,
+      detail: undefined,
+      subscription: this.#subscription,
+      checkClient,
+      place,
+    };
+    const opened = owned(native.openConnection(this.#handle, client, request));
+    if (opened.kind === 'refused') return this.#refused(socket, opened);
     const { serial } = opened;
     try {
       this.#hold(socket, serial);
@@ -133,14 +177,29 @@ class SocketTable {
     return { connection: serial, refusal: undefined };
   }
 
+  #refused(socket, { reason, retryAfterMs }) {
+    const refusal = { reason, client: remoteAddressOf(socket), retryAfterMs };
+    publish(CHANNELS.ConnectionTracker.refusal, () => ({ tracker: this.#tracker.name, ...refusal }));
+    return { connection: undefined, refusal };
+  }
+
   /**
    * Counts the connection of a proxy, which carries one client from now on, for this client. Returns the refusal, or
-   * null.
+   * null; a promise of it where a server is asked.
    */
   assign(socket, client) {
     const entry = acceptedSocket(socket)?.[this.#entry];
     if (entry === undefined) return null;
-    const refusal = native.assignConnection(this.#handle, entry.serial, client);
+    return this.#fleet.isAsked ? this.#assignLater(entry, client) : this.#assignAt(undefined, entry, client);
+  }
+
+  async #assignLater(entry, client) {
+    const { place, reason } = await this.#fleet.ask(client, false);
+    return place === undefined ? { reason, client, retryAfterMs: 0 } : this.#assignAt(place, entry, client);
+  }
+
+  #assignAt(place, entry, client) {
+    const refusal = native.assignConnection(this.#handle, entry.serial, client, place);
     if (refusal === null) return null;
     const { reason, retryAfterMs } = owned(refusal);
     return { reason, client, retryAfterMs };
@@ -169,16 +228,21 @@ class SocketTable {
   /** An internal error admits the socket. A destroyed tracker warns once, and counts nothing more. */
   #passes(admits, socket) {
     try {
-      return admits(socket);
+      const passes = admits(socket);
+      return typeof passes === 'boolean' ? passes : passes.catch((error) => this.#passesUncounted(error));
     } catch (error) {
-      if (error.code === 'ERR_SLUICE_CLOSED') {
-        this.#isEnded = true;
-        warnOfNoCount(this.#tracker.name);
-      } else {
-        warn(error.code, `connections are not counted: ${error.message}`, error.stack);
-      }
-      return true;
+      return this.#passesUncounted(error);
     }
+  }
+
+  #passesUncounted(error) {
+    if (error.code === 'ERR_SLUICE_CLOSED') {
+      this.#isEnded = true;
+      warnOfNoCount(this.#tracker.name);
+    } else {
+      warn(error.code, `connections are not counted: ${error.message}`, error.stack);
+    }
+    return true;
   }
 
   #receive(delivery) {

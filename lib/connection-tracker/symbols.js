@@ -9,6 +9,8 @@ const kCountBanned = Symbol('sluice.countBanned');
 const kCountWithoutAddress = Symbol('sluice.countWithoutAddress');
 /** For quotas of WebSockets: opens a session, or says why it is refused. */
 const kOpenSession = Symbol('sluice.openSession');
+/** As it, for a tracker that may ask a server first. Resolves. */
+const kOpenSessionAsync = Symbol('sluice.openSessionAsync');
 /** For dashboards: the clients with most open connections. */
 const kBusiest = Symbol('sluice.busiest');
 
@@ -19,4 +21,5 @@ module.exports = {
   kCountBanned,
   kCountWithoutAddress,
   kOpenSession,
+  kOpenSessionAsync,
 };

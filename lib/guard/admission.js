@@ -48,7 +48,7 @@ class Admission {
     return this.see(incoming)?.judged;
   }
 
-  /** The refusal of a request for its client's ban or its connection; null when it is admitted. */
+  /** The refusal of a request for its client's ban or its connection, or null when it is admitted; a promise where a server is asked. */
   refusal(incoming, seen) {
     if (seen === LOST) return this.#refuseLost(incoming);
     if (this.#bans === null && this.#connections === null) return null;
@@ -57,7 +57,22 @@ class Admission {
       const ban = this.#bans?.refuses(incoming, seen) ?? null;
       if (ban !== null) return this.#counted(ban, 'refusedByBan', seen);
       const cap = this.#connections?.refuses(incoming, seen) ?? null;
-      return cap === null ? null : this.#counted(connectionsExhausted(cap), 'refusedByConnections', seen);
+      if (cap === null) return null;
+      return typeof cap.then === 'function' ? this.#cappedLater(cap, seen) : this.#capped(cap, seen);
+    } catch (error) {
+      return this.#counts.fault(error);
+    }
+  }
+
+  #capped(cap, seen) {
+    return this.#counted(connectionsExhausted(cap), 'refusedByConnections', seen);
+  }
+
+  /** A server was asked for the cap. */
+  async #cappedLater(asked, seen) {
+    try {
+      const cap = await asked;
+      return cap === null ? null : this.#capped(cap, seen);
     } catch (error) {
       return this.#counts.fault(error);
     }

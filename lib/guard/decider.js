@@ -54,7 +54,10 @@ class Decider {
     return this.#decide(request, incoming, rule);
   }
 
-  /** The refusal of a request for its client's ban or its connection; null where its rate is to be decided. */
+  /**
+   * The refusal of a request for its client's ban or its connection, or null where its rate is to be decided; a promise where a
+   * server is asked.
+   */
   admit(incoming, rule) {
     if (isOwnRequest(incoming)) return null;
     const seen = this.#seeFor(incoming, rule);
@@ -66,7 +69,7 @@ class Decider {
     if (isOwnRequest(incoming)) return null;
     const seen = this.#seeFor(incoming, rule);
     if (seen === null) return null;
-    return this.#admit(incoming, rule, seen) ?? this.#shed(request, incoming, rule, seen);
+    return orElse(this.#admit(incoming, rule, seen), () => this.#shed(request, incoming, rule, seen));
   }
 
   /** Decides on the rate of a request that was admitted. */
@@ -81,8 +84,10 @@ class Decider {
   #decide(request, incoming, rule) {
     const seen = this.#seeFor(incoming, rule);
     if (seen === null) return GuardDecision.undecided('fault', UNKNOWN.client);
-    const refused = this.#admit(incoming, rule, seen) ?? this.#shed(request, incoming, rule, seen);
-    return refused ?? this.#decideRate(request, incoming, rule, seen);
+    return orElse(
+      this.#admit(incoming, rule, seen),
+      () => this.#shed(request, incoming, rule, seen) ?? this.#decideRate(request, incoming, rule, seen),
+    );
   }
 
   /** What was decided, or a promise of it; adds how long that took, unless the request has waited for its moment. */
@@ -104,7 +109,10 @@ class Decider {
 
   #admit(incoming, rule, seen) {
     if (rule.login) markLogin(incoming);
-    return this.#refused(incoming, rule, seen, this.#admission.refusal(incoming, seen));
+    const refusal = this.#admission.refusal(incoming, seen);
+    return refusal === null
+      ? null
+      : after(refusal, (refusal) => this.#refused(incoming, rule, seen, refusal));
   }
 
   /** The refusal of a request that this thread cannot take on; null where it can. */
@@ -158,6 +166,11 @@ class Decider {
     if (this.#showsPolicyOnce) decision.showPolicy(policyOnceFor(incoming));
     return decision;
   }
+}
+
+/** The refusal, or what `next()` returns where there is none; a promise where the refusal is one. */
+function orElse(refused, next) {
+  return refused === null ? next() : after(refused, (refused) => refused ?? next());
 }
 
 module.exports = { Decider };

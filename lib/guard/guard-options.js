@@ -16,7 +16,6 @@ const {
 } = require('../runtime/schema');
 const { DEFAULT_REFUSED_BODY, refusedBodyOption } = require('../http/refused-body');
 const { Reputation } = require('../reputation');
-const { isSharedScope } = require('../runtime/shared-scope');
 const { SecurityMonitor } = require('../security-monitor');
 const { corsOption } = require('./cors');
 const { priorityOption } = require('./priority');
@@ -190,13 +189,11 @@ function guardOptions(owner, options = {}) {
   return checked;
 }
 
-/** A scope that would not cover every part is no scope of the guard. A server shares no connections. */
-function checkScope(owner, { scope, connections, concurrency }) {
-  if (scope === undefined || scope === 'process') return;
-  const parts = Object.entries(isSharedScope(scope) ? { concurrency } : { connections, concurrency });
-  const [part] = parts.find(([, given]) => given !== undefined && given !== false) ?? [];
-  if (part === undefined) return;
-  const message = `${owner} scope together with ${part}, which cannot leave the process yet`;
+/** A scope that would not cover every part is no scope of the guard. */
+function checkScope(owner, { scope, concurrency }) {
+  const isOfProcess = scope === undefined || scope === 'process';
+  if (isOfProcess || concurrency === undefined || concurrency === false) return;
+  const message = `${owner} scope together with concurrency, which cannot leave the process yet`;
   throw new SluiceError('UNSUPPORTED', `${message}; accepted: the scope among the options of rateLimit`);
 }
 

@@ -180,6 +180,15 @@ class Guard {
     }
   }
 
+  /** As `attempt`, of what `run()` resolves to. */
+  async attemptAsync(run) {
+    try {
+      return await run();
+    } catch (error) {
+      return this.#counts.fault(error);
+    }
+  }
+
   /** The client that the guard sees behind a request: `{ address, key }`. */
   clientOf(req) {
     checkRequest(req);

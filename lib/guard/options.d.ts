@@ -246,9 +246,9 @@ export interface GuardOptions<Request, Handler> extends Omit<RuleOptions<Request
   /** Whether to refuse nothing, but decide, charge, record and count as usual. */
   dryRun?: boolean;
   /**
-   * The scope of the guard's limiters, of its reputation and, with `{ shared }`, of its connections, unless their own options
-   * name one. With `{ redis }` decisions are awaited: `check` returns a promise. Beyond the process `UNSUPPORTED` together with
-   * `concurrency`, and with `{ redis }` together with `connections`.
+   * The scope of the guard's limiters, of its reputation and of its connections, unless their own options name one. With
+   * `{ redis }` decisions are awaited: `check` returns a promise, and sockets wait at accept. Beyond the process `UNSUPPORTED`
+   * together with `concurrency`.
    *
    * @default 'process'
    */

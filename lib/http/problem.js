@@ -41,6 +41,7 @@ const CONNECTION_DETAILS = {
   max: 'The server has as many connections as it takes.',
   maxPerClient: 'This client has as many connections as it may.',
   opens: 'This client opens connections too often.',
+  unavailable: 'The connections cannot be counted at the moment.',
 };
 
 /** The status alone describes the problem (RFC 9457, section 4.2.1). */

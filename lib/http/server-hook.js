@@ -19,7 +19,8 @@ const hooks = new WeakMap();
 /**
  * Calls `handlers[event](first, second)` with the first two arguments of the server's events, before any listener. A
  * handler that returns false ends the event: later handlers and all listeners do not see it. An error that a handler
- * throws is thrown by `emit`. Returns a function that ends the subscription.
+ * throws is thrown by `emit`. A handler that returns a promise, which must not reject, holds the event: it goes on once that
+ * has resolved to anything but false. Returns a function that ends the subscription.
  *
  * Listeners cannot do this: they cannot keep a refused socket or request from the server's own listeners, and a listener
  * for `'upgrade'` or `'connect'` would change what Node does without one. So the hook replaces `emit`; no other module does.
@@ -78,8 +79,9 @@ class ServerHook {
     this.#retire();
     const hook = this;
     const hooked = function (event, ...args) {
-      if (hook.#emit === hooked && hook.#ends(event, args[0], args[1])) return true;
-      return emit.call(this, event, ...args);
+      const pass = () => emit.call(this, event, ...args);
+      if (hook.#emit === hooked && hook.#ends(event, args, pass)) return true;
+      return pass();
     };
     this.#emit = hooked;
     this.#replaced = emit;
@@ -100,13 +102,29 @@ class ServerHook {
     if (own !== emit) restoreEmit(this.#server, own);
   }
 
-  #ends(event, first, second) {
+  #ends(event, args, pass) {
     const handlers = this.#handlers.get(event);
-    if (handlers === undefined) return false;
-    for (const { handle } of handlers) {
-      if (handle(first, second) === false) return true;
+    return handlers !== undefined && this.#handle(handlers, 0, args, pass);
+  }
+
+  /** Calls the handlers from this place on. Whether the event ends here, or is held. */
+  #handle(handlers, from, args, pass) {
+    for (let at = from; at < handlers.length; at += 1) {
+      const answer = handlers[at].handle(args[0], args[1]);
+      if (answer === false) return true;
+      if (typeof answer === 'object' && answer !== null) {
+        this.#hold(answer, () => this.#handle(handlers, at + 1, args, pass) || pass());
+        return true;
+      }
     }
     return false;
+  }
+
+  /** Exceptions of listeners are uncaught, as those of an event that was not held. */
+  #hold(answer, resume) {
+    answer.then((passes) => {
+      if (passes !== false) process.nextTick(resume);
+    });
   }
 }
 

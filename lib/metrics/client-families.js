@@ -2,6 +2,11 @@
 
 const { by, counter, gauge, oneOf } = require('./declare');
 
+/** A property of what is shared on a server, which only reputations and trackers of a fleet have. */
+function shared(property) {
+  return (stats) => stats.fleet?.[property];
+}
+
 const TRACKER = [
   gauge('sluice_connections', 'Connections open now.', 'count'),
   counter('sluice_connections_opened_total', 'Connections opened.', 'opened'),
@@ -32,11 +37,33 @@ const TRACKER = [
     by('outcome', ({ bytes }) => bytes),
     'By',
   ),
+  gauge(
+    'sluice_fleet_tracker_connections',
+    'Connections of all processes, as of the last call.',
+    shared('count'),
+  ),
+  gauge('sluice_fleet_tracker_held', 'Connections of this process that the server counts.', shared('held')),
+  counter(
+    'sluice_fleet_tracker_decisions_total',
+    'Connections that the server admitted or refused.',
+    shared('decisions'),
+  ),
+  counter('sluice_fleet_tracker_local_total', 'Decisions without the server, by onError.', shared('local')),
+  counter(
+    'sluice_fleet_tracker_failures_total',
+    'Connections that the server did not decide, by reason.',
+    by('reason', shared('failures')),
+  ),
+  gauge(
+    'sluice_fleet_tracker_state',
+    'State of the connection to the server: 1 for the one it has.',
+    oneOf('state', ['connecting', 'ready', 'away'], shared('state')),
+  ),
+  gauge('sluice_fleet_tracker_latency_seconds', 'A recent round trip of a script call.', latency, 's'),
 ];
 
-/** A property of what shares the bans, which only reputations have whose bans are on a server. */
-function shared(property) {
-  return (stats) => stats.fleet?.[property];
+function latency({ fleet }) {
+  return typeof fleet?.latencyMs === 'number' ? fleet.latencyMs / 1000 : undefined;
 }
 
 const REPUTATION = [

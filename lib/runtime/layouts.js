@@ -187,7 +187,7 @@ const FLEET_ANSWER = Object.freeze({
   TICKET: 0,
   /** A code of FLEET_ANSWER_KIND. */
   KIND: 1,
-  /** A code of FLEET_SOURCE for decisions, of FLEET_FAILURE for failures; for what was done, 1 or 0. */
+  /** A code of FLEET_SOURCE for decisions and places, of FLEET_FAILURE for failures; for what was done, 1 or 0. */
   CODE: 2,
   /** 1 when the call is admitted, else 0. */
   ALLOWED: 3,
@@ -203,11 +203,11 @@ const FLEET_ANSWER = Object.freeze({
   RETRY_AFTER: 8,
   /** Milliseconds until one more unit is available; 0 when all are. */
   MORE_AFTER: 9,
-  /** The deciding policy, by its place among the limits. */
+  /** The deciding policy, by its place among the limits; where a connection has no place, a code of CONNECTION_REFUSALS, or -1 where the server did not decide. */
   POLICY: 10,
   /** The generation of the options that decided: its last 32 bits. */
   GENERATION: 11,
-  /** The receipt, as in MIDDLEWARE. */
+  /** The receipt, as in MIDDLEWARE; of a place, its number. */
   RECEIPT_AT: 12,
   /** The limit that decided. */
   RECEIPT_LIMIT: 13,
@@ -609,6 +609,8 @@ const FLEET_ANSWER_KIND = Object.freeze({
   done: 1,
   ready: 2,
   failed: 3,
+  granted: 4,
+  noPlace: 5,
 });
 
 /** Where a decision comes from. */
@@ -768,6 +770,7 @@ const OPTIONS = Object.freeze({
     messages: {required: false, accepts: 'other'},
     bytes: {required: false, accepts: 'other'},
     idleTimeout: {required: false, accepts: 'duration', least: 1},
+    scope: {required: false, accepts: 'other'},
   },
   guard: {
     rateLimit: {required: true, accepts: 'oneOf', choices: ['off','options','byRequest']},

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { ConnectionTracker } from '../connection-tracker';
 import type { DynamicRateLimit, Guard, GuardOptions } from '../guard';
-import type { RateLimiter, RateLimiterOptions } from '../rate-limiter';
+import type { LimiterScope, RateLimiter, RateLimiterOptions } from '../rate-limiter';
 import type { Duration, OnMismatch, QuotaOptions } from '../runtime';
 
 /** Caps on open sockets. What is left out is not limited. */
@@ -14,6 +14,11 @@ export interface SocketCaps {
   opens?: QuotaOptions;
   /** Sockets on which no message has arrived for so long are closed. Pings are messages, pongs are none. */
   idleTimeout?: Duration;
+  /**
+   * What counts the sockets together.
+   * @default the guard's `scope`
+   */
+  scope?: LimiterScope;
   /** What happens when these options differ from those in force. */
   onMismatch?: OnMismatch;
 }

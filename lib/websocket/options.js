@@ -18,6 +18,8 @@ const SESSIONS = {
   maxPerClient: integer(1),
   opens: quota,
   idleTimeout: duration,
+  // The tracker checks it.
+  scope: (value) => value,
   onMismatch,
 };
 const sessions = object(SESSIONS, []);

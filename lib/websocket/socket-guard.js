@@ -1,7 +1,7 @@
 'use strict';
 
 const { ConnectionTracker } = require('../connection-tracker');
-const { kOpenSession } = require('../connection-tracker/symbols');
+const { kOpenSessionAsync } = require('../connection-tracker/symbols');
 const { Guard } = require('../guard/guard');
 const { keyOf } = require('../guard/request-key');
 const { fitted } = require('../runtime/fitted-name');
@@ -27,7 +27,7 @@ class SocketGuard {
     this.options = sockets;
     this.#key = guard.key === undefined ? undefined : onceFor(guard.key);
     this.guard = new Guard(owner, this.#key === undefined ? guard : owned(guard, { key: this.#key }));
-    this.sessions = this.#openTracker(sockets.connections, guard.onMismatch);
+    this.sessions = this.#openTracker(sockets.connections, guard);
     const quotaOf = (unit) =>
       sockets[unit] === undefined ? null : new MessageQuota(this.guard, unit, sockets[unit]);
     this.#quotas = { messages: quotaOf('messages'), bytes: quotaOf('bytes') };
@@ -48,12 +48,12 @@ class SocketGuard {
    */
   async decide(req) {
     const { guard } = this;
-    const refused = guard.admitRequest(req, req, guard.rule);
+    const refused = await guard.admitRequest(req, req, guard.rule);
     if (refused !== null) return { decision: refused, session: null };
     const key = this.#key === undefined ? null : keyOf(await this.#key(req));
     const session = new Session(guard, req, { key: key ?? guard.clientOf(req).key, quotas: this.#quotas });
     try {
-      const decision = this.#open(session, key) ?? (await guard.decideRate(req, req, guard.rule));
+      const decision = (await this.#open(session, key)) ?? (await guard.decideRate(req, req, guard.rule));
       // A guard that exists may count requests in progress. A handshake has no answer that it would see.
       decision.releasePlaces();
       if (decision.allowed) {
@@ -75,7 +75,7 @@ class SocketGuard {
   }
 
   /** The decision that refuses the session; null where it is counted, or there is nothing to count. */
-  #open(session, key) {
+  async #open(session, key) {
     if (this.sessions === null) return null;
     const { request } = session;
     // A proxy that names no client carries several, and an unknown client may be many.
@@ -83,7 +83,7 @@ class SocketGuard {
     const client = key ?? this.guard.clientOf(request).key;
     const onClose = () => session.ended();
     const how = owned({ checkClient, onClose });
-    const opened = this.guard.attempt(() => this.sessions[kOpenSession](client, how));
+    const opened = await this.guard.attemptAsync(() => this.sessions[kOpenSessionAsync](client, how));
     if (opened === null) return null;
     if (opened.refusal !== null) return this.guard.refuseSession(request, opened.refusal);
     session.hold(opened.connection);
@@ -95,10 +95,14 @@ class SocketGuard {
     return { messages: await messages?.limitFor(req), bytes: await bytes?.limitFor(req) };
   }
 
-  #openTracker(connections, onMismatch) {
+  /** The scope and `onMismatch` are the guard's, unless the connections have their own. */
+  #openTracker(connections, { scope, onMismatch }) {
     if (connections === undefined) return null;
-    const own = onMismatch === undefined ? owned(connections) : owned({ onMismatch }, connections);
-    return new ConnectionTracker(fitted(`${this.guard.name}:sockets`), owned(own, { clients: 'opaque' }));
+    const ofGuard = owned();
+    if (scope !== undefined) ofGuard.scope = scope;
+    if (onMismatch !== undefined) ofGuard.onMismatch = onMismatch;
+    const own = owned(ofGuard, connections, { clients: 'opaque' });
+    return new ConnectionTracker(fitted(`${this.guard.name}:sockets`), own);
   }
 }
 

@@ -65,10 +65,14 @@ function isOfSession({ clients }, { _query: { sid } }) {
 
 /** A client that was banned meanwhile sends nothing more. */
 function decideRequest({ guard }, { req, res, next, isUpgrade }) {
+  const conclude = (decision, pass) => {
+    if (decision === null) return pass();
+    if (isUpgrade) answerUpgrade(req.socket, decision);
+    else refuse(guard, decision, req, res);
+  };
   const decision = guard.admit(req, guard.rule);
-  if (decision === null) return next();
-  if (isUpgrade) answerUpgrade(req.socket, decision);
-  else refuse(guard, decision, req, res);
+  if (typeof decision?.then !== 'function') return conclude(decision, next);
+  decision.then((decision) => conclude(decision, () => thrownOutside(next)));
 }
 
 /** A handshake over polling keeps its session only if a connection has claimed it when its answer ends. */

@@ -6,6 +6,7 @@ use sluice_core::runtime::clock;
 use sluice_core::runtime::mailbox::Sink;
 use sluice_core::{Connection, ConnectionOptions, Opened, Refusal};
 
+use super::fleet::{self, NativePlace};
 use super::tracker;
 use crate::runtime::numbers::{ceil_ms, double, integer};
 use crate::runtime::seam::{Coded, codes};
@@ -20,6 +21,8 @@ pub struct NativeConnectionRequest {
     pub subscription: Option<u32>,
     /// Whether limits per client apply.
     pub check_client: bool,
+    /// Where other machines count it too, the place that was granted.
+    pub place: Option<NativePlace>,
 }
 
 /// A connection that was opened, or why it was not.
@@ -62,16 +65,17 @@ pub fn open_connection(
     client: Option<String>,
     request: NativeConnectionRequest,
 ) -> Result<NativeOpened> {
-    let port = thread::port_of(&env)?;
+    let (port, tracker) = (thread::port_of(&env)?, tracker(handle)?);
     let options = ConnectionOptions {
         thread: port.thread().id,
         id: request.id.as_deref(),
         detail: request.detail.map(|detail| detail.as_ref().into()),
         socket: request.subscription.map(|subscription| (port.mailbox() as Sink<_>, subscription)),
         check_client: request.check_client,
+        place: request.place.map(|place| fleet::claim(&tracker, place)).transpose()?.flatten(),
     };
     let at = (clock::now(), clock::utc_ms());
-    let opened = error::check(&env, tracker(handle)?.open(client.as_deref(), options, at))?;
+    let opened = error::check(&env, tracker.open(client.as_deref(), options, at))?;
     Ok(match opened {
         Opened::Yes(connection) => NativeOpened::of(&connection),
         Opened::No(refusal) => {
@@ -81,17 +85,20 @@ pub fn open_connection(
     })
 }
 
-/// Counts the connection with this serial for `client`. Returns why it may not, or nothing.
+/// Counts the connection with this serial for `client`, which has a place where other machines count it too. Returns why it
+/// may not, or nothing.
 #[napi]
 pub fn assign_connection(
     env: Env,
     handle: u32,
     serial: f64,
     client: String,
+    place: Option<NativePlace>,
 ) -> Result<Option<NativeRefusal>> {
     let tracker = tracker(handle)?;
+    let place = place.map(|place| fleet::claim(&tracker, place)).transpose()?.flatten();
     let Some(connection) = tracker.by_serial(integer(serial)) else { return Ok(None) };
-    let refusal = error::check(&env, tracker.assign(&connection, &client, clock::now()))?;
+    let refusal = error::check(&env, tracker.assign(&connection, &client, place, clock::now()))?;
     Ok(refusal.map(Into::into))
 }
 
@@ -108,11 +115,25 @@ impl NativeOpened {
 
 impl From<Refusal> for NativeRefusal {
     fn from(refusal: Refusal) -> Self {
-        let (reason, retry_after) = match refusal {
-            Refusal::Max => (Reason::Max, 0),
-            Refusal::MaxPerClient => (Reason::MaxPerClient, 0),
-            Refusal::Opens { retry_after } => (Reason::Opens, retry_after),
+        let retry_after = match refusal {
+            Refusal::Max | Refusal::MaxPerClient => 0,
+            Refusal::Opens { retry_after } => retry_after,
         };
-        Self { reason: reason.text().to_owned(), retry_after_ms: ceil_ms(retry_after) }
+        Self { reason: Reason::of(refusal).text().to_owned(), retry_after_ms: ceil_ms(retry_after) }
     }
+}
+
+impl Reason {
+    fn of(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Max => Self::Max,
+            Refusal::MaxPerClient => Self::MaxPerClient,
+            Refusal::Opens { .. } => Self::Opens,
+        }
+    }
+}
+
+/// The reason of a refusal, as a code of CONNECTION_REFUSALS.
+pub(crate) fn code_of(refusal: Refusal) -> u32 {
+    Reason::of(refusal).code()
 }

@@ -11,6 +11,7 @@ use sluice_core::runtime::clock;
 use sluice_fleet::{Answer, Desk};
 
 use super::layouts::{AnswerKind, FleetAnswer};
+use crate::connection_tracker;
 use crate::runtime::numbers::{double, last_bits};
 use crate::runtime::raw::{Call, Exports};
 use crate::runtime::seam::{Coded, Layout};
@@ -81,6 +82,8 @@ fn native(ticket: u64, answer: &Answer) -> FleetAnswer {
         Answer::Done(done) => (AnswerKind::Done, u32::from(*done)),
         Answer::Ready => (AnswerKind::Ready, 0),
         Answer::Failed(failure) => (AnswerKind::Failed, failure.code()),
+        Answer::Granted(_, source) => (AnswerKind::Granted, source.code()),
+        Answer::NoPlace(_, source) => (AnswerKind::NoPlace, source.code()),
     };
     let nothing = [0.0; <FleetAnswer as Layout>::LENGTH];
     // SAFETY: a layout consists of numbers only, and has as many.
@@ -89,6 +92,11 @@ fn native(ticket: u64, answer: &Answer) -> FleetAnswer {
         FleetAnswer { ticket: double(ticket), kind: kind.code().into(), code: code.into(), ..nothing };
     match answer {
         Answer::Decided(decision, _) => with_decision(answered, decision),
+        Answer::Granted(place, _) => FleetAnswer { receipt_at: double(*place), ..answered },
+        Answer::NoPlace(refusal, _) => {
+            let policy = refusal.map_or(-1.0, |refusal| connection_tracker::code_of(refusal).into());
+            FleetAnswer { policy, ..answered }
+        }
         _ => answered,
     }
 }

@@ -12,6 +12,8 @@ pub(crate) enum AnswerKind {
     Done,
     Ready,
     Failed,
+    Granted,
+    NoPlace,
 }
 
 /// What became of a call that was asked.
@@ -38,6 +40,8 @@ codes! {
         Done = "done",
         Ready = "ready",
         Failed = "failed",
+        Granted = "granted",
+        NoPlace = "noPlace",
     }
 }
 
@@ -72,7 +76,7 @@ layout! {
         ticket,
         /// A code of FLEET_ANSWER_KIND.
         kind,
-        /// A code of FLEET_SOURCE for decisions, of FLEET_FAILURE for failures; for what was done, 1 or 0.
+        /// A code of FLEET_SOURCE for decisions and places, of FLEET_FAILURE for failures; for what was done, 1 or 0.
         code,
         /// 1 when the call is admitted, else 0.
         allowed,
@@ -88,11 +92,12 @@ layout! {
         retry_after,
         /// Milliseconds until one more unit is available; 0 when all are.
         more_after,
-        /// The deciding policy, by its place among the limits.
+        /// The deciding policy, by its place among the limits; where a connection has no place, a code of CONNECTION_REFUSALS,
+        /// or -1 where the server did not decide.
         policy,
         /// The generation of the options that decided: its last 32 bits.
         generation,
-        /// The receipt, as in MIDDLEWARE.
+        /// The receipt, as in MIDDLEWARE; of a place, its number.
         receipt_at,
         /// The limit that decided.
         receipt_limit,

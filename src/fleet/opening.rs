@@ -69,11 +69,16 @@ impl TryFrom<NativeScope> for FleetOptions {
 
     fn try_from(scope: NativeScope) -> std::result::Result<Self, Error> {
         let option = |name: &str| format!("{}.{name}", scope.option);
-        let on_error = one_of(&option("onError"), &scope.on_error, &OnError::TEXTS)?;
+        let on_error = on_error_of(&scope)?;
         let mode = one_of(&option("mode"), &scope.mode, &Mode::TEXTS)?;
         let (timeout_ms, prefix) = (integer(scope.timeout_ms), scope.prefix.clone());
         Ok(Self { server: scope.server()?, mode, timeout_ms, on_error, prefix })
     }
+}
+
+/// What decides where the server does not answer.
+pub(crate) fn on_error_of(scope: &NativeScope) -> std::result::Result<OnError, Error> {
+    one_of(&format!("{}.onError", scope.option), &scope.on_error, &OnError::TEXTS)
 }
 
 /// The value of a text.

@@ -59,7 +59,6 @@ pub fn fleet_stats(handle: u32) -> Result<NativeFleetStats> {
     let counts: FleetCounts = fleet.counts();
     let link: LinkStats = fleet.link_stats();
     let (held, given_back) = fleet.held();
-    let failed = |failure: Failure| double(counts.failures[failure as usize]);
     Ok(NativeFleetStats {
         allowed: double(counts.allowed),
         refused: double(counts.refused),
@@ -81,17 +80,25 @@ pub fn fleet_stats(handle: u32) -> Result<NativeFleetStats> {
         held: double(held),
         given_back: double(given_back),
         latency_ms: link.round_trip.map(|time| time.as_secs_f64() * 1_000.0),
-        failures: NativeFleetFailures {
+        failures: NativeFleetFailures::of(&counts.failures),
+    })
+}
+
+fn node(node: NodeStats) -> NativeFleetNode {
+    NativeFleetNode { server: node.server, state: node.state.text().to_owned() }
+}
+
+impl NativeFleetFailures {
+    /// `failures` are in the order of `Failure::ALL`.
+    pub(crate) fn of(failures: &[u64; Failure::ALL.len()]) -> Self {
+        let failed = |failure: Failure| double(failures[failure as usize]);
+        Self {
             timeout: failed(Failure::Timeout),
             away: failed(Failure::Away),
             full: failed(Failure::Full),
             late: failed(Failure::Late),
             refused: failed(Failure::Refused),
             foreign: failed(Failure::Foreign),
-        },
-    })
-}
-
-fn node(node: NodeStats) -> NativeFleetNode {
-    NativeFleetNode { server: node.server, state: node.state.text().to_owned() }
+        }
+    }
 }

@@ -15,7 +15,7 @@ mod stats;
 mod stored;
 mod tracker;
 
-pub use connection::{Connection, ConnectionEvent, ConnectionOptions};
+pub use connection::{Connection, ConnectionEvent, ConnectionOptions, HeldElsewhere, Place};
 pub use options::{ConnectionTrackerConfig, ConnectionTrackerOptions};
 pub use refusal::{Opened, Refusal};
 pub use stats::ConnectionTrackerStats;

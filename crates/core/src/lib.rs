@@ -57,7 +57,7 @@ pub use client_hub::{
 };
 pub use connection_tracker::{
     Connection, ConnectionEvent, ConnectionOptions, ConnectionTracker, ConnectionTrackerConfig,
-    ConnectionTrackerOptions, ConnectionTrackerStats, Opened, Refusal,
+    ConnectionTrackerOptions, ConnectionTrackerStats, HeldElsewhere, Opened, Place, Refusal,
 };
 pub use error::{Error, Result};
 pub use guard::{

@@ -130,7 +130,7 @@ fn an_assigned_connection_counts_for_its_client() {
     let tracker =
         tracker(ConnectionTrackerOptions { max: Some(4), max_per_client: Some(2), ..Default::default() });
     let connections: Vec<_> = (0..4).map(|_| proxied(&tracker)).collect();
-    let assign = |at: usize| tracker.assign(&connections[at], "::ffff:203.0.113.7", 0).expect("open");
+    let assign = |at: usize| tracker.assign(&connections[at], "::ffff:203.0.113.7", None, 0).expect("open");
     // The tracker is at `max`; assigning does not check it.
     assert_eq!((assign(0), assign(1)), (None, None));
     assert_eq!(assign(1), None, "it is assigned already");
@@ -145,7 +145,7 @@ fn an_assigned_connection_counts_for_its_client() {
     assert_eq!(assign(3), None, "it is closed");
     assert_eq!((assign(2), tracker.count_for("203.0.113.7")), (None, Ok(2)));
     assert_eq!(
-        tracker.assign(&connections[3], "not an address", 0).expect_err("no address").code(),
+        tracker.assign(&connections[3], "not an address", None, 0).expect_err("no address").code(),
         "INVALID_ADDRESS"
     );
     tracker.thread_ended(ME);
@@ -155,7 +155,7 @@ fn an_assigned_connection_counts_for_its_client() {
 #[test]
 fn assigning_charges_the_opens_of_the_client() {
     let tracker = tracker(ConnectionTrackerOptions { opens: per_second(1), ..Default::default() });
-    let assign = || tracker.assign(&proxied(&tracker), "203.0.113.7", 0).expect("open");
+    let assign = || tracker.assign(&proxied(&tracker), "203.0.113.7", None, 0).expect("open");
     assert_eq!(assign(), None);
     assert_eq!(assign(), Some(Refusal::Opens { retry_after: SECOND }));
     assert_eq!(tracker.count_for("203.0.113.7"), Ok(1));
@@ -172,7 +172,7 @@ fn assigning_and_closing_concurrently_leak_no_count() {
             scope.spawn(|| {
                 start.wait();
                 for connection in &connections {
-                    tracker.assign(connection, "203.0.113.7", 0).expect("open");
+                    tracker.assign(connection, "203.0.113.7", None, 0).expect("open");
                     assert!(tracker.count_for("203.0.113.7").expect("open") <= 3);
                 }
             });

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sluice_core::Decision;
+use sluice_core::{Decision, Refusal};
 
 /// Where a decision comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,10 @@ pub enum Failure {
 pub enum Answer {
     /// What was decided, and by what.
     Decided(Decision, Source),
+    /// A connection may open; the place that it holds, by its number.
+    Granted(u64, Source),
+    /// A connection may not open; `None` where the server did not answer.
+    NoPlace(Option<Refusal>, Source),
     /// The operation was done; for a reset, whether there was anything to remove.
     Done(bool),
     /// The server answers.

@@ -41,6 +41,11 @@ impl ClientName {
         Self(name.into())
     }
 
+    /// The name of a text.
+    pub(crate) fn of_text(text: &str) -> Self {
+        Self::of_units(&text.encode_utf16().collect::<Vec<_>>())
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }

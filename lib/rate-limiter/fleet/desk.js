@@ -41,7 +41,7 @@ let flushes = false;
 
 /** A test has emptied every instance. What the server has charged stays charged. */
 onProcess('reset', () => {
-  const error = new SluiceError('CLOSED', 'the limiters were reset while a call was pending');
+  const error = new SluiceError('CLOSED', 'everything was reset while a call to Redis was pending');
   for (const [ticket, call] of calls.entries()) {
     if (call === undefined || call === null) continue;
     abandon(ticket);

@@ -5,6 +5,7 @@ const { warn } = require('../../runtime/warn');
 
 const IN_FORCE = {
   RateLimiter: 'each process decides by its own limits, on what the server counts for all',
+  ConnectionTracker: 'each process decides by its own caps, on what the server counts for all',
   Reputation: 'each process decides by its own rules, and the bans of all hold in each',
 };
 

@@ -1,5 +1,6 @@
 //! One connection, as all threads see it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -24,6 +25,18 @@ pub enum ConnectionEvent {
     Drained,
 }
 
+/// What a connection holds elsewhere, such as in a count of several machines: given back when it is dropped.
+pub trait HeldElsewhere: fmt::Debug + Send + Sync {}
+
+/// A place that was granted elsewhere.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Held until the connection closes.
+    pub held: Arc<dyn HeldElsewhere>,
+    /// Whether the caps of this process apply: not where those of all machines were applied.
+    pub checks_caps: bool,
+}
+
 /// How a connection is opened.
 #[derive(Clone, Debug)]
 pub struct ConnectionOptions<'a> {
@@ -37,13 +50,15 @@ pub struct ConnectionOptions<'a> {
     pub socket: Option<(Sink<ConnectionEvent>, SubscriptionId)>,
     /// Whether limits per client apply. They do not for a proxy, whose connection carries many clients.
     pub check_client: bool,
+    /// What was granted elsewhere; `None` where this tracker alone decides.
+    pub place: Option<Place>,
 }
 
 impl ConnectionOptions<'_> {
     /// A session without a socket, under all limits.
     #[must_use]
     pub fn session(thread: ThreadId) -> Self {
-        Self { thread, id: None, detail: None, socket: None, check_client: true }
+        Self { thread, id: None, detail: None, socket: None, check_client: true, place: None }
     }
 }
 
@@ -66,6 +81,8 @@ pub struct Connection {
     /// The client behind a proxy, once it is known; see [`assign`](Self::assign).
     assigned: Mutex<Option<Arc<str>>>,
     socket: Option<(Sink<ConnectionEvent>, SubscriptionId)>,
+    /// What it holds elsewhere until it closes.
+    held: Mutex<Vec<Arc<dyn HeldElsewhere>>>,
     last_active: AtomicU64,
     usage: Mutex<Usage>,
     closed: AtomicBool,
@@ -96,6 +113,7 @@ impl Connection {
             detail: options.detail,
             counts_for_client: options.check_client,
             assigned: Mutex::default(),
+            held: Mutex::new(options.place.map(|place| place.held).into_iter().collect()),
             last_active: AtomicU64::new(now),
             usage: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -126,6 +144,21 @@ impl Connection {
             *assigned = Some(Arc::clone(client));
         }
         is_free
+    }
+
+    /// Holds this too until it closes; at once given back where it is closed.
+    pub(super) fn hold(&self, held: Arc<dyn HeldElsewhere>) {
+        let mut all = self.held.lock();
+        // A close sets its flag before it takes this lock.
+        if self.is_open() {
+            all.push(held);
+        }
+    }
+
+    /// Gives back what it holds elsewhere.
+    pub(super) fn give_back(&self) {
+        let held = std::mem::take(&mut *self.held.lock());
+        drop(held);
     }
 
     /// Records that something was transferred.

@@ -12,8 +12,8 @@ use crate::runtime::ThreadId;
 use crate::runtime::clock::SetBack;
 use crate::runtime::instances::{Instance, OptionList};
 
-/// Options that say how clients are named: those that are connected have names.
-const FIXED: [&str; 2] = ["clients", "ipv6Prefix"];
+/// Options that say how clients are named, and with which machines they are counted: those that are connected have names.
+const FIXED: [&str; 3] = ["clients", "ipv6Prefix", "scope"];
 
 impl Instance for ConnectionTracker {
     const KIND: &'static str = "ConnectionTracker";

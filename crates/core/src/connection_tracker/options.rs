@@ -1,8 +1,8 @@
 //! Options of a tracker, and what of them is valid.
 
 use crate::client_key::{DEFAULT_IPV6_PREFIX, client_key};
-use crate::rate_limiter::MAX_SAFE_INTEGER;
 use crate::rate_limiter::gcra::Gcra;
+use crate::rate_limiter::{MAX_SAFE_INTEGER, Scope};
 use crate::runtime::instances::OptionList;
 use crate::runtime::options::{Accepts, options};
 use crate::{AlgorithmKind, Error, LimitOptions, Quota, RateLimiterConfig, RateLimiterOptions, Result};
@@ -40,6 +40,8 @@ options! {
         bytes: Option<Quota> = "bytes", Accepts::Other;
         /// How long a connection may be idle: the default of `close_idle`.
         idle_timeout_ms: Option<u64> = "idleTimeout", Accepts::duration();
+        /// Which machines count together.
+        scope: Scope = "scope", Accepts::Other;
     }
 }
 
@@ -110,6 +112,20 @@ impl ConnectionTrackerConfig {
             return Ok(text.to_owned());
         }
         client_key(text, self.options.ipv6_prefix)
+    }
+
+    /// Whether no other process counts the same connections.
+    #[must_use]
+    pub fn is_of_process(&self) -> bool {
+        self.options.scope == Scope::default()
+    }
+
+    /// How clients are named.
+    pub(super) fn clients_in_words(&self) -> String {
+        if self.has_opaque_clients {
+            return OPAQUE.to_owned();
+        }
+        format!("ip, ipv6Prefix {}", self.options.ipv6_prefix)
     }
 
     /// The options as the user would read them.

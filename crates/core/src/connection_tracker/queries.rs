@@ -31,6 +31,32 @@ impl ConnectionTracker {
         Ok(self.counts.of_client(&client))
     }
 
+    /// The most connections at once, and the most of one client, by the options in force.
+    #[must_use]
+    pub fn caps(&self) -> (Option<u64>, Option<u64>) {
+        let in_force = self.in_force();
+        let options = &in_force.config.options;
+        (options.max, options.max_per_client)
+    }
+
+    /// The name under which a client is counted.
+    ///
+    /// # Errors
+    /// The tracker was destroyed, or the client is not an address.
+    pub fn name_of(&self, client: &str) -> Result<String> {
+        self.check_open()?;
+        self.in_force().config.client(client)
+    }
+
+    /// The options that processes compare which count together, in words.
+    #[must_use]
+    pub fn caps_in_words(&self) -> String {
+        let (max, max_per_client) = self.caps();
+        let in_words = |cap: Option<u64>| cap.map_or_else(|| "none".to_owned(), |cap| cap.to_string());
+        let clients = self.in_force().config.clients_in_words();
+        format!("max {}, maxPerClient {}, clients {clients}", in_words(max), in_words(max_per_client))
+    }
+
     /// The open connection with this serial.
     #[must_use]
     pub fn by_serial(&self, serial: u64) -> Option<Arc<Connection>> {

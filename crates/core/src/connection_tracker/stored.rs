@@ -4,6 +4,8 @@ use super::config_words::{WORDS, from_words, to_words};
 use super::options::{ConnectionTrackerConfig, ConnectionTrackerOptions};
 use crate::runtime::instances::OptionList;
 
+/// The option that the file says itself.
+const OF_A_PROCESS: &str = "scope";
 /// The option that is read back. It says what the others say.
 const CREATION: &str = "creation";
 
@@ -12,6 +14,7 @@ impl ConnectionTrackerConfig {
     #[must_use]
     pub fn stored(&self) -> OptionList {
         let mut list = self.list();
+        list.retain(|(option, _)| *option != OF_A_PROCESS);
         let numbers = to_words(&self.options).map(|word| word.to_string()).join(" ");
         list.push((CREATION, format!("{} {} {numbers}", self.options.clients, self.options.ipv6_prefix)));
         list

@@ -1,18 +1,18 @@
 //! The tracker: opens, finds and closes connections.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use arc_swap::{ArcSwap, Guard};
 use dashmap::DashMap;
 use parking_lot::Mutex;
 
-use super::connection::{Connection, ConnectionEvent, ConnectionOptions};
+use super::connection::{Connection, ConnectionEvent, ConnectionOptions, Place};
 use super::counts::{Counting, Counts, CountsOfProcess};
 use super::ids::Ids;
 use super::in_force::InForce;
-use super::options::ConnectionTrackerConfig;
+use super::options::{ConnectionTrackerConfig, ConnectionTrackerOptions};
 use super::refusal::{Opened, Refusal};
 use super::shared::Sharing;
 use super::stats::{Counter, Counters};
@@ -128,7 +128,8 @@ impl ConnectionTracker {
         }
         let counted = client.as_ref().filter(|_| options.check_client);
         let counting = self.counting();
-        if let Err(refusal) = Self::admit(&counting, &in_force, counted, at.0) {
+        let caps = caps_of(&in_force, options.place.as_ref());
+        if let Err(refusal) = Self::admit(&counting, &in_force, caps, counted, at.0) {
             self.counters.count_refusal(refusal);
             return Ok(Opened::No(refusal));
         }
@@ -145,11 +146,17 @@ impl ConnectionTracker {
 
     /// Counts an open connection for `client`: that of a proxy which carries one client from now on. Limits per client
     /// apply as if it opened now; a refusal changes nothing. A connection that counts for a client already, or is
-    /// closed, stays as it is.
+    /// closed, stays as it is. `place` was granted for the client elsewhere.
     ///
     /// # Errors
     /// The tracker was destroyed, or the client is not an address.
-    pub fn assign(&self, connection: &Connection, client: &str, now: u64) -> Result<Option<Refusal>> {
+    pub fn assign(
+        &self,
+        connection: &Connection,
+        client: &str,
+        place: Option<Place>,
+        now: u64,
+    ) -> Result<Option<Refusal>> {
         self.check_open()?;
         let in_force = self.in_force();
         let client: Arc<str> = Arc::from(in_force.config.client(client)?);
@@ -157,10 +164,9 @@ impl ConnectionTracker {
             return Ok(None);
         }
         let counting = self.counting();
+        let caps = caps_of(&in_force, place.as_ref());
         let raised = in_force.charge_open(&client, now).and_then(|()| {
-            counting
-                .try_raise_client(&client, &in_force.config.options)
-                .inspect_err(|_| in_force.refund_open(&client, now))
+            counting.try_raise_client(&client, caps).inspect_err(|_| in_force.refund_open(&client, now))
         });
         if let Err(refusal) = raised {
             self.counters.count_refusal(refusal);
@@ -168,6 +174,8 @@ impl ConnectionTracker {
         }
         if !connection.assign(&client) {
             counting.lower_client(&client);
+        } else if let Some(place) = place {
+            connection.hold(place.held);
         }
         Ok(None)
     }
@@ -191,6 +199,7 @@ impl ConnectionTracker {
         self.ids.release(&connection.id);
         self.counters.add(Counter::Closed, 1);
         self.release(&counting, connection.counted_client().as_ref());
+        connection.give_back();
         true
     }
 
@@ -233,6 +242,11 @@ impl ConnectionTracker {
         self.check_open()?;
         self.counters.add(Counter::RefusedBanned, 1);
         Ok(())
+    }
+
+    /// Counts a connection that was refused by the caps of all machines.
+    pub fn refused(&self, refusal: Refusal) {
+        self.counters.count_refusal(refusal);
     }
 
     /// Counts a TCP connection that was closed at accept because it had lost its address.
@@ -306,13 +320,13 @@ impl ConnectionTracker {
     fn admit(
         counting: &Counting<'_>,
         in_force: &InForce,
+        caps: &ConnectionTrackerOptions,
         client: Option<&Arc<str>>,
         now: u64,
     ) -> std::result::Result<(), Refusal> {
-        let options = &in_force.config.options;
-        let Some(client) = client else { return counting.try_raise(options) };
+        let Some(client) = client else { return counting.try_raise(caps) };
         in_force.charge_open(client, now)?;
-        counting.try_raise_both(client, options).inspect_err(|_| in_force.refund_open(client, now))
+        counting.try_raise_both(client, caps).inspect_err(|_| in_force.refund_open(client, now))
     }
 
     /// Takes back what [`admit`](Self::admit) counted, except the charge for opening.
@@ -329,6 +343,12 @@ impl fmt::Debug for ConnectionTracker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConnectionTracker").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// The options whose caps apply: those in force, unless the place was granted under the caps of all machines.
+fn caps_of<'a>(in_force: &'a InForce, place: Option<&Place>) -> &'a ConnectionTrackerOptions {
+    static WITHOUT_CAPS: LazyLock<ConnectionTrackerOptions> = LazyLock::new(ConnectionTrackerOptions::new);
+    if place.is_some_and(|place| !place.checks_caps) { &WITHOUT_CAPS } else { &in_force.config.options }
 }
 
 fn duplicate(id: &str) -> Error {

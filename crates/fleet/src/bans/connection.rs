@@ -11,7 +11,7 @@ use super::session::{End, Session};
 use super::{LinkState, Shared};
 use crate::back_off::BackOff;
 use crate::link::connect;
-use crate::server::{Address, Node, Place, Target};
+use crate::places::Places;
 
 /// How long what was changed before the end is still sent.
 const FINISH: Duration = Duration::from_millis(100);
@@ -56,7 +56,10 @@ async fn keep_connected(shared: &Shared) {
                     back_off.reset();
                 }
                 shared.set_state(LinkState::Away);
-                places.ended(end);
+                match end {
+                    End::Moved(to) => places.moved(to),
+                    _ => places.failed(),
+                }
             }
         }
     }
@@ -74,38 +77,6 @@ async fn while_waiting<F: Future>(shared: &Shared, what: F) -> Option<F::Output>
             output = &mut what => return Some(output),
             () = shared.wake.notified() => {}
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
-        }
-    }
-}
-
-/// Where to connect to. The bans of a cluster are on one of its nodes, which the others name.
-#[derive(Default)]
-struct Places {
-    attempts: usize,
-    told: Option<Address>,
-}
-
-impl Places {
-    fn next(&self, target: &Target) -> Place {
-        match target {
-            Target::Place(place) => place.clone(),
-            Target::Cluster(seeds) => {
-                let seed = &seeds[self.attempts % seeds.len()];
-                let address = self.told.clone().unwrap_or_else(|| seed.address.clone());
-                Place::Node(Node { address, access: seed.access.clone() })
-            }
-        }
-    }
-
-    fn failed(&mut self) {
-        self.attempts += 1;
-        self.told = None;
-    }
-
-    fn ended(&mut self, end: End) {
-        match end {
-            End::Moved(to) => self.told = Some(to),
-            _ => self.failed(),
         }
     }
 }

@@ -26,9 +26,9 @@ pub(crate) struct Connected {
     pub(crate) node: Node,
     pub(crate) wire: Wire,
     pub(crate) version: Option<String>,
-    pub(super) eviction_policy: Option<String>,
+    pub(crate) eviction_policy: Option<String>,
     /// The server's clock in microseconds, and when it was received.
-    pub(super) clock: Option<(u64, Instant)>,
+    pub(crate) clock: Option<(u64, Instant)>,
 }
 
 /// Connects, logs in and loads the scripts; or says in words why not. A node of a cluster says first how the cluster

@@ -1,0 +1,65 @@
+/* Processes of a fleet that open connections. */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import sluice from '../../index.js';
+import { freshName } from './peer.mjs';
+
+const { ConnectionTracker } = sluice;
+
+export const CLIENT = '203.0.113.7';
+export const OTHER = '203.0.113.8';
+
+/** A scope that waits for its server. */
+export const fleet = (redis, scope = {}) => ({ redis, timeout: '20s', onError: 'deny', ...scope });
+
+/** A tracker of this process, until the test ends. */
+export async function open(t, options, name = freshName()) {
+  const tracker = new ConnectionTracker(name, options);
+  t.after(() => ConnectionTracker.destroy(name));
+  await tracker.ready({ timeout: '30s' });
+  return tracker;
+}
+
+/** Bytes that a server keeps of a tracker, or of one of its clients: 24 for each process that has connections. */
+export const rowsOf = (redis, name, key = 'all') => redis.number('STRLEN', `sluice:1c:{c:${name}}:${key}`);
+
+const FILE = new URL('connecting-process.cjs', import.meta.url).pathname;
+
+/** A process with a tracker. Ends with the test. */
+export async function startProcess(t, task) {
+  const process = new ConnectingProcess();
+  t.after(() => process.kill());
+  await process.call('start', task);
+  return process;
+}
+
+class ConnectingProcess {
+  #child = fork(FILE);
+  #pending = Promise.resolve();
+
+  /** One call after the other. */
+  call(name, ...args) {
+    const made = this.#pending.then(async () => {
+      this.#child.send({ call: name, args });
+      const [{ result, error }] = await once(this.#child, 'message');
+      if (error !== undefined) throw new Error(error);
+      return result;
+    });
+    this.#pending = made.catch(() => {});
+    return made;
+  }
+
+  async kill() {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    this.#child.kill('SIGKILL');
+    await once(this.#child, 'exit');
+  }
+}
+
+/** Resolves once `check()` resolves to true; what it takes in ms. Bounded by the test's own timeout. */
+export async function until(check) {
+  const started = performance.now();
+  while (!(await check())) await delay(10);
+  return performance.now() - started;
+}
