@@ -52,7 +52,10 @@ test('every metric of the page is observed, with its value, its unit and its kin
     if (name.startsWith('sluice_thread_') || name.includes('refusing')) continue;
     const observed = name.replace('sluice_', 'sluice.').replace(/_total$/, '');
     const pairs = [...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, label, of]) => [label, of]);
-    assert.equal(pointOf(metrics, observed, Object.fromEntries(pairs)), Number(value), `${name}{${labels}}`);
+    const point = pointOf(metrics, observed, Object.fromEntries(pairs));
+    // Laps of the event loop go on while the two are read.
+    if (name.includes('_laps_')) assert.ok(point <= Number(value), `${name}{${labels}}`);
+    else assert.equal(point, Number(value), `${name}{${labels}}`);
     const { dataPointType, isMonotonic } = metrics.get(observed);
     const isCounter = types.get(name) !== 'gauge';
     assert.deepEqual([dataPointType, isMonotonic ?? false], isCounter ? [3, true] : [2, false], name);

@@ -121,6 +121,11 @@ const KNOWN = {
     },
     {
       isOfTest: true,
+      what: 'the test starts a process with flags of Node',
+      tests: { 'cli/commands': ['known by its number'] },
+    },
+    {
+      isOfTest: true,
       what: 'the test replaces `Module._resolveFilename`, which Bun does not have',
       tests: { 'stores/rate-limiter-flexible-names': ['that is not installed'] },
     },
@@ -200,6 +205,7 @@ const KNOWN = {
       isOfTest: true,
       what: 'the test starts a process with flags of Node',
       tests: {
+        'cli/commands': ['known by its number'],
         'runtime/instances': ['only workers load the addon'],
         'runtime/memory': ['exceeds the address space'],
       },
