@@ -20,9 +20,13 @@ class DecodedEntries {
     return this.#entries.size;
   }
 
-  /** A value that is current at this version; undefined where that takes `current` or more. */
-  value(key, version) {
-    return version === this.#checkedAt ? this.#values.get(key) : undefined;
+  /** Values that are current at the version `valuesAt`, by key; to read others takes `current` or more. */
+  get values() {
+    return this.#values;
+  }
+
+  get valuesAt() {
+    return this.#checkedAt;
   }
 
   /** The entry that is current at this version. */

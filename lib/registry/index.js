@@ -21,6 +21,9 @@ class Registry {
   #name;
   #handle;
   #decoded = new DecodedEntries();
+  /** As of `#decoded`: one step less for each read. */
+  #values = this.#decoded.values;
+  #valuesAt = this.#decoded.valuesAt;
   #pruneAt = LEAST_PRUNED;
   #listeners = new SubscribedListeners('Registry', ['change'], {
     begin: (subscription) => native.registrySubscribe(this.#handle, subscription),
@@ -47,13 +50,13 @@ class Registry {
 
   get(key) {
     const version = this.#versionShown();
-    const value = this.#decoded.value(key, version);
+    const value = version === this.#valuesAt ? this.#values.get(key) : undefined;
     return value === undefined ? this.#read(key, version)?.value : value;
   }
 
   getOrThrow(key) {
     const version = this.#versionShown();
-    const value = this.#decoded.value(key, version);
+    const value = version === this.#valuesAt ? this.#values.get(key) : undefined;
     if (value !== undefined) return value;
     const entry = this.#read(key, version);
     if (entry !== undefined) return entry.value;
@@ -63,7 +66,8 @@ class Registry {
 
   has(key) {
     const version = this.#versionShown();
-    return this.#decoded.value(key, version) !== undefined || this.#read(key, version) !== undefined;
+    const value = version === this.#valuesAt ? this.#values.get(key) : undefined;
+    return value !== undefined || this.#read(key, version) !== undefined;
   }
 
   set(key, value) {
@@ -127,6 +131,7 @@ class Registry {
     const entries = keys.map((key, index) => [key, entryAt(index)]);
     // The snapshot has every key, so no other decoded value is needed.
     this.#decoded.replaceAll(entries);
+    this.#takeValues();
     return new RegistrySnapshot(version, new Map(entries.map(([key, { value }]) => [key, value])));
   }
 
@@ -173,7 +178,10 @@ class Registry {
    */
   #read(key, version) {
     const current = this.#decoded.current(key, version);
-    if (current !== undefined) return current;
+    if (current !== undefined) {
+      this.#takeValues();
+      return current;
+    }
     checkTextKey('key', key);
     const known = this.#decoded.get(key);
     if (known !== undefined && native.registryEntryVersion(this.#handle, key) === known.version) {
@@ -183,6 +191,12 @@ class Registry {
     this.#decoded.delete(key);
     const entry = native.registryGet(this.#handle, key);
     return entry === null ? undefined : this.#keep(key, entry.version, entry.value, version);
+  }
+
+  /** After each call that may replace the values of `#decoded`, or the version that they are current at. */
+  #takeValues() {
+    this.#values = this.#decoded.values;
+    this.#valuesAt = this.#decoded.valuesAt;
   }
 
   #keep(key, version, bytes, checkedAt) {

@@ -80,10 +80,11 @@ impl<const N: usize> Call<'_, N> {
         let mut args = [ptr::null_mut(); N];
         let mut count = N;
         let mut data = ptr::null_mut();
+        // A call without arguments asks for none, which costs less.
+        let (count, to): (*mut usize, *mut sys::napi_value) =
+            if N == 0 { (ptr::null_mut(), ptr::null_mut()) } else { (&raw mut count, args.as_mut_ptr()) };
         // SAFETY: Node passes `env` and `info` of the running callback; `args` has room for `count`.
-        let status = unsafe {
-            sys::napi_get_cb_info(env, info, &mut count, args.as_mut_ptr(), ptr::null_mut(), &mut data)
-        };
+        let status = unsafe { sys::napi_get_cb_info(env, info, count, to, ptr::null_mut(), &mut data) };
         if status != sys::Status::napi_ok || data.is_null() {
             error::throw_fault(env);
             return ptr::null_mut();

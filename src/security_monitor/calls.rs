@@ -1,9 +1,10 @@
 //! Raw calls: to record an event, and to read the events of a client.
 
-use napi::bindgen_prelude::Result;
+use napi::bindgen_prelude::{Error, Result};
 use napi::sys;
+use sluice_core::client_key::AddressText;
 use sluice_core::runtime::clock;
-use sluice_core::{Alert, EventId, LocalMonitor, MAX_DETAIL_BYTES};
+use sluice_core::{Alert, Approached, EventId, LocalMonitor, MAX_DETAIL_BYTES};
 
 use crate::reputation;
 use crate::runtime::error;
@@ -44,9 +45,6 @@ layout! {
 /// Events of one client that a call reads.
 const MOST_COUNTS: usize = 15;
 
-/// More bytes than the longest notation of an address has.
-const ADDRESS_BYTES: usize = 256;
-
 /// More bytes than are kept of a detail, so that core sees that a longer one is cut.
 const DETAIL_BYTES: usize = MAX_DETAIL_BYTES + 8;
 
@@ -58,19 +56,17 @@ pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
 
 /// `recordEvent(ip)`: an event without a detail.
 unsafe extern "C" fn record_event(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Call::<1>::quick(env, info, |call| {
-        let mut buffer = TextBuffer::new();
-        record(call, address(call, &mut buffer)?, None)
-    })
+    Call::<1>::quick(env, info, |call| record(call, approach(call)?, None))
 }
 
 /// `recordEventWith(ip, detail)`.
 unsafe extern "C" fn record_event_with(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::quick(env, info, |call| {
-        let (mut buffer, mut detail) = (TextBuffer::new(), TextBuffer::<DETAIL_BYTES>::new());
-        let ip = address(call, &mut buffer)?;
+        let mut detail = TextBuffer::<DETAIL_BYTES>::new();
+        // Before the detail is read: that takes about as long as the client's state to arrive.
+        let client = approach(call)?;
         match call.text_start(1, &mut detail) {
-            Some(detail) => record(call, ip, Some(detail)),
+            Some(detail) => record(call, client, Some(detail)),
             None => Err(error::invalid_detail(call.env, call.args[1])),
         }
     })
@@ -88,9 +84,8 @@ unsafe extern "C" fn read_client_events(
                 (*to, *total) = (event.cast_signed(), double(count));
             }
         };
-        let mut buffer = TextBuffer::new();
-        let ip = address(call, &mut buffer)?;
-        let found = with_monitor(call, |local, _| local.counts_for(ip, each))?;
+        let counts_of = |ip: AddressText<'_>| with_monitor(call, |local, _| local.counts_for(ip, each));
+        let found = call.with_address(0, counts_of).ok_or_else(|| invalid_address(call))??;
         call.port.write(ClientCounts { counts });
         // At most as many as there are events of a monitor.
         let found = i32::try_from(found).unwrap_or(i32::MAX);
@@ -98,19 +93,27 @@ unsafe extern "C" fn read_client_events(
     })
 }
 
+/// The client of the address in argument 0. Where that is none, the error is returned: the monitor may have a more important
+/// one.
 #[inline(always)]
-fn record<const N: usize>(call: &Call<'_, N>, ip: &str, detail: Option<&str>) -> Result<Admission> {
-    with_monitor(call, |local, event| local.record(event, ip, detail, clock::now(), ban))?;
-    Ok(Admission::from(true))
+fn approach<const N: usize>(call: &Call<'_, N>) -> Result<sluice_core::Result<Approached>> {
+    let approach = |ip: AddressText<'_>| with_monitor(call, |local, _| Ok(local.approach(ip)));
+    call.with_address(0, approach).ok_or_else(|| invalid_address(call))?
 }
 
-/// The address in argument 0, as it is given.
+#[cold]
+fn invalid_address<const N: usize>(call: &Call<'_, N>) -> Error {
+    error::invalid_address(call.env, call.args[0])
+}
+
 #[inline(always)]
-fn address<'b, const N: usize>(
+fn record<const N: usize>(
     call: &Call<'_, N>,
-    buffer: &'b mut TextBuffer<ADDRESS_BYTES>,
-) -> Result<&'b str> {
-    call.text_start(0, buffer).ok_or_else(|| error::invalid_address(call.env, call.args[0]))
+    client: sluice_core::Result<Approached>,
+    detail: Option<&str>,
+) -> Result<Admission> {
+    with_monitor(call, |local, event| local.record(event, client, detail, clock::now(), ban))?;
+    Ok(Admission::from(true))
 }
 
 /// Runs `body` on this thread's handle to the monitor that JavaScript left, with the event that it left.

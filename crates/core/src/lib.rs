@@ -92,8 +92,9 @@ pub use runtime::{
     OnMismatch, OptionChange, OptionList, ThreadId, VersionCells,
 };
 pub use security_monitor::{
-    Action, Alert, EventId, HistoryEntry, HistoryQuery, LocalMonitor, MAX_DETAIL_BYTES, MAX_EVENTS,
-    RuleOptions, SecurityMonitor, SecurityMonitorConfig, SecurityMonitorOptions, SecurityMonitorStats,
+    Action, Alert, Approached, EventId, HistoryEntry, HistoryQuery, LocalMonitor, MAX_DETAIL_BYTES,
+    MAX_EVENTS, RuleOptions, SecurityMonitor, SecurityMonitorConfig, SecurityMonitorOptions,
+    SecurityMonitorStats,
 };
 pub use semaphore::{
     Acquired, Hold, PermitWaitId, Semaphore, SemaphoreCaller, SemaphoreConfig, SemaphoreEvent,

@@ -19,7 +19,7 @@ pub use detail::MAX_DETAIL_BYTES;
 pub use events::{EventId, MAX_EVENTS};
 pub use history::{HistoryEntry, HistoryQuery};
 pub use local::LocalMonitor;
-pub use monitor::SecurityMonitor;
+pub use monitor::{Approached, SecurityMonitor};
 pub use options::{RuleOptions, SecurityMonitorConfig, SecurityMonitorOptions};
 pub use rule::Action;
 pub use stats::SecurityMonitorStats;

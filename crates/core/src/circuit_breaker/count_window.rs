@@ -8,8 +8,9 @@ mod tests;
 
 use super::rates::{Counts, Outcome};
 use super::window::Tag;
+use crate::runtime::region;
 use crate::runtime::sync::{AtomicU64, Ordering};
-use block::{BLOCK, Block, Cursor, Stage};
+use block::{BLOCK, Block, Cursor, Marks, Stage};
 
 /// A ring of the outcomes of the last `calls` calls.
 ///
@@ -94,6 +95,12 @@ impl CountWindow {
         self.cursor.swap(Cursor::new(tag, 0).0, Ordering::AcqRel);
     }
 
+    /// Prefetches what a report reads, in a window that is not large.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        region::prefetch_all(&*self.blocks);
+    }
+
     /// The current block and its lap.
     fn place(&self, cursor: Cursor) -> (usize, u64) {
         let blocks = self.blocks.len() as u64;
@@ -112,12 +119,14 @@ impl CountWindow {
     }
 
     /// The counts of the window with `block` at this place in this lap. The blocks before it are full, and those after it
-    /// are of the lap before, if there was one. So no block is asked how many outcomes it has.
+    /// are of the lap before, if there was one. So no block is asked how many outcomes it has. One loop over all blocks: the
+    /// processor could not predict where two loops end, as that differs from target to target.
     fn counts_with(&self, index: usize, lap: u64, block: Block) -> Counts {
-        let (before, rest) = self.blocks.split_at(index);
-        let others = before.iter().chain(&rest[1..]);
-        let marks = others
-            .fold(block.marks(), |marks, other| marks.and(Block(other.load(Ordering::Acquire)).marks()));
+        let blocks = self.blocks.iter().enumerate();
+        let marks = blocks.fold(Marks::NONE, |marks, (place, other)| {
+            let other = Block(other.load(Ordering::Acquire));
+            marks.and(if place == index { block } else { other }.marks())
+        });
         let calls = if lap > 0 { self.calls } else { index as u64 * BLOCK + block.filled() };
         Counts { calls, failures: marks.failures(), slow: marks.slow() }
     }

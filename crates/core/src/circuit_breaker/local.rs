@@ -49,7 +49,10 @@ impl LocalBreaker {
     pub fn try_acquire_known(&mut self, key: KeyHash, request: Request, now: u64) -> Result<Option<Answer>> {
         self.breaker.check_open()?;
         // An evicted circuit gives no answer. Its target may have another one.
-        let answer = self.recent.of_target(key).and_then(|circuit| circuit.try_pass(now));
+        let answer = self.recent.of_target(key).and_then(|circuit| {
+            circuit.prefetch_window();
+            circuit.try_pass(now)
+        });
         match answer {
             Some(answer) => {
                 self.breaker.count_answer(&answer);

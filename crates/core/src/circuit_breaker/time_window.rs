@@ -2,6 +2,7 @@
 
 use super::rates::{Counts, Outcome};
 use super::window::Tag;
+use crate::runtime::region;
 use crate::runtime::sync::{AtomicU64, Ordering};
 
 /// Slices of a window. Calls leave it by tenths of its length.
@@ -52,6 +53,12 @@ impl TimeWindow {
             && (!outcome.failed || raise(&slice.failures, tag, time))
             && (!outcome.slow || raise(&slice.slow, tag, time));
         counted.then(|| self.counts_to(tag, time))
+    }
+
+    /// Prefetches what a report reads.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        region::prefetch_all(&*self.slices);
     }
 
     /// The counts of the window at a time.

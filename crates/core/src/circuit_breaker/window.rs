@@ -48,6 +48,15 @@ impl Window {
         }
     }
 
+    /// Prefetches what the report of a call reads.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        match self {
+            Self::Calls(window) => window.prefetch(),
+            Self::Time(window) => window.prefetch(),
+        }
+    }
+
     pub(super) fn counts(&self, tag: Tag, now: u64) -> Counts {
         match self {
             Self::Calls(window) => window.counts(),

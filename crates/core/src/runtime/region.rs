@@ -208,17 +208,33 @@ impl<T> Deref for Pinned<T> {
     }
 }
 
-/// Asks for the cache line of a value before it is needed.
+/// Asks for the cache line in which a value begins before it is needed.
 #[inline(always)]
-pub(crate) fn prefetch<T>(value: &T) {
+pub(crate) fn prefetch<T>(value: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a hint to the processor; it reads nothing that the program could see, at any address.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast());
+        _mm_prefetch::<_MM_HINT_T0>(value.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = value;
+}
+
+/// As [`prefetch`], for each cache line of a value, or for the first ones of a large value.
+#[inline(always)]
+pub(crate) fn prefetch_all<T: ?Sized>(value: &T) {
+    const MOST: usize = 6 * LINE;
+    const LINE: usize = size_of::<CacheLine>();
+    let start = std::ptr::from_ref(value).cast::<u8>();
+    let size = size_of_val(value).min(MOST);
+    let mut offset = 0;
+    while offset < size {
+        prefetch(start.wrapping_add(offset));
+        offset += LINE;
+    }
+    // A value begins anywhere in its first line, so it may end in one more.
+    prefetch(start.wrapping_add(size.saturating_sub(1)));
 }
 
 #[cfg(all(test, not(any(sluice_loom, sluice_shuttle))))]

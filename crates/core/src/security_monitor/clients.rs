@@ -12,6 +12,7 @@ use super::rule::Rule;
 use crate::connection_tracker::gauge::Gauge;
 use crate::runtime::chunks::Chunks;
 use crate::runtime::key_hash::hash_bytes;
+use crate::runtime::region;
 use crate::runtime::sharded_counters::ShardedCounters;
 use crate::runtime::sync::Mutex;
 
@@ -44,6 +45,24 @@ struct Candidate {
     rank: EvictionRank,
 }
 
+/// An address, and what determines its bucket.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HashedAddress {
+    pub(super) ip: IpAddr,
+    hash: u64,
+}
+
+impl From<IpAddr> for HashedAddress {
+    fn from(ip: IpAddr) -> Self {
+        let octets = match ip {
+            // No IPv6 client is in this range: such addresses are mapped to IPv4 before.
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            IpAddr::V6(v6) => v6.octets(),
+        };
+        Self { ip, hash: hash_bytes(&octets).halves().0 }
+    }
+}
+
 impl Clients {
     /// Least bytes of a client.
     pub(super) const BYTES_EACH: u64 = size_of::<Client>() as u64;
@@ -54,9 +73,17 @@ impl Clients {
         Self { buckets, held: Gauge::new(), most, evictions: ShardedCounters::new() }
     }
 
+    /// Prefetches the bucket of a client.
+    #[inline]
+    pub(super) fn prefetch(&self, address: HashedAddress) {
+        if let Some(bucket) = self.buckets.find(self.bucket_of(address)) {
+            region::prefetch(bucket);
+        }
+    }
+
     /// Runs `call` on the client, which is added where it is not known. `call` must not use other clients.
-    pub(super) fn with<R>(&self, address: IpAddr, now: u64, call: impl FnOnce(&mut Client) -> R) -> R {
-        let home = self.bucket_of(address);
+    pub(super) fn with<R>(&self, address: HashedAddress, now: u64, call: impl FnOnce(&mut Client) -> R) -> R {
+        let (home, address) = (self.bucket_of(address), address.ip);
         {
             let mut bucket = self.buckets.at(home).lock();
             if let Some(client) = find(&mut bucket, address) {
@@ -81,9 +108,9 @@ impl Clients {
     }
 
     /// Runs `call` on the client if it is known.
-    pub(super) fn existing<R>(&self, address: IpAddr, call: impl FnOnce(&Client) -> R) -> Option<R> {
+    pub(super) fn existing<R>(&self, address: HashedAddress, call: impl FnOnce(&Client) -> R) -> Option<R> {
         let mut bucket = self.buckets.at(self.bucket_of(address)).lock();
-        find(&mut bucket, address).map(|client| call(client))
+        find(&mut bucket, address.ip).map(|client| call(client))
     }
 
     /// Removes every client.
@@ -158,13 +185,8 @@ impl Clients {
         least
     }
 
-    fn bucket_of(&self, address: IpAddr) -> usize {
-        let octets = match address {
-            // No IPv6 client is in this range: such addresses are mapped to IPv4 before.
-            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-            IpAddr::V6(v6) => v6.octets(),
-        };
-        hash_bytes(&octets).halves().0 as usize & self.mask()
+    fn bucket_of(&self, address: HashedAddress) -> usize {
+        address.hash as usize & self.mask()
     }
 
     fn mask(&self) -> usize {
@@ -173,7 +195,9 @@ impl Clients {
 }
 
 fn find(bucket: &mut [Client], address: IpAddr) -> Option<&mut Client> {
-    bucket.iter_mut().find(|client| client.address == address)
+    let client = bucket.iter_mut().find(|client| client.address == address)?;
+    region::prefetch_all(client);
+    Some(client)
 }
 
 fn admit(bucket: &mut Vec<Client>, client: Client) -> &mut Client {

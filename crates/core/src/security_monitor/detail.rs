@@ -1,5 +1,7 @@
 //! The detail of an event, cut to what is kept.
 
+use smallvec::SmallVec;
+
 use crate::runtime::key_hash::{KeyHash, hash_bytes};
 
 /// Most bytes of UTF-8 that are kept of a detail.
@@ -37,31 +39,33 @@ impl<'a> Given<'a> {
     }
 }
 
-/// A detail in a place that is used again, or none. A text needs no allocation where the place has held one as long.
+/// A detail in a place that is used again, or none. A text needs no allocation where it is short, as the name of a user is,
+/// or where the place has held one as long.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Kept {
-    memory: Box<[u8]>,
-    /// Of the text, which begins there. At most [`MAX_DETAIL_BYTES`].
-    length: u16,
+    text: SmallVec<[u8; SHORT]>,
     is_cut: bool,
     is_given: bool,
 }
 
+/// Bytes of a text that lie in the place itself: as many as make it no larger.
+const SHORT: usize = 23;
 /// Memory comes in multiples of so many bytes, so that texts of similar lengths share a size.
 const GRAIN: usize = 16;
 
 impl Kept {
     pub(super) fn replace(&mut self, detail: Option<Given<'_>>) {
         let Given { text, is_cut } = detail.unwrap_or(Given { text: "", is_cut: false });
-        if text.len() > self.memory.len() {
-            self.memory = vec![0; text.len().next_multiple_of(GRAIN)].into();
+        self.text.clear();
+        if text.len() > self.text.capacity() {
+            self.text.reserve_exact(text.len().next_multiple_of(GRAIN));
         }
-        self.memory[..text.len()].copy_from_slice(text.as_bytes());
-        (self.length, self.is_cut, self.is_given) = (text.len() as u16, is_cut, detail.is_some());
+        self.text.extend_from_slice(text.as_bytes());
+        (self.is_cut, self.is_given) = (is_cut, detail.is_some());
     }
 
     pub(super) fn detail(&self) -> Option<Detail> {
-        let text = || String::from_utf8_lossy(&self.memory[..usize::from(self.length)]).into();
+        let text = || String::from_utf8_lossy(&self.text).into();
         self.is_given.then(|| Detail { text: text(), is_cut: self.is_cut })
     }
 }

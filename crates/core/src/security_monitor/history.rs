@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::detail::{Detail, Given, Kept};
 use super::events::EventId;
 use crate::runtime::chunks::Chunks;
+use crate::runtime::region;
 use crate::runtime::sync::{AtomicU64, Mutex, Ordering};
 
 /// A recorded event, as it is reported.
@@ -94,7 +95,12 @@ impl History {
     pub(super) fn add(&self, recorded: Recorded<'_>) {
         // Relaxed: it only numbers; the slot's lock publishes the entry.
         let sequence = self.next.fetch_add(1, Ordering::Relaxed);
-        match &mut *self.slot(sequence).lock() {
+        let place = self.place_of(sequence);
+        // The slot after it, for the next event.
+        if let Some(slot) = self.slots.find(place + 1) {
+            region::prefetch_all(slot);
+        }
+        match &mut *self.slots.at(place).lock() {
             Some((newer, _)) if *newer > sequence => {}
             Some((number, entry)) => {
                 *number = sequence;
@@ -134,7 +140,11 @@ impl History {
     }
 
     fn slot(&self, sequence: u64) -> &Slot {
-        self.slots.at((sequence % self.slots.len() as u64) as usize)
+        self.slots.at(self.place_of(sequence))
+    }
+
+    fn place_of(&self, sequence: u64) -> usize {
+        (sequence % self.slots.len() as u64) as usize
     }
 }
 

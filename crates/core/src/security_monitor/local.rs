@@ -8,8 +8,9 @@ use arc_swap::{ArcSwap, Cache};
 use super::alert::Alert;
 use super::dates::Dates;
 use super::events::EventId;
-use super::monitor::{Occurrence, SecurityMonitor, State};
+use super::monitor::{Approached, Occurrence, SecurityMonitor, State};
 use crate::Result;
+use crate::client_key::AddressText;
 
 /// One thread's handle to a monitor: its state, and the date. Calls do what those of the monitor do, and cost less.
 pub struct LocalMonitor {
@@ -32,7 +33,19 @@ impl LocalMonitor {
         &self.monitor
     }
 
-    /// As [`SecurityMonitor::record`], with the date of the time `now`.
+    /// The client of an address, before an event of it is recorded. Its state is prefetched, so there should be work in
+    /// between.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ADDRESS`.
+    #[inline]
+    pub fn approach<'a>(&mut self, ip: impl Into<AddressText<'a>>) -> Result<Approached> {
+        SecurityMonitor::approach(self.state.load(), ip)
+    }
+
+    /// As [`SecurityMonitor::record`], with the date of the time `now`. An error of `client` comes after those of the monitor
+    /// and the event.
     ///
     /// # Errors
     ///
@@ -41,12 +54,12 @@ impl LocalMonitor {
     pub fn record(
         &mut self,
         event: EventId,
-        ip: &str,
+        client: Result<Approached>,
         detail: Option<&str>,
         now: u64,
         ban: impl Fn(&str, &Alert) -> bool,
     ) -> Result<()> {
-        let occurrence = Occurrence { event, ip, detail, at: (now, self.dates.at(now)) };
+        let occurrence = Occurrence { event, client, detail, at: (now, self.dates.at(now)) };
         self.monitor.record_in(self.state.load(), occurrence, ban)
     }
 
@@ -57,8 +70,12 @@ impl LocalMonitor {
     ///
     /// As of [`SecurityMonitor::counts_for`].
     #[inline]
-    pub fn counts_for(&mut self, ip: &str, each: impl FnMut(usize, EventId, u64)) -> Result<usize> {
-        self.monitor.counts_in(self.state.load(), ip, each)
+    pub fn counts_for<'a>(
+        &mut self,
+        ip: impl Into<AddressText<'a>>,
+        each: impl FnMut(usize, EventId, u64),
+    ) -> Result<usize> {
+        self.monitor.counts_in(self.state.load(), ip.into(), each)
     }
 }
 
@@ -84,7 +101,8 @@ mod tests {
     }
 
     fn record(local: &mut LocalMonitor, event: EventId, detail: Option<&str>) {
-        local.record(event, IP, detail, clock::now(), |_, _| false).expect("recorded");
+        let client = local.approach(IP);
+        local.record(event, client, detail, clock::now(), |_, _| false).expect("recorded");
     }
 
     fn counts(local: &mut LocalMonitor) -> Vec<(u32, u64)> {
@@ -123,7 +141,8 @@ mod tests {
         assert_eq!(counts(&mut local), [(0, 1)]);
         assert_eq!(local.monitor().counts_for(IP).expect("open"), [("a".into(), 1)]);
         local.monitor().close();
-        assert!(local.record(event, IP, None, 0, |_, _| false).is_err());
+        let client = local.approach(IP);
+        assert!(local.record(event, client, None, 0, |_, _| false).is_err());
         assert!(local.counts_for(IP, |_, _, _| {}).is_err());
     }
 }

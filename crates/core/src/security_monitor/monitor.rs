@@ -11,13 +11,14 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::alert::Alert;
+use super::clients::HashedAddress;
 use super::detail::Given;
 use super::events::{Event, EventId, Events};
 use super::history::{Entry, HistoryEntry, HistoryQuery, Recorded};
 use super::options::SecurityMonitorConfig;
 use super::rule::{Action, Rule};
 use super::stats::SecurityMonitorStats;
-use crate::client_key::{DEFAULT_IPV6_PREFIX, client_of, parse_address};
+use crate::client_key::{AddressText, DEFAULT_IPV6_PREFIX, client_of};
 use crate::runtime::ThreadId;
 use crate::runtime::instances::OptionList;
 use crate::runtime::mailbox::{Sink, SubscriptionId};
@@ -26,11 +27,14 @@ use crate::{Error, Result};
 pub(super) use state::State;
 use state::{ALERTS, BANS, BANS_FAILED, MUTED};
 
+/// The client of an address, whose state is on its way to the processor's cache.
+#[derive(Clone, Copy, Debug)]
+pub struct Approached(HashedAddress);
+
 /// An event of a client.
-#[derive(Clone, Copy)]
 pub(super) struct Occurrence<'a> {
     pub(super) event: EventId,
-    pub(super) ip: &'a str,
+    pub(super) client: Result<Approached>,
     pub(super) detail: Option<&'a str>,
     /// The time in nanoseconds and the date in UTC milliseconds.
     pub(super) at: (u64, u64),
@@ -92,7 +96,17 @@ impl SecurityMonitor {
         at: (u64, u64),
         ban: impl Fn(&str, &Alert) -> bool,
     ) -> Result<()> {
-        self.record_in(&self.state.load(), Occurrence { event, ip, detail, at }, ban)
+        let state = self.state.load();
+        let client = Self::approach(&state, ip);
+        self.record_in(&state, Occurrence { event, client, detail, at }, ban)
+    }
+
+    /// The client of an address. Its bucket is prefetched.
+    #[inline]
+    pub(super) fn approach<'a>(state: &State, ip: impl Into<AddressText<'a>>) -> Result<Approached> {
+        let client = HashedAddress::from(client_named(ip)?);
+        state.clients.prefetch(client);
+        Ok(Approached(client))
     }
 
     /// As [`record`](Self::record), with the state in force.
@@ -100,18 +114,19 @@ impl SecurityMonitor {
     pub(super) fn record_in(
         &self,
         state: &State,
-        Occurrence { event, ip, detail, at }: Occurrence<'_>,
+        Occurrence { event, client, detail, at }: Occurrence<'_>,
         ban: impl Fn(&str, &Alert) -> bool,
     ) -> Result<()> {
         self.check_open()?;
         let event = state.known_event(event)?;
-        let client = client_named(ip)?;
+        let Approached(address) = client?;
+        let client = address.ip;
         let detail = detail.map(Given::cut);
         let (now, utc_ms) = at;
         event.count();
         let rules = &state.config.rules;
         let hash = detail.filter(|_| event.has_distinct).map(Given::hash);
-        let verdicts = state.clients.with(client, now, |client| client.record(event, hash, rules, now));
+        let verdicts = state.clients.with(address, now, |client| client.record(event, hash, rules, now));
         state.history.add(Recorded { event: event.id, client, detail, at: utc_ms });
         if verdicts.muted > 0 {
             state.counters.add(MUTED, verdicts.muted);
@@ -161,7 +176,7 @@ impl SecurityMonitor {
     /// `INVALID_ADDRESS`, `CLOSED`.
     pub fn counts_for(&self, ip: &str) -> Result<Vec<(Arc<str>, u64)>> {
         let (state, mut counts) = (self.state.load(), Vec::new());
-        self.counts_in(&state, ip, |_, event, count| counts.push((event, count)))?;
+        self.counts_in(&state, ip.into(), |_, event, count| counts.push((event, count)))?;
         let named = |(event, count)| Some((Arc::clone(&state.events.get(event)?.name), count));
         Ok(counts.into_iter().filter_map(named).collect())
     }
@@ -171,11 +186,11 @@ impl SecurityMonitor {
     pub(super) fn counts_in(
         &self,
         state: &State,
-        ip: &str,
+        ip: AddressText<'_>,
         mut each: impl FnMut(usize, EventId, u64),
     ) -> Result<usize> {
         self.check_open()?;
-        let found = state.clients.existing(client_named(ip)?, |client| {
+        let found = state.clients.existing(client_named(ip)?.into(), |client| {
             let counts = client.counts();
             counts.iter().enumerate().for_each(|(place, (event, count))| each(place, *event, *count));
             counts.len()
@@ -282,8 +297,9 @@ impl SecurityMonitor {
     }
 }
 
-fn client_named(ip: &str) -> Result<IpAddr> {
-    parse_address(ip).map(|address| client_of(address, DEFAULT_IPV6_PREFIX))
+#[inline]
+fn client_named<'a>(ip: impl Into<AddressText<'a>>) -> Result<IpAddr> {
+    ip.into().read().map(|address| client_of(address, DEFAULT_IPV6_PREFIX))
 }
 
 fn alert(rule: &Rule, client: IpAddr, detail: Option<Given<'_>>, at: u64) -> Alert {

@@ -121,6 +121,8 @@ impl Block {
 pub(super) struct Marks(u32);
 
 impl Marks {
+    pub(super) const NONE: Self = Self(0);
+
     pub(super) const fn and(self, other: Self) -> Self {
         Self(self.0 + other.0)
     }

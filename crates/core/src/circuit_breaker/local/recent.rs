@@ -10,8 +10,9 @@ use crate::runtime::key_hash::KeyHash;
 const LEAST: usize = 16;
 const MOST: usize = 1 << 14;
 
-/// Entries by target for each circuit, as targets are placed by a hash and serials one after the other.
-const ENTRIES: usize = 4;
+/// Entries of a bucket, which lie in one cache line. There are two for each circuit, so that few buckets are full: targets
+/// are placed by a hash, where serials come one after the other.
+const WAYS: usize = 4;
 
 /// One of so many circuits displaces another one in use, once there is no more room.
 const DISPLACING: u32 = 8;
@@ -21,12 +22,48 @@ const DISPLACING: u32 = 8;
 #[derive(Debug)]
 pub(super) struct Recent {
     circuits: Box<[Option<Arc<Circuit>>]>,
-    /// Places in `circuits`, by the lowest bits of the target's hash.
-    by_target: Box<[u16]>,
+    /// By the lowest bits of the target's hash.
+    by_target: Box<[Bucket]>,
     /// The length of `circuits` at most.
     most: usize,
     /// Circuits that found another one in use.
     displaced: u32,
+}
+
+/// Where the circuits of some targets are.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(16))]
+struct Bucket([Entry; WAYS]);
+
+/// A place in `circuits` (16 bits), and other bits of the hash of the target (16).
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry(u32);
+
+impl Entry {
+    fn new(key: KeyHash, place: usize) -> Self {
+        const { assert!(MOST - 1 <= u16::MAX as usize) };
+        Self(Self::tag(key) << 16 | u32::from(place as u16))
+    }
+
+    fn place(self) -> usize {
+        usize::from(self.0 as u16)
+    }
+
+    fn is_of(self, key: KeyHash) -> bool {
+        self.0 >> 16 == Self::tag(key)
+    }
+
+    fn tag(key: KeyHash) -> u32 {
+        u32::from(key.halves().0 as u16)
+    }
+}
+
+impl Bucket {
+    /// A bit for each entry that may be of the target. Without branches, as the place of a match cannot be predicted.
+    fn matching(&self, key: KeyHash) -> u32 {
+        let entries = self.0.iter().enumerate();
+        entries.fold(0, |found, (way, entry)| found | u32::from(entry.is_of(key)) << way)
+    }
 }
 
 impl Recent {
@@ -35,13 +72,12 @@ impl Recent {
         Self::of_size(LEAST, capacity.clamp(LEAST, MOST).next_power_of_two())
     }
 
-    /// Both sizes are powers of two. A place fits a `u16`.
+    /// Both sizes are powers of two.
     fn of_size(size: usize, most: usize) -> Self {
-        const { assert!(MOST - 1 <= u16::MAX as usize) };
         Self {
             most,
             circuits: (0..size).map(|_| None).collect(),
-            by_target: vec![0; ENTRIES * size].into(),
+            by_target: vec![Bucket::default(); 2 * size / WAYS].into(),
             displaced: 0,
         }
     }
@@ -49,9 +85,17 @@ impl Recent {
     /// The circuit of a target, which may have been evicted.
     #[inline]
     pub(super) fn of_target(&self, key: KeyHash) -> Option<&Circuit> {
-        let place = *self.by_target.get(self.entry_of(key))?;
-        let circuit = self.circuits.get(usize::from(place))?.as_deref()?;
-        (circuit.key == key).then_some(circuit)
+        let bucket = self.by_target.get(self.bucket_of(key))?;
+        let mut matches = bucket.matching(key);
+        while matches != 0 {
+            let entry = bucket.0[matches.trailing_zeros() as usize % WAYS];
+            let circuit = self.circuits.get(entry.place()).and_then(Option::as_deref);
+            if let Some(circuit) = circuit.filter(|circuit| circuit.key == key) {
+                return Some(circuit);
+            }
+            matches &= matches - 1;
+        }
+        None
     }
 
     /// The circuit of a serial, which may have been evicted.
@@ -101,16 +145,30 @@ impl Recent {
     }
 
     fn put(&mut self, circuit: Arc<Circuit>) {
-        let place = self.place_of(circuit.serial);
-        self.by_target[self.entry_of(circuit.key)] = place as u16;
+        let (bucket, place) = (self.bucket_of(circuit.key), self.place_of(circuit.serial));
+        let way = self.way_for(circuit.key, bucket);
+        self.by_target[bucket].0[way] = Entry::new(circuit.key, place);
         self.circuits[place] = Some(circuit);
+    }
+
+    /// Where the entry of a target belongs in its bucket: where it has one, or the entry of another one is out of date.
+    fn way_for(&self, key: KeyHash, bucket: usize) -> usize {
+        let is_free = |entry: &Entry| match &self.circuits[entry.place()] {
+            Some(circuit) => {
+                let is_current = entry.is_of(circuit.key) && self.bucket_of(circuit.key) == bucket;
+                circuit.key == key || !is_current || circuit.state().is_none()
+            }
+            None => true,
+        };
+        let free = self.by_target[bucket].0.iter().position(is_free);
+        free.unwrap_or(self.displaced as usize % WAYS)
     }
 
     fn place_of(&self, serial: u32) -> usize {
         serial as usize & (self.circuits.len() - 1)
     }
 
-    fn entry_of(&self, key: KeyHash) -> usize {
+    fn bucket_of(&self, key: KeyHash) -> usize {
         key.halves().1 as usize & (self.by_target.len() - 1)
     }
 }

@@ -101,9 +101,9 @@ fn keeps_as_many_circuits_as_the_breaker_tracks() {
     for _ in 0..3 {
         targets.iter().for_each(|target| assert!(call(&mut local, target)));
     }
-    // Some share their entry with another one.
+    // Some found their bucket full.
     let kept = targets.iter().filter(|target| local.recent.of_target(hash_str(target)).is_some()).count();
-    assert!((1_500..=2_000).contains(&kept), "{kept}");
+    assert!((1_850..=2_000).contains(&kept), "{kept}");
     assert!(local.recent.size() <= 2_048);
 }
 

@@ -19,5 +19,5 @@ pub(super) fn record(clients: &Clients, client: u32, rules: &[Rule], now: u64) -
     let events = Events::new();
     events.mention("event", rules).expect("the first");
     let event: &Event = events.get(EventId(0)).expect("just mentioned");
-    clients.with(address(client), now, |client| client.record(event, None, rules, now)).alerts.len()
+    clients.with(address(client).into(), now, |client| client.record(event, None, rules, now)).alerts.len()
 }

@@ -4,7 +4,7 @@ use super::samples::{address, record, rule};
 use super::*;
 
 fn knows(clients: &Clients, client: u32) -> bool {
-    clients.existing(address(client), |_| ()).is_some()
+    clients.existing(address(client).into(), |_| ()).is_some()
 }
 
 #[test]
