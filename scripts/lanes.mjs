@@ -7,6 +7,19 @@ import { startNpm } from './npm.mjs';
 /** Of scripts that only compute: they take the time that those of other lanes leave. */
 const BACKGROUND = 10;
 
+/** Cuts off the parts that run. */
+const running = new Set();
+
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+]) {
+  process.once(signal, () => {
+    for (const cutOff of running) cutOff();
+    process.exit(code);
+  });
+}
+
 /**
  * Runs all lanes to their ends: `{ script, passed, seconds }` of each part, lane by lane. A part is `{ script, what }`; it
  * begins when all parts that `after` names have passed, and counts as failed if one of them has not. What a part prints is
@@ -39,14 +52,21 @@ async function run({ script, what, inBackground = false }) {
   console.log(`begins  ${script}`);
   const startedAt = performance.now();
   const child = startNpm(['run', '--silent', script]);
-  if (inBackground) os.setPriority(child.pid, BACKGROUND);
+  // A process that yields more already may not be asked to yield less.
+  if (inBackground && os.getPriority() < BACKGROUND) os.setPriority(child.pid, BACKGROUND);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text) => {
       output += text;
     });
   }
+  const cutOff = () => {
+    console.log(`\n── ${script}: cut off\n${output}`);
+    child.kill();
+  };
+  running.add(cutOff);
   const [code] = await once(child, 'close');
+  running.delete(cutOff);
   const result = { script, passed: code === 0, seconds: (performance.now() - startedAt) / 1000 };
   console.log(`\n── ${script}: ${what}\n${output}${line(result)}\n`);
   return result;

@@ -6,7 +6,7 @@ import { requireRust } from './requirements.mjs';
 const MODELS =
   'models of the engine, exhaustively for small cases and at random for larger ones (loom, shuttle)';
 
-/** What is compiled comes first, so that tests with deadlines run beside nothing that compiles for long. */
+/** What most tests need is compiled first. What else is compiled, beside tests with deadlines, is in the background. */
 const LANES = [
   [
     { script: 'build:tests', what: 'the tests of the engine are built' },

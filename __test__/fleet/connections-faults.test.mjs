@@ -95,7 +95,7 @@ test(
   withRedis,
   async (t) => {
     const redis = await startRedis(t);
-    const tracker = await open(t, { maxPerClient: 1, scope: fleet(redis.url, { timeout: 60 }) });
+    const tracker = await open(t, { maxPerClient: 1, scope: fleet(redis.url, { timeout: 500 }) });
     await tracker.tryOpenAsync(OTHER);
     redis.pause();
     const started = performance.now();

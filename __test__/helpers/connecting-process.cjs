@@ -92,7 +92,9 @@ class CommandCounter {
 
 function ask(port, call, args) {
   return new Promise((resolve, reject) => {
-    port.once('message', ({ result, error }) => (error === undefined ? resolve(result) : reject(error)));
+    port.once('message', ({ result, error }) =>
+      error === undefined ? resolve(result) : reject(new Error(error)),
+    );
     port.postMessage({ call, args });
   });
 }
@@ -101,7 +103,7 @@ async function answer({ call, args }, reply) {
   try {
     reply({ result: await calls[call](...args) });
   } catch (error) {
-    reply({ error: error.stack });
+    reply({ error: error?.stack ?? String(error) });
   }
 }
 

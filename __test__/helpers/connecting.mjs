@@ -42,7 +42,11 @@ class ConnectingProcess {
   call(name, ...args) {
     const made = this.#pending.then(async () => {
       this.#child.send({ call: name, args });
-      const [{ result, error }] = await once(this.#child, 'message');
+      const message = once(this.#child, 'message').then(([answer]) => answer);
+      const end = once(this.#child, 'exit').then(([code, signal]) => ({
+        error: `ended with ${code ?? signal}`,
+      }));
+      const { result, error } = await Promise.race([message, end]);
       if (error !== undefined) throw new Error(error);
       return result;
     });

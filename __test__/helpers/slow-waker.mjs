@@ -19,7 +19,7 @@ function build() {
   const target = path.join(root, 'target');
   // Rust links musl statically by default, which makes no library that Node can load.
   const env = isMusl() ? { RUSTFLAGS: '-C target-feature=-crt-static', ...process.env } : process.env;
-  // The profile of tests: their build of the engine and of all packages serves here too.
+  // The profile of tests: their build of the engine and of most packages serves here too.
   const args = 'build --quiet --locked --package sluice --features slow-waker --profile test'.split(' ');
   const { status, error } = spawnSync('cargo', [...args, '--target-dir', target], {
     cwd: root,

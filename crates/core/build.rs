@@ -3,8 +3,13 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    let is_set = |feature: &str| std::env::var_os(format!("CARGO_FEATURE_{feature}")).is_some();
+    assert!(
+        !(is_set("LOOM") && is_set("SHUTTLE")),
+        "the features loom and shuttle exclude each other, so --all-features builds nothing"
+    );
     for feature in ["loom", "shuttle", "planted"] {
-        if std::env::var_os(format!("CARGO_FEATURE_{}", feature.to_uppercase())).is_some() {
+        if is_set(&feature.to_uppercase()) {
             println!("cargo::rustc-cfg=sluice_{feature}");
         }
     }
