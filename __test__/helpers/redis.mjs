@@ -89,16 +89,22 @@ class RedisServer extends CommandClient {
   }
 
   pause() {
-    this.#process.kill('SIGSTOP');
+    this.#signal('SIGSTOP');
   }
 
   resume() {
-    this.#process.kill('SIGCONT');
+    this.#signal('SIGCONT');
   }
 
   async kill() {
-    this.#process.kill('SIGKILL');
+    this.#signal('SIGKILL');
     await this.#process.exited;
+  }
+
+  /** By its number: after `child.kill('SIGSTOP')` Deno sends a child no more signals. */
+  #signal(name) {
+    const { pid, exitCode, signalCode } = this.#process;
+    if (exitCode === null && signalCode === null) process.kill(pid, name);
   }
 
   async remove() {
