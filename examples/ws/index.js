@@ -40,8 +40,10 @@ async function main() {
   const first = await repeat(12, 6, () => connect(port, '127.0.0.2'));
   check('12 handshakes of one client', statuses(first), '101 × 5, 503 × 7');
   check('Retry-After', first.find(({ status }) => status === 503).retryAfter, 1);
+  const behindProxy = [];
   for (const client of ['203.0.113.1', '203.0.113.2']) {
     const proxied = await repeat(7, 4, () => connect(port, PROXY, client));
+    behindProxy.push(...proxied.filter(({ ws }) => ws !== undefined).map(({ ws }) => ws));
     check(`7 handshakes of ${client} behind a proxy`, statuses(proxied), '101 × 5, 503 × 2');
   }
 
@@ -64,6 +66,12 @@ async function main() {
   const { ws: large } = await connect(port, '127.0.0.3');
   large.send('x'.repeat(2_001));
   check('a message above the quota of bytes', await large.closed, '1008 quota-exceeded');
+
+  // Each socket has its six echoes, or was closed; and its thread has counted that.
+  const isClosed = (ws) => ws.readyState === WebSocket.CLOSED;
+  await until(() => open.every((ws) => ws.echoes === 6 || isClosed(ws)));
+  const all = [...open, ...behindProxy];
+  await until(() => sessions.count === all.filter((ws) => !isClosed(ws)).length);
 
   const { perThread } = sessions.stats();
   const [doomed] = workers.filter(({ threadId }) => perThread[threadId] > 0);
