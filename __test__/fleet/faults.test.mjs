@@ -156,6 +156,29 @@ test(
   },
 );
 
+test(
+  'a far server: what one turn asks does not wait for the answer to another call',
+  withRedis,
+  async (t) => {
+    const redis = await startRedis(t);
+    const proxy = await startProxy(t, redis.port);
+    const roundTrip = 400;
+    // Time for one round trip, and not for two.
+    const limiter = open(proxy.url, { timeout: 1.5 * roundTrip });
+    await limiter.ready();
+    proxy.delayMs = roundTrip;
+    await timed(limiter);
+    // Past its deadline, nothing has the link look at its calls before the next one.
+    await delay(roundTrip);
+    const first = timed(limiter);
+    await delay(5);
+    const turn = Array.from({ length: 20 }, (_, n) => timed(limiter, `client ${n}`));
+    for (const { degraded, ms } of await Promise.all([first, ...turn])) {
+      assert.equal(degraded, false, `after ${ms} ms`);
+    }
+  },
+);
+
 test('SCRIPT FLUSH: the script is sent again, and no call fails', withRedis, async (t) => {
   const redis = await startRedis(t);
   const limiter = open(redis.url, { timeout: '5s' }, { limit: 1000, window: '30d' });

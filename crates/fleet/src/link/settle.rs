@@ -39,7 +39,7 @@ pub(crate) enum Next {
 impl Shared {
     /// Settles the calls of a script call.
     pub(super) fn settle(self: &Arc<Self>, number: u64, reply: Value, received: Instant) -> Next {
-        let Some(sent) = self.work.lock().take_sent(number) else { return Next::Continue };
+        let Some(sent) = self.work.lock().take_sent(number, received) else { return Next::Continue };
         if let Value::ServerError(error) = reply {
             return self.settle_error(sent, &error.into(), received);
         }

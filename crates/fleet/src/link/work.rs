@@ -81,6 +81,8 @@ pub(crate) struct Work {
     looks_at: Option<Instant>,
     /// Calls that were answered since it has looked.
     answered: u64,
+    /// The last answer took longer than [`PATIENCE`], or there was none yet on this connection.
+    is_far: bool,
     pub(crate) clock: ServerClock,
 }
 
@@ -96,6 +98,7 @@ impl Work {
             first_deadline: None,
             looks_at: None,
             answered: 0,
+            is_far: true,
             clock: ServerClock::new(Instant::now()),
         }
     }
@@ -113,14 +116,15 @@ impl Work {
             _ if out >= self.most_out() => return (Step::Nothing, !looks_soon),
             Manner::Gathers if looks_soon && !self.has_enough() => Step::Flush,
             _ if may_send => Step::Send,
-            // Sent with the next answer, should the thread not come to flush.
             _ => Step::Flush,
         };
-        (step, !looks_by(deadline))
+        // The flush may come late, or leave it. It then goes with the next answer, which is soon unless the server is far.
+        let is_soon = if step == Step::Flush && self.is_far { looks_soon } else { looks_by(deadline) };
+        (step, !is_soon)
     }
 
-    /// Few calls beside many wait for the answers to those: what is asked then goes with them. Else calls that were split once
-    /// would stay so, and each part costs the server and the wakes of three threads.
+    /// Few calls beside many wait for the answers to those, or for [`PATIENCE`]: what is asked then goes with them. Else calls
+    /// that were split once would stay so, and each part costs the server and the wakes of three threads.
     fn is_worth_it(&self) -> bool {
         let is_little_out = self.sent.len() < 2 || self.calls_out < ENOUGH.0;
         is_little_out || 2 * self.queue.len() as u64 >= self.calls_out
@@ -170,8 +174,10 @@ impl Work {
         self.sent.get(&number)
     }
 
-    pub(crate) fn take_sent(&mut self, number: u64) -> Option<Sent> {
+    /// Takes what was answered at this time.
+    pub(crate) fn take_sent(&mut self, number: u64, received: Instant) -> Option<Sent> {
         let sent = self.sent.remove(&number)?;
+        self.is_far = received > sent.at + PATIENCE;
         self.calls_out -= sent.batch.calls();
         self.answered += sent.batch.calls();
         Some(sent)
@@ -227,6 +233,7 @@ impl Work {
 
     /// A connection was made; its server showed this clock.
     pub(crate) fn connected(&mut self, clock: Option<(u64, Instant)>) {
+        self.is_far = true;
         self.clock = ServerClock::new(Instant::now());
         if let Some((server_us, received)) = clock {
             self.clock.saw(server_us, received);

@@ -31,11 +31,35 @@ fn the_first_call_is_sent_at_once_and_others_with_its_answer() {
         "nothing looks at its deadline"
     );
     let first = work.compose(start, Turn::Due).expect("nothing is out");
-    assert_eq!(work.rest(start), Some(ms(start, 50)));
-    assert_eq!(work.add(one("b", start, 0), Manner::Now), (Step::Flush, false));
+    work.rest(start);
+    assert_eq!(work.add(one("b", start, 0), Manner::Now).0, Step::Flush);
     assert!(work.compose(start, Turn::Due).is_none());
-    work.take_sent(first).expect("sent");
+    work.take_sent(first, start).expect("sent");
     assert!(work.compose(start, Turn::Due).is_some(), "nothing is out again");
+}
+
+#[test]
+fn what_a_flush_may_leave_goes_with_the_next_answer_or_in_time_where_the_server_is_far() {
+    let start = Instant::now();
+    let mut work = work(start, &["a"]);
+    let mut at = start;
+    let mut sent = work.compose(at, Turn::Due).expect("nothing is out");
+    for (took, is_far) in [(None, true), (Some(PATIENCE), false), (Some(2 * PATIENCE), true)] {
+        if let Some(took) = took {
+            at += took;
+            work.take_sent(sent, at).expect("sent");
+            work.add(one("a", at, 0), Manner::Now);
+            sent = work.compose(at, Turn::Due).expect("nothing is out");
+        }
+        assert_eq!(work.rest(at), work.first_deadline, "nothing is pending");
+        assert_eq!(work.add(one("b", at, 0), Manner::Now), (Step::Flush, is_far), "after {took:?}");
+        assert_eq!(work.rest(at), Some(at + PATIENCE));
+        assert_eq!(work.add(one("c", at, 0), Manner::Now), (Step::Flush, false), "one wake is enough");
+        work.take_all_queued();
+    }
+    work.is_far = false;
+    work.connected(None);
+    assert!(work.is_far, "a new connection may lead elsewhere");
 }
 
 #[test]
@@ -70,7 +94,7 @@ fn enough_calls_are_sent_while_others_are_out() {
         assert_eq!(add(enough), Step::Send);
         work.compose(start, Turn::Due).expect("enough");
         if work.sent.len() == MOST_OUT {
-            work.take_sent(first);
+            work.take_sent(first, start);
         }
     }
 }
@@ -80,12 +104,12 @@ fn calls_that_gather_are_left_only_while_the_thread_of_the_link_looks_soon() {
     let start = Instant::now();
     let mut work = work(start, &["a", "b"]);
     let sent = work.compose(start, Turn::Flush).expect("pending");
-    work.take_sent(sent).expect("sent");
+    work.take_sent(sent, start).expect("sent");
     // Two calls were answered: the next may gather.
     assert_eq!(work.rest(start), Some(start + PATIENCE));
     assert_eq!(work.add(one("a", start, 0), Manner::Gathers), (Step::Flush, false));
     assert!(work.compose(start + PATIENCE, Turn::Due).is_some(), "the flush may be late");
-    work.take_sent(sent + 1).expect("sent");
+    work.take_sent(sent + 1, start).expect("sent");
     // One was, so that nothing looks before the deadline.
     assert_eq!(work.rest(ms(start, 1)), Some(ms(start, 50)));
     assert_eq!(work.add(one("b", start, 1), Manner::Gathers), (Step::Send, false));
@@ -107,7 +131,7 @@ fn few_calls_beside_many_wait_for_the_next_answers() {
     }
     add(&mut work, 36..46);
     assert!(work.compose(start, Turn::Flush).is_none(), "10 beside 36");
-    work.take_sent(sent[0]).expect("sent");
+    work.take_sent(sent[0], start).expect("sent");
     add(&mut work, 46..50);
     let number = work.compose(start, Turn::Flush).expect("14 beside 24");
     assert_eq!(work.sent(number).map(|sent| sent.batch.calls()), Some(14));
@@ -162,9 +186,9 @@ fn answers_come_in_any_order() {
     let start = Instant::now();
     let mut work = work(start, &["a"]);
     let first = work.compose(start, Turn::Flush).expect("pending");
-    assert!(work.take_sent(first + 1).is_none());
-    assert!(work.take_sent(first).is_some());
-    assert!(work.take_sent(first).is_none(), "nothing is answered twice");
+    assert!(work.take_sent(first + 1, start).is_none());
+    assert!(work.take_sent(first, start).is_some());
+    assert!(work.take_sent(first, start).is_none(), "nothing is answered twice");
 }
 
 #[test]
@@ -191,7 +215,7 @@ fn two_overdue_calls_make_a_server_away_and_a_dead_connection_is_noticed() {
     work.expire(ms(start, 51));
     assert!(work.is_overdue());
     assert!(!work.is_stalled(ms(start, 499)) && work.is_stalled(ms(start, 500)));
-    work.take_sent(first);
+    work.take_sent(first, start);
     assert!(!work.is_overdue() && !work.is_stalled(ms(start, 500)), "it answers after all");
 }
 
@@ -200,7 +224,7 @@ fn calls_that_were_not_run_go_first() {
     let start = Instant::now();
     let mut work = work(start, &["a"]);
     let number = work.compose(start, Turn::Flush).expect("pending");
-    let sent = work.take_sent(number).expect("sent");
+    let sent = work.take_sent(number, start).expect("sent");
     let requests: Vec<_> = sent.batch.into_entries().into_iter().flat_map(|entry| entry.waiting).collect();
     work.add(request(&plan(), "b", Operation::Reset, start, 0), Manner::Now);
     work.ask_again(requests);
