@@ -171,7 +171,7 @@ fn foreign_files_are_refused_and_stay() {
         (
             bytes(&|bytes| bytes[8] = 9),
             "UNSUPPORTED_VERSION",
-            "has version 9 of its layout; accepted: version 1",
+            "has version 9 of its layout; accepted: version 2",
         ),
         (bytes(&|bytes| bytes[8] = 0), "UNSUPPORTED_VERSION", "has version 0"),
         (bytes(&|bytes| bytes[30] ^= 1), "CORRUPT_FILE", "its header was changed"),
