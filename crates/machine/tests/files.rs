@@ -5,7 +5,7 @@
 mod support;
 
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
@@ -255,6 +255,22 @@ fn a_file_that_is_removed_under_a_process_is_noticed() {
     assert_eq!(other.look_after(), Ok(0));
     // Each goes on with its own file.
     assert!(try_consume(&limiter, "client", 5) && try_consume(&other, "client", 5));
+}
+
+/// Another access to a page that was taken from the mapping would end the process where there is no room for a new one.
+#[test]
+fn pages_stay_as_long_as_they_are_mapped() {
+    let directory = directory();
+    let limiter = open(directory.path(), 5).expect("fit");
+    assert!(try_consume(&limiter, "client", 5));
+    let file = File::open(files(directory.path()).remove(0)).expect("own");
+    let blocks = || file.metadata().expect("open").blocks();
+    let reserved = blocks();
+    assert!(reserved > 0);
+    limiter.detach();
+    assert!(files(directory.path()).is_empty());
+    assert_eq!(blocks(), reserved);
+    assert!(!limiter.is_closed_everywhere(), "what it reads is there");
 }
 
 /// Bytes of every kind: by `kind` all of them random, or words of ones, values with random words, and zeros.
