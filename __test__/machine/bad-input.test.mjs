@@ -241,7 +241,7 @@ test('a file of another layout', onLinux, async (t) => {
   const bytes = readFileSync(file);
   bytes.writeUInt32LE(7, VERSION_AT);
   writeFileSync(file, bytes);
-  refused(directory, 'UNSUPPORTED_VERSION', /has version 7 of its layout; accepted: version 1/, {
+  refused(directory, 'UNSUPPORTED_VERSION', /has version 7 of its layout; accepted: version 2/, {
     name,
     named: file,
   });

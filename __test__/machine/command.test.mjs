@@ -90,7 +90,7 @@ test('rm --all removes files of processes that have ended, and no others', onLin
   }, options);
   await other.kill();
   writeFileSync(`${directory}/notes.txt`, 'another file');
-  writeFileSync(`${directory}/RateLimiter.three.0123456789abcdef.v1`, 'cut short');
+  writeFileSync(`${directory}/RateLimiter.three.0123456789abcdef.v2`, 'cut short');
   const { files } = JSON.parse((await command('ls', '--json', '--dir', directory)).stdout);
   assert.deepEqual(
     files.map(({ name, problem, attached }) => [name, problem !== null, attached.length]),

@@ -9,7 +9,7 @@ import { manualClock, reset } from '../../lib/testing.js';
 import { filesIn, onLinux, sharedDirectory, startProcesses } from '../helpers/machine.mjs';
 import { freshName, startPeers } from '../helpers/peer.mjs';
 
-const { ConnectionTracker, createGuard } = sluice;
+const { ConnectionTracker, createGuard, RateLimiter, Reputation } = sluice;
 const CLIENT = '203.0.113.7';
 
 function openTracker(t, options) {
@@ -160,6 +160,42 @@ test('an idle timeout of another process closes connections here', onLinux, asyn
   assert.equal(tracker.count, 0);
 });
 
+test('the same options attach in every thread, and others do not', onLinux, async (t) => {
+  const { name, options, tracker } = openTracker(t, {
+    max: 3,
+    maxPerClient: 2,
+    opens: { limit: 100, window: '1h' },
+  });
+  const again = new ConnectionTracker(name, { ...options, scope: { ...options.scope } });
+  assert.ok(again.tryOpen(CLIENT) && tracker.tryOpen(CLIENT));
+  assert.equal(again.tryOpen(CLIENT), null, 'both count together');
+  const [peer] = startPeers(t, 1);
+  const count = await peer.run(
+    ({ load }, { name, options }) => new (load().ConnectionTracker)(name, options).count,
+    { name, options },
+  );
+  assert.equal(count, 2);
+  const open = (more) => () => new ConnectionTracker(name, { ...options, ...more });
+  assert.throws(open({ max: 4 }), { code: 'ERR_SLUICE_CONFIG_MISMATCH', message: /max = 3; given: 4/ });
+  const elsewhere = { shared: sharedDirectory(t) };
+  assert.throws(open({ scope: elsewhere }), { code: 'ERR_SLUICE_CONFIG_MISMATCH', message: /scope/ });
+});
+
+test('a guard of one name is created twice', onLinux, (t) => {
+  const scope = { shared: sharedDirectory(t) };
+  const name = freshName();
+  t.after(() => {
+    for (const kind of [ConnectionTracker, RateLimiter, Reputation]) kind.destroy(name);
+  });
+  const options = {
+    connections: { max: 2 },
+    rateLimit: { limit: 5, window: '1h' },
+    reputation: { maxFailures: 5, findTime: '1m', banTime: '1m', maxBanTime: '1h' },
+    scope,
+  };
+  for (let turn = 0; turn < 2; turn++) assert.doesNotThrow(() => createGuard(name, options));
+});
+
 test('options come into force when no process is attached', onLinux, async (t) => {
   const { name, options, directory } = openTracker(t, { max: 1 });
   ConnectionTracker.destroy(name);
@@ -241,7 +277,7 @@ test('bad input is refused', onLinux, (t) => {
     message: /max is 1000001; accepted: at most 1000000, where processes share it/,
   });
   for (const scope of ['machine', 5]) {
-    assert.throws(open({ scope }), { code: 'ERR_SLUICE_UNSUPPORTED', message: /"process" or \{ shared/ });
+    assert.throws(open({ scope }), { code: 'ERR_SLUICE_INVALID_OPTION', message: /"process", \{ shared/ });
   }
   const name = freshName();
   t.after(() => ConnectionTracker.destroy(name));

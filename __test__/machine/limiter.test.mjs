@@ -165,6 +165,7 @@ test('destroy ends it in this process, and the last one removes the file', onLin
   assert.throws(() => limiter.tryConsume('a'), { code: 'ERR_SLUICE_CLOSED' });
   assert.throws(() => limiter.handle('a').consume(), { code: 'ERR_SLUICE_CLOSED' });
   assert.throws(() => limiter.reset('a'), { code: 'ERR_SLUICE_CLOSED' });
+  assert.throws(() => limiter.reconfigure({ limit: 20 }), { code: 'ERR_SLUICE_CLOSED' });
   assert.equal(filesIn(directory).length, 1, 'the other process uses it');
   const { processes, remaining } = await other.run(({ state }) => ({
     processes: state.limiter.stats().processes,

@@ -35,6 +35,10 @@ impl Held for Local {
     }
 }
 
+pub(super) fn may_be_shared<const N: usize>(_: &Call<'_, N>) -> bool {
+    false
+}
+
 pub(super) fn with_limiter<const N: usize, K, R, A>(
     _: &Call<'_, N>,
     _: impl Fn(&KeyHasher) -> Result<Option<K>>,

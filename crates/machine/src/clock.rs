@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 use sluice_core::machine::ClockWord;
 use sluice_core::runtime::clock;
-use sluice_core::runtime::counter::{Rate, ticks};
+use sluice_core::runtime::counter::{IS_READ, Rate, ticks};
 
 use crate::system;
 
@@ -54,10 +54,15 @@ impl Start {
         Self { date, system, ticks, rate }
     }
 
-    #[inline]
     fn by_counter(self, ticks: u64) -> u64 {
         // The counter of one core may be a few ticks behind that of another.
-        self.date.saturating_add(Rate::from_bits(self.rate).nanos(ticks.saturating_sub(self.ticks)))
+        self.after(ticks.saturating_sub(self.ticks))
+    }
+
+    /// The time after so many ticks of the counter.
+    #[inline]
+    fn after(self, passed: u64) -> u64 {
+        self.date.saturating_add(Rate::from_bits(self.rate).nanos(passed))
     }
 
     fn by_system(self, system: u64) -> u64 {
@@ -134,17 +139,37 @@ pub(crate) struct Clock {
 impl Clock {
     pub(crate) fn new(start: Start, word: ClockWord) -> Self {
         let last = Look { at: start.date, ..Look::default() };
-        Self { start, word, namespace: system::clock_ahead(), last: Mutex::new(last) }
+        let clock = Self { start, word, namespace: system::clock_ahead(), last: Mutex::new(last) };
+        if !IS_READ && clock.goes_by_counter() {
+            // Of a program for another processor, which this machine runs as well. Later than what the counter says there.
+            let passed = system::monotonic(clock.namespace).saturating_sub(start.system);
+            clock.word.leave_counter((PARTED + passed / DRIFT).cast_signed());
+        }
+        clock
     }
 
     /// Nanoseconds since 1970, by the date at which the file was made.
     #[inline]
     pub(crate) fn now(&self) -> u64 {
         let now = match self.word.ahead_of_system() {
-            None if self.start.rate != 0 => self.start.by_counter(ticks()),
+            None if self.start.rate != 0 => self.by_counter(ticks()),
             ahead => self.by_system(ahead.unwrap_or(0)),
         };
         now.min(LATEST)
+    }
+
+    #[inline]
+    fn by_counter(&self, ticks: u64) -> u64 {
+        let passed = ticks.checked_sub(self.start.ticks);
+        passed.map_or_else(|| self.before_start(), |passed| self.start.after(passed))
+    }
+
+    /// The counter was set back, and its time would stand still until it is where it was; or this core is a few ticks behind.
+    #[cold]
+    #[inline(never)]
+    fn before_start(&self) -> u64 {
+        self.check();
+        self.word.ahead_of_system().map_or(self.start.date, |ahead| self.by_system(ahead))
     }
 
     #[cold]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustix::fs::{AtFlags, CWD, FallocateFlags, fallocate, fstat, statat, unlink};
+use rustix::fs::{AtFlags, CWD, fstat, statat, unlink};
 
 use crate::file::identity;
 use crate::locks;
@@ -16,15 +16,14 @@ pub(crate) struct Departure {
     pub(crate) path: PathBuf,
     /// Which file it is.
     pub(crate) identity: (u64, u64),
-    /// From which byte on the file has state, and its length.
-    pub(crate) state: (u64, u64),
     /// Whether the file loses its name also where other processes are attached.
     pub(crate) for_all: bool,
 }
 
 impl Departure {
-    /// Removes the file where no other process is attached, and frees its pages. `before_removal` is called while no process can
-    /// make another file of this name.
+    /// Removes the file where no other process is attached. `before_removal` is called while no process can make another file
+    /// of this name. Its pages stay for as long as anything maps it, also in a process that has left: where they were taken
+    /// from a mapping, and the system has none to put in their place, the next access would end the process (`SIGBUS`).
     pub(crate) fn depart(self, before_removal: impl FnOnce()) {
         let file = self.file.lock();
         // Where the descriptor became another file's, the locks have gone with it.
@@ -36,22 +35,11 @@ impl Departure {
             before_removal();
             let _ = unlink(&self.path);
         }
-        if is_alone && !self.has_name() {
-            self.free(&file);
-        }
         let _ = locks::unlock_all(&*file);
     }
 
     fn has_name(&self) -> bool {
         let named = statat(CWD, &self.path, AtFlags::SYMLINK_NOFOLLOW);
         named.is_ok_and(|named| identity(&named) == self.identity)
-    }
-
-    /// The mapping stays for as long as objects of this process use it, and is zeros from now on.
-    fn free(&self, file: &File) {
-        let (from, to) = self.state;
-        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        // Where the system refuses, the pages are free with the last object.
-        let _ = fallocate(file, flags, from, to.saturating_sub(from));
     }
 }

@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn names_of_files_are_safe_and_differ() {
-        assert_eq!(name_of("a"), "RateLimiter.a.af63dc4c8601ec8c.v1");
+        assert_eq!(name_of("a"), "RateLimiter.a.af63dc4c8601ec8c.v2");
         assert_eq!(fnv(b"a"), 0xaf63_dc4c_8601_ec8c, "the published value");
         let names = ["../../etc", "a/b", "a_b", "a\0b", "", ".", &"é".repeat(500)].map(name_of);
         for name in &names {

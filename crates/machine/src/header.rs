@@ -24,7 +24,7 @@ use crate::clock::Start;
 /// Bytes of a header: what is shared begins after it.
 pub(crate) const LENGTH: usize = 4_096;
 /// The version of the layout of the file, header and state.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"sluiceSM";
 const BYTE_ORDER: u64 = 0x0102_0304_0506_0708;
@@ -235,8 +235,8 @@ mod tests {
             Header::decode(&sealed(changed), 9_000)
         };
         assert_eq!(with(0, b'x'), Err(Corrupt("it does not begin as one")));
-        assert_eq!(with(8, 2), Err(Refusal::Version(2)), "newer");
-        assert_eq!(with(8, 0), Err(Refusal::Version(0)), "older");
+        assert_eq!(with(8, 3), Err(Refusal::Version(3)), "newer");
+        assert_eq!(with(8, 1), Err(Refusal::Version(1)), "older");
         assert_eq!(with(16, 1), Err(Corrupt("it has the byte order of another machine")));
         assert_eq!(with(88, 1), Err(Corrupt("it hashes keys in another way")));
         assert_eq!(Header::decode(&bytes, 8_999), Err(Corrupt("it was cut short or extended")));

@@ -77,6 +77,16 @@ impl<T: InFile> Host for InstanceFile<T> {
         self.shared.now()
     }
 
+    fn now_for_call(&self) -> u64 {
+        let now = self.now();
+        if !self.shared.lookout().is_due(now, T::LOOK_EVERY) {
+            return now;
+        }
+        self.look_after();
+        // A look may leave the counter.
+        self.now()
+    }
+
     fn hasher(&self) -> &KeyHasher {
         self.shared.hasher()
     }

@@ -45,7 +45,7 @@ pub struct SharedReputation {
 }
 
 impl InFile for Reputation {
-    /// On the way of failures.
+    /// On the way of calls.
     const LOOK_EVERY: u64 = 100_000_000;
 
     fn mend(&self, shared: &Shared) -> bool {
@@ -193,7 +193,7 @@ impl SharedReputation {
     }
 
     /// Finds out which processes died, and has mended in another thread what they left. How many were found. The reputation
-    /// does so itself on the way of failures.
+    /// does so itself on the way of calls.
     ///
     /// # Errors
     ///

@@ -174,7 +174,6 @@ impl Shared {
             file: Arc::clone(&self.file),
             path: self.path.clone(),
             identity: self.identity,
-            state: (self.state_at as u64, self.mapping.len() as u64),
             for_all,
         };
         self.processes.leave(move || departure.depart(before_removal));

@@ -189,6 +189,8 @@ impl SharedTracker {
 /// The options in which all threads of a process agree.
 pub(crate) fn list_options(config: &ConnectionTrackerConfig, directory: &Path) -> OptionList {
     let mut options = ConnectionTracker::list_options(config);
+    // That of its file, and not that of the engine.
+    options.retain(|(option, _)| *option != "scope");
     options.push(scope(directory));
     options
 }

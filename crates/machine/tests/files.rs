@@ -5,7 +5,7 @@
 mod support;
 
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
@@ -171,7 +171,7 @@ fn foreign_files_are_refused_and_stay() {
         (
             bytes(&|bytes| bytes[8] = 9),
             "UNSUPPORTED_VERSION",
-            "has version 9 of its layout; accepted: version 1",
+            "has version 9 of its layout; accepted: version 2",
         ),
         (bytes(&|bytes| bytes[8] = 0), "UNSUPPORTED_VERSION", "has version 0"),
         (bytes(&|bytes| bytes[30] ^= 1), "CORRUPT_FILE", "its header was changed"),
@@ -255,6 +255,22 @@ fn a_file_that_is_removed_under_a_process_is_noticed() {
     assert_eq!(other.look_after(), Ok(0));
     // Each goes on with its own file.
     assert!(try_consume(&limiter, "client", 5) && try_consume(&other, "client", 5));
+}
+
+/// Another access to a page that was taken from the mapping would end the process where there is no room for a new one.
+#[test]
+fn pages_stay_as_long_as_they_are_mapped() {
+    let directory = directory();
+    let limiter = open(directory.path(), 5).expect("fit");
+    assert!(try_consume(&limiter, "client", 5));
+    let file = File::open(files(directory.path()).remove(0)).expect("own");
+    let blocks = || file.metadata().expect("open").blocks();
+    let reserved = blocks();
+    assert!(reserved > 0);
+    limiter.detach();
+    assert!(files(directory.path()).is_empty());
+    assert_eq!(blocks(), reserved);
+    assert!(!limiter.is_closed_everywhere(), "what it reads is there");
 }
 
 /// Bytes of every kind: by `kind` all of them random, or words of ones, values with random words, and zeros.

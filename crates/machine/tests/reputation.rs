@@ -10,6 +10,7 @@ use std::fs::{self, Permissions};
 use std::io::{Read, stdin};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use sluice_core::{Instance, PersistOptions, ReputationOptions};
 
@@ -63,6 +64,24 @@ fn bans_outlive_the_process_that_made_them() {
     assert_eq!(reputation.shared().attached().len(), 1);
     assert!(unban(&reputation, CLIENT) && unban(&reputation, RANGE));
     assert_eq!(list_files(directory.path()).len(), 1, "that of the dead process is removed");
+}
+
+/// The clock is compared on the same way.
+#[test]
+fn calls_that_count_no_failure_look_after_the_others() {
+    let directory = directory();
+    let mut child = spawn("ban", directory.path());
+    read_until(&mut child, b"!");
+    let reputation = open(directory.path(), 100);
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    assert_eq!(reputation.shared().attached().len(), 2, "nothing has looked");
+    let started = Instant::now();
+    while reputation.shared().attached().len() > 1 {
+        assert!(started.elapsed() < Duration::from_secs(10), "no call looks");
+        let now = reputation.reputation().shared_now().expect("of a machine");
+        assert_eq!(reputation.reputation().is_banned(CLIENT, now), Ok(true));
+    }
 }
 
 #[test]

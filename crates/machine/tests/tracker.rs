@@ -11,6 +11,7 @@ use std::io::{Read, stdin};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::Path;
 use std::process::Child;
+use std::time::{Duration, Instant};
 
 use sluice_core::{ConnectionTrackerConfig, ConnectionTrackerOptions, Instance, Quota, Refusal};
 use sluice_machine::SharedTracker;
@@ -96,6 +97,23 @@ fn what_a_process_held_is_free_when_it_ends_however_it_ends() {
         let next = start("hold two and close one", directory.path());
         assert_eq!(count_for(&tracker, CLIENT), 4);
         kill(next);
+    }
+}
+
+/// The clock, by which it is refused, is compared on the same way.
+#[test]
+fn a_refusal_by_opens_looks_after_the_others() {
+    let directory = directory();
+    let options = || ConnectionTrackerOptions { opens: Some(Quota::new(1, 86_400_000)), ..caps(None, None) };
+    let tracker = open_tracker(directory.path(), options()).expect("fit");
+    let other = open_tracker(directory.path(), options()).expect("fit");
+    assert!(connect(&tracker, CLIENT, 1).is_ok());
+    other.detach();
+    assert_eq!(tracker.shared().attached().len(), 2, "nothing has looked");
+    let started = Instant::now();
+    while tracker.shared().attached().len() > 1 {
+        assert!(started.elapsed() < Duration::from_secs(10), "no refusal looks");
+        assert!(connect(&tracker, CLIENT, 1).is_err());
     }
 }
 

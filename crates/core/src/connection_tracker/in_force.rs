@@ -85,6 +85,10 @@ impl InForce {
         let Some(opens) = &self.opens else { return Ok(()) };
         match opens.consume(self.hash(client), 1, self.time(now)) {
             Ok(decision) if !decision.allowed => {
+                if let Some(host) = &self.host {
+                    // Also at the clock, which may be wrong.
+                    host.look_after();
+                }
                 Err(Refusal::Opens { retry_after: decision.retry_after.unwrap_or(u64::MAX) })
             }
             _ => Ok(()),

@@ -7,6 +7,11 @@ pub trait Host: Send + Sync {
     /// The time that all processes decide by, in nanoseconds.
     fn now(&self) -> u64;
 
+    /// The time for a call, on whose way the processes are looked after where that is due.
+    fn now_for_call(&self) -> u64 {
+        self.now()
+    }
+
     /// The hash function of keys, the same in each process.
     fn hasher(&self) -> &KeyHasher;
 

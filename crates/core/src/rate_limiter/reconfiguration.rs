@@ -84,8 +84,9 @@ impl RateLimiter {
         clock: impl Fn() -> u64,
     ) -> Result<bool> {
         self.check_open()?;
-        self.in_force.check_replaceable()?;
+        // First: a process that has destroyed it is not attached, either.
         let contents = self.enter()?;
+        self.in_force.check_replaceable()?;
         let config = Arc::new(in_force.replaced_by(options)?);
         // A call that was decided by the config before either wrote before the pass below comes to its key, or finds the
         // epoch changed after it wrote, and does for its key what the pass does.

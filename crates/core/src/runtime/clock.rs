@@ -98,10 +98,10 @@ pub fn elapsing() -> u64 {
     MONOTONIC.now()
 }
 
-/// The rate of the processor's counter, where that is the clock.
+/// The rate of the processor's counter, where that is the clock and [`ticks`](super::counter::ticks) reads it.
 #[must_use]
 pub fn counter_rate() -> Option<Rate> {
-    Some(MONOTONIC.rate).filter(|rate| rate.is_of_processor())
+    Some(MONOTONIC.rate).filter(|rate| super::counter::IS_READ && rate.is_of_processor())
 }
 
 /// From now on `look` is called before the manual clock is read, without a lock of this library held. The first one stays.

@@ -38,6 +38,9 @@ impl Rate {
     }
 }
 
+/// Whether [`ticks`] reads the counter of this processor.
+pub const IS_READ: bool = cfg!(target_arch = "x86_64");
+
 /// The processor's counter; 0 on processors where it is not read.
 #[inline(always)]
 #[must_use]

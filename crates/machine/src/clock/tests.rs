@@ -71,6 +71,26 @@ fn the_time_does_not_go_back_where_the_counter_is_left() {
     assert!(after.is_sorted() && after[0] >= before, "{before}, {after:?}");
 }
 
+/// As after a suspension that set the counter back to a time before the file: no look at the other processes is needed.
+#[test]
+fn a_counter_below_its_start_is_left_by_the_next_reading() {
+    let now = Start::now();
+    let (passed, namespace) = (20 * SECOND, system::clock_ahead());
+    // Of a machine that has not run for so long yet.
+    let start = Start {
+        system: system::monotonic(namespace).wrapping_sub(passed),
+        ticks: ticks() + (1 << 50),
+        rate: RATE,
+        ..now
+    };
+    let (one, other) = (Clock::new(start, word()), Clock::new(now, word()));
+    let read = [one.now(), one.now()];
+    assert!(read.is_sorted() && read[0] >= start.date + passed, "{read:?} after {start:?}");
+    assert_eq!(one.word.ahead_of_system(), Some(0));
+    // That of a core which is a few ticks behind.
+    assert_eq!((other.by_counter(now.ticks - 5), other.goes_by_counter()), (now.date, now.rate != 0));
+}
+
 #[test]
 fn clocks_that_part_slowly_stay_together() {
     let clock = Clock::new(start(), word());

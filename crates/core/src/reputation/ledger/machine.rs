@@ -159,11 +159,12 @@ impl Reputation {
             && self.machine.as_ref().is_none_or(|machine| machine.ranges.are_as_created())
     }
 
-    /// The time that all processes of the reputation decide by; `None` where it is of one process, which goes by its own.
+    /// The time that all processes of the reputation decide by, for a call, which looks after them where that is due; `None`
+    /// where it is of one process, which goes by its own.
     #[inline]
     #[must_use]
     pub fn shared_now(&self) -> Option<u64> {
-        self.machine.as_ref().map(|machine| machine.host.now())
+        self.machine.as_ref().map(|machine| machine.host.now_for_call())
     }
 
     /// By how many nanoseconds the system's date is ahead of the clock by which the reputation decides.
@@ -187,6 +188,7 @@ impl Reputation {
     /// Brings other options into force for all processes.
     pub(super) fn reconfigure_all(&self, machine: &OfMachine, config: &ReputationConfig) -> Result<()> {
         loop {
+            self.check_open()?;
             if !machine.config.can_replace() {
                 return Err(Error::Unsupported {
                     what: "reconfigure in a process that is not attached",
