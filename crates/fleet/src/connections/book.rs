@@ -14,6 +14,8 @@ use crate::client_name::ClientName;
 
 /// Clients of one call.
 const MOST_CLIENTS: usize = 256;
+/// Clients of one call that questions may take while others are to be told of.
+const MOST_CLIENTS_ASKED: usize = MOST_CLIENTS / 2;
 /// Questions of one call.
 const MOST_ASKS: usize = 1_024;
 /// Questions that a process holds.
@@ -178,6 +180,7 @@ impl Book {
         let mut batch = Batch { entries: Vec::new(), held: self.total, plain: 0, deadline: None };
         let mut out = Out { clients: Vec::new(), asks: Vec::new() };
         let mut places = HashMap::new();
+        let most_asked = if tells && !self.dirty.is_empty() { MOST_CLIENTS_ASKED } else { MOST_CLIENTS };
         while let Some(ask) = self.waiting.pop_front() {
             let place = ask.holding.client.as_ref().map(|client| {
                 *places.entry(client.clone()).or_insert_with(|| self.add_entry(&mut batch, client))
@@ -189,7 +192,7 @@ impl Book {
             }
             batch.deadline = batch.deadline.max(Some(ask.deadline));
             out.asks.push((ask, place));
-            if batch.entries.len() >= MOST_CLIENTS || out.asks.len() >= MOST_ASKS {
+            if batch.entries.len() >= most_asked || out.asks.len() >= MOST_ASKS {
                 break;
             }
         }

@@ -154,3 +154,18 @@ fn holds_a_bounded_number_of_questions_and_none_once_closed() {
     assert_eq!(book.close().len(), MOST_WAITING);
     assert_eq!(book.ask(ask("a", 1, now)), Asked::Closed);
 }
+
+/// Fails where questions for many clients take the whole call, so that what is held is not said before its lease ends.
+#[test]
+fn questions_leave_room_for_what_is_to_be_told() {
+    let (mut book, now) = (Book::default(), Instant::now());
+    book.hold_without_server(holding("held"), ThreadId(1));
+    for client in 0..300 {
+        book.ask(ask(&format!("{client}"), 1, now + MS));
+    }
+    let batch = book.compose(true).expect("questions");
+    assert!(entries(&batch).contains(&(name("held"), 1, 0)));
+    assert_eq!(batch.entries.len(), MOST_CLIENTS_ASKED + 1);
+    book.settle(grants(&[0; MOST_CLIENTS_ASKED + 1]));
+    assert_eq!(book.compose(true).expect("the others").entries.len(), 300 - MOST_CLIENTS_ASKED);
+}
