@@ -140,7 +140,7 @@ pub fn take_place(
     let Some(connections) = find(&tracker(handle)?) else { return Ok(None) };
     let request = PlaceRequest { client: client.as_deref(), in_total, thread: thread::current()?.id };
     let number = error::check(&env, connections.take(&request))?;
-    Ok(Some(NativePlace { number: double(number), source: Source::Local.code() }))
+    Ok(number.map(|number| NativePlace { number: double(number), source: Source::Local.code() }))
 }
 
 /// As `ask_for_place`, for an answer once the server can be asked.

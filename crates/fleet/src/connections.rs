@@ -157,12 +157,13 @@ impl FleetConnections {
         })
     }
 
-    /// A place without asking, which the server is told of: for a connection that is open already. By its number.
+    /// A place without asking, which the server is told of: for a connection that is open already. By its number; none where
+    /// nothing is counted together any more.
     ///
     /// # Errors
     ///
     /// The tracker was destroyed, or the client is not an address.
-    pub fn take(&self, request: &PlaceRequest<'_>) -> Result<u64, Error> {
+    pub fn take(&self, request: &PlaceRequest<'_>) -> Result<Option<u64>, Error> {
         let shared = &self.0;
         shared.tracker.check_open()?;
         let holding = shared.holding_of(request)?;
@@ -291,7 +292,7 @@ impl Shared {
         };
         let place = self.book.lock().hold_without_server(ask.holding.clone(), ask.thread);
         self.wake.notify_one();
-        Answer::Granted(place, source)
+        place.map_or(CLOSED, |place| Answer::Granted(place, source))
     }
 
     /// What the server has decided.

@@ -130,6 +130,8 @@ pub(super) struct Book {
     /// Places that were granted, until the thread that asked takes them.
     unclaimed: HashMap<u64, (Holding, ThreadId)>,
     last_place: u64,
+    /// Threads that have ended since the last beat: a question may be under decision, and then is in no list.
+    ended: Vec<ThreadId>,
     is_closed: bool,
 }
 
@@ -285,6 +287,7 @@ impl Book {
 
     /// Removes the questions of a thread that has ended, and gives back what was granted to it and not taken.
     pub(super) fn thread_ended(&mut self, thread: ThreadId) {
+        self.ended.push(thread);
         self.waiting.retain(|ask| ask.thread != thread);
         if let Some(out) = &mut self.out {
             out.asks.retain(|(ask, _)| ask.thread != thread);
@@ -317,15 +320,19 @@ impl Book {
         self.unclaimed.remove(&place).map(|(holding, _)| holding)
     }
 
-    /// A place without the server, which is told of it.
-    pub(super) fn hold_without_server(&mut self, holding: Holding, thread: ThreadId) -> u64 {
+    /// A place without the server, which is told of it. `None` for a thread that has ended, and where nothing is counted
+    /// together any more: it would never be given back.
+    pub(super) fn hold_without_server(&mut self, holding: Holding, thread: ThreadId) -> Option<u64> {
+        if self.is_closed || self.ended.contains(&thread) {
+            return None;
+        }
         let client = holding.client.clone();
         let place = self.hold(holding, thread);
         if let Some(client) = &client {
             self.mark(client);
         }
         self.total_is_dirty = true;
-        place
+        Some(place)
     }
 
     fn hold(&mut self, holding: Holding, thread: ThreadId) -> u64 {
@@ -371,8 +378,10 @@ impl Book {
         self.total_is_dirty |= self.total > 0;
     }
 
-    /// What is held is to be told again. What was given up long ago the server has forgotten by itself.
+    /// What is held is to be told again. What was given up long ago the server has forgotten by itself. Called while no
+    /// question is under decision.
     pub(super) fn beat(&mut self) {
+        self.ended.clear();
         self.clients.retain(|_, client| {
             client.idle_beats = if client.held == 0 { client.idle_beats + 1 } else { 0 };
             client.idle_beats < FORGOTTEN_AFTER

@@ -169,3 +169,16 @@ fn questions_leave_room_for_what_is_to_be_told() {
     book.settle(grants(&[0; MOST_CLIENTS_ASKED + 1]));
     assert_eq!(book.compose(true).expect("the others").entries.len(), 300 - MOST_CLIENTS_ASKED);
 }
+
+/// Fails where a question that is under decision when its thread ends holds a place, which nothing gives back.
+#[test]
+fn a_thread_that_has_ended_is_given_no_place() {
+    let (mut book, now) = (Book::default(), Instant::now());
+    book.ask(ask("a", 1, now + MS));
+    book.ask(ask("b", 2, now + MS));
+    let expired = book.expire(now + MS);
+    book.thread_ended(ThreadId(1));
+    let places = expired.into_iter().map(|ask| book.hold_without_server(ask.holding, ask.thread));
+    assert_eq!(places.collect::<Vec<_>>(), [None, Some(1)]);
+    assert_eq!(book.total(), 1);
+}
