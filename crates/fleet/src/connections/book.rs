@@ -235,7 +235,8 @@ impl Book {
         // What was granted to questions that were answered meanwhile goes back.
         self.total_is_dirty |= grants.plain > 0;
         for (client, grant) in out.clients.iter().zip(&grants.entries) {
-            if grant.opened.is_none_or(|opened| opened > 0) || grant.joined > 0 {
+            // Where the key holds something else, saying it again at once changes nothing: the next beat does.
+            if grant.opened.is_some_and(|opened| opened > 0) || grant.joined > 0 {
                 self.mark(client);
             }
             self.forget_if_clean(client);

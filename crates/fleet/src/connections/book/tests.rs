@@ -182,3 +182,21 @@ fn a_thread_that_has_ended_is_given_no_place() {
     assert_eq!(places.collect::<Vec<_>>(), [None, Some(1)]);
     assert_eq!(book.total(), 1);
 }
+
+/// Fails where what the server leaves as it is is said again and again.
+#[test]
+fn what_a_foreign_key_keeps_from_being_told_waits_for_the_beat() {
+    let (mut book, now) = (Book::default(), Instant::now());
+    book.ask(ask("a", 1, now + MS));
+    book.compose(true);
+    let foreign =
+        || Grants { plain: 0, entries: vec![Grant { opened: None, joined: 0, cap: Refusal::MaxPerClient }] };
+    assert_eq!(verdicts(&book.settle(foreign())), [Verdict::Foreign]);
+    assert_eq!((book.compose(true), book.clients.len()), (None, 0));
+    book.hold_without_server(holding("a"), ThreadId(1));
+    book.compose(true).expect("a change");
+    book.settle(foreign());
+    assert_eq!(book.compose(true), None);
+    book.beat();
+    assert_eq!(entries(&book.compose(true).expect("a beat")), [(name("a"), 1, 0)]);
+}
