@@ -106,6 +106,8 @@ struct Client {
     held: u64,
     /// The server is to be told.
     is_dirty: bool,
+    /// Its name is in the queue, once.
+    is_queued: bool,
     /// Beats since nothing is held.
     idle_beats: u8,
 }
@@ -122,7 +124,8 @@ struct Out {
 #[derive(Debug, Default)]
 pub(super) struct Book {
     clients: HashMap<ClientName, Client>,
-    dirty: VecDeque<ClientName>,
+    /// Those whom the server is to be told of, and some that it was told of since.
+    queue: VecDeque<ClientName>,
     total: u64,
     total_is_dirty: bool,
     waiting: VecDeque<Ask>,
@@ -182,7 +185,7 @@ impl Book {
         let mut batch = Batch { entries: Vec::new(), held: self.total, plain: 0, deadline: None };
         let mut out = Out { clients: Vec::new(), asks: Vec::new() };
         let mut places = HashMap::new();
-        let most_asked = if tells && !self.dirty.is_empty() { MOST_CLIENTS_ASKED } else { MOST_CLIENTS };
+        let most_asked = if tells && !self.queue.is_empty() { MOST_CLIENTS_ASKED } else { MOST_CLIENTS };
         while let Some(ask) = self.waiting.pop_front() {
             let place = ask.holding.client.as_ref().map(|client| {
                 *places.entry(client.clone()).or_insert_with(|| self.add_entry(&mut batch, client))
@@ -199,9 +202,13 @@ impl Book {
             }
         }
         while tells && batch.entries.len() < MOST_CLIENTS {
-            let Some(client) = self.dirty.pop_front() else { break };
-            if self.clients.get(&client).is_some_and(|known| known.is_dirty) {
+            let Some(client) = self.queue.pop_front() else { break };
+            let Some(known) = self.clients.get_mut(&client) else { continue };
+            known.is_queued = false;
+            if known.is_dirty {
                 self.add_entry(&mut batch, &client);
+            } else {
+                self.forget_if_clean(&client);
             }
         }
         if out.asks.is_empty() && batch.entries.is_empty() && !self.total_is_dirty {
@@ -387,6 +394,7 @@ impl Book {
             client.idle_beats = if client.held == 0 { client.idle_beats + 1 } else { 0 };
             client.idle_beats < FORGOTTEN_AFTER
         });
+        self.queue.retain(|client| self.clients.contains_key(client));
         if self.total > 0 {
             self.tell_all();
         }
@@ -399,15 +407,17 @@ impl Book {
 
     fn mark(&mut self, client: &ClientName) {
         let known = self.clients.entry(client.clone()).or_default();
-        if !known.is_dirty {
-            known.is_dirty = true;
-            self.dirty.push_back(client.clone());
+        known.is_dirty = true;
+        if !known.is_queued {
+            known.is_queued = true;
+            self.queue.push_back(client.clone());
         }
         self.total_is_dirty = true;
     }
 
     fn forget_if_clean(&mut self, client: &ClientName) {
-        if self.clients.get(client).is_some_and(|known| known.held == 0 && !known.is_dirty) {
+        let is_clean = |known: &Client| known.held == 0 && !known.is_dirty && !known.is_queued;
+        if self.clients.get(client).is_some_and(is_clean) {
             self.clients.remove(client);
         }
     }

@@ -240,7 +240,11 @@ impl<'a> Session<'a> {
     /// The server refuses what it was told. What nothing waits for is said later.
     fn refused(&mut self, failure: Failure, why: String) {
         self.shared.failed(why);
-        self.paused_until = Some(Instant::now() + PAUSE);
+        // A pause that runs is not made longer, or a process that asks all the time would never tell anything again.
+        let now = Instant::now();
+        if self.paused_until.is_none_or(|until| now >= until) {
+            self.paused_until = Some(now + PAUSE);
+        }
         let refused = self.shared.book.lock().lost();
         self.shared.fail(refused, failure);
     }

@@ -200,3 +200,33 @@ fn what_a_foreign_key_keeps_from_being_told_waits_for_the_beat() {
     book.beat();
     assert_eq!(entries(&book.compose(true).expect("a beat")), [(name("a"), 1, 0)]);
 }
+
+/// Fails where the queue keeps what was told otherwise, or what is forgotten.
+#[test]
+fn the_queue_names_each_client_once_and_none_that_is_forgotten() {
+    let (mut book, now) = (Book::default(), Instant::now());
+    book.hold_without_server(holding("a"), ThreadId(1));
+    for _ in 0..100 {
+        book.ask(ask("a", 1, now + MS));
+        book.compose(false).expect("a question");
+        book.lost();
+    }
+    assert_eq!(book.queue.len(), 1);
+    book.compose(true).expect("a change");
+    book.settle(grants(&[0]));
+    book.lower(&holding("a"));
+    assert_eq!(book.queue.len(), 1);
+    for _ in 0..FORGOTTEN_AFTER {
+        book.beat();
+    }
+    assert_eq!((book.queue.len(), book.clients.len()), (0, 0));
+    // What a question has told is not told again.
+    book.hold_without_server(holding("b"), ThreadId(1));
+    book.lower(&holding("b"));
+    book.ask(ask("b", 1, now + MS));
+    book.compose(false).expect("a question");
+    book.settle(grants(&[0]));
+    assert_eq!(book.clients.len(), 1, "its name is in the queue");
+    book.compose(true);
+    assert_eq!((book.queue.len(), book.clients.len()), (0, 0));
+}
