@@ -210,10 +210,12 @@ impl FleetConnections {
     /// Counts nothing together any more. Waits a moment for the server to learn that this process holds nothing.
     pub fn close(&self) {
         let shared = &self.0;
+        // Before the thread may see that it closes: what is given back here is what it says last.
+        let asks = shared.book.lock().finish();
+        close_all(asks);
         if shared.closing.swap(true, Ordering::AcqRel) {
             return;
         }
-        shared.book.lock().finish();
         shared.answer_ready(CLOSED);
         shared.wake.notify_one();
         if shared.state() == LinkState::Ready {
@@ -322,13 +324,18 @@ fn serve(shared: &Arc<Shared>) {
         shared.is_away();
     }
     let dropped = shared.book.lock().close();
-    let mut deliveries = Deliveries::default();
-    for ask in dropped {
-        deliveries.put(&ask.ticket, CLOSED);
-    }
+    close_all(dropped);
     let (ended, has_ended) = &shared.ended;
     *ended.lock() = true;
     has_ended.notify_all();
+}
+
+/// Answers questions where nothing is counted together any more.
+fn close_all(asks: Vec<Ask>) {
+    let mut deliveries = Deliveries::default();
+    for ask in asks {
+        deliveries.put(&ask.ticket, CLOSED);
+    }
 }
 
 impl Drop for FleetConnections {

@@ -367,14 +367,22 @@ impl Book {
         self.total_is_dirty = true;
     }
 
-    /// Nothing is held any more, and no question is answered by the server.
-    pub(super) fn finish(&mut self) {
+    /// Nothing is held or asked any more; what was asked and not answered. What the call that is out is granted goes back
+    /// with the next one.
+    pub(super) fn finish(&mut self) -> Vec<Ask> {
+        self.is_closed = true;
+        let mut asks = self.take_waiting();
+        if let Some(out) = &mut self.out {
+            asks.extend(out.asks.drain(..).map(|(ask, _)| ask));
+        }
+        self.unclaimed.clear();
         for client in self.clients.values_mut() {
             client.held = 0;
         }
         self.total = 0;
         self.total_is_dirty = true;
         self.tell_all();
+        asks
     }
 
     /// The server is to be told of everything that is held: it may have lost it, or it counts for a while only.

@@ -230,3 +230,24 @@ fn the_queue_names_each_client_once_and_none_that_is_forgotten() {
     book.compose(true);
     assert_eq!((book.queue.len(), book.clients.len()), (0, 0));
 }
+
+/// Fails where places stay at the server that were granted to questions of a tracker that is destroyed meanwhile.
+#[test]
+fn a_book_that_is_finished_gives_back_what_it_is_granted_later() {
+    let (mut book, now) = (Book::default(), Instant::now());
+    book.ask(ask("taken", 1, now + MS));
+    book.compose(true);
+    book.settle(grants(&[1]));
+    book.ask(ask("out", 1, now + MS));
+    book.compose(true);
+    book.ask(ask("waiting", 1, now + MS));
+    assert_eq!(book.finish().len(), 2);
+    assert_eq!((book.claim(1), book.total(), book.pending()), (None, 0, 0));
+    assert!(book.settle(grants(&[1])).is_empty());
+    let batch = book.compose(true).expect("what is given back");
+    let mut told = entries(&batch);
+    told.sort_by_key(|(client, ..)| client.bytes().to_vec());
+    assert_eq!((batch.held, told), (0, vec![(name("out"), 0, 0), (name("taken"), 0, 0)]));
+    assert_eq!(book.hold_without_server(holding("a"), ThreadId(1)), None);
+    assert_eq!(book.ask(ask("a", 1, now)), Asked::Closed);
+}
