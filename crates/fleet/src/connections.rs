@@ -28,6 +28,7 @@ use self::counters::Counters;
 pub use self::counters::FleetConnectionsStats;
 use self::script::Names;
 use crate::answer::{Answer, Deliveries, Desk, Failure, Source, Ticket};
+use crate::back_off::BackOff;
 use crate::client_name::ClientName;
 use crate::limiter::OnError;
 use crate::link::LinkState;
@@ -318,8 +319,9 @@ impl Shared {
 }
 
 fn serve(shared: &Arc<Shared>) {
+    let mut back_off = BackOff::default();
     // An internal error ends a connection, and never the process.
-    while catch_unwind(AssertUnwindSafe(|| serving::run(shared))).is_err() {
+    while catch_unwind(AssertUnwindSafe(|| serving::run(shared, &mut back_off))).is_err() {
         shared.failed("an internal error of the count of connections; please report it".to_owned());
         shared.is_away();
     }
