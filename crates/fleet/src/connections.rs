@@ -324,6 +324,8 @@ fn serve(shared: &Arc<Shared>) {
     while catch_unwind(AssertUnwindSafe(|| serving::run(shared, &mut back_off))).is_err() {
         shared.failed("an internal error of the count of connections; please report it".to_owned());
         shared.is_away();
+        let lost = shared.book.lock().lost();
+        shared.fail(lost, Failure::Away);
     }
     let dropped = shared.book.lock().close();
     close_all(dropped);
