@@ -223,6 +223,18 @@ pub(super) fn finish(name: &str) {
     }
 }
 
+/// As `finish`, for what another thread began to share while its tracker was destroyed; not for a later tracker.
+pub(super) fn finish_destroyed(name: &str) {
+    let ended = {
+        let mut shared = SHARED.lock();
+        let is_destroyed = shared.get(name).is_some_and(|(_, of)| of.tracker().check_open().is_err());
+        if is_destroyed { shared.remove(name) } else { None }
+    };
+    if let Some((_, connections)) = ended {
+        connections.close();
+    }
+}
+
 /// A test empties every instance. What this process held is given back; trackers go on counting together.
 pub(super) fn reset() {
     for (_, connections) in SHARED.lock().values() {
