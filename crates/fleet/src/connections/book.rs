@@ -4,11 +4,14 @@
 //! answer is known before the next one is written. Whatever was lost on the way, an answer or a connection, the next call
 //! for the client puts right.
 
+mod settling;
+
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-use sluice_core::{Refusal, ThreadId};
+use sluice_core::ThreadId;
 
+pub(super) use self::settling::{Grant, Grants, Verdict};
 use crate::answer::Ticket;
 use crate::client_name::ClientName;
 
@@ -20,8 +23,6 @@ const MOST_CLIENTS_ASKED: usize = MOST_CLIENTS / 2;
 const MOST_ASKS: usize = 1_024;
 /// Questions that a process holds.
 const MOST_WAITING: usize = 10_000;
-/// A question that the server says it did not run is sent once more.
-const MOST_TRIES: u8 = 2;
 /// Beats after which the server has forgotten what it was not told of again.
 const FORGOTTEN_AFTER: u8 = 4;
 
@@ -54,16 +55,6 @@ pub(super) enum Asked {
     Closed,
 }
 
-/// What becomes of a question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// By the number of its place.
-    Granted(u64),
-    Refused(Refusal),
-    /// The key holds something else.
-    Foreign,
-}
-
 /// One client of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -82,23 +73,6 @@ pub(super) struct Batch {
     pub(super) plain: u64,
     /// After which nothing waits for the answer any more; `None` where nothing does.
     pub(super) deadline: Option<Instant>,
-}
-
-/// What the server has granted: in the order of the entries.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Grants {
-    pub(super) plain: u64,
-    pub(super) entries: Vec<Grant>,
-}
-
-/// What the server has granted of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Grant {
-    /// `None`: the key holds something else.
-    pub(super) opened: Option<u64>,
-    pub(super) joined: u64,
-    /// Why no more were opened.
-    pub(super) cap: Refusal,
 }
 
 #[derive(Debug, Default)]
@@ -225,51 +199,6 @@ impl Book {
         known.is_dirty = false;
         batch.entries.push(Entry { client: client.clone(), held: known.held, opens: 0, joins: 0 });
         batch.entries.len() - 1
-    }
-
-    /// The call that is out was answered.
-    pub(super) fn settle(&mut self, mut grants: Grants) -> Vec<(Ask, Verdict)> {
-        let Some(out) = self.out.take() else { return Vec::new() };
-        let mut settled = Vec::with_capacity(out.asks.len());
-        for (ask, place) in out.asks {
-            let grant = place.and_then(|place| grants.entries.get_mut(place));
-            let verdict = match take_one(&ask, grant, &mut grants.plain) {
-                Ok(()) => Verdict::Granted(self.hold(ask.holding.clone(), ask.thread)),
-                Err(verdict) => verdict,
-            };
-            settled.push((ask, verdict));
-        }
-        // What was granted to questions that were answered meanwhile goes back.
-        self.total_is_dirty |= grants.plain > 0;
-        for (client, grant) in out.clients.iter().zip(&grants.entries) {
-            // Where the key holds something else, saying it again at once changes nothing: the next beat does.
-            if grant.opened.is_some_and(|opened| opened > 0) || grant.joined > 0 {
-                self.mark(client);
-            }
-            self.forget_if_clean(client);
-        }
-        settled
-    }
-
-    /// The call that is out may have been run or not: what it asked for.
-    pub(super) fn lost(&mut self) -> Vec<Ask> {
-        let Some(out) = self.out.take() else { return Vec::new() };
-        for client in &out.clients {
-            self.mark(client);
-        }
-        self.total_is_dirty = true;
-        out.asks.into_iter().map(|(ask, _)| ask).collect()
-    }
-
-    /// The call that is out was not run: what it asked for is asked again. Those that were asked often enough.
-    pub(super) fn not_run(&mut self) -> Vec<Ask> {
-        let again = |ask: Ask| Ask { tries: ask.tries + 1, ..ask };
-        let (again, over): (Vec<_>, Vec<_>) =
-            self.lost().into_iter().map(again).partition(|ask| ask.tries < MOST_TRIES);
-        for ask in again.into_iter().rev() {
-            self.waiting.push_front(ask);
-        }
-        over
     }
 
     /// Removes the questions that are overdue.
@@ -429,21 +358,6 @@ impl Book {
             self.clients.remove(client);
         }
     }
-}
-
-/// Takes one of what was granted.
-fn take_one(ask: &Ask, grant: Option<&mut Grant>, plain: &mut u64) -> Result<(), Verdict> {
-    let (left, refusal) = match grant {
-        None => (plain, Refusal::Max),
-        Some(Grant { opened: None, .. }) => return Err(Verdict::Foreign),
-        Some(Grant { opened: Some(opened), cap, .. }) if ask.holding.in_total => (opened, *cap),
-        Some(Grant { joined, .. }) => (joined, Refusal::MaxPerClient),
-    };
-    if *left == 0 {
-        return Err(Verdict::Refused(refusal));
-    }
-    *left -= 1;
-    Ok(())
 }
 
 fn split(asks: VecDeque<Ask>, is_it: impl Fn(&Ask) -> bool) -> (Vec<Ask>, VecDeque<Ask>) {

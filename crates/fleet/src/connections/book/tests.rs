@@ -1,6 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sluice_core::Refusal;
+
 use super::*;
 use crate::answer::{Answer, Desk};
 
