@@ -146,7 +146,9 @@ pub fn release_connection_tracker(handle: u32) -> Result<()> {
 pub fn destroy_connection_tracker(name: String, everywhere: Option<bool>) -> bool {
     fleet::finish(&name);
     let was_shared = shared::destroy(&name, everywhere == Some(true));
-    TRACKERS.destroy(&name) || was_shared
+    let was_of_process = TRACKERS.destroy(&name);
+    fleet::finish_destroyed(&name);
+    was_of_process || was_shared
 }
 
 /// A `destroyed` delivery follows when the tracker is destroyed.

@@ -102,6 +102,21 @@ test('a destroyed tracker gives back at once what it held', withRedis, async (t)
   await assert.rejects(tracker.tryOpenAsync(CLIENT), { code: 'ERR_SLUICE_CLOSED' });
 });
 
+/** Fails when places stay at the server that were granted to calls of the tracker while it was destroyed. */
+test('a tracker that is destroyed while calls are pending leaves nothing', withRedis, async (t) => {
+  const redis = await startRedis(t);
+  const options = { max: 100, scope: fleet(redis.url) };
+  const tracker = await open(t, options);
+  const pending = Array.from({ length: 50 }, () => tracker.tryOpenAsync(CLIENT));
+  ConnectionTracker.destroy(tracker.name);
+  for (const { status, reason } of await Promise.allSettled(pending)) {
+    if (status === 'rejected') assert.equal(reason.code, 'ERR_SLUICE_CLOSED');
+  }
+  const next = await open(t, options, tracker.name);
+  const opened = await Promise.all(Array.from({ length: 100 }, () => next.tryOpenAsync(CLIENT)));
+  assert.equal(opened.filter(Boolean).length, 100);
+});
+
 test('stats say what the fleet has, and what this process holds', withRedis, async (t) => {
   const redis = await startRedis(t);
   const name = freshName();

@@ -140,7 +140,7 @@ pub fn take_place(
     let Some(connections) = find(&tracker(handle)?) else { return Ok(None) };
     let request = PlaceRequest { client: client.as_deref(), in_total, thread: thread::current()?.id };
     let number = error::check(&env, connections.take(&request))?;
-    Ok(Some(NativePlace { number: double(number), source: Source::Local.code() }))
+    Ok(number.map(|number| NativePlace { number: double(number), source: Source::Local.code() }))
 }
 
 /// As `ask_for_place`, for an answer once the server can be asked.
@@ -218,6 +218,18 @@ fn find(tracker: &Arc<ConnectionTracker>) -> Option<Arc<FleetConnections>> {
 pub(super) fn finish(name: &str) {
     // Not under the lock: it may wait for the server.
     let ended = SHARED.lock().remove(name);
+    if let Some((_, connections)) = ended {
+        connections.close();
+    }
+}
+
+/// As `finish`, for what another thread began to share while its tracker was destroyed; not for a later tracker.
+pub(super) fn finish_destroyed(name: &str) {
+    let ended = {
+        let mut shared = SHARED.lock();
+        let is_destroyed = shared.get(name).is_some_and(|(_, of)| of.tracker().check_open().is_err());
+        if is_destroyed { shared.remove(name) } else { None }
+    };
     if let Some((_, connections)) = ended {
         connections.close();
     }

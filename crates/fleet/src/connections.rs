@@ -28,6 +28,7 @@ use self::counters::Counters;
 pub use self::counters::FleetConnectionsStats;
 use self::script::Names;
 use crate::answer::{Answer, Deliveries, Desk, Failure, Source, Ticket};
+use crate::back_off::BackOff;
 use crate::client_name::ClientName;
 use crate::limiter::OnError;
 use crate::link::LinkState;
@@ -157,12 +158,13 @@ impl FleetConnections {
         })
     }
 
-    /// A place without asking, which the server is told of: for a connection that is open already. By its number.
+    /// A place without asking, which the server is told of: for a connection that is open already. By its number; none where
+    /// nothing is counted together any more.
     ///
     /// # Errors
     ///
     /// The tracker was destroyed, or the client is not an address.
-    pub fn take(&self, request: &PlaceRequest<'_>) -> Result<u64, Error> {
+    pub fn take(&self, request: &PlaceRequest<'_>) -> Result<Option<u64>, Error> {
         let shared = &self.0;
         shared.tracker.check_open()?;
         let holding = shared.holding_of(request)?;
@@ -209,10 +211,12 @@ impl FleetConnections {
     /// Counts nothing together any more. Waits a moment for the server to learn that this process holds nothing.
     pub fn close(&self) {
         let shared = &self.0;
+        // Before the thread may see that it closes: what is given back here is what it says last.
+        let asks = shared.book.lock().finish();
+        close_all(asks);
         if shared.closing.swap(true, Ordering::AcqRel) {
             return;
         }
-        shared.book.lock().finish();
         shared.answer_ready(CLOSED);
         shared.wake.notify_one();
         if shared.state() == LinkState::Ready {
@@ -291,7 +295,7 @@ impl Shared {
         };
         let place = self.book.lock().hold_without_server(ask.holding.clone(), ask.thread);
         self.wake.notify_one();
-        Answer::Granted(place, source)
+        place.map_or(CLOSED, |place| Answer::Granted(place, source))
     }
 
     /// What the server has decided.
@@ -315,19 +319,27 @@ impl Shared {
 }
 
 fn serve(shared: &Arc<Shared>) {
+    let mut back_off = BackOff::default();
     // An internal error ends a connection, and never the process.
-    while catch_unwind(AssertUnwindSafe(|| serving::run(shared))).is_err() {
+    while catch_unwind(AssertUnwindSafe(|| serving::run(shared, &mut back_off))).is_err() {
         shared.failed("an internal error of the count of connections; please report it".to_owned());
         shared.is_away();
+        let lost = shared.book.lock().lost();
+        shared.fail(lost, Failure::Away);
     }
     let dropped = shared.book.lock().close();
-    let mut deliveries = Deliveries::default();
-    for ask in dropped {
-        deliveries.put(&ask.ticket, CLOSED);
-    }
+    close_all(dropped);
     let (ended, has_ended) = &shared.ended;
     *ended.lock() = true;
     has_ended.notify_all();
+}
+
+/// Answers questions where nothing is counted together any more.
+fn close_all(asks: Vec<Ask>) {
+    let mut deliveries = Deliveries::default();
+    for ask in asks {
+        deliveries.put(&ask.ticket, CLOSED);
+    }
 }
 
 impl Drop for FleetConnections {

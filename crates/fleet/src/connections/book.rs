@@ -4,22 +4,25 @@
 //! answer is known before the next one is written. Whatever was lost on the way, an answer or a connection, the next call
 //! for the client puts right.
 
+mod settling;
+
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-use sluice_core::{Refusal, ThreadId};
+use sluice_core::ThreadId;
 
+pub(super) use self::settling::{Grant, Grants, Verdict};
 use crate::answer::Ticket;
 use crate::client_name::ClientName;
 
 /// Clients of one call.
 const MOST_CLIENTS: usize = 256;
+/// Clients of one call that questions may take while others are to be told of.
+const MOST_CLIENTS_ASKED: usize = MOST_CLIENTS / 2;
 /// Questions of one call.
 const MOST_ASKS: usize = 1_024;
 /// Questions that a process holds.
 const MOST_WAITING: usize = 10_000;
-/// A question that the server says it did not run is sent once more.
-const MOST_TRIES: u8 = 2;
 /// Beats after which the server has forgotten what it was not told of again.
 const FORGOTTEN_AFTER: u8 = 4;
 
@@ -52,16 +55,6 @@ pub(super) enum Asked {
     Closed,
 }
 
-/// What becomes of a question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// By the number of its place.
-    Granted(u64),
-    Refused(Refusal),
-    /// The key holds something else.
-    Foreign,
-}
-
 /// One client of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -82,28 +75,13 @@ pub(super) struct Batch {
     pub(super) deadline: Option<Instant>,
 }
 
-/// What the server has granted: in the order of the entries.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Grants {
-    pub(super) plain: u64,
-    pub(super) entries: Vec<Grant>,
-}
-
-/// What the server has granted of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Grant {
-    /// `None`: the key holds something else.
-    pub(super) opened: Option<u64>,
-    pub(super) joined: u64,
-    /// Why no more were opened.
-    pub(super) cap: Refusal,
-}
-
 #[derive(Debug, Default)]
 struct Client {
     held: u64,
     /// The server is to be told.
     is_dirty: bool,
+    /// Its name is in the queue, once.
+    is_queued: bool,
     /// Beats since nothing is held.
     idle_beats: u8,
 }
@@ -120,7 +98,8 @@ struct Out {
 #[derive(Debug, Default)]
 pub(super) struct Book {
     clients: HashMap<ClientName, Client>,
-    dirty: VecDeque<ClientName>,
+    /// Those whom the server is to be told of, and some that it was told of since.
+    queue: VecDeque<ClientName>,
     total: u64,
     total_is_dirty: bool,
     waiting: VecDeque<Ask>,
@@ -128,6 +107,8 @@ pub(super) struct Book {
     /// Places that were granted, until the thread that asked takes them.
     unclaimed: HashMap<u64, (Holding, ThreadId)>,
     last_place: u64,
+    /// Threads that have ended since the last beat: a question may be under decision, and then is in no list.
+    ended: Vec<ThreadId>,
     is_closed: bool,
 }
 
@@ -178,6 +159,7 @@ impl Book {
         let mut batch = Batch { entries: Vec::new(), held: self.total, plain: 0, deadline: None };
         let mut out = Out { clients: Vec::new(), asks: Vec::new() };
         let mut places = HashMap::new();
+        let most_asked = if tells && !self.queue.is_empty() { MOST_CLIENTS_ASKED } else { MOST_CLIENTS };
         while let Some(ask) = self.waiting.pop_front() {
             let place = ask.holding.client.as_ref().map(|client| {
                 *places.entry(client.clone()).or_insert_with(|| self.add_entry(&mut batch, client))
@@ -189,14 +171,18 @@ impl Book {
             }
             batch.deadline = batch.deadline.max(Some(ask.deadline));
             out.asks.push((ask, place));
-            if batch.entries.len() >= MOST_CLIENTS || out.asks.len() >= MOST_ASKS {
+            if batch.entries.len() >= most_asked || out.asks.len() >= MOST_ASKS {
                 break;
             }
         }
         while tells && batch.entries.len() < MOST_CLIENTS {
-            let Some(client) = self.dirty.pop_front() else { break };
-            if self.clients.get(&client).is_some_and(|known| known.is_dirty) {
+            let Some(client) = self.queue.pop_front() else { break };
+            let Some(known) = self.clients.get_mut(&client) else { continue };
+            known.is_queued = false;
+            if known.is_dirty {
                 self.add_entry(&mut batch, &client);
+            } else {
+                self.forget_if_clean(&client);
             }
         }
         if out.asks.is_empty() && batch.entries.is_empty() && !self.total_is_dirty {
@@ -213,50 +199,6 @@ impl Book {
         known.is_dirty = false;
         batch.entries.push(Entry { client: client.clone(), held: known.held, opens: 0, joins: 0 });
         batch.entries.len() - 1
-    }
-
-    /// The call that is out was answered.
-    pub(super) fn settle(&mut self, mut grants: Grants) -> Vec<(Ask, Verdict)> {
-        let Some(out) = self.out.take() else { return Vec::new() };
-        let mut settled = Vec::with_capacity(out.asks.len());
-        for (ask, place) in out.asks {
-            let grant = place.and_then(|place| grants.entries.get_mut(place));
-            let verdict = match take_one(&ask, grant, &mut grants.plain) {
-                Ok(()) => Verdict::Granted(self.hold(ask.holding.clone(), ask.thread)),
-                Err(verdict) => verdict,
-            };
-            settled.push((ask, verdict));
-        }
-        // What was granted to questions that were answered meanwhile goes back.
-        self.total_is_dirty |= grants.plain > 0;
-        for (client, grant) in out.clients.iter().zip(&grants.entries) {
-            if grant.opened.is_none_or(|opened| opened > 0) || grant.joined > 0 {
-                self.mark(client);
-            }
-            self.forget_if_clean(client);
-        }
-        settled
-    }
-
-    /// The call that is out may have been run or not: what it asked for.
-    pub(super) fn lost(&mut self) -> Vec<Ask> {
-        let Some(out) = self.out.take() else { return Vec::new() };
-        for client in &out.clients {
-            self.mark(client);
-        }
-        self.total_is_dirty = true;
-        out.asks.into_iter().map(|(ask, _)| ask).collect()
-    }
-
-    /// The call that is out was not run: what it asked for is asked again. Those that were asked often enough.
-    pub(super) fn not_run(&mut self) -> Vec<Ask> {
-        let again = |ask: Ask| Ask { tries: ask.tries + 1, ..ask };
-        let (again, over): (Vec<_>, Vec<_>) =
-            self.lost().into_iter().map(again).partition(|ask| ask.tries < MOST_TRIES);
-        for ask in again.into_iter().rev() {
-            self.waiting.push_front(ask);
-        }
-        over
     }
 
     /// Removes the questions that are overdue.
@@ -282,6 +224,7 @@ impl Book {
 
     /// Removes the questions of a thread that has ended, and gives back what was granted to it and not taken.
     pub(super) fn thread_ended(&mut self, thread: ThreadId) {
+        self.ended.push(thread);
         self.waiting.retain(|ask| ask.thread != thread);
         if let Some(out) = &mut self.out {
             out.asks.retain(|(ask, _)| ask.thread != thread);
@@ -314,15 +257,19 @@ impl Book {
         self.unclaimed.remove(&place).map(|(holding, _)| holding)
     }
 
-    /// A place without the server, which is told of it.
-    pub(super) fn hold_without_server(&mut self, holding: Holding, thread: ThreadId) -> u64 {
+    /// A place without the server, which is told of it. `None` for a thread that has ended, and where nothing is counted
+    /// together any more: it would never be given back.
+    pub(super) fn hold_without_server(&mut self, holding: Holding, thread: ThreadId) -> Option<u64> {
+        if self.is_closed || self.ended.contains(&thread) {
+            return None;
+        }
         let client = holding.client.clone();
         let place = self.hold(holding, thread);
         if let Some(client) = &client {
             self.mark(client);
         }
         self.total_is_dirty = true;
-        place
+        Some(place)
     }
 
     fn hold(&mut self, holding: Holding, thread: ThreadId) -> u64 {
@@ -349,14 +296,22 @@ impl Book {
         self.total_is_dirty = true;
     }
 
-    /// Nothing is held any more, and no question is answered by the server.
-    pub(super) fn finish(&mut self) {
+    /// Nothing is held or asked any more; what was asked and not answered. What the call that is out is granted goes back
+    /// with the next one.
+    pub(super) fn finish(&mut self) -> Vec<Ask> {
+        self.is_closed = true;
+        let mut asks = self.take_waiting();
+        if let Some(out) = &mut self.out {
+            asks.extend(out.asks.drain(..).map(|(ask, _)| ask));
+        }
+        self.unclaimed.clear();
         for client in self.clients.values_mut() {
             client.held = 0;
         }
         self.total = 0;
         self.total_is_dirty = true;
         self.tell_all();
+        asks
     }
 
     /// The server is to be told of everything that is held: it may have lost it, or it counts for a while only.
@@ -368,12 +323,15 @@ impl Book {
         self.total_is_dirty |= self.total > 0;
     }
 
-    /// What is held is to be told again. What was given up long ago the server has forgotten by itself.
+    /// What is held is to be told again. What was given up long ago the server has forgotten by itself. Called while no
+    /// question is under decision.
     pub(super) fn beat(&mut self) {
+        self.ended.clear();
         self.clients.retain(|_, client| {
             client.idle_beats = if client.held == 0 { client.idle_beats + 1 } else { 0 };
             client.idle_beats < FORGOTTEN_AFTER
         });
+        self.queue.retain(|client| self.clients.contains_key(client));
         if self.total > 0 {
             self.tell_all();
         }
@@ -386,33 +344,20 @@ impl Book {
 
     fn mark(&mut self, client: &ClientName) {
         let known = self.clients.entry(client.clone()).or_default();
-        if !known.is_dirty {
-            known.is_dirty = true;
-            self.dirty.push_back(client.clone());
+        known.is_dirty = true;
+        if !known.is_queued {
+            known.is_queued = true;
+            self.queue.push_back(client.clone());
         }
         self.total_is_dirty = true;
     }
 
     fn forget_if_clean(&mut self, client: &ClientName) {
-        if self.clients.get(client).is_some_and(|known| known.held == 0 && !known.is_dirty) {
+        let is_clean = |known: &Client| known.held == 0 && !known.is_dirty && !known.is_queued;
+        if self.clients.get(client).is_some_and(is_clean) {
             self.clients.remove(client);
         }
     }
-}
-
-/// Takes one of what was granted.
-fn take_one(ask: &Ask, grant: Option<&mut Grant>, plain: &mut u64) -> Result<(), Verdict> {
-    let (left, refusal) = match grant {
-        None => (plain, Refusal::Max),
-        Some(Grant { opened: None, .. }) => return Err(Verdict::Foreign),
-        Some(Grant { opened: Some(opened), cap, .. }) if ask.holding.in_total => (opened, *cap),
-        Some(Grant { joined, .. }) => (joined, Refusal::MaxPerClient),
-    };
-    if *left == 0 {
-        return Err(Verdict::Refused(refusal));
-    }
-    *left -= 1;
-    Ok(())
 }
 
 fn split(asks: VecDeque<Ask>, is_it: impl Fn(&Ask) -> bool) -> (Vec<Ask>, VecDeque<Ask>) {

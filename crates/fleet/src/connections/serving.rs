@@ -17,10 +17,10 @@ const FINISH: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_secs(1);
 
 /// Until nothing is counted together any more.
-pub(super) fn run(shared: &Arc<Shared>) {
+pub(super) fn run(shared: &Arc<Shared>, back_off: &mut BackOff) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
-        Ok(runtime) => runtime.block_on(keep_connected(shared)),
+        Ok(runtime) => runtime.block_on(keep_connected(shared, back_off)),
         Err(error) => {
             shared.failed(format!("no event loop for the connection: {error}"));
             shared.is_away();
@@ -28,9 +28,8 @@ pub(super) fn run(shared: &Arc<Shared>) {
     }
 }
 
-async fn keep_connected(shared: &Shared) {
-    let (mut back_off, mut places) = (BackOff::default(), Places::default());
-    let mut beats = Beats::new(shared.lease());
+async fn keep_connected(shared: &Shared, back_off: &mut BackOff) {
+    let (mut places, mut beats) = (Places::default(), Beats::new(shared.lease()));
     while !shared.is_closing() {
         let wait = back_off.next(fastrand::f64());
         if while_waiting(shared, &mut beats, tokio::time::sleep(wait)).await.is_none() {
@@ -45,10 +44,12 @@ async fn keep_connected(shared: &Shared) {
                 shared.is_away();
             }
             Ok(connected) => {
-                back_off.reset();
                 shared.connected(&connected);
                 let mut session = Session::new(shared, connected, &mut beats);
                 let end = session.run().await;
+                if session.has_settled() {
+                    back_off.reset();
+                }
                 if end == End::Closing {
                     let _ = tokio::time::timeout(FINISH, session.finish()).await;
                     return;

@@ -58,6 +58,7 @@ pub(super) struct Session<'a> {
     /// When the options of this process are to be said next.
     says_at: Instant,
     has_said: bool,
+    has_settled: bool,
 }
 
 impl<'a> Session<'a> {
@@ -68,7 +69,13 @@ impl<'a> Session<'a> {
             clock.saw(server_us, received);
         }
         let (awaited, says_at) = (VecDeque::new(), now + SAID_AFTER);
-        Self { shared, connected, beats, clock, awaited, paused_until: None, says_at, has_said: false }
+        let (has_said, has_settled) = (false, false);
+        Self { shared, connected, beats, clock, awaited, paused_until: None, says_at, has_said, has_settled }
+    }
+
+    /// Whether the server has answered a call, and neither named another node nor ended the connection by it.
+    pub(super) fn has_settled(&self) -> bool {
+        self.has_settled
     }
 
     /// Until the connection ends, or nothing is counted together any more. What this process holds is said again first: the
@@ -184,7 +191,10 @@ impl<'a> Session<'a> {
         match (awaited, reply) {
             // An account that may not say its options is counted all the same.
             (Awaited::Load, _) | (Awaited::Options { .. }, Value::ServerError(_)) => {}
-            (Awaited::Options { own }, reply) => self.compare(own, &reply),
+            (Awaited::Options { own }, reply) => {
+                self.has_settled = true;
+                self.compare(own, &reply);
+            }
             (Awaited::Call { batch, with_text }, Value::ServerError(error)) => {
                 return self.settle_error(batch, with_text, &error.into());
             }
@@ -195,6 +205,7 @@ impl<'a> Session<'a> {
 
     fn settle_call(&mut self, batch: &Batch, reply: &Value, sent: Instant) {
         let (shared, received) = (self.shared, Instant::now());
+        self.has_settled = true;
         shared.counters.answered(received.saturating_duration_since(sent));
         shared.set_state(LinkState::Ready);
         let reply = Reply::read(reply, batch.entries.len());
@@ -234,13 +245,21 @@ impl<'a> Session<'a> {
         }
         self.shared.set_state(LinkState::Ready);
         self.refused(Failure::Refused, format!("{}: {}", self.connected.node, explain(error)));
-        if has_code(error, "READONLY") || has_code(error, "MASTERDOWN") { Err(end) } else { Ok(()) }
+        if has_code(error, "READONLY") || has_code(error, "MASTERDOWN") {
+            return Err(end);
+        }
+        self.has_settled = true;
+        Ok(())
     }
 
     /// The server refuses what it was told. What nothing waits for is said later.
     fn refused(&mut self, failure: Failure, why: String) {
         self.shared.failed(why);
-        self.paused_until = Some(Instant::now() + PAUSE);
+        // A pause that runs is not made longer, or a process that asks all the time would never tell anything again.
+        let now = Instant::now();
+        if self.paused_until.is_none_or(|until| now >= until) {
+            self.paused_until = Some(now + PAUSE);
+        }
         let refused = self.shared.book.lock().lost();
         self.shared.fail(refused, failure);
     }
@@ -255,7 +274,8 @@ impl<'a> Session<'a> {
     fn ended_by(&self, error: &RedisError) -> End {
         self.shared.failed(format!("the connection to {}: {}", self.connected.node, explain(error)));
         match Redirect::of(error, &self.connected.node.address) {
-            Some(Redirect::Moved { to, .. } | Redirect::Ask { to }) => End::Moved(to),
+            Some(Redirect::Moved { to, .. }) => End::Moved(to),
+            // While a slot moves, this node answers again or names the other for good.
             _ => End::Failed,
         }
     }

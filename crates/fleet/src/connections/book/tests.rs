@@ -1,6 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sluice_core::Refusal;
+
 use super::*;
 use crate::answer::{Answer, Desk};
 
@@ -152,5 +154,102 @@ fn holds_a_bounded_number_of_questions_and_none_once_closed() {
     let batch = book.compose(true).expect("questions");
     assert_eq!(batch.entries[0].opens, MOST_ASKS as u64);
     assert_eq!(book.close().len(), MOST_WAITING);
+    assert_eq!(book.ask(ask("a", 1, now)), Asked::Closed);
+}
+
+/// Fails where questions for many clients take the whole call, so that what is held is not said before its lease ends.
+#[test]
+fn questions_leave_room_for_what_is_to_be_told() {
+    let (mut book, now) = (Book::default(), Instant::now());
+    book.hold_without_server(holding("held"), ThreadId(1));
+    for client in 0..300 {
+        book.ask(ask(&format!("{client}"), 1, now + MS));
+    }
+    let batch = book.compose(true).expect("questions");
+    assert!(entries(&batch).contains(&(name("held"), 1, 0)));
+    assert_eq!(batch.entries.len(), MOST_CLIENTS_ASKED + 1);
+    book.settle(grants(&[0; MOST_CLIENTS_ASKED + 1]));
+    assert_eq!(book.compose(true).expect("the others").entries.len(), 300 - MOST_CLIENTS_ASKED);
+}
+
+/// Fails where a question that is under decision when its thread ends holds a place, which nothing gives back.
+#[test]
+fn a_thread_that_has_ended_is_given_no_place() {
+    let (mut book, now) = (Book::default(), Instant::now());
+    book.ask(ask("a", 1, now + MS));
+    book.ask(ask("b", 2, now + MS));
+    let expired = book.expire(now + MS);
+    book.thread_ended(ThreadId(1));
+    let places = expired.into_iter().map(|ask| book.hold_without_server(ask.holding, ask.thread));
+    assert_eq!(places.collect::<Vec<_>>(), [None, Some(1)]);
+    assert_eq!(book.total(), 1);
+}
+
+/// Fails where what the server leaves as it is is said again and again.
+#[test]
+fn what_a_foreign_key_keeps_from_being_told_waits_for_the_beat() {
+    let (mut book, now) = (Book::default(), Instant::now());
+    book.ask(ask("a", 1, now + MS));
+    book.compose(true);
+    let foreign =
+        || Grants { plain: 0, entries: vec![Grant { opened: None, joined: 0, cap: Refusal::MaxPerClient }] };
+    assert_eq!(verdicts(&book.settle(foreign())), [Verdict::Foreign]);
+    assert_eq!((book.compose(true), book.clients.len()), (None, 0));
+    book.hold_without_server(holding("a"), ThreadId(1));
+    book.compose(true).expect("a change");
+    book.settle(foreign());
+    assert_eq!(book.compose(true), None);
+    book.beat();
+    assert_eq!(entries(&book.compose(true).expect("a beat")), [(name("a"), 1, 0)]);
+}
+
+/// Fails where the queue keeps what was told otherwise, or what is forgotten.
+#[test]
+fn the_queue_names_each_client_once_and_none_that_is_forgotten() {
+    let (mut book, now) = (Book::default(), Instant::now());
+    book.hold_without_server(holding("a"), ThreadId(1));
+    for _ in 0..100 {
+        book.ask(ask("a", 1, now + MS));
+        book.compose(false).expect("a question");
+        book.lost();
+    }
+    assert_eq!(book.queue.len(), 1);
+    book.compose(true).expect("a change");
+    book.settle(grants(&[0]));
+    book.lower(&holding("a"));
+    assert_eq!(book.queue.len(), 1);
+    for _ in 0..FORGOTTEN_AFTER {
+        book.beat();
+    }
+    assert_eq!((book.queue.len(), book.clients.len()), (0, 0));
+    // What a question has told is not told again.
+    book.hold_without_server(holding("b"), ThreadId(1));
+    book.lower(&holding("b"));
+    book.ask(ask("b", 1, now + MS));
+    book.compose(false).expect("a question");
+    book.settle(grants(&[0]));
+    assert_eq!(book.clients.len(), 1, "its name is in the queue");
+    book.compose(true);
+    assert_eq!((book.queue.len(), book.clients.len()), (0, 0));
+}
+
+/// Fails where places stay at the server that were granted to questions of a tracker that is destroyed meanwhile.
+#[test]
+fn a_book_that_is_finished_gives_back_what_it_is_granted_later() {
+    let (mut book, now) = (Book::default(), Instant::now());
+    book.ask(ask("taken", 1, now + MS));
+    book.compose(true);
+    book.settle(grants(&[1]));
+    book.ask(ask("out", 1, now + MS));
+    book.compose(true);
+    book.ask(ask("waiting", 1, now + MS));
+    assert_eq!(book.finish().len(), 2);
+    assert_eq!((book.claim(1), book.total(), book.pending()), (None, 0, 0));
+    assert!(book.settle(grants(&[1])).is_empty());
+    let batch = book.compose(true).expect("what is given back");
+    let mut told = entries(&batch);
+    told.sort_by_key(|(client, ..)| client.bytes().to_vec());
+    assert_eq!((batch.held, told), (0, vec![(name("out"), 0, 0), (name("taken"), 0, 0)]));
+    assert_eq!(book.hold_without_server(holding("a"), ThreadId(1)), None);
     assert_eq!(book.ask(ask("a", 1, now)), Asked::Closed);
 }
