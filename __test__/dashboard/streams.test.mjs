@@ -27,7 +27,7 @@ test('a viewer gets the last hour first, then what there is, again and again', a
     Array.from({ length: kinds }, (_, kind) =>
       rows.filter((_count, place) => place % kinds === kind).reduce((sum, count) => sum + count, 0),
     );
-  assert.deepEqual(sums(history.guards[0].rows, 8), [3, 2, 0, 0, 0, 0, 0, 0]);
+  assert.deepEqual(sums(history.guards[0].rows, 10), [3, 2, 0, 0, 0, 0, 0, 0, 0, 0]);
   assert.deepEqual(sums(history.limiters[0].rows, 3), [3, 2, 0]);
 
   const first = await stream.next('snapshot');

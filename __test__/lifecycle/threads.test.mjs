@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { threadId } from 'node:worker_threads';
 import sluice from '../../index.js';
 import { keepAliveAgent, read } from '../helpers/http.mjs';
-import { freshName, gate, runInAll, startPeers } from '../helpers/peer.mjs';
+import { freshName, runInAll, startPeers } from '../helpers/peer.mjs';
 import { connect, until } from '../helpers/sockets.mjs';
 
 const { Lifecycle } = sluice;
@@ -105,25 +105,24 @@ test('under load no accepted request is lost, and every later one is refused', a
 
 test('a synchronous loop sees isCancelled at once, and the shutdown waits for its thread', async (t) => {
   const { peers, lifecycle } = await shared(t, 2);
-  const start = gate(3);
+  const turning = new Int32Array(new SharedArrayBuffer(4));
   const loops = peers.map((peer) =>
-    peer.run(({ meet, state }, start) => {
+    peer.run(({ state }, turning) => {
       const child = state.lifecycle.child('loop');
-      meet(start);
       let turns = 0;
-      while (!(turns % 2 ? state.lifecycle : child).isCancelled) turns += 1;
+      while (!(turns % 2 ? state.lifecycle : child).isCancelled) {
+        turns += 1;
+        if (turns === 100) Atomics.add(turning, 0, 1);
+      }
       return { turns, state: state.lifecycle.state, aborted: state.lifecycle.signal.aborted };
-    }, start),
+    }, turning),
   );
-  await Promise.all([
-    new Promise((resolve) => setTimeout(resolve, 50)),
-    import('../helpers/gate.cjs').then(({ default: { meet } }) => meet(start)),
-  ]);
+  while (Atomics.load(turning, 0) < peers.length) await new Promise((resolve) => setTimeout(resolve, 5));
   const { drained, perThread } = await lifecycle.shutdown({ timeout: '20s' });
   assert.equal(drained, true);
   assert.ok(Object.values(perThread).every(({ responded }) => responded));
   for (const { turns, state, aborted } of await Promise.all(loops)) {
-    assert.ok(turns > 0);
+    assert.ok(turns >= 100);
     assert.deepEqual([state, aborted], ['draining', true]);
   }
 });
