@@ -190,12 +190,20 @@ class SocketTable {
   assign(socket, client) {
     const entry = acceptedSocket(socket)?.[this.#entry];
     if (entry === undefined) return null;
-    return this.#fleet.isAsked ? this.#assignLater(entry, client) : this.#assignAt(undefined, entry, client);
+    return this.#fleet.isAsked
+      ? this.#assignLater(socket, entry, client)
+      : this.#assignAt(undefined, entry, client);
   }
 
-  async #assignLater(entry, client) {
-    const { place, reason } = await this.#fleet.ask(client, false);
-    return place === undefined ? { reason, client, retryAfterMs: 0 } : this.#assignAt(place, entry, client);
+  /** Nothing else may listen to a socket that is being upgraded: until the answer its error is no uncaught exception. */
+  async #assignLater(socket, entry, client) {
+    socket.on('error', noop);
+    try {
+      const { place, reason } = await this.#fleet.ask(client, false);
+      return place === undefined ? { reason, client, retryAfterMs: 0 } : this.#assignAt(place, entry, client);
+    } finally {
+      socket.off('error', noop);
+    }
   }
 
   #assignAt(place, entry, client) {
