@@ -1,4 +1,4 @@
-// Sockets that are held while a server is asked: clients that reset them.
+// Sockets that are held while a server is asked: clients that reset them, trackers that are destroyed, shutdowns.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -9,11 +9,11 @@ import { Server } from 'socket.io';
 import { WebSocketServer } from 'ws';
 import sluice from '../../index.js';
 import protectSocketIo from '../../lib/socket.io.js';
-import { CLIENT, fleet, until } from '../helpers/connecting.mjs';
+import { CLIENT, fleet, open, until } from '../helpers/connecting.mjs';
 import { freshName } from '../helpers/peer.mjs';
 import { startRedis, withRedis } from '../helpers/redis.mjs';
 
-const { ConnectionTracker, createGuard } = sluice;
+const { ConnectionTracker, Lifecycle, createGuard } = sluice;
 const host = '127.0.0.1';
 
 async function listening(t, server) {
@@ -106,4 +106,81 @@ test('nor does one that resets the upgrade of a session of Socket.IO', withRedis
   await until(() => guard.tracker.count === 0);
   const path = `/socket.io/?EIO=4&transport=websocket&sid=${sid}`;
   await resetWhileAsked(t, { redis, guard, port, path });
+});
+
+/** A tracker with `count` sockets that are held until the server goes on. `served` are those that a net server sees. */
+async function holding(t, count, parts = () => {}) {
+  const redis = await startRedis(t);
+  const tracker = await open(t, { max: 9, scope: fleet(redis.url) });
+  const served = [];
+  const server = net.createServer((socket) => served.push(socket.on('error', () => {})));
+  parts(server, redis);
+  tracker.attach(server);
+  const port = await listening(t, server);
+  redis.pause();
+  t.after(() => redis.resume());
+  const clients = await Promise.all(Array.from({ length: count }, () => connect(t, port)));
+  await until(() => tracker.stats().fleet.pending === count);
+  return { redis, tracker, server, clients, served };
+}
+
+test(
+  'a tracker that is destroyed passes the sockets that are held, but none of a client that has left',
+  withRedis,
+  async (t) => {
+    const { tracker, clients, served } = await holding(t, 5);
+    const warnings = [];
+    const warned = ({ code }) => warnings.push(code);
+    process.on('warning', warned);
+    t.after(() => process.off('warning', warned));
+    for (const client of clients.slice(0, 3)) client.resetAndDestroy();
+    await delay(50);
+    ConnectionTracker.destroy(tracker.name);
+    await until(() => served.length >= 2);
+    await delay(50);
+    assert.deepEqual(
+      served.map(({ destroyed }) => destroyed),
+      [false, false],
+    );
+    assert.deepEqual(warnings, ['ERR_SLUICE_CLOSED']);
+  },
+);
+
+test('a shutdown counts sockets that are held as open', withRedis, async (t) => {
+  const lifecycle = new Lifecycle(freshName()).ready();
+  const { clients, served } = await holding(t, 2, (server) => lifecycle.attach(server));
+  const { drained, forced } = await lifecycle.shutdown({ timeout: 100 });
+  assert.deepEqual({ drained, forced }, { drained: false, forced: 2 });
+  await Promise.all(clients.map((client) => client.destroyed || once(client.resume(), 'close')));
+  assert.equal(served.length, 0);
+});
+
+for (const reputation of [undefined, { maxFailures: 5, findTime: '1m', banTime: '1m', maxBanTime: '1h' }]) {
+  test(`so does that of a guard with${reputation ? '' : 'out'} bans`, withRedis, async (t) => {
+    const guard = createGuard(freshName(), { rateLimit: false, ...(reputation && { reputation }) });
+    const { served } = await holding(t, 2, (server) => guard.attach(server));
+    assert.deepEqual(await guard.shutdown({ timeout: '600ms' }), { drained: false, forced: 2 });
+    assert.equal(served.length, 0);
+  });
+}
+
+test('a shutdown serves sockets that were held once the server answers', withRedis, async (t) => {
+  const guard = createGuard(freshName(), {
+    rateLimit: false,
+    reputation: { maxFailures: 5, findTime: '1m', banTime: '1m', maxBanTime: '1h' },
+  });
+  const redis = await startRedis(t);
+  const tracker = await open(t, { max: 9, scope: fleet(redis.url) });
+  const server = http.createServer((_req, res) => res.end('hello'));
+  guard.attach(server);
+  tracker.attach(server);
+  const port = await listening(t, server);
+  redis.pause();
+  const answer = fetch(`http://${host}:${port}`).then((response) => response.text());
+  await until(() => tracker.stats().fleet.pending === 1);
+  const down = guard.shutdown({ timeout: '20s' });
+  await delay(400);
+  redis.resume();
+  assert.equal(await answer, 'hello');
+  assert.deepEqual(await down, { drained: true, forced: 0 });
 });
