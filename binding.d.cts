@@ -1206,8 +1206,11 @@ export declare function openClientHub(name: string, options: object, reconfigure
 /** Opens a connection. Its detail is not given back: the caller has it. */
 export declare function openConnection(handle: number, client: string | undefined | null, request: NativeConnectionRequest): NativeOpened
 
-/** Attaches to a tracker or creates it; the handle is this thread's. With `scope` all processes of the machine share it. */
-export declare function openConnectionTracker(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null, scope?: NativeSharedScope | undefined | null): number
+/**
+ * Attaches to a tracker or creates it; the handle is this thread's. With `scope` all processes of the machine share it, with
+ * `fleet` many machines. `lease_ms` replaces the 30 s for which what a process holds counts there.
+ */
+export declare function openConnectionTracker(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null, scope?: NativeSharedScope | undefined | null, fleet?: NativeScope | undefined | null, leaseMs?: number | undefined | null): number
 
 /** Opens the counts in the fleet of a limiter of this process; the handle is this thread's. */
 export declare function openFleet(name: string, limiter: number, scope: NativeScope): number
@@ -1224,8 +1227,11 @@ export declare function openLoadShedder(name: string, options?: object | undefin
 /** The ports on which servers of this process listen. */
 export declare function openPorts(): Array<NativeOpenPort>
 
-/** Attaches to a limiter or creates it; the handle is this thread's. With `scope` all processes of the machine share it. */
-export declare function openRateLimiter(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null, scope?: NativeSharedScope | undefined | null): number
+/**
+ * Attaches to a limiter or creates it; the handle is this thread's. With `scope` all processes of the machine share it, with
+ * `fleet` many machines: then `open_fleet` finds the counts.
+ */
+export declare function openRateLimiter(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null, scope?: NativeSharedScope | undefined | null, fleet?: NativeScope | undefined | null): number
 
 /** Attaches to a registry or creates it; the handle is this thread's. */
 export declare function openRegistry(name: string): number
@@ -1435,12 +1441,6 @@ export declare function setReputationLists(handle: number, allow: Array<string>,
 
 /** Shares the bans of a reputation, unless they are shared already. */
 export declare function shareBans(name: string, handle: number, scope: NativeScope): void
-
-/**
- * Counts the connections of a tracker together with other machines, unless it does so already. `lease_ms` replaces the
- * 30 s for which what a process holds counts.
- */
-export declare function shareConnections(name: string, handle: number, scope: NativeScope, leaseMs?: number | undefined | null): void
 
 /** Where state is shared if no directory is given; none where processes cannot share any. */
 export declare function sharedDirectory(): string | null

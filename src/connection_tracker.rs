@@ -16,9 +16,12 @@ use sluice_core::runtime::clock::{self, SetBack};
 use sluice_core::{
     ConnectionTracker, ConnectionTrackerConfig, ConnectionTrackerOptions, Error, Instances, ThreadId,
 };
+use sluice_fleet::FleetConnections;
 
+use self::fleet::Sharing;
 pub(crate) use self::opening::code_of;
 use crate::components::Component;
+use crate::fleet::NativeScope;
 use crate::machine::NativeSharedScope;
 use crate::runtime::numbers::{double, integer};
 use crate::runtime::options::Given;
@@ -67,10 +70,12 @@ impl sluice_core::Component for OfAllScopes {
     }
 }
 
-/// Held while an instance is looked for in one place and made in another.
+/// Held while an instance is looked for in one place and made in another, and until a new one is shared with a fleet: no
+/// thread attaches to it before, and none destroys it.
 static OPENING: Mutex<()> = Mutex::new(());
 
-/// Attaches to a tracker or creates it; the handle is this thread's. With `scope` all processes of the machine share it.
+/// Attaches to a tracker or creates it; the handle is this thread's. With `scope` all processes of the machine share it, with
+/// `fleet` many machines. `lease_ms` replaces the 30 s for which what a process holds counts there.
 #[napi]
 pub fn open_connection_tracker(
     env: Env,
@@ -78,11 +83,16 @@ pub fn open_connection_tracker(
     #[napi(ts_arg_type = "object | undefined")] options: Option<Object<'_>>,
     reconfigures: Option<bool>,
     scope: Option<NativeSharedScope>,
+    fleet: Option<NativeScope>,
+    lease_ms: Option<f64>,
 ) -> Result<u32> {
     let options = options.map(|options| ConnectionTrackerOptions::read(&Given(options)));
     let config = options.map(|options| options.and_then(ConnectionTrackerConfig::try_from));
     let config = error::check(&env, config.transpose())?;
-    let tracker = open(&env, &name, config, reconfigures, scope)?;
+    let sharing = fleet.map(|fleet| Sharing::read(&env, fleet, lease_ms)).transpose()?;
+    let (tracker, former) = open(&env, &name, config, reconfigures, scope, sharing)?;
+    // Not under the lock: it may wait for the server.
+    drop(former);
     let port = thread::port_of(&env)?;
     if let Some(opens) = tracker.opens_memory() {
         memory::report(port, &opens);
@@ -90,32 +100,36 @@ pub fn open_connection_tracker(
     Ok(port.thread().trackers.borrow_mut().hold(tracker))
 }
 
+/// The tracker, and what counted for its name in a fleet before and is to end.
 fn open(
     env: &Env,
     name: &str,
     config: Option<ConnectionTrackerConfig>,
     reconfigures: Option<bool>,
     scope: Option<NativeSharedScope>,
-) -> Result<Arc<ConnectionTracker>> {
+    sharing: Option<Sharing>,
+) -> Result<(Arc<ConnectionTracker>, Option<Arc<FleetConnections>>)> {
     let _one_at_a_time = OPENING.lock();
     match (config, scope) {
         (Some(config), Some(scope)) => {
             error::check(env, check_other(name, TRACKERS.get_if_set(name).is_some(), ["process", "shared"]))?;
-            shared::open(env, name, scope, config, reconfigures)
+            Ok((shared::open(env, name, scope, config, reconfigures)?, None))
         }
         (Some(config), None) => {
             error::check(env, check_other(name, shared::has(name), ["shared", "process"]))?;
             let is_of_process = config.is_of_process();
             let tracker = instances::open(env, &TRACKERS, name, Some(config), reconfigures)?;
-            if is_of_process {
+            let former = match sharing {
+                Some(sharing) => fleet::share(name, &tracker, sharing),
                 // After a reset of tests another scope may be chosen.
-                fleet::finish(name);
-            }
-            Ok(tracker)
+                None if is_of_process => fleet::take(name),
+                None => None,
+            };
+            Ok((tracker, former))
         }
         (None, _) => match shared::attach(name) {
-            Some(tracker) => Ok(tracker),
-            None => instances::open(env, &TRACKERS, name, None, reconfigures),
+            Some(tracker) => Ok((tracker, None)),
+            None => Ok((instances::open(env, &TRACKERS, name, None, reconfigures)?, None)),
         },
     }
 }
@@ -144,11 +158,18 @@ pub fn release_connection_tracker(handle: u32) -> Result<()> {
 /// Ends a tracker: in this process, or in all that share it. True when there was one.
 #[napi]
 pub fn destroy_connection_tracker(name: String, everywhere: Option<bool>) -> bool {
-    fleet::finish(&name);
-    let was_shared = shared::destroy(&name, everywhere == Some(true));
-    let was_of_process = TRACKERS.destroy(&name);
-    fleet::finish_destroyed(&name);
-    was_of_process || was_shared
+    let (connections, was_there) = {
+        // What a construction makes at the same time is destroyed as a whole, or not at all.
+        let _one_at_a_time = OPENING.lock();
+        let connections = fleet::take(&name);
+        let was_shared = shared::destroy(&name, everywhere == Some(true));
+        (connections, TRACKERS.destroy(&name) || was_shared)
+    };
+    // Not under the lock: it may wait for the server.
+    if let Some(connections) = connections {
+        connections.close();
+    }
+    was_there
 }
 
 /// A `destroyed` delivery follows when the tracker is destroyed.

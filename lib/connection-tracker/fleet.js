@@ -47,11 +47,9 @@ class FleetPlaces {
   #isShared;
   #knowsServer = false;
 
-  /** Counts together with others from now on, where the scope says so. */
-  constructor(name, handle, scope) {
+  constructor(name, handle) {
     this.#name = name;
     this.#handle = handle;
-    if (scope?.native !== undefined) native.shareConnections(name, handle, scope.native, lease.ms);
     this.#isShared = native.connectionsAreShared(handle);
   }
 

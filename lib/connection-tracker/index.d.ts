@@ -195,7 +195,7 @@ export class ConnectionTracker {
   ready(options?: { timeout?: Duration }): Promise<void>;
 
   /**
-   * From now on each socket of the server is a connection, or is refused before a byte of it is read. For servers
+   * From now on each socket of the server is a connection, or is refused before its server sees a byte of it. For servers
    * of net, tls, http, https and http2. Idempotent. With a scope of the fleet a socket is held until the server of the fleet
    * has answered, at most for `timeout`; then `onError` decides.
    */

@@ -1,7 +1,7 @@
 'use strict';
 
 const { Connection } = require('./connection');
-const { FleetPlaces, withScopeInWords } = require('./fleet');
+const { FleetPlaces, lease, withScopeInWords } = require('./fleet');
 const { DrainedSubscription } = require('./drained-subscription');
 const { trackerOptions } = require('./options');
 const { socketTableOf } = require('./socket-table');
@@ -9,6 +9,7 @@ const { checkReady } = require('../rate-limiter/awaited');
 const { Deadline } = require('../runtime/deadline');
 const { SluiceError } = require('../runtime/errors');
 const { handlesOf, native } = require('../runtime/native');
+const { NONE } = require('../runtime/none');
 const { openNamed } = require('../runtime/on-mismatch');
 const { withMachine } = require('../runtime/shared-scope');
 const {
@@ -53,11 +54,12 @@ class ConnectionTracker {
     checkName('ConnectionTracker', name);
     this.#name = name;
     const checked = options === undefined ? undefined : trackerOptions(options);
+    const { machine, native: shared } = checked?.scope ?? NONE;
     const open = (reconfigures) =>
-      native.openConnectionTracker(name, withScopeInWords(checked), reconfigures, checked?.scope?.machine);
+      native.openConnectionTracker(name, withScopeInWords(checked), reconfigures, machine, shared, lease.ms);
     this.#handle = openNamed('ConnectionTracker', name, options, open);
     collected.register(this, this.#handle);
-    this.#fleet = new FleetPlaces(name, this.#handle, checked?.scope);
+    this.#fleet = new FleetPlaces(name, this.#handle);
     // Every thread that may open connections closes those that are idle.
     if (this.#mayHaveIdleTimeout()) this.#socketTable();
   }

@@ -64,7 +64,7 @@ class SocketTable {
     native.subscribeToConnectionTracker(handle, this.#subscription);
   }
 
-  /** From now on each socket of the server is a connection, or is refused before a byte of it is read. Idempotent. */
+  /** From now on each socket of the server is a connection, or is refused before its server sees a byte of it. Idempotent. */
   attach(server, options = {}) {
     const { onRefused: given, trustedProxies, refusedBody } = checkOptions('attach', options, ATTACH_SCHEMA);
     const onRefused = given && this.#warning(given);
@@ -135,9 +135,7 @@ class SocketTable {
         reason === undefined
           ? this.#admitAt(place, socket, checkClient)
           : this.#refused(socket, { reason, retryAfterMs: 0 });
-      if (!socket.destroyed && !socket.readableEnded) return conclude(admitted);
-      socket.destroy();
-      return false;
+      return endIfLeft(socket) ? false : conclude(admitted);
     } finally {
       socket.off('error', noop);
     }
@@ -190,12 +188,20 @@ class SocketTable {
   assign(socket, client) {
     const entry = acceptedSocket(socket)?.[this.#entry];
     if (entry === undefined) return null;
-    return this.#fleet.isAsked ? this.#assignLater(entry, client) : this.#assignAt(undefined, entry, client);
+    return this.#fleet.isAsked
+      ? this.#assignLater(socket, entry, client)
+      : this.#assignAt(undefined, entry, client);
   }
 
-  async #assignLater(entry, client) {
-    const { place, reason } = await this.#fleet.ask(client, false);
-    return place === undefined ? { reason, client, retryAfterMs: 0 } : this.#assignAt(place, entry, client);
+  /** Nothing else may listen to a socket that is being upgraded: until the answer its error is no uncaught exception. */
+  async #assignLater(socket, entry, client) {
+    socket.on('error', noop);
+    try {
+      const { place, reason } = await this.#fleet.ask(client, false);
+      return place === undefined ? { reason, client, retryAfterMs: 0 } : this.#assignAt(place, entry, client);
+    } finally {
+      socket.off('error', noop);
+    }
   }
 
   #assignAt(place, entry, client) {
@@ -229,7 +235,8 @@ class SocketTable {
   #passes(admits, socket) {
     try {
       const passes = admits(socket);
-      return typeof passes === 'boolean' ? passes : passes.catch((error) => this.#passesUncounted(error));
+      if (typeof passes === 'boolean') return passes;
+      return passes.catch((error) => this.#passesUncounted(error) && !endIfLeft(socket));
     } catch (error) {
       return this.#passesUncounted(error);
     }
@@ -237,8 +244,8 @@ class SocketTable {
 
   #passesUncounted(error) {
     if (error.code === 'ERR_SLUICE_CLOSED') {
+      if (!this.#isEnded) warnOfNoCount(this.#tracker.name);
       this.#isEnded = true;
-      warnOfNoCount(this.#tracker.name);
     } else {
       warn(error.code, `connections are not counted: ${error.message}`, error.stack);
     }
@@ -282,6 +289,13 @@ class SocketTable {
   sweep() {
     this.#idleSweep.start();
   }
+}
+
+/** Ends a socket that was held, if its client has left or ended its side meanwhile. Whether it has. */
+function endIfLeft(socket) {
+  if (!socket.destroyed && !socket.readableEnded) return false;
+  socket.destroy();
+  return true;
 }
 
 function warnOfNoCount(name) {

@@ -3,6 +3,7 @@
 const { invalidOption } = require('../runtime/errors');
 const { otherWorkersAccept } = require('../listen/leases');
 const { ListenQueue } = require('./listen-queue');
+const { heldSockets } = require('./server-hook');
 const { NONE } = require('../runtime/none');
 
 /** The pause between two looks at the connections while a server shuts down. */
@@ -17,13 +18,13 @@ function checkServer(option, server) {
 
 /**
  * Closes a server: accepts what is in its listen queue, stops accepting, and waits until the last of `sockets` has closed,
- * or `isOver()`. Sockets left then are destroyed, except those for which `isAnswered(socket)` is true, which close by
+ * or `isOver()`, and of those that are held before the server sees them. Sockets left then are destroyed, except those for which `isAnswered(socket)` is true, which close by
  * themselves. Resolves with the sockets that were `left`, and how many connections were `reset` in the queue.
  *
  * `tidy(isOver)` is called with each look, to end what is not awaited. `sessions()` are the sessions of HTTP/2.
  */
 async function closeServer(server, { sockets, sessions, tidy, isOver, isAnswered }) {
-  const open = () => [...sockets].filter((socket) => !socket.destroyed);
+  const open = () => [...sockets, ...heldSockets(server)].filter((socket) => !socket.destroyed);
   let isClosed = false;
   const [reset] = await Promise.all([
     stopAccepting(server, { isOver, sessions }, () => {

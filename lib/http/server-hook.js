@@ -16,6 +16,8 @@ const kPassesTo = Symbol.for('sluice.passesTo');
 /** The hook of each server. */
 const hooks = new WeakMap();
 
+const NO_SOCKETS = new Set();
+
 /**
  * Calls `handlers[event](first, second)` with the first two arguments of the server's events, before any listener. A
  * handler that returns false ends the event: later handlers and all listeners do not see it. An error that a handler
@@ -36,6 +38,11 @@ function hookServer(server, order, handlers) {
   return hook.subscribe(order, handlers);
 }
 
+/** The accepted sockets of a server that a handler holds: no later handler and no listener has seen them. */
+function heldSockets(server) {
+  return hooks.get(server)?.heldSockets ?? NO_SOCKETS;
+}
+
 /** The replaced `emit` of one server, and its subscriptions. */
 class ServerHook {
   #server;
@@ -45,6 +52,7 @@ class ServerHook {
   #replaced;
   /** By event, in their order. The lists are replaced, never changed: a handler may end subscriptions. */
   #handlers = new Map();
+  heldSockets = new Set();
 
   constructor(server) {
     this.#server = server;
@@ -104,16 +112,17 @@ class ServerHook {
 
   #ends(event, args, pass) {
     const handlers = this.#handlers.get(event);
-    return handlers !== undefined && this.#handle(handlers, 0, args, pass);
+    return handlers !== undefined && this.#handle(handlers, 0, { event, args, pass });
   }
 
   /** Calls the handlers from this place on. Whether the event ends here, or is held. */
-  #handle(handlers, from, args, pass) {
+  #handle(handlers, from, emitted) {
+    const [first, second] = emitted.args;
     for (let at = from; at < handlers.length; at += 1) {
-      const answer = handlers[at].handle(args[0], args[1]);
+      const answer = handlers[at].handle(first, second);
       if (answer === false) return true;
       if (typeof answer === 'object' && answer !== null) {
-        this.#hold(answer, () => this.#handle(handlers, at + 1, args, pass) || pass());
+        this.#hold(answer, handlers[at], emitted);
         return true;
       }
     }
@@ -121,10 +130,28 @@ class ServerHook {
   }
 
   /** Exceptions of listeners are uncaught, as those of an event that was not held. */
-  #hold(answer, resume) {
-    answer.then((passes) => {
-      if (passes !== false) process.nextTick(resume);
+  async #hold(answer, handler, emitted) {
+    const isSocket = emitted.event === 'connection';
+    const [socket] = emitted.args;
+    if (isSocket) this.heldSockets.add(socket);
+    const passes = await answer;
+    process.nextTick(() => {
+      if (isSocket) this.heldSockets.delete(socket);
+      if (passes !== false) this.#resume(handler, emitted);
     });
+  }
+
+  /**
+   * Goes on after this handler. Subscriptions that were made meanwhile see the event too. Where this one has ended, those of its
+   * order may see the event again.
+   */
+  #resume(handler, emitted) {
+    const handlers = this.#handlers.get(emitted.event) ?? [];
+    const at = handlers.indexOf(handler);
+    const later = handlers.findIndex(({ order }) => order >= handler.order);
+    const next = at < 0 ? later : at + 1;
+    const isEnded = next >= 0 && this.#handle(handlers, next, emitted);
+    if (!isEnded) emitted.pass();
   }
 }
 
@@ -134,4 +161,4 @@ function restoreEmit(server, emit) {
   if (server.emit !== emit) server.emit = emit;
 }
 
-module.exports = { HOOK_ORDER, hookServer };
+module.exports = { HOOK_ORDER, heldSockets, hookServer };

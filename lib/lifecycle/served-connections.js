@@ -5,7 +5,7 @@ const { owned } = require('../runtime/schema');
 const { allowStreams, endStreams } = require('../http/open-streams');
 const { closeServer } = require('../http/server-closing');
 const { acceptedSocket } = require('../http/remote-address');
-const { HOOK_ORDER, hookServer } = require('../http/server-hook');
+const { HOOK_ORDER, heldSockets, hookServer } = require('../http/server-hook');
 const { idleSockets } = require('./idle-sockets');
 const { refuseLate, refuseRequest, refuseStream, refuseUpgrade } = require('./refuse-request');
 const { IDLE_LOOKS, ServedSocket } = require('./served-socket');
@@ -60,7 +60,10 @@ class ServedConnections {
    */
   adopt(connections) {
     const entries = [];
+    const held = heldSockets(this.#server);
     for (const { socket, stream, session } of connections) {
+      // It is taken over once the server may see it.
+      if (held.has(socket)) continue;
       const entry = this.#hold(socket, stream);
       if (entry === undefined) continue;
       if (session !== undefined) this.#holdSession(session, entry, false);
@@ -100,7 +103,7 @@ class ServedConnections {
       sessions: () => this.#sessions.keys(),
       tidy: (isForced) => this.#tidy(isForced),
       isOver,
-      isAnswered: (socket) => socket[this.#entry].isAnswered,
+      isAnswered: (socket) => socket[this.#entry]?.isAnswered === true,
     });
     for (const socket of [...this.#sockets]) this.#release(socket);
     return { forced: new Set([...left, ...this.#late]).size, reset };

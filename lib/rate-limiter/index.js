@@ -3,6 +3,7 @@
 const { throwIfAborted } = require('../runtime/abort-listeners');
 const { DECISION, DONE, LIMITER_CALL, MIDDLEWARE, REFUSED, WAIT_ANSWER } = require('../runtime/layouts');
 const { handlesOf, integers, isAdmitted, native, numbers } = require('../runtime/native');
+const { NONE } = require('../runtime/none');
 const { openNamed } = require('../runtime/on-mismatch');
 const { boolean, checkName, checkOptions, parseDuration } = require('../runtime/schema');
 const { withMachine } = require('../runtime/shared-scope');
@@ -69,8 +70,9 @@ class RateLimiter {
     checkName('RateLimiter', name);
     this.#name = name;
     const checked = options === undefined ? undefined : creationOptions(name, options);
+    const { machine, native: shared } = checked?.scope ?? NONE;
     const open = (reconfigures) =>
-      native.openRateLimiter(name, nativeOptions(checked), reconfigures, checked?.scope?.machine);
+      native.openRateLimiter(name, nativeOptions(checked), reconfigures, machine, shared);
     this.#own = openNamed('RateLimiter', name, options, open);
     collected.register(this, this.#own);
     this.#fleet = openFleet(name, this.#own, checked?.scope, options === undefined);

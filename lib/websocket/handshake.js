@@ -46,7 +46,7 @@ async function decideHandshake(sockets, req) {
   }
 }
 
-/** The answer where a function of the user threw: nothing else would answer the client. */
+/** The answer where a function of the user threw, or deciding failed: nothing else would answer the client. */
 function failed({ owner, guard }, error) {
   const what = `A function given to ${owner} ${JSON.stringify(guard.name)}`;
   warnOfThrow('SLUICE_FUNCTION_THREW', what, 'such requests are answered with 500', error);
@@ -56,4 +56,4 @@ function failed({ owner, guard }, error) {
   return { status: problem.status, headers, body, refusal: null };
 }
 
-module.exports = { decideHandshake, decideUpgrade, thrownOutside };
+module.exports = { decideHandshake, decideUpgrade, failed, thrownOutside };

@@ -6,8 +6,10 @@ const { NodeHeaders } = require('../guard/node-headers');
 const { sendProblem } = require('../guard/send-problem');
 const { invalid } = require('../runtime/errors');
 const { guardConnection } = require('./engine-connection');
-const { decideHandshake, decideUpgrade, thrownOutside } = require('./handshake');
+const { decideHandshake, decideUpgrade, failed, thrownOutside } = require('./handshake');
 const { NamespaceSockets } = require('./namespace-sockets');
+
+const noop = () => {};
 
 /** On a request: the session that it opens, until its connection claims it. */
 const kSession = Symbol('sluice.session');
@@ -63,8 +65,12 @@ function isOfSession({ clients }, { _query: { sid } }) {
   return Boolean(sid) && Object.hasOwn(clients, sid);
 }
 
-/** A client that was banned meanwhile sends nothing more. */
-function decideRequest({ guard }, { req, res, next, isUpgrade }) {
+/**
+ * A client that was banned meanwhile sends nothing more. While a server is asked, an error of a socket that is being upgraded
+ * is no uncaught exception.
+ */
+function decideRequest(sockets, { req, res, next, isUpgrade }) {
+  const { guard } = sockets;
   const conclude = (decision, pass) => {
     if (decision === null) return pass();
     if (isUpgrade) answerUpgrade(req.socket, decision);
@@ -72,7 +78,14 @@ function decideRequest({ guard }, { req, res, next, isUpgrade }) {
   };
   const decision = guard.admit(req, guard.rule);
   if (typeof decision?.then !== 'function') return conclude(decision, next);
-  decision.then((decision) => conclude(decision, () => thrownOutside(next)));
+  const { socket } = req;
+  if (isUpgrade) socket.on('error', noop);
+  const concludeLater = (decision) => {
+    if (isUpgrade && socket.destroyed) return;
+    if (isUpgrade) socket.off('error', noop);
+    conclude(decision, () => thrownOutside(next));
+  };
+  decision.then(concludeLater, (error) => concludeLater(failed(sockets, error)));
 }
 
 /** A handshake over polling keeps its session only if a connection has claimed it when its answer ends. */

@@ -62,6 +62,20 @@ impl fmt::Display for InWords<'_> {
     }
 }
 
+/// How a tracker is to count together with other machines.
+pub(super) struct Sharing {
+    words: String,
+    options: FleetConnectionsOptions,
+}
+
+impl Sharing {
+    pub(super) fn read(env: &Env, scope: NativeScope, lease_ms: Option<f64>) -> Result<Self> {
+        fleet::listen_for_differences();
+        let options = options_of(env, scope, lease_ms)?;
+        Ok(Self { words: InWords(&options).to_string(), options })
+    }
+}
+
 fn options_of(env: &Env, scope: NativeScope, lease_ms: Option<f64>) -> Result<FleetConnectionsOptions> {
     let (timeout_ms, prefix) = (integer(scope.timeout_ms), scope.prefix.clone());
     let on_error = error::check(env, scope.on_error())?;
@@ -79,35 +93,6 @@ fn options_of(env: &Env, scope: NativeScope, lease_ms: Option<f64>) -> Result<Fl
 #[napi]
 pub fn describe_connection_scope(env: Env, scope: NativeScope) -> Result<String> {
     Ok(InWords(&options_of(&env, scope, None)?).to_string())
-}
-
-/// Counts the connections of a tracker together with other machines, unless it does so already. `lease_ms` replaces the
-/// 30 s for which what a process holds counts.
-#[napi]
-pub fn share_connections(
-    env: Env,
-    name: String,
-    handle: u32,
-    scope: NativeScope,
-    lease_ms: Option<f64>,
-) -> Result<()> {
-    let (tracker, options) = (tracker(handle)?, options_of(&env, scope, lease_ms)?);
-    fleet::listen_for_differences();
-    let words = InWords(&options).to_string();
-    let former = {
-        let mut shared = SHARED.lock();
-        let is_shared = shared
-            .get(&name)
-            .is_some_and(|(known, of)| *known == words && Arc::ptr_eq(of.tracker(), &tracker));
-        if is_shared {
-            return Ok(());
-        }
-        let started = Arc::new(FleetConnections::start(&name, tracker, options));
-        shared.insert(name, (words, started))
-    };
-    // Not under the lock: it may wait for the server.
-    drop(former);
-    Ok(())
 }
 
 /// Whether other machines count the connections too.
@@ -214,26 +199,28 @@ fn find(tracker: &Arc<ConnectionTracker>) -> Option<Arc<FleetConnections>> {
     shared.values().find(|(_, of)| Arc::ptr_eq(of.tracker(), tracker)).map(|(_, of)| Arc::clone(of))
 }
 
-/// A tracker is about to be destroyed, or counts in this process alone from now on.
-pub(super) fn finish(name: &str) {
-    // Not under the lock: it may wait for the server.
-    let ended = SHARED.lock().remove(name);
-    if let Some((_, connections)) = ended {
-        connections.close();
+/// Counts the connections of a tracker together with other machines, unless it does so already. Returns what counted for
+/// another tracker of this name before.
+pub(super) fn share(
+    name: &str,
+    tracker: &Arc<ConnectionTracker>,
+    Sharing { words, options }: Sharing,
+) -> Option<Arc<FleetConnections>> {
+    let mut shared = SHARED.lock();
+    let is_shared =
+        shared.get(name).is_some_and(|(known, of)| *known == words && Arc::ptr_eq(of.tracker(), tracker));
+    if is_shared {
+        return None;
     }
+    let started = Arc::new(FleetConnections::start(name, Arc::clone(tracker), options));
+    shared.insert(name.to_owned(), (words, started)).map(|(_, former)| former)
 }
 
-/// As `finish`, for what another thread began to share while its tracker was destroyed; not for a later tracker.
-pub(super) fn finish_destroyed(name: &str) {
-    let ended = {
-        let mut shared = SHARED.lock();
-        let is_destroyed = shared.get(name).is_some_and(|(_, of)| of.tracker().check_open().is_err());
-        if is_destroyed { shared.remove(name) } else { None }
-    };
-    if let Some((_, connections)) = ended {
-        connections.close();
-    }
+/// What counts for a tracker that is to be destroyed, or counts in this process alone from now on. The caller ends it.
+pub(super) fn take(name: &str) -> Option<Arc<FleetConnections>> {
+    SHARED.lock().remove(name).map(|(_, connections)| connections)
 }
+
 
 /// A test empties every instance. What this process held is given back; trackers go on counting together.
 pub(super) fn reset() {

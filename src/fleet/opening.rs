@@ -1,9 +1,13 @@
 //! Opening a limiter of the fleet, and the options of its scope.
 
+use std::sync::Arc;
+
 use napi::bindgen_prelude::{Env, Result};
 use napi_derive::napi;
-use sluice_core::Error;
-use sluice_fleet::{AccountOptions, FleetConfig, FleetOptions, Mode, OnError, Server, TlsOptions, Urls};
+use sluice_core::{Error, RateLimiter};
+use sluice_fleet::{
+    AccountOptions, FleetConfig, FleetLimiter, FleetOptions, Mode, OnError, Server, TlsOptions, Urls,
+};
 
 use super::{FLEETS, differences};
 use crate::rate_limiter;
@@ -100,11 +104,20 @@ pub fn describe_scope(env: Env, scope: NativeScope) -> Result<String> {
 /// Opens the counts in the fleet of a limiter of this process; the handle is this thread's.
 #[napi]
 pub fn open_fleet(env: Env, name: String, limiter: i32, scope: NativeScope) -> Result<u32> {
-    differences::listen();
     let options = error::check(&env, scope.try_into())?;
-    let config = FleetConfig { options, local: rate_limiter::limiter(limiter)? };
-    let fleet = instances::open(&env, &FLEETS, &name, Some(config), None)?;
+    let fleet = open(&env, &name, options, rate_limiter::limiter(limiter)?)?;
     Ok(thread::current()?.fleets.borrow_mut().hold(fleet))
+}
+
+/// The counts in the fleet of a limiter of this process, found or made.
+pub(crate) fn open(
+    env: &Env,
+    name: &str,
+    options: FleetOptions,
+    local: Arc<RateLimiter>,
+) -> Result<Arc<FleetLimiter>> {
+    differences::listen();
+    instances::open(env, &FLEETS, name, Some(FleetConfig { options, local }), None)
 }
 
 /// The counts in the fleet of a limiter that exists; none where it counts in this process.

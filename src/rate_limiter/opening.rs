@@ -7,8 +7,10 @@ use sluice_core::runtime::clock;
 use sluice_core::{
     Instance, LimitOptions, OptionList, Quota, RateLimiter, RateLimiterConfig, RateLimiterOptions,
 };
+use sluice_fleet::FleetOptions;
 
 use super::{LIMITERS, limiter, shared};
+use crate::fleet::NativeScope;
 use crate::machine::NativeSharedScope;
 use crate::runtime::numbers::{double, integer, last_bits};
 use crate::runtime::options::Given;
@@ -45,7 +47,8 @@ impl From<&LimitOptions> for NativePolicy {
     }
 }
 
-/// Attaches to a limiter or creates it; the handle is this thread's. With `scope` all processes of the machine share it.
+/// Attaches to a limiter or creates it; the handle is this thread's. With `scope` all processes of the machine share it, with
+/// `fleet` many machines: then `open_fleet` finds the counts.
 #[napi]
 pub fn open_rate_limiter(
     env: Env,
@@ -53,11 +56,14 @@ pub fn open_rate_limiter(
     #[napi(ts_arg_type = "object | undefined")] options: Option<Object<'_>>,
     reconfigures: Option<bool>,
     scope: Option<NativeSharedScope>,
+    fleet: Option<NativeScope>,
 ) -> Result<i32> {
     let options = options.map(|options| RateLimiterOptions::read(&Given(options)));
     let config = options.map(|options| options.and_then(RateLimiterConfig::try_from));
     let config = error::check(&env, config.transpose())?;
-    // Held while an instance is looked for in one place and made in another.
+    let fleet = error::check(&env, fleet.map(FleetOptions::try_from).transpose())?;
+    // Held while an instance is looked for in one place and made in another, and until the counts of a new one are in the
+    // fleet: no thread attaches to it before.
     let _one_at_a_time = OPENING.lock();
     match (config, scope) {
         (Some(config), Some(scope)) => {
@@ -67,7 +73,11 @@ pub fn open_rate_limiter(
         }
         (Some(config), None) => {
             error::check(&env, check_other(&name, shared::options(&name), &config))?;
-            open_in_process(&env, &name, Some(config), reconfigures)
+            let handle = open_in_process(&env, &name, Some(config), reconfigures)?;
+            if let Some(options) = fleet {
+                crate::fleet::open(&env, &name, options, limiter(handle)?)?;
+            }
+            Ok(handle)
         }
         (None, _) => match LIMITERS.get_if_set(&name).map_or_else(|| shared::attach(&name), |_| Ok(None))? {
             Some(handle) => Ok(handle),
