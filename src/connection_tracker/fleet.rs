@@ -221,7 +221,6 @@ pub(super) fn take(name: &str) -> Option<Arc<FleetConnections>> {
     SHARED.lock().remove(name).map(|(_, connections)| connections)
 }
 
-
 /// A test empties every instance. What this process held is given back; trackers go on counting together.
 pub(super) fn reset() {
     for (_, connections) in SHARED.lock().values() {
