@@ -4,7 +4,7 @@
 
 const http = require('node:http');
 const { parentPort, threadId, workerData } = require('node:worker_threads');
-const { ClientHub, listen } = require('sluice');
+const { ClientHub, ConnectionTracker, listen } = require('sluice');
 
 const products = new ClientHub('products', { maxEntries: 1000 });
 const TIMES = { ttl: '2s', staleWhileRevalidate: '1m', timeout: '5s' };
@@ -32,4 +32,6 @@ const server = http.createServer(async (req, res) => {
   }
 });
 
+// For the main thread, which asks how many each thread has.
+new ConnectionTracker('connections', {}).attach(server);
 listen(server, { port: 0, host: '127.0.0.1' }).then((address) => parentPort.postMessage(address));
