@@ -155,7 +155,9 @@ test('a server that has lost everything is told again what is held', withRedis, 
   await holding.call('open', 2, CLIENT);
   await redis.kill();
   await redis.start();
-  await until(async () => (await holding.call('stats')).fleet.state === 'ready');
+  for (const process of [holding, asking]) {
+    await until(async () => (await process.call('stats')).fleet.state === 'ready');
+  }
   await until(async () => (await rowsOf(redis, name)) === 24);
   assert.deepEqual(await asking.call('open', 1, CLIENT), [0]);
   assert.equal(await redis.command('SCRIPT', 'FLUSH'), '+OK\r\n+OK\r\n');
