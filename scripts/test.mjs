@@ -12,7 +12,6 @@ const LANES = [
     { script: 'build:tests', what: 'the tests of the engine are built' },
     { script: 'lint', what: 'Biome, rustfmt and clippy', inBackground: true },
     { script: 'test:models', what: MODELS, inBackground: true },
-    { script: 'test:planted', what: 'the models find bugs planted into the engine', inBackground: true },
   ],
   [
     { script: 'setup', what: 'the addon is built' },
@@ -27,6 +26,7 @@ const LANES = [
     { script: 'test:runners', what: 'sluice/testing under jest and vitest', after: ['setup'] },
     { script: 'examples', what: 'the examples and their totals', after: ['setup'] },
     { script: 'test:rust', what: 'the engine', after: ['build:tests'] },
+    { script: 'test:planted', what: 'the models find bugs planted into the engine', inBackground: true },
   ],
 ];
 

@@ -79,7 +79,9 @@ mod tests {
         let (presence, departures) = (Presence::new(), Arc::new(AtomicU64::new(0)));
         let depart = || {
             let departures = Arc::clone(&departures);
-            move || drop(departures.fetch_add(1, Ordering::SeqCst))
+            move || {
+                departures.fetch_add(1, Ordering::SeqCst);
+            }
         };
         let (present, stay) = (presence.enter(), presence.stay());
         assert!(present.is_some() && stay.is_some());
@@ -103,7 +105,9 @@ mod tests {
         assert_eq!(departures.load(Ordering::SeqCst), 0);
         let presence = Presence::new();
         let counted = Arc::clone(&departures);
-        assert!(presence.end(move || drop(counted.fetch_add(1, Ordering::SeqCst))));
+        assert!(presence.end(move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }));
         assert_eq!(departures.load(Ordering::SeqCst), 1, "no call is inside");
     }
 }

@@ -98,7 +98,7 @@ struct Out {
 #[derive(Debug, Default)]
 pub(super) struct Book {
     clients: HashMap<ClientName, Client>,
-    /// Those whom the server is to be told of, and some that it was told of since.
+    /// Clients that the server is to be told of, and some that it was told of since.
     queue: VecDeque<ClientName>,
     total: u64,
     total_is_dirty: bool,
