@@ -232,3 +232,29 @@ test(
     assert.deepEqual(await second.call('open', 3, CLIENT), [2]);
   },
 );
+
+/** Fails when the node that a moving slot is imported by is taken for its owner: it names the other in turn. */
+test('while a slot moves the connection stays, and onError decides', withRedis, async (t) => {
+  const cluster = await startCluster(t);
+  const scope = fleet({ nodes: [cluster.urls[0]] }, { onError: 'allow' });
+  const tracker = await open(t, { max: 9, scope });
+  (await tracker.tryOpenAsync(CLIENT)).close();
+  const key = `sluice:1c:{c:${tracker.name}}:all`;
+  const slot = await cluster.slotOf(key);
+  const from = await cluster.ownerOf(slot);
+  const to = cluster.nodes.find((node) => node !== from);
+  await until(async () => (await from.number('STRLEN', key)) === 0);
+  const { connections } = tracker.stats().fleet;
+  let hasBegun = false;
+  await cluster.move(slot, from, to, async () => {
+    if (hasBegun) return;
+    hasBegun = true;
+    const opened = await Promise.all([CLIENT, OTHER].map((client) => tracker.tryOpenAsync(client)));
+    assert.ok(opened.every((connection) => connection !== null));
+    await delay(500);
+    assert.equal(tracker.stats().fleet.connections, connections);
+    assert.equal(tracker.stats().fleet.failures.refused, 2);
+  });
+  await until(async () => (await to.number('STRLEN', key)) === 24);
+  assert.equal(tracker.stats().fleet.count, 2, 'what was opened meanwhile');
+});
