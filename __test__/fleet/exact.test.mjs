@@ -146,10 +146,10 @@ test('reconfigure holds for the next call, and what was used stays used', withRe
 });
 
 test('retryAfterMs is exact: not a millisecond too early', withRedis, async (t) => {
-  const { limiter } = await opened(t, { limit: 1, window: '200ms' });
+  const { limiter } = await opened(t, { limit: 1, window: '1s' });
   await limiter.consumeAsync('a');
   const { retryAfterMs } = await limiter.consumeAsync('a');
-  assert.ok(retryAfterMs > 0 && retryAfterMs <= 200);
+  assert.ok(retryAfterMs > 0 && retryAfterMs <= 1000);
   await new Promise((resolve) => setTimeout(resolve, retryAfterMs));
   assert.equal((await limiter.consumeAsync('a')).allowed, true);
 });
