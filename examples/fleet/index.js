@@ -32,8 +32,8 @@ async function main() {
   const rest = await repeat(600, 12, (turn) => to(turn, '/search', '127.0.0.3'));
   const admitted = rest.filter(({ status }) => status === 200).length;
   check('600 more after one is killed: no more than 200 are admitted', admitted <= 200, true);
-  // What the machine held is lost until it lapses.
-  check('and most of those are', admitted >= 100, true);
+  // What the machine held is lost until it lapses: often a quarter of them, seldom half.
+  check('and a quarter of those at least', admitted >= 50, true);
 
   redis.pause();
   const [paused] = await repeat(1, 1, (turn) => to(turn, '/order', '127.0.0.4'));
