@@ -4,28 +4,7 @@ import test from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CLIENT, fleet, OTHER, open, rowsOf, startProcess, until } from '../helpers/connecting.mjs';
 import { freshName } from '../helpers/peer.mjs';
-import { startProxy, startRedis, withRedis } from '../helpers/redis.mjs';
-
-/** Pauses, resumes, kills and restarts a server, until what it returns is called. */
-function disturb(redis) {
-  let isOver = false;
-  const disturbed = (async () => {
-    while (!isOver) {
-      redis.pause();
-      await delay(120);
-      redis.resume();
-      await delay(250);
-      await redis.kill();
-      await delay(50);
-      await redis.start();
-      await delay(250);
-    }
-  })();
-  return () => {
-    isOver = true;
-    return disturbed;
-  };
-}
+import { disturb, startProxy, startRedis, withRedis } from '../helpers/redis.mjs';
 
 test(
   'never more than the cap while the server is paused, killed and restarted with its data',
@@ -36,7 +15,7 @@ test(
     const options = { max: 4, maxPerClient: 3, scope: fleet(redis.url, { timeout: 100 }) };
     const processes = await Promise.all([1, 2].map(() => startProcess(t, { name, options, threadCount: 2 })));
     const task = { port: counter.port, forMs: 3000, client: CLIENT };
-    const calm = disturb(redis);
+    const calm = disturb(redis, 250);
     const churned = Promise.all(processes.map((process) => process.call('inThreads', 'churn', task)));
     const runs = (await churned.finally(calm)).flat();
     const most = Math.max(...runs.map((run) => run.most));

@@ -2,10 +2,9 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import test from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { freshName } from '../helpers/peer.mjs';
-import { startRedis, withRedis } from '../helpers/redis.mjs';
+import { disturb, startRedis, withRedis } from '../helpers/redis.mjs';
 
 const run = promisify(execFile);
 const FILE = new URL('../helpers/fleet-process.cjs', import.meta.url).pathname;
@@ -16,27 +15,6 @@ async function runProcesses(count, task) {
   const sum = (name) => totals.reduce((all, each) => all + each[name], 0);
   const startedAt = Math.min(...totals.map((each) => each.startedAt));
   return { admitted: sum('admitted'), degraded: sum('degraded'), startedAt };
-}
-
-/** Pauses, resumes, kills and restarts a server, until what it returns is called. */
-function disturb(redis) {
-  let isOver = false;
-  const disturbed = (async () => {
-    while (!isOver) {
-      redis.pause();
-      await delay(120);
-      redis.resume();
-      await delay(150);
-      await redis.kill();
-      await delay(50);
-      await redis.start();
-      await delay(150);
-    }
-  })();
-  return () => {
-    isOver = true;
-    return disturbed;
-  };
 }
 
 /** Fails when the script reads, decides and writes in separate steps: two machines then admit the same unit. */
@@ -53,7 +31,7 @@ test('never more than the quota while the server is paused, killed and restarted
   const redis = await startRedis(t, { persists: true });
   const scope = { redis: redis.url, onError: 'deny' };
   const task = { name: freshName(), scope, limit: 3000, calls: 4000, inFlight: 20, threads: 2 };
-  const calm = disturb(redis);
+  const calm = disturb(redis, 150);
   const { admitted } = await runProcesses(3, task).finally(calm);
   assert.ok(admitted <= 3000, `${admitted} admitted`);
   assert.ok(admitted > 0);
@@ -76,7 +54,7 @@ test(
     const redis = await startRedis(t, { persists: true });
     const scope = { redis: redis.url, mode: 'lease', onError: 'deny' };
     const task = { name: freshName(), scope, limit: 3000, forMs: 2500, inFlight: 20, threads: 3 };
-    const calm = disturb(redis);
+    const calm = disturb(redis, 150);
     const { admitted } = await runProcesses(3, task).finally(calm);
     assert.ok(admitted <= 3000, `${admitted} admitted`);
     assert.ok(admitted > 0);
@@ -88,7 +66,7 @@ test('leases never exceed a rate either', withRedis, async (t) => {
   const redis = await startRedis(t, { persists: true });
   const scope = { redis: redis.url, mode: 'lease', onError: 'deny' };
   const task = { name: freshName(), scope, limit: 500, window: '1s', forMs: 2500, inFlight: 10, threads: 2 };
-  const calm = disturb(redis);
+  const calm = disturb(redis, 150);
   const { admitted, startedAt } = await runProcesses(3, task).finally(calm);
   const most = 500 + (Date.now() - startedAt) / 2;
   assert.ok(admitted <= most, `${admitted} admitted, of ${most}`);

@@ -123,6 +123,27 @@ class RedisServer extends CommandClient {
   }
 }
 
+/** Pauses, resumes, kills and restarts a server, which serves so many ms in between, until what it returns is called. */
+export function disturb(redis, servedMs) {
+  let isOver = false;
+  const disturbed = (async () => {
+    while (!isOver) {
+      redis.pause();
+      await delay(120);
+      redis.resume();
+      await delay(servedMs);
+      await redis.kill();
+      await delay(50);
+      await redis.start();
+      await delay(servedMs);
+    }
+  })();
+  return () => {
+    isOver = true;
+    return disturbed;
+  };
+}
+
 function bulk(word) {
   return `$${Buffer.byteLength(String(word))}\r\n${word}\r\n`;
 }

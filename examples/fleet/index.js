@@ -22,18 +22,20 @@ async function main() {
   const orders = await repeat(90, 12, (turn) => to(turn, '/order', '127.0.0.2'));
   check('90 orders over three machines', statuses(orders), '200 × 30, 429 × 60');
 
-  const searches = await repeat(400, 12, (turn) => to(turn, '/search', '127.0.0.3'));
-  check('400 searches, which leases decide', statuses(searches), '200 × 400');
+  const searches = await repeat(300, 12, (turn) => to(turn, '/search', '127.0.0.3'));
+  check('300 searches, which leases decide', statuses(searches), '200 × 300');
   const reports = await Promise.all(machines.map(report));
   const asked = reports.reduce((sum, { fleet }) => sum + fleet.decisions, 0);
-  check('fewer decisions of the server than searches', asked < 400, true);
+  check('fewer decisions of the server than searches', asked < 300, true);
 
-  await kill(machines.pop());
-  const rest = await repeat(600, 12, (turn) => to(turn, '/search', '127.0.0.3'));
+  // What a machine holds is lost with it until it lapses: of what is left, no more than a third with the one that holds least.
+  const held = reports.map(({ fleet }) => fleet.held);
+  const [killed] = machines.splice(held.indexOf(Math.min(...held)), 1);
+  await kill(killed);
+  const rest = await repeat(700, 12, (turn) => to(turn, '/search', '127.0.0.3'));
   const admitted = rest.filter(({ status }) => status === 200).length;
-  check('600 more after one is killed: no more than 200 are admitted', admitted <= 200, true);
-  // What the machine held is lost until it lapses: often a quarter of them, seldom half.
-  check('and a quarter of those at least', admitted >= 50, true);
+  check('700 more after one is killed: no more than 300 are admitted', admitted <= 300, true);
+  check('and most of those are', admitted >= 150, true);
 
   redis.pause();
   const [paused] = await repeat(1, 1, (turn) => to(turn, '/order', '127.0.0.4'));
