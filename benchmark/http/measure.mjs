@@ -1,9 +1,8 @@
 // Each server under load once per round, in a new order each round.
 import { Child } from '../child.mjs';
 import { shuffled } from '../statistics.mjs';
+import { LOAD, SERVERS } from './servers.mjs';
 
-/** Enough to keep a server busy, without a queue that dominates its latency. */
-export const CONNECTIONS = 16;
 const WARM_SECONDS = 1;
 /**
  * Load before each sample. In a server that was idle, a garbage collection drops the hidden classes that no request has,
@@ -53,7 +52,7 @@ async function openServers(names, redisPort) {
 
 async function underLoad({ name, child, port }, load, seconds) {
   const before = await child.ask({});
-  const sample = await load.ask({ port, seconds, connections: CONNECTIONS }).catch((error) => {
+  const sample = await load.ask({ port, seconds, ...(SERVERS[name].load ?? LOAD) }).catch((error) => {
     throw new Error(`${name}: ${error.message}`);
   });
   const used = (await child.ask({})) - before;

@@ -6,11 +6,25 @@ const require = createRequire(import.meta.url);
 
 const ANSWER = { hello: 'world' };
 
+export const LEASED = 'Fastify, sluice/fastify with Redis, leases';
+export const BARE_BESIDE_REDIS = 'Fastify, 64 connections';
+export const EXACT = 'Fastify, sluice/fastify with Redis, exact, 64 connections';
+export const PEER_OVER_REDIS = 'Fastify, @fastify/rate-limit with Redis, 64 connections';
+
 const WIDE = { rateLimit: { limit: PLENTY, window: DAY_MS } };
+
+/** Enough to keep a server busy, without a queue that dominates its latency. The load never sleeps: see load.mjs. */
+export const LOAD = { connections: 16, sleeps: false };
+
+/**
+ * Where each request waits for Redis, so few connections mostly wait; and a load that never sleeps takes one of two cores
+ * from the three processes that work.
+ */
+export const LOAD_OVER_REDIS = { connections: 64, sleeps: true };
 
 /**
  * `over`: the bare server that a row is divided by. `isFloor`: no limiter, but the minimum that any limiter costs.
- * `open` resolves with a listening `http.Server`.
+ * `open` resolves with a listening `http.Server`. `load`: if not LOAD.
  */
 export const SERVERS = {
   Express: { over: 'Express', open: () => expressServer() },
@@ -39,11 +53,24 @@ export const SERVERS = {
     over: 'Fastify',
     open: () => fastifyServer(require('../../lib/fastify.js'), { ...WIDE, headers: 'refused' }),
   },
+  [LEASED]: { over: 'Fastify', needsRedis: true, open: (run) => fastifyOverFleet(run, 'lease') },
   'Fastify, @fastify/rate-limit in memory': {
     over: 'Fastify',
     open: () => fastifyServer(require('@fastify/rate-limit'), { max: PLENTY, timeWindow: DAY_MS }),
   },
-  'Fastify, @fastify/rate-limit with Redis': { over: 'Fastify', needsRedis: true, open: fastifyWithRedis },
+  [BARE_BESIDE_REDIS]: { over: BARE_BESIDE_REDIS, load: LOAD_OVER_REDIS, open: () => fastifyServer() },
+  [EXACT]: {
+    over: BARE_BESIDE_REDIS,
+    load: LOAD_OVER_REDIS,
+    needsRedis: true,
+    open: (run) => fastifyOverFleet(run, 'exact'),
+  },
+  [PEER_OVER_REDIS]: {
+    over: BARE_BESIDE_REDIS,
+    load: LOAD_OVER_REDIS,
+    needsRedis: true,
+    open: fastifyWithRedis,
+  },
 };
 
 async function expressRateLimit() {
@@ -77,6 +104,11 @@ function fastifyWithRedis({ redisPort }) {
   const { Redis } = require('ioredis');
   const redis = new Redis({ port: redisPort });
   return fastifyServer(require('@fastify/rate-limit'), { max: PLENTY, timeWindow: DAY_MS, redis });
+}
+
+function fastifyOverFleet({ redisPort }, mode) {
+  const scope = { redis: `redis://127.0.0.1:${redisPort}`, mode };
+  return fastifyServer(require('../../lib/fastify.js'), { ...WIDE, scope });
 }
 
 function expressServer(middleware) {

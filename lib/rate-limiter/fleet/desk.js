@@ -33,8 +33,10 @@ const free = [];
 /** Calls that something awaits. They keep the thread alive. */
 let awaited = 0;
 
-/** 1 while calls are expected that can go to the server together. */
+/** 1 while calls are expected that can go to the server together: several were made, or answered, at once before. */
 let gathers = 0;
+/** Calls since answers were taken last. */
+let asked = 0;
 /** Handles of limiters whose calls `flush` sends. */
 const left = [];
 let flushes = false;
@@ -59,9 +61,9 @@ function makeCall(call, fleet, operation, ask) {
   integers[TICKET] = ticket;
   integers[GATHERS] = gathers;
   calls[ticket] = call;
-  let asked;
+  let became;
   try {
-    asked = ask();
+    became = ask();
   } catch (error) {
     release(ticket);
     throw error;
@@ -69,19 +71,16 @@ function makeCall(call, fleet, operation, ask) {
   const isFirst = awaited === 0;
   if (isFirst) startAwaiting();
   awaited += 1;
+  asked += 1;
   // The desk may have been rung while no call was awaited. It rings no more until this thread looks.
-  if (isFirst || asked === ANSWERED) takeAnswers();
-  if (asked === LEFT) leave(fleet);
+  if (isFirst || became === ANSWERED) takeAnswers();
+  if (became === LEFT) leave(fleet);
   return ticket;
 }
 
 /** Calls of this turn of the event loop go to the server together, at its end. */
 function leave(fleet) {
   if (!left.includes(fleet)) left.push(fleet);
-  flushSoon();
-}
-
-function flushSoon() {
   if (flushes) return;
   flushes = true;
   setImmediate(flush);
@@ -89,7 +88,6 @@ function flushSoon() {
 
 function flush() {
   flushes = false;
-  gathers = 0;
   for (const fleet of left) native.flushFleet(fleet);
   left.length = 0;
 }
@@ -124,15 +122,12 @@ function takeAnswers() {
   let count;
   do {
     count = native.takeFleetAnswers(desk, answers, MOST_ANSWERS);
-    if (count > 1) gather();
+    if (count > 0) {
+      gathers = count > 1 || asked > 1 ? 1 : 0;
+      asked = 0;
+    }
     for (let at = 0; at < count * LENGTH; at += LENGTH) settle(at);
   } while (count === MOST_ANSWERS);
-}
-
-/** What has awaited these answers may make the next calls before the end of this turn. */
-function gather() {
-  gathers = 1;
-  flushSoon();
 }
 
 function settle(at) {
