@@ -128,6 +128,7 @@ impl Measured {
 }
 
 /// The calls of one thread.
+#[repr(align(128))]
 struct Calls<'a, K, A> {
     admit: A,
     load: &'a Load<K>,

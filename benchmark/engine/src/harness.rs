@@ -8,10 +8,13 @@ use core_affinity::CoreId;
 
 /// Calls between two checks for the end; one of them is timed.
 const BATCH: usize = 64;
+/// Two, as some processors fetch them in pairs.
+const CACHE_LINES: usize = 128;
 /// The maximum number of samples of a thread in a slice.
 const MOST_SAMPLES: usize = 1 << 16;
 
-/// The call that a thread repeats.
+/// The call that a thread repeats. The callers of several threads lie side by side, and each counts its calls: it is aligned,
+/// so that it writes to no cache line of another.
 pub trait Caller: Send {
     fn call(&mut self);
 }
@@ -63,6 +66,7 @@ fn run<C: Caller>(
     goes_on: impl Fn(usize) -> bool + Sync,
     wait: impl FnOnce() -> Option<Instant>,
 ) -> Slice {
+    const { assert!(align_of::<C>() >= CACHE_LINES, "threads would write to each other's cache lines") };
     let barrier = Barrier::new(callers.len() + 1);
     let (parts, stopped) = std::thread::scope(|scope| {
         let threads: Vec<_> = callers

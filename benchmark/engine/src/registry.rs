@@ -161,6 +161,7 @@ fn cases_of<'a, V: Values>(
 }
 
 /// Reads one key after another.
+#[repr(align(128))]
 struct Reads<'a, V> {
     values: &'a V,
     keys: &'a [&'a str],
@@ -175,6 +176,7 @@ impl<V: Values> Caller for Reads<'_, V> {
 }
 
 /// Reads all values again and again.
+#[repr(align(128))]
 struct ReadsAll<'a, V>(&'a V);
 
 impl<V: Values> Caller for ReadsAll<'_, V> {

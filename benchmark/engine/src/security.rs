@@ -151,6 +151,7 @@ fn go_round(guard: &impl Guard, load: &Load, threads: usize, duration: Duration)
 }
 
 /// The calls of one thread, from its position in the order on.
+#[repr(align(128))]
 struct Calls<'a, G> {
     guard: &'a G,
     load: &'a Load,
