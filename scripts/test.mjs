@@ -1,4 +1,5 @@
-// Runs all test suites, each as an npm script, and prints a summary. Needs the npm packages; builds the addon first.
+// Runs all test suites, each as an npm script, and prints a summary and what failed. Needs the npm packages; builds the
+// addon first.
 import { performance } from 'node:perf_hooks';
 import { line, runLanes } from './lanes.mjs';
 import { requireRust } from './requirements.mjs';
@@ -38,6 +39,7 @@ console.log('── npm test');
 for (const result of ended) console.log(line(result));
 const minutes = ((performance.now() - startedAt) / 60_000).toFixed(1);
 const failed = ended.filter(({ passed }) => !passed);
+for (const { script, failure } of failed) console.log(`\n── ${script}: what failed\n${failure}\n`);
 console.log(
   failed.length === 0
     ? `All tests passed, in ${minutes} minutes.`
