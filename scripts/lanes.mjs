@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import os from 'node:os';
 import { performance } from 'node:perf_hooks';
+import { excerptOf } from './failures.mjs';
 import { startNpm } from './npm.mjs';
 
 /** Of scripts that only compute: they take the time that those of other lanes leave. */
@@ -21,9 +22,10 @@ for (const [signal, code] of [
 }
 
 /**
- * Runs all lanes to their ends: `{ script, passed, seconds }` of each part, lane by lane. A part is `{ script, what }`; it
- * begins when all parts that `after` names have passed, and counts as failed if one of them has not. What a part prints is
- * shown when it ends, so that the output of two never mixes.
+ * Runs all lanes to their ends: `{ script, passed, seconds }` of each part, lane by lane, and of those that failed the lines
+ * that say why, as `failure`. A part is `{ script, what }`, with `args` of its script; it begins when all parts that `after`
+ * names have passed, and counts as failed if one of them has not. What a part prints is shown when it ends, so that the output
+ * of two never mixes.
  */
 export async function runLanes(lanes) {
   const ended = new Map(lanes.flat().map(({ script }) => [script, pending()]));
@@ -48,10 +50,10 @@ async function runLane(parts, ended) {
   }
 }
 
-async function run({ script, what, inBackground = false }) {
+async function run({ script, what, args = [], inBackground = false }) {
   console.log(`begins  ${script}`);
   const startedAt = performance.now();
-  const child = startNpm(['run', '--silent', script]);
+  const child = startNpm(['run', '--silent', script, '--', ...args]);
   // A process that yields more already may not be asked to yield less.
   if (inBackground && os.getPriority() < BACKGROUND) os.setPriority(child.pid, BACKGROUND);
   let output = '';
@@ -67,14 +69,17 @@ async function run({ script, what, inBackground = false }) {
   running.add(cutOff);
   const [code] = await once(child, 'close');
   running.delete(cutOff);
-  const result = { script, passed: code === 0, seconds: (performance.now() - startedAt) / 1000 };
+  const passed = code === 0;
+  const seconds = (performance.now() - startedAt) / 1000;
+  const result = { script, passed, seconds, failure: passed ? undefined : excerptOf(output) };
   console.log(`\n── ${script}: ${what}\n${output}${line(result)}\n`);
   return result;
 }
 
 function leaveOut({ script, what }, { script: failed }) {
-  console.log(`\n── ${script}: ${what}\nnot run, as ${failed} failed`);
-  return { script, passed: false, seconds: 0 };
+  const failure = `not run, as ${failed} failed`;
+  console.log(`\n── ${script}: ${what}\n${failure}`);
+  return { script, passed: false, seconds: 0, failure };
 }
 
 /** A line of the summary. */

@@ -4,11 +4,16 @@
  *
  *   npm run test:planted              all
  *   npm run test:planted -- watermark those whose name or description has the word
+ *     --bugs-alone                    without the models where nothing is planted, which `npm run test:models` runs
  */
+import { parseArgs } from 'node:util';
 import { build, inParallel, line, list, run, runModel } from './models.mjs';
 import { fail, findRust } from './requirements.mjs';
 
-const wanted = process.argv.slice(2);
+const { values: options, positionals: wanted } = parseArgs({
+  options: { 'bugs-alone': { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
 
 /** The table of planted.rs. The compiler refuses a bug that has no place in the engine, and a place that has no bug. */
 async function table(binary) {
@@ -39,7 +44,9 @@ const bugs = all.filter(({ bug, description }) =>
 );
 if (bugs.length === 0) fail(`no planted bug is described by ${wanted.join(' ')}.`);
 
-const clean = [...new Set(bugs.map(({ model }) => model))].map((model) => ({ model }));
+const clean = options['bugs-alone']
+  ? []
+  : [...new Set(bugs.map(({ model }) => model))].map((model) => ({ model }));
 const missed = await inParallel([...clean, ...bugs], async ({ bug, model, description }) => {
   const { outcome, seconds, output } = await runModel(binary, model, bug);
   const right = bug ? outcome === 'fails' : outcome === 'passes';
