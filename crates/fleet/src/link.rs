@@ -22,6 +22,7 @@ mod sentinel;
 mod settle;
 mod shared;
 mod slots;
+mod stream;
 mod thread;
 mod wire;
 mod work;
