@@ -95,12 +95,20 @@ async function destroyWhileOpened(t, kind, options) {
   await opening;
 }
 
-test('a tracker that is destroyed while it is opened leaves no connection to the server', withThreads, async (t) => {
-  await destroyWhileOpened(t, 'ConnectionTracker', { max: 5 });
-  await until(() => threadsNamed('sluice-connect') === 0);
-});
+test(
+  'a tracker that is destroyed while it is opened leaves no connection to the server',
+  withThreads,
+  async (t) => {
+    await destroyWhileOpened(t, 'ConnectionTracker', { max: 5 });
+    await until(() => threadsNamed('sluice-connect') === 0);
+  },
+);
 
-test('a reputation that is destroyed while it is opened leaves no connection to the server', withThreads, async (t) => {
-  await destroyWhileOpened(t, 'Reputation', RULES);
-  await until(() => threadsNamed('sluice-bans') === 0);
-});
+test(
+  'a reputation that is destroyed while it is opened leaves no connection to the server',
+  withThreads,
+  async (t) => {
+    await destroyWhileOpened(t, 'Reputation', RULES);
+    await until(() => threadsNamed('sluice-bans') === 0);
+  },
+);

@@ -17,7 +17,9 @@ function each(folder, read) {
 
 /** How many threads of this process have this name. */
 export const threadsNamed = (name) =>
-  each('task', (task) => readFileSync(`${task}/comm`, 'utf8').trim()).filter((found) => found === name).length;
+  each('task', (task) => readFileSync(`${task}/comm`, 'utf8').trim()).filter((found) => found === name)
+    .length;
 
 /** The sockets of this process, once for each descriptor. */
-export const sockets = () => each('fd', (fd) => readlinkSync(fd)).filter((file) => file.startsWith('socket:'));
+export const sockets = () =>
+  each('fd', (fd) => readlinkSync(fd)).filter((file) => file.startsWith('socket:'));
