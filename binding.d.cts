@@ -37,9 +37,6 @@ export declare function askForPlace(client: string | undefined | null, inTotal: 
  */
 export declare function assignConnection(handle: number, serial: number, client: string, place?: NativePlace | undefined | null): NativeRefusal | null
 
-/** The counts in the fleet of a limiter that exists; none where it counts in this process. */
-export declare function attachFleet(name: string): number | null
-
 /** Checks the options of another object of a thread that has joined. */
 export declare function attachToBroker(name: string, options: object | undefined, reconfigures: boolean): void
 
@@ -166,9 +163,6 @@ export declare function destroyClientHub(name: string): boolean
 
 /** Ends a tracker: in this process, or in all that share it. True when there was one. */
 export declare function destroyConnectionTracker(name: string, everywhere?: boolean | undefined | null): boolean
-
-/** Ends the counts of a limiter; pending calls are answered. */
-export declare function destroyFleet(name: string): boolean
 
 export declare function destroyHitCounter(name: string): boolean
 
@@ -304,9 +298,6 @@ export declare function joinInspection(subscription: number, actions?: boolean |
  * this copy of the package, and stays until it is released.
  */
 export declare function joinLifecycle(name: string, subscription: number, threadId: number): number
-
-/** The current thread takes part in keeping a reputation. The first call reads the file. `None` where no file keeps it. */
-export declare function keepReputation(handle: number): NativePersistence | null
 
 /** The upper bounds of the buckets, in seconds. */
 export declare function latencyBounds(): Array<number>
@@ -895,6 +886,14 @@ export type NativeOpened =
   | { kind: 'opened'; serial: number; id: string; client?: string; openedAt: number }
   | { kind: 'refused'; reason: string; retryAfterMs: number }
 
+/** The handles of a limiter; they are this thread's. */
+export interface NativeOpenedLimiter {
+  /** Of the limiter itself, which has the options. */
+  limiter: number
+  /** Of its counts in a fleet; none where this process or machine counts. */
+  fleet?: number
+}
+
 /** A port that is open in this process. */
 export interface NativeOpenPort {
   address: string
@@ -1212,9 +1211,6 @@ export declare function openConnection(handle: number, client: string | undefine
  */
 export declare function openConnectionTracker(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null, scope?: NativeSharedScope | undefined | null, fleet?: NativeScope | undefined | null, leaseMs?: number | undefined | null): number
 
-/** Opens the counts in the fleet of a limiter of this process; the handle is this thread's. */
-export declare function openFleet(name: string, limiter: number, scope: NativeScope): number
-
 /** Attaches to a guard or creates it; the handle is this thread's. */
 export declare function openGuard(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
 
@@ -1227,17 +1223,17 @@ export declare function openLoadShedder(name: string, options?: object | undefin
 /** The ports on which servers of this process listen. */
 export declare function openPorts(): Array<NativeOpenPort>
 
-/**
- * Attaches to a limiter or creates it; the handle is this thread's. With `scope` all processes of the machine share it, with
- * `fleet` many machines: then `open_fleet` finds the counts.
- */
-export declare function openRateLimiter(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null, scope?: NativeSharedScope | undefined | null, fleet?: NativeScope | undefined | null): number
+/** Attaches to a limiter or creates it. With `scope` all processes of the machine share it, with `fleet` many machines. */
+export declare function openRateLimiter(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null, scope?: NativeSharedScope | undefined | null, fleet?: NativeScope | undefined | null): NativeOpenedLimiter
 
 /** Attaches to a registry or creates it; the handle is this thread's. */
 export declare function openRegistry(name: string): number
 
-/** Attaches to a reputation or creates it; the handle is this thread's. With `scope` all processes of the machine share it. */
-export declare function openReputation(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null, scope?: NativeSharedScope | undefined | null): number
+/**
+ * Attaches to a reputation or creates it; the handle is this thread's. With `scope` all processes of the machine share it, with
+ * `fleet` many machines share its bans.
+ */
+export declare function openReputation(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null, scope?: NativeSharedScope | undefined | null, fleet?: NativeScope | undefined | null): number
 
 /** Attaches to a monitor or creates it; the handle is this thread's. */
 export declare function openSecurityMonitor(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
@@ -1391,6 +1387,9 @@ export declare function reportShutdown(handle: number, end: NativeThreadEnd): vo
 /** Reports how busy this thread is. */
 export declare function reportThreadLoad(load: NativeThreadLoad): void
 
+/** What the current thread has to know of a reputation that it has opened. `None` where no file keeps it. */
+export declare function reputationPersistence(handle: number): NativePersistence | null
+
 export declare function reputationStats(handle: number): NativeReputationStats
 
 /** Asks another peer to finish its work and leave. False if there is no peer with this id. */
@@ -1438,9 +1437,6 @@ export declare function servesInspection(subscription: number): boolean
 export declare function setClock(ms: number): void
 
 export declare function setReputationLists(handle: number, allow: Array<string>, deny: Array<string>): void
-
-/** Shares the bans of a reputation, unless they are shared already. */
-export declare function shareBans(name: string, handle: number, scope: NativeScope): void
 
 /** Where state is shared if no directory is given; none where processes cannot share any. */
 export declare function sharedDirectory(): string | null

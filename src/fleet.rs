@@ -18,7 +18,7 @@ pub(crate) use self::differences::listen as listen_for_differences;
 pub(crate) use self::held::{consume as consume_held, try_consume as try_consume_held};
 pub(crate) use self::layouts::FleetCall;
 use self::layouts::{AnswerKind, AskedKind, DecidedBy, FleetAnswer};
-pub(crate) use self::opening::{NativeScope, on_error_of, open};
+pub(crate) use self::opening::{NativeScope, attach, destroy, on_error_of, open};
 pub(crate) use self::stats::NativeFleetFailures;
 use crate::components::Component;
 use crate::runtime::raw::Exports;

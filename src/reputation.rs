@@ -3,6 +3,7 @@
 mod calls;
 mod events;
 mod files;
+mod opening;
 mod persistence;
 #[cfg_attr(not(target_os = "linux"), path = "reputation/shared_elsewhere.rs")]
 mod shared;
@@ -10,22 +11,19 @@ mod sharing;
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{Env, Object, Result};
+use napi::bindgen_prelude::{Env, Result};
 use napi_derive::napi;
-use parking_lot::Mutex;
 use sluice_core::runtime::clock::{self, SetBack};
 use sluice_core::{
-    Ban, BanCause, Error, FOREVER, Instance, Instances, OptionList, PersistOptions, Reputation,
-    ReputationConfig, ReputationOptions, ReputationRule, ThreadId,
+    Ban, BanCause, FOREVER, Instances, PersistOptions, Reputation, ReputationOptions, ReputationRule,
+    ThreadId,
 };
 
 use self::calls::VerdictNumbers;
 use crate::components::Component;
-use crate::machine::{NativeMachineStats, NativeSharedScope};
+use crate::machine::NativeMachineStats;
 use crate::runtime::error;
-use crate::runtime::instances;
 use crate::runtime::numbers::{ceil_ms, double, from_whole_ms};
-use crate::runtime::options::Given;
 use crate::runtime::seam::{Coded, Declarations, Layout};
 use crate::runtime::thread;
 pub use events::NativeBanEvent;
@@ -48,6 +46,8 @@ impl sluice_core::Component for Reputations {
     }
 
     fn reset(&self) {
+        // What is constructed meanwhile is emptied as a whole, or not at all.
+        let _one_at_a_time = opening::OPENING.lock();
         persistence::forget_all();
         sharing::forget_all();
         sluice_core::Component::reset(&REPUTATIONS);
@@ -114,76 +114,6 @@ pub struct NativeReputationStats {
     pub capacity: f64,
     /// Where processes share the reputation.
     pub machine: Option<NativeMachineStats>,
-}
-
-static OPENING: Mutex<()> = Mutex::new(());
-
-/// Attaches to a reputation or creates it; the handle is this thread's. With `scope` all processes of the machine share it.
-#[napi]
-pub fn open_reputation(
-    env: Env,
-    name: String,
-    #[napi(ts_arg_type = "object | undefined")] options: Option<Object<'_>>,
-    reconfigures: Option<bool>,
-    scope: Option<NativeSharedScope>,
-) -> Result<u32> {
-    let options = options.map(|options| ReputationOptions::read(&Given(options)));
-    let config = options.map(|options| options.and_then(ReputationConfig::try_from));
-    let config = error::check(&env, config.transpose())?;
-    // Held while an instance is looked for in one place and made in another.
-    let one_at_a_time = OPENING.lock();
-    let reputation = match (config, scope) {
-        (Some(config), Some(scope)) => {
-            let existing = REPUTATIONS.get_if_set(&name).and_then(|of| scope_of(of.created_with().clone()));
-            let given = format!("shared {:?}", scope.directory);
-            error::check(&env, check_other(&name, existing, &given))?;
-            shared::open(&env, &name, scope, config, reconfigures)?
-        }
-        (Some(config), None) => {
-            let given = scope_of(Reputation::list_options(&config)).unwrap_or_default();
-            error::check(&env, check_other(&name, shared::options(&name).and_then(scope_of), &given))?;
-            instances::open(&env, &REPUTATIONS, &name, Some(config), reconfigures)?
-        }
-        (None, _) => match shared::find(&name) {
-            Some(reputation) => reputation,
-            None => instances::open(&env, &REPUTATIONS, &name, None, reconfigures)?,
-        },
-    };
-    drop(one_at_a_time);
-    Ok(thread::current()?.reputations.borrow_mut().hold(reputation))
-}
-
-/// The scope among options, in words.
-fn scope_of(options: OptionList) -> Option<String> {
-    options.into_iter().find(|(option, _)| *option == "scope").map(|(_, scope)| scope)
-}
-
-/// A reputation of one name is either of the process or of the machine: an error where one of the other kind exists.
-fn check_other(name: &str, existing: Option<String>, given: &str) -> sluice_core::Result<()> {
-    existing.map_or(Ok(()), |existing| {
-        Err(Error::ConfigMismatch {
-            name: name.to_owned(),
-            option: "scope",
-            existing,
-            given: given.to_owned(),
-        })
-    })
-}
-
-/// Releases a JavaScript object's hold on the handle.
-#[napi]
-pub fn release_reputation(handle: u32) -> Result<()> {
-    thread::current()?.reputations.borrow_mut().release(handle);
-    Ok(())
-}
-
-/// Ends a reputation: in this process, or in all that share it.
-#[napi]
-pub fn destroy_reputation(name: String, everywhere: Option<bool>) -> bool {
-    persistence::finish(&name);
-    sharing::finish(&name);
-    let was_shared = shared::destroy(&name, everywhere == Some(true));
-    REPUTATIONS.destroy(&name) || was_shared
 }
 
 /// Bans a client or a range; permanently without a duration. False when the ban is not stored.

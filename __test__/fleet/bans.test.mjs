@@ -7,6 +7,7 @@ import testing from '../../lib/testing.js';
 import { RULES, startMachine } from '../helpers/banning.mjs';
 import { freshName } from '../helpers/peer.mjs';
 import { freePort, startRedis, withRedis } from '../helpers/redis.mjs';
+import { listed, sockets } from '../helpers/threads.mjs';
 
 const { createGuard, Reputation, SecurityMonitor } = sluice;
 
@@ -416,3 +417,12 @@ test(
     assert.equal(reputation.isBanned(CLIENT), true);
   },
 );
+
+test('a connection has one descriptor', { skip: withRedis.skip ?? listed.skip }, async (t) => {
+  const redis = await startRedis(t);
+  const [name, before] = [freshName(), new Set(sockets())];
+  const reputation = new Reputation(name, { ...RULES, scope: { redis: redis.url } });
+  await reputation.ready();
+  assert.equal(sockets().filter((socket) => !before.has(socket)).length, 1);
+  Reputation.destroy(name);
+});

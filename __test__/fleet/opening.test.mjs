@@ -1,11 +1,12 @@
 // Threads that attach to what another one is opening, and destroy it meanwhile.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
 import test from 'node:test';
 import sluice from '../../index.js';
+import { RULES } from '../helpers/banning.mjs';
 import { until } from '../helpers/connecting.mjs';
 import { freshName, startPeers } from '../helpers/peer.mjs';
 import { startRedis, withRedis } from '../helpers/redis.mjs';
+import { listed, threadsNamed } from '../helpers/threads.mjs';
 
 const ROUNDS = 400;
 
@@ -62,47 +63,52 @@ test('a thread that attaches to a limiter while it is opened counts in the fleet
   assert.equal(await aloneOf(t, 'RateLimiter', { method: 'tryConsume', limit: 5, window: '1h' }), 0);
 });
 
-/** The threads of this process that ask servers for connections. */
-function connectionThreads() {
-  return readdirSync('/proc/self/task').filter((task) => {
-    try {
-      return readFileSync(`/proc/self/task/${task}/comm`, 'utf8').trim() === 'sluice-connect';
-    } catch {
-      return false;
-    }
-  });
-}
+const withThreads = { skip: withRedis.skip ?? listed.skip };
 
-const isLinux = process.platform === 'linux';
-
-test('a tracker that is destroyed while it is opened leaves no connection to the server', {
-  skip: withRedis.skip ?? (isLinux ? undefined : 'threads are listed on Linux only'),
-}, async (t) => {
+/** Another thread opens instances while this one destroys them. */
+async function destroyWhileOpened(t, kind, options) {
   const redis = await startRedis(t);
   const name = freshName();
   const [peer] = startPeers(t, 1);
   await peer.run(({ load }) => typeof load());
   const round = new Int32Array(new SharedArrayBuffer(8));
   const opening = peer.run(
-    ({ load }, { name, url, rounds, round }) => {
-      const { ConnectionTracker } = load();
+    ({ load }, { kind, name, options, rounds, round }) => {
+      const Opened = load()[kind];
       for (let n = 1; n <= rounds; n += 1) {
         while (Atomics.load(round, 0) < n);
         try {
-          new ConnectionTracker(`${name}-${n}`, { max: 5, scope: { redis: url } });
+          new Opened(`${name}-${n}`, options);
         } catch {
           // It was destroyed before its constructor returned.
         }
         Atomics.store(round, 1, n);
       }
     },
-    { name, url: redis.url, rounds: ROUNDS, round },
+    { kind, name, options: { ...options, scope: { redis: redis.url } }, rounds: ROUNDS, round },
   );
   for (let n = 1; n <= ROUNDS; n += 1) {
     Atomics.store(round, 0, n);
-    while (!sluice.ConnectionTracker.destroy(`${name}-${n}`));
+    while (!sluice[kind].destroy(`${name}-${n}`));
     while (Atomics.load(round, 1) < n);
   }
   await opening;
-  await until(() => connectionThreads().length === 0);
-});
+}
+
+test(
+  'a tracker that is destroyed while it is opened leaves no connection to the server',
+  withThreads,
+  async (t) => {
+    await destroyWhileOpened(t, 'ConnectionTracker', { max: 5 });
+    await until(() => threadsNamed('sluice-connect') === 0);
+  },
+);
+
+test(
+  'a reputation that is destroyed while it is opened leaves no connection to the server',
+  withThreads,
+  async (t) => {
+    await destroyWhileOpened(t, 'Reputation', RULES);
+    await until(() => threadsNamed('sluice-bans') === 0);
+  },
+);

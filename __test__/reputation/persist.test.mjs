@@ -9,6 +9,7 @@ import test from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import sluice from '../../index.js';
 import testing from '../../lib/testing.js';
+import { betweenNativeCalls } from '../helpers/between-calls.mjs';
 import { freshName, runInAll, startPeers } from '../helpers/peer.mjs';
 import { manualClock } from '../helpers/setup.mjs';
 import { until } from '../helpers/sockets.mjs';
@@ -313,4 +314,19 @@ test('options: what is accepted, and what differs', () => {
     message: /persist = .*30000ms/,
   });
   assert.throws(() => new Reputation(name, RULES), { code: 'ERR_SLUICE_CONFIG_MISMATCH' });
+});
+
+/** Fails where the file is read by a native call of its own: by a reputation that was destroyed before. */
+test('a reputation that is destroyed while it is opened leaves its file as it is', () => {
+  const file = freshFile();
+  const { name, reputation } = open(file);
+  reputation.ban(A, { duration: '1h' });
+  Reputation.destroy(name);
+  const reopen = () => new Reputation(name, { ...RULES, persist: { path: file } });
+  const destroyed = betweenNativeCalls(reopen, () => Reputation.destroy(name));
+  assert.throws(() => destroyed.isBanned(A), { code: 'ERR_SLUICE_CLOSED' });
+  const files = fs.readdirSync(folder).filter((entry) => entry.startsWith(path.basename(file)));
+  assert.deepEqual(files, [path.basename(file)]);
+  assert.equal(reopen().isBanned(A), true);
+  Reputation.destroy(name);
 });

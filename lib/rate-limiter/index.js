@@ -9,7 +9,7 @@ const { boolean, checkName, checkOptions, parseDuration } = require('../runtime/
 const { withMachine } = require('../runtime/shared-scope');
 const { leaveCost } = require('./cost');
 const { readDecision, readForMiddleware } = require('./decision');
-const { openFleet } = require('./fleet');
+const { fleetOf } = require('./fleet');
 const { markSource } = require('./fleet/answer');
 const { KeyHandle, TextHandle } = require('./key-handle');
 const { creationOptions, nativeOptions, replacementOptions } = require('./options');
@@ -73,9 +73,10 @@ class RateLimiter {
     const { machine, native: shared } = checked?.scope ?? NONE;
     const open = (reconfigures) =>
       native.openRateLimiter(name, nativeOptions(checked), reconfigures, machine, shared);
-    this.#own = openNamed('RateLimiter', name, options, open);
+    const { limiter, fleet } = openNamed('RateLimiter', name, options, open);
+    this.#own = limiter;
     collected.register(this, this.#own);
-    this.#fleet = openFleet(name, this.#own, checked?.scope, options === undefined);
+    this.#fleet = fleetOf(fleet, limiter);
     this.#handle = this.#fleet === null ? this.#own : this.#fleet.syncHandle;
     this.#policies = new Policies(this.#own);
   }
@@ -83,7 +84,6 @@ class RateLimiter {
   static destroy(name, options = {}) {
     checkName('RateLimiter', name);
     const { everywhere = false } = checkOptions('destroy', options, DESTROY);
-    native.destroyFleet(name);
     return native.destroyRateLimiter(name, everywhere);
   }
 

@@ -4,6 +4,7 @@ const { checkDeclared, schemaOf } = require('../runtime/declared-options');
 const { invalid, invalidOption, SluiceError } = require('../runtime/errors');
 const { REPUTATION_RULES, VERDICT } = require('../runtime/layouts');
 const { handlesOf, native, numbers } = require('../runtime/native');
+const { NONE } = require('../runtime/none');
 const { onMismatch, openNamed } = require('../runtime/on-mismatch');
 const {
   boolean,
@@ -20,7 +21,7 @@ const { publishEvents } = require('../observation/channels');
 const { BanExpiry } = require('./ban-expiry');
 const { pathOf, systemError } = require('./files');
 const { keep, persistOption } = require('./persistence');
-const { banScope, bansAreKnown, share, sharingStats, withScopeInWords } = require('./sharing');
+const { banScope, bansAreKnown, sharingStats, withScopeInWords } = require('./sharing');
 const { kFirstBans } = require('./symbols');
 const { withMachine } = require('../runtime/shared-scope');
 const { SubscribedListeners } = require('../runtime/subscribed-listeners');
@@ -63,13 +64,13 @@ class Reputation {
     checkName('Reputation', name);
     this.#name = name;
     const checked = options === undefined ? undefined : sharedOptions(name, options);
+    const { machine, native: shared } = checked?.scope ?? NONE;
     const open = (reconfigures) =>
-      native.openReputation(name, withScopeInWords(checked), reconfigures, checked?.scope?.machine);
+      native.openReputation(name, withScopeInWords(checked), reconfigures, machine, shared);
     this.#handle = openNamed('Reputation', name, options, open);
     collected.register(this, this.#handle);
     this.#expiry = new BanExpiry(this.#handle);
     keep(name, this, this.#handle);
-    share(name, this.#handle, checked);
     publishEvents('Reputation', this);
   }
 

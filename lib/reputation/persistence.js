@@ -35,9 +35,9 @@ function isFolder(path) {
 
 atShutdown(writeAll);
 
-/** This thread takes part in keeping the reputation, if a file keeps it. The first thread of the process reads the file. */
+/** Keeps a reputation that this thread has opened, if a file keeps it. */
 function keep(name, reputation, handle) {
-  const found = follow(name, native.keepReputation(handle));
+  const found = follow(name, native.reputationPersistence(handle));
   forget(name);
   if (found === undefined) return;
   writeAtExit();

@@ -24,11 +24,6 @@ function withScopeInWords(checked) {
   return typeof scope === 'object' ? owned(checked, { scope: scope.description }) : checked;
 }
 
-/** Shares the bans of a reputation that was opened by these options. */
-function share(name, handle, checked) {
-  if (checked?.scope?.native !== undefined) native.shareBans(name, handle, checked.scope.native);
-}
-
 /** Resolves once all bans of the other processes are known here; rejects after so many milliseconds, or once it is destroyed. */
 function bansAreKnown(handle, timeoutMs) {
   return /** @type {Promise<void>} */ (
@@ -75,4 +70,4 @@ function sharingStats(handle) {
   return { ...stats, version: stats.version ?? null, lastError: stats.lastError ?? null };
 }
 
-module.exports = { banScope, bansAreKnown, share, sharingStats, withScopeInWords };
+module.exports = { banScope, bansAreKnown, sharingStats, withScopeInWords };

@@ -10,7 +10,6 @@ use sluice_fleet::{
 };
 
 use super::{FLEETS, differences};
-use crate::rate_limiter;
 use crate::runtime::numbers::integer;
 use crate::runtime::{error, instances, thread};
 
@@ -101,30 +100,25 @@ pub fn describe_scope(env: Env, scope: NativeScope) -> Result<String> {
     error::check(&env, FleetOptions::try_from(scope).map(|options| options.to_string()))
 }
 
-/// Opens the counts in the fleet of a limiter of this process; the handle is this thread's.
-#[napi]
-pub fn open_fleet(env: Env, name: String, limiter: i32, scope: NativeScope) -> Result<u32> {
-    let options = error::check(&env, scope.try_into())?;
-    let fleet = open(&env, &name, options, rate_limiter::limiter(limiter)?)?;
+/// The counts in the fleet of a limiter of this process, found or made; the handle is this thread's. The caller holds the
+/// lock of all that opens and ends limiters.
+pub(crate) fn open(env: &Env, name: &str, options: FleetOptions, local: Arc<RateLimiter>) -> Result<u32> {
+    differences::listen();
+    hold(instances::open(env, &FLEETS, name, Some(FleetConfig { options, local }), None)?)
+}
+
+/// As [`open`], of a limiter that exists; `None` where it counts in this process.
+pub(crate) fn attach(name: &str) -> Result<Option<u32>> {
+    FLEETS.get_if_set(name).map(hold).transpose()
+}
+
+fn hold(fleet: Arc<FleetLimiter>) -> Result<u32> {
     Ok(thread::current()?.fleets.borrow_mut().hold(fleet))
 }
 
-/// The counts in the fleet of a limiter of this process, found or made.
-pub(crate) fn open(
-    env: &Env,
-    name: &str,
-    options: FleetOptions,
-    local: Arc<RateLimiter>,
-) -> Result<Arc<FleetLimiter>> {
-    differences::listen();
-    instances::open(env, &FLEETS, name, Some(FleetConfig { options, local }), None)
-}
-
-/// The counts in the fleet of a limiter that exists; none where it counts in this process.
-#[napi]
-pub fn attach_fleet(name: String) -> Result<Option<u32>> {
-    let fleet = FLEETS.get_if_set(&name);
-    fleet.map(|fleet| Ok(thread::current()?.fleets.borrow_mut().hold(fleet))).transpose()
+/// Ends the counts of a limiter; pending calls are answered.
+pub(crate) fn destroy(name: &str) -> bool {
+    FLEETS.destroy(name)
 }
 
 /// Whether calls are decided by units that this process holds.
@@ -138,10 +132,4 @@ pub fn is_leased(handle: u32) -> Result<bool> {
 pub fn release_fleet(handle: u32) -> Result<()> {
     thread::current()?.fleets.borrow_mut().release(handle);
     Ok(())
-}
-
-/// Ends the counts of a limiter; pending calls are answered.
-#[napi]
-pub fn destroy_fleet(name: String) -> bool {
-    FLEETS.destroy(&name)
 }

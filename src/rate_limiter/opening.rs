@@ -10,12 +10,14 @@ use sluice_core::{
 use sluice_fleet::FleetOptions;
 
 use super::{LIMITERS, limiter, shared};
-use crate::fleet::NativeScope;
+use crate::fleet::{self, NativeScope};
 use crate::machine::NativeSharedScope;
 use crate::runtime::numbers::{double, integer, last_bits};
 use crate::runtime::options::Given;
 use crate::runtime::{error, instances, memory, thread};
 
+/// Held while an instance is looked for in one place and made in another, and until the counts of a new one are in the fleet:
+/// no thread attaches to it before, and none destroys it.
 static OPENING: Mutex<()> = Mutex::new(());
 
 /// So many units per so much time; checked to be integers by JavaScript.
@@ -47,8 +49,23 @@ impl From<&LimitOptions> for NativePolicy {
     }
 }
 
-/// Attaches to a limiter or creates it; the handle is this thread's. With `scope` all processes of the machine share it, with
-/// `fleet` many machines: then `open_fleet` finds the counts.
+/// The handles of a limiter; they are this thread's.
+#[napi(object)]
+pub struct NativeOpenedLimiter {
+    /// Of the limiter itself, which has the options.
+    pub limiter: i32,
+    /// Of its counts in a fleet; none where this process or machine counts.
+    pub fleet: Option<u32>,
+}
+
+impl NativeOpenedLimiter {
+    /// Of a limiter that no fleet counts.
+    fn alone(limiter: i32) -> Self {
+        Self { limiter, fleet: None }
+    }
+}
+
+/// Attaches to a limiter or creates it. With `scope` all processes of the machine share it, with `fleet` many machines.
 #[napi]
 pub fn open_rate_limiter(
     env: Env,
@@ -57,33 +74,63 @@ pub fn open_rate_limiter(
     reconfigures: Option<bool>,
     scope: Option<NativeSharedScope>,
     fleet: Option<NativeScope>,
-) -> Result<i32> {
+) -> Result<NativeOpenedLimiter> {
     let options = options.map(|options| RateLimiterOptions::read(&Given(options)));
     let config = options.map(|options| options.and_then(RateLimiterConfig::try_from));
     let config = error::check(&env, config.transpose())?;
     let fleet = error::check(&env, fleet.map(FleetOptions::try_from).transpose())?;
-    // Held while an instance is looked for in one place and made in another, and until the counts of a new one are in the
-    // fleet: no thread attaches to it before.
     let _one_at_a_time = OPENING.lock();
     match (config, scope) {
         (Some(config), Some(scope)) => {
             let existing = LIMITERS.get_if_set(&name).map(|limiter| limiter.created_with().clone());
             error::check(&env, check_other(&name, existing, &config))?;
-            shared::open(&env, &name, scope, config, reconfigures)
+            let limiter = shared::open(&env, &name, scope, config, reconfigures)?;
+            fleet::destroy(&name);
+            Ok(NativeOpenedLimiter::alone(limiter))
         }
         (Some(config), None) => {
             error::check(&env, check_other(&name, shared::options(&name), &config))?;
-            let handle = open_in_process(&env, &name, Some(config), reconfigures)?;
-            if let Some(options) = fleet {
-                crate::fleet::open(&env, &name, options, limiter(handle)?)?;
-            }
-            Ok(handle)
+            open_by(&env, &name, config, reconfigures, fleet)
         }
-        (None, _) => match LIMITERS.get_if_set(&name).map_or_else(|| shared::attach(&name), |_| Ok(None))? {
-            Some(handle) => Ok(handle),
-            None => open_in_process(&env, &name, None, reconfigures),
-        },
+        (None, _) => attach(&env, &name),
     }
+}
+
+/// Opens a limiter of this process, and its counts in a fleet.
+fn open_by(
+    env: &Env,
+    name: &str,
+    config: RateLimiterConfig,
+    reconfigures: Option<bool>,
+    fleet: Option<FleetOptions>,
+) -> Result<NativeOpenedLimiter> {
+    let is_new = !LIMITERS.has(name);
+    let limiter = open_in_process(env, name, Some(config), reconfigures)?;
+    let Some(options) = fleet else {
+        // After a reset of tests another scope may be chosen.
+        fleet::destroy(name);
+        return Ok(NativeOpenedLimiter::alone(limiter));
+    };
+    let opened = self::limiter(limiter).and_then(|local| fleet::open(env, name, options, local));
+    if opened.is_err() {
+        release_rate_limiter(limiter)?;
+        // Nothing attaches to a limiter that is there in part.
+        if is_new {
+            LIMITERS.destroy(name);
+        }
+    }
+    Ok(NativeOpenedLimiter { limiter, fleet: Some(opened?) })
+}
+
+/// Attaches to a limiter, wherever it counts.
+fn attach(env: &Env, name: &str) -> Result<NativeOpenedLimiter> {
+    if LIMITERS.get_if_set(name).is_none()
+        && let Some(limiter) = shared::attach(name)?
+    {
+        return Ok(NativeOpenedLimiter::alone(limiter));
+    }
+    let limiter = open_in_process(env, name, None, None)?;
+    Ok(NativeOpenedLimiter { limiter, fleet: fleet::attach(name)? })
 }
 
 fn open_in_process(
@@ -130,6 +177,9 @@ pub fn release_rate_limiter(handle: i32) -> Result<()> {
 /// Ends a limiter: in this process, or in all that share it.
 #[napi]
 pub fn destroy_rate_limiter(name: String, everywhere: Option<bool>) -> bool {
+    // What a construction makes at the same time is destroyed as a whole, or not at all.
+    let _one_at_a_time = OPENING.lock();
+    fleet::destroy(&name);
     let was_shared = shared::destroy(&name, everywhere == Some(true));
     LIMITERS.destroy(&name) || was_shared
 }

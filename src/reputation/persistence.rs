@@ -1,4 +1,4 @@
-//! Reputations that a file keeps: read when the first thread attaches, written on an interval and at the end.
+//! Reputations that a file keeps: read when the first thread opens one, written on an interval and at the end.
 //!
 //! Every thread that uses such a reputation asks whether a write is due; the first to ask does it, in a thread of its own
 //! that runs no JavaScript. So no thread has a duty that could end with it. The last thread to end writes as well.
@@ -20,7 +20,6 @@ use super::{REPUTATIONS, reputation};
 use crate::runtime::error;
 use crate::runtime::numbers::ceil_ms;
 use crate::runtime::replace_file::{Failure, replace_file};
-use crate::runtime::thread;
 
 /// Bytes at the beginning of a file that differ from those of any other content: version, checksum and length.
 const HEADER: usize = 24;
@@ -70,12 +69,11 @@ pub struct NativePersistence {
     pub aside: Option<String>,
 }
 
-/// The current thread takes part in keeping a reputation. The first call reads the file. `None` where no file keeps it.
-#[napi]
-pub fn keep_reputation(handle: u32) -> Result<Option<NativePersistence>> {
-    let (reputation, thread) = (reputation(handle)?, thread::current()?.id);
-    let Some(options) = reputation.persisted() else { return Ok(None) };
-    let kept = find(&reputation).unwrap_or_else(|| add(&reputation));
+/// The thread takes part in keeping a reputation that it has opened, where a file keeps it. The first one reads the file. The
+/// caller holds the lock of all that opens and ends reputations: what is read here was not destroyed.
+pub(super) fn keep(reputation: &Arc<Reputation>, thread: ThreadId) {
+    let Some(options) = reputation.persisted() else { return };
+    let kept = find(reputation).unwrap_or_else(|| add(reputation));
     let mut state = kept.state.lock();
     state.threads.insert(thread);
     if !state.is_loaded {
@@ -83,7 +81,15 @@ pub fn keep_reputation(handle: u32) -> Result<Option<NativePersistence>> {
         state.written_at = clock::now();
         state.merge(&kept.reputation, &options.path);
     }
-    Ok(Some(state.report(&options)))
+}
+
+/// What the current thread has to know of a reputation that it has opened. `None` where no file keeps it.
+#[napi]
+pub fn reputation_persistence(handle: u32) -> Result<Option<NativePersistence>> {
+    let reputation = reputation(handle)?;
+    let (Some(options), Some(kept)) = (reputation.persisted(), find(&reputation)) else { return Ok(None) };
+    let report = kept.state.lock().report(&options);
+    Ok(Some(report))
 }
 
 /// Begins a write where one is due. `None` where no file keeps the reputation any more.

@@ -46,7 +46,8 @@ impl fmt::Display for InWords {
     }
 }
 
-fn options_of(env: &Env, scope: NativeScope) -> Result<FleetBansOptions> {
+/// How the bans of a reputation are shared.
+pub(super) fn options_of(env: &Env, scope: NativeScope) -> Result<FleetBansOptions> {
     let prefix = scope.prefix.clone();
     Ok(FleetBansOptions { server: error::check(env, scope.server())?, prefix })
 }
@@ -57,17 +58,21 @@ pub fn describe_ban_scope(env: Env, scope: NativeScope) -> Result<String> {
     Ok(InWords(options_of(&env, scope)?).to_string())
 }
 
-/// Shares the bans of a reputation, unless they are shared already.
-#[napi]
-pub fn share_bans(env: Env, name: String, handle: u32, scope: NativeScope) -> Result<()> {
-    let (reputation, options) = (reputation(handle)?, options_of(&env, scope)?);
+/// Shares the bans of a reputation, unless they are shared already. Returns what shared those of another reputation of this
+/// name before. The caller ends it, and holds the lock of all that opens and ends reputations.
+pub(super) fn share(
+    name: &str,
+    reputation: &Arc<Reputation>,
+    options: FleetBansOptions,
+) -> Option<Arc<FleetBans>> {
     fleet::listen_for_differences();
     let mut shared = SHARED.lock();
-    let is_shared = shared.get(&name).is_some_and(|bans| Arc::ptr_eq(bans.reputation(), &reputation));
-    if !is_shared {
-        shared.insert(name.clone(), Arc::new(FleetBans::start(&name, reputation, options)));
+    let is_shared = shared.get(name).is_some_and(|bans| Arc::ptr_eq(bans.reputation(), reputation));
+    if is_shared {
+        return None;
     }
-    Ok(())
+    let started = FleetBans::start(name, Arc::clone(reputation), options);
+    shared.insert(name.to_owned(), Arc::new(started))
 }
 
 /// What the sharing of bans has done; none where they are not shared.
@@ -89,12 +94,18 @@ pub fn fleet_bans_stats(handle: u32) -> Result<Option<NativeFleetBans>> {
     }))
 }
 
-/// A reputation is about to be destroyed.
-pub(super) fn finish(name: &str) {
-    // Not under the lock: it may wait for the server.
-    let ended = SHARED.lock().remove(name);
-    if let Some(bans) = ended {
-        bans.close();
+/// What shares the bans of the reputation of this name.
+pub(super) fn named(name: &str) -> Option<Arc<FleetBans>> {
+    SHARED.lock().get(name).cloned()
+}
+
+/// It was closed, and so was its reputation. Until then it is found: a reputation whose bans are not known is none that shares
+/// nothing.
+pub(super) fn forget(name: &str, bans: &Arc<FleetBans>) {
+    let mut shared = SHARED.lock();
+    // Another reputation may have the name by now.
+    if shared.get(name).is_some_and(|known| Arc::ptr_eq(known, bans)) {
+        shared.remove(name);
     }
 }
 

@@ -19,6 +19,10 @@ mod cell;
 mod demand;
 mod grant;
 mod local;
+#[cfg_attr(
+    all(test, any(sluice_loom, sluice_shuttle)),
+    expect(dead_code, reason = "only the simulation plants mistakes")
+)]
 mod planted;
 #[cfg(all(test, not(any(sluice_loom, sluice_shuttle))))]
 mod simulation;

@@ -369,3 +369,17 @@ fn a_name_attaches_with_equal_options_only() {
     assert!(instances.destroy("api") && !instances.destroy("api"));
     assert_eq!(created.try_consume(client("a"), 1, 0).expect_err("closed").code(), "CLOSED");
 }
+
+#[test]
+fn an_instance_whose_name_was_taken_is_open_until_its_owner_closes_it() {
+    let instances = Instances::<RateLimiter>::new();
+    let config = || Some(RateLimiterOptions::single(10, 1_000).try_into().expect("valid"));
+    let attached = instances.open("api", config()).expect("creates");
+    assert!(instances.has("api"));
+    let taken = instances.take("api").expect("there was one");
+    assert!(std::sync::Arc::ptr_eq(&taken, &attached));
+    assert!(!instances.has("api") && instances.take("api").is_none());
+    assert!(attached.try_consume(client("a"), 1, 0).expect("open"));
+    let next = instances.open("api", config()).expect("creates another");
+    assert!(!std::sync::Arc::ptr_eq(&next, &attached));
+}

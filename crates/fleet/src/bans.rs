@@ -18,10 +18,10 @@ mod sync;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use sluice_core::runtime::clock;
 use sluice_core::{FailureSink, Reputation};
 use tokio::sync::Notify;
@@ -30,15 +30,13 @@ use self::changes::Changes;
 use self::replica::Own;
 use self::script::Names;
 use self::sink::SUBSCRIPTION;
-use crate::answer::{Answer, Deliveries, Desk, Failure, Ticket};
-use crate::link::LinkState;
+use crate::answer::{Answer, Desk, Ticket};
+use crate::latch::Latch;
+use crate::link::{Known, LinkState, LinkStatus};
 use crate::server::Server;
 
 /// How long [`FleetBans::close`] waits for changes to be sent.
 const LAST_CHANGES: Duration = Duration::from_millis(150);
-
-/// The answer where nothing is shared any more.
-const CLOSED: Answer = Answer::Failed(Failure::Away);
 
 /// Which bans are shared.
 #[derive(Clone, Debug)]
@@ -84,23 +82,13 @@ pub(crate) struct Shared {
     names: Names,
     changes: Mutex<Changes>,
     wake: Notify,
-    closing: AtomicBool,
+    /// Ready while every ban of the others is known here.
+    status: LinkStatus,
     /// The thread has ended.
-    ended: (Mutex<bool>, Condvar),
-    state: AtomicU8,
-    awaiting_ready: Mutex<Vec<Ticket>>,
-    known: Mutex<Known>,
-    connections: AtomicU64,
+    ended: Latch,
     bans: AtomicU64,
     sent: AtomicU64,
     received: AtomicU64,
-}
-
-/// What is known of the server.
-#[derive(Default)]
-struct Known {
-    version: Option<String>,
-    last_error: Option<String>,
 }
 
 impl FleetBans {
@@ -113,12 +101,8 @@ impl FleetBans {
             server: options.server,
             changes: Mutex::default(),
             wake: Notify::new(),
-            closing: AtomicBool::new(false),
-            ended: (Mutex::new(false), Condvar::new()),
-            state: AtomicU8::new(LinkState::Connecting as u8),
-            awaiting_ready: Mutex::default(),
-            known: Mutex::default(),
-            connections: AtomicU64::new(0),
+            status: LinkStatus::new(LinkState::Connecting),
+            ended: Latch::default(),
             bans: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
@@ -128,8 +112,8 @@ impl FleetBans {
         let spawned =
             std::thread::Builder::new().name("sluice-bans".to_owned()).spawn(move || serve(&serving));
         if let Err(error) = spawned {
-            shared.failed(format!("no thread for the connection: {error}"));
-            shared.set_state(LinkState::Away);
+            shared.status.failed(format!("no thread for the connection: {error}"));
+            shared.status.set_state(LinkState::Away);
         }
         Self(shared)
     }
@@ -143,37 +127,26 @@ impl FleetBans {
     /// Answers once all bans of the others are known here; at once where they are. `Failed` where nothing is shared any
     /// more.
     pub fn ready(&self, ticket: Ticket) -> Option<Answer> {
-        let mut awaiting = self.0.awaiting_ready.lock();
-        // Under the lock: both are set before the list is taken.
-        if self.0.is_closing() {
-            return Some(CLOSED);
-        }
-        if self.0.state() == LinkState::Ready {
-            return Some(Answer::Ready);
-        }
-        awaiting.push(ticket);
-        None
+        self.0.status.ready(ticket)
     }
 
     /// Nothing awaits the answer any more. False where it was given before.
     pub fn withdraw(&self, desk: &Arc<dyn Desk>, number: u64) -> bool {
-        let mut awaiting = self.0.awaiting_ready.lock();
-        let is_it = |ticket: &Ticket| ticket.number == number && Arc::ptr_eq(&ticket.desk, desk);
-        let place = awaiting.iter().position(is_it);
-        place.map(|place| awaiting.swap_remove(place)).is_some()
+        self.0.status.withdraw(desk, number)
     }
 
     /// What was done so far.
     #[must_use]
     pub fn stats(&self) -> FleetBansStats {
         let shared = &self.0;
-        let (known, changes) = (shared.known.lock(), shared.changes.lock());
+        let Known { version, last_error, .. } = shared.status.known();
+        let changes = shared.changes.lock();
         FleetBansStats {
-            state: shared.state(),
+            state: shared.status.state(),
             server: shared.server.to_string(),
-            version: known.version.clone(),
-            last_error: known.last_error.clone(),
-            connections: shared.connections.load(Ordering::Relaxed),
+            version,
+            last_error,
+            connections: shared.status.connections(),
             bans: shared.bans.load(Ordering::Relaxed),
             sent: shared.sent.load(Ordering::Relaxed),
             received: shared.received.load(Ordering::Relaxed),
@@ -191,17 +164,15 @@ impl FleetBans {
     /// Shares nothing any more. Waits a moment for what was changed just before, where the server answers.
     pub fn close(&self) {
         let shared = &self.0;
+        // Once: the reputation may be shared anew since.
+        if !shared.status.close() {
+            return;
+        }
         shared.reputation.share_failures(None);
         shared.reputation.unsubscribe(sink::THREAD, SUBSCRIPTION);
-        shared.closing.store(true, Ordering::Release);
-        shared.answer_ready(CLOSED);
         shared.wake.notify_one();
-        if shared.state() == LinkState::Ready && shared.changes.lock().pending() > 0 {
-            let (ended, has_ended) = &shared.ended;
-            let mut ended = ended.lock();
-            if !*ended {
-                has_ended.wait_for(&mut ended, LAST_CHANGES);
-            }
+        if shared.status.state() == LinkState::Ready && shared.changes.lock().pending() > 0 {
+            shared.ended.wait(LAST_CHANGES);
         }
     }
 }
@@ -214,49 +185,19 @@ impl Shared {
         self.reputation.share_failures(Some(Arc::clone(self) as Arc<dyn FailureSink>));
     }
 
-    fn state(&self) -> LinkState {
-        LinkState::ALL[usize::from(self.state.load(Ordering::Acquire))]
-    }
-
-    fn set_state(&self, state: LinkState) {
-        self.state.store(state as u8, Ordering::Release);
-        if state == LinkState::Ready {
-            self.answer_ready(Answer::Ready);
-        }
-    }
-
-    /// Answers what awaits the bans of the others.
-    fn answer_ready(&self, answer: Answer) {
-        let tickets = std::mem::take(&mut *self.awaiting_ready.lock());
-        let mut deliveries = Deliveries::default();
-        for ticket in tickets {
-            deliveries.put(&ticket, answer);
-        }
-    }
-
-    fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::Acquire)
-    }
-
     /// What messages of the server change.
     fn own(&self) -> Own<'_> {
         Own { reputation: &self.reputation, changes: &self.changes }
-    }
-
-    fn failed(&self, error: String) {
-        self.known.lock().last_error = Some(error);
     }
 }
 
 fn serve(shared: &Arc<Shared>) {
     // An internal error ends a connection, and never the process.
     while catch_unwind(AssertUnwindSafe(|| connection::run(shared))).is_err() {
-        shared.failed("an internal error of the sharing of bans; please report it".to_owned());
-        shared.set_state(LinkState::Away);
+        shared.status.failed("an internal error of the sharing of bans; please report it".to_owned());
+        shared.status.set_state(LinkState::Away);
     }
-    let (ended, has_ended) = &shared.ended;
-    *ended.lock() = true;
-    has_ended.notify_all();
+    shared.ended.set();
 }
 
 impl Drop for FleetBans {

@@ -1,11 +1,15 @@
 //! Options by which processes use one limiter or reputation, where they differ.
 
+mod announcing;
+
 use std::collections::HashSet;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use redis::Value;
+
+pub(crate) use self::announcing::Announcing;
 
 /// The script that keeps the options of all processes.
 pub(crate) const SCRIPT: &str = include_str!("scripts/options.lua");
@@ -53,7 +57,7 @@ pub fn take_differences() -> Vec<Difference> {
 }
 
 /// Reports a difference.
-pub(crate) fn found(difference: Difference) {
+fn found(difference: Difference) {
     {
         let mut found = FOUND.lock();
         let found = found.get_or_insert_default();
@@ -67,8 +71,15 @@ pub(crate) fn found(difference: Difference) {
     }
 }
 
+/// Reports what the reply of the script says of options that differ from those of this process.
+pub(crate) fn compare(kind: &'static str, name: &str, own: String, reply: &Value) {
+    if let Some(other) = other_of(reply) {
+        found(Difference { kind, name: name.to_owned(), own, other });
+    }
+}
+
 /// The options of another process, in the reply of the script; `None` where none differ.
-pub(crate) fn other_of(reply: &Value) -> Option<String> {
+fn other_of(reply: &Value) -> Option<String> {
     match reply.as_sequence()? {
         [_, Value::BulkString(other)] if !other.is_empty() => String::from_utf8(other.clone()).ok(),
         _ => None,

@@ -21,6 +21,7 @@ mod deadline;
 mod differences;
 #[cfg(test)]
 mod differential;
+mod latch;
 mod lease;
 mod limiter;
 mod link;

@@ -22,6 +22,8 @@ mod sentinel;
 mod settle;
 mod shared;
 mod slots;
+mod status;
+mod stream;
 mod thread;
 mod wire;
 mod work;
@@ -39,6 +41,7 @@ pub(crate) use self::redirect::Redirect;
 pub(crate) use self::settle::{explain, has_code};
 use self::shared::{NodeLink, Shared};
 pub(crate) use self::slots::slot_of;
+pub(crate) use self::status::{CLOSED, Known, LinkStatus};
 pub(crate) use self::work::Manner;
 use crate::answer::{Answer, Failure, Ticket};
 use crate::request::Request;
@@ -103,14 +106,14 @@ pub(crate) enum Link {
     Cluster(Arc<Cluster>),
 }
 
-type Known<K, V> = LazyLock<Mutex<HashMap<K, Weak<V>>>>;
+type InUse<K, V> = LazyLock<Mutex<HashMap<K, Weak<V>>>>;
 
-static LINKS: Known<Place, NodeLink> = LazyLock::new(Mutex::default);
-static CLUSTERS: Known<Vec<Node>, Cluster> = LazyLock::new(Mutex::default);
+static LINKS: InUse<Place, NodeLink> = LazyLock::new(Mutex::default);
+static CLUSTERS: InUse<Vec<Node>, Cluster> = LazyLock::new(Mutex::default);
 
 /// The one that is in use, or a new one.
 fn shared_one<K: Clone + Eq + Hash, V>(
-    known: &Known<K, V>,
+    known: &InUse<K, V>,
     key: &K,
     make: impl FnOnce() -> Arc<V>,
 ) -> Arc<V> {

@@ -235,19 +235,9 @@ class Fleet {
   }
 }
 
-/**
- * The counts on a server of a limiter that was opened; null where it counts in this process. `scope` is as checked,
- * undefined where the limiter was attached to without options.
- */
-function openFleet(name, limiter, scope, isAttached) {
-  if (isAttached) {
-    const handle = native.attachFleet(name);
-    return handle === undefined || handle === null ? null : new Fleet(handle, limiter);
-  }
-  if (scope?.native !== undefined) return new Fleet(native.openFleet(name, limiter, scope.native), limiter);
-  // A limiter that counted elsewhere before a test reset everything.
-  native.destroyFleet(name);
-  return null;
+/** The counts on a server by their native handle; null where there is none, as this process or machine counts. */
+function fleetOf(handle, limiter) {
+  return handle === undefined || handle === null ? null : new Fleet(handle, limiter);
 }
 
-module.exports = { openFleet };
+module.exports = { fleetOf };

@@ -157,13 +157,23 @@ impl<T: Instance> Instances<T> {
         by_name.get(name).filter(|entry| !entry.is_unset).map(|entry| Arc::clone(&entry.instance))
     }
 
+    /// Whether there is an instance of this name, with or without options.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.by_name.lock().contains_key(name)
+    }
+
     /// Ends the instance of this name; false when there is none. Its name is free again.
     pub fn destroy(&self, name: &str) -> bool {
-        let removed = self.by_name.lock().remove(name);
-        removed.is_some_and(|entry| {
-            entry.instance.close();
+        self.take(name).is_some_and(|instance| {
+            instance.close();
             true
         })
+    }
+
+    /// Frees the name of an instance that the caller is about to end: nothing attaches to it any more, and it is open still.
+    pub fn take(&self, name: &str) -> Option<Arc<T>> {
+        self.by_name.lock().remove(name).map(|entry| entry.instance)
     }
 
     /// Every instance there is now.

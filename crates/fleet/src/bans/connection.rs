@@ -1,7 +1,6 @@
 //! The thread: connects, and connects again.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sluice_core::runtime::clock;
@@ -22,15 +21,15 @@ pub(super) fn run(shared: &Arc<Shared>) {
     match runtime {
         Ok(runtime) => runtime.block_on(keep_connected(shared)),
         Err(error) => {
-            shared.failed(format!("no event loop for the connection: {error}"));
-            shared.set_state(LinkState::Away);
+            shared.status.failed(format!("no event loop for the connection: {error}"));
+            shared.status.set_state(LinkState::Away);
         }
     }
 }
 
 async fn keep_connected(shared: &Shared) {
     let (mut back_off, mut replica, mut places) = (BackOff::default(), Replica::default(), Places::default());
-    while !shared.is_closing() {
+    while !shared.status.is_closing() {
         let wait = back_off.next(fastrand::f64());
         if while_waiting(shared, tokio::time::sleep(wait)).await.is_none() {
             return;
@@ -40,22 +39,21 @@ async fn keep_connected(shared: &Shared) {
         match attempt {
             Err(why) => {
                 places.failed();
-                shared.failed(why);
-                shared.set_state(LinkState::Away);
+                shared.status.failed(why);
+                shared.status.set_state(LinkState::Away);
             }
             Ok(connected) => {
-                shared.known.lock().version.clone_from(&connected.version);
-                shared.connections.fetch_add(1, Ordering::Relaxed);
+                shared.status.connected(&connected);
                 let mut session = Session::new(shared, connected, &mut replica);
                 let end = session.run().await;
                 if end == End::Closing {
                     let _ = tokio::time::timeout(FINISH, session.finish()).await;
                     return;
                 }
-                if shared.state() == LinkState::Ready {
+                if shared.status.state() == LinkState::Ready {
                     back_off.reset();
                 }
-                shared.set_state(LinkState::Away);
+                shared.status.set_state(LinkState::Away);
                 match end {
                     End::Moved(to) => places.moved(to),
                     _ => places.failed(),
@@ -69,7 +67,7 @@ async fn keep_connected(shared: &Shared) {
 async fn while_waiting<F: Future>(shared: &Shared, what: F) -> Option<F::Output> {
     tokio::pin!(what);
     loop {
-        if shared.is_closing() {
+        if shared.status.is_closing() {
             return None;
         }
         shared.reputation.expire_bans(clock::now());

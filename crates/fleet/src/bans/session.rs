@@ -4,6 +4,7 @@
 //! says of a target is newer than everything it said before, and a change of this process that it has not answered is
 //! newer than all of it.
 
+mod sending;
 mod settling;
 
 use std::collections::VecDeque;
@@ -11,16 +12,14 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use redis::{PushKind, RedisError, Value};
-use sluice_core::FOREVER;
-use sluice_core::runtime::clock::{self, ceil_ms};
+use sluice_core::runtime::clock;
 
-use super::changes::{Failures, Lifted, is_over};
+use super::Shared;
+use super::changes::{Failures, Lifted};
 use super::replica::Replica;
-use super::script::{self, ANY, NONE, Order};
-use super::stored::{remaining_ms, rest_of};
+use super::script::{self, Order};
 use super::sync::Sync;
-use super::{LinkState, Shared};
-use crate::differences::SAID_EVERY;
+use crate::differences::Announcing;
 use crate::link::{Connected, Redirect, explain};
 use crate::server::Address;
 
@@ -87,8 +86,8 @@ pub(super) struct Session<'a> {
     started: Instant,
     tick_at: Instant,
     compared_at: Instant,
-    /// When the options of this process are to be said next.
-    says_at: Option<Instant>,
+    /// Begun once all bans of the others are known.
+    announcing: Announcing,
     paused_until: Option<Instant>,
 }
 
@@ -107,7 +106,7 @@ impl<'a> Session<'a> {
             started,
             tick_at: started,
             compared_at: started,
-            says_at: None,
+            announcing: Announcing::default(),
             paused_until: None,
         }
     }
@@ -151,7 +150,7 @@ impl<'a> Session<'a> {
     async fn exchange(&mut self) -> End {
         self.greet(false);
         loop {
-            if self.shared.is_closing() {
+            if self.shared.status.is_closing() {
                 return End::Closing;
             }
             if self.is_stalled() {
@@ -194,20 +193,21 @@ impl<'a> Session<'a> {
         self.shared.reputation.expire_bans(clock::now());
         self.replica.forget_ended(self.server_now());
         self.count();
-        if self.says_at.is_some_and(|at| Instant::now() >= at) {
-            self.say_options(SAID_EVERY);
-        }
+        self.say_options(Instant::now());
         if self.sync.is_none() && self.compared_at.elapsed() >= COMPARE {
             self.greet(true);
         }
     }
 
-    fn say_options(&mut self, again: Duration) {
+    /// Says the options of this process where they are due.
+    fn say_options(&mut self, now: Instant) {
+        if !self.announcing.take_due(now) {
+            return;
+        }
         let own = self.shared.reputation.rules_in_words();
         let call = self.shared.names.say(&own);
         self.connected.wire.put(&call);
-        self.says_at = Some(Instant::now() + again);
-        self.awaited.push_back((Awaited::Options { own }, Instant::now()));
+        self.awaited.push_back((Awaited::Options { own }, now));
     }
 
     fn greet(&mut self, compares: bool) {
@@ -227,78 +227,12 @@ impl<'a> Session<'a> {
     }
 
     fn stalled(&self) -> End {
-        self.shared.failed("no answer in time".to_owned());
+        self.shared.status.failed("no answer in time".to_owned());
         End::Failed
     }
 
-    /// Sends changes and failures, once all bans of the others are known. Whether there was any.
-    fn send_pending(&mut self) -> bool {
-        if self.shared.state() != LinkState::Ready {
-            return false;
-        }
-        if self.paused_until.is_some_and(|until| Instant::now() < until) {
-            return false;
-        }
-        let mut any = false;
-        while self.awaited.len() < MOST_AWAITED {
-            let next = self.shared.changes.lock().next();
-            let Some((target, lifted)) = next else { break };
-            self.send(target, lifted);
-            any = true;
-        }
-        while self.awaited.len() < MOST_AWAITED {
-            let next = self.shared.changes.lock().next_failures();
-            let Some((client, failures)) = next else { break };
-            self.send_failures(client, failures);
-            any = true;
-        }
-        any
-    }
-
-    /// Sends the ban in force, or that there is none any more.
-    fn send(&mut self, target: String, lifted: Lifted) {
-        let now = clock::now();
-        let within = |until: u64| match until {
-            FOREVER => ANY,
-            until => i64::try_from(ceil_ms(until.saturating_sub(now))).unwrap_or(i64::MAX),
-        };
-        let ban = self.shared.reputation.ban_of(&target, now).unwrap_or_default();
-        match (ban, lifted) {
-            (Some(ban), lifted) => {
-                let (remaining, rest) = (remaining_ms(ban.remaining), rest_of(&ban));
-                let replaced = lifted.map_or(NONE, within);
-                let awaited = Awaited::Change { target: target.clone(), lifted };
-                self.call(&Order::Ban { target: &target, remaining, rest: &rest, replaced }, awaited);
-            }
-            (None, Some(until)) if !is_over(until, now) => {
-                let awaited = Awaited::Change { target: target.clone(), lifted };
-                self.call(&Order::Unban { target: &target, within: within(until) }, awaited);
-            }
-            // It has ended. What others have said of it meanwhile was passed over.
-            _ => {
-                let awaited = Awaited::Change { target: target.clone(), lifted: None };
-                self.call(&Order::Unban { target: &target, within: NONE }, awaited);
-            }
-        }
-    }
-
-    fn send_failures(&mut self, client: String, failures: Failures) {
-        if failures.are_forgiven {
-            let awaited = Awaited::Forgiven { client: client.clone() };
-            self.call(&Order::Forgive { client: &client }, awaited);
-        }
-        if failures.count > 0 {
-            let (most, counts_for) = self.shared.reputation.failure_limit();
-            let limit = (most, ceil_ms(counts_for));
-            let order = Order::Fail { client: &client, count: failures.count, limit };
-            let call = self.shared.names.call(&order, self.sends_text);
-            self.connected.wire.put(&call);
-            self.awaited.push_back((Awaited::Failures { client, failures }, Instant::now()));
-        }
-    }
-
     fn ended_by(&self, error: &RedisError) -> End {
-        self.shared.failed(format!("the connection to {}: {}", self.connected.node, explain(error)));
+        self.shared.status.failed(format!("the connection to {}: {}", self.connected.node, explain(error)));
         match Redirect::of(error, &self.connected.node.address) {
             Some(Redirect::Moved { to, .. } | Redirect::Ask { to }) => End::Moved(to),
             _ => End::Failed,
@@ -318,7 +252,7 @@ impl<'a> Session<'a> {
     }
 
     fn strange(&self) -> End {
-        self.shared.failed("a reply that the script does not give".to_owned());
+        self.shared.status.failed("a reply that the script does not give".to_owned());
         End::Failed
     }
 

@@ -54,14 +54,14 @@ impl EventSink<Arc<BanEvent>> for Shared {
 impl FailureSink for Shared {
     /// Without the server they count in this process only.
     fn failed(&self, client: IpAddr, failures: u64, reason: Option<&str>) {
-        if self.state() == LinkState::Ready {
+        if self.status.state() == LinkState::Ready {
             self.changes.lock().failed(client.to_string(), failures, reason);
             self.wake.notify_one();
         }
     }
 
     fn forgiven(&self, client: IpAddr) {
-        if self.state() == LinkState::Ready {
+        if self.status.state() == LinkState::Ready {
             self.changes.lock().forgiven(client.to_string());
             self.wake.notify_one();
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{FleetConnections, Shared};
 use crate::answer::Failure;
-use crate::link::LinkState;
+use crate::link::{Known, LinkState};
 
 /// What was done for the connections of a tracker that are counted together.
 #[derive(Clone, Debug)]
@@ -43,35 +43,14 @@ pub struct FleetConnectionsStats {
 /// Each is independent and publishes nothing, so relaxed.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    commands: AtomicU64,
-    connections: AtomicU64,
     decisions: AtomicU64,
     local: AtomicU64,
     /// Connections of all processes, as the server has said last.
     all: AtomicU64,
-    /// Nanoseconds, smoothed; 0 before the first.
-    round_trip: AtomicU64,
     failures: [AtomicU64; Failure::ALL.len()],
 }
 
 impl Counters {
-    pub(super) fn connected(&self) {
-        add(&self.connections);
-    }
-
-    pub(super) fn sent(&self) {
-        add(&self.commands);
-    }
-
-    /// A call was answered after so long.
-    pub(super) fn answered(&self, took: Duration) {
-        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        let known = read(&self.round_trip);
-        let smooth = if known == 0 { took } else { known - known / 8 + took / 8 };
-        // Only the thread of the connection writes it.
-        self.round_trip.store(smooth.max(1), Ordering::Relaxed);
-    }
-
     pub(super) fn counted(&self, all: u64) {
         self.all.store(all, Ordering::Relaxed);
     }
@@ -99,26 +78,26 @@ impl FleetConnections {
     /// What was done so far.
     #[must_use]
     pub fn stats(&self) -> FleetConnectionsStats {
-        let Shared { options, book, known, counters, .. } = &*self.0;
+        let Shared { options, book, status, counters, .. } = &*self.0;
         let (held, pending) = {
             let book = book.lock();
             (book.total(), book.pending())
         };
-        let (known, round_trip) = (known.lock(), read(&counters.round_trip));
+        let Known { version, eviction_policy, last_error, .. } = status.known();
         FleetConnectionsStats {
-            state: self.0.state(),
+            state: status.state(),
             server: options.server.to_string(),
-            version: known.version.clone(),
-            eviction_policy: known.eviction_policy.clone(),
-            last_error: known.last_error.clone(),
-            commands: read(&counters.commands),
-            connections: read(&counters.connections),
+            version,
+            eviction_policy,
+            last_error,
+            commands: status.commands(),
+            connections: status.connections(),
             pending,
             decisions: read(&counters.decisions),
             local: read(&counters.local),
             held,
             count: read(&counters.all),
-            round_trip: (round_trip > 0).then(|| Duration::from_nanos(round_trip)),
+            round_trip: status.round_trip(),
             failures: [0, 1, 2, 3, 4, 5].map(|index| read(&counters.failures[index])),
         }
     }

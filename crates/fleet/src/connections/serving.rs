@@ -22,7 +22,7 @@ pub(super) fn run(shared: &Arc<Shared>, back_off: &mut BackOff) {
     match runtime {
         Ok(runtime) => runtime.block_on(keep_connected(shared, back_off)),
         Err(error) => {
-            shared.failed(format!("no event loop for the connection: {error}"));
+            shared.status.failed(format!("no event loop for the connection: {error}"));
             shared.is_away();
         }
     }
@@ -30,7 +30,7 @@ pub(super) fn run(shared: &Arc<Shared>, back_off: &mut BackOff) {
 
 async fn keep_connected(shared: &Shared, back_off: &mut BackOff) {
     let (mut places, mut beats) = (Places::default(), Beats::new(shared.lease()));
-    while !shared.is_closing() {
+    while !shared.status.is_closing() {
         let wait = back_off.next(fastrand::f64());
         if while_waiting(shared, &mut beats, tokio::time::sleep(wait)).await.is_none() {
             return;
@@ -40,11 +40,11 @@ async fn keep_connected(shared: &Shared, back_off: &mut BackOff) {
         match attempt {
             Err(why) => {
                 places.failed();
-                shared.failed(why);
+                shared.status.failed(why);
                 shared.is_away();
             }
             Ok(connected) => {
-                shared.connected(&connected);
+                shared.status.connected(&connected);
                 let mut session = Session::new(shared, connected, &mut beats);
                 let end = session.run().await;
                 if session.has_settled() {
@@ -60,7 +60,7 @@ async fn keep_connected(shared: &Shared, back_off: &mut BackOff) {
                     End::Moved(to) => places.moved(to),
                     _ => places.failed(),
                 }
-                shared.set_state(LinkState::Connecting);
+                shared.status.set_state(LinkState::Connecting);
             }
         }
     }
@@ -70,7 +70,7 @@ async fn keep_connected(shared: &Shared, back_off: &mut BackOff) {
 async fn while_waiting<F: Future>(shared: &Shared, beats: &mut Beats, what: F) -> Option<F::Output> {
     tokio::pin!(what);
     loop {
-        if shared.is_closing() {
+        if shared.status.is_closing() {
             return None;
         }
         let now = Instant::now();
@@ -106,13 +106,6 @@ impl Beats {
 }
 
 impl Shared {
-    fn connected(&self, connected: &crate::link::Connected) {
-        let mut known = self.known.lock();
-        known.version.clone_from(&connected.version);
-        known.eviction_policy.clone_from(&connected.eviction_policy);
-        self.counters.connected();
-    }
-
     /// Answers questions that are overdue. A server that lets one become overdue is away until it answers.
     pub(super) fn expire(&self, now: Instant) {
         let overdue = self.book.lock().expire(now);

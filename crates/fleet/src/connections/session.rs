@@ -11,7 +11,7 @@ use super::script::{self, Reply, Terms};
 use super::serving::Beats;
 use crate::answer::Failure;
 use crate::deadline::ServerClock;
-use crate::differences::{self, Difference, SAID_AFTER, SAID_AGAIN, SAID_EVERY};
+use crate::differences::{self, Announcing, SAID_AFTER};
 use crate::link::{Connected, LinkState, Redirect, explain, has_code};
 use crate::server::Address;
 
@@ -55,9 +55,7 @@ pub(super) struct Session<'a> {
     clock: ServerClock,
     awaited: VecDeque<(Awaited, Instant)>,
     paused_until: Option<Instant>,
-    /// When the options of this process are to be said next.
-    says_at: Instant,
-    has_said: bool,
+    announcing: Announcing,
     has_settled: bool,
 }
 
@@ -68,9 +66,10 @@ impl<'a> Session<'a> {
         if let Some((server_us, received)) = connected.clock {
             clock.saw(server_us, received);
         }
-        let (awaited, says_at) = (VecDeque::new(), now + SAID_AFTER);
-        let (has_said, has_settled) = (false, false);
-        Self { shared, connected, beats, clock, awaited, paused_until: None, says_at, has_said, has_settled }
+        let mut announcing = Announcing::default();
+        announcing.begin(now + SAID_AFTER);
+        let awaited = VecDeque::new();
+        Self { shared, connected, beats, clock, awaited, paused_until: None, announcing, has_settled: false }
     }
 
     /// Whether the server has answered a call, and neither named another node nor ended the connection by it.
@@ -83,20 +82,20 @@ impl<'a> Session<'a> {
     pub(super) async fn run(&mut self) -> End {
         self.put(&script::load(), Awaited::Load, Instant::now());
         self.shared.book.lock().tell_all();
-        self.shared.set_state(LinkState::Ready);
+        self.shared.status.set_state(LinkState::Ready);
         loop {
-            if self.shared.is_closing() {
+            if self.shared.status.is_closing() {
                 return End::Closing;
             }
             let now = Instant::now();
             self.beats.look(self.shared, now);
             self.shared.expire(now);
             if self.is_stalled(now) {
-                self.shared.failed(format!("no answer from {} in time", self.connected.node));
+                self.shared.status.failed(format!("no answer from {} in time", self.connected.node));
                 return End::Failed;
             }
             self.send(now);
-            let look = self.shared.next_look(now, self.beats).min(self.stalls_at().unwrap_or(self.says_at));
+            let look = self.next_look(now);
             tokio::select! {
                 arrived = self.connected.wire.exchange() => {
                     let taken = match arrived {
@@ -126,6 +125,12 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// When something is due again.
+    fn next_look(&self, now: Instant) -> Instant {
+        let look = self.shared.next_look(now, self.beats);
+        look.min(self.stalls_at().or(self.announcing.next()).unwrap_or(look))
+    }
+
     fn stalls_at(&self) -> Option<Instant> {
         let patience = (Duration::from_millis(self.shared.options.timeout_ms) * STALLED).max(PATIENCE);
         self.awaited.front().map(|(_, sent)| *sent + patience)
@@ -137,13 +142,11 @@ impl<'a> Session<'a> {
 
     /// Sends what there is to say, unless a call is out.
     fn send(&mut self, now: Instant) {
-        if now >= self.says_at {
-            self.say_options(now);
-        }
+        self.say_options(now);
         let tells = self.paused_until.is_none_or(|until| now >= until);
         let batch = {
             let mut book = self.shared.book.lock();
-            if self.shared.state() == LinkState::Away && tells && !book.is_out() {
+            if self.shared.status.state() == LinkState::Away && tells && !book.is_out() {
                 book.probe();
             }
             book.compose(tells)
@@ -159,7 +162,7 @@ impl<'a> Session<'a> {
         let terms = Terms { lease_us, caps: self.shared.tracker.caps(), deadline_us };
         let call = self.shared.names.call(&batch, &terms, with_text);
         self.put(&call, Awaited::Call { batch, with_text }, now);
-        self.shared.counters.sent();
+        self.shared.status.sent();
     }
 
     fn put(&mut self, call: &Cmd, awaited: Awaited, now: Instant) {
@@ -167,9 +170,11 @@ impl<'a> Session<'a> {
         self.awaited.push_back((awaited, now));
     }
 
+    /// Says the options of this process where they are due.
     fn say_options(&mut self, now: Instant) {
-        self.says_at = now + if self.has_said { SAID_EVERY } else { SAID_AGAIN };
-        self.has_said = true;
+        if !self.announcing.take_due(now) {
+            return;
+        }
         let own = self.shared.tracker.caps_in_words();
         let call = self.shared.names.say(&own);
         self.put(&call, Awaited::Options { own }, now);
@@ -193,7 +198,7 @@ impl<'a> Session<'a> {
             (Awaited::Load, _) | (Awaited::Options { .. }, Value::ServerError(_)) => {}
             (Awaited::Options { own }, reply) => {
                 self.has_settled = true;
-                self.compare(own, &reply);
+                differences::compare("ConnectionTracker", &self.shared.names.name, own, &reply);
             }
             (Awaited::Call { batch, with_text }, Value::ServerError(error)) => {
                 return self.settle_error(batch, with_text, &error.into());
@@ -206,8 +211,8 @@ impl<'a> Session<'a> {
     fn settle_call(&mut self, batch: &Batch, reply: &Value, sent: Instant) {
         let (shared, received) = (self.shared, Instant::now());
         self.has_settled = true;
-        shared.counters.answered(received.saturating_duration_since(sent));
-        shared.set_state(LinkState::Ready);
+        shared.status.answered(received.saturating_duration_since(sent));
+        shared.status.set_state(LinkState::Ready);
         let reply = Reply::read(reply, batch.entries.len());
         if let Some(reply) = &reply {
             self.clock.saw(reply.now(), received);
@@ -243,7 +248,7 @@ impl<'a> Session<'a> {
             self.shared.fail(over, Failure::Refused);
             return Err(end);
         }
-        self.shared.set_state(LinkState::Ready);
+        self.shared.status.set_state(LinkState::Ready);
         self.refused(Failure::Refused, format!("{}: {}", self.connected.node, explain(error)));
         if has_code(error, "READONLY") || has_code(error, "MASTERDOWN") {
             return Err(end);
@@ -254,7 +259,7 @@ impl<'a> Session<'a> {
 
     /// The server refuses what it was told. What nothing waits for is said later.
     fn refused(&mut self, failure: Failure, why: String) {
-        self.shared.failed(why);
+        self.shared.status.failed(why);
         // A pause that runs is not made longer, or a process that asks all the time would never tell anything again.
         let now = Instant::now();
         if self.paused_until.is_none_or(|until| now >= until) {
@@ -264,15 +269,8 @@ impl<'a> Session<'a> {
         self.shared.fail(refused, failure);
     }
 
-    fn compare(&self, own: String, reply: &Value) {
-        if let Some(other) = differences::other_of(reply) {
-            let name = self.shared.names.name.clone();
-            differences::found(Difference { kind: "ConnectionTracker", name, own, other });
-        }
-    }
-
     fn ended_by(&self, error: &RedisError) -> End {
-        self.shared.failed(format!("the connection to {}: {}", self.connected.node, explain(error)));
+        self.shared.status.failed(format!("the connection to {}: {}", self.connected.node, explain(error)));
         match Redirect::of(error, &self.connected.node.address) {
             Some(Redirect::Moved { to, .. }) => End::Moved(to),
             // While a slot moves, this node answers again or names the other for good.

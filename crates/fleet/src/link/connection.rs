@@ -74,7 +74,7 @@ async fn open(node: &Node) -> Result<Wire, String> {
             let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
             stream.set_nodelay(true).map_err(unreachable)?;
             match &node.access.tls {
-                None => Wire::tcp(stream).map_err(unreachable),
+                None => Ok(Wire::new(stream)),
                 Some(tls) => {
                     let encrypted = tls.encrypt(host, stream).await;
                     encrypted.map(Wire::new).map_err(|why| format!("{node} {why}"))
@@ -83,7 +83,7 @@ async fn open(node: &Node) -> Result<Wire, String> {
         }
         #[cfg(unix)]
         Address::Unix { path } => {
-            tokio::net::UnixStream::connect(path).await.and_then(Wire::unix).map_err(unreachable)
+            tokio::net::UnixStream::connect(path).await.map(Wire::new).map_err(unreachable)
         }
         #[cfg(not(unix))]
         Address::Unix { .. } => Err(format!("{node}: this system has no Unix sockets")),

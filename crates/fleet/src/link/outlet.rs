@@ -23,14 +23,14 @@ pub(super) enum Awaited {
 
 /// A second handle to a plain socket, which never blocks.
 #[derive(Debug)]
-pub(crate) enum Socket {
+pub(super) enum Socket {
     Tcp(std::net::TcpStream),
     #[cfg(unix)]
     Unix(std::os::unix::net::UnixStream),
 }
 
 impl Socket {
-    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub(super) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => (&*stream).write(bytes),
             #[cfg(unix)]

@@ -80,7 +80,7 @@ impl Shared {
             let deadline = work.clock.deadline_us(sent.batch.deadline());
             (script::call_of(&sent.batch, deadline, sent.with_text), sent.batch.routing().asking)
         };
-        self.commands.fetch_add(1, Ordering::Relaxed);
+        self.status.sent();
         if asking {
             // The slot is moving to the node, which would send the call back.
             outlet.put(&redis::cmd("ASKING"), Awaited::Nothing);

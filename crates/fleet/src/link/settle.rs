@@ -12,7 +12,7 @@ use super::{LinkState, Shared};
 use crate::answer::{Answer, Deliveries, Failure};
 use crate::client_name::ClientName;
 use crate::composer::{Batch, Entry};
-use crate::differences::{self, Difference};
+use crate::differences;
 use crate::lease::{self, Round};
 use crate::operation::Operation;
 use crate::plan::{Plan, of_us};
@@ -59,10 +59,8 @@ impl Shared {
 
     /// Another process may have other options.
     fn settle_options(&self, batch: Batch, reply: &Value) -> Next {
-        if let Some(other) = differences::other_of(reply) {
-            let (name, own) = (batch.plan().name.clone(), batch.plan().limits_in_words.clone());
-            differences::found(Difference { kind: "RateLimiter", name, own, other });
-        }
+        let plan = batch.plan();
+        differences::compare("RateLimiter", &plan.name, plan.limits_in_words.clone(), reply);
         let mut deliveries = Deliveries::default();
         for request in waiting(batch) {
             self.answer(request, &mut deliveries, |_, _| Answer::Done(true));
@@ -71,10 +69,7 @@ impl Shared {
     }
 
     fn note_answer(&self, sent: &Sent, received: Instant) {
-        let took = u64::try_from(received.saturating_duration_since(sent.at).as_nanos()).unwrap_or(u64::MAX);
-        let smooth = |known| if known == 0 { took } else { known - known / 8 + took / 8 };
-        // Only this thread writes it.
-        self.round_trip.store(smooth(self.round_trip.load(Ordering::Relaxed)).max(1), Ordering::Relaxed);
+        self.status.answered(received.saturating_duration_since(sent.at));
         self.set_state(LinkState::Ready);
     }
 

@@ -2,9 +2,8 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -12,6 +11,7 @@ use tokio::sync::Notify;
 use super::cluster::Cluster;
 use super::connection::Connected;
 use super::outlet::Outlet;
+use super::status::{Known, LinkStatus};
 use super::work::Work;
 use super::{LinkState, LinkStats, NodeStats, thread};
 use crate::answer::{Answer, Deliveries, Failure, Ticket};
@@ -38,7 +38,8 @@ impl Deref for NodeLink {
 
 impl Drop for NodeLink {
     fn drop(&mut self) {
-        self.0.closing.store(true, Ordering::Release);
+        // No caller has the link any more, so nothing is awaited that could be answered.
+        self.0.status.end();
         self.0.wake.notify_one();
     }
 }
@@ -47,33 +48,16 @@ impl Drop for NodeLink {
 pub(crate) struct Shared {
     pub(super) place: Place,
     cluster: Option<Weak<Cluster>>,
-    state: AtomicU8,
+    pub(super) status: LinkStatus,
     /// A word of its own, so that a call that cannot be held takes no lock.
     pub(super) pending: AtomicUsize,
     pub(super) started: AtomicBool,
-    closing: AtomicBool,
     pub(super) work: Mutex<Work>,
     /// Locked before `work`, where both are.
     pub(super) outlet: Mutex<Outlet>,
     pub(super) wake: Notify,
     /// A node of a cluster is to say how that is divided.
     pub(super) wants_slots: AtomicBool,
-    awaiting_ready: Mutex<Vec<Ticket>>,
-    known: Mutex<Known>,
-    pub(super) commands: AtomicU64,
-    connections: AtomicU64,
-    /// Nanoseconds, smoothed; 0 before the first.
-    pub(super) round_trip: AtomicU64,
-}
-
-/// What the server has said of itself.
-#[derive(Default)]
-struct Known {
-    /// Where it was found.
-    node: Option<String>,
-    version: Option<String>,
-    eviction_policy: Option<String>,
-    last_error: Option<String>,
 }
 
 impl Shared {
@@ -83,30 +67,18 @@ impl Shared {
             outlet: Mutex::default(),
             place,
             cluster,
-            state: AtomicU8::new(LinkState::Idle as u8),
+            status: LinkStatus::new(LinkState::Idle),
             pending: AtomicUsize::new(0),
             started: AtomicBool::new(false),
-            closing: AtomicBool::new(false),
             wake: Notify::new(),
             wants_slots: AtomicBool::new(false),
-            awaiting_ready: Mutex::default(),
-            known: Mutex::default(),
-            commands: AtomicU64::new(0),
-            connections: AtomicU64::new(0),
-            round_trip: AtomicU64::new(0),
         }
     }
 
     /// Answers once the server does; at once where it does now.
     pub(super) fn ready(self: &Arc<Self>, ticket: Ticket) -> Option<Answer> {
         self.start();
-        let mut awaiting = self.awaiting_ready.lock();
-        // Under the lock: the thread sets the state before it takes the list.
-        if self.state() == LinkState::Ready {
-            return Some(Answer::Ready);
-        }
-        awaiting.push(ticket);
-        None
+        self.status.ready(ticket)
     }
 
     pub(super) fn start(self: &Arc<Self>) {
@@ -123,20 +95,15 @@ impl Shared {
     }
 
     pub(crate) fn state(&self) -> LinkState {
-        LinkState::ALL[usize::from(self.state.load(Ordering::Acquire))]
+        self.status.state()
     }
 
     pub(super) fn set_state(&self, state: LinkState) {
-        let before = self.state.swap(state as u8, Ordering::AcqRel);
-        if state == LinkState::Ready && before != state as u8 {
-            let mut deliveries = Deliveries::default();
-            for ticket in std::mem::take(&mut *self.awaiting_ready.lock()) {
-                deliveries.put(&ticket, Answer::Ready);
-            }
-            drop(deliveries);
-            if let Some(cluster) = self.cluster() {
-                cluster.node_is_ready();
-            }
+        if self.status.set_state(state)
+            && state == LinkState::Ready
+            && let Some(cluster) = self.cluster()
+        {
+            cluster.node_is_ready();
         }
     }
 
@@ -187,27 +154,20 @@ impl Shared {
     }
 
     pub(super) fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::Acquire)
+        self.status.is_closing()
     }
 
     pub(super) fn failed(&self, error: String) {
         if let Some(cluster) = self.cluster() {
             cluster.failed(error.clone());
         }
-        self.known.lock().last_error = Some(error);
+        self.status.failed(error);
     }
 
     /// A connection was made.
     pub(super) fn connected(&self, connected: &Connected) {
-        let clock = connected.clock;
-        {
-            let mut known = self.known.lock();
-            known.node = Some(connected.node.to_string());
-            known.version.clone_from(&connected.version);
-            known.eviction_policy.clone_from(&connected.eviction_policy);
-        }
-        self.work.lock().connected(clock);
-        self.connections.fetch_add(1, Ordering::Relaxed);
+        self.status.connected(connected);
+        self.work.lock().connected(connected.clock);
         self.set_state(LinkState::Ready);
     }
 
@@ -264,21 +224,20 @@ impl Shared {
     }
 
     pub(super) fn stats(&self) -> LinkStats {
-        let known = self.known.lock();
-        let round_trip = self.round_trip.load(Ordering::Relaxed);
+        let Known { node, version, eviction_policy, last_error } = self.status.known();
         let (state, server) = (self.state(), self.place.to_string());
-        let node = known.node.clone().unwrap_or_else(|| server.clone());
+        let node = node.unwrap_or_else(|| server.clone());
         LinkStats {
             state,
             server,
             nodes: vec![NodeStats { server: node, state }],
-            version: known.version.clone(),
-            eviction_policy: known.eviction_policy.clone(),
-            last_error: known.last_error.clone(),
-            commands: self.commands.load(Ordering::Relaxed),
-            connections: self.connections.load(Ordering::Relaxed),
+            version,
+            eviction_policy,
+            last_error,
+            commands: self.status.commands(),
+            connections: self.status.connections(),
             pending: self.pending.load(Ordering::Relaxed),
-            round_trip: (round_trip > 0).then(|| Duration::from_nanos(round_trip)),
+            round_trip: self.status.round_trip(),
         }
     }
 }

@@ -129,8 +129,8 @@ impl Drop for Exchange<'_> {
 }
 
 impl<'a> Exchange<'a> {
-    fn new(shared: &'a Arc<Shared>, mut connected: Connected) -> Self {
-        shared.outlet.lock().open(connected.wire.take_socket());
+    fn new(shared: &'a Arc<Shared>, connected: Connected) -> Self {
+        shared.outlet.lock().open(connected.wire.socket());
         shared.connected(&connected);
         Self { shared, connected, asked_slots_at: None }
     }

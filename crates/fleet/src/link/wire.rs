@@ -11,13 +11,11 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use redis::{Cmd, RedisError, Value, ValueCodec};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-#[cfg(unix)]
-use tokio::net::UnixStream;
 use tokio_util::codec::Decoder;
 
 use super::integers::read_array;
 use super::outlet::Socket;
+use super::stream::Stream;
 
 /// Bytes that are read at once.
 const READ_AT_ONCE: usize = 16 * 1024;
@@ -25,16 +23,9 @@ const READ_AT_ONCE: usize = 16 * 1024;
 /// No reply to what is asked here is larger.
 const LARGEST_REPLY: usize = 16 * 1024 * 1024;
 
-/// What carries the bytes.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
 /// A connection to a server.
 pub(crate) struct Wire {
     stream: Box<dyn Stream>,
-    /// Where it is plain, for other threads.
-    socket: Option<Socket>,
     outgoing: Vec<u8>,
     /// Bytes of `outgoing` that were written.
     written: usize,
@@ -50,7 +41,6 @@ impl Wire {
     pub(super) fn new(stream: impl Stream + 'static) -> Self {
         Self {
             stream: Box::new(stream),
-            socket: None,
             outgoing: Vec::new(),
             written: 0,
             must_flush: false,
@@ -61,22 +51,10 @@ impl Wire {
         }
     }
 
-    pub(super) fn tcp(stream: TcpStream) -> io::Result<Self> {
-        let stream = stream.into_std()?;
-        let socket = Socket::Tcp(stream.try_clone()?);
-        Ok(Self { socket: Some(socket), ..Self::new(TcpStream::from_std(stream)?) })
-    }
-
-    #[cfg(unix)]
-    pub(super) fn unix(stream: UnixStream) -> io::Result<Self> {
-        let stream = stream.into_std()?;
-        let socket = Socket::Unix(stream.try_clone()?);
-        Ok(Self { socket: Some(socket), ..Self::new(UnixStream::from_std(stream)?) })
-    }
-
-    /// The socket for other threads, of which there is one.
-    pub(super) fn take_socket(&mut self) -> Option<Socket> {
-        self.socket.take()
+    /// The socket for other threads. None where only the stream can write to it, or the system has no descriptor left: then
+    /// the thread of the link writes everything.
+    pub(super) fn socket(&self) -> Option<Socket> {
+        self.stream.socket().ok().flatten()
     }
 
     /// Adds what was put into an outlet.

@@ -9,7 +9,7 @@ use sluice_core::runtime::clock;
 use super::{Awaited, End, PAUSE, Session};
 use crate::bans::changes::Failures;
 use crate::bans::sync::{Message, Page, Sync, text};
-use crate::differences::{self, Difference, SAID_AGAIN};
+use crate::differences;
 use crate::link::{LinkState, has_code};
 
 impl Session<'_> {
@@ -52,17 +52,12 @@ impl Session<'_> {
             Awaited::Page => self.read_page(&reply)?,
             Awaited::Change { target, .. } => self.changed(&target, &reply),
             Awaited::Failures { client, failures } => self.counted(&client, &failures, &reply),
-            Awaited::Options { own } => self.compare(own, &reply),
+            Awaited::Options { own } => {
+                differences::compare("Reputation", &self.shared.names.name, own, &reply);
+            }
             Awaited::Forgiven { .. } => {}
         }
         Ok(())
-    }
-
-    fn compare(&self, own: String, reply: &Value) {
-        if let Some(other) = differences::other_of(reply) {
-            let name = self.shared.names.name.clone();
-            differences::found(Difference { kind: "Reputation", name, own, other });
-        }
     }
 
     fn settle_error(&mut self, awaited: Awaited, error: &RedisError) -> Result<(), End> {
@@ -148,10 +143,10 @@ impl Session<'_> {
         let lifted = self.replica.settle(&self.shared.own(), |target| sync.seen.contains(target), now);
         self.shared.received.fetch_add(lifted, Ordering::Relaxed);
         self.count();
-        self.shared.set_state(LinkState::Ready);
-        if self.says_at.is_none() {
-            self.say_options(SAID_AGAIN);
-        }
+        self.shared.status.set_state(LinkState::Ready);
+        let now = Instant::now();
+        self.announcing.begin(now);
+        self.say_options(now);
         Ok(())
     }
 

@@ -1,10 +1,13 @@
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sluice_core::Refusal;
 
+use super::asking::MOST_WAITING;
+use super::composing::{MOST_ASKS, MOST_CLIENTS_ASKED};
+use super::held::FORGOTTEN_AFTER;
 use super::*;
-use crate::answer::{Answer, Desk};
+use crate::answer::{Answer, Desk, Ticket};
 
 const MS: Duration = Duration::from_millis(1);
 
