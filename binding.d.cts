@@ -1596,6 +1596,8 @@ export declare function deliverJsonToAll(handle: number, count: number, text: st
 
 export declare function deliverText(handle: number, receiver: number, text: string, length: number): number
 
+export declare function doesTimePass(): 0 | 1
+
 export declare function elapsed(): number
 
 export declare function endLap(): void
@@ -1710,7 +1712,7 @@ export declare function routeRequestTo(handle: number, receiver: number): number
 
 export declare function setHits(key: string): boolean
 
-export declare function settleLines(waits: number): number
+export declare function settleLines(waits: number): void
 
 export declare function shareMessageHeaders(outgoing: Float64Array, incoming: Float64Array): void
 

@@ -248,6 +248,17 @@ describe('a call that is not to wait', () => {
   });
 });
 
+test('a thread sets one timer for all its calls, and another once it has looked', async (t) => {
+  // This thread has heard of earlier moves of the clock.
+  for (let turn = 0; turn < 2; turn++) await settled();
+  const { mock } = t.mock.method(globalThis, 'setTimeout');
+  const { calls } = line(100);
+  assert.equal(mock.callCount(), 1);
+  clock.advance(100);
+  await calls[0];
+  assert.equal(mock.callCount(), 2);
+});
+
 test('a dry run waits for nothing', async () => {
   const limiter = fresh({ ...SPACED, dryRun: true });
   assert.equal((await limiter.acquire('a')).wouldRefuse, false);

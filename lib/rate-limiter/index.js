@@ -18,7 +18,7 @@ const { Policies } = require('./policies');
 const { consumeEach, consumeMany } = require('./several');
 const { readWaitedDecision, readWaitedReceipt } = require('./waiting/answer');
 const { acquireBy } = require('./waiting/acquire');
-const { waitInLine } = require('./waiting/waiting-call');
+const { WaitingCall, waitInLine } = require('./waiting/waiting-call');
 const {
   kAcquire,
   kCharge,
@@ -239,12 +239,8 @@ class RateLimiter {
     const signal = request.signal();
     if (signal !== undefined) throwIfAborted(signal);
     const { cost, timeout } = request;
-    const waiting = waitInLine({ limiter: this, cost, timeout, signal, isForMiddleware: true }, (waits) => {
-      this.#leave(cost);
-      integers[GUARD] = guard;
-      return native.join(key, waits, timeout, UNCOUNTED);
-    });
-    return waiting ?? this.#forMiddleware();
+    const call = new WaitingCall(this, { cost, timeout, signal }, guard);
+    return waitInLine(call, this, key) ?? this.#forMiddleware();
   }
 
   [kCharge](key, cost) {
@@ -252,10 +248,10 @@ class RateLimiter {
     acquire(key);
   }
 
-  [kJoin](key, waits, { cost, timeout }) {
+  [kJoin](key, waits, { cost, timeout, guard }) {
     this.#leave(cost);
-    integers[GUARD] = NO_GUARD;
-    return native.join(key, waits, timeout, COUNTED);
+    integers[GUARD] = guard ?? NO_GUARD;
+    return native.join(key, waits, timeout, guard === undefined ? COUNTED : UNCOUNTED);
   }
 
   /** The decision of a call that waited, as native code left it. */

@@ -48,7 +48,8 @@ class Deadline {
       return;
     }
     this.#clear = clearTimeout;
-    const wait = doesTimePass() ? Math.min(Math.ceil(rest), MAX_TIMER_MS) : MAX_TIMER_MS;
+    // Under a stopped clock the timer only keeps the thread alive.
+    const wait = native.doesTimePass() === 1 ? Math.min(Math.ceil(rest), MAX_TIMER_MS) : MAX_TIMER_MS;
     this.#timer = setTimeout(() => this.look(), wait);
     if (!this.#ref) this.#timer.unref?.();
   }
@@ -65,14 +66,6 @@ class Deadline {
     this.#clear?.(this.#timer);
     pending.delete(this);
   }
-}
-
-/**
- * Whether timers of this thread fire when their time has come. Under a stopped clock they only keep the thread alive, as time
- * passes by hand; a clock that follows the date of this thread passes with its timers.
- */
-function doesTimePass() {
-  return !native.isClockManual() || native.isClockFollowed() === 1;
 }
 
 module.exports = { Deadline, MAX_TIMER_MS };

@@ -399,8 +399,10 @@ const WAIT = Object.freeze({
   VALUE: 0,
   /** When this thread has to look, in milliseconds of elapsed; Infinity where no call waits. */
   LOOK_AT: 1,
+  /** As many milliseconds from now; Infinity also where timers of this thread do not fire then, as a test has stopped the clock. */
+  TIMER_MS: 2,
   /** How many numbers it has. */
-  LENGTH: 2,
+  LENGTH: 3,
 });
 
 /** The outcome of a call that waited, as `takeWaits` leaves them one behind the other. What follows `retry_after` is there for calls that were charged. Places of numbers. */

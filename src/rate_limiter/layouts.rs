@@ -113,6 +113,9 @@ layout! {
         value,
         /// When this thread has to look, in milliseconds of `elapsed`; Infinity where no call waits.
         look_at,
+        /// As many milliseconds from now; Infinity also where timers of this thread do not fire then, as a test has stopped
+        /// the clock.
+        timer_ms,
     }
 }
 

@@ -14,6 +14,7 @@ use sluice_core::{
 use super::crossing::{leave_decision, leave_for_middleware, left_key, with_limiter};
 use super::layouts::{JoinKind, WaitAnswer, WaitKind, WaitNumbers};
 use super::observed::{Began, reason, see_unmeasured};
+use crate::runtime::followed_clock::does_time_pass;
 use crate::runtime::numbers::{double, in_ms, integer, last_bits};
 use crate::runtime::raw::{Admission, Call, Exports, Left};
 use crate::runtime::seam::{Coded, Layout};
@@ -47,7 +48,7 @@ pub(super) fn export(exports: &Exports<'_>) -> Result<()> {
     )?;
     exports.function("joinHashed(waits: number, timeoutMs: number): number", join_hashed)?;
     exports.function("leaveLine(waits: number, id: number): void", leave_line)?;
-    exports.function("settleLines(waits: number): number", settle_lines)?;
+    exports.function("settleLines(waits: number): void", settle_lines)?;
     exports.function("takeWaits(waits: number, answers: Float64Array, most: number): number", take_waits)
 }
 
@@ -161,7 +162,7 @@ fn join_line<const N: usize>(
         WaitStart::Full(wait) => (JoinKind::Full, double(clock::ceil_ms(wait))),
         WaitStart::Never(capacity) => (JoinKind::Never, double(capacity)),
     };
-    call.port.write(WaitNumbers { value, look_at: look_at(waits.told(), set_back) });
+    leave_look(call, value, waits.told(), (now, set_back));
     call.int(last_bits(kind.code().into()))
 }
 
@@ -186,14 +187,14 @@ unsafe extern "C" fn leave_line(env: sys::napi_env, info: sys::napi_callback_inf
     })
 }
 
-/// `settleLines(waits)`: moves the calls ahead that stood behind those that have left. When this thread has to look, as in
-/// WAIT.
+/// `settleLines(waits)`: moves the calls ahead that stood behind those that have left, and leaves when to look.
 unsafe extern "C" fn settle_lines(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<1>::answer(env, info, |call| {
         let waits = waits_of(call)?;
         let (now, set_back) = clock::now_and_set_back();
         waits.settle(now);
-        call.number(look_at(waits.look_by(), set_back))
+        leave_look(call, 0.0, waits.look_by(), (now, set_back));
+        call.undefined()
     })
 }
 
@@ -206,7 +207,7 @@ unsafe extern "C" fn take_waits(env: sys::napi_env, info: sys::napi_callback_inf
         let mut outcomes = Vec::new();
         let look_by = waits.take(now, most, &mut outcomes);
         call.with_layouts(1, outcomes.iter().map(|waited| native(waited, now)), most)?;
-        call.port.write(WaitNumbers { value: 0.0, look_at: look_at(look_by, set_back) });
+        leave_look(call, 0.0, look_by, (now, set_back));
         call.number(double(outcomes.len()))
     })
 }
@@ -216,9 +217,19 @@ fn waits_of<const N: usize>(call: &Call<'_, N>) -> Result<Arc<Waits>> {
     Ok(Arc::clone(waits.get(call.u32(0)?)?))
 }
 
-/// A time of the clock in milliseconds of `elapsed`; Infinity for none.
-fn look_at(time: Option<u64>, set_back_ms: u64) -> f64 {
-    time.map_or(f64::INFINITY, |time| in_ms(time) + double(set_back_ms))
+/// Leaves when this thread has to look, if a call waits; and what JOIN says of the call.
+fn leave_look<const N: usize>(
+    call: &Call<'_, N>,
+    value: f64,
+    look_by: Option<u64>,
+    (now, set_back_ms): (u64, u64),
+) {
+    let look_at = look_by.map_or(f64::INFINITY, |time| in_ms(time) + double(set_back_ms));
+    let timer_ms = match look_by {
+        Some(time) if does_time_pass() => in_ms(time.saturating_sub(now)),
+        _ => f64::INFINITY,
+    };
+    call.port.write(WaitNumbers { value, look_at, timer_ms });
 }
 
 fn native(waited: &Waited, now: u64) -> WaitAnswer {

@@ -38,7 +38,8 @@ struct Date {
 
 pub(crate) fn export(exports: &Exports<'_>) -> Result<()> {
     exports.function("followClock(date: () => number): void", follow)?;
-    exports.function("isClockFollowed(): 0 | 1 | 2", is_followed)
+    exports.function("isClockFollowed(): 0 | 1 | 2", is_followed)?;
+    exports.function("doesTimePass(): 0 | 1", time_passes)
 }
 
 /// `followClock(date)`: the clock of the process is what `date()` returns in this thread, until it is restored.
@@ -65,10 +66,25 @@ unsafe extern "C" fn follow(env: sys::napi_env, info: sys::napi_callback_info) -
 /// `isClockFollowed()`: 1 where the clock follows the date of this thread, 2 where it follows that of another.
 unsafe extern "C" fn is_followed(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<0>::answer(env, info, |call| {
-        let is_own = DATE.with_borrow(|date| date.is_some_and(is_in_force));
         let is_followed = IN_FORCE.load(Ordering::Acquire) != 0;
-        call.int(if is_own { 1 } else { 2 * i32::from(is_followed) })
+        call.int(if is_own() { 1 } else { 2 * i32::from(is_followed) })
     })
+}
+
+/// `doesTimePass()`: see [`does_time_pass`].
+unsafe extern "C" fn time_passes(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::<0>::answer(env, info, |call| call.int(i32::from(does_time_pass())))
+}
+
+/// Whether timers of this thread fire when their time has come. Under a stopped clock they only keep the thread alive, as time
+/// passes by hand; a clock that follows the date of this thread passes with its timers.
+pub(crate) fn does_time_pass() -> bool {
+    !clock::is_manual() || is_own()
+}
+
+/// The clock follows the date of this thread.
+fn is_own() -> bool {
+    DATE.with_borrow(|date| date.is_some_and(is_in_force))
 }
 
 /// The clock is set by hand, or runs again.

@@ -4,9 +4,9 @@ const { throwIfAborted } = require('../../runtime/abort-listeners');
 const { DECISION, REFUSED } = require('../../runtime/layouts');
 const { integers } = require('../../runtime/native');
 const { readDecision } = require('../decision');
-const { kCharge, kHasWaited, kJoin, kPolicyNames, kSharedBy } = require('../symbols');
+const { kCharge, kHasWaited, kPolicyNames, kSharedBy } = require('../symbols');
 const { acquireOptions, notWaited } = require('./options');
-const { waitInLine } = require('./waiting-call');
+const { WaitingCall, waitInLine } = require('./waiting-call');
 
 const { ANSWER } = DECISION;
 
@@ -19,14 +19,13 @@ function acquireBy(limiter, caller, key, options) {
   try {
     const scope = limiter[kSharedBy];
     if (scope !== undefined) throw notWaited('acquire', limiter.name, scope);
-    const { cost, timeout, signal } = acquireOptions(options);
-    if (signal !== undefined) throwIfAborted(signal);
+    const asked = acquireOptions(options);
+    if (asked.signal !== undefined) throwIfAborted(asked.signal);
     if (!caller[kHasWaited]) {
-      caller[kCharge](key, cost);
+      caller[kCharge](key, asked.cost);
       if (integers[ANSWER] !== REFUSED) return Promise.resolve(readAtOnce(limiter));
     }
-    const request = { limiter, cost, timeout, signal, isForMiddleware: false };
-    const waiting = waitInLine(request, (waits) => caller[kJoin](key, waits, request));
+    const waiting = waitInLine(new WaitingCall(limiter, asked), caller, key);
     caller[kHasWaited] = waiting !== null;
     return waiting ?? Promise.resolve(readAtOnce(limiter));
   } catch (error) {

@@ -1,6 +1,6 @@
 'use strict';
 
-const { Deadline } = require('../../runtime/deadline');
+const { MAX_TIMER_MS } = require('../../runtime/deadline');
 const { WAIT, WAIT_ANSWER } = require('../../runtime/layouts');
 const {
   keepAlive,
@@ -34,10 +34,13 @@ let isKept = false;
 let timer;
 let due = Number.POSITIVE_INFINITY;
 
+/** Clears `timer`: a test may replace the global functions after it was set. */
+let clear;
+
 /** A microtask will lay the lines anew that calls have left. */
 let isSettleDue = false;
 
-onProcess('clock', look);
+onProcess('clock', followClock);
 onProcess('reset', look);
 
 /** The handle for calls that ask to wait. */
@@ -53,6 +56,7 @@ function waitsOfThread() {
 function enter(call) {
   call.id = numbers[WAIT.VALUE];
   const lookAt = numbers[WAIT.LOOK_AT];
+  const timerMs = numbers[WAIT.TIMER_MS];
   calls.set(call.id, call);
   if (!isKept) {
     keepAlive();
@@ -60,7 +64,7 @@ function enter(call) {
     isKept = true;
     pollOnWake(look);
   }
-  arm(lookAt);
+  arm(lookAt, timerMs);
 }
 
 /** A call stops waiting. Those behind it move ahead at the end of this turn, once for all that leave in it. */
@@ -74,7 +78,8 @@ function leave(id) {
 
 function settleLines() {
   isSettleDue = false;
-  arm(native.settleLines(waits));
+  native.settleLines(waits);
+  arm(numbers[WAIT.LOOK_AT], numbers[WAIT.TIMER_MS]);
 }
 
 /** Settles the calls that are due, and those that ended otherwise. */
@@ -82,12 +87,14 @@ function look() {
   if (calls.size === 0) return;
   let count;
   let lookAt;
+  let timerMs;
   do {
     count = native.takeWaits(waits, answers, MOST_ANSWERS);
     lookAt = numbers[WAIT.LOOK_AT];
+    timerMs = numbers[WAIT.TIMER_MS];
     for (let at = 0; at < count * LENGTH; at += LENGTH) settle(at);
   } while (count === MOST_ANSWERS);
-  arm(lookAt);
+  arm(lookAt, timerMs);
 }
 
 /** Settles a promise: no other code runs here, so the answers stay where they are. */
@@ -109,21 +116,34 @@ function remove(id) {
   letGo();
 }
 
-/** Looks again at that time, at the latest. */
-function arm(lookAt) {
+/**
+ * Looks again at that time, at the latest: so many milliseconds from now. Timers of Node.js may fire a fraction of a
+ * millisecond early. What is due by then is taken, as calls may be looked at from their moments on.
+ */
+function arm(lookAt, timerMs) {
   if (lookAt >= due || calls.size === 0) return;
-  timer?.cancel();
+  disarm();
+  clear = clearTimeout;
+  timer = setTimeout(onTime, Math.min(Math.max(Math.ceil(timerMs), LEAST_TIMER_MS), MAX_TIMER_MS));
   due = lookAt;
-  timer = new Deadline(Math.max(lookAt - native.elapsed(), LEAST_TIMER_MS), onTime, { ref: false });
 }
 
 function disarm() {
-  timer?.cancel();
+  clear?.(timer);
+  clear = undefined;
   timer = undefined;
   due = Number.POSITIVE_INFINITY;
 }
 
 function onTime() {
+  // It has fired, and needs no clearing.
+  clear = undefined;
+  disarm();
+  look();
+}
+
+/** A test has moved the clock, stopped it or lets it run again: the timer is of another clock. */
+function followClock() {
   disarm();
   look();
 }
