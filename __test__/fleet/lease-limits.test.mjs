@@ -169,10 +169,12 @@ test('countOnly holds charges of several limits again, and they go back', withRe
 });
 
 test('other options hold anew what they hold of each limit', withRedis, async (t) => {
-  const limiter = open(await startRedis(t), limitsWith('gcra', 10_000));
+  const limiter = open(await startRedis(t), limitsWith('gcra', 1000));
   await call(limiter, 100);
-  limiter.reconfigure({ limits: limitsWith('gcra', 20_000) });
-  assert.equal((await limiter.consumeAsync('a')).limit, 20_000);
+  limiter.reconfigure({ limits: limitsWith('gcra', 2000) });
+  assert.equal((await limiter.consumeAsync('a')).limit, 2000);
   await call(limiter, 100);
-  assert.equal(limiter.consume('a').limit, 20_000);
+  const { source, limit } = limiter.consume('a');
+  assert.equal(source, 'lease');
+  assert.ok([2000, 200_000].includes(limit), `${limit} is a limit of the new options`);
 });
