@@ -244,13 +244,3 @@ test('a server that evicts keys is warned of, once', withRedis, async (t) => {
     /127\.0\.0\.1:\d+\/0 has maxmemory-policy allkeys-lru.*accepted: noeviction/,
   );
 });
-
-test('limits that one lease cannot hold are refused', () => {
-  const scope = { redis: 'redis://127.0.0.1:1', mode: 'lease' };
-  const limits = [QUOTA, { limit: 5, window: '1s' }];
-  assert.throws(() => new RateLimiter(freshName(), { limits, scope }), {
-    code: 'ERR_SLUICE_UNSUPPORTED',
-    message: /mode "lease" with 2 limits is not supported.*accepted: one limit, or mode "exact"/,
-  });
-  assert.doesNotThrow(() => new RateLimiter(freshName(), { limits: [QUOTA], scope }));
-});

@@ -72,3 +72,49 @@ test('leases never exceed a rate either', withRedis, async (t) => {
   assert.ok(admitted <= most, `${admitted} admitted, of ${most}`);
   assert.ok(admitted > 0);
 });
+
+/** Fails when a call takes units of one limit that are not held of the other. */
+for (const [one, other] of [
+  ['gcra', 'fixed-window'],
+  ['sliding-window', 'gcra'],
+  ['fixed-window', 'sliding-window'],
+]) {
+  test(`leases of three processes exceed neither ${one} nor ${other}`, withRedis, async (t) => {
+    const redis = await startRedis(t);
+    const scope = { redis: redis.url, mode: 'lease', timeout: '20s', onError: 'deny' };
+    for (const [least, most] of [
+      [3000, 90_000],
+      [90_000, 3000],
+    ]) {
+      const limits = [
+        { algorithm: one, limit: least, window: '30d', name: 'one' },
+        { algorithm: other, limit: most, window: '30d', name: 'other' },
+      ];
+      const task = { name: freshName(), scope, limits, calls: 1500, inFlight: 50, threads: 2 };
+      const { admitted, degraded } = await runProcesses(3, task);
+      assert.ok(admitted <= 3000 && admitted > 2400, `${admitted} admitted`);
+      assert.equal(degraded, 0);
+    }
+  });
+}
+
+test(
+  'leases exceed neither of two limits while the server is paused, killed and restarted',
+  withRedis,
+  async (t) => {
+    for (const quota of [900, 90_000]) {
+      const redis = await startRedis(t, { persists: true });
+      const scope = { redis: redis.url, mode: 'lease', onError: 'deny' };
+      const limits = [
+        { name: 'rate', limit: 500, window: '1s' },
+        { name: 'quota', limit: quota, window: '30d', algorithm: 'fixed-window' },
+      ];
+      const task = { name: freshName(), scope, limits, forMs: 2500, inFlight: 10, threads: 2 };
+      const calm = disturb(redis, 150);
+      const { admitted, startedAt } = await runProcesses(3, task).finally(calm);
+      const most = Math.min(quota, 500 + (Date.now() - startedAt) / 2);
+      assert.ok(admitted <= most, `${admitted} admitted, of ${most}`);
+      assert.ok(admitted > 0);
+    }
+  },
+);

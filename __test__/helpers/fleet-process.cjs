@@ -28,8 +28,9 @@ async function startThreads(task) {
   console.log(JSON.stringify(totals));
 }
 
-async function work({ name, scope, limit, window = '30d', calls, forMs, inFlight }) {
-  const limiter = new RateLimiter(name, { limit, window, scope });
+async function work({ name, scope, limit, window = '30d', limits, calls, forMs, inFlight }) {
+  const quota = limits === undefined ? { limit, window } : { limits };
+  const limiter = new RateLimiter(name, { ...quota, scope });
   await limiter.ready({ timeout: '30s' });
   const totals = { admitted: 0, degraded: 0, startedAt: Date.now() };
   const goesOn = (n) => (forMs === undefined ? n < calls / inFlight : Date.now() < totals.startedAt + forMs);

@@ -123,7 +123,8 @@ export interface FleetScope {
   /**
    * `'exact'`: the server decides each call. `'lease'`: the process decides by units that the server has granted ahead, and
    * asks where too few are held. `tryConsume`, `consume`, `consumeMany` and handles of keys then work too; a call for which
-   * too little is held is refused by them, while the server is asked for the next. One limit only.
+   * too little is held is refused by them, while the server is asked for the next. Of several limits, units of each are
+   * held.
    * @default 'exact'
    */
   mode?: 'exact' | 'lease';

@@ -4,7 +4,7 @@ const { requiredOf, schemaOf } = require('../runtime/declared-options');
 const { invalidOption } = require('../runtime/errors');
 const { onMismatch } = require('../runtime/on-mismatch');
 const { checkName, checkOptions, owned, requireOptions } = require('../runtime/schema');
-const { checkScope, scopeOption } = require('./fleet/scope');
+const { scopeOption } = require('./fleet/scope');
 
 const LIMIT = schemaOf('Limit', { name: policyName });
 /** The options of a single limit, which has the name of its limiter. */
@@ -27,7 +27,6 @@ const UNITS = [
 /** The options of a new limiter, checked: a single limit is the only one of `limits`. */
 function creationOptions(name, options) {
   const checked = checkOptions('RateLimiter', options, CREATION);
-  checkScope('RateLimiter', checked);
   if (checked.scope?.machine !== undefined) checked.maxKeys ??= SHARED_MAX_KEYS;
   if (checked.limits !== undefined) return withNamedLimits('RateLimiter', checked);
   requireOptions('RateLimiter', checked, requiredOf('Quota'));

@@ -72,13 +72,13 @@ unsafe extern "C" fn decide_held(env: sys::napi_env, info: sys::napi_callback_in
     })
 }
 
-/// `putBackHeld(key, cost)`: holds units again whose receipt is among the numbers; 1 where they had not lapsed.
+/// `putBackHeld(key, cost)`: holds units again whose receipt is among the numbers; 1 where they had not lapsed by all limits.
 unsafe extern "C" fn put_back_held(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
         let (key, cost) = (call.key(0)?, integer(call.f64(1)?));
-        let [settles, ..] = rate_limiter::receipt(call).settles;
+        let settles = rate_limiter::receipt(call).settles;
         let held =
-            with_fleet(call, |fleet, _| Ok(fleet.fleet().put_back(&client(call), key, (cost, settles))))?;
+            with_fleet(call, |fleet, _| Ok(fleet.fleet().put_back(&client(call), key, (cost, &settles))))?;
         call.int(i32::from(held))
     })
 }

@@ -12,23 +12,28 @@
 //! | calls that were pending when the server was asked are admitted by it | their units cannot lapse on the way |
 //! | a grant is moved next to what is held, towards the present | others may own the slots between |
 //! | units go back only while no other process was granted any since, and no more than were granted in one row | the row ends with them |
+//! | of several limits each has its own units, row and end; a call takes units of all of them or of none | so the rules above hold for each limit by itself |
 //! | a late answer is a lease like any other, timed from when it was asked for | it was charged |
 
 mod book;
 mod cell;
 mod demand;
 mod grant;
+mod holding;
 mod local;
 #[cfg_attr(
     all(test, any(sluice_loom, sluice_shuttle)),
     expect(dead_code, reason = "only the simulation plants mistakes")
 )]
 mod planted;
+mod returned;
 #[cfg(all(test, not(any(sluice_loom, sluice_shuttle))))]
 mod simulation;
 mod table;
 
-pub use book::{Leases, Returned};
+pub use book::Leases;
 pub use cell::{Held, Taken};
-pub use grant::{Grant, GrantId};
+pub use grant::{Grant, GrantId, GrantShare, TakenBack};
 pub use local::LocalLease;
+pub use returned::Returned;
+pub use table::HeldEach;

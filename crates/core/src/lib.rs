@@ -69,7 +69,7 @@ pub use hit_counter::{
     LocalHitCounter, WindowLength,
 };
 pub use key_table::Overflow;
-pub use lease::{Grant, GrantId, Held, Leases, LocalLease, Returned, Taken};
+pub use lease::{Grant, GrantId, GrantShare, Held, HeldEach, Leases, LocalLease, Returned, Taken, TakenBack};
 pub use lifecycle::{
     CancellationToken, HookError, HookOutcome, Lifecycle, LifecycleEvent, LifecycleState, Member,
     MemberCount, MemberEnd, ShutdownOptions, ShutdownReport, ShutdownRequest, ShutdownTimes, ThreadReport,

@@ -188,24 +188,26 @@ impl Entry {
         self.calls
     }
 
-    pub(crate) fn write(&self, command: &mut Cmd) {
+    /// Writes what a script is told of it by so many limits.
+    pub(crate) fn write(&self, command: &mut Cmd, limits: usize) {
         match self.operation {
             Operation::Take { cost } => command.arg(self.calls).arg(cost),
-            Operation::Lease { cost, beside, .. } => command.arg(self.calls).arg(cost).arg(beside),
-            Operation::GiveBack { units, at, state } => command.arg(at).arg(units).arg(state),
+            Operation::Lease { cost, beside, spare, .. } => {
+                let spare = if limits > 1 { &spare[..limits] } else { &[] };
+                command.arg(self.calls).arg(cost).arg(beside).arg(spare)
+            }
+            Operation::GiveBack { units, at, states } => {
+                let each = units.into_iter().zip(states).take(limits);
+                command.arg(at).arg(each.flat_map(|(units, state)| [units, state]).collect::<Vec<_>>())
+            }
             Operation::Penalize { cost } | Operation::Refund { cost } => command.arg(0).arg(cost),
             Operation::Block { duration } => command.arg(0).arg(duration),
             Operation::Peek | Operation::Reset => command.arg(0).arg(0),
             Operation::Announce => command,
             Operation::Undo { cost, charged_at, settles } => {
-                let limits = settles.iter().take(self.waiting_limits());
-                command.arg(charged_at).arg(cost).arg(limits.collect::<Vec<_>>())
+                command.arg(charged_at).arg(cost).arg(&settles[..limits])
             }
         };
-    }
-
-    fn waiting_limits(&self) -> usize {
-        self.waiting.front().map_or(1, |request| request.plan.limits.len())
     }
 }
 

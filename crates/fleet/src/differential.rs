@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use redis::Connection;
-use sluice_core::runtime::key_hash::hash_str;
+use sluice_core::runtime::key_hash::{KeyHash, hash_str};
 use sluice_core::{
-    AlgorithmKind, Decision, GrantId, LimitOptions, Quota, RateLimiter, RateLimiterConfig,
-    RateLimiterOptions, Receipt, RemoteState, RemoteVerdict,
+    AlgorithmKind, Decision, LimitOptions, MAX_LIMITS, Quota, RateLimiter, RateLimiterConfig,
+    RateLimiterOptions, Receipt, RemoteState, RemoteVerdict, RemoteWord,
 };
 
 use crate::composer::tests::name;
@@ -31,6 +31,9 @@ const COARSE: u64 = 62_500;
 /// Nanoseconds.
 const US: u64 = 1_000;
 
+/// No window of the cases is longer, in microseconds.
+const LONGEST: u64 = 50_000;
+
 struct Comparison {
     connection: Connection,
     plan: Arc<Plan>,
@@ -42,12 +45,21 @@ struct Comparison {
     random: fastrand::Rng,
     /// The last charge: of which client, and what taking it back requires.
     last: Option<(String, u64, Receipt)>,
-    /// The last units that were granted, of which client, and how the server knows them.
-    granted: Option<(String, u64, GrantId)>,
+    /// The last units that were granted.
+    granted: Option<Granted>,
     /// Whether the client was charged since.
     is_outdated: bool,
     /// A charge was taken back when its window settled, which the core rounds.
     undid_at_an_edge: bool,
+}
+
+/// Units that were granted, of which client, and how the server knows them.
+#[derive(Clone, Debug)]
+struct Granted {
+    client: String,
+    at: u64,
+    units: [u64; MAX_LIMITS],
+    states: [u64; MAX_LIMITS],
 }
 
 fn limit(algorithm: AlgorithmKind, limit: u64, window_ms: u64) -> LimitOptions {
@@ -70,6 +82,8 @@ fn cases() -> Vec<Vec<LimitOptions>> {
         vec![limit(FixedWindow, 300, 10)],
         vec![limit(SlidingWindow, 9, 12)],
         vec![limit(Gcra, 5, 10), limit(FixedWindow, 30, 40), limit(SlidingWindow, 12, 25)],
+        vec![limit(Gcra, 8, 20), limit(Gcra, 30, 200)],
+        vec![limit(FixedWindow, 30, 10), limit(Gcra, 60, 40), limit(FixedWindow, 90, 35)],
     ]
 }
 
@@ -137,17 +151,16 @@ impl Comparison {
             let (charged_at, settles) = (receipt.at / US, receipt.settles.map(|settles| settles / US));
             return Operation::Undo { cost: *cost, charged_at, settles };
         }
-        let is_single = self.plan.limits.len() == 1;
         // With windows mostly so late that another one runs, in which units were charged.
         if self.random.u8(..if self.is_coarse { 8 } else { 2 }) == 0
-            && let Some((_, units, id)) = self.granted.as_ref().filter(|(of, ..)| of == client)
+            && let Some(Granted { at, units, states, .. }) = self.granted_to(client)
         {
-            return Operation::GiveBack { units: *units, at: id.at, state: id.state };
+            return Operation::GiveBack { units: *units, at: *at, states: *states };
         }
         match self.random.u8(..20) {
-            4..8 if is_single => {
+            4..8 => {
                 let (calls, beside) = (self.random.u64(..3), self.random.u64(..6));
-                Operation::Lease { cost, calls, beside }
+                Operation::Lease { cost, calls, beside, spare: self.spare() }
             }
             0 => Operation::Penalize { cost },
             1 => Operation::Refund { cost },
@@ -158,9 +171,22 @@ impl Comparison {
         }
     }
 
+    /// Units of each of several limits, as if they were held of it alone.
+    fn spare(&mut self) -> [u64; MAX_LIMITS] {
+        let mut spare = [0; MAX_LIMITS];
+        if self.plan.has_several_limits() {
+            spare[..self.plan.limits.len()].fill_with(|| self.random.u64(..12).saturating_sub(7));
+        }
+        spare
+    }
+
+    fn granted_to(&self, client: &str) -> Option<&Granted> {
+        self.granted.as_ref().filter(|granted| granted.client == client)
+    }
+
     /// What was granted can go back while nothing else was, or while its window runs.
     fn note_change(&mut self, client: &str, operation: &Operation, reply: &EntryReply) {
-        if self.granted.as_ref().is_none_or(|(of, ..)| of != client) {
+        if self.granted_to(client).is_none() {
             return;
         }
         match operation {
@@ -170,17 +196,49 @@ impl Comparison {
         }
     }
 
-    /// Units that the server should take back.
-    fn returns(&self, now: u64, doubles: &[i64], (units, id): (u64, GrantId)) -> u64 {
+    /// Units that the server should take back of a limit.
+    fn returns(&self, limit: &Limit, (doubles, now): (&[i64], u64), (units, state): (u64, u64)) -> u64 {
         let (now, at) = (now / US, |index: usize| doubles[index].max(0).unsigned_abs());
-        match self.plan.limits[0] {
+        match *limit {
             Limit::Gcra { .. } if self.is_outdated => 0,
             Limit::Gcra { interval, .. } => units.min(at(0) / interval),
-            Limit::FixedWindow { .. } if now + at(1) != id.state => 0,
+            Limit::FixedWindow { .. } if now + at(1) != state => 0,
             Limit::FixedWindow { .. } => units.min(at(0)),
-            Limit::SlidingWindow { window, .. } if now / window != id.state => 0,
+            Limit::SlidingWindow { window, .. } if now / window != state => 0,
             Limit::SlidingWindow { .. } => units.min(at(1)),
         }
+    }
+
+    /// Takes units back from one limit of the model.
+    fn undo_of(&self, key: KeyHash, limit: usize, units: u64, now: u64) {
+        let mut settles = [0; MAX_LIMITS];
+        let is_sliding = matches!(self.plan.limits[limit], Limit::SlidingWindow { .. });
+        // A sliding window knows its charges by when they were made; one of long ago is none of them.
+        let at = if is_sliding { now } else { now - 3 * of_us(LONGEST) };
+        if !is_sliding {
+            settles[limit] = u64::MAX;
+        }
+        let receipt = Receipt { at, limit: self.plan.config.first_limit(), settles };
+        self.model.undo(key, units, &receipt, now).expect("open");
+    }
+
+    /// What each limit has left beside the calls that were granted, by itself.
+    fn left(&self, now: u64, words: &[RemoteWord], charged: u64) -> Vec<u64> {
+        let limits = self.plan.config.options().limits.iter().zip(words);
+        let left = limits.map(|(limit, word)| {
+            let options = RateLimiterOptions::new(vec![limit.clone()]);
+            let state = RemoteState { now, block: 0, words: &[*word] };
+            let verdict = RemoteVerdict { allowed: true, cost: 1, charged };
+            RateLimiterConfig::try_from(options).expect("valid").describe_remote(&state, verdict).remaining
+        });
+        left.collect()
+    }
+
+    /// What a lease should grant beside its calls, and charge each limit with it.
+    fn beside(&self, reply: &EntryReply, left: &[u64], (wanted, spare): (u64, &[u64])) -> (u64, Vec<u64>) {
+        let most = left.iter().zip(spare).map(|(left, spare)| left / 2 + spare).min().unwrap_or_default();
+        let beside = if reply.block > 0 { 0 } else { wanted.min(most) };
+        (beside, spare.iter().map(|spare| beside.saturating_sub(*spare)).collect())
     }
 
     /// One in so many charges is kept, to be taken back later: by then a window is over.
@@ -233,7 +291,7 @@ impl Comparison {
                     }
                 }
             }
-            Operation::Lease { cost, calls, beside } => {
+            Operation::Lease { cost, calls, beside, spare } => {
                 for call in 0..calls {
                     let mine = self.model.consume(key, cost, now).expect("open");
                     let allowed = call < outcome;
@@ -241,27 +299,42 @@ impl Comparison {
                     let verdict = RemoteVerdict { allowed, cost, charged };
                     same(&mine, &config.describe_remote(&state, verdict))?;
                 }
-                let left = self.model.peek(key, now).expect("open");
-                let expected = if reply.block > 0 { 0 } else { beside.min(left.remaining / 2) };
+                let mut left = self.left(now, &words, outcome * cost);
+                if let [left] = &mut left[..] {
+                    *left = self.model.peek(key, now).expect("open").remaining;
+                }
+                let (expected, more) = self.beside(reply, &left, (beside, &spare));
                 if expected != reply.beside {
                     return Err(format!("beside: {expected}, on the server {}", reply.beside));
                 }
-                if expected > 0 {
-                    self.model.consume(key, expected, now).expect("open");
+                let mut granted = Granted {
+                    client: client.to_owned(),
+                    at: now / US,
+                    units: [0; MAX_LIMITS],
+                    states: [0; MAX_LIMITS],
+                };
+                let limits = self.plan.by_limit(&reply.doubles).zip(more).enumerate();
+                for (index, ((limit, own), more)) in limits {
+                    granted.units[index] = outcome * cost + more;
+                    let (_, id) = limit.grant_of(own, now / US, granted.units[index]);
+                    granted.states[index] = id.state;
                 }
-                let units = outcome * cost + expected;
-                let (_, id) = self.plan.grant_of(&reply.doubles, now / US, units);
-                self.granted = (units > 0).then(|| (client.to_owned(), units, id));
+                if expected > 0 {
+                    self.model.learn(key, &state, &granted.units, now).expect("open");
+                }
+                self.granted = granted.units.iter().any(|units| *units > 0).then_some(granted);
                 self.is_outdated = false;
             }
             Operation::GiveBack { .. } => {
-                let (_, units, id) = self.granted.take().ok_or("nothing granted")?;
-                let expected = self.returns(now, &reply.doubles, (units, id));
-                if expected != outcome {
-                    return Err(format!("goes back: {expected}, on the server {outcome}"));
+                let Granted { units, states, .. } = self.granted.take().ok_or("nothing granted")?;
+                let limits = self.plan.by_limit(&reply.doubles).zip(units.into_iter().zip(states));
+                let expected: Vec<_> =
+                    limits.map(|((limit, own), known)| self.returns(limit, (own, now), known)).collect();
+                if expected != reply.returned || expected.iter().max() != Some(&outcome) {
+                    return Err(format!("goes back: {expected:?}, on the server {:?}", reply.returned));
                 }
-                if expected > 0 {
-                    self.model.refund(key, expected, now).expect("open");
+                for (limit, units) in expected.into_iter().enumerate().filter(|(_, units)| *units > 0) {
+                    self.undo_of(key, limit, units, now);
                 }
             }
             Operation::Peek => {
@@ -345,7 +418,7 @@ fn the_scripts_of_each_server_decide_as_the_core_does() {
 }
 
 /// In words of the scripts: what is replaced, and by what.
-const MISTAKES: [(&str, &str); 26] = [
+const MISTAKES: [(&str, &str); 33] = [
     ("debt + granted * cost * interval", "debt + granted * interval"),
     ("debt = debt - (now - at) * per_us", "debt = debt"),
     ("if cost > 1 then granted", "if false then granted"),
@@ -365,12 +438,19 @@ const MISTAKES: [(&str, &str); 26] = [
     ("(settles - now) * third[l]", "second[l]"),
     ("if now < settles then w[p]", "if true then w[p]"),
     ("if windows == 1 then w[p] = max(0, w[p] - units) end", ""),
-    ("floor((there - outcome * two) / 2)", "there - outcome * two"),
-    ("charge(l, w, outcome * two + beside)", "charge(l, w, outcome * two)"),
-    ("outcome = min(one, floor(there / two))", "outcome = min(one, there)"),
-    ("if stored[1] ~= at or stored[3] ~= state then return 0 end", ""),
-    ("(stored[1] + stored[4] == state) and", "true and"),
-    ("floor(now / second[1]) == state and", "true and"),
+    ("floor((rooms[l] - outcome * two) / 2)", "rooms[l] - outcome * two"),
+    ("charge(l, w, outcome * two + max(0, beside - spare(l, given)))", "charge(l, w, outcome * two)"),
+    ("floor(rooms[l] / two)", "rooms[l]"),
+    ("outcome = min(outcome, floor(rooms[l] / two))", "outcome = min(one, floor(rooms[l] / two))"),
+    ("if stored[1] ~= at or stored[2 + p] ~= state then return 0 end", ""),
+    ("(stored[1] + stored[3 + p] == state) and", "true and"),
+    ("floor(now / second[l]) == state and", "true and"),
+    ("/ 2) + spare(l, given))", "/ 2))"),
+    ("max(0, beside - spare(l, given))", "beside"),
+    ("ARGV[given + 3 + l] + 0 or 0", "ARGV[given + 4] + 0 or 0"),
+    ("stored[2 + p] ~= state", "stored[3] ~= state"),
+    ("w[p] = w[p] - back[l] *", "w[p] = w[p] - outcome *"),
+    ("written, block_then = at, stored[2]", "written, block_then = now, block"),
     ("outcome = min(outcome, floor(room(l, w) / two))", "outcome = max(outcome, floor(room(l, w) / two))"),
 ];
 

@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::KeyHash;
-use sluice_core::{Decision, Error, OptionList, RateLimiter, RemoteState};
+use sluice_core::{Decision, Error, MAX_LIMITS, OptionList, RateLimiter, RemoteState};
 
 use self::planning::OwnPlan;
 use crate::answer::{Answer, Failure, Source, Ticket};
@@ -24,7 +24,6 @@ use crate::differences::SAID_AFTER;
 use crate::link::{Link, LinkStats, Manner};
 use crate::operation::Operation;
 use crate::plan::{Plan, of_ms};
-use crate::remembered::Remembered;
 use crate::request::{Caller, Request, Routing};
 
 pub use self::instance::FleetConfig;
@@ -69,7 +68,6 @@ pub struct FleetLimiter {
     /// Held while the plan is replaced.
     replacing: Mutex<()>,
     own_plans: Mutex<HashMap<u64, OwnPlan>>,
-    remembered: Remembered,
     counters: Counters,
     closed: AtomicBool,
     /// When the options are to be said again, in milliseconds since the first moment.
@@ -97,7 +95,6 @@ impl FleetLimiter {
             plan: ArcSwap::from_pointee(plan),
             replacing: Mutex::default(),
             own_plans: Mutex::default(),
-            remembered: Remembered::default(),
             counters: Counters::default(),
             closed: AtomicBool::new(false),
             says_at: AtomicU64::new(planning::ms(SAID_AFTER)),
@@ -131,7 +128,7 @@ impl FleetLimiter {
         let asked = Instant::now();
         if let Operation::Take { cost } = call.operation
             && call.limit.is_none()
-            && let Some(decision) = self.remembered.get(&call.client, cost, asked)
+            && let Some(decision) = plan.remembered.get(&call.client, cost, asked)
         {
             self.counters.remembered();
             self.counters.outcome(&decision);
@@ -191,7 +188,7 @@ impl FleetLimiter {
     /// Refusals that are remembered now.
     #[must_use]
     pub fn remembered(&self) -> usize {
-        self.remembered.len()
+        self.plan.load().remembered.len()
     }
 
     /// What the link to the server has done, for all limiters that use it.
@@ -207,15 +204,21 @@ impl FleetLimiter {
             self.counters.outcome(&decision);
             let is_refused = !decision.allowed || decision.would_refuse == Some(true);
             if is_refused && Arc::ptr_eq(&request.plan, &self.plan.load()) {
-                self.remembered.put(&request.client, cost, decision, received);
+                request.plan.remembered.put(&request.client, cost, decision, received);
             }
         }
         Answer::Decided(decision, Source::Redis)
     }
 
-    /// What the server knows of the client of a call, with the units that it has just charged: `'local'` goes on from there,
-    /// unless a test has emptied the limiter since the call.
-    pub(crate) fn learn(&self, request: &Request, key: KeyHash, state: &RemoteState<'_>, charged: u64) {
+    /// What the server knows of the client of a call, with the units that it has just charged to each limit: `'local'` goes on
+    /// from there, unless a test has emptied the limiter since the call.
+    pub(crate) fn learn(
+        &self,
+        request: &Request,
+        key: KeyHash,
+        state: &RemoteState<'_>,
+        charged: &[u64; MAX_LIMITS],
+    ) {
         if self.options.on_error != OnError::Local || !Arc::ptr_eq(&request.plan, &self.plan.load()) {
             return;
         }

@@ -18,15 +18,17 @@ pub enum Operation {
         calls: u64,
         /// Units to hold; the server gives half of what the calls leave, at most.
         beside: u64,
+        /// Units of each limit that are held beyond those of the others: of `beside`, so many fewer are charged.
+        spare: [u64; MAX_LIMITS],
     },
     /// Gives units back that were held.
     GiveBack {
-        /// Units.
-        units: u64,
+        /// Units of each limit.
+        units: [u64; MAX_LIMITS],
         /// When they were granted, in microseconds of the server's clock.
         at: u64,
-        /// What the grant has left the key at.
-        state: u64,
+        /// What the grant has left the key at, of each limit.
+        states: [u64; MAX_LIMITS],
     },
     /// The decision on a call of cost 1; charges nothing.
     Peek,
@@ -113,11 +115,10 @@ impl Operation {
         match *self {
             Self::Take { cost }
             | Self::Lease { cost, .. }
-            | Self::GiveBack { units: cost, .. }
             | Self::Penalize { cost }
             | Self::Refund { cost }
             | Self::Undo { cost, .. } => cost,
-            Self::Peek | Self::Block { .. } | Self::Reset | Self::Announce => 1,
+            Self::GiveBack { .. } | Self::Peek | Self::Block { .. } | Self::Reset | Self::Announce => 1,
         }
     }
 
@@ -131,8 +132,11 @@ impl Operation {
 
     /// Takes over what another request for the same client wants beside its calls.
     pub(crate) fn absorb(&mut self, other: &Self) {
-        if let (Self::Lease { beside, .. }, Self::Lease { beside: others, .. }) = (self, other) {
-            *beside = (*beside).max(*others);
+        if let (Self::Lease { beside, spare, .. }, Self::Lease { beside: others, spare: theirs, .. }) =
+            (self, other)
+            && others > beside
+        {
+            (*beside, *spare) = (*others, *theirs);
         }
     }
 }

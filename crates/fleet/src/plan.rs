@@ -1,12 +1,16 @@
 //! What the scripts are told of a limiter: its limits in their numbers, and the names of its keys.
 
+mod granted;
+
 use std::sync::{Arc, OnceLock};
 
 use redis::Cmd;
-use sluice_core::{Error, GrantId, Leases, LimitOptions, Quota, Rate, RateLimiterConfig, RemoteWord};
+use sluice_core::{Error, Leases, LimitOptions, Quota, Rate, RateLimiterConfig, RemoteWord};
 
+use self::granted::natural;
 use crate::client_name::{BUCKETS, ClientName};
 use crate::link::slot_of;
+use crate::remembered::Remembered;
 
 /// Doubles count exactly below this.
 const EXACT: u64 = 1 << 53;
@@ -45,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) gives_back: bool,
     /// What is held of its clients, where calls are decided by leases.
     pub(crate) leases: Option<Arc<Leases<ClientName>>>,
+    /// Clients that were refused by these options.
+    pub(crate) remembered: Remembered,
 }
 
 impl Plan {
@@ -70,6 +76,7 @@ impl Plan {
             slots: OnceLock::new(),
             gives_back: false,
             leases: None,
+            remembered: Remembered::default(),
         })
     }
 
@@ -85,8 +92,8 @@ impl Plan {
     /// `INVALID_OPTION` where there is no memory for as many clients.
     pub(crate) fn leasing(self) -> Result<Self, Error> {
         let max_keys = self.config.options().max_keys;
-        let interval = self.limits.first().map_or(0, Limit::interval);
-        let leases = Leases::new(max_keys, interval).map_err(|cause| Error::InvalidOption {
+        let intervals: Vec<_> = self.limits.iter().map(Limit::interval).collect();
+        let leases = Leases::new(max_keys, &intervals).map_err(|cause| Error::InvalidOption {
             option: "RateLimiter maxKeys".to_owned(),
             given: max_keys.to_string(),
             accepted: format!("a number for which the system has address space ({cause})"),
@@ -94,46 +101,8 @@ impl Plan {
         Ok(Self { leases: Some(Arc::new(leases)), ..self })
     }
 
-    /// How long units last that were granted by a single limit, in nanoseconds, and how the server knows them again. `doubles`
-    /// are its state before.
-    pub(crate) fn grant_of(&self, doubles: &[i64], now: u64, units: u64) -> (u64, GrantId) {
-        let at = |index: usize| doubles.get(index).map_or(0, |double| double.max(&0).unsigned_abs());
-        let window = |state| GrantId { at: now, state, row_end: 0, is_window: true };
-        match self.limits.first() {
-            Some(Limit::Gcra { interval, ticks_per_us, .. }) => {
-                let debt = at(0) + units.saturating_mul(*interval);
-                (debt.saturating_mul(US) / ticks_per_us, self.row_of(now, debt))
-            }
-            Some(Limit::FixedWindow { window: length, .. }) => {
-                let left = if at(0) == 0 { *length } else { at(1) };
-                (of_us(left), window(now + left))
-            }
-            Some(Limit::SlidingWindow { window: length, .. }) => {
-                (of_us(length - now % length), window(now / length))
-            }
-            None => (0, GrantId::default()),
-        }
-    }
-
-    /// What a key with a single GCRA limit is left at, by its debt in ticks.
-    pub(crate) fn row_of(&self, now: u64, debt: u64) -> GrantId {
-        GrantId { at: now, state: debt, row_end: self.row_end(now, debt), is_window: false }
-    }
-
-    /// Ticks of a unit of a single GCRA limit.
-    pub(crate) fn interval(&self) -> u64 {
-        match self.limits.first() {
-            Some(Limit::Gcra { interval, .. }) => *interval,
-            _ => 0,
-        }
-    }
-
-    /// Where the row of slots ends, in ticks; 0 where there is none.
-    pub(crate) fn row_end(&self, now: u64, debt: u64) -> u64 {
-        match self.limits.first() {
-            Some(Limit::Gcra { ticks_per_us, .. }) if debt > 0 => now.saturating_mul(*ticks_per_us) + debt,
-            _ => 0,
-        }
+    pub(crate) fn has_several_limits(&self) -> bool {
+        self.limits.len() > 1
     }
 
     /// Whether the script for a single GCRA limit serves it.
@@ -198,13 +167,7 @@ impl Plan {
 
     /// The state of a client by each limit, from the doubles of the script's reply.
     pub(crate) fn read(&self, doubles: &[i64]) -> Vec<RemoteWord> {
-        let mut rest = doubles;
-        let words = self.limits.iter().map(|limit| {
-            let (own, others) = rest.split_at(limit.words().min(rest.len()));
-            rest = others;
-            limit.read(own)
-        });
-        words.collect()
+        self.by_limit(doubles).map(|(limit, own)| limit.read(own)).collect()
     }
 }
 
@@ -262,7 +225,7 @@ impl Limit {
     }
 
     /// Nanoseconds between two units that are held; 0 where all lapse at the end of a window.
-    fn interval(&self) -> u64 {
+    pub(crate) fn interval(&self) -> u64 {
         match *self {
             Self::Gcra { interval, ticks_per_us, .. } => interval * US / ticks_per_us,
             Self::FixedWindow { .. } | Self::SlidingWindow { .. } => 0,
@@ -285,9 +248,8 @@ impl Limit {
         }
     }
 
-    /// What was lost of a reply that is too short counts as nothing.
     fn read(&self, doubles: &[i64]) -> RemoteWord {
-        let at = |index: usize| doubles.get(index).map_or(0, |double| double.max(&0).unsigned_abs());
+        let at = |index| natural(doubles, index);
         match *self {
             Self::Gcra { ticks_per_us, .. } => RemoteWord::Debt(at(0) * US / ticks_per_us),
             Self::FixedWindow { .. } => RemoteWord::Running { count: at(0), left: at(1) * US },

@@ -26,6 +26,8 @@ pub(crate) struct EntryReply {
     pub(crate) doubles: Vec<i64>,
     /// Of a lease: units granted beside the calls.
     pub(crate) beside: u64,
+    /// Of units that go back: those that each limit has taken.
+    pub(crate) returned: Vec<u64>,
 }
 
 impl Reply {
@@ -43,9 +45,16 @@ impl Reply {
             ScriptKind::Take => read_entries(rest, 2, clients, EntryReply::read_taken)?,
             ScriptKind::State | ScriptKind::Options => {
                 let words = batch.plan().words();
-                let is_lease = matches!(batch.operation(), Operation::Lease { .. });
-                let width = 2 + words + usize::from(is_lease);
-                read_entries(rest, width, clients, |integers| EntryReply::read(integers, words))?
+                let more = match batch.operation() {
+                    Operation::Lease { .. } => 1,
+                    Operation::GiveBack { .. } => batch.plan().limits.len(),
+                    _ => 0,
+                };
+                let read = |integers: &[i64]| match batch.operation() {
+                    Operation::GiveBack { .. } => EntryReply::read_returned(integers, words),
+                    _ => EntryReply::read(integers, words),
+                };
+                read_entries(rest, 2 + words + more, clients, read)?
             }
         };
         Some(Self::Done { now, entries })
@@ -81,7 +90,7 @@ impl EntryReply {
             blocked if blocked < 0 => (Some(0), blocked.unsigned_abs() - 1),
             calls => (Some(calls.unsigned_abs()), 0),
         };
-        Self { outcome, block, doubles: vec![integers[1]], beside: 0 }
+        Self { outcome, block, doubles: vec![integers[1]], beside: 0, returned: Vec::new() }
     }
 
     fn read(integers: &[i64], words: usize) -> Self {
@@ -91,7 +100,14 @@ impl EntryReply {
             block: natural(&integers[1]),
             doubles: doubles.to_vec(),
             beside: beside.first().map_or(0, natural),
+            returned: Vec::new(),
         }
+    }
+
+    /// Of units that go back, as each limit says.
+    fn read_returned(integers: &[i64], words: usize) -> Self {
+        let returned = integers[2 + words..].iter().map(natural).collect();
+        Self { beside: 0, returned, ..Self::read(integers, words) }
     }
 }
 

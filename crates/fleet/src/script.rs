@@ -79,7 +79,7 @@ pub(crate) fn write_arguments(command: &mut Cmd, batch: &Batch, deadline_us: u64
     command.arg(batch.operation().name());
     batch.plan().write_all(command);
     for entry in batch.entries() {
-        entry.write(command);
+        entry.write(command, batch.plan().limits.len());
     }
 }
 

@@ -40,16 +40,6 @@ function scopeOption(value, option) {
   return { native: scope, description: native.describeScope(scope) };
 }
 
-/** Refuses limits that calls cannot be decided by in this scope. */
-function checkScope(owner, { scope, limits }) {
-  if (scope?.native?.mode !== 'lease' || limits === undefined || limits.length === 1) return;
-  const given = `${owner} scope mode "lease" with ${limits.length} limits is not supported`;
-  throw new SluiceError(
-    'UNSUPPORTED',
-    `${given}: units are held by one limit; accepted: one limit, or mode "exact"`,
-  );
-}
-
 function timeoutOption(value, option) {
   const ms = parseDuration(value, option);
   if (ms <= MOST_TIMEOUT_MS) return ms;
@@ -61,4 +51,4 @@ function prefixOption(value, option) {
   throw invalidOption(option, value, '1 to 64 printable ASCII characters without spaces and braces');
 }
 
-module.exports = { checkScope, scopeOption };
+module.exports = { scopeOption };

@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use super::cell::{Held, LONGEST, LONGEST_REFUSAL, MOST_UNITS, Taken};
-use super::demand::Demand;
-use super::grant::{Grant, GrantId, cut};
+use super::cell::{LONGEST, LONGEST_REFUSAL, MOST_UNITS, Taken};
+use super::demand::{Demand, Excess};
+use super::grant::{Grant, TakenBack, cut};
 use super::planted::mistaken;
-use super::table::LeaseTable;
+use super::returned::{Returned, without};
+use super::table::{HeldEach, LeaseTable};
+use crate::rate_limiter::MAX_LIMITS;
 use crate::runtime::key_hash::KeyHash;
 
 const MS: u64 = 1_000_000;
@@ -35,37 +37,27 @@ pub struct Leases<N> {
     given_back: AtomicU64,
 }
 
-/// Units to give back to the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Returned<N> {
-    /// Whose.
-    pub client: N,
-    /// How many.
-    pub units: u64,
-    /// The server takes them only where this still holds.
-    pub id: GrantId,
-}
-
 impl<N: Clone + Eq + Hash> Leases<N> {
-    /// Nothing held. `interval` is between two units; 0 where all lapse at the end of a window.
+    /// Nothing held. `intervals` are between two units of each limit; 0 where all lapse at the end of a window.
     ///
     /// # Errors
     ///
     /// The system cannot map memory for `max_keys` clients.
-    pub fn new(max_keys: u64, interval: u64) -> io::Result<Self> {
+    pub fn new(max_keys: u64, intervals: &[u64]) -> io::Result<Self> {
         let max_keys = usize::try_from(max_keys).unwrap_or(usize::MAX);
         Ok(Self {
-            table: LeaseTable::new(max_keys, interval)?,
+            table: LeaseTable::new(max_keys, intervals)?,
             demands: Mutex::default(),
             is_checked: AtomicBool::new(false),
             given_back: AtomicU64::new(0),
         })
     }
 
-    /// Spends units of a client, if they are held.
+    /// Spends units of a client, if they are held of all limits. Of several, leaves in `rests` what is held of each
+    /// afterwards.
     #[inline]
-    pub fn take(&self, key: KeyHash, cost: u64, now: u64) -> Taken {
-        self.table.take(key, cost, now)
+    pub fn take(&self, key: KeyHash, cost: u64, now: u64, rests: &mut HeldEach) -> Taken {
+        self.table.take(key, cost, now, rests)
     }
 
     /// As [`take`](Self::take), where that admits the call and there is nothing else to do. Else false, and nothing was done.
@@ -74,10 +66,10 @@ impl<N: Clone + Eq + Hash> Leases<N> {
         self.table.take_at_once(key, cost, now)
     }
 
-    /// Between two units; 0 where all lapse at the end of a window.
+    /// Between two units of each limit; 0 where all lapse at the end of a window.
     #[must_use]
-    pub fn interval(&self) -> u64 {
-        self.table.interval()
+    pub fn intervals(&self) -> &[u64] {
+        self.table.intervals()
     }
 
     /// Notes that the server is asked for a client, and will answer until `deadline` or not at all. How many units to ask
@@ -87,25 +79,55 @@ impl<N: Clone + Eq + Hash> Leases<N> {
         if demands.len() >= MOST_CLIENTS && !demands.contains_key(client) {
             return 0;
         }
-        let (_, demand) = demands.entry(client.clone()).or_insert_with(|| (key, Demand::default()));
-        let held = self.table.held(key, now).units;
+        let (_, demand) = demands.entry(client.clone()).or_insert_with(|| (key, self.demand()));
+        let held = self.units(key, now);
         // What lapses too far ahead cannot be held. Of a row that ends there, the first unit lapses at once.
-        let most = LONGEST.checked_div(self.table.interval()).unwrap_or(MOST_UNITS);
+        let longest = self.intervals().iter().copied().max().unwrap_or_default();
+        let most = LONGEST.checked_div(longest).unwrap_or(MOST_UNITS);
         let most = most.saturating_sub(1).min(MOST_UNITS);
-        demand.ask(held, now, deadline).min(most.saturating_sub(held).max(1))
+        demand.ask(&held, now, deadline).min(most.saturating_sub(self.of_all(&held)).max(1))
+    }
+
+    /// Units of each limit that are held beyond those of the others: as many fewer need be asked for.
+    pub fn spare(&self, key: KeyHash, now: u64) -> [u64; MAX_LIMITS] {
+        let held = self.units(key, now);
+        let of_all = if mistaken!(NothingSpared) { u64::MAX } else { self.of_all(&held) };
+        held.map(|units| units.saturating_sub(of_all))
+    }
+
+    fn demand(&self) -> Demand {
+        Demand::new(self.intervals().len())
+    }
+
+    fn units(&self, key: KeyHash, now: u64) -> [u64; MAX_LIMITS] {
+        self.table.held(key, now).map(|held| held.units)
+    }
+
+    /// Units that are held of every limit.
+    fn of_all(&self, held: &[u64; MAX_LIMITS]) -> u64 {
+        held[..self.intervals().len()].iter().copied().min().unwrap_or_default()
     }
 
     /// The server has granted units. False where they are not held, as nothing has asked for the client since it was dropped:
     /// nothing would ever clear them.
-    pub fn granted(&self, client: &N, key: KeyHash, grant: &Grant, now: u64) -> bool {
+    pub fn granted(&self, client: &N, key: KeyHash, grant: &Grant<'_>, now: u64) -> bool {
         let mut demands = self.demands.lock();
         let Some((_, demand)) = demands.get_mut(client) else { return false };
         demand.granted(grant);
-        let kept = if mistaken!(AdmittedTwice) { grant.kept + grant.used } else { grant.kept };
-        if kept > 0 {
-            self.table.grant(key, (grant.end(now), kept), now);
+        let mut units = [(0, 0); MAX_LIMITS];
+        for (units, share) in units.iter_mut().zip(grant.shares) {
+            let kept = if mistaken!(AdmittedTwice) { share.kept + grant.used } else { share.kept };
+            *units = (share.end(grant.sent, now), kept);
         }
+        self.put(key, &units, now);
         true
+    }
+
+    /// Adds units of each limit, if there are any: their end, and how many.
+    fn put(&self, key: KeyHash, units: &[(u64, u64); MAX_LIMITS], now: u64) {
+        if units.iter().any(|(_, units)| *units > 0) {
+            self.table.grant(key, &units[..self.intervals().len()], now);
+        }
     }
 
     /// The server has refused a call of cost 1, which asked at `sent`, for so many nanoseconds.
@@ -124,20 +146,32 @@ impl<N: Clone + Eq + Hash> Leases<N> {
         }
     }
 
-    /// Takes back a charge whose units lapse at `settles`: they are held again, if their time is not over. True when a part
-    /// of them is.
-    pub fn put_back(&self, client: &N, key: KeyHash, (units, settles): (u64, u64), now: u64) -> bool {
+    /// Takes back a charge whose units lapse at `settles`, by each limit: they are held again, if their time is not over.
+    /// True when a part of them is.
+    pub fn put_back(
+        &self,
+        client: &N,
+        key: KeyHash,
+        (units, settles): (u64, &[u64; MAX_LIMITS]),
+        now: u64,
+    ) -> bool {
         let mut demands = self.demands.lock();
         if demands.len() >= MOST_CLIENTS && !demands.contains_key(client) {
             return false;
         }
-        let end = settles.saturating_sub(COARSE);
-        if end.saturating_sub(now) <= self.table.interval() {
+        let mut held_again = [(0, 0); MAX_LIMITS];
+        for (held, (settles, interval)) in held_again.iter_mut().zip(settles.iter().zip(self.intervals())) {
+            let end = settles.saturating_sub(COARSE);
+            if end.saturating_sub(now) > *interval {
+                *held = (end, units);
+            }
+        }
+        if held_again.iter().all(|(_, units)| *units == 0) {
             return false;
         }
-        let (_, demand) = demands.entry(client.clone()).or_insert_with(|| (key, Demand::default()));
-        demand.put_back(units);
-        self.table.grant(key, (end, units), now);
+        let (_, demand) = demands.entry(client.clone()).or_insert_with(|| (key, self.demand()));
+        demand.put_back(held_again.map(|(_, units)| units));
+        self.put(key, &held_again, now);
         true
     }
 
@@ -155,9 +189,7 @@ impl<N: Clone + Eq + Hash> Leases<N> {
 
     /// Drops a refusal, and keeps what is held.
     pub fn forgive(&self, key: KeyHash, now: u64) {
-        if self.table.held(key, now).units == 0 {
-            self.table.forget(key);
-        }
+        self.table.forgive(key, now);
     }
 
     /// Drops everything, as if it had lapsed.
@@ -167,16 +199,16 @@ impl<N: Clone + Eq + Hash> Leases<N> {
         }
     }
 
-    /// What is held of a client.
+    /// Units of a client that calls can use.
     #[must_use]
-    pub fn held(&self, key: KeyHash, now: u64) -> Held {
-        self.table.held(key, now)
+    pub fn held(&self, key: KeyHash, now: u64) -> u64 {
+        self.of_all(&self.units(key, now))
     }
 
-    /// Units held of all clients.
+    /// Units of all clients that calls can use.
     #[must_use]
     pub fn all_held(&self, now: u64) -> u64 {
-        self.demands.lock().values().map(|(key, _)| self.table.held(*key, now).units).sum()
+        self.demands.lock().values().map(|(key, _)| self.held(*key, now)).sum()
     }
 
     /// Units that a server has taken back.
@@ -185,14 +217,15 @@ impl<N: Clone + Eq + Hash> Leases<N> {
         self.given_back.load(Ordering::Relaxed)
     }
 
-    /// The server has taken units back, if any, and left the key at `id`.
-    pub fn returned(&self, client: &N, units: u64, id: GrantId) {
+    /// The server has taken units back of each limit, if any, and left the key at this.
+    pub fn returned(&self, client: &N, backs: &[TakenBack]) {
+        let most = backs.iter().map(|back| back.units).max().unwrap_or_default();
         // Relaxed: a sum, which publishes nothing.
-        self.given_back.fetch_add(units, Ordering::Relaxed);
-        if units > 0
+        self.given_back.fetch_add(most, Ordering::Relaxed);
+        if most > 0
             && let Some((_, demand)) = self.demands.lock().get_mut(client)
         {
-            demand.returned(id);
+            demand.returned(backs);
         }
     }
 
@@ -208,14 +241,15 @@ impl<N: Clone + Eq + Hash> Leases<N> {
     pub fn check(&self, now: u64, mut give_back: impl FnMut(Returned<N>)) -> bool {
         let mut demands = self.demands.lock();
         demands.retain(|client, (key, demand)| {
-            let held = self.table.held(*key, now).units;
-            let (excess, id) = demand.excess(held);
-            let returned = if excess > 0 { self.table.withdraw(*key, excess, now) } else { 0 };
-            demand.checked(held - returned.min(held), returned);
-            if let Some(id) = id.filter(|_| returned > 0) {
-                give_back(Returned { client: client.clone(), units: returned, id });
+            let held = self.units(*key, now);
+            let excess = demand.excess(&held);
+            let returned = self.withdraw(*key, &excess, now);
+            let left = without(&held, &returned);
+            demand.checked(&left, &returned);
+            if let Some(returned) = Returned::of(client, &excess, returned) {
+                give_back(returned);
             }
-            if !demand.is_over(held - returned.min(held), now) {
+            if !demand.is_over(&left, now) {
                 return true;
             }
             // Its field of time wraps one day.
@@ -226,15 +260,21 @@ impl<N: Clone + Eq + Hash> Leases<N> {
         !demands.is_empty()
     }
 
+    fn withdraw(&self, key: KeyHash, excess: &Excess, now: u64) -> [u64; MAX_LIMITS] {
+        let Excess { units, .. } = excess;
+        let has_some = units.iter().any(|units| *units > 0);
+        if has_some { self.table.withdraw(key, units, now) } else { [0; MAX_LIMITS] }
+    }
+
     /// Takes everything that is held, to give it back.
     pub fn give_all_back(&self, now: u64, mut give_back: impl FnMut(Returned<N>)) {
         for (client, (key, mut demand)) in self.demands.lock().drain() {
-            let held = self.table.held(key, now).units;
-            demand.checked(held, 0);
-            let (excess, id) = demand.excess(held);
-            let units = self.table.withdraw(key, excess, now);
-            if let Some(id) = id.filter(|_| units > 0) {
-                give_back(Returned { client, units, id });
+            let held = self.units(key, now);
+            demand.checked(&held, &[0; MAX_LIMITS]);
+            let excess = demand.excess(&held);
+            let returned = self.withdraw(key, &excess, now);
+            if let Some(returned) = Returned::of(&client, &excess, returned) {
+                give_back(returned);
             }
             self.table.forget(key);
         }
@@ -243,6 +283,6 @@ impl<N: Clone + Eq + Hash> Leases<N> {
 
 impl<N> std::fmt::Debug for Leases<N> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Leases").field("interval", &self.table.interval()).finish_non_exhaustive()
+        f.debug_struct("Leases").field("intervals", &self.table.intervals()).finish_non_exhaustive()
     }
 }

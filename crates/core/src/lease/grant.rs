@@ -7,18 +7,36 @@ const CUT: u64 = 1_024;
 
 /// A grant of units, as the server's answer tells it. Times are nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grant {
+pub struct Grant<'a> {
     /// When it was asked for, by this process's clock.
     pub sent: u64,
+    /// Units by which pending calls were admitted, of each limit.
+    pub used: u64,
+    /// Of each limit, in their order.
+    pub shares: &'a [GrantShare],
+}
+
+/// What one limit has granted. Times are nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrantShare {
     /// From when the server decided until the last unit lapses.
     pub length: u64,
     /// Units that no call has used.
     pub kept: u64,
-    /// Units by which pending calls were admitted.
-    pub used: u64,
     /// Where the row of slots ended before, as [`GrantId::row_end`] says it.
     pub follows: u64,
     /// What the server has to find to take units back.
+    pub id: GrantId,
+}
+
+/// What a server has taken back of one limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TakenBack {
+    /// Units.
+    pub units: u64,
+    /// Where the row of slots ended before.
+    pub follows: u64,
+    /// What the key is left at.
     pub id: GrantId,
 }
 
@@ -36,10 +54,11 @@ pub struct GrantId {
     pub is_window: bool,
 }
 
-impl Grant {
-    /// When the last unit lapses, by this process's clock: not before the server has decided, which was after `sent`.
-    pub(super) fn end(&self, now: u64) -> u64 {
-        let from = if mistaken!(TimedFromAnswer) { now } else { self.sent };
+impl GrantShare {
+    /// When the last unit lapses, by this process's clock, where it was asked for at `sent`: not before the server has
+    /// decided, which was after that.
+    pub(super) fn end(&self, sent: u64, now: u64) -> u64 {
+        let from = if mistaken!(TimedFromAnswer) { now } else { sent };
         from + cut(self.length)
     }
 

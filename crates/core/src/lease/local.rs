@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::book::Leases;
 use super::cell::Taken;
+use super::table::HeldEach;
 use crate::rate_limiter::CallCounter;
 use crate::runtime::key_hash::KeyHash;
 
@@ -30,10 +31,11 @@ impl<N: Clone + Eq + Hash> LocalLease<N> {
         !self.counter.is_current()
     }
 
-    /// Spends units of a client, if they are held, and counts a call that they admit.
+    /// Spends units of a client, if they are held, and counts a call that they admit. Of several limits, leaves in `rests`
+    /// what is held of each afterwards.
     #[inline]
-    pub fn take(&self, key: KeyHash, cost: u64, now: u64) -> Taken {
-        let taken = self.leases.take(key, cost, now);
+    pub fn take(&self, key: KeyHash, cost: u64, now: u64, rests: &mut HeldEach) -> Taken {
+        let taken = self.leases.take(key, cost, now, rests);
         if matches!(taken, Taken::Admitted { .. }) {
             self.counter.count_admitted();
         }

@@ -16,6 +16,10 @@ pub(crate) enum Mistake {
     ReturnedUnchecked,
     /// Callers that were admitted by the server leave their units in the lease.
     AdmittedTwice,
+    /// Of several limits, the first one's units suffice.
+    TakenOfTheFirst,
+    /// What is held of one of several limits alone is asked for again.
+    NothingSpared,
 }
 
 /// Whether this mistake is made.
@@ -24,7 +28,7 @@ macro_rules! mistaken {
         cfg!(test) && $crate::lease::planted::is_planted($crate::lease::planted::Mistake::$mistake)
     };
 }
-pub(super) use mistaken;
+pub(in crate::lease) use mistaken;
 
 #[cfg(not(test))]
 pub(crate) const fn is_planted(_: Mistake) -> bool {

@@ -9,10 +9,13 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use self::load::{Load, excess, ideal};
-use self::server::{Algorithm, Answer, Limit, MS, S, Server, US};
-use super::book::{Leases, Returned};
+use self::server::{Algorithm, Answers, Limit, MS, S, Servers, US};
+use super::book::Leases;
 use super::cell::Taken;
-use super::grant::{Grant, GrantId};
+use super::grant::{Grant, TakenBack};
+use super::returned::Returned;
+use super::table::HeldEach;
+use crate::rate_limiter::MAX_LIMITS;
 use crate::runtime::key_hash::{KeyHash, hash_str};
 
 /// How long a call waits for the server.
@@ -21,20 +24,30 @@ const CHECKS: u64 = 250 * MS;
 
 /// A fleet and what befalls it.
 struct Setup {
-    limit: Limit,
+    limits: Vec<Limit>,
     load: Load,
     has_faults: bool,
     drift_ppm: f64,
     seed: u64,
 }
 
+/// What a process asks for.
+#[derive(Clone, Copy)]
+struct Ask {
+    need: u64,
+    want: u64,
+    spare: [u64; MAX_LIMITS],
+    /// By its own clock.
+    sent: u64,
+}
+
 enum Event {
     Call(usize),
     Check(usize),
-    AtServer { node: usize, life: u32, need: u64, want: u64, sent: u64, deadline: u64 },
-    AtNode { node: usize, life: u32, need: u64, sent: u64, answer: Answer },
+    AtServer { node: usize, life: u32, ask: Ask, deadline: u64 },
+    AtNode { node: usize, life: u32, ask: Ask, answer: Answers },
     ReturnAtServer { node: usize, life: u32, returned: Returned<()> },
-    ReturnAtNode { node: usize, life: u32, units: u64, id: GrantId },
+    ReturnAtNode { node: usize, life: u32, backs: Vec<TakenBack> },
     Fault,
     GoOn(usize),
 }
@@ -60,23 +73,23 @@ struct Fleet<'a> {
     random: fastrand::Rng,
     key: KeyHash,
     nodes: Vec<Node>,
-    server: Server,
+    server: Servers,
     times: BinaryHeap<Reverse<(u64, usize)>>,
     events: Vec<Option<Event>>,
     admitted: Vec<u64>,
     asks: u64,
 }
 
-fn new_leases(limit: &Limit) -> Leases<()> {
-    let interval = if limit.algorithm == Algorithm::Gcra { limit.interval() } else { 0 };
-    Leases::new(4, interval).expect("room")
+fn new_leases(limits: &[Limit]) -> Leases<()> {
+    let interval = |limit: &Limit| if limit.algorithm == Algorithm::Gcra { limit.interval() } else { 0 };
+    Leases::new(4, &limits.iter().map(interval).collect::<Vec<_>>()).expect("room")
 }
 
 impl<'a> Fleet<'a> {
     fn new(setup: &'a Setup) -> Self {
         let mut random = fastrand::Rng::with_seed(setup.seed);
         let nodes = setup.load.rates.iter().map(|_| Node {
-            leases: new_leases(&setup.limit),
+            leases: new_leases(&setup.limits),
             life: 0,
             offset: 10_000 * S + random.u64(..7_200 * S),
             drift: (random.f64() * 2.0 - 1.0) * setup.drift_ppm / 1e6,
@@ -84,7 +97,7 @@ impl<'a> Fleet<'a> {
             held_up: Vec::new(),
         });
         let nodes = nodes.collect();
-        let server = Server::new(setup.limit);
+        let server = Servers::new(&setup.limits);
         let key = hash_str("client");
         let (times, events, admitted) = (BinaryHeap::new(), Vec::new(), Vec::new());
         Self { setup, random, key, nodes, server, times, events, admitted, asks: 0 }
@@ -145,27 +158,26 @@ impl<'a> Fleet<'a> {
         match event {
             Event::Call(node) => self.call(time, node),
             Event::Check(node) => self.check(time, node),
-            Event::AtServer { node, life, need, want, sent, deadline } if time <= deadline => {
-                let answer = self.server.lease(time, need, want);
+            Event::AtServer { node, life, ask, deadline } if time <= deadline => {
+                let spare = &ask.spare[..self.setup.limits.len()];
+                let answer = self.server.lease(time, ask.need, ask.want, spare);
                 let at = time + self.delay();
                 if !self.is_lost() {
-                    self.at(at, Event::AtNode { node, life, need, sent, answer });
+                    self.at(at, Event::AtNode { node, life, ask, answer });
                 }
             }
             Event::AtServer { .. } => {}
             Event::AtNode { node, life, .. } | Event::ReturnAtNode { node, life, .. }
                 if life != self.nodes[node].life => {}
-            Event::AtNode { node, need, sent, answer, .. } => self.settle(time, node, (need, sent), answer),
+            Event::AtNode { node, ask, answer, .. } => self.settle(time, node, &ask, &answer),
             Event::ReturnAtServer { node, life, returned } => {
-                let (units, id) = self.server.take_back(time, returned.units, returned.id);
+                let backs = self.server.take_back(time, &returned);
                 let at = time + self.delay();
                 if !self.is_lost() {
-                    self.at(at, Event::ReturnAtNode { node, life, units, id });
+                    self.at(at, Event::ReturnAtNode { node, life, backs });
                 }
             }
-            Event::ReturnAtNode { node, units, id, .. } => {
-                self.nodes[node].leases.returned(&(), units, id);
-            }
+            Event::ReturnAtNode { node, backs, .. } => self.nodes[node].leases.returned(&(), &backs),
             Event::Fault => self.fault(time),
             Event::GoOn(node) => {
                 self.nodes[node].is_stopped = false;
@@ -178,7 +190,7 @@ impl<'a> Fleet<'a> {
 
     fn call(&mut self, time: u64, node: usize) {
         let now = self.nodes[node].clock(time);
-        match self.nodes[node].leases.take(self.key, 1, now) {
+        match self.nodes[node].leases.take(self.key, 1, now, &mut HeldEach::default()) {
             Taken::Admitted { is_low, .. } => {
                 self.admitted.push(time);
                 if is_low {
@@ -198,28 +210,29 @@ impl<'a> Fleet<'a> {
             return leases.unanswered(&());
         }
         self.asks += 1;
-        let (want, deadline) = (batch.saturating_sub(need), time + TIMEOUT);
-        let at = time + self.delay();
+        let spare = leases.spare(self.key, now);
+        let ask = Ask { need, want: batch.saturating_sub(need), spare, sent: now };
+        let (at, deadline) = (time + self.delay(), time + TIMEOUT);
         if !self.is_lost() {
-            self.at(at, Event::AtServer { node, life, need, want, sent: now, deadline });
+            self.at(at, Event::AtServer { node, life, ask, deadline });
         }
     }
 
-    fn settle(&mut self, time: u64, node: usize, (need, sent): (u64, u64), answer: Answer) {
-        let now = self.nodes[node].clock(time);
+    fn settle(&mut self, time: u64, node: usize, ask: &Ask, answer: &Answers) {
+        let (Ask { need, sent, .. }, now) = (*ask, self.nodes[node].clock(time));
         // A caller that has waited too long was refused; its unit is held.
         let is_waiting = need > 0 && now <= sent + TIMEOUT;
-        let used = u64::from(is_waiting && answer.granted > 0);
+        let used = u64::from(is_waiting && answer.calls > 0);
         if used > 0 {
-            self.admitted.push(answer.decided);
+            self.admitted.extend(answer.each.iter().map(|answer| answer.decided).max());
         }
         let leases = &self.nodes[node].leases;
-        if answer.granted > 0 {
-            let Answer { length, follows, id, granted, .. } = answer;
-            let grant = Grant { sent, length, kept: granted - used, used, follows, id };
-            leases.granted(&(), self.key, &grant, now);
+        if answer.each.iter().any(|answer| answer.granted > 0) {
+            let shares: Vec<_> = answer.each.iter().map(|answer| answer.share(used)).collect();
+            leases.granted(&(), self.key, &Grant { sent, used, shares: &shares }, now);
         } else {
-            leases.refused(&(), self.key, (sent, answer.wait), now);
+            let wait = answer.each.iter().map(|answer| answer.wait).max().unwrap_or_default();
+            leases.refused(&(), self.key, (sent, wait), now);
         }
     }
 
@@ -243,7 +256,7 @@ impl<'a> Fleet<'a> {
             return;
         }
         if self.random.u32(..4) == 0 {
-            self.nodes[node].leases = new_leases(&self.setup.limit);
+            self.nodes[node].leases = new_leases(&self.setup.limits);
             self.nodes[node].life += 1;
             return;
         }
@@ -257,12 +270,13 @@ impl<'a> Fleet<'a> {
 /// What a fleet came to: units too many, units admitted, those that one process would admit, calls, and asks.
 fn run(setup: &Setup) -> (f64, u64, u64, u64, u64) {
     let mut random = fastrand::Rng::with_seed(setup.seed ^ 0x5eed);
-    let calls = setup.load.calls(&setup.limit, &mut random);
+    let calls = setup.load.calls(&setup.limits[0], &mut random);
     let mut fleet = Fleet::new(setup);
     fleet.run(&calls);
     let (mut admitted, asks) = (std::mem::take(&mut fleet.admitted), fleet.asks);
-    let over = excess(&setup.limit, &mut admitted, &fleet.server.windows);
-    (over, admitted.len() as u64, ideal(&setup.limit, &calls), calls.len() as u64, asks)
+    let by_limit = fleet.server.windows().map(|(limit, windows)| excess(limit, &mut admitted, windows));
+    let over = by_limit.fold(0.0, f64::max);
+    (over, admitted.len() as u64, ideal(&setup.limits, &calls), calls.len() as u64, asks)
 }
 
 fn any_setup(seed: u64, has_faults: bool) -> Setup {
@@ -277,7 +291,7 @@ fn any_setup(seed: u64, has_faults: bool) -> Setup {
     let rates = (0..nodes).map(|_| (share * (random.f64() * 2.0).powi(3)).clamp(0.05, 1_000.0)).collect();
     let (is_bursty, has_crowds) = (random.bool(), random.u32(..3) > 0);
     let load = Load { rates, seconds, is_bursty, has_crowds };
-    Setup { limit: Limit { algorithm, limit, window }, load, has_faults, drift_ppm: 200.0, seed }
+    Setup { limits: vec![Limit { algorithm, limit, window }], load, has_faults, drift_ppm: 200.0, seed }
 }
 
 #[cfg(test)]

@@ -161,19 +161,25 @@ impl RateLimiterConfig {
 }
 
 impl RateLimiter {
-    /// Takes over what a server knows of a key, with the units charged since, where that leaves less than this process has
-    /// counted. Without the server, the process then goes on from there.
+    /// Takes over what a server knows of a key, with the units charged since to each limit, where that leaves less than this
+    /// process has counted. Without the server, the process then goes on from there.
     ///
     /// # Errors
     ///
     /// The limiter is destroyed.
-    pub fn learn(&self, key: KeyHash, state: &RemoteState<'_>, charged: u64, now: u64) -> Result<()> {
+    pub fn learn(
+        &self,
+        key: KeyHash,
+        state: &RemoteState<'_>,
+        charged: &[u64; MAX_LIMITS],
+        now: u64,
+    ) -> Result<()> {
         self.call(|call| call.learn(key, state, charged, now))
     }
 }
 
 impl<C: Count> Call<'_, C> {
-    fn learn(&self, key: KeyHash, state: &RemoteState<'_>, charged: u64, now: u64) {
+    fn learn(&self, key: KeyHash, state: &RemoteState<'_>, charged: &[u64; MAX_LIMITS], now: u64) {
         let rules = &self.config.rules;
         with_table!(self.contents, table => {
             let adopt = |client: &Client<_>, now| {
@@ -194,13 +200,14 @@ impl<C: Count> Call<'_, C> {
 fn with_less<W: Words>(
     rules: &[Rule],
     mut words: W,
-    (of_server, charged): (&[RemoteWord], u64),
+    (of_server, charged): (&[RemoteWord], &[u64; MAX_LIMITS]),
     now: u64,
 ) -> W {
-    for ((rule, word), known) in rules.iter().zip(words.as_mut()).zip(of_server) {
+    let known = of_server.iter().zip(charged);
+    for ((rule, word), (known, charged)) in rules.iter().zip(words.as_mut()).zip(known) {
         let mut other = rule.algorithm.word_of(*known, now);
-        if charged > 0 {
-            other = rule.algorithm.penalize(other, now, charged);
+        if *charged > 0 {
+            other = rule.algorithm.penalize(other, now, *charged);
         }
         if rule.algorithm.remaining(other, now) < rule.algorithm.remaining(*word, now) {
             *word = other;
@@ -288,17 +295,17 @@ mod tests {
             let limiter = RateLimiter::new("local", config(kind));
             let words = [word];
             let state = RemoteState { now: NOW / 2, block: 0, words: &words };
-            limiter.learn(key, &state, 1, NOW).expect("open");
+            limiter.learn(key, &state, &[1; MAX_LIMITS], NOW).expect("open");
             assert_eq!(limiter.peek(key, NOW).expect("open").remaining, 3, "{kind:?}");
             assert!(limiter.try_consume(key, 3, NOW).expect("open"));
             // What the process has counted itself is not forgotten.
-            limiter.learn(key, &state, 0, NOW).expect("open");
+            limiter.learn(key, &state, &[0; MAX_LIMITS], NOW).expect("open");
             assert!(!limiter.try_consume(key, 1, NOW + later).expect("open"), "{kind:?}");
             assert_eq!(limiter.stats(NOW).expect("open").allowed, 1, "what is learned is no call");
         }
         let limiter = RateLimiter::new("blocked", config(AlgorithmKind::Gcra));
         let state = RemoteState { now: NOW, block: 700 * MS, words: &[RemoteWord::Debt(0)] };
-        limiter.learn(key, &state, 0, NOW).expect("open");
+        limiter.learn(key, &state, &[0; MAX_LIMITS], NOW).expect("open");
         assert!(!limiter.try_consume(key, 1, NOW + 600 * MS).expect("open"));
         assert!(limiter.try_consume(key, 1, NOW + 700 * MS).expect("open"));
     }

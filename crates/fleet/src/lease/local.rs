@@ -1,11 +1,13 @@
 //! A thread's own handle to a limiter of the fleet: synchronous calls, decided by what this process holds.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::KeyHash;
 use sluice_core::{
-    CallCounter, Decision, Error, Held, LocalLease, RemoteState, RemoteVerdict, RemoteWord, Taken,
+    CallCounter, Decision, Error, Held, HeldEach, LocalLease, MAX_LIMITS, RemoteState, RemoteVerdict,
+    RemoteWord, Taken,
 };
 
 use crate::answer::Source;
@@ -19,13 +21,15 @@ pub struct LocalFleet {
     fleet: Arc<FleetLimiter>,
     /// By the options in force at the last call.
     lease: Option<(LocalLease<ClientName>, Arc<Plan>)>,
+    /// Of several limits, what the last call has left of each.
+    rests: HeldEach,
 }
 
 impl LocalFleet {
     /// A handle for the calling thread.
     #[must_use]
     pub fn new(fleet: Arc<FleetLimiter>) -> Self {
-        Self { fleet, lease: None }
+        Self { fleet, lease: None, rests: HeldEach::default() }
     }
 
     /// The limiter, for calls that are answered later.
@@ -97,7 +101,9 @@ impl LocalFleet {
     #[inline]
     fn take(&mut self, key: KeyHash, cost: u64) -> Result<Taken, Error> {
         match &self.lease {
-            Some((lease, _)) if !lease.is_outdated() => Ok(lease.take(key, cost, clock::elapsing())),
+            Some((lease, _)) if !lease.is_outdated() => {
+                Ok(lease.take(key, cost, clock::elapsing(), &mut self.rests))
+            }
             _ => self.take_anew(key, cost),
         }
     }
@@ -111,7 +117,7 @@ impl LocalFleet {
         let plan = self.fleet.plan_for(None)?;
         let Some(leases) = &plan.leases else { return Ok(Taken::Missing) };
         let lease = LocalLease::new(counter, Arc::clone(leases));
-        let taken = lease.take(key, cost, clock::elapsing());
+        let taken = lease.take(key, cost, clock::elapsing(), &mut self.rests);
         self.lease = Some((lease, plan));
         Ok(taken)
     }
@@ -129,13 +135,14 @@ impl LocalFleet {
                 if is_low {
                     self.fleet.ask_ahead(plan, client(), key);
                 }
-                return Ok((admitted(plan, rest, cost), Source::Lease));
+                let rests = if plan.has_several_limits() { &self.rests[..] } else { &[rest] };
+                return Ok((admitted(plan, rests, cost), Source::Lease));
             }
             Taken::Refused { wait } => Some(wait),
             Taken::Missing => None,
         };
         let client = client();
-        let remembered = self.fleet.remembered_refusal(&client, cost);
+        let remembered = plan.remembered.get(&client, cost, Instant::now());
         if wait.is_none()
             && remembered.is_none()
             && let Some(decided) = self.fleet.missed(plan, (client, key, cost))
@@ -147,22 +154,35 @@ impl LocalFleet {
     }
 }
 
-/// Describes an admission. What other processes have used since the last answer is not known.
-fn admitted(plan: &Plan, rest: Held, cost: u64) -> Decision {
+/// Describes an admission that has left so much of each limit. What other processes have used since the last answer is not
+/// known.
+fn admitted(plan: &Plan, rests: &[Held], cost: u64) -> Decision {
     let now = clock::elapsing();
-    let Held { units, ahead } = rest;
-    let lapsing = plan.leases.as_ref().map_or(0, |leases| leases.interval().saturating_mul(units));
-    let settles = ahead.saturating_sub(lapsing);
-    let used = |limit: u64| limit.saturating_sub(units).max(1);
-    let word = match plan.limits.first() {
-        Some(Limit::FixedWindow { limit, .. }) => RemoteWord::Running { count: used(*limit), left: ahead },
-        Some(Limit::SlidingWindow { limit, .. }) => RemoteWord::Counts { previous: 0, current: used(*limit) },
-        _ => RemoteWord::Debt(settles),
-    };
-    let state = RemoteState { now, block: 0, words: &[word] };
+    let mut words = [RemoteWord::Debt(0); MAX_LIMITS];
+    for ((word, limit), rest) in words.iter_mut().zip(&plan.limits).zip(rests) {
+        *word = word_of(limit, rest);
+    }
+    let state = RemoteState { now, block: 0, words: &words[..plan.limits.len()] };
     let verdict = RemoteVerdict { allowed: true, cost, charged: 0 };
     let mut decision = plan.config.describe_remote(&state, verdict);
     decision.receipt.at = now;
-    decision.receipt.settles[0] = now + settles;
+    for ((settles, limit), rest) in decision.receipt.settles.iter_mut().zip(&plan.limits).zip(rests) {
+        *settles = now + settles_in(limit, rest);
+    }
     decision
+}
+
+/// What a limit is taken to be left at.
+fn word_of(limit: &Limit, rest: &Held) -> RemoteWord {
+    let used = |limit: u64| limit.saturating_sub(rest.units).max(1);
+    match *limit {
+        Limit::FixedWindow { limit, .. } => RemoteWord::Running { count: used(limit), left: rest.ahead },
+        Limit::SlidingWindow { limit, .. } => RemoteWord::Counts { previous: 0, current: used(limit) },
+        Limit::Gcra { .. } => RemoteWord::Debt(settles_in(limit, rest)),
+    }
+}
+
+/// How long the units last that were used, in nanoseconds.
+fn settles_in(limit: &Limit, rest: &Held) -> u64 {
+    rest.ahead.saturating_sub(limit.interval().saturating_mul(rest.units))
 }

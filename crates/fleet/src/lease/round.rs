@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::KeyHash;
-use sluice_core::{Decision, Grant, Leases, RemoteState, RemoteVerdict, RemoteWord};
+use sluice_core::{Decision, Grant, GrantShare, Leases, MAX_LIMITS, RemoteState, RemoteVerdict, RemoteWord};
 
 use crate::client_name::ClientName;
 use crate::composer::Entry;
@@ -42,6 +42,8 @@ pub(crate) struct Granted<'a> {
     /// Calls that nothing waits for: their units are held.
     unclaimed: u64,
     beside: u64,
+    /// Units that each limit has taken back.
+    returned: Vec<u64>,
     key: KeyHash,
 }
 
@@ -75,17 +77,24 @@ impl Round<'_> {
             expired: entry.calls().saturating_sub(waiting),
             unclaimed: 0,
             beside: reply.beside,
+            returned: reply.returned.clone(),
             key: entry.key(),
         }
     }
 }
 
 impl Granted<'_> {
+    /// Units that a limit was charged: of those beside, so many fewer as it has to spare.
+    fn charged(&self, limit: usize) -> u64 {
+        let spare = if let Operation::Lease { spare, .. } = self.operation { spare[limit] } else { 0 };
+        self.calls * self.operation.cost() + self.beside.saturating_sub(spare)
+    }
+
     /// Lets a limiter go on from here without the server: units that are held are charged.
     pub(crate) fn tell(&self, limiter: &FleetLimiter, request: &Request) {
         let Round { now, .. } = self.round;
         let state = RemoteState { now: of_us(*now), block: self.block, words: &self.words };
-        limiter.learn(request, self.key, &state, self.calls * self.operation.cost() + self.beside);
+        limiter.learn(request, self.key, &state, &std::array::from_fn(|limit| self.charged(limit)));
     }
 
     /// The decision on the next request.
@@ -105,45 +114,54 @@ impl Granted<'_> {
         let mut decision = config.describe_remote(&state, verdict);
         // The charge is taken back here, by this process's clock.
         decision.receipt.at = self.round.sent;
-        decision.receipt.settles[0] = self.settles(self.passed * cost);
+        self.settle(self.passed * cost, &mut decision.receipt.settles);
         decision
     }
 
-    /// When so many units lapse, by this process's clock.
-    fn settles(&self, units: u64) -> u64 {
-        let (length, _) = self.round.plan.grant_of(&self.doubles, self.round.now, units);
-        Leases::<ClientName>::end_of(self.round.sent, length)
+    /// When so many units lapse by each limit, by this process's clock.
+    fn settle(&self, units: u64, settles: &mut [u64; MAX_LIMITS]) {
+        let Round { plan, now, sent, .. } = self.round;
+        for ((limit, own), settles) in plan.by_limit(&self.doubles).zip(settles) {
+            let (length, _) = limit.grant_of(own, *now, units);
+            *settles = Leases::<ClientName>::end_of(*sent, length);
+        }
     }
 
     /// Holds what no caller has used; how to give it back where it cannot be held.
     pub(crate) fn hold(self) -> Option<(ClientName, Operation)> {
         let Round { leases, plan, now, sent, .. } = self.round;
-        let clock = clock::elapsing();
-        let before = self.doubles.first().map_or(0, |debt| debt.max(&0).unsigned_abs());
         let Operation::Lease { cost, .. } = self.operation else {
-            let left = before.saturating_sub(self.calls * plan.interval());
-            leases.returned(&self.client, self.calls, plan.row_of(*now, left));
+            self.returned();
             return None;
         };
-        let units = self.calls * cost + self.beside;
-        if units == 0 {
-            self.refused(clock);
+        if self.calls * cost + self.beside == 0 {
+            self.refused();
             return None;
         }
         // Callers whose time is over were admitted otherwise, unless all of those were refused.
         let late = (self.calls - self.passed).min(self.expired);
         let spent = if plan.gives_back { 0 } else { late };
         let used = (self.passed - self.unclaimed + spent) * cost;
-        let (length, id) = plan.grant_of(&self.doubles, *now, units);
-        let follows = plan.row_end(*now, before);
-        let grant = Grant { sent: *sent, length, kept: units - used, used, follows, id };
-        let is_held = leases.granted(&self.client, self.key, &grant, clock) || grant.kept == 0;
-        let returned = Operation::GiveBack { units: grant.kept, at: id.at, state: id.state };
-        (!is_held).then_some((self.client, returned))
+        let limits = plan.by_limit(&self.doubles).enumerate();
+        let shares: Vec<_> =
+            limits.map(|(index, (limit, own))| limit.share(own, *now, (self.charged(index), used))).collect();
+        let grant = Grant { sent: *sent, used, shares: &shares };
+        let is_held = leases.granted(&self.client, self.key, &grant, clock::elapsing());
+        let returned = give_back(&shares);
+        (!is_held).then_some((self.client, returned?))
     }
 
-    fn refused(&self, clock: u64) {
-        let Round { leases, plan, now, sent, .. } = self.round;
+    /// The server has taken units back, or has not.
+    fn returned(&self) {
+        let Round { leases, plan, now, .. } = self.round;
+        let by_limit = plan.by_limit(&self.doubles).zip(&self.returned);
+        let backs: Vec<_> =
+            by_limit.map(|((limit, own), units)| limit.taken_back(own, *now, *units)).collect();
+        leases.returned(&self.client, &backs);
+    }
+
+    fn refused(&self) {
+        let Round { leases, plan, now, sent, received } = self.round;
         let state = RemoteState { now: of_us(*now), block: self.block, words: &self.words };
         let verdict = RemoteVerdict { allowed: false, cost: 1, charged: 0 };
         let one = plan.config.describe_remote(&state, verdict);
@@ -152,6 +170,20 @@ impl Granted<'_> {
             return leases.unanswered(&self.client);
         }
         let wait = one.retry_after.unwrap_or(u64::MAX);
-        leases.refused(&self.client, self.key, (*sent, wait), clock);
+        leases.refused(&self.client, self.key, (*sent, wait), clock::elapsing());
+        // Which of several limits has refused, the table of what is held does not say.
+        if plan.has_several_limits() {
+            plan.remembered.put(&self.client, 1, one, *received);
+        }
     }
+}
+
+/// How units go back that were just granted; `None` where there are none.
+fn give_back(shares: &[GrantShare]) -> Option<Operation> {
+    let (mut units, mut states) = ([0; MAX_LIMITS], [0; MAX_LIMITS]);
+    for ((units, state), share) in units.iter_mut().zip(&mut states).zip(shares) {
+        (*units, *state) = (share.kept, share.id.state);
+    }
+    let at = shares.first().map_or(0, |share| share.id.at);
+    units.iter().any(|units| *units > 0).then_some(Operation::GiveBack { units, at, states })
 }

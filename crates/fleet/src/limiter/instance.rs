@@ -57,9 +57,10 @@ impl Instance for FleetLimiter {
     /// The counts of the server are not this process's to reset.
     fn reset(&self) {
         *self.reset_at.lock() = Some(Instant::now());
-        self.remembered.clear();
         self.counters.reset();
-        if let Some(leases) = &self.plan.load().leases {
+        let plan = self.plan.load();
+        plan.remembered.clear();
+        if let Some(leases) = &plan.leases {
             leases.clear();
         }
     }

@@ -1,11 +1,11 @@
 //! What a limiter does where calls are decided by units that this process holds.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sluice_core::runtime::clock;
 use sluice_core::runtime::key_hash::KeyHash;
-use sluice_core::{Decision, Error, Leases, Returned};
+use sluice_core::{Decision, Error, Leases, MAX_LIMITS, Returned};
 
 use super::{Call, FleetLimiter, of_ms};
 use crate::answer::{Answer, Source};
@@ -24,7 +24,7 @@ impl FleetLimiter {
         match (&plan.leases, call.operation) {
             (Some(leases), Operation::Take { cost }) => {
                 let batch = self.batch(plan, leases, &call.client, call.key);
-                Operation::Lease { cost, calls: 1, beside: batch.saturating_sub(cost) }
+                ask_for(plan, call.key, (cost, 1), batch.saturating_sub(cost))
             }
             (_, operation) => operation,
         }
@@ -53,7 +53,7 @@ impl FleetLimiter {
         if batch < 2 {
             return leases.unanswered(&client);
         }
-        let operation = Operation::Lease { cost: 1, calls: 0, beside: batch };
+        let operation = ask_for(plan, key, (1, 0), batch);
         // Where the server is away, the call that finds nothing held is decided without it.
         if let Err((request, _)) = self.leave(self.request(plan, client, key, operation)) {
             request.note_unanswered();
@@ -74,7 +74,7 @@ impl FleetLimiter {
             return None;
         }
         // One more: the first slot of a client that owes nothing begins at once.
-        let operation = Operation::Lease { cost, calls: 1, beside: batch.saturating_sub(cost).max(1) };
+        let operation = ask_for(plan, key, (cost, 1), batch.saturating_sub(cost).max(1));
         let refused = self.leave(self.request(plan, client, key, operation)).err();
         let Some((request, failure)) = refused else {
             self.counters.missed();
@@ -92,13 +92,14 @@ impl FleetLimiter {
         plan.config.describe_unasked(false, wait.unwrap_or_else(|| round_trip().max(of_ms(1))))
     }
 
-    /// A refusal of the server that is remembered.
-    pub(crate) fn remembered_refusal(&self, client: &ClientName, cost: u64) -> Option<Decision> {
-        self.remembered.get(client, cost, Instant::now())
-    }
-
-    /// Holds units again whose charge is taken back, if they have not lapsed. Where calls are decided by leases only.
-    pub fn put_back(self: &Arc<Self>, client: &ClientName, key: KeyHash, units: (u64, u64)) -> bool {
+    /// Holds units again whose charge is taken back, if they have not lapsed by each limit. Where calls are decided by leases
+    /// only.
+    pub fn put_back(
+        self: &Arc<Self>,
+        client: &ClientName,
+        key: KeyHash,
+        units: (u64, &[u64; MAX_LIMITS]),
+    ) -> bool {
         let plan = self.plan.load_full();
         let Some(leases) = &plan.leases else { return false };
         if leases.must_be_checked() {
@@ -134,8 +135,8 @@ impl FleetLimiter {
     }
 
     fn give_back(&self, plan: &Arc<Plan>, returned: Vec<Returned<ClientName>>) {
-        for Returned { client, units, id } in returned {
-            let operation = Operation::GiveBack { units, at: id.at, state: id.state };
+        for Returned { client, units, at, states } in returned {
+            let operation = Operation::GiveBack { units, at, states };
             let request = Request::new(Arc::clone(plan), client, operation);
             // Where the server is away, they lapse.
             let _ = self.leave(Request { deadline: request.asked + GIVE_BACK, ..request });
@@ -144,8 +145,9 @@ impl FleetLimiter {
 
     /// The client's state was changed, or may have been: what was known of it is not true any more.
     pub(super) fn forget(&self, request: &Request, key: KeyHash) {
-        self.remembered.forget(&request.client);
-        if let Some(leases) = &self.plan.load().leases {
+        let plan = self.plan.load();
+        plan.remembered.forget(&request.client);
+        if let Some(leases) = &plan.leases {
             match request.operation {
                 Operation::Block { .. } | Operation::Reset => leases.forget(&request.client, key),
                 _ => leases.forgive(key, clock::elapsing()),
@@ -163,4 +165,14 @@ impl FleetLimiter {
         let deadline = request.asked + Duration::from_millis(self.options.timeout_ms);
         Request { key, deadline, ..request }
     }
+}
+
+/// Asks for calls of a cost, and for units to hold beside. Of what is held of some of several limits alone, no more is asked
+/// for.
+fn ask_for(plan: &Plan, key: KeyHash, (cost, calls): (u64, u64), beside: u64) -> Operation {
+    let spare = match &plan.leases {
+        Some(leases) if beside > 0 && plan.has_several_limits() => leases.spare(key, clock::elapsing()),
+        _ => [0; MAX_LIMITS],
+    };
+    Operation::Lease { cost, calls, beside, spare }
 }

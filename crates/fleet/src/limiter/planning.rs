@@ -54,7 +54,6 @@ impl FleetLimiter {
         self.plan.store(Arc::clone(&plan));
         self.give_all_back(&former);
         self.own_plans.lock().clear();
-        self.remembered.clear();
         self.says_at.store(0, Ordering::Relaxed);
         Ok(plan)
     }

@@ -1,4 +1,4 @@
-use sluice_core::{Grant, GrantId, RateLimiterConfig, RateLimiterOptions};
+use sluice_core::{Grant, GrantId, GrantShare, RateLimiterConfig, RateLimiterOptions};
 
 use super::*;
 use crate::composer::tests::name;
@@ -52,7 +52,7 @@ fn asks_again_once_the_server_could_not_be_asked() {
     let ask = || leases.ask(&client, key(), clock::elapsing(), now + of_ms(MINUTE));
     assert!(ask() > 0);
     assert_eq!(ask(), 0, "one is under way");
-    let operation = Operation::Lease { cost: 1, calls: 1, beside: 0 };
+    let operation = Operation::Lease { cost: 1, calls: 1, beside: 0, spare: [0; MAX_LIMITS] };
     let request = Request::new(Arc::clone(&plan), client.clone(), operation);
     fleet.without_server(&request, key(), Failure::Full);
     assert!(ask() > 0, "it was not asked");
@@ -63,7 +63,8 @@ fn asks_again_once_the_server_could_not_be_asked() {
     wait_until("the request is dropped", || ask() > 0);
 
     // Used fast, so that more is asked for ahead.
-    let used = Grant { sent: now, length: 0, kept: 0, used: 1_000_000, follows: 0, id: GrantId::default() };
+    let share = GrantShare { length: 0, kept: 0, follows: 0, id: GrantId::default() };
+    let used = Grant { sent: now, used: 1_000_000, shares: &[share] };
     assert!(leases.granted(&client, key(), &used, clock::elapsing()));
     fleet.ask_ahead(&plan, client.clone(), key());
     assert!(ask() > 0, "nothing is under way");

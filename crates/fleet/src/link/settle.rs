@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
-use sluice_core::{RemoteState, RemoteVerdict};
+use sluice_core::{MAX_LIMITS, RemoteState, RemoteVerdict};
 
 use super::work::{Manner, Sent};
 use super::{LinkState, Shared};
@@ -123,7 +123,7 @@ impl Shared {
             && let Some((request, caller)) = first_called(&entry)
         {
             let charged = operation.charges().map_or(0, |cost| outcome * cost);
-            caller.limiter.learn(request, caller.key, &state, charged);
+            caller.limiter.learn(request, caller.key, &state, &[charged; MAX_LIMITS]);
         }
         for request in entry.waiting {
             let allowed = granted < outcome;

@@ -3,10 +3,11 @@ use std::time::Instant;
 
 use proptest::prelude::*;
 use redis::parse_redis_value;
+use sluice_core::{LimitOptions, MAX_LIMITS, Quota, RateLimiterOptions};
 
 use super::*;
 use crate::composer::compose;
-use crate::composer::tests::{plan, request};
+use crate::composer::tests::{plan, plan_of, request};
 use crate::operation::Operation;
 
 fn batch(clients: usize) -> Batch {
@@ -22,7 +23,13 @@ fn array(integers: &[i64]) -> Value {
 
 #[test]
 fn reads_what_the_scripts_reply() {
-    let entry = |outcome, block, debt| EntryReply { outcome, block, doubles: vec![debt], beside: 0 };
+    let entry = |outcome, block, debt| EntryReply {
+        outcome,
+        block,
+        doubles: vec![debt],
+        beside: 0,
+        returned: vec![],
+    };
     let replied = Reply::read(&array(&[1_000, 1, 5, -1, 0, -8, 3]), &batch(3));
     let entries = vec![entry(Some(1), 0, 5), entry(None, 0, 0), entry(Some(0), 7, 3)];
     assert_eq!(replied, Some(Reply::Done { now: 1_000, entries }));
@@ -32,13 +39,29 @@ fn reads_what_the_scripts_reply() {
 #[test]
 fn reads_what_a_lease_grants_beside_its_calls() {
     let (plan, start) = (plan(), Instant::now());
-    let lease = Operation::Lease { cost: 1, calls: 2, beside: 5 };
+    let lease = Operation::Lease { cost: 1, calls: 2, beside: 5, spare: [0; MAX_LIMITS] };
     let requests = [request(&plan, "a", lease, start, 0)];
     let batch = compose(&mut requests.into_iter().collect(), false).expect("pending");
-    let entry = EntryReply { outcome: Some(2), block: 0, doubles: vec![7], beside: 4 };
+    let entry = EntryReply { outcome: Some(2), block: 0, doubles: vec![7], beside: 4, returned: vec![] };
     let replied = Reply::read(&array(&[1_000, 2, 0, 7, 4]), &batch);
     assert_eq!(replied, Some(Reply::Done { now: 1_000, entries: vec![entry] }));
     assert_eq!(Reply::read(&array(&[1_000, 2, 0, 7]), &batch), None);
+}
+
+#[test]
+fn reads_what_each_limit_has_taken_back() {
+    let limits = [10, 100]
+        .map(|limit| LimitOptions { name: limit.to_string(), ..LimitOptions::new(Quota::new(limit, 1_000)) });
+    let plan = plan_of(RateLimiterOptions::new(limits.to_vec()));
+    let units = [0; MAX_LIMITS];
+    let operation = Operation::GiveBack { units, at: 5, states: units };
+    let requests = [request(&plan, "a", operation, Instant::now(), 0)];
+    let batch = compose(&mut requests.into_iter().collect(), false).expect("pending");
+    let entry =
+        EntryReply { outcome: Some(3), block: 0, doubles: vec![7, 8], beside: 0, returned: vec![3, 2] };
+    let replied = Reply::read(&array(&[1_000, 3, 0, 7, 8, 3, 2]), &batch);
+    assert_eq!(replied, Some(Reply::Done { now: 1_000, entries: vec![entry] }));
+    assert_eq!(Reply::read(&array(&[1_000, 3, 0, 7, 8, 3]), &batch), None);
 }
 
 #[test]

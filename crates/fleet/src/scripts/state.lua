@@ -5,18 +5,20 @@
 --         1, emission interval (ticks), capacity (ticks), ticks per us     GCRA
 --         2, limit, length (us), 0                                         fixed window
 --         3, limit, length (us), unit of time (us)                         sliding window
---       then for each client two numbers, of lease three:
+--       then for each client two numbers, of lease more:
 --         take: calls, cost of each     penalize, refund: 0, units     block: 0, duration (us)     peek, reset: 0, 0
---         lease: calls, cost of each, units to hold beside
+--         lease: calls, cost of each, units to hold beside, and of several limits for each the units it has to spare: of
+--         those beside, so many fewer are charged to it
 --         undo, of one client: when it was charged (us), units, then for each limit when it settles (us)
---         giveback, of one client with one limit: when units were granted (us), units, and what the key was left at: the
---         debt, the end of the fixed window (us), the number of the sliding window
+--         giveback, of one client: when units were granted (us), then for each limit units, and what the key was left at:
+--         the debt, the end of the fixed window (us), the number of the sliding window
 -- Value doubles: when it was written (us), what was left of a block then (us), then for each limit
 --         GCRA: debt (ticks)     fixed window: count, left (us)     sliding window: previous, current
 -- Reply this clock, then for each client: the outcome, what is left of its block (us), and the doubles of its limits before
---       the operation; of lease also the units beside, half of what the calls leave at most. The outcome is the number of
---       calls granted, of giveback units, of reset 1 where there was state, -1 where the key holds something else. The
---       clock alone after the deadline, and nothing was changed.
+--       the operation; of lease also the units beside, half of what the calls leave at most and what is spare; of giveback
+--       those that each limit has taken. The outcome is the number of calls granted, of giveback the most units, of reset 1
+--       where there was state, -1 where the key holds something else. The clock alone after the deadline, and nothing was
+--       changed.
 local call, pack, unpk = redis.call, struct.pack, struct.unpack
 local ceil, floor, min, max = math.ceil, math.floor, math.min, math.max
 local time = call('TIME')
@@ -33,7 +35,8 @@ for l = 1, limits do
   words = words + (kind[l] == 1 and 1 or 2)
 end
 local format, size = '<dd' .. string.rep('d', words), 16 + 8 * words
-local given, width = 4 + 4 * limits, operation == 'lease' and 3 or 2
+local given, width = 4 + 4 * limits, 2
+if operation == 'lease' then width = limits > 1 and 3 + limits or 3 end
 
 -- The share of a sliding window that is still to come, in units of its time.
 local function rest(l)
@@ -109,13 +112,19 @@ local function undo(l, w, charged, units, settles)
 end
 
 -- Units that go back: those of the last grant as long as it is the last, those of a window as long as it runs.
-local function returned(w, stored, at, units, state)
-  if kind[1] == 1 then
-    if stored[1] ~= at or stored[3] ~= state then return 0 end
-    return min(units, floor(w[1] / first[1]))
+local function returned(l, w, stored, at, units, state)
+  local p = place[l]
+  if kind[l] == 1 then
+    if stored[1] ~= at or stored[2 + p] ~= state then return 0 end
+    return min(units, floor(w[p] / first[l]))
   end
-  if kind[1] == 2 then return (stored[1] + stored[4] == state) and min(units, w[1]) or 0 end
-  return floor(now / second[1]) == state and min(units, w[2]) or 0
+  if kind[l] == 2 then return (stored[1] + stored[3 + p] == state) and min(units, w[p]) or 0 end
+  return floor(now / second[l]) == state and min(units, w[p + 1]) or 0
+end
+
+-- Units that are held of a limit beyond those of the others.
+local function spare(l, given)
+  return limits > 1 and ARGV[given + 3 + l] + 0 or 0
 end
 
 local reply = {now}
@@ -123,7 +132,7 @@ for i = 1, #KEYS do
   local key, given = KEYS[i], given + width * (i - 1)
   local one, two = ARGV[given + 1] + 0, ARGV[given + 2] + 0
   local value = redis.pcall('GET', key)
-  local outcome, beside, block, w, before, stored = -1, 0, 0, {}, {}, {}
+  local outcome, beside, block, w, before, stored, back = -1, 0, 0, {}, {}, {}, {}
   if type(value) ~= 'table' and not (value and #value ~= size) then
     local at = now
     outcome = 1
@@ -136,7 +145,7 @@ for i = 1, #KEYS do
     end
     local elapsed = max(0, now - at)
     block = max(0, block - elapsed)
-    local live = block > 0
+    local live, written, block_then = block > 0, now, nil
     for l = 1, limits do advance(l, w, at, elapsed) end
     for p = 1, words do
       before[p] = w[p]
@@ -157,21 +166,40 @@ for i = 1, #KEYS do
     elseif operation == 'lease' then
       outcome = 0
       if block == 0 then
-        local there = room(1, w)
-        for l = 2, limits do there = min(there, room(l, w)) end
-        outcome = min(one, floor(there / two))
-        beside = min(ARGV[given + 3] + 0, floor((there - outcome * two) / 2))
+        local rooms = {}
+        outcome, beside = one, ARGV[given + 3] + 0
+        for l = 1, limits do
+          rooms[l] = room(l, w)
+          outcome = min(outcome, floor(rooms[l] / two))
+        end
+        for l = 1, limits do
+          beside = min(beside, floor((rooms[l] - outcome * two) / 2) + spare(l, given))
+        end
       end
       if outcome + beside > 0 then
-        for l = 1, limits do charge(l, w, outcome * two + beside) end
+        for l = 1, limits do charge(l, w, outcome * two + max(0, beside - spare(l, given))) end
         write = true
       end
     elseif operation == 'giveback' then
-      outcome = value and returned(w, stored, one, two, ARGV[given + 3] + 0) or 0
+      outcome = 0
+      local of_rows = 0
+      for l = 1, limits do
+        local units, state = ARGV[given + 2 * l] + 0, ARGV[given + 2 * l + 1] + 0
+        back[l] = value and returned(l, w, stored, one, units, state) or 0
+        outcome = max(outcome, back[l])
+        if kind[l] == 1 then of_rows = of_rows + back[l] end
+      end
       if outcome > 0 then
-        local p = kind[1] == 3 and 2 or 1
-        w[p] = w[p] - outcome * (kind[1] == 1 and first[1] or 1)
         write = true
+        -- Rows of slots are known by their time: where windows alone take units, it stays.
+        if of_rows == 0 and at <= now then
+          written, block_then = at, stored[2]
+          for p = 1, words do w[p] = stored[2 + p] end
+        end
+        for l = 1, limits do
+          local p = place[l] + (kind[l] == 3 and 1 or 0)
+          w[p] = w[p] - back[l] * (kind[l] == 1 and first[l] or 1)
+        end
       end
     elseif operation == 'penalize' then
       for l = 1, limits do charge(l, w, kind[l] == 3 and min(two, room(l, w)) or two) end
@@ -192,12 +220,15 @@ for i = 1, #KEYS do
     end
     if write then
       local life = max(ttl, ceil(block / 1000) + 1)
-      call('SET', key, pack(format, now, block, unpack(w)), 'PX', life)
+      call('SET', key, pack(format, written, block_then or block, unpack(w)), 'PX', life)
     end
   end
   reply[#reply + 1] = outcome
   reply[#reply + 1] = block
   for p = 1, words do reply[#reply + 1] = before[p] or 0 end
   if operation == 'lease' then reply[#reply + 1] = beside end
+  if operation == 'giveback' then
+    for l = 1, limits do reply[#reply + 1] = back[l] or 0 end
+  end
 end
 return reply

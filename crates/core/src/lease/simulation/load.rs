@@ -1,6 +1,6 @@
 //! Calls that a fleet gets, and what it may admit of them. Times are nanoseconds of true time.
 
-use super::server::{Algorithm, Limit, MS, S, US};
+use super::server::{Algorithm, Limit, MS, S, Servers, US};
 
 /// Calls of each process over so many seconds: steady, in bursts, and all at once now and then.
 pub(super) struct Load {
@@ -109,7 +109,7 @@ fn excess_of_sliding(limit: &Limit, admitted: &[u64]) -> f64 {
 }
 
 /// What one process with all calls would admit.
-pub(super) fn ideal(limit: &Limit, calls: &[(u64, usize)]) -> u64 {
-    let mut server = super::server::Server::new(*limit);
-    calls.iter().map(|(time, _)| server.lease(*time, 1, 0).granted).sum()
+pub(super) fn ideal(limits: &[Limit], calls: &[(u64, usize)]) -> u64 {
+    let (mut server, none) = (Servers::new(limits), vec![0; limits.len()]);
+    calls.iter().map(|(time, _)| server.lease(*time, 1, 0, &none).calls).sum()
 }

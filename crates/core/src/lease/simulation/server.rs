@@ -1,7 +1,8 @@
 //! A server as the scripts make it, of one client. Times are nanoseconds of true time.
 
-use crate::lease::grant::GrantId;
+use crate::lease::grant::{GrantId, GrantShare, TakenBack};
 use crate::lease::planted::mistaken;
+use crate::lease::returned::Returned;
 
 pub(super) const US: u64 = 1_000;
 pub(super) const MS: u64 = 1_000_000;
@@ -45,6 +46,71 @@ pub(super) struct Answer {
     pub(super) wait: u64,
     pub(super) follows: u64,
     pub(super) id: GrantId,
+}
+
+impl Answer {
+    /// What a lease is told of it, where calls have used so many units.
+    pub(super) fn share(&self, used: u64) -> GrantShare {
+        let Self { length, follows, id, granted, .. } = *self;
+        GrantShare { length, kept: granted - used, follows, id }
+    }
+}
+
+/// A server of several limits: it charges all of them or none.
+pub(super) struct Servers(Vec<Server>);
+
+/// What it answers.
+#[derive(Clone, Debug)]
+pub(super) struct Answers {
+    /// Calls that are admitted.
+    pub(super) calls: u64,
+    /// By each limit.
+    pub(super) each: Vec<Answer>,
+}
+
+impl Servers {
+    pub(super) fn new(limits: &[Limit]) -> Self {
+        Self(limits.iter().map(|limit| Server::new(*limit)).collect())
+    }
+
+    /// Grants what calls need by all limits, and at most half of what remains beside. Of the limits that have units to
+    /// spare, so many fewer are charged.
+    pub(super) fn lease(&mut self, now: u64, need: u64, want: u64, spare: &[u64]) -> Answers {
+        let rooms: Vec<_> = self.0.iter_mut().map(|server| server.room(now)).collect();
+        let calls = rooms.iter().fold(need, |calls, room| calls.min(*room));
+        let beside = rooms
+            .iter()
+            .zip(spare)
+            .fold(want, |beside, (room, spare)| beside.min((room - calls) / 2 + spare));
+        let charge =
+            |(server, spare): (&mut Server, &u64)| server.charge(now, calls + beside.saturating_sub(*spare));
+        Answers { calls, each: self.0.iter_mut().zip(spare).map(charge).collect() }
+    }
+
+    pub(super) fn take_back(&mut self, now: u64, returned: &Returned<()>) -> Vec<TakenBack> {
+        let Returned { units, at, states, .. } = returned;
+        let given = units.iter().zip(states);
+        let backs = self.0.iter_mut().zip(given).map(|(server, (units, state))| {
+            let (follows, is_window) = (server.row().row_end, server.limit.algorithm != Algorithm::Gcra);
+            let id = GrantId { at: *at, state: *state, row_end: 0, is_window };
+            let (units, id) = server.take_back(now, *units, id);
+            TakenBack { units, follows, id }
+        });
+        let mut backs: Vec<_> = backs.collect();
+        // The key has one time for all limits.
+        if backs.iter().any(|back| back.units > 0) {
+            for (server, back) in self.0.iter_mut().zip(&mut backs).filter(|(_, back)| !back.id.is_window) {
+                server.drain(now);
+                back.id = server.row();
+            }
+        }
+        backs
+    }
+
+    /// The windows of each limit that began.
+    pub(super) fn windows(&self) -> impl Iterator<Item = (&Limit, &[(u64, u64)])> {
+        self.0.iter().map(|server| (&server.limit, &server.windows[..]))
+    }
 }
 
 pub(super) struct Server {
