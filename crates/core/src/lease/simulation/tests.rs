@@ -45,7 +45,7 @@ fn several_setup(seed: u64, has_faults: bool) -> Setup {
         // As many units a second as the first has, more or less.
         let first = setup.limits[0];
         let even = (first.limit * window).div_ceil(first.window);
-        let limit = if seed % 3 == 0 { limit } else { even.max(1) };
+        let limit = if seed.is_multiple_of(3) { limit } else { even.max(1) };
         setup.limits.push(Limit { algorithm, limit, window });
     }
     setup
