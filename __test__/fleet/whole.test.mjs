@@ -103,6 +103,16 @@ test('opening a limiter of the process ends no counts of a later one', async () 
   RateLimiter.destroy(name);
 });
 
+test('limits that the server could not keep exactly do not replace those that it keeps', async () => {
+  const [name, scope] = [freshName(), { ...(await unanswered()), timeout: 20 }];
+  new RateLimiter(name, { ...LIMITED, scope });
+  const inexact = { limit: 999_999, window: 1500, burst: 2 ** 43, scope, onMismatch: 'reconfigure' };
+  assert.throws(() => new RateLimiter(name, inexact), { code: 'ERR_SLUICE_INVALID_OPTION' });
+  const decision = await new RateLimiter(name).consumeAsync('a');
+  assert.deepEqual([decision.source, decision.limit], ['local', LIMITED.limit]);
+  assert.equal(RateLimiter.destroy(name), true);
+});
+
 test('a limiter that the server could not keep exactly is not there at all', async () => {
   const [name, scope] = [freshName(), await unanswered()];
   const inexact = { limit: 999_999, window: 1500, burst: 2 ** 43, scope };

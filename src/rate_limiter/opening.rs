@@ -79,6 +79,10 @@ pub fn open_rate_limiter(
     let config = options.map(|options| options.and_then(RateLimiterConfig::try_from));
     let config = error::check(&env, config.transpose())?;
     let fleet = error::check(&env, fleet.map(FleetOptions::try_from).transpose())?;
+    if let (Some(fleet), Some(config)) = (&fleet, &config) {
+        // Before anything has these options.
+        error::check(&env, fleet.check(config))?;
+    }
     let _one_at_a_time = OPENING.lock();
     match (config, scope) {
         (Some(config), Some(scope)) => {

@@ -46,6 +46,15 @@ pub struct FleetOptions {
 }
 
 impl FleetOptions {
+    /// Checks that a server can keep these limits exactly.
+    ///
+    /// # Errors
+    ///
+    /// It cannot.
+    pub fn check(&self, config: &RateLimiterConfig) -> Result<(), Error> {
+        self.main_plan("", Arc::new(config.clone())).map(drop)
+    }
+
     pub(super) fn plan(&self, name: &str, config: Arc<RateLimiterConfig>) -> Result<Plan, Error> {
         let plan = Plan::new(name, &self.prefix, config)?;
         // Where callers may have been admitted without the server, what they used stays used.

@@ -88,7 +88,7 @@ fn what_ends_without_answers_leaves_them_pending() {
 }
 
 #[test]
-fn keeps_the_last_error_over_connections() {
+fn keeps_the_last_of_several_errors() {
     let status = LinkStatus::new(LinkState::Connecting);
     status.failed("first".to_owned());
     status.failed("second".to_owned());
