@@ -76,6 +76,8 @@ for (const tightest of ALGORITHMS) {
     assert.ok(refused.retryAfterMs > 60_000);
     assert.equal(limiter.tryConsume('a'), false);
     assert.equal(limiter.stats().fleet.commands, commands);
+    for (let n = 0; n < 20; n += 1) assert.equal((await limiter.consumeAsync('a', 2)).allowed, false);
+    assert.ok(limiter.stats().fleet.commands - commands < 5, 'refusals of a cost are remembered too');
   });
 }
 

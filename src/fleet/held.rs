@@ -4,7 +4,7 @@ use napi::bindgen_prelude::Result;
 use napi::sys;
 use sluice_core::observation::Reason;
 use sluice_core::runtime::key_hash::KeyHash;
-use sluice_core::{Decision, Error};
+use sluice_core::{Decision, Error, Receipt};
 use sluice_fleet::{ClientName, LocalFleet, Source};
 
 use super::layouts::DecidedBy;
@@ -76,9 +76,9 @@ unsafe extern "C" fn decide_held(env: sys::napi_env, info: sys::napi_callback_in
 unsafe extern "C" fn put_back_held(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::<2>::answer(env, info, |call| {
         let (key, cost) = (call.key(0)?, integer(call.f64(1)?));
-        let settles = rate_limiter::receipt(call).settles;
+        let Receipt { at, settles, .. } = rate_limiter::receipt(call);
         let held =
-            with_fleet(call, |fleet, _| Ok(fleet.fleet().put_back(&client(call), key, (cost, &settles))))?;
+            with_fleet(call, |fleet, _| Ok(fleet.fleet().put_back(&client(call), key, (cost, at, &settles))))?;
         call.int(i32::from(held))
     })
 }

@@ -5,6 +5,7 @@ mod granted;
 use std::sync::{Arc, OnceLock};
 
 use redis::Cmd;
+use sluice_core::runtime::clock;
 use sluice_core::{Error, Leases, LimitOptions, Quota, Rate, RateLimiterConfig, RemoteWord};
 
 use self::granted::natural;
@@ -93,7 +94,7 @@ impl Plan {
     pub(crate) fn leasing(self) -> Result<Self, Error> {
         let max_keys = self.config.options().max_keys;
         let intervals: Vec<_> = self.limits.iter().map(Limit::interval).collect();
-        let leases = Leases::new(max_keys, &intervals).map_err(|cause| Error::InvalidOption {
+        let leases = Leases::new(max_keys, &intervals, clock::elapsing()).map_err(|cause| Error::InvalidOption {
             option: "RateLimiter maxKeys".to_owned(),
             given: max_keys.to_string(),
             accepted: format!("a number for which the system has address space ({cause})"),

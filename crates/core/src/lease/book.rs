@@ -24,6 +24,9 @@ const PACE: u64 = 5 * MS;
 /// Clients of which units can be held at once.
 const MOST_CLIENTS: usize = 100_000;
 
+/// From so many clients on, those are dropped of which nothing can be used or given back.
+const CROWD: usize = MOST_CLIENTS / 2;
+
 /// JavaScript keeps times of today in steps of 256 ns.
 const COARSE: u64 = 256;
 
@@ -35,21 +38,27 @@ pub struct Leases<N> {
     /// Something checks for units to give back.
     is_checked: AtomicBool,
     given_back: AtomicU64,
+    /// Charges before this were of other limits.
+    made_at: u64,
 }
 
 impl<N: Clone + Eq + Hash> Leases<N> {
-    /// Nothing held. `intervals` are between two units of each limit; 0 where all lapse at the end of a window.
+    /// How long a refusal is remembered at least, in nanoseconds.
+    pub const PACE: u64 = PACE;
+
+    /// Nothing held at `now`. `intervals` are between two units of each limit; 0 where all lapse at the end of a window.
     ///
     /// # Errors
     ///
     /// The system cannot map memory for `max_keys` clients.
-    pub fn new(max_keys: u64, intervals: &[u64]) -> io::Result<Self> {
+    pub fn new(max_keys: u64, intervals: &[u64], now: u64) -> io::Result<Self> {
         let max_keys = usize::try_from(max_keys).unwrap_or(usize::MAX);
         Ok(Self {
             table: LeaseTable::new(max_keys, intervals)?,
             demands: Mutex::default(),
             is_checked: AtomicBool::new(false),
             given_back: AtomicU64::new(0),
+            made_at: now,
         })
     }
 
@@ -146,15 +155,18 @@ impl<N: Clone + Eq + Hash> Leases<N> {
         }
     }
 
-    /// Takes back a charge whose units lapse at `settles`, by each limit: they are held again, if their time is not over.
-    /// True when a part of them is.
+    /// Takes back a charge of a time, whose units lapse at `settles`, by each limit: they are held again, if their time is not
+    /// over. True when a part of them is.
     pub fn put_back(
         &self,
         client: &N,
         key: KeyHash,
-        (units, settles): (u64, &[u64; MAX_LIMITS]),
+        (units, at, settles): (u64, u64, &[u64; MAX_LIMITS]),
         now: u64,
     ) -> bool {
+        if at < self.made_at {
+            return false;
+        }
         let mut demands = self.demands.lock();
         if demands.len() >= MOST_CLIENTS && !demands.contains_key(client) {
             return false;
@@ -240,6 +252,7 @@ impl<N: Clone + Eq + Hash> Leases<N> {
     /// nothing to check any more.
     pub fn check(&self, now: u64, mut give_back: impl FnMut(Returned<N>)) -> bool {
         let mut demands = self.demands.lock();
+        let is_crowded = demands.len() >= CROWD;
         demands.retain(|client, (key, demand)| {
             let held = self.units(*key, now);
             let excess = demand.excess(&held);
@@ -249,7 +262,9 @@ impl<N: Clone + Eq + Hash> Leases<N> {
             if let Some(returned) = Returned::of(client, &excess, returned) {
                 give_back(returned);
             }
-            if !demand.is_over(&left, now) {
+            // What no call can use, as units of another limit are missing, is lost then, and makes room.
+            let is_stuck = is_crowded && self.of_all(&left) == 0 && demand.is_stuck(now);
+            if !is_stuck && !demand.is_over(&left, now) {
                 return true;
             }
             // Its field of time wraps one day.

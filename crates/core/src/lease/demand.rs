@@ -80,11 +80,16 @@ impl Demand {
         !holds && now >= self.pending_until && now > self.asked_at + 2 * HORIZON
     }
 
+    /// Whether no units can go back, and no answer is awaited.
+    pub(super) fn is_stuck(&self, now: u64) -> bool {
+        now >= self.pending_until && !self.holdings.iter().any(Holding::can_return)
+    }
+
     /// Units to give back: those that were not used since the last check, beyond as many as were.
     pub(super) fn excess(&self, held: &[u64]) -> Excess {
         let holdings = || self.holdings.iter().zip(held);
         let used = holdings().map(|(holding, held)| holding.gone(*held)).min().unwrap_or_default();
-        let all: Vec<_> = holdings().map(|(holding, held)| holding.excess(*held, used)).collect();
+        let all: SmallVec<[_; 1]> = holdings().map(|(holding, held)| holding.excess(*held, used)).collect();
         let ids = || all.iter().filter_map(|(_, id)| id.as_ref());
         let rows = ids().filter(|id| !id.is_window).map(|id| id.at);
         let at = rows.max().or_else(|| ids().map(|id| id.at).max()).unwrap_or_default();

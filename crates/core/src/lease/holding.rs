@@ -40,6 +40,11 @@ impl Holding {
         self.seen += units;
     }
 
+    /// Whether units may go back, now or once others are back.
+    pub(super) fn can_return(&self) -> bool {
+        self.then > 0 || self.last.is_some_and(|(_, units)| units > 0)
+    }
+
     /// Units that are gone since the last check.
     pub(super) fn gone(&self, held: u64) -> u64 {
         self.seen.saturating_sub(held)

@@ -82,7 +82,7 @@ struct Fleet<'a> {
 
 fn new_leases(limits: &[Limit]) -> Leases<()> {
     let interval = |limit: &Limit| if limit.algorithm == Algorithm::Gcra { limit.interval() } else { 0 };
-    Leases::new(4, &limits.iter().map(interval).collect::<Vec<_>>()).expect("room")
+    Leases::new(4, &limits.iter().map(interval).collect::<Vec<_>>(), 0).expect("room")
 }
 
 impl<'a> Fleet<'a> {

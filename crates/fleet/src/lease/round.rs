@@ -173,7 +173,11 @@ impl Granted<'_> {
         leases.refused(&self.client, self.key, (*sent, wait), clock::elapsing());
         // Which of several limits has refused, the table of what is held does not say.
         if plan.has_several_limits() {
-            plan.remembered.put(&self.client, 1, one, *received);
+            let cost = self.operation.cost();
+            let verdict = RemoteVerdict { allowed: false, cost, charged: 0 };
+            let mut refusal = plan.config.describe_remote(&state, verdict);
+            refusal.retry_after = refusal.retry_after.map(|wait| wait.max(Leases::<ClientName>::PACE));
+            plan.remembered.put(&self.client, cost, refusal, *received);
         }
     }
 }

@@ -98,7 +98,7 @@ impl FleetLimiter {
         self: &Arc<Self>,
         client: &ClientName,
         key: KeyHash,
-        units: (u64, &[u64; MAX_LIMITS]),
+        units: (u64, u64, &[u64; MAX_LIMITS]),
     ) -> bool {
         let plan = self.plan.load_full();
         let Some(leases) = &plan.leases else { return false };
