@@ -77,8 +77,9 @@ unsafe extern "C" fn put_back_held(env: sys::napi_env, info: sys::napi_callback_
     Call::<2>::answer(env, info, |call| {
         let (key, cost) = (call.key(0)?, integer(call.f64(1)?));
         let Receipt { at, settles, .. } = rate_limiter::receipt(call);
-        let held =
-            with_fleet(call, |fleet, _| Ok(fleet.fleet().put_back(&client(call), key, (cost, at, &settles))))?;
+        let held = with_fleet(call, |fleet, _| {
+            Ok(fleet.fleet().put_back(&client(call), key, (cost, at, &settles)))
+        })?;
         call.int(i32::from(held))
     })
 }

@@ -94,11 +94,12 @@ impl Plan {
     pub(crate) fn leasing(self) -> Result<Self, Error> {
         let max_keys = self.config.options().max_keys;
         let intervals: Vec<_> = self.limits.iter().map(Limit::interval).collect();
-        let leases = Leases::new(max_keys, &intervals, clock::elapsing()).map_err(|cause| Error::InvalidOption {
-            option: "RateLimiter maxKeys".to_owned(),
-            given: max_keys.to_string(),
-            accepted: format!("a number for which the system has address space ({cause})"),
-        })?;
+        let leases =
+            Leases::new(max_keys, &intervals, clock::elapsing()).map_err(|cause| Error::InvalidOption {
+                option: "RateLimiter maxKeys".to_owned(),
+                given: max_keys.to_string(),
+                accepted: format!("a number for which the system has address space ({cause})"),
+            })?;
         Ok(Self { leases: Some(Arc::new(leases)), ..self })
     }
 
