@@ -27,7 +27,7 @@ answerWith(async ({ port, seconds, connections, sleeps }) => {
 
 /**
  * Polls for answers until the run ends. A process that sleeps between them must be woken, which the server pays for when it
- * writes: some 4 µs on a virtual machine, for each answer of a server that is a little slower than this process, and for
+ * writes: one to two µs on a virtual machine, for each answer of a server that is a little slower than this process, and for
  * none of one that keeps it busy.
  */
 async function awake(run) {
