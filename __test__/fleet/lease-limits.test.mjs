@@ -5,6 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import express from 'express';
 import sluice from '../../index.js';
 import { ask, serve } from '../helpers/http.mjs';
+import { call, held, until, used } from '../helpers/leases.mjs';
 import { freshName } from '../helpers/peer.mjs';
 import { startRedis, withRedis } from '../helpers/redis.mjs';
 
@@ -24,29 +25,6 @@ const limitsWith = (tightest, limit) =>
 const scopeOf = (redis) => ({ redis: redis.url, mode: 'lease', timeout: '20s', onError: 'deny' });
 
 const open = (redis, limits, name = freshName()) => new RateLimiter(name, { limits, scope: scopeOf(redis) });
-
-async function until(holds) {
-  while (!(await holds())) await turn();
-}
-
-/** Calls one after the other, all admitted; how many each source decided. */
-async function call(limiter, calls, key = 'a') {
-  const sources = {};
-  for (let n = 0; n < calls; n++) {
-    const { allowed, source, degraded } = await limiter.consumeAsync(key);
-    assert.deepEqual([allowed, degraded], [true, false]);
-    sources[source] = (sources[source] ?? 0) + 1;
-  }
-  return sources;
-}
-
-const held = (limiter) => limiter.stats().fleet.held;
-
-/** Units that the server has counted by the limit with the least left. */
-async function used(limiter, key = 'a') {
-  const { limit, remaining } = await limiter.peekAsync(key);
-  return limit - remaining;
-}
 
 for (const tightest of ALGORITHMS) {
   test(

@@ -5,6 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import express from 'express';
 import sluice from '../../index.js';
 import { ask, serve } from '../helpers/http.mjs';
+import { call, held, until, used } from '../helpers/leases.mjs';
 import { freshName } from '../helpers/peer.mjs';
 import { freePort, startRedis, withRedis } from '../helpers/redis.mjs';
 
@@ -16,29 +17,6 @@ const QUOTA = { limit: 10_000, window: '30d' };
 function open(redis, { scope, name = freshName(), ...options } = {}) {
   const given = { redis: redis.url, mode: 'lease', timeout: '20s', onError: 'deny', ...scope };
   return new RateLimiter(name, { ...QUOTA, ...options, scope: given });
-}
-
-async function until(holds) {
-  while (!holds()) await turn();
-}
-
-/** Calls one after the other; how many each source decided. */
-async function call(limiter, calls, key = 'a') {
-  const sources = {};
-  for (let n = 0; n < calls; n++) {
-    const { allowed, source, degraded } = await limiter.consumeAsync(key);
-    assert.deepEqual([allowed, degraded], [true, false]);
-    sources[source] = (sources[source] ?? 0) + 1;
-  }
-  return sources;
-}
-
-const held = (limiter) => limiter.stats().fleet.held;
-
-/** Units that the server has counted. */
-async function used(limiter, key = 'a') {
-  const { limit, remaining } = await limiter.peekAsync(key);
-  return limit - remaining;
 }
 
 for (const algorithm of ['gcra', 'fixed-window', 'sliding-window']) {
