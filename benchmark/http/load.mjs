@@ -27,8 +27,7 @@ answerWith(async ({ port, seconds, connections, sleeps }) => {
 
 /**
  * Polls for answers until the run ends. A process that sleeps between them must be woken, which the server pays for when it
- * writes: one to two µs on a virtual machine, for each answer of a server that is a little slower than this process, and for
- * none of one that keeps it busy.
+ * writes: for each answer of a server that is a little slower than this process, and for none of one that keeps it busy.
  */
 async function awake(run) {
   let poll = setImmediate(function again() {
