@@ -1,7 +1,7 @@
 // The part `http`: how much a limiter lowers the requests per second of a server.
 import { median, NOTICEABLE, ratio, spread } from '../statistics.mjs';
 import { table } from '../table.mjs';
-import { measureServers } from './measure.mjs';
+import { measureServers, SAMPLES_PER_PROCESS } from './measure.mjs';
 import { startRedis } from './redis.mjs';
 import { EXACT, LEASED, LOAD, PEER_OVER_REDIS, SERVERS } from './servers.mjs';
 
@@ -30,8 +30,8 @@ const CHARTED = {
 };
 
 export async function run({ quick }) {
-  const [rounds, seconds] = quick ? [3, 1] : [9, 1];
-  console.log(`sluice: servers, ${rounds} rounds of ${seconds} s each, in three processes`);
+  const [rounds, seconds] = quick ? [1, 1] : [4, 1];
+  console.log(`sluice: servers, ${rounds} processes each`);
   const redis = await startRedis();
   if (redis === undefined) console.error(`sluice: ${NO_REDIS}`);
   const names = Object.keys(SERVERS).filter((name) => redis !== undefined || !SERVERS[name].needsRedis);
@@ -58,7 +58,9 @@ function report(results, rounds, seconds) {
     ratio(result.cpu, of(results, SERVERS[result.name].over).cpu).toFixed(2),
   ]);
   const headings = ['server', 'requests/s', '× bare', 'spread', 'p99 ms', 'CPU µs/request', 'CPU × bare'];
-  const how = `${LOAD.connections} connections where a row does not say otherwise, without pipelining, ${rounds} rounds of ${seconds} s.`;
+  const how =
+    `${LOAD.connections} connections where a row does not say otherwise, without pipelining, ` +
+    `${rounds} processes of each server, ${SAMPLES_PER_PROCESS} samples of ${seconds} s in each.`;
   return `### Requests per second\n\n${how}\n\n${table(headings, rows)}`;
 }
 

@@ -1,26 +1,23 @@
-// Each server under load once per round, in a new order each round.
+// Each server under load by itself, in a process of its own, once per round, in a new order each round.
 import { Child } from '../child.mjs';
 import { shuffled } from '../statistics.mjs';
 import { LOAD, SERVERS } from './servers.mjs';
 
-const WARM_SECONDS = 1;
-/**
- * Load before each sample. In a server that was idle, a garbage collection drops the hidden classes that no request has,
- * and all code that was optimised for them; the next requests cost several times as much until it is compiled anew.
- */
-const REWARM_SECONDS = 0.5;
-/** How often each server is started anew: what V8 makes of one process can move its row by a tenth. */
-const PROCESSES = 3;
+/** Under full load V8 has compiled a request's code for good after two to three seconds. */
+const WARM_SECONDS = 3;
+export const SAMPLES_PER_PROCESS = 3;
 
 /** For each server samples of requests per second, p99 in ms and CPU time per request in µs. */
 export async function measureServers(names, { rounds, seconds, redisPort }) {
   const load = new Child(new URL('load.mjs', import.meta.url));
   const results = names.map((name) => ({ name, perSecond: [], p99: [], cpu: [] }));
   try {
-    for (let started = 0; started < PROCESSES; started++) {
-      const servers = await openServers(names, redisPort);
-      await measureRounds(servers, load, { rounds: rounds / PROCESSES, seconds, results });
-      for (const { child } of servers) child.close();
+    for (let round = 0; round < rounds; round++) {
+      for (const index of shuffled(names.length)) {
+        const samples = await measureServer(names[index], { load, seconds, redisPort });
+        for (const sample of samples)
+          for (const [what, value] of Object.entries(sample)) results[index][what].push(value);
+      }
     }
   } finally {
     load.close();
@@ -28,33 +25,26 @@ export async function measureServers(names, { rounds, seconds, redisPort }) {
   return results;
 }
 
-/** All servers stay open meanwhile: a new process per round would be measured cold. */
-async function measureRounds(servers, load, { rounds, seconds, results }) {
-  for (const server of servers) await underLoad(server, load, WARM_SECONDS);
-  for (let round = 0; round < rounds; round++) {
-    for (const index of shuffled(servers.length)) {
-      await underLoad(servers[index], load, REWARM_SECONDS);
-      const sample = await underLoad(servers[index], load, seconds);
-      for (const [what, value] of Object.entries(sample)) results[index][what].push(value);
-    }
-  }
-}
-
-/** A process for each. */
-async function openServers(names, redisPort) {
-  const servers = [];
-  for (const name of names) {
-    const child = new Child(new URL('server.mjs', import.meta.url));
-    servers.push({ name, child, port: await child.ask({ open: name, redisPort }) });
-  }
-  return servers;
-}
-
-async function underLoad({ name, child, port }, load, seconds) {
-  const before = await child.ask({});
-  const sample = await load.ask({ port, seconds, ...(SERVERS[name].load ?? LOAD) }).catch((error) => {
+async function measureServer(name, { load, seconds, redisPort }) {
+  const child = new Child(new URL('server.mjs', import.meta.url));
+  try {
+    const port = await child.ask({ open: name, redisPort });
+    return await samplesOf(child, load, { port, seconds, ...(SERVERS[name].load ?? LOAD) });
+  } catch (error) {
     throw new Error(`${name}: ${error.message}`);
-  });
-  const used = (await child.ask({})) - before;
-  return { perSecond: sample.perSecond, p99: sample.p99, cpu: used / sample.requests };
+  } finally {
+    child.close();
+  }
+}
+
+/** Samples of a server's process under load, when it is warm. Any request but the first makes it tell its CPU time. */
+export async function samplesOf(child, load, run) {
+  await load.ask({ ...run, seconds: WARM_SECONDS });
+  const samples = [];
+  for (let i = 0; i < SAMPLES_PER_PROCESS; i++) {
+    const before = await child.ask({});
+    const { perSecond, p99, requests } = await load.ask(run);
+    samples.push({ perSecond, p99, cpu: ((await child.ask({})) - before) / requests });
+  }
+  return samples;
 }

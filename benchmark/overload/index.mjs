@@ -1,6 +1,7 @@
 // The part `overload`: a Fastify that is offered more than it can answer, alone, behind @fastify/under-pressure and behind
 // sluice; what deciding costs; and what it costs a server that has no overload.
 import { Child } from '../child.mjs';
+import { samplesOf } from '../http/measure.mjs';
 import { median, ratio, shuffled, spread } from '../statistics.mjs';
 import { table } from '../table.mjs';
 import { measureAdmit } from './admit.mjs';
@@ -25,14 +26,14 @@ const CONNECTIONS = 50;
 
 const CALLS_IN_A_TURN = [1, 10, 100];
 
-const QUICK = { rounds: 1, seconds: 4, processes: 2, cpuRounds: 3, admitRounds: 5 };
-const FULL = { rounds: 3, seconds: 8, processes: 6, cpuRounds: 4, admitRounds: 11 };
+const QUICK = { rounds: 1, seconds: 4, processes: 1, admitRounds: 5 };
+const FULL = { rounds: 3, seconds: 8, processes: 6, admitRounds: 11 };
 
 export async function run({ quick }) {
   const plan = quick ? QUICK : FULL;
   console.log('sluice: servers under overload, each in a process of its own');
   const admit = await measureAdmit(CALLS_IN_A_TURN, plan.admitRounds);
-  const cpu = await measureCpu(plan);
+  const cpu = await measureCpu(plan.processes);
   const overloaded = await measureOverload(plan);
   return {
     sections: [overloadSection(overloaded, plan), costSection(admit, cpu)],
@@ -68,37 +69,29 @@ async function overload(name, perSecond, seconds) {
 }
 
 /**
- * Microseconds of processor time per request, by `GUARDS`, of all rounds. Two processes of one kind differ by some percent,
- * hence several of each.
+ * Microseconds of processor time per request, by `GUARDS`. Two processes of one kind differ by some percent, hence several
+ * of each.
  */
-async function measureCpu({ processes, cpuRounds }) {
-  const samples = GUARDS.map(() => []);
-  for (let process = 0; process < processes; process++) await measureGuards(cpuRounds, samples);
-  return samples;
+async function measureCpu(processes) {
+  const load = new Child(new URL('../http/load.mjs', import.meta.url));
+  const cpu = GUARDS.map(() => []);
+  try {
+    for (let round = 0; round < processes; round++)
+      for (const at of shuffled(GUARDS.length)) cpu[at].push(...(await cpuOf(GUARDS[at], load)));
+  } finally {
+    load.close();
+  }
+  return cpu;
 }
 
-/** Adds the rounds of one process of each kind to the samples. */
-async function measureGuards(rounds, samples) {
-  const load = new Child(new URL('../http/load.mjs', import.meta.url));
-  const servers = GUARDS.map(() => new Child(new URL('server.mjs', import.meta.url)));
+async function cpuOf(name, load) {
+  const child = new Child(new URL('server.mjs', import.meta.url));
   try {
-    const ports = [];
-    for (const [at, child] of servers.entries())
-      ports.push(await child.ask({ open: GUARDS[at], blockMs: 0 }));
-    for (let round = 0; round <= rounds; round++) {
-      for (const at of shuffled(servers.length)) {
-        const port = ports[at];
-        // As in ../http/measure.mjs: V8 has forgotten a server that was idle.
-        await load.ask({ port, seconds: 0.5, connections: CONNECTIONS });
-        const before = await servers[at].ask({});
-        const { requests } = await load.ask({ port, seconds: 1, connections: CONNECTIONS });
-        // The first round only warms up.
-        if (round > 0) samples[at].push(((await servers[at].ask({})) - before) / requests);
-      }
-    }
+    const port = await child.ask({ open: name, blockMs: 0 });
+    const samples = await samplesOf(child, load, { port, seconds: 1, connections: CONNECTIONS });
+    return samples.map(({ cpu }) => cpu);
   } finally {
-    for (const child of servers) child.close();
-    load.close();
+    child.close();
   }
 }
 
