@@ -30,7 +30,7 @@ const CHARTED = {
 };
 
 export async function run({ quick }) {
-  const [rounds, seconds] = quick ? [1, 1] : [4, 1];
+  const [rounds, seconds] = quick ? [1, 1] : [6, 1];
   console.log(`sluice: servers, ${rounds} processes each`);
   const redis = await startRedis();
   if (redis === undefined) console.error(`sluice: ${NO_REDIS}`);
@@ -60,7 +60,7 @@ function report(results, rounds, seconds) {
   const headings = ['server', 'requests/s', '× bare', 'spread', 'p99 ms', 'CPU µs/request', 'CPU × bare'];
   const how =
     `${LOAD.connections} connections where a row does not say otherwise, without pipelining, ` +
-    `${rounds} processes of each server, ${SAMPLES_PER_PROCESS} samples of ${seconds} s in each.`;
+    `${rounds} processes of each server, and of each the best of ${SAMPLES_PER_PROCESS} samples of ${seconds} s.`;
   return `### Requests per second\n\n${how}\n\n${table(headings, rows)}`;
 }
 

@@ -1,7 +1,7 @@
 // The part `overload`: a Fastify that is offered more than it can answer, alone, behind @fastify/under-pressure and behind
 // sluice; what deciding costs; and what it costs a server that has no overload.
 import { Child } from '../child.mjs';
-import { samplesOf } from '../http/measure.mjs';
+import { bestSample } from '../http/measure.mjs';
 import { median, ratio, shuffled, spread } from '../statistics.mjs';
 import { table } from '../table.mjs';
 import { measureAdmit } from './admit.mjs';
@@ -77,7 +77,7 @@ async function measureCpu(processes) {
   const cpu = GUARDS.map(() => []);
   try {
     for (let round = 0; round < processes; round++)
-      for (const at of shuffled(GUARDS.length)) cpu[at].push(...(await cpuOf(GUARDS[at], load)));
+      for (const at of shuffled(GUARDS.length)) cpu[at].push(await cpuOf(GUARDS[at], load));
   } finally {
     load.close();
   }
@@ -88,8 +88,8 @@ async function cpuOf(name, load) {
   const child = new Child(new URL('server.mjs', import.meta.url));
   try {
     const port = await child.ask({ open: name, blockMs: 0 });
-    const samples = await samplesOf(child, load, { port, seconds: 1, connections: CONNECTIONS });
-    return samples.map(({ cpu }) => cpu);
+    const { cpu } = await bestSample(child, load, { port, seconds: 1, connections: CONNECTIONS });
+    return cpu;
   } finally {
     child.close();
   }

@@ -2,6 +2,7 @@
 // processor time used so far, in microseconds.
 import { createRequire } from 'node:module';
 import { answerWith } from '../child.mjs';
+import { settle } from '../http/settled.mjs';
 import { DAY_MS, PLENTY } from '../plenty.mjs';
 
 const require = createRequire(import.meta.url);
@@ -46,5 +47,6 @@ answerWith(async ({ open, blockMs }) => {
     }
   });
   await app.listen({ port: 0, host: '127.0.0.1', backlog: 4096 });
+  await settle();
   return app.server.address().port;
 });
