@@ -14,7 +14,7 @@ use napi_derive::napi;
 use parking_lot::Mutex;
 use sluice_core::runtime::clock::{self, SetBack};
 use sluice_core::{
-    ConnectionTracker, ConnectionTrackerConfig, ConnectionTrackerOptions, Error, Instances, ThreadId,
+    ConnectionTracker, ConnectionTrackerConfig, ConnectionTrackerOptions, Instances, ThreadId,
 };
 use sluice_fleet::FleetConnections;
 
@@ -23,10 +23,11 @@ pub(crate) use self::opening::code_of;
 use crate::components::Component;
 use crate::fleet::NativeScope;
 use crate::machine::NativeSharedScope;
+use crate::runtime::instances::{self, check_other};
 use crate::runtime::numbers::{double, integer};
 use crate::runtime::options::Given;
 use crate::runtime::seam::{Coded, Declarations};
-use crate::runtime::{error, instances, memory, thread};
+use crate::runtime::{error, memory, thread};
 
 static TRACKERS: Instances<ConnectionTracker> = Instances::new();
 
@@ -112,11 +113,13 @@ fn open(
     let _one_at_a_time = OPENING.lock();
     match (config, scope) {
         (Some(config), Some(scope)) => {
-            error::check(env, check_other(name, TRACKERS.get_if_set(name).is_some(), ["process", "shared"]))?;
+            let existing = TRACKERS.get_if_set(name).map(|_| "process".to_owned());
+            check_other(env, name, existing, || "shared".to_owned())?;
             Ok((shared::open(env, name, scope, config, reconfigures)?, None))
         }
         (Some(config), None) => {
-            error::check(env, check_other(name, shared::has(name), ["shared", "process"]))?;
+            let existing = shared::has(name).then(|| "shared".to_owned());
+            check_other(env, name, existing, || "process".to_owned())?;
             let is_of_process = config.is_of_process();
             let tracker = instances::open(env, &TRACKERS, name, Some(config), reconfigures)?;
             let former = match sharing {
@@ -132,15 +135,6 @@ fn open(
             None => Ok((instances::open(env, &TRACKERS, name, None, reconfigures)?, None)),
         },
     }
-}
-
-/// A tracker of one name is either of the process or of the machine: an error where one of the other kind exists.
-fn check_other(name: &str, is_other: bool, [existing, given]: [&str; 2]) -> sluice_core::Result<()> {
-    if !is_other {
-        return Ok(());
-    }
-    let (name, existing, given) = (name.to_owned(), existing.to_owned(), given.to_owned());
-    Err(Error::ConfigMismatch { name, option: "scope", existing, given })
 }
 
 /// The trackers that this process shares with others, as messages name them.

@@ -67,10 +67,11 @@ class Reputation {
     const { machine, native: shared } = checked?.scope ?? NONE;
     const open = (reconfigures) =>
       native.openReputation(name, withScopeInWords(checked), reconfigures, machine, shared);
-    this.#handle = openNamed('Reputation', name, options, open);
+    const { handle, persistence } = openNamed('Reputation', name, options, open);
+    this.#handle = handle;
     collected.register(this, this.#handle);
     this.#expiry = new BanExpiry(this.#handle);
-    keep(name, this, this.#handle);
+    keep(name, this, this.#handle, persistence);
     publishEvents('Reputation', this);
   }
 

@@ -35,9 +35,9 @@ function isFolder(path) {
 
 atShutdown(writeAll);
 
-/** Keeps a reputation that this thread has opened, if a file keeps it. */
-function keep(name, reputation, handle) {
-  const found = follow(name, native.reputationPersistence(handle));
+/** Keeps a reputation that this thread has opened, if a file keeps it: `opened` says so. */
+function keep(name, reputation, handle, opened) {
+  const found = follow(name, opened);
   forget(name);
   if (found === undefined) return;
   writeAtExit();

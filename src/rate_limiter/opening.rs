@@ -4,17 +4,16 @@ use napi::bindgen_prelude::{Env, Object, Result};
 use napi_derive::napi;
 use parking_lot::Mutex;
 use sluice_core::runtime::clock;
-use sluice_core::{
-    Instance, LimitOptions, OptionList, Quota, RateLimiter, RateLimiterConfig, RateLimiterOptions,
-};
+use sluice_core::{Instance, LimitOptions, Quota, RateLimiter, RateLimiterConfig, RateLimiterOptions};
 use sluice_fleet::FleetOptions;
 
 use super::{LIMITERS, limiter, shared};
 use crate::fleet::{self, NativeScope};
 use crate::machine::NativeSharedScope;
+use crate::runtime::instances::{self, check_other, scope_of};
 use crate::runtime::numbers::{double, integer, last_bits};
 use crate::runtime::options::Given;
-use crate::runtime::{error, instances, memory, thread};
+use crate::runtime::{error, memory, thread};
 
 /// Held while an instance is looked for in one place and made in another, and until the counts of a new one are in the fleet:
 /// no thread attaches to it before, and none destroys it.
@@ -86,18 +85,24 @@ pub fn open_rate_limiter(
     let _one_at_a_time = OPENING.lock();
     match (config, scope) {
         (Some(config), Some(scope)) => {
-            let existing = LIMITERS.get_if_set(&name).map(|limiter| limiter.created_with().clone());
-            error::check(&env, check_other(&name, existing, &config))?;
+            let existing =
+                LIMITERS.get_if_set(&name).and_then(|limiter| scope_of(limiter.created_with().clone()));
+            check_other(&env, &name, existing, || scope_in(&config))?;
             let limiter = shared::open(&env, &name, scope, config, reconfigures)?;
             fleet::destroy(&name);
             Ok(NativeOpenedLimiter::alone(limiter))
         }
         (Some(config), None) => {
-            error::check(&env, check_other(&name, shared::options(&name), &config))?;
+            check_other(&env, &name, shared::options(&name).and_then(scope_of), || scope_in(&config))?;
             open_by(&env, &name, config, reconfigures, fleet)
         }
         (None, _) => attach(&env, &name),
     }
+}
+
+/// The scope of a config, in words.
+fn scope_in(config: &RateLimiterConfig) -> String {
+    scope_of(RateLimiter::list_options(config)).unwrap_or_default()
 }
 
 /// Opens a limiter of this process, and its counts in a fleet.
@@ -147,26 +152,6 @@ fn open_in_process(
     let port = thread::port_of(env)?;
     memory::report(port, limiter.memory());
     Ok(port.thread().limiters.borrow_mut().hold(limiter).cast_signed())
-}
-
-/// A limiter of one name is either of the process or of the machine: an error where one of the other kind exists, which has
-/// the options `existing`.
-fn check_other(
-    name: &str,
-    existing: Option<OptionList>,
-    config: &RateLimiterConfig,
-) -> sluice_core::Result<()> {
-    let scope_in = |list: OptionList| {
-        list.into_iter().find(|(option, _)| *option == "scope").map(|(_, scope)| scope).unwrap_or_default()
-    };
-    existing.map_or(Ok(()), |existing| {
-        Err(sluice_core::Error::ConfigMismatch {
-            name: name.to_owned(),
-            option: "scope",
-            existing: scope_in(existing),
-            given: scope_in(RateLimiter::list_options(config)),
-        })
-    })
 }
 
 /// A JavaScript object that stands for the limiter was collected.

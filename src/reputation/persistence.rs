@@ -70,9 +70,10 @@ pub struct NativePersistence {
 }
 
 /// The thread takes part in keeping a reputation that it has opened, where a file keeps it. The first one reads the file. The
-/// caller holds the lock of all that opens and ends reputations: what is read here was not destroyed.
-pub(super) fn keep(reputation: &Arc<Reputation>, thread: ThreadId) {
-    let Some(options) = reputation.persisted() else { return };
+/// caller holds the lock of all that opens and ends reputations: what is read here was not destroyed. Returns what the thread
+/// has to know; `None` where no file keeps the reputation.
+pub(super) fn keep(reputation: &Arc<Reputation>, thread: ThreadId) -> Option<NativePersistence> {
+    let options = reputation.persisted()?;
     let kept = find(reputation).unwrap_or_else(|| add(reputation));
     let mut state = kept.state.lock();
     state.threads.insert(thread);
@@ -81,15 +82,7 @@ pub(super) fn keep(reputation: &Arc<Reputation>, thread: ThreadId) {
         state.written_at = clock::now();
         state.merge(&kept.reputation, &options.path);
     }
-}
-
-/// What the current thread has to know of a reputation that it has opened. `None` where no file keeps it.
-#[napi]
-pub fn reputation_persistence(handle: u32) -> Result<Option<NativePersistence>> {
-    let reputation = reputation(handle)?;
-    let (Some(options), Some(kept)) = (reputation.persisted(), find(&reputation)) else { return Ok(None) };
-    let report = kept.state.lock().report(&options);
-    Ok(Some(report))
+    Some(state.report(&options))
 }
 
 /// Begins a write where one is due. `None` where no file keeps the reputation any more.

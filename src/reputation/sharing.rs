@@ -1,6 +1,5 @@
 //! Reputations whose bans a server shares with other processes.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,8 +17,8 @@ use crate::runtime::numbers::{double, natural};
 use crate::runtime::raw::{Call, Exports};
 use crate::runtime::seam::Coded;
 
-/// By the name of the reputation.
-static SHARED: Mutex<BTreeMap<String, Arc<FleetBans>>> = Mutex::new(BTreeMap::new());
+/// Few, and found by their reputation: one that is destroyed shares its last bans while another has its name.
+static SHARED: Mutex<Vec<Arc<FleetBans>>> = Mutex::new(Vec::new());
 
 /// What the sharing of bans has done.
 #[napi(object)]
@@ -58,21 +57,14 @@ pub fn describe_ban_scope(env: Env, scope: NativeScope) -> Result<String> {
     Ok(InWords(options_of(&env, scope)?).to_string())
 }
 
-/// Shares the bans of a reputation, unless they are shared already. Returns what shared those of another reputation of this
-/// name before. The caller ends it, and holds the lock of all that opens and ends reputations.
-pub(super) fn share(
-    name: &str,
-    reputation: &Arc<Reputation>,
-    options: FleetBansOptions,
-) -> Option<Arc<FleetBans>> {
+/// Shares the bans of a reputation, unless they are shared already. The caller holds the lock of all that opens and ends
+/// reputations.
+pub(super) fn share(name: &str, reputation: &Arc<Reputation>, options: FleetBansOptions) {
     fleet::listen_for_differences();
-    let mut shared = SHARED.lock();
-    let is_shared = shared.get(name).is_some_and(|bans| Arc::ptr_eq(bans.reputation(), reputation));
-    if is_shared {
-        return None;
+    if find(reputation).is_none() {
+        let started = FleetBans::start(name, Arc::clone(reputation), options);
+        SHARED.lock().push(Arc::new(started));
     }
-    let started = FleetBans::start(name, Arc::clone(reputation), options);
-    shared.insert(name.to_owned(), Arc::new(started))
 }
 
 /// What the sharing of bans has done; none where they are not shared.
@@ -94,31 +86,23 @@ pub fn fleet_bans_stats(handle: u32) -> Result<Option<NativeFleetBans>> {
     }))
 }
 
-/// What shares the bans of the reputation of this name.
-pub(super) fn named(name: &str) -> Option<Arc<FleetBans>> {
-    SHARED.lock().get(name).cloned()
-}
-
 /// It was closed, and so was its reputation. Until then it is found: a reputation whose bans are not known is none that shares
 /// nothing.
-pub(super) fn forget(name: &str, bans: &Arc<FleetBans>) {
-    let mut shared = SHARED.lock();
-    // Another reputation may have the name by now.
-    if shared.get(name).is_some_and(|known| Arc::ptr_eq(known, bans)) {
-        shared.remove(name);
-    }
+pub(super) fn forget(bans: &Arc<FleetBans>) {
+    SHARED.lock().retain(|known| !Arc::ptr_eq(known, bans));
 }
 
 /// A test empties every instance. The server keeps its bans; nothing is shared until a reputation is constructed again.
 pub(super) fn forget_all() {
     let forgotten = std::mem::take(&mut *SHARED.lock());
-    for bans in forgotten.into_values() {
+    for bans in forgotten {
         bans.forget();
     }
 }
 
-fn find(reputation: &Arc<Reputation>) -> Option<Arc<FleetBans>> {
-    SHARED.lock().values().find(|bans| Arc::ptr_eq(bans.reputation(), reputation)).cloned()
+/// What shares the bans of a reputation.
+pub(super) fn find(reputation: &Arc<Reputation>) -> Option<Arc<FleetBans>> {
+    SHARED.lock().iter().find(|bans| Arc::ptr_eq(bans.reputation(), reputation)).cloned()
 }
 
 pub(super) fn export(exports: &Exports<'_>) -> Result<()> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use napi::bindgen_prelude::{Env, Result};
 use napi_derive::napi;
 use sluice_core::deliveries::Item;
-use sluice_core::{Instance, Instances, OnMismatch, OptionChange};
+use sluice_core::{Error, Instance, Instances, OnMismatch, OptionChange, OptionList};
 
 use crate::runtime::{error, presence, thread};
 
@@ -28,6 +28,23 @@ impl From<OptionChange> for NativeOptionChange {
 pub fn take_option_changes() -> Result<Vec<NativeOptionChange>> {
     let changes = std::mem::take(&mut *thread::current()?.option_changes.borrow_mut());
     Ok(changes.into_iter().map(Into::into).collect())
+}
+
+/// The scope among options, in words.
+pub(crate) fn scope_of(options: OptionList) -> Option<String> {
+    options.into_iter().find(|(option, _)| *option == "scope").map(|(_, scope)| scope)
+}
+
+/// An instance of one name is either of the process or of the machine: an error where one of the other kind exists, in words.
+pub(crate) fn check_other(
+    env: &Env,
+    name: &str,
+    existing: Option<String>,
+    given: impl FnOnce() -> String,
+) -> Result<()> {
+    let Some(existing) = existing else { return Ok(()) };
+    let mismatch = Error::ConfigMismatch { name: name.to_owned(), option: "scope", existing, given: given() };
+    error::check(env, Err(mismatch))
 }
 
 /// Attaches to an instance or creates it. With `reconfigures` other options come into force.
