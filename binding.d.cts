@@ -894,6 +894,14 @@ export interface NativeOpenedLimiter {
   fleet?: number
 }
 
+/** A reputation that was opened. */
+export interface NativeOpenedReputation {
+  /** This thread's. */
+  handle: number
+  /** None where no file keeps it. */
+  persistence?: NativePersistence
+}
+
 /** A port that is open in this process. */
 export interface NativeOpenPort {
   address: string
@@ -1230,10 +1238,10 @@ export declare function openRateLimiter(name: string, options?: object | undefin
 export declare function openRegistry(name: string): number
 
 /**
- * Attaches to a reputation or creates it; the handle is this thread's. With `scope` all processes of the machine share it, with
+ * Attaches to a reputation or creates it. With `scope` all processes of the machine share it, with
  * `fleet` many machines share its bans.
  */
-export declare function openReputation(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null, scope?: NativeSharedScope | undefined | null, fleet?: NativeScope | undefined | null): number
+export declare function openReputation(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null, scope?: NativeSharedScope | undefined | null, fleet?: NativeScope | undefined | null): NativeOpenedReputation
 
 /** Attaches to a monitor or creates it; the handle is this thread's. */
 export declare function openSecurityMonitor(name: string, options?: object | undefined, reconfigures?: boolean | undefined | null): number
@@ -1386,9 +1394,6 @@ export declare function reportShutdown(handle: number, end: NativeThreadEnd): vo
 
 /** Reports how busy this thread is. */
 export declare function reportThreadLoad(load: NativeThreadLoad): void
-
-/** What the current thread has to know of a reputation that it has opened. `None` where no file keeps it. */
-export declare function reputationPersistence(handle: number): NativePersistence | null
 
 export declare function reputationStats(handle: number): NativeReputationStats
 
