@@ -5,8 +5,8 @@
  *   npm run bench:instructions               fails if a call takes over 5 % more instructions than committed
  *   npm run bench:instructions -- --write    replaces the committed counts, after a change that lowers them
  *
- * A count is that of a whole call from JavaScript, with its round of a loop and its share of garbage collections. Needs
- * valgrind, and the Node.js, processor and release build that the counts were taken with.
+ * A count is that of a whole call from JavaScript, with its round of a loop, without garbage collections. Needs valgrind, and
+ * the Node.js, processor and release build that the counts were taken with.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -86,9 +86,13 @@ function runUnderCallgrind(out) {
       '--dump-before=sluice_benchmark_mark',
       `--callgrind-out-file=${out}`,
       process.execPath,
-      // Compilation and collections at the same calls in each run.
+      // Compilation at the same calls in each run.
       '--predictable',
       '--single-threaded',
+      '--expose-gc',
+      // Megabytes: room for what all calls of a case allocate.
+      '--min-semi-space-size=16',
+      '--max-semi-space-size=16',
       child,
       String(CALLS),
     ],
