@@ -33,7 +33,7 @@ const DIAGNOSES = [
     `was built for another Node than ${process.version}; accepted: one built for Node 20 or newer`,
   ],
   [
-    /invalid ELF header|file too short|ELF|mach-o|incompatible architecture|not a valid Win32 application|code signature/i,
+    /invalid ELF header|file too short|ELF|Exec format error|mach-o|incompatible architecture|not a valid Win32 application|code signature/i,
     'is damaged, or no library for this system; accepted: one built here',
   ],
   [
