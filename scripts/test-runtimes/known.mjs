@@ -13,6 +13,7 @@ export const NODE_ONLY = new Set([
   'metrics/docs',
   'metrics/rules',
   'runtime/docs',
+  'runtime/failures',
   'runtime/loader',
   'runtime/names-in-docs',
   'runtime/package',
