@@ -33,6 +33,10 @@ const KNOWN = {
       instead: 'open the server with `listen`, which accepts by a `net` server',
       tests: {
         'connection-tracker/attach': ['https: sockets over max'],
+        'fleet/connections-servers': [
+          'servers of two processes share the cap of a client at accept',
+          'a socket waits for the server no longer than the timeout, and then onError decides',
+        ],
         'guard/express': ['connections count from accept'],
         'guard/lost-address': ['a server of https drops connections without an address'],
         'nestjs/nestjs': ['connections are refused at accept'],
