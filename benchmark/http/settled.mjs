@@ -6,9 +6,9 @@ import { runInNewContext } from 'node:vm';
 const TICKS = 1000;
 
 /**
- * Collects the garbage of a server at rest, as happens to every server sooner or later: to one that loads more code, while it
- * starts. V8 11 then forgets the hidden class of the objects that `process.nextTick` makes, and takes a way of several µs a
- * request from then on. Servers that have not come to that cannot be compared with those that have.
+ * Collects the garbage of a server at rest, as happens to one that loads more code while it starts. V8 11 then forgets the
+ * hidden class of the objects that `process.nextTick` makes, and makes them in a slower way from then on. Servers that have
+ * not come to that cannot be compared with those that have.
  */
 export async function settle() {
   for (let i = 0; i < TICKS; i++) await new Promise((resolve) => process.nextTick(resolve));
