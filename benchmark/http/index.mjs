@@ -1,7 +1,7 @@
 // The part `http`: how much a limiter lowers the requests per second of a server.
 import { median, NOTICEABLE, ratio, spread } from '../statistics.mjs';
 import { table } from '../table.mjs';
-import { measureServers, SAMPLES_PER_PROCESS } from './measure.mjs';
+import { measureServers, SAMPLES } from './measure.mjs';
 import { startRedis } from './redis.mjs';
 import { EXACT, LEASED, LOAD, PEER_OVER_REDIS, SERVERS } from './servers.mjs';
 
@@ -30,15 +30,15 @@ const CHARTED = {
 };
 
 export async function run({ quick }) {
-  const [rounds, seconds] = quick ? [1, 1] : [6, 1];
-  console.log(`sluice: servers, ${rounds} processes each`);
+  const [processes, samples] = quick ? [1, 2] : [4, SAMPLES];
+  console.log(`sluice: servers, ${processes} processes each`);
   const redis = await startRedis();
   if (redis === undefined) console.error(`sluice: ${NO_REDIS}`);
   const names = Object.keys(SERVERS).filter((name) => redis !== undefined || !SERVERS[name].needsRedis);
-  const plan = { rounds, seconds, redisPort: redis?.port };
+  const plan = { processes, samples, redisPort: redis?.port };
   const results = await measureServers(names, plan).finally(() => redis?.stop());
   return {
-    sections: [report(results, rounds, seconds)],
+    sections: [report(results, plan)],
     skipped: redis === undefined ? [NO_REDIS] : [],
     losses: losses(results),
     targets: targets(results),
@@ -47,7 +47,7 @@ export async function run({ quick }) {
   };
 }
 
-function report(results, rounds, seconds) {
+function report(results, { processes, samples }) {
   const rows = results.map((result) => [
     result.name,
     median(result.perSecond).toFixed(0),
@@ -60,7 +60,7 @@ function report(results, rounds, seconds) {
   const headings = ['server', 'requests/s', '× bare', 'spread', 'p99 ms', 'CPU µs/request', 'CPU × bare'];
   const how =
     `${LOAD.connections} connections where a row does not say otherwise, without pipelining, ` +
-    `${rounds} processes of each server, and of each the best of ${SAMPLES_PER_PROCESS} samples of ${seconds} s.`;
+    `${processes} processes of each server, ${samples} samples of each process; medians.`;
   return `### Requests per second\n\n${how}\n\n${table(headings, rows)}`;
 }
 

@@ -3,6 +3,9 @@
 import autocannon from 'autocannon';
 import { answerWith } from '../child.mjs';
 
+/** How often autocannon looks whether its time is over: a load ends so many milliseconds late at most. */
+const LOOKED_EVERY_MS = 10;
+
 answerWith(async ({ port, seconds, connections, sleeps }) => {
   const times = [];
   const run = autocannon({
@@ -10,6 +13,7 @@ answerWith(async ({ port, seconds, connections, sleeps }) => {
     connections,
     pipelining: 1,
     duration: seconds,
+    sampleInt: LOOKED_EVERY_MS,
   });
   run.on('response', (_client, _status, _bytes, ms) => times.push(ms));
   const startedAt = performance.now();

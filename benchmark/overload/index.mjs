@@ -1,7 +1,7 @@
 // The part `overload`: a Fastify that is offered more than it can answer, alone, behind @fastify/under-pressure and behind
 // sluice; what deciding costs; and what it costs a server that has no overload.
 import { Child } from '../child.mjs';
-import { bestSample } from '../http/measure.mjs';
+import { SAMPLES, takeTurns } from '../http/measure.mjs';
 import { median, ratio, shuffled, spread } from '../statistics.mjs';
 import { table } from '../table.mjs';
 import { measureAdmit } from './admit.mjs';
@@ -22,18 +22,18 @@ const DEADLINE_MS = 1000;
 
 /** What decides in servers without overload. A second process of the first shows by how much the comparison varies. */
 const GUARDS = ['a guard', 'a guard', 'a guard with overload'];
-const CONNECTIONS = 50;
+const LOAD = { connections: 50, sleeps: false };
 
 const CALLS_IN_A_TURN = [1, 10, 100];
 
-const QUICK = { rounds: 1, seconds: 4, processes: 1, admitRounds: 5 };
-const FULL = { rounds: 3, seconds: 8, processes: 6, admitRounds: 11 };
+const QUICK = { rounds: 1, seconds: 4, processes: 1, samples: 2, admitRounds: 5 };
+const FULL = { rounds: 3, seconds: 8, processes: 6, samples: SAMPLES, admitRounds: 11 };
 
 export async function run({ quick }) {
   const plan = quick ? QUICK : FULL;
   console.log('sluice: servers under overload, each in a process of its own');
   const admit = await measureAdmit(CALLS_IN_A_TURN, plan.admitRounds);
-  const cpu = await measureCpu(plan.processes);
+  const cpu = await measureCpu(plan);
   const overloaded = await measureOverload(plan);
   return {
     sections: [overloadSection(overloaded, plan), costSection(admit, cpu)],
@@ -72,27 +72,15 @@ async function overload(name, perSecond, seconds) {
  * Microseconds of processor time per request, by `GUARDS`. Two processes of one kind differ by some percent, hence several
  * of each.
  */
-async function measureCpu(processes) {
-  const load = new Child(new URL('../http/load.mjs', import.meta.url));
+async function measureCpu({ processes, samples }) {
+  const url = new URL('server.mjs', import.meta.url);
+  const servers = GUARDS.map((name) => ({ url, question: { open: name, blockMs: 0 }, load: LOAD }));
   const cpu = GUARDS.map(() => []);
-  try {
-    for (let round = 0; round < processes; round++)
-      for (const at of shuffled(GUARDS.length)) cpu[at].push(await cpuOf(GUARDS[at], load));
-  } finally {
-    load.close();
+  for (let i = 0; i < processes; i++) {
+    const taken = await takeTurns(servers, samples);
+    for (const [at, ofServer] of taken.entries()) cpu[at].push(...ofServer.map((sample) => sample.cpu));
   }
   return cpu;
-}
-
-async function cpuOf(name, load) {
-  const child = new Child(new URL('server.mjs', import.meta.url));
-  try {
-    const port = await child.ask({ open: name, blockMs: 0 });
-    const { cpu } = await bestSample(child, load, { port, seconds: 1, connections: CONNECTIONS });
-    return cpu;
-  } finally {
-    child.close();
-  }
 }
 
 /** Where nothing was answered in time, the deadline stands for its latency. */
