@@ -1,12 +1,9 @@
 //! Attacks on the hash of keys by an attacker that knows the algorithm, not the seeds. Each would succeed against a weaker
 //! hash, which is attacked beside it where that is short.
 
-mod support {
-    pub(crate) mod keys;
-}
-
 use sluice_core::runtime::key_hash::{KeyHash, KeyHasher};
-use support::keys::{Random, hasher, short_key, top};
+
+use crate::support::keys::{Random, hasher, short_key, top};
 
 /// The words of a short key.
 type Words = [u64; 2];

@@ -1,5 +1,4 @@
 //! Hash functions with known seeds, and keys.
-#![allow(dead_code, reason = "each test uses a part")]
 
 use sluice_core::runtime::key_hash::KeyHasher;
 

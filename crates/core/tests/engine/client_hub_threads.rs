@@ -7,9 +7,7 @@ use std::sync::{Arc, Barrier};
 use sluice_core::runtime::key_hash::hash_str;
 use sluice_core::{CallId, ClientHub, ClientHubStats, HubEvent, Joined, Retention, ThreadId};
 
-#[path = "support/client_hub.rs"]
-mod support;
-use support::*;
+use crate::support::client_hub::*;
 
 /// One random run: a hub, its threads, and the state that each call must have.
 struct Play {

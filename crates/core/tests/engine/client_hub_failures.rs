@@ -6,9 +6,7 @@ use sluice_core::{
     ThreadId,
 };
 
-#[path = "support/client_hub.rs"]
-mod support;
-use support::*;
+use crate::support::client_hub::*;
 
 const MINUTE: u64 = 60 * SECOND;
 /// Fresh for a second.

@@ -1,12 +1,9 @@
 //! Floods of keys that meet in one place of a limiter's table.
 
-mod support {
-    pub(crate) mod keys;
-}
-
 use sluice_core::runtime::key_hash::{KeyHash, KeyHasher};
 use sluice_core::{Overflow, RateLimiter, RateLimiterOptions};
-use support::keys::{Random, hasher, short_key};
+
+use crate::support::keys::{Random, hasher, short_key};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 const NOW: u64 = 1_800_000_000_000_000_000;

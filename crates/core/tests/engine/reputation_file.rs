@@ -3,9 +3,7 @@
 use proptest::prelude::*;
 use sluice_core::{FOREVER, Reputation, ReputationOptions};
 
-#[path = "support/reputation.rs"]
-mod support;
-use support::*;
+use crate::support::reputation::*;
 
 /// Length of the header before the content of a file.
 const HEADER: usize = 24;

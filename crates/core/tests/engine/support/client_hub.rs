@@ -1,5 +1,4 @@
 //! Hubs, callers and steps of their calls, shared by the tests of `ClientHub`.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::ops::Deref;
 use std::sync::Arc;

@@ -1,5 +1,4 @@
 //! Reputations and steps with them, shared by the tests of `Reputation`.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use sluice_core::{Error, Reputation, ReputationOptions, Verdict};
 

@@ -2,9 +2,7 @@
 
 use sluice_core::{FOREVER, Reputation, ReputationRule};
 
-#[path = "support/reputation.rs"]
-mod support;
-use support::*;
+use crate::support::reputation::*;
 
 fn is_banned(reputation: &Reputation, ip: &str, now: u64) -> bool {
     let banned = reputation.is_banned(ip, now).expect("open");

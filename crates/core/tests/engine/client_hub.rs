@@ -8,9 +8,7 @@ use sluice_core::{
     Retention, ThreadId,
 };
 
-#[path = "support/client_hub.rs"]
-mod support;
-use support::*;
+use crate::support::client_hub::*;
 
 /// Fresh for a second, stale for another.
 const A_SECOND: Retention = Retention { ttl: Some(SECOND), stale_for: SECOND, ..FOREVER };

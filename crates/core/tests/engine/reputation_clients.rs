@@ -4,9 +4,7 @@ use std::sync::Barrier;
 
 use sluice_core::{Reputation, ReputationOptions};
 
-#[path = "support/reputation.rs"]
-mod support;
-use support::*;
+use crate::support::reputation::*;
 
 fn is_banned(reputation: &Reputation, ip: &str, now: u64) -> bool {
     reputation.is_banned(ip, now).expect("open")

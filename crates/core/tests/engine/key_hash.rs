@@ -1,12 +1,9 @@
 //! What the hash of keys promises, tested on whole keys.
 
-mod support {
-    pub(crate) mod keys;
-}
-
 use proptest::prelude::*;
 use sluice_core::runtime::key_hash::{KeyHash, KeyHasher, SHORT, hash_short, hash_str, hash_utf16};
-use support::keys::{BLOCK, Random, hasher, short_key};
+
+use crate::support::keys::{BLOCK, Random, hasher, short_key};
 
 /// The hash as `half.rs` writes it down, in plain arithmetic. Takes the seeds in the order of `KeyHasher::new`.
 fn reference(seeds: [[u64; 6]; 2], units: &[u16]) -> KeyHash {
