@@ -3,7 +3,7 @@
 const { createRequire } = require('node:module');
 const path = require('node:path');
 const { version } = require('../../package.json');
-const { isMissing, platformOfProcess } = require('./platform');
+const { isMissing, machineOf, platformOfProcess } = require('./platform');
 
 const ROOT = path.join(__dirname, '..', '..');
 
@@ -22,6 +22,7 @@ function loadAddon(published, loadPackage) {
   const file = named ? path.resolve(named) : path.join(ROOT, `sluice.${platform}.node`);
   findFile = () => file;
   try {
+    if (platform.endsWith('-musl')) checkMachine(file);
     return require(file);
   } catch (error) {
     if (named || !isMissing(error, file)) throw errors().explain(error, { platform, published, file });
@@ -32,6 +33,13 @@ function loadAddon(published, loadPackage) {
   if (found === undefined) throw errors().explain(error, { platform, published });
   if (error === undefined) throw errors().otherVersion(platform, found);
   throw errors().explain(error, { platform, published, file: findFile() });
+}
+
+/** musl's loader does not look for which machine a library was built, and would run its code. Throws as other loaders do. */
+function checkMachine(file) {
+  const machine = machineOf(file);
+  if (machine === undefined || machine === process.arch) return;
+  throw Object.assign(new Error(`${file}: built for ${machine}`), { code: 'ERR_DLOPEN_FAILED' });
 }
 
 /** Loaded only where something is wrong: each thread runs this file. */
