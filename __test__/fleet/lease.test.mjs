@@ -11,7 +11,7 @@ import { freePort, startRedis, withRedis } from '../helpers/redis.mjs';
 
 const { RateLimiter, createGuard } = sluice;
 
-/** One unit an hour returns, so counts are exact. */
+/** A unit returns after four minutes, so counts are exact. */
 const QUOTA = { limit: 10_000, window: '30d' };
 
 function open(redis, { scope, name = freshName(), ...options } = {}) {
