@@ -97,12 +97,14 @@ for (const [version, express] of Object.entries(VERSIONS)) {
       assert.deepEqual((await ask(port)).json['violated-policies'], [common]);
     });
 
-    test('a guard mounted twice charges each request once', async (t) => {
-      const app = express();
-      const middleware = sluice({ name: freshName(), rateLimit: { limit: 2, window: '10s' } });
-      app.use(middleware);
-      app.use('/api', middleware, (_req, res) => res.send('served'));
-      assert.deepEqual(await statuses(3, await serve(t, app), { path: '/api' }), [200, 200, 429]);
+    test('a guard mounted twice charges each request once, also with another between', async (t) => {
+      for (const between of [[], [sluice({ name: freshName(), rateLimit: { limit: 100, window: '10s' } })]]) {
+        const app = express();
+        const middleware = sluice({ name: freshName(), rateLimit: { limit: 2, window: '10s' } });
+        app.use(middleware, ...between);
+        app.use('/api', middleware, (_req, res) => res.send('served'));
+        assert.deepEqual(await statuses(3, await serve(t, app), { path: '/api' }), [200, 200, 429]);
+      }
     });
 
     test('HEAD shares the quota, and its refusal has no body', async (t) => {

@@ -1,8 +1,8 @@
 'use strict';
 
-const { continueLate } = require('../http/late-continue');
+const { GuardDecision } = require('./guard-decision');
 const { mixedCase } = require('./headers');
-const { headersOf } = require('./node-headers');
+const { NodeHeaders } = require('./node-headers');
 const { sendProblem } = require('./send-problem');
 const { settle } = require('./user-function');
 
@@ -10,39 +10,38 @@ const { settle } = require('./user-function');
  * A guard as middleware for Express 4 and 5, and for whatever calls `(req, res, next)` with the request and the response of
  * Node; `.guard` is the guard. A request that passes the same middleware again
  * (mounted twice, or rewritten to another URL) is not charged again. Another middleware decides for itself.
+ *
+ * Express sets the prototype of each request and response, after which V8 knows the shape of none: to read or to add a
+ * property takes up to a microsecond. So both are touched as seldom as possible.
  */
 function expressMiddleware(guard) {
-  const kMet = Symbol('met');
   const decision = {
     run: (req) => guard.decide(req),
-    done: (decided, req, res, next) => conclude(guard, decided, { req, res, next }),
+    done: (decided, req, res, next, before) => {
+      decided.askedBy(middleware, before);
+      req.sluice = decided;
+      guard.watch(decided, req, res);
+      conclude(guard, decided, { req, res, next, follows: before !== undefined });
+    },
     fail: (error, _req, _res, next) => next(error),
   };
-  let latestServer;
 
   function middleware(req, res, next) {
-    if (req[kMet]) return next();
-    req[kMet] = true;
-    const server = req.socket?.server;
-    if (server !== latestServer && server) {
-      latestServer = server;
-      continueLate(server);
-    }
-    settle(decision, req, res, next);
+    const before = req.sluice;
+    if (GuardDecision.wasAskedBy(middleware, before)) return next();
+    settle(decision, req, res, next, before);
   }
 
   return Object.assign(middleware, { guard });
 }
 
 /** Where another answer was sent meanwhile, nothing is written, and a refused request is not passed on. */
-function conclude(guard, decision, { req, res, next }) {
-  const follows = req.sluice !== undefined;
-  req.sluice = decision;
-  const answered = res.headersSent;
-  guard.watch(decision, req, res);
-  if (!answered && decision.hasHeaders) guard.writeHeaders(decision, headersOf(res), mixedCase(follows));
+function conclude(guard, decision, { req, res, next, follows }) {
+  const isAnswered = (decision.hasHeaders || !decision.allowed) && res.headersSent;
+  if (decision.hasHeaders && !isAnswered)
+    guard.writeHeaders(decision, new NodeHeaders(res), mixedCase(follows));
   if (decision.allowed) next();
-  else if (!answered) refuse(decision, req, res, next);
+  else if (!isAnswered) refuse(decision, req, res, next);
 }
 
 function refuse({ handler, refusal }, req, res, next) {

@@ -1,6 +1,5 @@
 'use strict';
 
-const { continueLate } = require('../http/late-continue');
 const { PROBLEM_MEDIA_TYPE } = require('../http/problem');
 const { SluiceError } = require('../runtime/errors');
 const { mixedCase } = require('./headers');
@@ -19,8 +18,6 @@ function honoMiddleware(guard) {
     if (incoming === undefined || outgoing === undefined) throw withoutNode();
     if (incoming[kMet]) return next();
     incoming[kMet] = true;
-    const server = incoming.socket?.server;
-    if (server) continueLate(server);
     const decision = await settled(() => guard.decide(c, incoming));
     const follows = c.get('sluice') !== undefined;
     c.set('sluice', decision);

@@ -1,6 +1,5 @@
 'use strict';
 
-const { continueLate } = require('../http/late-continue');
 const { PROBLEM_MEDIA_TYPE } = require('../http/problem');
 const { mixedCase } = require('./headers');
 const { NodeHeaders } = require('./node-headers');
@@ -17,8 +16,6 @@ function koaMiddleware(guard) {
     const { req, res } = ctx;
     if (req[kMet]) return next();
     req[kMet] = true;
-    const server = req.socket?.server;
-    if (server) continueLate(server);
     const decision = await settled(() => guard.decide(ctx, req));
     const follows = ctx.state.sluice !== undefined;
     ctx.state.sluice = decision;

@@ -7,6 +7,7 @@ const {
   keepAddresses,
   remoteAddressOf,
 } = require('../http/remote-address');
+const { continueLate } = require('../http/late-continue');
 const { promiseOf } = require('../runtime/promise-of');
 const warnings = require('./client-warnings');
 
@@ -21,6 +22,9 @@ const WHOLE_ADDRESS = 128;
 
 /** A client, as a guard sees it. */
 class Seen {
+  /** Whether the connection is one of HTTP/2. */
+  isOfHttp2 = false;
+
   /**
    * `client` is what users read. `judged` is the address that failures and bans are for: `undefined` for an unknown client
    * and for a trusted proxy. `isForwarded`: a proxy named the client.
@@ -69,8 +73,8 @@ class RequestClient {
   see(incoming, isNeeded) {
     const known = incoming.socket?.[this.#kSeen];
     if (known !== undefined && known !== PROXY) {
-      // A request of HTTP/2 loses its socket when its stream closes.
-      if (incoming.stream !== undefined) incoming[this.#kSeen] = known;
+      // Such a request loses its socket when its stream closes.
+      if (known.isOfHttp2) incoming[this.#kSeen] = known;
       return known;
     }
     return incoming[this.#kSeen] ?? this.#meet(incoming, known === PROXY, isNeeded);
@@ -90,8 +94,9 @@ class RequestClient {
 
   /** The client of the first request on a socket; of each request where a function names clients. */
   #first(incoming, isNeeded) {
-    const { socket, headers } = incoming;
+    const { socket, headers, stream } = incoming;
     keepAddresses(socket?.server);
+    continueLate(socket?.server);
     const remote = addressOfRequest(incoming);
     if (remote === undefined && hasRequestLostAddress(incoming)) return LOST;
     if (this.#addressOf !== null) return this.#namedByUser(incoming, remote, isNeeded);
@@ -109,6 +114,7 @@ class RequestClient {
     const seen = this.#ofAddress(this.#whole.keyOf(remote), { isJudged: true, isForwarded: false });
     // All requests of the socket share it.
     Object.freeze(seen.client);
+    seen.isOfHttp2 = stream !== undefined;
     if (socket) socket[this.#kSeen] = seen;
     return seen;
   }

@@ -13,10 +13,11 @@ function after(value, next) {
 
 /**
  * Runs `run(request, response, next)` and passes what it returns, or its promise resolves to, to
- * `done(value, request, response, next)`; exceptions go to `fail(error, request, response, next)` unchanged. The three
- * functions are created once: closures or objects for each request cost more.
+ * `done(value, request, response, next, before)`; exceptions go to `fail(error, request, response, next)` unchanged. The
+ * three functions are created once: closures or objects for each request cost more. `before` is whatever `done` needs of
+ * the moment of the call.
  */
-function settle(steps, request, response, next) {
+function settle(steps, request, response, next, before = undefined) {
   let value;
   let isLater;
   try {
@@ -25,8 +26,8 @@ function settle(steps, request, response, next) {
   } catch (error) {
     return steps.fail(toError(error), request, response, next);
   }
-  if (isLater) settleLater(value, steps, [request, response, next]);
-  else steps.done(value, request, response, next);
+  if (isLater) settleLater(value, steps, [request, response, next, before]);
+  else steps.done(value, request, response, next, before);
 }
 
 function settleLater(promise, { done, fail }, given) {

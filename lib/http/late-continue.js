@@ -9,7 +9,7 @@ const servers = new WeakSet();
  * a refused client need not send its body. Does nothing where the application has a listener of its own. Idempotent.
  */
 function continueLate(server) {
-  if (servers.has(server)) return;
+  if (servers.has(server) || typeof server?.on !== 'function') return;
   servers.add(server);
   server.on('checkContinue', onExpectation);
 }
