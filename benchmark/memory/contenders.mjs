@@ -5,6 +5,9 @@ import { DAY_MS, PLENTY } from '../plenty.mjs';
 
 const { RateLimiter } = createRequire(import.meta.url)('../..');
 
+/** What keeps no client: the growth of its process is that of V8's heap. */
+export const NOTHING = 'nothing';
+
 /** `isAsync`: the function that `open` returns must be awaited. */
 export const CONTENDERS = {
   sluice: { open: sluice },
@@ -14,6 +17,11 @@ export const CONTENDERS = {
   '@fastify/rate-limit LocalStore': { open: limiters.localStore },
   '@hyperlimit/core': { open: hyperLimit },
 };
+
+/** How a limiter, or what keeps nothing, is opened. */
+export function contender(name) {
+  return name === NOTHING ? { open: () => (key) => key.length } : CONTENDERS[name];
+}
 
 function sluice(clients) {
   const limiter = new RateLimiter(`of ${clients}`, { limit: PLENTY, window: DAY_MS, maxKeys: clients });

@@ -31,11 +31,11 @@ export async function run({ quick }) {
   const flooded = await measureFlood(plan.flood);
   return {
     sections: [growth(grown, plan.sizes), churn(churned), flood(flooded)],
-    skipped: notMeasured(grown),
-    losses: [...growthLosses(grown), ...floodLosses(flooded)],
-    targets: [...growthTargets(grown), churnTarget(churned), floodTarget(flooded)],
-    figures: [growthFigure(grown, plan.sizes[0]), floodFigure(flooded)],
-    charts: [growthChart(grown, plan.sizes), floodChart(flooded)],
+    skipped: notMeasured(grown.results),
+    losses: [...growthLosses(grown.results), ...floodLosses(flooded)],
+    targets: [...growthTargets(grown.results), churnTarget(churned), floodTarget(flooded)],
+    figures: [growthFigure(grown.results, plan.sizes[0]), floodFigure(flooded)],
+    charts: [growthChart(grown.results, plan.sizes), floodChart(flooded)],
   };
 }
 
