@@ -28,6 +28,11 @@ export const LOAD_OVER_REDIS = { connections: 64, sleeps: true };
  */
 export const SERVERS = {
   Express: { over: 'Express', open: () => expressServer() },
+  'Express, a middleware that does nothing': {
+    over: 'Express',
+    isFloor: true,
+    open: () => expressServer((_req, _res, next) => next()),
+  },
   'Express, sluice/express': {
     over: 'Express',
     open: () => expressServer(require('../../lib/express.js')(WIDE)),
