@@ -54,6 +54,20 @@ for (const [version, express] of Object.entries(VERSIONS)) {
         });
       }
 
+      test('of a guard mounted twice, a key that throws is asked for once', async (t) => {
+        let asked = 0;
+        const key = () => {
+          asked += 1;
+          throw new Error('no key');
+        };
+        const app = express();
+        const middleware = sluice({ name: freshName(), rateLimit: ONCE, key });
+        app.use(middleware, (_error, _req, _res, next) => next());
+        app.use(middleware, (_req, res) => res.send('served'));
+        assert.deepEqual(await statuses(2, await serve(t, app)), [200, 200]);
+        assert.equal(asked, 2);
+      });
+
       test('a cost above the limit is refused without Retry-After', async (t) => {
         const { port } = await guarded(t, { rateLimit: { limit: 2, window: '10s' }, cost: 3 });
         const refused = await ask(port);

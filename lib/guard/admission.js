@@ -25,8 +25,14 @@ class Admission {
 
   /** Finds the clients of requests by `client` from now on. */
   findBy(client) {
+    client.continuesLate = this.#client.continuesLate;
     this.#client = client;
     if (this.#bans !== null) this.#bans.client = client;
+  }
+
+  /** Servers whose requests are seen from now on send `100 Continue` late: see `continueLate`. */
+  continueLate() {
+    this.#client.continuesLate = true;
   }
 
   /** The client behind a request; null after an internal error. `isNeeded` says that a decision depends on it. */

@@ -1,6 +1,5 @@
 'use strict';
 
-const { GuardDecision } = require('./guard-decision');
 const { mixedCase } = require('./headers');
 const { NodeHeaders } = require('./node-headers');
 const { sendProblem } = require('./send-problem');
@@ -11,35 +10,37 @@ const { settle } = require('./user-function');
  * Node; `.guard` is the guard. A request that passes the same middleware again
  * (mounted twice, or rewritten to another URL) is not charged again. Another middleware decides for itself.
  *
- * Express sets the prototype of each request and response, after which V8 knows the shape of none: to read or to add a
- * property takes up to a microsecond. So both are touched as seldom as possible.
+ * Express sets the prototype of each request and response, so that no two have a hidden class in common: V8 takes one or
+ * two microseconds to read or to add a property, and longest to find that there is none. So both are touched as seldom as
+ * possible. `Object.hasOwn` needs no hidden class.
  */
 function expressMiddleware(guard) {
+  const met = new WeakSet();
   const decision = {
     run: (req) => guard.decide(req),
-    done: (decided, req, res, next, before) => {
-      decided.askedBy(middleware, before);
-      req.sluice = decided;
-      guard.watch(decided, req, res);
-      conclude(guard, decided, { req, res, next, follows: before !== undefined });
-    },
+    done: (decided, req, res, next) => conclude(guard, decided, { req, res, next }),
     fail: (error, _req, _res, next) => next(error),
   };
+  guard.continueLate();
 
   function middleware(req, res, next) {
-    const before = req.sluice;
-    if (GuardDecision.wasAskedBy(middleware, before)) return next();
-    settle(decision, req, res, next, before);
+    if (met.has(req)) return next();
+    met.add(req);
+    settle(decision, req, res, next);
   }
 
   return Object.assign(middleware, { guard });
 }
 
 /** Where another answer was sent meanwhile, nothing is written, and a refused request is not passed on. */
-function conclude(guard, decision, { req, res, next, follows }) {
+function conclude(guard, decision, { req, res, next }) {
+  const follows = Object.hasOwn(req, 'sluice');
+  req.sluice = decision;
+  guard.watch(decision, req, res);
   const isAnswered = (decision.hasHeaders || !decision.allowed) && res.headersSent;
-  if (decision.hasHeaders && !isAnswered)
+  if (decision.hasHeaders && !isAnswered) {
     guard.writeHeaders(decision, new NodeHeaders(res), mixedCase(follows));
+  }
   if (decision.allowed) next();
   else if (!isAnswered) refuse(decision, req, res, next);
 }

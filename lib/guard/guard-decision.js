@@ -16,9 +16,6 @@ class GuardDecision {
   #release = null;
   #policyOnce = null;
   #hasWaited = false;
-  /** What asked for it, and what another one was told about the same request before. */
-  #asker = null;
-  #before = undefined;
 
   /** A request that passes without a limiter's decision. */
   static undecided(outcome, client) {
@@ -38,20 +35,6 @@ class GuardDecision {
     this.client = client;
     this.decision = decision;
     this.#rule = rule;
-  }
-
-  /** Notes the middleware that asked for this decision. `before`: what the request had for a decision. */
-  askedBy(middleware, before) {
-    this.#asker = middleware;
-    this.#before = before;
-  }
-
-  /** Whether a middleware asked for a decision, or for one before it on the same request. */
-  static wasAskedBy(middleware, decision) {
-    for (let made = decision; made instanceof GuardDecision; made = made.#before) {
-      if (made.#asker === middleware) return true;
-    }
-    return false;
   }
 
   /** `undo` takes the charge back. */

@@ -138,6 +138,11 @@ class Guard {
     return this.#decider.decide(request, incoming, rule);
   }
 
+  /** For middleware: a refused client need not send the body of its request. */
+  continueLate() {
+    this.#parts.admission.continueLate();
+  }
+
   /** The refusal of a request for its client's ban or its connection; null where its rate is to be decided. */
   admit(incoming, rule) {
     return this.#decider.admit(incoming, rule);

@@ -12,6 +12,7 @@ const { settled } = require('./user-function');
  */
 function honoMiddleware(guard) {
   const kMet = Symbol('met');
+  guard.continueLate();
 
   async function middleware(c, next) {
     const { incoming, outgoing } = c.env ?? {};

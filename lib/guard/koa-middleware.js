@@ -11,6 +11,7 @@ const { settled } = require('./user-function');
  */
 function koaMiddleware(guard) {
   const kMet = Symbol('met');
+  guard.continueLate();
 
   async function middleware(ctx, next) {
     const { req, res } = ctx;

@@ -49,6 +49,8 @@ const LOST = new Seen(NO_CLIENT, undefined, false);
  * when they are first read, which a server that never reads them need not pay for.
  */
 class RequestClient {
+  /** Whether the servers of the clients send `100 Continue` late. */
+  continuesLate = false;
   #hasNoProxies;
   #proxies;
   /** For whole addresses: lists and bans of ranges look at all bits. */
@@ -96,7 +98,7 @@ class RequestClient {
   #first(incoming, isNeeded) {
     const { socket, headers, stream } = incoming;
     keepAddresses(socket?.server);
-    continueLate(socket?.server);
+    if (this.continuesLate) continueLate(socket?.server);
     const remote = addressOfRequest(incoming);
     if (remote === undefined && hasRequestLostAddress(incoming)) return LOST;
     if (this.#addressOf !== null) return this.#namedByUser(incoming, remote, isNeeded);

@@ -13,11 +13,10 @@ function after(value, next) {
 
 /**
  * Runs `run(request, response, next)` and passes what it returns, or its promise resolves to, to
- * `done(value, request, response, next, before)`; exceptions go to `fail(error, request, response, next)` unchanged. The
- * three functions are created once: closures or objects for each request cost more. `before` is whatever `done` needs of
- * the moment of the call.
+ * `done(value, request, response, next)`; exceptions go to `fail(error, request, response, next)` unchanged. The three
+ * functions are created once: closures or objects for each request cost more.
  */
-function settle(steps, request, response, next, before = undefined) {
+function settle(steps, request, response, next) {
   let value;
   let isLater;
   try {
@@ -26,8 +25,8 @@ function settle(steps, request, response, next, before = undefined) {
   } catch (error) {
     return steps.fail(toError(error), request, response, next);
   }
-  if (isLater) settleLater(value, steps, [request, response, next, before]);
-  else steps.done(value, request, response, next, before);
+  if (isLater) settleLater(value, steps, [request, response, next]);
+  else steps.done(value, request, response, next);
 }
 
 function settleLater(promise, { done, fail }, given) {
