@@ -30,7 +30,7 @@ const CHARTED = {
 };
 
 export async function run({ quick }) {
-  const [processes, samples] = quick ? [1, 2] : [4, SAMPLES];
+  const [processes, samples] = quick ? [1, 2] : [6, SAMPLES];
   console.log(`sluice: servers, ${processes} processes each`);
   const redis = await startRedis();
   if (redis === undefined) console.error(`sluice: ${NO_REDIS}`);
@@ -82,7 +82,7 @@ function losses(results) {
 function targets(results) {
   const measured = Object.entries(LEAST).filter(([name]) => of(results, name) !== undefined);
   return measured.flatMap(([name, atLeast]) => {
-    const cpu = ratio(of(results, 'Fastify').cpu, of(results, name).cpu);
+    const cpu = ratio(of(results, SERVERS[name].over).cpu, of(results, name).cpu);
     const beside = `${name} / bare`;
     const perSecond = shareOfBare(results, name);
     return [

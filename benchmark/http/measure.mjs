@@ -11,7 +11,7 @@ const SAMPLE_SECONDS = 0.3;
 const WARM_TURNS = 12;
 
 /** Turns that count, of each process. */
-export const SAMPLES = 20;
+export const SAMPLES = 12;
 
 /**
  * For each server and sample requests per second, p99 in ms and CPU time per request in µs. Samples of servers that are
@@ -45,8 +45,8 @@ function addTo(result, samples) {
  * Runs each server in a process of its own, and takes so many samples of each, in a new order each time. Its process, of
  * `url`, answers `question` with the port, and any later question with the processor time it has used.
  *
- * A server may wait for a few seconds only: after eight at rest V8 collects its garbage, and some of its code has to be
- * compiled anew.
+ * So many servers at once that each has its turn again within eight seconds: at rest for as long, V8 collects its garbage,
+ * and compiles some of its code anew.
  */
 export async function takeTurns(servers, samples) {
   const load = new Child(new URL('load.mjs', import.meta.url));

@@ -16,16 +16,18 @@ const PROCESSES = 5;
  * order; after one that fails, the larger ones are skipped.
  */
 export async function measureGrowth(sizes, mostMs) {
-  const { bytes: ofNothing } = await grow(NOTHING, sizes[0], PROCESSES, mostMs[0]);
+  const nothing = await grow(NOTHING, sizes[0], PROCESSES, mostMs[0]);
+  if (nothing.why !== undefined)
+    throw new Error(`a process that keeps no client was not measured: ${nothing.why}`);
   const results = [];
   for (const name of Object.keys(CONTENDERS)) {
     for (const [at, clients] of sizes.entries()) {
       const { bytes, why } = await grow(name, clients, at === 0 ? PROCESSES : 1, mostMs[at]);
-      results.push({ name, clients, why, bytes: bytes && (bytes - ofNothing) / clients });
+      results.push({ name, clients, why, bytes: bytes && (bytes - nothing.bytes) / clients });
       if (why !== undefined) break;
     }
   }
-  return { ofNothing, results };
+  return { ofNothing: nothing.bytes, results };
 }
 
 /** The median growth of so many processes. */

@@ -74,18 +74,13 @@ fn asks_again_once_the_server_could_not_be_asked() {
 #[test]
 fn gives_back_what_is_held_as_it_ends() {
     let Some(server) = TestServer::start() else { return };
-    let mut connection = server.connection();
-    let mut calls = || -> u64 {
-        let stats: String = redis::cmd("INFO").arg("commandstats").query(&mut connection).expect("stats");
-        let of_scripts = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
-        of_scripts.and_then(|rest| rest.split(',').next()).map_or(0, |count| count.parse().expect("a count"))
-    };
     let fleet = leasing(&server.url());
+    let leases = fleet.plan_for(None).expect("valid").leases.clone().expect("by leases");
     let mut local = LocalFleet::new(Arc::clone(&fleet));
     local.try_consume(key(), 1, || name("a")).expect("open");
     wait_until("a unit is held", || fleet.held().0 > 0);
     sluice_core::Instance::close(&*fleet);
     drop((local, fleet));
     // By the check of each quarter of a second, where that came first.
-    wait_until("the unit is given back", || calls() == 2);
+    wait_until("the server has taken the unit back", || leases.given_back() == 1);
 }
