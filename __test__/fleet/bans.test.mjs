@@ -245,11 +245,11 @@ test('an unban does not lift a longer ban that its machine has not heard of', wi
   }
 });
 
-/** Fails where a machine follows what the server said before its own change. */
+/** Fails where a machine follows what the server said before its own change, or does not follow what it said after. */
 test('machines that ban and unban one client at once agree in the end', withRedis, async (t) => {
   const redis = await startRedis(t);
   const { machines } = await fleet(t, redis, 3);
-  for (let round = 0; round < 20; round++) {
+  for (let round = 0; round < 100; round++) {
     const client = `10.2.0.${round}`;
     const calls = machines.flatMap((machine, n) =>
       Array.from({ length: 12 }, (_, i) =>
@@ -265,12 +265,14 @@ test('machines that ban and unban one client at once agree in the end', withRedi
   }
 });
 
-/** Resolves once all machines say the same of a client, and the server too. */
+/** Resolves once all machines say the same of a client. */
 async function agreed(machines, client) {
+  const startedAt = performance.now();
   for (;;) {
     const verdicts = await Promise.all(machines.map((machine) => machine.call('check', client)));
     const ends = verdicts.map(({ until }) => until ?? 0);
     if (Math.max(...ends) - Math.min(...ends) < 2 * SECOND) return;
+    assert.ok(performance.now() - startedAt < 30 * SECOND, `${client} is banned until ${ends.join(', ')}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }

@@ -30,6 +30,15 @@ pub(super) struct Replica {
     ended: HashMap<String, i64>,
 }
 
+/// Where the server said what it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    /// In a message, or among all bans.
+    Unasked,
+    /// In the answer to a change of this process.
+    InAnswer,
+}
+
 /// What a replica changes: the bans of this process, except those that are about to change on the server.
 pub(super) struct Own<'a> {
     pub(super) reputation: &'a Arc<Reputation>,
@@ -78,13 +87,22 @@ impl Replica {
 
     /// The server has a ban, or none, at this time of its clock. Whether anything is different here now.
     pub(super) fn follow(&mut self, own: &Own<'_>, target: &str, value: &str, now: i64) -> bool {
+        self.follow_from(own, (target, value), now, Said::Unasked)
+    }
+
+    /// As [`follow`](Self::follow), of what the server has after the last change of this process.
+    pub(super) fn follow_answer(&mut self, own: &Own<'_>, target: &str, value: &str, now: i64) -> bool {
+        self.follow_from(own, (target, value), now, Said::InAnswer)
+    }
+
+    fn follow_from(&mut self, own: &Own<'_>, (target, value): (&str, &str), now: i64, said: Said) -> bool {
         let Ok(target) = own.reputation.name_of(target) else { return false };
         if own.changes.lock().has(&target) {
             return false;
         }
         match StoredBan::read(value) {
             Some(stored) => match stored.at(now) {
-                Some(ban) => self.follow_ban(own, &target, (stored.end, &ban)),
+                Some(ban) => self.follow_ban(own, &target, (stored.end, &ban), said),
                 // It ends here by itself.
                 None => false,
             },
@@ -108,9 +126,16 @@ impl Replica {
         lift(own, target, here.remaining, now)
     }
 
-    fn follow_ban(&mut self, own: &Own<'_>, target: &str, (end, ban): (Option<i64>, &SharedBan)) -> bool {
+    fn follow_ban(
+        &mut self,
+        own: &Own<'_>,
+        target: &str,
+        (end, ban): (Option<i64>, &SharedBan),
+        said: Said,
+    ) -> bool {
         let known = self.put(target, end);
-        if known == Some(end) {
+        // What an earlier answer said was noted only, as the change that is answered now came after it.
+        if known == Some(end) && said == Said::Unasked {
             return false;
         }
         let now = clock::now();

@@ -29,6 +29,24 @@ impl Here {
         self.replica.follow(&own, target, value, NOW)
     }
 
+    /// The server has answered the change that was sent.
+    fn answer(&mut self, value: &str) {
+        self.changes.lock().done(CLIENT);
+        if self.changes.lock().has(CLIENT) {
+            return self.replica.note(CLIENT, value);
+        }
+        let own = Own { reputation: &self.reputation, changes: &self.changes };
+        self.replica.follow_answer(&own, CLIENT, value, NOW);
+    }
+
+    fn note_change(&self, lifted: Option<u64>) {
+        let mut changes = self.changes.lock();
+        match lifted {
+            Some(until) => changes.lifted(CLIENT.to_owned(), until),
+            None => changes.banned(CLIENT.to_owned()),
+        }
+    }
+
     fn settle(&mut self, seen: &[&str]) -> u64 {
         let own = Own { reputation: &self.reputation, changes: &self.changes };
         self.replica.settle(&own, |target| seen.contains(&target), NOW)
@@ -81,6 +99,22 @@ fn a_change_that_is_on_its_way_goes_before_what_the_server_says() {
     here.changes.lock().banned(CLIENT.to_owned());
     assert!(!here.follow(CLIENT, ""));
     assert!(here.is_banned());
+}
+
+#[test]
+fn a_ban_that_two_answers_say_is_in_force_here_too() {
+    let mut here = Here::new();
+    here.ban(60);
+    here.note_change(None);
+    assert!(here.sends().is_some());
+    here.reputation.unban(CLIENT, clock::now()).expect("open");
+    here.note_change(Some(clock::now() + 60_000 * MS));
+    // Another process has banned for longer: that ban stays, whatever this one changes.
+    here.answer(&value(90));
+    assert!(!here.is_banned(), "its last change is on its way");
+    assert!(here.sends().is_some());
+    here.answer(&value(90));
+    assert_eq!(here.remaining(), Some(90));
 }
 
 #[test]

@@ -159,7 +159,7 @@ impl Session<'_> {
         if self.shared.changes.lock().has(target) {
             self.replica.note(target, &value);
         } else {
-            self.replica.follow(&self.shared.own(), target, &value, *now);
+            self.replica.follow_answer(&self.shared.own(), target, &value, *now);
         }
         self.shared.sent.fetch_add(1, Ordering::Relaxed);
         self.count();
