@@ -2,7 +2,7 @@
  * Benchmarks of sluice and of other packages in the same run.
  *
  *   npm run bench                            everything, about forty minutes
- *   npm run bench -- --quick                 everything, about eight minutes, noisier
+ *   npm run bench -- --quick                 everything, with fewer rounds, noisier
  *   npm run bench -- --only js,http          these parts: js, http, memory, engine, broker, stores, fleet,
  *                                          machine, observation, flow, semaphore, overload
  *   npm run bench -- --write                 also writes docs/benchmarks.md, docs/benchmarks/ and docs/performance.md

@@ -7,7 +7,7 @@ import { LOAD, SERVERS } from './servers.mjs';
 const AGAIN_SECONDS = 0.1;
 const SAMPLE_SECONDS = 0.3;
 
-/** Turns that come first: five seconds of load. V8 has compiled the code of a request of Fastify for good after two to three. */
+/** Turns that come first: five seconds of load. V8 has compiled a request of Fastify for good after two to three. */
 const WARM_TURNS = 12;
 
 /** Turns that count, of each process. */

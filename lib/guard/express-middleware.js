@@ -10,8 +10,8 @@ const { settle } = require('./user-function');
  * Node; `.guard` is the guard. A request that passes the same middleware again
  * (mounted twice, or rewritten to another URL) is not charged again. Another middleware decides for itself.
  *
- * Express sets the prototype of each request and response, so that no two have a hidden class in common: V8 takes one or
- * two microseconds to read or to add a property, and longest to find that there is none. So both are touched as seldom as
+ * Express sets the prototype of each request and response, so that no two have a hidden class in common: V8 looks up anew
+ * each property that is read or added, and takes longest to find that there is none. So both are touched as seldom as
  * possible. `Object.hasOwn` needs no hidden class.
  */
 function expressMiddleware(guard) {
