@@ -167,21 +167,29 @@ pub fn date_ahead() -> i64 {
     if is_manual() {
         return 0;
     }
-    date_ahead_of(now(), &FOLLOWED)
+    date_ahead_of(now, &FOLLOWED)
 }
 
-/// As [`date_ahead`], of another clock, which shows `now`. `followed` is what was answered before.
+/// As [`date_ahead`], of the clock that `now` reads. `followed` is what was answered before.
 #[must_use]
-pub fn date_ahead_of(now: u64, followed: &AtomicI64) -> i64 {
-    let ahead = system_time().cast_signed().saturating_sub(now.cast_signed());
+pub fn date_ahead_of(now: impl Fn() -> u64, followed: &AtomicI64) -> i64 {
     // Relaxed: two threads that follow at once are less than a step apart.
     let before = followed.load(Ordering::Relaxed);
-    if ahead.abs_diff(before) <= MS {
-        return before;
+    let mut time = now();
+    loop {
+        let ahead = system_time().cast_signed().saturating_sub(time.cast_signed());
+        if ahead.abs_diff(before) <= MS {
+            return before;
+        }
+        // Where the thread rested between the two readings, the date has not moved: both are read again.
+        let after = now();
+        if after.saturating_sub(time) <= MS {
+            let ahead = ahead - ahead % MS.cast_signed();
+            followed.store(ahead, Ordering::Relaxed);
+            return ahead;
+        }
+        time = after;
     }
-    let ahead = ahead - ahead % MS.cast_signed();
-    followed.store(ahead, Ordering::Relaxed);
-    ahead
 }
 
 /// The date of a time of the clock, in UTC milliseconds, rounded up: if the system's date is not set in between.
@@ -242,8 +250,15 @@ fn by_hand(change: impl FnOnce()) -> Option<SetBack> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::cell::Cell;
+    use std::thread;
+    use std::time::Duration;
+
     use super::*;
+
+    /// Held by each test that needs a clock that runs, and by the one that stops it.
+    pub(crate) static TURN: Mutex<()> = Mutex::new(());
 
     #[test]
     fn rounds_waits_up() {
@@ -252,14 +267,32 @@ mod tests {
 
     #[test]
     fn a_time_has_one_date_near_that_of_the_system() {
-        if is_manual() {
-            return;
-        }
+        let _turn = TURN.lock();
+        let before = system_time() / MS;
         let time = now();
         let date = utc_ms_of(time);
-        assert!(date.abs_diff(system_time() / MS) <= 1_000, "{date}");
+        assert!((before - 1_000..=system_time() / MS + 1_000).contains(&date), "{date}");
         assert_eq!(utc_ms_of(time + 5 * MS), date + 5);
         assert_eq!(date_ahead() % 1_000_000, 0);
+    }
+
+    /// Fails when the rest is taken for a step of the system's date.
+    #[test]
+    fn a_thread_that_rests_between_the_two_clocks_moves_no_date() {
+        let followed = AtomicI64::new(0);
+        let ahead = date_ahead_of(elapsing, &followed);
+        let readings = Cell::new(0);
+        let late = || {
+            let time = elapsing();
+            readings.set(readings.get() + 1);
+            if readings.get() == 1 {
+                thread::sleep(Duration::from_millis(20));
+            }
+            time
+        };
+        let later = date_ahead_of(late, &followed);
+        assert!(readings.get() > 1);
+        assert!(later.abs_diff(ahead) < 10 * MS, "{ahead} and then {later}");
     }
 
     #[test]
@@ -274,6 +307,7 @@ mod tests {
     /// One test, as the manual clock is one for the process.
     #[test]
     fn stands_still_by_hand_and_runs_again() {
+        let _turn = TURN.lock();
         let before = now();
         assert!(now() >= before);
         assert!(now().abs_diff(system_time()) < 60_000 * MS);

@@ -20,6 +20,6 @@ impl MachineDate {
 
     /// In nanoseconds.
     pub(in crate::reputation) fn ahead(&self) -> i64 {
-        clock::date_ahead_of(self.host.now(), &self.followed)
+        clock::date_ahead_of(|| self.host.now(), &self.followed)
     }
 }
