@@ -191,7 +191,7 @@ mod tests {
         let written = table.get(key).map(|client| client.words);
 
         assert!(in_force.replace(&config(), config().into()));
-        contents.adopt(&in_force.load(), u64::MAX, || false, || 0);
+        contents.adopt(&in_force.load(), u64::MAX, &|| false, &|| 0);
         assert!(call().try_consume(key, 10, 10 * MS));
         late.settle(table, key, 0, written);
         assert!(!call().try_consume(key, 1, 10 * MS), "the burst was used at this time");

@@ -62,7 +62,7 @@ impl RateLimiter {
         if in_force.generation != generation {
             return Ok(false);
         }
-        self.try_replace(&in_force, options, clock)
+        self.try_replace(&in_force, options, &clock)
     }
 
     /// The caller holds `reconfiguring`.
@@ -81,7 +81,7 @@ impl RateLimiter {
         &self,
         in_force: &RateLimiterConfig,
         options: RateLimiterOptions,
-        clock: impl Fn() -> u64,
+        clock: &dyn Fn() -> u64,
     ) -> Result<bool> {
         self.check_open()?;
         // First: a process that has destroyed it is not attached, either.
@@ -94,7 +94,7 @@ impl RateLimiter {
             return Ok(false);
         }
         full_barrier();
-        contents.adopt(&config, u64::MAX, || self.in_force.is_later_than(config.generation), clock);
+        contents.adopt(&config, u64::MAX, &|| self.in_force.is_later_than(config.generation), clock);
         self.in_force.was_adopted(config.generation);
         Ok(true)
     }

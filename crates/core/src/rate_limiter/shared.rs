@@ -91,7 +91,7 @@ impl RateLimiter {
     pub fn repair(&self, clock: impl Fn() -> u64) -> Result<Repaired> {
         let contents = self.enter()?;
         let (claims, blocks) = with_table!(contents, table => table.repair(clock()));
-        Ok(Repaired { claims, blocks, config: self.finish_reconfiguration(&contents, clock) })
+        Ok(Repaired { claims, blocks, config: self.finish_reconfiguration(&contents, &clock) })
     }
 
     /// States of keys that calls are about to bring into the table, in processes that live: of a limiter of several limits,
@@ -107,13 +107,13 @@ impl RateLimiter {
     }
 
     /// Adapts all keys to the config in force, where the process that was about to do so died.
-    fn finish_reconfiguration(&self, contents: &Contents, clock: impl Fn() -> u64) -> bool {
+    fn finish_reconfiguration(&self, contents: &Contents, clock: &dyn Fn() -> u64) -> bool {
         if !self.in_force.is_to_adopt() {
             return false;
         }
         self.in_force.follow();
         let config = self.config();
-        contents.adopt(&config, u64::MAX, || self.in_force.is_later_than(config.generation), clock);
+        contents.adopt(&config, u64::MAX, &|| self.in_force.is_later_than(config.generation), clock);
         self.in_force.was_adopted(config.generation);
         true
     }

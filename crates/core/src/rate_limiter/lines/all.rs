@@ -25,8 +25,8 @@ impl Contents {
         &self,
         config: &RateLimiterConfig,
         latest: u64,
-        is_replaced: impl Fn() -> bool,
-        clock: impl Fn() -> u64,
+        is_replaced: &dyn Fn() -> bool,
+        clock: &dyn Fn() -> u64,
     ) {
         let adopted = |words: &mut LineWords, now| {
             *words = each(&config.rules, *words, |rule, word| rule.algorithm.adopt(word, now));
@@ -37,7 +37,7 @@ impl Contents {
                 (change.tell)(event)
             });
         };
-        self.adopt_with(config, latest, is_replaced, clock, change);
+        self.adopt_with(config, latest, is_replaced, clock, &change);
     }
 
     /// As [`adopt`](Self::adopt), after a test set the clock back: calls that wait, wait as long as before.
@@ -45,16 +45,16 @@ impl Contents {
         let change = |line: &mut KeyLine, change: &LineChange<'_>| {
             line.set_back(&config.rules, |time| set_back.moved(time), &mut |event| (change.tell)(event));
         };
-        self.adopt_with(config, set_back.now, || false, || set_back.now, change);
+        self.adopt_with(config, set_back.now, &|| false, &|| set_back.now, &change);
     }
 
     fn adopt_with(
         &self,
         config: &RateLimiterConfig,
         latest: u64,
-        is_replaced: impl Fn() -> bool,
-        clock: impl Fn() -> u64,
-        change: impl Fn(&mut KeyLine, &LineChange<'_>),
+        is_replaced: &dyn Fn() -> bool,
+        clock: &dyn Fn() -> u64,
+        change: &dyn Fn(&mut KeyLine, &LineChange<'_>),
     ) {
         // No line begins before the end.
         let mut shards: Vec<_> = self.lines.shards.iter().map(Mutex::lock).collect();
@@ -68,7 +68,7 @@ impl Contents {
                 }
                 each(&config.rules, *words, |rule, word| rule.algorithm.adopt(word, now))
             });
-            self.each_line(table, config, &mut shards, &clock, &change);
+            self.each_line(table, config, &mut shards, clock, change);
         });
         self.refusing.forget();
     }
@@ -105,8 +105,8 @@ impl Contents {
         table: &Table<C>,
         config: &RateLimiterConfig,
         shards: &mut [impl DerefMut<Target = Shard>],
-        clock: &impl Fn() -> u64,
-        change: &impl Fn(&mut KeyLine, &LineChange<'_>),
+        clock: &dyn Fn() -> u64,
+        change: &dyn Fn(&mut KeyLine, &LineChange<'_>),
     ) {
         for shard in shards {
             let keys: Vec<KeyHash> = shard.keys().copied().collect();

@@ -208,7 +208,7 @@ fn a_late_pass_takes_no_charge_of_a_later_config_back() {
         if is_repair {
             let less = config.replaced_by(by(1, 1_000)).expect("changeable");
             assert!(shared[0].in_force.replace(&config, Arc::new(less)));
-            assert!(shared[0].finish_reconfiguration(&shared[0].enter().expect("open"), clock));
+            assert!(shared[0].finish_reconfiguration(&shared[0].enter().expect("open"), &clock));
         } else {
             shared[0].reconfigure(by(1, 1_000), clock).expect("changeable");
         }
