@@ -99,10 +99,11 @@ class GuardedServers {
       held.add(socket);
       return true;
     }
+    // Counted first: a client that has its answer finds it counted.
+    this.#onRefused(refusal);
     // Its client has reset it: there is nothing to answer.
     if (refusal.reason === 'address') socket.destroy();
     else refuseSocket(server, socket, refusal, { refusedBody: this.#refusedBody });
-    this.#onRefused(refusal);
     return false;
   }
 
