@@ -1,15 +1,17 @@
 //! Servers of a test's own. They need `redis-server` in the PATH, or at `SLUICE_TEST_REDIS`. Tests of all servers also start
 //! `valkey-server`, where it is in the PATH, and those that `SLUICE_TEST_SERVERS` lists as PATH does.
 
-use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use redis::Connection;
 
 pub(crate) struct TestServer {
     process: Child,
-    port: u16,
+    /// A path of its own: a port that was free may be another program's by the time the server takes it.
+    socket: PathBuf,
 }
 
 impl TestServer {
@@ -30,15 +32,16 @@ impl TestServer {
     }
 
     fn run(program: &str, is_required: bool) -> Option<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("an address").port();
-        drop(listener);
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let socket = std::env::temp_dir().join(format!("sluice-{}-{number}.sock", std::process::id()));
         let spawned = Command::new(program)
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
+            .arg(&socket)
             .stdout(Stdio::null())
             .spawn();
         match spawned {
-            Ok(process) => Some(Self { process, port }),
+            Ok(process) => Some(Self { process, socket }),
             Err(error) => {
                 let missing =
                     format!("{program} cannot be started ({error}): what it would decide was not tested");
@@ -50,7 +53,7 @@ impl TestServer {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("unix://{}", self.socket.display())
     }
 
     pub(crate) fn connection(&self) -> Connection {
@@ -71,5 +74,6 @@ impl Drop for TestServer {
         // It may have ended by itself.
         let _ = self.process.kill();
         let _ = self.process.wait();
+        let _ = std::fs::remove_file(&self.socket);
     }
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use sluice_core::{Instance, PersistOptions, ReputationOptions};
 
 use reputations::{MAX_FAILURES, ban, fail, history, is_banned, list_files, open, open_with, options, unban};
-use support::{DIRECTORY, ROLE, directory, files, print, read_to_end, read_until, spawn};
+use support::{DIRECTORY, ROLE, directory, files, print, read_to_end, read_until, spawn, wait_until_free};
 
 const CLIENT: &str = "203.0.113.7";
 const RANGE: &str = "198.51.100.0/24";
@@ -93,9 +93,11 @@ fn other_options_are_an_error_while_a_process_is_attached() {
     assert_eq!(error.code(), "CONFIG_MISMATCH");
     assert!(error.to_string().contains("maxClients = 100"), "{error}");
     drop(first);
+    wait_until_free(directory.path());
     let second = open(directory.path(), 200);
     assert!(!is_banned(&second, CLIENT), "nothing uses it any more: the new options begin anew");
     drop(second);
+    wait_until_free(directory.path());
     let denied = ReputationOptions { deny: vec![CLIENT.to_owned()], ..options(200) };
     assert!(is_banned(&open_with(directory.path(), denied).expect("fit"), CLIENT));
 }
@@ -183,9 +185,11 @@ fn options_are_compared_with_those_in_force() {
     assert!(fail(&open(MAX_FAILURES).expect("of creation"), "203.0.113.8"), "by the options in force");
     assert_eq!(open(2).expect_err("neither").code(), "CONFIG_MISMATCH");
     drop((first, in_force));
+    wait_until_free(directory.path());
     let alone = open(1).expect("in force, alone");
     assert!(is_banned(&alone, CLIENT), "its bans stay");
     drop(alone);
+    wait_until_free(directory.path());
     let first = open(MAX_FAILURES).expect("of creation, alone");
     assert!(is_banned(&first, CLIENT), "its bans stay");
     assert!(!fail(&first, "203.0.113.9"), "one failure bans no more");

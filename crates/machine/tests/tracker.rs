@@ -16,7 +16,9 @@ use std::time::{Duration, Instant};
 use sluice_core::{ConnectionTrackerConfig, ConnectionTrackerOptions, Instance, Quota, Refusal};
 use sluice_machine::SharedTracker;
 
-use support::{DIRECTORY, ROLE, count_until_end, directory, files, print, read_until, spawn};
+use support::{
+    DIRECTORY, ROLE, count_until_end, directory, files, print, read_until, spawn, wait_until_free,
+};
 use trackers::{CLIENT, addresses, caps, connect, count_for, fill, open_tracker};
 
 const MAX: u64 = 8;
@@ -123,6 +125,7 @@ fn a_process_whose_descriptor_was_closed_goes_on() {
     let directory = directory();
     // A file that this process has not made has its name among the descriptors.
     drop(open_tracker(directory.path(), options()).expect("fit"));
+    wait_until_free(directory.path());
     let tracker = open_tracker(directory.path(), options()).expect("fit");
     let file = files(directory.path()).remove(0);
     let mut own = std::fs::read_dir("/proc/self/fd").expect("there").filter_map(|entry| {
@@ -170,6 +173,7 @@ fn bad_options_are_refused() {
         "CONFIG_MISMATCH"
     );
     drop(kept);
+    wait_until_free(directory.path());
     assert!(opened(caps(Some(MAX), Some(6))).is_ok(), "replaced, as no process uses it");
 }
 
@@ -204,6 +208,7 @@ fn options_are_compared_with_those_in_force() {
     assert_eq!(max_of(&open(8).expect("of creation")), "2", "beside a process");
     assert_eq!(open(7).expect_err("neither").code(), "CONFIG_MISMATCH");
     drop((first, in_force));
+    wait_until_free(directory.path());
     let alone = open(2).expect("in force, alone");
     assert_eq!(
         (max_of(&alone), alone.shared().processes().deaths()),
@@ -211,6 +216,7 @@ fn options_are_compared_with_those_in_force() {
         "it is the same file"
     );
     drop(alone);
+    wait_until_free(directory.path());
     let first = open(8).expect("of creation, alone");
     assert_eq!(
         (max_of(&first), first.shared().processes().deaths()),

@@ -5,10 +5,11 @@ use std::io::{Read, Write, stdout};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use sluice_core::runtime::key_hash::KeyHash;
 use sluice_core::{AlgorithmKind, LimitOptions, Quota, RateLimiterConfig, RateLimiterOptions};
-use sluice_machine::{Directory, Result, SharedLimiter};
+use sluice_machine::{Directory, Listed, Result, SharedLimiter, list};
 use tempfile::TempDir;
 
 /// What `Child::kill` sends.
@@ -69,6 +70,17 @@ pub(crate) fn try_consume(limiter: &SharedLimiter, text: &str, cost: u64) -> boo
 pub(crate) fn files(path: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(path).expect("it is there");
     entries.map(|entry| entry.expect("readable").path()).collect()
+}
+
+/// Waits until nothing is attached to the files in a directory. What was dropped stays attached for a moment where another
+/// test starts a process: that has the descriptors of this one until it runs its program.
+pub(crate) fn wait_until_free(path: &Path) {
+    let is_in_use = |file: &Listed| file.content.as_ref().is_ok_and(|content| !content.attached.is_empty());
+    let started = Instant::now();
+    while list(path).expect("readable").iter().any(is_in_use) {
+        assert!(started.elapsed() < Duration::from_secs(20), "it stays attached");
+        std::thread::yield_now();
+    }
 }
 
 /// The environment variables of a process that a test starts.

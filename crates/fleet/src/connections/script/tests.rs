@@ -214,14 +214,14 @@ fn keys_hold_what_they_mean_and_end_by_themselves() {
     let names = Names::new("p:", "edge");
     let entry = Entry { client: ClientName::of_text("a"), held: 0, opens: 2, joins: 0 };
     let batch = Batch { entries: vec![entry], held: 0, plain: 1, deadline: None };
-    let terms = Terms { lease_us: 30_000_000, caps: (None, None), deadline_us: 0 };
+    let terms = Terms { lease_us: 3_600_000_000, caps: (None, None), deadline_us: 0 };
     names.call(&batch, &terms, true).exec(&mut comparison.connection).expect("run");
     for (key, bytes) in [("p:1c:{c:edge}:all", 24), ("p:1c:{c:edge}:c:a", 24)] {
         let length: usize =
             redis::cmd("STRLEN").arg(key).query(&mut comparison.connection).expect("a number");
         let left: u64 = redis::cmd("PTTL").arg(key).query(&mut comparison.connection).expect("a number");
         assert_eq!(length, bytes, "{key}");
-        assert!((29_000..=30_002).contains(&left), "{left}");
+        assert!((3_590_000..=3_600_002).contains(&left), "{left}");
     }
     let nothing = Entry { client: ClientName::of_text("a"), held: 0, opens: 0, joins: 0 };
     let batch = Batch { entries: vec![nothing], held: 0, plain: 0, deadline: None };
