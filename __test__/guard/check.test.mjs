@@ -4,7 +4,7 @@ import http from 'node:http';
 import { describe, test } from 'node:test';
 import sluice from '../../index.js';
 import { keepConnection } from '../helpers/guarded.mjs';
-import { ask, read, statuses } from '../helpers/http.mjs';
+import { ask, statuses } from '../helpers/http.mjs';
 import { freshNames, stopClock } from '../helpers/setup.mjs';
 
 const { createGuard } = sluice;
@@ -106,7 +106,7 @@ describe('record', () => {
     guard.attach(server);
     t.after(() => server.close());
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    assert.equal((await read(http.get({ port: server.address().port, agent: false }))).status, 401);
+    assert.equal((await ask(server.address().port)).status, 401);
     assert.deepEqual(guard.monitor.counts(), { 'login-failed': 1 });
     assert.equal(guard.stats().reputation.failures, 1);
   });

@@ -71,7 +71,8 @@ describe('the plugin', () => {
   });
 
   test('a refused upload leaves its connection usable', async (t) => {
-    const fastify = guarded(t, { rateLimit: ONCE });
+    // A busy machine may stop this process for longer than the 2 s of the default.
+    const fastify = guarded(t, { rateLimit: ONCE, refusedBody: { timeout: '1m' } });
     fastify.post('/', served);
     const port = await listenOn(fastify);
     const agent = keepAliveAgent(t, { maxSockets: 1 });

@@ -3,12 +3,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import sluice from '../../index.js';
 import { startPeers } from '../helpers/peer.mjs';
-import { freshNames } from '../helpers/setup.mjs';
+import { freshNames, stopClock } from '../helpers/setup.mjs';
 
 const { createGuard, RateLimiter } = sluice;
 
 const BANS = { maxFailures: 2, findTime: '1m', banTime: '10s', maxBanTime: '1h' };
 const freshName = freshNames('guard-metrics');
+stopClock();
+
 const from = (remoteAddress) => ({ headers: {}, socket: { remoteAddress }, url: '/' });
 
 const NAME = '[a-zA-Z_:][a-zA-Z0-9_:]*';

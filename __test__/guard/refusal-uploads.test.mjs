@@ -26,6 +26,8 @@ const BODY = Buffer.alloc(5_000_000, 'x');
 /** Bodies are written in chunks, so that most writes come after the refusal. */
 const CHUNK = 100_000;
 const UPLOADS = 12;
+/** A busy machine may stop this process for longer than the 2 s of the default. */
+const PATIENT = { timeout: '1m' };
 
 const freshName = freshNames('refusal-uploads');
 
@@ -136,7 +138,7 @@ function repeat(line, count = UPLOADS) {
 for (const [framework, start] of Object.entries(FRAMEWORKS)) {
   describe(framework, () => {
     test('every uploading client receives its 429', async (t) => {
-      const guard = createGuard(freshName(), { rateLimit: ONCE });
+      const guard = createGuard(freshName(), { rateLimit: ONCE, refusedBody: PATIENT });
       const { port } = await start(t, guard);
       guard.limiter.penalize('127.0.0.1');
       assert.deepEqual(await uploads(UPLOADS, port), repeat('HTTP/1.1 429 Too Many Requests'));
@@ -144,7 +146,7 @@ for (const [framework, start] of Object.entries(FRAMEWORKS)) {
     });
 
     test('every uploading client receives its 403, on a connection accepted before the ban', async (t) => {
-      const guard = createGuard(freshName(), { reputation: BANS });
+      const guard = createGuard(freshName(), { reputation: BANS, refusedBody: PATIENT });
       const { server, port } = await start(t, guard);
       server.on('connection', () => guard.reputation.ban('127.0.0.1', { duration: '1h' }));
       for (let i = 0; i < UPLOADS; i++) {
@@ -155,7 +157,8 @@ for (const [framework, start] of Object.entries(FRAMEWORKS)) {
     });
 
     test('every uploading client receives its 403 or 503 at accept', async (t) => {
-      const guard = createGuard(freshName(), { reputation: BANS, connections: { max: 1 } });
+      const options = { reputation: BANS, connections: { max: 1 }, refusedBody: PATIENT };
+      const guard = createGuard(freshName(), options);
       const { server, port } = await start(t, guard);
       guard.attach(server);
       const held = guard.tracker.tryOpen('192.0.2.1');
@@ -169,7 +172,10 @@ for (const [framework, start] of Object.entries(FRAMEWORKS)) {
     });
 
     test('a request with Expect: 100-continue gets the refusal without 100 Continue', async (t) => {
-      const guard = createGuard(freshName(), { rateLimit: { limit: 2, window: '1h' } });
+      const guard = createGuard(freshName(), {
+        rateLimit: { limit: 2, window: '1h' },
+        refusedBody: PATIENT,
+      });
       const { server, port } = await start(t, guard);
       guard.attach(server);
       assert.deepEqual(await expectContinue(port, ''), ['HTTP/1.1 200 OK']);
@@ -370,7 +376,7 @@ describe('bounds', () => {
 });
 
 test('over TLS every uploading client receives its refusal', async (t) => {
-  const guard = createGuard(freshName(), { rateLimit: ONCE });
+  const guard = createGuard(freshName(), { rateLimit: ONCE, refusedBody: PATIENT });
   const listener = await LISTENERS['plain http'](guard);
   const { port } = await serveListener(t, listener, (listener) => https.createServer(selfSigned(), listener));
   guard.limiter.penalize('127.0.0.1');

@@ -30,7 +30,7 @@ test('it waits for requests in flight and closes idle connections', async (t) =>
   const slow = ask(port, false);
   await once(server, 'request');
 
-  const down = guard.shutdown({ timeout: '10s' });
+  const down = guard.shutdown({ timeout: '1m' });
   assert.equal(guard.shutdown(), down, 'a second call returns the same promise');
   const refused = net.connect(port, '127.0.0.1');
   assert.equal((await once(refused, 'error'))[0].code, 'ECONNREFUSED');
