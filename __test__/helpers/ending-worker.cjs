@@ -66,10 +66,14 @@ const ends = {
     for (const kept = []; ; ) kept.push(new Array(10_000).fill(next()));
   },
   // The main thread terminates it at any point.
-  terminate: () => setImmediate(work),
+  terminate: () => {
+    parentPort.postMessage('working');
+    rest = Infinity;
+    setImmediate(work);
+  },
 };
 
-let rest = way === 'terminate' ? Infinity : Math.floor(next() * 12);
+let rest = Math.floor(next() * 12);
 
 /** A call that waits keeps a thread alive, so one of a thread that ends by returning does not wait for long. */
 function waitInLine() {
@@ -108,4 +112,3 @@ function work() {
 }
 
 work();
-parentPort.postMessage('working');

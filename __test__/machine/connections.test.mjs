@@ -233,14 +233,16 @@ test('a guard shares its connections by its scope', onLinux, async (t) => {
   const port = await other.run(
     async ({ load, require, state }, { name, options }) => {
       const { createGuard } = load();
-      state.server = require('node:http').createServer((_req, res) => res.end('other'));
+      const answer = (_req, res) => res.end('other');
+      state.server = require('node:http').createServer({ keepAliveTimeout: 0 }, answer);
       createGuard(name, options).attach(state.server);
       await new Promise((resolve) => state.server.listen(0, '127.0.0.1', resolve));
       return state.server.address().port;
     },
     { name, options },
   );
-  const server = http.createServer((_req, res) => res.end('this'));
+  // Without a timeout: both connections are still open when the third comes, however late that is.
+  const server = http.createServer({ keepAliveTimeout: 0 }, (_req, res) => res.end('this'));
   createGuard(name, options).attach(server);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

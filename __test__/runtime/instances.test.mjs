@@ -16,16 +16,16 @@ const attach = ({ load, state }, [kind, name, options]) => {
 test('equal options attach in any thread, however they are written', async (t) => {
   const [peer] = startPeers(t, 1);
   const name = freshName();
-  const limiter = new RateLimiter(name, { limit: 10, window: '1m' });
+  const limiter = new RateLimiter(name, { limit: 10, window: '10m' });
   limiter.tryConsume('client', 4);
-  await peer.run(attach, ['RateLimiter', name, { window: 60_000, limit: 10, burst: 10, algorithm: 'gcra' }]);
+  await peer.run(attach, ['RateLimiter', name, { window: 600_000, limit: 10, burst: 10, algorithm: 'gcra' }]);
   assert.equal(await peer.run(({ state }) => state.instance.peek('client').remaining), 6);
 });
 
 test('without options a limiter and a tracker attach to the existing instance', async (t) => {
   const [peer] = startPeers(t, 1);
   const name = freshName();
-  new RateLimiter(name, { limit: 10, window: '1m' }).tryConsume('client');
+  new RateLimiter(name, { limit: 10, window: '1h' }).tryConsume('client');
   await peer.run(attach, ['RateLimiter', name]);
   assert.equal(await peer.run(({ state }) => state.instance.peek('client').remaining), 9);
 
