@@ -287,8 +287,10 @@ test('a pending call keeps its thread alive until it settles', async () => {
     const short = new CircuitBreaker('short', { openFor: '1s', timeout: 50 });
     const long = new CircuitBreaker('long', { openFor: '1s', timeout: '1h' });
     long.on('open', () => {});
-    long.fire('db', async () => 'quick').then(console.log);
-    short.fire('db', () => new Promise(() => {})).catch((error) => console.log(error.code));
+    long.fire('db', async () => 'quick').then((value) => {
+      console.log(value);
+      short.fire('db', () => new Promise(() => {})).catch((error) => console.log(error.code));
+    });
   `;
   const { stdout } = await promisify(execFile)(process.execPath, ['-e', script]);
   assert.equal(stdout, 'quick\nERR_SLUICE_TIMEOUT\n');

@@ -387,10 +387,14 @@ test('by the clock of the system, the calls of a second are spread over it', asy
   try {
     const limiter = fresh({ limit: 1000, window: '1s', burst: 1 });
     const from = performance.now();
-    const decisions = await Promise.all(Array.from({ length: 101 }, () => limiter.acquire('a')));
+    const calls = Array.from({ length: 101 }, () => limiter.acquire('a'));
+    const joined = performance.now() - from;
+    const decisions = await Promise.all(calls);
     const took = performance.now() - from;
     assert.ok(took >= 99, `100 intervals of a millisecond took ${took} ms`);
-    assert.ok(decisions.at(-1).waitedMs > 0);
+    // A busy machine may suspend this thread before the last call joins, which then waits for the rest.
+    const { waitedMs } = decisions.at(-1);
+    assert.ok(waitedMs >= 99 - joined, `the last call joined after ${joined} ms and waited ${waitedMs} ms`);
   } finally {
     Object.assign(clock, testing.manualClock());
   }

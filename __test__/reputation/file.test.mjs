@@ -236,7 +236,8 @@ test('a process killed while it saves loses no saved ban', async () => {
   early.save(file);
   let next = 0;
   let interrupted = 0;
-  for (let kill = 0; kill < 6; kill++) {
+  // A busy machine may kill a process later than this thread asks for, between two saves.
+  for (let kill = 0; kill < 6 || (interrupted === 0 && kill < 60); kill++) {
     const { size } = fs.statSync(file);
     // Every third process is killed at any point.
     const last = await saveUntilKilled(file, next, () => kill % 3 > 0 && blockUntilWriting(own, file, size));

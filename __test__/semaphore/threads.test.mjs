@@ -67,8 +67,6 @@ test('a mutex over four threads makes reading and writing one step', async (t) =
 
 test('calls of all threads form one line', async (t) => {
   const { semaphore, peers } = await shared(t, 1, 3);
-  const held = semaphore.tryAcquire();
-  const log = words(10);
   const queue = ({ state }, { log, number }) => {
     state.waits ??= [];
     const wait = state.semaphore.acquire().then((permit) => {
@@ -77,12 +75,24 @@ test('calls of all threads form one line', async (t) => {
     });
     state.waits.push(wait);
   };
-  for (let number = 1; number <= 9; number++) {
-    await peers[(number * 2) % 3].run(queue, { log, number });
-  }
-  held.release();
-  await runInAll(peers, ({ state }) => Promise.all(state.waits));
-  assert.deepEqual([...log], [9, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  const serve = async () => {
+    const held = semaphore.tryAcquire();
+    const log = words(10);
+    for (let number = 1; number <= 9; number++) {
+      await peers[(number * 2) % 3].run(queue, { log, number });
+    }
+    held.release();
+    await runInAll(peers, ({ state }) => Promise.all(state.waits));
+    return [...log];
+  };
+  let before;
+  let log;
+  // A thread that a busy machine suspends for 10 ms is passed over: the order is that of a round without one.
+  do {
+    before = semaphore.stats().takenBack;
+    log = await serve();
+  } while (semaphore.stats().takenBack > before);
+  assert.deepEqual(log, [9, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
 
 // That its call keeps its place is tested in crates/core: here a busy machine may suspend any thread for 10 ms.
